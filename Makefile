@@ -1,0 +1,183 @@
+# tether: RDMA connections that outlive a virtual machine's move.
+#
+#   make help        the targets
+#   make B=DIR ...   build somewhere else than ./build (every product goes there)
+#
+# Each folder states what it builds in its rules.mk, with the four rules defined below: program, library,
+# unit_test and fuzzer.
+
+B ?= build
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+FUZZ_CC ?= clang
+Q := $(if $(V),,@)
+say = @printf '  %-8s %s\n' $(1) $(patsubst $(B)/%,%,$@)
+
+PREFIX ?= /usr
+LIBDIR ?= $(PREFIX)/lib/x86_64-linux-gnu
+DESTDIR ?=
+
+OPT ?= -O2
+WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla -Wno-unused-parameter
+CPPFLAGS += -D_GNU_SOURCE -I. -I$(B)/gen -Itests
+CFLAGS += -std=gnu11 -g $(OPT) $(WARN) $(if $(WERROR),-Werror) -fPIC -fno-omit-frame-pointer -fvisibility=hidden
+LDFLAGS += -Wl,-z,relro,-z,now
+
+# SANITIZE=address,undefined or SANITIZE=thread builds everything that way; give such a build a B of its own.
+ifneq ($(SANITIZE),)
+CFLAGS += -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -DTETHER_SANITIZE
+LDFLAGS += -fsanitize=$(SANITIZE)
+ifeq ($(SANITIZE),thread)
+CPPFLAGS += -DTETHER_TSAN
+endif
+endif
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+.SECONDARY:
+.PHONY: all help deps demo check-unit check check-full check-asan check-tsan check-valgrind lint format-check format bench \
+	fuzz install clean
+
+# ---- what rules.mk files say -------------------------------------------------------------------------------------
+
+PROGRAMS :=
+LIBRARIES :=
+UNIT_TESTS :=
+FUZZERS :=
+SOURCES :=
+obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
+
+# $(call program,NAME,SOURCES,LIBS[,LDFLAGS])
+define program_rule
+SOURCES += $(2)
+PROGRAMS += $(B)/bin/$(1)
+$(B)/bin/$(1): $(call obj,$(2))
+	$$(call say,LINK)
+	@mkdir -p $$(@D)
+	$$(Q)$$(CC) $$(LDFLAGS) $(4) -o $$@ $$(filter %.o,$$^) $(3)
+endef
+program = $(eval $(call program_rule,$(1),$(strip $(2)),$(3),$(4)))
+
+# $(call library,NAME.so,SOURCES,LIBS[,LDFLAGS])
+define library_rule
+SOURCES += $(2)
+LIBRARIES += $(B)/lib/$(1)
+$(B)/lib/$(1): $(call obj,$(2))
+	$$(call say,LINK)
+	@mkdir -p $$(@D)
+	$$(Q)$$(CC) $$(LDFLAGS) -shared -Wl,-soname,$(1) $(4) -o $$@ $$(filter %.o,$$^) $(3)
+endef
+library = $(eval $(call library_rule,$(1),$(strip $(2)),$(3),$(4)))
+
+# $(call unit_test,NAME,SOURCES,LIBS): a cmocka program in tests/unit/NAME.c and the rooms that it tests
+define unit_test_rule
+SOURCES += tests/unit/$(1).c
+UNIT_TESTS += $(B)/unit/$(1)
+$(B)/unit/$(1): $(call obj,tests/unit/$(1).c $(2))
+	$$(call say,LINK)
+	@mkdir -p $$(@D)
+	$$(Q)$$(CC) $$(LDFLAGS) -o $$@ $$(filter %.o,$$^) -lcmocka $(3)
+endef
+unit_test = $(eval $(call unit_test_rule,$(1),$(strip $(2)),$(3)))
+
+# $(call fuzzer,NAME,SOURCES,LIBS): tests/fuzz/NAME.c with LLVMFuzzerTestOneInput, corpus in tests/fuzz/NAME.corpus
+define fuzzer_rule
+FUZZERS += $(B)/fuzz/$(1)
+$(B)/fuzz/$(1): tests/fuzz/$(1).c $(2) $(B)/deps.stamp $(B)/gen/tether.pb-c.h
+	$$(call say,FUZZ)
+	@mkdir -p $$(@D)
+	$$(Q)$(FUZZ_CC) $$(CPPFLAGS) -std=gnu11 -g -O1 -fsanitize=fuzzer,address,undefined -o $$@ $$(filter %.c,$$^) $(3)
+endef
+fuzzer = $(eval $(call fuzzer_rule,$(1),$(strip $(2)),$(3)))
+
+include $(wildcard */rules.mk tests/*/rules.mk)
+
+# ---- building ----------------------------------------------------------------------------------------------------
+
+all: $(PROGRAMS) $(LIBRARIES)
+
+# Per-folder flags: CFLAGS_preload and the like, from the folder's rules.mk.
+$(B)/obj/%.o: %.c | $(B)/deps.stamp $(B)/gen/tether.pb-c.h
+	$(call say,CC)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(CFLAGS_$(firstword $(subst /, ,$*))) -MMD -MP -c -o $@ $<
+
+$(B)/obj/gen/%.o: $(B)/gen/%.c | $(B)/deps.stamp
+	$(call say,CC)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+-include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
+
+# ---- set-up ------------------------------------------------------------------------------------------------------
+
+deps: $(B)/deps.stamp
+$(B)/deps.stamp: .ci/packages .ci/deps
+	@mkdir -p $(B)
+	$(Q).ci/deps .ci/packages
+	@touch $@
+
+# ---- checks ------------------------------------------------------------------------------------------------------
+
+# One program after the other; each prints TAP, the runner adds up and ends with "N passed, N failed".
+RUN_TESTS = tests/run_tests --build $(B)
+INTEGRATION_TESTS = $(sort $(wildcard tests/*/*_test.py tests/*/*_test.sh))
+
+check-unit: $(UNIT_TESTS)
+	$(Q)$(RUN_TESTS) $(UNIT_TESTS)
+
+check: all $(UNIT_TESTS)
+	$(Q)$(RUN_TESTS) $(UNIT_TESTS) $(INTEGRATION_TESTS)
+
+check-full: all $(UNIT_TESTS)
+	$(Q)TETHER_FULL=1 $(RUN_TESTS) $(UNIT_TESTS) $(INTEGRATION_TESTS)
+
+check-asan:
+	$(Q)$(MAKE) --no-print-directory B=$(B)/asan SANITIZE=address,undefined OPT=-O1 check-sanitized
+check-tsan:
+	$(Q)$(MAKE) --no-print-directory B=$(B)/tsan SANITIZE=thread OPT=-O1 check-sanitized
+.PHONY: check-sanitized
+check-sanitized: all $(UNIT_TESTS)
+	$(Q)TETHER_SANITIZE=$(SANITIZE) $(RUN_TESTS) $(UNIT_TESTS) $(wildcard tests/sanitized/*_test.py)
+
+lint: $(B)/deps.stamp
+	$(Q).ci/lint $(B)
+
+format-check:
+	$(Q)git ls-files '*.c' '*.h' | xargs clang-format --dry-run --Werror
+
+format:
+	$(Q)git ls-files '*.c' '*.h' | xargs clang-format -i
+
+fuzz: $(FUZZERS)
+	$(Q)tests/fuzz/run_fuzzers $(B) $(FUZZ_SECONDS)
+
+demo: all
+	$(Q)demo-apps/demo $(B)
+
+bench: all
+
+# ---- installing --------------------------------------------------------------------------------------------------
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(LIBDIR)/tether
+	install -m 755 $(filter %/tether,$(PROGRAMS)) $(DESTDIR)$(PREFIX)/bin
+	install -m 755 $(filter %/tether-agent %/tether-smd,$(PROGRAMS)) $(DESTDIR)$(PREFIX)/sbin
+	install -m 644 $(filter %/libtether.so,$(LIBRARIES)) $(DESTDIR)$(LIBDIR)/tether
+	install -m 644 $(filter %/libosmtether.so,$(LIBRARIES)) $(DESTDIR)$(LIBDIR)
+	for p in $(wildcard */*.1 */*.5 */*.7 */*.8); do \
+		install -D -m 644 $$p $(DESTDIR)$(PREFIX)/share/man/man$${p##*.}/$${p##*/}; done
+
+clean:
+	rm -rf $(B)
+
+help:
+	@echo 'make            build everything into ./build (B=DIR: elsewhere)'
+	@echo 'make demo       a VM moves under load, four times and more; needs nothing but Debian 12'
+	@echo 'make check      every kind of test, small counts; check-unit: the quick ones; check-full: all counts'
+	@echo 'make check-asan, check-tsan, check-valgrind, fuzz, lint, format-check'
+	@echo 'make deps       install the Debian packages that are missing (asks for root only then)'
+	@echo 'make bench      measurements; each ends with one JSON object'
+	@echo 'make install    PREFIX=/usr DESTDIR='
+	@echo 'make V=1 ...    show the commands; WERROR=1: warnings are errors; CC=clang; SANITIZE=address,undefined'

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include "notifier/base/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { LINE_MAX_BYTES = 1024 };
+
+enum log_level log_level_now = LOG_LEVEL_NONE;
+
+static const char *const level_names[] = {"none", "error", "warn", "info", "debug"};
+static char program_name[32];
+static int log_fd = -1;
+
+int log_open(const char *program, const char *where, enum log_level level)
+{
+	int fd = -1;
+
+	if (!strcmp(where, "stderr"))
+		fd = STDERR_FILENO;
+	else if (strcmp(where, "none"))
+		fd = open(where, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+	else
+		level = LOG_LEVEL_NONE;
+	if (fd < 0 && level != LOG_LEVEL_NONE)
+		return -errno;
+	if (log_fd > STDERR_FILENO)
+		close(log_fd);
+	log_fd = fd;
+	snprintf(program_name, sizeof(program_name), "%s", program);
+	log_level_now = level;
+	return 0;
+}
+
+int log_level_parse(const char *text, enum log_level *level)
+{
+	for (unsigned i = 0; i < sizeof(level_names) / sizeof(level_names[0]); i++) {
+		if (!strcmp(text, level_names[i])) {
+			*level = (enum log_level)i;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
+static int line_start(char *line, enum log_level level, const char *subsystem)
+{
+	struct timespec now;
+	struct tm day;
+	char stamp[32];
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	gmtime_r(&now.tv_sec, &day);
+	strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S", &day);
+	return snprintf(line, LINE_MAX_BYTES, "%s.%06ldZ %s[%d] %s %s: ", stamp, now.tv_nsec / 1000,
+	        program_name, (int)getpid(), level_names[level], subsystem);
+}
+
+void log_line(enum log_level level, const char *subsystem, const char *format, ...)
+{
+	char line[LINE_MAX_BYTES];
+	int saved_errno = errno;
+	int used = line_start(line, level, subsystem);
+	va_list args;
+
+	va_start(args, format);
+	used += vsnprintf(line + used, sizeof(line) - used, format, args);
+	va_end(args);
+	if (used > (int)sizeof(line) - 1)
+		used = sizeof(line) - 1;
+	line[used++] = '\n';
+	while (write(log_fd, line, used) < 0 && errno == EINTR)
+		;
+	errno = saved_errno;
+}
