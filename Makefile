@@ -151,6 +151,7 @@ format:
 	$(Q)git ls-files '*.c' '*.h' | xargs clang-format -i
 
 fuzz: $(FUZZERS)
+	@mkdir -p $(B)/log
 	$(Q)tests/fuzz/run_fuzzers $(B) $(FUZZ_SECONDS)
 
 demo: all
