@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/*
+ * What a link runs over: one set of operations per backend (channel_unix.c; TLS, virtio-serial and
+ * vsock have the same shape). A channel is one descriptor plus the backend's state; it belongs to
+ * the connection that holds it. Nothing here blocks.
+ */
+#ifndef TETHER_CHANNEL_H
+#define TETHER_CHANNEL_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+struct channel;
+
+struct channel_ops {
+	const char *scheme; /* of addresses: "unix" in unix:/run/tether/smd.sock */
+	/* Begin to connect @channel to @address (without the scheme). 0: stands; -EINPROGRESS: ask
+	 * connected when the descriptor is writable. */
+	int (*connect)(struct channel *channel, const char *address);
+	/* 0: stands, handshake and all; -EAGAIN: not yet; else why it failed. */
+	int (*connected)(struct channel *channel);
+	/* Bytes, 0 at the end of the stream, -EAGAIN, or another -errno. */
+	ssize_t (*receive)(struct channel *channel, void *bytes, size_t size);
+	ssize_t (*send)(struct channel *channel, const void *bytes, size_t size);
+	void (*close)(struct channel *channel);
+};
+
+struct channel {
+	const struct channel_ops *ops;
+	int fd; /* -1: closed */
+	void *state;
+};
+
+/* "unix:/path": its operations, with *@rest behind the colon. -EPROTONOSUPPORT. */
+int channel_address(const char *address, const struct channel_ops **ops, const char **rest);
+
+#endif

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/*
+ * The relay: an event comes once from above, goes once to each child that is concerned, and ONE
+ * answer goes back. The same code at each level: in tether-smd (the root), in the agent of a
+ * physical server, in the agent of a guest. Pure: no descriptors, no clock (time is passed in, in
+ * milliseconds of any monotonic clock), all output through `struct relay_outputs`. One thread.
+ *
+ * Who is concerned by an event (tether.proto): with `to_vm` the children of that VM, with
+ * `to_peers` those with interest in its address that are not of that VM, and whoever `expected`
+ * names, as soon as they are there. A child's copy says only what is meant for it: `to_vm` where it
+ * has the VM, `to_peers` where it has the interest, of `expected` the names of its own VMs. An
+ * `order` is for this relay's owner if it names this relay's host, otherwise for the child of that
+ * name.
+ *
+ * The owner may call the relay again from inside parent_send, order and hello, not from inside
+ * child_send and child_close.
+ */
+#ifndef TETHER_RELAY_H
+#define TETHER_RELAY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "tether.pb-c.h"
+
+struct relay;
+
+struct relay_settings {
+	const char *name; /* of this relay; prefixed to `who` on the way up; "" at the root */
+	Tether__Role role;
+	uint64_t epoch;         /* highest ever seen (persisted); the root: its own */
+	unsigned heartbeat_ms;  /* told to children that are relays; processes need none on a local
+	                           socket */
+	unsigned away_ms;       /* so long a child that lost its link keeps its interests */
+	unsigned children_max;  /* quotas, each 0: the default */
+	unsigned interests_max; /* per child */
+	unsigned requests_max;  /* registrations under way, per child */
+};
+
+struct relay_outputs {
+	/* @frame is the relay's; copy or encode it before returning. */
+	void (*child_send)(void *owner, uint32_t child, const Tether__Frame *frame);
+	/* End the link of @child; the relay has forgotten it already. */
+	void (*child_close)(void *owner, uint32_t child, const char *why);
+	/* Answers and Interests. At the root: this is where the migration gets its answer, and
+	 * where registrations ask to be acknowledged (relay_parent_frame). While there is no parent
+	 * it may drop what it gets: the relay says it again after relay_parent_frame(HelloAnswer).
+	 */
+	void (*parent_send)(void *owner, const Tether__Frame *frame);
+	/* Carry out event->order and call relay_order_done. NULL: orders for this relay are
+	 * refused. */
+	void (*order)(void *owner, const Tether__Event *event);
+	/* A higher epoch than ever before; store it for good. Not 0: the event is refused. NULL:
+	 * not wanted. */
+	int (*epoch_save)(void *owner, uint64_t epoch);
+	/* A child has said who it is. Not 0: refuse it, with *@reason (a name) and *@text. NULL:
+	 * all are welcome. Comes before anything else of that child. */
+	int (*hello)(void *owner, uint32_t child, const Tether__Hello *hello, const char **reason,
+	        const char **text);
+};
+
+struct relay *relay_create(
+        const struct relay_settings *settings, const struct relay_outputs *outputs, void *owner);
+void relay_destroy(struct relay *relay);
+
+/* ---- below ---- */
+
+/*
+ * A link from below stands; nothing is said to it before its HELLO. @vm: the VM that the channel
+ * belongs to; such a child is of that VM whatever it says. NULL: a relay over a channel that names
+ * no VM (a host at the root); what VMs it has stands in its HELLO, its HostResults and
+ * relay_child_vms. Child ids are never 0 nor used again. -EUSERS: quota; -ENOMEM.
+ */
+int relay_child_add(struct relay *relay, const char *vm, uint32_t *child);
+
+/* What came from @child. Not 0: the link is not worth keeping (the owner closes it, and tells the
+ * relay with relay_child_gone): -EPROTO no or a second HELLO, -EACCES refused, -ENOENT. */
+int relay_child_frame(
+        struct relay *relay, uint32_t child, const Tether__Frame *frame, uint64_t now_ms);
+
+/* Its link has ended. @ended: its process has too, so nobody need wait for it. Unknown ids are
+ * fine. */
+void relay_child_gone(struct relay *relay, uint32_t child, bool ended, uint64_t now_ms);
+
+/* The VMs that the relay behind @child has, as the owner knows it (replaces what HELLO said). */
+int relay_child_vms(
+        struct relay *relay, uint32_t child, const char *const *vms, size_t count, uint64_t now_ms);
+
+/* @vm is not here any more: its children's links are closed, nothing is waited for from them. */
+void relay_vm_left(struct relay *relay, const char *vm, uint64_t now_ms);
+
+/* ---- above ---- */
+
+/* What came from above: HelloAnswer, Event, InterestAnswer (the rest is ignored). Parts are taken
+ * out of @frame. Not 0: the parent is not to be obeyed (-ESTALE: its epoch is older than one seen);
+ * close the link. */
+int relay_parent_frame(struct relay *relay, Tether__Frame *frame, uint64_t now_ms);
+
+/* The root's own event, and a copy of it is kept. The answer comes through parent_send, maybe
+ * before this returns. -ENOMEM. */
+int relay_event(struct relay *relay, const Tether__Event *event, uint64_t now_ms);
+
+/* Fill epoch, migration, step, sequence and addresses of a HELLO upward; the rest is the owner's.
+ * relay_hello_clear frees what was filled in. */
+int relay_hello_fill(const struct relay *relay, Tether__Hello *hello);
+void relay_hello_clear(Tether__Hello *hello);
+
+/* The order of the event with @answer's key has been carried out: outcome, refusals and result of
+ * @answer count as this relay's own. -ENOENT: nobody waits for it any more. */
+int relay_order_done(struct relay *relay, const Tether__Answer *answer, uint64_t now_ms);
+
+/* ---- time ---- */
+
+/* Milliseconds from @now_ms to the next relay_tick that matters; -1: none. */
+int64_t relay_next_ms(const struct relay *relay, uint64_t now_ms);
+void relay_tick(struct relay *relay, uint64_t now_ms);
+
+/* How much earlier than @deadline_ms a relay gives its answer, so that it is there in time. */
+uint32_t relay_margin_ms(uint32_t deadline_ms);
+
+/* ---- looking in ---- */
+
+struct relay_child_view {
+	uint32_t child; /* 0: away, its link lost */
+	const char *name;
+	Tether__Role role;
+	const char *vm; /* NULL: see relay_child_add */
+	uint32_t pid;
+	const char *program;
+	size_t interests;
+	unsigned late; /* events that it has not answered in time */
+};
+void relay_for_each_child(const struct relay *relay,
+        void (*each)(void *context, const struct relay_child_view *child), void *context);
+
+/* What was not obeyed, by kind. */
+struct relay_counts {
+	uint64_t events, repeated_events, old_epochs;
+	uint64_t answers, late_answers, unasked_answers;
+	uint64_t refused_hellos, refused_interests;
+};
+struct relay_counts relay_counts(const struct relay *relay);
+
+#endif

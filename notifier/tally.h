@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/*
+ * One event's answers: who has to answer, who has, and the one answer that all of theirs make.
+ * Pure; belongs to one relay and its thread. Participants are known by name, since a child that
+ * lost its link comes back as another link but under the same name.
+ */
+#ifndef TETHER_TALLY_H
+#define TETHER_TALLY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "tether.pb-c.h"
+
+struct event_key {
+	uint64_t migration;
+	uint64_t epoch;
+	Tether__Step step;
+	uint32_t sequence;
+};
+
+struct event_key event_key(const Tether__Event *event);
+struct event_key answer_key(const Tether__Answer *answer);
+bool event_key_equal(const struct event_key *a, const struct event_key *b);
+
+struct tally;
+
+/* @prefix stands before each `who` ("hyp1"; "" for none) and is copied. NULL: no memory. */
+struct tally *tally_create(const struct event_key *key, const char *prefix);
+void tally_destroy(struct tally *tally);
+const struct event_key *tally_key(const struct tally *tally);
+
+/*
+ * @name has to answer. A child that gets the event is `handed`; a name that the event expects may
+ * also be answered for by another's answer that lists it (a relay between). Repeating is harmless.
+ * -ENOMEM.
+ */
+int tally_expect(struct tally *tally, const char *name);
+int tally_hand(struct tally *tally, const char *name);
+/* Handed the event and not yet answered. */
+bool tally_awaits(const struct tally *tally, const char *name);
+bool tally_has_answered(const struct tally *tally, const char *name);
+/* @name's process has ended: it is neither waited for nor missing. */
+void tally_forget(struct tally *tally, const char *name);
+
+/*
+ * Take the answer of @name. @label stands for `who` in a refusal that names nobody. With
+ * @is_process the answer speaks for @name alone, whatever it lists. 0: taken; -EALREADY: the first
+ * one counts; -ENOENT: it was not asked; -ENOMEM. A malformed answer (an unknown outcome, a table
+ * with unequal columns) is taken as FAILED with a refusal that says so.
+ */
+int tally_take(struct tally *tally, const char *name, const char *label, bool is_process,
+        const Tether__Answer *answer);
+
+/* Everybody has answered. */
+bool tally_complete(const struct tally *tally);
+
+/*
+ * The one answer; with participants still awaited it is PARTIAL and names them. The caller frees it
+ * with tether__answer__free_unpacked. NULL: no memory. An answer that would not fit a frame becomes
+ * FAILED, without its tables.
+ */
+Tether__Answer *tally_finish(struct tally *tally);
+
+#endif

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/*
+ * Frames of a link: four bytes of length (big endian), then one packed Frame. Pure: bytes in,
+ * frames out; whoever owns the descriptor does the reading and writing, blocking or not. A reader
+ * belongs to one link and one thread. Nothing here trusts the other end: the length is checked
+ * before anything is allocated, and what a frame may unfold to in memory is bounded.
+ */
+#ifndef TETHER_FRAME_H
+#define TETHER_FRAME_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "tether.pb-c.h"
+
+enum {
+	FRAME_HEADER_BYTES = 4,
+	FRAME_MAX_BYTES = 1 << 20,     /* packed, without the header */
+	FRAME_MAX_UNPACKED = 16 << 20, /* many tiny sub-messages unfold to more than they weigh */
+};
+
+/*
+ * Header and packed @frame in one allocation that the caller frees. -EMSGSIZE: larger than the cap;
+ * -ENOMEM.
+ */
+int frame_encode(const Tether__Frame *frame, uint8_t **bytes, size_t *length);
+
+/* Zero-initialise; frame_reader_clear at the end. */
+struct frame_reader {
+	uint8_t *bytes;
+	size_t start; /* first byte not yet taken */
+	size_t end;   /* behind the last byte received */
+	size_t size;
+};
+
+/*
+ * Where the next bytes go: *at with *room of at least one byte; say how many came with
+ * frame_reader_received. Never asks for more than the frame under way needs. -ENOMEM.
+ */
+int frame_reader_room(struct frame_reader *reader, uint8_t **at, size_t *room);
+void frame_reader_received(struct frame_reader *reader, size_t count);
+
+/*
+ * Take one frame: 1 with *@frame (free it with frame_free), 0 when more bytes are needed.
+ * -EMSGSIZE: announces more than the cap, or nothing; -EBADMSG: not a Frame, or one with an empty
+ * body (a kind that this version does not know); -ENOMEM. After an error only the link's end helps.
+ */
+int frame_reader_next(struct frame_reader *reader, Tether__Frame **frame);
+void frame_reader_clear(struct frame_reader *reader);
+
+void frame_free(Tether__Frame *frame);
+
+#endif
