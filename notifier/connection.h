@@ -27,6 +27,7 @@ struct connection_settings {
 	                        */
 	unsigned reconnect_ms; /* first pause before connecting again; doubles, with jitter */
 	unsigned reconnect_max_ms;
+	unsigned frame_ms;      /* a frame that has begun, or a last word, gets so long */
 	size_t queue_max_bytes; /* not yet taken by the peer; more ends the link */
 };
 extern const struct connection_settings connection_settings_default;
@@ -60,8 +61,8 @@ int connection_send(struct connection *connection, const Tether__Frame *frame);
 
 bool connection_is_open(const struct connection *connection);
 
-/* End the link once what is queued has been taken, or at once where the peer is slow; closed is
- * called. A connecting one does not come again. */
+/* End the link once what is queued has been taken, or after frame_ms; closed is called. A
+ * connecting one does not come again. */
 void connection_finish(struct connection *connection, const char *why);
 
 /* At once, without callbacks. NULL is fine. */

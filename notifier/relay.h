@@ -33,6 +33,7 @@ struct relay_settings {
 	unsigned heartbeat_ms;  /* told to children that are relays; processes need none on a local
 	                           socket */
 	unsigned away_ms;       /* so long a child that lost its link keeps its interests */
+	unsigned hello_ms;      /* so long a new link may keep silent; 0: the default */
 	unsigned children_max;  /* quotas, each 0: the default */
 	unsigned interests_max; /* per child */
 	unsigned requests_max;  /* registrations under way, per child */
@@ -72,7 +73,7 @@ void relay_destroy(struct relay *relay);
  * no VM (a host at the root); what VMs it has stands in its HELLO, its HostResults and
  * relay_child_vms. Child ids are never 0 nor used again. -EUSERS: quota; -ENOMEM.
  */
-int relay_child_add(struct relay *relay, const char *vm, uint32_t *child);
+int relay_child_add(struct relay *relay, const char *vm, uint64_t now_ms, uint32_t *child);
 
 /* What came from @child. Not 0: the link is not worth keeping (the owner closes it, and tells the
  * relay with relay_child_gone): -EPROTO no or a second HELLO, -EACCES refused, -ENOENT. */

@@ -8,6 +8,7 @@
 #ifndef TETHER_FRAME_H
 #define TETHER_FRAME_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,10 +20,11 @@ enum {
 	FRAME_MAX_UNPACKED = 16 << 20, /* many tiny sub-messages unfold to more than they weigh */
 };
 
-/*
- * Header and packed @frame in one allocation that the caller frees. -EMSGSIZE: larger than the cap;
- * -ENOMEM.
- */
+/* Bytes that @frame takes with its header. -EMSGSIZE: more than the cap. */
+int frame_size(const Tether__Frame *frame, size_t *length);
+/* Header and packed @frame to @at; @length is what frame_size said. */
+void frame_write(const Tether__Frame *frame, uint8_t *at, size_t length);
+/* Both in one allocation that the caller frees. -EMSGSIZE, -ENOMEM. */
 int frame_encode(const Tether__Frame *frame, uint8_t **bytes, size_t *length);
 
 /* Zero-initialise; frame_reader_clear at the end. */
@@ -35,7 +37,7 @@ struct frame_reader {
 
 /*
  * Where the next bytes go: *at with *room of at least one byte; say how many came with
- * frame_reader_received. Never asks for more than the frame under way needs. -ENOMEM.
+ * frame_reader_received. Take all whole frames first. -ENOMEM.
  */
 int frame_reader_room(struct frame_reader *reader, uint8_t **at, size_t *room);
 void frame_reader_received(struct frame_reader *reader, size_t count);
@@ -46,6 +48,8 @@ void frame_reader_received(struct frame_reader *reader, size_t count);
  * body (a kind that this version does not know); -ENOMEM. After an error only the link's end helps.
  */
 int frame_reader_next(struct frame_reader *reader, Tether__Frame **frame);
+/* A frame has begun and is not complete. */
+bool frame_reader_is_partial(const struct frame_reader *reader);
 void frame_reader_clear(struct frame_reader *reader);
 
 void frame_free(Tether__Frame *frame);

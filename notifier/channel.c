@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include "notifier/channel.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "notifier/base/cleanup.h"
+#include "notifier/channel_unix.h"
+
+static const struct channel_ops *const backends[] = {&channel_unix_ops};
+
+int channel_address(const char *address, const struct channel_ops **ops, const char **rest)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(backends); i++) {
+		size_t length = strlen(backends[i]->scheme);
+
+		if (strncmp(address, backends[i]->scheme, length) || address[length] != ':')
+			continue;
+		if (!address[length + 1])
+			return -EPROTONOSUPPORT;
+		*ops = backends[i];
+		*rest = address + length + 1;
+		return 0;
+	}
+	return -EPROTONOSUPPORT;
+}
