@@ -34,7 +34,8 @@ void rows_clear(ProtobufCMessage *table);
 	COLUMN(remote_qpn)                                                                         \
 	COLUMN(rq_psn)                                                                             \
 	COLUMN(receives)                                                                           \
-	COLUMN(flags)
+	COLUMN(flags)                                                                              \
+	COLUMN(sent)
 #define QP_COLUMNS(COLUMN)                                                                         \
 	COLUMN(local_lid)                                                                          \
 	COLUMN(local_qpn)                                                                          \
