@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include "demo-apps/rc_verify/endpoint.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { RD_ATOMIC_WANTED = 8 };
+
+int failed(const char *what, int error)
+{
+	if (error < 0)
+		error = -error;
+	fprintf(stderr, "rc-verify: %s: %s\n", what, strerror(error));
+	return error ? -error : -EIO;
+}
+
+static struct ibv_context *device_open(const char *name)
+{
+	struct ibv_device **list = ibv_get_device_list(NULL);
+	struct ibv_context *context = NULL;
+
+	for (int i = 0; list && list[i] && !context; i++)
+		if (!name || !strcmp(name, ibv_get_device_name(list[i])))
+			context = ibv_open_device(list[i]);
+	if (list)
+		ibv_free_device_list(list);
+	return context;
+}
+
+static enum ibv_mtu mtu_of(uint32_t bytes)
+{
+	enum ibv_mtu mtu = IBV_MTU_256;
+
+	while (mtu < IBV_MTU_4096 && 128U << mtu < bytes)
+		mtu++;
+	return mtu;
+}
+
+int endpoint_address(struct endpoint *endpoint, struct port_address *address)
+{
+	struct ibv_port_attr port;
+
+	if (ibv_query_port(endpoint->context, ENDPOINT_PORT, &port))
+		return failed("ibv_query_port", errno);
+	if (ibv_query_gid(endpoint->context, ENDPOINT_PORT, endpoint->gid_index, &address->gid))
+		return failed("ibv_query_gid", errno);
+	address->lid = port.lid;
+	return 0;
+}
+
+static int port_open(struct endpoint *endpoint, const struct options *options)
+{
+	struct ibv_port_attr port;
+
+	if (ibv_query_port(endpoint->context, ENDPOINT_PORT, &port))
+		return failed("ibv_query_port", errno);
+	if (port.state != IBV_PORT_ACTIVE)
+		return failed("the port is not active", ENETDOWN);
+	endpoint->uses_grh = options->gid_index >= 0 || port.link_layer == IBV_LINK_LAYER_ETHERNET;
+	endpoint->gid_index = options->gid_index >= 0 ? options->gid_index : 0;
+	endpoint->mtu = mtu_of(options->work.mtu_bytes);
+	if (endpoint->mtu > port.active_mtu)
+		endpoint->mtu = port.active_mtu;
+	return endpoint_address(endpoint, &endpoint->at_start);
+}
+
+int endpoint_create_cq(struct endpoint *endpoint, int entries, struct ibv_cq **cq)
+{
+	*cq = ibv_create_cq(endpoint->context, entries, NULL, NULL, 0);
+	return *cq ? 0 : failed("ibv_create_cq", errno);
+}
+
+static int objects_create(struct endpoint *endpoint, const struct work_options *work)
+{
+	int access = IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_READ | IBV_ACCESS_REMOTE_ATOMIC;
+
+	endpoint->pd = ibv_alloc_pd(endpoint->context);
+	if (!endpoint->pd)
+		return failed("ibv_alloc_pd", errno);
+	endpoint->counters = aligned_alloc(64, 64);
+	if (!endpoint->counters)
+		return failed("memory", ENOMEM);
+	memset(endpoint->counters, 0, 64);
+	endpoint->counters_mr = ibv_reg_mr(endpoint->pd, endpoint->counters, 64, access);
+	if (!endpoint->counters_mr)
+		return failed("ibv_reg_mr", errno);
+	if (!work->shared_cq)
+		return 0;
+	return endpoint_create_cq(
+	        endpoint, (int)(2 * work->depth * work->qps), &endpoint->shared_cq);
+}
+
+int endpoint_open(struct endpoint *endpoint, const struct options *options)
+{
+	int error;
+
+	*endpoint = (struct endpoint){0};
+	endpoint->context = device_open(options->device);
+	if (!endpoint->context)
+		return failed(options->device ? options->device : "no RDMA device", ENODEV);
+	if (ibv_query_device(endpoint->context, &endpoint->device))
+		return failed("ibv_query_device", errno);
+	endpoint->rd_atomic = endpoint->device.max_qp_rd_atom < RD_ATOMIC_WANTED
+	                              ? endpoint->device.max_qp_rd_atom
+	                              : RD_ATOMIC_WANTED;
+	error = port_open(endpoint, options);
+	return error ? error : objects_create(endpoint, &options->work);
+}
+
+void endpoint_close(struct endpoint *endpoint)
+{
+	if (endpoint->counters_mr)
+		ibv_dereg_mr(endpoint->counters_mr);
+	free(endpoint->counters);
+	if (endpoint->shared_cq)
+		ibv_destroy_cq(endpoint->shared_cq);
+	if (endpoint->pd)
+		ibv_dealloc_pd(endpoint->pd);
+	if (endpoint->context)
+		ibv_close_device(endpoint->context);
+}
