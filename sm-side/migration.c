@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include "sm-side/migration.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "notifier/base/cleanup.h"
+#include "sm-side/migration_table.h"
+
+enum { US_PER_MS = 1000 };
+
+void migration_init(struct migration *migration, const struct migration_intent *intent,
+        const struct deadlines *deadlines)
+{
+	*migration = (struct migration){.intent = *intent, .deadlines = deadlines};
+	testimony_init(&migration->testimony);
+}
+
+void migration_clear(struct migration *migration)
+{
+	testimony_clear(&migration->testimony);
+	free(migration->steps);
+	migration->steps = NULL;
+	migration->step_count = 0;
+}
+
+bool migration_ended(const struct migration *migration)
+{
+	return migration_phase(migration->state) == PHASE_ENDED;
+}
+
+/* The timeline is for people: where there is no memory for it the road is gone on without. */
+static void timeline_add(struct migration *m, enum migration_state state, uint64_t now_us)
+{
+	struct migration_step *grown;
+
+	if (m->step_count)
+		m->steps[m->step_count - 1].ended_us = now_us;
+	grown = realloc(m->steps, (m->step_count + 1) * sizeof(*grown));
+	if (!grown)
+		return;
+	m->steps = grown;
+	m->steps[m->step_count++] = (struct migration_step){.state = state,
+	        .started_us = now_us,
+	        .ended_us = migration_phase(state) == PHASE_ENDED ? now_us : 0};
+}
+
+static bool action_needs_fabric(enum migration_action action)
+{
+	return migration_action_parties(action) == PARTY_SM || action == ACTION_NAME_DESTINATION ||
+	       action == ACTION_NAME_SOURCE || action == ACTION_NAME_SOURCE_BACK ||
+	       action == ACTION_NAME_DESTINATION_BACK;
+}
+
+/* Without an SM there is no plan, no lease and no GUID to move; what was not applied needs no undo.
+ */
+static bool is_stepped_over(const struct migration *m, enum migration_state state)
+{
+	if (state == STATE_BACK_UNDOING && !m->applied)
+		return true;
+	return !m->intent.fabric && action_needs_fabric(migration_state_action(state));
+}
+
+/* Whose QPs were told to end with errors has no steps left to go through. */
+static bool is_pointless(const struct migration *m, enum migration_state state)
+{
+	return m->given_up && state != STATE_ERRORING &&
+	       migration_action_parties(migration_state_action(state)) == PARTY_TREE;
+}
+
+static enum migration_state entered_instead(const struct migration *m, enum migration_state state)
+{
+	while (is_stepped_over(m, state))
+		state = migration_lookup(state, EVENT_DONE).to;
+	return is_pointless(m, state) ? STATE_LOST : state;
+}
+
+static unsigned parties_of(const struct migration *m, enum migration_state state)
+{
+	unsigned parties = migration_action_parties(migration_state_action(state));
+
+	return m->intent.fabric ? parties : parties & ~PARTY_SM;
+}
+
+/* However often a plan is made anew, all attempts together have the time of one. */
+static bool keeps_timer(enum migration_state from, enum migration_state to)
+{
+	return (from == STATE_APPLYING && to == STATE_REPLANNING) ||
+	       (from == STATE_REPLANNING && to == STATE_APPLYING);
+}
+
+static void timers_set(struct migration *m, enum migration_state to, uint64_t now_us)
+{
+	if (migration_phase(to) == PHASE_ENDED)
+		m->timer_us = m->overall_us = 0;
+	else if (!keeps_timer(m->state, to) || !m->timer_us)
+		m->timer_us = now_us +
+		              (uint64_t)migration_state_deadline_ms(to, m->deadlines) * US_PER_MS;
+	if (to == STATE_STOPPING)
+		m->overall_us = now_us + (uint64_t)m->deadlines->overall_ms * US_PER_MS;
+}
+
+static struct migration_output enter(struct migration *m, enum migration_state to, uint64_t now_us)
+{
+	to = entered_instead(m, to);
+	timers_set(m, to, now_us);
+	timeline_add(m, to, now_us);
+	m->state = to;
+	m->awaited = parties_of(m, to);
+	m->failed = false;
+	m->committed |= migration_phase(to) == PHASE_FORWARD;
+	m->applied |= to == STATE_APPLYING;
+	return (struct migration_output){.entered = true,
+	        .durable = migration_state_durable(to),
+	        .action = migration_state_action(to)};
+}
+
+static struct migration_output give_up(
+        struct migration *m, enum migration_state to, uint64_t now_us)
+{
+	struct migration_output output = {.entered = true};
+	bool first = !m->given_up;
+
+	m->given_up = true;
+	if (to != m->state)
+		output = enter(m, to, now_us);
+	output.durable = true;
+	output.give_up = first;
+	return output;
+}
+
+struct migration_output migration_start(struct migration *migration, uint64_t now_us)
+{
+	struct migration_output output = enter(migration, STATE_LOCATING, now_us);
+
+	/* The first record holds the intent, also where the SM need not be asked. */
+	output.durable = true;
+	return output;
+}
+
+static bool is_past_stop(enum migration_state state)
+{
+	return state != STATE_LOCATING && state != STATE_PREPARING && state != STATE_DROPPING;
+}
+
+static bool is_past_commit(enum migration_state state)
+{
+	return migration_phase(state) == PHASE_FORWARD || migration_phase(state) == PHASE_BACK;
+}
+
+struct migration_output migration_recover(struct migration *migration,
+        enum migration_state journalled, bool given_up, unsigned left_ms, uint64_t now_us)
+{
+	migration->journalled = journalled;
+	migration->given_up = given_up;
+	migration->committed = is_past_commit(journalled);
+	/* The last records may be missing from the disk: undoing nothing does no harm. */
+	migration->applied = migration->committed;
+	if (is_past_stop(journalled))
+		migration->overall_us = now_us + (uint64_t)left_ms * US_PER_MS;
+	return enter(migration, STATE_RECOVERING, now_us);
+}
+
+/* An abort before the commit is another thing where QPs are broken: they must be connected again.
+ */
+static enum migration_event amounts_to(const struct migration *m, enum migration_event event)
+{
+	struct migration_move move;
+
+	if (!m->testimony.broken || (m->state != STATE_STOPPING && m->state != STATE_SETTLING))
+		return event;
+	move = migration_lookup(m->state, event);
+	return move.verdict == VERDICT_MOVE && move.to == STATE_ABORTING ? EVENT_BROKEN : event;
+}
+
+struct migration_output migration_event(
+        struct migration *migration, enum migration_event event, uint64_t now_us)
+{
+	struct migration_move move;
+
+	event = amounts_to(migration, event);
+	move = migration_lookup(migration->state, event);
+	if (move.verdict == VERDICT_REFUSE)
+		return (struct migration_output){.refused = move.why};
+	if (move.verdict != VERDICT_MOVE)
+		return (struct migration_output){0};
+	if (move.to == STATE_REENTERED)
+		move.to = migration_reenter(migration->journalled, migration->fact);
+	switch (move.how) {
+	case HOW_GO:
+		return enter(migration, move.to, now_us);
+	case HOW_GIVE_UP:
+		return give_up(migration, move.to, now_us);
+	case HOW_REPEAT:
+	case HOW_RETRY:
+		migration->awaited = parties_of(migration, migration->state);
+		return (struct migration_output){.action = migration_state_action(migration->state),
+		        .retry = move.how == HOW_RETRY};
+	case HOW_WAIT:
+		break;
+	}
+	return (struct migration_output){0};
+}
+
+/* All parties of PREPARE have said yes: is the other end of each of the VM's QPs among them? */
+static bool has_unpaired(struct migration *m)
+{
+	return testimony_find_unpaired(&m->testimony, m->intent.address.lid) != 0 &&
+	       !m->intent.force;
+}
+
+struct migration_output migration_answered(
+        struct migration *migration, unsigned party, bool done, uint64_t now_us)
+{
+	if (!(migration->awaited & party))
+		return (struct migration_output){0};
+	migration->awaited &= ~party;
+	migration->failed |= !done;
+	if (migration->awaited)
+		return (struct migration_output){0};
+	if (migration->state == STATE_PREPARING && !migration->failed)
+		migration->failed = has_unpaired(migration);
+	if (migration->state == STATE_ABORTING && migration->testimony.broken)
+		return migration_event(migration, EVENT_BROKEN, now_us);
+	return migration_event(migration, migration->failed ? EVENT_FAILED : EVENT_DONE, now_us);
+}
+
+static const char *vm_host(const struct migration *m)
+{
+	bool moved = m->state == STATE_REBUILDING || m->state == STATE_RECONNECTING ||
+	             m->state == STATE_RESUMING;
+
+	return moved ? m->intent.destination.host : m->intent.source.host;
+}
+
+/* @name is the VM's host, a process of the VM ("VM/PID.START") or that with its host before it. */
+static bool is_of_vm(const struct migration *m, const char *name)
+{
+	const char *host = vm_host(m);
+	size_t length = strlen(host);
+
+	if (!strcmp(name, host))
+		return true;
+	if (!strncmp(name, host, length) && name[length] == '/')
+		name += length + 1;
+	length = strlen(m->intent.vm);
+	return !strncmp(name, m->intent.vm, length) && (name[length] == '/' || !name[length]);
+}
+
+static size_t count_refusals_of_vm(const struct migration *m, const Tether__Answer *answer)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < answer->n_refusals; i++)
+		count += is_of_vm(m, answer->refusals[i]->who);
+	return count;
+}
+
+static size_t count_missing_of_vm(const struct migration *m, const Tether__Answer *answer)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < answer->n_missing; i++)
+		count += is_of_vm(m, answer->missing[i]);
+	return count;
+}
+
+/* See the header: after the commit the VM's own processes decide. */
+static bool tree_has_done(const struct migration *m, const Tether__Answer *answer)
+{
+	size_t answered, refused, missing;
+
+	if (answer->outcome == TETHER__OUTCOME__OUTCOME_DONE)
+		return true;
+	if (!m->committed || (!answer->n_refusals && !answer->n_missing))
+		return false;
+	answered = testimony_count_of_vm(answer->answered, answer->n_answered, m->intent.vm);
+	refused = count_refusals_of_vm(m, answer);
+	missing = count_missing_of_vm(m, answer);
+	if (!refused && !missing)
+		return true;
+	return m->state != STATE_RELEASING && answered > refused;
+}
+
+struct migration_output migration_tree_answered(
+        struct migration *migration, const Tether__Answer *answer, uint64_t now_us)
+{
+	bool done = tree_has_done(migration, answer);
+
+	if (!(migration->awaited & PARTY_TREE))
+		return (struct migration_output){0};
+	if (testimony_take(&migration->testimony, migration->intent.address.lid, answer)) {
+		testimony_find(&migration->testimony, "tether-smd", "bad-answer",
+		        "an answer could not be taken: malformed tables or no memory");
+		done = false;
+	}
+	return migration_answered(migration, PARTY_TREE, done, now_us);
+}
+
+struct migration_output migration_tick(struct migration *migration, uint64_t now_us)
+{
+	if (migration->overall_us && now_us >= migration->overall_us) {
+		migration->overall_us = 0;
+		return migration_event(migration, EVENT_OVERALL, now_us);
+	}
+	if (migration->timer_us && now_us >= migration->timer_us) {
+		migration->timer_us = 0;
+		return migration_event(migration, EVENT_TIMEOUT, now_us);
+	}
+	return (struct migration_output){0};
+}
+
+uint64_t migration_next_us(const struct migration *migration)
+{
+	if (!migration->overall_us)
+		return migration->timer_us;
+	if (!migration->timer_us || migration->overall_us < migration->timer_us)
+		return migration->overall_us;
+	return migration->timer_us;
+}

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/*
+ * One migration: the table of migration_states.def and what it needs to be driven. Pure: what
+ * happens comes in as events and answers with the time they came at (microseconds of any monotonic
+ * clock), what has to be done goes out as a struct migration_output; no I/O, no clock. Belongs to
+ * the conductor and its thread.
+ *
+ * After the commit a step of the tree counts as done when the VM's own processes have done it
+ * (RELEASE: all of them; later: at least one, if any is left); whoever else did not answer is kept
+ * as a finding and left behind, since everybody else would have to wait for it.
+ */
+#ifndef TETHER_MIGRATION_H
+#define TETHER_MIGRATION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "notifier/interest.h"
+#include "sm-side/migration_table.h"
+#include "sm-side/testimony.h"
+
+enum { MIGRATION_NAME_BYTES = 128 }; /* names of VMs, hosts and slots, with the final 0 */
+
+struct identity {
+	uint64_t node_guid, port_guid;
+};
+
+struct place {
+	char host[MIGRATION_NAME_BYTES];
+	char slot[MIGRATION_NAME_BYTES];
+	uint64_t switch_guid; /* 0: not a vSwitch */
+	unsigned switch_port;
+};
+
+/* What a migration is about; all of it is in its first record of the journal. */
+struct migration_intent {
+	uint64_t id, epoch;
+	char vm[MIGRATION_NAME_BYTES];
+	struct place source, destination;
+	struct identity identity; /* moves with the VM */
+	struct identity other;    /* was at the destination, comes to the source's slot */
+	struct address address;   /* the VM's; known from LOCATING on */
+	bool fabric;              /* there is an SM; else its states are stepped over */
+	bool force;
+	int64_t asked_wall_us; /* microseconds since 1970 */
+};
+
+struct migration_step {
+	enum migration_state state;
+	uint64_t started_us, ended_us; /* ended 0: under way */
+};
+
+struct migration_counts {
+	unsigned lft_sets, lft_sets_physical, lft_sets_vswitch, pkey_sets, portinfo_sets, resent;
+	unsigned sm_elapsed_us, copy_ms;
+};
+
+struct migration {
+	struct migration_intent intent;
+	const struct deadlines *deadlines;
+	enum migration_state state;
+	enum migration_state journalled; /* RECOVERING: what the last record says */
+	enum migration_fact fact;        /* RECOVERING */
+	unsigned awaited;                /* parties that have not answered in this state */
+	bool failed;                     /* one that has answered could not */
+	bool committed;
+	bool given_up; /* the VM's QPs were told to end with errors */
+	bool applied;  /* APPLY was begun: the fabric may have changed */
+	uint32_t sequence;
+	uint64_t timer_us;   /* of this state; 0: none */
+	uint64_t overall_us; /* 0: does not run yet */
+	char plan_hash[80];
+	struct testimony testimony;
+	struct migration_step *steps;
+	size_t step_count;
+	struct migration_counts counts;
+};
+
+struct migration_output {
+	bool entered; /* write a record of the state before anything else */
+	bool durable; /* and have it on disk */
+	bool give_up; /* send ERROR to VM and peers, wait for nobody */
+	bool retry;   /* perform the action after a short while, not now */
+	enum migration_action action;
+	const char *refused; /* the name of why the event is not obeyed; nothing else is set */
+};
+
+void migration_init(struct migration *migration, const struct migration_intent *intent,
+        const struct deadlines *deadlines);
+void migration_clear(struct migration *migration);
+
+/* Begin with LOCATING. */
+struct migration_output migration_start(struct migration *migration, uint64_t now_us);
+/*
+ * Begin after a restart, with RECOVERING. @left_ms: of the overall deadline (0: none); only counts
+ * if @journalled is after STOP. Facts: EVENT_DONE says that @fact is set.
+ */
+struct migration_output migration_recover(struct migration *migration,
+        enum migration_state journalled, bool given_up, unsigned left_ms, uint64_t now_us);
+
+struct migration_output migration_event(
+        struct migration *migration, enum migration_event event, uint64_t now_us);
+
+/* A party has answered: done or not. One that is not awaited is ignored. */
+struct migration_output migration_answered(
+        struct migration *migration, unsigned party, bool done, uint64_t now_us);
+/* The same for the tree; the answer's rows and findings are taken in. */
+struct migration_output migration_tree_answered(
+        struct migration *migration, const Tether__Answer *answer, uint64_t now_us);
+
+/* TIMEOUT or OVERALL if one of them is due. */
+struct migration_output migration_tick(struct migration *migration, uint64_t now_us);
+/* When to call that; 0: never. */
+uint64_t migration_next_us(const struct migration *migration);
+
+bool migration_ended(const struct migration *migration);
+
+#endif

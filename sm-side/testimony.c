@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include "sm-side/testimony.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "notifier/base/cleanup.h"
+#include "notifier/wire/rows.h"
+
+#define TABLE(rows) ((ProtobufCMessage *)(rows))
+
+void testimony_init(struct testimony *testimony)
+{
+	*testimony = (struct testimony){0};
+	tether__evidence_rows__init(&testimony->evidence);
+	tether__qp_rows__init(&testimony->qps);
+	tether__key_rows__init(&testimony->keys);
+	tether__counts__init(&testimony->counts);
+}
+
+static void names_free(char **names, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		free(names[i]);
+	free(names);
+}
+
+void testimony_clear(struct testimony *testimony)
+{
+	for (size_t i = 0; i < testimony->finding_count; i++) {
+		free(testimony->findings[i].who);
+		free(testimony->findings[i].reason);
+		free(testimony->findings[i].text);
+	}
+	free(testimony->findings);
+	names_free(testimony->processes, testimony->process_count);
+	rows_clear(TABLE(&testimony->evidence));
+	rows_clear(TABLE(&testimony->qps));
+	rows_clear(TABLE(&testimony->keys));
+	testimony_init(testimony);
+}
+
+static bool is_found(const struct testimony *testimony, const char *who, const char *reason)
+{
+	for (size_t i = 0; i < testimony->finding_count; i++) {
+		const struct finding *f = &testimony->findings[i];
+
+		if (!strcmp(f->who, who) && !strcmp(f->reason, reason))
+			return true;
+	}
+	return false;
+}
+
+int testimony_find(
+        struct testimony *testimony, const char *who, const char *reason, const char *text)
+{
+	struct finding *grown, *f;
+
+	if (is_found(testimony, who, reason))
+		return 0;
+	grown = realloc(testimony->findings, (testimony->finding_count + 1) * sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	testimony->findings = grown;
+	f = &grown[testimony->finding_count];
+	*f = (struct finding){strdup(who), strdup(reason), strdup(text)};
+	if (!f->who || !f->reason || !f->text) {
+		free(f->who);
+		free(f->reason);
+		free(f->text);
+		return -ENOMEM;
+	}
+	testimony->finding_count++;
+	return 0;
+}
+
+static int take_findings(struct testimony *testimony, const Tether__Answer *answer)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < answer->n_refusals && !err; i++) {
+		const Tether__Refusal *r = answer->refusals[i];
+
+		err = testimony_find(testimony, r->who, r->reason, r->text);
+	}
+	for (size_t i = 0; i < answer->n_missing && !err; i++)
+		err = testimony_find(testimony, answer->missing[i], "no-answer",
+		        "did not answer before the deadline of the step");
+	return err;
+}
+
+static int take_processes(struct testimony *testimony, const Tether__Answer *answer)
+{
+	char **names = calloc(answer->n_answered + 1, sizeof(*names));
+
+	if (!names)
+		return -ENOMEM;
+	for (size_t i = 0; i < answer->n_answered; i++) {
+		names[i] = strdup(answer->answered[i]);
+		if (!names[i]) {
+			names_free(names, i);
+			return -ENOMEM;
+		}
+	}
+	names_free(testimony->processes, testimony->process_count);
+	testimony->processes = names;
+	testimony->process_count = answer->n_answered;
+	return 0;
+}
+
+/* The QPs of everybody but the VM, then those of @from. */
+static int supersede_vm_qps(
+        struct testimony *testimony, uint16_t vm_lid, const Tether__QpRows *from)
+{
+	Tether__QpRows kept = TETHER__QP_ROWS__INIT;
+	size_t count = 0;
+	int err = qp_rows_count(&testimony->qps, &count);
+
+	for (size_t i = 0; i < count && !err; i++) {
+		struct qp_row row = qp_rows_get(&testimony->qps, i);
+
+		if (row.local_lid != vm_lid)
+			err = qp_rows_append(&kept, &row);
+	}
+	if (!err && from)
+		err = rows_concatenate(TABLE(&kept), &from->base);
+	if (err) {
+		rows_clear(TABLE(&kept));
+		return err;
+	}
+	rows_clear(TABLE(&testimony->qps));
+	testimony->qps = kept;
+	return 0;
+}
+
+static int supersede(ProtobufCMessage *into, const ProtobufCMessage *from)
+{
+	rows_clear(into);
+	return from ? rows_concatenate(into, from) : 0;
+}
+
+static bool says_broken(const Tether__EvidenceRows *rows)
+{
+	for (size_t i = 0; rows && i < rows->n_flags; i++) {
+		if (rows->flags[i] & TETHER__EVIDENCE_FLAG__EVIDENCE_BROKEN)
+			return true;
+	}
+	return false;
+}
+
+static bool columns_agree(const Tether__Answer *answer)
+{
+	size_t count;
+
+	return !rows_count(TABLE(answer->evidence), &count) &&
+	       !rows_count(TABLE(answer->qps), &count) && !rows_count(TABLE(answer->keys), &count);
+}
+
+static void take_counts(struct testimony *testimony, const Tether__Counts *counts)
+{
+	if (!counts)
+		return;
+	testimony->counts.processes = testimony->counts.processes > counts->processes
+	                                      ? testimony->counts.processes
+	                                      : counts->processes;
+	testimony->counts.qps =
+	        testimony->counts.qps > counts->qps ? testimony->counts.qps : counts->qps;
+	testimony->counts.replayed += counts->replayed;
+	testimony->counts.made_up += counts->made_up;
+	testimony->counts.errors += counts->errors;
+}
+
+static int take_rows(struct testimony *testimony, uint16_t vm_lid, const Tether__Answer *answer)
+{
+	int err = 0;
+
+	switch (answer->step) {
+	case TETHER__STEP__STEP_SETTLE:
+		err = supersede(TABLE(&testimony->evidence), TABLE(answer->evidence));
+		if (err)
+			break;
+		/* fall through */
+	case TETHER__STEP__STEP_PREPARE:
+		err = supersede(TABLE(&testimony->qps), TABLE(answer->qps));
+		break;
+	case TETHER__STEP__STEP_ATTACH:
+		err = supersede_vm_qps(testimony, vm_lid, answer->qps);
+		if (!err)
+			err = supersede(TABLE(&testimony->keys), TABLE(answer->keys));
+		break;
+	default:
+		break;
+	}
+	return err;
+}
+
+int testimony_take(struct testimony *testimony, uint16_t vm_lid, const Tether__Answer *answer)
+{
+	int err;
+
+	if (!columns_agree(answer))
+		return -EBADMSG;
+	testimony->broken |= says_broken(answer->evidence);
+	take_counts(testimony, answer->counts);
+	err = take_findings(testimony, answer);
+	if (!err)
+		err = take_processes(testimony, answer);
+	if (!err)
+		err = take_rows(testimony, vm_lid, answer);
+	return err;
+}
+
+struct pair_key {
+	uint32_t local_lid, local_qpn, remote_lid, remote_qpn;
+};
+
+static int pair_key_compare(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(struct pair_key));
+}
+
+static int find_one_unpaired(struct testimony *testimony, const struct pair_key *key)
+{
+	char who[64], text[160];
+
+	snprintf(who, sizeof(who), "lid %u qp 0x%x", key->remote_lid, key->remote_qpn);
+	snprintf(text, sizeof(text),
+	        "is connected to qp 0x%x of the VM, but no process with libtether shows it",
+	        key->local_qpn);
+	return testimony_find(testimony, who, "peer-without-shim", text);
+}
+
+int testimony_find_unpaired(struct testimony *testimony, uint16_t vm_lid)
+{
+	size_t count = testimony->qps.n_local_qpn;
+	CLEANUP_FREE struct pair_key *keys = calloc(count + 1, sizeof(*keys));
+	int unpaired = 0;
+
+	if (!keys)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++) {
+		struct qp_row row = qp_rows_get(&testimony->qps, i);
+
+		keys[i] = (struct pair_key){
+		        row.local_lid, row.local_qpn, row.remote_lid, row.remote_qpn};
+	}
+	qsort(keys, count, sizeof(*keys), pair_key_compare);
+	for (size_t i = 0; i < count; i++) {
+		struct pair_key *k = &keys[i];
+		struct pair_key other = {k->remote_lid, k->remote_qpn, k->local_lid, k->local_qpn};
+
+		if (k->local_lid != vm_lid ||
+		        bsearch(&other, keys, count, sizeof(*keys), pair_key_compare))
+			continue;
+		if (find_one_unpaired(testimony, k))
+			return -ENOMEM;
+		unpaired++;
+	}
+	return unpaired;
+}
+
+size_t testimony_count_of_vm(char *const *names, size_t count, const char *vm)
+{
+	size_t length = strlen(vm), found = 0;
+
+	for (size_t i = 0; i < count; i++)
+		found += !strncmp(names[i], vm, length) && names[i][length] == '/';
+	return found;
+}
+
+int testimony_pack(const struct testimony *testimony, char **text)
+{
+	static const char digits[] = "0123456789abcdef";
+	Tether__Answer answer = TETHER__ANSWER__INIT;
+	CLEANUP_FREE uint8_t *bytes = NULL;
+	size_t length;
+	char *at;
+
+	answer.evidence = (Tether__EvidenceRows *)&testimony->evidence;
+	answer.qps = (Tether__QpRows *)&testimony->qps;
+	answer.keys = (Tether__KeyRows *)&testimony->keys;
+	answer.answered = testimony->processes;
+	answer.n_answered = testimony->process_count;
+	length = tether__answer__get_packed_size(&answer);
+	bytes = malloc(length + 1);
+	at = malloc(2 * length + 1);
+	if (!bytes || !at) {
+		free(at);
+		return -ENOMEM;
+	}
+	tether__answer__pack(&answer, bytes);
+	*text = at;
+	for (size_t i = 0; i < length; i++) {
+		*at++ = digits[bytes[i] >> 4];
+		*at++ = digits[bytes[i] & 15];
+	}
+	*at = '\0';
+	return 0;
+}
+
+static int digit_value(char digit)
+{
+	if (digit >= '0' && digit <= '9')
+		return digit - '0';
+	return digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
+}
+
+static Tether__Answer *unpack_answer(const char *text)
+{
+	size_t length = strlen(text) / 2;
+	CLEANUP_FREE uint8_t *bytes = malloc(length + 1);
+
+	if (!bytes || strlen(text) % 2)
+		return NULL;
+	for (size_t i = 0; i < length; i++) {
+		int high = digit_value(text[2 * i]), low = digit_value(text[2 * i + 1]);
+
+		if (high < 0 || low < 0)
+			return NULL;
+		bytes[i] = (uint8_t)(high << 4 | low);
+	}
+	return tether__answer__unpack(NULL, length, bytes);
+}
+
+int testimony_unpack(struct testimony *testimony, const char *text)
+{
+	Tether__Answer *answer = unpack_answer(text);
+	int err;
+
+	if (!answer)
+		return -EBADMSG;
+	if (!columns_agree(answer)) {
+		tether__answer__free_unpacked(answer, NULL);
+		return -EBADMSG;
+	}
+	err = supersede(TABLE(&testimony->evidence), TABLE(answer->evidence));
+	if (!err)
+		err = supersede(TABLE(&testimony->qps), TABLE(answer->qps));
+	if (!err)
+		err = supersede(TABLE(&testimony->keys), TABLE(answer->keys));
+	if (!err)
+		err = take_processes(testimony, answer);
+	tether__answer__free_unpacked(answer, NULL);
+	return err;
+}

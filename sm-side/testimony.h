@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/*
+ * What has been said in the course of one migration: who could not and why, which processes take
+ * part, their QPs, evidence, keys and counts. Pure; belongs to its migration and its thread.
+ *
+ * QPs are rows of (local, remote) as the applications know them, so a pair is two rows with local
+ * and remote exchanged. Rows of the VM are those whose local LID is the VM's.
+ */
+#ifndef TETHER_TESTIMONY_H
+#define TETHER_TESTIMONY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "tether.pb-c.h"
+
+struct finding {
+	char *who;
+	char *reason; /* a name */
+	char *text;   /* a sentence for the operator */
+};
+
+struct testimony {
+	struct finding *findings;
+	size_t finding_count;
+	char **processes; /* HELLO names of those that answered the last step of the tree */
+	size_t process_count;
+	Tether__EvidenceRows evidence;
+	Tether__QpRows qps;
+	Tether__KeyRows keys;
+	Tether__Counts counts;
+	bool broken; /* a QP is in ERR by a shim's doing, so plain reopening would not do */
+};
+
+void testimony_init(struct testimony *testimony);
+void testimony_clear(struct testimony *testimony);
+
+/* Note that @who has a reason, once. -ENOMEM. */
+int testimony_find(
+        struct testimony *testimony, const char *who, const char *reason, const char *text);
+
+/*
+ * Take the tree's answer to a step. Rows of a later step supersede earlier ones: SETTLE all QPs and
+ * evidence, ATTACH the VM's QPs and keys. -EBADMSG: columns of unequal length, nothing was taken;
+ * -ENOMEM.
+ */
+int testimony_take(struct testimony *testimony, uint16_t vm_lid, const Tether__Answer *answer);
+
+/*
+ * Find every QP of the VM whose other end nobody has shown (reason "peer-without-shim"). Returns
+ * their number or -ENOMEM.
+ */
+int testimony_find_unpaired(struct testimony *testimony, uint16_t vm_lid);
+
+/* How many of @names are processes of @vm ("VM/PID.START"). */
+size_t testimony_count_of_vm(char *const *names, size_t count, const char *vm);
+
+/*
+ * For the journal: rows and processes as one packed Answer in hexadecimal digits. The caller frees
+ * it. unpack replaces what is there; -EBADMSG: not such a text.
+ */
+int testimony_pack(const struct testimony *testimony, char **text);
+int testimony_unpack(struct testimony *testimony, const char *text);
+
+#endif
