@@ -15,7 +15,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct fabric;
+#include "simfabric/shared_file.h"
+#include "simfabric/topology.h"
 
 enum detach_kind { DETACH_ASK, DETACH_SURPRISE };
 
@@ -39,9 +40,50 @@ void attach_let_go(struct fabric *fabric, const struct hca_place *place);
 enum attach_state { ATTACH_HELD, ATTACH_ASKED, ATTACH_GONE };
 enum attach_state attach_state(struct fabric *fabric, const struct hca_place *place);
 
-/* Hypervisor's side (CLI). */
+/*
+ * Hypervisor's side (CLI). -ENOENT: no such VM or slot; -EBUSY: the slot or the VM is taken;
+ * -ENODEV: the VM has no VF. A VM that was asked for its VF and has not let go may be given the
+ * same again: that takes the question back.
+ */
 int attach_vm(struct fabric *fabric, const char *vm, const char *slot);
-int detach_vm(struct fabric *fabric, const char *vm, enum detach_kind kind,
-        int timeout_ms); /* -ETIMEDOUT: still held */
+/* -ETIMEDOUT: still held; the VF leaves when the last context closes. */
+int detach_vm(struct fabric *fabric, const char *vm, enum detach_kind kind, int timeout_ms);
+/* A VM without a VF. -EEXIST; -ENOSPC: VMS_MAX; -EINVAL: the name is empty or too long. */
+int vm_add(struct fabric *fabric, const char *vm);
+
+/* Program the GUIDs of a detached VF, both at once. -EBUSY: a VM has it; -EINVAL: a GUID of 0. */
+int slot_set_guids(struct fabric *fabric, const char *slot, uint64_t node_guid, uint64_t port_guid);
+
+enum { VMS_MAX = 4096 };
+
+struct hypervisor {
+	char name[NODE_NAME_BYTES];
+	uint32_t vswitch; /* nodes */
+	uint32_t pf;
+};
+
+struct slot {
+	uint32_t node;
+	uint32_t hypervisor;
+	uint64_t vm; /* index + 1; 0: free */
+	uint64_t generation;
+	uint64_t is_asked; /* to be detached when the last context closes */
+};
+
+struct vm {
+	char name[NODE_NAME_BYTES];
+	uint64_t slot; /* index + 1; 0: none */
+};
+
+/* To be looked at under the lock. NULL behind the last. A slot's name is its CA's. */
+const struct hypervisor *hypervisor_row(const struct fabric *fabric, uint32_t index);
+const struct slot *slot_row(const struct fabric *fabric, uint32_t index);
+const struct vm *vm_row(const struct fabric *fabric, uint32_t index);
+uint32_t vm_find(const struct fabric *fabric, const char *name); /* NO_INDEX: none */
+uint32_t slot_find(const struct fabric *fabric, const char *name);
+
+size_t attach_size(const struct net *net);
+void attach_init(struct fabric *fabric, const struct net *net);
+void attach_client_gone(struct fabric *fabric, uint32_t client);
 
 #endif

@@ -25,6 +25,10 @@ enum {
 int forward_unicast(
         const struct fabric *fabric, uint32_t from, uint16_t dlid, uint32_t *to, unsigned *hops);
 
+/* The same for LID-routed SMPs (VL15): links need to be up, not Active. */
+int forward_smp(
+        const struct fabric *fabric, uint32_t from, uint16_t dlid, uint32_t *to, unsigned *hops);
+
 /* IBA 10.9.3: the P_Keys of both ends match and not both are limited members. Masked entries, host
  * order. */
 int forward_pkey_matches(uint16_t a, uint16_t b);

@@ -1,0 +1,468 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include "simfabric/attach.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "simfabric/clients.h"
+#include "simfabric/fault_points.h"
+#include "simfabric/net_file.h"
+
+enum {
+	HOLDS_PER_CLIENT = 8, /* a client sees one VF at a time; the others are dead contexts */
+	REAP_EVERY_MS = 20,   /* nobody wakes a waiter when a holder is killed */
+};
+
+struct hold {
+	uint32_t slot; /* index + 1; 0: free */
+	uint32_t contexts;
+	uint64_t generation;
+};
+
+struct attach_table {
+	uint32_t hypervisor_count;
+	uint32_t slot_count;
+	uint32_t vm_count;
+	uint32_t changes; /* futex: woken whenever a VF leaves */
+	struct hold holds[CLIENTS_MAX][HOLDS_PER_CLIENT];
+	struct vm vms[VMS_MAX];
+	struct hypervisor hypervisors[]; /* then the slots */
+};
+
+static struct attach_table *table(const struct fabric *fabric)
+{
+	return fabric_section(fabric, SECTION_ATTACH);
+}
+
+static struct slot *slots(const struct fabric *fabric)
+{
+	struct attach_table *t = table(fabric);
+
+	return (struct slot *)(t->hypervisors + t->hypervisor_count);
+}
+
+/* The VF CAs behind a vSwitch: everything cabled to it that is a CA and not the PF. */
+static unsigned list_vfs(
+        const struct net *net, const struct net_hypervisor *h, uint32_t nodes[NET_MAX_PORTS])
+{
+	const struct net_node *sw = &net->nodes[h->vswitch];
+	unsigned count = 0;
+
+	for (unsigned i = 1; i <= sw->ports; i++) {
+		uint32_t peer = net->ports[sw->first_port + i].peer;
+		uint32_t low = 0, high = net->node_count;
+
+		if (peer == NO_INDEX)
+			continue;
+		while (high - low > 1) {
+			uint32_t middle = low + (high - low) / 2;
+
+			if (net->nodes[middle].first_port <= peer)
+				low = middle;
+			else
+				high = middle;
+		}
+		if (net->nodes[low].kind == NODE_CA && low != h->pf)
+			nodes[count++] = low;
+	}
+	return count;
+}
+
+size_t attach_size(const struct net *net)
+{
+	size_t bytes = sizeof(struct attach_table);
+	uint32_t vfs[NET_MAX_PORTS];
+
+	for (uint32_t i = 0; i < net->hypervisor_count; i++)
+		bytes += sizeof(struct hypervisor) +
+		         list_vfs(net, &net->hypervisors[i], vfs) * sizeof(struct slot);
+	return bytes;
+}
+
+void attach_init(struct fabric *fabric, const struct net *net)
+{
+	struct attach_table *t = table(fabric);
+
+	t->hypervisor_count = net->hypervisor_count;
+	for (uint32_t i = 0; i < net->hypervisor_count; i++) {
+		const struct net_hypervisor *from = &net->hypervisors[i];
+		uint32_t vfs[NET_MAX_PORTS];
+		unsigned count = list_vfs(net, from, vfs);
+
+		memcpy(t->hypervisors[i].name, from->name, sizeof(from->name));
+		t->hypervisors[i].vswitch = from->vswitch;
+		t->hypervisors[i].pf = from->pf;
+		for (unsigned j = 0; j < count; j++) {
+			fabric->nodes[vfs[j]].slot = t->slot_count;
+			slots(fabric)[t->slot_count++] =
+			        (struct slot){.node = vfs[j], .hypervisor = i};
+		}
+	}
+}
+
+const struct hypervisor *hypervisor_row(const struct fabric *fabric, uint32_t index)
+{
+	return index < table(fabric)->hypervisor_count ? &table(fabric)->hypervisors[index] : NULL;
+}
+
+const struct slot *slot_row(const struct fabric *fabric, uint32_t index)
+{
+	return index < table(fabric)->slot_count ? &slots(fabric)[index] : NULL;
+}
+
+const struct vm *vm_row(const struct fabric *fabric, uint32_t index)
+{
+	return index < table(fabric)->vm_count ? &table(fabric)->vms[index] : NULL;
+}
+
+uint32_t vm_find(const struct fabric *fabric, const char *name)
+{
+	const struct vm *vm;
+
+	for (uint32_t i = 0; (vm = vm_row(fabric, i)); i++) {
+		if (!strcmp(vm->name, name))
+			return i;
+	}
+	return NO_INDEX;
+}
+
+uint32_t slot_find(const struct fabric *fabric, const char *name)
+{
+	const struct slot *slot;
+
+	for (uint32_t i = 0; (slot = slot_row(fabric, i)); i++) {
+		if (!strcmp(fabric->nodes[slot->node].name, name))
+			return i;
+	}
+	return NO_INDEX;
+}
+
+static void set_place(const struct fabric *fabric, uint32_t node, struct hca_place *place)
+{
+	const struct node *n = &fabric->nodes[node];
+
+	place->port = n->first_port;
+	place->generation = n->slot == NO_INDEX ? 0 : (uint32_t)slots(fabric)[n->slot].generation;
+	snprintf(place->device_name, sizeof(place->device_name), "%.63s", n->name);
+}
+
+static int current_of_vm(const struct fabric *fabric, const char *name, struct hca_place *place)
+{
+	uint32_t vm = vm_find(fabric, name);
+	const struct slot *slot;
+
+	if (vm == NO_INDEX || !table(fabric)->vms[vm].slot)
+		return -ENODEV;
+	slot = &slots(fabric)[table(fabric)->vms[vm].slot - 1];
+	if (slot->is_asked)
+		return -ENODEV;
+	set_place(fabric, slot->node, place);
+	return 0;
+}
+
+int attach_current(struct fabric *fabric, struct hca_place *place)
+{
+	const char *vm = getenv("SIMFABRIC_VM"), *name = getenv("SIMFABRIC_NODE");
+	uint32_t node;
+	int r;
+
+	if (vm) {
+		fabric_lock(fabric);
+		r = current_of_vm(fabric, vm, place);
+		fabric_unlock(fabric);
+		return r;
+	}
+	node = name ? node_find(fabric, name) : NO_INDEX;
+	if (node == NO_INDEX || node_is_switch(&fabric->nodes[node]))
+		return -ENODEV;
+	set_place(fabric, node, place);
+	return 0;
+}
+
+static uint32_t slot_of_place(const struct fabric *fabric, const struct hca_place *place)
+{
+	return fabric->nodes[fabric->ports[place->port].node].slot;
+}
+
+static bool is_held(const struct fabric *fabric, uint32_t slot)
+{
+	const struct attach_table *t = table(fabric);
+
+	for (uint32_t client = 0; client_row(fabric, client); client++) {
+		for (unsigned i = 0; i < HOLDS_PER_CLIENT; i++) {
+			const struct hold *hold = &t->holds[client][i];
+
+			if (hold->slot == slot + 1 &&
+			        hold->generation == slots(fabric)[slot].generation)
+				return true;
+		}
+	}
+	return false;
+}
+
+/* Tie @vm and @slot, or part them where @vm is NO_INDEX, in one change. */
+static void change_slot(struct fabric *fabric, uint32_t slot, uint32_t vm)
+{
+	struct attach_table *t = table(fabric);
+	struct slot *s = &slots(fabric)[slot];
+	uint64_t none = 0, generation = s->generation + 1, vm_value, slot_value = slot + 1;
+
+	if (vm == NO_INDEX) {
+		redo_put(fabric, &t->vms[s->vm - 1].slot, &none, sizeof(none));
+		redo_put(fabric, &s->vm, &none, sizeof(none));
+	} else {
+		vm_value = vm + 1;
+		redo_put(fabric, &t->vms[vm].slot, &slot_value, sizeof(slot_value));
+		redo_put(fabric, &s->vm, &vm_value, sizeof(vm_value));
+	}
+	redo_put(fabric, &s->is_asked, &none, sizeof(none));
+	redo_put(fabric, &s->generation, &generation, sizeof(generation));
+	redo_commit(fabric);
+}
+
+static void wake_waiters(struct fabric *fabric)
+{
+	__atomic_add_fetch(&table(fabric)->changes, 1, __ATOMIC_RELEASE);
+	syscall(SYS_futex, &table(fabric)->changes, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+}
+
+/* A VF that was asked for leaves once nobody holds it. */
+static void leave_if_unheld(struct fabric *fabric, uint32_t slot)
+{
+	if (!slots(fabric)[slot].is_asked || is_held(fabric, slot))
+		return;
+	change_slot(fabric, slot, NO_INDEX);
+	wake_waiters(fabric);
+}
+
+static struct hold *find_hold(struct fabric *fabric, uint32_t slot, uint64_t generation)
+{
+	struct hold *holds = table(fabric)->holds[fabric->client], *free_one = NULL;
+
+	for (unsigned i = 0; i < HOLDS_PER_CLIENT; i++) {
+		if (holds[i].slot == slot + 1 && holds[i].generation == generation)
+			return &holds[i];
+		if (!holds[i].slot && !free_one)
+			free_one = &holds[i];
+	}
+	return free_one;
+}
+
+static int take_hold(struct fabric *fabric, uint32_t slot, const struct hca_place *place)
+{
+	struct hold *hold;
+
+	if (slots(fabric)[slot].generation != place->generation || slots(fabric)[slot].is_asked)
+		return -ENODEV;
+	hold = find_hold(fabric, slot, place->generation);
+	if (!hold)
+		return -ENOSPC;
+	hold->generation = place->generation;
+	hold->contexts++;
+	__atomic_store_n(&hold->slot, slot + 1, __ATOMIC_RELEASE);
+	return 0;
+}
+
+int attach_hold(struct fabric *fabric, const struct hca_place *place)
+{
+	uint32_t slot = slot_of_place(fabric, place);
+	int r = slot == NO_INDEX ? 0 : client_join(fabric);
+
+	if (r || slot == NO_INDEX)
+		return r;
+	fabric_lock(fabric);
+	r = take_hold(fabric, slot, place);
+	fabric_unlock(fabric);
+	return r;
+}
+
+void attach_let_go(struct fabric *fabric, const struct hca_place *place)
+{
+	uint32_t slot = slot_of_place(fabric, place);
+	struct hold *hold;
+
+	if (slot == NO_INDEX || fabric->client == NO_INDEX)
+		return;
+	fabric_lock(fabric);
+	hold = find_hold(fabric, slot, place->generation);
+	if (hold && hold->slot && !--hold->contexts) {
+		hold->slot = 0;
+		leave_if_unheld(fabric, slot);
+	}
+	fabric_unlock(fabric);
+}
+
+void attach_client_gone(struct fabric *fabric, uint32_t client)
+{
+	struct hold *holds = table(fabric)->holds[client];
+
+	for (unsigned i = 0; i < HOLDS_PER_CLIENT; i++) {
+		uint32_t slot = holds[i].slot;
+
+		holds[i].contexts = 0;
+		if (!slot)
+			continue;
+		holds[i].slot = 0;
+		leave_if_unheld(fabric, slot - 1);
+	}
+}
+
+enum attach_state attach_state(struct fabric *fabric, const struct hca_place *place)
+{
+	uint32_t slot = slot_of_place(fabric, place);
+	const struct slot *s;
+
+	if (slot == NO_INDEX)
+		return ATTACH_HELD;
+	s = &slots(fabric)[slot];
+	if (__atomic_load_n(&s->generation, __ATOMIC_ACQUIRE) != place->generation)
+		return ATTACH_GONE;
+	return __atomic_load_n(&s->is_asked, __ATOMIC_ACQUIRE) ? ATTACH_ASKED : ATTACH_HELD;
+}
+
+int vm_add(struct fabric *fabric, const char *name)
+{
+	struct attach_table *t = table(fabric);
+	int r = 0;
+
+	if (!*name || strlen(name) >= NODE_NAME_BYTES)
+		return -EINVAL;
+	fabric_lock(fabric);
+	if (vm_find(fabric, name) != NO_INDEX)
+		r = -EEXIST;
+	else if (t->vm_count == VMS_MAX)
+		r = -ENOSPC;
+	if (!r) {
+		memset(&t->vms[t->vm_count], 0, sizeof(t->vms[0]));
+		memcpy(t->vms[t->vm_count].name, name, strlen(name) + 1);
+		__atomic_store_n(&t->vm_count, t->vm_count + 1, __ATOMIC_RELEASE);
+	}
+	fabric_unlock(fabric);
+	return r;
+}
+
+static int attach_locked(struct fabric *fabric, uint32_t vm, uint32_t slot)
+{
+	struct slot *s;
+	uint64_t has;
+
+	if (vm == NO_INDEX || slot == NO_INDEX)
+		return -ENOENT;
+	s = &slots(fabric)[slot];
+	has = table(fabric)->vms[vm].slot;
+	if (has == slot + 1 && s->is_asked) {
+		__atomic_store_n(&s->is_asked, 0, __ATOMIC_RELEASE);
+		return 0;
+	}
+	if (s->vm || has)
+		return -EBUSY;
+	change_slot(fabric, slot, vm);
+	return 0;
+}
+
+int attach_vm(struct fabric *fabric, const char *vm, const char *slot)
+{
+	int r;
+
+	fabric_lock(fabric);
+	clients_reap(fabric);
+	r = attach_locked(fabric, vm_find(fabric, vm), slot_find(fabric, slot));
+	fabric_unlock(fabric);
+	return r;
+}
+
+/* Ask for the VF of @vm or take it. *@slot is where it was, *@generation what it was then. */
+static int ask(struct fabric *fabric, const char *name, enum detach_kind kind, uint32_t *slot,
+        uint64_t *generation)
+{
+	uint32_t vm = vm_find(fabric, name);
+	struct slot *s;
+
+	if (vm == NO_INDEX)
+		return -ENOENT;
+	if (!table(fabric)->vms[vm].slot)
+		return -ENODEV;
+	*slot = (uint32_t)table(fabric)->vms[vm].slot - 1;
+	s = &slots(fabric)[*slot];
+	*generation = s->generation;
+	if (kind == DETACH_SURPRISE) {
+		change_slot(fabric, *slot, NO_INDEX);
+		wake_waiters(fabric);
+		return 0;
+	}
+	__atomic_store_n(&s->is_asked, 1, __ATOMIC_RELEASE);
+	clients_reap(fabric);
+	leave_if_unheld(fabric, *slot);
+	return 0;
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000ll + now.tv_nsec / 1000000;
+}
+
+static void wait_for_change(struct fabric *fabric, uint32_t seen, int64_t most_ms)
+{
+	struct timespec wait = {
+	        .tv_nsec = (most_ms < REAP_EVERY_MS ? most_ms : REAP_EVERY_MS) * 1000000};
+
+	syscall(SYS_futex, &table(fabric)->changes, FUTEX_WAIT, seen, &wait, NULL, 0);
+	fabric_lock(fabric);
+	clients_reap(fabric);
+	fabric_unlock(fabric);
+}
+
+int detach_vm(struct fabric *fabric, const char *vm, enum detach_kind kind, int timeout_ms)
+{
+	int64_t end = now_ms() + timeout_ms;
+	uint64_t generation;
+	uint32_t slot;
+	int r;
+
+	fabric_lock(fabric);
+	r = ask(fabric, vm, kind, &slot, &generation);
+	fabric_unlock(fabric);
+	while (!r) {
+		uint32_t seen = __atomic_load_n(&table(fabric)->changes, __ATOMIC_ACQUIRE);
+		int64_t left = end - now_ms();
+
+		if (__atomic_load_n(&slots(fabric)[slot].generation, __ATOMIC_ACQUIRE) !=
+		        generation)
+			break;
+		if (left <= 0)
+			return -ETIMEDOUT;
+		wait_for_change(fabric, seen, left);
+	}
+	return r;
+}
+
+int slot_set_guids(struct fabric *fabric, const char *name, uint64_t node_guid, uint64_t port_guid)
+{
+	uint32_t slot = slot_find(fabric, name);
+	struct node *node;
+
+	if (slot == NO_INDEX)
+		return -ENOENT;
+	if (!node_guid || !port_guid)
+		return -EINVAL;
+	node = &fabric->nodes[slots(fabric)[slot].node];
+	fabric_lock(fabric);
+	if (slots(fabric)[slot].vm) {
+		fabric_unlock(fabric);
+		return -EBUSY;
+	}
+	redo_put(fabric, &node->guid, &node_guid, sizeof(node_guid));
+	redo_put(fabric, &fabric->ports[node->first_port].guid, &port_guid, sizeof(port_guid));
+	redo_commit(fabric);
+	fabric_unlock(fabric);
+	return 0;
+}

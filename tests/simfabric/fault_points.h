@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/*
+ * Places where the shared file is half changed. SIMFABRIC_DIE_AT=name:count kills the process with
+ * SIGKILL when it comes to the place for the count-th time, so that a test can walk through all of
+ * them. Without the setting a point costs a load and a compare.
+ */
+#ifndef SIMFABRIC_FAULT_POINTS_H
+#define SIMFABRIC_FAULT_POINTS_H
+
+#define FAULT_POINTS(POINT)                                                                        \
+	POINT(lock_taken, "the lock is held, nothing changed")                                     \
+	POINT(redo_staged, "a change is collected, not committed")                                 \
+	POINT(redo_committed, "a change is committed, not applied")                                \
+	POINT(redo_half_applied, "a change is applied to its first word")                          \
+	POINT(redo_applied, "a change is applied, the log not empty")                              \
+	POINT(client_half_reaped, "what a dead client held is given back, its row in use")
+
+enum fault_point {
+	FAULT_POINT_NONE,
+#define POINT(name, meaning) FAULT_POINT_##name,
+	FAULT_POINTS(POINT)
+#undef POINT
+	        FAULT_POINT_COUNT,
+};
+
+extern enum fault_point fault_point_armed;
+
+/* Read SIMFABRIC_DIE_AT. -EINVAL: no such point or no number. */
+int fault_point_arm(const char *setting);
+void fault_point_reached(void);
+const char *fault_point_name(enum fault_point point);
+const char *fault_point_meaning(enum fault_point point);
+
+#define fault_point(name)                                                                          \
+	do {                                                                                       \
+		if (__builtin_expect(fault_point_armed == FAULT_POINT_##name, 0))                  \
+			fault_point_reached();                                                     \
+	} while (0)
+
+#endif
