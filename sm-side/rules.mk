@@ -7,3 +7,12 @@ MIGRATION_SOURCES := sm-side/migration.c sm-side/migration_table.c sm-side/testi
 $(call unit_test,smd_migration,$(MIGRATION_SOURCES) notifier/base/deadlines.c notifier/wire/rows.c $(WIRE_SOURCES),-lprotobuf-c)
 
 # ---- end of daemon -----------------------------------------------------------------------------------------------
+
+# ---- plugin ------------------------------------------------------------------------------------------------------
+
+PLAN_SOURCES := sm-side/plan/refusal.c sm-side/plan/fabric_view.c sm-side/plan/endpoint.c sm-side/plan/swap.c
+
+$(call unit_test,plan_view,$(PLAN_SOURCES))
+$(call unit_test,plan_swap,$(PLAN_SOURCES))
+
+# ---- end of plugin -----------------------------------------------------------------------------------------------

@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "notifier/base/cleanup.h"
+#include "sm-side/plan/content_hash.h"
+#include "sm-side/plan/fabric_view.h"
+
+struct fabric_view *fabric_view_create(void)
+{
+	return calloc(1, sizeof(struct fabric_view));
+}
+
+void fabric_view_destroy(struct fabric_view *view)
+{
+	if (!view)
+		return;
+	free(view->switches);
+	free(view->end_ports);
+	free(view->peers);
+	free(view->switches_by_guid);
+	free(view->end_ports_by_guid);
+	free(view);
+}
+
+/* Room for @more elements of @size after @count; at least doubles. */
+static int room_make(void *array, uint32_t *room, uint32_t count, uint32_t more, size_t size)
+{
+	void **at = array;
+	uint64_t wanted = (uint64_t)count + more;
+	void *grown;
+
+	if (wanted <= *room)
+		return 0;
+	if (wanted < (uint64_t)*room * 2)
+		wanted = (uint64_t)*room * 2;
+	if (wanted < 64)
+		wanted = 64;
+	if (wanted >= VIEW_NONE)
+		return -ENOMEM;
+	grown = reallocarray(*at, wanted, size);
+	if (!grown)
+		return -ENOMEM;
+	*at = grown;
+	*room = (uint32_t)wanted;
+	return 0;
+}
+
+uint32_t fabric_view_add_switch(struct fabric_view *view, uint64_t guid, uint8_t ports,
+        const uint8_t *lft, uint32_t lft_entries)
+{
+	uint32_t slots = ports + 1u;
+
+	if (room_make(&view->switches, &view->switch_room, view->switch_count, 1,
+	            sizeof(*view->switches)) ||
+	        room_make(&view->peers, &view->peer_room, view->peer_count, slots,
+	                sizeof(*view->peers)))
+		return VIEW_NONE;
+	view->switches[view->switch_count] = (struct view_switch){
+	        .guid = guid,
+	        .lft = lft,
+	        .lft_entries = lft_entries - lft_entries % LFT_BLOCK_LIDS,
+	        .first_peer = view->peer_count,
+	        .ports = ports,
+	};
+	memset(&view->peers[view->peer_count], 0, slots * sizeof(*view->peers));
+	view->peer_count += slots;
+	return view->switch_count++;
+}
+
+uint32_t fabric_view_add_end_port(struct fabric_view *view, const struct view_end_port *end_port)
+{
+	if (room_make(&view->end_ports, &view->end_port_room, view->end_port_count, 1,
+	            sizeof(*view->end_ports)))
+		return VIEW_NONE;
+	view->end_ports[view->end_port_count] = *end_port;
+	view->end_ports[view->end_port_count].switch_index = VIEW_NONE;
+	return view->end_port_count++;
+}
+
+void fabric_view_link(struct fabric_view *view, uint32_t sw, uint8_t port, struct view_peer peer)
+{
+	if (port == 0 || port > view->switches[sw].ports)
+		return;
+	view->peers[view->switches[sw].first_peer + port] = peer;
+	if (peer.kind == PEER_END_PORT) {
+		view->end_ports[peer.index].switch_index = sw;
+		view->end_ports[peer.index].switch_port = port;
+	}
+}
+
+const struct view_peer *view_peer_of(
+        const struct fabric_view *view, const struct view_switch *sw, unsigned port)
+{
+	static const struct view_peer nobody;
+
+	return port && port <= sw->ports ? &view->peers[sw->first_peer + port] : &nobody;
+}
+
+static bool looks_like_vswitch(const struct fabric_view *view, const struct view_switch *sw)
+{
+	unsigned uplinks = 0, slots = 0;
+
+	for (unsigned port = 1; port <= sw->ports; port++) {
+		const struct view_peer *peer = view_peer_of(view, sw, port);
+
+		if (peer->kind == PEER_SWITCH)
+			uplinks++;
+		else if (peer->kind == PEER_END_PORT) {
+			if (view->end_ports[peer->index].node_ports != 1)
+				return false;
+			slots++;
+		}
+	}
+	return uplinks == 1 && slots > 0;
+}
+
+static int by_switch_guid(const void *a, const void *b, void *view_arg)
+{
+	const struct fabric_view *view = view_arg;
+	uint64_t x = view->switches[*(const uint32_t *)a].guid;
+	uint64_t y = view->switches[*(const uint32_t *)b].guid;
+
+	return (x > y) - (x < y);
+}
+
+static int by_port_guid(const void *a, const void *b, void *view_arg)
+{
+	const struct fabric_view *view = view_arg;
+	uint64_t x = view->end_ports[*(const uint32_t *)a].port_guid;
+	uint64_t y = view->end_ports[*(const uint32_t *)b].port_guid;
+
+	return (x > y) - (x < y);
+}
+
+static int sorted_indices(const struct fabric_view *view, uint32_t count,
+        int (*compare)(const void *, const void *, void *), uint32_t **indices)
+{
+	uint32_t *made = calloc(count ? count : 1, sizeof(*made));
+
+	if (!made)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < count; i++)
+		made[i] = i;
+	qsort_r(made, count, sizeof(*made), compare, (void *)view);
+	free(*indices);
+	*indices = made;
+	for (uint32_t i = 1; i < count; i++)
+		if (compare(&made[i - 1], &made[i], (void *)view) == 0)
+			return -EEXIST;
+	return 0;
+}
+
+int fabric_view_finish(struct fabric_view *view)
+{
+	int error;
+
+	error = sorted_indices(view, view->switch_count, by_switch_guid, &view->switches_by_guid);
+	if (!error)
+		error = sorted_indices(
+		        view, view->end_port_count, by_port_guid, &view->end_ports_by_guid);
+	for (uint32_t i = 0; i < view->switch_count; i++)
+		view->switches[i].is_vswitch = looks_like_vswitch(view, &view->switches[i]);
+	return error;
+}
+
+uint32_t view_find_switch(const struct fabric_view *view, uint64_t guid)
+{
+	uint32_t low = 0, high = view->switch_count;
+
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+		uint32_t index = view->switches_by_guid[middle];
+
+		if (view->switches[index].guid == guid)
+			return index;
+		if (view->switches[index].guid < guid)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return VIEW_NONE;
+}
+
+uint32_t view_find_end_port(const struct fabric_view *view, uint64_t port_guid)
+{
+	uint32_t low = 0, high = view->end_port_count;
+
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+		uint32_t index = view->end_ports_by_guid[middle];
+
+		if (view->end_ports[index].port_guid == port_guid)
+			return index;
+		if (view->end_ports[index].port_guid < port_guid)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return VIEW_NONE;
+}
+
+uint32_t view_end_port_at(const struct fabric_view *view, struct view_place place)
+{
+	uint32_t sw = view_find_switch(view, place.switch_guid);
+	const struct view_peer *peer;
+
+	if (sw == VIEW_NONE)
+		return VIEW_NONE;
+	peer = view_peer_of(view, &view->switches[sw], place.port);
+	return peer->kind == PEER_END_PORT ? peer->index : VIEW_NONE;
+}
+
+struct view_place view_place_of(const struct fabric_view *view, uint32_t end_port)
+{
+	const struct view_end_port *port = &view->end_ports[end_port];
+
+	if (port->switch_index == VIEW_NONE)
+		return (struct view_place){0};
+	return (struct view_place){view->switches[port->switch_index].guid, port->switch_port};
+}
+
+bool view_place_equal(struct view_place a, struct view_place b)
+{
+	return a.switch_guid == b.switch_guid && a.port == b.port;
+}
+
+uint8_t view_lft_entry(const struct view_switch *sw, uint16_t lid)
+{
+	return sw->lft && lid < sw->lft_entries ? sw->lft[lid] : LFT_NO_PORT;
+}
+
+enum walked { NOT_WALKED, ON_THE_WAY, ARRIVES, ASTRAY };
+
+/* Walk from @sw until a switch whose end is known, or that ends the walk; return that end. */
+static enum walked walk_end(
+        const struct fabric_view *view, uint8_t *walked, uint32_t sw, uint16_t lid)
+{
+	for (;;) {
+		const struct view_peer *peer;
+
+		if (walked[sw] != NOT_WALKED)
+			return walked[sw] == ARRIVES ? ARRIVES : ASTRAY;
+		walked[sw] = ON_THE_WAY;
+		peer = view_peer_of(
+		        view, &view->switches[sw], view_lft_entry(&view->switches[sw], lid));
+		if (peer->kind != PEER_SWITCH)
+			return ASTRAY;
+		sw = peer->index;
+	}
+}
+
+/* Give every switch of the way that began at @sw its @end. */
+static void walk_mark(
+        const struct fabric_view *view, uint8_t *walked, uint32_t sw, uint16_t lid, enum walked end)
+{
+	while (walked[sw] == ON_THE_WAY) {
+		walked[sw] = end;
+		sw = view_peer_of(
+		        view, &view->switches[sw], view_lft_entry(&view->switches[sw], lid))
+		             ->index;
+	}
+}
+
+int view_leads_to(
+        const struct fabric_view *view, uint16_t lid, struct view_place place, bool *leads)
+{
+	uint32_t last = view_find_switch(view, place.switch_guid);
+	CLEANUP_FREE uint8_t *walked = calloc(view->switch_count + 1, 1);
+
+	if (!walked)
+		return -ENOMEM;
+	*leads = false;
+	if (last == VIEW_NONE || view_lft_entry(&view->switches[last], lid) != place.port)
+		return 0;
+	walked[last] = ARRIVES;
+	for (uint32_t sw = 0; sw < view->switch_count; sw++) {
+		enum walked end;
+
+		if (view_lft_entry(&view->switches[sw], lid) == LFT_NO_PORT)
+			continue;
+		end = walk_end(view, walked, sw, lid);
+		if (end != ARRIVES)
+			return 0;
+		walk_mark(view, walked, sw, lid, end);
+	}
+	*leads = true;
+	return 0;
+}
+
+uint64_t view_generation(const struct fabric_view *view)
+{
+	uint64_t hash = CONTENT_HASH_START;
+
+	for (uint32_t i = 0; i < view->switch_count; i++) {
+		const struct view_switch *sw = &view->switches[view->switches_by_guid[i]];
+
+		hash = content_hash_number(hash, sw->guid);
+		for (unsigned port = 1; port <= sw->ports; port++) {
+			const struct view_peer *peer = view_peer_of(view, sw, port);
+
+			if (peer->kind != PEER_SWITCH)
+				continue;
+			hash = content_hash_number(hash, port << 8 | peer->port);
+			hash = content_hash_number(hash, view->switches[peer->index].guid);
+		}
+	}
+	for (uint32_t i = 0; i < view->end_port_count; i++) {
+		const struct view_end_port *port = &view->end_ports[view->end_ports_by_guid[i]];
+
+		hash = content_hash_number(hash, port->port_guid);
+		hash = content_hash_number(hash, port->lid);
+	}
+	return hash >> 11;
+}

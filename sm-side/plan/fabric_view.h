@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/*
+ * What the planner looks at: switches with their forwarding tables, end ports, and who is cabled
+ * to whom. GUIDs and LIDs are in host order.
+ *
+ * The view owns its arrays; tables (LFTs, P_Keys) stay their owner's and are read through it, so a
+ * view over OpenSM's tables is good only while OpenSM's lock is held. Build it with the add and
+ * link functions, then fabric_view_finish; only after that use the others. Pure; no locks.
+ */
+#ifndef TETHER_FABRIC_VIEW_H
+#define TETHER_FABRIC_VIEW_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+	LFT_BLOCK_LIDS = 64, /* IBA 14.2.5.6 */
+	LFT_NO_PORT = 255,
+	LID_UNICAST_MAX = 0xbfff,
+	PKEY_BLOCK_BYTES = 64, /* IBA 14.2.5.7: 32 entries of 16 bits */
+};
+
+#define VIEW_NONE UINT32_MAX
+
+/* A switch port, and whatever is plugged into it. */
+struct view_place {
+	uint64_t switch_guid;
+	uint8_t port;
+};
+
+enum view_peer_kind { PEER_NONE, PEER_SWITCH, PEER_END_PORT };
+
+struct view_peer {
+	uint32_t index; /* in switches or end_ports */
+	uint8_t port;   /* the peer's */
+	uint8_t kind;   /* enum view_peer_kind */
+};
+
+struct view_switch {
+	uint64_t guid;
+	const uint8_t *lft;   /* the port for each LID; NULL: not computed */
+	uint32_t lft_entries; /* a multiple of LFT_BLOCK_LIDS */
+	uint32_t first_peer;  /* in peers: what port 0, 1, ... is cabled to */
+	uint8_t ports;        /* highest port number */
+	bool is_vswitch;      /* by fabric_view_finish */
+};
+
+struct view_end_port {
+	uint64_t port_guid;
+	uint64_t node_guid;
+	uint32_t switch_index; /* VIEW_NONE: no link known; by fabric_view_link */
+	uint16_t lid;          /* 0: none */
+	uint16_t groups;       /* multicast groups that it is a member of */
+	uint8_t switch_port;
+	uint8_t lmc;
+	uint8_t node_ports; /* of the node that it belongs to */
+	bool is_sm;
+	const void *source; /* the owner's own object, for pkey_block */
+};
+
+/* A P_Key table stands in the CA and, for enforcement, in the switch port in front of it. */
+enum pkey_holder { PKEYS_OF_CA, PKEYS_OF_SWITCH_PORT };
+
+struct fabric_view {
+	struct view_switch *switches;
+	struct view_end_port *end_ports;
+	struct view_peer *peers;
+	uint32_t switch_count, end_port_count, peer_count;
+	uint32_t switch_room, end_port_room, peer_room;
+	uint32_t *switches_by_guid; /* indices in ascending order of GUID */
+	uint32_t *end_ports_by_guid;
+	/* Block @block (64 bytes as on the wire) of the table at @end_port's place; NULL: not
+	 * there. May be NULL itself: nobody has P_Keys. */
+	const uint8_t *(*pkey_block)(
+	        const struct view_end_port *end_port, enum pkey_holder holder, unsigned block);
+};
+
+struct fabric_view *fabric_view_create(void);
+void fabric_view_destroy(struct fabric_view *view);
+
+/* The index of what was added, or VIEW_NONE: out of memory. @ports: highest port number. */
+uint32_t fabric_view_add_switch(struct fabric_view *view, uint64_t guid, uint8_t ports,
+        const uint8_t *lft, uint32_t lft_entries);
+/* Copies @end_port; its place is set by fabric_view_link. */
+uint32_t fabric_view_add_end_port(struct fabric_view *view, const struct view_end_port *end_port);
+/* Port @port of switch @sw is cabled to @peer, a switch (say so once for each side) or an end port.
+ */
+void fabric_view_link(struct fabric_view *view, uint32_t sw, uint8_t port, struct view_peer peer);
+
+/*
+ * Sort for the find functions and tell vSwitches from other switches: a vSwitch has exactly one
+ * link to a switch and behind every other link a node with one port. (An edge switch with a single
+ * uplink and nothing but such nodes looks the same, and its ports can change occupants the same
+ * way.) -ENOMEM; -EEXIST: a GUID appears twice.
+ */
+int fabric_view_finish(struct fabric_view *view);
+
+uint32_t view_find_switch(const struct fabric_view *view, uint64_t guid);
+uint32_t view_find_end_port(const struct fabric_view *view, uint64_t port_guid);
+/* The end port at @place, VIEW_NONE if there is none or no such place. */
+uint32_t view_end_port_at(const struct fabric_view *view, struct view_place place);
+struct view_place view_place_of(const struct fabric_view *view, uint32_t end_port);
+bool view_place_equal(struct view_place a, struct view_place b);
+
+/* LFT_NO_PORT beyond the table. */
+uint8_t view_lft_entry(const struct view_switch *sw, uint16_t lid);
+const struct view_peer *view_peer_of(
+        const struct fabric_view *view, const struct view_switch *sw, unsigned port);
+
+/*
+ * Do the tables lead to @place for @lid: from the switch of the place itself, and from every other
+ * switch that has an entry for it? A loop, a dead end or another place on the way is a no. Linear
+ * in switches. -ENOMEM.
+ */
+int view_leads_to(
+        const struct fabric_view *view, uint16_t lid, struct view_place place, bool *leads);
+
+/*
+ * Names the topology: switches, the cabling between them, which end port has which LID. Not where
+ * the end ports are and not the routes: these are what moves change. Below 2^53, so that it is the
+ * same number in every JSON reader.
+ */
+uint64_t view_generation(const struct fabric_view *view);
+
+#endif
