@@ -5,6 +5,7 @@
 MIGRATION_SOURCES := sm-side/migration.c sm-side/migration_table.c sm-side/testimony.c
 
 $(call unit_test,smd_migration,$(MIGRATION_SOURCES) notifier/base/deadlines.c notifier/wire/rows.c $(WIRE_SOURCES),-lprotobuf-c)
+$(call unit_test,smd_journal,sm-side/journal.c notifier/base/log.c)
 
 # ---- end of daemon -----------------------------------------------------------------------------------------------
 
