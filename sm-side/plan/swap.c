@@ -77,42 +77,55 @@ static struct plan_identity identity_of(const struct view_end_port *port)
 	return (struct plan_identity){port->port_guid, port->node_guid, port->lid};
 }
 
-static void change_add(struct plan *plan, const struct view_switch *sw, uint16_t block)
+/* The entry that a switch shall have for each of the two LIDs. */
+struct entries {
+	uint16_t lids[2];
+	uint8_t ports[2];
+};
+
+static void change_add(struct plan_change **next, const struct view_switch *sw, uint16_t block,
+        const struct entries *wanted)
 {
-	struct plan_change *change = &plan->changes[plan->change_count++];
-	uint32_t first = block * LFT_BLOCK_LIDS;
-	uint16_t a = plan->vm.lid, b = plan->other.lid;
+	const uint8_t *now = sw->lft + block * LFT_BLOCK_LIDS;
+	struct plan_change *change = *next;
 
 	*change = (struct plan_change){
 	        .switch_guid = sw->guid, .block = block, .is_vswitch = sw->is_vswitch};
-	memcpy(change->before, sw->lft + first, LFT_BLOCK_LIDS);
-	memcpy(change->after, sw->lft + first, LFT_BLOCK_LIDS);
-	if (a / LFT_BLOCK_LIDS == block)
-		change->after[a - first] = sw->lft[b];
-	if (b / LFT_BLOCK_LIDS == block)
-		change->after[b - first] = sw->lft[a];
-	if (sw->is_vswitch)
-		plan->counts.lft_vswitch++;
-	else
-		plan->counts.lft_physical++;
+	memcpy(change->before, now, LFT_BLOCK_LIDS);
+	memcpy(change->after, now, LFT_BLOCK_LIDS);
+	for (int i = 0; i < 2; i++)
+		if (wanted->lids[i] / LFT_BLOCK_LIDS == block)
+			change->after[wanted->lids[i] % LFT_BLOCK_LIDS] = wanted->ports[i];
+	if (memcmp(change->before, change->after, LFT_BLOCK_LIDS))
+		*next = change + 1;
 }
 
-static enum refusal changes_add(const struct fabric_view *view, struct plan *plan)
+/* The Sets that give @sw the entries @wanted, lower block first. */
+static void changes_add(
+        struct plan_change **next, const struct view_switch *sw, const struct entries *wanted)
 {
-	uint16_t a = plan->vm.lid / LFT_BLOCK_LIDS, b = plan->other.lid / LFT_BLOCK_LIDS;
+	uint16_t a = wanted->lids[0] / LFT_BLOCK_LIDS, b = wanted->lids[1] / LFT_BLOCK_LIDS;
 
-	plan->changes = calloc(view->switch_count * 2 + 1, sizeof(*plan->changes));
-	if (!plan->changes)
+	change_add(next, sw, a < b ? a : b, wanted);
+	if (a != b)
+		change_add(next, sw, a < b ? b : a, wanted);
+}
+
+static enum refusal swap_changes(const struct fabric_view *view, struct plan *plan)
+{
+	uint16_t vm = plan->vm.lid, other = plan->other.lid;
+	struct plan_change *next = calloc(view->switch_count * 2 + 1, sizeof(*next));
+
+	if (!next)
 		return REFUSAL_NO_MEMORY;
+	plan->changes = next;
 	for (uint32_t i = 0; i < view->switch_count; i++) {
 		const struct view_switch *sw = &view->switches[view->switches_by_guid[i]];
 
-		if (sw->lft[plan->vm.lid] == sw->lft[plan->other.lid])
-			continue;
-		change_add(plan, sw, a < b ? a : b);
-		if (a != b)
-			change_add(plan, sw, a < b ? b : a);
+		changes_add(
+		        &next, sw, &(struct entries){{vm, other}, {sw->lft[other], sw->lft[vm]}});
 	}
+	plan->change_count = (uint32_t)(next - plan->changes);
 	return REFUSAL_NONE;
 }
 
@@ -136,9 +149,16 @@ static uint32_t pkey_sets_count(
 	}
 }
 
-static void counts_add(
-        const struct fabric_view *view, const struct pair *pair, struct plan_counts *counts)
+static void counts_add(const struct fabric_view *view, const struct pair *pair, struct plan *plan)
 {
+	struct plan_counts *counts = &plan->counts;
+
+	for (uint32_t i = 0; i < plan->change_count; i++) {
+		if (plan->changes[i].is_vswitch)
+			counts->lft_vswitch++;
+		else
+			counts->lft_physical++;
+	}
 	counts->pkey = pkey_sets_count(view, pair, PKEYS_OF_CA) +
 	               pkey_sets_count(view, pair, PKEYS_OF_SWITCH_PORT);
 	counts->portinfo = 2;
@@ -191,10 +211,10 @@ static enum refusal plan_fill(
 		return refused;
 	if (!lead)
 		return REFUSAL_NOT_ROUTED;
-	refused = changes_add(view, plan);
+	refused = swap_changes(view, plan);
 	if (refused)
 		return refused;
-	counts_add(view, pair, &plan->counts);
+	counts_add(view, pair, plan);
 	plan->hash = plan_hash(plan);
 	return REFUSAL_NONE;
 }
@@ -243,7 +263,7 @@ static bool identity_stands(const struct fabric_view *view, const struct plan_id
 	return *arrived || at.switch_guid == 0 || view_place_equal(at, from);
 }
 
-/* The plan's first change of a switch: the two entries can be read from it and its neighbour. */
+/* The plan's first change of a switch; a second one follows it. */
 static const struct plan_change *change_find(const struct plan *plan, uint64_t switch_guid)
 {
 	uint32_t low = 0, high = plan->change_count;
@@ -261,8 +281,8 @@ static const struct plan_change *change_find(const struct plan *plan, uint64_t s
 	return &plan->changes[low];
 }
 
-static uint8_t change_entry_before(
-        const struct plan *plan, const struct plan_change *change, uint16_t lid)
+/* What the plan found for @lid in a switch that it changes. */
+static uint8_t entry_before(const struct plan *plan, const struct plan_change *change, uint16_t lid)
 {
 	if (change->block != lid / LFT_BLOCK_LIDS)
 		change++;
@@ -270,44 +290,38 @@ static uint8_t change_entry_before(
 	                                                   : LFT_NO_PORT;
 }
 
-enum entries { ENTRIES_DONE, ENTRIES_TO_EXCHANGE, ENTRIES_FOREIGN };
-
-static enum entries entries_of(const struct plan *plan, const struct view_switch *sw)
+/* Are the two entries of @sw what the plan found or what it wants? If so, *@wanted is the latter.
+ */
+static bool entries_are_the_plans(
+        const struct plan *plan, const struct view_switch *sw, struct entries *wanted)
 {
 	const struct plan_change *change = change_find(plan, sw->guid);
 	uint8_t vm_now = sw->lft[plan->vm.lid], other_now = sw->lft[plan->other.lid];
-	uint8_t vm_before, other_before;
+	uint8_t vm, other;
 
-	if (!change)
-		return vm_now == other_now ? ENTRIES_DONE : ENTRIES_FOREIGN;
-	vm_before = change_entry_before(plan, change, plan->vm.lid);
-	other_before = change_entry_before(plan, change, plan->other.lid);
-	if (vm_now == vm_before && other_now == other_before)
-		return ENTRIES_TO_EXCHANGE;
-	if (vm_now == other_before && other_now == vm_before)
-		return ENTRIES_DONE;
-	return ENTRIES_FOREIGN;
+	vm = change ? entry_before(plan, change, plan->vm.lid) : vm_now;
+	other = change ? entry_before(plan, change, plan->other.lid) : vm_now;
+	*wanted = (struct entries){{plan->vm.lid, plan->other.lid}, {other, vm}};
+	return (vm_now == vm || vm_now == other) && (other_now == vm || other_now == other);
 }
 
-static enum refusal switches_left(
+static enum refusal changes_left(
         const struct fabric_view *view, const struct plan *plan, struct plan_left *left)
 {
-	left->switches = calloc(view->switch_count + 1, sizeof(*left->switches));
-	if (!left->switches)
-		return REFUSAL_NO_MEMORY;
-	for (uint32_t i = 0; i < view->switch_count; i++) {
-		uint32_t sw = view->switches_by_guid[i];
+	struct plan_change *next = calloc(view->switch_count * 2 + 1, sizeof(*next));
 
-		switch (entries_of(plan, &view->switches[sw])) {
-		case ENTRIES_TO_EXCHANGE:
-			left->switches[left->switch_count++] = sw;
-			break;
-		case ENTRIES_FOREIGN:
+	if (!next)
+		return REFUSAL_NO_MEMORY;
+	left->changes = next;
+	for (uint32_t i = 0; i < view->switch_count; i++) {
+		const struct view_switch *sw = &view->switches[view->switches_by_guid[i]];
+		struct entries wanted;
+
+		if (!entries_are_the_plans(plan, sw, &wanted))
 			return REFUSAL_STALE_PLAN;
-		case ENTRIES_DONE:
-			break;
-		}
+		changes_add(&next, sw, &wanted);
 	}
+	left->change_count = (uint32_t)(next - left->changes);
 	return REFUSAL_NONE;
 }
 
@@ -330,7 +344,7 @@ static enum refusal left_find(
 		return refused;
 	if (view_generation(view) != plan->generation)
 		return REFUSAL_STALE_PLAN;
-	return switches_left(view, plan, left);
+	return changes_left(view, plan, left);
 }
 
 enum refusal plan_left(
@@ -347,6 +361,6 @@ enum refusal plan_left(
 
 void plan_left_clear(struct plan_left *left)
 {
-	free(left->switches);
+	free(left->changes);
 	*left = (struct plan_left){0};
 }

@@ -65,14 +65,14 @@ void plan_destroy(struct plan *plan);
 struct plan_left {
 	bool links_done;  /* both identities are seen at their new places */
 	bool routes_done; /* the tables lead there from everywhere */
-	uint32_t switch_count;
-	uint32_t *switches; /* indices in the view: those whose two entries are still to exchange */
+	uint32_t change_count;
+	struct plan_change *changes; /* Sets still to send, over the tables as they are now */
 };
 
 /*
  * What of @plan is still to do in @view. Refused with STALE_PLAN where something other than the
- * plan, or a sweep that has seen the identities at their new places, has changed what it rests on.
- * Once the links are done (and only then) the switches are meant to be exchanged.
+ * plan, or than a sweep that has seen the identities at their new places, has changed what it rests
+ * on. The changes are meant to be written once the links are done, not before. plan_left_clear it.
  */
 enum refusal plan_left(
         const struct fabric_view *view, const struct plan *plan, struct plan_left *left);

@@ -175,12 +175,11 @@ static void left_of(const struct plan *plan, struct plan_left *left, enum refusa
 	fabric_view_destroy(view);
 }
 
-static void exchange_entries(struct test_switch *sw, uint16_t a, uint16_t b)
+static void move_as_planned(const struct plan *plan)
 {
-	uint8_t entry = sw->lft[a];
-
-	sw->lft[a] = sw->lft[b];
-	sw->lft[b] = entry;
+	for (unsigned to = 1; to < fabric.slot_count; to++)
+		if (view_place_equal(test_place(&fabric, to), plan->to))
+			exchange_identities(0, to);
 }
 
 /* From any state that an interrupted attempt leaves, what is left brings the plan to its end. */
@@ -192,27 +191,26 @@ static void what_is_left_finishes_a_plan_interrupted_anywhere(void **state)
 
 		test_fabric_make(&fabric, seed);
 		assert_int_equal(plan_between(0, another_slot(0), &plan), REFUSAL_NONE);
-		for (unsigned to = 1; to < fabric.slot_count; to++)
-			if (view_place_equal(test_place(&fabric, to), plan->to))
-				exchange_identities(0, to);
+		left_of(plan, &left, REFUSAL_NONE);
+		assert_false(left.links_done || left.routes_done);
+		plan_left_clear(&left);
+		move_as_planned(plan);
 		left_of(plan, &left, REFUSAL_NONE);
 		assert_true(left.links_done);
 		assert_false(left.routes_done);
-		for (uint32_t i = 0; i < left.switch_count; i++)
+		assert_int_equal(left.change_count, plan->change_count);
+		for (uint32_t i = 0; i < left.change_count; i++)
 			if (test_random(&fabric, 2))
-				exchange_entries(&fabric.switches[left.switches[i]], plan->vm.lid,
-				        plan->other.lid);
+				change_write(&left.changes[i]);
 		plan_left_clear(&left);
 		left_of(plan, &left, REFUSAL_NONE);
-		for (uint32_t i = 0; i < left.switch_count; i++)
-			exchange_entries(
-			        &fabric.switches[left.switches[i]], plan->vm.lid, plan->other.lid);
+		for (uint32_t i = 0; i < left.change_count; i++)
+			change_write(&left.changes[i]);
 		plan_left_clear(&left);
 		assert_true(test_all_reachable(&fabric));
 		left_of(plan, &left, REFUSAL_NONE);
-		assert_true(left.links_done);
-		assert_true(left.routes_done);
-		assert_int_equal(left.switch_count, 0);
+		assert_true(left.links_done && left.routes_done);
+		assert_int_equal(left.change_count, 0);
 		plan_destroy(plan);
 	}
 }
@@ -251,7 +249,7 @@ static void a_sweep_that_routed_the_new_places_leaves_nothing_to_exchange(void *
 	test_route(&fabric, &fabric.slots[2]);
 	left_of(plan, &left, REFUSAL_NONE);
 	assert_true(left.links_done && left.routes_done);
-	assert_int_equal(left.switch_count, 0);
+	assert_int_equal(left.change_count, 0);
 	plan_left_clear(&left);
 	plan_destroy(plan);
 }
