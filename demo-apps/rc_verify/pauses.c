@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PAUSE_MIN_US = 1000 /* shorter ones are the scheduler's */ };
+enum { PAUSE_MIN_US = 2000 /* shorter ones are the scheduler's */ };
 
 static struct pause *shortest(struct pauses *pauses)
 {

@@ -64,10 +64,16 @@ static void gather(const struct work *work, const unsigned char *buffer, unsigne
 	}
 }
 
+static bool is_injected(
+        const struct run *run, const struct lane *lane, enum injection kind, uint64_t number)
+{
+	return run->injection == kind && lane->index == 0 && number >= INJECT_AT;
+}
+
 /* True once: commit the fault @kind now. */
 static bool inject(struct run *run, struct lane *lane, enum injection kind, uint64_t number)
 {
-	if (run->injection != kind || lane->index != 0 || number < INJECT_AT)
+	if (!is_injected(run, lane, kind, number))
 		return false;
 	run->injection = INJECT_none;
 	return true;
@@ -134,7 +140,8 @@ static void aim_atomic(
 		wr->wr.atomic.remote_addr += offsetof(struct shared_counters, swap);
 		work->operand = run->swaps.known;
 		wr->wr.atomic.swap = work->operand + 1;
-		if (inject(run, lane, INJECT_swap_twice, lane->queue.posted))
+		/* Until one succeeds (take_swap). */
+		if (is_injected(run, lane, INJECT_swap_twice, lane->queue.posted))
 			wr->wr.atomic.swap++;
 	}
 	wr->wr.atomic.compare_add = work->operand;
@@ -374,11 +381,13 @@ static void take_progress(struct run *run, struct lane *lane, const unsigned cha
 	lane->writes_released = writes;
 }
 
-static void take_swap(struct run *run, const struct work *work, uint64_t old)
+static void take_swap(
+        struct run *run, struct lane *lane, const struct work *work, uint64_t number, uint64_t old)
 {
 	uint64_t seen = old;
 
 	if (old == work->operand) {
+		inject(run, lane, INJECT_swap_twice, number);
 		run->swaps.successes++;
 		seen = old + 1;
 	}
@@ -408,7 +417,7 @@ static void take_result(struct run *run, struct lane *lane, uint64_t number)
 		add_ledger_took(run->adds, old, work->operand, &run->findings);
 		break;
 	case WORK_cmp_swap:
-		take_swap(run, work, old);
+		take_swap(run, lane, work, number, old);
 		break;
 	default:
 		break;

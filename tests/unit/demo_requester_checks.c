@@ -152,9 +152,9 @@ static void longest_pauses_are_kept_in_order_of_time(void **state)
 	memset(&pauses, 0, sizeof(pauses));
 	pauses_completion(&pauses, now);
 	for (int i = 0; i < 3 * PAUSES_KEPT; i++)
-		pauses_completion(&pauses, now += 2000);
+		pauses_completion(&pauses, now += 3000);
 	pauses_completion(&pauses, now += 90000);
-	pauses_completion(&pauses, now += 2000);
+	pauses_completion(&pauses, now += 3000);
 	pauses_completion(&pauses, now += 95000);
 	assert_int_equal(pauses_longest(&pauses, out, 2), 2);
 	assert_int_equal(out[0].length_us, 90000);
