@@ -14,7 +14,9 @@
 #include "notifier/base/cleanup.h"
 #include "simfabric/attach.h"
 #include "simfabric/clients.h"
+#include "simfabric/data_faults.h"
 #include "simfabric/fault_points.h"
+#include "simfabric/qpn_table.h"
 #include "simfabric/topology.h"
 
 #define FABRIC_MAGIC 0x6369726261466d53ull /* "SmFabric" */
@@ -34,6 +36,13 @@ static const struct section_kind kinds[SECTION_COUNT] = {
                 .size = attach_size,
                 .init = attach_init,
                 .client_gone = attach_client_gone},
+        [SECTION_QPNS] = {.name = "QPNs", .size = qpn_table_size},
+        [SECTION_PACKET_RINGS] = {.name = "packet rings",
+                .size = packet_rings_size,
+                .client_gone = packet_rings_client_gone},
+        [SECTION_DATA_FAULTS] = {.name = "data faults",
+                .size = data_faults_size,
+                .init = data_faults_init},
 };
 
 const struct section_kind *fabric_section_kind(enum section section)

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/*
+ * How nasty the data plane is: packets that are lost, repeated, late or cut off, completions that
+ * come late, and the behaviours in which adapters differ. The settings lie in the shared file; the
+ * command line writes them, every HCA reads them for each packet, without the lock, each word
+ * whole. What becomes of one packet is decided where it is sent.
+ */
+#ifndef SIMFABRIC_DATA_FAULTS_H
+#define SIMFABRIC_DATA_FAULTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "simfabric/packet.h"
+#include "simfabric/shared_file.h"
+
+enum packet_kind {
+	KIND_REQUEST,
+	KIND_RESPONSE, /* data of a READ or atomic */
+	KIND_ACK,      /* ACK, and NAK other than RNR */
+	KIND_RNR_NAK,
+	KIND_COUNT,
+};
+
+enum {
+	FAULT_RULES_MAX = 32,
+	FAULT_CERTAIN = 1000000, /* probabilities are in millionths */
+};
+
+struct kind_faults {
+	uint32_t drop, duplicate, delay; /* probabilities */
+	uint32_t delay_us; /* at most; evenly spread, so packets overtake each other */
+};
+
+struct fault_rule {
+	uint16_t slid, dlid; /* rule 0 is for all other pairs */
+	struct kind_faults kinds[KIND_COUNT];
+	uint32_t cut;      /* probability per message of several packets */
+	uint32_t cut_from; /* the first packet of it that is lost, all others after it as well */
+};
+
+struct data_faults {
+	uint32_t is_active; /* some rule does something: else packets need not be looked at */
+	uint32_t rule_count;
+	uint64_t seed;
+	struct fault_rule rules[FAULT_RULES_MAX];
+	/* A receive's completion becomes visible after its message was acknowledged. */
+	uint32_t hold_receives; /* probability */
+	uint32_t hold_us;
+	uint32_t hold_until_query; /* or earlier, when rq_psn is queried */
+	/* Where adapters differ. */
+	uint32_t reset_purges;         /* RESET and destroy take a QPN's completions away */
+	uint32_t err_flushes_receives; /* ERR completes what was posted to be received */
+	uint32_t live_rq_psn;          /* ibv_query_qp tells the responder's PSN, else 0 */
+	uint32_t colliding_numbers;    /* QPNs and keys start alike on every slot */
+};
+
+/* What happens to one packet. */
+struct fault_fate {
+	bool drop;
+	bool duplicate;
+	uint64_t delay_ns;
+};
+
+/* A sender's memory: one per process for the dice, one per queue pair for the cut. */
+struct fault_dice {
+	uint64_t state;
+	uint64_t seed; /* with which state began */
+};
+
+struct fault_cut {
+	bool active;
+	uint32_t last_psn; /* a packet not after it begins another try */
+};
+
+struct fault_fate data_faults_decide(const struct data_faults *faults, struct fault_dice *dice,
+        struct fault_cut *cut, const struct packet *packet);
+/* How long the completion of a receive stays hidden; 0: not at all. */
+uint64_t data_faults_hold_ns(const struct data_faults *faults, struct fault_dice *dice);
+enum packet_kind packet_kind(const struct packet *packet);
+
+/*
+ * One setting, as the command line says it; under the fabric's lock:
+ *   drop.KIND=P  duplicate.KIND=P  delay.KIND=P:MICROSECONDS  cut=P:PACKET, for all or, with
+ *   SLID>DLID: in front, for packets from one LID to another; KIND is request, response, ack, rnr
+ *   hold=P:MICROSECONDS  hold_until_query=0|1  seed=N
+ *   reset_purges= err_flushes_receives= live_rq_psn= colliding_numbers=0|1
+ *   preset=mlx5|rxe (the four above)  none (packets and completions pass again)
+ * P is a probability from 0 to 1. -EINVAL: not understood; -ENOSPC: too many pairs.
+ */
+int data_faults_set(struct data_faults *faults, const char *setting);
+
+struct data_faults *data_faults_of(const struct fabric *fabric);
+size_t data_faults_size(const struct net *net);
+void data_faults_init(struct fabric *fabric, const struct net *net);
+
+#endif
