@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "simfabric/completion_queue.h"
+
+int completion_queue_init(struct completion_queue *queue, uint32_t capacity)
+{
+	memset(queue, 0, sizeof(*queue));
+	queue->capacity = capacity;
+	queue->size = 1;
+	while (queue->size < capacity)
+		queue->size *= 2;
+	queue->ring = malloc(queue->size * sizeof(*queue->ring));
+	return queue->ring ? 0 : -ENOMEM;
+}
+
+void completion_queue_fini(struct completion_queue *queue)
+{
+	free(queue->ring);
+	queue->ring = NULL;
+}
+
+static struct completion *at(const struct completion_queue *queue, uint32_t counter)
+{
+	return &queue->ring[counter & (queue->size - 1)];
+}
+
+int completion_queue_resize(struct completion_queue *queue, uint32_t capacity)
+{
+	struct completion_queue other;
+	int err;
+
+	if (queue->tail - queue->head > capacity)
+		return -EINVAL;
+	err = completion_queue_init(&other, capacity);
+	if (err)
+		return err;
+	for (uint32_t i = queue->head; i != queue->tail; i++)
+		*at(&other, i) = *at(queue, i);
+	free(queue->ring);
+	queue->ring = other.ring;
+	queue->size = other.size;
+	queue->capacity = capacity;
+	return 0;
+}
+
+static void notify(struct completion_queue *queue)
+{
+	queue->armed = NOT_ARMED;
+	queue->notify_due_ns = 0;
+	if (queue->notify)
+		queue->notify(queue);
+}
+
+static bool raises_event(const struct completion_queue *queue, const struct completion *completion)
+{
+	if (queue->armed == ARMED_ALL)
+		return true;
+	return queue->armed == ARMED_SOLICITED &&
+	       (completion->solicited || completion->wc.status != IBV_WC_SUCCESS);
+}
+
+bool completion_queue_push(
+        struct completion_queue *queue, const struct completion *completion, uint64_t now_ns)
+{
+	if (queue->tail - queue->head >= queue->capacity) {
+		queue->overrun = true;
+		return false;
+	}
+	*at(queue, queue->tail++) = *completion;
+	if (completion->visible_ns > queue->held_until_ns)
+		queue->held_until_ns = completion->visible_ns;
+	if (!raises_event(queue, completion))
+		return true;
+	if (completion->visible_ns <= now_ns)
+		notify(queue);
+	else if (!queue->notify_due_ns)
+		queue->notify_due_ns = completion->visible_ns;
+	return true;
+}
+
+struct completion *completion_queue_peek(struct completion_queue *queue, uint64_t now_ns)
+{
+	struct completion *oldest;
+
+	if (queue->head == queue->tail)
+		return NULL;
+	oldest = at(queue, queue->head);
+	return oldest->visible_ns <= now_ns ? oldest : NULL;
+}
+
+void completion_queue_pop(struct completion_queue *queue)
+{
+	queue->head++;
+}
+
+void completion_queue_turn(struct completion_queue *queue, uint64_t now_ns)
+{
+	if (queue->notify_due_ns && queue->notify_due_ns <= now_ns)
+		notify(queue);
+}
+
+/* A held completion counts as not there yet, so arming sees it coming. */
+void completion_queue_arm(struct completion_queue *queue, bool solicited_only, uint64_t now_ns)
+{
+	if (queue->armed != ARMED_ALL)
+		queue->armed = solicited_only ? ARMED_SOLICITED : ARMED_ALL;
+	if (queue->held_until_ns <= now_ns)
+		return;
+	for (uint32_t i = queue->head; i != queue->tail && !queue->notify_due_ns; i++)
+		if (at(queue, i)->visible_ns > now_ns && raises_event(queue, at(queue, i)))
+			queue->notify_due_ns = at(queue, i)->visible_ns;
+}
+
+void completion_queue_purge(struct completion_queue *queue, const struct queue_pair *qp)
+{
+	uint32_t kept = queue->head;
+
+	for (uint32_t i = queue->head; i != queue->tail; i++)
+		if (at(queue, i)->qp != qp)
+			*at(queue, kept++) = *at(queue, i);
+	queue->tail = kept;
+}
+
+void completion_queue_orphan(struct completion_queue *queue, const struct queue_pair *qp)
+{
+	for (uint32_t i = queue->head; i != queue->tail; i++)
+		if (at(queue, i)->qp == qp)
+			at(queue, i)->qp = NULL;
+}
+
+void completion_queue_release_held(struct completion_queue *queue, const struct queue_pair *qp)
+{
+	for (uint32_t i = queue->head; i != queue->tail; i++)
+		if (at(queue, i)->qp == qp && at(queue, i)->is_receive)
+			at(queue, i)->visible_ns = 0;
+	if (queue->notify_due_ns)
+		queue->notify_due_ns = 1;
+}

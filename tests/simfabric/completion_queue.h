@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/*
+ * Completion queues: a ring of work completions, the arming for events, and completions that are
+ * held back from the application for a while (see data_faults.h). Under the HCA's lock.
+ */
+#ifndef SIMFABRIC_COMPLETION_QUEUE_H
+#define SIMFABRIC_COMPLETION_QUEUE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <infiniband/verbs.h>
+
+struct queue_pair;
+
+struct completion {
+	struct ibv_wc wc;
+	struct queue_pair *qp; /* NULL: it is no more, or has been reset */
+	uint32_t covers;       /* polled, it frees this many slots of the queue it came from */
+	bool is_receive;
+	bool solicited;
+	uint64_t visible_ns; /* the application may see it from then on */
+};
+
+enum completion_arm { NOT_ARMED, ARMED_SOLICITED, ARMED_ALL };
+
+struct completion_queue {
+	struct completion *ring;
+	uint32_t size; /* a power of two, at least capacity */
+	uint32_t capacity;
+	uint32_t head, tail;
+	enum completion_arm armed;
+	bool overrun;
+	/* An event is due for the armed queue. Called under the HCA's lock. */
+	void (*notify)(struct completion_queue *queue);
+	uint64_t held_until_ns; /* no completion is held longer */
+	uint64_t notify_due_ns; /* a held completion will raise one then; 0: none */
+};
+
+int completion_queue_init(struct completion_queue *queue, uint32_t capacity);
+void completion_queue_fini(struct completion_queue *queue);
+/* -EINVAL: more completions are waiting than that. */
+int completion_queue_resize(struct completion_queue *queue, uint32_t capacity);
+
+/* False: no room; the completion is lost and the queue overrun. */
+bool completion_queue_push(
+        struct completion_queue *queue, const struct completion *completion, uint64_t now_ns);
+/* The oldest, if it is visible. It stays until completion_queue_pop. */
+struct completion *completion_queue_peek(struct completion_queue *queue, uint64_t now_ns);
+void completion_queue_pop(struct completion_queue *queue);
+
+/* Raise what held completions owe. */
+void completion_queue_turn(struct completion_queue *queue, uint64_t now_ns);
+void completion_queue_arm(struct completion_queue *queue, bool solicited_only, uint64_t now_ns);
+
+/* The queue pair's completions: throw away, or keep without the queue pair. */
+void completion_queue_purge(struct completion_queue *queue, const struct queue_pair *qp);
+void completion_queue_orphan(struct completion_queue *queue, const struct queue_pair *qp);
+/* The application may see the queue pair's receive completions at once. */
+void completion_queue_release_held(struct completion_queue *queue, const struct queue_pair *qp);
+
+#endif

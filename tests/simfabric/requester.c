@@ -1,0 +1,542 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include <string.h>
+
+#include "simfabric/requester.h"
+#include "simfabric/scatter_gather.h"
+
+enum {
+	MESSAGE_MAX = 1 << 30,
+};
+
+static const struct {
+	uint8_t completion; /* enum ibv_wc_opcode */
+	uint16_t is;        /* traits that its packets have */
+} operations[] = {
+        [IBV_WR_SEND] = {IBV_WC_SEND, IS_SEND},
+        [IBV_WR_SEND_WITH_IMM] = {IBV_WC_SEND, IS_SEND | HAS_IMM},
+        [IBV_WR_SEND_WITH_INV] = {IBV_WC_SEND, IS_SEND | HAS_INVALIDATE},
+        [IBV_WR_RDMA_WRITE] = {IBV_WC_RDMA_WRITE, IS_WRITE},
+        [IBV_WR_RDMA_WRITE_WITH_IMM] = {IBV_WC_RDMA_WRITE, IS_WRITE | HAS_IMM},
+        [IBV_WR_RDMA_READ] = {IBV_WC_RDMA_READ, IS_READ},
+        [IBV_WR_ATOMIC_CMP_AND_SWP] = {IBV_WC_COMP_SWAP, IS_ATOMIC},
+        [IBV_WR_ATOMIC_FETCH_AND_ADD] = {IBV_WC_FETCH_ADD, IS_ATOMIC},
+};
+
+static uint16_t work_is(const struct send_work *work)
+{
+	return operations[work->opcode].is;
+}
+
+/* Answered with data, so an acknowledgement alone does not complete it. */
+static bool wants_answer(const struct send_work *work)
+{
+	return work_is(work) & (IS_READ | IS_ATOMIC);
+}
+
+static bool may_run(const struct queue_pair *qp)
+{
+	return qp->state == IBV_QPS_RTS || qp->state == IBV_QPS_SQD;
+}
+
+static struct send_work *work_at(const struct queue_pair *qp, uint32_t counter)
+{
+	return send_queue_at(&qp->requester.queue, counter);
+}
+
+/* The oldest request of which a packet has gone out; NULL: none. */
+static struct send_work *oldest_started(const struct queue_pair *qp)
+{
+	const struct send_queue *queue = &qp->requester.queue;
+	struct send_work *work;
+
+	if (queue->oldest == queue->posted)
+		return NULL;
+	work = work_at(qp, queue->oldest);
+	return work->started ? work : NULL;
+}
+
+bool requester_is_drained(const struct queue_pair *qp)
+{
+	return !oldest_started(qp);
+}
+
+void requester_start(struct queue_pair *qp, uint32_t psn)
+{
+	struct requester *requester = &qp->requester;
+
+	requester->next_psn = requester->new_psn = requester->acked_psn = psn & PACKET_PSN_MASK;
+	requester->reads_out = 0;
+	requester->went_back = requester->in_rnr_wait = false;
+	requester->timeout_due_ns = 0;
+	requester->retries_left = qp->attr.retry_cnt;
+	requester->rnr_retries_left = qp->attr.rnr_retry;
+}
+
+/* ---- timers ---- */
+
+static void restart_timeout(struct queue_pair *qp)
+{
+	struct requester *requester = &qp->requester;
+	bool was_running = requester->timeout_due_ns;
+
+	if (requester->in_rnr_wait)
+		return;
+	if (!may_run(qp) || !qp->timeout_ns || requester->next_psn == requester->acked_psn) {
+		requester->timeout_due_ns = 0;
+		return;
+	}
+	requester->timeout_due_ns = qp->host->now_ns + qp->timeout_ns;
+	if (!was_running)
+		qp->host->due(qp, requester->timeout_due_ns);
+}
+
+/* IBA table 46: the RNR timer field in units of 10 us. */
+static const uint32_t rnr_wait_10us[32] = {65536, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128,
+        192, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096, 6144, 8192, 12288, 16384, 24576,
+        32768, 49152};
+
+/* ---- completing ---- */
+
+static void complete_oldest(struct queue_pair *qp, enum ibv_wc_status status)
+{
+	struct requester *requester = &qp->requester;
+	struct send_queue *queue = &requester->queue;
+	struct send_work *work = work_at(qp, queue->oldest);
+	struct completion completion;
+
+	if (queue->cursor == queue->oldest)
+		queue->cursor++;
+	else if (wants_answer(work))
+		requester->reads_out--;
+	queue->oldest++;
+	if (status == IBV_WC_SUCCESS && !(work->flags & IBV_SEND_SIGNALED))
+		return;
+	memset(&completion, 0, sizeof(completion));
+	completion.wc.wr_id = work->wr_id;
+	completion.wc.status = status;
+	completion.wc.opcode = operations[work->opcode].completion;
+	completion.wc.byte_len = (uint32_t)work->length;
+	completion.wc.qp_num = qp->qpn;
+	completion.qp = qp;
+	completion.covers = queue->oldest;
+	if (!qp->host->complete(qp, qp->send_completions, &completion))
+		queue_pair_fail(qp);
+}
+
+void requester_flush(struct queue_pair *qp)
+{
+	struct requester *requester = &qp->requester;
+	struct send_queue *queue = &requester->queue;
+
+	requester->timeout_due_ns = 0;
+	requester->in_rnr_wait = false;
+	while (queue->oldest != queue->posted)
+		complete_oldest(qp, IBV_WC_WR_FLUSH_ERR);
+}
+
+static void fail_oldest(struct queue_pair *qp, enum ibv_wc_status status)
+{
+	complete_oldest(qp, status);
+	queue_pair_fail(qp);
+}
+
+/* What went wrong locally is reported after all that was posted before it. */
+static void fail_work(struct queue_pair *qp, struct send_work *work, enum ibv_wc_status status)
+{
+	work->failed = (uint8_t)status;
+	if (work == work_at(qp, qp->requester.queue.oldest))
+		fail_oldest(qp, status);
+}
+
+static void go_back(struct queue_pair *qp)
+{
+	struct requester *requester = &qp->requester;
+
+	requester->queue.cursor = requester->queue.oldest;
+	requester->next_psn = requester->acked_psn;
+	requester->reads_out = 0;
+	restart_timeout(qp);
+	qp->host->ready(qp);
+}
+
+/* Something is lost: send again from the oldest unacknowledged packet, if that is still allowed. */
+static void retry(struct queue_pair *qp)
+{
+	if (!qp->requester.retries_left) {
+		fail_oldest(qp, IBV_WC_RETRY_EXC_ERR);
+		return;
+	}
+	qp->requester.retries_left--;
+	go_back(qp);
+}
+
+static void retry_once_per_loss(struct queue_pair *qp)
+{
+	if (qp->requester.went_back || qp->requester.in_rnr_wait)
+		return;
+	qp->requester.went_back = true;
+	retry(qp);
+}
+
+/* The peer has everything before @psn. */
+static void progress(struct queue_pair *qp, uint32_t psn)
+{
+	struct requester *requester = &qp->requester;
+
+	requester->acked_psn = psn;
+	if (psn_distance(psn, requester->next_psn) > 0)
+		requester->next_psn = psn; /* answered from before we went back */
+	requester->retries_left = qp->attr.retry_cnt;
+	requester->rnr_retries_left = qp->attr.rnr_retry;
+	requester->went_back = false;
+	restart_timeout(qp);
+	qp->host->ready(qp);
+}
+
+static void complete_oldest_well(struct queue_pair *qp)
+{
+	struct send_work *work;
+
+	complete_oldest(qp, IBV_WC_SUCCESS);
+	if (qp->requester.queue.oldest == qp->requester.queue.posted)
+		return;
+	work = work_at(qp, qp->requester.queue.oldest);
+	if (work->started && work->failed)
+		fail_oldest(qp, work->failed);
+}
+
+/*
+ * Take everything before @psn for acknowledged. False: a READ or atomic before it lacks its answer,
+ * which says that the answer is lost (IBA 9.7.5.1.3).
+ */
+static bool acknowledge_before(struct queue_pair *qp, uint32_t psn)
+{
+	struct send_work *work;
+
+	while ((work = oldest_started(qp)) && psn_distance(psn, work->first_psn) > 0) {
+		uint32_t end = psn_add(work->first_psn, work->packets);
+
+		if (wants_answer(work))
+			return psn_distance(psn, qp->requester.acked_psn) <= 0;
+		if (psn_distance(end, psn) > 0) {
+			if (psn_distance(psn, qp->requester.acked_psn) > 0)
+				progress(qp, psn);
+			return true;
+		}
+		progress(qp, end);
+		complete_oldest_well(qp);
+	}
+	return true;
+}
+
+/* ---- answers ---- */
+
+static void receive_rnr_nak(struct queue_pair *qp, uint8_t syndrome)
+{
+	struct requester *requester = &qp->requester;
+	uint64_t wait_ns = rnr_wait_10us[syndrome & SYNDROME_RNR_TIMER] * 10000ull;
+
+	if (requester->in_rnr_wait)
+		return;
+	if (qp->attr.rnr_retry != 7) {
+		if (!requester->rnr_retries_left) {
+			fail_oldest(qp, IBV_WC_RNR_RETRY_EXC_ERR);
+			return;
+		}
+		requester->rnr_retries_left--;
+	}
+	go_back(qp);
+	requester->in_rnr_wait = true;
+	requester->timeout_due_ns = qp->host->now_ns + wait_ns;
+	qp->host->due(qp, requester->timeout_due_ns);
+}
+
+static void receive_nak(struct queue_pair *qp, uint8_t syndrome)
+{
+	if (!oldest_started(qp))
+		return;
+	switch (syndrome) {
+	case SYNDROME_NAK_SEQUENCE:
+		retry_once_per_loss(qp);
+		return;
+	case SYNDROME_NAK_INVALID_REQUEST:
+		fail_oldest(qp, IBV_WC_REM_INV_REQ_ERR);
+		return;
+	case SYNDROME_NAK_ACCESS:
+		fail_oldest(qp, IBV_WC_REM_ACCESS_ERR);
+		return;
+	case SYNDROME_NAK_OPERATION:
+		fail_oldest(qp, IBV_WC_REM_OP_ERR);
+		return;
+	default:
+		if ((syndrome & SYNDROME_KIND) == SYNDROME_RNR_NAK)
+			receive_rnr_nak(qp, syndrome);
+	}
+}
+
+static void receive_acknowledge(struct queue_pair *qp, const struct packet *packet)
+{
+	bool is_ack = packet->aeth.syndrome == SYNDROME_ACK;
+
+	if (!acknowledge_before(qp, is_ack ? psn_add(packet->psn, 1) : packet->psn))
+		retry_once_per_loss(qp);
+	else if (!is_ack)
+		receive_nak(qp, packet->aeth.syndrome);
+}
+
+static bool store_answer(struct queue_pair *qp, const struct send_work *work, uint64_t offset,
+        const void *data, uint32_t bytes)
+{
+	const struct buffer_list list = {qp->host->keys, qp->pd, work->sge, work->sge_count};
+
+	return scatter(&list, offset, data, bytes);
+}
+
+/* The data of the oldest request, which waits for just this PSN. */
+static void receive_data(
+        struct queue_pair *qp, const struct packet *packet, const void *data, uint32_t bytes)
+{
+	struct send_work *work = oldest_started(qp);
+	uint32_t end = psn_add(work->first_psn, work->packets);
+	uint64_t offset = (uint64_t)psn_distance(packet->psn, work->first_psn) * qp->mtu;
+	uint64_t left = work->length - offset;
+
+	if (bytes != (left < qp->mtu ? left : qp->mtu)) {
+		fail_oldest(qp, IBV_WC_BAD_RESP_ERR);
+		return;
+	}
+	if (!store_answer(qp, work, offset, data, bytes)) {
+		fail_oldest(qp, IBV_WC_LOC_PROT_ERR);
+		return;
+	}
+	progress(qp, psn_add(packet->psn, 1));
+	if (qp->requester.acked_psn == end)
+		complete_oldest_well(qp);
+}
+
+static void receive_answer(struct queue_pair *qp, const struct packet *packet)
+{
+	struct send_work *work;
+
+	if (!acknowledge_before(qp, packet->psn)) {
+		retry_once_per_loss(qp);
+		return;
+	}
+	work = oldest_started(qp);
+	if (!work || packet->psn != qp->requester.acked_psn)
+		return;
+	if ((work_is(work) & packet_is(packet)) & IS_READ)
+		receive_data(qp, packet, packet->payload, packet->payload_length);
+	else if ((work_is(work) & packet_is(packet)) & IS_ATOMIC)
+		receive_data(qp, packet, &packet->aeth.original, sizeof(packet->aeth.original));
+}
+
+void requester_receive(struct queue_pair *qp, const struct packet *packet)
+{
+	struct requester *requester = &qp->requester;
+
+	/* Late or repeated, or the answer to what was never asked. */
+	if (!may_run(qp) || psn_distance(packet->psn, requester->acked_psn) < 0 ||
+	        psn_distance(packet->psn, requester->new_psn) >= 0)
+		return;
+	if (packet_is(packet) & (IS_READ | IS_ATOMIC))
+		receive_answer(qp, packet);
+	else
+		receive_acknowledge(qp, packet);
+}
+
+void requester_expire(struct queue_pair *qp)
+{
+	struct requester *requester = &qp->requester;
+
+	if (!requester->timeout_due_ns)
+		return;
+	if (requester->timeout_due_ns > qp->host->now_ns) {
+		qp->host->due(qp, requester->timeout_due_ns);
+		return;
+	}
+	requester->timeout_due_ns = 0;
+	if (requester->in_rnr_wait) {
+		requester->in_rnr_wait = false;
+		qp->host->ready(qp);
+	} else if (qp->host->is_under_way(qp)) {
+		restart_timeout(qp);
+	} else {
+		requester->went_back = false;
+		retry(qp);
+	}
+}
+
+/* ---- sending ---- */
+
+static enum ibv_wc_status check_work(const struct queue_pair *qp, const struct send_work *work)
+{
+	if (work->length > MESSAGE_MAX)
+		return IBV_WC_LOC_LEN_ERR;
+	if ((work_is(work) & IS_ATOMIC) && work->length != sizeof(uint64_t))
+		return IBV_WC_LOC_LEN_ERR;
+	if (wants_answer(work) && !qp->attr.max_rd_atomic)
+		return IBV_WC_LOC_QP_OP_ERR;
+	return IBV_WC_SUCCESS;
+}
+
+static bool start_work(struct queue_pair *qp, struct send_work *work)
+{
+	enum ibv_wc_status status = check_work(qp, work);
+
+	work->started = true;
+	work->first_psn = qp->requester.new_psn;
+	work->packets = work->length ? (uint32_t)((work->length + qp->mtu - 1) / qp->mtu) : 1;
+	if (status == IBV_WC_SUCCESS)
+		return true;
+	fail_work(qp, work, status);
+	return false;
+}
+
+/* The request that has the next packet to send, NULL: none may be sent now. */
+static struct send_work *work_to_send(struct queue_pair *qp)
+{
+	struct requester *requester = &qp->requester;
+	struct send_queue *queue = &requester->queue;
+	struct send_work *work;
+
+	if (!may_run(qp) || requester->in_rnr_wait || queue->cursor == queue->posted)
+		return NULL;
+	if (psn_distance(requester->next_psn, requester->acked_psn) >= REQUEST_WINDOW)
+		return NULL;
+	work = work_at(qp, queue->cursor);
+	if (work->failed)
+		return NULL;
+	if ((work->flags & IBV_SEND_FENCE) && requester->reads_out)
+		return NULL;
+	if (!work->started && (qp->state == IBV_QPS_SQD || !start_work(qp, work)))
+		return NULL;
+	if (wants_answer(work) && requester->reads_out >= qp->attr.max_rd_atomic)
+		return NULL;
+	return work;
+}
+
+static void write_header(
+        struct queue_pair *qp, const struct send_work *work, struct packet *packet, uint8_t op)
+{
+	packet->opcode = TRANSPORT_RC | op;
+	packet->psn = qp->requester.next_psn;
+	packet->message_index = (uint32_t)psn_distance(packet->psn, work->first_psn);
+	packet->solicited = 0;
+	packet->ack_request = 1;
+	packet->payload_length = 0;
+}
+
+static bool send_read(struct queue_pair *qp, struct send_work *work, struct packet *packet)
+{
+	uint64_t done;
+
+	write_header(qp, work, packet, OP_READ_REQUEST);
+	done = (uint64_t)packet->message_index * qp->mtu;
+	packet->reth.address = work->remote_address + done;
+	packet->reth.rkey = work->rkey;
+	packet->reth.length = (uint32_t)(work->length - done);
+	qp->requester.next_psn = psn_add(work->first_psn, work->packets);
+	qp->requester.reads_out++;
+	qp->requester.queue.cursor++;
+	return true;
+}
+
+static bool send_atomic(struct queue_pair *qp, struct send_work *work, struct packet *packet)
+{
+	bool is_swap = work->opcode == IBV_WR_ATOMIC_CMP_AND_SWP;
+
+	write_header(qp, work, packet, is_swap ? OP_COMPARE_SWAP : OP_FETCH_ADD);
+	packet->atomic.address = work->remote_address;
+	packet->atomic.rkey = work->rkey;
+	packet->atomic.swap_or_add = is_swap ? work->swap : work->compare_add;
+	packet->atomic.compare = work->compare_add;
+	qp->requester.next_psn = psn_add(work->first_psn, 1);
+	qp->requester.reads_out++;
+	qp->requester.queue.cursor++;
+	return true;
+}
+
+static uint8_t message_operation(uint16_t is, bool first, bool last)
+{
+	static const uint8_t op[2][2][2] = {
+	        /* write, first, last */
+	        {{OP_SEND_MIDDLE, OP_SEND_LAST}, {OP_SEND_FIRST, OP_SEND_ONLY}},
+	        {{OP_WRITE_MIDDLE, OP_WRITE_LAST}, {OP_WRITE_FIRST, OP_WRITE_ONLY}},
+	};
+	uint8_t plain = op[!!(is & IS_WRITE)][first][last];
+
+	if (!last)
+		return plain;
+	if (is & HAS_INVALIDATE)
+		return first ? OP_SEND_ONLY_INVALIDATE : OP_SEND_LAST_INVALIDATE;
+	/* "with immediate" follows the plain opcode in both families. */
+	return is & HAS_IMM ? plain + 1 : plain;
+}
+
+static bool copy_payload(
+        struct queue_pair *qp, const struct send_work *work, uint64_t offset, struct packet *packet)
+{
+	const struct buffer_list list = {qp->host->keys, qp->pd, work->sge, work->sge_count};
+
+	if (!(work->flags & IBV_SEND_INLINE))
+		return gather(&list, offset, packet->payload, packet->payload_length);
+	memcpy(packet->payload, work->inline_data + offset, packet->payload_length);
+	return true;
+}
+
+static bool send_message(struct queue_pair *qp, struct send_work *work, struct packet *packet)
+{
+	struct requester *requester = &qp->requester;
+	uint32_t index = (uint32_t)psn_distance(requester->next_psn, work->first_psn);
+	bool last = index + 1 == work->packets;
+	uint64_t offset = (uint64_t)index * qp->mtu;
+
+	write_header(qp, work, packet, message_operation(work_is(work), index == 0, last));
+	packet->ack_request = last || index % ACK_EVERY == ACK_EVERY - 1;
+	packet->solicited = last && (work->flags & IBV_SEND_SOLICITED);
+	packet->imm_data = work->imm_data;
+	packet->payload_length = (uint16_t)(last ? work->length - offset : qp->mtu);
+	if (!copy_payload(qp, work, offset, packet))
+		return false;
+	if (work_is(work) & IS_WRITE) {
+		packet->reth.address = work->remote_address;
+		packet->reth.rkey = work->rkey;
+		packet->reth.length = (uint32_t)work->length;
+	}
+	requester->next_psn = psn_add(requester->next_psn, 1);
+	if (last)
+		requester->queue.cursor++;
+	return true;
+}
+
+enum sent requester_send(struct queue_pair *qp)
+{
+	struct requester *requester = &qp->requester;
+	struct send_work *work = work_to_send(qp);
+	struct packet *packet;
+	bool is_good;
+
+	if (!work)
+		return NOTHING_TO_SEND;
+	packet = qp->host->reserve(qp, qp->attr.ah_attr.dlid, qp->attr.dest_qp_num);
+	if (!packet)
+		return NO_ROOM;
+	if (work_is(work) & IS_READ)
+		is_good = send_read(qp, work, packet);
+	else if (work_is(work) & IS_ATOMIC)
+		is_good = send_atomic(qp, work, packet);
+	else
+		is_good = send_message(qp, work, packet);
+	if (!is_good) {
+		qp->host->discard(qp, packet);
+		fail_work(qp, work, IBV_WC_LOC_PROT_ERR);
+		return NOTHING_TO_SEND;
+	}
+	qp->host->send(qp, packet);
+	if (psn_distance(requester->next_psn, requester->new_psn) > 0)
+		requester->new_psn = requester->next_psn;
+	if (!requester->timeout_due_ns)
+		restart_timeout(qp);
+	return SENT;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/*
+ * The requesting half of a queue pair: sends what is posted, matches the answers, retries. Called
+ * by queue_pair_engine.c only.
+ */
+#ifndef SIMFABRIC_REQUESTER_H
+#define SIMFABRIC_REQUESTER_H
+
+#include "simfabric/queue_pair_engine.h"
+
+enum sent { SENT, NOTHING_TO_SEND, NO_ROOM };
+
+enum sent requester_send(struct queue_pair *qp);
+/* @packet is a response from the peer. */
+void requester_receive(struct queue_pair *qp, const struct packet *packet);
+void requester_expire(struct queue_pair *qp);
+/* Complete everything that is not completed with IBV_WC_WR_FLUSH_ERR. */
+void requester_flush(struct queue_pair *qp);
+/* From RTR to RTS: the first packet gets @psn. */
+void requester_start(struct queue_pair *qp, uint32_t psn);
+/* All that was started is completed. */
+bool requester_is_drained(const struct queue_pair *qp);
+
+#endif

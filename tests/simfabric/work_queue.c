@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "simfabric/work_queue.h"
+
+static uint32_t power_of_two(uint32_t n)
+{
+	uint32_t size = 1;
+
+	while (size < n)
+		size *= 2;
+	return size;
+}
+
+static uint32_t max_u32(uint32_t a, uint32_t b)
+{
+	return a > b ? a : b;
+}
+
+int send_queue_init(
+        struct send_queue *queue, uint32_t max_wr, uint32_t max_sge, uint32_t max_inline)
+{
+	uint32_t tail = max_u32(max_u32(max_sge, 1) * sizeof(struct ibv_sge), max_inline);
+
+	memset(queue, 0, sizeof(*queue));
+	queue->stride = (uint32_t)(offsetof(struct send_work, sge) + tail + 63) & ~63u;
+	queue->size = power_of_two(max_wr);
+	queue->max_wr = max_wr;
+	queue->max_sge = max_sge;
+	queue->max_inline = max_inline;
+	queue->slots = aligned_alloc(64, (size_t)queue->stride * queue->size);
+	return queue->slots ? 0 : -ENOMEM;
+}
+
+void send_queue_clear(struct send_queue *queue)
+{
+	queue->freed = queue->oldest = queue->cursor = queue->posted = 0;
+}
+
+void send_queue_fini(struct send_queue *queue)
+{
+	free(queue->slots);
+	queue->slots = NULL;
+}
+
+struct send_work *send_queue_slot(struct send_queue *queue, uint32_t ahead)
+{
+	struct send_work *work;
+
+	if (queue->posted + ahead - queue->freed >= queue->max_wr)
+		return NULL;
+	work = send_queue_at(queue, queue->posted + ahead);
+	memset(work, 0, offsetof(struct send_work, sge));
+	return work;
+}
+
+static int copy_inline(
+        const struct send_queue *queue, struct send_work *work, const struct ibv_send_wr *wr)
+{
+	uint64_t length = 0;
+
+	for (int i = 0; i < wr->num_sge; i++) {
+		const struct ibv_sge *sge = &wr->sg_list[i];
+
+		if (length + sge->length > queue->max_inline)
+			return -EINVAL;
+		memcpy(work->inline_data + length, (const void *)(uintptr_t)sge->addr, sge->length);
+		length += sge->length;
+	}
+	work->length = length;
+	return 0;
+}
+
+static int copy_buffers(
+        const struct send_queue *queue, struct send_work *work, const struct ibv_send_wr *wr)
+{
+	if (wr->num_sge < 0 || (uint32_t)wr->num_sge > queue->max_sge)
+		return -EINVAL;
+	for (int i = 0; i < wr->num_sge; i++) {
+		work->sge[i] = wr->sg_list[i];
+		work->length += wr->sg_list[i].length;
+	}
+	work->sge_count = (uint8_t)wr->num_sge;
+	return 0;
+}
+
+/* False: not an operation of this HCA. */
+static bool copy_operation(struct send_work *work, const struct ibv_send_wr *wr)
+{
+	switch (wr->opcode) {
+	case IBV_WR_SEND:
+	case IBV_WR_SEND_WITH_IMM:
+	case IBV_WR_SEND_WITH_INV:
+		break;
+	case IBV_WR_RDMA_WRITE:
+	case IBV_WR_RDMA_WRITE_WITH_IMM:
+	case IBV_WR_RDMA_READ:
+		work->remote_address = wr->wr.rdma.remote_addr;
+		work->rkey = wr->wr.rdma.rkey;
+		break;
+	case IBV_WR_ATOMIC_CMP_AND_SWP:
+	case IBV_WR_ATOMIC_FETCH_AND_ADD:
+		work->remote_address = wr->wr.atomic.remote_addr;
+		work->rkey = wr->wr.atomic.rkey;
+		work->compare_add = wr->wr.atomic.compare_add;
+		work->swap = wr->wr.atomic.swap;
+		break;
+	default:
+		return false;
+	}
+	work->imm_data = wr->imm_data;
+	work->opcode = (uint8_t)wr->opcode;
+	work->flags = wr->send_flags;
+	work->wr_id = wr->wr_id;
+	return true;
+}
+
+static bool takes_inline(const struct ibv_send_wr *wr)
+{
+	return wr->opcode != IBV_WR_RDMA_READ && wr->opcode != IBV_WR_ATOMIC_CMP_AND_SWP &&
+	       wr->opcode != IBV_WR_ATOMIC_FETCH_AND_ADD;
+}
+
+int send_queue_prepare(struct send_queue *queue, uint32_t ahead, const struct ibv_send_wr *wr)
+{
+	struct send_work *work = send_queue_slot(queue, ahead);
+
+	if (!work)
+		return -ENOMEM;
+	if (!copy_operation(work, wr))
+		return -EINVAL;
+	if (!(wr->send_flags & IBV_SEND_INLINE))
+		return copy_buffers(queue, work, wr);
+	if (!takes_inline(wr))
+		return -EINVAL;
+	return copy_inline(queue, work, wr);
+}
+
+static uint32_t receive_stride(uint32_t max_sge)
+{
+	return (uint32_t)(offsetof(struct receive_work, sge) +
+	                  max_u32(max_sge, 1) * sizeof(struct ibv_sge));
+}
+
+int receive_queue_init(struct receive_queue *queue, uint32_t max_wr, uint32_t max_sge)
+{
+	memset(queue, 0, sizeof(*queue));
+	queue->stride = receive_stride(max_sge);
+	queue->size = power_of_two(max_wr);
+	queue->max_wr = max_wr;
+	queue->max_sge = max_sge;
+	queue->slots = malloc((size_t)queue->stride * queue->size);
+	return queue->slots ? 0 : -ENOMEM;
+}
+
+static struct receive_work *receive_at(const struct receive_queue *queue, uint32_t counter)
+{
+	return (struct receive_work *)(void *)(queue->slots +
+	                                       (size_t)(counter & (queue->size - 1)) *
+	                                               queue->stride);
+}
+
+int receive_queue_resize(struct receive_queue *queue, uint32_t max_wr)
+{
+	struct receive_queue larger;
+	int err;
+
+	if (queue->posted - queue->freed > max_wr)
+		return -EINVAL;
+	err = receive_queue_init(&larger, max_wr, queue->max_sge);
+	if (err)
+		return err;
+	larger.freed = queue->freed;
+	larger.taken = queue->taken;
+	larger.posted = queue->posted;
+	for (uint32_t i = queue->taken; i != queue->posted; i++)
+		memcpy(receive_at(&larger, i), receive_at(queue, i), queue->stride);
+	receive_queue_fini(queue);
+	*queue = larger;
+	return 0;
+}
+
+void receive_queue_clear(struct receive_queue *queue)
+{
+	queue->freed = queue->taken = queue->posted = 0;
+}
+
+void receive_queue_fini(struct receive_queue *queue)
+{
+	free(queue->slots);
+	queue->slots = NULL;
+}
+
+int receive_queue_post(struct receive_queue *queue, const struct ibv_recv_wr *wr)
+{
+	struct receive_work *work;
+
+	if (queue->posted - queue->freed >= queue->max_wr)
+		return -ENOMEM;
+	if (wr->num_sge < 0 || (uint32_t)wr->num_sge > queue->max_sge)
+		return -EINVAL;
+	work = receive_at(queue, queue->posted);
+	work->wr_id = wr->wr_id;
+	work->length = 0;
+	work->sge_count = (uint32_t)wr->num_sge;
+	for (int i = 0; i < wr->num_sge; i++) {
+		work->sge[i] = wr->sg_list[i];
+		work->length += wr->sg_list[i].length;
+	}
+	queue->posted++;
+	return 0;
+}
+
+bool receive_queue_take(struct receive_queue *queue, struct receive_work *work)
+{
+	const struct receive_work *oldest;
+
+	if (queue->taken == queue->posted)
+		return false;
+	oldest = receive_at(queue, queue->taken++);
+	memcpy(work, oldest,
+	        offsetof(struct receive_work, sge) + oldest->sge_count * sizeof(struct ibv_sge));
+	return true;
+}
