@@ -290,7 +290,8 @@ struct migration_output migration_tree_answered(
 
 	if (!(migration->awaited & PARTY_TREE))
 		return (struct migration_output){0};
-	if (testimony_take(&migration->testimony, migration->intent.address.lid, answer)) {
+	if (testimony_take(&migration->testimony, migration->intent.vm,
+	            migration->intent.address.lid, answer)) {
 		testimony_find(&migration->testimony, "tether-smd", "bad-answer",
 		        "an answer could not be taken: malformed tables or no memory");
 		done = false;

@@ -79,6 +79,7 @@ static const char *const event_names[EVENT_COUNT] = {
         [EVENT_FAILED] = "failed",
         [EVENT_BROKEN] = "broken",
         [EVENT_BUSY] = "busy",
+        [EVENT_ALREADY] = "already there",
         [EVENT_STALE] = "stale",
         [EVENT_TIMEOUT] = "timeout",
         [EVENT_OVERALL] = "overall deadline",

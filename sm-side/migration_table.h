@@ -31,6 +31,7 @@ enum migration_event {
 	EVENT_FAILED,  /* somebody could not */
 	EVENT_BROKEN,  /* to be left before the commit, but QPs are broken */
 	EVENT_BUSY,    /* the SM is in a sweep */
+	EVENT_ALREADY, /* a sweep has done what was to be planned */
 	EVENT_STALE,   /* the plan does not fit the fabric any more */
 	EVENT_TIMEOUT, /* of the step */
 	EVENT_OVERALL, /* the overall deadline, which runs from STOP on */
@@ -52,13 +53,15 @@ enum migration_action {
 /* Who is asked, as bits. */
 enum { PARTY_NOBODY = 0, PARTY_TREE = 1, PARTY_HOST = 2, PARTY_SM = 4 };
 
-/* Where the VM is, by the inventories of both hosts. */
+/* Where the VM is, by the inventories of both hosts and by the SM. */
 enum migration_fact {
 	FACT_ANYWHERE, /* not known */
 	FACT_AT_SOURCE,
 	FACT_AT_SOURCE_WITHOUT_VF,
 	FACT_AT_DESTINATION,
 	FACT_AT_DESTINATION_WITHOUT_VF,
+	FACT_NOT_CARRIED, /* the fabric does not carry it to where the journal has it by now */
+	FACT_COUNT,
 };
 
 enum migration_how { HOW_GO, HOW_WAIT, HOW_REPEAT, HOW_RETRY, HOW_GIVE_UP };

@@ -91,23 +91,50 @@ static int take_findings(struct testimony *testimony, const Tether__Answer *answ
 	return err;
 }
 
-static int take_processes(struct testimony *testimony, const Tether__Answer *answer)
+bool testimony_is_of_vm(const char *process, const char *vm)
 {
-	char **names = calloc(answer->n_answered + 1, sizeof(*names));
+	size_t length = strlen(vm);
 
-	if (!names)
+	return !strncmp(process, vm, length) && process[length] == '/';
+}
+
+/* Those of the VM first, so that they can be asked alone. */
+static int take_name(struct testimony *testimony, const char *name, const char *vm)
+{
+	char **names = testimony->processes;
+	size_t count = testimony->process_count;
+	char *copy = strdup(name);
+
+	if (!copy)
 		return -ENOMEM;
-	for (size_t i = 0; i < answer->n_answered; i++) {
-		names[i] = strdup(answer->answered[i]);
-		if (!names[i]) {
-			names_free(names, i);
-			return -ENOMEM;
-		}
+	names[count] = copy;
+	if (testimony_is_of_vm(name, vm)) {
+		names[count] = names[testimony->vm_process_count];
+		names[testimony->vm_process_count++] = copy;
 	}
-	names_free(testimony->processes, testimony->process_count);
-	testimony->processes = names;
-	testimony->process_count = answer->n_answered;
+	testimony->process_count++;
 	return 0;
+}
+
+/* ATTACH is asked of the VM's processes only: the peers' stay. */
+static int take_processes(struct testimony *testimony, const char *vm, const Tether__Answer *answer)
+{
+	struct testimony before = *testimony;
+	size_t kept = answer->step == TETHER__STEP__STEP_ATTACH
+	                      ? before.process_count - before.vm_process_count
+	                      : 0;
+	int err = 0;
+
+	testimony->processes = calloc(kept + answer->n_answered + 1, sizeof(char *));
+	testimony->process_count = testimony->vm_process_count = 0;
+	if (!testimony->processes)
+		err = -ENOMEM;
+	for (size_t i = 0; i < kept && !err; i++)
+		err = take_name(testimony, before.processes[before.vm_process_count + i], vm);
+	for (size_t i = 0; i < answer->n_answered && !err; i++)
+		err = take_name(testimony, answer->answered[i], vm);
+	names_free(before.processes, before.process_count);
+	return err;
 }
 
 /* The QPs of everybody but the VM, then those of @from. */
@@ -196,7 +223,8 @@ static int take_rows(struct testimony *testimony, uint16_t vm_lid, const Tether_
 	return err;
 }
 
-int testimony_take(struct testimony *testimony, uint16_t vm_lid, const Tether__Answer *answer)
+int testimony_take(
+        struct testimony *testimony, const char *vm, uint16_t vm_lid, const Tether__Answer *answer)
 {
 	int err;
 
@@ -206,7 +234,7 @@ int testimony_take(struct testimony *testimony, uint16_t vm_lid, const Tether__A
 	take_counts(testimony, answer->counts);
 	err = take_findings(testimony, answer);
 	if (!err)
-		err = take_processes(testimony, answer);
+		err = take_processes(testimony, vm, answer);
 	if (!err)
 		err = take_rows(testimony, vm_lid, answer);
 	return err;
@@ -263,10 +291,10 @@ int testimony_find_unpaired(struct testimony *testimony, uint16_t vm_lid)
 
 size_t testimony_count_of_vm(char *const *names, size_t count, const char *vm)
 {
-	size_t length = strlen(vm), found = 0;
+	size_t found = 0;
 
 	for (size_t i = 0; i < count; i++)
-		found += !strncmp(names[i], vm, length) && names[i][length] == '/';
+		found += testimony_is_of_vm(names[i], vm);
 	return found;
 }
 
@@ -324,7 +352,7 @@ static Tether__Answer *unpack_answer(const char *text)
 	return tether__answer__unpack(NULL, length, bytes);
 }
 
-int testimony_unpack(struct testimony *testimony, const char *text)
+int testimony_unpack(struct testimony *testimony, const char *vm, const char *text)
 {
 	Tether__Answer *answer = unpack_answer(text);
 	int err;
@@ -341,7 +369,7 @@ int testimony_unpack(struct testimony *testimony, const char *text)
 	if (!err)
 		err = supersede(TABLE(&testimony->keys), TABLE(answer->keys));
 	if (!err)
-		err = take_processes(testimony, answer);
+		err = take_processes(testimony, vm, answer);
 	tether__answer__free_unpacked(answer, NULL);
 	return err;
 }

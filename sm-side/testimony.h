@@ -24,8 +24,9 @@ struct finding {
 struct testimony {
 	struct finding *findings;
 	size_t finding_count;
-	char **processes; /* HELLO names of those that answered the last step of the tree */
-	size_t process_count;
+	char **processes; /* HELLO names of those that answered the last step; the VM's come first
+	                   */
+	size_t process_count, vm_process_count;
 	Tether__EvidenceRows evidence;
 	Tether__QpRows qps;
 	Tether__KeyRows keys;
@@ -45,7 +46,8 @@ int testimony_find(
  * evidence, ATTACH the VM's QPs and keys. -EBADMSG: columns of unequal length, nothing was taken;
  * -ENOMEM.
  */
-int testimony_take(struct testimony *testimony, uint16_t vm_lid, const Tether__Answer *answer);
+int testimony_take(
+        struct testimony *testimony, const char *vm, uint16_t vm_lid, const Tether__Answer *answer);
 
 /*
  * Find every QP of the VM whose other end nobody has shown (reason "peer-without-shim"). Returns
@@ -53,7 +55,8 @@ int testimony_take(struct testimony *testimony, uint16_t vm_lid, const Tether__A
  */
 int testimony_find_unpaired(struct testimony *testimony, uint16_t vm_lid);
 
-/* How many of @names are processes of @vm ("VM/PID.START"). */
+/* "VM/PID.START" */
+bool testimony_is_of_vm(const char *process, const char *vm);
 size_t testimony_count_of_vm(char *const *names, size_t count, const char *vm);
 
 /*
@@ -61,6 +64,6 @@ size_t testimony_count_of_vm(char *const *names, size_t count, const char *vm);
  * it. unpack replaces what is there; -EBADMSG: not such a text.
  */
 int testimony_pack(const struct testimony *testimony, char **text);
-int testimony_unpack(struct testimony *testimony, const char *text);
+int testimony_unpack(struct testimony *testimony, const char *vm, const char *text);
 
 #endif

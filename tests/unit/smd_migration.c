@@ -12,6 +12,7 @@
 #include "notifier/base/cleanup.h"
 #include "notifier/wire/rows.h"
 #include "sm-side/migration.h"
+#include "sm-side/orders.h"
 
 static const struct deadlines *const deadlines = &deadlines_default;
 
@@ -155,7 +156,7 @@ static void each_state_has_its_way_back_after_a_restart(void **unused)
 
 		if (phase == PHASE_ENDED || phase == PHASE_RECOVERY)
 			continue;
-		for (int f = FACT_ANYWHERE; f <= FACT_AT_DESTINATION_WITHOUT_VF; f++) {
+		for (int f = FACT_ANYWHERE; f < FACT_COUNT; f++) {
 			enum migration_state to = migration_reenter(s, f);
 
 			assert_int_not_equal(to, STATE_COUNT);
@@ -196,6 +197,7 @@ static const struct {
         {"failed", EVENT_FAILED},
         {"broken", EVENT_BROKEN},
         {"busy", EVENT_BUSY},
+        {"already", EVENT_ALREADY},
         {"stale", EVENT_STALE},
         {"timeout", EVENT_TIMEOUT},
         {"overall", EVENT_OVERALL},
@@ -305,6 +307,9 @@ static const struct road roads[] = {
         {"a stale plan is made anew", true,
                 "done done done done done done done done done done stale done done done",
                 TO_APPLY " replanning applying unleasing attaching"},
+        {"a sweep has made the move before the plan was applied", true,
+                "done done done done done done done done done done stale already done",
+                TO_APPLY " replanning unleasing attaching"},
         {"the SM dies while it applies and comes back", true,
                 "done done done done done done done done done done smlost smback done done done "
                 "stale done done",
@@ -384,7 +389,7 @@ static void a_crash_before_the_commit_ends_aborted(void **unused)
 static void a_crash_after_the_commit_is_driven_to_its_end(void **unused)
 {
 	for (int s = 0; s < STATE_COUNT; s++) {
-		for (int f = FACT_ANYWHERE; f <= FACT_AT_DESTINATION_WITHOUT_VF; f++) {
+		for (int f = FACT_ANYWHERE; f < FACT_COUNT; f++) {
 			if (migration_phase(s) == PHASE_FORWARD)
 				assert_int_equal(end_after_crash(s, f), STATE_DONE);
 			if (migration_phase(s) == PHASE_BACK)
@@ -757,6 +762,37 @@ static void attach_supersedes_the_vms_numbers_only(void **unused)
 	migration_clear(&m);
 }
 
+static void attach_is_asked_of_the_vm_and_keeps_the_peers(void **unused)
+{
+	struct migration m;
+	struct said said;
+	struct order order;
+
+	drive_to(&m, STATE_RELEASING, false);
+	said_init(&said, TETHER__STEP__STEP_RELEASE, TETHER__OUTCOME__OUTCOME_DONE);
+	said_answered(&said, "vm2/2.2");
+	said_answered(&said, "vm1/1.1");
+	said_answered(&said, "vm1/1.2");
+	migration_tree_answered(&m, &said.answer, 2);
+	while (m.state != STATE_REBUILDING)
+		migration_event(&m, EVENT_DONE, 2);
+	assert_int_equal(order_fill_step(&order, &m, ACTION_ATTACH, 2), 0);
+	assert_int_equal(order.event.n_expected, 2);
+	assert_true(testimony_is_of_vm(order.event.expected[0], "vm1"));
+	assert_true(testimony_is_of_vm(order.event.expected[1], "vm1"));
+	said.answer.step = TETHER__STEP__STEP_ATTACH;
+	said.answer.n_answered = 0;
+	said_answered(&said, "vm1/1.1");
+	migration_tree_answered(&m, &said.answer, 2);
+	assert_int_equal(m.state, STATE_RECONNECTING);
+	assert_int_equal(order_fill_step(&order, &m, ACTION_RECONNECT, 2), 0);
+	assert_int_equal(order.event.n_expected, 2);
+	assert_string_equal(order.event.expected[0], "vm1/1.1");
+	assert_string_equal(order.event.expected[1], "vm2/2.2");
+	said_clear(&said);
+	migration_clear(&m);
+}
+
 static void malformed_tables_are_a_failure(void **unused)
 {
 	struct migration m;
@@ -787,13 +823,13 @@ static void testimony_survives_the_journal(void **unused)
 	migration_tree_answered(&m, &said.answer, 2);
 	assert_int_equal(testimony_pack(&m.testimony, &text), 0);
 	testimony_init(&back);
-	assert_int_equal(testimony_unpack(&back, text), 0);
+	assert_int_equal(testimony_unpack(&back, "vm1", text), 0);
 	assert_int_equal(back.qps.n_local_qpn, 1);
 	assert_int_equal(back.qps.remote_qpn[0], 0xabcdef);
 	assert_int_equal(back.process_count, 1);
 	assert_string_equal(back.processes[0], "vm1/1.1");
 	text[3] = 'z';
-	assert_int_equal(testimony_unpack(&back, text), -74);
+	assert_int_equal(testimony_unpack(&back, "vm1", text), -74);
 	free(text);
 	testimony_clear(&back);
 	said_clear(&said);
@@ -828,6 +864,7 @@ int main(void)
 	        cmocka_unit_test(after_the_commit_a_missing_peer_is_left_behind),
 	        cmocka_unit_test(after_the_commit_the_vms_own_processes_decide),
 	        cmocka_unit_test(attach_supersedes_the_vms_numbers_only),
+	        cmocka_unit_test(attach_is_asked_of_the_vm_and_keeps_the_peers),
 	        cmocka_unit_test(malformed_tables_are_a_failure),
 	        cmocka_unit_test(testimony_survives_the_journal),
 	};

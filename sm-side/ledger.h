@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/*
+ * The migrations that are known: those under way and the latest that have ended, and how each is
+ * written into the journal and read back. Pure: texts in, texts out. Belongs to the conductor and
+ * its thread.
+ *
+ * Records (JSON, one object each): {"kind":"epoch"}; {"kind":"intent"}, the first of a migration;
+ * {"kind":"state"}, one for each state entered, with what a successor needs to go on from there.
+ */
+#ifndef TETHER_LEDGER_H
+#define TETHER_LEDGER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "sm-side/migration.h"
+
+struct ledger_entry {
+	struct ledger_entry *older;
+	struct migration migration;
+	unsigned changes;        /* counts states entered, for those who wait for news */
+	int64_t overall_wall_us; /* the overall deadline by the clock on the wall; 0: none yet */
+};
+
+struct ledger {
+	struct ledger_entry *newest;
+	size_t count;
+	uint64_t epoch;   /* highest so far */
+	uint64_t last_id; /* highest so far */
+	const struct deadlines *deadlines;
+};
+
+void ledger_init(struct ledger *ledger, const struct deadlines *deadlines);
+void ledger_clear(struct ledger *ledger);
+
+/* A new migration; the oldest that has ended is forgotten where there are too many. NULL: no
+ * memory. */
+struct ledger_entry *ledger_add(struct ledger *ledger, const struct migration_intent *intent);
+struct ledger_entry *ledger_find(const struct ledger *ledger, uint64_t id);
+/* Of those that have not ended, the oldest; NULL: none. */
+struct ledger_entry *ledger_oldest_open(const struct ledger *ledger);
+
+/* Texts of records, which the caller frees. -ENOMEM. */
+int ledger_epoch_record(uint64_t epoch, char **text);
+int ledger_intent_record(const struct migration_intent *intent, char **text);
+int ledger_state_record(const struct migration *migration, int64_t overall_wall_us, char **text);
+
+/*
+ * Take one record of the journal: afterwards a migration's state is that of its last record, its
+ * timeline is in microseconds since 1970 and nothing of it runs. -EBADMSG: not a record of ours.
+ */
+int ledger_replay(struct ledger *ledger, const char *text);
+
+#endif

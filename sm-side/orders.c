@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include "sm-side/orders.h"
+
+#include <errno.h>
+
+#include "notifier/base/cleanup.h"
+
+enum { US_PER_MS = 1000 };
+
+struct step_row {
+	enum migration_action action;
+	Tether__Step step;
+	bool to_peers;
+};
+
+static const struct step_row steps[] = {
+        {ACTION_PREPARE, TETHER__STEP__STEP_PREPARE, true},
+        {ACTION_STOP, TETHER__STEP__STEP_STOP, true},
+        {ACTION_SETTLE, TETHER__STEP__STEP_SETTLE, true},
+        {ACTION_ABORT, TETHER__STEP__STEP_ABORT, true},
+        {ACTION_RELEASE, TETHER__STEP__STEP_RELEASE, true},
+        {ACTION_ATTACH, TETHER__STEP__STEP_ATTACH, false},
+        {ACTION_RECONNECT, TETHER__STEP__STEP_RECONNECT, true},
+        {ACTION_RESUME, TETHER__STEP__STEP_RESUME, true},
+        {ACTION_ERROR, TETHER__STEP__STEP_ERROR, true},
+};
+
+enum side { SOURCE, DESTINATION };
+
+struct host_row {
+	enum migration_action action;
+	Tether__Step step;
+	Tether__HostAction order;
+	enum side host;
+};
+
+static const struct host_row hosts[] = {
+        {ACTION_PREPARE, TETHER__STEP__STEP_PREPARE, TETHER__HOST_ACTION__HOST_CHECK, DESTINATION},
+        {ACTION_DETACH, TETHER__STEP__STEP_MOVE, TETHER__HOST_ACTION__HOST_DETACH, SOURCE},
+        {ACTION_MOVE_MEMORY, TETHER__STEP__STEP_MOVE, TETHER__HOST_ACTION__HOST_MOVE, SOURCE},
+        {ACTION_MOVE_MEMORY_BACK, TETHER__STEP__STEP_MOVE, TETHER__HOST_ACTION__HOST_MOVE,
+                DESTINATION},
+        {ACTION_NAME_DESTINATION, TETHER__STEP__STEP_MOVE, TETHER__HOST_ACTION__HOST_SET_GUIDS,
+                DESTINATION},
+        {ACTION_NAME_SOURCE, TETHER__STEP__STEP_MOVE, TETHER__HOST_ACTION__HOST_SET_GUIDS, SOURCE},
+        {ACTION_NAME_SOURCE_BACK, TETHER__STEP__STEP_MOVE, TETHER__HOST_ACTION__HOST_SET_GUIDS,
+                SOURCE},
+        {ACTION_NAME_DESTINATION_BACK, TETHER__STEP__STEP_MOVE, TETHER__HOST_ACTION__HOST_SET_GUIDS,
+                DESTINATION},
+        {ACTION_ATTACH_VF, TETHER__STEP__STEP_MOVE, TETHER__HOST_ACTION__HOST_ATTACH, DESTINATION},
+        {ACTION_GIVE_BACK, TETHER__STEP__STEP_MOVE, TETHER__HOST_ACTION__HOST_GIVE_BACK, SOURCE},
+};
+
+static uint32_t left_ms(uint64_t until_us, uint64_t now_us)
+{
+	return until_us > now_us ? (uint32_t)((until_us - now_us) / US_PER_MS) : 0;
+}
+
+/* A step that comes again has what is left of the state's time. */
+static uint32_t deadline_ms(const struct migration *m, uint64_t now_us)
+{
+	uint32_t left = left_ms(m->timer_us, now_us);
+
+	return left ? left : 1;
+}
+
+static void address_fill(const struct address *address, Tether__Address *wire)
+{
+	tether__address__init(wire);
+	wire->lid = address->lid;
+	wire->gid.data = (uint8_t *)address->gid;
+	wire->gid.len = sizeof(address->gid);
+}
+
+static void event_fill(struct order *order, struct migration *m, Tether__Step step, uint64_t now_us)
+{
+	Tether__Event *event = &order->event;
+
+	tether__event__init(event);
+	address_fill(&m->intent.address, &order->address);
+	event->migration = m->intent.id;
+	event->epoch = m->intent.epoch;
+	event->step = step;
+	event->sequence = ++m->sequence;
+	event->deadline_ms = deadline_ms(m, now_us);
+	event->vm = m->intent.vm;
+	event->address = &order->address;
+	event->force = m->intent.force;
+	event->overall_ms =
+	        m->overall_us ? left_ms(m->overall_us, now_us) : m->deadlines->overall_ms;
+}
+
+static void tables_fill(struct order *order, struct migration *m)
+{
+	Tether__Event *event = &order->event;
+
+	if (event->step == TETHER__STEP__STEP_RELEASE ||
+	        event->step == TETHER__STEP__STEP_RECONNECT)
+		event->evidence = &m->testimony.evidence;
+	if (event->step != TETHER__STEP__STEP_RECONNECT)
+		return;
+	event->qps = &m->testimony.qps;
+	event->keys = &m->testimony.keys;
+	address_fill(&m->intent.address, &order->new_address);
+	event->new_address = &order->new_address;
+}
+
+int order_fill_step(
+        struct order *order, struct migration *m, enum migration_action action, uint64_t now_us)
+{
+	const struct step_row *row = steps;
+
+	while (row < steps + ARRAY_SIZE(steps) && row->action != action)
+		row++;
+	if (row == steps + ARRAY_SIZE(steps))
+		return -ENOENT;
+	event_fill(order, m, row->step, now_us);
+	order->event.to_vm = true;
+	order->event.to_peers = row->to_peers;
+	if (row->step == TETHER__STEP__STEP_STOP)
+		order->event.lease_ms = m->deadlines->lease_ms;
+	if (row->step != TETHER__STEP__STEP_PREPARE) {
+		order->event.expected = m->testimony.processes;
+		order->event.n_expected =
+		        row->to_peers ? m->testimony.process_count : m->testimony.vm_process_count;
+	}
+	tables_fill(order, m);
+	return 0;
+}
+
+/* Whose GUIDs go where; the first two on the way there, the others on the way back. */
+static const struct identity *identity_for(const struct migration *m, enum migration_action action)
+{
+	switch (action) {
+	case ACTION_NAME_DESTINATION:
+	case ACTION_NAME_SOURCE_BACK:
+		return &m->intent.identity;
+	case ACTION_NAME_SOURCE:
+	case ACTION_NAME_DESTINATION_BACK:
+		return &m->intent.other;
+	default:
+		return NULL;
+	}
+}
+
+int order_fill_host(struct order *order, struct migration *m, enum migration_action action,
+        const Tether__Attributes *attributes, uint64_t now_us)
+{
+	const struct host_row *row = hosts;
+	const struct identity *identity = identity_for(m, action);
+	struct place *place, *other;
+
+	while (row < hosts + ARRAY_SIZE(hosts) && row->action != action)
+		row++;
+	if (row == hosts + ARRAY_SIZE(hosts))
+		return -ENOENT;
+	place = row->host == SOURCE ? &m->intent.source : &m->intent.destination;
+	other = row->host == SOURCE ? &m->intent.destination : &m->intent.source;
+	event_fill(order, m, row->step, now_us);
+	tether__host_order__init(&order->host);
+	order->event.order = &order->host;
+	order->host.host = place->host;
+	order->host.action = row->order;
+	order->host.vm = m->intent.vm;
+	order->host.slot = place->slot;
+	order->host.peer_host = other->host;
+	if (identity) {
+		order->host.node_guid = identity->node_guid;
+		order->host.port_guid = identity->port_guid;
+	}
+	if (row->order == TETHER__HOST_ACTION__HOST_CHECK && attributes) {
+		order->attributes = *attributes;
+		order->host.attributes = &order->attributes;
+	}
+	return 0;
+}

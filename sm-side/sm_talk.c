@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include "sm-side/sm_talk.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "sm-side/guid_text.h"
+#include "sm-side/json_read.h"
+
+static struct json_object *request_new(const char *op)
+{
+	struct json_object *request = json_object_new_object();
+
+	if (request)
+		json_put_text(request, "op", op);
+	return request;
+}
+
+static struct json_object *locate_request(const struct migration *m)
+{
+	struct json_object *request = request_new("locate");
+
+	json_put_guid(request, "port_guid", m->intent.identity.port_guid);
+	return request;
+}
+
+static void put_target(
+        struct json_object *request, const struct migration *m, const struct place *to)
+{
+	json_put_guid(request, "vm_port_guid", m->intent.identity.port_guid);
+	json_put_guid(request, "to_switch_guid", to->switch_guid);
+	json_put_number(request, "to_switch_port", to->switch_port);
+}
+
+static struct json_object *plan_request(const struct migration *m)
+{
+	struct json_object *request = request_new("plan");
+
+	put_target(request, m, &m->intent.destination);
+	json_put_guid(request, "vm_node_guid", m->intent.identity.node_guid);
+	return request;
+}
+
+static struct json_object *leased_request(const struct migration *m, const char *op)
+{
+	struct json_object *request = request_new(op);
+
+	json_put_number(request, "migration", m->intent.id);
+	return request;
+}
+
+struct json_object *sm_talk_request(const struct migration *m, enum migration_action action)
+{
+	struct json_object *request;
+
+	switch (action) {
+	case ACTION_LOCATE:
+	case ACTION_LOOK:
+		return locate_request(m);
+	case ACTION_PREPARE:
+	case ACTION_PLAN:
+		return plan_request(m);
+	case ACTION_LEASE:
+		request = leased_request(m, "lease");
+		json_put_number(request, "ms", m->deadlines->sm_lease_ms);
+		return request;
+	case ACTION_APPLY:
+		request = leased_request(m, "apply");
+		json_put_text(request, "hash", m->plan_hash);
+		return request;
+	case ACTION_UNDO:
+		request = leased_request(m, "undo");
+		put_target(request, m, &m->intent.source);
+		return request;
+	case ACTION_UNLEASE:
+		return leased_request(m, "release_lease");
+	default:
+		return NULL;
+	}
+}
+
+static void find(struct migration *m, const char *reason, const char *text)
+{
+	testimony_find(&m->testimony, "sm", reason, text);
+}
+
+static enum migration_event malformed(struct migration *m, const char *what)
+{
+	char text[120];
+
+	snprintf(text, sizeof(text), "the SM's answer says no %s", what);
+	find(m, "bad-answer", text);
+	return EVENT_FAILED;
+}
+
+static enum migration_event refused(
+        struct migration *m, enum migration_action action, struct json_object *answer)
+{
+	const char *reason = json_read_string(answer, "reason");
+	const char *text = json_read_string(answer, "text");
+
+	if (!reason)
+		return malformed(m, "reason");
+	if (action == ACTION_LEASE && !strcmp(reason, "busy"))
+		return EVENT_BUSY;
+	if (action == ACTION_APPLY &&
+	        (!strcmp(reason, "stale-plan") || !strcmp(reason, "unknown-plan")))
+		return EVENT_STALE;
+	if (!strcmp(reason, "same-place") && action == ACTION_PLAN)
+		return EVENT_ALREADY;
+	if (!strcmp(reason, "same-place") && action == ACTION_UNDO)
+		return EVENT_DONE;
+	find(m, reason, text ? text : reason);
+	return EVENT_FAILED;
+}
+
+struct location {
+	unsigned lid, switch_port;
+	uint64_t switch_guid;
+	uint8_t gid[16];
+};
+
+static int location_read(struct json_object *answer, struct location *location)
+{
+	const char *gid = json_read_string(answer, "gid");
+
+	if (json_read_unsigned(answer, "lid", &location->lid) || !location->lid ||
+	        location->lid > UINT16_MAX || !gid || gid_parse(gid, location->gid) ||
+	        json_read_guid(answer, "switch_guid", &location->switch_guid) ||
+	        json_read_unsigned(answer, "switch_port", &location->switch_port))
+		return -1;
+	return 0;
+}
+
+static enum migration_event take_location(struct migration *m, struct json_object *answer)
+{
+	struct place *source = &m->intent.source;
+	struct location location;
+
+	if (location_read(answer, &location))
+		return malformed(m, "location");
+	if (source->switch_guid && (source->switch_guid != location.switch_guid ||
+	                                   source->switch_port != location.switch_port)) {
+		find(m, "place-differs",
+		        "the SM has the VM's port elsewhere than its host has it; is a sweep due?");
+		return EVENT_FAILED;
+	}
+	source->switch_guid = location.switch_guid;
+	source->switch_port = location.switch_port;
+	m->intent.address.lid = (uint16_t)location.lid;
+	memcpy(m->intent.address.gid, location.gid, sizeof(location.gid));
+	return EVENT_DONE;
+}
+
+/* Up to where a journal comes that is on the way back, the VM is carried to the destination. */
+static bool is_expected_at_source(enum migration_state state)
+{
+	return migration_phase(state) != PHASE_FORWARD && state != STATE_ERRORING;
+}
+
+static enum migration_event take_look(
+        struct migration *m, struct json_object *answer, bool *carried)
+{
+	const struct place *expected =
+	        is_expected_at_source(m->journalled) ? &m->intent.source : &m->intent.destination;
+	struct location location;
+
+	*carried = !location_read(answer, &location) &&
+	           location.switch_guid == expected->switch_guid &&
+	           location.switch_port == expected->switch_port;
+	return EVENT_DONE;
+}
+
+static enum migration_event take_plan(struct migration *m, struct json_object *answer)
+{
+	struct json_object *other = json_read_object(answer, "other");
+	uint64_t port_guid;
+
+	if (json_read_text(answer, "hash", m->plan_hash, sizeof(m->plan_hash)))
+		return malformed(m, "hash");
+	/* Once the GUIDs are exchanged the slot shows the VM's. */
+	if (m->committed || !other || json_read_guid(other, "port_guid", &port_guid) ||
+	        port_guid == m->intent.other.port_guid)
+		return EVENT_DONE;
+	find(m, "slot-differs",
+	        "the SM has another GUID at the destination's slot than its host has");
+	return EVENT_FAILED;
+}
+
+static void add_count(struct json_object *answer, const char *name, unsigned *count)
+{
+	unsigned more;
+
+	if (!json_read_unsigned(answer, name, &more))
+		*count += more;
+}
+
+/* What was applied and undone was sent all the same: counts add up. */
+static enum migration_event take_applied(struct migration *m, struct json_object *answer)
+{
+	struct migration_counts *counts = &m->counts;
+	bool verified = false;
+
+	add_count(answer, "lft_sets", &counts->lft_sets);
+	add_count(answer, "lft_sets_physical", &counts->lft_sets_physical);
+	add_count(answer, "lft_sets_vswitch", &counts->lft_sets_vswitch);
+	add_count(answer, "pkey_sets", &counts->pkey_sets);
+	add_count(answer, "portinfo_sets", &counts->portinfo_sets);
+	add_count(answer, "resent", &counts->resent);
+	add_count(answer, "elapsed_us", &counts->sm_elapsed_us);
+	if (json_read_bool(answer, "verified", &verified) || !verified) {
+		find(m, "not-verified", "the SM applied the plan but could not verify it");
+		return EVENT_FAILED;
+	}
+	return EVENT_DONE;
+}
+
+enum migration_event sm_talk_take(struct migration *m, enum migration_action action,
+        struct json_object *answer, bool *carried)
+{
+	bool ok = false;
+
+	if (action == ACTION_LOOK)
+		return take_look(m, answer, carried);
+	if (json_read_bool(answer, "ok", &ok))
+		return malformed(m, "ok");
+	if (!ok)
+		return refused(m, action, answer);
+	switch (action) {
+	case ACTION_LOCATE:
+		return take_location(m, answer);
+	case ACTION_PREPARE:
+	case ACTION_PLAN:
+		return take_plan(m, answer);
+	case ACTION_APPLY:
+	case ACTION_UNDO:
+		return take_applied(m, answer);
+	default:
+		return EVENT_DONE;
+	}
+}
