@@ -93,8 +93,6 @@ static void later(struct connection *connection, enum later what)
 	event_active(connection->later, EV_TIMEOUT, 0);
 }
 
-/* ---- the queue of bytes ---- */
-
 static int queue_reserve(struct queue *queue, size_t length)
 {
 	size_t held = queue->end - queue->start;
@@ -138,8 +136,6 @@ static void queue_taken(struct queue *queue, size_t count)
 	if (queue->size > QUEUE_KEPT)
 		queue_clear(queue);
 }
-
-/* ---- a link's life ---- */
 
 static void link_down(struct connection *connection)
 {
@@ -237,8 +233,6 @@ static void link_open(struct connection *connection)
 	later(connection, LATER_OPENED);
 }
 
-/* ---- input ---- */
-
 /* Between these two a connection_destroy leaves the memory for callback_end to free. */
 static void callback_begin(struct connection *connection)
 {
@@ -334,8 +328,6 @@ static void on_readable(evutil_socket_t fd, short what, void *at)
 	callback_end(connection);
 }
 
-/* ---- output ---- */
-
 static void bytes_out(struct connection *connection)
 {
 	struct queue *queue = &connection->queue;
@@ -403,8 +395,6 @@ int connection_send(struct connection *connection, const Tether__Frame *frame)
 	return 0;
 }
 
-/* ---- timers and callbacks that are due ---- */
-
 static void on_overdue(evutil_socket_t fd, short what, void *at)
 {
 	struct connection *connection = at;
@@ -435,8 +425,6 @@ static void on_later(evutil_socket_t fd, short what, void *at)
 	}
 	callback_end(connection);
 }
-
-/* ---- making and ending ---- */
 
 static struct connection *connection_create(struct event_base *base,
         const struct connection_settings *settings, const struct connection_callbacks *callbacks,

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 /*
- * Who wants to hear of which address: a set of (child, address). Pure; belongs to one relay and its
- * thread. A child holds an address or does not: holding it twice is holding it once.
+ * Who wants to hear of which address: a set of (member, address), a member being a number that its
+ * owner gives to each child. Pure; belongs to one relay and its thread. Holding an address twice is
+ * holding it once.
  *
- * Addresses are equal if both have a LID and it is the same, or if one has none and the GIDs are
- * the same.
+ * An address is held under its LID or, where it has none (RoCE), under its GID. Asking with both
+ * finds either.
  */
 #ifndef TETHER_INTEREST_H
 #define TETHER_INTEREST_H
@@ -24,24 +25,27 @@ struct address {
 int address_decode(const Tether__Address *wire, struct address *address);
 /* @wire points into @address afterwards. */
 void address_encode(const struct address *address, Tether__Address *wire);
-bool address_equal(const struct address *a, const struct address *b);
+/* Asking for @asked finds what is held under @held. */
+bool address_matches(const struct address *asked, const struct address *held);
 
 struct interest;
 
 struct interest *interest_create(void);
 void interest_destroy(struct interest *interest);
 
-/* 1: nobody held it before, 0: somebody did (maybe this child), -ENOMEM. */
-int interest_add(struct interest *interest, uint32_t child, const struct address *address);
-/* 1: nobody holds it any more, 0: still held, -ENOENT: this child did not. */
-int interest_drop(struct interest *interest, uint32_t child, const struct address *address);
-bool interest_holds(const struct interest *interest, uint32_t child, const struct address *address);
-/* How many addresses @child holds: for its quota. */
-size_t interest_count(const struct interest *interest, uint32_t child);
+/* 2: nobody held it before, 1: this member did not, 0: it did, -ENOMEM. */
+int interest_add(struct interest *interest, uint32_t member, const struct address *address);
+/* 2: nobody holds it any more, 1: others do, 0: this member did not hold it. */
+int interest_drop(struct interest *interest, uint32_t member, const struct address *address);
+bool interest_holds(
+        const struct interest *interest, uint32_t member, const struct address *address);
+bool interest_is_held(const struct interest *interest, const struct address *address);
+/* How many addresses @member holds, or (0) how many are held by anybody. */
+size_t interest_count(const struct interest *interest, uint32_t member);
 
-/* Each address that anybody holds, once; or (child not 0) that @child holds. @each may not change
- * the set. */
-void interest_for_each(const struct interest *interest, uint32_t child,
+/* Each address that @member holds, or (0) that anybody holds, once. @each may not change the set.
+ */
+void interest_for_each(const struct interest *interest, uint32_t member,
         void (*each)(void *context, const struct address *address), void *context);
 
 #endif

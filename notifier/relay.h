@@ -44,7 +44,8 @@ struct relay_outputs {
 	void (*child_send)(void *owner, uint32_t child, const Tether__Frame *frame);
 	/* End the link of @child; the relay has forgotten it already. */
 	void (*child_close)(void *owner, uint32_t child, const char *why);
-	/* Answers and Interests. At the root: this is where the migration gets its answer, and
+	/* Answers and Interests; what the owner needs of @frame it takes before it calls the relay
+	 * again. At the root: this is where the migration gets its answer, and
 	 * where registrations ask to be acknowledged (relay_parent_frame). While there is no parent
 	 * it may drop what it gets: the relay says it again after relay_parent_frame(HelloAnswer).
 	 */
@@ -64,8 +65,6 @@ struct relay_outputs {
 struct relay *relay_create(
         const struct relay_settings *settings, const struct relay_outputs *outputs, void *owner);
 void relay_destroy(struct relay *relay);
-
-/* ---- below ---- */
 
 /*
  * A link from below stands; nothing is said to it before its HELLO. @vm: the VM that the channel
@@ -88,10 +87,12 @@ void relay_child_gone(struct relay *relay, uint32_t child, bool ended, uint64_t 
 int relay_child_vms(
         struct relay *relay, uint32_t child, const char *const *vms, size_t count, uint64_t now_ms);
 
+/* @vm is here (its socket or channel stands): names of it that an event expects are waited for. The
+ * root has every VM. -ENOMEM */
+int relay_vm_here(struct relay *relay, const char *vm);
+
 /* @vm is not here any more: its children's links are closed, nothing is waited for from them. */
 void relay_vm_left(struct relay *relay, const char *vm, uint64_t now_ms);
-
-/* ---- above ---- */
 
 /* What came from above: HelloAnswer, Event, InterestAnswer (the rest is ignored). Parts are taken
  * out of @frame. Not 0: the parent is not to be obeyed (-ESTALE: its epoch is older than one seen);
@@ -102,16 +103,14 @@ int relay_parent_frame(struct relay *relay, Tether__Frame *frame, uint64_t now_m
  * before this returns. -ENOMEM. */
 int relay_event(struct relay *relay, const Tether__Event *event, uint64_t now_ms);
 
-/* Fill epoch, migration, step, sequence and addresses of a HELLO upward; the rest is the owner's.
- * relay_hello_clear frees what was filled in. */
-int relay_hello_fill(const struct relay *relay, Tether__Hello *hello);
+/* Fill epoch, migration, step, sequence and addresses of a HELLO upward, to be said on each new
+ * link; the rest is the owner's. relay_hello_clear frees what was filled in. -ENOMEM. */
+int relay_hello_fill(struct relay *relay, Tether__Hello *hello);
 void relay_hello_clear(Tether__Hello *hello);
 
 /* The order of the event with @answer's key has been carried out: outcome, refusals and result of
  * @answer count as this relay's own. -ENOENT: nobody waits for it any more. */
 int relay_order_done(struct relay *relay, const Tether__Answer *answer, uint64_t now_ms);
-
-/* ---- time ---- */
 
 /* Milliseconds from @now_ms to the next relay_tick that matters; -1: none. */
 int64_t relay_next_ms(const struct relay *relay, uint64_t now_ms);
@@ -119,8 +118,6 @@ void relay_tick(struct relay *relay, uint64_t now_ms);
 
 /* How much earlier than @deadline_ms a relay gives its answer, so that it is there in time. */
 uint32_t relay_margin_ms(uint32_t deadline_ms);
-
-/* ---- looking in ---- */
 
 struct relay_child_view {
 	uint32_t child; /* 0: away, its link lost */

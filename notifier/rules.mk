@@ -10,6 +10,11 @@ BASE_SOURCES := notifier/base/log.c notifier/base/deadlines.c
 # What other programs link: a link's frames and tables, the link itself, the relay.
 FRAME_SOURCES := notifier/wire/frame.c notifier/wire/rows.c $(WIRE_SOURCES)
 LINK_SOURCES := notifier/connection.c notifier/channel.c notifier/channel_unix.c $(FRAME_SOURCES)
+RELAY_SOURCES := notifier/relay.c notifier/relay_events.c notifier/relay_children.c notifier/children.c \
+	notifier/registration.c notifier/interest.c notifier/tally.c
 LINK_LIBS := -levent_core -lprotobuf-c
 
 $(call unit_test,notifier_frame,$(FRAME_SOURCES),-lprotobuf-c)
+RELAY_TEST_SOURCES := tests/unit/relay_harness.c $(RELAY_SOURCES) $(FRAME_SOURCES)
+$(call unit_test,notifier_relay,$(RELAY_TEST_SOURCES),-lprotobuf-c)
+$(call unit_test,notifier_registration,$(RELAY_TEST_SOURCES),-lprotobuf-c)

@@ -43,6 +43,8 @@ bool tally_awaits(const struct tally *tally, const char *name);
 bool tally_has_answered(const struct tally *tally, const char *name);
 /* @name's process has ended: it is neither waited for nor missing. */
 void tally_forget(struct tally *tally, const char *name);
+/* The same for names of @vm ("VM/...") that are expected and have not been handed the event. */
+void tally_forget_vm(struct tally *tally, const char *vm);
 
 /*
  * Take the answer of @name. @label stands for `who` in a refusal that names nobody. With
@@ -52,6 +54,9 @@ void tally_forget(struct tally *tally, const char *name);
  */
 int tally_take(struct tally *tally, const char *name, const char *label, bool is_process,
         const Tether__Answer *answer);
+
+/* The relay itself has something to say: worsen the outcome, with a refusal. -ENOMEM */
+int tally_note(struct tally *tally, Tether__Outcome outcome, const char *reason, const char *text);
 
 /* Everybody has answered. */
 bool tally_complete(const struct tally *tally);

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include "notifier/children.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	SLOTS_FIRST = 16,
+	SLOT_MASK = CHILDREN_MOST - 1,
+	PROGRAM_BYTES = 64,
+};
+
+static bool slots_grow(struct children *children)
+{
+	size_t count = children->slots_count ? children->slots_count * 2 : SLOTS_FIRST;
+	struct child **grown;
+
+	if (count > CHILDREN_MOST)
+		return false;
+	grown = realloc(children->slots, count * sizeof(*grown));
+	if (!grown)
+		return false;
+	memset(grown + children->slots_count, 0, (count - children->slots_count) * sizeof(*grown));
+	children->slots = grown;
+	children->slots_count = count;
+	return true;
+}
+
+/* A link's number: how many there were before it, and its slot. 0 is none's. */
+static bool link_make(struct children *children, uint32_t *link)
+{
+	if (children->count == children->slots_count && !slots_grow(children))
+		return false;
+	for (size_t slot = 0; slot < children->slots_count; slot++) {
+		if (children->slots[slot])
+			continue;
+		if (!(++children->links << 14))
+			++children->links;
+		*link = children->links << 14 | slot;
+		return true;
+	}
+	return false;
+}
+
+static void child_destroy(struct child *child)
+{
+	if (!child)
+		return;
+	child_vms_set(child, NULL, 0);
+	free(child->vm);
+	free(child->name);
+	free(child->program);
+	free(child);
+}
+
+struct child *children_add(struct children *children, const char *vm, uint64_t now_ms)
+{
+	struct child *child = calloc(1, sizeof(*child));
+
+	if (child && vm)
+		child->vm = strdup(vm);
+	if (!child || (vm && !child->vm) || !link_make(children, &child->link)) {
+		child_destroy(child);
+		return NULL;
+	}
+	child->member = ++children->members;
+	child->connected = true;
+	child->since_ms = now_ms;
+	child->next = children->first;
+	children->first = child;
+	children->slots[child->link & SLOT_MASK] = child;
+	children->count++;
+	return child;
+}
+
+struct child *children_by_link(const struct children *children, uint32_t link)
+{
+	size_t slot = link & SLOT_MASK;
+	struct child *child = slot < children->slots_count ? children->slots[slot] : NULL;
+
+	return child && child->link == link ? child : NULL;
+}
+
+struct child *children_by_name(const struct children *children, const char *name)
+{
+	struct child *child = children->first;
+
+	while (child && (!child->name || strcmp(child->name, name)))
+		child = child->next;
+	return child;
+}
+
+void children_remove(struct children *children, struct child *child)
+{
+	struct child **at = &children->first;
+
+	while (*at != child)
+		at = &(*at)->next;
+	*at = child->next;
+	children->slots[child->link & SLOT_MASK] = NULL;
+	children->count--;
+	child_destroy(child);
+}
+
+void children_adopt(struct children *children, struct child *known, struct child *fresh)
+{
+	uint32_t link = fresh->link;
+
+	children->slots[known->link & SLOT_MASK] = NULL;
+	children_remove(children, fresh);
+	known->link = link;
+	known->connected = true;
+	children->slots[link & SLOT_MASK] = known;
+}
+
+void children_clear(struct children *children)
+{
+	while (children->first)
+		children_remove(children, children->first);
+	free(children->slots);
+	*children = (struct children){0};
+}
+
+/* It goes into logs and answers: no control characters, no end. */
+static char *printable(const char *text)
+{
+	char *copy = strndup(text, PROGRAM_BYTES);
+
+	for (char *at = copy; at && *at; at++)
+		if (*at < ' ' || *at > '~')
+			*at = '?';
+	return copy;
+}
+
+int child_introduce(struct child *child, const Tether__Hello *hello)
+{
+	char *name = strdup(hello->name);
+	char *program = printable(hello->program);
+	const char **vms = calloc(hello->n_vms + 1, sizeof(*vms));
+	int err = -ENOMEM;
+
+	for (size_t i = 0; vms && i < hello->n_vms; i++)
+		vms[i] = hello->vms[i]->name;
+	if (name && program && vms)
+		err = child_vms_set(child, vms, hello->n_vms);
+	free(vms);
+	if (err) {
+		free(name);
+		free(program);
+		return err;
+	}
+	free(child->name);
+	free(child->program);
+	child->name = name;
+	child->program = program;
+	child->role = hello->role;
+	child->pid = hello->pid;
+	return 0;
+}
+
+int child_vms_set(struct child *child, const char *const *vms, size_t count)
+{
+	char **copies = count ? calloc(count, sizeof(*copies)) : NULL;
+	size_t made = 0;
+
+	while (copies && made < count && (copies[made] = strdup(vms[made])))
+		made++;
+	if (made < count) {
+		while (made)
+			free(copies[--made]);
+		free(copies);
+		return -ENOMEM;
+	}
+	for (size_t i = 0; i < child->vms_count; i++)
+		free(child->vms[i]);
+	free(child->vms);
+	child->vms = copies;
+	child->vms_count = count;
+	return 0;
+}
+
+bool child_has_vm(const struct child *child, const char *vm)
+{
+	if (child->vm)
+		return !strcmp(child->vm, vm);
+	for (size_t i = 0; i < child->vms_count; i++)
+		if (!strcmp(child->vms[i], vm))
+			return true;
+	return false;
+}
+
+bool child_is_process(const struct child *child)
+{
+	return child->role == TETHER__ROLE__ROLE_SHIM;
+}
+
+bool name_is_of_vm(const char *name, const char *vm)
+{
+	size_t length = strlen(vm);
+
+	return !strncmp(name, vm, length) && name[length] == '/' && name[length + 1];
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/*
+ * The children of a relay: which link, which name, which VMs. Pure; part of relay.c and of its
+ * thread. A child that has said its name outlives its link for a while, and is the same child when
+ * it comes back over another.
+ */
+#ifndef TETHER_CHILDREN_H
+#define TETHER_CHILDREN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "tether.pb-c.h"
+
+struct child {
+	struct child *next;
+	uint32_t link; /* what the owner calls it; found by it until another link takes its place */
+	uint32_t member; /* what the registrations call it; stays when the link changes */
+	bool connected;
+	char *vm;   /* of the channel; NULL: see vms */
+	char *name; /* NULL until HELLO */
+	Tether__Role role;
+	uint32_t pid;
+	char *program;
+	char **vms; /* that the relay behind it has */
+	size_t vms_count;
+	uint64_t since_ms; /* link stands without HELLO, or is lost */
+	unsigned late;
+};
+
+enum { CHILDREN_MOST = 1 << 14 };
+
+struct children {
+	struct child *first;
+	struct child **slots; /* by the lower bits of the link */
+	size_t slots_count, count;
+	uint32_t links, members; /* ever made */
+};
+
+/* NULL: no memory, or CHILDREN_MOST. */
+struct child *children_add(struct children *children, const char *vm, uint64_t now_ms);
+struct child *children_by_link(const struct children *children, uint32_t link);
+struct child *children_by_name(const struct children *children, const char *name);
+void children_remove(struct children *children, struct child *child);
+/* @known comes back over the link of @fresh, which ends. */
+void children_adopt(struct children *children, struct child *known, struct child *fresh);
+void children_clear(struct children *children);
+
+/* Copies what HELLO says. -ENOMEM */
+int child_introduce(struct child *child, const Tether__Hello *hello);
+int child_vms_set(struct child *child, const char *const *vms, size_t count);
+bool child_has_vm(const struct child *child, const char *vm);
+bool child_is_process(const struct child *child);
+
+/* "vm1/12.345" is a process of "vm1". */
+bool name_is_of_vm(const char *name, const char *vm);
+
+#endif

@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include "notifier/interest.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { BUCKETS_FIRST = 64, GID_BYTES = 16 };
+
+struct holding {
+	struct address address;
+	struct holding *next; /* in its bucket */
+	uint32_t *members;
+	size_t count, room;
+};
+
+struct interest {
+	struct holding **buckets; /* a power of two of them */
+	size_t buckets_count;
+	size_t count;        /* addresses held */
+	uint32_t *of_member; /* how many, by member */
+	size_t of_member_room;
+};
+
+static const struct address no_address;
+
+static bool gid_is_set(const struct address *address)
+{
+	return memcmp(address->gid, no_address.gid, GID_BYTES) != 0;
+}
+
+int address_decode(const Tether__Address *wire, struct address *address)
+{
+	struct address decoded = {0};
+
+	if (!wire || wire->lid > 0xffff || (wire->gid.len && wire->gid.len != GID_BYTES))
+		return -EINVAL;
+	decoded.lid = wire->lid;
+	if (wire->gid.len)
+		memcpy(decoded.gid, wire->gid.data, GID_BYTES);
+	if (!decoded.lid && !gid_is_set(&decoded))
+		return -EINVAL;
+	*address = decoded;
+	return 0;
+}
+
+void address_encode(const struct address *address, Tether__Address *wire)
+{
+	tether__address__init(wire);
+	wire->lid = address->lid;
+	if (gid_is_set(address)) {
+		wire->gid.len = GID_BYTES;
+		wire->gid.data = (uint8_t *)address->gid;
+	}
+}
+
+static bool is_same_key(const struct address *a, const struct address *b)
+{
+	return a->lid ? a->lid == b->lid : !b->lid && !memcmp(a->gid, b->gid, GID_BYTES);
+}
+
+bool address_matches(const struct address *asked, const struct address *held)
+{
+	if (held->lid)
+		return held->lid == asked->lid;
+	return gid_is_set(asked) && !memcmp(asked->gid, held->gid, GID_BYTES);
+}
+
+/* FNV-1a. */
+static size_t key_hash(const struct address *address)
+{
+	uint64_t hash = 0xcbf29ce484222325ULL;
+
+	if (address->lid)
+		return address->lid;
+	for (size_t i = 0; i < GID_BYTES; i++)
+		hash = (hash ^ address->gid[i]) * 0x100000001b3ULL;
+	return hash ^ hash >> 32;
+}
+
+struct interest *interest_create(void)
+{
+	struct interest *interest = calloc(1, sizeof(*interest));
+
+	if (!interest)
+		return NULL;
+	interest->buckets_count = BUCKETS_FIRST;
+	interest->buckets = calloc(BUCKETS_FIRST, sizeof(*interest->buckets));
+	if (interest->buckets)
+		return interest;
+	free(interest);
+	return NULL;
+}
+
+void interest_destroy(struct interest *interest)
+{
+	if (!interest)
+		return;
+	for (size_t i = 0; i < interest->buckets_count; i++) {
+		while (interest->buckets[i]) {
+			struct holding *holding = interest->buckets[i];
+
+			interest->buckets[i] = holding->next;
+			free(holding->members);
+			free(holding);
+		}
+	}
+	free(interest->buckets);
+	free(interest->of_member);
+	free(interest);
+}
+
+static struct holding **bucket(const struct interest *interest, const struct address *address)
+{
+	return &interest->buckets[key_hash(address) & (interest->buckets_count - 1)];
+}
+
+/* The link that points to @address's holding, or to NULL where it would be. */
+static struct holding **find(const struct interest *interest, const struct address *address)
+{
+	struct holding **at = bucket(interest, address);
+
+	while (*at && !is_same_key(&(*at)->address, address))
+		at = &(*at)->next;
+	return at;
+}
+
+static size_t member_index(const struct holding *holding, uint32_t member)
+{
+	size_t i = 0;
+
+	while (i < holding->count && holding->members[i] != member)
+		i++;
+	return i;
+}
+
+static void buckets_grow(struct interest *interest)
+{
+	struct interest grown = {.buckets_count = interest->buckets_count * 2};
+
+	grown.buckets = calloc(grown.buckets_count, sizeof(*grown.buckets));
+	if (!grown.buckets)
+		return; /* longer chains, the same answers */
+	for (size_t i = 0; i < interest->buckets_count; i++) {
+		while (interest->buckets[i]) {
+			struct holding *holding = interest->buckets[i];
+			struct holding **at = bucket(&grown, &holding->address);
+
+			interest->buckets[i] = holding->next;
+			holding->next = *at;
+			*at = holding;
+		}
+	}
+	free(interest->buckets);
+	interest->buckets = grown.buckets;
+	interest->buckets_count = grown.buckets_count;
+}
+
+static int member_append(struct holding *holding, uint32_t member)
+{
+	if (holding->count == holding->room) {
+		size_t room = holding->room ? holding->room * 2 : 4;
+		uint32_t *members = realloc(holding->members, room * sizeof(*members));
+
+		if (!members)
+			return -ENOMEM;
+		holding->members = members;
+		holding->room = room;
+	}
+	holding->members[holding->count++] = member;
+	return 0;
+}
+
+static int holding_create(struct interest *interest, uint32_t member, const struct address *address)
+{
+	struct holding *holding = calloc(1, sizeof(*holding));
+	struct holding **at;
+
+	if (!holding || member_append(holding, member)) {
+		free(holding);
+		return -ENOMEM;
+	}
+	if (interest->count >= interest->buckets_count)
+		buckets_grow(interest);
+	holding->address = *address;
+	at = bucket(interest, address);
+	holding->next = *at;
+	*at = holding;
+	interest->count++;
+	return 0;
+}
+
+static int of_member_reserve(struct interest *interest, uint32_t member)
+{
+	size_t room = interest->of_member_room ? interest->of_member_room : 16;
+	uint32_t *grown;
+
+	if (member < interest->of_member_room)
+		return 0;
+	while (room <= member)
+		room *= 2;
+	grown = realloc(interest->of_member, room * sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	memset(grown + interest->of_member_room, 0,
+	        (room - interest->of_member_room) * sizeof(*grown));
+	interest->of_member = grown;
+	interest->of_member_room = room;
+	return 0;
+}
+
+int interest_add(struct interest *interest, uint32_t member, const struct address *address)
+{
+	struct holding *holding = *find(interest, address);
+	int added;
+
+	if (holding && member_index(holding, member) < holding->count)
+		return 0;
+	if (of_member_reserve(interest, member))
+		return -ENOMEM;
+	added = holding ? member_append(holding, member)
+	                : holding_create(interest, member, address);
+	if (added < 0)
+		return added;
+	interest->of_member[member]++;
+	return holding ? 1 : 2;
+}
+
+int interest_drop(struct interest *interest, uint32_t member, const struct address *address)
+{
+	struct holding **at = find(interest, address);
+	struct holding *holding = *at;
+	size_t i;
+
+	if (!holding)
+		return 0;
+	i = member_index(holding, member);
+	if (i == holding->count)
+		return 0;
+	interest->of_member[member]--;
+	holding->members[i] = holding->members[--holding->count];
+	if (holding->count)
+		return 1;
+	*at = holding->next;
+	free(holding->members);
+	free(holding);
+	interest->count--;
+	return 2;
+}
+
+static bool key_is_held_by(
+        const struct interest *interest, uint32_t member, const struct address *key)
+{
+	const struct holding *holding = *find(interest, key);
+
+	return holding && (!member || member_index(holding, member) < holding->count);
+}
+
+bool interest_holds(const struct interest *interest, uint32_t member, const struct address *address)
+{
+	struct address by_gid = *address;
+
+	if (address->lid && key_is_held_by(interest, member, address))
+		return true;
+	by_gid.lid = 0;
+	return gid_is_set(&by_gid) && key_is_held_by(interest, member, &by_gid);
+}
+
+bool interest_is_held(const struct interest *interest, const struct address *address)
+{
+	return interest_holds(interest, 0, address);
+}
+
+size_t interest_count(const struct interest *interest, uint32_t member)
+{
+	if (!member)
+		return interest->count;
+	return member < interest->of_member_room ? interest->of_member[member] : 0;
+}
+
+void interest_for_each(const struct interest *interest, uint32_t member,
+        void (*each)(void *context, const struct address *address), void *context)
+{
+	for (size_t i = 0; i < interest->buckets_count; i++)
+		for (const struct holding *h = interest->buckets[i]; h; h = h->next)
+			if (!member || member_index(h, member) < h->count)
+				each(context, &h->address);
+}

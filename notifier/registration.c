@@ -1,0 +1,658 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include "notifier/registration.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "notifier/base/cleanup.h"
+
+/* The one member of the set of what is acknowledged above. */
+enum { ABOVE = 1 };
+
+/* One registration that is not answered yet. */
+struct request {
+	struct request *next;
+	uint32_t id;     /* of the Interest that went up for it; 0: none has */
+	uint32_t member; /* who asks; 0: this relay itself, after a HELLO */
+	bool is_relay;
+	bool in_barrier; /* waits for a barrier here */
+	bool held_above;
+	bool silent;     /* nobody waits for its answer */
+	bool superseded; /* a drop went up after it: its acknowledgement says nothing any more */
+	bool drop;
+	uint32_t request; /* the asker's number for it */
+	uint32_t remote_qpn;
+	struct address address;
+};
+
+struct barrier {
+	struct barrier *next;
+	uint64_t migration;
+	uint64_t until_ms;
+	uint32_t last_id; /* Interests up to this one went up before it */
+	struct address address;
+};
+
+struct registration {
+	struct interest *held;
+	struct interest *above;
+	size_t interests_max, requests_max;
+	struct request *requests; /* in the order in which they came */
+	struct barrier *barriers;
+	uint32_t last_id;
+	bool parent_is_up;
+	const struct registration_outputs *outputs;
+	void *owner;
+};
+
+struct registration *registration_create(size_t interests_max, size_t requests_max,
+        const struct registration_outputs *outputs, void *owner)
+{
+	struct registration *r = calloc(1, sizeof(*r));
+
+	if (!r)
+		return NULL;
+	r->held = interest_create();
+	r->above = interest_create();
+	r->interests_max = interests_max;
+	r->requests_max = requests_max;
+	r->parent_is_up = true;
+	r->outputs = outputs;
+	r->owner = owner;
+	if (r->held && r->above)
+		return r;
+	registration_destroy(r);
+	return NULL;
+}
+
+void registration_destroy(struct registration *r)
+{
+	if (!r)
+		return;
+	while (r->requests) {
+		struct request *next = r->requests->next;
+
+		free(r->requests);
+		r->requests = next;
+	}
+	while (r->barriers) {
+		struct barrier *next = r->barriers->next;
+
+		free(r->barriers);
+		r->barriers = next;
+	}
+	interest_destroy(r->held);
+	interest_destroy(r->above);
+	free(r);
+}
+
+bool registration_holds(
+        const struct registration *r, uint32_t member, const struct address *address)
+{
+	return interest_holds(r->held, member, address);
+}
+
+size_t registration_count(const struct registration *r, uint32_t member)
+{
+	return interest_count(r->held, member);
+}
+
+static size_t requests_of(const struct registration *r, uint32_t member)
+{
+	size_t count = 0;
+
+	for (const struct request *q = r->requests; q; q = q->next)
+		count += q->member == member;
+	return count;
+}
+
+static void request_append(struct registration *r, struct request *request)
+{
+	struct request **at = &r->requests;
+
+	while (*at)
+		at = &(*at)->next;
+	request->next = NULL;
+	*at = request;
+}
+
+static void request_unlink(struct registration *r, struct request *request)
+{
+	struct request **at = &r->requests;
+
+	while (*at && *at != request)
+		at = &(*at)->next;
+	if (*at)
+		*at = request->next;
+}
+
+static void reply(
+        const struct registration *r, const struct request *request, Tether__Outcome outcome)
+{
+	Tether__InterestAnswer answer = TETHER__INTEREST_ANSWER__INIT;
+
+	answer.request = request->request;
+	answer.outcome = outcome;
+	if (!request->silent)
+		r->outputs->down(r->owner, request->member, &answer);
+}
+
+static void reply_refused(const struct registration *r, uint32_t member, uint32_t number,
+        const char *reason, const char *text)
+{
+	Tether__InterestAnswer answer = TETHER__INTEREST_ANSWER__INIT;
+	Tether__Refusal refusal = TETHER__REFUSAL__INIT;
+	Tether__Refusal *refusals[] = {&refusal};
+
+	refusal.reason = (char *)reason;
+	refusal.text = (char *)text;
+	answer.request = number;
+	answer.outcome = TETHER__OUTCOME__OUTCOME_REFUSED;
+	answer.refusals = refusals;
+	answer.n_refusals = 1;
+	r->outputs->down(r->owner, member, &answer);
+}
+
+static void send_up(struct registration *r, const struct request *request)
+{
+	Tether__Interest interest = TETHER__INTEREST__INIT;
+	Tether__Address wire;
+
+	address_encode(&request->address, &wire);
+	interest.request = request->id;
+	interest.address = &wire;
+	interest.drop = request->drop;
+	interest.remote_qpn = request->remote_qpn;
+	r->outputs->up(r->owner, &interest);
+}
+
+static uint32_t id_next(struct registration *r)
+{
+	if (!++r->last_id)
+		++r->last_id;
+	return r->last_id;
+}
+
+/* Nobody here holds @address any more. The set of the parent is brought in line; no answer is
+ * needed. */
+static void drop_above(struct registration *r, const struct address *address)
+{
+	struct request drop = {.drop = true, .address = *address};
+
+	if (!r->parent_is_up)
+		return; /* registration_parent_up sees it */
+	interest_drop(r->above, ABOVE, address);
+	for (struct request *q = r->requests; q; q = q->next)
+		q->superseded = q->superseded || (q->id && address_matches(address, &q->address));
+	drop.id = id_next(r);
+	send_up(r, &drop);
+}
+
+static void let_go(struct registration *r, uint32_t member, const struct address *address)
+{
+	if (interest_drop(r->held, member, address) == 2)
+		drop_above(r, address);
+}
+
+static bool is_known_above(const struct registration *r, const struct address *address)
+{
+	return r->parent_is_up && interest_holds(r->above, ABOVE, address);
+}
+
+/* An Interest that is on its way for the same address and asks for no numbers: wait with it. */
+static const struct request *on_its_way(const struct registration *r, const struct request *request)
+{
+	for (const struct request *q = r->requests; q; q = q->next)
+		if (q->id && !q->superseded && !q->remote_qpn &&
+		        address_matches(&request->address, &q->address))
+			return q;
+	return NULL;
+}
+
+/* Send @request up, or along with another; answered later. */
+static void ask_above(struct registration *r, struct request *request)
+{
+	const struct request *other = request->remote_qpn ? NULL : on_its_way(r, request);
+
+	request_append(r, request);
+	if (!r->parent_is_up)
+		return;
+	request->id = other ? other->id : id_next(r);
+	request->held_above = other && other->held_above;
+	if (request->held_above && request->is_relay)
+		reply(r, request, TETHER__OUTCOME__OUTCOME_NONE);
+	if (!other) {
+		struct request copy = *request; /* the answer may come before this returns */
+
+		send_up(r, &copy);
+	}
+}
+
+/* Carry out @request, which no barrier holds (any more), and own it. */
+static void request_process(struct registration *r, struct request *request)
+{
+	request->in_barrier = false;
+	if (request->drop) {
+		let_go(r, request->member, &request->address);
+		reply(r, request, TETHER__OUTCOME__OUTCOME_DONE);
+		free(request);
+	} else if (interest_add(r->held, request->member, &request->address) < 0) {
+		reply_refused(r, request->member, request->request, "no-memory", "");
+		free(request);
+	} else if (!request->remote_qpn && is_known_above(r, &request->address)) {
+		reply(r, request, TETHER__OUTCOME__OUTCOME_DONE);
+		free(request);
+	} else {
+		ask_above(r, request);
+	}
+}
+
+static bool is_barred(const struct registration *r, const struct address *address)
+{
+	for (const struct barrier *b = r->barriers; b; b = b->next)
+		if (address_matches(&b->address, address))
+			return true;
+	return false;
+}
+
+static const char *quota_exceeded(
+        const struct registration *r, uint32_t member, const struct address *address, bool drop)
+{
+	if (requests_of(r, member) >= r->requests_max)
+		return "too-many-requests";
+	if (!drop && !interest_holds(r->held, member, address) &&
+	        interest_count(r->held, member) >= r->interests_max)
+		return "too-many-interests";
+	return NULL;
+}
+
+void registration_take(
+        struct registration *r, uint32_t member, bool is_relay, const Tether__Interest *interest)
+{
+	struct request *request;
+	struct address address;
+	const char *excess;
+
+	if (address_decode(interest->address, &address)) {
+		reply_refused(r, member, interest->request, "bad-address", "neither LID nor GID");
+		return;
+	}
+	excess = quota_exceeded(r, member, &address, interest->drop);
+	request = excess ? NULL : calloc(1, sizeof(*request));
+	if (!request) {
+		reply_refused(r, member, interest->request, excess ? excess : "no-memory", "");
+		return;
+	}
+	request->member = member;
+	request->is_relay = is_relay;
+	request->drop = interest->drop;
+	request->request = interest->request;
+	request->remote_qpn = interest->remote_qpn;
+	request->address = address;
+	if (!is_barred(r, &address)) {
+		request_process(r, request);
+		return;
+	}
+	request->in_barrier = true;
+	request_append(r, request);
+	if (is_relay)
+		reply(r, request, TETHER__OUTCOME__OUTCOME_NONE);
+}
+
+static struct request *request_with_id(const struct registration *r, uint32_t id)
+{
+	struct request *q = r->requests;
+
+	while (q && (!id || q->id != id))
+		q = q->next;
+	return q;
+}
+
+static void answer_pass_down(const struct registration *r, const struct request *request,
+        const Tether__InterestAnswer *answer)
+{
+	Tether__InterestAnswer copy = *answer;
+
+	copy.request = request->request;
+	if (!request->silent)
+		r->outputs->down(r->owner, request->member, &copy);
+}
+
+static void held_above(struct registration *r, uint32_t id)
+{
+	for (struct request *q = r->requests; q; q = q->next) {
+		if (q->id != id || q->held_above)
+			continue;
+		q->held_above = true;
+		if (q->is_relay)
+			reply(r, q, TETHER__OUTCOME__OUTCOME_NONE);
+	}
+}
+
+void registration_answer(struct registration *r, const Tether__InterestAnswer *answer)
+{
+	bool is_done = answer->outcome == TETHER__OUTCOME__OUTCOME_DONE;
+	struct request *request;
+
+	if (answer->outcome == TETHER__OUTCOME__OUTCOME_NONE) {
+		held_above(r, answer->request);
+		return;
+	}
+	while ((request = request_with_id(r, answer->request))) {
+		request_unlink(r, request);
+		if (is_done && !request->superseded)
+			interest_add(r->above, ABOVE, &request->address);
+		else if (!is_done && !is_known_above(r, &request->address))
+			interest_drop(r->held, request->member, &request->address);
+		answer_pass_down(r, request, answer);
+		free(request);
+	}
+}
+
+struct address_list {
+	struct address *addresses;
+	size_t count;
+};
+
+static void address_append(void *context, const struct address *address)
+{
+	struct address_list *list = context;
+
+	list->addresses[list->count++] = *address;
+}
+
+/* All that @member (0: anybody) holds. -ENOMEM */
+static int held_list(const struct registration *r, uint32_t member, struct address_list *list)
+{
+	size_t count = interest_count(r->held, member);
+
+	*list = (struct address_list){.addresses = calloc(count + 1, sizeof(*list->addresses))};
+	if (!list->addresses)
+		return -ENOMEM;
+	interest_for_each(r->held, member, address_append, list);
+	return 0;
+}
+
+static bool list_has(const struct address_list *list, const struct address *address)
+{
+	for (size_t i = 0; i < list->count; i++)
+		if (address_matches(address, &list->addresses[i]))
+			return true;
+	return false;
+}
+
+static int addresses_decode(Tether__Address *const *wire, size_t count, struct address_list *list)
+{
+	*list = (struct address_list){.addresses = calloc(count + 1, sizeof(*list->addresses))};
+	if (!list->addresses)
+		return -ENOMEM;
+	for (; list->count < count; list->count++)
+		if (address_decode(wire[list->count], &list->addresses[list->count]))
+			return -EINVAL;
+	return 0;
+}
+
+/* A request of the relay's own, or one that stands for what a HELLO did not say any more. */
+static void request_make(
+        struct registration *r, uint32_t member, const struct address *address, bool drop)
+{
+	struct request *request = calloc(1, sizeof(*request));
+
+	if (!request)
+		return;
+	request->silent = true;
+	request->drop = drop;
+	request->address = *address;
+	if (drop) {
+		request->member = member;
+		request->in_barrier = true;
+		request_append(r, request);
+	} else {
+		ask_above(r, request);
+	}
+}
+
+static void requests_forget(struct registration *r, uint32_t member)
+{
+	struct request **at = &r->requests;
+
+	while (*at) {
+		struct request *request = *at;
+
+		if (request->member != member) {
+			at = &request->next;
+			continue;
+		}
+		*at = request->next;
+		free(request);
+	}
+}
+
+int registration_hello(
+        struct registration *r, uint32_t member, Tether__Address *const *addresses, size_t count)
+{
+	struct address_list before, now;
+	int err;
+
+	if (count > r->interests_max)
+		return -EDQUOT;
+	err = addresses_decode(addresses, count, &now);
+	if (err || held_list(r, member, &before)) {
+		free(now.addresses);
+		return err ? err : -ENOMEM;
+	}
+	requests_forget(r, member);
+	for (size_t i = 0; i < now.count; i++) {
+		int added = interest_add(r->held, member, &now.addresses[i]);
+
+		if (added >= 0 && !is_known_above(r, &now.addresses[i]))
+			request_make(r, 0, &now.addresses[i], false);
+	}
+	for (size_t i = 0; i < before.count; i++) {
+		if (list_has(&now, &before.addresses[i]))
+			continue;
+		if (is_barred(r, &before.addresses[i]))
+			request_make(r, member, &before.addresses[i], true);
+		else
+			let_go(r, member, &before.addresses[i]);
+	}
+	free(before.addresses);
+	free(now.addresses);
+	return 0;
+}
+
+void registration_member_gone(struct registration *r, uint32_t member)
+{
+	struct address_list held;
+
+	requests_forget(r, member);
+	if (held_list(r, member, &held))
+		return;
+	for (size_t i = 0; i < held.count; i++)
+		let_go(r, member, &held.addresses[i]);
+	free(held.addresses);
+}
+
+int registration_hello_up(struct registration *r, struct address **addresses, size_t *count)
+{
+	struct interest *above = interest_create();
+	struct address_list held;
+
+	if (!above || held_list(r, 0, &held)) {
+		interest_destroy(above);
+		return -ENOMEM;
+	}
+	for (size_t i = 0; i < held.count; i++)
+		interest_add(above, ABOVE, &held.addresses[i]);
+	interest_destroy(r->above);
+	r->above = above;
+	r->parent_is_up = false;
+	for (struct request *q = r->requests; q; q = q->next) {
+		q->id = 0;
+		q->held_above = q->superseded = false;
+	}
+	*addresses = held.addresses;
+	*count = held.count;
+	return 0;
+}
+
+static struct request *request_unasked(const struct registration *r)
+{
+	struct request *q = r->requests;
+
+	while (q && (q->id || q->in_barrier))
+		q = q->next;
+	return q;
+}
+
+static void drop_if_unheld(void *context, const struct address *address)
+{
+	struct registration *r = ((void **)context)[0];
+	struct address_list *stale = ((void **)context)[1];
+
+	if (!interest_is_held(r->held, address))
+		address_append(stale, address);
+}
+
+/* What was let go between the HELLO and its answer was told to nobody yet. */
+static void above_align(struct registration *r)
+{
+	struct address_list stale = {
+	        .addresses = calloc(interest_count(r->above, 0) + 1, sizeof(*stale.addresses))};
+	void *context[] = {r, &stale};
+
+	if (!stale.addresses)
+		return;
+	interest_for_each(r->above, 0, drop_if_unheld, context);
+	for (size_t i = 0; i < stale.count; i++)
+		drop_above(r, &stale.addresses[i]);
+	free(stale.addresses);
+}
+
+void registration_parent_up(struct registration *r)
+{
+	struct request *request;
+
+	r->parent_is_up = true;
+	above_align(r);
+	while ((request = request_unasked(r))) {
+		request_unlink(r, request);
+		if (request->member)
+			request_process(r, request);
+		else if (is_known_above(r, &request->address))
+			free(request);
+		else
+			ask_above(r, request);
+	}
+}
+
+static struct barrier *barrier_find(const struct registration *r, uint64_t migration)
+{
+	struct barrier *b = r->barriers;
+
+	while (b && b->migration != migration)
+		b = b->next;
+	return b;
+}
+
+int registration_barrier(struct registration *r, uint64_t migration, const struct address *address,
+        uint64_t until_ms)
+{
+	struct barrier *barrier = barrier_find(r, migration);
+
+	if (!barrier) {
+		barrier = calloc(1, sizeof(*barrier));
+		if (!barrier)
+			return -ENOMEM;
+		barrier->migration = migration;
+		barrier->last_id = r->last_id;
+		barrier->next = r->barriers;
+		r->barriers = barrier;
+	}
+	barrier->address = *address;
+	barrier->until_ms = until_ms;
+	return 0;
+}
+
+void registration_barrier_extend(struct registration *r, uint64_t migration, uint64_t until_ms)
+{
+	struct barrier *barrier = barrier_find(r, migration);
+
+	if (barrier && barrier->until_ms < until_ms)
+		barrier->until_ms = until_ms;
+}
+
+static struct request *request_freed(const struct registration *r)
+{
+	struct request *q = r->requests;
+
+	while (q && (!q->in_barrier || is_barred(r, &q->address)))
+		q = q->next;
+	return q;
+}
+
+void registration_barrier_lift(struct registration *r, uint64_t migration)
+{
+	struct barrier **at = &r->barriers;
+	struct barrier *barrier;
+	struct request *request;
+
+	while (*at && (*at)->migration != migration)
+		at = &(*at)->next;
+	barrier = *at;
+	if (!barrier)
+		return;
+	*at = barrier->next;
+	free(barrier);
+	while ((request = request_freed(r))) {
+		request_unlink(r, request);
+		request_process(r, request);
+	}
+}
+
+bool registration_has_barrier(const struct registration *r)
+{
+	return r->barriers;
+}
+
+/* Ids wrap after four thousand million registrations; the order between two near ones stays. */
+static bool is_before(uint32_t id, uint32_t other)
+{
+	return (int32_t)(id - other) <= 0;
+}
+
+bool registration_is_flushed(const struct registration *r, uint64_t migration)
+{
+	const struct barrier *barrier = barrier_find(r, migration);
+
+	for (const struct request *q = r->requests; barrier && q; q = q->next)
+		if (q->id && !q->held_above && is_before(q->id, barrier->last_id) &&
+		        address_matches(&barrier->address, &q->address))
+			return false;
+	return true;
+}
+
+uint64_t registration_next(const struct registration *r)
+{
+	uint64_t next = UINT64_MAX;
+
+	for (const struct barrier *b = r->barriers; b; b = b->next)
+		if (b->until_ms < next)
+			next = b->until_ms;
+	return next;
+}
+
+void registration_tick(struct registration *r, uint64_t now_ms)
+{
+	const struct barrier *b = r->barriers;
+
+	while (b) {
+		if (b->until_ms > now_ms) {
+			b = b->next;
+			continue;
+		}
+		registration_barrier_lift(r, b->migration);
+		b = r->barriers;
+	}
+}

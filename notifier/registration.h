@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/*
+ * Registrations of interest on their way to the root and back, and the barriers that hold them
+ * while the VM that they are about moves. Pure; belongs to one relay and its thread. Keeps the
+ * relay's set of interests: a member's address is in it from its registration on, and is known
+ * above once the root has acknowledged it.
+ *
+ * `up` and `down` may be called from any call below that is not const; `up` may call back into this
+ * room, `down` may not.
+ */
+#ifndef TETHER_REGISTRATION_H
+#define TETHER_REGISTRATION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "notifier/interest.h"
+
+struct registration;
+
+struct registration_outputs {
+	void (*up)(void *owner, const Tether__Interest *interest);
+	void (*down)(void *owner, uint32_t member, const Tether__InterestAnswer *answer);
+};
+
+/* @interests_max and @requests_max are quotas per member. */
+struct registration *registration_create(size_t interests_max, size_t requests_max,
+        const struct registration_outputs *outputs, void *owner);
+void registration_destroy(struct registration *registration);
+
+bool registration_holds(
+        const struct registration *registration, uint32_t member, const struct address *address);
+size_t registration_count(const struct registration *registration, uint32_t member);
+
+/* What a member asks. @is_relay: it is told when its registration is held. */
+void registration_take(struct registration *registration, uint32_t member, bool is_relay,
+        const Tether__Interest *interest);
+
+/*
+ * The addresses of a member's HELLO. It held them before, so they are not held up by a barrier;
+ * what it held and does not name any more is dropped, behind a barrier only when that is lifted.
+ * -EINVAL: a bad address; -EDQUOT; -ENOMEM: nothing was changed.
+ */
+int registration_hello(struct registration *registration, uint32_t member,
+        Tether__Address *const *addresses, size_t count);
+
+void registration_member_gone(struct registration *registration, uint32_t member);
+
+/* From above. Unknown requests are ignored. */
+void registration_answer(struct registration *registration, const Tether__InterestAnswer *answer);
+
+/*
+ * A HELLO goes up: *@addresses are all that is held (the caller frees them); nothing more goes up
+ * until registration_parent_up, which acknowledges these and asks again what is open. -ENOMEM.
+ */
+int registration_hello_up(
+        struct registration *registration, struct address **addresses, size_t *count);
+void registration_parent_up(struct registration *registration);
+
+/* Hold what concerns @address until the barrier of @migration is lifted, or until @until_ms.
+ * -ENOMEM */
+int registration_barrier(struct registration *registration, uint64_t migration,
+        const struct address *address, uint64_t until_ms);
+void registration_barrier_extend(
+        struct registration *registration, uint64_t migration, uint64_t until_ms);
+void registration_barrier_lift(struct registration *registration, uint64_t migration);
+bool registration_has_barrier(const struct registration *registration);
+
+/* What was on its way up when the barrier was set has been acknowledged, or is held above. */
+bool registration_is_flushed(const struct registration *registration, uint64_t migration);
+
+/* When the first barrier ends by itself; UINT64_MAX: none. */
+uint64_t registration_next(const struct registration *registration);
+void registration_tick(struct registration *registration, uint64_t now_ms);
+
+#endif

@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include "notifier/relay_state.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "notifier/base/cleanup.h"
+
+enum {
+	AWAY_MS = 2000,
+	HELLO_MS = 2000,
+	MARGIN_LEAST_MS = 2,
+	MARGIN_MOST_MS = 100,
+	CHILDREN_DEFAULT = 4096,
+	INTERESTS_DEFAULT = 4096,
+	REQUESTS_DEFAULT = 1024,
+};
+
+static void interest_up(void *owner, const Tether__Interest *interest)
+{
+	struct relay *relay = owner;
+	Tether__Frame frame = TETHER__FRAME__INIT;
+
+	frame.body_case = TETHER__FRAME__BODY_INTEREST;
+	frame.interest = (Tether__Interest *)interest;
+	relay->outputs->parent_send(relay->owner, &frame);
+}
+
+static void interest_down(void *owner, uint32_t member, const Tether__InterestAnswer *answer)
+{
+	struct relay *relay = owner;
+	Tether__Frame frame = TETHER__FRAME__INIT;
+	const struct child *child = relay->children.first;
+
+	while (child && child->member != member)
+		child = child->next;
+	if (answer->outcome == TETHER__OUTCOME__OUTCOME_REFUSED)
+		relay->counts.refused_interests++;
+	if (!child || !child->connected)
+		return;
+	frame.body_case = TETHER__FRAME__BODY_INTEREST_ANSWER;
+	frame.interest_answer = (Tether__InterestAnswer *)answer;
+	relay->outputs->child_send(relay->owner, child->link, &frame);
+}
+
+static const struct registration_outputs registration_outputs = {
+        .up = interest_up,
+        .down = interest_down,
+};
+
+static void settings_complete(struct relay_settings *settings)
+{
+	if (!settings->away_ms)
+		settings->away_ms = AWAY_MS;
+	if (!settings->hello_ms)
+		settings->hello_ms = HELLO_MS;
+	if (!settings->children_max)
+		settings->children_max = CHILDREN_DEFAULT;
+	if (!settings->interests_max)
+		settings->interests_max = INTERESTS_DEFAULT;
+	if (!settings->requests_max)
+		settings->requests_max = REQUESTS_DEFAULT;
+}
+
+struct relay *relay_create(
+        const struct relay_settings *settings, const struct relay_outputs *outputs, void *owner)
+{
+	struct relay *relay = calloc(1, sizeof(*relay));
+
+	if (!relay)
+		return NULL;
+	relay->settings = *settings;
+	settings_complete(&relay->settings);
+	relay->outputs = outputs;
+	relay->owner = owner;
+	relay->epoch = settings->epoch;
+	relay->name = strdup(settings->name);
+	relay->settings.name = relay->name;
+	relay->registration = registration_create(relay->settings.interests_max,
+	        relay->settings.requests_max, &registration_outputs, relay);
+	if (relay->name && relay->registration)
+		return relay;
+	relay_destroy(relay);
+	return NULL;
+}
+
+void relay_open_destroy(struct open_event *open)
+{
+	tally_destroy(open->tally);
+	tether__event__free_unpacked(open->event, NULL);
+	free(open);
+}
+
+void relay_answered_destroy(struct answered *answered)
+{
+	tether__answer__free_unpacked(answered->answer, NULL);
+	free(answered);
+}
+
+void relay_destroy(struct relay *relay)
+{
+	if (!relay)
+		return;
+	while (relay->open) {
+		struct open_event *next = relay->open->next;
+
+		relay_open_destroy(relay->open);
+		relay->open = next;
+	}
+	while (relay->answered) {
+		struct answered *next = relay->answered->next;
+
+		relay_answered_destroy(relay->answered);
+		relay->answered = next;
+	}
+	while (relay->vms) {
+		struct vm_state *next = relay->vms->next;
+
+		free(relay->vms);
+		relay->vms = next;
+	}
+	children_clear(&relay->children);
+	registration_destroy(relay->registration);
+	free(relay->name);
+	free(relay);
+}
+
+struct vm_state *relay_vm_find(const struct relay *relay, const char *name)
+{
+	struct vm_state *vm = relay->vms;
+
+	while (vm && strcmp(vm->name, name))
+		vm = vm->next;
+	return vm;
+}
+
+struct vm_state *relay_vm_make(struct relay *relay, const char *name)
+{
+	struct vm_state *vm = relay_vm_find(relay, name);
+
+	if (vm)
+		return vm;
+	vm = calloc(1, sizeof(*vm) + strlen(name) + 1);
+	if (!vm)
+		return NULL;
+	strcpy(vm->name, name);
+	vm->next = relay->vms;
+	relay->vms = vm;
+	return vm;
+}
+
+int relay_vm_here(struct relay *relay, const char *name)
+{
+	struct vm_state *vm = relay_vm_make(relay, name);
+
+	if (!vm)
+		return -ENOMEM;
+	vm->is_here = true;
+	return 0;
+}
+
+uint32_t relay_margin_ms(uint32_t deadline_ms)
+{
+	uint32_t margin = deadline_ms / 20;
+
+	if (margin > MARGIN_MOST_MS)
+		margin = MARGIN_MOST_MS;
+	return margin < MARGIN_LEAST_MS ? MARGIN_LEAST_MS : margin;
+}
+
+bool relay_epoch_raise(struct relay *relay, uint64_t epoch)
+{
+	if (epoch <= relay->epoch)
+		return true;
+	if (relay->outputs->epoch_save && relay->outputs->epoch_save(relay->owner, epoch))
+		return false;
+	relay->epoch = epoch;
+	return true;
+}
+
+static int hello_answer_take(struct relay *relay, const Tether__HelloAnswer *answer)
+{
+	if (answer->outcome != TETHER__OUTCOME__OUTCOME_DONE)
+		return -EACCES;
+	if (answer->epoch < relay->epoch)
+		return -ESTALE;
+	if (!relay_epoch_raise(relay, answer->epoch))
+		return -EIO;
+	registration_parent_up(relay->registration);
+	return 0;
+}
+
+int relay_parent_frame(struct relay *relay, Tether__Frame *frame, uint64_t now_ms)
+{
+	Tether__Event *event;
+	int err = 0;
+
+	switch (frame->body_case) {
+	case TETHER__FRAME__BODY_HELLO_ANSWER:
+		return hello_answer_take(relay, frame->hello_answer);
+	case TETHER__FRAME__BODY_EVENT:
+		event = frame->event;
+		frame->body_case = TETHER__FRAME__BODY__NOT_SET;
+		frame->event = NULL;
+		return relay_event_take(relay, event, now_ms);
+	case TETHER__FRAME__BODY_INTEREST_ANSWER:
+		registration_answer(relay->registration, frame->interest_answer);
+		relay_settle(relay, now_ms);
+		return err;
+	default:
+		return 0;
+	}
+}
+
+int relay_hello_fill(struct relay *relay, Tether__Hello *hello)
+{
+	struct address *addresses;
+	Tether__Address *wire;
+	size_t count;
+
+	if (registration_hello_up(relay->registration, &addresses, &count))
+		return -ENOMEM;
+	/* One block: the messages, then the bytes that they point to. */
+	wire = calloc(1, count * (sizeof(*wire) + sizeof(*addresses)) + 1);
+	hello->addresses = calloc(count + 1, sizeof(*hello->addresses));
+	if (!wire || !hello->addresses) {
+		free(wire);
+		free(hello->addresses);
+		free(addresses);
+		return -ENOMEM;
+	}
+	if (count)
+		memcpy(wire + count, addresses, count * sizeof(*addresses));
+	free(addresses);
+	addresses = (struct address *)(wire + count);
+	for (size_t i = 0; i < count; i++) {
+		address_encode(&addresses[i], &wire[i]);
+		hello->addresses[i] = &wire[i];
+	}
+	hello->addresses[count] = wire;
+	hello->n_addresses = count;
+	hello->epoch = relay->epoch;
+	hello->migration = relay->last.migration;
+	hello->step = relay->last.step;
+	hello->sequence = relay->last.sequence;
+	return 0;
+}
+
+void relay_hello_clear(Tether__Hello *hello)
+{
+	if (hello->addresses)
+		free(hello->addresses[hello->n_addresses]);
+	free(hello->addresses);
+	hello->addresses = NULL;
+	hello->n_addresses = 0;
+}
+
+/* When @child's silence ends; UINT64_MAX: it is not silent. */
+static uint64_t child_until(const struct relay *relay, const struct child *child)
+{
+	if (!child->name)
+		return child->since_ms + relay->settings.hello_ms;
+	/* While a VM moves, a lost link is no reason to forget who is concerned. */
+	if (child->connected || registration_has_barrier(relay->registration))
+		return UINT64_MAX;
+	return child->since_ms + relay->settings.away_ms;
+}
+
+static uint64_t min_ms(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+int64_t relay_next_ms(const struct relay *relay, uint64_t now_ms)
+{
+	uint64_t next = registration_next(relay->registration);
+
+	for (const struct open_event *open = relay->open; open; open = open->next)
+		next = min_ms(next, open->due_ms);
+	for (const struct child *child = relay->children.first; child; child = child->next)
+		next = min_ms(next, child_until(relay, child));
+	if (next == UINT64_MAX)
+		return -1;
+	return next > now_ms ? (int64_t)(next - now_ms) : 0;
+}
+
+static struct child *child_overdue(const struct relay *relay, uint64_t now_ms)
+{
+	struct child *child = relay->children.first;
+
+	while (child && child_until(relay, child) > now_ms)
+		child = child->next;
+	return child;
+}
+
+void relay_tick(struct relay *relay, uint64_t now_ms)
+{
+	struct child *child;
+
+	relay_settle(relay, now_ms);
+	registration_tick(relay->registration, now_ms);
+	while ((child = child_overdue(relay, now_ms))) {
+		if (child->connected)
+			relay->outputs->child_close(relay->owner, child->link, "no HELLO in time");
+		relay_child_forget(relay, child);
+	}
+}
+
+void relay_for_each_child(const struct relay *relay,
+        void (*each)(void *context, const struct relay_child_view *child), void *context)
+{
+	for (const struct child *child = relay->children.first; child; child = child->next) {
+		struct relay_child_view view = {
+		        .child = child->connected ? child->link : 0,
+		        .name = child->name,
+		        .role = child->role,
+		        .vm = child->vm,
+		        .pid = child->pid,
+		        .program = child->program,
+		        .interests = registration_count(relay->registration, child->member),
+		        .late = child->late,
+		};
+
+		if (child->name)
+			each(context, &view);
+	}
+}
+
+struct relay_counts relay_counts(const struct relay *relay)
+{
+	return relay->counts;
+}

@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include "notifier/relay_state.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "notifier/base/cleanup.h"
+
+enum { PROTOCOL_VERSION = 1 };
+
+int relay_child_add(struct relay *relay, const char *vm, uint64_t now_ms, uint32_t *link)
+{
+	struct child *child;
+
+	if (relay->children.count >= relay->settings.children_max)
+		return -EUSERS;
+	child = children_add(&relay->children, vm, now_ms);
+	if (!child)
+		return -ENOMEM;
+	*link = child->link;
+	return 0;
+}
+
+static void hello_answer_send(
+        struct relay *relay, const struct child *child, const char *reason, const char *text)
+{
+	Tether__HelloAnswer answer = TETHER__HELLO_ANSWER__INIT;
+	Tether__Refusal refusal = TETHER__REFUSAL__INIT;
+	Tether__Refusal *refusals[] = {&refusal};
+	Tether__Frame frame = TETHER__FRAME__INIT;
+
+	refusal.who = relay->name;
+	refusal.reason = (char *)reason;
+	refusal.text = (char *)text;
+	answer.outcome = reason ? TETHER__OUTCOME__OUTCOME_REFUSED : TETHER__OUTCOME__OUTCOME_DONE;
+	answer.refusals = refusals;
+	answer.n_refusals = reason ? 1 : 0;
+	answer.epoch = relay->epoch;
+	answer.name = relay->name;
+	answer.heartbeat_ms = child_is_process(child) ? 0 : relay->settings.heartbeat_ms;
+	frame.body_case = TETHER__FRAME__BODY_HELLO_ANSWER;
+	frame.hello_answer = &answer;
+	relay->outputs->child_send(relay->owner, child->link, &frame);
+}
+
+static bool name_is_clean(const char *name)
+{
+	size_t length = strlen(name);
+
+	for (size_t i = 0; i < length; i++)
+		if (name[i] <= ' ' || name[i] > '~')
+			return false;
+	return length > 0 && length <= RELAY_NAME_BYTES;
+}
+
+/* Who may say what: a child of a VM's channel is of that VM. NULL: welcome. */
+static const char *hello_objection(struct relay *relay, const struct child *child,
+        const Tether__Hello *hello, const char **text)
+{
+	const struct child *namesake = children_by_name(&relay->children, hello->name);
+	const char *reason = NULL;
+
+	*text = "";
+	if (hello->version != PROTOCOL_VERSION)
+		return "version";
+	if (!name_is_clean(hello->name))
+		return "bad-name";
+	if (child->vm ? hello->role != TETHER__ROLE__ROLE_SHIM &&
+	                        hello->role != TETHER__ROLE__ROLE_GUEST
+	              : hello->role != TETHER__ROLE__ROLE_HOST)
+		return "bad-role";
+	if (hello->role == TETHER__ROLE__ROLE_SHIM && !name_is_of_vm(hello->name, child->vm))
+		return "foreign-name";
+	if (hello->role == TETHER__ROLE__ROLE_GUEST && strcmp(hello->name, child->vm))
+		return "foreign-name";
+	if (namesake && namesake->connected)
+		return "name-taken";
+	if (relay->outputs->hello &&
+	        relay->outputs->hello(relay->owner, child->link, hello, &reason, text))
+		return reason ? reason : "refused";
+	return NULL;
+}
+
+static int child_hello(
+        struct relay *relay, struct child *child, const Tether__Hello *hello, uint64_t now_ms)
+{
+	struct child *known;
+	const char *text;
+	const char *objection = hello_objection(relay, child, hello, &text);
+	int err;
+
+	if (objection) {
+		relay->counts.refused_hellos++;
+		hello_answer_send(relay, child, objection, text);
+		return -EACCES;
+	}
+	known = children_by_name(&relay->children, hello->name);
+	if (known) {
+		children_adopt(&relay->children, known, child);
+		child = known;
+	}
+	err = child_introduce(child, hello);
+	if (!err)
+		err = registration_hello(
+		        relay->registration, child->member, hello->addresses, hello->n_addresses);
+	if (err) {
+		hello_answer_send(relay, child, "bad-addresses", strerror(-err));
+		return -EACCES;
+	}
+	hello_answer_send(relay, child, NULL, NULL);
+	relay_events_hand(relay, child, true, now_ms);
+	relay_settle(relay, now_ms);
+	return 0;
+}
+
+/* Stands for `who` where a refusal names nobody: "vm1/4711 ib_write_bw", or a relay's name. */
+static void child_label(
+        const struct relay *relay, const struct child *child, char *label, size_t size)
+{
+	bool in_vm = relay->settings.role == TETHER__ROLE__ROLE_GUEST;
+
+	if (child_is_process(child))
+		snprintf(label, size, "%s%s%u%s%s", in_vm ? "" : child->vm, in_vm ? "" : "/",
+		        child->pid, *child->program ? " " : "", child->program);
+	else
+		snprintf(label, size, "%s", child->name);
+}
+
+static void vms_from_result(struct child *child, const Tether__HostResult *result)
+{
+	const char **vms;
+
+	if (!result || (!result->n_vms && !result->n_slots))
+		return;
+	vms = calloc(result->n_vms + 1, sizeof(*vms));
+	for (size_t i = 0; vms && i < result->n_vms; i++)
+		vms[i] = result->vms[i]->name;
+	if (vms)
+		child_vms_set(child, vms, result->n_vms);
+	free(vms);
+}
+
+/* What @child has answered without naming has ended there: nobody else can answer for it. */
+static void expected_forget(const struct child *child, struct open_event *open)
+{
+	if (child_is_process(child))
+		return;
+	if (child->vm)
+		tally_forget_vm(open->tally, child->vm);
+	for (size_t i = 0; i < child->vms_count; i++)
+		tally_forget_vm(open->tally, child->vms[i]);
+}
+
+static void child_answer(
+        struct relay *relay, struct child *child, const Tether__Answer *answer, uint64_t now_ms)
+{
+	struct event_key key = answer_key(answer);
+	struct open_event *open = relay_open_find(relay, &key);
+	char label[RELAY_NAME_BYTES + 128];
+
+	if (child->role == TETHER__ROLE__ROLE_HOST)
+		vms_from_result(child, answer->result);
+	if (!open) {
+		if (relay_answered_find(relay, &key))
+			relay->counts.late_answers++;
+		else
+			relay->counts.unasked_answers++;
+		return;
+	}
+	child_label(relay, child, label, sizeof(label));
+	if (tally_take(open->tally, child->name, label, child_is_process(child), answer)) {
+		relay->counts.unasked_answers++;
+		return;
+	}
+	expected_forget(child, open);
+	relay_settle(relay, now_ms);
+}
+
+int relay_child_frame(
+        struct relay *relay, uint32_t link, const Tether__Frame *frame, uint64_t now_ms)
+{
+	struct child *child = children_by_link(&relay->children, link);
+
+	if (!child || !child->connected)
+		return -ENOENT;
+	if (!child->name != (frame->body_case == TETHER__FRAME__BODY_HELLO))
+		return -EPROTO;
+	switch (frame->body_case) {
+	case TETHER__FRAME__BODY_HELLO:
+		return child_hello(relay, child, frame->hello, now_ms);
+	case TETHER__FRAME__BODY_ANSWER:
+		child_answer(relay, child, frame->answer, now_ms);
+		return 0;
+	case TETHER__FRAME__BODY_INTEREST:
+		registration_take(relay->registration, child->member, !child_is_process(child),
+		        frame->interest);
+		return 0;
+	case TETHER__FRAME__BODY_HEARTBEAT:
+		return 0;
+	default:
+		return -EPROTO;
+	}
+}
+
+void relay_child_forget(struct relay *relay, struct child *child)
+{
+	registration_member_gone(relay->registration, child->member);
+	children_remove(&relay->children, child);
+}
+
+static void child_ended(struct relay *relay, struct child *child)
+{
+	for (struct open_event *open = relay->open; open; open = open->next)
+		tally_forget(open->tally, child->name);
+	relay_child_forget(relay, child);
+}
+
+void relay_child_gone(struct relay *relay, uint32_t link, bool ended, uint64_t now_ms)
+{
+	struct child *child = children_by_link(&relay->children, link);
+
+	if (!child)
+		return;
+	if (!child->name) {
+		relay_child_forget(relay, child);
+	} else if (ended) {
+		child_ended(relay, child);
+		relay_settle(relay, now_ms);
+	} else {
+		child->connected = false;
+		child->since_ms = now_ms;
+	}
+}
+
+int relay_child_vms(
+        struct relay *relay, uint32_t link, const char *const *vms, size_t count, uint64_t now_ms)
+{
+	struct child *child = children_by_link(&relay->children, link);
+	int err = child ? child_vms_set(child, vms, count) : -ENOENT;
+
+	if (err || !child->name)
+		return err;
+	relay_events_hand(relay, child, false, now_ms);
+	return 0;
+}
+
+static struct child *child_of_vm(const struct relay *relay, const char *vm)
+{
+	struct child *child = relay->children.first;
+
+	while (child && (!child->vm || strcmp(child->vm, vm)))
+		child = child->next;
+	return child;
+}
+
+void relay_vm_left(struct relay *relay, const char *vm, uint64_t now_ms)
+{
+	struct vm_state *state = relay_vm_find(relay, vm);
+	struct child *child;
+
+	if (state)
+		state->is_here = false;
+	while ((child = child_of_vm(relay, vm))) {
+		if (child->connected)
+			relay->outputs->child_close(relay->owner, child->link, "the VM has left");
+		if (child->name)
+			child_ended(relay, child);
+		else
+			relay_child_forget(relay, child);
+	}
+	for (struct open_event *open = relay->open; open; open = open->next)
+		tally_forget_vm(open->tally, vm);
+	relay_settle(relay, now_ms);
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/*
+ * What a relay knows; shared by relay.c (its making, its parent, time), relay_events.c (events and
+ * their answers) and relay_children.c (what comes from below), and by nobody else.
+ */
+#ifndef TETHER_RELAY_STATE_H
+#define TETHER_RELAY_STATE_H
+
+#include "notifier/children.h"
+#include "notifier/registration.h"
+#include "notifier/relay.h"
+#include "notifier/tally.h"
+
+enum { RELAY_NAME_BYTES = 255 };
+
+struct open_event {
+	struct open_event *next;
+	Tether__Event *event;
+	struct tally *tally;
+	uint64_t due_ms;      /* the answer goes up */
+	uint64_t children_ms; /* theirs should be here */
+	uint64_t overall_ms;  /* when the overall deadline is over; 0: not said */
+};
+
+/* What was answered, for repeats. */
+struct answered {
+	struct answered *next;
+	Tether__Answer *answer;
+	size_t size;
+};
+
+struct vm_state {
+	struct vm_state *next;
+	bool is_here;
+	uint64_t epoch; /* of its last event */
+	char name[];
+};
+
+struct relay {
+	struct relay_settings settings;
+	char *name;
+	const struct relay_outputs *outputs;
+	void *owner;
+	struct children children;
+	struct registration *registration;
+	struct vm_state *vms;
+	struct open_event *open;   /* in the order in which they came */
+	struct answered *answered; /* the newest first */
+	struct event_key last;     /* migration 0: none under way */
+	uint64_t epoch;
+	struct relay_counts counts;
+};
+
+/* relay.c */
+struct vm_state *relay_vm_find(const struct relay *relay, const char *name);
+/* NULL: no memory. */
+struct vm_state *relay_vm_make(struct relay *relay, const char *name);
+/* False: a higher epoch could not be stored. */
+bool relay_epoch_raise(struct relay *relay, uint64_t epoch);
+
+/* relay_events.c */
+/* Takes @event. -ENOMEM */
+int relay_event_take(struct relay *relay, Tether__Event *event, uint64_t now_ms);
+struct open_event *relay_open_find(const struct relay *relay, const struct event_key *key);
+const Tether__Answer *relay_answered_find(const struct relay *relay, const struct event_key *key);
+/*
+ * @child is here, again, or has got a VM: it gets what is open and concerns it. What it was handed
+ * over a link that it has lost since, it gets again (@again).
+ */
+void relay_events_hand(struct relay *relay, const struct child *child, bool again, uint64_t now_ms);
+/* Answer what can be answered; after each change of a tally. */
+void relay_settle(struct relay *relay, uint64_t now_ms);
+void relay_open_destroy(struct open_event *open);
+void relay_answered_destroy(struct answered *answered);
+
+/* relay_children.c */
+void relay_child_forget(struct relay *relay, struct child *child);
+
+#endif

@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/* Interest on its way up, the barrier, and what the parent knows after a broken link. */
+#include "tests/unit/relay_harness.h"
+
+static void only_new_interest_goes_up(void **state)
+{
+	struct test *t = *state;
+	uint32_t a = child(t, "vm1", "vm1/1.1", 0), b = child(t, "vm2", "vm2/1.1", 0);
+
+	interest(t, a, 11, 5, false);
+	EXPECT(t, "> interest 5\nvm1/1.1 < registered 11 DONE\n");
+	interest(t, b, 22, 5, false);
+	EXPECT(t, "vm2/1.1 < registered 22 DONE\n");
+	interest(t, a, 12, 5, false);
+	EXPECT(t, "vm1/1.1 < registered 12 DONE\n");
+	interest(t, a, 13, 5, true);
+	EXPECT(t, "vm1/1.1 < registered 13 DONE\n");
+	interest(t, b, 23, 5, true);
+	EXPECT(t, "> drop 5\nvm2/1.1 < registered 23 DONE\n");
+	interest(t, b, 24, 5, false);
+	EXPECT(t, "> interest 5\nvm2/1.1 < registered 24 DONE\n");
+}
+
+static void registration_is_acknowledged_by_the_root_alone(void **state)
+{
+	struct test *t = *state;
+	uint32_t a = child(t, "vm1", "vm1/1.1", 0), b = child(t, "vm2", "vm2/1.1", 0);
+
+	t->acknowledge = false;
+	interest(t, a, 11, 5, false);
+	interest(t, b, 22, 5, false); /* the same question: goes up once, waits for its answer */
+	EXPECT(t, "> interest 5\n");
+	registered(t, t->last_request, TETHER__OUTCOME__OUTCOME_DONE);
+	EXPECT(t, "vm1/1.1 < registered 11 DONE\nvm2/1.1 < registered 22 DONE\n");
+}
+
+static void refused_registration_is_not_held(void **state)
+{
+	struct test *t = *state;
+	uint32_t a = child(t, "vm2", "vm2/1.1", 0);
+
+	t->acknowledge = false;
+	interest(t, a, 11, 5, false);
+	registered(t, t->last_request, TETHER__OUTCOME__OUTCOME_REFUSED);
+	EXPECT(t, "> interest 5\nvm2/1.1 < registered 11 REFUSED\n");
+	EVENT(t, .to_peers = true);
+	EXPECT(t, "> STOP.1 DONE\n");
+}
+
+/* A drop overtakes the acknowledgement of what it drops: the root's last word is the drop. */
+static void acknowledgement_of_what_was_dropped_counts_for_nothing(void **state)
+{
+	struct test *t = *state;
+	uint32_t a = child(t, "vm1", "vm1/1.1", 0), b = child(t, "vm2", "vm2/1.1", 0);
+	uint32_t first;
+
+	t->acknowledge = false;
+	interest(t, a, 11, 5, false);
+	first = t->last_request;
+	interest(t, a, 12, 5, true);
+	EXPECT(t, "> interest 5\n> drop 5\nvm1/1.1 < registered 12 DONE\n");
+	interest(t, b, 21, 5, false);
+	EXPECT(t, "> interest 5\n");
+	registered(t, first, TETHER__OUTCOME__OUTCOME_DONE);
+	EXPECT(t, "vm1/1.1 < registered 11 DONE\n");
+	registered(t, t->last_request, TETHER__OUTCOME__OUTCOME_DONE);
+	EXPECT(t, "vm2/1.1 < registered 21 DONE\n");
+}
+
+static void interest_of_an_ended_process_is_dropped(void **state)
+{
+	struct test *t = *state;
+	uint32_t a = child(t, "vm2", "vm2/1.1", 5);
+
+	EXPECT(t, "> interest 5\n");
+	relay_child_gone(t->relay, a, true, t->now_ms);
+	EXPECT(t, "> drop 5\n");
+}
+
+static void interest_outlives_a_short_break_of_the_link(void **state)
+{
+	struct test *t = *state;
+	uint32_t a = child(t, "vm2", "vm2/1.1", 5);
+
+	forget(t);
+	relay_child_gone(t->relay, a, false, t->now_ms);
+	pass(t, 499);
+	a = child(t, "vm2", "vm2/1.1", 5);
+	EXPECT(t, "");
+	relay_child_gone(t->relay, a, false, t->now_ms);
+	pass(t, 500);
+	EXPECT(t, "> drop 5\n");
+}
+
+static void hello_says_what_is_still_wanted(void **state)
+{
+	struct test *t = *state;
+	uint32_t a = child(t, "vm2", "vm2/1.1", 5);
+
+	forget(t);
+	relay_child_gone(t->relay, a, false, t->now_ms);
+	child(t, "vm2", "vm2/1.1", 6);
+	EXPECT(t, "> interest 6\n> drop 5\n");
+}
+
+static void quotas_hold(void **state)
+{
+	struct test *t = *state;
+	uint32_t a = child(t, "vm2", "vm2/1.1", 0);
+
+	for (uint32_t i = 1; i <= 8; i++)
+		interest(t, a, i, 100 + i, false);
+	forget(t);
+	interest(t, a, 9, 109, false);
+	EXPECT(t, "vm2/1.1 < registered 9 REFUSED (too-many-interests)\n");
+	interest(t, a, 10, 101, false); /* what it holds, it may ask again */
+	EXPECT(t, "vm2/1.1 < registered 10 DONE\n");
+	interest(t, a, 11, 101, true);
+	interest(t, a, 12, 109, false);
+	EXPECT(t, "> drop 101\nvm2/1.1 < registered 11 DONE\n> interest 109\nvm2/1.1 < registered "
+	          "12 DONE\n");
+	assert_int_equal(relay_counts(t->relay).refused_interests, 1);
+}
+
+static void requests_under_way_are_limited(void **state)
+{
+	struct test *t = *state;
+	uint32_t a = child(t, "vm2", "vm2/1.1", 0);
+
+	t->acknowledge = false;
+	for (uint32_t i = 1; i <= 8; i++)
+		interest(t, a, i, 5, false);
+	forget(t);
+	interest(t, a, 9, 5, false);
+	EXPECT(t, "vm2/1.1 < registered 9 REFUSED (too-many-requests)\n");
+}
+
+static void bad_address_is_refused(void **state)
+{
+	struct test *t = *state;
+	uint32_t a = child(t, "vm2", "vm2/1.1", 0);
+
+	interest(t, a, 1, 0, false);
+	EXPECT(t, "vm2/1.1 < registered 1 REFUSED (bad-address)\n");
+	interest(t, a, 2, 0x10005, false);
+	EXPECT(t, "vm2/1.1 < registered 2 REFUSED (bad-address)\n");
+}
+
+static void registrations_are_held_from_prepare_to_resume(void **state)
+{
+	static const struct {
+		Tether__Step step;
+		bool lifts;
+	} rows[] = {
+	        {TETHER__STEP__STEP_STOP, false},
+	        {TETHER__STEP__STEP_RECONNECT, false},
+	        {TETHER__STEP__STEP_RESUME, true},
+	        {TETHER__STEP__STEP_ABORT, true},
+	        {TETHER__STEP__STEP_ERROR, true},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct test *t = test_create(TETHER__ROLE__ROLE_HOST, "hyp1");
+		uint32_t a = child(t, "vm2", "vm2/1.1", 0);
+
+		EVENT(t, .to_vm = true, .step = PREPARE);
+		EXPECT(t, "> PREPARE.1 DONE\n");
+		interest(t, a, 1, 5, false);
+		EXPECT(t, "");
+		interest(t, a, 2, 6, false); /* another VM's address is nobody's concern */
+		EXPECT(t, "> interest 6\nvm2/1.1 < registered 2 DONE\n");
+		EVENT(t, .to_vm = true, .step = rows[i].step, .sequence = 2);
+		assert_int_equal(!!strstr(t->said, "> interest 5\nvm2/1.1 < registered 1 DONE\n"),
+		        rows[i].lifts);
+		teardown((void **)&t);
+	}
+}
+
+static void drop_during_a_move_waits_for_its_end(void **state)
+{
+	struct test *t = *state;
+	uint32_t a = child(t, "vm2", "vm2/1.1", 5);
+
+	EVENT(t, .to_peers = true, .step = PREPARE);
+	done(t, a, PREPARE, 1);
+	forget(t);
+	interest(t, a, 1, 5, true);
+	EXPECT(t, "");
+	EVENT(t, .to_peers = true, .step = TETHER__STEP__STEP_RESUME);
+	EXPECT(t, "vm2/1.1 < RESUME.1 peers\n");
+	done(t, a, TETHER__STEP__STEP_RESUME, 1);
+	EXPECT(t, "> RESUME.1 DONE answered vm2/1.1\n> drop 5\nvm2/1.1 < registered 1 DONE\n");
+}
+
+static void barrier_ends_with_the_overall_deadline(void **state)
+{
+	struct test *t = *state;
+	uint32_t a = child(t, "vm2", "vm2/1.1", 0);
+
+	EVENT(t, .to_vm = true, .step = PREPARE, .overall_ms = 3000);
+	interest(t, a, 1, 5, false);
+	forget(t);
+	pass(t, 2999);
+	EXPECT(t, "");
+	pass(t, 1);
+	EXPECT(t, "> interest 5\nvm2/1.1 < registered 1 DONE\n");
+}
+
+static void prepare_is_answered_after_earlier_registrations_are_acknowledged(void **state)
+{
+	struct test *t = *state;
+	uint32_t a = child(t, "vm2", "vm2/1.1", 0);
+
+	t->acknowledge = false;
+	interest(t, a, 1, 5, false);
+	EXPECT(t, "> interest 5\n");
+	EVENT(t, .to_peers = true, .step = PREPARE);
+	EXPECT(t, "vm2/1.1 < PREPARE.1 peers\n");
+	done(t, a, PREPARE, 1);
+	EXPECT(t, "");
+	registered(t, t->last_request, TETHER__OUTCOME__OUTCOME_DONE);
+	EXPECT(t, "vm2/1.1 < registered 1 DONE\n> PREPARE.1 DONE answered vm2/1.1\n");
+}
+
+static void prepare_does_not_wait_for_what_is_held_above(void **state)
+{
+	struct test *t = *state;
+	uint32_t a = child(t, "vm2", "vm2/1.1", 0);
+
+	t->acknowledge = false;
+	interest(t, a, 1, 5, false);
+	EVENT(t, .to_vm = true, .step = PREPARE);
+	EXPECT(t, "> interest 5\n");
+	registered(t, t->last_request, TETHER__OUTCOME__OUTCOME_NONE);
+	EXPECT(t, "> PREPARE.1 DONE\n"); /* and the process is told nothing yet */
+	registered(t, t->last_request, TETHER__OUTCOME__OUTCOME_DONE);
+	EXPECT(t, "vm2/1.1 < registered 1 DONE\n");
+}
+
+static void prepare_that_cannot_be_flushed_is_partial(void **state)
+{
+	struct test *t = *state;
+	uint32_t a = child(t, "vm2", "vm2/1.1", 0);
+
+	t->acknowledge = false;
+	interest(t, a, 1, 5, false);
+	EVENT(t, .to_vm = true, .step = PREPARE);
+	forget(t);
+	pass(t, DEADLINE_MS);
+	EXPECT(t, "> PREPARE.1 PARTIAL hyp1 (interest-not-flushed)\n");
+}
+
+static void peer_is_concerned_though_its_link_breaks_during_the_move(void **state)
+{
+	struct test *t = *state;
+	uint32_t a = child(t, "vm2", "vm2/1.1", 5);
+
+	EVENT(t, .to_peers = true, .step = PREPARE);
+	done(t, a, PREPARE, 1);
+	relay_child_gone(t->relay, a, false, t->now_ms);
+	forget(t);
+	pass(t, 5000);
+	EVENT(t, .to_peers = true);
+	EXPECT(t, "");
+	a = child(t, "vm2", "vm2/1.1", 5);
+	EXPECT(t, "vm2/1.1 < STOP.1 peers\n");
+}
+
+static size_t hello_up(struct test *t, Tether__Hello *hello)
+{
+	tether__hello__init(hello);
+	assert_int_equal(relay_hello_fill(t->relay, hello), 0);
+	return hello->n_addresses;
+}
+
+static void hello_upward_says_epoch_migration_and_interests(void **state)
+{
+	struct test *t = *state;
+	Tether__Hello hello;
+
+	child(t, "vm2", "vm2/1.1", 5);
+	child(t, "vm1", "vm1/1.1", 0);
+	EVENT(t, .to_vm = true, .epoch = 9, .migration = 4, .sequence = 3);
+	assert_int_equal(hello_up(t, &hello), 1);
+	assert_int_equal(hello.addresses[0]->lid, 5);
+	assert_int_equal(hello.epoch, 9);
+	assert_int_equal(hello.migration, 4);
+	assert_int_equal(hello.step, TETHER__STEP__STEP_STOP);
+	assert_int_equal(hello.sequence, 3);
+	relay_hello_clear(&hello);
+}
+
+static void what_the_parent_missed_is_said_again(void **state)
+{
+	struct test *t = *state;
+	uint32_t a = child(t, "vm2", "vm2/1.1", 0);
+	Tether__Hello hello;
+
+	t->acknowledge = false;
+	interest(t, a, 1, 5, false); /* lost with the link */
+	assert_int_equal(hello_up(t, &hello), 1);
+	relay_hello_clear(&hello);
+	interest(t, a, 2, 6, false); /* between HELLO and its answer */
+	EXPECT(t, "> interest 5\n");
+	assert_int_equal(hello_answered(t, 1), 0);
+	EXPECT(t, "vm2/1.1 < registered 1 DONE\n> interest 6\n");
+}
+
+static void what_was_dropped_while_the_parent_was_away_is_dropped_there(void **state)
+{
+	struct test *t = *state;
+	uint32_t a = child(t, "vm2", "vm2/1.1", 5);
+	Tether__Hello hello;
+
+	assert_int_equal(hello_up(t, &hello), 1);
+	relay_hello_clear(&hello);
+	forget(t);
+	interest(t, a, 1, 5, true);
+	EXPECT(t, "vm2/1.1 < registered 1 DONE\n");
+	assert_int_equal(hello_answered(t, 1), 0);
+	EXPECT(t, "> drop 5\n");
+}
+
+static void relay_is_told_that_its_registration_is_held(void **state)
+{
+	struct test *t = *state;
+	uint32_t a = host(t, "hyp2", "vm2", 0);
+
+	EVENT(t, .step = PREPARE);
+	forget(t);
+	interest(t, a, 7, 5, false);
+	EXPECT(t, "hyp2 < registered 7 NONE\n");
+	EVENT(t, .step = TETHER__STEP__STEP_ABORT);
+	EXPECT(t, "> ABORT.1 DONE\n> interest 5\nhyp2 < registered 7 DONE\n");
+}
+
+static void restarted_host_keeps_its_interests_during_the_move(void **state)
+{
+	struct test *t = *state;
+	uint32_t a = host(t, "hyp2", "vm2", 5);
+
+	EVENT(t, .to_peers = true, .step = PREPARE);
+	done(t, a, PREPARE, 1);
+	relay_child_gone(t->relay, a, false, t->now_ms);
+	a = host(t, "hyp2", "vm2", 0); /* its processes are not back yet */
+	forget(t);
+	EVENT(t, .to_peers = true);
+	EXPECT(t, "hyp2 < STOP.1 peers\n");
+	STOPPED(t, a);
+	forget(t);
+	EVENT(t, .to_peers = true, .step = TETHER__STEP__STEP_ABORT);
+	done(t, a, TETHER__STEP__STEP_ABORT, 1);
+	EXPECT(t, "hyp2 < ABORT.1 peers\n> ABORT.1 DONE\n> drop 5\n");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        HOST_TEST(only_new_interest_goes_up),
+	        HOST_TEST(registration_is_acknowledged_by_the_root_alone),
+	        HOST_TEST(refused_registration_is_not_held),
+	        HOST_TEST(acknowledgement_of_what_was_dropped_counts_for_nothing),
+	        HOST_TEST(interest_of_an_ended_process_is_dropped),
+	        HOST_TEST(interest_outlives_a_short_break_of_the_link),
+	        HOST_TEST(hello_says_what_is_still_wanted),
+	        HOST_TEST(quotas_hold),
+	        HOST_TEST(requests_under_way_are_limited),
+	        HOST_TEST(bad_address_is_refused),
+	        cmocka_unit_test(registrations_are_held_from_prepare_to_resume),
+	        HOST_TEST(drop_during_a_move_waits_for_its_end),
+	        HOST_TEST(barrier_ends_with_the_overall_deadline),
+	        HOST_TEST(prepare_is_answered_after_earlier_registrations_are_acknowledged),
+	        HOST_TEST(prepare_does_not_wait_for_what_is_held_above),
+	        HOST_TEST(prepare_that_cannot_be_flushed_is_partial),
+	        HOST_TEST(peer_is_concerned_though_its_link_breaks_during_the_move),
+	        HOST_TEST(hello_upward_says_epoch_migration_and_interests),
+	        HOST_TEST(what_the_parent_missed_is_said_again),
+	        HOST_TEST(what_was_dropped_while_the_parent_was_away_is_dropped_there),
+	        ROOT_TEST(relay_is_told_that_its_registration_is_held),
+	        ROOT_TEST(restarted_host_keeps_its_interests_during_the_move),
+	};
+
+	return cmocka_run_group_tests_name("notifier_registration", tests, NULL, NULL);
+}

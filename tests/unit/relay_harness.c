@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include "tests/unit/relay_harness.h"
+
+static void say(struct test *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void say(struct test *t, const char *format, ...)
+{
+	size_t used = strlen(t->said);
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(t->said + used, sizeof(t->said) - used, format, args);
+	va_end(args);
+}
+
+static const char *step_name(Tether__Step step)
+{
+	return protobuf_c_enum_descriptor_get_value(&tether__step__descriptor, step)->name + 5;
+}
+
+static const char *outcome_name(Tether__Outcome outcome)
+{
+	return protobuf_c_enum_descriptor_get_value(&tether__outcome__descriptor, outcome)->name +
+	       8;
+}
+
+static void say_event(struct test *t, const Tether__Event *event)
+{
+	say(t, "%s.%u", step_name(event->step), event->sequence);
+	if (event->to_vm)
+		say(t, " vm");
+	if (event->to_peers)
+		say(t, " peers");
+	if (event->order)
+		say(t, " order");
+	for (size_t i = 0; i < event->n_expected; i++)
+		say(t, " expects %s", event->expected[i]);
+	t->last_deadline_ms = event->deadline_ms;
+}
+
+static void say_answer(struct test *t, const Tether__Answer *answer)
+{
+	size_t rows;
+
+	say(t, "%s.%u %s", step_name(answer->step), answer->sequence,
+	        outcome_name(answer->outcome));
+	for (size_t i = 0; i < answer->n_answered; i++)
+		say(t, " answered %s", answer->answered[i]);
+	for (size_t i = 0; i < answer->n_missing; i++)
+		say(t, " missing %s", answer->missing[i]);
+	for (size_t i = 0; i < answer->n_refusals; i++)
+		say(t, " %s (%s)", answer->refusals[i]->who, answer->refusals[i]->reason);
+	if (!qp_rows_count(answer->qps, &rows) && rows)
+		say(t, " qps %zu", rows);
+	if (!evidence_rows_count(answer->evidence, &rows) && rows)
+		say(t, " evidence %zu", rows);
+	if (answer->counts)
+		say(t, " replayed %u", answer->counts->replayed);
+	if (answer->result)
+		say(t, " exit %u", answer->result->exit_status);
+}
+
+static void say_frame(struct test *t, const Tether__Frame *frame)
+{
+	switch (frame->body_case) {
+	case TETHER__FRAME__BODY_HELLO_ANSWER:
+		say(t, "HELLO %s", outcome_name(frame->hello_answer->outcome));
+		if (frame->hello_answer->n_refusals)
+			say(t, " (%s)", frame->hello_answer->refusals[0]->reason);
+		break;
+	case TETHER__FRAME__BODY_EVENT:
+		say_event(t, frame->event);
+		break;
+	case TETHER__FRAME__BODY_ANSWER:
+		say_answer(t, frame->answer);
+		break;
+	case TETHER__FRAME__BODY_INTEREST:
+		say(t, "%s %u", frame->interest->drop ? "drop" : "interest",
+		        frame->interest->address->lid);
+		if (frame->interest->remote_qpn)
+			say(t, " qpn %u", frame->interest->remote_qpn);
+		break;
+	case TETHER__FRAME__BODY_INTEREST_ANSWER:
+		say(t, "registered %u %s", frame->interest_answer->request,
+		        outcome_name(frame->interest_answer->outcome));
+		if (frame->interest_answer->n_refusals)
+			say(t, " (%s)", frame->interest_answer->refusals[0]->reason);
+		break;
+	default:
+		say(t, "?");
+	}
+	say(t, "\n");
+}
+
+static const char *link_name(const struct test *t, uint32_t link)
+{
+	for (size_t i = 0; i < t->links_count; i++)
+		if (t->links[i].link == link)
+			return t->links[i].name;
+	return "?";
+}
+
+static void child_send(void *owner, uint32_t child, const Tether__Frame *frame)
+{
+	struct test *t = owner;
+
+	/* Being welcome is what most tests take for granted. */
+	if (frame->body_case == TETHER__FRAME__BODY_HELLO_ANSWER &&
+	        frame->hello_answer->outcome == TETHER__OUTCOME__OUTCOME_DONE)
+		return;
+	say(t, "%s < ", link_name(t, child));
+	say_frame(t, frame);
+}
+
+static void child_close(void *owner, uint32_t child, const char *why)
+{
+	say(owner, "%s closed: %s\n", link_name(owner, child), why);
+}
+
+void registered(struct test *t, uint32_t request, Tether__Outcome outcome)
+{
+	Tether__Frame frame = TETHER__FRAME__INIT;
+	Tether__InterestAnswer answer = TETHER__INTEREST_ANSWER__INIT;
+
+	answer.request = request;
+	answer.outcome = outcome;
+	frame.body_case = TETHER__FRAME__BODY_INTEREST_ANSWER;
+	frame.interest_answer = &answer;
+	assert_int_equal(relay_parent_frame(t->relay, &frame, t->now_ms), 0);
+}
+
+static void parent_send(void *owner, const Tether__Frame *frame)
+{
+	struct test *t = owner;
+
+	say(t, "> ");
+	say_frame(t, frame);
+	if (frame->body_case != TETHER__FRAME__BODY_INTEREST)
+		return;
+	t->last_request = frame->interest->request;
+	if (t->acknowledge && !frame->interest->drop)
+		registered(t, frame->interest->request, TETHER__OUTCOME__OUTCOME_DONE);
+}
+
+void order_done(struct test *t, Tether__Step step, uint32_t sequence, uint32_t status)
+{
+	Tether__Answer answer = TETHER__ANSWER__INIT;
+	Tether__HostResult result = TETHER__HOST_RESULT__INIT;
+
+	result.exit_status = status;
+	answer.migration = 1;
+	answer.epoch = 1;
+	answer.step = step;
+	answer.sequence = sequence;
+	answer.outcome = status ? TETHER__OUTCOME__OUTCOME_FAILED : TETHER__OUTCOME__OUTCOME_DONE;
+	answer.result = &result;
+	relay_order_done(t->relay, &answer, t->now_ms);
+}
+
+static void order(void *owner, const Tether__Event *event)
+{
+	struct test *t = owner;
+
+	say(t, "order %d %s\n", event->order->action, event->order->vm);
+	t->last_deadline_ms = event->deadline_ms;
+	if (t->order_at_once)
+		order_done(t, event->step, event->sequence, 0);
+}
+
+static int epoch_save(void *owner, uint64_t epoch)
+{
+	struct test *t = owner;
+
+	if (!t->epoch_save_error)
+		t->epoch_saved = epoch;
+	return t->epoch_save_error;
+}
+
+static const struct relay_outputs outputs = {
+        .child_send = child_send,
+        .child_close = child_close,
+        .parent_send = parent_send,
+        .order = order,
+        .epoch_save = epoch_save,
+};
+
+struct test *test_create(Tether__Role role, const char *name)
+{
+	struct test *t = calloc(1, sizeof(*t));
+	struct relay_settings settings = {
+	        .name = name, .role = role, .away_ms = 500, .interests_max = 8, .requests_max = 8};
+
+	t->now_ms = 1000;
+	t->acknowledge = true;
+	t->relay = relay_create(&settings, &outputs, t);
+	return t;
+}
+
+int host_relay(void **state)
+{
+	*state = test_create(TETHER__ROLE__ROLE_HOST, "hyp1");
+	return 0;
+}
+
+int root_relay(void **state)
+{
+	*state = test_create(TETHER__ROLE__ROLE_ROOT, "");
+	return 0;
+}
+
+int teardown(void **state)
+{
+	struct test *t = *state;
+
+	relay_destroy(t->relay);
+	free(t);
+	return 0;
+}
+
+void forget(struct test *t)
+{
+	t->said[0] = 0;
+}
+
+uint32_t link_add(struct test *t, const char *vm, const char *name)
+{
+	uint32_t link = 0;
+
+	assert_int_equal(relay_child_add(t->relay, vm, t->now_ms, &link), 0);
+	assert_int_not_equal(link, 0);
+	t->links[t->links_count].link = link;
+	snprintf(t->links[t->links_count++].name, sizeof(t->links[0].name), "%s", name);
+	return link;
+}
+
+int say_hello(struct test *t, uint32_t link, Tether__Role role, const char *name, const char *vms,
+        const uint32_t *lids, size_t lids_count)
+{
+	Tether__Frame frame = TETHER__FRAME__INIT;
+	Tether__Hello hello = TETHER__HELLO__INIT;
+	Tether__Address addresses[16], *address_list[16];
+	Tether__HostVm vm[4], *vm_list[4];
+	CLEANUP_FREE char *vms_copy = strdup(vms ? vms : "");
+	char *rest = NULL;
+
+	hello.version = 1;
+	hello.role = role;
+	hello.name = (char *)name;
+	hello.pid = 4711;
+	hello.program = (char *)"ib_write_bw";
+	hello.addresses = address_list;
+	for (size_t i = 0; i < lids_count; i++) {
+		tether__address__init(&addresses[i]);
+		addresses[i].lid = lids[i];
+		address_list[hello.n_addresses++] = &addresses[i];
+	}
+	hello.vms = vm_list;
+	for (char *at = strtok_r(vms_copy, " ", &rest); at; at = strtok_r(NULL, " ", &rest)) {
+		tether__host_vm__init(&vm[hello.n_vms]);
+		vm[hello.n_vms].name = at;
+		vm_list[hello.n_vms] = &vm[hello.n_vms];
+		hello.n_vms++;
+	}
+	frame.body_case = TETHER__FRAME__BODY_HELLO;
+	frame.hello = &hello;
+	return relay_child_frame(t->relay, link, &frame, t->now_ms);
+}
+
+uint32_t child(struct test *t, const char *vm, const char *name, uint32_t lid)
+{
+	uint32_t link = link_add(t, vm, name);
+
+	assert_int_equal(say_hello(t, link, vm ? TETHER__ROLE__ROLE_SHIM : TETHER__ROLE__ROLE_HOST,
+	                         name, NULL, &lid, lid ? 1 : 0),
+	        0);
+	return link;
+}
+
+uint32_t host(struct test *t, const char *name, const char *vms, uint32_t lid)
+{
+	uint32_t link = link_add(t, NULL, name);
+
+	assert_int_equal(
+	        say_hello(t, link, TETHER__ROLE__ROLE_HOST, name, vms, &lid, lid ? 1 : 0), 0);
+	return link;
+}
+
+void event_send(struct test *t, const struct event_args *args)
+{
+	Tether__Event event = TETHER__EVENT__INIT;
+	Tether__Address address = TETHER__ADDRESS__INIT;
+	Tether__HostOrder host_order = TETHER__HOST_ORDER__INIT;
+
+	event.migration = args->migration ? args->migration : 1;
+	event.epoch = args->epoch ? args->epoch : 1;
+	event.step = args->step ? args->step : TETHER__STEP__STEP_STOP;
+	event.sequence = args->sequence ? args->sequence : 1;
+	event.deadline_ms = DEADLINE_MS;
+	event.overall_ms = args->overall_ms;
+	event.vm = (char *)(args->vm ? args->vm : "vm1");
+	address.lid = args->lid ? args->lid : 5;
+	event.address = &address;
+	event.to_vm = args->to_vm;
+	event.to_peers = args->to_peers;
+	event.expected = (char **)args->expected;
+	while (event.n_expected < 4 && args->expected[event.n_expected])
+		event.n_expected++;
+	if (args->order_host) {
+		host_order.host = (char *)args->order_host;
+		host_order.action = TETHER__HOST_ACTION__HOST_DETACH;
+		host_order.vm = event.vm;
+		event.order = &host_order;
+	}
+	assert_int_equal(relay_event(t->relay, &event, t->now_ms), 0);
+}
+
+Tether__Answer answer_to(Tether__Step step, uint32_t sequence, Tether__Outcome outcome)
+{
+	Tether__Answer answer = TETHER__ANSWER__INIT;
+
+	answer.migration = 1;
+	answer.epoch = 1;
+	answer.step = step;
+	answer.sequence = sequence;
+	answer.outcome = outcome;
+	return answer;
+}
+
+int answer_send(struct test *t, uint32_t link, Tether__Answer *answer)
+{
+	Tether__Frame frame = TETHER__FRAME__INIT;
+
+	frame.body_case = TETHER__FRAME__BODY_ANSWER;
+	frame.answer = answer;
+	return relay_child_frame(t->relay, link, &frame, t->now_ms);
+}
+
+void done(struct test *t, uint32_t link, Tether__Step step, uint32_t sequence)
+{
+	Tether__Answer answer = answer_to(step, sequence, TETHER__OUTCOME__OUTCOME_DONE);
+
+	assert_int_equal(answer_send(t, link, &answer), 0);
+}
+
+void interest(struct test *t, uint32_t link, uint32_t request, uint32_t lid, bool drop)
+{
+	Tether__Frame frame = TETHER__FRAME__INIT;
+	Tether__Interest message = TETHER__INTEREST__INIT;
+	Tether__Address address = TETHER__ADDRESS__INIT;
+
+	address.lid = lid;
+	message.request = request;
+	message.address = &address;
+	message.drop = drop;
+	frame.body_case = TETHER__FRAME__BODY_INTEREST;
+	frame.interest = &message;
+	assert_int_equal(relay_child_frame(t->relay, link, &frame, t->now_ms), 0);
+}
+
+void pass(struct test *t, uint64_t ms)
+{
+	t->now_ms += ms;
+	relay_tick(t->relay, t->now_ms);
+}
+
+int hello_answered(struct test *t, uint64_t epoch)
+{
+	Tether__Frame frame = TETHER__FRAME__INIT;
+	Tether__HelloAnswer answer = TETHER__HELLO_ANSWER__INIT;
+
+	answer.outcome = TETHER__OUTCOME__OUTCOME_DONE;
+	answer.epoch = epoch;
+	frame.body_case = TETHER__FRAME__BODY_HELLO_ANSWER;
+	frame.hello_answer = &answer;
+	return relay_parent_frame(t->relay, &frame, t->now_ms);
+}

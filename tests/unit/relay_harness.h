@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/*
+ * A relay without links: what it says is written down as text, one line a frame, and compared:
+ * "vm1/1.1 < STOP.1 vm" went down to that process, "> STOP.1 DONE ..." went up.
+ */
+#ifndef TETHER_TESTS_RELAY_HARNESS_H
+#define TETHER_TESTS_RELAY_HARNESS_H
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "notifier/base/cleanup.h"
+#include "notifier/relay.h"
+#include "notifier/wire/rows.h"
+
+enum { LINKS = 64, DEADLINE_MS = 1000 };
+
+struct test {
+	struct relay *relay;
+	uint64_t now_ms;
+	struct {
+		uint32_t link;
+		char name[32];
+	} links[LINKS];
+	size_t links_count;
+	char said[8192];
+	uint64_t epoch_saved;
+	int epoch_save_error;
+	bool acknowledge; /* play a parent that acknowledges each registration at once */
+	bool order_at_once;
+	uint32_t last_deadline_ms;
+	uint32_t last_request;
+};
+
+struct test *test_create(Tether__Role role, const char *name);
+int host_relay(void **state);
+int root_relay(void **state);
+int teardown(void **state);
+void forget(struct test *t);
+uint32_t link_add(struct test *t, const char *vm, const char *name);
+int say_hello(struct test *t, uint32_t link, Tether__Role role, const char *name, const char *vms,
+        const uint32_t *lids, size_t lids_count);
+/* A process of @vm, or (NULL) a host, that said HELLO with one address; 0: none. */
+uint32_t child(struct test *t, const char *vm, const char *name, uint32_t lid);
+uint32_t host(struct test *t, const char *name, const char *vms, uint32_t lid);
+Tether__Answer answer_to(Tether__Step step, uint32_t sequence, Tether__Outcome outcome);
+int answer_send(struct test *t, uint32_t link, Tether__Answer *answer);
+void done(struct test *t, uint32_t link, Tether__Step step, uint32_t sequence);
+void interest(struct test *t, uint32_t link, uint32_t request, uint32_t lid, bool drop);
+void pass(struct test *t, uint64_t ms);
+void registered(struct test *t, uint32_t request, Tether__Outcome outcome);
+void order_done(struct test *t, Tether__Step step, uint32_t sequence, uint32_t status);
+int hello_answered(struct test *t, uint64_t epoch);
+
+struct event_args {
+	Tether__Step step;
+	uint32_t sequence;
+	uint64_t epoch;
+	uint64_t migration;
+	const char *vm;
+	uint32_t lid;
+	bool to_vm, to_peers;
+	const char *expected[4];
+	const char *order_host;
+	uint32_t overall_ms;
+};
+void event_send(struct test *t, const struct event_args *args);
+#define EVENT(t, ...)    event_send(t, &(struct event_args){__VA_ARGS__})
+#define STOPPED(t, link) done(t, link, TETHER__STEP__STEP_STOP, 1)
+#define PREPARE          TETHER__STEP__STEP_PREPARE
+
+/* All that was said since the last time. */
+#define EXPECT(t, text)                                                                            \
+	do {                                                                                       \
+		assert_string_equal((t)->said, text);                                              \
+		(t)->said[0] = 0;                                                                  \
+	} while (0)
+
+#define HOST_TEST(name) cmocka_unit_test_setup_teardown(name, host_relay, teardown)
+#define ROOT_TEST(name) cmocka_unit_test_setup_teardown(name, root_relay, teardown)
+
+#endif
