@@ -113,6 +113,7 @@ static struct migration_output enter(struct migration *m, enum migration_state t
 	m->applied |= to == STATE_APPLYING;
 	return (struct migration_output){.entered = true,
 	        .durable = migration_state_durable(to),
+	        .give_up = tell,
 	        .action = migration_state_action(to)};
 }
 
@@ -139,11 +140,6 @@ struct migration_output migration_start(struct migration *migration, uint64_t no
 	return output;
 }
 
-static bool is_past_stop(enum migration_state state)
-{
-	return state != STATE_LOCATING && state != STATE_PREPARING && state != STATE_DROPPING;
-}
-
 static bool is_past_commit(enum migration_state state)
 {
 	return migration_phase(state) == PHASE_FORWARD || migration_phase(state) == PHASE_BACK;
@@ -153,11 +149,11 @@ struct migration_output migration_recover(struct migration *migration,
         enum migration_state journalled, bool given_up, unsigned left_ms, uint64_t now_us)
 {
 	migration->journalled = journalled;
-	migration->given_up = given_up;
 	migration->committed = is_past_commit(journalled);
+	migration->given_up = given_up || (migration->committed && !left_ms);
 	/* The last records may be missing from the disk: undoing nothing does no harm. */
 	migration->applied = migration->committed;
-	if (is_past_stop(journalled))
+	if (migration->committed && left_ms)
 		migration->overall_us = now_us + (uint64_t)left_ms * US_PER_MS;
 	return enter(migration, STATE_RECOVERING, now_us);
 }

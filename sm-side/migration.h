@@ -93,8 +93,8 @@ void migration_clear(struct migration *migration);
 /* Begin with LOCATING. */
 struct migration_output migration_start(struct migration *migration, uint64_t now_us);
 /*
- * Begin after a restart, with RECOVERING. @left_ms: of the overall deadline (0: none); only counts
- * if @journalled is after STOP. Facts: EVENT_DONE says that @fact is set.
+ * Begin after a restart, with RECOVERING. @left_ms: of the overall deadline; counts after the
+ * commit only. When the parties of LOOK have answered, `fact` says where the VM is.
  */
 struct migration_output migration_recover(struct migration *migration,
         enum migration_state journalled, bool given_up, unsigned left_ms, uint64_t now_us);

@@ -115,6 +115,15 @@ enum migration_state migration_reenter(enum migration_state journalled, enum mig
 	return STATE_COUNT;
 }
 
+bool migration_reenter_asks(enum migration_state journalled, enum migration_fact fact)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(reenters); i++) {
+		if (reenters[i].journalled == journalled && reenters[i].fact == fact)
+			return true;
+	}
+	return false;
+}
+
 enum migration_phase migration_phase(enum migration_state state)
 {
 	return states[state].phase;

@@ -77,6 +77,8 @@ struct migration_move {
 struct migration_move migration_lookup(enum migration_state state, enum migration_event event);
 /* STATE_COUNT: the table has no row for it. */
 enum migration_state migration_reenter(enum migration_state journalled, enum migration_fact fact);
+/* Does it matter for @journalled whether @fact holds? */
+bool migration_reenter_asks(enum migration_state journalled, enum migration_fact fact);
 enum migration_phase migration_phase(enum migration_state state);
 enum migration_action migration_state_action(enum migration_state state);
 bool migration_state_durable(enum migration_state state);
