@@ -5,7 +5,8 @@ $(B)/gen/tether.pb-c.c $(B)/gen/tether.pb-c.h &: notifier/wire/tether.proto | $(
 	$(Q)protoc-c --proto_path=notifier/wire --c_out=$(B)/gen tether.proto
 
 WIRE_SOURCES := gen/tether.pb-c.c
-BASE_SOURCES := notifier/base/log.c notifier/base/deadlines.c
+BASE_SOURCES := notifier/base/log.c notifier/base/deadlines.c notifier/base/die_point.c notifier/base/settings.c notifier/base/fault_point.c
+BASE_LIBS := -linih
 
 # What other programs link: a link's frames and tables, the link itself, the relay.
 FRAME_SOURCES := notifier/wire/frame.c notifier/wire/rows.c $(WIRE_SOURCES)
@@ -14,6 +15,7 @@ RELAY_SOURCES := notifier/relay.c notifier/relay_events.c notifier/relay_childre
 	notifier/registration.c notifier/interest.c notifier/tally.c
 LINK_LIBS := -levent_core -lprotobuf-c
 
+$(call unit_test,base_die_point,notifier/base/die_point.c,)
 $(call unit_test,notifier_frame,$(FRAME_SOURCES),-lprotobuf-c)
 RELAY_TEST_SOURCES := tests/unit/relay_harness.c $(RELAY_SOURCES) $(FRAME_SOURCES)
 $(call unit_test,notifier_relay,$(RELAY_TEST_SOURCES),-lprotobuf-c)

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "notifier/base/die_point.h"
+
+static void only_the_named_place_and_step_match(void **state)
+{
+	unsigned left = 1;
+
+	assert_false(die_point_matches("relay:STOP", &left, "relay", "SETTLE"));
+	assert_false(die_point_matches("relay:STOP", &left, "smd", "STOP"));
+	assert_false(die_point_matches("relay:STOPPING", &left, "relay", "STOP"));
+	assert_false(die_point_matches("relay:STOP", &left, "relay", "STOPPING"));
+	assert_int_equal(left, 1);
+	assert_true(die_point_matches("relay:STOP", &left, "relay", "STOP"));
+}
+
+static void the_counted_passage_matches_and_no_other(void **state)
+{
+	unsigned left = 3;
+
+	assert_false(die_point_matches("relay:STOP:3", &left, "relay", "STOP"));
+	assert_false(die_point_matches("relay:STOP:3", &left, "relay", "STOP"));
+	assert_true(die_point_matches("relay:STOP:3", &left, "relay", "STOP"));
+	assert_false(die_point_matches("relay:STOP:3", &left, "relay", "STOP"));
+}
+
+static void process_dies_at_the_second_passage(void **state)
+{
+	int status;
+	pid_t child = fork();
+
+	if (!child) {
+		setenv("TETHER_DIE_AT", "shim-begin:STOP:2", 1);
+		die_point("shim-begin", "STOP");
+		die_point("shim-begin", "SETTLE");
+		die_point("shim-begin", "STOP");
+		_exit(0);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFSIGNALED(status));
+	assert_int_equal(WTERMSIG(status), SIGKILL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(only_the_named_place_and_step_match),
+	        cmocka_unit_test(the_counted_passage_matches_and_no_other),
+	        cmocka_unit_test(process_dies_at_the_second_passage),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
