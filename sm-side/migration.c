@@ -103,6 +103,9 @@ static void timers_set(struct migration *m, enum migration_state to, uint64_t no
 
 static struct migration_output enter(struct migration *m, enum migration_state to, uint64_t now_us)
 {
+	/* Who was not there yet when it was given up is told now. */
+	bool tell = m->given_up && m->state == STATE_RECOVERING;
+
 	to = entered_instead(m, to);
 	timers_set(m, to, now_us);
 	timeline_add(m, to, now_us);
