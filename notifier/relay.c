@@ -120,6 +120,8 @@ void relay_destroy(struct relay *relay)
 		free(relay->vms);
 		relay->vms = next;
 	}
+	for (size_t i = 0; i < ARRAY_SIZE(relay->ended.names); i++)
+		free(relay->ended.names[i]);
 	children_clear(&relay->children);
 	registration_destroy(relay->registration);
 	free(relay->name);

@@ -210,8 +210,17 @@ void relay_child_forget(struct relay *relay, struct child *child)
 	children_remove(&relay->children, child);
 }
 
+static void ended_remember(struct ended *ended, const char *name)
+{
+	free(ended->names[ended->next]);
+	ended->names[ended->next] = strdup(name);
+	ended->next = (ended->next + 1) % ARRAY_SIZE(ended->names);
+}
+
 static void child_ended(struct relay *relay, struct child *child)
 {
+	if (child_is_process(child))
+		ended_remember(&relay->ended, child->name);
 	for (struct open_event *open = relay->open; open; open = open->next)
 		tally_forget(open->tally, child->name);
 	relay_child_forget(relay, child);

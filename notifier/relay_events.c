@@ -26,6 +26,14 @@ static bool is_below(const struct relay *relay, const char *name)
 	return false;
 }
 
+static bool has_ended(const struct relay *relay, const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(relay->ended.names); i++)
+		if (relay->ended.names[i] && !strcmp(relay->ended.names[i], name))
+			return true;
+	return false;
+}
+
 static bool expected_of_child(const struct child *child, const char *name)
 {
 	if (child_is_process(child))
@@ -360,7 +368,7 @@ static void event_hand_out(struct relay *relay, struct open_event *open, uint64_
 	const Tether__Event *event = open->event;
 
 	for (size_t i = 0; i < event->n_expected; i++)
-		if (is_below(relay, event->expected[i]))
+		if (is_below(relay, event->expected[i]) && !has_ended(relay, event->expected[i]))
 			tally_expect(open->tally, event->expected[i]);
 	for (struct child *child = relay->children.first; child; child = child->next)
 		if (child->name && is_concerned(relay, child, event))

@@ -29,6 +29,12 @@ struct answered {
 	size_t size;
 };
 
+/* Processes that have ended: events go on expecting them to the end of the migration. */
+struct ended {
+	char *names[256]; /* a ring */
+	size_t next;
+};
+
 struct vm_state {
 	struct vm_state *next;
 	bool is_here;
@@ -46,6 +52,7 @@ struct relay {
 	struct vm_state *vms;
 	struct open_event *open;   /* in the order in which they came */
 	struct answered *answered; /* the newest first */
+	struct ended ended;
 	struct event_key last;     /* migration 0: none under way */
 	uint64_t epoch;
 	struct relay_counts counts;

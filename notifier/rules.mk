@@ -5,8 +5,10 @@ $(B)/gen/tether.pb-c.c $(B)/gen/tether.pb-c.h &: notifier/wire/tether.proto | $(
 	$(Q)protoc-c --proto_path=notifier/wire --c_out=$(B)/gen tether.proto
 
 WIRE_SOURCES := gen/tether.pb-c.c
-BASE_SOURCES := notifier/base/log.c notifier/base/deadlines.c notifier/base/die_point.c notifier/base/settings.c notifier/base/fault_point.c
-BASE_LIBS := -linih
+BASE_SOURCES := notifier/base/log.c notifier/base/deadlines.c notifier/base/die_point.c
+# Apart: libtether.so reads no files and shall not need the library.
+SETTINGS_SOURCES := notifier/base/settings.c
+SETTINGS_LIBS := -linih
 
 # What other programs link: a link's frames and tables, the link itself, the relay.
 FRAME_SOURCES := notifier/wire/frame.c notifier/wire/rows.c $(WIRE_SOURCES)
@@ -20,3 +22,4 @@ $(call unit_test,notifier_frame,$(FRAME_SOURCES),-lprotobuf-c)
 RELAY_TEST_SOURCES := tests/unit/relay_harness.c $(RELAY_SOURCES) $(FRAME_SOURCES)
 $(call unit_test,notifier_relay,$(RELAY_TEST_SOURCES),-lprotobuf-c)
 $(call unit_test,notifier_registration,$(RELAY_TEST_SOURCES),-lprotobuf-c)
+$(call unit_test,notifier_base,$(BASE_SOURCES) $(SETTINGS_SOURCES),$(SETTINGS_LIBS))

@@ -7,23 +7,41 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "notifier/base/cleanup.h"
+
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
-static const char *armed;
-static unsigned left;
+static bool any_armed;
 
-static void arm(void)
+static struct wish {
+	const char *variable;
+	int signal;
+	const char *setting; /* NULL: not asked for */
+	unsigned left;
+} wishes[] = {
+        {.variable = "TETHER_DIE_AT", .signal = SIGKILL},
+        {.variable = "TETHER_STOP_AT", .signal = SIGSTOP},
+};
+
+static void arm_one(struct wish *wish)
 {
 	const char *count;
 
-	armed = getenv("TETHER_DIE_AT");
-	left = 1;
-	if (!armed)
+	wish->setting = getenv(wish->variable);
+	wish->left = 1;
+	if (!wish->setting)
 		return;
-	count = strchr(armed, ':');
+	any_armed = true;
+	count = strchr(wish->setting, ':');
 	count = count ? strchr(count + 1, ':') : NULL;
 	if (count)
-		left = (unsigned)strtoul(count + 1, NULL, 10);
+		wish->left = (unsigned)strtoul(count + 1, NULL, 10);
+}
+
+static void arm(void)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(wishes); i++)
+		arm_one(&wishes[i]);
 }
 
 bool die_point_matches(
@@ -42,11 +60,18 @@ bool die_point_matches(
 
 void die_point(const char *place, const char *step)
 {
+	int signals[ARRAY_SIZE(wishes)];
+	size_t count = 0;
+
 	pthread_once(&once, arm);
-	if (!armed)
+	if (!any_armed)
 		return;
 	pthread_mutex_lock(&lock);
-	if (die_point_matches(armed, &left, place, step))
-		kill(getpid(), SIGKILL);
+	for (size_t i = 0; i < ARRAY_SIZE(wishes); i++)
+		if (wishes[i].setting &&
+		        die_point_matches(wishes[i].setting, &wishes[i].left, place, step))
+			signals[count++] = wishes[i].signal;
 	pthread_mutex_unlock(&lock);
+	while (count)
+		kill(getpid(), signals[--count]);
 }

@@ -2,14 +2,16 @@
 /*
  * Places at which a test has a program killed: TETHER_DIE_AT=PLACE:STEP:COUNT makes the process end
  * itself with SIGKILL when it comes to that place in that step for the COUNT-th time (1 if left
- * out). Without the setting a place costs a call and a load. Any thread may call.
+ * out), TETHER_STOP_AT stop itself with SIGSTOP. Without the setting a place costs a call and a
+ * load. Any thread may call.
  */
 #ifndef TETHER_DIE_POINT_H
 #define TETHER_DIE_POINT_H
 
 #include <stdbool.h>
 
-/* @place says who and when ("shim-begin", "shim-end", "relay", "smd"), @step which step or state.
+/* @place says who and when ("shim-begin", "shim-end", "relay", "relay-answer", "order", "ordered",
+ * "smd"), @step which step or state.
  */
 void die_point(const char *place, const char *step);
 

@@ -51,12 +51,31 @@ static void process_dies_at_the_second_passage(void **state)
 	assert_int_equal(WTERMSIG(status), SIGKILL);
 }
 
+static void process_stops_and_goes_on(void **state)
+{
+	int status;
+	pid_t child = fork();
+
+	if (!child) {
+		setenv("TETHER_STOP_AT", "relay:STOP", 1);
+		die_point("relay", "STOP");
+		die_point("relay", "STOP");
+		_exit(7);
+	}
+	assert_int_equal(waitpid(child, &status, WUNTRACED), child);
+	assert_true(WIFSTOPPED(status));
+	kill(child, SIGCONT);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(WEXITSTATUS(status), 7);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(only_the_named_place_and_step_match),
 	        cmocka_unit_test(the_counted_passage_matches_and_no_other),
 	        cmocka_unit_test(process_dies_at_the_second_passage),
+	        cmocka_unit_test(process_stops_and_goes_on),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -252,6 +252,17 @@ static void ended_process_is_not_waited_for(void **state)
 	EXPECT(t, "> STOP.1 DONE answered vm1/2.1\n");
 }
 
+static void process_that_ended_is_not_expected_any_more(void **state)
+{
+	struct test *t = *state;
+	uint32_t a = child(t, "vm1", "vm1/1.1", 0);
+
+	relay_vm_here(t->relay, "vm1");
+	relay_child_gone(t->relay, a, true, t->now_ms);
+	EVENT(t, .to_vm = true, .expected = {"vm1/1.1"});
+	EXPECT(t, "> STOP.1 DONE\n");
+}
+
 static void child_away_when_the_event_comes_is_waited_for(void **state)
 {
 	struct test *t = *state;
@@ -710,6 +721,7 @@ int main(void)
 	        HOST_TEST(child_that_has_answered_is_not_asked_again),
 	        HOST_TEST(child_that_stays_away_is_missing),
 	        HOST_TEST(ended_process_is_not_waited_for),
+	        HOST_TEST(process_that_ended_is_not_expected_any_more),
 	        HOST_TEST(child_away_when_the_event_comes_is_waited_for),
 	        HOST_TEST(child_forgotten_after_its_time_away_is_not_waited_for),
 	        HOST_TEST(expected_process_gets_the_event_when_it_comes),

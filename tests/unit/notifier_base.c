@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "notifier/base/cleanup.h"
+#include "notifier/base/deadlines.h"
+#include "notifier/base/settings.h"
+
+static int take(void *context, const char *key, const char *value)
+{
+	char *taken = context;
+
+	if (!strcmp(key, "name") || !strcmp(key, "root")) {
+		strcat(strcat(strcat(strcat(taken, key), "="), value), ";");
+		return *value ? 0 : -EINVAL;
+	}
+	return -ENOENT;
+}
+
+static void settings_say_which_line_is_wrong(void **state)
+{
+	static const struct {
+		const char *what, *text, *taken, *error;
+		int err;
+	} rows[] = {
+	        {"nothing", "", "", "", 0},
+	        {"two", "name = hyp1\nroot = unix:/a b\n", "name=hyp1;root=unix:/a b;", "", 0},
+	        {"no line end", "name=hyp1", "name=hyp1;", "", 0},
+	        {"comments", "# a\n; b\nname = hyp1 ; c\n", "name=hyp1;", "", 0},
+	        {"indented", "name = hyp1\n\troot = x\n", "name=hyp1;root=x;", "", 0},
+	        {"unknown", "name = hyp1\n\nnmae = hyp2\n", "name=hyp1;",
+	                "f:3: unknown key \"nmae\"", -ENOENT},
+	        {"bad value", "name =\n", "name=;", "f:1: bad value for \"name\"", -EINVAL},
+	        {"no setting", "name = hyp1\nhello\n", "name=hyp1;",
+	                "f:2: not a line of the form \"key = value\"", -EINVAL},
+	        {"the first error counts", "hello\nnmae = 1\n", "",
+	                "f:1: not a line of the form \"key = value\"", -EINVAL},
+	        {"nothing is taken after an error", "nmae = 1\nname = hyp1\n", "",
+	                "f:1: unknown key \"nmae\"", -ENOENT},
+	        {"a section", "[host]\nname = hyp1\n", "",
+	                "f:2: sections are not known here: \"host\"", -EINVAL},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		char taken[256] = "", error[256] = "";
+
+		print_message("# %s\n", rows[i].what);
+		assert_int_equal(
+		        settings_parse(rows[i].text, "f", take, taken, error, sizeof(error)),
+		        rows[i].err);
+		assert_string_equal(taken, rows[i].taken);
+		assert_string_equal(error, rows[i].error);
+	}
+}
+
+static void line_too_long_is_not_cut(void **state)
+{
+	char text[1024] = "name = ", taken[1024] = "", error[256];
+
+	memset(text + 7, 'x', sizeof(text) - 8);
+	assert_int_equal(settings_parse(text, "f", take, taken, error, sizeof(error)), -EINVAL);
+	assert_string_equal(taken, "");
+}
+
+static void file_that_is_not_there_is_named(void **state)
+{
+	char error[256];
+
+	assert_int_equal(settings_read("/nonexistent/agent.conf", take, NULL, error, sizeof(error)),
+	        -ENOENT);
+	assert_string_equal(error, "/nonexistent/agent.conf: No such file or directory");
+}
+
+static void numbers_are_bounded(void **state)
+{
+	unsigned long number = 7;
+
+	assert_int_equal(setting_number(&number, "10", 1, 100), 0);
+	assert_int_equal(number, 10);
+	assert_int_equal(setting_number(&number, "0x20", 1, 100), 0);
+	assert_int_equal(number, 32);
+	assert_int_equal(setting_number(&number, "101", 1, 100), -EINVAL);
+	assert_int_equal(setting_number(&number, "-1", 0, ~0UL), -EINVAL);
+	assert_int_equal(setting_number(&number, "10 s", 1, 100), -EINVAL);
+	assert_int_equal(setting_number(&number, "", 0, 100), -EINVAL);
+	assert_int_equal(number, 32);
+}
+
+static void deadlines_are_overridden_by_name(void **state)
+{
+	struct deadlines deadlines = deadlines_default;
+
+	assert_int_equal(deadlines_set(&deadlines, "stop_ms", "1234"), 0);
+	assert_int_equal(deadlines.stop_ms, 1234);
+	assert_int_equal(deadlines.settle_ms, deadlines_default.settle_ms);
+	assert_int_equal(deadlines_set(&deadlines, "stop", "1"), -ENOENT);
+	assert_int_equal(deadlines_set(&deadlines, "stop_ms", "0"), -EINVAL);
+	assert_int_equal(deadlines_set(&deadlines, "stop_ms", "1s"), -EINVAL);
+	assert_int_equal(deadlines_set(&deadlines, "stop_ms", "3600001"), -EINVAL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(settings_say_which_line_is_wrong),
+	        cmocka_unit_test(line_too_long_is_not_cut),
+	        cmocka_unit_test(file_that_is_not_there_is_named),
+	        cmocka_unit_test(numbers_are_bounded),
+	        cmocka_unit_test(deadlines_are_overridden_by_name),
+	};
+
+	return cmocka_run_group_tests_name("notifier_base", tests, NULL, NULL);
+}
