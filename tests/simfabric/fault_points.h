@@ -13,6 +13,22 @@
 	POINT(redo_committed, "a change is committed, not applied")                                \
 	POINT(redo_half_applied, "a change is applied to its first word")                          \
 	POINT(redo_applied, "a change is applied, the log not empty")                              \
+	POINT(message_chunk_taken, "a message's first chunk is neither free nor anybody's")        \
+	POINT(message_half_copied, "a long message lacks chunks")                                  \
+	POINT(message_half_freed, "a long message is half given back")                             \
+	POINT(mailbox_half_open, "a mailbox is filled in, not in use")                             \
+	POINT(mailbox_linked, "a mailbox is in its port's list, not in use")                       \
+	POINT(mailbox_half_closed, "a mailbox is out of its port's list, in use")                  \
+	POINT(mailbox_message_unlinked, "a message is complete and in no queue")                   \
+	POINT(mailbox_tail_stale, "a message is queued, the tail is not it")                       \
+	POINT(mailbox_message_taken, "a message has left its queue, not freed")                    \
+	POINT(agent_half_registered, "an agent is filled in, not in use")                          \
+	POINT(event_half_added, "an event is filled in, not in use")                               \
+	POINT(event_not_in_heap, "an event is in use and not in the heap")                         \
+	POINT(event_heap_half_swapped, "an event stands twice in the heap, another not at all")    \
+	POINT(event_half_taken, "an event is not in use and still in the heap")                    \
+	POINT(trap_half_recorded, "a trap is filled in, not in use")                               \
+	POINT(smp_answered, "an SMP has been carried out and not answered")                        \
 	POINT(client_half_reaped, "what a dead client held is given back, its row in use")
 
 enum fault_point {

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <stdbool.h>
 
-#include "simfabric/switch_info.h"
+#include "simfabric/counters.h"
 #include "simfabric/topology.h"
 
 enum { PKEY_FULL_MEMBER = 0x8000, PKEY_BASE = 0x7fff };
@@ -38,39 +38,64 @@ static uint32_t route(const struct fabric *fabric, const struct node *node, uint
 	return out <= node->ports ? node->first_port + out : NO_INDEX;
 }
 
-static int deliver(const struct fabric *fabric, uint32_t port, uint16_t dlid, uint32_t *to)
+/* A packet on its way. */
+struct walk {
+	const struct fabric *fabric;
+	uint16_t dlid;
+	bool is_data;
+	uint32_t at;      /* the port that it is at: leaving by it, or arrived */
+	uint32_t arrival; /* the port by which it came into the node */
+	unsigned hops;
+	/* To count traffic. NULL: not counted. */
+	struct fabric *counted;
+	uint32_t packets;
+	uint64_t bytes;
+};
+
+static int arrive(struct walk *w)
 {
-	if (!port_has_lid(&fabric->ports[port], dlid))
-		return -EHOSTUNREACH;
-	*to = port;
+	return port_has_lid(&w->fabric->ports[w->at], w->dlid) ? 0 : -EHOSTUNREACH;
+}
+
+static int pass_link(struct walk *w)
+{
+	if (!can_pass(w->fabric, w->at, w->is_data)) {
+		if (w->counted)
+			counters_port_discard(w->counted, w->at);
+		return -ENETDOWN;
+	}
+	if (w->counted)
+		counters_port_data(w->counted, w->at, w->packets, w->bytes);
+	w->at = w->arrival = w->fabric->ports[w->at].peer;
+	w->hops++;
 	return 0;
 }
 
-static int walk(const struct fabric *fabric, uint32_t from, uint16_t dlid, bool is_data,
-        uint32_t *to, unsigned *hops)
+static int walk(struct walk *w)
 {
-	const struct node *node = &fabric->nodes[fabric->ports[from].node];
-	uint32_t at = from;
-
-	*hops = 0;
-	if (!dlid)
+	w->arrival = w->at;
+	if (!w->dlid)
 		return -ENETUNREACH;
-	if (port_has_lid(&fabric->ports[from], dlid))
-		return deliver(fabric, from, dlid, to);
-	for (; *hops < FORWARD_MAX_HOPS; (*hops)++) {
+	if (port_has_lid(&w->fabric->ports[w->at], w->dlid))
+		return 0;
+	while (w->hops < FORWARD_MAX_HOPS) {
+		const struct node *node = &w->fabric->nodes[w->fabric->ports[w->at].node];
+		int r;
+
 		if (node_is_switch(node)) {
-			at = route(fabric, node, dlid);
-			if (at == NO_INDEX)
+			uint32_t out = route(w->fabric, node, w->dlid);
+
+			if (out == NO_INDEX)
 				return -ENETUNREACH;
-			if (fabric->ports[at].number == 0)
-				return deliver(fabric, at, dlid, to);
-		} else if (*hops) {
-			return deliver(fabric, at, dlid, to);
+			w->at = out;
+			if (w->fabric->ports[out].number == 0)
+				return arrive(w);
+		} else if (w->hops) {
+			return arrive(w);
 		}
-		if (!can_pass(fabric, at, is_data))
-			return -ENETDOWN;
-		at = fabric->ports[at].peer;
-		node = &fabric->nodes[fabric->ports[at].node];
+		r = pass_link(w);
+		if (r)
+			return r;
 	}
 	return -ELOOP;
 }
@@ -78,17 +103,51 @@ static int walk(const struct fabric *fabric, uint32_t from, uint16_t dlid, bool 
 int forward_unicast(
         const struct fabric *fabric, uint32_t from, uint16_t dlid, uint32_t *to, unsigned *hops)
 {
-	unsigned unused = 0;
+	struct walk w = {.fabric = fabric, .dlid = dlid, .is_data = true, .at = from};
+	int r = walk(&w);
 
-	return walk(fabric, from, dlid, true, to, hops ? hops : &unused);
+	if (!r)
+		*to = w.at;
+	if (hops)
+		*hops = w.hops;
+	return r;
 }
 
-int forward_smp(
-        const struct fabric *fabric, uint32_t from, uint16_t dlid, uint32_t *to, unsigned *hops)
+int forward_data(struct fabric *fabric, uint32_t from, uint16_t dlid, uint32_t packets,
+        uint64_t bytes, uint32_t *to, unsigned *hops)
 {
-	unsigned unused = 0;
+	struct walk w = {
+	        .fabric = fabric,
+	        .dlid = dlid,
+	        .is_data = true,
+	        .at = from,
+	        .counted = fabric,
+	        .packets = packets,
+	        .bytes = bytes,
+	};
+	int r = walk(&w);
 
-	return walk(fabric, from, dlid, false, to, hops ? hops : &unused);
+	if (!r)
+		*to = w.at;
+	if (hops)
+		*hops = w.hops;
+	return r;
+}
+
+int forward_smp(const struct fabric *fabric, uint32_t from, uint16_t dlid, uint32_t *to,
+        uint32_t *arrival, unsigned *hops)
+{
+	struct walk w = {.fabric = fabric, .dlid = dlid, .at = from};
+	int r = walk(&w);
+
+	if (r)
+		return r;
+	*to = w.at;
+	if (arrival)
+		*arrival = w.arrival;
+	if (hops)
+		*hops = w.hops;
+	return 0;
 }
 
 int forward_pkey_matches(uint16_t a, uint16_t b)

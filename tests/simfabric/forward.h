@@ -25,9 +25,19 @@ enum {
 int forward_unicast(
         const struct fabric *fabric, uint32_t from, uint16_t dlid, uint32_t *to, unsigned *hops);
 
-/* The same for LID-routed SMPs (VL15): links need to be up, not Active. */
-int forward_smp(
-        const struct fabric *fabric, uint32_t from, uint16_t dlid, uint32_t *to, unsigned *hops);
+/*
+ * The same for LID-routed SMPs (VL15): links need to be up, not Active. *@arrival is the port by
+ * which it comes in: @to, or an external port of its switch.
+ */
+int forward_smp(const struct fabric *fabric, uint32_t from, uint16_t dlid, uint32_t *to,
+        uint32_t *arrival, unsigned *hops);
+
+/*
+ * As forward_unicast, and each link on the way counts @packets with @bytes in all; where they are
+ * lost, a discard.
+ */
+int forward_data(struct fabric *fabric, uint32_t from, uint16_t dlid, uint32_t packets,
+        uint64_t bytes, uint32_t *to, unsigned *hops);
 
 /* IBA 10.9.3: the P_Keys of both ends match and not both are limited members. Masked entries, host
  * order. */

@@ -6,8 +6,9 @@ QUEUE_PAIR_SOURCES := $(addprefix tests/simfabric/,completion_queue.c memory_key
 # The data plane's part of the shared file.
 DATA_PLANE_SOURCES := $(addprefix tests/simfabric/,data_faults.c packet_ring.c qpn_table.c)
 
-FABRIC_SOURCES := $(DATA_PLANE_SOURCES) tests/simfabric/packet.c $(addprefix tests/simfabric/,attach.c clients.c fault_points.c \
-	forward.c net_file.c process.c shared_file.c topology.c)
+FABRIC_SOURCES := $(DATA_PLANE_SOURCES) tests/simfabric/packet.c $(addprefix tests/simfabric/,attach.c clients.c counters.c event_heap.c \
+	fault_points.c forward.c gsi.c issm.c links.c mad_delivery.c mad_faults.c mailbox.c messages.c mkey.c net_file.c \
+	perf_agent.c process.c shared_file.c sma.c sma_port_info.c sma_switch.c sma_tables.c smi.c topology.c traps.c)
 
 $(call unit_test,simfabric_net_file,tests/simfabric/net_file.c,)
 $(call unit_test,simfabric_forward,$(FABRIC_SOURCES),)

@@ -14,10 +14,17 @@
 #include "notifier/base/cleanup.h"
 #include "simfabric/attach.h"
 #include "simfabric/clients.h"
+#include "simfabric/counters.h"
 #include "simfabric/data_faults.h"
+#include "simfabric/event_heap.h"
 #include "simfabric/fault_points.h"
+#include "simfabric/mad_faults.h"
+#include "simfabric/mailbox.h"
+#include "simfabric/messages.h"
+#include "simfabric/perf_agent.h"
 #include "simfabric/qpn_table.h"
 #include "simfabric/topology.h"
+#include "simfabric/traps.h"
 
 #define FABRIC_MAGIC 0x6369726261466d53ull /* "SmFabric" */
 
@@ -43,6 +50,17 @@ static const struct section_kind kinds[SECTION_COUNT] = {
         [SECTION_DATA_FAULTS] = {.name = "data faults",
                 .size = data_faults_size,
                 .init = data_faults_init},
+        [SECTION_COUNTERS] = {.name = "counters", .size = counters_size},
+        [SECTION_PORT_COUNTERS] = {.name = "port counters", .size = port_counters_size},
+        [SECTION_PERF_BASES] = {.name = "PerfMgt bases", .size = perf_bases_size},
+        [SECTION_MAD_FAULTS] = {.name = "MAD faults", .size = mad_faults_size},
+        [SECTION_TRAPS] = {.name = "traps", .size = traps_size},
+        [SECTION_MESSAGES] = {.name = "messages", .size = messages_size},
+        [SECTION_EVENTS] = {.name = "events", .size = events_size, .recover = events_recover},
+        [SECTION_MAILBOXES] = {.name = "mailboxes",
+                .size = mailboxes_size,
+                .recover = mailboxes_recover,
+                .client_gone = mailboxes_client_gone},
 };
 
 const struct section_kind *fabric_section_kind(enum section section)
@@ -196,6 +214,7 @@ void fabric_close(struct fabric *fabric)
 	if (!fabric)
 		return;
 	client_leave(fabric);
+	mailbox_forget_wakes(fabric);
 	munmap(fabric->head, fabric->size);
 	if (fabric->fd >= 0)
 		close(fabric->fd);

@@ -22,6 +22,7 @@
 
 struct net;
 struct fabric;
+struct wake_fds;
 
 enum {
 	FABRIC_VERSION = 1,
@@ -43,6 +44,14 @@ enum section {
 	SECTION_QPNS,
 	SECTION_PACKET_RINGS,
 	SECTION_DATA_FAULTS,
+	SECTION_COUNTERS,
+	SECTION_PORT_COUNTERS,
+	SECTION_PERF_BASES,
+	SECTION_MAD_FAULTS,
+	SECTION_TRAPS,
+	SECTION_MESSAGES,
+	SECTION_EVENTS,
+	SECTION_MAILBOXES,
 	SECTION_COUNT,
 };
 
@@ -83,6 +92,7 @@ struct fabric {
 	int fd;
 	uint32_t client; /* row in the table of clients, by client_join; NO_INDEX: looks on only */
 	uint32_t redo_staged;
+	struct wake_fds *wakes; /* mailbox.c's */
 	char path[PATH_MAX];
 	/* Sections that most rooms read; the others by fabric_section. */
 	struct node *nodes;

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "simfabric/links.h"
 #include "simfabric/net_file.h"
 #include "simfabric/switch_info.h"
 
@@ -175,6 +176,8 @@ static void init_common_port_info(uint8_t info[64], const struct net_port *from,
 	port_info_set_speed_supported(info, 7);
 	port_info_set_speed_enabled(info, from->speed_enabled);
 	port_info_set_speed_active(info, 1);
+	port_info_set_speed_ext_supported(info, from->speed_ext_enabled ? 7 : 0);
+	port_info_set_speed_ext_enabled(info, from->speed_ext_enabled);
 	port_info_set_down_default(info, PORT_PHYS_POLLING);
 	port_info_set_mtu(info, mtu_cap);
 	port_info_set_mtu_cap(info, mtu_cap);
@@ -196,28 +199,6 @@ static void init_link_state(uint8_t info[64], bool is_port0, bool has_cable)
 	}
 }
 
-static uint8_t strongest(uint8_t bits)
-{
-	return bits ? 1u << (31 - __builtin_clz(bits)) : 0;
-}
-
-/* Width and speed that both ends allow; the orders are those of the bits, but for 2x (bit 4). */
-static void negotiate(uint8_t info[64], const struct net_port *a, const struct net_port *b)
-{
-	uint8_t width = a->width_enabled & b->width_enabled;
-	uint8_t ext = strongest(a->speed_ext_enabled & b->speed_ext_enabled);
-
-	if (width & 0x0e)
-		width &= 0x0f;
-	port_info_set_width_active(info, strongest(width));
-	port_info_set_speed_active(info, strongest(a->speed_enabled & b->speed_enabled));
-	if (!ext)
-		return;
-	port_info_set_speed_ext_active(info, ext);
-	port_info_set_speed_ext_supported(info, 7);
-	port_info_set_speed_ext_enabled(info, a->speed_ext_enabled);
-}
-
 static void init_port(
         struct fabric *fabric, const struct net *net, uint32_t node, unsigned number, uint32_t at)
 {
@@ -237,8 +218,6 @@ static void init_port(
 	else if (is_port0)
 		init_switch_port0_info(port->info);
 	init_link_state(port->info, is_port0, from->peer != NO_INDEX);
-	if (from->peer != NO_INDEX)
-		negotiate(port->info, from, &net->ports[from->peer]);
 }
 
 static void init_node(struct fabric *fabric, const struct net *net, uint32_t index)
@@ -260,6 +239,20 @@ static void init_node(struct fabric *fabric, const struct net *net, uint32_t ind
 	for (unsigned i = 0; i < from->ports + (from->kind == NODE_SWITCH ? 1u : 0u); i++)
 		init_port(
 		        fabric, net, index, i + (from->kind != NODE_SWITCH), from->first_port + i);
+}
+
+/* Cables whose ends have no width or speed in common stay down. */
+static void init_links(struct fabric *fabric, const struct net *net)
+{
+	for (uint32_t i = 0; i < net->port_count; i++) {
+		uint32_t peer = net->ports[i].peer;
+
+		if (peer == NO_INDEX || peer < i ||
+		        link_negotiate(fabric->ports[i].info, fabric->ports[peer].info))
+			continue;
+		init_link_state(fabric->ports[i].info, false, false);
+		init_link_state(fabric->ports[peer].info, false, false);
+	}
 }
 
 static void init_switch_info(uint8_t info[64], const struct net_node *node, bool has_links)
@@ -311,6 +304,7 @@ void topology_init(struct fabric *fabric, const struct net *net)
 	topology_bind(fabric);
 	for (uint32_t i = 0; i < net->node_count; i++)
 		init_node(fabric, net, i);
+	init_links(fabric, net);
 	init_switches(fabric, net);
 }
 

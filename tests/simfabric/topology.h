@@ -50,9 +50,23 @@ struct node {
 	uint32_t reserved;
 };
 
+/* What a CA's driver would hear about its port. Counted, so that every listener sees each. */
+enum port_event {
+	PORT_EVENT_ACTIVE,
+	PORT_EVENT_ERROR,
+	PORT_EVENT_LID_CHANGE,
+	PORT_EVENT_PKEY_CHANGE,
+	PORT_EVENT_SM_CHANGE,
+	PORT_EVENT_CLIENT_REREGISTER,
+	PORT_EVENT_GID_CHANGE,
+	PORT_EVENT_COUNT,
+};
+
 struct port {
 	uint8_t info[64]; /* PortInfo */
 	uint64_t guid;
+	uint64_t is_pulled; /* the cable is, by hand */
+	uint64_t events[PORT_EVENT_COUNT];
 	uint32_t node;
 	uint32_t peer; /* the other end of the cable; NO_INDEX: none */
 	uint8_t number;

@@ -116,10 +116,11 @@ static void link_that_is_not_active_stops_data_but_not_smps(void **state)
 
 	port_info_set_state(between->info, PORT_ARMED);
 	assert_int_equal(send(fabric, "H1", 12, &to, NULL), -ENETDOWN);
-	assert_int_equal(forward_smp(fabric, fixture_port(fabric, "H1", 1), 12, &to, NULL), 0);
+	assert_int_equal(
+	        forward_smp(fabric, fixture_port(fabric, "H1", 1), 12, &to, NULL, NULL), 0);
 	port_info_set_phys_state(between->info, PORT_PHYS_POLLING);
 	assert_int_equal(
-	        forward_smp(fabric, fixture_port(fabric, "H1", 1), 12, &to, NULL), -ENETDOWN);
+	        forward_smp(fabric, fixture_port(fabric, "H1", 1), 12, &to, NULL, NULL), -ENETDOWN);
 }
 
 static void unwired_port_sends_nothing(void **state)
