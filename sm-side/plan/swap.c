@@ -248,6 +248,31 @@ void plan_destroy(struct plan *plan)
 	free(plan);
 }
 
+struct plan *plan_reverse(const struct plan *plan)
+{
+	struct plan *back = calloc(1, sizeof(*back));
+
+	if (!back)
+		return NULL;
+	*back = *plan;
+	back->from = plan->to;
+	back->to = plan->from;
+	back->changes = calloc(plan->change_count + 1, sizeof(*back->changes));
+	if (!back->changes) {
+		free(back);
+		return NULL;
+	}
+	for (uint32_t i = 0; i < plan->change_count; i++) {
+		const struct plan_change *change = &plan->changes[i];
+
+		back->changes[i] = *change;
+		memcpy(back->changes[i].before, change->after, LFT_BLOCK_LIDS);
+		memcpy(back->changes[i].after, change->before, LFT_BLOCK_LIDS);
+	}
+	back->hash = plan_hash(back);
+	return back;
+}
+
 /* Is the identity known as the plan has it, at its old place, its new one, or nowhere just now? */
 static bool identity_stands(const struct fabric_view *view, const struct plan_identity *identity,
         struct view_place from, struct view_place to, bool *arrived)

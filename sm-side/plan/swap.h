@@ -60,6 +60,13 @@ enum refusal plan_swap(const struct fabric_view *view, const struct endpoint_mod
         const struct swap_request *request, struct plan **plan);
 void plan_destroy(struct plan *plan);
 
+/*
+ * The way back: the same entries, identities and places, the other way round. Like any plan it is
+ * carried out over the tables as they are then (plan_left), so it also undoes half of a plan. NULL:
+ * out of memory.
+ */
+struct plan *plan_reverse(const struct plan *plan);
+
 /* How far the fabric has got with a plan: an earlier attempt, or a sweep of the SM's own, may have
  * done a part. */
 struct plan_left {

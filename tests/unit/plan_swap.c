@@ -215,6 +215,36 @@ static void what_is_left_finishes_a_plan_interrupted_anywhere(void **state)
 	}
 }
 
+/* Wherever an attempt stopped, the reverse plan leads both LIDs back; a whole one it undoes to the
+ * byte. */
+static void the_reverse_plan_undoes_a_plan_interrupted_anywhere(void **state)
+{
+	for (unsigned seed = 1; seed <= FABRICS; seed++) {
+		struct plan_left left;
+		struct plan *plan, *back;
+
+		test_fabric_make(&fabric, seed);
+		earlier = fabric;
+		assert_int_equal(plan_between(0, another_slot(0), &plan), REFUSAL_NONE);
+		back = plan_reverse(plan);
+		assert_int_not_equal(back->hash, plan->hash);
+		assert_true(view_place_equal(back->to, plan->from));
+		for (uint32_t i = 0; i < plan->change_count; i++)
+			if (seed % 3 == 0 || (seed % 3 == 1 && test_random(&fabric, 2)))
+				change_write(&plan->changes[i]);
+		left_of(back, &left, REFUSAL_NONE);
+		for (uint32_t i = 0; i < left.change_count; i++)
+			change_write(&left.changes[i]);
+		plan_left_clear(&left);
+		assert_true(test_all_reachable(&fabric));
+		for (unsigned sw = 0; seed % 3 != 1 && sw < fabric.switch_count; sw++)
+			assert_memory_equal(
+			        fabric.switches[sw].lft, earlier.switches[sw].lft, TEST_LFT);
+		plan_destroy(back);
+		plan_destroy(plan);
+	}
+}
+
 /* Two hypervisors with two VFs each, behind two switches. */
 static void small_fabric(void)
 {
@@ -475,6 +505,7 @@ int main(void)
 	        cmocka_unit_test(the_way_back_restores_every_table),
 	        cmocka_unit_test(one_set_where_both_lids_share_a_block_else_two),
 	        cmocka_unit_test(what_is_left_finishes_a_plan_interrupted_anywhere),
+	        cmocka_unit_test(the_reverse_plan_undoes_a_plan_interrupted_anywhere),
 	        cmocka_unit_test(a_sweep_that_routed_the_new_places_leaves_nothing_to_exchange),
 	        cmocka_unit_test(a_route_changed_by_others_makes_the_plan_stale),
 	        cmocka_unit_test(a_changed_topology_makes_the_plan_stale),

@@ -1,0 +1,399 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <opensm/osm_config.h>
+#include <opensm/osm_db.h>
+#include <opensm/osm_multicast.h>
+#include <opensm/osm_mcm_port.h>
+#include <opensm/osm_opensm.h>
+
+#include "notifier/base/cleanup.h"
+#include "sm-side/identity_move.h"
+#include "sm-side/monotonic.h"
+#include "sm-side/osm_model.h"
+#include "sm-side/reread.h"
+#include "sm-side/smp_sender.h"
+#include "sm-side/sweep_lease.h"
+
+/* Exported by OpenSM, in none of its installed headers. */
+void osm_req_get_node_desc(osm_sm_t *sm, osm_physp_t *physp);
+
+enum { LOOKS_MAX = 4 /* at the end ports, whether they have taken what was Set */ };
+
+/* The P_Keys that a switch port enforced. */
+struct enforced_pkeys {
+	unsigned blocks;
+	ib_pkey_table_t *at;
+};
+
+/* One of the two identities, on its way to @to. */
+struct side {
+	struct plan_identity identity;
+	struct view_place from, to;
+	struct enforced_pkeys enforced; /* before its old place, when it was still there */
+};
+
+struct identity_move {
+	struct plan *plan;
+	struct side sides[2]; /* the VM's, the other's */
+	bool is_enforced_kept;
+};
+
+struct identity_move *identity_move_create(struct plan *plan)
+{
+	struct identity_move *move = calloc(1, sizeof(*move));
+
+	if (!move) {
+		plan_destroy(plan);
+		return NULL;
+	}
+	move->plan = plan;
+	move->sides[0] = (struct side){plan->vm, plan->from, plan->to, {0}};
+	move->sides[1] = (struct side){plan->other, plan->to, plan->from, {0}};
+	return move;
+}
+
+void identity_move_destroy(struct identity_move *move)
+{
+	if (!move)
+		return;
+	free(move->sides[0].enforced.at);
+	free(move->sides[1].enforced.at);
+	plan_destroy(move->plan);
+	free(move);
+}
+
+const struct plan *identity_move_plan(const struct identity_move *move)
+{
+	return move->plan;
+}
+
+/* An attempt at a move. */
+struct attempt {
+	const struct move_tools *tools;
+	struct identity_move *move;
+	uint64_t deadline_ns;
+	bool puts_enforced; /* the switch ports' P_Keys are ours to exchange */
+	struct move_result *result;
+};
+
+static enum refusal left_of(const struct attempt *attempt, struct plan_left *left)
+{
+	struct fabric_view *view = osm_model_view(attempt->tools->osm);
+	enum refusal refused;
+
+	if (!view)
+		return REFUSAL_NO_MEMORY;
+	refused = plan_left(view, attempt->move->plan, left);
+	fabric_view_destroy(view);
+	return refused;
+}
+
+static int enforced_keep(const osm_opensm_t *osm, struct side *side)
+{
+	const osm_physp_t *physp = osm_model_switch_port(osm, side->from);
+	unsigned blocks = physp ? osm_pkey_tbl_get_num_blocks(&physp->pkeys) : 0;
+	ib_pkey_table_t *copy = calloc(blocks + 1, sizeof(*copy));
+
+	if (!copy)
+		return -ENOMEM;
+	for (unsigned i = 0; i < blocks; i++) {
+		const ib_pkey_table_t *there = osm_model_pkeys_there(physp, i);
+
+		if (there)
+			copy[i] = *there;
+	}
+	free(side->enforced.at);
+	side->enforced = (struct enforced_pkeys){blocks, copy};
+	return 0;
+}
+
+/*
+ * Is the plan still good? While nothing has moved yet, keep what the two switch ports enforce: it
+ * is written over later, and only a sweep could work it out again.
+ */
+static enum refusal check_plan(const struct attempt *attempt)
+{
+	struct identity_move *move = attempt->move;
+	osm_opensm_t *osm = attempt->tools->osm;
+	enum refusal refused;
+	struct plan_left left;
+
+	CL_PLOCK_ACQUIRE(&osm->lock);
+	refused = left_of(attempt, &left);
+	if (!refused && !left.links_done && !move->is_enforced_kept) {
+		if (enforced_keep(osm, &move->sides[0]) || enforced_keep(osm, &move->sides[1]))
+			refused = REFUSAL_NO_MEMORY;
+		else
+			move->is_enforced_kept = true;
+	}
+	CL_PLOCK_RELEASE(&osm->lock);
+	if (!refused)
+		plan_left_clear(&left);
+	return refused;
+}
+
+static enum refusal check_reread(const struct attempt *attempt)
+{
+	for (int i = 0; i < 2; i++) {
+		const osm_port_t *port = osm_model_port(
+		        attempt->tools->osm, attempt->move->sides[i].identity.port_guid);
+
+		if (!port || !port->p_physp)
+			return REFUSAL_UNKNOWN_PORT;
+		if (!reread_is_complete(port->p_physp))
+			return REFUSAL_GUIDS_NOT_THERE;
+	}
+	return REFUSAL_NONE;
+}
+
+static int put_pkey_block(const struct attempt *attempt, const struct side *side,
+        enum pkey_holder holder, unsigned block, const ib_pkey_table_t *wanted)
+{
+	struct smp_sender *sender = attempt->tools->sender;
+	int error = sender->kind->pkeys_write(
+	        sender, side->identity.port_guid, holder, (uint16_t)block, (const uint8_t *)wanted);
+
+	if (error)
+		return error;
+	attempt->result->sent.pkey++;
+	return 1;
+}
+
+/* The put functions post what is not as it should be; they return how many Sets, or -errno. */
+static int put_ca_pkeys(
+        const struct attempt *attempt, const struct side *side, const osm_physp_t *physp)
+{
+	unsigned blocks = osm_pkey_tbl_get_num_blocks(&physp->pkeys);
+	int posted = 0;
+
+	for (unsigned i = 0; i < blocks; i++) {
+		const ib_pkey_table_t *wanted = osm_model_pkeys_wanted(physp, i);
+		int one;
+
+		if (!wanted || osm_model_pkeys_equal(osm_model_pkeys_there(physp, i), wanted))
+			continue;
+		one = put_pkey_block(attempt, side, PKEYS_OF_CA, i, wanted);
+		if (one < 0)
+			return one;
+		posted += one;
+	}
+	return posted;
+}
+
+static int put_enforced_pkeys(const struct attempt *attempt, const struct side *side)
+{
+	const osm_physp_t *physp = osm_model_switch_port(attempt->tools->osm, side->to);
+	unsigned blocks = physp ? osm_pkey_tbl_get_num_blocks(&physp->pkeys) : 0;
+	int posted = 0;
+
+	for (unsigned i = 0; attempt->puts_enforced && i < blocks; i++) {
+		static const ib_pkey_table_t empty;
+		const ib_pkey_table_t *wanted =
+		        i < side->enforced.blocks ? &side->enforced.at[i] : &empty;
+		int one;
+
+		if (osm_model_pkeys_equal(osm_model_pkeys_there(physp, i), wanted))
+			continue;
+		one = put_pkey_block(attempt, side, PKEYS_OF_SWITCH_PORT, i, wanted);
+		if (one < 0)
+			return one;
+		posted += one;
+	}
+	return posted;
+}
+
+static int put_lid(const struct attempt *attempt, const struct side *side, const osm_physp_t *physp)
+{
+	struct smp_sender *sender = attempt->tools->sender;
+	int error;
+
+	if (cl_ntoh16(osm_physp_get_base_lid(physp)) == side->identity.lid)
+		return 0;
+	error = sender->kind->lid_write(sender, side->identity.port_guid, side->identity.lid);
+	if (error)
+		return error;
+	attempt->result->sent.portinfo++;
+	return 1;
+}
+
+static int put_side(const struct attempt *attempt, const struct side *side)
+{
+	const osm_port_t *port = osm_model_port(attempt->tools->osm, side->identity.port_guid);
+	int pkeys, enforced, lid;
+
+	if (!port || !port->p_physp)
+		return -ENOENT;
+	pkeys = put_ca_pkeys(attempt, side, port->p_physp);
+	enforced = pkeys < 0 ? pkeys : put_enforced_pkeys(attempt, side);
+	lid = enforced < 0 ? enforced : put_lid(attempt, side, port->p_physp);
+	return lid < 0 ? lid : pkeys + enforced + lid;
+}
+
+static enum refusal put_routes(const struct attempt *attempt, const struct plan_left *left)
+{
+	struct smp_sender *sender = attempt->tools->sender;
+
+	for (uint32_t i = 0; i < left->change_count; i++) {
+		const struct plan_change *change = &left->changes[i];
+		int error = sender->kind->lft_write(sender, change);
+
+		if (error)
+			return error == -ENOMEM ? REFUSAL_NO_MEMORY : REFUSAL_STALE_PLAN;
+		if (change->is_vswitch)
+			attempt->result->sent.lft_vswitch++;
+		else
+			attempt->result->sent.lft_physical++;
+	}
+	return REFUSAL_NONE;
+}
+
+/* The sweeper's thread computes the trees anew when we have let go of the lock. */
+static uint32_t reroute_groups(osm_opensm_t *osm, const osm_port_t *port)
+{
+	uint32_t count = 0;
+
+	for (const cl_list_item_t *item = cl_qlist_head(&port->mcm_list);
+	        item != cl_qlist_end(&port->mcm_list); item = cl_qlist_next(item), count++) {
+		const osm_mcm_port_t *member =
+		        (const osm_mcm_port_t *)(const void *)((const char *)item -
+		                                               offsetof(osm_mcm_port_t, list_item));
+
+		osm_sm_reroute_mlid(&osm->sm, member->mgrp->mlid);
+	}
+	return count;
+}
+
+static enum refusal put_all_locked(struct attempt *attempt, const struct plan_left *left)
+{
+	osm_opensm_t *osm = attempt->tools->osm;
+	enum refusal refused = check_reread(attempt);
+
+	if (refused)
+		return refused;
+	/* Where a sweep has routed the new places, it has also written the switch ports' P_Keys. */
+	attempt->puts_enforced = attempt->move->is_enforced_kept && !left->routes_done;
+	for (int i = 0; i < 2; i++)
+		if (put_side(attempt, &attempt->move->sides[i]) < 0)
+			return REFUSAL_NOT_ACKNOWLEDGED;
+	for (int i = 0; i < 2; i++) {
+		const osm_port_t *port =
+		        osm_model_port(osm, attempt->move->sides[i].identity.port_guid);
+
+		osm_req_get_node_desc(&osm->sm, port->p_physp);
+		attempt->result->sent.groups += reroute_groups(osm, port);
+	}
+	return put_routes(attempt, left);
+}
+
+/* The links must stand as planned; then everything goes out in one hold of the lock. */
+static enum refusal put_all(struct attempt *attempt)
+{
+	osm_opensm_t *osm = attempt->tools->osm;
+	enum refusal refused;
+	struct plan_left left;
+
+	CL_PLOCK_EXCL_ACQUIRE(&osm->lock);
+	refused = left_of(attempt, &left);
+	if (!refused) {
+		refused =
+		        left.links_done ? put_all_locked(attempt, &left) : REFUSAL_GUIDS_NOT_THERE;
+		plan_left_clear(&left);
+	}
+	CL_PLOCK_RELEASE(&osm->lock);
+	return refused;
+}
+
+/* Post again what the end ports have not taken. Returns how many Sets, or -errno. */
+static int put_sides_again(const struct attempt *attempt)
+{
+	osm_opensm_t *osm = attempt->tools->osm;
+	struct move_result unused = {0};
+	struct attempt again = *attempt;
+	int vm, other;
+
+	again.result = &unused;
+	CL_PLOCK_EXCL_ACQUIRE(&osm->lock);
+	vm = put_side(&again, &attempt->move->sides[0]);
+	other = vm < 0 ? vm : put_side(&again, &attempt->move->sides[1]);
+	CL_PLOCK_RELEASE(&osm->lock);
+	return other < 0 ? other : vm + other;
+}
+
+/*
+ * Responses have put into OpenSM's tables what the ports hold now. Look, send again what is
+ * missing, at most LOOKS_MAX times.
+ */
+static enum refusal wait_for_sides(const struct attempt *attempt)
+{
+	for (int look = 0; look < LOOKS_MAX; look++) {
+		enum refusal refused = reread_wait(attempt->tools->sender, attempt->deadline_ns);
+		int posted;
+
+		if (refused)
+			return refused;
+		posted = put_sides_again(attempt);
+		if (posted == 0)
+			return REFUSAL_NONE;
+		if (posted < 0)
+			break;
+		attempt->result->resent += (uint32_t)posted;
+	}
+	return REFUSAL_NOT_ACKNOWLEDGED;
+}
+
+static enum refusal wait_for_all(const struct attempt *attempt)
+{
+	const struct move_tools *tools = attempt->tools;
+	int error = tools->sender->kind->lft_wait(
+	        tools->sender, attempt->deadline_ns, &attempt->result->resent);
+	enum refusal refused = wait_for_sides(attempt);
+
+	if (refused)
+		return refused;
+	if (error)
+		return osm_exit_flag ? REFUSAL_SHUTTING_DOWN : REFUSAL_NOT_ACKNOWLEDGED;
+	/* A tree that is late is no reason to take the move back: OpenSM goes on with it. */
+	if (attempt->result->sent.groups &&
+	        !sweep_lease_sweeper_caught_up(tools->lease, attempt->deadline_ns))
+		osm_log(&tools->osm->log, OSM_LOG_INFO,
+		        "tether: multicast trees are not computed again yet\n");
+	return REFUSAL_NONE;
+}
+
+/* guid2lid is right as it was; who is cabled to whom has changed. */
+static void persist(osm_opensm_t *osm)
+{
+	osm_db_store(osm->sm.lid_mgr.p_g2l, osm->subn.opt.fsync_high_avail_files);
+	osm_db_store(osm->subn.p_neighbor, osm->subn.opt.fsync_high_avail_files);
+}
+
+enum refusal identity_move_apply(const struct move_tools *tools, struct identity_move *move,
+        uint64_t deadline_ns, struct move_result *result, bool *sweep_needed)
+{
+	struct attempt attempt = {
+	        .tools = tools, .move = move, .deadline_ns = deadline_ns, .result = result};
+	uint64_t start = monotonic_ns();
+	enum refusal refused;
+
+	*result = (struct move_result){0};
+	refused = check_plan(&attempt);
+	if (refused)
+		return refused;
+	*sweep_needed = true;
+	refused = reread_ask(tools->osm, move->plan);
+	if (!refused)
+		refused = reread_wait(tools->sender, deadline_ns);
+	if (!refused)
+		refused = put_all(&attempt);
+	if (!refused)
+		refused = wait_for_all(&attempt);
+	if (refused)
+		return refused;
+	persist(tools->osm);
+	*sweep_needed = false;
+	result->elapsed_us = (monotonic_ns() - start) / 1000;
+	return REFUSAL_NONE;
+}

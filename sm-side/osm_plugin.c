@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/*
+ * libosmtether.so as OpenSM sees it: construct, report, destroy.
+ *
+ * Lock order: OpenSM's lock, then a room's own. Rooms are called without OpenSM's lock unless their
+ * header asks for it; nothing waits while holding it.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <opensm/osm_config.h>
+#include <opensm/osm_event_plugin.h>
+#include <opensm/osm_opensm.h>
+#include <opensm/osm_version.h>
+
+#include "notifier/base/cleanup.h"
+#include "sm-side/plan_store.h"
+#include "sm-side/plugin_ops.h"
+#include "sm-side/sm_server.h"
+#include "sm-side/smp_sender.h"
+#include "sm-side/sweep_lease.h"
+
+static void connection_closed(void *owner, unsigned connection)
+{
+	struct plugin *plugin = owner;
+
+	sweep_lease_owner_gone(plugin->lease, connection);
+}
+
+static const struct sm_server_callbacks callbacks = {
+        .answer = plugin_answer,
+        .closed = connection_closed,
+};
+
+/* The value of socket= in "name=value name=value"; else the environment's. NULL: neither. */
+static char *socket_path(const char *options)
+{
+	const char *found = options ? strstr(options, "socket=") : NULL;
+	const char *environment = getenv("TETHER_SM_SOCKET");
+
+	if (found && (found == options || strchr(" \t,", found[-1]))) {
+		found += strlen("socket=");
+		return strndup(found, strcspn(found, " \t,"));
+	}
+	return environment && *environment ? strdup(environment) : NULL;
+}
+
+static void plugin_free(struct plugin *plugin)
+{
+	plan_store_destroy(plugin->plans);
+	if (plugin->sender)
+		plugin->sender->kind->destroy(plugin->sender);
+	sweep_lease_destroy(plugin->lease);
+	free(plugin);
+}
+
+static int plugin_start(struct plugin *plugin, const char *path)
+{
+	plugin->lease = sweep_lease_create(plugin->osm);
+	plugin->sender = smp_sender_opensm_create(plugin->osm);
+	plugin->plans = plan_store_create();
+	if (!plugin->lease || !plugin->sender || !plugin->plans)
+		return -ENOMEM;
+	return sm_server_create(path, &callbacks, plugin, &plugin->server);
+}
+
+static void *construct(osm_opensm_t *osm)
+{
+	CLEANUP_FREE char *path = socket_path(osm->subn.opt.event_plugin_options);
+	struct plugin *plugin;
+	int error;
+
+	if (!path || !*path) {
+		osm_log(&osm->log, OSM_LOG_ERROR,
+		        "tether: no socket: set event_plugin_options socket=PATH or "
+		        "TETHER_SM_SOCKET\n");
+		return NULL;
+	}
+	plugin = calloc(1, sizeof(*plugin));
+	if (!plugin)
+		return NULL;
+	plugin->osm = osm;
+	error = plugin_start(plugin, path);
+	if (error) {
+		osm_log(&osm->log, OSM_LOG_ERROR, "tether: cannot serve %s: %s\n", path,
+		        strerror(-error));
+		plugin_free(plugin);
+		return NULL;
+	}
+	osm_log(&osm->log, OSM_LOG_INFO, "tether: serving %s\n", path);
+	return plugin;
+}
+
+/* OpenSM has ended its sweeper, its dispatcher and its sending by now. */
+static void destroy(void *data)
+{
+	struct plugin *plugin = data;
+
+	sweep_lease_shut_down(plugin->lease);
+	sm_server_destroy(plugin->server);
+	plugin_free(plugin);
+}
+
+static void report(void *data, osm_epi_event_id_t event, void *detail)
+{
+	struct plugin *plugin = data;
+	const osm_epi_lft_change_event_t *change = detail;
+
+	switch (event) {
+	case OSM_EVENT_ID_HEAVY_SWEEP_START:
+		sweep_lease_sweep_begins(plugin->lease);
+		break;
+	case OSM_EVENT_ID_LFT_CHANGE:
+		if (change->flags & LFT_CHANGED_BLOCK)
+			smp_sender_opensm_acknowledged(
+			        plugin->sender, change->p_sw, change->block_num);
+		break;
+	default:
+		break;
+	}
+}
+
+__attribute__((visibility("default"))) osm_event_plugin_t osm_event_plugin = {
+        .osm_version = OSM_VERSION,
+        .create = construct,
+        .delete = destroy,
+        .report = report,
+};

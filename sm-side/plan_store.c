@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "notifier/base/cleanup.h"
+#include "sm-side/identity_move.h"
+#include "sm-side/plan_store.h"
+
+enum { KEPT = 256 };
+
+struct plan_store {
+	pthread_mutex_t lock;
+	struct identity_move *kept[KEPT];
+	unsigned next; /* the oldest, which the next one replaces */
+};
+
+struct plan_store *plan_store_create(void)
+{
+	struct plan_store *store = calloc(1, sizeof(*store));
+
+	if (store)
+		pthread_mutex_init(&store->lock, NULL);
+	return store;
+}
+
+void plan_store_destroy(struct plan_store *store)
+{
+	if (!store)
+		return;
+	for (unsigned i = 0; i < KEPT; i++)
+		identity_move_destroy(store->kept[i]);
+	pthread_mutex_destroy(&store->lock);
+	free(store);
+}
+
+static struct identity_move *take_locked(struct plan_store *store, uint64_t hash)
+{
+	for (unsigned i = 0; i < KEPT; i++) {
+		struct identity_move *move = store->kept[i];
+
+		if (!move || identity_move_plan(move)->hash != hash)
+			continue;
+		store->kept[i] = NULL;
+		return move;
+	}
+	return NULL;
+}
+
+void plan_store_put(struct plan_store *store, struct identity_move *move)
+{
+	LOCK_GUARD(&store->lock);
+
+	identity_move_destroy(take_locked(store, identity_move_plan(move)->hash));
+	identity_move_destroy(store->kept[store->next]);
+	store->kept[store->next] = move;
+	store->next = (store->next + 1) % KEPT;
+}
+
+struct identity_move *plan_store_take(struct plan_store *store, uint64_t hash)
+{
+	LOCK_GUARD(&store->lock);
+
+	return take_locked(store, hash);
+}

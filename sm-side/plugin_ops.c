@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <opensm/osm_config.h>
+#include <opensm/osm_opensm.h>
+
+#include "sm-side/guid_text.h"
+#include "sm-side/identity_move.h"
+#include "sm-side/identity_verify.h"
+#include "sm-side/json_read.h"
+#include "sm-side/osm_model.h"
+#include "sm-side/plan_store.h"
+#include "sm-side/plugin_ops.h"
+#include "sm-side/sm_protocol.h"
+#include "sm-side/smp_sender.h"
+#include "sm-side/sweep_lease.h"
+
+enum {
+	STATUS_WAIT_MS = 20, /* the sweeper's answer, if it is not at work */
+	VERIFY_MS = 2000,
+};
+
+/* What an op works on. */
+struct call {
+	struct plugin *plugin;
+	unsigned connection;
+	const struct sm_request *request;
+	struct json_object *results; /* put into the answer where the op is not refused */
+};
+
+static const char *sm_state_name(struct plugin *plugin, bool is_quiet)
+{
+	switch (plugin->osm->subn.sm_state) {
+	case IB_SMINFO_STATE_MASTER:
+		return is_quiet ? "master" : "sweeping";
+	case IB_SMINFO_STATE_STANDBY:
+		return "standby";
+	case IB_SMINFO_STATE_DISCOVERING:
+		return "discovering";
+	default:
+		return "inactive";
+	}
+}
+
+static enum refusal op_status(struct call *call)
+{
+	struct plugin *plugin = call->plugin;
+	bool is_quiet = sweep_lease_is_quiet(plugin->lease, STATUS_WAIT_MS);
+	const struct osm_routing_engine *engine;
+	struct fabric_view *view;
+
+	json_put_text(call->results, "state", sm_state_name(plugin, is_quiet));
+	json_put_bool(call->results, "quiet", is_quiet);
+	CL_PLOCK_ACQUIRE(&plugin->osm->lock);
+	view = osm_model_view(plugin->osm);
+	engine = plugin->osm->routing_engine_used;
+	json_put_guid(call->results, "sm_guid", cl_ntoh64(plugin->osm->subn.sm_port_guid));
+	json_put_text(call->results, "routing_engine", engine ? engine->name : "");
+	json_put_number(call->results, "max_lid", plugin->osm->subn.max_ucast_lid_ho);
+	if (view)
+		json_put_number(call->results, "generation", view_generation(view));
+	CL_PLOCK_RELEASE(&plugin->osm->lock);
+	if (!view)
+		return REFUSAL_NO_MEMORY;
+	fabric_view_destroy(view);
+	return REFUSAL_NONE;
+}
+
+static void put_pkeys(struct json_object *into, const osm_physp_t *physp)
+{
+	struct json_object *pkeys = json_object_new_array();
+	unsigned blocks = osm_pkey_tbl_get_num_blocks(&physp->pkeys);
+
+	for (unsigned block = 0; block < blocks; block++) {
+		const ib_pkey_table_t *there = osm_model_pkeys_there(physp, block);
+
+		for (unsigned i = 0; there && i < IB_NUM_PKEY_ELEMENTS_IN_BLOCK; i++)
+			if (!ib_pkey_is_invalid(there->pkey_entry[i]))
+				json_object_array_add(pkeys,
+				        json_object_new_int(cl_ntoh16(there->pkey_entry[i])));
+	}
+	json_object_object_add(into, "pkeys", pkeys);
+}
+
+static void put_gid(struct json_object *into, const osm_opensm_t *osm, const osm_port_t *port)
+{
+	char text[GID_TEXT_BYTES];
+	ib_gid_t gid;
+
+	gid.unicast.prefix = osm->subn.opt.subnet_prefix;
+	gid.unicast.interface_id = port->guid;
+	gid_format(gid.raw, text);
+	json_put_text(into, "gid", text);
+}
+
+static void put_location(
+        struct json_object *into, const osm_port_t *port, const struct fabric_view *view)
+{
+	const osm_physp_t *physp = port->p_physp;
+	struct view_place place = osm_model_place(port);
+	uint32_t occupant;
+
+	json_put_number(into, "lid", cl_ntoh16(port->lid));
+	json_put_number(into, "lmc", osm_port_get_lmc(port));
+	json_put_guid(into, "node_guid", cl_ntoh64(osm_node_get_node_guid(port->p_node)));
+	json_put_guid(into, "switch_guid", place.switch_guid);
+	json_put_number(into, "switch_port", place.port);
+	json_put_bool(into, "is_vswitch_slot",
+	        endpoint_vswitch.slot(view, place, &occupant) == REFUSAL_NONE);
+	json_put_number(into, "state", ib_port_info_get_port_state(&physp->port_info));
+	json_put_text(into, "description", port->p_node->print_desc);
+	json_put_number(into, "groups", cl_qlist_count(&port->mcm_list));
+	put_pkeys(into, physp);
+}
+
+static enum refusal op_locate(struct call *call)
+{
+	osm_opensm_t *osm = call->plugin->osm;
+	enum refusal refused = REFUSAL_NONE;
+	struct fabric_view *view;
+	const osm_port_t *port;
+
+	CL_PLOCK_ACQUIRE(&osm->lock);
+	view = osm_model_view(osm);
+	port = osm_model_port(osm, call->request->move.vm_port_guid);
+	if (!view) {
+		refused = REFUSAL_NO_MEMORY;
+	} else if (!port || !port->p_physp) {
+		refused = REFUSAL_UNKNOWN_PORT;
+	} else {
+		put_location(call->results, port, view);
+		put_gid(call->results, osm, port);
+	}
+	CL_PLOCK_RELEASE(&osm->lock);
+	fabric_view_destroy(view);
+	return refused;
+}
+
+static enum refusal plan_make(
+        struct plugin *plugin, const struct swap_request *request, struct identity_move **move)
+{
+	struct fabric_view *view;
+	enum refusal refused;
+	struct plan *plan = NULL;
+
+	if (!sweep_lease_is_master(plugin->lease))
+		return REFUSAL_NOT_MASTER;
+	CL_PLOCK_ACQUIRE(&plugin->osm->lock);
+	view = osm_model_view(plugin->osm);
+	refused = view ? plan_swap(view, &endpoint_vswitch, request, &plan) : REFUSAL_NO_MEMORY;
+	CL_PLOCK_RELEASE(&plugin->osm->lock);
+	fabric_view_destroy(view);
+	if (refused)
+		return refused;
+	*move = identity_move_create(plan);
+	return *move ? REFUSAL_NONE : REFUSAL_NO_MEMORY;
+}
+
+static enum refusal op_plan(struct call *call)
+{
+	struct identity_move *move;
+	enum refusal refused = plan_make(call->plugin, &call->request->move, &move);
+
+	if (refused)
+		return refused;
+	sm_answer_plan(call->results, identity_move_plan(move));
+	plan_store_put(call->plugin->plans, move);
+	return REFUSAL_NONE;
+}
+
+static enum refusal op_lease(struct call *call)
+{
+	const struct sm_request *request = call->request;
+
+	json_put_number(call->results, "ms", request->ms);
+	return sweep_lease_take(call->plugin->lease, call->connection, request->migration,
+	        request->ms, request->wait_ms);
+}
+
+static enum refusal op_release_lease(struct call *call)
+{
+	json_put_bool(call->results, "held",
+	        sweep_lease_release(
+	                call->plugin->lease, call->connection, call->request->migration));
+	return REFUSAL_NONE;
+}
+
+static void log_move(const struct call *call, const struct plan *plan, enum refusal refused,
+        const struct move_result *result)
+{
+	osm_log(&call->plugin->osm->log, refused ? OSM_LOG_ERROR : OSM_LOG_INFO,
+	        "tether: migration %s: port 0x%016" PRIx64 " LID %u to switch 0x%016" PRIx64
+	        " port %u: %s, LFT Sets %u physical %u vSwitch, P_Key %u, PortInfo %u, again %u, "
+	        "groups %u, %" PRIu64 " us\n",
+	        call->request->migration, plan->vm.port_guid, plan->vm.lid, plan->to.switch_guid,
+	        plan->to.port, refused ? refusal_name(refused) : "done", result->sent.lft_physical,
+	        result->sent.lft_vswitch, result->sent.pkey, result->sent.portinfo, result->resent,
+	        result->sent.groups, result->elapsed_us);
+}
+
+/* Under the lease, which the caller has entered. */
+static enum refusal move_apply(
+        struct call *call, struct identity_move *move, uint64_t deadline_ns, bool *sweep_needed)
+{
+	struct plugin *plugin = call->plugin;
+	struct move_tools tools = {plugin->osm, plugin->sender, plugin->lease};
+	struct move_result result;
+	enum refusal refused =
+	        identity_move_apply(&tools, move, deadline_ns, &result, sweep_needed);
+
+	log_move(call, identity_move_plan(move), refused, &result);
+	if (refused)
+		return refused;
+	sm_answer_counts(call->results, &result.sent);
+	json_put_number(call->results, "resent", result.resent);
+	json_put_bool(call->results, "verified", true);
+	json_put_number(call->results, "elapsed_us", result.elapsed_us);
+	return REFUSAL_NONE;
+}
+
+static enum refusal op_apply(struct call *call)
+{
+	struct plugin *plugin = call->plugin;
+	struct identity_move *move;
+	bool sweep_needed = false;
+	uint64_t deadline_ns;
+	enum refusal refused = sweep_lease_enter(
+	        plugin->lease, call->connection, call->request->migration, &deadline_ns);
+
+	if (refused)
+		return refused;
+	move = plan_store_take(plugin->plans, call->request->hash);
+	if (move) {
+		refused = move_apply(call, move, deadline_ns, &sweep_needed);
+		plan_store_put(plugin->plans, move);
+	} else {
+		refused = REFUSAL_UNKNOWN_PLAN;
+	}
+	sweep_lease_leave(plugin->lease, sweep_needed);
+	return refused;
+}
+
+/*
+ * The plan back: the reverse of the plan that is being undone where that is known, since it also
+ * fits a half of it; else a new one.
+ */
+static enum refusal undo_make(struct call *call, struct identity_move **undo)
+{
+	const struct sm_request *request = call->request;
+	struct plugin *plugin = call->plugin;
+	struct identity_move *done =
+	        request->has_hash ? plan_store_take(plugin->plans, request->hash) : NULL;
+	const struct plan *plan = done ? identity_move_plan(done) : NULL;
+	struct plan *back = NULL;
+
+	if (plan && plan->vm.port_guid == request->move.vm_port_guid &&
+	        view_place_equal(plan->from, request->move.to))
+		back = plan_reverse(plan);
+	if (done)
+		plan_store_put(plugin->plans, done);
+	if (!back)
+		return plan_make(plugin, &request->move, undo);
+	*undo = identity_move_create(back);
+	return *undo ? REFUSAL_NONE : REFUSAL_NO_MEMORY;
+}
+
+static enum refusal op_undo(struct call *call)
+{
+	struct plugin *plugin = call->plugin;
+	struct identity_move *undo;
+	bool sweep_needed = false;
+	uint64_t deadline_ns;
+	enum refusal refused = sweep_lease_enter(
+	        plugin->lease, call->connection, call->request->migration, &deadline_ns);
+
+	if (refused)
+		return refused;
+	refused = undo_make(call, &undo);
+	if (!refused) {
+		refused = move_apply(call, undo, deadline_ns, &sweep_needed);
+		sm_answer_hash(call->results, identity_move_plan(undo)->hash);
+		plan_store_put(plugin->plans, undo);
+	}
+	sweep_lease_leave(plugin->lease, sweep_needed);
+	return refused;
+}
+
+static void put_differences(struct json_object *into, const struct differences *differences)
+{
+	struct json_object *texts = json_object_new_array();
+	unsigned count =
+	        differences->count < DIFFERENCES_MAX ? differences->count : DIFFERENCES_MAX;
+
+	for (unsigned i = 0; i < count; i++)
+		json_object_array_add(texts, json_object_new_string(differences->text[i]));
+	json_put_bool(into, "verified", differences->count == 0);
+	json_object_object_add(into, "differences", texts);
+}
+
+/* Under the lease, which the caller has entered. */
+static enum refusal plan_verify(struct call *call, uint64_t deadline_ns)
+{
+	struct plugin *plugin = call->plugin;
+	struct identity_move *move = plan_store_take(plugin->plans, call->request->hash);
+	struct differences differences;
+	enum refusal refused;
+
+	if (!move)
+		return REFUSAL_UNKNOWN_PLAN;
+	refused = identity_verify(
+	        plugin->osm, plugin->sender, identity_move_plan(move), deadline_ns, &differences);
+	plan_store_put(plugin->plans, move);
+	if (!refused)
+		put_differences(call->results, &differences);
+	return refused;
+}
+
+/* Under whatever lease this connection holds, else under a short one of its own. */
+static enum refusal op_verify(struct call *call)
+{
+	static const char own[] = "verify";
+	struct sweep_lease *lease = call->plugin->lease;
+	uint64_t deadline_ns;
+	bool is_own = false;
+	enum refusal refused = sweep_lease_enter_any(lease, call->connection, &deadline_ns);
+
+	if (refused == REFUSAL_NO_LEASE) {
+		is_own = true;
+		refused = sweep_lease_take(lease, call->connection, own, VERIFY_MS, VERIFY_MS);
+		if (!refused)
+			refused = sweep_lease_enter(lease, call->connection, own, &deadline_ns);
+	}
+	if (refused)
+		return refused;
+	refused = plan_verify(call, deadline_ns);
+	sweep_lease_leave(lease, false);
+	if (is_own)
+		sweep_lease_release(lease, call->connection, own);
+	return refused;
+}
+
+static enum refusal (*const ops[])(struct call *call) = {
+        [SM_STATUS] = op_status,
+        [SM_LOCATE] = op_locate,
+        [SM_PLAN] = op_plan,
+        [SM_LEASE] = op_lease,
+        [SM_RELEASE_LEASE] = op_release_lease,
+        [SM_APPLY] = op_apply,
+        [SM_VERIFY] = op_verify,
+        [SM_UNDO] = op_undo,
+};
+
+static void results_move(struct json_object *from, struct json_object *into)
+{
+	json_object_object_foreach(from, name, value)
+	{
+		json_object_object_add(into, name, json_object_get(value));
+	}
+}
+
+char *plugin_answer(void *owner, unsigned connection, const char *line, size_t bytes)
+{
+	struct sm_request request;
+	struct call call = {.plugin = owner, .connection = connection, .request = &request};
+	struct json_object *id, *answer;
+	const char *text = NULL;
+	char *printed;
+	enum refusal refused = sm_request_read(line, bytes, &id, &request, &text);
+
+	call.results = json_object_new_object();
+	if (!refused)
+		refused = ops[request.op](&call);
+	answer = sm_answer(id, refused, refused == REFUSAL_BAD_REQUEST ? text : NULL);
+	if (!refused)
+		results_move(call.results, answer);
+	printed = strdup(json_object_to_json_string_ext(answer, JSON_C_TO_STRING_PLAIN));
+	json_object_put(call.results);
+	json_object_put(answer);
+	return printed;
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/*
+ * What tether-smd may ask of the plugin: one function for each op of the socket, behind one entry.
+ * Called by the connections' threads, without any lock.
+ */
+#ifndef TETHER_PLUGIN_OPS_H
+#define TETHER_PLUGIN_OPS_H
+
+#include <stddef.h>
+
+struct osm_opensm;
+
+/* The plugin's rooms; owned by osm_plugin.c. */
+struct plugin {
+	struct osm_opensm *osm;
+	struct sweep_lease *lease;
+	struct smp_sender *sender;
+	struct plan_store *plans;
+	struct sm_server *server;
+};
+
+/* The answer to one line, as struct sm_server_callbacks has it. @owner: a struct plugin. */
+char *plugin_answer(void *owner, unsigned connection, const char *line, size_t bytes);
+
+#endif

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "notifier/base/cleanup.h"
+#include "sm-side/json_read.h"
+#include "sm-side/sm_protocol.h"
+
+/* Members of a request: which op needs them, which may have them. */
+enum {
+	NEEDS_PORT = 1 << 0,
+	NEEDS_PLACE = 1 << 1,
+	NEEDS_HASH = 1 << 2,
+	MAY_HAVE_HASH = 1 << 3,
+	NEEDS_MIGRATION = 1 << 4,
+	NEEDS_MS = 1 << 5,
+};
+
+static const struct {
+	const char *name;
+	enum sm_op op;
+	unsigned members;
+} ops[] = {
+        {"status", SM_STATUS, 0},
+        {"locate", SM_LOCATE, 0},
+        {"plan", SM_PLAN, NEEDS_PORT | NEEDS_PLACE},
+        {"lease", SM_LEASE, NEEDS_MIGRATION | NEEDS_MS},
+        {"release_lease", SM_RELEASE_LEASE, NEEDS_MIGRATION},
+        {"apply", SM_APPLY, NEEDS_HASH | NEEDS_MIGRATION},
+        {"verify", SM_VERIFY, NEEDS_HASH},
+        {"undo", SM_UNDO, NEEDS_PORT | NEEDS_PLACE | MAY_HAVE_HASH | NEEDS_MIGRATION},
+};
+
+static const char *read_place(struct json_object *from, struct view_place *place)
+{
+	uint64_t port;
+
+	if (json_read_guid(from, "to_switch_guid", &place->switch_guid))
+		return "to_switch_guid is not a GUID";
+	if (json_read_number(from, "to_switch_port", UINT8_MAX, &port))
+		return "to_switch_port is not a port number";
+	place->port = (uint8_t)port;
+	return NULL;
+}
+
+static const char *read_port(struct json_object *from, struct swap_request *move)
+{
+	if (json_read_guid(from, "vm_port_guid", &move->vm_port_guid))
+		return "vm_port_guid is not a GUID";
+	if (json_read_guid(from, "vm_node_guid", &move->vm_node_guid) == -EINVAL)
+		return "vm_node_guid is not a GUID";
+	return NULL;
+}
+
+static const char *read_hash(struct json_object *from, unsigned members, struct sm_request *request)
+{
+	const char *text = json_read_string(from, "hash");
+
+	if (!text && !(members & NEEDS_HASH))
+		return NULL;
+	if (!text || strlen(text) != 16 || strspn(text, "0123456789abcdef") != 16)
+		return "hash is not that of a plan";
+	request->hash = strtoull(text, NULL, 16);
+	request->has_hash = true;
+	return NULL;
+}
+
+static const char *read_migration(struct json_object *from, char *migration)
+{
+	uint64_t number;
+
+	if (json_read_number(from, "migration", INT64_MAX, &number) == 0)
+		snprintf(migration, SM_MIGRATION_BYTES, "%" PRIu64, number);
+	else if (json_read_text(from, "migration", migration, SM_MIGRATION_BYTES) || !*migration)
+		return "migration is neither a number nor a short text";
+	return NULL;
+}
+
+static const char *read_times(struct json_object *from, struct sm_request *request)
+{
+	uint64_t ms, wait_ms;
+	int error;
+
+	if (json_read_number(from, "ms", SM_LEASE_MS_MAX, &ms) || ms == 0)
+		return "ms is not a number from 1 to 10000";
+	error = json_read_number(from, "wait_ms", SM_LEASE_MS_MAX, &wait_ms);
+	if (error == -EINVAL)
+		return "wait_ms is not a number from 0 to 10000";
+	request->ms = (unsigned)ms;
+	request->wait_ms = (unsigned)(error ? ms : wait_ms);
+	return NULL;
+}
+
+/* NULL, or what is wrong. */
+static const char *read_members(
+        struct json_object *from, unsigned members, struct sm_request *request)
+{
+	const char *wrong = NULL;
+
+	if (request->op == SM_LOCATE &&
+	        json_read_guid(from, "port_guid", &request->move.vm_port_guid))
+		wrong = "port_guid is not a GUID";
+	if (!wrong && members & NEEDS_PORT)
+		wrong = read_port(from, &request->move);
+	if (!wrong && members & NEEDS_PLACE)
+		wrong = read_place(from, &request->move.to);
+	if (!wrong && members & (NEEDS_HASH | MAY_HAVE_HASH))
+		wrong = read_hash(from, members, request);
+	if (!wrong && members & NEEDS_MIGRATION)
+		wrong = read_migration(from, request->migration);
+	if (!wrong && members & NEEDS_MS)
+		wrong = read_times(from, request);
+	return wrong;
+}
+
+static const char *read_request(struct json_object *from, struct sm_request *request)
+{
+	const char *name = json_read_string(from, "op");
+
+	for (unsigned i = 0; name && i < ARRAY_SIZE(ops); i++) {
+		if (strcmp(name, ops[i].name))
+			continue;
+		request->op = ops[i].op;
+		return read_members(from, ops[i].members, request);
+	}
+	return "op is none of status, locate, plan, lease, release_lease, apply, verify, undo";
+}
+
+enum refusal sm_request_read(const char *line, size_t bytes, struct json_object **id,
+        struct sm_request *request, const char **text)
+{
+	struct json_object *from = json_read_whole(line, bytes);
+	struct json_object *found = NULL;
+
+	*id = NULL;
+	*request = (struct sm_request){0};
+	*text = "the line is not one JSON object";
+	if (!from)
+		return REFUSAL_BAD_REQUEST;
+	if (json_object_object_get_ex(from, "id", &found) &&
+	        !json_object_is_type(found, json_type_object) &&
+	        !json_object_is_type(found, json_type_array))
+		*id = json_object_get(found);
+	*text = read_request(from, request);
+	json_object_put(from);
+	return *text ? REFUSAL_BAD_REQUEST : REFUSAL_NONE;
+}
+
+struct json_object *sm_answer(struct json_object *id, enum refusal refusal, const char *text)
+{
+	struct json_object *answer = json_object_new_object();
+
+	json_object_object_add(answer, "id", id);
+	json_put_bool(answer, "ok", refusal == REFUSAL_NONE);
+	if (refusal) {
+		json_put_text(answer, "reason", refusal_name(refusal));
+		json_put_text(answer, "text", text ? text : refusal_text(refusal));
+	}
+	return answer;
+}
+
+void sm_answer_counts(struct json_object *answer, const struct plan_counts *counts)
+{
+	json_put_number(answer, "lft_sets", counts->lft_physical + counts->lft_vswitch);
+	json_put_number(answer, "lft_sets_physical", counts->lft_physical);
+	json_put_number(answer, "lft_sets_vswitch", counts->lft_vswitch);
+	json_put_number(answer, "pkey_sets", counts->pkey);
+	json_put_number(answer, "portinfo_sets", counts->portinfo);
+	json_put_number(answer, "groups", counts->groups);
+}
+
+void sm_answer_hash(struct json_object *answer, uint64_t hash)
+{
+	char text[17];
+
+	snprintf(text, sizeof(text), "%016" PRIx64, hash);
+	json_put_text(answer, "hash", text);
+}
+
+static struct json_object *identity_object(const struct plan_identity *identity)
+{
+	struct json_object *object = json_object_new_object();
+
+	json_put_number(object, "lid", identity->lid);
+	json_put_guid(object, "port_guid", identity->port_guid);
+	json_put_guid(object, "node_guid", identity->node_guid);
+	return object;
+}
+
+static struct json_object *place_object(struct view_place place)
+{
+	struct json_object *object = json_object_new_object();
+
+	json_put_guid(object, "switch_guid", place.switch_guid);
+	json_put_number(object, "switch_port", place.port);
+	return object;
+}
+
+static void put_block(struct json_object *into, const char *name, const uint8_t *bytes)
+{
+	char text[LFT_BLOCK_LIDS * 2 + 1];
+
+	for (unsigned i = 0; i < LFT_BLOCK_LIDS; i++)
+		snprintf(text + i * 2, 3, "%02x", bytes[i]);
+	json_put_text(into, name, text);
+}
+
+static struct json_object *change_object(const struct plan_change *change)
+{
+	struct json_object *object = json_object_new_object();
+
+	json_put_guid(object, "switch_guid", change->switch_guid);
+	json_put_number(object, "block", change->block);
+	put_block(object, "before", change->before);
+	put_block(object, "after", change->after);
+	return object;
+}
+
+void sm_answer_plan(struct json_object *answer, const struct plan *plan)
+{
+	struct json_object *changes = json_object_new_array();
+
+	sm_answer_hash(answer, plan->hash);
+	json_put_number(answer, "generation", plan->generation);
+	json_object_object_add(answer, "vm", identity_object(&plan->vm));
+	json_object_object_add(answer, "other", identity_object(&plan->other));
+	json_object_object_add(answer, "from", place_object(plan->from));
+	json_object_object_add(answer, "to", place_object(plan->to));
+	sm_answer_counts(answer, &plan->counts);
+	for (uint32_t i = 0; i < plan->change_count; i++)
+		json_object_array_add(changes, change_object(&plan->changes[i]));
+	json_object_object_add(answer, "changes", changes);
+}

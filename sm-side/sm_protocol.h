@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/*
+ * The lines of the socket between tether-smd and the plugin, the plugin's side: a request read into
+ * a struct, results written into an answer (DESIGN.md "Protocol with the plugin"). Pure.
+ */
+#ifndef TETHER_SM_PROTOCOL_H
+#define TETHER_SM_PROTOCOL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <json-c/json.h>
+
+#include "sm-side/plan/swap.h"
+
+enum {
+	SM_REQUEST_BYTES_MAX = 64 << 10,
+	SM_LEASE_MS_MAX = 10000,
+	SM_MIGRATION_BYTES = 64,
+};
+
+enum sm_op {
+	SM_STATUS,
+	SM_LOCATE,
+	SM_PLAN,
+	SM_LEASE,
+	SM_RELEASE_LEASE,
+	SM_APPLY,
+	SM_VERIFY,
+	SM_UNDO,
+};
+
+/* What an op does not have is zero. */
+struct sm_request {
+	enum sm_op op;
+	struct swap_request move; /* locate uses vm_port_guid alone */
+	bool has_hash;
+	uint64_t hash;
+	char migration[SM_MIGRATION_BYTES];
+	unsigned ms, wait_ms;
+};
+
+/*
+ * Read a line without its end. *@id is what the answer has to echo, also where the rest is no good:
+ * a new reference, or NULL. BAD_REQUEST, with a sentence in *@text.
+ */
+enum refusal sm_request_read(const char *line, size_t bytes, struct json_object **id,
+        struct sm_request *request, const char **text);
+
+/*
+ * An answer begun with the outcome; takes @id over. @text: a sentence of its own, NULL for that of
+ * @refusal. Fill in results, print, put.
+ */
+struct json_object *sm_answer(struct json_object *id, enum refusal refusal, const char *text);
+
+void sm_answer_plan(struct json_object *answer, const struct plan *plan);
+/* The members lft_sets to portinfo_sets and groups. */
+void sm_answer_counts(struct json_object *answer, const struct plan_counts *counts);
+void sm_answer_hash(struct json_object *answer, uint64_t hash);
+
+#endif
