@@ -12,3 +12,13 @@ FABRIC_SOURCES := $(DATA_PLANE_SOURCES) tests/simfabric/packet.c $(addprefix tes
 
 $(call unit_test,simfabric_net_file,tests/simfabric/net_file.c,)
 $(call unit_test,simfabric_forward,$(FABRIC_SOURCES),)
+
+# The software HCA and its libibverbs face.
+VERBS_FACE_SOURCES := $(addprefix tests/simfabric/,hca.c hca_objects.c hca_thread.c hca_turn.c hca_wire.c verbs_face_cq.c \
+	verbs_face_device.c verbs_face_events.c verbs_face_memory.c verbs_face_port.c verbs_face_post.c verbs_face_post_ex.c \
+	verbs_face_qp.c verbs_face_refused.c verbs_face_srq.c)
+
+VERBS_VERSIONS := -Wl,--version-script=tests/simfabric/verbs_face.map
+
+$(call library,libsimfabric.so,$(sort $(FABRIC_SOURCES) $(QUEUE_PAIR_SOURCES) $(VERBS_FACE_SOURCES) $(UMAD_FACE_SOURCES)),\
+	-lpthread,$(VERBS_VERSIONS))

@@ -45,45 +45,61 @@ void send_queue_fini(struct send_queue *queue)
 	queue->slots = NULL;
 }
 
+uint32_t send_queue_room(const struct send_queue *queue)
+{
+	return queue->max_wr - (queue->posted - queue->freed);
+}
+
 struct send_work *send_queue_slot(struct send_queue *queue, uint32_t ahead)
 {
-	struct send_work *work;
+	struct send_work *work = send_queue_at(queue, queue->posted + ahead);
 
-	if (queue->posted + ahead - queue->freed >= queue->max_wr)
-		return NULL;
-	work = send_queue_at(queue, queue->posted + ahead);
 	memset(work, 0, offsetof(struct send_work, sge));
 	return work;
+}
+
+/* READs and atomics bring data, so there is none to put inline. */
+static bool takes_inline(const struct send_work *work)
+{
+	return work->opcode != IBV_WR_RDMA_READ && work->opcode != IBV_WR_ATOMIC_CMP_AND_SWP &&
+	       work->opcode != IBV_WR_ATOMIC_FETCH_AND_ADD;
+}
+
+int send_work_add_inline(
+        const struct send_queue *queue, struct send_work *work, const void *data, size_t bytes)
+{
+	if (!takes_inline(work) || bytes > queue->max_inline - work->length)
+		return -EINVAL;
+	if (bytes)
+		memcpy(work->inline_data + work->length, data, bytes);
+	work->length += bytes;
+	work->flags |= IBV_SEND_INLINE;
+	return 0;
+}
+
+int send_work_set_buffers(const struct send_queue *queue, struct send_work *work,
+        const struct ibv_sge *sge, size_t count)
+{
+	if (count > queue->max_sge)
+		return -EINVAL;
+	work->length = 0;
+	for (size_t i = 0; i < count; i++) {
+		work->sge[i] = sge[i];
+		work->length += sge[i].length;
+	}
+	work->sge_count = (uint8_t)count;
+	return 0;
 }
 
 static int copy_inline(
         const struct send_queue *queue, struct send_work *work, const struct ibv_send_wr *wr)
 {
-	uint64_t length = 0;
+	int err = 0;
 
-	for (int i = 0; i < wr->num_sge; i++) {
-		const struct ibv_sge *sge = &wr->sg_list[i];
-
-		if (length + sge->length > queue->max_inline)
-			return -EINVAL;
-		memcpy(work->inline_data + length, (const void *)(uintptr_t)sge->addr, sge->length);
-		length += sge->length;
-	}
-	work->length = length;
-	return 0;
-}
-
-static int copy_buffers(
-        const struct send_queue *queue, struct send_work *work, const struct ibv_send_wr *wr)
-{
-	if (wr->num_sge < 0 || (uint32_t)wr->num_sge > queue->max_sge)
-		return -EINVAL;
-	for (int i = 0; i < wr->num_sge; i++) {
-		work->sge[i] = wr->sg_list[i];
-		work->length += wr->sg_list[i].length;
-	}
-	work->sge_count = (uint8_t)wr->num_sge;
-	return 0;
+	for (int i = 0; i < wr->num_sge && !err; i++)
+		err = send_work_add_inline(queue, work,
+		        (const void *)(uintptr_t)wr->sg_list[i].addr, wr->sg_list[i].length);
+	return err;
 }
 
 /* False: not an operation of this HCA. */
@@ -92,7 +108,6 @@ static bool copy_operation(struct send_work *work, const struct ibv_send_wr *wr)
 	switch (wr->opcode) {
 	case IBV_WR_SEND:
 	case IBV_WR_SEND_WITH_IMM:
-	case IBV_WR_SEND_WITH_INV:
 		break;
 	case IBV_WR_RDMA_WRITE:
 	case IBV_WR_RDMA_WRITE_WITH_IMM:
@@ -117,25 +132,18 @@ static bool copy_operation(struct send_work *work, const struct ibv_send_wr *wr)
 	return true;
 }
 
-static bool takes_inline(const struct ibv_send_wr *wr)
-{
-	return wr->opcode != IBV_WR_RDMA_READ && wr->opcode != IBV_WR_ATOMIC_CMP_AND_SWP &&
-	       wr->opcode != IBV_WR_ATOMIC_FETCH_AND_ADD;
-}
-
 int send_queue_prepare(struct send_queue *queue, uint32_t ahead, const struct ibv_send_wr *wr)
 {
-	struct send_work *work = send_queue_slot(queue, ahead);
+	struct send_work *work;
 
-	if (!work)
+	if (send_queue_room(queue) <= ahead)
 		return -ENOMEM;
-	if (!copy_operation(work, wr))
+	work = send_queue_slot(queue, ahead);
+	if (!copy_operation(work, wr) || wr->num_sge < 0)
 		return -EINVAL;
-	if (!(wr->send_flags & IBV_SEND_INLINE))
-		return copy_buffers(queue, work, wr);
-	if (!takes_inline(wr))
-		return -EINVAL;
-	return copy_inline(queue, work, wr);
+	if (wr->send_flags & IBV_SEND_INLINE)
+		return copy_inline(queue, work, wr);
+	return send_work_set_buffers(queue, work, wr->sg_list, (size_t)wr->num_sge);
 }
 
 static uint32_t receive_stride(uint32_t max_sge)

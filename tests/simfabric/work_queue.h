@@ -80,14 +80,21 @@ static inline struct send_work *send_queue_at(const struct send_queue *queue, ui
 	                                    (size_t)(counter & (queue->size - 1)) * queue->stride);
 }
 
+/* How many more may be posted. */
+uint32_t send_queue_room(const struct send_queue *queue);
 /*
- * Copy @wr into the next slot, not yet visible to the engine: the caller posts by advancing
- * queue->posted. @ahead: slots prepared and not posted yet. -ENOMEM: full. -EINVAL: too many
- * buffers, too much inline data, an opcode that this HCA lacks.
+ * Copy @wr into the slot @ahead of the next one, not yet visible to the engine, which is told by
+ * queue_pair_post_send. -ENOMEM: full. -EINVAL: too many buffers, too much inline data, an opcode
+ * that this HCA lacks.
  */
 int send_queue_prepare(struct send_queue *queue, uint32_t ahead, const struct ibv_send_wr *wr);
-/* The same in two parts, for ibv_wr_*: the slot, emptied; then whatever the caller puts into it. */
+/* For ibv_wr_*: that slot, emptied, and what may be put into it. The caller knows that there is
+ * room. */
 struct send_work *send_queue_slot(struct send_queue *queue, uint32_t ahead);
+int send_work_set_buffers(const struct send_queue *queue, struct send_work *work,
+        const struct ibv_sge *sge, size_t count);
+int send_work_add_inline(
+        const struct send_queue *queue, struct send_work *work, const void *data, size_t bytes);
 
 int receive_queue_init(struct receive_queue *queue, uint32_t max_wr, uint32_t max_sge);
 /* Room for @max_wr, which must hold what is posted: -EINVAL if not. */

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include <time.h>
+
+#include "simfabric/forward.h"
+#include "simfabric/hca_process.h"
+#include "simfabric/hca_wire.h"
+
+enum {
+	TURN_PACKETS = 128, /* taken in before answers go out */
+};
+
+uint64_t hca_now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+/* ---- what the engine asks of its host ---- */
+
+void hca_ready(struct queue_pair *qp)
+{
+	if (qp->is_ready)
+		return;
+	qp->is_ready = true;
+	qp->next_ready = NULL;
+	if (hca_process.ready_last)
+		hca_process.ready_last->next_ready = qp;
+	else
+		hca_process.ready_first = qp;
+	hca_process.ready_last = qp;
+}
+
+static struct queue_pair *take_ready(void)
+{
+	struct queue_pair *qp = hca_process.ready_first;
+
+	if (!qp)
+		return NULL;
+	hca_process.ready_first = qp->next_ready;
+	if (!hca_process.ready_first)
+		hca_process.ready_last = NULL;
+	qp->is_ready = false;
+	return qp;
+}
+
+void hca_forget_ready(const struct queue_pair *gone)
+{
+	struct queue_pair *list = hca_process.ready_first;
+
+	hca_process.ready_first = hca_process.ready_last = NULL;
+	while (list) {
+		struct queue_pair *qp = list;
+
+		list = qp->next_ready;
+		qp->is_ready = false;
+		if (qp != gone)
+			hca_ready(qp);
+	}
+}
+
+static void due(struct queue_pair *qp, uint64_t due_ns)
+{
+	qp->due_ns = due_ns;
+	if (due_ns < hca_process.due_ns)
+		hca_process.due_ns = due_ns;
+}
+
+static bool complete(
+        struct queue_pair *qp, struct completion_queue *queue, const struct completion *completion)
+{
+	struct hca_completion_queue *cq =
+	        (struct hca_completion_queue *)(void *)((char *)queue -
+	                                                offsetof(struct hca_completion_queue,
+	                                                        queue));
+	struct completion held;
+	uint64_t hold_ns;
+	bool was_overrun = queue->overrun;
+
+	if (completion->is_receive && (hold_ns = hca_wire_hold_ns(hca_of(qp)))) {
+		held = *completion;
+		held.visible_ns = qp->host->now_ns + hold_ns;
+		completion = &held;
+	}
+	if (completion_queue_push(queue, completion, qp->host->now_ns))
+		return true;
+	if (!was_overrun)
+		cq->overrun(cq);
+	return false;
+}
+
+static void event(struct queue_pair *qp, enum ibv_event_type type)
+{
+	hca_owner_of(qp)->event(hca_owner_of(qp), type);
+}
+
+static void srq_taken(struct queue_pair *qp)
+{
+	hca_owner_of(qp)->srq_taken(hca_owner_of(qp));
+}
+
+const struct queue_pair_host hca_host_calls = {
+        .reserve = hca_wire_reserve,
+        .send = hca_wire_send,
+        .discard = hca_wire_discard,
+        .is_under_way = hca_wire_is_under_way,
+        .complete = complete,
+        .event = event,
+        .srq_taken = srq_taken,
+        .ready = hca_ready,
+        .due = due,
+};
+
+/* ---- turns ---- */
+
+static uint64_t tell_time(void)
+{
+	uint64_t now_ns = hca_now_ns();
+
+	for (struct hca *hca = hca_process.hcas; hca; hca = hca->next)
+		hca->host.now_ns = now_ns;
+	return now_ns;
+}
+
+static void deliver(const struct packet *packet)
+{
+	struct hca_queue_pair *qp = hca_find_queue_pair(packet->dest_qpn);
+	const struct port *port;
+
+	if (!qp)
+		return;
+	port = qp->hca->port;
+	/* A packet for another port of this process, from before a move. */
+	if (!port_has_lid(port, packet->dlid))
+		return;
+	if (!forward_pkey_matches(packet->pkey, port_pkey(port, qp->engine.attr.pkey_index)))
+		return;
+	queue_pair_receive(&qp->engine, packet);
+}
+
+static bool take_packets_in(void)
+{
+	const struct packet *packet;
+	int n = 0;
+
+	while (n < TURN_PACKETS && (packet = packet_ring_peek(hca_process.ring))) {
+		deliver(packet);
+		packet_ring_done(hca_process.ring);
+		n++;
+	}
+	return n > 0;
+}
+
+static void run_timers(uint64_t now_ns)
+{
+	if (hca_process.due_ns > now_ns)
+		return;
+	hca_process.due_ns = UINT64_MAX;
+	for (struct hca *hca = hca_process.hcas; hca; hca = hca->next) {
+		for (struct hca_queue_pair *qp = hca->queue_pairs; qp; qp = qp->next_of_hca) {
+			uint64_t due_ns = qp->engine.due_ns;
+
+			if (!due_ns)
+				continue;
+			if (due_ns > now_ns) {
+				due(&qp->engine, due_ns);
+				continue;
+			}
+			qp->engine.due_ns = 0;
+			queue_pair_expire(&qp->engine);
+		}
+	}
+}
+
+/* Each queue pair that is ready gets one burst. */
+static bool send_packets_out(void)
+{
+	struct queue_pair *last = hca_process.ready_last, *qp;
+
+	if (!last)
+		return false;
+	do {
+		qp = take_ready();
+		if (queue_pair_transmit(qp))
+			hca_ready(qp);
+	} while (qp != last && hca_process.ready_first);
+	return true;
+}
+
+static void release_held_completions(uint64_t now_ns)
+{
+	for (struct hca *hca = hca_process.hcas; hca; hca = hca->next) {
+		for (struct hca_completion_queue *cq = hca->completion_queues; cq;
+		        cq = cq->next_of_hca)
+			completion_queue_turn(&cq->queue, now_ns);
+	}
+}
+
+void hca_transmit(struct hca_queue_pair *qp)
+{
+	qp->hca->host.now_ns = hca_now_ns();
+	if (queue_pair_transmit(&qp->engine))
+		hca_ready(&qp->engine);
+}
+
+bool hca_turn(void)
+{
+	uint64_t now_ns;
+	bool moved;
+
+	if (!hca_process.ring)
+		return false;
+	now_ns = tell_time();
+	moved = take_packets_in();
+	run_timers(now_ns);
+	send_packets_out();
+	packet_ring_answered(hca_process.ring);
+	hca_wire_turn(now_ns);
+	release_held_completions(now_ns);
+	return moved;
+}
+
+uint64_t hca_next_due_ns(void)
+{
+	uint64_t now_ns = hca_now_ns(), due_ns = hca_process.due_ns, wire_due_ns;
+
+	/* A ring was full, or a burst was over. */
+	if (hca_process.ready_first)
+		return now_ns;
+	wire_due_ns = hca_wire_next_due_ns();
+	if (wire_due_ns < due_ns)
+		due_ns = wire_due_ns;
+	for (struct hca *hca = hca_process.hcas; hca; hca = hca->next) {
+		for (struct hca_completion_queue *cq = hca->completion_queues; cq;
+		        cq = cq->next_of_hca) {
+			if (cq->queue.notify_due_ns && cq->queue.notify_due_ns < due_ns)
+				due_ns = cq->queue.notify_due_ns;
+		}
+	}
+	return due_ns;
+}
