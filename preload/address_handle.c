@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include "preload/address_handle.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "preload/control.h"
+
+WRAPPER struct ibv_ah *ibv_create_ah(struct ibv_pd *shown_pd, struct ibv_ah_attr *attr)
+{
+	struct protection_domain *pd = protection_domain_of(shown_pd);
+	struct context *context;
+	struct address_handle *ah;
+
+	if (!pd)
+		return below.ibv_create_ah(shown_pd, attr);
+	context = context_of(shown_pd->context);
+	ah = calloc(1, sizeof(*ah));
+	if (!ah)
+		return NULL;
+	if (control_enter(context, NEEDS_DEVICE)) {
+		errno = ENODEV;
+		free(ah);
+		return NULL;
+	}
+	ah->attr = *attr;
+	ah->real = below.ibv_create_ah(pd->real, attr);
+	if (ah->real) {
+		ah->shown = (struct ibv_ah){
+		        .context = shown_pd->context, .pd = shown_pd, .handle = ah->real->handle};
+		OBJECT_ADD(context, ahs, ah);
+	}
+	control_leave();
+	if (ah->real)
+		return &ah->shown;
+	free(ah);
+	return NULL;
+}
+
+WRAPPER struct ibv_ah *ibv_create_ah_from_wc(
+        struct ibv_pd *pd, struct ibv_wc *wc, struct ibv_grh *grh, uint8_t port)
+{
+	struct ibv_ah_attr attr;
+
+	if (!protection_domain_of(pd))
+		return below.ibv_create_ah_from_wc(pd, wc, grh, port);
+	if (ibv_init_ah_from_wc(pd->context, port, wc, grh, &attr))
+		return NULL;
+	return ibv_create_ah(pd, &attr);
+}
+
+WRAPPER int ibv_destroy_ah(struct ibv_ah *shown)
+{
+	struct address_handle *ah = address_handle_of(shown);
+	struct context *context;
+	int err;
+
+	if (!ah)
+		return below.ibv_destroy_ah(shown);
+	context = context_of(shown->context);
+	control_enter(context, NEEDS_NOTHING);
+	err = ah->real ? below.ibv_destroy_ah(ah->real) : 0;
+	if (!err)
+		OBJECT_REMOVE(context, ahs, ah);
+	control_leave();
+	if (!err)
+		free(ah);
+	return err;
+}
+
+int address_handle_rebuild(struct address_handle *ah)
+{
+	ah->real = below.ibv_create_ah(protection_domain_of(ah->shown.pd)->real, &ah->attr);
+	return ah->real ? 0 : errno ? -errno : -ENOMEM;
+}

@@ -1,0 +1,431 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include "preload/completion_queue.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "notifier/base/log.h"
+#include "preload/control.h"
+#include "preload/data_path.h"
+#include "preload/event_channel.h"
+
+enum { HARVEST_BATCH = 32 };
+
+/* ---- taking completions ahead of the application ---- */
+
+static void made_up_due(struct queue_pair *qp, bool due)
+{
+	if (due == qp->made_up_due)
+		return;
+	qp->made_up_due = due;
+	if (due)
+		qp->send_cq->made_up_due++;
+	else
+		qp->send_cq->made_up_due--;
+}
+
+static enum ibv_wc_opcode completion_opcode(unsigned opcode)
+{
+	switch (opcode) {
+	case IBV_WR_RDMA_WRITE:
+	case IBV_WR_RDMA_WRITE_WITH_IMM:
+		return IBV_WC_RDMA_WRITE;
+	case IBV_WR_RDMA_READ:
+		return IBV_WC_RDMA_READ;
+	case IBV_WR_ATOMIC_CMP_AND_SWP:
+		return IBV_WC_COMP_SWAP;
+	case IBV_WR_ATOMIC_FETCH_AND_ADD:
+		return IBV_WC_FETCH_ADD;
+	default:
+		return IBV_WC_SEND;
+	}
+}
+
+static struct ibv_wc completion_of_slot(
+        const struct queue_pair *qp, const struct send_slot *slot, enum ibv_wc_status status)
+{
+	return (struct ibv_wc){
+	        .wr_id = slot->wr_id,
+	        .status = status,
+	        .opcode = completion_opcode(slot->opcode),
+	        .byte_len = slot->length,
+	        .qp_num = queue_pair_number(qp),
+	};
+}
+
+void queue_pair_make_up(struct queue_pair *qp)
+{
+	struct send_log *log = &qp->sends;
+	struct completion_ring *ring = &qp->send_cq->ring;
+
+	while (log->executed && send_log_at(log, log->tail)->fate == FATE_EXECUTED) {
+		struct send_slot *slot = send_log_at(log, log->tail);
+
+		/* Without memory it stays due and is tried at the next poll. */
+		if (completion_ring_reserve(ring, 1))
+			break;
+		if (slot->flags & IBV_SEND_SIGNALED) {
+			struct ibv_wc wc = completion_of_slot(qp, slot, IBV_WC_SUCCESS);
+
+			completion_ring_push(ring, &wc);
+		}
+		slot->fate = FATE_OPEN;
+		log->executed--;
+		send_log_retire(log, log->tail);
+	}
+	made_up_due(qp, log->executed > 0);
+	qp->send_cq->detour = true;
+}
+
+static void take_one(struct completion_queue *cq, struct ibv_wc *wc)
+{
+	struct queue_pair *qp = completion_owner(cq, wc);
+
+	if (completion_pass(qp, wc))
+		completion_ring_push(&cq->ring, wc);
+	if (qp && qp->made_up_due && qp->send_cq == cq)
+		queue_pair_make_up(qp);
+}
+
+void completion_queue_harvest(struct completion_queue *cq)
+{
+	struct ibv_wc batch[HARVEST_BATCH];
+	int got = 0;
+
+	do {
+		if (!cq->real || completion_ring_reserve(&cq->ring, HARVEST_BATCH))
+			break;
+		got = cq->real->context->ops.poll_cq(cq->real, HARVEST_BATCH, batch);
+		for (int i = 0; i < got; i++) {
+			/* What is made up in between takes room, too. */
+			if (completion_ring_reserve(&cq->ring, (uint32_t)(got - i)))
+				log_error("completion", "out of memory: completions are lost");
+			else
+				take_one(cq, &batch[i]);
+		}
+	} while (got == HARVEST_BATCH);
+	cq->detour = true;
+}
+
+int completion_queue_poll_detour(struct completion_queue *cq, int count, struct ibv_wc *wc)
+{
+	int taken;
+
+	completion_queue_harvest(cq);
+	taken = completion_ring_take(&cq->ring, count, wc);
+	cq->detour = !cq->real || cq->made_up_due || completion_ring_count(&cq->ring);
+	return taken;
+}
+
+/* ---- completions with errors ---- */
+
+/* Since the gate is closed: an error that the stop itself brings about. */
+static bool status_is_of_the_move(enum ibv_wc_status status)
+{
+	return status == IBV_WC_WR_FLUSH_ERR || status == IBV_WC_RETRY_EXC_ERR ||
+	       status == IBV_WC_RNR_RETRY_EXC_ERR;
+}
+
+/* Work before the one that failed was done: each that was not has a completion of its own. */
+static void retire_before(struct send_log *log, uint32_t sequence)
+{
+	if (log->tail != sequence)
+		send_log_retire(log, sequence - 1);
+}
+
+static bool send_failed(struct queue_pair *qp, struct ibv_wc *wc, bool of_the_move)
+{
+	uint32_t sequence = tag_sequence(wc->wr_id);
+	struct send_slot *slot = send_log_at(&qp->sends, sequence);
+
+	if (!qp->flushed)
+		retire_before(&qp->sends, sequence);
+	if (of_the_move) {
+		qp->flushed = true;
+		return false;
+	}
+	wc->wr_id = slot->wr_id;
+	send_log_retire(&qp->sends, sequence);
+	return true;
+}
+
+static bool shared_receive_failed(struct queue_pair *qp, struct ibv_wc *wc, bool of_the_move)
+{
+	struct shared_log *log = &qp->srq->log;
+
+	if (tag_incarnation(wc->wr_id) != log->incarnation)
+		return false;
+	if (of_the_move) {
+		shared_log_returned(log, tag_sequence(wc->wr_id));
+		return false;
+	}
+	wc->wr_id = shared_log_give_back(log, tag_sequence(wc->wr_id));
+	return true;
+}
+
+static bool receive_failed(struct queue_pair *qp, struct ibv_wc *wc, bool of_the_move)
+{
+	uint32_t sequence = tag_sequence(wc->wr_id);
+
+	if (qp->srq)
+		return shared_receive_failed(qp, wc, of_the_move);
+	if (tag_incarnation(wc->wr_id) != qp->receives.incarnation || of_the_move)
+		return false;
+	wc->wr_id = receive_log_at(&qp->receives, sequence)->wr_id;
+	receive_log_retire(&qp->receives, sequence);
+	return true;
+}
+
+bool completion_failed(struct queue_pair *qp, struct ibv_wc *wc)
+{
+	bool of_the_move = qp->held && !qp->application_error && status_is_of_the_move(wc->status);
+
+	if (!of_the_move)
+		qp->application_error = true;
+	wc->qp_num = queue_pair_number(qp);
+	if (tag_is_receive(wc->wr_id))
+		return receive_failed(qp, wc, of_the_move);
+	if (tag_incarnation(wc->wr_id) != qp->sends.incarnation)
+		return false;
+	return send_failed(qp, wc, of_the_move);
+}
+
+static void flush_sends(struct queue_pair *qp, enum ibv_wc_status first)
+{
+	struct send_log *log = &qp->sends;
+	enum ibv_wc_status status = first;
+
+	queue_pair_make_up(qp);
+	for (uint32_t i = log->tail; i != log->head; i++) {
+		struct ibv_wc wc = completion_of_slot(qp, send_log_at(log, i), status);
+
+		if (completion_ring_reserve(&qp->send_cq->ring, 1))
+			break;
+		completion_ring_push(&qp->send_cq->ring, &wc);
+		status = IBV_WC_WR_FLUSH_ERR;
+	}
+	send_log_clear(log);
+	made_up_due(qp, false);
+	qp->send_cq->detour = true;
+}
+
+static void flush_receives(struct queue_pair *qp)
+{
+	struct receive_log *log = &qp->receives;
+
+	for (uint32_t i = log->tail; i != log->head; i++) {
+		struct ibv_wc wc = {
+		        .wr_id = receive_log_at(log, i)->wr_id,
+		        .status = IBV_WC_WR_FLUSH_ERR,
+		        .opcode = IBV_WC_RECV,
+		        .qp_num = queue_pair_number(qp),
+		};
+
+		if (completion_ring_reserve(&qp->recv_cq->ring, 1))
+			break;
+		completion_ring_push(&qp->recv_cq->ring, &wc);
+	}
+	receive_log_clear(log);
+	qp->recv_cq->detour = true;
+}
+
+void queue_pair_flush(struct queue_pair *qp, enum ibv_wc_status first)
+{
+	flush_sends(qp, first);
+	if (!qp->srq)
+		flush_receives(qp);
+	qp->application_error = true;
+	qp->shown.qp_base.state = IBV_QPS_ERR;
+}
+
+/* ---- queue pairs of a completion queue ---- */
+
+int queue_pair_enlist(struct queue_pair *qp)
+{
+	int err = number_table_set(&qp->send_cq->qps, qp->real->qp_num, (uintptr_t)qp);
+
+	if (!err)
+		err = number_table_set(&qp->recv_cq->qps, qp->real->qp_num, (uintptr_t)qp);
+	return err;
+}
+
+void queue_pair_delist(struct queue_pair *qp)
+{
+	number_table_remove(&qp->send_cq->qps, qp->real->qp_num);
+	number_table_remove(&qp->recv_cq->qps, qp->real->qp_num);
+}
+
+void queue_pair_close_completions(struct queue_pair *qp)
+{
+	struct completion_queue *first = qp->send_cq, *second = qp->recv_cq;
+
+	if (first > second) {
+		first = qp->recv_cq;
+		second = qp->send_cq;
+	}
+	gate_close(&first->gate);
+	if (second != first)
+		gate_close(&second->gate);
+}
+
+void queue_pair_open_completions(struct queue_pair *qp)
+{
+	gate_open(&qp->send_cq->gate);
+	if (qp->recv_cq != qp->send_cq)
+		gate_open(&qp->recv_cq->gate);
+}
+
+/* ---- control verbs ---- */
+
+/*
+ * The application sizes a queue for what it asks to have signalled. Unfinished unsignalled work and
+ * READs that this library has signalled complete, too: leave room for as much again. Queue pairs
+ * with longer send queues make it larger (completion_queue_make_room).
+ */
+static int real_entries(const struct context *context, int cqe)
+{
+	const int most = context->attr.orig_attr.max_cqe;
+	int wanted = cqe > INT32_MAX / 2 ? cqe : 2 * cqe;
+
+	return most > 0 && wanted > most && cqe <= most ? most : wanted;
+}
+
+static struct ibv_cq *create_real(struct completion_queue *cq, int entries)
+{
+	return below.ibv_create_cq(
+	        cq->context->real, entries, cq, cq->channel ? cq->channel->real : NULL, cq->vector);
+}
+
+static void completion_queue_show(struct completion_queue *cq, int cqe, void *cq_context)
+{
+	cq->shown.context = &cq->context->shown.context;
+	cq->shown.channel = cq->channel ? &cq->channel->shown : NULL;
+	cq->shown.cq_context = cq_context;
+	cq->shown.handle = cq->real->handle;
+	cq->shown.cqe = cqe;
+	pthread_mutex_init(&cq->shown.mutex, NULL);
+	pthread_cond_init(&cq->shown.cond, NULL);
+	gate_init(&cq->gate);
+	if (cq->channel) {
+		pthread_mutex_lock(&cq->context->shown.context.mutex);
+		cq->channel->shown.refcnt++;
+		pthread_mutex_unlock(&cq->context->shown.context.mutex);
+	}
+}
+
+WRAPPER struct ibv_cq *ibv_create_cq(struct ibv_context *shown, int cqe, void *cq_context,
+        struct ibv_comp_channel *channel, int vector)
+{
+	struct context *context = context_of(shown);
+	struct completion_queue *cq;
+
+	if (!context)
+		return below.ibv_create_cq(shown, cqe, cq_context, channel, vector);
+	if (cqe < 1) {
+		errno = EINVAL;
+		return NULL;
+	}
+	cq = calloc(1, sizeof(*cq));
+	if (!cq)
+		return NULL;
+	if (control_enter(context, NEEDS_DEVICE)) {
+		errno = ENODEV;
+		free(cq);
+		return NULL;
+	}
+	cq->context = context;
+	cq->channel = completion_channel_of(channel);
+	cq->vector = vector;
+	cq->real_cqe = real_entries(context, cqe);
+	cq->real = create_real(cq, cq->real_cqe);
+	if (cq->real) {
+		completion_queue_show(cq, cqe, cq_context);
+		OBJECT_ADD(context, cqs, cq);
+	}
+	control_leave();
+	if (cq->real)
+		return &cq->shown;
+	free(cq);
+	return NULL;
+}
+
+void completion_queue_make_room(struct completion_queue *cq, uint32_t extra)
+{
+	int64_t wanted;
+
+	pthread_mutex_lock(&cq->context->lists_lock);
+	cq->unasked += extra;
+	wanted = (int64_t)cq->shown.cqe + cq->unasked;
+	if (wanted > cq->real_cqe) {
+		gate_close(&cq->gate);
+		if (wanted <= INT32_MAX && !below.ibv_resize_cq(cq->real, (int)wanted))
+			cq->real_cqe = (int)wanted;
+		gate_open(&cq->gate);
+	}
+	pthread_mutex_unlock(&cq->context->lists_lock);
+}
+
+WRAPPER int ibv_resize_cq(struct ibv_cq *shown, int cqe)
+{
+	struct completion_queue *cq = completion_queue_of(shown);
+	int err, entries;
+
+	if (!cq)
+		return below.ibv_resize_cq(shown, cqe);
+	if (cqe < 1)
+		return EINVAL;
+	err = control_enter(cq->context, NEEDS_DEVICE);
+	if (err)
+		return err;
+	entries = real_entries(cq->context, cqe);
+	gate_close(&cq->gate);
+	err = entries > cq->real_cqe ? below.ibv_resize_cq(cq->real, entries) : 0;
+	gate_open(&cq->gate);
+	if (!err) {
+		shown->cqe = cqe;
+		cq->real_cqe = entries > cq->real_cqe ? entries : cq->real_cqe;
+	}
+	control_leave();
+	return err;
+}
+
+static void completion_queue_free(struct completion_queue *cq)
+{
+	if (cq->channel) {
+		pthread_mutex_lock(&cq->context->shown.context.mutex);
+		cq->channel->shown.refcnt--;
+		pthread_mutex_unlock(&cq->context->shown.context.mutex);
+	}
+	gate_fini(&cq->gate);
+	completion_ring_fini(&cq->ring);
+	number_table_clear(&cq->qps);
+	pthread_mutex_destroy(&cq->shown.mutex);
+	pthread_cond_destroy(&cq->shown.cond);
+	free(cq);
+}
+
+WRAPPER int ibv_destroy_cq(struct ibv_cq *shown)
+{
+	struct completion_queue *cq = completion_queue_of(shown);
+	int err;
+
+	if (!cq)
+		return below.ibv_destroy_cq(shown);
+	event_channel_await_cq(cq);
+	control_enter(cq->context, NEEDS_NOTHING);
+	err = cq->users ? EBUSY : 0;
+	if (!err && cq->real)
+		err = below.ibv_destroy_cq(cq->real);
+	if (!err)
+		OBJECT_REMOVE(cq->context, cqs, cq);
+	control_leave();
+	if (!err)
+		completion_queue_free(cq);
+	return err;
+}
+
+int completion_queue_rebuild(struct completion_queue *cq)
+{
+	cq->real = create_real(cq, cq->real_cqe);
+	return cq->real ? 0 : errno ? -errno : -ENOMEM;
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/*
+ * Completion queues: which queue pairs complete there, what was taken from the device ahead of the
+ * application, what is made up. Everything here that takes a completion queue wants its gate closed
+ * or entered, unless it says otherwise.
+ */
+#ifndef TETHER_COMPLETION_QUEUE_H
+#define TETHER_COMPLETION_QUEUE_H
+
+#include "preload/objects.h"
+
+/* Take all that the device has into the ring, and what may be made up after it. */
+void completion_queue_harvest(struct completion_queue *cq);
+
+/* Polling by way of the ring. */
+int completion_queue_poll_detour(struct completion_queue *cq, int count, struct ibv_wc *wc);
+
+/*
+ * A completion that is not a plain success: the application's, or the move's own. True: to be
+ * delivered, and *wc says it in the application's terms.
+ */
+bool completion_failed(struct queue_pair *qp, struct ibv_wc *wc);
+
+/* Deliver the success of work that is known as executed, as far as it is its turn. */
+void queue_pair_make_up(struct queue_pair *qp);
+
+/*
+ * Nothing more is executed: open work completes as it would in the error state, the first of it
+ * with @first (IBV_WC_WR_FLUSH_ERR if nothing was wrong). All four gates closed.
+ */
+void queue_pair_flush(struct queue_pair *qp, enum ibv_wc_status first);
+
+/* The queue pair completes at its two queues under its present real number; -ENOMEM. */
+int queue_pair_enlist(struct queue_pair *qp);
+void queue_pair_delist(struct queue_pair *qp);
+
+/* Both completion queues of @qp, in the order of locks. Not for who is inside one. */
+void queue_pair_close_completions(struct queue_pair *qp);
+void queue_pair_open_completions(struct queue_pair *qp);
+
+/*
+ * A queue pair may give up to @extra completions that the application did not ask for. Where the
+ * real queue cannot be made so large, completion_queue_is_cramped. Control verbs; takes the gate.
+ */
+void completion_queue_make_room(struct completion_queue *cq, uint32_t extra);
+static inline bool completion_queue_is_cramped(const struct completion_queue *cq)
+{
+	return (int64_t)cq->shown.cqe + cq->unasked > cq->real_cqe;
+}
+
+/* Make the real queue again; exclusive control section, gate closed. -errno. */
+int completion_queue_rebuild(struct completion_queue *cq);
+
+#endif

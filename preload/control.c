@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include "preload/control.h"
+
+#include <errno.h>
+#include <pthread.h>
+
+#include "preload/objects.h"
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
+static unsigned inside;
+static bool exclusive;
+
+static bool has_to_wait(
+        const struct context *context, const struct queue_pair *qp, enum control_need need)
+{
+	if (exclusive)
+		return true;
+	if (need == NEEDS_NOTHING)
+		return false;
+	if (context->phase == PHASE_AWAY)
+		return true;
+	return need == NEEDS_CONNECTION && (context->phase == PHASE_STOPPED || (qp && qp->held));
+}
+
+static int enter(const struct context *context, const struct queue_pair *qp, enum control_need need)
+{
+	int err = 0;
+
+	pthread_mutex_lock(&lock);
+	while (has_to_wait(context, qp, need))
+		pthread_cond_wait(&changed, &lock);
+	if (need != NEEDS_NOTHING && context->phase == PHASE_LOST)
+		err = ENODEV;
+	else
+		inside++;
+	pthread_mutex_unlock(&lock);
+	return err;
+}
+
+int control_enter(const struct context *context, enum control_need need)
+{
+	return enter(context, NULL, need);
+}
+
+int control_enter_qp(const struct queue_pair *qp, enum control_need need)
+{
+	return enter(qp->context, qp, need);
+}
+
+void control_leave(void)
+{
+	pthread_mutex_lock(&lock);
+	if (!--inside)
+		pthread_cond_broadcast(&changed);
+	pthread_mutex_unlock(&lock);
+}
+
+void control_exclusive_begin(void)
+{
+	pthread_mutex_lock(&lock);
+	exclusive = true;
+	while (inside)
+		pthread_cond_wait(&changed, &lock);
+	pthread_mutex_unlock(&lock);
+}
+
+void control_exclusive_end(void)
+{
+	pthread_mutex_lock(&lock);
+	exclusive = false;
+	pthread_cond_broadcast(&changed);
+	pthread_mutex_unlock(&lock);
+}
+
+void control_forget(void)
+{
+	pthread_mutex_init(&lock, NULL);
+	pthread_cond_init(&changed, NULL);
+	inside = 0;
+	exclusive = false;
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/*
+ * Control verbs and steps of a migration keep out of each other's way: any number of control verbs
+ * at a time, or the service thread alone. A verb that needs what a migration has taken away waits
+ * here, asleep, until it is back. One per process; any thread; the outermost lock.
+ */
+#ifndef TETHER_CONTROL_H
+#define TETHER_CONTROL_H
+
+#include <stdbool.h>
+
+struct context;
+struct queue_pair;
+
+enum control_need {
+	NEEDS_NOTHING,    /* is answered from what is known */
+	NEEDS_DEVICE,     /* waits from RELEASE until RESUME */
+	NEEDS_CONNECTION, /* changes a connection: waits from STOP until RESUME */
+};
+
+/* 0, or ENODEV if the device is gone for good. Every 0 is paired with control_leave. */
+int control_enter(const struct context *context, enum control_need need);
+/* The same, for a verb on @qp, which may be stopped alone. */
+int control_enter_qp(const struct queue_pair *qp, enum control_need need);
+void control_leave(void);
+
+/* The service thread: nobody is between enter and leave until control_exclusive_end. */
+void control_exclusive_begin(void);
+/* A change of phases makes waiting verbs look again. */
+void control_exclusive_end(void);
+
+/* In a child after fork: nobody else is here. */
+void control_forget(void);
+
+#define CONTROL_EXCLUSIVE()                                                                        \
+	__attribute__((cleanup(control_exclusive_cleanup), unused)) int control_exclusive_here =   \
+	        (control_exclusive_begin(), 0)
+static inline void control_exclusive_cleanup(int *unused)
+{
+	(void)unused;
+	control_exclusive_end();
+}
+
+#endif

@@ -1,0 +1,406 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include "preload/data_path.h"
+
+#include <errno.h>
+
+#include "preload/completion_queue.h"
+
+/* ---- sends ---- */
+
+static bool translates(const struct queue_pair *qp)
+{
+	return __builtin_expect(qp->context->moved || qp->remote.keys, 0);
+}
+
+/* The application's list stays as it is: buffers are named anew in a copy. */
+static struct ibv_sge *translate_sges(
+        const struct context *context, struct ibv_sge *to, const struct ibv_sge *from, int count)
+{
+	for (int i = 0; i < count; i++) {
+		to[i] = from[i];
+		to[i].lkey = number_table_translate(&context->lkeys, from[i].lkey);
+	}
+	return to;
+}
+
+static void translate_send(struct queue_pair *qp, struct ibv_send_wr *wr, unsigned nth)
+{
+	uint32_t *rkey = opcode_is_atomic(wr->opcode) ? &wr->wr.atomic.rkey : &wr->wr.rdma.rkey;
+
+	if (qp->context->moved && !(wr->send_flags & IBV_SEND_INLINE))
+		wr->sg_list = translate_sges(qp->context,
+		        &qp->scratch_sges[nth * qp->sends.max_sge], wr->sg_list, wr->num_sge);
+	if (qp->remote.keys)
+		*rkey = number_table_translate(&qp->remote.keys->keys, *rkey);
+}
+
+int queue_pair_give_sends(
+        struct queue_pair *qp, uint32_t sequence, uint32_t count, uint32_t *posted)
+{
+	struct ibv_send_wr wrs[POST_CHUNK], *bad;
+	unsigned used = 0;
+	int err = 0;
+
+	for (uint32_t i = 0; i < count; i++) {
+		struct ibv_send_wr *wr = &wrs[used];
+
+		if (send_log_at(&qp->sends, sequence + i)->fate == FATE_EXECUTED)
+			continue;
+		send_log_wr(&qp->sends, sequence + i, wr);
+		if (translates(qp))
+			translate_send(qp, wr, used);
+		if (used)
+			wr[-1].next = wr;
+		used++;
+	}
+	*posted = count;
+	if (used)
+		err = qp->real->context->ops.post_send(qp->real, wrs, &bad);
+	if (__builtin_expect(err, 0))
+		*posted = tag_sequence(bad->wr_id) - sequence;
+	return err;
+}
+
+/* In the error state whatever is posted comes back at once. */
+static void flush_posted(struct queue_pair *qp)
+{
+	queue_pair_close_completions(qp);
+	completion_queue_harvest(qp->send_cq);
+	completion_queue_harvest(qp->recv_cq);
+	queue_pair_flush(qp, IBV_WC_WR_FLUSH_ERR);
+	queue_pair_open_completions(qp);
+}
+
+static __attribute__((noinline)) int keep_sends(
+        struct queue_pair *qp, uint32_t count, uint32_t *posted)
+{
+	*posted = 0;
+	if (qp->shown.qp_base.state < IBV_QPS_RTS)
+		return EINVAL;
+	send_log_commit(&qp->sends, count, false);
+	*posted = count;
+	if (qp->application_error)
+		flush_posted(qp);
+	return 0;
+}
+
+int queue_pair_post_filled(struct queue_pair *qp, uint32_t count, uint32_t *posted)
+{
+	int err;
+
+	if (__builtin_expect(qp->held, 0))
+		return keep_sends(qp, count, posted);
+	err = queue_pair_give_sends(qp, qp->sends.head, count, posted);
+	send_log_commit(&qp->sends, *posted, true);
+	return err;
+}
+
+static struct ibv_send_wr *nth_send(struct ibv_send_wr *wr, uint32_t n)
+{
+	while (n--)
+		wr = wr->next;
+	return wr;
+}
+
+static int post_sends(struct queue_pair *qp, struct ibv_send_wr *wr, struct ibv_send_wr **bad_wr)
+{
+	int err = 0;
+
+	while (wr && !err) {
+		struct ibv_send_wr *first = wr;
+		uint32_t filled = 0, posted = 0;
+		int fill_err = 0;
+
+		for (; wr && filled < POST_CHUNK; wr = wr->next, filled++) {
+			fill_err = send_log_fill(&qp->sends, filled, wr);
+			if (fill_err)
+				break;
+		}
+		if (filled)
+			err = queue_pair_post_filled(qp, filled, &posted);
+		if (!err)
+			err = -fill_err;
+		if (err)
+			*bad_wr = nth_send(first, posted);
+	}
+	return err;
+}
+
+/* Not replayed, so not logged: only what names an object of ours is put into real terms. */
+static int post_sends_unlogged(
+        struct queue_pair *qp, struct ibv_send_wr *wr, struct ibv_send_wr **bad_wr)
+{
+	for (; wr; wr = wr->next) {
+		struct ibv_send_wr copy = *wr, *bad;
+		int err = EINVAL;
+
+		copy.next = NULL;
+		if (qp->shown.qp_base.qp_type == IBV_QPT_UD)
+			copy.wr.ud.ah = address_handle_of(wr->wr.ud.ah)->real;
+		if (qp->real)
+			err = qp->real->context->ops.post_send(qp->real, &copy, &bad);
+		if (err) {
+			*bad_wr = wr;
+			return err;
+		}
+	}
+	return 0;
+}
+
+int data_path_post_send(struct ibv_qp *shown, struct ibv_send_wr *wr, struct ibv_send_wr **bad_wr)
+{
+	struct queue_pair *qp = container_of(shown, struct queue_pair, shown.qp_base);
+	enum gate_pass pass = gate_enter(&qp->send_gate);
+	int err;
+
+	if (__builtin_expect(qp->logged, 1))
+		err = post_sends(qp, wr, bad_wr);
+	else
+		err = post_sends_unlogged(qp, wr, bad_wr);
+	gate_leave(&qp->send_gate, pass);
+	return err;
+}
+
+/* ---- receives ---- */
+
+int queue_pair_give_receives(
+        struct queue_pair *qp, uint32_t sequence, uint32_t count, uint32_t *posted)
+{
+	struct ibv_recv_wr wrs[POST_CHUNK], *bad;
+	int err;
+
+	for (uint32_t i = 0; i < count; i++) {
+		receive_log_wr(&qp->receives, sequence + i, &wrs[i]);
+		if (qp->context->moved)
+			wrs[i].sg_list = translate_sges(qp->context,
+			        &qp->scratch_receive_sges[i * qp->receives.max_sge], wrs[i].sg_list,
+			        wrs[i].num_sge);
+		wrs[i].next = i + 1 < count ? &wrs[i + 1] : NULL;
+	}
+	err = qp->real->context->ops.post_recv(qp->real, wrs, &bad);
+	*posted = err ? tag_sequence(bad->wr_id) - sequence : count;
+	return err;
+}
+
+static int post_filled_receives(struct queue_pair *qp, uint32_t count, uint32_t *posted)
+{
+	int err = 0;
+
+	if (__builtin_expect(qp->receives_held, 0)) {
+		receive_log_commit(&qp->receives, count, false);
+		*posted = count;
+		if (qp->application_error)
+			flush_posted(qp);
+		return 0;
+	}
+	err = queue_pair_give_receives(qp, qp->receives.head, count, posted);
+	receive_log_commit(&qp->receives, *posted, true);
+	return err;
+}
+
+static struct ibv_recv_wr *nth_receive(struct ibv_recv_wr *wr, uint32_t n)
+{
+	while (n--)
+		wr = wr->next;
+	return wr;
+}
+
+static int post_receives(struct queue_pair *qp, struct ibv_recv_wr *wr, struct ibv_recv_wr **bad_wr)
+{
+	int err = 0;
+
+	while (wr && !err) {
+		struct ibv_recv_wr *first = wr;
+		uint32_t filled = 0, posted = 0;
+		int fill_err = 0;
+
+		for (; wr && filled < POST_CHUNK; wr = wr->next, filled++) {
+			fill_err = receive_log_fill(&qp->receives, filled, wr);
+			if (fill_err)
+				break;
+		}
+		if (filled)
+			err = post_filled_receives(qp, filled, &posted);
+		if (!err)
+			err = -fill_err;
+		if (err)
+			*bad_wr = nth_receive(first, posted);
+	}
+	return err;
+}
+
+static int data_path_post_recv(
+        struct ibv_qp *shown, struct ibv_recv_wr *wr, struct ibv_recv_wr **bad_wr)
+{
+	struct queue_pair *qp = container_of(shown, struct queue_pair, shown.qp_base);
+	enum gate_pass pass = gate_enter(&qp->receive_gate);
+	int err = EINVAL;
+
+	if (__builtin_expect(qp->logged, 1))
+		err = post_receives(qp, wr, bad_wr);
+	else if (qp->real)
+		err = qp->real->context->ops.post_recv(qp->real, wr, bad_wr);
+	else
+		*bad_wr = wr;
+	gate_leave(&qp->receive_gate, pass);
+	return err;
+}
+
+int shared_queue_give(
+        struct shared_receive_queue *srq, const uint32_t *indices, uint32_t count, uint32_t *posted)
+{
+	struct ibv_recv_wr *bad;
+
+	for (*posted = 0; *posted < count; ++*posted) {
+		struct ibv_recv_wr wr;
+		int err;
+
+		shared_log_wr(&srq->log, indices[*posted], &wr);
+		if (srq->context->moved)
+			wr.sg_list = translate_sges(
+			        srq->context, srq->scratch_sges, wr.sg_list, wr.num_sge);
+		err = srq->real->context->ops.post_srq_recv(srq->real, &wr, &bad);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static int post_shared(struct shared_receive_queue *srq, const struct ibv_recv_wr *wr)
+{
+	uint32_t index, posted;
+	int err = -shared_log_take(&srq->log, wr, &index);
+
+	if (err)
+		return err;
+	if (srq->held) {
+		shared_log_returned(&srq->log, index);
+		return 0;
+	}
+	err = shared_queue_give(srq, &index, 1, &posted);
+	if (err)
+		shared_log_give_back(&srq->log, index);
+	return err;
+}
+
+static int data_path_post_srq_recv(
+        struct ibv_srq *shown, struct ibv_recv_wr *wr, struct ibv_recv_wr **bad_wr)
+{
+	struct shared_receive_queue *srq = container_of(shown, struct shared_receive_queue, shown);
+	enum gate_pass pass = gate_enter(&srq->gate);
+	int err = 0;
+
+	for (; wr && !err; wr = wr->next) {
+		err = post_shared(srq, wr);
+		if (err)
+			*bad_wr = wr;
+	}
+	gate_leave(&srq->gate, pass);
+	return err;
+}
+
+/* ---- completions ---- */
+
+struct queue_pair *completion_owner(const struct completion_queue *cq, const struct ibv_wc *wc)
+{
+	const struct number_entry *entry = number_table_find(&cq->qps, wc->qp_num);
+
+	return entry ? (struct queue_pair *)entry->value : NULL;
+}
+
+static bool receive_completed(struct queue_pair *qp, struct ibv_wc *wc)
+{
+	uint32_t sequence = tag_sequence(wc->wr_id);
+
+	if (qp->srq) {
+		if (tag_incarnation(wc->wr_id) != qp->srq->log.incarnation)
+			return false;
+		wc->wr_id = shared_log_give_back(&qp->srq->log, sequence);
+	} else {
+		if (tag_incarnation(wc->wr_id) != qp->receives.incarnation)
+			return false;
+		wc->wr_id = receive_log_at(&qp->receives, sequence)->wr_id;
+		receive_log_retire(&qp->receives, sequence);
+	}
+	qp->receives_done++;
+	wc->qp_num = queue_pair_number(qp);
+	return true;
+}
+
+static bool send_completed(struct queue_pair *qp, struct ibv_wc *wc)
+{
+	uint32_t sequence = tag_sequence(wc->wr_id);
+	struct send_slot *slot = send_log_at(&qp->sends, sequence);
+
+	if (tag_incarnation(wc->wr_id) != qp->sends.incarnation)
+		return false;
+	wc->wr_id = slot->wr_id;
+	wc->qp_num = queue_pair_number(qp);
+	send_log_retire(&qp->sends, sequence);
+	return slot->flags & IBV_SEND_SIGNALED;
+}
+
+bool completion_pass(struct queue_pair *qp, struct ibv_wc *wc)
+{
+	if (!qp)
+		return true;
+	if (__builtin_expect(!qp->logged, 0)) {
+		wc->qp_num = queue_pair_number(qp);
+		return true;
+	}
+	if (__builtin_expect(wc->status != IBV_WC_SUCCESS, 0))
+		return completion_failed(qp, wc);
+	return tag_is_receive(wc->wr_id) ? receive_completed(qp, wc) : send_completed(qp, wc);
+}
+
+/* What the application did not ask for is left out; if that is all there is, look again. */
+static int poll_device(struct completion_queue *cq, int count, struct ibv_wc *wc)
+{
+	int got, kept = 0;
+
+	do {
+		got = cq->real->context->ops.poll_cq(cq->real, count, wc);
+		for (int i = 0; i < got; i++) {
+			if (!completion_pass(completion_owner(cq, &wc[i]), &wc[i]))
+				continue;
+			if (kept != i)
+				wc[kept] = wc[i];
+			kept++;
+		}
+	} while (got > 0 && !kept);
+	return got < 0 ? got : kept;
+}
+
+static int data_path_poll_cq(struct ibv_cq *shown, int count, struct ibv_wc *wc)
+{
+	struct completion_queue *cq = container_of(shown, struct completion_queue, shown);
+	enum gate_pass pass = gate_enter(&cq->gate);
+	int got;
+
+	if (__builtin_expect(cq->detour, 0))
+		got = completion_queue_poll_detour(cq, count, wc);
+	else
+		got = poll_device(cq, count, wc);
+	gate_leave(&cq->gate, pass);
+	return got;
+}
+
+static int data_path_req_notify_cq(struct ibv_cq *shown, int solicited_only)
+{
+	struct completion_queue *cq = container_of(shown, struct completion_queue, shown);
+	enum gate_pass pass = gate_enter(&cq->gate);
+	int err = 0;
+
+	if (cq->real)
+		err = cq->real->context->ops.req_notify_cq(cq->real, solicited_only);
+	gate_leave(&cq->gate, pass);
+	return err;
+}
+
+const struct ibv_context_ops data_path_ops = {
+        .poll_cq = data_path_poll_cq,
+        .req_notify_cq = data_path_req_notify_cq,
+        .post_send = data_path_post_send,
+        .post_recv = data_path_post_recv,
+        .post_srq_recv = data_path_post_srq_recv,
+};

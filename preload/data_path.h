@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/*
+ * Posting and polling: what runs for every work request. The operations of every context of this
+ * library; any thread.
+ */
+#ifndef TETHER_DATA_PATH_H
+#define TETHER_DATA_PATH_H
+
+#include "preload/objects.h"
+
+extern const struct ibv_context_ops data_path_ops;
+
+/* For verbs_context: ibv_qp_ex over the same log (data_path_ex.c). */
+struct ibv_qp *data_path_ex_create_qp(struct ibv_context *, struct ibv_qp_init_attr_ex *);
+
+/* The queue pair that @wc of a real queue belongs to; NULL: not (any more) one of ours. */
+struct queue_pair *completion_owner(const struct completion_queue *cq, const struct ibv_wc *wc);
+/*
+ * A completion from the device: the log takes note, *wc is put into the application's terms. False:
+ * the application did not ask for it. Inside the queue's gate. @qp NULL: passes as it is.
+ */
+bool completion_pass(struct queue_pair *qp, struct ibv_wc *wc);
+
+/*
+ * Give the device the @count slots from @sequence on, at most POST_CHUNK; those with FATE_EXECUTED
+ * are left out. Returns 0 with *@posted = @count, or an errno of the device and how many slots it
+ * has dealt with. Inside the send gate.
+ */
+int queue_pair_give_sends(
+        struct queue_pair *qp, uint32_t sequence, uint32_t count, uint32_t *posted);
+int queue_pair_give_receives(
+        struct queue_pair *qp, uint32_t sequence, uint32_t count, uint32_t *posted);
+int shared_queue_give(struct shared_receive_queue *srq, const uint32_t *indices, uint32_t count,
+        uint32_t *posted);
+
+/* @count slots ahead of head are filled: post them, or keep them while stopped. An errno. */
+int queue_pair_post_filled(struct queue_pair *qp, uint32_t count, uint32_t *posted);
+
+#endif

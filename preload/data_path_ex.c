@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/*
+ * ibv_qp_ex: the builders write straight into the slots of the send log, which ibv_wr_complete then
+ * posts as ibv_post_send does. One way in, so one argument for what is replayed; whether the
+ * provider has ibv_wr_* of its own does not matter.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "preload/data_path.h"
+#include "preload/queue_pair.h"
+
+static struct queue_pair *of(struct ibv_qp_ex *qpx)
+{
+	return container_of(qpx, struct queue_pair, shown);
+}
+
+static void wr_start(struct ibv_qp_ex *qpx)
+{
+	struct queue_pair *qp = of(qpx);
+
+	qp->ex_pass = gate_enter(&qp->send_gate);
+	qp->ex_count = 0;
+	qp->ex_slot = NULL;
+	qp->ex_error = 0;
+}
+
+static struct send_slot *begin(struct queue_pair *qp, enum ibv_wr_opcode opcode)
+{
+	struct send_slot *slot = send_log_begin(&qp->sends, qp->ex_count);
+
+	qp->ex_slot = slot;
+	if (!slot) {
+		qp->ex_error = ENOMEM;
+		return NULL;
+	}
+	slot->wr_id = qp->shown.wr_id;
+	slot->opcode = (uint8_t)opcode;
+	slot->flags =
+	        (uint8_t)(qp->shown.wr_flags & ~(unsigned)IBV_SEND_INLINE) | qp->sends.flags_always;
+	slot->imm_data = 0;
+	slot->remote_addr = 0;
+	slot->rkey = 0;
+	qp->ex_count++;
+	return slot;
+}
+
+static void begin_remote(struct ibv_qp_ex *qpx, enum ibv_wr_opcode opcode, uint32_t rkey,
+        uint64_t remote_addr, uint32_t imm_data)
+{
+	struct send_slot *slot = begin(of(qpx), opcode);
+
+	if (!slot)
+		return;
+	slot->rkey = rkey;
+	slot->remote_addr = remote_addr;
+	slot->imm_data = imm_data;
+}
+
+static void begin_atomic(struct ibv_qp_ex *qpx, enum ibv_wr_opcode opcode, uint32_t rkey,
+        uint64_t remote_addr, uint64_t compare_add, uint64_t swap)
+{
+	struct queue_pair *qp = of(qpx);
+	union send_operands *operands;
+
+	begin_remote(qpx, opcode, rkey, remote_addr, 0);
+	if (!qp->ex_slot)
+		return;
+	operands = send_log_operands(&qp->sends, qp->ex_slot);
+	operands->atomic.compare_add = compare_add;
+	operands->atomic.swap = swap;
+}
+
+static void wr_atomic_cmp_swp(
+        struct ibv_qp_ex *qpx, uint32_t rkey, uint64_t remote_addr, uint64_t compare, uint64_t swap)
+{
+	begin_atomic(qpx, IBV_WR_ATOMIC_CMP_AND_SWP, rkey, remote_addr, compare, swap);
+}
+
+static void wr_atomic_fetch_add(
+        struct ibv_qp_ex *qpx, uint32_t rkey, uint64_t remote_addr, uint64_t add)
+{
+	begin_atomic(qpx, IBV_WR_ATOMIC_FETCH_AND_ADD, rkey, remote_addr, add, 0);
+}
+
+static void wr_rdma_read(struct ibv_qp_ex *qpx, uint32_t rkey, uint64_t remote_addr)
+{
+	begin_remote(qpx, IBV_WR_RDMA_READ, rkey, remote_addr, 0);
+}
+
+static void wr_rdma_write(struct ibv_qp_ex *qpx, uint32_t rkey, uint64_t remote_addr)
+{
+	begin_remote(qpx, IBV_WR_RDMA_WRITE, rkey, remote_addr, 0);
+}
+
+static void wr_rdma_write_imm(
+        struct ibv_qp_ex *qpx, uint32_t rkey, uint64_t remote_addr, __be32 imm_data)
+{
+	begin_remote(qpx, IBV_WR_RDMA_WRITE_WITH_IMM, rkey, remote_addr, imm_data);
+}
+
+static void wr_send(struct ibv_qp_ex *qpx)
+{
+	begin_remote(qpx, IBV_WR_SEND, 0, 0, 0);
+}
+
+static void wr_send_imm(struct ibv_qp_ex *qpx, __be32 imm_data)
+{
+	begin_remote(qpx, IBV_WR_SEND_WITH_IMM, 0, 0, imm_data);
+}
+
+/* ibv_create_qp_ex refuses the flags for these; who calls them all the same gets it from complete.
+ */
+static void refuse(struct ibv_qp_ex *qpx)
+{
+	struct queue_pair *qp = of(qpx);
+
+	qp->ex_error = EOPNOTSUPP;
+	qp->ex_slot = NULL;
+}
+
+static void wr_bind_mw(struct ibv_qp_ex *qpx, struct ibv_mw *mw, uint32_t rkey,
+        const struct ibv_mw_bind_info *info)
+{
+	refuse(qpx);
+}
+
+static void wr_local_inv(struct ibv_qp_ex *qpx, uint32_t rkey)
+{
+	refuse(qpx);
+}
+
+static void wr_send_inv(struct ibv_qp_ex *qpx, uint32_t rkey)
+{
+	refuse(qpx);
+}
+
+static void wr_send_tso(struct ibv_qp_ex *qpx, void *header, uint16_t length, uint16_t mss)
+{
+	refuse(qpx);
+}
+
+static void wr_set_xrc_srqn(struct ibv_qp_ex *qpx, uint32_t srqn)
+{
+	refuse(qpx);
+}
+
+static void wr_atomic_write(
+        struct ibv_qp_ex *qpx, uint32_t rkey, uint64_t remote_addr, const void *value)
+{
+	refuse(qpx);
+}
+
+/* ---- setters ---- */
+
+static void wr_set_ud_addr(
+        struct ibv_qp_ex *qpx, struct ibv_ah *ah, uint32_t remote_qpn, uint32_t remote_qkey)
+{
+	struct queue_pair *qp = of(qpx);
+	union send_operands *operands;
+
+	if (!qp->ex_slot)
+		return;
+	operands = send_log_operands(&qp->sends, qp->ex_slot);
+	operands->ud.ah = ah;
+	operands->ud.remote_qpn = remote_qpn;
+	operands->ud.remote_qkey = remote_qkey;
+}
+
+static void note(struct queue_pair *qp, int err)
+{
+	if (err && !qp->ex_error)
+		qp->ex_error = -err;
+}
+
+static void wr_set_inline_data_list(
+        struct ibv_qp_ex *qpx, size_t count, const struct ibv_data_buf *buffers)
+{
+	struct queue_pair *qp = of(qpx);
+
+	if (qp->ex_slot)
+		note(qp, send_log_set_inline(&qp->sends, qp->ex_slot, buffers, count));
+}
+
+static void wr_set_inline_data(struct ibv_qp_ex *qpx, void *addr, size_t length)
+{
+	struct ibv_data_buf buffer = {addr, length};
+
+	wr_set_inline_data_list(qpx, 1, &buffer);
+}
+
+static void wr_set_sge_list(struct ibv_qp_ex *qpx, size_t count, const struct ibv_sge *sges)
+{
+	struct queue_pair *qp = of(qpx);
+
+	if (!qp->ex_slot)
+		return;
+	if (count > UINT8_MAX)
+		note(qp, -EINVAL);
+	else
+		note(qp, send_log_set_sges(&qp->sends, qp->ex_slot, sges, (uint32_t)count));
+}
+
+static void wr_set_sge(struct ibv_qp_ex *qpx, uint32_t lkey, uint64_t addr, uint32_t length)
+{
+	struct ibv_sge sge = {.addr = addr, .length = length, .lkey = lkey};
+
+	wr_set_sge_list(qpx, 1, &sge);
+}
+
+/* ---- the end ---- */
+
+static int post_logged(struct queue_pair *qp)
+{
+	int err = 0;
+
+	while (qp->ex_count && !err) {
+		uint32_t count = qp->ex_count < POST_CHUNK ? qp->ex_count : POST_CHUNK, posted;
+
+		err = queue_pair_post_filled(qp, count, &posted);
+		qp->ex_count -= posted;
+	}
+	return err;
+}
+
+/* The log is only where the work was put together: it does not count. */
+static int post_unlogged(struct queue_pair *qp)
+{
+	for (uint32_t i = 0; i < qp->ex_count; i++) {
+		uint32_t sequence = qp->sends.head + i;
+		struct send_slot *slot = send_log_at(&qp->sends, sequence);
+		union send_operands *operands = send_log_operands(&qp->sends, slot);
+		struct ibv_send_wr wr, *bad;
+		int err;
+
+		send_log_wr(&qp->sends, sequence, &wr);
+		wr.wr_id = slot->wr_id;
+		if (qp->shown.qp_base.qp_type == IBV_QPT_UD) {
+			wr.wr.ud.ah = address_handle_of(operands->ud.ah)->real;
+			wr.wr.ud.remote_qpn = operands->ud.remote_qpn;
+			wr.wr.ud.remote_qkey = operands->ud.remote_qkey;
+		}
+		err = qp->real ? qp->real->context->ops.post_send(qp->real, &wr, &bad) : EINVAL;
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static int wr_complete(struct ibv_qp_ex *qpx)
+{
+	struct queue_pair *qp = of(qpx);
+	int err = qp->ex_error;
+
+	if (!err)
+		err = qp->logged ? post_logged(qp) : post_unlogged(qp);
+	gate_leave(&qp->send_gate, qp->ex_pass);
+	return err;
+}
+
+static void wr_abort(struct ibv_qp_ex *qpx)
+{
+	struct queue_pair *qp = of(qpx);
+
+	gate_leave(&qp->send_gate, qp->ex_pass);
+}
+
+static void show_builders(struct queue_pair *qp)
+{
+	struct ibv_qp_ex *qpx = &qp->shown;
+
+	qp->has_ex = true;
+	qpx->comp_mask = 0;
+	qpx->wr_atomic_cmp_swp = wr_atomic_cmp_swp;
+	qpx->wr_atomic_fetch_add = wr_atomic_fetch_add;
+	qpx->wr_atomic_write = wr_atomic_write;
+	qpx->wr_bind_mw = wr_bind_mw;
+	qpx->wr_local_inv = wr_local_inv;
+	qpx->wr_rdma_read = wr_rdma_read;
+	qpx->wr_rdma_write = wr_rdma_write;
+	qpx->wr_rdma_write_imm = wr_rdma_write_imm;
+	qpx->wr_send = wr_send;
+	qpx->wr_send_imm = wr_send_imm;
+	qpx->wr_send_inv = wr_send_inv;
+	qpx->wr_send_tso = wr_send_tso;
+	qpx->wr_set_ud_addr = wr_set_ud_addr;
+	qpx->wr_set_xrc_srqn = wr_set_xrc_srqn;
+	qpx->wr_set_inline_data = wr_set_inline_data;
+	qpx->wr_set_inline_data_list = wr_set_inline_data_list;
+	qpx->wr_set_sge = wr_set_sge;
+	qpx->wr_set_sge_list = wr_set_sge_list;
+	qpx->wr_start = wr_start;
+	qpx->wr_complete = wr_complete;
+	qpx->wr_abort = wr_abort;
+}
+
+struct ibv_qp *data_path_ex_create_qp(struct ibv_context *context, struct ibv_qp_init_attr_ex *attr)
+{
+	const uint32_t known = IBV_QP_INIT_ATTR_PD | IBV_QP_INIT_ATTR_SEND_OPS_FLAGS;
+	const uint64_t operations = IBV_QP_EX_WITH_RDMA_WRITE | IBV_QP_EX_WITH_RDMA_WRITE_WITH_IMM |
+	                            IBV_QP_EX_WITH_SEND | IBV_QP_EX_WITH_SEND_WITH_IMM |
+	                            IBV_QP_EX_WITH_RDMA_READ | IBV_QP_EX_WITH_ATOMIC_CMP_AND_SWP |
+	                            IBV_QP_EX_WITH_ATOMIC_FETCH_AND_ADD;
+	bool has_ex = attr->comp_mask & IBV_QP_INIT_ATTR_SEND_OPS_FLAGS;
+	struct ibv_qp_init_attr plain;
+	struct queue_pair *qp;
+
+	if (attr->comp_mask & ~known || !(attr->comp_mask & IBV_QP_INIT_ATTR_PD) ||
+	        (has_ex && attr->send_ops_flags & ~operations) || !protection_domain_of(attr->pd)) {
+		errno = EOPNOTSUPP;
+		return NULL;
+	}
+	memcpy(&plain, attr, sizeof(plain));
+	qp = queue_pair_create(protection_domain_of(attr->pd), &plain);
+	if (!qp)
+		return NULL;
+	attr->cap = plain.cap;
+	if (has_ex)
+		show_builders(qp);
+	return &qp->shown.qp_base;
+}

@@ -1,0 +1,509 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include "preload/device.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "notifier/base/cleanup.h"
+#include "notifier/base/log.h"
+#include "preload/agent_link.h"
+#include "preload/control.h"
+#include "preload/data_path.h"
+#include "preload/event_channel.h"
+
+struct context_list contexts = TAILQ_HEAD_INITIALIZER(contexts);
+pthread_mutex_t contexts_lock = PTHREAD_MUTEX_INITIALIZER;
+bool device_was_imported;
+
+static TAILQ_HEAD(, device) devices = TAILQ_HEAD_INITIALIZER(devices);
+static pthread_mutex_t devices_lock = PTHREAD_MUTEX_INITIALIZER;
+
+/* ---- the list of devices ---- */
+
+struct device_list {
+	struct ibv_device **real;
+	struct ibv_device *shown[];
+};
+
+static struct device *device_of(struct ibv_device *shown)
+{
+	struct device *device;
+
+	LOCK_GUARD(&devices_lock);
+	TAILQ_FOREACH(device, &devices, link)
+	{
+		if (&device->shown == shown)
+			return device;
+	}
+	return NULL;
+}
+
+static struct device *device_create(struct ibv_device *from)
+{
+	struct device *device = calloc(1, sizeof(*device));
+
+	if (!device)
+		return NULL;
+	device->shown = *from;
+	memset(&device->shown._ops, 0, sizeof(device->shown._ops));
+	TAILQ_INSERT_TAIL(&devices, device, link);
+	return device;
+}
+
+/* The one that stands for @from now: known by its real name, or by its GUID if it was moved. */
+static struct device *device_for(struct ibv_device *from)
+{
+	__be64 guid = below.ibv_get_device_guid(from);
+	struct device *device;
+
+	TAILQ_FOREACH(device, &devices, link)
+	{
+		if (device->guid == guid &&
+		        (!device->real || !strcmp(device->real_name, from->name)))
+			break;
+	}
+	if (!device)
+		device = device_create(from);
+	if (!device)
+		return NULL;
+	device->real = from;
+	device->guid = guid;
+	memcpy(device->real_name, from->name, sizeof(device->real_name));
+	return device;
+}
+
+static bool in_list(struct ibv_device *const *list, const struct ibv_device *device)
+{
+	while (*list && *list != device)
+		list++;
+	return *list;
+}
+
+/* What is open stays in the list while it is between two places. */
+WRAPPER struct ibv_device **ibv_get_device_list(int *count)
+{
+	struct ibv_device **found = below.ibv_get_device_list(NULL);
+	struct device_list *list;
+	struct device *device;
+	int places = 0, used = 0;
+
+	if (!found)
+		return NULL;
+	LOCK_GUARD(&devices_lock);
+	TAILQ_FOREACH(device, &devices, link)
+	{
+		if (!device->contexts)
+			device->real = NULL;
+		places++;
+	}
+	for (struct ibv_device **d = found; *d; d++)
+		places++;
+	list = calloc(1, sizeof(*list) + ((size_t)places + 1) * sizeof(list->shown[0]));
+	if (!list) {
+		below.ibv_free_device_list(found);
+		return NULL;
+	}
+	list->real = found;
+	for (struct ibv_device **d = found; *d; d++) {
+		device = device_for(*d);
+		if (device)
+			list->shown[used++] = &device->shown;
+	}
+	TAILQ_FOREACH(device, &devices, link)
+	{
+		if (device->contexts && !in_list(list->shown, &device->shown))
+			list->shown[used++] = &device->shown;
+	}
+	if (count)
+		*count = used;
+	return list->shown;
+}
+
+WRAPPER void ibv_free_device_list(struct ibv_device **shown)
+{
+	struct device_list *list = container_of(shown, struct device_list, shown);
+
+	below.ibv_free_device_list(list->real);
+	free(list);
+}
+
+WRAPPER const char *ibv_get_device_name(struct ibv_device *device)
+{
+	return device_of(device) ? device->name : below.ibv_get_device_name(device);
+}
+
+WRAPPER __be64 ibv_get_device_guid(struct ibv_device *shown)
+{
+	struct device *device = device_of(shown);
+
+	return device ? device->guid : below.ibv_get_device_guid(shown);
+}
+
+WRAPPER int ibv_get_device_index(struct ibv_device *shown)
+{
+	struct device *device = device_of(shown);
+
+	if (!device)
+		return below.ibv_get_device_index(shown);
+	return device->real ? below.ibv_get_device_index(device->real) : -1;
+}
+
+/* ---- contexts ---- */
+
+/* What this library cannot make again elsewhere is not offered. */
+static void attr_restrict(struct ibv_device_attr_ex *attr)
+{
+	const unsigned hidden = IBV_DEVICE_MEM_WINDOW | IBV_DEVICE_MEM_WINDOW_TYPE_2A |
+	                        IBV_DEVICE_MEM_WINDOW_TYPE_2B | IBV_DEVICE_MEM_MGT_EXTENSIONS |
+	                        IBV_DEVICE_XRC | IBV_DEVICE_MANAGED_FLOW_STEERING |
+	                        IBV_DEVICE_AUTO_PATH_MIG;
+
+	attr->orig_attr.device_cap_flags &= ~hidden;
+	attr->orig_attr.max_mw = 0;
+	if (attr->orig_attr.phys_port_cnt > PORTS_MAX)
+		attr->orig_attr.phys_port_cnt = PORTS_MAX;
+	attr->device_cap_flags_ex &= ~(uint64_t)hidden;
+	attr->completion_timestamp_mask = 0;
+	attr->hca_core_clock = 0;
+	memset(&attr->tso_caps, 0, sizeof(attr->tso_caps));
+	memset(&attr->rss_caps, 0, sizeof(attr->rss_caps));
+	memset(&attr->packet_pacing_caps, 0, sizeof(attr->packet_pacing_caps));
+	memset(&attr->tm_caps, 0, sizeof(attr->tm_caps));
+	memset(&attr->cq_mod_caps, 0, sizeof(attr->cq_mod_caps));
+	attr->max_wq_type_rq = 0;
+	attr->raw_packet_caps = 0;
+	attr->max_dm_size = 0;
+	attr->xrc_odp_caps = 0;
+}
+
+void context_learn_ports(struct context *context)
+{
+	for (unsigned i = 0; i < context->attr.orig_attr.phys_port_cnt; i++) {
+		struct port *port = &context->ports[i];
+		struct ibv_port_attr attr;
+
+		if (port->known || ___ibv_query_port(context->real, (uint8_t)(i + 1), &attr))
+			continue;
+		port->attr = attr;
+		below.ibv_query_gid(context->real, (uint8_t)(i + 1), 0, &port->gid);
+		port->known = attr.lid || attr.link_layer == IBV_LINK_LAYER_ETHERNET;
+	}
+}
+
+bool context_has_lid(const struct context *context, uint32_t lid)
+{
+	for (unsigned i = 0; lid && i < PORTS_MAX; i++) {
+		const struct ibv_port_attr *attr = &context->ports[i].attr;
+
+		if (context->ports[i].known && lid >= attr->lid &&
+		        lid < attr->lid + (1u << attr->lmc))
+			return true;
+	}
+	return false;
+}
+
+bool context_has_gid(const struct context *context, const union ibv_gid *gid)
+{
+	for (unsigned i = 0; i < PORTS_MAX; i++) {
+		if (context->ports[i].known && !memcmp(&context->ports[i].gid, gid, sizeof(*gid)))
+			return true;
+	}
+	return false;
+}
+
+static int shown_query_port(
+        struct ibv_context *shown, uint8_t number, struct ibv_port_attr *attr, size_t size)
+{
+	struct context *context = context_of(shown);
+	struct ibv_port_attr now;
+	struct port *port;
+	int err = 0;
+
+	if (number < 1 || number > PORTS_MAX)
+		return EINVAL;
+	port = &context->ports[number - 1];
+	control_enter(context, NEEDS_NOTHING);
+	if (context->phase == PHASE_RUNNING) {
+		err = ___ibv_query_port(context->real, number, &now);
+		if (!err && port->known) {
+			now.lid = port->attr.lid;
+			now.lmc = port->attr.lmc;
+		}
+		if (!err)
+			port->attr = now;
+	}
+	if (!err)
+		memcpy(attr, &port->attr, size < sizeof(port->attr) ? size : sizeof(port->attr));
+	if (context->phase == PHASE_RUNNING && !port->known)
+		context_learn_ports(context);
+	control_leave();
+	return err;
+}
+
+static int shown_query_device_ex(struct ibv_context *shown,
+        const struct ibv_query_device_ex_input *input, struct ibv_device_attr_ex *attr, size_t size)
+{
+	struct context *context = context_of(shown);
+
+	if (input && input->comp_mask)
+		return EINVAL;
+	memset(attr, 0, size);
+	memcpy(attr, &context->attr, size < sizeof(*attr) ? size : sizeof(*attr));
+	return 0;
+}
+
+/* ibv_close_xrcd alone does not ask whether the slot is filled. */
+static int shown_close_xrcd(struct ibv_xrcd *xrcd)
+{
+	return EOPNOTSUPP;
+}
+
+static void context_show(struct context *context)
+{
+	struct verbs_context *verbs = &context->shown;
+
+	verbs->sz = sizeof(*verbs);
+	verbs->query_port = shown_query_port;
+	verbs->query_device_ex = shown_query_device_ex;
+	verbs->create_qp_ex = data_path_ex_create_qp;
+	verbs->close_xrcd = shown_close_xrcd;
+	verbs->context.abi_compat = __VERBS_ABI_IS_EXTENDED;
+	verbs->context.device = &context->device->shown;
+	verbs->context.num_comp_vectors = context->real->num_comp_vectors;
+	verbs->context.cmd_fd = context->real->cmd_fd;
+	verbs->context.async_fd = context->async_outer;
+	verbs->context.ops = data_path_ops;
+	pthread_mutex_init(&verbs->context.mutex, NULL);
+}
+
+static void lists_init(struct context *context)
+{
+	TAILQ_INIT(&context->pds);
+	TAILQ_INIT(&context->mrs);
+	TAILQ_INIT(&context->channels);
+	TAILQ_INIT(&context->cqs);
+	TAILQ_INIT(&context->srqs);
+	TAILQ_INIT(&context->qps);
+	TAILQ_INIT(&context->ahs);
+	pthread_mutex_init(&context->lists_lock, NULL);
+}
+
+/* Process id and a count: the same process never uses a number twice, two rarely the same. */
+static uint32_t context_number_next(void)
+{
+	static unsigned count;
+
+	return ((uint32_t)getpid() & 0xfffff) << 12 |
+	       (__atomic_fetch_add(&count, 1, __ATOMIC_RELAXED) & 0xfff);
+}
+
+static void context_free(struct context *context)
+{
+	number_table_clear(&context->lkeys);
+	number_table_clear(&context->rkeys);
+	number_table_clear(&context->qpns);
+	pthread_mutex_destroy(&context->lists_lock);
+	free(context);
+}
+
+static struct context *context_create(struct device *device)
+{
+	struct context *context = calloc(1, sizeof(*context));
+
+	if (!context)
+		return NULL;
+	context->real = below.ibv_open_device(device->real);
+	if (!context->real) {
+		free(context);
+		return NULL;
+	}
+	context->device = device;
+	context->number = context_number_next();
+	lists_init(context);
+	if (event_channel_attach(context)) {
+		below.ibv_close_device(context->real);
+		context_free(context);
+		return NULL;
+	}
+	if (ibv_query_device_ex(context->real, NULL, &context->attr))
+		memset(&context->attr, 0, sizeof(context->attr));
+	attr_restrict(&context->attr);
+	context_learn_ports(context);
+	context_show(context);
+	return context;
+}
+
+WRAPPER struct ibv_context *ibv_open_device(struct ibv_device *shown)
+{
+	struct device *device = device_of(shown);
+	struct context *context;
+
+	if (!device)
+		return below.ibv_open_device(shown);
+	if (!device->real) {
+		errno = ENODEV;
+		return NULL;
+	}
+	control_enter(NULL, NEEDS_NOTHING);
+	context = context_create(device);
+	if (context) {
+		LOCK_GUARD(&contexts_lock);
+		TAILQ_INSERT_TAIL(&contexts, context, link);
+		device->contexts++;
+	}
+	control_leave();
+	if (!context)
+		return NULL;
+	agent_link_start();
+	return &context->shown.context;
+}
+
+WRAPPER int ibv_close_device(struct ibv_context *shown)
+{
+	struct context *context = context_of(shown);
+
+	if (!context)
+		return below.ibv_close_device(shown);
+	control_enter(context, NEEDS_NOTHING);
+	pthread_mutex_lock(&contexts_lock);
+	TAILQ_REMOVE(&contexts, context, link);
+	context->device->contexts--;
+	pthread_mutex_unlock(&contexts_lock);
+	if (context->real)
+		context_close_real(context);
+	close(context->async_outer);
+	context_free(context);
+	control_leave();
+	return 0;
+}
+
+WRAPPER struct ibv_context *ibv_import_device(int fd)
+{
+	device_was_imported = true;
+	return below.ibv_import_device(fd);
+}
+
+void context_close_real(struct context *context)
+{
+	event_channel_detach(context);
+	below.ibv_close_device(context->real);
+	context->real = NULL;
+}
+
+/* Under vSwitch the GUID has moved with the VM. Elsewhere the only device there is will be it. */
+static struct ibv_device *successor_of(const struct device *device, struct ibv_device **list)
+{
+	for (struct ibv_device **d = list; *d; d++) {
+		if (below.ibv_get_device_guid(*d) == device->guid)
+			return *d;
+	}
+	return list[0] && !list[1] ? list[0] : NULL;
+}
+
+int context_open_real(struct context *context)
+{
+	struct ibv_device **list = below.ibv_get_device_list(NULL);
+	struct ibv_device *device;
+	int err = 0;
+
+	if (!list)
+		return errno ? -errno : -ENODEV;
+	LOCK_GUARD(&devices_lock);
+	device = successor_of(context->device, list);
+	if (device)
+		context->real = below.ibv_open_device(device);
+	if (!device)
+		err = -ENODEV;
+	else if (!context->real)
+		err = errno ? -errno : -ENODEV;
+	if (!err) {
+		memcpy(context->device->real_name, device->name, sizeof(device->name));
+		context->device->real = device;
+		err = event_channel_attach(context);
+	}
+	below.ibv_free_device_list(list);
+	return err;
+}
+
+/* ---- questions ---- */
+
+WRAPPER int ibv_query_device(struct ibv_context *shown, struct ibv_device_attr *attr)
+{
+	struct context *context = context_of(shown);
+
+	if (!context)
+		return below.ibv_query_device(shown, attr);
+	*attr = context->attr.orig_attr;
+	return 0;
+}
+
+/* Of programs built before query_port had a slot; they read the fields up to link_layer. */
+WRAPPER int ibv_query_port(
+        struct ibv_context *shown, uint8_t port, struct _compat_ibv_port_attr *attr)
+{
+	if (!context_of(shown))
+		return below.ibv_query_port(shown, port, attr);
+	return shown_query_port(
+	        shown, port, (struct ibv_port_attr *)attr, offsetof(struct ibv_port_attr, flags));
+}
+
+WRAPPER int ibv_query_gid(struct ibv_context *shown, uint8_t number, int index, union ibv_gid *gid)
+{
+	struct context *context = context_of(shown);
+	int err;
+
+	if (!context)
+		return below.ibv_query_gid(shown, number, index, gid);
+	if (!index && number >= 1 && number <= PORTS_MAX && context->ports[number - 1].known) {
+		*gid = context->ports[number - 1].gid;
+		return 0;
+	}
+	err = control_enter(context, NEEDS_DEVICE);
+	if (err)
+		return -1;
+	err = below.ibv_query_gid(context->real, number, index, gid);
+	control_leave();
+	return err;
+}
+
+/* Questions that only the device can answer; asked in the middle of a move they wait for its end.
+ */
+#define ASKS_DEVICE(ret, name, params, failure, ...)                                               \
+	WRAPPER ret name params                                                                    \
+	{                                                                                          \
+		struct context *mine = context_of(context);                                        \
+		ret answer;                                                                        \
+                                                                                                   \
+		if (!mine)                                                                         \
+			return below.name(context, __VA_ARGS__);                                   \
+		if (control_enter(mine, NEEDS_DEVICE))                                             \
+			return failure;                                                            \
+		answer = below.name(mine->real, __VA_ARGS__);                                      \
+		control_leave();                                                                   \
+		return answer;                                                                     \
+	}
+
+ASKS_DEVICE(int, ibv_query_pkey,
+        (struct ibv_context * context, uint8_t port, int index, __be16 *pkey), -1, port, index,
+        pkey)
+ASKS_DEVICE(int, ibv_get_pkey_index, (struct ibv_context * context, uint8_t port, __be16 pkey), -1,
+        port, pkey)
+ASKS_DEVICE(int, _ibv_query_gid_ex,
+        (struct ibv_context * context, uint32_t port, uint32_t index, struct ibv_gid_entry *entry,
+                uint32_t flags, size_t size),
+        ENODEV, port, index, entry, flags, size)
+ASKS_DEVICE(ssize_t, _ibv_query_gid_table,
+        (struct ibv_context * context, struct ibv_gid_entry *entries, size_t count, uint32_t flags,
+                size_t size),
+        -ENODEV, entries, count, flags, size)
+ASKS_DEVICE(int, ibv_init_ah_from_wc,
+        (struct ibv_context * context, uint8_t port, struct ibv_wc *wc, struct ibv_grh *grh,
+                struct ibv_ah_attr *attr),
+        -1, port, wc, grh, attr)
+ASKS_DEVICE(int, ibv_resolve_eth_l2_from_gid,
+        (struct ibv_context * context, struct ibv_ah_attr *attr, uint8_t mac[6], uint16_t *vid),
+        ENODEV, attr, mac, vid)

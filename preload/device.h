@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/*
+ * Devices and contexts as the application sees them: the same device under the same name for ever,
+ * whatever is attached to the VM at the moment.
+ */
+#ifndef TETHER_DEVICE_H
+#define TETHER_DEVICE_H
+
+#include "preload/objects.h"
+
+/*
+ * The service thread, control verbs kept out: let go of the real context, and open the device that
+ * has taken the old one's place. -ENODEV: there is none yet; -errno: it cannot be opened.
+ */
+void context_close_real(struct context *context);
+int context_open_real(struct context *context);
+
+/* Learn LID and GID of the ports whose LID was not known. */
+void context_learn_ports(struct context *context);
+
+/* A port of @context has this LID. */
+bool context_has_lid(const struct context *context, uint32_t lid);
+bool context_has_gid(const struct context *context, const union ibv_gid *gid);
+
+/* The application opened devices by other ways than ibv_open_device. */
+extern bool device_was_imported;
+
+#endif

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/* From the loader's call to the first verb: bind what is below, be ready for fork(2). */
+#include <errno.h>
+#include <pthread.h>
+
+#include "preload/agent_link.h"
+#include "preload/control.h"
+#include "preload/objects.h"
+#include "preload/settings.h"
+
+/*
+ * The child has neither the service thread nor a use for the parent's objects; what it opens itself
+ * it opens afresh.
+ */
+static void in_child(void)
+{
+	TAILQ_INIT(&contexts);
+	pthread_mutex_init(&contexts_lock, NULL);
+	control_forget();
+	agent_link_forget_parent();
+}
+
+__attribute__((constructor)) static void load(void)
+{
+	real_verbs();
+	settings();
+	pthread_atfork(NULL, NULL, in_child);
+}
+
+/* What could not be rebuilt is not made: answered here for our objects. */
+#define SYMBOL(ret, name, version, params, args)
+#define HIDDEN(ret, name, version, params, args, owner, failure)                                   \
+	WRAPPER ret name params                                                                    \
+	{                                                                                          \
+		if (!context_of(owner))                                                            \
+			return below.name args;                                                    \
+		errno = EOPNOTSUPP;                                                                \
+		return failure;                                                                    \
+	}
+#include "preload/wrapped_symbols.def"

@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include "preload/memory.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "preload/control.h"
+
+/* So many numbers in a row that are somebody's virtual key are not to be expected. */
+enum { ASIDE_MAX = 64 };
+
+WRAPPER struct ibv_pd *ibv_alloc_pd(struct ibv_context *shown)
+{
+	struct context *context = context_of(shown);
+	struct protection_domain *pd;
+
+	if (!context)
+		return below.ibv_alloc_pd(shown);
+	pd = calloc(1, sizeof(*pd));
+	if (!pd)
+		return NULL;
+	if (control_enter(context, NEEDS_DEVICE)) {
+		errno = ENODEV;
+		free(pd);
+		return NULL;
+	}
+	pd->real = below.ibv_alloc_pd(context->real);
+	if (pd->real) {
+		pd->shown = (struct ibv_pd){.context = shown, .handle = pd->real->handle};
+		OBJECT_ADD(context, pds, pd);
+	}
+	control_leave();
+	if (pd->real)
+		return &pd->shown;
+	free(pd);
+	return NULL;
+}
+
+WRAPPER int ibv_dealloc_pd(struct ibv_pd *shown)
+{
+	struct protection_domain *pd = protection_domain_of(shown);
+	struct context *context;
+	int err;
+
+	if (!pd)
+		return below.ibv_dealloc_pd(shown);
+	context = context_of(shown->context);
+	control_enter(context, NEEDS_NOTHING);
+	err = pd->real ? below.ibv_dealloc_pd(pd->real) : 0;
+	if (!err)
+		OBJECT_REMOVE(context, pds, pd);
+	control_leave();
+	if (!err)
+		free(pd);
+	return err;
+}
+
+/* ---- regions ---- */
+
+static struct ibv_mr *register_as(struct ibv_pd *pd, const struct memory_region *mr)
+{
+	if (mr->kind == REGION_PLAIN)
+		return below.ibv_reg_mr(pd, mr->shown.addr, mr->shown.length, (int)mr->access);
+	return below.ibv_reg_mr_iova2(pd, mr->shown.addr, mr->shown.length, mr->iova, mr->access);
+}
+
+static bool key_is_virtual(const struct context *context, const struct ibv_mr *mr)
+{
+	return number_table_find(&context->lkeys, mr->lkey) ||
+	       number_table_find(&context->rkeys, mr->rkey);
+}
+
+/*
+ * A key that is already somebody's virtual one would be translated to the wrong region: hold such
+ * aside until another comes.
+ */
+static struct ibv_mr *register_unlike_virtual(
+        const struct context *context, struct ibv_pd *pd, const struct memory_region *mr)
+{
+	struct ibv_mr *aside[ASIDE_MAX], *taken = NULL;
+	int count = 0, saved_errno;
+
+	while (count < ASIDE_MAX) {
+		taken = register_as(pd, mr);
+		if (!taken || !key_is_virtual(context, taken))
+			break;
+		aside[count++] = taken;
+		taken = NULL;
+		errno = ENOMEM;
+	}
+	saved_errno = errno;
+	while (count)
+		below.ibv_dereg_mr(aside[--count]);
+	errno = saved_errno;
+	return taken;
+}
+
+static struct ibv_mr *region_create(struct ibv_pd *shown_pd, const struct memory_region *wanted)
+{
+	struct protection_domain *pd = protection_domain_of(shown_pd);
+	struct context *context = context_of(shown_pd->context);
+	struct memory_region *mr = malloc(sizeof(*mr));
+
+	if (!mr)
+		return NULL;
+	*mr = *wanted;
+	if (control_enter(context, NEEDS_DEVICE)) {
+		errno = ENODEV;
+		free(mr);
+		return NULL;
+	}
+	mr->real = register_unlike_virtual(context, pd->real, mr);
+	if (mr->real) {
+		mr->shown.context = &context->shown.context;
+		mr->shown.pd = shown_pd;
+		mr->shown.handle = mr->real->handle;
+		mr->shown.lkey = mr->real->lkey;
+		mr->shown.rkey = mr->real->rkey;
+		OBJECT_ADD(context, mrs, mr);
+	}
+	control_leave();
+	if (mr->real)
+		return &mr->shown;
+	free(mr);
+	return NULL;
+}
+
+WRAPPER struct ibv_mr *ibv_reg_mr(struct ibv_pd *pd, void *addr, size_t length, int access)
+{
+	struct memory_region wanted = {.shown.addr = addr,
+	        .shown.length = length,
+	        .kind = REGION_PLAIN,
+	        .access = (unsigned)access};
+
+	if (!protection_domain_of(pd))
+		return below.ibv_reg_mr(pd, addr, length, access);
+	return region_create(pd, &wanted);
+}
+
+WRAPPER struct ibv_mr *ibv_reg_mr_iova2(
+        struct ibv_pd *pd, void *addr, size_t length, uint64_t iova, unsigned access)
+{
+	struct memory_region wanted = {.shown.addr = addr,
+	        .shown.length = length,
+	        .kind = REGION_IOVA,
+	        .iova = iova,
+	        .access = access};
+
+	if (!protection_domain_of(pd))
+		return below.ibv_reg_mr_iova2(pd, addr, length, iova, access);
+	return region_create(pd, &wanted);
+}
+
+WRAPPER struct ibv_mr *ibv_reg_mr_iova(
+        struct ibv_pd *pd, void *addr, size_t length, uint64_t iova, int access)
+{
+	if (!protection_domain_of(pd))
+		return below.ibv_reg_mr_iova(pd, addr, length, iova, access);
+	return ibv_reg_mr_iova2(pd, addr, length, iova, (unsigned)access);
+}
+
+/* The table names what differs; a key that is itself again needs no row. */
+static int key_maps_to(struct number_table *table, uint32_t key, uint32_t now)
+{
+	if (key != now)
+		return number_table_set(table, key, now);
+	number_table_remove(table, key);
+	return 0;
+}
+
+static int region_keys_changed(struct context *context, const struct memory_region *mr)
+{
+	int err = key_maps_to(&context->lkeys, mr->shown.lkey, mr->real->lkey);
+
+	return err ? err : key_maps_to(&context->rkeys, mr->shown.rkey, mr->real->rkey);
+}
+
+int memory_region_rebuild(struct memory_region *mr)
+{
+	struct context *context = context_of(mr->shown.context);
+
+	mr->real = register_as(protection_domain_of(mr->shown.pd)->real, mr);
+	if (!mr->real)
+		return errno ? -errno : -ENOMEM;
+	return region_keys_changed(context, mr);
+}
+
+/*
+ * After a move the keys that the application holds stand in tables that the data path reads without
+ * a lock; the answer "invalid input, the old region is valid" makes it register another.
+ */
+WRAPPER int ibv_rereg_mr(
+        struct ibv_mr *shown, int flags, struct ibv_pd *pd, void *addr, size_t length, int access)
+{
+	struct memory_region *mr = memory_region_of(shown);
+	struct protection_domain *domain = protection_domain_of(pd);
+	struct context *context;
+	int err;
+
+	if (!mr)
+		return below.ibv_rereg_mr(shown, flags, pd, addr, length, access);
+	context = context_of(shown->context);
+	if (context->moved || control_enter(context, NEEDS_DEVICE)) {
+		errno = EOPNOTSUPP;
+		return IBV_REREG_MR_ERR_INPUT;
+	}
+	err = below.ibv_rereg_mr(mr->real, flags, domain ? domain->real : pd, addr, length, access);
+	if (!err || err == IBV_REREG_MR_ERR_DO_FORK_OLD) {
+		if (flags & IBV_REREG_MR_CHANGE_TRANSLATION) {
+			shown->addr = addr;
+			shown->length = length;
+			mr->kind = REGION_PLAIN;
+		}
+		if (flags & IBV_REREG_MR_CHANGE_PD)
+			shown->pd = pd;
+		if (flags & IBV_REREG_MR_CHANGE_ACCESS)
+			mr->access = (unsigned)access;
+		shown->lkey = mr->real->lkey;
+		shown->rkey = mr->real->rkey;
+	}
+	control_leave();
+	return err;
+}
+
+/* Its virtual keys stay taken, and mean nothing: the real ones may be given to another region. */
+static void region_keys_dead(struct context *context, const struct memory_region *mr)
+{
+	if (number_table_find(&context->lkeys, mr->shown.lkey))
+		number_table_set(&context->lkeys, mr->shown.lkey, 0);
+	if (number_table_find(&context->rkeys, mr->shown.rkey))
+		number_table_set(&context->rkeys, mr->shown.rkey, 0);
+}
+
+WRAPPER int ibv_dereg_mr(struct ibv_mr *shown)
+{
+	struct memory_region *mr = memory_region_of(shown);
+	struct context *context;
+	int err;
+
+	if (!mr)
+		return below.ibv_dereg_mr(shown);
+	context = context_of(shown->context);
+	control_enter(context, NEEDS_NOTHING);
+	err = mr->real ? below.ibv_dereg_mr(mr->real) : 0;
+	if (!err) {
+		OBJECT_REMOVE(context, mrs, mr);
+		region_keys_dead(context, mr);
+	}
+	control_leave();
+	if (!err)
+		free(mr);
+	return err;
+}
+
+/* ---- is it still there ---- */
+
+struct memory_map {
+	size_t count;
+	struct mapping {
+		uintptr_t start, end;
+		bool readable, writable;
+	} * mappings; /* ascending */
+};
+
+struct memory_map *memory_map_read(void)
+{
+	struct memory_map *map = calloc(1, sizeof(*map));
+	FILE *maps = fopen("/proc/self/maps", "re");
+	char *line = NULL;
+	size_t room = 0;
+
+	while (map && maps && getline(&line, &room, maps) > 0) {
+		struct mapping *grown;
+		char read, write;
+		uintptr_t start, end;
+
+		if (sscanf(line, "%lx-%lx %c%c", &start, &end, &read, &write) != 4)
+			continue;
+		grown = realloc(map->mappings, (map->count + 1) * sizeof(*grown));
+		if (!grown)
+			break;
+		map->mappings = grown;
+		grown[map->count++] = (struct mapping){start, end, read == 'r', write == 'w'};
+	}
+	free(line);
+	if (maps)
+		fclose(maps);
+	return map;
+}
+
+void memory_map_free(struct memory_map *map)
+{
+	if (map)
+		free(map->mappings);
+	free(map);
+}
+
+bool memory_region_is_mapped(const struct memory_region *mr, const struct memory_map *map)
+{
+	const unsigned writes =
+	        IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE | IBV_ACCESS_REMOTE_ATOMIC;
+	uintptr_t at = (uintptr_t)mr->shown.addr, end = at + mr->shown.length;
+
+	for (size_t i = 0; i < map->count && at < end; i++) {
+		const struct mapping *m = &map->mappings[i];
+
+		if (m->end <= at)
+			continue;
+		if (m->start > at || !m->readable || (mr->access & writes && !m->writable))
+			return false;
+		at = m->end;
+	}
+	return at >= end || mr->access & IBV_ACCESS_ON_DEMAND;
+}

@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/*
+ * The objects that applications hold: the public struct of verbs.h first, then the real object that
+ * stands behind it now, then what is needed to make another one. Real objects point back by their
+ * *_context. `real` changes only while control verbs are kept out (control.h) and the gates of the
+ * object are closed.
+ *
+ * Lock order: control, then send gate, receive gate, gates of completion queues (by address), then
+ * a context's list lock or a shared log's lock.
+ */
+#ifndef TETHER_OBJECTS_H
+#define TETHER_OBJECTS_H
+
+#include <infiniband/verbs.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "preload/completion_ring.h"
+#include "preload/gate.h"
+#include "preload/real_verbs.h"
+#include "preload/translation.h"
+#include "preload/work_log.h"
+
+/* Direct verbs read their own struct beyond ibv_device; zeros there mean "not mine". */
+enum { DEVICE_BEYOND_BYTES = 2048, PORTS_MAX = 4 };
+
+struct device {
+	struct ibv_device shown;
+	unsigned char beyond[DEVICE_BEYOND_BYTES];
+	struct ibv_device *real; /* as listed last; NULL: away */
+	char real_name[IBV_SYSFS_NAME_MAX];
+	__be64 guid;
+	unsigned contexts; /* open */
+	TAILQ_ENTRY(device) link;
+};
+
+enum context_phase {
+	PHASE_RUNNING,
+	PHASE_STOPPED, /* its VM is about to move */
+	PHASE_AWAY,    /* it has no device, or one that is being rebuilt */
+	PHASE_LOST,    /* it will not get one again */
+};
+
+/* What the application was told of a port, and goes on being told. */
+struct port {
+	struct ibv_port_attr attr;
+	union ibv_gid gid; /* entry 0 */
+	bool known;        /* the LID was assigned */
+};
+
+struct context {
+	struct verbs_context shown;
+	struct ibv_context *real;
+	struct device *device;
+	uint32_t number; /* names it in the VM: scope of its rkeys */
+	enum context_phase phase;
+	struct ibv_device_attr_ex attr; /* what is supported through this library */
+	struct port ports[PORTS_MAX];   /* by port number - 1 */
+	int async_outer;   /* what the application polls: an epoll instance that holds the real
+	                      descriptor */
+	bool hides_events; /* what comes now comes from a move */
+	bool moved;        /* lkeys may need translation */
+	struct number_table lkeys;
+	struct number_table rkeys; /* of regions that were rebuilt, for the other side */
+	struct number_table qpns;  /* virtual, of queue pairs that were rebuilt */
+	pthread_mutex_t lists_lock;
+	TAILQ_HEAD(, protection_domain) pds;
+	TAILQ_HEAD(, memory_region) mrs;
+	TAILQ_HEAD(, completion_channel) channels;
+	TAILQ_HEAD(, completion_queue) cqs;
+	TAILQ_HEAD(, shared_receive_queue) srqs;
+	TAILQ_HEAD(, queue_pair) qps;
+	TAILQ_HEAD(, address_handle) ahs;
+	TAILQ_ENTRY(context) link;
+};
+
+struct protection_domain {
+	struct ibv_pd shown;
+	struct ibv_pd *real;
+	TAILQ_ENTRY(protection_domain) link;
+};
+
+enum region_kind { REGION_PLAIN, REGION_IOVA };
+
+struct memory_region {
+	struct ibv_mr shown;
+	struct ibv_mr *real;
+	enum region_kind kind;
+	uint64_t iova;
+	unsigned access;
+	TAILQ_ENTRY(memory_region) link;
+};
+
+struct completion_channel {
+	struct ibv_comp_channel shown;
+	struct ibv_comp_channel *real;
+	TAILQ_ENTRY(completion_channel) link;
+};
+
+struct completion_queue {
+	struct ibv_cq shown;
+	struct ibv_cq *real;
+	struct gate gate;
+	bool detour; /* poll by way of the ring: it holds something, or something may be made up */
+	struct completion_ring ring;
+	struct number_table qps; /* by real number, those that complete here; inside the gate */
+	struct context *context;
+	struct completion_channel *channel;
+	int vector;
+	int real_cqe;         /* with room for completions that the application does not ask for: */
+	uint32_t unasked;     /* as many as the send queues that complete here hold */
+	unsigned made_up_due; /* queue pairs here that have FATE_EXECUTED in their log */
+	unsigned users;       /* queue pairs that complete here; under the list lock */
+	unsigned events_shown; /* got by the application, to be acknowledged */
+	unsigned async_events_shown;
+	TAILQ_ENTRY(completion_queue) link;
+};
+
+struct shared_receive_queue {
+	struct ibv_srq shown;
+	struct ibv_srq *real;
+	struct gate gate;
+	bool held; /* posts go to the log only */
+	struct shared_log log;
+	uint32_t *scratch; /* depth indices */
+	struct ibv_sge *scratch_sges;
+	struct context *context;
+	struct ibv_srq_init_attr attr;
+	unsigned users;
+	unsigned events_shown;
+	TAILQ_ENTRY(shared_receive_queue) link;
+};
+
+struct address_handle {
+	struct ibv_ah shown;
+	struct ibv_ah *real;
+	struct ibv_ah_attr attr;
+	TAILQ_ENTRY(address_handle) link;
+};
+
+/* Who is at the other end of a connection, as the application knows it. */
+struct remote {
+	uint32_t lid;
+	union ibv_gid gid;
+	bool by_gid; /* a global route: the GID counts where there is no LID */
+	uint32_t qpn;
+	uint32_t real_qpn;
+	struct remote_keys *keys; /* NULL: never moved, nothing is translated */
+};
+
+/* Where a migration stands with one queue pair; the service thread's. */
+struct queue_pair_migration {
+	bool concerned;
+	bool broken;   /* taken to ERR by this library */
+	bool settled;  /* fates are decided */
+	bool renewed;  /* another incarnation stands ready in INIT */
+	bool evidence; /* has come from the other side */
+	bool connected_anew;
+	uint32_t last_signalled; /* STOP: drained when this one is complete */
+	bool nothing_to_drain;
+	uint32_t tail_seen; /* progress */
+	uint64_t progress_ms;
+	uint32_t rq_psn;    /* our responder's, when it stopped */
+	uint32_t fresh_psn; /* our first of the next incarnation */
+	uint32_t implied_receives;
+	bool receives_are_implied;
+};
+
+struct queue_pair {
+	struct ibv_qp_ex shown;
+	struct ibv_qp *real;
+	struct gate send_gate, receive_gate;
+	bool logged; /* RC: replayed exactly once; others pass through and cannot move */
+	bool held;   /* stopped: sends go to the log only */
+	bool receives_held;
+	bool application_error; /* in ERR for the application, or by it */
+	bool flushed;           /* the device has begun to give back unfinished work */
+	bool made_up_due;       /* counted in send_cq->made_up_due */
+	bool has_ex;            /* made with send_ops_flags */
+	struct send_log sends;
+	struct receive_log receives;
+	uint32_t receives_done;       /* successful, of this incarnation; inside recv_cq's gate */
+	struct ibv_sge *scratch_sges; /* translated, for POST_CHUNK work requests */
+	struct ibv_sge *scratch_receive_sges;
+	struct context *context;
+	struct completion_queue *send_cq, *recv_cq;
+	struct shared_receive_queue *srq;
+	struct ibv_qp_init_attr init;
+	struct ibv_qp_attr attr; /* as modified so far, in the application's numbers */
+	int attr_mask;
+	struct remote remote;
+	bool sq_psn_agreed; /* connected anew before the application named its first PSN */
+	bool ece_set;
+	unsigned multicast_groups;
+	unsigned events_shown;
+	struct queue_pair_migration migration;
+	/* Between ibv_wr_start and ibv_wr_complete. */
+	enum gate_pass ex_pass;
+	uint32_t ex_count;
+	struct send_slot *ex_slot;
+	int ex_error;
+	TAILQ_ENTRY(queue_pair) link;
+};
+
+enum { POST_CHUNK = 16 };
+
+#define container_of(at, type, member) ((type *)((char *)(at)-offsetof(type, member)))
+
+int data_path_post_send(struct ibv_qp *, struct ibv_send_wr *, struct ibv_send_wr **);
+
+/* "Is this object mine?" Its context says: nobody else's has these operations. */
+static inline struct context *context_of(struct ibv_context *context)
+{
+	if (!context || context->ops.post_send != data_path_post_send)
+		return NULL;
+	return container_of(context, struct context, shown.context);
+}
+
+#define MINE(object, type, member)                                                                 \
+	(context_of((object)->context) ? container_of(object, type, member) : NULL)
+
+static inline struct protection_domain *protection_domain_of(struct ibv_pd *pd)
+{
+	return pd ? MINE(pd, struct protection_domain, shown) : NULL;
+}
+
+static inline struct memory_region *memory_region_of(struct ibv_mr *mr)
+{
+	return MINE(mr, struct memory_region, shown);
+}
+
+static inline struct completion_channel *completion_channel_of(struct ibv_comp_channel *channel)
+{
+	return channel ? MINE(channel, struct completion_channel, shown) : NULL;
+}
+
+static inline struct completion_queue *completion_queue_of(struct ibv_cq *cq)
+{
+	return cq ? MINE(cq, struct completion_queue, shown) : NULL;
+}
+
+static inline struct shared_receive_queue *shared_receive_queue_of(struct ibv_srq *srq)
+{
+	return srq ? MINE(srq, struct shared_receive_queue, shown) : NULL;
+}
+
+static inline struct queue_pair *queue_pair_of(struct ibv_qp *qp)
+{
+	return MINE(qp, struct queue_pair, shown.qp_base);
+}
+
+static inline struct address_handle *address_handle_of(struct ibv_ah *ah)
+{
+	return MINE(ah, struct address_handle, shown);
+}
+
+static inline uint32_t queue_pair_number(const struct queue_pair *qp)
+{
+	return qp->shown.qp_base.qp_num;
+}
+
+/* All open contexts, oldest first. Changed by control verbs, under the lock; the service thread
+ * walks it with control verbs kept out. */
+TAILQ_HEAD(context_list, context);
+extern struct context_list contexts;
+extern pthread_mutex_t contexts_lock;
+
+#define OBJECT_ADD(context, list, object)                                                          \
+	do {                                                                                       \
+		pthread_mutex_lock(&(context)->lists_lock);                                        \
+		TAILQ_INSERT_TAIL(&(context)->list, object, link);                                 \
+		pthread_mutex_unlock(&(context)->lists_lock);                                      \
+	} while (0)
+#define OBJECT_REMOVE(context, list, object)                                                       \
+	do {                                                                                       \
+		pthread_mutex_lock(&(context)->lists_lock);                                        \
+		TAILQ_REMOVE(&(context)->list, object, link);                                      \
+		pthread_mutex_unlock(&(context)->lists_lock);                                      \
+	} while (0)
+
+#endif

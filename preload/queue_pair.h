@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/*
+ * Queue pairs as the application sees them: made, modified, asked, destroyed. Their real ones are
+ * made and connected again here, too.
+ */
+#ifndef TETHER_QUEUE_PAIR_H
+#define TETHER_QUEUE_PAIR_H
+
+#include "preload/objects.h"
+
+/* For ibv_create_qp and ibv_create_qp_ex; NULL with errno. @attr gets the real capabilities. */
+struct queue_pair *queue_pair_create(struct protection_domain *pd, struct ibv_qp_init_attr *attr);
+
+/* All four gates, in the order of locks. */
+void queue_pair_close(struct queue_pair *qp);
+void queue_pair_open(struct queue_pair *qp);
+
+/* Is the application's connection made: is there another end that knows this one? */
+static inline bool queue_pair_is_connected(const struct queue_pair *qp)
+{
+	enum ibv_qp_state state = qp->shown.qp_base.state;
+
+	return qp->attr_mask & IBV_QP_DEST_QPN && state != IBV_QPS_RESET && state != IBV_QPS_INIT;
+}
+
+/*
+ * Steps, control verbs kept out. All return 0 or -errno.
+ * _make_real: another real queue pair in RESET, listed with its completion queues.
+ * _to_init, _to_rtr, _to_rts: with the application's attributes, and the numbers of `migration` and
+ * `remote`.
+ */
+int queue_pair_make_real(struct queue_pair *qp);
+int queue_pair_to_init(struct queue_pair *qp);
+int queue_pair_to_rtr(struct queue_pair *qp, uint32_t rq_psn);
+int queue_pair_to_rts(struct queue_pair *qp);
+int queue_pair_to_state(struct queue_pair *qp, enum ibv_qp_state state);
+
+#endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include "preload/settings.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "notifier/base/log.h"
+
+static struct settings read_once = {.settlement = true};
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void open_log(void)
+{
+	const char *where = getenv("TETHER_LOG"), *level_name = getenv("TETHER_LOG_LEVEL");
+	enum log_level level = LOG_LEVEL_INFO;
+
+	if (!where || !*where)
+		return;
+	if (level_name)
+		log_level_parse(level_name, &level);
+	log_open("libtether", where, level);
+}
+
+/* The program may change its environment later. */
+static const char *copy_of(const char *text)
+{
+	return text && *text ? strdup(text) : NULL;
+}
+
+static void read_environment(void)
+{
+	const char *agent = getenv("TETHER_AGENT"), *settlement = getenv("TETHER_SETTLEMENT");
+
+	open_log();
+	if (agent && !strncmp(agent, "unix:", 5))
+		read_once.agent_path = copy_of(agent + 5);
+	else if (agent && *agent)
+		log_warn("settings", "TETHER_AGENT=%s is not unix:/path", agent);
+	read_once.vm = copy_of(getenv("TETHER_VM"));
+	read_once.settlement = !settlement || strcmp(settlement, "off");
+}
+
+const struct settings *settings(void)
+{
+	pthread_once(&once, read_environment);
+	return &read_once;
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/* What the environment asks of this library; read once, then constant. See libtether.7. */
+#ifndef TETHER_SETTINGS_H
+#define TETHER_SETTINGS_H
+
+#include <stdbool.h>
+
+struct settings {
+	const char
+	        *agent_path; /* of a unix socket; NULL: transparent, no thread, nobody to talk to */
+	const char *vm;      /* TETHER_VM; NULL: the agent knows */
+	bool settlement; /* TETHER_SETTLEMENT=off: replay blindly, for tests that have to fail */
+};
+
+const struct settings *settings(void);
+
+#endif

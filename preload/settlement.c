@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include "preload/settlement.h"
+
+static uint32_t end_psn(const struct send_log *log, const struct send_slot *slot)
+{
+	return (slot->psn + send_slot_packets(log, slot)) & PSN_MASK;
+}
+
+/* Has the responder accepted the last packet of @slot? A part of a message is not execution. */
+static bool responder_is_past(
+        const struct send_log *log, const struct send_slot *slot, uint32_t rq_psn)
+{
+	return psn_distance(end_psn(log, slot), rq_psn) >= 0;
+}
+
+static void settle_slot(
+        struct send_log *log, struct send_slot *slot, uint32_t rq_psn, struct settlement *result)
+{
+	bool past = rq_psn != RQ_PSN_UNKNOWN && responder_is_past(log, slot, rq_psn);
+
+	/* A READ is done when its data is here. Executing it again is what a retry does, too. */
+	if (slot->opcode == IBV_WR_RDMA_READ) {
+		result->replayed++;
+		return;
+	}
+	if (rq_psn == RQ_PSN_UNKNOWN || (past && opcode_is_atomic(slot->opcode))) {
+		result->lost = true;
+		return;
+	}
+	if (past) {
+		slot->fate = FATE_EXECUTED;
+		log->executed++;
+		result->executed++;
+	} else {
+		result->replayed++;
+	}
+}
+
+/* Where the open work begins; next_psn if there is none. */
+static uint32_t first_open_psn(const struct send_log *log)
+{
+	for (uint32_t i = log->tail; i != log->posted; i++) {
+		const struct send_slot *slot = send_log_at(log, i);
+
+		if (slot->fate == FATE_OPEN)
+			return slot->psn;
+	}
+	return log->next_psn;
+}
+
+struct settlement settle_sends(struct send_log *log, uint32_t rq_psn)
+{
+	struct settlement result = {0};
+
+	if (rq_psn != RQ_PSN_UNKNOWN && (psn_distance(log->next_psn, rq_psn) > 0 ||
+	                                        psn_distance(first_open_psn(log), rq_psn) < 0)) {
+		result.contradicts = true;
+		result.lost = true;
+		return result;
+	}
+	for (uint32_t i = log->tail; i != log->posted && !result.lost; i++) {
+		struct send_slot *slot = send_log_at(log, i);
+
+		if (slot->fate == FATE_OPEN)
+			settle_slot(log, slot, rq_psn, &result);
+	}
+	return result;
+}
+
+struct settlement settle_sends_blindly(struct send_log *log)
+{
+	return (struct settlement){.replayed = log->posted - log->tail};
+}
+
+bool settlement_atomic_exposed(const struct send_log *log)
+{
+	for (uint32_t i = log->tail; i != log->posted; i++) {
+		const struct send_slot *slot = send_log_at(log, i);
+
+		if (slot->fate != FATE_OPEN)
+			continue;
+		if (opcode_is_atomic(slot->opcode))
+			return true;
+		if (opcode_takes_receive(slot->opcode))
+			return false;
+	}
+	return false;
+}
+
+void implied_receives_add(struct implied_receives *implied, uint32_t psn)
+{
+	implied->count += psn_distance(psn, implied->rq_psn) >= 0;
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/*
+ * What became of work that was posted and has no completion, decided from what the responder says.
+ * Pure. The argument for each class of work is in DESIGN.md, "Evidence".
+ */
+#ifndef TETHER_SETTLEMENT_H
+#define TETHER_SETTLEMENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "preload/work_log.h"
+
+enum { RQ_PSN_UNKNOWN = 0xffffffff };
+
+struct settlement {
+	uint32_t executed; /* work requests */
+	uint32_t replayed;
+	bool lost;        /* something cannot be told: the queue pair has to end with an error */
+	bool contradicts; /* @rq_psn cannot be of this connection: never sent, or before what is
+	                     done */
+};
+
+/*
+ * Set the fate of every open slot with the device. @rq_psn: the next PSN that the responder
+ * expects, or RQ_PSN_UNKNOWN. Both gates are closed. Slots whose fate an earlier settlement has
+ * decided keep it.
+ */
+struct settlement settle_sends(struct send_log *log, uint32_t rq_psn);
+
+/* The control to settle_sends: trust nothing but completions and replay everything else. */
+struct settlement settle_sends_blindly(struct send_log *log);
+
+/*
+ * An atomic has no completion, and nothing before it needs a RECV, so nothing says that the
+ * responder has not executed it.
+ */
+bool settlement_atomic_exposed(const struct send_log *log);
+
+/* The receiver's side: how many RECVs the sender's work has taken, by the sender's word. */
+struct implied_receives {
+	uint32_t count;  /* begins as EvidenceRow.sent */
+	uint32_t rq_psn; /* ours */
+};
+/* One work request of whose end the sender does not know: it took a RECV if we are past @end_psn.
+ */
+void implied_receives_add(struct implied_receives *implied, uint32_t end_psn);
+
+#endif

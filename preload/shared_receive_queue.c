@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include "preload/shared_receive_queue.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "preload/control.h"
+#include "preload/data_path.h"
+#include "preload/event_channel.h"
+
+static struct ibv_srq *create_real(struct shared_receive_queue *srq, struct ibv_srq_init_attr *attr)
+{
+	*attr = srq->attr;
+	attr->srq_context = srq;
+	return below.ibv_create_srq(protection_domain_of(srq->shown.pd)->real, attr);
+}
+
+static void shared_receive_queue_free(struct shared_receive_queue *srq)
+{
+	shared_log_fini(&srq->log);
+	free(srq->scratch);
+	free(srq->scratch_sges);
+	gate_fini(&srq->gate);
+	pthread_mutex_destroy(&srq->shown.mutex);
+	pthread_cond_destroy(&srq->shown.cond);
+	free(srq);
+}
+
+static int build(struct shared_receive_queue *srq)
+{
+	struct ibv_srq_init_attr attr;
+
+	srq->real = create_real(srq, &attr);
+	if (!srq->real)
+		return -errno;
+	srq->attr.attr.max_wr = attr.attr.max_wr;
+	srq->attr.attr.max_sge = attr.attr.max_sge;
+	if (shared_log_init(&srq->log, attr.attr.max_wr, attr.attr.max_sge)) {
+		below.ibv_destroy_srq(srq->real);
+		return -ENOMEM;
+	}
+	srq->scratch = calloc(attr.attr.max_wr + 1u, sizeof(*srq->scratch));
+	srq->scratch_sges = calloc(attr.attr.max_sge + 1u, sizeof(*srq->scratch_sges));
+	srq->shown.handle = srq->real->handle;
+	gate_init(&srq->gate);
+	pthread_mutex_init(&srq->shown.mutex, NULL);
+	pthread_cond_init(&srq->shown.cond, NULL);
+	if (srq->scratch && srq->scratch_sges)
+		return 0;
+	below.ibv_destroy_srq(srq->real);
+	free(srq->scratch);
+	free(srq->scratch_sges);
+	shared_log_fini(&srq->log);
+	return -ENOMEM;
+}
+
+WRAPPER struct ibv_srq *ibv_create_srq(struct ibv_pd *shown_pd, struct ibv_srq_init_attr *attr)
+{
+	struct protection_domain *pd = protection_domain_of(shown_pd);
+	struct shared_receive_queue *srq;
+	int err;
+
+	if (!pd)
+		return below.ibv_create_srq(shown_pd, attr);
+	srq = calloc(1, sizeof(*srq));
+	if (!srq)
+		return NULL;
+	srq->context = context_of(shown_pd->context);
+	srq->attr = *attr;
+	srq->shown.context = shown_pd->context;
+	srq->shown.srq_context = attr->srq_context;
+	srq->shown.pd = shown_pd;
+	err = -control_enter(srq->context, NEEDS_DEVICE);
+	if (!err) {
+		err = build(srq);
+		if (!err)
+			OBJECT_ADD(srq->context, srqs, srq);
+		control_leave();
+	}
+	if (err) {
+		free(srq);
+		errno = -err;
+		return NULL;
+	}
+	attr->attr = srq->attr.attr;
+	return &srq->shown;
+}
+
+/* Its size is the size of its log: IBV_DEVICE_SRQ_RESIZE is not offered. */
+WRAPPER int ibv_modify_srq(struct ibv_srq *shown, struct ibv_srq_attr *attr, int mask)
+{
+	struct shared_receive_queue *srq = shared_receive_queue_of(shown);
+	int err;
+
+	if (!srq)
+		return below.ibv_modify_srq(shown, attr, mask);
+	if (mask & IBV_SRQ_MAX_WR)
+		return EOPNOTSUPP;
+	err = control_enter(srq->context, NEEDS_DEVICE);
+	if (err)
+		return err;
+	err = below.ibv_modify_srq(srq->real, attr, mask);
+	control_leave();
+	return err;
+}
+
+WRAPPER int ibv_query_srq(struct ibv_srq *shown, struct ibv_srq_attr *attr)
+{
+	struct shared_receive_queue *srq = shared_receive_queue_of(shown);
+	int err = 0;
+
+	if (!srq)
+		return below.ibv_query_srq(shown, attr);
+	control_enter(srq->context, NEEDS_NOTHING);
+	*attr = srq->attr.attr;
+	if (srq->real)
+		err = below.ibv_query_srq(srq->real, attr);
+	control_leave();
+	return err;
+}
+
+WRAPPER int ibv_destroy_srq(struct ibv_srq *shown)
+{
+	struct shared_receive_queue *srq = shared_receive_queue_of(shown);
+	int err;
+
+	if (!srq)
+		return below.ibv_destroy_srq(shown);
+	event_channel_await_srq(srq);
+	control_enter(srq->context, NEEDS_NOTHING);
+	err = srq->users ? EBUSY : 0;
+	if (!err && srq->real)
+		err = below.ibv_destroy_srq(srq->real);
+	if (!err)
+		OBJECT_REMOVE(srq->context, srqs, srq);
+	control_leave();
+	if (!err)
+		shared_receive_queue_free(srq);
+	return err;
+}
+
+int shared_receive_queue_rebuild(struct shared_receive_queue *srq)
+{
+	struct ibv_srq_init_attr attr;
+
+	srq->real = create_real(srq, &attr);
+	if (!srq->real)
+		return errno ? -errno : -ENOMEM;
+	if (attr.attr.max_wr < srq->log.depth || attr.attr.max_sge < srq->log.max_sge)
+		return -ENOSPC;
+	return 0;
+}
+
+int shared_receive_queue_repost(struct shared_receive_queue *srq, bool all)
+{
+	uint32_t count = shared_log_repost(&srq->log, all, srq->scratch), posted;
+
+	return -shared_queue_give(srq, srq->scratch, count, &posted);
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/* Shared receive queues as the application sees them. */
+#ifndef TETHER_SHARED_RECEIVE_QUEUE_H
+#define TETHER_SHARED_RECEIVE_QUEUE_H
+
+#include "preload/objects.h"
+
+/* Make the real queue again, empty; exclusive control section, gate closed. -errno. */
+int shared_receive_queue_rebuild(struct shared_receive_queue *srq);
+/*
+ * Post again what is logged and not completed: @all of it, or only what the device has given back.
+ * Gate closed. -errno.
+ */
+int shared_receive_queue_repost(struct shared_receive_queue *srq, bool all);
+
+#endif

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include "preload/translation.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "notifier/base/cleanup.h"
+
+enum { LEAST_ENTRIES = 16 };
+
+static void put(struct number_table *table, uint32_t number, uintptr_t value)
+{
+	uint32_t i = number_hash(number);
+	struct number_entry *entry;
+
+	do
+		entry = &table->entries[i++ & table->mask];
+	while (entry->used && entry->number != number);
+	table->count += !entry->used;
+	*entry = (struct number_entry){number, true, value};
+}
+
+/* At most half full, so that a search ends soon. */
+static int grow(struct number_table *table)
+{
+	uint32_t size = table->entries ? 2 * (table->mask + 1) : LEAST_ENTRIES;
+	struct number_table grown = {.mask = size - 1};
+
+	grown.entries = calloc(size, sizeof(*grown.entries));
+	if (!grown.entries)
+		return -ENOMEM;
+	for (uint32_t i = 0; table->entries && i <= table->mask; i++) {
+		if (table->entries[i].used)
+			put(&grown, table->entries[i].number, table->entries[i].value);
+	}
+	free(table->entries);
+	*table = grown;
+	return 0;
+}
+
+int number_table_set(struct number_table *table, uint32_t number, uintptr_t value)
+{
+	if (!table->entries || 2 * (table->count + 1) > table->mask + 1) {
+		int err = grow(table);
+
+		if (err)
+			return err;
+	}
+	put(table, number, value);
+	return 0;
+}
+
+/* What follows without a gap may have been pushed there by the removed one: put it again. */
+void number_table_remove(struct number_table *table, uint32_t number)
+{
+	struct number_entry *entry = (struct number_entry *)number_table_find(table, number);
+	uint32_t i;
+
+	if (!entry)
+		return;
+	entry->used = false;
+	table->count--;
+	for (i = (uint32_t)(entry - table->entries) + 1;; i++) {
+		struct number_entry moved = table->entries[i & table->mask];
+
+		if (!moved.used)
+			return;
+		table->entries[i & table->mask].used = false;
+		table->count--;
+		put(table, moved.number, moved.value);
+	}
+}
+
+void number_table_clear(struct number_table *table)
+{
+	free(table->entries);
+	*table = (struct number_table){0};
+}
+
+struct remote_keys *remote_keys_of(uint32_t lid, uint32_t context)
+{
+	static struct remote_keys *all;
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	struct remote_keys *keys;
+
+	LOCK_GUARD(&lock);
+	for (keys = all; keys; keys = keys->next) {
+		if (keys->lid == lid && keys->context == context)
+			return keys;
+	}
+	keys = calloc(1, sizeof(*keys));
+	if (!keys)
+		return NULL;
+	keys->lid = lid;
+	keys->context = context;
+	keys->next = all;
+	all = keys;
+	return keys;
+}

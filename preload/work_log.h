@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/*
+ * What was posted and is not completed, with all that is needed to post it again: the send log and
+ * the receive log of a queue pair, and the log of a shared receive queue. Each belongs to its
+ * queue.
+ *
+ * A log counts work requests in sequence; a slot is sequence modulo size. The poster (inside the
+ * queue's gate) fills slots from `head` on, hands the device work requests made from these slots,
+ * and only then moves `head`: what could not be posted was never logged. The poller (inside the
+ * gate of the completion queue) moves `tail`. Work requests carry a tag in place of the
+ * application's wr_id, so that a completion names its slot, and the incarnation of the queue pair
+ * for which it was posted: RESET starts another.
+ *
+ * Send logs also know which packets carry what: PSNs run on from the first of the incarnation,
+ * max(1, ceil(length / MTU)) a work request (IBA 9.7.2; a READ takes those of its responses).
+ */
+#ifndef TETHER_WORK_LOG_H
+#define TETHER_WORK_LOG_H
+
+#include <infiniband/verbs.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { PSN_MASK = 0xffffff };
+
+/* How far @a is behind @b, modulo 2^24: negative if @a is ahead. */
+static inline int32_t psn_distance(uint32_t a, uint32_t b)
+{
+	return (int32_t)((b - a) << 8) >> 8;
+}
+
+/* What settlement has decided about work that had no completion. */
+enum fate {
+	FATE_OPEN,     /* with the device, or to be given to it */
+	FATE_EXECUTED, /* done at the responder: completes in its turn, is not posted again */
+};
+
+struct send_slot {
+	uint64_t wr_id; /* the application's */
+	uint64_t remote_addr;
+	struct ibv_sge sge; /* if it has only one */
+	uint32_t rkey;
+	uint32_t imm_data; /* or the rkey to invalidate, as it came */
+	uint32_t length;
+	uint32_t psn;      /* of its first packet in this incarnation */
+	uint32_t receives; /* of this incarnation, up to and with this one, that take a RECV; modulo
+	                      2^32 */
+	uint8_t opcode;    /* enum ibv_wr_opcode */
+	uint8_t flags; /* enum ibv_send_flags as asked, SIGNALED also where sq_sig_all says so */
+	uint8_t num_sge;
+	uint8_t fate; /* enum fate */
+};
+
+/* What few work requests have. */
+union send_operands {
+	struct {
+		uint64_t compare_add, swap;
+	} atomic;
+	struct {
+		struct ibv_ah *ah;
+		uint32_t remote_qpn, remote_qkey;
+	} ud;
+};
+
+struct send_log {
+	struct send_slot *slots;
+	union send_operands *operands;
+	struct ibv_sge *lists; /* max_sge a slot: of work requests with more than one */
+	uint8_t *payloads;     /* max_inline a slot */
+	uint32_t mask;         /* size - 1 */
+	uint32_t depth;        /* so many at a time, as the application was promised */
+	uint32_t max_sge, max_inline;
+	uint32_t mtu;         /* bytes */
+	uint8_t flags_always; /* SIGNALED for sq_sig_all */
+	bool signal_reads;    /* READ and atomics are signalled whatever the application asks */
+	uint32_t head;        /* the next to be logged; the poster's */
+	uint32_t posted;      /* everything before was handed to the device; the poster's */
+	uint32_t next_psn;    /* of what is posted next; the poster's */
+	uint32_t receives;    /* of the last one logged; the poster's */
+	uint32_t incarnation; /* changes while both gates are closed */
+	uint32_t executed;    /* slots with FATE_EXECUTED; inside the poller's gate */
+	uint32_t tail __attribute__((aligned(64))); /* the oldest open one; the poller's */
+	uint32_t receives_done; /* `receives` of the last one completed; the poller's */
+};
+
+struct receive_slot {
+	uint64_t wr_id;
+	uint32_t num_sge;
+};
+
+struct receive_log {
+	struct receive_slot *slots;
+	struct ibv_sge *lists;
+	uint32_t mask, depth, max_sge;
+	uint32_t head, posted, incarnation;
+	uint32_t tail __attribute__((aligned(64)));
+};
+
+/* Buffers of a shared queue complete in any order. */
+struct shared_log {
+	pthread_mutex_t lock; /* pollers of several completion queues give slots back */
+	struct shared_slot {
+		uint64_t wr_id;
+		uint64_t order; /* of posting */
+		uint32_t num_sge;
+		uint8_t state; /* enum shared_state */
+	} * slots;
+	struct ibv_sge *lists;
+	uint32_t *free;
+	uint32_t depth, max_sge, free_count;
+	uint32_t incarnation;
+	uint64_t next_order;
+};
+enum shared_state {
+	SHARED_FREE,
+	SHARED_POSTED,
+	SHARED_RETURNED, /* the device gave it back unused; to be posted again */
+};
+
+/* ---- tags ---- */
+
+enum { TAG_INCARNATIONS = 0x7fffffff };
+
+static inline uint64_t tag_of_send(uint32_t incarnation, uint32_t sequence)
+{
+	return (uint64_t)incarnation << 32 | sequence;
+}
+
+static inline uint64_t tag_of_receive(uint32_t incarnation, uint32_t sequence)
+{
+	return UINT64_C(1) << 63 | (uint64_t)incarnation << 32 | sequence;
+}
+
+static inline bool tag_is_receive(uint64_t tag)
+{
+	return tag >> 63;
+}
+
+static inline uint32_t tag_incarnation(uint64_t tag)
+{
+	return (tag >> 32) & TAG_INCARNATIONS;
+}
+
+static inline uint32_t tag_sequence(uint64_t tag)
+{
+	return (uint32_t)tag;
+}
+
+static inline uint32_t incarnation_after(uint32_t incarnation)
+{
+	return (incarnation + 1) & TAG_INCARNATIONS;
+}
+
+/* ---- send log ---- */
+
+int send_log_init(struct send_log *log, const struct ibv_qp_cap *cap);
+void send_log_fini(struct send_log *log);
+
+static inline struct send_slot *send_log_at(const struct send_log *log, uint32_t sequence)
+{
+	return &log->slots[sequence & log->mask];
+}
+
+static inline uint32_t send_log_open(const struct send_log *log)
+{
+	return log->head - __atomic_load_n(&log->tail, __ATOMIC_ACQUIRE);
+}
+
+/* Does work of this kind take a RECV at the responder? */
+static inline bool opcode_takes_receive(unsigned opcode)
+{
+	return opcode == IBV_WR_SEND || opcode == IBV_WR_SEND_WITH_IMM ||
+	       opcode == IBV_WR_RDMA_WRITE_WITH_IMM;
+}
+
+static inline bool opcode_is_atomic(unsigned opcode)
+{
+	return opcode == IBV_WR_ATOMIC_CMP_AND_SWP || opcode == IBV_WR_ATOMIC_FETCH_AND_ADD;
+}
+
+static inline bool opcode_has_answer(unsigned opcode)
+{
+	return opcode == IBV_WR_RDMA_READ || opcode_is_atomic(opcode);
+}
+
+/* Packets that @slot takes of the sequence numbers. */
+static inline uint32_t send_slot_packets(const struct send_log *log, const struct send_slot *slot)
+{
+	return slot->length > log->mtu && !opcode_is_atomic(slot->opcode)
+	               ? (slot->length + log->mtu - 1) / log->mtu
+	               : 1;
+}
+
+/*
+ * Put @wr into the slot @ahead of head. -ENOMEM: the queue is full. -EINVAL: too many buffers, too
+ * much inline data, an opcode that this library does not replay.
+ */
+int send_log_fill(struct send_log *log, uint32_t ahead, const struct ibv_send_wr *wr);
+
+/*
+ * The same in steps, for ibv_wr_*: an empty slot, then what goes into it, then send_log_finish.
+ * NULL: full.
+ */
+struct send_slot *send_log_begin(struct send_log *log, uint32_t ahead);
+int send_log_set_sges(
+        struct send_log *log, struct send_slot *slot, const struct ibv_sge *sges, uint32_t count);
+int send_log_set_inline(struct send_log *log, struct send_slot *slot,
+        const struct ibv_data_buf *buffers, size_t count);
+union send_operands *send_log_operands(const struct send_log *log, const struct send_slot *slot);
+
+/* The first @count slots ahead of head are work now; the device has it if @posted. */
+void send_log_commit(struct send_log *log, uint32_t count, bool posted);
+/* Everything before @sequence is with the device now, or needs not be. */
+void send_log_reposted(struct send_log *log, uint32_t sequence);
+
+/* A work request as it is posted: with a tag, and buffers in the log. */
+void send_log_wr(const struct send_log *log, uint32_t sequence, struct ibv_send_wr *wr);
+
+/* Everything up to @sequence has completed. */
+static inline void send_log_retire(struct send_log *log, uint32_t sequence)
+{
+	log->receives_done = send_log_at(log, sequence)->receives;
+	__atomic_store_n(&log->tail, sequence + 1, __ATOMIC_RELEASE);
+}
+
+/* Both gates closed: a new incarnation begins with @psn; what is open is to be posted again. */
+void send_log_restart(struct send_log *log, uint32_t psn);
+/* Both gates closed: forget everything, as RESET does. */
+void send_log_clear(struct send_log *log);
+
+/* ---- receive logs ---- */
+
+int receive_log_init(struct receive_log *log, uint32_t depth, uint32_t max_sge);
+void receive_log_fini(struct receive_log *log);
+int receive_log_fill(struct receive_log *log, uint32_t ahead, const struct ibv_recv_wr *wr);
+void receive_log_commit(struct receive_log *log, uint32_t count, bool posted);
+void receive_log_wr(const struct receive_log *log, uint32_t sequence, struct ibv_recv_wr *wr);
+void receive_log_restart(struct receive_log *log);
+void receive_log_clear(struct receive_log *log);
+
+static inline struct receive_slot *receive_log_at(const struct receive_log *log, uint32_t sequence)
+{
+	return &log->slots[sequence & log->mask];
+}
+
+static inline void receive_log_retire(struct receive_log *log, uint32_t sequence)
+{
+	__atomic_store_n(&log->tail, sequence + 1, __ATOMIC_RELEASE);
+}
+
+int shared_log_init(struct shared_log *log, uint32_t depth, uint32_t max_sge);
+void shared_log_fini(struct shared_log *log);
+/* -ENOMEM: full; -EINVAL. The slot is the poster's until shared_log_give_back or a completion. */
+int shared_log_take(struct shared_log *log, const struct ibv_recv_wr *wr, uint32_t *index);
+void shared_log_wr(const struct shared_log *log, uint32_t index, struct ibv_recv_wr *wr);
+/* Free the slot; its wr_id. */
+uint64_t shared_log_give_back(struct shared_log *log, uint32_t index);
+/* The device has given the buffer back unused. */
+void shared_log_returned(struct shared_log *log, uint32_t index);
+/*
+ * Indices of what is to be posted again, in the order of the first posting: all that is open, or
+ * only what was returned. @indices has room for depth. Their state becomes posted.
+ */
+uint32_t shared_log_repost(struct shared_log *log, bool all, uint32_t *indices);
+
+#endif

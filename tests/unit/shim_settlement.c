@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/* What becomes of unfinished work, row by row: what was posted, what the responder says. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <infiniband/verbs.h>
+#include <string.h>
+
+#include "preload/settlement.h"
+
+enum { MTU = 1024, FIRST_PSN = 0xfffffe, DEPTH = 8 }; /* the numbers wrap after two packets */
+
+static uint8_t buffer[8 * MTU];
+
+static void log_setup(struct send_log *log)
+{
+	struct ibv_qp_cap cap = {.max_send_wr = DEPTH, .max_send_sge = 1, .max_inline_data = 64};
+
+	assert_int_equal(send_log_init(log, &cap), 0);
+	log->mtu = MTU;
+	log->next_psn = FIRST_PSN;
+	log->signal_reads = true;
+}
+
+static void post(struct send_log *log, enum ibv_wr_opcode opcode, uint32_t length)
+{
+	struct ibv_sge sge = {.addr = (uintptr_t)buffer, .length = length};
+	struct ibv_send_wr wr = {
+	        .wr_id = log->head, .sg_list = &sge, .num_sge = 1, .opcode = opcode};
+
+	assert_int_equal(send_log_fill(log, 0, &wr), 0);
+	send_log_commit(log, 1, true);
+}
+
+/*
+ * Work by one letter each: s SEND, i SEND_WITH_IMM, w WRITE, m WRITE_WITH_IMM, r READ, a FETCH_ADD,
+ * c CMP_SWAP, capitals: of three packets. What became of it: x executed, r to be replayed.
+ */
+struct row {
+	const char *what;
+	const char *posted;
+	unsigned completed;
+	unsigned packets; /* that the responder has accepted */
+	const char *fates;
+	bool lost;
+};
+
+static const struct row rows[] = {
+        {"nothing_unfinished_is_nothing_to_do", "ssw", 3, 3, "", false},
+        {"what_the_responder_has_not_seen_is_replayed", "swm", 0, 0, "rrr", false},
+        {"executed_and_unacknowledged_is_made_up", "swmi", 0, 4, "xxxx", false},
+        {"the_frontier_splits_executed_from_replayed", "swsw", 1, 3, "xxr", false},
+        {"a_message_of_which_a_part_arrived_is_replayed_whole", "SW", 0, 5, "xr", false},
+        {"a_part_of_the_first_message_is_no_execution", "S", 0, 2, "r", false},
+        {"the_last_packet_makes_it_executed", "S", 0, 3, "x", false},
+        {"an_unanswered_read_is_replayed", "r", 0, 1, "r", false},
+        {"a_read_takes_the_numbers_of_its_responses", "Rw", 0, 4, "rx", false},
+        {"a_read_in_front_does_not_replay_what_follows", "rsw", 0, 3, "rxx", false},
+        {"an_atomic_not_executed_is_replayed", "sa", 0, 1, "xr", false},
+        {"an_atomic_not_executed_is_replayed_too_with_swap", "c", 0, 0, "r", false},
+        {"an_atomic_executed_and_unanswered_is_lost", "a", 0, 1, "r", true},
+        {"a_swap_executed_and_unanswered_is_lost", "wcs", 0, 3, "xrr", true},
+        {"numbers_wrap_at_24_bits", "sssss", 0, 3, "xxxrr", false},
+};
+
+static void posted_as(struct send_log *log, const char *letters)
+{
+	for (; *letters; letters++) {
+		uint32_t length = *letters >= 'a' ? 8 : 2 * MTU + 1;
+
+		switch (*letters | 0x20) {
+		case 's':
+			post(log, IBV_WR_SEND, length);
+			break;
+		case 'i':
+			post(log, IBV_WR_SEND_WITH_IMM, length);
+			break;
+		case 'w':
+			post(log, IBV_WR_RDMA_WRITE, length);
+			break;
+		case 'm':
+			post(log, IBV_WR_RDMA_WRITE_WITH_IMM, length);
+			break;
+		case 'r':
+			post(log, IBV_WR_RDMA_READ, length);
+			break;
+		case 'a':
+			post(log, IBV_WR_ATOMIC_FETCH_AND_ADD, 8);
+			break;
+		default:
+			post(log, IBV_WR_ATOMIC_CMP_AND_SWP, 8);
+			break;
+		}
+	}
+}
+
+static void fates_of(const struct send_log *log, char *fates)
+{
+	for (uint32_t i = log->tail; i != log->posted; i++)
+		*fates++ = send_log_at(log, i)->fate == FATE_EXECUTED ? 'x' : 'r';
+	*fates = '\0';
+}
+
+static void each_row_is_settled_as_it_says(void **state)
+{
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const struct row *row = &rows[i];
+		struct settlement result;
+		struct send_log log;
+		char fates[DEPTH + 1];
+
+		log_setup(&log);
+		posted_as(&log, row->posted);
+		if (row->completed)
+			send_log_retire(&log, row->completed - 1);
+		result = settle_sends(&log, (FIRST_PSN + row->packets) & PSN_MASK);
+		fates_of(&log, fates);
+		if (strcmp(fates, row->fates) || result.lost != row->lost || result.contradicts)
+			fail_msg("%s: %s lost %d, not %s lost %d", row->what, fates, result.lost,
+			        row->fates, row->lost);
+		send_log_fini(&log);
+	}
+}
+
+static void settle_and_fini(struct send_log *log, uint32_t rq_psn, struct settlement *result)
+{
+	*result = settle_sends(log, rq_psn);
+	send_log_fini(log);
+}
+
+static void an_unknown_frontier_loses_unfinished_work(void **state)
+{
+	struct settlement result;
+	struct send_log log;
+
+	log_setup(&log);
+	posted_as(&log, "w");
+	settle_and_fini(&log, RQ_PSN_UNKNOWN, &result);
+	assert_true(result.lost);
+	assert_int_equal(result.executed, 0);
+}
+
+static void an_unknown_frontier_is_nothing_to_finished_work(void **state)
+{
+	struct settlement result;
+	struct send_log log;
+
+	log_setup(&log);
+	posted_as(&log, "w");
+	send_log_retire(&log, 0);
+	settle_and_fini(&log, RQ_PSN_UNKNOWN, &result);
+	assert_false(result.lost);
+}
+
+static void a_frontier_never_sent_contradicts(void **state)
+{
+	struct settlement result;
+	struct send_log log;
+
+	log_setup(&log);
+	posted_as(&log, "ss");
+	settle_and_fini(&log, (FIRST_PSN + 3) & PSN_MASK, &result);
+	assert_true(result.contradicts && result.lost);
+}
+
+static void a_frontier_before_finished_work_contradicts(void **state)
+{
+	struct settlement result;
+	struct send_log log;
+
+	log_setup(&log);
+	posted_as(&log, "ss");
+	send_log_retire(&log, 0);
+	settle_and_fini(&log, FIRST_PSN, &result);
+	assert_true(result.contradicts && result.lost);
+}
+
+static void held_work_was_never_posted_and_is_not_judged(void **state)
+{
+	struct ibv_sge sge = {.addr = (uintptr_t)buffer, .length = 8};
+	struct ibv_send_wr wr = {.sg_list = &sge, .num_sge = 1, .opcode = IBV_WR_SEND};
+	struct settlement result;
+	struct send_log log;
+
+	log_setup(&log);
+	posted_as(&log, "s");
+	send_log_fill(&log, 0, &wr);
+	send_log_commit(&log, 1, false);
+	result = settle_sends(&log, (FIRST_PSN + 1) & PSN_MASK);
+	assert_int_equal(result.executed, 1);
+	assert_int_equal(result.replayed, 0);
+	assert_int_equal(send_log_at(&log, 1)->fate, FATE_OPEN);
+	send_log_fini(&log);
+}
+
+/* A second move before what the first one left has completed. */
+static void a_fate_decided_before_stays(void **state)
+{
+	struct settlement result;
+	struct send_log log;
+
+	log_setup(&log);
+	posted_as(&log, "rs");
+	settle_sends(&log, (FIRST_PSN + 2) & PSN_MASK);
+	send_log_restart(&log, 100);
+	send_log_reposted(&log, log.head);
+	assert_int_equal(log.next_psn, 101); /* the READ alone goes out again */
+	result = settle_sends(&log, 100);
+	assert_int_equal(result.executed, 0);
+	assert_int_equal(send_log_at(&log, 1)->fate, FATE_EXECUTED);
+	send_log_fini(&log);
+}
+
+static void executed_sends_do_not_count_for_the_next_incarnation(void **state)
+{
+	struct send_log log;
+
+	log_setup(&log);
+	posted_as(&log, "rss");
+	settle_sends(&log, (FIRST_PSN + 2) & PSN_MASK);
+	send_log_restart(&log, 100);
+	send_log_reposted(&log, log.head);
+	send_log_retire(&log, 0);
+	send_log_retire(&log, 1); /* made up */
+	assert_int_equal(log.receives_done, 0);
+	send_log_retire(&log, 2);
+	assert_int_equal(log.receives_done, 1);
+	send_log_fini(&log);
+}
+
+static void an_atomic_with_nothing_to_wait_for_is_exposed(void **state)
+{
+	static const struct {
+		const char *posted;
+		bool exposed;
+	} cases[] = {{"a", true}, {"wa", true}, {"ra", true}, {"sa", false}, {"ma", false},
+	        {"w", false}, {"", false}};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct send_log log;
+
+		log_setup(&log);
+		posted_as(&log, cases[i].posted);
+		assert_int_equal(settlement_atomic_exposed(&log), cases[i].exposed);
+		send_log_fini(&log);
+	}
+}
+
+static void receives_are_implied_by_what_we_accepted(void **state)
+{
+	struct implied_receives implied = {.count = 7, .rq_psn = 1};
+
+	implied_receives_add(&implied, 0xffffff);
+	implied_receives_add(&implied, 1);
+	implied_receives_add(&implied, 2);
+	assert_int_equal(implied.count, 9);
+}
+
+static void blind_settlement_replays_what_was_executed(void **state)
+{
+	struct settlement result;
+	struct send_log log;
+
+	log_setup(&log);
+	posted_as(&log, "sw");
+	result = settle_sends_blindly(&log);
+	assert_int_equal(result.replayed, 2);
+	assert_int_equal(send_log_at(&log, 0)->fate, FATE_OPEN);
+	send_log_fini(&log);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(each_row_is_settled_as_it_says),
+	        cmocka_unit_test(an_unknown_frontier_loses_unfinished_work),
+	        cmocka_unit_test(an_unknown_frontier_is_nothing_to_finished_work),
+	        cmocka_unit_test(a_frontier_never_sent_contradicts),
+	        cmocka_unit_test(a_frontier_before_finished_work_contradicts),
+	        cmocka_unit_test(held_work_was_never_posted_and_is_not_judged),
+	        cmocka_unit_test(a_fate_decided_before_stays),
+	        cmocka_unit_test(executed_sends_do_not_count_for_the_next_incarnation),
+	        cmocka_unit_test(an_atomic_with_nothing_to_wait_for_is_exposed),
+	        cmocka_unit_test(receives_are_implied_by_what_we_accepted),
+	        cmocka_unit_test(blind_settlement_replays_what_was_executed),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
