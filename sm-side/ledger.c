@@ -162,12 +162,13 @@ static void address_write(struct json_object *record, const struct address *addr
 	json_put_text(record, "gid", gid);
 }
 
-/* The states whose action hands on what the shims have said before. */
+/* The states whose action hands on what the shims have said before; STOPPING, so that it is known
+ * whom an abort has to reach. */
 static bool needs_testimony(enum migration_state state)
 {
 	enum migration_action action = migration_state_action(state);
 
-	return action == ACTION_RELEASE || action == ACTION_RECONNECT;
+	return action == ACTION_STOP || action == ACTION_RELEASE || action == ACTION_RECONNECT;
 }
 
 static int testimony_write(struct json_object *record, const struct testimony *testimony)

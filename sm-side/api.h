@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/*
+ * The API: HTTP with JSON bodies on a unix socket, for the command line and for orchestrators
+ * (DESIGN.md "API"). Only root and the daemon's own user are served. Lives in the thread of its
+ * event_base.
+ */
+#ifndef TETHER_API_H
+#define TETHER_API_H
+
+#include "sm-side/conductor.h"
+
+struct api;
+
+/* NULL with errno. The conductor is set before the loop runs. */
+struct api *api_create(struct event_base *base, const char *path);
+void api_conductor_set(struct api *api, struct conductor *conductor);
+/* Something is new in a migration: whoever waits for it is answered. */
+void api_changed(struct api *api);
+void api_destroy(struct api *api);
+
+#endif

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/*
+ * Drives migrations, one after the other: performs what the state machine puts out (journal, tree,
+ * hosts, SM, timers) and feeds back what happens. At start it first brings to its end what the
+ * journal says was under way. Owns the root of the tree and the link to the SM; the ledger and the
+ * journal are its caller's and must outlive it. Lives in the thread of its event_base.
+ */
+#ifndef TETHER_CONDUCTOR_H
+#define TETHER_CONDUCTOR_H
+
+#include "sm-side/admission.h"
+#include "sm-side/journal.h"
+#include "sm-side/ledger.h"
+
+struct event_base;
+struct conductor;
+
+struct conductor_settings {
+	const char *listen;    /* path of the socket for agents */
+	const char *sm_socket; /* NULL: there is no SM */
+	const struct deadlines *deadlines;
+};
+
+/* @changed, from the loop or from inside conductor_migrate and conductor_abort: something is new in
+ * a migration. NULL with errno. */
+struct conductor *conductor_create(struct event_base *base,
+        const struct conductor_settings *settings, struct ledger *ledger, struct journal *journal,
+        void (*changed)(void *owner), void *owner);
+/* What is under way stays in the journal. */
+void conductor_destroy(struct conductor *conductor);
+
+/* Begin to move @vm to host @to. */
+struct admission conductor_migrate(
+        struct conductor *conductor, const char *vm, const char *to, bool force, uint64_t *id);
+/* NULL: it will be aborted (or is being so); otherwise the name of why not. */
+const char *conductor_abort(struct conductor *conductor, uint64_t id);
+
+const struct inventory *conductor_inventory(const struct conductor *conductor);
+bool conductor_has_fabric(const struct conductor *conductor);
+bool conductor_sm_is_up(const struct conductor *conductor);
+const struct ledger *conductor_ledger(const struct conductor *conductor);
+
+#endif

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include "sm-side/conductor_state.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "notifier/base/die_point.h"
+#include "notifier/base/log.h"
+#include "sm-side/orders.h"
+#include "sm-side/sm_talk.h"
+#include "sm-side/whereabouts.h"
+
+static void answered(struct conductor *c, unsigned party, bool done)
+{
+	conductor_perform(
+	        c, migration_answered(conductor_current(c), party, done, conductor_now_us()));
+}
+
+/* ---- asking ---- */
+
+static void tree_ask(struct conductor *c, enum migration_action action)
+{
+	struct migration *m = conductor_current(c);
+	struct order order;
+	int err = order_fill_step(&order, m, action, conductor_now_us());
+
+	c->tree_sequence = m->sequence;
+	if (!err)
+		err = root_send(c->root, &order.event);
+	if (err) {
+		conductor_find(m, "no-memory", "an event could not be sent");
+		answered(c, PARTY_TREE, false);
+	}
+}
+
+static void look_at_hosts(struct conductor *c)
+{
+	struct migration *m = conductor_current(c);
+
+	m->fact = whereabouts_fact(root_inventory(c->root), m, c->sm_carried);
+	if (whereabouts_are_known(root_inventory(c->root), m))
+		answered(c, PARTY_HOST, true);
+}
+
+static void host_ask(struct conductor *c, enum migration_action action)
+{
+	struct migration *m = conductor_current(c);
+	struct order order;
+	int err;
+
+	c->host_sequence = 0;
+	if (action == ACTION_LOOK) {
+		look_at_hosts(c);
+		return;
+	}
+	err = order_fill_host(&order, m, action,
+	        admission_attributes(root_inventory(c->root), &m->intent), conductor_now_us());
+	if (!err && !inventory_is_connected(root_inventory(c->root), order.host.host)) {
+		log_info("migration", "%" PRIu64 "/%" PRIu64 " waits for the agent of %s",
+		        m->intent.id, m->intent.epoch, order.host.host);
+		c->held_action = action;
+		c->host = order.host.host;
+		return;
+	}
+	if (!err) {
+		c->host_sequence = m->sequence;
+		c->host = order.host.host;
+		err = root_send(c->root, &order.event);
+	}
+	if (err) {
+		conductor_find(m, "no-memory", "an order could not be sent");
+		answered(c, PARTY_HOST, false);
+	}
+}
+
+static void sm_ask(struct conductor *c, enum migration_action action)
+{
+	struct migration *m = conductor_current(c);
+	struct json_object *request;
+	int err;
+
+	c->sm_id = 0;
+	if (action == ACTION_LOOK && !whereabouts_need_sm(m)) {
+		answered(c, PARTY_SM, true);
+		return;
+	}
+	c->sm_action = action;
+	request = sm_talk_request(m, action);
+	err = request ? sm_link_ask(c->sm, request, &c->sm_id) : -ENOMEM;
+	if (err)
+		conductor_feed(c, EVENT_SM_LOST);
+}
+
+/* An answer that is there at once may have led to another state already. */
+void conductor_ask(struct conductor *c, enum migration_action action)
+{
+	struct migration *m = conductor_current(c);
+	unsigned parties = m->awaited;
+	enum migration_state state = m->state;
+
+	die_point("smd-ask", migration_state_name(state));
+	if (parties & PARTY_TREE)
+		tree_ask(c, action);
+	if (parties & PARTY_HOST && m->state == state)
+		host_ask(c, action);
+	if (parties & PARTY_SM && m->state == state)
+		sm_ask(c, action);
+	if (m->state == state)
+		die_point("smd-asked", migration_state_name(state));
+}
+
+void conductor_tell_error(struct conductor *c)
+{
+	struct migration *m = conductor_current(c);
+	struct order order;
+
+	log_warn("migration", "%" PRIu64 "/%" PRIu64 " given up: QPs of %s end with errors",
+	        m->intent.id, m->intent.epoch, m->intent.vm);
+	if (!order_fill_step(&order, m, ACTION_ERROR, conductor_now_us()))
+		root_send(c->root, &order.event);
+}
+
+/* ---- what comes back ---- */
+
+static void host_answered(struct conductor *c, const Tether__Answer *answer)
+{
+	struct migration *m = conductor_current(c);
+	bool done = answer->outcome == TETHER__OUTCOME__OUTCOME_DONE;
+
+	root_result_take(c->root, c->host, answer->result);
+	if (answer->result && answer->result->copy_ms)
+		m->counts.copy_ms += answer->result->copy_ms;
+	for (size_t i = 0; i < answer->n_refusals; i++)
+		testimony_find(&m->testimony, answer->refusals[i]->who, answer->refusals[i]->reason,
+		        answer->refusals[i]->text);
+	if (!done && !answer->n_refusals)
+		testimony_find(&m->testimony, c->host, "order-not-done",
+		        migration_state_meaning(m->state));
+	c->host_sequence = 0;
+	answered(c, PARTY_HOST, done);
+}
+
+static void tree_answered(void *owner, const Tether__Answer *answer)
+{
+	struct conductor *c = owner;
+	struct migration *m = conductor_current(c);
+
+	if (!m || answer->migration != m->intent.id || answer->epoch != m->intent.epoch)
+		return;
+	if (c->host_sequence && answer->sequence == c->host_sequence) {
+		host_answered(c, answer);
+	} else if (c->tree_sequence && answer->sequence == c->tree_sequence) {
+		c->tree_sequence = 0;
+		conductor_perform(c, migration_tree_answered(m, answer, conductor_now_us()));
+	}
+}
+
+static void sm_answered(void *owner, uint64_t id, struct json_object *answer)
+{
+	struct conductor *c = owner;
+	struct migration *m = conductor_current(c);
+	enum migration_event event;
+
+	if (!m || !c->sm_id || id != c->sm_id)
+		return;
+	c->sm_id = 0;
+	event = sm_talk_take(m, c->sm_action, answer, &c->sm_carried);
+	m->fact = whereabouts_fact(root_inventory(c->root), m, c->sm_carried);
+	if (event == EVENT_DONE || event == EVENT_FAILED)
+		answered(c, PARTY_SM, event == EVENT_DONE);
+	else
+		conductor_feed(c, event);
+}
+
+static void sm_down(void *owner, const char *why)
+{
+	struct conductor *c = owner;
+
+	c->sm_id = 0;
+	if (conductor_current(c) && conductor_current(c)->awaited & PARTY_SM)
+		conductor_feed(c, EVENT_SM_LOST);
+}
+
+static void sm_up(void *owner)
+{
+	struct conductor *c = owner;
+	struct migration *m = conductor_current(c);
+
+	if (!m || !(m->awaited & PARTY_SM))
+		return;
+	if (m->state == STATE_RECOVERING)
+		sm_ask(c, ACTION_LOOK);
+	else
+		conductor_feed(c, EVENT_SM_BACK);
+}
+
+/* ---- hosts ---- */
+
+static void host_up(void *owner, const char *host, uint64_t open)
+{
+	struct conductor *c = owner;
+	struct migration *m = conductor_current(c);
+	enum migration_action held = c->held_action;
+
+	if (open && (!m || open != m->intent.id))
+		conductor_tell_end(c, host, open);
+	if (m && m->state == STATE_RECOVERING && m->awaited & PARTY_HOST) {
+		look_at_hosts(c);
+	} else if (m && held && !strcmp(host, c->host)) {
+		c->held_action = ACTION_NOTHING;
+		host_ask(c, held);
+	}
+}
+
+static void host_down(void *owner, const char *host)
+{
+	struct conductor *c = owner;
+	struct migration *m = conductor_current(c);
+
+	if (m &&
+	        (!strcmp(host, m->intent.source.host) || !strcmp(host, m->intent.destination.host)))
+		conductor_feed(c, EVENT_AGENT_LOST);
+}
+
+const struct root_callbacks conductor_root_callbacks = {
+        .answer = tree_answered,
+        .host_up = host_up,
+        .host_down = host_down,
+};
+
+const struct sm_link_callbacks conductor_sm_callbacks = {
+        .up = sm_up,
+        .down = sm_down,
+        .answer = sm_answered,
+};

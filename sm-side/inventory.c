@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include "sm-side/inventory.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "notifier/base/cleanup.h"
+
+static void host_free(struct inventory_host *host)
+{
+	if (host->said)
+		tether__hello__free_unpacked(host->said, NULL);
+	free(host->name);
+	free(host);
+}
+
+void inventory_clear(struct inventory *inventory)
+{
+	while (inventory->hosts) {
+		struct inventory_host *host = inventory->hosts;
+
+		inventory->hosts = host->next;
+		host_free(host);
+	}
+}
+
+struct inventory_host *inventory_find(const struct inventory *inventory, const char *host)
+{
+	struct inventory_host *h = inventory->hosts;
+
+	while (h && strcmp(h->name, host))
+		h = h->next;
+	return h;
+}
+
+static struct inventory_host *host_make(struct inventory *inventory, const char *name)
+{
+	struct inventory_host *host = inventory_find(inventory, name);
+	struct inventory_host **end = &inventory->hosts;
+
+	if (host)
+		return host;
+	host = calloc(1, sizeof(*host));
+	if (!host)
+		return NULL;
+	host->name = strdup(name);
+	if (!host->name) {
+		free(host);
+		return NULL;
+	}
+	while (*end)
+		end = &(*end)->next;
+	*end = host;
+	return host;
+}
+
+/* A deep copy, by way of the wire. */
+static Tether__Hello *hello_copy(const Tether__Hello *hello)
+{
+	size_t size = tether__hello__get_packed_size(hello);
+	CLEANUP_FREE uint8_t *bytes = malloc(size + 1);
+
+	if (!bytes)
+		return NULL;
+	tether__hello__pack(hello, bytes);
+	return tether__hello__unpack(NULL, size, bytes);
+}
+
+int inventory_take(struct inventory *inventory, const char *host, Tether__HostVm **vms,
+        size_t vm_count, Tether__Slot **slots, size_t slot_count)
+{
+	Tether__Hello hello = TETHER__HELLO__INIT;
+	struct inventory_host *h = host_make(inventory, host);
+	Tether__Hello *said;
+
+	hello.vms = vms;
+	hello.n_vms = vm_count;
+	hello.slots = slots;
+	hello.n_slots = slot_count;
+	said = h ? hello_copy(&hello) : NULL;
+	if (!said)
+		return -ENOMEM;
+	if (h->said)
+		tether__hello__free_unpacked(h->said, NULL);
+	h->said = said;
+	return 0;
+}
+
+void inventory_host_connected(struct inventory *inventory, const char *host, bool connected)
+{
+	struct inventory_host *h = inventory_find(inventory, host);
+
+	if (h)
+		h->connected = connected;
+}
+
+bool inventory_is_connected(const struct inventory *inventory, const char *host)
+{
+	const struct inventory_host *h = inventory_find(inventory, host);
+
+	return h && h->connected;
+}
+
+static const Tether__HostVm *vm_of_host(const struct inventory_host *host, const char *name)
+{
+	for (size_t i = 0; host && host->said && i < host->said->n_vms; i++) {
+		if (!strcmp(host->said->vms[i]->name, name))
+			return host->said->vms[i];
+	}
+	return NULL;
+}
+
+const Tether__HostVm *inventory_vm_at(
+        const struct inventory *inventory, const char *host, const char *name)
+{
+	return vm_of_host(inventory_find(inventory, host), name);
+}
+
+const Tether__HostVm *inventory_vm(
+        const struct inventory *inventory, const char *name, const struct inventory_host **host)
+{
+	const Tether__HostVm *best = NULL;
+	int best_claim = -1;
+
+	for (const struct inventory_host *h = inventory->hosts; h; h = h->next) {
+		const Tether__HostVm *vm = vm_of_host(h, name);
+		int claim = vm ? 2 * (*vm->slot != '\0') + h->connected : -1;
+
+		if (claim > best_claim) {
+			best_claim = claim;
+			best = vm;
+			*host = h;
+		}
+	}
+	return best;
+}
+
+const Tether__Slot *inventory_slot(
+        const struct inventory *inventory, const char *host, const char *slot)
+{
+	const struct inventory_host *h = inventory_find(inventory, host);
+
+	for (size_t i = 0; h && h->said && i < h->said->n_slots; i++) {
+		if (!strcmp(h->said->slots[i]->name, slot))
+			return h->said->slots[i];
+	}
+	return NULL;
+}
+
+const Tether__Slot *inventory_free_slot(const struct inventory *inventory, const char *host)
+{
+	const struct inventory_host *h = inventory_find(inventory, host);
+
+	for (size_t i = 0; h && h->said && i < h->said->n_slots; i++) {
+		if (!*h->said->slots[i]->vm)
+			return h->said->slots[i];
+	}
+	return NULL;
+}

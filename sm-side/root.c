@@ -1,0 +1,486 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include "sm-side/root.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+
+#include "notifier/base/cleanup.h"
+#include "notifier/base/log.h"
+#include "notifier/channel_unix.h"
+#include "notifier/connection.h"
+#include "notifier/relay.h"
+#include "notifier/wire/rows.h"
+#include "sm-side/numbers.h"
+
+/* One agent's link. */
+struct link {
+	struct link *next;
+	struct root *root;
+	struct connection *connection;
+	uint32_t child; /* what the relay calls it */
+	char *host;     /* NULL: has not said HELLO */
+};
+
+/* What is to be told to the owner, from the loop. */
+struct notice {
+	struct notice *next;
+	enum { NOTICE_ANSWER, NOTICE_UP, NOTICE_DOWN } kind;
+	Tether__Answer *answer;
+	char *host;
+	uint64_t open;
+};
+
+struct root {
+	struct event_base *base;
+	struct event *accepting, *ticking, *noticing;
+	int fd;
+	char *path;
+	struct relay *relay;
+	struct link *links;
+	struct notice *notices;
+	struct inventory inventory;
+	struct numbers numbers;
+	struct connection_settings connection_settings;
+	const struct root_callbacks *callbacks;
+	void *owner;
+};
+
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* After anything that may have changed when the relay wants to be called. */
+static void tick_arm(struct root *root)
+{
+	int64_t ms = relay_next_ms(root->relay, now_ms());
+	struct timeval pause = {ms / 1000, (suseconds_t)(ms % 1000) * 1000};
+
+	if (ms < 0)
+		evtimer_del(root->ticking);
+	else
+		evtimer_add(root->ticking, &pause);
+}
+
+static void tick_due(evutil_socket_t unused, short what, void *context)
+{
+	struct root *root = context;
+
+	relay_tick(root->relay, now_ms());
+	tick_arm(root);
+}
+
+/* ---- telling the owner ---- */
+
+static void notice_free(struct notice *notice)
+{
+	if (notice->answer)
+		tether__answer__free_unpacked(notice->answer, NULL);
+	free(notice->host);
+	free(notice);
+}
+
+static void notice_add(struct root *root, struct notice *notice)
+{
+	struct notice **end = &root->notices;
+
+	while (*end)
+		end = &(*end)->next;
+	*end = notice;
+	event_active(root->noticing, EV_TIMEOUT, 0);
+}
+
+static void notice_host(struct root *root, int kind, const char *host, uint64_t open)
+{
+	struct notice *notice = calloc(1, sizeof(*notice));
+
+	if (notice)
+		notice->host = strdup(host);
+	if (!notice || !notice->host) {
+		free(notice);
+		return;
+	}
+	notice->kind = kind;
+	notice->open = open;
+	notice_add(root, notice);
+}
+
+static void notices_due(evutil_socket_t unused, short what, void *context)
+{
+	struct root *root = context;
+
+	while (root->notices) {
+		struct notice *notice = root->notices;
+
+		root->notices = notice->next;
+		switch (notice->kind) {
+		case NOTICE_ANSWER:
+			root->callbacks->answer(root->owner, notice->answer);
+			break;
+		case NOTICE_UP:
+			root->callbacks->host_up(root->owner, notice->host, notice->open);
+			break;
+		case NOTICE_DOWN:
+			root->callbacks->host_down(root->owner, notice->host);
+			break;
+		}
+		notice_free(notice);
+	}
+}
+
+/* ---- the relay's outputs ---- */
+
+static struct link *link_of_child(struct root *root, uint32_t child)
+{
+	struct link *link = root->links;
+
+	while (link && link->child != child)
+		link = link->next;
+	return link;
+}
+
+static struct link *link_of_host(struct root *root, const char *host)
+{
+	struct link *link = root->links;
+
+	while (link && (!link->host || strcmp(link->host, host)))
+		link = link->next;
+	return link;
+}
+
+static void child_send(void *owner, uint32_t child, const Tether__Frame *frame)
+{
+	struct link *link = link_of_child(owner, child);
+	int err = link ? connection_send(link->connection, frame) : 0;
+
+	/* A link that cannot take a frame ends by itself; one frame that is too large would come
+	 * back for ever. */
+	if (err == -EMSGSIZE)
+		log_error("root", "a frame for %s is larger than a link carries",
+		        link->host ? link->host : "a new link");
+}
+
+static void child_close(void *owner, uint32_t child, const char *why)
+{
+	struct link *link = link_of_child(owner, child);
+
+	if (link)
+		connection_finish(link->connection, why);
+}
+
+static void answer_take(struct root *root, const Tether__Answer *answer)
+{
+	size_t size = tether__answer__get_packed_size(answer);
+	CLEANUP_FREE uint8_t *bytes = malloc(size + 1);
+	struct notice *notice = calloc(1, sizeof(*notice));
+
+	if (bytes && notice) {
+		tether__answer__pack(answer, bytes);
+		notice->answer = tether__answer__unpack(NULL, size, bytes);
+	}
+	if (!notice || !notice->answer) {
+		/* The step's own timer ends it. */
+		log_error("root", "no memory for an answer");
+		free(notice);
+		return;
+	}
+	notice->kind = NOTICE_ANSWER;
+	notice_add(root, notice);
+}
+
+/* What @interest's QP of a VM that has moved is behind its number; nothing where it has not. */
+static int numbers_fill(struct root *root, const Tether__Interest *interest, Tether__QpRows *qps,
+        Tether__KeyRows *keys)
+{
+	struct address address;
+
+	if (!interest->remote_qpn || !interest->address ||
+	        address_decode(interest->address, &address))
+		return 0;
+	return numbers_find(&root->numbers, &address, interest->remote_qpn, qps, keys);
+}
+
+/* The root acknowledges at once: what has to wait, the relay holds. */
+static void interest_take(struct root *root, const Tether__Interest *interest)
+{
+	Tether__InterestAnswer answer = TETHER__INTEREST_ANSWER__INIT;
+	Tether__Frame frame = TETHER__FRAME__INIT;
+	Tether__QpRows qps = TETHER__QP_ROWS__INIT;
+	Tether__KeyRows keys = TETHER__KEY_ROWS__INIT;
+	int err = numbers_fill(root, interest, &qps, &keys);
+
+	answer.request = interest->request;
+	answer.outcome = err ? TETHER__OUTCOME__OUTCOME_FAILED : TETHER__OUTCOME__OUTCOME_DONE;
+	answer.qps = &qps;
+	answer.keys = &keys;
+	frame.body_case = TETHER__FRAME__BODY_INTEREST_ANSWER;
+	frame.interest_answer = &answer;
+	relay_parent_frame(root->relay, &frame, now_ms());
+	rows_clear(&qps.base);
+	rows_clear(&keys.base);
+}
+
+static void parent_send(void *owner, const Tether__Frame *frame)
+{
+	if (frame->body_case == TETHER__FRAME__BODY_ANSWER)
+		answer_take(owner, frame->answer);
+	else if (frame->body_case == TETHER__FRAME__BODY_INTEREST)
+		interest_take(owner, frame->interest);
+}
+
+static int hello(void *owner, uint32_t child, const Tether__Hello *hello, const char **reason,
+        const char **text)
+{
+	struct link *link = link_of_child(owner, child);
+	struct root *root = owner;
+
+	if (!link)
+		return -ENOENT;
+	link->host = strdup(hello->name);
+	if (!link->host || inventory_take(&root->inventory, hello->name, hello->vms, hello->n_vms,
+	                           hello->slots, hello->n_slots)) {
+		*reason = "no-memory";
+		*text = "tether-smd is out of memory";
+		return -ENOMEM;
+	}
+	inventory_host_connected(&root->inventory, hello->name, true);
+	log_info("root", "host %s is here: %zu VMs, %zu slots", hello->name, hello->n_vms,
+	        hello->n_slots);
+	notice_host(root, NOTICE_UP, hello->name, hello->migration);
+	return 0;
+}
+
+static const struct relay_outputs outputs = {
+        .child_send = child_send,
+        .child_close = child_close,
+        .parent_send = parent_send,
+        .hello = hello,
+};
+
+/* ---- links ---- */
+
+static void link_free(struct link *link)
+{
+	struct link **at = &link->root->links;
+
+	while (*at != link)
+		at = &(*at)->next;
+	*at = link->next;
+	connection_destroy(link->connection);
+	free(link->host);
+	free(link);
+}
+
+static void link_frame(struct connection *connection, Tether__Frame *frame, void *owner)
+{
+	struct link *link = owner;
+	struct root *root = link->root;
+	int err = relay_child_frame(root->relay, link->child, frame, now_ms());
+
+	if (err)
+		connection_finish(link->connection, strerror(-err));
+	tick_arm(root);
+}
+
+static void link_closed(struct connection *connection, int reason, const char *text, void *owner)
+{
+	struct link *link = owner;
+	struct root *root = link->root;
+
+	if (link->host) {
+		log_warn("root", "host %s is away: %s", link->host, text);
+		inventory_host_connected(&root->inventory, link->host, false);
+		notice_host(root, NOTICE_DOWN, link->host, 0);
+	}
+	relay_child_gone(root->relay, link->child, false, now_ms());
+	link_free(link);
+	tick_arm(root);
+}
+
+static const struct connection_callbacks connection_callbacks = {
+        .frame = link_frame,
+        .closed = link_closed,
+};
+
+static bool is_trusted(const struct channel_unix_peer *peer)
+{
+	return peer->uid == 0 || peer->uid == geteuid();
+}
+
+/* Takes @channel. */
+static void link_add(struct root *root, struct channel *channel)
+{
+	struct link *link = calloc(1, sizeof(*link));
+
+	if (!link || relay_child_add(root->relay, NULL, now_ms(), &link->child)) {
+		channel->ops->close(channel);
+		free(link);
+		return;
+	}
+	link->root = root;
+	link->next = root->links;
+	root->links = link;
+	link->connection = connection_accept(
+	        root->base, channel, &root->connection_settings, &connection_callbacks, link);
+	if (!link->connection) {
+		relay_child_gone(root->relay, link->child, true, now_ms());
+		link_free(link);
+	}
+}
+
+static void acceptable(evutil_socket_t listener, short what, void *context)
+{
+	struct root *root = context;
+	struct channel_unix_peer peer = {.pidfd = -1};
+	struct channel channel;
+	int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	if (channel_unix_accepted(fd, &channel, &peer)) {
+		close(fd);
+		return;
+	}
+	if (peer.pidfd >= 0)
+		close(peer.pidfd);
+	if (!is_trusted(&peer)) {
+		log_warn("root", "uid %u may not be an agent", (unsigned)peer.uid);
+		channel.ops->close(&channel);
+		return;
+	}
+	link_add(root, &channel);
+	tick_arm(root);
+}
+
+/* ---- the root ---- */
+
+static int relay_make(struct root *root, const struct deadlines *deadlines, uint64_t epoch)
+{
+	struct relay_settings settings = {.name = "",
+	        .role = TETHER__ROLE__ROLE_ROOT,
+	        .epoch = epoch,
+	        .heartbeat_ms = deadlines->heartbeat_ms};
+
+	root->connection_settings = connection_settings_default;
+	root->connection_settings.heartbeat_ms = deadlines->heartbeat_ms;
+	root->relay = relay_create(&settings, &outputs, root);
+	return root->relay ? 0 : -ENOMEM;
+}
+
+static int events_make(struct root *root)
+{
+	root->accepting = event_new(root->base, root->fd, EV_READ | EV_PERSIST, acceptable, root);
+	root->ticking = evtimer_new(root->base, tick_due, root);
+	root->noticing = evtimer_new(root->base, notices_due, root);
+	if (!root->accepting || !root->ticking || !root->noticing)
+		return -ENOMEM;
+	return event_add(root->accepting, NULL) ? -ENOMEM : 0;
+}
+
+struct root *root_create(struct event_base *base, const char *path,
+        const struct deadlines *deadlines, uint64_t epoch, const struct root_callbacks *callbacks,
+        void *owner)
+{
+	struct root *root = calloc(1, sizeof(*root));
+	int err;
+
+	if (!root)
+		return NULL;
+	root->base = base;
+	root->callbacks = callbacks;
+	root->owner = owner;
+	root->fd = -1;
+	err = channel_unix_listen(path, 0600, &root->fd);
+	if (!err) {
+		root->path = strdup(path);
+		err = root->path ? relay_make(root, deadlines, epoch) : -ENOMEM;
+	}
+	if (!err)
+		err = events_make(root);
+	if (err) {
+		root_destroy(root);
+		errno = -err;
+		return NULL;
+	}
+	return root;
+}
+
+static void event_free_any(struct event *event)
+{
+	if (event)
+		event_free(event);
+}
+
+void root_destroy(struct root *root)
+{
+	if (!root)
+		return;
+	while (root->links)
+		link_free(root->links);
+	relay_destroy(root->relay);
+	event_free_any(root->accepting);
+	event_free_any(root->ticking);
+	event_free_any(root->noticing);
+	while (root->notices) {
+		struct notice *notice = root->notices;
+
+		root->notices = notice->next;
+		notice_free(notice);
+	}
+	if (root->fd >= 0)
+		close(root->fd);
+	if (root->path)
+		unlink(root->path);
+	free(root->path);
+	inventory_clear(&root->inventory);
+	numbers_clear(&root->numbers);
+	free(root);
+}
+
+int root_send(struct root *root, const Tether__Event *event)
+{
+	int err = relay_event(root->relay, event, now_ms());
+
+	tick_arm(root);
+	return err;
+}
+
+int root_tell(struct root *root, const char *host, const Tether__Event *event)
+{
+	struct link *link = link_of_host(root, host);
+	Tether__Frame frame = TETHER__FRAME__INIT;
+
+	frame.body_case = TETHER__FRAME__BODY_EVENT;
+	frame.event = (Tether__Event *)event;
+	return link ? connection_send(link->connection, &frame) : -ENOTCONN;
+}
+
+struct inventory *root_inventory(struct root *root)
+{
+	return &root->inventory;
+}
+
+void root_result_take(struct root *root, const char *host, const Tether__HostResult *result)
+{
+	if (!result || (!result->n_vms && !result->n_slots))
+		return;
+	if (inventory_take(&root->inventory, host, result->vms, result->n_vms, result->slots,
+	            result->n_slots))
+		log_error("root", "no memory for the inventory of %s", host);
+}
+
+void root_numbers_set(struct root *root, const struct address *address, const Tether__QpRows *qps,
+        const Tether__KeyRows *keys)
+{
+	if (numbers_set(&root->numbers, address, qps, keys))
+		log_error("root", "no memory for the numbers of lid %u", address->lid);
+}

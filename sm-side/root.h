@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/*
+ * The root of the tree: the links of the agents on the physical servers, the relay over them, their
+ * inventories, and the numbers that late peers ask for. Lives in the thread of its event_base.
+ * Callbacks come from the loop only, never from inside a call below.
+ */
+#ifndef TETHER_ROOT_H
+#define TETHER_ROOT_H
+
+#include <stdint.h>
+
+#include "notifier/base/deadlines.h"
+#include "notifier/interest.h"
+#include "sm-side/inventory.h"
+#include "tether.pb-c.h"
+
+struct event_base;
+struct root;
+
+struct root_callbacks {
+	/* To an event of root_send. */
+	void (*answer)(void *owner, const Tether__Answer *answer);
+	/* @open: the migration that is still open there by its own word, 0: none. */
+	void (*host_up)(void *owner, const char *host, uint64_t open);
+	void (*host_down)(void *owner, const char *host);
+};
+
+/* Listen at @path, for root and this process's own user. NULL with errno. */
+struct root *root_create(struct event_base *base, const char *path,
+        const struct deadlines *deadlines, uint64_t epoch, const struct root_callbacks *callbacks,
+        void *owner);
+void root_destroy(struct root *root);
+
+/* To all that are concerned; one answer comes back, at the latest when its deadline has passed.
+ * -ENOMEM. */
+int root_send(struct root *root, const Tether__Event *event);
+/* To @host alone, and no answer is expected: what it missed while it was away. -ENOTCONN. */
+int root_tell(struct root *root, const char *host, const Tether__Event *event);
+
+struct inventory *root_inventory(struct root *root);
+/* A result of a host says what it has now. */
+void root_result_take(struct root *root, const char *host, const Tether__HostResult *result);
+/* The VM at @address has moved: its numbers, for peers that connect later. */
+void root_numbers_set(struct root *root, const struct address *address, const Tether__QpRows *qps,
+        const Tether__KeyRows *keys);
+
+#endif

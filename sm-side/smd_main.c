@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/* tether-smd: one loop for agents, the SM, the API and time. */
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <event2/event.h>
+
+#include "notifier/base/log.h"
+#include "sm-side/api.h"
+#include "sm-side/conductor.h"
+#include "sm-side/smd_settings.h"
+
+enum { EXIT_USAGE = 2 };
+
+static const char usage[] =
+        "usage: tether-smd --config FILE [--check-config]\n"
+        "\n"
+        "The service beside the subnet manager that moves VMs with their RDMA connections.\n"
+        "\n"
+        "  --config FILE    settings (tether-smd(8))\n"
+        "  --check-config   read them, say what is wrong, and end\n"
+        "  --help           this text\n";
+
+struct options {
+	const char *config;
+	bool check_only, help;
+};
+
+static int options_parse(int argc, char **argv, struct options *options)
+{
+	static const struct option known[] = {{"config", required_argument, NULL, 'c'},
+	        {"check-config", no_argument, NULL, 'n'}, {"help", no_argument, NULL, 'h'}, {0}};
+	int option;
+
+	while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
+		switch (option) {
+		case 'c':
+			options->config = optarg;
+			break;
+		case 'n':
+			options->check_only = true;
+			break;
+		case 'h':
+			options->help = true;
+			break;
+		default:
+			return -EINVAL;
+		}
+	}
+	return optind == argc && (options->config || options->help) ? 0 : -EINVAL;
+}
+
+struct daemon {
+	struct smd_settings settings;
+	struct event_base *base;
+	struct event *term, *interrupt;
+	struct ledger ledger;
+	struct journal *journal;
+	struct api *api;
+	struct conductor *conductor;
+};
+
+static void end_asked(evutil_socket_t signal, short what, void *context)
+{
+	struct daemon *daemon = context;
+
+	log_info("smd", "signal %d: ending; what is under way stays in the journal", (int)signal);
+	event_base_loopbreak(daemon->base);
+}
+
+static int replay(void *context, const char *text)
+{
+	return ledger_replay(context, text);
+}
+
+static void changed(void *owner)
+{
+	struct daemon *daemon = owner;
+
+	api_changed(daemon->api);
+}
+
+static int journal_start(struct daemon *daemon)
+{
+	char why[512];
+	int err;
+
+	ledger_init(&daemon->ledger, &daemon->settings.deadlines);
+	err = journal_open(daemon->settings.journal, replay, &daemon->ledger, &daemon->journal, why,
+	        sizeof(why));
+	if (err)
+		log_error("journal", "%s", why);
+	return err;
+}
+
+static int loop_start(struct daemon *daemon)
+{
+	signal(SIGPIPE, SIG_IGN);
+	daemon->base = event_base_new();
+	if (!daemon->base)
+		return -ENOMEM;
+	daemon->term = evsignal_new(daemon->base, SIGTERM, end_asked, daemon);
+	daemon->interrupt = evsignal_new(daemon->base, SIGINT, end_asked, daemon);
+	if (!daemon->term || !daemon->interrupt || evsignal_add(daemon->term, NULL) ||
+	        evsignal_add(daemon->interrupt, NULL))
+		return -ENOMEM;
+	return 0;
+}
+
+static int rooms_start(struct daemon *daemon)
+{
+	struct smd_settings *s = &daemon->settings;
+	struct conductor_settings settings = {
+	        .listen = s->listen,
+	        .sm_socket = s->fabric ? s->sm_socket : NULL,
+	        .deadlines = &s->deadlines,
+	};
+
+	daemon->api = api_create(daemon->base, s->api);
+	if (!daemon->api) {
+		log_error("api", "%s: %s", s->api, strerror(errno));
+		return -errno;
+	}
+	daemon->conductor = conductor_create(
+	        daemon->base, &settings, &daemon->ledger, daemon->journal, changed, daemon);
+	if (!daemon->conductor) {
+		log_error("root", "%s: %s", s->listen, strerror(errno));
+		return -errno;
+	}
+	api_conductor_set(daemon->api, daemon->conductor);
+	return 0;
+}
+
+static void daemon_clear(struct daemon *daemon)
+{
+	conductor_destroy(daemon->conductor);
+	api_destroy(daemon->api);
+	journal_close(daemon->journal);
+	ledger_clear(&daemon->ledger);
+	if (daemon->term)
+		event_free(daemon->term);
+	if (daemon->interrupt)
+		event_free(daemon->interrupt);
+	if (daemon->base)
+		event_base_free(daemon->base);
+	smd_settings_clear(&daemon->settings);
+}
+
+static int run(struct daemon *daemon)
+{
+	const struct smd_settings *s = &daemon->settings;
+	int err = log_open("tether-smd", s->log, s->log_level);
+
+	if (err) {
+		fprintf(stderr, "tether-smd: %s: %s\n", s->log, strerror(-err));
+		return err;
+	}
+	err = loop_start(daemon);
+	if (!err)
+		err = journal_start(daemon);
+	if (!err)
+		err = rooms_start(daemon);
+	if (err)
+		return err;
+	log_info("smd", "epoch %llu; agents at %s, API at %s, fabric %s",
+	        (unsigned long long)daemon->ledger.epoch, s->listen, s->api,
+	        s->fabric ? "opensm" : "none");
+	return event_base_dispatch(daemon->base) < 0 ? -EIO : 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct options options = {0};
+	struct daemon daemon = {0};
+	char error[256];
+	int err;
+
+	if (options_parse(argc, argv, &options)) {
+		fputs(usage, stderr);
+		return EXIT_USAGE;
+	}
+	if (options.help) {
+		fputs(usage, stdout);
+		return 0;
+	}
+	umask(077);
+	err = smd_settings_read(&daemon.settings, options.config, error, sizeof(error));
+	if (err)
+		fprintf(stderr, "tether-smd: %s\n", error);
+	else if (!options.check_only)
+		err = run(&daemon);
+	daemon_clear(&daemon);
+	return err ? 1 : 0;
+}

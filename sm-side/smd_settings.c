@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include "sm-side/smd_settings.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "notifier/base/cleanup.h"
+#include "notifier/base/settings.h"
+
+static int take_path(char **target, const char *value)
+{
+	return *value == '/' ? setting_text(target, value) : -EINVAL;
+}
+
+static int take_listen(struct smd_settings *s, const char *value)
+{
+	return strncmp(value, "unix:", 5) ? -EINVAL : take_path(&s->listen, value + 5);
+}
+
+static int take_api(struct smd_settings *s, const char *value)
+{
+	return take_path(&s->api, value);
+}
+
+static int take_journal(struct smd_settings *s, const char *value)
+{
+	return take_path(&s->journal, value);
+}
+
+static int take_sm_socket(struct smd_settings *s, const char *value)
+{
+	return take_path(&s->sm_socket, value);
+}
+
+static int take_fabric(struct smd_settings *s, const char *value)
+{
+	if (strcmp(value, "opensm") && strcmp(value, "none"))
+		return -EINVAL;
+	s->fabric = !strcmp(value, "opensm");
+	return 0;
+}
+
+static int take_log(struct smd_settings *s, const char *value)
+{
+	return setting_text(&s->log, value);
+}
+
+static int take_log_level(struct smd_settings *s, const char *value)
+{
+	return log_level_parse(value, &s->log_level);
+}
+
+static const struct {
+	const char *key;
+	int (*take)(struct smd_settings *settings, const char *value);
+} keys[] = {
+        {"listen", take_listen},
+        {"api", take_api},
+        {"journal", take_journal},
+        {"sm_socket", take_sm_socket},
+        {"fabric", take_fabric},
+        {"log", take_log},
+        {"log_level", take_log_level},
+};
+
+static int take(void *context, const char *key, const char *value)
+{
+	struct smd_settings *settings = context;
+
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+		if (!strcmp(keys[i].key, key))
+			return keys[i].take(settings, value);
+	}
+	return deadlines_set(&settings->deadlines, key, value);
+}
+
+static bool defaults_set(struct smd_settings *settings)
+{
+	*settings = (struct smd_settings){.listen = strdup("/run/tether/agents.sock"),
+	        .api = strdup("/run/tether/api.sock"),
+	        .journal = strdup("/var/lib/tether/journal"),
+	        .sm_socket = strdup("/run/tether/sm.sock"),
+	        .log = strdup("stderr"),
+	        .log_level = LOG_LEVEL_INFO,
+	        .fabric = true,
+	        .deadlines = deadlines_default};
+	return settings->listen && settings->api && settings->journal && settings->sm_socket &&
+	       settings->log;
+}
+
+int smd_settings_read(
+        struct smd_settings *settings, const char *path, char *error, size_t error_size)
+{
+	if (!defaults_set(settings)) {
+		snprintf(error, error_size, "no memory");
+		return -ENOMEM;
+	}
+	return settings_read(path, take, settings, error, error_size);
+}
+
+void smd_settings_clear(struct smd_settings *settings)
+{
+	free(settings->listen);
+	free(settings->api);
+	free(settings->journal);
+	free(settings->sm_socket);
+	free(settings->log);
+	*settings = (struct smd_settings){0};
+}

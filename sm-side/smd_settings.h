@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/* The settings of tether-smd: its file (tether-smd(8)) and what stands where the file is silent. */
+#ifndef TETHER_SMD_SETTINGS_H
+#define TETHER_SMD_SETTINGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "notifier/base/deadlines.h"
+#include "notifier/base/log.h"
+
+struct smd_settings {
+	char *listen; /* path of the agents' socket, without "unix:" */
+	char *api;
+	char *journal;
+	char *sm_socket;
+	char *log;
+	enum log_level log_level;
+	bool fabric; /* there is an OpenSM with the plugin */
+	struct deadlines deadlines;
+};
+
+/* Defaults, then the file. -errno with one line in @error. */
+int smd_settings_read(
+        struct smd_settings *settings, const char *path, char *error, size_t error_size);
+void smd_settings_clear(struct smd_settings *settings);
+
+#endif

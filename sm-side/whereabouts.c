@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include "sm-side/whereabouts.h"
+
+bool whereabouts_are_known(const struct inventory *inventory, const struct migration *migration)
+{
+	return inventory_is_connected(inventory, migration->intent.source.host) &&
+	       (!migration->committed ||
+	               inventory_is_connected(inventory, migration->intent.destination.host));
+}
+
+bool whereabouts_need_sm(const struct migration *migration)
+{
+	return migration->intent.fabric &&
+	       migration_reenter_asks(migration->journalled, FACT_NOT_CARRIED);
+}
+
+enum migration_fact whereabouts_fact(
+        const struct inventory *inventory, const struct migration *migration, bool carried)
+{
+	const struct migration_intent *intent = &migration->intent;
+	const Tether__HostVm *there, *here;
+
+	if (!carried && whereabouts_need_sm(migration))
+		return FACT_NOT_CARRIED;
+	here = inventory_vm_at(inventory, intent->source.host, intent->vm);
+	there = inventory_vm_at(inventory, intent->destination.host, intent->vm);
+	if (there && *there->slot)
+		return FACT_AT_DESTINATION;
+	if (here && *here->slot)
+		return FACT_AT_SOURCE;
+	/* On its way both may have it. */
+	if (!here == !there)
+		return FACT_ANYWHERE;
+	return there ? FACT_AT_DESTINATION_WITHOUT_VF : FACT_AT_SOURCE_WITHOUT_VF;
+}
