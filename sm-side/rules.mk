@@ -35,5 +35,7 @@ $(call library,libosmtether.so,$(PLUGIN_SOURCES),-ljson-c -lpthread)
 
 $(call unit_test,plan_view,$(PLAN_SOURCES))
 $(call unit_test,plan_swap,$(PLAN_SOURCES))
+$(call unit_test,sm_protocol,sm-side/sm_protocol.c sm-side/json_read.c sm-side/guid_text.c sm-side/plan/refusal.c,-ljson-c)
+$(call unit_test,sm_server,sm-side/sm_server.c,-lpthread)
 
 # ---- end of plugin -----------------------------------------------------------------------------------------------

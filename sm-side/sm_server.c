@@ -87,6 +87,7 @@ static void *connection_thread(void *arg)
 {
 	struct connection *c = arg;
 	struct sm_server *server = c->server;
+	unsigned number = c->number;
 
 	for (;;) {
 		ssize_t got = recv(c->fd, c->line + c->used, sizeof(c->line) - c->used, 0);
@@ -99,12 +100,12 @@ static void *connection_thread(void *arg)
 		if (!lines_answer(c))
 			break;
 	}
-	server->callbacks->closed(server->owner, c->number);
-
-	LOCK_GUARD(&server->lock);
+	pthread_mutex_lock(&server->lock);
 	close(c->fd);
 	c->fd = -1;
 	c->is_over = true;
+	pthread_mutex_unlock(&server->lock);
+	server->callbacks->closed(server->owner, number);
 	return NULL;
 }
 

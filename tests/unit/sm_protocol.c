@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/* Requests read strictly, answers with the members that DESIGN.md promises. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "notifier/base/cleanup.h"
+#include "sm-side/sm_protocol.h"
+
+static enum refusal read_line(const char *line, struct sm_request *request)
+{
+	struct json_object *id;
+	const char *text;
+	enum refusal refused = sm_request_read(line, strlen(line), &id, request, &text);
+
+	json_object_put(id);
+	if (refused)
+		assert_non_null(text);
+	return refused;
+}
+
+static void each_op_is_read_with_its_members(void **state)
+{
+	struct sm_request r;
+
+	assert_int_equal(read_line("{\"id\":1,\"op\":\"status\"}", &r), REFUSAL_NONE);
+	assert_int_equal(r.op, SM_STATUS);
+	assert_int_equal(read_line("{\"op\":\"locate\",\"port_guid\":\"0x10\"}", &r), REFUSAL_NONE);
+	assert_int_equal(r.move.vm_port_guid, 0x10);
+	assert_int_equal(read_line("{\"op\":\"plan\",\"vm_port_guid\":\"0xffffffffffffffff\","
+	                           "\"to_switch_guid\":\"0x2\",\"to_switch_port\":5}",
+	                         &r),
+	        REFUSAL_NONE);
+	assert_true(r.move.vm_port_guid == UINT64_MAX);
+	assert_int_equal(r.move.to.switch_guid, 2);
+	assert_int_equal(r.move.to.port, 5);
+	assert_int_equal(r.move.vm_node_guid, 0);
+	assert_int_equal(
+	        read_line("{\"op\":\"lease\",\"migration\":18,\"ms\":2000}", &r), REFUSAL_NONE);
+	assert_string_equal(r.migration, "18");
+	assert_int_equal(r.ms, 2000);
+	assert_int_equal(r.wait_ms, 2000);
+	assert_int_equal(
+	        read_line("{\"op\":\"lease\",\"migration\":\"m\",\"ms\":1,\"wait_ms\":0}", &r),
+	        REFUSAL_NONE);
+	assert_string_equal(r.migration, "m");
+	assert_int_equal(r.wait_ms, 0);
+	assert_int_equal(
+	        read_line("{\"op\":\"apply\",\"migration\":1,\"hash\":\"00000000deadbeef\"}", &r),
+	        REFUSAL_NONE);
+	assert_true(r.has_hash);
+	assert_int_equal(r.hash, 0xdeadbeef);
+	assert_int_equal(read_line("{\"op\":\"undo\",\"migration\":1,\"vm_port_guid\":\"0x1\","
+	                           "\"to_switch_guid\":\"0x2\",\"to_switch_port\":3}",
+	                         &r),
+	        REFUSAL_NONE);
+	assert_false(r.has_hash);
+}
+
+static void what_is_not_as_it_should_be_is_a_bad_request(void **state)
+{
+	static const struct {
+		const char *what, *line;
+	} rows[] = {
+	        {"empty", ""},
+	        {"not JSON", "status"},
+	        {"not an object", "[\"status\"]"},
+	        {"cut off", "{\"op\":\"status\""},
+	        {"something behind it", "{\"op\":\"status\"} {}"},
+	        {"no op", "{\"id\":1}"},
+	        {"op of no text", "{\"op\":7}"},
+	        {"unknown op", "{\"op\":\"swap\"}"},
+	        {"no GUID", "{\"op\":\"locate\"}"},
+	        {"GUID of no digits", "{\"op\":\"locate\",\"port_guid\":\"0xyz\"}"},
+	        {"GUID too long", "{\"op\":\"locate\",\"port_guid\":\"0x11111111111111111\"}"},
+	        {"GUID as number", "{\"op\":\"locate\",\"port_guid\":17}"},
+	        {"port beyond a byte", "{\"op\":\"plan\",\"vm_port_guid\":\"0x1\","
+	                               "\"to_switch_guid\":\"0x2\",\"to_switch_port\":256}"},
+	        {"negative port", "{\"op\":\"plan\",\"vm_port_guid\":\"0x1\","
+	                          "\"to_switch_guid\":\"0x2\",\"to_switch_port\":-1}"},
+	        {"node GUID of the wrong type",
+	                "{\"op\":\"plan\",\"vm_port_guid\":\"0x1\",\"vm_node_guid\":1,"
+	                "\"to_switch_guid\":\"0x2\",\"to_switch_port\":1}"},
+	        {"no time", "{\"op\":\"lease\",\"migration\":1}"},
+	        {"time of 0", "{\"op\":\"lease\",\"migration\":1,\"ms\":0}"},
+	        {"time too long", "{\"op\":\"lease\",\"migration\":1,\"ms\":10001}"},
+	        {"wait too long", "{\"op\":\"lease\",\"migration\":1,\"ms\":1,\"wait_ms\":10001}"},
+	        {"no migration", "{\"op\":\"lease\",\"ms\":1}"},
+	        {"empty migration", "{\"op\":\"lease\",\"migration\":\"\",\"ms\":1}"},
+	        {"negative migration", "{\"op\":\"lease\",\"migration\":-1,\"ms\":1}"},
+	        {"migration of a list", "{\"op\":\"lease\",\"migration\":[1],\"ms\":1}"},
+	        {"migration too long",
+	                "{\"op\":\"lease\",\"ms\":1,\"migration\":\""
+	                "0123456789012345678901234567890123456789012345678901234567890123\"}"},
+	        {"no hash", "{\"op\":\"apply\",\"migration\":1}"},
+	        {"hash too short", "{\"op\":\"apply\",\"migration\":1,\"hash\":\"12\"}"},
+	        {"hash of no digits",
+	                "{\"op\":\"apply\",\"migration\":1,\"hash\":\"0x00000000000012\"}"},
+	};
+	struct sm_request r;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(rows); i++)
+		if (read_line(rows[i].line, &r) != REFUSAL_BAD_REQUEST)
+			fail_msg("taken: %s", rows[i].what);
+}
+
+static void the_id_is_echoed_also_when_refused(void **state)
+{
+	static const char line[] = "{\"id\":\"a7\",\"op\":\"nothing\"}";
+	struct json_object *id, *answer;
+	struct sm_request r;
+	const char *text;
+
+	assert_int_equal(sm_request_read(line, strlen(line), &id, &r, &text), REFUSAL_BAD_REQUEST);
+	answer = sm_answer(id, REFUSAL_BAD_REQUEST, text);
+	assert_string_equal(json_object_get_string(json_object_object_get(answer, "id")), "a7");
+	assert_false(json_object_get_boolean(json_object_object_get(answer, "ok")));
+	assert_string_equal(
+	        json_object_get_string(json_object_object_get(answer, "reason")), "bad-request");
+	json_object_put(answer);
+}
+
+static int64_t number_of(struct json_object *from, const char *name)
+{
+	struct json_object *value = NULL;
+
+	assert_true(json_object_object_get_ex(from, name, &value));
+	return json_object_get_int64(value);
+}
+
+static const char *text_of(struct json_object *from, const char *name)
+{
+	struct json_object *value = NULL;
+
+	assert_true(json_object_object_get_ex(from, name, &value));
+	return json_object_get_string(value);
+}
+
+static void a_plan_is_written_out_in_full(void **state)
+{
+	struct plan_change change = {.switch_guid = 0xabc, .block = 3};
+	struct plan plan = {
+	        .hash = 0x1f,
+	        .generation = UINT64_C(1) << 52,
+	        .vm = {0x11, 0x10, 7},
+	        .other = {0x21, 0x20, 9},
+	        .from = {0x5, 1},
+	        .to = {0x6, 2},
+	        .counts = {.lft_physical = 1,
+	                .lft_vswitch = 2,
+	                .pkey = 4,
+	                .portinfo = 2,
+	                .groups = 1},
+	        .change_count = 1,
+	        .changes = &change,
+	};
+	struct json_object *answer = sm_answer(NULL, REFUSAL_NONE, NULL), *changes, *row;
+
+	change.before[63] = 0xff;
+	change.after[0] = 0x1a;
+	sm_answer_plan(answer, &plan);
+	assert_string_equal(text_of(answer, "hash"), "000000000000001f");
+	assert_true(number_of(answer, "generation") == INT64_C(1) << 52);
+	assert_int_equal(number_of(json_object_object_get(answer, "vm"), "lid"), 7);
+	assert_string_equal(text_of(json_object_object_get(answer, "other"), "node_guid"),
+	        "0x0000000000000020");
+	assert_int_equal(number_of(json_object_object_get(answer, "to"), "switch_port"), 2);
+	assert_int_equal(number_of(answer, "lft_sets"), 3);
+	assert_int_equal(number_of(answer, "lft_sets_physical"), 1);
+	assert_int_equal(number_of(answer, "lft_sets_vswitch"), 2);
+	assert_int_equal(number_of(answer, "pkey_sets"), 4);
+	assert_int_equal(number_of(answer, "portinfo_sets"), 2);
+	assert_int_equal(number_of(answer, "groups"), 1);
+	changes = json_object_object_get(answer, "changes");
+	assert_int_equal(json_object_array_length(changes), 1);
+	row = json_object_array_get_idx(changes, 0);
+	assert_int_equal(number_of(row, "block"), 3);
+	assert_int_equal(strlen(text_of(row, "before")), 128);
+	assert_string_equal(text_of(row, "before") + 126, "ff");
+	assert_memory_equal(text_of(row, "after"), "1a00", 4);
+	json_object_put(answer);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(each_op_is_read_with_its_members),
+	        cmocka_unit_test(what_is_not_as_it_should_be_is_a_bad_request),
+	        cmocka_unit_test(the_id_is_echoed_also_when_refused),
+	        cmocka_unit_test(a_plan_is_written_out_in_full),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
