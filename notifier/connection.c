@@ -548,6 +548,11 @@ void connection_finish(struct connection *connection, const char *why)
 		event_active(connection->writable, EV_WRITE, 0);
 }
 
+void connection_drop(struct connection *connection, const char *why)
+{
+	link_fail(connection, -ECONNABORTED, why);
+}
+
 void connection_destroy(struct connection *connection)
 {
 	struct event *timers[3];

@@ -65,6 +65,9 @@ bool connection_is_open(const struct connection *connection);
  * connecting one does not come again. */
 void connection_finish(struct connection *connection, const char *why);
 
+/* End this link at once; closed is called, and a connecting one comes again after its pause. */
+void connection_drop(struct connection *connection, const char *why);
+
 /* At once, without callbacks. NULL is fine. */
 void connection_destroy(struct connection *connection);
 

@@ -53,7 +53,7 @@ struct relay {
 	struct open_event *open;   /* in the order in which they came */
 	struct answered *answered; /* the newest first */
 	struct ended ended;
-	struct event_key last;     /* migration 0: none under way */
+	struct event_key last; /* migration 0: none under way */
 	uint64_t epoch;
 	struct relay_counts counts;
 };

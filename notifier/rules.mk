@@ -23,3 +23,8 @@ RELAY_TEST_SOURCES := tests/unit/relay_harness.c $(RELAY_SOURCES) $(FRAME_SOURCE
 $(call unit_test,notifier_relay,$(RELAY_TEST_SOURCES),-lprotobuf-c)
 $(call unit_test,notifier_registration,$(RELAY_TEST_SOURCES),-lprotobuf-c)
 $(call unit_test,notifier_base,$(BASE_SOURCES) $(SETTINGS_SOURCES),$(SETTINGS_LIBS))
+
+AGENT_SOURCES := notifier/agent_main.c notifier/agent_settings.c notifier/host_role.c notifier/host_orders.c \
+	notifier/host_inventory.c notifier/vm_links.c notifier/epoch_file.c notifier/driver.c notifier/driver_exec.c
+$(call program,tether-agent,$(AGENT_SOURCES) $(RELAY_SOURCES) $(LINK_SOURCES) $(BASE_SOURCES) $(SETTINGS_SOURCES),\
+	$(LINK_LIBS) $(SETTINGS_LIBS) -ljson-c)

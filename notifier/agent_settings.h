@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/* What tether.conf(5) may say for an agent. Belongs to agent_main.c and the role that it starts. */
+#ifndef TETHER_AGENT_SETTINGS_H
+#define TETHER_AGENT_SETTINGS_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "notifier/base/deadlines.h"
+#include "notifier/base/log.h"
+
+struct agent_settings {
+	char *role; /* "host" */
+	char *name;
+	char *root;   /* unix:/run/tether/smd.sock */
+	char *driver; /* exec:/usr/lib/tether/driver */
+	char *state_dir;
+	char *socket_dir;
+	mode_t socket_mode;
+	char *log;
+	enum log_level log_level;
+	struct deadlines deadlines;
+};
+
+/* Defaults, then @path, then what must be there and fit together. -errno with one line in @error.
+ */
+int agent_settings_read(
+        struct agent_settings *settings, const char *path, char *error, size_t error_size);
+void agent_settings_clear(struct agent_settings *settings);
+
+#endif

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/*
+ * What carries out an order on the physical server: takes a VF from a VM, moves the VM, programs
+ * GUIDs, gives it another VF. One set of operations per backend (driver_exec.c; driver_qmp.c has
+ * the same shape). Runs beside the loop, never in it; lives in the loop's thread.
+ */
+#ifndef TETHER_DRIVER_H
+#define TETHER_DRIVER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "tether.pb-c.h"
+
+struct event_base;
+struct host_inventory;
+struct driver;
+struct driver_job;
+
+struct driver_request {
+	const Tether__HostOrder *order; /* HOST_NOTHING: the inventory is wanted, nothing else */
+	const char *socket;             /* of order->vm here; NULL: none */
+	const char *socket_dir;
+	unsigned deadline_ms;
+};
+
+struct driver_result {
+	int err; /* 0: done; -ETIMEDOUT: killed at the deadline; -EREMOTEIO: it says it failed;
+	            -EBADMSG: its answer makes no sense; else why it could not be run */
+	int exit_status;    /* 128 + signal where one ended it */
+	const char *output; /* first 4 KiB */
+	const char *text;   /* one line for the operator; "" when done */
+	uint32_t elapsed_us;
+	uint32_t copy_ms;                 /* as the driver says; 0 if it does not */
+	struct host_inventory *inventory; /* NULL: it said none. The callee may take it */
+};
+
+/* Called from the loop, once for each job; the job is gone afterwards. */
+typedef void (*driver_done)(void *context, const struct driver_result *result);
+
+struct driver_ops {
+	const char *scheme; /* "exec" in exec:/usr/lib/tether/driver */
+	struct driver *(*create)(struct event_base *base, const char *rest, const char *host);
+	void (*destroy)(struct driver *driver);
+	/* NULL with errno: not even begun. What @request points to is copied. */
+	struct driver_job *(*start)(struct driver *driver, const struct driver_request *request,
+	        driver_done done, void *context);
+};
+
+struct driver {
+	const struct driver_ops *ops;
+};
+
+extern const struct driver_ops driver_exec_ops;
+
+/* @address: "exec:/path". -EPROTONOSUPPORT, -ENOMEM. */
+int driver_open(
+        struct event_base *base, const char *address, const char *host, struct driver **driver);
+/* Jobs under way are killed, their done is not called. NULL is fine. */
+void driver_close(struct driver *driver);
+
+/* "detach", as drivers and logs call it. */
+const char *driver_verb(Tether__HostAction action);
+
+#endif

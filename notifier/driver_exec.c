@@ -1,0 +1,480 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/*
+ * The driver is a site's executable: DRIVER VERB key=value..., JSON on its standard output, status
+ * 0 for done (notifier/DESIGN.md "The driver").
+ */
+#include "notifier/driver.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <json-c/json.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "notifier/base/cleanup.h"
+#include "notifier/base/monotonic.h"
+#include "notifier/host_inventory.h"
+
+enum {
+	ARGUMENTS_MOST = 16,
+	OUTPUT_MOST = 1 << 20,
+	OUTPUT_TOLD = 4096,
+	ERRORS_KEPT = 1024,
+	JSON_DEPTH = 8,
+};
+
+extern char **environ;
+
+struct driver_exec {
+	struct driver driver;
+	struct event_base *base;
+	char *path;
+	char *host_variable; /* "TETHER_HOST=hyp1" */
+	struct driver_job *jobs;
+};
+
+/* One of the process's two streams. */
+struct stream {
+	int fd;
+	struct event *readable;
+	char *bytes;
+	size_t count;
+};
+
+struct driver_job {
+	struct driver_job *next;
+	struct driver_exec *owner;
+	pid_t pid; /* and its process group */
+	int pidfd;
+	struct event *ended, *deadline;
+	struct stream output, errors;
+	bool is_late;
+	bool has_said_too_much;
+	bool wants_inventory;
+	unsigned deadline_ms;
+	uint64_t started_us;
+	driver_done done;
+	void *context;
+};
+
+struct arguments {
+	char *list[ARGUMENTS_MOST + 1];
+	size_t count;
+	bool failed;
+};
+
+static void argument_add(struct arguments *arguments, char *text)
+{
+	if (!text || arguments->count == ARGUMENTS_MOST) {
+		free(text);
+		arguments->failed = true;
+		return;
+	}
+	arguments->list[arguments->count++] = text;
+}
+
+static void text_add(struct arguments *arguments, const char *key, const char *value)
+{
+	char *text = NULL;
+
+	if (!value || !*value)
+		return;
+	if (asprintf(&text, "%s=%s", key, value) < 0)
+		text = NULL;
+	argument_add(arguments, text);
+}
+
+static void guid_add(struct arguments *arguments, const char *key, uint64_t guid)
+{
+	char text[32];
+
+	if (!guid)
+		return;
+	snprintf(text, sizeof(text), "0x%016" PRIx64, guid);
+	text_add(arguments, key, text);
+}
+
+static void arguments_make(struct arguments *arguments, const struct driver_exec *driver,
+        const struct driver_request *request)
+{
+	const Tether__HostOrder *order = request->order;
+	char timeout[16];
+
+	*arguments = (struct arguments){0};
+	snprintf(timeout, sizeof(timeout), "%u", request->deadline_ms);
+	argument_add(arguments, strdup(driver->path));
+	argument_add(arguments, strdup(driver_verb(order->action)));
+	text_add(arguments, "vm", order->vm);
+	text_add(arguments, "slot", order->slot);
+	text_add(arguments, "peer_host", order->peer_host);
+	guid_add(arguments, "node_guid", order->node_guid);
+	guid_add(arguments, "port_guid", order->port_guid);
+	text_add(arguments, "socket", request->socket);
+	text_add(arguments, "socket_dir", request->socket_dir);
+	text_add(arguments, "timeout_ms", timeout);
+}
+
+static void arguments_free(struct arguments *arguments)
+{
+	for (size_t i = 0; i < arguments->count; i++)
+		free(arguments->list[i]);
+}
+
+/* The agent's environment with TETHER_HOST in front; the strings are not copied. */
+static char **environment_make(const struct driver_exec *driver)
+{
+	size_t count = 0;
+	char **copy;
+
+	while (environ[count])
+		count++;
+	copy = calloc(count + 2, sizeof(*copy));
+	if (!copy)
+		return NULL;
+	copy[0] = driver->host_variable;
+	memcpy(copy + 1, environ, count * sizeof(*copy));
+	return copy;
+}
+
+/*
+ * In the child, up to exec. It dies with the agent: whoever orders it again after a restart must
+ * not have two of them at work.
+ */
+static void child_run(const struct arguments *arguments, char **environment, pid_t parent,
+        const int out[2], const int err[2])
+{
+	static const char cannot[] = "the driver cannot be run\n";
+	int null = open("/dev/null", O_RDONLY);
+	sigset_t none;
+
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	signal(SIGPIPE, SIG_DFL);
+	setpgid(0, 0);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent || null < 0 || dup2(null, STDIN_FILENO) < 0 ||
+	        dup2(out[1], STDOUT_FILENO) < 0 || dup2(err[1], STDERR_FILENO) < 0)
+		_exit(126);
+	execve(arguments->list[0], arguments->list, environment);
+	if (write(STDERR_FILENO, cannot, sizeof(cannot) - 1) < 0)
+		_exit(126);
+	_exit(127);
+}
+
+static void stream_clear(struct stream *stream)
+{
+	if (stream->readable)
+		event_free(stream->readable);
+	if (stream->fd >= 0)
+		close(stream->fd);
+	free(stream->bytes);
+}
+
+static void job_destroy(struct driver_job *job)
+{
+	struct driver_job **at = &job->owner->jobs;
+
+	while (*at && *at != job)
+		at = &(*at)->next;
+	if (*at)
+		*at = job->next;
+	stream_clear(&job->output);
+	stream_clear(&job->errors);
+	if (job->ended)
+		event_free(job->ended);
+	if (job->deadline)
+		event_free(job->deadline);
+	if (job->pidfd >= 0)
+		close(job->pidfd);
+	free(job);
+}
+
+static void job_kill(const struct driver_job *job)
+{
+	if (kill(-job->pid, SIGKILL))
+		kill(job->pid, SIGKILL); /* it had not come to setpgid */
+}
+
+/* What is there now. Of the output the beginning is kept, of the errors the end. */
+static void stream_drain(struct driver_job *job, struct stream *stream)
+{
+	size_t most = stream == &job->output ? OUTPUT_MOST : 4 * ERRORS_KEPT;
+	ssize_t count;
+
+	for (;;) {
+		if (stream->count == most && stream == &job->errors) {
+			memmove(stream->bytes, stream->bytes + most - ERRORS_KEPT, ERRORS_KEPT);
+			stream->count = ERRORS_KEPT;
+		}
+		if (stream->count == most) {
+			job->has_said_too_much = true;
+			job_kill(job);
+			break;
+		}
+		count = read(stream->fd, stream->bytes + stream->count, most - stream->count);
+		if (count < 0 && errno == EAGAIN)
+			return;
+		if (count <= 0)
+			break;
+		stream->count += count;
+	}
+	event_del(stream->readable);
+}
+
+static void on_output(evutil_socket_t fd, short what, void *at)
+{
+	struct driver_job *job = at;
+
+	stream_drain(job, fd == job->output.fd ? &job->output : &job->errors);
+}
+
+static void on_deadline(evutil_socket_t fd, short what, void *at)
+{
+	struct driver_job *job = at;
+
+	job->is_late = true;
+	job_kill(job);
+}
+
+/* The last line that says something. */
+static const char *last_line(struct stream *errors)
+{
+	char *text = errors->bytes, *line;
+
+	text[errors->count] = 0;
+	while (errors->count && (text[errors->count - 1] == '\n' || text[errors->count - 1] == ' '))
+		text[--errors->count] = 0;
+	line = strrchr(text, '\n');
+	line = line ? line + 1 : text;
+	for (char *c = line; *c; c++)
+		if ((unsigned char)*c < ' ')
+			*c = ' ';
+	return line;
+}
+
+/* -EBADMSG with @text; what it says goes into @result. Nothing at all is a fine answer to an order.
+ */
+static int output_parse(struct driver_job *job, struct driver_result *result,
+        struct host_inventory *inventory, char *text, size_t size)
+{
+	struct json_tokener *tokener = json_tokener_new_ex(JSON_DEPTH);
+	struct json_object *json =
+	        tokener ? json_tokener_parse_ex(tokener, job->output.bytes, job->output.count)
+	                : NULL;
+	struct json_object *copy_ms;
+	int err = 0;
+
+	if (tokener)
+		json_tokener_free(tokener);
+	if (!json_object_is_type(json, json_type_object)) {
+		if (job->output.count || job->wants_inventory) {
+			snprintf(text, size, "its output is not a JSON object");
+			err = -EBADMSG;
+		}
+	} else {
+		copy_ms = json_object_object_get(json, "copy_ms");
+		if (json_object_get_int64(copy_ms) > 0)
+			result->copy_ms = json_object_get_int64(copy_ms);
+		if (job->wants_inventory || json_object_object_get(json, "slots"))
+			err = host_inventory_decode(json, inventory, text, size);
+		if (!err && (job->wants_inventory || json_object_object_get(json, "slots")))
+			result->inventory = inventory;
+	}
+	json_object_put(json);
+	return err;
+}
+
+static void result_judge(struct driver_job *job, int status, struct driver_result *result,
+        struct host_inventory *inventory, char *text, size_t size)
+{
+	const char *said = last_line(&job->errors);
+
+	result->exit_status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+	if (job->is_late) {
+		result->err = -ETIMEDOUT;
+		snprintf(text, size, "the driver was killed after %u ms", job->deadline_ms);
+	} else if (job->has_said_too_much) {
+		result->err = -EBADMSG;
+		snprintf(text, size, "the driver's output is larger than %d bytes", OUTPUT_MOST);
+	} else if (WIFSIGNALED(status)) {
+		result->err = -EREMOTEIO;
+		snprintf(text, size, "the driver was ended by signal %d", WTERMSIG(status));
+	} else if (result->exit_status) {
+		result->err = -EREMOTEIO;
+		if (*said)
+			snprintf(text, size, "%s", said);
+		else
+			snprintf(text, size, "exit status %d", result->exit_status);
+	} else {
+		result->err = output_parse(job, result, inventory, text, size);
+	}
+}
+
+static void on_ended(evutil_socket_t fd, short what, void *at)
+{
+	struct driver_job *job = at;
+	struct driver_result result = {.elapsed_us = monotonic_us() - job->started_us};
+	struct host_inventory inventory = {0};
+	driver_done done = job->done;
+	void *context = job->context;
+	CLEANUP_FREE char *output = NULL;
+	char text[ERRORS_KEPT] = "";
+	int status;
+
+	if (waitpid(job->pid, &status, WNOHANG) != job->pid)
+		return;
+	if (event_pending(job->output.readable, EV_READ, NULL))
+		stream_drain(job, &job->output);
+	if (event_pending(job->errors.readable, EV_READ, NULL))
+		stream_drain(job, &job->errors);
+	result_judge(job, status, &result, &inventory, text, sizeof(text));
+	output = strndup(job->output.bytes,
+	        job->output.count < OUTPUT_TOLD ? job->output.count : OUTPUT_TOLD);
+	result.output = output ? output : "";
+	result.text = text;
+	job_destroy(job);
+	done(context, &result);
+	host_inventory_clear(&inventory);
+}
+
+static int stream_open(struct driver_job *job, struct stream *stream, int fd, size_t most)
+{
+	stream->fd = fd;
+	stream->bytes = malloc(most + 1);
+	stream->readable = event_new(job->owner->base, fd, EV_READ | EV_PERSIST, on_output, job);
+	if (!stream->bytes || !stream->readable)
+		return -ENOMEM;
+	fcntl(fd, F_SETFL, O_NONBLOCK);
+	return event_add(stream->readable, NULL) ? -ENOMEM : 0;
+}
+
+/* After fork: the agent's side of it. The process is killed where this fails. */
+static int job_watch(struct driver_job *job, int out, int err)
+{
+	struct timeval deadline = {job->deadline_ms / 1000, job->deadline_ms % 1000 * 1000};
+	int failed = stream_open(job, &job->output, out, OUTPUT_MOST);
+
+	if (!failed)
+		failed = stream_open(job, &job->errors, err, 4 * ERRORS_KEPT);
+	else
+		close(err);
+	job->pidfd = syscall(SYS_pidfd_open, job->pid, 0);
+	if (failed || job->pidfd < 0)
+		return -ENOMEM;
+	job->ended = event_new(job->owner->base, job->pidfd, EV_READ | EV_PERSIST, on_ended, job);
+	job->deadline = evtimer_new(job->owner->base, on_deadline, job);
+	if (!job->ended || !job->deadline || event_add(job->ended, NULL) ||
+	        evtimer_add(job->deadline, &deadline))
+		return -ENOMEM;
+	return 0;
+}
+
+static int job_fork(struct driver_job *job, const struct arguments *arguments, char **environment)
+{
+	int out[2], err[2];
+	pid_t parent = getpid();
+
+	if (pipe2(out, O_CLOEXEC))
+		return -errno;
+	if (pipe2(err, O_CLOEXEC)) {
+		close(out[0]);
+		close(out[1]);
+		return -EMFILE;
+	}
+	job->pid = fork();
+	if (!job->pid)
+		child_run(arguments, environment, parent, out, err);
+	close(out[1]);
+	close(err[1]);
+	if (job->pid < 0) {
+		close(out[0]);
+		close(err[0]);
+		return -EAGAIN;
+	}
+	setpgid(job->pid, job->pid); /* whoever comes first */
+	return job_watch(job, out[0], err[0]);
+}
+
+static struct driver_job *exec_start(struct driver *driver, const struct driver_request *request,
+        driver_done done, void *context)
+{
+	struct driver_exec *owner = (struct driver_exec *)driver;
+	struct driver_job *job = calloc(1, sizeof(*job));
+	CLEANUP_FREE char **environment = environment_make(owner);
+	struct arguments arguments;
+	int err = -ENOMEM;
+
+	arguments_make(&arguments, owner, request);
+	if (job && environment && !arguments.failed) {
+		job->owner = owner;
+		job->pidfd = job->output.fd = job->errors.fd = -1;
+		job->deadline_ms = request->deadline_ms;
+		job->wants_inventory = request->order->action == TETHER__HOST_ACTION__HOST_NOTHING;
+		job->started_us = monotonic_us();
+		job->done = done;
+		job->context = context;
+		err = job_fork(job, &arguments, environment);
+	}
+	arguments_free(&arguments);
+	if (!err) {
+		job->next = owner->jobs;
+		owner->jobs = job;
+		return job;
+	}
+	if (job && job->pid > 0) {
+		job_kill(job);
+		waitpid(job->pid, NULL, 0);
+	}
+	if (job && job->owner)
+		job_destroy(job);
+	else
+		free(job);
+	errno = -err;
+	return NULL;
+}
+
+static struct driver *exec_create(struct event_base *base, const char *rest, const char *host)
+{
+	struct driver_exec *driver = calloc(1, sizeof(*driver));
+
+	if (!driver)
+		return NULL;
+	driver->driver.ops = &driver_exec_ops;
+	driver->base = base;
+	driver->path = strdup(rest);
+	if (driver->path && asprintf(&driver->host_variable, "TETHER_HOST=%s", host) >= 0)
+		return &driver->driver;
+	free(driver->path);
+	free(driver);
+	return NULL;
+}
+
+static void exec_destroy(struct driver *driver)
+{
+	struct driver_exec *owner = (struct driver_exec *)driver;
+
+	while (owner->jobs) {
+		job_kill(owner->jobs);
+		waitpid(owner->jobs->pid, NULL, 0);
+		job_destroy(owner->jobs);
+	}
+	free(owner->path);
+	free(owner->host_variable);
+	free(owner);
+}
+
+const struct driver_ops driver_exec_ops = {
+        .scheme = "exec",
+        .create = exec_create,
+        .destroy = exec_destroy,
+        .start = exec_start,
+};

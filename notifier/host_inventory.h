@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/*
+ * What a physical server has: its VMs and its VF slots, as its driver says in JSON and as HELLO and
+ * HostResult say on the wire. Pure; belongs to the host role and its thread.
+ */
+#ifndef TETHER_HOST_INVENTORY_H
+#define TETHER_HOST_INVENTORY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "tether.pb-c.h"
+
+struct json_object;
+
+struct host_inventory {
+	Tether__HostVm **vms;
+	size_t vms_count;
+	Tether__Slot **slots;
+	size_t slots_count;
+};
+
+/*
+ * From {"vms": [...], "slots": [...]} (notifier/DESIGN.md "The driver"). -EBADMSG with one line in
+ * @error; -ENOMEM. On error @inventory is as it was.
+ */
+int host_inventory_decode(
+        struct json_object *json, struct host_inventory *inventory, char *error, size_t error_size);
+void host_inventory_clear(struct host_inventory *inventory);
+
+/* A name that can be a file's and part of a process's ("vm1/12.345"). */
+bool host_inventory_name_is_fit(const char *name);
+
+Tether__HostVm *host_inventory_vm(const struct host_inventory *inventory, const char *name);
+Tether__Slot *host_inventory_slot(const struct host_inventory *inventory, const char *name);
+
+/* Where the VM's processes reach the agent; the VM is added if need be. -ENOMEM */
+int host_inventory_vm_add(struct host_inventory *inventory, const char *name, const char *socket);
+void host_inventory_vm_remove(struct host_inventory *inventory, const char *name);
+
+/* What an order that succeeded has changed. -ENOMEM; names that are not there change nothing. */
+int host_inventory_detached(struct host_inventory *inventory, const char *vm);
+int host_inventory_attached(struct host_inventory *inventory, const char *vm, const char *slot);
+void host_inventory_guids(
+        struct host_inventory *inventory, const char *slot, uint64_t node_guid, uint64_t port_guid);
+
+/* The first attribute of which @has is less than @wanted, by name; NULL: none. */
+const char *attributes_lacking(const Tether__Attributes *has, const Tether__Attributes *wanted);
+
+#endif

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/* Orders of tether-smd for this host: checked, handed to the driver, answered. */
+#include "notifier/host_role_state.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "notifier/base/cleanup.h"
+#include "notifier/base/die_point.h"
+#include "notifier/base/log.h"
+#include "notifier/base/monotonic.h"
+
+/* An order under way: what its answer must say, and what it changes when it is done. */
+struct order_run {
+	struct host_role *role;
+	uint64_t migration, epoch;
+	Tether__Step step;
+	uint32_t sequence;
+	Tether__HostOrder *order;
+	bool vm_is_new; /* its socket was opened for this order */
+};
+
+static void run_destroy(struct order_run *run)
+{
+	if (run->order)
+		tether__host_order__free_unpacked(run->order, NULL);
+	free(run);
+}
+
+/* A copy that outlives the event. */
+static Tether__HostOrder *order_copy(const Tether__HostOrder *order)
+{
+	size_t size = tether__host_order__get_packed_size(order);
+	CLEANUP_FREE uint8_t *packed = malloc(size + 1);
+
+	if (!packed)
+		return NULL;
+	tether__host_order__pack(order, packed);
+	return tether__host_order__unpack(NULL, size, packed);
+}
+
+static struct order_run *run_create(struct host_role *role, const Tether__Event *event)
+{
+	struct order_run *run = calloc(1, sizeof(*run));
+
+	if (!run)
+		return NULL;
+	run->role = role;
+	run->migration = event->migration;
+	run->epoch = event->epoch;
+	run->step = event->step;
+	run->sequence = event->sequence;
+	run->order = order_copy(event->order);
+	if (run->order)
+		return run;
+	run_destroy(run);
+	return NULL;
+}
+
+static void run_answer(struct order_run *run, Tether__Outcome outcome, const char *reason,
+        const char *text, const struct driver_result *result)
+{
+	struct host_inventory *inventory = &run->role->inventory;
+	Tether__HostResult host_result = TETHER__HOST_RESULT__INIT;
+	Tether__Answer answer = TETHER__ANSWER__INIT;
+	Tether__Refusal refusal = TETHER__REFUSAL__INIT;
+	Tether__Refusal *refusals[] = {&refusal};
+
+	if (result) {
+		host_result.exit_status = result->exit_status;
+		host_result.output = (char *)result->output;
+		host_result.elapsed_us = result->elapsed_us;
+		host_result.copy_ms = result->copy_ms;
+	}
+	host_result.vms = inventory->vms;
+	host_result.n_vms = inventory->vms_count;
+	host_result.slots = inventory->slots;
+	host_result.n_slots = inventory->slots_count;
+	refusal.reason = (char *)reason;
+	refusal.text = (char *)text;
+	answer.migration = run->migration;
+	answer.epoch = run->epoch;
+	answer.step = run->step;
+	answer.sequence = run->sequence;
+	answer.outcome = outcome;
+	answer.refusals = refusals;
+	answer.n_refusals = reason ? 1 : 0;
+	answer.result = &host_result;
+	relay_order_done(run->role->relay, &answer, monotonic_ms());
+	host_role_fed(run->role);
+}
+
+static void run_refuse(struct order_run *run, const char *reason, const char *text)
+{
+	run_answer(run, TETHER__OUTCOME__OUTCOME_REFUSED, reason, text, NULL);
+	run_destroy(run);
+}
+
+/* Why this slot will not do; NULL: it will. */
+static const char *slot_objection(
+        const struct host_role *role, const Tether__HostOrder *order, char *text, size_t size)
+{
+	const Tether__Slot *slot = host_inventory_slot(&role->inventory, order->slot);
+	const char *lacking;
+
+	if (!slot) {
+		snprintf(text, size, "there is no slot \"%.64s\" here", order->slot);
+		return "no-such-slot";
+	}
+	if (*slot->vm && strcmp(slot->vm, order->vm)) {
+		snprintf(text, size, "slot %s is held by %s", slot->name, slot->vm);
+		return "slot-busy";
+	}
+	if (!order->attributes || !slot->attributes)
+		return NULL;
+	lacking = attributes_lacking(slot->attributes, order->attributes);
+	if (!lacking)
+		return NULL;
+	snprintf(text, size, "slot %s offers less %s than the VM has seen", slot->name, lacking);
+	return "fewer-capabilities";
+}
+
+static const char *failure_reason(int err)
+{
+	switch (err) {
+	case -ETIMEDOUT:
+		return "driver-timeout";
+	case -EBADMSG:
+		return "driver-answer";
+	default:
+		return "driver-failed";
+	}
+}
+
+/* What has changed here now that the driver has done it. */
+static int run_apply(struct order_run *run, const struct driver_result *result)
+{
+	struct host_role *role = run->role;
+	const Tether__HostOrder *order = run->order;
+
+	switch (order->action) {
+	case TETHER__HOST_ACTION__HOST_DETACH:
+		return host_inventory_detached(&role->inventory, order->vm);
+	case TETHER__HOST_ACTION__HOST_MOVE:
+		host_role_vm_close(role, order->vm);
+		return 0;
+	case TETHER__HOST_ACTION__HOST_SET_GUIDS:
+		host_inventory_guids(
+		        &role->inventory, order->slot, order->node_guid, order->port_guid);
+		return 0;
+	case TETHER__HOST_ACTION__HOST_ATTACH:
+	case TETHER__HOST_ACTION__HOST_GIVE_BACK:
+		return host_inventory_attached(&role->inventory, order->vm, order->slot);
+	default:
+		return 0;
+	}
+}
+
+static void run_done(void *context, const struct driver_result *result)
+{
+	struct order_run *run = context;
+	struct host_role *role = run->role;
+	int err = result->err ? result->err : run_apply(run, result);
+
+	role->orders--;
+	die_point("ordered", driver_verb(run->order->action));
+	log_info("host", "migration %" PRIu64 " epoch %" PRIu64 ": %s %s: %s, %u ms",
+	        run->migration, run->epoch, driver_verb(run->order->action), run->order->vm,
+	        err ? result->text : "done", result->elapsed_us / 1000);
+	if (err && run->vm_is_new)
+		host_role_vm_close(role, run->order->vm);
+	run_answer(run, err ? TETHER__OUTCOME__OUTCOME_FAILED : TETHER__OUTCOME__OUTCOME_DONE,
+	        err ? failure_reason(err) : NULL, result->text, result);
+	run_destroy(run);
+	if (role->inventory_wanted)
+		host_role_take_stock(role);
+}
+
+/*
+ * The VM's processes may come as soon as its VF does, so its socket stands before the driver
+ * begins. NULL: it does.
+ */
+static const char *vm_welcome(struct order_run *run)
+{
+	struct host_role *role = run->role;
+	const char *vm = run->order->vm;
+
+	if (run->order->action != TETHER__HOST_ACTION__HOST_ATTACH &&
+	        run->order->action != TETHER__HOST_ACTION__HOST_GIVE_BACK)
+		return NULL;
+	run->vm_is_new = !host_inventory_vm(&role->inventory, vm);
+	if (!host_role_vm_open(role, vm))
+		return NULL;
+	if (run->vm_is_new)
+		host_role_vm_close(role, vm);
+	return "no socket could be opened for the VM";
+}
+
+static void run_start(struct order_run *run, unsigned deadline_ms)
+{
+	struct host_role *role = run->role;
+	struct driver_request request = {.order = run->order,
+	        .socket = vm_links_path(role->links, run->order->vm),
+	        .socket_dir = role->settings->socket_dir,
+	        .deadline_ms = deadline_ms};
+
+	die_point("order", driver_verb(run->order->action));
+	role->orders++;
+	if (role->driver->ops->start(role->driver, &request, run_done, run))
+		return;
+	role->orders--;
+	log_error("host", "the driver cannot be started: %s", strerror(errno));
+	if (run->vm_is_new)
+		host_role_vm_close(role, run->order->vm);
+	run_refuse(run, "driver-failed", "the driver cannot be started");
+}
+
+void host_order(struct host_role *role, const Tether__Event *event)
+{
+	struct order_run *run = run_create(role, event);
+	const char *reason = NULL;
+	char text[256];
+
+	if (!run)
+		return; /* the relay's answer will name this host as missing */
+	log_info("host", "migration %" PRIu64 " epoch %" PRIu64 ": order %s vm %s slot %s",
+	        run->migration, run->epoch, driver_verb(run->order->action), run->order->vm,
+	        run->order->slot);
+	if (run->order->action > TETHER__HOST_ACTION__HOST_GIVE_BACK) {
+		run_refuse(run, "unknown-order", "this agent does not know the order");
+		return;
+	}
+	if (run->order->action == TETHER__HOST_ACTION__HOST_CHECK)
+		reason = slot_objection(role, run->order, text, sizeof(text));
+	if (reason) {
+		run_refuse(run, reason, text);
+		return;
+	}
+	reason = vm_welcome(run);
+	if (reason)
+		run_refuse(run, "no-socket", reason);
+	else
+		run_start(run, event->deadline_ms);
+}

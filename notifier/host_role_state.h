@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/* What the host role knows; shared by host_role.c and host_orders.c, and by nobody else. */
+#ifndef TETHER_HOST_ROLE_STATE_H
+#define TETHER_HOST_ROLE_STATE_H
+
+#include <stdbool.h>
+
+#include "notifier/connection.h"
+#include "notifier/driver.h"
+#include "notifier/epoch_file.h"
+#include "notifier/host_inventory.h"
+#include "notifier/host_role.h"
+#include "notifier/relay.h"
+#include "notifier/vm_links.h"
+
+struct host_role {
+	struct event_base *base;
+	const struct agent_settings *settings;
+	struct epoch_file epoch_file;
+	struct relay *relay;
+	struct event *tick;
+	struct connection *root; /* NULL until the inventory is known */
+	struct vm_links *links;
+	struct driver *driver;
+	struct event *inventory_again;
+	bool inventory_wanted; /* asked for while orders were under way */
+	struct host_inventory inventory;
+	unsigned orders; /* under way */
+};
+
+/* host_role.c: after anything has been handed to the relay. */
+void host_role_fed(void *role);
+/* Ask the driver what there is; later, where orders are under way. */
+void host_role_take_stock(struct host_role *role);
+/* The socket of @vm stands and its processes are waited for; or not any more. -errno */
+int host_role_vm_open(struct host_role *role, const char *vm);
+void host_role_vm_close(struct host_role *role, const char *vm);
+
+/* host_orders.c: carry out event->order. */
+void host_order(struct host_role *role, const Tether__Event *event);
+
+#endif

@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include "notifier/vm_links.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "notifier/base/cleanup.h"
+#include "notifier/base/log.h"
+#include "notifier/base/monotonic.h"
+#include "notifier/channel_unix.h"
+#include "notifier/connection.h"
+#include "notifier/relay.h"
+
+enum {
+	ACCEPT_PAUSE_MS = 100, /* with no descriptor left, a waiting connection stays readable */
+	ENDING_S = 60,         /* so long a process whose link is gone is watched */
+};
+
+struct vm_socket {
+	struct vm_socket *next;
+	struct vm_links *links;
+	int fd;
+	char *path;
+	struct event *acceptable, *again;
+	char vm[];
+};
+
+struct link {
+	struct link *next;
+	struct vm_links *links;
+	struct connection *connection; /* NULL: closed, only the process is watched */
+	struct channel_unix_peer peer;
+	struct event *ended;
+	uint32_t child;
+};
+
+struct vm_links {
+	struct event_base *base;
+	char *directory;
+	mode_t mode;
+	struct connection_settings connections;
+	struct relay *relay;
+	void (*fed)(void *owner);
+	void *owner;
+	struct vm_socket *sockets;
+	struct link *list;
+};
+
+struct vm_links *vm_links_create(struct event_base *base, const struct vm_links_settings *settings,
+        const struct connection_settings *connections, struct relay *relay,
+        void (*fed)(void *owner), void *owner)
+{
+	struct vm_links *links = calloc(1, sizeof(*links));
+
+	if (!links)
+		return NULL;
+	links->base = base;
+	links->directory = strdup(settings->directory);
+	links->mode = settings->mode;
+	links->connections = *connections;
+	/* The kernel tells of a process that ends; one that is only stopped must not be lost. */
+	links->connections.heartbeat_ms = 0;
+	links->relay = relay;
+	links->fed = fed;
+	links->owner = owner;
+	if (links->directory)
+		return links;
+	free(links);
+	return NULL;
+}
+
+static void link_destroy(struct link *link)
+{
+	struct link **at = &link->links->list;
+
+	while (*at && *at != link)
+		at = &(*at)->next;
+	if (*at)
+		*at = link->next;
+	connection_destroy(link->connection);
+	if (link->ended)
+		event_free(link->ended);
+	if (link->peer.pidfd >= 0)
+		close(link->peer.pidfd);
+	free(link);
+}
+
+static void socket_destroy(struct vm_socket *socket)
+{
+	if (socket->acceptable)
+		event_free(socket->acceptable);
+	if (socket->again)
+		event_free(socket->again);
+	if (socket->fd >= 0) {
+		unlink(socket->path);
+		close(socket->fd);
+	}
+	free(socket->path);
+	free(socket);
+}
+
+void vm_links_destroy(struct vm_links *links)
+{
+	if (!links)
+		return;
+	while (links->list)
+		link_destroy(links->list);
+	while (links->sockets) {
+		struct vm_socket *next = links->sockets->next;
+
+		socket_destroy(links->sockets);
+		links->sockets = next;
+	}
+	free(links->directory);
+	free(links);
+}
+
+static void on_frame(struct connection *connection, Tether__Frame *frame, void *owner)
+{
+	struct link *link = owner;
+	int err = relay_child_frame(link->links->relay, link->child, frame, monotonic_ms());
+
+	if (err) {
+		log_warn("vm-links", "pid %d is not listened to: %s", (int)link->peer.pid,
+		        strerror(-err));
+		connection_finish(connection, "not listened to");
+	}
+	link->links->fed(link->links->owner);
+}
+
+static void on_process_ended(evutil_socket_t fd, short what, void *at)
+{
+	struct link *link = at;
+	struct vm_links *links = link->links;
+
+	if (what & EV_READ)
+		relay_child_gone(links->relay, link->child, true, monotonic_ms());
+	link_destroy(link);
+	links->fed(links->owner);
+}
+
+/* The end of a link is seen a moment before the end of its process, and may be without it. */
+static bool link_watch_process(struct link *link)
+{
+	struct timeval ending = {.tv_sec = ENDING_S};
+
+	if (link->peer.pidfd < 0)
+		return false;
+	link->ended =
+	        event_new(link->links->base, link->peer.pidfd, EV_READ, on_process_ended, link);
+	return link->ended && !event_add(link->ended, &ending);
+}
+
+static void on_closed(struct connection *connection, int reason, const char *text, void *owner)
+{
+	struct link *link = owner;
+	struct vm_links *links = link->links;
+	bool ended = channel_unix_peer_ended(&link->peer);
+
+	log_info("vm-links", "pid %d: %s%s", (int)link->peer.pid, text,
+	        ended ? ", the process has ended" : "");
+	relay_child_gone(links->relay, link->child, ended, monotonic_ms());
+	connection_destroy(link->connection);
+	link->connection = NULL;
+	if (ended || !link_watch_process(link))
+		link_destroy(link);
+	links->fed(links->owner);
+}
+
+static const struct connection_callbacks link_callbacks = {
+        .frame = on_frame,
+        .closed = on_closed,
+};
+
+/* Takes @channel and peer->pidfd. */
+static void link_create(
+        struct vm_socket *socket, struct channel *channel, const struct channel_unix_peer *peer)
+{
+	struct vm_links *links = socket->links;
+	struct link *link = calloc(1, sizeof(*link));
+	int err = -ENOMEM;
+
+	if (link)
+		err = relay_child_add(links->relay, socket->vm, monotonic_ms(), &link->child);
+	if (err) {
+		log_warn("vm-links", "%s: no link for pid %d: %s", socket->vm, (int)peer->pid,
+		        strerror(-err));
+		channel->ops->close(channel);
+		if (peer->pidfd >= 0)
+			close(peer->pidfd);
+		free(link);
+		return;
+	}
+	link->links = links;
+	link->peer = *peer;
+	link->next = links->list;
+	links->list = link;
+	link->connection =
+	        connection_accept(links->base, channel, &links->connections, &link_callbacks, link);
+	if (!link->connection) {
+		relay_child_gone(links->relay, link->child, true, monotonic_ms());
+		link_destroy(link);
+	}
+}
+
+static void on_acceptable(evutil_socket_t listener, short what, void *at)
+{
+	struct vm_socket *socket = at;
+	struct timeval pause = {.tv_usec = ACCEPT_PAUSE_MS * 1000};
+	int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	struct channel_unix_peer peer;
+	struct channel channel;
+
+	if (fd < 0) {
+		if (errno == EAGAIN || errno == ECONNABORTED || errno == EINTR)
+			return;
+		log_error("vm-links", "%s: %s", socket->path, strerror(errno));
+		event_del(socket->acceptable);
+		evtimer_add(socket->again, &pause);
+		return;
+	}
+	if (channel_unix_accepted(fd, &channel, &peer)) {
+		close(fd);
+		return;
+	}
+	link_create(socket, &channel, &peer);
+	socket->links->fed(socket->links->owner);
+}
+
+static void on_accept_again(evutil_socket_t fd, short what, void *at)
+{
+	struct vm_socket *socket = at;
+
+	event_add(socket->acceptable, NULL);
+}
+
+static struct vm_socket **socket_find(const struct vm_links *links, const char *vm)
+{
+	struct vm_socket **at = (struct vm_socket **)&links->sockets;
+
+	while (*at && strcmp((*at)->vm, vm))
+		at = &(*at)->next;
+	return at;
+}
+
+static int socket_listen(struct vm_socket *socket)
+{
+	struct vm_links *links = socket->links;
+	int err;
+
+	if (asprintf(&socket->path, "%s/%s.sock", links->directory, socket->vm) < 0) {
+		socket->path = NULL;
+		return -ENOMEM;
+	}
+	err = channel_unix_listen(socket->path, links->mode, &socket->fd);
+	if (err)
+		return err;
+	socket->acceptable =
+	        event_new(links->base, socket->fd, EV_READ | EV_PERSIST, on_acceptable, socket);
+	socket->again = evtimer_new(links->base, on_accept_again, socket);
+	if (!socket->acceptable || !socket->again || event_add(socket->acceptable, NULL))
+		return -ENOMEM;
+	return 0;
+}
+
+int vm_links_open(struct vm_links *links, const char *vm)
+{
+	struct vm_socket *socket = *socket_find(links, vm);
+	int err;
+
+	if (socket)
+		return 0;
+	socket = calloc(1, sizeof(*socket) + strlen(vm) + 1);
+	if (!socket)
+		return -ENOMEM;
+	socket->links = links;
+	socket->fd = -1;
+	strcpy(socket->vm, vm);
+	err = socket_listen(socket);
+	if (err) {
+		log_error("vm-links", "cannot listen for %s in %s: %s", vm, links->directory,
+		        strerror(-err));
+		socket_destroy(socket);
+		return err;
+	}
+	socket->next = links->sockets;
+	links->sockets = socket;
+	return 0;
+}
+
+void vm_links_close(struct vm_links *links, const char *vm)
+{
+	struct vm_socket **at = socket_find(links, vm);
+	struct vm_socket *socket = *at;
+
+	if (!socket)
+		return;
+	*at = socket->next;
+	socket_destroy(socket);
+}
+
+const char *vm_links_path(const struct vm_links *links, const char *vm)
+{
+	const struct vm_socket *socket = *socket_find(links, vm);
+
+	return socket ? socket->path : NULL;
+}
+
+static struct link *link_of_child(const struct vm_links *links, uint32_t child)
+{
+	struct link *link = links->list;
+
+	while (link && (link->child != child || !link->connection))
+		link = link->next;
+	return link;
+}
+
+void vm_links_send(struct vm_links *links, uint32_t child, const Tether__Frame *frame)
+{
+	struct link *link = link_of_child(links, child);
+	int err = link ? connection_send(link->connection, frame) : 0;
+
+	if (err && err != -ENOTCONN)
+		log_warn("vm-links", "pid %d does not get a frame: %s", (int)link->peer.pid,
+		        strerror(-err));
+}
+
+void vm_links_end(struct vm_links *links, uint32_t child, const char *why)
+{
+	struct link *link = link_of_child(links, child);
+
+	if (link)
+		connection_finish(link->connection, why);
+}
