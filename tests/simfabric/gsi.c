@@ -47,7 +47,7 @@ static bool answer(struct fabric *fabric, const struct mad_packet *packet, uint3
 	if (forward_data(fabric, port, lid, 1, LOCAL_AND_MAD_BYTES, &to, NULL) ||
 	        to != packet->origin.port)
 		return false;
-	return mad_deliver(fabric, &packet->origin, &from, mad, MAD_BYTES, true);
+	return mad_deliver(fabric, &packet->origin, &from, mad, MAD_BYTES, !packet->is_late);
 }
 
 static bool perf_answers(struct fabric *fabric, const struct mad_packet *packet, uint32_t port)

@@ -115,6 +115,7 @@ static void mad_arrives(struct fabric *fabric, const struct event *event)
 	struct mad_packet packet = {
 	        .origin = {event->port, event->mailbox, event->generation, 0},
 	        .mad = plain,
+	        .is_late = true,
 	};
 
 	if (event->message == NO_INDEX)

@@ -31,6 +31,7 @@ struct mad_packet {
 	struct ib_mad_addr to;
 	const uint8_t *mad;
 	size_t bytes;
+	bool is_late; /* the sender waits for the answer, instead of having it at once */
 };
 
 /*

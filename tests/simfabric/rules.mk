@@ -10,6 +10,11 @@ FABRIC_SOURCES := $(DATA_PLANE_SOURCES) tests/simfabric/packet.c $(addprefix tes
 	fault_points.c forward.c gsi.c issm.c links.c mad_delivery.c mad_faults.c mailbox.c messages.c mkey.c net_file.c \
 	perf_agent.c process.c shared_file.c sma.c sma_port_info.c sma_switch.c sma_tables.c smi.c topology.c traps.c)
 
+UMAD_FACE_SOURCES := $(addprefix tests/simfabric/,umad_devices.c umad_face.c umad_port.c umad_requests.c)
+
+CLI_SOURCES := $(addprefix tests/simfabric/,cli.c cli_counters.c cli_dump.c cli_fabric.c cli_faults.c cli_vms.c)
+$(call program,simfabric,$(FABRIC_SOURCES) $(CLI_SOURCES),-ljson-c -lm)
+
 $(call unit_test,simfabric_net_file,tests/simfabric/net_file.c,)
 $(call unit_test,simfabric_forward,$(FABRIC_SOURCES),)
 

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include "simfabric/cli.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "notifier/base/cleanup.h"
+
+static const struct verb {
+	const char *name;
+	int (*run)(struct cli *cli, int argc, char **argv);
+	bool needs_fabric;
+	const char *usage, *meaning;
+} verbs[] = {
+        {"create", cli_create, false, "create TOPOLOGY.net",
+                "make the fabric from an ibsim topology"},
+        {"run", cli_run, true, "run [--node NODE | --vm VM] -- COMMAND...",
+                "run a command on a node or in a VM"},
+        {"vm", cli_vm, true, "vm add VM [SLOT] | vm list [--json]",
+                "add a VM, with the VF in SLOT; list them"},
+        {"attach", cli_attach, true, "attach VM SLOT", "give a VM the VF in SLOT"},
+        {"detach", cli_detach, true, "detach VM [--surprise] [--timeout-ms N]",
+                "ask a VM for its VF (5000 ms), or take it away"},
+        {"guids", cli_guids, true, "guids SLOT NODE_GUID PORT_GUID",
+                "program the GUIDs of a detached VF"},
+        {"slots", cli_slots, true, "slots [--json]", "list the VFs"},
+        {"link", cli_link, true, "link NODE PORT up|down", "plug or pull a cable"},
+        {"fault", cli_fault, true,
+                "fault drop|delay [--attribute A] [--class C] [--method get|set] [--node NODE]\n"
+                "           [--direction request|response|both] [--chance P] [--seed N] [--count "
+                "N]\n"
+                "           [--us N] [--us-per-hop N]\n"
+                "       simfabric fault list [--json] | fault clear",
+                "lose or delay management packets"},
+        {"data-fault", cli_data_fault, true, "data-fault SETTING...",
+                "lose, delay, repeat or cut data packets (settings: data_faults.h)"},
+        {"counters", cli_counters, true, "counters [--json] [--reset]",
+                "MADs by node, attribute and method"},
+        {"dump", cli_dump, true, "dump lft|mft|ports|pkeys|places [--json]",
+                "print tables as the fabric holds them"},
+        {"check", cli_check, true, "check [--json]",
+                "is data delivered between all pairs of CA LIDs?"},
+        {"clients", cli_clients, true, "clients [--json]", "list the processes on the fabric"},
+        {"fault-points", cli_fault_points, false, "fault-points",
+                "list the values of SIMFABRIC_DIE_AT=NAME[:COUNT]"},
+        {"destroy", cli_destroy, false, "destroy", "remove the fabric"},
+};
+
+int cli_fail(const char *format, ...)
+{
+	va_list args;
+
+	fputs("simfabric: ", stderr);
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	fputc('\n', stderr);
+	return CLI_FAILED;
+}
+
+int cli_wrong_usage(const struct cli *cli)
+{
+	fprintf(stderr, "usage: simfabric %s\n", cli->usage);
+	return CLI_USAGE;
+}
+
+int cli_print_json(struct json_object *object)
+{
+	puts(json_object_to_json_string_ext(object, JSON_C_TO_STRING_PRETTY));
+	json_object_put(object);
+	return ferror(stdout) ? CLI_FAILED : CLI_OK;
+}
+
+void json_put_string(struct json_object *object, const char *key, const char *value)
+{
+	json_object_object_add(object, key, value ? json_object_new_string(value) : NULL);
+}
+
+void json_put_number(struct json_object *object, const char *key, uint64_t value)
+{
+	json_object_object_add(object, key, json_object_new_uint64(value));
+}
+
+void json_put_bool(struct json_object *object, const char *key, bool value)
+{
+	json_object_object_add(object, key, json_object_new_boolean(value));
+}
+
+void json_put_guid(struct json_object *object, const char *key, uint64_t guid)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "0x%016" PRIx64, guid);
+	json_put_string(object, key, text);
+}
+
+static int print_help(FILE *out)
+{
+	fputs("usage: simfabric [-f FILE] VERB ...      FILE: default $SIMFABRIC\n\n", out);
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
+		fprintf(out, "  %-13s %s\n", verbs[i].name, verbs[i].meaning);
+	fputs("\nsimfabric VERB --help shows a verb's arguments.\n", out);
+	return out == stdout ? CLI_OK : CLI_USAGE;
+}
+
+static int run_verb(const struct verb *verb, struct cli *cli, int argc, char **argv)
+{
+	int status, r;
+
+	if (argc > 1 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))) {
+		printf("usage: simfabric %s\n%s\n", verb->usage, verb->meaning);
+		return CLI_OK;
+	}
+	cli->usage = verb->usage;
+	if (!verb->needs_fabric)
+		return verb->run(cli, argc, argv);
+	if (!cli->file)
+		return cli_fail("no fabric named: use -f FILE or set SIMFABRIC");
+	r = fabric_open(cli->file, &cli->fabric);
+	if (r)
+		return cli_fail("%s: %s", cli->file,
+		        r == -EINVAL ? "not a fabric of this version" : strerror(-r));
+	status = verb->run(cli, argc, argv);
+	fabric_close(cli->fabric);
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {{"help", no_argument, NULL, 'h'}, {0}};
+	struct cli cli = {.file = getenv("SIMFABRIC")};
+	int option;
+
+	while ((option = getopt_long(argc, argv, "+f:h", options, NULL)) != -1) {
+		if (option == 'f')
+			cli.file = optarg;
+		else
+			return print_help(option == 'h' ? stdout : stderr);
+	}
+	argc -= optind;
+	argv += optind;
+	for (size_t i = 0; argc && i < ARRAY_SIZE(verbs); i++) {
+		if (!strcmp(verbs[i].name, argv[0])) {
+			optind = 0; /* the verb's options are parsed anew */
+			return run_verb(&verbs[i], &cli, argc, argv);
+		}
+	}
+	if (argc)
+		cli_fail("no verb \"%s\"", argv[0]);
+	return print_help(stderr);
+}

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "simfabric/attach.h"
+#include "simfabric/cli.h"
+
+enum { DETACH_TIMEOUT_MS = 5000 };
+
+static const char *slot_of_vm(const struct fabric *fabric, const struct vm *vm)
+{
+	return vm->slot ? fabric->nodes[slot_row(fabric, vm->slot - 1)->node].name : NULL;
+}
+
+static int list_vms(struct fabric *fabric, bool is_json)
+{
+	struct json_object *list = json_object_new_array();
+	const struct vm *vm;
+
+	fabric_lock(fabric);
+	for (uint32_t i = 0; (vm = vm_row(fabric, i)); i++) {
+		const char *slot = slot_of_vm(fabric, vm);
+		struct json_object *row = json_object_new_object();
+
+		json_put_string(row, "vm", vm->name);
+		json_put_string(row, "slot", slot);
+		json_object_array_add(list, row);
+		if (!is_json)
+			printf("%-20s %s\n", vm->name, slot ? slot : "-");
+	}
+	fabric_unlock(fabric);
+	if (is_json)
+		return cli_print_json(list);
+	json_object_put(list);
+	return CLI_OK;
+}
+
+static int attach(struct fabric *fabric, const char *vm, const char *slot)
+{
+	int r = attach_vm(fabric, vm, slot);
+
+	if (r == -ENOENT)
+		return cli_fail("there is no %s \"%s\"",
+		        vm_find(fabric, vm) == NO_INDEX ? "VM" : "slot",
+		        vm_find(fabric, vm) == NO_INDEX ? vm : slot);
+	if (r == -EBUSY)
+		return cli_fail("VM \"%s\" has a VF, or the VF in \"%s\" has a VM", vm, slot);
+	return r ? cli_fail("attach: %s", strerror(-r)) : CLI_OK;
+}
+
+static int add_vm(struct fabric *fabric, const char *vm, const char *slot)
+{
+	int r;
+
+	if (slot && slot_find(fabric, slot) == NO_INDEX)
+		return cli_fail("there is no slot \"%s\"", slot);
+	r = vm_add(fabric, vm);
+	if (r)
+		return cli_fail("VM \"%s\": %s", vm, strerror(-r));
+	return slot ? attach(fabric, vm, slot) : CLI_OK;
+}
+
+int cli_vm(struct cli *cli, int argc, char **argv)
+{
+	bool is_json = argc == 3 && !strcmp(argv[2], "--json");
+
+	if (argc >= 2 && !strcmp(argv[1], "list") && (argc == 2 || is_json))
+		return list_vms(cli->fabric, is_json);
+	if ((argc == 3 || argc == 4) && !strcmp(argv[1], "add"))
+		return add_vm(cli->fabric, argv[2], argc == 4 ? argv[3] : NULL);
+	return cli_wrong_usage(cli);
+}
+
+int cli_attach(struct cli *cli, int argc, char **argv)
+{
+	return argc == 3 ? attach(cli->fabric, argv[1], argv[2]) : cli_wrong_usage(cli);
+}
+
+int cli_detach(struct cli *cli, int argc, char **argv)
+{
+	static const struct option options[] = {{"surprise", no_argument, NULL, 's'},
+	        {"timeout-ms", required_argument, NULL, 't'}, {0}};
+	enum detach_kind kind = DETACH_ASK;
+	long timeout_ms = DETACH_TIMEOUT_MS;
+	int option, r;
+	char *end;
+
+	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (option == '?')
+			return cli_wrong_usage(cli);
+		if (option == 's') {
+			kind = DETACH_SURPRISE;
+			continue;
+		}
+		timeout_ms = strtol(optarg, &end, 10);
+		if (*end || end == optarg || timeout_ms < 0 || timeout_ms > INT_MAX)
+			return cli_wrong_usage(cli);
+	}
+	if (optind + 1 != argc)
+		return cli_wrong_usage(cli);
+	r = detach_vm(cli->fabric, argv[optind], kind, (int)timeout_ms);
+	if (r == -ENOENT)
+		return cli_fail("there is no VM \"%s\"", argv[optind]);
+	if (r == -ENODEV)
+		return cli_fail("VM \"%s\" has no VF", argv[optind]);
+	if (r == -ETIMEDOUT)
+		return cli_fail(
+		        "VM \"%s\" still holds its VF after %ld ms", argv[optind], timeout_ms);
+	return r ? cli_fail("detach: %s", strerror(-r)) : CLI_OK;
+}
+
+static bool parse_guid(const char *text, uint64_t *guid)
+{
+	char *end;
+
+	errno = 0;
+	*guid = strtoull(text, &end, 0);
+	return !errno && end != text && !*end && *text != '-' && *guid;
+}
+
+int cli_guids(struct cli *cli, int argc, char **argv)
+{
+	uint64_t node_guid, port_guid;
+	int r;
+
+	if (argc != 4)
+		return cli_wrong_usage(cli);
+	if (!parse_guid(argv[2], &node_guid) || !parse_guid(argv[3], &port_guid))
+		return cli_fail("a GUID is a number other than 0, as 0x0002c90300123456");
+	r = slot_set_guids(cli->fabric, argv[1], node_guid, port_guid);
+	if (r == -ENOENT)
+		return cli_fail("there is no slot \"%s\"", argv[1]);
+	if (r == -EBUSY)
+		return cli_fail("a VM has the VF in \"%s\"", argv[1]);
+	return r ? cli_fail("guids: %s", strerror(-r)) : CLI_OK;
+}
+
+static struct json_object *describe_slot(const struct fabric *fabric, const struct slot *slot)
+{
+	const struct hypervisor *h = hypervisor_row(fabric, slot->hypervisor);
+	const struct node *node = &fabric->nodes[slot->node];
+	const struct port *port = &fabric->ports[node->first_port];
+	struct json_object *row = json_object_new_object();
+
+	json_put_string(row, "slot", node->name);
+	json_put_string(row, "hypervisor", h->name);
+	json_put_string(row, "vswitch", fabric->nodes[h->vswitch].name);
+	json_put_guid(row, "vswitch_guid", fabric->nodes[h->vswitch].guid);
+	json_put_number(row, "vswitch_port", fabric->ports[port->peer].number);
+	json_put_guid(row, "node_guid", node->guid);
+	json_put_guid(row, "port_guid", port->guid);
+	json_put_number(row, "lid", port_lid(port));
+	json_put_string(row, "vm", slot->vm ? vm_row(fabric, slot->vm - 1)->name : NULL);
+	json_put_bool(row, "is_asked", slot->is_asked);
+	/* What a destination must offer at least; all slots are alike so far. */
+	json_object_object_add(row, "attributes", json_object_new_object());
+	return row;
+}
+
+int cli_slots(struct cli *cli, int argc, char **argv)
+{
+	bool is_json = argc == 2 && !strcmp(argv[1], "--json");
+	struct json_object *list = json_object_new_array();
+	const struct slot *slot;
+
+	if (argc != 1 && !is_json)
+		return cli_wrong_usage(cli);
+	fabric_lock(cli->fabric);
+	for (uint32_t i = 0; (slot = slot_row(cli->fabric, i)); i++) {
+		const struct node *node = &cli->fabric->nodes[slot->node];
+
+		json_object_array_add(list, describe_slot(cli->fabric, slot));
+		if (is_json)
+			continue;
+		printf("%-16s 0x%016" PRIx64 " 0x%016" PRIx64 " %s\n", node->name, node->guid,
+		        cli->fabric->ports[node->first_port].guid,
+		        slot->vm ? vm_row(cli->fabric, slot->vm - 1)->name : "-");
+	}
+	fabric_unlock(cli->fabric);
+	if (is_json)
+		return cli_print_json(list);
+	json_object_put(list);
+	return CLI_OK;
+}
