@@ -8,18 +8,19 @@
 /*
  * Who serves? A program that polls without end serves itself and must not pay for wake-ups; one
  * that polls now and then, or spins on its memory, needs the thread at once. So a program is
- * believed to be a poller when it has polled in vain a few times; the thread then only looks in,
- * and each time it finds packets that nobody took it stops believing for a while.
+ * believed to be a poller when it has polled in vain a few times; the thread then only looks in.
+ * When it finds packets that nobody took, it stops believing for so many wake-ups, and longer each
+ * time that it was wrong again.
  */
 enum {
 	VAIN_POLLS = 4,
 	LOOK_IN_MIN_NS = 50000,
-	LOOK_IN_MAX_NS = 1000000,
-	STILL_POLLING_NS = 5000, /* between two polls */
-	SLEEP_MAX_NS = 20000000, /* a detach wakes nobody; a producer may die before its wake-up */
-	FULL_RING_NS = 50000,    /* until sending is tried again */
-	DISTRUST_PER_MISS = 4,
-	DISTRUST_MAX = 64,
+	LOOK_IN_MAX_NS = 800000,
+	STILL_POLLING_NS = 30000, /* since the last poll; the thread itself may have preempted it */
+	SLEEP_MAX_NS = 20000000,  /* a detach wakes nobody; a producer may die before its wake-up */
+	FULL_RING_NS = 50000,     /* until sending is tried again */
+	DISTRUST_MIN = 16,        /* wake-ups */
+	DISTRUST_MAX = 1024,
 };
 
 static struct {
@@ -28,8 +29,9 @@ static struct {
 	bool must_stop;
 	bool program_polls; /* believed */
 	unsigned vain_polls;
-	unsigned distrust;
-	uint64_t polled_ns; /* when a program last took a turn */
+	unsigned distrust, next_distrust; /* wake-ups to come without belief */
+	bool was_late;                    /* once may be chance */
+	uint64_t polled_ns;               /* when a program last took a turn */
 	uint64_t look_in_ns;
 } service;
 
@@ -47,34 +49,31 @@ static uint64_t until_due_ns(void)
 	return due_ns <= now_ns ? 0 : min_u64(due_ns - now_ns, SLEEP_MAX_NS);
 }
 
-static void believe_less(void)
+static void stop_believing(void)
 {
 	service.program_polls = false;
-	service.distrust = service.distrust + DISTRUST_PER_MISS > DISTRUST_MAX
-	                           ? DISTRUST_MAX
-	                           : service.distrust + DISTRUST_PER_MISS;
+	service.distrust = service.next_distrust;
+	if (service.next_distrust < DISTRUST_MAX)
+		service.next_distrust *= 2;
 }
 
 /* While a program polls: is it still at it? */
 static void look_in(uint64_t idle_ns, bool found_packets)
 {
-	if (found_packets && idle_ns > STILL_POLLING_NS)
-		believe_less();
-	else if (idle_ns > service.look_in_ns)
-		service.program_polls = false;
-	else
-		service.look_in_ns = min_u64(service.look_in_ns * 2, LOOK_IN_MAX_NS);
-}
+	bool is_late = found_packets && idle_ns > STILL_POLLING_NS;
 
-/* Woken by a packet: was the thread needed, or had the program taken it already? */
-static void weigh_wake(bool was_woken, bool found_packets)
-{
-	if (!was_woken)
-		return;
-	if (found_packets)
-		believe_less();
-	else if (service.distrust)
-		service.distrust--;
+	if (is_late && service.was_late) {
+		stop_believing();
+	} else if (idle_ns > service.look_in_ns) {
+		service.program_polls = false;
+	} else if (found_packets) {
+		service.look_in_ns = LOOK_IN_MIN_NS;
+	} else if (service.look_in_ns < LOOK_IN_MAX_NS) {
+		service.look_in_ns *= 2;
+	} else {
+		service.next_distrust = DISTRUST_MIN;
+	}
+	service.was_late = is_late;
 }
 
 /* Sleep with the lock dropped. True: woken, not timed out. */
@@ -112,8 +111,8 @@ static void *serve(void *unused)
 		found_packets = hca_turn();
 		if (was_polling && service.program_polls)
 			look_in(idle_ns, found_packets);
-		else
-			weigh_wake(was_woken, found_packets);
+		else if (was_woken && service.distrust)
+			service.distrust--;
 	}
 	hca_unlock();
 	return NULL;
@@ -127,6 +126,7 @@ int hca_thread_start(void)
 	service.must_stop = false;
 	service.program_polls = false;
 	service.vain_polls = service.distrust = 0;
+	service.next_distrust = DISTRUST_MIN;
 	sigfillset(&all);
 	pthread_sigmask(SIG_BLOCK, &all, &before);
 	err = -pthread_create(&service.thread, NULL, serve, NULL);
