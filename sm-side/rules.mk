@@ -14,6 +14,12 @@ SMD_LIBS := -levent_core -levent_extra -ljson-c -lprotobuf-c $(SETTINGS_LIBS)
 
 $(call program,tether-smd,$(sort $(SMD_SOURCES)),$(SMD_LIBS))
 
+CLI_SOURCES := sm-side/cli.c sm-side/cli_ask.c sm-side/cli_migrate.c sm-side/cli_lists.c sm-side/cli_run.c \
+	sm-side/migration_table.c $(JSON_SOURCES)
+$(B)/obj/sm-side/cli_run.o: CPPFLAGS += -DTETHER_LIBDIR='"$(LIBDIR)"'
+
+$(call program,tether,$(CLI_SOURCES),-lcurl -ljson-c)
+
 $(call unit_test,smd_migration,$(MIGRATION_SOURCES),-lprotobuf-c)
 $(call unit_test,smd_journal,sm-side/journal.c notifier/base/log.c)
 $(call unit_test,smd_ledger,$(LEDGER_SOURCES),-ljson-c -lprotobuf-c)

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include "sm-side/cli.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "notifier/base/cleanup.h"
+
+#define API_DEFAULT "/run/tether/api.sock"
+
+struct command {
+	const char *name, *words;
+	int least, most; /* words; most -1: any number */
+	const char *options;
+	int (*run)(const struct cli_options *options);
+	const char *help;
+};
+
+static const struct command commands[] = {
+        {"migrate", "VM HOST", 2, 2, "fnj", cli_migrate,
+                "Move VM to HOST, with its RDMA connections. Shows each step as it ends.\n"
+                "\n"
+                "  --force     move in spite of vetoes: the QPs that they name get errors\n"
+                "  --no-wait   print the migration's number and end\n"
+                "  --json      the whole migration as JSON on stdout, at its end\n"},
+        {"status", "[ID]", 0, 1, "j", cli_status,
+                "Migrations, the latest first; or one with its steps, counts and refusals.\n"
+                "\n"
+                "  --json      as JSON\n"},
+        {"abort", "ID", 1, 1, "nj", cli_abort,
+                "Stop a migration before its commit; the VM goes on where it is.\n"
+                "\n"
+                "  --no-wait   do not wait for its end\n"
+                "  --json      the whole migration as JSON on stdout, at its end\n"},
+        {"vms", "", 0, 0, "j", cli_vms, "The VMs and where they are.\n\n  --json      as JSON\n"},
+        {"hosts", "", 0, 0, "j", cli_hosts,
+                "The physical servers and their VFs.\n\n  --json      as JSON\n"},
+        {"run", "-- COMMAND...", 1, -1, "", cli_run,
+                "Run COMMAND so that its RDMA connections outlive a move of this VM: with\n"
+                "libtether.so in LD_PRELOAD, before what is there. TETHER_AGENT names the agent's\n"
+                "socket (unix:/run/tether/agent.sock).\n"},
+};
+
+static void usage(FILE *to)
+{
+	fputs("usage: tether [--api PATH] COMMAND ...\n\n", to);
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		fprintf(to, "  tether %s %s\n", commands[i].name, commands[i].words);
+	fputs("\ntether COMMAND --help says more. PATH is the socket of tether-smd's API; without "
+	      "it\n"
+	      "$TETHER_API, then " API_DEFAULT
+	      ".\nExit status: 0 done, 1 failed or refused (the reason is on stderr), 2 usage.\n",
+	        to);
+}
+
+static void command_usage(FILE *to, const struct command *command)
+{
+	fprintf(to, "usage: tether [--api PATH] %s %s%s\n\n%s", command->name,
+	        *command->options ? "[OPTION...] " : "", command->words, command->help);
+}
+
+static const struct command *command_find(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
+		if (!strcmp(commands[i].name, name))
+			return &commands[i];
+	}
+	return NULL;
+}
+
+static const struct option known[] = {{"api", required_argument, NULL, 'a'},
+        {"force", no_argument, NULL, 'f'}, {"no-wait", no_argument, NULL, 'n'},
+        {"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {0}};
+
+/* Options before the command's name: -1, or the status to end with. */
+static int own_options(int argc, char **argv, struct cli_options *options)
+{
+	int option;
+
+	while ((option = getopt_long(argc, argv, "+", known, NULL)) != -1) {
+		if (option == 'h') {
+			usage(stdout);
+			return CLI_DONE;
+		}
+		if (option != 'a') {
+			usage(stderr);
+			return CLI_USAGE;
+		}
+		options->api = optarg;
+	}
+	if (optind < argc)
+		return -1;
+	usage(stderr);
+	return CLI_USAGE;
+}
+
+static bool option_take(const struct command *command, int option, struct cli_options *options)
+{
+	if (option == 'a')
+		options->api = optarg;
+	else if (option == '?' || !strchr(command->options, option))
+		return false;
+	options->force |= option == 'f';
+	options->no_wait |= option == 'n';
+	options->json |= option == 'j';
+	return true;
+}
+
+/* Options of the command, which may stand between its words (but for run, whose words have their
+ * own): -1, or the status to end with. */
+static int command_options(
+        const struct command *command, int argc, char **argv, struct cli_options *options)
+{
+	int option;
+
+	optind = 0;
+	while ((option = getopt_long(argc, argv, command->most < 0 ? "+" : "", known, NULL)) !=
+	        -1) {
+		if (option == 'h') {
+			command_usage(stdout, command);
+			return CLI_DONE;
+		}
+		if (!option_take(command, option, options)) {
+			command_usage(stderr, command);
+			return CLI_USAGE;
+		}
+	}
+	options->words = argv + optind;
+	options->count = argc - optind;
+	if (options->count >= command->least &&
+	        (command->most < 0 || options->count <= command->most))
+		return -1;
+	command_usage(stderr, command);
+	return CLI_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+	const char *from_environment = getenv("TETHER_API");
+	struct cli_options options = {.api = from_environment ? from_environment : API_DEFAULT};
+	const struct command *command;
+	int status = own_options(argc, argv, &options);
+
+	if (status >= 0)
+		return status;
+	command = command_find(argv[optind]);
+	if (!command) {
+		fprintf(stderr, "tether: no command %s\n\n", argv[optind]);
+		usage(stderr);
+		return CLI_USAGE;
+	}
+	status = command_options(command, argc - optind, argv + optind, &options);
+	return status >= 0 ? status : command->run(&options);
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/*
+ * tether, the command line: one function for each command, each ends with the exit status (0 done,
+ * 1 failed or refused, 2 usage). One thread; every error has been said on stderr, with what to do
+ * next, before it is returned.
+ */
+#ifndef TETHER_CLI_H
+#define TETHER_CLI_H
+
+#include <stdbool.h>
+
+#include <json-c/json.h>
+
+enum { CLI_DONE = 0, CLI_FAILED = 1, CLI_USAGE = 2 };
+
+/* What comes before and behind the command's own words. */
+struct cli_options {
+	const char *api; /* path of tether-smd's socket */
+	bool json, force, no_wait;
+	int count; /* words */
+	char **words;
+};
+
+int cli_migrate(const struct cli_options *options);
+int cli_status(const struct cli_options *options);
+int cli_abort(const struct cli_options *options);
+int cli_vms(const struct cli_options *options);
+int cli_hosts(const struct cli_options *options);
+int cli_run(const struct cli_options *options);
+
+/*
+ * One request over the API's socket. @body may be NULL; a POST has one or an empty one. Returns the
+ * answer's JSON object (put by the caller) with *@status, or NULL after saying why.
+ */
+struct json_object *cli_ask(const char *api, const char *method, const char *path,
+        struct json_object *body, long *status);
+/* Say a refusal: "tether: reason: text". */
+void cli_say_refusal(struct json_object *answer);
+void cli_print_json(struct json_object *answer);
+
+/* "" where it is not there. */
+const char *cli_text(struct json_object *from, const char *name);
+double cli_number(struct json_object *from, const char *name);
+
+#endif
