@@ -1,0 +1,420 @@
+#!/usr/bin/env python3
+"""tether-agent in the host role: its relay over real sockets, its driver, its restarts."""
+import os
+import signal
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from agent_harness import AGENT, Agent, answered, run_tests  # noqa: E402
+
+
+def hello_says_what_the_driver_found():
+    with Agent() as agent:
+        assert agent.hello["name"] == "hyp1" and agent.hello["role"] == "ROLE_HOST", agent.hello
+        vm, = agent.hello["vms"]
+        assert vm == {"name": "vm1", "slot": "vf0", "socket": agent.path("vms/vm1.sock")}, vm
+        assert [slot["name"] for slot in agent.hello["slots"]] == ["vf0", "vf1"], agent.hello
+        assert agent.hello["slots"][0]["switch_guid"] == 0x3001
+        assert agent.hello["slots"][0]["attributes"]["max_qp"] == 100
+        assert agent.driver_log("inventory") == [f"hyp1 inventory socket_dir={agent.path('vms')} timeout_ms=10000"]
+
+
+def event_reaches_processes_and_one_answer_goes_up():
+    with Agent() as agent:
+        shims = [agent.shim(name=f"vm1/{pid}.1") for pid in (10, 11)]
+        agent.event("STOP", to_vm=True)
+        for shim in shims:
+            event = shim.frame("event")
+            assert event["to_vm"] and event["deadline_ms"] < 5000, event
+            answered(shim, event, counts={"qps": 3}, qps={key: [7] for key in (
+                "local_lid", "local_qpn", "real_qpn", "remote_lid", "remote_qpn", "sq_psn", "context")})
+        answer = agent.answer("STOP")
+        assert answer["outcome"] == "OUTCOME_DONE", answer
+        assert sorted(answer["answered"]) == ["vm1/10.1", "vm1/11.1"], answer
+        assert answer["counts"]["qps"] == 6 and answer["qps"]["local_qpn"] == [7, 7], answer
+
+
+def refusal_names_the_process():
+    with Agent() as agent:
+        shim = agent.shim()
+        agent.event("PREPARE", to_vm=True)
+        answered(shim, shim.frame("event"), "OUTCOME_REFUSED", refusals=[{"reason": "veto-flow", "text": "has a flow"}])
+        refusal, = agent.answer("PREPARE")["refusals"]
+        assert refusal == {"who": "hyp1/vm1/10 ib_write_bw", "reason": "veto-flow", "text": "has a flow"}, refusal
+
+
+def process_is_of_the_vm_whose_socket_it_came_through():
+    with Agent() as agent:
+        links = agent._links("connect", agent.path("vms/vm1.sock"))
+        links.opened()
+        links.send({"hello": {"version": 1, "role": "ROLE_SHIM", "name": "vm2/10.1"}})
+        answer = links.frame("hello_answer")
+        assert answer["outcome"] == "OUTCOME_REFUSED", answer
+        assert answer["refusals"][0]["reason"] == "foreign-name", answer
+        links.closed()
+
+
+def interest_is_acknowledged_by_the_root():
+    with Agent() as agent:
+        shim = agent.shim()
+        shim.send({"interest": {"request": 77, "address": {"lid": 9}, "remote_qpn": 3}})
+        interest = agent.root.frame("interest")
+        assert interest["address"]["lid"] == 9 and interest["remote_qpn"] == 3, interest
+        shim.nothing("interest_answer", 0.2)
+        agent.down({"interest_answer": {"request": interest["request"], "outcome": "OUTCOME_DONE"}})
+        assert shim.frame("interest_answer") == {"request": 77, "outcome": "OUTCOME_DONE"}
+
+
+def interest_of_a_killed_process_is_dropped():
+    with Agent() as agent:
+        shim = agent.shim(lids=[9])
+        assert agent.root.frame("interest")["address"]["lid"] == 9
+        shim.kill()
+        assert agent.root.frame("interest", drop=True)["address"]["lid"] == 9
+
+
+def killed_process_is_not_waited_for():
+    with Agent() as agent:
+        shim, other = agent.shim(), agent.shim(name="vm1/11.1")
+        agent.event("STOP", to_vm=True, deadline_ms=60000)
+        answered(other, other.frame("event"))
+        shim.frame("event")
+        shim.kill()
+        assert agent.answer("STOP")["answered"] == ["vm1/11.1"]
+
+
+def stopped_process_is_missing_at_the_deadline():
+    with Agent() as agent:
+        shim, other = agent.shim(), agent.shim(name="vm1/11.1")
+        shim.tool.send_signal(signal.SIGSTOP)
+        agent.event("STOP", to_vm=True, deadline_ms=500)
+        answered(other, other.frame("event"))
+        answer = agent.answer("STOP")
+        assert answer["outcome"] == "OUTCOME_PARTIAL" and answer["missing"] == ["vm1/10.1"], answer
+        assert answer["answered"] == ["vm1/11.1"], answer
+        shim.tool.send_signal(signal.SIGCONT)
+
+
+def process_that_reconnects_gets_the_open_event_again():
+    with Agent() as agent:
+        shim = agent.shim()
+        agent.event("STOP", to_vm=True, deadline_ms=60000)
+        shim.frame("event")
+        shim.close()
+        shim.closed()
+        again = agent.shim()
+        answered(again, again.frame("event"))
+        assert agent.answer("STOP")["outcome"] == "OUTCOME_DONE"
+
+
+def garbage_ends_only_its_own_link():
+    with Agent() as agent:
+        shim = agent.shim()
+        for data in (b"\x00\x00\x00\x02\xff\xff", b"\xff\xff\xff\xff", b"\x00\x00\x00\x00", b"GET / HTTP/1.1\r\n\r\n",
+                     b"\x00\x00\x00\x04\x22\x02\x08\x01"):
+            bad = agent._links("connect", agent.path("vms/vm1.sock"))
+            bad.opened()
+            bad.raw(data)
+            bad.closed()
+        agent.event("STOP", to_vm=True)
+        answered(shim, shim.frame("event"))
+        assert agent.answer("STOP")["answered"] == ["vm1/10.1"]
+
+
+def half_a_frame_and_silence_are_not_kept():
+    with Agent() as agent:
+        bad = agent._links("connect", agent.path("vms/vm1.sock"))
+        bad.opened()
+        bad.raw(b"\x00\x00\x10\x00half")
+        bad.closed()
+
+
+def detach_is_ordered_and_the_inventory_follows():
+    with Agent() as agent:
+        agent.write("detach.sh", "sleep 0.05; echo '{}'")
+        agent.order("DETACH", slot="vf0", peer_host="hyp2")
+        answer = agent.answer("MOVE")
+        assert answer["outcome"] == "OUTCOME_DONE", answer
+        result = answer["result"]
+        assert result["elapsed_us"] >= 50000 and result.get("exit_status", 0) == 0, result
+        assert "vm" not in result["slots"][0] and "slot" not in result["vms"][0], result
+        call, = agent.driver_log("detach")
+        assert call.startswith("hyp1 detach vm=vm1 slot=vf0 peer_host=hyp2 socket=") and "timeout_ms=" in call, call
+
+
+def failed_driver_is_told_in_its_own_words():
+    with Agent() as agent:
+        agent.write("detach.sh", "echo first >&2; echo 'vm1 holds it' >&2; exit 3")
+        agent.order("DETACH", slot="vf0")
+        answer = agent.answer("MOVE")
+        assert answer["outcome"] == "OUTCOME_FAILED" and answer["result"]["exit_status"] == 3, answer
+        assert answer["refusals"] == [{"who": "hyp1", "reason": "driver-failed", "text": "vm1 holds it"}], answer
+        assert answer["result"]["slots"][0]["vm"] == "vm1", answer
+
+
+def senseless_driver_answer_is_a_failure():
+    with Agent() as agent:
+        agent.write("detach.sh", "echo hello")
+        agent.order("DETACH", slot="vf0")
+        answer = agent.answer("MOVE")
+        assert answer["refusals"][0]["reason"] == "driver-answer", answer
+
+
+def slow_driver_blocks_nobody_and_is_killed_at_its_deadline():
+    with Agent() as agent:
+        shim = agent.shim()
+        agent.write("detach.sh", 'sleep 600 & echo $! > "$here/pid"; wait')
+        agent.order("DETACH", slot="vf0", deadline_ms=1500)
+        agent.event("STOP", to_vm=True)
+        answered(shim, shim.frame("event"))
+        agent.answer("STOP")  # while the driver is at work
+        answer = agent.answer("MOVE")
+        assert answer["outcome"] == "OUTCOME_FAILED" and answer["refusals"][0]["reason"] == "driver-timeout", answer
+        pid = int(agent.read("pid"))
+        end = time.monotonic() + 10
+        while os.path.exists(f"/proc/{pid}") and open(f"/proc/{pid}/stat").read().split(") ")[1][0] != "Z":
+            assert time.monotonic() < end, "the driver's child lives on"
+            time.sleep(0.01)
+
+
+def check_compares_what_the_vm_has_seen():
+    with Agent() as agent:
+        rows = [
+            ({"slot": "vf1", "attributes": {"max_qp": 50}}, "OUTCOME_DONE", None),
+            ({"slot": "vf1", "attributes": {"max_qp": 51}}, "OUTCOME_REFUSED", "fewer-capabilities"),
+            ({"slot": "vf1", "attributes": {"device_cap_flags": 1}}, "OUTCOME_REFUSED", "fewer-capabilities"),
+            ({"slot": "vf0", "vm": "vm2"}, "OUTCOME_REFUSED", "slot-busy"),
+            ({"slot": "vf9"}, "OUTCOME_REFUSED", "no-such-slot"),
+        ]
+        for sequence, (fields, outcome, reason) in enumerate(rows, 1):
+            agent.order("CHECK", "PREPARE", sequence, **fields)
+            answer = agent.answer("PREPARE", sequence)
+            assert answer["outcome"] == outcome, answer
+            assert not reason or answer["refusals"][0]["reason"] == reason, answer
+        assert len(agent.driver_log("check")) == 1
+
+
+def move_ends_the_vms_links_here_and_give_back_brings_them_back():
+    with Agent() as agent:
+        shim = agent.shim()
+        agent.write("move.sh", "echo '{\"copy_ms\": 12}'")
+        agent.order("MOVE", peer_host="hyp2")
+        answer = agent.answer("MOVE")
+        assert answer["result"]["copy_ms"] == 12 and "vms" not in answer["result"], answer
+        shim.closed()
+        assert not os.path.exists(agent.path("vms/vm1.sock"))
+        agent.order("GIVE_BACK", sequence=2, slot="vf0")
+        answer = agent.answer("MOVE", 2)
+        assert answer["result"]["vms"][0]["slot"] == "vf0", answer
+        agent.shim()
+
+
+def socket_stands_before_the_vf_is_attached():
+    with Agent() as agent:
+        agent.write("attach.sh", 'test -S "$socket" && echo "{}"')
+        agent.order("ATTACH", "ATTACH", vm="vm7", slot="vf1")
+        answer = agent.answer("ATTACH")
+        assert answer["outcome"] == "OUTCOME_DONE", answer
+        vm = [vm for vm in answer["result"]["vms"] if vm["name"] == "vm7"]
+        assert vm == [{"name": "vm7", "slot": "vf1", "socket": agent.path("vms/vm7.sock")}], answer
+        # The VM's process that tether-smd expects gets the event when it comes.
+        agent.event("ATTACH", 2, vm="vm7", to_vm=True, expected=["vm7/10.1"], deadline_ms=60000)
+        shim = agent.shim("vm7", "vm7/10.1")
+        answered(shim, shim.frame("event"))
+        assert agent.answer("ATTACH", 2)["answered"] == ["vm7/10.1"]
+
+
+def failed_attach_leaves_no_socket():
+    with Agent() as agent:
+        agent.write("attach.sh", "exit 1")
+        agent.order("ATTACH", "ATTACH", vm="vm7", slot="vf1")
+        answer = agent.answer("ATTACH")
+        assert answer["outcome"] == "OUTCOME_FAILED" and len(answer["result"]["vms"]) == 1, answer
+        assert not os.path.exists(agent.path("vms/vm7.sock"))
+
+
+def guids_are_programmed():
+    with Agent() as agent:
+        agent.order("SET_GUIDS", slot="vf1", node_guid=0x1234, port_guid=0x5678)
+        answer = agent.answer("MOVE")
+        assert answer["result"]["slots"][1]["port_guid"] == 0x5678, answer
+        call, = agent.driver_log("set-guids")
+        assert "node_guid=0x0000000000001234 port_guid=0x0000000000005678" in call, call
+
+
+def vm_name_cannot_leave_the_socket_directory():
+    with Agent() as agent:
+        agent.order("ATTACH", "ATTACH", vm="../vm7", slot="vf1")
+        answer = agent.answer("ATTACH")
+        assert answer["outcome"] == "OUTCOME_REFUSED" and answer["refusals"][0]["reason"] == "no-socket", answer
+        assert not os.path.exists(agent.path("vm7.sock"))
+
+
+def killed_agent_comes_back_with_its_epoch_and_the_open_event():
+    with Agent() as agent:
+        shim = agent.shim()
+        agent.event("STOP", epoch=9, to_vm=True, deadline_ms=60000)
+        shim.frame("event")
+        agent.kill()
+        shim.closed()
+        agent.start(epoch=9)
+        assert agent.hello["epoch"] == 9, agent.hello
+        assert [vm["name"] for vm in agent.hello["vms"]] == ["vm1"], agent.hello
+        # The root gives the open event again; the process has not come back yet.
+        agent.event("STOP", epoch=9, to_vm=True, expected=["vm1/10.1"], deadline_ms=60000)
+        shim = agent.shim()
+        answered(shim, shim.frame("event"))
+        assert agent.answer("STOP")["answered"] == ["vm1/10.1"]
+
+
+def agent_killed_with_its_driver_at_work_leaves_none():
+    with Agent() as agent:
+        agent.write("detach.sh", 'echo $$ > "$here/pid"; while :; do sleep 0.1; done')
+        agent.order("DETACH", slot="vf0", deadline_ms=60000)
+        end = time.monotonic() + 10
+        while not agent.read("pid").strip():
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        pid = int(agent.read("pid"))
+        agent.kill()
+        while os.path.exists(f"/proc/{pid}"):
+            assert time.monotonic() < end, "the driver lives on"
+            time.sleep(0.01)
+
+
+def replaced_root_is_not_obeyed():
+    with Agent() as agent:
+        agent.event("STOP", epoch=9, to_vm=True)
+        agent.answer("STOP")
+        agent.root.close(agent.link)
+        agent.welcome(epoch=8)
+        agent.root.closed(agent.link)  # the agent leaves it
+        agent.welcome(epoch=9)
+        agent.event("STOP", 2, epoch=9, to_vm=True)
+        agent.answer("STOP", 2)
+        assert "older than one seen before" in agent.read("agent.log")
+
+
+def root_that_comes_back_hears_of_interests_and_answers():
+    with Agent() as agent:
+        shim = agent.shim(lids=[9])
+        interest = agent.root.frame("interest")
+        agent.down({"interest_answer": {"request": interest["request"], "outcome": "OUTCOME_DONE"}})
+        agent.event("STOP", to_vm=True, deadline_ms=60000)
+        event = shim.frame("event")
+        agent.root.close(agent.link)
+        agent.root.closed(agent.link)
+        agent.link = agent.root.opened()
+        agent.hello = agent.root.frame("hello", agent.link)
+        answered(shim, event)  # while the root is not ready to hear it
+        agent.down({"hello_answer": {"outcome": "OUTCOME_DONE", "epoch": 1}})
+        assert agent.hello["addresses"] == [{"lid": 9}], agent.hello
+        assert agent.hello["step"] == "STEP_STOP" and agent.hello["migration"] == 1, agent.hello
+        agent.event("STOP", to_vm=True)
+        assert agent.answer("STOP")["answered"] == ["vm1/10.1"]
+        shim.nothing("event", 0.1)
+
+
+def silent_root_is_left():
+    with Agent(heartbeat_ms=50) as agent:
+        agent.root.tool.send_signal(signal.SIGSTOP)
+        end = time.monotonic() + 10
+        while "no heartbeat" not in agent.read("agent.log"):
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        agent.root.tool.send_signal(signal.SIGCONT)
+        agent.root.closed(agent.link)
+        agent.welcome()
+
+
+def sighup_brings_a_new_vm():
+    with Agent() as agent:
+        agent.write("inventory.json", '{"vms": [{"name": "vm1"}, {"name": "vm8"}], "slots": []}')
+        agent.process.send_signal(signal.SIGHUP)
+        agent.root.closed(agent.link)
+        agent.welcome()
+        assert [vm["name"] for vm in agent.hello["vms"]] == ["vm1", "vm8"], agent.hello
+        agent.shim("vm8", "vm8/10.1")
+
+
+def driver_that_fails_at_start_is_asked_again():
+    with Agent(start=False) as agent:
+        agent.write("inventory.sh", 'rm "$here/inventory.sh"; exit 1')
+        agent.start()
+        assert len(agent.driver_log("inventory")) == 2
+        assert agent.hello["vms"][0]["name"] == "vm1"
+
+
+def sigterm_leaves_nothing_behind():
+    with Agent() as agent:
+        shim = agent.shim()
+        agent.process.send_signal(signal.SIGTERM)
+        assert agent.process.wait(10) == 0
+        shim.closed()
+        assert os.listdir(agent.path("vms")) == []
+
+
+def second_agent_in_the_same_directory_is_refused():
+    with Agent() as agent:
+        second = subprocess.run([AGENT, "--config", agent.path("agent.conf")], timeout=20)
+        assert second.returncode == 1
+        assert "another agent is at work here" in agent.read("agent.log")
+        agent.event("STOP")
+        agent.answer("STOP")
+
+
+def settings_are_checked():
+    def check(text):
+        agent.write("bad.conf", text)
+        run = subprocess.run([AGENT, "--config", agent.path("bad.conf"), "--check-config"], capture_output=True, text=True)
+        return run.returncode, run.stderr.replace(agent.dir + "/", "").strip()
+
+    with Agent(start=False) as agent:
+        good = agent.read("agent.conf")
+        assert check(good) == (0, "")
+        lines = good.count("\n")
+        assert check(good + "stopp_ms = 3\n") == (2, f'tether-agent: bad.conf:{lines + 1}: unknown key "stopp_ms"')
+        assert check(good + "stop_ms = soon\n") == (2, f'tether-agent: bad.conf:{lines + 1}: bad value for "stop_ms"')
+        assert check(good.replace("role = host\n", "")) == (2, 'tether-agent: bad.conf: "role" is not said')
+        assert check(good.replace("hyp1", "hyp/1"))[0] == 2
+        assert check(good.replace("unix:", "tls:"))[0] == 2
+        assert subprocess.run([AGENT, "--nonsense"], capture_output=True).returncode == 2
+        assert subprocess.run([AGENT, "--version"], capture_output=True).returncode == 0
+        assert subprocess.run([AGENT, "--help"], capture_output=True).returncode == 0
+
+
+sys.exit(run_tests([
+    hello_says_what_the_driver_found,
+    event_reaches_processes_and_one_answer_goes_up,
+    refusal_names_the_process,
+    process_is_of_the_vm_whose_socket_it_came_through,
+    interest_is_acknowledged_by_the_root,
+    interest_of_a_killed_process_is_dropped,
+    killed_process_is_not_waited_for,
+    stopped_process_is_missing_at_the_deadline,
+    process_that_reconnects_gets_the_open_event_again,
+    garbage_ends_only_its_own_link,
+    half_a_frame_and_silence_are_not_kept,
+    detach_is_ordered_and_the_inventory_follows,
+    failed_driver_is_told_in_its_own_words,
+    senseless_driver_answer_is_a_failure,
+    slow_driver_blocks_nobody_and_is_killed_at_its_deadline,
+    check_compares_what_the_vm_has_seen,
+    move_ends_the_vms_links_here_and_give_back_brings_them_back,
+    socket_stands_before_the_vf_is_attached,
+    failed_attach_leaves_no_socket,
+    guids_are_programmed,
+    vm_name_cannot_leave_the_socket_directory,
+    killed_agent_comes_back_with_its_epoch_and_the_open_event,
+    agent_killed_with_its_driver_at_work_leaves_none,
+    replaced_root_is_not_obeyed,
+    root_that_comes_back_hears_of_interests_and_answers,
+    silent_root_is_left,
+    sighup_brings_a_new_vm,
+    driver_that_fails_at_start_is_asked_again,
+    sigterm_leaves_nothing_behind,
+    second_agent_in_the_same_directory_is_refused,
+    settings_are_checked,
+]))
