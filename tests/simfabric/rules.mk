@@ -27,3 +27,6 @@ VERBS_VERSIONS := -Wl,--version-script=tests/simfabric/verbs_face.map
 
 $(call library,libsimfabric.so,$(sort $(FABRIC_SOURCES) $(QUEUE_PAIR_SOURCES) $(VERBS_FACE_SOURCES) $(UMAD_FACE_SOURCES)),\
 	-lpthread,$(VERBS_VERSIONS))
+
+$(call unit_test,hca_queue_pair,$(QUEUE_PAIR_SOURCES),)
+$(call unit_test,hca_hostile_wire,$(QUEUE_PAIR_SOURCES),)
