@@ -109,7 +109,7 @@ static void write_and_read_move_every_length(void **state)
 static void immediate_consumes_a_receive_and_tells_the_length(void **state)
 {
 	struct pair *pair = pair_open(&pair_default);
-	struct ibv_wc wc;
+	struct ibv_wc wc = {0};
 
 	fill(pair, 0, LOCAL, 3000, 1);
 	assert_int_equal(pair_post_receive(pair, 1, 0, 0, 77), 0);
