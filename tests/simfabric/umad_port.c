@@ -237,7 +237,7 @@ static bool is_rmpp(const struct agent *agent, const uint8_t *mad, size_t bytes)
 
 static int check(const struct agent *agent, const uint8_t *mad, size_t bytes)
 {
-	if (!agent->is_used || mad[MAD_CLASS] != agent->mgmt_class)
+	if (!agent->is_used)
 		return -EINVAL;
 	if (bytes > MAD_BYTES && (!is_rmpp(agent, mad, bytes) || bytes > MESSAGE_MAX_BYTES))
 		return -EINVAL;
