@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
+"""tether-smd as a child process of a test, and its API."""
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import traceback
+
+import fakes
+
+BUILD = os.path.abspath(os.environ.get("TETHER_BUILD", "build"))
+
+
+class UnixHttp(http.client.HTTPConnection):
+    def __init__(self, path):
+        super().__init__("tether", timeout=60)
+        self.path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self.path)
+
+
+class Smd:
+    def __init__(self, directory, fabric="opensm", **settings):
+        self.directory, self.child = directory, None
+        self.api_path, self.config = os.path.join(directory, "api.sock"), os.path.join(directory, "smd.conf")
+        self.journal = os.path.join(directory, "journal")
+        settings = {"heartbeat_ms": 2000, "reconnect_link_ms": 5, "log_level": "debug", **settings}
+        with open(self.config, "w") as conf:
+            conf.write(f"listen = unix:{directory}/agents.sock\napi = {self.api_path}\njournal = {self.journal}\n"
+                       f"fabric = {fabric}\nsm_socket = {directory}/sm.sock\nlog = {directory}/smd.log\n")
+            conf.writelines(f"{k} = {v}\n" for k, v in settings.items())
+
+    def start(self, **env):
+        self.child = subprocess.Popen([f"{BUILD}/bin/tether-smd", "--config", self.config], env={**os.environ, **env})
+        fakes.wait_until("tether-smd answers", self.answers)
+
+    def answers(self):
+        if self.child.poll() is not None:
+            return True  # died at once, as a test may want it to
+        try:
+            return self.get("/v1/health")[0] == 200
+        except OSError:
+            return False
+
+    def kill(self):
+        self.child.kill()
+        return self.wait()
+
+    def stop(self):
+        self.child.terminate()
+        return self.wait()
+
+    def wait(self):
+        return self.child.wait(30)
+
+    def ask(self, method, path, body=None):
+        connection = UnixHttp(self.api_path)
+        try:
+            connection.request(method, path, body if body is None or isinstance(body, (str, bytes)) else json.dumps(body))
+            response = connection.getresponse()
+            text = response.read()
+            return response.status, json.loads(text) if text else None
+        finally:
+            connection.close()
+
+    def get(self, path):
+        return self.ask("GET", path)
+
+    def migrate(self, vm, to, **more):
+        return self.ask("POST", "/v1/migrations", {"vm": vm, "to": to, **more})
+
+    def wait_for(self, number, state="done"):
+        """The migration, when it has that state or has ended."""
+        while True:
+            status, migration = self.get(f"/v1/migrations/{number}?wait={state}")
+            if status != 200 or migration["ended"] or migration["state"] == state:
+                return migration
+
+    def move(self, vm, to, **more):
+        status, answer = self.migrate(vm, to, **more)
+        if status != 202:
+            raise AssertionError(f"refused: {answer}")
+        return self.wait_for(answer["id"])
+
+    def hosts_here(self, count):
+        fakes.wait_until(f"{count} hosts are here", lambda: self.get("/v1/health")[1]["hosts"] == count)
+
+    def log(self):
+        with open(os.path.join(self.directory, "smd.log"), errors="replace") as log:
+            return log.read()
+
+
+class Stage:
+    """A world with vm1 on hyp1 and vm2 on hyp3, two processes in each, and tether-smd over it."""
+
+    def __init__(self, fabric="opensm", env=None, **settings):
+        self.temporary = tempfile.TemporaryDirectory(prefix="smd.")
+        self.world = fakes.World(self.temporary.name)
+        self.world.vm("vm1", "hyp1")
+        self.world.vm("vm2", "hyp3")
+        a, b, c, d = (self.world.process(vm, pid) for vm, pid in (("vm1", 11), ("vm1", 12), ("vm2", 21), ("vm2", 22)))
+        self.world.connect(a, c)
+        self.world.connect(a, d)
+        self.world.connect(b, d)
+        self.smd = Smd(self.temporary.name, fabric, **settings)
+        self.env = env or {}
+
+    def __enter__(self):
+        self.world.start()
+        self.smd.start(**self.env)
+        if self.smd.child.poll() is None:
+            self.smd.hosts_here(3)
+            if "fabric = opensm" in open(self.smd.config).read():
+                fakes.wait_until("the SM is here", lambda: self.smd.get("/v1/health")[1]["sm_connected"])
+        return self
+
+    def __exit__(self, kind, value, trace):
+        if self.smd.child.poll() is None:
+            self.smd.stop()
+        self.world.stop()
+        if kind:
+            print("\n".join("# " + line for line in self.smd.log().splitlines()[-60:]))
+        self.temporary.cleanup()
+
+
+def equal(found, expected, what=""):
+    if found != expected:
+        raise AssertionError(f"{what}: {found!r} instead of {expected!r}")
+
+
+def run(tests):
+    """TAP of functions named after what they promise."""
+    failed = 0
+    for number, test in enumerate(tests, 1):
+        name = re.sub("_", " ", test.__name__)
+        try:
+            test()
+            print(f"ok {number} - {name}", flush=True)
+        except Exception:
+            failed += 1
+            print("".join("# " + line + "\n" for line in traceback.format_exc().splitlines()), end="")
+            print(f"not ok {number} - {name}", flush=True)
+    sys.exit(1 if failed else 0)
+
+
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))

@@ -1,0 +1,247 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
+"""Roads of a migration through tether-smd, with fake hosts, shims and SM at the other ends of its sockets."""
+import fakes
+from smd import Stage, equal, run
+
+
+def states(migration):
+    return [step["state"] for step in migration["steps"]]
+
+
+def at(stage, vm):
+    return stage.world.vms[vm]["host"]
+
+
+def checked(stage, migration, outcome, host):
+    equal(migration["outcome"], outcome, f"outcome ({migration['refusals']})")
+    equal(at(stage, "vm1"), host, "the VM's host")
+    equal(stage.world.complaints(), [], "afterwards")
+    return migration
+
+
+def all_running(stage):
+    equal({s.state for s in stage.world.shims.values()}, {"running"}, "processes")
+
+
+def the_vm_moves_and_comes_back():
+    with Stage() as stage:
+        first = checked(stage, stage.smd.move("vm1", "hyp2"), "done", "hyp2")
+        equal(states(first), ["locating", "preparing", "stopping", "settling", "releasing", "detaching", "moving", "leasing",
+                              "naming", "vacating", "applying", "unleasing", "attaching", "rebuilding", "reconnecting",
+                              "resuming", "done"])
+        equal(first["counts"]["lft_sets"], 5)
+        equal(first["counts"]["copy_ms"], 4)
+        equal(first["counts"]["replayed"], 12)
+        checked(stage, stage.smd.move("vm1", "hyp1"), "done", "hyp1")
+        checked(stage, stage.smd.move("vm2", "hyp2"), "done", "hyp1")
+        all_running(stage)
+
+
+def without_an_sm_nothing_is_asked_of_one():
+    with Stage(fabric="none") as stage:
+        stage.world.sm.stop()
+        for slot in stage.world.slots.values():
+            slot["address"] = {"lid": stage.world.fabric[slot["port_guid"]]["lid"]}
+        for host in stage.world.hosts.values():
+            host.stop()
+            host.start()
+        stage.smd.hosts_here(3)
+        migration = stage.smd.move("vm1", "hyp2")
+        equal(migration["outcome"], "done")
+        equal([s for s in states(migration) if s in ("locating", "leasing", "naming", "applying")], [])
+
+
+def a_veto_is_refused_with_its_reason_and_nothing_changes():
+    with Stage() as stage:
+        stage.world.fault("vm2/21.147", "STEP_PREPARE", "refuse")
+        stage.world.fault("hyp2", "HOST_CHECK", "refuse")
+        migration = checked(stage, stage.smd.move("vm1", "hyp2"), "refused", "hyp1")
+        equal({r["reason"] for r in migration["refusals"]}, {"test-refuse", "test-host_check"})
+        equal(migration["committed"], False)
+        all_running(stage)
+        checked(stage, stage.smd.move("vm1", "hyp2"), "done", "hyp2")
+
+
+def a_peer_without_shim_is_refused_by_its_qpn():
+    with Stage() as stage:
+        stage.world.shims["vm1/11.77"].qps[0x500] = {"remote_lid": 99, "remote_qpn": 0x501, "real": 0x500}
+        migration = checked(stage, stage.smd.move("vm1", "hyp2"), "refused", "hyp1")
+        equal(migration["refusals"][0]["reason"], "peer-without-shim")
+        equal(migration["refusals"][0]["who"], "lid 99 qp 0x501")
+        all_running(stage)
+
+
+def a_process_that_does_not_stop_aborts():
+    with Stage() as stage:
+        stage.world.fault("vm2/21.147", "STEP_STOP", "silent")
+        migration = checked(stage, stage.smd.move("vm1", "hyp2"), "aborted", "hyp1")
+        equal(migration["refusals"][0], {"who": "vm2/21.147", "reason": "no-answer",
+                                         "text": "did not answer before the deadline of the step"})
+        all_running(stage)
+
+
+def broken_qps_are_connected_again_after_an_abort():
+    with Stage() as stage:
+        for shim in stage.world.shims.values():
+            shim.broken = True
+        stage.world.fault("vm2/21.147", "STEP_SETTLE", "fail")
+        migration = checked(stage, stage.smd.move("vm1", "hyp2"), "aborted", "hyp1")
+        equal(states(migration)[-4:], ["mending-settling", "mending-reconnecting", "mending-resuming", "aborted"])
+        all_running(stage)
+
+
+def abort_before_the_commit_aborts_and_after_it_is_too_late():
+    with Stage() as stage:
+        answers = []
+
+        def abort():
+            answers.append(stage.smd.ask("POST", "/v1/migrations/1/abort")[0])
+
+        # Asked from the middle of a step, before its answer is given.
+        stage.world.fault("vm2/21.147", "STEP_STOP", abort)
+        checked(stage, stage.smd.move("vm1", "hyp2"), "aborted", "hyp1")
+        equal(answers, [202])
+        all_running(stage)
+        stage.world.fault("hyp1", "HOST_DETACH",
+                          lambda: answers.append(stage.smd.ask("POST", "/v1/migrations/2/abort")[1]["reason"]))
+        checked(stage, stage.smd.move("vm1", "hyp2"), "done", "hyp2")
+        equal(answers[1], "too-late")
+        equal(stage.smd.ask("POST", "/v1/migrations/2/abort")[1]["reason"], "ended")
+
+
+def fails_back_at_the_source(who, what, kind="fail", **settings):
+    with Stage(**settings) as stage:
+        stage.world.fault(who, what, kind)
+        checked(stage, stage.smd.move("vm1", "hyp2"), "failed-at-source", "hyp1")
+        all_running(stage)
+        checked(stage, stage.smd.move("vm1", "hyp2"), "done", "hyp2")
+
+
+def a_failed_release_goes_on_at_the_source():
+    fails_back_at_the_source("vm1/11.77", "STEP_RELEASE")
+
+
+def a_failed_detach_goes_on_at_the_source():
+    fails_back_at_the_source("hyp1", "HOST_DETACH")
+
+
+def a_failed_copy_of_memory_goes_on_at_the_source():
+    fails_back_at_the_source("hyp1", "HOST_MOVE")
+
+
+def guids_that_cannot_be_set_go_on_at_the_source():
+    fails_back_at_the_source("hyp2", "HOST_SET_GUIDS")
+    fails_back_at_the_source("hyp1", "HOST_SET_GUIDS")
+
+
+def a_plan_that_cannot_be_applied_is_undone():
+    fails_back_at_the_source("sm", "apply", "not-acknowledged")
+
+
+def a_failed_attach_goes_on_at_the_source():
+    fails_back_at_the_source("hyp2", "HOST_ATTACH")
+
+
+def an_sm_that_is_never_quiet_goes_on_at_the_source():
+    with Stage(apply_ms=200, sm_lease_ms=200) as stage:
+        stage.world.fault("sm", "lease", "busy", times=1000)
+        checked(stage, stage.smd.move("vm1", "hyp2"), "failed-at-source", "hyp1")
+        all_running(stage)
+
+
+def a_stale_plan_is_made_anew():
+    with Stage() as stage:
+        stage.world.fault("sm", "apply", "stale-plan")
+        migration = checked(stage, stage.smd.move("vm1", "hyp2"), "done", "hyp2")
+        equal("replanning" in states(migration), True)
+
+
+def a_busy_sm_is_asked_again():
+    with Stage() as stage:
+        stage.world.fault("sm", "lease", "busy", times=3)
+        checked(stage, stage.smd.move("vm1", "hyp2"), "done", "hyp2")
+
+
+def an_sm_that_dies_while_it_applies_is_waited_for():
+    with Stage() as stage:
+        def die():
+            stage.world.sm.stop()
+            stage.world.sm.start()
+            return "silent"
+
+        stage.world.fault("sm", "apply", die)
+        migration = checked(stage, stage.smd.move("vm1", "hyp2"), "done", "hyp2")
+        equal(states(migration).count("leasing"), 2)
+        all_running(stage)
+
+
+def a_peer_left_behind_ends_with_errors_and_the_rest_goes_on():
+    with Stage() as stage:
+        stage.world.fault("vm2/22.154", "STEP_RECONNECT", "silent")
+        stage.world.fault("vm2/22.154", "STEP_RESUME", "silent")
+        migration = stage.smd.move("vm1", "hyp2")
+        equal(migration["outcome"], "done")
+        equal([r["who"] for r in migration["refusals"]], ["vm2/22.154"])
+        # Its agent hears, when it comes back, how it ended.
+        stage.world.hosts["hyp3"].stop()
+        stage.world.hosts["hyp3"].start()
+        fakes.wait_until("it is told", lambda: not stage.world.shims["vm2/22.154"].open)
+        equal(stage.world.shims["vm2/22.154"].state, "errored")
+        equal(stage.world.complaints(), [])
+
+
+def what_nobody_can_rebuild_is_lost_and_the_vm_has_its_vf():
+    with Stage() as stage:
+        stage.world.fault("vm1/11.77", "STEP_ATTACH", "fail")
+        stage.world.fault("vm1/12.84", "STEP_ATTACH", "fail")
+        checked(stage, stage.smd.move("vm1", "hyp2"), "lost", "hyp2")
+        equal({s.state for s in stage.world.shims.values()}, {"errored"})
+
+
+def the_overall_deadline_ends_it_with_errors_while_the_hosts_go_on():
+    with Stage(overall_ms=300, detach_ms=600) as stage:
+        stage.world.fault("hyp1", "HOST_DETACH", "silent")
+        checked(stage, stage.smd.move("vm1", "hyp2"), "lost", "hyp1")
+        equal({s.state for s in stage.world.shims.values()}, {"errored"})
+
+
+def restarted(stage, host):
+    """The agent of @host dies while it is asked, and is started again."""
+    def die():
+        stage.world.hosts[host].stop()
+        stage.world.hosts[host].start()
+    return die
+
+
+def an_agent_that_dies_before_the_commit_aborts():
+    for host, what in (("hyp1", "HOST_CHECK"), ("hyp2", "HOST_CHECK")):
+        with Stage() as stage:
+            stage.world.fault("hyp2", what, restarted(stage, host))
+            migration = stage.smd.move("vm1", "hyp2")
+            equal(migration["outcome"] in ("refused", "aborted"), True, migration["outcome"])
+            equal(migration["refusals"][0]["reason"], "agent-lost")
+            fakes.wait_until("all run", lambda: not stage.world.complaints())
+            all_running(stage)
+
+
+def an_agent_that_dies_after_the_commit_is_waited_for():
+    for host, what in (("hyp1", "HOST_DETACH"), ("hyp1", "HOST_MOVE"), ("hyp2", "HOST_SET_GUIDS"),
+                       ("hyp1", "HOST_SET_GUIDS"), ("hyp2", "HOST_ATTACH")):
+        with Stage() as stage:
+            stage.world.fault(host, what, restarted(stage, host))
+            checked(stage, stage.smd.move("vm1", "hyp2"), "done", "hyp2")
+            all_running(stage)
+
+
+run([the_vm_moves_and_comes_back, without_an_sm_nothing_is_asked_of_one,
+     a_veto_is_refused_with_its_reason_and_nothing_changes, a_peer_without_shim_is_refused_by_its_qpn,
+     a_process_that_does_not_stop_aborts, broken_qps_are_connected_again_after_an_abort,
+     abort_before_the_commit_aborts_and_after_it_is_too_late, a_failed_release_goes_on_at_the_source,
+     a_failed_detach_goes_on_at_the_source, a_failed_copy_of_memory_goes_on_at_the_source,
+     guids_that_cannot_be_set_go_on_at_the_source, a_plan_that_cannot_be_applied_is_undone,
+     a_failed_attach_goes_on_at_the_source, an_sm_that_is_never_quiet_goes_on_at_the_source, a_stale_plan_is_made_anew,
+     a_busy_sm_is_asked_again, an_sm_that_dies_while_it_applies_is_waited_for,
+     a_peer_left_behind_ends_with_errors_and_the_rest_goes_on, what_nobody_can_rebuild_is_lost_and_the_vm_has_its_vf,
+     the_overall_deadline_ends_it_with_errors_while_the_hosts_go_on, an_agent_that_dies_before_the_commit_aborts,
+     an_agent_that_dies_after_the_commit_is_waited_for])
