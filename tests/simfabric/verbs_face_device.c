@@ -265,6 +265,12 @@ ENTRY int ibv_close_device(struct ibv_context *public)
 
 /* ---- attributes ---- */
 
+/*
+ * A ConnectX virtual function's part, unless the topology names another: perftest uses ibv_wr_*
+ * only on parts that it knows.
+ */
+enum { PART_ID_CONNECTX_VF = 4126 };
+
 static void fill_device_attr(const struct hca *hca, struct ibv_device_attr *attr)
 {
 	const struct node *node = &hca->fabric->nodes[hca->port->node];
@@ -276,7 +282,7 @@ static void fill_device_attr(const struct hca *hca, struct ibv_device_attr *attr
 	        .max_mr_size = UINT64_MAX,
 	        .page_size_cap = 0xfffff000,
 	        .vendor_id = node->vendor_id,
-	        .vendor_part_id = node->device_id,
+	        .vendor_part_id = node->device_id ? node->device_id : PART_ID_CONNECTX_VF,
 	        .max_qp = 1 << 14,
 	        .max_qp_wr = HCA_MAX_WR,
 	        .device_cap_flags = IBV_DEVICE_CURR_QP_STATE_MOD | IBV_DEVICE_RC_RNR_NAK_GEN |
