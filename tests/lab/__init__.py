@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
+"""A whole tether system in a temporary directory: brought up on evidence, taken down whatever happens.
+
+    deadline.py   waiting for something, with a limit and the logs when it passes
+    process.py    one child process with its log; Children takes them all down
+    system.py     fabric, OpenSM with the plugin, tether-smd, agents, VMs
+    workload.py   programs in VMs: perftest pairs, rc-verify pairs
+    migration.py  what `tether migrate --json` says, and the pauses that belong to it
+    tap.py        "ok N - what" lines
+"""

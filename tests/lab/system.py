@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
+"""A fabric with OpenSM, tether-smd, an agent on every hypervisor, and VMs.
+
+    with System() as lab:
+        lab.start()
+        lab.migrate("vm1", "hyp2")
+
+Everything lives in one temporary directory; it is kept when TETHER_KEEP is set. start() returns when tether-smd says
+that every host and the SM are connected. Use it from the main thread only: children die with the thread that started
+them."""
+import os
+import shutil
+import subprocess
+import tempfile
+
+from lab import api
+from lab.build import TOP, Build
+from lab.deadline import Late, wait_until
+from lab.process import Children
+from lab.workload import last_json
+from simfabric.lab import Fabric
+
+START_S = 30
+MIGRATE_S = 60
+DEMO_NET = os.path.join(TOP, "tests", "fabrics", "demo.net")
+DRIVER = os.path.join(TOP, "tests", "simfabric", "driver")
+
+
+class CommandFailed(Exception):
+    """A tether command that ended with another status than 0: `status` and `answer` (its JSON) say which and why."""
+
+    def __init__(self, argv, status, stdout, stderr):
+        super().__init__(f"{' '.join(argv)}: exit status {status}\n{stdout}{stderr}")
+        self.status = status
+        self.stderr = stderr
+        self.answer = last_json(stdout)
+
+
+def write(path, rows):
+    with open(path, "w") as out:
+        out.writelines(f"{key} = {value}\n" for key, value in rows.items())
+
+
+class System:
+    """@vms: which VM sits in which slot at the start. @settings: rows for smd.conf and every agent.conf, so also
+    deadlines. @copy_ms: how long the simulated copy of a VM's memory takes."""
+
+    def __init__(self, net=DEMO_NET, hosts=("hyp1", "hyp2", "hyp3", "hyp4"), vms=None, copy_ms=100, settings=None,
+                 build=None, with_plugin=True):
+        self.build = build or Build()
+        self.net = net
+        self.hosts = list(hosts)
+        self.vms = vms or {"vm1": "hyp1_vf1", "vm2": "hyp2_vf1"}
+        self.copy_ms = copy_ms
+        self.settings = {"log_level": "debug", **(settings or {})}
+        self.with_plugin = with_plugin
+        self.directory = tempfile.mkdtemp(prefix="tether-")
+        self.children = Children(self.directory)
+        self.fabric = Fabric(self.directory, self.build.directory)
+        self.smd = None
+        self.agents = {}
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, trace):
+        self.take_down()
+
+    def path(self, *names):
+        return os.path.join(self.directory, *names)
+
+    @property
+    def api_socket(self):
+        return self.path("api.sock")
+
+    def logs(self):
+        return self.children.logs() + self.fabric.logs()
+
+    # Bringing up, part by part; kill tests start single parts again.
+
+    def start(self, report=lambda what: None):
+        self.start_fabric()
+        report("fabric")
+        self.start_smd()
+        self.start_opensm()
+        report("OpenSM with libosmtether.so, LFTs written")
+        for host in self.hosts:
+            self.start_agent(host)
+        self.wait_connected(self.hosts)
+        report("tether-smd and an agent on each hypervisor, all connected")
+
+    def start_fabric(self):
+        for name in ("vms", "hosts"):
+            os.mkdir(self.path(name))
+        self.fabric.create(self.net)
+        for vm, slot in self.vms.items():
+            self.fabric.cli("vm", "add", vm, slot)
+            host = slot.rsplit("_", 1)[0]
+            os.symlink(self.agent_vm_socket(host, vm), self.path("vms", f"{vm}.sock"))
+
+    def start_opensm(self):
+        conf = {}
+        if self.with_plugin:
+            conf = {"event_plugin_name": "osmtether", "event_plugin_options": f"socket={self.path('osm.sock')}"}
+        self.fabric.opensm_start("sm", conf, {"LD_LIBRARY_PATH": os.path.join(self.build.directory, "lib")})
+        self.fabric.opensm_wait_up(START_S)
+
+    def start_smd(self):
+        conf = self.path("smd.conf")
+        write(conf, {
+            "listen": f"unix:{self.path('root.sock')}",
+            "api": self.api_socket,
+            "journal": self.path("journal"),
+            "fabric": "opensm" if self.with_plugin else "none",
+            "sm_socket": self.path("osm.sock"),
+            "log": self.path("smd.log"),
+            **self.settings})
+        self.smd = self.children.start("smd", [self.build.program("tether-smd"), "--config", conf], self.environment())
+
+    def agent_vm_socket(self, host, vm):
+        return self.path("hosts", host, f"{vm}.sock")
+
+    def start_agent(self, host):
+        home = self.path("hosts", host)
+        os.makedirs(home, exist_ok=True)
+        conf = os.path.join(home, "agent.conf")
+        write(conf, {
+            "role": "host",
+            "name": host,
+            "root": f"unix:{self.path('root.sock')}",
+            "driver": f"exec:{DRIVER}",
+            "state_dir": home,
+            "socket_dir": home,
+            "log": self.path(f"agent-{host}.log"),
+            **self.settings})
+        self.agents[host] = self.children.start(
+            f"agent-{host}", [self.build.program("tether-agent"), "--config", conf], self.environment())
+
+    def wait_connected(self, hosts, seconds=START_S):
+        wait_until(f"tether-smd has {', '.join(hosts)} and the SM", lambda: self.is_connected(hosts), seconds,
+                   self.logs(), [self.smd])
+
+    def is_connected(self, hosts):
+        try:
+            hosts_said = self.ask("/v1/hosts")["hosts"]
+            sm_is_up = not self.with_plugin or self.ask("/v1/health")["sm_connected"]
+        except OSError:
+            return False
+        return sm_is_up and {row["name"] for row in hosts_said if row["connected"]}.issuperset(hosts)
+
+    def ask(self, path):
+        """GET @path of tether-smd's API, decoded. OSError when there is no good answer."""
+        status, body = api.request(self.api_socket, "GET", path)
+        if status != 200:
+            raise OSError(f"{path}: status {status}: {body}")
+        return body
+
+    def take_down(self):
+        self.children.take_down()
+        self.fabric.take_down()
+        if os.environ.get("TETHER_KEEP"):
+            print(f"# kept: {self.directory}", flush=True)
+        else:
+            shutil.rmtree(self.directory, ignore_errors=True)
+
+    # Programs.
+
+    def environment(self, vm=None, node=None, tether=False):
+        """For daemons (no VM, no node: they see no fabric), programs in a VM and programs on a node."""
+        env = dict(os.environ, SIMFABRIC=self.fabric.path, SIMFABRIC_CLI=self.build.program("simfabric"),
+                   TETHER_VM_SOCKETS=self.path("vms"), SIMFABRIC_COPY_MS=str(self.copy_ms))
+        if vm:
+            env["SIMFABRIC_VM"] = vm
+            env["TETHER_AGENT"] = f"unix:{self.path('vms', vm + '.sock')}"
+        if node:
+            env["SIMFABRIC_NODE"] = node
+        if vm or node:
+            env["LD_PRELOAD"] = self.build.preload(tether)
+        return env
+
+    def run_in_vm(self, vm, name, argv, tether=True, env=None):
+        """@argv in @vm, with the shim or without. Output goes to a file of its own beside the log."""
+        return self.children.start(name, argv, {**self.environment(vm=vm, tether=tether), **(env or {})},
+                                   separate_output=True)
+
+    # The command line.
+
+    def tether(self, *arguments, seconds=MIGRATE_S):
+        """What `tether ... --json` prints at its end, decoded; CommandFailed when its status is not 0."""
+        argv = [self.build.program("tether"), "--api", self.api_socket, *arguments, "--json"]
+        try:
+            done = subprocess.run(argv, capture_output=True, text=True, timeout=seconds, env=self.environment())
+        except subprocess.TimeoutExpired:
+            raise Late(f"{' '.join(argv)}: no end after {seconds} s") from None
+        if done.returncode:
+            raise CommandFailed(argv, done.returncode, done.stdout, done.stderr)
+        return last_json(done.stdout)
+
+    def migrate(self, vm, host, *arguments):
+        return self.tether("migrate", vm, host, *arguments)

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
+"""Lines that tests/run_tests counts."""
+import os
+import sys
+import traceback
+
+FULL = bool(os.environ.get("TETHER_FULL"))
+
+
+class Tap:
+    def __init__(self):
+        self.count = 0
+        self.failed = 0
+
+    def check(self, condition, what, why=""):
+        self.count += 1
+        self.failed += not condition
+        print(f"{'ok' if condition else 'not ok'} {self.count} - {what}", flush=True)
+        if not condition and why:
+            print("\n".join("# " + line for line in str(why).splitlines()), flush=True)
+        return bool(condition)
+
+    def run(self, what, test, *arguments):
+        """One check: @test raises when the promise is broken."""
+        try:
+            test(*arguments)
+        except Exception as error:  # a test may fail in any way; all of them are shown
+            trace = "" if isinstance(error, AssertionError) and str(error) else traceback.format_exc()
+            return self.check(False, what, f"{error}\n{trace}")
+        return self.check(True, what)
+
+    def exit(self):
+        sys.exit(1 if self.failed or not self.count else 0)

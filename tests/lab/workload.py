@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
+"""Programs in VMs, always in pairs: a server in one, a client in the other. They meet over TCP on the loopback
+interface; a simulated VM is a set of processes on this machine."""
+import json
+import socket
+
+from lab.deadline import wait_until
+
+
+def free_port():
+    """A TCP port that nobody listens on now. The kernel hands ephemeral ones out in turn, so that it stays free for
+    long enough."""
+    with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as probe:
+        probe.bind(("::", 0))
+        return probe.getsockname()[1]
+
+
+def is_listening(port):
+    """Is there a listener on @port? Asked of the kernel's tables: a connection would count as the client's."""
+    wanted = f":{port:04X}"
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        with open(table) as rows:
+            for row in rows:
+                fields = row.split()
+                if fields[1].endswith(wanted) and fields[3] == "0A":
+                    return True
+    return False
+
+
+class Pair:
+    """Server and client of one program, started one after the other."""
+
+    def __init__(self, system, name, server_vm, client_vm, server_argv, client_argv, port, tether=True, env=None):
+        self.name = name
+        self.server = system.run_in_vm(server_vm, f"{name}-server", server_argv, tether, env)
+        wait_until(f"{name}: the server listens", lambda: is_listening(port), 20, [self.server.log], [self.server])
+        self.client = system.run_in_vm(client_vm, f"{name}-client", client_argv, tether, env)
+
+    def is_running(self):
+        return self.server.poll() is None and self.client.poll() is None
+
+    def wait(self, seconds):
+        """Exit statuses of server and client."""
+        client = self.client.wait(seconds)
+        return self.server.wait(20), client
+
+    def logs(self):
+        return [self.server.log, self.client.log]
+
+
+def perftest(system, program, server_vm, client_vm, arguments=(), tether=True, env=None, name=None):
+    """@program of Debian's perftest or ibv_rc_pingpong. perftest's -F: no complaint about the processor's frequency."""
+    port = free_port()
+    argv = [program, "-p", str(port), *arguments]
+    if not program.startswith("ibv_"):
+        argv.append("-F")
+    return Pair(system, name or program, server_vm, client_vm, argv, argv + ["localhost"], port, tether, env)
+
+
+class RcVerify(Pair):
+    """rc-verify with the client in @client_vm; runs until stop()."""
+
+    def __init__(self, system, server_vm, client_vm, arguments=(), tether=True, env=None, name="rc-verify",
+                 server_arguments=()):
+        port = free_port()
+        program = [system.build.program("rc-verify"), "-p", str(port)]
+        super().__init__(system, name, server_vm, client_vm, program + list(server_arguments),
+                         program + [*arguments, "localhost"], port, tether, env)
+
+    def is_working(self):
+        """Has each side sent something?"""
+        return all(" done, " in open(log, errors="replace").read() for log in self.logs())
+
+    def stop(self):
+        self.client.signal(15)
+
+    def results(self, seconds=60):
+        """The two verdicts after stop(): dictionaries of server and client."""
+        self.wait(seconds)
+        return tuple(last_json(process.output()) for process in (self.server, self.client))
+
+
+def last_json(text):
+    """The JSON object on the last line that holds one; {} if there is none."""
+    for line in reversed(text.splitlines()):
+        if line.startswith("{"):
+            return json.loads(line)
+    return {}
