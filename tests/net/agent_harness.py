@@ -121,11 +121,12 @@ class Links:
 
 
 class Agent:
-    def __init__(self, start=True, **settings):
+    def __init__(self, start=True, env=None, **settings):
         self.dir = tempfile.mkdtemp(prefix="tether-agent.")
         self.links = []
         self.process = None
         self.start_wanted = start
+        self.env = env or {}
         self.settings = {"role": "host", "name": "hyp1", "root": f"unix:{self.path('root.sock')}",
                          "driver": f"exec:{self.path('driver')}", "state_dir": self.path("state"),
                          "socket_dir": self.path("vms"), "log": self.path("agent.log"), "log_level": "debug",
@@ -165,10 +166,20 @@ class Agent:
             print("".join(f"# driver: {line}\n" for line in self.read("driver.log").splitlines()), end="")
         for links in self.links:
             links.end()
-        if self.process and self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
+        status = self._stop()
         shutil.rmtree(self.dir)
+        assert kind or status == 0, f"the agent's exit status is {status}"
+
+    def _stop(self):
+        """As a service manager does it; a sanitizer that found something says so by the exit status."""
+        if not self.process or self.process.poll() is not None:
+            return 0
+        self.process.terminate()
+        try:
+            return self.process.wait(PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            return self.process.wait()
 
     def _links(self, mode, path):
         links = Links(mode, path)
@@ -178,7 +189,7 @@ class Agent:
     def start(self, epoch=1, env=None):
         """Start it and let the root welcome it; its HELLO is self.hello."""
         self.process = subprocess.Popen([AGENT, "--config", self.path("agent.conf")],
-                                        env=dict(os.environ, **(env or {})))
+                                        env=dict(os.environ, **(env or self.env)))
         self.welcome(epoch)
 
     def welcome(self, epoch=1):
@@ -200,7 +211,7 @@ class Agent:
 
     def order(self, action, step="MOVE", sequence=1, deadline_ms=5000, **fields):
         self.event(step, sequence, deadline_ms=deadline_ms,
-                   order=dict({"host": "hyp1", "action": f"HOST_{action}", "vm": "vm1"}, **fields))
+                   order=dict({"host": self.settings["name"], "action": f"HOST_{action}", "vm": "vm1"}, **fields))
 
     def answer(self, step, sequence=1):
         return self.root.frame("answer", step=f"STEP_{step}", sequence=sequence)

@@ -1,0 +1,52 @@
+#!/usr/bin/env python3
+"""What simfabric's hypervisor $TETHER_HOST has, for its agent: the `inventory` verb of the driver beside this file.
+
+usage: driver_inventory.py SOCKET_DIR
+
+A VM is here if its VF is, or if it has none and its socket's link says so. A VM whose VF is here gets its link: it may have
+been given the VF by hand.
+"""
+import json
+import os
+import subprocess
+import sys
+
+
+def fabric(*words):
+    return json.loads(subprocess.run([os.environ.get("SIMFABRIC_CLI", "simfabric"), "-f", os.environ["SIMFABRIC"], *words],
+                                     check=True, stdout=subprocess.PIPE).stdout)
+
+
+def point(link, target):
+    """Let `link` point to `target`, without an instant at which it is not there."""
+    fresh = f"{link}.{os.getpid()}"
+    os.symlink(target, fresh)
+    os.rename(fresh, link)
+
+
+def vm_is_here(vm, mine, socket_dir):
+    target = os.path.join(socket_dir, vm["vm"] + ".sock")
+    link = os.path.join(os.environ["TETHER_VM_SOCKETS"], vm["vm"] + ".sock")
+    points_to = os.readlink(link) if os.path.islink(link) else None
+    if vm["slot"] is None:
+        return points_to == target
+    if vm["slot"] not in mine:
+        return False
+    if points_to != target:
+        point(link, target)
+    return True
+
+
+def main():
+    host, socket_dir = os.environ["TETHER_HOST"], sys.argv[1]
+    slots = {row["slot"]: row for row in fabric("slots", "--json") if row["hypervisor"] == host}
+    vms = [vm for vm in fabric("vm", "list", "--json") if vm_is_here(vm, slots, socket_dir)]
+    print(json.dumps({
+        "vms": [{"name": vm["vm"], "slot": vm["slot"]} for vm in vms],
+        "slots": [{"name": row["slot"], "vm": row["vm"], "node_guid": row["node_guid"], "port_guid": row["port_guid"],
+                   "switch_guid": row["vswitch_guid"], "switch_port": row["vswitch_port"],
+                   "attributes": row["attributes"]} for row in slots.values()],
+    }))
+
+
+main()
