@@ -87,11 +87,10 @@ static void stage_change(struct fabric *fabric, uint32_t port, const uint8_t inf
 
 	if (!memcmp(p->info, info, sizeof(p->info)))
 		return;
-	if (port_state(p) == PORT_ACTIVE && port_info_state(info) != PORT_ACTIVE) {
-		if (port_is_end(fabric, p))
-			port_stage_event(fabric, port, PORT_EVENT_ERROR);
-		counters_of_port(fabric, port)->link_downed++;
-	}
+	if (port_state(p) == PORT_ACTIVE && port_info_state(info) != PORT_ACTIVE &&
+	        port_is_end(fabric, p))
+		port_stage_event(fabric, port, PORT_EVENT_ERROR);
+	counters_of_port(fabric, port)->link_downed += port_is_up(p);
 	redo_put(fabric, p->info, info, sizeof(p->info));
 	stage_state_change(fabric, port);
 }
@@ -103,6 +102,7 @@ void link_stage_order(struct fabric *fabric, uint32_t port, uint8_t info[64], en
 
 	if (order == LINK_RETRAIN && is_stopped(info))
 		return;
+	counters_of_port(fabric, port)->link_downed += port_is_up(&fabric->ports[port]);
 	if (order != LINK_STOP)
 		port_info_set_phys_state(info, PORT_PHYS_POLLING);
 	port_info_set_state(info, PORT_DOWN);
