@@ -28,3 +28,8 @@ AGENT_SOURCES := notifier/agent_main.c notifier/agent_settings.c notifier/host_r
 	notifier/host_inventory.c notifier/vm_links.c notifier/epoch_file.c notifier/driver.c notifier/driver_exec.c
 $(call program,tether-agent,$(AGENT_SOURCES) $(RELAY_SOURCES) $(LINK_SOURCES) $(BASE_SOURCES) $(SETTINGS_SOURCES),\
 	$(LINK_LIBS) $(SETTINGS_LIBS) -ljson-c)
+
+FRAME_FUZZ_SOURCES := $(patsubst gen/%,$(B)/gen/%,$(FRAME_SOURCES))
+$(call fuzzer,frame,$(FRAME_FUZZ_SOURCES),-lprotobuf-c)
+$(call fuzzer,frame_relay,$(RELAY_SOURCES) $(FRAME_FUZZ_SOURCES),-lprotobuf-c)
+$(call fuzzer,settings,$(SETTINGS_SOURCES) notifier/base/deadlines.c,$(SETTINGS_LIBS))

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/*
+ * A relay between a parent and children of which none can be believed. The input is a list of
+ * steps: one byte of who speaks, two of length, a packed Frame.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "notifier/relay.h"
+#include "notifier/wire/frame.h"
+
+enum { CHILDREN = 4 };
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+struct world {
+	struct relay *relay;
+	uint32_t children[CHILDREN];
+	uint64_t now_ms;
+	size_t spoken; /* bytes that the relay said, to have it all read */
+};
+
+static void read_all(struct world *world, const Tether__Frame *frame)
+{
+	uint8_t *bytes;
+	size_t length;
+
+	if (frame_encode(frame, &bytes, &length))
+		abort(); /* what a relay says fits a frame */
+	world->spoken += length;
+	free(bytes);
+}
+
+static void child_send(void *owner, uint32_t child, const Tether__Frame *frame)
+{
+	read_all(owner, frame);
+}
+
+static void child_close(void *owner, uint32_t child, const char *why)
+{
+	struct world *world = owner;
+
+	for (size_t i = 0; i < CHILDREN; i++)
+		if (world->children[i] == child)
+			world->children[i] = 0;
+}
+
+static void parent_send(void *owner, const Tether__Frame *frame)
+{
+	read_all(owner, frame);
+}
+
+static void order(void *owner, const Tether__Event *event)
+{
+	struct world *world = owner;
+	Tether__Answer answer = TETHER__ANSWER__INIT;
+
+	answer.migration = event->migration;
+	answer.epoch = event->epoch;
+	answer.step = event->step;
+	answer.sequence = event->sequence;
+	answer.outcome = TETHER__OUTCOME__OUTCOME_DONE;
+	relay_order_done(world->relay, &answer, world->now_ms);
+}
+
+static int hello(void *owner, uint32_t child, const Tether__Hello *said, const char **reason,
+        const char **text)
+{
+	return 0;
+}
+
+static const struct relay_outputs outputs = {
+        .child_send = child_send,
+        .child_close = child_close,
+        .parent_send = parent_send,
+        .order = order,
+        .hello = hello,
+};
+
+static void child_speaks(struct world *world, size_t i, const Tether__Frame *frame)
+{
+	if (!world->children[i] && relay_child_add(world->relay, i % 2 ? "vm1" : "vm2",
+	                                   world->now_ms, &world->children[i]))
+		return;
+	if (!relay_child_frame(world->relay, world->children[i], frame, world->now_ms))
+		return;
+	relay_child_gone(world->relay, world->children[i], i == 0, world->now_ms);
+	world->children[i] = 0;
+}
+
+static void speak(struct world *world, uint8_t who, const uint8_t *bytes, size_t length)
+{
+	Tether__Frame *frame = tether__frame__unpack(NULL, length, bytes);
+
+	if (!frame)
+		return;
+	world->now_ms += who;
+	relay_tick(world->relay, world->now_ms);
+	if (who % 8 < CHILDREN)
+		child_speaks(world, who % 8, frame);
+	else
+		relay_parent_frame(world->relay, frame, world->now_ms);
+	frame_free(frame);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct relay_settings settings = {.name = "hyp1", .role = TETHER__ROLE__ROLE_HOST};
+	struct world world = {0};
+
+	world.relay = relay_create(&settings, &outputs, &world);
+	relay_vm_here(world.relay, "vm1");
+	while (size > 3) {
+		size_t length = data[1] | (size_t)data[2] << 8;
+
+		if (length > size - 3)
+			length = size - 3;
+		speak(&world, data[0], data + 3, length);
+		data += 3 + length;
+		size -= 3 + length;
+	}
+	world.now_ms += 100000;
+	relay_tick(world.relay, world.now_ms);
+	relay_destroy(world.relay);
+	return 0;
+}
