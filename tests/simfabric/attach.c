@@ -143,6 +143,31 @@ uint32_t slot_find(const struct fabric *fabric, const char *name)
 	return NO_INDEX;
 }
 
+int hypervisor_limit(struct fabric *fabric, const char *name, uint64_t max_qp)
+{
+	struct attach_table *t = table(fabric);
+
+	for (uint32_t i = 0; i < t->hypervisor_count; i++) {
+		if (strcmp(t->hypervisors[i].name, name))
+			continue;
+		__atomic_store_n(&t->hypervisors[i].max_qp, max_qp, __ATOMIC_RELEASE);
+		return 0;
+	}
+	return -ENOENT;
+}
+
+uint32_t attach_max_qp(const struct fabric *fabric, uint32_t node, uint32_t device)
+{
+	uint32_t slot = fabric->nodes[node].slot;
+	uint64_t limit = 0;
+
+	if (slot != NO_INDEX)
+		limit = __atomic_load_n(
+		        &table(fabric)->hypervisors[slots(fabric)[slot].hypervisor].max_qp,
+		        __ATOMIC_ACQUIRE);
+	return limit && limit < device ? (uint32_t)limit : device;
+}
+
 static void set_place(const struct fabric *fabric, uint32_t node, struct hca_place *place)
 {
 	const struct node *n = &fabric->nodes[node];

@@ -60,6 +60,7 @@ struct hypervisor {
 	char name[NODE_NAME_BYTES];
 	uint32_t vswitch; /* nodes */
 	uint32_t pf;
+	uint64_t max_qp; /* that its VFs admit to; 0: what the device has */
 };
 
 struct slot {
@@ -74,6 +75,11 @@ struct vm {
 	char name[NODE_NAME_BYTES];
 	uint64_t slot; /* index + 1; 0: none */
 };
+
+/* Let the VFs of a hypervisor offer less than the device has. -ENOENT. */
+int hypervisor_limit(struct fabric *fabric, const char *hypervisor, uint64_t max_qp);
+/* How many QPs the CA @node says it has, where the device has @device. */
+uint32_t attach_max_qp(const struct fabric *fabric, uint32_t node, uint32_t device);
 
 /* To be looked at under the lock. NULL behind the last. A slot's name is its CA's. */
 const struct hypervisor *hypervisor_row(const struct fabric *fabric, uint32_t index);

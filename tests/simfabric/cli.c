@@ -29,6 +29,8 @@ static const struct verb {
         {"guids", cli_guids, true, "guids SLOT NODE_GUID PORT_GUID",
                 "program the GUIDs of a detached VF"},
         {"slots", cli_slots, true, "slots [--json]", "list the VFs"},
+        {"limit", cli_limit, true, "limit HYPERVISOR max_qp=N|none",
+                "let a hypervisor's VFs offer less than the device has"},
         {"link", cli_link, true, "link NODE PORT up|down", "plug or pull a cable"},
         {"fault", cli_fault, true,
                 "fault drop|delay [--attribute A] [--class C] [--method get|set] [--node NODE]\n"

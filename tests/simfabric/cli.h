@@ -41,6 +41,7 @@ int cli_vm(struct cli *cli, int argc, char **argv);
 int cli_attach(struct cli *cli, int argc, char **argv);
 int cli_detach(struct cli *cli, int argc, char **argv);
 int cli_guids(struct cli *cli, int argc, char **argv);
+int cli_limit(struct cli *cli, int argc, char **argv);
 int cli_slots(struct cli *cli, int argc, char **argv);
 int cli_fault(struct cli *cli, int argc, char **argv);
 int cli_data_fault(struct cli *cli, int argc, char **argv);

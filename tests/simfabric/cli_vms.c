@@ -8,6 +8,7 @@
 
 #include "simfabric/attach.h"
 #include "simfabric/cli.h"
+#include "simfabric/hca.h"
 
 enum { DETACH_TIMEOUT_MS = 5000 };
 
@@ -139,6 +140,24 @@ int cli_guids(struct cli *cli, int argc, char **argv)
 	return r ? cli_fail("guids: %s", strerror(-r)) : CLI_OK;
 }
 
+/* What a program in the VM may see of its device; a destination must offer as much. */
+static struct json_object *describe_attributes(const struct fabric *fabric, const struct slot *slot)
+{
+	const struct port *port = &fabric->ports[fabric->nodes[slot->node].first_port];
+	struct json_object *attributes = json_object_new_object();
+
+	json_put_number(attributes, "max_qp", attach_max_qp(fabric, slot->node, HCA_MAX_QP));
+	json_put_number(attributes, "max_qp_wr", HCA_MAX_WR);
+	json_put_number(attributes, "max_sge", HCA_MAX_SGE);
+	json_put_number(attributes, "max_cqe", HCA_MAX_CQE);
+	json_put_number(attributes, "max_mr", HCA_MAX_MR);
+	json_put_number(attributes, "max_mtu", port_info_mtu_cap(port->info));
+	json_put_number(attributes, "max_qp_rd_atom", QUEUE_PAIR_MAX_READS);
+	json_put_number(attributes, "atomic_cap", IBV_ATOMIC_HCA);
+	json_put_number(attributes, "device_cap_flags", (uint32_t)HCA_CAPABILITIES);
+	return attributes;
+}
+
 static struct json_object *describe_slot(const struct fabric *fabric, const struct slot *slot)
 {
 	const struct hypervisor *h = hypervisor_row(fabric, slot->hypervisor);
@@ -156,9 +175,25 @@ static struct json_object *describe_slot(const struct fabric *fabric, const stru
 	json_put_number(row, "lid", port_lid(port));
 	json_put_string(row, "vm", slot->vm ? vm_row(fabric, slot->vm - 1)->name : NULL);
 	json_put_bool(row, "is_asked", slot->is_asked);
-	/* What a destination must offer at least; all slots are alike so far. */
-	json_object_object_add(row, "attributes", json_object_new_object());
+	json_object_object_add(row, "attributes", describe_attributes(fabric, slot));
 	return row;
+}
+
+int cli_limit(struct cli *cli, int argc, char **argv)
+{
+	unsigned long max_qp = 0;
+	char *end = NULL;
+
+	if (argc != 3 || strncmp(argv[2], "max_qp=", 7))
+		return cli_wrong_usage(cli);
+	if (strcmp(argv[2] + 7, "none")) {
+		max_qp = strtoul(argv[2] + 7, &end, 10);
+		if (*end || !max_qp)
+			return cli_wrong_usage(cli);
+	}
+	return hypervisor_limit(cli->fabric, argv[1], max_qp)
+	               ? cli_fail("there is no hypervisor \"%s\"", argv[1])
+	               : CLI_OK;
 }
 
 int cli_slots(struct cli *cli, int argc, char **argv)

@@ -22,7 +22,13 @@
 #include "simfabric/queue_pair_engine.h"
 #include "simfabric/topology.h"
 
+/* What a device says it has; a hypervisor may let its VFs say less (attach_max_qp). */
 enum {
+	HCA_MAX_QP = 1 << 14,
+	HCA_MAX_MR = 1 << 24,
+	HCA_CAPABILITIES = IBV_DEVICE_CURR_QP_STATE_MOD | IBV_DEVICE_RC_RNR_NAK_GEN |
+	                   IBV_DEVICE_SYS_IMAGE_GUID | IBV_DEVICE_PORT_ACTIVE_EVENT |
+	                   IBV_DEVICE_SRQ_RESIZE | IBV_DEVICE_N_NOTIFY_CQ,
 	HCA_MAX_WR = 16384,
 	HCA_MAX_SGE = QUEUE_MAX_SGE,
 	HCA_MAX_INLINE = 256,

@@ -266,6 +266,10 @@ class Fabric:
         """state: up or down"""
         self.cli("link", node, port, state)
 
+    def limit(self, hypervisor, max_qp):
+        """How many QPs its VFs say they have; None: what the device has."""
+        self.cli("limit", hypervisor, f"max_qp={max_qp or 'none'}")
+
     def data_faults(self, faults):
         """Settings of data_faults.h, such as {"drop.ack": 0.01}, and these names for the most used: ack_lost and
         stop_mid_message (probabilities), receive_completion_late_us. Replaces what was set before; {} sets none."""
