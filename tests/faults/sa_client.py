@@ -3,8 +3,8 @@
 """Asks a subnet administrator, through libibumad as every other program does.
 
 SaClient is for a process that sits on the fabric (on simfabric: with its library preloaded). SaWorker is for one that
-does not: it runs this file as a child in such an environment and hands it one request a line, {"ask": NAME, ...}; each
-is answered by one line, {"ok": ..., "rows": [...]}. GUIDs are numbers, GIDs 32 hexadecimal digits."""
+does not: it runs this file as a child that does, and hands it one request a line, {"ask": NAME, "arguments": [...]};
+each is answered by one line, {"rows": [...]} or {"error": TEXT}. GUIDs are numbers, GIDs 32 hexadecimal digits."""
 import ctypes
 import json
 import os
@@ -12,12 +12,14 @@ import struct
 import subprocess
 import sys
 
-CLASS_SA = 0x03
+CLASS_SMP, CLASS_SA = 0x01, 0x03
 GET, SET, GET_TABLE, DELETE = 0x01, 0x02, 0x12, 0x15
+PORT_INFO = 0x15
 NODE_RECORD, LINK_RECORD, PKEY_RECORD, PATH_RECORD, MC_MEMBER_RECORD = 0x11, 0x20, 0x33, 0x35, 0x38
 STATUS_NO_RECORDS = 0x0300
 SA_HEADER = 56
 QP1_QKEY = 0x80010000
+SM_KEY = 1  # OpenSM's default: a trusted client, who may see P_Keys and members
 TIMEOUT_MS, RETRIES = 500, 4
 LARGEST = 1 << 20
 
@@ -84,6 +86,7 @@ class SaClient:
         self.tid += 1
         mad = bytearray(256)
         struct.pack_into(">BBBBHHQHHI", mad, 0, 1, CLASS_SA, 2, method, 0, 0, self.tid, attribute, 0, 0)
+        struct.pack_into(">Q", mad, 36, SM_KEY)
         struct.pack_into(">Q", mad, 48, mask)
         mad[SA_HEADER:SA_HEADER + len(data)] = data
         ctypes.memset(self.buffer, 0, self.umad.umad_size())
@@ -100,7 +103,7 @@ class SaClient:
             if got < 0:
                 raise SaError(f"umad_recv: {got}")
             if self.umad.umad_status(self.buffer):
-                raise SaError(f"no answer from the SA: status {self.umad.umad_status(self.buffer)}")
+                raise SaError(f"no answer: status {self.umad.umad_status(self.buffer)}")
             mad = ctypes.string_at(self.umad.umad_get_mad(self.buffer), length.value)
             if struct.unpack_from(">Q", mad, 8)[0] & 0xffffffff == self.tid & 0xffffffff:
                 return mad
@@ -117,7 +120,9 @@ class SaClient:
         size = struct.unpack_from(">H", mad, 44)[0] * 8
         if method != GET_TABLE or not size:
             return [mad[SA_HEADER:]]
-        return [mad[at:at + size] for at in range(SA_HEADER, len(mad) - size + 1, size)]
+        # An answer that fits one MAD is padded with zeros, and nothing in it says where.
+        records = [mad[at:at + size] for at in range(SA_HEADER, len(mad) - size + 1, size)]
+        return [record for record in records if any(record)]
 
     def nodes(self):
         rows = []
@@ -181,11 +186,34 @@ class SaClient:
         return rows
 
 
-class SaWorker:
-    """`with SaWorker(env) as sa: sa.nodes()`; the methods are SaClient's. paths takes a list of argument lists."""
+    def write_lid(self, lid, new_lid):
+        """PortInfo by LID-routed SMPs, behind the subnet manager's back. For controls."""
+        agent = self.umad.umad_register(self.fd, CLASS_SMP, 1, 0, None)
+        info = bytearray(self._smp(agent, lid, GET, b""))
+        struct.pack_into(">H", info, 16, new_lid)
+        info[32] &= 0xf0  # port state: no change
+        info[33] = 0x02  # physical state: no change; link down default: polling
+        self._smp(agent, lid, SET, info)
+        self.umad.umad_unregister(self.fd, agent)
 
-    def __init__(self, env):
-        self.child = subprocess.Popen([sys.executable, os.path.abspath(__file__)], stdin=subprocess.PIPE,
+    def _smp(self, agent, lid, method, data):
+        self.tid += 1
+        mad = bytearray(256)
+        struct.pack_into(">BBBBHHQHHI", mad, 0, 1, CLASS_SMP, 1, method, 0, 0, self.tid, PORT_INFO, 0, 0)
+        mad[64:64 + len(data)] = data
+        ctypes.memset(self.buffer, 0, self.umad.umad_size())
+        ctypes.memmove(self.umad.umad_get_mad(self.buffer), bytes(mad), len(mad))
+        self.umad.umad_set_addr(self.buffer, lid, 0, 0, 0)
+        if self.umad.umad_send(self.fd, agent, self.buffer, len(mad), TIMEOUT_MS, RETRIES) < 0:
+            raise SaError(f"cannot send an SMP to LID {lid}")
+        return self._receive()[64:128]
+
+
+class SaWorker:
+    """`with SaWorker(["simfabric", "run", "--node", "sm", "--"]) as sa: sa.nodes()`; the methods are SaClient's."""
+
+    def __init__(self, place, env=None):
+        self.child = subprocess.Popen([*place, sys.executable, os.path.abspath(__file__)], stdin=subprocess.PIPE,
                                       stdout=subprocess.PIPE, text=True, env=env)
 
     def __enter__(self):
@@ -212,7 +240,7 @@ class SaWorker:
         return self.request("many_paths", [list(pair) for pair in pairs])
 
     def __getattr__(self, name):
-        if name not in ("nodes", "links", "pkeys", "paths", "join", "leave", "members"):
+        if name not in ("nodes", "links", "pkeys", "paths", "join", "leave", "members", "write_lid"):
             raise AttributeError(name)
         return lambda *arguments: self.request(name, *arguments)
 

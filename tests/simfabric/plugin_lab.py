@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
+"""A fabric with OpenSM and libosmtether.so and nothing else: the test plays the host agents and tether-smd."""
+import os
+import signal
+
+from faults.plugin_client import PluginClient
+from faults.sa_truth import sa_of, truth_of, written_by
+from simfabric.lab import Fabric
+
+UP_S = 30
+LEASE_MS = 5000
+
+
+class PluginLab:
+    """@settings: rows for opensm.conf. @partitions: the text of partitions.conf, made from the fabric's truth."""
+
+    def __init__(self, settings=None, partitions=None, net="demo.net"):
+        self.fabric = Fabric()
+        self.settings = {"transaction_timeout": 50, **(settings or {})}
+        self.partitions = partitions
+        self.net = net
+        self.migrations = 0
+
+    def __enter__(self):
+        try:
+            self.fabric.create(self.net)
+            self.start_opensm()
+        except BaseException:
+            self.fabric.take_down()
+            raise
+        return self
+
+    def __exit__(self, kind, error, trace):
+        self.fabric.take_down()
+
+    def path(self, *names):
+        return os.path.join(self.fabric.directory, *names)
+
+    @property
+    def socket(self):
+        return self.path("osm.sock")
+
+    # OpenSM.
+
+    def conf(self):
+        rows = {"event_plugin_name": "osmtether", "event_plugin_options": f"socket={self.socket}", **self.settings}
+        if self.partitions:
+            rows["partition_config_file"] = self.path("partitions.conf")
+            with open(rows["partition_config_file"], "w") as out:
+                out.write(self.partitions(self.truth()))
+        return rows
+
+    def start_opensm(self):
+        """A restarted one finds what the one before has persisted."""
+        self.fabric.opensm_start("sm", self.conf(), {
+            "LD_LIBRARY_PATH": os.path.join(self.fabric.build, "lib"), "OSM_CACHE_DIR": self.fabric.directory})
+        self.fabric.opensm_wait_up(UP_S)
+
+    def opensm(self):
+        return self.fabric.opensms[-1]
+
+    def ask_for_sweep(self):
+        self.opensm().child.send_signal(signal.SIGHUP)
+
+    def heavy_sweep(self):
+        """What it wrote."""
+        return written_by(self.fabric, self.fabric.opensm_heavy_sweep)
+
+    def sa(self):
+        return sa_of(self.fabric)
+
+    def truth(self):
+        return truth_of(self.fabric)
+
+    def connect(self):
+        return PluginClient(self.socket)
+
+    def ask(self, op, **members):
+        with self.connect() as sm:
+            return sm.ask(op, **members)
+
+    # The host agents' part.
+
+    def slots(self):
+        """Names of the VFs' slots."""
+        return sorted(row["slot"] for row in self.fabric.slots())
+
+    def exchange_guids(self, a, b):
+        """Both slots show the one's GUIDs for a moment, never a placeholder."""
+        rows = {row["node"]: row for row in self.fabric.dump("places")}
+        for slot, row in ((b, rows[a]), (a, rows[b])):
+            self.fabric.cli("guids", slot, row["node_guid"], row["port_guid"])
+
+    # tether-smd's part.
+
+    def slot_row(self, slot):
+        return next(row for row in self.fabric.slots() if row["slot"] == slot)
+
+    def guid_at(self, slot):
+        return self.slot_row(slot)["port_guid"]
+
+    def place_of(self, slot):
+        """As a request names it."""
+        row = self.slot_row(slot)
+        return {"to_switch_guid": row["vswitch_guid"], "to_switch_port": row["vswitch_port"]}
+
+    def plan(self, source, destination):
+        """Who sits in @source moves to @destination."""
+        return self.ask("plan", vm_port_guid=self.guid_at(source), **self.place_of(destination))
+
+    def leased(self, ms=LEASE_MS):
+        """A connection that holds a lease, and the migration for which it does."""
+        self.migrations += 1
+        sm = self.connect()
+        sm.ask("lease", migration=self.migrations, ms=ms)
+        return sm, self.migrations
+
+    def apply(self, plan, source, destination):
+        """GUIDs and plan, under a lease."""
+        sm, migration = self.leased()
+        with sm:
+            self.exchange_guids(source, destination)
+            return sm.ask("apply", hash=plan["hash"], migration=migration)
+
+    def move(self, source, destination):
+        """The whole of it: (plan, what apply answered)."""
+        plan = self.plan(source, destination)
+        return plan, self.apply(plan, source, destination)

@@ -1,0 +1,298 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
+"""Identities move between the VFs of the demo fabric under a real OpenSM with libosmtether.so. After each move the SA
+has to say where the fabric carries whom, P_Keys and multicast have to be where the VM is, the Sets that the fabric
+counted have to be those planned and those that the tables show to be needed; and a heavy sweep changes nothing."""
+import os
+import random
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from faults import lft_blocks  # noqa: E402
+from faults.plugin_client import Refused  # noqa: E402
+from faults.sa_truth import findings, gid, sets, shown  # noqa: E402
+from lab.tap import FULL, Tap  # noqa: E402
+from simfabric.lab import FABRICS  # noqa: E402
+from simfabric.plugin_lab import PluginLab  # noqa: E402
+
+MOVES = 300 if FULL else 40
+SWEEP_EVERY = 10
+MGID = "ff125eed000000000000000000000001"
+BLUE, DEFAULT = 0x8001, 0xffff
+BLUE_SLOTS = ("hyp1_vf1", "hyp3_vf2")  # where the two members of the partition sit at first
+
+with open(os.path.join(FABRICS, "demo.net")) as net:
+    VSWITCHES = lft_blocks.vswitches(net.read())
+
+
+def guid_in(truth, slot):
+    return next(guid for guid, row in truth.end_ports.items() if row["node"] == slot)
+
+
+def blue_partition(truth):
+    members = ", ".join(f"0x{guid_in(truth, slot):016x}=full" for slot in BLUE_SLOTS)
+    return f"Default=0x7fff, ipoib: ALL=full;\nBlue=0x0001: {members};\n"
+
+
+def expected_pkeys(truth, blue):
+    return {guid: [DEFAULT, BLUE] if guid in blue else [DEFAULT] for guid in truth.end_ports}
+
+
+class Watch:
+    """What the fabric counts and how its tables change while something is done."""
+
+    def __init__(self, lab):
+        self.lab = lab
+
+    def __enter__(self):
+        self.counters, self.lfts = self.lab.fabric.counters(), self.lab.fabric.lft_dump()
+        return self
+
+    def __exit__(self, kind, error, trace):
+        self.later, self.lfts_later = self.lab.fabric.counters(), self.lab.fabric.lft_dump()
+
+    def more(self, attribute):
+        return sets(self.later, attribute) - sets(self.counters, attribute)
+
+    def lft_sets(self):
+        """By kind of switch."""
+        found = {"physical": 0, "vswitch": 0}
+        for name, row in self.later["nodes"].items():
+            before = self.counters["nodes"].get(name, {}).get("LinearForwardingTable", {}).get("set", 0)
+            found["vswitch" if name in VSWITCHES else "physical"] += \
+                row.get("LinearForwardingTable", {}).get("set", 0) - before
+        return found
+
+    def blocks(self):
+        return lft_blocks.count_split(self.lfts, self.lfts_later, VSWITCHES)
+
+
+def check_counts(plan, applied, watch):
+    counted = {"lft_sets_" + kind: count for kind, count in watch.lft_sets().items()}
+    needed = {"lft_sets_" + kind: count for kind, count in watch.blocks().items()}
+    for name in ("lft_sets", "lft_sets_physical", "lft_sets_vswitch", "pkey_sets", "portinfo_sets", "groups"):
+        assert plan[name] == applied[name], f"{name}: planned {plan[name]}, sent {applied[name]}"
+    for name, count in counted.items():
+        assert count == applied[name] == needed[name], \
+            f"{name}: counted {count}, sent {applied[name]}, needed {needed[name]}"
+    assert len(plan["changes"]) == sum(needed.values())
+    assert watch.more("P_KeyTable") == applied["pkey_sets"] and watch.more("PortInfo") == applied["portinfo_sets"] == 2
+    assert applied["verified"] and applied["resent"] == 0
+
+
+def check_truth(lab, sa, blue):
+    truth = lab.truth()
+    found = findings(truth, sa, expected_pkeys(truth, blue))
+    assert not found, shown(found)
+
+
+def check_sweep(lab):
+    wrote = lab.heavy_sweep()
+    assert not any(wrote.values()), f"the heavy sweep wrote {wrote}"
+
+
+def member_guids(truth):
+    return [guid_in(truth, slot) for slot in ("hyp1_vf1", "hyp2_vf2", "hyp4_vf3", "hyp4")]
+
+
+def random_moves(lab, seed, blue, moves=MOVES):
+    """All promises at once, since they have to hold together. @blue: GUIDs of the partition's members."""
+    draw = random.Random(seed)
+    truth = lab.truth()
+    partition_moves = group_moves = 0
+    with lab.sa() as sa:
+        for guid in member_guids(truth):
+            sa.join(MGID, gid(guid))
+        check_truth(lab, sa, blue)
+        for number in range(moves):
+            source, destination = draw.sample(lab.slots(), 2)
+            with Watch(lab) as watch:
+                plan, applied = lab.move(source, destination)
+            check_counts(plan, applied, watch)
+            check_truth(lab, sa, blue)
+            partition_moves += plan["pkey_sets"] > 0
+            group_moves += plan["groups"] > 0
+            assert lab.ask("verify", hash=plan["hash"])["verified"]
+            if number % SWEEP_EVERY == SWEEP_EVERY - 1:
+                check_sweep(lab)
+                check_truth(lab, sa, blue)
+    print(f"# {moves} moves, seed {seed}: {partition_moves} between partitions, {group_moves} of group members")
+    assert partition_moves and group_moves, "the moves did not touch partitions and groups"
+
+
+def next_vm_in_the_old_slot_has_not_its_partition(lab):
+    truth = lab.truth()
+    member = next(guid for guid in truth.end_ports if BLUE in truth.pkeys[truth.end_ports[guid]["node"], 1])
+    source = truth.end_ports[member]["node"]
+    destination = next(slot for slot in lab.slots() if BLUE not in truth.pkeys[slot, 1])
+    lab.move(source, destination)
+    truth = lab.truth()
+    assert truth.pkeys[source, 1] == [DEFAULT] and sorted(truth.pkeys[destination, 1]) == sorted([DEFAULT, BLUE])
+
+
+def refused(reason, action, *arguments, **members):
+    try:
+        action(*arguments, **members)
+    except Refused as error:
+        assert error.reason == reason, f"refused as {error}, not {reason}"
+        return
+    raise AssertionError(f"not refused as {reason}")
+
+
+def tables(lab):
+    return lab.fabric.lft_dump(), lab.fabric.dump("places"), lab.fabric.dump("pkeys")
+
+
+def bad_requests_are_refused_by_name(lab):
+    before = tables(lab)
+    source, destination = lab.slots()[:2]
+    vm, place = lab.guid_at(source), lab.place_of(destination)
+    refused("unknown-port", lab.ask, "plan", vm_port_guid="0x77", **place)
+    refused("unknown-port", lab.ask, "plan", vm_port_guid=vm, vm_node_guid="0x77", **place)
+    refused("unknown-port", lab.ask, "locate", port_guid="0x77")
+    refused("same-place", lab.ask, "plan", vm_port_guid=vm, **lab.place_of(source))
+    refused("not-a-vswitch-slot", lab.ask, "plan", vm_port_guid=vm, to_switch_guid="0x77", to_switch_port=1)
+    refused("not-a-vswitch-slot", lab.ask, "plan", vm_port_guid=vm, **{**place, "to_switch_port": 1})
+    refused("not-a-vswitch-slot", lab.ask, "plan", vm_port_guid=vm, **{**place, "to_switch_port": 200})
+    sm = lab.ask("status")["sm_guid"]
+    refused("not-a-vswitch-slot", lab.ask, "plan", vm_port_guid=sm, **place)
+    plan = lab.plan(source, destination)
+    refused("no-lease", lab.ask, "apply", hash=plan["hash"], migration=1)
+    refused("no-lease", lab.ask, "undo", vm_port_guid=vm, migration=1, **lab.place_of(source))
+    refused("unknown-plan", lab.ask, "verify", hash="0123456789abcdef")
+    refused("bad-request", lab.ask, "apply")
+    with lab.connect() as one, lab.connect() as other:
+        one.ask("lease", migration=1, ms=2000)
+        refused("no-lease", one.ask, "apply", hash=plan["hash"], migration=2)
+        refused("no-lease", other.ask, "apply", hash=plan["hash"], migration=1)
+        refused("unknown-plan", one.ask, "apply", hash="0123456789abcdef", migration=1)
+        refused("busy", other.ask, "lease", migration=2, ms=100, wait_ms=0)
+        refused("busy", one.ask, "lease", migration=2, ms=5000)
+    assert tables(lab) == before, "something has changed"
+
+
+def without_exchanged_guids_nothing_is_set(lab):
+    source, destination = lab.slots()[0], lab.slots()[-1]
+    plan = lab.plan(source, destination)
+    before = tables(lab)
+    with Watch(lab) as watch, lab.connect() as sm:
+        sm.ask("lease", migration=1, ms=2000)
+        refused("guids-not-there", sm.ask, "apply", hash=plan["hash"], migration=1)
+    assert watch.more("LinearForwardingTable") == watch.more("PortInfo") == watch.more("P_KeyTable") == 0
+    assert tables(lab) == before
+
+
+def the_sm_itself_does_not_move(lab):
+    """Its port is no slot; nor does another go where it is."""
+    row = lab.ask("locate", port_guid=lab.ask("status")["sm_guid"])
+    refused("not-a-vswitch-slot", lab.ask, "plan", vm_port_guid=lab.guid_at(lab.slots()[0]),
+            to_switch_guid=row["switch_guid"], to_switch_port=row["switch_port"])
+
+
+def applying_again_changes_nothing(lab):
+    plan, _ = lab.move(*lab.slots()[2:4])
+    with Watch(lab) as watch, lab.connect() as sm:
+        sm.ask("lease", migration=1, ms=2000)
+        again = sm.ask("apply", hash=plan["hash"], migration=1)
+    assert again["verified"] and again["lft_sets"] == again["pkey_sets"] == again["portinfo_sets"] == 0
+    assert watch.more("LinearForwardingTable") == watch.more("PortInfo") == watch.more("P_KeyTable") == 0
+
+
+def a_sweep_between_exchange_and_apply_does_no_harm(lab):
+    """It recables LIDs and routes by itself and leaves the P_Keys with the slots; apply finishes that."""
+    truth = lab.truth()
+    source = next(row["node"] for row in truth.end_ports.values() if BLUE in truth.pkeys[row["node"], 1])
+    destination = next(slot for slot in lab.slots() if BLUE not in truth.pkeys[slot, 1])
+    plan = lab.plan(source, destination)
+    lab.exchange_guids(source, destination)
+    lab.heavy_sweep()
+    with lab.connect() as sm:
+        sm.ask("lease", migration=1, ms=5000)
+        assert sm.ask("apply", hash=plan["hash"], migration=1)["verified"]
+    truth = lab.truth()
+    assert BLUE in truth.pkeys[destination, 1] and BLUE not in truth.pkeys[source, 1]
+
+
+def undo_restores_every_table(lab):
+    before = tables(lab)
+    source, destination = "hyp2_vf1", "hyp4_vf4"
+    vm, back = lab.guid_at(source), lab.place_of(source)
+    plan, _ = lab.move(source, destination)
+    assert tables(lab) != before
+    with lab.connect() as sm:
+        sm.ask("lease", migration=1, ms=5000)
+        lab.exchange_guids(source, destination)
+        undone = sm.ask("undo", vm_port_guid=vm, migration=1, hash=plan["hash"], **back)
+    assert undone["verified"] and undone["lft_sets"] == plan["lft_sets"]
+    assert tables(lab) == before
+    lab.move(source, destination)
+    with lab.connect() as sm:
+        sm.ask("lease", migration=1, ms=5000)
+        lab.exchange_guids(source, destination)
+        assert sm.ask("undo", vm_port_guid=vm, migration=1, **back)["verified"], "undo without the plan's hash"
+    assert tables(lab) == before
+
+
+def a_changed_topology_makes_a_plan_stale(lab):
+    plan = lab.plan("hyp1_vf1", "hyp2_vf1")
+    lab.fabric.link("spine2", 1, "down")
+    try:
+        lab.heavy_sweep()
+        with lab.connect() as sm:
+            sm.ask("lease", migration=1, ms=5000)
+            refused("stale-plan", sm.ask, "apply", hash=plan["hash"], migration=1)
+    finally:
+        lab.fabric.link("spine2", 1, "up")
+        lab.heavy_sweep()
+    lab.heavy_sweep()
+
+
+def lmc_is_refused():
+    with PluginLab({"lmc": 1}) as lab:
+        refused("lmc", lab.plan, "hyp1_vf1", "hyp2_vf1")
+
+
+def guids_and_lids_exchanged_behind_opensms_back_are_noticed(lab):
+    """The control: the same change without the plugin must not pass what the moves above pass."""
+    source, destination = "hyp1_vf2", "hyp3_vf3"
+    lids = {slot: lab.slot_row(slot)["lid"] for slot in (source, destination)}
+    with lab.sa() as sa:
+        assert not findings(lab.truth(), sa)
+        lab.exchange_guids(source, destination)
+        sa.write_lid(lids[source], lids[destination])
+        sa.write_lid(lids[destination], lids[source])  # both have it now; the tables lead to the second
+        before = findings(lab.truth(), sa)
+        wrote = lab.heavy_sweep()
+        after = findings(lab.truth(), sa)
+    assert before, "SA and fabric are said to agree before a sweep"
+    assert after or any(wrote.values()), "the sweep is said to change nothing"
+    print(f"# noticed: {len(before)} before the sweep, which wrote {wrote}; {len(after)} after it")
+
+
+def main():
+    seed = int(os.environ.get("TETHER_SEED", "1"))
+    tap = Tap()
+    with PluginLab(partitions=blue_partition) as lab:
+        lab.heavy_sweep()
+        blue = {guid_in(lab.truth(), slot) for slot in BLUE_SLOTS}
+        tap.run("sa_pkeys_groups_and_counts_are_right_after_each_move_and_sweep", random_moves, lab, seed, blue)
+        tap.run("next_vm_in_the_old_slot_has_not_its_partition", next_vm_in_the_old_slot_has_not_its_partition, lab)
+        tap.run("applying_again_changes_nothing", applying_again_changes_nothing, lab)
+        tap.run("undo_restores_every_table", undo_restores_every_table, lab)
+        tap.run("bad_requests_are_refused_by_name", bad_requests_are_refused_by_name, lab)
+        tap.run("the_sm_itself_does_not_move", the_sm_itself_does_not_move, lab)
+        tap.run("without_exchanged_guids_nothing_is_set", without_exchanged_guids_nothing_is_set, lab)
+        tap.run("a_sweep_between_exchange_and_apply_does_no_harm", a_sweep_between_exchange_and_apply_does_no_harm, lab)
+        tap.run("a_changed_topology_makes_a_plan_stale", a_changed_topology_makes_a_plan_stale, lab)
+        tap.run("and_more_moves_after_all_that", random_moves, lab, seed + 1, blue,
+                MOVES // 4)
+    with PluginLab() as lab:
+        lab.heavy_sweep()
+        tap.run("guids_and_lids_exchanged_behind_opensms_back_are_noticed",
+                guids_and_lids_exchanged_behind_opensms_back_are_noticed, lab)
+    tap.run("lmc_is_refused", lmc_is_refused)
+    tap.exit()
+
+
+main()
