@@ -190,7 +190,7 @@ bool completion_failed(struct queue_pair *qp, struct ibv_wc *wc)
 	return send_failed(qp, wc, of_the_move);
 }
 
-static void flush_sends(struct queue_pair *qp, enum ibv_wc_status first)
+void queue_pair_flush_sends(struct queue_pair *qp, enum ibv_wc_status first)
 {
 	struct send_log *log = &qp->sends;
 	enum ibv_wc_status status = first;
@@ -209,10 +209,12 @@ static void flush_sends(struct queue_pair *qp, enum ibv_wc_status first)
 	qp->send_cq->detour = true;
 }
 
-static void flush_receives(struct queue_pair *qp)
+void queue_pair_flush_receives(struct queue_pair *qp)
 {
 	struct receive_log *log = &qp->receives;
 
+	if (qp->srq)
+		return;
 	for (uint32_t i = log->tail; i != log->head; i++) {
 		struct ibv_wc wc = {
 		        .wr_id = receive_log_at(log, i)->wr_id,
@@ -231,9 +233,8 @@ static void flush_receives(struct queue_pair *qp)
 
 void queue_pair_flush(struct queue_pair *qp, enum ibv_wc_status first)
 {
-	flush_sends(qp, first);
-	if (!qp->srq)
-		flush_receives(qp);
+	queue_pair_flush_sends(qp, first);
+	queue_pair_flush_receives(qp);
 	qp->application_error = true;
 	qp->shown.qp_base.state = IBV_QPS_ERR;
 }
@@ -249,10 +250,10 @@ int queue_pair_enlist(struct queue_pair *qp)
 	return err;
 }
 
-void queue_pair_delist(struct queue_pair *qp)
+void queue_pair_delist(struct queue_pair *qp, uint32_t real_number)
 {
-	number_table_remove(&qp->send_cq->qps, qp->real->qp_num);
-	number_table_remove(&qp->recv_cq->qps, qp->real->qp_num);
+	number_table_remove(&qp->send_cq->qps, real_number);
+	number_table_remove(&qp->recv_cq->qps, real_number);
 }
 
 void queue_pair_close_completions(struct queue_pair *qp)

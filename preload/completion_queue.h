@@ -26,13 +26,17 @@ void queue_pair_make_up(struct queue_pair *qp);
 
 /*
  * Nothing more is executed: open work completes as it would in the error state, the first of it
- * with @first (IBV_WC_WR_FLUSH_ERR if nothing was wrong). All four gates closed.
+ * with @first (IBV_WC_WR_FLUSH_ERR if nothing was wrong). Sends want the send gate closed and
+ * send_cq's, receives the receive gate and recv_cq's. Harvest first.
  */
+void queue_pair_flush_sends(struct queue_pair *qp, enum ibv_wc_status first);
+void queue_pair_flush_receives(struct queue_pair *qp);
+/* Both, and the application sees ERR. All four gates. */
 void queue_pair_flush(struct queue_pair *qp, enum ibv_wc_status first);
 
 /* The queue pair completes at its two queues under its present real number; -ENOMEM. */
 int queue_pair_enlist(struct queue_pair *qp);
-void queue_pair_delist(struct queue_pair *qp);
+void queue_pair_delist(struct queue_pair *qp, uint32_t real_number);
 
 /* Both completion queues of @qp, in the order of locks. Not for who is inside one. */
 void queue_pair_close_completions(struct queue_pair *qp);

@@ -62,13 +62,20 @@ int queue_pair_give_sends(
 }
 
 /* In the error state whatever is posted comes back at once. */
-static void flush_posted(struct queue_pair *qp)
+static void flush_kept_sends(struct queue_pair *qp)
 {
-	queue_pair_close_completions(qp);
+	gate_close(&qp->send_cq->gate);
 	completion_queue_harvest(qp->send_cq);
+	queue_pair_flush_sends(qp, IBV_WC_WR_FLUSH_ERR);
+	gate_open(&qp->send_cq->gate);
+}
+
+static void flush_kept_receives(struct queue_pair *qp)
+{
+	gate_close(&qp->recv_cq->gate);
 	completion_queue_harvest(qp->recv_cq);
-	queue_pair_flush(qp, IBV_WC_WR_FLUSH_ERR);
-	queue_pair_open_completions(qp);
+	queue_pair_flush_receives(qp);
+	gate_open(&qp->recv_cq->gate);
 }
 
 static __attribute__((noinline)) int keep_sends(
@@ -80,7 +87,7 @@ static __attribute__((noinline)) int keep_sends(
 	send_log_commit(&qp->sends, count, false);
 	*posted = count;
 	if (qp->application_error)
-		flush_posted(qp);
+		flush_kept_sends(qp);
 	return 0;
 }
 
@@ -190,7 +197,7 @@ static int post_filled_receives(struct queue_pair *qp, uint32_t count, uint32_t 
 		receive_log_commit(&qp->receives, count, false);
 		*posted = count;
 		if (qp->application_error)
-			flush_posted(qp);
+			flush_kept_receives(qp);
 		return 0;
 	}
 	err = queue_pair_give_receives(qp, qp->receives.head, count, posted);

@@ -306,6 +306,7 @@ static void context_free(struct context *context)
 	number_table_clear(&context->lkeys);
 	number_table_clear(&context->rkeys);
 	number_table_clear(&context->qpns);
+	number_table_clear(&context->numbers);
 	pthread_mutex_destroy(&context->lists_lock);
 	free(context);
 }

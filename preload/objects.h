@@ -66,6 +66,8 @@ struct context {
 	struct number_table lkeys;
 	struct number_table rkeys; /* of regions that were rebuilt, for the other side */
 	struct number_table qpns;  /* virtual, of queue pairs that were rebuilt */
+	struct number_table
+	        numbers; /* virtual to our queue pairs, all of them; under the list lock */
 	pthread_mutex_t lists_lock;
 	TAILQ_HEAD(, protection_domain) pds;
 	TAILQ_HEAD(, memory_region) mrs;
@@ -104,6 +106,7 @@ struct completion_queue {
 	struct ibv_cq shown;
 	struct ibv_cq *real;
 	struct gate gate;
+	bool wanted; /* the service thread's mark while it collects queues */
 	bool detour; /* poll by way of the ring: it holds something, or something may be made up */
 	struct completion_ring ring;
 	struct number_table qps; /* by real number, those that complete here; inside the gate */
@@ -147,26 +150,32 @@ struct remote {
 	union ibv_gid gid;
 	bool by_gid; /* a global route: the GID counts where there is no LID */
 	uint32_t qpn;
-	uint32_t real_qpn;
+	uint32_t real_qpn, real_lid; /* now */
+	union ibv_gid real_gid;
 	struct remote_keys *keys; /* NULL: never moved, nothing is translated */
 };
 
 /* Where a migration stands with one queue pair; the service thread's. */
+struct move;
 struct queue_pair_migration {
-	bool concerned;
-	bool broken;   /* taken to ERR by this library */
-	bool settled;  /* fates are decided */
-	bool renewed;  /* another incarnation stands ready in INIT */
-	bool evidence; /* has come from the other side */
-	bool connected_anew;
-	uint32_t last_signalled; /* STOP: drained when this one is complete */
-	bool nothing_to_drain;
-	uint32_t tail_seen; /* progress */
+	struct move *move; /* NULL: none */
+	/* STOP */
+	bool waits_for_completion;
+	uint32_t last_signalled; /* drained when this one is complete */
+	uint32_t tail_seen;
 	uint64_t progress_ms;
-	uint32_t rq_psn;    /* our responder's, when it stopped */
+	/* SETTLE */
+	bool broken;        /* taken to ERR by this library */
+	uint32_t rq_psn;    /* our responder's when it stopped, or RQ_PSN_UNKNOWN */
 	uint32_t fresh_psn; /* our first of the next incarnation */
+	/* the other side's word: RELEASE, or RECONNECT after an abort */
+	bool has_evidence;
+	uint32_t remote_rq_psn;
 	uint32_t implied_receives;
-	bool receives_are_implied;
+	bool lost;    /* ends with an error */
+	bool settled; /* fates are decided */
+	bool renewed; /* another incarnation is there, in INIT */
+	bool connected;
 };
 
 struct queue_pair {
@@ -192,7 +201,8 @@ struct queue_pair {
 	struct ibv_qp_attr attr; /* as modified so far, in the application's numbers */
 	int attr_mask;
 	struct remote remote;
-	bool sq_psn_agreed; /* connected anew before the application named its first PSN */
+	uint32_t responder_began; /* the first PSN that the real responder expected */
+	bool sq_psn_agreed;       /* connected anew before the application named its first PSN */
 	bool ece_set;
 	unsigned multicast_groups;
 	unsigned events_shown;

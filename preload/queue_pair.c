@@ -127,7 +127,7 @@ static int enlist(struct queue_pair *qp)
 	queue_pair_close_completions(qp);
 	err = queue_pair_enlist(qp);
 	if (err)
-		queue_pair_delist(qp);
+		queue_pair_delist(qp, qp->real->qp_num);
 	queue_pair_open_completions(qp);
 	return err;
 }
@@ -153,6 +153,10 @@ static int queue_pair_build(struct queue_pair *qp)
 static void users_add(struct queue_pair *qp, unsigned by)
 {
 	pthread_mutex_lock(&qp->context->lists_lock);
+	if (by == 1)
+		number_table_set(&qp->context->numbers, queue_pair_number(qp), (uintptr_t)qp);
+	else
+		number_table_remove(&qp->context->numbers, queue_pair_number(qp));
 	qp->send_cq->users += by;
 	qp->recv_cq->users += by;
 	if (qp->srq)
@@ -252,11 +256,13 @@ WRAPPER int ibv_destroy_qp(struct ibv_qp *shown)
 	control_enter(qp->context, NEEDS_NOTHING);
 	queue_pair_close(qp);
 	if (qp->real) {
+		uint32_t number = qp->real->qp_num;
+
 		completion_queue_harvest(qp->send_cq);
 		completion_queue_harvest(qp->recv_cq);
 		err = below.ibv_destroy_qp(qp->real);
 		if (!err)
-			queue_pair_delist(qp);
+			queue_pair_delist(qp, number);
 	}
 	if (!err)
 		purge(qp);
@@ -315,6 +321,8 @@ static void record(struct queue_pair *qp, const struct ibv_qp_attr *attr, int ma
 	qp->attr_mask |= mask;
 	if (mask & IBV_QP_PATH_MTU)
 		qp->sends.mtu = 128u << attr->path_mtu;
+	if (mask & IBV_QP_RQ_PSN)
+		qp->responder_began = attr->rq_psn & PSN_MASK;
 	if (mask & IBV_QP_SQ_PSN)
 		qp->sends.next_psn =
 		        qp->sq_psn_agreed ? qp->migration.fresh_psn : attr->sq_psn & PSN_MASK;
@@ -330,6 +338,8 @@ static struct remote remote_of(const struct ibv_qp_attr *attr)
 	        .by_gid = attr->ah_attr.is_global,
 	        .qpn = attr->dest_qp_num,
 	        .real_qpn = attr->dest_qp_num,
+	        .real_lid = attr->ah_attr.dlid,
+	        .real_gid = attr->ah_attr.grh.dgid,
 	};
 }
 
@@ -387,8 +397,11 @@ static int modify_connection(
 	struct ibv_qp_attr now = *attr;
 	int err;
 
-	if (remote)
+	if (remote) {
 		now.dest_qp_num = remote->real_qpn;
+		now.ah_attr.dlid = (uint16_t)remote->real_lid;
+		now.ah_attr.grh.dgid = remote->real_gid;
+	}
 	if (qp->sq_psn_agreed && mask & IBV_QP_SQ_PSN)
 		now.sq_psn = qp->migration.fresh_psn;
 	gate_close(&qp->send_gate);
@@ -572,9 +585,12 @@ int queue_pair_to_rtr(struct queue_pair *qp, uint32_t rq_psn)
 {
 	struct ibv_qp_attr attr = qp->attr;
 
+	qp->responder_began = rq_psn;
 	attr.qp_state = IBV_QPS_RTR;
 	attr.rq_psn = rq_psn;
 	attr.dest_qp_num = qp->remote.real_qpn;
+	attr.ah_attr.dlid = (uint16_t)qp->remote.real_lid;
+	attr.ah_attr.grh.dgid = qp->remote.real_gid;
 	return modify_real(qp, &attr,
 	        IBV_QP_STATE | IBV_QP_AV | IBV_QP_PATH_MTU | IBV_QP_DEST_QPN | IBV_QP_RQ_PSN |
 	                IBV_QP_MAX_DEST_RD_ATOMIC | IBV_QP_MIN_RNR_TIMER);

@@ -2,17 +2,18 @@
 
 SHIM_SOURCES := $(addprefix preload/,real_verbs.c load.c intercept_dlopen.c settings.c control.c device.c \
 	event_channel.c memory.c completion_queue.c completion_ring.c queue_pair.c shared_receive_queue.c \
-	address_handle.c data_path.c data_path_ex.c translation.c work_log.c gate.c settlement.c agent_link.c)
+	address_handle.c data_path.c data_path_ex.c translation.c work_log.c gate.c settlement.c move.c veto.c drain.c evidence.c rebuild.c \
+	reconnect.c steps.c interests.c self.c agent_link.c)
 
 $(B)/gen/libtether.map: preload/libtether.map.in preload/wrapped_symbols.def
 	@mkdir -p $(@D)
 	$(Q)$(CC) -E -P -x c -o $@ $<
 
 # Linked with libibverbs though a program may only dlopen it: RTLD_NEXT has to find it.
-SHIM_LIBS := -Wl,--no-as-needed -libverbs -Wl,--as-needed -ldl -lpthread
+SHIM_LIBS := -l:libprotobuf-c.a -Wl,--no-as-needed -libverbs -Wl,--as-needed -ldl -lpthread
 SHIM_LDFLAGS := -Wl,--version-script=$(B)/gen/libtether.map -Wl,--exclude-libs,ALL
 
-$(call library,libtether.so,$(SHIM_SOURCES) $(BASE_SOURCES),$(SHIM_LIBS),$(SHIM_LDFLAGS))
+$(call library,libtether.so,$(SHIM_SOURCES) $(FRAME_SOURCES) $(BASE_SOURCES),$(SHIM_LIBS),$(SHIM_LDFLAGS))
 $(B)/lib/libtether.so: $(B)/gen/libtether.map
 
 $(call unit_test,shim_gate,preload/gate.c,-lpthread)

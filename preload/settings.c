@@ -28,6 +28,17 @@ static const char *copy_of(const char *text)
 	return text && *text ? strdup(text) : NULL;
 }
 
+/* An agent listens for each VM on a socket of that VM's name. */
+static const char *vm_of_socket(const char *path)
+{
+	const char *base = path ? strrchr(path, '/') : NULL;
+	size_t length = base ? strlen(base + 1) : 0;
+
+	if (length <= 5 || strcmp(base + 1 + length - 5, ".sock"))
+		return NULL;
+	return strndup(base + 1, length - 5);
+}
+
 static void read_environment(void)
 {
 	const char *agent = getenv("TETHER_AGENT"), *settlement = getenv("TETHER_SETTLEMENT");
@@ -38,6 +49,8 @@ static void read_environment(void)
 	else if (agent && *agent)
 		log_warn("settings", "TETHER_AGENT=%s is not unix:/path", agent);
 	read_once.vm = copy_of(getenv("TETHER_VM"));
+	if (!read_once.vm)
+		read_once.vm = vm_of_socket(read_once.agent_path);
 	read_once.settlement = !settlement || strcmp(settlement, "off");
 }
 

@@ -8,7 +8,7 @@
 struct settings {
 	const char
 	        *agent_path; /* of a unix socket; NULL: transparent, no thread, nobody to talk to */
-	const char *vm;      /* TETHER_VM; NULL: the agent knows */
+	const char *vm;      /* TETHER_VM, else the agent's socket says it: VM.sock */
 	bool settlement; /* TETHER_SETTLEMENT=off: replay blindly, for tests that have to fail */
 };
 

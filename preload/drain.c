@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include "preload/drain.h"
+
+#include <errno.h>
+#include <sys/random.h>
+
+#include "notifier/base/log.h"
+#include "preload/completion_queue.h"
+#include "preload/data_path.h"
+#include "preload/queue_pair.h"
+#include "preload/settlement.h"
+
+/* ---- STOP ---- */
+
+/* The newest send with the device that has a completion to come. */
+static void find_last_signalled(struct queue_pair *qp, uint64_t now_ms)
+{
+	struct queue_pair_migration *m = &qp->migration;
+	const struct send_log *log = &qp->sends;
+
+	m->waits_for_completion = false;
+	m->tail_seen = log->tail;
+	m->progress_ms = now_ms;
+	for (uint32_t i = log->posted; i != log->tail && !m->waits_for_completion; i--) {
+		const struct send_slot *slot = send_log_at(log, i - 1);
+
+		m->last_signalled = i - 1;
+		m->waits_for_completion = slot->flags & IBV_SEND_SIGNALED ||
+		                          (log->signal_reads && opcode_has_answer(slot->opcode));
+	}
+}
+
+void queue_pair_hold(struct queue_pair *qp)
+{
+	gate_hold(&qp->send_gate);
+	qp->held = true;
+}
+
+void queue_pair_let_go(struct queue_pair *qp)
+{
+	gate_let_go(&qp->send_gate);
+	qp->held = false;
+}
+
+/* One barrier for all of them. */
+void drain_hold(struct move *move, uint64_t now_ms)
+{
+	struct context *context;
+	struct queue_pair *qp;
+
+	move_concern(move);
+	EACH_CONCERNED(move, context, qp)
+	gate_revoke(&qp->send_gate);
+	gate_barrier();
+	EACH_CONCERNED(move, context, qp)
+	{
+		gate_await(&qp->send_gate);
+		if (!qp->held) {
+			queue_pair_close_completions(qp);
+			queue_pair_hold(qp);
+			find_last_signalled(qp, now_ms);
+			queue_pair_open_completions(qp);
+		}
+		gate_open(&qp->send_gate);
+	}
+}
+
+void drain_harvest(struct move *move)
+{
+	struct completion_queue *cq;
+	struct context *context;
+	struct queue_pair *qp;
+
+	EACH_CONCERNED(move, context, qp)
+	qp->send_cq->wanted = qp->recv_cq->wanted = true;
+	TAILQ_FOREACH(context, &contexts, link)
+	TAILQ_FOREACH(cq, &context->cqs, link)
+	{
+		if (!cq->wanted)
+			continue;
+		cq->wanted = false;
+		gate_close(&cq->gate);
+		completion_queue_harvest(cq);
+		gate_open(&cq->gate);
+	}
+}
+
+static bool atomic_is_exposed(const struct queue_pair *qp)
+{
+	return !qp->application_error && !qp->migration.broken &&
+	       settlement_atomic_exposed(&qp->sends);
+}
+
+static bool is_quiet(struct queue_pair *qp, uint64_t now_ms, unsigned stuck_ms)
+{
+	struct queue_pair_migration *m = &qp->migration;
+	uint32_t tail = qp->sends.tail;
+
+	if (!m->waits_for_completion || (int32_t)(tail - m->last_signalled) > 0 ||
+	        qp->application_error || m->broken)
+		return true;
+	if (tail != m->tail_seen) {
+		m->tail_seen = tail;
+		m->progress_ms = now_ms;
+	}
+	return (qp->flushed || now_ms - m->progress_ms >= stuck_ms) && !atomic_is_exposed(qp);
+}
+
+bool drain_is_done(struct move *move, uint64_t now_ms, unsigned stuck_ms)
+{
+	struct context *context;
+	struct queue_pair *qp;
+	bool done = true;
+
+	drain_harvest(move);
+	EACH_CONCERNED(move, context, qp)
+	{
+		queue_pair_close_completions(qp);
+		done &= is_quiet(qp, now_ms, stuck_ms);
+		queue_pair_open_completions(qp);
+	}
+	return done;
+}
+
+bool drain_has_exposed_atomic(const struct move *move)
+{
+	struct context *context;
+	struct queue_pair *qp;
+	bool exposed = false;
+
+	EACH_CONCERNED(move, context, qp)
+	{
+		queue_pair_close_completions(qp);
+		exposed |= atomic_is_exposed(qp);
+		queue_pair_open_completions(qp);
+	}
+	return exposed;
+}
+
+/* ---- SETTLE ---- */
+
+static uint32_t query_rq_psn(struct queue_pair *qp)
+{
+	struct ibv_qp_init_attr init;
+	struct ibv_qp_attr attr;
+
+	if (below.ibv_query_qp(qp->real, &attr, IBV_QP_RQ_PSN, &init))
+		return RQ_PSN_UNKNOWN;
+	return attr.rq_psn & PSN_MASK;
+}
+
+/*
+ * What the responder says in ERR counts: in RTS a packet that is still under way may follow. A
+ * provider that does not keep it in ERR answers something from before; then the number that it gave
+ * in RTS is all there is. One that lies before where the connection began is no frontier.
+ */
+static uint32_t frontier(const struct queue_pair *qp, uint32_t before, uint32_t after)
+{
+	uint32_t began = qp->responder_began;
+
+	if (after != RQ_PSN_UNKNOWN &&
+	        (before == RQ_PSN_UNKNOWN || psn_distance(before, after) >= 0))
+		before = after;
+	if (before == RQ_PSN_UNKNOWN || psn_distance(began, before) < 0)
+		return RQ_PSN_UNKNOWN;
+	return before;
+}
+
+static uint32_t random_psn(void)
+{
+	uint32_t psn = 0;
+
+	if (getrandom(&psn, sizeof(psn), GRND_NONBLOCK) < 0)
+		psn = (uint32_t)(uintptr_t)&psn >> 4;
+	return psn & PSN_MASK;
+}
+
+static int queue_pair_break(struct queue_pair *qp)
+{
+	struct queue_pair_migration *m = &qp->migration;
+	uint32_t before;
+	int err;
+
+	completion_queue_harvest(qp->send_cq);
+	completion_queue_harvest(qp->recv_cq);
+	before = query_rq_psn(qp);
+	err = queue_pair_to_state(qp, IBV_QPS_ERR);
+	if (err)
+		return err;
+	m->rq_psn = frontier(qp, before, query_rq_psn(qp));
+	m->fresh_psn = random_psn();
+	m->broken = true;
+	log_debug("settle", "qp 0x%x: responder at 0x%06x, %u sends open", queue_pair_number(qp),
+	        m->rq_psn, qp->sends.posted - qp->sends.tail);
+	return 0;
+}
+
+int drain_break(struct move *move)
+{
+	struct context *context;
+	struct queue_pair *qp;
+	int err = 0, failed;
+
+	EACH_CONCERNED(move, context, qp)
+	{
+		if (qp->migration.broken || !qp->real)
+			continue;
+		queue_pair_close(qp);
+		failed = queue_pair_break(qp);
+		queue_pair_open(qp);
+		err = err ? err : failed;
+	}
+	return err;
+}
+
+bool drain_frontiers_are_known(struct move *move)
+{
+	struct context *context;
+	struct queue_pair *qp;
+	bool known = true;
+
+	drain_harvest(move);
+	EACH_CONCERNED(move, context, qp)
+	{
+		queue_pair_close_completions(qp);
+		known &= qp->flushed || qp->application_error || qp->sends.tail == qp->sends.posted;
+		queue_pair_open_completions(qp);
+	}
+	return known;
+}
+
+/* ---- never mind ---- */
+
+/* What was kept back goes out; what the device refuses now, the application had accepted already.
+ */
+void queue_pair_post_kept(struct queue_pair *qp)
+{
+	struct send_log *log = &qp->sends;
+
+	while (log->posted != log->head) {
+		uint32_t count = log->head - log->posted, posted;
+		int err;
+
+		if (count > POST_CHUNK)
+			count = POST_CHUNK;
+		err = queue_pair_give_sends(qp, log->posted, count, &posted);
+		send_log_reposted(log, log->posted + posted);
+		if (!err)
+			continue;
+		log_error("drain", "qp 0x%x: kept work cannot be posted: error %d",
+		        queue_pair_number(qp), err);
+		queue_pair_end(qp, IBV_WC_WR_FLUSH_ERR);
+	}
+}
+
+void queue_pair_end(struct queue_pair *qp, enum ibv_wc_status first)
+{
+	completion_queue_harvest(qp->send_cq);
+	completion_queue_harvest(qp->recv_cq);
+	if (qp->real)
+		queue_pair_to_state(qp, IBV_QPS_ERR);
+	queue_pair_flush(qp, first);
+}
+
+void drain_let_go(struct move *move)
+{
+	struct context *context;
+	struct queue_pair *qp;
+
+	EACH_CONCERNED(move, context, qp)
+	{
+		queue_pair_close(qp);
+		if (qp->real && !qp->application_error)
+			queue_pair_post_kept(qp);
+		queue_pair_let_go(qp);
+		queue_pair_open(qp);
+		qp->migration.move = NULL;
+	}
+}

@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include "preload/evidence.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "notifier/base/log.h"
+#include "notifier/wire/rows.h"
+#include "preload/completion_queue.h"
+#include "preload/device.h"
+#include "preload/drain.h"
+#include "preload/queue_pair.h"
+#include "preload/settings.h"
+#include "preload/settlement.h"
+
+/* ---- what we say ---- */
+
+static uint32_t lid_of(const struct queue_pair *qp)
+{
+	unsigned port = qp->attr.port_num;
+
+	return port >= 1 && port <= PORTS_MAX ? qp->context->ports[port - 1].attr.lid : 0;
+}
+
+int evidence_report_numbers(const struct move *move, Tether__Answer *answer, bool only_moving)
+{
+	const struct context *context;
+	const struct queue_pair *qp;
+	int err = 0;
+
+	if (!answer->qps) {
+		answer->qps = malloc(sizeof(*answer->qps));
+		if (!answer->qps)
+			return -ENOMEM;
+		tether__qp_rows__init(answer->qps);
+	}
+	EACH_CONCERNED(move, context, qp)
+	{
+		struct qp_row row = {
+		        .local_lid = lid_of(qp),
+		        .local_qpn = queue_pair_number(qp),
+		        .real_qpn = qp->real ? qp->real->qp_num : 0,
+		        .remote_lid = qp->remote.lid,
+		        .remote_qpn = qp->remote.qpn,
+		        .sq_psn = qp->migration.fresh_psn,
+		        .context = context->number,
+		};
+
+		if (only_moving && !move_has_context(move, context))
+			continue;
+		if (!err && !qp->migration.lost)
+			err = qp_rows_append(answer->qps, &row);
+	}
+	return err;
+}
+
+static int report_unfinished(
+        const struct queue_pair *qp, const struct evidence_row *of, Tether__EvidenceRows *rows)
+{
+	const struct send_log *log = &qp->sends;
+	int err = 0;
+
+	for (uint32_t i = log->tail; i != log->posted && !err; i++) {
+		const struct send_slot *slot = send_log_at(log, i);
+		struct evidence_row row = *of;
+
+		if (slot->fate != FATE_OPEN || !opcode_takes_receive(slot->opcode))
+			continue;
+		row.flags = TETHER__EVIDENCE_FLAG__EVIDENCE_UNFINISHED;
+		row.rq_psn = (slot->psn + send_slot_packets(log, slot)) & PSN_MASK;
+		row.receives = row.sent = 0;
+		err = evidence_rows_append(rows, &row);
+	}
+	return err;
+}
+
+static int report_one(struct queue_pair *qp, Tether__EvidenceRows *rows)
+{
+	struct evidence_row row = {
+	        .local_lid = lid_of(qp),
+	        .local_qpn = queue_pair_number(qp),
+	        .remote_lid = qp->remote.lid,
+	        .remote_qpn = qp->remote.qpn,
+	        .rq_psn = qp->migration.rq_psn,
+	        .receives = qp->receives_done,
+	        .flags = TETHER__EVIDENCE_FLAG__EVIDENCE_BROKEN,
+	        .sent = qp->sends.receives_done,
+	};
+	int err;
+
+	if (qp->application_error)
+		row.flags |= TETHER__EVIDENCE_FLAG__EVIDENCE_APPLICATION;
+	err = evidence_rows_append(rows, &row);
+	return err ? err : report_unfinished(qp, &row, rows);
+}
+
+int evidence_report(const struct move *move, Tether__Answer *answer)
+{
+	const struct context *context;
+	struct queue_pair *qp;
+	int err = 0;
+
+	answer->evidence = malloc(sizeof(*answer->evidence));
+	if (!answer->evidence)
+		return -ENOMEM;
+	tether__evidence_rows__init(answer->evidence);
+	EACH_CONCERNED(move, context, qp)
+	{
+		if (err || !qp->migration.broken)
+			continue;
+		queue_pair_close_completions(qp);
+		err = report_one(qp, answer->evidence);
+		queue_pair_open_completions(qp);
+	}
+	return err;
+}
+
+int evidence_report_keys(const struct move *move, Tether__Answer *answer)
+{
+	const unsigned remote =
+	        IBV_ACCESS_REMOTE_READ | IBV_ACCESS_REMOTE_WRITE | IBV_ACCESS_REMOTE_ATOMIC;
+	const struct context *context;
+	const struct memory_region *mr;
+	int err = 0;
+
+	answer->keys = malloc(sizeof(*answer->keys));
+	if (!answer->keys)
+		return -ENOMEM;
+	tether__key_rows__init(answer->keys);
+	TAILQ_FOREACH(context, &contexts, link)
+	{
+		if (!move_has_context(move, context))
+			continue;
+		TAILQ_FOREACH(mr, &context->mrs, link)
+		{
+			struct key_row row = {context->number, mr->shown.rkey, mr->real->rkey};
+
+			if (!err && mr->access & remote)
+				err = key_rows_append(answer->keys, &row);
+		}
+	}
+	return err;
+}
+
+/* ---- what the others say ---- */
+
+bool pair_names_are_of(const struct pair_names *names, const struct queue_pair *qp)
+{
+	return names->local_qpn == qp->remote.qpn && names->remote_qpn == queue_pair_number(qp) &&
+	       names->local_lid == qp->remote.lid && names->remote_lid == lid_of(qp);
+}
+
+struct queue_pair *move_find(const struct move *move, const struct pair_names *names)
+{
+	struct context *context;
+
+	TAILQ_FOREACH(context, &contexts, link)
+	{
+		const struct number_entry *entry =
+		        number_table_find(&context->numbers, names->remote_qpn);
+		struct queue_pair *qp = entry ? (struct queue_pair *)entry->value : NULL;
+
+		if (qp && qp->migration.move == move && pair_names_are_of(names, qp))
+			return qp;
+	}
+	return NULL;
+}
+
+static void take_row(struct move *move, const struct evidence_row *row, bool unfinished)
+{
+	struct pair_names names = {
+	        row->local_lid, row->local_qpn, row->remote_lid, row->remote_qpn};
+	struct queue_pair *qp = move_find(move, &names);
+	struct queue_pair_migration *m;
+
+	if (!qp)
+		return;
+	m = &qp->migration;
+	if (!unfinished) {
+		m->has_evidence = true;
+		m->remote_rq_psn = row->rq_psn;
+		m->implied_receives = row->sent;
+	} else if (m->rq_psn != RQ_PSN_UNKNOWN) {
+		struct implied_receives implied = {m->implied_receives, m->rq_psn};
+
+		implied_receives_add(&implied, row->rq_psn);
+		m->implied_receives = implied.count;
+	}
+}
+
+int evidence_take(struct move *move, const Tether__EvidenceRows *rows)
+{
+	size_t count;
+	int err = evidence_rows_count(rows, &count);
+
+	if (err)
+		return err;
+	/* A queue pair's own row begins its count: all of these first. */
+	for (int unfinished = 0; unfinished < 2; unfinished++) {
+		for (size_t i = 0; i < count; i++) {
+			struct evidence_row row = evidence_rows_get(rows, i);
+
+			if (unfinished ==
+			        !!(row.flags & TETHER__EVIDENCE_FLAG__EVIDENCE_UNFINISHED))
+				take_row(move, &row, unfinished);
+		}
+	}
+	return 0;
+}
+
+static bool receives_are_here(const struct queue_pair *qp)
+{
+	const struct queue_pair_migration *m = &qp->migration;
+
+	return !m->has_evidence || m->lost || m->settled || qp->application_error ||
+	       (int32_t)(qp->receives_done - m->implied_receives) >= 0;
+}
+
+bool evidence_receives_are_here(struct move *move)
+{
+	struct context *context;
+	struct queue_pair *qp;
+	bool here = true;
+
+	if (!settings()->settlement)
+		return true;
+	drain_harvest(move);
+	EACH_CONCERNED(move, context, qp)
+	{
+		queue_pair_close_completions(qp);
+		here &= receives_are_here(qp);
+		queue_pair_open_completions(qp);
+	}
+	return here;
+}
+
+void evidence_give_up_receives(struct move *move)
+{
+	struct context *context;
+	struct queue_pair *qp;
+
+	EACH_CONCERNED(move, context, qp)
+	{
+		queue_pair_close_completions(qp);
+		if (!receives_are_here(qp)) {
+			log_warn("settle", "qp 0x%x: %u receives complete, %u were taken",
+			        queue_pair_number(qp), qp->receives_done,
+			        qp->migration.implied_receives);
+			qp->migration.lost = true;
+		}
+		queue_pair_open_completions(qp);
+	}
+}
+
+/* ---- and what follows ---- */
+
+static void settle_one(struct move *move, struct queue_pair *qp)
+{
+	struct queue_pair_migration *m = &qp->migration;
+	struct settlement result;
+
+	if (!settings()->settlement)
+		result = settle_sends_blindly(&qp->sends);
+	else
+		result = settle_sends(&qp->sends, m->remote_rq_psn);
+	m->lost |= result.lost;
+	move->counts.made_up += result.executed;
+	move->counts.replayed += result.replayed;
+	if (result.executed || result.replayed || result.lost)
+		log_info("settle",
+		        "qp 0x%x: %u made up, %u to replay, lost %d, contradicts %d, remote at "
+		        "0x%06x",
+		        queue_pair_number(qp), result.executed, result.replayed, result.lost,
+		        result.contradicts, m->remote_rq_psn);
+}
+
+static void settle(struct move *move, struct queue_pair *qp)
+{
+	struct queue_pair_migration *m = &qp->migration;
+
+	m->settled = true;
+	completion_queue_harvest(qp->send_cq);
+	completion_queue_harvest(qp->recv_cq);
+	if (qp->application_error) {
+		queue_pair_end(qp, IBV_WC_WR_FLUSH_ERR);
+		return;
+	}
+	m->lost |= !m->has_evidence;
+	if (!m->lost)
+		settle_one(move, qp);
+	if (m->lost) {
+		move->counts.errors++;
+		queue_pair_end(qp, IBV_WC_RETRY_EXC_ERR);
+	} else {
+		queue_pair_make_up(qp);
+	}
+}
+
+void evidence_settle(struct move *move)
+{
+	struct context *context;
+	struct queue_pair *qp;
+
+	EACH_CONCERNED(move, context, qp)
+	{
+		if (qp->migration.settled)
+			continue;
+		queue_pair_close(qp);
+		settle(move, qp);
+		queue_pair_open(qp);
+	}
+}

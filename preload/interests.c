@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include "preload/interests.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "notifier/base/log.h"
+#include "notifier/wire/rows.h"
+
+struct interest {
+	struct remote to;
+	unsigned connections;
+	bool to_be_dropped; /* the agent is to hear that nobody is left */
+	TAILQ_ENTRY(interest) link;
+};
+
+static TAILQ_HEAD(, interest) interests = TAILQ_HEAD_INITIALIZER(interests);
+static TAILQ_HEAD(, interest_request) requests = TAILQ_HEAD_INITIALIZER(requests);
+static uint32_t last_id;
+
+static bool is_to(const struct interest *interest, const struct remote *remote)
+{
+	if (remote->lid || interest->to.lid)
+		return interest->to.lid == remote->lid;
+	return !memcmp(&interest->to.gid, &remote->gid, sizeof(remote->gid));
+}
+
+static struct interest *find(const struct remote *remote)
+{
+	struct interest *interest;
+
+	TAILQ_FOREACH(interest, &interests, link)
+	{
+		if (is_to(interest, remote))
+			return interest;
+	}
+	return NULL;
+}
+
+void interests_ask(struct interest_request *request, const struct remote *remote)
+{
+	struct interest *interest = find(remote);
+
+	*request = (struct interest_request){.id = ++last_id, .remote = *remote};
+	TAILQ_INSERT_TAIL(&requests, request, link);
+	if (!interest) {
+		interest = calloc(1, sizeof(*interest));
+		if (!interest)
+			return;
+		interest->to = *remote;
+		TAILQ_INSERT_TAIL(&interests, interest, link);
+	}
+	interest->connections++;
+	interest->to_be_dropped = false;
+}
+
+void interests_done(struct interest_request *request, struct remote *remote)
+{
+	TAILQ_REMOVE(&requests, request, link);
+	*remote = request->remote;
+}
+
+bool interests_drop(const struct remote *remote)
+{
+	struct interest *interest = find(remote);
+
+	if (!interest || !interest->connections || --interest->connections)
+		return false;
+	interest->to_be_dropped = true;
+	return true;
+}
+
+static void address_of(const struct remote *remote, Tether__Address *address)
+{
+	tether__address__init(address);
+	address->lid = remote->lid;
+	if (remote->by_gid || !remote->lid) {
+		address->gid.data = (uint8_t *)&remote->gid;
+		address->gid.len = sizeof(remote->gid);
+	}
+}
+
+static bool next_question(Tether__Interest *interest, Tether__Address *address)
+{
+	struct interest_request *request;
+
+	TAILQ_FOREACH(request, &requests, link)
+	{
+		if (request->sent)
+			continue;
+		request->sent = true;
+		address_of(&request->remote, address);
+		interest->request = request->id;
+		interest->remote_qpn = request->remote.qpn;
+		return true;
+	}
+	return false;
+}
+
+/* The address has to outlive the call, so the row goes only with the next one. */
+static bool next_drop(Tether__Interest *wire, Tether__Address *address)
+{
+	static struct remote dropped;
+	struct interest *interest;
+
+	TAILQ_FOREACH(interest, &interests, link)
+	{
+		if (!interest->to_be_dropped)
+			continue;
+		dropped = interest->to;
+		address_of(&dropped, address);
+		wire->request = ++last_id;
+		wire->drop = true;
+		TAILQ_REMOVE(&interests, interest, link);
+		free(interest);
+		return true;
+	}
+	return false;
+}
+
+bool interests_next(Tether__Interest *interest, Tether__Address *address)
+{
+	tether__interest__init(interest);
+	interest->address = address;
+	return next_question(interest, address) || next_drop(interest, address);
+}
+
+/* The same rows come again with each answer; what stands in a table that is in use is not touched.
+ */
+static void take_keys(
+        uint32_t lid, uint32_t context, const Tether__KeyRows *rows, struct remote *remote)
+{
+	size_t count;
+
+	if (key_rows_count(rows, &count))
+		return;
+	for (size_t i = 0; i < count; i++) {
+		struct key_row row = key_rows_get(rows, i);
+		const struct number_entry *entry;
+
+		if (row.context != context || row.virtual_rkey == row.real_rkey)
+			continue;
+		remote->keys = remote_keys_of(lid, context);
+		if (!remote->keys)
+			return;
+		entry = number_table_find(&remote->keys->keys, row.virtual_rkey);
+		if (!entry || entry->value != row.real_rkey)
+			number_table_set(&remote->keys->keys, row.virtual_rkey, row.real_rkey);
+	}
+}
+
+static void take_numbers(struct remote *remote, const Tether__InterestAnswer *answer)
+{
+	size_t count;
+
+	if (qp_rows_count(answer->qps, &count))
+		return;
+	for (size_t i = 0; i < count; i++) {
+		struct qp_row row = qp_rows_get(answer->qps, i);
+
+		if (row.local_qpn != remote->qpn || row.local_lid != remote->lid)
+			continue;
+		remote->real_qpn = row.real_qpn;
+		take_keys(row.local_lid, row.context, answer->keys, remote);
+	}
+}
+
+void interests_answered(const Tether__InterestAnswer *answer)
+{
+	struct interest_request *request;
+
+	TAILQ_FOREACH(request, &requests, link)
+	{
+		if (request->id != answer->request)
+			continue;
+		request->answered = true;
+		if (answer->outcome != TETHER__OUTCOME__OUTCOME_DONE)
+			log_warn("link", "interest in lid %u: %s", request->remote.lid,
+			        answer->n_refusals ? answer->refusals[0]->text : "not accepted");
+		else
+			take_numbers(&request->remote, answer);
+	}
+}
+
+void interests_link_lost(void)
+{
+	struct interest_request *request;
+
+	TAILQ_FOREACH(request, &requests, link)
+	request->sent = false;
+}
+
+void interests_forget(void)
+{
+	TAILQ_INIT(&interests);
+	TAILQ_INIT(&requests);
+}
+
+void interests_list(struct interest_list *list)
+{
+	struct interest *interest;
+	size_t room = 0;
+
+	TAILQ_FOREACH(interest, &interests, link)
+	room++;
+	*list = (struct interest_list){
+	        .pointers = calloc(room + 1, sizeof(*list->pointers)),
+	        .addresses = calloc(room + 1, sizeof(*list->addresses)),
+	        .gids = calloc(room + 1, sizeof(*list->gids)),
+	};
+	if (!list->pointers || !list->addresses || !list->gids)
+		return;
+	TAILQ_FOREACH(interest, &interests, link)
+	{
+		Tether__Address *address = &list->addresses[list->count];
+
+		if (interest->to_be_dropped)
+			continue;
+		address_of(&interest->to, address);
+		if (address->gid.len) {
+			memcpy(list->gids[list->count], address->gid.data, sizeof(list->gids[0]));
+			address->gid.data = list->gids[list->count];
+		}
+		list->pointers[list->count++] = address;
+	}
+}
+
+void interest_list_free(struct interest_list *list)
+{
+	free(list->pointers);
+	free(list->addresses);
+	free(list->gids);
+}

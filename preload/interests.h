@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/*
+ * Whom this process talks to, and what is being asked about them: addresses with the number of
+ * connections to each, and questions on their way to the agent and back. Everything here wants the
+ * link's lock (agent_link.c); no I/O.
+ */
+#ifndef TETHER_INTERESTS_H
+#define TETHER_INTERESTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "preload/objects.h"
+#include "tether.pb-c.h"
+
+/* One question; the asking thread's, on its stack, until interests_done. */
+struct interest_request {
+	uint32_t id;
+	struct remote remote;
+	bool sent, answered;
+	TAILQ_ENTRY(interest_request) link;
+};
+
+/* A connection to @remote is about to be made. */
+void interests_ask(struct interest_request *request, const struct remote *remote);
+/* Take what was learned into @remote. */
+void interests_done(struct interest_request *request, struct remote *remote);
+/* A connection is gone; true: it was the last one, which the agent will hear. */
+bool interests_drop(const struct remote *remote);
+
+/* The next frame to go up; false: none. @address belongs to the caller as well. */
+bool interests_next(Tether__Interest *interest, Tether__Address *address);
+void interests_answered(const Tether__InterestAnswer *answer);
+/* What was sent may not have arrived: it goes again. */
+void interests_link_lost(void);
+/* In a child after fork. */
+void interests_forget(void);
+
+/* Every address that is of interest, for a HELLO. */
+struct interest_list {
+	Tether__Address **pointers;
+	Tether__Address *addresses;
+	uint8_t (*gids)[16];
+	size_t count;
+};
+void interests_list(struct interest_list *list);
+void interest_list_free(struct interest_list *list);
+
+#endif

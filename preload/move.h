@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/*
+ * What this process knows of one migration. A process can take part in several at a time (as the
+ * peer of several VMs), a queue pair in one. The service thread's.
+ */
+#ifndef TETHER_MOVE_H
+#define TETHER_MOVE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "preload/objects.h"
+#include "tether.pb-c.h"
+
+enum move_state {
+	MOVE_KNOWN,     /* nothing is touched */
+	MOVE_STOPPED,   /* send gates are held */
+	MOVE_VOTED,     /* queue pairs are in ERR; what happens next is not ours to decide */
+	MOVE_RELEASED,  /* committed: settled, and the VM's contexts are closed */
+	MOVE_ATTACHED,  /* the VM's objects stand again, in INIT */
+	MOVE_CONNECTED, /* everybody in RTR */
+	MOVE_ENDED,     /* kept only to repeat its last answer */
+};
+
+struct move {
+	uint64_t id, epoch;
+	uint32_t sequence; /* of the last event */
+	enum move_state state;
+	uint32_t lid; /* the VM's; 0: by GID */
+	union ibv_gid gid;
+	bool has_gid;
+	uint64_t lease_end_ms;    /* 0: none */
+	uint64_t overall_end_ms;  /* 0: none */
+	Tether__Event *event;     /* being carried out */
+	uint64_t event_ms;        /* when it came */
+	bool begun;               /* its first part is done */
+	Tether__Answer *answered; /* the last one, to be repeated */
+	Tether__Counts counts;
+	TAILQ_ENTRY(move) link;
+};
+
+/* The context is the VM's: it moves. */
+bool move_has_context(const struct move *move, const struct context *context);
+/* The queue pair is connected to the VM. */
+bool move_has_peer(const struct move *move, const struct queue_pair *qp);
+
+/*
+ * Note whose queue pairs are concerned: every connected one of the VM's contexts, and to the VM.
+ * False: one of them is in the middle of another migration.
+ */
+bool move_concern(struct move *move);
+unsigned move_count_concerned(const struct move *move);
+/* Nothing is concerned any more. */
+void move_forget(struct move *move);
+
+#define EACH_QUEUE_PAIR(context, qp)                                                               \
+	TAILQ_FOREACH(context, &contexts, link)                                                    \
+	TAILQ_FOREACH(qp, &context->qps, link)
+#define EACH_CONCERNED(move_, context, qp)                                                         \
+	EACH_QUEUE_PAIR(context, qp)                                                               \
+	if (qp->migration.move == (move_))
+
+#endif

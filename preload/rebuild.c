@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include "preload/rebuild.h"
+
+#include <errno.h>
+
+#include "notifier/base/log.h"
+#include "preload/address_handle.h"
+#include "preload/completion_queue.h"
+#include "preload/data_path.h"
+#include "preload/device.h"
+#include "preload/drain.h"
+#include "preload/memory.h"
+#include "preload/queue_pair.h"
+#include "preload/shared_receive_queue.h"
+
+#define EACH_MOVING(move_, context)                                                                \
+	TAILQ_FOREACH(context, &contexts, link)                                                    \
+	if (move_has_context(move_, context))
+
+/* ---- another incarnation ---- */
+
+/* What is open in the logs belongs to the next incarnation; later completions of this one are
+ * stale. */
+static void begin_incarnation(struct queue_pair *qp)
+{
+	send_log_restart(&qp->sends, qp->migration.fresh_psn);
+	receive_log_restart(&qp->receives);
+	qp->receives_done = 0;
+	qp->flushed = false;
+}
+
+static int repost_receives(struct queue_pair *qp)
+{
+	struct receive_log *log = &qp->receives;
+	int err = 0;
+
+	while (log->posted != log->head && !err) {
+		uint32_t count = log->head - log->posted, posted;
+
+		if (count > POST_CHUNK)
+			count = POST_CHUNK;
+		err = -queue_pair_give_receives(qp, log->posted, count, &posted);
+		log->posted += posted;
+	}
+	return err;
+}
+
+/* In RESET, all gates closed. One that has ended goes back to the error that the application knows.
+ */
+static int to_application_state(struct queue_pair *qp)
+{
+	enum ibv_qp_state state = qp->shown.qp_base.state;
+	int err;
+
+	if (qp->application_error)
+		return queue_pair_to_state(qp, IBV_QPS_ERR);
+	if (state == IBV_QPS_RESET)
+		return 0;
+	err = queue_pair_to_init(qp);
+	return err ? err : repost_receives(qp);
+}
+
+/* ---- in place ---- */
+
+static int renew(struct queue_pair *qp)
+{
+	int err;
+
+	completion_queue_harvest(qp->send_cq);
+	completion_queue_harvest(qp->recv_cq);
+	err = queue_pair_to_state(qp, IBV_QPS_RESET);
+	if (err)
+		return err;
+	begin_incarnation(qp);
+	err = to_application_state(qp);
+	if (!err)
+		qp->migration.renewed = true;
+	return err;
+}
+
+/* Buffers of shared queues that queue pairs gave back when they went to ERR. */
+static int repost_shared(struct context *context)
+{
+	struct shared_receive_queue *srq;
+	int err = 0;
+
+	TAILQ_FOREACH(srq, &context->srqs, link)
+	{
+		if (err || !srq->real)
+			break;
+		gate_close(&srq->gate);
+		err = shared_receive_queue_repost(srq, false);
+		gate_open(&srq->gate);
+	}
+	return err;
+}
+
+int rebuild_renew(struct move *move)
+{
+	struct context *context;
+	struct queue_pair *qp;
+	int err = 0;
+
+	EACH_CONCERNED(move, context, qp)
+	{
+		if (err || qp->migration.renewed || !qp->migration.settled || !qp->real)
+			continue;
+		queue_pair_close(qp);
+		err = renew(qp);
+		queue_pair_open(qp);
+	}
+	TAILQ_FOREACH(context, &contexts, link)
+	err = err ? err : repost_shared(context);
+	return err;
+}
+
+/* ---- away ---- */
+
+static int queue_pair_tear_down(struct queue_pair *qp)
+{
+	int err = 0;
+
+	queue_pair_close(qp);
+	completion_queue_harvest(qp->send_cq);
+	completion_queue_harvest(qp->recv_cq);
+	if (qp->real) {
+		uint32_t number = qp->real->qp_num;
+
+		err = -below.ibv_destroy_qp(qp->real);
+		if (!err) {
+			queue_pair_delist(qp, number);
+			qp->real = NULL;
+			begin_incarnation(qp);
+		}
+	}
+	queue_pair_hold(qp);
+	gate_hold(&qp->receive_gate);
+	qp->receives_held = true;
+	queue_pair_open(qp);
+	return err;
+}
+
+static int shared_queue_tear_down(struct shared_receive_queue *srq)
+{
+	int err = 0;
+
+	gate_close(&srq->gate);
+	if (srq->real)
+		err = -below.ibv_destroy_srq(srq->real);
+	if (!err) {
+		srq->real = NULL;
+		srq->held = true;
+		srq->log.incarnation = incarnation_after(srq->log.incarnation);
+	}
+	gate_open(&srq->gate);
+	return err;
+}
+
+static int completion_queue_tear_down(struct completion_queue *cq)
+{
+	int err = 0;
+
+	gate_close(&cq->gate);
+	completion_queue_harvest(cq);
+	if (cq->real)
+		err = -below.ibv_destroy_cq(cq->real);
+	if (!err)
+		cq->real = NULL;
+	gate_open(&cq->gate);
+	return err;
+}
+
+#define TEAR_DOWN_EACH(list, object, how)                                                          \
+	TAILQ_FOREACH(object, &context->list, link)                                                \
+	err = err ? err : how(object)
+#define DESTROY_EACH(list, object, verb)                                                           \
+	TAILQ_FOREACH(object, &context->list, link)                                                \
+	{                                                                                          \
+		if (!err && object->real)                                                          \
+			err = -below.verb(object->real);                                           \
+		if (!err)                                                                          \
+			object->real = NULL;                                                       \
+	}
+
+static int context_tear_down(struct context *context)
+{
+	struct shared_receive_queue *srq;
+	struct completion_queue *cq;
+	struct protection_domain *pd;
+	struct address_handle *ah;
+	struct memory_region *mr;
+	struct queue_pair *qp;
+	int err = 0;
+
+	context->hides_events = true;
+	TEAR_DOWN_EACH(qps, qp, queue_pair_tear_down);
+	TEAR_DOWN_EACH(srqs, srq, shared_queue_tear_down);
+	TEAR_DOWN_EACH(cqs, cq, completion_queue_tear_down);
+	DESTROY_EACH(ahs, ah, ibv_destroy_ah);
+	DESTROY_EACH(mrs, mr, ibv_dereg_mr);
+	DESTROY_EACH(pds, pd, ibv_dealloc_pd);
+	if (!err && context->real)
+		context_close_real(context);
+	return err;
+}
+
+int rebuild_tear_down(struct move *move)
+{
+	struct context *context;
+	int err = 0;
+
+	EACH_MOVING(move, context)
+	{
+		context->phase = PHASE_AWAY;
+		if (!err)
+			err = context_tear_down(context);
+		if (err)
+			log_error("rebuild", "%s: not torn down: error %d",
+			        context->device->shown.name, -err);
+	}
+	return err;
+}
+
+/* ---- and back ---- */
+
+static bool ports_are_active(const struct context *context)
+{
+	for (unsigned i = 0; i < context->attr.orig_attr.phys_port_cnt; i++) {
+		struct ibv_port_attr now;
+
+		if (context->ports[i].attr.state != IBV_PORT_ACTIVE)
+			continue;
+		if (___ibv_query_port(context->real, (uint8_t)(i + 1), &now) ||
+		        now.state != IBV_PORT_ACTIVE)
+			return false;
+	}
+	return true;
+}
+
+int rebuild_open(struct move *move)
+{
+	struct context *context;
+	int err = 0;
+
+	EACH_MOVING(move, context)
+	{
+		if (err)
+			break;
+		if (!context->real)
+			err = context_open_real(context);
+		if (!err && !ports_are_active(context))
+			err = -ENODEV;
+	}
+	return err;
+}
+
+static int domain_rebuild(struct protection_domain *pd)
+{
+	pd->real = below.ibv_alloc_pd(context_of(pd->shown.context)->real);
+	return pd->real ? 0 : errno ? -errno : -ENOMEM;
+}
+
+static int queue_rebuild(struct completion_queue *cq)
+{
+	int err;
+
+	gate_close(&cq->gate);
+	err = completion_queue_rebuild(cq);
+	gate_open(&cq->gate);
+	return err;
+}
+
+static int shared_queue_rebuild(struct shared_receive_queue *srq)
+{
+	int err;
+
+	gate_close(&srq->gate);
+	err = shared_receive_queue_rebuild(srq);
+	if (!err)
+		err = shared_receive_queue_repost(srq, true);
+	srq->held = err;
+	gate_open(&srq->gate);
+	return err;
+}
+
+static int queue_pair_rebuild(struct queue_pair *qp)
+{
+	int err;
+
+	queue_pair_close(qp);
+	err = queue_pair_make_real(qp);
+	if (!err)
+		err = to_application_state(qp);
+	if (!err) {
+		qp->migration.renewed = true;
+		qp->receives_held = false;
+		gate_let_go(&qp->receive_gate);
+		if (!qp->migration.move)
+			queue_pair_let_go(qp);
+	}
+	queue_pair_open(qp);
+	return err;
+}
+
+#define REBUILD_EACH(list, object, how)                                                            \
+	TAILQ_FOREACH(object, &context->list, link)                                                \
+	{                                                                                          \
+		if (!err && !object->real)                                                         \
+			err = how(object);                                                         \
+	}
+
+static int context_rebuild(struct context *context)
+{
+	struct shared_receive_queue *srq;
+	struct completion_queue *cq;
+	struct protection_domain *pd;
+	struct address_handle *ah;
+	struct memory_region *mr;
+	struct queue_pair *qp;
+	int err = 0;
+
+	context->moved = true;
+	REBUILD_EACH(pds, pd, domain_rebuild);
+	REBUILD_EACH(mrs, mr, memory_region_rebuild);
+	REBUILD_EACH(ahs, ah, address_handle_rebuild);
+	REBUILD_EACH(cqs, cq, queue_rebuild);
+	REBUILD_EACH(srqs, srq, shared_queue_rebuild);
+	REBUILD_EACH(qps, qp, queue_pair_rebuild);
+	return err;
+}
+
+int rebuild_objects(struct move *move)
+{
+	struct context *context;
+	int err = 0;
+
+	EACH_MOVING(move, context)
+	{
+		if (!err)
+			err = context_rebuild(context);
+	}
+	return err;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/*
+ * RELEASE and ATTACH: take the real objects of the VM's contexts away, and make all of them again
+ * on the device that takes its place. A peer's queue pairs keep their objects and begin another
+ * incarnation in place. The service thread's, control verbs kept out; all return 0 or -errno.
+ */
+#ifndef TETHER_REBUILD_H
+#define TETHER_REBUILD_H
+
+#include "preload/move.h"
+
+/* Completions are taken first; everything real goes; the device is closed. Fates are decided. */
+int rebuild_tear_down(struct move *move);
+
+/* Settled queue pairs whose real ones are still there: through RESET to INIT, receives posted. */
+int rebuild_renew(struct move *move);
+
+/* -ENODEV: there is no device yet, or its port is not active: try again. */
+int rebuild_open(struct move *move);
+/* All objects up to INIT, receives posted. */
+int rebuild_objects(struct move *move);
+
+#endif

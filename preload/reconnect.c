@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include "preload/reconnect.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "notifier/base/log.h"
+#include "notifier/wire/rows.h"
+#include "preload/completion_queue.h"
+#include "preload/control.h"
+#include "preload/drain.h"
+#include "preload/evidence.h"
+#include "preload/queue_pair.h"
+
+/* ---- numbers ---- */
+
+/* Sorted by context on the way in or not, there are few of them: find each table as it comes. */
+static int take_keys(struct move *move, const Tether__KeyRows *rows)
+{
+	struct remote_keys *keys = NULL;
+	size_t count;
+	int err = key_rows_count(rows, &count);
+
+	for (size_t i = 0; i < count && !err; i++) {
+		struct key_row row = key_rows_get(rows, i);
+
+		if (!keys || keys->context != row.context)
+			keys = remote_keys_of(move->lid, row.context);
+		if (!keys)
+			err = -ENOMEM;
+		else if (row.virtual_rkey == row.real_rkey)
+			number_table_remove(&keys->keys, row.virtual_rkey);
+		else
+			err = number_table_set(&keys->keys, row.virtual_rkey, row.real_rkey);
+	}
+	return err;
+}
+
+static void take_address(struct queue_pair *qp, const struct move *move, const Tether__Address *to)
+{
+	if (!to || !move_has_peer(move, qp))
+		return;
+	if (to->lid)
+		qp->remote.real_lid = to->lid;
+	if (to->gid.len == sizeof(qp->remote.real_gid))
+		memcpy(&qp->remote.real_gid, to->gid.data, to->gid.len);
+}
+
+static void take_path(
+        struct queue_pair *qp, const struct qp_row *pair, const Tether__PathRows *paths)
+{
+	size_t count;
+
+	if (path_rows_count(paths, &count))
+		return;
+	for (size_t i = 0; i < count; i++) {
+		struct path_row row = path_rows_get(paths, i);
+
+		if (row.local_lid != pair->remote_lid || row.remote_lid != pair->local_lid)
+			continue;
+		qp->attr.ah_attr.sl = (uint8_t)row.sl;
+		if (row.rate)
+			qp->attr.ah_attr.static_rate = (uint8_t)row.rate;
+	}
+}
+
+/* ---- RTR ---- */
+
+static int connect(struct queue_pair *qp, const struct qp_row *row, const struct move *move,
+        const Tether__Event *event)
+{
+	int err;
+
+	qp->remote.real_qpn = row->real_qpn;
+	if (move_has_peer(move, qp))
+		qp->remote.keys = remote_keys_of(row->local_lid, row->context);
+	take_address(qp, move, event->new_address);
+	take_path(qp, row, event->paths);
+	err = queue_pair_to_rtr(qp, row->sq_psn);
+	qp->migration.connected = !err;
+	if (err)
+		log_warn("reconnect", "qp 0x%x to 0x%x: error %d", queue_pair_number(qp),
+		        row->real_qpn, -err);
+	return err;
+}
+
+static void take_row(struct move *move, const struct qp_row *row, const Tether__Event *event)
+{
+	struct pair_names names = {
+	        row->local_lid, row->local_qpn, row->remote_lid, row->remote_qpn};
+	struct queue_pair *qp = move_find(move, &names);
+
+	if (!qp || qp->migration.connected || !qp->migration.renewed || qp->application_error)
+		return;
+	queue_pair_close(qp);
+	connect(qp, row, move, event);
+	queue_pair_open(qp);
+}
+
+static void end(struct move *move, struct queue_pair *qp)
+{
+	queue_pair_close(qp);
+	if (!qp->application_error) {
+		move->counts.errors++;
+		queue_pair_end(qp, IBV_WC_RETRY_EXC_ERR);
+	}
+	queue_pair_open(qp);
+}
+
+int reconnect_to_rtr(struct move *move, const Tether__Event *event)
+{
+	struct context *context;
+	struct queue_pair *qp;
+	size_t count;
+	int err = qp_rows_count(event->qps, &count);
+
+	if (!err)
+		err = take_keys(move, event->keys);
+	for (size_t i = 0; i < count && !err; i++) {
+		struct qp_row row = qp_rows_get(event->qps, i);
+
+		take_row(move, &row, event);
+	}
+	EACH_CONCERNED(move, context, qp)
+	{
+		if (!err && !qp->migration.connected)
+			end(move, qp);
+	}
+	return err;
+}
+
+/* ---- RTS ---- */
+
+static void resume(struct move *move, struct queue_pair *qp)
+{
+	int err = 0;
+
+	if (qp->application_error)
+		return;
+	if (qp->shown.qp_base.state >= IBV_QPS_RTS)
+		err = queue_pair_to_rts(qp);
+	else
+		qp->sq_psn_agreed = true;
+	if (err) {
+		log_warn("resume", "qp 0x%x: error %d", queue_pair_number(qp), -err);
+		move->counts.errors++;
+		queue_pair_end(qp, IBV_WC_RETRY_EXC_ERR);
+		return;
+	}
+	queue_pair_post_kept(qp);
+}
+
+void reconnect_resume(struct move *move)
+{
+	struct context *context;
+	struct queue_pair *qp;
+
+	EACH_CONCERNED(move, context, qp)
+	{
+		queue_pair_close(qp);
+		resume(move, qp);
+		queue_pair_let_go(qp);
+		qp->migration.move = NULL;
+		queue_pair_open(qp);
+	}
+	TAILQ_FOREACH(context, &contexts, link)
+	{
+		if (!move_has_context(move, context))
+			continue;
+		context->phase = PHASE_RUNNING;
+		context->hides_events = false;
+	}
+}
+
+void reconnect_end_all(struct move *move)
+{
+	struct context *context;
+	struct queue_pair *qp;
+
+	EACH_CONCERNED(move, context, qp)
+	{
+		end(move, qp);
+		queue_pair_close(qp);
+		/* Without a device it stays held, and flushes what is posted. */
+		if (qp->real)
+			queue_pair_let_go(qp);
+		qp->migration.move = NULL;
+		queue_pair_open(qp);
+	}
+	TAILQ_FOREACH(context, &contexts, link)
+	{
+		if (move_has_context(move, context))
+			context->phase = context->real ? PHASE_RUNNING : PHASE_LOST;
+	}
+}

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include "preload/veto.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "preload/completion_queue.h"
+#include "preload/device.h"
+#include "preload/memory.h"
+#include "preload/queue_pair.h"
+
+enum veto {
+#define VETO(id, name, text) VETO_##id,
+#include "preload/vetoes.def"
+	VETO_COUNT,
+};
+
+static const struct {
+	const char *name, *text;
+} vetoes[] = {
+#define VETO(id, name, text) {name, text},
+#include "preload/vetoes.def"
+};
+
+static char *copy_of(const char *text)
+{
+	return strdup(text);
+}
+
+int refusal_add(Tether__Answer *answer, const char *reason, const char *text)
+{
+	Tether__Refusal **grown =
+	        realloc(answer->refusals, (answer->n_refusals + 1) * sizeof(*grown));
+	Tether__Refusal *refusal = malloc(sizeof(*refusal));
+
+	if (grown)
+		answer->refusals = grown;
+	if (!grown || !refusal) {
+		free(refusal);
+		return -ENOMEM;
+	}
+	tether__refusal__init(refusal);
+	refusal->reason = copy_of(reason);
+	refusal->text = copy_of(text);
+	refusal->who = copy_of("");
+	answer->refusals[answer->n_refusals++] = refusal;
+	return refusal->reason && refusal->text && refusal->who ? 0 : -ENOMEM;
+}
+
+/* Each reason once, however many objects have it. */
+typedef bool veto_set[VETO_COUNT];
+
+static void check_queue_pair(const struct queue_pair *qp, bool moves, veto_set found)
+{
+	enum ibv_qp_state state = qp->shown.qp_base.state;
+
+	if (!qp->logged) {
+		found[VETO_QP_TYPE] |= moves;
+		found[VETO_MULTICAST] |= moves && qp->multicast_groups;
+		return;
+	}
+	found[VETO_QP_STATE] |= state == IBV_QPS_SQD || state == IBV_QPS_SQE;
+	found[VETO_ALTERNATE_PATH] |= qp->attr_mask & IBV_QP_ALT_PATH;
+	found[VETO_ECE] |= qp->ece_set;
+	found[VETO_COMPLETION_CHANNEL] |= qp->send_cq->channel || qp->recv_cq->channel;
+	found[VETO_COMPLETION_ROOM] |= completion_queue_is_cramped(qp->send_cq);
+}
+
+static bool srq_has_limit(const struct shared_receive_queue *srq)
+{
+	struct ibv_srq_attr attr;
+
+	return srq->real && !below.ibv_query_srq(srq->real, &attr) && attr.srq_limit;
+}
+
+/* Under its own second context the process finds out whether it still may. */
+static bool can_reopen(const struct context *context)
+{
+	struct ibv_context *again;
+
+	if (!context->device->real)
+		return false;
+	again = below.ibv_open_device(context->device->real);
+	if (again)
+		below.ibv_close_device(again);
+	return again;
+}
+
+static void check_regions(const struct context *context, veto_set found)
+{
+	struct memory_map *map = memory_map_read();
+	const struct memory_region *mr;
+
+	if (!map)
+		return;
+	TAILQ_FOREACH(mr, &context->mrs, link)
+	found[VETO_MEMORY_UNMAPPED] |= !memory_region_is_mapped(mr, map);
+	memory_map_free(map);
+}
+
+static bool holds_rdma_cm(void)
+{
+	static const char name[] = "/dev/infiniband/rdma_cm";
+	DIR *fds = opendir("/proc/self/fd");
+	struct dirent *fd;
+	bool found = false;
+
+	while (fds && (fd = readdir(fds))) {
+		char target[sizeof(name) + 1];
+		ssize_t length = readlinkat(dirfd(fds), fd->d_name, target, sizeof(target));
+
+		found |= length == sizeof(name) - 1 && !memcmp(target, name, sizeof(name) - 1);
+	}
+	if (fds)
+		closedir(fds);
+	return found;
+}
+
+static void check_context(const struct context *context, veto_set found)
+{
+	const struct shared_receive_queue *srq;
+
+	check_regions(context, found);
+	TAILQ_FOREACH(srq, &context->srqs, link)
+	found[VETO_SRQ_LIMIT] |= srq_has_limit(srq);
+	found[VETO_COMPLETION_CHANNEL] |= !TAILQ_EMPTY(&context->channels);
+	found[VETO_CANNOT_REOPEN] |= !can_reopen(context);
+}
+
+int veto_check(const struct move *move, Tether__Answer *answer)
+{
+	const struct context *context;
+	const struct queue_pair *qp;
+	veto_set found = {false};
+	bool any_moves = false;
+	int err = 0;
+
+	EACH_QUEUE_PAIR(context, qp)
+	{
+		bool moves = move_has_context(move, context);
+
+		if (moves || move_has_peer(move, qp))
+			check_queue_pair(qp, moves, found);
+	}
+	TAILQ_FOREACH(context, &contexts, link)
+	{
+		if (!move_has_context(move, context))
+			continue;
+		any_moves = true;
+		check_context(context, found);
+	}
+	found[VETO_RDMA_CM] = any_moves && holds_rdma_cm();
+	found[VETO_IMPORTED_DEVICE] = any_moves && device_was_imported;
+	for (int i = 0; i < VETO_COUNT && !err; i++) {
+		if (found[i])
+			err = refusal_add(answer, vetoes[i].name, vetoes[i].text);
+	}
+	return err;
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/* What cannot be moved is refused by name, before anything is touched. */
+#ifndef TETHER_VETO_H
+#define TETHER_VETO_H
+
+#include "preload/move.h"
+
+/*
+ * Add a refusal to @answer for each reason why what @move concerns here cannot move. Control verbs
+ * kept out. -ENOMEM.
+ */
+int veto_check(const struct move *move, Tether__Answer *answer);
+
+/* Also for other reasons; @reason is a name, @text a sentence. -ENOMEM. */
+int refusal_add(Tether__Answer *answer, const char *reason, const char *text);
+
+#endif
