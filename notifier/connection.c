@@ -256,10 +256,11 @@ static void frame_in(struct connection *connection, Tether__Frame *frame)
 	frame_free(frame);
 }
 
-/* All whole frames that are there. */
-static void frames_in(struct connection *connection)
+/* All whole frames that are there; true if there was any. */
+static bool frames_in(struct connection *connection)
 {
 	Tether__Frame *frame;
+	bool any = false;
 	int got;
 
 	while (connection->state == LINK_OPEN && !connection->destroyed) {
@@ -268,18 +269,21 @@ static void frames_in(struct connection *connection)
 			link_fail(connection, got,
 			        got == -EMSGSIZE ? "frame too large" : "not a frame");
 		if (got <= 0)
-			return;
+			return any;
+		any = true;
 		frame_in(connection, frame);
 	}
+	return any;
 }
 
 /* A frame that has begun must end in time: half a message and silence holds nothing for ever. */
-static void partial_watch(struct connection *connection, bool began_before)
+static void partial_watch(struct connection *connection, bool is_another)
 {
+	if (connection->finishing)
+		return; /* its last word has a deadline already */
 	if (!frame_reader_is_partial(&connection->reader)) {
-		if (!connection->finishing)
-			evtimer_del(connection->overdue);
-	} else if (!began_before || !evtimer_pending(connection->overdue, NULL)) {
+		evtimer_del(connection->overdue);
+	} else if (is_another || !evtimer_pending(connection->overdue, NULL)) {
 		timer_set(connection->overdue, connection->settings.frame_ms);
 	}
 }
@@ -311,20 +315,19 @@ static int bytes_in(struct connection *connection)
 static void on_readable(evutil_socket_t fd, short what, void *at)
 {
 	struct connection *connection = at;
-	bool began_before = frame_reader_is_partial(&connection->reader);
+	bool any_frame = false;
 	int more = 1;
 
 	callback_begin(connection);
 	for (int i = 0; more && i < READS_AT_ONCE; i++) {
 		more = bytes_in(connection);
-		if (connection->state == LINK_OPEN)
-			frames_in(connection);
+		if (connection->state == LINK_OPEN && frames_in(connection))
+			any_frame = true;
 		if (connection->state != LINK_OPEN || connection->destroyed)
 			break;
-		began_before = began_before && more;
 	}
 	if (connection->state == LINK_OPEN && !connection->destroyed)
-		partial_watch(connection, began_before);
+		partial_watch(connection, any_frame);
 	callback_end(connection);
 }
 

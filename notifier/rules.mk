@@ -29,6 +29,10 @@ AGENT_SOURCES := notifier/agent_main.c notifier/agent_settings.c notifier/host_r
 $(call program,tether-agent,$(AGENT_SOURCES) $(RELAY_SOURCES) $(LINK_SOURCES) $(BASE_SOURCES) $(SETTINGS_SOURCES),\
 	$(LINK_LIBS) $(SETTINGS_LIBS) -ljson-c)
 
+$(call unit_test,notifier_connection,$(LINK_SOURCES),$(LINK_LIBS))
+$(call unit_test,notifier_driver,notifier/driver.c notifier/driver_exec.c notifier/host_inventory.c $(WIRE_SOURCES),\
+	-levent_core -lprotobuf-c -ljson-c)
+
 FRAME_FUZZ_SOURCES := $(patsubst gen/%,$(B)/gen/%,$(FRAME_SOURCES))
 $(call fuzzer,frame,$(FRAME_FUZZ_SOURCES),-lprotobuf-c)
 $(call fuzzer,frame_relay,$(RELAY_SOURCES) $(FRAME_FUZZ_SOURCES),-lprotobuf-c)
