@@ -92,8 +92,10 @@ static uint64_t write_number(struct run *run, struct lane *lane)
 {
 	if (inject(run, lane, INJECT_write_gap, lane->writes_sent))
 		lane->writes_sent++;
+	/* One that the receiver has taken and whose slot it has not released: before, or later, a
+	 * repeat leaves no trace. */
 	if (inject(run, lane, INJECT_write_repeat, lane->writes_sent))
-		return lane->writes_sent - 1;
+		return lane->writes_sent - lane->layout.window / 2;
 	return lane->writes_sent++;
 }
 

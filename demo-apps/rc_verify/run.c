@@ -142,7 +142,7 @@ static bool count_is_reached(const struct run *run)
 	if (!run->options.count)
 		return false;
 	for (uint32_t i = 0; i < run->options.work.qps; i++)
-		if (run->lanes[i].queue.done < run->options.count)
+		if (run->lanes[i].queue.posted < run->options.count)
 			return false;
 	return true;
 }

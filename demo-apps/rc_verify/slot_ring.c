@@ -6,7 +6,7 @@
 
 #include "demo-apps/rc_verify/message.h"
 
-enum { GAP_SCAN_EVERY = 64 /* empty polls; a scan touches every slot */ };
+enum { SCAN_EVERY = 64 /* empty polls; a scan touches every slot */ };
 
 void slot_ring_init(
         struct slot_ring *ring, void *base, uint32_t slots, uint32_t slot_size, uint32_t stream)
@@ -56,19 +56,23 @@ static void release(struct slot_ring *ring, struct findings *findings)
 		slot_expect_clear(ring, ring->released++, findings);
 }
 
-/* The expected slot is clear. Is a later one full? RC delivers in order, so what is before it is
- * missing. */
-static bool gap_scan(struct slot_ring *ring, struct findings *findings)
+/*
+ * The expected slot is clear. Is a later one full? RC delivers in order, so what is before it is
+ * missing. Does a later one hold an old number? It came again.
+ */
+static bool scan_ahead(struct slot_ring *ring, struct findings *findings)
 {
 	uint64_t next = ring->sequence.next;
 
 	for (uint64_t number = next + 1; number < next + ring->slots; number++) {
 		uint64_t tail = tail_read(ring, number);
 
-		if (!tail || message_tail_number(tail) != number || tail_read(ring, next))
-			continue;
-		sequence_check_missing(&ring->sequence, next + 1, findings);
-		return true;
+		if (tail && message_tail_number(tail) == number && !tail_read(ring, next)) {
+			sequence_check_missing(&ring->sequence, next + 1, findings);
+			return true;
+		}
+		if (tail && message_tail_number(tail) < next)
+			slot_expect_clear(ring, number, findings);
 	}
 	return false;
 }
@@ -88,8 +92,8 @@ static bool slot_take(struct slot_ring *ring, uint64_t now_us, struct findings *
 	bool good;
 
 	if (!tail)
-		return ring->empty_polls++ % GAP_SCAN_EVERY == GAP_SCAN_EVERY - 1 &&
-		       gap_scan(ring, findings);
+		return ring->empty_polls++ % SCAN_EVERY == SCAN_EVERY - 1 &&
+		       scan_ahead(ring, findings);
 	good = length <= ring->slot_size && message_check(slot_end(ring, next) - length, length,
 	                                            ring->stream, &number) == MESSAGE_GOOD;
 	if (!good && !slot_settled(ring, now_us))

@@ -4,7 +4,7 @@ import os
 import time
 
 POLL_S = 0.01
-TAIL_BYTES = 3000
+TAIL_BYTES = 1200
 
 
 class Late(Exception):

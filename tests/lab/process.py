@@ -63,6 +63,9 @@ class Children:
         self.processes = []
 
     def start(self, name, argv, env=None, separate_output=False):
+        """@name names the log; a name used before gets a number."""
+        used = sum(p.name.split("#")[0] == name for p in self.processes)
+        name = f"{name}#{used + 1}" if used else name
         log = os.path.join(self.directory, f"{name}.log")
         stdout_path = os.path.join(self.directory, f"{name}.out") if separate_output else None
         process = Process(name, argv, log, env, stdout_path)

@@ -25,8 +25,8 @@ class Tap:
         try:
             test(*arguments)
         except Exception as error:  # a test may fail in any way; all of them are shown
-            trace = "" if isinstance(error, AssertionError) and str(error) else traceback.format_exc()
-            return self.check(False, what, f"{error}\n{trace}")
+            where = "".join(traceback.format_tb(error.__traceback__)[-3:])
+            return self.check(False, what, f"{type(error).__name__}: {error}\n{where}")
         return self.check(True, what)
 
     def exit(self):

@@ -28,13 +28,23 @@ def is_listening(port):
 
 
 class Pair:
-    """Server and client of one program, started one after the other."""
+    """Server and client of one program, started one after the other. As a context it kills what still runs at its end."""
 
     def __init__(self, system, name, server_vm, client_vm, server_argv, client_argv, port, tether=True, env=None):
         self.name = name
         self.server = system.run_in_vm(server_vm, f"{name}-server", server_argv, tether, env)
         wait_until(f"{name}: the server listens", lambda: is_listening(port), 20, [self.server.log], [self.server])
         self.client = system.run_in_vm(client_vm, f"{name}-client", client_argv, tether, env)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, trace):
+        self.kill()
+
+    def kill(self):
+        self.client.kill()
+        self.server.kill()
 
     def is_running(self):
         return self.server.poll() is None and self.client.poll() is None

@@ -80,6 +80,18 @@ static void repeat_into_a_cleared_slot_is_seen_before_its_release(void **state)
 	assert_int_equal(found.lost, 0);
 }
 
+static void repeat_into_a_released_slot_is_seen_before_its_next_use(void **state)
+{
+	for (uint64_t n = 0; n < SLOTS; n++)
+		arrive(n);
+	poll_often(1);
+	assert_int_equal(ring.released, SLOTS / 2);
+	arrive(1);
+	poll_often(1);
+	assert_int_equal(found.duplicated, 1);
+	assert_int_equal(ring.sequence.next, SLOTS);
+}
+
 static void repeat_at_the_end_is_seen(void **state)
 {
 	arrive(0);
@@ -143,6 +155,7 @@ int main(void)
 	        FRESH(full_slot_behind_a_clear_one_is_a_gap),
 	        FRESH(several_missing_in_a_row_are_all_counted),
 	        FRESH(repeat_into_a_cleared_slot_is_seen_before_its_release),
+	        FRESH(repeat_into_a_released_slot_is_seen_before_its_next_use),
 	        FRESH(repeat_at_the_end_is_seen),
 	        FRESH(slot_is_not_released_before_half_a_ring),
 	        FRESH(tail_before_its_body_gets_time),
