@@ -175,7 +175,7 @@ static void rows_come_back_as_they_went_in(void **state)
 	size_t count;
 
 	for (uint32_t i = 0; i < 100; i++) {
-		struct evidence_row row = {i, i + 1, i + 2, i + 3, i + 4, i + 5, i + 6};
+		struct evidence_row row = {.local_lid = i, .receives = i + 5, .flags = i + 6};
 
 		assert_int_equal(evidence_rows_append(&table, &row), 0);
 	}
@@ -189,6 +189,35 @@ static void rows_come_back_as_they_went_in(void **state)
 		assert_int_equal(row.flags, i + 6);
 	}
 	rows_clear(&table.base);
+}
+
+/* A struct and its message are written down apart: same columns, same order. */
+static void row_structs_match_the_contract(void **state)
+{
+#define COLUMN(name) #name,
+	static const char *const evidence[] = {EVIDENCE_COLUMNS(COLUMN) NULL};
+	static const char *const qp[] = {QP_COLUMNS(COLUMN) NULL};
+	static const char *const key[] = {KEY_COLUMNS(COLUMN) NULL};
+	static const char *const path[] = {PATH_COLUMNS(COLUMN) NULL};
+#undef COLUMN
+	static const struct {
+		const ProtobufCMessageDescriptor *type;
+		const char *const *columns;
+	} tables[] = {
+	        {&tether__evidence_rows__descriptor, evidence},
+	        {&tether__qp_rows__descriptor, qp},
+	        {&tether__key_rows__descriptor, key},
+	        {&tether__path_rows__descriptor, path},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(tables); i++) {
+		unsigned column = 0;
+
+		for (; tables[i].columns[column]; column++)
+			assert_string_equal(
+			        tables[i].columns[column], tables[i].type->fields[column].name);
+		assert_int_equal(column, tables[i].type->n_fields);
+	}
 }
 
 static void rows_are_concatenated_in_order(void **state)
@@ -234,6 +263,7 @@ int main(void)
 	        cmocka_unit_test(small_frame_may_not_unfold_without_bound),
 	        cmocka_unit_test(frame_above_the_cap_is_not_sent),
 	        cmocka_unit_test(rows_come_back_as_they_went_in),
+	        cmocka_unit_test(row_structs_match_the_contract),
 	        cmocka_unit_test(rows_are_concatenated_in_order),
 	        cmocka_unit_test(unequal_columns_are_refused),
 	};
