@@ -48,6 +48,8 @@ static const struct verb {
         {"check", cli_check, true, "check [--json]",
                 "is data delivered between all pairs of CA LIDs?"},
         {"clients", cli_clients, true, "clients [--json]", "list the processes on the fabric"},
+        {"status", cli_status, true, "status [--json]",
+                "what is in use, and how often a client died inside the lock"},
         {"fault-points", cli_fault_points, false, "fault-points",
                 "list the values of SIMFABRIC_DIE_AT=NAME[:COUNT]"},
         {"destroy", cli_destroy, false, "destroy", "remove the fabric"},

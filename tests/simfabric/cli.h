@@ -34,6 +34,7 @@ void json_put_guid(struct json_object *object, const char *key, uint64_t guid);
 int cli_create(struct cli *cli, int argc, char **argv);
 int cli_run(struct cli *cli, int argc, char **argv);
 int cli_clients(struct cli *cli, int argc, char **argv);
+int cli_status(struct cli *cli, int argc, char **argv);
 int cli_check(struct cli *cli, int argc, char **argv);
 int cli_link(struct cli *cli, int argc, char **argv);
 int cli_destroy(struct cli *cli, int argc, char **argv);

@@ -10,11 +10,14 @@
 #include "simfabric/attach.h"
 #include "simfabric/cli.h"
 #include "simfabric/clients.h"
+#include "simfabric/event_heap.h"
 #include "simfabric/fault_points.h"
 #include "simfabric/forward.h"
 #include "simfabric/links.h"
+#include "simfabric/mailbox.h"
 #include "simfabric/net_file.h"
 #include "simfabric/topology.h"
+#include "simfabric/traps.h"
 
 enum { LOST_PAIRS_SHOWN = 20 };
 
@@ -149,6 +152,51 @@ int cli_clients(struct cli *cli, int argc, char **argv)
 	if (is_json)
 		return cli_print_json(list);
 	json_object_put(list);
+	return CLI_OK;
+}
+
+static uint32_t count_mailboxes(const struct fabric *fabric)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < MAILBOXES_MAX; i++)
+		count += mailbox_at(fabric, i)->is_used != 0;
+	return count;
+}
+
+static uint32_t count_clients(const struct fabric *fabric)
+{
+	const struct client *client;
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; (client = client_row(fabric, i)); i++)
+		count += client->is_used != 0;
+	return count;
+}
+
+int cli_status(struct cli *cli, int argc, char **argv)
+{
+	struct json_object *status = json_object_new_object();
+	bool is_json = wants_json(argc, argv);
+
+	if (argc != 1 && !is_json)
+		return cli_wrong_usage(cli);
+	fabric_lock(cli->fabric);
+	clients_reap(cli->fabric);
+	json_put_number(status, "nodes", node_count(cli->fabric));
+	json_put_number(status, "switches", switch_count(cli->fabric));
+	json_put_number(status, "clients", count_clients(cli->fabric));
+	json_put_number(status, "mailboxes", count_mailboxes(cli->fabric));
+	json_put_number(status, "message_chunks", message_chunks_used(cli->fabric));
+	json_put_number(status, "events", events_waiting(cli->fabric));
+	json_put_number(status, "traps", traps_outstanding(cli->fabric));
+	json_put_number(status, "recoveries", cli->fabric->head->recoveries);
+	fabric_unlock(cli->fabric);
+	if (is_json)
+		return cli_print_json(status);
+	json_object_object_foreach(status, name, value)
+	        printf("%-16s %s\n", name, json_object_get_string(value));
+	json_object_put(status);
 	return CLI_OK;
 }
 

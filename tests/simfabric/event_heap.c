@@ -125,6 +125,11 @@ bool event_take_due(struct fabric *fabric, uint64_t now, struct event *event)
 	return true;
 }
 
+uint32_t events_waiting(const struct fabric *fabric)
+{
+	return table(fabric)->count;
+}
+
 void events_recover(struct fabric *fabric)
 {
 	struct event_table *t = table(fabric);

@@ -41,6 +41,8 @@ uint64_t event_next_ns(const struct fabric *fabric);
 /* Take the earliest if it is due. Its message is the caller's. */
 bool event_take_due(struct fabric *fabric, uint64_t now, struct event *event);
 
+uint32_t events_waiting(const struct fabric *fabric);
+
 void events_mark_messages(struct fabric *fabric, struct message_marks *marks);
 size_t events_size(const struct net *net);
 void events_recover(struct fabric *fabric);
