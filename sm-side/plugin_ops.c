@@ -53,6 +53,7 @@ static enum refusal op_status(struct call *call)
 
 	json_put_text(call->results, "state", sm_state_name(plugin, is_quiet));
 	json_put_bool(call->results, "quiet", is_quiet);
+	json_put_bool(call->results, "sweep_waits", sweep_lease_sweep_waits(plugin->lease));
 	CL_PLOCK_ACQUIRE(&plugin->osm->lock);
 	view = osm_model_view(plugin->osm);
 	engine = plugin->osm->routing_engine_used;

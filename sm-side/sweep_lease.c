@@ -88,7 +88,7 @@ static bool is_down(struct sweep_lease *lease)
 	return is_down_locked(lease);
 }
 
-static bool is_parked(struct sweep_lease *lease)
+bool sweep_lease_sweep_waits(struct sweep_lease *lease)
 {
 	LOCK_GUARD(&lease->lock);
 
@@ -135,7 +135,7 @@ static bool sweeper_passes(struct sweep_lease *lease, uint64_t deadline_ns)
 
 	osm_sm_signal(sm, OSM_SIGNAL_GUID_PROCESS_REQUEST);
 	while (signal_is_pending(sm, OSM_SIGNAL_GUID_PROCESS_REQUEST)) {
-		if (is_parked(lease))
+		if (sweep_lease_sweep_waits(lease))
 			return true;
 		if (is_down(lease) || monotonic_ns() > deadline_ns)
 			return false;
@@ -167,7 +167,7 @@ static bool sweep_is_owed(const osm_subn_t *subnet)
 
 bool sweep_lease_is_quiet(struct sweep_lease *lease, unsigned wait_ms)
 {
-	return sweep_lease_is_master(lease) && !is_parked(lease) &&
+	return sweep_lease_is_master(lease) && !sweep_lease_sweep_waits(lease) &&
 	       sweeper_passes(lease, monotonic_ns() + wait_ms * NS_PER_MS) &&
 	       !sweep_is_owed(&lease->osm->subn);
 }
@@ -218,7 +218,8 @@ static enum refusal come_to_rest(struct sweep_lease *lease, uint64_t deadline_ns
 			return REFUSAL_BUSY;
 		if (!sweep_lease_is_master(lease))
 			return REFUSAL_NOT_MASTER;
-		if (let_through || !(is_parked(lease) || sweep_is_owed(&lease->osm->subn)))
+		if (let_through ||
+		        !(sweep_lease_sweep_waits(lease) || sweep_is_owed(&lease->osm->subn)))
 			return REFUSAL_NONE;
 		let_through = true;
 		set_holding(lease, false);

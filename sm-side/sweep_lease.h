@@ -63,6 +63,8 @@ void sweep_lease_leave(struct sweep_lease *lease, bool sweep_needed);
  * us. False: not by the deadline. */
 bool sweep_lease_sweeper_caught_up(struct sweep_lease *lease, uint64_t deadline_ns);
 
+/* A sweep waits for the lease to end. */
+bool sweep_lease_sweep_waits(struct sweep_lease *lease);
 /* Master, configured, and the sweeper idle within @wait_ms. */
 bool sweep_lease_is_quiet(struct sweep_lease *lease, unsigned wait_ms);
 /* Master, and the subnet has been configured once. */

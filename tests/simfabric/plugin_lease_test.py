@@ -1,0 +1,195 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
+"""The plugin's lease on OpenSM's sweeps, and its life and end beside OpenSM's: whatever happens to whoever holds it,
+OpenSM goes on."""
+import os
+import signal
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from faults.plugin_client import PluginClient, Refused  # noqa: E402
+from faults.sa_truth import findings, sets, shown  # noqa: E402
+from lab.tap import Tap  # noqa: E402
+from simfabric.lab import wait_until  # noqa: E402
+from simfabric.plugin_lab import PluginLab  # noqa: E402
+
+SOON_S = 5  # less than the leases that must not matter any more
+LONG_MS = 10000
+
+
+def node_infos(lab):
+    """A heavy sweep asks for many; a move for two."""
+    return sets(lab.fabric.counters(), "NodeInfo", "get")
+
+
+def check_truth(lab):
+    with lab.sa() as sa:
+        found = findings(lab.truth(), sa)
+    assert not found, shown(found)
+
+
+def make_a_sweep_wait(lab):
+    lab.ask_for_sweep()
+    wait_until("a sweep waits", lambda: lab.ask("status")["sweep_waits"], SOON_S)
+
+
+def expect_sweep(lab, before):
+    wait_until("the sweep that waited", lambda: node_infos(lab) > before, SOON_S)
+    wait_until("OpenSM is at rest", lambda: lab.ask("status")["quiet"], SOON_S)
+
+
+def refusal_of(sm, op, **members):
+    try:
+        sm.ask(op, **members)
+    except Refused as error:
+        return error.reason
+    return None
+
+
+def a_heavy_sweep_waits_for_the_move(lab):
+    source, destination = "hyp1_vf1", "hyp2_vf3"
+    plan = lab.plan(source, destination)
+    sm, migration = lab.leased(LONG_MS)
+    with sm:
+        before = node_infos(lab)
+        make_a_sweep_wait(lab)
+        lab.exchange_guids(source, destination)
+        assert sm.ask("apply", hash=plan["hash"], migration=migration)["verified"]
+        assert sm.ask("status")["sweep_waits"]
+        assert node_infos(lab) == before + 2, "a sweep has run under the lease"
+        sm.ask("release_lease", migration=migration)
+        expect_sweep(lab, before + 2)
+    check_truth(lab)
+
+
+def a_lease_ends_with_its_time(lab):
+    sm, migration = lab.leased(500)
+    with sm:
+        before = node_infos(lab)
+        lab.ask_for_sweep()
+        expect_sweep(lab, before)
+        assert sm.ask("release_lease", migration=migration)["held"] is False
+        assert refusal_of(sm, "apply", hash="0" * 16, migration=migration) == "no-lease"
+
+
+def a_lease_ends_with_its_connection(lab):
+    sm, _ = lab.leased(LONG_MS)
+    before = node_infos(lab)
+    make_a_sweep_wait(lab)
+    sm.close()
+    expect_sweep(lab, before)
+
+
+def the_next_holder_waits_for_the_one_before(lab):
+    sm, migration = lab.leased(LONG_MS)
+    with sm, lab.connect() as other:
+        other.send("lease", migration="other", ms=1000, wait_ms=LONG_MS)
+        assert sm.ask("release_lease", migration=migration)["held"]
+        assert other.receive()["ok"]
+        assert other.ask("release_lease", migration="other")["held"]
+
+
+def what_an_owed_sweep_finds_comes_before_the_lease(lab):
+    """Granted only when the sweep that was asked for has gone through."""
+    before = node_infos(lab)
+    lab.ask_for_sweep()
+    wait_until("the sweep has begun or is owed", lambda: not lab.ask("status")["quiet"] or node_infos(lab) > before, SOON_S)
+    sm, _ = lab.leased()
+    with sm:
+        assert node_infos(lab) > before
+        assert not sm.ask("status")["sweep_waits"]
+
+
+def a_move_is_finished_when_its_orderer_goes_away(lab):
+    source, destination = "hyp3_vf1", "hyp4_vf1"
+    plan, vm = lab.plan(source, destination), lab.guid_at(source)
+    sm, migration = lab.leased()
+    lab.exchange_guids(source, destination)
+    sm.send("apply", hash=plan["hash"], migration=migration)
+    sm.close()
+    wait_until("the VM is where it should be",
+               lambda: lab.ask("locate", port_guid=vm)["switch_port"] == plan["to"]["switch_port"], SOON_S)
+    following, _ = lab.leased()  # granted only after the apply
+    following.close()
+    check_truth(lab)
+
+
+def a_client_that_does_not_read_holds_nothing_up(lab):
+    sm, _ = lab.leased(LONG_MS)
+    plan = lab.plan("hyp1_vf1", "hyp4_vf4")
+    before = node_infos(lab)
+    try:
+        for _ in range(10000):
+            sm.send("plan", vm_port_guid=plan["vm"]["port_guid"], to_switch_guid=plan["to"]["switch_guid"],
+                    to_switch_port=plan["to"]["switch_port"])
+    except OSError:
+        pass  # the plugin has given up on us
+    lab.ask_for_sweep()
+    expect_sweep(lab, before)
+    sm.close()
+
+
+def opensm_ends_while_a_sweep_is_held(lab):
+    sm, _ = lab.leased(LONG_MS)
+    with sm:
+        make_a_sweep_wait(lab)
+        assert lab.opensm().stop(SOON_S) == 0
+    assert not os.path.exists(lab.socket), "the socket is left behind"
+
+
+def everything_is_right_after_a_restart(lab):
+    lids = {row["port_guid"]: row["lid"] for row in lab.fabric.dump("places")}
+    lab.start_opensm()
+    assert {row["port_guid"]: row["lid"] for row in lab.fabric.dump("places")} == lids
+    check_truth(lab)
+
+
+def a_killed_opensm_leaves_a_socket_that_the_next_replaces(lab):
+    plan = lab.plan("hyp1_vf1", "hyp2_vf1")
+    lab.opensm().kill()
+    assert os.path.exists(lab.socket)
+    lab.start_opensm()
+    sm, migration = lab.leased()
+    with sm:
+        assert refusal_of(sm, "apply", hash=plan["hash"], migration=migration) == "unknown-plan"
+    check_truth(lab)
+
+
+def wrong_options_are_named_in_the_log(lab):
+    """And OpenSM goes on without the plugin."""
+    lab.opensm().stop()
+    lab.settings["event_plugin_options"] = "sokcet=/tmp/x"
+    lab.start_opensm()
+    assert "tether: no socket" in lab.opensm().log_text()
+    lab.opensm().stop()
+    lab.settings["event_plugin_options"] = "socket=/nonexistent/sm.sock"
+    lab.start_opensm()
+    assert "tether: cannot serve /nonexistent/sm.sock: No such file" in lab.opensm().log_text()
+    lab.opensm().stop()
+    lab.settings.pop("event_plugin_options")
+
+
+def a_live_listener_is_not_displaced(lab):
+    lab.start_opensm()
+    with PluginClient(lab.socket) as sm:
+        with PluginLab({"event_plugin_options": f"socket={lab.socket}"}) as other:
+            assert f"tether: cannot serve {lab.socket}: Address already in use" in other.opensm().log_text()
+        assert sm.ask("status")["quiet"]
+
+
+def main():
+    tap = Tap()
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    with PluginLab() as lab:
+        for test in (a_heavy_sweep_waits_for_the_move, a_lease_ends_with_its_time, a_lease_ends_with_its_connection,
+                     the_next_holder_waits_for_the_one_before, what_an_owed_sweep_finds_comes_before_the_lease,
+                     a_move_is_finished_when_its_orderer_goes_away, a_client_that_does_not_read_holds_nothing_up,
+                     opensm_ends_while_a_sweep_is_held, everything_is_right_after_a_restart,
+                     a_killed_opensm_leaves_a_socket_that_the_next_replaces, wrong_options_are_named_in_the_log,
+                     a_live_listener_is_not_displaced):
+            tap.run(test.__name__, test, lab)
+    tap.exit()
+
+
+main()
