@@ -167,10 +167,13 @@ static enum migration_event amounts_to(const struct migration *m, enum migration
 {
 	struct migration_move move;
 
-	if (!m->testimony.broken || (m->state != STATE_STOPPING && m->state != STATE_SETTLING))
+	if (!m->testimony.broken ||
+	        migration_lookup(m->state, EVENT_BROKEN).verdict != VERDICT_MOVE)
 		return event;
 	move = migration_lookup(m->state, event);
-	return move.verdict == VERDICT_MOVE && move.to == STATE_ABORTING ? EVENT_BROKEN : event;
+	return move.verdict == VERDICT_MOVE && migration_phase(move.to) != PHASE_TRYING
+	               ? EVENT_BROKEN
+	               : event;
 }
 
 struct migration_output migration_event(
@@ -220,8 +223,6 @@ struct migration_output migration_answered(
 		return (struct migration_output){0};
 	if (migration->state == STATE_PREPARING && !migration->failed)
 		migration->failed = has_unpaired(migration);
-	if (migration->state == STATE_ABORTING && migration->testimony.broken)
-		return migration_event(migration, EVENT_BROKEN, now_us);
 	return migration_event(migration, migration->failed ? EVENT_FAILED : EVENT_DONE, now_us);
 }
 

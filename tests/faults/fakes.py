@@ -225,49 +225,47 @@ class Host:
 
     def __init__(self, world, name):
         self.world, self.name, self.path = world, name, os.path.join(world.directory, "agents.sock")
-        self.alive, self.sock, self.epoch, self.answers = False, None, 0, {}
-        self.sending, self.stopped = threading.Lock(), threading.Event()
+        self.sock, self.epoch, self.answers, self.sending = None, 0, {}, threading.Lock()
 
     def start(self):
-        self.alive = True
-        self.stopped.clear()
-        self.thread = Peer(self.run)
+        self.stopped = threading.Event()
+        Peer(self.run, self.stopped)
 
     def stop(self):
-        """As if killed: whatever it was doing is never answered."""
-        self.alive = False
+        """As if killed: whatever it was doing is never answered. May be called from inside an order or a step."""
         self.stopped.set()
-        sock = self.sock
+        sock, self.sock = self.sock, None
+        self.answers = {}
         if sock:
             try:
                 sock.shutdown(socket.SHUT_RDWR)
             except OSError:
                 pass
-        if threading.current_thread() is not self.thread:
-            self.thread.join()
-        self.answers = {}
 
-    def run(self):
-        while self.alive:
+    def run(self, stopped):
+        while not stopped.is_set():
             sock = socket.socket(socket.AF_UNIX)
             try:
                 sock.connect(self.path)
+                hello = self.hello()
+                if stopped.is_set():
+                    return
                 self.sock = sock
                 with self.sending:
-                    wire.send(sock, "hello", self.hello())
-                Peer(self.beat, sock)
-                while self.alive:
+                    wire.send(sock, "hello", hello)
+                Peer(self.beat, sock, stopped)
+                while not stopped.is_set():
                     body, message = wire.receive(sock)
                     if body == "event":
                         self.event(sock, message)
             except OSError:
-                self.stopped.wait(0.02)
+                stopped.wait(0.02)
             finally:
                 sock.close()
 
-    def beat(self, sock):
+    def beat(self, sock, stopped):
         try:
-            while self.sock is sock and not self.stopped.wait(0.1):
+            while self.sock is sock and not stopped.wait(0.1):
                 with self.sending:
                     wire.send(sock, "heartbeat", {"count": 1})
         except OSError:
@@ -294,11 +292,13 @@ class Host:
     def event(self, sock, event):
         key = (event["migration"], event["epoch"], event["step"], event["sequence"])
         with self.world.lock:
+            if self.sock is not sock:
+                return
             if event["epoch"] < self.epoch:
                 self.world.log.append(f"{self.name}: an event of epoch {event['epoch']} after {self.epoch}")
             self.epoch = max(self.epoch, event["epoch"])
             answer = self.answers.get(key) or (self.order(event) if event["order"] else self.step(event))
-            if not answer or not self.alive:
+            if not answer or self.sock is not sock:
                 return
             self.answers[key] = answer
         for column in ("evidence", "qps", "keys"):
@@ -316,8 +316,6 @@ class Host:
             if not shim.is_concerned(event):
                 continue
             said = shim.ask(event)
-            if not self.alive:
-                return None
             if said is None:
                 answer["missing"].append(shim.name)
                 answer["outcome"] = "OUTCOME_PARTIAL"
@@ -336,7 +334,7 @@ class Host:
         kind = self.world.fault_now(self.name, order["action"])
         if callable(kind):
             kind = kind()
-        if kind == "silent" or not self.alive:
+        if kind in ("silent", "died"):
             return None
         text = "as asked" if kind else getattr(self, order["action"].lower())(order)
         if text:
@@ -475,6 +473,10 @@ class Sm:
         return {"lft_sets": 5, "lft_sets_physical": 3, "lft_sets_vswitch": 2, "pkey_sets": 4, "portinfo_sets": 2,
                 "resent": 0, "verified": True, "elapsed_us": 900}
 
+    def is_carried_as_shown(self, *guids):
+        shown = {s["port_guid"]: (s["switch_guid"], s["switch_port"]) for s in self.world.slots.values()}
+        return all(self.world.fabric[guid]["place"] == shown.get(guid) for guid in guids)
+
     def holds_lease(self, sock, request):
         return self.lease and self.lease[0] is sock and self.lease[1] == request["migration"]
 
@@ -483,6 +485,8 @@ class Sm:
             return {"reason": "no-lease"}
         if request["hash"] not in self.plans:
             return {"reason": "unknown-plan"}
+        if self.is_carried_as_shown(*self.plans[request["hash"]]):
+            return {"verified": True}  # a repeat
         return self.exchange(*self.plans[request["hash"]])
 
     def undo(self, sock, request):

@@ -207,10 +207,11 @@ def the_overall_deadline_ends_it_with_errors_while_the_hosts_go_on():
 
 
 def restarted(stage, host):
-    """The agent of @host dies while it is asked, and is started again."""
+    """The agent of @host dies while it is asked (or another is), and is started again."""
     def die():
         stage.world.hosts[host].stop()
         stage.world.hosts[host].start()
+        return "died"
     return die
 
 

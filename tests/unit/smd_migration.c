@@ -129,6 +129,19 @@ static void committed_is_never_aborted(void **unused)
 	}
 }
 
+/* Whose other end is broken must not be reopened by a plain ABORT. */
+static void after_the_vote_nothing_is_plainly_aborted(void **unused)
+{
+	for (int e = 0; e < EVENT_COUNT; e++) {
+		struct migration_move move = migration_lookup(STATE_SETTLING, e);
+
+		assert_true(move.verdict != VERDICT_MOVE || move.to == STATE_RELEASING ||
+		            move.to == STATE_MENDING_SETTLING);
+	}
+	for (int f = FACT_ANYWHERE; f < FACT_COUNT; f++)
+		assert_int_equal(migration_reenter(STATE_SETTLING, f), STATE_MENDING_SETTLING);
+}
+
 static void the_commit_is_the_only_way_forward_and_is_durable(void **unused)
 {
 	for (int s = 0; s < STATE_COUNT; s++) {
@@ -260,14 +273,24 @@ static const struct road roads[] = {
         {"abort while it is being located", true, "abort", "locating aborted"},
         {"abort while it is being prepared", true, "done abort done",
                 "locating preparing aborting aborted"},
-        {"STOP not done in time", true, "done done timeout done",
+        {"STOP not done by all", true, "done done failed done",
                 "locating preparing stopping aborting aborted"},
-        {"nobody answers the abort either", true, "done done timeout timeout",
-                "locating preparing stopping aborting aborted"},
-        {"the vote fails", true, "done done done failed done",
-                "locating preparing stopping settling aborting aborted"},
-        {"abort asked between STOP and the vote", true, "done done done abort done",
-                "locating preparing stopping settling aborting aborted"},
+        {"nobody answers anything", true, "done done timeout timeout timeout",
+                "locating preparing stopping restopping aborting aborted"},
+        {"abort asked while gates close: first, what did that break?", true,
+                "done done abort done done",
+                "locating preparing stopping restopping aborting aborted"},
+        {"abort asked while gates close, and QPs are broken", true,
+                "done done abort broken done done done",
+                "locating preparing stopping restopping mending-settling mending-reconnecting "
+                "mending-resuming aborted"},
+        {"the vote fails: those who have voted have broken their QPs", true,
+                "done done done failed done done done",
+                "locating preparing stopping settling mending-settling mending-reconnecting "
+                "mending-resuming aborted"},
+        {"abort asked between STOP and the commit", true, "done done done abort done done done",
+                "locating preparing stopping settling mending-settling mending-reconnecting "
+                "mending-resuming aborted"},
         {"broken QPs are connected again", true, "done done broken done done done",
                 "locating preparing stopping mending-settling mending-reconnecting "
                 "mending-resuming aborted"},
@@ -276,10 +299,11 @@ static const struct road roads[] = {
                 "mending-resuming aborted"},
         {"the disk is full before the commit", true, "done done disk done",
                 "locating preparing stopping aborting aborted"},
-        {"the disk is full at the commit", true, "done done done disk done",
-                "locating preparing stopping settling aborting aborted"},
-        {"the destination's agent dies before the commit", true, "done done done lost done",
-                "locating preparing stopping settling aborting aborted"},
+        {"the disk is full before the vote", true, "done done done disk done done done",
+                "locating preparing stopping settling mending-settling mending-reconnecting "
+                "mending-resuming aborted"},
+        {"the destination's agent dies while gates close", true, "done done lost done done",
+                "locating preparing stopping restopping aborting aborted"},
         {"abort after the commit is too late", true, "done done done done abort done",
                 TO_COMMIT " detaching"},
         {"a process does not release", true, "done done done done failed done done done",
@@ -433,7 +457,7 @@ static void each_step_has_its_own_deadline(void **unused)
 	migration_tick(&m, now + deadlines->stop_ms * 1000 - 1);
 	assert_int_equal(m.state, STATE_STOPPING);
 	migration_tick(&m, now + deadlines->stop_ms * 1000);
-	assert_int_equal(m.state, STATE_ABORTING);
+	assert_int_equal(m.state, STATE_RESTOPPING);
 	migration_clear(&m);
 }
 
@@ -705,7 +729,7 @@ static void after_the_commit_a_missing_peer_is_left_behind(void **unused)
 {
 	assert_int_equal(
 	        after_partial(STATE_SETTLING, TETHER__STEP__STEP_SETTLE, "vm1/1.1", "vm2/2.2"),
-	        STATE_ABORTING);
+	        STATE_MENDING_SETTLING);
 	assert_int_equal(
 	        after_partial(STATE_RELEASING, TETHER__STEP__STEP_RELEASE, "vm1/1.1", "vm2/2.2"),
 	        STATE_DETACHING);
@@ -803,7 +827,7 @@ static void malformed_tables_are_a_failure(void **unused)
 	said_qp(&said, 11, 0x100, 12, 0x200);
 	said.qps.n_context = 0;
 	migration_tree_answered(&m, &said.answer, 2);
-	assert_int_equal(m.state, STATE_ABORTING);
+	assert_int_equal(m.state, STATE_MENDING_SETTLING);
 	said.qps.n_context = 1;
 	said_clear(&said);
 	migration_clear(&m);
@@ -844,6 +868,7 @@ int main(void)
 	        cmocka_unit_test(every_failure_leads_to_an_end),
 	        cmocka_unit_test(nothing_outside_the_shims_changes_before_the_commit),
 	        cmocka_unit_test(committed_is_never_aborted),
+	        cmocka_unit_test(after_the_vote_nothing_is_plainly_aborted),
 	        cmocka_unit_test(the_commit_is_the_only_way_forward_and_is_durable),
 	        cmocka_unit_test(each_state_has_its_way_back_after_a_restart),
 	        cmocka_unit_test(names_are_read_back),

@@ -1,0 +1,154 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
+"""tether-smd killed at each record of its journal and each question that it asks, then started again."""
+
+import fakes
+from smd import Stage, equal, run
+
+TRYING = ["locating", "preparing", "stopping", "settling"]
+FORWARD = ["releasing", "detaching", "moving", "leasing", "naming", "vacating", "applying", "unleasing", "attaching",
+           "rebuilding", "reconnecting", "resuming"]
+BACK = ["back-leasing", "back-naming", "back-vacating", "back-undoing", "back-unleasing", "back-moving", "back-giving",
+        "back-rebuilding", "back-reconnecting", "back-resuming"]
+PLACES = ["smd-record", "smd-recorded", "smd-ask", "smd-asked"]
+
+
+def killed_and_started_again(stage, place, state):
+    """The migration's end, after tether-smd died at that place and was started again."""
+    stage.smd.migrate("vm1", "hyp2") if stage.smd.child.poll() is None else None
+    equal(stage.smd.wait(), -9, f"{place} {state}: tether-smd died by itself")
+    stage.smd.start()
+    return stage.smd.wait_for(1)
+
+
+def ended_well(place, state, outcomes, prepare=lambda stage: None):
+    with Stage(env={"TETHER_DIE_AT": f"{place}:{state}:1"}) as stage:
+        prepare(stage)
+        try:
+            migration = killed_and_started_again(stage, place, state)
+        except ConnectionError:
+            # It died before it had answered that it had begun.
+            stage.smd.wait()
+            stage.smd.start()
+            migration = stage.smd.wait_for(1)
+        what = f"killed at {place} of {state}"
+        equal(migration["outcome"] in outcomes, True, f"{what}: ended {migration['outcome']}")
+        fakes.wait_until(f"{what}: {stage.world.complaints()}", lambda: not stage.world.complaints())
+        equal({s.state for s in stage.world.shims.values()}, {"running"}, f"{what}: processes")
+        equal(stage.world.vms["vm1"]["host"], "hyp2" if migration["outcome"] == "done" else "hyp1", what)
+        stage.smd.hosts_here(3)
+        again = stage.smd.move("vm1", "hyp3")
+        equal(again["outcome"], "done", f"{what}: asked again")
+        equal(stage.world.complaints(), [], f"{what}: asked again")
+
+
+def killed_before_the_commit_it_is_aborted():
+    for state in TRYING:
+        for place in PLACES:
+            ended_well(place, state, ["aborted"])
+
+
+def killed_while_it_aborts_it_is_aborted():
+    def prepare(stage):
+        stage.world.fault("vm2/21.147", "STEP_STOP", "fail")
+
+    for place in PLACES:
+        ended_well(place, "aborting", ["aborted"], prepare)
+
+
+def killed_while_broken_qps_are_mended_they_are_mended():
+    def prepare(stage):
+        stage.world.fault("vm2/21.147", "STEP_SETTLE", "fail")
+
+    for state in ("mending-settling", "mending-reconnecting", "mending-resuming"):
+        for place in PLACES:
+            ended_well(place, state, ["aborted"], prepare)
+
+
+def killed_after_the_commit_it_goes_on():
+    for state in FORWARD:
+        for place in PLACES:
+            before_commit = state == "releasing" and place == "smd-record"
+            ended_well(place, state, ["aborted"] if before_commit else ["done"])
+
+
+def killed_on_the_way_back_it_goes_on_back():
+    def prepare(stage):
+        stage.world.fault("hyp2", "HOST_ATTACH", "fail")
+
+    for state in BACK:
+        for place in PLACES:
+            # Before its first record nobody knows of the failure: the destination is asked once more.
+            forgotten = state == "back-leasing" and place == "smd-record"
+            ended_well(place, state, ["done"] if forgotten else ["failed-at-source"], prepare)
+
+
+def killed_at_the_end_it_has_ended():
+    for place in PLACES[:2]:
+        ended_well(place, "done", ["done"])
+
+
+def killed_together_with_the_agents_it_goes_on():
+    for state in ("settling", "detaching", "applying", "attaching", "resuming"):
+        def prepare(stage):
+            for host in stage.world.hosts.values():
+                host.stop()
+                host.start()
+            stage.smd.hosts_here(3)
+
+        ended_well("smd-asked", state, ["done", "aborted"], prepare)
+
+
+def killed_twice_it_goes_on():
+    for first, second in (("stopping", "aborting"), ("applying", "naming"), ("attaching", "rebuilding")):
+        with Stage(env={"TETHER_DIE_AT": f"smd-asked:{first}:1"}) as stage:
+            stage.smd.migrate("vm1", "hyp2")
+            stage.smd.wait()
+            stage.smd.start(TETHER_DIE_AT=f"smd-asked:{second}:1")
+            equal(stage.smd.wait(), -9, f"{first}, {second}: killed again")
+            stage.smd.start()
+            migration = stage.smd.wait_for(1)
+            equal(migration["outcome"], "aborted" if first == "stopping" else "done", f"{first}, {second}")
+            fakes.wait_until(f"{first}, {second}", lambda: not stage.world.complaints())
+            equal({s.state for s in stage.world.shims.values()}, {"running"})
+
+
+def an_ended_daemon_leaves_what_is_under_way_to_its_successor():
+    with Stage() as stage:
+        stage.world.fault("hyp1", "HOST_DETACH", "silent")
+        _, answer = stage.smd.migrate("vm1", "hyp2")
+        stage.smd.wait_for(answer["id"], "detaching")
+        equal(stage.smd.stop(), 0, "SIGTERM")
+        stage.smd.start()
+        equal(stage.smd.wait_for(answer["id"])["outcome"], "done")
+        equal(stage.world.complaints(), [])
+
+
+def after_the_overall_deadline_its_successor_still_gives_the_vm_a_vf():
+    with Stage(overall_ms=400) as stage:
+        stage.world.fault("hyp1", "HOST_MOVE", "silent")
+        _, answer = stage.smd.migrate("vm1", "hyp2")
+        asked = stage.smd.wait_for(answer["id"], "moving")["asked_us"]
+        stage.smd.kill()
+        fakes.wait_until("the deadline is over", lambda: fakes.time.time() * 1e6 > asked + 1000000)
+        stage.smd.start()
+        migration = stage.smd.wait_for(answer["id"])
+        equal(migration["outcome"], "lost")
+        fakes.wait_until("nothing to complain of", lambda: not stage.world.complaints())
+        equal({s.state for s in stage.world.shims.values()}, {"errored"})
+
+
+def the_epoch_rises_with_each_start_and_each_migration():
+    with Stage() as stage:
+        first = stage.smd.get("/v1/health")[1]["epoch"]
+        equal(stage.smd.move("vm1", "hyp2")["epoch"], first + 1)
+        stage.smd.kill()
+        stage.smd.start()
+        equal(stage.smd.get("/v1/health")[1]["epoch"], first + 2)
+
+
+run([killed_before_the_commit_it_is_aborted, killed_while_it_aborts_it_is_aborted,
+     killed_while_broken_qps_are_mended_they_are_mended, killed_after_the_commit_it_goes_on,
+     killed_on_the_way_back_it_goes_on_back, killed_at_the_end_it_has_ended, killed_together_with_the_agents_it_goes_on,
+     killed_twice_it_goes_on, an_ended_daemon_leaves_what_is_under_way_to_its_successor,
+     after_the_overall_deadline_its_successor_still_gives_the_vm_a_vf, the_epoch_rises_with_each_start_and_each_migration])
