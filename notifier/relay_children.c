@@ -217,13 +217,19 @@ static void ended_remember(struct ended *ended, const char *name)
 	ended->next = (ended->next + 1) % ARRAY_SIZE(ended->names);
 }
 
+/* It is not here any more, whether it has ended or lives on elsewhere. */
+static void child_left(struct relay *relay, struct child *child)
+{
+	for (struct open_event *open = relay->open; open; open = open->next)
+		tally_forget(open->tally, child->name);
+	relay_child_forget(relay, child);
+}
+
 static void child_ended(struct relay *relay, struct child *child)
 {
 	if (child_is_process(child))
 		ended_remember(&relay->ended, child->name);
-	for (struct open_event *open = relay->open; open; open = open->next)
-		tally_forget(open->tally, child->name);
-	relay_child_forget(relay, child);
+	child_left(relay, child);
 }
 
 void relay_child_gone(struct relay *relay, uint32_t link, bool ended, uint64_t now_ms)
@@ -275,7 +281,7 @@ void relay_vm_left(struct relay *relay, const char *vm, uint64_t now_ms)
 		if (child->connected)
 			relay->outputs->child_close(relay->owner, child->link, "the VM has left");
 		if (child->name)
-			child_ended(relay, child);
+			child_left(relay, child);
 		else
 			relay_child_forget(relay, child);
 	}

@@ -352,6 +352,24 @@ static void vm_that_left_is_not_waited_for(void **state)
 	EXPECT(t, "vm1/1.1 closed: the VM has left\n> STOP.1 DONE\n");
 }
 
+static void process_of_a_vm_that_left_and_comes_back_is_waited_for(void **state)
+{
+	struct test *t = *state;
+	uint32_t a;
+
+	relay_vm_here(t->relay, "vm1");
+	child(t, "vm1", "vm1/1.1", 0);
+	relay_vm_left(t->relay, "vm1", t->now_ms);
+	relay_vm_here(t->relay, "vm1");
+	forget(t);
+	EVENT(t, .to_vm = true, .expected = {"vm1/1.1"});
+	EXPECT(t, "");
+	a = child(t, "vm1", "vm1/1.1", 0);
+	EXPECT(t, "vm1/1.1 < STOP.1 vm expects vm1/1.1\n");
+	STOPPED(t, a);
+	EXPECT(t, "> STOP.1 DONE answered vm1/1.1\n");
+}
+
 static void worst_outcome_goes_up(void **state)
 {
 	static const struct {
@@ -729,6 +747,7 @@ int main(void)
 	        HOST_TEST(expected_peer_is_handed_the_event_without_known_interest),
 	        HOST_TEST(process_that_starts_during_an_event_gets_it),
 	        HOST_TEST(vm_that_left_is_not_waited_for),
+	        HOST_TEST(process_of_a_vm_that_left_and_comes_back_is_waited_for),
 	        cmocka_unit_test(worst_outcome_goes_up),
 	        HOST_TEST(refusal_says_who),
 	        HOST_TEST(tables_are_concatenated_and_counts_added),
