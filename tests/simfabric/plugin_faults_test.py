@@ -1,0 +1,208 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
+"""Lost SMPs while a plan is applied. OpenSM's transport tries each four times; what is lost beyond that the plugin sends
+again, or it says so and a sweep mends it. In the end SA and fabric agree."""
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from faults.plugin_client import Refused  # noqa: E402
+from faults.sa_truth import findings, shown  # noqa: E402
+from lab.tap import FULL, Tap  # noqa: E402
+from simfabric.lab import wait_until  # noqa: E402
+from simfabric.plugin_lab import PluginLab  # noqa: E402
+
+TRIES = 4  # of OpenSM's transport, by its settings in the lab
+LOSSY_MOVES = 100 if FULL else 12
+ATTEMPTS = 6  # at one move under random loss
+LEASE_MS = 8000
+BLUE = 0x8001
+
+
+def blue_partition(truth):
+    guid = next(guid for guid, row in truth.end_ports.items() if row["node"] == "hyp1_vf1")
+    return f"Default=0x7fff, ipoib: ALL=full;\nBlue=0x0001: 0x{guid:016x}=full;\n"
+
+
+def blue_slot(truth):
+    return next(node for (node, port), keys in truth.pkeys.items() if BLUE in keys and "_vf" in node)
+
+
+class Loss:
+    """Drops what the arguments of `simfabric fault drop` name."""
+
+    def __init__(self, lab, *rows):
+        self.lab = lab
+        self.rows = rows
+
+    def __enter__(self):
+        for row in self.rows:
+            self.lab.fabric.cli("fault", "drop", *row)
+
+    def __exit__(self, kind, error, trace):
+        self.lab.fabric.cli("fault", "clear")
+
+
+def lost(attribute, method, node, count, direction="request"):
+    return ("--attribute", attribute, "--method", method, "--node", node, "--count", str(count), "--direction", direction)
+
+
+def check_truth(lab):
+    with lab.sa() as sa:
+        found = findings(lab.truth(), sa)
+    assert not found, shown(found)
+
+
+def check_all(lab):
+    check_truth(lab)
+    wrote = lab.heavy_sweep()
+    assert not any(wrote.values()), f"the heavy sweep wrote {wrote}"
+    check_truth(lab)
+
+
+def other_slot(lab, host, besides):
+    return next(slot for slot in lab.slots() if slot.startswith(host) and slot != besides)
+
+
+def move_blue(lab, host, rows):
+    """To a slot of @host, with the loss that @rows(source, destination) names; what apply answered."""
+    source = blue_slot(lab.truth())
+    destination = other_slot(lab, host, source)
+    plan = lab.plan(source, destination)
+    sm, migration = lab.leased(LEASE_MS)
+    with sm:
+        lab.exchange_guids(source, destination)
+        with Loss(lab, *rows(source, destination)):
+            return plan, sm.request("apply", hash=plan["hash"], migration=migration)
+
+
+def check_resent(lab, host, rows):
+    plan, answer = move_blue(lab, host, rows)
+    assert answer["ok"] and answer["verified"], answer
+    assert answer["resent"] == 1, f"sent again: {answer['resent']}"
+    assert plan["pkey_sets"] and plan["pkey_sets"] == answer["pkey_sets"] and plan["lft_sets"] == answer["lft_sets"]
+    lab.heavy_sweep()  # the loss is an error to OpenSM, for which it sweeps
+    check_all(lab)
+
+
+def a_lost_lft_set_is_sent_again(lab):
+    check_resent(lab, "hyp2", lambda source, destination: [lost("LinearForwardingTable", "set", "V2", TRIES)])
+
+
+def a_lost_answer_is_asked_for_again(lab):
+    check_resent(lab, "hyp3", lambda source, destination: [lost("LinearForwardingTable", "set", "V3", TRIES, "response")])
+
+
+def a_lost_pkey_set_is_sent_again(lab):
+    check_resent(lab, "hyp2", lambda source, destination: [lost("P_KeyTable", "set", destination, TRIES)])
+
+
+def a_lost_lid_is_sent_again(lab):
+    check_resent(lab, "hyp4", lambda source, destination: [lost("PortInfo", "set", destination, TRIES)])
+
+
+def a_slot_that_does_not_answer_is_refused_and_can_be_tried_again(lab):
+    source = blue_slot(lab.truth())
+    destination = other_slot(lab, "hyp1", source)
+    plan = lab.plan(source, destination)
+    sm, migration = lab.leased(LEASE_MS)
+    with sm:
+        lab.exchange_guids(source, destination)
+        for attribute in ("NodeInfo", "PortInfo", "P_KeyTable"):
+            with Loss(lab, lost(attribute, "get", destination, 1000)):
+                before = lab.fabric.counters()["total"]
+                answer = sm.request("apply", hash=plan["hash"], migration=migration)
+                after = lab.fabric.counters()["total"]
+            assert answer.get("reason") == "guids-not-there", f"{attribute}: {answer}"
+            for name in ("LinearForwardingTable", "PortInfo", "P_KeyTable"):
+                assert after[name]["set"] == before[name]["set"], f"{attribute} lost, but {name} was Set"
+        assert sm.ask("apply", hash=plan["hash"], migration=migration)["verified"]
+    lab.heavy_sweep()
+    check_all(lab)
+
+
+def what_stays_unacknowledged_is_said_and_mended_by_a_sweep(lab):
+    plan, answer = move_blue(lab, "hyp2", lambda source, destination: [lost("LinearForwardingTable", "set", "V2", 10000)])
+    assert answer.get("reason") == "not-acknowledged", answer
+    wait_until("the sweep that follows", lambda: lab.ask("status")["quiet"], 20)
+    check_all(lab)
+    sm, migration = lab.leased()
+    with sm:
+        again = sm.ask("apply", hash=plan["hash"], migration=migration)
+    assert again["verified"] and again["lft_sets"] == 0
+
+
+def half_a_plan_is_undone(lab):
+    source = blue_slot(lab.truth())
+    destination = other_slot(lab, "hyp3", source)
+    before = lab.fabric.lft_dump(), lab.fabric.dump("places"), lab.fabric.dump("pkeys")
+    vm, back = lab.guid_at(source), lab.place_of(source)
+    plan = lab.plan(source, destination)
+    sm, migration = lab.leased(LEASE_MS)
+    with sm:
+        lab.exchange_guids(source, destination)
+        with Loss(lab, lost("LinearForwardingTable", "set", "V3", 10000), lost("PortInfo", "set", destination, 10000)):
+            answer = sm.request("apply", hash=plan["hash"], migration=migration)
+        assert answer.get("reason") == "not-acknowledged", answer
+        sm.close()
+    sm, migration = lab.leased(LEASE_MS)
+    with sm:
+        lab.exchange_guids(source, destination)
+        assert sm.ask("undo", vm_port_guid=vm, migration=migration, hash=plan["hash"], **back)["verified"]
+    assert (lab.fabric.lft_dump(), lab.fabric.dump("places"), lab.fabric.dump("pkeys")) == before
+    lab.heavy_sweep()
+    check_all(lab)
+
+
+def attempt(lab, plan):
+    """Once; True when applied."""
+    sm, migration = lab.leased(LEASE_MS)
+    with sm:
+        answer = sm.request("apply", hash=plan["hash"], migration=migration)
+    return answer["ok"]
+
+
+def moves_succeed_under_random_loss(lab):
+    """Of a fifth of the Sets, requests and responses, and a hundredth of everything. Whatever a first attempt leaves, a
+    later one finishes."""
+    slots = lab.slots()
+    attempts = 0
+    for number in range(LOSSY_MOVES):
+        source, destination = slots[number * 5 % len(slots)], slots[(number * 7 + 3) % len(slots)]
+        if source == destination:
+            continue
+        plan = lab.plan(source, destination)
+        sm, _ = lab.leased(LEASE_MS)
+        with sm:
+            lab.exchange_guids(source, destination)
+        seed = ("--direction", "both", "--seed", str(number))
+        rows = [("--attribute", name, "--method", "set", "--chance", "0.2", *seed)
+                for name in ("LinearForwardingTable", "P_KeyTable", "PortInfo")]
+        with Loss(lab, *rows, ("--chance", "0.01", *seed)):
+            for _ in range(ATTEMPTS):
+                attempts += 1
+                try:
+                    if attempt(lab, plan):
+                        break
+                except Refused:
+                    continue
+        assert attempt(lab, plan), "not even without loss"
+    lab.heavy_sweep()
+    check_all(lab)
+    print(f"# {LOSSY_MOVES} moves, {attempts} attempts")
+
+
+def main():
+    tap = Tap()
+    with PluginLab({"transaction_timeout": 20, "transaction_retries": TRIES - 1}, partitions=blue_partition) as lab:
+        lab.heavy_sweep()
+        for test in (a_lost_lft_set_is_sent_again, a_lost_answer_is_asked_for_again, a_lost_pkey_set_is_sent_again,
+                     a_lost_lid_is_sent_again, a_slot_that_does_not_answer_is_refused_and_can_be_tried_again,
+                     what_stays_unacknowledged_is_said_and_mended_by_a_sweep, half_a_plan_is_undone,
+                     moves_succeed_under_random_loss):
+            tap.run(test.__name__, test, lab)
+    tap.exit()
+
+
+main()
