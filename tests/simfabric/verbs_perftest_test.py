@@ -1,0 +1,95 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
+"""Unmodified programs over RC between two nodes of the demo fabric: perftest's eight, each with its default data path
+(ibv_wr_*) and with ibv_post_send, and ibv_rc_pingpong."""
+import os
+import socket
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from lab.tap import FULL, Tap  # noqa: E402
+from simfabric.lab import Fabric, tail, wait_until  # noqa: E402
+
+PROGRAMS = [f"ib_{verb}_{what}" for verb in ("send", "write", "read", "atomic") for what in ("bw", "lat")]
+ITERATIONS = 5000 if FULL else 200
+ALL_SIZES = ["-a", "-n", "50" if FULL else "5"]
+# Beside the plain call: with TETHER_FULL in both modes, else each with one of them.
+VARIANTS = {
+    "ib_send_bw": [["-e"], ["-b"], ALL_SIZES, ["-q", "8"], ["-q", "4", "--use-srq"], ["-m", "256"], ["-r", "1", "-t", "64"]],
+    "ib_send_lat": [["-e"], ALL_SIZES, ["-I", "0"], ["--use-srq"]],
+    "ib_write_bw": [["-b"], ALL_SIZES, ["-q", "8"], ["-m", "512"], ["-l", "20"]],
+    "ib_write_lat": [["-s", "100000"]],
+    "ib_read_bw": [["-b"], ALL_SIZES, ["-m", "256"], ["-o", "1"], ["-e"]],
+    "ib_atomic_bw": [["-A", "CMP_AND_SWAP"], ["-b"], ["-q", "4"]],
+    "ib_atomic_lat": [["-A", "CMP_AND_SWAP"]],
+}
+PINGPONG = [[], ["-e"], ["-m", "256", "-s", "100000"]]
+END_S = 60
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def is_listening(port):
+    """Somebody does: seen in the kernel's table, since connecting would be taken for the client."""
+    want = f":{port:04X}"
+    for path in ("/proc/net/tcp", "/proc/net/tcp6"):
+        with open(path) as table:
+            if any(row.split()[1].endswith(want) and row.split()[3] == "0A" for row in table.readlines()[1:]):
+                return True
+    return False
+
+
+def run_pair(fabric, program, arguments):
+    port = free_port()
+    argv = [program, "-p", str(port), *arguments]
+    log = os.path.join(fabric.directory, f"{program}-{port}.server")
+    server = fabric.start(*argv, node="hyp1", output=log)
+    wait_until(f"{program} listens", lambda: is_listening(port) or server.poll() is not None, END_S, lambda: tail(log))
+    client = fabric.run(*argv, "127.0.0.1", node="hyp2", seconds=END_S, check=False)
+    status = server.wait(END_S)
+    shown = f"client {client.returncode}, server {status}\n{client.stdout}{client.stderr}\n{tail(log)}"
+    assert client.returncode == 0 and status == 0, shown
+    return client.stdout
+
+
+def perftest(fabric, program, arguments):
+    if "-n" not in arguments:
+        arguments = ["-n", str(ITERATIONS), *arguments]
+    run_pair(fabric, program, ["-F", *arguments])
+
+
+def pingpong(fabric, arguments):
+    out = run_pair(fabric, "ibv_rc_pingpong", ["-n", str(ITERATIONS), *arguments])
+    assert f"{ITERATIONS} iters" in out, out
+
+
+def calls():
+    """(program, arguments) of every run of perftest."""
+    for program in PROGRAMS:
+        for mode in ([], ["--use_old_post_send"]):
+            yield program, mode
+    for number, (program, variant) in enumerate((p, v) for p in VARIANTS for v in VARIANTS[p]):
+        for mode in ([], ["--use_old_post_send"]):
+            if FULL or bool(mode) == bool(number % 2):
+                yield program, mode + variant
+
+
+def main():
+    tap = Tap()
+    with Fabric() as fabric:
+        fabric.create("demo.net")
+        fabric.opensm_start("sm")
+        fabric.opensm_wait_up(END_S)
+        for program, arguments in calls():
+            tap.run(" ".join([program, *arguments]), perftest, fabric, program, arguments)
+        for arguments in PINGPONG:
+            tap.run(" ".join(["ibv_rc_pingpong", *arguments]), pingpong, fabric, arguments)
+    tap.exit()
+
+
+main()
