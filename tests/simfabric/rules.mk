@@ -17,6 +17,8 @@ $(call program,simfabric,$(FABRIC_SOURCES) $(CLI_SOURCES),-ljson-c -lm)
 
 $(call unit_test,simfabric_net_file,tests/simfabric/net_file.c,)
 $(call unit_test,simfabric_forward,$(FABRIC_SOURCES),)
+$(call unit_test,simfabric_sma,$(FABRIC_SOURCES),)
+$(call unit_test,simfabric_mkey,tests/simfabric/mkey.c,)
 
 # The software HCA and its libibverbs face.
 VERBS_FACE_SOURCES := $(addprefix tests/simfabric/,hca.c hca_objects.c hca_thread.c hca_turn.c hca_wire.c verbs_face_cq.c \
@@ -35,3 +37,4 @@ $(call unit_test,hca_memory_keys,tests/simfabric/memory_keys.c tests/simfabric/s
 $(call unit_test,hca_data_faults,$(FABRIC_SOURCES),)
 $(call unit_test,hca_completion_queue,tests/simfabric/completion_queue.c,)
 $(call unit_test,hca_qp_states,tests/simfabric/qp_states.c,)
+$(call program,verbs-shell,tests/simfabric/verbs_shell.c,-libverbs)
