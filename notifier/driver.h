@@ -35,7 +35,8 @@ struct driver_result {
 	struct host_inventory *inventory; /* NULL: it said none. The callee may take it */
 };
 
-/* Called from the loop, once for each job; the job is gone afterwards. */
+/* Called from the loop, once for each job; the job is gone afterwards. May start others, may not
+ * close the driver. */
 typedef void (*driver_done)(void *context, const struct driver_result *result);
 
 struct driver_ops {

@@ -16,7 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -40,6 +39,7 @@ struct driver_exec {
 	char *path;
 	char *host_variable; /* "TETHER_HOST=hyp1" */
 	struct driver_job *jobs;
+	struct event *child_ended;
 };
 
 /* One of the process's two streams. */
@@ -54,8 +54,7 @@ struct driver_job {
 	struct driver_job *next;
 	struct driver_exec *owner;
 	pid_t pid; /* and its process group */
-	int pidfd;
-	struct event *ended, *deadline;
+	struct event *deadline;
 	struct stream output, errors;
 	bool is_late;
 	bool has_said_too_much;
@@ -189,12 +188,8 @@ static void job_destroy(struct driver_job *job)
 		*at = job->next;
 	stream_clear(&job->output);
 	stream_clear(&job->errors);
-	if (job->ended)
-		event_free(job->ended);
 	if (job->deadline)
 		event_free(job->deadline);
-	if (job->pidfd >= 0)
-		close(job->pidfd);
 	free(job);
 }
 
@@ -319,19 +314,15 @@ static void result_judge(struct driver_job *job, int status, struct driver_resul
 	}
 }
 
-static void on_ended(evutil_socket_t fd, short what, void *at)
+static void job_finish(struct driver_job *job, int status)
 {
-	struct driver_job *job = at;
 	struct driver_result result = {.elapsed_us = monotonic_us() - job->started_us};
 	struct host_inventory inventory = {0};
 	driver_done done = job->done;
 	void *context = job->context;
 	CLEANUP_FREE char *output = NULL;
 	char text[ERRORS_KEPT] = "";
-	int status;
 
-	if (waitpid(job->pid, &status, WNOHANG) != job->pid)
-		return;
 	if (event_pending(job->output.readable, EV_READ, NULL))
 		stream_drain(job, &job->output);
 	if (event_pending(job->errors.readable, EV_READ, NULL))
@@ -344,6 +335,26 @@ static void on_ended(evutil_socket_t fd, short what, void *at)
 	job_destroy(job);
 	done(context, &result);
 	host_inventory_clear(&inventory);
+}
+
+static struct driver_job *job_ended(const struct driver_exec *driver, int *status)
+{
+	struct driver_job *job = driver->jobs;
+
+	while (job && waitpid(job->pid, status, WNOHANG) != job->pid)
+		job = job->next;
+	return job;
+}
+
+/* From the front each time: what is told of one may begin another, or end all. */
+static void on_child_ended(evutil_socket_t signal_number, short what, void *at)
+{
+	struct driver_exec *driver = at;
+	struct driver_job *job;
+	int status;
+
+	while ((job = job_ended(driver, &status)))
+		job_finish(job, status);
 }
 
 static int stream_open(struct driver_job *job, struct stream *stream, int fd, size_t most)
@@ -367,13 +378,10 @@ static int job_watch(struct driver_job *job, int out, int err)
 		failed = stream_open(job, &job->errors, err, 4 * ERRORS_KEPT);
 	else
 		close(err);
-	job->pidfd = syscall(SYS_pidfd_open, job->pid, 0);
-	if (failed || job->pidfd < 0)
-		return -ENOMEM;
-	job->ended = event_new(job->owner->base, job->pidfd, EV_READ | EV_PERSIST, on_ended, job);
+	if (failed)
+		return failed;
 	job->deadline = evtimer_new(job->owner->base, on_deadline, job);
-	if (!job->ended || !job->deadline || event_add(job->ended, NULL) ||
-	        evtimer_add(job->deadline, &deadline))
+	if (!job->deadline || evtimer_add(job->deadline, &deadline))
 		return -ENOMEM;
 	return 0;
 }
@@ -416,7 +424,7 @@ static struct driver_job *exec_start(struct driver *driver, const struct driver_
 	arguments_make(&arguments, owner, request);
 	if (job && environment && !arguments.failed) {
 		job->owner = owner;
-		job->pidfd = job->output.fd = job->errors.fd = -1;
+		job->output.fd = job->errors.fd = -1;
 		job->deadline_ms = request->deadline_ms;
 		job->wants_inventory = request->order->action == TETHER__HOST_ACTION__HOST_NOTHING;
 		job->started_us = monotonic_us();
@@ -442,22 +450,6 @@ static struct driver_job *exec_start(struct driver *driver, const struct driver_
 	return NULL;
 }
 
-static struct driver *exec_create(struct event_base *base, const char *rest, const char *host)
-{
-	struct driver_exec *driver = calloc(1, sizeof(*driver));
-
-	if (!driver)
-		return NULL;
-	driver->driver.ops = &driver_exec_ops;
-	driver->base = base;
-	driver->path = strdup(rest);
-	if (driver->path && asprintf(&driver->host_variable, "TETHER_HOST=%s", host) >= 0)
-		return &driver->driver;
-	free(driver->path);
-	free(driver);
-	return NULL;
-}
-
 static void exec_destroy(struct driver *driver)
 {
 	struct driver_exec *owner = (struct driver_exec *)driver;
@@ -467,9 +459,29 @@ static void exec_destroy(struct driver *driver)
 		waitpid(owner->jobs->pid, NULL, 0);
 		job_destroy(owner->jobs);
 	}
+	if (owner->child_ended)
+		event_free(owner->child_ended);
 	free(owner->path);
 	free(owner->host_variable);
 	free(owner);
+}
+
+static struct driver *exec_create(struct event_base *base, const char *rest, const char *host)
+{
+	struct driver_exec *driver = calloc(1, sizeof(*driver));
+
+	if (!driver)
+		return NULL;
+	driver->driver.ops = &driver_exec_ops;
+	driver->base = base;
+	driver->path = strdup(rest);
+	driver->child_ended = evsignal_new(base, SIGCHLD, on_child_ended, driver);
+	if (driver->path && driver->child_ended && !event_add(driver->child_ended, NULL) &&
+	        asprintf(&driver->host_variable, "TETHER_HOST=%s", host) >= 0)
+		return &driver->driver;
+	driver->host_variable = NULL;
+	exec_destroy(&driver->driver);
+	return NULL;
 }
 
 const struct driver_ops driver_exec_ops = {

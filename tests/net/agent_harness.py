@@ -16,7 +16,10 @@ import time
 BUILD = os.path.abspath(os.environ.get("TETHER_BUILD", "build"))
 AGENT = os.path.join(BUILD, "bin", "tether-agent")
 FRAME_TOOL = os.path.join(BUILD, "bin", "frame_tool")
-PATIENCE_S = 20  # for what must come; a test that waits so long has failed
+# The daemon under valgrind: an error, or memory lost at its end, is its exit status.
+WRAP = (["valgrind", "-q", "--leak-check=full", "--error-exitcode=99", "--child-silent-after-fork=yes"]
+        if os.environ.get("TETHER_VALGRIND") else [])
+PATIENCE_S = 60 if WRAP else 20  # for what must come; a test that waits so long has failed
 
 INVENTORY = {
     "vms": [{"name": "vm1", "slot": "vf0"}],
@@ -188,7 +191,7 @@ class Agent:
 
     def start(self, epoch=1, env=None):
         """Start it and let the root welcome it; its HELLO is self.hello."""
-        self.process = subprocess.Popen([AGENT, "--config", self.path("agent.conf")],
+        self.process = subprocess.Popen(WRAP + [AGENT, "--config", self.path("agent.conf")],
                                         env=dict(os.environ, **(env or self.env)))
         self.welcome(epoch)
 
