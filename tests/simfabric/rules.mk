@@ -18,6 +18,9 @@ $(call program,simfabric,$(FABRIC_SOURCES) $(CLI_SOURCES),-ljson-c -lm)
 $(call unit_test,simfabric_net_file,tests/simfabric/net_file.c,)
 $(call unit_test,simfabric_forward,$(FABRIC_SOURCES),)
 $(call unit_test,simfabric_sma,$(FABRIC_SOURCES),)
+$(call unit_test,simfabric_smi,$(FABRIC_SOURCES),)
+$(call unit_test,simfabric_mailbox,$(FABRIC_SOURCES),)
+$(call unit_test,simfabric_umad_requests,tests/simfabric/umad_requests.c,)
 $(call unit_test,simfabric_mkey,tests/simfabric/mkey.c,)
 
 # The software HCA and its libibverbs face.
