@@ -10,8 +10,8 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct fabric *handle;
 
 /*
- * The row's file lock belongs to the parent: closing the child's copy of the descriptor leaves it
- * there. The mapping stays, since inherited objects point into it.
+ * The row's file lock is the parent's and must end with it, so the child lets go of its copy of the
+ * descriptor. The mapping stays, since inherited objects point into it.
  */
 static void forget_in_child(void)
 {

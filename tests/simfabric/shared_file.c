@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -160,24 +161,50 @@ int fabric_create(const char *path, const struct net *net)
 	return r;
 }
 
-static int map(struct fabric *fabric)
+static bool is_fabric(const struct fabric *fabric)
+{
+	const struct fabric_head *head = fabric->head;
+
+	return head->magic == FABRIC_MAGIC && head->version == FABRIC_VERSION &&
+	       head->section_count == SECTION_COUNT && head->size == fabric->size;
+}
+
+static int map(struct fabric *fabric, int fd)
 {
 	struct stat file;
 
-	if (fstat(fabric->fd, &file))
+	if (fstat(fd, &file))
 		return -errno;
 	if (!S_ISREG(file.st_mode) || (size_t)file.st_size < sizeof(*fabric->head))
 		return -EINVAL;
 	fabric->size = file.st_size;
-	fabric->head = mmap(NULL, fabric->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
-	        fabric->fd, 0);
+	fabric->head =
+	        mmap(NULL, fabric->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
 	if (fabric->head == MAP_FAILED)
 		return -errno;
-	if (fabric->head->magic == FABRIC_MAGIC && fabric->head->version == FABRIC_VERSION &&
-	        fabric->head->section_count == SECTION_COUNT && fabric->head->size == fabric->size)
+	if (is_fabric(fabric))
 		return 0;
 	munmap(fabric->head, fabric->size);
 	return -EINVAL;
+}
+
+/*
+ * The mapping keeps its open file description as long as it stands, in forked children too; the
+ * client's lock must not hang on that, so it gets a description of its own.
+ */
+static int open_and_map(const char *path, struct fabric *fabric)
+{
+	CLEANUP_CLOSE int fd = open(path, O_RDWR | O_CLOEXEC);
+	int r = fd < 0 ? -errno : map(fabric, fd);
+
+	if (r)
+		return r;
+	fabric->fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fabric->fd >= 0)
+		return 0;
+	r = -errno;
+	munmap(fabric->head, fabric->size);
+	return r;
 }
 
 int fabric_open(const char *path, struct fabric **fabric)
@@ -189,18 +216,13 @@ int fabric_open(const char *path, struct fabric **fabric)
 	if (!f)
 		return r;
 	f->client = NO_INDEX;
-	f->fd = open(path, O_RDWR | O_CLOEXEC);
-	r = f->fd < 0 ? -errno : 0;
 	/* Clients change their working directory; the side folder's path must not depend on it. */
-	if (!r && !realpath(path, f->path))
-		r = -errno;
-	if (!r)
-		r = map(f);
+	r = realpath(path, f->path) ? 0 : -errno;
 	if (!r && die_at && *die_at && !fault_point_armed)
 		r = fault_point_arm(die_at);
+	if (!r)
+		r = open_and_map(path, f);
 	if (r) {
-		if (f->fd >= 0)
-			close(f->fd);
 		free(f);
 		return r;
 	}

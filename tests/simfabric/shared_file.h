@@ -89,7 +89,7 @@ struct fabric_head {
 struct fabric {
 	struct fabric_head *head;
 	size_t size;
-	int fd;
+	int fd;          /* for the client's file lock; -1 in a forked child */
 	uint32_t client; /* row in the table of clients, by client_join; NO_INDEX: looks on only */
 	uint32_t redo_staged;
 	struct wake_fds *wakes; /* mailbox.c's */
