@@ -219,6 +219,7 @@ static void hello_answered(const Tether__HelloAnswer *answer)
 		return;
 	}
 	service.welcome = true;
+	log_debug("link", "welcomed by %s", answer->name);
 	pthread_mutex_lock(&lock);
 	absent_since_ms = 0;
 	pthread_mutex_unlock(&lock);
@@ -451,7 +452,9 @@ void agent_link_register(struct remote *remote)
 	wake();
 	while (!request.answered && waits)
 		waits = wait_a_little(since);
-	if (!request.answered)
+	if (request.answered)
+		log_debug("link", "interest in lid %u is acknowledged", remote->lid);
+	else
 		log_warn("link", "no agent has acknowledged interest in lid %u", remote->lid);
 	interests_done(&request, remote);
 }

@@ -15,41 +15,63 @@
 
 /* ---- what we say ---- */
 
+/* One that has no port yet is taken to be at the first. */
 static uint32_t lid_of(const struct queue_pair *qp)
 {
-	unsigned port = qp->attr.port_num;
+	unsigned port = qp->attr.port_num ? qp->attr.port_num : 1;
 
-	return port >= 1 && port <= PORTS_MAX ? qp->context->ports[port - 1].attr.lid : 0;
+	return port <= PORTS_MAX ? qp->context->ports[port - 1].attr.lid : 0;
 }
 
-int evidence_report_numbers(const struct move *move, Tether__Answer *answer, bool only_moving)
+static int report_numbers_of(const struct queue_pair *qp, Tether__QpRows *rows)
 {
+	struct qp_row row = {
+	        .local_lid = lid_of(qp),
+	        .local_qpn = queue_pair_number(qp),
+	        .real_qpn = qp->real ? qp->real->qp_num : 0,
+	        .remote_lid = qp->remote.lid,
+	        .remote_qpn = qp->remote.qpn,
+	        .sq_psn = qp->migration.fresh_psn,
+	        .context = qp->context->number,
+	};
+
+	return qp_rows_append(rows, &row);
+}
+
+static Tether__QpRows *numbers_of(Tether__Answer *answer)
+{
+	answer->qps = malloc(sizeof(*answer->qps));
+	if (answer->qps)
+		tether__qp_rows__init(answer->qps);
+	return answer->qps;
+}
+
+int evidence_report_pairs(const struct move *move, Tether__Answer *answer)
+{
+	Tether__QpRows *rows = numbers_of(answer);
 	const struct context *context;
 	const struct queue_pair *qp;
-	int err = 0;
+	int err = rows ? 0 : -ENOMEM;
 
-	if (!answer->qps) {
-		answer->qps = malloc(sizeof(*answer->qps));
-		if (!answer->qps)
-			return -ENOMEM;
-		tether__qp_rows__init(answer->qps);
-	}
 	EACH_CONCERNED(move, context, qp)
 	{
-		struct qp_row row = {
-		        .local_lid = lid_of(qp),
-		        .local_qpn = queue_pair_number(qp),
-		        .real_qpn = qp->real ? qp->real->qp_num : 0,
-		        .remote_lid = qp->remote.lid,
-		        .remote_qpn = qp->remote.qpn,
-		        .sq_psn = qp->migration.fresh_psn,
-		        .context = context->number,
-		};
-
-		if (only_moving && !move_has_context(move, context))
-			continue;
 		if (!err && !qp->migration.lost)
-			err = qp_rows_append(answer->qps, &row);
+			err = report_numbers_of(qp, rows);
+	}
+	return err;
+}
+
+int evidence_report_rebuilt(const struct move *move, Tether__Answer *answer)
+{
+	Tether__QpRows *rows = numbers_of(answer);
+	const struct context *context;
+	const struct queue_pair *qp;
+	int err = rows ? 0 : -ENOMEM;
+
+	EACH_QUEUE_PAIR(context, qp)
+	{
+		if (!err && qp->logged && move_has_context(move, context) && !qp->migration.lost)
+			err = report_numbers_of(qp, rows);
 	}
 	return err;
 }

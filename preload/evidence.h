@@ -9,8 +9,13 @@
 
 #include "preload/move.h"
 
-/* Tables of the answers: pairs and numbers (or @only_moving ones), evidence, rkeys. -ENOMEM. */
-int evidence_report_numbers(const struct move *move, Tether__Answer *answer, bool only_moving);
+/*
+ * Tables of the answers: the pairs concerned; every queue pair that was rebuilt, also one that is
+ * not connected yet, since whoever connects to it later has only its virtual number; evidence;
+ * rkeys. -ENOMEM.
+ */
+int evidence_report_pairs(const struct move *move, Tether__Answer *answer);
+int evidence_report_rebuilt(const struct move *move, Tether__Answer *answer);
 int evidence_report(const struct move *move, Tether__Answer *answer);
 int evidence_report_keys(const struct move *move, Tether__Answer *answer);
 

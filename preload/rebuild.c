@@ -52,12 +52,12 @@ static int to_application_state(struct queue_pair *qp)
 	enum ibv_qp_state state = qp->shown.qp_base.state;
 	int err;
 
-	if (qp->application_error)
-		return queue_pair_to_state(qp, IBV_QPS_ERR);
 	if (state == IBV_QPS_RESET)
 		return 0;
 	err = queue_pair_to_init(qp);
-	return err ? err : repost_receives(qp);
+	if (err)
+		return err;
+	return qp->application_error ? queue_pair_to_state(qp, IBV_QPS_ERR) : repost_receives(qp);
 }
 
 /* ---- in place ---- */
@@ -305,8 +305,11 @@ static int queue_pair_rebuild(struct queue_pair *qp)
 #define REBUILD_EACH(list, object, how)                                                            \
 	TAILQ_FOREACH(object, &context->list, link)                                                \
 	{                                                                                          \
-		if (!err && !object->real)                                                         \
-			err = how(object);                                                         \
+		if (err || object->real)                                                           \
+			continue;                                                                  \
+		err = how(object);                                                                 \
+		if (err)                                                                           \
+			log_error("rebuild", #how ": error %d", -err);                             \
 	}
 
 static int context_rebuild(struct context *context)

@@ -52,6 +52,8 @@ struct settlement settle_sends(struct send_log *log, uint32_t rq_psn)
 {
 	struct settlement result = {0};
 
+	if (log->tail == log->posted)
+		return result;
 	if (rq_psn != RQ_PSN_UNKNOWN && (psn_distance(log->next_psn, rq_psn) > 0 ||
 	                                        psn_distance(first_open_psn(log), rq_psn) < 0)) {
 		result.contradicts = true;

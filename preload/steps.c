@@ -99,7 +99,7 @@ static enum progress work_prepare(
         struct move *move, Tether__Answer *answer, uint64_t now_ms, bool late)
 {
 	if (may_begin(move, answer))
-		evidence_report_numbers(move, answer, false);
+		evidence_report_pairs(move, answer);
 	return FINISHED;
 }
 
@@ -152,7 +152,7 @@ static enum progress work_settle(
 	move->state = MOVE_VOTED;
 	err = evidence_report(move, answer);
 	if (!err)
-		err = evidence_report_numbers(move, answer, false);
+		err = evidence_report_pairs(move, answer);
 	if (err)
 		failed_with(answer, "no-evidence", "evidence cannot be reported", err);
 	return FINISHED;
@@ -215,7 +215,7 @@ static enum progress work_attach(
 		return FINISHED;
 	}
 	move->state = MOVE_ATTACHED;
-	err = evidence_report_numbers(move, answer, true);
+	err = evidence_report_rebuilt(move, answer);
 	if (!err)
 		err = evidence_report_keys(move, answer);
 	if (err)
