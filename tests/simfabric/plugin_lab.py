@@ -5,6 +5,7 @@ import signal
 
 from faults.plugin_client import PluginClient
 from faults.sa_truth import sa_of, truth_of, written_by
+from lab.build import Build
 from simfabric.lab import Fabric
 
 UP_S = 30
@@ -50,10 +51,22 @@ class PluginLab:
                 out.write(self.partitions(self.truth()))
         return rows
 
+    def environment(self):
+        """OpenSM finds the plugin, a restarted one what the one before has persisted, and a sanitized plugin its
+        runtime, which has nothing to say on OpenSM's own leaks."""
+        env = {"LD_LIBRARY_PATH": os.path.join(self.fabric.build, "lib"), "OSM_CACHE_DIR": self.fabric.directory}
+        runtime = Build(self.fabric.build).sanitizer()
+        if runtime:
+            report = f"log_path={self.path('sanitizer')}"
+            env.update(LD_PRELOAD=" ".join(runtime), ASAN_OPTIONS=f"detect_leaks=0:{report}", TSAN_OPTIONS=report)
+        return env
+
+    def sanitizer_reports(self):
+        reports = [name for name in os.listdir(self.fabric.directory) if name.startswith("sanitizer")]
+        return "".join(open(self.path(name)).read() for name in sorted(reports))
+
     def start_opensm(self):
-        """A restarted one finds what the one before has persisted."""
-        self.fabric.opensm_start("sm", self.conf(), {
-            "LD_LIBRARY_PATH": os.path.join(self.fabric.build, "lib"), "OSM_CACHE_DIR": self.fabric.directory})
+        self.fabric.opensm_start("sm", self.conf(), self.environment())
         self.fabric.opensm_wait_up(UP_S)
 
     def opensm(self):

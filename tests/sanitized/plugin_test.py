@@ -1,0 +1,94 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
+"""libosmtether.so, built with a sanitizer, inside a stock OpenSM: identities move while other connections ask, sweeps
+are forced and leases are taken and dropped. The sanitizer must have nothing to report and OpenSM end by itself."""
+import os
+import random
+import sys
+import threading
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from faults.plugin_client import Refused  # noqa: E402
+from lab.tap import FULL, Tap  # noqa: E402
+from simfabric.plugin_lab import PluginLab  # noqa: E402
+
+MOVES = 100 if FULL else 20
+SWEEP_EVERY = 5
+
+
+class Bystanders:
+    """Connections that ask all the time, each on a thread of its own."""
+
+    def __init__(self, lab):
+        self.lab = lab
+        self.over = threading.Event()
+        self.asked = 0
+        self.errors = []
+        self.threads = [threading.Thread(target=self.run, args=(ask,))
+                        for ask in (self.ask_status, self.ask_places, self.take_leases)]
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, kind, error, trace):
+        self.over.set()
+        for thread in self.threads:
+            thread.join()
+
+    def run(self, ask):
+        guids = [row["port_guid"] for row in self.lab.fabric.slots()]
+        try:
+            while not self.over.is_set():
+                ask(guids)
+                self.asked += 1
+        except Exception as error:  # told by the test
+            self.errors.append(error)
+
+    def ask_status(self, guids):
+        self.lab.ask("status")
+
+    def ask_places(self, guids):
+        with self.lab.connect() as sm:
+            for guid in guids:
+                sm.ask("locate", port_guid=guid)
+
+    def take_leases(self, guids):
+        """And drop them with the connection; refused while a move has it."""
+        try:
+            self.lab.ask("lease", migration="bystander", ms=5, wait_ms=5)
+        except Refused as refused:
+            if refused.reason != "busy":
+                raise
+
+
+def moves_among_bystanders(lab):
+    draw = random.Random(1)
+    with Bystanders(lab) as bystanders:
+        for number in range(MOVES):
+            plan, applied = lab.move(*draw.sample(lab.slots(), 2))
+            assert applied["verified"] and lab.ask("verify", hash=plan["hash"])["verified"]
+            if number % SWEEP_EVERY == 0:
+                lab.ask_for_sweep()
+    assert not bystanders.errors, bystanders.errors[0]
+    assert lab.fabric.check()["lost"] == 0
+    print(f"# {MOVES} moves, {bystanders.asked} rounds of the bystanders")
+
+
+def opensm_ends_by_itself_with_nothing_reported(lab):
+    status = lab.opensm().stop(30)
+    assert not lab.sanitizer_reports(), lab.sanitizer_reports()[:4000]
+    assert status == 0, f"exit status {status}"
+
+
+def main():
+    tap = Tap()
+    with PluginLab() as lab:
+        tap.run("moves_among_bystanders", moves_among_bystanders, lab)
+        tap.run("opensm_ends_by_itself_with_nothing_reported", opensm_ends_by_itself_with_nothing_reported, lab)
+    tap.exit()
+
+
+main()
