@@ -41,3 +41,6 @@ $(call unit_test,hca_data_faults,$(FABRIC_SOURCES),)
 $(call unit_test,hca_completion_queue,tests/simfabric/completion_queue.c,)
 $(call unit_test,hca_qp_states,tests/simfabric/qp_states.c,)
 $(call program,verbs-shell,tests/simfabric/verbs_shell.c,-libverbs)
+
+$(call fuzzer,simfabric_net_file,tests/simfabric/net_file.c,)
+$(call fuzzer,simfabric_smp,$(FABRIC_SOURCES),)
