@@ -23,6 +23,11 @@ $(call program,tether,$(CLI_SOURCES),-lcurl -ljson-c)
 $(call unit_test,smd_migration,$(MIGRATION_SOURCES),-lprotobuf-c)
 $(call unit_test,smd_journal,sm-side/journal.c notifier/base/log.c)
 $(call unit_test,smd_ledger,$(LEDGER_SOURCES),-ljson-c -lprotobuf-c)
+$(call unit_test,smd_orders,sm-side/sm_talk.c $(JSON_SOURCES) $(MIGRATION_SOURCES),-ljson-c -lprotobuf-c)
+$(call unit_test,smd_admission,sm-side/admission.c sm-side/inventory.c sm-side/numbers.c sm-side/whereabouts.c \
+	notifier/interest.c $(MIGRATION_SOURCES),-lprotobuf-c)
+$(call unit_test,smd_api,sm-side/api_json.c sm-side/smd_settings.c sm-side/inventory.c $(SETTINGS_SOURCES) \
+	notifier/base/log.c $(LEDGER_SOURCES),-ljson-c -lprotobuf-c $(SETTINGS_LIBS))
 
 # ---- end of daemon -----------------------------------------------------------------------------------------------
 

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/* Inventory, admission, whereabouts and numbers: what is decided from what the agents have said. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "notifier/base/cleanup.h"
+#include "notifier/wire/rows.h"
+#include "sm-side/admission.h"
+#include "sm-side/numbers.h"
+#include "sm-side/whereabouts.h"
+
+static void host_says(struct inventory *inventory, const char *host, const char *vm,
+        const char *vm_slot, const char *slot, const char *slot_vm)
+{
+	Tether__HostVm one_vm = TETHER__HOST_VM__INIT;
+	Tether__Slot one_slot = TETHER__SLOT__INIT;
+	Tether__HostVm *vms[] = {&one_vm};
+	Tether__Slot *slots[] = {&one_slot};
+
+	one_vm.name = (char *)vm;
+	one_vm.slot = (char *)vm_slot;
+	one_slot.name = (char *)slot;
+	one_slot.vm = (char *)slot_vm;
+	one_slot.node_guid = 0x1000 + strlen(host) + (uint8_t)host[0];
+	one_slot.port_guid = 0x2000 + (uint8_t)host[0];
+	one_slot.switch_guid = 0x3000 + (uint8_t)host[0];
+	one_slot.switch_port = 2;
+	assert_int_equal(inventory_take(inventory, host, vms, vm ? 1 : 0, slots, slot ? 1 : 0), 0);
+	inventory_host_connected(inventory, host, true);
+}
+
+/* vm1 on a; b has a free slot, c none, d is away. */
+static void four_hosts(struct inventory *inventory)
+{
+	host_says(inventory, "a", "vm1", "a1", "a1", "vm1");
+	host_says(inventory, "b", NULL, NULL, "b1", "");
+	host_says(inventory, "c", "vm3", "c1", "c1", "vm3");
+	host_says(inventory, "d", NULL, NULL, "d1", "");
+	inventory_host_connected(inventory, "d", false);
+}
+
+static const char *reason(struct inventory *inventory, const struct migration *under_way,
+        const char *vm, const char *to)
+{
+	struct migration_intent intent = {0};
+	struct admission admission = admission_check(inventory, under_way, vm, to, &intent);
+
+	if (admission.reason)
+		assert_true(strlen(admission.text) > 10);
+	return admission.reason ? admission.reason : "";
+}
+
+static void each_wrong_request_has_its_name(void **unused)
+{
+	struct inventory inventory = {0};
+	struct migration other = {.intent = {.id = 4, .vm = "vm3"}};
+	struct migration same = {.intent = {.id = 5, .vm = "vm1"}};
+
+	four_hosts(&inventory);
+	assert_string_equal(reason(&inventory, NULL, "vm9", "b"), "unknown-vm");
+	assert_string_equal(reason(&inventory, NULL, "vm1", "z"), "unknown-host");
+	assert_string_equal(reason(&inventory, NULL, "vm1", "a"), "same-host");
+	assert_string_equal(reason(&inventory, NULL, "vm1", "c"), "no-free-vf");
+	assert_string_equal(reason(&inventory, NULL, "vm1", "d"), "host-not-connected");
+	assert_string_equal(reason(&inventory, &same, "vm1", "b"), "vm-already-moving");
+	assert_string_equal(reason(&inventory, &other, "vm1", "b"), "busy");
+	assert_string_equal(reason(&inventory, NULL, "vm1", "b"), "");
+	inventory_host_connected(&inventory, "a", false);
+	assert_string_equal(reason(&inventory, NULL, "vm1", "b"), "host-not-connected");
+	host_says(&inventory, "a", "vm1", "", "a1", "");
+	assert_string_equal(reason(&inventory, NULL, "vm1", "b"), "vm-without-vf");
+	inventory_clear(&inventory);
+}
+
+static void the_intent_says_who_goes_where_with_which_guids(void **unused)
+{
+	struct inventory inventory = {0};
+	struct migration_intent intent = {0};
+
+	four_hosts(&inventory);
+	assert_null(admission_check(&inventory, NULL, "vm1", "b", &intent).reason);
+	assert_string_equal(intent.vm, "vm1");
+	assert_string_equal(intent.source.host, "a");
+	assert_string_equal(intent.source.slot, "a1");
+	assert_string_equal(intent.destination.host, "b");
+	assert_string_equal(intent.destination.slot, "b1");
+	assert_int_equal(intent.identity.port_guid, 0x2000 + 'a');
+	assert_int_equal(intent.other.port_guid, 0x2000 + 'b');
+	assert_int_equal(intent.destination.switch_guid, 0x3000 + 'b');
+	inventory_clear(&inventory);
+}
+
+static void a_name_that_is_too_long_is_refused_not_cut(void **unused)
+{
+	struct inventory inventory = {0};
+	char name[MIGRATION_NAME_BYTES + 1];
+
+	memset(name, 'x', sizeof(name) - 1);
+	name[sizeof(name) - 1] = '\0';
+	four_hosts(&inventory);
+	host_says(&inventory, "a", name, "a1", "a1", name);
+	assert_string_equal(reason(&inventory, NULL, name, "b"), "name-too-long");
+	inventory_clear(&inventory);
+}
+
+static void of_two_hosts_that_have_a_vm_the_one_with_the_vf_counts(void **unused)
+{
+	struct inventory inventory = {0};
+	const struct inventory_host *at = NULL;
+
+	host_says(&inventory, "a", "vm1", "", "a1", "");
+	host_says(&inventory, "b", "vm1", "b1", "b1", "vm1");
+	assert_non_null(inventory_vm(&inventory, "vm1", &at));
+	assert_string_equal(at->name, "b");
+	inventory_clear(&inventory);
+}
+
+static enum migration_fact fact(const char *here_slot, const char *there_slot, bool carried,
+        enum migration_state journalled)
+{
+	struct inventory inventory = {0};
+	struct migration m = {.intent = {.vm = "vm1",
+	                              .fabric = true,
+	                              .source.host = "a",
+	                              .destination.host = "b"},
+	        .journalled = journalled};
+	enum migration_fact found;
+
+	host_says(&inventory, "a", here_slot ? "vm1" : NULL, here_slot, NULL, NULL);
+	host_says(&inventory, "b", there_slot ? "vm1" : NULL, there_slot, NULL, NULL);
+	found = whereabouts_fact(&inventory, &m, carried);
+	inventory_clear(&inventory);
+	return found;
+}
+
+static void inventories_say_where_the_vm_is(void **unused)
+{
+	assert_int_equal(fact("a1", NULL, true, STATE_MOVING), FACT_AT_SOURCE);
+	assert_int_equal(fact("", NULL, true, STATE_MOVING), FACT_AT_SOURCE_WITHOUT_VF);
+	assert_int_equal(fact(NULL, "b1", true, STATE_MOVING), FACT_AT_DESTINATION);
+	assert_int_equal(fact("", "b1", true, STATE_MOVING), FACT_AT_DESTINATION);
+	assert_int_equal(fact(NULL, "", true, STATE_MOVING), FACT_AT_DESTINATION_WITHOUT_VF);
+	assert_int_equal(fact("", "", true, STATE_MOVING), FACT_ANYWHERE);
+	assert_int_equal(fact(NULL, NULL, true, STATE_MOVING), FACT_ANYWHERE);
+}
+
+static void the_fabric_outweighs_the_journal_where_it_is_asked(void **unused)
+{
+	assert_int_equal(fact(NULL, "b1", false, STATE_RESUMING), FACT_NOT_CARRIED);
+	/* Before APPLY it cannot be there yet. */
+	assert_int_equal(fact("", NULL, false, STATE_DETACHING), FACT_AT_SOURCE_WITHOUT_VF);
+}
+
+static void before_the_commit_the_source_alone_is_waited_for(void **unused)
+{
+	struct inventory inventory = {0};
+	struct migration m = {.intent = {.source.host = "a", .destination.host = "b"}};
+
+	assert_false(whereabouts_are_known(&inventory, &m));
+	host_says(&inventory, "a", NULL, NULL, NULL, NULL);
+	assert_true(whereabouts_are_known(&inventory, &m));
+	m.committed = true;
+	assert_false(whereabouts_are_known(&inventory, &m));
+	host_says(&inventory, "b", NULL, NULL, NULL, NULL);
+	assert_true(whereabouts_are_known(&inventory, &m));
+	inventory_clear(&inventory);
+}
+
+static void numbers_of_a_moved_vm_are_found_by_address_and_qpn(void **unused)
+{
+	struct qp_row mine = {.local_lid = 11, .local_qpn = 0x100, .real_qpn = 0x900, .context = 1};
+	struct qp_row peers = {.local_lid = 12, .local_qpn = 0x100, .real_qpn = 0x200};
+	struct key_row key = {.context = 1, .virtual_rkey = 5, .real_rkey = 6};
+	struct key_row other_key = {.context = 2, .virtual_rkey = 5, .real_rkey = 7};
+	struct address address = {.lid = 11}, peer = {.lid = 12};
+	Tether__QpRows qps = TETHER__QP_ROWS__INIT, found = TETHER__QP_ROWS__INIT;
+	Tether__KeyRows keys = TETHER__KEY_ROWS__INIT, found_keys = TETHER__KEY_ROWS__INIT;
+	struct numbers numbers = {0};
+
+	qp_rows_append(&qps, &mine);
+	qp_rows_append(&qps, &peers);
+	key_rows_append(&keys, &key);
+	key_rows_append(&keys, &other_key);
+	assert_int_equal(numbers_set(&numbers, &address, &qps, &keys), 0);
+	/* The second time supersedes. */
+	assert_int_equal(numbers_set(&numbers, &address, &qps, &keys), 0);
+	assert_int_equal(numbers_find(&numbers, &peer, 0x100, &found, &found_keys), 0);
+	assert_int_equal(numbers_find(&numbers, &address, 0x101, &found, &found_keys), 0);
+	assert_int_equal(found.n_local_qpn, 0);
+	assert_int_equal(numbers_find(&numbers, &address, 0x100, &found, &found_keys), 0);
+	assert_int_equal(found.n_local_qpn, 1);
+	assert_int_equal(found.real_qpn[0], 0x900);
+	assert_int_equal(found_keys.n_real_rkey, 1);
+	assert_int_equal(found_keys.real_rkey[0], 6);
+	rows_clear(&qps.base);
+	rows_clear(&keys.base);
+	rows_clear(&found.base);
+	rows_clear(&found_keys.base);
+	numbers_clear(&numbers);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(each_wrong_request_has_its_name),
+	        cmocka_unit_test(the_intent_says_who_goes_where_with_which_guids),
+	        cmocka_unit_test(a_name_that_is_too_long_is_refused_not_cut),
+	        cmocka_unit_test(of_two_hosts_that_have_a_vm_the_one_with_the_vf_counts),
+	        cmocka_unit_test(inventories_say_where_the_vm_is),
+	        cmocka_unit_test(the_fabric_outweighs_the_journal_where_it_is_asked),
+	        cmocka_unit_test(before_the_commit_the_source_alone_is_waited_for),
+	        cmocka_unit_test(numbers_of_a_moved_vm_are_found_by_address_and_qpn),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/* What a migration sends to shims, hosts and the SM, and what the SM's answers do to it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "notifier/base/cleanup.h"
+#include "sm-side/json_read.h"
+#include "sm-side/orders.h"
+#include "sm-side/sm_talk.h"
+
+static struct migration begun(enum migration_state state)
+{
+	struct migration_intent intent = {.id = 7,
+	        .epoch = 3,
+	        .vm = "vm1",
+	        .source = {"hyp1", "vf1", 0x101, 1},
+	        .destination = {"hyp2", "vf2", 0x102, 2},
+	        .identity = {0x1001, 0x2001},
+	        .other = {0x1002, 0x2002},
+	        .address = {.lid = 11},
+	        .fabric = true};
+	struct migration m;
+
+	migration_init(&m, &intent, &deadlines_default);
+	migration_start(&m, 1000);
+	for (int i = 0; m.state != state && i < STATE_COUNT; i++)
+		migration_event(&m, EVENT_DONE, 1000);
+	assert_int_equal(m.state, state);
+	return m;
+}
+
+/* ---- the tree ---- */
+
+static void every_step_of_the_tree_has_its_event(void **unused)
+{
+	struct migration m = begun(STATE_STOPPING);
+	struct order order;
+	uint32_t last = 0;
+
+	for (int a = ACTION_NOTHING + 1; a < ACTION_COUNT; a++) {
+		bool tree = migration_action_parties(a) & PARTY_TREE;
+		bool host = migration_action_parties(a) & PARTY_HOST && a != ACTION_LOOK;
+
+		assert_int_equal(order_fill_step(&order, &m, a, 2000), tree ? 0 : -2);
+		if (tree) {
+			assert_true(order.event.sequence > last);
+			assert_int_equal(order.event.migration, 7);
+			assert_int_equal(order.event.epoch, 3);
+			assert_true(order.event.to_vm);
+			last = order.event.sequence;
+		}
+		assert_int_equal(order_fill_host(&order, &m, a, NULL, 2000), host ? 0 : -2);
+		last = order.event.sequence > last ? order.event.sequence : last;
+	}
+	migration_clear(&m);
+}
+
+static void an_event_says_how_much_time_is_left(void **unused)
+{
+	struct migration m = begun(STATE_STOPPING);
+	struct order order;
+
+	order_fill_step(&order, &m, ACTION_STOP, 1000 + 2000000);
+	assert_int_equal(order.event.deadline_ms, deadlines_default.stop_ms - 2000);
+	assert_int_equal(order.event.overall_ms, deadlines_default.overall_ms - 2000);
+	assert_int_equal(order.event.lease_ms, deadlines_default.lease_ms);
+	migration_clear(&m);
+}
+
+static void each_slot_gets_the_guids_that_belong_there(void **unused)
+{
+	static const struct {
+		enum migration_action action;
+		const char *host, *slot;
+		uint64_t port_guid;
+	} rows[] = {
+	        {ACTION_NAME_DESTINATION, "hyp2", "vf2", 0x2001},
+	        {ACTION_NAME_SOURCE, "hyp1", "vf1", 0x2002},
+	        {ACTION_NAME_SOURCE_BACK, "hyp1", "vf1", 0x2001},
+	        {ACTION_NAME_DESTINATION_BACK, "hyp2", "vf2", 0x2002},
+	};
+	struct migration m = begun(STATE_NAMING);
+	struct order order;
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		assert_int_equal(order_fill_host(&order, &m, rows[i].action, NULL, 1000), 0);
+		assert_string_equal(order.host.host, rows[i].host);
+		assert_string_equal(order.host.slot, rows[i].slot);
+		assert_int_equal(order.host.port_guid, rows[i].port_guid);
+		assert_int_equal(order.host.node_guid, rows[i].port_guid - 0x1000);
+	}
+	migration_clear(&m);
+}
+
+static void memory_goes_there_and_back(void **unused)
+{
+	struct migration m = begun(STATE_MOVING);
+	struct order order;
+
+	order_fill_host(&order, &m, ACTION_MOVE_MEMORY, NULL, 1000);
+	assert_string_equal(order.host.host, "hyp1");
+	assert_string_equal(order.host.peer_host, "hyp2");
+	order_fill_host(&order, &m, ACTION_MOVE_MEMORY_BACK, NULL, 1000);
+	assert_string_equal(order.host.host, "hyp2");
+	assert_string_equal(order.host.peer_host, "hyp1");
+	migration_clear(&m);
+}
+
+/* ---- the SM ---- */
+
+static const char *asked(const struct migration *m, enum migration_action action)
+{
+	static char text[512];
+	struct json_object *request = sm_talk_request(m, action);
+
+	snprintf(text, sizeof(text), "%s",
+	        request ? json_object_to_json_string_ext(request, JSON_C_TO_STRING_PLAIN) : "");
+	json_object_put(request);
+	return text;
+}
+
+static void the_sm_is_asked_as_the_plugin_understands(void **unused)
+{
+	struct migration m = begun(STATE_APPLYING);
+
+	strcpy(m.plan_hash, "abc");
+	assert_string_equal(asked(&m, ACTION_LOCATE),
+	        "{\"op\":\"locate\",\"port_guid\":\"0x0000000000002001\"}");
+	assert_string_equal(asked(&m, ACTION_PLAN),
+	        "{\"op\":\"plan\",\"vm_port_guid\":\"0x0000000000002001\",\"to_switch_guid\":"
+	        "\"0x0000000000000102\",\"to_switch_port\":2,\"vm_node_guid\":"
+	        "\"0x0000000000001001\"}");
+	assert_string_equal(
+	        asked(&m, ACTION_LEASE), "{\"op\":\"lease\",\"migration\":7,\"ms\":2000}");
+	assert_string_equal(
+	        asked(&m, ACTION_APPLY), "{\"op\":\"apply\",\"migration\":7,\"hash\":\"abc\"}");
+	assert_string_equal(asked(&m, ACTION_UNDO),
+	        "{\"op\":\"undo\",\"migration\":7,\"vm_port_guid\":\"0x0000000000002001\","
+	        "\"to_switch_guid\":\"0x0000000000000101\",\"to_switch_port\":1}");
+	assert_string_equal(
+	        asked(&m, ACTION_UNLEASE), "{\"op\":\"release_lease\",\"migration\":7}");
+	assert_string_equal(asked(&m, ACTION_STOP), "");
+	migration_clear(&m);
+}
+
+static enum migration_event told(
+        struct migration *m, enum migration_action action, const char *text)
+{
+	struct json_object *answer = json_read_whole(text, strlen(text));
+	bool carried = false;
+	enum migration_event event;
+
+	assert_non_null(answer);
+	event = sm_talk_take(m, action, answer, &carried);
+	json_object_put(answer);
+	return event;
+}
+
+static void the_sms_answers_mean_what_they_say(void **unused)
+{
+	static const struct {
+		const char *what;
+		enum migration_action action;
+		const char *answer;
+		enum migration_event event;
+	} rows[] = {
+	        {"lease granted", ACTION_LEASE, "{\"ok\":true,\"ms\":2000}", EVENT_DONE},
+	        {"in a sweep", ACTION_LEASE, "{\"ok\":false,\"reason\":\"busy\"}", EVENT_BUSY},
+	        {"not the master", ACTION_LEASE, "{\"ok\":false,\"reason\":\"not-master\"}",
+	                EVENT_FAILED},
+	        {"planned", ACTION_PLAN, "{\"ok\":true,\"hash\":\"h\"}", EVENT_DONE},
+	        {"planned without a hash", ACTION_PLAN, "{\"ok\":true}", EVENT_FAILED},
+	        {"there by a sweep", ACTION_PLAN, "{\"ok\":false,\"reason\":\"same-place\"}",
+	                EVENT_ALREADY},
+	        {"applied", ACTION_APPLY, "{\"ok\":true,\"verified\":true,\"lft_sets\":3}",
+	                EVENT_DONE},
+	        {"applied, not verified", ACTION_APPLY, "{\"ok\":true,\"verified\":false}",
+	                EVENT_FAILED},
+	        {"stale", ACTION_APPLY, "{\"ok\":false,\"reason\":\"stale-plan\"}", EVENT_STALE},
+	        {"restarted", ACTION_APPLY, "{\"ok\":false,\"reason\":\"unknown-plan\"}",
+	                EVENT_STALE},
+	        {"lease ran out", ACTION_APPLY, "{\"ok\":false,\"reason\":\"no-lease\"}",
+	                EVENT_FAILED},
+	        {"undone by a sweep", ACTION_UNDO, "{\"ok\":false,\"reason\":\"same-place\"}",
+	                EVENT_DONE},
+	        {"nonsense", ACTION_APPLY, "{\"ok\":1}", EVENT_FAILED},
+	        {"refused without a name", ACTION_APPLY, "{\"ok\":false}", EVENT_FAILED},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct migration m = begun(STATE_APPLYING);
+		enum migration_event event = told(&m, rows[i].action, rows[i].answer);
+
+		if (event != rows[i].event)
+			fail_msg("%s: %s", rows[i].what, migration_event_name(event));
+		if (event == EVENT_FAILED)
+			assert_string_equal(m.testimony.findings[0].who, "sm");
+		migration_clear(&m);
+	}
+}
+
+#define LOCATED                                                                                    \
+	"{\"ok\":true,\"lid\":11,\"gid\":\"fe80::1\",\"switch_guid\":\"0x101\",\"switch_port\":%"  \
+	"s}"
+
+static void a_vm_elsewhere_than_its_host_says_is_refused(void **unused)
+{
+	struct migration m = begun(STATE_LOCATING);
+	char text[200];
+
+	snprintf(text, sizeof(text), LOCATED, "9");
+	assert_int_equal(told(&m, ACTION_LOCATE, text), EVENT_FAILED);
+	assert_string_equal(m.testimony.findings[0].reason, "place-differs");
+	snprintf(text, sizeof(text), LOCATED, "1");
+	assert_int_equal(told(&m, ACTION_LOCATE, text), EVENT_DONE);
+	assert_int_equal(m.intent.address.lid, 11);
+	assert_int_equal(m.intent.address.gid[0], 0xfe);
+	assert_int_equal(told(&m, ACTION_LOCATE, "{\"ok\":true,\"lid\":70000}"), EVENT_FAILED);
+	migration_clear(&m);
+}
+
+static void another_guid_at_the_slot_is_refused_before_the_commit(void **unused)
+{
+	static const char planned[] =
+	        "{\"ok\":true,\"hash\":\"h\",\"other\":{\"port_guid\":\"0x9999\"}}";
+	struct migration m = begun(STATE_PREPARING);
+
+	assert_int_equal(told(&m, ACTION_PREPARE, planned), EVENT_FAILED);
+	migration_clear(&m);
+	m = begun(STATE_APPLYING);
+	assert_int_equal(told(&m, ACTION_PLAN, planned), EVENT_DONE);
+	migration_clear(&m);
+}
+
+static void counts_of_apply_and_undo_add_up(void **unused)
+{
+	struct migration m = begun(STATE_APPLYING);
+
+	told(&m, ACTION_APPLY, "{\"ok\":true,\"verified\":true,\"lft_sets\":3,\"resent\":1}");
+	told(&m, ACTION_UNDO, "{\"ok\":true,\"verified\":true,\"lft_sets\":4}");
+	assert_int_equal(m.counts.lft_sets, 7);
+	assert_int_equal(m.counts.resent, 1);
+	migration_clear(&m);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(every_step_of_the_tree_has_its_event),
+	        cmocka_unit_test(an_event_says_how_much_time_is_left),
+	        cmocka_unit_test(each_slot_gets_the_guids_that_belong_there),
+	        cmocka_unit_test(memory_goes_there_and_back),
+	        cmocka_unit_test(the_sm_is_asked_as_the_plugin_understands),
+	        cmocka_unit_test(the_sms_answers_mean_what_they_say),
+	        cmocka_unit_test(a_vm_elsewhere_than_its_host_says_is_refused),
+	        cmocka_unit_test(another_guid_at_the_slot_is_refused_before_the_commit),
+	        cmocka_unit_test(counts_of_apply_and_undo_add_up),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
