@@ -175,6 +175,25 @@ static uint32_t random_psn(void)
 	return psn & PSN_MASK;
 }
 
+/*
+ * In ERR, behind all other work: its flush completion says that nothing before it has one to come,
+ * so what is open and has none was done. Without it a queue whose last work asked for no completion
+ * would wait for nothing. Where there is no room for it, time has to tell
+ * (drain_frontiers_are_known).
+ */
+static void post_marker(struct queue_pair *qp)
+{
+	struct ibv_send_wr *bad,
+	        marker = {
+	                .wr_id = tag_of_send(qp->sends.incarnation, qp->sends.posted),
+	                .opcode = IBV_WR_SEND,
+	                .send_flags = IBV_SEND_SIGNALED,
+	        };
+
+	if (qp->sends.tail != qp->sends.posted)
+		qp->real->context->ops.post_send(qp->real, &marker, &bad);
+}
+
 static int queue_pair_break(struct queue_pair *qp)
 {
 	struct queue_pair_migration *m = &qp->migration;
@@ -187,6 +206,7 @@ static int queue_pair_break(struct queue_pair *qp)
 	err = queue_pair_to_state(qp, IBV_QPS_ERR);
 	if (err)
 		return err;
+	post_marker(qp);
 	m->rq_psn = frontier(qp, before, query_rq_psn(qp));
 	m->fresh_psn = random_psn();
 	m->broken = true;
