@@ -1,0 +1,285 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
+"""tether and the API of tether-smd as their users meet them: exit statuses, reasons, bad input."""
+import json
+import os
+import random
+import socket
+import subprocess
+import tempfile
+import threading
+
+import fakes
+from smd import BUILD, Smd, Stage, equal, run
+
+TETHER = f"{BUILD}/bin/tether"
+
+
+def tether(stage, *words, **env):
+    """(exit status, stdout, stderr)"""
+    done = subprocess.run([TETHER, "--api", stage.smd.api_path, *words], capture_output=True, text=True, timeout=60,
+                          env={**os.environ, **env})
+    return done.returncode, done.stdout, done.stderr
+
+
+def refused(stage, reason, *words):
+    status, out, err = tether(stage, *words)
+    equal(status, 1, f"exit status of {words}")
+    equal(f"tether: {reason}: " in err, True, f"{reason} in {err!r}")
+    equal(out, "", "stdout")
+
+
+def migrate_shows_each_step_and_its_end():
+    with Stage() as stage:
+        status, out, err = tether(stage, "migrate", "vm1", "hyp2")
+        equal(status, 0, err)
+        equal(out.startswith("migration 1: done: vm1 from hyp1 to hyp2, "), True, out)
+        for state in ("preparing", "stopping", "applying", "resuming"):
+            equal(f" {state} " in err, True, f"{state} in {err}")
+        status, out, _ = tether(stage, "migrate", "vm1", "hyp3", "--json")
+        equal((status, json.loads(out)["outcome"]), (0, "done"))
+        status, out, _ = tether(stage, "migrate", "--no-wait", "vm1", "hyp1")
+        equal((status, out), (0, "3\n"))
+        equal(stage.smd.wait_for(3)["outcome"], "done")
+
+
+def what_cannot_be_done_is_refused_by_name_and_changes_nothing():
+    with Stage() as stage:
+        refused(stage, "unknown-vm", "migrate", "vm9", "hyp2")
+        refused(stage, "unknown-host", "migrate", "vm1", "hyp9")
+        refused(stage, "same-host", "migrate", "vm1", "hyp1")
+        stage.world.vm("vm3", "hyp2")
+        stage.world.vm("vm4", "hyp2")
+        stage.world.hosts["hyp2"].stop()
+        fakes.wait_until("hyp2 is away", lambda: stage.smd.get("/v1/health")[1]["hosts"] == 2)
+        refused(stage, "host-not-connected", "migrate", "vm1", "hyp2")
+        stage.world.hosts["hyp2"].start()
+        stage.smd.hosts_here(3)
+        refused(stage, "no-free-vf", "migrate", "vm1", "hyp2")
+        refused(stage, "unknown-migration", "status", "7")
+        refused(stage, "unknown-migration", "abort", "7")
+        equal(stage.smd.get("/v1/migrations")[1]["migrations"], [])
+        equal(stage.world.complaints(), [])
+
+
+def while_one_moves_others_are_refused():
+    with Stage() as stage:
+        gate = threading.Event()
+
+        def others():
+            refused(stage, "vm-already-moving", "migrate", "vm1", "hyp3")
+            refused(stage, "busy", "migrate", "vm2", "hyp2")
+            gate.set()
+
+        stage.world.fault("hyp1", "HOST_DETACH", others)
+        equal(stage.smd.move("vm1", "hyp2")["outcome"], "done")
+        equal(gate.is_set(), True)
+
+
+def a_refused_migration_says_why_and_what_next():
+    with Stage() as stage:
+        stage.world.fault("vm2/21.147", "STEP_PREPARE", "refuse")
+        status, out, err = tether(stage, "migrate", "vm1", "hyp2")
+        equal(status, 1)
+        equal("test-refuse: as asked" in err and "nothing was changed" in err, True, err)
+        equal(out.startswith("migration 1: refused: "), True, out)
+        status, out, _ = tether(stage, "status", "1")
+        equal(status, 0)
+        equal("refused: somebody could not" in out and "test-refuse" in out, True, out)
+
+
+def abort_ends_what_is_under_way():
+    with Stage() as stage:
+        done = []
+        stage.world.fault("vm2/21.147", "STEP_STOP", lambda: done.append(tether(stage, "abort", "1", "--no-wait")[0]))
+        equal(tether(stage, "migrate", "vm1", "hyp2")[0], 1)
+        equal(done, [0])
+        equal(stage.smd.get("/v1/migrations/1")[1]["outcome"], "aborted")
+        refused(stage, "ended", "abort", "1")
+
+
+def lists_say_what_there_is():
+    with Stage() as stage:
+        status, out, _ = tether(stage, "vms")
+        equal((status, [line.split() for line in out.splitlines()[1:]]),
+              (0, [["vm1", "hyp1", "hyp1-vf0", "yes"], ["vm2", "hyp3", "hyp3-vf0", "yes"]]))
+        hosts = json.loads(tether(stage, "hosts", "--json")[1])["hosts"]
+        equal(sorted(h["name"] for h in hosts), ["hyp1", "hyp2", "hyp3"])
+        equal({len(h["slots"]) for h in hosts}, {2})
+        stage.world.hosts["hyp3"].stop()
+        fakes.wait_until("hyp3 is away", lambda: "no" in tether(stage, "vms")[1])
+
+
+def wrong_usage_is_status_2():
+    with Stage() as stage:
+        for words in ([], ["fly"], ["migrate"], ["migrate", "vm1"], ["migrate", "a", "b", "c"], ["abort"], ["abort", "x"],
+                      ["status", "-1"], ["vms", "--force"], ["run"], ["status", "1x"], ["migrate", "a", "b", "--colour"]):
+            status, out, err = tether(stage, *words)
+            equal((status, out), (2, ""), f"{words}")
+            equal(len(err) > 20, True, f"{words} says how")
+        for words in (["--help"], ["migrate", "--help"], ["run", "--help"]):
+            status, out, err = tether(stage, *words)
+            equal((status, err, "usage: tether" in out), (0, "", True), f"{words}")
+
+
+def no_daemon_is_said_plainly():
+    done = subprocess.run([TETHER, "status"], capture_output=True, text=True, timeout=20,
+                          env={**os.environ, "TETHER_API": "/nonexistent/api.sock"})
+    equal(done.returncode, 1)
+    equal("no answer from tether-smd at /nonexistent/api.sock" in done.stderr, True, done.stderr)
+
+
+def a_daemon_that_dies_meanwhile_is_said_plainly():
+    with Stage(env={"TETHER_DIE_AT": "smd-ask:moving:1"}) as stage:
+        status, _, err = tether(stage, "migrate", "vm1", "hyp2")
+        equal(status, 1)
+        equal("migration 1 goes on without this command; tether status 1" in err, True, err)
+        stage.smd.wait()
+        stage.smd.start()
+        equal(stage.smd.wait_for(1)["outcome"], "done")
+
+
+def run_puts_libtether_before_what_is_preloaded():
+    with tempfile.TemporaryDirectory() as directory:
+        # A copy beside an empty library, so that what is preloaded does nothing.
+        os.makedirs(f"{directory}/bin")
+        os.makedirs(f"{directory}/lib")
+        with open(TETHER, "rb") as original, open(f"{directory}/bin/tether", "wb") as copy:
+            copy.write(original.read())
+        os.chmod(f"{directory}/bin/tether", 0o755)
+        subprocess.run(["cc", "-shared", "-x", "c", "/dev/null", "-o", f"{directory}/lib/libtether.so"], check=True)
+        env = {k: v for k, v in os.environ.items() if k not in ("LD_PRELOAD", "TETHER_AGENT")}
+        command = [f"{directory}/bin/tether", "run", "--", "sh", "-c", 'echo "$LD_PRELOAD $TETHER_AGENT $1"', "x", "--json"]
+
+        def out(**more):
+            return subprocess.run(command, capture_output=True, text=True, env={**env, **more}, check=True).stdout.split()
+
+        library = os.path.realpath(f"{directory}/lib/libtether.so")
+        equal(out(), [library, "unix:/run/tether/agent.sock", "--json"])
+        equal(out(LD_PRELOAD="libm.so.6", TETHER_AGENT="unix:/x"), [f"{library}:libm.so.6", "unix:/x", "--json"])
+        done = subprocess.run([f"{directory}/bin/tether", "run", "--", "/nonexistent"], capture_output=True, env=env)
+        equal(done.returncode, 1)
+
+
+def raw(stage, data):
+    """What comes back for these bytes; b"" if the link is closed."""
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.settimeout(20)
+        sock.connect(stage.smd.api_path)
+        answer = b""
+        try:
+            sock.sendall(data)
+            sock.shutdown(socket.SHUT_WR)
+            while more := sock.recv(65536):
+                answer += more
+        except OSError:
+            pass
+        return answer
+
+
+def post(body, length=None):
+    return (b"POST /v1/migrations HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: "
+            + str(len(body) if length is None else length).encode() + b"\r\n\r\n" + body)
+
+
+def bad_input_to_the_api_is_refused_and_harms_nobody():
+    with Stage() as stage:
+        for body in (b"", b"{", b"[]", b'{"vm":"vm1"}', b'{"vm":1,"to":2}', b"\xff" * 100, b"[" * 5000, b"{}" * 100):
+            equal(raw(stage, post(body)).split(b" ")[1], b"400", repr(body[:20]))
+        equal(raw(stage, post(b"x" * 100000, 100000)).startswith(b"HTTP/1.1 2"), False, "a body of 100,000 bytes is taken")
+        equal(stage.smd.ask("GET", "/v1/nothing")[0], 404)
+        equal(stage.smd.ask("POST", "/v1/vms", "")[0], 404)
+        equal(stage.smd.ask("GET", "/v1/migrations/1?wait=nonsense")[0], 400)
+        equal(stage.smd.ask("GET", "/v1/migrations/1?seen=-1")[0], 400)
+        equal(stage.smd.ask("GET", "/v1/migrations/99999999999999999999")[0], 404)
+        equal(b" 200 " in raw(stage, b"DELETE /v1/vms HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"), False)
+        noise = random.Random(7)
+        for _ in range(200):
+            raw(stage, noise.randbytes(noise.randrange(1, 400)))
+        equal(stage.smd.move("vm1", "hyp2")["outcome"], "done")
+
+
+def noise_on_the_agents_socket_harms_nobody():
+    with Stage() as stage:
+        noise = random.Random(7)
+        for i in range(200):
+            with socket.socket(socket.AF_UNIX) as sock:
+                sock.connect(os.path.join(stage.temporary.name, "agents.sock"))
+                data = noise.randbytes(noise.randrange(1, 400))
+                sock.sendall(data if i % 2 else len(data).to_bytes(4, "big") + data)
+        equal(stage.smd.move("vm1", "hyp2")["outcome"], "done")
+
+
+def noise_from_the_sm_is_a_lost_link():
+    with Stage() as stage:
+        with stage.world.lock:
+            for sock in stage.world.sm.connections:
+                sock.sendall(b'{"id":"x"}\n')
+        fakes.wait_until("the link stands again", lambda: stage.smd.get("/v1/health")[1]["sm_connected"]
+                         and "not an answer" in stage.smd.log())
+        equal(stage.smd.move("vm1", "hyp2")["outcome"], "done")
+
+
+def strangers_are_not_served():
+    if os.geteuid():
+        return
+    with Stage() as stage:
+        # The mode of the socket keeps them out already; whoever opens it up has the second guard.
+        os.chmod(stage.temporary.name, 0o755)
+        os.chmod(stage.smd.api_path, 0o666)
+        child = os.fork()
+        if not child:
+            status = 0
+            try:
+                os.setuid(65534)
+                status = stage.smd.get("/v1/vms")[0]
+            finally:
+                os._exit(0 if status == 403 else 1)
+        equal(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), 0, "status 403")
+
+
+def two_daemons_do_not_share_a_journal():
+    with Stage() as stage:
+        config = os.path.join(stage.temporary.name, "second.conf")
+        with open(stage.smd.config) as first, open(config, "w") as second:
+            second.write(first.read().replace("api.sock", "api2.sock").replace("agents.sock", "agents2.sock")
+                         .replace("smd.log", "smd2.log"))
+        done = subprocess.run([f"{BUILD}/bin/tether-smd", "--config", config], timeout=20)
+        equal(done.returncode, 1)
+        with open(os.path.join(stage.temporary.name, "smd2.log")) as log:
+            equal("belongs to another tether-smd" in log.read(), True)
+        equal(stage.smd.move("vm1", "hyp2")["outcome"], "done")
+
+
+def a_foreign_journal_is_refused():
+    with tempfile.TemporaryDirectory(prefix="smd.") as directory:
+        smd = Smd(directory)
+        with open(smd.journal, "w") as journal:
+            journal.write("somebody's letters\n")
+        done = subprocess.run([f"{BUILD}/bin/tether-smd", "--config", smd.config], timeout=20)
+        equal(done.returncode, 1)
+        equal("is not a journal" in smd.log(), True)
+        with open(smd.journal) as journal:
+            equal(journal.read(), "somebody's letters\n")
+
+
+def check_config_says_what_is_wrong():
+    with tempfile.TemporaryDirectory(prefix="smd.") as directory:
+        smd = Smd(directory)
+        command = [f"{BUILD}/bin/tether-smd", "--check-config", "--config", smd.config]
+        equal(subprocess.run(command, timeout=20).returncode, 0)
+        with open(smd.config, "a") as config:
+            config.write("stpo_ms = 5\n")
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20)
+        equal((done.returncode, "stpo_ms" in done.stderr), (1, True), done.stderr)
+        equal(os.path.exists(smd.journal), False)
+        equal(subprocess.run(command[:1], capture_output=True).returncode, 2)
+
+
+run([migrate_shows_each_step_and_its_end, what_cannot_be_done_is_refused_by_name_and_changes_nothing,
+     while_one_moves_others_are_refused, a_refused_migration_says_why_and_what_next, abort_ends_what_is_under_way,
+     lists_say_what_there_is, wrong_usage_is_status_2, no_daemon_is_said_plainly,
+     a_daemon_that_dies_meanwhile_is_said_plainly, run_puts_libtether_before_what_is_preloaded,
+     bad_input_to_the_api_is_refused_and_harms_nobody, noise_on_the_agents_socket_harms_nobody,
+     noise_from_the_sm_is_a_lost_link, strangers_are_not_served, two_daemons_do_not_share_a_journal,
+     a_foreign_journal_is_refused, check_config_says_what_is_wrong])
