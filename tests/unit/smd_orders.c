@@ -40,22 +40,21 @@ static void every_step_of_the_tree_has_its_event(void **unused)
 {
 	struct migration m = begun(STATE_STOPPING);
 	struct order order;
-	uint32_t last = 0;
 
 	for (int a = ACTION_NOTHING + 1; a < ACTION_COUNT; a++) {
 		bool tree = migration_action_parties(a) & PARTY_TREE;
 		bool host = migration_action_parties(a) & PARTY_HOST && a != ACTION_LOOK;
+		uint32_t before = m.sequence;
 
 		assert_int_equal(order_fill_step(&order, &m, a, 2000), tree ? 0 : -2);
 		if (tree) {
-			assert_true(order.event.sequence > last);
+			assert_int_equal(order.event.sequence, before + 1);
 			assert_int_equal(order.event.migration, 7);
 			assert_int_equal(order.event.epoch, 3);
 			assert_true(order.event.to_vm);
-			last = order.event.sequence;
 		}
 		assert_int_equal(order_fill_host(&order, &m, a, NULL, 2000), host ? 0 : -2);
-		last = order.event.sequence > last ? order.event.sequence : last;
+		assert_int_equal(m.sequence, before + tree + host);
 	}
 	migration_clear(&m);
 }
