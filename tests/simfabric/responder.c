@@ -295,7 +295,8 @@ static uint8_t execute_read(struct queue_pair *qp, const struct packet *packet)
 	return SYNDROME_ACK;
 }
 
-static uint64_t do_atomic(uint64_t *word, const struct packet *packet)
+__attribute__((no_sanitize_thread)) static uint64_t do_atomic(
+        uint64_t *word, const struct packet *packet)
 {
 	uint64_t original = packet->atomic.compare;
 
@@ -507,7 +508,7 @@ static bool send_read_data(struct queue_pair *qp, struct response *response, str
 		        response->address + response->sent, bytes, IBV_ACCESS_REMOTE_READ);
 		if (!memory)
 			return false;
-		memcpy(packet->payload, memory, bytes);
+		dma_copy(packet->payload, memory, bytes);
 	}
 	response->sent += bytes;
 	return true;

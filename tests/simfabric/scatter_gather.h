@@ -7,6 +7,7 @@
 #define SIMFABRIC_SCATTER_GATHER_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <infiniband/verbs.h>
 
@@ -22,6 +23,9 @@ struct buffer_list {
 /* False: a key does not allow it or the list is too short. A part may have been copied then. */
 bool gather(const struct buffer_list *from, uint64_t offset, void *to, uint32_t bytes);
 bool scatter(const struct buffer_list *to, uint64_t offset, const void *from, uint32_t bytes);
+
+/* memcpy from or to a program's memory. */
+void dma_copy(void *to, const void *from, size_t bytes);
 
 /* Copy so that a reader on another CPU who sees the last bytes sees all of them. */
 void place_payload(uint8_t *to, const void *from, uint32_t bytes);
