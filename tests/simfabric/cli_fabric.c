@@ -195,7 +195,9 @@ int cli_status(struct cli *cli, int argc, char **argv)
 	if (is_json)
 		return cli_print_json(status);
 	json_object_object_foreach(status, name, value)
-	        printf("%-16s %s\n", name, json_object_get_string(value));
+	{
+		printf("%-16s %s\n", name, json_object_get_string(value));
+	}
 	json_object_put(status);
 	return CLI_OK;
 }

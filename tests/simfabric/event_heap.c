@@ -53,9 +53,11 @@ static void swap(struct event_table *t, uint32_t a, uint32_t b)
 
 static void sift_up(struct event_table *t, uint32_t at)
 {
-	while (at && is_before(t, at, (at - 1) / 2)) {
-		swap(t, at, (at - 1) / 2);
-		at = (at - 1) / 2;
+	for (uint32_t parent; at > 0; at = parent) {
+		parent = (at - 1) / 2;
+		if (!is_before(t, at, parent))
+			return;
+		swap(t, at, parent);
 	}
 }
 

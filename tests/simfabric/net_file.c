@@ -1,492 +1,41 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 #include "simfabric/net_file.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "notifier/base/cleanup.h"
-
-enum {
-	LINE_BYTES = 512,
-	NAME_BUCKETS = 1 << 16,
-	WIDTH_4X = 2,
-	SPEED_SDR = 1,
-	MTU_256 = 1,
-	MTU_2048 = 4,
-};
-
-/* What a port line says of the other end, until all nodes are known. */
-struct cable {
-	char peer[NODE_NAME_BYTES];
-	uint8_t peer_port;
-	unsigned line;
-};
-
-struct hypervisor_line {
-	char name[NODE_NAME_BYTES], vswitch[NODE_NAME_BYTES], pf[NODE_NAME_BYTES];
-	unsigned line;
-};
-
-struct parser {
-	const char *file;
-	unsigned line;
-	char *error;
-	size_t error_bytes;
-	struct net *net;
-	struct cable *cables; /* beside net->ports */
-	struct hypervisor_line *hypervisors;
-	uint32_t node_space, port_space, hypervisor_space;
-	uint32_t *buckets;     /* first node of a name's hash; NO_INDEX: none */
-	uint32_t *next;        /* beside net->nodes */
-	struct net_node *node; /* whose ports are being read; NULL: between nodes */
-	unsigned ports_left;
-	uint64_t guid_base[4], guid_next[4]; /* by node kind */
-	uint64_t system_guid;
-	uint32_t vendor_id;
-	uint16_t device_id;
-	uint8_t width, speed, speed_ext;
-};
-
-static int fail(struct parser *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-static int fail(struct parser *p, const char *format, ...)
-{
-	int used = snprintf(p->error, p->error_bytes, "%s:%u: ", p->file, p->line);
-	va_list args;
-
-	va_start(args, format);
-	if (used >= 0 && (size_t)used < p->error_bytes)
-		vsnprintf(p->error + used, p->error_bytes - used, format, args);
-	va_end(args);
-	return -EINVAL;
-}
-
-/* Make room for @more elements in an array of @space that holds @count. */
-static int grow(void *array, uint32_t count, uint32_t more, uint32_t *space, size_t element)
-{
-	uint32_t wanted = *space ? *space : 64;
-	void *bigger;
-
-	while (wanted < count + more)
-		wanted *= 2;
-	if (wanted == *space)
-		return 0;
-	bigger = reallocarray(*(void **)array, wanted, element);
-	if (!bigger)
-		return -ENOMEM;
-	*(void **)array = bigger;
-	*space = wanted;
-	return 0;
-}
-
-static uint32_t name_hash(const char *name)
-{
-	uint32_t hash = 2166136261u;
-
-	for (; *name; name++)
-		hash = (hash ^ (uint8_t)*name) * 16777619u;
-	return hash % NAME_BUCKETS;
-}
-
-static uint32_t find_node(const struct parser *p, const char *name)
-{
-	uint32_t node = p->buckets[name_hash(name)];
-
-	while (node != NO_INDEX && strcmp(p->net->nodes[node].name, name))
-		node = p->next[node];
-	return node;
-}
-
-/* Copy what stands between the next two quotes; *@rest follows the second. */
-static int quoted(
-        struct parser *p, const char *from, const char *what, char name[], const char **rest)
-{
-	const char *open = strchr(from, '"');
-	const char *close = open ? strchr(open + 1, '"') : NULL;
-	size_t length = close ? (size_t)(close - open - 1) : 0;
-
-	if (!close || !length)
-		return fail(p, "%s in quotes is missing", what);
-	if (length >= NODE_NAME_BYTES)
-		return fail(p, "%s is longer than %d characters", what, NODE_NAME_BYTES - 1);
-	memcpy(name, open + 1, length);
-	name[length] = 0;
-	if (strpbrk(name, "#@"))
-		return fail(p, "%s \"%s\" has a # or @ in it", what, name);
-	*rest = close + 1;
-	return 0;
-}
-
-/* The comment behind a node's id: a quoted description, or all of it up to ibnetdiscover's facts.
- */
-static void describe(struct net_node *node, const char *rest)
-{
-	static const char *const ends[] = {" enhanced port ", " base port ", " lid ", " lmc "};
-	const char *start = strchr(rest, '#');
-	size_t length = 0;
-
-	if (start) {
-		start += 1 + strspn(start + 1, " \t");
-		if (*start == '"') {
-			length = strcspn(++start, "\"");
-		} else {
-			length = strlen(start);
-			for (unsigned i = 0; i < ARRAY_SIZE(ends); i++) {
-				const char *end = strstr(start, ends[i]);
-
-				if (end && (size_t)(end - start) < length)
-					length = end - start;
-			}
-		}
-	}
-	if (!length) {
-		start = node->name;
-		length = strlen(start);
-	}
-	memcpy(node->description, start,
-	        length < sizeof(node->description) ? length : sizeof(node->description));
-}
-
-static int add_ports(struct parser *p, uint32_t count)
-{
-	uint32_t cable_space = p->port_space;
-	int r = grow(&p->cables, p->net->port_count, count, &cable_space, sizeof(*p->cables));
-
-	if (!r)
-		r = grow(&p->net->ports, p->net->port_count, count, &p->port_space,
-		        sizeof(*p->net->ports));
-	if (r)
-		return r;
-	for (uint32_t i = p->net->port_count; i < p->net->port_count + count; i++) {
-		p->net->ports[i] = (struct net_port){
-		        .peer = NO_INDEX,
-		        .width_enabled = p->width,
-		        .speed_enabled = p->speed,
-		        .speed_ext_enabled = p->speed_ext,
-		};
-		p->cables[i] = (struct cable){.line = p->line};
-	}
-	p->net->port_count += count;
-	return 0;
-}
-
-/* ibsim's numbering: a switch takes one GUID, a CA one for itself and one for each port. */
-static void take_guids(struct parser *p, struct net_node *node)
-{
-	node->guid = p->guid_next[node->kind];
-	node->system_guid = p->system_guid ? p->system_guid : node->guid;
-	node->vendor_id = p->vendor_id;
-	node->device_id = p->device_id;
-	p->guid_next[node->kind] += node->kind == NODE_SWITCH ? 1 : node->ports + 1;
-	p->system_guid = 0;
-	p->vendor_id = 0;
-}
-
-static int add_node(struct parser *p, const struct net_node *node)
-{
-	struct net *net = p->net;
-	uint32_t next_space = p->node_space;
-	uint32_t hash = name_hash(node->name);
-	int r;
-
-	if (find_node(p, node->name) != NO_INDEX)
-		return fail(p, "there is a node \"%s\" already", node->name);
-	if (net->node_count == NET_MAX_NODES)
-		return fail(p, "more than %d nodes", NET_MAX_NODES);
-	r = grow(&p->next, net->node_count, 1, &next_space, sizeof(*p->next));
-	if (!r)
-		r = grow(&net->nodes, net->node_count, 1, &p->node_space, sizeof(*net->nodes));
-	if (r)
-		return r;
-	p->next[net->node_count] = p->buckets[hash];
-	p->buckets[hash] = net->node_count;
-	p->node = &net->nodes[net->node_count++];
-	*p->node = *node;
-	p->node->first_port = net->port_count;
-	net->switch_count += node->kind == NODE_SWITCH;
-	p->ports_left = node->ports;
-	return add_ports(p, node->ports + (node->kind == NODE_SWITCH));
-}
-
-static int parse_node(struct parser *p, const char *line, enum node_kind kind)
-{
-	const char *digits = line + strcspn(line, "0123456789\"");
-	unsigned long ports = strtoul(digits, NULL, 0);
-	struct net_node node = {.kind = kind};
-	const char *rest;
-	int r;
-
-	if (ports < 1 || ports > NET_MAX_PORTS)
-		return fail(p, "a node has 1 to %d ports", NET_MAX_PORTS);
-	node.ports = ports;
-	r = quoted(p, digits, "the node's id", node.name, &rest);
-	if (r)
-		return r;
-	describe(&node, rest);
-	node.has_enhanced_port0 = kind == NODE_SWITCH && strstr(rest, "enhanced port 0");
-	take_guids(p, &node);
-	return add_node(p, &node);
-}
-
-static int parse_port_option(struct parser *p, struct net_port *port, char key, const char *value)
-{
-	unsigned long v = strtoul(value, NULL, 0);
-
-	switch (key) {
-	case 'w':
-		if (v < 1 || v > 31)
-			return fail(p, "link width %lu is not from 1 to 31", v);
-		port->width_enabled = v;
-		break;
-	case 's':
-		if (v < 1 || v > 7)
-			return fail(p, "link speed %lu is not from 1 to 7", v);
-		port->speed_enabled = v;
-		break;
-	case 'e':
-		if (v > 7)
-			return fail(p, "extended link speed %lu is not from 0 to 7", v);
-		port->speed_ext_enabled = v;
-		break;
-	}
-	return 0;
-}
-
-static int parse_port_options(struct parser *p, struct net_port *port, const char *rest)
-{
-	const char *comment = strchr(rest, '#');
-
-	for (const char *equals = rest; (equals = strchr(equals, '=')); equals++) {
-		int r;
-
-		if (comment && equals > comment)
-			break;
-		if (equals == rest)
-			return fail(p, "an option has no name");
-		r = parse_port_option(p, port, equals[-1], equals + 1);
-		if (r)
-			return r;
-	}
-	return 0;
-}
-
-/* [local] "peer"[remote] w=.. s=.. e=..; ibsim takes port 1 where the remote one is left out. */
-static int parse_port(struct parser *p, const char *line)
-{
-	char *end;
-	unsigned long number = strtoul(line + 1, &end, 10);
-	struct net_port *port;
-	struct cable *cable;
-	unsigned long peer_port = 1;
-	const char *rest;
-	int r;
-
-	if (end == line + 1 || *end != ']' || number < 1 || number > p->node->ports)
-		return fail(p, "\"%s\" has ports 1 to %u", p->node->name, p->node->ports);
-	number -= p->node->kind != NODE_SWITCH;
-	port = &p->net->ports[p->node->first_port + number];
-	cable = &p->cables[p->node->first_port + number];
-	if (cable->peer[0])
-		return fail(p, "this port of \"%s\" stands in line %u already", p->node->name,
-		        cable->line);
-	r = quoted(p, end, "the other end's id", cable->peer, &rest);
-	if (r)
-		return r;
-	if (*rest == '[') {
-		peer_port = strtoul(rest + 1, &end, 10);
-		if (end == rest + 1 || *end != ']' || peer_port < 1 || peer_port > NET_MAX_PORTS)
-			return fail(p, "the other end's port is not from 1 to %d", NET_MAX_PORTS);
-		rest = end + 1;
-	}
-	cable->peer_port = peer_port;
-	cable->line = p->line;
-	return parse_port_options(p, port, rest);
-}
-
-static int parse_guid_base(struct parser *p, const char *line, enum node_kind kind)
-{
-	const char *sign = line + strcspn(line, "=+");
-	uint64_t guid;
-
-	if (!*sign)
-		return fail(p, "a GUID base is written with = or +");
-	guid = strtoull(sign + 1, NULL, 0);
-	if (*sign == '=') {
-		p->guid_base[kind] = guid;
-		guid = 0;
-	}
-	p->guid_next[kind] = p->guid_base[kind] + guid;
-	return 0;
-}
-
-static int parse_small(
-        struct parser *p, const char *value, unsigned long least, unsigned long most, uint8_t *into)
-{
-	unsigned long v = strtoul(value, NULL, 0);
-
-	if (v < least || v > most)
-		return fail(p, "%lu is not from %lu to %lu", v, least, most);
-	*into = v;
-	return 0;
-}
-
-static int parse_assignment(struct parser *p, const char *line)
-{
-	const char *equals = strchr(line, '=');
-	const char *value = equals ? equals + 1 : "";
-
-	if (!strncmp(line, "switchguid", 10))
-		return parse_guid_base(p, line, NODE_SWITCH);
-	if (!strncmp(line, "hcaguids", 8) || !strncmp(line, "caguid", 6))
-		return parse_guid_base(p, line, NODE_CA);
-	if (!strncmp(line, "rtguid", 6))
-		return parse_guid_base(p, line, NODE_ROUTER);
-	if (!equals)
-		return 0;
-	if (!strncmp(line, "vendid", 6))
-		p->vendor_id = strtoul(value, NULL, 0) & 0xffffff;
-	else if (!strncmp(line, "devid", 5))
-		p->device_id = strtoul(value, NULL, 0);
-	else if (!strncmp(line, "sysimgguid", 10))
-		p->system_guid = strtoull(value, NULL, 0);
-	else if (!strncmp(line, "width", 5))
-		return parse_small(p, value, 1, 31, &p->width);
-	else if (!strncmp(line, "speed", 5))
-		return parse_small(p, value, 1, 7, &p->speed);
-	else if (!strncmp(line, "extspeed", 8))
-		return parse_small(p, value, 0, 7, &p->speed_ext);
-	return 0;
-}
-
-static int parse_mtu(struct parser *p, const char *value)
-{
-	unsigned long bytes = strtoul(value, NULL, 10);
-
-	for (uint8_t code = MTU_256; code <= 5; code++) {
-		if (bytes == 128ul << code) {
-			p->net->mtu_cap = code;
-			return 0;
-		}
-	}
-	return fail(p, "an MTU is 256, 512, 1024, 2048 or 4096");
-}
-
-static int parse_hypervisor(struct parser *p, const char *line)
-{
-	struct hypervisor_line h = {.line = p->line};
-	const char *rest;
-	int r = grow(&p->hypervisors, p->net->hypervisor_count, 1, &p->hypervisor_space,
-	        sizeof(*p->hypervisors));
-
-	if (!r)
-		r = quoted(p, line, "the hypervisor's name", h.name, &rest);
-	if (!r && !(rest = strstr(rest, "vswitch")))
-		r = fail(p, "a hypervisor needs vswitch \"SWITCH\"");
-	if (!r)
-		r = quoted(p, rest, "the vSwitch's id", h.vswitch, &rest);
-	if (!r && !(rest = strstr(rest, "pf")))
-		r = fail(p, "a hypervisor needs pf \"CA\"");
-	if (!r)
-		r = quoted(p, rest, "the PF's id", h.pf, &rest);
-	if (!r)
-		p->hypervisors[p->net->hypervisor_count++] = h;
-	return r;
-}
-
-static int parse_top_line(struct parser *p, const char *line)
-{
-	if (!strncmp(line, "Switch", 6))
-		return parse_node(p, line, NODE_SWITCH);
-	if (!strncmp(line, "Hca", 3) || !strncmp(line, "Ca", 2))
-		return parse_node(p, line, NODE_CA);
-	if (!strncmp(line, "Rt", 2))
-		return parse_node(p, line, NODE_ROUTER);
-	if (!strncmp(line, "module", 6) || !strncmp(line, "include", 7) || !strncmp(line, "do", 2))
-		return fail(p, "module, include and do are not supported");
-	if (*line == '[' || *line == '@')
-		return fail(p, "a port outside of a node");
-	return parse_assignment(p, line);
-}
-
-static int parse_line(struct parser *p, const char *line)
-{
-	if (!strncmp(line, "#hypervisor", 11))
-		return parse_hypervisor(p, line + 11);
-	if (!strncmp(line, "#mtu", 4))
-		return parse_mtu(p, line + 4);
-	if (*line == '#')
-		return 0;
-	if (p->node && p->ports_left) {
-		if (*line == '[') {
-			p->ports_left--;
-			return parse_port(p, line);
-		}
-		p->node = NULL;
-		/* ibsim swallows the line that ends a record: two readings of one file. */
-		if (line[strspn(line, " \t\r")])
-			return fail(p, "an empty line must end the node before");
-		return 0;
-	}
-	p->node = NULL;
-	return parse_top_line(p, line);
-}
-
-static int parse_lines(struct parser *p, const char *text, size_t bytes)
-{
-	const char *end = text + bytes;
-
-	while (text < end) {
-		const char *newline = memchr(text, '\n', end - text);
-		size_t length = newline ? (size_t)(newline - text) : (size_t)(end - text);
-		char line[LINE_BYTES];
-		int r;
-
-		p->line++;
-		if (length >= sizeof(line))
-			return fail(p, "longer than %d characters", LINE_BYTES - 1);
-		if (memchr(text, 0, length))
-			return fail(p, "not a text file");
-		memcpy(line, text, length);
-		line[length] = 0;
-		r = parse_line(p, line);
-		if (r)
-			return r;
-		text = newline ? newline + 1 : end;
-	}
-	return 0;
-}
+#include "simfabric/net_lines.h"
 
 /* The port that @cable of @port leads to; both sides must name each other. */
-static int connect_port(struct parser *p, const struct net_node *node, uint32_t port)
+static int connect_port(struct net_parser *p, const struct net_node *node, uint32_t port)
 {
-	const struct cable *cable = &p->cables[port], *back;
+	const struct net_cable *cable = &p->cables[port], *back;
 	const struct net_node *peer;
-	uint32_t found = find_node(p, cable->peer);
+	uint32_t found = net_parser_find(p, cable->peer);
 	uint32_t number = port - node->first_port + (node->kind != NODE_SWITCH);
 	uint32_t at;
 
 	p->line = cable->line;
 	if (found == NO_INDEX)
-		return fail(p, "there is no node \"%s\"", cable->peer);
+		return net_fail(p, "there is no node \"%s\"", cable->peer);
 	peer = &p->net->nodes[found];
 	if (cable->peer_port > peer->ports)
-		return fail(p, "\"%s\" has ports 1 to %u", peer->name, peer->ports);
+		return net_fail(p, "\"%s\" has ports 1 to %u", peer->name, peer->ports);
 	at = peer->first_port + cable->peer_port - (peer->kind != NODE_SWITCH);
 	back = &p->cables[at];
 	if (strcmp(back->peer, node->name) || back->peer_port != number)
-		return fail(p, "port %u of \"%s\" does not lead back to port %u of \"%s\"",
+		return net_fail(p, "port %u of \"%s\" does not lead back to port %u of \"%s\"",
 		        cable->peer_port, peer->name, number, node->name);
 	if (at == port)
-		return fail(p, "a cable from port %u of \"%s\" to itself", number, node->name);
+		return net_fail(p, "a cable from port %u of \"%s\" to itself", number, node->name);
 	p->net->ports[port].peer = at;
 	return 0;
 }
 
-static int connect_ports(struct parser *p)
+static int connect_ports(struct net_parser *p)
 {
 	for (uint32_t n = 0; n < p->net->node_count; n++) {
 		const struct net_node *node = &p->net->nodes[n];
@@ -502,7 +51,7 @@ static int connect_ports(struct parser *p)
 	return 0;
 }
 
-static int resolve_hypervisors(struct parser *p)
+static int resolve_hypervisors(struct net_parser *p)
 {
 	struct net *net = p->net;
 
@@ -512,22 +61,22 @@ static int resolve_hypervisors(struct parser *p)
 	if (!net->hypervisors)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < net->hypervisor_count; i++) {
-		const struct hypervisor_line *line = &p->hypervisors[i];
+		const struct net_hypervisor_line *line = &p->hypervisors[i];
 		struct net_hypervisor *h = &net->hypervisors[i];
 
 		p->line = line->line;
 		memcpy(h->name, line->name, sizeof(h->name));
-		h->vswitch = find_node(p, line->vswitch);
-		h->pf = find_node(p, line->pf);
+		h->vswitch = net_parser_find(p, line->vswitch);
+		h->pf = net_parser_find(p, line->pf);
 		if (h->vswitch == NO_INDEX || net->nodes[h->vswitch].kind != NODE_SWITCH)
-			return fail(p, "there is no switch \"%s\"", line->vswitch);
+			return net_fail(p, "there is no switch \"%s\"", line->vswitch);
 		if (h->pf == NO_INDEX || net->nodes[h->pf].kind != NODE_CA)
-			return fail(p, "there is no CA \"%s\"", line->pf);
+			return net_fail(p, "there is no CA \"%s\"", line->pf);
 		for (uint32_t j = 0; j < i; j++) {
 			if (!strcmp(net->hypervisors[j].name, h->name))
-				return fail(p, "there is a hypervisor \"%s\" already", h->name);
+				return net_fail(p, "there is a hypervisor \"%s\" already", h->name);
 			if (net->hypervisors[j].vswitch == h->vswitch)
-				return fail(
+				return net_fail(
 				        p, "\"%s\" is another hypervisor's vSwitch", line->vswitch);
 		}
 	}
@@ -541,7 +90,7 @@ static int compare_guids(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-static int check_guids(struct parser *p)
+static int check_guids(struct net_parser *p)
 {
 	CLEANUP_FREE uint64_t *guids = calloc(p->net->node_count + 1, sizeof(*guids));
 
@@ -552,14 +101,14 @@ static int check_guids(struct parser *p)
 	qsort(guids, p->net->node_count, sizeof(*guids), compare_guids);
 	for (uint32_t i = 1; i < p->net->node_count; i++) {
 		if (guids[i] == guids[i - 1])
-			return fail(p, "two nodes with GUID 0x%016" PRIx64, guids[i]);
+			return net_fail(p, "two nodes with GUID 0x%016" PRIx64, guids[i]);
 	}
 	return 0;
 }
 
-static int parse(struct parser *p, const char *text, size_t bytes)
+static int parse(struct net_parser *p, const char *text, size_t bytes)
 {
-	int r = parse_lines(p, text, bytes);
+	int r = net_parse_lines(p, text, bytes);
 
 	if (!r)
 		r = connect_ports(p);
@@ -568,29 +117,29 @@ static int parse(struct parser *p, const char *text, size_t bytes)
 	if (!r)
 		r = check_guids(p);
 	if (!r && !p->net->node_count)
-		r = fail(p, "no node in this file");
+		r = net_fail(p, "no node in this file");
 	return r;
 }
 
 int net_parse(const char *name, const char *text, size_t bytes, struct net **net, char *error,
         size_t error_bytes)
 {
-	struct parser p = {
+	struct net_parser p = {
 	        .file = name,
 	        .error = error,
 	        .error_bytes = error_bytes,
 	        .guid_base = {[NODE_CA] = 0x100000, [NODE_SWITCH] = 0x200000},
 	        .guid_next = {[NODE_CA] = 0x100000, [NODE_SWITCH] = 0x200000},
-	        .width = WIDTH_4X,
-	        .speed = SPEED_SDR,
+	        .width = NET_WIDTH_4X,
+	        .speed = NET_SPEED_SDR,
 	};
 	int r = -ENOMEM;
 
 	p.net = calloc(1, sizeof(*p.net));
-	p.buckets = malloc(NAME_BUCKETS * sizeof(*p.buckets));
+	p.buckets = malloc(NET_NAME_BUCKETS * sizeof(*p.buckets));
 	if (p.net && p.buckets) {
-		memset(p.buckets, 0xff, NAME_BUCKETS * sizeof(*p.buckets));
-		p.net->mtu_cap = MTU_2048;
+		memset(p.buckets, 0xff, NET_NAME_BUCKETS * sizeof(*p.buckets));
+		p.net->mtu_cap = NET_MTU_2048;
 		r = parse(&p, text, bytes);
 	}
 	if (r == -ENOMEM)

@@ -7,7 +7,7 @@ QUEUE_PAIR_SOURCES := $(addprefix tests/simfabric/,completion_queue.c memory_key
 DATA_PLANE_SOURCES := $(addprefix tests/simfabric/,data_faults.c packet_ring.c qpn_table.c)
 
 FABRIC_SOURCES := $(DATA_PLANE_SOURCES) tests/simfabric/packet.c $(addprefix tests/simfabric/,attach.c clients.c counters.c event_heap.c \
-	fault_points.c forward.c gsi.c issm.c links.c mad_delivery.c mad_faults.c mailbox.c messages.c mkey.c net_file.c \
+	fault_points.c forward.c gsi.c issm.c links.c mad_delivery.c mad_faults.c mailbox.c messages.c mkey.c net_file.c net_lines.c \
 	perf_agent.c process.c shared_file.c sma.c sma_port_info.c sma_switch.c sma_tables.c smi.c topology.c traps.c)
 
 UMAD_FACE_SOURCES := $(addprefix tests/simfabric/,umad_devices.c umad_face.c umad_port.c umad_requests.c)
@@ -15,7 +15,7 @@ UMAD_FACE_SOURCES := $(addprefix tests/simfabric/,umad_devices.c umad_face.c uma
 CLI_SOURCES := $(addprefix tests/simfabric/,cli.c cli_counters.c cli_dump.c cli_fabric.c cli_faults.c cli_vms.c)
 $(call program,simfabric,$(FABRIC_SOURCES) $(CLI_SOURCES),-ljson-c -lm)
 
-$(call unit_test,simfabric_net_file,tests/simfabric/net_file.c,)
+$(call unit_test,simfabric_net_file,$(addprefix tests/simfabric/,net_file.c net_lines.c),)
 $(call unit_test,simfabric_forward,$(FABRIC_SOURCES),)
 $(call unit_test,simfabric_sma,$(FABRIC_SOURCES),)
 $(call unit_test,simfabric_smi,$(FABRIC_SOURCES),)
@@ -42,5 +42,5 @@ $(call unit_test,hca_completion_queue,tests/simfabric/completion_queue.c,)
 $(call unit_test,hca_qp_states,tests/simfabric/qp_states.c,)
 $(call program,verbs-shell,tests/simfabric/verbs_shell.c,-libverbs)
 
-$(call fuzzer,simfabric_net_file,tests/simfabric/net_file.c,)
+$(call fuzzer,simfabric_net_file,$(addprefix tests/simfabric/,net_file.c net_lines.c),)
 $(call fuzzer,simfabric_smp,$(FABRIC_SOURCES),)
