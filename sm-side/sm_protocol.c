@@ -204,7 +204,7 @@ static void put_block(struct json_object *into, const char *name, const uint8_t 
 	char text[LFT_BLOCK_LIDS * 2 + 1];
 
 	for (unsigned i = 0; i < LFT_BLOCK_LIDS; i++)
-		snprintf(text + i * 2, 3, "%02x", bytes[i]);
+		snprintf(text + (size_t)i * 2, 3, "%02x", bytes[i]);
 	json_put_text(into, name, text);
 }
 

@@ -118,7 +118,7 @@ static int lft_write(struct smp_sender *sender, const struct plan_change *change
 		return -ENOENT;
 	if (!block_fits(sw, change->block))
 		return -ENOSPC;
-	wanted = sw->new_lft + change->block * LFT_BLOCK_LIDS;
+	wanted = sw->new_lft + (size_t)change->block * LFT_BLOCK_LIDS;
 	if (memcmp(wanted, change->before, LFT_BLOCK_LIDS))
 		return -ESTALE;
 	memcpy(row.expected, change->after, LFT_BLOCK_LIDS);
@@ -128,7 +128,7 @@ static int lft_write(struct smp_sender *sender, const struct plan_change *change
 	memcpy(wanted, change->after, LFT_BLOCK_LIDS);
 	/* As OpenSM does: until the switch has answered, its copy must not look right, or a sweep
 	 * would leave a lost Set unmended. */
-	memset(sw->lft + change->block * LFT_BLOCK_LIDS, 0, LFT_BLOCK_LIDS);
+	memset(sw->lft + (size_t)change->block * LFT_BLOCK_LIDS, 0, LFT_BLOCK_LIDS);
 	return lft_send(s, sw, &row);
 }
 
@@ -161,8 +161,8 @@ void smp_sender_opensm_acknowledged(
 
 		if (row->acknowledged || row->block != block || row->switch_guid != guid)
 			continue;
-		if (!row->is_read &&
-		        memcmp(row->expected, sw->lft + block * LFT_BLOCK_LIDS, LFT_BLOCK_LIDS))
+		if (!row->is_read && memcmp(row->expected, sw->lft + (size_t)block * LFT_BLOCK_LIDS,
+		                             LFT_BLOCK_LIDS))
 			continue;
 		row->acknowledged = true;
 		if (--s->unacknowledged == 0)

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "notifier/base/cleanup.h"
 #include "sm-side/plan/content_hash.h"
 #include "sm-side/plan/fabric_view.h"
 
@@ -263,29 +262,35 @@ static void walk_mark(
 	}
 }
 
+/* Does every switch with an entry for @lid lead to the one that is marked ARRIVES? */
+static bool all_arrive(const struct fabric_view *view, uint8_t *walked, uint16_t lid)
+{
+	for (uint32_t sw = 0; sw < view->switch_count; sw++) {
+		if (view_lft_entry(&view->switches[sw], lid) == LFT_NO_PORT)
+			continue;
+		if (walk_end(view, walked, sw, lid) != ARRIVES)
+			return false;
+		walk_mark(view, walked, sw, lid, ARRIVES);
+	}
+	return true;
+}
+
 int view_leads_to(
         const struct fabric_view *view, uint16_t lid, struct view_place place, bool *leads)
 {
 	uint32_t last = view_find_switch(view, place.switch_guid);
-	CLEANUP_FREE uint8_t *walked = calloc(view->switch_count + 1, 1);
+	uint8_t *walked;
 
+	if (last == VIEW_NONE || view_lft_entry(&view->switches[last], lid) != place.port) {
+		*leads = false;
+		return 0;
+	}
+	walked = calloc(view->switch_count, 1);
 	if (!walked)
 		return -ENOMEM;
-	*leads = false;
-	if (last == VIEW_NONE || view_lft_entry(&view->switches[last], lid) != place.port)
-		return 0;
 	walked[last] = ARRIVES;
-	for (uint32_t sw = 0; sw < view->switch_count; sw++) {
-		enum walked end;
-
-		if (view_lft_entry(&view->switches[sw], lid) == LFT_NO_PORT)
-			continue;
-		end = walk_end(view, walked, sw, lid);
-		if (end != ARRIVES)
-			return 0;
-		walk_mark(view, walked, sw, lid, end);
-	}
-	*leads = true;
+	*leads = all_arrive(view, walked, lid);
+	free(walked);
 	return 0;
 }
 

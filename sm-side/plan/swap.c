@@ -86,7 +86,7 @@ struct entries {
 static void change_add(struct plan_change **next, const struct view_switch *sw, uint16_t block,
         const struct entries *wanted)
 {
-	const uint8_t *now = sw->lft + block * LFT_BLOCK_LIDS;
+	const uint8_t *now = sw->lft + (size_t)block * LFT_BLOCK_LIDS;
 	struct plan_change *change = *next;
 
 	*change = (struct plan_change){

@@ -44,7 +44,7 @@ static void exchange_identities(unsigned a, unsigned b)
 static void change_write(const struct plan_change *change)
 {
 	for (unsigned i = 0; i < fabric.switch_count; i++) {
-		uint8_t *block = fabric.switches[i].lft + change->block * LFT_BLOCK_LIDS;
+		uint8_t *block = fabric.switches[i].lft + (size_t)change->block * LFT_BLOCK_LIDS;
 
 		if (fabric.switches[i].guid != change->switch_guid)
 			continue;
