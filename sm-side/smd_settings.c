@@ -93,11 +93,21 @@ static bool defaults_set(struct smd_settings *settings)
 int smd_settings_read(
         struct smd_settings *settings, const char *path, char *error, size_t error_size)
 {
+	const struct deadlines *d = &settings->deadlines;
+	int err;
+
 	if (!defaults_set(settings)) {
 		snprintf(error, error_size, "no memory");
 		return -ENOMEM;
 	}
-	return settings_read(path, take, settings, error, error_size);
+	err = settings_read(path, take, settings, error, error_size);
+	if (!err && d->lease_ms <= d->stop_ms) {
+		/* Gates would reopen while others still drain. */
+		snprintf(error, error_size, "%s: lease_ms (%u) has to be longer than stop_ms (%u)",
+		        path, d->lease_ms, d->stop_ms);
+		err = -EINVAL;
+	}
+	return err;
 }
 
 void smd_settings_clear(struct smd_settings *settings)

@@ -167,6 +167,18 @@ static void a_wrong_setting_is_named_with_its_line(void **unused)
 	}
 }
 
+static void a_lease_shorter_than_stop_is_refused(void **unused)
+{
+	struct smd_settings s;
+	char error[256];
+
+	assert_int_equal(settings_of("lease_ms = 100\nstop_ms = 100\n", &s, error), -EINVAL);
+	assert_non_null(strstr(error, "lease_ms (100) has to be longer"));
+	smd_settings_clear(&s);
+	assert_int_equal(settings_of("stop_ms = 100\nlease_ms = 101\n", &s, error), 0);
+	smd_settings_clear(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -177,6 +189,7 @@ int main(void)
 	        cmocka_unit_test(guids_and_gids_are_read_strictly),
 	        cmocka_unit_test(settings_are_read),
 	        cmocka_unit_test(a_wrong_setting_is_named_with_its_line),
+	        cmocka_unit_test(a_lease_shorter_than_stop_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
