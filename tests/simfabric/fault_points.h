@@ -29,7 +29,11 @@
 	POINT(event_half_taken, "an event is not in use and still in the heap")                    \
 	POINT(trap_half_recorded, "a trap is filled in, not in use")                               \
 	POINT(smp_answered, "an SMP has been carried out and not answered")                        \
-	POINT(client_half_reaped, "what a dead client held is given back, its row in use")
+	POINT(client_half_reaped, "what a dead client held is given back, its row in use")         \
+	POINT(packet_ring_taken, "a packet ring has an owner who does not read it yet")            \
+	POINT(qpn_taken, "a queue pair number is taken and not counted")                           \
+	POINT(packet_half_sent, "a packet is written, its ring locked")                            \
+	POINT(packet_sent, "a packet is in a ring, its reader not woken")
 
 enum fault_point {
 	FAULT_POINT_NONE,

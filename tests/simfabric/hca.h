@@ -67,7 +67,11 @@ struct hca {
 	struct hca_queue_pair *queue_pairs;
 	struct hca_completion_queue *completion_queues;
 	unsigned contexts;
-	bool is_gone; /* surprise detach: nothing works any more */
+	struct {
+		uint32_t packets;
+		uint64_t bytes;
+	} sent, received; /* not yet told to the port's counters */
+	bool is_gone;     /* surprise detach: nothing works any more */
 	/* Called once, under the lock, when it goes; set by whoever opens. */
 	void (*gone)(struct hca *hca);
 	struct hca *next;

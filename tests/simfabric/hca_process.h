@@ -41,6 +41,8 @@ static inline struct hca_queue_pair *hca_owner_of(struct queue_pair *qp)
 /* The engine's view of a new device. */
 extern const struct queue_pair_host hca_host_calls;
 
+/* Traffic of the port; what it sends to itself does not leave it. */
+void hca_count_sent(struct hca *hca, const struct packet *packet);
 void hca_ready(struct queue_pair *qp);
 void hca_forget_ready(const struct queue_pair *gone);
 void hca_unlink_queue_pair(struct hca_queue_pair *qp);

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include <string.h>
 #include <time.h>
 
+#include "simfabric/counters.h"
 #include "simfabric/forward.h"
 #include "simfabric/hca_process.h"
 #include "simfabric/hca_wire.h"
 
 enum {
 	TURN_PACKETS = 128, /* taken in before answers go out */
+	HEADER_BYTES = 24,  /* LRH, BTH and ICRC; extended headers are not counted */
 };
 
 uint64_t hca_now_ns(void)
@@ -112,6 +115,38 @@ const struct queue_pair_host hca_host_calls = {
         .due = due,
 };
 
+/* ---- counters ---- */
+
+void hca_count_sent(struct hca *hca, const struct packet *packet)
+{
+	if (packet->dlid == packet->slid)
+		return;
+	hca->sent.packets++;
+	hca->sent.bytes += HEADER_BYTES + packet->payload_length;
+}
+
+static void count_received(struct hca *hca, const struct packet *packet)
+{
+	if (packet->dlid == packet->slid)
+		return;
+	hca->received.packets++;
+	hca->received.bytes += HEADER_BYTES + packet->payload_length;
+}
+
+/* Both ends of the port's own cable count; the cables between switches do not. */
+static void tell_counters(struct hca *hca)
+{
+	uint32_t peer = hca->port->peer;
+
+	if (hca->sent.packets)
+		counters_port_data(
+		        hca->fabric, hca->place.port, hca->sent.packets, hca->sent.bytes);
+	if (hca->received.packets && peer != NO_INDEX)
+		counters_port_data(hca->fabric, peer, hca->received.packets, hca->received.bytes);
+	memset(&hca->sent, 0, sizeof(hca->sent));
+	memset(&hca->received, 0, sizeof(hca->received));
+}
+
 /* ---- turns ---- */
 
 static uint64_t tell_time(void)
@@ -136,6 +171,7 @@ static void deliver(const struct packet *packet)
 		return;
 	if (!forward_pkey_matches(packet->pkey, port_pkey(port, qp->engine.attr.pkey_index)))
 		return;
+	count_received(qp->hca, packet);
 	queue_pair_receive(&qp->engine, packet);
 }
 
@@ -218,6 +254,8 @@ bool hca_turn(void)
 	packet_ring_answered(hca_process.ring);
 	hca_wire_turn(now_ns);
 	release_held_completions(now_ns);
+	for (struct hca *hca = hca_process.hcas; hca; hca = hca->next)
+		tell_counters(hca);
 	return moved;
 }
 

@@ -172,10 +172,11 @@ void hca_wire_clear(void)
 
 /* ---- sending ---- */
 
-static void publish(struct queue_pair *qp)
+static void publish(struct queue_pair *qp, const struct packet *packet)
 {
 	struct hca_queue_pair *owner = hca_owner_of(qp);
 
+	hca_count_sent(hca_of(qp), packet);
 	owner->last_ring = wire.ring;
 	owner->last_packet = packet_ring_publish(packet_ring_at(hca_of(qp)->fabric, wire.ring));
 	owner->has_sent = true;
@@ -189,26 +190,31 @@ static void send_with_faults(struct queue_pair *qp, struct packet *packet)
 	        data_faults_decide(hca->faults, &wire.dice, &hca_owner_of(qp)->cut, packet);
 
 	if (fate.drop) {
+		hca_count_sent(hca, packet);
 		packet_ring_abandon(ring);
 		return;
 	}
 	/* The copy travels on its own, a moment later. */
 	if (fate.duplicate)
 		delay(hca, packet, 1000);
-	if (fate.delay_ns && delay(hca, packet, fate.delay_ns))
+	if (fate.delay_ns && delay(hca, packet, fate.delay_ns)) {
+		hca_count_sent(hca, packet);
 		packet_ring_abandon(ring);
-	else
-		publish(qp);
+	} else {
+		publish(qp, packet);
+	}
 }
 
 void hca_wire_send(struct queue_pair *qp, struct packet *packet)
 {
-	if (packet == &wire.sink)
+	if (packet == &wire.sink) {
+		hca_count_sent(hca_of(qp), packet);
 		return;
+	}
 	if (__builtin_expect(__atomic_load_n(&hca_of(qp)->faults->is_active, __ATOMIC_RELAXED), 0))
 		send_with_faults(qp, packet);
 	else
-		publish(qp);
+		publish(qp, packet);
 }
 
 void hca_wire_discard(struct queue_pair *qp, struct packet *packet)

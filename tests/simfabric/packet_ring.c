@@ -6,6 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "simfabric/fault_points.h"
 #include "simfabric/packet_ring.h"
 
 void packet_ring_init(struct packet_ring *ring)
@@ -43,10 +44,12 @@ uint32_t packet_ring_publish(struct packet_ring *ring)
 {
 	uint32_t tail = ring->producers.tail + 1;
 
+	fault_point(packet_half_sent);
 	/* Total order with the consumer's store of sleeping and load of tail: one of us sees the
 	 * other. */
 	__atomic_store_n(&ring->producers.tail, tail, __ATOMIC_SEQ_CST);
 	pthread_mutex_unlock(&ring->producers.lock);
+	fault_point(packet_sent);
 	if (__atomic_load_n(&ring->sleeper.sleeping, __ATOMIC_SEQ_CST))
 		packet_ring_wake(ring);
 	return tail;

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "simfabric/clients.h"
+#include "simfabric/fault_points.h"
 #include "simfabric/net_file.h"
 
 enum {
@@ -56,6 +57,15 @@ size_t packet_rings_size(const struct net *net)
 	return RINGS_OFFSET + PACKET_RINGS_MAX * sizeof(struct packet_ring);
 }
 
+void qpn_table_recover(struct fabric *fabric)
+{
+	struct qpn_table *t = table(fabric);
+
+	t->used = 0;
+	for (uint32_t i = 0; i < ENTRIES; i++)
+		t->used += !!(t->entries[i] & VALID);
+}
+
 static uint64_t key_of(uint32_t port, uint32_t qpn)
 {
 	return (uint64_t)port << 24 | qpn;
@@ -98,6 +108,7 @@ static void insert(struct fabric *fabric, uint64_t key, uint32_t ring)
 	while (t->entries[i] & VALID)
 		i = (i + 1) % ENTRIES;
 	__atomic_store_n(&t->entries[i], VALID | (uint64_t)ring << 44 | key, __ATOMIC_RELEASE);
+	fault_point(qpn_taken);
 	t->used++;
 }
 
@@ -190,6 +201,7 @@ static int take_ring(struct fabric *fabric, uint32_t *ring)
 		o->is_initialised[i] = 1;
 		packet_ring_clear(packet_ring_at(fabric, i));
 		__atomic_store_n(&o->client[i], fabric->client + 1, __ATOMIC_RELEASE);
+		fault_point(packet_ring_taken);
 		*ring = i;
 		return 0;
 	}

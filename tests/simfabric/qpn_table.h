@@ -38,6 +38,7 @@ void qpn_give_back(struct fabric *fabric, uint32_t port, uint32_t qpn);
 uint32_t qpn_find(const struct fabric *fabric, uint32_t port, uint32_t qpn);
 
 size_t qpn_table_size(const struct net *net);
+void qpn_table_recover(struct fabric *fabric);
 size_t packet_rings_size(const struct net *net);
 void packet_rings_client_gone(struct fabric *fabric, uint32_t client);
 

@@ -44,7 +44,7 @@ static const struct section_kind kinds[SECTION_COUNT] = {
                 .size = attach_size,
                 .init = attach_init,
                 .client_gone = attach_client_gone},
-        [SECTION_QPNS] = {.name = "QPNs", .size = qpn_table_size},
+        [SECTION_QPNS] = {.name = "QPNs", .size = qpn_table_size, .recover = qpn_table_recover},
         [SECTION_PACKET_RINGS] = {.name = "packet rings",
                 .size = packet_rings_size,
                 .client_gone = packet_rings_client_gone},
