@@ -13,15 +13,16 @@
 #include "simfabric/switch_info.h"
 #include "simfabric/topology.h"
 
-/* H1 - S1 - S2 - H2, H3 on S2, and a vSwitch V with PF P and two VFs on S1. */
-static const char fixture_net[] = "#hypervisor \"hyp\" vswitch \"V\" pf \"P\"\n"
-                                  "Switch 4 \"S1\"\n[1] \"H1\"[1]\n[2] \"S2\"[1]\n[3] \"V\"[1]\n\n"
-                                  "Switch 4 \"S2\"\n[1] \"S1\"[2]\n[2] \"H2\"[1]\n[3] \"H3\"[1]\n\n"
-                                  "Switch 4 \"V\"\n[1] \"S1\"[3]\n[2] \"P\"[1]\n[3] \"vf1\"[1]\n"
-                                  "[4] \"vf2\"[1]\n\n"
-                                  "Ca 1 \"H1\"\n[1] \"S1\"[1]\n\nCa 1 \"H2\"\n[1] \"S2\"[2]\n\n"
-                                  "Ca 2 \"H3\"\n[1] \"S2\"[3]\n\nCa 1 \"P\"\n[1] \"V\"[2]\n\n"
-                                  "Ca 1 \"vf1\"\n[1] \"V\"[3]\n\nCa 1 \"vf2\"\n[1] \"V\"[4]\n";
+/* H1 - S1 - S2 - H2, H3 on S2 twice, and a vSwitch V with PF P and two VFs on S1. */
+static const char fixture_net[] =
+        "#hypervisor \"hyp\" vswitch \"V\" pf \"P\"\n"
+        "Switch 4 \"S1\"\n[1] \"H1\"[1]\n[2] \"S2\"[1]\n[3] \"V\"[1]\n\n"
+        "Switch 4 \"S2\"\n[1] \"S1\"[2]\n[2] \"H2\"[1]\n[3] \"H3\"[1]\n[4] \"H3\"[2]\n\n"
+        "Switch 4 \"V\"\n[1] \"S1\"[3]\n[2] \"P\"[1]\n[3] \"vf1\"[1]\n"
+        "[4] \"vf2\"[1]\n\n"
+        "Ca 1 \"H1\"\n[1] \"S1\"[1]\n\nCa 2 \"H2\"\n[1] \"S2\"[2]\n\n"
+        "Ca 2 \"H3\"\n[1] \"S2\"[3]\n[2] \"S2\"[4]\n\nCa 1 \"P\"\n[1] \"V\"[2]\n\n"
+        "Ca 1 \"vf1\"\n[1] \"V\"[3]\n\nCa 1 \"vf2\"\n[1] \"V\"[4]\n";
 
 static inline struct fabric *fixture_open(void)
 {

@@ -128,7 +128,7 @@ static void unwired_port_sends_nothing(void **state)
 	uint32_t to;
 
 	assert_int_equal(
-	        forward_unicast(*state, fixture_port(*state, "H3", 2), 12, &to, NULL), -ENETDOWN);
+	        forward_unicast(*state, fixture_port(*state, "H2", 2), 13, &to, NULL), -ENETDOWN);
 }
 
 static void lmc_widens_what_a_port_accepts(void **state)

@@ -233,6 +233,19 @@ static void recovery_cuts_what_does_not_hold_together(void **state)
 	assert_next("three");
 }
 
+static void recovered_queue_goes_on_at_its_end(void **state)
+{
+	post("one");
+	post("two");
+	mailbox_at(fabric, box)->tail = 0;
+	mailboxes_recover(fabric);
+	post("three");
+	assert_next("one");
+	assert_next("two");
+	assert_next("three");
+	assert_int_equal(mailbox_at(fabric, box)->queued_bytes, 0);
+}
+
 static void recovery_breaks_a_ring(void **state)
 {
 	uint32_t first = post("one"), second = post("two");
@@ -320,6 +333,7 @@ int main(void)
 	        on_mailbox(response_finds_its_agent_until_that_is_gone),
 	        on_mailbox(thirty_two_agents_and_no_more),
 	        on_mailbox(recovery_cuts_what_does_not_hold_together),
+	        on_mailbox(recovered_queue_goes_on_at_its_end),
 	        on_mailbox(recovery_breaks_a_ring),
 	        on_mailbox(dead_clients_mailbox_is_given_back),
 	        on_mailbox(child_does_not_keep_its_dead_parents_row),

@@ -258,6 +258,9 @@ static void port_guid_cannot_be_set_but_alias_guids_can(void **state)
 	assert_int_equal(mad_get64(data, 8), 0x5678);
 	assert_int_equal(port("vf1", 1)->guid, guid);
 	assert_int_equal(port("vf1", 1)->events[PORT_EVENT_GID_CHANGE], 1);
+	mad_set64(data, 0, 0x1234);
+	assert_int_equal(smp("vf1", 1, SET, GUID_INFO, 0), OK);
+	assert_int_equal(counts("vf1", SMP_guid_info)->changed, 1);
 }
 
 /* PortInfo of @node as it is, to be changed and set. */

@@ -215,6 +215,21 @@ static void directed_part_may_follow_a_lid_routed_one(void **state)
 	assert_string_equal((char *)mad + SMP_DATA, "vf1");
 }
 
+static void ca_passes_nothing_from_one_port_to_the_other(void **state)
+{
+	bool is_answered;
+
+	make_request(CLASS_SUBN_DR, METHOD_SUBN_GET, NODE_DESCRIPTION);
+	set_path((const uint8_t[]){0, 2}, 1); /* H3, reached by port 1, and out of its port 2 */
+	mad_set16(mad, SMP_DR_SLID, 11);
+	assert_int_equal(send_from(box, 13, &is_answered), 0);
+	assert_false(is_answered);
+	mad[SMP_INITIAL_PATH + 1] = 1;
+	assert_int_equal(send_from(box, 13, &is_answered), 0);
+	assert_true(is_answered && receive(box, NULL));
+	assert_string_equal((char *)mad + SMP_DATA, "S2");
+}
+
 static void register_sm(uint32_t mailbox)
 {
 	struct agent sm = {.mgmt_class = CLASS_SUBN_DR,
@@ -384,7 +399,8 @@ static void late_smp_is_carried_out_when_it_is_due(void **state)
 	wait_for_repeat();
 	assert_true(receive(box, NULL));
 	assert_string_equal((char *)mad + SMP_DATA, "S1");
-	wait_for_repeat();
+	if (events_waiting(fabric)) /* else this machine was slow, and both were due */
+		wait_for_repeat();
 	assert_true(receive(box, NULL));
 	assert_string_equal((char *)mad + SMP_DATA, "S2");
 	assert_int_equal(message_chunks_used(fabric), 0);
@@ -421,6 +437,7 @@ int main(void)
 	        on_fabric(lid_route_answers_from_the_lid),
 	        on_fabric(answer_needs_a_way_back),
 	        on_fabric(directed_part_may_follow_a_lid_routed_one),
+	        on_fabric(ca_passes_nothing_from_one_port_to_the_other),
 	        on_fabric(sm_info_goes_to_the_subnet_manager_and_its_answer_back),
 	        on_fabric(sm_info_without_a_subnet_manager_is_refused),
 	        on_fabric(trap_is_repeated_until_repressed),
