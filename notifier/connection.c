@@ -9,11 +9,11 @@
 #include <string.h>
 
 #include "notifier/base/cleanup.h"
+#include "notifier/byte_queue.h"
 
 enum {
 	HEARTBEATS_MISSED = 3,
-	READS_AT_ONCE = 16,    /* then the loop's other descriptors have their turn */
-	QUEUE_KEPT = 64 << 10, /* a larger empty queue is given back */
+	READS_AT_ONCE = 16, /* then the loop's other descriptors have their turn */
 	DOUBLINGS_MOST = 16,
 };
 
@@ -28,12 +28,6 @@ enum later { /* callbacks that are due, from the loop */
 	LATER_CLOSED = 2,
 };
 
-/* Bytes for the peer: those from start to end are not yet taken. */
-struct queue {
-	uint8_t *bytes;
-	size_t start, end, size;
-};
-
 struct connection {
 	struct event_base *base;
 	struct connection_settings settings;
@@ -43,7 +37,7 @@ struct connection {
 	enum link_state state;
 	struct channel channel;
 	struct frame_reader reader;
-	struct queue queue;
+	struct byte_queue queue;
 	struct event *readable, *writable;
 	struct event *beat; /* every heartbeat_ms: send one if silent, count the peer's */
 	struct event
@@ -93,50 +87,6 @@ static void later(struct connection *connection, enum later what)
 	event_active(connection->later, EV_TIMEOUT, 0);
 }
 
-static int queue_reserve(struct queue *queue, size_t length)
-{
-	size_t held = queue->end - queue->start;
-	size_t size = queue->size ? queue->size : 1024;
-	uint8_t *bytes;
-
-	if (queue->start && queue->end + length > queue->size) {
-		memmove(queue->bytes, queue->bytes + queue->start, held);
-		queue->start = 0;
-		queue->end = held;
-	}
-	while (size < held + length)
-		size *= 2;
-	if (size == queue->size)
-		return 0;
-	bytes = realloc(queue->bytes, size);
-	if (!bytes)
-		return -ENOMEM;
-	queue->bytes = bytes;
-	queue->size = size;
-	return 0;
-}
-
-static void queue_clear(struct queue *queue)
-{
-	free(queue->bytes);
-	*queue = (struct queue){0};
-}
-
-static bool queue_is_empty(const struct queue *queue)
-{
-	return queue->start == queue->end;
-}
-
-static void queue_taken(struct queue *queue, size_t count)
-{
-	queue->start += count;
-	if (!queue_is_empty(queue))
-		return;
-	queue->start = queue->end = 0;
-	if (queue->size > QUEUE_KEPT)
-		queue_clear(queue);
-}
-
 static void link_down(struct connection *connection)
 {
 	struct event **events[] = {&connection->readable, &connection->writable, &connection->beat};
@@ -149,7 +99,7 @@ static void link_down(struct connection *connection)
 	evtimer_del(connection->overdue);
 	connection->channel.ops->close(&connection->channel);
 	frame_reader_clear(&connection->reader);
-	queue_clear(&connection->queue);
+	byte_queue_clear(&connection->queue);
 	connection->state = LINK_DOWN;
 }
 
@@ -333,10 +283,10 @@ static void on_readable(evutil_socket_t fd, short what, void *at)
 
 static void bytes_out(struct connection *connection)
 {
-	struct queue *queue = &connection->queue;
+	struct byte_queue *queue = &connection->queue;
 	ssize_t count;
 
-	while (!queue_is_empty(queue)) {
+	while (!byte_queue_is_empty(queue)) {
 		count = connection->channel.ops->send(&connection->channel,
 		        queue->bytes + queue->start, queue->end - queue->start);
 		if (count == -EAGAIN) {
@@ -345,10 +295,10 @@ static void bytes_out(struct connection *connection)
 		}
 		if (count < 0) {
 			/* The peer's last words may be there still; reading ends the link. */
-			queue_clear(queue);
+			byte_queue_clear(queue);
 			break;
 		}
-		queue_taken(queue, count);
+		byte_queue_taken(queue, count);
 	}
 	if (connection->finishing)
 		link_fail(connection, -ESHUTDOWN, connection->text);
@@ -374,7 +324,7 @@ static void on_writable(evutil_socket_t fd, short what, void *at)
 
 int connection_send(struct connection *connection, const Tether__Frame *frame)
 {
-	struct queue *queue = &connection->queue;
+	struct byte_queue *queue = &connection->queue;
 	size_t length;
 	int err = frame_size(frame, &length);
 
@@ -386,7 +336,7 @@ int connection_send(struct connection *connection, const Tether__Frame *frame)
 		link_fail(connection, -ENOBUFS, "does not take what is sent");
 		return -ENOBUFS;
 	}
-	err = queue_reserve(queue, length);
+	err = byte_queue_reserve(queue, length);
 	if (err)
 		return err;
 	frame_write(frame, queue->bytes + queue->end, length);

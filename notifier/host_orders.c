@@ -135,8 +135,7 @@ static const char *failure_reason(int err)
 	}
 }
 
-/* What has changed here now that the driver has done it. */
-static int run_apply(struct order_run *run, const struct driver_result *result)
+static int change_apply(struct order_run *run)
 {
 	struct host_role *role = run->role;
 	const Tether__HostOrder *order = run->order;
@@ -157,6 +156,16 @@ static int run_apply(struct order_run *run, const struct driver_result *result)
 	default:
 		return 0;
 	}
+}
+
+/* What has changed here now that it is done; what the driver itself says counts more. */
+static int run_apply(struct order_run *run, const struct driver_result *result)
+{
+	int err = change_apply(run);
+
+	if (!err && result->inventory)
+		host_role_inventory(run->role, result->inventory);
+	return err;
 }
 
 static void run_done(void *context, const struct driver_result *result)
@@ -180,8 +189,8 @@ static void run_done(void *context, const struct driver_result *result)
 }
 
 /*
- * The VM's processes may come as soon as its VF does, so its socket stands before the driver
- * begins. NULL: it does.
+ * The VM's processes may come as soon as its VF does, so its socket stands before the
+ * driver begins. NULL: it does.
  */
 static const char *vm_welcome(struct order_run *run)
 {

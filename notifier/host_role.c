@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "notifier/base/cleanup.h"
 #include "notifier/base/die_point.h"
@@ -223,8 +224,7 @@ void host_role_vm_close(struct host_role *role, const char *vm)
 	host_inventory_vm_remove(&role->inventory, vm);
 }
 
-/* Take over what the driver says: VMs that are new get their socket, others lose theirs. */
-static void inventory_replace(struct host_role *role, struct host_inventory *fresh)
+void host_role_inventory(struct host_role *role, struct host_inventory *fresh)
 {
 	struct host_inventory old = role->inventory;
 
@@ -239,25 +239,56 @@ static void inventory_replace(struct host_role *role, struct host_inventory *fre
 	host_role_fed(role);
 }
 
+static void stock_again(struct host_role *role)
+{
+	struct timeval again = {INVENTORY_AGAIN_MS / 1000, INVENTORY_AGAIN_MS % 1000 * 1000};
+
+	evtimer_add(role->inventory_again, &again);
+}
+
+/* To compare two of them. Without memory they are taken for the same. */
+static uint8_t *inventory_pack(const struct host_inventory *inventory, size_t *size)
+{
+	Tether__Hello hello = TETHER__HELLO__INIT;
+	uint8_t *packed;
+
+	hello.vms = inventory->vms;
+	hello.n_vms = inventory->vms_count;
+	hello.slots = inventory->slots;
+	hello.n_slots = inventory->slots_count;
+	*size = tether__hello__get_packed_size(&hello);
+	packed = malloc(*size + 1);
+	if (packed)
+		tether__hello__pack(&hello, packed);
+	else
+		*size = 0;
+	return packed;
+}
+
 static void stock_taken(void *context, const struct driver_result *result)
 {
 	struct host_role *role = context;
-	struct timeval again = {
-	        .tv_usec = INVENTORY_AGAIN_MS % 1000 * 1000, .tv_sec = INVENTORY_AGAIN_MS / 1000};
+	CLEANUP_FREE uint8_t *before = NULL, *after = NULL;
+	size_t before_size, after_size;
 
 	if (result->err) {
 		log_error("host", "the driver does not say what this host has: %s", result->text);
-		evtimer_add(role->inventory_again, &again);
+		stock_again(role);
 		return;
 	}
 	if (role->orders) {
 		role->inventory_wanted = true;
 		return;
 	}
-	inventory_replace(role, result->inventory);
+	before = inventory_pack(&role->inventory, &before_size);
+	host_role_inventory(role, result->inventory);
+	after = inventory_pack(&role->inventory, &after_size);
 	log_info("host", "%zu VMs, %zu slots", role->inventory.vms_count,
 	        role->inventory.slots_count);
-	root_tell(role);
+	/* A link that stands is not broken for nothing. */
+	if (!role->root || before_size != after_size ||
+	        (after_size && memcmp(before, after, after_size) != 0))
+		root_tell(role);
 }
 
 void host_role_take_stock(struct host_role *role)
@@ -266,7 +297,6 @@ void host_role_take_stock(struct host_role *role)
 	struct driver_request request = {.order = &nothing,
 	        .socket_dir = role->settings->socket_dir,
 	        .deadline_ms = role->settings->deadlines.inventory_ms};
-	struct timeval again = {.tv_sec = INVENTORY_AGAIN_MS / 1000};
 
 	if (role->orders) {
 		role->inventory_wanted = true;
@@ -276,7 +306,7 @@ void host_role_take_stock(struct host_role *role)
 	if (role->driver->ops->start(role->driver, &request, stock_taken, role))
 		return;
 	log_error("host", "the driver cannot be started: %s", strerror(errno));
-	evtimer_add(role->inventory_again, &again);
+	stock_again(role);
 }
 
 static void on_inventory_again(evutil_socket_t fd, short what, void *at)
@@ -330,6 +360,12 @@ int host_role_create(
 		return -ENOMEM;
 	role->base = base;
 	role->settings = settings;
+	if (access(settings->socket_dir, W_OK | X_OK)) {
+		err = -errno;
+		log_error("host", "%s: %s", settings->socket_dir, strerror(errno));
+		free(role);
+		return err;
+	}
 	err = epoch_file_open(&role->epoch_file, settings->state_dir, &epoch);
 	if (err) {
 		log_error("host", "%s: %s", settings->state_dir,

@@ -32,6 +32,9 @@ struct host_role {
 void host_role_fed(void *role);
 /* Ask the driver what there is; later, where orders are under way. */
 void host_role_take_stock(struct host_role *role);
+/* Take over what the driver says there is; @fresh is emptied. VMs that are new get their socket,
+ * others lose theirs. */
+void host_role_inventory(struct host_role *role, struct host_inventory *fresh);
 /* The socket of @vm stands and its processes are waited for; or not any more. -errno */
 int host_role_vm_open(struct host_role *role, const char *vm);
 void host_role_vm_close(struct host_role *role, const char *vm);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "notifier/barrier.h"
 #include "notifier/base/cleanup.h"
 
 /* The one member of the set of what is acknowledged above. */
@@ -23,14 +24,6 @@ struct request {
 	bool drop;
 	uint32_t request; /* the asker's number for it */
 	uint32_t remote_qpn;
-	struct address address;
-};
-
-struct barrier {
-	struct barrier *next;
-	uint64_t migration;
-	uint64_t until_ms;
-	uint32_t last_id; /* Interests up to this one went up before it */
 	struct address address;
 };
 
@@ -76,12 +69,7 @@ void registration_destroy(struct registration *r)
 		free(r->requests);
 		r->requests = next;
 	}
-	while (r->barriers) {
-		struct barrier *next = r->barriers->next;
-
-		free(r->barriers);
-		r->barriers = next;
-	}
+	barriers_clear(&r->barriers);
 	interest_destroy(r->held);
 	interest_destroy(r->above);
 	free(r);
@@ -248,14 +236,6 @@ static void request_process(struct registration *r, struct request *request)
 	}
 }
 
-static bool is_barred(const struct registration *r, const struct address *address)
-{
-	for (const struct barrier *b = r->barriers; b; b = b->next)
-		if (address_matches(&b->address, address))
-			return true;
-	return false;
-}
-
 static const char *quota_exceeded(
         const struct registration *r, uint32_t member, const struct address *address, bool drop)
 {
@@ -290,7 +270,7 @@ void registration_take(
 	request->request = interest->request;
 	request->remote_qpn = interest->remote_qpn;
 	request->address = address;
-	if (!is_barred(r, &address)) {
+	if (!barriers_hold(r->barriers, &address)) {
 		request_process(r, request);
 		return;
 	}
@@ -452,7 +432,7 @@ int registration_hello(
 	for (size_t i = 0; i < before.count; i++) {
 		if (list_has(&now, &before.addresses[i]))
 			continue;
-		if (is_barred(r, &before.addresses[i]))
+		if (barriers_hold(r->barriers, &before.addresses[i]))
 			request_make(r, member, &before.addresses[i], true);
 		else
 			let_go(r, member, &before.addresses[i]);
@@ -547,64 +527,32 @@ void registration_parent_up(struct registration *r)
 	}
 }
 
-static struct barrier *barrier_find(const struct registration *r, uint64_t migration)
-{
-	struct barrier *b = r->barriers;
-
-	while (b && b->migration != migration)
-		b = b->next;
-	return b;
-}
-
 int registration_barrier(struct registration *r, uint64_t migration, const struct address *address,
         uint64_t until_ms)
 {
-	struct barrier *barrier = barrier_find(r, migration);
-
-	if (!barrier) {
-		barrier = calloc(1, sizeof(*barrier));
-		if (!barrier)
-			return -ENOMEM;
-		barrier->migration = migration;
-		barrier->last_id = r->last_id;
-		barrier->next = r->barriers;
-		r->barriers = barrier;
-	}
-	barrier->address = *address;
-	barrier->until_ms = until_ms;
-	return 0;
+	return barrier_set(&r->barriers, migration, address, r->last_id, until_ms);
 }
 
 void registration_barrier_extend(struct registration *r, uint64_t migration, uint64_t until_ms)
 {
-	struct barrier *barrier = barrier_find(r, migration);
-
-	if (barrier && barrier->until_ms < until_ms)
-		barrier->until_ms = until_ms;
+	barrier_extend(r->barriers, migration, until_ms);
 }
 
 static struct request *request_freed(const struct registration *r)
 {
 	struct request *q = r->requests;
 
-	while (q && (!q->in_barrier || is_barred(r, &q->address)))
+	while (q && (!q->in_barrier || barriers_hold(r->barriers, &q->address)))
 		q = q->next;
 	return q;
 }
 
 void registration_barrier_lift(struct registration *r, uint64_t migration)
 {
-	struct barrier **at = &r->barriers;
-	struct barrier *barrier;
 	struct request *request;
 
-	while (*at && (*at)->migration != migration)
-		at = &(*at)->next;
-	barrier = *at;
-	if (!barrier)
+	if (!barrier_lift(&r->barriers, migration))
 		return;
-	*at = barrier->next;
-	free(barrier);
 	while ((request = request_freed(r))) {
 		request_unlink(r, request);
 		request_process(r, request);
@@ -616,43 +564,24 @@ bool registration_has_barrier(const struct registration *r)
 	return r->barriers;
 }
 
-/* Ids wrap after four thousand million registrations; the order between two near ones stays. */
-static bool is_before(uint32_t id, uint32_t other)
-{
-	return (int32_t)(id - other) <= 0;
-}
-
 bool registration_is_flushed(const struct registration *r, uint64_t migration)
 {
-	const struct barrier *barrier = barrier_find(r, migration);
-
-	for (const struct request *q = r->requests; barrier && q; q = q->next)
-		if (q->id && !q->held_above && is_before(q->id, barrier->last_id) &&
-		        address_matches(&barrier->address, &q->address))
+	for (const struct request *q = r->requests; q; q = q->next)
+		if (q->id && !q->held_above &&
+		        barrier_came_after(r->barriers, migration, q->id, &q->address))
 			return false;
 	return true;
 }
 
 uint64_t registration_next(const struct registration *r)
 {
-	uint64_t next = UINT64_MAX;
-
-	for (const struct barrier *b = r->barriers; b; b = b->next)
-		if (b->until_ms < next)
-			next = b->until_ms;
-	return next;
+	return barriers_next(r->barriers);
 }
 
 void registration_tick(struct registration *r, uint64_t now_ms)
 {
-	const struct barrier *b = r->barriers;
+	uint64_t migration;
 
-	while (b) {
-		if (b->until_ms > now_ms) {
-			b = b->next;
-			continue;
-		}
-		registration_barrier_lift(r, b->migration);
-		b = r->barriers;
-	}
+	while (barriers_overdue(r->barriers, now_ms, &migration))
+		registration_barrier_lift(r, migration);
 }

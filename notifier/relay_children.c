@@ -55,6 +55,20 @@ static bool name_is_clean(const char *name)
 	return length > 0 && length <= RELAY_NAME_BYTES;
 }
 
+static bool role_fits(const struct child *child, Tether__Role role)
+{
+	if (!child->vm)
+		return role == TETHER__ROLE__ROLE_HOST;
+	return role == TETHER__ROLE__ROLE_SHIM || role == TETHER__ROLE__ROLE_GUEST;
+}
+
+static bool name_fits(const struct child *child, const Tether__Hello *hello)
+{
+	if (hello->role == TETHER__ROLE__ROLE_SHIM)
+		return name_is_of_vm(hello->name, child->vm);
+	return hello->role != TETHER__ROLE__ROLE_GUEST || !strcmp(hello->name, child->vm);
+}
+
 /* Who may say what: a child of a VM's channel is of that VM. NULL: welcome. */
 static const char *hello_objection(struct relay *relay, const struct child *child,
         const Tether__Hello *hello, const char **text)
@@ -62,21 +76,22 @@ static const char *hello_objection(struct relay *relay, const struct child *chil
 	const struct child *namesake = children_by_name(&relay->children, hello->name);
 	const char *reason = NULL;
 
-	*text = "";
+	*text = "this relay speaks version 1 of the protocol";
 	if (hello->version != PROTOCOL_VERSION)
 		return "version";
+	*text = "a name is 1 to 255 characters that can be printed, without spaces";
 	if (!name_is_clean(hello->name))
 		return "bad-name";
-	if (child->vm ? hello->role != TETHER__ROLE__ROLE_SHIM &&
-	                        hello->role != TETHER__ROLE__ROLE_GUEST
-	              : hello->role != TETHER__ROLE__ROLE_HOST)
+	*text = child->vm ? "a process or a guest is expected here" : "a host is expected here";
+	if (!role_fits(child, hello->role))
 		return "bad-role";
-	if (hello->role == TETHER__ROLE__ROLE_SHIM && !name_is_of_vm(hello->name, child->vm))
+	*text = "it came through the channel of another VM";
+	if (!name_fits(child, hello))
 		return "foreign-name";
-	if (hello->role == TETHER__ROLE__ROLE_GUEST && strcmp(hello->name, child->vm))
-		return "foreign-name";
+	*text = "somebody of this name is here already";
 	if (namesake && namesake->connected)
 		return "name-taken";
+	*text = "";
 	if (relay->outputs->hello &&
 	        relay->outputs->hello(relay->owner, child->link, hello, &reason, text))
 		return reason ? reason : "refused";

@@ -12,9 +12,9 @@ SETTINGS_LIBS := -linih
 
 # What other programs link: a link's frames and tables, the link itself, the relay.
 FRAME_SOURCES := notifier/wire/frame.c notifier/wire/rows.c $(WIRE_SOURCES)
-LINK_SOURCES := notifier/connection.c notifier/channel.c notifier/channel_unix.c $(FRAME_SOURCES)
+LINK_SOURCES := notifier/connection.c notifier/byte_queue.c notifier/channel.c notifier/channel_unix.c $(FRAME_SOURCES)
 RELAY_SOURCES := notifier/relay.c notifier/relay_events.c notifier/relay_children.c notifier/children.c \
-	notifier/registration.c notifier/interest.c notifier/tally.c
+	notifier/registration.c notifier/barrier.c notifier/interest.c notifier/tally.c notifier/answer_merge.c
 LINK_LIBS := -levent_core -lprotobuf-c
 
 $(call unit_test,base_die_point,notifier/base/die_point.c,)
@@ -22,6 +22,7 @@ $(call unit_test,notifier_frame,$(FRAME_SOURCES),-lprotobuf-c)
 RELAY_TEST_SOURCES := tests/unit/relay_harness.c $(RELAY_SOURCES) $(FRAME_SOURCES)
 $(call unit_test,notifier_relay,$(RELAY_TEST_SOURCES),-lprotobuf-c)
 $(call unit_test,notifier_registration,$(RELAY_TEST_SOURCES),-lprotobuf-c)
+$(call unit_test,notifier_interest,notifier/interest.c $(WIRE_SOURCES),-lprotobuf-c)
 $(call unit_test,notifier_base,$(BASE_SOURCES) $(SETTINGS_SOURCES),$(SETTINGS_LIBS))
 
 AGENT_SOURCES := notifier/agent_main.c notifier/agent_settings.c notifier/host_role.c notifier/host_orders.c \

@@ -340,6 +340,34 @@ def sighup_brings_a_new_vm():
         agent.shim("vm8", "vm8/10.1")
 
 
+def sighup_without_news_breaks_no_link():
+    with Agent() as agent:
+        agent.process.send_signal(signal.SIGHUP)
+        end = time.monotonic() + 10
+        while agent.read("agent.log").count("1 VMs, 2 slots") < 2:
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        agent.event("STOP")
+        agent.answer("STOP")
+        assert "the root is away" not in agent.read("agent.log")
+
+
+def driver_may_say_the_inventory_with_any_order():
+    with Agent() as agent:
+        agent.write("detach.sh", 'sed s/vf0/vf5/g "$here/inventory.json"')
+        agent.order("DETACH", slot="vf0")
+        assert agent.answer("MOVE")["result"]["slots"][0]["name"] == "vf5"
+        agent.order("NOTHING", "PREPARE", 2)
+        assert agent.answer("PREPARE", 2)["result"]["slots"][0]["name"] == "vf0"
+        agent.shim()
+
+
+def socket_directory_must_be_there():
+    with Agent(start=False, socket_dir="/nonexistent") as agent:
+        assert subprocess.run([AGENT, "--config", agent.path("agent.conf")], timeout=20).returncode == 1
+        assert "/nonexistent: No such file or directory" in agent.read("agent.log")
+
+
 def driver_that_fails_at_start_is_asked_again():
     with Agent(start=False) as agent:
         agent.write("inventory.sh", 'rm "$here/inventory.sh"; exit 1')
@@ -414,6 +442,9 @@ TESTS = [
     root_that_comes_back_hears_of_interests_and_answers,
     silent_root_is_left,
     sighup_brings_a_new_vm,
+    sighup_without_news_breaks_no_link,
+    driver_may_say_the_inventory_with_any_order,
+    socket_directory_must_be_there,
     driver_that_fails_at_start_is_asked_again,
     sigterm_leaves_nothing_behind,
     second_agent_in_the_same_directory_is_refused,

@@ -228,7 +228,8 @@ static void endless_output_is_cut_off(void **state)
 	driver_write(world, "cat /dev/zero");
 	run(world, DETACH, DEADLINE_MS);
 	assert_int_equal(world->err, -EBADMSG);
-	driver_write(world, "yes word >&2 & sleep 0.05; kill $!; wait; echo >&2; echo end >&2; exit 1");
+	driver_write(
+	        world, "yes word >&2 & sleep 0.05; kill $!; wait; echo >&2; echo end >&2; exit 1");
 	run(world, DETACH, DEADLINE_MS);
 	assert_string_equal(world->text, "end");
 }

@@ -63,8 +63,10 @@ static void acknowledgement_of_what_was_dropped_counts_for_nothing(void **state)
 	EXPECT(t, "> interest 5\n");
 	registered(t, first, TETHER__OUTCOME__OUTCOME_DONE);
 	EXPECT(t, "vm1/1.1 < registered 11 DONE\n");
+	interest(t, a, 13, 5, false); /* not known above by that */
+	EXPECT(t, "");
 	registered(t, t->last_request, TETHER__OUTCOME__OUTCOME_DONE);
-	EXPECT(t, "vm2/1.1 < registered 21 DONE\n");
+	EXPECT(t, "vm2/1.1 < registered 21 DONE\nvm1/1.1 < registered 13 DONE\n");
 }
 
 static void interest_of_an_ended_process_is_dropped(void **state)

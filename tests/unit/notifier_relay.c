@@ -672,6 +672,25 @@ static void names_behind_relays_go_up(void **state)
 	        "> STOP.1 PARTIAL answered vm1/1.1 missing vm1/2.1 hyp1/vm1/4711 x (veto-flow)\n");
 }
 
+static void name_that_two_relays_say_goes_up_once(void **state)
+{
+	struct test *t = *state;
+	uint32_t links[] = {host(t, "hyp1", "vm1", 0), host(t, "hyp2", "vm1", 0)};
+	char *answered[] = {(char *)"vm1/1.1"};
+
+	EVENT(t, .to_vm = true);
+	forget(t);
+	for (size_t i = 0; i < 2; i++) {
+		Tether__Answer answer =
+		        answer_to(TETHER__STEP__STEP_STOP, 1, TETHER__OUTCOME__OUTCOME_DONE);
+
+		answer.answered = answered;
+		answer.n_answered = 1;
+		answer_send(t, links[i], &answer);
+	}
+	EXPECT(t, "> STOP.1 DONE answered vm1/1.1\n");
+}
+
 static void root_waits_for_a_host_that_is_restarted(void **state)
 {
 	struct test *t = *state;
@@ -763,6 +782,7 @@ int main(void)
 	        HOST_TEST(silent_link_is_closed),
 	        ROOT_TEST(root_hands_a_host_only_what_is_meant_for_it),
 	        ROOT_TEST(names_behind_relays_go_up),
+	        ROOT_TEST(name_that_two_relays_say_goes_up_once),
 	        ROOT_TEST(root_waits_for_a_host_that_is_restarted),
 	        ROOT_TEST(root_finds_the_vm_where_its_host_says),
 	        ROOT_TEST(order_for_an_unknown_host_is_refused),

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include "notifier/answer_merge.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "notifier/base/cleanup.h"
+#include "notifier/wire/frame.h"
+#include "notifier/wire/rows.h"
+
+static int outcome_rank(Tether__Outcome outcome)
+{
+	switch (outcome) {
+	case TETHER__OUTCOME__OUTCOME_DONE:
+		return 1;
+	case TETHER__OUTCOME__OUTCOME_PARTIAL:
+		return 2;
+	case TETHER__OUTCOME__OUTCOME_REFUSED:
+		return 3;
+	case TETHER__OUTCOME__OUTCOME_FAILED:
+		return 4;
+	default:
+		return 0;
+	}
+}
+
+void answer_worsen(Tether__Answer *merged, Tether__Outcome outcome)
+{
+	if (outcome_rank(outcome) > outcome_rank(merged->outcome))
+		merged->outcome = outcome;
+}
+
+int answer_name_add(char ***texts, size_t *count, const char *text)
+{
+	char **grown = realloc(*texts, (*count + 1) * sizeof(*grown));
+
+	if (!grown)
+		return -ENOMEM;
+	*texts = grown;
+	grown[*count] = strdup(text);
+	if (!grown[*count])
+		return -ENOMEM;
+	++*count;
+	return 0;
+}
+
+/* "@a/@b", or the one that is not empty. */
+static char *path_join(const char *a, const char *b)
+{
+	char *joined;
+
+	if (!*a || !*b)
+		return strdup(*a ? a : b);
+	return asprintf(&joined, "%s/%s", a, b) < 0 ? NULL : joined;
+}
+
+int answer_refusal_add(Tether__Answer *merged, const char *prefix, const char *who,
+        const char *reason, const char *text)
+{
+	Tether__Refusal *refusal = malloc(sizeof(*refusal));
+	Tether__Refusal **grown =
+	        realloc(merged->refusals, (merged->n_refusals + 1) * sizeof(*grown));
+
+	if (grown)
+		merged->refusals = grown;
+	if (!refusal || !grown) {
+		free(refusal);
+		return -ENOMEM;
+	}
+	tether__refusal__init(refusal);
+	refusal->who = path_join(prefix, who);
+	refusal->reason = strdup(reason);
+	refusal->text = strdup(text);
+	grown[merged->n_refusals++] = refusal; /* a text that is NULL is packed as an empty one */
+	return refusal->who && refusal->reason && refusal->text ? 0 : -ENOMEM;
+}
+
+#define TABLES(TABLE)                                                                              \
+	TABLE(evidence, EvidenceRows, evidence_rows)                                               \
+	TABLE(qps, QpRows, qp_rows)                                                                \
+	TABLE(keys, KeyRows, key_rows)
+
+static bool tables_are_whole(const Tether__Answer *answer)
+{
+	size_t count;
+
+#define TABLE(member, type, lower)                                                                 \
+	if (answer->member && rows_count(&answer->member->base, &count))                           \
+		return false;
+	TABLES(TABLE)
+#undef TABLE
+	return true;
+}
+
+static int tables_merge(Tether__Answer *merged, const Tether__Answer *answer)
+{
+#define TABLE(field, type, lower)                                                                  \
+	if (answer->field) {                                                                       \
+		if (!merged->field) {                                                              \
+			merged->field = malloc(sizeof(*merged->field));                            \
+			if (!merged->field)                                                        \
+				return -ENOMEM;                                                    \
+			tether__##lower##__init(merged->field);                                    \
+		}                                                                                  \
+		if (rows_concatenate(&merged->field->base, &answer->field->base))                  \
+			return -ENOMEM;                                                            \
+	}
+	TABLES(TABLE)
+#undef TABLE
+	return 0;
+}
+
+static void tables_drop(Tether__Answer *merged)
+{
+#define TABLE(member, type, lower)                                                                 \
+	if (merged->member)                                                                        \
+		tether__##lower##__free_unpacked(merged->member, NULL);                            \
+	merged->member = NULL;
+	TABLES(TABLE)
+#undef TABLE
+}
+
+static int counts_merge(Tether__Answer *merged, const Tether__Counts *counts)
+{
+	if (!counts)
+		return 0;
+	if (!merged->counts) {
+		merged->counts = malloc(sizeof(*merged->counts));
+		if (!merged->counts)
+			return -ENOMEM;
+		tether__counts__init(merged->counts);
+	}
+	merged->counts->processes += counts->processes;
+	merged->counts->qps += counts->qps;
+	merged->counts->replayed += counts->replayed;
+	merged->counts->made_up += counts->made_up;
+	merged->counts->errors += counts->errors;
+	return 0;
+}
+
+/* protobuf-c has no copy; results are small. */
+static int result_merge(Tether__Answer *merged, const Tether__HostResult *result)
+{
+	size_t size = result ? tether__host_result__get_packed_size(result) : 0;
+	CLEANUP_FREE uint8_t *packed = NULL;
+
+	if (!result || merged->result)
+		return 0;
+	packed = malloc(size + 1);
+	if (!packed)
+		return -ENOMEM;
+	tether__host_result__pack(result, packed);
+	merged->result = tether__host_result__unpack(NULL, size, packed);
+	return merged->result ? 0 : -ENOMEM;
+}
+
+static int refusals_merge(
+        Tether__Answer *merged, const Tether__Answer *answer, const char *prefix, const char *label)
+{
+	int err = 0;
+
+	for (size_t i = 0; !err && i < answer->n_refusals; i++) {
+		const Tether__Refusal *refusal = answer->refusals[i];
+
+		err = answer_refusal_add(merged, prefix, *refusal->who ? refusal->who : label,
+		        refusal->reason, refusal->text);
+	}
+	return err;
+}
+
+const char *answer_flaw(const Tether__Answer *answer, const char **text)
+{
+	if (!outcome_rank(answer->outcome)) {
+		*text = "its answer has no known outcome";
+		return "bad-answer";
+	}
+	if (!tables_are_whole(answer)) {
+		*text = "its answer has columns of unequal length";
+		return "bad-table";
+	}
+	return NULL;
+}
+
+int answer_absorb(
+        Tether__Answer *merged, const Tether__Answer *answer, const char *prefix, const char *label)
+{
+	int err = tables_merge(merged, answer);
+
+	if (!err)
+		err = counts_merge(merged, answer->counts);
+	if (!err)
+		err = result_merge(merged, answer->result);
+	return err ? err : refusals_merge(merged, answer, prefix, label);
+}
+
+/* The frame around it takes a few bytes more than the answer. */
+bool answer_is_sendable(const Tether__Answer *merged)
+{
+	return tether__answer__get_packed_size(merged) + 16 <= FRAME_MAX_BYTES;
+}
+
+void answer_shrink(Tether__Answer *merged)
+{
+	tables_drop(merged);
+	while (merged->n_refusals && !answer_is_sendable(merged))
+		tether__refusal__free_unpacked(merged->refusals[--merged->n_refusals], NULL);
+	while (merged->n_answered && !answer_is_sendable(merged))
+		free(merged->answered[--merged->n_answered]);
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/*
+ * One answer out of several: the worst outcome, all refusals and rows. Pure; part of tally.c and
+ * its thread. Answers made here are freed with tether__answer__free_unpacked.
+ */
+#ifndef TETHER_ANSWER_MERGE_H
+#define TETHER_ANSWER_MERGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "tether.pb-c.h"
+
+/* DONE, PARTIAL, REFUSED, FAILED: from better to worse. */
+void answer_worsen(Tether__Answer *answer, Tether__Outcome outcome);
+
+/* `who` becomes "@prefix/@who". -ENOMEM */
+int answer_refusal_add(Tether__Answer *answer, const char *prefix, const char *who,
+        const char *reason, const char *text);
+/* To the list of `answered` or `missing`. -ENOMEM */
+int answer_name_add(char ***names, size_t *count, const char *name);
+
+/* The reason (and *@text) why an answer cannot be taken: an unknown outcome, columns of unequal
+ * length. NULL: it can. */
+const char *answer_flaw(const Tether__Answer *answer, const char **text);
+
+/* Rows, counts, result and refusals of @from; a refusal that names nobody is @label's. -ENOMEM */
+int answer_absorb(
+        Tether__Answer *into, const Tether__Answer *from, const char *prefix, const char *label);
+
+/* It fits a frame. */
+bool answer_is_sendable(const Tether__Answer *answer);
+/* Give up rows, then refusals, then names, until it does nearly: what is left to say is why. */
+void answer_shrink(Tether__Answer *answer);
+
+#endif

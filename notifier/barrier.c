@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include "notifier/barrier.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+struct barrier {
+	struct barrier *next;
+	uint64_t migration;
+	uint64_t until_ms;
+	uint32_t last_id;
+	struct address address;
+};
+
+static struct barrier *barrier_find(const struct barrier *barriers, uint64_t migration)
+{
+	while (barriers && barriers->migration != migration)
+		barriers = barriers->next;
+	return (struct barrier *)barriers;
+}
+
+int barrier_set(struct barrier **barriers, uint64_t migration, const struct address *address,
+        uint32_t last_id, uint64_t until_ms)
+{
+	struct barrier *barrier = barrier_find(*barriers, migration);
+
+	if (!barrier) {
+		barrier = calloc(1, sizeof(*barrier));
+		if (!barrier)
+			return -ENOMEM;
+		barrier->migration = migration;
+		barrier->last_id = last_id;
+		barrier->next = *barriers;
+		*barriers = barrier;
+	}
+	barrier->address = *address;
+	barrier->until_ms = until_ms;
+	return 0;
+}
+
+void barrier_extend(struct barrier *barriers, uint64_t migration, uint64_t until_ms)
+{
+	struct barrier *barrier = barrier_find(barriers, migration);
+
+	if (barrier && barrier->until_ms < until_ms)
+		barrier->until_ms = until_ms;
+}
+
+bool barrier_lift(struct barrier **barriers, uint64_t migration)
+{
+	struct barrier *barrier;
+
+	while (*barriers && (*barriers)->migration != migration)
+		barriers = &(*barriers)->next;
+	barrier = *barriers;
+	if (!barrier)
+		return false;
+	*barriers = barrier->next;
+	free(barrier);
+	return true;
+}
+
+void barriers_clear(struct barrier **barriers)
+{
+	while (*barriers)
+		barrier_lift(barriers, (*barriers)->migration);
+}
+
+bool barriers_hold(const struct barrier *barriers, const struct address *address)
+{
+	for (; barriers; barriers = barriers->next)
+		if (address_matches(&barriers->address, address))
+			return true;
+	return false;
+}
+
+/* Numbers wrap after four thousand million registrations; the order of two near ones stays. */
+static bool is_before(uint32_t id, uint32_t other)
+{
+	return (int32_t)(id - other) <= 0;
+}
+
+bool barrier_came_after(const struct barrier *barriers, uint64_t migration, uint32_t id,
+        const struct address *address)
+{
+	const struct barrier *barrier = barrier_find(barriers, migration);
+
+	return barrier && is_before(id, barrier->last_id) &&
+	       address_matches(&barrier->address, address);
+}
+
+uint64_t barriers_next(const struct barrier *barriers)
+{
+	uint64_t next = UINT64_MAX;
+
+	for (; barriers; barriers = barriers->next)
+		if (barriers->until_ms < next)
+			next = barriers->until_ms;
+	return next;
+}
+
+bool barriers_overdue(const struct barrier *barriers, uint64_t now_ms, uint64_t *migration)
+{
+	while (barriers && barriers->until_ms > now_ms)
+		barriers = barriers->next;
+	if (barriers)
+		*migration = barriers->migration;
+	return barriers;
+}

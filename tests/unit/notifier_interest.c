@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "notifier/base/cleanup.h"
+#include "notifier/interest.h"
+
+static struct address lid(uint16_t number)
+{
+	return (struct address){.lid = number};
+}
+
+static struct address gid(uint8_t last)
+{
+	struct address address = {.gid = {0xfe, 0x80}};
+
+	address.gid[15] = last;
+	return address;
+}
+
+static struct address both(uint16_t number, uint8_t last)
+{
+	struct address address = gid(last);
+
+	address.lid = number;
+	return address;
+}
+
+static void held_is_found_by_what_it_is_held_under(void **state)
+{
+	const struct {
+		const char *what;
+		struct address held, asked;
+		bool found;
+	} rows[] = {
+	        {"the same LID", lid(5), lid(5), true},
+	        {"another LID", lid(5), lid(6), false},
+	        {"the same GID", gid(1), gid(1), true},
+	        {"another GID", gid(1), gid(2), false},
+	        {"LID, asked with both", lid(5), both(5, 1), true},
+	        {"GID, asked with both", gid(1), both(5, 1), true},
+	        {"both, asked by LID", both(5, 1), lid(5), true},
+	        {"both, same GID but another LID", both(5, 1), both(6, 1), false},
+	        {"both, asked by GID alone", both(5, 1), gid(1), false},
+	        {"GID, asked by LID", gid(1), lid(5), false},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct interest *interest = interest_create();
+
+		print_message("# %s\n", rows[i].what);
+		assert_int_equal(interest_add(interest, 1, &rows[i].held), 2);
+		assert_int_equal(interest_holds(interest, 1, &rows[i].asked), rows[i].found);
+		assert_int_equal(interest_is_held(interest, &rows[i].asked), rows[i].found);
+		assert_int_equal(address_matches(&rows[i].asked, &rows[i].held), rows[i].found);
+		assert_false(interest_holds(interest, 2, &rows[i].asked));
+		interest_destroy(interest);
+	}
+}
+
+static void adding_and_dropping_say_who_is_first_and_last(void **state)
+{
+	struct interest *interest = interest_create();
+	struct address a = lid(5);
+
+	assert_int_equal(interest_add(interest, 1, &a), 2);
+	assert_int_equal(interest_add(interest, 1, &a), 0);
+	assert_int_equal(interest_add(interest, 2, &a), 1);
+	assert_int_equal(interest_drop(interest, 3, &a), 0);
+	assert_int_equal(interest_drop(interest, 1, &a), 1);
+	assert_int_equal(interest_drop(interest, 1, &a), 0);
+	assert_int_equal(interest_drop(interest, 2, &a), 2);
+	assert_int_equal(interest_drop(interest, 2, &a), 0);
+	assert_int_equal(interest_count(interest, 0), 0);
+	interest_destroy(interest);
+}
+
+static void sum_up(void *context, const struct address *address)
+{
+	*(uint64_t *)context += address->lid;
+}
+
+static void many_are_kept_apart(void **state)
+{
+	enum { MEMBERS = 7, ADDRESSES = 3000 };
+	struct interest *interest = interest_create();
+	uint64_t sum = 0, wanted = 0;
+
+	for (uint32_t i = 1; i <= ADDRESSES; i++) {
+		struct address a = lid(i);
+
+		assert_int_equal(interest_add(interest, 1 + i % MEMBERS, &a), 2);
+	}
+	assert_int_equal(interest_count(interest, 0), ADDRESSES);
+	for (uint32_t i = 1; i <= ADDRESSES; i++) {
+		struct address a = lid(i);
+
+		for (uint32_t member = 1; member <= MEMBERS; member++)
+			assert_int_equal(
+			        interest_holds(interest, member, &a), member == 1 + i % MEMBERS);
+		if (i % MEMBERS == 0)
+			wanted += i;
+	}
+	interest_for_each(interest, 1, sum_up, &sum);
+	assert_int_equal(sum, wanted);
+	for (uint32_t i = 1; i <= ADDRESSES; i++) {
+		struct address a = lid(i);
+
+		assert_int_equal(interest_drop(interest, 1 + i % MEMBERS, &a), 2);
+	}
+	for (uint32_t member = 0; member <= MEMBERS; member++)
+		assert_int_equal(interest_count(interest, member), 0);
+	interest_destroy(interest);
+}
+
+static void wire_addresses_are_checked(void **state)
+{
+	static uint8_t bytes[17] = {0xfe, 0x80}, zeros[16];
+	const struct {
+		const char *what;
+		uint32_t lid;
+		const uint8_t *gid;
+		size_t length;
+		int ret;
+	} rows[] = {
+	        {"a LID", 5, NULL, 0, 0},
+	        {"a GID", 0, bytes, 16, 0},
+	        {"both", 5, bytes, 16, 0},
+	        {"nothing", 0, NULL, 0, -EINVAL},
+	        {"a GID of zeros", 0, zeros, 16, -EINVAL},
+	        {"a LID above 16 bits", 0x10005, NULL, 0, -EINVAL},
+	        {"a short GID", 5, bytes, 15, -EINVAL},
+	        {"a long GID", 5, bytes, 17, -EINVAL},
+	};
+	struct address address;
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		Tether__Address wire = TETHER__ADDRESS__INIT, back;
+
+		print_message("# %s\n", rows[i].what);
+		wire.lid = rows[i].lid;
+		wire.gid.data = (uint8_t *)rows[i].gid;
+		wire.gid.len = rows[i].length;
+		assert_int_equal(address_decode(&wire, &address), rows[i].ret);
+		if (rows[i].ret)
+			continue;
+		address_encode(&address, &back);
+		assert_int_equal(back.lid, wire.lid);
+		assert_int_equal(back.gid.len, wire.gid.len);
+	}
+	assert_int_equal(address_decode(NULL, &address), -EINVAL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(held_is_found_by_what_it_is_held_under),
+	        cmocka_unit_test(adding_and_dropping_say_who_is_first_and_last),
+	        cmocka_unit_test(many_are_kept_apart),
+	        cmocka_unit_test(wire_addresses_are_checked),
+	};
+
+	return cmocka_run_group_tests_name("notifier_interest", tests, NULL, NULL);
+}
