@@ -139,20 +139,33 @@ static enum refusal op_locate(struct call *call)
 	return refused;
 }
 
+static enum refusal plan_locked(
+        const osm_opensm_t *osm, const struct swap_request *request, struct plan **plan)
+{
+	struct fabric_view *view;
+	enum refusal refused;
+
+	if (osm->routing_engine_used && osm->routing_engine_used->path_sl)
+		return REFUSAL_SL_BY_PATH;
+	view = osm_model_view(osm);
+	if (!view)
+		return REFUSAL_NO_MEMORY;
+	refused = plan_swap(view, &endpoint_vswitch, request, plan);
+	fabric_view_destroy(view);
+	return refused;
+}
+
 static enum refusal plan_make(
         struct plugin *plugin, const struct swap_request *request, struct identity_move **move)
 {
-	struct fabric_view *view;
 	enum refusal refused;
 	struct plan *plan = NULL;
 
 	if (!sweep_lease_is_master(plugin->lease))
 		return REFUSAL_NOT_MASTER;
 	CL_PLOCK_ACQUIRE(&plugin->osm->lock);
-	view = osm_model_view(plugin->osm);
-	refused = view ? plan_swap(view, &endpoint_vswitch, request, &plan) : REFUSAL_NO_MEMORY;
+	refused = plan_locked(plugin->osm, request, &plan);
 	CL_PLOCK_RELEASE(&plugin->osm->lock);
-	fabric_view_destroy(view);
 	if (refused)
 		return refused;
 	*move = identity_move_create(plan);

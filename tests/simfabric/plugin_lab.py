@@ -13,18 +13,20 @@ LEASE_MS = 5000
 
 
 class PluginLab:
-    """@settings: rows for opensm.conf. @partitions: the text of partitions.conf, made from the fabric's truth."""
+    """@settings: rows for opensm.conf. @partitions: the text of partitions.conf, made from the fabric's truth. @node:
+    where OpenSM runs."""
 
-    def __init__(self, settings=None, partitions=None, net="demo.net"):
+    def __init__(self, settings=None, partitions=None, net="demo.net", node="sm"):
         self.fabric = Fabric()
         self.settings = {"transaction_timeout": 50, **(settings or {})}
         self.partitions = partitions
         self.net = net
+        self.node = node
         self.migrations = 0
 
     def __enter__(self):
         try:
-            self.fabric.create(self.net)
+            self.make_fabric()
             self.start_opensm()
         except BaseException:
             self.fabric.take_down()
@@ -33,6 +35,13 @@ class PluginLab:
 
     def __exit__(self, kind, error, trace):
         self.fabric.take_down()
+
+    def make_fabric(self):
+        """@net: a file, or the arguments of tests/fabrics/fat_tree.py."""
+        if isinstance(self.net, str):
+            self.fabric.create(self.net)
+        else:
+            self.fabric.create_fat_tree(*self.net)
 
     def path(self, *names):
         return os.path.join(self.fabric.directory, *names)
@@ -66,7 +75,7 @@ class PluginLab:
         return "".join(open(self.path(name)).read() for name in sorted(reports))
 
     def start_opensm(self):
-        self.fabric.opensm_start("sm", self.conf(), self.environment())
+        self.fabric.opensm_start(self.node, self.conf(), self.environment())
         self.fabric.opensm_wait_up(UP_S)
 
     def opensm(self):

@@ -18,6 +18,7 @@ from simfabric.plugin_lab import PluginLab  # noqa: E402
 
 MOVES = 300 if FULL else 40
 SWEEP_EVERY = 10
+ENGINE_MOVES = 100 if FULL else 9
 MGID = "ff125eed000000000000000000000001"
 BLUE, DEFAULT = 0x8001, 0xffff
 BLUE_SLOTS = ("hyp1_vf1", "hyp3_vf2")  # where the two members of the partition sit at first
@@ -253,6 +254,27 @@ def lmc_is_refused():
         refused("lmc", lab.plan, "hyp1_vf1", "hyp2_vf1")
 
 
+def moves_survive_sweeps(engine, net, node):
+    with PluginLab({"routing_engine": engine}, net=net, node=node) as lab:
+        assert lab.ask("status")["routing_engine"] == engine, "OpenSM has fallen back to another engine"
+        lab.heavy_sweep()
+        draw = random.Random(7)
+        for number in range(ENGINE_MOVES):
+            lab.move(*draw.sample(lab.slots(), 2))
+            if number % 3 == 2:
+                check_sweep(lab)
+        with lab.sa() as sa:
+            found = findings(lab.truth(), sa)
+        assert not found, shown(found)
+
+
+def engines_that_choose_service_levels_are_refused():
+    for engine in ("dfsssp", "lash", "nue"):
+        with PluginLab({"routing_engine": engine}) as lab:
+            assert lab.ask("status")["routing_engine"] == engine
+            refused("sl-by-path", lab.plan, "hyp1_vf1", "hyp2_vf1")
+
+
 def guids_and_lids_exchanged_behind_opensms_back_are_noticed(lab):
     """The control: the same change without the plugin must not pass what the moves above pass."""
     source, destination = "hyp1_vf2", "hyp3_vf3"
@@ -292,6 +314,11 @@ def main():
         tap.run("guids_and_lids_exchanged_behind_opensms_back_are_noticed",
                 guids_and_lids_exchanged_behind_opensms_back_are_noticed, lab)
     tap.run("lmc_is_refused", lmc_is_refused)
+    for engine in ("updn", "dnup", "dor", "sssp"):
+        tap.run(f"moves_survive_sweeps_under_{engine}", moves_survive_sweeps, engine, "demo.net", "sm")
+    # A fat-tree has all its CAs on the same level, the subnet manager's too.
+    tap.run("moves_survive_sweeps_under_ftree", moves_survive_sweeps, "ftree", ("4,3,2", "--vf", "3"), "h1")
+    tap.run("engines_that_choose_service_levels_are_refused", engines_that_choose_service_levels_are_refused)
     tap.exit()
 
 
