@@ -38,7 +38,7 @@ struct inventory_host *inventory_find(const struct inventory *inventory, const c
 static struct inventory_host *host_make(struct inventory *inventory, const char *name)
 {
 	struct inventory_host *host = inventory_find(inventory, name);
-	struct inventory_host **end = &inventory->hosts;
+	struct inventory_host **at = &inventory->hosts;
 
 	if (host)
 		return host;
@@ -50,9 +50,10 @@ static struct inventory_host *host_make(struct inventory *inventory, const char 
 		free(host);
 		return NULL;
 	}
-	while (*end)
-		end = &(*end)->next;
-	*end = host;
+	while (*at && strcmp((*at)->name, name) < 0)
+		at = &(*at)->next;
+	host->next = *at;
+	*at = host;
 	return host;
 }
 

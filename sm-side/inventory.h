@@ -19,7 +19,7 @@ struct inventory_host {
 };
 
 struct inventory {
-	struct inventory_host *hosts;
+	struct inventory_host *hosts; /* by name */
 };
 
 void inventory_clear(struct inventory *inventory);

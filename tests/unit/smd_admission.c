@@ -119,6 +119,20 @@ static void of_two_hosts_that_have_a_vm_the_one_with_the_vf_counts(void **unused
 	inventory_clear(&inventory);
 }
 
+static void hosts_are_listed_by_name(void **unused)
+{
+	static const char *const names[] = {"c", "a", "d", "b"};
+	struct inventory inventory = {0};
+	char listed[8] = "";
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		host_says(&inventory, names[i], NULL, NULL, NULL, NULL);
+	for (const struct inventory_host *h = inventory.hosts; h; h = h->next)
+		strcat(listed, h->name);
+	assert_string_equal(listed, "abcd");
+	inventory_clear(&inventory);
+}
+
 static enum migration_fact fact(const char *here_slot, const char *there_slot, bool carried,
         enum migration_state journalled)
 {
@@ -210,6 +224,7 @@ int main(void)
 	        cmocka_unit_test(the_intent_says_who_goes_where_with_which_guids),
 	        cmocka_unit_test(a_name_that_is_too_long_is_refused_not_cut),
 	        cmocka_unit_test(of_two_hosts_that_have_a_vm_the_one_with_the_vf_counts),
+	        cmocka_unit_test(hosts_are_listed_by_name),
 	        cmocka_unit_test(inventories_say_where_the_vm_is),
 	        cmocka_unit_test(the_fabric_outweighs_the_journal_where_it_is_asked),
 	        cmocka_unit_test(before_the_commit_the_source_alone_is_waited_for),
