@@ -363,11 +363,14 @@ static enum refusal wait_for_all(const struct attempt *attempt)
 	return REFUSAL_NONE;
 }
 
-/* guid2lid is right as it was; who is cabled to whom has changed. */
+/*
+ * guid2lid is right as it was, so this writes it only where OpenSM had not yet. Neighbours have
+ * changed; they are hints for M_Keys after a restart and not worth waiting for a disk.
+ */
 static void persist(osm_opensm_t *osm)
 {
 	osm_db_store(osm->sm.lid_mgr.p_g2l, osm->subn.opt.fsync_high_avail_files);
-	osm_db_store(osm->subn.p_neighbor, osm->subn.opt.fsync_high_avail_files);
+	osm_db_store(osm->subn.p_neighbor, FALSE);
 }
 
 enum refusal identity_move_apply(const struct move_tools *tools, struct identity_move *move,
