@@ -79,12 +79,8 @@ bool settlement_atomic_exposed(const struct send_log *log)
 	for (uint32_t i = log->tail; i != log->posted; i++) {
 		const struct send_slot *slot = send_log_at(log, i);
 
-		if (slot->fate != FATE_OPEN)
-			continue;
-		if (opcode_is_atomic(slot->opcode))
+		if (slot->fate == FATE_OPEN && opcode_is_atomic(slot->opcode))
 			return true;
-		if (opcode_takes_receive(slot->opcode))
-			return false;
 	}
 	return false;
 }

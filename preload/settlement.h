@@ -32,8 +32,8 @@ struct settlement settle_sends(struct send_log *log, uint32_t rq_psn);
 struct settlement settle_sends_blindly(struct send_log *log);
 
 /*
- * An atomic has no completion, and nothing before it needs a RECV, so nothing says that the
- * responder has not executed it.
+ * An atomic has no completion, and nothing here says that the responder has not executed it: work
+ * before it that waits for a RECV may have found one, its acknowledgement being lost or under way.
  */
 bool settlement_atomic_exposed(const struct send_log *log);
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "notifier/base/deadlines.h"
+#include "notifier/base/die_point.h"
 #include "notifier/base/log.h"
 #include "preload/control.h"
 #include "preload/drain.h"
@@ -126,6 +127,7 @@ static enum progress work_stop(
 static enum progress work_settle(
         struct move *move, Tether__Answer *answer, uint64_t now_ms, bool late)
 {
+	bool exposed;
 	int err;
 
 	if (move->state < MOVE_STOPPED) {
@@ -133,15 +135,19 @@ static enum progress work_settle(
 		contexts_stop(move, PHASE_STOPPED);
 		move->state = MOVE_STOPPED;
 	}
-	if (drain_has_exposed_atomic(move)) {
-		drain_harvest(move);
-		if (!late)
-			return WORKING;
+	drain_harvest(move);
+	exposed = drain_has_exposed_atomic(move);
+	err = exposed ? 0 : drain_break(move);
+	if ((exposed || err == -EAGAIN) && !late)
+		return WORKING;
+	/* From here on some are in ERR: an abort connects those again. */
+	if (!exposed)
+		move->state = MOVE_VOTED;
+	if (exposed || err == -EAGAIN) {
 		outcome_is(answer, TETHER__OUTCOME__OUTCOME_FAILED, "atomic-unanswered",
 		        "has an atomic that may have been executed and whose answer does not come");
 		return FINISHED;
 	}
-	err = drain_break(move);
 	if (err) {
 		failed_with(answer, "not-stopped", "a queue pair does not go to ERR", err);
 		return FINISHED;
@@ -377,8 +383,17 @@ static bool is_same(const Tether__Event *a, const Tether__Event *b)
 	return a && a->epoch == b->epoch && a->step == b->step && a->sequence == b->sequence;
 }
 
+static const char *step_name(Tether__Step step)
+{
+	const ProtobufCEnumValue *value =
+	        protobuf_c_enum_descriptor_get_value(&tether__step__descriptor, step);
+
+	return value ? value->name + strlen("STEP_") : "?";
+}
+
 static void finish(struct move *move, Tether__Answer *answer, steps_send *send, void *owner)
 {
+	die_point("shim-end", step_name(answer->step));
 	log_info("steps", "migration %llu epoch %llu step %d: outcome %d, %zu refusals",
 	        (unsigned long long)move->id, (unsigned long long)answer->epoch, answer->step,
 	        answer->outcome, answer->n_refusals);
@@ -570,6 +585,7 @@ int steps_is_away(void)
 
 void steps_forget(void)
 {
-	TAILQ_INIT(&moves);
-	move_count = 0;
+	while (!TAILQ_EMPTY(&moves))
+		move_destroy(TAILQ_FIRST(&moves));
+	highest_epoch = 0;
 }
