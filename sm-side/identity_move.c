@@ -39,6 +39,7 @@ struct identity_move {
 	struct plan *plan;
 	struct side sides[2]; /* the VM's, the other's */
 	bool is_enforced_kept;
+	bool is_finished;
 };
 
 struct identity_move *identity_move_create(struct plan *plan)
@@ -68,6 +69,11 @@ void identity_move_destroy(struct identity_move *move)
 const struct plan *identity_move_plan(const struct identity_move *move)
 {
 	return move->plan;
+}
+
+bool identity_move_is_finished(const struct identity_move *move)
+{
+	return move->is_finished;
 }
 
 /* An attempt at a move. */
@@ -397,6 +403,7 @@ enum refusal identity_move_apply(const struct move_tools *tools, struct identity
 		return refused;
 	persist(tools->osm);
 	*sweep_needed = false;
+	move->is_finished = true;
 	result->elapsed_us = (monotonic_ns() - start) / 1000;
 	return REFUSAL_NONE;
 }

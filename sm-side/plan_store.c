@@ -62,3 +62,22 @@ struct identity_move *plan_store_take(struct plan_store *store, uint64_t hash)
 
 	return take_locked(store, hash);
 }
+
+struct identity_move *plan_store_take_unfinished(
+        struct plan_store *store, uint64_t port_guid, struct view_place place)
+{
+	LOCK_GUARD(&store->lock);
+
+	for (unsigned age = 1; age <= KEPT; age++) {
+		struct identity_move **row = &store->kept[(store->next + KEPT - age) % KEPT];
+		const struct plan *plan = *row ? identity_move_plan(*row) : NULL;
+		struct identity_move *move = *row;
+
+		if (!plan || identity_move_is_finished(move) || plan->vm.port_guid != port_guid ||
+		        !view_place_equal(plan->to, place))
+			continue;
+		*row = NULL;
+		return move;
+	}
+	return NULL;
+}

@@ -172,15 +172,52 @@ static enum refusal plan_make(
 	return *move ? REFUSAL_NONE : REFUSAL_NO_MEMORY;
 }
 
+/* Is nothing of @plan left but what a sweep does not do? */
+static bool is_done_by_sweep(osm_opensm_t *osm, const struct plan *plan)
+{
+	struct plan_left left = {0};
+	struct fabric_view *view;
+	bool is_done = false;
+
+	CL_PLOCK_ACQUIRE(&osm->lock);
+	view = osm_model_view(osm);
+	if (view && plan_left(view, plan, &left) == REFUSAL_NONE) {
+		is_done = left.links_done && left.routes_done;
+		plan_left_clear(&left);
+	}
+	CL_PLOCK_RELEASE(&osm->lock);
+	fabric_view_destroy(view);
+	return is_done;
+}
+
+/*
+ * Where a sweep has seen exchanged GUIDs before the plan was applied, the VM is at its place but
+ * its P_Keys are not. Whoever has lost the plan meanwhile gets it again, to apply it.
+ */
+static struct identity_move *plan_to_finish(
+        struct plugin *plugin, const struct swap_request *request)
+{
+	struct identity_move *move =
+	        plan_store_take_unfinished(plugin->plans, request->vm_port_guid, request->to);
+
+	if (!move || is_done_by_sweep(plugin->osm, identity_move_plan(move)))
+		return move;
+	plan_store_put(plugin->plans, move);
+	return NULL;
+}
+
 static enum refusal op_plan(struct call *call)
 {
-	struct identity_move *move;
-	enum refusal refused = plan_make(call->plugin, &call->request->move, &move);
+	struct plugin *plugin = call->plugin;
+	struct identity_move *move = NULL;
+	enum refusal refused = plan_make(plugin, &call->request->move, &move);
 
-	if (refused)
+	if (refused == REFUSAL_SAME_PLACE)
+		move = plan_to_finish(plugin, &call->request->move);
+	if (!move)
 		return refused;
 	sm_answer_plan(call->results, identity_move_plan(move));
-	plan_store_put(call->plugin->plans, move);
+	plan_store_put(plugin->plans, move);
 	return REFUSAL_NONE;
 }
 

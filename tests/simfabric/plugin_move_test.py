@@ -205,14 +205,18 @@ def a_sweep_between_exchange_and_apply_does_no_harm(lab):
     truth = lab.truth()
     source = next(row["node"] for row in truth.end_ports.values() if BLUE in truth.pkeys[row["node"], 1])
     destination = next(slot for slot in lab.slots() if BLUE not in truth.pkeys[slot, 1])
+    vm, place = lab.guid_at(source), lab.place_of(destination)
     plan = lab.plan(source, destination)
     lab.exchange_guids(source, destination)
     lab.heavy_sweep()
+    again = lab.ask("plan", vm_port_guid=vm, **place)
+    assert again["hash"] == plan["hash"], "who has lost the plan does not get it again"
     with lab.connect() as sm:
         sm.ask("lease", migration=1, ms=5000)
-        assert sm.ask("apply", hash=plan["hash"], migration=1)["verified"]
+        assert sm.ask("apply", hash=again["hash"], migration=1)["verified"]
     truth = lab.truth()
     assert BLUE in truth.pkeys[destination, 1] and BLUE not in truth.pkeys[source, 1]
+    refused("same-place", lab.ask, "plan", vm_port_guid=vm, **place)
 
 
 def undo_restores_every_table(lab):
