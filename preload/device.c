@@ -395,14 +395,35 @@ void context_close_real(struct context *context)
 	context->real = NULL;
 }
 
-/* Under vSwitch the GUID has moved with the VM. Elsewhere the only device there is will be it. */
+/* Some other device that the application has open is @candidate. */
+static bool is_anothers(const struct device *device, const struct ibv_device *candidate)
+{
+	const struct device *other;
+
+	TAILQ_FOREACH(other, &devices, link)
+	{
+		if (other != device && other->contexts &&
+		        !strcmp(other->real_name, candidate->name))
+			return true;
+	}
+	return false;
+}
+
+/* Under vSwitch the GUID has moved with the VM. Elsewhere the only one that is free will be it. */
 static struct ibv_device *successor_of(const struct device *device, struct ibv_device **list)
 {
+	struct ibv_device *free_one = NULL;
+	unsigned free_ones = 0;
+
 	for (struct ibv_device **d = list; *d; d++) {
 		if (below.ibv_get_device_guid(*d) == device->guid)
 			return *d;
+		if (is_anothers(device, *d))
+			continue;
+		free_one = *d;
+		free_ones++;
 	}
-	return list[0] && !list[1] ? list[0] : NULL;
+	return free_ones == 1 ? free_one : NULL;
 }
 
 int context_open_real(struct context *context)

@@ -20,3 +20,10 @@ $(call unit_test,shim_gate,preload/gate.c,-lpthread)
 $(call unit_test,shim_gate_slip,,-lpthread)
 $(call unit_test,shim_settlement,preload/settlement.c preload/work_log.c,-lpthread)
 $(call unit_test,shim_work_log,preload/work_log.c preload/completion_ring.c preload/translation.c,-lpthread)
+
+# The library over a fake HCA: everything but what binds the real verbs and talks to an agent.
+SHIM_HARNESS := $(filter-out %/real_verbs.c %/load.c %/intercept_dlopen.c %/agent_link.c %/interests.c %/self.c,$(SHIM_SOURCES)) \
+	tests/unit/shim_fake_hca.c tests/unit/shim_harness.c $(FRAME_SOURCES) $(BASE_SOURCES)
+$(call unit_test,shim_post,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
+$(call unit_test,shim_move,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
+$(call unit_test,shim_steps,$(SHIM_HARNESS),-lprotobuf-c -lpthread)

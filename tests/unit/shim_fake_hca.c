@@ -1,0 +1,795 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include "tests/unit/shim_fake_hca.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/queue.h>
+#include <unistd.h>
+
+#include "preload/real_verbs.h"
+
+enum { SLOTS = 4, QUEUE = 256, MAX_SGE = 4, MAX_INLINE = 64 };
+
+struct fake fake;
+
+struct hca {
+	struct ibv_device device;
+	uint16_t lid;
+	uint64_t guid;
+	uint32_t next_number; /* of queue pairs and keys: every slot has its own */
+};
+
+struct fake_context {
+	struct verbs_context verbs;
+	struct hca *hca;
+};
+
+struct fake_mr {
+	struct ibv_mr mr;
+	uint64_t iova;
+	int access;
+	TAILQ_ENTRY(fake_mr) link;
+};
+
+struct fake_cq {
+	struct ibv_cq cq;
+	struct ibv_wc ring[4 * QUEUE];
+	unsigned head, tail;
+};
+
+struct fake_send {
+	struct ibv_send_wr wr;
+	struct ibv_sge sges[MAX_SGE];
+	uint8_t payload[MAX_INLINE];
+	uint32_t length, packets;
+	bool executed;
+};
+
+struct fake_receive {
+	uint64_t wr_id;
+	struct ibv_sge sges[MAX_SGE];
+	int num_sge;
+};
+
+struct fake_receive_queue {
+	struct fake_receive slots[QUEUE];
+	unsigned head, tail;
+};
+
+struct fake_srq {
+	struct ibv_srq srq;
+	struct fake_receive_queue queue;
+};
+
+struct fake_qp {
+	struct ibv_qp qp;
+	struct ibv_qp_attr attr;
+	struct hca *hca;
+	struct fake_send sends[QUEUE];
+	unsigned head, executed, completed; /* completed <= executed <= head */
+	unsigned partial;                   /* packets of sends[executed] that were accepted */
+	struct fake_receive_queue own, *receives;
+	uint32_t expected_psn;
+	bool sig_all;
+	TAILQ_ENTRY(fake_qp) link;
+};
+
+static TAILQ_HEAD(, fake_qp) qps = TAILQ_HEAD_INITIALIZER(qps);
+static TAILQ_HEAD(, fake_mr) mrs = TAILQ_HEAD_INITIALIZER(mrs);
+static struct hca slots[SLOTS], peer;
+static struct {
+	struct fake_cq *cq;
+	struct ibv_wc wc;
+} held[QUEUE];
+static unsigned held_count;
+
+static struct hca *hca_of(const struct ibv_context *context)
+{
+	return ((struct fake_context *)((char *)verbs_get_ctx((struct ibv_context *)context) -
+	                                offsetof(struct fake_context, verbs)))
+	        ->hca;
+}
+
+static void hca_init(struct hca *hca, const char *name, uint16_t lid, uint64_t guid, uint32_t base)
+{
+	*hca = (struct hca){.lid = lid, .guid = guid, .next_number = base};
+	strcpy(hca->device.name, name);
+	strcpy(hca->device.dev_name, name);
+	hca->device.node_type = IBV_NODE_CA;
+	hca->device.transport_type = IBV_TRANSPORT_IB;
+}
+
+void fake_reset(void)
+{
+	char name[] = "fake0";
+
+	fake = (struct fake){.post_fails_at = -1,
+	        .err_flushes_receives = true,
+	        .reset_purges = true,
+	        .rq_psn_is_live = true};
+	for (int i = 0; i < SLOTS; i++, name[4]++)
+		hca_init(&slots[i], name, FAKE_LID_VM, 0x1111, 0x1000 * (uint32_t)(i + 1));
+	hca_init(&peer, "fakepeer", FAKE_LID_PEER, 0x2222, 0x1040);
+	TAILQ_INIT(&qps);
+	TAILQ_INIT(&mrs);
+	held_count = 0;
+}
+
+/* ---- devices ---- */
+
+static struct ibv_device **get_device_list(int *count)
+{
+	struct ibv_device **list = calloc(3, sizeof(*list));
+	int n = 0;
+
+	if (fake.slot >= 0)
+		list[n++] = &slots[fake.slot].device;
+	list[n++] = &peer.device;
+	if (count)
+		*count = n;
+	return list;
+}
+
+static void free_device_list(struct ibv_device **list)
+{
+	free(list);
+}
+
+static __be64 get_device_guid(struct ibv_device *device)
+{
+	return (__be64)((struct hca *)device)->guid;
+}
+
+static const char *get_device_name(struct ibv_device *device)
+{
+	return device->name;
+}
+
+static int query_port(
+        struct ibv_context *context, uint8_t port, struct ibv_port_attr *attr, size_t size)
+{
+	struct ibv_port_attr all = {.state = IBV_PORT_ACTIVE,
+	        .active_mtu = IBV_MTU_1024,
+	        .lid = hca_of(context)->lid,
+	        .link_layer = IBV_LINK_LAYER_INFINIBAND};
+
+	if (port != 1)
+		return EINVAL;
+	memcpy(attr, &all, size < sizeof(all) ? size : sizeof(all));
+	return 0;
+}
+
+static int query_device(struct ibv_context *context, struct ibv_device_attr *attr)
+{
+	*attr = (struct ibv_device_attr){.max_qp = 64,
+	        .max_qp_wr = QUEUE,
+	        .max_sge = MAX_SGE,
+	        .max_cqe = 4 * QUEUE,
+	        .phys_port_cnt = 1};
+	return 0;
+}
+
+static int query_gid(struct ibv_context *context, uint8_t port, int index, union ibv_gid *gid)
+{
+	memset(gid, 0, sizeof(*gid));
+	gid->global.interface_id = (__be64)hca_of(context)->guid;
+	return 0;
+}
+
+static int post_send(struct ibv_qp *, struct ibv_send_wr *, struct ibv_send_wr **);
+static int post_recv(struct ibv_qp *, struct ibv_recv_wr *, struct ibv_recv_wr **);
+static int post_srq_recv(struct ibv_srq *, struct ibv_recv_wr *, struct ibv_recv_wr **);
+static int poll_cq(struct ibv_cq *, int, struct ibv_wc *);
+
+static int req_notify_cq(struct ibv_cq *cq, int solicited_only)
+{
+	return 0;
+}
+
+static struct ibv_context *open_device(struct ibv_device *device)
+{
+	struct fake_context *context = calloc(1, sizeof(*context));
+	struct ibv_context *shown = &context->verbs.context;
+
+	context->hca = (struct hca *)device;
+	context->verbs.sz = sizeof(context->verbs);
+	context->verbs.query_port = query_port;
+	shown->abi_compat = __VERBS_ABI_IS_EXTENDED;
+	shown->device = device;
+	shown->num_comp_vectors = 1;
+	shown->async_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	shown->ops.post_send = post_send;
+	shown->ops.post_recv = post_recv;
+	shown->ops.post_srq_recv = post_srq_recv;
+	shown->ops.poll_cq = poll_cq;
+	shown->ops.req_notify_cq = req_notify_cq;
+	fake.opens++;
+	fake.live_objects++;
+	return shown;
+}
+
+static int close_device(struct ibv_context *context)
+{
+	close(context->async_fd);
+	free((char *)verbs_get_ctx(context) - offsetof(struct fake_context, verbs));
+	fake.closes++;
+	fake.live_objects--;
+	return 0;
+}
+
+/* ---- memory ---- */
+
+static struct ibv_pd *alloc_pd(struct ibv_context *context)
+{
+	struct ibv_pd *pd = calloc(1, sizeof(*pd));
+
+	pd->context = context;
+	fake.live_objects++;
+	return pd;
+}
+
+static int object_free(void *object)
+{
+	free(object);
+	fake.live_objects--;
+	return 0;
+}
+
+static int dealloc_pd(struct ibv_pd *pd)
+{
+	return object_free(pd);
+}
+
+static struct ibv_mr *reg_mr_iova2(
+        struct ibv_pd *pd, void *addr, size_t length, uint64_t iova, unsigned access)
+{
+	struct fake_mr *mr = calloc(1, sizeof(*mr));
+	uint32_t key = hca_of(pd->context)->next_number++;
+
+	mr->mr = (struct ibv_mr){.context = pd->context,
+	        .pd = pd,
+	        .addr = addr,
+	        .length = length,
+	        .lkey = key,
+	        .rkey = key};
+	mr->iova = iova;
+	mr->access = (int)access;
+	TAILQ_INSERT_TAIL(&mrs, mr, link);
+	fake.live_objects++;
+	return &mr->mr;
+}
+
+static struct ibv_mr *reg_mr(struct ibv_pd *pd, void *addr, size_t length, int access)
+{
+	return reg_mr_iova2(pd, addr, length, (uintptr_t)addr, (unsigned)access);
+}
+
+static int dereg_mr(struct ibv_mr *mr)
+{
+	TAILQ_REMOVE(&mrs, (struct fake_mr *)mr, link);
+	return object_free(mr);
+}
+
+/* Where @key of @hca allows it; NULL: nowhere. */
+static uint8_t *resolve(const struct hca *hca, uint32_t key, uint64_t addr, uint32_t length)
+{
+	struct fake_mr *mr;
+
+	TAILQ_FOREACH(mr, &mrs, link)
+	{
+		if (mr->mr.lkey == key && hca_of(mr->mr.context) == hca && addr >= mr->iova &&
+		        addr + length <= mr->iova + mr->mr.length)
+			return (uint8_t *)mr->mr.addr + (addr - mr->iova);
+	}
+	return NULL;
+}
+
+/* ---- completion queues ---- */
+
+static struct ibv_cq *create_cq(struct ibv_context *context, int cqe, void *cq_context,
+        struct ibv_comp_channel *channel, int vector)
+{
+	struct fake_cq *cq = calloc(1, sizeof(*cq));
+
+	cq->cq.context = context;
+	cq->cq.cq_context = cq_context;
+	cq->cq.cqe = cqe;
+	fake.live_objects++;
+	return &cq->cq;
+}
+
+static int resize_cq(struct ibv_cq *cq, int cqe)
+{
+	cq->cqe = cqe;
+	return 0;
+}
+
+static int destroy_cq(struct ibv_cq *cq)
+{
+	return object_free(cq);
+}
+
+static void push(struct ibv_cq *shown, const struct ibv_wc *wc)
+{
+	struct fake_cq *cq = (struct fake_cq *)shown;
+
+	cq->ring[cq->head++ % (4 * QUEUE)] = *wc;
+}
+
+static int poll_cq(struct ibv_cq *shown, int count, struct ibv_wc *wc)
+{
+	struct fake_cq *cq = (struct fake_cq *)shown;
+	int got = 0;
+
+	while (got < count && cq->tail != cq->head)
+		wc[got++] = cq->ring[cq->tail++ % (4 * QUEUE)];
+	return got;
+}
+
+static void purge(struct ibv_cq *shown, uint32_t qp_num)
+{
+	struct fake_cq *cq = (struct fake_cq *)shown;
+	unsigned kept = cq->tail;
+
+	for (unsigned i = cq->tail; i != cq->head; i++) {
+		if (cq->ring[i % (4 * QUEUE)].qp_num != qp_num)
+			cq->ring[kept++ % (4 * QUEUE)] = cq->ring[i % (4 * QUEUE)];
+	}
+	cq->head = kept;
+}
+
+/* ---- queue pairs ---- */
+
+static struct ibv_qp *create_qp(struct ibv_pd *pd, struct ibv_qp_init_attr *attr)
+{
+	struct fake_qp *qp = calloc(1, sizeof(*qp));
+	struct hca *hca = hca_of(pd->context);
+
+	qp->qp = (struct ibv_qp){.context = pd->context,
+	        .qp_context = attr->qp_context,
+	        .pd = pd,
+	        .send_cq = attr->send_cq,
+	        .recv_cq = attr->recv_cq,
+	        .srq = attr->srq,
+	        .qp_num = hca->next_number++,
+	        .qp_type = attr->qp_type};
+	qp->hca = hca;
+	qp->sig_all = attr->sq_sig_all;
+	qp->receives = attr->srq ? &((struct fake_srq *)attr->srq)->queue : &qp->own;
+	attr->cap.max_inline_data = MAX_INLINE;
+	TAILQ_INSERT_TAIL(&qps, qp, link);
+	fake.live_objects++;
+	return &qp->qp;
+}
+
+static int destroy_qp(struct ibv_qp *shown)
+{
+	TAILQ_REMOVE(&qps, (struct fake_qp *)shown, link);
+	if (fake.reset_purges) {
+		purge(shown->send_cq, shown->qp_num);
+		purge(shown->recv_cq, shown->qp_num);
+	}
+	return object_free(shown);
+}
+
+static void complete_send(struct fake_qp *qp, enum ibv_wc_status status)
+{
+	struct fake_send *send = &qp->sends[qp->completed++ % QUEUE];
+	struct ibv_wc wc = {.wr_id = send->wr.wr_id,
+	        .status = status,
+	        .opcode = send->wr.opcode == IBV_WR_RDMA_READ ? IBV_WC_RDMA_READ : IBV_WC_SEND,
+	        .qp_num = qp->qp.qp_num};
+
+	if (status || qp->sig_all || send->wr.send_flags & IBV_SEND_SIGNALED)
+		push(qp->qp.send_cq, &wc);
+}
+
+static void flush(struct fake_qp *qp)
+{
+	while (qp->completed != qp->head)
+		complete_send(qp, IBV_WC_WR_FLUSH_ERR);
+	qp->executed = qp->head;
+	while (fake.err_flushes_receives && !qp->qp.srq &&
+	        qp->receives->tail != qp->receives->head) {
+		struct ibv_wc wc = {
+		        .wr_id = qp->receives->slots[qp->receives->tail++ % QUEUE].wr_id,
+		        .status = IBV_WC_WR_FLUSH_ERR,
+		        .qp_num = qp->qp.qp_num};
+
+		push(qp->qp.recv_cq, &wc);
+	}
+}
+
+static void forget(struct fake_qp *qp)
+{
+	qp->completed = qp->executed = qp->head;
+	qp->partial = 0;
+	if (!qp->qp.srq)
+		qp->receives->tail = qp->receives->head;
+	if (fake.reset_purges) {
+		purge(qp->qp.send_cq, qp->qp.qp_num);
+		purge(qp->qp.recv_cq, qp->qp.qp_num);
+	}
+}
+
+static int modify_qp(struct ibv_qp *shown, struct ibv_qp_attr *attr, int mask)
+{
+	struct fake_qp *qp = (struct fake_qp *)shown;
+
+	if (!(mask & IBV_QP_STATE))
+		return 0;
+	switch (attr->qp_state) {
+	case IBV_QPS_RESET:
+		forget(qp);
+		break;
+	case IBV_QPS_INIT:
+		if (shown->state != IBV_QPS_RESET || attr->port_num != 1)
+			return EINVAL;
+		break;
+	case IBV_QPS_RTR:
+		if (shown->state != IBV_QPS_INIT)
+			return EINVAL;
+		qp->expected_psn = attr->rq_psn;
+		qp->attr = *attr;
+		break;
+	case IBV_QPS_RTS:
+		if (shown->state != IBV_QPS_RTR)
+			return EINVAL;
+		break;
+	case IBV_QPS_ERR:
+		if (shown->state == IBV_QPS_RESET)
+			return EINVAL;
+		flush(qp);
+		break;
+	default:
+		return EINVAL;
+	}
+	shown->state = attr->qp_state;
+	return 0;
+}
+
+static int query_qp(
+        struct ibv_qp *shown, struct ibv_qp_attr *attr, int mask, struct ibv_qp_init_attr *init)
+{
+	struct fake_qp *qp = (struct fake_qp *)shown;
+
+	*attr = qp->attr;
+	attr->qp_state = shown->state;
+	attr->rq_psn = fake.rq_psn_is_live ? qp->expected_psn : 0;
+	memset(init, 0, sizeof(*init));
+	return 0;
+}
+
+static void take_sges(struct ibv_sge *to, const struct ibv_sge *from, int count)
+{
+	for (int i = 0; i < count && i < MAX_SGE; i++)
+		to[i] = from[i];
+}
+
+static void queue_send(struct fake_qp *qp, const struct ibv_send_wr *wr)
+{
+	struct fake_send *send = &qp->sends[qp->head++ % QUEUE];
+
+	*send = (struct fake_send){.wr = *wr};
+	take_sges(send->sges, wr->sg_list, wr->num_sge);
+	for (int i = 0; i < wr->num_sge; i++)
+		send->length += wr->sg_list[i].length;
+	if (wr->send_flags & IBV_SEND_INLINE && wr->num_sge)
+		memcpy(send->payload, (void *)(uintptr_t)wr->sg_list[0].addr, send->length);
+	send->packets = send->length > FAKE_MTU ? (send->length + FAKE_MTU - 1) / FAKE_MTU : 1;
+}
+
+static int post_send(struct ibv_qp *shown, struct ibv_send_wr *wr, struct ibv_send_wr **bad)
+{
+	struct fake_qp *qp = (struct fake_qp *)shown;
+
+	for (int i = 0; wr; wr = wr->next, i++) {
+		if (i == fake.post_fails_at || shown->state < IBV_QPS_RTS) {
+			*bad = wr;
+			return ENOMEM;
+		}
+		queue_send(qp, wr);
+	}
+	if (shown->state == IBV_QPS_ERR)
+		flush(qp);
+	else if (fake.automatic)
+		fake_execute(shown, QUEUE, true);
+	return 0;
+}
+
+static int queue_receive(struct fake_receive_queue *queue, const struct ibv_recv_wr *wr)
+{
+	struct fake_receive *receive = &queue->slots[queue->head++ % QUEUE];
+
+	receive->wr_id = wr->wr_id;
+	receive->num_sge = wr->num_sge;
+	take_sges(receive->sges, wr->sg_list, wr->num_sge);
+	return 0;
+}
+
+static int post_recv(struct ibv_qp *shown, struct ibv_recv_wr *wr, struct ibv_recv_wr **bad)
+{
+	struct fake_qp *qp = (struct fake_qp *)shown;
+
+	for (; wr; wr = wr->next)
+		queue_receive(qp->receives, wr);
+	if (shown->state == IBV_QPS_ERR)
+		flush(qp);
+	return 0;
+}
+
+static struct ibv_srq *create_srq(struct ibv_pd *pd, struct ibv_srq_init_attr *attr)
+{
+	struct fake_srq *srq = calloc(1, sizeof(*srq));
+
+	srq->srq.context = pd->context;
+	srq->srq.pd = pd;
+	srq->srq.srq_context = attr->srq_context;
+	fake.live_objects++;
+	return &srq->srq;
+}
+
+static int query_srq(struct ibv_srq *srq, struct ibv_srq_attr *attr)
+{
+	*attr = (struct ibv_srq_attr){0};
+	return 0;
+}
+
+static int destroy_srq(struct ibv_srq *srq)
+{
+	return object_free(srq);
+}
+
+static int post_srq_recv(struct ibv_srq *srq, struct ibv_recv_wr *wr, struct ibv_recv_wr **bad)
+{
+	for (; wr; wr = wr->next)
+		queue_receive(&((struct fake_srq *)srq)->queue, wr);
+	return 0;
+}
+
+/* ---- the wire ---- */
+
+static struct fake_qp *responder_of(const struct fake_qp *qp)
+{
+	struct fake_qp *other;
+
+	TAILQ_FOREACH(other, &qps, link)
+	{
+		if (other->qp.qp_num == qp->attr.dest_qp_num &&
+		        other->hca->lid == qp->attr.ah_attr.dlid &&
+		        other->attr.dest_qp_num == qp->qp.qp_num &&
+		        (other->qp.state == IBV_QPS_RTR || other->qp.state == IBV_QPS_RTS))
+			return other;
+	}
+	return NULL;
+}
+
+/* Bytes of @send from or to its buffers, one after the other. False: a key does not allow it. */
+static bool copy_local(const struct fake_qp *qp, struct fake_send *send, uint8_t *data, bool out)
+{
+	if (send->wr.send_flags & IBV_SEND_INLINE) {
+		memcpy(data, send->payload, send->length);
+		return true;
+	}
+	for (int i = 0; i < send->wr.num_sge; i++) {
+		const struct ibv_sge *sge = &send->sges[i];
+		uint8_t *at = resolve(qp->hca, sge->lkey, sge->addr, sge->length);
+
+		if (!at)
+			return false;
+		if (out)
+			memcpy(data, at, sge->length);
+		else
+			memcpy(at, data, sge->length);
+		data += sge->length;
+	}
+	return true;
+}
+
+static void receive_complete(
+        struct fake_qp *to, const struct fake_receive *receive, const struct fake_send *send)
+{
+	struct ibv_wc wc = {.wr_id = receive->wr_id,
+	        .opcode = IBV_WC_RECV,
+	        .byte_len = send->length,
+	        .imm_data = send->wr.imm_data,
+	        .qp_num = to->qp.qp_num};
+
+	if (fake.hold_receives) {
+		held[held_count].cq = (struct fake_cq *)to->qp.recv_cq;
+		held[held_count++].wc = wc;
+	} else {
+		push(to->qp.recv_cq, &wc);
+	}
+}
+
+void fake_release_receives(void)
+{
+	for (unsigned i = 0; i < held_count; i++)
+		push(&held[i].cq->cq, &held[i].wc);
+	held_count = 0;
+	fake.hold_receives = false;
+}
+
+static bool takes_receive(const struct fake_send *send)
+{
+	return send->wr.opcode == IBV_WR_SEND || send->wr.opcode == IBV_WR_SEND_WITH_IMM ||
+	       send->wr.opcode == IBV_WR_RDMA_WRITE_WITH_IMM;
+}
+
+static bool execute_send(struct fake_qp *to, struct fake_send *send, const uint8_t *data)
+{
+	struct fake_receive receive = to->receives->slots[to->receives->tail++ % QUEUE];
+
+	if (send->length) {
+		uint8_t *at =
+		        resolve(to->hca, receive.sges[0].lkey, receive.sges[0].addr, send->length);
+
+		if (!at)
+			return false;
+		memcpy(at, data, send->length);
+	}
+	receive_complete(to, &receive, send);
+	return true;
+}
+
+static bool execute_atomic(struct fake_qp *to, struct fake_send *send, uint8_t *data)
+{
+	uint64_t *at = (uint64_t *)(void *)resolve(
+	        to->hca, send->wr.wr.atomic.rkey, send->wr.wr.atomic.remote_addr, 8);
+	uint64_t was;
+
+	if (!at)
+		return false;
+	was = *at;
+	if (send->wr.opcode == IBV_WR_ATOMIC_FETCH_AND_ADD)
+		*at += send->wr.wr.atomic.compare_add;
+	else if (was == send->wr.wr.atomic.compare_add)
+		*at = send->wr.wr.atomic.swap;
+	memcpy(data, &was, sizeof(was));
+	return true;
+}
+
+/* At the responder; what a READ or an atomic brings is in @data. */
+static bool execute_at(struct fake_qp *to, struct fake_send *send, uint8_t *data)
+{
+	uint8_t *at;
+
+	switch (send->wr.opcode) {
+	case IBV_WR_SEND:
+	case IBV_WR_SEND_WITH_IMM:
+		return execute_send(to, send, data);
+	case IBV_WR_ATOMIC_FETCH_AND_ADD:
+	case IBV_WR_ATOMIC_CMP_AND_SWP:
+		return execute_atomic(to, send, data);
+	default:
+		break;
+	}
+	at = resolve(to->hca, send->wr.wr.rdma.rkey, send->wr.wr.rdma.remote_addr, send->length);
+	if (!at)
+		return false;
+	if (send->wr.opcode == IBV_WR_RDMA_READ) {
+		memcpy(data, at, send->length);
+		return true;
+	}
+	memcpy(at, data, send->length);
+	if (send->wr.opcode == IBV_WR_RDMA_WRITE_WITH_IMM)
+		receive_complete(to, &to->receives->slots[to->receives->tail++ % QUEUE], send);
+	return true;
+}
+
+static bool has_answer(const struct fake_send *send)
+{
+	return send->wr.opcode == IBV_WR_RDMA_READ ||
+	       send->wr.opcode == IBV_WR_ATOMIC_FETCH_AND_ADD ||
+	       send->wr.opcode == IBV_WR_ATOMIC_CMP_AND_SWP;
+}
+
+static void fail(struct fake_qp *qp, enum ibv_wc_status status)
+{
+	complete_send(qp, status);
+	qp->qp.state = IBV_QPS_ERR;
+	flush(qp);
+}
+
+void fake_acknowledge(const struct ibv_qp *shown)
+{
+	struct fake_qp *qp = (struct fake_qp *)shown;
+
+	while (qp->completed != qp->executed)
+		complete_send(qp, IBV_WC_SUCCESS);
+}
+
+/* False: it cannot go on. */
+static bool execute_one(struct fake_qp *qp, struct fake_qp *to, bool acknowledged)
+{
+	struct fake_send *send = &qp->sends[qp->executed % QUEUE];
+	uint8_t *data;
+	bool done;
+
+	if (takes_receive(send) && to->receives->tail == to->receives->head)
+		return false;
+	data = calloc(1, send->length + 8u);
+	if (!has_answer(send))
+		copy_local(qp, send, data, true);
+	done = execute_at(to, send, data);
+	if (done) {
+		to->expected_psn = (to->expected_psn + send->packets - qp->partial) & 0xffffff;
+		qp->partial = 0;
+		qp->executed++;
+		if (acknowledged && has_answer(send))
+			copy_local(qp, send, data, false);
+		if (acknowledged)
+			fake_acknowledge(&qp->qp);
+	} else {
+		fail(qp, IBV_WC_REM_ACCESS_ERR);
+	}
+	free(data);
+	return done;
+}
+
+unsigned fake_execute(const struct ibv_qp *shown, unsigned messages, bool acknowledged)
+{
+	struct fake_qp *qp = (struct fake_qp *)shown, *to = responder_of(qp);
+	unsigned done = 0;
+
+	while (to && done < messages && qp->executed != qp->head &&
+	        execute_one(qp, to, acknowledged))
+		done++;
+	return done;
+}
+
+void fake_execute_part(const struct ibv_qp *shown, unsigned packets)
+{
+	struct fake_qp *qp = (struct fake_qp *)shown, *to = responder_of(qp);
+
+	to->expected_psn = (to->expected_psn + packets) & 0xffffff;
+	qp->partial += packets;
+}
+
+unsigned fake_pending(const struct ibv_qp *shown)
+{
+	const struct fake_qp *qp = (const struct fake_qp *)shown;
+
+	return qp->head - qp->executed;
+}
+
+unsigned fake_receives(const struct ibv_qp *shown)
+{
+	const struct fake_qp *qp = (const struct fake_qp *)shown;
+
+	return qp->receives->head - qp->receives->tail;
+}
+
+const struct real_verbs *real_verbs(void)
+{
+	static const struct real_verbs verbs = {
+	        .ibv_get_device_list = get_device_list,
+	        .ibv_free_device_list = free_device_list,
+	        .ibv_get_device_guid = get_device_guid,
+	        .ibv_get_device_name = get_device_name,
+	        .ibv_open_device = open_device,
+	        .ibv_close_device = close_device,
+	        .ibv_query_device = query_device,
+	        .ibv_query_gid = query_gid,
+	        .ibv_alloc_pd = alloc_pd,
+	        .ibv_dealloc_pd = dealloc_pd,
+	        .ibv_reg_mr = reg_mr,
+	        .ibv_reg_mr_iova2 = reg_mr_iova2,
+	        .ibv_dereg_mr = dereg_mr,
+	        .ibv_create_cq = create_cq,
+	        .ibv_resize_cq = resize_cq,
+	        .ibv_destroy_cq = destroy_cq,
+	        .ibv_create_qp = create_qp,
+	        .ibv_modify_qp = modify_qp,
+	        .ibv_query_qp = query_qp,
+	        .ibv_destroy_qp = destroy_qp,
+	        .ibv_create_srq = create_srq,
+	        .ibv_query_srq = query_srq,
+	        .ibv_destroy_srq = destroy_srq,
+	};
+
+	return &verbs;
+}

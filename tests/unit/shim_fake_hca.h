@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/*
+ * Verbs without a device, in place of preload/real_verbs.c: two HCAs with LIDs 1 and 2 in this
+ * process, and slots to which the first can move. Nothing happens by itself: a test says how much
+ * work is executed at the responder, and which acknowledgements arrive. One thread.
+ *
+ * As strict as hardware: keys are checked, numbers differ from slot to slot, RESET forgets, ERR
+ * gives back every unfinished work request.
+ */
+#ifndef TEST_SHIM_FAKE_HCA_H
+#define TEST_SHIM_FAKE_HCA_H
+
+#include <infiniband/verbs.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { FAKE_LID_VM = 1, FAKE_LID_PEER = 2, FAKE_MTU = 1024 };
+
+struct fake {
+	/* What is listed; the VM's HCA is in slot `slot` of several, or away (-1). */
+	int slot;
+	/* Work is executed and acknowledged as soon as it is posted. */
+	bool automatic;
+	/* Posts fail from the n-th work request of a list on; -1: they do not. */
+	int post_fails_at;
+	bool err_flushes_receives;
+	bool reset_purges;
+	bool rq_psn_is_live;
+	/* Receive completions are kept back until fake_release_receives. */
+	bool hold_receives;
+	unsigned opens, closes; /* of contexts */
+	unsigned live_objects;  /* of all kinds, contexts too */
+};
+extern struct fake fake;
+
+void fake_reset(void);
+
+/*
+ * Execute @messages of what @virtual_qp's present real queue pair has posted, at its responder.
+ * @acknowledged: their completions are there too. Returns how many were; fewer where a RECV lacks.
+ */
+unsigned fake_execute(const struct ibv_qp *real_qp, unsigned messages, bool acknowledged);
+/* All that was executed has its completion; what a READ brings is not there. */
+void fake_acknowledge(const struct ibv_qp *real_qp);
+/* The responder accepts @packets of the next message, which is longer. */
+void fake_execute_part(const struct ibv_qp *real_qp, unsigned packets);
+void fake_release_receives(void);
+/* How many work requests it has that were not executed; receives that are posted. */
+unsigned fake_pending(const struct ibv_qp *real_qp);
+unsigned fake_receives(const struct ibv_qp *real_qp);
+
+#endif

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/*
+ * Two ends of a connection in one process, over the fake HCA, and the root of a migration: sends
+ * events to the rooms under test and hands the answers' tables on, as tether-smd does.
+ */
+#ifndef TEST_SHIM_HARNESS_H
+#define TEST_SHIM_HARNESS_H
+
+#include <infiniband/verbs.h>
+
+#include "tests/unit/shim_fake_hca.h"
+#include "tether.pb-c.h"
+
+enum { HARNESS_BYTES = 16384, HARNESS_DEPTH = 8, HARNESS_FIRST_PSN = 0xfffffa };
+
+struct end {
+	struct ibv_context *context;
+	struct ibv_pd *pd;
+	struct ibv_mr *mr;
+	struct ibv_cq *cq;
+	struct ibv_srq *srq;
+	struct ibv_qp *qp;
+	uint8_t *memory; /* registered, HARNESS_BYTES */
+};
+
+struct harness {
+	struct end vm, peer;
+	bool with_srq, with_ex, signal_all;
+	uint64_t now_ms;
+	uint32_t sequence;
+	uint64_t migration;     /* PREPARE begins another */
+	Tether__Answer *answer; /* the last one */
+	Tether__Answer *settled, *attached;
+	struct ibv_wc wc[64];                 /* what harness_poll got */
+	void (*meanwhile)(struct harness *h); /* each millisecond that passes */
+};
+
+void harness_open(struct harness *h);
+/* Make and connect the queue pairs, both in RTS. */
+void harness_connect(struct harness *h);
+void harness_close(struct harness *h);
+
+/* The real queue pair behind one of ours. */
+struct ibv_qp *real_of(struct ibv_qp *shown);
+
+int harness_poll(struct harness *h, struct end *end);
+/* wr_id counts; @length bytes at @offset of both memories. 0 or an errno. */
+int end_send(struct end *from, uint64_t wr_id, uint32_t offset, uint32_t length, unsigned flags);
+int end_rdma(struct end *from, const struct end *to, enum ibv_wr_opcode opcode, uint64_t wr_id,
+        uint32_t offset, uint32_t length, unsigned flags);
+int end_fetch_add(
+        struct end *from, const struct end *to, uint64_t wr_id, uint32_t offset, uint64_t add);
+int end_receive(struct end *end, uint64_t wr_id, uint32_t offset, uint32_t length);
+
+/* One event; its outcome. Time passes until it is answered, or its deadline has passed (NONE). */
+Tether__Outcome harness_step(struct harness *h, Tether__Step step);
+/* The same with another epoch or sequence. */
+Tether__Outcome harness_event(struct harness *h, Tether__Event *event);
+void harness_event_fill(struct harness *h, Tether__Event *event, Tether__Step step);
+void harness_time_passes(struct harness *h, unsigned ms);
+/* The reason of the last answer's first refusal; "" if there is none. */
+const char *harness_reason(const struct harness *h);
+
+/* PREPARE to RELEASE, the VM's device to the next slot, ATTACH to RESUME; all have to be DONE. */
+void harness_stop(struct harness *h);
+void harness_go_on(struct harness *h);
+void harness_move(struct harness *h);
+
+#endif
