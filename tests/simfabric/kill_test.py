@@ -14,6 +14,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from lab.tap import FULL, Tap  # noqa: E402
 from simfabric.lab import Fabric, wait_until  # noqa: E402
+from simfabric.verbs_peer import free_port, is_listening  # noqa: E402
 
 UP_S = 60
 RANDOM_KILLS = 1000 if FULL else 60
@@ -147,7 +148,20 @@ def subnet_manager(lab, point, count):
     return died
 
 
-WORKLOADS = (small_query, delayed_queries, long_answer, reaping, pulled_cable, moved_vf, programmed_guids, subnet_manager)
+def data_sender(lab, point, count):
+    """A verbs program, while its peer lives on."""
+    port = str(free_port())
+    server = lab.fabric.start("ibv_rc_pingpong", "-p", port, node="hyp2")
+    try:
+        wait_until("the server listens", lambda: is_listening(int(port)), UP_S)
+        return lab.die_at(point, count, ["ibv_rc_pingpong", "-p", port, "127.0.0.1"])
+    finally:
+        server.kill()
+        server.wait()
+
+
+WORKLOADS = (small_query, delayed_queries, long_answer, reaping, pulled_cable, moved_vf, programmed_guids, data_sender,
+             subnet_manager)
 
 
 def fault_point(lab, point):

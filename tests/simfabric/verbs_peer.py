@@ -2,12 +2,13 @@
 """Two ends of RC connections in a test's hands: verbs-shell processes on the fabric, a command and an answer at a
 time."""
 import os
+import socket
 import subprocess
 
 STATUS = ["success", "loc_len", "loc_qp_op", "loc_eec_op", "loc_prot", "flush", "mw_bind", "bad_resp", "loc_access",
           "rem_inv_req", "rem_access", "rem_op", "retry_exc", "rnr_retry_exc"]
 RESET, INIT, RTR, RTS, SQD, SQE, ERR = range(7)
-EVENTS = {"qp_fatal": 1, "qp_req_err": 2, "qp_access_err": 3, "comm_est": 4, "sq_drained": 5, "device_fatal": 8,
+EVENTS = {"qp_fatal": 1, "qp_req_err": 2, "qp_access_err": 3, "comm_est": 4, "sq_drained": 5, "device_fatal": 8, "port_active": 9, "port_err": 10,
           "srq_limit": 15, "last_wqe": 16}
 EIO = 5
 END_MS = 20000
@@ -104,3 +105,22 @@ def pair(fabric, place_a, place_b, kind=(), **options):
         end.qp(*kind)
     connect(*ends, **options)
     return ends
+
+
+# Ports for programs that exchange their addresses over TCP.
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def is_listening(port):
+    """Somebody does: seen in the kernel's table, since connecting would be taken for the client."""
+    want = f":{port:04X}"
+    for path in ("/proc/net/tcp", "/proc/net/tcp6"):
+        with open(path) as table:
+            if any(row.split()[1].endswith(want) and row.split()[3] == "0A" for row in table.readlines()[1:]):
+                return True
+    return False

@@ -3,13 +3,13 @@
 """Unmodified programs over RC between two nodes of the demo fabric: perftest's eight, each with its default data path
 (ibv_wr_*) and with ibv_post_send, and ibv_rc_pingpong."""
 import os
-import socket
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from lab.tap import FULL, Tap  # noqa: E402
 from simfabric.lab import Fabric, tail, wait_until  # noqa: E402
+from simfabric.verbs_peer import free_port, is_listening  # noqa: E402
 
 PROGRAMS = [f"ib_{verb}_{what}" for verb in ("send", "write", "read", "atomic") for what in ("bw", "lat")]
 ITERATIONS = 5000 if FULL else 200
@@ -26,22 +26,6 @@ VARIANTS = {
 }
 PINGPONG = [[], ["-e"], ["-m", "256", "-s", "100000"]]
 END_S = 60
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-def is_listening(port):
-    """Somebody does: seen in the kernel's table, since connecting would be taken for the client."""
-    want = f":{port:04X}"
-    for path in ("/proc/net/tcp", "/proc/net/tcp6"):
-        with open(path) as table:
-            if any(row.split()[1].endswith(want) and row.split()[3] == "0A" for row in table.readlines()[1:]):
-                return True
-    return False
 
 
 def run_pair(fabric, program, arguments):
