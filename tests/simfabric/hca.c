@@ -77,6 +77,28 @@ void hca_lock(void)
 	}
 }
 
+/* Once for each event, however often it has happened since: a driver merges them as well. */
+static void watch_port(struct hca *hca)
+{
+	for (int i = 0; i < PORT_EVENT_COUNT; i++) {
+		uint64_t count = __atomic_load_n(&hca->port->events[i], __ATOMIC_RELAXED);
+
+		if (count == hca->events_told[i])
+			continue;
+		hca->events_told[i] = count;
+		if (hca->port_event)
+			hca->port_event(hca, (enum port_event)i);
+	}
+}
+
+void hca_watch_ports(void)
+{
+	for (struct hca *hca = hca_process.hcas; hca; hca = hca->next) {
+		if (!hca->is_gone)
+			watch_port(hca);
+	}
+}
+
 void hca_unlock(void)
 {
 	pthread_mutex_unlock(&hca_process.lock);
@@ -118,6 +140,7 @@ static int create(const struct hca_place *place, struct hca **created)
 	hca->place = *place;
 	hca->port = &hca->fabric->ports[place->port];
 	hca->faults = data_faults_of(hca->fabric);
+	memcpy(hca->events_told, hca->port->events, sizeof(hca->events_told));
 	hca->host.keys = memory_keys_create(key_seed(hca));
 	if (!hca->host.keys) {
 		free(hca);

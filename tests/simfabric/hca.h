@@ -72,8 +72,11 @@ struct hca {
 		uint64_t bytes;
 	} sent, received; /* not yet told to the port's counters */
 	bool is_gone;     /* surprise detach: nothing works any more */
-	/* Called once, under the lock, when it goes; set by whoever opens. */
+	uint64_t events_told[PORT_EVENT_COUNT];
+	/* Called under the lock: once, when it goes, and when something has happened to its port.
+	 * Set by whoever opens. */
 	void (*gone)(struct hca *hca);
+	void (*port_event)(struct hca *hca, enum port_event event);
 	struct hca *next;
 };
 

@@ -46,6 +46,8 @@ void hca_count_sent(struct hca *hca, const struct packet *packet);
 void hca_ready(struct queue_pair *qp);
 void hca_forget_ready(const struct queue_pair *gone);
 void hca_unlink_queue_pair(struct hca_queue_pair *qp);
+/* Tell what has happened to the ports since the last time; costs too much for each turn. */
+void hca_watch_ports(void);
 /* When the next turn is due although no packet comes; UINT64_MAX: never. */
 uint64_t hca_next_due_ns(void);
 

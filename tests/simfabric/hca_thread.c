@@ -18,8 +18,9 @@ enum {
 	LOOK_IN_MAX_NS = 800000,
 	STILL_POLLING_NS = 30000, /* since the last poll; the thread itself may have preempted it */
 	SLEEP_MAX_NS = 20000000,  /* a detach wakes nobody; a producer may die before its wake-up */
-	FULL_RING_NS = 50000,     /* until sending is tried again */
-	DISTRUST_MIN = 16,        /* wake-ups */
+	WATCH_NS = 10000000,
+	FULL_RING_NS = 50000, /* until sending is tried again */
+	DISTRUST_MIN = 16,    /* wake-ups */
 	DISTRUST_MAX = 1024,
 };
 
@@ -33,6 +34,7 @@ static struct {
 	bool was_late;                    /* once may be chance */
 	uint64_t polled_ns;               /* when a program last took a turn */
 	uint64_t look_in_ns;
+	uint64_t watched_ns; /* the ports, for events */
 } service;
 
 static uint64_t min_u64(uint64_t a, uint64_t b)
@@ -94,6 +96,16 @@ static bool sleep_until_needed(void)
 	return __atomic_load_n(&ring->sleeper.wakes, __ATOMIC_ACQUIRE) != wakes;
 }
 
+static void watch_ports_at_times(void)
+{
+	uint64_t now_ns = hca_now_ns();
+
+	if (now_ns - service.watched_ns < WATCH_NS)
+		return;
+	service.watched_ns = now_ns;
+	hca_watch_ports();
+}
+
 static void *serve(void *unused)
 {
 	bool was_polling, was_woken, found_packets;
@@ -107,6 +119,7 @@ static void *serve(void *unused)
 		was_woken = sleep_until_needed();
 		if (service.must_stop)
 			break;
+		watch_ports_at_times();
 		idle_ns = hca_now_ns() - service.polled_ns;
 		found_packets = hca_turn();
 		if (was_polling && service.program_polls)

@@ -116,6 +116,15 @@ def restore(fabric, node):
     wait_until(f"{node} is active again", lambda: fabric.check()["lost"] == 0, 30)
 
 
+def port_tells_when_it_goes_and_comes(fabric):
+    a = Peer(fabric, **A).open()
+    same(a.events(50), [])
+    fabric.link("hyp1", 1, "down")
+    same(a.events(1000), [EVENTS["port_err"]])
+    restore(fabric, "hyp1")
+    assert EVENTS["port_active"] in a.events(1000)
+
+
 def killed_peer_exceeds_the_retries(fabric):
     a, b = pair(fabric, A, B, **SHORT)
     b.kill()
@@ -354,7 +363,7 @@ def colliding_numbers_are_the_same_again(fabric):
 PLAIN = [wrong_rkey_fails_both_ends, key_of_a_region_that_is_gone_is_wrong, sender_waits_for_a_receive,
          rnr_retries_that_are_counted_end, sleeping_program_is_read_and_written,
          rnr_timer_runs_while_both_programs_sleep, retries_end_when_the_link_is_down,
-         link_that_comes_back_in_time_loses_nothing, killed_peer_exceeds_the_retries,
+         link_that_comes_back_in_time_loses_nothing, port_tells_when_it_goes_and_comes, killed_peer_exceeds_the_retries,
          killed_process_gives_its_numbers_back, error_state_flushes_sends_and_receives,
          rxe_flushes_no_receives_and_purges_nothing, mlx5_purges_completions_on_reset, queue_pair_is_full_at_its_depth,
          wrong_order_of_states_is_refused, solicited_event_wakes_and_others_do_not,

@@ -176,6 +176,25 @@ static void device_gone(struct hca *hca)
 	}
 }
 
+static void port_event(struct hca *hca, enum port_event what)
+{
+	static const enum ibv_event_type types[PORT_EVENT_COUNT] = {
+	        [PORT_EVENT_ACTIVE] = IBV_EVENT_PORT_ACTIVE,
+	        [PORT_EVENT_ERROR] = IBV_EVENT_PORT_ERR,
+	        [PORT_EVENT_LID_CHANGE] = IBV_EVENT_LID_CHANGE,
+	        [PORT_EVENT_PKEY_CHANGE] = IBV_EVENT_PKEY_CHANGE,
+	        [PORT_EVENT_SM_CHANGE] = IBV_EVENT_SM_CHANGE,
+	        [PORT_EVENT_CLIENT_REREGISTER] = IBV_EVENT_CLIENT_REREGISTER,
+	        [PORT_EVENT_GID_CHANGE] = IBV_EVENT_GID_CHANGE,
+	};
+	struct ibv_async_event event = {.element.port_num = 1, .event_type = types[what]};
+
+	for (struct face_context *c = face.contexts; c; c = c->next) {
+		if (c->hca == hca)
+			face_raise(c, &event);
+	}
+}
+
 static struct face_context *make_context(struct ibv_device *device, struct hca *hca)
 {
 	struct face_context *context = calloc(1, sizeof(*context));
@@ -224,6 +243,7 @@ ENTRY struct ibv_context *ibv_open_device(struct ibv_device *device)
 	}
 	hca_lock();
 	hca->gone = device_gone;
+	hca->port_event = port_event;
 	context->next = face.contexts;
 	face.contexts = context;
 	hca_unlock();
