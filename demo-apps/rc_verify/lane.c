@@ -12,7 +12,6 @@
 enum {
 	INLINE_WANTED = 64,
 	PSN_MASK = 0xffffff,
-	TIMEOUT_67_MS = 14, /* 4.096 us * 2^14 */
 	RETRIES = 7,
 	RNR_FOR_EVER = 7,
 	RNR_TIMER_640_US = 12,
@@ -140,7 +139,8 @@ int lane_create(
 	        .sges_max = WORK_SGES,
 	        .pattern_length = LANE_PATTERN,
 	        .signal_every = options->work.signal_every,
-	        .has_atomics = endpoint->device.atomic_cap != IBV_ATOMIC_NONE,
+	        .has_atomics =
+	                options->work.atomics && endpoint->device.atomic_cap != IBV_ATOMIC_NONE,
 	};
 	return error;
 }
@@ -182,13 +182,13 @@ static int qp_to_rtr(struct lane *lane, struct endpoint *endpoint)
 	return error ? failed("ibv_modify_qp to RTR", error) : 0;
 }
 
-int lane_connect(struct lane *lane, struct endpoint *endpoint)
+int lane_connect(struct lane *lane, struct endpoint *endpoint, uint8_t ack_timeout)
 {
 	struct ibv_qp_attr attr = {
 	        .qp_state = IBV_QPS_RTS,
 	        .sq_psn = lane->psn,
 	        .max_rd_atomic = (uint8_t)endpoint->rd_atomic,
-	        .timeout = TIMEOUT_67_MS,
+	        .timeout = ack_timeout,
 	        .retry_cnt = RETRIES,
 	        .rnr_retry = RNR_FOR_EVER,
 	};

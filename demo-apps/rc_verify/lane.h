@@ -76,7 +76,8 @@ struct lane {
 int lane_create(struct lane *lane, uint32_t index, struct endpoint *endpoint,
         const struct options *options);
 void lane_destroy(struct lane *lane);
-int lane_connect(struct lane *lane, struct endpoint *endpoint);
+/* @ack_timeout as in ibv_modify_qp(3): 4.096 us * 2^@ack_timeout. */
+int lane_connect(struct lane *lane, struct endpoint *endpoint, uint8_t ack_timeout);
 
 /* "lane INDEX ..." for the other side, and its reading. */
 void lane_describe(

@@ -41,17 +41,21 @@ static const char usage[] =
         "  -m, --mtu BYTES       path MTU (1024)\n"
         "      --cq shared|each  one CQ for all QPs, or one each (shared)\n"
         "      --post mixed|send|wr  ibv_post_send, ibv_wr_*, or both in turn (mixed)\n"
+        "      --atomics on|off      FETCH_ADD and CMP_SWAP in the mix (on)\n"
         "      --signal-every N  signal one in N on average (4)\n"
         "      --late-every N    one in N receives is posted late, 0: none (2000)\n"
+        "      --ack-timeout N   4.096 us * 2^N until a retry (14: 67 ms)\n"
         "      --late-ms MS      how late, so that the sender is RNR-blocked (3)\n";
 
 enum {
 	OPTION_DEPTH = 256,
 	OPTION_CQ,
 	OPTION_POST,
+	OPTION_ATOMICS,
 	OPTION_SIGNAL,
 	OPTION_LATE_EVERY,
 	OPTION_LATE_MS,
+	OPTION_ACK_TIMEOUT,
 	OPTION_SEED
 };
 
@@ -73,9 +77,11 @@ static const struct option long_options[] = {
         {"mtu", required_argument, NULL, 'm'},
         {"cq", required_argument, NULL, OPTION_CQ},
         {"post", required_argument, NULL, OPTION_POST},
+        {"atomics", required_argument, NULL, OPTION_ATOMICS},
         {"signal-every", required_argument, NULL, OPTION_SIGNAL},
         {"late-every", required_argument, NULL, OPTION_LATE_EVERY},
         {"late-ms", required_argument, NULL, OPTION_LATE_MS},
+        {"ack-timeout", required_argument, NULL, OPTION_ACK_TIMEOUT},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
 };
@@ -104,6 +110,7 @@ static int work_option(struct work_options *work, int option, const char *value)
 {
 	static const char *const apis[] = {"mixed", "send", "wr"};
 	static const char *const cqs[] = {"each", "shared"};
+	static const char *const switches[] = {"off", "on"};
 	unsigned long number = strtoul(value, NULL, 0);
 	int chosen;
 
@@ -129,9 +136,16 @@ static int work_option(struct work_options *work, int option, const char *value)
 	case OPTION_LATE_MS:
 		work->late_ms = number;
 		return 0;
+	case OPTION_ACK_TIMEOUT:
+		work->ack_timeout = number;
+		return 0;
 	case OPTION_CQ:
 		chosen = choice(value, cqs, 2);
 		work->shared_cq = chosen == 1;
+		return chosen < 0 ? chosen : 0;
+	case OPTION_ATOMICS:
+		chosen = choice(value, switches, 2);
+		work->atomics = chosen == 1;
 		return chosen < 0 ? chosen : 0;
 	case OPTION_POST:
 		chosen = choice(value, apis, 3);
@@ -189,7 +203,8 @@ static bool work_options_fit(const struct work_options *work)
 {
 	return work->qps >= 1 && work->qps <= 4096 && work->depth >= 8 &&
 	       work->depth <= SEND_QUEUE_MAX && work->length_max >= 256 &&
-	       work->length_max + 1 <= MESSAGE_MAX && work->signal_every >= 1;
+	       work->length_max + 1 <= MESSAGE_MAX && work->signal_every >= 1 &&
+	       work->ack_timeout < 32;
 }
 
 int options_parse(struct options *options, int argc, char **argv)
@@ -204,7 +219,9 @@ int options_parse(struct options *options, int argc, char **argv)
 	        .signal_every = 4,
 	        .late_every = 2000,
 	        .late_ms = 3,
-	        .shared_cq = true};
+	        .ack_timeout = 14,
+	        .shared_cq = true,
+	        .atomics = true};
 	while ((option = getopt_long(
 	                argc, argv, "p:d:x:D:n:c:S:QTI:q:s:m:h", long_options, NULL)) != -1) {
 		error = one_option(options, option, optarg);
@@ -222,27 +239,29 @@ int options_parse(struct options *options, int argc, char **argv)
 	return 0;
 }
 
-#define WORK_LINE "rc-verify 1 %u %u %u %u %u %u %u %u %u"
+#define WORK_LINE "rc-verify 1 %u %u %u %u %u %u %u %u %u %u %u"
 
 void work_options_write(const struct work_options *work, char *line, size_t size)
 {
 	snprintf(line, size, WORK_LINE, work->qps, work->depth, work->length_max, work->mtu_bytes,
-	        work->signal_every, work->late_every, work->late_ms, work->post_api,
-	        work->shared_cq);
+	        work->signal_every, work->late_every, work->late_ms, work->ack_timeout,
+	        work->post_api, work->shared_cq, work->atomics);
 }
 
 int work_options_read(struct work_options *work, const char *line)
 {
 	struct work_options read = {0};
-	unsigned api, shared;
+	unsigned api, shared, atomics;
 
 	if (sscanf(line, WORK_LINE, &read.qps, &read.depth, &read.length_max, &read.mtu_bytes,
-	            &read.signal_every, &read.late_every, &read.late_ms, &api, &shared) != 9)
+	            &read.signal_every, &read.late_every, &read.late_ms, &read.ack_timeout, &api,
+	            &shared, &atomics) != 11)
 		return -EINVAL;
-	if (api > POST_WR || shared > 1 || !work_options_fit(&read))
+	if (api > POST_WR || shared > 1 || atomics > 1 || !work_options_fit(&read))
 		return -EINVAL;
 	read.post_api = api;
 	read.shared_cq = shared;
+	read.atomics = atomics;
 	*work = read;
 	return 0;
 }

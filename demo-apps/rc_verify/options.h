@@ -35,9 +35,9 @@ extern const char *const injection_name[INJECTION_COUNT];
 /* What both sides must agree on. */
 struct work_options {
 	uint32_t qps, depth, length_max, mtu_bytes;
-	uint32_t signal_every, late_every, late_ms;
+	uint32_t signal_every, late_every, late_ms, ack_timeout;
 	enum post_api post_api;
-	bool shared_cq;
+	bool shared_cq, atomics;
 };
 
 struct options {

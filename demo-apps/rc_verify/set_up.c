@@ -82,7 +82,9 @@ static int lanes_open(struct run *run)
 		error = lanes_exchange(run);
 	for (uint32_t i = 0; i < qps && !error; i++) {
 		receiver_start(run, &run->lanes[i]);
-		error = run->has_failed ? -EIO : lane_connect(&run->lanes[i], &run->endpoint);
+		error = run->has_failed ? -EIO
+		                        : lane_connect(&run->lanes[i], &run->endpoint,
+		                                  (uint8_t)run->options.work.ack_timeout);
 	}
 	return error ? error : ready_exchange(run);
 }

@@ -15,13 +15,17 @@ import tempfile
 
 from lab import api
 from lab.build import TOP, Build
-from lab.deadline import Late, wait_until
+from lab.deadline import Late, tails, wait_until
 from lab.process import Children
 from lab.workload import last_json
 from simfabric.lab import Fabric
 
 START_S = 30
 MIGRATE_S = 60
+# Many programs that poll share few processors here, and a driver is a process to be started: what bounds an orderly
+# step is made longer, so that a test fails for what it tests. Kill tests set their own.
+PATIENT = {"stop_ms": 15000, "settle_ms": 8000, "lease_ms": 25000, "guids_ms": 5000, "sm_lease_ms": 9000, "apply_ms": 9000,
+           "attach_ms": 10000, "reconnect_ms": 8000, "resume_ms": 8000, "prepare_ms": 8000, "overall_ms": 45000}
 DEMO_NET = os.path.join(TOP, "tests", "fabrics", "demo.net")
 DRIVER = os.path.join(TOP, "tests", "simfabric", "driver")
 
@@ -43,7 +47,7 @@ def write(path, rows):
 
 class System:
     """@vms: which VM sits in which slot at the start. @settings: rows for smd.conf and every agent.conf, so also
-    deadlines. @copy_ms: how long the simulated copy of a VM's memory takes."""
+    deadlines; PATIENT ones if not given. @copy_ms: how long the simulated copy of a VM's memory takes."""
 
     def __init__(self, net=DEMO_NET, hosts=("hyp1", "hyp2", "hyp3", "hyp4"), vms=None, copy_ms=100, settings=None,
                  build=None, with_plugin=True):
@@ -52,9 +56,9 @@ class System:
         self.hosts = list(hosts)
         self.vms = vms or {"vm1": "hyp1_vf1", "vm2": "hyp2_vf1"}
         self.copy_ms = copy_ms
-        self.settings = {"log_level": "debug", **(settings or {})}
+        self.settings = {"log_level": "debug", **(PATIENT if settings is None else settings)}
         self.with_plugin = with_plugin
-        self.directory = tempfile.mkdtemp(prefix="tether-")
+        self.directory = tempfile.mkdtemp(prefix="tether-lab-")
         self.children = Children(self.directory)
         self.fabric = Fabric(self.directory, self.build.directory)
         self.smd = None
@@ -183,6 +187,11 @@ class System:
         return self.children.start(name, argv, {**self.environment(vm=vm, tether=tether), **(env or {})},
                                    separate_output=True)
 
+    def obituary(self):
+        """Which daemons have ended, with their last words; "" if none."""
+        dead = [daemon for daemon in [self.smd, *self.agents.values()] if daemon and daemon.poll() is not None]
+        return "".join(f"\n{daemon.name} has ended with {daemon.poll()}{tails([daemon.log])}" for daemon in dead)
+
     # The command line.
 
     def tether(self, *arguments, seconds=MIGRATE_S):
@@ -193,7 +202,7 @@ class System:
         except subprocess.TimeoutExpired:
             raise Late(f"{' '.join(argv)}: no end after {seconds} s") from None
         if done.returncode:
-            raise CommandFailed(argv, done.returncode, done.stdout, done.stderr)
+            raise CommandFailed(argv, done.returncode, done.stdout, done.stderr + self.obituary())
         return last_json(done.stdout)
 
     def migrate(self, vm, host, *arguments):

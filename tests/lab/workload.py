@@ -4,7 +4,7 @@ interface; a simulated VM is a set of processes on this machine."""
 import json
 import socket
 
-from lab.deadline import wait_until
+from lab.deadline import tails, wait_until
 
 
 def free_port():
@@ -56,6 +56,10 @@ class Pair:
 
     def logs(self):
         return [self.server.log, self.client.log]
+
+    def words(self):
+        """The ends of both logs, for a message."""
+        return tails(self.logs())
 
 
 def perftest(system, program, server_vm, client_vm, arguments=(), tether=True, env=None, name=None):
