@@ -140,10 +140,11 @@ static bool send_failed(struct queue_pair *qp, struct ibv_wc *wc, bool of_the_mo
 
 	if (!qp->flushed)
 		retire_before(&qp->sends, sequence);
-	if (of_the_move) {
+	if (of_the_move)
 		qp->flushed = true;
+	/* Nor is the marker the application's that SETTLE posts behind all work. */
+	if (of_the_move || (qp->held && sequence == qp->sends.posted))
 		return false;
-	}
 	wc->wr_id = slot->wr_id;
 	send_log_retire(&qp->sends, sequence);
 	return true;
@@ -153,8 +154,6 @@ static bool shared_receive_failed(struct queue_pair *qp, struct ibv_wc *wc, bool
 {
 	struct shared_log *log = &qp->srq->log;
 
-	if (tag_incarnation(wc->wr_id) != log->incarnation)
-		return false;
 	if (of_the_move) {
 		shared_log_returned(log, tag_sequence(wc->wr_id));
 		return false;
@@ -169,25 +168,32 @@ static bool receive_failed(struct queue_pair *qp, struct ibv_wc *wc, bool of_the
 
 	if (qp->srq)
 		return shared_receive_failed(qp, wc, of_the_move);
-	if (tag_incarnation(wc->wr_id) != qp->receives.incarnation || of_the_move)
+	if (of_the_move)
 		return false;
 	wc->wr_id = receive_log_at(&qp->receives, sequence)->wr_id;
 	receive_log_retire(&qp->receives, sequence);
 	return true;
 }
 
+static bool is_of_an_earlier_incarnation(const struct queue_pair *qp, uint64_t tag)
+{
+	if (!tag_is_receive(tag))
+		return tag_incarnation(tag) != qp->sends.incarnation;
+	return tag_incarnation(tag) !=
+	       (qp->srq ? qp->srq->log.incarnation : qp->receives.incarnation);
+}
+
 bool completion_failed(struct queue_pair *qp, struct ibv_wc *wc)
 {
 	bool of_the_move = qp->held && !qp->application_error && status_is_of_the_move(wc->status);
 
+	if (is_of_an_earlier_incarnation(qp, wc->wr_id))
+		return false;
 	if (!of_the_move)
 		qp->application_error = true;
 	wc->qp_num = queue_pair_number(qp);
-	if (tag_is_receive(wc->wr_id))
-		return receive_failed(qp, wc, of_the_move);
-	if (tag_incarnation(wc->wr_id) != qp->sends.incarnation)
-		return false;
-	return send_failed(qp, wc, of_the_move);
+	return tag_is_receive(wc->wr_id) ? receive_failed(qp, wc, of_the_move)
+	                                 : send_failed(qp, wc, of_the_move);
 }
 
 void queue_pair_flush_sends(struct queue_pair *qp, enum ibv_wc_status first)

@@ -374,6 +374,36 @@ static int destroy_qp(struct ibv_qp *shown)
 	return object_free(shown);
 }
 
+/* Push it, or keep it back: a completion that is late. */
+static void push_late(struct ibv_cq *cq, const struct ibv_wc *wc, bool keep)
+{
+	if (!keep) {
+		push(cq, wc);
+		return;
+	}
+	held[held_count].cq = (struct fake_cq *)cq;
+	held[held_count++].wc = *wc;
+}
+
+static void release_held(void)
+{
+	for (unsigned i = 0; i < held_count; i++)
+		push(&held[i].cq->cq, &held[i].wc);
+	held_count = 0;
+}
+
+void fake_release_receives(void)
+{
+	release_held();
+	fake.hold_receives = false;
+}
+
+void fake_release_flushes(void)
+{
+	release_held();
+	fake.hold_flushes = false;
+}
+
 static void complete_send(struct fake_qp *qp, enum ibv_wc_status status)
 {
 	struct fake_send *send = &qp->sends[qp->completed++ % QUEUE];
@@ -383,7 +413,7 @@ static void complete_send(struct fake_qp *qp, enum ibv_wc_status status)
 	        .qp_num = qp->qp.qp_num};
 
 	if (status || qp->sig_all || send->wr.send_flags & IBV_SEND_SIGNALED)
-		push(qp->qp.send_cq, &wc);
+		push_late(qp->qp.send_cq, &wc, fake.hold_flushes && status == IBV_WC_WR_FLUSH_ERR);
 }
 
 static void flush(struct fake_qp *qp)
@@ -398,7 +428,7 @@ static void flush(struct fake_qp *qp)
 		        .status = IBV_WC_WR_FLUSH_ERR,
 		        .qp_num = qp->qp.qp_num};
 
-		push(qp->qp.recv_cq, &wc);
+		push_late(qp->qp.recv_cq, &wc, fake.hold_flushes);
 	}
 }
 
@@ -597,20 +627,7 @@ static void receive_complete(
 	        .imm_data = send->wr.imm_data,
 	        .qp_num = to->qp.qp_num};
 
-	if (fake.hold_receives) {
-		held[held_count].cq = (struct fake_cq *)to->qp.recv_cq;
-		held[held_count++].wc = wc;
-	} else {
-		push(to->qp.recv_cq, &wc);
-	}
-}
-
-void fake_release_receives(void)
-{
-	for (unsigned i = 0; i < held_count; i++)
-		push(&held[i].cq->cq, &held[i].wc);
-	held_count = 0;
-	fake.hold_receives = false;
+	push_late(to->qp.recv_cq, &wc, fake.hold_receives);
 }
 
 static bool takes_receive(const struct fake_send *send)

@@ -28,6 +28,8 @@ struct fake {
 	bool rq_psn_is_live;
 	/* Receive completions are kept back until fake_release_receives. */
 	bool hold_receives;
+	/* What ERR gives back is kept back until fake_release_flushes. */
+	bool hold_flushes;
 	unsigned opens, closes; /* of contexts */
 	unsigned live_objects;  /* of all kinds, contexts too */
 };
@@ -45,6 +47,7 @@ void fake_acknowledge(const struct ibv_qp *real_qp);
 /* The responder accepts @packets of the next message, which is longer. */
 void fake_execute_part(const struct ibv_qp *real_qp, unsigned packets);
 void fake_release_receives(void);
+void fake_release_flushes(void);
 /* How many work requests it has that were not executed; receives that are posted. */
 unsigned fake_pending(const struct ibv_qp *real_qp);
 unsigned fake_receives(const struct ibv_qp *real_qp);

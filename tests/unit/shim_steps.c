@@ -361,6 +361,50 @@ static void an_application_error_is_kept_and_nothing_is_replayed(void **state)
 	assert_int_equal(h->wc[0].status, IBV_WC_WR_FLUSH_ERR);
 }
 
+static void execute_once(struct harness *h)
+{
+	if (real_of(h->vm.qp))
+		fake_execute(real_of(h->vm.qp), 1, true);
+}
+
+static void an_error_that_the_stop_finds_is_the_applications(void **state)
+{
+	struct harness *h = *state;
+
+	h->peer.mr->rkey ^= 0x4000;
+	write_one(h, 1);
+	h->peer.mr->rkey ^= 0x4000;
+	write_one(h, 2);
+	h->meanwhile = execute_once;
+	harness_move(h);
+	h->meanwhile = NULL;
+	assert_int_equal(harness_poll(h, &h->vm), 2);
+	assert_int_equal(h->wc[0].wr_id, 1);
+	assert_int_equal(h->wc[0].status, IBV_WC_REM_ACCESS_ERR);
+	assert_int_equal(h->wc[1].wr_id, 2);
+	assert_int_equal(h->wc[1].status, IBV_WC_WR_FLUSH_ERR);
+	assert_int_equal(pending(h->vm.qp), 0);
+}
+
+static void what_the_stop_posts_itself_is_not_shown(void **state)
+{
+	struct harness *h = *state;
+
+	fake.hold_flushes = true;
+	h->peer.mr->rkey ^= 0x4000;
+	write_one(h, 1);
+	h->peer.mr->rkey ^= 0x4000;
+	write_one(h, 2);
+	execute_once(h);
+	harness_stop(h);
+	fake_release_flushes();
+	assert_int_equal(harness_poll(h, &h->vm), 2);
+	assert_int_equal(h->wc[0].wr_id, 1);
+	assert_int_equal(h->wc[1].wr_id, 2);
+	harness_go_on(h);
+	assert_int_equal(harness_poll(h, &h->vm), 0);
+}
+
 static void a_queue_pair_destroyed_in_between_leaves_its_peer_an_error(void **state)
 {
 	struct harness *h = *state;
@@ -502,6 +546,8 @@ int main(void)
 	        CONNECTED(without_the_other_sides_word_work_ends_with_an_error),
 	        CONNECTED(receives_that_never_come_end_the_connection),
 	        CONNECTED(an_application_error_is_kept_and_nothing_is_replayed),
+	        CONNECTED(an_error_that_the_stop_finds_is_the_applications),
+	        CONNECTED(what_the_stop_posts_itself_is_not_shown),
 	        CONNECTED(a_queue_pair_destroyed_in_between_leaves_its_peer_an_error),
 	        CONNECTED(modify_to_err_while_stopped_flushes_at_once),
 	        CONNECTED(unreliable_queue_pairs_are_refused_by_name),
