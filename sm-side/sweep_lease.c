@@ -20,9 +20,11 @@ struct sweep_lease {
 	unsigned owner; /* 0: nobody's */
 	char migration[MIGRATION_NAME_BYTES];
 	uint64_t until_ns;
-	bool holding; /* sweeps that begin now wait (until until_ns) */
-	bool working; /* somebody is inside: they wait in any case */
-	bool parked;  /* one waits */
+	bool settling; /* the owner still waits for OpenSM to come to rest: nobody else may claim it
+	                */
+	bool holding;  /* sweeps that begin now wait (until until_ns) */
+	bool working;  /* somebody is inside: they wait in any case */
+	bool parked;   /* one waits */
 	bool down;
 };
 
@@ -67,7 +69,8 @@ static bool is_down_locked(const struct sweep_lease *lease)
 
 static bool is_taken_locked(const struct sweep_lease *lease)
 {
-	return lease->working || (lease->owner && monotonic_ns() < lease->until_ns);
+	return lease->working || lease->settling ||
+	       (lease->owner && monotonic_ns() < lease->until_ns);
 }
 
 static bool is_owned_locked(const struct sweep_lease *lease, unsigned owner, const char *migration)
@@ -179,7 +182,8 @@ static enum refusal claim(
 	LOCK_GUARD(&lease->lock);
 
 	while (is_taken_locked(lease)) {
-		bool ends_first = !lease->working && lease->until_ns < deadline_ns;
+		bool ends_first =
+		        !lease->working && !lease->settling && lease->until_ns < deadline_ns;
 		struct timespec until =
 		        monotonic_timespec(ends_first ? lease->until_ns : deadline_ns);
 
@@ -192,8 +196,9 @@ static enum refusal claim(
 	}
 	lease->owner = owner;
 	strncpy(lease->migration, migration, sizeof(lease->migration) - 1);
+	lease->settling = true;
 	lease->holding = false;
-	lease->until_ns = deadline_ns + NS_PER_MS; /* so long it may take to come to rest */
+	lease->until_ns = deadline_ns + NS_PER_MS; /* so long sweeps may be held meanwhile */
 	return REFUSAL_NONE;
 }
 
@@ -250,6 +255,7 @@ enum refusal sweep_lease_take(struct sweep_lease *lease, unsigned owner, const c
 	refused = come_to_rest(lease, deadline);
 
 	LOCK_GUARD(&lease->lock);
+	lease->settling = false;
 	if (refused)
 		end_locked(lease);
 	else

@@ -5,6 +5,7 @@ OpenSM goes on."""
 import os
 import signal
 import sys
+import threading
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
@@ -16,6 +17,8 @@ from simfabric.plugin_lab import PluginLab  # noqa: E402
 
 SOON_S = 5  # less than the leases that must not matter any more
 LONG_MS = 10000
+CONTENDERS = 4
+CONTENDED_LEASES = 300
 
 
 def node_infos(lab):
@@ -88,6 +91,34 @@ def the_next_holder_waits_for_the_one_before(lab):
         assert sm.ask("release_lease", migration=migration)["held"]
         assert other.receive()["ok"]
         assert other.ask("release_lease", migration="other")["held"]
+
+
+def contend(lab, over):
+    """Want the lease for an instant, again and again."""
+    with lab.connect() as sm:
+        while not over.is_set():
+            sm.request("lease", migration="contender", ms=1, wait_ms=1)
+            sm.request("release_lease", migration="contender")
+
+
+def a_granted_lease_is_not_lost_to_contenders(lab):
+    """While sweeps keep them waiting for OpenSM to come to rest."""
+    over = threading.Event()
+    contenders = [threading.Thread(target=contend, args=(lab, over)) for _ in range(CONTENDERS)]
+    for contender in contenders:
+        contender.start()
+    try:
+        for number in range(CONTENDED_LEASES):
+            sm, migration = lab.leased(LONG_MS)
+            with sm:
+                lab.ask_for_sweep()
+                for _ in range(5):
+                    sm.ask("status")
+                assert sm.ask("release_lease", migration=migration)["held"], f"lease {number} was lost"
+    finally:
+        over.set()
+        for contender in contenders:
+            contender.join()
 
 
 def what_an_owed_sweep_finds_comes_before_the_lease(lab):
@@ -183,7 +214,8 @@ def main():
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     with PluginLab() as lab:
         for test in (a_heavy_sweep_waits_for_the_move, a_lease_ends_with_its_time, a_lease_ends_with_its_connection,
-                     the_next_holder_waits_for_the_one_before, what_an_owed_sweep_finds_comes_before_the_lease,
+                     the_next_holder_waits_for_the_one_before, a_granted_lease_is_not_lost_to_contenders,
+                     what_an_owed_sweep_finds_comes_before_the_lease,
                      a_move_is_finished_when_its_orderer_goes_away, a_client_that_does_not_read_holds_nothing_up,
                      opensm_ends_while_a_sweep_is_held, everything_is_right_after_a_restart,
                      a_killed_opensm_leaves_a_socket_that_the_next_replaces, wrong_options_are_named_in_the_log,
