@@ -17,8 +17,8 @@ static const struct verb {
 	bool needs_fabric;
 	const char *usage, *meaning;
 } verbs[] = {
-        {"create", cli_create, false, "create TOPOLOGY.net",
-                "make the fabric from an ibsim topology"},
+        {"create", cli_create, false, "create [--oper-vls 1..4] TOPOLOGY.net",
+                "make the fabric from an ibsim topology (1: links come up with VL0 only)"},
         {"run", cli_run, true, "run [--node NODE | --vm VM] -- COMMAND...",
                 "run a command on a node or in a VM"},
         {"vm", cli_vm, true, "vm add VM [SLOT] | vm list [--json]",

@@ -23,16 +23,27 @@ enum { LOST_PAIRS_SHOWN = 20 };
 
 int cli_create(struct cli *cli, int argc, char **argv)
 {
-	char error[256];
+	static const struct option options[] = {{"oper-vls", required_argument, NULL, 'v'}, {0}};
+	unsigned long oper_vls = 0;
+	char error[256], *end = NULL;
 	struct net *net;
-	int r;
+	int option, r;
 
-	if (argc != 2)
+	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (option == '?')
+			return cli_wrong_usage(cli);
+		oper_vls = strtoul(optarg, &end, 10);
+		if (*end || oper_vls < 1 || oper_vls > 4)
+			return cli_fail("--oper-vls is 1 (VL0) to 4 (VL0 to VL7)");
+	}
+	if (optind + 1 != argc)
 		return cli_wrong_usage(cli);
 	if (!cli->file)
 		return cli_fail("no fabric named: use -f FILE or set SIMFABRIC");
-	if (net_file_read(argv[1], &net, error, sizeof(error)))
+	if (net_file_read(argv[optind], &net, error, sizeof(error)))
 		return cli_fail("%s", error);
+	if (oper_vls)
+		net->oper_vls = (uint8_t)oper_vls;
 	r = fabric_create(cli->file, net);
 	net_destroy(net);
 	return r ? cli_fail("%s: %s", cli->file, strerror(-r)) : CLI_OK;

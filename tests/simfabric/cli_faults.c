@@ -123,8 +123,7 @@ static int add_rule(struct cli *cli, enum mad_fault_kind kind, int argc, char **
 		if (option == '?')
 			return cli_wrong_usage(cli);
 		if (!parse_option(cli->fabric, option, optarg, &rule))
-			return cli_fail("%s is no value for this option: %s", optarg,
-			        argv[optind - 1] == optarg ? argv[optind - 2] : argv[optind - 1]);
+			return cli_fail("%s is no such value", optarg);
 	}
 	if (optind != argc)
 		return cli_wrong_usage(cli);

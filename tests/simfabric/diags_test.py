@@ -102,6 +102,11 @@ def saquery_gets_tables_longer_than_a_mad(lab):
     assert blocks == len(lab.fabric.lft_dump()), blocks
 
 
+def saquery_counts_the_records_of_a_short_table(lab):
+    text = lab.run("saquery", "LR", lab.lid("hyp1"))
+    assert text.count("LinkRecord dump") == 1, text
+
+
 def saquery_path_record(lab):
     text = lab.run("saquery", "-p", "--src-to-dst", f"{lab.lid('hyp1')}:{lab.lid('hyp3_vf1')}")
     assert re.search(rf"dlid\.+{lab.lid('hyp3_vf1')}\b", text), text
@@ -195,7 +200,8 @@ def main():
         for test in (ibnetdiscover_finds_every_cable, ibroute_prints_the_lft, ibroute_prints_the_mft,
                      ibtracert_follows_the_lfts, smpquery_answers_on_every_kind_of_route,
                      smpquery_answers_every_attribute, smpquery_out_of_range_is_refused, saquery_agrees_with_the_fabric,
-                     saquery_gets_tables_longer_than_a_mad, saquery_path_record, ibping_goes_both_ways,
+                     saquery_gets_tables_longer_than_a_mad,
+                     saquery_counts_the_records_of_a_short_table, saquery_path_record, ibping_goes_both_ways,
                      ibping_without_a_server_times_out, perfquery_counts_and_resets,
                      ibstat_shows_the_vf_of_the_vm, vm_without_vf_sees_no_device, other_tools_run,
                      any_number_of_clients, port_state_can_be_changed, downed_links_are_counted_at_both_ends):

@@ -14,25 +14,29 @@
 #include "simfabric/perf_agent.h"
 #include "simfabric/topology.h"
 
-enum { QP1 = 1, LOCAL_AND_MAD_BYTES = 288, RMPP_DATA_BYTES = 200, RMPP_TYPE_DATA = 1 };
+enum { QP1 = 1, LOCAL_AND_MAD_BYTES = 288, RMPP_TYPE_DATA = 1 };
 
-static uint32_t packets_of(size_t bytes)
+static uint32_t packets_of(const struct mad_packet *packet)
 {
-	if (bytes <= MAD_BYTES)
+	unsigned header = rmpp_header_bytes(packet->mad[MAD_CLASS]);
+
+	if (packet->bytes <= MAD_BYTES)
 		return 1;
-	return (bytes - SA_HEADER_BYTES + RMPP_DATA_BYTES - 1) / RMPP_DATA_BYTES;
+	return (packet->bytes - header + MAD_BYTES - header - 1) / (MAD_BYTES - header);
 }
 
 /* The first segment's header, as the receiver's kernel would have put the message together. */
-static void complete_rmpp_header(uint8_t *mad, size_t bytes)
+static void complete_rmpp_header(const struct mad_packet *packet)
 {
-	uint32_t segments = packets_of(bytes), data = bytes - SA_HEADER_BYTES;
+	unsigned header = rmpp_header_bytes(packet->mad[MAD_CLASS]);
+	uint32_t segments = packets_of(packet), data = packet->bytes - header;
+	uint8_t *mad = (uint8_t *)packet->mad;
 
 	mad[RMPP_VERSION] = 1;
 	mad[RMPP_TYPE] = RMPP_TYPE_DATA;
 	mad[RMPP_FLAGS] |= RMPP_ACTIVE | RMPP_FIRST | (segments == 1 ? RMPP_LAST : 0);
 	mad_set32(mad, RMPP_SEGMENT, 1);
-	mad_set32(mad, RMPP_PAYLOAD_LENGTH, data + segments * (SA_HEADER_BYTES - RMPP_HEADER_END));
+	mad_set32(mad, RMPP_PAYLOAD_LENGTH, data + segments * (header - RMPP_HEADER_END));
 }
 
 static bool answer(struct fabric *fabric, const struct mad_packet *packet, uint32_t port,
@@ -63,7 +67,7 @@ static bool refuse(struct fabric *fabric, const struct mad_packet *packet, uint3
 {
 	uint8_t mad[MAD_BYTES];
 
-	if (!mad_is_get_or_set(packet->mad) || packet->bytes != MAD_BYTES ||
+	if (!mad_is_get_or_set(packet->mad) || packet->is_rmpp ||
 	        node_is_switch(&fabric->nodes[fabric->ports[port].node]))
 		return false;
 	memcpy(mad, packet->mad, sizeof(mad));
@@ -88,15 +92,14 @@ static bool deliver(struct fabric *fabric, const struct mad_packet *packet, uint
 		return false;
 	to.generation = mailbox_at(fabric, to.mailbox)->generation;
 	/* An agent that does RMPP itself would get segments, and they are not made here. */
-	if (packet->bytes > MAD_BYTES &&
-	        !mailbox_at(fabric, to.mailbox)->agents[to.agent].rmpp_version)
+	if (packet->is_rmpp && !mailbox_at(fabric, to.mailbox)->agents[to.agent].rmpp_version)
 		return false;
 	return mad_deliver(fabric, &to, &from, mad, packet->bytes, false);
 }
 
 bool gsi_arrive(struct fabric *fabric, const struct mad_packet *packet)
 {
-	uint32_t packets = packets_of(packet->bytes), port;
+	uint32_t packets = packets_of(packet), port;
 	bool is_answered, is_delivered;
 
 	if (be32toh(packet->to.qpn) != QP1 ||
@@ -122,8 +125,8 @@ int gsi_send(struct fabric *fabric, const struct mad_packet *packet, bool *is_an
 	unsigned hops;
 	uint32_t to;
 
-	if (packet->bytes > MAD_BYTES)
-		complete_rmpp_header((uint8_t *)packet->mad, packet->bytes);
+	if (packet->is_rmpp)
+		complete_rmpp_header(packet);
 	if (mad_fault_row(fabric, 0) &&
 	        !forward_unicast(fabric, packet->origin.port, dlid, &to, &hops) &&
 	        mad_is_delayed(fabric, packet, fabric->ports[to].node, hops))

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -10,7 +11,12 @@
 
 int issm_offer(struct fabric *fabric, uint32_t port, char *path, size_t bytes)
 {
-	fabric_side_path(fabric, "issm", port, path, bytes);
+	char whole[PATH_MAX];
+
+	fabric_side_path(fabric, "issm", port, whole, sizeof(whole));
+	if (strlen(whole) >= bytes)
+		return -ENAMETOOLONG;
+	memcpy(path, whole, strlen(whole) + 1);
 	if (mkfifo(path, 0600) && errno != EEXIST)
 		return -errno;
 	__atomic_store_n(&fabric->ports[port].is_issm_asked, 1, __ATOMIC_RELEASE);

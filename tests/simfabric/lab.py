@@ -155,9 +155,9 @@ class Fabric:
     def json(self, *arguments, seconds=60):
         return json.loads(self.cli(*arguments, "--json", seconds=seconds))
 
-    def create(self, net):
+    def create(self, net, *options):
         """From a .net file, by its path or by its name in tests/fabrics."""
-        self.cli("create", net if os.path.exists(net) else os.path.join(FABRICS, net))
+        self.cli("create", *options, net if os.path.exists(net) else os.path.join(FABRICS, net))
 
     def create_fat_tree(self, *arguments):
         """With the arguments of tests/fabrics/fat_tree.py. Returns the path of the .net file."""

@@ -23,10 +23,13 @@ int mad_send(struct fabric *fabric, const struct mad_packet *packet, bool *is_an
 bool mad_deliver(struct fabric *fabric, const struct mad_origin *to, const struct ib_mad_addr *from,
         const uint8_t *mad, size_t bytes, bool is_answered)
 {
-	const struct mailbox *mailbox = mailbox_at(fabric, to->mailbox);
+	const struct mailbox *mailbox;
 	struct message *message;
 	uint32_t index;
 
+	if (to->mailbox == NO_INDEX)
+		return false;
+	mailbox = mailbox_at(fabric, to->mailbox);
 	if (!mailbox->is_used || mailbox->generation != to->generation)
 		return false;
 	index = message_create(fabric, mad, bytes);
@@ -101,6 +104,7 @@ bool mad_is_delayed(
 		return false;
 	message_at(fabric, event.message)->address = packet->to;
 	message_at(fabric, event.message)->agent = packet->origin.agent;
+	message_at(fabric, event.message)->is_rmpp = packet->is_rmpp;
 	if (!event_add(fabric, &event))
 		return true;
 	message_free(fabric, event.message);
@@ -109,7 +113,7 @@ bool mad_is_delayed(
 
 static void mad_arrives(struct fabric *fabric, const struct event *event)
 {
-	uint8_t plain[MAD_BYTES];
+	uint8_t plain[MAD_BYTES] = {0};
 	const struct message *message;
 	CLEANUP_FREE uint8_t *large = NULL;
 	struct mad_packet packet = {
@@ -127,6 +131,7 @@ static void mad_arrives(struct fabric *fabric, const struct event *event)
 		packet.bytes = message->length;
 		packet.to = message->address;
 		packet.origin.agent = message->agent;
+		packet.is_rmpp = message->is_rmpp;
 		message_read(fabric, event->message, (uint8_t *)packet.mad, packet.bytes);
 	}
 	message_free(fabric, event->message);

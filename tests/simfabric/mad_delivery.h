@@ -25,12 +25,13 @@ struct mad_origin {
 	uint32_t agent;
 };
 
-/* A MAD under way. @bytes is 256, or more with RMPP. */
+/* A MAD under way. @bytes is 256, or with RMPP all that the message has; @mad has 256 at least. */
 struct mad_packet {
 	struct mad_origin origin;
 	struct ib_mad_addr to;
 	const uint8_t *mad;
 	size_t bytes;
+	bool is_rmpp; /* a whole message, header and data */
 	bool is_late; /* the sender waits for the answer, instead of having it at once */
 };
 

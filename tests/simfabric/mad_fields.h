@@ -13,6 +13,9 @@ enum mad_class {
 	CLASS_SUBN_DR = 0x81,
 	CLASS_SUBN_ADM = 0x03,
 	CLASS_PERF = 0x04,
+	CLASS_DEVICE_MANAGEMENT = 0x06,
+	CLASS_VENDOR_OUI_FIRST = 0x30,
+	CLASS_VENDOR_OUI_LAST = 0x4f,
 };
 
 enum mad_method {
@@ -57,8 +60,23 @@ enum mad_offset {
 	RMPP_SEGMENT = 28,
 	RMPP_PAYLOAD_LENGTH = 32,
 	RMPP_HEADER_END = 36,
+	VENDOR_OUI = 37,
+	VENDOR_OUI_HEADER_BYTES = 40,
 	SA_HEADER_BYTES = 56,
+	DEVICE_MANAGEMENT_HEADER_BYTES = 64,
 };
+
+/* Bytes before the data of each segment; 0: no RMPP in this class (the kernel's list). */
+static inline unsigned rmpp_header_bytes(uint8_t mgmt_class)
+{
+	if (mgmt_class == CLASS_SUBN_ADM)
+		return SA_HEADER_BYTES;
+	if (mgmt_class == CLASS_DEVICE_MANAGEMENT)
+		return DEVICE_MANAGEMENT_HEADER_BYTES;
+	return mgmt_class >= CLASS_VENDOR_OUI_FIRST && mgmt_class <= CLASS_VENDOR_OUI_LAST
+	               ? VENDOR_OUI_HEADER_BYTES
+	               : 0;
+}
 
 enum rmpp_flag { RMPP_ACTIVE = 1, RMPP_FIRST = 2, RMPP_LAST = 4 };
 

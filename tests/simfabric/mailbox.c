@@ -10,6 +10,7 @@
 
 #include "simfabric/event_heap.h"
 #include "simfabric/fault_points.h"
+#include "simfabric/mad_fields.h"
 #include "simfabric/net_file.h"
 #include "simfabric/topology.h"
 
@@ -17,9 +18,6 @@ enum {
 	TID_AGENT_BITS = 5,
 	TID_MAILBOX_BITS = 12,
 	TID_GENERATION_BITS = 15,
-	CLASS_VENDOR_OUI_FIRST = 0x30,
-	CLASS_VENDOR_OUI_LAST = 0x4f,
-	VENDOR_OUI_OFFSET = 37,
 };
 
 struct mailbox_table {
@@ -211,8 +209,8 @@ static bool takes(const struct agent *agent, const uint8_t *mad, size_t bytes)
 	return agent->is_used && agent->mgmt_class == mad[1] && agent->class_version == mad[2] &&
 	       agent->methods[method / 64] >> method % 64 & 1 &&
 	       (!has_oui(mad[1]) ||
-	               (bytes >= VENDOR_OUI_OFFSET + sizeof(agent->oui) &&
-	                       !memcmp(agent->oui, mad + VENDOR_OUI_OFFSET, sizeof(agent->oui))));
+	               (bytes >= VENDOR_OUI + sizeof(agent->oui) &&
+	                       !memcmp(agent->oui, mad + VENDOR_OUI, sizeof(agent->oui))));
 }
 
 bool agent_of_request(const struct fabric *fabric, uint32_t port, const uint8_t *mad, size_t bytes,

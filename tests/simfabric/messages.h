@@ -28,7 +28,8 @@ struct message {
 	uint32_t length;
 	uint16_t agent;      /* of its mailbox */
 	uint8_t is_answered; /* the response to a request that is not pending any more */
-	uint8_t reserved[5];
+	uint8_t is_rmpp;     /* while it is under way */
+	uint8_t reserved[4];
 	struct ib_mad_addr address;
 	uint8_t mad[MESSAGE_FIRST_BYTES];
 };

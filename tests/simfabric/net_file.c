@@ -140,6 +140,7 @@ int net_parse(const char *name, const char *text, size_t bytes, struct net **net
 	if (p.net && p.buckets) {
 		memset(p.buckets, 0xff, NET_NAME_BUCKETS * sizeof(*p.buckets));
 		p.net->mtu_cap = NET_MTU_2048;
+		p.net->oper_vls = NET_VLS_ALL;
 		r = parse(&p, text, bytes);
 	}
 	if (r == -ENOMEM)

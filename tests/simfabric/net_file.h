@@ -55,7 +55,8 @@ struct net {
 	uint32_t port_count;
 	uint32_t switch_count;
 	uint32_t hypervisor_count;
-	uint8_t mtu_cap; /* enum ibv_mtu */
+	uint8_t mtu_cap;  /* enum ibv_mtu */
+	uint8_t oper_vls; /* as links come up: 1 is VL0, 4 is VL0 to VL7 */
 };
 
 /*

@@ -17,6 +17,7 @@ enum {
 	NET_SPEED_SDR = 1,
 	NET_MTU_256 = 1,
 	NET_MTU_2048 = 4,
+	NET_VLS_ALL = 4, /* VLCap: VL0 to VL7 */
 };
 
 /* What a port line says of the other end, until all nodes are known. */

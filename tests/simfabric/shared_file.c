@@ -257,15 +257,28 @@ static void remove_folder(const char *folder)
 	rmdir(folder);
 }
 
+/* Of any version, so that one can be rid of it. */
+static int check_magic(const char *path)
+{
+	CLEANUP_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+	uint64_t magic = 0;
+
+	if (fd < 0)
+		return -errno;
+	return pread(fd, &magic, sizeof(magic), offsetof(struct fabric_head, magic)) ==
+	                               sizeof(magic) &&
+	                       magic == FABRIC_MAGIC
+	               ? 0
+	               : -EINVAL;
+}
+
 int fabric_destroy(const char *path)
 {
 	char folder[PATH_MAX];
-	struct fabric *fabric;
-	int r = fabric_open(path, &fabric);
+	int r = check_magic(path);
 
 	if (r)
 		return r;
-	fabric_close(fabric);
 	side_folder(path, folder, sizeof(folder));
 	remove_folder(folder);
 	return unlink(path) ? -errno : 0;
@@ -302,13 +315,14 @@ static void recover(struct fabric *fabric)
 
 void fabric_lock(struct fabric *fabric)
 {
-	int state;
+	int state, r;
 
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
-	if (pthread_mutex_lock(&fabric->head->lock) == EOWNERDEAD)
-		recover(fabric);
+	r = pthread_mutex_lock(&fabric->head->lock);
 	cancel_state = state;
 	fabric->redo_staged = 0;
+	if (r == EOWNERDEAD)
+		recover(fabric);
 	fault_point(lock_taken);
 }
 

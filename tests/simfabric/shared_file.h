@@ -112,7 +112,7 @@ void fabric_close(struct fabric *fabric);
 
 /*
  * Remove the file and what clients left beside it (its .d folder). Processes that have it mapped
- * keep it.
+ * keep it. -EINVAL: no fabric, of whichever version.
  */
 int fabric_destroy(const char *path);
 

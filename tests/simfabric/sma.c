@@ -141,7 +141,9 @@ enum sma_verdict sma_handle(
 		return SMA_SILENT;
 	}
 	if (mad[MAD_METHOD] == METHOD_SUBN_TRAP_REPRESS) {
-		trap_repress(fabric, smp.end, mad_get64(mad, MAD_TID));
+		/* Clients send traps too. */
+		if (!trap_repress(fabric, smp.end, mad_get64(mad, MAD_TID)))
+			return SMA_NOT_MINE;
 		counters_smp(fabric, smp.node, mad_get16(mad, MAD_ATTRIBUTE), mad[MAD_METHOD],
 		        smp.effect);
 		return SMA_SILENT;

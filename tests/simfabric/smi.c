@@ -149,8 +149,7 @@ static bool send_answer(struct fabric *fabric, const struct mad_packet *packet, 
 	} else {
 		from.lid = htobe16(port_lid(&fabric->ports[end]));
 	}
-	return packet->origin.mailbox != NO_INDEX &&
-	       mad_deliver(fabric, &packet->origin, &from, mad, MAD_BYTES, !packet->is_late);
+	return mad_deliver(fabric, &packet->origin, &from, mad, MAD_BYTES, !packet->is_late);
 }
 
 /* To whoever of the clients at @port takes it; false: nobody does. */

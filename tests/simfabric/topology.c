@@ -168,7 +168,8 @@ static void init_switch_port0_info(uint8_t info[64])
 	port_info_set_response_time(info, 8);
 }
 
-static void init_common_port_info(uint8_t info[64], const struct net_port *from, uint8_t mtu_cap)
+static void init_common_port_info(
+        uint8_t info[64], const struct net_port *from, const struct net *net)
 {
 	port_info_set_width_enabled(info, from->width_enabled);
 	port_info_set_width_supported(info, 0x1f);
@@ -179,10 +180,10 @@ static void init_common_port_info(uint8_t info[64], const struct net_port *from,
 	port_info_set_speed_ext_supported(info, from->speed_ext_enabled ? 7 : 0);
 	port_info_set_speed_ext_enabled(info, from->speed_ext_enabled);
 	port_info_set_down_default(info, PORT_PHYS_POLLING);
-	port_info_set_mtu(info, mtu_cap);
-	port_info_set_mtu_cap(info, mtu_cap);
+	port_info_set_mtu(info, net->mtu_cap);
+	port_info_set_mtu_cap(info, net->mtu_cap);
 	port_info_set_vl_cap(info, 4);
-	port_info_set_oper_vls(info, 4);
+	port_info_set_oper_vls(info, net->oper_vls);
 	port_info_set_vl_arb_high_cap(info, VL_ARB_SIZE);
 	port_info_set_vl_arb_low_cap(info, VL_ARB_SIZE);
 }
@@ -212,7 +213,7 @@ static void init_port(
 	port->peer = from->peer;
 	port->number = number;
 	port->pkeys[0] = 0xffff;
-	init_common_port_info(port->info, from, net->mtu_cap);
+	init_common_port_info(port->info, from, net);
 	if (n->kind != NODE_SWITCH)
 		init_ca_port_info(port->info, number);
 	else if (is_port0)

@@ -173,14 +173,17 @@ void trap_bad_mkey(struct fabric *fabric, uint32_t port, const uint8_t mad[256],
 	report(fabric, port, TRAP_BAD_MKEY, NOTICE_SECURITY, notice);
 }
 
-void trap_repress(struct fabric *fabric, uint32_t port, uint64_t tid)
+bool trap_repress(struct fabric *fabric, uint32_t port, uint64_t tid)
 {
 	struct trap_table *t = table(fabric);
 
 	for (uint32_t i = 0; i < t->ever_used; i++) {
-		if (t->rows[i].is_used && t->rows[i].port == port && t->rows[i].tid == tid)
+		if (t->rows[i].is_used && t->rows[i].port == port && t->rows[i].tid == tid) {
 			t->rows[i].is_used = 0;
+			return true;
+		}
 	}
+	return false;
 }
 
 void trap_repeat(struct fabric *fabric, uint32_t row, uint32_t generation)

@@ -7,6 +7,7 @@
 #ifndef SIMFABRIC_TRAPS_H
 #define SIMFABRIC_TRAPS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "simfabric/shared_file.h"
@@ -23,8 +24,8 @@ void trap_capability_mask(struct fabric *fabric, uint32_t port, uint32_t capabil
 /* @mad: the SMP that was refused. */
 void trap_bad_mkey(struct fabric *fabric, uint32_t port, const uint8_t mad[256], uint16_t slid);
 
-/* TrapRepress arrived at end port @port. */
-void trap_repress(struct fabric *fabric, uint32_t port, uint64_t tid);
+/* TrapRepress arrived at end port @port. False: none of its traps is meant. */
+bool trap_repress(struct fabric *fabric, uint32_t port, uint64_t tid);
 /* An EVENT_TRAP_REPEAT is due. */
 void trap_repeat(struct fabric *fabric, uint32_t row, uint32_t generation);
 /* Traps that are being repeated. */

@@ -13,12 +13,13 @@
 #include <infiniband/umad.h>
 
 #include "simfabric/issm.h"
+#include "simfabric/mad_fields.h"
 #include "simfabric/umad_devices.h"
 #include "simfabric/umad_port.h"
 
 #define EXPORT __attribute__((visibility("default")))
 
-enum { OPENIB_OUI = 0x001405, CLASS_VENDOR_OUI_FIRST = 0x30, CLASS_VENDOR_OUI_LAST = 0x4f };
+enum { OPENIB_OUI = 0x001405 };
 
 EXPORT int umad_init(void)
 {

@@ -191,6 +191,12 @@ static void arm(struct umad_open_port *port)
 	port->armed_ns = due;
 }
 
+static bool is_rmpp(const struct umad_open_port *port, uint32_t agent, const uint8_t *mad)
+{
+	return mailbox_at(port->fabric, port->mailbox)->agents[agent].rmpp_version &&
+	       rmpp_header_bytes(mad[MAD_CLASS]) && mad[RMPP_FLAGS] & RMPP_ACTIVE;
+}
+
 static int send_packet(struct umad_open_port *port, uint32_t agent, const struct ib_mad_addr *to,
         const uint8_t *mad, size_t bytes, bool is_answer_wanted, bool *is_answered)
 {
@@ -200,6 +206,7 @@ static int send_packet(struct umad_open_port *port, uint32_t agent, const struct
 	        .to = *to,
 	        .mad = mad,
 	        .bytes = bytes,
+	        .is_rmpp = is_rmpp(port, agent, mad),
 	};
 
 	return mad_send(port->fabric, &packet, is_answered);
@@ -230,17 +237,17 @@ static void catch_up(struct umad_open_port *port)
 		resend_due(port);
 }
 
-static bool is_rmpp(const struct agent *agent, const uint8_t *mad, size_t bytes)
+/* An RMPP message goes with its own length, any other MAD is padded to 256. */
+static int check(
+        const struct umad_open_port *port, uint32_t agent, const uint8_t *mad, size_t *bytes)
 {
-	return agent->rmpp_version && bytes >= RMPP_HEADER_END && mad[RMPP_FLAGS] & RMPP_ACTIVE;
-}
-
-static int check(const struct agent *agent, const uint8_t *mad, size_t bytes)
-{
-	if (!agent->is_used)
+	if (!mailbox_at(port->fabric, port->mailbox)->agents[agent].is_used)
 		return -EINVAL;
-	if (bytes > MAD_BYTES && (!is_rmpp(agent, mad, bytes) || bytes > MESSAGE_MAX_BYTES))
+	if (is_rmpp(port, agent, mad))
+		return *bytes < rmpp_header_bytes(mad[MAD_CLASS]) ? -EINVAL : 0;
+	if (*bytes > MAD_BYTES)
 		return -EINVAL;
+	*bytes = MAD_BYTES;
 	return 0;
 }
 
@@ -291,9 +298,9 @@ int umad_port_send(struct umad_open_port *port, const struct ib_user_mad *umad, 
 	memcpy(mad, umad->data, bytes);
 	fabric_lock(port->fabric);
 	catch_up(port);
-	r = check(&mailbox_at(port->fabric, port->mailbox)->agents[umad->agent_id], mad, bytes);
+	r = check(port, umad->agent_id, mad, &bytes);
 	if (!r)
-		r = send_locked(port, umad, mad, bytes > MAD_BYTES ? bytes : MAD_BYTES);
+		r = send_locked(port, umad, mad, bytes);
 	arm(port);
 	fabric_unlock(port->fabric);
 	return r;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "simfabric/mad_fields.h"
+#include "simfabric/messages.h"
 
 void umad_requests_init(struct umad_requests *requests)
 {
@@ -64,7 +65,8 @@ static void insert(struct umad_requests *requests, struct umad_request *request)
 int umad_requests_add(struct umad_requests *requests, const struct umad_request *like,
         const uint8_t *mad, uint64_t now)
 {
-	struct umad_request *request = malloc(sizeof(*request) + like->bytes);
+	size_t room = like->bytes < MAD_BYTES ? MAD_BYTES : like->bytes;
+	struct umad_request *request = calloc(1, sizeof(*request) + room);
 
 	if (!request)
 		return -ENOMEM;
