@@ -287,6 +287,7 @@ struct admission conductor_migrate(
 		admission.reason = "no-memory";
 		return admission;
 	}
+	c->apply_asked = false;
 	*id = intent.id;
 	conductor_perform(c, migration_start(conductor_current(c), conductor_now_us()));
 	return admission;

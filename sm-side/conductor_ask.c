@@ -88,6 +88,10 @@ static void sm_ask(struct conductor *c, enum migration_action action)
 	c->sm_action = action;
 	request = sm_talk_request(m, action);
 	err = request ? sm_link_ask(c->sm, request, &c->sm_id) : -ENOMEM;
+	if (action == ACTION_APPLY) {
+		c->apply_asked |= !err;
+		m->applied = c->apply_asked;
+	}
 	if (err)
 		conductor_feed(c, EVENT_SM_LOST);
 }

@@ -68,7 +68,7 @@ static void recover(struct conductor *c, struct ledger_entry *entry)
 	if (conductor_record_epoch(c, c->ledger->epoch + 1))
 		return;
 	c->active = entry;
-	c->sm_carried = true;
+	c->sm_carried = c->apply_asked = true;
 	m->intent.epoch = c->ledger->epoch;
 	timeline_shift(m);
 	log_warn("migration", "%" PRIu64 "/%" PRIu64 " of %s was under way (%s): recovering",

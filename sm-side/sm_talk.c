@@ -132,6 +132,21 @@ static int location_read(struct json_object *answer, struct location *location)
 	return 0;
 }
 
+/* After the move: still the LID that peers and the VM's programs know? */
+static enum migration_event confirm_location(struct migration *m, const struct location *location)
+{
+	char text[200];
+
+	if (location->lid == m->intent.address.lid)
+		return EVENT_DONE;
+	snprintf(text, sizeof(text),
+	        "a sweep gave the VM LID %u instead of %u; OpenSM has to keep its guid2lid file "
+	        "across restarts (OSM_CACHE_DIR)",
+	        location->lid, m->intent.address.lid);
+	find(m, "lid-changed", text);
+	return EVENT_FAILED;
+}
+
 static enum migration_event take_location(struct migration *m, struct json_object *answer)
 {
 	struct place *source = &m->intent.source;
@@ -139,6 +154,8 @@ static enum migration_event take_location(struct migration *m, struct json_objec
 
 	if (location_read(answer, &location))
 		return malformed(m, "location");
+	if (m->committed)
+		return confirm_location(m, &location);
 	if (source->switch_guid && (source->switch_guid != location.switch_guid ||
 	                                   source->switch_port != location.switch_port)) {
 		find(m, "place-differs",

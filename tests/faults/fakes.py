@@ -394,8 +394,17 @@ class Sm:
         self.listener.listen()
         Peer(self.accept, self.listener)
 
+    def sweep(self, keeps_lids=True):
+        """GUIDs that changed places are recabled. Without its memory of LIDs it takes those of the slots."""
+        lids = {port["place"]: port["lid"] for port in self.world.fabric.values()}
+        for slot in self.world.slots.values():
+            port = self.world.fabric[slot["port_guid"]]
+            port["place"] = (slot["switch_guid"], slot["switch_port"])
+            if not keeps_lids:
+                port["lid"] = lids[port["place"]]
+
     def stop(self):
-        """As if killed; a restarted OpenSM finds the fabric as the slots show it."""
+        """As if killed."""
         with self.world.lock:
             for sock in [self.listener] + self.connections:
                 try:

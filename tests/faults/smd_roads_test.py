@@ -176,6 +176,39 @@ def an_sm_that_dies_while_it_applies_is_waited_for():
         all_running(stage)
 
 
+def an_sm_that_is_gone_before_it_is_asked_to_apply_needs_no_undo():
+    with Stage(apply_ms=300) as stage:
+        stage.world.fault("hyp1", "HOST_SET_GUIDS", stage.world.sm.stop)
+        checked(stage, stage.smd.move("vm1", "hyp2"), "failed-at-source", "hyp1")
+        all_running(stage)
+
+
+def restarted_after_a_sweep(keeps_lids):
+    def die(stage):
+        stage.world.sm.stop()
+        stage.world.sm.sweep(keeps_lids)
+        stage.world.sm.start()
+        return "silent"
+
+    stage = Stage()
+    stage.world.fault("sm", "apply", lambda: die(stage))
+    return stage
+
+
+def a_move_that_a_sweep_has_made_is_taken():
+    with restarted_after_a_sweep(True) as stage:
+        migration = checked(stage, stage.smd.move("vm1", "hyp2"), "done", "hyp2")
+        equal("confirming" in states(migration), True)
+        all_running(stage)
+
+
+def a_lid_that_a_sweep_has_changed_is_not_called_done():
+    with restarted_after_a_sweep(False) as stage:
+        migration = checked(stage, stage.smd.move("vm1", "hyp2"), "lost", "hyp2")
+        equal([r["reason"] for r in migration["refusals"]], ["lid-changed"])
+        equal({s.state for s in stage.world.shims.values()}, {"errored"})
+
+
 def a_peer_left_behind_ends_with_errors_and_the_rest_goes_on():
     with Stage() as stage:
         stage.world.fault("vm2/22.154", "STEP_RECONNECT", "silent")
@@ -243,6 +276,8 @@ run([the_vm_moves_and_comes_back, without_an_sm_nothing_is_asked_of_one,
      guids_that_cannot_be_set_go_on_at_the_source, a_plan_that_cannot_be_applied_is_undone,
      a_failed_attach_goes_on_at_the_source, an_sm_that_is_never_quiet_goes_on_at_the_source, a_stale_plan_is_made_anew,
      a_busy_sm_is_asked_again, an_sm_that_dies_while_it_applies_is_waited_for,
+     an_sm_that_is_gone_before_it_is_asked_to_apply_needs_no_undo, a_move_that_a_sweep_has_made_is_taken,
+     a_lid_that_a_sweep_has_changed_is_not_called_done,
      a_peer_left_behind_ends_with_errors_and_the_rest_goes_on, what_nobody_can_rebuild_is_lost_and_the_vm_has_its_vf,
      the_overall_deadline_ends_it_with_errors_while_the_hosts_go_on, an_agent_that_dies_before_the_commit_aborts,
      an_agent_that_dies_after_the_commit_is_waited_for])

@@ -332,8 +332,11 @@ static const struct road roads[] = {
                 "done done done done done done done done done done stale done done done",
                 TO_APPLY " replanning applying unleasing attaching"},
         {"a sweep has made the move before the plan was applied", true,
-                "done done done done done done done done done done stale already done",
-                TO_APPLY " replanning unleasing attaching"},
+                "done done done done done done done done done done stale already done done",
+                TO_APPLY " replanning confirming unleasing attaching"},
+        {"a sweep has made the move and changed the LID: errors, but the VM gets its VF", true,
+                "done done done done done done done done done done stale already failed done done",
+                TO_APPLY " replanning confirming unleasing attaching lost"},
         {"the SM dies while it applies and comes back", true,
                 "done done done done done done done done done done smlost smback done done done "
                 "stale done done",

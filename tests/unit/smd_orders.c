@@ -223,6 +223,20 @@ static void a_vm_elsewhere_than_its_host_says_is_refused(void **unused)
 	migration_clear(&m);
 }
 
+static void a_changed_lid_is_found_after_the_move(void **unused)
+{
+	struct migration m = begun(STATE_APPLYING);
+	char text[200];
+
+	snprintf(text, sizeof(text), LOCATED, "9");
+	assert_int_equal(told(&m, ACTION_LOCATE, text), EVENT_DONE);
+	m.intent.address.lid = 12;
+	assert_int_equal(told(&m, ACTION_LOCATE, text), EVENT_FAILED);
+	assert_string_equal(m.testimony.findings[0].reason, "lid-changed");
+	assert_int_equal(m.intent.address.lid, 12);
+	migration_clear(&m);
+}
+
 static void another_guid_at_the_slot_is_refused_before_the_commit(void **unused)
 {
 	static const char planned[] =
@@ -257,6 +271,7 @@ int main(void)
 	        cmocka_unit_test(the_sm_is_asked_as_the_plugin_understands),
 	        cmocka_unit_test(the_sms_answers_mean_what_they_say),
 	        cmocka_unit_test(a_vm_elsewhere_than_its_host_says_is_refused),
+	        cmocka_unit_test(a_changed_lid_is_found_after_the_move),
 	        cmocka_unit_test(another_guid_at_the_slot_is_refused_before_the_commit),
 	        cmocka_unit_test(counts_of_apply_and_undo_add_up),
 	};
