@@ -13,13 +13,14 @@ SIZES = ["-N", "20000", "-S", "4000", "-P", "90000", "-L", "49152"]
 
 class Ibsim:
     def __init__(self, net, directory):
+        # Also where its clients leave their sys-PID folders when they are killed.
         self.directory = tempfile.mkdtemp(prefix="ibsim-", dir=directory)
         self.env = {**os.environ, "IBSIM_SOCKNAME": f"ibsim{os.getpid()}-{os.path.basename(self.directory)}"}
         self.output = os.path.join(self.directory, "output")
         self.opensm = None
         with open(self.output, "wb") as out:
-            self.child = subprocess.Popen(["/usr/bin/ibsim", "-s", "-n", *SIZES, net], stdin=subprocess.DEVNULL,
-                                          stdout=out, stderr=out, env=self.env)
+            self.child = subprocess.Popen(["/usr/bin/ibsim", "-s", "-n", *SIZES, os.path.abspath(net)],
+                                          stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=self.env)
         wait_until("ibsim answers", lambda: self.run("h1", "smpquery", "-D", "nodeinfo", "0").returncode == 0, 30,
                    lambda: tail(self.output))
 
@@ -35,7 +36,7 @@ class Ibsim:
     def run(self, node, *argv, seconds=60):
         try:
             return subprocess.run(argv, capture_output=True, text=True, timeout=seconds, stdin=subprocess.DEVNULL,
-                                  env={**self.env, "SIM_HOST": node, "LD_PRELOAD": UMAD2SIM})
+                                  cwd=self.directory, env={**self.env, "SIM_HOST": node, "LD_PRELOAD": UMAD2SIM})
         except subprocess.TimeoutExpired:
             raise Late(f"{' '.join(argv)} on ibsim: no end after {seconds} s\n{tail(self.output)}") from None
 
@@ -48,5 +49,5 @@ class Ibsim:
                "OSM_TMP_DIR": self.directory}
         with open(self.output, "ab") as out:
             self.opensm = subprocess.Popen(["/usr/sbin/opensm", "-F", conf, "-f", log], stdin=subprocess.DEVNULL,
-                                           stdout=out, stderr=out, env=env)
+                                           stdout=out, stderr=out, cwd=self.directory, env=env)
         wait_until("OpenSM on ibsim", lambda: UP_LINE in tail(log, 1 << 20), seconds, lambda: tail(log))
