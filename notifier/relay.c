@@ -15,6 +15,7 @@ enum {
 	CHILDREN_DEFAULT = 4096,
 	INTERESTS_DEFAULT = 4096,
 	REQUESTS_DEFAULT = 1024,
+	ROOT_TIMES = 16, /* a host speaks for all its VMs */
 };
 
 static void interest_up(void *owner, const Tether__Interest *interest)
@@ -51,6 +52,8 @@ static const struct registration_outputs registration_outputs = {
 
 static void settings_complete(struct relay_settings *settings)
 {
+	unsigned times = settings->role == TETHER__ROLE__ROLE_ROOT ? ROOT_TIMES : 1;
+
 	if (!settings->away_ms)
 		settings->away_ms = AWAY_MS;
 	if (!settings->hello_ms)
@@ -58,9 +61,9 @@ static void settings_complete(struct relay_settings *settings)
 	if (!settings->children_max)
 		settings->children_max = CHILDREN_DEFAULT;
 	if (!settings->interests_max)
-		settings->interests_max = INTERESTS_DEFAULT;
+		settings->interests_max = INTERESTS_DEFAULT * times;
 	if (!settings->requests_max)
-		settings->requests_max = REQUESTS_DEFAULT;
+		settings->requests_max = REQUESTS_DEFAULT * times;
 }
 
 struct relay *relay_create(
