@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 /*
- * Devices and contexts as the application sees them: the same device under the same name for ever,
- * whatever is attached to the VM at the moment.
+ * Contexts as the application sees them: what they answer stays what it was, whatever device stands
+ * behind them.
  */
 #ifndef TETHER_DEVICE_H
 #define TETHER_DEVICE_H

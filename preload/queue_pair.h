@@ -15,6 +15,12 @@ struct queue_pair *queue_pair_create(struct protection_domain *pd, struct ibv_qp
 void queue_pair_close(struct queue_pair *qp);
 void queue_pair_open(struct queue_pair *qp);
 
+/*
+ * Completions of work that is gone may name what the application has freed: take them out of the
+ * rings. All four gates.
+ */
+void queue_pair_purge(struct queue_pair *qp);
+
 /* Is the application's connection made: is there another end that knows this one? */
 static inline bool queue_pair_is_connected(const struct queue_pair *qp)
 {

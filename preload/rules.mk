@@ -1,9 +1,9 @@
 # preload: libtether.so.
 
-SHIM_SOURCES := $(addprefix preload/,real_verbs.c load.c intercept_dlopen.c settings.c control.c device.c \
-	event_channel.c memory.c completion_queue.c completion_ring.c queue_pair.c shared_receive_queue.c \
+SHIM_SOURCES := $(addprefix preload/,real_verbs.c load.c intercept_dlopen.c settings.c control.c device.c device_list.c \
+	event_channel.c memory.c completion_queue.c completion_ring.c queue_pair.c queue_pair_states.c shared_receive_queue.c \
 	address_handle.c data_path.c data_path_ex.c translation.c work_log.c gate.c settlement.c move.c veto.c drain.c evidence.c rebuild.c \
-	reconnect.c steps.c interests.c self.c agent_link.c)
+	reconnect.c step_works.c steps.c interests.c self.c agent_link.c)
 
 $(B)/gen/libtether.map: preload/libtether.map.in preload/wrapped_symbols.def
 	@mkdir -p $(@D)

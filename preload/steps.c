@@ -1,21 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 #include "preload/steps.h"
 
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "notifier/base/deadlines.h"
 #include "notifier/base/die_point.h"
 #include "notifier/base/log.h"
 #include "preload/control.h"
-#include "preload/drain.h"
-#include "preload/evidence.h"
 #include "preload/move.h"
-#include "preload/rebuild.h"
 #include "preload/reconnect.h"
-#include "preload/veto.h"
+#include "preload/step_works.h"
 
 enum {
 	MOVES_MAX = 64,
@@ -26,8 +20,6 @@ enum {
 static TAILQ_HEAD(, move) moves = TAILQ_HEAD_INITIALIZER(moves);
 static unsigned move_count;
 static uint64_t highest_epoch;
-
-/* ---- answers ---- */
 
 static Tether__Answer *answer_create(const Tether__Event *event)
 {
@@ -42,281 +34,6 @@ static Tether__Answer *answer_create(const Tether__Event *event)
 	answer->sequence = event->sequence;
 	answer->outcome = TETHER__OUTCOME__OUTCOME_DONE;
 	return answer;
-}
-
-static void outcome_is(
-        Tether__Answer *answer, Tether__Outcome outcome, const char *reason, const char *text)
-{
-	answer->outcome = outcome;
-	refusal_add(answer, reason, text);
-}
-
-static void failed_with(Tether__Answer *answer, const char *reason, const char *what, int err)
-{
-	char text[128];
-
-	snprintf(text, sizeof(text), "%s: %s", what, strerror(-err));
-	outcome_is(answer, TETHER__OUTCOME__OUTCOME_FAILED, reason, text);
-}
-
-/* What was counted since the last answer: the other end adds up. */
-static void add_counts(struct move *move, Tether__Answer *answer)
-{
-	answer->counts = malloc(sizeof(*answer->counts));
-	if (!answer->counts)
-		return;
-	*answer->counts = move->counts;
-	answer->counts->processes = 1;
-	answer->counts->qps = move_count_concerned(move);
-	tether__counts__init(&move->counts);
-}
-
-/* ---- the steps ---- */
-
-enum progress { WORKING, FINISHED };
-
-static void contexts_stop(const struct move *move, enum context_phase phase)
-{
-	struct context *context;
-
-	TAILQ_FOREACH(context, &contexts, link)
-	{
-		if (move_has_context(move, context))
-			context->phase = phase;
-	}
-}
-
-static bool may_begin(struct move *move, Tether__Answer *answer)
-{
-	if (!move_concern(move))
-		outcome_is(answer, TETHER__OUTCOME__OUTCOME_REFUSED, "already-moving",
-		        "has a queue pair that is in the middle of another migration");
-	else if (!veto_check(move, answer) && answer->n_refusals)
-		answer->outcome = TETHER__OUTCOME__OUTCOME_REFUSED;
-	return answer->outcome == TETHER__OUTCOME__OUTCOME_DONE;
-}
-
-static enum progress work_prepare(
-        struct move *move, Tether__Answer *answer, uint64_t now_ms, bool late)
-{
-	if (may_begin(move, answer))
-		evidence_report_pairs(move, answer);
-	return FINISHED;
-}
-
-static enum progress work_stop(
-        struct move *move, Tether__Answer *answer, uint64_t now_ms, bool late)
-{
-	if (!move->begun) {
-		move->begun = true;
-		if (!may_begin(move, answer))
-			return FINISHED;
-		drain_hold(move, now_ms);
-		contexts_stop(move, PHASE_STOPPED);
-		move->state = MOVE_STOPPED;
-		move->lease_end_ms = move->event->lease_ms ? now_ms + move->event->lease_ms : 0;
-	}
-	if (!drain_is_done(move, now_ms, deadlines_default.drain_ms) && !late)
-		return WORKING;
-	if (drain_has_exposed_atomic(move))
-		outcome_is(answer, TETHER__OUTCOME__OUTCOME_FAILED, "atomic-unanswered",
-		        "has an atomic that may have been executed and whose answer does not come");
-	return FINISHED;
-}
-
-static enum progress work_settle(
-        struct move *move, Tether__Answer *answer, uint64_t now_ms, bool late)
-{
-	bool exposed;
-	int err;
-
-	if (move->state < MOVE_STOPPED) {
-		drain_hold(move, now_ms);
-		contexts_stop(move, PHASE_STOPPED);
-		move->state = MOVE_STOPPED;
-	}
-	drain_harvest(move);
-	exposed = drain_has_exposed_atomic(move);
-	err = exposed ? 0 : drain_break(move);
-	if ((exposed || err == -EAGAIN) && !late)
-		return WORKING;
-	/* From here on some are in ERR: an abort connects those again. */
-	if (!exposed)
-		move->state = MOVE_VOTED;
-	if (exposed || err == -EAGAIN) {
-		outcome_is(answer, TETHER__OUTCOME__OUTCOME_FAILED, "atomic-unanswered",
-		        "has an atomic that may have been executed and whose answer does not come");
-		return FINISHED;
-	}
-	if (err) {
-		failed_with(answer, "not-stopped", "a queue pair does not go to ERR", err);
-		return FINISHED;
-	}
-	if (!drain_frontiers_are_known(move) && !late &&
-	        now_ms - move->event_ms < deadlines_default.drain_ms)
-		return WORKING;
-	move->state = MOVE_VOTED;
-	err = evidence_report(move, answer);
-	if (!err)
-		err = evidence_report_pairs(move, answer);
-	if (err)
-		failed_with(answer, "no-evidence", "evidence cannot be reported", err);
-	return FINISHED;
-}
-
-/* The other sides' word is here: wait for what it implies, then decide. */
-static enum progress settle(struct move *move, Tether__Answer *answer, bool late)
-{
-	if (!move->begun) {
-		move->begun = true;
-		if (evidence_take(move, move->event->evidence))
-			log_error("steps", "evidence with columns of unequal length");
-	}
-	if (!evidence_receives_are_here(move)) {
-		if (!late)
-			return WORKING;
-		evidence_give_up_receives(move);
-	}
-	evidence_settle(move);
-	return FINISHED;
-}
-
-static enum progress work_release(
-        struct move *move, Tether__Answer *answer, uint64_t now_ms, bool late)
-{
-	int err;
-
-	/* Who came after STOP has no connections, but may hold the device. */
-	if (move->state < MOVE_VOTED && move_concern(move) && move_count_concerned(move)) {
-		outcome_is(answer, TETHER__OUTCOME__OUTCOME_FAILED, "not-voted",
-		        "is to be released without having voted");
-		return FINISHED;
-	}
-	if (settle(move, answer, late) == WORKING)
-		return WORKING;
-	err = rebuild_tear_down(move);
-	if (err)
-		failed_with(answer, "not-released", "the device cannot be let go", err);
-	else
-		rebuild_renew(move);
-	move->state = MOVE_RELEASED;
-	add_counts(move, answer);
-	return FINISHED;
-}
-
-static enum progress work_attach(
-        struct move *move, Tether__Answer *answer, uint64_t now_ms, bool late)
-{
-	int err = rebuild_open(move);
-
-	if (err && !late)
-		return WORKING;
-	if (err) {
-		failed_with(answer, "no-device", "no device to go on with", err);
-		return FINISHED;
-	}
-	err = rebuild_objects(move);
-	if (err) {
-		failed_with(answer, "not-rebuilt", "an object cannot be made again", err);
-		return FINISHED;
-	}
-	move->state = MOVE_ATTACHED;
-	err = evidence_report_rebuilt(move, answer);
-	if (!err)
-		err = evidence_report_keys(move, answer);
-	if (err)
-		failed_with(answer, "no-evidence", "new numbers cannot be reported", err);
-	return FINISHED;
-}
-
-static enum progress work_reconnect(
-        struct move *move, Tether__Answer *answer, uint64_t now_ms, bool late)
-{
-	int err;
-
-	if (move->state < MOVE_VOTED)
-		return FINISHED;
-	/* After an abort there was no RELEASE: evidence comes now, everybody is where it was. */
-	if (settle(move, answer, late) == WORKING)
-		return WORKING;
-	rebuild_renew(move);
-	err = reconnect_to_rtr(move, move->event);
-	if (err)
-		failed_with(
-		        answer, "not-connected", "the other side's numbers cannot be used", err);
-	move->state = MOVE_CONNECTED;
-	return FINISHED;
-}
-
-static enum progress work_resume(
-        struct move *move, Tether__Answer *answer, uint64_t now_ms, bool late)
-{
-	unsigned qps = move_count_concerned(move);
-
-	if (move->state < MOVE_VOTED || move->state == MOVE_ENDED)
-		return FINISHED;
-	reconnect_resume(move);
-	add_counts(move, answer);
-	if (answer->counts)
-		answer->counts->qps = qps;
-	move->state = MOVE_ENDED;
-	return FINISHED;
-}
-
-static void let_go(struct move *move)
-{
-	drain_let_go(move);
-	contexts_stop(move, PHASE_RUNNING);
-	move->state = MOVE_KNOWN;
-	move->lease_end_ms = 0;
-}
-
-static enum progress work_abort(
-        struct move *move, Tether__Answer *answer, uint64_t now_ms, bool late)
-{
-	if (move->state >= MOVE_RELEASED && move->state != MOVE_ENDED) {
-		outcome_is(answer, TETHER__OUTCOME__OUTCOME_REFUSED, "too-late", "was committed");
-		return FINISHED;
-	}
-	/* Broken ones are connected again: SETTLE, RECONNECT, RESUME. For those, others come back,
-	 * too. */
-	if (move->state == MOVE_VOTED)
-		evidence_report(move, answer);
-	else if (move->state != MOVE_ENDED)
-		let_go(move);
-	return FINISHED;
-}
-
-static enum progress work_error(
-        struct move *move, Tether__Answer *answer, uint64_t now_ms, bool late)
-{
-	if (move->state < MOVE_VOTED) {
-		let_go(move);
-		return FINISHED;
-	}
-	reconnect_end_all(move);
-	add_counts(move, answer);
-	move->state = MOVE_ENDED;
-	return FINISHED;
-}
-
-typedef enum progress step_work(struct move *, Tether__Answer *, uint64_t now_ms, bool late);
-
-static step_work *const works[] = {
-        [TETHER__STEP__STEP_PREPARE] = work_prepare,
-        [TETHER__STEP__STEP_STOP] = work_stop,
-        [TETHER__STEP__STEP_SETTLE] = work_settle,
-        [TETHER__STEP__STEP_RELEASE] = work_release,
-        [TETHER__STEP__STEP_ATTACH] = work_attach,
-        [TETHER__STEP__STEP_RECONNECT] = work_reconnect,
-        [TETHER__STEP__STEP_RESUME] = work_resume,
-        [TETHER__STEP__STEP_ABORT] = work_abort,
-        [TETHER__STEP__STEP_ERROR] = work_error,
-};
-
-static step_work *work_for(Tether__Step step)
-{
-	return (unsigned)step < sizeof(works) / sizeof(works[0]) ? works[step] : NULL;
 }
 
 /* ---- migrations ---- */
@@ -421,7 +138,7 @@ static void work(struct move *move, uint64_t now_ms, steps_send *send, void *own
 	if (!answer)
 		return;
 	control_exclusive_begin();
-	progress = work_for(move->event->step)(move, answer, now_ms, is_late(move, now_ms));
+	progress = step_work_for(move->event->step)(move, answer, now_ms, is_late(move, now_ms));
 	if (move->state == MOVE_ENDED ||
 	        (move->state == MOVE_KNOWN && answer->outcome != TETHER__OUTCOME__OUTCOME_DONE))
 		move_forget(move);
@@ -439,7 +156,7 @@ static void refuse(const Tether__Event *event, const char *reason, const char *t
 
 	if (!answer)
 		return;
-	outcome_is(answer, TETHER__OUTCOME__OUTCOME_REFUSED, reason, text);
+	answer_outcome_is(answer, TETHER__OUTCOME__OUTCOME_REFUSED, reason, text);
 	send(answer, owner);
 	tether__answer__free_unpacked(answer, NULL);
 }
@@ -472,7 +189,7 @@ void steps_event(Tether__Event *event, uint64_t now_ms, steps_send *send, void *
 
 	if (event->epoch < highest_epoch)
 		refuse(event, "older-epoch", "is of an epoch that is over", send, owner);
-	else if (!work_for(event->step))
+	else if (!step_work_for(event->step))
 		refuse(event, "unknown-step", "is not a step of a process", send, owner);
 	else if (!(move = move_of(event)))
 		refuse(event, "no-memory", "has no memory for another migration", send, owner);
@@ -503,7 +220,7 @@ static void lease_ends(struct move *move)
 	log_warn("steps", "migration %llu: nobody speaks any more, going on",
 	        (unsigned long long)move->id);
 	control_exclusive_begin();
-	let_go(move);
+	step_let_go(move);
 	control_exclusive_end();
 }
 

@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/* A queue pair's states: the application's ibv_modify_qp and ibv_query_qp, and a migration's. */
+#include "preload/queue_pair.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "preload/agent_link.h"
+#include "preload/completion_queue.h"
+#include "preload/control.h"
+
+static const struct {
+	int bit;
+	size_t offset, size;
+} fields[] = {
+#define FIELD(bit, name)                                                                           \
+	{                                                                                          \
+		bit, offsetof(struct ibv_qp_attr, name), sizeof(((struct ibv_qp_attr *)0)->name)   \
+	}
+        FIELD(IBV_QP_STATE, qp_state),
+        FIELD(IBV_QP_ACCESS_FLAGS, qp_access_flags),
+        FIELD(IBV_QP_PKEY_INDEX, pkey_index),
+        FIELD(IBV_QP_PORT, port_num),
+        FIELD(IBV_QP_QKEY, qkey),
+        FIELD(IBV_QP_AV, ah_attr),
+        FIELD(IBV_QP_PATH_MTU, path_mtu),
+        FIELD(IBV_QP_TIMEOUT, timeout),
+        FIELD(IBV_QP_RETRY_CNT, retry_cnt),
+        FIELD(IBV_QP_RNR_RETRY, rnr_retry),
+        FIELD(IBV_QP_RQ_PSN, rq_psn),
+        FIELD(IBV_QP_MAX_QP_RD_ATOMIC, max_rd_atomic),
+        FIELD(IBV_QP_ALT_PATH, alt_ah_attr),
+        FIELD(IBV_QP_MIN_RNR_TIMER, min_rnr_timer),
+        FIELD(IBV_QP_SQ_PSN, sq_psn),
+        FIELD(IBV_QP_MAX_DEST_RD_ATOMIC, max_dest_rd_atomic),
+        FIELD(IBV_QP_PATH_MIG_STATE, path_mig_state),
+        FIELD(IBV_QP_DEST_QPN, dest_qp_num),
+        FIELD(IBV_QP_RATE_LIMIT, rate_limit),
+#undef FIELD
+};
+
+static void record(struct queue_pair *qp, const struct ibv_qp_attr *attr, int mask)
+{
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+		if (mask & fields[i].bit)
+			memcpy((char *)&qp->attr + fields[i].offset,
+			        (const char *)attr + fields[i].offset, fields[i].size);
+	}
+	qp->attr_mask |= mask;
+	if (mask & IBV_QP_PATH_MTU)
+		qp->sends.mtu = 128u << attr->path_mtu;
+	if (mask & IBV_QP_RQ_PSN)
+		qp->responder_began = attr->rq_psn & PSN_MASK;
+	if (mask & IBV_QP_SQ_PSN)
+		qp->sends.next_psn =
+		        qp->sq_psn_agreed ? qp->migration.fresh_psn : attr->sq_psn & PSN_MASK;
+	if (mask & IBV_QP_STATE)
+		qp->shown.qp_base.state = attr->qp_state;
+}
+
+static struct remote remote_of(const struct ibv_qp_attr *attr)
+{
+	return (struct remote){
+	        .lid = attr->ah_attr.dlid,
+	        .gid = attr->ah_attr.grh.dgid,
+	        .by_gid = attr->ah_attr.is_global,
+	        .qpn = attr->dest_qp_num,
+	        .real_qpn = attr->dest_qp_num,
+	        .real_lid = attr->ah_attr.dlid,
+	        .real_gid = attr->ah_attr.grh.dgid,
+	};
+}
+
+/* As RESET is defined: no work, no completions, no past. */
+static int modify_to_reset(struct queue_pair *qp, struct ibv_qp_attr *attr, int mask)
+{
+	int err;
+
+	queue_pair_close(qp);
+	completion_queue_harvest(qp->send_cq);
+	completion_queue_harvest(qp->recv_cq);
+	err = below.ibv_modify_qp(qp->real, attr, mask);
+	if (!err) {
+		send_log_clear(&qp->sends);
+		receive_log_clear(&qp->receives);
+		queue_pair_purge(qp);
+		qp->receives_done = 0;
+		qp->application_error = qp->flushed = qp->sq_psn_agreed = false;
+		qp->remote = (struct remote){0};
+		qp->attr_mask = 0;
+		qp->shown.qp_base.state = IBV_QPS_RESET;
+	}
+	queue_pair_open(qp);
+	return err;
+}
+
+/* A stopped queue pair goes to ERR without its device: its work is flushed here. */
+static int modify_to_error(struct queue_pair *qp, struct ibv_qp_attr *attr, int mask)
+{
+	int err = 0;
+
+	control_enter(qp->context, NEEDS_NOTHING);
+	queue_pair_close(qp);
+	if (qp->real)
+		err = below.ibv_modify_qp(qp->real, attr, mask);
+	if (qp->held)
+		err = 0;
+	if (!err && qp->held) {
+		completion_queue_harvest(qp->send_cq);
+		completion_queue_harvest(qp->recv_cq);
+		queue_pair_flush(qp, IBV_WC_WR_FLUSH_ERR);
+	}
+	if (!err) {
+		qp->application_error = true;
+		qp->shown.qp_base.state = IBV_QPS_ERR;
+	}
+	queue_pair_open(qp);
+	control_leave();
+	return err;
+}
+
+static int modify_connection(
+        struct queue_pair *qp, struct ibv_qp_attr *attr, int mask, const struct remote *remote)
+{
+	struct ibv_qp_attr now = *attr;
+	int err;
+
+	if (remote) {
+		now.dest_qp_num = remote->real_qpn;
+		now.ah_attr.dlid = (uint16_t)remote->real_lid;
+		now.ah_attr.grh.dgid = remote->real_gid;
+	}
+	if (qp->sq_psn_agreed && mask & IBV_QP_SQ_PSN)
+		now.sq_psn = qp->migration.fresh_psn;
+	gate_close(&qp->send_gate);
+	err = below.ibv_modify_qp(qp->real, &now, mask);
+	if (!err) {
+		record(qp, attr, mask);
+		if (remote)
+			qp->remote = *remote;
+		if (mask & IBV_QP_SQ_PSN)
+			qp->sq_psn_agreed = false;
+	}
+	gate_open(&qp->send_gate);
+	return err;
+}
+
+WRAPPER int ibv_modify_qp(struct ibv_qp *shown, struct ibv_qp_attr *attr, int mask)
+{
+	struct queue_pair *qp = queue_pair_of(shown);
+	struct remote remote;
+	bool connects;
+	int err;
+
+	if (!qp)
+		return below.ibv_modify_qp(shown, attr, mask);
+	if (mask & IBV_QP_STATE && attr->qp_state == IBV_QPS_ERR)
+		return modify_to_error(qp, attr, mask);
+	connects = qp->logged && mask & IBV_QP_DEST_QPN && mask & IBV_QP_AV;
+	if (connects) {
+		/* Whoever moves the other end must know of this one before it exists. */
+		remote = remote_of(attr);
+		agent_link_register(&remote);
+	}
+	err = control_enter_qp(qp, NEEDS_CONNECTION);
+	if (err)
+		return err;
+	if (mask & IBV_QP_STATE && attr->qp_state == IBV_QPS_RESET)
+		err = modify_to_reset(qp, attr, mask);
+	else
+		err = modify_connection(qp, attr, mask, connects ? &remote : NULL);
+	control_leave();
+	return err;
+}
+
+/* ---- asking ---- */
+
+/* Numbers and states as the application set them; without a device, all of it. */
+static int query(struct queue_pair *qp, struct ibv_qp_attr *attr, int mask)
+{
+	struct ibv_qp_init_attr init;
+	int err = 0;
+
+	*attr = qp->attr;
+	if (qp->real)
+		err = below.ibv_query_qp(qp->real, attr, mask, &init);
+	if (err)
+		return err;
+	attr->cap = qp->init.cap;
+	attr->qp_access_flags = qp->attr.qp_access_flags;
+	attr->dest_qp_num = qp->remote.qpn;
+	if (qp->attr_mask & IBV_QP_AV)
+		attr->ah_attr = qp->attr.ah_attr;
+	if (qp->held || !qp->real)
+		attr->qp_state = qp->shown.qp_base.state;
+	attr->cur_qp_state = attr->qp_state;
+	return 0;
+}
+
+WRAPPER int ibv_query_qp(
+        struct ibv_qp *shown, struct ibv_qp_attr *attr, int mask, struct ibv_qp_init_attr *init)
+{
+	struct queue_pair *qp = queue_pair_of(shown);
+	int err;
+
+	if (!qp)
+		return below.ibv_query_qp(shown, attr, mask, init);
+	control_enter(qp->context, NEEDS_NOTHING);
+	err = query(qp, attr, mask);
+	if (!err) {
+		*init = qp->init;
+		shown->state = attr->qp_state;
+	}
+	control_leave();
+	return err;
+}
+
+/* ---- what only the device can do ---- */
+
+#define PASSES_TO_DEVICE(name, params, ...)                                                        \
+	WRAPPER int name params                                                                    \
+	{                                                                                          \
+		struct queue_pair *mine = queue_pair_of(qp);                                       \
+		int err;                                                                           \
+                                                                                                   \
+		if (!mine)                                                                         \
+			return below.name(qp, __VA_ARGS__);                                        \
+		err = control_enter_qp(mine, NEEDS_CONNECTION);                                    \
+		if (err)                                                                           \
+			return err;                                                                \
+		err = below.name(mine->real, __VA_ARGS__);                                         \
+		if (!err)                                                                          \
+			noted_##name(mine);                                                        \
+		control_leave();                                                                   \
+		return err;                                                                        \
+	}
+
+static void noted_ibv_set_ece(struct queue_pair *qp)
+{
+	qp->ece_set = true;
+}
+
+static void noted_ibv_attach_mcast(struct queue_pair *qp)
+{
+	qp->multicast_groups++;
+}
+
+static void noted_ibv_detach_mcast(struct queue_pair *qp)
+{
+	qp->multicast_groups--;
+}
+
+static void noted_ibv_query_ece(struct queue_pair *qp)
+{
+}
+
+PASSES_TO_DEVICE(ibv_query_ece, (struct ibv_qp * qp, struct ibv_ece *ece), ece)
+PASSES_TO_DEVICE(ibv_set_ece, (struct ibv_qp * qp, struct ibv_ece *ece), ece)
+PASSES_TO_DEVICE(
+        ibv_attach_mcast, (struct ibv_qp * qp, const union ibv_gid *gid, uint16_t lid), gid, lid)
+PASSES_TO_DEVICE(
+        ibv_detach_mcast, (struct ibv_qp * qp, const union ibv_gid *gid, uint16_t lid), gid, lid)
+
+/* Another device may order its writes otherwise: promise nothing. */
+WRAPPER int ibv_query_qp_data_in_order(struct ibv_qp *qp, enum ibv_wr_opcode op, uint32_t flags)
+{
+	return queue_pair_of(qp) ? 0 : below.ibv_query_qp_data_in_order(qp, op, flags);
+}
+
+static int modify_real(struct queue_pair *qp, struct ibv_qp_attr *attr, int mask)
+{
+	return -below.ibv_modify_qp(qp->real, attr, mask);
+}
+
+int queue_pair_to_state(struct queue_pair *qp, enum ibv_qp_state state)
+{
+	struct ibv_qp_attr attr = {.qp_state = state};
+
+	return modify_real(qp, &attr, IBV_QP_STATE);
+}
+
+int queue_pair_to_init(struct queue_pair *qp)
+{
+	struct ibv_qp_attr attr = qp->attr;
+
+	attr.qp_state = IBV_QPS_INIT;
+	return modify_real(
+	        qp, &attr, IBV_QP_STATE | IBV_QP_PKEY_INDEX | IBV_QP_PORT | IBV_QP_ACCESS_FLAGS);
+}
+
+int queue_pair_to_rtr(struct queue_pair *qp, uint32_t rq_psn)
+{
+	struct ibv_qp_attr attr = qp->attr;
+
+	qp->responder_began = rq_psn;
+	attr.qp_state = IBV_QPS_RTR;
+	attr.rq_psn = rq_psn;
+	attr.dest_qp_num = qp->remote.real_qpn;
+	attr.ah_attr.dlid = (uint16_t)qp->remote.real_lid;
+	attr.ah_attr.grh.dgid = qp->remote.real_gid;
+	return modify_real(qp, &attr,
+	        IBV_QP_STATE | IBV_QP_AV | IBV_QP_PATH_MTU | IBV_QP_DEST_QPN | IBV_QP_RQ_PSN |
+	                IBV_QP_MAX_DEST_RD_ATOMIC | IBV_QP_MIN_RNR_TIMER);
+}
+
+int queue_pair_to_rts(struct queue_pair *qp)
+{
+	struct ibv_qp_attr attr = qp->attr;
+
+	attr.qp_state = IBV_QPS_RTS;
+	attr.sq_psn = qp->migration.fresh_psn;
+	return modify_real(qp, &attr,
+	        IBV_QP_STATE | IBV_QP_TIMEOUT | IBV_QP_RETRY_CNT | IBV_QP_RNR_RETRY |
+	                IBV_QP_SQ_PSN | IBV_QP_MAX_QP_RD_ATOMIC);
+}
