@@ -171,7 +171,9 @@ void interests_answered(const Tether__InterestAnswer *answer)
 
 	TAILQ_FOREACH(request, &requests, link)
 	{
-		if (request->id != answer->request)
+		/* Outcome NONE: held until a migration is over. */
+		if (request->id != answer->request ||
+		        answer->outcome == TETHER__OUTCOME__OUTCOME_NONE)
 			continue;
 		request->answered = true;
 		if (answer->outcome != TETHER__OUTCOME__OUTCOME_DONE)

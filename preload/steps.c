@@ -183,11 +183,34 @@ static void begin(struct move *move, Tether__Event *event, uint64_t now_ms)
 		move->overall_end_ms = now_ms + event->overall_ms;
 }
 
+static bool is_of_vm(const struct move *move, const Tether__Address *address)
+{
+	if (!address)
+		return false;
+	if (move->lid || address->lid)
+		return move->lid == address->lid;
+	return move->has_gid && address->gid.len == sizeof(move->gid) &&
+	       !memcmp(&move->gid, address->gid.data, sizeof(move->gid));
+}
+
+/* Epochs grow with the migrations of a VM; those of different VMs go their own ways. */
+static bool is_of_older_epoch(const Tether__Event *event)
+{
+	const struct move *move;
+
+	TAILQ_FOREACH(move, &moves, link)
+	{
+		if (event->epoch < move->epoch && is_of_vm(move, event->address))
+			return true;
+	}
+	return false;
+}
+
 void steps_event(Tether__Event *event, uint64_t now_ms, steps_send *send, void *owner)
 {
 	struct move *move;
 
-	if (event->epoch < highest_epoch)
+	if (is_of_older_epoch(event))
 		refuse(event, "older-epoch", "is of an epoch that is over", send, owner);
 	else if (!step_work_for(event->step))
 		refuse(event, "unknown-step", "is not a step of a process", send, owner);
@@ -198,7 +221,8 @@ void steps_event(Tether__Event *event, uint64_t now_ms, steps_send *send, void *
 	else if (is_over(move, event))
 		refuse(event, "over", "has gone on without this migration", send, owner);
 	else if (!is_same(move->event, event)) {
-		highest_epoch = event->epoch;
+		if (event->epoch > highest_epoch)
+			highest_epoch = event->epoch;
 		begin(move, event, now_ms);
 		work(move, now_ms, send, owner);
 		return;

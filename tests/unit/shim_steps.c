@@ -245,6 +245,21 @@ static void an_older_epoch_is_refused(void **state)
 	assert_int_equal(pending(h->vm.qp), 1);
 }
 
+static void epochs_of_different_vms_are_not_compared(void **state)
+{
+	struct harness *h = *state;
+	Tether__Address other = TETHER__ADDRESS__INIT;
+	Tether__Event event;
+
+	harness_event_fill(h, &event, TETHER__STEP__STEP_PREPARE);
+	other.lid = 99;
+	event.address = &other;
+	event.epoch = 9;
+	event.migration = 1000;
+	assert_int_equal(harness_event(h, &event), DONE);
+	harness_move(h); /* of epoch 1 */
+}
+
 static void an_event_that_was_overtaken_begins_nothing(void **state)
 {
 	struct harness *h = *state;
@@ -538,6 +553,7 @@ int main(void)
 	        CONNECTED(a_device_that_never_comes_is_a_failure),
 	        CONNECTED(a_repeated_event_gets_the_same_answer),
 	        CONNECTED(an_older_epoch_is_refused),
+	        CONNECTED(epochs_of_different_vms_are_not_compared),
 	        CONNECTED(an_event_that_was_overtaken_begins_nothing),
 	        CONNECTED(a_step_that_is_no_process_business_is_refused),
 	        CONNECTED(a_process_that_is_not_concerned_agrees_to_everything),
