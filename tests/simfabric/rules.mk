@@ -21,6 +21,7 @@ $(call unit_test,simfabric_sma,$(FABRIC_SOURCES),)
 $(call unit_test,simfabric_smi,$(FABRIC_SOURCES),)
 $(call unit_test,simfabric_mailbox,$(FABRIC_SOURCES),)
 $(call unit_test,simfabric_umad_requests,tests/simfabric/umad_requests.c,)
+$(call unit_test,simfabric_attach,$(FABRIC_SOURCES),-lpthread)
 $(call unit_test,simfabric_mkey,tests/simfabric/mkey.c,)
 
 # The software HCA and its libibverbs face.
