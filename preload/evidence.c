@@ -310,6 +310,8 @@ static void settle(struct move *move, struct queue_pair *qp)
 	m->lost |= !m->has_evidence;
 	if (!m->lost)
 		settle_one(move, qp);
+	/* A completion that is still to come is of work whose fate was decided just now. */
+	send_log_seal(&qp->sends);
 	if (m->lost) {
 		move->counts.errors++;
 		queue_pair_end(qp, IBV_WC_RETRY_EXC_ERR);

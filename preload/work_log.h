@@ -224,6 +224,12 @@ static inline void send_log_retire(struct send_log *log, uint32_t sequence)
 	__atomic_store_n(&log->tail, sequence + 1, __ATOMIC_RELEASE);
 }
 
+/* Both gates closed: completions of what was posted until now are stale from here on. */
+static inline void send_log_seal(struct send_log *log)
+{
+	log->incarnation = incarnation_after(log->incarnation);
+}
+
 /* Both gates closed: a new incarnation begins with @psn; what is open is to be posted again. */
 void send_log_restart(struct send_log *log, uint32_t psn);
 /* Both gates closed: forget everything, as RESET does. */
