@@ -241,6 +241,17 @@ static void end_locked(struct sweep_lease *lease)
 	pthread_cond_broadcast(&lease->changed);
 }
 
+/* The holder wants more time: nothing has to come to rest, it is at rest since it was granted. */
+static bool renew(struct sweep_lease *lease, unsigned owner, const char *migration, unsigned ms)
+{
+	LOCK_GUARD(&lease->lock);
+
+	if (lease->settling || !is_owned_locked(lease, owner, migration))
+		return false;
+	lease->until_ns = monotonic_ns() + ms * NS_PER_MS;
+	return true;
+}
+
 enum refusal sweep_lease_take(struct sweep_lease *lease, unsigned owner, const char *migration,
         unsigned ms, unsigned wait_ms)
 {
@@ -249,6 +260,8 @@ enum refusal sweep_lease_take(struct sweep_lease *lease, unsigned owner, const c
 
 	if (!sweep_lease_is_master(lease))
 		return REFUSAL_NOT_MASTER;
+	if (renew(lease, owner, migration, ms))
+		return REFUSAL_NONE;
 	refused = claim(lease, owner, migration, deadline);
 	if (refused)
 		return refused;

@@ -39,7 +39,8 @@ void sweep_lease_shut_down(struct sweep_lease *lease);
 /*
  * Take the lease for @ms, waiting up to @wait_ms for another holder to let go and for OpenSM to
  * come to rest. Where OpenSM owes a sweep (an error, a change seen), that is let through first.
- * BUSY, NOT_MASTER, SHUTTING_DOWN. @owner is not 0.
+ * Who holds it already for @migration has it for @ms from now on. BUSY, NOT_MASTER, SHUTTING_DOWN.
+ * @owner is not 0.
  */
 enum refusal sweep_lease_take(struct sweep_lease *lease, unsigned owner, const char *migration,
         unsigned ms, unsigned wait_ms);

@@ -76,6 +76,19 @@ def a_lease_ends_with_its_time(lab):
         assert refusal_of(sm, "apply", hash="0" * 16, migration=migration) == "no-lease"
 
 
+def its_holder_renews_a_lease_at_once(lab):
+    """Also while a sweep waits, which would not let it come to rest: two slots show one GUID when a move turns back."""
+    sm, migration = lab.leased(LONG_MS)
+    with sm:
+        before = node_infos(lab)
+        make_a_sweep_wait(lab)
+        assert sm.ask("lease", migration=migration, ms=LONG_MS, wait_ms=1)["ms"] == LONG_MS
+        assert node_infos(lab) == before, "a sweep has run in between"
+        assert refusal_of(sm, "lease", migration="another", ms=1, wait_ms=1) == "busy"
+        assert sm.ask("release_lease", migration=migration)["held"]
+    expect_sweep(lab, before)
+
+
 def a_lease_ends_with_its_connection(lab):
     sm, _ = lab.leased(LONG_MS)
     before = node_infos(lab)
@@ -213,7 +226,8 @@ def main():
     tap = Tap()
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     with PluginLab() as lab:
-        for test in (a_heavy_sweep_waits_for_the_move, a_lease_ends_with_its_time, a_lease_ends_with_its_connection,
+        for test in (a_heavy_sweep_waits_for_the_move, a_lease_ends_with_its_time,
+                     its_holder_renews_a_lease_at_once, a_lease_ends_with_its_connection,
                      the_next_holder_waits_for_the_one_before, a_granted_lease_is_not_lost_to_contenders,
                      what_an_owed_sweep_finds_comes_before_the_lease,
                      a_move_is_finished_when_its_orderer_goes_away, a_client_that_does_not_read_holds_nothing_up,
