@@ -118,8 +118,10 @@ class SaClient:
         if status:
             raise SaError(f"SA status 0x{status:04x}")
         size = struct.unpack_from(">H", mad, 44)[0] * 8
-        if method != GET_TABLE or not size:
+        if method != GET_TABLE:
             return [mad[SA_HEADER:]]
+        if not size:  # an empty table
+            return []
         # An answer that fits one MAD is padded with zeros, and nothing in it says where.
         records = [mad[at:at + size] for at in range(SA_HEADER, len(mad) - size + 1, size)]
         return [record for record in records if any(record)]
@@ -184,7 +186,6 @@ class SaClient:
             rows.append({"mgid": record[0:16].hex(), "port_gid": record[16:32].hex(),
                          "mlid": struct.unpack_from(">H", record, 36)[0]})
         return rows
-
 
     def write_lid(self, lid, new_lid):
         """PortInfo by LID-routed SMPs, behind the subnet manager's back. For controls."""
