@@ -1,0 +1,85 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
+"""libtether.so without an agent changes nothing: perftest and ibv_rc_pingpong over simfabric, programs that use no verbs,
+and programs that find libibverbs by dlopen."""
+import os
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from lab.build import Build  # noqa: E402
+from lab.tap import FULL, Tap  # noqa: E402
+from lab.workload import free_port, is_listening  # noqa: E402
+from simfabric.lab import Fabric, tail, wait_until  # noqa: E402
+
+END_S = 60
+ITERATIONS = "5000" if FULL else "500"
+PERFTEST = [f"ib_{verb}_{what}" for verb in ("send", "write", "read", "atomic") for what in ("bw", "lat")]
+VARIANTS = {"ib_send_bw": [["-e"], ["-b"], ["-q", "4", "--use-srq"]], "ib_write_bw": [["-a"], ["-q", "8"]],
+            "ib_read_bw": [["-e"]]}
+
+# As NCCL does it: by name, in the library's own handle.
+BY_DLOPEN = """
+import ctypes, ctypes.util
+handle = ctypes.CDLL("libibverbs.so.1")
+libc = ctypes.CDLL(None)
+libc.dlvsym.restype = ctypes.c_void_p
+libc.dlvsym.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_char_p]
+class Info(ctypes.Structure):
+    _fields_ = [("file", ctypes.c_char_p), ("base", ctypes.c_void_p), ("name", ctypes.c_char_p), ("at", ctypes.c_void_p)]
+def owner(name, version):
+    info = Info()
+    libc.dladdr(ctypes.c_void_p(libc.dlvsym(handle._handle, name, version)), ctypes.byref(info))
+    return info.file.decode().rsplit("/", 1)[-1]
+assert owner(b"ibv_open_device", b"IBVERBS_1.1") == "libtether.so", owner(b"ibv_open_device", b"IBVERBS_1.1")
+assert owner(b"ibv_wc_status_str", b"IBVERBS_1.1").startswith("libibverbs.so")
+"""
+
+
+def on_node(build, fabric, node, argv):
+    """The shim above the simulated verbs."""
+    return [*fabric.place(node), "env", "LD_PRELOAD=" + build.preload(True), *argv]
+
+
+def run_pair(build, fabric, program, arguments):
+    port = free_port()
+    argv = [program, "-p", str(port), *arguments]
+    log = os.path.join(fabric.directory, f"{program}-{port}.server")
+    with open(log, "ab") as out:
+        server = subprocess.Popen(on_node(build, fabric, "hyp1", argv), stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+    fabric.children.append(server)
+    wait_until(f"{program} listens", lambda: is_listening(port) or server.poll() is not None, END_S, lambda: tail(log))
+    client = subprocess.run(on_node(build, fabric, "hyp2", [*argv, "localhost"]), capture_output=True, text=True,
+                            timeout=END_S, stdin=subprocess.DEVNULL)
+    status = server.wait(END_S)
+    shown = f"client {client.returncode}, server {status}\n{client.stdout}{client.stderr}\n{tail(log)}"
+    assert client.returncode == 0 and status == 0, shown
+
+
+def says_nothing(build, argv):
+    env = dict(os.environ, LD_PRELOAD=build.preload(True).split()[0])
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=END_S, env=env)
+    assert done.returncode == 0 and not done.stderr, f"{done.returncode} {done.stdout}{done.stderr}"
+
+
+def main():
+    tap = Tap()
+    build = Build()
+    if not build.sanitizer():
+        tap.run("a shell and its children", says_nothing, build, ["/bin/sh", "-c", "ls / | cat >/dev/null; (true)"])
+        tap.run("python and a fork", says_nothing, build, [sys.executable, "-c", "import os; os.fork() or os._exit(0); os.wait()"])
+        tap.run("libibverbs by dlopen and dlvsym", says_nothing, build, [sys.executable, "-c", BY_DLOPEN])
+    with Fabric() as fabric:
+        fabric.create("demo.net")
+        fabric.opensm_start("sm")
+        fabric.opensm_wait_up(END_S)
+        for program in PERFTEST:
+            for arguments in [[], ["--use_old_post_send"], *VARIANTS.get(program, [])]:
+                tap.run(" ".join([program, *arguments]), run_pair, build, fabric, program, ["-F", "-n", ITERATIONS, *arguments])
+        tap.run("ibv_rc_pingpong", run_pair, build, fabric, "ibv_rc_pingpong", ["-n", ITERATIONS])
+        tap.run("ibv_rc_pingpong -e", run_pair, build, fabric, "ibv_rc_pingpong", ["-n", ITERATIONS, "-e"])
+    tap.exit()
+
+
+main()
