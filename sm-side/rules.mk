@@ -28,6 +28,8 @@ $(call unit_test,smd_admission,sm-side/admission.c sm-side/inventory.c sm-side/n
 	notifier/interest.c $(MIGRATION_SOURCES),-lprotobuf-c)
 $(call unit_test,smd_api,sm-side/api_json.c sm-side/smd_settings.c sm-side/inventory.c $(SETTINGS_SOURCES) \
 	notifier/base/log.c $(LEDGER_SOURCES),-ljson-c -lprotobuf-c $(SETTINGS_LIBS))
+$(call fuzzer,smd_texts,sm-side/api_json.c sm-side/inventory.c sm-side/sm_talk.c sm-side/ledger.c $(JSON_SOURCES) \
+	$(filter-out gen/%,$(MIGRATION_SOURCES)) $(B)/gen/tether.pb-c.c,-ljson-c -lprotobuf-c)
 
 # ---- end of daemon -----------------------------------------------------------------------------------------------
 
