@@ -85,6 +85,9 @@ class System:
     def start(self, report=lambda what: None):
         self.start_fabric()
         report("fabric")
+        self.start_services(report)
+
+    def start_services(self, report=lambda what: None):
         self.start_smd()
         self.start_opensm()
         report("OpenSM with libosmtether.so, LFTs written")
@@ -158,6 +161,9 @@ class System:
         if status != 200:
             raise OSError(f"{path}: status {status}: {body}")
         return body
+
+    def is_migrating(self, vm):
+        return any(row["vm"] == vm and not row["ended"] for row in self.ask("/v1/migrations")["migrations"])
 
     def take_down(self):
         self.children.take_down()

@@ -1,0 +1,72 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
+"""What cannot be done is refused with a clear error and a non-zero exit status, and nothing has changed: not the
+fabric, not who holds which VF, and the programs run on."""
+import os
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from faults.sa_truth import check_sa_truth  # noqa: E402
+from lab.deadline import wait_until  # noqa: E402
+from lab.system import CommandFailed, System  # noqa: E402
+from lab.tap import Tap  # noqa: E402
+from lab.workload import RcVerify  # noqa: E402
+
+FULL_HOST = {f"guest{number}": f"hyp3_vf{number}" for number in range(1, 5)}
+
+
+def state_of(lab):
+    """Everything that a refused migration must leave alone."""
+    return lab.fabric.lft_dump(), lab.fabric.slots(), lab.fabric.dump("ports"), lab.fabric.dump("pkeys")
+
+
+def refused(lab, reason, vm, host):
+    before = state_of(lab)
+    try:
+        lab.migrate(vm, host)
+    except CommandFailed as error:
+        assert reason in str(error), f"does not say {reason}: {error}"
+    else:
+        raise AssertionError("the command has succeeded")
+    assert state_of(lab) == before, "something has changed"
+
+
+def moving_vm_is_refused(lab, verify):
+    """The first one is slow: its memory takes a second."""
+    argv = [lab.build.program("tether"), "--api", lab.api_socket, "migrate", "vm1", "hyp2", "--json"]
+    with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                          env=lab.environment()) as first:
+        wait_until("the first migration has begun", lambda: lab.is_migrating("vm1"), 10, lab.logs())
+        try:
+            lab.migrate("vm1", "hyp4")
+        except CommandFailed as error:
+            assert "vm-already-moving" in str(error), str(error)
+        else:
+            raise AssertionError("the second command has succeeded")
+        assert first.wait(30) == 0, "the first migration was disturbed"
+    assert verify.is_running()
+
+
+def main():
+    tap = Tap()
+    with System(copy_ms=1000, vms={"vm1": "hyp1_vf1", "vm2": "hyp2_vf1", **FULL_HOST}) as lab:
+        lab.start_fabric()
+        lab.fabric.limit("hyp4", max_qp=8)
+        lab.start_services()
+        verify = RcVerify(lab, "vm2", "vm1")
+        wait_until("rc-verify works", verify.is_working, 30, verify.logs(), [verify.client])
+        tap.run("unknown_vm_is_refused", refused, lab, "unknown-vm", "nobody", "hyp4")
+        tap.run("unknown_host_is_refused", refused, lab, "unknown-host", "vm1", "nowhere")
+        tap.run("host_without_a_free_vf_is_refused", refused, lab, "no-free-vf", "vm1", "hyp3")
+        tap.run("move_to_where_it_is_is_refused", refused, lab, "same-host", "vm1", "hyp1")
+        tap.run("destination_that_offers_less_is_refused", refused, lab, "fewer-capabilities", "vm1", "hyp4")
+        tap.run("vm_that_is_moving_is_refused", moving_vm_is_refused, lab, verify)
+        verify.stop()
+        tap.check(all(verdict.get("ok") for verdict in verify.results()), "the_programs_noticed_nothing")
+        tap.run("sa_and_fabric_agree_afterwards", check_sa_truth, lab)
+    tap.exit()
+
+
+main()
