@@ -52,6 +52,7 @@ static void plugin_free(struct plugin *plugin)
 	if (plugin->sender)
 		plugin->sender->kind->destroy(plugin->sender);
 	sweep_lease_destroy(plugin->lease);
+	pthread_mutex_destroy(&plugin->engine.lock);
 	free(plugin);
 }
 
@@ -81,6 +82,7 @@ static void *construct(osm_opensm_t *osm)
 	if (!plugin)
 		return NULL;
 	plugin->osm = osm;
+	pthread_mutex_init(&plugin->engine.lock, NULL);
 	error = plugin_start(plugin, path);
 	if (error) {
 		osm_log(&osm->log, OSM_LOG_ERROR, "tether: cannot serve %s: %s\n", path,
@@ -92,7 +94,8 @@ static void *construct(osm_opensm_t *osm)
 	return plugin;
 }
 
-/* OpenSM has ended its sweeper, its dispatcher and its sending by now. */
+/* OpenSM has ended its sweeper, its dispatcher and its sending by now, and freed its routing
+ * engines. */
 static void destroy(void *data)
 {
 	struct plugin *plugin = data;
@@ -110,6 +113,9 @@ static void report(void *data, osm_epi_event_id_t event, void *detail)
 	switch (event) {
 	case OSM_EVENT_ID_HEAVY_SWEEP_START:
 		sweep_lease_sweep_begins(plugin->lease);
+		break;
+	case OSM_EVENT_ID_UCAST_ROUTING_DONE:
+		plugin_note_engine(plugin);
 		break;
 	case OSM_EVENT_ID_LFT_CHANGE:
 		if (change->flags & LFT_CHANGED_BLOCK)

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <opensm/osm_config.h>
 #include <opensm/osm_opensm.h>
 
+#include "notifier/base/cleanup.h"
 #include "sm-side/guid_text.h"
 #include "sm-side/identity_move.h"
 #include "sm-side/identity_verify.h"
@@ -44,21 +46,43 @@ static const char *sm_state_name(struct plugin *plugin, bool is_quiet)
 	}
 }
 
+void plugin_note_engine(struct plugin *plugin)
+{
+	const struct osm_routing_engine *engine = plugin->osm->routing_engine_used;
+	LOCK_GUARD(&plugin->engine.lock);
+
+	snprintf(plugin->engine.name, sizeof(plugin->engine.name), "%s",
+	        engine && engine->name ? engine->name : "");
+	plugin->engine.chooses_sl = engine && engine->path_sl;
+}
+
+static void put_engine(struct json_object *into, struct plugin *plugin)
+{
+	LOCK_GUARD(&plugin->engine.lock);
+
+	json_put_text(into, "routing_engine", plugin->engine.name);
+}
+
+static bool engine_chooses_sl(struct plugin *plugin)
+{
+	LOCK_GUARD(&plugin->engine.lock);
+
+	return plugin->engine.chooses_sl;
+}
+
 static enum refusal op_status(struct call *call)
 {
 	struct plugin *plugin = call->plugin;
 	bool is_quiet = sweep_lease_is_quiet(plugin->lease, STATUS_WAIT_MS);
-	const struct osm_routing_engine *engine;
 	struct fabric_view *view;
 
 	json_put_text(call->results, "state", sm_state_name(plugin, is_quiet));
 	json_put_bool(call->results, "quiet", is_quiet);
+	put_engine(call->results, plugin);
 	json_put_bool(call->results, "sweep_waits", sweep_lease_sweep_waits(plugin->lease));
 	CL_PLOCK_ACQUIRE(&plugin->osm->lock);
 	view = osm_model_view(plugin->osm);
-	engine = plugin->osm->routing_engine_used;
 	json_put_guid(call->results, "sm_guid", cl_ntoh64(plugin->osm->subn.sm_port_guid));
-	json_put_text(call->results, "routing_engine", engine ? engine->name : "");
 	json_put_number(call->results, "max_lid", plugin->osm->subn.max_ucast_lid_ho);
 	if (view)
 		json_put_number(call->results, "generation", view_generation(view));
@@ -145,8 +169,6 @@ static enum refusal plan_locked(
 	struct fabric_view *view;
 	enum refusal refused;
 
-	if (osm->routing_engine_used && osm->routing_engine_used->path_sl)
-		return REFUSAL_SL_BY_PATH;
 	view = osm_model_view(osm);
 	if (!view)
 		return REFUSAL_NO_MEMORY;
@@ -163,6 +185,8 @@ static enum refusal plan_make(
 
 	if (!sweep_lease_is_master(plugin->lease))
 		return REFUSAL_NOT_MASTER;
+	if (engine_chooses_sl(plugin))
+		return REFUSAL_SL_BY_PATH;
 	CL_PLOCK_ACQUIRE(&plugin->osm->lock);
 	refused = plan_locked(plugin->osm, request, &plan);
 	CL_PLOCK_RELEASE(&plugin->osm->lock);

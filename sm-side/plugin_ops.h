@@ -6,9 +6,19 @@
 #ifndef TETHER_PLUGIN_OPS_H
 #define TETHER_PLUGIN_OPS_H
 
+#include <pthread.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 struct osm_opensm;
+
+/* What is known of the routing engine. OpenSM frees its engines before it ends its plugins, so the
+ * connections' threads must not look at them. */
+struct engine_note {
+	pthread_mutex_t lock;
+	char name[32];
+	bool chooses_sl; /* a service level for each path */
+};
 
 /* The plugin's rooms; owned by osm_plugin.c. */
 struct plugin {
@@ -17,7 +27,11 @@ struct plugin {
 	struct smp_sender *sender;
 	struct plan_store *plans;
 	struct sm_server *server;
+	struct engine_note engine;
 };
+
+/* On OpenSM's sweeper thread, when it has computed routes. */
+void plugin_note_engine(struct plugin *plugin);
 
 /* The answer to one line, as struct sm_server_callbacks has it. @owner: a struct plugin. */
 char *plugin_answer(void *owner, unsigned connection, const char *line, size_t bytes);
