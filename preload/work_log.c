@@ -209,22 +209,21 @@ void send_log_reposted(struct send_log *log, uint32_t sequence)
 	}
 }
 
+/* Field by field: clearing all of a work request would cost more than the rest of a post. */
 void send_log_wr(const struct send_log *log, uint32_t sequence, struct ibv_send_wr *wr)
 {
 	struct send_slot *slot = send_log_at(log, sequence);
-	union send_operands *operands = send_log_operands(log, slot);
 
-	*wr = (struct ibv_send_wr){
-	        .wr_id = tag_of_send(log->incarnation, sequence),
-	        .sg_list = slot->num_sge == 1 ? &slot->sge : slot_list(log, slot),
-	        .num_sge = slot->num_sge,
-	        .opcode = slot->opcode,
-	        .send_flags = slot->flags,
-	        .imm_data = slot->imm_data,
-	};
-	if (log->signal_reads && opcode_has_answer(slot->opcode))
-		wr->send_flags |= IBV_SEND_SIGNALED;
-	if (opcode_is_atomic(slot->opcode)) {
+	wr->wr_id = tag_of_send(log->incarnation, sequence);
+	wr->next = NULL;
+	wr->sg_list = slot->num_sge == 1 ? &slot->sge : slot_list(log, slot);
+	wr->num_sge = slot->num_sge;
+	wr->opcode = slot->opcode;
+	wr->send_flags = slot->flags;
+	wr->imm_data = slot->imm_data;
+	if (__builtin_expect(opcode_is_atomic(slot->opcode), 0)) {
+		union send_operands *operands = send_log_operands(log, slot);
+
 		wr->wr.atomic.remote_addr = slot->remote_addr;
 		wr->wr.atomic.rkey = slot->rkey;
 		wr->wr.atomic.compare_add = operands->atomic.compare_add;
@@ -233,6 +232,8 @@ void send_log_wr(const struct send_log *log, uint32_t sequence, struct ibv_send_
 		wr->wr.rdma.remote_addr = slot->remote_addr;
 		wr->wr.rdma.rkey = slot->rkey;
 	}
+	if (log->signal_reads && opcode_has_answer(slot->opcode))
+		wr->send_flags |= IBV_SEND_SIGNALED;
 }
 
 /* What was executed before has nothing to do with the numbers of the new incarnation. */

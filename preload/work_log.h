@@ -37,7 +37,7 @@ enum fate {
 };
 
 struct send_slot {
-	uint64_t wr_id; /* the application's */
+	uint64_t wr_id __attribute__((aligned(64))); /* the application's */
 	uint64_t remote_addr;
 	struct ibv_sge sge; /* if it has only one */
 	uint32_t rkey;
