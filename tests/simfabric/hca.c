@@ -156,9 +156,10 @@ static void destroy(struct hca *hca)
 {
 	struct hca **at = &hca_process.hcas;
 
-	while (*at != hca)
+	while (*at && *at != hca)
 		at = &(*at)->next;
-	*at = hca->next;
+	if (*at)
+		*at = hca->next;
 	memory_keys_destroy(hca->host.keys);
 	free(hca);
 }

@@ -28,7 +28,7 @@ static void assert_same(struct pair *pair, uint64_t at0, uint64_t at1, uint32_t 
 
 static void assert_sent(struct pair *pair, int index, uint64_t wr_id, enum ibv_wc_status status)
 {
-	struct ibv_wc wc;
+	struct ibv_wc wc = {0};
 
 	assert_true(pair_poll_send(pair, index, &wc));
 	assert_int_equal(wc.status, status);
@@ -37,7 +37,7 @@ static void assert_sent(struct pair *pair, int index, uint64_t wr_id, enum ibv_w
 
 static void assert_received(struct pair *pair, int index, uint64_t wr_id, uint32_t bytes)
 {
-	struct ibv_wc wc;
+	struct ibv_wc wc = {0};
 
 	assert_true(pair_poll_receive(pair, index, &wc));
 	assert_int_equal(wc.status, IBV_WC_SUCCESS);
@@ -47,7 +47,7 @@ static void assert_received(struct pair *pair, int index, uint64_t wr_id, uint32
 
 static void assert_nothing_more(struct pair *pair)
 {
-	struct ibv_wc wc;
+	struct ibv_wc wc = {0};
 
 	for (int i = 0; i < 2; i++) {
 		assert_false(pair_poll_send(pair, i, &wc));
@@ -376,7 +376,7 @@ static void message_cut_in_the_middle_shows_in_rq_psn_and_not_in_a_completion(vo
 {
 	struct pair *pair = pair_open(&pair_default);
 	struct ibv_qp_attr attr;
-	struct ibv_wc wc;
+	struct ibv_wc wc = {0};
 
 	pair->fate = lose_rest;
 	assert_int_equal(pair_post_receive(pair, 1, REMOTE, 10000, 1), 0);
@@ -415,7 +415,7 @@ static void executed_work_shows_in_rq_psn_though_no_acknowledgement_came(void **
 static void sender_waits_until_a_receive_is_posted(void **state)
 {
 	struct pair *pair = pair_open(&pair_default);
-	struct ibv_wc wc;
+	struct ibv_wc wc = {0};
 
 	post(pair, IBV_WR_SEND, 5000, 1);
 	pair_steps(pair, 400);
@@ -533,7 +533,7 @@ static void access_that_the_queue_pair_does_not_grant_is_an_invalid_request(void
 static void message_longer_than_the_receive_fails_both_sides(void **state)
 {
 	struct pair *pair = pair_open(&pair_default);
-	struct ibv_wc wc;
+	struct ibv_wc wc = {0};
 
 	assert_int_equal(pair_post_receive(pair, 1, REMOTE, 1500, 9), 0);
 	post(pair, IBV_WR_SEND, 1501, 1);
@@ -587,7 +587,7 @@ static void error_state_flushes_everything_in_order(void **state)
 {
 	struct pair *pair = pair_open(&pair_default);
 	struct ibv_qp_attr attr = {.qp_state = IBV_QPS_ERR};
-	struct ibv_wc wc;
+	struct ibv_wc wc = {0};
 
 	pair->fate = lose_all;
 	for (uint64_t i = 0; i < 5; i++) {
@@ -651,7 +651,7 @@ static void send_queue_drains_in_sqd_and_says_so(void **state)
 {
 	struct pair *pair = pair_open(&pair_default);
 	struct ibv_qp_attr attr = {.qp_state = IBV_QPS_SQD, .en_sqd_async_notify = 1};
-	struct ibv_wc wc;
+	struct ibv_wc wc = {0};
 
 	post(pair, IBV_WR_RDMA_WRITE, 5000, 1);
 	pair_steps(pair, 1);
