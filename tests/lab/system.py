@@ -15,6 +15,7 @@ import tempfile
 
 from lab import api
 from lab.build import TOP, Build
+from lab.checker import Checker
 from lab.deadline import Late, tails, wait_until
 from lab.process import Children
 from lab.workload import last_json
@@ -60,6 +61,7 @@ class System:
         self.with_plugin = with_plugin
         self.directory = tempfile.mkdtemp(prefix="tether-lab-")
         self.children = Children(self.directory)
+        self.checker = Checker(self.directory, self.build)
         self.fabric = Fabric(self.directory, self.build.directory)
         self.smd = None
         self.agents = {}
@@ -109,7 +111,8 @@ class System:
         conf = {}
         if self.with_plugin:
             conf = {"event_plugin_name": "osmtether", "event_plugin_options": f"socket={self.path('osm.sock')}"}
-        self.fabric.opensm_start("sm", conf, {"LD_LIBRARY_PATH": os.path.join(self.build.directory, "lib")})
+        self.fabric.opensm_start("sm", conf, {"LD_LIBRARY_PATH": os.path.join(self.build.directory, "lib"),
+                                              **self.checker.environment_of_stock_program()})
         self.fabric.opensm_wait_up(START_S)
 
     def start_smd(self):
@@ -122,7 +125,8 @@ class System:
             "sm_socket": self.path("osm.sock"),
             "log": self.path("smd.log"),
             **self.settings})
-        self.smd = self.children.start("smd", [self.build.program("tether-smd"), "--config", conf], self.environment())
+        self.smd = self.children.start(
+            "smd", [*self.checker.daemon(self.build.program("tether-smd")), "--config", conf], self.environment())
 
     def agent_vm_socket(self, host, vm):
         return self.path("hosts", host, f"{vm}.sock")
@@ -141,7 +145,8 @@ class System:
             "log": self.path(f"agent-{host}.log"),
             **self.settings})
         self.agents[host] = self.children.start(
-            f"agent-{host}", [self.build.program("tether-agent"), "--config", conf], self.environment())
+            f"agent-{host}", [*self.checker.daemon(self.build.program("tether-agent")), "--config", conf],
+            self.environment())
 
     def wait_connected(self, hosts, seconds=START_S):
         wait_until(f"tether-smd has {', '.join(hosts)} and the SM", lambda: self.is_connected(hosts), seconds,
@@ -178,7 +183,8 @@ class System:
     def environment(self, vm=None, node=None, tether=False):
         """For daemons (no VM, no node: they see no fabric), programs in a VM and programs on a node."""
         env = dict(os.environ, SIMFABRIC=self.fabric.path, SIMFABRIC_CLI=self.build.program("simfabric"),
-                   TETHER_VM_SOCKETS=self.path("vms"), SIMFABRIC_COPY_MS=str(self.copy_ms))
+                   TETHER_VM_SOCKETS=self.path("vms"), SIMFABRIC_COPY_MS=str(self.copy_ms),
+                   **self.checker.environment())
         if vm:
             env["SIMFABRIC_VM"] = vm
             env["TETHER_AGENT"] = f"unix:{self.path('vms', vm + '.sock')}"

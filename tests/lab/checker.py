@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
+"""What looks at the programs of a lab while they run, and what it has reported: the sanitizer that they were built with
+(TETHER_SANITIZE) or valgrind around the daemons (TETHER_VALGRIND)."""
+import os
+
+LEAKS = "definite,indirect,possible"
+
+
+class Checker:
+    def __init__(self, directory, build):
+        """Reports go to files in @directory."""
+        self.directory = directory
+        self.runtimes = build.sanitizer()
+        self.has_valgrind = bool(os.environ.get("TETHER_VALGRIND"))
+
+    @property
+    def is_there(self):
+        return bool(self.runtimes) or self.has_valgrind
+
+    def options(self, leaks):
+        report = f"log_path={os.path.join(self.directory, 'report')}"
+        return {"ASAN_OPTIONS": f"detect_leaks={int(leaks)}:{report}", "UBSAN_OPTIONS": f"print_stacktrace=1:{report}",
+                "TSAN_OPTIONS": report} if self.runtimes else {}
+
+    def environment(self):
+        """For programs of this build."""
+        return self.options(leaks=True)
+
+    def environment_of_stock_program(self):
+        """For a program that loads a library of this build: the runtime must be there first, and has nothing to say on
+        the program's own leaks."""
+        return {"LD_PRELOAD": " ".join(self.runtimes), **self.options(leaks=False)} if self.runtimes else {}
+
+    def daemon(self, program):
+        """How @program is started."""
+        if not self.has_valgrind:
+            return [program]
+        return ["valgrind", "-q", "--leak-check=full", f"--show-leak-kinds={LEAKS}", f"--errors-for-leak-kinds={LEAKS}",
+                "--error-exitcode=99", "--child-silent-after-fork=yes",
+                f"--log-file={os.path.join(self.directory, 'report')}.%p", program]
+
+    def reports(self):
+        """All of it as one text; "" is what a test wants."""
+        names = sorted(name for name in os.listdir(self.directory) if name.startswith("report."))
+        return "".join(open(os.path.join(self.directory, name), errors="replace").read() for name in names)
