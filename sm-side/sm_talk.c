@@ -101,7 +101,8 @@ static enum migration_event refused(
 
 	if (!reason)
 		return malformed(m, "reason");
-	if (action == ACTION_LEASE && !strcmp(reason, "busy"))
+	/* One that has just been started becomes the master soon. */
+	if (action == ACTION_LEASE && (!strcmp(reason, "busy") || !strcmp(reason, "not-master")))
 		return EVENT_BUSY;
 	if (action == ACTION_APPLY &&
 	        (!strcmp(reason, "stale-plan") || !strcmp(reason, "unknown-plan")))

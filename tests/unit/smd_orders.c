@@ -170,7 +170,9 @@ static void the_sms_answers_mean_what_they_say(void **unused)
 	} rows[] = {
 	        {"lease granted", ACTION_LEASE, "{\"ok\":true,\"ms\":2000}", EVENT_DONE},
 	        {"in a sweep", ACTION_LEASE, "{\"ok\":false,\"reason\":\"busy\"}", EVENT_BUSY},
-	        {"not the master", ACTION_LEASE, "{\"ok\":false,\"reason\":\"not-master\"}",
+	        {"not the master yet", ACTION_LEASE, "{\"ok\":false,\"reason\":\"not-master\"}",
+	                EVENT_BUSY},
+	        {"told to end", ACTION_LEASE, "{\"ok\":false,\"reason\":\"shutting-down\"}",
 	                EVENT_FAILED},
 	        {"planned", ACTION_PLAN, "{\"ok\":true,\"hash\":\"h\"}", EVENT_DONE},
 	        {"planned without a hash", ACTION_PLAN, "{\"ok\":true}", EVENT_FAILED},
