@@ -74,6 +74,23 @@ static void host_ask(struct conductor *c, enum migration_action action)
 	}
 }
 
+/* A new SM may have swept, and seen the GUIDs exchanged. */
+static void sm_is_another(struct conductor *c)
+{
+	c->lease_is_lost = false;
+	if (conductor_current(c)->state != STATE_LEASING)
+		conductor_current(c)->applied = c->apply_asked = true;
+	conductor_feed(c, EVENT_SM_BACK);
+}
+
+/* These would be refused by an SM that has not given the lease. */
+static bool needs_another_lease(const struct conductor *c, enum migration_state state)
+{
+	return c->lease_is_lost && sm_link_is_up(c->sm) &&
+	       (state == STATE_APPLYING || state == STATE_REPLANNING ||
+	               state == STATE_BACK_UNDOING);
+}
+
 static void sm_ask(struct conductor *c, enum migration_action action)
 {
 	struct migration *m = conductor_current(c);
@@ -85,6 +102,12 @@ static void sm_ask(struct conductor *c, enum migration_action action)
 		answered(c, PARTY_SM, true);
 		return;
 	}
+	if (needs_another_lease(c, m->state)) {
+		sm_is_another(c);
+		return;
+	}
+	if (action == ACTION_LEASE)
+		c->lease_is_lost = false;
 	c->sm_action = action;
 	request = sm_talk_request(m, action);
 	err = request ? sm_link_ask(c->sm, request, &c->sm_id) : -ENOMEM;
@@ -182,6 +205,7 @@ static void sm_down(void *owner, const char *why)
 	struct conductor *c = owner;
 
 	c->sm_id = 0;
+	c->lease_is_lost = true;
 	if (conductor_current(c) && conductor_current(c)->awaited & PARTY_SM)
 		conductor_feed(c, EVENT_SM_LOST);
 }
@@ -196,7 +220,7 @@ static void sm_up(void *owner)
 	if (m->state == STATE_RECOVERING)
 		sm_ask(c, ACTION_LOOK);
 	else
-		conductor_feed(c, EVENT_SM_BACK);
+		sm_is_another(c);
 }
 
 /* ---- hosts ---- */

@@ -25,7 +25,8 @@ struct conductor {
 	uint32_t tree_sequence, host_sequence;
 	uint64_t sm_id;
 	bool sm_carried;
-	bool apply_asked; /* so what the SM has done, or not, is not known here */
+	bool lease_is_lost; /* the SM went away since it was asked for one */
+	bool apply_asked;   /* so what the SM has done, or not, is not known here */
 	enum migration_action sm_action;
 	const char *host;                  /* who has host_sequence */
 	enum migration_action held_action; /* waits for its host to connect */

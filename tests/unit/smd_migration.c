@@ -316,8 +316,16 @@ static const struct road roads[] = {
                 TO_MOVING " back-giving back-rebuilding back-reconnecting back-resuming "
                           "failed-at-source"},
         {"the SM gives no lease", true,
-                "done done done done done done done busy timeout done done done done done",
-                TO_MOVING " leasing " BACK_HOSTS " failed-at-source"},
+                "done done done done done done done busy timeout busy timeout done done done done "
+                "done done done done",
+                TO_MOVING
+                " leasing back-leasing back-naming back-vacating back-unleasing " BACK_HOSTS
+                " failed-at-source"},
+        {"the SM is another one when it is asked to undo: it is held first", true,
+                "done done done done done done done done done done done done failed done done done "
+                "smlost smback done done done done done done done done done done",
+                TO_APPLY " unleasing attaching back-leasing back-naming back-vacating "
+                         "back-undoing " BACK_FULL},
         {"the destination's GUIDs cannot be set: nothing was applied, nothing is undone", true,
                 "done done done done done done done done failed done done done done done done done "
                 "done done",
