@@ -174,6 +174,25 @@ def a_client_that_does_not_read_holds_nothing_up(lab):
     sm.close()
 
 
+def a_guid_at_both_slots_keeps_opensm_busy_until_it_is_mended(lab):
+    """What is left when an exchange of GUIDs stops half-way and a sweep sees it. The rest of the exchange needs no lease."""
+    source, destination = "hyp1_vf2", "hyp3_vf2"
+    plan = lab.plan(source, destination)
+    rows = {row["node"]: row for row in lab.fabric.dump("places")}
+    lab.fabric.cli("guids", destination, rows[source]["node_guid"], rows[source]["port_guid"])
+    before = node_infos(lab)
+    lab.ask_for_sweep()
+    wait_until("OpenSM sweeps on and on", lambda: node_infos(lab) > before + 10 * len(rows), SOON_S)
+    with lab.connect() as sm:
+        assert refusal_of(sm, "lease", migration=1, ms=100) == "busy"
+        lab.fabric.cli("guids", source, rows[destination]["node_guid"], rows[destination]["port_guid"])
+        sm.ask("lease", migration=1, ms=LONG_MS)
+        assert sm.ask("apply", hash=plan["hash"], migration=1)["verified"]
+    check_truth(lab)
+    wrote = lab.heavy_sweep()
+    assert not any(wrote.values()), f"the heavy sweep wrote {wrote}"
+
+
 def opensm_ends_while_a_sweep_is_held(lab):
     sm, _ = lab.leased(LONG_MS)
     with sm:
@@ -231,7 +250,7 @@ def main():
                      the_next_holder_waits_for_the_one_before, a_granted_lease_is_not_lost_to_contenders,
                      what_an_owed_sweep_finds_comes_before_the_lease,
                      a_move_is_finished_when_its_orderer_goes_away, a_client_that_does_not_read_holds_nothing_up,
-                     opensm_ends_while_a_sweep_is_held, everything_is_right_after_a_restart,
+                     a_guid_at_both_slots_keeps_opensm_busy_until_it_is_mended, opensm_ends_while_a_sweep_is_held, everything_is_right_after_a_restart,
                      a_killed_opensm_leaves_a_socket_that_the_next_replaces, wrong_options_are_named_in_the_log,
                      a_live_listener_is_not_displaced):
             tap.run(test.__name__, test, lab)
