@@ -84,7 +84,7 @@ unit_test = $(eval $(call unit_test_rule,$(1),$(strip $(2)),$(3)))
 # $(call fuzzer,NAME,SOURCES,LIBS): tests/fuzz/NAME.c with LLVMFuzzerTestOneInput, corpus in tests/fuzz/NAME.corpus
 define fuzzer_rule
 FUZZERS += $(B)/fuzz/$(1)
-$(B)/fuzz/$(1): tests/fuzz/$(1).c $(2) $(B)/deps.stamp $(B)/gen/tether.pb-c.h
+$(B)/fuzz/$(1): tests/fuzz/$(1).c $(2) $(B)/deps.stamp $(B)/deps-extra.stamp $(B)/gen/tether.pb-c.h
 	$$(call say,FUZZ)
 	@mkdir -p $$(@D)
 	$$(Q)$(FUZZ_CC) $$(CPPFLAGS) -std=gnu11 -g -O1 -fsanitize=fuzzer,address,undefined -o $$@ $$(filter %.c,$$^) $(3)
@@ -113,16 +113,19 @@ $(B)/obj/gen/%.o: $(B)/gen/%.c | $(B)/deps.stamp
 # ---- set-up ------------------------------------------------------------------------------------------------------
 
 deps: $(B)/deps.stamp
-$(B)/deps.stamp: .ci/packages .ci/deps
+# Only what the checks below need beyond building and testing.
+$(B)/deps-extra.stamp: .ci/packages-extra
+$(B)/deps.stamp: .ci/packages
+$(B)/deps.stamp $(B)/deps-extra.stamp: .ci/deps
 	@mkdir -p $(B)
-	$(Q).ci/deps .ci/packages
+	$(Q).ci/deps .ci/$(@F:deps%.stamp=packages%)
 	@touch $@
 
 # ---- checks ------------------------------------------------------------------------------------------------------
 
 # One program after the other; each prints TAP, the runner adds up and ends with "N passed, N failed".
 RUN_TESTS = tests/run_tests --build $(B)
-INTEGRATION_TESTS = $(sort $(wildcard tests/*/*_test.py tests/*/*_test.sh))
+INTEGRATION_TESTS = $(filter-out tests/sanitized/%,$(sort $(wildcard tests/*/*_test.py tests/*/*_test.sh)))
 
 check-unit: $(UNIT_TESTS)
 	$(Q)$(RUN_TESTS) $(UNIT_TESTS)
@@ -133,21 +136,28 @@ check: all $(UNIT_TESTS)
 check-full: all $(UNIT_TESTS)
 	$(Q)TETHER_FULL=1 $(RUN_TESTS) $(UNIT_TESTS) $(INTEGRATION_TESTS)
 
+# A report ends the program that it is about, so that its test fails.
+CHECKED_TESTS = $(wildcard tests/sanitized/*_test.py) tests/net/agent_test.py tests/faults/smd_roads_test.py
+
 check-asan:
 	$(Q)$(MAKE) --no-print-directory B=$(B)/asan SANITIZE=address,undefined OPT=-O1 check-sanitized
 check-tsan:
 	$(Q)$(MAKE) --no-print-directory B=$(B)/tsan SANITIZE=thread OPT=-O1 check-sanitized
 .PHONY: check-sanitized
 check-sanitized: all $(UNIT_TESTS)
-	$(Q)TETHER_SANITIZE=$(SANITIZE) $(RUN_TESTS) $(UNIT_TESTS) $(wildcard tests/sanitized/*_test.py)
+	$(Q)TETHER_SANITIZE=$(SANITIZE) TSAN_OPTIONS=halt_on_error=1 $(RUN_TESTS) $(UNIT_TESTS) $(CHECKED_TESTS)
 
-lint: $(B)/deps.stamp
+check-valgrind: all $(B)/deps-extra.stamp
+	$(Q)TETHER_VALGRIND=1 $(RUN_TESTS) $(filter-out %/plugin_test.py,$(CHECKED_TESTS))
+
+# The code is generated first: the linters read its headers.
+lint: $(B)/deps-extra.stamp $(B)/gen/tether.pb-c.h
 	$(Q).ci/lint $(B)
 
-format-check:
+format-check: $(B)/deps-extra.stamp
 	$(Q)git ls-files '*.c' '*.h' | xargs clang-format --dry-run --Werror
 
-format:
+format: $(B)/deps-extra.stamp
 	$(Q)git ls-files '*.c' '*.h' | xargs clang-format -i
 
 fuzz: $(FUZZERS)
