@@ -8,5 +8,8 @@
 	struct {                                                                                   \
 		struct type *next;                                                                 \
 	}
-#define TAILQ_HEAD_INITIALIZER(head)             {0}
-#define TAILQ_FOREACH(at, head, field)           for (at = (head)->first; at; at = at->field.next)
+#define TAILQ_HEAD_INITIALIZER(head)                                                               \
+	{                                                                                          \
+		0                                                                                  \
+	}
+#define TAILQ_FOREACH(at, head, field) for (at = (head)->first; at; at = at->field.next)
