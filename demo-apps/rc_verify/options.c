@@ -245,7 +245,7 @@ void work_options_write(const struct work_options *work, char *line, size_t size
 {
 	snprintf(line, size, WORK_LINE, work->qps, work->depth, work->length_max, work->mtu_bytes,
 	        work->signal_every, work->late_every, work->late_ms, work->ack_timeout,
-	        work->post_api, work->shared_cq, work->atomics);
+	        (unsigned)work->post_api, (unsigned)work->shared_cq, (unsigned)work->atomics);
 }
 
 int work_options_read(struct work_options *work, const char *line)
