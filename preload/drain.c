@@ -285,6 +285,20 @@ void queue_pair_end(struct queue_pair *qp, enum ibv_wc_status first)
 	queue_pair_flush(qp, first);
 }
 
+/*
+ * Nobody has broken it, so what was flushed was given up by its own transport: the other end is
+ * dead or unreachable. Held, it has not said so.
+ */
+static void queue_pair_go_on(struct queue_pair *qp)
+{
+	if (!qp->real || qp->application_error)
+		return;
+	if (qp->flushed)
+		queue_pair_end(qp, IBV_WC_RETRY_EXC_ERR);
+	else
+		queue_pair_post_kept(qp);
+}
+
 void drain_let_go(struct move *move)
 {
 	struct context *context;
@@ -293,8 +307,7 @@ void drain_let_go(struct move *move)
 	EACH_CONCERNED(move, context, qp)
 	{
 		queue_pair_close(qp);
-		if (qp->real && !qp->application_error)
-			queue_pair_post_kept(qp);
+		queue_pair_go_on(qp);
 		queue_pair_let_go(qp);
 		queue_pair_open(qp);
 		qp->migration.move = NULL;

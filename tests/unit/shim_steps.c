@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 
 #include "notifier/wire/rows.h"
+#include "preload/real_verbs.h"
 #include "tests/unit/shim_harness.h"
 
 #define DONE    TETHER__OUTCOME__OUTCOME_DONE
@@ -102,6 +103,29 @@ static void an_abort_after_the_vote_is_mended_on_the_same_device(void **state)
 	assert_int_equal(harness_poll(h, &h->vm), 2);
 	assert_int_equal(h->wc[0].wr_id, 1);
 	assert_int_equal(h->wc[1].wr_id, 2);
+}
+
+/* Its transport has given up: the peer is dead. Nothing was ever broken by the stop. */
+static void what_the_transport_gave_up_while_stopped_ends_with_errors_at_an_abort(void **state)
+{
+	struct harness *h = *state;
+	struct ibv_qp_attr attr = {.qp_state = IBV_QPS_ERR};
+
+	write_one(h, 1);
+	step(h, TETHER__STEP__STEP_PREPARE, DONE);
+	step(h, TETHER__STEP__STEP_STOP, DONE);
+	write_one(h, 2);
+	assert_int_equal(below.ibv_modify_qp(real_of(h->vm.qp), &attr, IBV_QP_STATE), 0);
+	assert_int_equal(harness_poll(h, &h->vm), 0);
+	step(h, TETHER__STEP__STEP_ABORT, DONE);
+	assert_int_equal(harness_poll(h, &h->vm), 2);
+	assert_int_equal(h->wc[0].wr_id, 1);
+	assert_int_equal(h->wc[0].status, IBV_WC_RETRY_EXC_ERR);
+	assert_int_equal(h->wc[1].wr_id, 2);
+	assert_int_equal(h->wc[1].status, IBV_WC_WR_FLUSH_ERR);
+	write_one(h, 3);
+	assert_int_equal(harness_poll(h, &h->vm), 1);
+	assert_int_equal(h->wc[0].status, IBV_WC_WR_FLUSH_ERR);
 }
 
 static void an_abort_after_the_commit_is_too_late(void **state)
@@ -544,6 +568,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        CONNECTED(an_abort_before_the_vote_goes_on_as_if_nothing_had_been),
 	        CONNECTED(an_abort_after_the_vote_is_mended_on_the_same_device),
+	        CONNECTED(what_the_transport_gave_up_while_stopped_ends_with_errors_at_an_abort),
 	        CONNECTED(an_abort_after_the_commit_is_too_late),
 	        CONNECTED(who_was_let_go_is_stopped_again_to_mend_the_others),
 	        CONNECTED(the_lease_reopens_gates_before_the_vote),
