@@ -250,7 +250,8 @@ def main():
                      the_next_holder_waits_for_the_one_before, a_granted_lease_is_not_lost_to_contenders,
                      what_an_owed_sweep_finds_comes_before_the_lease,
                      a_move_is_finished_when_its_orderer_goes_away, a_client_that_does_not_read_holds_nothing_up,
-                     a_guid_at_both_slots_keeps_opensm_busy_until_it_is_mended, opensm_ends_while_a_sweep_is_held, everything_is_right_after_a_restart,
+                     a_guid_at_both_slots_keeps_opensm_busy_until_it_is_mended, opensm_ends_while_a_sweep_is_held,
+                     everything_is_right_after_a_restart,
                      a_killed_opensm_leaves_a_socket_that_the_next_replaces, wrong_options_are_named_in_the_log,
                      a_live_listener_is_not_displaced):
             tap.run(test.__name__, test, lab)
