@@ -117,6 +117,11 @@ void fake_reset(void)
 	held_count = 0;
 }
 
+void fake_next_number(uint32_t number)
+{
+	slots[fake.slot].next_number = number;
+}
+
 /* ---- devices ---- */
 
 static struct ibv_device **get_device_list(int *count)

@@ -48,6 +48,8 @@ void fake_acknowledge(const struct ibv_qp *real_qp);
 void fake_execute_part(const struct ibv_qp *real_qp, unsigned packets);
 void fake_release_receives(void);
 void fake_release_flushes(void);
+/* The VM's HCA gives this number to what is made next, and counts on. */
+void fake_next_number(uint32_t number);
 /* How many work requests it has that were not executed; receives that are posted. */
 unsigned fake_pending(const struct ibv_qp *real_qp);
 unsigned fake_receives(const struct ibv_qp *real_qp);

@@ -184,11 +184,11 @@ int harness_poll(struct harness *h, struct end *end)
 static int post(struct end *from, struct ibv_send_wr *wr, uint32_t offset, uint32_t length)
 {
 	struct ibv_sge sge = {(uintptr_t)from->memory + offset, length, from->mr->lkey};
-	struct ibv_send_wr *bad;
+	struct ibv_send_wr *bad, posted = *wr;
 
-	wr->sg_list = &sge;
-	wr->num_sge = length > 0;
-	return ibv_post_send(from->qp, wr, &bad);
+	posted.sg_list = &sge;
+	posted.num_sge = length > 0;
+	return ibv_post_send(from->qp, &posted, &bad);
 }
 
 int end_send(struct end *from, uint64_t wr_id, uint32_t offset, uint32_t length, unsigned flags)
@@ -314,6 +314,8 @@ Tether__Outcome harness_step(struct harness *h, Tether__Step step)
 	Tether__Event event;
 
 	harness_event_fill(h, &event, step);
+	if (step == TETHER__STEP__STEP_PREPARE)
+		answer_set(&h->settled, NULL);
 	tether__qp_rows__init(&numbers);
 	if ((step == TETHER__STEP__STEP_RELEASE || step == TETHER__STEP__STEP_RECONNECT) &&
 	        h->settled)

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "preload/objects.h"
 #include "tests/unit/shim_harness.h"
 
 static struct harness harness;
@@ -179,9 +180,10 @@ BOTH_WAYS(posted_receives_are_there_after_the_move)
 	assert_int_equal(h->wc[1].wr_id, 52);
 }
 
+/* Not before both sides have voted. */
 static void release_late(struct harness *h)
 {
-	if (h->now_ms % 50 == 0)
+	if (h->settled && h->now_ms % 50 == 0)
 		fake_release_receives();
 }
 
@@ -446,22 +448,58 @@ static void a_wrong_key_stays_wrong(void **state)
 	assert_int_equal(h->wc[0].status, IBV_WC_REM_ACCESS_ERR);
 }
 
-static void new_numbers_are_not_somebodys_old_ones(void **state)
+static void a_new_key_is_not_somebodys_old_one(void **state)
 {
 	struct harness *h = *state;
-	struct ibv_mr *mrs[64];
+	struct ibv_mr *mr;
 
 	harness_move(h);
+	fake_next_number(h->vm.mr->lkey);
+	mr = ibv_reg_mr(h->vm.pd, h->vm.memory, 64, 0);
+	assert_non_null(mr);
+	assert_int_not_equal(mr->lkey, h->vm.mr->lkey);
+	assert_int_not_equal(mr->rkey, h->vm.mr->rkey);
+	assert_int_equal(ibv_dereg_mr(mr), 0);
+}
+
+static void a_new_queue_pair_is_not_called_as_an_old_one(void **state)
+{
+	struct harness *h = *state;
+	struct ibv_qp_init_attr attr = {
+	        .send_cq = h->vm.cq, .recv_cq = h->vm.cq, .qp_type = IBV_QPT_RC};
+	struct ibv_qp *qp;
+
 	harness_move(h);
+	fake_next_number(h->vm.qp->qp_num);
+	qp = ibv_create_qp(h->vm.pd, &attr);
+	assert_non_null(qp);
+	assert_int_not_equal(qp->qp_num, h->vm.qp->qp_num);
+	assert_int_equal(ibv_destroy_qp(qp), 0);
+}
+
+/* An application may use a key after it let the region go; it must not reach another region. */
+static void a_dead_key_reaches_nothing(void **state)
+{
+	struct harness *h = *state;
+	struct ibv_mr *other = ibv_reg_mr(h->vm.pd, h->vm.memory, 64, IBV_ACCESS_REMOTE_WRITE);
+	struct ibv_sge sge = {(uintptr_t)h->vm.memory, 8, other->lkey};
+	struct ibv_send_wr *bad, wr = {.sg_list = &sge,
+	                                 .num_sge = 1,
+	                                 .opcode = IBV_WR_RDMA_WRITE,
+	                                 .wr.rdma = {(uintptr_t)h->peer.memory, h->peer.mr->rkey}};
+	struct ibv_mr *heir;
+	uint32_t freed;
+
 	harness_move(h);
-	harness_move(h); /* slot 0 again, whose numbers were the first */
-	for (int i = 0; i < 64; i++) {
-		mrs[i] = ibv_reg_mr(h->vm.pd, h->vm.memory, 64, 0);
-		assert_non_null(mrs[i]);
-		assert_int_not_equal(mrs[i]->lkey, h->vm.mr->lkey);
-	}
-	for (int i = 0; i < 64; i++)
-		assert_int_equal(ibv_dereg_mr(mrs[i]), 0);
+	freed = memory_region_of(other)->real->lkey;
+	assert_int_equal(ibv_dereg_mr(other), 0);
+	fake_next_number(freed);
+	heir = ibv_reg_mr(h->vm.pd, h->vm.memory, 64, IBV_ACCESS_LOCAL_WRITE);
+	strcpy((char *)h->vm.memory, "secret");
+	assert_int_equal(ibv_post_send(h->vm.qp, &wr, &bad), 0);
+	run(&h->vm, 1);
+	assert_string_not_equal((char *)h->peer.memory, "secret");
+	assert_int_equal(ibv_dereg_mr(heir), 0);
 }
 
 /* ---- shared receive queues ---- */
@@ -577,7 +615,9 @@ int main(void)
 	        EITHER(the_application_keeps_its_numbers),
 	        EITHER(old_rkeys_reach_the_rebuilt_region),
 	        EITHER(a_wrong_key_stays_wrong),
-	        EITHER(new_numbers_are_not_somebodys_old_ones),
+	        EITHER(a_new_key_is_not_somebodys_old_one),
+	        EITHER(a_new_queue_pair_is_not_called_as_an_old_one),
+	        EITHER(a_dead_key_reaches_nothing),
 	        SHARED(shared_buffers_are_used_once_each),
 	        EITHER(completions_of_an_earlier_incarnation_are_not_shown),
 	        EITHER(flushes_that_come_after_the_move_are_not_errors),
