@@ -85,7 +85,7 @@ void rows_get(const ProtobufCMessage *table, size_t index, uint32_t *row)
 
 int rows_concatenate(ProtobufCMessage *into, const ProtobufCMessage *from)
 {
-	size_t had, more;
+	size_t had = 0, more = 0;
 	int err = rows_count(into, &had);
 
 	if (!err)
