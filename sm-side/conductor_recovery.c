@@ -24,7 +24,8 @@ void conductor_tell_end(struct conductor *c, const char *host, uint64_t id)
 {
 	struct migration_intent intent = {.id = id};
 	struct ledger_entry *entry = ledger_find(c->ledger, id);
-	struct migration unknown, *m = entry ? &entry->migration : &unknown;
+	struct migration unknown = {0};
+	struct migration *m = entry ? &entry->migration : &unknown;
 	struct order order;
 
 	migration_init(&unknown, &intent, c->deadlines);
