@@ -179,8 +179,14 @@ static bool commands_read(void)
 	ssize_t count;
 
 	if (size - used < 65536) {
+		char *larger = realloc(text, size + (1 << 20));
+
+		if (!larger) {
+			free(text);
+			return false;
+		}
+		text = larger;
 		size += 1 << 20;
-		text = realloc(text, size);
 	}
 	count = read(STDIN_FILENO, text + used, size - used - 1);
 	if (count <= 0) {
