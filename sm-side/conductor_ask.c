@@ -168,6 +168,15 @@ static void host_answered(struct conductor *c, const Tether__Answer *answer)
 	answered(c, PARTY_HOST, done);
 }
 
+/* Whoever is needed after the commit has to be there when it is made. */
+static bool is_anybody_away(const struct conductor *c, const struct migration *m)
+{
+	const struct inventory *inventory = root_inventory(c->root);
+
+	return !inventory_is_connected(inventory, m->intent.source.host) ||
+	       !inventory_is_connected(inventory, m->intent.destination.host);
+}
+
 static void tree_answered(void *owner, const Tether__Answer *answer)
 {
 	struct conductor *c = owner;
@@ -179,7 +188,11 @@ static void tree_answered(void *owner, const Tether__Answer *answer)
 		host_answered(c, answer);
 	} else if (c->tree_sequence && answer->sequence == c->tree_sequence) {
 		c->tree_sequence = 0;
-		conductor_perform(c, migration_tree_answered(m, answer, conductor_now_us()));
+		if (m->state == STATE_SETTLING && is_anybody_away(c, m))
+			conductor_feed(c, EVENT_AGENT_LOST);
+		else
+			conductor_perform(
+			        c, migration_tree_answered(m, answer, conductor_now_us()));
 	}
 }
 
@@ -241,20 +254,9 @@ static void host_up(void *owner, const char *host, uint64_t open)
 	}
 }
 
-static void host_down(void *owner, const char *host)
-{
-	struct conductor *c = owner;
-	struct migration *m = conductor_current(c);
-
-	if (m &&
-	        (!strcmp(host, m->intent.source.host) || !strcmp(host, m->intent.destination.host)))
-		conductor_feed(c, EVENT_AGENT_LOST);
-}
-
 const struct root_callbacks conductor_root_callbacks = {
         .answer = tree_answered,
         .host_up = host_up,
-        .host_down = host_down,
 };
 
 const struct sm_link_callbacks conductor_sm_callbacks = {

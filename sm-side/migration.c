@@ -257,30 +257,32 @@ static size_t count_refusals_of_vm(const struct migration *m, const Tether__Answ
 	return count;
 }
 
-static size_t count_missing_of_vm(const struct migration *m, const Tether__Answer *answer)
+/* Processes by name, or the whole host. */
+static bool is_missing(const struct migration *m, const Tether__Answer *answer, bool host_only)
 {
-	size_t count = 0;
-
-	for (size_t i = 0; i < answer->n_missing; i++)
-		count += is_of_vm(m, answer->missing[i]);
-	return count;
+	for (size_t i = 0; i < answer->n_missing; i++) {
+		if (host_only ? !strcmp(answer->missing[i], vm_host(m))
+		              : is_of_vm(m, answer->missing[i]))
+			return true;
+	}
+	return false;
 }
 
 /* See the header: after the commit the VM's own processes decide. */
 static bool tree_has_done(const struct migration *m, const Tether__Answer *answer)
 {
-	size_t answered, refused, missing;
+	size_t refused = count_refusals_of_vm(m, answer);
 
 	if (answer->outcome == TETHER__OUTCOME__OUTCOME_DONE)
 		return true;
 	if (!m->committed || (!answer->n_refusals && !answer->n_missing))
 		return false;
-	answered = testimony_count_of_vm(answer->answered, answer->n_answered, m->intent.vm);
-	refused = count_refusals_of_vm(m, answer);
-	missing = count_missing_of_vm(m, answer);
-	if (!refused && !missing)
-		return true;
-	return m->state != STATE_RELEASING && answered > refused;
+	if (m->state == STATE_RELEASING)
+		return !refused && !is_missing(m, answer, false);
+	if (is_missing(m, answer, true))
+		return false;
+	return !refused ||
+	       testimony_count_of_vm(answer->answered, answer->n_answered, m->intent.vm) > refused;
 }
 
 struct migration_output migration_tree_answered(

@@ -5,9 +5,10 @@
  * clock), what has to be done goes out as a struct migration_output; no I/O, no clock. Belongs to
  * the conductor and its thread.
  *
- * After the commit a step of the tree counts as done when the VM's own processes have done it
- * (RELEASE: all of them; later: at least one, if any is left); whoever else did not answer is kept
- * as a finding and left behind, since everybody else would have to wait for it.
+ * After the commit a step of the tree counts as done when the VM's own processes have done it.
+ * RELEASE: all of them, since one may hold the device. Later: unless its host is missing, or all of
+ * them could not; one that its host is there to miss has ended, or hangs. Whoever did not answer is
+ * kept as a finding and left behind, since everybody else would have to wait for it.
  */
 #ifndef TETHER_MIGRATION_H
 #define TETHER_MIGRATION_H

@@ -36,7 +36,7 @@ enum migration_event {
 	EVENT_TIMEOUT, /* of the step */
 	EVENT_OVERALL, /* the overall deadline, which runs from STOP on */
 	EVENT_ABORT_ASKED,
-	EVENT_AGENT_LOST, /* the source's or the destination's */
+	EVENT_AGENT_LOST, /* the source's or the destination's is not there for the commit */
 	EVENT_SM_LOST,
 	EVENT_SM_BACK,
 	EVENT_JOURNAL_FAILED,

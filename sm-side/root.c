@@ -30,7 +30,7 @@ struct link {
 /* What is to be told to the owner, from the loop. */
 struct notice {
 	struct notice *next;
-	enum { NOTICE_ANSWER, NOTICE_UP, NOTICE_DOWN } kind;
+	enum { NOTICE_ANSWER, NOTICE_UP } kind;
 	Tether__Answer *answer;
 	char *host;
 	uint64_t open;
@@ -99,7 +99,7 @@ static void notice_add(struct root *root, struct notice *notice)
 	event_active(root->noticing, EV_TIMEOUT, 0);
 }
 
-static void notice_host(struct root *root, int kind, const char *host, uint64_t open)
+static void notice_up(struct root *root, const char *host, uint64_t open)
 {
 	struct notice *notice = calloc(1, sizeof(*notice));
 
@@ -109,7 +109,7 @@ static void notice_host(struct root *root, int kind, const char *host, uint64_t 
 		free(notice);
 		return;
 	}
-	notice->kind = kind;
+	notice->kind = NOTICE_UP;
 	notice->open = open;
 	notice_add(root, notice);
 }
@@ -128,9 +128,6 @@ static void notices_due(evutil_socket_t unused, short what, void *context)
 			break;
 		case NOTICE_UP:
 			root->callbacks->host_up(root->owner, notice->host, notice->open);
-			break;
-		case NOTICE_DOWN:
-			root->callbacks->host_down(root->owner, notice->host);
 			break;
 		}
 		notice_free(notice);
@@ -255,7 +252,7 @@ static int hello(void *owner, uint32_t child, const Tether__Hello *hello, const 
 	inventory_host_connected(&root->inventory, hello->name, true);
 	log_info("root", "host %s is here: %zu VMs, %zu slots", hello->name, hello->n_vms,
 	        hello->n_slots);
-	notice_host(root, NOTICE_UP, hello->name, hello->migration);
+	notice_up(root, hello->name, hello->migration);
 	return 0;
 }
 
@@ -299,7 +296,6 @@ static void link_closed(struct connection *connection, int reason, const char *t
 	if (link->host) {
 		log_warn("root", "host %s is away: %s", link->host, text);
 		inventory_host_connected(&root->inventory, link->host, false);
-		notice_host(root, NOTICE_DOWN, link->host, 0);
 	}
 	relay_child_gone(root->relay, link->child, false, now_ms());
 	link_free(link);

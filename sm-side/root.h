@@ -22,7 +22,6 @@ struct root_callbacks {
 	void (*answer)(void *owner, const Tether__Answer *answer);
 	/* @open: the migration that is still open there by its own word, 0: none. */
 	void (*host_up)(void *owner, const char *host, uint64_t open);
-	void (*host_down)(void *owner, const char *host);
 };
 
 /* Listen at @path, for root and this process's own user. NULL with errno. */

@@ -172,7 +172,7 @@ def an_sm_that_dies_while_it_applies_is_waited_for():
 
         stage.world.fault("sm", "apply", die)
         migration = checked(stage, stage.smd.move("vm1", "hyp2"), "done", "hyp2")
-        equal(states(migration).count("leasing"), 2)
+        equal("leasing-again" in states(migration), True)
         all_running(stage)
 
 
@@ -209,6 +209,22 @@ def a_lid_that_a_sweep_has_changed_is_not_called_done():
         equal({s.state for s in stage.world.shims.values()}, {"errored"})
 
 
+def an_sm_that_comes_back_and_is_never_quiet_leaves_no_guid_behind():
+    with Stage(apply_ms=300, sm_lease_ms=200) as stage:
+        def die():
+            stage.world.sm.stop()
+            stage.world.sm.start()
+            stage.world.fault("sm", "lease", "not-master", times=1000)
+            return "silent"
+
+        stage.world.fault("sm", "apply", die)
+        migration = stage.smd.move("vm1", "hyp2")
+        # What it was asked to apply it may have applied, and cannot be asked to undo.
+        equal(migration["outcome"], "lost")
+        equal(at(stage, "vm1"), "hyp1")
+        equal(stage.world.complaints(), [])
+
+
 def a_peer_left_behind_ends_with_errors_and_the_rest_goes_on():
     with Stage() as stage:
         stage.world.fault("vm2/22.154", "STEP_RECONNECT", "silent")
@@ -239,24 +255,43 @@ def the_overall_deadline_ends_it_with_errors_while_the_hosts_go_on():
         equal({s.state for s in stage.world.shims.values()}, {"errored"})
 
 
-def restarted(stage, host):
-    """The agent of @host dies while it is asked (or another is), and is started again."""
+def restarted(stage, host, asked=None):
+    """The agent of @host dies while it is asked (or @asked is, which goes on), and is started again."""
     def die():
         stage.world.hosts[host].stop()
         stage.world.hosts[host].start()
-        return "died"
+        return "died" if asked in (None, host) else None
     return die
 
 
-def an_agent_that_dies_before_the_commit_aborts():
-    for host, what in (("hyp1", "HOST_CHECK"), ("hyp2", "HOST_CHECK")):
+def an_agent_that_dies_and_comes_back_before_the_commit_is_waited_for():
+    for host, who, what in (("hyp2", "hyp2", "HOST_CHECK"), ("hyp1", "hyp2", "HOST_CHECK"),
+                            ("hyp3", "vm2/21.147", "STEP_STOP"), ("hyp1", "vm1/11.77", "STEP_SETTLE")):
         with Stage() as stage:
-            stage.world.fault("hyp2", what, restarted(stage, host))
-            migration = stage.smd.move("vm1", "hyp2")
-            equal(migration["outcome"] in ("refused", "aborted"), True, migration["outcome"])
-            equal(migration["refusals"][0]["reason"], "agent-lost")
-            fakes.wait_until("all run", lambda: not stage.world.complaints())
+            stage.world.fault(who, what, restarted(stage, host, who))
+            checked(stage, stage.smd.move("vm1", "hyp2"), "done", "hyp2")
             all_running(stage)
+
+
+def nothing_is_committed_while_the_destination_is_away():
+    with Stage() as stage:
+        stage.world.fault("vm2/21.147", "STEP_SETTLE", stage.world.hosts["hyp2"].stop)
+        migration = checked(stage, stage.smd.move("vm1", "hyp2"), "aborted", "hyp1")
+        equal(migration["refusals"][0]["reason"], "agent-lost")
+        equal(migration["committed"], False)
+        all_running(stage)
+
+
+def a_process_that_has_ended_holds_nobody_up_for_long():
+    with Stage(attach_ms=300) as stage:
+        # Its host is there to miss it.
+        for step in ("STEP_ATTACH", "STEP_RECONNECT", "STEP_RESUME"):
+            stage.world.fault("vm1/11.77", step, "silent")
+        migration = stage.smd.move("vm1", "hyp2")
+        equal(migration["outcome"], "done")
+        equal([r["who"] for r in migration["refusals"]], ["vm1/11.77"])
+        equal(stage.world.shims["vm1/12.84"].state, "running")
+        equal(stage.world.shims["vm2/21.147"].state, "errored")  # it was connected to the other
 
 
 def an_agent_that_dies_after_the_commit_is_waited_for():
@@ -277,7 +312,9 @@ run([the_vm_moves_and_comes_back, without_an_sm_nothing_is_asked_of_one,
      a_failed_attach_goes_on_at_the_source, an_sm_that_is_never_quiet_goes_on_at_the_source, a_stale_plan_is_made_anew,
      a_busy_sm_is_asked_again, an_sm_that_dies_while_it_applies_is_waited_for,
      an_sm_that_is_gone_before_it_is_asked_to_apply_needs_no_undo, a_move_that_a_sweep_has_made_is_taken,
+     an_sm_that_comes_back_and_is_never_quiet_leaves_no_guid_behind,
      a_lid_that_a_sweep_has_changed_is_not_called_done,
      a_peer_left_behind_ends_with_errors_and_the_rest_goes_on, what_nobody_can_rebuild_is_lost_and_the_vm_has_its_vf,
-     the_overall_deadline_ends_it_with_errors_while_the_hosts_go_on, an_agent_that_dies_before_the_commit_aborts,
+     the_overall_deadline_ends_it_with_errors_while_the_hosts_go_on, an_agent_that_dies_and_comes_back_before_the_commit_is_waited_for,
+     nothing_is_committed_while_the_destination_is_away, a_process_that_has_ended_holds_nobody_up_for_long,
      an_agent_that_dies_after_the_commit_is_waited_for])
