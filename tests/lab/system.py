@@ -194,6 +194,17 @@ class System:
             env["LD_PRELOAD"] = self.build.preload(tether)
         return env
 
+    def sanitizer_options(self):
+        """Reports go to files. Leaks of programs that are killed, or not ours, say nothing."""
+        if not self.build.sanitizer():
+            return {}
+        where = f"log_path={self.path('sanitizer')}"
+        return {"ASAN_OPTIONS": f"detect_leaks=0:{where}", "UBSAN_OPTIONS": f"print_stacktrace=1:{where}",
+                "TSAN_OPTIONS": where}
+
+    def sanitizer_reports(self):
+        return [os.path.join(self.directory, name) for name in os.listdir(self.directory) if name.startswith("sanitizer.")]
+
     def run_in_vm(self, vm, name, argv, tether=True, env=None):
         """@argv in @vm, with the shim or without. Output goes to a file of its own beside the log."""
         return self.children.start(name, argv, {**self.environment(vm=vm, tether=tether), **(env or {})},

@@ -1,0 +1,53 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
+"""Everything built with a sanitizer: rc-verify with the shim through migrations of either end, on a data plane that
+loses acknowledgements and cuts messages. The sanitizer must have nothing to report of the shim, the simulated HCA, the
+agents, tether-smd or the plugin."""
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from lab.deadline import tail, wait_until  # noqa: E402
+from lab.migration import migrate  # noqa: E402
+from lab.system import PATIENT, System  # noqa: E402
+from lab.tap import Tap  # noqa: E402
+from lab.workload import RcVerify  # noqa: E402
+
+ROUTE = [("vm1", "hyp1", "hyp3"), ("vm2", "hyp2", "hyp4"), ("vm1", "hyp3", "hyp2"), ("vm2", "hyp4", "hyp1")]
+FAULTS = [{}, {"drop.ack": 1}, {"cut": "1:1"}, {"drop.request": 0.7}]
+# A sanitized program is several times slower.
+SETTINGS = {**PATIENT, "overall_ms": 90000, "attach_ms": 30000}
+
+
+def migrations_are_exact(lab):
+    arguments = ["-q", "4", "--atomics", "off", "--ack-timeout", "18"]
+    with RcVerify(lab, "vm2", "vm1", arguments) as verify:
+        wait_until("rc-verify works", verify.is_working, 60, verify.logs(), [verify.client])
+        for (vm, source, destination), faults in zip(ROUTE, FAULTS):
+            lab.fabric.data_faults(faults)
+            migrate(lab, vm, source, destination)
+            lab.fabric.data_faults({})
+            assert verify.is_running(), f"rc-verify has ended{verify.words()}"
+        verify.stop()
+        for verdict in verify.results(120):
+            assert verdict.get("ok"), f"{verdict}{verify.words()}"
+
+
+def nothing_is_reported(lab):
+    reports = lab.sanitizer_reports()
+    assert not reports, "\n".join(tail(report, 6000) for report in reports[:3])
+
+
+def main():
+    tap = Tap()
+    with System(copy_ms=5, settings=SETTINGS) as lab:
+        lab.start()
+        tap.run("migrations_are_exact", migrations_are_exact, lab)
+        lab.children.take_down(20)
+        lab.fabric.opensm_stop(20)
+        tap.run("the_sanitizer_has_nothing_to_report", nothing_is_reported, lab)
+    tap.exit()
+
+
+main()
