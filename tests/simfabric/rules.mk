@@ -36,6 +36,7 @@ $(call library,libsimfabric.so,$(sort $(FABRIC_SOURCES) $(QUEUE_PAIR_SOURCES) $(
 
 $(call unit_test,hca_queue_pair,$(QUEUE_PAIR_SOURCES),)
 $(call unit_test,hca_hostile_wire,$(QUEUE_PAIR_SOURCES),)
+$(call unit_test,hca_strange_packets,$(QUEUE_PAIR_SOURCES),)
 $(call unit_test,hca_packet_ring,tests/simfabric/packet_ring.c tests/simfabric/fault_points.c,-lpthread)
 $(call unit_test,hca_memory_keys,tests/simfabric/memory_keys.c tests/simfabric/scatter_gather.c,)
 $(call unit_test,hca_data_faults,$(FABRIC_SOURCES),)
