@@ -8,6 +8,7 @@
 #include <opensm/osm_opensm.h>
 
 #include "notifier/base/cleanup.h"
+#include "notifier/base/die_point.h"
 #include "sm-side/guid_text.h"
 #include "sm-side/identity_move.h"
 #include "sm-side/identity_verify.h"
@@ -445,8 +446,10 @@ char *plugin_answer(void *owner, unsigned connection, const char *line, size_t b
 	enum refusal refused = sm_request_read(line, bytes, &id, &request, &text);
 
 	call.results = json_object_new_object();
-	if (!refused)
+	if (!refused) {
 		refused = ops[request.op](&call);
+		die_point("sm-answer", sm_op_name(request.op));
+	}
 	answer = sm_answer(id, refused, refused == REFUSAL_BAD_REQUEST ? text : NULL);
 	if (!refused)
 		results_move(call.results, answer);

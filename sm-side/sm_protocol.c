@@ -34,6 +34,14 @@ static const struct {
         {"undo", SM_UNDO, NEEDS_PORT | NEEDS_PLACE | MAY_HAVE_HASH | NEEDS_MIGRATION},
 };
 
+const char *sm_op_name(enum sm_op op)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(ops); i++)
+		if (ops[i].op == op)
+			return ops[i].name;
+	return "?";
+}
+
 static const char *read_place(struct json_object *from, struct view_place *place)
 {
 	uint64_t port;

@@ -31,6 +31,8 @@ enum sm_op {
 	SM_UNDO,
 };
 
+const char *sm_op_name(enum sm_op op);
+
 /* What an op does not have is zero. */
 struct sm_request {
 	enum sm_op op;

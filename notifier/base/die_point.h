@@ -11,7 +11,7 @@
 #include <stdbool.h>
 
 /* @place says who and when ("shim-begin", "shim-end", "relay", "relay-answer", "order", "ordered",
- * "smd"), @step which step or state.
+ * "smd", "sm-answer"), @step which step, state or op.
  */
 void die_point(const char *place, const char *step);
 
