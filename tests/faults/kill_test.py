@@ -4,9 +4,9 @@
 
 Whoever is killed in whatever step of a migration: it ends by name, nobody hangs past the overall deadline, nothing is
 executed twice, SA and fabric agree after the restart, and the next migration works. VM 1 moves from hyp1 to hyp3 while
-rc-verify in it talks to VM 2 on hyp2; victims.py says who dies where, and why that is exact. Each cell of the table has a
-system of its own. A few cells, in which each victim appears; all of them with TETHER_FULL=1; those named (words may be
-left out: "OpenSM", "/applying", "tether-smd//after") otherwise."""
+rc-verify in it talks to VM 2 on hyp2; victims.py says who dies where, and why that is exact. Each cell of the table has
+a system of its own. A few cells, in which each victim appears; all of them with TETHER_FULL=1; those named (words may
+be left out: "OpenSM", "/applying", "tether-smd//after") otherwise."""
 import os
 import sys
 import time
@@ -21,8 +21,9 @@ from lab.system import START_S  # noqa: E402
 from lab.tap import FULL, Tap  # noqa: E402
 
 QUICK = {"source agent/stopping/after", "source agent/moving/after", "destination agent/attaching/before",
-         "peer agent/settling/after", "tether-smd/releasing/before", "tether-smd/applying/after", "OpenSM/leasing/before",
-         "VM's process/settling/after", "peer's process/reconnecting/before"}
+         "peer agent/settling/after", "tether-smd/releasing/before", "tether-smd/applying/after",
+         "OpenSM/leasing/before", "OpenSM/applying/after", "VM's process/settling/after",
+         "peer's process/reconnecting/before"}
 BEFORE_COMMIT = ("preparing", "stopping", "settling")
 
 
@@ -50,7 +51,8 @@ def cells():
 
 def is_asked_for(cell, wishes):
     if wishes:
-        return any(all(word in ("", own) for word, own in zip(wish.split("/"), cell.name.split("/"))) for wish in wishes)
+        return any(all(word in ("", own) for word, own in zip(wish.split("/"), cell.name.split("/")))
+                   for wish in wishes)
     return FULL or cell.name in QUICK
 
 

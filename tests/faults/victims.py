@@ -8,7 +8,8 @@ Nobody is killed after a time. There are two kinds of place, both exact:
   after    the victim dies when it has done what the step asked of it and has not said so: it kills itself there
            (TETHER_DIE_AT). tether-smd: when it has asked. Only for those whom the step asks.
 
-notifier/base/die_point.h has the places. Daemons are started again at once, as systemd would; a VM's processes are not."""
+notifier/base/die_point.h has the places. Daemons are started again at once, as systemd would; a VM's processes are
+not."""
 import os
 import signal
 
@@ -20,7 +21,8 @@ SOURCE, DESTINATION, PEER, NEXT = "hyp1", "hyp3", "hyp2", "hyp4"
 # Short, so that a table of victims takes minutes, and long enough for two busy processors.
 DEADLINES = {"prepare_ms": 3000, "stop_ms": 2000, "settle_ms": 1500, "lease_ms": 4000, "release_ms": 2000,
              "detach_ms": 2000, "move_ms": 3000, "guids_ms": 1500, "plan_ms": 1500, "sm_lease_ms": 2000,
-             "apply_ms": 2500, "attach_ms": 2500, "reconnect_ms": 2000, "resume_ms": 2000, "overall_ms": 10000, "heartbeat_ms": 1000}
+             "apply_ms": 2500, "attach_ms": 2500, "reconnect_ms": 2000, "resume_ms": 2000, "overall_ms": 10000,
+             "heartbeat_ms": 1000}
 OVERALL_S = DEADLINES["overall_ms"] / 1000
 GRACE_S = 3  # for programs to end and for daemons to say so, on a busy machine
 PLACES = ("before", "after")
@@ -28,7 +30,7 @@ PLACES = ("before", "after")
 # The good road, and who has what to do there: the place at which it has done it.
 STEPS = {
     "preparing": {"source": "relay-answer:PREPARE", "peer": "relay-answer:PREPARE", "destination": "ordered:check",
-                  "process": "shim-end:PREPARE", "peer-process": "shim-end:PREPARE"},
+                  "OpenSM": "sm-answer:plan", "process": "shim-end:PREPARE", "peer-process": "shim-end:PREPARE"},
     "stopping": {"source": "relay-answer:STOP", "peer": "relay-answer:STOP",
                  "process": "shim-end:STOP", "peer-process": "shim-end:STOP"},
     "settling": {"source": "relay-answer:SETTLE", "peer": "relay-answer:SETTLE",
@@ -37,11 +39,11 @@ STEPS = {
                   "process": "shim-end:RELEASE", "peer-process": "shim-end:RELEASE"},
     "detaching": {"source": "ordered:detach"},
     "moving": {"source": "ordered:move"},
-    "leasing": {},
+    "leasing": {"OpenSM": "sm-answer:lease"},
     "naming": {"destination": "ordered:set-guids"},
     "vacating": {"source": "ordered:set-guids"},
-    "applying": {},
-    "unleasing": {},
+    "applying": {"OpenSM": "sm-answer:apply"},
+    "unleasing": {"OpenSM": "sm-answer:release_lease"},
     "attaching": {"destination": "ordered:attach"},
     "rebuilding": {"destination": "relay-answer:ATTACH", "process": "shim-end:ATTACH"},
     "reconnecting": {"destination": "relay-answer:RECONNECT", "peer": "relay-answer:RECONNECT",
@@ -82,7 +84,7 @@ class KillLab(System):
         self.fabric.opensm_start("sm", {"event_plugin_name": "osmtether", "honor_guid2lid_file": "TRUE",
                                         "event_plugin_options": f"socket={self.path('osm.sock')}"},
                                  {"LD_LIBRARY_PATH": os.path.join(self.build.directory, "lib"),
-                                  "OSM_CACHE_DIR": self.opensm_cache})
+                                  "OSM_CACHE_DIR": self.opensm_cache, **self.armed.pop("OpenSM", {})})
         if wait:
             self.fabric.opensm_wait_up(START_S)
 
@@ -165,7 +167,8 @@ class Victim:
     def strike(self, lab, load, place):
         """Returns when it is dead."""
         if place == "before":
-            wait_until("tether-smd has stopped at the step", lambda: has_stopped(lab.smd), START_S, lab.logs(), [lab.smd])
+            wait_until("tether-smd has stopped at the step", lambda: has_stopped(lab.smd), START_S, lab.logs(),
+                       [lab.smd])
             self.kill(lab, load)
             lab.smd.signal(signal.SIGCONT)
         else:
@@ -213,6 +216,12 @@ class Smd(Victim):
 
 
 class OpenSm(Victim):
+    def arm_own(self, lab, place):
+        lab.armed[self.role] = {"TETHER_DIE_AT": place}
+
+    def process(self, lab, load):
+        return lab.fabric.opensms[-1].child
+
     def kill(self, lab, load):
         lab.fabric.opensms[-1].kill()
 
