@@ -5,7 +5,7 @@ SHIM_SOURCES := $(addprefix preload/,real_verbs.c load.c intercept_dlopen.c sett
 	address_handle.c data_path.c data_path_ex.c translation.c work_log.c gate.c settlement.c move.c veto.c drain.c evidence.c rebuild.c \
 	reconnect.c step_works.c steps.c interests.c self.c agent_link.c)
 
-$(B)/gen/libtether.map: preload/libtether.map.in preload/wrapped_symbols.def
+$(B)/gen/libtether.map: preload/libtether.map.in preload/wrapped_symbols.def | $(B)/deps.stamp
 	@mkdir -p $(@D)
 	$(Q)$(CC) -E -P -x c -o $@ $<
 
