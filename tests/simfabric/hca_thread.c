@@ -19,8 +19,9 @@ enum {
 	STILL_POLLING_NS = 30000, /* since the last poll; the thread itself may have preempted it */
 	SLEEP_MAX_NS = 20000000,  /* a detach wakes nobody; a producer may die before its wake-up */
 	WATCH_NS = 10000000,
-	FULL_RING_NS = 50000, /* until sending is tried again */
-	DISTRUST_MIN = 16,    /* wake-ups */
+	FULL_RING_MIN_NS = 50000, /* until sending is tried again; twice as long each time */
+	FULL_RING_MAX_NS = 2000000,
+	DISTRUST_MIN = 16, /* wake-ups */
 	DISTRUST_MAX = 1024,
 };
 
@@ -34,7 +35,8 @@ static struct {
 	bool was_late;                    /* once may be chance */
 	uint64_t polled_ns;               /* when a program last took a turn */
 	uint64_t look_in_ns;
-	uint64_t watched_ns; /* the ports, for events */
+	uint64_t full_ring_ns; /* the last wait for a full ring */
+	uint64_t watched_ns;   /* the ports, for events */
 } service;
 
 static uint64_t min_u64(uint64_t a, uint64_t b)
@@ -46,8 +48,11 @@ static uint64_t until_due_ns(void)
 {
 	uint64_t due_ns = hca_next_due_ns(), now_ns = hca_now_ns();
 
-	if (hca_process.ready_first)
-		return FULL_RING_NS;
+	if (hca_process.ready_first) {
+		service.full_ring_ns = min_u64(service.full_ring_ns * 2, FULL_RING_MAX_NS);
+		return service.full_ring_ns;
+	}
+	service.full_ring_ns = FULL_RING_MIN_NS / 2;
 	return due_ns <= now_ns ? 0 : min_u64(due_ns - now_ns, SLEEP_MAX_NS);
 }
 
@@ -140,6 +145,7 @@ int hca_thread_start(void)
 	service.program_polls = false;
 	service.vain_polls = service.distrust = 0;
 	service.next_distrust = DISTRUST_MIN;
+	service.full_ring_ns = FULL_RING_MIN_NS / 2;
 	sigfillset(&all);
 	pthread_sigmask(SIG_BLOCK, &all, &before);
 	err = -pthread_create(&service.thread, NULL, serve, NULL);

@@ -186,6 +186,17 @@ def queue_pair_is_full_at_its_depth(fabric):
     same([a.poll("send")[0] for _ in range(64)], list(range(1, 65)))
 
 
+def what_is_claimed_is_there_and_no_more(fabric):
+    a = Peer(fabric, **A).open()
+    limits = a.do("limits")
+    a.qp(wr=limits["wr"], recv=limits["wr"], sge=limits["sge"], inline=256)
+    for key, most in (("wr", limits["wr"]), ("recv", limits["wr"]), ("sge", limits["sge"]), ("inline", 256)):
+        same(a.error("qp", **{key: most + 1}), EINVAL)
+    b = Peer(fabric, **B).open()
+    b.qp()
+    same(a.error("connect", 0, b.lid, b.qps[0], 1, 1, reads=limits["reads"] + 1), EINVAL)
+
+
 def wrong_order_of_states_is_refused(fabric):
     a = Peer(fabric, **A).open()
     a.qp()
@@ -366,7 +377,7 @@ PLAIN = [wrong_rkey_fails_both_ends, key_of_a_region_that_is_gone_is_wrong, send
          link_that_comes_back_in_time_loses_nothing, port_tells_when_it_goes_and_comes, killed_peer_exceeds_the_retries,
          killed_process_gives_its_numbers_back, error_state_flushes_sends_and_receives,
          rxe_flushes_no_receives_and_purges_nothing, mlx5_purges_completions_on_reset, queue_pair_is_full_at_its_depth,
-         wrong_order_of_states_is_refused, solicited_event_wakes_and_others_do_not,
+         what_is_claimed_is_there_and_no_more, wrong_order_of_states_is_refused, solicited_event_wakes_and_others_do_not,
          shared_receives_are_taken_in_order_and_reported_at_the_end, lost_and_late_packets_are_made_good,
          executed_and_never_acknowledged, message_cut_in_the_middle, acknowledged_before_the_completion_shows,
          dead_rq_psn_says_nothing, fault_for_one_pair_spares_the_others]

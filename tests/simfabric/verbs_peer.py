@@ -61,8 +61,8 @@ class Peer:
         self.__dict__.update(self.do("open"))
         return self
 
-    def qp(self, *kind):
-        self.qps.append(self.do("qp", *kind)["qpn"])
+    def qp(self, *kind, **caps):
+        self.qps.append(self.do("qp", *kind, **caps)["qpn"])
         return len(self.qps) - 1
 
     def target(self, offset=0):

@@ -6,7 +6,9 @@
  * channel, an SRQ if asked for.
  *
  *   open                                         device, LID
- *   qp [srq]                                     number, QPN      then named by its number
+ *   limits                                       what the device claims
+ *   qp [srq] [KEY=N...]                          number, QPN      then named by its number
+ *       wr recv sge inline: what the queues shall hold
  *   connect QP LID QPN SQ_PSN RQ_PSN [KEY=N...]  timeout retry rnr rnr_timer reads mtu access
  *   recv QP|srq WR_ID OFFSET LENGTH
  *   send|write|read|add|cas QP WR_ID OFFSET LENGTH [KEY=N...]
@@ -127,17 +129,18 @@ static void do_qp(const struct command *command)
 	struct ibv_srq_init_attr srq_attr = {.attr = {.max_wr = 64, .max_sge = 1}};
 	struct ibv_qp_init_attr attr = {.send_cq = shell.send_cq,
 	        .recv_cq = shell.recv_cq,
-	        .cap = {.max_send_wr = 64,
-	                .max_recv_wr = 64,
-	                .max_send_sge = 1,
+	        .cap = {.max_send_wr = (uint32_t)option(command, "wr", 64),
+	                .max_recv_wr = (uint32_t)option(command, "recv", 64),
+	                .max_send_sge = (uint32_t)option(command, "sge", 1),
 	                .max_recv_sge = 1,
-	                .max_inline_data = 64},
+	                .max_inline_data = (uint32_t)option(command, "inline", 64)},
 	        .qp_type = IBV_QPT_RC};
+	bool wants_srq = command->count > 1 && !strcmp(command->words[1], "srq");
 	struct ibv_qp *qp;
 
-	if (command->count > 1 && !shell.srq)
+	if (wants_srq && !shell.srq)
 		shell.srq = ibv_create_srq(shell.pd, &srq_attr);
-	if (command->count > 1)
+	if (wants_srq)
 		attr.srq = shell.srq;
 	qp = shell.qp_count < QPS_MAX ? ibv_create_qp(shell.pd, &attr) : NULL;
 	if (!qp) {
@@ -146,6 +149,18 @@ static void do_qp(const struct command *command)
 	}
 	shell.qps[shell.qp_count++] = qp;
 	printf("ok qp=%d qpn=%u\n", shell.qp_count - 1, qp->qp_num);
+}
+
+static void do_limits(const struct command *command)
+{
+	struct ibv_device_attr attr;
+	int err = ibv_query_device(shell.context, &attr);
+
+	if (err)
+		answer(err);
+	else
+		printf("ok wr=%d sge=%d reads=%d\n", attr.max_qp_wr, attr.max_sge,
+		        attr.max_qp_rd_atom);
 }
 
 static void do_destroy(const struct command *command)
@@ -442,6 +457,7 @@ static const struct {
 } commands[] = {
         {"open", do_open},
         {"qp", do_qp},
+        {"limits", do_limits},
         {"connect", do_connect},
         {"recv", do_recv},
         {"send", do_request},
