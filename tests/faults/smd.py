@@ -123,12 +123,13 @@ class Stage:
         return self
 
     def __exit__(self, kind, value, trace):
-        if self.smd.child.poll() is None:
-            self.smd.stop()
+        status = self.smd.stop() if self.smd.child.poll() is None else 0
         self.world.stop()
         if kind:
             print("\n".join("# " + line for line in self.smd.log().splitlines()[-60:]))
         self.temporary.cleanup()
+        if not kind:
+            equal(status, 0, "exit status of tether-smd")
 
 
 def equal(found, expected, what=""):
