@@ -17,7 +17,8 @@ BUILD = os.path.abspath(os.environ.get("TETHER_BUILD", "build"))
 AGENT = os.path.join(BUILD, "bin", "tether-agent")
 FRAME_TOOL = os.path.join(BUILD, "bin", "frame_tool")
 # The daemon under valgrind: an error, or memory lost at its end, is its exit status.
-WRAP = (["valgrind", "-q", "--leak-check=full", "--error-exitcode=99", "--child-silent-after-fork=yes"]
+WRAP = (["valgrind", "-q", "--leak-check=full", "--errors-for-leak-kinds=definite,indirect,possible",
+         "--error-exitcode=99", "--child-silent-after-fork=yes"]
         if os.environ.get("TETHER_VALGRIND") else [])
 PATIENCE_S = 60 if WRAP else 20  # for what must come; a test that waits so long has failed
 
