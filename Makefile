@@ -137,7 +137,8 @@ check-full: all $(UNIT_TESTS)
 	$(Q)TETHER_FULL=1 $(RUN_TESTS) $(UNIT_TESTS) $(INTEGRATION_TESTS)
 
 # A report ends the program that it is about, so that its test fails.
-CHECKED_TESTS = $(wildcard tests/sanitized/*_test.py) tests/net/agent_test.py tests/faults/smd_roads_test.py
+DAEMON_TESTS := tests/sanitized/migration_test.py tests/net/agent_test.py
+SANITIZED_TESTS := tests/sanitized/plugin_test.py $(DAEMON_TESTS) tests/faults/smd_roads_test.py
 
 check-asan:
 	$(Q)$(MAKE) --no-print-directory B=$(B)/asan SANITIZE=address,undefined OPT=-O1 check-sanitized
@@ -145,10 +146,10 @@ check-tsan:
 	$(Q)$(MAKE) --no-print-directory B=$(B)/tsan SANITIZE=thread OPT=-O1 check-sanitized
 .PHONY: check-sanitized
 check-sanitized: all $(UNIT_TESTS)
-	$(Q)TETHER_SANITIZE=$(SANITIZE) TSAN_OPTIONS=halt_on_error=1 $(RUN_TESTS) $(UNIT_TESTS) $(CHECKED_TESTS)
+	$(Q)TETHER_SANITIZE=$(SANITIZE) TSAN_OPTIONS=halt_on_error=1 $(RUN_TESTS) $(UNIT_TESTS) $(SANITIZED_TESTS)
 
 check-valgrind: all $(B)/deps-extra.stamp
-	$(Q)TETHER_VALGRIND=1 $(RUN_TESTS) $(filter-out %/plugin_test.py,$(CHECKED_TESTS))
+	$(Q)TETHER_VALGRIND=1 $(RUN_TESTS) $(DAEMON_TESTS)
 
 # The code is generated first: the linters read its headers.
 lint: $(B)/deps-extra.stamp $(B)/gen/tether.pb-c.h
