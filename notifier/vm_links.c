@@ -278,9 +278,9 @@ int vm_links_open(struct vm_links *links, const char *vm)
 	socket = calloc(1, sizeof(*socket) + strlen(vm) + 1);
 	if (!socket)
 		return -ENOMEM;
+	strcpy(socket->vm, vm);
 	socket->links = links;
 	socket->fd = -1;
-	strcpy(socket->vm, vm);
 	err = socket_listen(socket);
 	if (err) {
 		log_error("vm-links", "cannot listen for %s in %s: %s", vm, links->directory,
