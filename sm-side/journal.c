@@ -183,7 +183,7 @@ static int journal_load(struct journal *journal, const char *path,
 	if (err)
 		return err;
 	if (length < HEADER_BYTES) {
-		if (memcmp(bytes, HEADER, length))
+		if (length && memcmp(bytes, HEADER, length))
 			return -EINVAL;
 		journal->length = HEADER_BYTES;
 		return header_write(journal->fd, path);
