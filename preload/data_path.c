@@ -102,33 +102,27 @@ int queue_pair_post_filled(struct queue_pair *qp, uint32_t count, uint32_t *post
 	return err;
 }
 
-static struct ibv_send_wr *nth_send(struct ibv_send_wr *wr, uint32_t n)
-{
-	while (n--)
-		wr = wr->next;
-	return wr;
-}
-
 static int post_sends(struct queue_pair *qp, struct ibv_send_wr *wr, struct ibv_send_wr **bad_wr)
 {
 	int err = 0;
 
 	while (wr && !err) {
-		struct ibv_send_wr *first = wr;
+		struct ibv_send_wr *chunk[POST_CHUNK];
 		uint32_t filled = 0, posted = 0;
 		int fill_err = 0;
 
-		for (; wr && filled < POST_CHUNK; wr = wr->next, filled++) {
+		for (; wr && filled < POST_CHUNK; wr = wr->next) {
 			fill_err = send_log_fill(&qp->sends, filled, wr);
 			if (fill_err)
 				break;
+			chunk[filled++] = wr;
 		}
 		if (filled)
 			err = queue_pair_post_filled(qp, filled, &posted);
 		if (!err)
 			err = -fill_err;
 		if (err)
-			*bad_wr = nth_send(first, posted);
+			*bad_wr = posted < filled ? chunk[posted] : wr;
 	}
 	return err;
 }
@@ -205,33 +199,27 @@ static int post_filled_receives(struct queue_pair *qp, uint32_t count, uint32_t 
 	return err;
 }
 
-static struct ibv_recv_wr *nth_receive(struct ibv_recv_wr *wr, uint32_t n)
-{
-	while (n--)
-		wr = wr->next;
-	return wr;
-}
-
 static int post_receives(struct queue_pair *qp, struct ibv_recv_wr *wr, struct ibv_recv_wr **bad_wr)
 {
 	int err = 0;
 
 	while (wr && !err) {
-		struct ibv_recv_wr *first = wr;
+		struct ibv_recv_wr *chunk[POST_CHUNK];
 		uint32_t filled = 0, posted = 0;
 		int fill_err = 0;
 
-		for (; wr && filled < POST_CHUNK; wr = wr->next, filled++) {
+		for (; wr && filled < POST_CHUNK; wr = wr->next) {
 			fill_err = receive_log_fill(&qp->receives, filled, wr);
 			if (fill_err)
 				break;
+			chunk[filled++] = wr;
 		}
 		if (filled)
 			err = post_filled_receives(qp, filled, &posted);
 		if (!err)
 			err = -fill_err;
 		if (err)
-			*bad_wr = nth_receive(first, posted);
+			*bad_wr = posted < filled ? chunk[posted] : wr;
 	}
 	return err;
 }

@@ -66,7 +66,7 @@ static void take_path(
 
 /* ---- RTR ---- */
 
-static int connect(struct queue_pair *qp, const struct qp_row *row, const struct move *move,
+static void pair_up(struct queue_pair *qp, const struct qp_row *row, const struct move *move,
         const Tether__Event *event)
 {
 	int err;
@@ -81,7 +81,6 @@ static int connect(struct queue_pair *qp, const struct qp_row *row, const struct
 	if (err)
 		log_warn("reconnect", "qp 0x%x to 0x%x: error %d", queue_pair_number(qp),
 		        row->real_qpn, -err);
-	return err;
 }
 
 static void take_row(struct move *move, const struct qp_row *row, const Tether__Event *event)
@@ -93,7 +92,7 @@ static void take_row(struct move *move, const struct qp_row *row, const Tether__
 	if (!qp || qp->migration.connected || !qp->migration.renewed || qp->application_error)
 		return;
 	queue_pair_close(qp);
-	connect(qp, row, move, event);
+	pair_up(qp, row, move, event);
 	queue_pair_open(qp);
 }
 

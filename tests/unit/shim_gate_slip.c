@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #define TETHER_GATE_WITHOUT_MEMBARRIER
-#include "preload/gate.c"
+#include "preload/gate.c" /* NOLINT(bugprone-suspicious-include): another build of the same room */
 #include "tests/unit/shim_gate_race.h"
 
 #ifdef TETHER_TSAN
