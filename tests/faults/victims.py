@@ -81,7 +81,7 @@ class KillLab(System):
 
     def start_opensm(self, wait=True):
         """With what a killed one has left on the disk. Not waited for where a migration has to go on first."""
-        self.fabric.opensm_start("sm", {"event_plugin_name": "osmtether", "honor_guid2lid_file": "TRUE",
+        self.fabric.opensm_start("sm", {"event_plugin_name": "osmtether",
                                         "event_plugin_options": f"socket={self.path('osm.sock')}"},
                                  {"LD_LIBRARY_PATH": os.path.join(self.build.directory, "lib"),
                                   "OSM_CACHE_DIR": self.opensm_cache, **self.armed.pop("OpenSM", {})})
