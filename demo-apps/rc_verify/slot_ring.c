@@ -111,6 +111,8 @@ unsigned slot_ring_poll(struct slot_ring *ring, uint64_t now_us, struct findings
 {
 	unsigned taken = 0;
 
+	if (!ring->slots)
+		return 0;
 	while (taken < ring->slots && slot_take(ring, now_us, findings))
 		taken++;
 	release(ring, findings);
