@@ -18,6 +18,8 @@ static bool has_to_wait(
 		return true;
 	if (need == NEEDS_NOTHING)
 		return false;
+	if (context->phase == PHASE_LOST)
+		return false;
 	if (context->phase == PHASE_AWAY)
 		return true;
 	return need == NEEDS_CONNECTION && (context->phase == PHASE_STOPPED || (qp && qp->held));

@@ -95,6 +95,7 @@ int queue_pair_post_filled(struct queue_pair *qp, uint32_t count, uint32_t *post
 {
 	int err;
 
+	send_log_number(&qp->sends, count);
 	if (__builtin_expect(qp->held, 0))
 		return keep_sends(qp, count, posted);
 	err = queue_pair_give_sends(qp, qp->sends.head, count, posted);
@@ -338,7 +339,7 @@ static bool send_completed(struct queue_pair *qp, struct ibv_wc *wc)
 bool completion_pass(struct queue_pair *qp, struct ibv_wc *wc)
 {
 	if (!qp)
-		return true;
+		return false;
 	if (__builtin_expect(!qp->logged, 0)) {
 		wc->qp_num = queue_pair_number(qp);
 		return true;

@@ -152,18 +152,14 @@ static uint32_t query_rq_psn(struct queue_pair *qp)
 /*
  * What the responder says in ERR counts: in RTS a packet that is still under way may follow. A
  * provider that does not keep it in ERR answers something from before; then the number that it gave
- * in RTS is all there is. One that lies before where the connection began is no frontier.
+ * in RTS is all there is. Whether it can be of this connection is for settlement to say: it knows
+ * the window.
  */
-static uint32_t frontier(const struct queue_pair *qp, uint32_t before, uint32_t after)
+static uint32_t frontier(uint32_t before, uint32_t after)
 {
-	uint32_t began = qp->responder_began;
-
-	if (after != RQ_PSN_UNKNOWN &&
-	        (before == RQ_PSN_UNKNOWN || psn_distance(before, after) >= 0))
-		before = after;
-	if (before == RQ_PSN_UNKNOWN || psn_distance(began, before) < 0)
-		return RQ_PSN_UNKNOWN;
-	return before;
+	if (after == RQ_PSN_UNKNOWN)
+		return before;
+	return before == RQ_PSN_UNKNOWN || psn_distance(before, after) >= 0 ? after : before;
 }
 
 static uint32_t random_psn(void)
@@ -210,7 +206,7 @@ static int queue_pair_break(struct queue_pair *qp)
 	if (err)
 		return err;
 	post_marker(qp);
-	m->rq_psn = frontier(qp, before, query_rq_psn(qp));
+	m->rq_psn = frontier(before, query_rq_psn(qp));
 	m->fresh_psn = random_psn();
 	m->broken = true;
 	log_debug("settle", "qp 0x%x: responder at 0x%06x, %u sends open", queue_pair_number(qp),
@@ -291,9 +287,11 @@ void queue_pair_end(struct queue_pair *qp, enum ibv_wc_status first)
  */
 static void queue_pair_go_on(struct queue_pair *qp)
 {
-	if (!qp->real || qp->application_error)
+	if (!qp->real)
 		return;
-	if (qp->flushed)
+	if (qp->application_error)
+		queue_pair_end(qp, IBV_WC_WR_FLUSH_ERR);
+	else if (qp->flushed)
 		queue_pair_end(qp, IBV_WC_RETRY_EXC_ERR);
 	else
 		queue_pair_post_kept(qp);

@@ -201,8 +201,7 @@ struct queue_pair {
 	struct ibv_qp_attr attr; /* as modified so far, in the application's numbers */
 	int attr_mask;
 	struct remote remote;
-	uint32_t responder_began; /* the first PSN that the real responder expected */
-	bool sq_psn_agreed;       /* connected anew before the application named its first PSN */
+	bool sq_psn_agreed; /* connected anew before the application named its first PSN */
 	bool ece_set;
 	unsigned multicast_groups;
 	unsigned events_shown;

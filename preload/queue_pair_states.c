@@ -49,8 +49,6 @@ static void record(struct queue_pair *qp, const struct ibv_qp_attr *attr, int ma
 	qp->attr_mask |= mask;
 	if (mask & IBV_QP_PATH_MTU)
 		qp->sends.mtu = 128u << attr->path_mtu;
-	if (mask & IBV_QP_RQ_PSN)
-		qp->responder_began = attr->rq_psn & PSN_MASK;
 	if (mask & IBV_QP_SQ_PSN)
 		qp->sends.next_psn =
 		        qp->sq_psn_agreed ? qp->migration.fresh_psn : attr->sq_psn & PSN_MASK;
@@ -292,7 +290,6 @@ int queue_pair_to_rtr(struct queue_pair *qp, uint32_t rq_psn)
 {
 	struct ibv_qp_attr attr = qp->attr;
 
-	qp->responder_began = rq_psn;
 	attr.qp_state = IBV_QPS_RTR;
 	attr.rq_psn = rq_psn;
 	attr.dest_qp_num = qp->remote.real_qpn;

@@ -41,6 +41,12 @@ static int grow(struct number_table *table)
 
 int number_table_set(struct number_table *table, uint32_t number, uintptr_t value)
 {
+	struct number_entry *there = (struct number_entry *)number_table_find(table, number);
+
+	if (there) {
+		__atomic_store_n(&there->value, value, __ATOMIC_RELAXED);
+		return 0;
+	}
 	if (!table->entries || 2 * (table->count + 1) > table->mask + 1) {
 		int err = grow(table);
 

@@ -184,13 +184,24 @@ static void slot_place(struct send_log *log, struct send_slot *slot)
 	log->next_psn = (log->next_psn + send_slot_packets(log, slot)) & PSN_MASK;
 }
 
+void send_log_number(struct send_log *log, uint32_t count)
+{
+	uint32_t receives = log->receives;
+
+	for (uint32_t i = 0; i < count; i++) {
+		struct send_slot *slot = send_log_at(log, log->head + i);
+
+		receives += opcode_takes_receive(slot->opcode);
+		slot->receives = receives;
+	}
+}
+
 void send_log_commit(struct send_log *log, uint32_t count, bool posted)
 {
 	for (uint32_t i = 0; i < count; i++) {
 		struct send_slot *slot = send_log_at(log, log->head + i);
 
-		log->receives += opcode_takes_receive(slot->opcode);
-		slot->receives = log->receives;
+		log->receives = slot->receives;
 		if (posted)
 			slot_place(log, slot);
 	}

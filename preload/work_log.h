@@ -209,6 +209,11 @@ int send_log_set_inline(struct send_log *log, struct send_slot *slot,
         const struct ibv_data_buf *buffers, size_t count);
 union send_operands *send_log_operands(const struct send_log *log, const struct send_slot *slot);
 
+/*
+ * Count the RECVs that the first @count slots ahead of head will take, before the device has them:
+ * a poller may see them complete before they are committed.
+ */
+void send_log_number(struct send_log *log, uint32_t count);
 /* The first @count slots ahead of head are work now; the device has it if @posted. */
 void send_log_commit(struct send_log *log, uint32_t count, bool posted);
 /* Everything before @sequence is with the device now, or needs not be. */

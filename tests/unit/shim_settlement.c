@@ -32,6 +32,7 @@ static void post(struct send_log *log, enum ibv_wr_opcode opcode, uint32_t lengt
 	        .wr_id = log->head, .sg_list = &sge, .num_sge = 1, .opcode = opcode};
 
 	assert_int_equal(send_log_fill(log, 0, &wr), 0);
+	send_log_number(log, 1);
 	send_log_commit(log, 1, true);
 }
 
@@ -188,6 +189,7 @@ static void held_work_was_never_posted_and_is_not_judged(void **state)
 	log_setup(&log);
 	posted_as(&log, "s");
 	send_log_fill(&log, 0, &wr);
+	send_log_number(&log, 1);
 	send_log_commit(&log, 1, false);
 	result = settle_sends(&log, (FIRST_PSN + 1) & PSN_MASK);
 	assert_int_equal(result.executed, 1);

@@ -38,6 +38,7 @@ static void a_filled_slot_is_not_work_before_commit(void **state)
 
 	assert_int_equal(send_log_fill(log, 0, &wr), 0);
 	assert_int_equal(send_log_open(log), 0);
+	send_log_number(log, 1);
 	send_log_commit(log, 1, true);
 	assert_int_equal(send_log_open(log), 1);
 }
@@ -50,6 +51,7 @@ static void a_full_log_answers_as_a_full_queue(void **state)
 	for (int i = 0; i < DEPTH; i++)
 		assert_int_equal(send_log_fill(log, (uint32_t)i, &wr), 0);
 	assert_int_equal(send_log_fill(log, DEPTH, &wr), -ENOMEM);
+	send_log_number(log, DEPTH);
 	send_log_commit(log, DEPTH, true);
 	send_log_retire(log, 0);
 	assert_int_equal(send_log_fill(log, 0, &wr), 0);
@@ -69,6 +71,7 @@ static void what_is_posted_again_is_what_was_posted(void **state)
 	struct ibv_send_wr again;
 
 	assert_int_equal(send_log_fill(log, 0, &wr), 0);
+	send_log_number(log, 1);
 	send_log_commit(log, 1, true);
 	memset(sges, 0, sizeof(sges)); /* the application's list is its own again */
 	send_log_wr(log, 0, &again);
@@ -95,6 +98,7 @@ static void inline_data_is_kept_for_another_post(void **state)
 	                                  .send_flags = IBV_SEND_INLINE};
 
 	assert_int_equal(send_log_fill(log, 0, &wr), 0);
+	send_log_number(log, 1);
 	send_log_commit(log, 1, true);
 	memset(text, 0, sizeof(text));
 	memset(more, 0, sizeof(more));
@@ -131,6 +135,7 @@ static void reads_and_atomics_are_signalled_for_the_log(void **state)
 
 	log->signal_reads = true;
 	send_log_fill(log, 0, &wr);
+	send_log_number(log, 1);
 	send_log_commit(log, 1, true);
 	send_log_wr(log, 0, &again);
 	assert_true(again.send_flags & IBV_SEND_SIGNALED);
@@ -147,6 +152,7 @@ static void numbers_run_on_by_packets(void **state)
 	log->next_psn = 0xffffff;
 	for (uint32_t i = 0; i < 2; i++)
 		send_log_fill(log, i, &wr);
+	send_log_number(log, 2);
 	send_log_commit(log, 2, true);
 	assert_int_equal(send_log_at(log, 0)->psn, 0xffffff);
 	assert_int_equal(send_log_at(log, 1)->psn, 2);
