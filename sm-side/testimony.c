@@ -249,15 +249,18 @@ static int pair_key_compare(const void *a, const void *b)
 	return memcmp(a, b, sizeof(struct pair_key));
 }
 
-static int find_one_unpaired(struct testimony *testimony, const struct pair_key *key)
+/* @key's other end has not been shown: a peer's, or one of the VM's own. */
+static int find_one_unpaired(struct testimony *testimony, const struct pair_key *key, bool is_of_vm)
 {
 	char who[64], text[160];
 
 	snprintf(who, sizeof(who), "lid %u qp 0x%x", key->remote_lid, key->remote_qpn);
-	snprintf(text, sizeof(text),
-	        "is connected to qp 0x%x of the VM, but no process with libtether shows it",
-	        key->local_qpn);
-	return testimony_find(testimony, who, "peer-without-shim", text);
+	snprintf(text, sizeof(text), "is connected to lid %u qp 0x%x, %s", key->local_lid,
+	        key->local_qpn,
+	        is_of_vm ? "but no process with libtether shows it"
+	                 : "but no process with libtether in the VM shows it (any more)");
+	return testimony_find(
+	        testimony, who, is_of_vm ? "peer-without-shim" : "vm-qp-without-shim", text);
 }
 
 int testimony_find_unpaired(struct testimony *testimony, uint16_t vm_lid)
@@ -279,10 +282,10 @@ int testimony_find_unpaired(struct testimony *testimony, uint16_t vm_lid)
 		struct pair_key *k = &keys[i];
 		struct pair_key other = {k->remote_lid, k->remote_qpn, k->local_lid, k->local_qpn};
 
-		if (k->local_lid != vm_lid ||
+		if ((k->local_lid != vm_lid && k->remote_lid != vm_lid) ||
 		        bsearch(&other, keys, count, sizeof(*keys), pair_key_compare))
 			continue;
-		if (find_one_unpaired(testimony, k))
+		if (find_one_unpaired(testimony, k, k->local_lid == vm_lid))
 			return -ENOMEM;
 		unpaired++;
 	}

@@ -50,7 +50,9 @@ int testimony_take(
         struct testimony *testimony, const char *vm, uint16_t vm_lid, const Tether__Answer *answer);
 
 /*
- * Find every QP of the VM whose other end nobody has shown (reason "peer-without-shim"). Returns
+ * Find every QP that is connected to one that nobody has shown, one of the two being the VM's:
+ * "peer-without-shim" where the peer's is not shown, "vm-qp-without-shim" where the VM's is not (a
+ * process without libtether, or whose agent has just been restarted, or that has ended). Returns
  * their number or -ENOMEM.
  */
 int testimony_find_unpaired(struct testimony *testimony, uint16_t vm_lid);

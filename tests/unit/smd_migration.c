@@ -662,7 +662,7 @@ static void prepared_with_lonely_qp(struct migration *m, bool force)
 	drive_to(m, STATE_PREPARING, force);
 	said_init(&said, TETHER__STEP__STEP_PREPARE, TETHER__OUTCOME__OUTCOME_DONE);
 	said_qp(&said, 11, 0x100, 12, 0x200);
-	said_qp(&said, 12, 0x201, 11, 0x100);
+	said_qp(&said, 12, 0x201, 13, 0x300);
 	migration_answered(m, PARTY_SM, true, 2);
 	migration_answered(m, PARTY_HOST, true, 2);
 	migration_tree_answered(m, &said.answer, 2);
@@ -678,6 +678,24 @@ static void a_peer_without_shim_is_refused_by_name(void **unused)
 	assert_int_equal(m.testimony.finding_count, 1);
 	assert_string_equal(m.testimony.findings[0].reason, "peer-without-shim");
 	assert_string_equal(m.testimony.findings[0].who, "lid 12 qp 0x200");
+	migration_clear(&m);
+}
+
+static void a_qp_of_the_vm_that_nobody_shows_is_refused_by_name(void **unused)
+{
+	struct migration m;
+	struct said said;
+
+	drive_to(&m, STATE_PREPARING, false);
+	said_init(&said, TETHER__STEP__STEP_PREPARE, TETHER__OUTCOME__OUTCOME_DONE);
+	said_qp(&said, 12, 0x200, 11, 0x100);
+	migration_answered(&m, PARTY_SM, true, 2);
+	migration_answered(&m, PARTY_HOST, true, 2);
+	migration_tree_answered(&m, &said.answer, 2);
+	assert_int_equal(m.state, STATE_DROPPING);
+	assert_string_equal(m.testimony.findings[0].reason, "vm-qp-without-shim");
+	assert_string_equal(m.testimony.findings[0].who, "lid 11 qp 0x100");
+	said_clear(&said);
 	migration_clear(&m);
 }
 
@@ -902,6 +920,7 @@ int main(void)
 	        cmocka_unit_test(preparing_waits_for_all_three),
 	        cmocka_unit_test(a_veto_waits_for_the_others_reasons),
 	        cmocka_unit_test(a_peer_without_shim_is_refused_by_name),
+	        cmocka_unit_test(a_qp_of_the_vm_that_nobody_shows_is_refused_by_name),
 	        cmocka_unit_test(force_moves_in_spite_of_a_peer_without_shim),
 	        cmocka_unit_test(stop_that_breaks_qps_is_not_plainly_aborted),
 	        cmocka_unit_test(broken_qps_do_not_keep_the_good_road_from_going_on),
