@@ -33,6 +33,18 @@ static enum work_kind draw_kind(struct workload *workload)
 	return WORK_progress;
 }
 
+/*
+ * A tail that straddles two packets would be there in part while the second is lost, for as long as
+ * a retransmission takes, and be taken for damage (slot_ring.h). Every MTU is a multiple of 256.
+ */
+static uint32_t keep_tail_whole(uint32_t length)
+{
+	const uint32_t least_mtu = 256, tail = 8;
+
+	return length > least_mtu && length % least_mtu < tail ? length - length % least_mtu
+	                                                       : length;
+}
+
 /* A third short (inline), a third of up to a quarter, a third of any length. */
 static uint32_t draw_length(struct workload *workload)
 {
@@ -49,7 +61,7 @@ static uint32_t draw_length(struct workload *workload)
 	}
 	if (most < MESSAGE_MIN)
 		most = MESSAGE_MIN;
-	return MESSAGE_MIN + draw(workload, most - MESSAGE_MIN + 1);
+	return keep_tail_whole(MESSAGE_MIN + draw(workload, most - MESSAGE_MIN + 1));
 }
 
 static void draw_read(struct workload *workload, struct work *work)
