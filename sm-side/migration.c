@@ -101,6 +101,11 @@ static void timers_set(struct migration *m, enum migration_state to, uint64_t no
 		m->overall_us = now_us + (uint64_t)m->deadlines->overall_ms * US_PER_MS;
 }
 
+static bool is_past_commit(enum migration_state state)
+{
+	return migration_phase(state) == PHASE_FORWARD || migration_phase(state) == PHASE_BACK;
+}
+
 static struct migration_output enter(struct migration *m, enum migration_state to, uint64_t now_us)
 {
 	/* Who was not there yet when it was given up is told now. */
@@ -112,7 +117,10 @@ static struct migration_output enter(struct migration *m, enum migration_state t
 	m->state = to;
 	m->awaited = parties_of(m, to);
 	m->failed = false;
-	m->committed |= migration_phase(to) == PHASE_FORWARD;
+	if (migration_phase(to) == PHASE_FORWARD)
+		m->committed = true;
+	else if (migration_phase(to) == PHASE_LEAVING)
+		m->committed = false;
 	m->applied |= to == STATE_APPLYING;
 	return (struct migration_output){.entered = true,
 	        .durable = migration_state_durable(to),
@@ -143,11 +151,6 @@ struct migration_output migration_start(struct migration *migration, uint64_t no
 	return output;
 }
 
-static bool is_past_commit(enum migration_state state)
-{
-	return migration_phase(state) == PHASE_FORWARD || migration_phase(state) == PHASE_BACK;
-}
-
 struct migration_output migration_recover(struct migration *migration,
         enum migration_state journalled, bool given_up, unsigned left_ms, uint64_t now_us)
 {
@@ -176,6 +179,18 @@ static enum migration_event amounts_to(const struct migration *m, enum migration
 	               : event;
 }
 
+/* Where the commit is missing from the journal it is not known what else is. */
+static enum migration_state reentered(struct migration *m, uint64_t now_us)
+{
+	enum migration_state to = migration_reenter(m->journalled, m->fact);
+
+	if (is_past_commit(to) && !m->committed) {
+		m->committed = m->applied = true;
+		m->overall_us = now_us + (uint64_t)m->deadlines->overall_ms * US_PER_MS;
+	}
+	return to;
+}
+
 struct migration_output migration_event(
         struct migration *migration, enum migration_event event, uint64_t now_us)
 {
@@ -183,12 +198,15 @@ struct migration_output migration_event(
 
 	event = amounts_to(migration, event);
 	move = migration_lookup(migration->state, event);
+	/* What is committed by an older record needs none of this epoch. */
+	if (event == EVENT_JOURNAL_FAILED && is_past_commit(migration->journalled))
+		return (struct migration_output){0};
 	if (move.verdict == VERDICT_REFUSE)
 		return (struct migration_output){.refused = move.why};
 	if (move.verdict != VERDICT_MOVE)
 		return (struct migration_output){0};
 	if (move.to == STATE_REENTERED)
-		move.to = migration_reenter(migration->journalled, migration->fact);
+		move.to = reentered(migration, now_us);
 	switch (move.how) {
 	case HOW_GO:
 		return enter(migration, move.to, now_us);

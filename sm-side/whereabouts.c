@@ -3,9 +3,12 @@
 
 bool whereabouts_are_known(const struct inventory *inventory, const struct migration *migration)
 {
+	bool asks = migration->committed ||
+	            (migration_reenter_asks(migration->journalled, FACT_AT_DESTINATION) &&
+	                    migration->fact != FACT_AT_SOURCE);
+
 	return inventory_is_connected(inventory, migration->intent.source.host) &&
-	       (!migration->committed ||
-	               inventory_is_connected(inventory, migration->intent.destination.host));
+	       (!asks || inventory_is_connected(inventory, migration->intent.destination.host));
 }
 
 bool whereabouts_need_sm(const struct migration *migration)

@@ -121,6 +121,9 @@ static void committed_is_never_aborted(void **unused)
 
 			if (move.verdict != VERDICT_MOVE)
 				continue;
+			/* Without its record there is no commit. */
+			if (s == STATE_RELEASING && e == EVENT_JOURNAL_FAILED)
+				continue;
 			assert_int_not_equal(migration_phase(move.to), PHASE_TRYING);
 			assert_int_not_equal(migration_phase(move.to), PHASE_LEAVING);
 			assert_int_not_equal(move.to, STATE_ABORTED);
@@ -138,8 +141,9 @@ static void after_the_vote_nothing_is_plainly_aborted(void **unused)
 		assert_true(move.verdict != VERDICT_MOVE || move.to == STATE_RELEASING ||
 		            move.to == STATE_MENDING_SETTLING);
 	}
+	assert_int_equal(migration_reenter(STATE_SETTLING, FACT_AT_SOURCE), STATE_MENDING_SETTLING);
 	for (int f = FACT_ANYWHERE; f < FACT_COUNT; f++)
-		assert_int_equal(migration_reenter(STATE_SETTLING, f), STATE_MENDING_SETTLING);
+		assert_int_not_equal(migration_reenter(STATE_SETTLING, f), STATE_ABORTING);
 }
 
 static void the_commit_is_the_only_way_forward_and_is_durable(void **unused)
@@ -173,8 +177,10 @@ static void each_state_has_its_way_back_after_a_restart(void **unused)
 			enum migration_state to = migration_reenter(s, f);
 
 			assert_int_not_equal(to, STATE_COUNT);
+			/* A VM that is elsewhere has been committed, whatever the journal says. */
 			if (phase == PHASE_TRYING || phase == PHASE_LEAVING)
-				assert_int_equal(migration_phase(to), PHASE_LEAVING);
+				assert_true(
+				        migration_phase(to) == PHASE_LEAVING || f > FACT_AT_SOURCE);
 			else
 				assert_int_equal(migration_phase(to), phase);
 		}

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/* What a migration must not do where a record, a lease or a slot's GUIDs are missing. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "sm-side/migration.h"
+
+static void drive_to(struct migration *m, enum migration_state state)
+{
+	struct migration_intent intent = {.id = 7,
+	        .epoch = 3,
+	        .vm = "vm1",
+	        .source = {.host = "hyp1", .slot = "vf1"},
+	        .destination = {.host = "hyp2", .slot = "vf2"},
+	        .address = {.lid = 11},
+	        .fabric = true};
+
+	migration_init(m, &intent, &deadlines_default);
+	migration_start(m, 1);
+	for (int i = 0; m->state != state && i < STATE_COUNT; i++)
+		migration_event(m, EVENT_DONE, 1);
+	assert_int_equal(m->state, state);
+}
+
+static void recover_at(struct migration *m, enum migration_state journalled)
+{
+	drive_to(m, STATE_LOCATING);
+	migration_recover(m, journalled, false, 1000, 1);
+}
+
+/* ---- the commit's record ---- */
+
+static void a_commit_that_cannot_be_recorded_is_none(void **unused)
+{
+	struct migration_output output;
+	struct migration m;
+
+	drive_to(&m, STATE_RELEASING);
+	output = migration_event(&m, EVENT_JOURNAL_FAILED, 2);
+	assert_true(output.entered);
+	assert_int_equal(m.state, STATE_MENDING_SETTLING);
+	assert_false(m.committed);
+	migration_clear(&m);
+}
+
+static void a_commit_of_the_journal_is_not_taken_back(void **unused)
+{
+	struct migration_output output;
+	struct migration m;
+
+	recover_at(&m, STATE_RELEASING);
+	migration_event(&m, EVENT_DONE, 2);
+	assert_int_equal(m.state, STATE_RELEASING);
+	output = migration_event(&m, EVENT_JOURNAL_FAILED, 2);
+	assert_false(output.entered);
+	assert_int_equal(m.state, STATE_RELEASING);
+	assert_true(m.committed);
+	migration_clear(&m);
+}
+
+static void a_vm_that_has_moved_is_not_aborted(void **unused)
+{
+	static const enum migration_state journalled[] = {STATE_SETTLING, STATE_MENDING_SETTLING};
+	static const struct {
+		enum migration_fact fact;
+		enum migration_state end;
+	} rows[] = {
+	        {FACT_AT_SOURCE, STATE_ABORTED},
+	        {FACT_AT_SOURCE_WITHOUT_VF, STATE_FAILED_AT_SOURCE},
+	        {FACT_AT_DESTINATION, STATE_DONE},
+	        {FACT_AT_DESTINATION_WITHOUT_VF, STATE_DONE},
+	};
+
+	for (size_t k = 0; k < 2 * sizeof(rows) / sizeof(rows[0]); k++) {
+		struct migration m;
+
+		recover_at(&m, journalled[k % 2]);
+		m.fact = rows[k / 2].fact;
+		migration_event(&m, EVENT_DONE, 2);
+		assert_int_equal(m.committed, rows[k / 2].end != STATE_ABORTED);
+		assert_int_equal(m.overall_us != 0, rows[k / 2].end != STATE_ABORTED);
+		for (int i = 0; !migration_ended(&m) && i < STATE_COUNT; i++)
+			migration_event(&m, EVENT_DONE, 2);
+		assert_int_equal(m.state, rows[k / 2].end);
+		migration_clear(&m);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(a_commit_that_cannot_be_recorded_is_none),
+	        cmocka_unit_test(a_commit_of_the_journal_is_not_taken_back),
+	        cmocka_unit_test(a_vm_that_has_moved_is_not_aborted),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
