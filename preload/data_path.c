@@ -152,14 +152,19 @@ static int post_sends_unlogged(
 int data_path_post_send(struct ibv_qp *shown, struct ibv_send_wr *wr, struct ibv_send_wr **bad_wr)
 {
 	struct queue_pair *qp = container_of(shown, struct queue_pair, shown.qp_base);
-	enum gate_pass pass = gate_enter(&qp->send_gate);
+	enum gate_pass build_pass = GATE_NESTED, pass;
 	int err;
 
+	/* Not into slots that another thread is building in. */
+	if (qp->has_ex)
+		build_pass = gate_enter(&qp->build_gate);
+	pass = gate_enter(&qp->send_gate);
 	if (__builtin_expect(qp->logged, 1))
 		err = post_sends(qp, wr, bad_wr);
 	else
 		err = post_sends_unlogged(qp, wr, bad_wr);
 	gate_leave(&qp->send_gate, pass);
+	gate_leave(&qp->build_gate, build_pass);
 	return err;
 }
 

@@ -2,7 +2,8 @@
 /*
  * ibv_qp_ex: the builders write straight into the slots of the send log, which ibv_wr_complete then
  * posts as ibv_post_send does. One way in, so one argument for what is replayed; whether the
- * provider has ibv_wr_* of its own does not matter.
+ * provider has ibv_wr_* of its own does not matter. The slots ahead of the log's head are the
+ * builder's alone; only the post itself is inside the send gate, which a migration closes.
  */
 #include <errno.h>
 #include <string.h>
@@ -19,7 +20,7 @@ static void wr_start(struct ibv_qp_ex *qpx)
 {
 	struct queue_pair *qp = of(qpx);
 
-	qp->ex_pass = gate_enter(&qp->send_gate);
+	qp->ex_pass = gate_enter(&qp->build_gate);
 	qp->ex_count = 0;
 	qp->ex_slot = NULL;
 	qp->ex_error = 0;
@@ -252,9 +253,13 @@ static int wr_complete(struct ibv_qp_ex *qpx)
 	struct queue_pair *qp = of(qpx);
 	int err = qp->ex_error;
 
-	if (!err)
+	if (!err) {
+		enum gate_pass pass = gate_enter(&qp->send_gate);
+
 		err = qp->logged ? post_logged(qp) : post_unlogged(qp);
-	gate_leave(&qp->send_gate, qp->ex_pass);
+		gate_leave(&qp->send_gate, pass);
+	}
+	gate_leave(&qp->build_gate, qp->ex_pass);
 	return err;
 }
 
@@ -262,7 +267,7 @@ static void wr_abort(struct ibv_qp_ex *qpx)
 {
 	struct queue_pair *qp = of(qpx);
 
-	gate_leave(&qp->send_gate, qp->ex_pass);
+	gate_leave(&qp->build_gate, qp->ex_pass);
 }
 
 static void show_builders(struct queue_pair *qp)

@@ -5,8 +5,8 @@
  * *_context. `real` changes only while control verbs are kept out (control.h) and the gates of the
  * object are closed.
  *
- * Lock order: control, then send gate, receive gate, gates of completion queues (by address), then
- * a context's list lock or a shared log's lock.
+ * Lock order: build gate, then control, then send gate, receive gate, gates of completion queues
+ * (by address), then a context's list lock or a shared log's lock.
  */
 #ifndef TETHER_OBJECTS_H
 #define TETHER_OBJECTS_H
@@ -181,6 +181,8 @@ struct queue_pair_migration {
 struct queue_pair {
 	struct ibv_qp_ex shown;
 	struct ibv_qp *real;
+	struct gate build_gate; /* from ibv_wr_start on: who has it is the application, for as long
+	                           as it likes, so no step and no control verb ever takes it */
 	struct gate send_gate, receive_gate;
 	bool logged; /* RC: replayed exactly once; others pass through and cannot move */
 	bool held;   /* stopped: sends go to the log only */
@@ -206,7 +208,7 @@ struct queue_pair {
 	unsigned multicast_groups;
 	unsigned events_shown;
 	struct queue_pair_migration migration;
-	/* Between ibv_wr_start and ibv_wr_complete. */
+	/* Between ibv_wr_start and ibv_wr_complete; inside the build gate. */
 	enum gate_pass ex_pass;
 	uint32_t ex_count;
 	struct send_slot *ex_slot;

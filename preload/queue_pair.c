@@ -98,6 +98,7 @@ static void queue_pair_free(struct queue_pair *qp)
 	receive_log_fini(&qp->receives);
 	free(qp->scratch_sges);
 	free(qp->scratch_receive_sges);
+	gate_fini(&qp->build_gate);
 	gate_fini(&qp->send_gate);
 	gate_fini(&qp->receive_gate);
 	pthread_mutex_destroy(&qp->shown.qp_base.mutex);
@@ -192,6 +193,7 @@ struct queue_pair *queue_pair_create(struct protection_domain *pd, struct ibv_qp
 	qp->recv_cq = completion_queue_of(attr->recv_cq);
 	qp->srq = shared_receive_queue_of(attr->srq);
 	qp->logged = attr->qp_type == IBV_QPT_RC;
+	gate_init(&qp->build_gate);
 	gate_init(&qp->send_gate);
 	gate_init(&qp->receive_gate);
 	pthread_mutex_init(&qp->shown.qp_base.mutex, NULL);

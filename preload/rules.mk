@@ -27,3 +27,4 @@ SHIM_HARNESS := $(filter-out %/real_verbs.c %/load.c %/intercept_dlopen.c %/agen
 $(call unit_test,shim_post,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
 $(call unit_test,shim_move,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
 $(call unit_test,shim_steps,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
+$(call unit_test,shim_reviewed,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
