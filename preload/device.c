@@ -204,6 +204,18 @@ static struct context *context_create(struct device *device)
 	return context;
 }
 
+/* What is opened while its device is about to move, moves, too. */
+static void inherit_phase(struct context *context)
+{
+	const struct context *sibling;
+
+	TAILQ_FOREACH(sibling, &contexts, link)
+	{
+		if (sibling->device == context->device && sibling->phase == PHASE_STOPPED)
+			context->phase = PHASE_STOPPED;
+	}
+}
+
 WRAPPER struct ibv_context *ibv_open_device(struct ibv_device *shown)
 {
 	struct device *device = device_of(shown);
@@ -219,6 +231,7 @@ WRAPPER struct ibv_context *ibv_open_device(struct ibv_device *shown)
 	context = context_create(device);
 	if (context) {
 		LOCK_GUARD(&contexts_lock);
+		inherit_phase(context);
 		TAILQ_INSERT_TAIL(&contexts, context, link);
 		device->contexts++;
 	}

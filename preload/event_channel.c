@@ -203,7 +203,7 @@ WRAPPER struct ibv_comp_channel *ibv_create_comp_channel(struct ibv_context *sho
 	channel = calloc(1, sizeof(*channel));
 	if (!channel)
 		return NULL;
-	if (control_enter(context, NEEDS_DEVICE)) {
+	if (control_enter(context, NEEDS_CONNECTION)) {
 		errno = ENODEV;
 		free(channel);
 		return NULL;

@@ -198,7 +198,8 @@ struct queue_pair *queue_pair_create(struct protection_domain *pd, struct ibv_qp
 	gate_init(&qp->receive_gate);
 	pthread_mutex_init(&qp->shown.qp_base.mutex, NULL);
 	pthread_cond_init(&qp->shown.qp_base.cond, NULL);
-	err = -control_enter(context, NEEDS_DEVICE);
+	/* What vetoes a migration is not made in the middle of one. */
+	err = -control_enter(context, qp->logged ? NEEDS_DEVICE : NEEDS_CONNECTION);
 	if (!err) {
 		err = queue_pair_build(qp);
 		if (!err) {

@@ -96,7 +96,7 @@ WRAPPER int ibv_modify_srq(struct ibv_srq *shown, struct ibv_srq_attr *attr, int
 		return below.ibv_modify_srq(shown, attr, mask);
 	if (mask & IBV_SRQ_MAX_WR)
 		return EOPNOTSUPP;
-	err = control_enter(srq->context, NEEDS_DEVICE);
+	err = control_enter(srq->context, mask & IBV_SRQ_LIMIT ? NEEDS_CONNECTION : NEEDS_DEVICE);
 	if (err)
 		return err;
 	err = below.ibv_modify_srq(srq->real, attr, mask);

@@ -98,7 +98,11 @@ static enum progress work_settle(
 	bool exposed;
 	int err;
 
-	if (move->state < MOVE_STOPPED) {
+	/* Again, for what was made after STOP. */
+	if (!move->begun && move->state < MOVE_VOTED) {
+		move->begun = true;
+		if (!may_begin(move, answer))
+			return FINISHED;
 		drain_hold(move, now_ms);
 		contexts_stop(move, PHASE_STOPPED);
 		move->state = MOVE_STOPPED;
@@ -149,13 +153,26 @@ static enum progress settle(struct move *move, Tether__Answer *answer, bool late
 	return FINISHED;
 }
 
+static bool has_unbroken(const struct move *move)
+{
+	const struct context *context;
+	const struct queue_pair *qp;
+	bool unbroken = false;
+
+	EACH_CONCERNED(move, context, qp)
+	unbroken |= qp->real && !qp->migration.broken;
+	return unbroken;
+}
+
 static enum progress work_release(
         struct move *move, Tether__Answer *answer, uint64_t now_ms, bool late)
 {
 	int err;
 
-	/* Who came after STOP has no connections, but may hold the device. */
-	if (move->state < MOVE_VOTED && move_concern(move) && move_count_concerned(move)) {
+	/* Who came after STOP may hold the device, but must not be connected: nobody knows what it
+	 * has open. */
+	if (!move_concern(move) || has_unbroken(move) ||
+	        (move->state < MOVE_VOTED && move_count_concerned(move))) {
 		answer_outcome_is(answer, TETHER__OUTCOME__OUTCOME_FAILED, "not-voted",
 		        "is to be released without having voted");
 		return FINISHED;

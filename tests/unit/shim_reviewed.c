@@ -10,7 +10,10 @@
 #include <errno.h>
 #include <pthread.h>
 #include <semaphore.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "preload/objects.h"
@@ -254,6 +257,113 @@ static void a_number_that_is_known_is_overwritten_in_its_place(void **state)
 	number_table_clear(&table);
 }
 
+/* ---- made in the middle of a migration ---- */
+
+struct maker {
+	struct harness *h;
+	sem_t started;
+	pid_t tid;
+	bool done;
+	struct ibv_qp *qp;
+};
+
+static void *make_unreliable(void *at)
+{
+	struct maker *m = at;
+	struct ibv_qp_init_attr attr = {.send_cq = m->h->vm.cq,
+	        .recv_cq = m->h->vm.cq,
+	        .cap = {.max_send_wr = 1, .max_send_sge = 1},
+	        .qp_type = IBV_QPT_UD};
+
+	m->tid = (pid_t)syscall(__NR_gettid);
+	sem_post(&m->started);
+	m->qp = ibv_create_qp(m->h->vm.pd, &attr);
+	__atomic_store_n(&m->done, true, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+static bool is_asleep(pid_t tid)
+{
+	char path[64], text[256] = "", *state;
+	FILE *stat;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", (int)tid);
+	stat = fopen(path, "r");
+	assert_non_null(stat);
+	assert_non_null(fgets(text, sizeof(text), stat));
+	fclose(stat);
+	state = strrchr(text, ')');
+	return state && state[2] == 'S';
+}
+
+static void what_cannot_move_is_not_made_between_stop_and_resume(void **state)
+{
+	struct maker m = {.h = *state};
+	struct harness *h = *state;
+	pthread_t thread;
+	bool early;
+
+	sem_init(&m.started, 0, 0);
+	step(h, TETHER__STEP__STEP_PREPARE, DONE);
+	step(h, TETHER__STEP__STEP_STOP, DONE);
+	assert_int_equal(pthread_create(&thread, NULL, make_unreliable, &m), 0);
+	sem_wait(&m.started);
+	while (!(early = __atomic_load_n(&m.done, __ATOMIC_ACQUIRE)) && !is_asleep(m.tid))
+		;
+	assert_false(early);
+	step(h, TETHER__STEP__STEP_SETTLE, DONE);
+	harness_go_on(h);
+	pthread_join(thread, NULL);
+	assert_non_null(m.qp);
+	ibv_destroy_qp(m.qp);
+}
+
+static void what_cannot_move_any_more_after_stop_is_vetoed_before_it_is_broken(void **state)
+{
+	struct harness *h = *state;
+	size_t bytes = (size_t)sysconf(_SC_PAGESIZE);
+	void *memory = mmap(NULL, bytes, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct ibv_mr *mr = ibv_reg_mr(h->vm.pd, memory, bytes, 0);
+
+	step(h, TETHER__STEP__STEP_PREPARE, DONE);
+	step(h, TETHER__STEP__STEP_STOP, DONE);
+	munmap(memory, bytes);
+	step(h, TETHER__STEP__STEP_SETTLE, REFUSED);
+	assert_string_equal(harness_reason(h), "veto-memory-unmapped");
+	step(h, TETHER__STEP__STEP_ABORT, DONE);
+	assert_int_equal(write_one(h, 1), 0);
+	assert_int_equal(fake_execute(real_of(h->vm.qp), 9, true), 1);
+	ibv_dereg_mr(mr);
+}
+
+static void what_is_opened_after_stop_stops_with_its_device(void **state)
+{
+	struct harness *h = *state;
+	struct ibv_context *late;
+
+	step(h, TETHER__STEP__STEP_PREPARE, DONE);
+	step(h, TETHER__STEP__STEP_STOP, DONE);
+	late = ibv_open_device(h->vm.context->device);
+	assert_non_null(late);
+	assert_int_equal(context_of(late)->phase, PHASE_STOPPED);
+	step(h, TETHER__STEP__STEP_SETTLE, DONE);
+	harness_go_on(h);
+	assert_int_equal(context_of(late)->phase, PHASE_RUNNING);
+	ibv_close_device(late);
+}
+
+/* By whatever way it came to be. */
+static void a_connection_that_has_not_voted_is_not_released(void **state)
+{
+	struct harness *h = *state;
+
+	harness_stop(h);
+	queue_pair_of(h->vm.qp)->migration.broken = false;
+	step(h, TETHER__STEP__STEP_RELEASE, FAILED);
+	assert_string_equal(harness_reason(h), "not-voted");
+	assert_non_null(real_of(h->vm.qp));
+}
+
 #define IN(how, name) cmocka_unit_test_setup_teardown(name, how, teardown)
 
 int main(void)
@@ -265,6 +375,10 @@ int main(void)
 	        IN(setup, kept_work_is_flushed_behind_an_error_of_the_application),
 	        IN(setup, what_a_destroyed_queue_pair_flushes_late_is_not_shown),
 	        IN(setup, a_modify_on_a_lost_device_fails),
+	        IN(setup, what_cannot_move_is_not_made_between_stop_and_resume),
+	        IN(setup, what_cannot_move_any_more_after_stop_is_vetoed_before_it_is_broken),
+	        IN(setup, what_is_opened_after_stop_stops_with_its_device),
+	        IN(setup, a_connection_that_has_not_voted_is_not_released),
 	        cmocka_unit_test(a_number_that_is_known_is_overwritten_in_its_place),
 	};
 
