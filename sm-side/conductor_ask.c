@@ -79,7 +79,7 @@ static void sm_is_another(struct conductor *c)
 {
 	c->lease_is_lost = false;
 	if (conductor_current(c)->state != STATE_LEASING)
-		conductor_current(c)->applied = c->apply_asked = true;
+		c->apply_asked = true;
 	conductor_feed(c, EVENT_SM_BACK);
 }
 
@@ -111,11 +111,11 @@ static void sm_ask(struct conductor *c, enum migration_action action)
 	c->sm_action = action;
 	request = sm_talk_request(m, action);
 	err = request ? sm_link_ask(c->sm, request, &c->sm_id) : -ENOMEM;
-	if (action == ACTION_APPLY) {
-		c->apply_asked |= !err;
-		m->applied = c->apply_asked;
-	}
-	if (err)
+	c->apply_asked |= action == ACTION_APPLY && !err;
+	/* One that is away and was asked for nothing finds the GUIDs where they were. */
+	if (err && action == ACTION_UNDO && !c->apply_asked)
+		answered(c, PARTY_SM, true);
+	else if (err)
 		conductor_feed(c, EVENT_SM_LOST);
 }
 

@@ -53,8 +53,8 @@ static bool action_needs_fabric(enum migration_action action)
 	       action == ACTION_NAME_DESTINATION_BACK;
 }
 
-/* Without an SM there is no plan, no lease and no GUID to move; what was not applied needs no undo.
- */
+/* Without an SM there is no plan, no lease and no GUID to move. Where no GUID was touched there is
+ * nothing to undo; else a sweep may have made the move, though nothing was applied. */
 static bool is_stepped_over(const struct migration *m, enum migration_state state)
 {
 	if (state == STATE_BACK_UNDOING && !m->applied)
@@ -121,7 +121,7 @@ static struct migration_output enter(struct migration *m, enum migration_state t
 		m->committed = true;
 	else if (migration_phase(to) == PHASE_LEAVING)
 		m->committed = false;
-	m->applied |= to == STATE_APPLYING;
+	m->applied |= to == STATE_NAMING;
 	return (struct migration_output){.entered = true,
 	        .durable = migration_state_durable(to),
 	        .give_up = tell,

@@ -67,7 +67,7 @@ struct migration {
 	bool failed;                     /* one that has answered could not */
 	bool committed;
 	bool given_up; /* the VM's QPs were told to end with errors */
-	bool applied;  /* APPLY was begun: the fabric may have changed */
+	bool applied;  /* GUIDs were touched: by APPLY or a sweep the fabric may have changed */
 	uint32_t sequence;
 	uint64_t timer_us;   /* of this state; 0: none */
 	uint64_t overall_us; /* 0: does not run yet */

@@ -90,12 +90,50 @@ static void a_vm_that_has_moved_is_not_aborted(void **unused)
 	}
 }
 
+/* ---- undo ---- */
+
+/* A sweep between the exchange of the GUIDs and APPLY has moved LID and place without a plan. */
+static void guids_that_were_touched_are_undone_in_the_fabric(void **unused)
+{
+	static const enum migration_state left[] = {STATE_NAMING, STATE_VACATING};
+
+	for (size_t i = 0; i < sizeof(left) / sizeof(left[0]); i++) {
+		bool undone = false;
+		struct migration m;
+
+		drive_to(&m, left[i]);
+		migration_event(&m, EVENT_FAILED, 2);
+		for (int k = 0; !migration_ended(&m) && k < STATE_COUNT; k++) {
+			undone |= m.state == STATE_BACK_UNDOING;
+			migration_event(&m, EVENT_DONE, 2);
+		}
+		assert_true(undone);
+		assert_int_equal(m.state, STATE_FAILED_AT_SOURCE);
+		migration_clear(&m);
+	}
+}
+
+static void without_touched_guids_there_is_nothing_to_undo(void **unused)
+{
+	struct migration m;
+
+	drive_to(&m, STATE_LEASING);
+	migration_event(&m, EVENT_FAILED, 2);
+	for (int k = 0; !migration_ended(&m) && k < STATE_COUNT; k++) {
+		assert_int_not_equal(m.state, STATE_BACK_UNDOING);
+		migration_event(&m, EVENT_DONE, 2);
+	}
+	migration_clear(&m);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(a_commit_that_cannot_be_recorded_is_none),
 	        cmocka_unit_test(a_commit_of_the_journal_is_not_taken_back),
 	        cmocka_unit_test(a_vm_that_has_moved_is_not_aborted),
+	        cmocka_unit_test(guids_that_were_touched_are_undone_in_the_fabric),
+	        cmocka_unit_test(without_touched_guids_there_is_nothing_to_undo),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
