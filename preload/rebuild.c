@@ -73,45 +73,59 @@ static int renew(struct queue_pair *qp)
 		return err;
 	begin_incarnation(qp);
 	err = to_application_state(qp);
-	if (!err)
-		qp->migration.renewed = true;
-	return err;
+	if (err)
+		return err;
+	qp->migration.renewed = true;
+	/* It was to be destroyed, and was not. */
+	if (qp->receives_held) {
+		qp->receives_held = false;
+		gate_let_go(&qp->receive_gate);
+	}
+	return 0;
 }
 
 /* Buffers of shared queues that queue pairs gave back when they went to ERR. */
-static int repost_shared(struct context *context)
+static void repost_shared(struct context *context)
 {
 	struct shared_receive_queue *srq;
-	int err = 0;
 
 	TAILQ_FOREACH(srq, &context->srqs, link)
 	{
-		if (err || !srq->real)
-			break;
+		int err;
+
+		if (!srq->real)
+			continue;
 		gate_close(&srq->gate);
 		err = shared_receive_queue_repost(srq, false);
 		gate_open(&srq->gate);
+		if (err)
+			log_error("rebuild", "shared receive queue: not posted again: error %d",
+			        -err);
 	}
-	return err;
 }
 
-int rebuild_renew(struct move *move)
+/* One that cannot be renewed is not connected again and ends with an error; the others go on. */
+void rebuild_renew(struct move *move)
 {
 	struct context *context;
 	struct queue_pair *qp;
-	int err = 0;
 
 	EACH_CONCERNED(move, context, qp)
 	{
-		if (err || qp->migration.renewed || !qp->migration.settled || !qp->real)
+		int err;
+
+		if (qp->migration.renewed || !qp->migration.settled || !qp->real)
 			continue;
 		queue_pair_close(qp);
 		err = renew(qp);
+		qp->migration.lost |= err != 0;
 		queue_pair_open(qp);
+		if (err)
+			log_error("rebuild", "qp 0x%x: not renewed: error %d",
+			        queue_pair_number(qp), -err);
 	}
 	TAILQ_FOREACH(context, &contexts, link)
-	err = err ? err : repost_shared(context);
-	return err;
+	repost_shared(context);
 }
 
 /* ---- away ---- */
@@ -278,6 +292,8 @@ static int shared_queue_rebuild(struct shared_receive_queue *srq)
 	err = shared_receive_queue_rebuild(srq);
 	if (!err)
 		err = shared_receive_queue_repost(srq, true);
+	if (err && srq->real && !below.ibv_destroy_srq(srq->real))
+		srq->real = NULL;
 	srq->held = err;
 	gate_open(&srq->gate);
 	return err;

@@ -12,8 +12,9 @@
 /* Completions are taken first; everything real goes; the device is closed. Fates are decided. */
 int rebuild_tear_down(struct move *move);
 
-/* Settled queue pairs whose real ones are still there: through RESET to INIT, receives posted. */
-int rebuild_renew(struct move *move);
+/* Settled queue pairs whose real ones are still there: through RESET to INIT, receives posted. One
+ * that does not go to RESET is lost, and alone in that. */
+void rebuild_renew(struct move *move);
 
 /* -ENODEV: there is no device yet, or its port is not active: try again. */
 int rebuild_open(struct move *move);

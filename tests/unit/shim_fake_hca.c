@@ -2,12 +2,14 @@
 #include "tests/unit/shim_fake_hca.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/queue.h>
 #include <unistd.h>
 
+#include "notifier/base/cleanup.h"
 #include "preload/real_verbs.h"
 
 enum { SLOTS = 4, QUEUE = 256, MAX_SGE = 4, MAX_INLINE = 64 };
@@ -75,6 +77,9 @@ struct fake_qp {
 	bool sig_all;
 	TAILQ_ENTRY(fake_qp) link;
 };
+
+/* Everything of the HCA; a post may execute, so it is taken again inside. */
+static pthread_mutex_t hca_lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
 
 static TAILQ_HEAD(, fake_qp) qps = TAILQ_HEAD_INITIALIZER(qps);
 static TAILQ_HEAD(, fake_mr) mrs = TAILQ_HEAD_INITIALIZER(mrs);
@@ -198,6 +203,7 @@ static struct ibv_context *open_device(struct ibv_device *device)
 	struct fake_context *context = calloc(1, sizeof(*context));
 	struct ibv_context *shown = &context->verbs.context;
 
+	LOCK_GUARD(&hca_lock);
 	context->hca = (struct hca *)device;
 	context->verbs.sz = sizeof(context->verbs);
 	context->verbs.query_port = query_port;
@@ -217,6 +223,7 @@ static struct ibv_context *open_device(struct ibv_device *device)
 
 static int close_device(struct ibv_context *context)
 {
+	LOCK_GUARD(&hca_lock);
 	close(context->async_fd);
 	free((char *)verbs_get_ctx(context) - offsetof(struct fake_context, verbs));
 	fake.closes++;
@@ -253,6 +260,7 @@ static struct ibv_mr *reg_mr_iova2(
 	struct fake_mr *mr = calloc(1, sizeof(*mr));
 	uint32_t key = hca_of(pd->context)->next_number++;
 
+	LOCK_GUARD(&hca_lock);
 	mr->mr = (struct ibv_mr){.context = pd->context,
 	        .pd = pd,
 	        .addr = addr,
@@ -273,6 +281,7 @@ static struct ibv_mr *reg_mr(struct ibv_pd *pd, void *addr, size_t length, int a
 
 static int dereg_mr(struct ibv_mr *mr)
 {
+	LOCK_GUARD(&hca_lock);
 	TAILQ_REMOVE(&mrs, (struct fake_mr *)mr, link);
 	return object_free(mr);
 }
@@ -328,6 +337,7 @@ static int poll_cq(struct ibv_cq *shown, int count, struct ibv_wc *wc)
 	struct fake_cq *cq = (struct fake_cq *)shown;
 	int got = 0;
 
+	LOCK_GUARD(&hca_lock);
 	while (got < count && cq->tail != cq->head)
 		wc[got++] = cq->ring[cq->tail++ % (4 * QUEUE)];
 	return got;
@@ -352,6 +362,12 @@ static struct ibv_qp *create_qp(struct ibv_pd *pd, struct ibv_qp_init_attr *attr
 	struct fake_qp *qp = calloc(1, sizeof(*qp));
 	struct hca *hca = hca_of(pd->context);
 
+	LOCK_GUARD(&hca_lock);
+	if (fake.makes_no_qps) {
+		free(qp);
+		errno = ENOMEM;
+		return NULL;
+	}
 	qp->qp = (struct ibv_qp){.context = pd->context,
 	        .qp_context = attr->qp_context,
 	        .pd = pd,
@@ -371,6 +387,7 @@ static struct ibv_qp *create_qp(struct ibv_pd *pd, struct ibv_qp_init_attr *attr
 
 static int destroy_qp(struct ibv_qp *shown)
 {
+	LOCK_GUARD(&hca_lock);
 	TAILQ_REMOVE(&qps, (struct fake_qp *)shown, link);
 	if (fake.reset_purges) {
 		purge(shown->send_cq, shown->qp_num);
@@ -453,10 +470,13 @@ static int modify_qp(struct ibv_qp *shown, struct ibv_qp_attr *attr, int mask)
 {
 	struct fake_qp *qp = (struct fake_qp *)shown;
 
+	LOCK_GUARD(&hca_lock);
 	if (!(mask & IBV_QP_STATE))
 		return 0;
 	switch (attr->qp_state) {
 	case IBV_QPS_RESET:
+		if (shown == fake.does_not_reset)
+			return EIO;
 		forget(qp);
 		break;
 	case IBV_QPS_INIT:
@@ -490,6 +510,7 @@ static int query_qp(
 {
 	struct fake_qp *qp = (struct fake_qp *)shown;
 
+	LOCK_GUARD(&hca_lock);
 	*attr = qp->attr;
 	attr->qp_state = shown->state;
 	attr->rq_psn = fake.rq_psn_is_live ? qp->expected_psn : 0;
@@ -520,6 +541,7 @@ static int post_send(struct ibv_qp *shown, struct ibv_send_wr *wr, struct ibv_se
 {
 	struct fake_qp *qp = (struct fake_qp *)shown;
 
+	LOCK_GUARD(&hca_lock);
 	for (int i = 0; wr; wr = wr->next, i++) {
 		if (i == fake.post_fails_at || shown->state < IBV_QPS_RTS) {
 			*bad = wr;
@@ -548,6 +570,7 @@ static int post_recv(struct ibv_qp *shown, struct ibv_recv_wr *wr, struct ibv_re
 {
 	struct fake_qp *qp = (struct fake_qp *)shown;
 
+	LOCK_GUARD(&hca_lock);
 	for (; wr; wr = wr->next)
 		queue_receive(qp->receives, wr);
 	if (shown->state == IBV_QPS_ERR)
@@ -579,6 +602,7 @@ static int destroy_srq(struct ibv_srq *srq)
 
 static int post_srq_recv(struct ibv_srq *srq, struct ibv_recv_wr *wr, struct ibv_recv_wr **bad)
 {
+	LOCK_GUARD(&hca_lock);
 	for (; wr; wr = wr->next)
 		queue_receive(&((struct fake_srq *)srq)->queue, wr);
 	return 0;
@@ -757,6 +781,7 @@ unsigned fake_execute(const struct ibv_qp *shown, unsigned messages, bool acknow
 	struct fake_qp *qp = (struct fake_qp *)shown, *to = responder_of(qp);
 	unsigned done = 0;
 
+	LOCK_GUARD(&hca_lock);
 	while (to && done < messages && qp->executed != qp->head &&
 	        execute_one(qp, to, acknowledged))
 		done++;

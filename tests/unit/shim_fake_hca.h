@@ -2,7 +2,7 @@
 /*
  * Verbs without a device, in place of preload/real_verbs.c: two HCAs with LIDs 1 and 2 in this
  * process, and slots to which the first can move. Nothing happens by itself: a test says how much
- * work is executed at the responder, and which acknowledgements arrive. One thread.
+ * work is executed at the responder, and which acknowledgements arrive.
  *
  * As strict as hardware: keys are checked, numbers differ from slot to slot, RESET forgets, ERR
  * gives back every unfinished work request.
@@ -30,6 +30,8 @@ struct fake {
 	bool hold_receives;
 	/* What ERR gives back is kept back until fake_release_flushes. */
 	bool hold_flushes;
+	const struct ibv_qp *does_not_reset;
+	bool makes_no_qps;
 	unsigned opens, closes; /* of contexts */
 	unsigned live_objects;  /* of all kinds, contexts too */
 };

@@ -364,6 +364,24 @@ static void a_connection_that_has_not_voted_is_not_released(void **state)
 	assert_non_null(real_of(h->vm.qp));
 }
 
+/* ---- steps that fail ---- */
+
+/* Both ends are in this process and stay where they are after an abort; the first does not RESET.
+ */
+static void one_that_does_not_reset_is_lost_alone(void **state)
+{
+	struct harness *h = *state;
+
+	harness_stop(h);
+	step(h, TETHER__STEP__STEP_ABORT, DONE);
+	step(h, TETHER__STEP__STEP_SETTLE, DONE);
+	fake.does_not_reset = real_of(h->vm.qp);
+	step(h, TETHER__STEP__STEP_RECONNECT, DONE);
+	step(h, TETHER__STEP__STEP_RESUME, DONE);
+	assert_int_equal(h->vm.qp->state, IBV_QPS_ERR);
+	assert_int_equal(real_of(h->peer.qp)->state, IBV_QPS_RTS);
+}
+
 #define IN(how, name) cmocka_unit_test_setup_teardown(name, how, teardown)
 
 int main(void)
@@ -379,6 +397,7 @@ int main(void)
 	        IN(setup, what_cannot_move_any_more_after_stop_is_vetoed_before_it_is_broken),
 	        IN(setup, what_is_opened_after_stop_stops_with_its_device),
 	        IN(setup, a_connection_that_has_not_voted_is_not_released),
+	        IN(setup, one_that_does_not_reset_is_lost_alone),
 	        cmocka_unit_test(a_number_that_is_known_is_overwritten_in_its_place),
 	};
 
