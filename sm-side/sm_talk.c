@@ -7,6 +7,9 @@
 #include "sm-side/guid_text.h"
 #include "sm-side/json_read.h"
 
+/* Of one migration, before the SM is taken at its word that it cannot hold. */
+enum { LEASES_LOST_MAX = 3 };
+
 static struct json_object *request_new(const char *op)
 {
 	struct json_object *request = json_object_new_object();
@@ -111,6 +114,10 @@ static enum migration_event refused(
 		return EVENT_ALREADY;
 	if (!strcmp(reason, "same-place") && action == ACTION_UNDO)
 		return EVENT_DONE;
+	/* Hosts were slower than the lease: as with an SM that has forgotten, it is taken again. */
+	if ((action == ACTION_APPLY || action == ACTION_UNDO) && !strcmp(reason, "no-lease") &&
+	        m->leases_lost++ < LEASES_LOST_MAX)
+		return EVENT_SM_BACK;
 	find(m, reason, text ? text : reason);
 	return EVENT_FAILED;
 }

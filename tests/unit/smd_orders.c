@@ -186,7 +186,7 @@ static void the_sms_answers_mean_what_they_say(void **unused)
 	        {"restarted", ACTION_APPLY, "{\"ok\":false,\"reason\":\"unknown-plan\"}",
 	                EVENT_STALE},
 	        {"lease ran out", ACTION_APPLY, "{\"ok\":false,\"reason\":\"no-lease\"}",
-	                EVENT_FAILED},
+	                EVENT_SM_BACK},
 	        {"undone by a sweep", ACTION_UNDO, "{\"ok\":false,\"reason\":\"same-place\"}",
 	                EVENT_DONE},
 	        {"nonsense", ACTION_APPLY, "{\"ok\":1}", EVENT_FAILED},

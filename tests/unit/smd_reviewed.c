@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "sm-side/migration.h"
+#include "sm-side/sm_talk.h"
 
 static void drive_to(struct migration *m, enum migration_state state)
 {
@@ -126,6 +127,30 @@ static void without_touched_guids_there_is_nothing_to_undo(void **unused)
 	migration_clear(&m);
 }
 
+/* ---- a lease that ran out ---- */
+
+static void a_lease_that_ran_out_is_taken_again_but_not_for_ever(void **unused)
+{
+	struct json_object *answer = json_tokener_parse("{\"ok\":false,\"reason\":\"no-lease\"}");
+	enum migration_event event;
+	struct migration m;
+	int times = 0;
+	bool carried;
+
+	drive_to(&m, STATE_APPLYING);
+	event = sm_talk_take(&m, ACTION_APPLY, answer, &carried);
+	migration_event(&m, event, 2);
+	assert_int_equal(m.state, STATE_LEASING_AGAIN);
+	m.state = STATE_BACK_UNDOING;
+	event = sm_talk_take(&m, ACTION_UNDO, answer, &carried);
+	migration_event(&m, event, 2);
+	assert_int_equal(m.state, STATE_BACK_LEASING);
+	while (sm_talk_take(&m, ACTION_UNDO, answer, &carried) != EVENT_FAILED)
+		assert_true(times++ < 100);
+	json_object_put(answer);
+	migration_clear(&m);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -134,6 +159,7 @@ int main(void)
 	        cmocka_unit_test(a_vm_that_has_moved_is_not_aborted),
 	        cmocka_unit_test(guids_that_were_touched_are_undone_in_the_fabric),
 	        cmocka_unit_test(without_touched_guids_there_is_nothing_to_undo),
+	        cmocka_unit_test(a_lease_that_ran_out_is_taken_again_but_not_for_ever),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
