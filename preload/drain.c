@@ -8,6 +8,7 @@
 #include "preload/completion_queue.h"
 #include "preload/data_path.h"
 #include "preload/queue_pair.h"
+#include "preload/rebuild.h"
 #include "preload/settlement.h"
 
 /* ---- STOP ---- */
@@ -310,4 +311,5 @@ void drain_let_go(struct move *move)
 		queue_pair_open(qp);
 		qp->migration.move = NULL;
 	}
+	rebuild_repost_shared();
 }

@@ -104,6 +104,14 @@ static void repost_shared(struct context *context)
 	}
 }
 
+void rebuild_repost_shared(void)
+{
+	struct context *context;
+
+	TAILQ_FOREACH(context, &contexts, link)
+	repost_shared(context);
+}
+
 /* One that cannot be renewed is not connected again and ends with an error; the others go on. */
 void rebuild_renew(struct move *move)
 {
@@ -124,8 +132,7 @@ void rebuild_renew(struct move *move)
 			log_error("rebuild", "qp 0x%x: not renewed: error %d",
 			        queue_pair_number(qp), -err);
 	}
-	TAILQ_FOREACH(context, &contexts, link)
-	repost_shared(context);
+	rebuild_repost_shared();
 }
 
 /* ---- away ---- */
@@ -216,6 +223,49 @@ static int context_tear_down(struct context *context)
 	if (!err && context->real)
 		context_close_real(context);
 	return err;
+}
+
+#define IS_ANY_MISSING(list, object)                                                               \
+	TAILQ_FOREACH(object, &context->list, link)                                                \
+	missing |= !object->real
+
+static bool is_whole(const struct context *context)
+{
+	const struct shared_receive_queue *srq;
+	const struct completion_queue *cq;
+	const struct protection_domain *pd;
+	const struct address_handle *ah;
+	const struct memory_region *mr;
+	const struct queue_pair *qp;
+	bool missing = !context->real;
+
+	IS_ANY_MISSING(pds, pd);
+	IS_ANY_MISSING(mrs, mr);
+	IS_ANY_MISSING(ahs, ah);
+	IS_ANY_MISSING(cqs, cq);
+	IS_ANY_MISSING(srqs, srq);
+	IS_ANY_MISSING(qps, qp);
+	return !missing;
+}
+
+void rebuild_end(struct move *move)
+{
+	struct context *context;
+
+	EACH_MOVING(move, context)
+	{
+		int err = 0;
+
+		context->phase = PHASE_RUNNING;
+		if (!is_whole(context)) {
+			context->phase = PHASE_LOST;
+			err = context_tear_down(context);
+		}
+		context->hides_events = false;
+		if (err)
+			log_error("rebuild", "%s: not torn down: error %d",
+			        context->device->shown.name, -err);
+	}
 }
 
 int rebuild_tear_down(struct move *move)
@@ -313,6 +363,13 @@ static int queue_pair_rebuild(struct queue_pair *qp)
 		gate_let_go(&qp->receive_gate);
 		if (!qp->migration.move)
 			queue_pair_let_go(qp);
+	} else if (qp->real) {
+		uint32_t number = qp->real->qp_num;
+
+		if (!below.ibv_destroy_qp(qp->real)) {
+			queue_pair_delist(qp, number);
+			qp->real = NULL;
+		}
 	}
 	queue_pair_open(qp);
 	return err;

@@ -16,6 +16,12 @@ int rebuild_tear_down(struct move *move);
  * that does not go to RESET is lost, and alone in that. */
 void rebuild_renew(struct move *move);
 
+/* What shared receive queues got back unused, goes to their devices again. */
+void rebuild_repost_shared(void);
+
+/* The end, however far it went: a context whose objects all stand runs, every other is lost. */
+void rebuild_end(struct move *move);
+
 /* -ENODEV: there is no device yet, or its port is not active: try again. */
 int rebuild_open(struct move *move);
 /* All objects up to INIT, receives posted. */

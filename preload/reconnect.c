@@ -11,6 +11,7 @@
 #include "preload/drain.h"
 #include "preload/evidence.h"
 #include "preload/queue_pair.h"
+#include "preload/rebuild.h"
 
 /* ---- numbers ---- */
 
@@ -176,6 +177,7 @@ void reconnect_end_all(struct move *move)
 	struct context *context;
 	struct queue_pair *qp;
 
+	rebuild_end(move);
 	EACH_CONCERNED(move, context, qp)
 	{
 		end(move, qp);
@@ -186,9 +188,5 @@ void reconnect_end_all(struct move *move)
 		qp->migration.move = NULL;
 		queue_pair_open(qp);
 	}
-	TAILQ_FOREACH(context, &contexts, link)
-	{
-		if (move_has_context(move, context))
-			context->phase = context->real ? PHASE_RUNNING : PHASE_LOST;
-	}
+	rebuild_repost_shared();
 }

@@ -44,7 +44,7 @@ static int setup(void **state)
 	return begin(state);
 }
 
-static int __attribute__((unused)) setup_srq(void **state)
+static int setup_srq(void **state)
 {
 	memset(&harness, 0, sizeof(harness));
 	harness.with_srq = true;
@@ -382,6 +382,40 @@ static void one_that_does_not_reset_is_lost_alone(void **state)
 	assert_int_equal(real_of(h->peer.qp)->state, IBV_QPS_RTS);
 }
 
+static void a_context_that_cannot_be_rebuilt_is_lost_whole(void **state)
+{
+	struct ibv_qp_attr reset = {.qp_state = IBV_QPS_RESET};
+	struct harness *h = *state;
+
+	harness_stop(h);
+	assert_int_equal(write_one(h, 1), 0);
+	step(h, TETHER__STEP__STEP_RELEASE, DONE);
+	fake.slot = 1;
+	fake.makes_no_qps = true;
+	step(h, TETHER__STEP__STEP_ATTACH, FAILED);
+	assert_string_equal(harness_reason(h), "not-rebuilt");
+	step(h, TETHER__STEP__STEP_ERROR, DONE);
+	assert_int_equal(context_of(h->vm.context)->phase, PHASE_LOST);
+	assert_null(context_of(h->vm.context)->real);
+	assert_int_equal(ibv_modify_qp(h->vm.qp, &reset, IBV_QP_STATE), ENODEV);
+	assert_int_equal(harness_poll(h, &h->vm), 1);
+	assert_int_not_equal(h->wc[0].status, IBV_WC_SUCCESS);
+	assert_false(context_of(h->vm.context)->hides_events);
+}
+
+static void shared_buffers_outlive_a_migration_that_ends_with_errors(void **state)
+{
+	struct harness *h = *state;
+	int shown;
+
+	end_receive(&h->peer, 50, 256, 8);
+	end_receive(&h->peer, 51, 264, 8);
+	harness_stop(h);
+	step(h, TETHER__STEP__STEP_ERROR, DONE);
+	shown = harness_poll(h, &h->peer);
+	assert_int_equal(shown + (int)fake_receives(real_of(h->peer.qp)), 2);
+}
+
 #define IN(how, name) cmocka_unit_test_setup_teardown(name, how, teardown)
 
 int main(void)
@@ -398,6 +432,8 @@ int main(void)
 	        IN(setup, what_is_opened_after_stop_stops_with_its_device),
 	        IN(setup, a_connection_that_has_not_voted_is_not_released),
 	        IN(setup, one_that_does_not_reset_is_lost_alone),
+	        IN(setup, a_context_that_cannot_be_rebuilt_is_lost_whole),
+	        IN(setup_srq, shared_buffers_outlive_a_migration_that_ends_with_errors),
 	        cmocka_unit_test(a_number_that_is_known_is_overwritten_in_its_place),
 	};
 
