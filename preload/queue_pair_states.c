@@ -147,27 +147,32 @@ WRAPPER int ibv_modify_qp(struct ibv_qp *shown, struct ibv_qp_attr *attr, int ma
 {
 	struct queue_pair *qp = queue_pair_of(shown);
 	struct remote remote;
-	bool connects;
+	bool connects, resets;
 	int err;
 
 	if (!qp)
 		return below.ibv_modify_qp(shown, attr, mask);
 	if (mask & IBV_QP_STATE && attr->qp_state == IBV_QPS_ERR)
 		return modify_to_error(qp, attr, mask);
-	connects = qp->logged && mask & IBV_QP_DEST_QPN && mask & IBV_QP_AV;
+	resets = mask & IBV_QP_STATE && attr->qp_state == IBV_QPS_RESET;
+	connects = !resets && qp->logged && mask & IBV_QP_DEST_QPN && mask & IBV_QP_AV;
 	if (connects) {
 		/* Whoever moves the other end must know of this one before it exists. */
 		remote = remote_of(attr);
 		agent_link_register(&remote);
 	}
 	err = control_enter_qp(qp, NEEDS_CONNECTION);
-	if (err)
-		return err;
-	if (mask & IBV_QP_STATE && attr->qp_state == IBV_QPS_RESET)
-		err = modify_to_reset(qp, attr, mask);
-	else
-		err = modify_connection(qp, attr, mask, connects ? &remote : NULL);
-	control_leave();
+	if (!err) {
+		if (resets) {
+			remote = qp->remote;
+			err = modify_to_reset(qp, attr, mask);
+		} else
+			err = modify_connection(qp, attr, mask, connects ? &remote : NULL);
+		control_leave();
+	}
+	/* There is no connection, or none any more. */
+	if ((connects && err) || (resets && !err))
+		agent_link_forget(&remote);
 	return err;
 }
 

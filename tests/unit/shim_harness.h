@@ -35,6 +35,9 @@ struct harness {
 	void (*meanwhile)(struct harness *h); /* each millisecond that passes */
 };
 
+/* Connections that the agent has been told of and has not been told the end of. */
+extern int harness_interest;
+
 void harness_open(struct harness *h);
 /* Make and connect the queue pairs, both in RTS. */
 void harness_connect(struct harness *h);

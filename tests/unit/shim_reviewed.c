@@ -416,6 +416,24 @@ static void shared_buffers_outlive_a_migration_that_ends_with_errors(void **stat
 	assert_int_equal(shown + (int)fake_receives(real_of(h->peer.qp)), 2);
 }
 
+/* ---- interest ---- */
+
+static void interest_ends_with_a_reset_and_with_a_modify_that_fails(void **state)
+{
+	struct ibv_qp_attr reset = {.qp_state = IBV_QPS_RESET};
+	struct ibv_qp_attr rtr = {
+	        .qp_state = IBV_QPS_RTR, .dest_qp_num = 1, .ah_attr = {.dlid = FAKE_LID_PEER}};
+	struct harness *h = *state;
+	int before = harness_interest;
+
+	assert_int_equal(ibv_modify_qp(h->vm.qp, &reset, IBV_QP_STATE), 0);
+	assert_int_equal(harness_interest, before - 1);
+	/* Not from RESET. */
+	assert_int_not_equal(
+	        ibv_modify_qp(h->vm.qp, &rtr, IBV_QP_STATE | IBV_QP_AV | IBV_QP_DEST_QPN), 0);
+	assert_int_equal(harness_interest, before - 1);
+}
+
 #define IN(how, name) cmocka_unit_test_setup_teardown(name, how, teardown)
 
 int main(void)
@@ -434,6 +452,7 @@ int main(void)
 	        IN(setup, one_that_does_not_reset_is_lost_alone),
 	        IN(setup, a_context_that_cannot_be_rebuilt_is_lost_whole),
 	        IN(setup_srq, shared_buffers_outlive_a_migration_that_ends_with_errors),
+	        IN(setup, interest_ends_with_a_reset_and_with_a_modify_that_fails),
 	        cmocka_unit_test(a_number_that_is_known_is_overwritten_in_its_place),
 	};
 
