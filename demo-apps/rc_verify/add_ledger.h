@@ -12,7 +12,7 @@
 #include "demo-apps/rc_verify/findings.h"
 
 enum {
-	ADD_LEDGER_PIECES = 4096, /* results ahead of a missing one: more than can be in flight */
+	ADD_LEDGER_PIECES = 65536, /* runs between missing ones: more than can be in flight */
 };
 
 struct add_piece {
@@ -23,7 +23,7 @@ struct add_ledger {
 	uint64_t tiled; /* everything below was taken once */
 	uint64_t total; /* sum of what was taken */
 	unsigned pieces;
-	struct add_piece piece[ADD_LEDGER_PIECES]; /* ahead of tiled, unordered */
+	struct add_piece piece[ADD_LEDGER_PIECES]; /* ahead of tiled, in order, not touching */
 };
 
 void add_ledger_took(

@@ -144,9 +144,13 @@ static void publish(struct lane *lane)
 void receiver_completed(struct run *run, struct lane *lane, const struct ibv_wc *wc)
 {
 	uint32_t every = run->options.work.late_every;
+	struct findings before = run->findings;
 
 	receive_order_check(run, lane, wr_id_number(wc->wr_id));
+	run_note(run, lane, &before, "receive", wr_id_number(wc->wr_id));
+	before = run->findings;
 	message_take(run, lane, wc);
+	run_note(run, lane, &before, "message in receive", wr_id_number(wc->wr_id));
 	publish(lane);
 	if (!lane->late_until_us && every && random_next(&lane->workload.seed) % every == 0)
 		lane->late_until_us = run->now_us + run->options.work.late_ms * 1000ULL;
@@ -156,8 +160,10 @@ void receiver_completed(struct run *run, struct lane *lane, const struct ibv_wc 
 
 bool receiver_poll(struct run *run, struct lane *lane)
 {
+	struct findings before = run->findings;
 	unsigned writes = slot_ring_poll(&lane->writes, run->now_us, &run->findings);
 
+	run_note(run, lane, &before, "WRITEs up to", lane->writes.sequence.next);
 	run->received[WORK_write] += writes;
 	if (writes)
 		publish(lane);

@@ -428,9 +428,15 @@ static void take_result(struct run *run, struct lane *lane, uint64_t number)
 
 void requester_completed(struct run *run, struct lane *lane, uint64_t number)
 {
+	struct findings before = run->findings;
 	uint64_t first = lane->queue.done;
 	uint32_t count = send_queue_complete(&lane->queue, number, &run->findings);
 
-	for (uint32_t i = 0; i < count; i++)
+	run_note(run, lane, &before, "completion", number);
+	for (uint32_t i = 0; i < count; i++) {
+		before = run->findings;
 		take_result(run, lane, first + i);
+		run_note(run, lane, &before,
+		        work_kind_name[send_queue_at(&lane->queue, first + i)->kind], first + i);
+	}
 }

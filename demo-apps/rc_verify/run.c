@@ -21,6 +21,7 @@ enum {
 	POLL_BATCH = 32,
 	HOUSEKEEPING_US = 5000,
 	PROGRESS_US = 1000000,
+	NOTES_MAX = 20,
 	IDLE_LOOPS = 50, /* then the processor is given away */
 };
 
@@ -42,6 +43,22 @@ void run_fail(struct run *run, const struct lane *lane, const char *what, const 
 		fprintf(stderr, "rc-verify: %s: %s\n", what, why);
 	run->findings.errors++;
 	run->has_failed = true;
+}
+
+void run_note(struct run *run, const struct lane *lane, const struct findings *before,
+        const char *what, uint64_t number)
+{
+	const struct findings *now = &run->findings;
+
+	if (!memcmp(before, now, sizeof(*now)) || run->notes++ >= NOTES_MAX)
+		return;
+	fprintf(stderr,
+	        "rc-verify: qp 0x%x: at %s %" PRIu64 ": lost %+" PRId64 " duplicated %+" PRId64
+	        " corrupted %+" PRId64 " out of order %+" PRId64 "\n",
+	        lane->qpn_at_start, what, number, (int64_t)(now->lost - before->lost),
+	        (int64_t)(now->duplicated - before->duplicated),
+	        (int64_t)(now->corrupted - before->corrupted),
+	        (int64_t)(now->out_of_order - before->out_of_order));
 }
 
 static bool completion_fits(struct run *run, const struct ibv_wc *wc)

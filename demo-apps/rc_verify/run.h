@@ -40,6 +40,7 @@ struct run {
 	uint64_t wall_start_us; /* CLOCK_REALTIME at start_us */
 	struct port_address at_end;
 	bool sums_ok, addresses_same, qpns_same;
+	unsigned notes;  /* said on stderr */
 	bool has_failed; /* an error completion, a failed call, a lost partner: ends the run */
 	int peer_ok;     /* the other side's verdict; -1: not heard */
 };
@@ -51,6 +52,11 @@ extern volatile sig_atomic_t run_stop_asked;
 int run_execute(struct run *run, const struct options *options);
 bool run_is_exact(const struct run *run);
 void run_destroy(struct run *run);
+
+/* Says on stderr what was found since @before, @number being the work at hand; the first ones only.
+ */
+void run_note(struct run *run, const struct lane *lane, const struct findings *before,
+        const char *what, uint64_t number);
 
 /* For the requester and the receiver: something that ends the run. */
 void run_fail(struct run *run, const struct lane *lane, const char *what, const char *why);

@@ -33,6 +33,20 @@ static void results_in_any_order_tile(void **state)
 	assert_int_equal(ledger.total, 35);
 }
 
+/* Without a signal a result is taken late; everybody else goes on meanwhile. */
+static void result_that_is_taken_late_is_no_repeat(void **state)
+{
+	add_ledger_took(&ledger, 5, 1, &found);
+	for (uint64_t n = 0; n < 3 * ADD_LEDGER_PIECES; n++)
+		add_ledger_took(&ledger, 7 + n, 1, &found);
+	assert_int_equal(ledger.pieces, 2);
+	add_ledger_took(&ledger, 6, 1, &found);
+	add_ledger_took(&ledger, 0, 5, &found);
+	add_ledger_finish(&ledger, &found);
+	assert_true(findings_none(&found));
+	assert_int_equal(ledger.tiled, ledger.total);
+}
+
 static void add_that_ran_twice_leaves_a_piece_nobody_took(void **state)
 {
 	add_ledger_took(&ledger, 0, 10, &found);
@@ -168,6 +182,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        FRESH(results_in_any_order_tile),
+	        FRESH(result_that_is_taken_late_is_no_repeat),
 	        FRESH(add_that_ran_twice_leaves_a_piece_nobody_took),
 	        FRESH(result_given_twice_is_seen),
 	        FRESH(overlapping_results_are_seen_ahead_of_the_tiled_part),
