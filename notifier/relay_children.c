@@ -302,5 +302,8 @@ void relay_vm_left(struct relay *relay, const char *vm, uint64_t now_ms)
 	}
 	for (struct open_event *open = relay->open; open; open = open->next)
 		tally_forget_vm(open->tally, vm);
+	/* The end of its migration is told where it is then; the root holds what has to be held. */
+	if (state)
+		registration_barrier_lift(relay->registration, state->migration);
 	relay_settle(relay, now_ms);
 }

@@ -323,8 +323,10 @@ static bool event_is_refused(struct relay *relay, const Tether__Event *event)
 		parent_refuse(relay, event, "no-such-host", "the host that is ordered is not here");
 		return true;
 	}
-	if (vm)
+	if (vm) {
 		vm->epoch = event->epoch;
+		vm->migration = event->migration;
+	}
 	return false;
 }
 

@@ -39,6 +39,7 @@ struct vm_state {
 	struct vm_state *next;
 	bool is_here;
 	uint64_t epoch; /* of its last event */
+	uint64_t migration;
 	char name[];
 };
 

@@ -208,6 +208,20 @@ static void barrier_ends_with_the_overall_deadline(void **state)
 	EXPECT(t, "> interest 5\nvm2/1.1 < registered 1 DONE\n");
 }
 
+/* The end of the migration is not told here: the root has a barrier of its own. */
+static void barrier_falls_where_the_vm_has_left(void **state)
+{
+	struct test *t = *state;
+	uint32_t a = child(t, "vm2", "vm2/1.1", 0);
+
+	relay_vm_here(t->relay, "vm1");
+	EVENT(t, .to_vm = true, .step = PREPARE);
+	interest(t, a, 1, 5, false);
+	forget(t);
+	relay_vm_left(t->relay, "vm1", t->now_ms);
+	EXPECT(t, "> interest 5\nvm2/1.1 < registered 1 DONE\n");
+}
+
 static void prepare_is_answered_after_earlier_registrations_are_acknowledged(void **state)
 {
 	struct test *t = *state;
@@ -371,6 +385,7 @@ int main(void)
 	        cmocka_unit_test(registrations_are_held_from_prepare_to_resume),
 	        HOST_TEST(drop_during_a_move_waits_for_its_end),
 	        HOST_TEST(barrier_ends_with_the_overall_deadline),
+	        HOST_TEST(barrier_falls_where_the_vm_has_left),
 	        HOST_TEST(prepare_is_answered_after_earlier_registrations_are_acknowledged),
 	        HOST_TEST(prepare_does_not_wait_for_what_is_held_above),
 	        HOST_TEST(prepare_that_cannot_be_flushed_is_partial),
