@@ -16,9 +16,9 @@ from lab.tap import FULL, Tap  # noqa: E402
 from lab.workload import perftest  # noqa: E402
 
 MIGRATIONS = 5
-LOAD_S = 12 if FULL else 8
+LOAD_S = 14 if FULL else 11
 CONNECT_S = 10
-START_S = 1  # a move in the moment of connecting is another matter: preload/DESIGN.md, "Connections in the making"
+START_S = 3  # a move in the moment of connecting is another matter: preload/DESIGN.md, "Connections in the making"
 SIZINGS = 4
 ASKED_DETACH_MS = 5000
 OPERATIONS = ("send", "write", "read", "atomic")
