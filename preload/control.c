@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <pthread.h>
 
+#include "preload/move.h"
 #include "preload/objects.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -38,6 +39,15 @@ static int enter(const struct context *context, const struct queue_pair *qp, enu
 		inside++;
 	pthread_mutex_unlock(&lock);
 	return err;
+}
+
+void control_enter_device(struct device *device)
+{
+	pthread_mutex_lock(&lock);
+	while (exclusive || move_has_taken(device))
+		pthread_cond_wait(&changed, &lock);
+	inside++;
+	pthread_mutex_unlock(&lock);
 }
 
 int control_enter(const struct context *context, enum control_need need)

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 
 struct context;
+struct device;
 struct queue_pair;
 
 enum control_need {
@@ -22,6 +23,8 @@ enum control_need {
 int control_enter(const struct context *context, enum control_need need);
 /* The same, for a verb on @qp, which may be stopped alone. */
 int control_enter_qp(const struct queue_pair *qp, enum control_need need);
+/* To open @device: waits as NEEDS_DEVICE does. */
+void control_enter_device(struct device *device);
 void control_leave(void);
 
 /* The service thread: nobody is between enter and leave until control_exclusive_end. */

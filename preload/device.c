@@ -15,6 +15,7 @@
 #include "preload/data_path.h"
 #include "preload/device_list.h"
 #include "preload/event_channel.h"
+#include "preload/move.h"
 
 struct context_list contexts = TAILQ_HEAD_INITIALIZER(contexts);
 pthread_mutex_t contexts_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -57,25 +58,26 @@ void context_learn_ports(struct context *context)
 		port->attr = attr;
 		below.ibv_query_gid(context->real, (uint8_t)(i + 1), 0, &port->gid);
 		port->known = attr.lid || attr.link_layer == IBV_LINK_LAYER_ETHERNET;
+		if (port->known)
+			device_learn_port(context->device, i, port);
 	}
 }
 
-bool context_has_lid(const struct context *context, uint32_t lid)
+bool ports_have_lid(const struct port *ports, uint32_t lid)
 {
 	for (unsigned i = 0; lid && i < PORTS_MAX; i++) {
-		const struct ibv_port_attr *attr = &context->ports[i].attr;
+		const struct ibv_port_attr *attr = &ports[i].attr;
 
-		if (context->ports[i].known && lid >= attr->lid &&
-		        lid < attr->lid + (1u << attr->lmc))
+		if (ports[i].known && lid >= attr->lid && lid < attr->lid + (1u << attr->lmc))
 			return true;
 	}
 	return false;
 }
 
-bool context_has_gid(const struct context *context, const union ibv_gid *gid)
+bool ports_have_gid(const struct port *ports, const union ibv_gid *gid)
 {
 	for (unsigned i = 0; i < PORTS_MAX; i++) {
-		if (context->ports[i].known && !memcmp(&context->ports[i].gid, gid, sizeof(*gid)))
+		if (ports[i].known && !memcmp(&ports[i].gid, gid, sizeof(*gid)))
 			return true;
 	}
 	return false;
@@ -183,7 +185,7 @@ static struct context *context_create(struct device *device)
 
 	if (!context)
 		return NULL;
-	context->real = below.ibv_open_device(device->real);
+	errno = -device_open(device, &context->real);
 	if (!context->real) {
 		free(context);
 		return NULL;
@@ -192,7 +194,7 @@ static struct context *context_create(struct device *device)
 	context->number = context_number_next();
 	lists_init(context);
 	if (event_channel_attach(context)) {
-		below.ibv_close_device(context->real);
+		device_close(device, context->real);
 		context_free(context);
 		return NULL;
 	}
@@ -204,42 +206,45 @@ static struct context *context_create(struct device *device)
 	return context;
 }
 
-/* What is opened while its device is about to move, moves, too. */
-static void inherit_phase(struct context *context)
+static void context_destroy(struct context *context)
 {
-	const struct context *sibling;
+	if (context->real)
+		context_close_real(context);
+	close(context->async_outer);
+	context_free(context);
+}
 
-	TAILQ_FOREACH(sibling, &contexts, link)
-	{
-		if (sibling->device == context->device && sibling->phase == PHASE_STOPPED)
-			context->phase = PHASE_STOPPED;
-	}
+/* What is opened while its device is about to move moves, too. False: it has been taken away. */
+static bool take_place(struct context *context)
+{
+	LOCK_GUARD(&contexts_lock);
+	context->phase = move_phase_of(context);
+	if (context->phase == PHASE_AWAY)
+		return false;
+	TAILQ_INSERT_TAIL(&contexts, context, link);
+	device_is_used(context->device, true);
+	return true;
 }
 
 WRAPPER struct ibv_context *ibv_open_device(struct ibv_device *shown)
 {
 	struct device *device = device_of(shown);
 	struct context *context;
+	bool taken;
 
 	if (!device)
 		return below.ibv_open_device(shown);
-	if (!device->real) {
-		errno = ENODEV;
-		return NULL;
-	}
-	control_enter(NULL, NEEDS_NOTHING);
-	context = context_create(device);
-	if (context) {
-		LOCK_GUARD(&contexts_lock);
-		inherit_phase(context);
-		TAILQ_INSERT_TAIL(&contexts, context, link);
-		device->contexts++;
-	}
-	control_leave();
-	if (!context)
-		return NULL;
 	agent_link_start();
-	return &context->shown.context;
+	do {
+		control_enter_device(device);
+		context = context_create(device);
+		/* Whose it is was not known before its ports were. */
+		taken = context && !take_place(context);
+		if (taken)
+			context_destroy(context);
+		control_leave();
+	} while (taken);
+	return context ? &context->shown.context : NULL;
 }
 
 WRAPPER int ibv_close_device(struct ibv_context *shown)
@@ -251,12 +256,9 @@ WRAPPER int ibv_close_device(struct ibv_context *shown)
 	control_enter(context, NEEDS_NOTHING);
 	pthread_mutex_lock(&contexts_lock);
 	TAILQ_REMOVE(&contexts, context, link);
-	context->device->contexts--;
 	pthread_mutex_unlock(&contexts_lock);
-	if (context->real)
-		context_close_real(context);
-	close(context->async_outer);
-	context_free(context);
+	device_is_used(context->device, false);
+	context_destroy(context);
 	control_leave();
 	return 0;
 }
@@ -270,7 +272,7 @@ WRAPPER struct ibv_context *ibv_import_device(int fd)
 void context_close_real(struct context *context)
 {
 	event_channel_detach(context);
-	below.ibv_close_device(context->real);
+	device_close(context->device, context->real);
 	context->real = NULL;
 }
 
@@ -278,7 +280,12 @@ int context_open_real(struct context *context)
 {
 	int err = device_open_successor(context->device, &context->real);
 
-	return err ? err : event_channel_attach(context);
+	if (err)
+		return err;
+	err = event_channel_attach(context);
+	if (err)
+		context_close_real(context);
+	return err;
 }
 
 /* ---- questions ---- */

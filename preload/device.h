@@ -18,9 +18,9 @@ int context_open_real(struct context *context);
 /* Learn LID and GID of the ports whose LID was not known. */
 void context_learn_ports(struct context *context);
 
-/* A port of @context has this LID. */
-bool context_has_lid(const struct context *context, uint32_t lid);
-bool context_has_gid(const struct context *context, const union ibv_gid *gid);
+/* One of PORTS_MAX has this LID. */
+bool ports_have_lid(const struct port *ports, uint32_t lid);
+bool ports_have_gid(const struct port *ports, const union ibv_gid *gid);
 
 /* The application opened devices by other ways than ibv_open_device. */
 extern bool device_was_imported;

@@ -40,24 +40,40 @@ static struct device *device_create(struct ibv_device *from)
 	return device;
 }
 
-/* The one that stands for @from now: known by its real name, or by its GUID if it was moved. */
-static struct device *device_for(struct ibv_device *from)
+static bool is_named(const struct device *device, const struct ibv_device *from)
 {
-	__be64 guid = below.ibv_get_device_guid(from);
-	struct device *device;
+	return !strcmp(device->real_name, from->name);
+}
+
+/* The one that is open under this name, else the one that has this GUID and no place yet. */
+static struct device *device_known(const struct ibv_device *from, __be64 guid)
+{
+	struct device *device, *same_guid = NULL;
 
 	TAILQ_FOREACH(device, &devices, link)
 	{
-		if (device->guid == guid &&
-		        (!device->real || !strcmp(device->real_name, from->name)))
-			break;
+		if (device->real ? is_named(device, from)
+		                 : device->guid == guid && is_named(device, from))
+			return device;
+		if (!device->real && device->guid == guid && !same_guid)
+			same_guid = device;
 	}
+	return same_guid;
+}
+
+/* The one that stands for @from now. One that is open keeps the GUID that the application knows. */
+static struct device *device_for(struct ibv_device *from)
+{
+	__be64 guid = below.ibv_get_device_guid(from);
+	struct device *device = device_known(from, guid);
+
 	if (!device)
 		device = device_create(from);
 	if (!device)
 		return NULL;
 	device->real = from;
-	device->guid = guid;
+	if (!device->contexts)
+		device->guid = guid;
 	memcpy(device->real_name, from->name, sizeof(device->real_name));
 	return device;
 }
@@ -82,7 +98,7 @@ WRAPPER struct ibv_device **ibv_get_device_list(int *count)
 	LOCK_GUARD(&devices_lock);
 	TAILQ_FOREACH(device, &devices, link)
 	{
-		if (!device->contexts)
+		if (!device->opened)
 			device->real = NULL;
 		places++;
 	}
@@ -135,10 +151,12 @@ WRAPPER int ibv_get_device_index(struct ibv_device *shown)
 
 	if (!device)
 		return below.ibv_get_device_index(shown);
-	return device->real ? below.ibv_get_device_index(device->real) : -1;
+	if (!device->real || (device->contexts && !device->opened))
+		return -1;
+	return below.ibv_get_device_index(device->real);
 }
 
-/* ---- after a move ---- */
+/* ---- opening ---- */
 
 /* Some other device that the application has open is @candidate. */
 static bool is_anothers(const struct device *device, const struct ibv_device *candidate)
@@ -147,22 +165,46 @@ static bool is_anothers(const struct device *device, const struct ibv_device *ca
 
 	TAILQ_FOREACH(other, &devices, link)
 	{
-		if (other != device && other->contexts &&
-		        !strcmp(other->real_name, candidate->name))
+		if (other != device && other->contexts && is_named(other, candidate))
 			return true;
 	}
 	return false;
 }
 
-/* Under vSwitch the GUID has moved with the VM. Elsewhere the only one that is free will be it. */
-static struct ibv_device *successor_of(const struct device *device, struct ibv_device **list)
+static struct ibv_device *with_guid(const struct device *device, struct ibv_device **list)
 {
-	struct ibv_device *free_one = NULL;
-	unsigned free_ones = 0;
+	struct ibv_device *found = NULL;
 
 	for (struct ibv_device **d = list; *d; d++) {
-		if (below.ibv_get_device_guid(*d) == device->guid)
-			return *d;
+		if (below.ibv_get_device_guid(*d) != device->guid || is_anothers(device, *d))
+			continue;
+		if (!found || is_named(device, *d))
+			found = *d;
+	}
+	return found;
+}
+
+/* Under vSwitch the GUID has moved with the VM. Elsewhere the name is all there is to go by. */
+static struct ibv_device *present_of(const struct device *device, struct ibv_device **list)
+{
+	struct ibv_device *found = with_guid(device, list);
+
+	for (struct ibv_device **d = list; *d && !found; d++) {
+		if (is_named(device, *d) && !is_anothers(device, *d))
+			found = *d;
+	}
+	return found;
+}
+
+/* The only one that is free will be it. */
+static struct ibv_device *successor_of(const struct device *device, struct ibv_device **list)
+{
+	struct ibv_device *free_one = with_guid(device, list);
+	unsigned free_ones = 0;
+
+	if (free_one)
+		return free_one;
+	for (struct ibv_device **d = list; *d; d++) {
 		if (is_anothers(device, *d))
 			continue;
 		free_one = *d;
@@ -171,27 +213,94 @@ static struct ibv_device *successor_of(const struct device *device, struct ibv_d
 	return free_ones == 1 ? free_one : NULL;
 }
 
-static int open_as(struct device *device, struct ibv_device *successor, struct ibv_context **opened)
+static int open_as(struct device *device, struct ibv_device *as, struct ibv_context **opened)
 {
-	if (!successor)
+	struct ibv_context *context;
+
+	if (!as)
 		return -ENODEV;
-	*opened = below.ibv_open_device(successor);
-	if (!*opened)
+	errno = 0;
+	context = below.ibv_open_device(as);
+	if (!context)
 		return errno ? -errno : -ENODEV;
-	memcpy(device->real_name, successor->name, sizeof(device->real_name));
-	device->real = successor;
+	LOCK_GUARD(&devices_lock);
+	memcpy(device->real_name, as->name, sizeof(device->real_name));
+	device->real = as;
+	device->opened++;
+	*opened = context;
 	return 0;
 }
 
-int device_open_successor(struct device *device, struct ibv_context **opened)
+typedef struct ibv_device *device_choice(const struct device *device, struct ibv_device **list);
+
+/* The lock is not held over what a provider does in opening: it may ask us of its devices. */
+static int open_chosen(struct device *device, device_choice *choose, struct ibv_context **opened)
 {
-	struct ibv_device **list = below.ibv_get_device_list(NULL);
+	struct ibv_device **list = below.ibv_get_device_list(NULL), *chosen;
 	int err;
 
 	if (!list)
 		return errno ? -errno : -ENODEV;
-	LOCK_GUARD(&devices_lock);
-	err = open_as(device, successor_of(device, list), opened);
+	pthread_mutex_lock(&devices_lock);
+	chosen = choose(device, list);
+	pthread_mutex_unlock(&devices_lock);
+	err = open_as(device, chosen, opened);
 	below.ibv_free_device_list(list);
 	return err;
+}
+
+int device_open(struct device *device, struct ibv_context **opened)
+{
+	return open_chosen(device, present_of, opened);
+}
+
+int device_open_successor(struct device *device, struct ibv_context **opened)
+{
+	return open_chosen(device, successor_of, opened);
+}
+
+void device_close(struct device *device, struct ibv_context *opened)
+{
+	below.ibv_close_device(opened);
+	LOCK_GUARD(&devices_lock);
+	if (!--device->opened)
+		device->real = NULL;
+}
+
+void device_is_used(struct device *device, bool used)
+{
+	LOCK_GUARD(&devices_lock);
+	device->contexts += used ? 1 : -1u;
+}
+
+/* ---- ports ---- */
+
+void device_learn_port(struct device *device, unsigned index, const struct port *port)
+{
+	LOCK_GUARD(&devices_lock);
+	device->ports[index] = *port;
+}
+
+bool device_ports(struct device *device, struct port ports[PORTS_MAX])
+{
+	bool known = false;
+
+	LOCK_GUARD(&devices_lock);
+	for (unsigned i = 0; i < PORTS_MAX; i++) {
+		ports[i] = device->ports[i];
+		known |= ports[i].known;
+	}
+	return known;
+}
+
+void device_list_forget(void)
+{
+	struct device *device;
+
+	pthread_mutex_init(&devices_lock, NULL);
+	TAILQ_FOREACH(device, &devices, link)
+	{
+		device->contexts = device->opened = 0;
+		device->real = NULL;
+	}
 }

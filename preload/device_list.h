@@ -12,8 +12,22 @@
 struct device *device_of(struct ibv_device *shown);
 
 /*
- * Open what has taken @device's place. -ENODEV: there is nothing yet; -errno: it cannot be opened.
+ * Open the device that @device stands for, whatever is in its place now: the application's list may
+ * be older than a move. -ENODEV: there is none; -errno: it cannot be opened.
  */
+int device_open(struct device *device, struct ibv_context **opened);
+/* The same after a move, when the VM's only free device must be it, whatever its name and GUID. */
 int device_open_successor(struct device *device, struct ibv_context **opened);
+void device_close(struct device *device, struct ibv_context *opened);
+
+/* A context of the application is there, or gone. */
+void device_is_used(struct device *device, bool used);
+
+/* What is known of its ports, also while it is not open. False: nothing. */
+void device_learn_port(struct device *device, unsigned index, const struct port *port);
+bool device_ports(struct device *device, struct port ports[PORTS_MAX]);
+
+/* In a child after fork: none is open. */
+void device_list_forget(void);
 
 #endif

@@ -5,6 +5,7 @@
 
 #include "preload/agent_link.h"
 #include "preload/control.h"
+#include "preload/device_list.h"
 #include "preload/objects.h"
 #include "preload/settings.h"
 
@@ -16,6 +17,7 @@ static void in_child(void)
 {
 	TAILQ_INIT(&contexts);
 	pthread_mutex_init(&contexts_lock, NULL);
+	device_list_forget();
 	control_forget();
 	agent_link_forget_parent();
 }

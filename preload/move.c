@@ -4,12 +4,64 @@
 #include <string.h>
 
 #include "preload/device.h"
+#include "preload/device_list.h"
 #include "preload/queue_pair.h"
+
+/* Those in whose VM contexts are not what they seem. Changed while control verbs are kept out. */
+static TAILQ_HEAD(, move) taking = TAILQ_HEAD_INITIALIZER(taking);
+
+static bool has_ports(const struct move *move, const struct port *ports)
+{
+	return move->lid ? ports_have_lid(ports, move->lid)
+	                 : move->has_gid && ports_have_gid(ports, &move->gid);
+}
 
 bool move_has_context(const struct move *move, const struct context *context)
 {
-	return move->lid ? context_has_lid(context, move->lid)
-	                 : move->has_gid && context_has_gid(context, &move->gid);
+	return has_ports(move, context->ports);
+}
+
+void move_set_phase(struct move *move, enum context_phase phase)
+{
+	struct context *context;
+
+	if (move->phase != PHASE_RUNNING)
+		TAILQ_REMOVE(&taking, move, phase_link);
+	move->phase = phase;
+	if (phase != PHASE_RUNNING)
+		TAILQ_INSERT_TAIL(&taking, move, phase_link);
+	TAILQ_FOREACH(context, &contexts, link)
+	{
+		if (move_has_context(move, context))
+			context->phase = phase;
+	}
+}
+
+enum context_phase move_phase_of(const struct context *context)
+{
+	const struct move *move;
+
+	TAILQ_FOREACH(move, &taking, phase_link)
+	{
+		if (move_has_context(move, context))
+			return move->phase;
+	}
+	return PHASE_RUNNING;
+}
+
+/* One that was never open may be the one that is missing. */
+bool move_has_taken(struct device *device)
+{
+	struct port ports[PORTS_MAX];
+	bool known = device_ports(device, ports);
+	const struct move *move;
+
+	TAILQ_FOREACH(move, &taking, phase_link)
+	{
+		if (move->phase == PHASE_AWAY && (known ? has_ports(move, ports) : move->of_our_vm))
+			return true;
+	}
+	return false;
 }
 
 bool move_has_peer(const struct move *move, const struct queue_pair *qp)

@@ -30,6 +30,8 @@ struct move {
 	uint32_t lid; /* the VM's; 0: by GID */
 	union ibv_gid gid;
 	bool has_gid;
+	bool of_our_vm;           /* this process is in the VM */
+	enum context_phase phase; /* of the VM's contexts */
 	uint64_t lease_end_ms;    /* 0: none */
 	uint64_t overall_end_ms;  /* 0: none */
 	Tether__Event *event;     /* being carried out */
@@ -38,10 +40,17 @@ struct move {
 	Tether__Answer *answered; /* the last one, to be repeated */
 	Tether__Counts counts;
 	TAILQ_ENTRY(move) link;
+	TAILQ_ENTRY(move) phase_link; /* while @phase is not RUNNING */
 };
 
 /* The context is the VM's: it moves. */
 bool move_has_context(const struct move *move, const struct context *context);
+/* The phase of the VM's contexts, of those too that are opened from now on; control verbs kept out.
+ */
+void move_set_phase(struct move *move, enum context_phase phase);
+/* For what is being opened, a control verb: its phase; whether it has to wait until it is back. */
+enum context_phase move_phase_of(const struct context *context);
+bool move_has_taken(struct device *device);
 /* The queue pair is connected to the VM. */
 bool move_has_peer(const struct move *move, const struct queue_pair *qp);
 

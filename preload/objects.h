@@ -27,13 +27,22 @@
 /* Direct verbs read their own struct beyond ibv_device; zeros there mean "not mine". */
 enum { DEVICE_BEYOND_BYTES = 2048, PORTS_MAX = 4 };
 
+/* What the application was told of a port, and goes on being told. */
+struct port {
+	struct ibv_port_attr attr;
+	union ibv_gid gid; /* entry 0 */
+	bool known;        /* the LID was assigned */
+};
+
 struct device {
 	struct ibv_device shown;
 	unsigned char beyond[DEVICE_BEYOND_BYTES];
 	struct ibv_device *real; /* as listed last; NULL: away */
 	char real_name[IBV_SYSFS_NAME_MAX];
 	__be64 guid;
-	unsigned contexts; /* open */
+	struct port ports[PORTS_MAX]; /* as learned when it was open */
+	unsigned contexts;            /* of the application */
+	unsigned opened;              /* of them those that have it open: they keep @real valid */
 	TAILQ_ENTRY(device) link;
 };
 
@@ -42,13 +51,6 @@ enum context_phase {
 	PHASE_STOPPED, /* its VM is about to move */
 	PHASE_AWAY,    /* it has no device, or one that is being rebuilt */
 	PHASE_LOST,    /* it will not get one again */
-};
-
-/* What the application was told of a port, and goes on being told. */
-struct port {
-	struct ibv_port_attr attr;
-	union ibv_gid gid; /* entry 0 */
-	bool known;        /* the LID was assigned */
 };
 
 struct context {

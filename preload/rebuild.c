@@ -248,15 +248,25 @@ static bool is_whole(const struct context *context)
 	return !missing;
 }
 
+bool rebuild_is_whole(const struct move *move)
+{
+	const struct context *context;
+	bool whole = true;
+
+	EACH_MOVING(move, context)
+	whole &= is_whole(context);
+	return whole;
+}
+
 void rebuild_end(struct move *move)
 {
 	struct context *context;
 
+	move_set_phase(move, PHASE_RUNNING);
 	EACH_MOVING(move, context)
 	{
 		int err = 0;
 
-		context->phase = PHASE_RUNNING;
 		if (!is_whole(context)) {
 			context->phase = PHASE_LOST;
 			err = context_tear_down(context);
@@ -273,9 +283,9 @@ int rebuild_tear_down(struct move *move)
 	struct context *context;
 	int err = 0;
 
+	move_set_phase(move, PHASE_AWAY);
 	EACH_MOVING(move, context)
 	{
-		context->phase = PHASE_AWAY;
 		if (!err)
 			err = context_tear_down(context);
 		if (err)

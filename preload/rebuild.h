@@ -19,6 +19,8 @@ void rebuild_renew(struct move *move);
 /* What shared receive queues got back unused, goes to their devices again. */
 void rebuild_repost_shared(void);
 
+/* Every object of the VM's contexts stands. */
+bool rebuild_is_whole(const struct move *move);
 /* The end, however far it went: a context whose objects all stand runs, every other is lost. */
 void rebuild_end(struct move *move);
 

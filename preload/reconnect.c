@@ -163,12 +163,11 @@ void reconnect_resume(struct move *move)
 		qp->migration.move = NULL;
 		queue_pair_open(qp);
 	}
+	move_set_phase(move, PHASE_RUNNING);
 	TAILQ_FOREACH(context, &contexts, link)
 	{
-		if (!move_has_context(move, context))
-			continue;
-		context->phase = PHASE_RUNNING;
-		context->hides_events = false;
+		if (move_has_context(move, context))
+			context->hides_events = false;
 	}
 }
 

@@ -8,6 +8,7 @@
 
 #include "notifier/base/deadlines.h"
 #include "notifier/base/log.h"
+#include "preload/device.h"
 #include "preload/drain.h"
 #include "preload/evidence.h"
 #include "preload/rebuild.h"
@@ -43,19 +44,21 @@ static void add_counts(struct move *move, Tether__Answer *answer)
 
 /* ---- the steps ---- */
 
-static void contexts_stop(const struct move *move, enum context_phase phase)
+/* One that had no LID when it was opened has one now, if the VM has. */
+static void learn_ports(void)
 {
 	struct context *context;
 
 	TAILQ_FOREACH(context, &contexts, link)
 	{
-		if (move_has_context(move, context))
-			context->phase = phase;
+		if (context->real)
+			context_learn_ports(context);
 	}
 }
 
 static bool may_begin(struct move *move, Tether__Answer *answer)
 {
+	learn_ports();
 	if (!move_concern(move))
 		answer_outcome_is(answer, TETHER__OUTCOME__OUTCOME_REFUSED, "already-moving",
 		        "has a queue pair that is in the middle of another migration");
@@ -80,7 +83,7 @@ static enum progress work_stop(
 		if (!may_begin(move, answer))
 			return FINISHED;
 		drain_hold(move, now_ms);
-		contexts_stop(move, PHASE_STOPPED);
+		move_set_phase(move, PHASE_STOPPED);
 		move->state = MOVE_STOPPED;
 		move->lease_end_ms = move->event->lease_ms ? now_ms + move->event->lease_ms : 0;
 	}
@@ -104,7 +107,7 @@ static enum progress work_settle(
 		if (!may_begin(move, answer))
 			return FINISHED;
 		drain_hold(move, now_ms);
-		contexts_stop(move, PHASE_STOPPED);
+		move_set_phase(move, PHASE_STOPPED);
 		move->state = MOVE_STOPPED;
 	}
 	drain_harvest(move);
@@ -240,7 +243,11 @@ static enum progress work_resume(
 
 	if (move->state < MOVE_VOTED || move->state == MOVE_ENDED)
 		return FINISHED;
-	reconnect_resume(move);
+	/* Who heard nothing of ATTACH has nothing to go on with. */
+	if (rebuild_is_whole(move))
+		reconnect_resume(move);
+	else
+		reconnect_end_all(move);
 	add_counts(move, answer);
 	if (answer->counts)
 		answer->counts->qps = qps;
@@ -251,7 +258,7 @@ static enum progress work_resume(
 void step_let_go(struct move *move)
 {
 	drain_let_go(move);
-	contexts_stop(move, PHASE_RUNNING);
+	move_set_phase(move, PHASE_RUNNING);
 	move->state = MOVE_KNOWN;
 	move->lease_end_ms = 0;
 }

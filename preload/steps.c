@@ -138,6 +138,7 @@ static void work(struct move *move, uint64_t now_ms, steps_send *send, void *own
 	if (!answer)
 		return;
 	control_exclusive_begin();
+	move->of_our_vm |= move->event->to_vm;
 	progress = step_work_for(move->event->step)(move, answer, now_ms, is_late(move, now_ms));
 	if (move->state == MOVE_ENDED ||
 	        (move->state == MOVE_KNOWN && answer->outcome != TETHER__OUTCOME__OUTCOME_DONE))
@@ -326,7 +327,9 @@ int steps_is_away(void)
 
 void steps_forget(void)
 {
-	while (!TAILQ_EMPTY(&moves))
+	while (!TAILQ_EMPTY(&moves)) {
+		move_set_phase(TAILQ_FIRST(&moves), PHASE_RUNNING);
 		move_destroy(TAILQ_FIRST(&moves));
+	}
 	highest_epoch = 0;
 }

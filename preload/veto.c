@@ -81,9 +81,9 @@ static bool can_reopen(const struct context *context)
 {
 	struct ibv_context *again;
 
-	if (!context->device->real)
+	if (!context->real)
 		return false;
-	again = below.ibv_open_device(context->device->real);
+	again = below.ibv_open_device(context->real->device);
 	if (again)
 		below.ibv_close_device(again);
 	return again;

@@ -198,12 +198,22 @@ static int req_notify_cq(struct ibv_cq *cq, int solicited_only)
 	return 0;
 }
 
+static bool is_present(const struct ibv_device *device)
+{
+	return device == &peer.device || (fake.slot >= 0 && device == &slots[fake.slot].device);
+}
+
 static struct ibv_context *open_device(struct ibv_device *device)
 {
 	struct fake_context *context = calloc(1, sizeof(*context));
 	struct ibv_context *shown = &context->verbs.context;
 
 	LOCK_GUARD(&hca_lock);
+	if (!is_present(device)) {
+		free(context);
+		errno = ENODEV;
+		return NULL;
+	}
 	context->hca = (struct hca *)device;
 	context->verbs.sz = sizeof(context->verbs);
 	context->verbs.query_port = query_port;

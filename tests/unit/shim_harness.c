@@ -64,7 +64,7 @@ static struct ibv_context *open_lid(uint16_t lid)
 	return found;
 }
 
-static void end_open(struct end *end, uint16_t lid, bool with_srq)
+void end_open(struct end *end, uint16_t lid, bool with_srq)
 {
 	struct ibv_srq_init_attr srq = {.attr = {.max_wr = HARNESS_DEPTH, .max_sge = 1}};
 
@@ -147,7 +147,7 @@ void harness_connect(struct harness *h)
 	end_connect(&h->peer, &h->vm, FAKE_LID_VM);
 }
 
-static void end_close(struct end *end)
+void end_close(struct end *end)
 {
 	if (end->qp)
 		assert_int_equal(ibv_destroy_qp(end->qp), 0);

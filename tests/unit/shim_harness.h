@@ -43,6 +43,10 @@ void harness_open(struct harness *h);
 void harness_connect(struct harness *h);
 void harness_close(struct harness *h);
 
+/* One end alone, without a queue pair. */
+void end_open(struct end *end, uint16_t lid, bool with_srq);
+void end_close(struct end *end);
+
 /* The real queue pair behind one of ours. */
 struct ibv_qp *real_of(struct ibv_qp *shown);
 

@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/* Devices that are listed and opened before, in the middle of and after a move. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "preload/objects.h"
+#include "tests/unit/shim_harness.h"
+
+#define DONE TETHER__OUTCOME__OUTCOME_DONE
+
+/* A deadlock ends the program: the rest of the tests cannot run in it. */
+enum { DEADLOCK_S = 20 };
+
+static struct harness harness;
+
+static int setup(void **state)
+{
+	memset(&harness, 0, sizeof(harness));
+	harness_open(&harness);
+	harness_connect(&harness);
+	*state = &harness;
+	alarm(DEADLOCK_S);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	alarm(0);
+	harness_close(*state);
+	return 0;
+}
+
+static void step(struct harness *h, Tether__Step which)
+{
+	assert_int_equal(harness_step(h, which), DONE);
+}
+
+static void to_slot(struct harness *h, int slot)
+{
+	fake.slot = -1;
+	harness_time_passes(h, 20);
+	fake.slot = slot;
+}
+
+static void come_back(struct harness *h, int slot)
+{
+	to_slot(h, slot);
+	step(h, TETHER__STEP__STEP_ATTACH);
+	step(h, TETHER__STEP__STEP_RECONNECT);
+	step(h, TETHER__STEP__STEP_RESUME);
+}
+
+static struct ibv_device *real_device_of(struct ibv_context *context)
+{
+	return context_of(context)->real->device;
+}
+
+static bool stands_on(const struct ibv_context *context, const char *name)
+{
+	return !strcmp(real_device_of((struct ibv_context *)context)->name, name);
+}
+
+/* ---- a thread that opens ---- */
+
+struct opener {
+	struct ibv_device *device;
+	sem_t started;
+	pid_t tid;
+	bool done;
+	struct ibv_context *context;
+	pthread_t thread;
+};
+
+static void *open_it(void *at)
+{
+	struct opener *o = at;
+
+	o->tid = (pid_t)syscall(__NR_gettid);
+	sem_post(&o->started);
+	o->context = ibv_open_device(o->device);
+	__atomic_store_n(&o->done, true, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+static bool is_asleep(pid_t tid)
+{
+	char path[64], text[256] = "", *state;
+	FILE *stat;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", (int)tid);
+	stat = fopen(path, "r");
+	assert_non_null(stat);
+	assert_non_null(fgets(text, sizeof(text), stat));
+	fclose(stat);
+	state = strrchr(text, ')');
+	return state && state[2] == 'S';
+}
+
+/* It has got it, or it waits. */
+static bool opens_at_once(struct opener *o)
+{
+	bool done;
+
+	sem_init(&o->started, 0, 0);
+	assert_int_equal(pthread_create(&o->thread, NULL, open_it, o), 0);
+	sem_wait(&o->started);
+	while (!(done = __atomic_load_n(&o->done, __ATOMIC_ACQUIRE)) && !is_asleep(o->tid))
+		;
+	return done;
+}
+
+/* ---- opening ---- */
+
+static void who_opens_while_the_device_is_away_waits_and_gets_the_new_one(void **state)
+{
+	struct harness *h = *state;
+	struct opener o = {.device = h->vm.context->device};
+	unsigned opens;
+
+	harness_stop(h);
+	step(h, TETHER__STEP__STEP_RELEASE);
+	opens = fake.opens;
+	assert_false(opens_at_once(&o));
+	assert_int_equal(fake.opens, opens);
+	come_back(h, 1);
+	pthread_join(o.thread, NULL);
+	assert_non_null(o.context);
+	assert_true(stands_on(o.context, "fake1"));
+	ibv_close_device(o.context);
+}
+
+static void who_opens_while_the_device_is_away_for_good_gets_enodev(void **state)
+{
+	struct harness *h = *state;
+	struct opener o = {.device = h->vm.context->device};
+
+	harness_stop(h);
+	step(h, TETHER__STEP__STEP_RELEASE);
+	assert_false(opens_at_once(&o));
+	fake.slot = -1;
+	step(h, TETHER__STEP__STEP_ERROR);
+	pthread_join(o.thread, NULL);
+	assert_null(o.context);
+}
+
+static void another_device_is_opened_meanwhile(void **state)
+{
+	struct harness *h = *state;
+	struct ibv_context *context;
+
+	harness_stop(h);
+	step(h, TETHER__STEP__STEP_RELEASE);
+	context = ibv_open_device(h->peer.context->device);
+	assert_non_null(context);
+	ibv_close_device(context);
+	come_back(h, 1);
+}
+
+/* Nothing of it was open at STOP: there is no other context to take after. */
+static void what_is_opened_after_stop_goes_with_its_device(void **state)
+{
+	struct harness *h = *state;
+	struct ibv_device **list = ibv_get_device_list(NULL);
+	struct ibv_device *device = h->vm.context->device;
+
+	ibv_destroy_qp(h->vm.qp);
+	h->vm.qp = NULL;
+	end_close(&h->vm);
+	step(h, TETHER__STEP__STEP_PREPARE);
+	step(h, TETHER__STEP__STEP_STOP);
+	h->vm.context = ibv_open_device(device);
+	assert_int_equal(context_of(h->vm.context)->phase, PHASE_STOPPED);
+	step(h, TETHER__STEP__STEP_SETTLE);
+	step(h, TETHER__STEP__STEP_RELEASE);
+	assert_null(context_of(h->vm.context)->real);
+	come_back(h, 1);
+	assert_true(stands_on(h->vm.context, "fake1"));
+	ibv_close_device(h->vm.context);
+	ibv_free_device_list(list);
+	end_open(&h->vm, FAKE_LID_VM, false);
+}
+
+static void what_was_closed_when_it_moved_is_opened_where_it_is(void **state)
+{
+	struct harness *h = *state;
+	struct ibv_device **list = ibv_get_device_list(NULL);
+	struct ibv_device *device = h->vm.context->device;
+	struct ibv_context *context;
+
+	ibv_destroy_qp(h->vm.qp);
+	h->vm.qp = NULL;
+	end_close(&h->vm);
+	to_slot(h, 2);
+	context = ibv_open_device(device);
+	assert_non_null(context);
+	assert_true(stands_on(context, "fake2"));
+	ibv_close_device(context);
+	ibv_free_device_list(list);
+	end_open(&h->vm, FAKE_LID_VM, false);
+}
+
+/* ---- lists ---- */
+
+static int times_listed(const struct ibv_device *device, int *count)
+{
+	struct ibv_device **list = ibv_get_device_list(count);
+	int times = 0;
+
+	for (struct ibv_device **d = list; *d; d++)
+		times += *d == device;
+	ibv_free_device_list(list);
+	return times;
+}
+
+static void a_device_is_listed_once_wherever_it_is(void **state)
+{
+	struct harness *h = *state;
+	struct ibv_device *device = h->vm.context->device;
+	int count;
+
+	harness_stop(h);
+	step(h, TETHER__STEP__STEP_RELEASE);
+	fake.slot = -1;
+	assert_int_equal(times_listed(device, &count), 1);
+	assert_int_equal(count, 2);
+	fake.slot = 1;
+	assert_int_equal(times_listed(device, &count), 1);
+	assert_int_equal(count, 2);
+	come_back(h, 1);
+	assert_int_equal(times_listed(device, &count), 1);
+	assert_int_equal(count, 2);
+}
+
+static void a_list_from_before_a_move_opens_the_device_of_after(void **state)
+{
+	struct harness *h = *state;
+	struct ibv_device **list = ibv_get_device_list(NULL);
+	struct ibv_device *device = h->vm.context->device;
+	struct ibv_context *context;
+
+	harness_move(h);
+	context = ibv_open_device(device);
+	assert_non_null(context);
+	assert_true(stands_on(context, "fake1"));
+	ibv_close_device(context);
+	ibv_free_device_list(list);
+}
+
+/* ---- who misses a step ---- */
+
+static void who_missed_the_new_device_ends_with_errors(void **state)
+{
+	struct harness *h = *state;
+
+	assert_int_equal(
+	        end_rdma(&h->vm, &h->peer, IBV_WR_RDMA_WRITE, 1, 0, 8, IBV_SEND_SIGNALED), 0);
+	harness_stop(h);
+	step(h, TETHER__STEP__STEP_RELEASE);
+	step(h, TETHER__STEP__STEP_RESUME);
+	assert_int_equal(context_of(h->vm.context)->phase, PHASE_LOST);
+	assert_int_equal(harness_poll(h, &h->vm), 1);
+	assert_int_equal(h->wc[0].status, IBV_WC_RETRY_EXC_ERR);
+}
+
+#define CONNECTED(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        CONNECTED(who_opens_while_the_device_is_away_waits_and_gets_the_new_one),
+	        CONNECTED(who_opens_while_the_device_is_away_for_good_gets_enodev),
+	        CONNECTED(another_device_is_opened_meanwhile),
+	        CONNECTED(what_is_opened_after_stop_goes_with_its_device),
+	        CONNECTED(what_was_closed_when_it_moved_is_opened_where_it_is),
+	        CONNECTED(a_device_is_listed_once_wherever_it_is),
+	        CONNECTED(a_list_from_before_a_move_opens_the_device_of_after),
+	        CONNECTED(who_missed_the_new_device_ends_with_errors),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
