@@ -14,7 +14,8 @@
 #include "notifier/base/log.h"
 #include "notifier/wire/rows.h"
 
-enum { RETRY_MS = 20 };
+/* A driver is a process: it is not started again at once. */
+enum { RETRY_MS = 20, RETRY_HOST_MS = 200 };
 
 uint64_t conductor_now_us(void)
 {
@@ -210,7 +211,8 @@ static bool record_entered(struct conductor *c, struct migration_output *output)
 
 void conductor_perform(struct conductor *c, struct migration_output output)
 {
-	struct timeval retry = {0, RETRY_MS * 1000};
+	bool of_host = migration_action_parties(output.action) & PARTY_HOST;
+	struct timeval retry = {0, (of_host ? RETRY_HOST_MS : RETRY_MS) * 1000};
 
 	while (output.entered) {
 		c->active->changes++;

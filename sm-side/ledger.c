@@ -245,6 +245,7 @@ int ledger_state_record(const struct migration *migration, int64_t overall_wall_
 	json_put_number(record, "at_us", entered_at_us(migration));
 	json_put_number(record, "sequence", migration->sequence);
 	json_put_bool(record, "given_up", migration->given_up);
+	json_put_bool(record, "vacated", migration->vacated);
 	address_write(record, &migration->intent.address);
 	json_put_guid(record, "source_switch", migration->intent.source.switch_guid);
 	json_put_number(record, "source_switch_port", migration->intent.source.switch_port);
@@ -380,6 +381,7 @@ static int extras_replay(struct ledger_entry *entry, struct json_object *record)
 	if (!json_read_number(record, "overall_us", INT64_MAX, &wide))
 		entry->overall_wall_us = (int64_t)wide;
 	json_read_bool(record, "given_up", &m->given_up);
+	json_read_bool(record, "vacated", &m->vacated);
 	json_read_text(record, "plan", m->plan_hash, sizeof(m->plan_hash));
 	if (said)
 		err = testimony_unpack(&m->testimony, m->intent.vm, said);

@@ -57,7 +57,9 @@ static bool action_needs_fabric(enum migration_action action)
  * nothing to undo; else a sweep may have made the move, though nothing was applied. */
 static bool is_stepped_over(const struct migration *m, enum migration_state state)
 {
-	if (state == STATE_BACK_UNDOING && !m->applied)
+	if (state == STATE_BACK_NAMING && !m->vacated)
+		return true;
+	if ((state == STATE_BACK_VACATING || state == STATE_BACK_UNDOING) && !m->applied)
 		return true;
 	return !m->intent.fabric && action_needs_fabric(migration_state_action(state));
 }
@@ -122,6 +124,7 @@ static struct migration_output enter(struct migration *m, enum migration_state t
 	else if (migration_phase(to) == PHASE_LEAVING)
 		m->committed = false;
 	m->applied |= to == STATE_NAMING;
+	m->vacated = (m->vacated || to == STATE_VACATING) && to != STATE_BACK_VACATING;
 	return (struct migration_output){.entered = true,
 	        .durable = migration_state_durable(to),
 	        .give_up = tell,
@@ -159,6 +162,7 @@ struct migration_output migration_recover(struct migration *migration,
 	migration->given_up = given_up || (migration->committed && !left_ms);
 	/* The last records may be missing from the disk: undoing nothing does no harm. */
 	migration->applied = migration->committed;
+	migration->vacated |= migration_phase(journalled) == PHASE_FORWARD;
 	if (migration->committed && left_ms)
 		migration->overall_us = now_us + (uint64_t)left_ms * US_PER_MS;
 	return enter(migration, STATE_RECOVERING, now_us);
@@ -185,7 +189,7 @@ static enum migration_state reentered(struct migration *m, uint64_t now_us)
 	enum migration_state to = migration_reenter(m->journalled, m->fact);
 
 	if (is_past_commit(to) && !m->committed) {
-		m->committed = m->applied = true;
+		m->committed = m->applied = m->vacated = true;
 		m->overall_us = now_us + (uint64_t)m->deadlines->overall_ms * US_PER_MS;
 	}
 	return to;
@@ -215,6 +219,7 @@ struct migration_output migration_event(
 	case HOW_REPEAT:
 	case HOW_RETRY:
 		migration->awaited = parties_of(migration, migration->state);
+		migration->failed = false;
 		return (struct migration_output){.action = migration_state_action(migration->state),
 		        .retry = move.how == HOW_RETRY};
 	case HOW_WAIT:

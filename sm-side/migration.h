@@ -68,6 +68,7 @@ struct migration {
 	bool committed;
 	bool given_up; /* the VM's QPs were told to end with errors */
 	bool applied;  /* GUIDs were touched: by APPLY or a sweep the fabric may have changed */
+	bool vacated;  /* the source's slot may show other GUIDs than the VM's */
 	unsigned leases_lost; /* how often one ran out under APPLY or UNDO */
 	uint32_t sequence;
 	uint64_t timer_us;   /* of this state; 0: none */

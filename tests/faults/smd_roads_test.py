@@ -135,6 +135,28 @@ def guids_that_cannot_be_set_go_on_at_the_source():
     fails_back_at_the_source("hyp1", "HOST_SET_GUIDS")
 
 
+def guids_that_are_taken_back_late_go_on_at_the_source():
+    for host in ("hyp1", "hyp2"):
+        with Stage() as stage:
+            # Once the source's agent has set the other's GUIDs; now it or the destination's cannot for a while.
+            stage.world.fault("hyp2", "HOST_ATTACH", lambda host=host: stage.world.fault(host, "HOST_SET_GUIDS", "fail", 3)
+                              or "fail")
+            checked(stage, stage.smd.move("vm1", "hyp2"), "failed-at-source", "hyp1")
+            all_running(stage)
+
+
+def a_vm_whose_guids_nobody_takes_back_keeps_them_where_it_is():
+    def cut_off(stage, kind):
+        stage.world.fault("hyp1", "HOST_SET_GUIDS", kind, times=1000)
+        return "fail"
+
+    for kind in ("fail", "silent"):
+        with Stage(detach_ms=400) as stage:
+            stage.world.fault("hyp2", "HOST_ATTACH", lambda: cut_off(stage, kind))
+            migration = checked(stage, stage.smd.move("vm1", "hyp2"), "lost", "hyp2")
+            equal(states(migration)[-5:], ["back-naming", "stay-applying", "stay-unleasing", "staying", "lost"])
+
+
 def a_plan_that_cannot_be_applied_is_undone():
     fails_back_at_the_source("sm", "apply", "not-acknowledged")
 
@@ -308,7 +330,8 @@ run([the_vm_moves_and_comes_back, without_an_sm_nothing_is_asked_of_one,
      a_process_that_does_not_stop_aborts, broken_qps_are_connected_again_after_an_abort,
      abort_before_the_commit_aborts_and_after_it_is_too_late, a_failed_release_goes_on_at_the_source,
      a_failed_detach_goes_on_at_the_source, a_failed_copy_of_memory_goes_on_at_the_source,
-     guids_that_cannot_be_set_go_on_at_the_source, a_plan_that_cannot_be_applied_is_undone,
+     guids_that_cannot_be_set_go_on_at_the_source, guids_that_are_taken_back_late_go_on_at_the_source,
+     a_vm_whose_guids_nobody_takes_back_keeps_them_where_it_is, a_plan_that_cannot_be_applied_is_undone,
      a_failed_attach_goes_on_at_the_source, an_sm_that_is_never_quiet_goes_on_at_the_source, a_stale_plan_is_made_anew,
      a_busy_sm_is_asked_again, an_sm_that_dies_while_it_applies_is_waited_for,
      an_sm_that_is_gone_before_it_is_asked_to_apply_needs_no_undo, a_move_that_a_sweep_has_made_is_taken,

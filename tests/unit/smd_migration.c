@@ -73,6 +73,9 @@ static void walk(enum migration_state state, bool *on_the_way, bool *finished)
 	for (int e = 0; e < EVENT_COUNT; e++) {
 		struct migration_move move = migration_lookup(state, e);
 
+		/* The timer runs on while it is tried again. */
+		if (move.how == HOW_RETRY)
+			continue;
 		if (is_way_out(e) && move.verdict == VERDICT_MOVE && move.to != STATE_REENTERED)
 			walk(move.to, on_the_way, finished);
 	}
@@ -187,6 +190,23 @@ static void each_state_has_its_way_back_after_a_restart(void **unused)
 	}
 }
 
+/* Two owners of a GUID are bad, none is worse: a sweep would drop the VM's port. */
+static void a_slot_is_vacated_only_when_the_other_has_the_guids(void **unused)
+{
+	for (int s = 0; s < STATE_COUNT; s++) {
+		for (int e = 0; e < EVENT_COUNT; e++) {
+			struct migration_move move = migration_lookup(s, e);
+
+			if (move.verdict != VERDICT_MOVE || (int)move.to == s)
+				continue;
+			if (move.to == STATE_VACATING)
+				assert_true(s == STATE_NAMING && e == EVENT_DONE);
+			if (move.to == STATE_BACK_VACATING)
+				assert_true(s == STATE_BACK_NAMING && e == EVENT_DONE);
+		}
+	}
+}
+
 static void names_are_read_back(void **unused)
 {
 	enum migration_state state;
@@ -262,9 +282,9 @@ static void road_walk(struct migration *m, const char *events, char *states, siz
 #define TO_MOVING  TO_COMMIT " detaching moving"
 #define TO_APPLY   TO_MOVING " leasing naming vacating applying"
 #define BACK_HOSTS "back-moving back-giving back-rebuilding back-reconnecting back-resuming"
-#define BACK_FULL                                                                                  \
-	"back-leasing back-naming back-vacating back-undoing back-unleasing " BACK_HOSTS           \
-	" failed-at-source"
+#define BACK_FROM_VACATING                                                                         \
+	"back-vacating back-undoing back-unleasing " BACK_HOSTS " failed-at-source"
+#define BACK_FULL "back-leasing back-naming " BACK_FROM_VACATING
 
 static const struct road roads[] = {
         {"the good road", true,
@@ -325,19 +345,36 @@ static const struct road roads[] = {
         {"the SM gives no lease", true,
                 "done done done done done done done busy timeout busy timeout done done done done "
                 "done done done done",
-                TO_MOVING
-                " leasing back-leasing back-naming back-vacating back-unleasing " BACK_HOSTS
-                " failed-at-source"},
+                TO_MOVING " leasing back-leasing back-unleasing " BACK_HOSTS " failed-at-source"},
         {"the SM is another one when it is asked to undo: it is held first", true,
                 "done done done done done done done done done done done done failed done done done "
                 "smlost smback done done done done done done done done done done",
                 TO_APPLY " unleasing attaching back-leasing back-naming back-vacating "
-                         "back-undoing " BACK_FULL},
+                         "back-undoing back-leasing " BACK_FROM_VACATING},
         {"the destination's GUIDs cannot be set: a sweep may have seen them all the same", true,
                 "done done done done done done done done failed done done done done done done done "
                 "done "
                 "done done",
-                TO_MOVING " leasing naming " BACK_FULL},
+                TO_MOVING " leasing naming back-leasing " BACK_FROM_VACATING},
+        {"the source does not take its GUIDs back: the destination keeps them and the VM", true,
+                "done done done done done done done done done failed done failed failed timeout "
+                "done done failed done",
+                TO_MOVING " leasing naming vacating back-leasing back-naming stay-applying "
+                          "stay-unleasing staying lost"},
+        {"the source takes its GUIDs back at last", true,
+                "done done done done done done done done done failed done failed failed done "
+                "done done done done done done done done",
+                TO_MOVING " leasing naming vacating " BACK_FULL},
+        {"the destination does not give its GUIDs back: the source has them", true,
+                "done done done done done done done done done failed done done failed timeout "
+                "failed done done done",
+                TO_MOVING " leasing naming vacating back-leasing back-naming back-vacating "
+                          "back-undoing back-unleasing back-moving back-giving lost"},
+        {"an SM that is another one asks nobody for GUIDs that are there", true,
+                "done done done done done done done done done done failed done done done smlost "
+                "smback done done",
+                TO_APPLY " back-leasing back-naming back-vacating back-undoing back-leasing "
+                         "back-vacating back-undoing"},
         {"apply fails", true,
                 "done done done done done done done done done done failed done done done done done "
                 "done done done done done",
@@ -433,6 +470,12 @@ static void a_crash_before_the_commit_ends_aborted(void **unused)
 	}
 }
 
+static bool is_beyond_saving(enum migration_state state)
+{
+	return state == STATE_ERRORING || state == STATE_STAY_APPLYING ||
+	       state == STATE_STAY_UNLEASING || state == STATE_STAYING;
+}
+
 static void a_crash_after_the_commit_is_driven_to_its_end(void **unused)
 {
 	for (int s = 0; s < STATE_COUNT; s++) {
@@ -441,7 +484,7 @@ static void a_crash_after_the_commit_is_driven_to_its_end(void **unused)
 				assert_int_equal(end_after_crash(s, f), STATE_DONE);
 			if (migration_phase(s) == PHASE_BACK)
 				assert_int_equal(end_after_crash(s, f),
-				        s == STATE_ERRORING ? STATE_LOST : STATE_FAILED_AT_SOURCE);
+				        is_beyond_saving(s) ? STATE_LOST : STATE_FAILED_AT_SOURCE);
 		}
 	}
 }
@@ -913,6 +956,7 @@ int main(void)
 	        cmocka_unit_test(after_the_vote_nothing_is_plainly_aborted),
 	        cmocka_unit_test(the_commit_is_the_only_way_forward_and_is_durable),
 	        cmocka_unit_test(each_state_has_its_way_back_after_a_restart),
+	        cmocka_unit_test(a_slot_is_vacated_only_when_the_other_has_the_guids),
 	        cmocka_unit_test(names_are_read_back),
 	        cmocka_unit_test(roads_lead_where_they_should),
 	        cmocka_unit_test(a_crash_before_the_commit_ends_aborted),
