@@ -120,6 +120,7 @@ void relay_destroy(struct relay *relay)
 	while (relay->vms) {
 		struct vm_state *next = relay->vms->next;
 
+		relay_absence_end(relay->vms);
 		free(relay->vms);
 		relay->vms = next;
 	}

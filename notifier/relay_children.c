@@ -124,6 +124,7 @@ static int child_hello(
 		hello_answer_send(relay, child, "bad-addresses", strerror(-err));
 		return -EACCES;
 	}
+	relay_absence_tell(relay, child, now_ms);
 	hello_answer_send(relay, child, NULL, NULL);
 	relay_events_hand(relay, child, true, now_ms);
 	relay_settle(relay, now_ms);
@@ -290,8 +291,10 @@ void relay_vm_left(struct relay *relay, const char *vm, uint64_t now_ms)
 	struct vm_state *state = relay_vm_find(relay, vm);
 	struct child *child;
 
-	if (state)
+	if (state) {
 		state->is_here = false;
+		relay_absence_end(state);
+	}
 	while ((child = child_of_vm(relay, vm))) {
 		if (child->connected)
 			relay->outputs->child_close(relay->owner, child->link, "the VM has left");

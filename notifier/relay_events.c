@@ -10,7 +10,7 @@
 
 enum {
 	DEADLINE_MS = 5000, /* of an event that names none */
-	BARRIER_MS = 30000, /* of a PREPARE that does not say what is left in all */
+	OVERALL_MS = 30000, /* of a migration that does not say what is left in all */
 	ANSWERED_KEPT = 256,
 	ANSWERED_BYTES = 16 << 20,
 };
@@ -353,10 +353,15 @@ static struct open_event *open_create(struct relay *relay, Tether__Event *event,
 	return open;
 }
 
+static uint64_t migration_until_ms(const struct open_event *open, uint64_t now_ms)
+{
+	return open->overall_ms ? open->overall_ms : now_ms + OVERALL_MS;
+}
+
 static void barrier_set(struct relay *relay, const struct open_event *open, uint64_t now_ms)
 {
 	const Tether__Event *event = open->event;
-	uint64_t until_ms = open->overall_ms ? open->overall_ms : now_ms + BARRIER_MS;
+	uint64_t until_ms = migration_until_ms(open, now_ms);
 	struct address address;
 
 	if (event->step == TETHER__STEP__STEP_PREPARE && !address_decode(event->address, &address))
@@ -422,6 +427,7 @@ int relay_event_take(struct relay *relay, Tether__Event *event, uint64_t now_ms)
 	if (!ends_migration(key.step))
 		relay->last = key;
 	barrier_set(relay, open, now_ms);
+	relay_absence_note(relay, event, migration_until_ms(open, now_ms));
 	event_hand_out(relay, open, now_ms);
 	open_append(relay, open);
 	order_start(relay, open, now_ms);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 /*
  * What a relay knows; shared by relay.c (its making, its parent, time), relay_events.c (events and
- * their answers) and relay_children.c (what comes from below), and by nobody else.
+ * their answers), relay_children.c (what comes from below) and relay_absence.c (VMs without a
+ * device), and by nobody else.
  */
 #ifndef TETHER_RELAY_STATE_H
 #define TETHER_RELAY_STATE_H
@@ -40,6 +41,8 @@ struct vm_state {
 	bool is_here;
 	uint64_t epoch; /* of its last event */
 	uint64_t migration;
+	Tether__Event *released; /* RELEASE, while it is without its device */
+	uint64_t released_until_ms;
 	char name[];
 };
 
@@ -80,6 +83,13 @@ void relay_events_hand(struct relay *relay, const struct child *child, bool agai
 void relay_settle(struct relay *relay, uint64_t now_ms);
 void relay_open_destroy(struct open_event *open);
 void relay_answered_destroy(struct answered *answered);
+
+/* relay_absence.c */
+/* An event that was taken: RELEASE begins @event's VM's absence, every other step to it ends it. */
+void relay_absence_note(struct relay *relay, const Tether__Event *event, uint64_t until_ms);
+void relay_absence_end(struct vm_state *vm);
+/* Before the process @child is welcome. */
+void relay_absence_tell(struct relay *relay, const struct child *child, uint64_t now_ms);
 
 /* relay_children.c */
 void relay_child_forget(struct relay *relay, struct child *child);

@@ -48,6 +48,7 @@ static struct {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed;
 static uint64_t absent_since_ms; /* under the lock; 0: connected */
+static bool heard; /* under the lock: what the agent has to say first, or that there is none */
 
 static uint64_t now_ms(void)
 {
@@ -55,6 +56,14 @@ static uint64_t now_ms(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static void hear(void)
+{
+	pthread_mutex_lock(&lock);
+	heard = true;
+	pthread_cond_broadcast(&changed);
+	pthread_mutex_unlock(&lock);
 }
 
 /* ---- the socket ---- */
@@ -72,6 +81,7 @@ static void disconnect(const char *why)
 	interests_link_lost();
 	absent_since_ms = now_ms();
 	pthread_mutex_unlock(&lock);
+	hear();
 }
 
 static void out_flush(void)
@@ -187,6 +197,7 @@ static void link_connect(uint64_t now)
 		service.next_try_ms = now + service.pause_ms;
 		if (service.pause_ms < PAUSE_MAX_MS && !steps_is_away())
 			service.pause_ms *= 2;
+		hear();
 		return;
 	}
 	service.fd = fd;
@@ -223,6 +234,7 @@ static void hello_answered(const Tether__HelloAnswer *answer)
 	pthread_mutex_lock(&lock);
 	absent_since_ms = 0;
 	pthread_mutex_unlock(&lock);
+	hear();
 }
 
 static void frame_take(Tether__Frame *frame)
@@ -382,13 +394,15 @@ static int thread_start(void)
 	return err;
 }
 
-void agent_link_start(void)
+static struct timespec after_ms(unsigned ms)
 {
-	if (!settings()->agent_path)
-		return;
-	LOCK_GUARD(&lock);
-	if (service.started)
-		return;
+	uint64_t at = now_ms() + ms;
+
+	return (struct timespec){(time_t)(at / 1000), (long)(at % 1000) * 1000000};
+}
+
+static void start(void)
+{
 	changed_init();
 	service.wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	service.pause_ms = deadlines_default.reconnect_link_ms;
@@ -397,6 +411,20 @@ void agent_link_start(void)
 		log_error("link", "no service thread: this process cannot move");
 	else
 		service.started = true;
+}
+
+void agent_link_start(void)
+{
+	struct timespec until = after_ms(ABSENT_MS);
+	int err = 0;
+
+	if (!settings()->agent_path)
+		return;
+	LOCK_GUARD(&lock);
+	if (!service.started)
+		start();
+	while (service.started && !heard && !err)
+		err = pthread_cond_timedwait(&changed, &lock, &until);
 }
 
 void agent_link_forget_parent(void)
@@ -408,6 +436,7 @@ void agent_link_forget_parent(void)
 		close(service.wake);
 	memset(&service, 0, sizeof(service));
 	service.fd = service.wake = -1;
+	heard = false;
 	interests_forget();
 	steps_forget();
 }
@@ -433,8 +462,7 @@ static bool wait_a_little(uint64_t since_ms)
 	}
 	if (now_ms() >= until)
 		return false;
-	until = now_ms() + 20;
-	at = (struct timespec){(time_t)(until / 1000), (long)(until % 1000) * 1000000};
+	at = after_ms(20);
 	pthread_cond_timedwait(&changed, &lock, &at);
 	return true;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 /*
  * The process's link to its agent, and the thread that serves it: says hello, hands events to
- * steps.h, brings interest up and answers down. Started with the first device that is opened, if
+ * steps.h, brings interest up and answers down. Started before the first device is opened, if
  * TETHER_AGENT is set; connects again for as long as the process lives. Any thread may call.
  */
 #ifndef TETHER_AGENT_LINK_H
@@ -9,7 +9,10 @@
 
 struct remote;
 
-/* Idempotent. */
+/*
+ * Idempotent. Returns when the agent has made this process welcome, by when it has said whether the
+ * VM is without its device; when there is no agent, or it does not speak.
+ */
 void agent_link_start(void);
 /* After fork, in the child: there is no thread, the socket is the parent's. */
 void agent_link_forget_parent(void);

@@ -41,13 +41,18 @@ static int enter(const struct context *context, const struct queue_pair *qp, enu
 	return err;
 }
 
-void control_enter_device(struct device *device)
+bool control_enter_device(struct device *device)
 {
+	bool taken = false;
+
 	pthread_mutex_lock(&lock);
-	while (exclusive || move_has_taken(device))
+	while (exclusive || move_has_taken(device)) {
+		taken |= !exclusive;
 		pthread_cond_wait(&changed, &lock);
+	}
 	inside++;
 	pthread_mutex_unlock(&lock);
+	return taken;
 }
 
 int control_enter(const struct context *context, enum control_need need)

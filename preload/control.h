@@ -23,8 +23,8 @@ enum control_need {
 int control_enter(const struct context *context, enum control_need need);
 /* The same, for a verb on @qp, which may be stopped alone. */
 int control_enter_qp(const struct queue_pair *qp, enum control_need need);
-/* To open @device: waits as NEEDS_DEVICE does. */
-void control_enter_device(struct device *device);
+/* To open @device: waits as NEEDS_DEVICE does. True: it was away until now. */
+bool control_enter_device(struct device *device);
 void control_leave(void);
 
 /* The service thread: nobody is between enter and leave until control_exclusive_end. */

@@ -179,13 +179,14 @@ static void context_free(struct context *context)
 	free(context);
 }
 
-static struct context *context_create(struct device *device)
+static struct context *context_create(struct device *device, bool has_moved)
 {
 	struct context *context = calloc(1, sizeof(*context));
 
 	if (!context)
 		return NULL;
-	errno = -device_open(device, &context->real);
+	errno = has_moved ? -device_open_successor(device, &context->real)
+	                  : -device_open(device, &context->real);
 	if (!context->real) {
 		free(context);
 		return NULL;
@@ -230,14 +231,14 @@ WRAPPER struct ibv_context *ibv_open_device(struct ibv_device *shown)
 {
 	struct device *device = device_of(shown);
 	struct context *context;
-	bool taken;
+	bool taken, has_moved = false;
 
 	if (!device)
 		return below.ibv_open_device(shown);
 	agent_link_start();
 	do {
-		control_enter_device(device);
-		context = context_create(device);
+		has_moved |= control_enter_device(device);
+		context = context_create(device, has_moved);
 		/* Whose it is was not known before its ports were. */
 		taken = context && !take_place(context);
 		if (taken)

@@ -340,6 +340,56 @@ static void process_that_starts_during_an_event_gets_it(void **state)
 	EXPECT(t, "> STOP.1 DONE answered vm1/1.1 answered vm1/2.1\n");
 }
 
+/* It would open what is about to be unplugged. */
+static void process_that_starts_after_release_is_told_before_it_is_welcome(void **state)
+{
+	struct test *t = *state;
+	uint32_t a = child(t, "vm1", "vm1/1.1", 0), b;
+
+	EVENT(t, .step = TETHER__STEP__STEP_RELEASE, .to_vm = true, .to_peers = true);
+	done(t, a, TETHER__STEP__STEP_RELEASE, 1);
+	forget(t);
+	t->says_welcome = true;
+	b = child(t, "vm1", "vm1/2.1", 0);
+	EXPECT(t, "vm1/2.1 < RELEASE.1 vm\nvm1/2.1 < HELLO DONE\n");
+	done(t, b, TETHER__STEP__STEP_RELEASE, 1);
+	EXPECT(t, "");
+	EVENT(t, .step = TETHER__STEP__STEP_ATTACH, .sequence = 2, .to_vm = true);
+	EXPECT(t, "vm1/2.1 < ATTACH.2 vm\nvm1/1.1 < ATTACH.2 vm\n");
+}
+
+static void nobody_is_told_of_an_absence_that_is_over(void **state)
+{
+	struct test *t = *state;
+	uint32_t a = child(t, "vm1", "vm1/1.1", 0);
+
+	EVENT(t, .step = TETHER__STEP__STEP_RELEASE, .to_vm = true);
+	done(t, a, TETHER__STEP__STEP_RELEASE, 1);
+	EVENT(t, .step = TETHER__STEP__STEP_ATTACH, .sequence = 2, .to_vm = true);
+	done(t, a, TETHER__STEP__STEP_ATTACH, 2);
+	forget(t);
+	child(t, "vm1", "vm1/2.1", 0);
+	EXPECT(t, "");
+	EVENT(t, .step = TETHER__STEP__STEP_RELEASE, .sequence = 3, .to_vm = true,
+	        .overall_ms = 5000);
+	pass(t, 5001);
+	forget(t);
+	child(t, "vm1", "vm1/3.1", 0);
+	EXPECT(t, "");
+}
+
+static void nobody_is_told_of_another_vms_absence(void **state)
+{
+	struct test *t = *state;
+	uint32_t peer = child(t, "vm2", "vm2/1.1", 5);
+
+	EVENT(t, .step = TETHER__STEP__STEP_RELEASE, .to_vm = true, .to_peers = true);
+	done(t, peer, TETHER__STEP__STEP_RELEASE, 1);
+	forget(t);
+	child(t, "vm2", "vm2/2.1", 0);
+	EXPECT(t, "");
+}
+
 static void vm_that_left_is_not_waited_for(void **state)
 {
 	struct test *t = *state;
@@ -765,6 +815,9 @@ int main(void)
 	        HOST_TEST(expected_process_that_never_comes_is_missing),
 	        HOST_TEST(expected_peer_is_handed_the_event_without_known_interest),
 	        HOST_TEST(process_that_starts_during_an_event_gets_it),
+	        HOST_TEST(process_that_starts_after_release_is_told_before_it_is_welcome),
+	        HOST_TEST(nobody_is_told_of_an_absence_that_is_over),
+	        HOST_TEST(nobody_is_told_of_another_vms_absence),
 	        HOST_TEST(vm_that_left_is_not_waited_for),
 	        HOST_TEST(process_of_a_vm_that_left_and_comes_back_is_waited_for),
 	        cmocka_unit_test(worst_outcome_goes_up),

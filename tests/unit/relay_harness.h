@@ -34,6 +34,7 @@ struct test {
 	int epoch_save_error;
 	bool acknowledge; /* play a parent that acknowledges each registration at once */
 	bool order_at_once;
+	bool says_welcome; /* a HELLO that is accepted is written down, too */
 	uint32_t last_deadline_ms;
 	uint32_t last_request;
 };

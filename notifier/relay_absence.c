@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/*
+ * VMs that are without their device: RELEASE was answered, ATTACH has not come. A process that
+ * starts now was not asked to let go, and would open what is about to be unplugged. So it is given
+ * the RELEASE, without the tables, before it is welcome; its answer is a late one.
+ */
+#include "notifier/relay_state.h"
+
+#include <stdlib.h>
+
+static void bare_copy_fill(Tether__Event *copy, const Tether__Event *event)
+{
+	*copy = *event;
+	copy->to_peers = false;
+	copy->expected = NULL;
+	copy->n_expected = 0;
+	copy->order = NULL;
+	copy->evidence = NULL;
+	copy->qps = NULL;
+	copy->keys = NULL;
+	copy->paths = NULL;
+}
+
+static Tether__Event *event_copy(const Tether__Event *event)
+{
+	size_t size = tether__event__get_packed_size(event);
+	uint8_t *packed = malloc(size + 1);
+	Tether__Event *copy = NULL;
+
+	if (packed) {
+		tether__event__pack(event, packed);
+		copy = tether__event__unpack(NULL, size, packed);
+	}
+	free(packed);
+	return copy;
+}
+
+void relay_absence_end(struct vm_state *vm)
+{
+	if (vm->released)
+		tether__event__free_unpacked(vm->released, NULL);
+	vm->released = NULL;
+}
+
+void relay_absence_note(struct relay *relay, const Tether__Event *event, uint64_t until_ms)
+{
+	struct vm_state *vm = event->to_vm ? relay_vm_find(relay, event->vm) : NULL;
+	Tether__Event bare;
+
+	if (!vm)
+		return;
+	relay_absence_end(vm);
+	if (event->step != TETHER__STEP__STEP_RELEASE)
+		return;
+	bare_copy_fill(&bare, event);
+	vm->released = event_copy(&bare);
+	vm->released_until_ms = until_ms;
+}
+
+void relay_absence_tell(struct relay *relay, const struct child *child, uint64_t now_ms)
+{
+	struct vm_state *vm = child_is_process(child) ? relay_vm_find(relay, child->vm) : NULL;
+	Tether__Frame frame = TETHER__FRAME__INIT;
+
+	if (!vm || !vm->released || now_ms >= vm->released_until_ms)
+		return;
+	vm->released->overall_ms = (uint32_t)(vm->released_until_ms - now_ms);
+	frame.body_case = TETHER__FRAME__BODY_EVENT;
+	frame.event = vm->released;
+	relay->outputs->child_send(relay->owner, child->link, &frame);
+}
