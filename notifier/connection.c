@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <event2/util.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -482,6 +483,15 @@ struct connection *connection_connect(struct event_base *base, const char *addre
 bool connection_is_open(const struct connection *connection)
 {
 	return connection->state == LINK_OPEN && !connection->finishing;
+}
+
+bool connection_peer_hung_up(const struct connection *connection)
+{
+	struct pollfd link = {.fd = connection->channel.fd, .events = POLLRDHUP};
+
+	if (connection->state != LINK_OPEN)
+		return true;
+	return poll(&link, 1, 0) == 1 && link.revents & (POLLRDHUP | POLLHUP | POLLERR);
 }
 
 void connection_finish(struct connection *connection, const char *why)

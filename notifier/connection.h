@@ -61,6 +61,9 @@ int connection_send(struct connection *connection, const Tether__Frame *frame);
 
 bool connection_is_open(const struct connection *connection);
 
+/* The peer has ended the link, though what it said before may not all have been read. */
+bool connection_peer_hung_up(const struct connection *connection);
+
 /* End the link once what is queued has been taken, or after frame_ms; closed is called. A
  * connecting one does not come again. */
 void connection_finish(struct connection *connection, const char *why);

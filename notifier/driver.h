@@ -25,8 +25,9 @@ struct driver_request {
 };
 
 struct driver_result {
-	int err; /* 0: done; -ETIMEDOUT: killed at the deadline; -EREMOTEIO: it says it failed;
-	            -EBADMSG: its answer makes no sense; else why it could not be run */
+	int err; /* 0: done; -ETIMEDOUT: killed at the deadline; -ECANCELED: stopped; -EREMOTEIO: it
+	            says it failed; -EBADMSG: its answer makes no sense; else why it could not be
+	            run */
 	int exit_status;    /* 128 + signal where one ended it */
 	const char *output; /* first 4 KiB */
 	const char *text;   /* one line for the operator; "" when done */
@@ -46,6 +47,8 @@ struct driver_ops {
 	/* NULL with errno: not even begun. What @request points to is copied. */
 	struct driver_job *(*start)(struct driver *driver, const struct driver_request *request,
 	        driver_done done, void *context);
+	/* End @job before its time; its done comes all the same, from the loop. */
+	void (*stop)(struct driver_job *job);
 };
 
 struct driver {

@@ -56,7 +56,7 @@ struct driver_job {
 	pid_t pid; /* and its process group */
 	struct event *deadline;
 	struct stream output, errors;
-	bool is_late;
+	bool is_late, is_stopped;
 	bool has_said_too_much;
 	bool wants_inventory;
 	unsigned deadline_ms;
@@ -240,6 +240,12 @@ static void on_deadline(evutil_socket_t fd, short what, void *at)
 	job_kill(job);
 }
 
+static void exec_stop(struct driver_job *job)
+{
+	job->is_stopped = true;
+	job_kill(job);
+}
+
 /* The last line that says something. */
 static const char *last_line(struct stream *errors)
 {
@@ -297,6 +303,9 @@ static void result_judge(struct driver_job *job, int status, struct driver_resul
 	if (job->is_late) {
 		result->err = -ETIMEDOUT;
 		snprintf(text, size, "the driver was killed after %u ms", job->deadline_ms);
+	} else if (job->is_stopped) {
+		result->err = -ECANCELED;
+		snprintf(text, size, "the driver was stopped for another order");
 	} else if (job->has_said_too_much) {
 		result->err = -EBADMSG;
 		snprintf(text, size, "the driver's output is larger than %d bytes", OUTPUT_MOST);
@@ -489,4 +498,5 @@ const struct driver_ops driver_exec_ops = {
         .create = exec_create,
         .destroy = exec_destroy,
         .start = exec_start,
+        .stop = exec_stop,
 };

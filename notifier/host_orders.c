@@ -15,7 +15,11 @@
 
 /* An order under way: what its answer must say, and what it changes when it is done. */
 struct order_run {
+	struct order_run *next;
+	struct order_run *after; /* begins when this one has ended */
+	struct driver_job *job;
 	struct host_role *role;
+	uint64_t until_ms;
 	uint64_t migration, epoch;
 	Tether__Step step;
 	uint32_t sequence;
@@ -53,6 +57,7 @@ static struct order_run *run_create(struct host_role *role, const Tether__Event 
 	run->epoch = event->epoch;
 	run->step = event->step;
 	run->sequence = event->sequence;
+	run->until_ms = monotonic_ms() + event->deadline_ms;
 	run->order = order_copy(event->order);
 	if (run->order)
 		return run;
@@ -128,6 +133,8 @@ static const char *failure_reason(int err)
 	switch (err) {
 	case -ETIMEDOUT:
 		return "driver-timeout";
+	case -ECANCELED:
+		return "superseded";
 	case -EBADMSG:
 		return "driver-answer";
 	default:
@@ -168,22 +175,44 @@ static int run_apply(struct order_run *run, const struct driver_result *result)
 	return err;
 }
 
+static void run_begin(struct order_run *run);
+
+static void runs_remove(struct order_run *run)
+{
+	struct order_run **at = &run->role->runs;
+
+	while (*at && *at != run)
+		at = &(*at)->next;
+	if (*at)
+		*at = run->next;
+}
+
+/* What a driver that failed has left behind, the driver alone knows. */
+static bool leaves_doubt(const struct order_run *run)
+{
+	return run->order->action != TETHER__HOST_ACTION__HOST_CHECK &&
+	       run->order->action != TETHER__HOST_ACTION__HOST_NOTHING;
+}
+
 static void run_done(void *context, const struct driver_result *result)
 {
-	struct order_run *run = context;
+	struct order_run *run = context, *after = run->after;
 	struct host_role *role = run->role;
 	int err = result->err ? result->err : run_apply(run, result);
 
-	role->orders--;
+	runs_remove(run);
 	die_point("ordered", driver_verb(run->order->action));
 	log_info("host", "migration %" PRIu64 " epoch %" PRIu64 ": %s %s: %s, %u ms",
 	        run->migration, run->epoch, driver_verb(run->order->action), run->order->vm,
 	        err ? result->text : "done", result->elapsed_us / 1000);
 	if (err && run->vm_is_new)
 		host_role_vm_close(role, run->order->vm);
+	role->inventory_wanted |= err && leaves_doubt(run);
 	run_answer(run, err ? TETHER__OUTCOME__OUTCOME_FAILED : TETHER__OUTCOME__OUTCOME_DONE,
 	        err ? failure_reason(err) : NULL, result->text, result);
 	run_destroy(run);
+	if (after)
+		run_begin(after);
 	if (role->inventory_wanted)
 		host_role_take_stock(role);
 }
@@ -208,30 +237,82 @@ static const char *vm_welcome(struct order_run *run)
 	return "no socket could be opened for the VM";
 }
 
-static void run_start(struct order_run *run, unsigned deadline_ms)
+static void run_start(struct order_run *run)
 {
 	struct host_role *role = run->role;
+	uint64_t now_ms = monotonic_ms();
 	struct driver_request request = {.order = run->order,
 	        .socket = vm_links_path(role->links, run->order->vm),
 	        .socket_dir = role->settings->socket_dir,
-	        .deadline_ms = deadline_ms};
+	        .deadline_ms = run->until_ms > now_ms ? run->until_ms - now_ms : 0};
 
 	die_point("order", driver_verb(run->order->action));
-	role->orders++;
-	if (role->driver->ops->start(role->driver, &request, run_done, run))
+	role->begun++;
+	run->job = role->driver->ops->start(role->driver, &request, run_done, run);
+	if (run->job) {
+		run->next = role->runs;
+		role->runs = run;
 		return;
-	role->orders--;
+	}
 	log_error("host", "the driver cannot be started: %s", strerror(errno));
 	if (run->vm_is_new)
 		host_role_vm_close(role, run->order->vm);
 	run_refuse(run, "driver-failed", "the driver cannot be started");
 }
 
-void host_order(struct host_role *role, const Tether__Event *event)
+static void run_begin(struct order_run *run)
 {
-	struct order_run *run = run_create(role, event);
 	const char *reason = NULL;
 	char text[256];
+
+	if (run->until_ms <= monotonic_ms()) {
+		run_refuse(run, "driver-timeout", "its time went by while another order ended");
+		return;
+	}
+	if (run->order->action == TETHER__HOST_ACTION__HOST_CHECK)
+		reason = slot_objection(run->role, run->order, text, sizeof(text));
+	if (reason) {
+		run_refuse(run, reason, text);
+		return;
+	}
+	reason = vm_welcome(run);
+	if (reason)
+		run_refuse(run, "no-socket", reason);
+	else
+		run_start(run);
+}
+
+static struct order_run *run_of_vm(const struct host_role *role, const char *vm)
+{
+	struct order_run *run = role->runs;
+
+	while (run && strcmp(run->order->vm, vm))
+		run = run->next;
+	return run;
+}
+
+static bool is_same(const Tether__HostOrder *a, const Tether__HostOrder *b)
+{
+	return a->action == b->action && !strcmp(a->slot, b->slot) &&
+	       a->node_guid == b->node_guid && a->port_guid == b->port_guid;
+}
+
+/*
+ * Of two drivers for one VM nobody could say what they leave. Whoever gives another order has given
+ * up the first; the same again (tether-smd was restarted) finds little left to do.
+ */
+static void run_after(struct order_run *running, struct order_run *run)
+{
+	if (running->after)
+		run_refuse(running->after, "superseded", "a later order for this VM came");
+	running->after = run;
+	if (!is_same(running->order, run->order))
+		running->role->driver->ops->stop(running->job);
+}
+
+void host_order(struct host_role *role, const Tether__Event *event)
+{
+	struct order_run *run = run_create(role, event), *running;
 
 	if (!run)
 		return; /* the relay's answer will name this host as missing */
@@ -242,15 +323,21 @@ void host_order(struct host_role *role, const Tether__Event *event)
 		run_refuse(run, "unknown-order", "this agent does not know the order");
 		return;
 	}
-	if (run->order->action == TETHER__HOST_ACTION__HOST_CHECK)
-		reason = slot_objection(role, run->order, text, sizeof(text));
-	if (reason) {
-		run_refuse(run, reason, text);
-		return;
-	}
-	reason = vm_welcome(run);
-	if (reason)
-		run_refuse(run, "no-socket", reason);
+	running = run_of_vm(role, run->order->vm);
+	if (running)
+		run_after(running, run);
 	else
-		run_start(run, event->deadline_ms);
+		run_begin(run);
+}
+
+void host_orders_clear(struct host_role *role)
+{
+	while (role->runs) {
+		struct order_run *run = role->runs;
+
+		role->runs = run->next;
+		if (run->after)
+			run_destroy(run->after);
+		run_destroy(run);
+	}
 }

@@ -149,11 +149,28 @@ static void hello_answer_log(const Tether__HelloAnswer *answer)
 		        answer->refusals[i]->text);
 }
 
+/*
+ * An order that lay in the link while this agent was stopped: its root has given it up and may have
+ * gone another way since. One that it still wants it gives again at the next HELLO.
+ */
+static bool is_left_behind(const struct connection *root, const Tether__Frame *frame)
+{
+	if (frame->body_case != TETHER__FRAME__BODY_EVENT || !frame->event->order ||
+	        !connection_peer_hung_up(root))
+		return false;
+	log_warn("host", "migration %" PRIu64 " epoch %" PRIu64 ": %s.%u has a dead link's order",
+	        frame->event->migration, frame->event->epoch, step_name(frame->event->step),
+	        frame->event->sequence);
+	return true;
+}
+
 static void root_frame(struct connection *connection, Tether__Frame *frame, void *owner)
 {
 	struct host_role *role = owner;
 	int err;
 
+	if (is_left_behind(connection, frame))
+		return;
 	if (frame->body_case == TETHER__FRAME__BODY_HELLO_ANSWER) {
 		hello_answer_log(frame->hello_answer);
 	} else if (frame->body_case == TETHER__FRAME__BODY_EVENT) {
@@ -271,13 +288,14 @@ static void stock_taken(void *context, const struct driver_result *result)
 	CLEANUP_FREE uint8_t *before = NULL, *after = NULL;
 	size_t before_size, after_size;
 
+	role->stocktaking = false;
 	if (result->err) {
 		log_error("host", "the driver does not say what this host has: %s", result->text);
 		stock_again(role);
 		return;
 	}
-	if (role->orders) {
-		role->inventory_wanted = true;
+	if (role->runs || role->inventory_wanted || role->begun != role->begun_at_stock) {
+		host_role_take_stock(role);
 		return;
 	}
 	before = inventory_pack(&role->inventory, &before_size);
@@ -298,12 +316,14 @@ void host_role_take_stock(struct host_role *role)
 	        .socket_dir = role->settings->socket_dir,
 	        .deadline_ms = role->settings->deadlines.inventory_ms};
 
-	if (role->orders) {
+	if (role->runs || role->stocktaking) {
 		role->inventory_wanted = true;
 		return;
 	}
 	role->inventory_wanted = false;
-	if (role->driver->ops->start(role->driver, &request, stock_taken, role))
+	role->begun_at_stock = role->begun;
+	role->stocktaking = role->driver->ops->start(role->driver, &request, stock_taken, role);
+	if (role->stocktaking)
 		return;
 	log_error("host", "the driver cannot be started: %s", strerror(errno));
 	stock_again(role);
@@ -398,6 +418,7 @@ void host_role_destroy(struct host_role *role)
 	if (!role)
 		return;
 	driver_close(role->driver);
+	host_orders_clear(role);
 	connection_destroy(role->root);
 	vm_links_destroy(role->links);
 	relay_destroy(role->relay);

@@ -13,6 +13,8 @@
 #include "notifier/relay.h"
 #include "notifier/vm_links.h"
 
+struct order_run;
+
 struct host_role {
 	struct event_base *base;
 	const struct agent_settings *settings;
@@ -24,8 +26,11 @@ struct host_role {
 	struct driver *driver;
 	struct event *inventory_again;
 	bool inventory_wanted; /* asked for while orders were under way */
+	bool stocktaking;      /* the driver is being asked */
+	unsigned begun,
+	        begun_at_stock; /* orders, so that what it says is not older than they are */
 	struct host_inventory inventory;
-	unsigned orders; /* under way */
+	struct order_run *runs; /* orders under way, one of a VM at most */
 };
 
 /* host_role.c: after anything has been handed to the relay. */
@@ -41,5 +46,7 @@ void host_role_vm_close(struct host_role *role, const char *vm);
 
 /* host_orders.c: carry out event->order. */
 void host_order(struct host_role *role, const Tether__Event *event);
+/* After the driver was closed: no order is under way any more. */
+void host_orders_clear(struct host_role *role);
 
 #endif

@@ -305,6 +305,16 @@ static bool order_has_taker(const struct relay *relay, const Tether__Event *even
 	return child && child->role == TETHER__ROLE__ROLE_HOST;
 }
 
+static void vm_takes(const struct relay *relay, struct vm_state *vm, const Tether__Event *event)
+{
+	if (event->epoch > vm->epoch)
+		vm->order_sequence = 0;
+	if (order_is_for_us(relay, event))
+		vm->order_sequence = event->sequence;
+	vm->epoch = event->epoch;
+	vm->migration = event->migration;
+}
+
 /* Refused: true, and answered so. */
 static bool event_is_refused(struct relay *relay, const Tether__Event *event)
 {
@@ -315,6 +325,14 @@ static bool event_is_refused(struct relay *relay, const Tether__Event *event)
 		parent_refuse(relay, event, "old-epoch", "a newer migration of this VM is known");
 		return true;
 	}
+	/* Steps overtake each other harmlessly; an order that was given up for a later one must not
+	 * be carried out after that. */
+	if (vm && event->epoch == vm->epoch && order_is_for_us(relay, event) &&
+	        event->sequence < vm->order_sequence) {
+		relay->counts.old_epochs++;
+		parent_refuse(relay, event, "old-order", "a later order for this VM is known");
+		return true;
+	}
 	if (!relay_epoch_raise(relay, event->epoch)) {
 		parent_refuse(relay, event, "epoch-not-saved", "the epoch could not be stored");
 		return true;
@@ -323,10 +341,8 @@ static bool event_is_refused(struct relay *relay, const Tether__Event *event)
 		parent_refuse(relay, event, "no-such-host", "the host that is ordered is not here");
 		return true;
 	}
-	if (vm) {
-		vm->epoch = event->epoch;
-		vm->migration = event->migration;
-	}
+	if (vm)
+		vm_takes(relay, vm, event);
 	return false;
 }
 

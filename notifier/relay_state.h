@@ -43,6 +43,7 @@ struct vm_state {
 	uint64_t migration;
 	Tether__Event *released; /* RELEASE, while it is without its device */
 	uint64_t released_until_ms;
+	uint32_t order_sequence; /* of its last order for us in this epoch */
 	char name[];
 };
 

@@ -213,8 +213,8 @@ class Agent:
         self.down({"event": dict({"migration": migration, "epoch": epoch, "step": f"STEP_{step}", "sequence": sequence,
                                   "vm": "vm1", "address": {"lid": 5}, "deadline_ms": deadline_ms}, **fields)})
 
-    def order(self, action, step="MOVE", sequence=1, deadline_ms=5000, **fields):
-        self.event(step, sequence, deadline_ms=deadline_ms,
+    def order(self, action, step="MOVE", sequence=1, deadline_ms=5000, migration=1, epoch=1, **fields):
+        self.event(step, sequence, migration, epoch, deadline_ms,
                    order=dict({"host": self.settings["name"], "action": f"HOST_{action}", "vm": "vm1"}, **fields))
 
     def answer(self, step, sequence=1):

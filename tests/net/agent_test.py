@@ -270,19 +270,78 @@ def killed_agent_comes_back_with_its_epoch_and_the_open_event():
         assert agent.answer("STOP")["answered"] == ["vm1/10.1"]
 
 
+def wait_for_text(agent, name):
+    end = time.monotonic() + 10
+    while not agent.read(name).strip():
+        assert time.monotonic() < end, f"the driver does not write {name}"
+        time.sleep(0.01)
+    return agent.read(name).strip()
+
+
 def agent_killed_with_its_driver_at_work_leaves_none():
     with Agent() as agent:
         agent.write("detach.sh", 'echo $$ > "$here/pid"; while :; do sleep 0.1; done')
         agent.order("DETACH", slot="vf0", deadline_ms=60000)
+        pid = int(wait_for_text(agent, "pid"))
         end = time.monotonic() + 10
-        while not agent.read("pid").strip():
-            assert time.monotonic() < end
-            time.sleep(0.01)
-        pid = int(agent.read("pid"))
         agent.kill()
         while os.path.exists(f"/proc/{pid}"):
             assert time.monotonic() < end, "the driver lives on"
             time.sleep(0.01)
+
+
+def order_that_a_stopped_agent_finds_in_a_dead_link_is_not_obeyed():
+    with Agent() as agent:
+        agent.process.send_signal(signal.SIGSTOP)
+        agent.order("DETACH", slot="vf0")
+        agent.root.close(agent.link)
+        agent.process.send_signal(signal.SIGCONT)
+        agent.welcome()
+        assert "has a dead link's order" in agent.read("agent.log")
+        assert not agent.driver_log("detach")
+        # A root that still wants it gives it again.
+        agent.order("DETACH", slot="vf0")
+        assert agent.answer("MOVE")["outcome"] == "OUTCOME_DONE"
+        assert len(agent.driver_log("detach")) == 1
+
+
+def another_order_for_a_vm_ends_the_one_at_work_first():
+    with Agent() as agent:
+        agent.write("detach.sh", 'echo $$ > "$here/pid"; while :; do sleep 0.1; done')
+        agent.write("give-back.sh", '! kill -0 $(cat "$here/pid") 2> /dev/null')
+        agent.order("DETACH", slot="vf0", deadline_ms=60000)
+        wait_for_text(agent, "pid")
+        agent.order("GIVE_BACK", sequence=2, slot="vf0")
+        given_up = agent.answer("MOVE")
+        assert given_up["outcome"] == "OUTCOME_FAILED" and given_up["refusals"][0]["reason"] == "superseded", given_up
+        assert agent.answer("MOVE", 2)["outcome"] == "OUTCOME_DONE"
+        agent.order("DETACH", sequence=1, slot="vf1", deadline_ms=60000, migration=2, epoch=1)
+        assert agent.answer("MOVE")["refusals"][0]["reason"] == "old-order"
+
+
+def the_same_order_waits_for_the_one_at_work():
+    with Agent() as agent:
+        agent.write("move.sh", 'echo begin >> "$here/steps"; while [ ! -e "$here/go" ]; do sleep 0.02; done; '
+                               'echo end >> "$here/steps"')
+        agent.order("MOVE", peer_host="hyp2", deadline_ms=60000)
+        wait_for_text(agent, "steps")
+        agent.order("MOVE", peer_host="hyp2", deadline_ms=60000, epoch=2)
+        agent.event("STOP", 7, epoch=2)
+        agent.answer("STOP", 7)  # so it has the other order too
+        agent.write("go", "")
+        for epoch in (1, 2):
+            assert agent.root.frame("answer", epoch=epoch, step="STEP_MOVE")["outcome"] == "OUTCOME_DONE"
+        assert agent.read("steps").split() == ["begin", "end"] * 2
+
+
+def after_a_failed_order_the_driver_is_asked_what_there_is():
+    with Agent() as agent:
+        agent.write("detach.sh", 'sed "s/0x2001/0x2009/" < "$here/inventory.json" > "$here/new"; '
+                                 'mv "$here/new" "$here/inventory.json"; exit 1')
+        agent.order("DETACH", slot="vf0")
+        assert agent.answer("MOVE")["outcome"] == "OUTCOME_FAILED"
+        agent.welcome()
+        assert agent.hello["slots"][0]["port_guid"] == 0x2009, agent.hello
 
 
 def replaced_root_is_not_obeyed():
@@ -438,6 +497,10 @@ TESTS = [
     vm_name_cannot_leave_the_socket_directory,
     killed_agent_comes_back_with_its_epoch_and_the_open_event,
     agent_killed_with_its_driver_at_work_leaves_none,
+    order_that_a_stopped_agent_finds_in_a_dead_link_is_not_obeyed,
+    another_order_for_a_vm_ends_the_one_at_work_first,
+    the_same_order_waits_for_the_one_at_work,
+    after_a_failed_order_the_driver_is_asked_what_there_is,
     replaced_root_is_not_obeyed,
     root_that_comes_back_hears_of_interests_and_answers,
     silent_root_is_left,

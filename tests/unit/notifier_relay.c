@@ -576,6 +576,21 @@ static void order_may_be_done_at_once(void **state)
 	EXPECT(t, "order 2 vm1\n> STOP.1 DONE exit 0\n");
 }
 
+static void order_before_a_later_one_is_refused(void **state)
+{
+	struct test *t = *state;
+
+	t->order_at_once = true;
+	EVENT(t, .order_host = "hyp1", .sequence = 5);
+	forget(t);
+	EVENT(t, .order_host = "hyp1", .sequence = 4);
+	EXPECT(t, "> STOP.4 REFUSED hyp1 (old-order)\n");
+	EVENT(t, .to_vm = true, .sequence = 3); /* no order */
+	EXPECT(t, "> STOP.3 DONE\n");
+	EVENT(t, .order_host = "hyp1", .sequence = 1, .epoch = 9);
+	EXPECT(t, "order 2 vm1\n");
+}
+
 static void order_that_takes_too_long_is_missing(void **state)
 {
 	struct test *t = *state;
@@ -827,6 +842,7 @@ int main(void)
 	        HOST_TEST(answers_too_large_for_a_frame_are_a_failure_not_a_dead_link),
 	        HOST_TEST(order_is_tallied_with_the_children),
 	        HOST_TEST(order_may_be_done_at_once),
+	        HOST_TEST(order_before_a_later_one_is_refused),
 	        HOST_TEST(order_that_takes_too_long_is_missing),
 	        HOST_TEST(order_for_another_host_is_refused),
 	        cmocka_unit_test(hello_is_checked),
