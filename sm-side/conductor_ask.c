@@ -156,6 +156,8 @@ static void host_answered(struct conductor *c, const Tether__Answer *answer)
 	bool done = answer->outcome == TETHER__OUTCOME__OUTCOME_DONE;
 
 	root_result_take(c->root, c->host, answer->result);
+	if (m->state == STATE_LOOKING || m->state == STATE_LOOKING_THERE)
+		m->fact = whereabouts_fact(root_inventory(c->root), m, true);
 	if (answer->result && answer->result->copy_ms)
 		m->counts.copy_ms += answer->result->copy_ms;
 	for (size_t i = 0; i < answer->n_refusals; i++)

@@ -123,6 +123,8 @@ static struct migration_output enter(struct migration *m, enum migration_state t
 		m->committed = true;
 	else if (migration_phase(to) == PHASE_LEAVING)
 		m->committed = false;
+	if (to == STATE_LOOKING)
+		m->fact = FACT_ANYWHERE;
 	m->applied |= to == STATE_NAMING;
 	m->vacated = (m->vacated || to == STATE_VACATING) && to != STATE_BACK_VACATING;
 	return (struct migration_output){.entered = true,
@@ -157,7 +159,8 @@ struct migration_output migration_start(struct migration *migration, uint64_t no
 struct migration_output migration_recover(struct migration *migration,
         enum migration_state journalled, bool given_up, unsigned left_ms, uint64_t now_us)
 {
-	migration->journalled = journalled;
+	/* What the one has said is not in the journal. */
+	migration->journalled = journalled == STATE_LOOKING_THERE ? STATE_LOOKING : journalled;
 	migration->committed = is_past_commit(journalled);
 	migration->given_up = given_up || (migration->committed && !left_ms);
 	/* The last records may be missing from the disk: undoing nothing does no harm. */
@@ -186,7 +189,8 @@ static enum migration_event amounts_to(const struct migration *m, enum migration
 /* Where the commit is missing from the journal it is not known what else is. */
 static enum migration_state reentered(struct migration *m, uint64_t now_us)
 {
-	enum migration_state to = migration_reenter(m->journalled, m->fact);
+	bool looked = m->state == STATE_LOOKING_THERE;
+	enum migration_state to = migration_reenter(looked ? m->state : m->journalled, m->fact);
 
 	if (is_past_commit(to) && !m->committed) {
 		m->committed = m->applied = m->vacated = true;

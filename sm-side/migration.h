@@ -62,7 +62,7 @@ struct migration {
 	const struct deadlines *deadlines;
 	enum migration_state state;
 	enum migration_state journalled; /* RECOVERING: what the last record says */
-	enum migration_fact fact;        /* RECOVERING */
+	enum migration_fact fact;        /* RECOVERING, LOOKING */
 	unsigned awaited;                /* parties that have not answered in this state */
 	bool failed;                     /* one that has answered could not */
 	bool committed;

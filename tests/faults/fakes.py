@@ -344,6 +344,9 @@ class Host:
         copied = 4 if order["action"] == "HOST_MOVE" else 0
         return {"outcome": "OUTCOME_DONE", "result": {"copy_ms": copied, **self.inventory()}}
 
+    def host_nothing(self, order):
+        """Only what there is."""
+
     def host_check(self, order):
         return self.world.slots[order["slot"]]["vm"] and "taken"
 

@@ -130,6 +130,30 @@ def a_failed_copy_of_memory_goes_on_at_the_source():
     fails_back_at_the_source("hyp1", "HOST_MOVE")
 
 
+def nobody_assumes_where_the_memory_is():
+    """Nor does anybody who was told that it did not move: the driver may have been killed at its deadline."""
+    for kind in ("silent", "fail"):
+        for moved in (True, False):
+            with Stage(move_ms=300) as stage:
+                def move():
+                    if moved:
+                        stage.world.vms["vm1"]["host"] = "hyp2"
+                    return kind
+
+                stage.world.fault("hyp1", "HOST_MOVE", move)
+                migration = stage.smd.move("vm1", "hyp2")
+                checked(stage, migration, "done" if moved else "failed-at-source", "hyp2" if moved else "hyp1")
+                equal("looking-there" in states(migration), True)
+                all_running(stage)
+
+
+def a_vf_that_cannot_be_given_back_is_given_back_later():
+    with Stage() as stage:
+        stage.world.fault("hyp1", "HOST_DETACH", lambda: stage.world.fault("hyp1", "HOST_GIVE_BACK", "fail", 3) or "fail")
+        checked(stage, stage.smd.move("vm1", "hyp2"), "failed-at-source", "hyp1")
+        all_running(stage)
+
+
 def guids_that_cannot_be_set_go_on_at_the_source():
     fails_back_at_the_source("hyp2", "HOST_SET_GUIDS")
     fails_back_at_the_source("hyp1", "HOST_SET_GUIDS")
@@ -330,6 +354,7 @@ run([the_vm_moves_and_comes_back, without_an_sm_nothing_is_asked_of_one,
      a_process_that_does_not_stop_aborts, broken_qps_are_connected_again_after_an_abort,
      abort_before_the_commit_aborts_and_after_it_is_too_late, a_failed_release_goes_on_at_the_source,
      a_failed_detach_goes_on_at_the_source, a_failed_copy_of_memory_goes_on_at_the_source,
+     nobody_assumes_where_the_memory_is, a_vf_that_cannot_be_given_back_is_given_back_later,
      guids_that_cannot_be_set_go_on_at_the_source, guids_that_are_taken_back_late_go_on_at_the_source,
      a_vm_whose_guids_nobody_takes_back_keeps_them_where_it_is, a_plan_that_cannot_be_applied_is_undone,
      a_failed_attach_goes_on_at_the_source, an_sm_that_is_never_quiet_goes_on_at_the_source, a_stale_plan_is_made_anew,

@@ -79,6 +79,8 @@ static void walk(enum migration_state state, bool *on_the_way, bool *finished)
 		if (is_way_out(e) && move.verdict == VERDICT_MOVE && move.to != STATE_REENTERED)
 			walk(move.to, on_the_way, finished);
 	}
+	for (int f = FACT_ANYWHERE; state == STATE_LOOKING_THERE && f < FACT_COUNT; f++)
+		walk(migration_reenter(state, f), on_the_way, finished);
 	on_the_way[state] = false;
 	finished[state] = true;
 }
@@ -184,7 +186,7 @@ static void each_state_has_its_way_back_after_a_restart(void **unused)
 			if (phase == PHASE_TRYING || phase == PHASE_LEAVING)
 				assert_true(
 				        migration_phase(to) == PHASE_LEAVING || f > FACT_AT_SOURCE);
-			else
+			else if (s != STATE_LOOKING_THERE)
 				assert_int_equal(migration_phase(to), phase);
 		}
 	}
@@ -339,8 +341,9 @@ static const struct road roads[] = {
                 TO_COMMIT " detaching back-giving back-rebuilding back-reconnecting back-resuming "
                           "failed-at-source"},
         {"the memory does not move", true,
-                "done done done done done done failed done done done done",
-                TO_MOVING " back-giving back-rebuilding back-reconnecting back-resuming "
+                "done done done done done done failed done done done done done done",
+                TO_MOVING " looking looking-there back-giving back-rebuilding back-reconnecting "
+                          "back-resuming "
                           "failed-at-source"},
         {"the SM gives no lease", true,
                 "done done done done done done done busy timeout busy timeout done done done done "
@@ -417,7 +420,8 @@ static const struct road roads[] = {
                 "done done done done done done done done done done done done done done overall "
                 "timeout",
                 TO_APPLY " unleasing attaching rebuilding reconnecting erroring lost"},
-        {"the source cannot give the VF back", true, "done done done done done failed failed done",
+        {"the source cannot give the VF back", true,
+                "done done done done done failed failed failed timeout done",
                 TO_COMMIT " detaching back-giving erroring lost"},
 };
 
@@ -480,12 +484,36 @@ static void a_crash_after_the_commit_is_driven_to_its_end(void **unused)
 {
 	for (int s = 0; s < STATE_COUNT; s++) {
 		for (int f = FACT_ANYWHERE; f < FACT_COUNT; f++) {
-			if (migration_phase(s) == PHASE_FORWARD)
+			/* Those who were looked at know nothing of the VM. */
+			if (s == STATE_LOOKING || s == STATE_LOOKING_THERE)
+				assert_int_equal(end_after_crash(s, f), STATE_FAILED_AT_SOURCE);
+			else if (migration_phase(s) == PHASE_FORWARD)
 				assert_int_equal(end_after_crash(s, f), STATE_DONE);
 			if (migration_phase(s) == PHASE_BACK)
 				assert_int_equal(end_after_crash(s, f),
 				        is_beyond_saving(s) ? STATE_LOST : STATE_FAILED_AT_SOURCE);
 		}
+	}
+}
+
+static void who_has_the_memory_is_looked_at(void **unused)
+{
+	for (int f = FACT_ANYWHERE; f < FACT_COUNT; f++) {
+		bool there = f == FACT_AT_DESTINATION || f == FACT_AT_DESTINATION_WITHOUT_VF;
+		struct migration_intent intent = intent_of(true);
+		struct migration m;
+
+		migration_init(&m, &intent, deadlines);
+		migration_start(&m, 1);
+		while (m.state != STATE_MOVING)
+			migration_event(&m, EVENT_DONE, 1);
+		migration_event(&m, EVENT_TIMEOUT, 2);
+		assert_int_equal(m.state, STATE_LOOKING);
+		migration_event(&m, EVENT_DONE, 3);
+		m.fact = f;
+		migration_event(&m, EVENT_DONE, 3);
+		assert_int_equal(m.state, there ? STATE_LEASING : STATE_BACK_GIVING);
+		migration_clear(&m);
 	}
 }
 
@@ -961,6 +989,7 @@ int main(void)
 	        cmocka_unit_test(roads_lead_where_they_should),
 	        cmocka_unit_test(a_crash_before_the_commit_ends_aborted),
 	        cmocka_unit_test(a_crash_after_the_commit_is_driven_to_its_end),
+	        cmocka_unit_test(who_has_the_memory_is_looked_at),
 	        cmocka_unit_test(given_up_survives_the_crash),
 	        cmocka_unit_test(each_step_has_its_own_deadline),
 	        cmocka_unit_test(plans_that_are_always_stale_end_in_time),
