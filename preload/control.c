@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <pthread.h>
 
+#include "preload/agent_link.h"
 #include "preload/move.h"
 #include "preload/objects.h"
 
@@ -30,6 +31,8 @@ static int enter(const struct context *context, const struct queue_pair *qp, enu
 {
 	int err = 0;
 
+	if (context && __builtin_expect(context->inherited, 0))
+		agent_link_start();
 	pthread_mutex_lock(&lock);
 	while (has_to_wait(context, qp, need))
 		pthread_cond_wait(&changed, &lock);

@@ -255,10 +255,12 @@ WRAPPER int ibv_close_device(struct ibv_context *shown)
 	if (!context)
 		return below.ibv_close_device(shown);
 	control_enter(context, NEEDS_NOTHING);
-	pthread_mutex_lock(&contexts_lock);
-	TAILQ_REMOVE(&contexts, context, link);
-	pthread_mutex_unlock(&contexts_lock);
-	device_is_used(context->device, false);
+	if (!context->inherited) {
+		pthread_mutex_lock(&contexts_lock);
+		TAILQ_REMOVE(&contexts, context, link);
+		pthread_mutex_unlock(&contexts_lock);
+		device_is_used(context->device, false);
+	}
 	context_destroy(context);
 	control_leave();
 	return 0;
@@ -272,8 +274,13 @@ WRAPPER struct ibv_context *ibv_import_device(int fd)
 
 void context_close_real(struct context *context)
 {
-	event_channel_detach(context);
-	device_close(context->device, context->real);
+	/* The parent goes on polling what both have. */
+	if (context->inherited) {
+		below.ibv_close_device(context->real);
+	} else {
+		event_channel_detach(context);
+		device_close(context->device, context->real);
+	}
 	context->real = NULL;
 }
 
@@ -287,6 +294,16 @@ int context_open_real(struct context *context)
 	if (err)
 		context_close_real(context);
 	return err;
+}
+
+void contexts_forget(void)
+{
+	struct context *context;
+
+	TAILQ_FOREACH(context, &contexts, link)
+	context->inherited = true;
+	TAILQ_INIT(&contexts);
+	pthread_mutex_init(&contexts_lock, NULL);
 }
 
 /* ---- questions ---- */

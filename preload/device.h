@@ -15,6 +15,9 @@
 void context_close_real(struct context *context);
 int context_open_real(struct context *context);
 
+/* In a child after fork: what is open is the parent's. */
+void contexts_forget(void);
+
 /* Learn LID and GID of the ports whose LID was not known. */
 void context_learn_ports(struct context *context);
 

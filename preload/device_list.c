@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "notifier/base/cleanup.h"
+#include "preload/fork_watch.h"
 
 static TAILQ_HEAD(, device) devices = TAILQ_HEAD_INITIALIZER(devices);
 static pthread_mutex_t devices_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -220,9 +221,14 @@ static int open_as(struct device *device, struct ibv_device *as, struct ibv_cont
 	if (!as)
 		return -ENODEV;
 	errno = 0;
+	fork_watch_begin();
 	context = below.ibv_open_device(as);
-	if (!context)
-		return errno ? -errno : -ENODEV;
+	if (!context) {
+		int err = errno ? -errno : -ENODEV;
+
+		fork_watch_end();
+		return err;
+	}
 	LOCK_GUARD(&devices_lock);
 	memcpy(device->real_name, as->name, sizeof(device->real_name));
 	device->real = as;
@@ -262,6 +268,7 @@ int device_open_successor(struct device *device, struct ibv_context **opened)
 void device_close(struct device *device, struct ibv_context *opened)
 {
 	below.ibv_close_device(opened);
+	fork_watch_end();
 	LOCK_GUARD(&devices_lock);
 	if (!--device->opened)
 		device->real = NULL;

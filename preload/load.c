@@ -5,18 +5,21 @@
 
 #include "preload/agent_link.h"
 #include "preload/control.h"
+#include "preload/device.h"
 #include "preload/device_list.h"
+#include "preload/fork_watch.h"
 #include "preload/objects.h"
 #include "preload/settings.h"
 
 /*
  * The child has neither the service thread nor a use for the parent's objects; what it opens itself
- * it opens afresh.
+ * it opens afresh. If it goes on with the parent's, its agent hears of it (control.c) and that it
+ * cannot move.
  */
 static void in_child(void)
 {
-	TAILQ_INIT(&contexts);
-	pthread_mutex_init(&contexts_lock, NULL);
+	fork_watch_in_child();
+	contexts_forget();
 	device_list_forget();
 	control_forget();
 	agent_link_forget_parent();
@@ -26,7 +29,7 @@ __attribute__((constructor)) static void load(void)
 {
 	real_verbs();
 	settings();
-	pthread_atfork(NULL, NULL, in_child);
+	pthread_atfork(fork_watch_before_fork, fork_watch_in_parent, in_child);
 }
 
 /* What could not be rebuilt is not made: answered here for our objects. */

@@ -59,6 +59,7 @@ struct context {
 	struct device *device;
 	uint32_t number; /* names it in the VM: scope of its rkeys */
 	enum context_phase phase;
+	bool inherited;                 /* the parent's, in a child after fork */
 	struct ibv_device_attr_ex attr; /* what is supported through this library */
 	struct port ports[PORTS_MAX];   /* by port number - 1 */
 	int async_outer;   /* what the application polls: an epoll instance that holds the real

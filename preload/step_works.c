@@ -182,7 +182,7 @@ static enum progress work_release(
 	}
 	if (settle(move, answer, late) == WORKING)
 		return WORKING;
-	err = rebuild_tear_down(move);
+	err = veto_is_shared(move) ? -EBUSY : rebuild_tear_down(move);
 	if (err)
 		failed_with(answer, "not-released", "the device cannot be let go", err);
 	else

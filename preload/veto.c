@@ -9,8 +9,12 @@
 
 #include "preload/completion_queue.h"
 #include "preload/device.h"
+#include "preload/fork_watch.h"
 #include "preload/memory.h"
 #include "preload/queue_pair.h"
+
+/* For a child between fork and exec. */
+enum { EXEC_PATIENCE_MS = 50 };
 
 enum veto {
 #define VETO(id, name, text) VETO_##id,
@@ -119,6 +123,19 @@ static bool holds_rdma_cm(void)
 	return found;
 }
 
+/* With a child, or as one. */
+bool veto_is_shared(const struct move *move)
+{
+	const struct context *context;
+	bool any_moves = false;
+
+	TAILQ_FOREACH(context, &contexts, link)
+	any_moves |= move_has_context(move, context);
+	if (any_moves && fork_watch_finds_child(EXEC_PATIENCE_MS))
+		return true;
+	return fork_watch_is_child() && (any_moves || move->of_our_vm);
+}
+
 static void check_context(const struct context *context, veto_set found)
 {
 	const struct shared_receive_queue *srq;
@@ -154,6 +171,7 @@ int veto_check(const struct move *move, Tether__Answer *answer)
 	}
 	found[VETO_RDMA_CM] = any_moves && holds_rdma_cm();
 	found[VETO_IMPORTED_DEVICE] = any_moves && device_was_imported;
+	found[VETO_FORKED] = veto_is_shared(move);
 	for (int i = 0; i < VETO_COUNT && !err; i++) {
 		if (found[i])
 			err = refusal_add(answer, vetoes[i].name, vetoes[i].text);

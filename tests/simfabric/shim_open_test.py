@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
 """Processes that start, open their device or fork while their VM moves; the test is their agent."""
 import os
+import signal
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -9,7 +10,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 from lab.build import Build  # noqa: E402
 from lab.tap import Tap  # noqa: E402
 from net.agent_harness import Links  # noqa: E402
-from simfabric.lab import Fabric  # noqa: E402
+from simfabric.lab import Fabric, wait_until  # noqa: E402
 from simfabric.verbs_peer import Peer  # noqa: E402
 
 END_S = 20
@@ -106,8 +107,37 @@ def an_agent_that_does_not_speak_is_waited_for_only_a_moment(fabric, agent):
     assert process.get()["lid"]
 
 
+def reasons(answer):
+    return {refusal["reason"] for refusal in answer.get("refusals", [])}
+
+
+def a_forked_child_is_named_until_it_ends(fabric, agent):
+    process = agent.process()
+    process.put("open")
+    link = agent.meet()
+    agent.lid = process.get()["lid"]
+    assert "veto-forked" not in reasons(agent.step(link, "PREPARE"))
+    child = process.do("fork")["pid"]
+    assert "veto-forked" in reasons(agent.step(link, "PREPARE"))
+    os.kill(child, signal.SIGKILL)
+    wait_until("the child is gone", lambda: "veto-forked" not in reasons(agent.step(link, "PREPARE")), END_S)
+
+
+def a_child_that_goes_on_with_the_device_says_who_it_is(fabric, agent):
+    process = agent.process()
+    process.put("open")
+    agent.meet()
+    agent.lid = process.get()["lid"]
+    process.do("daemon")
+    process.put("rereg")
+    link = agent.meet()
+    assert reasons(agent.step(link, "PREPARE")) == {"veto-forked"}
+    process.child.stdin.close()
+
+
 TESTS = [who_starts_while_the_vf_is_away_waits_for_the_new_one, who_opens_again_while_the_vf_is_away_waits_for_the_new_one,
-         an_agent_that_does_not_speak_is_waited_for_only_a_moment]
+         an_agent_that_does_not_speak_is_waited_for_only_a_moment, a_forked_child_is_named_until_it_ends,
+         a_child_that_goes_on_with_the_device_says_who_it_is]
 
 
 def run(test, fabric, preload):
@@ -115,7 +145,7 @@ def run(test, fabric, preload):
         try:
             test(fabric, agent)
         finally:
-            for child in [c for c in fabric.children if c.stdin]:
+            for child in [c for c in fabric.children if c.stdin is not None]:
                 child.kill()
                 child.wait()
                 fabric.children.remove(child)

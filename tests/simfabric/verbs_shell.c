@@ -18,6 +18,8 @@
  *   state QP NUMBER, query QP
  *   fill OFFSET LENGTH SEED, same OFFSET LENGTH SEED, word OFFSET [VALUE]
  *   dereg, rereg, sleep MS, destroy QP, close, quit
+ *   fork                                         a child that does nothing; its pid
+ *   daemon                                       the child goes on here, the parent ends; its pid
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -27,6 +29,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <infiniband/verbs.h>
 
@@ -451,6 +454,22 @@ static void do_sleep(const struct command *command)
 	answer(0);
 }
 
+static void do_fork(const struct command *command)
+{
+	pid_t child = fork();
+
+	while (!child)
+		pause();
+	printf("ok pid=%d\n", (int)child);
+}
+
+static void do_daemon(const struct command *command)
+{
+	if (fork())
+		_exit(0);
+	printf("ok pid=%d\n", (int)getpid());
+}
+
 static const struct {
 	const char *name;
 	void (*run)(const struct command *command);
@@ -478,6 +497,8 @@ static const struct {
         {"rereg", do_rereg},
         {"sleep", do_sleep},
         {"destroy", do_destroy},
+        {"fork", do_fork},
+        {"daemon", do_daemon},
         {"close", do_close},
 };
 
