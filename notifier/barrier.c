@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct barrier {
 	struct barrier *next;
@@ -10,6 +11,7 @@ struct barrier {
 	uint64_t until_ms;
 	uint32_t last_id;
 	struct address address;
+	char vm[];
 };
 
 static struct barrier *barrier_find(const struct barrier *barriers, uint64_t migration)
@@ -19,15 +21,16 @@ static struct barrier *barrier_find(const struct barrier *barriers, uint64_t mig
 	return (struct barrier *)barriers;
 }
 
-int barrier_set(struct barrier **barriers, uint64_t migration, const struct address *address,
-        uint32_t last_id, uint64_t until_ms)
+int barrier_set(struct barrier **barriers, uint64_t migration, const char *vm,
+        const struct address *address, uint32_t last_id, uint64_t until_ms)
 {
 	struct barrier *barrier = barrier_find(*barriers, migration);
 
 	if (!barrier) {
-		barrier = calloc(1, sizeof(*barrier));
+		barrier = calloc(1, sizeof(*barrier) + strlen(vm) + 1);
 		if (!barrier)
 			return -ENOMEM;
+		strcpy(barrier->vm, vm);
 		barrier->migration = migration;
 		barrier->last_id = last_id;
 		barrier->next = *barriers;
@@ -66,10 +69,11 @@ void barriers_clear(struct barrier **barriers)
 		barrier_lift(barriers, (*barriers)->migration);
 }
 
-bool barriers_hold(const struct barrier *barriers, const struct address *address)
+bool barriers_hold(const struct barrier *barriers, const char *vm, const struct address *address)
 {
 	for (; barriers; barriers = barriers->next)
-		if (address_matches(&barriers->address, address))
+		if (address_matches(&barriers->address, address) ||
+		        (vm && !strcmp(barriers->vm, vm)))
 			return true;
 	return false;
 }

@@ -24,6 +24,7 @@ struct request {
 	bool drop;
 	uint32_t request; /* the asker's number for it */
 	uint32_t remote_qpn;
+	const char *vm; /* of the member, or NULL */
 	struct address address;
 };
 
@@ -247,8 +248,14 @@ static const char *quota_exceeded(
 	return NULL;
 }
 
-void registration_take(
-        struct registration *r, uint32_t member, bool is_relay, const Tether__Interest *interest)
+/* A VM that lets go of others is in nobody's way. */
+static bool is_held(const struct registration *r, const struct request *request)
+{
+	return barriers_hold(r->barriers, request->drop ? NULL : request->vm, &request->address);
+}
+
+void registration_take(struct registration *r, uint32_t member, bool is_relay, const char *vm,
+        const Tether__Interest *interest)
 {
 	struct request *request;
 	struct address address;
@@ -269,8 +276,9 @@ void registration_take(
 	request->drop = interest->drop;
 	request->request = interest->request;
 	request->remote_qpn = interest->remote_qpn;
+	request->vm = vm;
 	request->address = address;
-	if (!barriers_hold(r->barriers, &address)) {
+	if (!is_held(r, request)) {
 		request_process(r, request);
 		return;
 	}
@@ -432,7 +440,7 @@ int registration_hello(
 	for (size_t i = 0; i < before.count; i++) {
 		if (list_has(&now, &before.addresses[i]))
 			continue;
-		if (barriers_hold(r->barriers, &before.addresses[i]))
+		if (barriers_hold(r->barriers, NULL, &before.addresses[i]))
 			request_make(r, member, &before.addresses[i], true);
 		else
 			let_go(r, member, &before.addresses[i]);
@@ -527,10 +535,10 @@ void registration_parent_up(struct registration *r)
 	}
 }
 
-int registration_barrier(struct registration *r, uint64_t migration, const struct address *address,
-        uint64_t until_ms)
+int registration_barrier(struct registration *r, uint64_t migration, const char *vm,
+        const struct address *address, uint64_t until_ms)
 {
-	return barrier_set(&r->barriers, migration, address, r->last_id, until_ms);
+	return barrier_set(&r->barriers, migration, vm, address, r->last_id, until_ms);
 }
 
 void registration_barrier_extend(struct registration *r, uint64_t migration, uint64_t until_ms)
@@ -542,7 +550,7 @@ static struct request *request_freed(const struct registration *r)
 {
 	struct request *q = r->requests;
 
-	while (q && (!q->in_barrier || barriers_hold(r->barriers, &q->address)))
+	while (q && (!q->in_barrier || is_held(r, q)))
 		q = q->next;
 	return q;
 }

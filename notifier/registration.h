@@ -33,9 +33,12 @@ bool registration_holds(
         const struct registration *registration, uint32_t member, const struct address *address);
 size_t registration_count(const struct registration *registration, uint32_t member);
 
-/* What a member asks. @is_relay: it is told when its registration is held. */
+/*
+ * What a member asks. @is_relay: it is told when its registration is held. @vm: whose channel it
+ * came through, NULL: nobody's; kept until the member is gone.
+ */
 void registration_take(struct registration *registration, uint32_t member, bool is_relay,
-        const Tether__Interest *interest);
+        const char *vm, const Tether__Interest *interest);
 
 /*
  * The addresses of a member's HELLO. It held them before, so they are not held up by a barrier;
@@ -58,9 +61,9 @@ int registration_hello_up(
         struct registration *registration, struct address **addresses, size_t *count);
 void registration_parent_up(struct registration *registration);
 
-/* Hold what concerns @address until the barrier of @migration is lifted, or until @until_ms.
- * -ENOMEM */
-int registration_barrier(struct registration *registration, uint64_t migration,
+/* Hold what concerns @address and what @vm itself registers until the barrier of @migration is
+ * lifted, or until @until_ms. -ENOMEM */
+int registration_barrier(struct registration *registration, uint64_t migration, const char *vm,
         const struct address *address, uint64_t until_ms);
 void registration_barrier_extend(
         struct registration *registration, uint64_t migration, uint64_t until_ms);

@@ -22,6 +22,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "notifier/interest.h"
 #include "tether.pb-c.h"
 
 struct relay;
@@ -98,6 +99,11 @@ void relay_vm_left(struct relay *relay, const char *vm, uint64_t now_ms);
  * out of @frame. Not 0: the parent is not to be obeyed (-ESTALE: its epoch is older than one seen);
  * close the link. */
 int relay_parent_frame(struct relay *relay, Tether__Frame *frame, uint64_t now_ms);
+
+/* Hold registrations from now on as a PREPARE does: its migration was under way before this relay
+ * was made. -ENOMEM */
+int relay_hold(struct relay *relay, uint64_t migration, const char *vm,
+        const struct address *address, uint64_t until_ms);
 
 /* The root's own event, and a copy of it is kept. The answer comes through parent_send, maybe
  * before this returns. -ENOMEM. */

@@ -211,7 +211,7 @@ int relay_child_frame(
 		return 0;
 	case TETHER__FRAME__BODY_INTEREST:
 		registration_take(relay->registration, child->member, !child_is_process(child),
-		        frame->interest);
+		        child->vm, frame->interest);
 		return 0;
 	case TETHER__FRAME__BODY_HEARTBEAT:
 		return 0;

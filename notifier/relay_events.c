@@ -374,14 +374,18 @@ static uint64_t migration_until_ms(const struct open_event *open, uint64_t now_m
 	return open->overall_ms ? open->overall_ms : now_ms + OVERALL_MS;
 }
 
+/* PREPARE sets it. Where it is missed later, this relay or one above was started again meanwhile;
+ * an order alone says nothing: it may go where the VM has left. */
 static void barrier_set(struct relay *relay, const struct open_event *open, uint64_t now_ms)
 {
 	const Tether__Event *event = open->event;
 	uint64_t until_ms = migration_until_ms(open, now_ms);
 	struct address address;
 
-	if (event->step == TETHER__STEP__STEP_PREPARE && !address_decode(event->address, &address))
-		registration_barrier(relay->registration, event->migration, &address, until_ms);
+	if ((event->to_vm || event->to_peers || event->step == TETHER__STEP__STEP_PREPARE) &&
+	        !ends_migration(event->step) && !address_decode(event->address, &address))
+		registration_barrier(
+		        relay->registration, event->migration, event->vm, &address, until_ms);
 	else
 		registration_barrier_extend(relay->registration, event->migration, until_ms);
 }
@@ -449,6 +453,12 @@ int relay_event_take(struct relay *relay, Tether__Event *event, uint64_t now_ms)
 	order_start(relay, open, now_ms);
 	relay_settle(relay, now_ms);
 	return 0;
+}
+
+int relay_hold(struct relay *relay, uint64_t migration, const char *vm,
+        const struct address *address, uint64_t until_ms)
+{
+	return registration_barrier(relay->registration, migration, vm, address, until_ms);
 }
 
 int relay_event(struct relay *relay, const Tether__Event *event, uint64_t now_ms)

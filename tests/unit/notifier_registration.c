@@ -178,6 +178,69 @@ static void registrations_are_held_from_prepare_to_resume(void **state)
 	}
 }
 
+/* Its peer's registration is held, so it would be connected alone when it stops. */
+static void moving_vm_makes_no_connections_either(void **state)
+{
+	struct test *t = *state;
+	uint32_t a = child(t, "vm1", "vm1/1.1", 0), b = child(t, "vm2", "vm2/1.1", 0);
+
+	EVENT(t, .to_vm = true, .step = PREPARE);
+	done(t, a, PREPARE, 1);
+	forget(t);
+	interest(t, a, 1, 6, false);
+	EXPECT(t, "");
+	interest(t, b, 2, 6, false); /* others may */
+	EXPECT(t, "> interest 6\nvm2/1.1 < registered 2 DONE\n");
+	interest(t, a, 3, 6, true); /* and it may let go */
+	EXPECT(t, "vm1/1.1 < registered 3 DONE\n");
+	EVENT(t, .to_vm = true, .step = TETHER__STEP__STEP_ABORT, .sequence = 2);
+	forget(t);
+	done(t, a, TETHER__STEP__STEP_ABORT, 2);
+	EXPECT(t, "> ABORT.2 DONE answered vm1/1.1\nvm1/1.1 < registered 1 DONE\n");
+}
+
+/* It has started after PREPARE was answered, and nobody has asked it anything yet. */
+static void new_process_of_a_moving_vm_makes_no_connections(void **state)
+{
+	struct test *t = *state;
+	uint32_t a;
+
+	EVENT(t, .to_vm = true, .step = PREPARE);
+	a = child(t, "vm1", "vm1/2.1", 0);
+	forget(t);
+	interest(t, a, 1, 6, false);
+	EXPECT(t, "");
+	relay_child_gone(t->relay, a, true, t->now_ms);
+	EVENT(t, .to_vm = true, .step = TETHER__STEP__STEP_ABORT, .sequence = 2);
+	EXPECT(t, "> ABORT.2 DONE\n"); /* who is gone asks no more */
+}
+
+/* It was started again after PREPARE, or the daemon above it was. */
+static void relay_that_missed_prepare_holds_from_the_next_step_on(void **state)
+{
+	struct test *t = *state;
+	uint32_t a = child(t, "vm2", "vm2/1.1", 0);
+
+	EVENT(t, .to_vm = true, .step = TETHER__STEP__STEP_RELEASE);
+	forget(t);
+	interest(t, a, 1, 5, false);
+	EXPECT(t, "");
+	EVENT(t, .to_vm = true, .step = TETHER__STEP__STEP_RESUME, .sequence = 2);
+	EXPECT(t, "> RESUME.2 DONE\n> interest 5\nvm2/1.1 < registered 1 DONE\n");
+}
+
+/* The VM is elsewhere by then, and so goes the end of its migration. */
+static void order_alone_holds_nothing(void **state)
+{
+	struct test *t = *state;
+	uint32_t a = child(t, "vm2", "vm2/1.1", 0);
+
+	EVENT(t, .order_host = "hyp1", .step = TETHER__STEP__STEP_MOVE);
+	forget(t);
+	interest(t, a, 1, 5, false);
+	EXPECT(t, "> interest 5\nvm2/1.1 < registered 1 DONE\n");
+}
+
 static void drop_during_a_move_waits_for_its_end(void **state)
 {
 	struct test *t = *state;
@@ -383,6 +446,10 @@ int main(void)
 	        HOST_TEST(requests_under_way_are_limited),
 	        HOST_TEST(bad_address_is_refused),
 	        cmocka_unit_test(registrations_are_held_from_prepare_to_resume),
+	        HOST_TEST(moving_vm_makes_no_connections_either),
+	        HOST_TEST(new_process_of_a_moving_vm_makes_no_connections),
+	        HOST_TEST(relay_that_missed_prepare_holds_from_the_next_step_on),
+	        HOST_TEST(order_alone_holds_nothing),
 	        HOST_TEST(drop_during_a_move_waits_for_its_end),
 	        HOST_TEST(barrier_ends_with_the_overall_deadline),
 	        HOST_TEST(barrier_falls_where_the_vm_has_left),
