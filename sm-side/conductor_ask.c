@@ -26,6 +26,9 @@ static void tree_ask(struct conductor *c, enum migration_action action)
 	int err = order_fill_step(&order, m, action, conductor_now_us());
 
 	c->tree_sequence = m->sequence;
+	if (m->committed && (action == ACTION_RECONNECT || action == ACTION_RESUME))
+		root_numbers_set(
+		        c->root, &m->intent.address, &m->testimony.qps, &m->testimony.keys);
 	if (!err)
 		err = root_send(c->root, &order.event);
 	if (err) {

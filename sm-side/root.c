@@ -460,6 +460,13 @@ int root_tell(struct root *root, const char *host, const Tether__Event *event)
 	return link ? connection_send(link->connection, &frame) : -ENOTCONN;
 }
 
+void root_hold(struct root *root, uint64_t migration, const char *vm, const struct address *address,
+        unsigned ms)
+{
+	if (relay_hold(root->relay, migration, vm, address, now_ms() + ms))
+		log_error("root", "no memory to hold connections to %s", vm);
+}
+
 struct inventory *root_inventory(struct root *root)
 {
 	return &root->inventory;

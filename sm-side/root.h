@@ -36,10 +36,16 @@ int root_send(struct root *root, const Tether__Event *event);
 /* To @host alone, and no answer is expected: what it missed while it was away. -ENOTCONN. */
 int root_tell(struct root *root, const char *host, const Tether__Event *event);
 
+/* Until the end of @migration, or for @ms, nobody connects to @vm at @address, nor @vm to anybody.
+ */
+void root_hold(struct root *root, uint64_t migration, const char *vm, const struct address *address,
+        unsigned ms);
+
 struct inventory *root_inventory(struct root *root);
 /* A result of a host says what it has now. */
 void root_result_take(struct root *root, const char *host, const Tether__HostResult *result);
-/* The VM at @address has moved: its numbers, for peers that connect later. */
+/* The VM at @address has moved: its numbers, for peers that connect later. Before RESUME is sent:
+ * with its answer those are let go that were held meanwhile. */
 void root_numbers_set(struct root *root, const struct address *address, const Tether__QpRows *qps,
         const Tether__KeyRows *keys);
 

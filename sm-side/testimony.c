@@ -252,13 +252,14 @@ static int pair_key_compare(const void *a, const void *b)
 /* @key's other end has not been shown: a peer's, or one of the VM's own. */
 static int find_one_unpaired(struct testimony *testimony, const struct pair_key *key, bool is_of_vm)
 {
-	char who[64], text[160];
+	char who[64], text[192];
 
 	snprintf(who, sizeof(who), "lid %u qp 0x%x", key->remote_lid, key->remote_qpn);
 	snprintf(text, sizeof(text), "is connected to lid %u qp 0x%x, %s", key->local_lid,
 	        key->local_qpn,
-	        is_of_vm ? "but no process with libtether shows it"
-	                 : "but no process with libtether in the VM shows it (any more)");
+	        is_of_vm ? "but no process with libtether shows it: connecting just now?"
+	                 : "but no process with libtether in the VM shows it (any more): "
+	                   "connecting just now?");
 	return testimony_find(
 	        testimony, who, is_of_vm ? "peer-without-shim" : "vm-qp-without-shim", text);
 }
