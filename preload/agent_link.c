@@ -475,6 +475,7 @@ void agent_link_register(struct remote *remote)
 
 	if (!service.started)
 		return;
+	log_debug("link", "interest in lid %u, qp 0x%x", remote->lid, remote->qpn);
 	LOCK_GUARD(&lock);
 	interests_ask(&request, remote);
 	wake();

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "preload/agent_link.h"
 #include "preload/move.h"
@@ -12,6 +13,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static unsigned inside;
 static bool exclusive;
+static atomic_uint migrations;
 
 static bool has_to_wait(
         const struct context *context, const struct queue_pair *qp, enum control_need need)
@@ -91,6 +93,16 @@ void control_exclusive_end(void)
 	exclusive = false;
 	pthread_cond_broadcast(&changed);
 	pthread_mutex_unlock(&lock);
+}
+
+unsigned control_migrations(void)
+{
+	return atomic_load(&migrations);
+}
+
+void control_migration_begins(void)
+{
+	atomic_fetch_add(&migrations, 1);
 }
 
 void control_forget(void)

@@ -32,6 +32,14 @@ void control_exclusive_begin(void);
 /* A change of phases makes waiting verbs look again. */
 void control_exclusive_end(void);
 
+/*
+ * Counts the migrations that this process was asked to prepare for. If it has changed between two
+ * looks, what was learned before the second may be of the past. Any thread.
+ */
+unsigned control_migrations(void);
+/* The service thread, inside exclusive. */
+void control_migration_begins(void);
+
 /* In a child after fork: nobody else is here. */
 void control_forget(void);
 

@@ -56,6 +56,7 @@ static void record(struct queue_pair *qp, const struct ibv_qp_attr *attr, int ma
 		qp->shown.qp_base.state = attr->qp_state;
 }
 
+/* Who is at the other end, as the application knows it. */
 static struct remote remote_of(const struct ibv_qp_attr *attr)
 {
 	return (struct remote){
@@ -143,6 +144,28 @@ static int modify_connection(
 	return err;
 }
 
+/*
+ * Whoever moves the other end must know of this connection before it exists. A migration that has
+ * begun since did not see it, and what was learned of the other end may be of the past: once more.
+ * Behind a PREPARE the agent answers only when it is over.
+ */
+static int enter_to_connect(
+        struct queue_pair *qp, const struct ibv_qp_attr *attr, struct remote *remote)
+{
+	for (;;) {
+		unsigned migrations = control_migrations();
+		int err;
+
+		*remote = remote_of(attr);
+		agent_link_register(remote);
+		err = control_enter_qp(qp, NEEDS_CONNECTION);
+		if (err || migrations == control_migrations())
+			return err;
+		control_leave();
+		agent_link_forget(remote);
+	}
+}
+
 WRAPPER int ibv_modify_qp(struct ibv_qp *shown, struct ibv_qp_attr *attr, int mask)
 {
 	struct queue_pair *qp = queue_pair_of(shown);
@@ -156,12 +179,8 @@ WRAPPER int ibv_modify_qp(struct ibv_qp *shown, struct ibv_qp_attr *attr, int ma
 		return modify_to_error(qp, attr, mask);
 	resets = mask & IBV_QP_STATE && attr->qp_state == IBV_QPS_RESET;
 	connects = !resets && qp->logged && mask & IBV_QP_DEST_QPN && mask & IBV_QP_AV;
-	if (connects) {
-		/* Whoever moves the other end must know of this one before it exists. */
-		remote = remote_of(attr);
-		agent_link_register(&remote);
-	}
-	err = control_enter_qp(qp, NEEDS_CONNECTION);
+	err = connects ? enter_to_connect(qp, attr, &remote)
+	               : control_enter_qp(qp, NEEDS_CONNECTION);
 	if (!err) {
 		if (resets) {
 			remote = qp->remote;

@@ -9,6 +9,7 @@
 #include "notifier/base/deadlines.h"
 #include "notifier/base/log.h"
 #include "preload/device.h"
+#include "preload/control.h"
 #include "preload/drain.h"
 #include "preload/evidence.h"
 #include "preload/rebuild.h"
@@ -70,6 +71,7 @@ static bool may_begin(struct move *move, Tether__Answer *answer)
 static enum progress work_prepare(
         struct move *move, Tether__Answer *answer, uint64_t now_ms, bool late)
 {
+	control_migration_begins();
 	if (may_begin(move, answer))
 		evidence_report_pairs(move, answer);
 	return FINISHED;

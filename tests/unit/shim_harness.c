@@ -26,10 +26,13 @@ void agent_link_forget_parent(void)
 }
 
 int harness_interest;
+void (*harness_registering)(struct remote *remote);
 
 void agent_link_register(struct remote *remote)
 {
 	harness_interest++;
+	if (harness_registering)
+		harness_registering(remote);
 }
 
 void agent_link_forget(const struct remote *remote)
@@ -81,7 +84,7 @@ void end_open(struct end *end, uint16_t lid, bool with_srq)
 	assert_non_null(end->cq);
 }
 
-static void end_create_qp(struct end *end, const struct harness *h)
+void end_create_qp(struct end *end, const struct harness *h)
 {
 	struct ibv_qp_init_attr_ex attr = {
 	        .send_cq = end->cq,
@@ -105,7 +108,7 @@ static void end_create_qp(struct end *end, const struct harness *h)
 	assert_non_null(end->qp);
 }
 
-static void end_connect(struct end *end, const struct end *to, uint16_t lid)
+void end_connect(struct end *end, const struct end *to, uint16_t lid)
 {
 	struct ibv_qp_attr attr = {.qp_state = IBV_QPS_INIT, .port_num = 1};
 

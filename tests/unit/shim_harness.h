@@ -13,6 +13,8 @@
 
 enum { HARNESS_BYTES = 16384, HARNESS_DEPTH = 8, HARNESS_FIRST_PSN = 0xfffffa };
 
+struct remote;
+
 struct end {
 	struct ibv_context *context;
 	struct ibv_pd *pd;
@@ -38,7 +40,13 @@ struct harness {
 /* Connections that the agent has been told of and has not been told the end of. */
 extern int harness_interest;
 
+/* What the agent does meanwhile, before it answers. */
+extern void (*harness_registering)(struct remote *remote);
+
 void harness_open(struct harness *h);
+/* The halves of harness_connect: a queue pair in RESET; @to is at @lid. */
+void end_create_qp(struct end *end, const struct harness *h);
+void end_connect(struct end *end, const struct end *to, uint16_t lid);
 /* Make and connect the queue pairs, both in RTS. */
 void harness_connect(struct harness *h);
 void harness_close(struct harness *h);
