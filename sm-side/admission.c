@@ -108,6 +108,70 @@ struct admission admission_check(const struct inventory *inventory,
 	return admission;
 }
 
+bool admission_is_reattach(const struct inventory *inventory, const char *vm, const char *to)
+{
+	const struct inventory_host *host = NULL;
+	const Tether__HostVm *found = inventory_vm(inventory, vm, &host);
+
+	return found && !*found->slot && !strcmp(host->name, to);
+}
+
+/* Both slots may show the GUIDs, after a road back that could not be gone to its end. */
+static struct admission reattach_fill(const struct inventory *inventory,
+        const struct migration *last, const char *to, struct migration_intent *intent)
+{
+	uint64_t guid = last->intent.identity.port_guid;
+	const struct inventory_host *here, *there;
+	const Tether__Slot *at_home = inventory_slot_showing(inventory, guid, to, true, &here);
+	const Tether__Slot *abroad = inventory_slot_showing(inventory, guid, to, false, &there);
+	const Tether__Slot *slot = at_home ? at_home : inventory_free_slot(inventory, to);
+
+	if (!intent->fabric)
+		abroad = NULL;
+	if ((at_home && *at_home->vm) || (abroad && *abroad->vm))
+		return refuse("guids-in-use", "the slot with the GUIDs of %s is held by %s",
+		        intent->vm, at_home && *at_home->vm ? at_home->vm : abroad->vm);
+	if (intent->fabric && !at_home && !abroad)
+		return refuse("guids-not-found",
+		        "no slot shows the GUIDs of %s; is an agent not connected?", intent->vm);
+	if (abroad && !there->connected)
+		return refuse("host-not-connected",
+		        "a slot of %s shows the GUIDs of %s, and its agent is not connected; start "
+		        "it first",
+		        there->name, intent->vm);
+	if (!slot)
+		return refuse("no-free-vf", "all VFs of %s are taken; see tether hosts", to);
+	if (place_set(&intent->destination, to, slot) ||
+	        place_set(&intent->source, abroad ? there->name : to, abroad ? abroad : slot))
+		return refuse("name-too-long", "names have at most %d characters",
+		        MIGRATION_NAME_BYTES - 1);
+	intent->other = last->intent.other;
+	if (!at_home)
+		identity_set(&intent->other, slot);
+	return (struct admission){0};
+}
+
+struct admission admission_reattach(const struct inventory *inventory,
+        const struct migration *under_way, const struct migration *last, const char *vm,
+        const char *to, struct migration_intent *intent)
+{
+	if (!inventory_is_connected(inventory, to))
+		return refuse("host-not-connected",
+		        "the agent of %s is not connected; start it first", to);
+	if (under_way)
+		return refuse_because_of(under_way, vm);
+	if (!last)
+		return refuse("vm-without-vf",
+		        "%s has no VF on %s, and which GUIDs it had is not known here", vm, to);
+	intent->reattach = true;
+	intent->identity = last->intent.identity;
+	intent->address = last->intent.address;
+	if (name_set(intent->vm, vm))
+		return refuse("name-too-long", "names have at most %d characters",
+		        MIGRATION_NAME_BYTES - 1);
+	return reattach_fill(inventory, last, to, intent);
+}
+
 const Tether__Attributes *admission_attributes(
         const struct inventory *inventory, const struct migration_intent *intent)
 {

@@ -23,6 +23,14 @@ struct admission admission_check(const struct inventory *inventory,
         const struct migration *under_way, const char *vm, const char *to,
         struct migration_intent *intent);
 
+/* To move @vm to @to would be to give it a VF where it is: it is there already, without one. */
+bool admission_is_reattach(const struct inventory *inventory, const char *vm, const char *to);
+/* The same for that. @last: its latest migration, which knows its GUIDs and address, or NULL. Of
+ * @intent `fabric` has been filled in. */
+struct admission admission_reattach(const struct inventory *inventory,
+        const struct migration *under_way, const struct migration *last, const char *vm,
+        const char *to, struct migration_intent *intent);
+
 /* What the VM has seen of its VF, to be found again at the destination; NULL: not known. */
 const Tether__Attributes *admission_attributes(
         const struct inventory *inventory, const struct migration_intent *intent);

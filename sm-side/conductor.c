@@ -174,6 +174,21 @@ static void log_findings(const struct migration *m)
 	}
 }
 
+/* The end that leaves something to do says what. */
+static void find_vm_without_vf(const struct conductor *c, struct migration *m)
+{
+	const struct inventory_host *host = NULL;
+	const Tether__HostVm *vm = inventory_vm(root_inventory(c->root), m->intent.vm, &host);
+	char text[2 * MIGRATION_NAME_BYTES + 128];
+
+	if (m->state != STATE_LOST || !vm || *vm->slot)
+		return;
+	snprintf(text, sizeof(text),
+	        "it is on %s and has no VF; tether migrate %s %s gives it one there", host->name,
+	        m->intent.vm, host->name);
+	testimony_find(&m->testimony, m->intent.vm, "vm-without-vf", text);
+}
+
 void conductor_rows_let_go(struct conductor *c, struct migration *m)
 {
 	if (m->state == STATE_DONE || m->state == STATE_FAILED_AT_SOURCE)
@@ -219,6 +234,7 @@ void conductor_perform(struct conductor *c, struct migration_output output)
 		if (output.action != ACTION_NOTHING)
 			forget_asked(c);
 		log_state(conductor_current(c));
+		find_vm_without_vf(c, conductor_current(c));
 		if (record_entered(c, &output))
 			break;
 	}
@@ -263,6 +279,17 @@ static void retry_due(evutil_socket_t unused, short what, void *context)
 
 /* ---- beginning ---- */
 
+static struct admission admit(struct conductor *c, const struct migration *open, const char *vm,
+        const char *to, struct migration_intent *intent)
+{
+	const struct inventory *inventory = root_inventory(c->root);
+
+	if (admission_is_reattach(inventory, vm, to))
+		return admission_reattach(
+		        inventory, open, ledger_latest_of(c->ledger, vm), vm, to, intent);
+	return admission_check(inventory, open, vm, to, intent);
+}
+
 struct admission conductor_migrate(
         struct conductor *c, const char *vm, const char *to, bool force, uint64_t *id)
 {
@@ -272,8 +299,7 @@ struct admission conductor_migrate(
 	        .fabric = c->sm != NULL,
 	        .force = force,
 	        .asked_wall_us = conductor_wall_us()};
-	struct admission admission = admission_check(
-	        root_inventory(c->root), open ? &open->migration : NULL, vm, to, &intent);
+	struct admission admission = admit(c, open ? &open->migration : NULL, vm, to, &intent);
 	char *text = NULL;
 
 	if (admission.reason)

@@ -150,12 +150,47 @@ const Tether__Slot *inventory_slot(
 	return NULL;
 }
 
+static const Tether__Slot *slot_of_host_showing(
+        const struct inventory_host *host, uint64_t port_guid)
+{
+	for (size_t i = 0; host->said && i < host->said->n_slots; i++) {
+		if (host->said->slots[i]->port_guid == port_guid)
+			return host->said->slots[i];
+	}
+	return NULL;
+}
+
+const Tether__Slot *inventory_slot_showing(const struct inventory *inventory, uint64_t port_guid,
+        const char *host, bool at_host, const struct inventory_host **found)
+{
+	for (const struct inventory_host *h = inventory->hosts; h; h = h->next) {
+		const Tether__Slot *slot = slot_of_host_showing(h, port_guid);
+
+		if (!slot || !strcmp(h->name, host) != at_host)
+			continue;
+		*found = h;
+		return slot;
+	}
+	return NULL;
+}
+
+/* A road back that could not be gone to its end has left another's GUID there. */
+static bool is_shown_elsewhere(
+        const struct inventory *inventory, const char *host, const Tether__Slot *slot)
+{
+	const struct inventory_host *found;
+
+	return slot->port_guid &&
+	       inventory_slot_showing(inventory, slot->port_guid, host, false, &found);
+}
+
 const Tether__Slot *inventory_free_slot(const struct inventory *inventory, const char *host)
 {
 	const struct inventory_host *h = inventory_find(inventory, host);
 
 	for (size_t i = 0; h && h->said && i < h->said->n_slots; i++) {
-		if (!*h->said->slots[i]->vm)
+		if (!*h->said->slots[i]->vm &&
+		        !is_shown_elsewhere(inventory, host, h->said->slots[i]))
 			return h->said->slots[i];
 	}
 	return NULL;

@@ -88,6 +88,16 @@ struct ledger_entry *ledger_oldest_open(const struct ledger *ledger)
 	return oldest;
 }
 
+const struct migration *ledger_latest_of(const struct ledger *ledger, const char *vm)
+{
+	for (const struct ledger_entry *e = ledger->newest; e; e = e->older) {
+		if (!strcmp(e->migration.intent.vm, vm) &&
+		        (e->migration.intent.address.lid || !e->migration.intent.fabric))
+			return &e->migration;
+	}
+	return NULL;
+}
+
 /* ---- writing ---- */
 
 static int text_of(struct json_object *object, char **text)
@@ -149,6 +159,7 @@ int ledger_intent_record(const struct migration_intent *intent, char **text)
 	json_object_object_add(record, "other", identity_write(&intent->other));
 	json_put_bool(record, "fabric", intent->fabric);
 	json_put_bool(record, "force", intent->force);
+	json_put_bool(record, "reattach", intent->reattach);
 	json_put_number(record, "asked_us", (uint64_t)intent->asked_wall_us);
 	return text_of(record, text);
 }
@@ -304,6 +315,7 @@ static int intent_replay(struct ledger *ledger, struct json_object *record)
 	        json_read_number(record, "asked_us", INT64_MAX, &asked) ||
 	        ledger_find(ledger, intent.id))
 		return -EBADMSG;
+	json_read_bool(record, "reattach", &intent.reattach);
 	intent.asked_wall_us = (int64_t)asked;
 	entry = ledger_add(ledger, &intent);
 	if (!entry)

@@ -41,6 +41,9 @@ struct ledger_entry *ledger_find(const struct ledger *ledger, uint64_t id);
 /* Of those that have not ended, the oldest; NULL: none. */
 struct ledger_entry *ledger_oldest_open(const struct ledger *ledger);
 
+/* The latest that knows the VM's address; NULL: none. */
+const struct migration *ledger_latest_of(const struct ledger *ledger, const char *vm);
+
 /* Texts of records, which the caller frees. -ENOMEM. */
 int ledger_epoch_record(uint64_t epoch, char **text);
 int ledger_intent_record(const struct migration_intent *intent, char **text);

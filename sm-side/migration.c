@@ -71,11 +71,28 @@ static bool is_pointless(const struct migration *m, enum migration_state state)
 	       migration_action_parties(migration_state_action(state)) == PARTY_TREE;
 }
 
+/* A VM that is given a VF where it is has nowhere to go back to. */
+static enum migration_state back_instead(enum migration_state state)
+{
+	switch (state) {
+	case STATE_BACK_LEASING:
+	case STATE_BACK_NAMING:
+	case STATE_BACK_UNLEASING:
+		return STATE_BACK_UNLEASING;
+	default:
+		return STATE_LOST;
+	}
+}
+
 static enum migration_state entered_instead(const struct migration *m, enum migration_state state)
 {
+	if (m->intent.reattach && migration_phase(state) == PHASE_BACK)
+		state = back_instead(state);
 	while (is_stepped_over(m, state))
 		state = migration_lookup(state, EVENT_DONE).to;
-	return is_pointless(m, state) ? STATE_LOST : state;
+	if (!is_pointless(m, state))
+		return state;
+	return m->intent.reattach ? STATE_DONE : STATE_LOST;
 }
 
 static unsigned parties_of(const struct migration *m, enum migration_state state)
@@ -111,7 +128,7 @@ static bool is_past_commit(enum migration_state state)
 static struct migration_output enter(struct migration *m, enum migration_state to, uint64_t now_us)
 {
 	/* Who was not there yet when it was given up is told now. */
-	bool tell = m->given_up && m->state == STATE_RECOVERING;
+	bool tell = m->given_up && m->state == STATE_RECOVERING && !m->intent.reattach;
 
 	to = entered_instead(m, to);
 	timers_set(m, to, now_us);
@@ -147,9 +164,23 @@ static struct migration_output give_up(
 	return output;
 }
 
+/* The road of a migration whose memory has just moved and whose QPs are beyond saving. */
+static enum migration_state reattach_start(const struct migration_intent *intent)
+{
+	bool shows_guids = !strcmp(intent->source.host, intent->destination.host) &&
+	                   !strcmp(intent->source.slot, intent->destination.slot);
+
+	return shows_guids ? STATE_ATTACHING : STATE_LEASING_AGAIN;
+}
+
 struct migration_output migration_start(struct migration *migration, uint64_t now_us)
 {
-	struct migration_output output = enter(migration, STATE_LOCATING, now_us);
+	const struct migration_intent *intent = &migration->intent;
+	struct migration_output output;
+
+	migration->given_up = intent->reattach;
+	output = enter(
+	        migration, intent->reattach ? reattach_start(intent) : STATE_LOCATING, now_us);
 
 	/* The first record holds the intent, also where the SM need not be asked. */
 	output.durable = true;

@@ -44,6 +44,8 @@ struct migration_intent {
 	struct address address;   /* the VM's; known from LOCATING on */
 	bool fabric;              /* there is an SM; else its states are stepped over */
 	bool force;
+	bool reattach; /* the VM is at the destination and has lost its VF; `source` shows its GUIDs
+	                */
 	int64_t asked_wall_us; /* microseconds since 1970 */
 };
 
@@ -93,7 +95,7 @@ void migration_init(struct migration *migration, const struct migration_intent *
         const struct deadlines *deadlines);
 void migration_clear(struct migration *migration);
 
-/* Begin with LOCATING. */
+/* Begin with LOCATING; a reattach where the VM's memory is at the destination already. */
 struct migration_output migration_start(struct migration *migration, uint64_t now_us);
 /*
  * Begin after a restart, with RECOVERING. @left_ms: of the overall deadline; counts after the

@@ -69,7 +69,8 @@ struct json_object *sm_talk_request(const struct migration *m, enum migration_ac
 		return request;
 	case ACTION_APPLY:
 		request = leased_request(m, "apply");
-		json_put_text(request, "hash", m->plan_hash);
+		/* Where there was none yet, the answer asks for one. */
+		json_put_text(request, "hash", *m->plan_hash ? m->plan_hash : "none");
 		return request;
 	case ACTION_UNDO:
 		request = leased_request(m, "undo");

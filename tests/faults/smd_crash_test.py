@@ -83,6 +83,26 @@ def killed_on_the_way_back_it_goes_on_back():
             ended_well(place, state, ["done"] if forgotten else ["failed-at-source"], prepare)
 
 
+def killed_while_a_vm_is_given_a_vf_it_is_given():
+    for state in ("leasing-again", "naming", "applying", "attaching"):
+        with Stage(attach_ms=400) as stage:
+            stage.world.fault("hyp2", "HOST_ATTACH", "fail")
+            stage.world.fault("hyp2", "HOST_MOVE", "fail")
+            equal(stage.smd.move("vm1", "hyp2")["outcome"], "lost")
+            stage.smd.stop()
+            stage.smd.start(TETHER_DIE_AT=f"smd-asked:{state}:1")
+            stage.smd.hosts_here(3)
+            fakes.wait_until("the SM is here", lambda: stage.smd.get("/v1/health")[1]["sm_connected"])
+            try:
+                stage.smd.migrate("vm1", "hyp2")
+            except ConnectionError:
+                pass  # it died before it had answered that it had begun
+            equal(stage.smd.wait(), -9, f"{state}: tether-smd died by itself")
+            stage.smd.start()
+            equal(stage.smd.wait_for(2)["outcome"], "done", state)
+            fakes.wait_until(f"{state}", lambda: not stage.world.complaints())
+
+
 def killed_at_the_end_it_has_ended():
     for place in PLACES[:2]:
         ended_well(place, "done", ["done"])
@@ -149,6 +169,6 @@ def the_epoch_rises_with_each_start_and_each_migration():
 
 run([killed_before_the_commit_it_is_aborted, killed_while_it_aborts_it_is_aborted,
      killed_while_broken_qps_are_mended_they_are_mended, killed_after_the_commit_it_goes_on,
-     killed_on_the_way_back_it_goes_on_back, killed_at_the_end_it_has_ended, killed_together_with_the_agents_it_goes_on,
+     killed_on_the_way_back_it_goes_on_back, killed_while_a_vm_is_given_a_vf_it_is_given, killed_at_the_end_it_has_ended, killed_together_with_the_agents_it_goes_on,
      killed_twice_it_goes_on, an_ended_daemon_leaves_what_is_under_way_to_its_successor,
      after_the_overall_deadline_its_successor_still_gives_the_vm_a_vf, the_epoch_rises_with_each_start_and_each_migration])

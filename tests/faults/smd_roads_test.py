@@ -294,6 +294,61 @@ def what_nobody_can_rebuild_is_lost_and_the_vm_has_its_vf():
         equal({s.state for s in stage.world.shims.values()}, {"errored"})
 
 
+def says_how_to_give_a_vf(stage, migration, host):
+    equal(migration["outcome"], "lost")
+    equal(at(stage, "vm1"), host)
+    equal([f"tether migrate vm1 {host}" in r["text"] for r in migration["refusals"] if r["reason"] == "vm-without-vf"],
+          [True], f"what to do ({migration['refusals']})")
+    stage.world.faults.clear()
+
+
+def without_a_vf_at_the_source(stage):
+    stage.world.fault("hyp1", "HOST_DETACH", lambda: stage.world.slots["hyp1-vf0"].update(vm="") or "fail")
+    stage.world.fault("hyp1", "HOST_GIVE_BACK", "fail", times=1000)
+    says_how_to_give_a_vf(stage, stage.smd.move("vm1", "hyp2"), "hyp1")
+
+
+def without_a_vf_at_the_destination(stage):
+    stage.world.fault("hyp2", "HOST_ATTACH", "fail")
+    stage.world.fault("hyp2", "HOST_MOVE", "fail")
+    says_how_to_give_a_vf(stage, stage.smd.move("vm1", "hyp2"), "hyp2")
+
+
+def a_vm_without_a_vf_is_given_one_where_it_is():
+    for lose, host, first in ((without_a_vf_at_the_source, "hyp1", "attaching"),
+                              (without_a_vf_at_the_destination, "hyp2", "leasing-again")):
+        with Stage(attach_ms=400) as stage:
+            lose(stage)
+            migration = checked(stage, stage.smd.move("vm1", host), "done", host)
+            equal(states(migration)[0], first)
+            for shim in stage.world.shims.values():
+                shim.state = "running"  # programs that were started again
+            checked(stage, stage.smd.move("vm1", "hyp3"), "done", "hyp3")
+            all_running(stage)
+
+
+def a_vf_that_cannot_be_given_is_lost_again_and_nothing_moves():
+    for what in ("HOST_SET_GUIDS", "HOST_ATTACH"):
+        with Stage(attach_ms=400) as stage:
+            without_a_vf_at_the_destination(stage)
+            stage.world.fault("hyp2", what, "fail")
+            says_how_to_give_a_vf(stage, stage.smd.move("vm1", "hyp2"), "hyp2")
+            checked(stage, stage.smd.move("vm1", "hyp2"), "done", "hyp2")
+
+
+def without_an_sm_a_vf_is_given_back_too():
+    with Stage(fabric="none", attach_ms=400) as stage:
+        for slot in stage.world.slots.values():
+            slot["address"] = {"lid": stage.world.fabric[slot["port_guid"]]["lid"]}
+        for host in stage.world.hosts.values():
+            host.stop()
+            host.start()
+        stage.smd.hosts_here(3)
+        without_a_vf_at_the_source(stage)
+        equal(stage.smd.move("vm1", "hyp1")["outcome"], "done")
+        equal(stage.world.slot_of("vm1"), ["hyp1-vf0"])
+
+
 def the_overall_deadline_ends_it_with_errors_while_the_hosts_go_on():
     with Stage(overall_ms=300, detach_ms=600) as stage:
         stage.world.fault("hyp1", "HOST_DETACH", "silent")
@@ -363,6 +418,7 @@ run([the_vm_moves_and_comes_back, without_an_sm_nothing_is_asked_of_one,
      an_sm_that_comes_back_and_is_never_quiet_leaves_no_guid_behind,
      a_lid_that_a_sweep_has_changed_is_not_called_done,
      a_peer_left_behind_ends_with_errors_and_the_rest_goes_on, what_nobody_can_rebuild_is_lost_and_the_vm_has_its_vf,
-     the_overall_deadline_ends_it_with_errors_while_the_hosts_go_on, an_agent_that_dies_and_comes_back_before_the_commit_is_waited_for,
+     a_vm_without_a_vf_is_given_one_where_it_is, a_vf_that_cannot_be_given_is_lost_again_and_nothing_moves,
+     without_an_sm_a_vf_is_given_back_too, the_overall_deadline_ends_it_with_errors_while_the_hosts_go_on, an_agent_that_dies_and_comes_back_before_the_commit_is_waited_for,
      nothing_is_committed_while_the_destination_is_away, a_process_that_has_ended_holds_nobody_up_for_long,
      an_agent_that_dies_after_the_commit_is_waited_for])

@@ -94,6 +94,65 @@ static void the_intent_says_who_goes_where_with_which_guids(void **unused)
 	inventory_clear(&inventory);
 }
 
+/* What vm1, which is on b without a VF, would get. */
+static const char *reattach(
+        struct inventory *inventory, bool fabric, struct migration_intent *intent)
+{
+	struct migration last = {.intent = {.vm = "vm1",
+	                                 .address = {.lid = 5},
+	                                 .identity = {.node_guid = 7, .port_guid = 0x2000 + 'a'},
+	                                 .other = {.port_guid = 0x2000 + 'b'}}};
+	struct admission admission;
+
+	*intent = (struct migration_intent){.fabric = fabric};
+	admission = admission_reattach(inventory, NULL, &last, "vm1", "b", intent);
+	return admission.reason ? admission.reason : "";
+}
+
+static void a_vm_without_a_vf_gets_a_slot_with_its_guids(void **unused)
+{
+	struct inventory inventory = {0};
+	struct migration_intent intent;
+	struct admission unknown;
+
+	host_says(&inventory, "a", NULL, NULL, "a1", "");
+	host_says(&inventory, "b", "vm1", "", "b1", "");
+	assert_true(admission_is_reattach(&inventory, "vm1", "b"));
+	assert_false(admission_is_reattach(&inventory, "vm1", "a"));
+	assert_string_equal(reattach(&inventory, true, &intent), "");
+	assert_true(intent.reattach);
+	assert_string_equal(intent.source.slot, "a1");
+	assert_string_equal(intent.destination.slot, "b1");
+	assert_int_equal(intent.identity.port_guid, 0x2000 + 'a');
+	assert_int_equal(intent.other.port_guid, 0x2000 + 'b');
+	assert_int_equal(intent.address.lid, 5);
+	inventory_host_connected(&inventory, "a", false);
+	assert_string_equal(reattach(&inventory, true, &intent), "host-not-connected");
+	assert_string_equal(reattach(&inventory, false, &intent), "");
+	assert_string_equal(intent.source.slot, "b1");
+	host_says(&inventory, "a", "vm3", "a1", "a1", "vm3");
+	assert_string_equal(reattach(&inventory, true, &intent), "guids-in-use");
+	host_says(&inventory, "a", NULL, NULL, NULL, NULL);
+	assert_string_equal(reattach(&inventory, true, &intent), "guids-not-found");
+	unknown = admission_reattach(&inventory, NULL, NULL, "vm1", "b", &intent);
+	assert_string_equal(unknown.reason, "vm-without-vf");
+	host_says(&inventory, "b", "vm1", "b1", "b1", "vm1");
+	assert_false(admission_is_reattach(&inventory, "vm1", "b"));
+	inventory_clear(&inventory);
+}
+
+static void a_slot_that_shows_anothers_guid_is_not_free(void **unused)
+{
+	struct inventory inventory = {0};
+
+	host_says(&inventory, "a", "vm1", "a1", "a1", "vm1");
+	host_says(&inventory, "b", NULL, NULL, "b1", "");
+	assert_non_null(inventory_free_slot(&inventory, "b"));
+	inventory.hosts->next->said->slots[0]->port_guid = 0x2000 + 'a';
+	assert_null(inventory_free_slot(&inventory, "b"));
+	inventory_clear(&inventory);
+}
+
 static void a_name_that_is_too_long_is_refused_not_cut(void **unused)
 {
 	struct inventory inventory = {0};
@@ -222,6 +281,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(each_wrong_request_has_its_name),
 	        cmocka_unit_test(the_intent_says_who_goes_where_with_which_guids),
+	        cmocka_unit_test(a_vm_without_a_vf_gets_a_slot_with_its_guids),
+	        cmocka_unit_test(a_slot_that_shows_anothers_guid_is_not_free),
 	        cmocka_unit_test(a_name_that_is_too_long_is_refused_not_cut),
 	        cmocka_unit_test(of_two_hosts_that_have_a_vm_the_one_with_the_vf_counts),
 	        cmocka_unit_test(hosts_are_listed_by_name),
