@@ -187,7 +187,8 @@ static void tree_answered(void *owner, const Tether__Answer *answer)
 	struct conductor *c = owner;
 	struct migration *m = conductor_current(c);
 
-	if (!m || answer->migration != m->intent.id || answer->epoch != m->intent.epoch)
+	if (conductor_mended_guids(c, answer) || !m || answer->migration != m->intent.id ||
+	        answer->epoch != m->intent.epoch)
 		return;
 	if (c->host_sequence && answer->sequence == c->host_sequence) {
 		host_answered(c, answer);
@@ -257,6 +258,7 @@ static void host_up(void *owner, const char *host, uint64_t open)
 		c->held_action = ACTION_NOTHING;
 		host_ask(c, held);
 	}
+	conductor_mend_guids(c, host);
 }
 
 const struct root_callbacks conductor_root_callbacks = {

@@ -30,6 +30,9 @@ struct conductor {
 	enum migration_action sm_action;
 	const char *host;                  /* who has host_sequence */
 	enum migration_action held_action; /* waits for its host to connect */
+	/* A slot's GUIDs that are being set right outside of any migration; epoch 0: none. */
+	uint64_t mending_epoch;
+	char mending_host[MIGRATION_NAME_BYTES];
 	void (*changed)(void *owner);
 	void *owner;
 };
@@ -64,6 +67,11 @@ extern const struct sm_link_callbacks conductor_sm_callbacks;
 void conductor_recover_next(struct conductor *c);
 /* Numbers of VMs that have moved, from the journal. */
 void conductor_numbers_restore(struct conductor *c);
+/* If nothing is under way: where a slot of @host still shows a GUID that a VM holds elsewhere, have
+ * it set right. */
+void conductor_mend_guids(struct conductor *c, const char *host);
+/* Is it the answer to that? Then it has been taken. */
+bool conductor_mended_guids(struct conductor *c, const Tether__Answer *answer);
 /* @host has migration @id open, which has ended (or was never known) here: tell it how it ended. */
 void conductor_tell_end(struct conductor *c, const char *host, uint64_t id);
 

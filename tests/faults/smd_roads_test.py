@@ -181,6 +181,28 @@ def a_vm_whose_guids_nobody_takes_back_keeps_them_where_it_is():
             equal(states(migration)[-5:], ["back-naming", "stay-applying", "stay-unleasing", "staying", "lost"])
 
 
+def a_slot_that_kept_the_vms_guid_gives_it_up_when_its_agent_is_back():
+    with Stage(detach_ms=400) as stage:
+        def cut_off():
+            stage.world.fault("hyp2", "HOST_SET_GUIDS", "fail", times=1000)
+            return "fail"
+
+        stage.world.fault("hyp2", "HOST_ATTACH", cut_off)
+        migration = stage.smd.move("vm1", "hyp2")
+        equal((migration["outcome"], at(stage, "vm1")), ("lost", "hyp1"))
+        equal("a GUID is shown by two slots" in stage.world.complaints(), True)
+        stage.world.faults.clear()
+        stage.world.hosts["hyp2"].stop()
+        stage.world.hosts["hyp2"].start()
+        fakes.wait_until("the slot shows its own", lambda: "a GUID is shown by two slots" not in stage.world.complaints())
+        stage.world.sm.sweep()
+        equal(stage.world.complaints(), [])
+        for shim in stage.world.shims.values():
+            shim.state = "running"  # programs that were started again
+        stage.smd.hosts_here(3)
+        checked(stage, stage.smd.move("vm1", "hyp2"), "done", "hyp2")
+
+
 def a_plan_that_cannot_be_applied_is_undone():
     fails_back_at_the_source("sm", "apply", "not-acknowledged")
 
@@ -411,7 +433,8 @@ run([the_vm_moves_and_comes_back, without_an_sm_nothing_is_asked_of_one,
      a_failed_detach_goes_on_at_the_source, a_failed_copy_of_memory_goes_on_at_the_source,
      nobody_assumes_where_the_memory_is, a_vf_that_cannot_be_given_back_is_given_back_later,
      guids_that_cannot_be_set_go_on_at_the_source, guids_that_are_taken_back_late_go_on_at_the_source,
-     a_vm_whose_guids_nobody_takes_back_keeps_them_where_it_is, a_plan_that_cannot_be_applied_is_undone,
+     a_vm_whose_guids_nobody_takes_back_keeps_them_where_it_is,
+     a_slot_that_kept_the_vms_guid_gives_it_up_when_its_agent_is_back, a_plan_that_cannot_be_applied_is_undone,
      a_failed_attach_goes_on_at_the_source, an_sm_that_is_never_quiet_goes_on_at_the_source, a_stale_plan_is_made_anew,
      a_busy_sm_is_asked_again, an_sm_that_dies_while_it_applies_is_waited_for,
      an_sm_that_is_gone_before_it_is_asked_to_apply_needs_no_undo, a_move_that_a_sweep_has_made_is_taken,
