@@ -32,7 +32,8 @@ struct move {
 	bool has_gid;
 	bool of_our_vm;           /* this process is in the VM */
 	enum context_phase phase; /* of the VM's contexts */
-	uint64_t lease_end_ms;    /* 0: none */
+	uint32_t lease_ms;        /* so long without a word, before the vote: go on alone */
+	uint64_t lease_end_ms;
 	uint64_t overall_end_ms;  /* 0: none */
 	Tether__Event *event;     /* being carried out */
 	uint64_t event_ms;        /* when it came */

@@ -77,6 +77,19 @@ static enum progress work_prepare(
 	return FINISHED;
 }
 
+/* Before the vote; it ends with the lease, whoever does or does not speak. */
+static void hold(struct move *move, uint64_t now_ms)
+{
+	drain_hold(move, now_ms);
+	move_set_phase(move, PHASE_STOPPED);
+	move->state = MOVE_STOPPED;
+	if (move->event->lease_ms)
+		move->lease_ms = move->event->lease_ms;
+	else if (!move->lease_ms)
+		move->lease_ms = deadlines_default.lease_ms;
+	move->lease_end_ms = now_ms + move->lease_ms;
+}
+
 static enum progress work_stop(
         struct move *move, Tether__Answer *answer, uint64_t now_ms, bool late)
 {
@@ -84,10 +97,7 @@ static enum progress work_stop(
 		move->begun = true;
 		if (!may_begin(move, answer))
 			return FINISHED;
-		drain_hold(move, now_ms);
-		move_set_phase(move, PHASE_STOPPED);
-		move->state = MOVE_STOPPED;
-		move->lease_end_ms = move->event->lease_ms ? now_ms + move->event->lease_ms : 0;
+		hold(move, now_ms);
 	}
 	if (!drain_is_done(move, now_ms, deadlines_default.drain_ms) && !late)
 		return WORKING;
@@ -108,9 +118,7 @@ static enum progress work_settle(
 		move->begun = true;
 		if (!may_begin(move, answer))
 			return FINISHED;
-		drain_hold(move, now_ms);
-		move_set_phase(move, PHASE_STOPPED);
-		move->state = MOVE_STOPPED;
+		hold(move, now_ms);
 	}
 	drain_harvest(move);
 	exposed = drain_has_exposed_atomic(move);
@@ -262,7 +270,6 @@ void step_let_go(struct move *move)
 	drain_let_go(move);
 	move_set_phase(move, PHASE_RUNNING);
 	move->state = MOVE_KNOWN;
-	move->lease_end_ms = 0;
 }
 
 static enum progress work_abort(

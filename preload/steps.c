@@ -144,10 +144,12 @@ static void work(struct move *move, uint64_t now_ms, steps_send *send, void *own
 	        (move->state == MOVE_KNOWN && answer->outcome != TETHER__OUTCOME__OUTCOME_DONE))
 		move_forget(move);
 	control_exclusive_end();
-	if (progress == FINISHED)
+	if (progress == FINISHED) {
+		move->lease_end_ms = now_ms + move->lease_ms;
 		finish(move, answer, send, owner);
-	else
+	} else {
 		tether__answer__free_unpacked(answer, NULL);
+	}
 }
 
 static void refuse(const Tether__Event *event, const char *reason, const char *text,
@@ -240,13 +242,21 @@ static int sooner(int a, int64_t b)
 	return a < 0 || b < a ? (int)b : a;
 }
 
-static void lease_ends(struct move *move)
+/* An event that names no deadline ends here, too. */
+static void lease_ends(struct move *move, steps_send *send, void *owner)
 {
+	Tether__Answer *answer = move->event ? answer_create(move->event) : NULL;
+
 	log_warn("steps", "migration %llu: nobody speaks any more, going on",
 	        (unsigned long long)move->id);
 	control_exclusive_begin();
 	step_let_go(move);
 	control_exclusive_end();
+	if (!answer)
+		return;
+	answer_outcome_is(answer, TETHER__OUTCOME__OUTCOME_FAILED, "lease-over",
+	        "has gone on alone after a long silence");
+	finish(move, answer, send, owner);
 }
 
 static void overall_ends(struct move *move)
@@ -265,9 +275,10 @@ static int move_tick(struct move *move, uint64_t now_ms, steps_send *send, void 
 
 	if (move->event)
 		work(move, now_ms, send, owner);
-	if (move->state == MOVE_STOPPED && move->lease_end_ms) {
+	/* What is being carried out ends in time by itself, if it has a time. */
+	if (move->state == MOVE_STOPPED && !(move->event && move->event->deadline_ms)) {
 		if (now_ms >= move->lease_end_ms)
-			lease_ends(move);
+			lease_ends(move, send, owner);
 		else
 			next = sooner(next, (int64_t)(move->lease_end_ms - now_ms));
 	}

@@ -170,6 +170,68 @@ static void the_lease_reopens_gates_before_the_vote(void **state)
 	assert_int_equal(pending(h->vm.qp), 1);
 }
 
+static void post_atomic(struct harness *h, uint64_t wr_id)
+{
+	assert_int_equal(end_fetch_add(&h->vm, &h->peer, wr_id, 64, 1), 0);
+	assert_int_equal(fake_execute(real_of(h->vm.qp), 1, false), 1);
+}
+
+/* It reopened alone and has posted since; the late SETTLE stops it again, and then nobody speaks.
+ */
+static void an_atomic_of_who_had_reopened_ends_the_vote_by_name_and_is_not_broken(void **state)
+{
+	struct harness *h = *state;
+
+	step(h, TETHER__STEP__STEP_PREPARE, DONE);
+	step(h, TETHER__STEP__STEP_STOP, DONE);
+	harness_time_passes(h, 5100);
+	post_atomic(h, 1);
+	step(h, TETHER__STEP__STEP_SETTLE, FAILED);
+	assert_string_equal(harness_reason(h), "atomic-unanswered");
+	assert_int_equal(real_of(h->vm.qp)->state, IBV_QPS_RTS);
+	write_one(h, 2);
+	assert_int_equal(pending(h->vm.qp), 0);
+	harness_time_passes(h, 5100);
+	assert_int_equal(pending(h->vm.qp), 1);
+	fake_execute(real_of(h->vm.qp), 9, true);
+	assert_int_equal(harness_poll(h, &h->vm), 2);
+	assert_int_equal(h->wc[0].wr_id, 1);
+	assert_int_equal(h->wc[0].status, IBV_WC_SUCCESS);
+}
+
+static void a_lease_does_not_end_in_the_middle_of_a_step(void **state)
+{
+	struct harness *h = *state;
+	Tether__Event event;
+
+	post_atomic(h, 1);
+	step(h, TETHER__STEP__STEP_PREPARE, DONE);
+	harness_event_fill(h, &event, TETHER__STEP__STEP_STOP);
+	event.lease_ms = 300;
+	assert_int_equal(harness_event(h, &event), FAILED);
+	assert_string_equal(harness_reason(h), "atomic-unanswered");
+	write_one(h, 2);
+	assert_int_equal(pending(h->vm.qp), 0);
+	harness_time_passes(h, 400);
+	assert_int_equal(pending(h->vm.qp), 1);
+}
+
+static void a_step_without_a_deadline_ends_with_the_lease(void **state)
+{
+	struct harness *h = *state;
+	Tether__Event event;
+
+	post_atomic(h, 1);
+	step(h, TETHER__STEP__STEP_PREPARE, DONE);
+	harness_event_fill(h, &event, TETHER__STEP__STEP_STOP);
+	event.lease_ms = 300;
+	event.deadline_ms = 0;
+	assert_int_equal(harness_event(h, &event), FAILED);
+	assert_string_equal(harness_reason(h), "lease-over");
+	write_one(h, 2);
+	assert_int_equal(pending(h->vm.qp), 1);
+}
+
 static void after_the_vote_nobody_decides_alone(void **state)
 {
 	struct harness *h = *state;
@@ -572,6 +634,9 @@ int main(void)
 	        CONNECTED(an_abort_after_the_commit_is_too_late),
 	        CONNECTED(who_was_let_go_is_stopped_again_to_mend_the_others),
 	        CONNECTED(the_lease_reopens_gates_before_the_vote),
+	        CONNECTED(an_atomic_of_who_had_reopened_ends_the_vote_by_name_and_is_not_broken),
+	        CONNECTED(a_lease_does_not_end_in_the_middle_of_a_step),
+	        CONNECTED(a_step_without_a_deadline_ends_with_the_lease),
 	        CONNECTED(after_the_vote_nobody_decides_alone),
 	        CONNECTED(at_the_overall_deadline_work_ends_with_errors),
 	        CONNECTED(without_a_device_later_work_is_flushed_too),
