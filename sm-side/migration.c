@@ -217,6 +217,13 @@ static enum migration_event amounts_to(const struct migration *m, enum migration
 	               : event;
 }
 
+/* Processes that had been asked to RELEASE have voted before; others still held the device that has
+ * gone. */
+static bool may_be_released(enum migration_state journalled)
+{
+	return journalled == STATE_SETTLING || journalled == STATE_MENDING_SETTLING;
+}
+
 /* Where the commit is missing from the journal it is not known what else is. */
 static enum migration_state reentered(struct migration *m, uint64_t now_us)
 {
@@ -225,6 +232,7 @@ static enum migration_state reentered(struct migration *m, uint64_t now_us)
 
 	if (is_past_commit(to) && !m->committed) {
 		m->committed = m->applied = m->vacated = true;
+		m->given_up |= !may_be_released(m->journalled);
 		m->overall_us = now_us + (uint64_t)m->deadlines->overall_ms * US_PER_MS;
 	}
 	return to;

@@ -103,6 +103,25 @@ def killed_while_a_vm_is_given_a_vf_it_is_given():
             fakes.wait_until(f"{state}", lambda: not stage.world.complaints())
 
 
+def a_stopped_vm_that_somebody_moved_meanwhile_gets_its_vf():
+    def fail(stage, step):
+        stage.world.fault("vm2/21.147", step, "fail")
+
+    for state, step in (("stopping", None), ("aborting", "STEP_STOP"), ("mending-reconnecting", "STEP_SETTLE"),
+                        ("mending-resuming", "STEP_SETTLE")):
+        for host in ("hyp1", "hyp2"):
+            with Stage(env={"TETHER_DIE_AT": f"smd-asked:{state}:1"}) as stage:
+                fail(stage, step)
+                stage.smd.migrate("vm1", "hyp2")
+                equal(stage.smd.wait(), -9, f"{state}: tether-smd died by itself")
+                with stage.world.lock:
+                    stage.world.slots["hyp1-vf0"]["vm"] = ""
+                    stage.world.vms["vm1"]["host"] = host
+                stage.smd.start()
+                equal(stage.smd.wait_for(1)["outcome"], "lost", f"{state}, {host}")
+                fakes.wait_until(f"{state}, {host}: {stage.world.complaints()}", lambda: not stage.world.complaints())
+
+
 def killed_at_the_end_it_has_ended():
     for place in PLACES[:2]:
         ended_well(place, "done", ["done"])
@@ -169,6 +188,7 @@ def the_epoch_rises_with_each_start_and_each_migration():
 
 run([killed_before_the_commit_it_is_aborted, killed_while_it_aborts_it_is_aborted,
      killed_while_broken_qps_are_mended_they_are_mended, killed_after_the_commit_it_goes_on,
-     killed_on_the_way_back_it_goes_on_back, killed_while_a_vm_is_given_a_vf_it_is_given, killed_at_the_end_it_has_ended, killed_together_with_the_agents_it_goes_on,
+     killed_on_the_way_back_it_goes_on_back, killed_while_a_vm_is_given_a_vf_it_is_given, a_stopped_vm_that_somebody_moved_meanwhile_gets_its_vf,
+     killed_at_the_end_it_has_ended, killed_together_with_the_agents_it_goes_on,
      killed_twice_it_goes_on, an_ended_daemon_leaves_what_is_under_way_to_its_successor,
      after_the_overall_deadline_its_successor_still_gives_the_vm_a_vf, the_epoch_rises_with_each_start_and_each_migration])

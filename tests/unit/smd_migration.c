@@ -127,13 +127,30 @@ static void committed_is_never_aborted(void **unused)
 			if (move.verdict != VERDICT_MOVE)
 				continue;
 			/* Without its record there is no commit. */
-			if (s == STATE_RELEASING && e == EVENT_JOURNAL_FAILED)
+			if (s == STATE_RELEASING && e == EVENT_JOURNAL_FAILED) {
+				assert_int_equal(move.to, STATE_MENDING_SETTLING);
 				continue;
+			}
 			assert_int_not_equal(migration_phase(move.to), PHASE_TRYING);
 			assert_int_not_equal(migration_phase(move.to), PHASE_LEAVING);
 			assert_int_not_equal(move.to, STATE_ABORTED);
 			assert_int_not_equal(move.to, STATE_REFUSED);
 		}
+	}
+}
+
+/* Of a journal without a commit: where does a VM that was stopped go on? @otherwise: it is where it
+ * was with its VF, or nobody knows better. */
+static enum migration_state without_commit(enum migration_fact fact, enum migration_state otherwise)
+{
+	switch (fact) {
+	case FACT_AT_SOURCE_WITHOUT_VF:
+		return STATE_BACK_GIVING;
+	case FACT_AT_DESTINATION:
+	case FACT_AT_DESTINATION_WITHOUT_VF:
+		return STATE_LEASING_AGAIN;
+	default:
+		return otherwise;
 	}
 }
 
@@ -146,9 +163,9 @@ static void after_the_vote_nothing_is_plainly_aborted(void **unused)
 		assert_true(move.verdict != VERDICT_MOVE || move.to == STATE_RELEASING ||
 		            move.to == STATE_MENDING_SETTLING);
 	}
-	assert_int_equal(migration_reenter(STATE_SETTLING, FACT_AT_SOURCE), STATE_MENDING_SETTLING);
 	for (int f = FACT_ANYWHERE; f < FACT_COUNT; f++)
-		assert_int_not_equal(migration_reenter(STATE_SETTLING, f), STATE_ABORTING);
+		assert_int_equal(migration_reenter(STATE_SETTLING, f),
+		        without_commit(f, STATE_MENDING_SETTLING));
 }
 
 static void the_commit_is_the_only_way_forward_and_is_durable(void **unused)
@@ -171,6 +188,29 @@ static void the_commit_is_the_only_way_forward_and_is_durable(void **unused)
 	assert_true(migration_state_durable(STATE_APPLYING));
 }
 
+static bool was_stopped(enum migration_state state)
+{
+	return state != STATE_LOCATING && state != STATE_PREPARING && state != STATE_DROPPING;
+}
+
+static void a_stopped_vm_that_is_elsewhere_is_not_aborted(void **unused)
+{
+	for (int s = 0; s < STATE_COUNT; s++) {
+		enum migration_phase phase = migration_phase(s);
+
+		if (phase != PHASE_TRYING && phase != PHASE_LEAVING)
+			continue;
+		for (int f = FACT_ANYWHERE; f < FACT_COUNT; f++) {
+			enum migration_state to = migration_reenter(s, f);
+
+			if (was_stopped(s))
+				assert_int_equal(to, without_commit(f, to));
+			if (!was_stopped(s) || without_commit(f, STATE_COUNT) == STATE_COUNT)
+				assert_int_equal(migration_phase(to), PHASE_LEAVING);
+		}
+	}
+}
+
 static void each_state_has_its_way_back_after_a_restart(void **unused)
 {
 	for (int s = 0; s < STATE_COUNT; s++) {
@@ -182,10 +222,9 @@ static void each_state_has_its_way_back_after_a_restart(void **unused)
 			enum migration_state to = migration_reenter(s, f);
 
 			assert_int_not_equal(to, STATE_COUNT);
-			/* A VM that is elsewhere has been committed, whatever the journal says. */
 			if (phase == PHASE_TRYING || phase == PHASE_LEAVING)
-				assert_true(
-				        migration_phase(to) == PHASE_LEAVING || f > FACT_AT_SOURCE);
+				assert_true(migration_phase(to) == PHASE_LEAVING ||
+				            (was_stopped(s) && to == without_commit(f, to)));
 			else if (s != STATE_LOOKING_THERE)
 				assert_int_equal(migration_phase(to), phase);
 		}
@@ -983,6 +1022,7 @@ int main(void)
 	        cmocka_unit_test(committed_is_never_aborted),
 	        cmocka_unit_test(after_the_vote_nothing_is_plainly_aborted),
 	        cmocka_unit_test(the_commit_is_the_only_way_forward_and_is_durable),
+	        cmocka_unit_test(a_stopped_vm_that_is_elsewhere_is_not_aborted),
 	        cmocka_unit_test(each_state_has_its_way_back_after_a_restart),
 	        cmocka_unit_test(a_slot_is_vacated_only_when_the_other_has_the_guids),
 	        cmocka_unit_test(names_are_read_back),
