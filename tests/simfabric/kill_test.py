@@ -196,7 +196,9 @@ def random_kills(lab, points):
             killed += child.wait() == -signal.SIGKILL
     lab.fabric.cli("fault", "clear")
     lab.must_be_usable()
-    print(f"# {killed} killed, {lab.fabric.json('status')['recoveries'] - recoveries} of them inside the lock")
+    recoveries = lab.fabric.json("status")["recoveries"] - recoveries
+    print(f"# {killed} killed, {recoveries} of them inside the lock")
+    assert recoveries, "nobody died inside the lock"
 
 
 def subnet_is_what_it_was(lab):
