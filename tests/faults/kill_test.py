@@ -6,7 +6,7 @@ Whoever is killed in whatever step of a migration: it ends by name, nobody hangs
 executed twice, SA and fabric agree after the restart, and the next migration works. VM 1 moves from hyp1 to hyp3 while
 rc-verify in it talks to VM 2 on hyp2; victims.py says who dies where, and why that is exact. Each cell of the table has
 a system of its own. A few cells, in which each victim appears; all of them with TETHER_FULL=1; those named (words may
-be left out: "OpenSM", "/applying", "tether-smd//after") otherwise."""
+be left out: "OpenSM", "/applying", "tether-smd//after") otherwise. Ends with the table, a row for each cell."""
 import os
 import sys
 import time
@@ -24,14 +24,16 @@ QUICK = {"source agent/stopping/after", "source agent/moving/after", "destinatio
          "peer agent/settling/after", "tether-smd/releasing/before", "tether-smd/applying/after",
          "OpenSM/leasing/before", "OpenSM/applying/after", "VM's process/settling/after",
          "peer's process/reconnecting/before"}
-BEFORE_COMMIT = ("preparing", "stopping", "settling")
+BEFORE_COMMIT = ("locating", "preparing", "stopping", "settling")
+LONGEST_S = OVERALL_S + GRACE_S  # for whoever lives on, and for the migration itself
 
 
 class Cell:
     def __init__(self, victim, step, place):
         self.victim, self.step, self.place = victim, step, place
         self.outcome = self.verdict = "-"
-        self.seconds = 0.0
+        self.seconds = 0.0  # from the kill to the migration's end
+        self.pause_s = None  # the longest of exact programs, the next migration's among them
 
     @property
     def name(self):
@@ -96,24 +98,28 @@ def told_verdict(process, words):
 def survivor_is_told(cell, load, struck):
     """Its queue pairs end with errors; it hears nothing else. By the overall deadline of the migration."""
     survivor = cell.victim.survivor(load)
-    survivor.wait(max(0.1, struck + OVERALL_S + GRACE_S - time.monotonic()))
+    survivor.wait(max(0.1, struck + LONGEST_S - time.monotonic()))
     return told_verdict(survivor, tails([survivor.log]))
 
 
 def both_are_told(load, struck):
     for process in (load.server, load.client):
-        process.wait(max(0.1, struck + OVERALL_S + GRACE_S - time.monotonic()))
+        process.wait(max(0.1, struck + LONGEST_S - time.monotonic()))
         told_verdict(process, tails(load.logs()))
     return "both told"
 
 
 def both_are_exact(load):
+    """Returns the longest pause of either, in seconds."""
     load.stop()
+    pauses = []
     for process in (load.client, load.server):
-        process.wait(OVERALL_S + GRACE_S)
+        process.wait(LONGEST_S)
         verdict = verdict_of(process)
         assert verdict.get("ok"), f"{process.name}: {verdict}{tails(load.logs())}"
-    return "exact"
+        pauses.append(verdict["longest_pause_ms"] / 1000)
+        assert pauses[-1] <= LONGEST_S, f"{process.name} has stood still for {pauses[-1]} s"
+    return max(pauses)
 
 
 def next_one_works(lab, load):
@@ -129,8 +135,9 @@ def strike(cell, lab, load):
     victim.strike(lab, load, cell.place)
     struck = time.monotonic()
     victim.bring_back(lab)
-    migration = wait_until("the migration has ended", lambda: ended(lab), 2 * OVERALL_S, lab.logs())
+    migration = wait_until("the migration has ended", lambda: ended(lab), LONGEST_S, lab.logs())
     cell.seconds = time.monotonic() - struck
+    assert cell.seconds <= LONGEST_S, f"{migration['outcome']} {cell.seconds} s after the kill"
     cell.outcome = migration["outcome"]
     command.wait(GRACE_S)
     assert cell.outcome in cell.outcomes(), f"{cell.outcome}{tails([lab.path('smd.log')])}"
@@ -155,20 +162,36 @@ def run_cell(cell):
             load.kill()
             load = Load(lab, "next")
         next_one_works(lab, load)
-        verdict = both_are_exact(load)
+        pause_s = both_are_exact(load)
         if cell.verdict == "-":
-            cell.verdict = verdict
+            cell.verdict, cell.pause_s = "exact", pause_s
         check_sa_truth(lab)
 
 
-def print_table(done):
-    widths = [max(len(word) for word in column) for column in zip(*[row_of(cell) for cell in done])]
-    for row in [("victim", "killed in", "", "outcome", "rc-verify", "s"), *map(row_of, done)]:
-        print("# " + "  ".join(word.ljust(width) for word, width in zip(row, widths)).rstrip())
+def print_rows(rows):
+    """tests/run_tests shows what begins with this mark."""
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    for row in rows:
+        print("# | " + " | ".join(word.ljust(width) for word, width in zip(row, widths)) + " |", flush=True)
 
 
 def row_of(cell):
-    return cell.victim.name, cell.step, cell.place, cell.outcome, cell.verdict, f"{cell.seconds:.2f}"
+    pause = "-" if cell.pause_s is None else f"{cell.pause_s:.2f}"
+    return cell.victim.name, cell.step, cell.place, cell.outcome, f"{cell.seconds:.2f}", cell.verdict, pause
+
+
+def print_table(done):
+    print_rows([("victim", "killed in", "", "outcome", "s", "rc-verify", "longest pause, s"), *map(row_of, done)])
+
+
+def print_matrix(done):
+    """The same in short, as DESIGN.md has it: in each field the outcomes of before and after."""
+    def field(step, victim):
+        outcomes = [cell.outcome for cell in done if (cell.step, cell.victim) == (step, victim)]
+        return ", ".join(dict.fromkeys(outcomes))
+
+    print_rows([("killed in", *(victim.name for victim in VICTIMS)),
+                *((step, *(field(step, victim) for victim in VICTIMS)) for step in STEPS)])
 
 
 def main():
@@ -178,6 +201,8 @@ def main():
             tap.run(f"{cell.name.replace('/', ', ')}", run_cell, cell)
             done.append(cell)
     print_table(done)
+    if len(done) == len(cells()):
+        print_matrix(done)
     tap.exit()
 
 

@@ -29,6 +29,7 @@ PLACES = ("before", "after")
 
 # The good road, and who has what to do there: the place at which it has done it.
 STEPS = {
+    "locating": {"OpenSM": "sm-answer:locate"},
     "preparing": {"source": "relay-answer:PREPARE", "peer": "relay-answer:PREPARE", "destination": "ordered:check",
                   "OpenSM": "sm-answer:plan", "process": "shim-end:PREPARE", "peer-process": "shim-end:PREPARE"},
     "stopping": {"source": "relay-answer:STOP", "peer": "relay-answer:STOP",
