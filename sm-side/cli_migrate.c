@@ -81,13 +81,32 @@ static double length_ms(struct json_object *migration)
 	             : 0;
 }
 
-/* What the operator may want to know or do next. */
-static const char *advice(const char *outcome)
+/* Is there nothing against it but connections whose other end has no libtether? */
+static bool force_would_help(struct json_object *migration)
 {
+	struct json_object *list;
+	size_t count, unpaired = 0;
+
+	list = list_of(migration, "refusals", &count);
+	for (size_t i = 0; i < count; i++) {
+		const char *reason = cli_text(json_object_array_get_idx(list, i), "reason");
+
+		unpaired += !strcmp(reason, "peer-without-shim") ||
+		            !strcmp(reason, "vm-qp-without-shim");
+	}
+	return count && unpaired == count;
+}
+
+/* What the operator may want to know or do next. */
+static const char *advice(struct json_object *migration)
+{
+	const char *outcome = cli_text(migration, "outcome");
+
+	if (!strcmp(outcome, "refused") && force_would_help(migration))
+		return "nothing was changed; remove the reasons above, or move all the same with "
+		       "--force: the connections named end with errors";
 	if (!strcmp(outcome, "refused"))
-		return "nothing was changed; remove the reasons above, or --force to give the "
-		       "named "
-		       "QPs errors";
+		return "nothing was changed; remove the reasons above";
 	if (!strcmp(outcome, "aborted"))
 		return "the VM goes on where it was; it can be asked again";
 	if (!strcmp(outcome, "failed-at-source"))
@@ -101,7 +120,7 @@ static const char *advice(const char *outcome)
 static void end_print(struct json_object *migration)
 {
 	const char *outcome = cli_text(migration, "outcome");
-	const char *next = advice(outcome);
+	const char *next = advice(migration);
 	uint64_t id = 0;
 
 	json_read_number(migration, "id", UINT64_MAX, &id);

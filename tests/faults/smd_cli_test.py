@@ -88,6 +88,23 @@ def a_refused_migration_says_why_and_what_next():
         equal("refused: somebody could not" in out and "test-refuse" in out, True, out)
 
 
+def force_is_advised_where_it_helps_and_lifts_no_veto():
+    with Stage() as stage:
+        stage.world.fault("vm2/21.147", "STEP_PREPARE", "refuse", 2)
+        status, _, err = tether(stage, "migrate", "vm1", "hyp2")
+        equal((status, "test-refuse" in err, "--force" in err), (1, True, False), err)
+        status, _, err = tether(stage, "migrate", "--force", "vm1", "hyp2")
+        equal((status, "test-refuse" in err, "--force" in err), (1, True, False), err)
+        stage.world.shims["vm2/21.147"].qps[0x501] = {"remote_lid": stage.world.vms["vm1"]["lid"], "remote_qpn": 0x500,
+                                                      "real": 0x501}
+        status, _, err = tether(stage, "migrate", "vm1", "hyp2")
+        equal((status, "vm-qp-without-shim" in err, "--force" in err), (1, True, True), err)
+        status, out, err = tether(stage, "migrate", "--force", "--json", "vm1", "hyp2")
+        equal((status, json.loads(out)["outcome"]), (0, "done"), err)
+        states = {shim.name: shim.state for shim in stage.world.shims.values()}
+        equal([name for name, state in states.items() if state == "errored"], ["vm2/21.147"])
+
+
 def abort_ends_what_is_under_way():
     with Stage() as stage:
         done = []
@@ -277,7 +294,8 @@ def check_config_says_what_is_wrong():
 
 
 run([migrate_shows_each_step_and_its_end, what_cannot_be_done_is_refused_by_name_and_changes_nothing,
-     while_one_moves_others_are_refused, a_refused_migration_says_why_and_what_next, abort_ends_what_is_under_way,
+     while_one_moves_others_are_refused, a_refused_migration_says_why_and_what_next,
+     force_is_advised_where_it_helps_and_lifts_no_veto, abort_ends_what_is_under_way,
      lists_say_what_there_is, wrong_usage_is_status_2, no_daemon_is_said_plainly,
      a_daemon_that_dies_meanwhile_is_said_plainly, run_puts_libtether_before_what_is_preloaded,
      bad_input_to_the_api_is_refused_and_harms_nobody, noise_on_the_agents_socket_harms_nobody,
