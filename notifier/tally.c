@@ -8,6 +8,7 @@
 
 #include "notifier/answer_merge.h"
 #include "notifier/base/cleanup.h"
+#include "notifier/number_scope.h"
 #include "notifier/wire/frame.h"
 
 enum stand {
@@ -264,6 +265,21 @@ int tally_note(struct tally *tally, Tether__Outcome outcome, const char *reason,
 	return answer_refusal_add(tally->merged, tally->prefix, "", reason, text);
 }
 
+/* While there is time to leave it at that: nothing is broken before the vote is counted. */
+static int collision_note(struct tally *tally, const char *label, const Tether__Answer *answer)
+{
+	const char *reason, *text;
+
+	if (tally->key.step != TETHER__STEP__STEP_PREPARE &&
+	        tally->key.step != TETHER__STEP__STEP_SETTLE)
+		return 0;
+	reason = number_scope_collision(answer->qps, tally->merged->qps, &text);
+	if (!reason)
+		return 0;
+	answer_worsen(tally->merged, TETHER__OUTCOME__OUTCOME_REFUSED);
+	return answer_refusal_add(tally->merged, tally->prefix, label, reason, text);
+}
+
 static int contents_merge(
         struct tally *tally, const char *label, bool is_process, const Tether__Answer *answer)
 {
@@ -276,7 +292,9 @@ static int contents_merge(
 		return 0;
 	}
 	tally->packed += size;
-	err = answer_absorb(tally->merged, answer, tally->prefix, label);
+	err = collision_note(tally, label, answer);
+	if (!err)
+		err = answer_absorb(tally->merged, answer, tally->prefix, label);
 	return err || is_process ? err : names_merge(tally, answer);
 }
 

@@ -6,10 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include "notifier/base/cleanup.h"
-#include "notifier/base/log.h"
+#include "notifier/base/monotonic.h"
 #include "preload/agent_link.h"
 #include "preload/control.h"
 #include "preload/data_path.h"
@@ -160,13 +161,41 @@ static void lists_init(struct context *context)
 	pthread_mutex_init(&context->lists_lock, NULL);
 }
 
-/* Process id and a count: the same process never uses a number twice, two rarely the same. */
-static uint32_t context_number_next(void)
+/*
+ * Whoever is asked for one knows nothing of the VM's other processes, which may be of other
+ * containers: it is drawn. Two that drew the same are found by their agent, and refused.
+ */
+static uint32_t number_draw(void)
 {
-	static unsigned count;
+	uint32_t number = 0;
 
-	return ((uint32_t)getpid() & 0xfffff) << 12 |
-	       (__atomic_fetch_add(&count, 1, __ATOMIC_RELAXED) & 0xfff);
+	if (getrandom(&number, sizeof(number), 0) < 0)
+		number = (uint32_t)monotonic_us() * 0x9e3779b1u ^ (uint32_t)getpid();
+	return number;
+}
+
+static bool number_is_taken(uint32_t number)
+{
+	const struct context *context;
+	bool taken = false;
+
+	LOCK_GUARD(&contexts_lock);
+	TAILQ_FOREACH(context, &contexts, link)
+	taken |= context->number == number;
+	return taken;
+}
+
+void context_draw_number(struct context *context)
+{
+	uint32_t number;
+
+	/* Others know its keys by this one. */
+	if (context->moved)
+		return;
+	do
+		number = number_draw();
+	while (number_is_taken(number));
+	context->number = number;
 }
 
 static void context_free(struct context *context)
@@ -192,7 +221,7 @@ static struct context *context_create(struct device *device, bool has_moved)
 		return NULL;
 	}
 	context->device = device;
-	context->number = context_number_next();
+	context_draw_number(context);
 	lists_init(context);
 	if (event_channel_attach(context)) {
 		device_close(device, context->real);

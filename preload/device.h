@@ -18,6 +18,9 @@ int context_open_real(struct context *context);
 /* In a child after fork: what is open is the parent's. */
 void contexts_forget(void);
 
+/* Another number, if nobody knows it by the one that it has. */
+void context_draw_number(struct context *context);
+
 /* Learn LID and GID of the ports whose LID was not known. */
 void context_learn_ports(struct context *context);
 

@@ -68,10 +68,23 @@ static bool may_begin(struct move *move, Tether__Answer *answer)
 	return answer->outcome == TETHER__OUTCOME__OUTCOME_DONE;
 }
 
+/* If this migration is refused because two have drawn the same, the next one need not be. */
+static void draw_numbers(const struct move *move)
+{
+	struct context *context;
+
+	TAILQ_FOREACH(context, &contexts, link)
+	{
+		if (move_has_context(move, context))
+			context_draw_number(context);
+	}
+}
+
 static enum progress work_prepare(
         struct move *move, Tether__Answer *answer, uint64_t now_ms, bool late)
 {
 	control_migration_begins();
+	draw_numbers(move);
 	if (may_begin(move, answer))
 		evidence_report_pairs(move, answer);
 	return FINISHED;

@@ -509,6 +509,54 @@ static void tables_are_concatenated_and_counts_added(void **state)
 	EXPECT(t, "> STOP.1 DONE answered vm1/1.1 answered vm1/2.1 qps 3 evidence 6 replayed 41\n");
 }
 
+/* Both of vm1 (LID 5), unless said otherwise. */
+static void two_answer(struct test *t, Tether__Step step, struct qp_row a, struct qp_row b)
+{
+	uint32_t links[] = {child(t, "vm1", "vm1/1.1", 0), child(t, "vm1", "vm1/2.1", 0)};
+	struct qp_row rows[] = {a, b};
+
+	EVENT(t, .step = step, .to_vm = true);
+	forget(t);
+	for (size_t i = 0; i < 2; i++) {
+		Tether__Answer answer = answer_to(step, 1, TETHER__OUTCOME__OUTCOME_DONE);
+		Tether__QpRows qps = TETHER__QP_ROWS__INIT;
+
+		qp_rows_append(&qps, &rows[i]);
+		answer.qps = &qps;
+		answer_send(t, links[i], &answer);
+		rows_clear(&qps.base);
+	}
+}
+
+#define QP(lid, qpn, number)                                                                       \
+	((struct qp_row){.local_lid = lid, .local_qpn = qpn, .context = number})
+
+static void two_processes_with_one_number_are_refused(void **state)
+{
+	struct test *t = *state;
+
+	two_answer(t, TETHER__STEP__STEP_PREPARE, QP(5, 0x10, 1), QP(5, 0x10, 2));
+	EXPECT(t, "> PREPARE.1 REFUSED answered vm1/1.1 answered vm1/2.1 "
+	          "hyp1/vm1/4711 ib_write_bw (number-collision) qps 2\n");
+}
+
+static void two_processes_with_one_context_number_are_refused(void **state)
+{
+	struct test *t = *state;
+
+	two_answer(t, TETHER__STEP__STEP_SETTLE, QP(5, 0x10, 7), QP(5, 0x11, 7));
+	EXPECT(t, "> SETTLE.1 REFUSED answered vm1/1.1 answered vm1/2.1 "
+	          "hyp1/vm1/4711 ib_write_bw (context-collision) qps 2\n");
+}
+
+static void numbers_of_different_vms_do_not_collide(void **state)
+{
+	struct test *t = *state;
+
+	two_answer(t, TETHER__STEP__STEP_PREPARE, QP(5, 0x10, 7), QP(6, 0x10, 7));
+	EXPECT(t, "> PREPARE.1 DONE answered vm1/1.1 answered vm1/2.1 qps 2\n");
+}
+
 static void unequal_columns_are_a_failure_of_that_child(void **state)
 {
 	struct test *t = *state;
@@ -838,6 +886,9 @@ int main(void)
 	        cmocka_unit_test(worst_outcome_goes_up),
 	        HOST_TEST(refusal_says_who),
 	        HOST_TEST(tables_are_concatenated_and_counts_added),
+	        HOST_TEST(two_processes_with_one_number_are_refused),
+	        HOST_TEST(two_processes_with_one_context_number_are_refused),
+	        HOST_TEST(numbers_of_different_vms_do_not_collide),
 	        HOST_TEST(unequal_columns_are_a_failure_of_that_child),
 	        HOST_TEST(answers_too_large_for_a_frame_are_a_failure_not_a_dead_link),
 	        HOST_TEST(order_is_tallied_with_the_children),

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
-/* Children that share the open device keep it where it is; those that do not, do not. */
+/*
+ * Processes: children that share the open device keep it where it is, those that do not do not;
+ * what is numbered by none of them.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "preload/objects.h"
 #include "tests/unit/shim_harness.h"
 
 #define DONE    TETHER__OUTCOME__OUTCOME_DONE
@@ -176,6 +180,54 @@ static void who_forks_after_the_vote_is_not_released(void **state)
 	end(child);
 }
 
+/* Processes of two containers of a VM, whose ids are counted anew in each. */
+pid_t getpid(void)
+{
+	return 1;
+}
+
+static uint32_t number_of_another_process(const struct harness *h)
+{
+	uint32_t number = 0;
+	int told[2];
+	pid_t child;
+
+	assert_int_equal(pipe(told), 0);
+	child = fork();
+	if (!child) {
+		number = context_of(ibv_open_device(h->vm.context->device))->number;
+		_exit(write(told[1], &number, sizeof(number)) < 0);
+	}
+	assert_int_equal(read(told[0], &number, sizeof(number)), sizeof(number));
+	assert_int_equal(waitpid(child, NULL, 0), child);
+	close(told[0]);
+	close(told[1]);
+	return number;
+}
+
+static void contexts_of_processes_of_the_same_id_have_numbers_of_their_own(void **state)
+{
+	uint32_t first = number_of_another_process(*state);
+
+	assert_int_not_equal(first, number_of_another_process(*state));
+}
+
+/* Two had the same number and were refused: if it is asked again they need not. */
+static void a_number_that_nobody_knows_is_drawn_again_at_prepare(void **state)
+{
+	struct harness *h = *state;
+	const struct context *vm = context_of(h->vm.context);
+	uint32_t before = vm->number;
+
+	step(h, TETHER__STEP__STEP_PREPARE, DONE);
+	assert_int_not_equal(vm->number, before);
+	harness_stop(h);
+	harness_go_on(h);
+	before = vm->number;
+	step(h, TETHER__STEP__STEP_PREPARE, DONE);
+	assert_int_equal(vm->number, before);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -188,6 +240,8 @@ int main(void)
 	        TEST(a_child_is_not_forgotten_when_the_device_is_opened_again),
 	        TEST(who_forks_after_prepare_is_refused_at_stop),
 	        TEST(who_forks_after_the_vote_is_not_released),
+	        TEST(contexts_of_processes_of_the_same_id_have_numbers_of_their_own),
+	        TEST(a_number_that_nobody_knows_is_drawn_again_at_prepare),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
