@@ -250,7 +250,7 @@ static void host_up(void *owner, const char *host, uint64_t open)
 	struct migration *m = conductor_current(c);
 	enum migration_action held = c->held_action;
 
-	if (open && (!m || open != m->intent.id))
+	if (open)
 		conductor_tell_end(c, host, open);
 	if (m && m->state == STATE_RECOVERING && m->awaited & PARTY_HOST) {
 		look_at_hosts(c);

@@ -4,9 +4,13 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include <event2/event.h>
+
 #include "notifier/base/log.h"
 #include "sm-side/orders.h"
 #include "sm-side/owners.h"
+
+enum { RECOVER_AGAIN_S = 1 };
 
 static enum migration_action last_word(const struct migration *m)
 {
@@ -30,6 +34,9 @@ void conductor_tell_end(struct conductor *c, const char *host, uint64_t id)
 	struct migration *m = entry ? &entry->migration : &unknown;
 	struct order order;
 
+	/* Under way, or waiting to be recovered: its next step will say. */
+	if (entry && !migration_ended(m))
+		return;
 	migration_init(&unknown, &intent, c->deadlines);
 	unknown.state = STATE_ABORTED;
 	order_fill_step(&order, m, last_word(m), conductor_now_us());
@@ -109,12 +116,27 @@ static unsigned overall_left_ms(const struct conductor *c, const struct ledger_e
 	return left > (int64_t)c->deadlines->overall_ms ? c->deadlines->overall_ms : (unsigned)left;
 }
 
+/* Nobody may be asked under an epoch that a successor would not know. */
+static void recover_later(struct conductor *c, const struct migration *m)
+{
+	struct timeval pause = {RECOVER_AGAIN_S, 0};
+
+	log_error("journal",
+	        "migration %" PRIu64 " of %s was under way (%s) and cannot be gone on with before "
+	        "the journal takes a record; is its disk full? It is tried again each %d s, and no "
+	        "other migration begins",
+	        m->intent.id, m->intent.vm, migration_state_name(m->state), RECOVER_AGAIN_S);
+	evtimer_add(c->next, &pause);
+}
+
 static void recover(struct conductor *c, struct ledger_entry *entry)
 {
 	struct migration *m = &entry->migration;
 
-	if (conductor_record_epoch(c, c->ledger->epoch + 1))
+	if (conductor_record_epoch(c, c->ledger->epoch + 1)) {
+		recover_later(c, m);
 		return;
+	}
 	c->active = entry;
 	c->sm_carried = c->apply_asked = true;
 	m->intent.epoch = c->ledger->epoch;

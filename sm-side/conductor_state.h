@@ -72,7 +72,7 @@ void conductor_numbers_restore(struct conductor *c);
 void conductor_mend_guids(struct conductor *c, const char *host);
 /* Is it the answer to that? Then it has been taken. */
 bool conductor_mended_guids(struct conductor *c, const Tether__Answer *answer);
-/* @host has migration @id open, which has ended (or was never known) here: tell it how it ended. */
+/* @host has migration @id open. If it has ended here, or was never known: tell it how it ended. */
 void conductor_tell_end(struct conductor *c, const char *host, uint64_t id);
 
 #endif

@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -38,9 +39,18 @@ class Smd:
                        f"fabric = {fabric}\nsm_socket = {directory}/sm.sock\nlog = {directory}/smd.log\n")
             conf.writelines(f"{k} = {v}\n" for k, v in settings.items())
 
-    def start(self, **env):
-        self.child = subprocess.Popen([f"{BUILD}/bin/tether-smd", "--config", self.config], env={**os.environ, **env})
+    def start(self, room=None, **env):
+        """@room: so many bytes may be added to the journal, as on a disk that is nearly full; stderr is a pipe then."""
+        more = {}
+        if room is not None:
+            limit = os.path.getsize(self.journal) + room
+            more = {"restore_signals": False, "stderr": subprocess.PIPE,
+                    "preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))}
+        self.child = subprocess.Popen([f"{BUILD}/bin/tether-smd", "--config", self.config], env={**os.environ, **env}, **more)
         fakes.wait_until("tether-smd answers", self.answers)
+
+    def make_room(self):
+        resource.prlimit(self.child.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 
     def answers(self):
         if self.child.poll() is not None:
@@ -94,6 +104,8 @@ class Smd:
         fakes.wait_until(f"{count} hosts are here", lambda: self.get("/v1/health")[1]["hosts"] == count)
 
     def log(self):
+        if not os.path.exists(os.path.join(self.directory, "smd.log")):
+            return ""
         with open(os.path.join(self.directory, "smd.log"), errors="replace") as log:
             return log.read()
 

@@ -163,6 +163,25 @@ def an_ended_daemon_leaves_what_is_under_way_to_its_successor():
         equal(stage.world.complaints(), [])
 
 
+def on_a_full_disk_it_says_so_and_goes_on_when_there_is_room():
+    with Stage(env={"TETHER_DIE_AT": "smd-asked:detaching:1"}, log="stderr") as stage:
+        stage.smd.migrate("vm1", "hyp2")
+        stage.smd.wait()
+        with open(stage.smd.journal) as journal:
+            record = next(len(line) for line in journal if '"kind":"epoch"' in line)
+        stage.smd.start(room=record + record // 2)
+        said = next(line for line in stage.smd.child.stderr if b"cannot be gone on with" in line)
+        equal(b"migration 1 of vm1 was under way (detaching)" in said and b"is its disk full?" in said, True, said)
+        stage.smd.hosts_here(3)
+        equal(stage.smd.migrate("vm2", "hyp2")[1]["reason"], "busy")
+        stage.smd.make_room()
+        drain = fakes.Peer(stage.smd.child.stderr.read)
+        equal(stage.smd.wait_for(1)["outcome"], "done")
+        equal(stage.world.complaints(), [])
+        stage.smd.stop()
+        drain.join()
+
+
 def after_the_overall_deadline_its_successor_still_gives_the_vm_a_vf():
     with Stage(overall_ms=400) as stage:
         stage.world.fault("hyp1", "HOST_MOVE", "silent")
@@ -191,4 +210,5 @@ run([killed_before_the_commit_it_is_aborted, killed_while_it_aborts_it_is_aborte
      killed_on_the_way_back_it_goes_on_back, killed_while_a_vm_is_given_a_vf_it_is_given, a_stopped_vm_that_somebody_moved_meanwhile_gets_its_vf,
      killed_at_the_end_it_has_ended, killed_together_with_the_agents_it_goes_on,
      killed_twice_it_goes_on, an_ended_daemon_leaves_what_is_under_way_to_its_successor,
+     on_a_full_disk_it_says_so_and_goes_on_when_there_is_room,
      after_the_overall_deadline_its_successor_still_gives_the_vm_a_vf, the_epoch_rises_with_each_start_and_each_migration])
