@@ -10,6 +10,7 @@ from simfabric.lab import Fabric
 
 UP_S = 30
 LEASE_MS = 5000
+UBSAN_SAYS = ": runtime error: "
 
 
 class PluginLab:
@@ -67,12 +68,19 @@ class PluginLab:
         runtime = Build(self.fabric.build).sanitizer()
         if runtime:
             report = f"log_path={self.path('sanitizer')}"
-            env.update(LD_PRELOAD=" ".join(runtime), ASAN_OPTIONS=f"detect_leaks=0:{report}", TSAN_OPTIONS=report)
+            env.update(LD_PRELOAD=" ".join(runtime), ASAN_OPTIONS=f"detect_leaks=0:{report}",
+                       UBSAN_OPTIONS="print_stacktrace=1", TSAN_OPTIONS=report)
         return env
 
     def sanitizer_reports(self):
+        """UBSan's are in OpenSM's output: beside ASan's runtime its own does not get to know another place."""
         reports = [name for name in os.listdir(self.fabric.directory) if name.startswith("sanitizer")]
-        return "".join(open(self.path(name)).read() for name in sorted(reports))
+        text = "".join(open(self.path(name)).read() for name in sorted(reports))
+        for opensm in self.fabric.opensms:
+            output = open(opensm.output, errors="replace").read()
+            if UBSAN_SAYS in output:
+                text += output[output.rindex("\n", 0, output.index(UBSAN_SAYS)):]
+        return text
 
     def start_opensm(self):
         self.fabric.opensm_start(self.node, self.conf(), self.environment())
