@@ -88,6 +88,24 @@ def rnr_timer_runs_while_both_programs_sleep(fabric):
     same([b.poll("recv", 0), b.poll("recv", 0)], [(1, "success"), (2, "success")])
 
 
+def transport_timer_runs_while_both_programs_sleep(fabric):
+    """No acknowledgement arrives until both are asleep; then only a try of the HCA's own can bring one."""
+    a, b = pair(fabric, A, B, timeout=17)  # 0.5 s a try
+    for n in range(2):
+        b.do("recv", 0, n, 0, 64)
+    fabric.data_faults({"drop.ack": 1})
+    a.do("send", 0, 7, 0, 8)
+    same(b.poll("recv"), (0, "success"))
+    same(a.poll("send", 0), None)
+    a.put("sleep", 2000)
+    b.put("sleep", 2000)
+    fabric.data_faults({})
+    a.get()
+    b.get()
+    same(a.poll("send", 0), (7, "success"))
+    same(b.poll("recv", 0), None)
+
+
 def retries_end_when_the_link_is_down(fabric):
     a, b = pair(fabric, A, B, **SHORT)
     fabric.link("hyp2", 1, "down")
@@ -373,7 +391,8 @@ def colliding_numbers_are_the_same_again(fabric):
 
 PLAIN = [wrong_rkey_fails_both_ends, key_of_a_region_that_is_gone_is_wrong, sender_waits_for_a_receive,
          rnr_retries_that_are_counted_end, sleeping_program_is_read_and_written,
-         rnr_timer_runs_while_both_programs_sleep, retries_end_when_the_link_is_down,
+         rnr_timer_runs_while_both_programs_sleep, transport_timer_runs_while_both_programs_sleep,
+         retries_end_when_the_link_is_down,
          link_that_comes_back_in_time_loses_nothing, port_tells_when_it_goes_and_comes, killed_peer_exceeds_the_retries,
          killed_process_gives_its_numbers_back, error_state_flushes_sends_and_receives,
          rxe_flushes_no_receives_and_purges_nothing, mlx5_purges_completions_on_reset, queue_pair_is_full_at_its_depth,
