@@ -187,7 +187,8 @@ static int status_of(const char *reason)
 {
 	if (!strncmp(reason, "unknown-", 8))
 		return HTTP_NOTFOUND;
-	if (!strcmp(reason, "journal-failed") || !strcmp(reason, "no-memory"))
+	if (!strcmp(reason, "journal-failed") || !strcmp(reason, "no-memory") ||
+	        !strcmp(reason, "shutting-down"))
 		return HTTP_SERVUNAVAIL;
 	return HTTP_CONFLICT;
 }

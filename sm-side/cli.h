@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 /*
  * tether, the command line: one function for each command, each ends with the exit status (0 done,
- * 1 failed or refused, 2 usage). One thread; every error has been said on stderr, with what to do
- * next, before it is returned.
+ * 1 failed or refused, 2 usage, 3 not known since tether-smd went away). One thread; every error
+ * has been said on stderr, with what to do next, before it is returned.
  */
 #ifndef TETHER_CLI_H
 #define TETHER_CLI_H
@@ -11,7 +11,9 @@
 
 #include <json-c/json.h>
 
-enum { CLI_DONE = 0, CLI_FAILED = 1, CLI_USAGE = 2 };
+enum { CLI_DONE = 0, CLI_FAILED = 1, CLI_USAGE = 2, CLI_UNKNOWN = 3 };
+/* In place of an HTTP status: it did not get as far as tether-smd; or the answer never came. */
+enum { CLI_NOT_ASKED = 0, CLI_NOT_ANSWERED = -1 };
 
 /* What comes before and behind the command's own words. */
 struct cli_options {
@@ -30,7 +32,8 @@ int cli_run(const struct cli_options *options);
 
 /*
  * One request over the API's socket. @body may be NULL; a POST has one or an empty one. Returns the
- * answer's JSON object (put by the caller) with *@status, or NULL after saying why.
+ * answer's JSON object (put by the caller) with *@status, or NULL after saying why, with one of the
+ * two above.
  */
 struct json_object *cli_ask(const char *api, const char *method, const char *path,
         struct json_object *body, long *status);

@@ -32,8 +32,13 @@ static size_t take(char *bytes, size_t one, size_t count, void *context)
 	return count;
 }
 
-static void say_unreachable(const char *api, CURLcode code)
+static void say_unanswered(const char *api, long status, CURLcode code)
 {
+	if (status == CLI_NOT_ANSWERED) {
+		fprintf(stderr, "tether: tether-smd at %s went away before it answered: %s\n", api,
+		        curl_easy_strerror(code));
+		return;
+	}
 	fprintf(stderr,
 	        "tether: no answer from tether-smd at %s: %s\n"
 	        "tether: is it running, and may you use its socket? (--api PATH or TETHER_API)\n",
@@ -68,6 +73,7 @@ struct json_object *cli_ask(const char *api, const char *method, const char *pat
 	struct json_object *object = NULL;
 	CURLcode code = CURLE_FAILED_INIT;
 
+	*status = CLI_NOT_ANSWERED;
 	if (curl)
 		code = perform(curl, api, method, path,
 		        body ? json_object_to_json_string(body) : "", &answer);
@@ -77,7 +83,10 @@ struct json_object *cli_ask(const char *api, const char *method, const char *pat
 		if (!object)
 			fprintf(stderr, "tether: the answer from %s is not tether-smd's\n", api);
 	} else {
-		say_unreachable(api, code);
+		*status = code == CURLE_COULDNT_CONNECT || code == CURLE_FAILED_INIT
+		                  ? CLI_NOT_ASKED
+		                  : CLI_NOT_ANSWERED;
+		say_unanswered(api, *status, code);
 	}
 	free(answer.bytes);
 	if (curl)

@@ -165,8 +165,10 @@ static struct json_object *follow(const struct cli_options *options, uint64_t id
 		migration = migration_get(options, id, query);
 		if (!migration) {
 			fprintf(stderr,
-			        "tether: migration %" PRIu64
-			        " goes on without this command; tether status %" PRIu64 "\n",
+			        "tether: how migration %" PRIu64
+			        " ends is not known here: tether-smd brings it to its end, when it "
+			        "is started again at the latest; then see tether status %" PRIu64
+			        "\n",
 			        id, id);
 			return NULL;
 		}
@@ -184,7 +186,7 @@ static int follow_to_end(const struct cli_options *options, uint64_t id, const c
 	int status;
 
 	if (!migration)
-		return CLI_FAILED;
+		return CLI_UNKNOWN;
 	if (options->json) {
 		refusals_print(stderr, migration);
 		cli_print_json(migration);
@@ -209,8 +211,11 @@ int cli_migrate(const struct cli_options *options)
 	json_put_bool(body, "force", options->force);
 	answer = cli_ask(options->api, "POST", "/v1/migrations", body, &status);
 	json_object_put(body);
+	if (!answer && status == CLI_NOT_ANSWERED)
+		fprintf(stderr, "tether: whether the migration has begun is not known; see tether "
+		                "status\n");
 	if (!answer)
-		return CLI_FAILED;
+		return status == CLI_NOT_ANSWERED ? CLI_UNKNOWN : CLI_FAILED;
 	if (status != HTTP_ACCEPTED || json_read_number(answer, "id", UINT64_MAX, &id)) {
 		cli_say_refusal(answer);
 		if (options->json)

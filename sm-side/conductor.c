@@ -206,7 +206,8 @@ static void finish(struct conductor *c)
 	log_findings(conductor_current(c));
 	conductor_rows_let_go(c, conductor_current(c));
 	c->active = NULL;
-	evtimer_add(c->next, &now);
+	if (!c->closing)
+		evtimer_add(c->next, &now);
 }
 
 /* The record first: what is announced must be known to a successor. */
@@ -302,6 +303,12 @@ struct admission conductor_migrate(
 	struct admission admission = admit(c, open ? &open->migration : NULL, vm, to, &intent);
 	char *text = NULL;
 
+	if (c->closing) {
+		admission.reason = "shutting-down";
+		snprintf(admission.text, sizeof(admission.text),
+		        "tether-smd has been told to end; ask again when it has been started "
+		        "again");
+	}
 	if (admission.reason)
 		return admission;
 	if (ledger_intent_record(&intent, &text) || record(c, text, true)) {
@@ -385,6 +392,20 @@ struct conductor *conductor_create(struct event_base *base,
 	conductor_numbers_restore(c);
 	evtimer_add(c->next, &now);
 	return c;
+}
+
+void conductor_close(struct conductor *c)
+{
+	struct migration *m = conductor_current(c);
+
+	c->closing = true;
+	if (m && !conductor_feed(c, EVENT_ABORT_ASKED) && !m->committed)
+		conductor_find(m, "shutting-down", "tether-smd was told to end");
+}
+
+bool conductor_is_at_work(const struct conductor *c)
+{
+	return c->active && c->active->migration.state != STATE_RECOVERING;
 }
 
 static void event_free_any(struct event *event)

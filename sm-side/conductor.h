@@ -26,6 +26,11 @@ struct conductor_settings {
 struct conductor *conductor_create(struct event_base *base,
         const struct conductor_settings *settings, struct ledger *ledger, struct journal *journal,
         void (*changed)(void *owner), void *owner);
+/* Begin nothing any more, and bring what is under way to its end: what is not committed is aborted.
+ */
+void conductor_close(struct conductor *conductor);
+/* Is anything being driven that somebody has been asked for? */
+bool conductor_is_at_work(const struct conductor *conductor);
 /* What is under way stays in the journal. */
 void conductor_destroy(struct conductor *conductor);
 

@@ -21,6 +21,7 @@ struct conductor {
 	struct sm_link *sm; /* NULL: no fabric */
 	struct event *timer, *retry, *next;
 	struct ledger_entry *active;
+	bool closing; /* nothing new begins */
 	/* What is asked now and not answered. */
 	uint32_t tree_sequence, host_sequence;
 	uint64_t sm_id;

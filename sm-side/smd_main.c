@@ -58,17 +58,40 @@ struct daemon {
 	struct smd_settings settings;
 	struct event_base *base;
 	struct event *term, *interrupt;
+	struct event *late; /* a migration has not ended in time */
+	bool ending;
 	struct ledger ledger;
 	struct journal *journal;
 	struct api *api;
 	struct conductor *conductor;
 };
 
+/* Once politely: a VM in the middle of its move would have no VF until the next start. */
 static void end_asked(evutil_socket_t signal, short what, void *context)
 {
 	struct daemon *daemon = context;
+	unsigned ms = daemon->settings.deadlines.overall_ms;
+	struct timeval left = {ms / 1000, (suseconds_t)(ms % 1000) * 1000};
 
-	log_info("smd", "signal %d: ending; what is under way stays in the journal", (int)signal);
+	if (!daemon->ending && daemon->conductor)
+		conductor_close(daemon->conductor);
+	if (daemon->ending || !daemon->conductor || !conductor_is_at_work(daemon->conductor) ||
+	        evtimer_add(daemon->late, &left)) {
+		log_info("smd", "signal %d: ending; what is under way stays in the journal",
+		        (int)signal);
+		event_base_loopbreak(daemon->base);
+		return;
+	}
+	log_info("smd", "signal %d: ending with the migration that is under way; again: at once",
+	        (int)signal);
+	daemon->ending = true;
+}
+
+static void end_late(evutil_socket_t unused, short what, void *context)
+{
+	struct daemon *daemon = context;
+
+	log_warn("smd", "the migration has not ended in time: it stays in the journal");
 	event_base_loopbreak(daemon->base);
 }
 
@@ -82,6 +105,8 @@ static void changed(void *owner)
 	struct daemon *daemon = owner;
 
 	api_changed(daemon->api);
+	if (daemon->ending && !conductor_is_at_work(daemon->conductor))
+		event_base_loopbreak(daemon->base);
 }
 
 static int journal_start(struct daemon *daemon)
@@ -105,8 +130,9 @@ static int loop_start(struct daemon *daemon)
 		return -ENOMEM;
 	daemon->term = evsignal_new(daemon->base, SIGTERM, end_asked, daemon);
 	daemon->interrupt = evsignal_new(daemon->base, SIGINT, end_asked, daemon);
-	if (!daemon->term || !daemon->interrupt || evsignal_add(daemon->term, NULL) ||
-	        evsignal_add(daemon->interrupt, NULL))
+	daemon->late = evtimer_new(daemon->base, end_late, daemon);
+	if (!daemon->term || !daemon->interrupt || !daemon->late ||
+	        evsignal_add(daemon->term, NULL) || evsignal_add(daemon->interrupt, NULL))
 		return -ENOMEM;
 	return 0;
 }
@@ -141,6 +167,8 @@ static void daemon_clear(struct daemon *daemon)
 	api_destroy(daemon->api);
 	journal_close(daemon->journal);
 	ledger_clear(&daemon->ledger);
+	if (daemon->late)
+		event_free(daemon->late);
 	if (daemon->term)
 		event_free(daemon->term);
 	if (daemon->interrupt)
@@ -169,7 +197,10 @@ static int run(struct daemon *daemon)
 	log_info("smd", "epoch %llu; agents at %s, API at %s, fabric %s",
 	        (unsigned long long)daemon->ledger.epoch, s->listen, s->api,
 	        s->fabric ? "opensm" : "none");
-	return event_base_dispatch(daemon->base) < 0 ? -EIO : 0;
+	if (event_base_dispatch(daemon->base) < 0)
+		return -EIO;
+	/* Whoever waited for the end has been answered; once more round takes it out. */
+	return event_base_loop(daemon->base, EVLOOP_NONBLOCK) < 0 ? -EIO : 0;
 }
 
 int main(int argc, char **argv)

@@ -149,11 +149,30 @@ def no_daemon_is_said_plainly():
 def a_daemon_that_dies_meanwhile_is_said_plainly():
     with Stage(env={"TETHER_DIE_AT": "smd-ask:moving:1"}) as stage:
         status, _, err = tether(stage, "migrate", "vm1", "hyp2")
-        equal(status, 1)
-        equal("migration 1 goes on without this command; tether status 1" in err, True, err)
+        equal(status, 3)
+        equal("went away before it answered" in err and "how migration 1 ends is not known here" in err
+              and "see tether status 1" in err, True, err)
         stage.smd.wait()
         stage.smd.start()
         equal(stage.smd.wait_for(1)["outcome"], "done")
+
+
+def who_waits_for_a_daemon_that_is_ended_hears_the_end():
+    with Stage() as stage:
+        stage.world.fault("hyp1", "HOST_MOVE", stage.smd.child.terminate)
+        status, out, err = tether(stage, "migrate", "vm1", "hyp2")
+        equal((status, out.startswith("migration 1: done: vm1 from hyp1 to hyp2, ")), (0, True), err)
+        equal(stage.smd.wait(), 0)
+        stage.smd.start()
+
+
+def a_daemon_that_dies_before_it_says_that_it_has_begun_is_said_plainly():
+    with Stage(env={"TETHER_DIE_AT": "smd-ask:locating:1"}) as stage:
+        status, _, err = tether(stage, "migrate", "vm1", "hyp2")
+        equal((status, "whether the migration has begun is not known; see tether status" in err), (3, True), err)
+        stage.smd.wait()
+        stage.smd.start()
+        equal(stage.smd.wait_for(1)["outcome"], "aborted")
 
 
 def run_puts_libtether_before_what_is_preloaded():
@@ -297,7 +316,8 @@ run([migrate_shows_each_step_and_its_end, what_cannot_be_done_is_refused_by_name
      while_one_moves_others_are_refused, a_refused_migration_says_why_and_what_next,
      force_is_advised_where_it_helps_and_lifts_no_veto, abort_ends_what_is_under_way,
      lists_say_what_there_is, wrong_usage_is_status_2, no_daemon_is_said_plainly,
-     a_daemon_that_dies_meanwhile_is_said_plainly, run_puts_libtether_before_what_is_preloaded,
+     a_daemon_that_dies_meanwhile_is_said_plainly, who_waits_for_a_daemon_that_is_ended_hears_the_end,
+     a_daemon_that_dies_before_it_says_that_it_has_begun_is_said_plainly, run_puts_libtether_before_what_is_preloaded,
      bad_input_to_the_api_is_refused_and_harms_nobody, noise_on_the_agents_socket_harms_nobody,
      noise_from_the_sm_is_a_lost_link, strangers_are_not_served, two_daemons_do_not_share_a_journal,
      a_foreign_journal_is_refused, check_config_says_what_is_wrong])

@@ -152,15 +152,58 @@ def killed_twice_it_goes_on():
             equal({s.state for s in stage.world.shims.values()}, {"running"})
 
 
-def an_ended_daemon_leaves_what_is_under_way_to_its_successor():
+def ended(stage):
+    stage.smd.child.terminate()
+
+
+def a_daemon_that_is_ended_aborts_what_is_not_committed():
     with Stage() as stage:
-        stage.world.fault("hyp1", "HOST_DETACH", "silent")
-        _, answer = stage.smd.migrate("vm1", "hyp2")
-        stage.smd.wait_for(answer["id"], "detaching")
-        equal(stage.smd.stop(), 0, "SIGTERM")
-        stage.smd.start()
-        equal(stage.smd.wait_for(answer["id"])["outcome"], "done")
+        said = []
+
+        def end():
+            ended(stage)
+            fakes.wait_until("it is ending", lambda: "signal 15: ending with" in stage.smd.log())
+            said.append(stage.smd.migrate("vm2", "hyp2"))
+
+        stage.world.fault("vm2/21.147", "STEP_STOP", end)
+        migration = stage.smd.move("vm1", "hyp2")
+        equal((migration["outcome"], at(stage)), ("aborted", "hyp1"))
+        equal(sorted(r["reason"] for r in migration["refusals"]), ["abort-asked", "shutting-down"])
+        equal(stage.smd.wait(), 0, "SIGTERM")
+        equal((said[0][0], said[0][1]["reason"]), (503, "shutting-down"))
         equal(stage.world.complaints(), [])
+        stage.smd.start()
+
+
+def at(stage):
+    return stage.world.vms["vm1"]["host"]
+
+
+def a_daemon_that_is_ended_after_the_commit_goes_on_to_the_end():
+    for host, what in (("hyp1", "HOST_DETACH"), ("hyp1", "HOST_MOVE"), ("hyp2", "HOST_ATTACH")):
+        with Stage() as stage:
+            stage.world.fault(host, what, lambda: ended(stage))
+            equal(stage.smd.move("vm1", "hyp2")["outcome"], "done", what)
+            equal(stage.smd.wait(), 0, "SIGTERM")
+            equal(stage.world.complaints(), [], what)
+            stage.smd.start()
+            equal(stage.smd.get("/v1/migrations/1")[1]["outcome"], "done", what)
+
+
+def ended_twice_or_too_late_it_leaves_what_is_under_way_to_its_successor():
+    for late in (False, True):
+        with Stage(detach_ms=60000, **({"overall_ms": 300} if late else {})) as stage:
+            stage.world.fault("hyp1", "HOST_DETACH", "silent")
+            _, answer = stage.smd.migrate("vm1", "hyp2")
+            stage.smd.wait_for(answer["id"], "detaching")
+            ended(stage)
+            fakes.wait_until("it is ending", lambda: "signal 15: ending with" in stage.smd.log())
+            if not late:
+                ended(stage)
+            equal(stage.smd.wait(), 0, "SIGTERM")
+            stage.smd.start()
+            equal(stage.smd.wait_for(answer["id"])["outcome"], "lost" if late else "done")
+            equal(stage.world.complaints(), [])
 
 
 def on_a_full_disk_it_says_so_and_goes_on_when_there_is_room():
@@ -209,6 +252,8 @@ run([killed_before_the_commit_it_is_aborted, killed_while_it_aborts_it_is_aborte
      killed_while_broken_qps_are_mended_they_are_mended, killed_after_the_commit_it_goes_on,
      killed_on_the_way_back_it_goes_on_back, killed_while_a_vm_is_given_a_vf_it_is_given, a_stopped_vm_that_somebody_moved_meanwhile_gets_its_vf,
      killed_at_the_end_it_has_ended, killed_together_with_the_agents_it_goes_on,
-     killed_twice_it_goes_on, an_ended_daemon_leaves_what_is_under_way_to_its_successor,
+     killed_twice_it_goes_on, a_daemon_that_is_ended_aborts_what_is_not_committed,
+     a_daemon_that_is_ended_after_the_commit_goes_on_to_the_end,
+     ended_twice_or_too_late_it_leaves_what_is_under_way_to_its_successor,
      on_a_full_disk_it_says_so_and_goes_on_when_there_is_room,
      after_the_overall_deadline_its_successor_still_gives_the_vm_a_vf, the_epoch_rises_with_each_start_and_each_migration])
