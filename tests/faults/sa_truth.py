@@ -5,8 +5,8 @@
 Does the subnet administrator say where the fabric carries each GUID? For every CA port: its NodeRecord, its
 LinkRecords, the PathRecord by GID from every other, its P_Keys, and whether multicast reaches every member once. With
 the plugin's socket all of it again after a heavy sweep, which must not write an LFT, a P_Key, another LID, or another
-byte of an MFT. --settle: after a first sweep that is not looked at (OpenSM rewrites the LFTs of a switch whose
-PortStateChange is set).
+byte of an MFT. --settle: what a first heavy sweep writes is not counted, only what a second one does (OpenSM rewrites
+the LFTs of a switch whose PortStateChange is set); what SA says is compared before the first all the same.
 
 FABRIC: simfabric's file; programs and libraries are those of $TETHER_BUILD. In tests: check_sa_truth(lab)."""
 import argparse
@@ -144,12 +144,13 @@ def written_by(fabric, sweep):
 
 
 def all_findings(fabric, sweep=None, settle=False, pkeys=None):
-    """@sweep forces a heavy sweep and returns at its end."""
-    if settle:
-        sweep()
+    """@sweep forces a heavy sweep and returns at its end. No sweep comes before the first comparison: it would mend
+    what a migration has left wrong."""
     with sa_of(fabric) as sa:
         found = findings(truth_of(fabric), sa, pkeys)
         if sweep:
+            if settle:
+                sweep()
             wrote = written_by(fabric, sweep)
             found += [f"the heavy sweep wrote {count} {what}" for what, count in wrote.items() if count]
             found += [f"after a heavy sweep: {text}" for text in findings(truth_of(fabric), sa, pkeys)]
