@@ -38,9 +38,13 @@ def opensm_row(fabric):
     return rows[0]
 
 
+def opensm_node(fabric):
+    return opensm_row(fabric)["place"].removeprefix("node ")
+
+
 def sa_of(fabric):
     """Asks from the SM's own node."""
-    return SaWorker(fabric.place(node=opensm_row(fabric)["place"].removeprefix("node ")))
+    return SaWorker(fabric.place(node=opensm_node(fabric)))
 
 
 def gid(guid):

@@ -57,8 +57,8 @@ STEPS = {
 class KillLab(System):
     """A system of which parts are started with a place to die or to stop at."""
 
-    def __init__(self):
-        super().__init__(copy_ms=5, settings=DEADLINES)
+    def __init__(self, **named):
+        super().__init__(copy_ms=5, settings=DEADLINES, **named)
         self.added = {}  # to the environment of what is started next
         self.armed = {}  # daemon: what is added to its first start's
         self.opensm_cache = self.path("opensm-cache")
@@ -82,8 +82,7 @@ class KillLab(System):
 
     def start_opensm(self, wait=True):
         """With what a killed one has left on the disk. Not waited for where a migration has to go on first."""
-        self.fabric.opensm_start("sm", {"event_plugin_name": "osmtether",
-                                        "event_plugin_options": f"socket={self.path('osm.sock')}"},
+        self.fabric.opensm_start("sm", self.opensm_conf(),
                                  {"LD_LIBRARY_PATH": os.path.join(self.build.directory, "lib"),
                                   "OSM_CACHE_DIR": self.opensm_cache, **self.armed.pop("OpenSM", {})})
         if wait:

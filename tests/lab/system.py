@@ -48,10 +48,11 @@ def write(path, rows):
 
 class System:
     """@vms: which VM sits in which slot at the start. @settings: rows for smd.conf and every agent.conf, so also
-    deadlines; PATIENT ones if not given. @copy_ms: how long the simulated copy of a VM's memory takes."""
+    deadlines; PATIENT ones if not given. @copy_ms: how long the simulated copy of a VM's memory takes. @partitions: the
+    text of OpenSM's partitions.conf, made from {VM: its port GUID}."""
 
     def __init__(self, net=DEMO_NET, hosts=("hyp1", "hyp2", "hyp3", "hyp4"), vms=None, copy_ms=100, settings=None,
-                 build=None, with_plugin=True):
+                 build=None, with_plugin=True, partitions=None):
         self.build = build or Build()
         self.net = net
         self.hosts = list(hosts)
@@ -59,6 +60,8 @@ class System:
         self.copy_ms = copy_ms
         self.settings = {"log_level": "debug", **(PATIENT if settings is None else settings)}
         self.with_plugin = with_plugin
+        self.partitions = partitions
+        self.vm_guids = {}
         self.directory = tempfile.mkdtemp(prefix="tether-lab-")
         self.children = Children(self.directory)
         self.checker = Checker(self.directory, self.build)
@@ -106,13 +109,23 @@ class System:
             self.fabric.cli("vm", "add", vm, slot)
             host = slot.rsplit("_", 1)[0]
             os.symlink(self.agent_vm_socket(host, vm), self.path("vms", f"{vm}.sock"))
+        guids = {row["slot"]: int(row["port_guid"], 16) for row in self.fabric.slots()}
+        self.vm_guids = {vm: guids[slot] for vm, slot in self.vms.items()}
+        if self.partitions:
+            with open(self.path("partitions.conf"), "w") as out:
+                out.write(self.partitions(self.vm_guids))
 
-    def start_opensm(self):
+    def opensm_conf(self):
         conf = {}
         if self.with_plugin:
             conf = {"event_plugin_name": "osmtether", "event_plugin_options": f"socket={self.path('osm.sock')}"}
-        self.fabric.opensm_start("sm", conf, {"LD_LIBRARY_PATH": os.path.join(self.build.directory, "lib"),
-                                              **self.checker.environment_of_stock_program()})
+        if self.partitions:
+            conf["partition_config_file"] = self.path("partitions.conf")
+        return conf
+
+    def start_opensm(self):
+        self.fabric.opensm_start("sm", self.opensm_conf(), {"LD_LIBRARY_PATH": os.path.join(self.build.directory, "lib"),
+                                                            **self.checker.environment_of_stock_program()})
         self.fabric.opensm_wait_up(START_S)
 
     def start_smd(self):

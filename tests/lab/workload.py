@@ -62,10 +62,11 @@ class Pair:
         return tails(self.logs())
 
 
-def perftest(system, program, server_vm, client_vm, arguments=(), tether=True, env=None, name=None):
-    """@program of Debian's perftest or ibv_rc_pingpong. perftest's -F: no complaint about the processor's frequency."""
+def perftest(system, program, server_vm, client_vm, arguments=(), tether=True, env=None, name=None, launcher=()):
+    """@program of Debian's perftest or ibv_rc_pingpong. perftest's -F: no complaint about the processor's frequency.
+    @launcher: a command before it, such as `tether run --`."""
     port = free_port()
-    argv = [program, "-p", str(port), *arguments]
+    argv = [*launcher, program, "-p", str(port), *arguments]
     if not program.startswith("ibv_"):
         argv.append("-F")
     return Pair(system, name or program, server_vm, client_vm, argv, argv + ["localhost"], port, tether, env)
