@@ -13,19 +13,19 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
+from faults.aftermath import (LONGEST_S, both_are_exact, both_are_told, everybody_is_there, is_told,  # noqa: E402
+                              the_end_of, vm_is_where_it_should_be)
 from faults.sa_truth import check_sa_truth  # noqa: E402
-from faults.victims import (DESTINATION, GRACE_S, NEXT, OVERALL_S, SOURCE, STEPS, VICTIMS, KillLab, Load,  # noqa: E402
-                            start_migration, verdict_of)
-from lab.deadline import tails, wait_until  # noqa: E402
-from lab.system import START_S  # noqa: E402
-from lab.tap import FULL, Tap  # noqa: E402
+from faults.victims import (DESTINATION, GRACE_S, NEXT, SOURCE, STEPS, VICTIMS, KillLab, Load,  # noqa: E402
+                            start_migration)
+from lab.deadline import tails  # noqa: E402
+from lab.tap import FULL, Tap, print_rows  # noqa: E402
 
 QUICK = {"source agent/stopping/after", "source agent/moving/after", "destination agent/attaching/before",
          "peer agent/settling/after", "tether-smd/releasing/before", "tether-smd/applying/after",
          "OpenSM/leasing/before", "OpenSM/applying/after", "VM's process/settling/after",
          "peer's process/reconnecting/before"}
 BEFORE_COMMIT = ("locating", "preparing", "stopping", "settling")
-LONGEST_S = OVERALL_S + GRACE_S  # for whoever lives on, and for the migration itself
 
 
 class Cell:
@@ -60,68 +60,6 @@ def is_asked_for(cell, wishes):
     return FULL or cell.name in QUICK
 
 
-def ended(lab):
-    """The migration that was asked for last, when it has ended. A tether-smd that is being started answers later."""
-    try:
-        rows = lab.migrations()
-    except OSError:
-        return None
-    return rows[0] if rows and rows[0]["ended"] else None
-
-
-def everybody_is_there(lab):
-    """After the restart: no daemon has ended, agents and SM are connected, the SM has swept."""
-    lab.wait_connected(lab.hosts)
-    lab.fabric.opensm_wait_up(START_S)
-    assert not lab.obituary(), lab.obituary()
-
-
-def vm_is_where_it_should_be(lab, outcome):
-    place = lab.place_of("vm1")
-    assert place and place[1], f"VM 1 has no VF: {place}"
-    if outcome != "lost":
-        assert place[0] == (DESTINATION if outcome == "done" else SOURCE), f"{outcome}, and VM 1 is at {place}"
-
-
-def is_unharmed(verdict):
-    """Whatever else has happened: nothing came twice or changed."""
-    return verdict and not any(verdict[name] for name in ("duplicated", "corrupted", "out_of_order"))
-
-
-def told_verdict(process, words):
-    verdict = verdict_of(process)
-    assert is_unharmed(verdict), f"{process.name}: {verdict}{words}"
-    assert verdict["errors"], f"{process.name} ended without having been told anything: {verdict}"
-    return "told"
-
-
-def survivor_is_told(cell, load, struck):
-    """Its queue pairs end with errors; it hears nothing else. By the overall deadline of the migration."""
-    survivor = cell.victim.survivor(load)
-    survivor.wait(max(0.1, struck + LONGEST_S - time.monotonic()))
-    return told_verdict(survivor, tails([survivor.log]))
-
-
-def both_are_told(load, struck):
-    for process in (load.server, load.client):
-        process.wait(max(0.1, struck + LONGEST_S - time.monotonic()))
-        told_verdict(process, tails(load.logs()))
-    return "both told"
-
-
-def both_are_exact(load):
-    """Returns the longest pause of either, in seconds."""
-    load.stop()
-    pauses = []
-    for process in (load.client, load.server):
-        process.wait(LONGEST_S)
-        verdict = verdict_of(process)
-        assert verdict.get("ok"), f"{process.name}: {verdict}{tails(load.logs())}"
-        pauses.append(verdict["longest_pause_ms"] / 1000)
-        assert pauses[-1] <= LONGEST_S, f"{process.name} has stood still for {pauses[-1]} s"
-    return max(pauses)
-
-
 def next_one_works(lab, load):
     lab.migrate("vm1", NEXT)
     assert lab.place_of("vm1")[0] == NEXT
@@ -135,7 +73,7 @@ def strike(cell, lab, load):
     victim.strike(lab, load, cell.place)
     struck = time.monotonic()
     victim.bring_back(lab)
-    migration = wait_until("the migration has ended", lambda: ended(lab), LONGEST_S, lab.logs())
+    migration = the_end_of(lab)
     cell.seconds = time.monotonic() - struck
     assert cell.seconds <= LONGEST_S, f"{migration['outcome']} {cell.seconds} s after the kill"
     cell.outcome = migration["outcome"]
@@ -152,11 +90,13 @@ def run_cell(cell):
         load = Load(lab, server_env=process_env["peer-process"], client_env=process_env["process"])
         struck = strike(cell, lab, load)
         if cell.victim.is_process:
-            cell.verdict = survivor_is_told(cell, load, struck)
+            is_told(cell.victim.survivor(load), struck)
+            cell.verdict = "told"
         elif cell.outcome == "lost":
-            cell.verdict = both_are_told(load, struck)
+            both_are_told(load, struck)
+            cell.verdict = "both told"
         everybody_is_there(lab)
-        vm_is_where_it_should_be(lab, cell.outcome)
+        vm_is_where_it_should_be(lab, cell.outcome, SOURCE, DESTINATION)
         check_sa_truth(lab, settle=True)
         if cell.verdict != "-":
             load.kill()
@@ -166,13 +106,6 @@ def run_cell(cell):
         if cell.verdict == "-":
             cell.verdict, cell.pause_s = "exact", pause_s
         check_sa_truth(lab)
-
-
-def print_rows(rows):
-    """tests/run_tests shows what begins with this mark."""
-    widths = [max(map(len, column)) for column in zip(*rows)]
-    for row in rows:
-        print("# | " + " | ".join(word.ljust(width) for word, width in zip(row, widths)) + " |", flush=True)
 
 
 def row_of(cell):

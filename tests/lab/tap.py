@@ -7,6 +7,13 @@ import traceback
 FULL = bool(os.environ.get("TETHER_FULL"))
 
 
+def print_rows(rows):
+    """A table, with the mark by which tests/run_tests shows it."""
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    for row in rows:
+        print("# | " + " | ".join(word.ljust(width) for word, width in zip(row, widths)) + " |", flush=True)
+
+
 class Tap:
     def __init__(self):
         self.count = 0
