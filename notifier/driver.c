@@ -23,8 +23,8 @@ const char *driver_verb(Tether__HostAction action)
 	return action < ARRAY_SIZE(verbs) && verbs[action] ? verbs[action] : "unknown";
 }
 
-int driver_open(
-        struct event_base *base, const char *address, const char *host, struct driver **driver)
+int driver_open(struct event_base *base, const char *address, const char *host, int lock,
+        struct driver **driver)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(backends); i++) {
 		size_t length = strlen(backends[i]->scheme);
@@ -32,7 +32,7 @@ int driver_open(
 		if (strncmp(address, backends[i]->scheme, length) || address[length] != ':' ||
 		        !address[length + 1])
 			continue;
-		*driver = backends[i]->create(base, address + length + 1, host);
+		*driver = backends[i]->create(base, address + length + 1, host, lock);
 		return *driver ? 0 : -ENOMEM;
 	}
 	return -EPROTONOSUPPORT;

@@ -42,7 +42,8 @@ typedef void (*driver_done)(void *context, const struct driver_result *result);
 
 struct driver_ops {
 	const char *scheme; /* "exec" in exec:/usr/lib/tether/driver */
-	struct driver *(*create)(struct event_base *base, const char *rest, const char *host);
+	struct driver *(*create)(
+	        struct event_base *base, const char *rest, const char *host, int lock);
 	void (*destroy)(struct driver *driver);
 	/* NULL with errno: not even begun. What @request points to is copied. */
 	struct driver_job *(*start)(struct driver *driver, const struct driver_request *request,
@@ -57,10 +58,11 @@ struct driver {
 
 extern const struct driver_ops driver_exec_ops;
 
-/* @address: "exec:/path". -EPROTONOSUPPORT, -ENOMEM. */
-int driver_open(
-        struct event_base *base, const char *address, const char *host, struct driver **driver);
-/* Jobs under way are killed, their done is not called. NULL is fine. */
+/* @address: "exec:/path". @lock: a descriptor that stays open, also when this process is killed, as
+ * long as anything of a job is at work; -1: none. -EPROTONOSUPPORT, -ENOMEM. */
+int driver_open(struct event_base *base, const char *address, const char *host, int lock,
+        struct driver **driver);
+/* Jobs under way are killed and waited for, their done is not called. NULL is fine. */
 void driver_close(struct driver *driver);
 
 /* "detach", as drivers and logs call it. */

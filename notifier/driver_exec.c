@@ -15,12 +15,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "notifier/base/cleanup.h"
 #include "notifier/base/monotonic.h"
+#include "notifier/driver_keeper.h"
 #include "notifier/host_inventory.h"
 
 enum {
@@ -40,6 +40,7 @@ struct driver_exec {
 	char *host_variable; /* "TETHER_HOST=hyp1" */
 	struct driver_job *jobs;
 	struct event *child_ended;
+	int lock; /* held as long as anything of a driver is at work; -1: none */
 };
 
 /* One of the process's two streams. */
@@ -53,7 +54,7 @@ struct stream {
 struct driver_job {
 	struct driver_job *next;
 	struct driver_exec *owner;
-	pid_t pid; /* and its process group */
+	pid_t pid; /* its keeper's */
 	struct event *deadline;
 	struct stream output, errors;
 	bool is_late, is_stopped;
@@ -144,31 +145,6 @@ static char **environment_make(const struct driver_exec *driver)
 	return copy;
 }
 
-/*
- * In the child, up to exec. It dies with the agent: whoever orders it again after a restart must
- * not have two of them at work.
- */
-static void child_run(const struct arguments *arguments, char **environment, pid_t parent,
-        const int out[2], const int err[2])
-{
-	static const char cannot[] = "the driver cannot be run\n";
-	int null = open("/dev/null", O_RDONLY);
-	sigset_t none;
-
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	signal(SIGPIPE, SIG_DFL);
-	setpgid(0, 0);
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (getppid() != parent || null < 0 || dup2(null, STDIN_FILENO) < 0 ||
-	        dup2(out[1], STDOUT_FILENO) < 0 || dup2(err[1], STDERR_FILENO) < 0)
-		_exit(126);
-	execve(arguments->list[0], arguments->list, environment);
-	if (write(STDERR_FILENO, cannot, sizeof(cannot) - 1) < 0)
-		_exit(126);
-	_exit(127);
-}
-
 static void stream_clear(struct stream *stream)
 {
 	if (stream->readable)
@@ -193,12 +169,6 @@ static void job_destroy(struct driver_job *job)
 	free(job);
 }
 
-static void job_kill(const struct driver_job *job)
-{
-	if (kill(-job->pid, SIGKILL))
-		kill(job->pid, SIGKILL); /* it had not come to setpgid */
-}
-
 /* What is there now. Of the output the beginning is kept, of the errors the end. */
 static void stream_drain(struct driver_job *job, struct stream *stream)
 {
@@ -212,7 +182,7 @@ static void stream_drain(struct driver_job *job, struct stream *stream)
 		}
 		if (stream->count == most) {
 			job->has_said_too_much = true;
-			job_kill(job);
+			driver_keeper_stop(job->pid);
 			break;
 		}
 		count = read(stream->fd, stream->bytes + stream->count, most - stream->count);
@@ -237,13 +207,13 @@ static void on_deadline(evutil_socket_t fd, short what, void *at)
 	struct driver_job *job = at;
 
 	job->is_late = true;
-	job_kill(job);
+	driver_keeper_stop(job->pid);
 }
 
 static void exec_stop(struct driver_job *job)
 {
 	job->is_stopped = true;
-	job_kill(job);
+	driver_keeper_stop(job->pid);
 }
 
 /* The last line that says something. */
@@ -397,8 +367,9 @@ static int job_watch(struct driver_job *job, int out, int err)
 
 static int job_fork(struct driver_job *job, const struct arguments *arguments, char **environment)
 {
+	struct driver_command command = {
+	        .arguments = arguments->list, .environment = environment, .lock = job->owner->lock};
 	int out[2], err[2];
-	pid_t parent = getpid();
 
 	if (pipe2(out, O_CLOEXEC))
 		return -errno;
@@ -407,17 +378,16 @@ static int job_fork(struct driver_job *job, const struct arguments *arguments, c
 		close(out[1]);
 		return -EMFILE;
 	}
-	job->pid = fork();
-	if (!job->pid)
-		child_run(arguments, environment, parent, out, err);
+	command.output = out[1];
+	command.errors = err[1];
+	job->pid = driver_keeper_start(&command);
 	close(out[1]);
 	close(err[1]);
 	if (job->pid < 0) {
 		close(out[0]);
 		close(err[0]);
-		return -EAGAIN;
+		return job->pid;
 	}
-	setpgid(job->pid, job->pid); /* whoever comes first */
 	return job_watch(job, out[0], err[0]);
 }
 
@@ -448,7 +418,7 @@ static struct driver_job *exec_start(struct driver *driver, const struct driver_
 		return job;
 	}
 	if (job && job->pid > 0) {
-		job_kill(job);
+		driver_keeper_stop(job->pid);
 		waitpid(job->pid, NULL, 0);
 	}
 	if (job && job->owner)
@@ -464,7 +434,7 @@ static void exec_destroy(struct driver *driver)
 	struct driver_exec *owner = (struct driver_exec *)driver;
 
 	while (owner->jobs) {
-		job_kill(owner->jobs);
+		driver_keeper_stop(owner->jobs->pid);
 		waitpid(owner->jobs->pid, NULL, 0);
 		job_destroy(owner->jobs);
 	}
@@ -475,7 +445,8 @@ static void exec_destroy(struct driver *driver)
 	free(owner);
 }
 
-static struct driver *exec_create(struct event_base *base, const char *rest, const char *host)
+static struct driver *exec_create(
+        struct event_base *base, const char *rest, const char *host, int lock)
 {
 	struct driver_exec *driver = calloc(1, sizeof(*driver));
 
@@ -483,6 +454,7 @@ static struct driver *exec_create(struct event_base *base, const char *rest, con
 		return NULL;
 	driver->driver.ops = &driver_exec_ops;
 	driver->base = base;
+	driver->lock = lock;
 	driver->path = strdup(rest);
 	driver->child_ended = evsignal_new(base, SIGCHLD, on_child_ended, driver);
 	if (driver->path && driver->child_ended && !event_add(driver->child_ended, NULL) &&

@@ -8,11 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "notifier/base/cleanup.h"
 
-enum { TEXT_BYTES = 32 };
+enum { TEXT_BYTES = 32, LOCK_PAUSE_MS = 10, LOCK_TRIES = 300 };
 
 static int epoch_read(const struct epoch_file *file, uint64_t *epoch)
 {
@@ -32,6 +33,22 @@ static int epoch_read(const struct epoch_file *file, uint64_t *epoch)
 	return errno || end == text || strcmp(end, "\n") ? -EBADMSG : 0;
 }
 
+/* A predecessor that was killed: its driver's keeper lets go when nothing of the driver is left. */
+static int lock_take(int fd)
+{
+	static const struct timespec pause = {.tv_nsec = LOCK_PAUSE_MS * 1000000};
+	int tries = 0;
+
+	while (flock(fd, LOCK_EX | LOCK_NB)) {
+		if (errno != EWOULDBLOCK)
+			return -errno;
+		if (++tries == LOCK_TRIES)
+			return -EBUSY;
+		nanosleep(&pause, NULL);
+	}
+	return 0;
+}
+
 int epoch_file_open(struct epoch_file *file, const char *path, uint64_t *epoch)
 {
 	int err;
@@ -41,11 +58,8 @@ int epoch_file_open(struct epoch_file *file, const char *path, uint64_t *epoch)
 	if (file->directory < 0)
 		return -errno;
 	file->lock = openat(file->directory, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (file->lock < 0)
-		err = -errno;
-	else if (flock(file->lock, LOCK_EX | LOCK_NB))
-		err = errno == EWOULDBLOCK ? -EBUSY : -errno;
-	else
+	err = file->lock < 0 ? -errno : lock_take(file->lock);
+	if (!err)
 		err = epoch_read(file, epoch);
 	if (err)
 		epoch_file_close(file);

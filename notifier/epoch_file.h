@@ -13,8 +13,8 @@ struct epoch_file {
 	int lock;
 };
 
-/* -EBUSY: another agent has @path; -EBADMSG: what stands there is no epoch. 0 where there is none
- * yet. */
+/* Waits up to three seconds for the lock. -EBUSY: another agent has @path, or a driver of one that
+ * was killed is still dying; -EBADMSG: what stands there is no epoch. 0 where there is none yet. */
 int epoch_file_open(struct epoch_file *file, const char *path, uint64_t *epoch);
 /* Durable once 0 is returned. */
 int epoch_file_save(const struct epoch_file *file, uint64_t epoch);

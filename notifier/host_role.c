@@ -357,8 +357,8 @@ static int relay_make(struct host_role *role, uint64_t epoch)
 
 static int parts_make(struct host_role *role, uint64_t epoch)
 {
-	int err = driver_open(
-	        role->base, role->settings->driver, role->settings->name, &role->driver);
+	int err = driver_open(role->base, role->settings->driver, role->settings->name,
+	        role->epoch_file.lock, &role->driver);
 
 	if (!err)
 		err = relay_make(role, epoch);

@@ -26,12 +26,13 @@ $(call unit_test,notifier_interest,notifier/interest.c $(WIRE_SOURCES),-lprotobu
 $(call unit_test,notifier_base,$(BASE_SOURCES) $(SETTINGS_SOURCES),$(SETTINGS_LIBS))
 
 AGENT_SOURCES := notifier/agent_main.c notifier/agent_settings.c notifier/host_role.c notifier/host_orders.c \
-	notifier/host_inventory.c notifier/vm_links.c notifier/epoch_file.c notifier/driver.c notifier/driver_exec.c
+	notifier/host_inventory.c notifier/vm_links.c notifier/epoch_file.c notifier/driver.c notifier/driver_exec.c \
+	notifier/driver_keeper.c
 $(call program,tether-agent,$(AGENT_SOURCES) $(RELAY_SOURCES) $(LINK_SOURCES) $(BASE_SOURCES) $(SETTINGS_SOURCES),\
 	$(LINK_LIBS) $(SETTINGS_LIBS) -ljson-c)
 
 $(call unit_test,notifier_connection,$(LINK_SOURCES),$(LINK_LIBS))
-$(call unit_test,notifier_driver,notifier/driver.c notifier/driver_exec.c notifier/host_inventory.c $(WIRE_SOURCES),\
+$(call unit_test,notifier_driver,notifier/driver.c notifier/driver_exec.c notifier/driver_keeper.c notifier/host_inventory.c $(WIRE_SOURCES),\
 	-levent_core -lprotobuf-c -ljson-c)
 
 FRAME_FUZZ_SOURCES := $(patsubst gen/%,$(B)/gen/%,$(FRAME_SOURCES))

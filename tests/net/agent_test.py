@@ -278,16 +278,27 @@ def wait_for_text(agent, name):
     return agent.read(name).strip()
 
 
+def lives(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as stat:
+            return stat.read().split(") ")[1][0] not in "ZX"
+    except FileNotFoundError:
+        return False
+
+
 def agent_killed_with_its_driver_at_work_leaves_none():
     with Agent() as agent:
-        agent.write("detach.sh", 'echo $$ > "$here/pid"; while :; do sleep 0.1; done')
+        # Grandchildren, one of them an orphan.
+        agent.write("detach.sh", 'sh -c "sleep 600 & sleep 600 & wait" & sh -c "sleep 600 &"; '
+                                 'while [ $(pgrep -g $$ -c sleep) -lt 3 ]; do sleep 0.01; done; '
+                                 'pgrep -g $$ | tr "\\n" " " > "$here/new"; mv "$here/new" "$here/pids"; wait')
         agent.order("DETACH", slot="vf0", deadline_ms=60000)
-        pid = int(wait_for_text(agent, "pid"))
-        end = time.monotonic() + 10
+        pids = wait_for_text(agent, "pids").split()
+        assert len(pids) >= 5 and any(lives(pid) for pid in pids), pids
         agent.kill()
-        while os.path.exists(f"/proc/{pid}"):
-            assert time.monotonic() < end, "the driver lives on"
-            time.sleep(0.01)
+        agent.start()
+        # So no order that is given again meets them.
+        assert not any(lives(pid) for pid in pids), pids
 
 
 def order_that_a_stopped_agent_finds_in_a_dead_link_is_not_obeyed():

@@ -51,7 +51,7 @@ static int world_open(void **state)
 	close(fd);
 	world->base = event_base_new();
 	snprintf(address, sizeof(address), "exec:%s", world->path);
-	assert_int_equal(driver_open(world->base, address, "hyp1", &world->driver), 0);
+	assert_int_equal(driver_open(world->base, address, "hyp1", -1, &world->driver), 0);
 	*state = world;
 	return 0;
 }
@@ -263,8 +263,8 @@ static void unknown_kind_of_driver_is_refused(void **state)
 	struct world *world = *state;
 	struct driver *driver;
 
-	assert_int_equal(driver_open(world->base, "qmp:/x", "h", &driver), -EPROTONOSUPPORT);
-	assert_int_equal(driver_open(world->base, "exec:", "h", &driver), -EPROTONOSUPPORT);
+	assert_int_equal(driver_open(world->base, "qmp:/x", "h", -1, &driver), -EPROTONOSUPPORT);
+	assert_int_equal(driver_open(world->base, "exec:", "h", -1, &driver), -EPROTONOSUPPORT);
 }
 
 static void inventory_is_read_strictly(void **state)
