@@ -2,7 +2,8 @@
 /*
  * VMs that are without their device: RELEASE was answered, ATTACH has not come. A process that
  * starts now was not asked to let go, and would open what is about to be unplugged. So it is given
- * the RELEASE, without the tables, before it is welcome; its answer is a late one.
+ * the RELEASE, without the tables, before it is welcome; its answer is a late one. One that takes
+ * part in the migration must not take that for its own, which brings it the other sides' evidence.
  */
 #include "notifier/relay_state.h"
 
@@ -57,12 +58,15 @@ void relay_absence_note(struct relay *relay, const Tether__Event *event, uint64_
 	vm->released_until_ms = until_ms;
 }
 
-void relay_absence_tell(struct relay *relay, const struct child *child, uint64_t now_ms)
+void relay_absence_tell(
+        struct relay *relay, const struct child *child, uint64_t takes_part_in, uint64_t now_ms)
 {
 	struct vm_state *vm = child_is_process(child) ? relay_vm_find(relay, child->vm) : NULL;
 	Tether__Frame frame = TETHER__FRAME__INIT;
 
 	if (!vm || !vm->released || now_ms >= vm->released_until_ms)
+		return;
+	if (vm->released->migration == takes_part_in)
 		return;
 	vm->released->overall_ms = (uint32_t)(vm->released_until_ms - now_ms);
 	frame.body_case = TETHER__FRAME__BODY_EVENT;

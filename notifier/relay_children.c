@@ -124,7 +124,7 @@ static int child_hello(
 		hello_answer_send(relay, child, "bad-addresses", strerror(-err));
 		return -EACCES;
 	}
-	relay_absence_tell(relay, child, now_ms);
+	relay_absence_tell(relay, child, hello->migration, now_ms);
 	hello_answer_send(relay, child, NULL, NULL);
 	relay_events_hand(relay, child, true, now_ms);
 	relay_settle(relay, now_ms);

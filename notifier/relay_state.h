@@ -89,8 +89,10 @@ void relay_answered_destroy(struct answered *answered);
 /* An event that was taken: RELEASE begins @event's VM's absence, every other step to it ends it. */
 void relay_absence_note(struct relay *relay, const Tether__Event *event, uint64_t until_ms);
 void relay_absence_end(struct vm_state *vm);
-/* Before the process @child is welcome. */
-void relay_absence_tell(struct relay *relay, const struct child *child, uint64_t now_ms);
+/* Before the process @child is welcome; @takes_part_in: the migration that its HELLO names, or 0.
+ */
+void relay_absence_tell(
+        struct relay *relay, const struct child *child, uint64_t takes_part_in, uint64_t now_ms);
 
 /* relay_children.c */
 void relay_child_forget(struct relay *relay, struct child *child);

@@ -358,6 +358,20 @@ static void process_that_starts_after_release_is_told_before_it_is_welcome(void 
 	EXPECT(t, "vm1/2.1 < ATTACH.2 vm\nvm1/1.1 < ATTACH.2 vm\n");
 }
 
+/* This relay was restarted. RELEASE is here before the process, which needs the tables. */
+static void process_that_takes_part_gets_release_as_it_is(void **state)
+{
+	struct test *t = *state;
+
+	relay_vm_here(t->relay, "vm1");
+	EVENT(t, .step = TETHER__STEP__STEP_RELEASE, .to_vm = true, .expected = {"vm1/1.1"});
+	forget(t);
+	t->says_welcome = true;
+	t->takes_part_in = 1;
+	child(t, "vm1", "vm1/1.1", 0);
+	EXPECT(t, "vm1/1.1 < HELLO DONE\nvm1/1.1 < RELEASE.1 vm expects vm1/1.1\n");
+}
+
 static void nobody_is_told_of_an_absence_that_is_over(void **state)
 {
 	struct test *t = *state;
@@ -879,6 +893,7 @@ int main(void)
 	        HOST_TEST(expected_peer_is_handed_the_event_without_known_interest),
 	        HOST_TEST(process_that_starts_during_an_event_gets_it),
 	        HOST_TEST(process_that_starts_after_release_is_told_before_it_is_welcome),
+	        HOST_TEST(process_that_takes_part_gets_release_as_it_is),
 	        HOST_TEST(nobody_is_told_of_an_absence_that_is_over),
 	        HOST_TEST(nobody_is_told_of_another_vms_absence),
 	        HOST_TEST(vm_that_left_is_not_waited_for),

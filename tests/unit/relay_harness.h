@@ -34,7 +34,8 @@ struct test {
 	int epoch_save_error;
 	bool acknowledge; /* play a parent that acknowledges each registration at once */
 	bool order_at_once;
-	bool says_welcome; /* a HELLO that is accepted is written down, too */
+	uint64_t takes_part_in; /* what the next HELLO names as open */
+	bool says_welcome;      /* a HELLO that is accepted is written down, too */
 	uint32_t last_deadline_ms;
 	uint32_t last_request;
 };
