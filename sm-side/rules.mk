@@ -52,6 +52,8 @@ $(call unit_test,plan_swap,$(PLAN_SOURCES))
 SM_PROTOCOL_SOURCES := sm-side/sm_protocol.c sm-side/json_read.c sm-side/guid_text.c sm-side/plan/refusal.c
 $(call unit_test,sm_protocol,$(SM_PROTOCOL_SOURCES),-ljson-c)
 $(call fuzzer,sm_request,$(SM_PROTOCOL_SOURCES),-ljson-c)
+$(B)/obj/tests/unit/sm_sender.o: CPPFLAGS += -isystem /usr/include/infiniband
+$(call unit_test,sm_sender,sm-side/smp_sender_opensm.c,-lpthread)
 $(call unit_test,sm_server,sm-side/sm_server.c,-lpthread)
 
 # ---- end of plugin -----------------------------------------------------------------------------------------------

@@ -17,7 +17,8 @@ struct smp_sender_kind {
 	const char *name;
 	/*
 	 * Compare and write one LFT block. -ESTALE: it is not what change->before says, nothing was
-	 * written or sent. -ENOENT: no such switch. -ENOSPC: the table has no such block.
+	 * written or sent. -ENOENT: no such switch. -ENOSPC: the table has no such block. After an
+	 * error nothing that was written since the last lft_wait is waited for any more.
 	 */
 	int (*lft_write)(struct smp_sender *sender, const struct plan_change *change);
 	/* Set the LID of an end port where it is now. */

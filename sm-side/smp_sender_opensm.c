@@ -106,9 +106,8 @@ static bool block_fits(const osm_switch_t *sw, uint16_t block)
 	return sw->new_lft && sw->lft && (block + 1u) * LFT_BLOCK_LIDS <= sw->lft_size;
 }
 
-static int lft_write(struct smp_sender *sender, const struct plan_change *change)
+static int block_write(struct opensm_sender *s, const struct plan_change *change)
 {
-	struct opensm_sender *s = opensm_sender_of(sender);
 	const osm_switch_t *sw = osm_model_switch(s->osm, change->switch_guid);
 	struct lft_pending row = {.switch_guid = change->switch_guid, .block = change->block};
 	uint8_t *wanted;
@@ -130,6 +129,25 @@ static int lft_write(struct smp_sender *sender, const struct plan_change *change
 	 * would leave a lost Set unmended. */
 	memset(sw->lft + (size_t)change->block * LFT_BLOCK_LIDS, 0, LFT_BLOCK_LIDS);
 	return lft_send(s, sw, &row);
+}
+
+static void pending_forget(struct opensm_sender *s)
+{
+	LOCK_GUARD(&s->lock);
+
+	s->count = s->first = s->unacknowledged = 0;
+}
+
+/* Rows of an attempt that ends here would be sent again under the next plan, over what that wrote.
+ * OpenSM's copies do not look right, so a sweep mends what is lost of them. */
+static int lft_write(struct smp_sender *sender, const struct plan_change *change)
+{
+	struct opensm_sender *s = opensm_sender_of(sender);
+	int error = block_write(s, change);
+
+	if (error)
+		pending_forget(s);
+	return error;
 }
 
 int smp_sender_opensm_lft_read(struct smp_sender *sender, uint64_t switch_guid, uint16_t block)
@@ -215,8 +233,7 @@ static int lft_wait(struct smp_sender *sender, uint64_t deadline_ns, uint32_t *r
 		resend(s, resent);
 		missing = wait_for_answers(s, deadline_ns);
 	}
-	LOCK_GUARD(&s->lock);
-	s->count = s->first = s->unacknowledged = 0;
+	pending_forget(s);
 	return missing ? -ETIMEDOUT : 0;
 }
 
