@@ -121,6 +121,7 @@ void relay_destroy(struct relay *relay)
 		struct vm_state *next = relay->vms->next;
 
 		relay_absence_end(relay->vms);
+		relay_numbers_clear(relay->vms);
 		free(relay->vms);
 		relay->vms = next;
 	}

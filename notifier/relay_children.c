@@ -40,6 +40,8 @@ static void hello_answer_send(
 	answer.epoch = relay->epoch;
 	answer.name = relay->name;
 	answer.heartbeat_ms = child_is_process(child) ? 0 : relay->settings.heartbeat_ms;
+	if (!reason)
+		relay_numbers_fill(relay, child, &answer);
 	frame.body_case = TETHER__FRAME__BODY_HELLO_ANSWER;
 	frame.hello_answer = &answer;
 	relay->outputs->child_send(relay->owner, child->link, &frame);
@@ -124,6 +126,7 @@ static int child_hello(
 		hello_answer_send(relay, child, "bad-addresses", strerror(-err));
 		return -EACCES;
 	}
+	relay_numbers_learn(relay, child, hello);
 	relay_absence_tell(relay, child, hello->migration, now_ms);
 	hello_answer_send(relay, child, NULL, NULL);
 	relay_events_hand(relay, child, true, now_ms);
@@ -294,6 +297,7 @@ void relay_vm_left(struct relay *relay, const char *vm, uint64_t now_ms)
 	if (state) {
 		state->is_here = false;
 		relay_absence_end(state);
+		relay_numbers_clear(state);
 	}
 	while ((child = child_of_vm(relay, vm))) {
 		if (child->connected)

@@ -448,6 +448,7 @@ int relay_event_take(struct relay *relay, Tether__Event *event, uint64_t now_ms)
 		relay->last = key;
 	barrier_set(relay, open, now_ms);
 	relay_absence_note(relay, event, migration_until_ms(open, now_ms));
+	relay_numbers_note(relay, event);
 	event_hand_out(relay, open, now_ms);
 	open_append(relay, open);
 	order_start(relay, open, now_ms);

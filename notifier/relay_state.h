@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 /*
  * What a relay knows; shared by relay.c (its making, its parent, time), relay_events.c (events and
- * their answers), relay_children.c (what comes from below) and relay_absence.c (VMs without a
- * device), and by nobody else.
+ * their answers), relay_children.c (what comes from below), relay_absence.c (VMs without a device)
+ * and relay_numbers.c (numbers that are taken in a VM), and by nobody else.
  */
 #ifndef TETHER_RELAY_STATE_H
 #define TETHER_RELAY_STATE_H
@@ -36,6 +36,11 @@ struct ended {
 	size_t next;
 };
 
+struct vm_numbers {
+	uint32_t *qpns; /* in order */
+	size_t count;
+};
+
 struct vm_state {
 	struct vm_state *next;
 	bool is_here;
@@ -43,7 +48,8 @@ struct vm_state {
 	uint64_t migration;
 	Tether__Event *released; /* RELEASE, while it is without its device */
 	uint64_t released_until_ms;
-	uint32_t order_sequence; /* of its last order for us in this epoch */
+	struct vm_numbers numbers; /* that a new QP may not have */
+	uint32_t order_sequence;   /* of its last order for us in this epoch */
 	char name[];
 };
 
@@ -93,6 +99,16 @@ void relay_absence_end(struct vm_state *vm);
  */
 void relay_absence_tell(
         struct relay *relay, const struct child *child, uint64_t takes_part_in, uint64_t now_ms);
+
+/* relay_numbers.c */
+/* An event that was taken, a HELLO that is accepted: what they say of numbers. */
+void relay_numbers_note(struct relay *relay, const Tether__Event *event);
+void relay_numbers_learn(
+        struct relay *relay, const struct child *child, const Tether__Hello *hello);
+/* For @child to know; the relay's. */
+void relay_numbers_fill(
+        const struct relay *relay, const struct child *child, Tether__HelloAnswer *answer);
+void relay_numbers_clear(struct vm_state *vm);
 
 /* relay_children.c */
 void relay_child_forget(struct relay *relay, struct child *child);

@@ -19,6 +19,7 @@
 #include "notifier/base/log.h"
 #include "notifier/wire/frame.h"
 #include "preload/interests.h"
+#include "preload/reserved_numbers.h"
 #include "preload/self.h"
 #include "preload/settings.h"
 #include "preload/steps.h"
@@ -143,6 +144,7 @@ static void hello_send(void)
 	Tether__Frame frame = TETHER__FRAME__INIT;
 	Tether__Hello hello = TETHER__HELLO__INIT;
 	struct interest_list list;
+	uint32_t *reserved;
 	char name[192], program[32];
 
 	self_name(settings()->vm, name, sizeof(name));
@@ -157,10 +159,13 @@ static void hello_send(void)
 	pthread_mutex_unlock(&lock);
 	hello.addresses = list.pointers;
 	hello.n_addresses = list.count;
+	reserved = reserved_numbers_list(&hello.n_reserved_qpns);
+	hello.reserved_qpns = reserved;
 	steps_fill_hello(&hello);
 	frame.body_case = TETHER__FRAME__BODY_HELLO;
 	frame.hello = &hello;
 	frame_send(&frame);
+	free(reserved);
 	interest_list_free(&list);
 }
 
@@ -229,6 +234,8 @@ static void hello_answered(const Tether__HelloAnswer *answer)
 		service.next_try_ms = now_ms() + PAUSE_MAX_MS;
 		return;
 	}
+	if (reserved_numbers_add(answer->reserved_qpns, answer->n_reserved_qpns))
+		log_error("link", "not all numbers of the VM are known");
 	service.welcome = true;
 	log_debug("link", "welcomed by %s", answer->name);
 	pthread_mutex_lock(&lock);

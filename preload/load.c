@@ -9,6 +9,7 @@
 #include "preload/device_list.h"
 #include "preload/fork_watch.h"
 #include "preload/objects.h"
+#include "preload/reserved_numbers.h"
 #include "preload/settings.h"
 
 /*
@@ -21,6 +22,7 @@ static void in_child(void)
 	fork_watch_in_child();
 	contexts_forget();
 	device_list_forget();
+	reserved_numbers_in_child();
 	control_forget();
 	agent_link_forget_parent();
 }

@@ -9,8 +9,7 @@
 #include "preload/completion_queue.h"
 #include "preload/control.h"
 #include "preload/event_channel.h"
-
-enum { ASIDE_MAX = 64 };
+#include "preload/reserved_numbers.h"
 
 void queue_pair_close(struct queue_pair *qp)
 {
@@ -32,7 +31,7 @@ void queue_pair_open(struct queue_pair *qp)
 static bool number_is_virtual(uint32_t qpn)
 {
 	struct context *context;
-	bool found = false;
+	bool found = number_is_reserved(qpn);
 
 	pthread_mutex_lock(&contexts_lock);
 	TAILQ_FOREACH(context, &contexts, link)
@@ -55,23 +54,50 @@ static struct ibv_qp *create_real(struct queue_pair *qp, struct ibv_qp_cap *cap)
 	return made;
 }
 
+/* Kept until another has been found: what is given back is what comes next. */
+struct aside {
+	struct ibv_qp **qps;
+	size_t count;
+};
+
+static int put_aside(struct aside *aside, struct ibv_qp *qp)
+{
+	struct ibv_qp **grown = realloc(aside->qps, (aside->count + 1) * sizeof(*grown));
+
+	if (!grown)
+		return -ENOMEM;
+	aside->qps = grown;
+	aside->qps[aside->count++] = qp;
+	return 0;
+}
+
+static void give_back(struct aside *aside)
+{
+	int saved_errno = errno;
+
+	while (aside->count)
+		below.ibv_destroy_qp(aside->qps[--aside->count]);
+	free(aside->qps);
+	errno = saved_errno;
+}
+
 static struct ibv_qp *create_unlike_virtual(struct queue_pair *qp, struct ibv_qp_cap *cap)
 {
-	struct ibv_qp *aside[ASIDE_MAX], *taken = NULL;
-	int count = 0, saved_errno;
+	struct aside aside = {0};
+	struct ibv_qp *taken;
 
-	while (count < ASIDE_MAX) {
+	for (;;) {
 		taken = create_real(qp, cap);
 		if (!taken || !number_is_virtual(taken->qp_num))
 			break;
-		aside[count++] = taken;
-		taken = NULL;
-		errno = ENOMEM;
+		if (put_aside(&aside, taken)) {
+			below.ibv_destroy_qp(taken);
+			taken = NULL;
+			errno = ENOMEM;
+			break;
+		}
 	}
-	saved_errno = errno;
-	while (count)
-		below.ibv_destroy_qp(aside[--count]);
-	errno = saved_errno;
+	give_back(&aside);
 	return taken;
 }
 

@@ -14,6 +14,7 @@
 #include "preload/evidence.h"
 #include "preload/rebuild.h"
 #include "preload/reconnect.h"
+#include "preload/reserved_numbers.h"
 #include "preload/veto.h"
 
 void answer_outcome_is(
@@ -240,11 +241,20 @@ static enum progress work_attach(
 	return FINISHED;
 }
 
+/* Of all processes of the VM; after an abort only of those that are connected. */
+static void take_numbers(const struct move *move)
+{
+	if (move->of_our_vm &&
+	        reserved_numbers_take(move->lid, move->event->qps, move->state == MOVE_ATTACHED))
+		log_error("steps", "not all numbers of the VM are known");
+}
+
 static enum progress work_reconnect(
         struct move *move, Tether__Answer *answer, uint64_t now_ms, bool late)
 {
 	int err;
 
+	take_numbers(move);
 	if (move->state < MOVE_VOTED)
 		return FINISHED;
 	/* After an abort there was no RELEASE: evidence comes now, everybody is where it was. */

@@ -84,7 +84,9 @@ def who_starts_while_the_vf_is_away_waits_for_the_new_one(fabric, agent):
     link = agent.meet("RELEASE")
     assert agent.answer(link, "RELEASE")["outcome"] == DONE
     agent.bring(link, "hyp3_vf1")
-    assert process.get()["lid"] == lid_of(fabric, "hyp3_vf1")
+    # Where the agent was too slow to be waited for, the device was opened, and let go at RELEASE.
+    assert process.get()["lid"] in (lid_of(fabric, "hyp1_vf1"), lid_of(fabric, "hyp3_vf1"))
+    process.qp()
 
 
 def who_opens_again_while_the_vf_is_away_waits_for_the_new_one(fabric, agent):

@@ -58,8 +58,8 @@ class Peer:
             return error.errno
         return 0
 
-    def open(self):
-        self.__dict__.update(self.do("open"))
+    def open(self, *how):
+        self.__dict__.update(self.do("open", *how))
         return self
 
     def qp(self, *kind, **caps):

@@ -5,7 +5,7 @@
  * look at every state between. One context, one PD, one region, a send and a receive CQ on one
  * channel, an SRQ if asked for.
  *
- *   open                                         device, LID
+ *   open [plain]                                 device, LID; plain: without the channel
  *   limits                                       what the device claims
  *   qp [srq] [KEY=N...]                          number, QPN      then named by its number
  *       wr recv sge inline: what the queues shall hold
@@ -97,12 +97,12 @@ static void answer_errno(void)
 
 /* ---- objects ---- */
 
-static int make_objects(void)
+static int make_objects(bool is_plain)
 {
 	shell.pd = ibv_alloc_pd(shell.context);
 	shell.mr = shell.pd ? ibv_reg_mr(shell.pd, shell.memory, MEMORY_BYTES, ALL_ACCESS) : NULL;
-	shell.channel = ibv_create_comp_channel(shell.context);
-	if (!shell.mr || !shell.channel)
+	shell.channel = is_plain ? NULL : ibv_create_comp_channel(shell.context);
+	if (!shell.mr || (!is_plain && !shell.channel))
 		return -1;
 	shell.send_cq = ibv_create_cq(shell.context, 1024, NULL, shell.channel, 0);
 	shell.recv_cq = ibv_create_cq(shell.context, 1024, NULL, shell.channel, 0);
@@ -112,13 +112,14 @@ static int make_objects(void)
 static void do_open(const struct command *command)
 {
 	struct ibv_device **list = ibv_get_device_list(NULL);
+	bool is_plain = command->count > 1 && !strcmp(command->words[1], "plain");
 	struct ibv_port_attr port;
 
 	errno = ENODEV;
 	shell.context = list && list[0] ? ibv_open_device(list[0]) : NULL;
 	if (list)
 		ibv_free_device_list(list);
-	if (!shell.context || make_objects() || ibv_query_port(shell.context, 1, &port)) {
+	if (!shell.context || make_objects(is_plain) || ibv_query_port(shell.context, 1, &port)) {
 		answer_errno();
 		return;
 	}
@@ -184,7 +185,8 @@ static void do_close(const struct command *command)
 	if (shell.srq)
 		err |= ibv_destroy_srq(shell.srq);
 	err |= ibv_destroy_cq(shell.send_cq) | ibv_destroy_cq(shell.recv_cq);
-	err |= ibv_destroy_comp_channel(shell.channel);
+	if (shell.channel)
+		err |= ibv_destroy_comp_channel(shell.channel);
 	if (shell.mr)
 		err |= ibv_dereg_mr(shell.mr);
 	err |= ibv_dealloc_pd(shell.pd) | ibv_close_device(shell.context);

@@ -523,6 +523,50 @@ static void tables_are_concatenated_and_counts_added(void **state)
 	EXPECT(t, "> STOP.1 DONE answered vm1/1.1 answered vm1/2.1 qps 3 evidence 6 replayed 41\n");
 }
 
+/* Of vm1 (LID 5), a peer's, and one whose number is its own. */
+static void reconnect(struct test *t, uint32_t sequence, uint32_t qpn)
+{
+	Tether__QpRows qps = TETHER__QP_ROWS__INIT;
+
+	qp_rows_append(&qps, &(struct qp_row){.local_lid = 5, .local_qpn = qpn, .real_qpn = 0x30});
+	qp_rows_append(&qps, &(struct qp_row){.local_lid = 6, .local_qpn = 0x11, .real_qpn = 0x31});
+	qp_rows_append(&qps, &(struct qp_row){.local_lid = 5, .local_qpn = 0x32, .real_qpn = 0x32});
+	EVENT(t, .step = TETHER__STEP__STEP_RECONNECT, .sequence = sequence, .to_vm = true,
+	        .qps = &qps);
+	rows_clear(&qps.base);
+	forget(t);
+}
+
+static void process_is_told_which_numbers_mean_others(void **state)
+{
+	struct test *t = *state;
+
+	reconnect(t, 1, 0x20);
+	reconnect(t, 2, 0x10);
+	t->says_welcome = true;
+	child(t, "vm1", "vm1/1.1", 0);
+	EXPECT(t, "vm1/1.1 < HELLO DONE not 0x10 not 0x20\n");
+	child(t, "vm2", "vm2/1.1", 0);
+	EXPECT(t, "vm2/1.1 < HELLO DONE\n");
+}
+
+/* As after a restart. */
+static void relay_learns_from_processes_which_numbers_mean_others(void **state)
+{
+	struct test *t = *state;
+
+	t->reserved = 0x10;
+	child(t, "vm1", "vm1/1.1", 0);
+	t->reserved = 0;
+	t->says_welcome = true;
+	child(t, "vm1", "vm1/2.1", 0);
+	EXPECT(t, "vm1/2.1 < HELLO DONE not 0x10\n");
+	relay_vm_left(t->relay, "vm1", t->now_ms);
+	forget(t);
+	child(t, "vm1", "vm1/3.1", 0);
+	EXPECT(t, "vm1/3.1 < HELLO DONE\n");
+}
+
 /* Both of vm1 (LID 5), unless said otherwise. */
 static void two_answer(struct test *t, Tether__Step step, struct qp_row a, struct qp_row b)
 {
@@ -901,6 +945,8 @@ int main(void)
 	        cmocka_unit_test(worst_outcome_goes_up),
 	        HOST_TEST(refusal_says_who),
 	        HOST_TEST(tables_are_concatenated_and_counts_added),
+	        HOST_TEST(process_is_told_which_numbers_mean_others),
+	        HOST_TEST(relay_learns_from_processes_which_numbers_mean_others),
 	        HOST_TEST(two_processes_with_one_number_are_refused),
 	        HOST_TEST(two_processes_with_one_context_number_are_refused),
 	        HOST_TEST(numbers_of_different_vms_do_not_collide),

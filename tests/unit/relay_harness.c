@@ -66,6 +66,8 @@ static void say_frame(struct test *t, const Tether__Frame *frame)
 		say(t, "HELLO %s", outcome_name(frame->hello_answer->outcome));
 		if (frame->hello_answer->n_refusals)
 			say(t, " (%s)", frame->hello_answer->refusals[0]->reason);
+		for (size_t i = 0; i < frame->hello_answer->n_reserved_qpns; i++)
+			say(t, " not 0x%x", frame->hello_answer->reserved_qpns[i]);
 		break;
 	case TETHER__FRAME__BODY_EVENT:
 		say_event(t, frame->event);
@@ -261,6 +263,8 @@ int say_hello(struct test *t, uint32_t link, Tether__Role role, const char *name
 		vm_list[hello.n_vms] = &vm[hello.n_vms];
 		hello.n_vms++;
 	}
+	hello.reserved_qpns = &t->reserved;
+	hello.n_reserved_qpns = t->reserved ? 1 : 0;
 	frame.body_case = TETHER__FRAME__BODY_HELLO;
 	frame.hello = &hello;
 	return relay_child_frame(t->relay, link, &frame, t->now_ms);
@@ -302,6 +306,7 @@ void event_send(struct test *t, const struct event_args *args)
 	event.address = &address;
 	event.to_vm = args->to_vm;
 	event.to_peers = args->to_peers;
+	event.qps = args->qps;
 	event.expected = (char **)args->expected;
 	while (event.n_expected < 4 && args->expected[event.n_expected])
 		event.n_expected++;

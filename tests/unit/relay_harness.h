@@ -36,6 +36,7 @@ struct test {
 	bool order_at_once;
 	uint64_t takes_part_in; /* what the next HELLO names as open */
 	bool says_welcome;      /* a HELLO that is accepted is written down, too */
+	uint32_t reserved;      /* what a HELLO says is taken; 0: nothing */
 	uint32_t last_deadline_ms;
 	uint32_t last_request;
 };
@@ -71,6 +72,7 @@ struct event_args {
 	const char *expected[4];
 	const char *order_host;
 	uint32_t overall_ms;
+	Tether__QpRows *qps;
 };
 void event_send(struct test *t, const struct event_args *args);
 #define EVENT(t, ...)    event_send(t, &(struct event_args){__VA_ARGS__})

@@ -15,7 +15,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "notifier/wire/rows.h"
 #include "preload/objects.h"
+#include "preload/reserved_numbers.h"
 #include "tests/unit/shim_harness.h"
 
 #define DONE    TETHER__OUTCOME__OUTCOME_DONE
@@ -212,6 +214,54 @@ static void contexts_of_processes_of_the_same_id_have_numbers_of_their_own(void 
 	assert_int_not_equal(first, number_of_another_process(*state));
 }
 
+static uint32_t number_made(struct harness *h)
+{
+	struct ibv_qp_init_attr attr = {.send_cq = h->vm.cq,
+	        .recv_cq = h->vm.cq,
+	        .cap = {.max_send_wr = 1, .max_send_sge = 1},
+	        .qp_type = IBV_QPT_RC};
+	struct ibv_qp *qp = ibv_create_qp(h->vm.pd, &attr);
+	uint32_t number;
+
+	assert_non_null(qp);
+	number = qp->qp_num;
+	assert_int_equal(ibv_destroy_qp(qp), 0);
+	return number;
+}
+
+/* The other process had it before the VM moved, and is known by it. */
+static void a_number_that_means_another_process_is_held_aside(void **state)
+{
+	struct harness *h = *state;
+	struct qp_row others = {.local_lid = FAKE_LID_VM,
+	        .local_qpn = 0x3400,
+	        .real_qpn = 0x2222,
+	        .remote_lid = FAKE_LID_PEER,
+	        .remote_qpn = 1};
+
+	harness_stop(h);
+	step(h, TETHER__STEP__STEP_RELEASE, DONE);
+	fake.slot = 1;
+	step(h, TETHER__STEP__STEP_ATTACH, DONE);
+	assert_int_equal(qp_rows_append(h->attached->qps, &others), 0);
+	step(h, TETHER__STEP__STEP_RECONNECT, DONE);
+	step(h, TETHER__STEP__STEP_RESUME, DONE);
+	fake_next_number(0x3400);
+	assert_int_equal(number_made(h), 0x3401);
+}
+
+static void many_numbers_in_a_row_may_mean_others(void **state)
+{
+	struct harness *h = *state;
+	uint32_t taken[200];
+
+	for (uint32_t i = 0; i < 200; i++)
+		taken[i] = 0x4000 + i;
+	assert_int_equal(reserved_numbers_add(taken, 200), 0);
+	fake_next_number(0x4000);
+	assert_int_equal(number_made(h), 0x4000 + 200);
+}
+
 /* Two had the same number and were refused: if it is asked again they need not. */
 static void a_number_that_nobody_knows_is_drawn_again_at_prepare(void **state)
 {
@@ -241,6 +291,8 @@ int main(void)
 	        TEST(who_forks_after_prepare_is_refused_at_stop),
 	        TEST(who_forks_after_the_vote_is_not_released),
 	        TEST(contexts_of_processes_of_the_same_id_have_numbers_of_their_own),
+	        TEST(a_number_that_means_another_process_is_held_aside),
+	        TEST(many_numbers_in_a_row_may_mean_others),
 	        TEST(a_number_that_nobody_knows_is_drawn_again_at_prepare),
 	};
 

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/*
+ * QPNs that mean somebody else in this VM: numbers by which peers know queue pairs, of any of its
+ * processes, that have another number since a move. Those who connect later are told what stands
+ * behind them, so a new queue pair must not be given one. The agent says them when it makes a
+ * process welcome, RECONNECT brings them up to date, HELLO gives them to an agent that has
+ * forgotten. Any thread.
+ */
+#ifndef TETHER_RESERVED_NUMBERS_H
+#define TETHER_RESERVED_NUMBERS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "tether.pb-c.h"
+
+bool number_is_reserved(uint32_t qpn);
+
+/* -ENOMEM: some of them are missing. */
+int reserved_numbers_add(const uint32_t *qpns, size_t count);
+/* Rows of the VM at @lid; with @all no others are reserved any more. */
+int reserved_numbers_take(uint32_t lid, const Tether__QpRows *rows, bool all);
+
+/* All of them, the caller's to free. NULL: none, or no memory. */
+uint32_t *reserved_numbers_list(size_t *count);
+
+/* In a child after fork: its own agent will say. */
+void reserved_numbers_in_child(void);
+
+#endif
