@@ -43,5 +43,6 @@ def is_good(result, verdicts, migrations):
         and result["lid_before"] == result["lid_after"] is not None)
 
 
-def exit_status(result, verdicts, migrations):
-    return 0 if is_good(result, verdicts, migrations) else 1
+def exit_status(result, verdicts, migrations, findings=()):
+    """@findings: in which ways SA and fabric disagree."""
+    return 0 if is_good(result, verdicts, migrations) and not findings else 1

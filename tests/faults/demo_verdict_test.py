@@ -76,6 +76,12 @@ def what_a_program_did_not_say_is_not_good():
     assert verdict.exit_status(result, [verdicts[0], {**EXACT, "ok": False}], MIGRATIONS) == 1
 
 
+def an_sa_that_is_wrong_is_not_good():
+    result, verdicts = good()
+    assert verdict.exit_status(result, verdicts, MIGRATIONS, []) == 0
+    assert verdict.exit_status(result, verdicts, MIGRATIONS, ["SA has no LinkRecord"]) == 1
+
+
 def the_first_bad_exit_status_is_told():
     _, verdicts = good()
     assert verdict.summary([200.0], COUNTED, verdicts, [0, 3, 1], 100)["app_exit"] == 3
@@ -89,6 +95,7 @@ def main():
         tap.run(f"spoilt_is_not_good: {key}", spoilt_is_not_good, key)
     tap.run("nothing_that_moved_is_not_good", nothing_that_moved_is_not_good)
     tap.run("what_a_program_did_not_say_is_not_good", what_a_program_did_not_say_is_not_good)
+    tap.run("an_sa_that_is_wrong_is_not_good", an_sa_that_is_wrong_is_not_good)
     tap.run("the_first_bad_exit_status_is_told", the_first_bad_exit_status_is_told)
     tap.exit()
 
