@@ -57,8 +57,8 @@ STEPS = {
 class KillLab(System):
     """A system of which parts are started with a place to die or to stop at."""
 
-    def __init__(self, **named):
-        super().__init__(copy_ms=5, settings=DEADLINES, **named)
+    def __init__(self, settings=None, **named):
+        super().__init__(copy_ms=5, settings=settings or DEADLINES, **named)
         self.added = {}  # to the environment of what is started next
         self.armed = {}  # daemon: what is added to its first start's
         self.opensm_cache = self.path("opensm-cache")
