@@ -374,16 +374,16 @@ static uint64_t migration_until_ms(const struct open_event *open, uint64_t now_m
 	return open->overall_ms ? open->overall_ms : now_ms + OVERALL_MS;
 }
 
-/* PREPARE sets it. Where it is missed later, this relay or one above was started again meanwhile;
- * an order alone says nothing: it may go where the VM has left. */
+/* PREPARE sets it. Where it is missed later, this relay or one above was started again meanwhile.
+ * An order alone sets none: who gets nothing else is not told the end. */
 static void barrier_set(struct relay *relay, const struct open_event *open, uint64_t now_ms)
 {
 	const Tether__Event *event = open->event;
 	uint64_t until_ms = migration_until_ms(open, now_ms);
 	struct address address;
 
-	if ((event->to_vm || event->to_peers || event->step == TETHER__STEP__STEP_PREPARE) &&
-	        !ends_migration(event->step) && !address_decode(event->address, &address))
+	if ((event->to_vm || event->to_peers) && !ends_migration(event->step) &&
+	        !address_decode(event->address, &address))
 		registration_barrier(
 		        relay->registration, event->migration, event->vm, &address, until_ms);
 	else
