@@ -36,6 +36,8 @@ int address_decode(const Tether__Address *wire, struct address *address)
 	if (!wire || wire->lid > 0xffff || (wire->gid.len && wire->gid.len != GID_BYTES))
 		return -EINVAL;
 	decoded.lid = wire->lid;
+	decoded.qpn = wire->qpn;
+	decoded.context = wire->context;
 	if (wire->gid.len)
 		memcpy(decoded.gid, wire->gid.data, GID_BYTES);
 	if (!decoded.lid && !gid_is_set(&decoded))
@@ -48,6 +50,8 @@ void address_encode(const struct address *address, Tether__Address *wire)
 {
 	tether__address__init(wire);
 	wire->lid = address->lid;
+	wire->qpn = address->qpn;
+	wire->context = address->context;
 	if (gid_is_set(address)) {
 		wire->gid.len = GID_BYTES;
 		wire->gid.data = (uint8_t *)address->gid;
@@ -56,11 +60,15 @@ void address_encode(const struct address *address, Tether__Address *wire)
 
 static bool is_same_key(const struct address *a, const struct address *b)
 {
+	if (a->qpn != b->qpn)
+		return false;
 	return a->lid ? a->lid == b->lid : !b->lid && !memcmp(a->gid, b->gid, GID_BYTES);
 }
 
 bool address_matches(const struct address *asked, const struct address *held)
 {
+	if (held->qpn != asked->qpn)
+		return false;
 	if (held->lid)
 		return held->lid == asked->lid;
 	return gid_is_set(asked) && !memcmp(asked->gid, held->gid, GID_BYTES);
@@ -72,7 +80,7 @@ static size_t key_hash(const struct address *address)
 	uint64_t hash = 0xcbf29ce484222325ULL;
 
 	if (address->lid)
-		return address->lid;
+		return address->lid ^ address->qpn * 0x9e3779b1u;
 	for (size_t i = 0; i < GID_BYTES; i++)
 		hash = (hash ^ address->gid[i]) * 0x100000001b3ULL;
 	return hash ^ hash >> 32;
@@ -214,6 +222,8 @@ int interest_add(struct interest *interest, uint32_t member, const struct addres
 	struct holding *holding = *find(interest, address);
 	int added;
 
+	if (holding)
+		holding->address.context = address->context;
 	if (holding && member_index(holding, member) < holding->count)
 		return 0;
 	if (of_member_reserve(interest, member))
@@ -264,6 +274,13 @@ bool interest_holds(const struct interest *interest, uint32_t member, const stru
 		return true;
 	by_gid.lid = 0;
 	return gid_is_set(&by_gid) && key_is_held_by(interest, member, &by_gid);
+}
+
+const struct address *interest_find(const struct interest *interest, const struct address *address)
+{
+	const struct holding *holding = *find(interest, address);
+
+	return holding ? &holding->address : NULL;
 }
 
 bool interest_is_held(const struct interest *interest, const struct address *address)

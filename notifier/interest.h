@@ -5,7 +5,8 @@
  * holding it once.
  *
  * An address is held under its LID or, where it has none (RoCE), under its GID. Asking with both
- * finds either.
+ * finds either. An address with a QPN is that queue pair, which its owner announces; it is held
+ * apart from the address without, and says which context its rkeys are of.
  */
 #ifndef TETHER_INTEREST_H
 #define TETHER_INTEREST_H
@@ -19,6 +20,8 @@
 struct address {
 	uint16_t lid; /* 0: none */
 	uint8_t gid[16];
+	uint32_t qpn;     /* 0: whoever is there */
+	uint32_t context; /* of the queue pair; what is said last counts */
 };
 
 /* -EINVAL: neither LID nor GID, or a LID or GID of the wrong size. */
@@ -40,6 +43,9 @@ int interest_drop(struct interest *interest, uint32_t member, const struct addre
 bool interest_holds(
         const struct interest *interest, uint32_t member, const struct address *address);
 bool interest_is_held(const struct interest *interest, const struct address *address);
+/* What is held under the key of @address, with its context; NULL: nothing. Until the next change.
+ */
+const struct address *interest_find(const struct interest *interest, const struct address *address);
 /* How many addresses @member holds, or (0) how many are held by anybody. */
 size_t interest_count(const struct interest *interest, uint32_t member);
 

@@ -189,11 +189,17 @@ static bool is_known_above(const struct registration *r, const struct address *a
 	return r->parent_is_up && interest_holds(r->above, ABOVE, address);
 }
 
+/* It is not enough that the parent knows the address: numbers are wanted, or a context is said. */
+static bool asks_something(const struct request *request)
+{
+	return request->remote_qpn || request->address.qpn;
+}
+
 /* An Interest that is on its way for the same address and asks for no numbers: wait with it. */
 static const struct request *on_its_way(const struct registration *r, const struct request *request)
 {
 	for (const struct request *q = r->requests; q; q = q->next)
-		if (q->id && !q->superseded && !q->remote_qpn &&
+		if (q->id && !q->superseded && !asks_something(q) &&
 		        address_matches(&request->address, &q->address))
 			return q;
 	return NULL;
@@ -202,7 +208,7 @@ static const struct request *on_its_way(const struct registration *r, const stru
 /* Send @request up, or along with another; answered later. */
 static void ask_above(struct registration *r, struct request *request)
 {
-	const struct request *other = request->remote_qpn ? NULL : on_its_way(r, request);
+	const struct request *other = asks_something(request) ? NULL : on_its_way(r, request);
 
 	request_append(r, request);
 	if (!r->parent_is_up)
@@ -229,7 +235,7 @@ static void request_process(struct registration *r, struct request *request)
 	} else if (interest_add(r->held, request->member, &request->address) < 0) {
 		reply_refused(r, request->member, request->request, "no-memory", "");
 		free(request);
-	} else if (!request->remote_qpn && is_known_above(r, &request->address)) {
+	} else if (!asks_something(request) && is_known_above(r, &request->address)) {
 		reply(r, request, TETHER__OUTCOME__OUTCOME_DONE);
 		free(request);
 	} else {
@@ -248,10 +254,12 @@ static const char *quota_exceeded(
 	return NULL;
 }
 
-/* A VM that lets go of others is in nobody's way. */
+/* A VM that lets go of others, or announces a queue pair of its own, is in nobody's way. */
 static bool is_held(const struct registration *r, const struct request *request)
 {
-	return barriers_hold(r->barriers, request->drop ? NULL : request->vm, &request->address);
+	bool connects = !request->drop && !request->address.qpn;
+
+	return barriers_hold(r->barriers, connects ? request->vm : NULL, &request->address);
 }
 
 void registration_take(struct registration *r, uint32_t member, bool is_relay, const char *vm,
@@ -448,6 +456,12 @@ int registration_hello(
 	free(before.addresses);
 	free(now.addresses);
 	return 0;
+}
+
+const struct address *registration_announced(
+        const struct registration *r, const struct address *address)
+{
+	return interest_find(r->held, address);
 }
 
 void registration_member_gone(struct registration *r, uint32_t member)

@@ -48,6 +48,10 @@ void registration_take(struct registration *registration, uint32_t member, bool 
 int registration_hello(struct registration *registration, uint32_t member,
         Tether__Address *const *addresses, size_t count);
 
+/* What is announced of the queue pair @address->qpn there; NULL: nothing. Until the next call. */
+const struct address *registration_announced(
+        const struct registration *registration, const struct address *address);
+
 void registration_member_gone(struct registration *registration, uint32_t member);
 
 /* From above. Unknown requests are ignored. */

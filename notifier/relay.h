@@ -100,6 +100,9 @@ void relay_vm_left(struct relay *relay, const char *vm, uint64_t now_ms);
  * close the link. */
 int relay_parent_frame(struct relay *relay, Tether__Frame *frame, uint64_t now_ms);
 
+/* What was announced of the queue pair @address->qpn there; NULL: nothing. Until the next call. */
+const struct address *relay_announced(const struct relay *relay, const struct address *address);
+
 /* Hold registrations from now on as a PREPARE does: its migration was under way before this relay
  * was made. -ENOMEM */
 int relay_hold(struct relay *relay, uint64_t migration, const char *vm,

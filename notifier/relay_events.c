@@ -456,6 +456,11 @@ int relay_event_take(struct relay *relay, Tether__Event *event, uint64_t now_ms)
 	return 0;
 }
 
+const struct address *relay_announced(const struct relay *relay, const struct address *address)
+{
+	return registration_announced(relay->registration, address);
+}
+
 int relay_hold(struct relay *relay, uint64_t migration, const char *vm,
         const struct address *address, uint64_t until_ms)
 {

@@ -474,20 +474,27 @@ static bool wait_a_little(uint64_t since_ms)
 	return true;
 }
 
-void agent_link_register(struct remote *remote)
+/* Under the lock. */
+static void await_answer(const struct interest_request *request)
 {
 	uint64_t since = now_ms();
-	struct interest_request request;
 	bool waits = true;
+
+	wake();
+	while (!request->answered && waits)
+		waits = wait_a_little(since);
+}
+
+void agent_link_register(struct remote *remote)
+{
+	struct interest_request request;
 
 	if (!service.started)
 		return;
 	log_debug("link", "interest in lid %u, qp 0x%x", remote->lid, remote->qpn);
 	LOCK_GUARD(&lock);
 	interests_ask(&request, remote);
-	wake();
-	while (!request.answered && waits)
-		waits = wait_a_little(since);
+	await_answer(&request);
 	if (request.answered)
 		log_debug("link", "interest in lid %u is acknowledged", remote->lid);
 	else
@@ -501,5 +508,32 @@ void agent_link_forget(const struct remote *remote)
 		return;
 	LOCK_GUARD(&lock);
 	if (interests_drop(remote))
+		wake();
+}
+
+void agent_link_announce(const struct own_queue_pair *own)
+{
+	struct interest_request request;
+	struct remote unused;
+
+	if (!service.started)
+		return;
+	LOCK_GUARD(&lock);
+	if (interests_announce(&request, own)) {
+		log_error("link", "no memory to announce qp 0x%x", own->qpn);
+		return;
+	}
+	await_answer(&request);
+	if (!request.answered)
+		log_warn("link", "no agent has heard of qp 0x%x", own->qpn);
+	interests_done(&request, &unused);
+}
+
+void agent_link_withdraw(uint32_t qpn)
+{
+	if (!service.started)
+		return;
+	LOCK_GUARD(&lock);
+	if (interests_withdraw(qpn))
 		wake();
 }

@@ -7,7 +7,18 @@
 #ifndef TETHER_AGENT_LINK_H
 #define TETHER_AGENT_LINK_H
 
+#include <infiniband/verbs.h>
+#include <stdint.h>
+
 struct remote;
+
+/* A queue pair of this process, made after its VM has moved: its number is its own, the rkeys of
+ * its context may not be. */
+struct own_queue_pair {
+	uint32_t lid;
+	union ibv_gid gid;
+	uint32_t qpn, context;
+};
 
 /*
  * Idempotent. Returns when the agent has made this process welcome, by when it has said whether the
@@ -25,5 +36,13 @@ void agent_link_forget_parent(void);
 void agent_link_register(struct remote *remote);
 /* A connection to @remote is gone. */
 void agent_link_forget(const struct remote *remote);
+
+/*
+ * Before the application knows of @own: let those who will connect to it know which rkeys go with
+ * it. Waits as agent_link_register does.
+ */
+void agent_link_announce(const struct own_queue_pair *own);
+/* It is gone; nothing happens if it was never announced. */
+void agent_link_withdraw(uint32_t qpn);
 
 #endif

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 #include "preload/interests.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "notifier/base/log.h"
 #include "notifier/wire/rows.h"
+#include "preload/agent_link.h"
 
 struct interest {
 	struct remote to;
@@ -14,7 +16,14 @@ struct interest {
 	TAILQ_ENTRY(interest) link;
 };
 
+struct announced {
+	struct own_queue_pair own;
+	bool withdrawn; /* the agent is to hear it */
+	TAILQ_ENTRY(announced) link;
+};
+
 static TAILQ_HEAD(, interest) interests = TAILQ_HEAD_INITIALIZER(interests);
+static TAILQ_HEAD(, announced) announcements = TAILQ_HEAD_INITIALIZER(announcements);
 static TAILQ_HEAD(, interest_request) requests = TAILQ_HEAD_INITIALIZER(requests);
 static uint32_t last_id;
 
@@ -70,6 +79,43 @@ bool interests_drop(const struct remote *remote)
 	return true;
 }
 
+int interests_announce(struct interest_request *request, const struct own_queue_pair *own)
+{
+	struct announced *announced = calloc(1, sizeof(*announced));
+
+	if (!announced)
+		return -ENOMEM;
+	announced->own = *own;
+	TAILQ_INSERT_TAIL(&announcements, announced, link);
+	*request = (struct interest_request){.id = ++last_id, .own = own};
+	TAILQ_INSERT_TAIL(&requests, request, link);
+	return 0;
+}
+
+bool interests_withdraw(uint32_t qpn)
+{
+	struct announced *announced;
+
+	TAILQ_FOREACH(announced, &announcements, link)
+	{
+		if (announced->own.qpn == qpn && !announced->withdrawn)
+			return announced->withdrawn = true;
+	}
+	return false;
+}
+
+static void address_of_own(const struct own_queue_pair *own, Tether__Address *address)
+{
+	tether__address__init(address);
+	address->lid = own->lid;
+	if (!own->lid) {
+		address->gid.data = (uint8_t *)&own->gid;
+		address->gid.len = sizeof(own->gid);
+	}
+	address->qpn = own->qpn;
+	address->context = own->context;
+}
+
 static void address_of(const struct remote *remote, Tether__Address *address)
 {
 	tether__address__init(address);
@@ -89,9 +135,32 @@ static bool next_question(Tether__Interest *interest, Tether__Address *address)
 		if (request->sent)
 			continue;
 		request->sent = true;
-		address_of(&request->remote, address);
 		interest->request = request->id;
 		interest->remote_qpn = request->remote.qpn;
+		if (request->own)
+			address_of_own(request->own, address);
+		else
+			address_of(&request->remote, address);
+		return true;
+	}
+	return false;
+}
+
+static bool next_withdrawn(Tether__Interest *wire, Tether__Address *address)
+{
+	static struct own_queue_pair withdrawn;
+	struct announced *announced;
+
+	TAILQ_FOREACH(announced, &announcements, link)
+	{
+		if (!announced->withdrawn)
+			continue;
+		withdrawn = announced->own;
+		address_of_own(&withdrawn, address);
+		wire->request = ++last_id;
+		wire->drop = true;
+		TAILQ_REMOVE(&announcements, announced, link);
+		free(announced);
 		return true;
 	}
 	return false;
@@ -122,7 +191,8 @@ bool interests_next(Tether__Interest *interest, Tether__Address *address)
 {
 	tether__interest__init(interest);
 	interest->address = address;
-	return next_question(interest, address) || next_drop(interest, address);
+	return next_withdrawn(interest, address) || next_question(interest, address) ||
+	       next_drop(interest, address);
 }
 
 /* The same rows come again with each answer; what stands in a table that is in use is not touched.
@@ -177,9 +247,11 @@ void interests_answered(const Tether__InterestAnswer *answer)
 			continue;
 		request->answered = true;
 		if (answer->outcome != TETHER__OUTCOME__OUTCOME_DONE)
-			log_warn("link", "interest in lid %u: %s", request->remote.lid,
+			log_warn("link", "%s: %s",
+			        request->own ? "announcement of a queue pair"
+			                     : "interest in an address",
 			        answer->n_refusals ? answer->refusals[0]->text : "not accepted");
-		else
+		else if (!request->own)
 			take_numbers(&request->remote, answer);
 	}
 }
@@ -195,15 +267,31 @@ void interests_link_lost(void)
 void interests_forget(void)
 {
 	TAILQ_INIT(&interests);
+	TAILQ_INIT(&announcements);
 	TAILQ_INIT(&requests);
+}
+
+/* The GID is copied: the list outlives the lock. */
+static void list_append(struct interest_list *list)
+{
+	Tether__Address *address = &list->addresses[list->count];
+
+	if (address->gid.len) {
+		memcpy(list->gids[list->count], address->gid.data, sizeof(list->gids[0]));
+		address->gid.data = list->gids[list->count];
+	}
+	list->pointers[list->count++] = address;
 }
 
 void interests_list(struct interest_list *list)
 {
+	struct announced *announced;
 	struct interest *interest;
 	size_t room = 0;
 
 	TAILQ_FOREACH(interest, &interests, link)
+	room++;
+	TAILQ_FOREACH(announced, &announcements, link)
 	room++;
 	*list = (struct interest_list){
 	        .pointers = calloc(room + 1, sizeof(*list->pointers)),
@@ -214,16 +302,17 @@ void interests_list(struct interest_list *list)
 		return;
 	TAILQ_FOREACH(interest, &interests, link)
 	{
-		Tether__Address *address = &list->addresses[list->count];
-
 		if (interest->to_be_dropped)
 			continue;
-		address_of(&interest->to, address);
-		if (address->gid.len) {
-			memcpy(list->gids[list->count], address->gid.data, sizeof(list->gids[0]));
-			address->gid.data = list->gids[list->count];
-		}
-		list->pointers[list->count++] = address;
+		address_of(&interest->to, &list->addresses[list->count]);
+		list_append(list);
+	}
+	TAILQ_FOREACH(announced, &announcements, link)
+	{
+		if (announced->withdrawn)
+			continue;
+		address_of_own(&announced->own, &list->addresses[list->count]);
+		list_append(list);
 	}
 }
 

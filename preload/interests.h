@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 /*
  * Whom this process talks to, and what is being asked about them: addresses with the number of
- * connections to each, and questions on their way to the agent and back. Everything here wants the
- * link's lock (agent_link.c); no I/O.
+ * connections to each, and questions on their way to the agent and back. And what it announces of
+ * itself: queue pairs that were made after its VM had moved. Everything here wants the link's lock
+ * (agent_link.c); no I/O.
  */
 #ifndef TETHER_INTERESTS_H
 #define TETHER_INTERESTS_H
@@ -14,10 +15,11 @@
 #include "preload/objects.h"
 #include "tether.pb-c.h"
 
-/* One question; the asking thread's, on its stack, until interests_done. */
+/* One question, or announcement; the asking thread's, on its stack, until interests_done. */
 struct interest_request {
 	uint32_t id;
-	struct remote remote;
+	struct remote remote; /* or where our own queue pair is */
+	const struct own_queue_pair *own;
 	bool sent, answered;
 	TAILQ_ENTRY(interest_request) link;
 };
@@ -29,6 +31,11 @@ void interests_done(struct interest_request *request, struct remote *remote);
 /* A connection is gone; true: it was the last one, which the agent will hear. */
 bool interests_drop(const struct remote *remote);
 
+/* Those who connect to @own, which outlives the answer, are to know its context. -ENOMEM */
+int interests_announce(struct interest_request *request, const struct own_queue_pair *own);
+/* It is gone; true: which the agent will hear. */
+bool interests_withdraw(uint32_t qpn);
+
 /* The next frame to go up; false: none. @address belongs to the caller as well. */
 bool interests_next(Tether__Interest *interest, Tether__Address *address);
 void interests_answered(const Tether__InterestAnswer *answer);
@@ -37,7 +44,7 @@ void interests_link_lost(void);
 /* In a child after fork. */
 void interests_forget(void);
 
-/* Every address that is of interest, for a HELLO. */
+/* Every address that is of interest, and every queue pair announced, for a HELLO. */
 struct interest_list {
 	Tether__Address **pointers;
 	Tether__Address *addresses;

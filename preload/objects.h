@@ -194,6 +194,7 @@ struct queue_pair {
 	bool flushed;           /* the device has begun to give back unfinished work */
 	bool made_up_due;       /* counted in send_cq->made_up_due */
 	bool has_ex;            /* made with send_ops_flags */
+	bool announced;         /* the agent knows which context it is of */
 	struct send_log sends;
 	struct receive_log receives;
 	uint32_t receives_done;       /* successful, of this incarnation; inside recv_cq's gate */

@@ -198,9 +198,23 @@ static bool type_is_supported(enum ibv_qp_type type)
 	return type == IBV_QPT_RC || type == IBV_QPT_UC || type == IBV_QPT_UD;
 }
 
+/* Where it will be until it has a port: at the first. */
+static struct own_queue_pair own_of(const struct queue_pair *qp)
+{
+	const struct port *port = &qp->context->ports[0];
+
+	return (struct own_queue_pair){
+	        .lid = port->attr.lid,
+	        .gid = port->gid,
+	        .qpn = queue_pair_number(qp),
+	        .context = qp->context->number,
+	};
+}
+
 struct queue_pair *queue_pair_create(struct protection_domain *pd, struct ibv_qp_init_attr *attr)
 {
 	struct context *context = context_of(pd->shown.context);
+	struct own_queue_pair own;
 	struct queue_pair *qp;
 	int err;
 
@@ -231,6 +245,8 @@ struct queue_pair *queue_pair_create(struct protection_domain *pd, struct ibv_qp
 		if (!err) {
 			users_add(qp, 1);
 			OBJECT_ADD(context, qps, qp);
+			qp->announced = context->moved && qp->logged;
+			own = own_of(qp);
 		}
 		control_leave();
 	}
@@ -239,6 +255,9 @@ struct queue_pair *queue_pair_create(struct protection_domain *pd, struct ibv_qp
 		errno = -err;
 		return NULL;
 	}
+	/* Its peers find keys of before the move only if they are told whose they are. */
+	if (qp->announced)
+		agent_link_announce(&own);
 	attr->cap = qp->init.cap;
 	return qp;
 }
@@ -302,6 +321,8 @@ WRAPPER int ibv_destroy_qp(struct ibv_qp *shown)
 	if (err)
 		return err;
 	agent_link_forget(&qp->remote);
+	if (qp->announced)
+		agent_link_withdraw(queue_pair_number(qp));
 	queue_pair_free(qp);
 	return 0;
 }

@@ -99,20 +99,30 @@ static int keys_of_context(Tether__KeyRows *into, const Tether__KeyRows *from, u
 	return err;
 }
 
-int numbers_find(const struct numbers *numbers, const struct address *address, uint32_t qpn,
+static int numbers_append(const struct numbers_row *of, const struct qp_row *row,
         Tether__QpRows *qps, Tether__KeyRows *keys)
 {
+	int err = qp_rows_append(qps, row);
+
+	return err ? err : keys_of_context(keys, &of->keys, row->context);
+}
+
+int numbers_find(const struct numbers *numbers, const struct address *address, uint32_t qpn,
+        const struct address *announced, Tether__QpRows *qps, Tether__KeyRows *keys)
+{
 	const struct numbers_row *found = row_find(numbers, address);
-	int err = 0;
+	struct qp_row row = {.local_lid = address->lid, .local_qpn = qpn, .real_qpn = qpn};
 
-	for (size_t i = 0; found && i < found->qps.n_local_qpn && !err; i++) {
-		struct qp_row row = qp_rows_get(&found->qps, i);
+	if (!found)
+		return 0;
+	for (size_t i = 0; i < found->qps.n_local_qpn; i++) {
+		struct qp_row moved = qp_rows_get(&found->qps, i);
 
-		if (row.local_qpn != qpn)
-			continue;
-		err = qp_rows_append(qps, &row);
-		if (!err)
-			err = keys_of_context(keys, &found->keys, row.context);
+		if (moved.local_qpn == qpn)
+			return numbers_append(found, &moved, qps, keys);
 	}
-	return err;
+	if (!announced)
+		return 0;
+	row.context = announced->context;
+	return numbers_append(found, &row, qps, keys);
 }

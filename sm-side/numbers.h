@@ -21,9 +21,12 @@ void numbers_clear(struct numbers *numbers);
 int numbers_set(struct numbers *numbers, const struct address *address, const Tether__QpRows *qps,
         const Tether__KeyRows *keys);
 
-/* Append the row of QP @qpn of the VM at @address, and the keys of that QP's context; nothing where
- * there is none. The caller clears both. -ENOMEM. */
+/*
+ * Append the row of QP @qpn of the VM at @address, and the keys of that QP's context; nothing where
+ * there is none. @announced (NULL: not) is what its owner says of a QP that was made since the
+ * move: its number is its own, keys of its context may not be. The caller clears both. -ENOMEM.
+ */
 int numbers_find(const struct numbers *numbers, const struct address *address, uint32_t qpn,
-        Tether__QpRows *qps, Tether__KeyRows *keys);
+        const struct address *announced, Tether__QpRows *qps, Tether__KeyRows *keys);
 
 #endif

@@ -198,12 +198,15 @@ static void answer_take(struct root *root, const Tether__Answer *answer)
 static int numbers_fill(struct root *root, const Tether__Interest *interest, Tether__QpRows *qps,
         Tether__KeyRows *keys)
 {
-	struct address address;
+	struct address address, qp;
 
 	if (!interest->remote_qpn || !interest->address ||
 	        address_decode(interest->address, &address))
 		return 0;
-	return numbers_find(&root->numbers, &address, interest->remote_qpn, qps, keys);
+	qp = address;
+	qp.qpn = interest->remote_qpn;
+	return numbers_find(&root->numbers, &address, interest->remote_qpn,
+	        relay_announced(root->relay, &qp), qps, keys);
 }
 
 /* The root acknowledges at once: what has to wait, the relay holds. */

@@ -349,6 +349,55 @@ static void peer_is_concerned_though_its_link_breaks_during_the_move(void **stat
 	EXPECT(t, "vm2/1.1 < STOP.1 peers\n");
 }
 
+/* The context may be another one: what the parent knows is said again. */
+static void announced_queue_pair_is_known_until_it_is_withdrawn(void **state)
+{
+	struct address own = {.lid = 5, .qpn = 9, .context = 1}, unknown = {.lid = 5, .qpn = 8};
+	struct test *t = *state;
+	uint32_t a = child(t, "vm1", "vm1/1.1", 0), b = child(t, "vm1", "vm1/2.1", 0);
+
+	announce(t, a, 1, &own, false);
+	EXPECT(t, "> interest 5 own 9 of context 1\nvm1/1.1 < registered 1 DONE\n");
+	assert_null(relay_announced(t->relay, &unknown));
+	assert_int_equal(relay_announced(t->relay, &own)->context, 1);
+	/* The first is gone and has not said so yet. */
+	own.context = 2;
+	announce(t, b, 2, &own, false);
+	EXPECT(t, "> interest 5 own 9 of context 2\nvm1/2.1 < registered 2 DONE\n");
+	announce(t, a, 3, &own, true);
+	EXPECT(t, "vm1/1.1 < registered 3 DONE\n");
+	assert_int_equal(relay_announced(t->relay, &own)->context, 2);
+	relay_child_gone(t->relay, b, true, t->now_ms);
+	EXPECT(t, "> drop 5 own 9 of context 2\n");
+	assert_null(relay_announced(t->relay, &own));
+}
+
+static void who_announces_a_queue_pair_is_no_peer_of_its_vm(void **state)
+{
+	struct address own = {.lid = 5, .qpn = 9, .context = 1};
+	struct test *t = *state;
+	uint32_t a = child(t, "vm2", "vm2/1.1", 0);
+
+	announce(t, a, 1, &own, false);
+	forget(t);
+	EVENT(t, .to_peers = true);
+	EXPECT(t, "> STOP.1 DONE\n");
+}
+
+/* Its creator waits for the answer, and a move waits for nobody's creating. */
+static void queue_pair_is_announced_in_the_middle_of_a_move(void **state)
+{
+	struct address own = {.lid = 5, .qpn = 9, .context = 1};
+	struct test *t = *state;
+	uint32_t a = child(t, "vm1", "vm1/1.1", 0);
+
+	EVENT(t, .to_vm = true, .step = PREPARE);
+	done(t, a, PREPARE, 1);
+	forget(t);
+	announce(t, a, 1, &own, false);
+	EXPECT(t, "> interest 5 own 9 of context 1\nvm1/1.1 < registered 1 DONE\n");
+}
+
 static size_t hello_up(struct test *t, Tether__Hello *hello)
 {
 	tether__hello__init(hello);
@@ -461,6 +510,9 @@ int main(void)
 	        HOST_TEST(prepare_does_not_wait_for_what_is_held_above),
 	        HOST_TEST(prepare_that_cannot_be_flushed_is_partial),
 	        HOST_TEST(peer_is_concerned_though_its_link_breaks_during_the_move),
+	        HOST_TEST(announced_queue_pair_is_known_until_it_is_withdrawn),
+	        HOST_TEST(who_announces_a_queue_pair_is_no_peer_of_its_vm),
+	        HOST_TEST(queue_pair_is_announced_in_the_middle_of_a_move),
 	        HOST_TEST(hello_upward_says_epoch_migration_and_interests),
 	        HOST_TEST(what_the_parent_missed_is_said_again),
 	        HOST_TEST(what_was_dropped_while_the_parent_was_away_is_dropped_there),

@@ -78,6 +78,9 @@ static void say_frame(struct test *t, const Tether__Frame *frame)
 	case TETHER__FRAME__BODY_INTEREST:
 		say(t, "%s %u", frame->interest->drop ? "drop" : "interest",
 		        frame->interest->address->lid);
+		if (frame->interest->address->qpn)
+			say(t, " own %u of context %u", frame->interest->address->qpn,
+			        frame->interest->address->context);
 		if (frame->interest->remote_qpn)
 			say(t, " qpn %u", frame->interest->remote_qpn);
 		break;
@@ -347,19 +350,34 @@ void done(struct test *t, uint32_t link, Tether__Step step, uint32_t sequence)
 	assert_int_equal(answer_send(t, link, &answer), 0);
 }
 
-void interest(struct test *t, uint32_t link, uint32_t request, uint32_t lid, bool drop)
+static void interest_send(
+        struct test *t, uint32_t link, uint32_t request, Tether__Address *address, bool drop)
 {
 	Tether__Frame frame = TETHER__FRAME__INIT;
 	Tether__Interest message = TETHER__INTEREST__INIT;
-	Tether__Address address = TETHER__ADDRESS__INIT;
 
-	address.lid = lid;
 	message.request = request;
-	message.address = &address;
+	message.address = address;
 	message.drop = drop;
 	frame.body_case = TETHER__FRAME__BODY_INTEREST;
 	frame.interest = &message;
 	assert_int_equal(relay_child_frame(t->relay, link, &frame, t->now_ms), 0);
+}
+
+void interest(struct test *t, uint32_t link, uint32_t request, uint32_t lid, bool drop)
+{
+	Tether__Address address = TETHER__ADDRESS__INIT;
+
+	address.lid = lid;
+	interest_send(t, link, request, &address, drop);
+}
+
+void announce(struct test *t, uint32_t link, uint32_t request, const struct address *own, bool drop)
+{
+	Tether__Address address;
+
+	address_encode(own, &address);
+	interest_send(t, link, request, &address, drop);
 }
 
 void pass(struct test *t, uint64_t ms)

@@ -16,6 +16,7 @@
 #include <cmocka.h>
 
 #include "notifier/base/cleanup.h"
+#include "notifier/interest.h"
 #include "notifier/relay.h"
 #include "notifier/wire/rows.h"
 
@@ -56,6 +57,9 @@ Tether__Answer answer_to(Tether__Step step, uint32_t sequence, Tether__Outcome o
 int answer_send(struct test *t, uint32_t link, Tether__Answer *answer);
 void done(struct test *t, uint32_t link, Tether__Step step, uint32_t sequence);
 void interest(struct test *t, uint32_t link, uint32_t request, uint32_t lid, bool drop);
+/* A queue pair of the child's own, with its context. */
+void announce(
+        struct test *t, uint32_t link, uint32_t request, const struct address *own, bool drop);
 void pass(struct test *t, uint64_t ms);
 void registered(struct test *t, uint32_t request, Tether__Outcome outcome);
 void order_done(struct test *t, Tether__Step step, uint32_t sequence, uint32_t status);

@@ -165,6 +165,27 @@ static void connection_without_a_move_registers_once(void **state)
 	assert_int_equal(registrations, 4);
 }
 
+/* Peers find the keys of its context only if they are told which one it is of. */
+static void queue_pair_made_after_a_move_is_announced(void **state)
+{
+	struct harness *h = *state;
+	struct end late = h->vm;
+
+	assert_int_equal(harness_announced, 0);
+	end_connect(&h->vm, &h->peer, FAKE_LID_PEER);
+	end_connect(&h->peer, &h->vm, FAKE_LID_VM);
+	harness_move(h);
+	end_create_qp(&late, h);
+	assert_int_equal(harness_announced, 1);
+	assert_int_equal(ibv_destroy_qp(late.qp), 0);
+	assert_int_equal(harness_announced, 0);
+	/* The peer has not moved. */
+	late = h->peer;
+	end_create_qp(&late, h);
+	assert_int_equal(harness_announced, 0);
+	assert_int_equal(ibv_destroy_qp(late.qp), 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -173,6 +194,7 @@ int main(void)
 	        TEST(peer_that_registered_before_the_move_asks_again),
 	        TEST(vm_that_registered_before_the_move_asks_again),
 	        TEST(each_migration_that_begins_makes_it_ask_again),
+	        TEST(queue_pair_made_after_a_move_is_announced),
 	        TEST(connection_without_a_move_registers_once),
 	};
 

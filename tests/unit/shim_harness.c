@@ -40,6 +40,18 @@ void agent_link_forget(const struct remote *remote)
 	harness_interest -= remote->qpn != 0;
 }
 
+int harness_announced;
+
+void agent_link_announce(const struct own_queue_pair *own)
+{
+	harness_announced++;
+}
+
+void agent_link_withdraw(uint32_t qpn)
+{
+	harness_announced--;
+}
+
 struct ibv_qp *real_of(struct ibv_qp *shown)
 {
 	return queue_pair_of(shown)->real;

@@ -40,6 +40,9 @@ struct harness {
 /* Connections that the agent has been told of and has not been told the end of. */
 extern int harness_interest;
 
+/* Queue pairs that the agent knows the context of. */
+extern int harness_announced;
+
 /* What the agent does meanwhile, before it answers. */
 extern void (*harness_registering)(struct remote *remote);
 
