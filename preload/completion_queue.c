@@ -8,6 +8,7 @@
 #include "preload/control.h"
 #include "preload/data_path.h"
 #include "preload/event_channel.h"
+#include "preload/shared_receive_queue.h"
 
 enum { HARVEST_BATCH = 32 };
 
@@ -150,15 +151,33 @@ static bool send_failed(struct queue_pair *qp, struct ibv_wc *wc, bool of_the_mo
 	return true;
 }
 
+/*
+ * A shared queue goes on while its queue pairs begin anew, so the tags of its buffers do not tell
+ * for which incarnation one was taken. A queue pair that is not in ERR has flushed nothing: what
+ * comes then was flushed by the stop, and comes late.
+ */
+static bool shared_flush_is_late(const struct queue_pair *qp, const struct ibv_wc *wc)
+{
+	struct ibv_qp_init_attr init;
+	struct ibv_qp_attr attr;
+
+	if (!qp->srq || !tag_is_receive(wc->wr_id) || wc->status != IBV_WC_WR_FLUSH_ERR)
+		return false;
+	if (!qp->real || qp->held || qp->application_error || !receive_log_has_past(&qp->receives))
+		return false;
+	return !below.ibv_query_qp(qp->real, &attr, IBV_QP_STATE, &init) &&
+	       attr.qp_state != IBV_QPS_ERR;
+}
+
 static bool shared_receive_failed(struct queue_pair *qp, struct ibv_wc *wc, bool of_the_move)
 {
-	struct shared_log *log = &qp->srq->log;
+	uint32_t index = tag_sequence(wc->wr_id);
 
 	if (of_the_move) {
-		shared_log_returned(log, tag_sequence(wc->wr_id));
+		shared_receive_queue_take_back(qp->srq, index, !qp->held);
 		return false;
 	}
-	wc->wr_id = shared_log_give_back(log, tag_sequence(wc->wr_id));
+	wc->wr_id = shared_log_give_back(&qp->srq->log, index);
 	return true;
 }
 
@@ -185,7 +204,9 @@ static bool is_of_an_earlier_incarnation(const struct queue_pair *qp, uint64_t t
 
 bool completion_failed(struct queue_pair *qp, struct ibv_wc *wc)
 {
-	bool of_the_move = qp->held && !qp->application_error && status_is_of_the_move(wc->status);
+	bool of_the_move =
+	        (qp->held && !qp->application_error && status_is_of_the_move(wc->status)) ||
+	        shared_flush_is_late(qp, wc);
 
 	if (is_of_an_earlier_incarnation(qp, wc->wr_id))
 		return false;

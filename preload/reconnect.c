@@ -163,6 +163,8 @@ void reconnect_resume(struct move *move)
 		qp->migration.move = NULL;
 		queue_pair_open(qp);
 	}
+	/* What was given back since they were made anew. */
+	rebuild_repost_shared();
 	move_set_phase(move, PHASE_RUNNING);
 	TAILQ_FOREACH(context, &contexts, link)
 	{

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "notifier/base/log.h"
 #include "preload/control.h"
 #include "preload/data_path.h"
 #include "preload/event_channel.h"
@@ -149,6 +150,20 @@ int shared_receive_queue_rebuild(struct shared_receive_queue *srq)
 	if (attr.attr.max_wr < srq->log.depth || attr.attr.max_sge < srq->log.max_sge)
 		return -ENOSPC;
 	return 0;
+}
+
+void shared_receive_queue_take_back(struct shared_receive_queue *srq, uint32_t index, bool repost)
+{
+	enum gate_pass pass = gate_enter(&srq->gate);
+	int err = 0;
+
+	shared_log_returned(&srq->log, index);
+	/* A signal handler does not post into what it has interrupted: the next one does. */
+	if (repost && pass != GATE_NESTED && srq->real && !srq->held)
+		err = shared_receive_queue_repost(srq, false);
+	gate_leave(&srq->gate, pass);
+	if (err)
+		log_error("srq", "a buffer is not posted again: error %d", -err);
 }
 
 int shared_receive_queue_repost(struct shared_receive_queue *srq, bool all)

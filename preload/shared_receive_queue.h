@@ -12,5 +12,7 @@ int shared_receive_queue_rebuild(struct shared_receive_queue *srq);
  * Gate closed. -errno.
  */
 int shared_receive_queue_repost(struct shared_receive_queue *srq, bool all);
+/* The poller: the device has given this one back unused; @repost: at once. */
+void shared_receive_queue_take_back(struct shared_receive_queue *srq, uint32_t index, bool repost);
 
 #endif

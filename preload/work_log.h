@@ -250,6 +250,12 @@ void receive_log_wr(const struct receive_log *log, uint32_t sequence, struct ibv
 void receive_log_restart(struct receive_log *log);
 void receive_log_clear(struct receive_log *log);
 
+/* There was an incarnation before this one. */
+static inline bool receive_log_has_past(const struct receive_log *log)
+{
+	return log->incarnation != 1;
+}
+
 static inline struct receive_slot *receive_log_at(const struct receive_log *log, uint32_t sequence)
 {
 	return &log->slots[sequence & log->mask];

@@ -73,6 +73,8 @@ struct fake_qp {
 	unsigned head, executed, completed; /* completed <= executed <= head */
 	unsigned partial;                   /* packets of sends[executed] that were accepted */
 	struct fake_receive_queue own, *receives;
+	struct fake_receive taken; /* for the message of which a part is there */
+	bool has_taken;
 	uint32_t expected_psn;
 	bool sig_all;
 	TAILQ_ENTRY(fake_qp) link;
@@ -453,6 +455,14 @@ static void flush(struct fake_qp *qp)
 	while (qp->completed != qp->head)
 		complete_send(qp, IBV_WC_WR_FLUSH_ERR);
 	qp->executed = qp->head;
+	if (qp->has_taken) {
+		struct ibv_wc wc = {.wr_id = qp->taken.wr_id,
+		        .status = IBV_WC_WR_FLUSH_ERR,
+		        .qp_num = qp->qp.qp_num};
+
+		push_late(qp->qp.recv_cq, &wc, fake.hold_flushes);
+		qp->has_taken = false;
+	}
 	while (fake.err_flushes_receives && !qp->qp.srq &&
 	        qp->receives->tail != qp->receives->head) {
 		struct ibv_wc wc = {
@@ -468,6 +478,7 @@ static void forget(struct fake_qp *qp)
 {
 	qp->completed = qp->executed = qp->head;
 	qp->partial = 0;
+	qp->has_taken = false;
 	if (!qp->qp.srq)
 		qp->receives->tail = qp->receives->head;
 	if (fake.reset_purges) {
@@ -675,10 +686,21 @@ static bool takes_receive(const struct fake_send *send)
 	       send->wr.opcode == IBV_WR_RDMA_WRITE_WITH_IMM;
 }
 
+static void take_receive(struct fake_qp *to)
+{
+	if (to->has_taken)
+		return;
+	to->taken = to->receives->slots[to->receives->tail++ % QUEUE];
+	to->has_taken = true;
+}
+
 static bool execute_send(struct fake_qp *to, struct fake_send *send, const uint8_t *data)
 {
-	struct fake_receive receive = to->receives->slots[to->receives->tail++ % QUEUE];
+	struct fake_receive receive;
 
+	take_receive(to);
+	receive = to->taken;
+	to->has_taken = false;
 	if (send->length) {
 		uint8_t *at =
 		        resolve(to->hca, receive.sges[0].lkey, receive.sges[0].addr, send->length);
@@ -731,8 +753,11 @@ static bool execute_at(struct fake_qp *to, struct fake_send *send, uint8_t *data
 		return true;
 	}
 	memcpy(at, data, send->length);
-	if (send->wr.opcode == IBV_WR_RDMA_WRITE_WITH_IMM)
-		receive_complete(to, &to->receives->slots[to->receives->tail++ % QUEUE], send);
+	if (send->wr.opcode == IBV_WR_RDMA_WRITE_WITH_IMM) {
+		take_receive(to);
+		receive_complete(to, &to->taken, send);
+		to->has_taken = false;
+	}
 	return true;
 }
 
@@ -765,7 +790,7 @@ static bool execute_one(struct fake_qp *qp, struct fake_qp *to, bool acknowledge
 	uint8_t *data;
 	bool done;
 
-	if (takes_receive(send) && to->receives->tail == to->receives->head)
+	if (takes_receive(send) && !to->has_taken && to->receives->tail == to->receives->head)
 		return false;
 	data = calloc(1, send->length + 8u);
 	if (!has_answer(send))
@@ -804,6 +829,9 @@ void fake_execute_part(const struct ibv_qp *shown, unsigned packets)
 
 	to->expected_psn = (to->expected_psn + packets) & 0xffffff;
 	qp->partial += packets;
+	/* Of its own queue all others are flushed with it, of a shared one it alone. */
+	if (to->qp.srq && takes_receive(&qp->sends[qp->executed % QUEUE]))
+		take_receive(to);
 }
 
 unsigned fake_pending(const struct ibv_qp *shown)
