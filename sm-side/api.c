@@ -27,6 +27,7 @@ enum {
 	HEADERS_MAX_BYTES = 8 << 10,
 	WAIT_S = 30, /* so long a client that waits hears nothing where there is nothing */
 	WAITERS_MAX = 256,
+	ACCEPT_PAUSE_MS = 100,
 	HTTP_ACCEPTED = 202,
 	HTTP_FORBIDDEN = 403,
 	HTTP_CONFLICT = 409,
@@ -46,11 +47,17 @@ struct waiter {
 struct api {
 	struct event_base *base;
 	struct evhttp *http;
+	struct evconnlistener *listener; /* http's */
+	struct event *again;
 	char *path;
 	struct conductor *conductor;
 	struct waiter *waiters;
 	unsigned waiter_count;
 };
+
+/* A listener that evhttp has bound tells of errors in evhttp's name, so there is one in a process.
+ */
+static struct api *the_api;
 
 /* ---- answering ---- */
 
@@ -390,6 +397,23 @@ static void route(struct evhttp_request *request, void *context)
 
 /* ---- the API ---- */
 
+/* What waits stays acceptable: without a pause the loop would do nothing else. */
+static void accepting_failed(struct evconnlistener *listener, void *of_evhttp)
+{
+	struct timeval pause = {0, ACCEPT_PAUSE_MS * 1000};
+
+	log_error("api", "nobody can be accepted, accepting pauses: %s", strerror(errno));
+	evconnlistener_disable(listener);
+	evtimer_add(the_api->again, &pause);
+}
+
+static void accepting_again(evutil_socket_t unused, short what, void *context)
+{
+	struct api *api = context;
+
+	evconnlistener_enable(api->listener);
+}
+
 static int listen_at(struct api *api, const char *path)
 {
 	struct evconnlistener *listener;
@@ -410,6 +434,9 @@ static int listen_at(struct api *api, const char *path)
 		evconnlistener_free(listener);
 		return -ENOMEM;
 	}
+	the_api = api;
+	api->listener = listener;
+	evconnlistener_set_error_cb(listener, accepting_failed);
 	return 0;
 }
 
@@ -421,8 +448,9 @@ struct api *api_create(struct event_base *base, const char *path)
 	if (!api)
 		return NULL;
 	api->base = base;
+	api->again = evtimer_new(base, accepting_again, api);
 	api->http = evhttp_new(base);
-	if (api->http) {
+	if (api->http && api->again) {
 		evhttp_set_allowed_methods(api->http, EVHTTP_REQ_GET | EVHTTP_REQ_POST);
 		evhttp_set_max_body_size(api->http, BODY_MAX_BYTES);
 		evhttp_set_max_headers_size(api->http, HEADERS_MAX_BYTES);
@@ -450,6 +478,8 @@ void api_destroy(struct api *api)
 		waiter_free(api->waiters);
 	if (api->http)
 		evhttp_free(api->http);
+	if (api->again)
+		event_free(api->again);
 	if (api->path)
 		unlink(api->path);
 	free(api->path);

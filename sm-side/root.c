@@ -18,6 +18,8 @@
 #include "notifier/wire/rows.h"
 #include "sm-side/numbers.h"
 
+enum { ACCEPT_PAUSE_MS = 100 };
+
 /* One agent's link. */
 struct link {
 	struct link *next;
@@ -38,7 +40,7 @@ struct notice {
 
 struct root {
 	struct event_base *base;
-	struct event *accepting, *ticking, *noticing;
+	struct event *accepting, *accepting_again, *ticking, *noticing;
 	int fd;
 	char *path;
 	struct relay *relay;
@@ -336,6 +338,23 @@ static void link_add(struct root *root, struct channel *channel)
 	}
 }
 
+/* What waits stays acceptable: without a pause the loop would do nothing else. */
+static void accepting_pause(struct root *root, int err)
+{
+	struct timeval pause = {0, ACCEPT_PAUSE_MS * 1000};
+
+	log_error("root", "no agent can be accepted, accepting pauses: %s", strerror(err));
+	event_del(root->accepting);
+	evtimer_add(root->accepting_again, &pause);
+}
+
+static void accepting_again(evutil_socket_t unused, short what, void *context)
+{
+	struct root *root = context;
+
+	event_add(root->accepting, NULL);
+}
+
 static void acceptable(evutil_socket_t listener, short what, void *context)
 {
 	struct root *root = context;
@@ -343,8 +362,11 @@ static void acceptable(evutil_socket_t listener, short what, void *context)
 	struct channel channel;
 	int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
-	if (fd < 0)
+	if (fd < 0) {
+		if (errno != EAGAIN && errno != ECONNABORTED && errno != EINTR)
+			accepting_pause(root, errno);
 		return;
+	}
 	if (channel_unix_accepted(fd, &channel, &peer)) {
 		close(fd);
 		return;
@@ -378,9 +400,10 @@ static int relay_make(struct root *root, const struct deadlines *deadlines, uint
 static int events_make(struct root *root)
 {
 	root->accepting = event_new(root->base, root->fd, EV_READ | EV_PERSIST, acceptable, root);
+	root->accepting_again = evtimer_new(root->base, accepting_again, root);
 	root->ticking = evtimer_new(root->base, tick_due, root);
 	root->noticing = evtimer_new(root->base, notices_due, root);
-	if (!root->accepting || !root->ticking || !root->noticing)
+	if (!root->accepting || !root->accepting_again || !root->ticking || !root->noticing)
 		return -ENOMEM;
 	return event_add(root->accepting, NULL) ? -ENOMEM : 0;
 }
@@ -427,6 +450,7 @@ void root_destroy(struct root *root)
 		link_free(root->links);
 	relay_destroy(root->relay);
 	event_free_any(root->accepting);
+	event_free_any(root->accepting_again);
 	event_free_any(root->ticking);
 	event_free_any(root->noticing);
 	while (root->notices) {

@@ -17,7 +17,7 @@
 #include "sm-side/sm_protocol.h"
 #include "sm-side/sm_server.h"
 
-enum { SEND_TIMEOUT_S = 2 };
+enum { SEND_TIMEOUT_S = 2, ACCEPT_PAUSE_MS = 100 };
 
 struct connection {
 	struct sm_server *server;
@@ -148,17 +148,18 @@ static struct connection *connection_free(struct sm_server *server)
 	return NULL;
 }
 
-static void connection_accept(struct sm_server *server)
+/* 0, or -errno where nobody can be accepted just now. */
+static int connection_accept(struct sm_server *server)
 {
 	struct timeval timeout = {.tv_sec = SEND_TIMEOUT_S};
 	struct connection *c = connection_free(server);
 	int fd = accept4(server->listener, NULL, NULL, SOCK_CLOEXEC);
 
 	if (fd < 0)
-		return;
+		return errno == EAGAIN || errno == ECONNABORTED || errno == EINTR ? 0 : -errno;
 	if (!c) {
 		close(fd);
-		return;
+		return 0;
 	}
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
 	c->server = server;
@@ -171,6 +172,7 @@ static void connection_accept(struct sm_server *server)
 		close(fd);
 		c->fd = -1;
 	}
+	return 0;
 }
 
 static void *listener_thread(void *arg)
@@ -184,8 +186,9 @@ static void *listener_thread(void *arg)
 			return NULL;
 		if (fds[1].revents)
 			return NULL;
-		if (fds[0].revents)
-			connection_accept(server);
+		/* What waits stays acceptable: without a pause this would spin. */
+		if (fds[0].revents && connection_accept(server))
+			poll(&fds[1], 1, ACCEPT_PAUSE_MS);
 	}
 }
 

@@ -2,9 +2,11 @@
 /* The plugin's socket: who may take it, what a connection gets, and that its end is told. */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -12,6 +14,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -254,6 +257,47 @@ static void a_path_that_no_socket_can_have_is_refused(void **state)
 	        sm_server_create("/nonexistent/x.sock", &callbacks, NULL, &server), -ENOENT);
 }
 
+/* The server's accept4 and poll, to take the descriptors away. */
+static struct {
+	atomic_uint left; /* so often there is none */
+	atomic_bool failed;
+	atomic_uint hurried; /* listening went on at once all the same */
+} scarce;
+
+int accept4(int fd, struct sockaddr *restrict address, socklen_t *restrict length, int flags)
+{
+	if (atomic_load(&scarce.left)) {
+		atomic_fetch_sub(&scarce.left, 1);
+		atomic_store(&scarce.failed, true);
+		errno = EMFILE;
+		return -1;
+	}
+	return (int)syscall(SYS_accept4, fd, address, length, flags);
+}
+
+int poll(struct pollfd *fds, nfds_t count, int timeout_ms)
+{
+	if (atomic_exchange(&scarce.failed, false) && (count != 1 || timeout_ms <= 0))
+		atomic_fetch_add(&scarce.hurried, 1);
+	return (int)syscall(SYS_poll, fds, count, timeout_ms);
+}
+
+static void without_descriptors_accepting_pauses_and_goes_on(void **state)
+{
+	struct sm_server *server = serve();
+	int fd;
+
+	atomic_store(&scarce.left, 2);
+	fd = dial();
+	say(fd, "one\n");
+	assert_string_equal(hear(fd), "1:one\n");
+	assert_int_equal(atomic_load(&scarce.left), 0);
+	assert_int_equal(atomic_load(&scarce.hurried), 0);
+	close(fd);
+	wait_closed(1);
+	sm_server_destroy(server);
+}
+
 static int set_up(void **state)
 {
 	if (!mkdtemp(directory))
@@ -275,6 +319,7 @@ int main(void)
 	        cmocka_unit_test(a_line_without_end_ends_the_connection),
 	        cmocka_unit_test(there_is_room_again_after_a_connection_has_ended),
 	        cmocka_unit_test(destroying_ends_connections_and_removes_the_socket),
+	        cmocka_unit_test(without_descriptors_accepting_pauses_and_goes_on),
 	        cmocka_unit_test(only_its_owner_may_connect),
 	        cmocka_unit_test(a_live_listener_is_not_displaced),
 	        cmocka_unit_test(a_dead_one_is_replaced),
