@@ -14,7 +14,8 @@ import sys
 
 CLASS_SMP, CLASS_SA = 0x01, 0x03
 GET, SET, GET_TABLE, DELETE = 0x01, 0x02, 0x12, 0x15
-PORT_INFO = 0x15
+PORT_INFO, LFT = 0x15, 0x19
+LFT_BLOCK_LIDS = 64
 NODE_RECORD, LINK_RECORD, PKEY_RECORD, PATH_RECORD, MC_MEMBER_RECORD = 0x11, 0x20, 0x33, 0x35, 0x38
 STATUS_NO_RECORDS = 0x0300
 SA_HEADER = 56
@@ -187,27 +188,41 @@ class SaClient:
                          "mlid": struct.unpack_from(">H", record, 36)[0]})
         return rows
 
+    # SMPs by LID, behind the subnet manager's back. For controls.
+
     def write_lid(self, lid, new_lid):
-        """PortInfo by LID-routed SMPs, behind the subnet manager's back. For controls."""
-        agent = self.umad.umad_register(self.fd, CLASS_SMP, 1, 0, None)
-        info = bytearray(self._smp(agent, lid, GET, b""))
+        info = bytearray(self._smp(PORT_INFO, 0, lid, GET, b""))
         struct.pack_into(">H", info, 16, new_lid)
         info[32] &= 0xf0  # port state: no change
         info[33] = 0x02  # physical state: no change; link down default: polling
-        self._smp(agent, lid, SET, info)
-        self.umad.umad_unregister(self.fd, agent)
+        self._smp(PORT_INFO, 0, lid, SET, info)
 
-    def _smp(self, agent, lid, method, data):
+    def write_lft_entries(self, lid, entries):
+        """In the switch with that LID. @entries: [[LID, its port], ...]"""
+        for block in sorted({entry // LFT_BLOCK_LIDS for entry, _ in entries}):
+            ports = bytearray(self._smp(LFT, block, lid, GET, b""))
+            for entry, port in entries:
+                if entry // LFT_BLOCK_LIDS == block:
+                    ports[entry % LFT_BLOCK_LIDS] = port
+            self._smp(LFT, block, lid, SET, ports)
+
+    def _smp(self, attribute, modifier, lid, method, data):
+        agent = self.umad.umad_register(self.fd, CLASS_SMP, 1, 0, None)
         self.tid += 1
         mad = bytearray(256)
-        struct.pack_into(">BBBBHHQHHI", mad, 0, 1, CLASS_SMP, 1, method, 0, 0, self.tid, PORT_INFO, 0, 0)
+        struct.pack_into(">BBBBHHQHHI", mad, 0, 1, CLASS_SMP, 1, method, 0, 0, self.tid, attribute, 0, modifier)
         mad[64:64 + len(data)] = data
         ctypes.memset(self.buffer, 0, self.umad.umad_size())
         ctypes.memmove(self.umad.umad_get_mad(self.buffer), bytes(mad), len(mad))
         self.umad.umad_set_addr(self.buffer, lid, 0, 0, 0)
         if self.umad.umad_send(self.fd, agent, self.buffer, len(mad), TIMEOUT_MS, RETRIES) < 0:
             raise SaError(f"cannot send an SMP to LID {lid}")
-        return self._receive()[64:128]
+        answer = self._receive()
+        self.umad.umad_unregister(self.fd, agent)
+        status, = struct.unpack_from(">H", answer, 4)
+        if status:
+            raise SaError(f"LID {lid} answers status 0x{status:04x}")
+        return answer[64:128]
 
 
 class SaWorker:
@@ -241,7 +256,8 @@ class SaWorker:
         return self.request("many_paths", [list(pair) for pair in pairs])
 
     def __getattr__(self, name):
-        if name not in ("nodes", "links", "pkeys", "paths", "join", "leave", "members", "write_lid"):
+        if name not in ("nodes", "links", "pkeys", "paths", "join", "leave", "members", "write_lid",
+                        "write_lft_entries"):
             raise AttributeError(name)
         return lambda *arguments: self.request(name, *arguments)
 
