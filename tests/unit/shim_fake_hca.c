@@ -334,6 +334,14 @@ static int resize_cq(struct ibv_cq *cq, int cqe)
 
 static int destroy_cq(struct ibv_cq *cq)
 {
+	unsigned kept = 0;
+
+	LOCK_GUARD(&hca_lock);
+	for (unsigned i = 0; i < held_count; i++) {
+		if (held[i].cq != (struct fake_cq *)cq)
+			held[kept++] = held[i];
+	}
+	held_count = kept;
 	return object_free(cq);
 }
 
