@@ -228,11 +228,14 @@ WRAPPER int ibv_query_qp(
 	if (!qp)
 		return below.ibv_query_qp(shown, attr, mask, init);
 	control_enter(qp->context, NEEDS_NOTHING);
+	/* A thread that posts to a stopped queue pair reads its state. */
+	gate_close(&qp->send_gate);
 	err = query(qp, attr, mask);
 	if (!err) {
 		*init = qp->init;
 		shown->state = attr->qp_state;
 	}
+	gate_open(&qp->send_gate);
 	control_leave();
 	return err;
 }
