@@ -20,7 +20,7 @@ class Checker:
     def options(self, leaks):
         report = f"log_path={os.path.join(self.directory, 'report')}"
         return {"ASAN_OPTIONS": f"detect_leaks={int(leaks)}:{report}", "UBSAN_OPTIONS": f"print_stacktrace=1:{report}",
-                "TSAN_OPTIONS": report} if self.runtimes else {}
+                "TSAN_OPTIONS": f"halt_on_error=1:{report}"} if self.runtimes else {}
 
     def environment(self):
         """For programs of this build."""

@@ -180,6 +180,11 @@ class System:
             raise OSError(f"{path}: status {status}: {body}")
         return body
 
+    def lid_of(self, vm):
+        """By the fabric. It stays when the VM moves."""
+        slot = next(row["slot"] for row in self.fabric.json("vm", "list") if row["vm"] == vm)
+        return next(row["lid"] for row in self.fabric.dump("places") if row["node"] == slot)
+
     def is_migrating(self, vm):
         return any(row["vm"] == vm and not row["ended"] for row in self.ask("/v1/migrations")["migrations"])
 
@@ -206,17 +211,6 @@ class System:
         if vm or node:
             env["LD_PRELOAD"] = self.build.preload(tether)
         return env
-
-    def sanitizer_options(self):
-        """Reports go to files. Leaks of programs that are killed, or not ours, say nothing."""
-        if not self.build.sanitizer():
-            return {}
-        where = f"log_path={self.path('sanitizer')}"
-        return {"ASAN_OPTIONS": f"detect_leaks=0:{where}", "UBSAN_OPTIONS": f"print_stacktrace=1:{where}",
-                "TSAN_OPTIONS": where}
-
-    def sanitizer_reports(self):
-        return [os.path.join(self.directory, name) for name in os.listdir(self.directory) if name.startswith("sanitizer.")]
 
     def run_in_vm(self, vm, name, argv, tether=True, env=None):
         """@argv in @vm, with the shim or without. Output goes to a file of its own beside the log."""

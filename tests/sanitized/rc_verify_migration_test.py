@@ -8,7 +8,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from lab.deadline import tail, wait_until  # noqa: E402
+from lab.deadline import wait_until  # noqa: E402
 from lab.migration import migrate  # noqa: E402
 from lab.system import PATIENT, System  # noqa: E402
 from lab.tap import Tap  # noqa: E402
@@ -30,13 +30,15 @@ def migrations_are_exact(lab):
             lab.fabric.data_faults({})
             assert verify.is_running(), f"rc-verify has ended{verify.words()}"
         verify.stop()
-        for verdict in verify.results(120):
+        verdicts = verify.results(120)
+        assert verify.wait(1) == (0, 0), f"exit statuses {verify.wait(1)}{verify.words()}"
+        for verdict in verdicts:
             assert verdict.get("ok"), f"{verdict}{verify.words()}"
 
 
 def nothing_is_reported(lab):
-    reports = lab.sanitizer_reports()
-    assert not reports, "\n".join(tail(report, 6000) for report in reports[:3])
+    assert lab.checker.is_there, "nothing looks on: run this by make check-asan or check-tsan"
+    assert not lab.checker.reports(), lab.checker.reports()[-6000:]
 
 
 def main():
