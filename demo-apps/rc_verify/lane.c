@@ -113,6 +113,12 @@ static int qp_to_init(struct lane *lane)
 	return error ? failed("ibv_modify_qp to INIT", error) : 0;
 }
 
+static bool does_atomics(const struct options *options)
+{
+	return options->work.atomics == ATOMICS_BY_BOTH ||
+	       (options->work.atomics == ATOMICS_BY_CLIENT && options->host);
+}
+
 int lane_create(
         struct lane *lane, uint32_t index, struct endpoint *endpoint, const struct options *options)
 {
@@ -140,7 +146,7 @@ int lane_create(
 	        .pattern_length = LANE_PATTERN,
 	        .signal_every = options->work.signal_every,
 	        .has_atomics =
-	                options->work.atomics && endpoint->device.atomic_cap != IBV_ATOMIC_NONE,
+	                does_atomics(options) && endpoint->device.atomic_cap != IBV_ATOMIC_NONE,
 	};
 	return error;
 }

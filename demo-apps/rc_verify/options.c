@@ -41,7 +41,9 @@ static const char usage[] =
         "  -m, --mtu BYTES       path MTU (1024)\n"
         "      --cq shared|each  one CQ for all QPs, or one each (shared)\n"
         "      --post mixed|send|wr  ibv_post_send, ibv_wr_*, or both in turn (mixed)\n"
-        "      --atomics on|off      FETCH_ADD and CMP_SWAP in the mix (on)\n"
+        "      --atomics on|off|client  FETCH_ADD and CMP_SWAP in the mix of both sides, of none "
+        "or of\n"
+        "                        the client alone (on)\n"
         "      --signal-every N  signal one in N on average (4)\n"
         "      --late-every N    one in N receives is posted late, 0: none (2000)\n"
         "      --ack-timeout N   4.096 us * 2^N until a retry (14: 67 ms)\n"
@@ -110,7 +112,7 @@ static int work_option(struct work_options *work, int option, const char *value)
 {
 	static const char *const apis[] = {"mixed", "send", "wr"};
 	static const char *const cqs[] = {"each", "shared"};
-	static const char *const switches[] = {"off", "on"};
+	static const char *const atomics[ATOMICS_BY_COUNT] = {"off", "on", "client"};
 	unsigned long number = strtoul(value, NULL, 0);
 	int chosen;
 
@@ -144,8 +146,8 @@ static int work_option(struct work_options *work, int option, const char *value)
 		work->shared_cq = chosen == 1;
 		return chosen < 0 ? chosen : 0;
 	case OPTION_ATOMICS:
-		chosen = choice(value, switches, 2);
-		work->atomics = chosen == 1;
+		chosen = choice(value, atomics, ATOMICS_BY_COUNT);
+		work->atomics = chosen < 0 ? ATOMICS_BY_BOTH : (enum atomics_by)chosen;
 		return chosen < 0 ? chosen : 0;
 	case OPTION_POST:
 		chosen = choice(value, apis, 3);
@@ -221,7 +223,7 @@ int options_parse(struct options *options, int argc, char **argv)
 	        .late_ms = 3,
 	        .ack_timeout = 14,
 	        .shared_cq = true,
-	        .atomics = true};
+	        .atomics = ATOMICS_BY_BOTH};
 	while ((option = getopt_long(
 	                argc, argv, "p:d:x:D:n:c:S:QTI:q:s:m:h", long_options, NULL)) != -1) {
 		error = one_option(options, option, optarg);
@@ -257,7 +259,7 @@ int work_options_read(struct work_options *work, const char *line)
 	            &read.signal_every, &read.late_every, &read.late_ms, &read.ack_timeout, &api,
 	            &shared, &atomics) != 11)
 		return -EINVAL;
-	if (api > POST_WR || shared > 1 || atomics > 1 || !work_options_fit(&read))
+	if (api > POST_WR || shared > 1 || atomics >= ATOMICS_BY_COUNT || !work_options_fit(&read))
 		return -EINVAL;
 	read.post_api = api;
 	read.shared_cq = shared;

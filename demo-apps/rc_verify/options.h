@@ -32,12 +32,16 @@ enum injection {
 };
 extern const char *const injection_name[INJECTION_COUNT];
 
+/* Whose work FETCH_ADD and CMP_SWAP are part of. */
+enum atomics_by { ATOMICS_BY_NONE, ATOMICS_BY_BOTH, ATOMICS_BY_CLIENT, ATOMICS_BY_COUNT };
+
 /* What both sides must agree on. */
 struct work_options {
 	uint32_t qps, depth, length_max, mtu_bytes;
 	uint32_t signal_every, late_every, late_ms, ack_timeout;
 	enum post_api post_api;
-	bool shared_cq, atomics;
+	bool shared_cq;
+	enum atomics_by atomics;
 };
 
 struct options {
