@@ -286,11 +286,11 @@ static void settle_one(struct move *move, struct queue_pair *qp)
 	else
 		result = settle_sends(&qp->sends, m->remote_rq_psn);
 	m->lost |= result.lost;
-	move->counts.made_up += result.executed;
+	move->counts.made_up += result.made_up;
 	move->counts.replayed += result.replayed;
 	if (result.executed || result.replayed || result.lost)
 		log_info("settle",
-		        "qp 0x%x: %u made up, %u to replay, lost %d, contradicts %d, remote at "
+		        "qp 0x%x: %u executed, %u to replay, lost %d, contradicts %d, remote at "
 		        "0x%06x",
 		        queue_pair_number(qp), result.executed, result.replayed, result.lost,
 		        result.contradicts, m->remote_rq_psn);

@@ -31,6 +31,7 @@ static void settle_slot(
 		slot->fate = FATE_EXECUTED;
 		log->executed++;
 		result->executed++;
+		result->made_up += !!(slot->flags & IBV_SEND_SIGNALED);
 	} else {
 		result->replayed++;
 	}

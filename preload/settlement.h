@@ -15,6 +15,7 @@ enum { RQ_PSN_UNKNOWN = 0xffffffff };
 
 struct settlement {
 	uint32_t executed; /* work requests */
+	uint32_t made_up;  /* of them, those whose completion was asked for */
 	uint32_t replayed;
 	bool lost;        /* something cannot be told: the queue pair has to end with an error */
 	bool contradicts; /* @rq_psn cannot be of this connection: never sent, or before what is

@@ -198,6 +198,21 @@ static void held_work_was_never_posted_and_is_not_judged(void **state)
 	send_log_fini(&log);
 }
 
+static void completion_is_made_up_for_those_who_asked(void **state)
+{
+	struct settlement result;
+	struct send_log log;
+
+	log_setup(&log);
+	posted_as(&log, "sws");
+	send_log_at(&log, 0)->flags = send_log_at(&log, 1)->flags = 0;
+	send_log_at(&log, 2)->flags = IBV_SEND_SIGNALED;
+	result = settle_sends(&log, (FIRST_PSN + 3) & PSN_MASK);
+	assert_int_equal(result.executed, 3);
+	assert_int_equal(result.made_up, 1);
+	send_log_fini(&log);
+}
+
 /* A second move before what the first one left has completed. */
 static void a_fate_decided_before_stays(void **state)
 {
@@ -284,6 +299,7 @@ int main(void)
 	        cmocka_unit_test(a_frontier_before_finished_work_contradicts),
 	        cmocka_unit_test(held_work_was_never_posted_and_is_not_judged),
 	        cmocka_unit_test(a_fate_decided_before_stays),
+	        cmocka_unit_test(completion_is_made_up_for_those_who_asked),
 	        cmocka_unit_test(executed_sends_do_not_count_for_the_next_incarnation),
 	        cmocka_unit_test(an_unanswered_atomic_is_exposed_whatever_is_before_it),
 	        cmocka_unit_test(receives_are_implied_by_what_we_accepted),
