@@ -16,24 +16,30 @@ from lab.system import PATIENT, CommandFailed, System  # noqa: E402
 from lab.tap import FULL, Tap  # noqa: E402
 from lab.workload import RcVerify  # noqa: E402
 
-MIGRATIONS = 200 if FULL else 12  # in two halves
-ENOUGH = 100  # completions made up, and work requests replayed
+MIGRATIONS = 200 if FULL else 16
+MIGRATIONS_OF_ATOMICS = 50 if FULL else 6
+ENOUGH = 100 if FULL else 20  # completions made up, and work requests replayed
 QPS = 16
 MOST_ABORTS = 3  # for each migration
-# What the data plane does from shortly before a migration to its end (settings of simfabric's data_faults.h), in turn.
-# The transport mends all of it by itself if it is given the time; the move does not give it.
+# What the data plane does from shortly before a migration to its end (settings of simfabric's data_faults.h; VM1 and VM2
+# stand for their LIDs), in turn, and what settlement has to do for it. The transport mends all of it by itself if it is
+# given the time; the move does not give it. The client, in VM 1, does atomics: what keeps them from being answered
+# aborts the migration, so some things happen to packets of one direction only.
 FAULTS = {
-    "nothing": {},
-    "acknowledgements lost after execution": {"drop.ack": 1},
-    "messages half delivered": {"cut": "1:1"},
-    "acknowledged before the receive's completion is visible": {"drop.ack": 0.5, "hold": "1:300000"},
-    "answers of READs and atomics lost": {"drop.response": 1},
-    "requests lost": {"drop.request": 0.7},
+    "nothing, but receives posted late: senders are RNR-blocked": ({}, "replayed"),
+    "acknowledgements lost after execution": ({"drop.ack": 1}, "made_up"),
+    "messages half delivered": ({"VM2>VM1:cut": "1:1"}, "replayed"),
+    "acknowledged before the receive's completion is visible": ({"drop.ack": 0.5, "hold": "1:300000"}, "made_up"),
+    "requests lost": ({"VM2>VM1:drop.request": 0.7}, "replayed"),
+    "answers of READs lost": ({"VM1>VM2:drop.response": 1}, "replayed"),
 }
-# An atomic that waits for its answer aborts the migration if the answer does not come, and in this half every queue has
-# atomics: only faults under which some migrations succeed.
-FAULTS_WITH_ATOMICS = ("nothing", "acknowledgements lost after execution",
-                       "acknowledged before the receive's completion is visible", "answers of READs and atomics lost")
+# Atomics by both sides on every queue: only faults under which some migrations succeed.
+FAULTS_OF_ATOMICS = {
+    "nothing": ({}, None),
+    "acknowledgements lost after execution": ({"drop.ack": 1}, None),
+    "acknowledged before the receive's completion is visible": ({"drop.ack": 0.5, "hold": "1:300000"}, None),
+    "answers of READs and atomics lost": ({"drop.response": 1}, None),
+}
 # A retry comes after a second, so that what is lost stays lost; receives are posted late enough that some senders stay
 # RNR-blocked through the drain.
 WORK = ["-q", str(QPS), "--ack-timeout", "18", "--late-every", "1000", "--late-ms", "400"]
@@ -44,13 +50,15 @@ SETTINGS = {**PATIENT, "stop_ms": 1500}
 class Dance:
     """Either VM in turn goes to the next hypervisor that is free of the other."""
 
-    def __init__(self, lab, faults, start):
+    def __init__(self, lab, faults):
         self.lab = lab
         self.faults = faults
-        self.at = start
         self.turn = 0
         self.done = []
+        self.fault_of = []  # of those done
         self.aborts = 0
+        self.lids = {vm.upper(): str(lab.lid_of(vm)) for vm in lab.vms}
+        self.look()
 
     def step(self):
         vm = ("vm1", "vm2")[self.turn % 2]
@@ -58,30 +66,37 @@ class Dance:
         hosts = self.lab.hosts
         place = hosts.index(self.at[vm])
         destination = next(host for host in hosts[place + 1:] + hosts[:place] if host != other)
+        fault = list(self.faults)[(len(self.done) + self.aborts) % len(self.faults)]
         try:
-            self.done.append(self.migrate_under_fault(vm, destination))
+            self.done.append(self.migrate_under_fault(vm, destination, self.faults[fault][0]))
         except CommandFailed as error:
             if error.answer.get("outcome") != "aborted":
                 raise
             self.aborts += 1
             return
+        self.fault_of.append(fault)
         self.at[vm] = destination
         self.turn += 1
 
     def look(self):
-        """Where the VMs are, after a migration of which that cannot be told."""
+        """Where the VMs are; again after a migration of which that cannot be told."""
         self.at = {row["name"]: row["host"] for row in self.lab.ask("/v1/vms")["vms"]}
 
-    def migrate_under_fault(self, vm, destination):
-        fault = self.faults[(len(self.done) + self.aborts) % len(self.faults)]
-        self.lab.fabric.data_faults(FAULTS[fault])
+    def migrate_under_fault(self, vm, destination, settings):
+        self.lab.fabric.data_faults({with_names(key, self.lids): value for key, value in settings.items()})
         try:
             return migrate(self.lab, vm, self.at[vm], destination)
         finally:
             self.lab.fabric.data_faults({})
 
-    def total(self, name):
-        return sum(moved.count(name) for moved in self.done)
+    def total(self, name, fault=None):
+        return sum(moved.count(name) for moved, under in zip(self.done, self.fault_of) if fault in (None, under))
+
+
+def with_names(setting, names):
+    for name, number in names.items():
+        setting = setting.replace(name, number)
+    return setting
 
 
 def dance(moves, verify, migrations):
@@ -99,33 +114,40 @@ def start_verify(lab, arguments=(), env=None):
 
 
 def findings(verdict):
-    return {name: verdict.get(name) for name in ("lost", "duplicated", "corrupted", "out_of_order", "errors")}
+    return {name: verdict.get(name) for name in ("lost", "duplicated", "corrupted", "out_of_order")}
 
 
-def everything_arrives_once(lab, halves, arguments, faults):
-    start = halves[-1].at if halves else {"vm1": "hyp1", "vm2": "hyp2"}
-    moves = Dance(lab, faults, start)
-    halves.append(moves)
+def everything_arrives_once(lab, runs, arguments, faults, migrations):
+    moves = Dance(lab, faults)
+    runs.append(moves)
     with start_verify(lab, arguments) as verify:
-        dance(moves, verify, MIGRATIONS // 2)
+        dance(moves, verify, migrations)
         verify.stop()
         verdicts = verify.results()
     for verdict in verdicts:
-        assert verdict.get("ok") and not any(findings(verdict).values()), f"{findings(verdict)}{verify.words()}"
-        assert verdict["sums_ok"] and verdict["lid_before"] == verdict["lid_after"] and verdict["qpns_same"]
-    print(f"# {len(moves.done)} migrations, {moves.aborts} aborted besides, {moves.total('made_up')} completions made up, "
-          f"{moves.total('replayed')} work requests replayed", flush=True)
+        assert verdict.get("ok") and not any(findings(verdict).values()), f"{verdict}{verify.words()}"
+        assert verdict["sums_ok"] and not verdict["errors"]
+        assert verdict["lid_before"] == verdict["lid_after"] and verdict["qpns_same"]
+    print(f"# | {len(moves.done)} migrations, {moves.aborts} aborted besides; completions made up from evidence, work requests "
+          "replayed:", flush=True)
+    for fault in faults:
+        print(f"# | {moves.total('made_up', fault):6} {moves.total('replayed', fault):6}  "
+              f"in {moves.fault_of.count(fault)}: {fault}", flush=True)
 
 
-def it_was_not_easy(halves):
+def it_was_not_easy(runs):
+    """In all, and each fault has bitten."""
+    moves = runs[0]
     for name, what in (("made_up", "completions made up from evidence"), ("replayed", "work requests replayed")):
-        count = sum(moves.total(name) for moves in halves)
+        count = moves.total(name)
         assert count >= ENOUGH, f"only {count} {what}: the faults did not bite"
+    for fault, (_, shows) in moves.faults.items():
+        assert moves.total(shows, fault), f"{fault}: nothing was {shows}"
 
 
 def settlement_is_what_does_it(lab):
-    """Whatever becomes of the migrations: the programs must have found something wrong in the end."""
-    moves = Dance(lab, tuple(FAULTS), {"vm1": "hyp1", "vm2": "hyp2"})
+    """Whatever becomes of the migrations: the programs must have found something lost, repeated or changed in the end."""
+    moves = Dance(lab, FAULTS)
     with start_verify(lab, ["--atomics", "off", "--stall", "10"], {"TETHER_SETTLEMENT": "off"}) as verify:
         for _ in range(2 * len(FAULTS)):
             try:
@@ -137,19 +159,21 @@ def settlement_is_what_does_it(lab):
                 break
         verify.stop()
         verdicts = verify.results()
+    print(f"# | without settlement, after {len(moves.done)} migrations: {[findings(verdict) for verdict in verdicts]}", flush=True)
     assert any(any(findings(verdict).values()) for verdict in verdicts), "nothing was found wrong"
 
 
 def main():
     tap = Tap()
-    halves = []
+    runs = []
     with System(copy_ms=5, settings=SETTINGS) as lab:
         lab.start()
-        what = f"everything_arrives_once_through_{MIGRATIONS // 2}_migrations_of_either_end"
-        tap.run(what, everything_arrives_once, lab, halves, [], FAULTS_WITH_ATOMICS)
-        tap.run(f"{what}_without_atomics", everything_arrives_once, lab, halves, ["--atomics", "off"], tuple(FAULTS))
-        tap.run(f"at_least_{ENOUGH}_completions_made_up_and_work_requests_replayed", it_was_not_easy, halves)
+        tap.run(f"everything_arrives_once_through_{MIGRATIONS}_migrations_of_either_end", everything_arrives_once, lab, runs,
+                ["--atomics", "client"], FAULTS, MIGRATIONS)
+        tap.run(f"at_least_{ENOUGH}_completions_made_up_and_work_requests_replayed", it_was_not_easy, runs)
         tap.run("sa_and_fabric_agree_afterwards", check_sa_truth, lab)
+        tap.run(f"everything_arrives_once_through_{MIGRATIONS_OF_ATOMICS}_more_with_atomics_by_both", everything_arrives_once,
+                lab, runs, [], FAULTS_OF_ATOMICS, MIGRATIONS_OF_ATOMICS)
     with System(copy_ms=5, settings=SETTINGS) as lab:
         lab.start()
         tap.run("without_settlement_the_same_run_fails", settlement_is_what_does_it, lab)
