@@ -52,6 +52,13 @@ static struct json_object *leased_request(const struct migration *m, const char 
 	return request;
 }
 
+/* Busy is to be heard before the step's own deadline; it is asked again then. */
+static unsigned lease_wait_ms(const struct deadlines *deadlines)
+{
+	return deadlines->plan_ms < deadlines->sm_lease_ms ? deadlines->plan_ms
+	                                                   : deadlines->sm_lease_ms;
+}
+
 struct json_object *sm_talk_request(const struct migration *m, enum migration_action action)
 {
 	struct json_object *request;
@@ -66,6 +73,7 @@ struct json_object *sm_talk_request(const struct migration *m, enum migration_ac
 	case ACTION_LEASE:
 		request = leased_request(m, "lease");
 		json_put_number(request, "ms", m->deadlines->sm_lease_ms);
+		json_put_number(request, "wait_ms", lease_wait_ms(m->deadlines));
 		return request;
 	case ACTION_APPLY:
 		request = leased_request(m, "apply");

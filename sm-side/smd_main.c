@@ -182,6 +182,7 @@ static int run(struct daemon *daemon)
 {
 	const struct smd_settings *s = &daemon->settings;
 	int err = log_open("tether-smd", s->log, s->log_level);
+	char doubt[256];
 
 	if (err) {
 		fprintf(stderr, "tether-smd: %s: %s\n", s->log, strerror(-err));
@@ -194,6 +195,8 @@ static int run(struct daemon *daemon)
 		err = rooms_start(daemon);
 	if (err)
 		return err;
+	if (smd_settings_doubt(s, doubt, sizeof(doubt)))
+		log_warn("smd", "%s", doubt);
 	log_info("smd", "epoch %llu; agents at %s, API at %s, fabric %s",
 	        (unsigned long long)daemon->ledger.epoch, s->listen, s->api,
 	        s->fabric ? "opensm" : "none");

@@ -8,6 +8,7 @@
 
 #include "notifier/base/cleanup.h"
 #include "notifier/base/settings.h"
+#include "sm-side/sm_protocol.h"
 
 static int take_path(char **target, const char *value)
 {
@@ -101,13 +102,35 @@ int smd_settings_read(
 		return -ENOMEM;
 	}
 	err = settings_read(path, take, settings, error, error_size);
-	if (!err && d->lease_ms <= d->stop_ms) {
+	if (err)
+		return err;
+	if (d->lease_ms <= d->stop_ms) {
 		/* Gates would reopen while others still drain. */
 		snprintf(error, error_size, "%s: lease_ms (%u) has to be longer than stop_ms (%u)",
 		        path, d->lease_ms, d->stop_ms);
-		err = -EINVAL;
+		return -EINVAL;
 	}
-	return err;
+	if (settings->fabric && d->sm_lease_ms > SM_LEASE_MS_MAX) {
+		snprintf(error, error_size,
+		        "%s: sm_lease_ms (%u) is longer than the plugin holds sweeps off (%d)",
+		        path, d->sm_lease_ms, SM_LEASE_MS_MAX);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+bool smd_settings_doubt(const struct smd_settings *settings, char *text, size_t size)
+{
+	const struct deadlines *d = &settings->deadlines;
+	uint64_t needed = 2 * (uint64_t)d->guids_ms + d->apply_ms;
+
+	if (!settings->fabric || d->sm_lease_ms >= needed)
+		return false;
+	snprintf(text, size,
+	        "sm_lease_ms (%u) is shorter than what happens under it may take (2 x guids_ms + "
+	        "apply_ms = %llu): a slow host makes it run out",
+	        d->sm_lease_ms, (unsigned long long)needed);
+	return true;
 }
 
 void smd_settings_clear(struct smd_settings *settings)

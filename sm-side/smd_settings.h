@@ -23,6 +23,8 @@ struct smd_settings {
 /* Defaults, then the file. -errno with one line in @error. */
 int smd_settings_read(
         struct smd_settings *settings, const char *path, char *error, size_t error_size);
+/* Settings that work and are hardly meant so: true, with one sentence in @text. */
+bool smd_settings_doubt(const struct smd_settings *settings, char *text, size_t size);
 void smd_settings_clear(struct smd_settings *settings);
 
 #endif

@@ -19,7 +19,7 @@
 	DEADLINE(move_ms, 20000, "host order: the VM's memory has moved")                          \
 	DEADLINE(guids_ms, 1000, "host order: GUIDs programmed")                                   \
 	DEADLINE(plan_ms, 2000, "SM: plan computed")                                               \
-	DEADLINE(sm_lease_ms, 2000, "SM: sweeps held off while a plan is applied")                 \
+	DEADLINE(sm_lease_ms, 6000, "SM: sweeps held off while GUIDs and a plan are applied")      \
 	DEADLINE(apply_ms, 4000, "SM: plan applied and verified")                                  \
 	DEADLINE(attach_ms, 5000, "host order and ATTACH: new VF there, objects rebuilt")          \
 	DEADLINE(reconnect_ms, 3000, "RECONNECT: both ends of every pair in RTR")                  \

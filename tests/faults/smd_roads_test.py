@@ -212,7 +212,7 @@ def a_failed_attach_goes_on_at_the_source():
 
 
 def an_sm_that_is_never_quiet_goes_on_at_the_source():
-    with Stage(apply_ms=200, sm_lease_ms=200) as stage:
+    with Stage(apply_ms=200, plan_ms=200) as stage:
         stage.world.fault("sm", "lease", "busy", times=1000)
         checked(stage, stage.smd.move("vm1", "hyp2"), "failed-at-source", "hyp1")
         all_running(stage)
@@ -278,7 +278,7 @@ def a_lid_that_a_sweep_has_changed_is_not_called_done():
 
 
 def an_sm_that_comes_back_and_is_never_quiet_leaves_no_guid_behind():
-    with Stage(apply_ms=300, sm_lease_ms=200) as stage:
+    with Stage(apply_ms=300, plan_ms=200) as stage:
         def die():
             stage.world.sm.stop()
             stage.world.sm.start()

@@ -179,6 +179,36 @@ static void a_lease_shorter_than_stop_is_refused(void **unused)
 	smd_settings_clear(&s);
 }
 
+static void a_lease_that_the_plugin_would_refuse_is_refused_at_the_start(void **unused)
+{
+	struct smd_settings s;
+	char error[256];
+
+	assert_int_equal(settings_of("sm_lease_ms = 10001\n", &s, error), -EINVAL);
+	assert_non_null(strstr(error, "sm_lease_ms (10001) is longer than the plugin"));
+	smd_settings_clear(&s);
+	assert_int_equal(settings_of("sm_lease_ms = 10001\nfabric = none\n", &s, error), 0);
+	smd_settings_clear(&s);
+	assert_int_equal(settings_of("sm_lease_ms = 10000\n", &s, error), 0);
+	smd_settings_clear(&s);
+}
+
+static void a_lease_that_a_slow_host_outlives_is_doubted(void **unused)
+{
+	struct smd_settings s;
+	char text[256];
+
+	assert_int_equal(settings_of("", &s, text), 0);
+	assert_false(smd_settings_doubt(&s, text, sizeof(text)));
+	s.deadlines.guids_ms++;
+	assert_true(smd_settings_doubt(&s, text, sizeof(text)));
+	assert_non_null(strstr(text, "sm_lease_ms (6000) is shorter"));
+	assert_non_null(strstr(text, "= 6002"));
+	s.fabric = false;
+	assert_false(smd_settings_doubt(&s, text, sizeof(text)));
+	smd_settings_clear(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -190,6 +220,8 @@ int main(void)
 	        cmocka_unit_test(settings_are_read),
 	        cmocka_unit_test(a_wrong_setting_is_named_with_its_line),
 	        cmocka_unit_test(a_lease_shorter_than_stop_is_refused),
+	        cmocka_unit_test(a_lease_that_the_plugin_would_refuse_is_refused_at_the_start),
+	        cmocka_unit_test(a_lease_that_a_slow_host_outlives_is_doubted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

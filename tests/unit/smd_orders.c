@@ -134,8 +134,8 @@ static void the_sm_is_asked_as_the_plugin_understands(void **unused)
 	        "{\"op\":\"plan\",\"vm_port_guid\":\"0x0000000000002001\",\"to_switch_guid\":"
 	        "\"0x0000000000000102\",\"to_switch_port\":2,\"vm_node_guid\":"
 	        "\"0x0000000000001001\"}");
-	assert_string_equal(
-	        asked(&m, ACTION_LEASE), "{\"op\":\"lease\",\"migration\":7,\"ms\":2000}");
+	assert_string_equal(asked(&m, ACTION_LEASE),
+	        "{\"op\":\"lease\",\"migration\":7,\"ms\":6000,\"wait_ms\":2000}");
 	assert_string_equal(
 	        asked(&m, ACTION_APPLY), "{\"op\":\"apply\",\"migration\":7,\"hash\":\"abc\"}");
 	assert_string_equal(asked(&m, ACTION_UNDO),
