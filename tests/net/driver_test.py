@@ -106,6 +106,23 @@ def vm_is_given_back():
         assert fabric.slot("hyp1_vf1")["vm"] == "vm1" and fabric.link("vm1") == source.path("vms/vm1.sock")
 
 
+def vm_that_did_not_let_go_is_not_asked_any_more():
+    """A program without the shim holds the device. Once it has been given back the VF stays, and can be opened."""
+    with Fabric() as fabric, fabric.agent("hyp1") as source, subprocess.Popen(
+            [CLI, "-f", fabric.env["SIMFABRIC"], "run", "--vm", "vm1", "--", "ibv_asyncwatch"],
+            stdout=subprocess.PIPE, text=True) as holder:
+        try:
+            assert "hyp1_vf1" in holder.stdout.readline()
+            source.order("DETACH", slot="hyp1_vf1", deadline_ms=500)
+            assert source.answer("MOVE")["outcome"] == "OUTCOME_FAILED"
+            source.order("GIVE_BACK", sequence=2, slot="hyp1_vf1")
+            done(source, "MOVE", 2)
+            assert not fabric.slot("hyp1_vf1")["is_asked"]
+        finally:
+            holder.kill()
+        fabric.cli("run", "--vm", "vm1", "--", "ibv_devinfo", "-d", "hyp1_vf1")
+
+
 def orders_done_before_are_done_again_without_harm():
     with Fabric() as fabric, fabric.agent("hyp1") as source:
         for sequence, order in enumerate((("DETACH", {}), ("DETACH", {}), ("MOVE", {}), ("MOVE", {}), ("GIVE_BACK", {}),
@@ -150,6 +167,7 @@ sys.exit(run_tests([
     hypervisor_has_its_slots_and_its_vms,
     vm_moves_and_its_processes_find_the_other_agent,
     vm_is_given_back,
+    vm_that_did_not_let_go_is_not_asked_any_more,
     orders_done_before_are_done_again_without_harm,
     agent_restarted_in_the_middle_knows_its_vm_without_vf,
     refusals_say_why,

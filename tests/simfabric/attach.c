@@ -381,7 +381,7 @@ static int attach_locked(struct fabric *fabric, uint32_t vm, uint32_t slot)
 		return -ENOENT;
 	s = &slots(fabric)[slot];
 	has = table(fabric)->vms[vm].slot;
-	if (has == slot + 1 && s->is_asked) {
+	if (has == slot + 1) {
 		__atomic_store_n(&s->is_asked, 0, __ATOMIC_RELEASE);
 		return 0;
 	}
