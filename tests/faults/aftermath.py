@@ -34,15 +34,12 @@ def everybody_is_there(lab):
     assert not lab.obituary(), lab.obituary()
 
 
-def slot_in_fabric(lab, vm):
-    return next(row["slot"] for row in lab.fabric.json("vm", "list") if row["vm"] == vm)
-
-
 def vm_is_where_it_should_be(lab, outcome, source, destination):
-    """With a VF, and tether-smd knows which."""
+    """With a VF that nobody asks it for, and tether-smd knows which."""
     place = lab.place_of("vm1")
     assert place and place[1], f"VM 1 has no VF: {place}"
-    assert place[1] == slot_in_fabric(lab, "vm1"), f"VM 1 is at {slot_in_fabric(lab, 'vm1')}, and tether-smd says {place}"
+    rows = [(row["slot"], row["is_asked"]) for row in lab.fabric.slots() if row["vm"] == "vm1"]
+    assert rows == [(place[1], False)], f"VM 1 has {rows} (slot, is asked for it), and tether-smd says {place}"
     if outcome != "lost":
         assert place[0] == (destination if outcome == "done" else source), f"{outcome}, and VM 1 is at {place}"
 
