@@ -23,7 +23,7 @@ $(call unit_test,shim_work_log,preload/work_log.c preload/completion_ring.c prel
 
 # The library over a fake HCA: everything but what binds the real verbs and talks to an agent.
 SHIM_HARNESS := $(filter-out %/real_verbs.c %/load.c %/intercept_dlopen.c %/agent_link.c %/interests.c %/self.c,$(SHIM_SOURCES)) \
-	tests/unit/shim_fake_hca.c tests/unit/shim_harness.c $(FRAME_SOURCES) $(BASE_SOURCES)
+	tests/unit/shim_fake_hca.c tests/unit/shim_fake_rarities.c tests/unit/shim_harness.c $(FRAME_SOURCES) $(BASE_SOURCES)
 $(call unit_test,shim_post,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
 $(call unit_test,shim_move,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
 $(call unit_test,shim_steps,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
@@ -32,4 +32,5 @@ $(call unit_test,shim_processes,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
 $(call unit_test,shim_shared,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
 $(call unit_test,shim_open,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
 $(call unit_test,shim_connecting,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
+$(call unit_test,shim_vetoes,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
 $(call unit_test,shim_threads,$(SHIM_HARNESS),-lprotobuf-c -lpthread)

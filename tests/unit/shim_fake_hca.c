@@ -11,6 +11,7 @@
 
 #include "notifier/base/cleanup.h"
 #include "preload/real_verbs.h"
+#include "tests/unit/shim_fake_rarities.h"
 
 enum { SLOTS = 4, QUEUE = 256, MAX_SGE = 4, MAX_INLINE = 64 };
 
@@ -211,9 +212,9 @@ static struct ibv_context *open_device(struct ibv_device *device)
 	struct ibv_context *shown = &context->verbs.context;
 
 	LOCK_GUARD(&hca_lock);
-	if (!is_present(device)) {
+	if (fake.opens_no_more || !is_present(device)) {
 		free(context);
-		errno = ENODEV;
+		errno = fake.opens_no_more ? EPERM : ENODEV;
 		return NULL;
 	}
 	context->hca = (struct hca *)device;
@@ -328,6 +329,8 @@ static struct ibv_cq *create_cq(struct ibv_context *context, int cqe, void *cq_c
 
 static int resize_cq(struct ibv_cq *cq, int cqe)
 {
+	if (fake.resizes_no_cqs)
+		return ENOMEM;
 	cq->cqe = cqe;
 	return 0;
 }
@@ -519,7 +522,11 @@ static int modify_qp(struct ibv_qp *shown, struct ibv_qp_attr *attr, int mask)
 		qp->attr = *attr;
 		break;
 	case IBV_QPS_RTS:
-		if (shown->state != IBV_QPS_RTR)
+		if (shown->state != IBV_QPS_RTR && shown->state != IBV_QPS_SQD)
+			return EINVAL;
+		break;
+	case IBV_QPS_SQD:
+		if (shown->state != IBV_QPS_RTS)
 			return EINVAL;
 		break;
 	case IBV_QPS_ERR:
@@ -618,12 +625,6 @@ static struct ibv_srq *create_srq(struct ibv_pd *pd, struct ibv_srq_init_attr *a
 	return &srq->srq;
 }
 
-static int query_srq(struct ibv_srq *srq, struct ibv_srq_attr *attr)
-{
-	*attr = (struct ibv_srq_attr){0};
-	return 0;
-}
-
 static int destroy_srq(struct ibv_srq *srq)
 {
 	return object_free(srq);
@@ -648,7 +649,7 @@ static struct fake_qp *responder_of(const struct fake_qp *qp)
 		if (other->qp.qp_num == qp->attr.dest_qp_num &&
 		        other->hca->lid == qp->attr.ah_attr.dlid &&
 		        other->attr.dest_qp_num == qp->qp.qp_num &&
-		        (other->qp.state == IBV_QPS_RTR || other->qp.state == IBV_QPS_RTS))
+		        other->qp.state >= IBV_QPS_RTR && other->qp.state <= IBV_QPS_SQD)
 			return other;
 	}
 	return NULL;
@@ -880,8 +881,15 @@ const struct real_verbs *real_verbs(void)
 	        .ibv_query_qp = query_qp,
 	        .ibv_destroy_qp = destroy_qp,
 	        .ibv_create_srq = create_srq,
-	        .ibv_query_srq = query_srq,
+	        .ibv_modify_srq = fake_modify_srq,
+	        .ibv_query_srq = fake_query_srq,
 	        .ibv_destroy_srq = destroy_srq,
+	        .ibv_create_comp_channel = fake_create_comp_channel,
+	        .ibv_destroy_comp_channel = fake_destroy_comp_channel,
+	        .ibv_set_ece = fake_set_ece,
+	        .ibv_attach_mcast = fake_attach_mcast,
+	        .ibv_detach_mcast = fake_detach_mcast,
+	        .ibv_import_device = fake_import_device,
 	};
 
 	return &verbs;

@@ -32,6 +32,9 @@ struct fake {
 	bool hold_flushes;
 	const struct ibv_qp *does_not_reset;
 	bool makes_no_qps;
+	bool opens_no_more;
+	bool resizes_no_cqs;
+	uint32_t srq_limit;     /* of all */
 	unsigned opens, closes; /* of contexts */
 	unsigned live_objects;  /* of all kinds, contexts too */
 };

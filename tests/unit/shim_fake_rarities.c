@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include "tests/unit/shim_fake_rarities.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "tests/unit/shim_fake_hca.h"
+
+struct ibv_comp_channel *fake_create_comp_channel(struct ibv_context *context)
+{
+	struct ibv_comp_channel *channel = calloc(1, sizeof(*channel));
+
+	channel->context = context;
+	channel->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	fake.live_objects++;
+	return channel;
+}
+
+int fake_destroy_comp_channel(struct ibv_comp_channel *channel)
+{
+	close(channel->fd);
+	free(channel);
+	fake.live_objects--;
+	return 0;
+}
+
+int fake_modify_srq(struct ibv_srq *srq, struct ibv_srq_attr *attr, int mask)
+{
+	if (mask & IBV_SRQ_LIMIT)
+		fake.srq_limit = attr->srq_limit;
+	return 0;
+}
+
+int fake_query_srq(struct ibv_srq *srq, struct ibv_srq_attr *attr)
+{
+	*attr = (struct ibv_srq_attr){.srq_limit = fake.srq_limit};
+	return 0;
+}
+
+int fake_set_ece(struct ibv_qp *qp, struct ibv_ece *ece)
+{
+	return 0;
+}
+
+int fake_attach_mcast(struct ibv_qp *qp, const union ibv_gid *gid, uint16_t lid)
+{
+	return 0;
+}
+
+int fake_detach_mcast(struct ibv_qp *qp, const union ibv_gid *gid, uint16_t lid)
+{
+	return 0;
+}
+
+struct ibv_context *fake_import_device(int fd)
+{
+	errno = ENODEV;
+	return NULL;
+}

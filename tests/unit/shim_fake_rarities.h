@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/*
+ * What the fake HCA has besides, for programs that use what is not moved: completion channels,
+ * limits of shared receive queues, enhanced connection options, multicast, imported devices. They
+ * are there to be asked for; nothing comes of them.
+ */
+#ifndef TEST_SHIM_FAKE_RARITIES_H
+#define TEST_SHIM_FAKE_RARITIES_H
+
+#include <infiniband/verbs.h>
+
+struct ibv_comp_channel *fake_create_comp_channel(struct ibv_context *context);
+int fake_destroy_comp_channel(struct ibv_comp_channel *channel);
+int fake_modify_srq(struct ibv_srq *srq, struct ibv_srq_attr *attr, int mask);
+int fake_query_srq(struct ibv_srq *srq, struct ibv_srq_attr *attr);
+int fake_set_ece(struct ibv_qp *qp, struct ibv_ece *ece);
+int fake_attach_mcast(struct ibv_qp *qp, const union ibv_gid *gid, uint16_t lid);
+int fake_detach_mcast(struct ibv_qp *qp, const union ibv_gid *gid, uint16_t lid);
+struct ibv_context *fake_import_device(int fd);
+
+#endif

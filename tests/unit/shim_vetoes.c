@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/* Every row of preload/vetoes.def: refused by its name at PREPARE, and nothing was touched. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "preload/device.h"
+#include "tests/unit/shim_harness.h"
+
+enum { PAGE = 4096, DEEP = 100 };
+
+enum veto {
+#define VETO(id, name, text) VETO_##id,
+#include "preload/vetoes.def"
+	VETO_COUNT,
+};
+
+static const char *const names[] = {
+#define VETO(id, name, text) name,
+#include "preload/vetoes.def"
+};
+
+static struct harness harness;
+
+/* ---- a file that this process seems to hold ---- */
+
+static int rdma_cm_fd = -1;
+
+/* In place of libc's. */
+ssize_t readlinkat(int directory, const char *name, char *target, size_t room)
+{
+	static const char rdma_cm[] = "/dev/infiniband/rdma_cm";
+	size_t length = sizeof(rdma_cm) - 1 < room ? sizeof(rdma_cm) - 1 : room;
+
+	if (rdma_cm_fd < 0 || atoi(name) != rdma_cm_fd)
+		return syscall(SYS_readlinkat, directory, name, target, room);
+	memcpy(target, rdma_cm, length);
+	return (ssize_t)length;
+}
+
+/* ---- what programs do that cannot be moved, and how they let go of it ---- */
+
+static struct ibv_qp *other_qp;
+static struct ibv_comp_channel *channel;
+static struct ibv_mr *gone;
+static pid_t child;
+
+static void other_qp_make(struct harness *h, enum ibv_qp_type type, uint32_t depth)
+{
+	struct ibv_qp_init_attr attr = {.send_cq = h->vm.cq,
+	        .recv_cq = h->vm.cq,
+	        .cap = {.max_send_wr = depth, .max_recv_wr = 1, .max_send_sge = 1},
+	        .qp_type = type};
+
+	other_qp = ibv_create_qp(h->vm.pd, &attr);
+	assert_non_null(other_qp);
+}
+
+static void other_qp_destroy(struct harness *h)
+{
+	assert_int_equal(ibv_destroy_qp(other_qp), 0);
+}
+
+static void qp_type(struct harness *h)
+{
+	other_qp_make(h, IBV_QPT_UC, 1);
+}
+
+static void multicast(struct harness *h)
+{
+	union ibv_gid gid = {.raw = {0xff}};
+
+	other_qp_make(h, IBV_QPT_UD, 1);
+	assert_int_equal(ibv_attach_mcast(other_qp, &gid, 0xc001), 0);
+}
+
+static void qp_to(struct harness *h, enum ibv_qp_state state)
+{
+	struct ibv_qp_attr attr = {.qp_state = state};
+
+	assert_int_equal(ibv_modify_qp(h->vm.qp, &attr, IBV_QP_STATE), 0);
+}
+
+static void qp_state(struct harness *h)
+{
+	qp_to(h, IBV_QPS_SQD);
+}
+
+static void qp_state_end(struct harness *h)
+{
+	qp_to(h, IBV_QPS_RTS);
+}
+
+static void alternate_path(struct harness *h)
+{
+	struct ibv_qp_attr attr = {.alt_port_num = 1};
+
+	assert_int_equal(ibv_modify_qp(h->vm.qp, &attr, IBV_QP_ALT_PATH), 0);
+}
+
+static void ece(struct harness *h)
+{
+	struct ibv_ece options = {.vendor_id = 1, .options = 1};
+
+	assert_int_equal(ibv_set_ece(h->vm.qp, &options), 0);
+}
+
+static void completion_channel(struct harness *h)
+{
+	channel = ibv_create_comp_channel(h->vm.context);
+	assert_non_null(channel);
+}
+
+static void completion_channel_end(struct harness *h)
+{
+	assert_int_equal(ibv_destroy_comp_channel(channel), 0);
+}
+
+static void completion_room(struct harness *h)
+{
+	fake.resizes_no_cqs = true;
+	other_qp_make(h, IBV_QPT_RC, DEEP);
+}
+
+static void srq_limit(struct harness *h)
+{
+	struct ibv_srq_attr attr = {.srq_limit = 1};
+
+	assert_int_equal(ibv_modify_srq(h->vm.srq, &attr, IBV_SRQ_LIMIT), 0);
+}
+
+static void srq_limit_end(struct harness *h)
+{
+	struct ibv_srq_attr attr = {.srq_limit = 0};
+
+	assert_int_equal(ibv_modify_srq(h->vm.srq, &attr, IBV_SRQ_LIMIT), 0);
+}
+
+static void memory_unmapped(struct harness *h)
+{
+	void *memory = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	gone = ibv_reg_mr(h->vm.pd, memory, PAGE, IBV_ACCESS_LOCAL_WRITE);
+	assert_non_null(gone);
+	munmap(memory, PAGE);
+}
+
+static void memory_unmapped_end(struct harness *h)
+{
+	assert_int_equal(ibv_dereg_mr(gone), 0);
+}
+
+static void rdma_cm(struct harness *h)
+{
+	rdma_cm_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	assert_true(rdma_cm_fd >= 0);
+}
+
+static void rdma_cm_end(struct harness *h)
+{
+	close(rdma_cm_fd);
+	rdma_cm_fd = -1;
+}
+
+static void imported_device(struct harness *h)
+{
+	assert_null(ibv_import_device(-1));
+}
+
+/* No program can take that back. */
+static void imported_device_end(struct harness *h)
+{
+	device_was_imported = false;
+}
+
+static void forked(struct harness *h)
+{
+	child = fork();
+	if (!child)
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+	while (!child)
+		pause();
+	assert_true(child > 0);
+}
+
+static void forked_end(struct harness *h)
+{
+	kill(child, SIGKILL);
+	assert_int_equal(waitpid(child, NULL, 0), child);
+}
+
+static void cannot_reopen(struct harness *h)
+{
+	fake.opens_no_more = true;
+}
+
+static void cannot_reopen_end(struct harness *h)
+{
+	fake.opens_no_more = false;
+}
+
+/* @end: without it the program has to end. @also: another one, which comes with it. */
+static const struct row {
+	void (*begin)(struct harness *h);
+	void (*end)(struct harness *h);
+	const char *also;
+} rows[VETO_COUNT] = {
+        [VETO_QP_TYPE] = {qp_type, other_qp_destroy},
+        [VETO_QP_STATE] = {qp_state, qp_state_end},
+        [VETO_MULTICAST] = {multicast, other_qp_destroy, "veto-qp-type"},
+        [VETO_ALTERNATE_PATH] = {alternate_path},
+        [VETO_ECE] = {ece},
+        [VETO_COMPLETION_CHANNEL] = {completion_channel, completion_channel_end},
+        [VETO_COMPLETION_ROOM] = {completion_room, other_qp_destroy},
+        [VETO_SRQ_LIMIT] = {srq_limit, srq_limit_end},
+        [VETO_MEMORY_UNMAPPED] = {memory_unmapped, memory_unmapped_end},
+        [VETO_RDMA_CM] = {rdma_cm, rdma_cm_end},
+        [VETO_IMPORTED_DEVICE] = {imported_device, imported_device_end},
+        [VETO_FORKED] = {forked, forked_end},
+        [VETO_CANNOT_REOPEN] = {cannot_reopen, cannot_reopen_end},
+};
+
+/* ---- the test ---- */
+
+static bool has_refusal(const struct harness *h, const char *name)
+{
+	for (size_t i = 0; i < h->answer->n_refusals; i++) {
+		if (!strcmp(h->answer->refusals[i]->reason, name))
+			return true;
+	}
+	return false;
+}
+
+static void one_message(struct harness *h, struct end *from, struct end *to)
+{
+	static uint64_t number;
+
+	assert_int_equal(end_receive(to, ++number, 0, 64), 0);
+	memset(from->memory, (int)number, 64);
+	assert_int_equal(end_send(from, number, 0, 64, IBV_SEND_SIGNALED), 0);
+	assert_int_equal(fake_execute(real_of(from->qp), 1, true), 1);
+	assert_int_equal(harness_poll(h, from), 1);
+	assert_int_equal(h->wc[0].status, IBV_WC_SUCCESS);
+	assert_int_equal(harness_poll(h, to), 1);
+	assert_int_equal(h->wc[0].wr_id, number);
+	assert_int_equal(to->memory[63], (uint8_t)number);
+}
+
+static void both_ways(struct harness *h)
+{
+	one_message(h, &h->vm, &h->peer);
+	one_message(h, &h->peer, &h->vm);
+}
+
+static void is_refused_by_its_name_and_nothing_is_touched(void **state)
+{
+	enum veto veto = (enum veto)(uintptr_t)*state;
+	const struct row *row = &rows[veto];
+	struct harness *h = &harness;
+	struct ibv_qp *real = real_of(h->vm.qp);
+	unsigned live;
+
+	if (!row->begin)
+		fail_msg("%s has no row here", names[veto]);
+	both_ways(h);
+	row->begin(h);
+	live = fake.live_objects;
+	assert_int_equal(
+	        harness_step(h, TETHER__STEP__STEP_PREPARE), TETHER__OUTCOME__OUTCOME_REFUSED);
+	assert_true(has_refusal(h, names[veto]));
+	assert_int_equal(h->answer->n_refusals, row->also ? 2 : 1);
+	assert_true(!row->also || has_refusal(h, row->also));
+	assert_int_equal(fake.live_objects, live);
+	assert_ptr_equal(real_of(h->vm.qp), real);
+	both_ways(h);
+	if (!row->end)
+		return;
+	row->end(h);
+	harness_move(h);
+	both_ways(h);
+}
+
+static int setup(void **state)
+{
+	enum veto veto = (enum veto)(uintptr_t)*state;
+
+	memset(&harness, 0, sizeof(harness));
+	harness.with_srq = veto == VETO_SRQ_LIMIT;
+	harness_open(&harness);
+	harness_connect(&harness);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	harness_close(&harness);
+	return 0;
+}
+
+int main(void)
+{
+	struct CMUnitTest tests[VETO_COUNT];
+
+	for (uintptr_t veto = 0; veto < VETO_COUNT; veto++)
+		tests[veto] = (struct CMUnitTest){.name = names[veto],
+		        .test_func = is_refused_by_its_name_and_nothing_is_touched,
+		        .setup_func = setup,
+		        .teardown_func = teardown,
+		        .initial_state = (void *)veto};
+	return cmocka_run_group_tests_name("vetoes", tests, NULL, NULL);
+}
