@@ -3,6 +3,7 @@
 """What cannot be done is refused with a clear error and a non-zero exit status, and nothing has changed: not the
 fabric, not who holds which VF, and the programs run on."""
 import os
+import re
 import subprocess
 import sys
 
@@ -12,7 +13,12 @@ from faults.sa_truth import check_sa_truth  # noqa: E402
 from lab.deadline import wait_until  # noqa: E402
 from lab.system import CommandFailed, System  # noqa: E402
 from lab.tap import Tap  # noqa: E402
-from lab.workload import RcVerify  # noqa: E402
+from lab.workload import RcVerify, perftest  # noqa: E402
+
+# It goes by messages, not by time, when it waits for events: as many as it cannot have sent before it is refused.
+MESSAGES = 30000
+PACKETS = 100
+END_S = 300
 
 FULL_HOST = {f"guest{number}": f"hyp3_vf{number}" for number in range(1, 5)}
 
@@ -49,6 +55,24 @@ def moving_vm_is_refused(lab, verify):
     assert verify.is_running()
 
 
+def packets_of(lab, vm):
+    """Sent by its port since the fabric was made."""
+    lid = next(row["lid"] for row in lab.fabric.slots() if row["vm"] == vm)
+    text = lab.fabric.run("perfquery", "-x", lid, 1, node="sm").stdout
+    return int(re.search(r"PortXmitPkts:\.*(\d+)", text).group(1))
+
+
+def program_with_a_completion_channel_is_refused(lab):
+    """The migration is refused by name, the program goes on and ends well."""
+    before = packets_of(lab, "vm1")
+    with perftest(lab, "ib_send_bw", "vm2", "vm1", ["-e", "-n", str(MESSAGES)]) as pair:
+        wait_until("ib_send_bw works", lambda: packets_of(lab, "vm1") > before + PACKETS, 20, pair.logs(),
+                   [pair.server, pair.client])
+        refused(lab, "veto-completion-channel", "vm1", "hyp1")
+        assert pair.is_running(), f"ib_send_bw has ended: not enough messages?{pair.words()}"
+        assert pair.wait(END_S) == (0, 0), pair.words()
+
+
 def main():
     tap = Tap()
     with System(copy_ms=1000, vms={"vm1": "hyp1_vf1", "vm2": "hyp2_vf1", **FULL_HOST}) as lab:
@@ -65,6 +89,7 @@ def main():
         tap.run("vm_that_is_moving_is_refused", moving_vm_is_refused, lab, verify)
         verify.stop()
         tap.check(all(verdict.get("ok") for verdict in verify.results()), "the_programs_noticed_nothing")
+        tap.run("program_with_a_completion_channel_is_refused", program_with_a_completion_channel_is_refused, lab)
         tap.run("sa_and_fabric_agree_afterwards", check_sa_truth, lab)
     tap.exit()
 
