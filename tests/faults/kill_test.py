@@ -15,6 +15,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from faults.aftermath import (LONGEST_S, both_are_exact, both_are_told, everybody_is_there, is_told,  # noqa: E402
                               the_end_of, vm_is_where_it_should_be)
+from faults.membership import partitions, pkeys_of  # noqa: E402
 from faults.sa_truth import check_sa_truth  # noqa: E402
 from faults.victims import (DESTINATION, GRACE_S, NEXT, SOURCE, STEPS, VICTIMS, KillLab, Load,  # noqa: E402
                             start_migration)
@@ -83,7 +84,7 @@ def strike(cell, lab, load):
 
 
 def run_cell(cell):
-    with KillLab() as lab:
+    with KillLab(partitions=partitions) as lab:
         cell.victim.arm(lab, cell.step, cell.place)
         process_env = {role: lab.armed.get(role) for role in ("process", "peer-process")}
         lab.start()
@@ -97,7 +98,7 @@ def run_cell(cell):
             cell.verdict = "both told"
         everybody_is_there(lab)
         vm_is_where_it_should_be(lab, cell.outcome, SOURCE, DESTINATION)
-        check_sa_truth(lab, settle=True)
+        check_sa_truth(lab, settle=True, pkeys=pkeys_of(lab))
         if cell.verdict != "-":
             load.kill()
             load = Load(lab, "next")
@@ -105,7 +106,7 @@ def run_cell(cell):
         pause_s = both_are_exact(load)
         if cell.verdict == "-":
             cell.verdict, cell.pause_s = "exact", pause_s
-        check_sa_truth(lab)
+        check_sa_truth(lab, pkeys=pkeys_of(lab))
 
 
 def row_of(cell):

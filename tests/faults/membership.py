@@ -19,6 +19,13 @@ def partitions(vm_guids):
     return f"Default=0x7fff, ipoib: ALL=full;\nBlue=0x{BLUE & 0x7fff:04x}, indx0: SELF=full, {members};\n"
 
 
+def pkeys_of(lab):
+    """What each end port ought to have. A slot that its VM has left has only what everybody has."""
+    members, node = set(lab.vm_guids.values()), opensm_node(lab.fabric)
+    return {guid: [BLUE, DEFAULT] if guid in members or row["node"] == node else [DEFAULT]
+            for guid, row in truth_of(lab.fabric).end_ports.items()}
+
+
 class Belongings:
     """Lets each VM join the group."""
 
@@ -28,12 +35,6 @@ class Belongings:
         with sa_of(lab.fabric) as sa:
             for guid in sorted(self.members):
                 sa.join(MGID, gid(guid), QKEY, BLUE)
-
-    def pkeys(self):
-        """What each end port ought to have. A slot that its VM has left has only what everybody has."""
-        node = opensm_node(self.lab.fabric)
-        return {guid: [BLUE, DEFAULT] if guid in self.members or row["node"] == node else [DEFAULT]
-                for guid, row in truth_of(self.lab.fabric).end_ports.items()}
 
     def check_group(self):
         """SA knows the VMs as its members and nobody else; what one sends comes to where the others are."""
@@ -50,4 +51,4 @@ class Belongings:
     def check(self):
         """All of it before and after a heavy sweep."""
         self.check_group()
-        check_sa_truth(self.lab, pkeys=self.pkeys())
+        check_sa_truth(self.lab, pkeys=pkeys_of(self.lab))

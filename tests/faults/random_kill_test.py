@@ -20,6 +20,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from faults.aftermath import (LONGEST_S, both_are_exact, both_are_told, everybody_is_there, is_told,  # noqa: E402
                               newest, the_end_of, vm_is_where_it_should_be)
+from faults.membership import partitions, pkeys_of  # noqa: E402
 from faults.sa_truth import check_sa_truth  # noqa: E402
 from faults.victims import PEER, SOURCE, STEPS, VICTIMS, Agent, KillLab, Load, start_migration  # noqa: E402
 from lab.deadline import tails, wait_until  # noqa: E402
@@ -176,17 +177,17 @@ class Siege:
         self.load = self.load or Load(self.lab, "load")
 
     def look_closely(self):
-        check_sa_truth(self.lab, settle=True)
+        check_sa_truth(self.lab, settle=True, pkeys=pkeys_of(self.lab))
         self.undisturbed(0)
         self.pauses.append(both_are_exact(self.load))
-        check_sa_truth(self.lab)
+        check_sa_truth(self.lab, pkeys=pkeys_of(self.lab))
         self.load.kill()
         self.load = Load(self.lab)
 
 
 def endure_all(kills, done, pauses):
     """@done gets those that were struck, in whatever way this ends."""
-    with BesiegedLab() as lab:
+    with BesiegedLab(partitions=partitions) as lab:
         lab.start()
         siege = Siege(lab)
         siege.pauses = pauses
