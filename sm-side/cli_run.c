@@ -13,9 +13,12 @@
 #define LIBRARY       "libtether.so"
 #define AGENT_DEFAULT "unix:/run/tether/agent.sock"
 
-/* Beside this program as it was built, as it was installed, then where it was meant to be. */
-static const char *const places[] = {
-        "../lib/" LIBRARY, "../lib/tether/" LIBRARY, TETHER_LIBDIR "/tether/" LIBRARY};
+/*
+ * Beside this program as it was built, as it was installed (which need not be where it was meant to
+ * be), then where it was meant to be.
+ */
+static const char *const places[] = {"../lib/" LIBRARY, TETHER_LIBDIR_FROM_BIN "/tether/" LIBRARY,
+        TETHER_LIBDIR "/tether/" LIBRARY};
 
 static bool library_find(char found[PATH_MAX])
 {

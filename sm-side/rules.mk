@@ -16,7 +16,8 @@ $(call program,tether-smd,$(sort $(SMD_SOURCES)),$(SMD_LIBS))
 
 CLI_SOURCES := sm-side/cli.c sm-side/cli_ask.c sm-side/cli_migrate.c sm-side/cli_lists.c sm-side/cli_run.c \
 	sm-side/migration_table.c $(JSON_SOURCES)
-$(B)/obj/sm-side/cli_run.o: CPPFLAGS += -DTETHER_LIBDIR='"$(LIBDIR)"'
+$(B)/obj/sm-side/cli_run.o: CPPFLAGS += -DTETHER_LIBDIR='"$(LIBDIR)"' \
+	-DTETHER_LIBDIR_FROM_BIN='"$(shell realpath -ms --relative-to=$(PREFIX)/bin $(LIBDIR))"'
 
 $(call program,tether,$(CLI_SOURCES),-lcurl -ljson-c)
 
