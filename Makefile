@@ -169,6 +169,7 @@ demo: all
 	$(Q)demo-apps/demo $(B)
 
 bench: all
+	$(Q)tests/bench/run_bench --build $(B) $(BENCH)
 
 # ---- installing --------------------------------------------------------------------------------------------------
 
@@ -194,6 +195,6 @@ help:
 	@echo 'make fuzz       what reads bytes from others; FUZZ_SECONDS=N for each'
 	@echo 'make lint, format-check       cppcheck and clang-tidy; clang-format (format: apply it)'
 	@echo 'make deps       install the Debian packages that are missing (asks for root only then)'
-	@echo 'make bench      measurements; each ends with one JSON object'
+	@echo 'make bench      measurements on the simulated fabric; one JSON object on the last line; BENCH="--pairs N --moves N"'
 	@echo 'make install    PREFIX=/usr DESTDIR='
 	@echo 'make V=1 ...    show the commands; WERROR=1: warnings are errors; CC=clang; SANITIZE=address,undefined'

@@ -1,0 +1,40 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
+"""make bench ends with one JSON object that has what was measured in it. No number is judged."""
+import json
+import os
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from bench import shim  # noqa: E402
+from lab.build import TOP, Build  # noqa: E402
+from lab.tap import Tap  # noqa: E402
+
+END_S = 600
+NOT_INHERITED = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES")
+
+
+def bench_ends_with_one_json_object():
+    env = {key: value for key, value in os.environ.items() if key not in NOT_INHERITED}
+    done = subprocess.run(["make", "-C", TOP, "--no-print-directory", f"B={Build().directory}", "bench", "BENCH=--pairs 1 --moves 2"],
+                          capture_output=True, text=True, timeout=END_S, env=env)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout.splitlines()[-1])
+    for program in shim.CASES:
+        for way in shim.WAYS:
+            row = result["shim"][f"{program} {way}"]
+            assert row["ns_without"] > 0 and row["ns_with"] > 0 and row["ratio_min"] <= row["ratio"] <= row["ratio_max"], row
+    move = result["move"]
+    assert move["moves"] == 2 and move["lft_smps"] == move["lft_smps_physical"] + move["lft_smps_vswitch"] > 0, move
+    assert move["blackout_ms"]["min"] >= move["copy_ms"] and {"stopping", "moving", "resuming"} <= set(move["states_ms"]), move
+
+
+def main():
+    tap = Tap()
+    tap.run("bench_ends_with_one_json_object", bench_ends_with_one_json_object)
+    tap.exit()
+
+
+main()
