@@ -179,13 +179,19 @@ static void find_vm_without_vf(const struct conductor *c, struct migration *m)
 {
 	const struct inventory_host *host = NULL;
 	const Tether__HostVm *vm = inventory_vm(root_inventory(c->root), m->intent.vm, &host);
-	char text[2 * MIGRATION_NAME_BYTES + 128];
+	char text[3 * MIGRATION_NAME_BYTES + 128];
 
-	if (m->state != STATE_LOST || !vm || *vm->slot)
+	if (m->state != STATE_LOST || (vm && *vm->slot))
 		return;
-	snprintf(text, sizeof(text),
-	        "it is on %s and has no VF; tether migrate %s %s gives it one there", host->name,
-	        m->intent.vm, host->name);
+	if (vm)
+		snprintf(text, sizeof(text),
+		        "it is on %s and has no VF; tether migrate %s %s gives it one there",
+		        host->name, m->intent.vm, host->name);
+	else
+		snprintf(text, sizeof(text),
+		        "no agent shows it; when that of %s does, tether migrate %s %s gives it a "
+		        "VF there",
+		        m->intent.destination.host, m->intent.vm, m->intent.destination.host);
 	testimony_find(&m->testimony, m->intent.vm, "vm-without-vf", text);
 }
 

@@ -398,11 +398,24 @@ def an_agent_that_dies_and_comes_back_before_the_commit_is_waited_for():
 
 def nothing_is_committed_while_the_destination_is_away():
     with Stage() as stage:
-        stage.world.fault("vm2/21.147", "STEP_SETTLE", stage.world.hosts["hyp2"].stop)
+        def leave():
+            stage.world.hosts["hyp2"].stop()
+            stage.smd.hosts_here(2)  # before the last answer to SETTLE is given
+
+        stage.world.fault("vm2/21.147", "STEP_SETTLE", leave)
         migration = checked(stage, stage.smd.move("vm1", "hyp2"), "aborted", "hyp1")
         equal(migration["refusals"][0]["reason"], "agent-lost")
         equal(migration["committed"], False)
         all_running(stage)
+
+
+def a_vm_that_no_agent_shows_any_more_is_given_a_vf_when_one_does():
+    with Stage(detach_ms=300, move_ms=300, guids_ms=300, attach_ms=300) as stage:
+        stage.world.fault("hyp1", "HOST_MOVE", stage.world.hosts["hyp2"].stop)
+        says_how_to_give_a_vf(stage, stage.smd.move("vm1", "hyp2"), "hyp2")
+        stage.world.hosts["hyp2"].start()
+        stage.smd.hosts_here(3)
+        checked(stage, stage.smd.move("vm1", "hyp2"), "done", "hyp2")
 
 
 def a_process_that_has_ended_holds_nobody_up_for_long():
@@ -443,5 +456,6 @@ run([the_vm_moves_and_comes_back, without_an_sm_nothing_is_asked_of_one,
      a_peer_left_behind_ends_with_errors_and_the_rest_goes_on, what_nobody_can_rebuild_is_lost_and_the_vm_has_its_vf,
      a_vm_without_a_vf_is_given_one_where_it_is, a_vf_that_cannot_be_given_is_lost_again_and_nothing_moves,
      without_an_sm_a_vf_is_given_back_too, the_overall_deadline_ends_it_with_errors_while_the_hosts_go_on, an_agent_that_dies_and_comes_back_before_the_commit_is_waited_for,
-     nothing_is_committed_while_the_destination_is_away, a_process_that_has_ended_holds_nobody_up_for_long,
+     nothing_is_committed_while_the_destination_is_away, a_vm_that_no_agent_shows_any_more_is_given_a_vf_when_one_does,
+     a_process_that_has_ended_holds_nobody_up_for_long,
      an_agent_that_dies_after_the_commit_is_waited_for])
