@@ -13,12 +13,13 @@ from faults.sa_truth import check_sa_truth  # noqa: E402
 from lab.deadline import wait_until  # noqa: E402
 from lab.system import CommandFailed, System  # noqa: E402
 from lab.tap import Tap  # noqa: E402
-from lab.workload import RcVerify, perftest  # noqa: E402
+from lab.workload import Pair, RcVerify, free_port, is_listening, perftest  # noqa: E402
 
 # It goes by messages, not by time, when it waits for events: as many as it cannot have sent before it is refused.
 MESSAGES = 30000
 PACKETS = 100
 END_S = 300
+LOAD_S = 60  # more than a refusal and a move take
 
 FULL_HOST = {f"guest{number}": f"hyp3_vf{number}" for number in range(1, 5)}
 
@@ -73,6 +74,30 @@ def program_with_a_completion_channel_is_refused(lab):
         assert pair.wait(END_S) == (0, 0), pair.words()
 
 
+class HalfCovered(Pair):
+    """ib_write_bw whose server in VM 2 runs without libtether."""
+
+    def __init__(self, lab):
+        port = free_port()
+        argv = ["ib_write_bw", "-F", "-p", str(port), "-D", str(LOAD_S)]
+        self.name = "half-covered"
+        self.server = lab.run_in_vm("vm2", "half-covered-server", argv, tether=False)
+        wait_until("the server listens", lambda: is_listening(port), 20, [self.server.log], [self.server])
+        self.client = lab.run_in_vm("vm1", "half-covered-client", [*argv, "localhost"])
+
+
+def peer_without_libtether_is_refused_and_left_behind_by_force(lab):
+    before = packets_of(lab, "vm1")
+    with HalfCovered(lab) as pair:
+        wait_until("ib_write_bw works", lambda: packets_of(lab, "vm1") > before + PACKETS, 20, pair.logs(),
+                   [pair.server, pair.client])
+        refused(lab, "peer-without-shim", "vm1", "hyp1")
+        assert pair.is_running(), f"it was not left alone{pair.words()}"
+        answer = lab.migrate("vm1", "hyp1", "--force")
+        assert answer["outcome"] == "done", answer
+        assert pair.client.wait(END_S) != 0, f"its queue pair has no error{pair.words()}"
+
+
 def main():
     tap = Tap()
     with System(copy_ms=1000, vms={"vm1": "hyp1_vf1", "vm2": "hyp2_vf1", **FULL_HOST}) as lab:
@@ -90,6 +115,8 @@ def main():
         verify.stop()
         tap.check(all(verdict.get("ok") for verdict in verify.results()), "the_programs_noticed_nothing")
         tap.run("program_with_a_completion_channel_is_refused", program_with_a_completion_channel_is_refused, lab)
+        tap.run("peer_without_libtether_is_refused_and_left_behind_by_force",
+                peer_without_libtether_is_refused_and_left_behind_by_force, lab)
         tap.run("sa_and_fabric_agree_afterwards", check_sa_truth, lab)
     tap.exit()
 
