@@ -2,6 +2,7 @@
 """How long each state of a migration takes while rc-verify runs, how long it waited, and what the fabric counted."""
 import statistics
 
+from faults import lft_blocks
 from lab.deadline import wait_until
 from lab.migration import migrate
 from lab.workload import RcVerify
@@ -16,15 +17,20 @@ def summary(numbers):
 
 
 def move_around(lab, moves):
+    """(the migrations, how many blocks of LFTs differ before and after each)"""
+    moved, expected = [], 0
     for number in range(moves):
-        yield migrate(lab, "vm1", ROUTE[number % len(ROUTE)], ROUTE[(number + 1) % len(ROUTE)])
+        before = lab.fabric.lft_dump()
+        moved.append(migrate(lab, "vm1", ROUTE[number % len(ROUTE)], ROUTE[(number + 1) % len(ROUTE)]))
+        expected += lft_blocks.count_changed(before, lab.fabric.lft_dump())
+    return moved, expected
 
 
 def measure(lab, moves):
     with RcVerify(lab, "vm2", "vm1", ["-q", str(QPS)]) as verify:
         wait_until("rc-verify works", verify.is_working, END_S, verify.logs(), [verify.client])
         before = lab.fabric.lft_sets()
-        moved = list(move_around(lab, moves))
+        moved, expected = move_around(lab, moves)
         after = lab.fabric.lft_sets()
         verify.stop()
         verdicts = verify.results(END_S)
@@ -39,8 +45,9 @@ def measure(lab, moves):
               "states_ms": {name: round(statistics.median(lengths), 2) for name, lengths in states.items()},
               "lft_smps": sum(after.values()) - sum(before.values()),
               "lft_smps_physical": after["physical"] - before["physical"],
-              "lft_smps_vswitch": after["vswitch"] - before["vswitch"]}
+              "lft_smps_vswitch": after["vswitch"] - before["vswitch"], "lft_smps_expected": expected,
+              "lft_smps_resent": sum(one.count("resent") for one in moved)}
     for name, ms in result["states_ms"].items():
         print(f"  {name:<14} {ms:9.2f} ms", flush=True)
-    print(f"  blackout       {result['blackout_ms']['median']:9.2f} ms; {result['lft_smps']} LFT SMPs in {moves} moves", flush=True)
+    print(f"  blackout       {result['blackout_ms']['median']:9.2f} ms; {result['lft_smps']} LFT SMPs in {moves} moves, {expected} expected", flush=True)
     return result
