@@ -118,6 +118,8 @@ static enum progress work_stop(
 	if (drain_has_exposed_atomic(move))
 		answer_outcome_is(answer, TETHER__OUTCOME__OUTCOME_FAILED, "atomic-unanswered",
 		        "has an atomic that may have been executed and whose answer does not come");
+	/* Its agent may have missed us at PREPARE, and nobody has asked for the other ends. */
+	evidence_report_pairs(move, answer);
 	return FINISHED;
 }
 

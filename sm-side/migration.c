@@ -271,7 +271,11 @@ struct migration_output migration_event(
 	return (struct migration_output){0};
 }
 
-/* All parties of PREPARE have said yes: is the other end of each of the VM's QPs among them? */
+/*
+ * All parties of PREPARE have said yes, or all of STOP: is the other end of each of the VM's QPs
+ * among them? Of STOP too, since who connects again to an agent that was restarted comes between,
+ * and its peer need not have come.
+ */
 static bool has_unpaired(struct migration *m)
 {
 	return testimony_find_unpaired(&m->testimony, m->intent.address.lid) != 0 &&
@@ -287,7 +291,8 @@ struct migration_output migration_answered(
 	migration->failed |= !done;
 	if (migration->awaited)
 		return (struct migration_output){0};
-	if (migration->state == STATE_PREPARING && !migration->failed)
+	if ((migration->state == STATE_PREPARING || migration->state == STATE_STOPPING) &&
+	        !migration->failed)
 		migration->failed = has_unpaired(migration);
 	return migration_event(migration, migration->failed ? EVENT_FAILED : EVENT_DONE, now_us);
 }

@@ -212,6 +212,10 @@ static int take_rows(struct testimony *testimony, uint16_t vm_lid, const Tether_
 	case TETHER__STEP__STEP_PREPARE:
 		err = supersede(TABLE(&testimony->qps), TABLE(answer->qps));
 		break;
+	case TETHER__STEP__STEP_STOP:
+		if (answer->qps)
+			err = supersede(TABLE(&testimony->qps), TABLE(answer->qps));
+		break;
 	case TETHER__STEP__STEP_ATTACH:
 		err = supersede_vm_qps(testimony, vm_lid, answer->qps);
 		if (!err)

@@ -10,8 +10,9 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from faults.sa_truth import check_sa_truth  # noqa: E402
-from faults.victims import DESTINATION, KillLab, has_stopped, start_migration  # noqa: E402
-from lab.deadline import wait_until  # noqa: E402
+from faults.victims import (DESTINATION, PEER, SOURCE, KillLab, Load, has_stopped, start_migration,  # noqa: E402
+                            verdict_of)
+from lab.deadline import tails, wait_until  # noqa: E402
 from lab.system import START_S, CommandFailed, System  # noqa: E402
 from lab.tap import FULL, Tap  # noqa: E402
 from lab.workload import perftest  # noqa: E402
@@ -20,6 +21,7 @@ MIGRATIONS = 100 if FULL else 12
 SIDE_BY_SIDE = 3
 REFUSALS = {"peer-without-shim", "vm-qp-without-shim"}
 END_S = 90
+WELCOME = "welcomed by"
 
 
 def has_asked(log):
@@ -39,6 +41,49 @@ def connecting_between_prepare_and_stop(lab):
     assert pair.wait(END_S) == (0, 0), pair.words()
     assert command.wait(END_S) == 0, command.output()
     assert lab.place_of("vm1")[0] == DESTINATION
+
+
+class WithoutAtomics(Load):
+    """One that waits for its answer would end the migration for that."""
+
+    WORK = [*Load.WORK, "--atomics", "off"]
+
+
+def count_in(path, what):
+    return open(path, errors="replace").read().count(what)
+
+
+def start_agents_again(lab, hosts):
+    """Returns when tether-smd has heard of them."""
+    heard = {host: count_in(lab.path("smd.log"), f"host {host} is here") for host in hosts}
+    for host in hosts:
+        lab.agents[host].kill()
+        lab.start_agent(host)
+    for host, before in heard.items():
+        wait_until(f"{host} is here again", lambda: count_in(lab.path("smd.log"), f"host {host} is here") > before,
+                   START_S, lab.logs())
+
+
+def overlooked_program_does_not_move_without_its_peer(lab):
+    """Two agents were started again and the programs beside them have not come back at PREPARE. The VM's comes before
+    STOP, its peer does not: the VM must not move away from it."""
+    load = WithoutAtomics(lab, client_env={"TETHER_LOG": "stderr", "TETHER_LOG_LEVEL": "debug"})
+    for process in (load.client, load.server):
+        process.signal(signal.SIGSTOP)
+    start_agents_again(lab, (SOURCE, PEER))
+    command = start_migration(lab, "vm1", DESTINATION)
+    wait_until("tether-smd is about to say STOP", lambda: has_stopped(lab.smd), START_S, lab.logs(), [lab.smd])
+    before = count_in(load.client.log, WELCOME)
+    load.client.signal(signal.SIGCONT)
+    wait_until("the VM's program is back", lambda: count_in(load.client.log, WELCOME) > before, START_S, load.logs())
+    lab.smd.signal(signal.SIGCONT)
+    status = command.wait(END_S)
+    load.server.signal(signal.SIGCONT)
+    assert status and "peer-without-shim" in command.output(), command.output()
+    assert lab.place_of("vm1")[0] == SOURCE
+    load.stop()
+    for process in (load.client, load.server):
+        assert process.wait(END_S) == 0, f"{verdict_of(process)}{tails(load.logs())}"
 
 
 class Connecting:
@@ -102,6 +147,11 @@ def main():
         lab.start()
         tap.run("programs_that_connect_between_prepare_and_stop_wait", connecting_between_prepare_and_stop, lab)
         tap.run("sa_and_fabric_agree", check_sa_truth, lab)
+    with KillLab() as lab:
+        lab.armed["smd"] = {"TETHER_STOP_AT": "smd-ask:stopping"}
+        lab.start()
+        tap.run("overlooked_program_does_not_move_without_its_peer", overlooked_program_does_not_move_without_its_peer, lab)
+        tap.run("sa_and_fabric_agree_where_it_stayed", check_sa_truth, lab)
     with System(copy_ms=20) as lab:
         lab.start()
         tap.run("programs_that_connect_while_their_vm_moves_meet_no_errors", programs_that_connect_meet_no_errors, lab)
