@@ -53,6 +53,8 @@ struct api {
 	struct conductor *conductor;
 	struct waiter *waiters;
 	unsigned waiter_count;
+	uint64_t followed, telling, told; /* the latest migration that somebody waits for news of;
+	                                     whose end is being sent; whose end was sent */
 };
 
 /* A listener that evhttp has bound tells of errors in evhttp's name, so there is one in a process.
@@ -109,15 +111,38 @@ static void waiter_free(struct waiter *waiter)
 	free(waiter);
 }
 
+static void end_is_told(struct evhttp_request *request, void *context)
+{
+	struct api *api = context;
+
+	api->told = api->telling;
+}
+
+static void migration_tell(
+        struct api *api, struct evhttp_request *request, const struct ledger_entry *entry)
+{
+	if (migration_ended(&entry->migration)) {
+		api->telling = entry->migration.intent.id;
+		evhttp_request_set_on_complete_cb(request, end_is_told, api);
+	}
+	reply(request, HTTP_OK, api_migration(entry, false));
+}
+
+bool api_owes_an_end(const struct api *api)
+{
+	return api->followed > api->told;
+}
+
 static void waiter_answer(struct waiter *waiter)
 {
-	const struct ledger *ledger = conductor_ledger(waiter->api->conductor);
-	const struct ledger_entry *entry = ledger_find(ledger, waiter->id);
+	struct api *api = waiter->api;
+	const struct ledger_entry *entry =
+	        ledger_find(conductor_ledger(api->conductor), waiter->id);
 	struct evhttp_request *request = waiter->request;
 
 	waiter_free(waiter);
 	if (entry)
-		reply(request, HTTP_OK, api_migration(entry, false));
+		migration_tell(api, request, entry);
 	else
 		refuse_unknown(request);
 }
@@ -274,7 +299,9 @@ static void migration_get(struct api *api, struct evhttp_request *request, uint6
 	else if (!entry)
 		refuse_unknown(request);
 	else if (!waits || is_awaited_no_more(&asked, entry) || !waiter_add(api, request, &asked))
-		reply(request, HTTP_OK, api_migration(entry, false));
+		migration_tell(api, request, entry);
+	if (entry && waits && id > api->followed)
+		api->followed = id;
 }
 
 static void migration_abort(struct api *api, struct evhttp_request *request, uint64_t id)

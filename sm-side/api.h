@@ -16,6 +16,8 @@ struct api *api_create(struct event_base *base, const char *path);
 void api_conductor_set(struct api *api, struct conductor *conductor);
 /* Something is new in a migration: whoever waits for it is answered. */
 void api_changed(struct api *api);
+/* Somebody follows a migration, or did until a moment ago, and has not been sent its end yet. */
+bool api_owes_an_end(const struct api *api);
 void api_destroy(struct api *api);
 
 #endif

@@ -14,7 +14,10 @@
 #include "sm-side/conductor.h"
 #include "sm-side/smd_settings.h"
 
-enum { EXIT_USAGE = 2 };
+enum {
+	EXIT_USAGE = 2,
+	TELL_S = 2, /* at most, once the last migration has ended */
+};
 
 static const char usage[] =
         "usage: tether-smd --config FILE [--check-config]\n"
@@ -59,6 +62,8 @@ struct daemon {
 	struct event_base *base;
 	struct event *term, *interrupt;
 	struct event *late; /* a migration has not ended in time */
+	struct event
+	        *last; /* whoever follows the last migration has had the time to hear its end */
 	bool ending;
 	struct ledger ledger;
 	struct journal *journal;
@@ -91,13 +96,34 @@ static void end_late(evutil_socket_t unused, short what, void *context)
 {
 	struct daemon *daemon = context;
 
-	log_warn("smd", "the migration has not ended in time: it stays in the journal");
+	if (conductor_is_at_work(daemon->conductor))
+		log_warn("smd", "the migration has not ended in time: it stays in the journal");
 	event_base_loopbreak(daemon->base);
+}
+
+/* A client that follows may be between two questions. */
+static void end_when_told(evutil_socket_t unused, short what, void *context)
+{
+	static const struct timeval pause = {0, 20000};
+	struct daemon *daemon = context;
+
+	if (!api_owes_an_end(daemon->api) || evtimer_add(daemon->last, &pause))
+		event_base_loopbreak(daemon->base);
 }
 
 static int replay(void *context, const char *text)
 {
 	return ledger_replay(context, text);
+}
+
+static void end_is_near(struct daemon *daemon)
+{
+	static const struct timeval patience = {TELL_S, 0};
+
+	if (evtimer_add(daemon->late, &patience))
+		event_base_loopbreak(daemon->base);
+	else
+		end_when_told(-1, 0, daemon);
 }
 
 static void changed(void *owner)
@@ -106,7 +132,7 @@ static void changed(void *owner)
 
 	api_changed(daemon->api);
 	if (daemon->ending && !conductor_is_at_work(daemon->conductor))
-		event_base_loopbreak(daemon->base);
+		end_is_near(daemon);
 }
 
 static int journal_start(struct daemon *daemon)
@@ -131,7 +157,8 @@ static int loop_start(struct daemon *daemon)
 	daemon->term = evsignal_new(daemon->base, SIGTERM, end_asked, daemon);
 	daemon->interrupt = evsignal_new(daemon->base, SIGINT, end_asked, daemon);
 	daemon->late = evtimer_new(daemon->base, end_late, daemon);
-	if (!daemon->term || !daemon->interrupt || !daemon->late ||
+	daemon->last = evtimer_new(daemon->base, end_when_told, daemon);
+	if (!daemon->term || !daemon->interrupt || !daemon->late || !daemon->last ||
 	        evsignal_add(daemon->term, NULL) || evsignal_add(daemon->interrupt, NULL))
 		return -ENOMEM;
 	return 0;
@@ -169,6 +196,8 @@ static void daemon_clear(struct daemon *daemon)
 	ledger_clear(&daemon->ledger);
 	if (daemon->late)
 		event_free(daemon->late);
+	if (daemon->last)
+		event_free(daemon->last);
 	if (daemon->term)
 		event_free(daemon->term);
 	if (daemon->interrupt)
