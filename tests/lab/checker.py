@@ -44,4 +44,12 @@ class Checker:
         pidfd_open(2), is left out; the agent then learns of a process's end by its connection."""
         names = sorted(name for name in os.listdir(self.directory) if name.startswith("report."))
         lines = [line for name in names for line in open(os.path.join(self.directory, name), errors="replace")]
-        return "".join(line for line in lines if not line.startswith("--"))
+        return "".join([line for line in lines if not line.startswith("--")] + self.said_aloud())
+
+    def said_aloud(self):
+        """What UBSan says beside ASan goes to standard error, whatever log_path says."""
+        if not self.runtimes:
+            return []
+        logs = sorted(name for name in os.listdir(self.directory) if name.endswith(".log"))
+        return [f"{name}: {line}" for name in logs for line in open(os.path.join(self.directory, name), errors="replace")
+                if ": runtime error: " in line]
