@@ -304,6 +304,7 @@ def agent_killed_with_its_driver_at_work_leaves_none():
 def order_that_a_stopped_agent_finds_in_a_dead_link_is_not_obeyed():
     with Agent() as agent:
         agent.process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, agent.process.pid, os.WSTOPPED)
         agent.order("DETACH", slot="vf0")
         agent.root.close(agent.link)
         agent.process.send_signal(signal.SIGCONT)

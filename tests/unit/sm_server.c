@@ -56,12 +56,17 @@ static void closed(void *owner, unsigned connection)
 	pthread_mutex_unlock(&seen.lock);
 }
 
-static void wait_closed(unsigned count)
+/* Which one was the last. */
+static unsigned wait_closed(unsigned count)
 {
+	unsigned last;
+
 	pthread_mutex_lock(&seen.lock);
 	while (seen.closed < count)
 		pthread_cond_wait(&seen.changed, &seen.lock);
+	last = seen.last_closed;
 	pthread_mutex_unlock(&seen.lock);
+	return last;
 }
 
 static const struct sm_server_callbacks callbacks = {.answer = echo, .closed = closed};
@@ -129,8 +134,7 @@ static void the_end_of_a_connection_is_told_with_its_number(void **state)
 	say(second, "b\n");
 	assert_string_equal(hear(second), "2:b\n");
 	close(second);
-	wait_closed(1);
-	assert_int_equal(seen.last_closed, 2);
+	assert_int_equal(wait_closed(1), 2);
 	say(first, "end\n");
 	assert_string_equal(hear(first), "");
 	wait_closed(2);
