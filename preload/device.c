@@ -325,12 +325,50 @@ int context_open_real(struct context *context)
 	return err;
 }
 
+/* The parent's threads may be in any of its queues, and its moves have no end here. */
+static void queues_inherit(struct context *context)
+{
+	struct shared_receive_queue *srq;
+	struct completion_queue *cq;
+	struct queue_pair *qp;
+
+	TAILQ_FOREACH(cq, &context->cqs, link)
+	gate_init(&cq->gate);
+	TAILQ_FOREACH(srq, &context->srqs, link)
+	{
+		gate_init(&srq->gate);
+		pthread_mutex_init(&srq->log.lock, NULL);
+	}
+	TAILQ_FOREACH(qp, &context->qps, link)
+	{
+		gate_init(&qp->send_gate);
+		gate_init(&qp->receive_gate);
+		qp->migration.move = NULL;
+		/* Without a device it stays held, and flushes what is posted. */
+		if (context->phase == PHASE_LOST)
+			qp->application_error = true;
+		else
+			qp->held = false;
+	}
+}
+
+/* What is without its device will not get one again here. */
+static void context_inherit(struct context *context)
+{
+	bool is_away = context->phase == PHASE_AWAY || context->phase == PHASE_LOST;
+
+	context->inherited = true;
+	context->phase = is_away ? PHASE_LOST : PHASE_RUNNING;
+	pthread_mutex_init(&context->lists_lock, NULL);
+	queues_inherit(context);
+}
+
 void contexts_forget(void)
 {
 	struct context *context;
 
 	TAILQ_FOREACH(context, &contexts, link)
-	context->inherited = true;
+	context_inherit(context);
 	TAILQ_INIT(&contexts);
 	pthread_mutex_init(&contexts_lock, NULL);
 }

@@ -15,7 +15,7 @@
 void context_close_real(struct context *context);
 int context_open_real(struct context *context);
 
-/* In a child after fork: what is open is the parent's. */
+/* In a child after fork: what is open is the parent's, and so are the moves that hold it. */
 void contexts_forget(void);
 
 /* Another number, if nobody knows it by the one that it has. */

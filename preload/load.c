@@ -11,6 +11,7 @@
 #include "preload/objects.h"
 #include "preload/reserved_numbers.h"
 #include "preload/settings.h"
+#include "preload/translation.h"
 
 /*
  * The child has neither the service thread nor a use for the parent's objects; what it opens itself
@@ -23,6 +24,7 @@ static void in_child(void)
 	contexts_forget();
 	device_list_forget();
 	reserved_numbers_in_child();
+	remote_keys_in_child();
 	control_forget();
 	agent_link_forget_parent();
 }

@@ -84,13 +84,14 @@ void number_table_clear(struct number_table *table)
 	*table = (struct number_table){0};
 }
 
+static struct remote_keys *all;
+static pthread_mutex_t all_lock = PTHREAD_MUTEX_INITIALIZER;
+
 struct remote_keys *remote_keys_of(uint32_t lid, uint32_t context)
 {
-	static struct remote_keys *all;
-	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 	struct remote_keys *keys;
 
-	LOCK_GUARD(&lock);
+	LOCK_GUARD(&all_lock);
 	for (keys = all; keys; keys = keys->next) {
 		if (keys->lid == lid && keys->context == context)
 			return keys;
@@ -103,4 +104,9 @@ struct remote_keys *remote_keys_of(uint32_t lid, uint32_t context)
 	keys->next = all;
 	all = keys;
 	return keys;
+}
+
+void remote_keys_in_child(void)
+{
+	pthread_mutex_init(&all_lock, NULL);
 }

@@ -71,5 +71,7 @@ struct remote_keys {
 
 /* Find or make. NULL: no memory. */
 struct remote_keys *remote_keys_of(uint32_t lid, uint32_t context);
+/* In a child after fork. */
+void remote_keys_in_child(void);
 
 #endif

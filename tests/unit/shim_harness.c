@@ -23,6 +23,7 @@ void agent_link_start(void)
 
 void agent_link_forget_parent(void)
 {
+	steps_forget();
 }
 
 int harness_interest;

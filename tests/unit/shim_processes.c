@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
@@ -17,6 +18,7 @@
 
 #include "notifier/wire/rows.h"
 #include "preload/objects.h"
+#include "preload/queue_pair.h"
 #include "preload/reserved_numbers.h"
 #include "tests/unit/shim_harness.h"
 
@@ -182,6 +184,91 @@ static void who_forks_after_the_vote_is_not_released(void **state)
 	end(child);
 }
 
+/* ---- a child that goes on with what it inherited ---- */
+
+enum { DEADLOCK_S = 20 };
+
+/* What @verbs says in a child; it has to come to an end there. */
+static int in_child(struct harness *h, int (*verbs)(struct harness *h))
+{
+	pid_t child = fork();
+	int status;
+
+	assert_true(child >= 0);
+	if (!child) {
+		alarm(DEADLOCK_S);
+		_exit(verbs(h));
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+static int modify_to_reset(struct harness *h)
+{
+	struct ibv_qp_attr reset = {.qp_state = IBV_QPS_RESET};
+
+	return ibv_modify_qp(h->vm.qp, &reset, IBV_QP_STATE);
+}
+
+static int modify_both_to_reset(struct harness *h)
+{
+	struct ibv_qp_attr reset = {.qp_state = IBV_QPS_RESET};
+	int err = ibv_modify_qp(h->peer.qp, &reset, IBV_QP_STATE);
+
+	return err ? err : modify_to_reset(h);
+}
+
+static int write_and_execute(struct harness *h)
+{
+	int err = end_rdma(&h->vm, &h->peer, IBV_WR_RDMA_WRITE, 1, 0, 8, IBV_SEND_SIGNALED);
+
+	return err ? err : fake_execute(real_of(h->vm.qp), 9, true) != 1;
+}
+
+static void who_is_forked_behind_a_stop_waits_for_no_resume(void **state)
+{
+	struct harness *h = *state;
+
+	step(h, TETHER__STEP__STEP_PREPARE, DONE);
+	step(h, TETHER__STEP__STEP_STOP, DONE);
+	assert_int_equal(in_child(h, write_and_execute), 0);
+	assert_int_equal(in_child(h, modify_both_to_reset), 0);
+}
+
+static int post_and_be_flushed(struct harness *h)
+{
+	int err = end_rdma(&h->vm, &h->peer, IBV_WR_RDMA_WRITE, 1, 0, 8, IBV_SEND_SIGNALED);
+
+	if (err)
+		return err;
+	return harness_poll(h, &h->vm) != 1 || h->wc[0].status != IBV_WC_WR_FLUSH_ERR;
+}
+
+static void who_is_forked_without_a_device_does_not_wait_for_one(void **state)
+{
+	struct harness *h = *state;
+
+	harness_stop(h);
+	step(h, TETHER__STEP__STEP_RELEASE, DONE);
+	assert_int_equal(in_child(h, modify_to_reset), ENODEV);
+	assert_int_equal(in_child(h, post_and_be_flushed), 0);
+}
+
+/* The service thread is in the middle of a step. */
+static void who_is_forked_while_a_queue_is_closed_finds_it_open(void **state)
+{
+	struct harness *h = *state;
+	struct queue_pair *qp = queue_pair_of(h->vm.qp);
+
+	queue_pair_close(qp);
+	pthread_mutex_lock(&qp->context->lists_lock);
+	assert_int_equal(in_child(h, write_and_execute), 0);
+	assert_int_equal(in_child(h, modify_to_reset), 0);
+	pthread_mutex_unlock(&qp->context->lists_lock);
+	queue_pair_open(qp);
+}
+
 /* Processes of two containers of a VM, whose ids are counted anew in each. */
 pid_t getpid(void)
 {
@@ -290,6 +377,9 @@ int main(void)
 	        TEST(a_child_is_not_forgotten_when_the_device_is_opened_again),
 	        TEST(who_forks_after_prepare_is_refused_at_stop),
 	        TEST(who_forks_after_the_vote_is_not_released),
+	        TEST(who_is_forked_behind_a_stop_waits_for_no_resume),
+	        TEST(who_is_forked_without_a_device_does_not_wait_for_one),
+	        TEST(who_is_forked_while_a_queue_is_closed_finds_it_open),
 	        TEST(contexts_of_processes_of_the_same_id_have_numbers_of_their_own),
 	        TEST(a_number_that_means_another_process_is_held_aside),
 	        TEST(many_numbers_in_a_row_may_mean_others),
