@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 #include "preload/drain.h"
 
-#include <errno.h>
 #include <sys/random.h>
 
 #include "notifier/base/log.h"
@@ -199,9 +198,6 @@ static int queue_pair_break(struct queue_pair *qp)
 
 	completion_queue_harvest(qp->send_cq);
 	completion_queue_harvest(qp->recv_cq);
-	/* What the harvest retired may have been all that kept an atomic from being executed. */
-	if (atomic_is_exposed(qp))
-		return -EAGAIN;
 	before = query_rq_psn(qp);
 	err = queue_pair_to_state(qp, IBV_QPS_ERR);
 	if (err)

@@ -22,8 +22,8 @@ bool drain_has_exposed_atomic(const struct move *move);
 
 /*
  * Take every concerned queue pair to ERR and note its responder's frontier; -errno. Nothing that is
- * still under way in the fabric can be executed after that, so the note stays true. Idempotent.
- * -EAGAIN: all but those with an atomic that may have been executed and whose answer is not here.
+ * still under way in the fabric can be executed after that, so the note stays true. Idempotent. Not
+ * while an atomic is exposed.
  */
 int drain_break(struct move *move);
 /* The device has begun to give unfinished work back, or there is none: completions are all here. */

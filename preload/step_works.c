@@ -104,6 +104,12 @@ static void hold(struct move *move, uint64_t now_ms)
 	move->lease_end_ms = now_ms + move->lease_ms;
 }
 
+static void atomic_is_unanswered(Tether__Answer *answer)
+{
+	answer_outcome_is(answer, TETHER__OUTCOME__OUTCOME_FAILED, "atomic-unanswered",
+	        "has an atomic that may have been executed and whose answer does not come");
+}
+
 static enum progress work_stop(
         struct move *move, Tether__Answer *answer, uint64_t now_ms, bool late)
 {
@@ -116,8 +122,7 @@ static enum progress work_stop(
 	if (!drain_is_done(move, now_ms, deadlines_default.drain_ms) && !late)
 		return WORKING;
 	if (drain_has_exposed_atomic(move))
-		answer_outcome_is(answer, TETHER__OUTCOME__OUTCOME_FAILED, "atomic-unanswered",
-		        "has an atomic that may have been executed and whose answer does not come");
+		atomic_is_unanswered(answer);
 	/* Its agent may have missed us at PREPARE, and nobody has asked for the other ends. */
 	evidence_report_pairs(move, answer);
 	return FINISHED;
@@ -126,7 +131,6 @@ static enum progress work_stop(
 static enum progress work_settle(
         struct move *move, Tether__Answer *answer, uint64_t now_ms, bool late)
 {
-	bool exposed;
 	int err;
 
 	/* Again, for what was made after STOP. */
@@ -137,18 +141,15 @@ static enum progress work_settle(
 		hold(move, now_ms);
 	}
 	drain_harvest(move);
-	exposed = drain_has_exposed_atomic(move);
-	err = exposed ? 0 : drain_break(move);
-	if ((exposed || err == -EAGAIN) && !late)
-		return WORKING;
-	/* From here on some are in ERR: an abort connects those again. */
-	if (!exposed)
-		move->state = MOVE_VOTED;
-	if (exposed || err == -EAGAIN) {
-		answer_outcome_is(answer, TETHER__OUTCOME__OUTCOME_FAILED, "atomic-unanswered",
-		        "has an atomic that may have been executed and whose answer does not come");
+	if (drain_has_exposed_atomic(move)) {
+		if (!late)
+			return WORKING;
+		atomic_is_unanswered(answer);
 		return FINISHED;
 	}
+	err = drain_break(move);
+	/* From here on some are in ERR: an abort connects those again. */
+	move->state = MOVE_VOTED;
 	if (err) {
 		failed_with(answer, "not-stopped", "a queue pair does not go to ERR", err);
 		return FINISHED;
@@ -156,7 +157,6 @@ static enum progress work_settle(
 	if (!drain_frontiers_are_known(move) && !late &&
 	        now_ms - move->event_ms < deadlines_default.drain_ms)
 		return WORKING;
-	move->state = MOVE_VOTED;
 	err = evidence_report(move, answer);
 	if (!err)
 		err = evidence_report_pairs(move, answer);
