@@ -13,7 +13,8 @@ struct driver_command {
 	char *const *arguments;
 	char *const *environment;
 	int output, errors; /* the driver's standard output and error */
-	int lock;           /* stays open until the group has ended; -1: none */
+	int lock; /* stays open until the driver, or the group of one that is killed, has ended; -1:
+	             none */
 };
 
 /*

@@ -5,8 +5,9 @@
  * *_context. `real` changes only while control verbs are kept out (control.h) and the gates of the
  * object are closed.
  *
- * Lock order: build gate, then control, then send gate, receive gate, gates of completion queues
- * (by address), then a context's list lock or a shared log's lock.
+ * Lock order: build gate, then control, then a context's list lock, then send gate, receive gate,
+ * gates of completion queues (by address), gate of a shared queue, then a shared log's lock. The
+ * locks that are no object's: DESIGN.md.
  */
 #ifndef TETHER_OBJECTS_H
 #define TETHER_OBJECTS_H
