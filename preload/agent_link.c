@@ -115,7 +115,7 @@ static int out_room(size_t length)
 	return 0;
 }
 
-static void frame_send(const Tether__Frame *frame)
+static void frame_pack(const Tether__Frame *frame)
 {
 	size_t length;
 
@@ -127,6 +127,11 @@ static void frame_send(const Tether__Frame *frame)
 	}
 	frame_write(frame, service.out + service.out_end, length);
 	service.out_end += length;
+}
+
+static void frame_send(const Tether__Frame *frame)
+{
+	frame_pack(frame);
 	out_flush();
 }
 
@@ -307,25 +312,21 @@ static void link_read(void)
 	}
 }
 
-/* Registrations go up once our hello is accepted; each waits in its application thread. */
+/* Registrations go up once our hello is accepted; each waits in its application thread, and its
+ * address is that thread's: packed before the lock is let go. */
 static void interests_send(void)
 {
 	Tether__Interest interest;
 	Tether__Address address;
+	Tether__Frame frame = TETHER__FRAME__INIT;
 
-	for (;;) {
-		Tether__Frame frame = TETHER__FRAME__INIT;
-		bool any;
-
-		pthread_mutex_lock(&lock);
-		any = service.welcome && interests_next(&interest, &address);
-		pthread_mutex_unlock(&lock);
-		if (!any)
-			return;
-		frame.body_case = TETHER__FRAME__BODY_INTEREST;
-		frame.interest = &interest;
-		frame_send(&frame);
-	}
+	frame.body_case = TETHER__FRAME__BODY_INTEREST;
+	frame.interest = &interest;
+	pthread_mutex_lock(&lock);
+	while (service.welcome && interests_next(&interest, &address))
+		frame_pack(&frame);
+	pthread_mutex_unlock(&lock);
+	out_flush();
 }
 
 /* ---- the thread ---- */

@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/* The link to the agent, which is played here; the clock is the test's. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <time.h>
+
+#include "notifier/wire/frame.h"
+
+static int clock_read(clockid_t clock, struct timespec *now);
+static int condition_wait(pthread_cond_t *, pthread_mutex_t *, const struct timespec *until);
+static void frame_written(const Tether__Frame *frame, uint8_t *at, size_t length);
+
+/* The room under test, with its lock within reach. */
+#define clock_gettime          clock_read
+#define pthread_cond_timedwait condition_wait
+#define frame_write            frame_written
+#include "preload/agent_link.c" /* NOLINT(bugprone-suspicious-include) */
+#undef clock_gettime
+#undef pthread_cond_timedwait
+#undef frame_write
+
+#include "notifier/wire/rows.h"
+
+enum { DEADLOCK_S = 20, LID = 7, QPN = 0x100, REAL_QPN = 0x200, LONG_S = 4000 };
+
+/* Seconds that the library's clock is ahead. */
+static atomic_int ahead_s;
+/* How often somebody who waits has looked at the clock. */
+static atomic_uint looks;
+static atomic_bool packed_without_lock;
+
+static int clock_read(clockid_t clock, struct timespec *now)
+{
+	int err = clock_gettime(clock, now);
+
+	now->tv_sec += ahead_s;
+	return err;
+}
+
+static int condition_wait(
+        pthread_cond_t *condition, pthread_mutex_t *mutex, const struct timespec *until)
+{
+	struct timespec at = *until;
+
+	looks++;
+	at.tv_sec -= ahead_s;
+	return pthread_cond_timedwait(condition, mutex, &at);
+}
+
+static void frame_written(const Tether__Frame *frame, uint8_t *at, size_t length)
+{
+	if (frame->body_case == TETHER__FRAME__BODY_INTEREST && !pthread_mutex_trylock(&lock)) {
+		packed_without_lock = true;
+		pthread_mutex_unlock(&lock);
+	}
+	frame_write(frame, at, length);
+}
+
+/* ---- what the link leads to ---- */
+
+void steps_event(Tether__Event *event, uint64_t now, steps_send *send, void *owner)
+{
+	tether__event__free_unpacked(event, NULL);
+}
+
+int steps_tick(uint64_t now, steps_send *send, void *owner)
+{
+	return -1;
+}
+
+void steps_fill_hello(Tether__Hello *hello)
+{
+}
+
+int steps_is_away(void)
+{
+	return 0;
+}
+
+void steps_forget(void)
+{
+}
+
+static char socket_path[] = "/tmp/tether-link-XXXXXX/vm1.sock";
+
+const struct settings *settings(void)
+{
+	static const struct settings here = {.agent_path = socket_path, .vm = "vm1"};
+
+	return &here;
+}
+
+/* ---- the agent ---- */
+
+static int listener, agent = -1;
+static struct frame_reader from_process;
+
+static Tether__Frame *agent_reads(void)
+{
+	Tether__Frame *frame;
+	uint8_t *at;
+	size_t room;
+	ssize_t got;
+
+	while (frame_reader_next(&from_process, &frame) <= 0) {
+		assert_int_equal(frame_reader_room(&from_process, &at, &room), 0);
+		got = read(agent, at, room);
+		assert_true(got > 0);
+		frame_reader_received(&from_process, (size_t)got);
+	}
+	return frame;
+}
+
+static void agent_says(const Tether__Frame *frame)
+{
+	uint8_t *bytes;
+	size_t length;
+
+	assert_int_equal(frame_encode(frame, &bytes, &length), 0);
+	assert_int_equal(write(agent, bytes, length), length);
+	free(bytes);
+}
+
+static void agent_welcomes(void)
+{
+	Tether__HelloAnswer answer = TETHER__HELLO_ANSWER__INIT;
+	Tether__Frame frame = TETHER__FRAME__INIT, *hello;
+
+	agent = accept(listener, NULL, NULL);
+	assert_true(agent >= 0);
+	hello = agent_reads();
+	assert_int_equal(hello->body_case, TETHER__FRAME__BODY_HELLO);
+	frame_free(hello);
+	answer.outcome = TETHER__OUTCOME__OUTCOME_DONE;
+	frame.body_case = TETHER__FRAME__BODY_HELLO_ANSWER;
+	frame.hello_answer = &answer;
+	agent_says(&frame);
+}
+
+/* The number of the question that comes; with a GID, which one it names. */
+static uint32_t agent_is_asked(uint8_t *gid)
+{
+	Tether__Frame *frame = agent_reads();
+	uint32_t request;
+
+	assert_int_equal(frame->body_case, TETHER__FRAME__BODY_INTEREST);
+	assert_false(frame->interest->drop);
+	request = frame->interest->request;
+	if (gid) {
+		assert_int_equal(frame->interest->address->gid.len, 16);
+		memcpy(gid, frame->interest->address->gid.data, 16);
+	}
+	frame_free(frame);
+	return request;
+}
+
+static void agent_answers(uint32_t request, Tether__Outcome outcome)
+{
+	Tether__InterestAnswer answer = TETHER__INTEREST_ANSWER__INIT;
+	struct qp_row row = {.local_lid = LID, .local_qpn = QPN, .real_qpn = REAL_QPN};
+	Tether__QpRows rows = TETHER__QP_ROWS__INIT;
+	Tether__Frame frame = TETHER__FRAME__INIT;
+
+	answer.request = request;
+	answer.outcome = outcome;
+	if (outcome == TETHER__OUTCOME__OUTCOME_DONE) {
+		assert_int_equal(qp_rows_append(&rows, &row), 0);
+		answer.qps = &rows;
+	}
+	frame.body_case = TETHER__FRAME__BODY_INTEREST_ANSWER;
+	frame.interest_answer = &answer;
+	agent_says(&frame);
+	rows_clear(&rows.base);
+}
+
+static void *start_link(void *unused)
+{
+	agent_link_start();
+	return NULL;
+}
+
+static int group_setup(void **state)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	pthread_t thread;
+
+	alarm(DEADLOCK_S);
+	*strrchr(socket_path, '/') = '\0';
+	assert_non_null(mkdtemp(socket_path));
+	socket_path[strlen(socket_path)] = '/';
+	strcpy(address.sun_path, socket_path);
+	listener = socket(AF_UNIX, SOCK_STREAM, 0);
+	assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(listen(listener, 1), 0);
+	assert_int_equal(pthread_create(&thread, NULL, start_link, NULL), 0);
+	agent_welcomes();
+	pthread_join(thread, NULL);
+	return 0;
+}
+
+static int group_teardown(void **state)
+{
+	unlink(socket_path);
+	*strrchr(socket_path, '/') = '\0';
+	return rmdir(socket_path);
+}
+
+/* ---- a thread that connects ---- */
+
+struct asker {
+	pthread_t thread;
+	struct remote remote;
+	atomic_bool done;
+};
+
+static void *ask(void *at)
+{
+	struct asker *a = at;
+
+	agent_link_register(&a->remote);
+	a->done = true;
+	return NULL;
+}
+
+static void begin(struct asker *a)
+{
+	if (!a->remote.qpn)
+		a->remote = (struct remote){.lid = LID, .qpn = QPN, .real_qpn = QPN};
+	assert_int_equal(pthread_create(&a->thread, NULL, ask, a), 0);
+}
+
+static void time_passes(int seconds)
+{
+	ahead_s += seconds;
+}
+
+/* It looks at the clock, again, and still waits; or it has come back. */
+static bool is_waiting(const struct asker *a)
+{
+	unsigned before = looks;
+
+	while (!a->done && looks - before < 3)
+		sched_yield();
+	return !a->done;
+}
+
+static void end(struct asker *a)
+{
+	pthread_join(a->thread, NULL);
+	agent_link_forget(&a->remote);
+	if (agent >= 0)
+		frame_free(agent_reads()); /* the drop */
+}
+
+static void a_question_is_packed_before_its_asker_can_be_gone(void **state)
+{
+	struct asker a = {.remote = {.gid.raw = {0xfe, 0x80, 3}, .by_gid = true, .qpn = QPN}};
+	uint8_t gid[16];
+
+	begin(&a);
+	agent_answers(agent_is_asked(gid), TETHER__OUTCOME__OUTCOME_DONE);
+	assert_memory_equal(gid, a.remote.gid.raw, 16);
+	end(&a);
+	assert_false(packed_without_lock);
+}
+
+static void an_agent_that_says_nothing_is_not_waited_for_longer_than_a_migration(void **state)
+{
+	struct asker a = {0};
+
+	begin(&a);
+	agent_is_asked(NULL);
+	assert_true(is_waiting(&a));
+	time_passes(LONG_S);
+	end(&a);
+	assert_int_equal(a.remote.real_qpn, QPN);
+}
+
+#define TEST(name) cmocka_unit_test(name)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        TEST(a_question_is_packed_before_its_asker_can_be_gone),
+	        TEST(an_agent_that_says_nothing_is_not_waited_for_longer_than_a_migration),
+	};
+
+	return cmocka_run_group_tests_name("shim_agent_link", tests, group_setup, group_teardown);
+}
