@@ -189,7 +189,10 @@ static void root_frame(struct connection *connection, Tether__Frame *frame, void
 
 static void root_closed(struct connection *connection, int reason, const char *text, void *owner)
 {
+	struct host_role *role = owner;
+
 	log_warn("host", "the root is away: %s", text);
+	relay_parent_lost(role->relay);
 }
 
 static const struct connection_callbacks root_callbacks = {

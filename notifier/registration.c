@@ -16,9 +16,9 @@ struct request {
 	struct request *next;
 	uint32_t id;     /* of the Interest that went up for it; 0: none has */
 	uint32_t member; /* who asks; 0: this relay itself, after a HELLO */
-	bool is_relay;
 	bool in_barrier; /* waits for a barrier here */
 	bool held_above;
+	bool told_held;  /* its member waits for as long as it takes */
 	bool silent;     /* nobody waits for its answer */
 	bool superseded; /* a drop went up after it: its acknowledgement says nothing any more */
 	bool drop;
@@ -127,6 +127,19 @@ static void reply(
 		r->outputs->down(r->owner, request->member, &answer);
 }
 
+static void say_held(const struct registration *r, struct request *request)
+{
+	request->told_held = true;
+	reply(r, request, TETHER__OUTCOME__OUTCOME_NONE);
+}
+
+static void say_not_held(const struct registration *r, struct request *request)
+{
+	if (request->told_held)
+		reply(r, request, TETHER__OUTCOME__OUTCOME_PARTIAL);
+	request->told_held = false;
+}
+
 static void reply_refused(const struct registration *r, uint32_t member, uint32_t number,
         const char *reason, const char *text)
 {
@@ -211,12 +224,14 @@ static void ask_above(struct registration *r, struct request *request)
 	const struct request *other = asks_something(request) ? NULL : on_its_way(r, request);
 
 	request_append(r, request);
-	if (!r->parent_is_up)
+	if (!r->parent_is_up) {
+		say_not_held(r, request);
 		return;
+	}
 	request->id = other ? other->id : id_next(r);
 	request->held_above = other && other->held_above;
-	if (request->held_above && request->is_relay)
-		reply(r, request, TETHER__OUTCOME__OUTCOME_NONE);
+	if (request->held_above)
+		say_held(r, request);
 	if (!other) {
 		struct request copy = *request; /* the answer may come before this returns */
 
@@ -262,8 +277,8 @@ static bool is_held(const struct registration *r, const struct request *request)
 	return barriers_hold(r->barriers, connects ? request->vm : NULL, &request->address);
 }
 
-void registration_take(struct registration *r, uint32_t member, bool is_relay, const char *vm,
-        const Tether__Interest *interest)
+void registration_take(
+        struct registration *r, uint32_t member, const char *vm, const Tether__Interest *interest)
 {
 	struct request *request;
 	struct address address;
@@ -280,7 +295,6 @@ void registration_take(struct registration *r, uint32_t member, bool is_relay, c
 		return;
 	}
 	request->member = member;
-	request->is_relay = is_relay;
 	request->drop = interest->drop;
 	request->request = interest->request;
 	request->remote_qpn = interest->remote_qpn;
@@ -292,8 +306,7 @@ void registration_take(struct registration *r, uint32_t member, bool is_relay, c
 	}
 	request->in_barrier = true;
 	request_append(r, request);
-	if (is_relay)
-		reply(r, request, TETHER__OUTCOME__OUTCOME_NONE);
+	say_held(r, request);
 }
 
 static struct request *request_with_id(const struct registration *r, uint32_t id)
@@ -321,8 +334,18 @@ static void held_above(struct registration *r, uint32_t id)
 		if (q->id != id || q->held_above)
 			continue;
 		q->held_above = true;
-		if (q->is_relay)
-			reply(r, q, TETHER__OUTCOME__OUTCOME_NONE);
+		say_held(r, q);
+	}
+}
+
+/* @id 0: none of them is. */
+static void not_held_above(struct registration *r, uint32_t id)
+{
+	for (struct request *q = r->requests; q; q = q->next) {
+		if (!q->held_above || (id && q->id != id))
+			continue;
+		q->held_above = false;
+		say_not_held(r, q);
 	}
 }
 
@@ -333,6 +356,10 @@ void registration_answer(struct registration *r, const Tether__InterestAnswer *a
 
 	if (answer->outcome == TETHER__OUTCOME__OUTCOME_NONE) {
 		held_above(r, answer->request);
+		return;
+	}
+	if (answer->outcome == TETHER__OUTCOME__OUTCOME_PARTIAL) {
+		not_held_above(r, answer->request);
 		return;
 	}
 	while ((request = request_with_id(r, answer->request))) {
@@ -497,6 +524,12 @@ int registration_hello_up(struct registration *r, struct address **addresses, si
 	*addresses = held.addresses;
 	*count = held.count;
 	return 0;
+}
+
+void registration_parent_lost(struct registration *r)
+{
+	r->parent_is_up = false;
+	not_held_above(r, 0);
 }
 
 static struct request *request_unasked(const struct registration *r)

@@ -34,11 +34,12 @@ bool registration_holds(
 size_t registration_count(const struct registration *registration, uint32_t member);
 
 /*
- * What a member asks. @is_relay: it is told when its registration is held. @vm: whose channel it
- * came through, NULL: nobody's; kept until the member is gone.
+ * What a member asks. It is told when that is held (NONE), and when it is not held any more and
+ * there is nobody above to ask (PARTIAL). @vm: whose channel it came through, NULL: nobody's; kept
+ * until the member is gone.
  */
-void registration_take(struct registration *registration, uint32_t member, bool is_relay,
-        const char *vm, const Tether__Interest *interest);
+void registration_take(struct registration *registration, uint32_t member, const char *vm,
+        const Tether__Interest *interest);
 
 /*
  * The addresses of a member's HELLO. It held them before, so they are not held up by a barrier;
@@ -64,6 +65,8 @@ void registration_answer(struct registration *registration, const Tether__Intere
 int registration_hello_up(
         struct registration *registration, struct address **addresses, size_t *count);
 void registration_parent_up(struct registration *registration);
+/* Nothing goes up before the next HELLO. */
+void registration_parent_lost(struct registration *registration);
 
 /* Hold what concerns @address and what @vm itself registers until the barrier of @migration is
  * lifted, or until @until_ms. -ENOMEM */

@@ -220,6 +220,11 @@ int relay_parent_frame(struct relay *relay, Tether__Frame *frame, uint64_t now_m
 	}
 }
 
+void relay_parent_lost(struct relay *relay)
+{
+	registration_parent_lost(relay->registration);
+}
+
 int relay_hello_fill(struct relay *relay, Tether__Hello *hello)
 {
 	struct address *addresses;

@@ -99,6 +99,8 @@ void relay_vm_left(struct relay *relay, const char *vm, uint64_t now_ms);
  * out of @frame. Not 0: the parent is not to be obeyed (-ESTALE: its epoch is older than one seen);
  * close the link. */
 int relay_parent_frame(struct relay *relay, Tether__Frame *frame, uint64_t now_ms);
+/* Its link has ended. */
+void relay_parent_lost(struct relay *relay);
 
 /* What was announced of the queue pair @address->qpn there; NULL: nothing. Until the next call. */
 const struct address *relay_announced(const struct relay *relay, const struct address *address);

@@ -213,8 +213,7 @@ int relay_child_frame(
 		child_answer(relay, child, frame->answer, now_ms);
 		return 0;
 	case TETHER__FRAME__BODY_INTEREST:
-		registration_take(relay->registration, child->member, !child_is_process(child),
-		        child->vm, frame->interest);
+		registration_take(relay->registration, child->member, child->vm, frame->interest);
 		return 0;
 	case TETHER__FRAME__BODY_HEARTBEAT:
 		return 0;

@@ -457,14 +457,18 @@ static void wake(void)
 		log_debug("link", "wake-up is due already");
 }
 
-/* With an agent as long as a migration may take; without one only a moment. */
-static bool wait_a_little(uint64_t since_ms)
+/* To the end of a migration that the agent has named; for an agent that has not as long as one may
+ * take by default; without an agent only a moment. */
+static bool wait_a_little(const struct interest_request *request, uint64_t *since_ms)
 {
-	uint64_t until = since_ms + deadlines_default.overall_ms;
 	struct timespec at;
+	uint64_t until;
 
+	if (request->held)
+		*since_ms = now_ms();
+	until = *since_ms + deadlines_default.overall_ms;
 	if (absent_since_ms) {
-		uint64_t from = absent_since_ms > since_ms ? absent_since_ms : since_ms;
+		uint64_t from = absent_since_ms > *since_ms ? absent_since_ms : *since_ms;
 
 		until = from + ABSENT_MS;
 	}
@@ -483,7 +487,7 @@ static void await_answer(const struct interest_request *request)
 
 	wake();
 	while (!request->answered && waits)
-		waits = wait_a_little(since);
+		waits = wait_a_little(request, &since);
 }
 
 void agent_link_register(struct remote *remote)

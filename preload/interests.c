@@ -241,9 +241,10 @@ void interests_answered(const Tether__InterestAnswer *answer)
 
 	TAILQ_FOREACH(request, &requests, link)
 	{
-		/* Outcome NONE: held until a migration is over. */
-		if (request->id != answer->request ||
-		        answer->outcome == TETHER__OUTCOME__OUTCOME_NONE)
+		if (request->id != answer->request)
+			continue;
+		request->held = answer->outcome == TETHER__OUTCOME__OUTCOME_NONE;
+		if (request->held || answer->outcome == TETHER__OUTCOME__OUTCOME_PARTIAL)
 			continue;
 		request->answered = true;
 		if (answer->outcome != TETHER__OUTCOME__OUTCOME_DONE)
@@ -261,7 +262,7 @@ void interests_link_lost(void)
 	struct interest_request *request;
 
 	TAILQ_FOREACH(request, &requests, link)
-	request->sent = false;
+	request->sent = request->held = false;
 }
 
 void interests_forget(void)

@@ -21,6 +21,7 @@ struct interest_request {
 	struct remote remote; /* or where our own queue pair is */
 	const struct own_queue_pair *own;
 	bool sent, answered;
+	bool held; /* by a migration, whose end the agent will tell */
 	TAILQ_ENTRY(interest_request) link;
 };
 

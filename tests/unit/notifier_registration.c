@@ -168,7 +168,7 @@ static void registrations_are_held_from_prepare_to_resume(void **state)
 		EVENT(t, .to_vm = true, .step = PREPARE);
 		EXPECT(t, "> PREPARE.1 DONE\n");
 		interest(t, a, 1, 5, false);
-		EXPECT(t, "");
+		EXPECT(t, "vm2/1.1 < registered 1 NONE\n");
 		interest(t, a, 2, 6, false); /* another VM's address is nobody's concern */
 		EXPECT(t, "> interest 6\nvm2/1.1 < registered 2 DONE\n");
 		EVENT(t, .to_vm = true, .step = rows[i].step, .sequence = 2);
@@ -188,7 +188,7 @@ static void moving_vm_makes_no_connections_either(void **state)
 	done(t, a, PREPARE, 1);
 	forget(t);
 	interest(t, a, 1, 6, false);
-	EXPECT(t, "");
+	EXPECT(t, "vm1/1.1 < registered 1 NONE\n");
 	interest(t, b, 2, 6, false); /* others may */
 	EXPECT(t, "> interest 6\nvm2/1.1 < registered 2 DONE\n");
 	interest(t, a, 3, 6, true); /* and it may let go */
@@ -209,7 +209,7 @@ static void new_process_of_a_moving_vm_makes_no_connections(void **state)
 	a = child(t, "vm1", "vm1/2.1", 0);
 	forget(t);
 	interest(t, a, 1, 6, false);
-	EXPECT(t, "");
+	EXPECT(t, "vm1/2.1 < registered 1 NONE\n");
 	relay_child_gone(t->relay, a, true, t->now_ms);
 	EVENT(t, .to_vm = true, .step = TETHER__STEP__STEP_ABORT, .sequence = 2);
 	EXPECT(t, "> ABORT.2 DONE\n"); /* who is gone asks no more */
@@ -224,7 +224,7 @@ static void relay_that_missed_prepare_holds_from_the_next_step_on(void **state)
 	EVENT(t, .to_vm = true, .step = TETHER__STEP__STEP_RELEASE);
 	forget(t);
 	interest(t, a, 1, 5, false);
-	EXPECT(t, "");
+	EXPECT(t, "vm2/1.1 < registered 1 NONE\n");
 	EVENT(t, .to_vm = true, .step = TETHER__STEP__STEP_RESUME, .sequence = 2);
 	EXPECT(t, "> RESUME.2 DONE\n> interest 5\nvm2/1.1 < registered 1 DONE\n");
 }
@@ -254,7 +254,7 @@ static void drop_during_a_move_waits_for_its_end(void **state)
 	done(t, a, PREPARE, 1);
 	forget(t);
 	interest(t, a, 1, 5, true);
-	EXPECT(t, "");
+	EXPECT(t, "vm2/1.1 < registered 1 NONE\n");
 	EVENT(t, .to_peers = true, .step = TETHER__STEP__STEP_RESUME);
 	EXPECT(t, "vm2/1.1 < RESUME.1 peers\n");
 	done(t, a, TETHER__STEP__STEP_RESUME, 1);
@@ -315,7 +315,7 @@ static void prepare_does_not_wait_for_what_is_held_above(void **state)
 	EVENT(t, .to_vm = true, .step = PREPARE);
 	EXPECT(t, "> interest 5\n");
 	registered(t, t->last_request, TETHER__OUTCOME__OUTCOME_NONE);
-	EXPECT(t, "> PREPARE.1 DONE\n"); /* and the process is told nothing yet */
+	EXPECT(t, "vm2/1.1 < registered 1 NONE\n> PREPARE.1 DONE\n");
 	registered(t, t->last_request, TETHER__OUTCOME__OUTCOME_DONE);
 	EXPECT(t, "vm2/1.1 < registered 1 DONE\n");
 }
@@ -466,6 +466,37 @@ static void relay_is_told_that_its_registration_is_held(void **state)
 	EXPECT(t, "> ABORT.1 DONE\n> interest 5\nhyp2 < registered 7 DONE\n");
 }
 
+/* Nobody says when it ends, so nobody is to wait for that. */
+static void who_is_held_is_told_that_the_root_is_away(void **state)
+{
+	struct test *t = *state;
+	uint32_t a = child(t, "vm2", "vm2/1.1", 0);
+
+	t->acknowledge = false;
+	interest(t, a, 1, 5, false);
+	registered(t, t->last_request, TETHER__OUTCOME__OUTCOME_NONE);
+	EXPECT(t, "> interest 5\nvm2/1.1 < registered 1 NONE\n");
+	relay_parent_lost(t->relay);
+	EXPECT(t, "vm2/1.1 < registered 1 PARTIAL\n");
+	interest(t, a, 2, 6, false);
+	EXPECT(t, "");
+}
+
+static void who_was_held_is_told_that_nobody_can_be_asked(void **state)
+{
+	struct test *t = *state;
+	uint32_t a = child(t, "vm2", "vm2/1.1", 0);
+
+	EVENT(t, .step = PREPARE, .to_peers = true, .overall_ms = 500);
+	forget(t);
+	interest(t, a, 1, 5, false);
+	EXPECT(t, "vm2/1.1 < registered 1 NONE\n");
+	relay_parent_lost(t->relay);
+	EXPECT(t, "");
+	pass(t, 500);
+	EXPECT(t, "vm2/1.1 < registered 1 PARTIAL\n");
+}
+
 static void restarted_host_keeps_its_interests_during_the_move(void **state)
 {
 	struct test *t = *state;
@@ -517,6 +548,8 @@ int main(void)
 	        HOST_TEST(what_the_parent_missed_is_said_again),
 	        HOST_TEST(what_was_dropped_while_the_parent_was_away_is_dropped_there),
 	        ROOT_TEST(relay_is_told_that_its_registration_is_held),
+	        HOST_TEST(who_is_held_is_told_that_the_root_is_away),
+	        HOST_TEST(who_was_held_is_told_that_nobody_can_be_asked),
 	        ROOT_TEST(restarted_host_keeps_its_interests_during_the_move),
 	};
 

@@ -33,6 +33,7 @@ enum { DEADLOCK_S = 20, LID = 7, QPN = 0x100, REAL_QPN = 0x200, LONG_S = 4000 };
 static atomic_int ahead_s;
 /* How often somebody who waits has looked at the clock. */
 static atomic_uint looks;
+static atomic_uint events;
 static atomic_bool packed_without_lock;
 
 static int clock_read(clockid_t clock, struct timespec *now)
@@ -67,6 +68,7 @@ static void frame_written(const Tether__Frame *frame, uint8_t *at, size_t length
 void steps_event(Tether__Event *event, uint64_t now, steps_send *send, void *owner)
 {
 	tether__event__free_unpacked(event, NULL);
+	events++;
 }
 
 int steps_tick(uint64_t now, steps_send *send, void *owner)
@@ -143,6 +145,12 @@ static void agent_welcomes(void)
 	agent_says(&frame);
 }
 
+static void agent_hangs_up(void)
+{
+	close(agent);
+	frame_reader_clear(&from_process);
+}
+
 /* The number of the question that comes; with a GID, which one it names. */
 static uint32_t agent_is_asked(uint8_t *gid)
 {
@@ -177,6 +185,20 @@ static void agent_answers(uint32_t request, Tether__Outcome outcome)
 	frame.interest_answer = &answer;
 	agent_says(&frame);
 	rows_clear(&rows.base);
+}
+
+/* What was said before has been heard. */
+static void agent_is_heard(void)
+{
+	Tether__Event event = TETHER__EVENT__INIT;
+	Tether__Frame frame = TETHER__FRAME__INIT;
+	unsigned before = events;
+
+	frame.body_case = TETHER__FRAME__BODY_EVENT;
+	frame.event = &event;
+	agent_says(&frame);
+	while (events == before)
+		sched_yield();
 }
 
 static void *start_link(void *unused)
@@ -282,6 +304,64 @@ static void an_agent_that_says_nothing_is_not_waited_for_longer_than_a_migration
 	assert_int_equal(a.remote.real_qpn, QPN);
 }
 
+static void a_migration_that_holds_a_question_is_waited_for_to_its_end(void **state)
+{
+	struct asker a = {0};
+	uint32_t request;
+
+	begin(&a);
+	request = agent_is_asked(NULL);
+	agent_answers(request, TETHER__OUTCOME__OUTCOME_NONE);
+	agent_is_heard();
+	time_passes(LONG_S);
+	assert_true(is_waiting(&a));
+	agent_answers(request, TETHER__OUTCOME__OUTCOME_DONE);
+	end(&a);
+	assert_int_equal(a.remote.real_qpn, REAL_QPN);
+}
+
+static void what_is_held_no_longer_is_waited_for_as_if_it_never_was(void **state)
+{
+	struct asker a = {0};
+	uint32_t request;
+
+	begin(&a);
+	request = agent_is_asked(NULL);
+	agent_answers(request, TETHER__OUTCOME__OUTCOME_NONE);
+	agent_answers(request, TETHER__OUTCOME__OUTCOME_PARTIAL);
+	agent_is_heard();
+	assert_true(is_waiting(&a));
+	time_passes(LONG_S);
+	end(&a);
+	assert_int_equal(a.remote.real_qpn, QPN);
+}
+
+/* Asked again over the next link, it may be held again. */
+static void what_was_held_is_not_without_a_link(void **state)
+{
+	struct asker a = {0};
+	uint32_t request;
+
+	begin(&a);
+	agent_answers(agent_is_asked(NULL), TETHER__OUTCOME__OUTCOME_NONE);
+	agent_is_heard();
+	agent_hangs_up();
+	agent_welcomes();
+	request = agent_is_asked(NULL);
+	agent_answers(request, TETHER__OUTCOME__OUTCOME_NONE);
+	agent_is_heard();
+	time_passes(LONG_S);
+	assert_true(is_waiting(&a));
+	close(listener);
+	unlink(socket_path);
+	agent_hangs_up();
+	assert_true(is_waiting(&a));
+	agent = -1;
+	time_passes(LONG_S);
+	end(&a);
+	assert_int_equal(a.remote.real_qpn, QPN);
+}
+
 #define TEST(name) cmocka_unit_test(name)
 
 int main(void)
@@ -289,6 +369,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        TEST(a_question_is_packed_before_its_asker_can_be_gone),
 	        TEST(an_agent_that_says_nothing_is_not_waited_for_longer_than_a_migration),
+	        TEST(a_migration_that_holds_a_question_is_waited_for_to_its_end),
+	        TEST(what_is_held_no_longer_is_waited_for_as_if_it_never_was),
+	        TEST(what_was_held_is_not_without_a_link),
 	};
 
 	return cmocka_run_group_tests_name("shim_agent_link", tests, group_setup, group_teardown);
