@@ -17,8 +17,8 @@ struct holding {
 struct interest {
 	struct holding **buckets; /* a power of two of them */
 	size_t buckets_count;
-	size_t count;        /* addresses held */
-	uint32_t *of_member; /* how many, by member */
+	size_t count;             /* addresses held */
+	uint32_t (*of_member)[2]; /* how many, by member: addresses, announcements */
 	size_t of_member_room;
 };
 
@@ -58,16 +58,22 @@ void address_encode(const struct address *address, Tether__Address *wire)
 	}
 }
 
+/* A queue pair is the same whatever context it is said to be of. */
+static bool is_same_thing(const struct address *a, const struct address *b)
+{
+	return a->qpn == b->qpn && (a->qpn || a->context == b->context);
+}
+
 static bool is_same_key(const struct address *a, const struct address *b)
 {
-	if (a->qpn != b->qpn)
+	if (!is_same_thing(a, b))
 		return false;
 	return a->lid ? a->lid == b->lid : !b->lid && !memcmp(a->gid, b->gid, GID_BYTES);
 }
 
 bool address_matches(const struct address *asked, const struct address *held)
 {
-	if (held->qpn != asked->qpn)
+	if (!is_same_thing(held, asked))
 		return false;
 	if (held->lid)
 		return held->lid == asked->lid;
@@ -80,7 +86,8 @@ static size_t key_hash(const struct address *address)
 	uint64_t hash = 0xcbf29ce484222325ULL;
 
 	if (address->lid)
-		return address->lid ^ address->qpn * 0x9e3779b1u;
+		return address->lid ^
+		       (address->qpn ? address->qpn : address->context) * 0x9e3779b1u;
 	for (size_t i = 0; i < GID_BYTES; i++)
 		hash = (hash ^ address->gid[i]) * 0x100000001b3ULL;
 	return hash ^ hash >> 32;
@@ -201,7 +208,7 @@ static int holding_create(struct interest *interest, uint32_t member, const stru
 static int of_member_reserve(struct interest *interest, uint32_t member)
 {
 	size_t room = interest->of_member_room ? interest->of_member_room : 16;
-	uint32_t *grown;
+	uint32_t(*grown)[2];
 
 	if (member < interest->of_member_room)
 		return 0;
@@ -232,7 +239,7 @@ int interest_add(struct interest *interest, uint32_t member, const struct addres
 	                : holding_create(interest, member, address);
 	if (added < 0)
 		return added;
-	interest->of_member[member]++;
+	interest->of_member[member][address_is_announcement(address)]++;
 	return holding ? 1 : 2;
 }
 
@@ -247,7 +254,7 @@ int interest_drop(struct interest *interest, uint32_t member, const struct addre
 	i = member_index(holding, member);
 	if (i == holding->count)
 		return 0;
-	interest->of_member[member]--;
+	interest->of_member[member][address_is_announcement(address)]--;
 	holding->members[i] = holding->members[--holding->count];
 	if (holding->count)
 		return 1;
@@ -292,7 +299,17 @@ size_t interest_count(const struct interest *interest, uint32_t member)
 {
 	if (!member)
 		return interest->count;
-	return member < interest->of_member_room ? interest->of_member[member] : 0;
+	if (member >= interest->of_member_room)
+		return 0;
+	return interest->of_member[member][0] + interest->of_member[member][1];
+}
+
+size_t interest_count_like(
+        const struct interest *interest, uint32_t member, const struct address *address)
+{
+	return member < interest->of_member_room
+	               ? interest->of_member[member][address_is_announcement(address)]
+	               : 0;
 }
 
 void interest_for_each(const struct interest *interest, uint32_t member,

@@ -5,8 +5,11 @@
  * holding it once.
  *
  * An address is held under its LID or, where it has none (RoCE), under its GID. Asking with both
- * finds either. An address with a QPN is that queue pair, which its owner announces; it is held
- * apart from the address without, and says which context its rkeys are of.
+ * finds either.
+ *
+ * An address with a context is an announcement: there is that context at the address, or with a
+ * QPN, that queue pair, whose rkeys are of the context. Announcements are held apart from
+ * addresses.
  */
 #ifndef TETHER_INTEREST_H
 #define TETHER_INTEREST_H
@@ -20,9 +23,14 @@
 struct address {
 	uint16_t lid; /* 0: none */
 	uint8_t gid[16];
-	uint32_t qpn;     /* 0: whoever is there */
-	uint32_t context; /* of the queue pair; what is said last counts */
+	uint32_t qpn;
+	uint32_t context; /* of a queue pair: what is said last counts; 0: an address */
 };
+
+static inline bool address_is_announcement(const struct address *address)
+{
+	return address->qpn || address->context;
+}
 
 /* -EINVAL: neither LID nor GID, or a LID or GID of the wrong size. */
 int address_decode(const Tether__Address *wire, struct address *address);
@@ -46,8 +54,11 @@ bool interest_is_held(const struct interest *interest, const struct address *add
 /* What is held under the key of @address, with its context; NULL: nothing. Until the next change.
  */
 const struct address *interest_find(const struct interest *interest, const struct address *address);
-/* How many addresses @member holds, or (0) how many are held by anybody. */
+/* How many addresses and announcements @member holds, or (0) how many are held by anybody. */
 size_t interest_count(const struct interest *interest, uint32_t member);
+/* How many of @member's are like @address, announcements or not. */
+size_t interest_count_like(
+        const struct interest *interest, uint32_t member, const struct address *address);
 
 /* Each address that @member holds, or (0) that anybody holds, once. @each may not change the set.
  */

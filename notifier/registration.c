@@ -8,8 +8,11 @@
 #include "notifier/barrier.h"
 #include "notifier/base/cleanup.h"
 
-/* The one member of the set of what is acknowledged above. */
-enum { ABOVE = 1 };
+enum {
+	ABOVE = 1,                 /* the one member of the set of what is acknowledged above */
+	ANNOUNCEMENTS_TIMES = 4,   /* as many as addresses */
+	HELLO_ADDRESSES = 1 << 14, /* what fits into a frame along with the rest */
+};
 
 /* One registration that is not answered yet. */
 struct request {
@@ -33,6 +36,7 @@ struct registration {
 	struct interest *above;
 	size_t interests_max, requests_max;
 	struct request *requests; /* in the order in which they came */
+	struct request *last;     /* of them */
 	struct barrier *barriers;
 	uint32_t last_id;
 	bool parent_is_up;
@@ -98,22 +102,25 @@ static size_t requests_of(const struct registration *r, uint32_t member)
 
 static void request_append(struct registration *r, struct request *request)
 {
-	struct request **at = &r->requests;
-
-	while (*at)
-		at = &(*at)->next;
 	request->next = NULL;
-	*at = request;
+	if (r->last)
+		r->last->next = request;
+	else
+		r->requests = request;
+	r->last = request;
 }
 
 static void request_unlink(struct registration *r, struct request *request)
 {
-	struct request **at = &r->requests;
+	struct request **at = &r->requests, *before = NULL;
 
-	while (*at && *at != request)
-		at = &(*at)->next;
-	if (*at)
-		*at = request->next;
+	while (*at != request) {
+		before = *at;
+		at = &before->next;
+	}
+	*at = request->next;
+	if (r->last == request)
+		r->last = before;
 }
 
 static void reply(
@@ -221,7 +228,8 @@ static const struct request *on_its_way(const struct registration *r, const stru
 /* Send @request up, or along with another; answered later. */
 static void ask_above(struct registration *r, struct request *request)
 {
-	const struct request *other = asks_something(request) ? NULL : on_its_way(r, request);
+	bool joins = request->member && !asks_something(request);
+	const struct request *other = joins ? on_its_way(r, request) : NULL;
 
 	request_append(r, request);
 	if (!r->parent_is_up) {
@@ -258,21 +266,28 @@ static void request_process(struct registration *r, struct request *request)
 	}
 }
 
+static bool has_room(const struct registration *r, uint32_t member, const struct address *address)
+{
+	size_t most = address_is_announcement(address) ? ANNOUNCEMENTS_TIMES * r->interests_max
+	                                               : r->interests_max;
+
+	return interest_count_like(r->held, member, address) < most;
+}
+
 static const char *quota_exceeded(
         const struct registration *r, uint32_t member, const struct address *address, bool drop)
 {
 	if (requests_of(r, member) >= r->requests_max)
 		return "too-many-requests";
-	if (!drop && !interest_holds(r->held, member, address) &&
-	        interest_count(r->held, member) >= r->interests_max)
+	if (!drop && !interest_holds(r->held, member, address) && !has_room(r, member, address))
 		return "too-many-interests";
 	return NULL;
 }
 
-/* A VM that lets go of others, or announces a queue pair of its own, is in nobody's way. */
+/* A VM that lets go of others, or announces something of its own, is in nobody's way. */
 static bool is_held(const struct registration *r, const struct request *request)
 {
-	bool connects = !request->drop && !request->address.qpn;
+	bool connects = !request->drop && !address_is_announcement(&request->address);
 
 	return barriers_hold(r->barriers, connects ? request->vm : NULL, &request->address);
 }
@@ -397,14 +412,6 @@ static int held_list(const struct registration *r, uint32_t member, struct addre
 	return 0;
 }
 
-static bool list_has(const struct address_list *list, const struct address *address)
-{
-	for (size_t i = 0; i < list->count; i++)
-		if (address_matches(address, &list->addresses[i]))
-			return true;
-	return false;
-}
-
 static int addresses_decode(Tether__Address *const *wire, size_t count, struct address_list *list)
 {
 	*list = (struct address_list){.addresses = calloc(count + 1, sizeof(*list->addresses))};
@@ -438,51 +445,69 @@ static void request_make(
 
 static void requests_forget(struct registration *r, uint32_t member)
 {
-	struct request **at = &r->requests;
+	struct request *request = r->requests, *next;
 
-	while (*at) {
-		struct request *request = *at;
-
-		if (request->member != member) {
-			at = &request->next;
+	for (; request; request = next) {
+		next = request->next;
+		if (request->member != member)
 			continue;
-		}
-		*at = request->next;
+		request_unlink(r, request);
 		free(request);
 	}
+}
+
+/* What does not fit was refused when it was registered. */
+static void hello_take(struct registration *r, uint32_t member, const struct address *address)
+{
+	if (!interest_holds(r->held, member, address) && !has_room(r, member, address))
+		return;
+	if (interest_add(r->held, member, address) >= 0 && !is_known_above(r, address))
+		request_make(r, 0, address, false);
+}
+
+static void hello_let_go(struct registration *r, uint32_t member, const struct address *address)
+{
+	if (barriers_hold(r->barriers, NULL, address))
+		request_make(r, member, address, true);
+	else
+		let_go(r, member, address);
+}
+
+/* The set of @list, as a member's. */
+static struct interest *set_of(const struct address_list *list)
+{
+	struct interest *set = interest_create();
+
+	for (size_t i = 0; set && i < list->count; i++) {
+		if (interest_add(set, ABOVE, &list->addresses[i]) >= 0)
+			continue;
+		interest_destroy(set);
+		set = NULL;
+	}
+	return set;
 }
 
 int registration_hello(
         struct registration *r, uint32_t member, Tether__Address *const *addresses, size_t count)
 {
-	struct address_list before, now;
-	int err;
+	struct address_list before = {0}, now;
+	int err = addresses_decode(addresses, count, &now);
+	struct interest *said = err ? NULL : set_of(&now);
 
-	if (count > r->interests_max)
-		return -EDQUOT;
-	err = addresses_decode(addresses, count, &now);
-	if (err || held_list(r, member, &before)) {
-		free(now.addresses);
-		return err ? err : -ENOMEM;
+	if (!err && (!said || held_list(r, member, &before)))
+		err = -ENOMEM;
+	if (!err) {
+		requests_forget(r, member);
+		for (size_t i = 0; i < now.count; i++)
+			hello_take(r, member, &now.addresses[i]);
+		for (size_t i = 0; i < before.count; i++)
+			if (!interest_holds(said, ABOVE, &before.addresses[i]))
+				hello_let_go(r, member, &before.addresses[i]);
 	}
-	requests_forget(r, member);
-	for (size_t i = 0; i < now.count; i++) {
-		int added = interest_add(r->held, member, &now.addresses[i]);
-
-		if (added >= 0 && !is_known_above(r, &now.addresses[i]))
-			request_make(r, 0, &now.addresses[i], false);
-	}
-	for (size_t i = 0; i < before.count; i++) {
-		if (list_has(&now, &before.addresses[i]))
-			continue;
-		if (barriers_hold(r->barriers, NULL, &before.addresses[i]))
-			request_make(r, member, &before.addresses[i], true);
-		else
-			let_go(r, member, &before.addresses[i]);
-	}
+	interest_destroy(said);
 	free(before.addresses);
 	free(now.addresses);
-	return 0;
+	return err;
 }
 
 const struct address *registration_announced(
@@ -512,17 +537,21 @@ int registration_hello_up(struct registration *r, struct address **addresses, si
 		interest_destroy(above);
 		return -ENOMEM;
 	}
-	for (size_t i = 0; i < held.count; i++)
+	for (size_t i = 0; i < held.count && i < HELLO_ADDRESSES; i++)
 		interest_add(above, ABOVE, &held.addresses[i]);
 	interest_destroy(r->above);
 	r->above = above;
 	r->parent_is_up = false;
+	/* Whatever this relay had still to ask by itself is in the HELLO or among these. */
+	requests_forget(r, 0);
+	for (size_t i = HELLO_ADDRESSES; i < held.count; i++)
+		request_make(r, 0, &held.addresses[i], false);
 	for (struct request *q = r->requests; q; q = q->next) {
 		q->id = 0;
 		q->held_above = q->superseded = false;
 	}
 	*addresses = held.addresses;
-	*count = held.count;
+	*count = held.count < HELLO_ADDRESSES ? held.count : HELLO_ADDRESSES;
 	return 0;
 }
 

@@ -24,7 +24,8 @@ struct registration_outputs {
 	void (*down)(void *owner, uint32_t member, const Tether__InterestAnswer *answer);
 };
 
-/* @interests_max and @requests_max are quotas per member. */
+/* @interests_max and @requests_max are quotas per member; announcements have one of their own, four
+ * times as many. */
 struct registration *registration_create(size_t interests_max, size_t requests_max,
         const struct registration_outputs *outputs, void *owner);
 void registration_destroy(struct registration *registration);
@@ -42,14 +43,16 @@ void registration_take(struct registration *registration, uint32_t member, const
         const Tether__Interest *interest);
 
 /*
- * The addresses of a member's HELLO. It held them before, so they are not held up by a barrier;
- * what it held and does not name any more is dropped, behind a barrier only when that is lifted.
- * -EINVAL: a bad address; -EDQUOT; -ENOMEM: nothing was changed.
+ * The addresses and announcements of a member's HELLO. It held them before, so they are not held up
+ * by a barrier; what it held and does not name any more is dropped, behind a barrier only when that
+ * is lifted. What is beyond its quotas is left out. -EINVAL: a bad address; -ENOMEM: nothing was
+ * changed.
  */
 int registration_hello(struct registration *registration, uint32_t member,
         Tether__Address *const *addresses, size_t count);
 
-/* What is announced of the queue pair @address->qpn there; NULL: nothing. Until the next call. */
+/* What is announced under @address, a queue pair with its context; NULL: nothing. Until the next
+ * call. */
 const struct address *registration_announced(
         const struct registration *registration, const struct address *address);
 
@@ -59,8 +62,9 @@ void registration_member_gone(struct registration *registration, uint32_t member
 void registration_answer(struct registration *registration, const Tether__InterestAnswer *answer);
 
 /*
- * A HELLO goes up: *@addresses are all that is held (the caller frees them); nothing more goes up
- * until registration_parent_up, which acknowledges these and asks again what is open. -ENOMEM.
+ * A HELLO goes up: *@addresses are what is held, as much as a frame carries (the caller frees
+ * them); nothing more goes up until registration_parent_up, which acknowledges these, asks for the
+ * rest and asks again what is open. -ENOMEM.
  */
 int registration_hello_up(
         struct registration *registration, struct address **addresses, size_t *count);

@@ -102,7 +102,7 @@ int relay_parent_frame(struct relay *relay, Tether__Frame *frame, uint64_t now_m
 /* Its link has ended. */
 void relay_parent_lost(struct relay *relay);
 
-/* What was announced of the queue pair @address->qpn there; NULL: nothing. Until the next call. */
+/* What is announced under @address (interest.h); NULL: nothing. Until the next call. */
 const struct address *relay_announced(const struct relay *relay, const struct address *address);
 
 /* Hold registrations from now on as a PREPARE does: its migration was under way before this relay

@@ -135,10 +135,14 @@ static void frame_send(const Tether__Frame *frame)
 	out_flush();
 }
 
+static void interests_send(void);
+
+/* What was announced on the way to it goes first. */
 static void answer_send(const Tether__Answer *answer, void *owner)
 {
 	Tether__Frame frame = TETHER__FRAME__INIT;
 
+	interests_send();
 	frame.body_case = TETHER__FRAME__BODY_ANSWER;
 	frame.answer = (Tether__Answer *)answer;
 	frame_send(&frame);
@@ -516,29 +520,36 @@ void agent_link_forget(const struct remote *remote)
 		wake();
 }
 
-void agent_link_announce(const struct own_queue_pair *own)
+int agent_link_announce(const struct announcement *what)
 {
 	struct interest_request request;
 	struct remote unused;
 
 	if (!service.started)
-		return;
+		return 0;
 	LOCK_GUARD(&lock);
-	if (interests_announce(&request, own)) {
-		log_error("link", "no memory to announce qp 0x%x", own->qpn);
-		return;
-	}
+	if (interests_announce(&request, what))
+		return -ENOMEM;
 	await_answer(&request);
 	if (!request.answered)
-		log_warn("link", "no agent has heard of qp 0x%x", own->qpn);
+		log_warn("link", "no agent has heard of qp 0x%x", what->qpn);
 	interests_done(&request, &unused);
+	return request.refused ? -ENOMEM : 0;
 }
 
-void agent_link_withdraw(uint32_t qpn)
+int agent_link_announce_unasked(const struct announcement *what)
+{
+	if (!service.started)
+		return 0;
+	LOCK_GUARD(&lock);
+	return interests_announce_unasked(what);
+}
+
+void agent_link_withdraw(const struct announcement *what)
 {
 	if (!service.started)
 		return;
 	LOCK_GUARD(&lock);
-	if (interests_withdraw(qpn))
+	if (interests_withdraw(what))
 		wake();
 }

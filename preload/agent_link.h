@@ -12,12 +12,13 @@
 
 struct remote;
 
-/* A queue pair of this process, made after its VM has moved: its number is its own, the rkeys of
- * its context may not be. */
-struct own_queue_pair {
+/* A context of this process that has moved; with a number, a queue pair that was made in it since,
+ * whose number is its own though the rkeys of its context may not be. */
+struct announcement {
 	uint32_t lid;
 	union ibv_gid gid;
-	uint32_t qpn, context;
+	uint32_t qpn; /* 0: the context */
+	uint32_t context;
 };
 
 /*
@@ -38,11 +39,13 @@ void agent_link_register(struct remote *remote);
 void agent_link_forget(const struct remote *remote);
 
 /*
- * Before the application knows of @own: let those who will connect to it know which rkeys go with
- * it. Waits as agent_link_register does.
+ * Before the application knows of a queue pair: let those who will connect to it know which rkeys
+ * go with it. Waits as agent_link_register does. -ENOMEM: it cannot be announced, here or above.
  */
-void agent_link_announce(const struct own_queue_pair *own);
-/* It is gone; nothing happens if it was never announced. */
-void agent_link_withdraw(uint32_t qpn);
+int agent_link_announce(const struct announcement *what);
+/* The same without waiting; heard before the next answer to an event. -ENOMEM */
+int agent_link_announce_unasked(const struct announcement *what);
+/* It is gone; nothing happens if it was never announced. Heard before what is announced later. */
+void agent_link_withdraw(const struct announcement *what);
 
 #endif

@@ -277,6 +277,25 @@ WRAPPER struct ibv_context *ibv_open_device(struct ibv_device *shown)
 	return context ? &context->shown.context : NULL;
 }
 
+/* At the first port: a queue pair that is made has none yet. */
+struct announcement context_announcement(const struct context *context, uint32_t qpn)
+{
+	return (struct announcement){
+	        .lid = context->ports[0].attr.lid,
+	        .gid = context->ports[0].gid,
+	        .qpn = qpn,
+	        .context = context->number,
+	};
+}
+
+static void withdraw(const struct context *context)
+{
+	struct announcement own = context_announcement(context, 0);
+
+	if (context->announced)
+		agent_link_withdraw(&own);
+}
+
 WRAPPER int ibv_close_device(struct ibv_context *shown)
 {
 	struct context *context = context_of(shown);
@@ -289,6 +308,7 @@ WRAPPER int ibv_close_device(struct ibv_context *shown)
 		TAILQ_REMOVE(&contexts, context, link);
 		pthread_mutex_unlock(&contexts_lock);
 		device_is_used(context->device, false);
+		withdraw(context);
 	}
 	context_destroy(context);
 	control_leave();

@@ -6,6 +6,7 @@
 #ifndef TETHER_DEVICE_H
 #define TETHER_DEVICE_H
 
+#include "preload/agent_link.h"
 #include "preload/objects.h"
 
 /*
@@ -17,6 +18,9 @@ int context_open_real(struct context *context);
 
 /* In a child after fork: what is open is the parent's, and so are the moves that hold it. */
 void contexts_forget(void);
+
+/* What the root hears of it once it has moved; with @qpn, of a queue pair in it. */
+struct announcement context_announcement(const struct context *context, uint32_t qpn);
 
 /* Another number, if nobody knows it by the one that it has. */
 void context_draw_number(struct context *context);

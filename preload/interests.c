@@ -17,7 +17,8 @@ struct interest {
 };
 
 struct announced {
-	struct own_queue_pair own;
+	struct announcement own;
+	bool unsent;    /* nobody has asked it yet */
 	bool withdrawn; /* the agent is to hear it */
 	TAILQ_ENTRY(announced) link;
 };
@@ -79,32 +80,50 @@ bool interests_drop(const struct remote *remote)
 	return true;
 }
 
-int interests_announce(struct interest_request *request, const struct own_queue_pair *own)
+static int announced_add(const struct announcement *what, bool unsent)
 {
 	struct announced *announced = calloc(1, sizeof(*announced));
 
 	if (!announced)
 		return -ENOMEM;
-	announced->own = *own;
+	announced->own = *what;
+	announced->unsent = unsent;
 	TAILQ_INSERT_TAIL(&announcements, announced, link);
-	*request = (struct interest_request){.id = ++last_id, .own = own};
+	return 0;
+}
+
+int interests_announce(struct interest_request *request, const struct announcement *what)
+{
+	if (announced_add(what, false))
+		return -ENOMEM;
+	*request = (struct interest_request){.id = ++last_id, .own = what};
 	TAILQ_INSERT_TAIL(&requests, request, link);
 	return 0;
 }
 
-bool interests_withdraw(uint32_t qpn)
+int interests_announce_unasked(const struct announcement *what)
+{
+	return announced_add(what, true);
+}
+
+static bool is_of(const struct announcement *a, const struct announcement *b)
+{
+	return a->qpn == b->qpn && a->context == b->context;
+}
+
+bool interests_withdraw(const struct announcement *what)
 {
 	struct announced *announced;
 
 	TAILQ_FOREACH(announced, &announcements, link)
 	{
-		if (announced->own.qpn == qpn && !announced->withdrawn)
+		if (is_of(&announced->own, what) && !announced->withdrawn)
 			return announced->withdrawn = true;
 	}
 	return false;
 }
 
-static void address_of_own(const struct own_queue_pair *own, Tether__Address *address)
+static void address_of_own(const struct announcement *own, Tether__Address *address)
 {
 	tether__address__init(address);
 	address->lid = own->lid;
@@ -148,7 +167,7 @@ static bool next_question(Tether__Interest *interest, Tether__Address *address)
 
 static bool next_withdrawn(Tether__Interest *wire, Tether__Address *address)
 {
-	static struct own_queue_pair withdrawn;
+	static struct announcement withdrawn;
 	struct announced *announced;
 
 	TAILQ_FOREACH(announced, &announcements, link)
@@ -161,6 +180,22 @@ static bool next_withdrawn(Tether__Interest *wire, Tether__Address *address)
 		wire->drop = true;
 		TAILQ_REMOVE(&announcements, announced, link);
 		free(announced);
+		return true;
+	}
+	return false;
+}
+
+static bool next_unsent(Tether__Interest *wire, Tether__Address *address)
+{
+	struct announced *announced;
+
+	TAILQ_FOREACH(announced, &announcements, link)
+	{
+		if (!announced->unsent)
+			continue;
+		announced->unsent = false;
+		address_of_own(&announced->own, address);
+		wire->request = ++last_id;
 		return true;
 	}
 	return false;
@@ -191,12 +226,21 @@ bool interests_next(Tether__Interest *interest, Tether__Address *address)
 {
 	tether__interest__init(interest);
 	interest->address = address;
-	return next_withdrawn(interest, address) || next_question(interest, address) ||
-	       next_drop(interest, address);
+	return next_withdrawn(interest, address) || next_unsent(interest, address) ||
+	       next_question(interest, address) || next_drop(interest, address);
 }
 
 /* The same rows come again with each answer; what stands in a table that is in use is not touched.
  */
+/* Where nothing is translated there is no table; where a key has come back to be its own, what
+ * stands in it is of an earlier place. */
+static struct remote_keys *table_for(uint32_t lid, const struct key_row *row)
+{
+	if (row->virtual_rkey == row->real_rkey && !remote_keys_find(lid, row->context))
+		return NULL;
+	return remote_keys_of(lid, row->context);
+}
+
 static void take_keys(
         uint32_t lid, uint32_t context, const Tether__KeyRows *rows, struct remote *remote)
 {
@@ -206,16 +250,14 @@ static void take_keys(
 		return;
 	for (size_t i = 0; i < count; i++) {
 		struct key_row row = key_rows_get(rows, i);
-		const struct number_entry *entry;
+		struct remote_keys *keys = row.context == context ? table_for(lid, &row) : NULL;
 
-		if (row.context != context || row.virtual_rkey == row.real_rkey)
+		if (!keys)
 			continue;
-		remote->keys = remote_keys_of(lid, context);
-		if (!remote->keys)
-			return;
-		entry = number_table_find(&remote->keys->keys, row.virtual_rkey);
-		if (!entry || entry->value != row.real_rkey)
-			number_table_set(&remote->keys->keys, row.virtual_rkey, row.real_rkey);
+		remote->keys = keys;
+		/* What stands in a table that is in use is right, and not touched. */
+		if (number_table_translate(&keys->keys, row.virtual_rkey) != row.real_rkey)
+			number_table_set(&keys->keys, row.virtual_rkey, row.real_rkey);
 	}
 }
 
@@ -247,7 +289,8 @@ void interests_answered(const Tether__InterestAnswer *answer)
 		if (request->held || answer->outcome == TETHER__OUTCOME__OUTCOME_PARTIAL)
 			continue;
 		request->answered = true;
-		if (answer->outcome != TETHER__OUTCOME__OUTCOME_DONE)
+		request->refused = answer->outcome != TETHER__OUTCOME__OUTCOME_DONE;
+		if (request->refused)
 			log_warn("link", "%s: %s",
 			        request->own ? "announcement of a queue pair"
 			                     : "interest in an address",

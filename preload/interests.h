@@ -2,8 +2,8 @@
 /*
  * Whom this process talks to, and what is being asked about them: addresses with the number of
  * connections to each, and questions on their way to the agent and back. And what it announces of
- * itself: queue pairs that were made after its VM had moved. Everything here wants the link's lock
- * (agent_link.c); no I/O.
+ * itself: contexts that have moved, and queue pairs that were made in them since. Everything here
+ * wants the link's lock (agent_link.c); no I/O.
  */
 #ifndef TETHER_INTERESTS_H
 #define TETHER_INTERESTS_H
@@ -19,8 +19,8 @@
 struct interest_request {
 	uint32_t id;
 	struct remote remote; /* or where our own queue pair is */
-	const struct own_queue_pair *own;
-	bool sent, answered;
+	const struct announcement *own;
+	bool sent, answered, refused;
 	bool held; /* by a migration, whose end the agent will tell */
 	TAILQ_ENTRY(interest_request) link;
 };
@@ -32,10 +32,12 @@ void interests_done(struct interest_request *request, struct remote *remote);
 /* A connection is gone; true: it was the last one, which the agent will hear. */
 bool interests_drop(const struct remote *remote);
 
-/* Those who connect to @own, which outlives the answer, are to know its context. -ENOMEM */
-int interests_announce(struct interest_request *request, const struct own_queue_pair *own);
+/* Those who connect to it are to know of @what, which outlives the answer. -ENOMEM */
+int interests_announce(struct interest_request *request, const struct announcement *what);
+/* The same, without an answer. */
+int interests_announce_unasked(const struct announcement *what);
 /* It is gone; true: which the agent will hear. */
-bool interests_withdraw(uint32_t qpn);
+bool interests_withdraw(const struct announcement *what);
 
 /* The next frame to go up; false: none. @address belongs to the caller as well. */
 bool interests_next(Tether__Interest *interest, Tether__Address *address);
@@ -45,7 +47,7 @@ void interests_link_lost(void);
 /* In a child after fork. */
 void interests_forget(void);
 
-/* Every address that is of interest, and every queue pair announced, for a HELLO. */
+/* Every address that is of interest, and everything announced, for a HELLO. */
 struct interest_list {
 	Tether__Address **pointers;
 	Tether__Address *addresses;

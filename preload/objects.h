@@ -67,6 +67,7 @@ struct context {
 	                      descriptor */
 	bool hides_events; /* what comes now comes from a move */
 	bool moved;        /* lkeys may need translation */
+	bool announced;    /* to the root, which knows its numbers for as long as it is */
 	struct number_table lkeys;
 	struct number_table rkeys; /* of regions that were rebuilt, for the other side */
 	struct number_table qpns;  /* virtual, of queue pairs that were rebuilt */

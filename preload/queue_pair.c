@@ -8,6 +8,7 @@
 #include "preload/agent_link.h"
 #include "preload/completion_queue.h"
 #include "preload/control.h"
+#include "preload/device.h"
 #include "preload/event_channel.h"
 #include "preload/reserved_numbers.h"
 
@@ -177,13 +178,23 @@ static int queue_pair_build(struct queue_pair *qp)
 	return 0;
 }
 
+/* Its number may be another's already: the device gave it away when it was destroyed there. */
+static void number_forget(const struct queue_pair *qp)
+{
+	struct number_table *numbers = &qp->context->numbers;
+	const struct number_entry *entry = number_table_find(numbers, queue_pair_number(qp));
+
+	if (entry && entry->value == (uintptr_t)qp)
+		number_table_remove(numbers, queue_pair_number(qp));
+}
+
 static void users_add(struct queue_pair *qp, unsigned by)
 {
 	pthread_mutex_lock(&qp->context->lists_lock);
 	if (by == 1)
 		number_table_set(&qp->context->numbers, queue_pair_number(qp), (uintptr_t)qp);
 	else
-		number_table_remove(&qp->context->numbers, queue_pair_number(qp));
+		number_forget(qp);
 	qp->send_cq->users += by;
 	qp->recv_cq->users += by;
 	if (qp->srq)
@@ -198,23 +209,10 @@ static bool type_is_supported(enum ibv_qp_type type)
 	return type == IBV_QPT_RC || type == IBV_QPT_UC || type == IBV_QPT_UD;
 }
 
-/* Where it will be until it has a port: at the first. */
-static struct own_queue_pair own_of(const struct queue_pair *qp)
-{
-	const struct port *port = &qp->context->ports[0];
-
-	return (struct own_queue_pair){
-	        .lid = port->attr.lid,
-	        .gid = port->gid,
-	        .qpn = queue_pair_number(qp),
-	        .context = qp->context->number,
-	};
-}
-
 struct queue_pair *queue_pair_create(struct protection_domain *pd, struct ibv_qp_init_attr *attr)
 {
 	struct context *context = context_of(pd->shown.context);
-	struct own_queue_pair own;
+	struct announcement own;
 	struct queue_pair *qp;
 	int err;
 
@@ -246,7 +244,7 @@ struct queue_pair *queue_pair_create(struct protection_domain *pd, struct ibv_qp
 			users_add(qp, 1);
 			OBJECT_ADD(context, qps, qp);
 			qp->announced = context->moved && qp->logged;
-			own = own_of(qp);
+			own = context_announcement(context, queue_pair_number(qp));
 		}
 		control_leave();
 	}
@@ -256,8 +254,11 @@ struct queue_pair *queue_pair_create(struct protection_domain *pd, struct ibv_qp
 		return NULL;
 	}
 	/* Its peers find keys of before the move only if they are told whose they are. */
-	if (qp->announced)
-		agent_link_announce(&own);
+	if (qp->announced && agent_link_announce(&own)) {
+		ibv_destroy_qp(&qp->shown.qp_base);
+		errno = ENOMEM;
+		return NULL;
+	}
 	attr->cap = qp->init.cap;
 	return qp;
 }
@@ -291,25 +292,41 @@ void queue_pair_purge(struct queue_pair *qp)
 	qp->made_up_due = false;
 }
 
+/* Once it is given back, whoever is given its number next may announce it. */
+static int destroy_real(struct queue_pair *qp)
+{
+	struct announcement own = context_announcement(qp->context, queue_pair_number(qp));
+	uint32_t number = qp->real->qp_num;
+	int err;
+
+	completion_queue_harvest(qp->send_cq);
+	completion_queue_harvest(qp->recv_cq);
+	if (qp->announced)
+		agent_link_withdraw(&own);
+	err = below.ibv_destroy_qp(qp->real);
+	if (!err)
+		queue_pair_delist(qp, number);
+	else if (qp->announced)
+		agent_link_announce_unasked(&own);
+	return err;
+}
+
 WRAPPER int ibv_destroy_qp(struct ibv_qp *shown)
 {
 	struct queue_pair *qp = queue_pair_of(shown);
+	struct announcement own;
 	int err = 0;
 
 	if (!qp)
 		return below.ibv_destroy_qp(shown);
 	event_channel_await_qp(qp);
 	control_enter(qp->context, NEEDS_NOTHING);
+	own = context_announcement(qp->context, queue_pair_number(qp));
 	queue_pair_close(qp);
-	if (qp->real) {
-		uint32_t number = qp->real->qp_num;
-
-		completion_queue_harvest(qp->send_cq);
-		completion_queue_harvest(qp->recv_cq);
-		err = below.ibv_destroy_qp(qp->real);
-		if (!err)
-			queue_pair_delist(qp, number);
-	}
+	if (qp->real)
+		err = destroy_real(qp);
+	else if (qp->announced)
+		agent_link_withdraw(&own);
 	if (!err)
 		queue_pair_purge(qp);
 	queue_pair_open(qp);
@@ -321,8 +338,6 @@ WRAPPER int ibv_destroy_qp(struct ibv_qp *shown)
 	if (err)
 		return err;
 	agent_link_forget(&qp->remote);
-	if (qp->announced)
-		agent_link_withdraw(queue_pair_number(qp));
 	queue_pair_free(qp);
 	return 0;
 }

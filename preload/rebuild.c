@@ -395,6 +395,18 @@ static int queue_pair_rebuild(struct queue_pair *qp)
 			log_error("rebuild", #how ": error %d", -err);                             \
 	}
 
+/* Before ATTACH is answered, which brings its numbers to the root. */
+static void announce(struct context *context)
+{
+	struct announcement own = context_announcement(context, 0);
+
+	if (context->announced)
+		return;
+	context->announced = !agent_link_announce_unasked(&own);
+	if (!context->announced)
+		log_error("rebuild", "no memory to announce a context: late peers lack its keys");
+}
+
 static int context_rebuild(struct context *context)
 {
 	struct shared_receive_queue *srq;
@@ -406,6 +418,7 @@ static int context_rebuild(struct context *context)
 	int err = 0;
 
 	context->moved = true;
+	announce(context);
 	REBUILD_EACH(pds, pd, domain_rebuild);
 	REBUILD_EACH(mrs, mr, memory_region_rebuild);
 	REBUILD_EACH(ahs, ah, address_handle_rebuild);

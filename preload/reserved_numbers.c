@@ -40,7 +40,7 @@ int reserved_numbers_take(uint32_t lid, const Tether__QpRows *rows, bool all)
 	for (size_t i = 0; i < count && !err; i++) {
 		struct qp_row row = qp_rows_get(rows, i);
 
-		if (row.local_lid == lid && row.local_qpn != row.real_qpn)
+		if (row.local_lid == lid)
 			err = number_table_set(&reserved, row.local_qpn, 0);
 	}
 	return err;

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 /*
- * QPNs that mean somebody else in this VM: numbers by which peers know queue pairs, of any of its
- * processes, that have another number since a move. Those who connect later are told what stands
- * behind them, so a new queue pair must not be given one. The agent says them when it makes a
- * process welcome, RECONNECT brings them up to date, HELLO gives them to an agent that has
- * forgotten. Any thread.
+ * QPNs that mean somebody in this VM: numbers by which peers knew queue pairs, of any of its
+ * processes, when it moved. Those who connect later are told what stands behind them, or stood, so
+ * a new queue pair must not be given one. The agent says them when it makes a process welcome,
+ * RECONNECT brings them up to date, HELLO gives them to an agent that has forgotten. Any thread.
  */
 #ifndef TETHER_RESERVED_NUMBERS_H
 #define TETHER_RESERVED_NUMBERS_H

@@ -87,15 +87,30 @@ void number_table_clear(struct number_table *table)
 static struct remote_keys *all;
 static pthread_mutex_t all_lock = PTHREAD_MUTEX_INITIALIZER;
 
+/* Under the lock. */
+static struct remote_keys *find(uint32_t lid, uint32_t context)
+{
+	struct remote_keys *keys = all;
+
+	while (keys && (keys->lid != lid || keys->context != context))
+		keys = keys->next;
+	return keys;
+}
+
+struct remote_keys *remote_keys_find(uint32_t lid, uint32_t context)
+{
+	LOCK_GUARD(&all_lock);
+	return find(lid, context);
+}
+
 struct remote_keys *remote_keys_of(uint32_t lid, uint32_t context)
 {
 	struct remote_keys *keys;
 
 	LOCK_GUARD(&all_lock);
-	for (keys = all; keys; keys = keys->next) {
-		if (keys->lid == lid && keys->context == context)
-			return keys;
-	}
+	keys = find(lid, context);
+	if (keys)
+		return keys;
 	keys = calloc(1, sizeof(*keys));
 	if (!keys)
 		return NULL;

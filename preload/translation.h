@@ -69,6 +69,8 @@ struct remote_keys {
 	struct remote_keys *next;
 };
 
+/* NULL: nothing of that context was ever translated. */
+struct remote_keys *remote_keys_find(uint32_t lid, uint32_t context);
 /* Find or make. NULL: no memory. */
 struct remote_keys *remote_keys_of(uint32_t lid, uint32_t context);
 /* In a child after fork. */

@@ -195,11 +195,26 @@ static void find_vm_without_vf(const struct conductor *c, struct migration *m)
 	testimony_find(&m->testimony, m->intent.vm, "vm-without-vf", text);
 }
 
+static bool was_committed(const struct migration *m)
+{
+	for (size_t i = 0; i < m->step_count; i++)
+		if (migration_phase(m->steps[i].state) == PHASE_FORWARD)
+			return true;
+	return false;
+}
+
+/* Where the VM is lost some of its contexts may have been rebuilt, and have said so; numbers of an
+ * earlier place are nobody's in any case. */
 void conductor_rows_let_go(struct conductor *c, struct migration *m)
 {
-	if (m->state == STATE_DONE || m->state == STATE_FAILED_AT_SOURCE)
+	static const Tether__QpRows no_qps = TETHER__QP_ROWS__INIT;
+	static const Tether__KeyRows no_keys = TETHER__KEY_ROWS__INIT;
+
+	if (m->testimony.rebuilt || m->state == STATE_DONE || m->state == STATE_FAILED_AT_SOURCE)
 		root_numbers_set(
 		        c->root, &m->intent.address, &m->testimony.qps, &m->testimony.keys);
+	else if (m->state == STATE_LOST && was_committed(m))
+		root_numbers_set(c->root, &m->intent.address, &no_qps, &no_keys);
 	rows_clear(&m->testimony.evidence.base);
 	rows_clear(&m->testimony.qps.base);
 	rows_clear(&m->testimony.keys.base);

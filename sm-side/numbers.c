@@ -107,22 +107,125 @@ static int numbers_append(const struct numbers_row *of, const struct qp_row *row
 	return err ? err : keys_of_context(keys, &of->keys, row->context);
 }
 
-int numbers_find(const struct numbers *numbers, const struct address *address, uint32_t qpn,
-        const struct address *announced, Tether__QpRows *qps, Tether__KeyRows *keys)
+/* ---- whose context is there ---- */
+
+struct presence {
+	const struct address *address;
+	numbers_announced *announced;
+	void *owner;
+};
+
+static bool is_present(const struct presence *presence, uint32_t context)
 {
+	struct address asked = *presence->address;
+
+	asked.qpn = 0;
+	asked.context = context;
+	return presence->announced(presence->owner, &asked);
+}
+
+bool numbers_are_doubtful(const struct numbers *numbers, const struct address *address,
+        numbers_announced *announced, void *owner)
+{
+	const struct presence presence = {address, announced, owner};
+	const struct numbers_row *row = row_find(numbers, address);
+
+	for (size_t i = 0; row && i < row->qps.n_context; i++)
+		if (!is_present(&presence, row->qps.context[i]))
+			return true;
+	for (size_t i = 0; row && i < row->keys.n_context; i++)
+		if (!is_present(&presence, row->keys.context[i]))
+			return true;
+	return false;
+}
+
+typedef bool keeps(const void *of, uint32_t context);
+
+static bool keeps_present(const void *presence, uint32_t context)
+{
+	return is_present(presence, context);
+}
+
+static bool keeps_others(const void *gone, uint32_t context)
+{
+	return context != *(const uint32_t *)gone;
+}
+
+static int keep_some(struct numbers_row *row, keeps *kept, const void *of, Tether__QpRows *qps,
+        Tether__KeyRows *keys)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < row->qps.n_context && !err; i++) {
+		struct qp_row qp = qp_rows_get(&row->qps, i);
+
+		if (kept(of, qp.context))
+			err = qp_rows_append(qps, &qp);
+	}
+	for (size_t i = 0; i < row->keys.n_context && !err; i++) {
+		struct key_row key = key_rows_get(&row->keys, i);
+
+		if (kept(of, key.context))
+			err = key_rows_append(keys, &key);
+	}
+	return err;
+}
+
+static int row_forget(struct numbers_row *row, keeps *kept, const void *of)
+{
+	Tether__QpRows qps = TETHER__QP_ROWS__INIT;
+	Tether__KeyRows keys = TETHER__KEY_ROWS__INIT;
+	int err = keep_some(row, kept, of, &qps, &keys);
+
+	row_clear(row);
+	if (err) {
+		rows_clear(&qps.base);
+		rows_clear(&keys.base);
+	} else {
+		row->qps = qps;
+		row->keys = keys;
+	}
+	return err;
+}
+
+int numbers_forget_doubtful(struct numbers *numbers, const struct address *address,
+        numbers_announced *announced, void *owner)
+{
+	const struct presence presence = {address, announced, owner};
+	struct numbers_row *row = row_find(numbers, address);
+
+	return row ? row_forget(row, keeps_present, &presence) : 0;
+}
+
+int numbers_forget_context(struct numbers *numbers, const struct address *address, uint32_t context)
+{
+	struct numbers_row *row = row_find(numbers, address);
+
+	return row ? row_forget(row, keeps_others, &context) : 0;
+}
+
+int numbers_find(const struct numbers *numbers, const struct address *address, uint32_t qpn,
+        numbers_announced *announced, void *owner, Tether__QpRows *qps, Tether__KeyRows *keys)
+{
+	const struct presence presence = {address, announced, owner};
 	const struct numbers_row *found = row_find(numbers, address);
 	struct qp_row row = {.local_lid = address->lid, .local_qpn = qpn, .real_qpn = qpn};
+	struct address asked = *address;
+	const struct address *made_since;
 
 	if (!found)
 		return 0;
+	asked.qpn = qpn;
+	made_since = announced(owner, &asked);
 	for (size_t i = 0; i < found->qps.n_local_qpn; i++) {
 		struct qp_row moved = qp_rows_get(&found->qps, i);
 
-		if (moved.local_qpn == qpn)
+		if (moved.local_qpn == qpn && is_present(&presence, moved.context) &&
+		        (!made_since || made_since->context == moved.context))
 			return numbers_append(found, &moved, qps, keys);
 	}
-	if (!announced)
+	if (!made_since)
 		return 0;
-	row.context = announced->context;
+	row.context = made_since->context;
 	return numbers_append(found, &row, qps, keys);
 }

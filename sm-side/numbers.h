@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 /*
  * The numbers of VMs that have moved: which real QPN and rkey stand behind what applications know.
- * Peers that connect later ask for them (tether.proto, Interest). Pure; belongs to the root and its
- * thread.
+ * Peers that connect later ask for them (questions.h). They are a context's, and good for as long
+ * as its process announces it: a LID is another VM's sooner or later. Pure; belongs to the root and
+ * its thread.
  */
 #ifndef TETHER_NUMBERS_H
 #define TETHER_NUMBERS_H
@@ -15,18 +16,32 @@ struct numbers {
 	struct numbers_row *first;
 };
 
+/* What is announced under @address now (interest.h); NULL: nothing. */
+typedef const struct address *numbers_announced(void *owner, const struct address *address);
+
 void numbers_clear(struct numbers *numbers);
 
 /* From now on those of the VM at @address are its rows in @qps, and @keys. -ENOMEM: none are. */
 int numbers_set(struct numbers *numbers, const struct address *address, const Tether__QpRows *qps,
         const Tether__KeyRows *keys);
 
+/* Some of the contexts that the numbers of the VM at @address are of are not announced. */
+bool numbers_are_doubtful(const struct numbers *numbers, const struct address *address,
+        numbers_announced *announced, void *owner);
+/* Those are gone. -ENOMEM: all of that address are. */
+int numbers_forget_doubtful(struct numbers *numbers, const struct address *address,
+        numbers_announced *announced, void *owner);
+/* @context is. -ENOMEM: the same. */
+int numbers_forget_context(
+        struct numbers *numbers, const struct address *address, uint32_t context);
+
 /*
  * Append the row of QP @qpn of the VM at @address, and the keys of that QP's context; nothing where
- * there is none. @announced (NULL: not) is what its owner says of a QP that was made since the
- * move: its number is its own, keys of its context may not be. The caller clears both. -ENOMEM.
+ * there is none, or its context is not announced. A queue pair that is announced itself was made
+ * since the move: its number is its own, keys of its context may not be. The caller clears both.
+ * -ENOMEM.
  */
 int numbers_find(const struct numbers *numbers, const struct address *address, uint32_t qpn,
-        const struct address *announced, Tether__QpRows *qps, Tether__KeyRows *keys);
+        numbers_announced *announced, void *owner, Tether__QpRows *qps, Tether__KeyRows *keys);
 
 #endif

@@ -16,7 +16,7 @@
 #include "notifier/connection.h"
 #include "notifier/relay.h"
 #include "notifier/wire/rows.h"
-#include "sm-side/numbers.h"
+#include "sm-side/questions.h"
 
 enum { ACCEPT_PAUSE_MS = 100 };
 
@@ -47,7 +47,8 @@ struct root {
 	struct link *links;
 	struct notice *notices;
 	struct inventory inventory;
-	struct numbers numbers;
+	struct questions *questions;
+	bool takes_interest; /* what comes up now is what an agent has just said in an Interest */
 	struct connection_settings connection_settings;
 	const struct root_callbacks *callbacks;
 	void *owner;
@@ -62,9 +63,20 @@ static uint64_t now_ms(void)
 }
 
 /* After anything that may have changed when the relay wants to be called. */
+/* @next_ms, negative for never, or @at. */
+static int64_t sooner(int64_t next_ms, uint64_t at, uint64_t now)
+{
+	int64_t ms = at > now ? (int64_t)(at - now) : 0;
+
+	if (at == UINT64_MAX)
+		return next_ms;
+	return next_ms < 0 || ms < next_ms ? ms : next_ms;
+}
+
 static void tick_arm(struct root *root)
 {
-	int64_t ms = relay_next_ms(root->relay, now_ms());
+	uint64_t now = now_ms(), question = questions_next(root->questions);
+	int64_t ms = sooner(relay_next_ms(root->relay, now), question, now);
 	struct timeval pause = {ms / 1000, (suseconds_t)(ms % 1000) * 1000};
 
 	if (ms < 0)
@@ -78,6 +90,7 @@ static void tick_due(evutil_socket_t unused, short what, void *context)
 	struct root *root = context;
 
 	relay_tick(root->relay, now_ms());
+	questions_tick(root->questions, now_ms());
 	tick_arm(root);
 }
 
@@ -196,47 +209,39 @@ static void answer_take(struct root *root, const Tether__Answer *answer)
 	notice_add(root, notice);
 }
 
-/* What @interest's QP of a VM that has moved is behind its number; nothing where it has not. */
-static int numbers_fill(struct root *root, const Tether__Interest *interest, Tether__QpRows *qps,
-        Tether__KeyRows *keys)
+static const struct address *announced(void *owner, const struct address *address)
 {
-	struct address address, qp;
+	struct root *root = owner;
 
-	if (!interest->remote_qpn || !interest->address ||
-	        address_decode(interest->address, &address))
-		return 0;
-	qp = address;
-	qp.qpn = interest->remote_qpn;
-	return numbers_find(&root->numbers, &address, interest->remote_qpn,
-	        relay_announced(root->relay, &qp), qps, keys);
+	return relay_announced(root->relay, address);
 }
 
-/* The root acknowledges at once: what has to wait, the relay holds. */
-static void interest_take(struct root *root, const Tether__Interest *interest)
+static void question_answered(void *owner, const Tether__InterestAnswer *answer)
 {
-	Tether__InterestAnswer answer = TETHER__INTEREST_ANSWER__INIT;
+	struct root *root = owner;
 	Tether__Frame frame = TETHER__FRAME__INIT;
-	Tether__QpRows qps = TETHER__QP_ROWS__INIT;
-	Tether__KeyRows keys = TETHER__KEY_ROWS__INIT;
-	int err = numbers_fill(root, interest, &qps, &keys);
 
-	answer.request = interest->request;
-	answer.outcome = err ? TETHER__OUTCOME__OUTCOME_FAILED : TETHER__OUTCOME__OUTCOME_DONE;
-	answer.qps = &qps;
-	answer.keys = &keys;
 	frame.body_case = TETHER__FRAME__BODY_INTEREST_ANSWER;
-	frame.interest_answer = &answer;
+	frame.interest_answer = (Tether__InterestAnswer *)answer;
 	relay_parent_frame(root->relay, &frame, now_ms());
-	rows_clear(&qps.base);
-	rows_clear(&keys.base);
 }
 
+static const struct questions_outputs questions_outputs = {
+        .announced = announced,
+        .answer = question_answered,
+};
+
+/* The root is its relay's parent. It acknowledges at once: what has to wait for a migration, the
+ * relay holds. */
 static void parent_send(void *owner, const Tether__Frame *frame)
 {
+	struct root *root = owner;
+
 	if (frame->body_case == TETHER__FRAME__BODY_ANSWER)
-		answer_take(owner, frame->answer);
+		answer_take(root, frame->answer);
 	else if (frame->body_case == TETHER__FRAME__BODY_INTEREST)
-		interest_take(owner, frame->interest);
+		questions_interest(
+		        root->questions, frame->interest, root->takes_interest, now_ms());
 }
 
 static int hello(void *owner, uint32_t child, const Tether__Hello *hello, const char **reason,
@@ -286,8 +291,11 @@ static void link_frame(struct connection *connection, Tether__Frame *frame, void
 {
 	struct link *link = owner;
 	struct root *root = link->root;
-	int err = relay_child_frame(root->relay, link->child, frame, now_ms());
+	int err;
 
+	root->takes_interest = frame->body_case == TETHER__FRAME__BODY_INTEREST;
+	err = relay_child_frame(root->relay, link->child, frame, now_ms());
+	root->takes_interest = false;
 	if (err)
 		connection_finish(link->connection, strerror(-err));
 	tick_arm(root);
@@ -421,7 +429,8 @@ struct root *root_create(struct event_base *base, const char *path,
 	root->callbacks = callbacks;
 	root->owner = owner;
 	root->fd = -1;
-	err = channel_unix_listen(path, 0600, &root->fd);
+	root->questions = questions_create(&questions_outputs, root);
+	err = root->questions ? channel_unix_listen(path, 0600, &root->fd) : -ENOMEM;
 	if (!err) {
 		root->path = strdup(path);
 		err = root->path ? relay_make(root, deadlines, epoch) : -ENOMEM;
@@ -465,7 +474,7 @@ void root_destroy(struct root *root)
 		unlink(root->path);
 	free(root->path);
 	inventory_clear(&root->inventory);
-	numbers_clear(&root->numbers);
+	questions_destroy(root->questions);
 	free(root);
 }
 
@@ -511,6 +520,6 @@ void root_result_take(struct root *root, const char *host, const Tether__HostRes
 void root_numbers_set(struct root *root, const struct address *address, const Tether__QpRows *qps,
         const Tether__KeyRows *keys)
 {
-	if (numbers_set(&root->numbers, address, qps, keys))
+	if (numbers_set(questions_numbers(root->questions), address, qps, keys))
 		log_error("root", "no memory for the numbers of lid %u", address->lid);
 }

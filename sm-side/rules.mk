@@ -8,7 +8,7 @@ JSON_SOURCES := sm-side/json_read.c sm-side/guid_text.c
 LEDGER_SOURCES := sm-side/ledger.c $(JSON_SOURCES) $(MIGRATION_SOURCES)
 SMD_SOURCES := sm-side/smd_main.c sm-side/smd_settings.c sm-side/api.c sm-side/api_json.c sm-side/conductor.c \
 	sm-side/conductor_ask.c sm-side/conductor_recovery.c sm-side/admission.c sm-side/whereabouts.c sm-side/owners.c \
-	sm-side/sm_talk.c sm-side/sm_link.c sm-side/root.c sm-side/inventory.c sm-side/numbers.c sm-side/journal.c $(LEDGER_SOURCES) \
+	sm-side/sm_talk.c sm-side/sm_link.c sm-side/root.c sm-side/inventory.c sm-side/numbers.c sm-side/questions.c sm-side/journal.c $(LEDGER_SOURCES) \
 	$(RELAY_SOURCES) $(LINK_SOURCES) $(BASE_SOURCES) $(SETTINGS_SOURCES)
 SMD_LIBS := -levent_core -levent_extra -ljson-c -lprotobuf-c $(SETTINGS_LIBS)
 
@@ -26,8 +26,9 @@ $(call unit_test,smd_reviewed,sm-side/sm_talk.c $(JSON_SOURCES) $(MIGRATION_SOUR
 $(call unit_test,smd_journal,sm-side/journal.c notifier/base/log.c)
 $(call unit_test,smd_ledger,$(LEDGER_SOURCES),-ljson-c -lprotobuf-c)
 $(call unit_test,smd_orders,sm-side/sm_talk.c $(JSON_SOURCES) $(MIGRATION_SOURCES),-ljson-c -lprotobuf-c)
-$(call unit_test,smd_admission,sm-side/admission.c sm-side/inventory.c sm-side/numbers.c sm-side/whereabouts.c \
+$(call unit_test,smd_admission,sm-side/admission.c sm-side/inventory.c sm-side/whereabouts.c \
 	notifier/interest.c $(MIGRATION_SOURCES),-lprotobuf-c)
+$(call unit_test,smd_questions,sm-side/questions.c sm-side/numbers.c notifier/interest.c $(FRAME_SOURCES),-lprotobuf-c)
 $(call unit_test,smd_api,sm-side/api_json.c sm-side/smd_settings.c sm-side/inventory.c $(SETTINGS_SOURCES) \
 	notifier/base/log.c $(LEDGER_SOURCES),-ljson-c -lprotobuf-c $(SETTINGS_LIBS))
 $(call fuzzer,smd_texts,sm-side/api_json.c sm-side/inventory.c sm-side/sm_talk.c sm-side/ledger.c $(JSON_SOURCES) \

@@ -220,6 +220,7 @@ static int take_rows(struct testimony *testimony, uint16_t vm_lid, const Tether_
 		err = supersede_vm_qps(testimony, vm_lid, answer->qps);
 		if (!err)
 			err = supersede(TABLE(&testimony->keys), TABLE(answer->keys));
+		testimony->rebuilt |= !err;
 		break;
 	default:
 		break;

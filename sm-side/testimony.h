@@ -31,7 +31,8 @@ struct testimony {
 	Tether__QpRows qps;
 	Tether__KeyRows keys;
 	Tether__Counts counts;
-	bool broken; /* a QP is in ERR by a shim's doing, so plain reopening would not do */
+	bool rebuilt; /* the VM's rows are of ATTACH */
+	bool broken;  /* a QP is in ERR by a shim's doing, so plain reopening would not do */
 };
 
 void testimony_init(struct testimony *testimony);

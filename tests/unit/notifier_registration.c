@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 /* Interest on its way up, the barrier, and what the parent knows after a broken link. */
+#include "notifier/registration.h"
 #include "tests/unit/relay_harness.h"
 
 static void only_new_interest_goes_up(void **state)
@@ -122,6 +123,72 @@ static void quotas_hold(void **state)
 	EXPECT(t, "> drop 101\nvm2/1.1 < registered 11 DONE\n> interest 109\nvm2/1.1 < registered "
 	          "12 DONE\n");
 	assert_int_equal(relay_counts(t->relay).refused_interests, 1);
+}
+
+/* Of what a process says in its HELLO as much counts as it may hold: it is not refused for the
+ * rest. */
+static void hello_beyond_the_quota_is_taken_as_far_as_it_goes(void **state)
+{
+	struct test *t = *state;
+	uint32_t lids[12], link = link_add(t, "vm2", "vm2/1.1");
+
+	for (uint32_t i = 0; i < ARRAY_SIZE(lids); i++)
+		lids[i] = 101 + i;
+	assert_int_equal(say_hello(t, link, TETHER__ROLE__ROLE_SHIM, "vm2/1.1", NULL, lids,
+	                         ARRAY_SIZE(lids)),
+	        0);
+	assert_non_null(strstr(t->said, "> interest 108\n"));
+	assert_null(strstr(t->said, "> interest 109\n"));
+}
+
+static void announcements_have_a_quota_of_their_own(void **state)
+{
+	struct test *t = *state;
+	uint32_t a = child(t, "vm2", "vm2/1.1", 0);
+
+	for (uint32_t i = 1; i <= 32; i++)
+		announce(t, a, i, &(struct address){.lid = 5, .qpn = i, .context = 1}, false);
+	forget(t);
+	announce(t, a, 33, &(struct address){.lid = 5, .qpn = 33, .context = 1}, false);
+	EXPECT(t, "vm2/1.1 < registered 33 REFUSED (too-many-interests)\n");
+	interest(t, a, 34, 6, false);
+	EXPECT(t, "> interest 6\nvm2/1.1 < registered 34 DONE\n");
+}
+
+static void count_up(void *owner, const Tether__Interest *interest)
+{
+	++*(size_t *)owner;
+}
+
+static void say_nothing(void *owner, uint32_t member, const Tether__InterestAnswer *answer)
+{
+}
+
+/* What a frame does not carry goes up when the HELLO has been answered. */
+static void hello_upward_is_no_larger_than_a_frame(void **state)
+{
+	static const struct registration_outputs outputs = {.up = count_up, .down = say_nothing};
+	enum { HELD = 20000, FITS = 1 << 14 };
+	static Tether__Address said[HELD], *pointers[HELD];
+	size_t up = 0, count;
+	struct registration *r = registration_create(HELD, HELD, &outputs, &up);
+	struct address *addresses;
+
+	for (size_t i = 0; i < HELD; i++) {
+		tether__address__init(&said[i]);
+		said[i].lid = i + 1;
+		pointers[i] = &said[i];
+	}
+	assert_int_equal(registration_hello_up(r, &addresses, &count), 0);
+	free(addresses);
+	assert_int_equal(registration_hello(r, 1, pointers, HELD), 0);
+	assert_int_equal(registration_hello_up(r, &addresses, &count), 0);
+	assert_int_equal(count, FITS);
+	free(addresses);
+	assert_int_equal(up, 0);
+	registration_parent_up(r);
+	assert_int_equal(up, HELD - FITS);
+	registration_destroy(r);
 }
 
 static void requests_under_way_are_limited(void **state)
@@ -527,6 +594,9 @@ int main(void)
 	        HOST_TEST(interest_outlives_a_short_break_of_the_link),
 	        HOST_TEST(hello_says_what_is_still_wanted),
 	        HOST_TEST(quotas_hold),
+	        HOST_TEST(hello_beyond_the_quota_is_taken_as_far_as_it_goes),
+	        HOST_TEST(announcements_have_a_quota_of_their_own),
+	        cmocka_unit_test(hello_upward_is_no_larger_than_a_frame),
 	        HOST_TEST(requests_under_way_are_limited),
 	        HOST_TEST(bad_address_is_refused),
 	        cmocka_unit_test(registrations_are_held_from_prepare_to_resume),

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -24,7 +25,7 @@ static int setup(void **state)
 {
 	memset(&harness, 0, sizeof(harness));
 	registrations = 0;
-	harness_interest = 0;
+	harness_interest = harness_announced = harness_contexts = 0;
 	harness_open(&harness);
 	end_create_qp(&harness.vm, &harness);
 	end_create_qp(&harness.peer, &harness);
@@ -39,6 +40,7 @@ static int teardown(void **state)
 	harness_registering = NULL;
 	harness_close(*state);
 	assert_int_equal(harness_interest, 0);
+	assert_int_equal(harness_contexts, 0);
 	return 0;
 }
 
@@ -165,16 +167,33 @@ static void connection_without_a_move_registers_once(void **state)
 	assert_int_equal(registrations, 4);
 }
 
+static void move_connected(struct harness *h)
+{
+	end_connect(&h->vm, &h->peer, FAKE_LID_PEER);
+	end_connect(&h->peer, &h->vm, FAKE_LID_VM);
+	harness_move(h);
+}
+
+/* The root knows its numbers for as long as it is there. */
+static void context_that_has_moved_is_announced_once(void **state)
+{
+	struct harness *h = *state;
+
+	assert_int_equal(harness_contexts, 0);
+	move_connected(h);
+	assert_int_equal(harness_contexts, 1);
+	harness_move(h);
+	assert_int_equal(harness_contexts, 1);
+	/* And withdrawn with its end, see teardown. */
+}
+
 /* Peers find the keys of its context only if they are told which one it is of. */
 static void queue_pair_made_after_a_move_is_announced(void **state)
 {
 	struct harness *h = *state;
 	struct end late = h->vm;
 
-	assert_int_equal(harness_announced, 0);
-	end_connect(&h->vm, &h->peer, FAKE_LID_PEER);
-	end_connect(&h->peer, &h->vm, FAKE_LID_VM);
-	harness_move(h);
+	move_connected(h);
 	end_create_qp(&late, h);
 	assert_int_equal(harness_announced, 1);
 	assert_int_equal(ibv_destroy_qp(late.qp), 0);
@@ -186,6 +205,40 @@ static void queue_pair_made_after_a_move_is_announced(void **state)
 	assert_int_equal(ibv_destroy_qp(late.qp), 0);
 }
 
+/* Whoever is given its number next announces it, perhaps at once. */
+static void queue_pair_is_withdrawn_before_the_device_gives_its_number_away(void **state)
+{
+	struct harness *h = *state;
+	struct end late = h->vm;
+	int live;
+
+	move_connected(h);
+	end_create_qp(&late, h);
+	live = fake.live_objects;
+	assert_int_equal(ibv_destroy_qp(late.qp), 0);
+	assert_int_equal(harness_live_at_withdrawal, live);
+	assert_int_equal(fake.live_objects, live - 1);
+}
+
+static void queue_pair_that_cannot_be_announced_is_not_made(void **state)
+{
+	struct harness *h = *state;
+	struct ibv_qp_init_attr attr = {.send_cq = h->vm.cq,
+	        .recv_cq = h->vm.cq,
+	        .cap = {.max_send_wr = 1, .max_recv_wr = 1, .max_send_sge = 1, .max_recv_sge = 1},
+	        .qp_type = IBV_QPT_RC};
+	int live;
+
+	move_connected(h);
+	live = fake.live_objects;
+	harness_announce_error = -ENOMEM;
+	assert_null(ibv_create_qp(h->vm.pd, &attr));
+	assert_int_equal(errno, ENOMEM);
+	harness_announce_error = 0;
+	assert_int_equal(fake.live_objects, live);
+	assert_int_equal(harness_announced, 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -194,7 +247,10 @@ int main(void)
 	        TEST(peer_that_registered_before_the_move_asks_again),
 	        TEST(vm_that_registered_before_the_move_asks_again),
 	        TEST(each_migration_that_begins_makes_it_ask_again),
+	        TEST(context_that_has_moved_is_announced_once),
 	        TEST(queue_pair_made_after_a_move_is_announced),
+	        TEST(queue_pair_is_withdrawn_before_the_device_gives_its_number_away),
+	        TEST(queue_pair_that_cannot_be_announced_is_not_made),
 	        TEST(connection_without_a_move_registers_once),
 	};
 

@@ -41,16 +41,28 @@ void agent_link_forget(const struct remote *remote)
 	harness_interest -= remote->qpn != 0;
 }
 
-int harness_announced;
+int harness_announced, harness_contexts, harness_announce_error;
+int harness_live_at_withdrawal;
 
-void agent_link_announce(const struct own_queue_pair *own)
+int agent_link_announce(const struct announcement *what)
 {
 	harness_announced++;
+	return harness_announce_error;
 }
 
-void agent_link_withdraw(uint32_t qpn)
+int agent_link_announce_unasked(const struct announcement *what)
 {
-	harness_announced--;
+	harness_contexts += !what->qpn;
+	return 0;
+}
+
+void agent_link_withdraw(const struct announcement *what)
+{
+	harness_live_at_withdrawal = fake.live_objects;
+	if (what->qpn)
+		harness_announced--;
+	else
+		harness_contexts--;
 }
 
 struct ibv_qp *real_of(struct ibv_qp *shown)

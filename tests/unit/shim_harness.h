@@ -40,8 +40,11 @@ struct harness {
 /* Connections that the agent has been told of and has not been told the end of. */
 extern int harness_interest;
 
-/* Queue pairs that the agent knows the context of. */
-extern int harness_announced;
+/* Queue pairs that the agent knows the context of, contexts that it knows to have moved, and what
+ * it says to the next. */
+extern int harness_announced, harness_contexts, harness_announce_error;
+/* Objects of the fake HCA when something was withdrawn. */
+extern int harness_live_at_withdrawal;
 
 /* What the agent does meanwhile, before it answers. */
 extern void (*harness_registering)(struct remote *remote);

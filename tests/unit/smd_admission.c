@@ -243,47 +243,6 @@ static void before_the_commit_the_source_alone_is_waited_for(void **unused)
 	inventory_clear(&inventory);
 }
 
-static void numbers_of_a_moved_vm_are_found_by_address_and_qpn(void **unused)
-{
-	struct qp_row mine = {.local_lid = 11, .local_qpn = 0x100, .real_qpn = 0x900, .context = 1};
-	struct qp_row peers = {.local_lid = 12, .local_qpn = 0x100, .real_qpn = 0x200};
-	struct key_row key = {.context = 1, .virtual_rkey = 5, .real_rkey = 6};
-	struct key_row other_key = {.context = 2, .virtual_rkey = 5, .real_rkey = 7};
-	struct address address = {.lid = 11}, peer = {.lid = 12};
-	struct address announced = {.lid = 11, .qpn = 0x101, .context = 2};
-	Tether__QpRows qps = TETHER__QP_ROWS__INIT, found = TETHER__QP_ROWS__INIT;
-	Tether__KeyRows keys = TETHER__KEY_ROWS__INIT, found_keys = TETHER__KEY_ROWS__INIT;
-	struct numbers numbers = {0};
-
-	qp_rows_append(&qps, &mine);
-	qp_rows_append(&qps, &peers);
-	key_rows_append(&keys, &key);
-	key_rows_append(&keys, &other_key);
-	assert_int_equal(numbers_set(&numbers, &address, &qps, &keys), 0);
-	/* The second time supersedes. */
-	assert_int_equal(numbers_set(&numbers, &address, &qps, &keys), 0);
-	assert_int_equal(numbers_find(&numbers, &peer, 0x100, NULL, &found, &found_keys), 0);
-	assert_int_equal(numbers_find(&numbers, &address, 0x101, NULL, &found, &found_keys), 0);
-	assert_int_equal(found.n_local_qpn, 0);
-	assert_int_equal(numbers_find(&numbers, &address, 0x100, NULL, &found, &found_keys), 0);
-	assert_int_equal(found.n_local_qpn, 1);
-	assert_int_equal(found.real_qpn[0], 0x900);
-	assert_int_equal(found_keys.n_real_rkey, 1);
-	assert_int_equal(found_keys.real_rkey[0], 6);
-	/* Made since the move: a number of its own, the context's keys. */
-	assert_int_equal(
-	        numbers_find(&numbers, &address, 0x101, &announced, &found, &found_keys), 0);
-	assert_int_equal(found.n_local_qpn, 2);
-	assert_int_equal(found.real_qpn[1], 0x101);
-	assert_int_equal(found_keys.n_real_rkey, 2);
-	assert_int_equal(found_keys.real_rkey[1], 7);
-	rows_clear(&qps.base);
-	rows_clear(&keys.base);
-	rows_clear(&found.base);
-	rows_clear(&found_keys.base);
-	numbers_clear(&numbers);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -297,7 +256,6 @@ int main(void)
 	        cmocka_unit_test(inventories_say_where_the_vm_is),
 	        cmocka_unit_test(the_fabric_outweighs_the_journal_where_it_is_asked),
 	        cmocka_unit_test(before_the_commit_the_source_alone_is_waited_for),
-	        cmocka_unit_test(numbers_of_a_moved_vm_are_found_by_address_and_qpn),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

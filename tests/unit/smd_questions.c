@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/* What peers are told of VMs that have moved, and when. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <string.h>
+
+#include "notifier/wire/rows.h"
+#include "sm-side/questions.h"
+
+/*
+ * The VM at LID 11 has moved: QP 0x100 of context 1 is 0x900 now, and 0x200 of context 2 itself;
+ * key 5 is 6 in the one and 7 in the other.
+ */
+struct test {
+	struct questions *questions;
+	struct interest *announced;
+	char said[512];
+};
+
+static const struct address *announced(void *owner, const struct address *address)
+{
+	const struct test *t = owner;
+
+	return interest_find(t->announced, address);
+}
+
+static void answered(void *owner, const Tether__InterestAnswer *answer)
+{
+	struct test *t = owner;
+	size_t used = strlen(t->said), rows;
+
+	used += (size_t)snprintf(t->said + used, sizeof(t->said) - used, "%u:", answer->request);
+	if (!qp_rows_count(answer->qps, &rows) && rows)
+		used += (size_t)snprintf(t->said + used, sizeof(t->said) - used, " qp 0x%x",
+		        qp_rows_get(answer->qps, 0).real_qpn);
+	for (size_t i = 0; !key_rows_count(answer->keys, &rows) && i < rows; i++)
+		used += (size_t)snprintf(t->said + used, sizeof(t->said) - used, " key %u",
+		        key_rows_get(answer->keys, i).real_rkey);
+	snprintf(t->said + used, sizeof(t->said) - used, "\n");
+}
+
+static const struct questions_outputs outputs = {.announced = announced, .answer = answered};
+
+static void say(struct test *t, uint32_t request, const struct address *address, bool drop,
+        uint32_t remote_qpn, uint64_t now_ms)
+{
+	Tether__Interest interest = TETHER__INTEREST__INIT;
+	Tether__Address wire;
+
+	address_encode(address, &wire);
+	interest.request = request;
+	interest.address = &wire;
+	interest.drop = drop;
+	interest.remote_qpn = remote_qpn;
+	questions_interest(t->questions, &interest, true, now_ms);
+}
+
+static void ask(struct test *t, uint32_t request, uint32_t qpn, uint64_t now_ms)
+{
+	struct address vm = {.lid = 11};
+
+	say(t, request, &vm, false, qpn, now_ms);
+}
+
+/* What the relay below has taken comes up afterwards. */
+static void announce(struct test *t, uint32_t qpn, uint32_t context)
+{
+	struct address own = {.lid = 11, .qpn = qpn, .context = context};
+
+	interest_add(t->announced, 1, &own);
+	say(t, 99, &own, false, 0, 0);
+}
+
+static void withdraw(struct test *t, uint32_t qpn, uint32_t context)
+{
+	struct address own = {.lid = 11, .qpn = qpn, .context = context};
+
+	interest_drop(t->announced, 1, &own);
+	say(t, 99, &own, true, 0, 0);
+}
+
+static void forget(struct test *t)
+{
+	t->said[0] = '\0';
+}
+
+#define EXPECT(t, text)                                                                            \
+	do {                                                                                       \
+		assert_string_equal((t)->said, text);                                              \
+		forget(t);                                                                         \
+	} while (0)
+
+static int setup(void **state)
+{
+	static struct test test;
+	struct test *t = &test;
+	struct qp_row qps[] = {
+	        {.local_lid = 11, .local_qpn = 0x100, .real_qpn = 0x900, .context = 1},
+	        {.local_lid = 11, .local_qpn = 0x200, .real_qpn = 0x200, .context = 2},
+	        {.local_lid = 12, .local_qpn = 0x100, .real_qpn = 0x300, .context = 3},
+	};
+	struct key_row keys[] = {{1, 5, 6}, {2, 5, 7}};
+	Tether__QpRows qp_rows = TETHER__QP_ROWS__INIT;
+	Tether__KeyRows key_rows = TETHER__KEY_ROWS__INIT;
+	struct address vm = {.lid = 11};
+
+	*t = (struct test){.announced = interest_create()};
+	t->questions = questions_create(&outputs, t);
+	for (size_t i = 0; i < 3; i++)
+		qp_rows_append(&qp_rows, &qps[i]);
+	for (size_t i = 0; i < 2; i++)
+		key_rows_append(&key_rows, &keys[i]);
+	/* The second time supersedes. */
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(
+		        numbers_set(questions_numbers(t->questions), &vm, &qp_rows, &key_rows), 0);
+	rows_clear(&qp_rows.base);
+	rows_clear(&key_rows.base);
+	announce(t, 0, 1);
+	announce(t, 0, 2);
+	forget(t);
+	*state = t;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct test *t = *state;
+
+	questions_destroy(t->questions);
+	interest_destroy(t->announced);
+	return 0;
+}
+
+static void numbers_are_found_by_address_and_qpn(void **state)
+{
+	struct address peer = {.lid = 12};
+	struct test *t = *state;
+
+	ask(t, 1, 0x100, 0);
+	ask(t, 2, 0x200, 0);
+	ask(t, 3, 0x300, 0);
+	ask(t, 4, 0, 0);
+	say(t, 5, &peer, false, 0x100, 0);
+	EXPECT(t, "1: qp 0x900 key 6\n2: qp 0x200 key 7\n3:\n4:\n5:\n");
+}
+
+static void queue_pair_made_since_has_a_number_of_its_own_and_its_contexts_keys(void **state)
+{
+	struct test *t = *state;
+
+	announce(t, 0x300, 2);
+	forget(t);
+	ask(t, 1, 0x300, 0);
+	EXPECT(t, "1: qp 0x300 key 7\n");
+	withdraw(t, 0x300, 2);
+	forget(t);
+	ask(t, 2, 0x300, 0);
+	EXPECT(t, "2:\n");
+}
+
+/* The first has gone, and its number was given to a queue pair of another context. */
+static void who_announces_a_number_counts_more_than_who_had_it(void **state)
+{
+	struct test *t = *state;
+
+	announce(t, 0x100, 2);
+	forget(t);
+	ask(t, 1, 0x100, 0);
+	EXPECT(t, "1: qp 0x100 key 7\n");
+}
+
+/* It was announced before the VM moved again: what it is now stands in the rows. */
+static void announced_queue_pair_that_has_moved_is_what_its_row_says(void **state)
+{
+	struct test *t = *state;
+
+	announce(t, 0x100, 1);
+	forget(t);
+	ask(t, 1, 0x100, 0);
+	EXPECT(t, "1: qp 0x900 key 6\n");
+}
+
+/* The agent, or this daemon, has just been started again. */
+static void question_waits_until_the_contexts_are_announced(void **state)
+{
+	struct test *t = *state;
+
+	interest_destroy(t->announced);
+	t->announced = interest_create();
+	ask(t, 1, 0x100, 1000);
+	ask(t, 2, 0x300, 1000);
+	EXPECT(t, "");
+	assert_int_equal(questions_next(t->questions), 1000 + QUESTION_WAITS_MS);
+	announce(t, 0x300, 1);
+	announce(t, 0, 1);
+	EXPECT(t, "99:\n99:\n");
+	announce(t, 0, 2);
+	EXPECT(t, "99:\n1: qp 0x900 key 6\n2: qp 0x300 key 6\n");
+	assert_int_equal(questions_next(t->questions), UINT64_MAX);
+}
+
+/* That VM was shut down, and its LID is another's. */
+static void numbers_of_those_who_do_not_come_back_are_forgotten(void **state)
+{
+	struct address first = {.lid = 11, .context = 1};
+	struct test *t = *state;
+
+	interest_drop(t->announced, 1, &first);
+	ask(t, 1, 0x100, 1000);
+	questions_tick(t->questions, 1000 + QUESTION_WAITS_MS - 1);
+	EXPECT(t, "");
+	questions_tick(t->questions, 1000 + QUESTION_WAITS_MS);
+	EXPECT(t, "1:\n");
+	ask(t, 2, 0x100, 9000);
+	ask(t, 3, 0x200, 9000); /* the other context is there */
+	EXPECT(t, "2:\n3: qp 0x200 key 7\n");
+}
+
+static void withdrawn_context_takes_its_numbers_along(void **state)
+{
+	struct test *t = *state;
+
+	withdraw(t, 0, 1);
+	forget(t);
+	ask(t, 1, 0x100, 0);
+	ask(t, 2, 0x200, 0);
+	EXPECT(t, "1:\n2: qp 0x200 key 7\n");
+}
+
+static void who_asks_nothing_does_not_wait(void **state)
+{
+	struct address vm = {.lid = 11};
+	struct test *t = *state;
+
+	interest_destroy(t->announced);
+	t->announced = interest_create();
+	ask(t, 1, 0, 0);
+	say(t, 2, &vm, true, 0x100, 0);
+	EXPECT(t, "1:\n2:\n");
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        TEST(numbers_are_found_by_address_and_qpn),
+	        TEST(queue_pair_made_since_has_a_number_of_its_own_and_its_contexts_keys),
+	        TEST(who_announces_a_number_counts_more_than_who_had_it),
+	        TEST(announced_queue_pair_that_has_moved_is_what_its_row_says),
+	        TEST(question_waits_until_the_contexts_are_announced),
+	        TEST(numbers_of_those_who_do_not_come_back_are_forgotten),
+	        TEST(withdrawn_context_takes_its_numbers_along),
+	        TEST(who_asks_nothing_does_not_wait),
+	};
+
+	return cmocka_run_group_tests_name("smd_questions", tests, NULL, NULL);
+}
