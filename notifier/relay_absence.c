@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 /*
- * VMs that are without their device: RELEASE was answered, ATTACH has not come. A process that
- * starts now was not asked to let go, and would open what is about to be unplugged. So it is given
- * the RELEASE, without the tables, before it is welcome; its answer is a late one. One that takes
- * part in the migration must not take that for its own, which brings it the other sides' evidence.
+ * VMs that are without their device, or have one whose numbers are not known yet: RELEASE was
+ * answered, RESUME has not come. A process that starts now was not asked to let go, and would open
+ * what is about to be unplugged; or what has just been plugged in, and be given numbers by which
+ * others of the VM are known. So it is given a RELEASE, without the tables, before it is welcome;
+ * its answer is a late one. One that takes part in the migration must not take that for its own,
+ * which brings it the other sides' evidence.
  */
 #include "notifier/relay_state.h"
 
@@ -12,6 +14,8 @@
 static void bare_copy_fill(Tether__Event *copy, const Tether__Event *event)
 {
 	*copy = *event;
+	copy->step = TETHER__STEP__STEP_RELEASE;
+	copy->to_vm = true;
 	copy->to_peers = false;
 	copy->expected = NULL;
 	copy->n_expected = 0;
@@ -43,15 +47,30 @@ void relay_absence_end(struct vm_state *vm)
 	vm->released = NULL;
 }
 
+/* Where the VM arrives nobody has heard of RELEASE. */
+static bool begins_absence(const Tether__Event *event)
+{
+	if (event->order)
+		return event->order->resume_follows;
+	return event->to_vm && (event->step == TETHER__STEP__STEP_RELEASE ||
+	                               event->step == TETHER__STEP__STEP_ATTACH);
+}
+
+/* RECONNECT follows an abort, too, where the device has stayed. */
+static bool ends_absence(const Tether__Event *event)
+{
+	return event->to_vm && event->step != TETHER__STEP__STEP_RECONNECT;
+}
+
 void relay_absence_note(struct relay *relay, const Tether__Event *event, uint64_t until_ms)
 {
-	struct vm_state *vm = event->to_vm ? relay_vm_find(relay, event->vm) : NULL;
+	struct vm_state *vm = relay_vm_find(relay, event->vm);
+	bool begins = begins_absence(event);
 	Tether__Event bare;
 
-	if (!vm)
-		return;
-	relay_absence_end(vm);
-	if (event->step != TETHER__STEP__STEP_RELEASE)
+	if (vm && (begins || ends_absence(event)))
+		relay_absence_end(vm);
+	if (!vm || !begins)
 		return;
 	bare_copy_fill(&bare, event);
 	vm->released = event_copy(&bare);

@@ -46,7 +46,7 @@ struct vm_state {
 	bool is_here;
 	uint64_t epoch; /* of its last event */
 	uint64_t migration;
-	Tether__Event *released; /* RELEASE, while it is without its device */
+	Tether__Event *released; /* RELEASE, until RESUME: who starts now opens no device */
 	uint64_t released_until_ms;
 	struct vm_numbers numbers; /* that a new QP may not have */
 	uint32_t order_sequence;   /* of its last order for us in this epoch */
@@ -92,7 +92,8 @@ void relay_open_destroy(struct open_event *open);
 void relay_answered_destroy(struct answered *answered);
 
 /* relay_absence.c */
-/* An event that was taken: RELEASE begins @event's VM's absence, every other step to it ends it. */
+/* An event that was taken: RELEASE, ATTACH and the orders that bring the device begin @event's VM's
+ * absence, every other step to it but RECONNECT ends it. */
 void relay_absence_note(struct relay *relay, const Tether__Event *event, uint64_t until_ms);
 void relay_absence_end(struct vm_state *vm);
 /* Before the process @child is welcome; @takes_part_in: the migration that its HELLO names, or 0.

@@ -146,6 +146,12 @@ static const struct identity *identity_for(const struct migration *m, enum migra
 	}
 }
 
+static bool brings_device(Tether__HostAction order)
+{
+	return order == TETHER__HOST_ACTION__HOST_ATTACH ||
+	       order == TETHER__HOST_ACTION__HOST_GIVE_BACK;
+}
+
 int order_fill_host(struct order *order, struct migration *m, enum migration_action action,
         const Tether__Attributes *attributes, uint64_t now_us)
 {
@@ -171,6 +177,7 @@ int order_fill_host(struct order *order, struct migration *m, enum migration_act
 		order->host.node_guid = identity->node_guid;
 		order->host.port_guid = identity->port_guid;
 	}
+	order->host.resume_follows = brings_device(row->order) && !m->given_up;
 	if (row->order == TETHER__HOST_ACTION__HOST_CHECK && attributes) {
 		order->attributes = *attributes;
 		order->host.attributes = &order->attributes;

@@ -220,12 +220,12 @@ class Agent:
     def answer(self, step, sequence=1):
         return self.root.frame("answer", step=f"STEP_{step}", sequence=sequence)
 
-    def shim(self, vm="vm1", name="vm1/10.1", lids=()):
-        """A process of the VM that has said HELLO and is welcome."""
+    def shim(self, vm="vm1", name="vm1/10.1", lids=(), migration=0):
+        """A process of the VM that has said HELLO, with the migration that is open in it, and is welcome."""
         links = self._links("connect", self.path(f"vms/{vm}.sock"))
         links.opened()
         links.send({"hello": {"version": 1, "role": "ROLE_SHIM", "name": name, "pid": 10, "program": "ib_write_bw",
-                              "addresses": [{"lid": lid} for lid in lids]}})
+                              "migration": migration, "addresses": [{"lid": lid} for lid in lids]}})
         answer = links.frame("hello_answer")
         assert answer["outcome"] == "OUTCOME_DONE", answer
         return links

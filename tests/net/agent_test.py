@@ -222,7 +222,7 @@ def socket_stands_before_the_vf_is_attached():
         assert vm == [{"name": "vm7", "slot": "vf1", "socket": agent.path("vms/vm7.sock")}], answer
         # The VM's process that tether-smd expects gets the event when it comes.
         agent.event("ATTACH", 2, vm="vm7", to_vm=True, expected=["vm7/10.1"], deadline_ms=60000)
-        shim = agent.shim("vm7", "vm7/10.1")
+        shim = agent.shim("vm7", "vm7/10.1", migration=1)
         answered(shim, shim.frame("event"))
         assert agent.answer("ATTACH", 2)["answered"] == ["vm7/10.1"]
 

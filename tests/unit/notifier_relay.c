@@ -379,8 +379,8 @@ static void nobody_is_told_of_an_absence_that_is_over(void **state)
 
 	EVENT(t, .step = TETHER__STEP__STEP_RELEASE, .to_vm = true);
 	done(t, a, TETHER__STEP__STEP_RELEASE, 1);
-	EVENT(t, .step = TETHER__STEP__STEP_ATTACH, .sequence = 2, .to_vm = true);
-	done(t, a, TETHER__STEP__STEP_ATTACH, 2);
+	EVENT(t, .step = TETHER__STEP__STEP_RESUME, .sequence = 2, .to_vm = true);
+	done(t, a, TETHER__STEP__STEP_RESUME, 2);
 	forget(t);
 	child(t, "vm1", "vm1/2.1", 0);
 	EXPECT(t, "");
@@ -389,6 +389,60 @@ static void nobody_is_told_of_an_absence_that_is_over(void **state)
 	pass(t, 5001);
 	forget(t);
 	child(t, "vm1", "vm1/3.1", 0);
+	EXPECT(t, "");
+}
+
+/* The VF is there before RECONNECT says which numbers are taken. */
+static void process_that_starts_where_the_vm_arrives_opens_nothing_before_resume(void **state)
+{
+	struct test *t = *state;
+	uint32_t a;
+
+	EVENT(t, .step = TETHER__STEP__STEP_MOVE, .sequence = 1, .order_host = "hyp1",
+	        .resume_follows = true);
+	relay_vm_here(t->relay, "vm1");
+	order_done(t, TETHER__STEP__STEP_MOVE, 1, 0);
+	forget(t);
+	t->says_welcome = true;
+	a = child(t, "vm1", "vm1/1.1", 0);
+	EXPECT(t, "vm1/1.1 < RELEASE.1 vm\nvm1/1.1 < HELLO DONE\n");
+	EVENT(t, .step = TETHER__STEP__STEP_ATTACH, .sequence = 2, .to_vm = true);
+	done(t, a, TETHER__STEP__STEP_ATTACH, 2);
+	forget(t);
+	child(t, "vm1", "vm1/2.1", 0);
+	EXPECT(t, "vm1/2.1 < RELEASE.2 vm\nvm1/2.1 < HELLO DONE\n");
+	EVENT(t, .step = TETHER__STEP__STEP_RECONNECT, .sequence = 3, .to_vm = true);
+	forget(t);
+	child(t, "vm1", "vm1/3.1", 0);
+	EXPECT(t, "vm1/3.1 < RELEASE.2 vm\nvm1/3.1 < HELLO DONE\nvm1/3.1 < RECONNECT.3 vm\n");
+	EVENT(t, .step = TETHER__STEP__STEP_RESUME, .sequence = 4, .to_vm = true);
+	forget(t);
+	child(t, "vm1", "vm1/4.1", 0);
+	EXPECT(t, "vm1/4.1 < HELLO DONE\nvm1/4.1 < RECONNECT.3 vm\nvm1/4.1 < RESUME.4 vm\n");
+}
+
+/* A VF for a VM that has lost its own, and whatever it was connected to. */
+static void nobody_waits_for_a_resume_that_does_not_follow(void **state)
+{
+	struct test *t = *state;
+
+	EVENT(t, .step = TETHER__STEP__STEP_MOVE, .sequence = 1, .order_host = "hyp1");
+	relay_vm_here(t->relay, "vm1");
+	forget(t);
+	child(t, "vm1", "vm1/1.1", 0);
+	EXPECT(t, "");
+}
+
+/* After an abort everybody is where it was. */
+static void reconnect_alone_is_no_absence(void **state)
+{
+	struct test *t = *state;
+
+	relay_vm_here(t->relay, "vm1");
+	EVENT(t, .step = TETHER__STEP__STEP_SETTLE, .to_vm = true);
+	EVENT(t, .step = TETHER__STEP__STEP_RECONNECT, .sequence = 2, .to_vm = true);
+	forget(t);
+	child(t, "vm1", "vm1/1.1", 0);
 	EXPECT(t, "");
 }
 
@@ -939,6 +993,9 @@ int main(void)
 	        HOST_TEST(process_that_starts_after_release_is_told_before_it_is_welcome),
 	        HOST_TEST(process_that_takes_part_gets_release_as_it_is),
 	        HOST_TEST(nobody_is_told_of_an_absence_that_is_over),
+	        HOST_TEST(process_that_starts_where_the_vm_arrives_opens_nothing_before_resume),
+	        HOST_TEST(nobody_waits_for_a_resume_that_does_not_follow),
+	        HOST_TEST(reconnect_alone_is_no_absence),
 	        HOST_TEST(nobody_is_told_of_another_vms_absence),
 	        HOST_TEST(vm_that_left_is_not_waited_for),
 	        HOST_TEST(process_of_a_vm_that_left_and_comes_back_is_waited_for),

@@ -317,6 +317,7 @@ void event_send(struct test *t, const struct event_args *args)
 		host_order.host = (char *)args->order_host;
 		host_order.action = TETHER__HOST_ACTION__HOST_DETACH;
 		host_order.vm = event.vm;
+		host_order.resume_follows = args->resume_follows;
 		event.order = &host_order;
 	}
 	assert_int_equal(relay_event(t->relay, &event, t->now_ms), 0);

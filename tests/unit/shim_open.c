@@ -154,6 +154,38 @@ static void who_opens_while_the_device_is_away_for_good_gets_enodev(void **state
 	assert_null(o.context);
 }
 
+/* It has started where the VM arrives, and has heard no step but those that follow. */
+static void who_starts_in_the_middle_of_a_move_opens_when_numbers_are_known(void **state)
+{
+	static const Tether__Step missed[] = {
+	        TETHER__STEP__STEP_ATTACH, TETHER__STEP__STEP_RECONNECT, TETHER__STEP__STEP_RESUME};
+	struct harness *h = *state;
+	struct ibv_device **list = ibv_get_device_list(NULL);
+	struct ibv_device *device = h->vm.context->device;
+
+	ibv_destroy_qp(h->vm.qp);
+	h->vm.qp = NULL;
+	ibv_destroy_qp(h->peer.qp);
+	h->peer.qp = NULL;
+	end_close(&h->vm);
+	for (unsigned first = 0; first < 3; first++) {
+		struct opener o = {.device = device};
+
+		h->migration++;
+		step(h, TETHER__STEP__STEP_RELEASE);
+		assert_false(opens_at_once(&o));
+		for (unsigned i = first; i < 3; i++) {
+			assert_false(__atomic_load_n(&o.done, __ATOMIC_ACQUIRE));
+			step(h, missed[i]);
+		}
+		pthread_join(o.thread, NULL);
+		assert_non_null(o.context);
+		ibv_close_device(o.context);
+	}
+	ibv_free_device_list(list);
+	end_open(&h->vm, FAKE_LID_VM, false);
+}
+
 static void another_device_is_opened_meanwhile(void **state)
 {
 	struct harness *h = *state;
@@ -280,6 +312,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        CONNECTED(who_opens_while_the_device_is_away_waits_and_gets_the_new_one),
 	        CONNECTED(who_opens_while_the_device_is_away_for_good_gets_enodev),
+	        CONNECTED(who_starts_in_the_middle_of_a_move_opens_when_numbers_are_known),
 	        CONNECTED(another_device_is_opened_meanwhile),
 	        CONNECTED(what_is_opened_after_stop_goes_with_its_device),
 	        CONNECTED(what_was_closed_when_it_moved_is_opened_where_it_is),

@@ -96,6 +96,27 @@ static void each_slot_gets_the_guids_that_belong_there(void **unused)
 	migration_clear(&m);
 }
 
+/* What starts behind such an order waits for RESUME, which a migration that was given up sends no
+ * more. */
+static void who_brings_the_vf_says_whether_resume_follows(void **unused)
+{
+	struct migration m = begun(STATE_DETACHING);
+	struct order order;
+
+	for (int a = ACTION_NOTHING + 1; a < ACTION_COUNT; a++) {
+		bool brings = a == ACTION_ATTACH_VF || a == ACTION_GIVE_BACK;
+
+		m.given_up = false;
+		if (order_fill_host(&order, &m, a, NULL, 2000))
+			continue;
+		assert_int_equal(order.host.resume_follows, brings);
+		m.given_up = true;
+		assert_int_equal(order_fill_host(&order, &m, a, NULL, 2000), 0);
+		assert_false(order.host.resume_follows);
+	}
+	migration_clear(&m);
+}
+
 static void memory_goes_there_and_back(void **unused)
 {
 	struct migration m = begun(STATE_MOVING);
@@ -269,6 +290,7 @@ int main(void)
 	        cmocka_unit_test(every_step_of_the_tree_has_its_event),
 	        cmocka_unit_test(an_event_says_how_much_time_is_left),
 	        cmocka_unit_test(each_slot_gets_the_guids_that_belong_there),
+	        cmocka_unit_test(who_brings_the_vf_says_whether_resume_follows),
 	        cmocka_unit_test(memory_goes_there_and_back),
 	        cmocka_unit_test(the_sm_is_asked_as_the_plugin_understands),
 	        cmocka_unit_test(the_sms_answers_mean_what_they_say),
