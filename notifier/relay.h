@@ -109,6 +109,7 @@ const struct address *relay_announced(const struct relay *relay, const struct ad
  * was made. -ENOMEM */
 int relay_hold(struct relay *relay, uint64_t migration, const char *vm,
         const struct address *address, uint64_t until_ms);
+void relay_let_go(struct relay *relay, uint64_t migration);
 
 /* The root's own event, and a copy of it is kept. The answer comes through parent_send, maybe
  * before this returns. -ENOMEM. */

@@ -467,6 +467,11 @@ int relay_hold(struct relay *relay, uint64_t migration, const char *vm,
 	return registration_barrier(relay->registration, migration, vm, address, until_ms);
 }
 
+void relay_let_go(struct relay *relay, uint64_t migration)
+{
+	registration_barrier_lift(relay->registration, migration);
+}
+
 int relay_event(struct relay *relay, const Tether__Event *event, uint64_t now_ms)
 {
 	size_t size = tether__event__get_packed_size(event);

@@ -226,6 +226,8 @@ static void finish(struct conductor *c)
 
 	log_findings(conductor_current(c));
 	conductor_rows_let_go(c, conductor_current(c));
+	/* Its last step has done so, if there was one. */
+	root_let_go(c->root, conductor_current(c)->intent.id);
 	c->active = NULL;
 	if (!c->closing)
 		evtimer_add(c->next, &now);

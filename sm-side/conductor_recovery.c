@@ -133,6 +133,8 @@ static void recover(struct conductor *c, struct ledger_entry *entry)
 {
 	struct migration *m = &entry->migration;
 
+	root_hold(
+	        c->root, m->intent.id, m->intent.vm, &m->intent.address, c->deadlines->overall_ms);
 	if (conductor_record_epoch(c, c->ledger->epoch + 1)) {
 		recover_later(c, m);
 		return;
@@ -143,8 +145,6 @@ static void recover(struct conductor *c, struct ledger_entry *entry)
 	timeline_shift(m);
 	log_warn("migration", "%" PRIu64 "/%" PRIu64 " of %s was under way (%s): recovering",
 	        m->intent.id, m->intent.epoch, m->intent.vm, migration_state_name(m->state));
-	root_hold(
-	        c->root, m->intent.id, m->intent.vm, &m->intent.address, c->deadlines->overall_ms);
 	conductor_perform(c, migration_recover(m, m->state, m->given_up, overall_left_ms(c, entry),
 	                             conductor_now_us()));
 }

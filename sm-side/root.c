@@ -501,6 +501,13 @@ void root_hold(struct root *root, uint64_t migration, const char *vm, const stru
 {
 	if (relay_hold(root->relay, migration, vm, address, now_ms() + ms))
 		log_error("root", "no memory to hold connections to %s", vm);
+	tick_arm(root);
+}
+
+void root_let_go(struct root *root, uint64_t migration)
+{
+	relay_let_go(root->relay, migration);
+	tick_arm(root);
 }
 
 struct inventory *root_inventory(struct root *root)

@@ -40,6 +40,8 @@ int root_tell(struct root *root, const char *host, const Tether__Event *event);
  */
 void root_hold(struct root *root, uint64_t migration, const char *vm, const struct address *address,
         unsigned ms);
+/* @migration has ended, also where no step of the tree has said so. */
+void root_let_go(struct root *root, uint64_t migration);
 
 struct inventory *root_inventory(struct root *root);
 /* A result of a host says what it has now. */

@@ -226,6 +226,7 @@ class Host:
     def __init__(self, world, name):
         self.world, self.name, self.path = world, name, os.path.join(world.directory, "agents.sock")
         self.sock, self.epoch, self.answers, self.sending = None, 0, {}, threading.Lock()
+        self.told = []  # answers to registrations
 
     def start(self):
         self.stopped = threading.Event()
@@ -258,6 +259,8 @@ class Host:
                     body, message = wire.receive(sock)
                     if body == "event":
                         self.event(sock, message)
+                    elif body == "interest_answer":
+                        self.told.append(message)
             except OSError:
                 stopped.wait(0.02)
             finally:
@@ -270,6 +273,15 @@ class Host:
                     wire.send(sock, "heartbeat", {"count": 1})
         except OSError:
             pass
+
+    def connects_to(self, vm, request=1):
+        """A process here is about to connect to @vm; the outcomes of that registration come to be in `outcomes`."""
+        with self.sending:
+            wire.send(self.sock, "interest", {"request": request, "address": {"lid": self.world.vms[vm]["lid"]},
+                                              "remote_qpn": 0x100})
+
+    def outcomes(self, request=1):
+        return [answer["outcome"] for answer in self.told if answer["request"] == request]
 
     def shims(self):
         return [s for s in self.world.shims.values() if self.world.vms[s.vm]["host"] == self.name]

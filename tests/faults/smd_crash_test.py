@@ -99,8 +99,13 @@ def killed_while_a_vm_is_given_a_vf_it_is_given():
                 pass  # it died before it had answered that it had begun
             equal(stage.smd.wait(), -9, f"{state}: tether-smd died by itself")
             stage.smd.start()
+            stage.smd.hosts_here(3)
+            host = stage.world.hosts["hyp3"]
+            host.connects_to("vm1")
             equal(stage.smd.wait_for(2)["outcome"], "done", state)
             fakes.wait_until(f"{state}", lambda: not stage.world.complaints())
+            # No step of the tree says the end.
+            fakes.wait_until(f"{state}: connected", lambda: host.outcomes()[-1:] == ["OUTCOME_DONE"])
 
 
 def a_stopped_vm_that_somebody_moved_meanwhile_gets_its_vf():
@@ -217,10 +222,16 @@ def on_a_full_disk_it_says_so_and_goes_on_when_there_is_room():
         equal(b"migration 1 of vm1 was under way (detaching)" in said and b"is its disk full?" in said, True, said)
         stage.smd.hosts_here(3)
         equal(stage.smd.migrate("vm2", "hyp2")[1]["reason"], "busy")
+        # Nor does anybody connect with the VM's numbers of before.
+        host = stage.world.hosts["hyp3"]
+        host.connects_to("vm1")
+        fakes.wait_until("an answer", host.outcomes)
+        equal(host.outcomes(), ["OUTCOME_NONE"])
         stage.smd.make_room()
         drain = fakes.Peer(stage.smd.child.stderr.read)
         equal(stage.smd.wait_for(1)["outcome"], "done")
         equal(stage.world.complaints(), [])
+        fakes.wait_until("connected", lambda: host.outcomes() == ["OUTCOME_NONE", "OUTCOME_DONE"])
         stage.smd.stop()
         drain.join()
 
