@@ -248,11 +248,13 @@ def noise_on_the_agents_socket_harms_nobody():
 
 def noise_from_the_sm_is_a_lost_link():
     with Stage() as stage:
+        # A link stands before the SM has accepted it; it is down before the log says so.
+        fakes.wait_until("the SM has accepted the link", lambda: stage.world.sm.connections)
         with stage.world.lock:
             for sock in stage.world.sm.connections:
                 sock.sendall(b'{"id":"x"}\n')
-        fakes.wait_until("the link stands again", lambda: stage.smd.get("/v1/health")[1]["sm_connected"]
-                         and "not an answer" in stage.smd.log())
+        fakes.wait_until("the link stands again", lambda: "not an answer" in stage.smd.log()
+                         and stage.smd.get("/v1/health")[1]["sm_connected"])
         equal(stage.smd.move("vm1", "hyp2")["outcome"], "done")
 
 
