@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
-#include "sm-side/root.h"
+#include "sm-side/root_state.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -13,21 +12,7 @@
 #include "notifier/base/cleanup.h"
 #include "notifier/base/log.h"
 #include "notifier/channel_unix.h"
-#include "notifier/connection.h"
-#include "notifier/relay.h"
 #include "notifier/wire/rows.h"
-#include "sm-side/questions.h"
-
-enum { ACCEPT_PAUSE_MS = 100 };
-
-/* One agent's link. */
-struct link {
-	struct link *next;
-	struct root *root;
-	struct connection *connection;
-	uint32_t child; /* what the relay calls it */
-	char *host;     /* NULL: has not said HELLO */
-};
 
 /* What is to be told to the owner, from the loop. */
 struct notice {
@@ -38,23 +23,7 @@ struct notice {
 	uint64_t open;
 };
 
-struct root {
-	struct event_base *base;
-	struct event *accepting, *accepting_again, *ticking, *noticing;
-	int fd;
-	char *path;
-	struct relay *relay;
-	struct link *links;
-	struct notice *notices;
-	struct inventory inventory;
-	struct questions *questions;
-	bool takes_interest; /* what comes up now is what an agent has just said in an Interest */
-	struct connection_settings connection_settings;
-	const struct root_callbacks *callbacks;
-	void *owner;
-};
-
-static uint64_t now_ms(void)
+uint64_t root_now_ms(void)
 {
 	struct timespec now;
 
@@ -62,7 +31,6 @@ static uint64_t now_ms(void)
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-/* After anything that may have changed when the relay wants to be called. */
 /* @next_ms, negative for never, or @at. */
 static int64_t sooner(int64_t next_ms, uint64_t at, uint64_t now)
 {
@@ -73,9 +41,9 @@ static int64_t sooner(int64_t next_ms, uint64_t at, uint64_t now)
 	return next_ms < 0 || ms < next_ms ? ms : next_ms;
 }
 
-static void tick_arm(struct root *root)
+void root_tick_arm(struct root *root)
 {
-	uint64_t now = now_ms(), question = questions_next(root->questions);
+	uint64_t now = root_now_ms(), question = questions_next(root->questions);
 	int64_t ms = sooner(relay_next_ms(root->relay, now), question, now);
 	struct timeval pause = {ms / 1000, (suseconds_t)(ms % 1000) * 1000};
 
@@ -89,9 +57,9 @@ static void tick_due(evutil_socket_t unused, short what, void *context)
 {
 	struct root *root = context;
 
-	relay_tick(root->relay, now_ms());
-	questions_tick(root->questions, now_ms());
-	tick_arm(root);
+	relay_tick(root->relay, root_now_ms());
+	questions_tick(root->questions, root_now_ms());
+	root_tick_arm(root);
 }
 
 /* ---- telling the owner ---- */
@@ -151,27 +119,9 @@ static void notices_due(evutil_socket_t unused, short what, void *context)
 
 /* ---- the relay's outputs ---- */
 
-static struct link *link_of_child(struct root *root, uint32_t child)
-{
-	struct link *link = root->links;
-
-	while (link && link->child != child)
-		link = link->next;
-	return link;
-}
-
-static struct link *link_of_host(struct root *root, const char *host)
-{
-	struct link *link = root->links;
-
-	while (link && (!link->host || strcmp(link->host, host)))
-		link = link->next;
-	return link;
-}
-
 static void child_send(void *owner, uint32_t child, const Tether__Frame *frame)
 {
-	struct link *link = link_of_child(owner, child);
+	struct link *link = root_link_of_child(owner, child);
 	int err = link ? connection_send(link->connection, frame) : 0;
 
 	/* A link that cannot take a frame ends by itself; one frame that is too large would come
@@ -183,7 +133,7 @@ static void child_send(void *owner, uint32_t child, const Tether__Frame *frame)
 
 static void child_close(void *owner, uint32_t child, const char *why)
 {
-	struct link *link = link_of_child(owner, child);
+	struct link *link = root_link_of_child(owner, child);
 
 	if (link)
 		connection_finish(link->connection, why);
@@ -223,7 +173,7 @@ static void question_answered(void *owner, const Tether__InterestAnswer *answer)
 
 	frame.body_case = TETHER__FRAME__BODY_INTEREST_ANSWER;
 	frame.interest_answer = (Tether__InterestAnswer *)answer;
-	relay_parent_frame(root->relay, &frame, now_ms());
+	relay_parent_frame(root->relay, &frame, root_now_ms());
 }
 
 static const struct questions_outputs questions_outputs = {
@@ -241,13 +191,13 @@ static void parent_send(void *owner, const Tether__Frame *frame)
 		answer_take(root, frame->answer);
 	else if (frame->body_case == TETHER__FRAME__BODY_INTEREST)
 		questions_interest(
-		        root->questions, frame->interest, root->takes_interest, now_ms());
+		        root->questions, frame->interest, root->takes_interest, root_now_ms());
 }
 
 static int hello(void *owner, uint32_t child, const Tether__Hello *hello, const char **reason,
         const char **text)
 {
-	struct link *link = link_of_child(owner, child);
+	struct link *link = root_link_of_child(owner, child);
 	struct root *root = owner;
 
 	if (!link)
@@ -273,123 +223,6 @@ static const struct relay_outputs outputs = {
         .hello = hello,
 };
 
-/* ---- links ---- */
-
-static void link_free(struct link *link)
-{
-	struct link **at = &link->root->links;
-
-	while (*at != link)
-		at = &(*at)->next;
-	*at = link->next;
-	connection_destroy(link->connection);
-	free(link->host);
-	free(link);
-}
-
-static void link_frame(struct connection *connection, Tether__Frame *frame, void *owner)
-{
-	struct link *link = owner;
-	struct root *root = link->root;
-	int err;
-
-	root->takes_interest = frame->body_case == TETHER__FRAME__BODY_INTEREST;
-	err = relay_child_frame(root->relay, link->child, frame, now_ms());
-	root->takes_interest = false;
-	if (err)
-		connection_finish(link->connection, strerror(-err));
-	tick_arm(root);
-}
-
-static void link_closed(struct connection *connection, int reason, const char *text, void *owner)
-{
-	struct link *link = owner;
-	struct root *root = link->root;
-
-	if (link->host) {
-		log_warn("root", "host %s is away: %s", link->host, text);
-		inventory_host_connected(&root->inventory, link->host, false);
-	}
-	relay_child_gone(root->relay, link->child, false, now_ms());
-	link_free(link);
-	tick_arm(root);
-}
-
-static const struct connection_callbacks connection_callbacks = {
-        .frame = link_frame,
-        .closed = link_closed,
-};
-
-static bool is_trusted(const struct channel_unix_peer *peer)
-{
-	return peer->uid == 0 || peer->uid == geteuid();
-}
-
-/* Takes @channel. */
-static void link_add(struct root *root, struct channel *channel)
-{
-	struct link *link = calloc(1, sizeof(*link));
-
-	if (!link || relay_child_add(root->relay, NULL, now_ms(), &link->child)) {
-		channel->ops->close(channel);
-		free(link);
-		return;
-	}
-	link->root = root;
-	link->next = root->links;
-	root->links = link;
-	link->connection = connection_accept(
-	        root->base, channel, &root->connection_settings, &connection_callbacks, link);
-	if (!link->connection) {
-		relay_child_gone(root->relay, link->child, true, now_ms());
-		link_free(link);
-	}
-}
-
-/* What waits stays acceptable: without a pause the loop would do nothing else. */
-static void accepting_pause(struct root *root, int err)
-{
-	struct timeval pause = {0, ACCEPT_PAUSE_MS * 1000};
-
-	log_error("root", "no agent can be accepted, accepting pauses: %s", strerror(err));
-	event_del(root->accepting);
-	evtimer_add(root->accepting_again, &pause);
-}
-
-static void accepting_again(evutil_socket_t unused, short what, void *context)
-{
-	struct root *root = context;
-
-	event_add(root->accepting, NULL);
-}
-
-static void acceptable(evutil_socket_t listener, short what, void *context)
-{
-	struct root *root = context;
-	struct channel_unix_peer peer = {.pidfd = -1};
-	struct channel channel;
-	int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-
-	if (fd < 0) {
-		if (errno != EAGAIN && errno != ECONNABORTED && errno != EINTR)
-			accepting_pause(root, errno);
-		return;
-	}
-	if (channel_unix_accepted(fd, &channel, &peer)) {
-		close(fd);
-		return;
-	}
-	if (peer.pidfd >= 0)
-		close(peer.pidfd);
-	if (!is_trusted(&peer)) {
-		log_warn("root", "uid %u may not be an agent", (unsigned)peer.uid);
-		channel.ops->close(&channel);
-		return;
-	}
-	link_add(root, &channel);
-	tick_arm(root);
-}
-
 /* ---- the root ---- */
 
 static int relay_make(struct root *root, const struct deadlines *deadlines, uint64_t epoch)
@@ -407,8 +240,9 @@ static int relay_make(struct root *root, const struct deadlines *deadlines, uint
 
 static int events_make(struct root *root)
 {
-	root->accepting = event_new(root->base, root->fd, EV_READ | EV_PERSIST, acceptable, root);
-	root->accepting_again = evtimer_new(root->base, accepting_again, root);
+	root->accepting =
+	        event_new(root->base, root->fd, EV_READ | EV_PERSIST, root_acceptable, root);
+	root->accepting_again = evtimer_new(root->base, root_accepting_again, root);
 	root->ticking = evtimer_new(root->base, tick_due, root);
 	root->noticing = evtimer_new(root->base, notices_due, root);
 	if (!root->accepting || !root->accepting_again || !root->ticking || !root->noticing)
@@ -455,8 +289,7 @@ void root_destroy(struct root *root)
 {
 	if (!root)
 		return;
-	while (root->links)
-		link_free(root->links);
+	root_links_clear(root);
 	relay_destroy(root->relay);
 	event_free_any(root->accepting);
 	event_free_any(root->accepting_again);
@@ -480,15 +313,15 @@ void root_destroy(struct root *root)
 
 int root_send(struct root *root, const Tether__Event *event)
 {
-	int err = relay_event(root->relay, event, now_ms());
+	int err = relay_event(root->relay, event, root_now_ms());
 
-	tick_arm(root);
+	root_tick_arm(root);
 	return err;
 }
 
 int root_tell(struct root *root, const char *host, const Tether__Event *event)
 {
-	struct link *link = link_of_host(root, host);
+	struct link *link = root_link_of_host(root, host);
 	Tether__Frame frame = TETHER__FRAME__INIT;
 
 	frame.body_case = TETHER__FRAME__BODY_EVENT;
@@ -499,15 +332,15 @@ int root_tell(struct root *root, const char *host, const Tether__Event *event)
 void root_hold(struct root *root, uint64_t migration, const char *vm, const struct address *address,
         unsigned ms)
 {
-	if (relay_hold(root->relay, migration, vm, address, now_ms() + ms))
+	if (relay_hold(root->relay, migration, vm, address, root_now_ms() + ms))
 		log_error("root", "no memory to hold connections to %s", vm);
-	tick_arm(root);
+	root_tick_arm(root);
 }
 
 void root_let_go(struct root *root, uint64_t migration)
 {
 	relay_let_go(root->relay, migration);
-	tick_arm(root);
+	root_tick_arm(root);
 }
 
 struct inventory *root_inventory(struct root *root)
