@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 /*
- * QPNs by which the VMs' queue pairs are known and which are not their own any more since a move:
- * no new queue pair of the VM may be given one (preload/reserved_numbers.h). RECONNECT names them
+ * QPNs by which the VMs' queue pairs were known when they moved: no new queue pair of the VM may be
+ * given one (preload/reserved_numbers.h). RECONNECT names them
  * and so does the HELLO of each process that has heard it; one that has not is told in its
  * HelloAnswer. They are kept until the VM leaves.
  */
