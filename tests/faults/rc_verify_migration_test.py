@@ -142,7 +142,9 @@ def it_was_not_easy(runs):
         count = moves.total(name)
         assert count >= ENOUGH, f"only {count} {what}: the faults did not bite"
     for fault, (_, shows) in moves.faults.items():
-        assert moves.total(shows, fault), f"{fault}: nothing was {shows}"
+        # Two or three migrations need not show what most do.
+        names = (shows,) if FULL else ("made_up", "replayed")
+        assert any(moves.total(name, fault) for name in names), f"{fault}: nothing was {' or '.join(names)}"
 
 
 def settlement_is_what_does_it(lab):
