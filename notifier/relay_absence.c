@@ -56,9 +56,13 @@ static bool begins_absence(const Tether__Event *event)
 	                               event->step == TETHER__STEP__STEP_ATTACH);
 }
 
-/* RECONNECT follows an abort, too, where the device has stayed. */
+/* RECONNECT follows an abort, too, where the device has stayed. An order that brings the device and
+ * no RESUME is for a VM whose move has been given up. */
 static bool ends_absence(const Tether__Event *event)
 {
+	if (event->order)
+		return event->order->action == TETHER__HOST_ACTION__HOST_ATTACH ||
+		       event->order->action == TETHER__HOST_ACTION__HOST_GIVE_BACK;
 	return event->to_vm && event->step != TETHER__STEP__STEP_RECONNECT;
 }
 

@@ -399,7 +399,7 @@ static void process_that_starts_where_the_vm_arrives_opens_nothing_before_resume
 	uint32_t a;
 
 	EVENT(t, .step = TETHER__STEP__STEP_MOVE, .sequence = 1, .order_host = "hyp1",
-	        .resume_follows = true);
+	        .attaches = true, .resume_follows = true);
 	relay_vm_here(t->relay, "vm1");
 	order_done(t, TETHER__STEP__STEP_MOVE, 1, 0);
 	forget(t);
@@ -426,8 +426,11 @@ static void nobody_waits_for_a_resume_that_does_not_follow(void **state)
 {
 	struct test *t = *state;
 
-	EVENT(t, .step = TETHER__STEP__STEP_MOVE, .sequence = 1, .order_host = "hyp1");
 	relay_vm_here(t->relay, "vm1");
+	EVENT(t, .step = TETHER__STEP__STEP_RELEASE, .to_vm = true);
+	EVENT(t, .step = TETHER__STEP__STEP_MOVE, .sequence = 2, .order_host = "hyp1",
+	        .attaches = true);
+	order_done(t, TETHER__STEP__STEP_MOVE, 2, 0);
 	forget(t);
 	child(t, "vm1", "vm1/1.1", 0);
 	EXPECT(t, "");

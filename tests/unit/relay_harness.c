@@ -315,7 +315,8 @@ void event_send(struct test *t, const struct event_args *args)
 		event.n_expected++;
 	if (args->order_host) {
 		host_order.host = (char *)args->order_host;
-		host_order.action = TETHER__HOST_ACTION__HOST_DETACH;
+		host_order.action = args->attaches ? TETHER__HOST_ACTION__HOST_ATTACH
+		                                   : TETHER__HOST_ACTION__HOST_DETACH;
 		host_order.vm = event.vm;
 		host_order.resume_follows = args->resume_follows;
 		event.order = &host_order;

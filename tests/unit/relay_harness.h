@@ -75,6 +75,7 @@ struct event_args {
 	bool to_vm, to_peers;
 	const char *expected[4];
 	const char *order_host;
+	bool attaches; /* the order brings the device; else it takes it */
 	bool resume_follows;
 	uint32_t overall_ms;
 	Tether__QpRows *qps;
