@@ -8,6 +8,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <time.h>
 
 #include "notifier/wire/frame.h"
@@ -89,7 +90,8 @@ void steps_forget(void)
 {
 }
 
-static char socket_path[] = "/tmp/tether-link-XXXXXX/vm1.sock";
+static char directory[] = "/tmp/tether-link-XXXXXX";
+static char socket_path[sizeof(directory) + 16];
 
 const struct settings *settings(void)
 {
@@ -213,9 +215,8 @@ static int group_setup(void **state)
 	pthread_t thread;
 
 	alarm(DEADLOCK_S);
-	*strrchr(socket_path, '/') = '\0';
-	assert_non_null(mkdtemp(socket_path));
-	socket_path[strlen(socket_path)] = '/';
+	assert_non_null(mkdtemp(directory));
+	snprintf(socket_path, sizeof(socket_path), "%s/vm1.sock", directory);
 	strcpy(address.sun_path, socket_path);
 	listener = socket(AF_UNIX, SOCK_STREAM, 0);
 	assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof(address)), 0);
@@ -229,8 +230,7 @@ static int group_setup(void **state)
 static int group_teardown(void **state)
 {
 	unlink(socket_path);
-	*strrchr(socket_path, '/') = '\0';
-	return rmdir(socket_path);
+	return rmdir(directory);
 }
 
 /* ---- a thread that connects ---- */
