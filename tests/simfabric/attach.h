@@ -42,8 +42,8 @@ enum attach_state attach_state(struct fabric *fabric, const struct hca_place *pl
 
 /*
  * Hypervisor's side (CLI). -ENOENT: no such VM or slot; -EBUSY: the slot or the VM is taken;
- * -ENODEV: the VM has no VF. A VM may be given the VF that it has: where it was asked for it and has
- * not let go, that takes the question back.
+ * -ENODEV: the VM has no VF. A VM may be given the VF that it has: where it was asked for it and
+ * has not let go, that takes the question back.
  */
 int attach_vm(struct fabric *fabric, const char *vm, const char *slot);
 /* -ETIMEDOUT: still held; the VF leaves when the last context closes. */
