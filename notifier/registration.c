@@ -114,10 +114,12 @@ static void request_unlink(struct registration *r, struct request *request)
 {
 	struct request **at = &r->requests, *before = NULL;
 
-	while (*at != request) {
+	while (*at && *at != request) {
 		before = *at;
 		at = &before->next;
 	}
+	if (!*at)
+		return;
 	*at = request->next;
 	if (r->last == request)
 		r->last = before;
