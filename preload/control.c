@@ -20,7 +20,7 @@ static bool has_to_wait(
 {
 	if (exclusive)
 		return true;
-	if (need == NEEDS_NOTHING)
+	if (need == NEEDS_NOTHING || !context)
 		return false;
 	if (context->phase == PHASE_LOST)
 		return false;
@@ -38,7 +38,7 @@ static int enter(const struct context *context, const struct queue_pair *qp, enu
 	pthread_mutex_lock(&lock);
 	while (has_to_wait(context, qp, need))
 		pthread_cond_wait(&changed, &lock);
-	if (need != NEEDS_NOTHING && context->phase == PHASE_LOST)
+	if (context && need != NEEDS_NOTHING && context->phase == PHASE_LOST)
 		err = ENODEV;
 	else
 		inside++;
@@ -58,6 +58,19 @@ bool control_enter_device(struct device *device)
 	inside++;
 	pthread_mutex_unlock(&lock);
 	return taken;
+}
+
+bool control_await_devices(void)
+{
+	bool waited = false;
+
+	pthread_mutex_lock(&lock);
+	while (exclusive || move_has_taken_some()) {
+		waited |= !exclusive;
+		pthread_cond_wait(&changed, &lock);
+	}
+	pthread_mutex_unlock(&lock);
+	return waited;
 }
 
 int control_enter(const struct context *context, enum control_need need)

@@ -25,6 +25,9 @@ int control_enter(const struct context *context, enum control_need need);
 int control_enter_qp(const struct queue_pair *qp, enum control_need need);
 /* To open @device: waits as NEEDS_DEVICE does. True: it was away until now. */
 bool control_enter_device(struct device *device);
+/* Until the VM of this process has all its devices, as far as that depends on a migration. True: it
+ * had not. */
+bool control_await_devices(void);
 void control_leave(void);
 
 /* The service thread: nobody is between enter and leave until control_exclusive_end. */

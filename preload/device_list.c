@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "notifier/base/cleanup.h"
+#include "preload/agent_link.h"
+#include "preload/control.h"
 #include "preload/fork_watch.h"
 
 static TAILQ_HEAD(, device) devices = TAILQ_HEAD_INITIALIZER(devices);
@@ -87,7 +89,7 @@ static bool in_list(struct ibv_device *const *list, const struct ibv_device *dev
 }
 
 /* What is open stays in the list while it is between two places. */
-WRAPPER struct ibv_device **ibv_get_device_list(int *count)
+static struct ibv_device **device_list(int *count)
 {
 	struct ibv_device **found = below.ibv_get_device_list(NULL);
 	struct device_list *list;
@@ -121,9 +123,26 @@ WRAPPER struct ibv_device **ibv_get_device_list(int *count)
 		if (device->contexts && !in_list(list->shown, &device->shown))
 			list->shown[used++] = &device->shown;
 	}
-	if (count)
-		*count = used;
+	*count = used;
 	return list->shown;
+}
+
+/* A program that starts while its VM has no device would find that there is none. */
+WRAPPER struct ibv_device **ibv_get_device_list(int *count)
+{
+	int used = 0;
+	struct ibv_device **list = device_list(&used);
+
+	if (list && !used) {
+		agent_link_start();
+		if (control_await_devices()) {
+			ibv_free_device_list(list);
+			list = device_list(&used);
+		}
+	}
+	if (list && count)
+		*count = used;
+	return list;
 }
 
 WRAPPER void ibv_free_device_list(struct ibv_device **shown)

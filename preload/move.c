@@ -64,6 +64,18 @@ bool move_has_taken(struct device *device)
 	return false;
 }
 
+bool move_has_taken_some(void)
+{
+	const struct move *move;
+
+	TAILQ_FOREACH(move, &taking, phase_link)
+	{
+		if (move->phase == PHASE_AWAY && move->of_our_vm)
+			return true;
+	}
+	return false;
+}
+
 bool move_has_peer(const struct move *move, const struct queue_pair *qp)
 {
 	if (!queue_pair_is_connected(qp))

@@ -52,6 +52,8 @@ void move_set_phase(struct move *move, enum context_phase phase);
 /* For what is being opened, a control verb: its phase; whether it has to wait until it is back. */
 enum context_phase move_phase_of(const struct context *context);
 bool move_has_taken(struct device *device);
+/* The VM of this process is without a device, or with one that is not to be opened yet. */
+bool move_has_taken_some(void);
 /* The queue pair is connected to the VM. */
 bool move_has_peer(const struct move *move, const struct queue_pair *qp);
 

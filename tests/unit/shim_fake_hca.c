@@ -139,7 +139,8 @@ static struct ibv_device **get_device_list(int *count)
 
 	if (fake.slot >= 0)
 		list[n++] = &slots[fake.slot].device;
-	list[n++] = &peer.device;
+	if (!fake.peer_is_hidden)
+		list[n++] = &peer.device;
 	if (count)
 		*count = n;
 	return list;

@@ -19,6 +19,7 @@ enum { FAKE_LID_VM = 1, FAKE_LID_PEER = 2, FAKE_MTU = 1024 };
 struct fake {
 	/* What is listed; the VM's HCA is in slot `slot` of several, or away (-1). */
 	int slot;
+	bool peer_is_hidden; /* from the list of devices */
 	/* Work is executed and acknowledged as soon as it is posted. */
 	bool automatic;
 	/* Posts fail from the n-th work request of a list on; -1: they do not. */

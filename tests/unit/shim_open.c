@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "preload/objects.h"
+#include "preload/steps.h"
 #include "tests/unit/shim_harness.h"
 
 #define DONE TETHER__OUTCOME__OUTCOME_DONE
@@ -38,6 +39,22 @@ static int teardown(void **state)
 {
 	alarm(0);
 	harness_close(*state);
+	return 0;
+}
+
+static int setup_bare(void **state)
+{
+	memset(&harness, 0, sizeof(harness));
+	harness.now_ms = 1000;
+	*state = &harness;
+	alarm(DEADLOCK_S);
+	return 0;
+}
+
+static int teardown_bare(void **state)
+{
+	alarm(0);
+	steps_forget();
 	return 0;
 }
 
@@ -79,6 +96,7 @@ struct opener {
 	pid_t tid;
 	bool done;
 	struct ibv_context *context;
+	int listed;
 	pthread_t thread;
 };
 
@@ -100,7 +118,8 @@ static bool is_asleep(pid_t tid)
 
 	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", (int)tid);
 	stat = fopen(path, "r");
-	assert_non_null(stat);
+	if (!stat) /* it has ended meanwhile */
+		return false;
 	assert_non_null(fgets(text, sizeof(text), stat));
 	fclose(stat);
 	state = strrchr(text, ')');
@@ -108,16 +127,32 @@ static bool is_asleep(pid_t tid)
 }
 
 /* It has got it, or it waits. */
-static bool opens_at_once(struct opener *o)
+static bool does_at_once(struct opener *o, void *(*what)(void *))
 {
 	bool done;
 
 	sem_init(&o->started, 0, 0);
-	assert_int_equal(pthread_create(&o->thread, NULL, open_it, o), 0);
+	assert_int_equal(pthread_create(&o->thread, NULL, what, o), 0);
 	sem_wait(&o->started);
 	while (!(done = __atomic_load_n(&o->done, __ATOMIC_ACQUIRE)) && !is_asleep(o->tid))
 		;
 	return done;
+}
+
+static bool opens_at_once(struct opener *o)
+{
+	return does_at_once(o, open_it);
+}
+
+static void *list_them(void *at)
+{
+	struct opener *o = at;
+
+	o->tid = (pid_t)syscall(__NR_gettid);
+	sem_post(&o->started);
+	ibv_free_device_list(ibv_get_device_list(&o->listed));
+	__atomic_store_n(&o->done, true, __ATOMIC_RELEASE);
+	return NULL;
 }
 
 /* ---- opening ---- */
@@ -138,6 +173,27 @@ static void who_opens_while_the_device_is_away_waits_and_gets_the_new_one(void *
 	assert_non_null(o.context);
 	assert_true(stands_on(o.context, "fake1"));
 	ibv_close_device(o.context);
+}
+
+/* Nothing is open here, and nothing is there to be seen. */
+static void who_lists_devices_while_the_vm_has_none_waits(void **state)
+{
+	struct opener meanwhile = {0};
+	int before = -1;
+	struct harness *h = *state;
+
+	fake_reset();
+	fake.peer_is_hidden = true;
+	fake.slot = -1;
+	ibv_free_device_list(ibv_get_device_list(&before));
+	assert_int_equal(before, 0);
+	step(h, TETHER__STEP__STEP_RELEASE);
+	assert_false(does_at_once(&meanwhile, list_them));
+	fake.slot = 1;
+	step(h, TETHER__STEP__STEP_RESUME);
+	pthread_join(meanwhile.thread, NULL);
+	assert_int_equal(meanwhile.listed, 1);
+	fake.peer_is_hidden = false;
 }
 
 static void who_opens_while_the_device_is_away_for_good_gets_enodev(void **state)
@@ -311,6 +367,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        CONNECTED(who_opens_while_the_device_is_away_waits_and_gets_the_new_one),
+	        cmocka_unit_test_setup_teardown(
+	                who_lists_devices_while_the_vm_has_none_waits, setup_bare, teardown_bare),
 	        CONNECTED(who_opens_while_the_device_is_away_for_good_gets_enodev),
 	        CONNECTED(who_starts_in_the_middle_of_a_move_opens_when_numbers_are_known),
 	        CONNECTED(another_device_is_opened_meanwhile),
