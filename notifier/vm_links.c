@@ -96,10 +96,10 @@ static void socket_destroy(struct vm_socket *socket)
 		event_free(socket->acceptable);
 	if (socket->again)
 		event_free(socket->again);
-	if (socket->fd >= 0) {
-		unlink(socket->path);
+	if (socket->fd >= 0)
 		close(socket->fd);
-	}
+	if (socket->fd >= 0 && socket->path)
+		unlink(socket->path);
 	free(socket->path);
 	free(socket);
 }

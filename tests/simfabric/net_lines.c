@@ -63,6 +63,7 @@ uint32_t net_parser_find(const struct net_parser *p, const char *name)
 static int quoted(
         struct net_parser *p, const char *from, const char *what, char name[], const char **rest)
 {
+	/* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): net_fail is never 0 */
 	const char *open = strchr(from, '"');
 	const char *close = open ? strchr(open + 1, '"') : NULL;
 	size_t length = close ? (size_t)(close - open - 1) : 0;

@@ -64,6 +64,9 @@ class Agent:
     def bring(self, link, slot):
         """The VM's processes go on with another VF."""
         assert self.fabric.detach("vm1"), "the old VF is held"
+        self.give(link, slot)
+
+    def give(self, link, slot):
         self.fabric.attach("vm1", slot)
         for step in ("ATTACH", "RECONNECT", "RESUME"):
             answer = self.step(link, step)
@@ -97,8 +100,9 @@ def who_opens_again_while_the_vf_is_away_waits_for_the_new_one(fabric, agent):
     process.do("close")
     for step in ("PREPARE", "STOP", "SETTLE", "RELEASE"):
         assert agent.step(link, step)["outcome"] == DONE
-    process.put("open")
-    agent.bring(link, "hyp3_vf1")
+    assert fabric.detach("vm1"), "the old VF is held"
+    process.put("open")  # and finds no device in the list
+    agent.give(link, "hyp3_vf1")
     assert process.get()["lid"] == lid_of(fabric, "hyp3_vf1")
 
 

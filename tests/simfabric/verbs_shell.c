@@ -460,8 +460,9 @@ static void do_fork(const struct command *command)
 {
 	pid_t child = fork();
 
-	while (!child)
-		pause();
+	if (!child)
+		for (;;)
+			pause();
 	printf("ok pid=%d\n", (int)child);
 }
 
