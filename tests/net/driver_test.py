@@ -90,7 +90,7 @@ def vm_moves_and_its_processes_find_the_other_agent():
         assert slot["vm"] == "vm1" and int(slot["port_guid"], 0) == guids[0][1], slot
         assert os.path.samefile(os.path.join(fabric.sockets, "vm1.sock"), destination.path("vms/vm1.sock"))
         destination.event("ATTACH", 7, to_vm=True, expected=["vm1/10.1"], deadline_ms=60000)
-        shim = destination.shim()
+        shim = destination.shim(migration=1)
         answered(shim, shim.frame("event"))
         destination.answer("ATTACH", 7)
 
