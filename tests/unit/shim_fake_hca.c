@@ -135,10 +135,10 @@ void fake_next_number(uint32_t number)
 static struct ibv_device **get_device_list(int *count)
 {
 	struct ibv_device **list = calloc(3, sizeof(*list));
-	int n = 0;
+	int n = 0, slot = __atomic_load_n(&fake.slot, __ATOMIC_RELAXED);
 
-	if (fake.slot >= 0)
-		list[n++] = &slots[fake.slot].device;
+	if (slot >= 0)
+		list[n++] = &slots[slot].device;
 	if (!fake.peer_is_hidden)
 		list[n++] = &peer.device;
 	if (count)

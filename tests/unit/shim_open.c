@@ -53,7 +53,11 @@ static int setup_bare(void **state)
 
 static int teardown_bare(void **state)
 {
+	struct harness *h = *state;
+
 	alarm(0);
+	if (h->answer)
+		tether__answer__free_unpacked(h->answer, NULL);
 	steps_forget();
 	return 0;
 }
@@ -189,7 +193,7 @@ static void who_lists_devices_while_the_vm_has_none_waits(void **state)
 	assert_int_equal(before, 0);
 	step(h, TETHER__STEP__STEP_RELEASE);
 	assert_false(does_at_once(&meanwhile, list_them));
-	fake.slot = 1;
+	__atomic_store_n(&fake.slot, 1, __ATOMIC_RELAXED);
 	step(h, TETHER__STEP__STEP_RESUME);
 	pthread_join(meanwhile.thread, NULL);
 	assert_int_equal(meanwhile.listed, 1);
