@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
 """Lines that tests/run_tests counts."""
 import os
+import signal
 import sys
 import traceback
 
@@ -18,6 +19,8 @@ class Tap:
     def __init__(self):
         self.count = 0
         self.failed = 0
+        # Who is told to end takes down what it has started.
+        signal.signal(signal.SIGTERM, lambda *unused: sys.exit(128 + signal.SIGTERM))
 
     def check(self, condition, what, why=""):
         self.count += 1
