@@ -334,6 +334,7 @@ static void completion_queue_show(struct completion_queue *cq, int cqe, void *cq
 	pthread_mutex_init(&cq->shown.mutex, NULL);
 	pthread_cond_init(&cq->shown.cond, NULL);
 	gate_init(&cq->gate);
+	gate_init(&cq->poll_gate);
 	if (cq->channel) {
 		pthread_mutex_lock(&cq->context->shown.context.mutex);
 		cq->channel->shown.refcnt++;
@@ -425,6 +426,7 @@ static void completion_queue_free(struct completion_queue *cq)
 		pthread_mutex_unlock(&cq->context->shown.context.mutex);
 	}
 	gate_fini(&cq->gate);
+	gate_fini(&cq->poll_gate);
 	completion_ring_fini(&cq->ring);
 	number_table_clear(&cq->qps);
 	pthread_mutex_destroy(&cq->shown.mutex);

@@ -372,7 +372,7 @@ static int poll_device(struct completion_queue *cq, int count, struct ibv_wc *wc
 	return got < 0 ? got : kept;
 }
 
-static int data_path_poll_cq(struct ibv_cq *shown, int count, struct ibv_wc *wc)
+int data_path_poll_cq(struct ibv_cq *shown, int count, struct ibv_wc *wc)
 {
 	struct completion_queue *cq = container_of(shown, struct completion_queue, shown);
 	enum gate_pass pass = gate_enter(&cq->gate);

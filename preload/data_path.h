@@ -13,6 +13,9 @@ extern const struct ibv_context_ops data_path_ops;
 /* For verbs_context: ibv_qp_ex over the same log (data_path_ex.c). */
 struct ibv_qp *data_path_ex_create_qp(struct ibv_context *, struct ibv_qp_init_attr_ex *);
 
+/* For ibv_cq_ex, too. */
+int data_path_poll_cq(struct ibv_cq *shown, int count, struct ibv_wc *wc);
+
 /* The queue pair that @wc of a real queue belongs to; NULL: not (any more) one of ours. */
 struct queue_pair *completion_owner(const struct completion_queue *cq, const struct ibv_wc *wc);
 /*

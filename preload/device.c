@@ -14,6 +14,7 @@
 #include "preload/agent_link.h"
 #include "preload/control.h"
 #include "preload/data_path.h"
+#include "preload/data_path_cq_ex.h"
 #include "preload/device_list.h"
 #include "preload/event_channel.h"
 #include "preload/move.h"
@@ -139,6 +140,7 @@ static void context_show(struct context *context)
 	verbs->query_port = shown_query_port;
 	verbs->query_device_ex = shown_query_device_ex;
 	verbs->create_qp_ex = data_path_ex_create_qp;
+	verbs->create_cq_ex = data_path_cq_ex_create;
 	verbs->close_xrcd = shown_close_xrcd;
 	verbs->context.abi_compat = __VERBS_ABI_IS_EXTENDED;
 	verbs->context.device = &context->device->shown;

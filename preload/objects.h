@@ -5,9 +5,9 @@
  * *_context. `real` changes only while control verbs are kept out (control.h) and the gates of the
  * object are closed.
  *
- * Lock order: build gate, then control, then a context's list lock, then send gate, receive gate,
- * gates of completion queues (by address), gate of a shared queue, then a shared log's lock. The
- * locks that are no object's: DESIGN.md.
+ * Lock order: build gate and poll gate, then control, then a context's list lock, then send gate,
+ * receive gate, gates of completion queues (by address), gate of a shared queue, then a shared
+ * log's lock. The locks that are no object's: DESIGN.md.
  */
 #ifndef TETHER_OBJECTS_H
 #define TETHER_OBJECTS_H
@@ -108,7 +108,10 @@ struct completion_channel {
 };
 
 struct completion_queue {
-	struct ibv_cq shown;
+	union {
+		struct ibv_cq shown;
+		struct ibv_cq_ex shown_ex; /* begins as an ibv_cq */
+	};
 	struct ibv_cq *real;
 	struct gate gate;
 	bool wanted; /* the service thread's mark while it collects queues */
@@ -124,6 +127,9 @@ struct completion_queue {
 	unsigned users;       /* queue pairs that complete here; under the list lock */
 	unsigned events_shown; /* got by the application, to be acknowledged */
 	unsigned async_events_shown;
+	struct gate poll_gate; /* between ibv_start_poll and ibv_end_poll: as build_gate below */
+	enum gate_pass poll_pass;
+	struct ibv_wc polled; /* inside the poll gate */
 	TAILQ_ENTRY(completion_queue) link;
 };
 
