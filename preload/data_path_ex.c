@@ -299,9 +299,17 @@ static void show_builders(struct queue_pair *qp)
 	qpx->wr_abort = wr_abort;
 }
 
+/* That they ask for nothing is all that these may say. */
+static bool extras_are_empty(const struct ibv_qp_init_attr_ex *attr)
+{
+	return !(attr->comp_mask & IBV_QP_INIT_ATTR_CREATE_FLAGS && attr->create_flags) &&
+	       !(attr->comp_mask & IBV_QP_INIT_ATTR_MAX_TSO_HEADER && attr->max_tso_header);
+}
+
 struct ibv_qp *data_path_ex_create_qp(struct ibv_context *context, struct ibv_qp_init_attr_ex *attr)
 {
-	const uint32_t known = IBV_QP_INIT_ATTR_PD | IBV_QP_INIT_ATTR_SEND_OPS_FLAGS;
+	const uint32_t known = IBV_QP_INIT_ATTR_PD | IBV_QP_INIT_ATTR_SEND_OPS_FLAGS |
+	                       IBV_QP_INIT_ATTR_CREATE_FLAGS | IBV_QP_INIT_ATTR_MAX_TSO_HEADER;
 	const uint64_t operations = IBV_QP_EX_WITH_RDMA_WRITE | IBV_QP_EX_WITH_RDMA_WRITE_WITH_IMM |
 	                            IBV_QP_EX_WITH_SEND | IBV_QP_EX_WITH_SEND_WITH_IMM |
 	                            IBV_QP_EX_WITH_RDMA_READ | IBV_QP_EX_WITH_ATOMIC_CMP_AND_SWP |
@@ -311,7 +319,8 @@ struct ibv_qp *data_path_ex_create_qp(struct ibv_context *context, struct ibv_qp
 	struct queue_pair *qp;
 
 	if (attr->comp_mask & ~known || !(attr->comp_mask & IBV_QP_INIT_ATTR_PD) ||
-	        (has_ex && attr->send_ops_flags & ~operations) || !protection_domain_of(attr->pd)) {
+	        (has_ex && attr->send_ops_flags & ~operations) || !extras_are_empty(attr) ||
+	        !protection_domain_of(attr->pd)) {
 		errno = EOPNOTSUPP;
 		return NULL;
 	}

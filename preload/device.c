@@ -17,6 +17,7 @@
 #include "preload/data_path_cq_ex.h"
 #include "preload/device_list.h"
 #include "preload/event_channel.h"
+#include "preload/memory.h"
 #include "preload/move.h"
 
 struct context_list contexts = TAILQ_HEAD_INITIALIZER(contexts);
@@ -29,7 +30,7 @@ static void attr_restrict(struct ibv_device_attr_ex *attr)
 	const unsigned hidden = IBV_DEVICE_MEM_WINDOW | IBV_DEVICE_MEM_WINDOW_TYPE_2A |
 	                        IBV_DEVICE_MEM_WINDOW_TYPE_2B | IBV_DEVICE_MEM_MGT_EXTENSIONS |
 	                        IBV_DEVICE_XRC | IBV_DEVICE_MANAGED_FLOW_STEERING |
-	                        IBV_DEVICE_AUTO_PATH_MIG;
+	                        IBV_DEVICE_AUTO_PATH_MIG | IBV_DEVICE_SRQ_RESIZE;
 
 	attr->orig_attr.device_cap_flags &= ~hidden;
 	attr->orig_attr.max_mw = 0;
@@ -139,6 +140,7 @@ static void context_show(struct context *context)
 	verbs->sz = sizeof(*verbs);
 	verbs->query_port = shown_query_port;
 	verbs->query_device_ex = shown_query_device_ex;
+	verbs->advise_mr = memory_advise;
 	verbs->create_qp_ex = data_path_ex_create_qp;
 	verbs->create_cq_ex = data_path_cq_ex_create;
 	verbs->close_xrcd = shown_close_xrcd;

@@ -186,43 +186,6 @@ int memory_region_rebuild(struct memory_region *mr)
 	return region_keys_changed(context, mr);
 }
 
-/*
- * After a move the keys that the application holds stand in tables that the data path reads without
- * a lock; the answer "invalid input, the old region is valid" makes it register another.
- */
-WRAPPER int ibv_rereg_mr(
-        struct ibv_mr *shown, int flags, struct ibv_pd *pd, void *addr, size_t length, int access)
-{
-	struct memory_region *mr = memory_region_of(shown);
-	struct protection_domain *domain = protection_domain_of(pd);
-	struct context *context;
-	int err;
-
-	if (!mr)
-		return below.ibv_rereg_mr(shown, flags, pd, addr, length, access);
-	context = context_of(shown->context);
-	if (context->moved || control_enter(context, NEEDS_DEVICE)) {
-		errno = EOPNOTSUPP;
-		return IBV_REREG_MR_ERR_INPUT;
-	}
-	err = below.ibv_rereg_mr(mr->real, flags, domain ? domain->real : pd, addr, length, access);
-	if (!err || err == IBV_REREG_MR_ERR_DO_FORK_OLD) {
-		if (flags & IBV_REREG_MR_CHANGE_TRANSLATION) {
-			shown->addr = addr;
-			shown->length = length;
-			mr->kind = REGION_PLAIN;
-		}
-		if (flags & IBV_REREG_MR_CHANGE_PD)
-			shown->pd = pd;
-		if (flags & IBV_REREG_MR_CHANGE_ACCESS)
-			mr->access = (unsigned)access;
-		shown->lkey = mr->real->lkey;
-		shown->rkey = mr->real->rkey;
-	}
-	control_leave();
-	return err;
-}
-
 /* Its virtual keys stay taken, and mean nothing: the real ones may be given to another region. */
 static void region_keys_dead(struct context *context, const struct memory_region *mr)
 {
@@ -230,6 +193,72 @@ static void region_keys_dead(struct context *context, const struct memory_region
 		number_table_set(&context->lkeys, mr->shown.lkey, 0);
 	if (number_table_find(&context->rkeys, mr->shown.rkey))
 		number_table_set(&context->rkeys, mr->shown.rkey, 0);
+}
+
+static void region_take_attributes(struct memory_region *mr, int flags, struct ibv_pd *pd,
+        void *addr, size_t length, int access)
+{
+	if (flags & IBV_REREG_MR_CHANGE_TRANSLATION) {
+		mr->shown.addr = addr;
+		mr->shown.length = length;
+		mr->kind = REGION_PLAIN;
+	}
+	if (flags & IBV_REREG_MR_CHANGE_PD)
+		mr->shown.pd = pd;
+	if (flags & IBV_REREG_MR_CHANGE_ACCESS)
+		mr->access = (unsigned)access;
+}
+
+/*
+ * The device has left the keys as they were, or given others: those are real, and what the
+ * application held until now means nothing. -EEXIST: they are somebody's virtual ones.
+ */
+static int region_take_keys(struct memory_region *mr, uint32_t lkey, uint32_t rkey)
+{
+	struct context *context = context_of(mr->shown.context);
+
+	if (mr->real->lkey == lkey && mr->real->rkey == rkey)
+		return 0;
+	region_keys_dead(context, mr);
+	if (key_is_virtual(context, mr->real))
+		return -EEXIST;
+	mr->shown.lkey = mr->real->lkey;
+	mr->shown.rkey = mr->real->rkey;
+	return 0;
+}
+
+static int region_change(struct memory_region *mr, int flags, struct ibv_pd *pd, void *addr,
+        size_t length, int access)
+{
+	struct protection_domain *domain = protection_domain_of(pd);
+	uint32_t lkey = mr->real->lkey, rkey = mr->real->rkey;
+	int err = below.ibv_rereg_mr(
+	        mr->real, flags, domain ? domain->real : pd, addr, length, access);
+
+	if (err && err != IBV_REREG_MR_ERR_DO_FORK_OLD)
+		return err;
+	region_take_attributes(mr, flags, pd, addr, length, access);
+	/* "The region is not usable": it is to be deregistered. */
+	return region_take_keys(mr, lkey, rkey) ? IBV_REREG_MR_ERR_CMD : err;
+}
+
+WRAPPER int ibv_rereg_mr(
+        struct ibv_mr *shown, int flags, struct ibv_pd *pd, void *addr, size_t length, int access)
+{
+	struct memory_region *mr = memory_region_of(shown);
+	struct context *context;
+	int err;
+
+	if (!mr)
+		return below.ibv_rereg_mr(shown, flags, pd, addr, length, access);
+	context = context_of(shown->context);
+	if (control_enter(context, NEEDS_DEVICE)) {
+		errno = ENODEV;
+		return IBV_REREG_MR_ERR_INPUT;
+	}
+	err = region_change(mr, flags, pd, addr, length, access);
+	control_leave();
+	return err;
 }
 
 WRAPPER int ibv_dereg_mr(struct ibv_mr *shown)
@@ -250,6 +279,27 @@ WRAPPER int ibv_dereg_mr(struct ibv_mr *shown)
 	control_leave();
 	if (!err)
 		free(mr);
+	return err;
+}
+
+/* ---- advice ---- */
+
+int memory_advise(struct ibv_pd *shown, enum ibv_advise_mr_advice advice, uint32_t flags,
+        struct ibv_sge *sges, uint32_t count)
+{
+	struct context *context = context_of(shown->context);
+	struct ibv_sge *now = calloc(count ? count : 1, sizeof(*now));
+	int err = now ? control_enter(context, NEEDS_DEVICE) : ENOMEM;
+
+	if (!err) {
+		for (uint32_t i = 0; i < count; i++) {
+			now[i] = sges[i];
+			now[i].lkey = number_table_translate(&context->lkeys, sges[i].lkey);
+		}
+		err = ibv_advise_mr(protection_domain_of(shown)->real, advice, flags, now, count);
+		control_leave();
+	}
+	free(now);
 	return err;
 }
 

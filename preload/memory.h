@@ -12,6 +12,10 @@
  */
 int memory_region_rebuild(struct memory_region *mr);
 
+/* For verbs_context: advice names regions as they are now. An errno. */
+int memory_advise(struct ibv_pd *pd, enum ibv_advise_mr_advice advice, uint32_t flags,
+        struct ibv_sge *sges, uint32_t count);
+
 /* Is all of it mapped, with the access that it was registered for? Reads /proc/self/maps. */
 struct memory_map;
 struct memory_map *memory_map_read(void);

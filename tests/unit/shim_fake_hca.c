@@ -221,6 +221,7 @@ static struct ibv_context *open_device(struct ibv_device *device)
 	context->hca = (struct hca *)device;
 	context->verbs.sz = sizeof(context->verbs);
 	context->verbs.query_port = query_port;
+	context->verbs.advise_mr = fake_advise_mr;
 	shown->abi_compat = __VERBS_ABI_IS_EXTENDED;
 	shown->device = device;
 	shown->num_comp_vectors = 1;
@@ -298,6 +299,24 @@ static int dereg_mr(struct ibv_mr *mr)
 	LOCK_GUARD(&hca_lock);
 	TAILQ_REMOVE(&mrs, (struct fake_mr *)mr, link);
 	return object_free(mr);
+}
+
+static int rereg_mr(
+        struct ibv_mr *shown, int flags, struct ibv_pd *pd, void *addr, size_t length, int access)
+{
+	struct fake_mr *mr = (struct fake_mr *)shown;
+
+	LOCK_GUARD(&hca_lock);
+	if (flags & IBV_REREG_MR_CHANGE_TRANSLATION) {
+		shown->addr = addr;
+		shown->length = length;
+		mr->iova = (uintptr_t)addr;
+	}
+	if (flags & IBV_REREG_MR_CHANGE_ACCESS)
+		mr->access = access;
+	if (fake.rereg_changes_keys)
+		shown->lkey = shown->rkey = hca_of(shown->context)->next_number++;
+	return 0;
 }
 
 /* Where @key of @hca allows it; NULL: nowhere. */
@@ -873,6 +892,7 @@ const struct real_verbs *real_verbs(void)
 	        .ibv_dealloc_pd = dealloc_pd,
 	        .ibv_reg_mr = reg_mr,
 	        .ibv_reg_mr_iova2 = reg_mr_iova2,
+	        .ibv_rereg_mr = rereg_mr,
 	        .ibv_dereg_mr = dereg_mr,
 	        .ibv_create_cq = create_cq,
 	        .ibv_resize_cq = resize_cq,

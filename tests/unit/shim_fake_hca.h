@@ -35,6 +35,7 @@ struct fake {
 	bool makes_no_qps;
 	bool opens_no_more;
 	bool resizes_no_cqs;
+	bool rereg_changes_keys;
 	uint32_t srq_limit;     /* of all */
 	unsigned opens, closes; /* of contexts */
 	unsigned live_objects;  /* of all kinds, contexts too */

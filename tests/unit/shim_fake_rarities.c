@@ -39,6 +39,17 @@ int fake_query_srq(struct ibv_srq *srq, struct ibv_srq_attr *attr)
 	return 0;
 }
 
+struct ibv_sge fake_advised;
+
+int fake_advise_mr(struct ibv_pd *pd, enum ibv_advise_mr_advice advice, uint32_t flags,
+        struct ibv_sge *sges, uint32_t count)
+{
+	if (count != 1)
+		return EINVAL;
+	fake_advised = sges[0];
+	return 0;
+}
+
 int fake_set_ece(struct ibv_qp *qp, struct ibv_ece *ece)
 {
 	return 0;

@@ -13,6 +13,10 @@ struct ibv_comp_channel *fake_create_comp_channel(struct ibv_context *context);
 int fake_destroy_comp_channel(struct ibv_comp_channel *channel);
 int fake_modify_srq(struct ibv_srq *srq, struct ibv_srq_attr *attr, int mask);
 int fake_query_srq(struct ibv_srq *srq, struct ibv_srq_attr *attr);
+/* The last buffer that the device was advised of. */
+extern struct ibv_sge fake_advised;
+int fake_advise_mr(struct ibv_pd *pd, enum ibv_advise_mr_advice advice, uint32_t flags,
+        struct ibv_sge *sges, uint32_t count);
 int fake_set_ece(struct ibv_qp *qp, struct ibv_ece *ece);
 int fake_attach_mcast(struct ibv_qp *qp, const union ibv_gid *gid, uint16_t lid);
 int fake_detach_mcast(struct ibv_qp *qp, const union ibv_gid *gid, uint16_t lid);
