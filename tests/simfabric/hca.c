@@ -121,8 +121,7 @@ static struct hca *find(const struct hca_place *place)
 	return hca;
 }
 
-/* Keys of two slots, or of one slot at two times, must differ. */
-static uint32_t key_seed(const struct hca *hca)
+uint32_t hca_number_seed(const struct hca *hca)
 {
 	if (hca->faults->colliding_numbers)
 		return 1;
@@ -141,7 +140,7 @@ static int create(const struct hca_place *place, struct hca **created)
 	hca->port = &hca->fabric->ports[place->port];
 	hca->faults = data_faults_of(hca->fabric);
 	memcpy(hca->events_told, hca->port->events, sizeof(hca->events_told));
-	hca->host.keys = memory_keys_create(key_seed(hca));
+	hca->host.keys = memory_keys_create(hca_number_seed(hca));
 	if (!hca->host.keys) {
 		free(hca);
 		return -ENOMEM;

@@ -21,6 +21,7 @@
 #include "simfabric/data_faults.h"
 #include "simfabric/queue_pair_engine.h"
 #include "simfabric/topology.h"
+#include "simfabric/xrc.h"
 
 /* What a device says it has; a hypervisor may let its VFs say less (attach_max_qp). */
 enum {
@@ -28,7 +29,7 @@ enum {
 	HCA_MAX_MR = 1 << 24,
 	HCA_CAPABILITIES = IBV_DEVICE_CURR_QP_STATE_MOD | IBV_DEVICE_RC_RNR_NAK_GEN |
 	                   IBV_DEVICE_SYS_IMAGE_GUID | IBV_DEVICE_PORT_ACTIVE_EVENT |
-	                   IBV_DEVICE_SRQ_RESIZE | IBV_DEVICE_N_NOTIFY_CQ,
+	                   IBV_DEVICE_SRQ_RESIZE | IBV_DEVICE_N_NOTIFY_CQ | IBV_DEVICE_XRC,
 	HCA_MAX_WR = 16384,
 	HCA_MAX_SGE = QUEUE_MAX_SGE,
 	HCA_MAX_INLINE = 256,
@@ -45,7 +46,7 @@ struct hca_queue_pair {
 	struct hca_queue_pair *next_of_hca;
 	/* Under the HCA's lock; may take no other lock of this room. */
 	void (*event)(struct hca_queue_pair *qp, enum ibv_event_type type);
-	void (*srq_taken)(struct hca_queue_pair *qp);
+	void (*srq_taken)(struct hca_queue_pair *qp, struct receive_queue *queue);
 	uint32_t last_ring, last_packet; /* the last packet sent, for is_under_way */
 	bool has_sent;
 	struct fault_cut cut;
@@ -57,6 +58,12 @@ struct hca_completion_queue {
 	void (*overrun)(struct hca_completion_queue *cq);
 };
 
+struct hca_shared_queue {
+	struct receive_queue queue;
+	struct xrc_srq srq;
+	struct hca_shared_queue *next_of_hca;
+};
+
 /* A device of this process: opened at one place, alive until that place is taken away. */
 struct hca {
 	struct queue_pair_host host; /* first: the engine's callbacks find the HCA by it */
@@ -66,6 +73,8 @@ struct hca {
 	struct data_faults *faults;
 	struct hca_queue_pair *queue_pairs;
 	struct hca_completion_queue *completion_queues;
+	struct hca_shared_queue *shared_queues;
+	uint32_t shared_queues_made;
 	unsigned contexts;
 	struct {
 		uint32_t packets;
@@ -108,6 +117,10 @@ struct hca_queue_pair *hca_find_queue_pair(uint32_t qpn);
 
 int hca_add_completion_queue(struct hca *hca, struct hca_completion_queue *cq, uint32_t capacity);
 void hca_remove_completion_queue(struct hca *hca, struct hca_completion_queue *cq);
+
+/* Number an SRQ, which a packet can name if it is in a domain. */
+void hca_add_shared_queue(struct hca *hca, struct hca_shared_queue *shared);
+void hca_remove_shared_queue(struct hca *hca, struct hca_shared_queue *shared);
 
 /* Send what the queue pair has to send, as far as there is room. */
 void hca_transmit(struct hca_queue_pair *qp);

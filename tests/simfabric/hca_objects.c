@@ -5,6 +5,8 @@
 #include "simfabric/hca_wire.h"
 #include "simfabric/qpn_table.h"
 
+enum { NUMBER_MASK = 0xffffff };
+
 /* ---- queue pairs ---- */
 
 struct hca_queue_pair *hca_find_queue_pair(uint32_t qpn)
@@ -41,17 +43,29 @@ int hca_add_queue_pair(
 	return 0;
 }
 
+typedef void (*queue_visitor)(struct completion_queue *queue, const struct queue_pair *qp);
+
+/* What an XRC target has received may be in any of them. */
+static void visit_all_queues(struct hca_queue_pair *qp, queue_visitor visit)
+{
+	for (struct hca_completion_queue *cq = qp->hca->completion_queues; cq; cq = cq->next_of_hca)
+		visit(&cq->queue, &qp->engine);
+}
+
 static void take_completions_away(struct hca_queue_pair *qp)
 {
 	struct queue_pair *engine = &qp->engine;
+	queue_visitor visit =
+	        qp->hca->faults->reset_purges ? completion_queue_purge : completion_queue_orphan;
 
-	if (qp->hca->faults->reset_purges) {
-		completion_queue_purge(engine->send_completions, engine);
-		completion_queue_purge(engine->receive_completions, engine);
-	} else {
-		completion_queue_orphan(engine->send_completions, engine);
-		completion_queue_orphan(engine->receive_completions, engine);
+	/* It has no CQ of its own, so no driver looks for them. */
+	if (engine->type == IBV_QPT_XRC_RECV) {
+		visit_all_queues(qp, completion_queue_orphan);
+		return;
 	}
+	visit(engine->send_completions, engine);
+	if (engine->receive_completions)
+		visit(engine->receive_completions, engine);
 }
 
 void hca_unlink_queue_pair(struct hca_queue_pair *qp)
@@ -114,7 +128,11 @@ void hca_query_queue_pair(struct hca_queue_pair *qp, struct ibv_qp_attr *attr)
 	queue_pair_query(&qp->engine, attr);
 	if (!faults->live_rq_psn)
 		attr->rq_psn = 0;
-	if (faults->hold_until_query)
+	if (!faults->hold_until_query)
+		return;
+	if (qp->engine.type == IBV_QPT_XRC_RECV)
+		visit_all_queues(qp, completion_queue_release_held);
+	else if (qp->engine.receive_completions)
 		completion_queue_release_held(qp->engine.receive_completions, &qp->engine);
 }
 
@@ -139,4 +157,54 @@ void hca_remove_completion_queue(struct hca *hca, struct hca_completion_queue *c
 		at = &(*at)->next_of_hca;
 	*at = cq->next_of_hca;
 	completion_queue_fini(&cq->queue);
+}
+
+/* ---- shared receive queues ---- */
+
+static const struct hca_shared_queue *find_shared_queue(const struct hca *hca, uint32_t number)
+{
+	const struct hca_shared_queue *shared = hca->shared_queues;
+
+	while (shared && shared->srq.number != number)
+		shared = shared->next_of_hca;
+	return shared;
+}
+
+const struct xrc_srq *hca_find_srq(const struct queue_pair *qp, uint32_t number)
+{
+	const struct hca *hca = (const struct hca *)(const void *)qp->host;
+	const struct hca_shared_queue *shared = find_shared_queue(hca, number);
+
+	return shared && shared->srq.domain && shared->srq.domain == qp->xrc_domain ? &shared->srq
+	                                                                            : NULL;
+}
+
+/* In turn, so that an old number stays wrong for long; where numbers shall collide, the lowest. */
+static uint32_t take_srq_number(struct hca *hca)
+{
+	uint32_t next = hca->faults->colliding_numbers ? 0 : hca->shared_queues_made;
+	uint32_t number;
+
+	do
+		number = (hca_number_seed(hca) + next++) & NUMBER_MASK;
+	while (!number || find_shared_queue(hca, number));
+	hca->shared_queues_made = next;
+	return number;
+}
+
+void hca_add_shared_queue(struct hca *hca, struct hca_shared_queue *shared)
+{
+	shared->srq.queue = &shared->queue;
+	shared->srq.number = take_srq_number(hca);
+	shared->next_of_hca = hca->shared_queues;
+	hca->shared_queues = shared;
+}
+
+void hca_remove_shared_queue(struct hca *hca, struct hca_shared_queue *shared)
+{
+	struct hca_shared_queue **at = &hca->shared_queues;
+
+	while (*at != shared)
+		at = &(*at)->next_of_hca;
+	*at = shared->next_of_hca;
 }

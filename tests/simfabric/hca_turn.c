@@ -98,9 +98,9 @@ static void event(struct queue_pair *qp, enum ibv_event_type type)
 	hca_owner_of(qp)->event(hca_owner_of(qp), type);
 }
 
-static void srq_taken(struct queue_pair *qp)
+static void srq_taken(struct queue_pair *qp, struct receive_queue *queue)
 {
-	hca_owner_of(qp)->srq_taken(hca_owner_of(qp));
+	hca_owner_of(qp)->srq_taken(hca_owner_of(qp), queue);
 }
 
 const struct queue_pair_host hca_host_calls = {
@@ -111,6 +111,7 @@ const struct queue_pair_host hca_host_calls = {
         .complete = complete,
         .event = event,
         .srq_taken = srq_taken,
+        .find_srq = hca_find_srq,
         .ready = hca_ready,
         .due = due,
 };

@@ -7,6 +7,11 @@
 #include "simfabric/requester.h"
 #include "simfabric/responder.h"
 
+static uint8_t transport_of(enum ibv_qp_type type)
+{
+	return type == IBV_QPT_XRC_SEND || type == IBV_QPT_XRC_RECV ? TRANSPORT_XRC : TRANSPORT_RC;
+}
+
 int queue_pair_init(struct queue_pair *qp, const struct queue_pair_config *config)
 {
 	const struct ibv_qp_cap *cap = &config->cap;
@@ -19,8 +24,10 @@ int queue_pair_init(struct queue_pair *qp, const struct queue_pair_config *confi
 	qp->receive_completions = config->receive_completions;
 	qp->qpn = config->qpn;
 	qp->type = config->type;
+	qp->transport = transport_of(config->type);
+	qp->xrc_domain = config->xrc_domain;
 	qp->sq_sig_all = config->sq_sig_all;
-	qp->uses_srq = config->shared_receives;
+	qp->uses_srq = config->shared_receives || config->type == IBV_QPT_XRC_RECV;
 	qp->attr.cap = *cap;
 	qp->state = IBV_QPS_RESET;
 	err = send_queue_init(
@@ -28,6 +35,8 @@ int queue_pair_init(struct queue_pair *qp, const struct queue_pair_config *confi
 	if (err)
 		return err;
 	qp->responder.queue = config->shared_receives;
+	qp->responder.completions = config->receive_completions;
+	qp->responder.pd = config->pd;
 	if (qp->uses_srq)
 		return 0;
 	qp->responder.queue = &qp->responder.own_queue;
@@ -62,7 +71,8 @@ void queue_pair_fail(struct queue_pair *qp)
 	qp->state = IBV_QPS_ERR;
 	requester_flush(qp);
 	responder_flush(qp);
-	if (qp->uses_srq)
+	/* An XRC target has no receives to be the last of: any SRQ of its domain serves it. */
+	if (qp->uses_srq && qp->type != IBV_QPT_XRC_RECV)
 		qp->host->event(qp, IBV_EVENT_QP_LAST_WQE_REACHED);
 }
 
@@ -184,8 +194,9 @@ int queue_pair_post_send(struct queue_pair *qp, uint32_t count)
 {
 	struct send_queue *queue = &qp->requester.queue;
 
-	if (qp->state != IBV_QPS_RTS && qp->state != IBV_QPS_SQD && qp->state != IBV_QPS_SQE &&
-	        qp->state != IBV_QPS_ERR)
+	if (qp->type == IBV_QPT_XRC_RECV ||
+	        (qp->state != IBV_QPS_RTS && qp->state != IBV_QPS_SQD && qp->state != IBV_QPS_SQE &&
+	                qp->state != IBV_QPS_ERR))
 		return -EINVAL;
 	for (uint32_t i = 0; qp->sq_sig_all && i < count; i++)
 		send_queue_at(queue, queue->posted + i)->flags |= IBV_SEND_SIGNALED;
@@ -201,7 +212,7 @@ int queue_pair_post_receive(struct queue_pair *qp, const struct ibv_recv_wr *wr)
 {
 	int err;
 
-	if (qp->state == IBV_QPS_RESET || qp->uses_srq)
+	if (qp->state == IBV_QPS_RESET || qp->uses_srq || qp->type == IBV_QPT_XRC_SEND)
 		return -EINVAL;
 	err = receive_queue_post(&qp->responder.own_queue, wr);
 	if (!err && qp->state == IBV_QPS_ERR)
@@ -214,13 +225,19 @@ static bool is_from_peer(const struct queue_pair *qp, const struct packet *packe
 	return packet->slid == qp->attr.ah_attr.dlid;
 }
 
+/* Of XRC an initiator has the requesting half only, a target the responding one. */
+static bool has_half_for(const struct queue_pair *qp, const struct packet *packet)
+{
+	return qp->type != (packet_is(packet) & IS_RESPONSE ? IBV_QPT_XRC_RECV : IBV_QPT_XRC_SEND);
+}
+
 void queue_pair_receive(struct queue_pair *qp, const struct packet *packet)
 {
 	bool listens = qp->state == IBV_QPS_RTR || qp->state == IBV_QPS_RTS ||
 	               qp->state == IBV_QPS_SQD || qp->state == IBV_QPS_SQE;
 
-	if (!listens || (packet->opcode & TRANSPORT_MASK) != TRANSPORT_RC ||
-	        !is_from_peer(qp, packet))
+	if (!listens || (packet->opcode & TRANSPORT_MASK) != qp->transport ||
+	        !is_from_peer(qp, packet) || !has_half_for(qp, packet))
 		return;
 	if (packet_is(packet) & IS_RESPONSE) {
 		requester_receive(qp, packet);

@@ -31,6 +31,7 @@ enum {
 };
 
 struct queue_pair;
+struct xrc_srq;
 
 /* What a queue pair stands on. All calls come under the HCA's lock. */
 struct queue_pair_host {
@@ -55,7 +56,10 @@ struct queue_pair_host {
 	bool (*complete)(struct queue_pair *qp, struct completion_queue *queue,
 	        const struct completion *completion);
 	void (*event)(struct queue_pair *qp, enum ibv_event_type type);
-	void (*srq_taken)(struct queue_pair *qp);            /* a receive left the shared queue */
+	/* A receive left this shared queue. */
+	void (*srq_taken)(struct queue_pair *qp, struct receive_queue *queue);
+	/* The queue pair's domain has an SRQ of this number, or NULL. */
+	const struct xrc_srq *(*find_srq)(const struct queue_pair *qp, uint32_t number);
 	void (*ready)(struct queue_pair *qp);                /* has something to transmit */
 	void (*due)(struct queue_pair *qp, uint64_t due_ns); /* call expire then, or later */
 };
@@ -82,7 +86,8 @@ struct response {
 	uint32_t msn;
 	uint32_t rkey;
 	uint64_t address, length, sent; /* of a READ */
-	uint64_t original;              /* of an atomic */
+	const void *pd;
+	uint64_t original; /* of an atomic */
 };
 
 /* A READ or atomic that the requester may ask for again. */
@@ -96,7 +101,11 @@ struct saved_request {
 
 struct responder {
 	struct receive_queue own_queue;
-	struct receive_queue *queue; /* own_queue or that of the SRQ */
+	/* The queue pair's own or those of its SRQ; with XRC of the SRQ that a packet names. */
+	struct receive_queue *queue;
+	struct completion_queue *completions;
+	const void *pd;
+	uint32_t srqn; /* of this message */
 	uint32_t expected_psn;
 	uint32_t msn;
 	uint16_t message; /* IS_SEND or IS_WRITE inside a message of several packets, else 0 */
@@ -121,6 +130,8 @@ struct queue_pair {
 	struct completion_queue *send_completions, *receive_completions;
 	uint32_t qpn;
 	enum ibv_qp_type type;
+	uint8_t transport; /* enum packet_transport */
+	const void *xrc_domain;
 	bool sq_sig_all;
 	bool uses_srq;
 	bool drained_event_asked;
@@ -141,6 +152,7 @@ struct queue_pair_config {
 	const void *pd;
 	struct completion_queue *send_completions, *receive_completions;
 	struct receive_queue *shared_receives; /* NULL: its own */
+	const void *xrc_domain;                /* of an XRC target */
 	struct ibv_qp_cap cap;
 	uint32_t qpn;
 	enum ibv_qp_type type;

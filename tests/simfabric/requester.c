@@ -419,7 +419,8 @@ static struct send_work *work_to_send(struct queue_pair *qp)
 static void write_header(
         struct queue_pair *qp, const struct send_work *work, struct packet *packet, uint8_t op)
 {
-	packet->opcode = TRANSPORT_RC | op;
+	packet->opcode = qp->transport | op;
+	packet->srqn = work->remote_srqn;
 	packet->psn = qp->requester.next_psn;
 	packet->message_index = (uint32_t)psn_distance(packet->psn, work->first_psn);
 	packet->solicited = 0;

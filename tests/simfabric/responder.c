@@ -3,6 +3,7 @@
 
 #include "simfabric/responder.h"
 #include "simfabric/scatter_gather.h"
+#include "simfabric/xrc.h"
 
 enum {
 	MESSAGE_MAX = 1 << 30,
@@ -96,7 +97,7 @@ static bool take_receive(struct queue_pair *qp)
 		return false;
 	responder->has_receive = true;
 	if (qp->uses_srq)
-		qp->host->srq_taken(qp);
+		qp->host->srq_taken(qp, responder->queue);
 	return true;
 }
 
@@ -130,7 +131,7 @@ static bool complete_receive(
 			completion.wc.opcode = IBV_WC_RECV_RDMA_WITH_IMM;
 	}
 	responder->has_receive = false;
-	return qp->host->complete(qp, qp->receive_completions, &completion);
+	return qp->host->complete(qp, responder->completions, &completion);
 }
 
 void responder_flush(struct queue_pair *qp)
@@ -142,8 +143,10 @@ void responder_flush(struct queue_pair *qp)
 		return;
 	}
 	responder->received = 0;
-	if (responder->has_receive)
+	xrc_use_srq_of_message(qp);
+	if (responder->has_receive && responder->completions)
 		complete_receive(qp, NULL, IBV_WC_WR_FLUSH_ERR);
+	responder->has_receive = false;
 	if (qp->uses_srq)
 		return;
 	while (receive_queue_take(responder->queue, &responder->receive))
@@ -162,7 +165,7 @@ static bool payload_fits(const struct queue_pair *qp, const struct packet *packe
 static uint8_t execute_send(struct queue_pair *qp, const struct packet *packet)
 {
 	struct responder *responder = &qp->responder;
-	struct buffer_list list = {qp->host->keys, qp->pd, responder->receive.sge, 0};
+	struct buffer_list list = {qp->host->keys, responder->pd, responder->receive.sge, 0};
 
 	if (!responder->has_receive && !take_receive(qp))
 		return SYNDROME_RNR_NAK | (qp->attr.min_rnr_timer & SYNDROME_RNR_TIMER);
@@ -197,7 +200,7 @@ static uint8_t open_write(struct queue_pair *qp, const struct packet *packet)
 	responder->write.length = packet->reth.length;
 	responder->write.rkey = packet->reth.rkey;
 	if (packet->reth.length &&
-	        !memory_keys_resolve(qp->host->keys, qp->pd, packet->reth.rkey,
+	        !memory_keys_resolve(qp->host->keys, qp->responder.pd, packet->reth.rkey,
 	                packet->reth.address, packet->reth.length, IBV_ACCESS_REMOTE_WRITE))
 		return SYNDROME_NAK_ACCESS;
 	return SYNDROME_ACK;
@@ -217,9 +220,9 @@ static uint8_t execute_write(struct queue_pair *qp, const struct packet *packet)
 	if (packet->payload_length > left || ((is & IS_LAST) && packet->payload_length != left))
 		return SYNDROME_NAK_INVALID_REQUEST;
 	if (packet->payload_length) {
-		memory = memory_keys_resolve(qp->host->keys, qp->pd, responder->write.rkey,
-		        responder->write.address + responder->received, packet->payload_length,
-		        IBV_ACCESS_REMOTE_WRITE);
+		memory = memory_keys_resolve(qp->host->keys, qp->responder.pd,
+		        responder->write.rkey, responder->write.address + responder->received,
+		        packet->payload_length, IBV_ACCESS_REMOTE_WRITE);
 		if (!memory)
 			return SYNDROME_NAK_ACCESS;
 	}
@@ -255,6 +258,7 @@ static void owe_read(struct queue_pair *qp, const struct packet *packet, bool is
 	response->rkey = packet->reth.rkey;
 	response->address = packet->reth.address;
 	response->length = packet->reth.length;
+	response->pd = qp->responder.pd;
 }
 
 static void owe_atomic(struct queue_pair *qp, const struct saved_request *saved, bool is_repeat)
@@ -273,8 +277,8 @@ static uint32_t read_packets(const struct queue_pair *qp, const struct packet *p
 static bool may_read(const struct queue_pair *qp, const struct packet *packet)
 {
 	return !packet->reth.length ||
-	       memory_keys_resolve(qp->host->keys, qp->pd, packet->reth.rkey, packet->reth.address,
-	               packet->reth.length, IBV_ACCESS_REMOTE_READ);
+	       memory_keys_resolve(qp->host->keys, qp->responder.pd, packet->reth.rkey,
+	               packet->reth.address, packet->reth.length, IBV_ACCESS_REMOTE_READ);
 }
 
 static uint8_t execute_read(struct queue_pair *qp, const struct packet *packet)
@@ -317,7 +321,7 @@ static uint8_t execute_atomic(struct queue_pair *qp, const struct packet *packet
 		return SYNDROME_NAK_INVALID_REQUEST;
 	if (reads_owed(responder) >= qp->attr.max_dest_rd_atomic)
 		return SYNDROME_NAK_INVALID_REQUEST;
-	memory = memory_keys_resolve(qp->host->keys, qp->pd, packet->atomic.rkey,
+	memory = memory_keys_resolve(qp->host->keys, qp->responder.pd, packet->atomic.rkey,
 	        packet->atomic.address, sizeof(uint64_t), IBV_ACCESS_REMOTE_ATOMIC);
 	if (!memory || (uintptr_t)memory % sizeof(uint64_t))
 		return SYNDROME_NAK_ACCESS;
@@ -340,17 +344,21 @@ static bool is_in_sequence(const struct queue_pair *qp, const struct packet *pac
 		return false;
 	if (is & IS_FIRST)
 		return !message;
-	return message && message == (is & (IS_SEND | IS_WRITE));
+	/* All packets of a message are for one SRQ. */
+	return message && message == (is & (IS_SEND | IS_WRITE)) &&
+	       packet->srqn == qp->responder.srqn;
 }
 
 static uint8_t execute(struct queue_pair *qp, const struct packet *packet)
 {
 	uint16_t is = packet_is(packet);
 
-	if (!is_in_sequence(qp, packet) || !payload_fits(qp, packet))
+	if (!qp->responder.queue || !is_in_sequence(qp, packet) || !payload_fits(qp, packet))
 		return SYNDROME_NAK_INVALID_REQUEST;
-	if (is & IS_FIRST)
+	if (is & IS_FIRST) {
 		qp->responder.received = 0;
+		qp->responder.srqn = packet->srqn;
+	}
 	if (is & IS_SEND)
 		return execute_send(qp, packet);
 	if (is & IS_WRITE)
@@ -463,6 +471,7 @@ void responder_receive(struct queue_pair *qp, const struct packet *packet)
 		responder->nak_sent = true;
 		return;
 	}
+	xrc_use_srq_of_packet(qp, packet);
 	if (distance < 0) {
 		repeated(qp, packet);
 		return;
@@ -480,7 +489,7 @@ void responder_receive(struct queue_pair *qp, const struct packet *packet)
 static void write_header(struct queue_pair *qp, const struct response *response,
         struct packet *packet, uint8_t op, uint32_t psn)
 {
-	packet->opcode = TRANSPORT_RC | op;
+	packet->opcode = qp->transport | op;
 	packet->psn = psn;
 	packet->message_index = (uint32_t)psn_distance(psn, response->psn);
 	packet->solicited = packet->ack_request = 0;
@@ -504,7 +513,7 @@ static bool send_read_data(struct queue_pair *qp, struct response *response, str
 	write_header(qp, response, packet, op[!response->sent][bytes == left], psn);
 	packet->payload_length = (uint16_t)bytes;
 	if (bytes) {
-		memory = memory_keys_resolve(qp->host->keys, qp->pd, response->rkey,
+		memory = memory_keys_resolve(qp->host->keys, response->pd, response->rkey,
 		        response->address + response->sent, bytes, IBV_ACCESS_REMOTE_READ);
 		if (!memory)
 			return false;

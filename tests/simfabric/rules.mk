@@ -2,7 +2,7 @@
 
 # A queue pair's transport, without any I/O.
 QUEUE_PAIR_SOURCES := $(addprefix tests/simfabric/,completion_queue.c memory_keys.c packet.c qp_states.c queue_pair_engine.c \
-	requester.c responder.c scatter_gather.c work_queue.c)
+	requester.c responder.c scatter_gather.c work_queue.c xrc.c)
 # The data plane's part of the shared file.
 DATA_PLANE_SOURCES := $(addprefix tests/simfabric/,data_faults.c packet_ring.c qpn_table.c)
 
@@ -27,7 +27,7 @@ $(call unit_test,simfabric_mkey,tests/simfabric/mkey.c,)
 # The software HCA and its libibverbs face.
 VERBS_FACE_SOURCES := $(addprefix tests/simfabric/,hca.c hca_objects.c hca_thread.c hca_turn.c hca_wire.c verbs_face_cq.c \
 	verbs_face_device.c verbs_face_events.c verbs_face_memory.c verbs_face_port.c verbs_face_post.c verbs_face_post_ex.c \
-	verbs_face_qp.c verbs_face_refused.c verbs_face_srq.c)
+	verbs_face_qp.c verbs_face_refused.c verbs_face_srq.c verbs_face_xrc.c)
 
 VERBS_VERSIONS := -Wl,--version-script=tests/simfabric/verbs_face.map
 
@@ -37,6 +37,7 @@ $(call library,libsimfabric.so,$(sort $(FABRIC_SOURCES) $(QUEUE_PAIR_SOURCES) $(
 $(call unit_test,hca_queue_pair,$(QUEUE_PAIR_SOURCES),)
 $(call unit_test,hca_hostile_wire,$(QUEUE_PAIR_SOURCES),)
 $(call unit_test,hca_strange_packets,$(QUEUE_PAIR_SOURCES),)
+$(call unit_test,hca_xrc,$(QUEUE_PAIR_SOURCES),)
 $(call unit_test,hca_packet_ring,tests/simfabric/packet_ring.c tests/simfabric/fault_points.c,-lpthread)
 $(call unit_test,hca_memory_keys,tests/simfabric/memory_keys.c tests/simfabric/scatter_gather.c,)
 $(call unit_test,hca_data_faults,$(FABRIC_SOURCES),)

@@ -65,11 +65,22 @@ struct face_cq {
 	unsigned completion_events_got, async_events_got;
 };
 
+struct face_xrc_domain;
+
+struct face_xrcd {
+	struct ibv_xrcd xrcd;
+	struct face_object object;
+	struct face_xrc_domain *domain;
+	unsigned users;
+};
+
 struct face_srq {
 	struct ibv_srq srq;
-	struct receive_queue queue;
+	struct face_object object;
+	struct hca_shared_queue hca;
+	struct face_cq *cq; /* these two of an XRC SRQ */
+	struct face_xrcd *xrcd;
 	uint32_t limit; /* 0: not armed */
-	uint32_t number;
 	unsigned users;
 	unsigned events_got;
 };
@@ -82,6 +93,11 @@ struct face_qp {
 	struct face_object object;
 	struct hca_queue_pair hca;
 	struct ibv_qp_init_attr init_attr;
+	struct face_xrcd *xrcd; /* of an XRC target */
+	/* Whose transport this handle stands for: its own, or with ibv_open_qp another's. */
+	struct face_qp *target;
+	struct face_qp *handles, *next_handle; /* that stand for this one and are open */
+	unsigned holds;                        /* handles that are not freed: atomic */
 	bool has_ex;
 	unsigned events_got;
 	/* ibv_wr_start to ibv_wr_complete, and ibv_post_send: one at a time. Before the HCA's lock.
@@ -126,6 +142,10 @@ void face_wait_acknowledged(
 /* Receives were taken: raise the limit event if it is due. Under the lock. */
 void face_srq_check_limit(struct face_srq *srq);
 
+struct face_qp *face_make_qp(struct ibv_context *context, const struct ibv_qp_init_attr_ex *attr);
+/* From now on @qp stands for @target, which may be itself. Under the lock. */
+void face_open_handle(struct face_qp *qp, struct face_qp *target);
+
 /* Fill the tables through which inline verbs of verbs.h call. */
 void face_fill_operations(struct verbs_context *verbs);
 
@@ -142,6 +162,9 @@ int face_post_recv(struct ibv_qp *qp, struct ibv_recv_wr *wr, struct ibv_recv_wr
 int face_post_srq_recv(struct ibv_srq *srq, struct ibv_recv_wr *wr, struct ibv_recv_wr **bad_wr);
 struct ibv_qp *face_create_qp_ex(struct ibv_context *context, struct ibv_qp_init_attr_ex *attr);
 struct ibv_srq *face_create_srq_ex(struct ibv_context *context, struct ibv_srq_init_attr_ex *attr);
+struct ibv_xrcd *face_open_xrcd(struct ibv_context *context, struct ibv_xrcd_init_attr *attr);
+int face_close_xrcd(struct ibv_xrcd *xrcd);
+struct ibv_qp *face_open_qp(struct ibv_context *context, struct ibv_qp_open_attr *attr);
 int face_get_srq_num(struct ibv_srq *srq, uint32_t *number);
 struct ibv_td *face_alloc_td(struct ibv_context *context, struct ibv_td_init_attr *attr);
 int face_dealloc_td(struct ibv_td *td);

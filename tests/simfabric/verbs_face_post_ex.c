@@ -207,7 +207,12 @@ static void wr_set_ud_addr(
 
 static void wr_set_xrc_srqn(struct ibv_qp_ex *public, uint32_t remote_srqn)
 {
-	refuse(public);
+	struct face_qp *qp = face_qp(public);
+
+	if (public->qp_base.qp_type != IBV_QPT_XRC_SEND)
+		refuse(public);
+	else if (qp->building.work)
+		qp->building.work->remote_srqn = remote_srqn;
 }
 
 static void wr_atomic_write(

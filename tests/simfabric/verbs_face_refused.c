@@ -128,11 +128,6 @@ static int dealloc_mw(struct ibv_mw *mw)
 	return EOPNOTSUPP;
 }
 
-static int close_xrcd(struct ibv_xrcd *xrcd)
-{
-	return EOPNOTSUPP;
-}
-
 void face_fill_operations(struct verbs_context *verbs)
 {
 	struct ibv_context_ops *ops = &verbs->context.ops;
@@ -142,16 +137,18 @@ void face_fill_operations(struct verbs_context *verbs)
 	ops->post_send = face_post_send;
 	ops->post_recv = face_post_recv;
 	ops->post_srq_recv = face_post_srq_recv;
-	/* alloc_mw stays NULL: verbs.h asks. It does not ask for these two. */
+	/* alloc_mw stays NULL: verbs.h asks. It does not ask for these. */
 	ops->bind_mw = bind_mw;
 	ops->dealloc_mw = dealloc_mw;
-	verbs->close_xrcd = close_xrcd;
 
 	verbs->query_port = face_query_port;
 	verbs->query_device_ex = face_query_device_ex;
 	verbs->create_qp_ex = face_create_qp_ex;
 	verbs->create_srq_ex = face_create_srq_ex;
 	verbs->get_srq_num = face_get_srq_num;
+	verbs->open_xrcd = face_open_xrcd;
+	verbs->close_xrcd = face_close_xrcd;
+	verbs->open_qp = face_open_qp;
 	verbs->alloc_td = face_alloc_td;
 	verbs->dealloc_td = face_dealloc_td;
 	verbs->alloc_parent_domain = face_alloc_parent_domain;

@@ -9,53 +9,108 @@ static struct face_srq *face_srq(struct ibv_srq *srq)
 	return (struct face_srq *)(void *)srq;
 }
 
-static struct ibv_srq *make_srq(
-        struct ibv_pd *pd, void *srq_context, const struct ibv_srq_attr *attr)
+static void count_users(struct face_srq *srq, int change)
 {
-	static uint32_t numbers;
-	struct face_srq *srq;
-	int err;
-
-	if (!attr->max_wr || attr->max_wr > HCA_MAX_WR || attr->max_sge > HCA_MAX_SGE) {
-		errno = EINVAL;
-		return NULL;
-	}
-	srq = calloc(1, sizeof(*srq));
-	if (!srq)
-		return NULL;
-	err = -receive_queue_init(&srq->queue, attr->max_wr, attr->max_sge);
-	if (!err)
-		err = face_lock(pd->context);
-	if (err) {
-		receive_queue_fini(&srq->queue);
-		free(srq);
-		errno = err;
-		return NULL;
-	}
-	srq->srq.context = pd->context;
-	srq->srq.srq_context = srq_context;
-	srq->srq.pd = pd;
-	srq->srq.handle = srq->number = ++numbers;
-	pthread_mutex_init(&srq->srq.mutex, NULL);
-	pthread_cond_init(&srq->srq.cond, NULL);
-	((struct face_pd *)(void *)pd)->users++;
-	hca_unlock();
-	return &srq->srq;
+	((struct face_pd *)(void *)srq->srq.pd)->users += (unsigned)change;
+	if (srq->cq)
+		srq->cq->users += (unsigned)change;
+	if (srq->xrcd)
+		srq->xrcd->users += (unsigned)change;
 }
 
-ENTRY struct ibv_srq *ibv_create_srq(struct ibv_pd *pd, struct ibv_srq_init_attr *attr)
+static void srq_leave_hca(struct face_object *object)
 {
-	return make_srq(pd, attr->srq_context, &attr->attr);
+	struct face_srq *srq =
+	        (struct face_srq *)(void *)((char *)object - offsetof(struct face_srq, object));
+	struct face_context *context = face_context(srq->srq.context);
+
+	face_unraise(context, &srq->srq);
+	hca_remove_shared_queue(context->hca, &srq->hca);
+	count_users(srq, -1);
+}
+
+/* Under the lock. */
+static void srq_enter_hca(struct face_srq *srq)
+{
+	struct face_context *context = face_context(srq->srq.context);
+
+	srq->hca.srq.pd = ((struct face_pd *)(void *)srq->srq.pd)->root;
+	srq->hca.srq.domain = srq->xrcd ? srq->xrcd->domain : NULL;
+	srq->hca.srq.completions = srq->cq ? &srq->cq->hca.queue : NULL;
+	hca_add_shared_queue(context->hca, &srq->hca);
+	srq->srq.handle = srq->hca.srq.number;
+	count_users(srq, 1);
+	face_object_add(context, &srq->object, srq_leave_hca);
+}
+
+static int check_init_attr(const struct ibv_srq_init_attr_ex *attr)
+{
+	const uint32_t xrc = IBV_SRQ_INIT_ATTR_XRCD | IBV_SRQ_INIT_ATTR_CQ;
+	bool is_xrc = (attr->comp_mask & IBV_SRQ_INIT_ATTR_TYPE) && attr->srq_type == IBV_SRQT_XRC;
+
+	if ((attr->comp_mask & ~(xrc | IBV_SRQ_INIT_ATTR_PD | IBV_SRQ_INIT_ATTR_TYPE)) ||
+	        ((attr->comp_mask & IBV_SRQ_INIT_ATTR_TYPE) && attr->srq_type > IBV_SRQT_XRC))
+		return EOPNOTSUPP;
+	if (!(attr->comp_mask & IBV_SRQ_INIT_ATTR_PD) || !attr->pd)
+		return EINVAL;
+	if (is_xrc && ((attr->comp_mask & xrc) != xrc || !attr->xrcd || !attr->cq))
+		return EINVAL;
+	if (!attr->attr.max_wr || attr->attr.max_wr > HCA_MAX_WR ||
+	        attr->attr.max_sge > HCA_MAX_SGE)
+		return EINVAL;
+	return 0;
+}
+
+static struct face_srq *make_srq(
+        struct ibv_context *context, const struct ibv_srq_init_attr_ex *attr)
+{
+	struct face_srq *srq = calloc(1, sizeof(*srq));
+
+	if (!srq || receive_queue_init(&srq->hca.queue, attr->attr.max_wr, attr->attr.max_sge)) {
+		free(srq);
+		return NULL;
+	}
+	srq->srq.context = context;
+	srq->srq.srq_context = attr->srq_context;
+	srq->srq.pd = attr->pd;
+	if ((attr->comp_mask & IBV_SRQ_INIT_ATTR_TYPE) && attr->srq_type == IBV_SRQT_XRC) {
+		srq->xrcd = (struct face_xrcd *)(void *)attr->xrcd;
+		srq->cq = (struct face_cq *)(void *)attr->cq;
+	}
+	pthread_mutex_init(&srq->srq.mutex, NULL);
+	pthread_cond_init(&srq->srq.cond, NULL);
+	return srq;
 }
 
 struct ibv_srq *face_create_srq_ex(struct ibv_context *context, struct ibv_srq_init_attr_ex *attr)
 {
-	if (!(attr->comp_mask & IBV_SRQ_INIT_ATTR_PD) ||
-	        ((attr->comp_mask & IBV_SRQ_INIT_ATTR_TYPE) && attr->srq_type != IBV_SRQT_BASIC)) {
-		errno = EOPNOTSUPP;
-		return NULL;
+	struct face_srq *srq = NULL;
+	int err = check_init_attr(attr);
+
+	if (!err && !(srq = make_srq(context, attr)))
+		err = ENOMEM;
+	if (!err)
+		err = face_lock(context);
+	if (!err) {
+		srq_enter_hca(srq);
+		hca_unlock();
+		return &srq->srq;
 	}
-	return make_srq(attr->pd, attr->srq_context, &attr->attr);
+	if (srq)
+		receive_queue_fini(&srq->hca.queue);
+	free(srq);
+	errno = err;
+	return NULL;
+}
+
+ENTRY struct ibv_srq *ibv_create_srq(struct ibv_pd *pd, struct ibv_srq_init_attr *attr)
+{
+	struct ibv_srq_init_attr_ex ex = {.srq_context = attr->srq_context,
+	        .attr = attr->attr,
+	        .comp_mask = IBV_SRQ_INIT_ATTR_PD,
+	        .pd = pd};
+
+	return face_create_srq_ex(pd->context, &ex);
 }
 
 ENTRY int ibv_destroy_srq(struct ibv_srq *public)
@@ -66,8 +121,8 @@ ENTRY int ibv_destroy_srq(struct ibv_srq *public)
 		bool is_used = srq->users;
 
 		if (!is_used) {
-			face_unraise(face_context(public->context), public);
-			((struct face_pd *)(void *)public->pd)->users--;
+			face_object_remove(&srq->object);
+			srq_leave_hca(&srq->object);
 		}
 		hca_unlock();
 		if (is_used)
@@ -75,14 +130,14 @@ ENTRY int ibv_destroy_srq(struct ibv_srq *public)
 		face_wait_acknowledged(
 		        &public->mutex, &public->cond, &public->events_completed, srq->events_got);
 	}
-	receive_queue_fini(&srq->queue);
+	receive_queue_fini(&srq->hca.queue);
 	free(srq);
 	return 0;
 }
 
 static uint32_t waiting(const struct face_srq *srq)
 {
-	return srq->queue.posted - srq->queue.taken;
+	return srq->hca.queue.posted - srq->hca.queue.taken;
 }
 
 /* Under the lock. One event each time that the limit is armed. */
@@ -99,7 +154,7 @@ void face_srq_check_limit(struct face_srq *srq)
 
 static int check_modify(const struct face_srq *srq, const struct ibv_srq_attr *attr, int mask)
 {
-	uint32_t max_wr = mask & IBV_SRQ_MAX_WR ? attr->max_wr : srq->queue.max_wr;
+	uint32_t max_wr = mask & IBV_SRQ_MAX_WR ? attr->max_wr : srq->hca.queue.max_wr;
 
 	if (mask & ~(IBV_SRQ_MAX_WR | IBV_SRQ_LIMIT))
 		return EINVAL;
@@ -117,7 +172,7 @@ ENTRY int ibv_modify_srq(struct ibv_srq *public, struct ibv_srq_attr *attr, int 
 		return err;
 	err = check_modify(srq, attr, mask);
 	if (!err && (mask & IBV_SRQ_MAX_WR))
-		err = -receive_queue_resize(&srq->queue, attr->max_wr);
+		err = -receive_queue_resize(&srq->hca.queue, attr->max_wr);
 	if (!err && (mask & IBV_SRQ_LIMIT)) {
 		srq->limit = attr->srq_limit;
 		face_srq_check_limit(srq);
@@ -133,8 +188,8 @@ ENTRY int ibv_query_srq(struct ibv_srq *public, struct ibv_srq_attr *attr)
 
 	if (err)
 		return err;
-	attr->max_wr = srq->queue.max_wr;
-	attr->max_sge = srq->queue.max_sge;
+	attr->max_wr = srq->hca.queue.max_wr;
+	attr->max_sge = srq->hca.queue.max_sge;
 	attr->srq_limit = srq->limit;
 	hca_unlock();
 	return 0;
@@ -142,7 +197,7 @@ ENTRY int ibv_query_srq(struct ibv_srq *public, struct ibv_srq_attr *attr)
 
 int face_get_srq_num(struct ibv_srq *public, uint32_t *number)
 {
-	*number = face_srq(public)->number;
+	*number = face_srq(public)->hca.srq.number;
 	return 0;
 }
 
@@ -155,7 +210,7 @@ int face_post_srq_recv(struct ibv_srq *public, struct ibv_recv_wr *wr, struct ib
 		return err;
 	}
 	for (; wr && !err; wr = err ? wr : wr->next)
-		err = -receive_queue_post(&face_srq(public)->queue, wr);
+		err = -receive_queue_post(&face_srq(public)->hca.queue, wr);
 	hca_unlock();
 	if (err)
 		*bad_wr = wr;

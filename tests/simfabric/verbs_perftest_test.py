@@ -8,8 +8,8 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from lab.tap import FULL, Tap  # noqa: E402
-from simfabric.lab import Fabric, tail, wait_until  # noqa: E402
-from simfabric.verbs_peer import free_port, is_listening  # noqa: E402
+from simfabric.lab import Fabric  # noqa: E402
+from simfabric.verbs_programs import END_S, run_pair  # noqa: E402
 
 PROGRAMS = [f"ib_{verb}_{what}" for verb in ("send", "write", "read", "atomic") for what in ("bw", "lat")]
 ITERATIONS = 5000 if FULL else 200
@@ -25,20 +25,6 @@ VARIANTS = {
     "ib_atomic_lat": [["-A", "CMP_AND_SWAP"]],
 }
 PINGPONG = [[], ["-e"], ["-m", "256", "-s", "100000"]]
-END_S = 60
-
-
-def run_pair(fabric, program, arguments):
-    port = free_port()
-    argv = [program, "-p", str(port), *arguments]
-    log = os.path.join(fabric.directory, f"{program}-{port}.server")
-    server = fabric.start(*argv, node="hyp1", output=log)
-    wait_until(f"{program} listens", lambda: is_listening(port) or server.poll() is not None, END_S, lambda: tail(log))
-    client = fabric.run(*argv, "127.0.0.1", node="hyp2", seconds=END_S, check=False)
-    status = server.wait(END_S)
-    shown = f"client {client.returncode}, server {status}\n{client.stdout}{client.stderr}\n{tail(log)}"
-    assert client.returncode == 0 and status == 0, shown
-    return client.stdout
 
 
 def perftest(fabric, program, arguments):

@@ -126,6 +126,7 @@ static bool copy_operation(struct send_work *work, const struct ibv_send_wr *wr)
 		return false;
 	}
 	work->imm_data = wr->imm_data;
+	work->remote_srqn = wr->qp_type.xrc.remote_srqn;
 	work->opcode = (uint8_t)wr->opcode;
 	work->flags = wr->send_flags;
 	work->wr_id = wr->wr_id;

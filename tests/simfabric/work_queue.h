@@ -23,7 +23,8 @@ struct send_work {
 	uint64_t compare_add, swap;
 	uint64_t length; /* of the message */
 	uint32_t rkey;
-	uint32_t first_psn; /* these two once it is started */
+	uint32_t remote_srqn; /* with XRC */
+	uint32_t first_psn;   /* these two once it is started */
 	uint32_t packets;
 	union {
 		__be32 imm_data;

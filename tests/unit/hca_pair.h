@@ -130,7 +130,7 @@ static inline void pair_event(struct queue_pair *qp, enum ibv_event_type type)
 		end->events[end->event_count++] = type;
 }
 
-static inline void pair_srq_taken(struct queue_pair *qp)
+static inline void pair_srq_taken(struct queue_pair *qp, struct receive_queue *queue)
 {
 }
 
@@ -153,7 +153,21 @@ static const struct ibv_qp_cap pair_cap = {.max_send_wr = 256,
         .max_recv_sge = 4,
         .max_inline_data = 256};
 
-static inline void pair_end_open(struct pair *pair, int index, bool with_srq)
+struct pair_options {
+	uint32_t first_psn;
+	enum ibv_mtu mtu;
+	uint8_t timeout, retry_cnt, rnr_retry, min_rnr_timer, reads;
+	unsigned access;
+	bool with_srq;
+	enum ibv_qp_type types[2]; /* 0: RC */
+};
+
+static inline enum ibv_qp_type pair_type(const struct pair_options *options, int index)
+{
+	return options->types[index] ? options->types[index] : IBV_QPT_RC;
+}
+
+static inline void pair_end_open(struct pair *pair, int index, const struct pair_options *options)
 {
 	struct pair_end *end = &pair->end[index];
 	struct queue_pair_config config = {.host = &end->host,
@@ -162,7 +176,7 @@ static inline void pair_end_open(struct pair *pair, int index, bool with_srq)
 	        .receive_completions = &end->receive_completions,
 	        .cap = pair_cap,
 	        .qpn = 0x100u + (uint32_t)index,
-	        .type = IBV_QPT_RC};
+	        .type = pair_type(options, index)};
 
 	end->pair = pair;
 	end->index = index;
@@ -191,20 +205,12 @@ static inline void pair_end_open(struct pair *pair, int index, bool with_srq)
 	memory_keys_add(end->host.keys, &end->region);
 	completion_queue_init(&end->send_completions, 1024);
 	completion_queue_init(&end->receive_completions, 1024);
-	if (with_srq) {
+	if (options->with_srq) {
 		receive_queue_init(&end->shared_receives, 256, 4);
 		config.shared_receives = &end->shared_receives;
 	}
 	queue_pair_init(&end->qp, &config);
 }
-
-struct pair_options {
-	uint32_t first_psn;
-	enum ibv_mtu mtu;
-	uint8_t timeout, retry_cnt, rnr_retry, min_rnr_timer, reads;
-	unsigned access;
-	bool with_srq;
-};
 
 static const struct pair_options pair_default = {.first_psn = 0xfffff0, /* wraps soon */
         .mtu = IBV_MTU_1024,
@@ -214,6 +220,19 @@ static const struct pair_options pair_default = {.first_psn = 0xfffff0, /* wraps
         .min_rnr_timer = 12,
         .reads = 4,
         .access = IBV_ACCESS_REMOTE_WRITE | IBV_ACCESS_REMOTE_READ | IBV_ACCESS_REMOTE_ATOMIC};
+
+/* The attributes of the half that answers, and of the half that asks. */
+static inline int pair_answering(enum ibv_qp_type type)
+{
+	return type == IBV_QPT_XRC_SEND ? 0 : IBV_QP_MAX_DEST_RD_ATOMIC | IBV_QP_MIN_RNR_TIMER;
+}
+
+static inline int pair_asking(enum ibv_qp_type type)
+{
+	return type == IBV_QPT_XRC_RECV ? IBV_QP_TIMEOUT
+	                                : IBV_QP_MAX_QP_RD_ATOMIC | IBV_QP_RETRY_CNT |
+	                                          IBV_QP_RNR_RETRY | IBV_QP_TIMEOUT;
+}
 
 static inline int pair_connect(struct pair *pair, int index, const struct pair_options *options)
 {
@@ -238,11 +257,10 @@ static inline int pair_connect(struct pair *pair, int index, const struct pair_o
 	attr.qp_state = IBV_QPS_RTR;
 	err |= queue_pair_modify(qp, &attr,
 	        IBV_QP_STATE | IBV_QP_AV | IBV_QP_PATH_MTU | IBV_QP_DEST_QPN | IBV_QP_RQ_PSN |
-	                IBV_QP_MAX_DEST_RD_ATOMIC | IBV_QP_MIN_RNR_TIMER);
+	                pair_answering(pair_type(options, index)));
 	attr.qp_state = IBV_QPS_RTS;
-	err |= queue_pair_modify(qp, &attr,
-	        IBV_QP_STATE | IBV_QP_SQ_PSN | IBV_QP_MAX_QP_RD_ATOMIC | IBV_QP_RETRY_CNT |
-	                IBV_QP_RNR_RETRY | IBV_QP_TIMEOUT);
+	err |= queue_pair_modify(
+	        qp, &attr, IBV_QP_STATE | IBV_QP_SQ_PSN | pair_asking(pair_type(options, index)));
 	return err;
 }
 
@@ -252,7 +270,7 @@ static inline struct pair *pair_open(const struct pair_options *options)
 
 	pair->room = PAIR_WIRE_ROOM;
 	for (int i = 0; i < 2; i++) {
-		pair_end_open(pair, i, options->with_srq);
+		pair_end_open(pair, i, options);
 		if (pair_connect(pair, i, options))
 			abort();
 	}

@@ -1,0 +1,36 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
+"""Unmodified programs over XRC: ibv_xsrq_pingpong and those of perftest that speak it."""
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from lab.tap import FULL, Tap  # noqa: E402
+from simfabric.lab import Fabric  # noqa: E402
+from simfabric.verbs_programs import END_S, run_pair  # noqa: E402
+
+ITERATIONS = "5000" if FULL else "200"
+PINGPONG = [[], ["-e"], ["-m", "256", "-s", "100000"]]
+PERFTEST = [
+    (program, variant)
+    for program in ("ib_send_bw", "ib_send_lat", "ib_write_bw", "ib_write_lat", "ib_read_bw", "ib_read_lat", "ib_atomic_bw", "ib_atomic_lat")
+    for variant in ([], ["--use_old_post_send"], ["-q", "4"] if program.endswith("_bw") else ["-s", "100000"] if program == "ib_write_lat" else ["-e"])
+]
+
+
+def main():
+    tap = Tap()
+    with Fabric() as fabric:
+        fabric.create("demo.net")
+        fabric.opensm_start("sm")
+        fabric.opensm_wait_up(END_S)
+        for arguments in PINGPONG:
+            tap.run(" ".join(["ibv_xsrq_pingpong", *arguments]), run_pair, fabric, "ibv_xsrq_pingpong", ["-n", ITERATIONS, *arguments])
+        for program, variant in PERFTEST:
+            arguments = ["-F", "-c", "XRC", *([] if "-n" in variant else ["-n", ITERATIONS]), *variant]
+            tap.run(" ".join([program, *arguments]), run_pair, fabric, program, arguments)
+    tap.exit()
+
+
+main()
