@@ -4,13 +4,41 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "preload/agent_link.h"
 #include "preload/control.h"
+#include "preload/datagram_numbers.h"
+
+/* Those who move VMs are to know of it before anything is sent; what is sent to a group reaches
+ * whoever is in it. */
+static void find_out(struct address_handle *ah)
+{
+	ah->to = (struct remote){
+	        .lid = ah->attr.dlid,
+	        .gid = ah->attr.grh.dgid,
+	        .by_gid = ah->attr.is_global,
+	        .real_lid = ah->attr.dlid,
+	        .real_gid = ah->attr.grh.dgid,
+	};
+	if (!ah->to.lid && !ah->to.by_gid)
+		return;
+	ah->numbers = datagram_numbers_of(ah->to.lid, &ah->to.gid);
+	if (ah->numbers)
+		agent_link_register_datagrams(&ah->to);
+}
+
+static void address_handle_free(struct address_handle *ah)
+{
+	if (ah->numbers)
+		agent_link_forget(&ah->to);
+	free(ah);
+}
 
 WRAPPER struct ibv_ah *ibv_create_ah(struct ibv_pd *shown_pd, struct ibv_ah_attr *attr)
 {
 	struct protection_domain *pd = protection_domain_of(shown_pd);
 	struct context *context;
 	struct address_handle *ah;
+	int err;
 
 	if (!pd)
 		return below.ibv_create_ah(shown_pd, attr);
@@ -18,12 +46,13 @@ WRAPPER struct ibv_ah *ibv_create_ah(struct ibv_pd *shown_pd, struct ibv_ah_attr
 	ah = calloc(1, sizeof(*ah));
 	if (!ah)
 		return NULL;
+	ah->attr = *attr;
+	find_out(ah);
 	if (control_enter(context, NEEDS_DEVICE)) {
+		address_handle_free(ah);
 		errno = ENODEV;
-		free(ah);
 		return NULL;
 	}
-	ah->attr = *attr;
 	ah->real = below.ibv_create_ah(pd->real, attr);
 	if (ah->real) {
 		ah->shown = (struct ibv_ah){
@@ -33,7 +62,9 @@ WRAPPER struct ibv_ah *ibv_create_ah(struct ibv_pd *shown_pd, struct ibv_ah_attr
 	control_leave();
 	if (ah->real)
 		return &ah->shown;
-	free(ah);
+	err = errno;
+	address_handle_free(ah);
+	errno = err;
 	return NULL;
 }
 
@@ -64,7 +95,7 @@ WRAPPER int ibv_destroy_ah(struct ibv_ah *shown)
 		OBJECT_REMOVE(context, ahs, ah);
 	control_leave();
 	if (!err)
-		free(ah);
+		address_handle_free(ah);
 	return err;
 }
 

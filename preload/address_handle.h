@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
-/* Address handles. Queue pairs that use them (UD) cannot move yet; handles alone can. */
+/*
+ * Address handles. Each registers interest in where it leads to, as a connection does when it is
+ * made: one for all handles to an address, and kept for a while when there are none, since some
+ * programs make and destroy a handle for each message.
+ */
 #ifndef TETHER_ADDRESS_HANDLE_H
 #define TETHER_ADDRESS_HANDLE_H
 

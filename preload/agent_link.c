@@ -511,6 +511,21 @@ void agent_link_register(struct remote *remote)
 	interests_done(&request, remote);
 }
 
+void agent_link_register_datagrams(struct remote *remote)
+{
+	struct interest_request request;
+
+	if (!service.started)
+		return;
+	LOCK_GUARD(&lock);
+	if (!interests_ask_datagrams(&request, remote))
+		return;
+	await_answer(&request);
+	if (!request.answered)
+		log_warn("link", "no agent has acknowledged interest in lid %u", remote->lid);
+	interests_done(&request, remote);
+}
+
 void agent_link_forget(const struct remote *remote)
 {
 	if (!service.started)

@@ -35,7 +35,12 @@ void agent_link_forget_parent(void);
  * on with the numbers as they are. Never called inside control.h.
  */
 void agent_link_register(struct remote *remote);
-/* A connection to @remote is gone. */
+/*
+ * The same before there is an address handle to @remote, for all datagram queue pairs there at
+ * once: what they are called stands in datagram_numbers.h afterwards. Asks once for each address.
+ */
+void agent_link_register_datagrams(struct remote *remote);
+/* A connection or address handle to @remote is gone. */
 void agent_link_forget(const struct remote *remote);
 
 /*

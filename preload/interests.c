@@ -8,12 +8,20 @@
 #include "notifier/base/log.h"
 #include "notifier/wire/rows.h"
 #include "preload/agent_link.h"
+#include "preload/datagram_numbers.h"
 
 struct interest {
 	struct remote to;
-	unsigned connections;
+	unsigned users;     /* connections, and address handles */
 	bool to_be_dropped; /* the agent is to hear that nobody is left */
+	bool idle;          /* without users, and kept since handles come and go */
+	/* Numbers of datagram queue pairs there: */
+	bool datagrams;   /* somebody uses them */
+	bool known;       /* they are here, and stay right: RECONNECT says what changes */
+	bool unsent;      /* they are to be asked for, without anybody waiting */
+	uint32_t request; /* that does; 0: none is under way */
 	TAILQ_ENTRY(interest) link;
+	TAILQ_ENTRY(interest) idle_link;
 };
 
 struct announced {
@@ -24,21 +32,27 @@ struct announced {
 };
 
 static TAILQ_HEAD(, interest) interests = TAILQ_HEAD_INITIALIZER(interests);
+static struct number_table by_lid; /* of them those that have a LID */
+static TAILQ_HEAD(, interest) idle = TAILQ_HEAD_INITIALIZER(idle); /* the longest idle first */
+static unsigned idle_count;
 static TAILQ_HEAD(, announced) announcements = TAILQ_HEAD_INITIALIZER(announcements);
 static TAILQ_HEAD(, interest_request) requests = TAILQ_HEAD_INITIALIZER(requests);
 static uint32_t last_id;
 
 static bool is_to(const struct interest *interest, const struct remote *remote)
 {
-	if (remote->lid || interest->to.lid)
-		return interest->to.lid == remote->lid;
-	return !memcmp(&interest->to.gid, &remote->gid, sizeof(remote->gid));
+	return !interest->to.lid && !memcmp(&interest->to.gid, &remote->gid, sizeof(remote->gid));
 }
 
 static struct interest *find(const struct remote *remote)
 {
+	const struct number_entry *entry;
 	struct interest *interest;
 
+	if (remote->lid) {
+		entry = number_table_find(&by_lid, remote->lid);
+		return entry ? (struct interest *)entry->value : NULL;
+	}
 	TAILQ_FOREACH(interest, &interests, link)
 	{
 		if (is_to(interest, remote))
@@ -47,21 +61,63 @@ static struct interest *find(const struct remote *remote)
 	return NULL;
 }
 
-void interests_ask(struct interest_request *request, const struct remote *remote)
+static struct interest *make(const struct remote *remote)
+{
+	struct interest *interest = calloc(1, sizeof(*interest));
+
+	if (!interest)
+		return NULL;
+	interest->to = *remote;
+	if (remote->lid && number_table_set(&by_lid, remote->lid, (uintptr_t)interest)) {
+		free(interest);
+		return NULL;
+	}
+	TAILQ_INSERT_TAIL(&interests, interest, link);
+	return interest;
+}
+
+static void not_idle(struct interest *interest)
+{
+	if (!interest->idle)
+		return;
+	interest->idle = false;
+	idle_count--;
+	TAILQ_REMOVE(&idle, interest, idle_link);
+}
+
+/* NULL: no memory; it is asked for all the same. */
+static struct interest *use(const struct remote *remote)
 {
 	struct interest *interest = find(remote);
 
+	if (!interest)
+		interest = make(remote);
+	if (!interest)
+		return NULL;
+	not_idle(interest);
+	interest->users++;
+	interest->to_be_dropped = false;
+	return interest;
+}
+
+void interests_ask(struct interest_request *request, const struct remote *remote)
+{
 	*request = (struct interest_request){.id = ++last_id, .remote = *remote};
 	TAILQ_INSERT_TAIL(&requests, request, link);
-	if (!interest) {
-		interest = calloc(1, sizeof(*interest));
-		if (!interest)
-			return;
-		interest->to = *remote;
-		TAILQ_INSERT_TAIL(&interests, interest, link);
-	}
-	interest->connections++;
-	interest->to_be_dropped = false;
+	use(remote);
+}
+
+bool interests_ask_datagrams(struct interest_request *request, const struct remote *remote)
+{
+	struct interest *interest = use(remote);
+
+	if (interest)
+		interest->datagrams = true;
+	if (interest && interest->known)
+		return false;
+	*request = (struct interest_request){.id = ++last_id, .remote = *remote, .datagrams = true};
+	TAILQ_INSERT_TAIL(&requests, request, link);
+	return true;
 }
 
 void interests_done(struct interest_request *request, struct remote *remote)
@@ -70,13 +126,39 @@ void interests_done(struct interest_request *request, struct remote *remote)
 	*remote = request->remote;
 }
 
+static void drop(struct interest *interest)
+{
+	struct datagram_numbers *numbers =
+	        datagram_numbers_find(interest->to.lid, &interest->to.gid);
+
+	not_idle(interest);
+	interest->to_be_dropped = true;
+	interest->datagrams = interest->known = interest->unsent = false;
+	interest->request = 0;
+	if (numbers)
+		datagram_numbers_forget(numbers);
+}
+
+/* A program that makes a handle for each message would ask for each message. */
+static bool keep_idle(struct interest *interest)
+{
+	interest->idle = true;
+	TAILQ_INSERT_TAIL(&idle, interest, idle_link);
+	if (++idle_count <= IDLE_MAX)
+		return false;
+	drop(TAILQ_FIRST(&idle));
+	return true;
+}
+
 bool interests_drop(const struct remote *remote)
 {
 	struct interest *interest = find(remote);
 
-	if (!interest || !interest->connections || --interest->connections)
+	if (!interest || !interest->users || --interest->users)
 		return false;
-	interest->to_be_dropped = true;
+	if (interest->datagrams)
+		return keep_idle(interest);
+	drop(interest);
 	return true;
 }
 
@@ -156,6 +238,7 @@ static bool next_question(Tether__Interest *interest, Tether__Address *address)
 		request->sent = true;
 		interest->request = request->id;
 		interest->remote_qpn = request->remote.qpn;
+		interest->datagrams = request->datagrams;
 		if (request->own)
 			address_of_own(request->own, address);
 		else
@@ -216,7 +299,26 @@ static bool next_drop(Tether__Interest *wire, Tether__Address *address)
 		wire->request = ++last_id;
 		wire->drop = true;
 		TAILQ_REMOVE(&interests, interest, link);
+		if (dropped.lid)
+			number_table_remove(&by_lid, dropped.lid);
 		free(interest);
+		return true;
+	}
+	return false;
+}
+
+static bool next_datagrams(Tether__Interest *wire, Tether__Address *address)
+{
+	struct interest *interest;
+
+	TAILQ_FOREACH(interest, &interests, link)
+	{
+		if (!interest->unsent)
+			continue;
+		interest->unsent = false;
+		interest->request = wire->request = ++last_id;
+		wire->datagrams = true;
+		address_of(&interest->to, address);
 		return true;
 	}
 	return false;
@@ -227,7 +329,8 @@ bool interests_next(Tether__Interest *interest, Tether__Address *address)
 	tether__interest__init(interest);
 	interest->address = address;
 	return next_withdrawn(interest, address) || next_unsent(interest, address) ||
-	       next_question(interest, address) || next_drop(interest, address);
+	       next_question(interest, address) || next_datagrams(interest, address) ||
+	       next_drop(interest, address);
 }
 
 /* The same rows come again with each answer; what stands in a table that is in use is not touched.
@@ -277,40 +380,93 @@ static void take_numbers(struct remote *remote, const Tether__InterestAnswer *an
 	}
 }
 
+static void take_datagrams(const struct remote *remote, const Tether__InterestAnswer *answer)
+{
+	struct datagram_numbers *numbers = datagram_numbers_of(remote->lid, &remote->gid);
+	struct interest *interest = find(remote);
+	int err = numbers ? datagram_numbers_take(numbers, answer->qps) : -ENOMEM;
+
+	if (err)
+		log_error("link", "lid %u: numbers of datagram queue pairs: error %d", remote->lid,
+		        -err);
+	else if (interest)
+		interest->known = true;
+}
+
+static void request_answered(struct interest_request *request, const Tether__InterestAnswer *answer)
+{
+	request->answered = true;
+	request->refused = answer->outcome != TETHER__OUTCOME__OUTCOME_DONE;
+	if (request->refused)
+		log_warn("link", "%s: %s",
+		        request->own ? "announcement of a queue pair" : "interest in an address",
+		        answer->n_refusals ? answer->refusals[0]->text : "not accepted");
+	else if (request->datagrams)
+		take_datagrams(&request->remote, answer);
+	else if (!request->own)
+		take_numbers(&request->remote, answer);
+}
+
+/* Nobody waits for it. */
+static void datagrams_answered(const Tether__InterestAnswer *answer)
+{
+	struct interest *interest;
+
+	TAILQ_FOREACH(interest, &interests, link)
+	{
+		if (!interest->request || interest->request != answer->request)
+			continue;
+		interest->request = 0;
+		if (answer->outcome == TETHER__OUTCOME__OUTCOME_DONE)
+			take_datagrams(&interest->to, answer);
+		return;
+	}
+}
+
 void interests_answered(const Tether__InterestAnswer *answer)
 {
+	bool held = answer->outcome == TETHER__OUTCOME__OUTCOME_NONE;
+	bool is_last = !held && answer->outcome != TETHER__OUTCOME__OUTCOME_PARTIAL;
 	struct interest_request *request;
 
 	TAILQ_FOREACH(request, &requests, link)
 	{
 		if (request->id != answer->request)
 			continue;
-		request->held = answer->outcome == TETHER__OUTCOME__OUTCOME_NONE;
-		if (request->held || answer->outcome == TETHER__OUTCOME__OUTCOME_PARTIAL)
-			continue;
-		request->answered = true;
-		request->refused = answer->outcome != TETHER__OUTCOME__OUTCOME_DONE;
-		if (request->refused)
-			log_warn("link", "%s: %s",
-			        request->own ? "announcement of a queue pair"
-			                     : "interest in an address",
-			        answer->n_refusals ? answer->refusals[0]->text : "not accepted");
-		else if (!request->own)
-			take_numbers(&request->remote, answer);
+		request->held = held;
+		if (is_last)
+			request_answered(request, answer);
+		return;
 	}
+	if (is_last)
+		datagrams_answered(answer);
+}
+
+/* What is known may change meanwhile and nobody says so. */
+static void datagrams_unknown(struct interest *interest)
+{
+	interest->known = false;
+	interest->unsent = interest->datagrams;
+	interest->request = 0;
 }
 
 void interests_link_lost(void)
 {
 	struct interest_request *request;
+	struct interest *interest;
 
 	TAILQ_FOREACH(request, &requests, link)
 	request->sent = request->held = false;
+	TAILQ_FOREACH(interest, &interests, link)
+	datagrams_unknown(interest);
 }
 
 void interests_forget(void)
 {
 	TAILQ_INIT(&interests);
+	TAILQ_INIT(&idle);
+	idle_count = 0;
+	by_lid = (struct number_table){0};
 	TAILQ_INIT(&announcements);
 	TAILQ_INIT(&requests);
 }

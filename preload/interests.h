@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 /*
  * Whom this process talks to, and what is being asked about them: addresses with the number of
- * connections to each, and questions on their way to the agent and back. And what it announces of
- * itself: contexts that have moved, and queue pairs that were made in them since. Everything here
- * wants the link's lock (agent_link.c); no I/O.
+ * connections and address handles to each, and questions on their way to the agent and back. And
+ * what it announces of itself: contexts that have moved, and queue pairs that were made in them
+ * since. Everything here wants the link's lock (agent_link.c); no I/O.
  */
 #ifndef TETHER_INTERESTS_H
 #define TETHER_INTERESTS_H
@@ -15,11 +15,15 @@
 #include "preload/objects.h"
 #include "tether.pb-c.h"
 
+/* So many addresses are kept that no address handle leads to any more. */
+enum { IDLE_MAX = 256 };
+
 /* One question, or announcement; the asking thread's, on its stack, until interests_done. */
 struct interest_request {
 	uint32_t id;
 	struct remote remote; /* or where our own queue pair is */
 	const struct announcement *own;
+	bool datagrams; /* asks for all numbers of datagram queue pairs there */
 	bool sent, answered, refused;
 	bool held; /* by a migration, whose end the agent will tell */
 	TAILQ_ENTRY(interest_request) link;
@@ -27,9 +31,14 @@ struct interest_request {
 
 /* A connection to @remote is about to be made. */
 void interests_ask(struct interest_request *request, const struct remote *remote);
+/*
+ * An address handle to @remote is about to be made. False: what it needs to know is known, and
+ * @request is nothing. Such an interest stays for a while when nobody uses it any more.
+ */
+bool interests_ask_datagrams(struct interest_request *request, const struct remote *remote);
 /* Take what was learned into @remote. */
 void interests_done(struct interest_request *request, struct remote *remote);
-/* A connection is gone; true: it was the last one, which the agent will hear. */
+/* A connection or a handle is gone; true: there is something that the agent will hear. */
 bool interests_drop(const struct remote *remote);
 
 /* Those who connect to it are to know of @what, which outlives the answer. -ENOMEM */

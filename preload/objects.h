@@ -148,13 +148,6 @@ struct shared_receive_queue {
 	TAILQ_ENTRY(shared_receive_queue) link;
 };
 
-struct address_handle {
-	struct ibv_ah shown;
-	struct ibv_ah *real;
-	struct ibv_ah_attr attr;
-	TAILQ_ENTRY(address_handle) link;
-};
-
 /* Who is at the other end of a connection, as the application knows it. */
 struct remote {
 	uint32_t lid;
@@ -164,6 +157,15 @@ struct remote {
 	uint32_t real_qpn, real_lid; /* now */
 	union ibv_gid real_gid;
 	struct remote_keys *keys; /* NULL: never moved, nothing is translated */
+};
+
+struct address_handle {
+	struct ibv_ah shown;
+	struct ibv_ah *real;
+	struct ibv_ah_attr attr;
+	struct remote to;                 /* without a queue pair */
+	struct datagram_numbers *numbers; /* of what is reached by it; NULL: a group */
+	TAILQ_ENTRY(address_handle) link;
 };
 
 /* Where a migration stands with one queue pair; the service thread's. */

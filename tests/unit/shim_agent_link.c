@@ -27,6 +27,7 @@ static void frame_written(const Tether__Frame *frame, uint8_t *at, size_t length
 #undef frame_write
 
 #include "notifier/wire/rows.h"
+#include "preload/datagram_numbers.h"
 
 enum { DEADLOCK_S = 20, LID = 7, QPN = 0x100, REAL_QPN = 0x200, LONG_S = 4000 };
 
@@ -92,6 +93,8 @@ void steps_forget(void)
 
 static char directory[] = "/tmp/tether-link-XXXXXX";
 static char socket_path[sizeof(directory) + 16];
+
+struct context_list contexts = TAILQ_HEAD_INITIALIZER(contexts);
 
 const struct settings *settings(void)
 {
@@ -238,6 +241,7 @@ static int group_teardown(void **state)
 struct asker {
 	pthread_t thread;
 	struct remote remote;
+	bool is_handle;
 	atomic_bool done;
 };
 
@@ -245,7 +249,10 @@ static void *ask(void *at)
 {
 	struct asker *a = at;
 
-	agent_link_register(&a->remote);
+	if (a->is_handle)
+		agent_link_register_datagrams(&a->remote);
+	else
+		agent_link_register(&a->remote);
 	a->done = true;
 	return NULL;
 }
@@ -336,6 +343,158 @@ static void what_is_held_no_longer_is_waited_for_as_if_it_never_was(void **state
 	assert_int_equal(a.remote.real_qpn, QPN);
 }
 
+/* ---- address handles ---- */
+
+enum { HANDLES = 300, DATAGRAM_LID = 100 };
+
+static struct remote datagrams_at(uint16_t lid)
+{
+	return (struct remote){.lid = lid, .real_lid = lid};
+}
+
+/* Asks, or need not. */
+static void handle_is_made(uint16_t lid)
+{
+	struct remote remote = datagrams_at(lid);
+
+	agent_link_register_datagrams(&remote);
+}
+
+static void handle_is_gone(uint16_t lid)
+{
+	struct remote remote = datagrams_at(lid);
+
+	agent_link_forget(&remote);
+}
+
+static Tether__Frame *agent_hears_interest(void)
+{
+	Tether__Frame *frame = agent_reads();
+
+	assert_int_equal(frame->body_case, TETHER__FRAME__BODY_INTEREST);
+	return frame;
+}
+
+static uint32_t agent_is_asked_for_datagrams(uint32_t lid)
+{
+	Tether__Frame *frame = agent_hears_interest();
+	uint32_t request = frame->interest->request;
+
+	assert_true(frame->interest->datagrams);
+	assert_false(frame->interest->drop);
+	assert_int_equal(frame->interest->address->lid, lid);
+	frame_free(frame);
+	return request;
+}
+
+static void agent_hears_drop(uint32_t lid)
+{
+	Tether__Frame *frame = agent_hears_interest();
+
+	assert_true(frame->interest->drop);
+	assert_int_equal(frame->interest->address->lid, lid);
+	frame_free(frame);
+}
+
+static void agent_answers_datagrams(uint32_t request, uint32_t lid, uint32_t real)
+{
+	Tether__InterestAnswer answer = TETHER__INTEREST_ANSWER__INIT;
+	struct qp_row row = {.local_lid = lid, .local_qpn = QPN, .real_qpn = real};
+	Tether__QpRows rows = TETHER__QP_ROWS__INIT;
+	Tether__Frame frame = TETHER__FRAME__INIT;
+
+	answer.request = request;
+	answer.outcome = TETHER__OUTCOME__OUTCOME_DONE;
+	assert_int_equal(qp_rows_append(&rows, &row), 0);
+	answer.qps = &rows;
+	frame.body_case = TETHER__FRAME__BODY_INTEREST_ANSWER;
+	frame.interest_answer = &answer;
+	agent_says(&frame);
+	rows_clear(&rows.base);
+}
+
+static void first_handle(uint16_t lid, uint32_t real)
+{
+	struct asker a = {.remote = {.lid = lid, .qpn = 0}, .is_handle = true};
+
+	assert_int_equal(pthread_create(&a.thread, NULL, ask, &a), 0);
+	agent_answers_datagrams(agent_is_asked_for_datagrams(lid), lid, real);
+	pthread_join(a.thread, NULL);
+	assert_int_equal(datagram_number_to_real(datagram_numbers_at(lid), QPN), real);
+}
+
+static void only_the_first_handle_to_an_address_asks(void **state)
+{
+	first_handle(DATAGRAM_LID, REAL_QPN);
+	for (int i = 0; i < 1000; i++) {
+		handle_is_made(DATAGRAM_LID);
+		handle_is_gone(DATAGRAM_LID);
+	}
+	handle_is_gone(DATAGRAM_LID);
+	handle_is_made(DATAGRAM_LID);
+	handle_is_gone(DATAGRAM_LID);
+	/* The next that the agent hears is of another address. */
+	first_handle(DATAGRAM_LID + 1, REAL_QPN);
+	handle_is_gone(DATAGRAM_LID + 1);
+}
+
+/* A connection asks for one queue pair, and its answer says nothing of the others. */
+static void a_connection_to_an_address_does_not_answer_for_handles(void **state)
+{
+	struct asker a = {.remote = {.lid = DATAGRAM_LID + 2, .qpn = QPN, .real_qpn = QPN}};
+
+	begin(&a);
+	agent_answers(agent_is_asked(NULL), TETHER__OUTCOME__OUTCOME_DONE);
+	pthread_join(a.thread, NULL);
+	first_handle(DATAGRAM_LID + 2, REAL_QPN);
+	handle_is_gone(DATAGRAM_LID + 2);
+	agent_link_forget(&a.remote);
+}
+
+/* What may have changed meanwhile is asked anew; a handle that is made meanwhile waits for it. */
+static void after_another_link_numbers_are_asked_for_by_nobody(void **state)
+{
+	first_handle(DATAGRAM_LID + 3, REAL_QPN);
+	agent_hangs_up();
+	agent_welcomes();
+	for (int i = 0; i < 4; i++) {
+		Tether__Frame *frame = agent_hears_interest();
+
+		assert_true(frame->interest->datagrams);
+		agent_answers_datagrams(
+		        frame->interest->request, frame->interest->address->lid, REAL_QPN + 1);
+		frame_free(frame);
+	}
+	agent_is_heard();
+	for (uint16_t lid = DATAGRAM_LID; lid < DATAGRAM_LID + 4; lid++)
+		assert_int_equal(
+		        datagram_number_to_real(datagram_numbers_at(lid), QPN), REAL_QPN + 1);
+	handle_is_made(DATAGRAM_LID + 3);
+	handle_is_gone(DATAGRAM_LID + 3);
+	handle_is_gone(DATAGRAM_LID + 3);
+}
+
+/* Of addresses without handles those that were used last are kept, and what is not kept up to date
+ * is not kept at all. */
+static void what_nobody_has_used_for_long_is_dropped(void **state)
+{
+	uint16_t lid = DATAGRAM_LID + 4;
+
+	for (int i = 0; i < HANDLES; i++, lid++) {
+		first_handle(lid, REAL_QPN);
+		handle_is_gone(lid);
+		if (i < IDLE_MAX - 4)
+			continue;
+		agent_hears_drop((uint16_t)(lid - IDLE_MAX));
+	}
+	agent_is_heard();
+	assert_int_equal(datagram_number_to_real(datagram_numbers_at(DATAGRAM_LID), QPN), QPN);
+	assert_int_equal(datagram_number_to_real(datagram_numbers_at(lid - 1), QPN), REAL_QPN);
+	first_handle(DATAGRAM_LID, REAL_QPN);
+	handle_is_gone(DATAGRAM_LID);
+	agent_hears_drop((uint16_t)(lid - IDLE_MAX));
+}
+
 /* Asked again over the next link, it may be held again. */
 static void what_was_held_is_not_without_a_link(void **state)
 {
@@ -371,6 +530,10 @@ int main(void)
 	        TEST(an_agent_that_says_nothing_is_not_waited_for_longer_than_a_migration),
 	        TEST(a_migration_that_holds_a_question_is_waited_for_to_its_end),
 	        TEST(what_is_held_no_longer_is_waited_for_as_if_it_never_was),
+	        TEST(only_the_first_handle_to_an_address_asks),
+	        TEST(a_connection_to_an_address_does_not_answer_for_handles),
+	        TEST(after_another_link_numbers_are_asked_for_by_nobody),
+	        TEST(what_nobody_has_used_for_long_is_dropped),
 	        TEST(what_was_held_is_not_without_a_link),
 	};
 

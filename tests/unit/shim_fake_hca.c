@@ -36,6 +36,11 @@ struct fake_mr {
 	TAILQ_ENTRY(fake_mr) link;
 };
 
+struct fake_ah {
+	struct ibv_ah ah;
+	struct ibv_ah_attr attr;
+};
+
 struct fake_cq {
 	struct ibv_cq cq;
 	struct ibv_wc ring[4 * QUEUE];
@@ -634,6 +639,22 @@ static int post_recv(struct ibv_qp *shown, struct ibv_recv_wr *wr, struct ibv_re
 	return 0;
 }
 
+static struct ibv_ah *create_ah(struct ibv_pd *pd, struct ibv_ah_attr *attr)
+{
+	struct fake_ah *ah = calloc(1, sizeof(*ah));
+
+	ah->ah.context = pd->context;
+	ah->ah.pd = pd;
+	ah->attr = *attr;
+	fake.live_objects++;
+	return &ah->ah;
+}
+
+static int destroy_ah(struct ibv_ah *ah)
+{
+	return object_free(ah);
+}
+
 static struct ibv_srq *create_srq(struct ibv_pd *pd, struct ibv_srq_init_attr *attr)
 {
 	struct fake_srq *srq = calloc(1, sizeof(*srq));
@@ -901,6 +922,8 @@ const struct real_verbs *real_verbs(void)
 	        .ibv_modify_qp = modify_qp,
 	        .ibv_query_qp = query_qp,
 	        .ibv_destroy_qp = destroy_qp,
+	        .ibv_create_ah = create_ah,
+	        .ibv_destroy_ah = destroy_ah,
 	        .ibv_create_srq = create_srq,
 	        .ibv_modify_srq = fake_modify_srq,
 	        .ibv_query_srq = fake_query_srq,

@@ -26,7 +26,7 @@ void agent_link_forget_parent(void)
 	steps_forget();
 }
 
-int harness_interest;
+int harness_interest, harness_handles;
 void (*harness_registering)(struct remote *remote);
 
 void agent_link_register(struct remote *remote)
@@ -36,9 +36,17 @@ void agent_link_register(struct remote *remote)
 		harness_registering(remote);
 }
 
+void agent_link_register_datagrams(struct remote *remote)
+{
+	harness_handles++;
+	if (harness_registering)
+		harness_registering(remote);
+}
+
 void agent_link_forget(const struct remote *remote)
 {
 	harness_interest -= remote->qpn != 0;
+	harness_handles -= !remote->qpn && remote->lid;
 }
 
 int harness_announced, harness_contexts, harness_announce_error;

@@ -37,8 +37,9 @@ struct harness {
 	void (*meanwhile)(struct harness *h); /* each millisecond that passes */
 };
 
-/* Connections that the agent has been told of and has not been told the end of. */
-extern int harness_interest;
+/* Connections, and address handles, that the agent has been told of and has not been told the end
+ * of. */
+extern int harness_interest, harness_handles;
 
 /* Queue pairs that the agent knows the context of, contexts that it knows to have moved, and what
  * it says to the next. */

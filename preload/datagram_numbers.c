@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include "preload/datagram_numbers.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "notifier/base/cleanup.h"
+#include "notifier/wire/rows.h"
+#include "preload/objects.h"
+
+struct datagram_numbers *datagram_numbers_by_lid[FIRST_MULTICAST_LID];
+
+static struct datagram_numbers *by_gid;
+static pthread_mutex_t making = PTHREAD_MUTEX_INITIALIZER;
+static struct datagram_tables *replaced; /* the service thread's */
+
+static struct datagram_numbers *find_by_gid(const union ibv_gid *gid)
+{
+	struct datagram_numbers *numbers = __atomic_load_n(&by_gid, __ATOMIC_ACQUIRE);
+
+	while (numbers && memcmp(&numbers->gid, gid, sizeof(*gid)) != 0)
+		numbers = numbers->next;
+	return numbers;
+}
+
+struct datagram_numbers *datagram_numbers_find(uint32_t lid, const union ibv_gid *gid)
+{
+	return lid ? (struct datagram_numbers *)datagram_numbers_at(lid) : find_by_gid(gid);
+}
+
+/* RoCE has no LIDs; there a group is told by its GID. */
+static bool is_group(uint32_t lid, const union ibv_gid *gid)
+{
+	return lid ? lid >= FIRST_MULTICAST_LID : gid->raw[0] == 0xff;
+}
+
+static void publish(struct datagram_numbers *made)
+{
+	if (made->lid) {
+		__atomic_store_n(&datagram_numbers_by_lid[made->lid], made, __ATOMIC_RELEASE);
+		return;
+	}
+	made->next = by_gid;
+	__atomic_store_n(&by_gid, made, __ATOMIC_RELEASE);
+}
+
+struct datagram_numbers *datagram_numbers_of(uint32_t lid, const union ibv_gid *gid)
+{
+	struct datagram_numbers *numbers;
+
+	if (is_group(lid, gid))
+		return NULL;
+	LOCK_GUARD(&making);
+	numbers = datagram_numbers_find(lid, gid);
+	if (numbers)
+		return numbers;
+	numbers = calloc(1, sizeof(*numbers));
+	if (!numbers)
+		return NULL;
+	numbers->lid = lid;
+	if (!lid)
+		numbers->gid = *gid;
+	publish(numbers);
+	return numbers;
+}
+
+/* ---- tables ---- */
+
+static void tables_free(struct datagram_tables *tables)
+{
+	if (!tables)
+		return;
+	number_table_clear(&tables->to_real);
+	number_table_clear(&tables->to_virtual);
+	free(tables);
+}
+
+/* Connected queue pairs are the business of their other ends alone. */
+static bool is_datagram(const struct qp_row *row, uint32_t lid)
+{
+	return row->local_lid == lid && !row->remote_qpn && !row->remote_lid &&
+	       row->real_qpn != row->local_qpn;
+}
+
+static int tables_fill(
+        struct datagram_tables *tables, uint32_t lid, const Tether__QpRows *rows, size_t count)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < count && !err; i++) {
+		struct qp_row row = qp_rows_get(rows, i);
+
+		if (!is_datagram(&row, lid))
+			continue;
+		err = number_table_set(&tables->to_real, row.local_qpn, row.real_qpn);
+		if (!err)
+			err = number_table_set(&tables->to_virtual, row.real_qpn, row.local_qpn);
+	}
+	return err;
+}
+
+static bool are_same(const struct datagram_tables *a, const struct datagram_tables *b)
+{
+	const struct number_table *table = &a->to_real;
+
+	if (!b || table->count != b->to_real.count)
+		return false;
+	for (uint32_t i = 0; table->count && i <= table->mask; i++) {
+		const struct number_entry *entry = &table->entries[i], *other;
+
+		if (!entry->used)
+			continue;
+		other = number_table_find(&b->to_real, entry->number);
+		if (!other || other->value != entry->value)
+			return false;
+	}
+	return true;
+}
+
+static void replace(struct datagram_numbers *numbers, struct datagram_tables *with)
+{
+	struct datagram_tables *had = numbers->tables;
+
+	__atomic_store_n(&numbers->tables, with, __ATOMIC_RELEASE);
+	if (!had)
+		return;
+	had->next = replaced;
+	replaced = had;
+}
+
+int datagram_numbers_take(struct datagram_numbers *numbers, const Tether__QpRows *rows)
+{
+	struct datagram_tables *tables;
+	size_t count;
+	int err = qp_rows_count(rows, &count);
+
+	if (err)
+		return err;
+	tables = calloc(1, sizeof(*tables));
+	if (!tables)
+		return -ENOMEM;
+	err = tables_fill(tables, numbers->lid, rows, count);
+	if (err || are_same(tables, numbers->tables)) {
+		tables_free(tables);
+	} else if (tables->to_real.count) {
+		replace(numbers, tables);
+	} else {
+		tables_free(tables);
+		replace(numbers, NULL);
+	}
+	return err;
+}
+
+void datagram_numbers_forget(struct datagram_numbers *numbers)
+{
+	replace(numbers, NULL);
+}
+
+/* One after the other: who was inside when they were replaced has left. */
+static void everybody_leaves(void)
+{
+	struct completion_queue *cq;
+	struct context *context;
+	struct queue_pair *qp;
+
+	TAILQ_FOREACH(context, &contexts, link)
+	{
+		TAILQ_FOREACH(cq, &context->cqs, link)
+		{
+			gate_close(&cq->gate);
+			gate_open(&cq->gate);
+		}
+		TAILQ_FOREACH(qp, &context->qps, link)
+		{
+			if (qp->init.qp_type != IBV_QPT_UD)
+				continue;
+			gate_close(&qp->send_gate);
+			gate_open(&qp->send_gate);
+		}
+	}
+}
+
+void datagram_numbers_reclaim(void)
+{
+	if (!replaced)
+		return;
+	everybody_leaves();
+	while (replaced) {
+		struct datagram_tables *next = replaced->next;
+
+		tables_free(replaced);
+		replaced = next;
+	}
+}
+
+void datagram_numbers_in_child(void)
+{
+	pthread_mutex_init(&making, NULL);
+}

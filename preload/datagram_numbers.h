@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/*
+ * What the numbers of datagram queue pairs at an address mean since its VM has moved: by which real
+ * number one is reached whose virtual number an application holds, and by which virtual number the
+ * application knows the sender of a datagram. One record for each address that this process sends
+ * to or hears from, kept for as long as the process lives, so that address handles and the data
+ * path point to it.
+ *
+ * Any thread finds and makes records. The tables of one are replaced as a whole, by the service
+ * thread alone, and read without a lock, inside the gate of a queue: what has been replaced is
+ * freed when everybody has left those gates once.
+ */
+#ifndef TETHER_DATAGRAM_NUMBERS_H
+#define TETHER_DATAGRAM_NUMBERS_H
+
+#include <infiniband/verbs.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "preload/translation.h"
+#include "tether.pb-c.h"
+
+/* From here on LIDs are groups' (IBA 4.1.3). */
+enum { FIRST_MULTICAST_LID = 0xc000 };
+
+struct datagram_tables {
+	struct number_table to_real, to_virtual;
+	struct datagram_tables *next; /* of those that were replaced */
+};
+
+struct datagram_numbers {
+	uint32_t lid; /* 0: by GID */
+	union ibv_gid gid;
+	bool stopped;                   /* a move has: what is sent there is kept */
+	struct datagram_tables *tables; /* NULL: every number is its own */
+	struct datagram_numbers *next;
+};
+
+extern struct datagram_numbers *datagram_numbers_by_lid[FIRST_MULTICAST_LID];
+
+/* NULL: nothing is known of that address. Those without a LID have a GID. */
+struct datagram_numbers *datagram_numbers_find(uint32_t lid, const union ibv_gid *gid);
+/* Find or make. NULL: a group's address, or no memory. */
+struct datagram_numbers *datagram_numbers_of(uint32_t lid, const union ibv_gid *gid);
+
+/* For a datagram that was received; NULL as above. */
+static inline const struct datagram_numbers *datagram_numbers_at(uint32_t lid)
+{
+	if (lid >= FIRST_MULTICAST_LID)
+		return NULL;
+	return __atomic_load_n(&datagram_numbers_by_lid[lid], __ATOMIC_ACQUIRE);
+}
+
+static inline const struct datagram_tables *datagram_tables_of(
+        const struct datagram_numbers *numbers)
+{
+	return numbers ? __atomic_load_n(&numbers->tables, __ATOMIC_ACQUIRE) : NULL;
+}
+
+/* @numbers may be NULL. */
+static inline uint32_t datagram_number_to_real(
+        const struct datagram_numbers *numbers, uint32_t virtual_qpn)
+{
+	const struct datagram_tables *tables = datagram_tables_of(numbers);
+
+	return tables ? number_table_translate(&tables->to_real, virtual_qpn) : virtual_qpn;
+}
+
+static inline uint32_t datagram_number_to_virtual(
+        const struct datagram_numbers *numbers, uint32_t real_qpn)
+{
+	const struct datagram_tables *tables = datagram_tables_of(numbers);
+
+	return tables ? number_table_translate(&tables->to_virtual, real_qpn) : real_qpn;
+}
+
+/*
+ * The service thread. _take: from now on what @rows say of the queue pairs at that address which
+ * are connected to nobody, and nothing else; -ENOMEM, -EBADMSG: as it was. Datagrams that came
+ * before have to be harvested: they are of senders that had their earlier numbers.
+ */
+int datagram_numbers_take(struct datagram_numbers *numbers, const Tether__QpRows *rows);
+/* Nobody says any more what they mean. */
+void datagram_numbers_forget(struct datagram_numbers *numbers);
+/* Frees what was replaced; control verbs kept out. Enters each gate in which it may be read. */
+void datagram_numbers_reclaim(void);
+
+/* In a child after fork. */
+void datagram_numbers_in_child(void);
+
+#endif

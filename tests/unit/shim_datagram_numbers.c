@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/* What numbers of datagram queue pairs mean at an address, and who has to be asked. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "notifier/wire/rows.h"
+#include "preload/datagram_numbers.h"
+#include "preload/objects.h"
+#include "tests/unit/shim_harness.h"
+
+enum { LID = 7, OTHER_LID = 8, DEADLOCK_S = 20 };
+
+static struct harness harness;
+
+static const union ibv_gid gid = {.raw = {0xfe, 0x80, 1}}, other_gid = {.raw = {0xfe, 0x80, 2}};
+
+static int setup(void **state)
+{
+	memset(&harness, 0, sizeof(harness));
+	harness_handles = 0;
+	alarm(DEADLOCK_S);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	alarm(0);
+	if (datagram_numbers_find(LID, NULL))
+		datagram_numbers_forget(datagram_numbers_find(LID, NULL));
+	datagram_numbers_reclaim();
+	return 0;
+}
+
+static void row(Tether__QpRows *rows, uint32_t lid, uint32_t number, uint32_t real, uint32_t remote)
+{
+	struct qp_row added = {.local_lid = lid,
+	        .local_qpn = number,
+	        .real_qpn = real,
+	        .remote_lid = remote ? OTHER_LID : 0,
+	        .remote_qpn = remote};
+
+	assert_int_equal(qp_rows_append(rows, &added), 0);
+}
+
+static struct datagram_numbers *taken(Tether__QpRows *rows)
+{
+	struct datagram_numbers *numbers = datagram_numbers_of(LID, &gid);
+
+	assert_non_null(numbers);
+	assert_int_equal(datagram_numbers_take(numbers, rows), 0);
+	rows_clear(&rows->base);
+	return numbers;
+}
+
+static void an_address_has_one_record(void **state)
+{
+	struct datagram_numbers *numbers = datagram_numbers_of(LID, &gid);
+
+	assert_ptr_equal(datagram_numbers_of(LID, &other_gid), numbers);
+	assert_ptr_equal(datagram_numbers_find(LID, NULL), numbers);
+	assert_ptr_equal(datagram_numbers_at(LID), numbers);
+	assert_ptr_not_equal(datagram_numbers_of(OTHER_LID, &gid), numbers);
+}
+
+static void without_lids_an_address_is_its_gid(void **state)
+{
+	struct datagram_numbers *numbers = datagram_numbers_of(0, &gid);
+
+	assert_non_null(numbers);
+	assert_ptr_equal(datagram_numbers_of(0, &gid), numbers);
+	assert_ptr_not_equal(datagram_numbers_of(0, &other_gid), numbers);
+	assert_ptr_equal(datagram_numbers_find(0, &gid), numbers);
+}
+
+static void a_group_has_no_numbers(void **state)
+{
+	const union ibv_gid group = {.raw = {0xff, 0x12}};
+
+	assert_null(datagram_numbers_of(FIRST_MULTICAST_LID, &gid));
+	assert_null(datagram_numbers_of(0xffff, &gid));
+	assert_null(datagram_numbers_of(0, &group));
+	assert_null(datagram_numbers_at(0xffff));
+	assert_int_equal(datagram_number_to_real(NULL, 0xffffff), 0xffffff);
+}
+
+static void what_nobody_spoke_of_is_its_own_number(void **state)
+{
+	struct datagram_numbers *numbers = datagram_numbers_of(LID, &gid);
+
+	assert_int_equal(datagram_number_to_real(numbers, 5), 5);
+	assert_int_equal(datagram_number_to_virtual(numbers, 5), 5);
+}
+
+/* The other two are a connected queue pair, and one at another address. */
+static void only_datagram_queue_pairs_of_that_address_are_taken(void **state)
+{
+	Tether__QpRows rows = TETHER__QP_ROWS__INIT;
+	struct datagram_numbers *numbers;
+
+	row(&rows, LID, 5, 50, 0);
+	row(&rows, LID, 6, 60, 1);
+	row(&rows, OTHER_LID, 7, 70, 0);
+	numbers = taken(&rows);
+	assert_int_equal(datagram_number_to_real(numbers, 5), 50);
+	assert_int_equal(datagram_number_to_virtual(numbers, 50), 5);
+	assert_int_equal(datagram_number_to_real(numbers, 6), 6);
+	assert_int_equal(datagram_number_to_real(numbers, 7), 7);
+	assert_int_equal(datagram_number_to_virtual(numbers, 60), 60);
+}
+
+static void numbers_that_change_places_are_each_translated_once(void **state)
+{
+	Tether__QpRows rows = TETHER__QP_ROWS__INIT;
+	struct datagram_numbers *numbers;
+
+	row(&rows, LID, 5, 6, 0);
+	row(&rows, LID, 6, 5, 0);
+	numbers = taken(&rows);
+	assert_int_equal(datagram_number_to_real(numbers, 5), 6);
+	assert_int_equal(datagram_number_to_real(numbers, 6), 5);
+	assert_int_equal(datagram_number_to_virtual(numbers, 5), 6);
+	assert_int_equal(datagram_number_to_virtual(numbers, 6), 5);
+}
+
+/* The number of before may be another's by now. */
+static void what_is_said_next_leaves_nothing_of_before(void **state)
+{
+	Tether__QpRows first = TETHER__QP_ROWS__INIT, second = TETHER__QP_ROWS__INIT;
+	struct datagram_numbers *numbers;
+
+	row(&first, LID, 5, 50, 0);
+	row(&first, LID, 6, 60, 0);
+	taken(&first);
+	row(&second, LID, 5, 51, 0);
+	numbers = taken(&second);
+	assert_int_equal(datagram_number_to_real(numbers, 5), 51);
+	assert_int_equal(datagram_number_to_virtual(numbers, 50), 50);
+	assert_int_equal(datagram_number_to_real(numbers, 6), 6);
+	assert_int_equal(datagram_number_to_virtual(numbers, 60), 60);
+}
+
+static void who_is_back_at_its_own_number_is_not_translated(void **state)
+{
+	Tether__QpRows first = TETHER__QP_ROWS__INIT, second = TETHER__QP_ROWS__INIT;
+	struct datagram_numbers *numbers;
+
+	row(&first, LID, 5, 50, 0);
+	taken(&first);
+	row(&second, LID, 5, 5, 0);
+	numbers = taken(&second);
+	assert_null(numbers->tables);
+	assert_int_equal(datagram_number_to_virtual(numbers, 50), 50);
+}
+
+static void the_same_said_again_changes_nothing(void **state)
+{
+	Tether__QpRows first = TETHER__QP_ROWS__INIT, second = TETHER__QP_ROWS__INIT;
+	const struct datagram_tables *before;
+
+	row(&first, LID, 5, 50, 0);
+	row(&first, LID, 6, 60, 0);
+	before = taken(&first)->tables;
+	row(&second, LID, 6, 60, 0);
+	row(&second, LID, 5, 50, 0);
+	assert_ptr_equal(taken(&second)->tables, before);
+}
+
+static void columns_of_unequal_length_change_nothing(void **state)
+{
+	Tether__QpRows first = TETHER__QP_ROWS__INIT, second = TETHER__QP_ROWS__INIT;
+	struct datagram_numbers *numbers;
+
+	row(&first, LID, 5, 50, 0);
+	numbers = taken(&first);
+	row(&second, LID, 5, 51, 0);
+	second.n_real_qpn = 0;
+	assert_int_equal(datagram_numbers_take(numbers, &second), -EBADMSG);
+	second.n_real_qpn = 1;
+	rows_clear(&second.base);
+	assert_int_equal(datagram_number_to_real(numbers, 5), 50);
+}
+
+/* ---- while somebody reads ---- */
+
+static atomic_bool reading, ending;
+static atomic_uint wrong;
+
+/* Inside the gate, as the data path does it. */
+static void *read_inside(void *unused)
+{
+	struct completion_queue *cq = completion_queue_of(harness.vm.cq);
+
+	while (!ending) {
+		enum gate_pass pass = gate_enter(&cq->gate);
+		uint32_t number = datagram_number_to_virtual(datagram_numbers_at(LID), 50);
+
+		wrong += number != 5 && number != 6 && number != 50;
+		gate_leave(&cq->gate, pass);
+		reading = true;
+	}
+	return NULL;
+}
+
+static void tables_are_replaced_under_a_reader(void **state)
+{
+	pthread_t reader;
+
+	harness_open(&harness);
+	assert_int_equal(pthread_create(&reader, NULL, read_inside, NULL), 0);
+	while (!reading)
+		;
+	for (uint32_t i = 0; i < 200; i++) {
+		Tether__QpRows rows = TETHER__QP_ROWS__INIT;
+
+		row(&rows, LID, 5 + i % 2, 50, 0);
+		taken(&rows);
+		datagram_numbers_reclaim();
+	}
+	ending = true;
+	pthread_join(reader, NULL);
+	assert_int_equal(wrong, 0);
+	harness_close(&harness);
+}
+
+/* ---- address handles ---- */
+
+static struct ibv_ah *handle_to(struct ibv_pd *pd, uint16_t lid)
+{
+	struct ibv_ah_attr attr = {.dlid = lid, .port_num = 1};
+
+	return ibv_create_ah(pd, &attr);
+}
+
+static void a_handle_is_registered_for_as_long_as_it_lives(void **state)
+{
+	struct ibv_ah *first, *second;
+
+	harness_open(&harness);
+	first = handle_to(harness.peer.pd, FAKE_LID_VM);
+	second = handle_to(harness.peer.pd, FAKE_LID_VM);
+	assert_int_equal(harness_handles, 2);
+	assert_ptr_equal(address_handle_of(first)->numbers, datagram_numbers_at(FAKE_LID_VM));
+	assert_int_equal(ibv_destroy_ah(first), 0);
+	assert_int_equal(harness_handles, 1);
+	assert_int_equal(ibv_destroy_ah(second), 0);
+	assert_int_equal(harness_handles, 0);
+	harness_close(&harness);
+}
+
+static void a_handle_to_a_group_is_nobodys(void **state)
+{
+	struct ibv_ah *ah;
+
+	harness_open(&harness);
+	ah = handle_to(harness.peer.pd, FIRST_MULTICAST_LID + 1);
+	assert_non_null(ah);
+	assert_int_equal(harness_handles, 0);
+	assert_null(address_handle_of(ah)->numbers);
+	assert_int_equal(ibv_destroy_ah(ah), 0);
+	assert_int_equal(harness_handles, 0);
+	harness_close(&harness);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        TEST(an_address_has_one_record),
+	        TEST(without_lids_an_address_is_its_gid),
+	        TEST(a_group_has_no_numbers),
+	        TEST(what_nobody_spoke_of_is_its_own_number),
+	        TEST(only_datagram_queue_pairs_of_that_address_are_taken),
+	        TEST(numbers_that_change_places_are_each_translated_once),
+	        TEST(what_is_said_next_leaves_nothing_of_before),
+	        TEST(who_is_back_at_its_own_number_is_not_translated),
+	        TEST(the_same_said_again_changes_nothing),
+	        TEST(columns_of_unequal_length_change_nothing),
+	        TEST(tables_are_replaced_under_a_reader),
+	        TEST(a_handle_is_registered_for_as_long_as_it_lives),
+	        TEST(a_handle_to_a_group_is_nobodys),
+	};
+
+	return cmocka_run_group_tests_name("shim_datagram_numbers", tests, NULL, NULL);
+}
