@@ -43,6 +43,7 @@ $(call unit_test,hca_memory_keys,tests/simfabric/memory_keys.c tests/simfabric/s
 $(call unit_test,hca_data_faults,$(FABRIC_SOURCES),)
 $(call unit_test,hca_completion_queue,tests/simfabric/completion_queue.c,)
 $(call unit_test,hca_qp_states,tests/simfabric/qp_states.c,)
+$(call program,verbs-objects,$(addprefix tests/simfabric/,verbs_objects.c verbs_objects_xrc.c),-libverbs)
 $(call program,verbs-shell,tests/simfabric/verbs_shell.c,-libverbs)
 
 $(call fuzzer,simfabric_net_file,$(addprefix tests/simfabric/,net_file.c net_lines.c),)

@@ -1,0 +1,36 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
+"""Every group of verbs-objects, each in a process of its own on one node of the demo fabric."""
+import os
+import re
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from lab.tap import Tap  # noqa: E402
+from simfabric.lab import Fabric  # noqa: E402
+
+GROUPS = ["xrc"]
+END_S = 60
+
+
+def run_group(tap, fabric, group):
+    done = fabric.run(os.path.join(fabric.build, "bin", "verbs-objects"), group, node="hyp1", seconds=END_S, check=False)
+    rows = re.findall(r"^(ok|not ok) \d+ - (\w+)$", done.stdout, re.MULTILINE)
+    for verdict, name in rows:
+        tap.check(verdict == "ok", f"{group}: {name}", done.stdout + done.stderr)
+    tap.check(bool(rows) and done.returncode in (0, 1), f"{group}: runs to its end", (done.returncode, done.stdout, done.stderr))
+
+
+def main():
+    tap = Tap()
+    with Fabric() as fabric:
+        fabric.create("demo.net")
+        fabric.opensm_start("sm")
+        fabric.opensm_wait_up(END_S)
+        for group in GROUPS:
+            run_group(tap, fabric, group)
+    tap.exit()
+
+
+main()
