@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 #include <errno.h>
 
+#include "simfabric/hca_port.h"
 #include "simfabric/hca_process.h"
 #include "simfabric/hca_wire.h"
 #include "simfabric/qpn_table.h"
@@ -100,7 +101,7 @@ static bool port_allows(const struct hca *hca, const struct ibv_qp_attr *attr, i
 		return false;
 	if ((mask & IBV_QP_AV) && attr->ah_attr.port_num != 1)
 		return false;
-	if ((mask & IBV_QP_PKEY_INDEX) && attr->pkey_index >= PKEY_TABLE_SIZE)
+	if ((mask & IBV_QP_PKEY_INDEX) && attr->pkey_index >= HCA_PKEYS)
 		return false;
 	return !(mask & IBV_QP_PATH_MTU) || attr->path_mtu <= port_mtu(hca->port);
 }

@@ -4,6 +4,7 @@
 
 #include "simfabric/counters.h"
 #include "simfabric/forward.h"
+#include "simfabric/hca_port.h"
 #include "simfabric/hca_process.h"
 #include "simfabric/hca_wire.h"
 
@@ -103,10 +104,28 @@ static void srq_taken(struct queue_pair *qp, struct receive_queue *queue)
 	hca_owner_of(qp)->srq_taken(hca_owner_of(qp), queue);
 }
 
+static uint32_t mtu(struct queue_pair *qp)
+{
+	return hca_mtu(hca_of(qp));
+}
+
+static uint16_t path_bits(struct queue_pair *qp)
+{
+	return hca_path_bits(hca_of(qp));
+}
+
+static bool gid(struct queue_pair *qp, uint8_t index, union ibv_gid *row)
+{
+	return hca_gid(hca_of(qp), index, row);
+}
+
 const struct queue_pair_host hca_host_calls = {
         .reserve = hca_wire_reserve,
         .send = hca_wire_send,
         .discard = hca_wire_discard,
+        .mtu = mtu,
+        .path_bits = path_bits,
+        .gid = gid,
         .is_under_way = hca_wire_is_under_way,
         .complete = complete,
         .event = event,
@@ -170,7 +189,10 @@ static void deliver(const struct packet *packet)
 	/* A packet for another port of this process, from before a move. */
 	if (!port_has_lid(port, packet->dlid))
 		return;
-	if (!forward_pkey_matches(packet->pkey, port_pkey(port, qp->engine.attr.pkey_index)))
+	if (!forward_pkey_matches(packet->pkey, hca_pkey(qp->hca, qp->engine.attr.pkey_index)))
+		return;
+	/* IBA 9.6.1.2.3. */
+	if (packet->has_grh && hca_gid_index(qp->hca, &packet->grh.dgid) < 0)
 		return;
 	count_received(qp->hca, packet);
 	queue_pair_receive(&qp->engine, packet);

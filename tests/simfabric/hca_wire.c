@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "simfabric/forward.h"
+#include "simfabric/hca_port.h"
 #include "simfabric/hca_process.h"
 #include "simfabric/qpn_table.h"
 
@@ -57,7 +58,8 @@ static void write_header(struct hca *hca, const struct queue_pair *qp, struct pa
 	packet->sl = qp->attr.ah_attr.sl;
 	packet->slid = port_lid(hca->port);
 	packet->dlid = dlid;
-	packet->pkey = port_pkey(hca->port, qp->attr.pkey_index);
+	packet->pkey = hca_pkey(hca, qp->attr.pkey_index);
+	packet->has_grh = 0;
 	packet->dest_qpn = dest_qpn;
 	packet->src_qpn = qp->qpn;
 }

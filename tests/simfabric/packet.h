@@ -11,10 +11,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <linux/types.h>
+#include <infiniband/verbs.h>
 
 enum {
 	PACKET_MTU_MAX = 4096,
-	PACKET_GRH_ROOM = 64, /* a UD payload is preceded by a GRH */
 	PACKET_PSN_MASK = 0xffffff,
 };
 
@@ -76,6 +76,7 @@ struct packet {
 	uint16_t payload_length;
 	uint32_t dest_qpn;
 	uint32_t src_qpn; /* on the wire only in UD's DETH; here always, for the fault injector */
+	uint8_t has_grh;  /* of UD packets */
 	uint32_t psn;
 	uint32_t srqn;          /* XRCETH: the SRQ that a request of XRC is for */
 	uint32_t message_index; /* packets of this message before this one; not on a real wire */
@@ -104,7 +105,8 @@ struct packet {
 			uint32_t qkey;
 		} deth;
 	};
-	uint8_t payload[PACKET_MTU_MAX + PACKET_GRH_ROOM] __attribute__((aligned(64)));
+	struct ibv_grh grh;
+	uint8_t payload[PACKET_MTU_MAX] __attribute__((aligned(64)));
 };
 
 /* What an operation is, by bits: OP_IS[opcode & OP_MASK]. */

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "simfabric/datagram.h"
 #include "simfabric/qp_states.h"
 #include "simfabric/queue_pair_engine.h"
 #include "simfabric/requester.h"
@@ -9,7 +10,15 @@
 
 static uint8_t transport_of(enum ibv_qp_type type)
 {
-	return type == IBV_QPT_XRC_SEND || type == IBV_QPT_XRC_RECV ? TRANSPORT_XRC : TRANSPORT_RC;
+	switch (type) {
+	case IBV_QPT_UD:
+		return TRANSPORT_UD;
+	case IBV_QPT_XRC_SEND:
+	case IBV_QPT_XRC_RECV:
+		return TRANSPORT_XRC;
+	default:
+		return TRANSPORT_RC;
+	}
 }
 
 int queue_pair_init(struct queue_pair *qp, const struct queue_pair_config *config)
@@ -30,8 +39,8 @@ int queue_pair_init(struct queue_pair *qp, const struct queue_pair_config *confi
 	qp->uses_srq = config->shared_receives || config->type == IBV_QPT_XRC_RECV;
 	qp->attr.cap = *cap;
 	qp->state = IBV_QPS_RESET;
-	err = send_queue_init(
-	        &qp->requester.queue, cap->max_send_wr, cap->max_send_sge, cap->max_inline_data);
+	err = send_queue_init(&qp->requester.queue, config->type, cap->max_send_wr,
+	        cap->max_send_sge, cap->max_inline_data);
 	if (err)
 		return err;
 	qp->responder.queue = config->shared_receives;
@@ -201,7 +210,7 @@ int queue_pair_post_send(struct queue_pair *qp, uint32_t count)
 	for (uint32_t i = 0; qp->sq_sig_all && i < count; i++)
 		send_queue_at(queue, queue->posted + i)->flags |= IBV_SEND_SIGNALED;
 	queue->posted += count;
-	if (qp->state == IBV_QPS_ERR)
+	if (qp->state == IBV_QPS_ERR || qp->state == IBV_QPS_SQE)
 		requester_flush(qp);
 	else
 		qp->host->ready(qp);
@@ -231,13 +240,9 @@ static bool has_half_for(const struct queue_pair *qp, const struct packet *packe
 	return qp->type != (packet_is(packet) & IS_RESPONSE ? IBV_QPT_XRC_RECV : IBV_QPT_XRC_SEND);
 }
 
-void queue_pair_receive(struct queue_pair *qp, const struct packet *packet)
+static void receive_reliable(struct queue_pair *qp, const struct packet *packet)
 {
-	bool listens = qp->state == IBV_QPS_RTR || qp->state == IBV_QPS_RTS ||
-	               qp->state == IBV_QPS_SQD || qp->state == IBV_QPS_SQE;
-
-	if (!listens || (packet->opcode & TRANSPORT_MASK) != qp->transport ||
-	        !is_from_peer(qp, packet) || !has_half_for(qp, packet))
+	if (!is_from_peer(qp, packet) || !has_half_for(qp, packet))
 		return;
 	if (packet_is(packet) & IS_RESPONSE) {
 		requester_receive(qp, packet);
@@ -247,13 +252,31 @@ void queue_pair_receive(struct queue_pair *qp, const struct packet *packet)
 	}
 }
 
+void queue_pair_receive(struct queue_pair *qp, const struct packet *packet)
+{
+	bool listens = qp->state == IBV_QPS_RTR || qp->state == IBV_QPS_RTS ||
+	               qp->state == IBV_QPS_SQD || qp->state == IBV_QPS_SQE;
+
+	if (!listens || (packet->opcode & TRANSPORT_MASK) != qp->transport)
+		return;
+	if (qp->type == IBV_QPT_UD)
+		datagram_receive(qp, packet);
+	else
+		receive_reliable(qp, packet);
+}
+
+static enum sent transmit_reliable(struct queue_pair *qp)
+{
+	enum sent sent = responder_send(qp);
+
+	return sent == NOTHING_TO_SEND ? requester_send(qp) : sent;
+}
+
 bool queue_pair_transmit(struct queue_pair *qp)
 {
 	for (int i = 0; i < TRANSMIT_BURST; i++) {
-		enum sent sent = responder_send(qp);
+		enum sent sent = qp->type == IBV_QPT_UD ? datagram_send(qp) : transmit_reliable(qp);
 
-		if (sent == NOTHING_TO_SEND)
-			sent = requester_send(qp);
 		if (sent != SENT)
 			return sent == NO_ROOM;
 	}

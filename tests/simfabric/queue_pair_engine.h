@@ -49,6 +49,11 @@ struct queue_pair_host {
 	struct packet *(*reserve)(struct queue_pair *qp, uint16_t dlid, uint32_t dest_qpn);
 	void (*send)(struct queue_pair *qp, struct packet *packet);
 	void (*discard)(struct queue_pair *qp, struct packet *packet);
+	/* The port: how long a datagram may be, which bits of a LID select a path (LMC), a row of
+	 * the GID table (false: not there). */
+	uint32_t (*mtu)(struct queue_pair *qp);
+	uint16_t (*path_bits)(struct queue_pair *qp);
+	bool (*gid)(struct queue_pair *qp, uint8_t index, union ibv_gid *gid);
 	/* The last packet to the peer is still on the way or its answer not yet made. */
 	bool (*is_under_way)(struct queue_pair *qp);
 

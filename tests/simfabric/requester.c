@@ -134,6 +134,26 @@ void requester_flush(struct queue_pair *qp)
 		complete_oldest(qp, IBV_WC_WR_FLUSH_ERR);
 }
 
+void requester_sent_for_good(struct queue_pair *qp, bool last)
+{
+	struct requester *requester = &qp->requester;
+
+	requester->next_psn = psn_add(requester->next_psn, 1);
+	requester->new_psn = requester->acked_psn = requester->next_psn;
+	if (last)
+		complete_oldest(qp, IBV_WC_SUCCESS);
+}
+
+/* IBA 10.3.1.6. A full completion queue has led to ERR already. */
+void requester_fail_sends(struct queue_pair *qp, enum ibv_wc_status status)
+{
+	complete_oldest(qp, status);
+	if (qp->state != IBV_QPS_RTS && qp->state != IBV_QPS_SQD)
+		return;
+	qp->state = IBV_QPS_SQE;
+	requester_flush(qp);
+}
+
 static void fail_oldest(struct queue_pair *qp, enum ibv_wc_status status)
 {
 	complete_oldest(qp, status);
@@ -475,7 +495,7 @@ static uint8_t message_operation(uint16_t is, bool first, bool last)
 	return is & HAS_IMM ? plain + 1 : plain;
 }
 
-static bool copy_payload(
+bool requester_copy_payload(
         struct queue_pair *qp, const struct send_work *work, uint64_t offset, struct packet *packet)
 {
 	const struct buffer_list list = {qp->host->keys, qp->pd, work->sge, work->sge_count};
@@ -498,7 +518,7 @@ static bool send_message(struct queue_pair *qp, struct send_work *work, struct p
 	packet->solicited = last && (work->flags & IBV_SEND_SOLICITED);
 	packet->imm_data = work->imm_data;
 	packet->payload_length = (uint16_t)(last ? work->length - offset : qp->mtu);
-	if (!copy_payload(qp, work, offset, packet))
+	if (!requester_copy_payload(qp, work, offset, packet))
 		return false;
 	if (work_is(work) & IS_WRITE) {
 		packet->reth.address = work->remote_address;

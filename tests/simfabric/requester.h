@@ -16,6 +16,16 @@ void requester_receive(struct queue_pair *qp, const struct packet *packet);
 void requester_expire(struct queue_pair *qp);
 /* Complete everything that is not completed with IBV_WC_WR_FLUSH_ERR. */
 void requester_flush(struct queue_pair *qp);
+
+/* ---- for transports without acknowledgements (datagram.c, unreliable.c) ---- */
+
+bool requester_copy_payload(struct queue_pair *qp, const struct send_work *work, uint64_t offset,
+        struct packet *packet);
+/* The packet of next_psn is out; nothing will be heard of it. @last: so is its message. */
+void requester_sent_for_good(struct queue_pair *qp, bool last);
+/* The request at the cursor fails locally: the send queue stands still (SQE), receives go on. */
+void requester_fail_sends(struct queue_pair *qp, enum ibv_wc_status status);
+
 /* From RTR to RTS: the first packet gets @psn. */
 void requester_start(struct queue_pair *qp, uint32_t psn);
 /* All that was started is completed. */

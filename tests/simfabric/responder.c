@@ -89,7 +89,7 @@ static uint32_t reads_owed(struct responder *responder)
 
 /* ---- receives ---- */
 
-static bool take_receive(struct queue_pair *qp)
+bool responder_take_receive(struct queue_pair *qp)
 {
 	struct responder *responder = &qp->responder;
 
@@ -101,37 +101,46 @@ static bool take_receive(struct queue_pair *qp)
 	return true;
 }
 
+void responder_describe_receive(struct queue_pair *qp, const struct packet *packet,
+        enum ibv_wc_status status, struct completion *completion)
+{
+	struct responder *responder = &qp->responder;
+	uint16_t is = packet ? packet_is(packet) : 0;
+
+	memset(completion, 0, sizeof(*completion));
+	completion->wc.wr_id = responder->receive.wr_id;
+	completion->wc.status = status;
+	completion->wc.opcode = is & IS_WRITE ? IBV_WC_RECV_RDMA_WITH_IMM : IBV_WC_RECV;
+	completion->wc.byte_len = (uint32_t)responder->received;
+	completion->wc.qp_num = qp->qpn;
+	completion->wc.src_qp = qp->attr.dest_qp_num;
+	completion->qp = qp;
+	completion->covers = responder->own_queue.taken;
+	completion->is_receive = true;
+	if (!packet)
+		return;
+	completion->solicited = packet->solicited;
+	completion->wc.slid = packet->slid;
+	completion->wc.sl = packet->sl;
+	completion->wc.pkey_index = qp->attr.pkey_index;
+	completion->wc.imm_data = packet->imm_data;
+	completion->wc.wc_flags =
+	        (is & HAS_IMM ? IBV_WC_WITH_IMM : 0) | (is & HAS_INVALIDATE ? IBV_WC_WITH_INV : 0);
+}
+
+bool responder_finish_receive(struct queue_pair *qp, const struct completion *completion)
+{
+	qp->responder.has_receive = false;
+	return qp->host->complete(qp, qp->responder.completions, completion);
+}
+
 static bool complete_receive(
         struct queue_pair *qp, const struct packet *packet, enum ibv_wc_status status)
 {
-	struct responder *responder = &qp->responder;
 	struct completion completion;
 
-	memset(&completion, 0, sizeof(completion));
-	completion.wc.wr_id = responder->receive.wr_id;
-	completion.wc.status = status;
-	completion.wc.opcode = IBV_WC_RECV;
-	completion.wc.byte_len = (uint32_t)responder->received;
-	completion.wc.qp_num = qp->qpn;
-	completion.wc.src_qp = qp->attr.dest_qp_num;
-	completion.qp = qp;
-	completion.covers = responder->own_queue.taken;
-	completion.is_receive = true;
-	if (packet) {
-		uint16_t is = packet_is(packet);
-
-		completion.solicited = packet->solicited;
-		completion.wc.slid = packet->slid;
-		completion.wc.sl = packet->sl;
-		completion.wc.pkey_index = qp->attr.pkey_index;
-		completion.wc.imm_data = packet->imm_data;
-		completion.wc.wc_flags = (is & HAS_IMM ? IBV_WC_WITH_IMM : 0) |
-		                         (is & HAS_INVALIDATE ? IBV_WC_WITH_INV : 0);
-		if (is & IS_WRITE)
-			completion.wc.opcode = IBV_WC_RECV_RDMA_WITH_IMM;
-	}
-	responder->has_receive = false;
-	return qp->host->complete(qp, responder->completions, &completion);
+	responder_describe_receive(qp, packet, status, &completion);
+	return responder_finish_receive(qp, &completion);
 }
 
 void responder_flush(struct queue_pair *qp)
@@ -167,7 +176,7 @@ static uint8_t execute_send(struct queue_pair *qp, const struct packet *packet)
 	struct responder *responder = &qp->responder;
 	struct buffer_list list = {qp->host->keys, responder->pd, responder->receive.sge, 0};
 
-	if (!responder->has_receive && !take_receive(qp))
+	if (!responder->has_receive && !responder_take_receive(qp))
 		return SYNDROME_RNR_NAK | (qp->attr.min_rnr_timer & SYNDROME_RNR_TIMER);
 	if (packet->payload_length > responder->receive.length - responder->received) {
 		complete_receive(qp, packet, IBV_WC_LOC_LEN_ERR);
@@ -226,7 +235,7 @@ static uint8_t execute_write(struct queue_pair *qp, const struct packet *packet)
 		if (!memory)
 			return SYNDROME_NAK_ACCESS;
 	}
-	if ((is & HAS_IMM) && !take_receive(qp))
+	if ((is & HAS_IMM) && !responder_take_receive(qp))
 		return SYNDROME_RNR_NAK | (qp->attr.min_rnr_timer & SYNDROME_RNR_TIMER);
 	if (memory)
 		place_payload(memory, packet->payload, packet->payload_length);

@@ -15,4 +15,14 @@ void responder_flush(struct queue_pair *qp);
 /* From INIT to RTR: the first packet expected is @psn. */
 void responder_start(struct queue_pair *qp, uint32_t psn);
 
+/* ---- receives, for all transports ---- */
+
+/* Take the next buffer; false: there is none. */
+bool responder_take_receive(struct queue_pair *qp);
+/* The completion of the buffer taken, as @packet (NULL: none) tells. */
+void responder_describe_receive(struct queue_pair *qp, const struct packet *packet,
+        enum ibv_wc_status status, struct completion *completion);
+/* False: the completion queue is full. */
+bool responder_finish_receive(struct queue_pair *qp, const struct completion *completion);
+
 #endif

@@ -1,8 +1,8 @@
 # simfabric: an InfiniBand fabric in one shared-memory file.
 
 # A queue pair's transport, without any I/O.
-QUEUE_PAIR_SOURCES := $(addprefix tests/simfabric/,completion_queue.c memory_keys.c packet.c qp_states.c queue_pair_engine.c \
-	requester.c responder.c scatter_gather.c work_queue.c xrc.c)
+QUEUE_PAIR_SOURCES := $(addprefix tests/simfabric/,address_handle.c completion_queue.c datagram.c memory_keys.c packet.c \
+	qp_states.c queue_pair_engine.c requester.c responder.c scatter_gather.c work_queue.c xrc.c)
 # The data plane's part of the shared file.
 DATA_PLANE_SOURCES := $(addprefix tests/simfabric/,data_faults.c packet_ring.c qpn_table.c)
 
@@ -25,7 +25,7 @@ $(call unit_test,simfabric_attach,$(FABRIC_SOURCES),-lpthread)
 $(call unit_test,simfabric_mkey,tests/simfabric/mkey.c,)
 
 # The software HCA and its libibverbs face.
-VERBS_FACE_SOURCES := $(addprefix tests/simfabric/,hca.c hca_objects.c hca_thread.c hca_turn.c hca_wire.c verbs_face_cq.c \
+VERBS_FACE_SOURCES := $(addprefix tests/simfabric/,hca.c hca_objects.c hca_port.c hca_thread.c hca_turn.c hca_wire.c verbs_face_ah.c verbs_face_cq.c \
 	verbs_face_device.c verbs_face_events.c verbs_face_memory.c verbs_face_port.c verbs_face_post.c verbs_face_post_ex.c \
 	verbs_face_qp.c verbs_face_refused.c verbs_face_srq.c verbs_face_xrc.c)
 
@@ -35,6 +35,7 @@ $(call library,libsimfabric.so,$(sort $(FABRIC_SOURCES) $(QUEUE_PAIR_SOURCES) $(
 	-lpthread,$(VERBS_VERSIONS))
 
 $(call unit_test,hca_queue_pair,$(QUEUE_PAIR_SOURCES),)
+$(call unit_test,hca_datagram,$(QUEUE_PAIR_SOURCES),)
 $(call unit_test,hca_hostile_wire,$(QUEUE_PAIR_SOURCES),)
 $(call unit_test,hca_strange_packets,$(QUEUE_PAIR_SOURCES),)
 $(call unit_test,hca_xrc,$(QUEUE_PAIR_SOURCES),)

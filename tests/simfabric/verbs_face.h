@@ -18,6 +18,9 @@
 
 #define ENTRY __attribute__((visibility("default")))
 
+/* A process sees one device at a time. */
+#define FACE_DEV_NAME "uverbs0"
+
 struct face_event;
 
 /* What a context must destroy in the HCA when it is closed over it. */

@@ -7,6 +7,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "simfabric/hca_port.h"
 #include "simfabric/process.h"
 #include "simfabric/verbs_face.h"
 
@@ -40,9 +41,9 @@ static struct face_device *make_device(const char *name)
 	device->device.node_type = IBV_NODE_CA;
 	device->device.transport_type = IBV_TRANSPORT_IB;
 	snprintf(device->device.name, sizeof(device->device.name), "%s", name);
-	snprintf(device->device.dev_name, sizeof(device->device.dev_name), "uverbs0");
+	snprintf(device->device.dev_name, sizeof(device->device.dev_name), FACE_DEV_NAME);
 	snprintf(device->device.dev_path, sizeof(device->device.dev_path),
-	        "/sys/class/infiniband_verbs/uverbs0");
+	        "/sys/class/infiniband_verbs/" FACE_DEV_NAME);
 	snprintf(device->device.ibdev_path, sizeof(device->device.ibdev_path),
 	        "/sys/class/infiniband/%s", name);
 	device->next = face.devices;
@@ -320,7 +321,7 @@ static void fill_device_attr(const struct hca *hca, struct ibv_device_attr *attr
 	        .max_srq = 1 << 14,
 	        .max_srq_wr = HCA_MAX_WR,
 	        .max_srq_sge = HCA_MAX_SGE,
-	        .max_pkeys = PKEY_TABLE_SIZE,
+	        .max_pkeys = HCA_PKEYS,
 	        .local_ca_ack_delay = 15,
 	        .phys_port_cnt = 1,
 	};

@@ -3,12 +3,12 @@
 #include <endian.h>
 #include <string.h>
 
+#include "simfabric/hca_port.h"
 #include "simfabric/verbs_face.h"
 
 #undef ibv_query_port
 
 enum {
-	GIDS = 1,
 	DATA_VLS_8 = 4, /* as PortInfo.VLCap counts */
 };
 
@@ -38,10 +38,10 @@ static void fill_port_attr(const struct port *port, struct ibv_port_attr *attr)
 	        .state = (enum ibv_port_state)port_state(port),
 	        .max_mtu = (enum ibv_mtu)(port_byte(port, 41) & 0xf),
 	        .active_mtu = (enum ibv_mtu)port_mtu(port),
-	        .gid_tbl_len = GIDS,
+	        .gid_tbl_len = HCA_GIDS,
 	        .port_cap_flags = capabilities(port),
 	        .max_msg_sz = HCA_MAX_MESSAGE,
-	        .pkey_tbl_len = PKEY_TABLE_SIZE,
+	        .pkey_tbl_len = HCA_PKEYS,
 	        .lid = port_lid(port),
 	        .sm_lid = word16(port, 18),
 	        .lmc = port_lmc(port),
@@ -79,25 +79,19 @@ ENTRY int ibv_query_port(
 	        offsetof(struct ibv_port_attr, port_cap_flags2));
 }
 
-static void fill_gid(const struct port *port, union ibv_gid *gid)
-{
-	gid->global.subnet_prefix = htobe64(port_gid_prefix(port));
-	gid->global.interface_id = htobe64(__atomic_load_n(&port->guid, __ATOMIC_RELAXED));
-}
-
 ENTRY int ibv_query_gid(
         struct ibv_context *context, uint8_t port_num, int index, union ibv_gid *gid)
 {
 	const struct port *port;
 
-	if (index < 0 || index >= GIDS) {
+	if (index < 0 || index >= HCA_GIDS) {
 		errno = EINVAL;
 		return -1;
 	}
 	port = lock_port(context, port_num);
 	if (!port)
 		return -1;
-	fill_gid(port, gid);
+	hca_gid(face_context(context)->hca, (unsigned)index, gid);
 	hca_unlock();
 	return 0;
 }
@@ -109,12 +103,12 @@ ENTRY int _ibv_query_gid_ex(struct ibv_context *context, uint32_t port_num, uint
 	        .gid_index = gid_index, .port_num = port_num, .gid_type = IBV_GID_TYPE_IB};
 	const struct port *port;
 
-	if (flags || gid_index >= GIDS)
+	if (flags || gid_index >= HCA_GIDS)
 		return EINVAL;
 	port = lock_port(context, port_num);
 	if (!port)
 		return errno;
-	fill_gid(port, &full.gid);
+	hca_gid(face_context(context)->hca, gid_index, &full.gid);
 	hca_unlock();
 	memset(entry, 0, entry_size);
 	memcpy(entry, &full, entry_size < sizeof(full) ? entry_size : sizeof(full));
@@ -124,12 +118,16 @@ ENTRY int _ibv_query_gid_ex(struct ibv_context *context, uint32_t port_num, uint
 ENTRY ssize_t _ibv_query_gid_table(struct ibv_context *context, struct ibv_gid_entry *entries,
         size_t max_entries, uint32_t flags, size_t entry_size)
 {
-	int err;
-
-	if (max_entries < GIDS)
+	if (max_entries < HCA_GIDS)
 		return -EINVAL;
-	err = _ibv_query_gid_ex(context, 1, 0, entries, flags, entry_size);
-	return err ? -err : GIDS;
+	for (uint32_t i = 0; i < HCA_GIDS; i++) {
+		void *entry = (char *)entries + i * entry_size;
+		int err = _ibv_query_gid_ex(context, 1, i, entry, flags, entry_size);
+
+		if (err)
+			return -err;
+	}
+	return HCA_GIDS;
 }
 
 /* Private to rdma-core, but librdmacm and perftest's kin call it. */
@@ -138,7 +136,7 @@ ENTRY int ibv_query_gid_type(
 ENTRY int ibv_query_gid_type(
         struct ibv_context *context, uint8_t port_num, unsigned index, unsigned *type)
 {
-	if (port_num != 1 || index >= GIDS) {
+	if (port_num != 1 || index >= HCA_GIDS) {
 		errno = EINVAL;
 		return -1;
 	}
@@ -150,14 +148,14 @@ ENTRY int ibv_query_pkey(struct ibv_context *context, uint8_t port_num, int inde
 {
 	const struct port *port;
 
-	if (index < 0 || index >= PKEY_TABLE_SIZE) {
+	if (index < 0 || index >= HCA_PKEYS) {
 		errno = EINVAL;
 		return -1;
 	}
 	port = lock_port(context, port_num);
 	if (!port)
 		return -1;
-	*pkey = htobe16(port_pkey(port, (unsigned)index));
+	*pkey = htobe16(hca_pkey(face_context(context)->hca, (unsigned)index));
 	hca_unlock();
 	return 0;
 }
@@ -170,8 +168,8 @@ ENTRY int ibv_get_pkey_index(struct ibv_context *context, uint8_t port_num, __be
 	if (!port)
 		return -1;
 	/* An entry that carries the full-membership bit is preferred by those who ask with it. */
-	for (int i = 0; i < PKEY_TABLE_SIZE && found < 0; i++) {
-		if (port_pkey(port, (unsigned)i) == be16toh(pkey))
+	for (int i = 0; i < HCA_PKEYS && found < 0; i++) {
+		if (hca_pkey(face_context(context)->hca, (unsigned)i) == be16toh(pkey))
 			found = i;
 	}
 	hca_unlock();

@@ -3,6 +3,7 @@
  * ibv_wr_*: requests are built in the send queue's free slots between wr_start and wr_complete,
  * which posts all of them or, after any error, none. The QP's sending lock is held in between.
  */
+#include "simfabric/address_handle.h"
 #include "simfabric/verbs_face.h"
 
 static struct face_qp *face_qp(struct ibv_qp_ex *qp)
@@ -175,6 +176,18 @@ static void wr_set_inline_data(struct ibv_qp_ex *public, void *addr, size_t leng
 	wr_set_inline_data_list(public, 1, &data);
 }
 
+static void wr_set_ud_addr(
+        struct ibv_qp_ex *public, struct ibv_ah *ah, uint32_t remote_qpn, uint32_t remote_qkey)
+{
+	struct send_work *work = face_qp(public)->building.work;
+
+	if (!work)
+		return;
+	work->datagram.path = *address_of(ah);
+	work->datagram.qpn = remote_qpn;
+	work->datagram.qkey = remote_qkey;
+}
+
 /* ---- what this HCA does not do: called all the same, it makes wr_complete fail ---- */
 
 static void refuse(struct ibv_qp_ex *public)
@@ -199,12 +212,6 @@ static void wr_send_tso(struct ibv_qp_ex *public, void *hdr, uint16_t hdr_sz, ui
 	refuse(public);
 }
 
-static void wr_set_ud_addr(
-        struct ibv_qp_ex *public, struct ibv_ah *ah, uint32_t remote_qpn, uint32_t remote_qkey)
-{
-	refuse(public);
-}
-
 static void wr_set_xrc_srqn(struct ibv_qp_ex *public, uint32_t remote_srqn)
 {
 	struct face_qp *qp = face_qp(public);
@@ -221,12 +228,20 @@ static void wr_atomic_write(
 	refuse(public);
 }
 
+static uint64_t operations_of(enum ibv_qp_type type)
+{
+	const uint64_t sends = IBV_QP_EX_WITH_SEND | IBV_QP_EX_WITH_SEND_WITH_IMM;
+
+	if (type == IBV_QPT_UD)
+		return sends;
+	return sends | IBV_QP_EX_WITH_RDMA_WRITE | IBV_QP_EX_WITH_RDMA_WRITE_WITH_IMM |
+	       IBV_QP_EX_WITH_RDMA_READ | IBV_QP_EX_WITH_ATOMIC_CMP_AND_SWP |
+	       IBV_QP_EX_WITH_ATOMIC_FETCH_AND_ADD;
+}
+
 int face_fill_wr_operations(struct face_qp *qp, uint64_t send_ops_flags)
 {
-	const uint64_t known = IBV_QP_EX_WITH_RDMA_WRITE | IBV_QP_EX_WITH_RDMA_WRITE_WITH_IMM |
-	                       IBV_QP_EX_WITH_SEND | IBV_QP_EX_WITH_SEND_WITH_IMM |
-	                       IBV_QP_EX_WITH_RDMA_READ | IBV_QP_EX_WITH_ATOMIC_CMP_AND_SWP |
-	                       IBV_QP_EX_WITH_ATOMIC_FETCH_AND_ADD;
+	const uint64_t known = operations_of(qp->init_attr.qp_type);
 	struct ibv_qp_ex *ex = &qp->qp_ex;
 
 	if (send_ops_flags & ~known)

@@ -11,30 +11,7 @@ static void *refuse(void)
 	return NULL;
 }
 
-/* ---- address handles: UD, which is not there yet ---- */
-
-ENTRY struct ibv_ah *ibv_create_ah(struct ibv_pd *pd, struct ibv_ah_attr *attr)
-{
-	return refuse();
-}
-
-ENTRY int ibv_init_ah_from_wc(struct ibv_context *context, uint8_t port_num, struct ibv_wc *wc,
-        struct ibv_grh *grh, struct ibv_ah_attr *ah_attr)
-{
-	refuse();
-	return -1;
-}
-
-ENTRY struct ibv_ah *ibv_create_ah_from_wc(
-        struct ibv_pd *pd, struct ibv_wc *wc, struct ibv_grh *grh, uint8_t port_num)
-{
-	return refuse();
-}
-
-ENTRY int ibv_destroy_ah(struct ibv_ah *ah)
-{
-	return EOPNOTSUPP;
-}
+/* ---- multicast, which is not there yet ---- */
 
 ENTRY int ibv_attach_mcast(struct ibv_qp *qp, const union ibv_gid *gid, uint16_t lid)
 {

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "simfabric/address_handle.h"
 #include "simfabric/work_queue.h"
 
 static uint32_t power_of_two(uint32_t n)
@@ -19,8 +20,8 @@ static uint32_t max_u32(uint32_t a, uint32_t b)
 	return a > b ? a : b;
 }
 
-int send_queue_init(
-        struct send_queue *queue, uint32_t max_wr, uint32_t max_sge, uint32_t max_inline)
+int send_queue_init(struct send_queue *queue, enum ibv_qp_type type, uint32_t max_wr,
+        uint32_t max_sge, uint32_t max_inline)
 {
 	uint32_t tail = max_u32(max_u32(max_sge, 1) * sizeof(struct ibv_sge), max_inline);
 
@@ -30,6 +31,7 @@ int send_queue_init(
 	queue->max_wr = max_wr;
 	queue->max_sge = max_sge;
 	queue->max_inline = max_inline;
+	queue->type = type;
 	queue->slots = aligned_alloc(64, (size_t)queue->stride * queue->size);
 	return queue->slots ? 0 : -ENOMEM;
 }
@@ -102,12 +104,35 @@ static int copy_inline(
 	return err;
 }
 
-/* False: not an operation of this HCA. */
-static bool copy_operation(struct send_work *work, const struct ibv_send_wr *wr)
+/* IBA table 36: what only RC can do needs an answer, or a connection. */
+static bool type_has(enum ibv_qp_type type, enum ibv_wr_opcode opcode)
 {
+	bool is_send = opcode == IBV_WR_SEND || opcode == IBV_WR_SEND_WITH_IMM;
+	bool is_write = opcode == IBV_WR_RDMA_WRITE || opcode == IBV_WR_RDMA_WRITE_WITH_IMM;
+
+	if (type == IBV_QPT_UD)
+		return is_send;
+	return type != IBV_QPT_UC || is_send || is_write;
+}
+
+static void copy_address(struct send_work *work, const struct ibv_send_wr *wr)
+{
+	work->datagram.path = *address_of(wr->wr.ud.ah);
+	work->datagram.qpn = wr->wr.ud.remote_qpn;
+	work->datagram.qkey = wr->wr.ud.remote_qkey;
+}
+
+/* False: not an operation of this HCA. */
+static bool copy_operation(
+        const struct send_queue *queue, struct send_work *work, const struct ibv_send_wr *wr)
+{
+	if (!type_has(queue->type, wr->opcode))
+		return false;
 	switch (wr->opcode) {
 	case IBV_WR_SEND:
 	case IBV_WR_SEND_WITH_IMM:
+		if (queue->type == IBV_QPT_UD)
+			copy_address(work, wr);
 		break;
 	case IBV_WR_RDMA_WRITE:
 	case IBV_WR_RDMA_WRITE_WITH_IMM:
@@ -140,7 +165,7 @@ int send_queue_prepare(struct send_queue *queue, uint32_t ahead, const struct ib
 	if (send_queue_room(queue) <= ahead)
 		return -ENOMEM;
 	work = send_queue_slot(queue, ahead);
-	if (!copy_operation(work, wr) || wr->num_sge < 0)
+	if (!copy_operation(queue, work, wr) || wr->num_sge < 0)
 		return -EINVAL;
 	if (wr->send_flags & IBV_SEND_INLINE)
 		return copy_inline(queue, work, wr);
@@ -220,6 +245,14 @@ int receive_queue_post(struct receive_queue *queue, const struct ibv_recv_wr *wr
 	}
 	queue->posted++;
 	return 0;
+}
+
+bool receive_queue_next_length(const struct receive_queue *queue, uint32_t *length)
+{
+	if (queue->taken == queue->posted)
+		return false;
+	*length = receive_at(queue, queue->taken)->length;
+	return true;
 }
 
 bool receive_queue_take(struct receive_queue *queue, struct receive_work *work)

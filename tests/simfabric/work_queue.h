@@ -19,8 +19,16 @@ enum {
 
 struct send_work {
 	uint64_t wr_id;
-	uint64_t remote_address;
-	uint64_t compare_add, swap;
+	union {
+		struct {
+			uint64_t remote_address;
+			uint64_t compare_add, swap;
+		};
+		struct {
+			struct ibv_ah_attr path;
+			uint32_t qpn, qkey;
+		} datagram;
+	};
 	uint64_t length; /* of the message */
 	uint32_t rkey;
 	uint32_t remote_srqn; /* with XRC */
@@ -47,9 +55,10 @@ struct send_queue {
 	uint32_t size;   /* a power of two */
 	uint32_t max_wr; /* what the application may use */
 	uint32_t max_sge, max_inline;
-	uint32_t freed;  /* everything before is polled: the slots may be used again */
-	uint32_t oldest; /* the oldest that is not completed */
-	uint32_t cursor; /* the one that is being sent */
+	enum ibv_qp_type type; /* says which operations there are */
+	uint32_t freed;        /* everything before is polled: the slots may be used again */
+	uint32_t oldest;       /* the oldest that is not completed */
+	uint32_t cursor;       /* the one that is being sent */
 	uint32_t posted;
 };
 
@@ -70,8 +79,8 @@ struct receive_queue {
 	uint32_t posted;
 };
 
-int send_queue_init(
-        struct send_queue *queue, uint32_t max_wr, uint32_t max_sge, uint32_t max_inline);
+int send_queue_init(struct send_queue *queue, enum ibv_qp_type type, uint32_t max_wr,
+        uint32_t max_sge, uint32_t max_inline);
 void send_queue_clear(struct send_queue *queue);
 void send_queue_fini(struct send_queue *queue);
 
@@ -103,6 +112,8 @@ int receive_queue_resize(struct receive_queue *queue, uint32_t max_wr);
 void receive_queue_clear(struct receive_queue *queue);
 void receive_queue_fini(struct receive_queue *queue);
 int receive_queue_post(struct receive_queue *queue, const struct ibv_recv_wr *wr);
+/* How much the oldest holds; false: none. */
+bool receive_queue_next_length(const struct receive_queue *queue, uint32_t *length);
 /* Move the oldest into *@work; false: none. */
 bool receive_queue_take(struct receive_queue *queue, struct receive_work *work);
 

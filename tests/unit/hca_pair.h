@@ -49,7 +49,8 @@ struct pair {
 	struct pair_end end[2];
 	struct pair_packet wire[PAIR_WIRE_ROOM];
 	unsigned on_wire;
-	unsigned room; /* packets that the wire takes; PAIR_WIRE_ROOM or less */
+	unsigned room;     /* packets that the wire takes; PAIR_WIRE_ROOM or less */
+	uint32_t port_mtu; /* of both ports */
 	uint64_t now_ns;
 	uint64_t order;
 	uint64_t sent[2]; /* packets that left each end */
@@ -69,13 +70,41 @@ static inline struct pair_end *pair_end_of(struct queue_pair *qp)
 	return (struct pair_end *)(void *)qp->host;
 }
 
+/* Two LIDs each (an LMC of 1), so that a path bit shows. */
+static inline uint16_t pair_lid(int index)
+{
+	return (uint16_t)(2 + 2 * index);
+}
+
+static inline union ibv_gid pair_gid(int index)
+{
+	return (union ibv_gid){.raw = {0xfe, 0x80, [15] = (uint8_t)(1 + index)}};
+}
+
+static inline uint32_t pair_mtu(struct queue_pair *qp)
+{
+	return pair_end_of(qp)->pair->port_mtu;
+}
+
+static inline uint16_t pair_path_bits(struct queue_pair *qp)
+{
+	return 1;
+}
+
+static inline bool pair_gid_row(struct queue_pair *qp, uint8_t index, union ibv_gid *gid)
+{
+	*gid = pair_gid(pair_end_of(qp)->index);
+	return index == 0;
+}
+
 static inline struct packet *pair_reserve(struct queue_pair *qp, uint16_t dlid, uint32_t dest_qpn)
 {
 	struct pair_end *end = pair_end_of(qp);
 
 	if (end->pair->on_wire + 2 > end->pair->room)
 		return NULL;
-	end->scratch.slid = (uint16_t)(1 + end->index);
+	end->scratch.slid = pair_lid(end->index);
+	end->scratch.has_grh = 0;
 	end->scratch.dlid = dlid;
 	end->scratch.src_qpn = qp->qpn;
 	end->scratch.dest_qpn = dest_qpn;
@@ -158,6 +187,7 @@ struct pair_options {
 	enum ibv_mtu mtu;
 	uint8_t timeout, retry_cnt, rnr_retry, min_rnr_timer, reads;
 	unsigned access;
+	uint32_t qkey;
 	bool with_srq;
 	enum ibv_qp_type types[2]; /* 0: RC */
 };
@@ -196,6 +226,9 @@ static inline void pair_end_open(struct pair *pair, int index, const struct pair
 	        .reserve = pair_reserve,
 	        .send = pair_send,
 	        .discard = pair_discard,
+	        .mtu = pair_mtu,
+	        .path_bits = pair_path_bits,
+	        .gid = pair_gid_row,
 	        .is_under_way = pair_never_under_way,
 	        .complete = pair_complete,
 	        .event = pair_event,
@@ -219,7 +252,25 @@ static const struct pair_options pair_default = {.first_psn = 0xfffff0, /* wraps
         .rnr_retry = 7,
         .min_rnr_timer = 12,
         .reads = 4,
-        .access = IBV_ACCESS_REMOTE_WRITE | IBV_ACCESS_REMOTE_READ | IBV_ACCESS_REMOTE_ATOMIC};
+        .access = IBV_ACCESS_REMOTE_WRITE | IBV_ACCESS_REMOTE_READ | IBV_ACCESS_REMOTE_ATOMIC,
+        .qkey = 0x11111111};
+
+/* UD: to RTS, which connects it with nobody. */
+static inline int pair_make_ready(struct pair *pair, int index, const struct pair_options *options)
+{
+	struct queue_pair *qp = &pair->end[index].qp;
+	struct ibv_qp_attr attr = {.qp_state = IBV_QPS_INIT,
+	        .port_num = 1,
+	        .qkey = options->qkey,
+	        .sq_psn = options->first_psn};
+	int err = queue_pair_modify(
+	        qp, &attr, IBV_QP_STATE | IBV_QP_PKEY_INDEX | IBV_QP_PORT | IBV_QP_QKEY);
+
+	attr.qp_state = IBV_QPS_RTR;
+	err |= queue_pair_modify(qp, &attr, IBV_QP_STATE);
+	attr.qp_state = IBV_QPS_RTS;
+	return err | queue_pair_modify(qp, &attr, IBV_QP_STATE | IBV_QP_SQ_PSN);
+}
 
 /* The attributes of the half that answers, and of the half that asks. */
 static inline int pair_answering(enum ibv_qp_type type)
@@ -250,7 +301,7 @@ static inline int pair_connect(struct pair *pair, int index, const struct pair_o
 	        .timeout = options->timeout,
 	        .retry_cnt = options->retry_cnt,
 	        .rnr_retry = options->rnr_retry,
-	        .ah_attr = {.dlid = (uint16_t)(1 + !index), .port_num = 1}};
+	        .ah_attr = {.dlid = pair_lid(!index), .port_num = 1}};
 	int err = queue_pair_modify(
 	        qp, &attr, IBV_QP_STATE | IBV_QP_PKEY_INDEX | IBV_QP_PORT | IBV_QP_ACCESS_FLAGS);
 
@@ -269,9 +320,14 @@ static inline struct pair *pair_open(const struct pair_options *options)
 	struct pair *pair = calloc(1, sizeof(*pair));
 
 	pair->room = PAIR_WIRE_ROOM;
+	pair->port_mtu = 128u << options->mtu;
 	for (int i = 0; i < 2; i++) {
+		int err;
+
 		pair_end_open(pair, i, options);
-		if (pair_connect(pair, i, options))
+		err = pair_type(options, i) == IBV_QPT_UD ? pair_make_ready(pair, i, options)
+		                                          : pair_connect(pair, i, options);
+		if (err)
 			abort();
 	}
 	return pair;

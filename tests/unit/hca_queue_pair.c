@@ -692,14 +692,14 @@ static void packet_of_another_sender_is_ignored(void **state)
 	struct pair *pair = pair_open(&pair_default);
 	struct packet stranger = {.opcode = OP_SEND_ONLY,
 	        .slid = 99,
-	        .dlid = 2,
+	        .dlid = pair_lid(1),
 	        .dest_qpn = 0x101,
 	        .psn = pair_default.first_psn};
 
 	assert_int_equal(pair_post_receive(pair, 1, REMOTE, 8, 7), 0);
 	queue_pair_receive(&pair->end[1].qp, &stranger);
 	assert_nothing_more(pair);
-	stranger.slid = 1;
+	stranger.slid = pair_lid(0);
 	queue_pair_receive(&pair->end[1].qp, &stranger);
 	assert_received(pair, 1, 7, 0);
 	pair_close(pair);

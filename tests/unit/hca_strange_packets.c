@@ -39,8 +39,8 @@ static int close_pair(void **state)
 static struct packet request(struct pair *pair, uint8_t op, uint32_t psn)
 {
 	struct packet packet = {.opcode = op,
-	        .slid = 1,
-	        .dlid = 2,
+	        .slid = pair_lid(0),
+	        .dlid = pair_lid(1),
 	        .dest_qpn = 0x101,
 	        .psn = psn,
 	        .ack_request = 1};
@@ -58,8 +58,8 @@ static struct packet request(struct pair *pair, uint8_t op, uint32_t psn)
 static struct packet response(uint8_t op, uint32_t psn, uint8_t syndrome)
 {
 	return (struct packet){.opcode = op,
-	        .slid = 2,
-	        .dlid = 1,
+	        .slid = pair_lid(1),
+	        .dlid = pair_lid(0),
 	        .dest_qpn = 0x100,
 	        .psn = psn,
 	        .aeth = {.syndrome = syndrome}};

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include "simfabric/hca_port.h"
+
+#include <endian.h>
+#include <string.h>
+
+bool hca_gid(const struct hca *hca, unsigned index, union ibv_gid *gid)
+{
+	if (index >= HCA_GIDS)
+		return false;
+	gid->global.subnet_prefix = htobe64(port_gid_prefix(hca->port));
+	gid->global.interface_id = htobe64(__atomic_load_n(&hca->port->guid, __ATOMIC_RELAXED));
+	return true;
+}
+
+int hca_gid_index(const struct hca *hca, const union ibv_gid *gid)
+{
+	union ibv_gid row;
+
+	for (unsigned i = 0; hca_gid(hca, i, &row); i++) {
+		if (!memcmp(&row, gid, sizeof(row)))
+			return (int)i;
+	}
+	return -1;
+}
+
+uint16_t hca_pkey(const struct hca *hca, unsigned index)
+{
+	return index < HCA_PKEYS ? port_pkey(hca->port, index) : 0;
+}
+
+uint32_t hca_mtu(const struct hca *hca)
+{
+	return 128u << port_mtu(hca->port);
+}
+
+uint16_t hca_path_bits(const struct hca *hca)
+{
+	return (uint16_t)((1u << port_lmc(hca->port)) - 1);
+}
