@@ -25,9 +25,9 @@ $(call unit_test,simfabric_attach,$(FABRIC_SOURCES),-lpthread)
 $(call unit_test,simfabric_mkey,tests/simfabric/mkey.c,)
 
 # The software HCA and its libibverbs face.
-VERBS_FACE_SOURCES := $(addprefix tests/simfabric/,hca.c hca_objects.c hca_port.c hca_thread.c hca_turn.c hca_wire.c verbs_face_ah.c verbs_face_cq.c \
-	verbs_face_device.c verbs_face_events.c verbs_face_memory.c verbs_face_port.c verbs_face_post.c verbs_face_post_ex.c \
-	verbs_face_qp.c verbs_face_refused.c verbs_face_srq.c verbs_face_xrc.c)
+VERBS_FACE_SOURCES := $(addprefix tests/simfabric/,hca.c hca_objects.c hca_port.c hca_thread.c hca_turn.c hca_wire.c verbs_face_ah.c \
+	verbs_face_cq.c verbs_face_devnode.c verbs_face_device.c verbs_face_events.c verbs_face_memory.c verbs_face_port.c \
+	verbs_face_post.c verbs_face_post_ex.c verbs_face_qp.c verbs_face_refused.c verbs_face_srq.c verbs_face_xrc.c)
 
 VERBS_VERSIONS := -Wl,--version-script=tests/simfabric/verbs_face.map
 
