@@ -8,3 +8,27 @@ $(call program,rc-verify,$(RC_VERIFY_CHECKERS) $(addprefix demo-apps/rc_verify/,
 $(call unit_test,demo_sequence_check,$(RC_VERIFY_CHECKERS),)
 $(call unit_test,demo_slot_ring,$(RC_VERIFY_CHECKERS),)
 $(call unit_test,demo_requester_checks,$(RC_VERIFY_CHECKERS),)
+
+# The same source against each MPI, by its own compiler wrapper.
+MPI_VERIFY_CHECKERS := $(addprefix demo-apps/mpi_verify/,content.c sizes.c arrivals.c sums.c)
+MPI_VERIFY_SOURCES := $(MPI_VERIFY_CHECKERS) $(addprefix demo-apps/mpi_verify/,main.c options.c job.c rounds.c stall.c \
+	report.c self_test.c messages.c point_to_point.c outstanding.c wildcards.c datatypes.c blocks.c collective.c \
+	collectives.c reductions.c window.c one_sided.c atomics.c)
+# $(call mpi_verify,openmpi|mpich,FLAGS)
+define mpi_verify_rule
+PROGRAMS += $(B)/bin/mpi-verify-$(1)
+$(B)/bin/mpi-verify-$(1): $(patsubst %.c,$(B)/obj/$(1)/%.o,$(MPI_VERIFY_SOURCES))
+	$$(call say,LINK)
+	@mkdir -p $$(@D)
+	$$(Q)mpicc.$(1) $$(LDFLAGS) -o $$@ $$(filter %.o,$$^)
+$(B)/obj/$(1)/%.o: %.c | $(B)/deps.stamp
+	$$(call say,CC)
+	@mkdir -p $$(@D)
+	$$(Q)mpicc.$(1) $$(CPPFLAGS) $$(CFLAGS) $(2) -MMD -MP -c -o $$@ $$<
+endef
+mpi_verify = $(eval $(call mpi_verify_rule,$(1),$(2)))
+$(call mpi_verify,openmpi)
+# Its declarations take MPI_STATUSES_IGNORE for an array of one.
+$(call mpi_verify,mpich,-Wno-stringop-overflow)
+
+$(call unit_test,mpi_verify_checkers,$(MPI_VERIFY_CHECKERS),)
