@@ -465,18 +465,19 @@ static void wake(void)
  * take by default; without an agent only a moment. */
 static bool wait_a_little(const struct interest_request *request, uint64_t *since_ms)
 {
+	/* Once: who is stopped between two looks has not waited for so long. */
+	uint64_t now = now_ms(), until;
 	struct timespec at;
-	uint64_t until;
 
 	if (request->held)
-		*since_ms = now_ms();
+		*since_ms = now;
 	until = *since_ms + deadlines_default.overall_ms;
 	if (absent_since_ms) {
 		uint64_t from = absent_since_ms > *since_ms ? absent_since_ms : *since_ms;
 
 		until = from + ABSENT_MS;
 	}
-	if (now_ms() >= until)
+	if (now >= until)
 		return false;
 	at = after_ms(20);
 	pthread_cond_timedwait(&changed, &lock, &at);
