@@ -195,6 +195,13 @@ int answer_absorb(
 	return err ? err : refusals_merge(merged, answer, prefix, label);
 }
 
+void answer_drop_evidence(Tether__Answer *merged)
+{
+	if (merged->evidence)
+		tether__evidence_rows__free_unpacked(merged->evidence, NULL);
+	merged->evidence = NULL;
+}
+
 /* The frame around it takes a few bytes more than the answer. */
 bool answer_is_sendable(const Tether__Answer *merged)
 {

@@ -28,6 +28,8 @@ const char *answer_flaw(const Tether__Answer *answer, const char **text);
 int answer_absorb(
         Tether__Answer *into, const Tether__Answer *from, const char *prefix, const char *label);
 
+void answer_drop_evidence(Tether__Answer *answer);
+
 /* It fits a frame. */
 bool answer_is_sendable(const Tether__Answer *answer);
 /* Give up rows, then refusals, then names, until it does nearly: what is left to say is why. */

@@ -27,6 +27,7 @@ struct request {
 	bool drop;
 	uint32_t request; /* the asker's number for it */
 	uint32_t remote_qpn;
+	bool datagrams;
 	const char *vm; /* of the member, or NULL */
 	struct address address;
 };
@@ -175,6 +176,7 @@ static void send_up(struct registration *r, const struct request *request)
 	interest.address = &wire;
 	interest.drop = request->drop;
 	interest.remote_qpn = request->remote_qpn;
+	interest.datagrams = request->datagrams;
 	r->outputs->up(r->owner, &interest);
 }
 
@@ -214,7 +216,7 @@ static bool is_known_above(const struct registration *r, const struct address *a
 /* It is not enough that the parent knows the address: numbers are wanted, or a context is said. */
 static bool asks_something(const struct request *request)
 {
-	return request->remote_qpn || request->address.qpn;
+	return request->remote_qpn || request->datagrams || request->address.qpn;
 }
 
 /* An Interest that is on its way for the same address and asks for no numbers: wait with it. */
@@ -315,6 +317,7 @@ void registration_take(
 	request->drop = interest->drop;
 	request->request = interest->request;
 	request->remote_qpn = interest->remote_qpn;
+	request->datagrams = interest->datagrams;
 	request->vm = vm;
 	request->address = address;
 	if (!is_held(r, request)) {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 /*
- * QPNs by which the VMs' queue pairs were known when they moved: no new queue pair of the VM may be
- * given one (preload/reserved_numbers.h). RECONNECT names them
- * and so does the HELLO of each process that has heard it; one that has not is told in its
- * HelloAnswer. They are kept until the VM leaves.
+ * QPNs that belong to the VMs' queue pairs since they moved: those by which they are known, and
+ * those which they have. No new queue pair of the VM may be given one (preload/reserved_numbers.h).
+ * RECONNECT names them and so does the HELLO of each process that has heard it; one that has not is
+ * told in its HelloAnswer. They are kept until the VM leaves.
  */
 #include "notifier/relay_state.h"
 
@@ -58,13 +58,15 @@ void relay_numbers_note(struct relay *relay, const Tether__Event *event)
 	size_t count;
 
 	if (!vm || event->step != TETHER__STEP__STEP_RECONNECT || !event->address ||
-	        qp_rows_count(event->qps, &count) || grow(&vm->numbers, count))
+	        qp_rows_count(event->qps, &count) || grow(&vm->numbers, 2 * count))
 		return;
 	for (size_t i = 0; i < count; i++) {
 		struct qp_row row = qp_rows_get(event->qps, i);
 
-		if (row.local_lid == event->address->lid)
-			vm->numbers.qpns[vm->numbers.count++] = row.local_qpn;
+		if (row.local_lid != event->address->lid)
+			continue;
+		vm->numbers.qpns[vm->numbers.count++] = row.local_qpn;
+		vm->numbers.qpns[vm->numbers.count++] = row.real_qpn;
 	}
 	sort_once_each(&vm->numbers);
 }

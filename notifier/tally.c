@@ -280,10 +280,24 @@ static int collision_note(struct tally *tally, const char *label, const Tether__
 	return answer_refusal_add(tally->merged, tally->prefix, label, reason, text);
 }
 
-static int contents_merge(
-        struct tally *tally, const char *label, bool is_process, const Tether__Answer *answer)
+/* What STOP says of sent datagrams shortens a wait and is no more: it makes room for the rest. */
+static size_t make_room(struct tally *tally, Tether__Answer *answer)
 {
 	size_t size = tether__answer__get_packed_size(answer);
+
+	if (tally->key.step != TETHER__STEP__STEP_STOP || tally->packed + size <= FRAME_MAX_BYTES)
+		return size;
+	answer->evidence = NULL;
+	answer_drop_evidence(tally->merged);
+	tally->packed = tether__answer__get_packed_size(tally->merged);
+	return tether__answer__get_packed_size(answer);
+}
+
+static int contents_merge(
+        struct tally *tally, const char *label, bool is_process, const Tether__Answer *said)
+{
+	Tether__Answer shown = *said, *answer = &shown;
+	size_t size = make_room(tally, answer);
 	int err;
 
 	answer_worsen(tally->merged, answer->outcome);

@@ -42,6 +42,8 @@ int reserved_numbers_take(uint32_t lid, const Tether__QpRows *rows, bool all)
 
 		if (row.local_lid == lid)
 			err = number_table_set(&reserved, row.local_qpn, 0);
+		if (row.local_lid == lid && !err)
+			err = number_table_set(&reserved, row.real_qpn, 0);
 	}
 	return err;
 }

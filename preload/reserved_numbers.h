@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 /*
  * QPNs that mean somebody in this VM: numbers by which peers knew queue pairs, of any of its
- * processes, when it moved. Those who connect later are told what stands behind them, or stood, so
- * a new queue pair must not be given one. The agent says them when it makes a process welcome,
+ * processes, when it moved, and those that they were given then. Peers translate the one to the
+ * other for as long as the VM stays, whatever has become of the queue pair: a new one must not be
+ * given either. The agent says them when it makes a process welcome,
  * RECONNECT brings them up to date, HELLO gives them to an agent that has forgotten. Any thread.
  */
 #ifndef TETHER_RESERVED_NUMBERS_H

@@ -204,6 +204,30 @@ int numbers_forget_context(struct numbers *numbers, const struct address *addres
 	return row ? row_forget(row, keeps_others, &context) : 0;
 }
 
+/* Connected to nobody, and known by another number than its own. */
+static bool is_moved_datagram(const struct qp_row *row)
+{
+	return !row->remote_lid && !row->remote_qpn && row->real_qpn != row->local_qpn;
+}
+
+int numbers_find_datagrams(const struct numbers *numbers, const struct address *address,
+        numbers_announced *announced, void *owner, Tether__QpRows *qps)
+{
+	const struct presence presence = {address, announced, owner};
+	const struct numbers_row *found = row_find(numbers, address);
+	int err = 0;
+
+	for (size_t i = 0; found && i < found->qps.n_local_qpn && !err; i++) {
+		struct qp_row row = qp_rows_get(&found->qps, i);
+
+		if (!is_moved_datagram(&row) || !is_present(&presence, row.context))
+			continue;
+		row.sq_psn = row.context = 0;
+		err = qp_rows_append(qps, &row);
+	}
+	return err;
+}
+
 int numbers_find(const struct numbers *numbers, const struct address *address, uint32_t qpn,
         numbers_announced *announced, void *owner, Tether__QpRows *qps, Tether__KeyRows *keys)
 {

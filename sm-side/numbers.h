@@ -44,4 +44,11 @@ int numbers_forget_context(
 int numbers_find(const struct numbers *numbers, const struct address *address, uint32_t qpn,
         numbers_announced *announced, void *owner, Tether__QpRows *qps, Tether__KeyRows *keys);
 
+/*
+ * Append the row of each QP of the VM at @address that is reached by datagrams and has another
+ * number now, of contexts that are announced; without what a datagram does not need. -ENOMEM.
+ */
+int numbers_find_datagrams(const struct numbers *numbers, const struct address *address,
+        numbers_announced *announced, void *owner, Tether__QpRows *qps);
+
 #endif

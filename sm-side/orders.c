@@ -4,8 +4,9 @@
 #include <errno.h>
 
 #include "notifier/base/cleanup.h"
+#include "notifier/wire/frame.h"
 
-enum { US_PER_MS = 1000 };
+enum { US_PER_MS = 1000, FRAME_AROUND_BYTES = 16 };
 
 struct step_row {
 	enum migration_action action;
@@ -93,10 +94,21 @@ static void event_fill(struct order *order, struct migration *m, Tether__Step st
 	        m->overall_us ? left_ms(m->overall_us, now_us) : m->deadlines->overall_ms;
 }
 
+/* What was sent before the stop shortens a wait and is no more: it is left out where it does not
+ * fit. */
+static void sent_fill(Tether__Event *event, Tether__EvidenceRows *sent)
+{
+	event->evidence = sent;
+	if (tether__event__get_packed_size(event) + FRAME_AROUND_BYTES > FRAME_MAX_BYTES)
+		event->evidence = NULL;
+}
+
 static void tables_fill(struct order *order, struct migration *m)
 {
 	Tether__Event *event = &order->event;
 
+	if (event->step == TETHER__STEP__STEP_SETTLE)
+		sent_fill(event, &m->testimony.evidence);
 	if (event->step == TETHER__STEP__STEP_RELEASE ||
 	        event->step == TETHER__STEP__STEP_RECONNECT)
 		event->evidence = &m->testimony.evidence;

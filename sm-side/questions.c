@@ -9,6 +9,7 @@ struct question {
 	struct question *next;
 	uint32_t request;
 	uint32_t qpn; /* 0: none is asked for */
+	bool datagrams;
 	struct address address;
 	uint64_t until_ms;
 };
@@ -57,7 +58,10 @@ static void answer(struct questions *q, const struct question *question)
 	Tether__KeyRows keys = TETHER__KEY_ROWS__INIT;
 	int err = 0;
 
-	if (question->qpn)
+	if (question->datagrams)
+		err = numbers_find_datagrams(
+		        &q->numbers, &question->address, q->outputs->announced, q->owner, &qps);
+	else if (question->qpn)
 		err = numbers_find(&q->numbers, &question->address, question->qpn,
 		        q->outputs->announced, q->owner, &qps, &keys);
 	said.request = question->request;
@@ -71,8 +75,9 @@ static void answer(struct questions *q, const struct question *question)
 
 static bool has_to_wait(const struct questions *q, const struct question *question)
 {
-	return question->qpn && numbers_are_doubtful(&q->numbers, &question->address,
-	                                q->outputs->announced, q->owner);
+	return (question->qpn || question->datagrams) &&
+	       numbers_are_doubtful(
+	               &q->numbers, &question->address, q->outputs->announced, q->owner);
 }
 
 /* Takes @question out of its list; an answer may bring another one. */
@@ -120,12 +125,13 @@ void questions_interest(struct questions *q, const Tether__Interest *interest,
 {
 	struct question asked = {.request = interest->request,
 	        .qpn = interest->drop ? 0 : interest->remote_qpn,
+	        .datagrams = !interest->drop && interest->datagrams,
 	        .until_ms = now_ms + QUESTION_WAITS_MS};
 
 	struct address at;
 
 	if (address_decode(interest->address, &asked.address))
-		asked.qpn = 0;
+		asked.qpn = asked.datagrams = 0;
 	at = asked.address;
 	at.qpn = at.context = 0;
 	if (has_to_wait(q, &asked))

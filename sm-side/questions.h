@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 /*
- * What peers ask when they connect: the numbers of a queue pair in a VM that may have moved. What
- * is known is answered at once. Where the numbers are of contexts that nobody announces, their
- * agent or this daemon has just been started again, or their processes have ended: the answer waits
- * until they are announced, and only so long; then they are forgotten. Pure; belongs to the root
- * and its thread.
+ * What peers ask when they connect: the numbers of a queue pair in a VM that may have moved; or
+ * when they make an address handle: of all queue pairs there that are reached by datagrams. What is
+ * known is answered at once. Where the numbers are of contexts that nobody announces, their agent
+ * or this daemon has just been started again, or their processes have ended: the answer waits until
+ * they are announced, and only so long; then they are forgotten. Pure; belongs to the root and its
+ * thread.
  */
 #ifndef TETHER_QUESTIONS_H
 #define TETHER_QUESTIONS_H

@@ -215,6 +215,8 @@ static int take_rows(struct testimony *testimony, uint16_t vm_lid, const Tether_
 	case TETHER__STEP__STEP_STOP:
 		if (answer->qps)
 			err = supersede(TABLE(&testimony->qps), TABLE(answer->qps));
+		if (!err)
+			err = supersede(TABLE(&testimony->evidence), TABLE(answer->evidence));
 		break;
 	case TETHER__STEP__STEP_ATTACH:
 		err = supersede_vm_qps(testimony, vm_lid, answer->qps);
@@ -288,6 +290,9 @@ int testimony_find_unpaired(struct testimony *testimony, uint16_t vm_lid)
 		struct pair_key *k = &keys[i];
 		struct pair_key other = {k->remote_lid, k->remote_qpn, k->local_lid, k->local_qpn};
 
+		/* Datagrams go to and come from anybody. */
+		if (!k->remote_lid && !k->remote_qpn)
+			continue;
 		if ((k->local_lid != vm_lid && k->remote_lid != vm_lid) ||
 		        bsearch(&other, keys, count, sizeof(*keys), pair_key_compare))
 			continue;

@@ -43,18 +43,18 @@ int testimony_find(
         struct testimony *testimony, const char *who, const char *reason, const char *text);
 
 /*
- * Take the tree's answer to a step. Rows of a later step supersede earlier ones: SETTLE all QPs and
- * evidence, ATTACH the VM's QPs and keys. -EBADMSG: columns of unequal length, nothing was taken;
- * -ENOMEM.
+ * Take the tree's answer to a step. Rows of a later step supersede earlier ones: STOP and SETTLE
+ * all QPs and evidence, ATTACH the VM's QPs and keys. -EBADMSG: columns of unequal length, nothing
+ * was taken; -ENOMEM.
  */
 int testimony_take(
         struct testimony *testimony, const char *vm, uint16_t vm_lid, const Tether__Answer *answer);
 
 /*
- * Find every QP that is connected to one that nobody has shown, one of the two being the VM's:
- * "peer-without-shim" where the peer's is not shown, "vm-qp-without-shim" where the VM's is not (a
- * process without libtether, or whose agent has just been restarted, or that has ended). Returns
- * their number or -ENOMEM.
+ * Find every QP that is connected to one that nobody has shown (datagram QPs are to none), one of
+ * the two being the VM's: "peer-without-shim" where the peer's is not shown, "vm-qp-without-shim"
+ * where the VM's is not (a process without libtether, or whose agent has just been restarted, or
+ * that has ended). Returns their number or -ENOMEM.
  */
 int testimony_find_unpaired(struct testimony *testimony, uint16_t vm_lid);
 

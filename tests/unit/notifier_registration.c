@@ -35,6 +35,40 @@ static void registration_is_acknowledged_by_the_root_alone(void **state)
 	EXPECT(t, "vm1/1.1 < registered 11 DONE\nvm2/1.1 < registered 22 DONE\n");
 }
 
+/* What is known above is the address, not what the queue pairs there are called. */
+static void who_asks_for_datagram_numbers_is_answered_by_the_root(void **state)
+{
+	struct test *t = *state;
+	uint32_t a = child(t, "vm1", "vm1/1.1", 0), b = child(t, "vm2", "vm2/1.1", 0);
+
+	interest(t, a, 11, 5, false);
+	forget(t);
+	t->acknowledge = false;
+	ask_datagrams(t, b, 21, 5);
+	interest(t, b, 22, 5, false);
+	EXPECT(t, "> interest 5 datagrams\nvm2/1.1 < registered 22 DONE\n");
+	ask_datagrams(t, a, 12, 5);
+	EXPECT(t, "> interest 5 datagrams\n");
+	registered(t, t->last_request, TETHER__OUTCOME__OUTCOME_DONE);
+	EXPECT(t, "vm1/1.1 < registered 12 DONE\n");
+	registered(t, t->last_request - 1, TETHER__OUTCOME__OUTCOME_DONE);
+	EXPECT(t, "vm2/1.1 < registered 21 DONE\n");
+}
+
+/* A handle that is made while its destination moves is made when it has moved. */
+static void who_asks_for_datagram_numbers_waits_behind_the_barrier(void **state)
+{
+	struct test *t = *state;
+	uint32_t a = child(t, "vm2", "vm2/1.1", 0);
+
+	EVENT(t, .step = PREPARE, .to_vm = true, .to_peers = true);
+	forget(t);
+	ask_datagrams(t, a, 11, 5);
+	EXPECT(t, "vm2/1.1 < registered 11 NONE\n");
+	EVENT(t, .step = TETHER__STEP__STEP_RESUME, .sequence = 2, .to_vm = true, .to_peers = true);
+	EXPECT(t, "> RESUME.2 DONE\n> interest 5 datagrams\nvm2/1.1 < registered 11 DONE\n");
+}
+
 static void refused_registration_is_not_held(void **state)
 {
 	struct test *t = *state;
@@ -588,6 +622,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        HOST_TEST(only_new_interest_goes_up),
 	        HOST_TEST(registration_is_acknowledged_by_the_root_alone),
+	        HOST_TEST(who_asks_for_datagram_numbers_is_answered_by_the_root),
+	        HOST_TEST(who_asks_for_datagram_numbers_waits_behind_the_barrier),
 	        HOST_TEST(refused_registration_is_not_held),
 	        HOST_TEST(acknowledgement_of_what_was_dropped_counts_for_nothing),
 	        HOST_TEST(interest_of_an_ended_process_is_dropped),

@@ -587,7 +587,7 @@ static void reconnect(struct test *t, uint32_t sequence, uint32_t qpn)
 
 	qp_rows_append(&qps, &(struct qp_row){.local_lid = 5, .local_qpn = qpn, .real_qpn = 0x30});
 	qp_rows_append(&qps, &(struct qp_row){.local_lid = 6, .local_qpn = 0x11, .real_qpn = 0x31});
-	qp_rows_append(&qps, &(struct qp_row){.local_lid = 5, .local_qpn = 0x32, .real_qpn = 0x32});
+	qp_rows_append(&qps, &(struct qp_row){.local_lid = 5, .local_qpn = 0x32, .real_qpn = 0x33});
 	EVENT(t, .step = TETHER__STEP__STEP_RECONNECT, .sequence = sequence, .to_vm = true,
 	        .qps = &qps);
 	rows_clear(&qps.base);
@@ -602,7 +602,7 @@ static void process_is_told_which_numbers_mean_others(void **state)
 	reconnect(t, 2, 0x10);
 	t->says_welcome = true;
 	child(t, "vm1", "vm1/1.1", 0);
-	EXPECT(t, "vm1/1.1 < HELLO DONE not 0x10 not 0x20 not 0x32\n");
+	EXPECT(t, "vm1/1.1 < HELLO DONE not 0x10 not 0x20 not 0x30 not 0x32 not 0x33\n");
 	child(t, "vm2", "vm2/1.1", 0);
 	EXPECT(t, "vm2/1.1 < HELLO DONE\n");
 }
@@ -710,6 +710,33 @@ static void answers_too_large_for_a_frame_are_a_failure_not_a_dead_link(void **s
 	}
 	EXPECT(t, "> STOP.1 FAILED answered vm1/1.1 answered vm1/2.1 hyp1 (answer-too-large)\n");
 	rows_clear(&qps.base);
+}
+
+/* It would only have shortened a wait. */
+static void what_stop_says_of_datagrams_makes_room_for_the_rest(void **state)
+{
+	struct test *t = *state;
+	uint32_t links[] = {child(t, "vm1", "vm1/1.1", 0), child(t, "vm1", "vm1/2.1", 0)};
+	Tether__EvidenceRows sent = TETHER__EVIDENCE_ROWS__INIT;
+	Tether__QpRows qps = TETHER__QP_ROWS__INIT;
+
+	for (uint32_t i = 0; i < 30000; i++)
+		evidence_rows_append(&sent,
+		        &(struct evidence_row){48000, 1 << 23, 48000, 1 << 23, 0, 0, 8, 1U << 31});
+	qp_rows_append(&qps, &(struct qp_row){.local_lid = 5, .local_qpn = 1});
+	EVENT(t, .to_vm = true);
+	forget(t);
+	for (size_t i = 0; i < 2; i++) {
+		Tether__Answer answer =
+		        answer_to(TETHER__STEP__STEP_STOP, 1, TETHER__OUTCOME__OUTCOME_DONE);
+
+		answer.qps = &qps;
+		answer.evidence = &sent;
+		answer_send(t, links[i], &answer);
+	}
+	EXPECT(t, "> STOP.1 DONE answered vm1/1.1 answered vm1/2.1 qps 2\n");
+	rows_clear(&qps.base);
+	rows_clear(&sent.base);
 }
 
 static void order_is_tallied_with_the_children(void **state)
@@ -1012,6 +1039,7 @@ int main(void)
 	        HOST_TEST(numbers_of_different_vms_do_not_collide),
 	        HOST_TEST(unequal_columns_are_a_failure_of_that_child),
 	        HOST_TEST(answers_too_large_for_a_frame_are_a_failure_not_a_dead_link),
+	        HOST_TEST(what_stop_says_of_datagrams_makes_room_for_the_rest),
 	        HOST_TEST(order_is_tallied_with_the_children),
 	        HOST_TEST(order_may_be_done_at_once),
 	        HOST_TEST(order_before_a_later_one_is_refused),

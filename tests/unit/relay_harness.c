@@ -83,6 +83,8 @@ static void say_frame(struct test *t, const Tether__Frame *frame)
 			        frame->interest->address->context);
 		if (frame->interest->remote_qpn)
 			say(t, " qpn %u", frame->interest->remote_qpn);
+		if (frame->interest->datagrams)
+			say(t, " datagrams");
 		break;
 	case TETHER__FRAME__BODY_INTEREST_ANSWER:
 		say(t, "registered %u %s", frame->interest_answer->request,
@@ -372,6 +374,21 @@ void interest(struct test *t, uint32_t link, uint32_t request, uint32_t lid, boo
 
 	address.lid = lid;
 	interest_send(t, link, request, &address, drop);
+}
+
+void ask_datagrams(struct test *t, uint32_t link, uint32_t request, uint32_t lid)
+{
+	Tether__Address address = TETHER__ADDRESS__INIT;
+	Tether__Interest message = TETHER__INTEREST__INIT;
+	Tether__Frame frame = TETHER__FRAME__INIT;
+
+	address.lid = lid;
+	message.request = request;
+	message.address = &address;
+	message.datagrams = true;
+	frame.body_case = TETHER__FRAME__BODY_INTEREST;
+	frame.interest = &message;
+	assert_int_equal(relay_child_frame(t->relay, link, &frame, t->now_ms), 0);
 }
 
 void announce(struct test *t, uint32_t link, uint32_t request, const struct address *own, bool drop)

@@ -57,6 +57,8 @@ Tether__Answer answer_to(Tether__Step step, uint32_t sequence, Tether__Outcome o
 int answer_send(struct test *t, uint32_t link, Tether__Answer *answer);
 void done(struct test *t, uint32_t link, Tether__Step step, uint32_t sequence);
 void interest(struct test *t, uint32_t link, uint32_t request, uint32_t lid, bool drop);
+/* As for an address handle. */
+void ask_datagrams(struct test *t, uint32_t link, uint32_t request, uint32_t lid);
 /* A queue pair of the child's own, with its context. */
 void announce(
         struct test *t, uint32_t link, uint32_t request, const struct address *own, bool drop);

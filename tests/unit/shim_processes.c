@@ -335,6 +335,10 @@ static void a_number_that_means_another_process_is_held_aside(void **state)
 	step(h, TETHER__STEP__STEP_RESUME, DONE);
 	fake_next_number(0x3400);
 	assert_int_equal(number_made(h), 0x3401);
+	/* Nor is the one that it has had since: to those who know it by the other, it means that.
+	 */
+	fake_next_number(0x2222);
+	assert_int_equal(number_made(h), 0x2223);
 }
 
 static void many_numbers_in_a_row_may_mean_others(void **state)

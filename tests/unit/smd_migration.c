@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "notifier/base/cleanup.h"
+#include "notifier/wire/frame.h"
 #include "notifier/wire/rows.h"
 #include "sm-side/migration.h"
 #include "sm-side/orders.h"
@@ -804,6 +805,25 @@ static void a_peer_without_shim_is_refused_by_name(void **unused)
 	migration_clear(&m);
 }
 
+/* Who sends datagrams is connected to nobody. */
+static void a_datagram_qp_needs_no_other_end(void **unused)
+{
+	struct migration m;
+	struct said said;
+
+	drive_to(&m, STATE_PREPARING, false);
+	said_init(&said, TETHER__STEP__STEP_PREPARE, TETHER__OUTCOME__OUTCOME_DONE);
+	said_qp(&said, 11, 0x100, 0, 0);
+	said_qp(&said, 11, 0x101, 0, 0);
+	migration_answered(&m, PARTY_SM, true, 2);
+	migration_answered(&m, PARTY_HOST, true, 2);
+	migration_tree_answered(&m, &said.answer, 2);
+	assert_int_equal(m.state, STATE_STOPPING);
+	assert_int_equal(m.testimony.finding_count, 0);
+	said_clear(&said);
+	migration_clear(&m);
+}
+
 static void a_qp_of_the_vm_that_nobody_shows_is_refused_by_name(void **unused)
 {
 	struct migration m;
@@ -861,6 +881,55 @@ static void broken_qps_do_not_keep_the_good_road_from_going_on(void **unused)
 	migration_tree_answered(&m, &said.answer, 2);
 	assert_int_equal(m.state, STATE_SETTLING);
 	said_clear(&said);
+	migration_clear(&m);
+}
+
+static void stopped_with_sent(struct migration *m, size_t rows)
+{
+	struct evidence_row row = {.local_lid = 48000,
+	        .local_qpn = 1 << 23,
+	        .remote_lid = 11,
+	        .remote_qpn = 1 << 23,
+	        .flags = TETHER__EVIDENCE_FLAG__EVIDENCE_SENT,
+	        .sent = 1U << 31};
+	struct said said;
+
+	drive_to(m, STATE_STOPPING, false);
+	said_init(&said, TETHER__STEP__STEP_STOP, TETHER__OUTCOME__OUTCOME_DONE);
+	for (size_t i = 0; i < rows; i++)
+		evidence_rows_append(&said.evidence, &row);
+	migration_tree_answered(m, &said.answer, 2);
+	said_clear(&said);
+	assert_int_equal(m->state, STATE_SETTLING);
+	assert_false(m->testimony.broken);
+}
+
+static void settle_says_what_was_sent_before_the_stop(void **unused)
+{
+	struct migration m;
+	struct order order;
+	struct said said;
+
+	stopped_with_sent(&m, 2);
+	assert_int_equal(order_fill_step(&order, &m, ACTION_SETTLE, 2), 0);
+	assert_int_equal(order.event.evidence->n_sent, 2);
+	/* It is no evidence, and gives way to it. */
+	said_init(&said, TETHER__STEP__STEP_SETTLE, TETHER__OUTCOME__OUTCOME_DONE);
+	migration_tree_answered(&m, &said.answer, 2);
+	assert_int_equal(order_fill_step(&order, &m, ACTION_RELEASE, 2), 0);
+	assert_int_equal(order.event.evidence->n_sent, 0);
+	said_clear(&said);
+	migration_clear(&m);
+}
+
+static void settle_goes_without_what_does_not_fit(void **unused)
+{
+	struct migration m;
+	struct order order;
+
+	stopped_with_sent(&m, FRAME_MAX_BYTES / 16);
+	assert_int_equal(order_fill_step(&order, &m, ACTION_SETTLE, 2), 0);
+	assert_true(tether__event__get_packed_size(&order.event) + 16 <= FRAME_MAX_BYTES);
 	migration_clear(&m);
 }
 
@@ -1046,7 +1115,10 @@ int main(void)
 	        cmocka_unit_test(preparing_waits_for_all_three),
 	        cmocka_unit_test(a_veto_waits_for_the_others_reasons),
 	        cmocka_unit_test(a_peer_without_shim_is_refused_by_name),
+	        cmocka_unit_test(a_datagram_qp_needs_no_other_end),
 	        cmocka_unit_test(a_qp_of_the_vm_that_nobody_shows_is_refused_by_name),
+	        cmocka_unit_test(settle_says_what_was_sent_before_the_stop),
+	        cmocka_unit_test(settle_goes_without_what_does_not_fit),
 	        cmocka_unit_test(force_moves_in_spite_of_a_peer_without_shim),
 	        cmocka_unit_test(stop_that_breaks_qps_is_not_plainly_aborted),
 	        cmocka_unit_test(broken_qps_do_not_keep_the_good_road_from_going_on),

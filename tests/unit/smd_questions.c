@@ -38,6 +38,9 @@ static void answered(void *owner, const Tether__InterestAnswer *answer)
 	if (!qp_rows_count(answer->qps, &rows) && rows)
 		used += (size_t)snprintf(t->said + used, sizeof(t->said) - used, " qp 0x%x",
 		        qp_rows_get(answer->qps, 0).real_qpn);
+	for (size_t i = 1; !qp_rows_count(answer->qps, &rows) && i < rows; i++)
+		used += (size_t)snprintf(t->said + used, sizeof(t->said) - used, ", 0x%x",
+		        qp_rows_get(answer->qps, i).real_qpn);
 	for (size_t i = 0; !key_rows_count(answer->keys, &rows) && i < rows; i++)
 		used += (size_t)snprintf(t->said + used, sizeof(t->said) - used, " key %u",
 		        key_rows_get(answer->keys, i).real_rkey);
@@ -65,6 +68,18 @@ static void ask(struct test *t, uint32_t request, uint32_t qpn, uint64_t now_ms)
 	struct address vm = {.lid = 11};
 
 	say(t, request, &vm, false, qpn, now_ms);
+}
+
+static void ask_datagrams(struct test *t, uint32_t request, uint16_t lid, uint64_t now_ms)
+{
+	Tether__Interest interest = TETHER__INTEREST__INIT;
+	Tether__Address wire = TETHER__ADDRESS__INIT;
+
+	wire.lid = lid;
+	interest.request = request;
+	interest.address = &wire;
+	interest.datagrams = true;
+	questions_interest(t->questions, &interest, true, now_ms);
 }
 
 /* What the relay below has taken comes up afterwards. */
@@ -245,6 +260,58 @@ static void who_asks_nothing_does_not_wait(void **state)
 	EXPECT(t, "1:\n2:\n");
 }
 
+/* At LID 21: two that are reached by datagrams, of context 1; one of context 2; one that kept its
+ * number; one that is connected. */
+static void datagram_queue_pairs(struct test *t)
+{
+	const struct qp_row rows[] = {
+	        {.local_lid = 21, .local_qpn = 0x1, .real_qpn = 0x11, .context = 1},
+	        {.local_lid = 21, .local_qpn = 0x2, .real_qpn = 0x12, .context = 1},
+	        {.local_lid = 21, .local_qpn = 0x3, .real_qpn = 0x13, .context = 2},
+	        {.local_lid = 21, .local_qpn = 0x4, .real_qpn = 0x4, .context = 1},
+	        {.local_lid = 21,
+	                .local_qpn = 0x5,
+	                .real_qpn = 0x15,
+	                .remote_lid = 7,
+	                .remote_qpn = 0x6,
+	                .context = 1},
+	};
+	struct address vm = {.lid = 21}, first = {.lid = 21, .context = 1};
+	struct address second = {.lid = 21, .context = 2};
+	Tether__QpRows qps = TETHER__QP_ROWS__INIT;
+	Tether__KeyRows keys = TETHER__KEY_ROWS__INIT;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		qp_rows_append(&qps, &rows[i]);
+	assert_int_equal(numbers_set(questions_numbers(t->questions), &vm, &qps, &keys), 0);
+	rows_clear(&qps.base);
+	interest_add(t->announced, 1, &first);
+	interest_add(t->announced, 1, &second);
+}
+
+static void all_datagram_queue_pairs_of_an_address_are_told_at_once(void **state)
+{
+	struct test *t = *state;
+
+	datagram_queue_pairs(t);
+	ask_datagrams(t, 1, 21, 0);
+	ask_datagrams(t, 2, 22, 0);
+	EXPECT(t, "1: qp 0x11, 0x12, 0x13\n2:\n");
+}
+
+static void datagram_queue_pairs_of_those_who_ended_are_not_told(void **state)
+{
+	struct address second = {.lid = 21, .context = 2};
+	struct test *t = *state;
+
+	datagram_queue_pairs(t);
+	interest_drop(t->announced, 1, &second);
+	ask_datagrams(t, 1, 21, 1000);
+	EXPECT(t, "");
+	questions_tick(t->questions, 1000 + QUESTION_WAITS_MS);
+	EXPECT(t, "1: qp 0x11, 0x12\n");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -258,6 +325,8 @@ int main(void)
 	        TEST(numbers_of_those_who_do_not_come_back_are_forgotten),
 	        TEST(withdrawn_context_takes_its_numbers_along),
 	        TEST(who_asks_nothing_does_not_wait),
+	        TEST(all_datagram_queue_pairs_of_an_address_are_told_at_once),
+	        TEST(datagram_queue_pairs_of_those_who_ended_are_not_told),
 	};
 
 	return cmocka_run_group_tests_name("smd_questions", tests, NULL, NULL);
