@@ -9,6 +9,7 @@
 #include "preload/data_path.h"
 #include "preload/event_channel.h"
 #include "preload/shared_receive_queue.h"
+#include "preload/xrc.h"
 
 enum { HARVEST_BATCH = 32 };
 
@@ -82,7 +83,7 @@ static void take_one(struct completion_queue *cq, struct ibv_wc *wc)
 {
 	struct queue_pair *qp = completion_owner(cq, wc);
 
-	if (completion_pass(qp, wc))
+	if (completion_pass(cq, qp, wc))
 		completion_ring_push(&cq->ring, wc);
 	if (qp && qp->made_up_due && qp->send_cq == cq)
 		queue_pair_make_up(qp);
@@ -108,6 +109,21 @@ void completion_queue_harvest(struct completion_queue *cq)
 	cq->detour = true;
 }
 
+void queue_pair_harvest(struct queue_pair *qp)
+{
+	completion_queue_harvest(qp->send_cq);
+	completion_queue_harvest(qp->recv_cq);
+	if (qp->xrc_domain)
+		xrc_harvest(qp->xrc_domain);
+}
+
+void queue_pair_want_completions(struct queue_pair *qp)
+{
+	qp->send_cq->wanted = qp->recv_cq->wanted = true;
+	if (qp->xrc_domain)
+		xrc_want_completions(qp->xrc_domain);
+}
+
 int completion_queue_poll_detour(struct completion_queue *cq, int count, struct ibv_wc *wc)
 {
 	int taken;
@@ -120,8 +136,7 @@ int completion_queue_poll_detour(struct completion_queue *cq, int count, struct 
 
 /* ---- completions with errors ---- */
 
-/* Since the gate is closed: an error that the stop itself brings about. */
-static bool status_is_of_the_move(enum ibv_wc_status status)
+bool completion_status_is_of_a_move(enum ibv_wc_status status)
 {
 	return status == IBV_WC_WR_FLUSH_ERR || status == IBV_WC_RETRY_EXC_ERR ||
 	       status == IBV_WC_RNR_RETRY_EXC_ERR;
@@ -151,17 +166,13 @@ static bool send_failed(struct queue_pair *qp, struct ibv_wc *wc, bool of_the_mo
 	return true;
 }
 
-/*
- * A shared queue goes on while its queue pairs begin anew, so the tags of its buffers do not tell
- * for which incarnation one was taken. A queue pair that is not in ERR has flushed nothing: what
- * comes then was flushed by the stop, and comes late.
- */
-static bool shared_flush_is_late(const struct queue_pair *qp, const struct ibv_wc *wc)
+bool receive_flush_is_late(const struct queue_pair *qp, const struct ibv_wc *wc)
 {
 	struct ibv_qp_init_attr init;
 	struct ibv_qp_attr attr;
 
-	if (!qp->srq || !tag_is_receive(wc->wr_id) || wc->status != IBV_WC_WR_FLUSH_ERR)
+	if (!(qp->srq || qp->xrc_domain) || !tag_is_receive(wc->wr_id) ||
+	        wc->status != IBV_WC_WR_FLUSH_ERR)
 		return false;
 	if (!qp->real || qp->held || qp->application_error || !receive_log_has_past(&qp->receives))
 		return false;
@@ -204,9 +215,9 @@ static bool is_of_an_earlier_incarnation(const struct queue_pair *qp, uint64_t t
 
 bool completion_failed(struct queue_pair *qp, struct ibv_wc *wc)
 {
-	bool of_the_move =
-	        (qp->held && !qp->application_error && status_is_of_the_move(wc->status)) ||
-	        shared_flush_is_late(qp, wc);
+	bool of_the_move = (qp->held && !qp->application_error &&
+	                           completion_status_is_of_a_move(wc->status)) ||
+	                   receive_flush_is_late(qp, wc);
 
 	if (is_of_an_earlier_incarnation(qp, wc->wr_id))
 		return false;
@@ -274,6 +285,8 @@ int queue_pair_enlist(struct queue_pair *qp)
 
 	if (!err)
 		err = number_table_set(&qp->recv_cq->qps, qp->real->qp_num, (uintptr_t)qp);
+	if (!err && qp->xrc_domain)
+		err = xrc_enlist(qp);
 	return err;
 }
 
@@ -281,6 +294,8 @@ void queue_pair_delist(struct queue_pair *qp, uint32_t real_number)
 {
 	number_table_remove(&qp->send_cq->qps, real_number);
 	number_table_remove(&qp->recv_cq->qps, real_number);
+	if (qp->xrc_domain)
+		xrc_delist(qp, real_number);
 }
 
 void queue_pair_close_completions(struct queue_pair *qp)
@@ -294,10 +309,14 @@ void queue_pair_close_completions(struct queue_pair *qp)
 	gate_close(&first->gate);
 	if (second != first)
 		gate_close(&second->gate);
+	if (qp->xrc_domain)
+		xrc_close_completions(qp->xrc_domain);
 }
 
 void queue_pair_open_completions(struct queue_pair *qp)
 {
+	if (qp->xrc_domain)
+		xrc_open_completions(qp->xrc_domain);
 	gate_open(&qp->send_cq->gate);
 	if (qp->recv_cq != qp->send_cq)
 		gate_open(&qp->recv_cq->gate);
@@ -429,6 +448,7 @@ static void completion_queue_free(struct completion_queue *cq)
 	gate_fini(&cq->poll_gate);
 	completion_ring_fini(&cq->ring);
 	number_table_clear(&cq->qps);
+	number_table_clear(&cq->xrc_srqs);
 	pthread_mutex_destroy(&cq->shown.mutex);
 	pthread_cond_destroy(&cq->shown.cond);
 	free(cq);

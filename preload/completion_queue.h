@@ -15,6 +15,19 @@ void completion_queue_harvest(struct completion_queue *cq);
 /* Polling by way of the ring. */
 int completion_queue_poll_detour(struct completion_queue *cq, int count, struct ibv_wc *wc);
 
+/* All queues in which the queue pair completes. */
+void queue_pair_harvest(struct queue_pair *qp);
+void queue_pair_want_completions(struct queue_pair *qp);
+
+/* Since the gate is closed: an error that the stop itself brings about. */
+bool completion_status_is_of_a_move(enum ibv_wc_status status);
+/*
+ * A shared queue goes on while its queue pairs begin anew, so the tags of its buffers do not tell
+ * for which incarnation one was taken. A queue pair that is not in ERR has flushed nothing: what
+ * comes then was flushed by the stop, and comes late.
+ */
+bool receive_flush_is_late(const struct queue_pair *qp, const struct ibv_wc *wc);
+
 /*
  * A completion that is not a plain success: the application's, or the move's own. True: to be
  * delivered, and *wc says it in the application's terms.
@@ -38,7 +51,7 @@ void queue_pair_flush(struct queue_pair *qp, enum ibv_wc_status first);
 int queue_pair_enlist(struct queue_pair *qp);
 void queue_pair_delist(struct queue_pair *qp, uint32_t real_number);
 
-/* Both completion queues of @qp, in the order of locks. Not for who is inside one. */
+/* All completion queues of @qp, in the order of locks. Not for who is inside one. */
 void queue_pair_close_completions(struct queue_pair *qp);
 void queue_pair_open_completions(struct queue_pair *qp);
 

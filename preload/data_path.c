@@ -4,12 +4,14 @@
 #include <errno.h>
 
 #include "preload/completion_queue.h"
+#include "preload/datagram_numbers.h"
+#include "preload/xrc.h"
 
 /* ---- sends ---- */
 
 static bool translates(const struct queue_pair *qp)
 {
-	return __builtin_expect(qp->context->moved || qp->remote.keys, 0);
+	return __builtin_expect(qp->context->moved || qp->remote.keys || qp->srq_numbers, 0);
 }
 
 /* The application's list stays as it is: buffers are named anew in a copy. */
@@ -30,6 +32,9 @@ static void translate_send(struct queue_pair *qp, struct ibv_send_wr *wr, unsign
 	if (qp->context->moved && !(wr->send_flags & IBV_SEND_INLINE))
 		wr->sg_list = translate_sges(qp->context,
 		        &qp->scratch_sges[nth * qp->sends.max_sge], wr->sg_list, wr->num_sge);
+	if (qp->srq_numbers)
+		wr->qp_type.xrc.remote_srqn =
+		        xrc_number_to_real(qp->srq_numbers, wr->qp_type.xrc.remote_srqn);
 	if (qp->remote.keys)
 		*rkey = number_table_translate(&qp->remote.keys->keys, *rkey);
 }
@@ -341,10 +346,10 @@ static bool send_completed(struct queue_pair *qp, struct ibv_wc *wc)
 	return slot->flags & IBV_SEND_SIGNALED;
 }
 
-bool completion_pass(struct queue_pair *qp, struct ibv_wc *wc)
+bool completion_pass(struct completion_queue *cq, struct queue_pair *qp, struct ibv_wc *wc)
 {
-	if (!qp)
-		return false;
+	if (__builtin_expect(!qp || qp->is_target, 0))
+		return xrc_is_receive(cq, wc) && xrc_receive_pass(cq, qp, wc);
 	if (__builtin_expect(!qp->logged, 0)) {
 		wc->qp_num = queue_pair_number(qp);
 		return true;
@@ -362,7 +367,7 @@ static int poll_device(struct completion_queue *cq, int count, struct ibv_wc *wc
 	do {
 		got = cq->real->context->ops.poll_cq(cq->real, count, wc);
 		for (int i = 0; i < got; i++) {
-			if (!completion_pass(completion_owner(cq, &wc[i]), &wc[i]))
+			if (!completion_pass(cq, completion_owner(cq, &wc[i]), &wc[i]))
 				continue;
 			if (kept != i)
 				wc[kept] = wc[i];

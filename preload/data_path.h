@@ -20,9 +20,10 @@ int data_path_poll_cq(struct ibv_cq *shown, int count, struct ibv_wc *wc);
 struct queue_pair *completion_owner(const struct completion_queue *cq, const struct ibv_wc *wc);
 /*
  * A completion from the device: the log takes note, *wc is put into the application's terms. False:
- * the application did not ask for it. Inside the queue's gate. @qp NULL: passes as it is.
+ * the application did not ask for it. Inside the queue's gate. @qp NULL: nobody's, or of an
+ * XRC target of another process.
  */
-bool completion_pass(struct queue_pair *qp, struct ibv_wc *wc);
+bool completion_pass(struct completion_queue *cq, struct queue_pair *qp, struct ibv_wc *wc);
 
 /*
  * Give the device the @count slots from @sequence on, at most POST_CHUNK; those with FATE_EXECUTED

@@ -10,6 +10,7 @@
 
 #include "preload/data_path.h"
 #include "preload/queue_pair.h"
+#include "preload/xrc.h"
 
 static struct queue_pair *of(struct ibv_qp_ex *qpx)
 {
@@ -42,6 +43,7 @@ static struct send_slot *begin(struct queue_pair *qp, enum ibv_wr_opcode opcode)
 	slot->imm_data = 0;
 	slot->remote_addr = 0;
 	slot->rkey = 0;
+	slot->remote_srqn = 0;
 	qp->ex_count++;
 	return slot;
 }
@@ -141,11 +143,6 @@ static void wr_send_tso(struct ibv_qp_ex *qpx, void *header, uint16_t length, ui
 	refuse(qpx);
 }
 
-static void wr_set_xrc_srqn(struct ibv_qp_ex *qpx, uint32_t srqn)
-{
-	refuse(qpx);
-}
-
 static void wr_atomic_write(
         struct ibv_qp_ex *qpx, uint32_t rkey, uint64_t remote_addr, const void *value)
 {
@@ -153,6 +150,14 @@ static void wr_atomic_write(
 }
 
 /* ---- setters ---- */
+
+static void wr_set_xrc_srqn(struct ibv_qp_ex *qpx, uint32_t srqn)
+{
+	struct queue_pair *qp = of(qpx);
+
+	if (qp->ex_slot)
+		qp->ex_slot->remote_srqn = srqn;
+}
 
 static void wr_set_ud_addr(
         struct ibv_qp_ex *qpx, struct ibv_ah *ah, uint32_t remote_qpn, uint32_t remote_qkey)
@@ -306,30 +311,50 @@ static bool extras_are_empty(const struct ibv_qp_init_attr_ex *attr)
 	       !(attr->comp_mask & IBV_QP_INIT_ATTR_MAX_TSO_HEADER && attr->max_tso_header);
 }
 
-struct ibv_qp *data_path_ex_create_qp(struct ibv_context *context, struct ibv_qp_init_attr_ex *attr)
+/* A target belongs to a domain of connections, all others to one of memory. */
+static bool domain_is_ours(const struct ibv_qp_init_attr_ex *attr)
 {
-	const uint32_t known = IBV_QP_INIT_ATTR_PD | IBV_QP_INIT_ATTR_SEND_OPS_FLAGS |
-	                       IBV_QP_INIT_ATTR_CREATE_FLAGS | IBV_QP_INIT_ATTR_MAX_TSO_HEADER;
+	if (attr->qp_type == IBV_QPT_XRC_RECV)
+		return attr->comp_mask & IBV_QP_INIT_ATTR_XRCD && xrc_domain_of(attr->xrcd);
+	return attr->comp_mask & IBV_QP_INIT_ATTR_PD && protection_domain_of(attr->pd) &&
+	       !(attr->comp_mask & IBV_QP_INIT_ATTR_XRCD);
+}
+
+static bool can_be_made(const struct ibv_qp_init_attr_ex *attr)
+{
+	const uint32_t known = IBV_QP_INIT_ATTR_PD | IBV_QP_INIT_ATTR_XRCD |
+	                       IBV_QP_INIT_ATTR_SEND_OPS_FLAGS | IBV_QP_INIT_ATTR_CREATE_FLAGS |
+	                       IBV_QP_INIT_ATTR_MAX_TSO_HEADER;
 	const uint64_t operations = IBV_QP_EX_WITH_RDMA_WRITE | IBV_QP_EX_WITH_RDMA_WRITE_WITH_IMM |
 	                            IBV_QP_EX_WITH_SEND | IBV_QP_EX_WITH_SEND_WITH_IMM |
 	                            IBV_QP_EX_WITH_RDMA_READ | IBV_QP_EX_WITH_ATOMIC_CMP_AND_SWP |
 	                            IBV_QP_EX_WITH_ATOMIC_FETCH_AND_ADD;
-	bool has_ex = attr->comp_mask & IBV_QP_INIT_ATTR_SEND_OPS_FLAGS;
+
+	if (attr->comp_mask & ~known || !extras_are_empty(attr) || !domain_is_ours(attr))
+		return false;
+	return !(attr->comp_mask & IBV_QP_INIT_ATTR_SEND_OPS_FLAGS) ||
+	       !(attr->send_ops_flags & ~operations);
+}
+
+struct ibv_qp *data_path_ex_create_qp(struct ibv_context *shown, struct ibv_qp_init_attr_ex *attr)
+{
 	struct ibv_qp_init_attr plain;
 	struct queue_pair *qp;
 
-	if (attr->comp_mask & ~known || !(attr->comp_mask & IBV_QP_INIT_ATTR_PD) ||
-	        (has_ex && attr->send_ops_flags & ~operations) || !extras_are_empty(attr) ||
-	        !protection_domain_of(attr->pd)) {
+	if (!can_be_made(attr)) {
 		errno = EOPNOTSUPP;
 		return NULL;
 	}
 	memcpy(&plain, attr, sizeof(plain));
-	qp = queue_pair_create(protection_domain_of(attr->pd), &plain);
+	if (attr->qp_type == IBV_QPT_XRC_RECV)
+		qp = queue_pair_create(context_of(shown), NULL, xrc_domain_of(attr->xrcd), &plain);
+	else
+		qp = queue_pair_create(
+		        context_of(shown), protection_domain_of(attr->pd), NULL, &plain);
 	if (!qp)
 		return NULL;
 	attr->cap = plain.cap;
-	if (has_ex)
+	if (attr->comp_mask & IBV_QP_INIT_ATTR_SEND_OPS_FLAGS)
 		show_builders(qp);
 	return &qp->shown.qp_base;
 }

@@ -174,7 +174,7 @@ static void everybody_leaves(void)
 		}
 		TAILQ_FOREACH(qp, &context->qps, link)
 		{
-			if (qp->init.qp_type != IBV_QPT_UD)
+			if (qp->init.qp_type != IBV_QPT_UD && !qp->srq_numbers)
 				continue;
 			gate_close(&qp->send_gate);
 			gate_open(&qp->send_gate);

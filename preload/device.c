@@ -19,6 +19,7 @@
 #include "preload/event_channel.h"
 #include "preload/memory.h"
 #include "preload/move.h"
+#include "preload/xrc.h"
 
 struct context_list contexts = TAILQ_HEAD_INITIALIZER(contexts);
 pthread_mutex_t contexts_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -29,8 +30,8 @@ static void attr_restrict(struct ibv_device_attr_ex *attr)
 {
 	const unsigned hidden = IBV_DEVICE_MEM_WINDOW | IBV_DEVICE_MEM_WINDOW_TYPE_2A |
 	                        IBV_DEVICE_MEM_WINDOW_TYPE_2B | IBV_DEVICE_MEM_MGT_EXTENSIONS |
-	                        IBV_DEVICE_XRC | IBV_DEVICE_MANAGED_FLOW_STEERING |
-	                        IBV_DEVICE_AUTO_PATH_MIG | IBV_DEVICE_SRQ_RESIZE;
+	                        IBV_DEVICE_MANAGED_FLOW_STEERING | IBV_DEVICE_AUTO_PATH_MIG |
+	                        IBV_DEVICE_SRQ_RESIZE;
 
 	attr->orig_attr.device_cap_flags &= ~hidden;
 	attr->orig_attr.max_mw = 0;
@@ -47,7 +48,6 @@ static void attr_restrict(struct ibv_device_attr_ex *attr)
 	attr->max_wq_type_rq = 0;
 	attr->raw_packet_caps = 0;
 	attr->max_dm_size = 0;
-	attr->xrc_odp_caps = 0;
 }
 
 void context_learn_ports(struct context *context)
@@ -127,12 +127,6 @@ static int shown_query_device_ex(struct ibv_context *shown,
 	return 0;
 }
 
-/* ibv_close_xrcd alone does not ask whether the slot is filled. */
-static int shown_close_xrcd(struct ibv_xrcd *xrcd)
-{
-	return EOPNOTSUPP;
-}
-
 static void context_show(struct context *context)
 {
 	struct verbs_context *verbs = &context->shown;
@@ -143,7 +137,10 @@ static void context_show(struct context *context)
 	verbs->advise_mr = memory_advise;
 	verbs->create_qp_ex = data_path_ex_create_qp;
 	verbs->create_cq_ex = data_path_cq_ex_create;
-	verbs->close_xrcd = shown_close_xrcd;
+	verbs->open_xrcd = xrc_open_domain;
+	verbs->close_xrcd = xrc_close_domain;
+	verbs->create_srq_ex = xrc_create_srq;
+	verbs->get_srq_num = xrc_query_srq_number;
 	verbs->context.abi_compat = __VERBS_ABI_IS_EXTENDED;
 	verbs->context.device = &context->device->shown;
 	verbs->context.num_comp_vectors = context->real->num_comp_vectors;
@@ -159,6 +156,7 @@ static void lists_init(struct context *context)
 	TAILQ_INIT(&context->mrs);
 	TAILQ_INIT(&context->channels);
 	TAILQ_INIT(&context->cqs);
+	TAILQ_INIT(&context->xrc_domains);
 	TAILQ_INIT(&context->srqs);
 	TAILQ_INIT(&context->qps);
 	TAILQ_INIT(&context->ahs);
@@ -354,10 +352,13 @@ static void queues_inherit(struct context *context)
 {
 	struct shared_receive_queue *srq;
 	struct completion_queue *cq;
+	struct xrc_domain *domain;
 	struct queue_pair *qp;
 
 	TAILQ_FOREACH(cq, &context->cqs, link)
 	gate_init(&cq->gate);
+	TAILQ_FOREACH(domain, &context->xrc_domains, link)
+	xrc_domain_inherit(domain);
 	TAILQ_FOREACH(srq, &context->srqs, link)
 	{
 		gate_init(&srq->gate);

@@ -72,7 +72,7 @@ void drain_harvest(struct move *move)
 	struct queue_pair *qp;
 
 	EACH_CONCERNED(move, context, qp)
-	qp->send_cq->wanted = qp->recv_cq->wanted = true;
+	queue_pair_want_completions(qp);
 	TAILQ_FOREACH(context, &contexts, link)
 	TAILQ_FOREACH(cq, &context->cqs, link)
 	{
@@ -196,8 +196,7 @@ static int queue_pair_break(struct queue_pair *qp)
 	uint32_t before;
 	int err;
 
-	completion_queue_harvest(qp->send_cq);
-	completion_queue_harvest(qp->recv_cq);
+	queue_pair_harvest(qp);
 	before = query_rq_psn(qp);
 	err = queue_pair_to_state(qp, IBV_QPS_ERR);
 	if (err)
@@ -271,8 +270,7 @@ void queue_pair_post_kept(struct queue_pair *qp)
 
 void queue_pair_end(struct queue_pair *qp, enum ibv_wc_status first)
 {
-	completion_queue_harvest(qp->send_cq);
-	completion_queue_harvest(qp->recv_cq);
+	queue_pair_harvest(qp);
 	if (qp->real)
 		queue_pair_to_state(qp, IBV_QPS_ERR);
 	queue_pair_flush(qp, first);

@@ -12,6 +12,7 @@
 #include "preload/queue_pair.h"
 #include "preload/settings.h"
 #include "preload/settlement.h"
+#include "preload/xrc.h"
 
 /* ---- what we say ---- */
 
@@ -72,6 +73,11 @@ int evidence_report_rebuilt(const struct move *move, Tether__Answer *answer)
 	{
 		if (!err && qp->logged && move_has_context(move, context) && !qp->migration.lost)
 			err = report_numbers_of(qp, rows);
+	}
+	TAILQ_FOREACH(context, &contexts, link)
+	{
+		if (!err && move_has_context(move, context))
+			err = xrc_report_numbers(context, rows);
 	}
 	return err;
 }
@@ -301,8 +307,7 @@ static void settle(struct move *move, struct queue_pair *qp)
 	struct queue_pair_migration *m = &qp->migration;
 
 	m->settled = true;
-	completion_queue_harvest(qp->send_cq);
-	completion_queue_harvest(qp->recv_cq);
+	queue_pair_harvest(qp);
 	if (qp->application_error) {
 		queue_pair_end(qp, IBV_WC_WR_FLUSH_ERR);
 		return;

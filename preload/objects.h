@@ -6,8 +6,8 @@
  * object are closed.
  *
  * Lock order: build gate and poll gate, then control, then a context's list lock, then send gate,
- * receive gate, gates of completion queues (by address), gate of a shared queue, then a shared
- * log's lock. The locks that are no object's: DESIGN.md.
+ * receive gate, lock of an XRC domain, gates of completion queues (by address), gate of a shared
+ * queue, then a shared log's lock. The locks that are no object's: DESIGN.md.
  */
 #ifndef TETHER_OBJECTS_H
 #define TETHER_OBJECTS_H
@@ -78,6 +78,7 @@ struct context {
 	TAILQ_HEAD(, memory_region) mrs;
 	TAILQ_HEAD(, completion_channel) channels;
 	TAILQ_HEAD(, completion_queue) cqs;
+	TAILQ_HEAD(, xrc_domain) xrc_domains;
 	TAILQ_HEAD(, shared_receive_queue) srqs;
 	TAILQ_HEAD(, queue_pair) qps;
 	TAILQ_HEAD(, address_handle) ahs;
@@ -118,13 +119,14 @@ struct completion_queue {
 	bool detour; /* poll by way of the ring: it holds something, or something may be made up */
 	struct completion_ring ring;
 	struct number_table qps; /* by real number, those that complete here; inside the gate */
+	struct number_table xrc_srqs; /* by incarnation, likewise */
 	struct context *context;
 	struct completion_channel *channel;
 	int vector;
 	int real_cqe;         /* with room for completions that the application does not ask for: */
 	uint32_t unasked;     /* as many as the send queues that complete here hold */
 	unsigned made_up_due; /* queue pairs here that have FATE_EXECUTED in their log */
-	unsigned users;       /* queue pairs that complete here; under the list lock */
+	unsigned users; /* queue pairs and shared queues that complete here; under the list lock */
 	unsigned events_shown; /* got by the application, to be acknowledged */
 	unsigned async_events_shown;
 	struct gate poll_gate; /* between ibv_start_poll and ibv_end_poll: as build_gate below */
@@ -145,6 +147,12 @@ struct shared_receive_queue {
 	struct ibv_srq_init_attr attr;
 	unsigned users;
 	unsigned events_shown;
+	/* Of XRC (xrc.h); else NULL. */
+	struct xrc_domain *domain;
+	struct completion_queue *cq;
+	uint32_t number; /* as peers know it */
+	bool is_numbered;
+	TAILQ_ENTRY(shared_receive_queue) domain_link;
 	TAILQ_ENTRY(shared_receive_queue) link;
 };
 
@@ -197,8 +205,9 @@ struct queue_pair {
 	struct gate build_gate; /* from ibv_wr_start on: who has it is the application, for as long
 	                           as it likes, so no step and no control verb ever takes it */
 	struct gate send_gate, receive_gate;
-	bool logged; /* RC: replayed exactly once; others pass through and cannot move */
-	bool held;   /* stopped: sends go to the log only */
+	bool logged;    /* RC: replayed exactly once; others pass through and cannot move */
+	bool held;      /* stopped: sends go to the log only */
+	bool is_target; /* of XRC: see xrc_domain */
 	bool receives_held;
 	bool application_error; /* in ERR for the application, or by it */
 	bool flushed;           /* the device has begun to give back unfinished work */
@@ -213,10 +222,12 @@ struct queue_pair {
 	struct context *context;
 	struct completion_queue *send_cq, *recv_cq;
 	struct shared_receive_queue *srq;
+	struct xrc_domain *xrc_domain; /* of an XRC target; then the queues are none */
 	struct ibv_qp_init_attr init;
 	struct ibv_qp_attr attr; /* as modified so far, in the application's numbers */
 	int attr_mask;
 	struct remote remote;
+	struct datagram_numbers *srq_numbers; /* there, if this is an XRC sender */
 	bool sq_psn_agreed; /* connected anew before the application named its first PSN */
 	bool ece_set;
 	unsigned multicast_groups;
@@ -227,6 +238,7 @@ struct queue_pair {
 	uint32_t ex_count;
 	struct send_slot *ex_slot;
 	int ex_error;
+	TAILQ_ENTRY(queue_pair) domain_link;
 	TAILQ_ENTRY(queue_pair) link;
 };
 

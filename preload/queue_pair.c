@@ -11,6 +11,7 @@
 #include "preload/device.h"
 #include "preload/event_channel.h"
 #include "preload/reserved_numbers.h"
+#include "preload/xrc.h"
 
 void queue_pair_close(struct queue_pair *qp)
 {
@@ -46,9 +47,13 @@ static struct ibv_qp *create_real(struct queue_pair *qp, struct ibv_qp_cap *cap)
 	struct ibv_qp_init_attr init = qp->init;
 	struct ibv_qp *made;
 
+	if (qp->is_target) {
+		*cap = init.cap;
+		return xrc_create_real_target(qp);
+	}
 	init.qp_context = qp;
 	init.send_cq = qp->send_cq->real;
-	init.recv_cq = qp->recv_cq->real;
+	init.recv_cq = init.qp_type == IBV_QPT_XRC_SEND ? NULL : qp->recv_cq->real;
 	init.srq = qp->srq ? qp->srq->real : NULL;
 	made = below.ibv_create_qp(protection_domain_of(qp->shown.qp_base.pd)->real, &init);
 	*cap = init.cap;
@@ -197,6 +202,8 @@ static void users_add(struct queue_pair *qp, unsigned by)
 		number_forget(qp);
 	qp->send_cq->users += by;
 	qp->recv_cq->users += by;
+	if (qp->xrc_domain)
+		qp->xrc_domain->users += by;
 	if (qp->srq)
 		qp->srq->users += by;
 	if (by == -1u && qp->logged)
@@ -204,20 +211,47 @@ static void users_add(struct queue_pair *qp, unsigned by)
 	pthread_mutex_unlock(&qp->context->lists_lock);
 }
 
-static bool type_is_supported(enum ibv_qp_type type)
+static bool is_xrc(enum ibv_qp_type type)
 {
-	return type == IBV_QPT_RC || type == IBV_QPT_UC || type == IBV_QPT_UD;
+	return type == IBV_QPT_XRC_SEND || type == IBV_QPT_XRC_RECV;
 }
 
-struct queue_pair *queue_pair_create(struct protection_domain *pd, struct ibv_qp_init_attr *attr)
+static bool type_is_supported(enum ibv_qp_type type)
 {
-	struct context *context = context_of(pd->shown.context);
+	return type == IBV_QPT_RC || type == IBV_QPT_UC || type == IBV_QPT_UD || is_xrc(type);
+}
+
+static bool is_complete(const struct ibv_qp_init_attr *attr, const struct xrc_domain *domain)
+{
+	if (attr->qp_type == IBV_QPT_XRC_RECV)
+		return domain && !attr->srq;
+	return completion_queue_of(attr->send_cq) &&
+	       (attr->qp_type == IBV_QPT_XRC_SEND ? !attr->srq
+	                                          : completion_queue_of(attr->recv_cq) != NULL);
+}
+
+/* Of XRC each half has what the other lacks. */
+static void find_queues(struct queue_pair *qp)
+{
+	struct ibv_qp_init_attr *init = &qp->init;
+
+	if (qp->is_target)
+		init->cap = (struct ibv_qp_cap){0};
+	if (is_xrc(init->qp_type))
+		init->cap.max_recv_wr = init->cap.max_recv_sge = 0;
+	qp->send_cq = qp->is_target ? &qp->xrc_domain->nowhere : completion_queue_of(init->send_cq);
+	qp->recv_cq = is_xrc(init->qp_type) ? qp->send_cq : completion_queue_of(init->recv_cq);
+	qp->srq = shared_receive_queue_of(init->srq);
+}
+
+struct queue_pair *queue_pair_create(struct context *context, struct protection_domain *pd,
+        struct xrc_domain *domain, struct ibv_qp_init_attr *attr)
+{
 	struct announcement own;
 	struct queue_pair *qp;
 	int err;
 
-	if (!type_is_supported(attr->qp_type) || !completion_queue_of(attr->send_cq) ||
-	        !completion_queue_of(attr->recv_cq)) {
+	if (!type_is_supported(attr->qp_type) || !is_complete(attr, domain)) {
 		errno = type_is_supported(attr->qp_type) ? EINVAL : EOPNOTSUPP;
 		return NULL;
 	}
@@ -226,11 +260,11 @@ struct queue_pair *queue_pair_create(struct protection_domain *pd, struct ibv_qp
 		return NULL;
 	qp->init = *attr;
 	qp->context = context;
-	qp->shown.qp_base.pd = &pd->shown;
-	qp->send_cq = completion_queue_of(attr->send_cq);
-	qp->recv_cq = completion_queue_of(attr->recv_cq);
-	qp->srq = shared_receive_queue_of(attr->srq);
-	qp->logged = attr->qp_type == IBV_QPT_RC;
+	qp->shown.qp_base.pd = pd ? &pd->shown : NULL;
+	qp->xrc_domain = domain;
+	qp->is_target = domain != NULL;
+	find_queues(qp);
+	qp->logged = attr->qp_type == IBV_QPT_RC || is_xrc(attr->qp_type);
 	gate_init(&qp->build_gate);
 	gate_init(&qp->send_gate);
 	gate_init(&qp->receive_gate);
@@ -243,6 +277,8 @@ struct queue_pair *queue_pair_create(struct protection_domain *pd, struct ibv_qp
 		if (!err) {
 			users_add(qp, 1);
 			OBJECT_ADD(context, qps, qp);
+			if (qp->is_target)
+				xrc_add_target(qp);
 			qp->announced = context->moved && qp->logged;
 			own = context_announcement(context, queue_pair_number(qp));
 		}
@@ -270,7 +306,7 @@ WRAPPER struct ibv_qp *ibv_create_qp(struct ibv_pd *shown_pd, struct ibv_qp_init
 
 	if (!pd)
 		return below.ibv_create_qp(shown_pd, attr);
-	qp = queue_pair_create(pd, attr);
+	qp = queue_pair_create(context_of(shown_pd->context), pd, NULL, attr);
 	return qp ? &qp->shown.qp_base : NULL;
 }
 
@@ -299,8 +335,7 @@ static int destroy_real(struct queue_pair *qp)
 	uint32_t number = qp->real->qp_num;
 	int err;
 
-	completion_queue_harvest(qp->send_cq);
-	completion_queue_harvest(qp->recv_cq);
+	queue_pair_harvest(qp);
 	if (qp->announced)
 		agent_link_withdraw(&own);
 	err = below.ibv_destroy_qp(qp->real);
@@ -332,12 +367,14 @@ WRAPPER int ibv_destroy_qp(struct ibv_qp *shown)
 	queue_pair_open(qp);
 	if (!err) {
 		OBJECT_REMOVE(qp->context, qps, qp);
+		if (qp->is_target)
+			xrc_remove_target(qp);
 		users_add(qp, -1u);
 	}
 	control_leave();
 	if (err)
 		return err;
-	agent_link_forget(&qp->remote);
+	queue_pair_forget_remote(qp, &qp->remote);
 	queue_pair_free(qp);
 	return 0;
 }

@@ -8,8 +8,12 @@
 
 #include "preload/objects.h"
 
-/* For ibv_create_qp and ibv_create_qp_ex; NULL with errno. @attr gets the real capabilities. */
-struct queue_pair *queue_pair_create(struct protection_domain *pd, struct ibv_qp_init_attr *attr);
+/*
+ * For ibv_create_qp and ibv_create_qp_ex; NULL with errno. @attr gets the real capabilities. A
+ * target of XRC has a @domain instead of @pd.
+ */
+struct queue_pair *queue_pair_create(struct context *context, struct protection_domain *pd,
+        struct xrc_domain *domain, struct ibv_qp_init_attr *attr);
 
 /* All four gates, in the order of locks. */
 void queue_pair_close(struct queue_pair *qp);
@@ -20,6 +24,9 @@ void queue_pair_open(struct queue_pair *qp);
  * rings. All four gates.
  */
 void queue_pair_purge(struct queue_pair *qp);
+
+/* The agent may forget that this one is connected to @remote, if it is. */
+void queue_pair_forget_remote(const struct queue_pair *qp, const struct remote *remote);
 
 /* Is the application's connection made: is there another end that knows this one? */
 static inline bool queue_pair_is_connected(const struct queue_pair *qp)

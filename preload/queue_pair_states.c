@@ -8,6 +8,7 @@
 #include "preload/agent_link.h"
 #include "preload/completion_queue.h"
 #include "preload/control.h"
+#include "preload/datagram_numbers.h"
 
 static const struct {
 	int bit;
@@ -76,8 +77,7 @@ static int modify_to_reset(struct queue_pair *qp, struct ibv_qp_attr *attr, int 
 	int err;
 
 	queue_pair_close(qp);
-	completion_queue_harvest(qp->send_cq);
-	completion_queue_harvest(qp->recv_cq);
+	queue_pair_harvest(qp);
 	err = below.ibv_modify_qp(qp->real, attr, mask);
 	if (!err) {
 		send_log_clear(&qp->sends);
@@ -105,8 +105,7 @@ static int modify_to_error(struct queue_pair *qp, struct ibv_qp_attr *attr, int 
 	if (qp->held)
 		err = 0;
 	if (!err && qp->held) {
-		completion_queue_harvest(qp->send_cq);
-		completion_queue_harvest(qp->recv_cq);
+		queue_pair_harvest(qp);
 		queue_pair_flush(qp, IBV_WC_WR_FLUSH_ERR);
 	}
 	if (!err) {
@@ -116,6 +115,12 @@ static int modify_to_error(struct queue_pair *qp, struct ibv_qp_attr *attr, int 
 	queue_pair_open(qp);
 	control_leave();
 	return err;
+}
+
+/* A sender of XRC names shared queues there, by numbers that are not of the connection. */
+static bool needs_datagram_numbers(const struct queue_pair *qp)
+{
+	return qp->init.qp_type == IBV_QPT_XRC_SEND;
 }
 
 static int modify_connection(
@@ -137,11 +142,33 @@ static int modify_connection(
 		record(qp, attr, mask);
 		if (remote)
 			qp->remote = *remote;
+		if (remote && needs_datagram_numbers(qp))
+			qp->srq_numbers = datagram_numbers_of(remote->lid, &remote->gid);
 		if (mask & IBV_QP_SQ_PSN)
 			qp->sq_psn_agreed = false;
 	}
 	gate_open(&qp->send_gate);
 	return err;
+}
+
+static void find_out(const struct queue_pair *qp, struct remote *remote)
+{
+	struct remote anybody = *remote;
+
+	agent_link_register(remote);
+	anybody.qpn = 0;
+	if (needs_datagram_numbers(qp))
+		agent_link_register_datagrams(&anybody);
+}
+
+void queue_pair_forget_remote(const struct queue_pair *qp, const struct remote *remote)
+{
+	struct remote anybody = *remote;
+
+	agent_link_forget(remote);
+	anybody.qpn = 0;
+	if (remote->qpn && needs_datagram_numbers(qp))
+		agent_link_forget(&anybody);
 }
 
 /*
@@ -157,12 +184,12 @@ static int enter_to_connect(
 		int err;
 
 		*remote = remote_of(attr);
-		agent_link_register(remote);
+		find_out(qp, remote);
 		err = control_enter_qp(qp, NEEDS_CONNECTION);
 		if (err || migrations == control_migrations())
 			return err;
 		control_leave();
-		agent_link_forget(remote);
+		queue_pair_forget_remote(qp, remote);
 	}
 }
 
@@ -191,7 +218,7 @@ WRAPPER int ibv_modify_qp(struct ibv_qp *shown, struct ibv_qp_attr *attr, int ma
 	}
 	/* There is no connection, or none any more. */
 	if ((connects && err) || (resets && !err))
-		agent_link_forget(&remote);
+		queue_pair_forget_remote(qp, &remote);
 	return err;
 }
 

@@ -12,6 +12,7 @@
 #include "preload/memory.h"
 #include "preload/queue_pair.h"
 #include "preload/shared_receive_queue.h"
+#include "preload/xrc.h"
 
 #define EACH_MOVING(move_, context)                                                                \
 	TAILQ_FOREACH(context, &contexts, link)                                                    \
@@ -66,8 +67,7 @@ static int renew(struct queue_pair *qp)
 {
 	int err;
 
-	completion_queue_harvest(qp->send_cq);
-	completion_queue_harvest(qp->recv_cq);
+	queue_pair_harvest(qp);
 	err = queue_pair_to_state(qp, IBV_QPS_RESET);
 	if (err)
 		return err;
@@ -142,8 +142,7 @@ static int queue_pair_tear_down(struct queue_pair *qp)
 	int err = 0;
 
 	queue_pair_close(qp);
-	completion_queue_harvest(qp->send_cq);
-	completion_queue_harvest(qp->recv_cq);
+	queue_pair_harvest(qp);
 	if (qp->real) {
 		uint32_t number = qp->real->qp_num;
 
@@ -165,15 +164,21 @@ static int shared_queue_tear_down(struct shared_receive_queue *srq)
 {
 	int err = 0;
 
+	if (srq->domain) {
+		gate_close(&srq->cq->gate);
+		completion_queue_harvest(srq->cq);
+	}
 	gate_close(&srq->gate);
 	if (srq->real)
 		err = -below.ibv_destroy_srq(srq->real);
 	if (!err) {
 		srq->real = NULL;
 		srq->held = true;
-		srq->log.incarnation = incarnation_after(srq->log.incarnation);
+		err = shared_receive_queue_restart(srq);
 	}
 	gate_open(&srq->gate);
+	if (srq->domain)
+		gate_open(&srq->cq->gate);
 	return err;
 }
 
@@ -208,6 +213,7 @@ static int context_tear_down(struct context *context)
 	struct shared_receive_queue *srq;
 	struct completion_queue *cq;
 	struct protection_domain *pd;
+	struct xrc_domain *domain;
 	struct address_handle *ah;
 	struct memory_region *mr;
 	struct queue_pair *qp;
@@ -216,6 +222,7 @@ static int context_tear_down(struct context *context)
 	context->hides_events = true;
 	TEAR_DOWN_EACH(qps, qp, queue_pair_tear_down);
 	TEAR_DOWN_EACH(srqs, srq, shared_queue_tear_down);
+	TEAR_DOWN_EACH(xrc_domains, domain, xrc_domain_tear_down);
 	TEAR_DOWN_EACH(cqs, cq, completion_queue_tear_down);
 	DESTROY_EACH(ahs, ah, ibv_destroy_ah);
 	DESTROY_EACH(mrs, mr, ibv_dereg_mr);
@@ -234,6 +241,7 @@ static bool is_whole(const struct context *context)
 	const struct shared_receive_queue *srq;
 	const struct completion_queue *cq;
 	const struct protection_domain *pd;
+	const struct xrc_domain *domain;
 	const struct address_handle *ah;
 	const struct memory_region *mr;
 	const struct queue_pair *qp;
@@ -243,6 +251,7 @@ static bool is_whole(const struct context *context)
 	IS_ANY_MISSING(mrs, mr);
 	IS_ANY_MISSING(ahs, ah);
 	IS_ANY_MISSING(cqs, cq);
+	IS_ANY_MISSING(xrc_domains, domain);
 	IS_ANY_MISSING(srqs, srq);
 	IS_ANY_MISSING(qps, qp);
 	return !missing;
@@ -412,6 +421,7 @@ static int context_rebuild(struct context *context)
 	struct shared_receive_queue *srq;
 	struct completion_queue *cq;
 	struct protection_domain *pd;
+	struct xrc_domain *domain;
 	struct address_handle *ah;
 	struct memory_region *mr;
 	struct queue_pair *qp;
@@ -423,6 +433,7 @@ static int context_rebuild(struct context *context)
 	REBUILD_EACH(mrs, mr, memory_region_rebuild);
 	REBUILD_EACH(ahs, ah, address_handle_rebuild);
 	REBUILD_EACH(cqs, cq, queue_rebuild);
+	REBUILD_EACH(xrc_domains, domain, xrc_domain_rebuild);
 	REBUILD_EACH(srqs, srq, shared_queue_rebuild);
 	REBUILD_EACH(qps, qp, queue_pair_rebuild);
 	return err;

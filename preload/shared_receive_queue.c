@@ -8,11 +8,14 @@
 #include "preload/control.h"
 #include "preload/data_path.h"
 #include "preload/event_channel.h"
+#include "preload/xrc.h"
 
 static struct ibv_srq *create_real(struct shared_receive_queue *srq, struct ibv_srq_init_attr *attr)
 {
 	*attr = srq->attr;
 	attr->srq_context = srq;
+	if (srq->domain)
+		return xrc_create_real_srq(srq, attr);
 	return below.ibv_create_srq(protection_domain_of(srq->shown.pd)->real, attr);
 }
 
@@ -55,36 +58,87 @@ static int build(struct shared_receive_queue *srq)
 	return -ENOMEM;
 }
 
-WRAPPER struct ibv_srq *ibv_create_srq(struct ibv_pd *shown_pd, struct ibv_srq_init_attr *attr)
+/* Its users are counted as those of queue pairs are. */
+static void users_add(struct shared_receive_queue *srq, unsigned by)
 {
-	struct protection_domain *pd = protection_domain_of(shown_pd);
-	struct shared_receive_queue *srq;
+	pthread_mutex_lock(&srq->context->lists_lock);
+	srq->cq->users += by;
+	srq->domain->users += by;
+	pthread_mutex_unlock(&srq->context->lists_lock);
+}
+
+static int join_domain(struct shared_receive_queue *srq)
+{
+	int err = xrc_enlist_srq(srq);
+
+	if (err) {
+		below.ibv_destroy_srq(srq->real);
+		return err;
+	}
+	srq->is_numbered = true;
+	users_add(srq, 1);
+	return 0;
+}
+
+static void leave_domain(struct shared_receive_queue *srq)
+{
+	xrc_delist_srq(srq);
+	users_add(srq, -1u);
+}
+
+static int create(struct shared_receive_queue *srq)
+{
+	int err = -control_enter(srq->context, NEEDS_DEVICE);
+	bool is_built = false;
+
+	if (err)
+		return err;
+	err = build(srq);
+	is_built = !err;
+	if (!err && srq->domain)
+		err = join_domain(srq);
+	if (!err)
+		OBJECT_ADD(srq->context, srqs, srq);
+	control_leave();
+	if (err && is_built)
+		shared_receive_queue_free(srq);
+	else if (err)
+		free(srq);
+	return err;
+}
+
+struct shared_receive_queue *shared_receive_queue_create(struct ibv_pd *pd,
+        struct ibv_srq_init_attr *attr, struct xrc_domain *domain, struct completion_queue *cq)
+{
+	struct shared_receive_queue *srq = calloc(1, sizeof(*srq));
 	int err;
 
-	if (!pd)
-		return below.ibv_create_srq(shown_pd, attr);
-	srq = calloc(1, sizeof(*srq));
 	if (!srq)
 		return NULL;
-	srq->context = context_of(shown_pd->context);
+	srq->context = context_of(pd->context);
 	srq->attr = *attr;
-	srq->shown.context = shown_pd->context;
+	srq->domain = domain;
+	srq->cq = cq;
+	srq->shown.context = pd->context;
 	srq->shown.srq_context = attr->srq_context;
-	srq->shown.pd = shown_pd;
-	err = -control_enter(srq->context, NEEDS_DEVICE);
-	if (!err) {
-		err = build(srq);
-		if (!err)
-			OBJECT_ADD(srq->context, srqs, srq);
-		control_leave();
-	}
+	srq->shown.pd = pd;
+	err = create(srq);
 	if (err) {
-		free(srq);
 		errno = -err;
 		return NULL;
 	}
 	attr->attr = srq->attr.attr;
-	return &srq->shown;
+	return srq;
+}
+
+WRAPPER struct ibv_srq *ibv_create_srq(struct ibv_pd *pd, struct ibv_srq_init_attr *attr)
+{
+	struct shared_receive_queue *srq;
+
+	if (!protection_domain_of(pd))
+		return below.ibv_create_srq(pd, attr);
+	srq = shared_receive_queue_create(pd, attr, NULL, NULL);
+	return srq ? &srq->shown : NULL;
 }
 
 /* Its size is the size of its log: IBV_DEVICE_SRQ_RESIZE is not offered. */
@@ -132,12 +186,23 @@ WRAPPER int ibv_destroy_srq(struct ibv_srq *shown)
 	err = srq->users ? EBUSY : 0;
 	if (!err && srq->real)
 		err = below.ibv_destroy_srq(srq->real);
-	if (!err)
+	if (!err) {
 		OBJECT_REMOVE(srq->context, srqs, srq);
+		if (srq->domain)
+			leave_domain(srq);
+	}
 	control_leave();
 	if (!err)
 		shared_receive_queue_free(srq);
 	return err;
+}
+
+int shared_receive_queue_restart(struct shared_receive_queue *srq)
+{
+	if (srq->domain)
+		return xrc_restart_srq(srq);
+	srq->log.incarnation = incarnation_after(srq->log.incarnation);
+	return 0;
 }
 
 int shared_receive_queue_rebuild(struct shared_receive_queue *srq)

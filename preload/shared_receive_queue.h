@@ -5,6 +5,13 @@
 
 #include "preload/objects.h"
 
+/* For ibv_create_srq and, with a domain, ibv_create_srq_ex. NULL with errno. */
+struct shared_receive_queue *shared_receive_queue_create(struct ibv_pd *pd,
+        struct ibv_srq_init_attr *attr, struct xrc_domain *domain, struct completion_queue *cq);
+
+/* What was posted until now is of the past; all gates of it closed. -ENOMEM. */
+int shared_receive_queue_restart(struct shared_receive_queue *srq);
+
 /* Make the real queue again, empty; exclusive control section, gate closed. -errno. */
 int shared_receive_queue_rebuild(struct shared_receive_queue *srq);
 /*

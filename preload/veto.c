@@ -12,6 +12,7 @@
 #include "preload/fork_watch.h"
 #include "preload/memory.h"
 #include "preload/queue_pair.h"
+#include "preload/xrc.h"
 
 /* For a child between fork and exec. */
 enum { EXEC_PATIENCE_MS = 50 };
@@ -139,10 +140,13 @@ bool veto_is_shared(const struct move *move)
 static void check_context(const struct context *context, veto_set found)
 {
 	const struct shared_receive_queue *srq;
+	const struct xrc_domain *domain;
 
 	check_regions(context, found);
 	TAILQ_FOREACH(srq, &context->srqs, link)
 	found[VETO_SRQ_LIMIT] |= srq_has_limit(srq);
+	TAILQ_FOREACH(domain, &context->xrc_domains, link)
+	found[VETO_XRC_SHARED] |= domain->has_foreign;
 	found[VETO_COMPLETION_CHANNEL] |= !TAILQ_EMPTY(&context->channels);
 	found[VETO_CANNOT_REOPEN] |= !can_reopen(context);
 }

@@ -162,6 +162,7 @@ int send_log_fill(struct send_log *log, uint32_t ahead, const struct ibv_send_wr
 	slot->opcode = (uint8_t)wr->opcode;
 	slot->flags = (uint8_t)wr->send_flags | log->flags_always;
 	slot->imm_data = wr->imm_data;
+	slot->remote_srqn = wr->qp_type.xrc.remote_srqn;
 	if (opcode_is_atomic(wr->opcode)) {
 		union send_operands *operands = send_log_operands(log, slot);
 
@@ -232,6 +233,7 @@ void send_log_wr(const struct send_log *log, uint32_t sequence, struct ibv_send_
 	wr->opcode = slot->opcode;
 	wr->send_flags = slot->flags;
 	wr->imm_data = slot->imm_data;
+	wr->qp_type.xrc.remote_srqn = slot->remote_srqn;
 	if (__builtin_expect(opcode_is_atomic(slot->opcode), 0)) {
 		union send_operands *operands = send_log_operands(log, slot);
 

@@ -49,7 +49,8 @@ struct send_slot {
 	uint8_t opcode;    /* enum ibv_wr_opcode */
 	uint8_t flags; /* enum ibv_send_flags as asked, SIGNALED also where sq_sig_all says so */
 	uint8_t num_sge;
-	uint8_t fate; /* enum fate */
+	uint8_t fate;         /* enum fate */
+	uint32_t remote_srqn; /* of XRC, as the application knows it */
 };
 
 /* What few work requests have. */

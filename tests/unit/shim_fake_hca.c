@@ -66,9 +66,18 @@ struct fake_receive_queue {
 	unsigned head, tail;
 };
 
+struct fake_xrcd {
+	struct ibv_xrcd xrcd;
+};
+
 struct fake_srq {
 	struct ibv_srq srq;
 	struct fake_receive_queue queue;
+	/* Of XRC: */
+	struct ibv_xrcd *xrcd;
+	struct ibv_cq *cq;
+	uint32_t number;
+	TAILQ_ENTRY(fake_srq) link;
 };
 
 struct fake_qp {
@@ -83,6 +92,7 @@ struct fake_qp {
 	bool has_taken;
 	uint32_t expected_psn;
 	bool sig_all;
+	struct ibv_xrcd *xrcd; /* of an XRC target */
 	TAILQ_ENTRY(fake_qp) link;
 };
 
@@ -90,6 +100,7 @@ struct fake_qp {
 static pthread_mutex_t hca_lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
 
 static TAILQ_HEAD(, fake_qp) qps = TAILQ_HEAD_INITIALIZER(qps);
+static TAILQ_HEAD(, fake_srq) srqs = TAILQ_HEAD_INITIALIZER(srqs);
 static TAILQ_HEAD(, fake_mr) mrs = TAILQ_HEAD_INITIALIZER(mrs);
 static struct hca slots[SLOTS], peer;
 static struct {
@@ -126,6 +137,7 @@ void fake_reset(void)
 		hca_init(&slots[i], name, FAKE_LID_VM, 0x1111, 0x1000 * (uint32_t)(i + 1));
 	hca_init(&peer, "fakepeer", FAKE_LID_PEER, 0x2222, 0x1040);
 	TAILQ_INIT(&qps);
+	TAILQ_INIT(&srqs);
 	TAILQ_INIT(&mrs);
 	held_count = 0;
 }
@@ -201,6 +213,11 @@ static int post_send(struct ibv_qp *, struct ibv_send_wr *, struct ibv_send_wr *
 static int post_recv(struct ibv_qp *, struct ibv_recv_wr *, struct ibv_recv_wr **);
 static int post_srq_recv(struct ibv_srq *, struct ibv_recv_wr *, struct ibv_recv_wr **);
 static int poll_cq(struct ibv_cq *, int, struct ibv_wc *);
+static struct ibv_xrcd *open_xrcd(struct ibv_context *, struct ibv_xrcd_init_attr *);
+static int close_xrcd(struct ibv_xrcd *);
+static struct ibv_srq *create_srq_ex(struct ibv_context *, struct ibv_srq_init_attr_ex *);
+static int get_srq_num(struct ibv_srq *, uint32_t *);
+static struct ibv_qp *create_qp_ex(struct ibv_context *, struct ibv_qp_init_attr_ex *);
 
 static int req_notify_cq(struct ibv_cq *cq, int solicited_only)
 {
@@ -227,6 +244,11 @@ static struct ibv_context *open_device(struct ibv_device *device)
 	context->verbs.sz = sizeof(context->verbs);
 	context->verbs.query_port = query_port;
 	context->verbs.advise_mr = fake_advise_mr;
+	context->verbs.open_xrcd = open_xrcd;
+	context->verbs.close_xrcd = close_xrcd;
+	context->verbs.create_srq_ex = create_srq_ex;
+	context->verbs.get_srq_num = get_srq_num;
+	context->verbs.create_qp_ex = create_qp_ex;
 	shown->abi_compat = __VERBS_ABI_IS_EXTENDED;
 	shown->device = device;
 	shown->num_comp_vectors = 1;
@@ -394,7 +416,11 @@ static int poll_cq(struct ibv_cq *shown, int count, struct ibv_wc *wc)
 static void purge(struct ibv_cq *shown, uint32_t qp_num)
 {
 	struct fake_cq *cq = (struct fake_cq *)shown;
-	unsigned kept = cq->tail;
+	unsigned kept;
+
+	if (!cq)
+		return;
+	kept = cq->tail;
 
 	for (unsigned i = cq->tail; i != cq->head; i++) {
 		if (cq->ring[i % (4 * QUEUE)].qp_num != qp_num)
@@ -405,10 +431,11 @@ static void purge(struct ibv_cq *shown, uint32_t qp_num)
 
 /* ---- queue pairs ---- */
 
-static struct ibv_qp *create_qp(struct ibv_pd *pd, struct ibv_qp_init_attr *attr)
+static struct ibv_qp *make_qp(
+        struct ibv_context *context, struct ibv_pd *pd, const struct ibv_qp_init_attr *attr)
 {
 	struct fake_qp *qp = calloc(1, sizeof(*qp));
-	struct hca *hca = hca_of(pd->context);
+	struct hca *hca = hca_of(context);
 
 	LOCK_GUARD(&hca_lock);
 	if (fake.makes_no_qps) {
@@ -416,7 +443,7 @@ static struct ibv_qp *create_qp(struct ibv_pd *pd, struct ibv_qp_init_attr *attr
 		errno = ENOMEM;
 		return NULL;
 	}
-	qp->qp = (struct ibv_qp){.context = pd->context,
+	qp->qp = (struct ibv_qp){.context = context,
 	        .qp_context = attr->qp_context,
 	        .pd = pd,
 	        .send_cq = attr->send_cq,
@@ -427,17 +454,37 @@ static struct ibv_qp *create_qp(struct ibv_pd *pd, struct ibv_qp_init_attr *attr
 	qp->hca = hca;
 	qp->sig_all = attr->sq_sig_all;
 	qp->receives = attr->srq ? &((struct fake_srq *)attr->srq)->queue : &qp->own;
-	attr->cap.max_inline_data = MAX_INLINE;
 	TAILQ_INSERT_TAIL(&qps, qp, link);
 	fake.live_objects++;
 	return &qp->qp;
+}
+
+static struct ibv_qp *create_qp(struct ibv_pd *pd, struct ibv_qp_init_attr *attr)
+{
+	attr->cap.max_inline_data = MAX_INLINE;
+	return make_qp(pd->context, pd, attr);
+}
+
+static struct ibv_qp *create_qp_ex(struct ibv_context *context, struct ibv_qp_init_attr_ex *attr)
+{
+	struct ibv_qp_init_attr plain = {.qp_context = attr->qp_context, .qp_type = attr->qp_type};
+	struct ibv_qp *made;
+
+	if (attr->qp_type != IBV_QPT_XRC_RECV || !(attr->comp_mask & IBV_QP_INIT_ATTR_XRCD)) {
+		errno = EINVAL;
+		return NULL;
+	}
+	made = make_qp(context, NULL, &plain);
+	if (made)
+		((struct fake_qp *)made)->xrcd = attr->xrcd;
+	return made;
 }
 
 static int destroy_qp(struct ibv_qp *shown)
 {
 	LOCK_GUARD(&hca_lock);
 	TAILQ_REMOVE(&qps, (struct fake_qp *)shown, link);
-	if (fake.reset_purges) {
+	if (fake.reset_purges && !((struct fake_qp *)shown)->xrcd) {
 		purge(shown->send_cq, shown->qp_num);
 		purge(shown->recv_cq, shown->qp_num);
 	}
@@ -517,7 +564,7 @@ static void forget(struct fake_qp *qp)
 	qp->has_taken = false;
 	if (!qp->qp.srq)
 		qp->receives->tail = qp->receives->head;
-	if (fake.reset_purges) {
+	if (fake.reset_purges && !qp->xrcd) {
 		purge(qp->qp.send_cq, qp->qp.qp_num);
 		purge(qp->qp.recv_cq, qp->qp.qp_num);
 	}
@@ -662,13 +709,50 @@ static struct ibv_srq *create_srq(struct ibv_pd *pd, struct ibv_srq_init_attr *a
 	srq->srq.context = pd->context;
 	srq->srq.pd = pd;
 	srq->srq.srq_context = attr->srq_context;
+	TAILQ_INSERT_TAIL(&srqs, srq, link);
 	fake.live_objects++;
 	return &srq->srq;
 }
 
 static int destroy_srq(struct ibv_srq *srq)
 {
+	LOCK_GUARD(&hca_lock);
+	TAILQ_REMOVE(&srqs, (struct fake_srq *)srq, link);
 	return object_free(srq);
+}
+
+static struct ibv_xrcd *open_xrcd(struct ibv_context *context, struct ibv_xrcd_init_attr *attr)
+{
+	struct fake_xrcd *xrcd = calloc(1, sizeof(*xrcd));
+
+	xrcd->xrcd.context = context;
+	fake.xrcd_fd = attr->fd;
+	fake.xrcd_oflags = attr->oflags;
+	fake.live_objects++;
+	return &xrcd->xrcd;
+}
+
+static int close_xrcd(struct ibv_xrcd *xrcd)
+{
+	return object_free(xrcd);
+}
+
+static struct ibv_srq *create_srq_ex(struct ibv_context *context, struct ibv_srq_init_attr_ex *attr)
+{
+	struct ibv_srq_init_attr plain = {attr->srq_context, attr->attr};
+	struct fake_srq *srq = (struct fake_srq *)create_srq(attr->pd, &plain);
+
+	LOCK_GUARD(&hca_lock);
+	srq->xrcd = attr->xrcd;
+	srq->cq = attr->cq;
+	srq->number = hca_of(context)->next_number++;
+	return &srq->srq;
+}
+
+static int get_srq_num(struct ibv_srq *srq, uint32_t *number)
+{
+	*number = ((struct fake_srq *)srq)->number;
+	return 0;
 }
 
 static int post_srq_recv(struct ibv_srq *srq, struct ibv_recv_wr *wr, struct ibv_recv_wr **bad)
@@ -734,6 +818,23 @@ static bool takes_receive(const struct fake_send *send)
 {
 	return send->wr.opcode == IBV_WR_SEND || send->wr.opcode == IBV_WR_SEND_WITH_IMM ||
 	       send->wr.opcode == IBV_WR_RDMA_WRITE_WITH_IMM;
+}
+
+/* An XRC target receives into what the sender names. False: it may not. */
+static bool aim(struct fake_qp *to, const struct fake_send *send)
+{
+	struct fake_srq *srq;
+
+	TAILQ_FOREACH(srq, &srqs, link)
+	{
+		if (srq->xrcd != to->xrcd || srq->number != send->wr.qp_type.xrc.remote_srqn)
+			continue;
+		to->receives = &srq->queue;
+		to->qp.srq = &srq->srq;
+		to->qp.recv_cq = srq->cq;
+		return true;
+	}
+	return false;
 }
 
 static void take_receive(struct fake_qp *to)
@@ -840,6 +941,10 @@ static bool execute_one(struct fake_qp *qp, struct fake_qp *to, bool acknowledge
 	uint8_t *data;
 	bool done;
 
+	if (to->xrcd && !aim(to, send)) {
+		fail(qp, IBV_WC_REM_INV_REQ_ERR);
+		return false;
+	}
 	if (takes_receive(send) && !to->has_taken && to->receives->tail == to->receives->head)
 		return false;
 	data = calloc(1, send->length + 8u);
@@ -873,10 +978,17 @@ unsigned fake_execute(const struct ibv_qp *shown, unsigned messages, bool acknow
 	return done;
 }
 
+void fake_aim(const struct ibv_qp *shown, const struct ibv_qp_attr *attr)
+{
+	((struct fake_qp *)shown)->attr = *attr;
+}
+
 void fake_execute_part(const struct ibv_qp *shown, unsigned packets)
 {
 	struct fake_qp *qp = (struct fake_qp *)shown, *to = responder_of(qp);
 
+	if (to->xrcd)
+		aim(to, &qp->sends[qp->executed % QUEUE]);
 	to->expected_psn = (to->expected_psn + packets) & 0xffffff;
 	qp->partial += packets;
 	/* Of its own queue all others are flushed with it, of a shared one it alone. */

@@ -36,9 +36,10 @@ struct fake {
 	bool opens_no_more;
 	bool resizes_no_cqs;
 	bool rereg_changes_keys;
-	uint32_t srq_limit;     /* of all */
-	unsigned opens, closes; /* of contexts */
-	unsigned live_objects;  /* of all kinds, contexts too */
+	uint32_t srq_limit;       /* of all */
+	int xrcd_fd, xrcd_oflags; /* of the XRC domain opened last */
+	unsigned opens, closes;   /* of contexts */
+	unsigned live_objects;    /* of all kinds, contexts too */
 };
 extern struct fake fake;
 
@@ -55,6 +56,8 @@ void fake_acknowledge(const struct ibv_qp *real_qp);
 void fake_execute_part(const struct ibv_qp *real_qp, unsigned packets);
 void fake_release_receives(void);
 void fake_release_flushes(void);
+/* The other end becomes another one, unheard of by anybody. */
+void fake_aim(const struct ibv_qp *real_qp, const struct ibv_qp_attr *attr);
 /* The VM's HCA gives this number to what is made next, and counts on. */
 void fake_next_number(uint32_t number);
 /* How many work requests it has that were not executed; receives that are posted. */

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "preload/device.h"
+#include "preload/xrc.h"
 #include "tests/unit/shim_harness.h"
 
 enum { PAGE = 4096, DEEP = 100 };
@@ -54,6 +55,7 @@ ssize_t readlinkat(int directory, const char *name, char *target, size_t room)
 
 static struct ibv_qp *other_qp;
 static struct ibv_comp_channel *channel;
+static struct ibv_xrcd *domain;
 static struct ibv_mr *gone;
 static pid_t child;
 
@@ -148,6 +150,22 @@ static void srq_limit_end(struct harness *h)
 	assert_int_equal(ibv_modify_srq(h->vm.srq, &attr, IBV_SRQ_LIMIT), 0);
 }
 
+/* What makes it so: shim_xrc.c. */
+static void xrc_shared(struct harness *h)
+{
+	struct ibv_xrcd_init_attr attr = {
+	        .comp_mask = IBV_XRCD_INIT_ATTR_FD | IBV_XRCD_INIT_ATTR_OFLAGS, .fd = -1};
+
+	domain = ibv_open_xrcd(h->vm.context, &attr);
+	assert_non_null(domain);
+	xrc_domain_of(domain)->has_foreign = true;
+}
+
+static void xrc_shared_end(struct harness *h)
+{
+	assert_int_equal(ibv_close_xrcd(domain), 0);
+}
+
 static void memory_unmapped(struct harness *h)
 {
 	void *memory = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -225,6 +243,7 @@ static const struct row {
         [VETO_COMPLETION_CHANNEL] = {completion_channel, completion_channel_end},
         [VETO_COMPLETION_ROOM] = {completion_room, other_qp_destroy},
         [VETO_SRQ_LIMIT] = {srq_limit, srq_limit_end},
+        [VETO_XRC_SHARED] = {xrc_shared, xrc_shared_end},
         [VETO_MEMORY_UNMAPPED] = {memory_unmapped, memory_unmapped_end},
         [VETO_RDMA_CM] = {rdma_cm, rdma_cm_end},
         [VETO_IMPORTED_DEVICE] = {imported_device, imported_device_end},
