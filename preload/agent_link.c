@@ -18,6 +18,7 @@
 #include "notifier/base/deadlines.h"
 #include "notifier/base/log.h"
 #include "notifier/wire/frame.h"
+#include "preload/heard_senders.h"
 #include "preload/interests.h"
 #include "preload/reserved_numbers.h"
 #include "preload/self.h"
@@ -323,10 +324,13 @@ static void interests_send(void)
 	Tether__Interest interest;
 	Tether__Address address;
 	Tether__Frame frame = TETHER__FRAME__INIT;
+	uint32_t sender;
 
 	frame.body_case = TETHER__FRAME__BODY_INTEREST;
 	frame.interest = &interest;
 	pthread_mutex_lock(&lock);
+	while ((sender = heard_senders_next()))
+		interests_hear(sender);
 	while (service.welcome && interests_next(&interest, &address))
 		frame_pack(&frame);
 	pthread_mutex_unlock(&lock);
@@ -459,6 +463,12 @@ static void wake(void)
 
 	if (write(service.wake, &one, sizeof(one)) < 0)
 		log_debug("link", "wake-up is due already");
+}
+
+void agent_link_wake(void)
+{
+	if (service.started)
+		wake();
 }
 
 /* To the end of a migration that the agent has named; for an agent that has not as long as one may

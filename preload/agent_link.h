@@ -43,6 +43,9 @@ void agent_link_register_datagrams(struct remote *remote);
 /* A connection or address handle to @remote is gone. */
 void agent_link_forget(const struct remote *remote);
 
+/* There is something in heard_senders.h. */
+void agent_link_wake(void);
+
 /*
  * Before the application knows of a queue pair: let those who will connect to it know which rkeys
  * go with it. Waits as agent_link_register does. -ENOMEM: it cannot be announced, here or above.

@@ -35,6 +35,7 @@ static TAILQ_HEAD(, interest) interests = TAILQ_HEAD_INITIALIZER(interests);
 static struct number_table by_lid; /* of them those that have a LID */
 static TAILQ_HEAD(, interest) idle = TAILQ_HEAD_INITIALIZER(idle); /* the longest idle first */
 static unsigned idle_count;
+static unsigned under_way; /* of them those that have a request */
 static TAILQ_HEAD(, announced) announcements = TAILQ_HEAD_INITIALIZER(announcements);
 static TAILQ_HEAD(, interest_request) requests = TAILQ_HEAD_INITIALIZER(requests);
 static uint32_t last_id;
@@ -120,10 +121,27 @@ bool interests_ask_datagrams(struct interest_request *request, const struct remo
 	return true;
 }
 
+void interests_hear(uint32_t lid)
+{
+	struct remote sender = {.lid = lid, .real_lid = lid};
+	struct interest *interest = use(&sender);
+
+	if (!interest)
+		return;
+	interest->datagrams = true;
+	interest->unsent = !interest->known;
+}
+
 void interests_done(struct interest_request *request, struct remote *remote)
 {
 	TAILQ_REMOVE(&requests, request, link);
 	*remote = request->remote;
+}
+
+static void not_under_way(struct interest *interest)
+{
+	under_way -= interest->request != 0;
+	interest->request = 0;
 }
 
 static void drop(struct interest *interest)
@@ -134,7 +152,7 @@ static void drop(struct interest *interest)
 	not_idle(interest);
 	interest->to_be_dropped = true;
 	interest->datagrams = interest->known = interest->unsent = false;
-	interest->request = 0;
+	not_under_way(interest);
 	if (numbers)
 		datagram_numbers_forget(numbers);
 }
@@ -311,11 +329,14 @@ static bool next_datagrams(Tether__Interest *wire, Tether__Address *address)
 {
 	struct interest *interest;
 
+	if (under_way >= UNDER_WAY_MAX)
+		return false;
 	TAILQ_FOREACH(interest, &interests, link)
 	{
-		if (!interest->unsent)
+		if (!interest->unsent || interest->request)
 			continue;
 		interest->unsent = false;
+		under_way++;
 		interest->request = wire->request = ++last_id;
 		wire->datagrams = true;
 		address_of(&interest->to, address);
@@ -416,7 +437,7 @@ static void datagrams_answered(const Tether__InterestAnswer *answer)
 	{
 		if (!interest->request || interest->request != answer->request)
 			continue;
-		interest->request = 0;
+		not_under_way(interest);
 		if (answer->outcome == TETHER__OUTCOME__OUTCOME_DONE)
 			take_datagrams(&interest->to, answer);
 		return;
@@ -447,7 +468,7 @@ static void datagrams_unknown(struct interest *interest)
 {
 	interest->known = false;
 	interest->unsent = interest->datagrams;
-	interest->request = 0;
+	not_under_way(interest);
 }
 
 void interests_link_lost(void)
@@ -465,7 +486,7 @@ void interests_forget(void)
 {
 	TAILQ_INIT(&interests);
 	TAILQ_INIT(&idle);
-	idle_count = 0;
+	idle_count = under_way = 0;
 	by_lid = (struct number_table){0};
 	TAILQ_INIT(&announcements);
 	TAILQ_INIT(&requests);

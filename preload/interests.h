@@ -16,7 +16,9 @@
 #include "tether.pb-c.h"
 
 /* So many addresses are kept that no address handle leads to any more. */
-enum { IDLE_MAX = 256 };
+/* And so many are asked for at a time without anybody waiting; agents take no more than a few times
+ * that from one process. */
+enum { IDLE_MAX = 256, UNDER_WAY_MAX = 128 };
 
 /* One question, or announcement; the asking thread's, on its stack, until interests_done. */
 struct interest_request {
@@ -36,6 +38,8 @@ void interests_ask(struct interest_request *request, const struct remote *remote
  * @request is nothing. Such an interest stays for a while when nobody uses it any more.
  */
 bool interests_ask_datagrams(struct interest_request *request, const struct remote *remote);
+/* Datagrams come from @lid: from now on numbers there are of interest, and nobody waits for them. */
+void interests_hear(uint32_t lid);
 /* Take what was learned into @remote. */
 void interests_done(struct interest_request *request, struct remote *remote);
 /* A connection or a handle is gone; true: there is something that the agent will hear. */

@@ -6,6 +6,7 @@
 #include "preload/agent_link.h"
 #include "preload/control.h"
 #include "preload/datagram_numbers.h"
+#include "preload/heard_senders.h"
 #include "preload/device.h"
 #include "preload/device_list.h"
 #include "preload/fork_watch.h"
@@ -27,6 +28,7 @@ static void in_child(void)
 	reserved_numbers_in_child();
 	remote_keys_in_child();
 	datagram_numbers_in_child();
+	heard_senders_in_child();
 	control_forget();
 	agent_link_forget_parent();
 }

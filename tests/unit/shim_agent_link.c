@@ -495,6 +495,95 @@ static void what_nobody_has_used_for_long_is_dropped(void **state)
 	agent_hears_drop((uint16_t)(lid - IDLE_MAX));
 }
 
+/* ---- senders ---- */
+
+enum { SENDER_LID = 0x1000, SENDERS = 1000 };
+
+static void a_sender_is_of_interest_from_its_first_datagram_on(void **state)
+{
+	for (int i = 0; i < 3; i++)
+		heard_sender(SENDER_LID);
+	agent_answers_datagrams(agent_is_asked_for_datagrams(SENDER_LID), SENDER_LID, REAL_QPN);
+	agent_is_heard();
+	heard_sender(SENDER_LID);
+	assert_int_equal(
+	        datagram_number_to_virtual(datagram_numbers_at(SENDER_LID), REAL_QPN), QPN);
+	/* Answered before it is sent to, it need not be asked for. */
+	handle_is_made(SENDER_LID);
+	handle_is_gone(SENDER_LID);
+	/* Neither groups nor what has no LID. */
+	heard_sender(0);
+	heard_sender(0xffff);
+	heard_sender(SENDER_LID + 1);
+	agent_answers_datagrams(
+	        agent_is_asked_for_datagrams(SENDER_LID + 1), SENDER_LID + 1, REAL_QPN);
+}
+
+static void *hear_half(void *first)
+{
+	for (uint32_t i = *(uint32_t *)first; i < SENDERS; i += 2)
+		heard_sender(2u * SENDER_LID + i);
+	return NULL;
+}
+
+static void agent_hears_nothing_more(void)
+{
+	Tether__Frame *frame;
+	uint8_t byte;
+
+	assert_int_equal(frame_reader_next(&from_process, &frame), 0);
+	assert_int_equal(recv(agent, &byte, 1, MSG_DONTWAIT | MSG_PEEK), -1);
+}
+
+/* An agent refuses who asks too much at a time. */
+static void agent_lets_wait(uint8_t *asked)
+{
+	uint32_t requests[UNDER_WAY_MAX], lids[UNDER_WAY_MAX];
+
+	for (int i = 0; i < UNDER_WAY_MAX; i++) {
+		Tether__Frame *frame = agent_hears_interest();
+
+		requests[i] = frame->interest->request;
+		lids[i] = frame->interest->address->lid;
+		asked[lids[i] - 2 * SENDER_LID]++;
+		frame_free(frame);
+	}
+	agent_is_heard();
+	agent_hears_nothing_more();
+	for (int i = 0; i < UNDER_WAY_MAX; i++)
+		agent_answers_datagrams(requests[i], lids[i], REAL_QPN);
+}
+
+/* However many there are: none of them is dropped, since nobody would ask again. */
+static void no_sender_is_forgotten(void **state)
+{
+	static uint8_t asked[SENDERS];
+	uint32_t first[] = {0, 1};
+	pthread_t threads[2];
+
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, hear_half, &first[i]), 0);
+	agent_lets_wait(asked);
+	for (int i = UNDER_WAY_MAX; i < SENDERS; i++) {
+		Tether__Frame *frame = agent_hears_interest();
+		uint32_t lid = frame->interest->address->lid;
+
+		assert_true(frame->interest->datagrams);
+		assert_in_range(lid, 2 * SENDER_LID, 2 * SENDER_LID + SENDERS - 1);
+		assert_int_equal(asked[lid - 2 * SENDER_LID]++, 0);
+		agent_answers_datagrams(frame->interest->request, lid, REAL_QPN);
+		frame_free(frame);
+	}
+	for (int i = 0; i < 2; i++)
+		pthread_join(threads[i], NULL);
+	agent_is_heard();
+	for (int i = 0; i < SENDERS; i++)
+		assert_int_equal(
+		        datagram_number_to_virtual(
+		                datagram_numbers_at(2u * SENDER_LID + (uint32_t)i), REAL_QPN),
+		        QPN);
+}
+
 /* Asked again over the next link, it may be held again. */
 static void what_was_held_is_not_without_a_link(void **state)
 {
@@ -534,6 +623,8 @@ int main(void)
 	        TEST(a_connection_to_an_address_does_not_answer_for_handles),
 	        TEST(after_another_link_numbers_are_asked_for_by_nobody),
 	        TEST(what_nobody_has_used_for_long_is_dropped),
+	        TEST(a_sender_is_of_interest_from_its_first_datagram_on),
+	        TEST(no_sender_is_forgotten),
 	        TEST(what_was_held_is_not_without_a_link),
 	};
 
