@@ -50,6 +50,7 @@ static void notify(struct completion_queue *queue)
 {
 	queue->armed = NOT_ARMED;
 	queue->notify_due_ns = 0;
+	queue->moderated = 0;
 	if (queue->notify)
 		queue->notify(queue);
 }
@@ -62,22 +63,44 @@ static bool raises_event(const struct completion_queue *queue, const struct comp
 	       (completion->solicited || completion->wc.status != IBV_WC_SUCCESS);
 }
 
-bool completion_queue_push(
-        struct completion_queue *queue, const struct completion *completion, uint64_t now_ns)
+static void notify_no_later(struct completion_queue *queue, uint64_t due_ns)
 {
-	if (queue->tail - queue->head >= queue->capacity) {
+	if (!queue->notify_due_ns || due_ns < queue->notify_due_ns)
+		queue->notify_due_ns = due_ns;
+}
+
+static bool is_moderated(const struct completion_queue *queue)
+{
+	return queue->moderate_count && queue->moderate_ns;
+}
+
+static bool make_room(struct completion_queue *queue)
+{
+	if (!queue->ignores_overrun) {
 		queue->overrun = true;
 		return false;
 	}
-	*at(queue, queue->tail++) = *completion;
+	queue->head++;
+	return true;
+}
+
+bool completion_queue_push(
+        struct completion_queue *queue, const struct completion *completion, uint64_t now_ns)
+{
+	if (queue->tail - queue->head >= queue->capacity && !make_room(queue))
+		return false;
+	*at(queue, queue->tail) = *completion;
+	at(queue, queue->tail++)->completed_ns = now_ns;
 	if (completion->visible_ns > queue->held_until_ns)
 		queue->held_until_ns = completion->visible_ns;
 	if (!raises_event(queue, completion))
 		return true;
-	if (completion->visible_ns <= now_ns)
+	if (completion->visible_ns > now_ns)
+		notify_no_later(queue, completion->visible_ns);
+	else if (!is_moderated(queue) || ++queue->moderated >= queue->moderate_count)
 		notify(queue);
-	else if (!queue->notify_due_ns)
-		queue->notify_due_ns = completion->visible_ns;
+	else
+		notify_no_later(queue, now_ns + queue->moderate_ns);
 	return true;
 }
 
@@ -100,6 +123,12 @@ void completion_queue_turn(struct completion_queue *queue, uint64_t now_ns)
 {
 	if (queue->notify_due_ns && queue->notify_due_ns <= now_ns)
 		notify(queue);
+}
+
+void completion_queue_moderate(struct completion_queue *queue, uint32_t count, uint64_t period_ns)
+{
+	queue->moderate_count = count;
+	queue->moderate_ns = period_ns;
 }
 
 /* A held completion counts as not there yet, so arming sees it coming. */

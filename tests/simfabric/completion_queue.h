@@ -18,7 +18,8 @@ struct completion {
 	uint32_t covers;       /* polled, it frees this many slots of the queue it came from */
 	bool is_receive;
 	bool solicited;
-	uint64_t visible_ns; /* the application may see it from then on */
+	uint64_t visible_ns;   /* the application may see it from then on */
+	uint64_t completed_ns; /* when it was written, by completion_queue_push */
 };
 
 enum completion_arm { NOT_ARMED, ARMED_SOLICITED, ARMED_ALL };
@@ -30,6 +31,10 @@ struct completion_queue {
 	uint32_t head, tail;
 	enum completion_arm armed;
 	bool overrun;
+	bool ignores_overrun; /* when full a new completion takes the oldest one's place */
+	/* One event for so many completions, or after so long; both 0: for each. */
+	uint32_t moderate_count, moderated;
+	uint64_t moderate_ns;
 	/* An event is due for the armed queue. Called under the HCA's lock. */
 	void (*notify)(struct completion_queue *queue);
 	uint64_t held_until_ns; /* no completion is held longer */
@@ -41,15 +46,18 @@ void completion_queue_fini(struct completion_queue *queue);
 /* -EINVAL: more completions are waiting than that. */
 int completion_queue_resize(struct completion_queue *queue, uint32_t capacity);
 
-/* False: no room; the completion is lost and the queue overrun. */
+/* False: no room; the completion is lost and the queue overrun, unless it ignores that. */
 bool completion_queue_push(
         struct completion_queue *queue, const struct completion *completion, uint64_t now_ns);
 /* The oldest, if it is visible. It stays until completion_queue_pop. */
 struct completion *completion_queue_peek(struct completion_queue *queue, uint64_t now_ns);
 void completion_queue_pop(struct completion_queue *queue);
 
-/* Raise what held completions owe. */
+/* Raise what held and moderated completions owe. */
 void completion_queue_turn(struct completion_queue *queue, uint64_t now_ns);
+/* Events wait for @count completions, but no longer than @period_ns. 0 of either: they do not wait.
+ */
+void completion_queue_moderate(struct completion_queue *queue, uint32_t count, uint64_t period_ns);
 void completion_queue_arm(struct completion_queue *queue, bool solicited_only, uint64_t now_ns);
 
 /* The queue pair's completions: throw away, or keep without the queue pair. */

@@ -35,7 +35,12 @@ enum {
 	HCA_MAX_INLINE = 256,
 	HCA_MAX_CQE = 1 << 20,
 	HCA_MAX_MESSAGE = 1 << 30,
+	HCA_CLOCK_KHZ = 156250,
+	HCA_MAX_MODERATION = UINT16_MAX, /* completions or microseconds */
 };
+
+/* The bits of a timestamp that count. */
+#define HCA_CLOCK_MASK INT64_MAX
 
 struct hca;
 
@@ -127,6 +132,8 @@ void hca_transmit(struct hca_queue_pair *qp);
 /* One turn. True: something moved. */
 bool hca_turn(void);
 uint64_t hca_now_ns(void);
+/* The device's own clock at a time of that one, in ticks since another moment for each device. */
+uint64_t hca_clock(const struct hca *hca, uint64_t at_ns);
 
 /* A program took a turn because it polls; one that does so in vain again and again serves the HCA.
  */

@@ -63,8 +63,16 @@ struct face_cq {
 	};
 	struct face_object object;
 	struct hca_completion_queue hca;
+	struct face_pd *parent_domain;
 	unsigned users;
 	unsigned polled_in_vain;
+	struct {
+		/* start_poll to end_poll, and ibv_poll_cq: one at a time. Before the HCA's lock. */
+		bool is_locked;
+		pthread_mutex_t lock;
+		struct ibv_wc wc;
+		uint64_t completed_ns;
+	} batch; /* of one that was made by ibv_create_cq_ex */
 	unsigned completion_events_got, async_events_got;
 };
 
@@ -139,6 +147,12 @@ void face_unraise(struct face_context *context, const void *element);
 void face_raise_completion(struct completion_queue *queue);
 
 void face_unraise_completions(struct face_cq *cq);
+/* Not yet known to the HCA; 0 or an errno. */
+int face_make_cq(
+        struct ibv_context *context, const struct ibv_cq_init_attr_ex *attr, struct face_cq **made);
+int face_enter_cq(struct face_cq *cq);
+/* As ibv_poll_cq; and when the last of them was completed. */
+int face_poll(struct face_cq *cq, int num_entries, struct ibv_wc *wc, uint64_t *completed_ns);
 /* Until every event that was got has been acknowledged; without the lock. */
 void face_wait_acknowledged(
         pthread_mutex_t *mutex, pthread_cond_t *cond, const uint32_t *completed, unsigned got);
@@ -159,6 +173,9 @@ int face_query_port(struct ibv_context *context, uint8_t port_num, struct ibv_po
 int face_query_device_ex(struct ibv_context *context, const struct ibv_query_device_ex_input *input,
         struct ibv_device_attr_ex *attr, size_t attr_size);
 int face_poll_cq(struct ibv_cq *cq, int num_entries, struct ibv_wc *wc);
+struct ibv_cq_ex *face_create_cq_ex(struct ibv_context *context, struct ibv_cq_init_attr_ex *attr);
+int face_modify_cq(struct ibv_cq *cq, struct ibv_modify_cq_attr *attr);
+int face_query_rt_values(struct ibv_context *context, struct ibv_values_ex *values);
 int face_req_notify_cq(struct ibv_cq *cq, int solicited_only);
 int face_post_send(struct ibv_qp *qp, struct ibv_send_wr *wr, struct ibv_send_wr **bad_wr);
 int face_post_recv(struct ibv_qp *qp, struct ibv_recv_wr *wr, struct ibv_recv_wr **bad_wr);

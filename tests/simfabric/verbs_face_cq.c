@@ -24,6 +24,8 @@ static void cq_leave_hca(struct face_object *object)
 	hca_remove_completion_queue(face_context(cq->cq.context)->hca, &cq->hca);
 	if (cq->cq.channel)
 		cq->cq.channel->refcnt--;
+	if (cq->parent_domain)
+		cq->parent_domain->users--;
 }
 
 static void cq_overrun(struct hca_completion_queue *hca_cq)
@@ -36,11 +38,11 @@ static void cq_overrun(struct hca_completion_queue *hca_cq)
 }
 
 /* Under the lock. */
-static int cq_enter_hca(struct face_cq *cq, uint32_t capacity)
+static int cq_enter_hca(struct face_cq *cq)
 {
 	static uint32_t handles;
 	struct face_context *context = face_context(cq->cq.context);
-	int err = hca_add_completion_queue(context->hca, &cq->hca, capacity);
+	int err = hca_add_completion_queue(context->hca, &cq->hca, (uint32_t)cq->cq.cqe);
 
 	if (err)
 		return -err;
@@ -49,37 +51,61 @@ static int cq_enter_hca(struct face_cq *cq, uint32_t capacity)
 	cq->cq.handle = ++handles;
 	if (cq->cq.channel)
 		cq->cq.channel->refcnt++;
+	if (cq->parent_domain)
+		cq->parent_domain->users++;
 	face_object_add(context, &cq->object, cq_leave_hca);
 	return 0;
+}
+
+int face_make_cq(
+        struct ibv_context *context, const struct ibv_cq_init_attr_ex *attr, struct face_cq **made)
+{
+	struct face_cq *cq;
+
+	if (attr->cqe < 1 || attr->cqe > HCA_MAX_CQE ||
+	        attr->comp_vector >= (uint32_t)context->num_comp_vectors)
+		return EINVAL;
+	cq = calloc(1, sizeof(*cq));
+	if (!cq)
+		return ENOMEM;
+	cq->cq.context = context;
+	cq->cq.channel = attr->channel;
+	cq->cq.cq_context = attr->cq_context;
+	cq->cq.cqe = (int)attr->cqe;
+	pthread_mutex_init(&cq->cq.mutex, NULL);
+	pthread_cond_init(&cq->cq.cond, NULL);
+	*made = cq;
+	return 0;
+}
+
+int face_enter_cq(struct face_cq *cq)
+{
+	int err = face_lock(cq->cq.context);
+
+	if (err)
+		return err;
+	err = cq_enter_hca(cq);
+	hca_unlock();
+	return err;
 }
 
 ENTRY struct ibv_cq *ibv_create_cq(struct ibv_context *context, int cqe, void *cq_context,
         struct ibv_comp_channel *channel, int comp_vector)
 {
-	struct face_cq *cq;
+	/* What is negative is out of range as well when it is taken for unsigned. */
+	struct ibv_cq_init_attr_ex attr = {.cqe = (uint32_t)cqe,
+	        .cq_context = cq_context,
+	        .channel = channel,
+	        .comp_vector = (uint32_t)comp_vector};
+	struct face_cq *cq = NULL;
+	int err = face_make_cq(context, &attr, &cq);
 
-	if (cqe < 1 || cqe > HCA_MAX_CQE || comp_vector < 0 ||
-	        comp_vector >= context->num_comp_vectors) {
-		errno = EINVAL;
-		return NULL;
-	}
-	cq = calloc(1, sizeof(*cq));
-	if (!cq)
-		return NULL;
-	cq->cq.context = context;
-	cq->cq.channel = channel;
-	cq->cq.cq_context = cq_context;
-	cq->cq.cqe = cqe;
-	pthread_mutex_init(&cq->cq.mutex, NULL);
-	pthread_cond_init(&cq->cq.cond, NULL);
-	errno = face_lock(context);
-	if (!errno) {
-		errno = cq_enter_hca(cq, (uint32_t)cqe);
-		hca_unlock();
-	}
-	if (!errno)
+	if (!err)
+		err = face_enter_cq(cq);
+	if (!err)
 		return &cq->cq;
 	free(cq);
+	errno = err;
 	return NULL;
 }
 
@@ -137,7 +163,7 @@ static void free_slots(const struct completion *completion)
 		qp->responder.own_queue.freed = completion->covers;
 }
 
-static int take(struct face_cq *cq, int num_entries, struct ibv_wc *wc)
+static int take(struct face_cq *cq, int num_entries, struct ibv_wc *wc, uint64_t *completed_ns)
 {
 	struct completion_queue *queue = &cq->hca.queue;
 	/* Asking the time costs; most of the time nothing is held back. */
@@ -147,6 +173,7 @@ static int take(struct face_cq *cq, int num_entries, struct ibv_wc *wc)
 
 	while (n < num_entries && (completion = completion_queue_peek(queue, now_ns))) {
 		wc[n++] = completion->wc;
+		*completed_ns = completion->completed_ns;
 		free_slots(completion);
 		completion_queue_pop(queue);
 	}
@@ -161,18 +188,17 @@ static void yield_now_and_then(struct face_cq *cq)
 	sched_yield();
 }
 
-int face_poll_cq(struct ibv_cq *public, int num_entries, struct ibv_wc *wc)
+int face_poll(struct face_cq *cq, int num_entries, struct ibv_wc *wc, uint64_t *completed_ns)
 {
-	struct face_cq *cq = face_cq(public);
 	int n;
 
 	/* Completions of a device that is gone can still be polled. */
-	if (!face_lock_anyhow(public->context))
+	if (!face_lock_anyhow(cq->cq.context))
 		return -1;
-	n = take(cq, num_entries, wc);
+	n = take(cq, num_entries, wc, completed_ns);
 	if (!n) {
 		hca_turn();
-		n = take(cq, num_entries, wc);
+		n = take(cq, num_entries, wc, completed_ns);
 		hca_polled(!n);
 	}
 	hca_unlock();
@@ -181,6 +207,35 @@ int face_poll_cq(struct ibv_cq *public, int num_entries, struct ibv_wc *wc)
 	else
 		yield_now_and_then(cq);
 	return n;
+}
+
+int face_poll_cq(struct ibv_cq *public, int num_entries, struct ibv_wc *wc)
+{
+	struct face_cq *cq = face_cq(public);
+	uint64_t completed_ns;
+	int n;
+
+	if (cq->batch.is_locked)
+		pthread_mutex_lock(&cq->batch.lock);
+	n = face_poll(cq, num_entries, wc, &completed_ns);
+	if (cq->batch.is_locked)
+		pthread_mutex_unlock(&cq->batch.lock);
+	return n;
+}
+
+int face_modify_cq(struct ibv_cq *public, struct ibv_modify_cq_attr *attr)
+{
+	int err;
+
+	if (!attr->attr_mask || (attr->attr_mask & ~(uint32_t)IBV_CQ_ATTR_MODERATE))
+		return EINVAL;
+	err = face_lock(public->context);
+	if (err)
+		return err;
+	completion_queue_moderate(&face_cq(public)->hca.queue, attr->moderate.cq_count,
+	        attr->moderate.cq_period * 1000ull);
+	hca_unlock();
+	return 0;
 }
 
 int face_req_notify_cq(struct ibv_cq *public, int solicited_only)

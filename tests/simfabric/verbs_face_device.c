@@ -341,7 +341,14 @@ ENTRY int ibv_query_device(struct ibv_context *context, struct ibv_device_attr *
 int face_query_device_ex(struct ibv_context *context, const struct ibv_query_device_ex_input *input,
         struct ibv_device_attr_ex *attr, size_t attr_size)
 {
-	struct ibv_device_attr_ex full = {.phys_port_cnt_ex = 1};
+	/* No paging on demand, Ethernet, work queues, tag matching, device memory or PCI atomics:
+	 * 0. */
+	struct ibv_device_attr_ex full = {.completion_timestamp_mask = HCA_CLOCK_MASK,
+	        .hca_core_clock = HCA_CLOCK_KHZ,
+	        .device_cap_flags_ex = HCA_CAPABILITIES,
+	        .cq_mod_caps = {.max_cq_count = HCA_MAX_MODERATION,
+	                .max_cq_period = HCA_MAX_MODERATION},
+	        .phys_port_cnt_ex = 1};
 	int err;
 
 	if ((input && input->comp_mask) ||

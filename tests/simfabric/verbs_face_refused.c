@@ -122,6 +122,9 @@ void face_fill_operations(struct verbs_context *verbs)
 	verbs->query_device_ex = face_query_device_ex;
 	verbs->create_qp_ex = face_create_qp_ex;
 	verbs->create_srq_ex = face_create_srq_ex;
+	verbs->create_cq_ex = face_create_cq_ex;
+	verbs->modify_cq = face_modify_cq;
+	verbs->query_rt_values = face_query_rt_values;
 	verbs->get_srq_num = face_get_srq_num;
 	verbs->open_xrcd = face_open_xrcd;
 	verbs->close_xrcd = face_close_xrcd;

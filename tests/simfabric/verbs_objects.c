@@ -104,7 +104,8 @@ static void connect_one(struct objects *o, struct ibv_qp *qp, uint32_t dest_qpn)
 void objects_connect(struct objects *o, struct ibv_qp *a, struct ibv_qp *b)
 {
 	connect_one(o, a, b->qp_num);
-	connect_one(o, b, a->qp_num);
+	if (b != a)
+		connect_one(o, b, a->qp_num);
 }
 
 struct ibv_sge objects_sge(const struct objects *o, uint64_t offset, uint32_t length)
@@ -166,6 +167,7 @@ static const struct {
 	const char *name;
 	const struct objects_test *tests;
 } groups[] = {
+        {"cq_ex", objects_cq_ex_tests},
         {"xrc", objects_xrc_tests},
 };
 

@@ -39,6 +39,7 @@ struct objects_test {
 #test, test                                                                        \
 	}
 
+extern const struct objects_test objects_cq_ex_tests[];
 extern const struct objects_test objects_xrc_tests[];
 
 /* Ends the test, which has failed. */
@@ -60,7 +61,7 @@ _Noreturn void objects_fail(const char *file, int line, const char *what);
 struct ibv_context *objects_open_device(void);
 /* A QP of the context's own, to be destroyed by the test. */
 struct ibv_qp *objects_rc(struct objects *o, struct ibv_cq *send_cq, struct ibv_cq *recv_cq);
-/* Both to RTS, each with the other as its peer. XRC: the initiator first. */
+/* Both to RTS, each with the other as its peer. One and the same: with itself. */
 void objects_connect(struct objects *o, struct ibv_qp *a, struct ibv_qp *b);
 
 struct ibv_sge objects_sge(const struct objects *o, uint64_t offset, uint32_t length);

@@ -205,6 +205,74 @@ static void resize_keeps_what_waits(void **state)
 		assert_pops(queue, 100, i);
 }
 
+static void full_queue_that_ignores_it_loses_the_oldest(void **state)
+{
+	struct completion_queue *queue = *state;
+
+	queue->ignores_overrun = true;
+	for (uint64_t i = 0; i < 7; i++)
+		assert_true(push(queue, i, &qp_a, 0));
+	assert_false(queue->overrun);
+	for (uint64_t i = 2; i < 7; i++)
+		assert_pops(queue, 100, i);
+	assert_null(completion_queue_peek(queue, 100));
+}
+
+static void completion_tells_when_it_was_written(void **state)
+{
+	struct completion_queue *queue = *state;
+	struct completion completion = {.completed_ns = 5};
+
+	completion_queue_push(queue, &completion, 123);
+	assert_int_equal(completion_queue_peek(queue, 200)->completed_ns, 123);
+}
+
+static void moderated_event_waits_for_the_count(void **state)
+{
+	struct completion_queue *queue = *state;
+
+	completion_queue_moderate(queue, 3, 1000);
+	for (int round = 1; round < 3; round++) {
+		completion_queue_arm(queue, false, 100);
+		push(queue, 1, &qp_a, 0);
+		push(queue, 2, &qp_a, 0);
+		completion_queue_turn(queue, 1099);
+		assert_int_equal(events, round - 1);
+		push(queue, 3, &qp_a, 0);
+		assert_int_equal(events, round);
+		while (completion_queue_peek(queue, 100))
+			completion_queue_pop(queue);
+	}
+}
+
+static void moderated_event_does_not_wait_for_ever(void **state)
+{
+	struct completion_queue *queue = *state;
+
+	completion_queue_moderate(queue, 3, 1000);
+	completion_queue_arm(queue, false, 100);
+	push(queue, 1, &qp_a, 0);
+	assert_int_equal(queue->notify_due_ns, 1100);
+	completion_queue_turn(queue, 1100);
+	assert_int_equal(events, 1);
+	completion_queue_turn(queue, 5000);
+	assert_int_equal(events, 1);
+}
+
+static void half_a_moderation_is_none(void **state)
+{
+	struct completion_queue *queue = *state;
+
+	completion_queue_moderate(queue, 3, 0);
+	completion_queue_arm(queue, false, 100);
+	push(queue, 1, &qp_a, 0);
+	assert_int_equal(events, 1);
+	completion_queue_moderate(queue, 0, 1000);
+	completion_queue_arm(queue, false, 100);
+	push(queue, 2, &qp_a, 0);
+	assert_int_equal(events, 2);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_queue, close_queue)
@@ -220,6 +288,11 @@ int main(void)
 	        TEST(orphans_stay_without_their_queue_pair),
 	        TEST(query_lets_go_what_was_held),
 	        TEST(resize_keeps_what_waits),
+	        TEST(full_queue_that_ignores_it_loses_the_oldest),
+	        TEST(completion_tells_when_it_was_written),
+	        TEST(moderated_event_waits_for_the_count),
+	        TEST(moderated_event_does_not_wait_for_ever),
+	        TEST(half_a_moderation_is_none),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
