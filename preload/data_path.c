@@ -52,6 +52,8 @@ int queue_pair_give_sends(
 		if (send_log_at(&qp->sends, sequence + i)->fate == FATE_EXECUTED)
 			continue;
 		send_log_wr(&qp->sends, sequence + i, wr);
+		if (qp->datagrams)
+			wr->wr.ud.ah = address_handle_of(wr->wr.ud.ah)->real;
 		if (translates(qp))
 			translate_send(qp, wr, used);
 		if (used)
@@ -133,27 +135,6 @@ static int post_sends(struct queue_pair *qp, struct ibv_send_wr *wr, struct ibv_
 	return err;
 }
 
-/* Not replayed, so not logged: only what names an object of ours is put into real terms. */
-static int post_sends_unlogged(
-        struct queue_pair *qp, struct ibv_send_wr *wr, struct ibv_send_wr **bad_wr)
-{
-	for (; wr; wr = wr->next) {
-		struct ibv_send_wr copy = *wr, *bad;
-		int err = EINVAL;
-
-		copy.next = NULL;
-		if (qp->shown.qp_base.qp_type == IBV_QPT_UD)
-			copy.wr.ud.ah = address_handle_of(wr->wr.ud.ah)->real;
-		if (qp->real)
-			err = qp->real->context->ops.post_send(qp->real, &copy, &bad);
-		if (err) {
-			*bad_wr = wr;
-			return err;
-		}
-	}
-	return 0;
-}
-
 int data_path_post_send(struct ibv_qp *shown, struct ibv_send_wr *wr, struct ibv_send_wr **bad_wr)
 {
 	struct queue_pair *qp = container_of(shown, struct queue_pair, shown.qp_base);
@@ -164,10 +145,7 @@ int data_path_post_send(struct ibv_qp *shown, struct ibv_send_wr *wr, struct ibv
 	if (qp->has_ex)
 		build_pass = gate_enter(&qp->build_gate);
 	pass = gate_enter(&qp->send_gate);
-	if (__builtin_expect(qp->logged, 1))
-		err = post_sends(qp, wr, bad_wr);
-	else
-		err = post_sends_unlogged(qp, wr, bad_wr);
+	err = post_sends(qp, wr, bad_wr);
 	gate_leave(&qp->send_gate, pass);
 	gate_leave(&qp->build_gate, build_pass);
 	return err;
@@ -240,14 +218,8 @@ static int data_path_post_recv(
 {
 	struct queue_pair *qp = container_of(shown, struct queue_pair, shown.qp_base);
 	enum gate_pass pass = gate_enter(&qp->receive_gate);
-	int err = EINVAL;
+	int err = post_receives(qp, wr, bad_wr);
 
-	if (__builtin_expect(qp->logged, 1))
-		err = post_receives(qp, wr, bad_wr);
-	else if (qp->real)
-		err = qp->real->context->ops.post_recv(qp->real, wr, bad_wr);
-	else
-		*bad_wr = wr;
 	gate_leave(&qp->receive_gate, pass);
 	return err;
 }
@@ -350,10 +322,6 @@ bool completion_pass(struct completion_queue *cq, struct queue_pair *qp, struct 
 {
 	if (__builtin_expect(!qp || qp->is_target, 0))
 		return xrc_is_receive(cq, wc) && xrc_receive_pass(cq, qp, wc);
-	if (__builtin_expect(!qp->logged, 0)) {
-		wc->qp_num = queue_pair_number(qp);
-		return true;
-	}
 	if (__builtin_expect(wc->status != IBV_WC_SUCCESS, 0))
 		return completion_failed(qp, wc);
 	return tag_is_receive(wc->wr_id) ? receive_completed(qp, wc) : send_completed(qp, wc);

@@ -216,7 +216,7 @@ static void wr_set_sge(struct ibv_qp_ex *qpx, uint32_t lkey, uint64_t addr, uint
 
 /* ---- the end ---- */
 
-static int post_logged(struct queue_pair *qp)
+static int post_built(struct queue_pair *qp)
 {
 	int err = 0;
 
@@ -229,30 +229,6 @@ static int post_logged(struct queue_pair *qp)
 	return err;
 }
 
-/* The log is only where the work was put together: it does not count. */
-static int post_unlogged(struct queue_pair *qp)
-{
-	for (uint32_t i = 0; i < qp->ex_count; i++) {
-		uint32_t sequence = qp->sends.head + i;
-		struct send_slot *slot = send_log_at(&qp->sends, sequence);
-		union send_operands *operands = send_log_operands(&qp->sends, slot);
-		struct ibv_send_wr wr, *bad;
-		int err;
-
-		send_log_wr(&qp->sends, sequence, &wr);
-		wr.wr_id = slot->wr_id;
-		if (qp->shown.qp_base.qp_type == IBV_QPT_UD) {
-			wr.wr.ud.ah = address_handle_of(operands->ud.ah)->real;
-			wr.wr.ud.remote_qpn = operands->ud.remote_qpn;
-			wr.wr.ud.remote_qkey = operands->ud.remote_qkey;
-		}
-		err = qp->real ? qp->real->context->ops.post_send(qp->real, &wr, &bad) : EINVAL;
-		if (err)
-			return err;
-	}
-	return 0;
-}
-
 static int wr_complete(struct ibv_qp_ex *qpx)
 {
 	struct queue_pair *qp = of(qpx);
@@ -261,7 +237,7 @@ static int wr_complete(struct ibv_qp_ex *qpx)
 	if (!err) {
 		enum gate_pass pass = gate_enter(&qp->send_gate);
 
-		err = qp->logged ? post_logged(qp) : post_unlogged(qp);
+		err = post_built(qp);
 		gate_leave(&qp->send_gate, pass);
 	}
 	gate_leave(&qp->build_gate, qp->ex_pass);

@@ -171,6 +171,17 @@ static uint32_t random_psn(void)
 	return psn & PSN_MASK;
 }
 
+/* A provider looks at the address before it looks at the state. */
+static void address_as(struct ibv_send_wr *wr, const struct queue_pair *qp, uint32_t sequence)
+{
+	const struct send_slot *slot = send_log_at(&qp->sends, sequence);
+	const union send_operands *operands = send_log_operands(&qp->sends, slot);
+
+	wr->wr.ud.ah = address_handle_of(operands->ud.ah)->real;
+	wr->wr.ud.remote_qpn = operands->ud.remote_qpn;
+	wr->wr.ud.remote_qkey = operands->ud.remote_qkey;
+}
+
 /*
  * In ERR, behind all other work: its flush completion says that nothing before it has one to come,
  * so what is open and has none was done. Without it a queue whose last work asked for no completion
@@ -186,8 +197,11 @@ static void post_marker(struct queue_pair *qp)
 	                .send_flags = IBV_SEND_SIGNALED,
 	        };
 
-	if (qp->sends.tail != qp->sends.posted)
-		qp->real->context->ops.post_send(qp->real, &marker, &bad);
+	if (qp->sends.tail == qp->sends.posted)
+		return;
+	if (qp->datagrams)
+		address_as(&marker, qp, qp->sends.tail);
+	qp->real->context->ops.post_send(qp->real, &marker, &bad);
 }
 
 static int queue_pair_break(struct queue_pair *qp)

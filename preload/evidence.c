@@ -71,7 +71,7 @@ int evidence_report_rebuilt(const struct move *move, Tether__Answer *answer)
 
 	EACH_QUEUE_PAIR(context, qp)
 	{
-		if (!err && qp->logged && move_has_context(move, context) && !qp->migration.lost)
+		if (!err && move_has_context(move, context) && !qp->migration.lost)
 			err = report_numbers_of(qp, rows);
 	}
 	TAILQ_FOREACH(context, &contexts, link)
@@ -134,7 +134,7 @@ int evidence_report(const struct move *move, Tether__Answer *answer)
 	tether__evidence_rows__init(answer->evidence);
 	EACH_CONCERNED(move, context, qp)
 	{
-		if (err || !qp->migration.broken)
+		if (err || !qp->migration.broken || qp->datagrams)
 			continue;
 		queue_pair_close_completions(qp);
 		err = report_one(qp, answer->evidence);
@@ -240,8 +240,8 @@ static bool receives_are_here(const struct queue_pair *qp)
 {
 	const struct queue_pair_migration *m = &qp->migration;
 
-	return !m->has_evidence || m->lost || m->settled || qp->application_error ||
-	       (int32_t)(qp->receives_done - m->implied_receives) >= 0;
+	return !qp->reliable || !m->has_evidence || m->lost || m->settled ||
+	       qp->application_error || (int32_t)(qp->receives_done - m->implied_receives) >= 0;
 }
 
 bool evidence_receives_are_here(struct move *move)
@@ -287,7 +287,9 @@ static void settle_one(struct move *move, struct queue_pair *qp)
 	struct queue_pair_migration *m = &qp->migration;
 	struct settlement result;
 
-	if (!settings()->settlement)
+	if (!qp->reliable)
+		result = settle_sent(&qp->sends, qp->flushed);
+	else if (!settings()->settlement)
 		result = settle_sends_blindly(&qp->sends);
 	else
 		result = settle_sends(&qp->sends, m->remote_rq_psn);
@@ -312,7 +314,7 @@ static void settle(struct move *move, struct queue_pair *qp)
 		queue_pair_end(qp, IBV_WC_WR_FLUSH_ERR);
 		return;
 	}
-	m->lost |= !m->has_evidence;
+	m->lost |= qp->reliable && !m->has_evidence;
 	if (!m->lost)
 		settle_one(move, qp);
 	/* A completion that is still to come is of work whose fate was decided just now. */

@@ -89,7 +89,9 @@ bool move_has_peer(const struct move *move, const struct queue_pair *qp)
 static bool is_concerned(
         const struct move *move, const struct context *context, const struct queue_pair *qp)
 {
-	return queue_pair_is_connected(qp) && qp->logged &&
+	if (qp->datagrams)
+		return queue_pair_is_active(qp) && move_has_context(move, context);
+	return queue_pair_is_connected(qp) &&
 	       (move_has_context(move, context) || move_has_peer(move, qp));
 }
 

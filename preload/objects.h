@@ -205,9 +205,10 @@ struct queue_pair {
 	struct gate build_gate; /* from ibv_wr_start on: who has it is the application, for as long
 	                           as it likes, so no step and no control verb ever takes it */
 	struct gate send_gate, receive_gate;
-	bool logged;    /* RC: replayed exactly once; others pass through and cannot move */
-	bool held;      /* stopped: sends go to the log only */
+	bool reliable;  /* RC, XRC: replayed exactly once; others are never replayed */
+	bool datagrams; /* UD: each work request names its address */
 	bool is_target; /* of XRC: see xrc_domain */
+	bool held;      /* stopped: sends go to the log only */
 	bool receives_held;
 	bool application_error; /* in ERR for the application, or by it */
 	bool flushed;           /* the device has begun to give back unfinished work */

@@ -116,6 +116,7 @@ static int logs_init(struct queue_pair *qp)
 	qp->sends.flags_always = qp->init.sq_sig_all ? IBV_SEND_SIGNALED : 0;
 	/* With a completion channel a completion more would be a wake-up more. */
 	qp->sends.signal_reads = !qp->send_cq->channel;
+	qp->sends.datagrams = qp->datagrams;
 	if (receive_log_init(&qp->receives, qp->srq ? 0 : cap->max_recv_wr, cap->max_recv_sge))
 		return -ENOMEM;
 	qp->scratch_sges = calloc(POST_CHUNK * (cap->max_send_sge + 1u), sizeof(struct ibv_sge));
@@ -178,8 +179,7 @@ static int queue_pair_build(struct queue_pair *qp)
 		below.ibv_destroy_qp(qp->real);
 		return -ENOMEM;
 	}
-	if (qp->logged)
-		completion_queue_make_room(qp->send_cq, qp->init.cap.max_send_wr);
+	completion_queue_make_room(qp->send_cq, qp->init.cap.max_send_wr);
 	return 0;
 }
 
@@ -206,7 +206,7 @@ static void users_add(struct queue_pair *qp, unsigned by)
 		qp->xrc_domain->users += by;
 	if (qp->srq)
 		qp->srq->users += by;
-	if (by == -1u && qp->logged)
+	if (by == -1u)
 		qp->send_cq->unasked -= qp->init.cap.max_send_wr;
 	pthread_mutex_unlock(&qp->context->lists_lock);
 }
@@ -264,14 +264,14 @@ struct queue_pair *queue_pair_create(struct context *context, struct protection_
 	qp->xrc_domain = domain;
 	qp->is_target = domain != NULL;
 	find_queues(qp);
-	qp->logged = attr->qp_type == IBV_QPT_RC || is_xrc(attr->qp_type);
+	qp->reliable = attr->qp_type == IBV_QPT_RC || is_xrc(attr->qp_type);
+	qp->datagrams = attr->qp_type == IBV_QPT_UD;
 	gate_init(&qp->build_gate);
 	gate_init(&qp->send_gate);
 	gate_init(&qp->receive_gate);
 	pthread_mutex_init(&qp->shown.qp_base.mutex, NULL);
 	pthread_cond_init(&qp->shown.qp_base.cond, NULL);
-	/* What vetoes a migration is not made in the middle of one. */
-	err = -control_enter(context, qp->logged ? NEEDS_DEVICE : NEEDS_CONNECTION);
+	err = -control_enter(context, NEEDS_DEVICE);
 	if (!err) {
 		err = queue_pair_build(qp);
 		if (!err) {
@@ -279,7 +279,7 @@ struct queue_pair *queue_pair_create(struct context *context, struct protection_
 			OBJECT_ADD(context, qps, qp);
 			if (qp->is_target)
 				xrc_add_target(qp);
-			qp->announced = context->moved && qp->logged;
+			qp->announced = context->moved && !qp->datagrams;
 			own = context_announcement(context, queue_pair_number(qp));
 		}
 		control_leave();

@@ -28,12 +28,18 @@ void queue_pair_purge(struct queue_pair *qp);
 /* The agent may forget that this one is connected to @remote, if it is. */
 void queue_pair_forget_remote(const struct queue_pair *qp, const struct remote *remote);
 
-/* Is the application's connection made: is there another end that knows this one? */
-static inline bool queue_pair_is_connected(const struct queue_pair *qp)
+/* Its state lets it receive. */
+static inline bool queue_pair_is_active(const struct queue_pair *qp)
 {
 	enum ibv_qp_state state = qp->shown.qp_base.state;
 
-	return qp->attr_mask & IBV_QP_DEST_QPN && state != IBV_QPS_RESET && state != IBV_QPS_INIT;
+	return state != IBV_QPS_RESET && state != IBV_QPS_INIT;
+}
+
+/* Is the application's connection made: is there another end that knows this one? */
+static inline bool queue_pair_is_connected(const struct queue_pair *qp)
+{
+	return qp->attr_mask & IBV_QP_DEST_QPN && queue_pair_is_active(qp);
 }
 
 /*

@@ -205,7 +205,7 @@ WRAPPER int ibv_modify_qp(struct ibv_qp *shown, struct ibv_qp_attr *attr, int ma
 	if (mask & IBV_QP_STATE && attr->qp_state == IBV_QPS_ERR)
 		return modify_to_error(qp, attr, mask);
 	resets = mask & IBV_QP_STATE && attr->qp_state == IBV_QPS_RESET;
-	connects = !resets && qp->logged && mask & IBV_QP_DEST_QPN && mask & IBV_QP_AV;
+	connects = !resets && mask & IBV_QP_DEST_QPN && mask & IBV_QP_AV;
 	err = connects ? enter_to_connect(qp, attr, &remote)
 	               : control_enter_qp(qp, NEEDS_CONNECTION);
 	if (!err) {
@@ -336,8 +336,18 @@ int queue_pair_to_init(struct queue_pair *qp)
 	struct ibv_qp_attr attr = qp->attr;
 
 	attr.qp_state = IBV_QPS_INIT;
-	return modify_real(
-	        qp, &attr, IBV_QP_STATE | IBV_QP_PKEY_INDEX | IBV_QP_PORT | IBV_QP_ACCESS_FLAGS);
+	return modify_real(qp, &attr,
+	        IBV_QP_STATE | IBV_QP_PKEY_INDEX | IBV_QP_PORT |
+	                (qp->datagrams ? IBV_QP_QKEY : IBV_QP_ACCESS_FLAGS));
+}
+
+/* What each transport names of its connection (IBA 11.2.5.2). */
+static int connection_mask(const struct queue_pair *qp)
+{
+	if (qp->datagrams)
+		return IBV_QP_STATE;
+	return IBV_QP_STATE | IBV_QP_AV | IBV_QP_PATH_MTU | IBV_QP_DEST_QPN | IBV_QP_RQ_PSN |
+	       (qp->reliable ? IBV_QP_MAX_DEST_RD_ATOMIC | IBV_QP_MIN_RNR_TIMER : 0);
 }
 
 int queue_pair_to_rtr(struct queue_pair *qp, uint32_t rq_psn)
@@ -349,9 +359,7 @@ int queue_pair_to_rtr(struct queue_pair *qp, uint32_t rq_psn)
 	attr.dest_qp_num = qp->remote.real_qpn;
 	attr.ah_attr.dlid = (uint16_t)qp->remote.real_lid;
 	attr.ah_attr.grh.dgid = qp->remote.real_gid;
-	return modify_real(qp, &attr,
-	        IBV_QP_STATE | IBV_QP_AV | IBV_QP_PATH_MTU | IBV_QP_DEST_QPN | IBV_QP_RQ_PSN |
-	                IBV_QP_MAX_DEST_RD_ATOMIC | IBV_QP_MIN_RNR_TIMER);
+	return modify_real(qp, &attr, connection_mask(qp));
 }
 
 int queue_pair_to_rts(struct queue_pair *qp)
@@ -361,6 +369,8 @@ int queue_pair_to_rts(struct queue_pair *qp)
 	attr.qp_state = IBV_QPS_RTS;
 	attr.sq_psn = qp->migration.fresh_psn;
 	return modify_real(qp, &attr,
-	        IBV_QP_STATE | IBV_QP_TIMEOUT | IBV_QP_RETRY_CNT | IBV_QP_RNR_RETRY |
-	                IBV_QP_SQ_PSN | IBV_QP_MAX_QP_RD_ATOMIC);
+	        IBV_QP_STATE | IBV_QP_SQ_PSN |
+	                (qp->reliable ? IBV_QP_TIMEOUT | IBV_QP_RETRY_CNT | IBV_QP_RNR_RETRY |
+	                                        IBV_QP_MAX_QP_RD_ATOMIC
+	                              : 0));
 }

@@ -120,6 +120,22 @@ static void end(struct move *move, struct queue_pair *qp)
 	queue_pair_open(qp);
 }
 
+/* Nobody's numbers are needed for that. */
+static void datagrams_to_rtr(struct queue_pair *qp)
+{
+	int err;
+
+	if (!qp->datagrams || qp->migration.connected || !qp->migration.renewed ||
+	        qp->application_error)
+		return;
+	queue_pair_close(qp);
+	err = queue_pair_to_rtr(qp, 0);
+	qp->migration.connected = !err;
+	queue_pair_open(qp);
+	if (err)
+		log_warn("reconnect", "qp 0x%x: error %d", queue_pair_number(qp), -err);
+}
+
 int reconnect_to_rtr(struct move *move, const Tether__Event *event)
 {
 	struct context *context;
@@ -138,6 +154,7 @@ int reconnect_to_rtr(struct move *move, const Tether__Event *event)
 	}
 	EACH_CONCERNED(move, context, qp)
 	{
+		datagrams_to_rtr(qp);
 		if (!err && !qp->migration.connected)
 			end(move, qp);
 	}

@@ -13,6 +13,15 @@ static bool responder_is_past(
 	return psn_distance(end_psn(log, slot), rq_psn) >= 0;
 }
 
+static void slot_is_executed(
+        struct send_log *log, struct send_slot *slot, struct settlement *result)
+{
+	slot->fate = FATE_EXECUTED;
+	log->executed++;
+	result->executed++;
+	result->made_up += !!(slot->flags & IBV_SEND_SIGNALED);
+}
+
 static void settle_slot(
         struct send_log *log, struct send_slot *slot, uint32_t rq_psn, struct settlement *result)
 {
@@ -28,10 +37,7 @@ static void settle_slot(
 		return;
 	}
 	if (past) {
-		slot->fate = FATE_EXECUTED;
-		log->executed++;
-		result->executed++;
-		result->made_up += !!(slot->flags & IBV_SEND_SIGNALED);
+		slot_is_executed(log, slot, result);
 	} else {
 		result->replayed++;
 	}
@@ -66,6 +72,19 @@ struct settlement settle_sends(struct send_log *log, uint32_t rq_psn)
 
 		if (slot->fate == FATE_OPEN)
 			settle_slot(log, slot, rq_psn, &result);
+	}
+	return result;
+}
+
+struct settlement settle_sent(struct send_log *log, bool flushed)
+{
+	struct settlement result = {0};
+
+	for (uint32_t i = log->tail; i != log->posted && !flushed; i++) {
+		struct send_slot *slot = send_log_at(log, i);
+
+		if (slot->fate == FATE_OPEN)
+			slot_is_executed(log, slot, &result);
 	}
 	return result;
 }

@@ -29,6 +29,12 @@ struct settlement {
  */
 struct settlement settle_sends(struct send_log *log, uint32_t rq_psn);
 
+/*
+ * The same for a transport that acknowledges nothing: what is open was given back by ERR, which
+ * says that it was not sent (@flushed), or it was sent, and nobody will know what became of it.
+ */
+struct settlement settle_sent(struct send_log *log, bool flushed);
+
 /* The control to settle_sends: trust nothing but completions and replay everything else. */
 struct settlement settle_sends_blindly(struct send_log *log);
 

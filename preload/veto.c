@@ -58,15 +58,11 @@ int refusal_add(Tether__Answer *answer, const char *reason, const char *text)
 /* Each reason once, however many objects have it. */
 typedef bool veto_set[VETO_COUNT];
 
-static void check_queue_pair(const struct queue_pair *qp, bool moves, veto_set found)
+static void check_queue_pair(const struct queue_pair *qp, veto_set found)
 {
 	enum ibv_qp_state state = qp->shown.qp_base.state;
 
-	if (!qp->logged) {
-		found[VETO_QP_TYPE] |= moves;
-		found[VETO_MULTICAST] |= moves && qp->multicast_groups;
-		return;
-	}
+	found[VETO_MULTICAST] |= qp->multicast_groups;
 	found[VETO_QP_STATE] |= state == IBV_QPS_SQD || state == IBV_QPS_SQE;
 	found[VETO_ALTERNATE_PATH] |= qp->attr_mask & IBV_QP_ALT_PATH;
 	found[VETO_ECE] |= qp->ece_set;
@@ -161,10 +157,8 @@ int veto_check(const struct move *move, Tether__Answer *answer)
 
 	EACH_QUEUE_PAIR(context, qp)
 	{
-		bool moves = move_has_context(move, context);
-
-		if (moves || move_has_peer(move, qp))
-			check_queue_pair(qp, moves, found);
+		if (move_has_context(move, context) || move_has_peer(move, qp))
+			check_queue_pair(qp, found);
 	}
 	TAILQ_FOREACH(context, &contexts, link)
 	{

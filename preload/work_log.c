@@ -150,13 +150,20 @@ static int fill_inline(struct send_log *log, struct send_slot *slot, const struc
 	return err;
 }
 
+static bool opcode_is_logged(const struct send_log *log, unsigned opcode)
+{
+	if (log->datagrams)
+		return opcode == IBV_WR_SEND || opcode == IBV_WR_SEND_WITH_IMM;
+	return opcode <= IBV_WR_ATOMIC_FETCH_AND_ADD;
+}
+
 int send_log_fill(struct send_log *log, uint32_t ahead, const struct ibv_send_wr *wr)
 {
 	struct send_slot *slot = send_log_begin(log, ahead);
 
 	if (!slot)
 		return -ENOMEM;
-	if (wr->opcode > IBV_WR_ATOMIC_FETCH_AND_ADD || wr->num_sge < 0)
+	if (!opcode_is_logged(log, wr->opcode) || wr->num_sge < 0)
 		return -EINVAL;
 	slot->wr_id = wr->wr_id;
 	slot->opcode = (uint8_t)wr->opcode;
@@ -170,6 +177,12 @@ int send_log_fill(struct send_log *log, uint32_t ahead, const struct ibv_send_wr
 		slot->rkey = wr->wr.atomic.rkey;
 		operands->atomic.compare_add = wr->wr.atomic.compare_add;
 		operands->atomic.swap = wr->wr.atomic.swap;
+	} else if (log->datagrams) {
+		union send_operands *operands = send_log_operands(log, slot);
+
+		operands->ud.ah = wr->wr.ud.ah;
+		operands->ud.remote_qpn = wr->wr.ud.remote_qpn;
+		operands->ud.remote_qkey = wr->wr.ud.remote_qkey;
 	} else {
 		slot->remote_addr = wr->wr.rdma.remote_addr;
 		slot->rkey = wr->wr.rdma.rkey;
@@ -241,6 +254,12 @@ void send_log_wr(const struct send_log *log, uint32_t sequence, struct ibv_send_
 		wr->wr.atomic.rkey = slot->rkey;
 		wr->wr.atomic.compare_add = operands->atomic.compare_add;
 		wr->wr.atomic.swap = operands->atomic.swap;
+	} else if (log->datagrams) {
+		union send_operands *operands = send_log_operands(log, slot);
+
+		wr->wr.ud.ah = operands->ud.ah;
+		wr->wr.ud.remote_qpn = operands->ud.remote_qpn;
+		wr->wr.ud.remote_qkey = operands->ud.remote_qkey;
 	} else {
 		wr->wr.rdma.remote_addr = slot->remote_addr;
 		wr->wr.rdma.rkey = slot->rkey;

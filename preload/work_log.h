@@ -74,6 +74,7 @@ struct send_log {
 	uint32_t max_sge, max_inline;
 	uint32_t mtu;         /* bytes */
 	uint8_t flags_always; /* SIGNALED for sq_sig_all */
+	bool datagrams;       /* each names its address, in its operands */
 	bool signal_reads;    /* READ and atomics are signalled whatever the application asks */
 	uint32_t head;        /* the next to be logged; the poster's */
 	uint32_t posted;      /* everything before was handed to the device; the poster's */
@@ -195,7 +196,7 @@ static inline uint32_t send_slot_packets(const struct send_log *log, const struc
 
 /*
  * Put @wr into the slot @ahead of head. -ENOMEM: the queue is full. -EINVAL: too many buffers, too
- * much inline data, an opcode that this library does not replay.
+ * much inline data, an opcode that this library does not log.
  */
 int send_log_fill(struct send_log *log, uint32_t ahead, const struct ibv_send_wr *wr);
 

@@ -52,6 +52,7 @@ struct fake_send {
 	struct ibv_sge sges[MAX_SGE];
 	uint8_t payload[MAX_INLINE];
 	uint32_t length, packets;
+	struct ibv_ah_attr to; /* of a datagram: the handle may be gone before it is sent */
 	bool executed;
 };
 
@@ -533,8 +534,16 @@ static void complete_send(struct fake_qp *qp, enum ibv_wc_status status)
 		push_late(qp->qp.send_cq, &wc, fake.hold_flushes && status == IBV_WC_WR_FLUSH_ERR);
 }
 
+static bool is_unreliable(const struct fake_qp *qp)
+{
+	return qp->qp.qp_type == IBV_QPT_UC || qp->qp.qp_type == IBV_QPT_UD;
+}
+
 static void flush(struct fake_qp *qp)
 {
+	/* What needs no acknowledgement was done when it was sent. */
+	while (is_unreliable(qp) && qp->completed != qp->executed)
+		complete_send(qp, IBV_WC_SUCCESS);
 	while (qp->completed != qp->head)
 		complete_send(qp, IBV_WC_WR_FLUSH_ERR);
 	qp->executed = qp->head;
@@ -586,10 +595,13 @@ static int modify_qp(struct ibv_qp *shown, struct ibv_qp_attr *attr, int mask)
 	case IBV_QPS_INIT:
 		if (shown->state != IBV_QPS_RESET || attr->port_num != 1)
 			return EINVAL;
+		qp->attr = *attr;
 		break;
 	case IBV_QPS_RTR:
 		if (shown->state != IBV_QPS_INIT)
 			return EINVAL;
+		if (shown->qp_type == IBV_QPT_UD)
+			break;
 		qp->expected_psn = attr->rq_psn;
 		qp->attr = *attr;
 		break;
@@ -642,6 +654,8 @@ static void queue_send(struct fake_qp *qp, const struct ibv_send_wr *wr)
 		send->length += wr->sg_list[i].length;
 	if (wr->send_flags & IBV_SEND_INLINE && wr->num_sge)
 		memcpy(send->payload, (void *)(uintptr_t)wr->sg_list[0].addr, send->length);
+	if (qp->qp.qp_type == IBV_QPT_UD)
+		send->to = ((struct fake_ah *)wr->wr.ud.ah)->attr;
 	send->packets = send->length > FAKE_MTU ? (send->length + FAKE_MTU - 1) / FAKE_MTU : 1;
 }
 
@@ -775,6 +789,23 @@ static struct fake_qp *responder_of(const struct fake_qp *qp)
 		        other->hca->lid == qp->attr.ah_attr.dlid &&
 		        other->attr.dest_qp_num == qp->qp.qp_num &&
 		        other->qp.state >= IBV_QPS_RTR && other->qp.state <= IBV_QPS_SQD)
+			return other;
+	}
+	return NULL;
+}
+
+/* Who hears a datagram; NULL: nobody. */
+static struct fake_qp *hearer_of(const struct fake_send *send)
+{
+	struct fake_qp *other;
+
+	TAILQ_FOREACH(other, &qps, link)
+	{
+		if (other->qp.qp_num == send->wr.wr.ud.remote_qpn &&
+		        other->qp.qp_type == IBV_QPT_UD && other->hca->lid == send->to.dlid &&
+		        other->attr.qkey == send->wr.wr.ud.remote_qkey &&
+		        other->qp.state >= IBV_QPS_RTR && other->qp.state <= IBV_QPS_SQD &&
+		        other->receives->tail != other->receives->head)
 			return other;
 	}
 	return NULL;
@@ -934,6 +965,54 @@ void fake_acknowledge(const struct ibv_qp *shown)
 		complete_send(qp, IBV_WC_SUCCESS);
 }
 
+/* Behind the 40 bytes of a global route header, which is zeros where there was none. */
+static void hear(struct fake_qp *to, const struct fake_qp *from, struct fake_send *send)
+{
+	struct fake_receive *receive = &to->receives->slots[to->receives->tail++ % QUEUE];
+	struct ibv_wc wc = {.wr_id = receive->wr_id,
+	        .opcode = IBV_WC_RECV,
+	        .byte_len = send->length + sizeof(struct ibv_grh),
+	        .imm_data = send->wr.imm_data,
+	        .qp_num = to->qp.qp_num,
+	        .src_qp = from->qp.qp_num,
+	        .slid = from->hca->lid,
+	        .wc_flags = send->to.is_global ? IBV_WC_GRH : 0};
+	uint8_t *at = resolve(to->hca, receive->sges[0].lkey, receive->sges[0].addr, wc.byte_len);
+
+	if (at) {
+		memset(at, 0, sizeof(struct ibv_grh));
+		copy_local(from, send, at + sizeof(struct ibv_grh), true);
+		push_late(to->qp.recv_cq, &wc, fake.hold_receives);
+	}
+}
+
+/* Whoever acknowledges nothing does not know whether anybody has taken it. */
+static bool send_unreliably(struct fake_qp *qp, struct fake_qp *to, bool completed)
+{
+	struct fake_send *send = &qp->sends[qp->executed % QUEUE];
+	bool heard = true;
+
+	if (qp->qp.qp_type == IBV_QPT_UD) {
+		to = hearer_of(send);
+		if (to)
+			hear(to, qp, send);
+	} else if (to) {
+		heard = !takes_receive(send) || to->receives->tail != to->receives->head;
+		to->expected_psn = (to->expected_psn + send->packets) & 0xffffff;
+		if (heard) {
+			uint8_t *data = calloc(1, send->length + 8u);
+
+			copy_local(qp, send, data, true);
+			execute_at(to, send, data);
+			free(data);
+		}
+	}
+	qp->executed++;
+	if (completed)
+		fake_acknowledge(&qp->qp);
+	return true;
+}
+
 /* False: it cannot go on. */
 static bool execute_one(struct fake_qp *qp, struct fake_qp *to, bool acknowledged)
 {
@@ -941,6 +1020,8 @@ static bool execute_one(struct fake_qp *qp, struct fake_qp *to, bool acknowledge
 	uint8_t *data;
 	bool done;
 
+	if (is_unreliable(qp))
+		return send_unreliably(qp, to, acknowledged);
 	if (to->xrcd && !aim(to, send)) {
 		fail(qp, IBV_WC_REM_INV_REQ_ERR);
 		return false;
@@ -972,7 +1053,7 @@ unsigned fake_execute(const struct ibv_qp *shown, unsigned messages, bool acknow
 	unsigned done = 0;
 
 	LOCK_GUARD(&hca_lock);
-	while (to && done < messages && qp->executed != qp->head &&
+	while ((to || is_unreliable(qp)) && done < messages && qp->executed != qp->head &&
 	        execute_one(qp, to, acknowledged))
 		done++;
 	return done;

@@ -131,11 +131,13 @@ void end_create_qp(struct end *end, const struct harness *h)
 	                .max_recv_wr = HARNESS_DEPTH,
 	                .max_send_sge = 2,
 	                .max_recv_sge = 1},
-	        .qp_type = IBV_QPT_RC,
+	        .qp_type = h->type ? h->type : IBV_QPT_RC,
 	        .sq_sig_all = h->signal_all,
 	        .comp_mask = IBV_QP_INIT_ATTR_PD | IBV_QP_INIT_ATTR_SEND_OPS_FLAGS,
 	        .pd = end->pd,
-	        .send_ops_flags = IBV_QP_EX_WITH_SEND | IBV_QP_EX_WITH_RDMA_WRITE,
+	        .send_ops_flags = h->type == IBV_QPT_UD
+	                                  ? IBV_QP_EX_WITH_SEND
+	                                  : IBV_QP_EX_WITH_SEND | IBV_QP_EX_WITH_RDMA_WRITE,
 	};
 
 	if (h->with_ex)
@@ -145,10 +147,36 @@ void end_create_qp(struct end *end, const struct harness *h)
 	assert_non_null(end->qp);
 }
 
+/* It is connected to nobody: whoever has its number and its key is heard. */
+static void end_begin_datagrams(struct end *end, const struct end *to, uint16_t lid)
+{
+	static const enum ibv_qp_state states[] = {IBV_QPS_INIT, IBV_QPS_RTR, IBV_QPS_RTS};
+	static const int masks[] = {
+	        IBV_QP_STATE | IBV_QP_PKEY_INDEX | IBV_QP_PORT | IBV_QP_QKEY,
+	        IBV_QP_STATE,
+	        IBV_QP_STATE | IBV_QP_SQ_PSN,
+	};
+	struct ibv_ah_attr address = {.dlid = lid, .port_num = 1};
+
+	for (int i = 0; i < 3; i++) {
+		struct ibv_qp_attr attr = {
+		        .qp_state = states[i], .port_num = 1, .qkey = HARNESS_QKEY};
+
+		assert_int_equal(ibv_modify_qp(end->qp, &attr, masks[i]), 0);
+	}
+	end->ah = ibv_create_ah(end->pd, &address);
+	assert_non_null(end->ah);
+	end->remote_qpn = to->qp->qp_num;
+}
+
 void end_connect(struct end *end, const struct end *to, uint16_t lid)
 {
 	struct ibv_qp_attr attr = {.qp_state = IBV_QPS_INIT, .port_num = 1};
 
+	if (end->qp->qp_type == IBV_QPT_UD) {
+		end_begin_datagrams(end, to, lid);
+		return;
+	}
 	assert_int_equal(
 	        ibv_modify_qp(end->qp, &attr,
 	                IBV_QP_STATE | IBV_QP_PKEY_INDEX | IBV_QP_PORT | IBV_QP_ACCESS_FLAGS),
@@ -191,6 +219,8 @@ void end_close(struct end *end)
 {
 	if (end->qp)
 		assert_int_equal(ibv_destroy_qp(end->qp), 0);
+	if (end->ah)
+		assert_int_equal(ibv_destroy_ah(end->ah), 0);
 	if (end->srq)
 		assert_int_equal(ibv_destroy_srq(end->srq), 0);
 	assert_int_equal(ibv_destroy_cq(end->cq), 0);
@@ -230,6 +260,11 @@ static int post(struct end *from, struct ibv_send_wr *wr, uint32_t offset, uint3
 	struct ibv_sge sge = {(uintptr_t)from->memory + offset, length, from->mr->lkey};
 	struct ibv_send_wr *bad, posted = *wr;
 
+	if (from->ah) {
+		posted.wr.ud.ah = from->ah;
+		posted.wr.ud.remote_qpn = from->remote_qpn;
+		posted.wr.ud.remote_qkey = HARNESS_QKEY;
+	}
 	posted.sg_list = &sge;
 	posted.num_sge = length > 0;
 	return ibv_post_send(from->qp, &posted, &bad);

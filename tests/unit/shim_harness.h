@@ -11,7 +11,12 @@
 #include "tests/unit/shim_fake_hca.h"
 #include "tether.pb-c.h"
 
-enum { HARNESS_BYTES = 16384, HARNESS_DEPTH = 8, HARNESS_FIRST_PSN = 0xfffffa };
+enum {
+	HARNESS_BYTES = 16384,
+	HARNESS_DEPTH = 8,
+	HARNESS_FIRST_PSN = 0xfffffa,
+	HARNESS_QKEY = 0x11
+};
 
 struct remote;
 
@@ -22,11 +27,14 @@ struct end {
 	struct ibv_cq *cq;
 	struct ibv_srq *srq;
 	struct ibv_qp *qp;
+	struct ibv_ah *ah; /* of a UD queue pair: to the other end, which has */
+	uint32_t remote_qpn;
 	uint8_t *memory; /* registered, HARNESS_BYTES */
 };
 
 struct harness {
 	struct end vm, peer;
+	enum ibv_qp_type type; /* 0: RC */
 	bool with_srq, with_ex, signal_all;
 	uint64_t now_ms;
 	uint32_t sequence;

@@ -75,11 +75,6 @@ static void other_qp_destroy(struct harness *h)
 	assert_int_equal(ibv_destroy_qp(other_qp), 0);
 }
 
-static void qp_type(struct harness *h)
-{
-	other_qp_make(h, IBV_QPT_UC, 1);
-}
-
 static void multicast(struct harness *h)
 {
 	union ibv_gid gid = {.raw = {0xff}};
@@ -235,9 +230,8 @@ static const struct row {
 	void (*end)(struct harness *h);
 	const char *also;
 } rows[VETO_COUNT] = {
-        [VETO_QP_TYPE] = {qp_type, other_qp_destroy},
         [VETO_QP_STATE] = {qp_state, qp_state_end},
-        [VETO_MULTICAST] = {multicast, other_qp_destroy, "veto-qp-type"},
+        [VETO_MULTICAST] = {multicast, other_qp_destroy},
         [VETO_ALTERNATE_PATH] = {alternate_path},
         [VETO_ECE] = {ece},
         [VETO_COMPLETION_CHANNEL] = {completion_channel, completion_channel_end},

@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/* UD and UC through a move: what was not sent is sent once, nothing is sent twice. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <string.h>
+
+#include "preload/objects.h"
+#include "tests/unit/shim_harness.h"
+
+enum { INBOX = 1024, LENGTH = 64, GRH = sizeof(struct ibv_grh) };
+
+static struct harness harness;
+
+static void setup_type(void **state, enum ibv_qp_type type, bool with_srq)
+{
+	memset(&harness, 0, sizeof(harness));
+	harness.type = type;
+	harness.with_srq = with_srq;
+	harness_open(&harness);
+	harness_connect(&harness);
+	*state = &harness;
+}
+
+static int setup_ud(void **state)
+{
+	setup_type(state, IBV_QPT_UD, false);
+	return 0;
+}
+
+static int setup_ud_srq(void **state)
+{
+	setup_type(state, IBV_QPT_UD, true);
+	return 0;
+}
+
+static int setup_uc(void **state)
+{
+	setup_type(state, IBV_QPT_UC, false);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	harness_close(*state);
+	return 0;
+}
+
+/* wr_id n brings letter n into slot n of the other's inbox. */
+static int send_letter(struct end *from, uint64_t n, unsigned flags)
+{
+	from->memory[LENGTH * n] = (uint8_t)('a' + n);
+	return end_send(from, n, (uint32_t)(LENGTH * n), LENGTH, flags);
+}
+
+static void post_receive(struct end *end, uint64_t n)
+{
+	assert_int_equal(end_receive(end, 50 + n, (uint32_t)(INBOX + 128 * n), LENGTH + GRH), 0);
+}
+
+static unsigned run(struct end *from, unsigned messages)
+{
+	return fake_execute(real_of(from->qp), messages, true);
+}
+
+static void expect_one(struct harness *h, struct end *end, uint64_t wr_id)
+{
+	assert_int_equal(harness_poll(h, end), 1);
+	assert_int_equal(h->wc[0].wr_id, wr_id);
+	assert_int_equal(h->wc[0].status, IBV_WC_SUCCESS);
+	assert_int_equal(h->wc[0].qp_num, end->qp->qp_num);
+}
+
+static void expect_letter(struct harness *h, struct end *end, uint64_t slot, uint64_t n)
+{
+	uint32_t header = h->type == IBV_QPT_UD ? GRH : 0;
+
+	expect_one(h, end, 50 + slot);
+	assert_int_equal(end->memory[INBOX + 128 * slot + header], 'a' + n);
+}
+
+static void what_was_received_before_and_after_arrives(void **state)
+{
+	struct harness *h = *state;
+
+	for (uint64_t n = 0; n < 3; n++)
+		post_receive(&h->peer, n);
+	send_letter(&h->vm, 0, IBV_SEND_SIGNALED);
+	assert_int_equal(run(&h->vm, 9), 1);
+	expect_letter(h, &h->peer, 0, 0);
+	harness_move(h);
+	expect_one(h, &h->vm, 0);
+	send_letter(&h->vm, 1, IBV_SEND_SIGNALED);
+	assert_int_equal(run(&h->vm, 9), 1);
+	expect_one(h, &h->vm, 1);
+	expect_letter(h, &h->peer, 1, 1);
+	harness_move(h);
+	send_letter(&h->vm, 2, 0);
+	assert_int_equal(run(&h->vm, 9), 1);
+	expect_letter(h, &h->peer, 2, 2);
+}
+
+static void what_was_not_sent_is_sent_once(void **state)
+{
+	struct harness *h = *state;
+
+	post_receive(&h->peer, 0);
+	post_receive(&h->peer, 1);
+	send_letter(&h->vm, 0, 0);
+	send_letter(&h->vm, 1, IBV_SEND_SIGNALED);
+	harness_move(h);
+	assert_int_equal(harness_poll(h, &h->vm), 0);
+	assert_int_equal(fake_pending(real_of(h->vm.qp)), 2);
+	assert_int_equal(run(&h->vm, 9), 2);
+	expect_one(h, &h->vm, 1);
+	assert_int_equal(harness_poll(h, &h->peer), 2);
+	harness_move(h);
+	assert_int_equal(fake_pending(real_of(h->vm.qp)), 0);
+}
+
+/* Sent is done, whatever became of it; so it is not sent again. */
+static void what_was_sent_without_a_completion_is_not_sent_again(void **state)
+{
+	struct harness *h = *state;
+
+	send_letter(&h->vm, 0, IBV_SEND_SIGNALED);
+	send_letter(&h->vm, 1, 0);
+	assert_int_equal(fake_execute(real_of(h->vm.qp), 2, false), 2);
+	harness_move(h);
+	assert_int_equal(fake_pending(real_of(h->vm.qp)), 0);
+	expect_one(h, &h->vm, 0);
+	assert_int_equal(harness_poll(h, &h->vm), 0);
+}
+
+/* Neither its completion nor a flush has come: the success is made up. */
+static void a_completion_that_never_comes_is_made_up(void **state)
+{
+	struct harness *h = *state;
+
+	send_letter(&h->vm, 0, IBV_SEND_SIGNALED);
+	send_letter(&h->vm, 1, IBV_SEND_SIGNALED);
+	fake.hold_flushes = true;
+	harness_move(h);
+	fake.hold_flushes = false;
+	assert_int_equal(fake_pending(real_of(h->vm.qp)), 0);
+	assert_int_equal(harness_poll(h, &h->vm), 2);
+	assert_int_equal(h->wc[0].wr_id, 0);
+	assert_int_equal(h->wc[1].status, IBV_WC_SUCCESS);
+}
+
+static void what_is_posted_meanwhile_is_kept(void **state)
+{
+	struct harness *h = *state;
+
+	harness_stop(h);
+	for (uint64_t n = 0; n < HARNESS_DEPTH; n++)
+		assert_int_equal(send_letter(&h->vm, n, IBV_SEND_SIGNALED), 0);
+	assert_int_equal(send_letter(&h->vm, 9, 0), ENOMEM);
+	assert_int_equal(fake_pending(real_of(h->vm.qp)), 0);
+	harness_go_on(h);
+	assert_int_equal(fake_pending(real_of(h->vm.qp)), HARNESS_DEPTH);
+	run(&h->vm, HARNESS_DEPTH);
+	assert_int_equal(harness_poll(h, &h->vm), HARNESS_DEPTH);
+}
+
+static void posted_receives_are_there_after_the_move(void **state)
+{
+	struct harness *h = *state;
+
+	post_receive(&h->vm, 0);
+	post_receive(&h->vm, 1);
+	harness_move(h);
+	assert_int_equal(fake_receives(real_of(h->vm.qp)), 2);
+	assert_int_equal(harness_poll(h, &h->vm), 0);
+}
+
+static void a_move_given_up_before_the_vote_leaves_it_alone(void **state)
+{
+	struct harness *h = *state;
+	struct ibv_qp *real = real_of(h->vm.qp);
+
+	harness_step(h, TETHER__STEP__STEP_PREPARE);
+	harness_step(h, TETHER__STEP__STEP_STOP);
+	send_letter(&h->vm, 0, IBV_SEND_SIGNALED);
+	assert_int_equal(fake_pending(real), 0);
+	assert_int_equal(harness_step(h, TETHER__STEP__STEP_ABORT), TETHER__OUTCOME__OUTCOME_DONE);
+	assert_ptr_equal(real_of(h->vm.qp), real);
+	assert_int_equal(run(&h->vm, 9), 1);
+	expect_one(h, &h->vm, 0);
+}
+
+static void a_move_given_up_after_the_vote_goes_on_in_place(void **state)
+{
+	struct harness *h = *state;
+	struct ibv_qp *real = real_of(h->vm.qp);
+
+	post_receive(&h->vm, 0);
+	send_letter(&h->vm, 0, IBV_SEND_SIGNALED);
+	harness_stop(h);
+	assert_int_equal(harness_step(h, TETHER__STEP__STEP_ABORT), TETHER__OUTCOME__OUTCOME_DONE);
+	assert_int_equal(
+	        harness_step(h, TETHER__STEP__STEP_RECONNECT), TETHER__OUTCOME__OUTCOME_DONE);
+	assert_int_equal(harness_step(h, TETHER__STEP__STEP_RESUME), TETHER__OUTCOME__OUTCOME_DONE);
+	assert_ptr_equal(real_of(h->vm.qp), real);
+	assert_int_equal(fake_receives(real), 1);
+	assert_int_equal(run(&h->vm, 9), 1);
+	expect_one(h, &h->vm, 0);
+}
+
+static void only_sends_are_accepted(void **state)
+{
+	struct harness *h = *state;
+
+	assert_int_equal(end_rdma(&h->vm, &h->peer, IBV_WR_RDMA_WRITE, 1, 0, 8, 0), EINVAL);
+	harness_stop(h);
+	assert_int_equal(end_rdma(&h->vm, &h->peer, IBV_WR_RDMA_WRITE, 1, 0, 8, 0), EINVAL);
+	harness_go_on(h);
+}
+
+/* ---- UC: both ends begin anew ---- */
+
+static void both_ends_of_a_connection_go_on(void **state)
+{
+	struct harness *h = *state;
+	struct end *ends[] = {&h->vm, &h->peer};
+
+	for (int i = 0; i < 4; i++) {
+		struct end *from = ends[i % 2], *to = ends[1 - i % 2];
+
+		post_receive(to, 0);
+		send_letter(from, (uint64_t)i, IBV_SEND_SIGNALED);
+		harness_move(h);
+		assert_int_equal(run(from, 9), 1);
+		expect_one(h, from, (uint64_t)i);
+		expect_letter(h, to, 0, (uint64_t)i);
+	}
+}
+
+static void a_write_reaches_the_region_as_it_is_called_now(void **state)
+{
+	struct harness *h = *state;
+
+	harness_move(h);
+	strcpy((char *)h->peer.memory, "text");
+	assert_int_equal(end_rdma(&h->peer, &h->vm, IBV_WR_RDMA_WRITE, 1, 0, 8, 0), 0);
+	assert_int_equal(run(&h->peer, 1), 1);
+	assert_string_equal((char *)h->vm.memory, "text");
+}
+
+/* Nobody has taken it: a lost message stays lost, and the connection goes on. */
+static void what_was_lost_is_not_sent_again(void **state)
+{
+	struct harness *h = *state;
+
+	send_letter(&h->peer, 0, IBV_SEND_SIGNALED);
+	assert_int_equal(run(&h->peer, 1), 1);
+	post_receive(&h->vm, 0);
+	harness_move(h);
+	expect_one(h, &h->peer, 0);
+	assert_int_equal(fake_pending(real_of(h->peer.qp)), 0);
+	send_letter(&h->peer, 1, 0);
+	run(&h->peer, 1);
+	expect_letter(h, &h->vm, 0, 1);
+}
+
+#define UD(name)   cmocka_unit_test_setup_teardown(name, setup_ud, teardown)
+#define UC(name)   cmocka_unit_test_setup_teardown(name, setup_uc, teardown)
+#define BOTH(name) UD(name), UC(name)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        BOTH(what_was_received_before_and_after_arrives),
+	        cmocka_unit_test_setup_teardown(
+	                what_was_received_before_and_after_arrives, setup_ud_srq, teardown),
+	        BOTH(what_was_not_sent_is_sent_once),
+	        BOTH(what_was_sent_without_a_completion_is_not_sent_again),
+	        BOTH(a_completion_that_never_comes_is_made_up),
+	        BOTH(what_is_posted_meanwhile_is_kept),
+	        BOTH(posted_receives_are_there_after_the_move),
+	        BOTH(a_move_given_up_before_the_vote_leaves_it_alone),
+	        BOTH(a_move_given_up_after_the_vote_goes_on_in_place),
+	        UD(only_sends_are_accepted),
+	        UC(both_ends_of_a_connection_go_on),
+	        UC(a_write_reaches_the_region_as_it_is_called_now),
+	        UC(what_was_lost_is_not_sent_again),
+	};
+
+	return cmocka_run_group_tests_name("datagrams", tests, NULL, NULL);
+}
