@@ -9,7 +9,7 @@ STATUS = ["success", "loc_len", "loc_qp_op", "loc_eec_op", "loc_prot", "flush", 
           "rem_inv_req", "rem_access", "rem_op", "retry_exc", "rnr_retry_exc"]
 RESET, INIT, RTR, RTS, SQD, SQE, ERR = range(7)
 EVENTS = {"qp_fatal": 1, "qp_req_err": 2, "qp_access_err": 3, "comm_est": 4, "sq_drained": 5, "device_fatal": 8, "port_active": 9, "port_err": 10,
-          "srq_limit": 15, "last_wqe": 16}
+          "lid_change": 11, "pkey_change": 12, "sm_change": 13, "srq_limit": 15, "last_wqe": 16, "client_reregister": 17, "gid_change": 18}
 EIO = 5
 END_MS = 20000
 
