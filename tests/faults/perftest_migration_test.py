@@ -10,79 +10,13 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from faults.sa_truth import check_sa_truth  # noqa: E402
-from lab.migration import migrate  # noqa: E402
-from lab.system import CommandFailed, System  # noqa: E402
-from lab.tap import FULL, Tap  # noqa: E402
+from lab.survival import LOAD_S, MIGRATIONS, Moving, survive  # noqa: E402
+from lab.system import System  # noqa: E402
+from lab.tap import Tap  # noqa: E402
 from lab.workload import perftest  # noqa: E402
 
-MIGRATIONS = 5
-LOAD_S = 14 if FULL else 11
-CONNECT_S = 10
-START_S = 3  # a move in the moment of connecting is another matter: preload/DESIGN.md, "Connections in the making"
-SIZINGS = 4
 ASKED_DETACH_MS = 5000
 OPERATIONS = ("send", "write", "read", "atomic")
-
-
-class EndedEarly(AssertionError):
-    """A program did not run through all the migrations, so that they show nothing."""
-
-
-class Moving:
-    """VM 1 goes to and fro; every program sees moves both ways."""
-
-    def __init__(self, lab):
-        self.lab = lab
-        self.at, self.other = "hyp1", "hyp3"
-
-    def move(self):
-        migrate(self.lab, "vm1", self.at, self.other)
-        self.at, self.other = self.other, self.at
-
-    def move_connected(self, pairs):
-        """A connection of which only one end stands is refused by name. While it is being made: ask again."""
-        end = time.monotonic() + CONNECT_S
-        while True:
-            try:
-                return self.move()
-            except CommandFailed as error:
-                if "-without-shim" not in str(error) or time.monotonic() > end:
-                    raise
-            expect_running(pairs)
-            time.sleep(0.05)
-
-
-def expect_running(pairs):
-    for pair in pairs:
-        if not pair.is_running():
-            raise EndedEarly(f"{pair.name} ended before the last migration was over")
-
-
-def migrate_under(moving, pairs):
-    for number in range(MIGRATIONS):
-        time.sleep(0.2 if number else START_S)
-        moving.move_connected(pairs)
-        expect_running(pairs)
-
-
-def survive(moving, start):
-    """@start(attempt) starts pairs that ought to run long enough; twice as long at each attempt, should the machine have
-    become slower or faster since the length was chosen."""
-    for attempt in range(SIZINGS):
-        pairs = start(attempt)
-        try:
-            migrate_under(moving, pairs)
-            return expect_good_end(pairs)
-        except EndedEarly as early:
-            print(f"# {early}: once more, twice as long")
-            expect_good_end(pairs)
-    raise EndedEarly(f"{pairs[0].name} always ended before the last migration was over")
-
-
-def expect_good_end(pairs):
-    for pair in pairs:
-        statuses = pair.wait((10 * LOAD_S << SIZINGS) + 60)
-        assert statuses == (0, 0), f"{pair.name}: exit statuses {statuses}\n{pair.words()}"
 
 
 def perftest_survives(lab, moving, program):
