@@ -33,6 +33,15 @@ static void address_handle_free(struct address_handle *ah)
 	free(ah);
 }
 
+static void address_handle_make(struct address_handle *ah, struct protection_domain *pd)
+{
+	struct ibv_ah_attr attr = ah->attr;
+
+	errno = -port_tables_ah_to_real(context_of(pd->shown.context), &attr);
+	if (!errno)
+		ah->real = below.ibv_create_ah(pd->real, &attr);
+}
+
 WRAPPER struct ibv_ah *ibv_create_ah(struct ibv_pd *shown_pd, struct ibv_ah_attr *attr)
 {
 	struct protection_domain *pd = protection_domain_of(shown_pd);
@@ -53,7 +62,7 @@ WRAPPER struct ibv_ah *ibv_create_ah(struct ibv_pd *shown_pd, struct ibv_ah_attr
 		errno = ENODEV;
 		return NULL;
 	}
-	ah->real = below.ibv_create_ah(pd->real, attr);
+	address_handle_make(ah, pd);
 	if (ah->real) {
 		ah->shown = (struct ibv_ah){
 		        .context = shown_pd->context, .pd = shown_pd, .handle = ah->real->handle};
@@ -101,6 +110,6 @@ WRAPPER int ibv_destroy_ah(struct ibv_ah *shown)
 
 int address_handle_rebuild(struct address_handle *ah)
 {
-	ah->real = below.ibv_create_ah(protection_domain_of(ah->shown.pd)->real, &ah->attr);
+	address_handle_make(ah, protection_domain_of(ah->shown.pd));
 	return ah->real ? 0 : errno ? -errno : -ENOMEM;
 }

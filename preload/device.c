@@ -103,6 +103,8 @@ static int shown_query_port(
 		if (!err && port->known) {
 			now.lid = port->attr.lid;
 			now.lmc = port->attr.lmc;
+			now.gid_tbl_len = port->attr.gid_tbl_len;
+			now.pkey_tbl_len = port->attr.pkey_tbl_len;
 		}
 		if (!err)
 			port->attr = now;
@@ -206,6 +208,7 @@ static void context_free(struct context *context)
 	number_table_clear(&context->rkeys);
 	number_table_clear(&context->qpns);
 	number_table_clear(&context->numbers);
+	port_tables_free(context);
 	pthread_mutex_destroy(&context->lists_lock);
 	free(context);
 }
@@ -420,25 +423,6 @@ WRAPPER int ibv_query_port(
 	        shown, port, (struct ibv_port_attr *)attr, offsetof(struct ibv_port_attr, flags));
 }
 
-WRAPPER int ibv_query_gid(struct ibv_context *shown, uint8_t number, int index, union ibv_gid *gid)
-{
-	struct context *context = context_of(shown);
-	int err;
-
-	if (!context)
-		return below.ibv_query_gid(shown, number, index, gid);
-	if (!index && number >= 1 && number <= PORTS_MAX && context->ports[number - 1].known) {
-		*gid = context->ports[number - 1].gid;
-		return 0;
-	}
-	err = control_enter(context, NEEDS_DEVICE);
-	if (err)
-		return -1;
-	err = below.ibv_query_gid(context->real, number, index, gid);
-	control_leave();
-	return err;
-}
-
 /* Questions that only the device can answer; asked in the middle of a move they wait for its end.
  */
 #define ASKS_DEVICE(ret, name, params, failure, ...)                                               \
@@ -456,23 +440,6 @@ WRAPPER int ibv_query_gid(struct ibv_context *shown, uint8_t number, int index, 
 		return answer;                                                                     \
 	}
 
-ASKS_DEVICE(int, ibv_query_pkey,
-        (struct ibv_context * context, uint8_t port, int index, __be16 *pkey), -1, port, index,
-        pkey)
-ASKS_DEVICE(int, ibv_get_pkey_index, (struct ibv_context * context, uint8_t port, __be16 pkey), -1,
-        port, pkey)
-ASKS_DEVICE(int, _ibv_query_gid_ex,
-        (struct ibv_context * context, uint32_t port, uint32_t index, struct ibv_gid_entry *entry,
-                uint32_t flags, size_t size),
-        ENODEV, port, index, entry, flags, size)
-ASKS_DEVICE(ssize_t, _ibv_query_gid_table,
-        (struct ibv_context * context, struct ibv_gid_entry *entries, size_t count, uint32_t flags,
-                size_t size),
-        -ENODEV, entries, count, flags, size)
-ASKS_DEVICE(int, ibv_init_ah_from_wc,
-        (struct ibv_context * context, uint8_t port, struct ibv_wc *wc, struct ibv_grh *grh,
-                struct ibv_ah_attr *attr),
-        -1, port, wc, grh, attr)
 ASKS_DEVICE(int, ibv_resolve_eth_l2_from_gid,
         (struct ibv_context * context, struct ibv_ah_attr *attr, uint8_t mac[6], uint16_t *vid),
         ENODEV, attr, mac, vid)

@@ -21,6 +21,7 @@
 
 #include "preload/completion_ring.h"
 #include "preload/gate.h"
+#include "preload/port_tables.h"
 #include "preload/real_verbs.h"
 #include "preload/translation.h"
 #include "preload/work_log.h"
@@ -63,6 +64,7 @@ struct context {
 	bool inherited;                 /* the parent's, in a child after fork */
 	struct ibv_device_attr_ex attr; /* what is supported through this library */
 	struct port ports[PORTS_MAX];   /* by port number - 1 */
+	struct port_tables tables[PORTS_MAX];
 	int async_outer;   /* what the application polls: an epoll instance that holds the real
 	                      descriptor */
 	bool hides_events; /* what comes now comes from a move */

@@ -136,6 +136,9 @@ static int modify_connection(
 	}
 	if (qp->sq_psn_agreed && mask & IBV_QP_SQ_PSN)
 		now.sq_psn = qp->migration.fresh_psn;
+	err = -port_tables_attr_to_real(qp, &now, mask);
+	if (err)
+		return err;
 	gate_close(&qp->send_gate);
 	err = below.ibv_modify_qp(qp->real, &now, mask);
 	if (!err) {
@@ -238,6 +241,8 @@ static int query(struct queue_pair *qp, struct ibv_qp_attr *attr, int mask)
 	attr->cap = qp->init.cap;
 	attr->qp_access_flags = qp->attr.qp_access_flags;
 	attr->dest_qp_num = qp->remote.qpn;
+	if (qp->attr_mask & IBV_QP_PKEY_INDEX)
+		attr->pkey_index = qp->attr.pkey_index;
 	if (qp->attr_mask & IBV_QP_AV)
 		attr->ah_attr = qp->attr.ah_attr;
 	if (qp->held || !qp->real)
@@ -321,7 +326,9 @@ WRAPPER int ibv_query_qp_data_in_order(struct ibv_qp *qp, enum ibv_wr_opcode op,
 
 static int modify_real(struct queue_pair *qp, struct ibv_qp_attr *attr, int mask)
 {
-	return -below.ibv_modify_qp(qp->real, attr, mask);
+	int err = port_tables_attr_to_real(qp, attr, mask);
+
+	return err ? err : -below.ibv_modify_qp(qp->real, attr, mask);
 }
 
 int queue_pair_to_state(struct queue_pair *qp, enum ibv_qp_state state)

@@ -333,6 +333,8 @@ int rebuild_open(struct move *move)
 			err = context_open_real(context);
 		if (!err && !ports_are_active(context))
 			err = -ENODEV;
+		if (!err)
+			err = port_tables_map(context);
 	}
 	return err;
 }

@@ -24,7 +24,8 @@ bool rebuild_is_whole(const struct move *move);
 /* The end, however far it went: a context whose objects all stand runs, every other is lost. */
 void rebuild_end(struct move *move);
 
-/* -ENODEV: there is no device yet, or its port is not active: try again. */
+/* -ENODEV: there is no device yet, or its port is not active; -ENOENT: its tables lack what is in
+ * use: try again. */
 int rebuild_open(struct move *move);
 /* All objects up to INIT, receives posted. */
 int rebuild_objects(struct move *move);

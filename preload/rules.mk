@@ -4,7 +4,7 @@ SHIM_SOURCES := $(addprefix preload/,real_verbs.c load.c intercept_dlopen.c sett
 	event_channel.c memory.c completion_queue.c completion_ring.c queue_pair.c queue_pair_states.c shared_receive_queue.c xrc.c \
 	address_handle.c data_path.c data_path_ex.c data_path_cq_ex.c translation.c fork_watch.c reserved_numbers.c work_log.c gate.c settlement.c move.c veto.c drain.c evidence.c rebuild.c \
 	reconnect.c step_works.c steps.c interests.c self.c agent_link.c \
-	datagram_numbers.c heard_senders.c)
+	datagram_numbers.c heard_senders.c port_tables.c)
 
 $(B)/gen/libtether.map: preload/libtether.map.in preload/wrapped_symbols.def | $(B)/deps.stamp
 	@mkdir -p $(@D)
@@ -24,7 +24,7 @@ $(call unit_test,shim_work_log,preload/work_log.c preload/completion_ring.c prel
 
 # The library over a fake HCA: everything but what binds the real verbs and talks to an agent.
 SHIM_HARNESS := $(filter-out %/real_verbs.c %/load.c %/intercept_dlopen.c %/agent_link.c %/interests.c %/self.c,$(SHIM_SOURCES)) \
-	tests/unit/shim_fake_hca.c tests/unit/shim_fake_rarities.c tests/unit/shim_harness.c $(FRAME_SOURCES) $(BASE_SOURCES)
+	tests/unit/shim_fake_hca.c tests/unit/shim_fake_rarities.c tests/unit/shim_fake_tables.c tests/unit/shim_harness.c $(FRAME_SOURCES) $(BASE_SOURCES)
 $(call unit_test,shim_post,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
 $(call unit_test,shim_move,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
 $(call unit_test,shim_steps,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
@@ -38,6 +38,7 @@ $(call unit_test,shim_cq_ex,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
 $(call unit_test,shim_open,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
 $(call unit_test,shim_connecting,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
 $(call unit_test,shim_vetoes,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
+$(call unit_test,shim_tables,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
 $(call unit_test,shim_datagram_numbers,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
 $(call unit_test,shim_datagrams,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
 # The room itself is part of the test.

@@ -81,13 +81,34 @@ static void draw_numbers(const struct move *move)
 	}
 }
 
+/* While there is a device to ask, and again only what was opened since. */
+static void learn_tables(const struct move *move, bool missing_only)
+{
+	struct context *context;
+	int err;
+
+	TAILQ_FOREACH(context, &contexts, link)
+	{
+		if (!context->real || !move_has_context(move, context) ||
+		        (missing_only && port_tables_are_known(context)))
+			continue;
+		err = port_tables_learn(context);
+		if (err)
+			log_warn("steps",
+			        "%s: its GIDs and P_Keys stand where they stand: error %d",
+			        context->device->shown.name, -err);
+	}
+}
+
 static enum progress work_prepare(
         struct move *move, Tether__Answer *answer, uint64_t now_ms, bool late)
 {
 	control_migration_begins();
 	draw_numbers(move);
-	if (may_begin(move, answer))
+	if (may_begin(move, answer)) {
+		learn_tables(move, false);
 		evidence_report_pairs(move, answer);
+	}
 	return FINISHED;
 }
 
@@ -208,6 +229,7 @@ static enum progress work_release(
 	}
 	if (settle(move, answer, late) == WORKING)
 		return WORKING;
+	learn_tables(move, true);
 	err = veto_is_shared(move) ? -EBUSY : rebuild_tear_down(move);
 	if (err)
 		failed_with(answer, "not-released", "the device cannot be let go", err);
@@ -225,6 +247,11 @@ static enum progress work_attach(
 
 	if (err && !late)
 		return WORKING;
+	if (err == -ENOENT) {
+		failed_with(answer, "table-entry-missing",
+		        "the device lacks a GID or P_Key that is in use", err);
+		return FINISHED;
+	}
 	if (err) {
 		failed_with(answer, "no-device", "no device to go on with", err);
 		return FINISHED;

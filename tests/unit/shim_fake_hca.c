@@ -12,6 +12,7 @@
 #include "notifier/base/cleanup.h"
 #include "preload/real_verbs.h"
 #include "tests/unit/shim_fake_rarities.h"
+#include "tests/unit/shim_fake_tables.h"
 
 enum { SLOTS = 4, QUEUE = 256, MAX_SGE = 4, MAX_INLINE = 64 };
 
@@ -92,6 +93,7 @@ struct fake_qp {
 	struct fake_receive taken; /* for the message of which a part is there */
 	bool has_taken;
 	uint32_t expected_psn;
+	uint16_t pkey_index;
 	bool sig_all;
 	struct ibv_xrcd *xrcd; /* of an XRC target */
 	TAILQ_ENTRY(fake_qp) link;
@@ -134,6 +136,7 @@ void fake_reset(void)
 	        .err_flushes_receives = true,
 	        .reset_purges = true,
 	        .rq_psn_is_live = true};
+	fake_tables_reset();
 	for (int i = 0; i < SLOTS; i++, name[4]++)
 		hca_init(&slots[i], name, FAKE_LID_VM, 0x1111, 0x1000 * (uint32_t)(i + 1));
 	hca_init(&peer, "fakepeer", FAKE_LID_PEER, 0x2222, 0x1040);
@@ -185,6 +188,8 @@ static int query_port(
 	struct ibv_port_attr all = {.state = IBV_PORT_ACTIVE,
 	        .active_mtu = IBV_MTU_1024,
 	        .lid = hca_of(context)->lid,
+	        .gid_tbl_len = FAKE_GIDS,
+	        .pkey_tbl_len = FAKE_PKEYS,
 	        .link_layer = IBV_LINK_LAYER_INFINIBAND};
 
 	if (port != 1)
@@ -203,11 +208,9 @@ static int query_device(struct ibv_context *context, struct ibv_device_attr *att
 	return 0;
 }
 
-static int query_gid(struct ibv_context *context, uint8_t port, int index, union ibv_gid *gid)
+bool fake_is_vm(const struct ibv_context *context)
 {
-	memset(gid, 0, sizeof(*gid));
-	gid->global.interface_id = (__be64)hca_of(context)->guid;
-	return 0;
+	return hca_of((struct ibv_context *)context) != &peer;
 }
 
 static int post_send(struct ibv_qp *, struct ibv_send_wr *, struct ibv_send_wr **);
@@ -596,6 +599,7 @@ static int modify_qp(struct ibv_qp *shown, struct ibv_qp_attr *attr, int mask)
 		if (shown->state != IBV_QPS_RESET || attr->port_num != 1)
 			return EINVAL;
 		qp->attr = *attr;
+		qp->pkey_index = attr->pkey_index;
 		break;
 	case IBV_QPS_RTR:
 		if (shown->state != IBV_QPS_INIT)
@@ -623,6 +627,16 @@ static int modify_qp(struct ibv_qp *shown, struct ibv_qp_attr *attr, int mask)
 	}
 	shown->state = attr->qp_state;
 	return 0;
+}
+
+uint16_t fake_qp_pkey_index(const struct ibv_qp *real_qp)
+{
+	return ((const struct fake_qp *)real_qp)->pkey_index;
+}
+
+const struct ibv_ah_attr *fake_qp_ah_attr(const struct ibv_qp *real_qp)
+{
+	return &((const struct fake_qp *)real_qp)->attr.ah_attr;
 }
 
 static int query_qp(
@@ -709,6 +723,11 @@ static struct ibv_ah *create_ah(struct ibv_pd *pd, struct ibv_ah_attr *attr)
 	ah->attr = *attr;
 	fake.live_objects++;
 	return &ah->ah;
+}
+
+const struct ibv_ah_attr *fake_ah_attr(const struct ibv_ah *real_ah)
+{
+	return &((const struct fake_ah *)real_ah)->attr;
 }
 
 static int destroy_ah(struct ibv_ah *ah)
@@ -1101,7 +1120,12 @@ const struct real_verbs *real_verbs(void)
 	        .ibv_open_device = open_device,
 	        .ibv_close_device = close_device,
 	        .ibv_query_device = query_device,
-	        .ibv_query_gid = query_gid,
+	        .ibv_query_gid = fake_query_gid,
+	        ._ibv_query_gid_ex = fake_query_gid_ex,
+	        ._ibv_query_gid_table = fake_query_gid_table,
+	        .ibv_query_pkey = fake_query_pkey,
+	        .ibv_get_pkey_index = fake_get_pkey_index,
+	        .ibv_init_ah_from_wc = fake_init_ah_from_wc,
 	        .ibv_alloc_pd = alloc_pd,
 	        .ibv_dealloc_pd = dealloc_pd,
 	        .ibv_reg_mr = reg_mr,

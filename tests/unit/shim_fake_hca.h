@@ -64,4 +64,9 @@ void fake_next_number(uint32_t number);
 unsigned fake_pending(const struct ibv_qp *real_qp);
 unsigned fake_receives(const struct ibv_qp *real_qp);
 
+/* What it was set to last. */
+uint16_t fake_qp_pkey_index(const struct ibv_qp *real_qp);
+const struct ibv_ah_attr *fake_qp_ah_attr(const struct ibv_qp *real_qp);
+const struct ibv_ah_attr *fake_ah_attr(const struct ibv_ah *real_ah);
+
 #endif

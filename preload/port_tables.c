@@ -1,0 +1,639 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include "preload/port_tables.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "notifier/base/cleanup.h"
+#include "preload/control.h"
+#include "preload/objects.h"
+
+/* Of all tables; no other lock is taken inside. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+static const union ibv_gid no_gid;
+
+static bool is_gid(const struct ibv_gid_entry *entry)
+{
+	return memcmp(&entry->gid, &no_gid, sizeof(no_gid)) != 0;
+}
+
+static bool is_same_gid(const struct ibv_gid_entry *a, const struct ibv_gid_entry *b)
+{
+	return a->gid_type == b->gid_type && !memcmp(&a->gid, &b->gid, sizeof(a->gid));
+}
+
+static struct port_tables *tables_of(const struct context *context, unsigned port)
+{
+	return port >= 1 && port <= PORTS_MAX ? (struct port_tables *)&context->tables[port - 1]
+	                                      : NULL;
+}
+
+/* The device is asked no more: it is away, or may be another than the application knows. */
+static struct port_tables *tables_shown(const struct context *context, unsigned port)
+{
+	bool is_other = context->moved || context->phase >= PHASE_AWAY;
+	struct port_tables *tables = is_other ? tables_of(context, port) : NULL;
+
+	return tables && tables->gids ? tables : NULL;
+}
+
+static unsigned ports_of(const struct context *context)
+{
+	return context->attr.orig_attr.phys_port_cnt;
+}
+
+/* ---- what the device has ---- */
+
+struct gid_list {
+	struct ibv_gid_entry *entries;
+	size_t count;
+};
+
+/* Of all ports at once. */
+static int gids_read(const struct context *context, struct gid_list *list)
+{
+	size_t room = 0;
+	ssize_t count;
+
+	for (unsigned i = 0; i < ports_of(context); i++)
+		room += (size_t)context->ports[i].attr.gid_tbl_len;
+	*list = (struct gid_list){.entries = calloc(room + 1, sizeof(*list->entries))};
+	if (!list->entries)
+		return -ENOMEM;
+	count = below._ibv_query_gid_table(
+	        context->real, list->entries, room, 0, sizeof(*list->entries));
+	list->count = count > 0 ? (size_t)count : 0;
+	return count < 0 ? (int)count : 0;
+}
+
+/* 0: none, or no such place. */
+static __be16 pkey_read(const struct context *context, unsigned port, unsigned index)
+{
+	__be16 pkey = 0;
+
+	if (below.ibv_query_pkey(context->real, (uint8_t)port, (int)index, &pkey))
+		return 0;
+	return pkey;
+}
+
+/* ---- as the application knows it ---- */
+
+static int index_of_gid(const struct port_tables *tables, const struct ibv_gid_entry *entry)
+{
+	for (unsigned i = 0; i < tables->gid_count; i++) {
+		if (is_same_gid(&tables->gids[i], entry))
+			return (int)i;
+	}
+	return -1;
+}
+
+static int index_of_pkey(const struct port_tables *tables, __be16 pkey)
+{
+	for (unsigned i = 0; i < tables->pkey_count; i++) {
+		if (tables->pkeys[i] == pkey)
+			return (int)i;
+	}
+	return -1;
+}
+
+/* The same place, or the first that is free. -1: none is. */
+static int place_for_gid(const struct port_tables *tables, unsigned wanted)
+{
+	if (wanted < tables->gid_count && !is_gid(&tables->gids[wanted]))
+		return (int)wanted;
+	for (unsigned i = 0; i < tables->gid_count; i++) {
+		if (!is_gid(&tables->gids[i]))
+			return (int)i;
+	}
+	return -1;
+}
+
+static int place_for_pkey(const struct port_tables *tables, unsigned wanted)
+{
+	if (wanted < tables->pkey_count && !tables->pkeys[wanted])
+		return (int)wanted;
+	return index_of_pkey(tables, 0);
+}
+
+/* New at the device, at @real: since the application looked last, or since the last move. */
+static int gid_add(struct port_tables *tables, const struct ibv_gid_entry *entry, unsigned real)
+{
+	int at = place_for_gid(tables, real);
+
+	if (at < 0)
+		return at;
+	tables->gids[at] = *entry;
+	tables->gids[at].gid_index = (uint32_t)at;
+	tables->gid_at[at] = (int)real;
+	return at;
+}
+
+static int pkey_add(struct port_tables *tables, __be16 pkey, unsigned real)
+{
+	int at = place_for_pkey(tables, real);
+
+	if (at < 0)
+		return at;
+	tables->pkeys[at] = pkey;
+	tables->pkey_at[at] = (int)real;
+	if (real < tables->pkey_shown_count)
+		tables->pkey_shown[real] = (uint16_t)at;
+	return at;
+}
+
+static void tables_free(struct port_tables *tables)
+{
+	free(tables->gids);
+	free(tables->pkeys);
+	free(tables->gid_at);
+	free(tables->pkey_at);
+	free(tables->pkey_shown);
+	*tables = (struct port_tables){0};
+}
+
+static int tables_make(struct port_tables *tables, const struct ibv_port_attr *attr)
+{
+	tables->gid_count = attr->gid_tbl_len > 0 ? (unsigned)attr->gid_tbl_len : 0;
+	tables->pkey_count = attr->pkey_tbl_len;
+	tables->gids = calloc(tables->gid_count + 1u, sizeof(*tables->gids));
+	tables->pkeys = calloc(tables->pkey_count + 1u, sizeof(*tables->pkeys));
+	tables->gid_at = calloc(tables->gid_count + 1u, sizeof(*tables->gid_at));
+	tables->pkey_at = calloc(tables->pkey_count + 1u, sizeof(*tables->pkey_at));
+	if (tables->gids && tables->pkeys && tables->gid_at && tables->pkey_at)
+		return 0;
+	tables_free(tables);
+	return -ENOMEM;
+}
+
+/* Before the first move each value stands where the device has it. */
+static void pkeys_copy(struct context *context, unsigned port)
+{
+	struct port_tables *tables = tables_of(context, port);
+
+	for (unsigned i = 0; i < tables->pkey_count; i++) {
+		tables->pkeys[i] = pkey_read(context, port, i);
+		tables->pkey_at[i] = (int)i;
+	}
+}
+
+static void gids_copy(struct context *context, unsigned port, const struct gid_list *list)
+{
+	struct port_tables *tables = tables_of(context, port);
+
+	memset(tables->gids, 0, tables->gid_count * sizeof(*tables->gids));
+	for (size_t i = 0; i < list->count; i++) {
+		const struct ibv_gid_entry *entry = &list->entries[i];
+
+		if (entry->port_num != port || entry->gid_index >= tables->gid_count)
+			continue;
+		tables->gids[entry->gid_index] = *entry;
+		tables->gid_at[entry->gid_index] = (int)entry->gid_index;
+	}
+}
+
+/* Later what is new there is put where there is room. */
+static void pkeys_add(struct context *context, unsigned port)
+{
+	struct port_tables *tables = tables_of(context, port);
+
+	for (unsigned i = 0; i < tables->pkey_count; i++) {
+		__be16 pkey = pkey_read(context, port, i);
+
+		if (pkey && index_of_pkey(tables, pkey) < 0)
+			pkey_add(tables, pkey, i);
+	}
+}
+
+static void gids_add(struct context *context, unsigned port, const struct gid_list *list)
+{
+	struct port_tables *tables = tables_of(context, port);
+
+	for (size_t i = 0; i < list->count; i++) {
+		if (list->entries[i].port_num == port &&
+		        index_of_gid(tables, &list->entries[i]) < 0)
+			gid_add(tables, &list->entries[i], list->entries[i].gid_index);
+	}
+}
+
+int port_tables_learn(struct context *context)
+{
+	CLEANUP_FREE struct ibv_gid_entry *entries = NULL;
+	struct gid_list list;
+	int err = gids_read(context, &list);
+
+	entries = list.entries;
+	LOCK_GUARD(&lock);
+	for (unsigned i = 0; i < ports_of(context) && !err; i++) {
+		if (!context->tables[i].gids)
+			err = tables_make(&context->tables[i], &context->ports[i].attr);
+	}
+	for (unsigned port = 1; port <= ports_of(context) && !err; port++) {
+		if (context->moved) {
+			gids_add(context, port, &list);
+			pkeys_add(context, port);
+		} else {
+			gids_copy(context, port, &list);
+			pkeys_copy(context, port);
+		}
+	}
+	return err;
+}
+
+bool port_tables_are_known(const struct context *context)
+{
+	return context->tables[0].gids;
+}
+
+void port_tables_free(struct context *context)
+{
+	for (unsigned i = 0; i < PORTS_MAX; i++)
+		tables_free(&context->tables[i]);
+}
+
+/* ---- after a move ---- */
+
+/* Where it stands twice, the one at the place of before. */
+static int device_index_of_gid(
+        const struct gid_list *list, unsigned port, const struct ibv_gid_entry *shown)
+{
+	int at = -1;
+
+	for (size_t i = 0; i < list->count; i++) {
+		const struct ibv_gid_entry *entry = &list->entries[i];
+
+		if (entry->port_num != port || !is_same_gid(entry, shown))
+			continue;
+		if (at < 0 || entry->gid_index == shown->gid_index)
+			at = (int)entry->gid_index;
+	}
+	return at;
+}
+
+static void map_gids(struct port_tables *tables, unsigned port, const struct gid_list *list)
+{
+	for (unsigned i = 0; i < tables->gid_count; i++) {
+		if (is_gid(&tables->gids[i]))
+			tables->gid_at[i] = device_index_of_gid(list, port, &tables->gids[i]);
+	}
+}
+
+/* Most often they stand where they stood; few places are filled, and each look costs. */
+static void map_pkeys(const struct context *context, struct port_tables *tables, unsigned port,
+        unsigned device_count)
+{
+	unsigned left = 0;
+
+	for (unsigned i = 0; i < tables->pkey_count; i++) {
+		bool there = tables->pkeys[i] && pkey_read(context, port, i) == tables->pkeys[i];
+
+		tables->pkey_at[i] = there ? (int)i : -1;
+		left += tables->pkeys[i] && !there;
+	}
+	for (unsigned i = 0; i < device_count && left; i++) {
+		__be16 pkey = pkey_read(context, port, i);
+		int at = pkey ? index_of_pkey(tables, pkey) : -1;
+
+		if (at < 0 || tables->pkey_at[at] >= 0)
+			continue;
+		tables->pkey_at[at] = (int)i;
+		left--;
+	}
+}
+
+static int map_back(struct port_tables *tables, unsigned device_count)
+{
+	free(tables->pkey_shown);
+	tables->pkey_shown_count = 0;
+	tables->pkey_shown = calloc(device_count + 1u, sizeof(*tables->pkey_shown));
+	if (!tables->pkey_shown)
+		return -ENOMEM;
+	tables->pkey_shown_count = device_count;
+	for (unsigned i = 0; i < device_count; i++)
+		tables->pkey_shown[i] = (uint16_t)i;
+	for (unsigned i = 0; i < tables->pkey_count; i++) {
+		if (tables->pkey_at[i] >= 0 && (unsigned)tables->pkey_at[i] < device_count)
+			tables->pkey_shown[tables->pkey_at[i]] = (uint16_t)i;
+	}
+	return 0;
+}
+
+static int map_port(struct context *context, unsigned port, const struct gid_list *list)
+{
+	struct port_tables *tables = tables_of(context, port);
+	struct ibv_port_attr now;
+
+	if (!tables->gids)
+		return 0;
+	if (___ibv_query_port(context->real, (uint8_t)port, &now))
+		return -ENODEV;
+	map_gids(tables, port, list);
+	map_pkeys(context, tables, port, now.pkey_tbl_len);
+	return map_back(tables, now.pkey_tbl_len);
+}
+
+/* ---- to the device ---- */
+
+/* What never stood there is wrong at the device as well. */
+static int gid_to_real(const struct context *context, unsigned port, unsigned index)
+{
+	const struct port_tables *tables = tables_shown(context, port);
+
+	if (!tables || index >= tables->gid_count || !is_gid(&tables->gids[index]))
+		return (int)index;
+	return tables->gid_at[index];
+}
+
+static int pkey_to_real(const struct context *context, unsigned port, unsigned index)
+{
+	const struct port_tables *tables = tables_shown(context, port);
+
+	if (!tables || index >= tables->pkey_count || !tables->pkeys[index])
+		return (int)index;
+	return tables->pkey_at[index];
+}
+
+static int ah_to_real(const struct context *context, struct ibv_ah_attr *attr)
+{
+	int index = 0;
+
+	if (!attr->is_global)
+		return 0;
+	index = gid_to_real(context, attr->port_num, attr->grh.sgid_index);
+	if (index < 0)
+		return -EINVAL;
+	attr->grh.sgid_index = (uint8_t)index;
+	return 0;
+}
+
+static int pkey_index_to_real(const struct context *context, unsigned port, uint16_t *index)
+{
+	int real = pkey_to_real(context, port, *index);
+
+	if (real < 0)
+		return -EINVAL;
+	*index = (uint16_t)real;
+	return 0;
+}
+
+static int attr_to_real(const struct queue_pair *qp, struct ibv_qp_attr *attr, int mask)
+{
+	const struct context *context = qp->context;
+	unsigned port = mask & IBV_QP_PORT ? attr->port_num : qp->attr.port_num;
+	int err = 0;
+
+	if (mask & IBV_QP_PKEY_INDEX)
+		err = pkey_index_to_real(context, port, &attr->pkey_index);
+	if (!err && mask & IBV_QP_AV)
+		err = ah_to_real(context, &attr->ah_attr);
+	if (!err && mask & IBV_QP_ALT_PATH)
+		err = pkey_index_to_real(context, attr->alt_port_num, &attr->alt_pkey_index);
+	if (!err && mask & IBV_QP_ALT_PATH)
+		err = ah_to_real(context, &attr->alt_ah_attr);
+	return err;
+}
+
+int port_tables_attr_to_real(const struct queue_pair *qp, struct ibv_qp_attr *attr, int mask)
+{
+	LOCK_GUARD(&lock);
+	return attr_to_real(qp, attr, mask);
+}
+
+int port_tables_ah_to_real(const struct context *context, struct ibv_ah_attr *attr)
+{
+	LOCK_GUARD(&lock);
+	return ah_to_real(context, attr);
+}
+
+static bool has_what_is_used(const struct context *context)
+{
+	const int used = IBV_QP_PKEY_INDEX | IBV_QP_PORT | IBV_QP_AV;
+	const struct address_handle *ah;
+	const struct queue_pair *qp;
+
+	TAILQ_FOREACH(qp, &context->qps, link)
+	{
+		struct ibv_qp_attr attr = qp->attr;
+
+		if (qp->shown.qp_base.state != IBV_QPS_ERR &&
+		        attr_to_real(qp, &attr, qp->attr_mask & used))
+			return false;
+	}
+	TAILQ_FOREACH(ah, &context->ahs, link)
+	{
+		struct ibv_ah_attr attr = ah->attr;
+
+		if (ah_to_real(context, &attr))
+			return false;
+	}
+	return true;
+}
+
+int port_tables_map(struct context *context)
+{
+	CLEANUP_FREE struct ibv_gid_entry *entries = NULL;
+	struct gid_list list;
+	int err;
+
+	if (!port_tables_are_known(context))
+		return 0;
+	err = gids_read(context, &list);
+	entries = list.entries;
+	LOCK_GUARD(&lock);
+	for (unsigned port = 1; port <= ports_of(context) && !err; port++)
+		err = map_port(context, port, &list);
+	return err || has_what_is_used(context) ? err : -ENOENT;
+}
+
+void port_tables_in_child(void)
+{
+	pthread_mutex_init(&lock, NULL);
+}
+
+/* ---- questions ---- */
+
+/* At a place that was empty there may be something by now, which the application has not seen yet.
+ */
+static void look_for_gid(
+        struct context *context, struct port_tables *tables, unsigned port, unsigned index)
+{
+	struct ibv_gid_entry entry = {0};
+
+	if (!context->real ||
+	        below._ibv_query_gid_ex(context->real, port, index, &entry, 0, sizeof(entry)))
+		return;
+	if (is_gid(&entry) && index_of_gid(tables, &entry) < 0)
+		gid_add(tables, &entry, index);
+}
+
+/* 0: @entry is what stands there; -1: nothing does. */
+static int shown_gid(struct context *context, struct port_tables *tables, unsigned port,
+        unsigned index, struct ibv_gid_entry *entry)
+{
+	LOCK_GUARD(&lock);
+	if (index >= tables->gid_count)
+		return -1;
+	if (!is_gid(&tables->gids[index]) && context->phase == PHASE_RUNNING)
+		look_for_gid(context, tables, port, index);
+	*entry = tables->gids[index];
+	return is_gid(entry) ? 0 : -1;
+}
+
+static __be16 shown_pkey(
+        struct context *context, struct port_tables *tables, unsigned port, unsigned index)
+{
+	__be16 pkey;
+
+	LOCK_GUARD(&lock);
+	if (tables->pkeys[index] || context->phase != PHASE_RUNNING)
+		return tables->pkeys[index];
+	pkey = pkey_read(context, port, index);
+	if (pkey && index_of_pkey(tables, pkey) < 0)
+		pkey_add(tables, pkey, index);
+	return tables->pkeys[index];
+}
+
+static int shown_index_of_pkey(
+        struct context *context, struct port_tables *tables, unsigned port, __be16 pkey)
+{
+	int index, real;
+
+	LOCK_GUARD(&lock);
+	index = index_of_pkey(tables, pkey);
+	if (index >= 0 || context->phase != PHASE_RUNNING)
+		return index;
+	real = below.ibv_get_pkey_index(context->real, (uint8_t)port, pkey);
+	return real < 0 ? real : pkey_add(tables, pkey, (unsigned)real);
+}
+
+/* @shown: the application's tables, from the first move on. What is then known needs no device. */
+#define ASKS_TABLES(ret, name, params, port, failure, shown_answer, ...)                           \
+	WRAPPER ret name params                                                                    \
+	{                                                                                          \
+		struct context *mine = context_of(context);                                        \
+		struct port_tables *shown;                                                         \
+		ret answer;                                                                        \
+                                                                                                   \
+		if (!mine)                                                                         \
+			return below.name(context, __VA_ARGS__);                                   \
+		shown = tables_shown(mine, port);                                                  \
+		if (control_enter(mine, shown ? NEEDS_NOTHING : NEEDS_DEVICE))                     \
+			return failure;                                                            \
+		shown = tables_shown(mine, port);                                                  \
+		answer = failure;                                                                  \
+		if (shown)                                                                         \
+			answer = (shown_answer);                                                   \
+		else if (mine->real)                                                               \
+			answer = below.name(mine->real, __VA_ARGS__);                              \
+		control_leave();                                                                   \
+		return answer;                                                                     \
+	}
+
+static int answer_gid(struct context *context, struct port_tables *tables, unsigned port, int index,
+        union ibv_gid *gid)
+{
+	struct ibv_gid_entry entry;
+
+	if (index < 0 || (unsigned)index >= tables->gid_count)
+		return -1;
+	*gid = no_gid;
+	if (!shown_gid(context, tables, port, (unsigned)index, &entry))
+		*gid = entry.gid;
+	return 0;
+}
+
+ASKS_TABLES(int, ibv_query_gid,
+        (struct ibv_context * context, uint8_t port, int index, union ibv_gid *gid), port, -1,
+        answer_gid(mine, shown, port, index, gid), port, index, gid)
+
+static int answer_gid_ex(struct context *context, struct port_tables *tables, unsigned port,
+        unsigned index, struct ibv_gid_entry *entry, uint32_t flags, size_t size)
+{
+	struct ibv_gid_entry found;
+
+	if (flags || index >= tables->gid_count)
+		return EINVAL;
+	if (shown_gid(context, tables, port, index, &found))
+		return ENODATA;
+	memcpy(entry, &found, size < sizeof(found) ? size : sizeof(found));
+	return 0;
+}
+
+ASKS_TABLES(int, _ibv_query_gid_ex,
+        (struct ibv_context * context, uint32_t port, uint32_t index, struct ibv_gid_entry *entry,
+                uint32_t flags, size_t size),
+        port, ENODEV, answer_gid_ex(mine, shown, port, index, entry, flags, size), port, index,
+        entry, flags, size)
+
+static ssize_t answer_gid_table(struct context *context, struct ibv_gid_entry *entries, size_t room,
+        uint32_t flags, size_t size)
+{
+	size_t count = 0;
+
+	if (flags || size < sizeof(*entries))
+		return -EINVAL;
+	for (unsigned port = 1; port <= ports_of(context); port++) {
+		struct port_tables *tables = tables_of(context, port);
+
+		for (unsigned i = 0; i < tables->gid_count && count < room; i++)
+			count += !shown_gid(context, tables, port, i, &entries[count]);
+	}
+	return (ssize_t)count;
+}
+
+ASKS_TABLES(ssize_t, _ibv_query_gid_table,
+        (struct ibv_context * context, struct ibv_gid_entry *entries, size_t count, uint32_t flags,
+                size_t size),
+        1, -ENODEV, answer_gid_table(mine, entries, count, flags, size), entries, count, flags,
+        size)
+
+static int answer_pkey(
+        struct context *context, struct port_tables *tables, unsigned port, int index, __be16 *pkey)
+{
+	if (index < 0 || (unsigned)index >= tables->pkey_count)
+		return -1;
+	*pkey = shown_pkey(context, tables, port, (unsigned)index);
+	return 0;
+}
+
+ASKS_TABLES(int, ibv_query_pkey,
+        (struct ibv_context * context, uint8_t port, int index, __be16 *pkey), port, -1,
+        answer_pkey(mine, shown, port, index, pkey), port, index, pkey)
+
+ASKS_TABLES(int, ibv_get_pkey_index, (struct ibv_context * context, uint8_t port, __be16 pkey),
+        port, -1, shown_index_of_pkey(mine, shown, port, pkey), port, pkey)
+
+/* The device has found where its own GID stands. */
+static void show_source(const struct context *context, struct ibv_ah_attr *attr)
+{
+	const struct port_tables *tables = tables_shown(context, attr->port_num);
+
+	if (!tables || !attr->is_global)
+		return;
+	LOCK_GUARD(&lock);
+	for (unsigned i = 0; i < tables->gid_count; i++) {
+		if (is_gid(&tables->gids[i]) && tables->gid_at[i] == attr->grh.sgid_index) {
+			attr->grh.sgid_index = (uint8_t)i;
+			return;
+		}
+	}
+}
+
+WRAPPER int ibv_init_ah_from_wc(struct ibv_context *context, uint8_t port, struct ibv_wc *wc,
+        struct ibv_grh *grh, struct ibv_ah_attr *attr)
+{
+	struct context *mine = context_of(context);
+	int answer;
+
+	if (!mine)
+		return below.ibv_init_ah_from_wc(context, port, wc, grh, attr);
+	if (control_enter(mine, NEEDS_DEVICE))
+		return -1;
+	answer = below.ibv_init_ah_from_wc(mine->real, port, wc, grh, attr);
+	if (!answer)
+		show_source(mine, attr);
+	control_leave();
+	return answer;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/*
+ * GID and P_Key tables as the application knows them. It names GIDs and P_Keys by index, and
+ * another device may have them at other places: what stood at an index when its VM first moved goes
+ * on standing there, and each use of an index is led to where the device has that value now. Before
+ * the first move nothing is kept and the device is asked. Any thread, inside control.h.
+ */
+#ifndef TETHER_PORT_TABLES_H
+#define TETHER_PORT_TABLES_H
+
+#include <infiniband/verbs.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct context;
+struct queue_pair;
+
+/* Of one port. Without tables (nothing was learned) every index is its own. */
+struct port_tables {
+	unsigned gid_count, pkey_count; /* as the application was told */
+	struct ibv_gid_entry *gids;     /* of zeros: none stands there */
+	__be16 *pkeys;
+	int *gid_at, *pkey_at; /* where the device has it since the last move; -1: nowhere */
+	uint16_t *pkey_shown;  /* by the device's index, for the data path */
+	unsigned pkey_shown_count;
+};
+
+/* The service thread: what the device has now that is not known yet. -errno: it cannot be asked,
+ * and nothing is kept. */
+int port_tables_learn(struct context *context);
+bool port_tables_are_known(const struct context *context);
+/* Another device is open. -ENOENT: it lacks what a queue pair or an address handle uses; -ENOMEM.
+ */
+int port_tables_map(struct context *context);
+void port_tables_free(struct context *context);
+
+/* In place, from the application's indices to the device's. -EINVAL: it has none. */
+int port_tables_attr_to_real(const struct queue_pair *qp, struct ibv_qp_attr *attr, int mask);
+int port_tables_ah_to_real(const struct context *context, struct ibv_ah_attr *attr);
+
+/* Of a completion; inside the gate of its queue. */
+static inline uint16_t port_tables_pkey_to_shown(const struct port_tables *tables, uint16_t real)
+{
+	return real < tables->pkey_shown_count ? tables->pkey_shown[real] : real;
+}
+
+/* In a child after fork. */
+void port_tables_in_child(void);
+
+#endif
