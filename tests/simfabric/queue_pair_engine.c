@@ -7,10 +7,13 @@
 #include "simfabric/queue_pair_engine.h"
 #include "simfabric/requester.h"
 #include "simfabric/responder.h"
+#include "simfabric/unreliable.h"
 
 static uint8_t transport_of(enum ibv_qp_type type)
 {
 	switch (type) {
+	case IBV_QPT_UC:
+		return TRANSPORT_UC;
 	case IBV_QPT_UD:
 		return TRANSPORT_UD;
 	case IBV_QPT_XRC_SEND:
@@ -242,7 +245,7 @@ static bool has_half_for(const struct queue_pair *qp, const struct packet *packe
 
 static void receive_reliable(struct queue_pair *qp, const struct packet *packet)
 {
-	if (!is_from_peer(qp, packet) || !has_half_for(qp, packet))
+	if (!has_half_for(qp, packet))
 		return;
 	if (packet_is(packet) & IS_RESPONSE) {
 		requester_receive(qp, packet);
@@ -261,21 +264,35 @@ void queue_pair_receive(struct queue_pair *qp, const struct packet *packet)
 		return;
 	if (qp->type == IBV_QPT_UD)
 		datagram_receive(qp, packet);
+	else if (!is_from_peer(qp, packet))
+		return;
+	else if (qp->type == IBV_QPT_UC)
+		unreliable_receive(qp, packet);
 	else
 		receive_reliable(qp, packet);
 }
 
-static enum sent transmit_reliable(struct queue_pair *qp)
+static enum sent transmit_packet(struct queue_pair *qp)
 {
-	enum sent sent = responder_send(qp);
+	enum sent sent;
 
-	return sent == NOTHING_TO_SEND ? requester_send(qp) : sent;
+	switch (qp->type) {
+	case IBV_QPT_UD:
+		return datagram_send(qp);
+	case IBV_QPT_UC:
+		sent = unreliable_send(qp);
+		say_if_drained(qp);
+		return sent;
+	default:
+		sent = responder_send(qp);
+		return sent == NOTHING_TO_SEND ? requester_send(qp) : sent;
+	}
 }
 
 bool queue_pair_transmit(struct queue_pair *qp)
 {
 	for (int i = 0; i < TRANSMIT_BURST; i++) {
-		enum sent sent = qp->type == IBV_QPT_UD ? datagram_send(qp) : transmit_reliable(qp);
+		enum sent sent = transmit_packet(qp);
 
 		if (sent != SENT)
 			return sent == NO_ROOM;

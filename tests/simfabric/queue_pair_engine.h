@@ -23,6 +23,7 @@
 
 enum {
 	QUEUE_PAIR_MAX_READS = 16,
+	QUEUE_PAIR_MAX_MESSAGE = 1 << 30,
 	/* Answers that a responder owes: ACKs between reads collapse, the rest are repeats. */
 	RESPONSE_QUEUE_SIZE = 64,
 	REQUEST_WINDOW = 2048, /* unacknowledged packets, where no large READ is among them */
@@ -116,6 +117,7 @@ struct responder {
 	uint16_t message; /* IS_SEND or IS_WRITE inside a message of several packets, else 0 */
 	bool has_receive;
 	bool nak_sent;     /* nothing more until the expected packet comes */
+	bool skips;        /* UC: nothing more until the next message begins */
 	bool heard;        /* a packet has come: COMM_EST is raised */
 	uint64_t received; /* bytes of this message */
 	struct receive_work receive;

@@ -4,10 +4,6 @@
 #include "simfabric/requester.h"
 #include "simfabric/scatter_gather.h"
 
-enum {
-	MESSAGE_MAX = 1 << 30,
-};
-
 static const struct {
 	uint8_t completion; /* enum ibv_wc_opcode */
 	uint16_t is;        /* traits that its packets have */
@@ -391,7 +387,7 @@ void requester_expire(struct queue_pair *qp)
 
 static enum ibv_wc_status check_work(const struct queue_pair *qp, const struct send_work *work)
 {
-	if (work->length > MESSAGE_MAX)
+	if (work->length > QUEUE_PAIR_MAX_MESSAGE)
 		return IBV_WC_LOC_LEN_ERR;
 	if ((work_is(work) & IS_ATOMIC) && work->length != sizeof(uint64_t))
 		return IBV_WC_LOC_LEN_ERR;
@@ -400,13 +396,18 @@ static enum ibv_wc_status check_work(const struct queue_pair *qp, const struct s
 	return IBV_WC_SUCCESS;
 }
 
+void requester_number_packets(struct queue_pair *qp, struct send_work *work)
+{
+	work->started = true;
+	work->first_psn = qp->requester.new_psn;
+	work->packets = work->length ? (uint32_t)((work->length + qp->mtu - 1) / qp->mtu) : 1;
+}
+
 static bool start_work(struct queue_pair *qp, struct send_work *work)
 {
 	enum ibv_wc_status status = check_work(qp, work);
 
-	work->started = true;
-	work->first_psn = qp->requester.new_psn;
-	work->packets = work->length ? (uint32_t)((work->length + qp->mtu - 1) / qp->mtu) : 1;
+	requester_number_packets(qp, work);
 	if (status == IBV_WC_SUCCESS)
 		return true;
 	fail_work(qp, work, status);
@@ -506,10 +507,10 @@ bool requester_copy_payload(
 	return true;
 }
 
-static bool send_message(struct queue_pair *qp, struct send_work *work, struct packet *packet)
+bool requester_write_message(
+        struct queue_pair *qp, const struct send_work *work, struct packet *packet)
 {
-	struct requester *requester = &qp->requester;
-	uint32_t index = (uint32_t)psn_distance(requester->next_psn, work->first_psn);
+	uint32_t index = (uint32_t)psn_distance(qp->requester.next_psn, work->first_psn);
 	bool last = index + 1 == work->packets;
 	uint64_t offset = (uint64_t)index * qp->mtu;
 
@@ -525,8 +526,17 @@ static bool send_message(struct queue_pair *qp, struct send_work *work, struct p
 		packet->reth.rkey = work->rkey;
 		packet->reth.length = (uint32_t)work->length;
 	}
+	return true;
+}
+
+static bool send_message(struct queue_pair *qp, struct send_work *work, struct packet *packet)
+{
+	struct requester *requester = &qp->requester;
+
+	if (!requester_write_message(qp, work, packet))
+		return false;
 	requester->next_psn = psn_add(requester->next_psn, 1);
-	if (last)
+	if (packet_is(packet) & IS_LAST)
 		requester->queue.cursor++;
 	return true;
 }

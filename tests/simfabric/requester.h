@@ -19,6 +19,11 @@ void requester_flush(struct queue_pair *qp);
 
 /* ---- for transports without acknowledgements (datagram.c, unreliable.c) ---- */
 
+/* @work begins: its packets get the next PSNs. */
+void requester_number_packets(struct queue_pair *qp, struct send_work *work);
+/* The packet of next_psn, of a SEND or WRITE. False: its memory is not there. */
+bool requester_write_message(
+        struct queue_pair *qp, const struct send_work *work, struct packet *packet);
 bool requester_copy_payload(struct queue_pair *qp, const struct send_work *work, uint64_t offset,
         struct packet *packet);
 /* The packet of next_psn is out; nothing will be heard of it. @last: so is its message. */

@@ -6,7 +6,6 @@
 #include "simfabric/xrc.h"
 
 enum {
-	MESSAGE_MAX = 1 << 30,
 	/* Beside enum packet_syndrome: as if the packet had not come. */
 	NO_ANSWER = 0xff,
 };
@@ -19,6 +18,7 @@ void responder_start(struct queue_pair *qp, uint32_t psn)
 	responder->msn = 0;
 	responder->message = 0;
 	responder->has_receive = responder->nak_sent = responder->heard = false;
+	responder->skips = false;
 	responder->received = 0;
 	responder->saved_next = 0;
 	memset(responder->saved, 0, sizeof(responder->saved));
@@ -164,7 +164,7 @@ void responder_flush(struct queue_pair *qp)
 
 /* ---- requests; each answers with an enum packet_syndrome ---- */
 
-static bool payload_fits(const struct queue_pair *qp, const struct packet *packet)
+bool responder_payload_fits(const struct queue_pair *qp, const struct packet *packet)
 {
 	if (packet_is(packet) & IS_LAST)
 		return packet->payload_length <= qp->mtu;
@@ -203,7 +203,8 @@ static uint8_t open_write(struct queue_pair *qp, const struct packet *packet)
 {
 	struct responder *responder = &qp->responder;
 
-	if (!remote_may(qp, IBV_ACCESS_REMOTE_WRITE) || packet->reth.length > MESSAGE_MAX)
+	if (!remote_may(qp, IBV_ACCESS_REMOTE_WRITE) ||
+	        packet->reth.length > QUEUE_PAIR_MAX_MESSAGE)
 		return SYNDROME_NAK_INVALID_REQUEST;
 	responder->write.address = packet->reth.address;
 	responder->write.length = packet->reth.length;
@@ -215,7 +216,7 @@ static uint8_t open_write(struct queue_pair *qp, const struct packet *packet)
 	return SYNDROME_ACK;
 }
 
-static uint8_t execute_write(struct queue_pair *qp, const struct packet *packet)
+uint8_t responder_execute_write(struct queue_pair *qp, const struct packet *packet)
 {
 	struct responder *responder = &qp->responder;
 	uint16_t is = packet_is(packet);
@@ -235,7 +236,8 @@ static uint8_t execute_write(struct queue_pair *qp, const struct packet *packet)
 		if (!memory)
 			return SYNDROME_NAK_ACCESS;
 	}
-	if ((is & HAS_IMM) && !responder_take_receive(qp))
+	/* A UC queue pair may have one left from a message that was given up. */
+	if ((is & HAS_IMM) && !responder->has_receive && !responder_take_receive(qp))
 		return SYNDROME_RNR_NAK | (qp->attr.min_rnr_timer & SYNDROME_RNR_TIMER);
 	if (memory)
 		place_payload(memory, packet->payload, packet->payload_length);
@@ -294,7 +296,7 @@ static uint8_t execute_read(struct queue_pair *qp, const struct packet *packet)
 {
 	struct responder *responder = &qp->responder;
 
-	if (!remote_may(qp, IBV_ACCESS_REMOTE_READ) || packet->reth.length > MESSAGE_MAX)
+	if (!remote_may(qp, IBV_ACCESS_REMOTE_READ) || packet->reth.length > QUEUE_PAIR_MAX_MESSAGE)
 		return SYNDROME_NAK_INVALID_REQUEST;
 	if (reads_owed(responder) >= qp->attr.max_dest_rd_atomic)
 		return SYNDROME_NAK_INVALID_REQUEST;
@@ -362,7 +364,8 @@ static uint8_t execute(struct queue_pair *qp, const struct packet *packet)
 {
 	uint16_t is = packet_is(packet);
 
-	if (!qp->responder.queue || !is_in_sequence(qp, packet) || !payload_fits(qp, packet))
+	if (!qp->responder.queue || !is_in_sequence(qp, packet) ||
+	        !responder_payload_fits(qp, packet))
 		return SYNDROME_NAK_INVALID_REQUEST;
 	if (is & IS_FIRST) {
 		qp->responder.received = 0;
@@ -371,7 +374,7 @@ static uint8_t execute(struct queue_pair *qp, const struct packet *packet)
 	if (is & IS_SEND)
 		return execute_send(qp, packet);
 	if (is & IS_WRITE)
-		return execute_write(qp, packet);
+		return responder_execute_write(qp, packet);
 	return is & IS_READ ? execute_read(qp, packet) : execute_atomic(qp, packet);
 }
 
@@ -463,17 +466,22 @@ static void repeated(struct queue_pair *qp, const struct packet *packet)
 		owe_read(qp, packet, true);
 }
 
+void responder_hear(struct queue_pair *qp)
+{
+	bool is_first = !qp->responder.heard;
+
+	qp->responder.heard = true;
+	if (is_first && qp->state == IBV_QPS_RTR)
+		qp->host->event(qp, IBV_EVENT_COMM_EST);
+}
+
 void responder_receive(struct queue_pair *qp, const struct packet *packet)
 {
 	struct responder *responder = &qp->responder;
 	int32_t distance = psn_distance(packet->psn, responder->expected_psn);
 	uint8_t syndrome;
 
-	if (!responder->heard) {
-		responder->heard = true;
-		if (qp->state == IBV_QPS_RTR)
-			qp->host->event(qp, IBV_EVENT_COMM_EST);
-	}
+	responder_hear(qp);
 	if (distance > 0) {
 		if (!responder->nak_sent)
 			owe_nak(qp, SYNDROME_NAK_SEQUENCE);

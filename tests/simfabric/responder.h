@@ -15,7 +15,14 @@ void responder_flush(struct queue_pair *qp);
 /* From INIT to RTR: the first packet expected is @psn. */
 void responder_start(struct queue_pair *qp, uint32_t psn);
 
-/* ---- receives, for all transports ---- */
+/* ---- for all transports that have receives ---- */
+
+/* A packet has come: the first one tells that the connection stands. */
+void responder_hear(struct queue_pair *qp);
+/* As long as its place in the message demands. */
+bool responder_payload_fits(const struct queue_pair *qp, const struct packet *packet);
+/* An enum packet_syndrome, not yet answered. */
+uint8_t responder_execute_write(struct queue_pair *qp, const struct packet *packet);
 
 /* Take the next buffer; false: there is none. */
 bool responder_take_receive(struct queue_pair *qp);

@@ -2,7 +2,7 @@
 
 # A queue pair's transport, without any I/O.
 QUEUE_PAIR_SOURCES := $(addprefix tests/simfabric/,address_handle.c completion_queue.c datagram.c memory_keys.c packet.c \
-	qp_states.c queue_pair_engine.c requester.c responder.c scatter_gather.c work_queue.c xrc.c)
+	qp_states.c queue_pair_engine.c requester.c responder.c scatter_gather.c unreliable.c work_queue.c xrc.c)
 # The data plane's part of the shared file.
 DATA_PLANE_SOURCES := $(addprefix tests/simfabric/,data_faults.c packet_ring.c qpn_table.c)
 
@@ -36,6 +36,7 @@ $(call unit_test,hca_queue_pair,$(QUEUE_PAIR_SOURCES),)
 $(call unit_test,hca_datagram,$(QUEUE_PAIR_SOURCES),)
 $(call unit_test,hca_hostile_wire,$(QUEUE_PAIR_SOURCES),)
 $(call unit_test,hca_strange_packets,$(QUEUE_PAIR_SOURCES),)
+$(call unit_test,hca_unreliable,$(QUEUE_PAIR_SOURCES),)
 $(call unit_test,hca_xrc,$(QUEUE_PAIR_SOURCES),)
 $(call unit_test,hca_packet_ring,tests/simfabric/packet_ring.c tests/simfabric/fault_points.c,-lpthread)
 $(call unit_test,hca_memory_keys,tests/simfabric/memory_keys.c tests/simfabric/scatter_gather.c,)

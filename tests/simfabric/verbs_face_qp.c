@@ -84,6 +84,7 @@ static int check_objects(const struct ibv_qp_init_attr_ex *attr)
 {
 	switch (attr->qp_type) {
 	case IBV_QPT_RC:
+	case IBV_QPT_UC:
 	case IBV_QPT_UD:
 		return attr->send_cq && attr->recv_cq && attr->pd ? 0 : EINVAL;
 	case IBV_QPT_XRC_SEND:

@@ -275,11 +275,15 @@ static inline int pair_make_ready(struct pair *pair, int index, const struct pai
 /* The attributes of the half that answers, and of the half that asks. */
 static inline int pair_answering(enum ibv_qp_type type)
 {
-	return type == IBV_QPT_XRC_SEND ? 0 : IBV_QP_MAX_DEST_RD_ATOMIC | IBV_QP_MIN_RNR_TIMER;
+	return type == IBV_QPT_XRC_SEND || type == IBV_QPT_UC
+	               ? 0
+	               : IBV_QP_MAX_DEST_RD_ATOMIC | IBV_QP_MIN_RNR_TIMER;
 }
 
 static inline int pair_asking(enum ibv_qp_type type)
 {
+	if (type == IBV_QPT_UC)
+		return 0;
 	return type == IBV_QPT_XRC_RECV ? IBV_QP_TIMEOUT
 	                                : IBV_QP_MAX_QP_RD_ATOMIC | IBV_QP_RETRY_CNT |
 	                                          IBV_QP_RNR_RETRY | IBV_QP_TIMEOUT;
