@@ -4,7 +4,7 @@
 #include <errno.h>
 
 #include "preload/completion_queue.h"
-#include "preload/datagram_numbers.h"
+#include "preload/datagrams.h"
 #include "preload/xrc.h"
 
 /* ---- sends ---- */
@@ -53,7 +53,7 @@ int queue_pair_give_sends(
 			continue;
 		send_log_wr(&qp->sends, sequence + i, wr);
 		if (qp->datagrams)
-			wr->wr.ud.ah = address_handle_of(wr->wr.ud.ah)->real;
+			datagram_send_to_real(wr);
 		if (translates(qp))
 			translate_send(qp, wr, used);
 		if (used)
@@ -98,16 +98,41 @@ static __attribute__((noinline)) int keep_sends(
 	return 0;
 }
 
+static int give_filled(struct queue_pair *qp, uint32_t count, uint32_t *posted)
+{
+	int err = queue_pair_give_sends(qp, qp->sends.head, count, posted);
+
+	send_log_commit(&qp->sends, *posted, true);
+	return err;
+}
+
+/* A queue completes in order, so what is behind a datagram that is kept is kept, too. */
+static __attribute__((noinline)) int post_by_address(
+        struct queue_pair *qp, uint32_t count, uint32_t *posted)
+{
+	const struct send_log *log = &qp->sends;
+	uint32_t passing = log->posted == log->head ? datagrams_passing(qp, log->head, count) : 0;
+	uint32_t kept;
+	int err = 0;
+
+	*posted = 0;
+	if (passing)
+		err = give_filled(qp, passing, posted);
+	if (err || passing == count)
+		return err;
+	err = keep_sends(qp, count - passing, &kept);
+	*posted += kept;
+	return err;
+}
+
 int queue_pair_post_filled(struct queue_pair *qp, uint32_t count, uint32_t *posted)
 {
-	int err;
-
 	send_log_number(&qp->sends, count);
 	if (__builtin_expect(qp->held, 0))
 		return keep_sends(qp, count, posted);
-	err = queue_pair_give_sends(qp, qp->sends.head, count, posted);
-	send_log_commit(&qp->sends, *posted, true);
-	return err;
+	if (__builtin_expect(datagrams_look_closer(qp), 0))
+		return post_by_address(qp, count, posted);
+	return give_filled(qp, count, posted);
 }
 
 static int post_sends(struct queue_pair *qp, struct ibv_send_wr *wr, struct ibv_send_wr **bad_wr)
@@ -302,6 +327,8 @@ static bool receive_completed(struct queue_pair *qp, struct ibv_wc *wc)
 	}
 	qp->receives_done++;
 	wc->qp_num = queue_pair_number(qp);
+	if (qp->datagrams)
+		datagram_sender_to_virtual(wc);
 	return true;
 }
 

@@ -31,7 +31,7 @@ struct datagram_tables {
 struct datagram_numbers {
 	uint32_t lid; /* 0: by GID */
 	union ibv_gid gid;
-	bool stopped;                   /* a move has: what is sent there is kept */
+	unsigned stopped; /* by so many moves: what is sent there is kept (datagrams.h) */
 	struct datagram_tables *tables; /* NULL: every number is its own */
 	struct datagram_numbers *next;
 };

@@ -6,6 +6,7 @@
 #include "notifier/base/log.h"
 #include "preload/completion_queue.h"
 #include "preload/data_path.h"
+#include "preload/datagrams.h"
 #include "preload/queue_pair.h"
 #include "preload/rebuild.h"
 #include "preload/settlement.h"
@@ -177,9 +178,10 @@ static void address_as(struct ibv_send_wr *wr, const struct queue_pair *qp, uint
 	const struct send_slot *slot = send_log_at(&qp->sends, sequence);
 	const union send_operands *operands = send_log_operands(&qp->sends, slot);
 
-	wr->wr.ud.ah = address_handle_of(operands->ud.ah)->real;
+	wr->wr.ud.ah = operands->ud.ah;
 	wr->wr.ud.remote_qpn = operands->ud.remote_qpn;
 	wr->wr.ud.remote_qkey = operands->ud.remote_qkey;
+	datagram_send_to_real(wr);
 }
 
 /*
@@ -272,6 +274,10 @@ void queue_pair_post_kept(struct queue_pair *qp)
 
 		if (count > POST_CHUNK)
 			count = POST_CHUNK;
+		if (datagrams_look_closer(qp))
+			count = datagrams_passing(qp, log->posted, count);
+		if (!count)
+			break;
 		err = queue_pair_give_sends(qp, log->posted, count, &posted);
 		send_log_reposted(log, log->posted + posted);
 		if (!err)

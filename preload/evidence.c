@@ -228,6 +228,9 @@ int evidence_take(struct move *move, const Tether__EvidenceRows *rows)
 		for (size_t i = 0; i < count; i++) {
 			struct evidence_row row = evidence_rows_get(rows, i);
 
+			/* What STOP has said is no evidence of what SETTLE has found. */
+			if (row.flags & TETHER__EVIDENCE_FLAG__EVIDENCE_SENT)
+				continue;
 			if (unfinished ==
 			        !!(row.flags & TETHER__EVIDENCE_FLAG__EVIDENCE_UNFINISHED))
 				take_row(move, &row, unfinished);

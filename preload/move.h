@@ -30,7 +30,9 @@ struct move {
 	uint32_t lid; /* the VM's; 0: by GID */
 	union ibv_gid gid;
 	bool has_gid;
-	bool of_our_vm;           /* this process is in the VM */
+	bool of_our_vm; /* this process is in the VM */
+	struct datagram_numbers
+	        *stopped_address; /* it keeps what is sent to the VM; NULL: not yet */
 	enum context_phase phase; /* of the VM's contexts */
 	uint32_t lease_ms;        /* so long without a word, before the vote: go on alone */
 	uint64_t lease_end_ms;

@@ -104,7 +104,7 @@ static int modify_to_error(struct queue_pair *qp, struct ibv_qp_attr *attr, int 
 		err = below.ibv_modify_qp(qp->real, attr, mask);
 	if (qp->held)
 		err = 0;
-	if (!err && qp->held) {
+	if (!err && (qp->held || qp->sends.posted != qp->sends.head)) {
 		queue_pair_harvest(qp);
 		queue_pair_flush(qp, IBV_WC_WR_FLUSH_ERR);
 	}

@@ -8,7 +8,7 @@
 #include "notifier/wire/rows.h"
 #include "preload/completion_queue.h"
 #include "preload/control.h"
-#include "preload/datagram_numbers.h"
+#include "preload/datagrams.h"
 #include "preload/drain.h"
 #include "preload/evidence.h"
 #include "preload/queue_pair.h"
@@ -35,18 +35,6 @@ static int take_keys(struct move *move, const Tether__KeyRows *rows)
 		else
 			err = number_table_set(&keys->keys, row.virtual_rkey, row.real_rkey);
 	}
-	return err;
-}
-
-/* What is called by a number of the VM and not of a connection; after an abort nothing has changed.
- */
-static int take_datagram_numbers(const struct move *move, const Tether__QpRows *rows)
-{
-	struct datagram_numbers *numbers = datagram_numbers_find(move->lid, &move->gid);
-	int err =
-	        numbers && move->state >= MOVE_RELEASED ? datagram_numbers_take(numbers, rows) : 0;
-
-	datagram_numbers_reclaim();
 	return err;
 }
 
@@ -145,8 +133,6 @@ int reconnect_to_rtr(struct move *move, const Tether__Event *event)
 
 	if (!err)
 		err = take_keys(move, event->keys);
-	if (!err)
-		err = take_datagram_numbers(move, event->qps);
 	for (size_t i = 0; i < count && !err; i++) {
 		struct qp_row row = qp_rows_get(event->qps, i);
 
@@ -187,6 +173,7 @@ void reconnect_resume(struct move *move)
 	struct context *context;
 	struct queue_pair *qp;
 
+	datagrams_let_go(move);
 	EACH_CONCERNED(move, context, qp)
 	{
 		queue_pair_close(qp);
@@ -210,6 +197,7 @@ void reconnect_end_all(struct move *move)
 	struct context *context;
 	struct queue_pair *qp;
 
+	datagrams_let_go(move);
 	rebuild_end(move);
 	EACH_CONCERNED(move, context, qp)
 	{

@@ -10,6 +10,7 @@
 #include "notifier/base/log.h"
 #include "preload/device.h"
 #include "preload/control.h"
+#include "preload/datagrams.h"
 #include "preload/drain.h"
 #include "preload/evidence.h"
 #include "preload/rebuild.h"
@@ -116,6 +117,8 @@ static enum progress work_prepare(
 static void hold(struct move *move, uint64_t now_ms)
 {
 	drain_hold(move, now_ms);
+	if (datagrams_hold(move))
+		log_error("steps", "no memory: datagrams to the VM are lost while it moves");
 	move_set_phase(move, PHASE_STOPPED);
 	move->state = MOVE_STOPPED;
 	if (move->event->lease_ms)
@@ -134,13 +137,18 @@ static void atomic_is_unanswered(Tether__Answer *answer)
 static enum progress work_stop(
         struct move *move, Tether__Answer *answer, uint64_t now_ms, bool late)
 {
+	bool drained;
+
 	if (!move->begun) {
 		move->begun = true;
 		if (!may_begin(move, answer))
 			return FINISHED;
 		hold(move, now_ms);
 	}
-	if (!drain_is_done(move, now_ms, deadlines_default.drain_ms) && !late)
+	drained =
+	        drain_is_done(move, now_ms, deadlines_default.drain_ms) &&
+	        (datagrams_are_sent(move) || now_ms - move->event_ms >= deadlines_default.drain_ms);
+	if (!drained && !late)
 		return WORKING;
 	if (drain_has_exposed_atomic(move))
 		atomic_is_unanswered(answer);
@@ -273,6 +281,8 @@ static enum progress work_attach(
 /* Of all processes of the VM; after an abort only of those that are connected. */
 static void take_numbers(const struct move *move)
 {
+	if (datagrams_take_numbers(move, move->event->qps))
+		log_error("steps", "not all datagram queue pairs of the VM are known");
 	if (move->of_our_vm &&
 	        reserved_numbers_take(move->lid, move->event->qps, move->state == MOVE_ATTACHED))
 		log_error("steps", "not all numbers of the VM are known");
@@ -319,6 +329,7 @@ static enum progress work_resume(
 
 void step_let_go(struct move *move)
 {
+	datagrams_let_go(move);
 	drain_let_go(move);
 	move_set_phase(move, PHASE_RUNNING);
 	move->state = MOVE_KNOWN;

@@ -7,6 +7,7 @@
 #include "notifier/base/die_point.h"
 #include "notifier/base/log.h"
 #include "preload/control.h"
+#include "preload/datagrams.h"
 #include "preload/move.h"
 #include "preload/reconnect.h"
 #include "preload/step_works.h"
@@ -42,6 +43,7 @@ static void move_destroy(struct move *move)
 {
 	TAILQ_REMOVE(&moves, move, link);
 	move_count--;
+	datagrams_let_go(move);
 	if (move->event)
 		tether__event__free_unpacked(move->event, NULL);
 	if (move->answered)

@@ -80,6 +80,8 @@ static void expect_letter(struct harness *h, struct end *end, uint64_t slot, uin
 	uint32_t header = h->type == IBV_QPT_UD ? GRH : 0;
 
 	expect_one(h, end, 50 + slot);
+	if (h->type == IBV_QPT_UD)
+		assert_int_equal(h->wc[0].src_qp, end->remote_qpn);
 	assert_int_equal(end->memory[INBOX + 128 * slot + header], 'a' + n);
 }
 
@@ -102,6 +104,20 @@ static void what_was_received_before_and_after_arrives(void **state)
 	send_letter(&h->vm, 2, 0);
 	assert_int_equal(run(&h->vm, 9), 1);
 	expect_letter(h, &h->peer, 2, 2);
+}
+
+static void peers_reach_it_by_the_number_that_they_know(void **state)
+{
+	struct harness *h = *state;
+
+	for (uint64_t n = 0; n < 3; n++) {
+		post_receive(&h->vm, 0);
+		send_letter(&h->peer, n, 0);
+		assert_int_equal(run(&h->peer, 9), 1);
+		expect_letter(h, &h->vm, 0, n);
+		harness_move(h);
+	}
+	assert_int_not_equal(real_of(h->vm.qp)->qp_num, h->vm.qp->qp_num);
 }
 
 static void what_was_not_sent_is_sent_once(void **state)
@@ -221,6 +237,224 @@ static void only_sends_are_accepted(void **state)
 	harness_go_on(h);
 }
 
+/* ---- UD: where each goes, and who has sent it ---- */
+
+/* Another queue pair beside that of @end, for the same other end. */
+static struct end second_of(struct harness *h, const struct end *end, const struct end *to)
+{
+	struct end second = *end;
+
+	end_create_qp(&second, h);
+	end_connect(&second, to, end == &h->vm ? FAKE_LID_PEER : FAKE_LID_VM);
+	return second;
+}
+
+static void second_end(struct end *second)
+{
+	assert_int_equal(ibv_destroy_qp(second->qp), 0);
+	assert_int_equal(ibv_destroy_ah(second->ah), 0);
+}
+
+static void rebuild_with_number(struct harness *h, uint32_t first)
+{
+	int next = fake.slot + 1;
+
+	assert_int_equal(
+	        harness_step(h, TETHER__STEP__STEP_RELEASE), TETHER__OUTCOME__OUTCOME_DONE);
+	fake.slot = next;
+	fake_next_number(first);
+	assert_int_equal(harness_step(h, TETHER__STEP__STEP_ATTACH), TETHER__OUTCOME__OUTCOME_DONE);
+	assert_int_equal(
+	        harness_step(h, TETHER__STEP__STEP_RECONNECT), TETHER__OUTCOME__OUTCOME_DONE);
+	assert_int_equal(harness_step(h, TETHER__STEP__STEP_RESUME), TETHER__OUTCOME__OUTCOME_DONE);
+}
+
+/* The new function gives each the number by which another is known. */
+static void numbers_that_were_another_s_mean_who_they_meant(void **state)
+{
+	struct harness *h = *state;
+	struct end second = second_of(h, &h->vm, &h->peer);
+
+	harness_stop(h);
+	/* One region first. */
+	rebuild_with_number(h, second.qp->qp_num - 1);
+	assert_int_equal(real_of(h->vm.qp)->qp_num, second.qp->qp_num);
+	post_receive(&h->vm, 0);
+	end_receive(&second, 71, INBOX + 512, LENGTH + GRH);
+	h->peer.remote_qpn = second.qp->qp_num;
+	send_letter(&h->peer, 3, 0);
+	assert_int_equal(run(&h->peer, 9), 1);
+	expect_one(h, &second, 71);
+	post_receive(&h->peer, 0);
+	send_letter(&second, 4, 0);
+	assert_int_equal(run(&second, 9), 1);
+	expect_letter(h, &h->peer, 0, 4);
+	h->peer.remote_qpn = h->vm.qp->qp_num;
+	send_letter(&h->peer, 5, 0);
+	assert_int_equal(run(&h->peer, 9), 1);
+	expect_letter(h, &h->vm, 0, 5);
+	second_end(&second);
+}
+
+/* What was received before the move is of who had the number then. */
+static void what_came_before_is_of_who_sent_it_then(void **state)
+{
+	struct harness *h = *state;
+	struct end second = second_of(h, &h->vm, &h->peer);
+
+	post_receive(&h->peer, 0);
+	fake.hold_receives = true;
+	send_letter(&second, 4, 0);
+	run(&second, 9);
+	harness_stop(h);
+	fake_release_receives();
+	rebuild_with_number(h, second.qp->qp_num - 1);
+	h->peer.remote_qpn = second.qp->qp_num;
+	expect_letter(h, &h->peer, 0, 4);
+	second_end(&second);
+}
+
+static void only_what_goes_to_the_vm_is_kept_and_what_is_behind_it(void **state)
+{
+	struct harness *h = *state;
+	struct ibv_ah_attr here = {.dlid = FAKE_LID_PEER, .port_num = 1};
+	struct ibv_ah *to_vm = h->peer.ah, *to_peer = ibv_create_ah(h->peer.pd, &here);
+	struct ibv_qp *real = real_of(h->peer.qp);
+
+	harness_stop(h);
+	h->peer.ah = to_peer;
+	assert_int_equal(send_letter(&h->peer, 0, IBV_SEND_SIGNALED), 0);
+	assert_int_equal(fake_pending(real), 1);
+	run(&h->peer, 9);
+	expect_one(h, &h->peer, 0);
+	h->peer.ah = to_vm;
+	assert_int_equal(send_letter(&h->peer, 1, IBV_SEND_SIGNALED), 0);
+	h->peer.ah = to_peer;
+	for (uint64_t n = 2; n <= HARNESS_DEPTH; n++)
+		assert_int_equal(send_letter(&h->peer, n, IBV_SEND_SIGNALED), 0);
+	assert_int_equal(send_letter(&h->peer, 9, IBV_SEND_SIGNALED), ENOMEM);
+	assert_int_equal(fake_pending(real), 0);
+	harness_go_on(h);
+	assert_ptr_equal(real_of(h->peer.qp), real);
+	assert_int_equal(fake_pending(real), HARNESS_DEPTH);
+	post_receive(&h->vm, 0);
+	run(&h->peer, HARNESS_DEPTH);
+	expect_letter(h, &h->vm, 0, 1);
+	assert_int_equal(harness_poll(h, &h->peer), HARNESS_DEPTH);
+	h->peer.ah = to_vm;
+	ibv_destroy_ah(to_peer);
+}
+
+static int send_two(struct end *from, struct ibv_ah *first, struct ibv_ah *second)
+{
+	struct ibv_send_wr wrs[2] = {{.opcode = IBV_WR_SEND}, {.opcode = IBV_WR_SEND}}, *bad;
+
+	wrs[0].next = &wrs[1];
+	for (int i = 0; i < 2; i++) {
+		wrs[i].wr.ud.ah = i ? second : first;
+		wrs[i].wr.ud.remote_qpn = from->remote_qpn;
+		wrs[i].wr.ud.remote_qkey = HARNESS_QKEY;
+	}
+	return ibv_post_send(from->qp, wrs, &bad);
+}
+
+static void a_list_is_kept_from_the_first_on_that_goes_to_the_vm(void **state)
+{
+	struct harness *h = *state;
+	struct ibv_ah_attr here = {.dlid = FAKE_LID_PEER, .port_num = 1};
+	struct ibv_ah *to_peer = ibv_create_ah(h->peer.pd, &here);
+
+	harness_stop(h);
+	assert_int_equal(send_two(&h->peer, to_peer, h->peer.ah), 0);
+	assert_int_equal(fake_pending(real_of(h->peer.qp)), 1);
+	assert_int_equal(send_two(&h->peer, to_peer, to_peer), 0);
+	assert_int_equal(fake_pending(real_of(h->peer.qp)), 1);
+	harness_go_on(h);
+	assert_int_equal(fake_pending(real_of(h->peer.qp)), 4);
+	ibv_destroy_ah(to_peer);
+}
+
+static void what_a_vm_sends_to_itself_goes_out_too(void **state)
+{
+	struct harness *h = *state;
+	struct ibv_ah_attr here = {.dlid = FAKE_LID_VM, .port_num = 1};
+	struct ibv_ah *to_vm = ibv_create_ah(h->vm.pd, &here);
+
+	post_receive(&h->vm, 0);
+	harness_stop(h);
+	assert_int_equal(send_two(&h->vm, h->vm.ah, to_vm), 0);
+	harness_go_on(h);
+	assert_int_equal(fake_pending(real_of(h->vm.qp)), 2);
+	ibv_destroy_ah(to_vm);
+}
+
+static void what_a_peer_kept_goes_out_when_a_move_is_given_up(void **state)
+{
+	struct harness *h = *state;
+
+	for (int vote = 0; vote < 2; vote++) {
+		harness_step(h, TETHER__STEP__STEP_PREPARE);
+		harness_step(h, TETHER__STEP__STEP_STOP);
+		if (vote)
+			harness_step(h, TETHER__STEP__STEP_SETTLE);
+		send_letter(&h->peer, 0, 0);
+		assert_int_equal(fake_pending(real_of(h->peer.qp)), 0);
+		harness_step(h, TETHER__STEP__STEP_ABORT);
+		if (vote) {
+			harness_step(h, TETHER__STEP__STEP_RECONNECT);
+			harness_step(h, TETHER__STEP__STEP_RESUME);
+		}
+		assert_int_equal(run(&h->peer, 9), 1);
+	}
+}
+
+static void a_peer_goes_on_alone_when_nobody_speaks(void **state)
+{
+	struct harness *h = *state;
+
+	harness_step(h, TETHER__STEP__STEP_PREPARE);
+	harness_step(h, TETHER__STEP__STEP_STOP);
+	send_letter(&h->peer, 0, 0);
+	harness_time_passes(h, 6000);
+	assert_int_equal(run(&h->peer, 9), 1);
+}
+
+/* It is in the error state for the application, not for a move. */
+static void what_a_peer_kept_is_flushed_when_its_queue_pair_ends(void **state)
+{
+	struct harness *h = *state;
+	struct ibv_qp_attr attr = {.qp_state = IBV_QPS_ERR};
+
+	harness_stop(h);
+	send_letter(&h->peer, 0, IBV_SEND_SIGNALED);
+	assert_int_equal(ibv_modify_qp(h->peer.qp, &attr, IBV_QP_STATE), 0);
+	assert_int_equal(harness_poll(h, &h->peer), 1);
+	assert_int_equal(h->wc[0].status, IBV_WC_WR_FLUSH_ERR);
+	harness_go_on(h);
+	assert_int_equal(harness_poll(h, &h->peer), 0);
+	assert_int_equal(fake_pending(real_of(h->peer.qp)), 0);
+}
+
+/* Its completion is to come: the stop waits until it has gone, so nothing is lost. */
+static void a_stop_waits_for_what_a_peer_has_sent_to_the_vm(void **state)
+{
+	struct harness *h = *state;
+	uint64_t before;
+
+	send_letter(&h->peer, 0, IBV_SEND_SIGNALED);
+	harness_step(h, TETHER__STEP__STEP_PREPARE);
+	before = h->now_ms;
+	harness_step(h, TETHER__STEP__STEP_STOP);
+	assert_true(h->now_ms > before);
+	harness_step(h, TETHER__STEP__STEP_ABORT);
+	run(&h->peer, 9);
+	harness_step(h, TETHER__STEP__STEP_PREPARE);
+	before = h->now_ms;
+	harness_step(h, TETHER__STEP__STEP_STOP);
+	assert_int_equal(h->now_ms, before);
+	harness_step(h, TETHER__STEP__STEP_ABORT);
+}
+
 /* ---- UC: both ends begin anew ---- */
 
 static void both_ends_of_a_connection_go_on(void **state)
@@ -285,6 +519,16 @@ int main(void)
 	        BOTH(a_move_given_up_before_the_vote_leaves_it_alone),
 	        BOTH(a_move_given_up_after_the_vote_goes_on_in_place),
 	        UD(only_sends_are_accepted),
+	        BOTH(peers_reach_it_by_the_number_that_they_know),
+	        UD(numbers_that_were_another_s_mean_who_they_meant),
+	        UD(what_came_before_is_of_who_sent_it_then),
+	        UD(only_what_goes_to_the_vm_is_kept_and_what_is_behind_it),
+	        UD(a_list_is_kept_from_the_first_on_that_goes_to_the_vm),
+	        UD(what_a_vm_sends_to_itself_goes_out_too),
+	        UD(what_a_peer_kept_goes_out_when_a_move_is_given_up),
+	        UD(a_peer_goes_on_alone_when_nobody_speaks),
+	        UD(what_a_peer_kept_is_flushed_when_its_queue_pair_ends),
+	        UD(a_stop_waits_for_what_a_peer_has_sent_to_the_vm),
 	        UC(both_ends_of_a_connection_go_on),
 	        UC(a_write_reaches_the_region_as_it_is_called_now),
 	        UC(what_was_lost_is_not_sent_again),

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include "preload/datagrams.h"
+
+#include <errno.h>
+
+#include "preload/completion_queue.h"
+#include "preload/drain.h"
+#include "preload/queue_pair.h"
+
+unsigned datagrams_stopped;
+
+#define EACH_DATAGRAM_QUEUE_PAIR(context, qp)                                                      \
+	EACH_QUEUE_PAIR(context, qp)                                                               \
+	if (qp->datagrams)
+
+static const struct address_handle *address_of(const struct queue_pair *qp, uint32_t sequence)
+{
+	const struct send_slot *slot = send_log_at(&qp->sends, sequence);
+
+	return container_of(
+	        send_log_operands(&qp->sends, slot)->ud.ah, struct address_handle, shown);
+}
+
+static bool goes_to(const struct address_handle *to, const struct datagram_numbers *numbers)
+{
+	return to->numbers && to->numbers == numbers;
+}
+
+uint32_t datagrams_passing(const struct queue_pair *qp, uint32_t sequence, uint32_t count)
+{
+	uint32_t passing = 0;
+
+	while (passing < count) {
+		const struct address_handle *to = address_of(qp, sequence + passing);
+
+		if (to->numbers && to->numbers->stopped)
+			break;
+		passing++;
+	}
+	return passing;
+}
+
+/* ---- STOP ---- */
+
+/* Who was inside and has not looked has left; who comes now looks. */
+static void everybody_looks(void)
+{
+	struct context *context;
+	struct queue_pair *qp;
+
+	EACH_DATAGRAM_QUEUE_PAIR(context, qp)
+	{
+		gate_close(&qp->send_gate);
+		gate_open(&qp->send_gate);
+	}
+}
+
+int datagrams_hold(struct move *move)
+{
+	if (move->stopped_address)
+		return 0;
+	move->stopped_address = datagram_numbers_of(move->lid, &move->gid);
+	if (!move->stopped_address)
+		return -ENOMEM;
+	move->stopped_address->stopped++;
+	__atomic_fetch_add(&datagrams_stopped, 1, __ATOMIC_RELAXED);
+	everybody_looks();
+	return 0;
+}
+
+/* The newest to the VM has gone when a completion behind it has come; without one to come nobody
+ * will say so. */
+static bool are_sent(const struct queue_pair *qp, const struct datagram_numbers *numbers)
+{
+	const struct send_log *log = &qp->sends;
+	bool completes = false;
+
+	for (uint32_t i = log->posted; i != log->tail; i--) {
+		completes |= send_log_at(log, i - 1)->flags & IBV_SEND_SIGNALED;
+		if (completes && goes_to(address_of(qp, i - 1), numbers))
+			return false;
+	}
+	return true;
+}
+
+static void harvest(struct queue_pair *qp)
+{
+	queue_pair_close_completions(qp);
+	queue_pair_harvest(qp);
+	queue_pair_open_completions(qp);
+}
+
+bool datagrams_are_sent(const struct move *move)
+{
+	struct context *context;
+	struct queue_pair *qp;
+	bool sent = true;
+
+	EACH_DATAGRAM_QUEUE_PAIR(context, qp)
+	{
+		if (qp->migration.move == move || qp->application_error)
+			continue;
+		harvest(qp);
+		gate_close(&qp->send_gate);
+		queue_pair_close_completions(qp);
+		sent &= are_sent(qp, move->stopped_address);
+		queue_pair_open_completions(qp);
+		gate_open(&qp->send_gate);
+	}
+	return sent;
+}
+
+/* ---- RECONNECT ---- */
+
+/*
+ * What has been received is of senders that had their earlier numbers: into the application's terms
+ * with it first. After the vote and an abort nothing has changed.
+ */
+int datagrams_take_numbers(const struct move *move, const Tether__QpRows *rows)
+{
+	struct datagram_numbers *numbers = datagram_numbers_of(move->lid, &move->gid);
+	struct context *context;
+	struct queue_pair *qp;
+	int err;
+
+	if (!numbers || move->state == MOVE_VOTED)
+		return numbers ? 0 : -ENOMEM;
+	EACH_DATAGRAM_QUEUE_PAIR(context, qp)
+	harvest(qp);
+	err = datagram_numbers_take(numbers, rows);
+	datagram_numbers_reclaim();
+	return err;
+}
+
+/* ---- the end ---- */
+
+static void go_on(struct queue_pair *qp)
+{
+	if (qp->held || !qp->real || qp->sends.posted == qp->sends.head)
+		return;
+	queue_pair_close(qp);
+	if (qp->application_error)
+		queue_pair_end(qp, IBV_WC_WR_FLUSH_ERR);
+	else
+		queue_pair_post_kept(qp);
+	queue_pair_open(qp);
+}
+
+void datagrams_let_go(struct move *move)
+{
+	struct context *context;
+	struct queue_pair *qp;
+
+	if (!move->stopped_address)
+		return;
+	move->stopped_address->stopped--;
+	move->stopped_address = NULL;
+	__atomic_fetch_sub(&datagrams_stopped, 1, __ATOMIC_RELAXED);
+	EACH_DATAGRAM_QUEUE_PAIR(context, qp)
+	go_on(qp);
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/*
+ * Datagrams while a VM moves. Each names where it goes, so a queue pair elsewhere is not stopped:
+ * while a move has stopped an address, what is sent there, and what is behind it in the same queue,
+ * is kept in the log; who sends nothing there does not notice. And what is posted names the
+ * destination as it is called now, what is received the sender as the application knows it.
+ *
+ * Steps are the service thread's, control verbs kept out; the inline functions are the data path's,
+ * inside the gate of the queue.
+ */
+#ifndef TETHER_DATAGRAMS_H
+#define TETHER_DATAGRAMS_H
+
+#include "preload/datagram_numbers.h"
+#include "preload/heard_senders.h"
+#include "preload/move.h"
+#include "preload/objects.h"
+
+/* So many moves have stopped an address. */
+extern unsigned datagrams_stopped;
+
+/* Has the send queue to look where each goes? */
+static inline bool datagrams_look_closer(const struct queue_pair *qp)
+{
+	return qp->datagrams && __atomic_load_n(&datagrams_stopped, __ATOMIC_RELAXED);
+}
+
+/* How many of the @count sends from @sequence on go to nobody who is stopped. */
+uint32_t datagrams_passing(const struct queue_pair *qp, uint32_t sequence, uint32_t count);
+
+static inline void datagram_send_to_real(struct ibv_send_wr *wr)
+{
+	const struct address_handle *to = container_of(wr->wr.ud.ah, struct address_handle, shown);
+
+	wr->wr.ud.ah = to->real;
+	wr->wr.ud.remote_qpn = datagram_number_to_real(to->numbers, wr->wr.ud.remote_qpn);
+}
+
+static inline void datagram_sender_to_virtual(struct ibv_wc *wc)
+{
+	heard_sender(wc->slid);
+	wc->src_qp = datagram_number_to_virtual(datagram_numbers_at(wc->slid), wc->src_qp);
+}
+
+/* STOP: from here on nothing is sent to the VM. Idempotent. -ENOMEM */
+int datagrams_hold(struct move *move);
+/* What was sent there before is on its way, as far as a completion tells. */
+bool datagrams_are_sent(const struct move *move);
+/* RECONNECT: the VM's queue pairs are called as @rows say. -ENOMEM, -EBADMSG */
+int datagrams_take_numbers(const struct move *move, const Tether__QpRows *rows);
+/* The end, whichever: what was kept goes out. */
+void datagrams_let_go(struct move *move);
+
+#endif
