@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "demo-apps/rc_verify/completions.h"
+
 enum { RD_ATOMIC_WANTED = 8 };
 
 int failed(const char *what, int error)
@@ -68,8 +70,8 @@ static int port_open(struct endpoint *endpoint, const struct options *options)
 
 int endpoint_create_cq(struct endpoint *endpoint, int entries, struct ibv_cq **cq)
 {
-	*cq = ibv_create_cq(endpoint->context, entries, NULL, NULL, 0);
-	return *cq ? 0 : failed("ibv_create_cq", errno);
+	*cq = completions_create(endpoint->context, entries, endpoint->extended_cq);
+	return *cq ? 0 : failed("completion queue", errno);
 }
 
 static int objects_create(struct endpoint *endpoint, const struct work_options *work)
@@ -96,7 +98,7 @@ int endpoint_open(struct endpoint *endpoint, const struct options *options)
 {
 	int error;
 
-	*endpoint = (struct endpoint){0};
+	*endpoint = (struct endpoint){.extended_cq = options->extended_cq};
 	endpoint->context = device_open(options->device);
 	if (!endpoint->context)
 		return failed(options->device ? options->device : "no RDMA device", ENODEV);

@@ -26,6 +26,7 @@ struct endpoint {
 	struct ibv_context *context;
 	struct ibv_pd *pd;
 	struct ibv_cq *shared_cq; /* NULL: one per QP */
+	bool extended_cq;
 	struct ibv_device_attr device;
 	struct shared_counters *counters;
 	struct ibv_mr *counters_mr;

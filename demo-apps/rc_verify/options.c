@@ -30,6 +30,7 @@ static const char usage[] =
         "  -n, --count N         stop after N work requests on each QP\n"
         "  -c, --control FILE    stop when FILE says \"stop\"; SIGTERM does the same\n"
         "  -S, --stall S         S seconds without a completion are an error (45)\n"
+        "      --extended-cq     completions by ibv_cq_ex\n"
         "  -Q, --quiet           no progress on stderr\n"
         "  -T, --self-test       put faults before the checkers and see them reported\n"
         "  -I, --inject FAULT    commit one fault: the other side must report it; 'list'\n"
@@ -58,7 +59,8 @@ enum {
 	OPTION_LATE_EVERY,
 	OPTION_LATE_MS,
 	OPTION_ACK_TIMEOUT,
-	OPTION_SEED
+	OPTION_SEED,
+	OPTION_EXTENDED_CQ,
 };
 
 static const struct option long_options[] = {
@@ -69,6 +71,7 @@ static const struct option long_options[] = {
         {"count", required_argument, NULL, 'n'},
         {"control", required_argument, NULL, 'c'},
         {"stall", required_argument, NULL, 'S'},
+        {"extended-cq", no_argument, NULL, OPTION_EXTENDED_CQ},
         {"quiet", no_argument, NULL, 'Q'},
         {"self-test", no_argument, NULL, 'T'},
         {"inject", required_argument, NULL, 'I'},
@@ -183,6 +186,9 @@ static int one_option(struct options *options, int option, const char *value)
 		return 0;
 	case OPTION_SEED:
 		options->seed = strtoull(value, NULL, 0);
+		return 0;
+	case OPTION_EXTENDED_CQ:
+		options->extended_cq = true;
 		return 0;
 	case 'Q':
 		options->quiet = true;

@@ -56,7 +56,7 @@ struct options {
 	uint32_t stall_s;
 	uint64_t seed;
 	enum injection injection;
-	bool self_test, quiet;
+	bool extended_cq, self_test, quiet;
 };
 
 /* Returns 0; 1: help was printed; -EINVAL: a message was printed. */

@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "demo-apps/rc_verify/completions.h"
 #include "demo-apps/rc_verify/partner.h"
 #include "demo-apps/rc_verify/receiver.h"
 #include "demo-apps/rc_verify/requester.h"
@@ -88,10 +89,10 @@ static bool completion_fits(struct run *run, const struct ibv_wc *wc)
 static bool cq_poll(struct run *run, struct ibv_cq *cq)
 {
 	struct ibv_wc wc[POLL_BATCH];
-	int count = ibv_poll_cq(cq, POLL_BATCH, wc);
+	int count = completions_take(cq, POLL_BATCH, wc, run->endpoint.extended_cq);
 
 	if (count < 0)
-		run_fail(run, NULL, "ibv_poll_cq", strerror(errno));
+		run_fail(run, NULL, "polling", strerror(errno));
 	for (int i = 0; i < count && !run->has_failed; i++) {
 		struct lane *lane = &run->lanes[wr_id_lane(wc[i].wr_id)];
 

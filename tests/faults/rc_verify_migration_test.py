@@ -18,6 +18,7 @@ from lab.workload import RcVerify  # noqa: E402
 
 MIGRATIONS = 200 if FULL else 24
 MIGRATIONS_OF_ATOMICS = 50 if FULL else 6
+MIGRATIONS_OF_EXTENDED = 50 if FULL else 6
 ENOUGH = 100  # completions made up, and work requests replayed
 QPS = 16
 MOST_ABORTS = 3  # for each migration
@@ -107,8 +108,8 @@ def dance(moves, verify, migrations):
         assert moves.aborts <= MOST_ABORTS * migrations, f"{moves.aborts} aborts in {len(moves.done)} migrations"
 
 
-def start_verify(lab, arguments=(), env=None):
-    verify = RcVerify(lab, "vm2", "vm1", [*WORK, *arguments], env=env)
+def start_verify(lab, arguments=(), env=None, server_arguments=()):
+    verify = RcVerify(lab, "vm2", "vm1", [*WORK, *arguments], env=env, server_arguments=server_arguments)
     wait_until("rc-verify works", verify.is_working, 30, verify.logs(), [verify.client])
     return verify
 
@@ -117,10 +118,10 @@ def findings(verdict):
     return {name: verdict.get(name) for name in ("lost", "duplicated", "corrupted", "out_of_order")}
 
 
-def everything_arrives_once(lab, runs, arguments, faults, migrations):
+def everything_arrives_once(lab, runs, arguments, faults, migrations, server_arguments=()):
     moves = Dance(lab, faults)
     runs.append(moves)
-    with start_verify(lab, arguments) as verify:
+    with start_verify(lab, arguments, server_arguments=server_arguments) as verify:
         dance(moves, verify, migrations)
         verify.stop()
         verdicts = verify.results()
@@ -174,6 +175,9 @@ def main():
         tap.run("sa_and_fabric_agree_afterwards", check_sa_truth, lab)
         tap.run(f"everything_arrives_once_through_{MIGRATIONS_OF_ATOMICS}_more_with_atomics_by_both", everything_arrives_once,
                 lab, runs, [], FAULTS_OF_ATOMICS, MIGRATIONS_OF_ATOMICS)
+        tap.run(f"everything_arrives_once_through_{MIGRATIONS_OF_EXTENDED}_more_with_extended_completion_queues",
+                everything_arrives_once, lab, runs, ["--atomics", "client", "--cq", "each", "--extended-cq"], FAULTS,
+                MIGRATIONS_OF_EXTENDED, ["--extended-cq"])
     with System(copy_ms=5, settings=SETTINGS) as lab:
         lab.start()
         tap.run("without_settlement_the_same_run_fails", settlement_is_what_does_it, lab)
