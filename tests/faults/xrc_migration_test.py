@@ -6,10 +6,11 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
+from lab.deadline import wait_until  # noqa: E402
 from lab.survival import LOAD_S, MIGRATIONS, Moving, survive  # noqa: E402
 from lab.system import System  # noqa: E402
 from lab.tap import Tap  # noqa: E402
-from lab.workload import perftest  # noqa: E402
+from lab.workload import Pair, free_port, is_listening, perftest  # noqa: E402
 
 EXCHANGES = 4000
 EXCHANGE_BYTES = 1 << 20
@@ -32,6 +33,26 @@ def pingpong_survives(lab, moving):
     survive(moving, start)
 
 
+class LateClient(Pair):
+    """ibv_xsrq_pingpong whose server, with all its objects, has moved before the client comes."""
+
+    def __init__(self, lab, moving):
+        port = free_port()
+        argv = ["ibv_xsrq_pingpong", "-p", str(port), "-n", str(EXCHANGES)]
+        self.name = "xsrq-late"
+        self.server = lab.run_in_vm("vm1", f"{self.name}-server", argv)
+        wait_until("the server listens", lambda: is_listening(port), 20, [self.server.log], [self.server])
+        moving.move()
+        self.client = lab.run_in_vm("vm2", f"{self.name}-client", [*argv, "localhost"])
+
+
+def late_client_finds_the_queues(lab, moving):
+    for _ in range(2):
+        with LateClient(lab, moving) as pair:
+            statuses = pair.wait(60)
+            assert statuses == (0, 0), f"exit statuses {statuses}{pair.words()}"
+
+
 def main():
     tap = Tap()
     with System(copy_ms=50) as lab:
@@ -41,6 +62,7 @@ def main():
             tap.run(f"{program}_over_xrc_survives_{MIGRATIONS}_migrations_both_ways_of_posting", perftest_survives, lab,
                     moving, program)
         tap.run(f"xsrq_pingpong_survives_{MIGRATIONS}_migrations", pingpong_survives, lab, moving)
+        tap.run("a_client_finds_the_shared_queues_of_a_server_that_has_moved", late_client_finds_the_queues, lab, moving)
     tap.exit()
 
 
