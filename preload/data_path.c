@@ -399,9 +399,6 @@ static int data_path_req_notify_cq(struct ibv_cq *shown, int solicited_only)
 }
 
 const struct ibv_context_ops data_path_ops = {
-        .poll_cq = data_path_poll_cq,
-        .req_notify_cq = data_path_req_notify_cq,
-        .post_send = data_path_post_send,
-        .post_recv = data_path_post_recv,
-        .post_srq_recv = data_path_post_srq_recv,
+#define CONTEXT_OP(class, slot, function, remark, test) .slot = function,
+#include "preload/inline_operations.def"
 };

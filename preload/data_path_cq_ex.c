@@ -98,21 +98,8 @@ static void read_tm_info(struct ibv_cq_ex *shown, struct ibv_wc_tm_info *info)
 
 static void show_readers(struct ibv_cq_ex *shown)
 {
-	shown->read_opcode = read_opcode;
-	shown->read_vendor_err = read_vendor_err;
-	shown->read_byte_len = read_byte_len;
-	shown->read_imm_data = read_imm_data;
-	shown->read_qp_num = read_qp_num;
-	shown->read_src_qp = read_src_qp;
-	shown->read_wc_flags = read_wc_flags;
-	shown->read_slid = read_slid;
-	shown->read_sl = read_sl;
-	shown->read_dlid_path_bits = read_dlid_path_bits;
-	shown->read_completion_ts = read_completion_ts;
-	shown->read_cvlan = read_cvlan;
-	shown->read_flow_tag = read_flow_tag;
-	shown->read_tm_info = read_tm_info;
-	shown->read_completion_wallclock_ns = read_completion_wallclock_ns;
+#define READER(class, slot, function, remark, test) shown->slot = function;
+#include "preload/inline_operations.def"
 }
 
 /* ---- making ---- */
@@ -146,9 +133,6 @@ struct ibv_cq_ex *data_path_cq_ex_create(
 	if (!made)
 		return NULL;
 	shown = &completion_queue_of(made)->shown_ex;
-	shown->start_poll = start_poll;
-	shown->next_poll = next_poll;
-	shown->end_poll = end_poll;
 	show_readers(shown);
 	return shown;
 }

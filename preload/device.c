@@ -134,15 +134,8 @@ static void context_show(struct context *context)
 	struct verbs_context *verbs = &context->shown;
 
 	verbs->sz = sizeof(*verbs);
-	verbs->query_port = shown_query_port;
-	verbs->query_device_ex = shown_query_device_ex;
-	verbs->advise_mr = memory_advise;
-	verbs->create_qp_ex = data_path_ex_create_qp;
-	verbs->create_cq_ex = data_path_cq_ex_create;
-	verbs->open_xrcd = xrc_open_domain;
-	verbs->close_xrcd = xrc_close_domain;
-	verbs->create_srq_ex = xrc_create_srq;
-	verbs->get_srq_num = xrc_query_srq_number;
+#define VERBS_OP(class, slot, function, remark, test) verbs->slot = function;
+#include "preload/inline_operations.def"
 	verbs->context.abi_compat = __VERBS_ABI_IS_EXTENDED;
 	verbs->context.device = &context->device->shown;
 	verbs->context.num_comp_vectors = context->real->num_comp_vectors;

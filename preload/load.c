@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 /* From the loader's call to the first verb: bind what is below, be ready for fork(2). */
-#include <errno.h>
 #include <pthread.h>
 
 #include "preload/agent_link.h"
@@ -10,7 +9,7 @@
 #include "preload/device.h"
 #include "preload/device_list.h"
 #include "preload/fork_watch.h"
-#include "preload/objects.h"
+#include "preload/real_verbs.h"
 #include "preload/reserved_numbers.h"
 #include "preload/settings.h"
 #include "preload/translation.h"
@@ -40,15 +39,3 @@ __attribute__((constructor)) static void load(void)
 	settings();
 	pthread_atfork(fork_watch_before_fork, fork_watch_in_parent, in_child);
 }
-
-/* What could not be rebuilt is not made: answered here for our objects. */
-#define SYMBOL(ret, name, version, params, args)
-#define HIDDEN(ret, name, version, params, args, owner, failure)                                   \
-	WRAPPER ret name params                                                                    \
-	{                                                                                          \
-		if (!context_of(owner))                                                            \
-			return below.name args;                                                    \
-		errno = EOPNOTSUPP;                                                                \
-		return failure;                                                                    \
-	}
-#include "preload/wrapped_symbols.def"

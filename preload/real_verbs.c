@@ -13,7 +13,8 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
  */
 static void bind_all(void)
 {
-#define SYMBOL(ret, name, version, params, args) *(void **)&bound.name = dlsym(RTLD_NEXT, #name);
+#define SYMBOL(ret, name, version, params, args, test)                                             \
+	*(void **)&bound.name = dlsym(RTLD_NEXT, #name);
 #include "preload/wrapped_symbols.def"
 }
 

@@ -15,7 +15,7 @@
 #undef ibv_reg_mr_iova
 
 struct real_verbs {
-#define SYMBOL(ret, name, version, params, args) ret(*name) params;
+#define SYMBOL(ret, name, version, params, args, test) ret(*name) params;
 #include "preload/wrapped_symbols.def"
 };
 

@@ -1,6 +1,6 @@
 # preload: libtether.so.
 
-SHIM_SOURCES := $(addprefix preload/,real_verbs.c load.c intercept_dlopen.c settings.c control.c device.c device_list.c \
+SHIM_SOURCES := $(addprefix preload/,real_verbs.c passed_on.c load.c intercept_dlopen.c settings.c control.c device.c device_list.c \
 	event_channel.c memory.c completion_queue.c completion_ring.c queue_pair.c queue_pair_states.c shared_receive_queue.c xrc.c \
 	address_handle.c data_path.c data_path_ex.c data_path_cq_ex.c translation.c fork_watch.c reserved_numbers.c work_log.c gate.c settlement.c move.c veto.c drain.c evidence.c rebuild.c \
 	reconnect.c step_works.c steps.c interests.c self.c agent_link.c \
@@ -22,9 +22,23 @@ $(call unit_test,shim_gate_slip,,-lpthread)
 $(call unit_test,shim_settlement,preload/settlement.c preload/work_log.c,-lpthread)
 $(call unit_test,shim_work_log,preload/work_log.c preload/completion_ring.c preload/translation.c,-lpthread)
 
-# The library over a fake HCA: everything but what binds the real verbs and talks to an agent.
-SHIM_HARNESS := $(filter-out %/real_verbs.c %/load.c %/intercept_dlopen.c %/agent_link.c %/interests.c %/self.c,$(SHIM_SOURCES)) \
-	tests/unit/shim_fake_hca.c tests/unit/shim_fake_rarities.c tests/unit/shim_fake_tables.c tests/unit/shim_harness.c $(FRAME_SOURCES) $(BASE_SOURCES)
+# Everything but what binds the real verbs and talks to an agent.
+SHIM_BARE := $(filter-out %/real_verbs.c %/load.c %/intercept_dlopen.c %/agent_link.c %/interests.c %/self.c,$(SHIM_SOURCES)) \
+	$(FRAME_SOURCES) $(BASE_SOURCES)
+$(call unit_test,shim_wrapped,$(SHIM_BARE),-lprotobuf-c -lpthread)
+
+# What there is to wrap, and what was made of it.
+$(call unit_test,shim_surface,tests/unit/elf_symbols.c tests/unit/surface_table.c,-ldl)
+$(B)/unit/shim_surface: $(B)/lib/libtether.so
+
+.PHONY: surface-table
+surface-table: $(B)/unit/shim_surface
+	$(Q)$< --write
+
+# The library over a fake HCA.
+SHIM_HARNESS := $(SHIM_BARE) tests/unit/shim_fake_hca.c tests/unit/shim_fake_rarities.c tests/unit/shim_fake_tables.c tests/unit/shim_harness.c
+$(call unit_test,shim_refused,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
+$(call unit_test,shim_builders,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
 $(call unit_test,shim_post,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
 $(call unit_test,shim_move,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
 $(call unit_test,shim_steps,$(SHIM_HARNESS),-lprotobuf-c -lpthread)

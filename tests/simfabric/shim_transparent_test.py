@@ -32,8 +32,8 @@ def owner(name, version):
     info = Info()
     libc.dladdr(ctypes.c_void_p(libc.dlvsym(handle._handle, name, version)), ctypes.byref(info))
     return info.file.decode().rsplit("/", 1)[-1]
-assert owner(b"ibv_open_device", b"IBVERBS_1.1") == "libtether.so", owner(b"ibv_open_device", b"IBVERBS_1.1")
-assert owner(b"ibv_wc_status_str", b"IBVERBS_1.1").startswith("libibverbs.so")
+for name in (b"ibv_open_device", b"ibv_wc_status_str"):
+    assert owner(name, b"IBVERBS_1.1") == "libtether.so", owner(name, b"IBVERBS_1.1")
 """
 
 

@@ -253,6 +253,7 @@ static struct ibv_context *open_device(struct ibv_device *device)
 	context->verbs.create_srq_ex = create_srq_ex;
 	context->verbs.get_srq_num = get_srq_num;
 	context->verbs.create_qp_ex = create_qp_ex;
+	context->verbs.query_device_ex = fake.offers ? fake_query_device_ex : NULL;
 	shown->abi_compat = __VERBS_ABI_IS_EXTENDED;
 	shown->device = device;
 	shown->num_comp_vectors = 1;

@@ -21,5 +21,7 @@ int fake_set_ece(struct ibv_qp *qp, struct ibv_ece *ece);
 int fake_attach_mcast(struct ibv_qp *qp, const union ibv_gid *gid, uint16_t lid);
 int fake_detach_mcast(struct ibv_qp *qp, const union ibv_gid *gid, uint16_t lid);
 struct ibv_context *fake_import_device(int fd);
+int fake_query_device_ex(struct ibv_context *context, const struct ibv_query_device_ex_input *input,
+        struct ibv_device_attr_ex *attr, size_t size);
 
 #endif
