@@ -47,6 +47,20 @@ static Tether__QpRows *numbers_of(Tether__Answer *answer)
 	return answer->qps;
 }
 
+/* By which numbers peers name them is said each time: what is not said is taken back. */
+static int report_shared_queues(const struct move *move, Tether__QpRows *rows)
+{
+	const struct context *context;
+	int err = 0;
+
+	TAILQ_FOREACH(context, &contexts, link)
+	{
+		if (!err && move_has_context(move, context))
+			err = xrc_report_numbers(context, rows);
+	}
+	return err;
+}
+
 int evidence_report_pairs(const struct move *move, Tether__Answer *answer)
 {
 	Tether__QpRows *rows = numbers_of(answer);
@@ -59,7 +73,7 @@ int evidence_report_pairs(const struct move *move, Tether__Answer *answer)
 		if (!err && !qp->migration.lost)
 			err = report_numbers_of(qp, rows);
 	}
-	return err;
+	return err ? err : report_shared_queues(move, rows);
 }
 
 int evidence_report_rebuilt(const struct move *move, Tether__Answer *answer)
@@ -74,12 +88,7 @@ int evidence_report_rebuilt(const struct move *move, Tether__Answer *answer)
 		if (!err && move_has_context(move, context) && !qp->migration.lost)
 			err = report_numbers_of(qp, rows);
 	}
-	TAILQ_FOREACH(context, &contexts, link)
-	{
-		if (!err && move_has_context(move, context))
-			err = xrc_report_numbers(context, rows);
-	}
-	return err;
+	return err ? err : report_shared_queues(move, rows);
 }
 
 static int report_unfinished(

@@ -417,7 +417,7 @@ int xrc_report_numbers(const struct context *context, Tether__QpRows *rows)
 		};
 		uint32_t real;
 
-		if (err || !srq->domain)
+		if (err || !srq->domain || !srq->real)
 			continue;
 		err = -ibv_get_srq_num(srq->real, &real);
 		row.real_qpn = XRC_NUMBERS | real;

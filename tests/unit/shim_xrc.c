@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "notifier/wire/rows.h"
 #include "preload/objects.h"
 #include "preload/real_verbs.h"
 #include "preload/xrc.h"
@@ -295,6 +296,31 @@ static void release_waits_for_receives_in_all_queues(void **state)
 	expect_one(fixture.vm.cq, 11, fixture.vm.target->qp_num);
 }
 
+/* What RECONNECT does not say is taken back, and after an abort it says what SETTLE's answers did.
+ */
+static void numbers_outlive_an_abort(void **state)
+{
+	struct harness *h = &fixture.h;
+	unsigned said = 0;
+
+	harness_move(h);
+	harness_stop(h);
+	for (size_t i = 0; i < h->settled->qps->n_local_qpn; i++) {
+		struct qp_row row = qp_rows_get(h->settled->qps, i);
+
+		said += row.local_lid == FAKE_LID_VM && !row.remote_qpn && !row.remote_lid &&
+		        row.local_qpn == (XRC_NUMBERS | fixture.vm.numbers[0]) &&
+		        row.real_qpn != row.local_qpn;
+	}
+	assert_int_equal(said, 1);
+	assert_int_equal(harness_step(h, TETHER__STEP__STEP_ABORT), DONE);
+	assert_int_equal(harness_step(h, TETHER__STEP__STEP_SETTLE), DONE);
+	assert_int_equal(harness_step(h, TETHER__STEP__STEP_RECONNECT), DONE);
+	assert_int_equal(harness_step(h, TETHER__STEP__STEP_RESUME), DONE);
+	expect_it_works(&fixture.vm, &fixture.peer);
+	expect_it_works(&fixture.peer, &fixture.vm);
+}
+
 /* The peer's queues stay, and a message of which a part is there has taken a buffer. */
 static void a_buffer_that_is_flushed_is_posted_again(void **state)
 {
@@ -489,6 +515,7 @@ int main(void)
 	        TEST(what_the_vm_sends_is_executed_once),
 	        TEST(what_the_peer_sends_is_executed_once),
 	        TEST(release_waits_for_receives_in_all_queues),
+	        TEST(numbers_outlive_an_abort),
 	        TEST(a_buffer_that_is_flushed_is_posted_again),
 	        TEST(a_wrong_number_stays_wrong),
 	        TEST(a_number_that_is_taken_is_not_given),
