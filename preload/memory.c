@@ -176,14 +176,88 @@ static int region_keys_changed(struct context *context, const struct memory_regi
 	return err ? err : key_maps_to(&context->rkeys, mr->shown.rkey, mr->real->rkey);
 }
 
-int memory_region_rebuild(struct memory_region *mr)
+/* A region that lets nobody in: no program has memory there. */
+static struct ibv_mr *register_nowhere(struct ibv_pd *pd)
+{
+	static char nowhere;
+	const uint64_t no_address = UINT64_MAX - 0xffff;
+
+	return below.ibv_reg_mr_iova2(pd, &nowhere, sizeof(nowhere), no_address, 0);
+}
+
+static uint64_t region_iova(const struct memory_region *mr)
+{
+	if (mr->kind == REGION_IOVA)
+		return mr->iova;
+	return mr->access & IBV_ACCESS_ZERO_BASED ? 0 : (uintptr_t)mr->shown.addr;
+}
+
+/* What is still mapped of it, at the addresses at which the application knows it. */
+static struct ibv_mr *register_part(
+        struct ibv_pd *pd, const struct memory_region *mr, const struct mapped_part *part)
+{
+	size_t offset = part->start - (uintptr_t)mr->shown.addr;
+
+	if (part->length == mr->shown.length)
+		return register_as(pd, mr);
+	if (!part->length)
+		return register_nowhere(pd);
+	return below.ibv_reg_mr_iova2(
+	        pd, (void *)part->start, part->length, region_iova(mr) + offset, mr->access);
+}
+
+/* Pages of memory that is registered on demand may come later. */
+static struct mapped_part region_mapped(
+        const struct memory_region *mr, const struct memory_map *map)
+{
+	uintptr_t start = (uintptr_t)mr->shown.addr;
+
+	if (mr->access & IBV_ACCESS_ON_DEMAND)
+		return (struct mapped_part){start, mr->shown.length, 1, true};
+	return memory_map_part(map, start, mr->shown.length);
+}
+
+static int region_rebuild(struct memory_region *mr, const struct memory_map *map)
 {
 	struct context *context = context_of(mr->shown.context);
+	struct mapped_part part = region_mapped(mr, map);
 
-	mr->real = register_as(protection_domain_of(mr->shown.pd)->real, mr);
+	mr->real = register_part(protection_domain_of(mr->shown.pd)->real, mr, &part);
 	if (!mr->real)
 		return errno ? -errno : -ENOMEM;
 	return region_keys_changed(context, mr);
+}
+
+/* Not to be told from a want of memory: the application may have unmapped some meanwhile. */
+static int regions_rebuild_once(struct context *context)
+{
+	struct memory_map *map = memory_map_read();
+	struct memory_region *mr;
+	int err = map ? 0 : -ENOMEM;
+
+	TAILQ_FOREACH(mr, &context->mrs, link)
+	{
+		if (!err && !mr->real)
+			err = region_rebuild(mr, map);
+	}
+	memory_map_free(map);
+	return err;
+}
+
+int memory_regions_rebuild(struct context *context)
+{
+	int err = regions_rebuild_once(context);
+
+	return err == -EFAULT || err == -ENOMEM ? regions_rebuild_once(context) : err;
+}
+
+bool memory_region_can_move(const struct memory_region *mr, const struct memory_map *map)
+{
+	const unsigned writes =
+	        IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE | IBV_ACCESS_REMOTE_ATOMIC;
+	struct mapped_part part = region_mapped(mr, map);
+
+	return part.parts <= 1 && (part.writable || !(mr->access & writes));
 }
 
 /* Its virtual keys stay taken, and mean nothing: the real ones may be given to another region. */
@@ -301,65 +375,4 @@ int memory_advise(struct ibv_pd *shown, enum ibv_advise_mr_advice advice, uint32
 	}
 	free(now);
 	return err;
-}
-
-/* ---- is it still there ---- */
-
-struct memory_map {
-	size_t count;
-	struct mapping {
-		uintptr_t start, end;
-		bool readable, writable;
-	} * mappings; /* ascending */
-};
-
-struct memory_map *memory_map_read(void)
-{
-	struct memory_map *map = calloc(1, sizeof(*map));
-	FILE *maps = fopen("/proc/self/maps", "re");
-	char *line = NULL;
-	size_t room = 0;
-
-	while (map && maps && getline(&line, &room, maps) > 0) {
-		struct mapping *grown;
-		char read, write;
-		uintptr_t start, end;
-
-		if (sscanf(line, "%lx-%lx %c%c", &start, &end, &read, &write) != 4)
-			continue;
-		grown = realloc(map->mappings, (map->count + 1) * sizeof(*grown));
-		if (!grown)
-			break;
-		map->mappings = grown;
-		grown[map->count++] = (struct mapping){start, end, read == 'r', write == 'w'};
-	}
-	free(line);
-	if (maps)
-		fclose(maps);
-	return map;
-}
-
-void memory_map_free(struct memory_map *map)
-{
-	if (map)
-		free(map->mappings);
-	free(map);
-}
-
-bool memory_region_is_mapped(const struct memory_region *mr, const struct memory_map *map)
-{
-	const unsigned writes =
-	        IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE | IBV_ACCESS_REMOTE_ATOMIC;
-	uintptr_t at = (uintptr_t)mr->shown.addr, end = at + mr->shown.length;
-
-	for (size_t i = 0; i < map->count && at < end; i++) {
-		const struct mapping *m = &map->mappings[i];
-
-		if (m->end <= at)
-			continue;
-		if (m->start > at || !m->readable || (mr->access & writes && !m->writable))
-			return false;
-		at = m->end;
-	}
-	return at >= end || mr->access & IBV_ACCESS_ON_DEMAND;
 }

@@ -4,22 +4,21 @@
 #ifndef TETHER_MEMORY_H
 #define TETHER_MEMORY_H
 
+#include "preload/memory_map.h"
 #include "preload/objects.h"
 
 /*
- * Register again on the real domain that stands behind the region's now. In the exclusive control
- * section. -errno.
+ * Register all regions of @context again, on the real domains that stand behind theirs now. Of
+ * memory that the application has unmapped since nothing can be registered: who touches it gets the
+ * error of an access out of bounds. In the exclusive control section. -errno.
  */
-int memory_region_rebuild(struct memory_region *mr);
+int memory_regions_rebuild(struct context *context);
 
 /* For verbs_context: advice names regions as they are now. An errno. */
 int memory_advise(struct ibv_pd *pd, enum ibv_advise_mr_advice advice, uint32_t flags,
         struct ibv_sge *sges, uint32_t count);
 
-/* Is all of it mapped, with the access that it was registered for? Reads /proc/self/maps. */
-struct memory_map;
-struct memory_map *memory_map_read(void);
-void memory_map_free(struct memory_map *map);
-bool memory_region_is_mapped(const struct memory_region *mr, const struct memory_map *map);
+/* Whole, in one piece or not there at all, and with the access that it was registered for. */
+bool memory_region_can_move(const struct memory_region *mr, const struct memory_map *map);
 
 #endif

@@ -425,14 +425,16 @@ static int context_rebuild(struct context *context)
 	struct protection_domain *pd;
 	struct xrc_domain *domain;
 	struct address_handle *ah;
-	struct memory_region *mr;
 	struct queue_pair *qp;
 	int err = 0;
 
 	context->moved = true;
 	announce(context);
 	REBUILD_EACH(pds, pd, domain_rebuild);
-	REBUILD_EACH(mrs, mr, memory_region_rebuild);
+	if (!err)
+		err = memory_regions_rebuild(context);
+	if (err)
+		log_error("rebuild", "memory regions: error %d", -err);
 	REBUILD_EACH(ahs, ah, address_handle_rebuild);
 	REBUILD_EACH(cqs, cq, queue_rebuild);
 	REBUILD_EACH(xrc_domains, domain, xrc_domain_rebuild);

@@ -98,7 +98,7 @@ static void check_regions(const struct context *context, veto_set found)
 	if (!map)
 		return;
 	TAILQ_FOREACH(mr, &context->mrs, link)
-	found[VETO_MEMORY_UNMAPPED] |= !memory_region_is_mapped(mr, map);
+	found[VETO_MEMORY_UNMAPPED] |= !memory_region_can_move(mr, map);
 	memory_map_free(map);
 }
 

@@ -8,13 +8,14 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "preload/objects.h"
 #include "preload/real_verbs.h"
 #include "tests/unit/shim_fake_rarities.h"
 #include "tests/unit/shim_harness.h"
 
-enum { BYTES = 64 };
+enum { BYTES = 64, PAGE = 4096 };
 
 static struct harness harness;
 static uint8_t elsewhere[4096];
@@ -41,8 +42,8 @@ static int move_elsewhere(struct harness *h)
 	        h->vm.mr, IBV_REREG_MR_CHANGE_TRANSLATION, NULL, elsewhere, sizeof(elsewhere), 0);
 }
 
-/* A write of the peer by @rkey to what is there now; its status. */
-static enum ibv_wc_status peer_writes(struct harness *h, uint32_t rkey)
+/* A write of the peer by @rkey to @to; its status. */
+static enum ibv_wc_status peer_writes_to(struct harness *h, uint32_t rkey, const void *to)
 {
 	struct ibv_sge sge = {(uintptr_t)h->peer.memory, BYTES, h->peer.mr->lkey};
 	struct ibv_send_wr *bad, wr = {.wr_id = 7,
@@ -50,13 +51,18 @@ static enum ibv_wc_status peer_writes(struct harness *h, uint32_t rkey)
 	                                 .num_sge = 1,
 	                                 .opcode = IBV_WR_RDMA_WRITE,
 	                                 .send_flags = IBV_SEND_SIGNALED,
-	                                 .wr.rdma = {(uintptr_t)elsewhere, rkey}};
+	                                 .wr.rdma = {(uintptr_t)to, rkey}};
 
 	memset(h->peer.memory, 0x5a, BYTES);
 	assert_int_equal(ibv_post_send(h->peer.qp, &wr, &bad), 0);
 	fake_execute(real_of(h->peer.qp), 9, true);
 	assert_int_equal(harness_poll(h, &h->peer), 1);
 	return h->wc[0].status;
+}
+
+static enum ibv_wc_status peer_writes(struct harness *h, uint32_t rkey)
+{
+	return peer_writes_to(h, rkey, elsewhere);
 }
 
 static void expect_it_serves(struct harness *h)
@@ -149,6 +155,49 @@ static void advice_reaches_the_region_where_it_is_now(void **state)
 	assert_int_equal(sge.lkey, h->vm.mr->lkey);
 }
 
+static uint8_t *pages_map(size_t count)
+{
+	return mmap(NULL, count * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+}
+
+static struct ibv_mr *pages_register(struct harness *h, uint8_t *pages, size_t count)
+{
+	return ibv_reg_mr(
+	        h->vm.pd, pages, count * PAGE, IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE);
+}
+
+/* The end of a heap is given back, for instance. */
+static void what_is_left_of_a_region_serves_after_a_move(void **state)
+{
+	struct harness *h = *state;
+	uint8_t *pages = pages_map(4);
+	struct ibv_mr *mr = pages_register(h, pages, 4);
+
+	munmap(pages, PAGE);
+	munmap(pages + 3 * PAGE, PAGE);
+	harness_move(h);
+	assert_int_equal(peer_writes_to(h, mr->rkey, pages + PAGE), IBV_WC_SUCCESS);
+	assert_int_equal(peer_writes_to(h, mr->rkey, pages + 3 * PAGE - BYTES), IBV_WC_SUCCESS);
+	assert_int_equal(pages[PAGE + BYTES - 1], 0x5a);
+	assert_int_equal(pages[3 * PAGE - 1], 0x5a);
+	assert_int_equal(peer_writes_to(h, mr->rkey, pages + 3 * PAGE), IBV_WC_REM_ACCESS_ERR);
+	assert_int_equal(ibv_dereg_mr(mr), 0);
+	munmap(pages + PAGE, 2 * PAGE);
+}
+
+/* A cache of registrations may find out late that memory was given back. */
+static void a_region_of_which_nothing_is_left_moves_and_lets_nobody_in(void **state)
+{
+	struct harness *h = *state;
+	uint8_t *pages = pages_map(2);
+	struct ibv_mr *mr = pages_register(h, pages, 2);
+
+	munmap(pages, 2 * PAGE);
+	harness_move(h);
+	assert_int_equal(peer_writes_to(h, mr->rkey, pages), IBV_WC_REM_ACCESS_ERR);
+	assert_int_equal(ibv_dereg_mr(mr), 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -159,6 +208,8 @@ int main(void)
 	        TEST(a_moved_region_gets_other_keys),
 	        TEST(a_key_that_is_taken_is_not_given),
 	        TEST(advice_reaches_the_region_where_it_is_now),
+	        TEST(what_is_left_of_a_region_serves_after_a_move),
+	        TEST(a_region_of_which_nothing_is_left_moves_and_lets_nobody_in),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

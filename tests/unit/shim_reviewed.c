@@ -318,12 +318,12 @@ static void what_cannot_move_any_more_after_stop_is_vetoed_before_it_is_broken(v
 {
 	struct harness *h = *state;
 	size_t bytes = (size_t)sysconf(_SC_PAGESIZE);
-	void *memory = mmap(NULL, bytes, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	struct ibv_mr *mr = ibv_reg_mr(h->vm.pd, memory, bytes, 0);
+	uint8_t *memory = mmap(NULL, 3 * bytes, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct ibv_mr *mr = ibv_reg_mr(h->vm.pd, memory, 3 * bytes, 0);
 
 	step(h, TETHER__STEP__STEP_PREPARE, DONE);
 	step(h, TETHER__STEP__STEP_STOP, DONE);
-	munmap(memory, bytes);
+	munmap(memory + bytes, bytes);
 	step(h, TETHER__STEP__STEP_SETTLE, REFUSED);
 	assert_string_equal(harness_reason(h), "veto-memory-unmapped");
 	step(h, TETHER__STEP__STEP_ABORT, DONE);

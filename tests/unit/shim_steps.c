@@ -544,13 +544,18 @@ static void refused_for(struct harness *h, const char *reason)
 	assert_int_equal(pending(h->vm.qp), 1);
 }
 
-static void memory_that_is_not_mapped_any_more_is_refused_by_name(void **state)
+static uint8_t *pages_map(size_t count)
+{
+	return mmap(NULL, count * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+}
+
+static void memory_with_a_hole_is_refused_by_name(void **state)
 {
 	struct harness *h = *state;
-	void *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	struct ibv_mr *mr = ibv_reg_mr(h->vm.pd, page, 4096, IBV_ACCESS_LOCAL_WRITE);
+	uint8_t *pages = pages_map(3);
+	struct ibv_mr *mr = ibv_reg_mr(h->vm.pd, pages, 3 * 4096, IBV_ACCESS_LOCAL_WRITE);
 
-	munmap(page, 4096);
+	munmap(pages + 4096, 4096);
 	refused_for(h, "veto-memory-unmapped");
 	assert_int_equal(ibv_dereg_mr(mr), 0);
 }
@@ -558,11 +563,11 @@ static void memory_that_is_not_mapped_any_more_is_refused_by_name(void **state)
 static void what_came_after_prepare_is_refused_at_stop(void **state)
 {
 	struct harness *h = *state;
-	void *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	struct ibv_mr *mr = ibv_reg_mr(h->vm.pd, page, 4096, IBV_ACCESS_LOCAL_WRITE);
+	uint8_t *pages = pages_map(3);
+	struct ibv_mr *mr = ibv_reg_mr(h->vm.pd, pages, 3 * 4096, IBV_ACCESS_LOCAL_WRITE);
 
 	step(h, TETHER__STEP__STEP_PREPARE, DONE);
-	munmap(page, 4096);
+	munmap(pages + 4096, 4096);
 	step(h, TETHER__STEP__STEP_STOP, REFUSED);
 	assert_int_equal(write_one(h, 1), 0);
 	assert_int_equal(pending(h->vm.qp), 1);
@@ -643,7 +648,7 @@ int main(void)
 	        CONNECTED(what_the_stop_posts_itself_is_not_shown),
 	        CONNECTED(a_queue_pair_destroyed_in_between_leaves_its_peer_an_error),
 	        CONNECTED(modify_to_err_while_stopped_flushes_at_once),
-	        CONNECTED(memory_that_is_not_mapped_any_more_is_refused_by_name),
+	        CONNECTED(memory_with_a_hole_is_refused_by_name),
 	        CONNECTED(what_came_after_prepare_is_refused_at_stop),
 	        CONNECTED(one_migration_at_a_time_for_a_queue_pair),
 	        UNCONNECTED(a_queue_pair_made_before_connects_after_the_move),

@@ -163,11 +163,12 @@ static void xrc_shared_end(struct harness *h)
 
 static void memory_unmapped(struct harness *h)
 {
-	void *memory = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint8_t *memory = mmap(
+	        NULL, 3 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	gone = ibv_reg_mr(h->vm.pd, memory, PAGE, IBV_ACCESS_LOCAL_WRITE);
+	gone = ibv_reg_mr(h->vm.pd, memory, 3 * PAGE, IBV_ACCESS_LOCAL_WRITE);
 	assert_non_null(gone);
-	munmap(memory, PAGE);
+	munmap(memory + PAGE, PAGE);
 }
 
 static void memory_unmapped_end(struct harness *h)
