@@ -53,7 +53,7 @@ int queue_pair_give_sends(
 			continue;
 		send_log_wr(&qp->sends, sequence + i, wr);
 		if (qp->datagrams)
-			datagram_send_to_real(wr);
+			datagram_sent(qp, wr);
 		if (translates(qp))
 			translate_send(qp, wr, used);
 		if (used)
@@ -328,7 +328,7 @@ static bool receive_completed(struct queue_pair *qp, struct ibv_wc *wc)
 	qp->receives_done++;
 	wc->qp_num = queue_pair_number(qp);
 	if (qp->datagrams)
-		datagram_sender_to_virtual(wc);
+		datagram_received(qp, wc);
 	return true;
 }
 

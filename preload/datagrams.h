@@ -15,6 +15,7 @@
 #include "preload/heard_senders.h"
 #include "preload/move.h"
 #include "preload/objects.h"
+#include "preload/port_tables.h"
 
 /* So many moves have stopped an address. */
 extern unsigned datagrams_stopped;
@@ -36,10 +37,31 @@ static inline void datagram_send_to_real(struct ibv_send_wr *wr)
 	wr->wr.ud.remote_qpn = datagram_number_to_real(to->numbers, wr->wr.ud.remote_qpn);
 }
 
-static inline void datagram_sender_to_virtual(struct ibv_wc *wc)
+/* Before it is handed to the device. */
+static inline void datagram_sent(struct queue_pair *qp, struct ibv_send_wr *wr)
 {
+	const struct address_handle *to = container_of(wr->wr.ud.ah, struct address_handle, shown);
+
+	if (to->numbers)
+		datagram_counts_add(&qp->sent, to->to.lid, wr->wr.ud.remote_qpn);
+	datagram_send_to_real(wr);
+}
+
+/*
+ * Datagrams to a group are no concern of its members' senders: a member does not count what may be
+ * one.
+ */
+static inline void datagram_received(struct queue_pair *qp, struct ibv_wc *wc)
+{
+	const struct context *context = qp->context;
+
 	heard_sender(wc->slid);
 	wc->src_qp = datagram_number_to_virtual(datagram_numbers_at(wc->slid), wc->src_qp);
+	if (!qp->multicast_groups || !(wc->wc_flags & IBV_WC_GRH))
+		datagram_counts_add(&qp->received, wc->slid, wc->src_qp);
+	if (context->moved)
+		wc->pkey_index = port_tables_pkey_to_shown(
+		        &context->tables[qp->attr.port_num - 1], wc->pkey_index);
 }
 
 /* STOP: from here on nothing is sent to the VM. Idempotent. -ENOMEM */

@@ -16,18 +16,10 @@
 
 /* ---- what we say ---- */
 
-/* One that has no port yet is taken to be at the first. */
-static uint32_t lid_of(const struct queue_pair *qp)
-{
-	unsigned port = qp->attr.port_num ? qp->attr.port_num : 1;
-
-	return port <= PORTS_MAX ? qp->context->ports[port - 1].attr.lid : 0;
-}
-
 static int report_numbers_of(const struct queue_pair *qp, Tether__QpRows *rows)
 {
 	struct qp_row row = {
-	        .local_lid = lid_of(qp),
+	        .local_lid = queue_pair_lid(qp),
 	        .local_qpn = queue_pair_number(qp),
 	        .real_qpn = qp->real ? qp->real->qp_num : 0,
 	        .remote_lid = qp->remote.lid,
@@ -114,7 +106,7 @@ static int report_unfinished(
 static int report_one(struct queue_pair *qp, Tether__EvidenceRows *rows)
 {
 	struct evidence_row row = {
-	        .local_lid = lid_of(qp),
+	        .local_lid = queue_pair_lid(qp),
 	        .local_qpn = queue_pair_number(qp),
 	        .remote_lid = qp->remote.lid,
 	        .remote_qpn = qp->remote.qpn,
@@ -184,7 +176,7 @@ int evidence_report_keys(const struct move *move, Tether__Answer *answer)
 bool pair_names_are_of(const struct pair_names *names, const struct queue_pair *qp)
 {
 	return names->local_qpn == qp->remote.qpn && names->remote_qpn == queue_pair_number(qp) &&
-	       names->local_lid == qp->remote.lid && names->remote_lid == lid_of(qp);
+	       names->local_lid == qp->remote.lid && names->remote_lid == queue_pair_lid(qp);
 }
 
 struct queue_pair *move_find(const struct move *move, const struct pair_names *names)

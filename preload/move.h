@@ -31,8 +31,11 @@ struct move {
 	union ibv_gid gid;
 	bool has_gid;
 	bool of_our_vm; /* this process is in the VM */
-	struct datagram_numbers
-	        *stopped_address; /* it keeps what is sent to the VM; NULL: not yet */
+	/* What is sent there is kept: the VM's; NULL: not yet. */
+	struct datagram_numbers *stopped_address;
+	uint64_t arrivals_ms; /* when something came last that others have sent; 0: not looked yet
+	                       */
+	uint32_t arrivals_seen;
 	enum context_phase phase; /* of the VM's contexts */
 	uint32_t lease_ms;        /* so long without a word, before the vote: go on alone */
 	uint64_t lease_end_ms;

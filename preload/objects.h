@@ -20,6 +20,7 @@
 #include <sys/queue.h>
 
 #include "preload/completion_ring.h"
+#include "preload/datagram_counts.h"
 #include "preload/gate.h"
 #include "preload/port_tables.h"
 #include "preload/real_verbs.h"
@@ -219,6 +220,8 @@ struct queue_pair {
 	bool announced;         /* the agent knows which context it is of */
 	struct send_log sends;
 	struct receive_log receives;
+	struct datagram_counts sent;     /* of UD; inside the send gate */
+	struct datagram_counts received; /* of UD; inside recv_cq's gate */
 	uint32_t receives_done;       /* successful, of this incarnation; inside recv_cq's gate */
 	struct ibv_sge *scratch_sges; /* translated, for POST_CHUNK work requests */
 	struct ibv_sge *scratch_receive_sges;

@@ -27,6 +27,13 @@ void queue_pair_open(struct queue_pair *qp)
 	gate_open(&qp->send_gate);
 }
 
+uint32_t queue_pair_lid(const struct queue_pair *qp)
+{
+	unsigned port = qp->attr.port_num ? qp->attr.port_num : 1;
+
+	return port <= PORTS_MAX ? qp->context->ports[port - 1].attr.lid : 0;
+}
+
 /* ---- making ---- */
 
 /* Peers know moved queue pairs of this VM by numbers that the device may now give to others. */
@@ -127,6 +134,8 @@ static int logs_init(struct queue_pair *qp)
 
 static void queue_pair_free(struct queue_pair *qp)
 {
+	datagram_counts_fini(&qp->sent);
+	datagram_counts_fini(&qp->received);
 	send_log_fini(&qp->sends);
 	receive_log_fini(&qp->receives);
 	free(qp->scratch_sges);

@@ -28,6 +28,9 @@ void queue_pair_purge(struct queue_pair *qp);
 /* The agent may forget that this one is connected to @remote, if it is. */
 void queue_pair_forget_remote(const struct queue_pair *qp, const struct remote *remote);
 
+/* Where it is reached. One that has no port yet is taken to be at the first. */
+uint32_t queue_pair_lid(const struct queue_pair *qp);
+
 /* Its state lets it receive. */
 static inline bool queue_pair_is_active(const struct queue_pair *qp)
 {

@@ -9,6 +9,7 @@
 #include "notifier/base/deadlines.h"
 #include "notifier/base/log.h"
 #include "preload/device.h"
+#include "preload/arrivals.h"
 #include "preload/control.h"
 #include "preload/datagrams.h"
 #include "preload/drain.h"
@@ -154,6 +155,7 @@ static enum progress work_stop(
 		atomic_is_unanswered(answer);
 	/* Its agent may have missed us at PREPARE, and nobody has asked for the other ends. */
 	evidence_report_pairs(move, answer);
+	arrivals_report(move, answer);
 	return FINISHED;
 }
 
@@ -165,11 +167,15 @@ static enum progress work_settle(
 	/* Again, for what was made after STOP. */
 	if (!move->begun && move->state < MOVE_VOTED) {
 		move->begun = true;
+		move->arrivals_ms = 0;
 		if (!may_begin(move, answer))
 			return FINISHED;
 		hold(move, now_ms);
 	}
 	drain_harvest(move);
+	if (move->state < MOVE_VOTED && !late &&
+	        !arrivals_are_here(move, now_ms, deadlines_default.datagram_ms))
+		return WORKING;
 	if (drain_has_exposed_atomic(move)) {
 		if (!late)
 			return WORKING;

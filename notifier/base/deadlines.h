@@ -12,6 +12,7 @@
 	DEADLINE(prepare_ms, 3000, "PREPARE: every process says what it cannot move")              \
 	DEADLINE(stop_ms, 5000, "STOP: gates closed and sends drained")                            \
 	DEADLINE(drain_ms, 200, "STOP: a QP without any progress for so long goes to ERR")         \
+	DEADLINE(datagram_ms, 100, "SETTLE: so long nothing came any more of what was sent")       \
 	DEADLINE(settle_ms, 3000, "SETTLE: evidence collected, vote cast")                         \
 	DEADLINE(lease_ms, 8000, "STOP: a process that hears nothing for so long reopens alone")   \
 	DEADLINE(release_ms, 5000, "RELEASE: objects torn down, device closed")                    \

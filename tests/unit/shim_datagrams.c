@@ -455,6 +455,102 @@ static void a_stop_waits_for_what_a_peer_has_sent_to_the_vm(void **state)
 	harness_step(h, TETHER__STEP__STEP_ABORT);
 }
 
+/* ---- what is on its way when everybody has stopped ---- */
+
+/* Some time after the stop, before the vote. */
+static void release_late(struct harness *h)
+{
+	if (h->stopped && !h->settled && h->now_ms % 20 == 0)
+		fake_release_receives();
+}
+
+static void arrives_late(struct harness *h, struct end *from, struct end *to)
+{
+	post_receive(to, 0);
+	fake.hold_receives = true;
+	send_letter(from, 0, IBV_SEND_SIGNALED);
+	run(from, 1);
+	expect_one(h, from, 0);
+	h->meanwhile = release_late;
+	harness_move(h);
+	h->meanwhile = NULL;
+	expect_letter(h, to, 0, 0);
+	assert_int_equal(fake_receives(real_of(to->qp)), 0);
+}
+
+static void what_is_on_its_way_is_waited_for(void **state)
+{
+	struct harness *h = *state;
+
+	arrives_late(h, &h->peer, &h->vm);
+	arrives_late(h, &h->vm, &h->peer);
+	arrives_late(h, &h->peer, &h->vm);
+}
+
+static unsigned move_and_measure_settle(struct harness *h)
+{
+	uint64_t before;
+	unsigned took;
+
+	harness_step(h, TETHER__STEP__STEP_PREPARE);
+	harness_step(h, TETHER__STEP__STEP_STOP);
+	before = h->now_ms;
+	assert_int_equal(harness_step(h, TETHER__STEP__STEP_SETTLE), TETHER__OUTCOME__OUTCOME_DONE);
+	took = (unsigned)(h->now_ms - before);
+	harness_go_on(h);
+	return took;
+}
+
+/* Whoever has no receive posted never sees it. */
+static void what_was_lost_is_not_waited_for_twice(void **state)
+{
+	struct harness *h = *state;
+
+	send_letter(&h->peer, 0, IBV_SEND_SIGNALED);
+	run(&h->peer, 1);
+	assert_true(move_and_measure_settle(h) > 0);
+	assert_int_equal(move_and_measure_settle(h), 0);
+	post_receive(&h->vm, 0);
+	expect_one(h, &h->peer, 0);
+	send_letter(&h->peer, 1, IBV_SEND_SIGNALED);
+	run(&h->peer, 1);
+	assert_int_equal(move_and_measure_settle(h), 0);
+	expect_letter(h, &h->vm, 0, 1);
+}
+
+static void nothing_is_waited_for_when_all_has_come(void **state)
+{
+	struct harness *h = *state;
+
+	for (uint64_t n = 0; n < 3; n++) {
+		post_receive(&h->vm, n);
+		send_letter(&h->peer, n, 0);
+	}
+	run(&h->peer, 9);
+	post_receive(&h->peer, 0);
+	send_letter(&h->vm, 0, 0);
+	run(&h->vm, 9);
+	assert_int_equal(move_and_measure_settle(h), 0);
+	assert_int_equal(harness_poll(h, &h->vm), 3);
+}
+
+static void counts_are_of_each_address(void **state)
+{
+	struct datagram_counts counts = {0};
+
+	for (uint32_t round = 1; round <= 2; round++) {
+		for (uint32_t qpn = 0; qpn < 1000; qpn++)
+			datagram_counts_add(&counts, 1 + qpn % 3, qpn);
+		for (uint32_t qpn = 0; qpn < 1000; qpn++)
+			assert_int_equal(
+			        datagram_counts_at(&counts, datagram_other(1 + qpn % 3, qpn))
+			                ->count,
+			        round);
+	}
+	assert_null(datagram_counts_at(&counts, datagram_other(0, 5)));
+	datagram_counts_fini(&counts);
+}
+
 /* ---- UC: both ends begin anew ---- */
 
 static void both_ends_of_a_connection_go_on(void **state)
@@ -529,6 +625,10 @@ int main(void)
 	        UD(a_peer_goes_on_alone_when_nobody_speaks),
 	        UD(what_a_peer_kept_is_flushed_when_its_queue_pair_ends),
 	        UD(a_stop_waits_for_what_a_peer_has_sent_to_the_vm),
+	        BOTH(what_is_on_its_way_is_waited_for),
+	        BOTH(what_was_lost_is_not_waited_for_twice),
+	        BOTH(nothing_is_waited_for_when_all_has_come),
+	        cmocka_unit_test(counts_are_of_each_address),
 	        UC(both_ends_of_a_connection_go_on),
 	        UC(a_write_reaches_the_region_as_it_is_called_now),
 	        UC(what_was_lost_is_not_sent_again),

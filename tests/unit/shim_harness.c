@@ -242,6 +242,7 @@ void harness_close(struct harness *h)
 	end_close(&h->vm);
 	end_close(&h->peer);
 	answer_set(&h->answer, NULL);
+	answer_set(&h->stopped, NULL);
 	answer_set(&h->settled, NULL);
 	answer_set(&h->attached, NULL);
 	steps_forget();
@@ -393,12 +394,16 @@ Tether__Outcome harness_step(struct harness *h, Tether__Step step)
 	Tether__Event event;
 
 	harness_event_fill(h, &event, step);
-	if (step == TETHER__STEP__STEP_PREPARE)
+	if (step == TETHER__STEP__STEP_PREPARE) {
+		answer_set(&h->stopped, NULL);
 		answer_set(&h->settled, NULL);
+	}
 	tether__qp_rows__init(&numbers);
 	if ((step == TETHER__STEP__STEP_RELEASE || step == TETHER__STEP__STEP_RECONNECT) &&
 	        h->settled)
 		event.evidence = h->settled->evidence;
+	if (step == TETHER__STEP__STEP_SETTLE && h->stopped)
+		event.evidence = h->stopped->evidence;
 	if (step == TETHER__STEP__STEP_RECONNECT && h->settled) {
 		merge_numbers(h, &numbers);
 		event.qps = &numbers;
@@ -406,6 +411,10 @@ Tether__Outcome harness_step(struct harness *h, Tether__Step step)
 	}
 	outcome = harness_event(h, &event);
 	rows_clear(&numbers.base);
+	if (step == TETHER__STEP__STEP_STOP && outcome == TETHER__OUTCOME__OUTCOME_DONE) {
+		answer_set(&h->stopped, h->answer);
+		h->answer = NULL;
+	}
 	if (step == TETHER__STEP__STEP_SETTLE && outcome == TETHER__OUTCOME__OUTCOME_DONE) {
 		answer_set(&h->settled, h->answer);
 		answer_set(&h->attached, NULL);

@@ -40,7 +40,7 @@ struct harness {
 	uint32_t sequence;
 	uint64_t migration;     /* PREPARE begins another */
 	Tether__Answer *answer; /* the last one */
-	Tether__Answer *settled, *attached;
+	Tether__Answer *stopped, *settled, *attached;
 	struct ibv_wc wc[64];                 /* what harness_poll got */
 	void (*meanwhile)(struct harness *h); /* each millisecond that passes */
 };
