@@ -101,7 +101,8 @@ static void complete(struct queue_pair *qp, const struct packet *packet, enum ib
 	qp->responder.received = DATAGRAM_GRH_ROOM + packet->payload_length;
 	responder_describe_receive(qp, packet, status, &completion);
 	completion.wc.src_qp = packet->src_qpn;
-	completion.wc.dlid_path_bits = packet->dlid & qp->host->path_bits(qp);
+	if (packet->dlid < MULTICAST_LID)
+		completion.wc.dlid_path_bits = packet->dlid & qp->host->path_bits(qp);
 	if (packet->has_grh)
 		completion.wc.wc_flags |= IBV_WC_GRH;
 	if (!responder_finish_receive(qp, &completion))

@@ -13,6 +13,7 @@ enum {
 	/* In front of each message a receive buffer has room for a GRH, whether one comes or not.
 	 */
 	DATAGRAM_GRH_ROOM = 40,
+	MULTICAST_LID = 0xc000, /* the first */
 	/* A Q_Key of which this bit is set in a request stands for the queue pair's own (IBA
 	 * 10.2.5). */
 	CONTROLLED_QKEY = 1u << 31,

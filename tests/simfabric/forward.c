@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 #include "simfabric/counters.h"
+#include "simfabric/switch_info.h"
 #include "simfabric/topology.h"
 
 enum { PKEY_FULL_MEMBER = 0x8000, PKEY_BASE = 0x7fff };
@@ -148,6 +149,92 @@ int forward_smp(const struct fabric *fabric, uint32_t from, uint16_t dlid, uint3
 	if (hops)
 		*hops = w.hops;
 	return 0;
+}
+
+/* ---- multicast ---- */
+
+enum { SPREAD_SWITCHES_MAX = 1 << 15 };
+
+struct spread {
+	const struct fabric *fabric;
+	uint16_t mlid;
+	void (*reach)(void *arg, uint32_t port);
+	void *arg;
+	uint64_t visited[SPREAD_SWITCHES_MAX / 64]; /* switches */
+};
+
+static bool visit(struct spread *s, uint32_t sw)
+{
+	uint64_t bit = 1ull << sw % 64;
+
+	if (sw >= SPREAD_SWITCHES_MAX || (s->visited[sw / 64] & bit))
+		return false;
+	s->visited[sw / 64] |= bit;
+	return true;
+}
+
+static uint16_t multicast_top(const struct fabric_switch *sw)
+{
+	return switch_info_multicast_top(sw->info);
+}
+
+/* Ports 16 * @position and on, a bit each. */
+static uint16_t multicast_ports(const struct spread *s, uint32_t sw, unsigned position)
+{
+	unsigned index = s->mlid - MFT_FIRST_LID;
+	const uint8_t *block = switch_mft_block(s->fabric, sw, position, index / MFT_BLOCK);
+
+	return be16toh(__atomic_load_n(
+	        (const uint16_t *)(const void *)block + index % MFT_BLOCK, __ATOMIC_RELAXED));
+}
+
+static void spread_over_link(struct spread *s, uint32_t out);
+
+static void spread_by_switch(struct spread *s, const struct node *node, uint32_t arrival)
+{
+	const struct fabric_switch *sw = &s->fabric->switches[node->switch_index];
+	uint16_t top = multicast_top(sw);
+
+	/* A top of 0: the subnet manager does not use it (IBA 14.2.5.4). */
+	if (s->mlid >= MFT_FIRST_LID + MFT_CAPACITY || (top && s->mlid > top) ||
+	        !visit(s, node->switch_index))
+		return;
+	for (unsigned position = 0; position < sw->mft_positions; position++) {
+		uint16_t ports = multicast_ports(s, node->switch_index, position);
+
+		for (unsigned bit = 0; bit < 16; bit++) {
+			unsigned number = 16 * position + bit;
+			uint32_t out = node->first_port + number;
+
+			/* Port 0 is the switch's own; nobody listens there. */
+			if ((ports & 1u << bit) && number && number <= node->ports &&
+			        out != arrival)
+				spread_over_link(s, out);
+		}
+	}
+}
+
+static void spread_over_link(struct spread *s, uint32_t out)
+{
+	const struct node *node;
+	uint32_t arrival;
+
+	if (!can_pass(s->fabric, out, true))
+		return;
+	arrival = s->fabric->ports[out].peer;
+	node = &s->fabric->nodes[s->fabric->ports[arrival].node];
+	if (node_is_switch(node))
+		spread_by_switch(s, node, arrival);
+	else
+		s->reach(s->arg, arrival);
+}
+
+void forward_multicast(const struct fabric *fabric, uint32_t from, uint16_t mlid,
+        void (*reach)(void *arg, uint32_t port), void *arg)
+{
+	struct spread s = {.fabric = fabric, .mlid = mlid, .reach = reach, .arg = arg};
+
+	spread_over_link(&s, from);
 }
 
 int forward_pkey_matches(uint16_t a, uint16_t b)

@@ -39,6 +39,19 @@ int forward_smp(const struct fabric *fabric, uint32_t from, uint16_t dlid, uint3
 int forward_data(struct fabric *fabric, uint32_t from, uint16_t dlid, uint32_t packets,
         uint64_t bytes, uint32_t *to, unsigned *hops);
 
+/*
+ * Follow multicast LID @mlid from end port @from: @reach for each CA port that a copy arrives at,
+ * never for @from. Copies that meet no Active link are lost, others are not. Switches are visited
+ * once: where tables form a loop hardware would send copies round and round.
+ */
+void forward_multicast(const struct fabric *fabric, uint32_t from, uint16_t mlid,
+        void (*reach)(void *arg, uint32_t port), void *arg);
+
+static inline int forward_is_multicast(uint16_t lid)
+{
+	return lid >= 0xc000 && lid != 0xffff;
+}
+
 /* IBA 10.9.3: the P_Keys of both ends match and not both are limited members. Masked entries, host
  * order. */
 int forward_pkey_matches(uint16_t a, uint16_t b);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "simfabric/clients.h"
+#include "simfabric/hca_multicast.h"
 #include "simfabric/hca_process.h"
 #include "simfabric/hca_wire.h"
 #include "simfabric/process.h"
@@ -60,6 +61,7 @@ static void take_away(struct hca *hca)
 {
 	hca->is_gone = true;
 	for (struct hca_queue_pair *qp = hca->queue_pairs; qp; qp = qp->next_of_hca) {
+		hca_detach_all_groups(qp);
 		hca_unlink_queue_pair(qp);
 		qpn_give_back(hca->fabric, hca->place.port, qp->engine.qpn);
 		queue_pair_fail(&qp->engine);

@@ -78,6 +78,7 @@ struct hca {
 	struct data_faults *faults;
 	struct hca_queue_pair *queue_pairs;
 	struct hca_completion_queue *completion_queues;
+	struct hca_group *groups; /* that queue pairs are attached to: hca_multicast.c */
 	struct hca_shared_queue *shared_queues;
 	uint32_t shared_queues_made;
 	unsigned contexts;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 #include <errno.h>
 
+#include "simfabric/hca_multicast.h"
 #include "simfabric/hca_port.h"
 #include "simfabric/hca_process.h"
 #include "simfabric/hca_wire.h"
@@ -84,6 +85,7 @@ void hca_remove_queue_pair(struct hca_queue_pair *qp)
 	struct hca *hca = qp->hca;
 	struct hca_queue_pair **at = &hca->queue_pairs;
 
+	hca_detach_all_groups(qp);
 	hca_unlink_queue_pair(qp);
 	while (*at != qp)
 		at = &(*at)->next_of_hca;

@@ -47,6 +47,7 @@ const struct xrc_srq *hca_find_srq(const struct queue_pair *qp, uint32_t number)
 
 /* Traffic of the port; what it sends to itself does not leave it. */
 void hca_count_sent(struct hca *hca, const struct packet *packet);
+void hca_count_received(struct hca *hca, const struct packet *packet);
 void hca_ready(struct queue_pair *qp);
 void hca_forget_ready(const struct queue_pair *gone);
 void hca_unlink_queue_pair(struct hca_queue_pair *qp);

@@ -4,6 +4,7 @@
 
 #include "simfabric/counters.h"
 #include "simfabric/forward.h"
+#include "simfabric/hca_multicast.h"
 #include "simfabric/hca_port.h"
 #include "simfabric/hca_process.h"
 #include "simfabric/hca_wire.h"
@@ -148,7 +149,7 @@ void hca_count_sent(struct hca *hca, const struct packet *packet)
 	hca->sent.bytes += HEADER_BYTES + packet->payload_length;
 }
 
-static void count_received(struct hca *hca, const struct packet *packet)
+void hca_count_received(struct hca *hca, const struct packet *packet)
 {
 	if (packet->dlid == packet->slid)
 		return;
@@ -186,6 +187,10 @@ static void deliver(const struct packet *packet)
 	struct hca_queue_pair *qp = hca_find_queue_pair(packet->dest_qpn);
 	const struct port *port;
 
+	if (forward_is_multicast(packet->dlid)) {
+		hca_deliver_multicast(packet);
+		return;
+	}
 	if (!qp)
 		return;
 	port = qp->hca->port;
@@ -197,7 +202,7 @@ static void deliver(const struct packet *packet)
 	/* IBA 9.6.1.2.3. */
 	if (packet->has_grh && hca_gid_index(qp->hca, &packet->grh.dgid) < 0)
 		return;
-	count_received(qp->hca, packet);
+	hca_count_received(qp->hca, packet);
 	queue_pair_receive(&qp->engine, packet);
 }
 

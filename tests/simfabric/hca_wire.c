@@ -11,6 +11,7 @@
 
 enum {
 	DELAYED_MAX = 4096,
+	MULTICAST_DELAYED_MAX = 64,    /* then the sender waits */
 	FULL_RING_CHECK_NS = 10000000, /* is anybody reading it? */
 };
 
@@ -24,6 +25,7 @@ struct delayed {
 static struct {
 	struct packet sink; /* packets that will be lost */
 	uint32_t ring;      /* where the reserved place is; NO_INDEX: in the sink */
+	bool is_multicast;  /* what is in the sink goes to all that listen */
 	struct fault_dice dice;
 	struct delayed delayed[DELAYED_MAX]; /* a heap, the first due in front */
 	uint32_t delayed_count;
@@ -69,7 +71,10 @@ struct packet *hca_wire_reserve(struct queue_pair *qp, uint16_t dlid, uint32_t d
 	struct hca *hca = hca_of(qp);
 	struct packet *packet = &wire.sink;
 
-	wire.ring = ring_for(hca, dlid, dest_qpn);
+	wire.is_multicast = qp->transport == TRANSPORT_UD && forward_is_multicast(dlid);
+	wire.ring = wire.is_multicast ? NO_INDEX : ring_for(hca, dlid, dest_qpn);
+	if (wire.is_multicast && wire.delayed_count >= MULTICAST_DELAYED_MAX)
+		return NULL;
 	if (wire.ring != NO_INDEX)
 		packet = packet_ring_reserve(packet_ring_at(hca->fabric, wire.ring));
 	if (packet)
@@ -207,10 +212,53 @@ static void send_with_faults(struct queue_pair *qp, struct packet *packet)
 	}
 }
 
+/* ---- multicast ---- */
+
+/* One copy, with a fate of its own. A full ring makes it late. */
+static void put_copy(struct queue_pair *qp, const struct packet *packet)
+{
+	struct hca *hca = hca_of(qp);
+	struct fault_fate fate = {0};
+
+	if (__atomic_load_n(&hca->faults->is_active, __ATOMIC_RELAXED))
+		fate = data_faults_decide(hca->faults, &wire.dice, &hca_owner_of(qp)->cut, packet);
+	if (fate.drop)
+		return;
+	if (fate.duplicate)
+		delay(hca, packet, 1000);
+	if (fate.delay_ns || !put(hca->fabric, wire.ring, packet))
+		delay(hca, packet, fate.delay_ns);
+}
+
+static void reach_port(void *arg, uint32_t port)
+{
+	struct queue_pair *qp = arg;
+
+	for (uint32_t ring = 0; ring < PACKET_RINGS_MAX; ring++) {
+		if (!packet_ring_listens(hca_of(qp)->fabric, ring, port))
+			continue;
+		wire.ring = ring;
+		put_copy(qp, &wire.sink);
+	}
+}
+
+/* Queue pairs at the sender's own port are reached by its HCA, not by the fabric. */
+static void send_to_all(struct queue_pair *qp)
+{
+	struct hca *hca = hca_of(qp);
+
+	if (hca->is_gone || port_state(hca->port) != PORT_ACTIVE)
+		return;
+	reach_port(qp, hca->place.port);
+	forward_multicast(hca->fabric, hca->place.port, wire.sink.dlid, reach_port, qp);
+}
+
 void hca_wire_send(struct queue_pair *qp, struct packet *packet)
 {
 	if (packet == &wire.sink) {
 		hca_count_sent(hca_of(qp), packet);
+		if (wire.is_multicast)
+			send_to_all(qp);
 		return;
 	}
 	if (__builtin_expect(__atomic_load_n(&hca_of(qp)->faults->is_active, __ATOMIC_RELAXED), 0))

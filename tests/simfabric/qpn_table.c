@@ -30,6 +30,7 @@ struct qpn_table {
 struct ring_owners {
 	uint32_t client[PACKET_RINGS_MAX]; /* row + 1; 0: free */
 	uint32_t is_initialised[PACKET_RINGS_MAX];
+	uint32_t multicast_port[PACKET_RINGS_MAX]; /* + 1; 0: none */
 };
 
 enum { RINGS_OFFSET = 4096 };
@@ -186,7 +187,19 @@ static void free_ring(struct fabric *fabric, uint32_t ring)
 		if ((value & VALID) && ((value >> 44) & 0xfff) == ring)
 			erase(fabric, i);
 	}
+	__atomic_store_n(&owners(fabric)->multicast_port[ring], 0, __ATOMIC_RELEASE);
 	__atomic_store_n(&owners(fabric)->client[ring], 0, __ATOMIC_RELEASE);
+}
+
+void packet_ring_listen(struct fabric *fabric, uint32_t ring, uint32_t port)
+{
+	/* NO_INDEX is all ones. */
+	__atomic_store_n(&owners(fabric)->multicast_port[ring], port + 1, __ATOMIC_RELEASE);
+}
+
+bool packet_ring_listens(const struct fabric *fabric, uint32_t ring, uint32_t port)
+{
+	return __atomic_load_n(&owners(fabric)->multicast_port[ring], __ATOMIC_ACQUIRE) == port + 1;
 }
 
 static int take_ring(struct fabric *fabric, uint32_t *ring)

@@ -37,6 +37,10 @@ void qpn_give_back(struct fabric *fabric, uint32_t port, uint32_t qpn);
 /* The ring for packets to @qpn at @port; NO_INDEX: nobody has it. Without the lock. */
 uint32_t qpn_find(const struct fabric *fabric, uint32_t port, uint32_t qpn);
 
+/* Copies of multicast packets that reach @port are for this ring too; NO_INDEX: no longer. */
+void packet_ring_listen(struct fabric *fabric, uint32_t ring, uint32_t port);
+bool packet_ring_listens(const struct fabric *fabric, uint32_t ring, uint32_t port);
+
 size_t qpn_table_size(const struct net *net);
 void qpn_table_recover(struct fabric *fabric);
 size_t packet_rings_size(const struct net *net);

@@ -7,6 +7,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "simfabric/hca_multicast.h"
 #include "simfabric/hca_port.h"
 #include "simfabric/process.h"
 #include "simfabric/verbs_face.h"
@@ -318,6 +319,9 @@ static void fill_device_attr(const struct hca *hca, struct ibv_device_attr *attr
 	        .max_qp_init_rd_atom = QUEUE_PAIR_MAX_READS,
 	        .atomic_cap = IBV_ATOMIC_HCA,
 	        .max_ah = 1 << 16,
+	        .max_mcast_grp = HCA_MAX_GROUPS,
+	        .max_mcast_qp_attach = HCA_MAX_QPS_OF_GROUP,
+	        .max_total_mcast_qp_attach = HCA_MAX_GROUPS,
 	        .max_srq = 1 << 14,
 	        .max_srq_wr = HCA_MAX_WR,
 	        .max_srq_sge = HCA_MAX_SGE,

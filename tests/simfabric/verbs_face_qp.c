@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "simfabric/hca_multicast.h"
 #include "simfabric/verbs_face.h"
 
 static struct face_qp *face_qp(struct ibv_qp *qp)
@@ -239,9 +240,15 @@ ENTRY int ibv_destroy_qp(struct ibv_qp *public)
 	struct face_qp *qp = face_qp(public), *target = qp->target;
 
 	if (face_lock_anyhow(public->context)) {
-		face_object_remove(&qp->object);
-		qp_leave_hca(&qp->object);
+		bool is_used = hca_is_attached(&target->hca);
+
+		if (!is_used) {
+			face_object_remove(&qp->object);
+			qp_leave_hca(&qp->object);
+		}
 		hca_unlock();
+		if (is_used)
+			return EBUSY;
 		face_wait_acknowledged(
 		        &public->mutex, &public->cond, &public->events_completed, qp->events_got);
 	}

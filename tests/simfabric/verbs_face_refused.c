@@ -11,17 +11,7 @@ static void *refuse(void)
 	return NULL;
 }
 
-/* ---- multicast, which is not there yet ---- */
-
-ENTRY int ibv_attach_mcast(struct ibv_qp *qp, const union ibv_gid *gid, uint16_t lid)
-{
-	return EOPNOTSUPP;
-}
-
-ENTRY int ibv_detach_mcast(struct ibv_qp *qp, const union ibv_gid *gid, uint16_t lid)
-{
-	return EOPNOTSUPP;
-}
+/* ---- Ethernet ---- */
 
 ENTRY int ibv_resolve_eth_l2_from_gid(
         struct ibv_context *context, struct ibv_ah_attr *attr, uint8_t eth_mac[6], uint16_t *vid)

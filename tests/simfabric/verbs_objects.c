@@ -168,6 +168,7 @@ static const struct {
 	const struct objects_test *tests;
 } groups[] = {
         {"cq_ex", objects_cq_ex_tests},
+        {"datagram", objects_datagram_tests},
         {"events", objects_events_tests},
         {"xrc", objects_xrc_tests},
 };

@@ -10,7 +10,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 from lab.tap import Tap  # noqa: E402
 from simfabric.lab import Fabric  # noqa: E402
 
-GROUPS = ["cq_ex", "events", "xrc"]
+GROUPS = ["cq_ex", "datagram", "events", "xrc"]
 END_S = 60
 
 

@@ -15,11 +15,11 @@ ITERATIONS = 4000 if FULL else 200
 ALL_SIZES = ["-a", "-n", "50" if FULL else "5"]
 # ib_send_bw counts on losing nothing and has nothing to hold its sender back: as many buffers as messages.
 BUFFERS = {"ib_send_bw": ["-r", "4096"]}
-# A GID's index makes it send a GRH over UD.
+# A GID's index makes it send a GRH over UD; -g joins a group at SA and sends to it.
 PERFTEST = {
     "UD": {
-        "ib_send_bw": [[], ["-b", "-q", "4"], ALL_SIZES, ["-e"], ["-x", "0"], ["--use-srq"]],
-        "ib_send_lat": [[], ["-e", "-s", "4096"], ["-x", "0"], ["-I", "0"]],
+        "ib_send_bw": [[], ["-b", "-q", "4"], ALL_SIZES, ["-e"], ["-x", "0"], ["--use-srq"], ["-g"]],
+        "ib_send_lat": [[], ["-e", "-s", "4096"], ["-x", "0"], ["-I", "0"], ["-g"]],
     },
     "UC": {
         "ib_send_bw": [[], ["-b", "-q", "4"], ALL_SIZES, ["-e", "-m", "512"]],

@@ -147,6 +147,129 @@ static void lmc_widens_what_a_port_accepts(void **state)
 	assert_int_equal(send(fabric, "H1", 24, &to, NULL), -EHOSTUNREACH);
 }
 
+/* ---- multicast ---- */
+
+enum { MLID = MFT_FIRST_LID + 37 };
+
+static void set_group(struct fabric *fabric, const char *node, uint16_t mlid, uint16_t ports)
+{
+	uint32_t sw = fabric->nodes[node_find(fabric, node)].switch_index;
+	unsigned index = mlid - MFT_FIRST_LID;
+	uint8_t *entry = switch_mft_block(fabric, sw, 0, index / MFT_BLOCK) + index % MFT_BLOCK * 2;
+
+	entry[0] = (uint8_t)(ports >> 8);
+	entry[1] = (uint8_t)ports;
+}
+
+/* H1, H2, H3's first port, vf1 and vf2. */
+static void set_tree(struct fabric *fabric)
+{
+	set_group(fabric, "S1", MLID, 1 << 1 | 1 << 2 | 1 << 3);
+	set_group(fabric, "S2", MLID, 1 << 1 | 1 << 2 | 1 << 3);
+	set_group(fabric, "V", MLID, 1 << 1 | 1 << 3 | 1 << 4);
+}
+
+struct reached {
+	unsigned count;
+	uint32_t ports[16];
+};
+
+static void reach(void *arg, uint32_t port)
+{
+	struct reached *reached = arg;
+
+	assert_true(reached->count < 16);
+	reached->ports[reached->count++] = port;
+}
+
+/* @nodes: names with a space behind each; their first ports, each once. */
+static void spreads_to(struct fabric *fabric, const char *from, const char *nodes)
+{
+	struct reached reached = {0};
+	char name[16];
+	int length;
+
+	forward_multicast(fabric, fixture_port(fabric, from, 1), MLID, reach, &reached);
+	for (; sscanf(nodes, "%15s %n", name, &length) == 1; nodes += length) {
+		uint32_t port = fixture_port(fabric, name, 1);
+		unsigned found = 0;
+
+		for (unsigned i = 0; i < reached.count; i++) {
+			if (reached.ports[i] != port)
+				continue;
+			found++;
+			reached.ports[i--] = reached.ports[--reached.count];
+		}
+		assert_int_equal(found, 1);
+	}
+	assert_int_equal(reached.count, 0);
+}
+
+static void copies_follow_the_tables_and_do_not_come_back(void **state)
+{
+	set_tree(*state);
+	spreads_to(*state, "H1", "H2 H3 vf1 vf2 ");
+	spreads_to(*state, "vf1", "H1 H2 H3 vf2 ");
+	/* Whoever sends need not be a member. */
+	spreads_to(*state, "P", "H1 H2 H3 vf1 vf2 ");
+}
+
+static void table_is_read_for_each_packet(void **state)
+{
+	set_tree(*state);
+	set_group(*state, "V", MLID, 1 << 1 | 1 << 4);
+	spreads_to(*state, "H1", "H2 H3 vf2 ");
+	set_group(*state, "S1", MLID, 1 << 1 | 1 << 3);
+	spreads_to(*state, "H1", "vf2 ");
+	set_group(*state, "S1", MLID, 0);
+	spreads_to(*state, "H1", "");
+}
+
+static void group_of_another_lid_goes_elsewhere(void **state)
+{
+	set_tree(*state);
+	set_group(*state, "S1", MLID, 0);
+	set_group(*state, "S1", MLID + 1, 0xffff);
+	set_group(*state, "S1", MLID - 1, 0xffff);
+	spreads_to(*state, "H1", "");
+}
+
+static void multicast_top_ends_the_table(void **state)
+{
+	struct fabric *fabric = *state;
+	uint8_t *info = fabric->switches[fabric->nodes[node_find(fabric, "S2")].switch_index].info;
+
+	set_tree(fabric);
+	switch_info_set_multicast_top(info, MLID - 1);
+	spreads_to(fabric, "H1", "vf1 vf2 ");
+	switch_info_set_multicast_top(info, MLID);
+	spreads_to(fabric, "H1", "H2 H3 vf1 vf2 ");
+}
+
+static void dead_link_loses_only_what_lies_behind_it(void **state)
+{
+	struct fabric *fabric = *state;
+
+	set_tree(fabric);
+	port_info_set_state(fabric->ports[fixture_port(fabric, "S2", 1)].info, PORT_ARMED);
+	spreads_to(fabric, "H1", "vf1 vf2 ");
+}
+
+static void loop_of_tables_ends(void **state)
+{
+	struct fabric *fabric = *state;
+
+	set_tree(fabric);
+	/* Ports that are not there, or lead back, are in the masks as well. */
+	set_group(fabric, "S1", MLID, 0xffff);
+	set_group(fabric, "S2", MLID, 0xffff);
+	set_group(fabric, "V", MLID, 0xffff);
+	fabric->ports[fixture_port(fabric, "S2", 4)].peer = fixture_port(fabric, "S1", 4);
+	fabric->ports[fixture_port(fabric, "S1", 4)].peer = fixture_port(fabric, "S2", 4);
+	port_info_set_state(fabric->ports[fixture_port(fabric, "S1", 4)].info, PORT_ACTIVE);
+	spreads_to(fabric, "H1", "H2 H3 P vf1 vf2 ");
+}
+
 static void limited_members_do_not_match_each_other(void **state)
 {
 	assert_true(forward_pkey_matches(0xffff, 0xffff));
@@ -172,6 +295,12 @@ int main(void)
 	        on_fabric(link_that_is_not_active_stops_data_but_not_smps),
 	        on_fabric(unwired_port_sends_nothing),
 	        on_fabric(lmc_widens_what_a_port_accepts),
+	        on_fabric(copies_follow_the_tables_and_do_not_come_back),
+	        on_fabric(table_is_read_for_each_packet),
+	        on_fabric(group_of_another_lid_goes_elsewhere),
+	        on_fabric(multicast_top_ends_the_table),
+	        on_fabric(dead_link_loses_only_what_lies_behind_it),
+	        on_fabric(loop_of_tables_ends),
 	        cmocka_unit_test(limited_members_do_not_match_each_other),
 	};
 
