@@ -2,12 +2,14 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <infiniband/verbs.h>
 
 #include "simfabric/memory_keys.h"
 
 enum {
 	PLACE_MASK = 0xffffff,
 	FIRST_PLACES = 64,
+	REMOTE = IBV_ACCESS_REMOTE_WRITE | IBV_ACCESS_REMOTE_READ | IBV_ACCESS_REMOTE_ATOMIC,
 };
 
 struct place {
@@ -107,7 +109,8 @@ void memory_keys_remove(struct memory_keys *keys, struct memory_region *region)
 	uint32_t index = (uint32_t)(place - keys->places);
 
 	place->region = NULL;
-	place->tag++;
+	/* Later than any tag that a window has had since it got the place. */
+	place->tag = (uint8_t)(region->key + 1);
 	place->next_free = NO_PLACE;
 	if (keys->free_tail == NO_PLACE)
 		keys->free_head = index;
@@ -116,13 +119,21 @@ void memory_keys_remove(struct memory_keys *keys, struct memory_region *region)
 	keys->free_tail = index;
 }
 
+struct memory_region *memory_keys_at(const struct memory_keys *keys, uint32_t key)
+{
+	const struct place *place = place_of(keys, key);
+
+	return place ? place->region : NULL;
+}
+
 uint8_t *memory_keys_resolve(const struct memory_keys *keys, const void *pd, uint32_t key,
         uint64_t address, uint64_t length, unsigned access)
 {
-	const struct place *place = place_of(keys, key);
-	const struct memory_region *region = place ? place->region : NULL;
+	const struct memory_region *region = memory_keys_at(keys, key);
 
 	if (!region || region->key != key || region->pd != pd)
+		return NULL;
+	if (region->is_window && !(access & REMOTE))
 		return NULL;
 	if ((region->access & access) != access)
 		return NULL;

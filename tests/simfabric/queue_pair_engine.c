@@ -60,6 +60,7 @@ int queue_pair_init(struct queue_pair *qp, const struct queue_pair_config *confi
 
 void queue_pair_fini(struct queue_pair *qp)
 {
+	memory_windows_forget_owner(&qp->windows);
 	send_queue_fini(&qp->requester.queue);
 	receive_queue_fini(&qp->responder.own_queue);
 }
@@ -70,6 +71,7 @@ static void reset(struct queue_pair *qp)
 
 	memset(&qp->attr, 0, sizeof(qp->attr));
 	qp->attr.cap = cap;
+	memory_windows_forget_owner(&qp->windows);
 	send_queue_clear(&qp->requester.queue);
 	receive_queue_clear(&qp->responder.own_queue);
 	requester_start(qp, 0);

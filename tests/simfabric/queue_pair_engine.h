@@ -146,6 +146,7 @@ struct queue_pair {
 	struct ibv_qp_attr attr; /* as modified; state, PSNs and cap are the live ones elsewhere */
 	uint32_t mtu;
 	uint64_t timeout_ns; /* 0: for ever */
+	struct window_owner windows;
 	struct requester requester;
 	struct responder responder;
 	/* The host's own. */

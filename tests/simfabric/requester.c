@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 #include <string.h>
 
+#include "simfabric/local_work.h"
 #include "simfabric/requester.h"
 #include "simfabric/scatter_gather.h"
 
@@ -16,6 +17,8 @@ static const struct {
         [IBV_WR_RDMA_READ] = {IBV_WC_RDMA_READ, IS_READ},
         [IBV_WR_ATOMIC_CMP_AND_SWP] = {IBV_WC_COMP_SWAP, IS_ATOMIC},
         [IBV_WR_ATOMIC_FETCH_AND_ADD] = {IBV_WC_FETCH_ADD, IS_ATOMIC},
+        [IBV_WR_LOCAL_INV] = {IBV_WC_LOCAL_INV, 0},
+        [IBV_WR_BIND_MW] = {IBV_WC_BIND_MW, 0},
 };
 
 static uint16_t work_is(const struct send_work *work)
@@ -214,10 +217,10 @@ static void complete_oldest_well(struct queue_pair *qp)
 	struct send_work *work;
 
 	complete_oldest(qp, IBV_WC_SUCCESS);
-	if (qp->requester.queue.oldest == qp->requester.queue.posted)
-		return;
-	work = work_at(qp, qp->requester.queue.oldest);
-	if (work->started && work->failed)
+	/* Local work behind it has been done when it was sent. */
+	while ((work = oldest_started(qp)) && !work->failed && work_is_local(work))
+		complete_oldest(qp, IBV_WC_SUCCESS);
+	if (work && work->failed)
 		fail_oldest(qp, work->failed);
 }
 
@@ -414,6 +417,40 @@ static bool start_work(struct queue_pair *qp, struct send_work *work)
 	return false;
 }
 
+bool requester_pass_local_work(struct queue_pair *qp)
+{
+	struct requester *requester = &qp->requester;
+	struct send_queue *queue = &requester->queue;
+	struct send_work *work;
+	enum ibv_wc_status status;
+
+	if (!may_run(qp) || requester->in_rnr_wait || queue->cursor == queue->posted)
+		return false;
+	work = work_at(qp, queue->cursor);
+	if (!work_is_local(work) || work->failed ||
+	        ((work->flags & IBV_SEND_FENCE) && requester->reads_out))
+		return false;
+	if (!work->started) {
+		if (qp->state == IBV_QPS_SQD)
+			return false;
+		work->started = true;
+		work->first_psn = requester->new_psn;
+		status = local_work_do(qp, work);
+		if (status != IBV_WC_SUCCESS) {
+			if (qp->type == IBV_QPT_UC)
+				requester_fail_sends(qp, status);
+			else
+				fail_work(qp, work, status);
+			return false;
+		}
+	}
+	if (queue->cursor == queue->oldest)
+		complete_oldest(qp, IBV_WC_SUCCESS);
+	else
+		queue->cursor++;
+	return true;
+}
+
 /* The request that has the next packet to send, NULL: none may be sent now. */
 static struct send_work *work_to_send(struct queue_pair *qp)
 {
@@ -544,10 +581,13 @@ static bool send_message(struct queue_pair *qp, struct send_work *work, struct p
 enum sent requester_send(struct queue_pair *qp)
 {
 	struct requester *requester = &qp->requester;
-	struct send_work *work = work_to_send(qp);
+	struct send_work *work;
 	struct packet *packet;
 	bool is_good;
 
+	while (requester_pass_local_work(qp))
+		;
+	work = work_to_send(qp);
 	if (!work)
 		return NOTHING_TO_SEND;
 	packet = qp->host->reserve(qp, qp->attr.ah_attr.dlid, qp->attr.dest_qp_num);

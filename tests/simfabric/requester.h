@@ -14,6 +14,11 @@ enum sent requester_send(struct queue_pair *qp);
 /* @packet is a response from the peer. */
 void requester_receive(struct queue_pair *qp, const struct packet *packet);
 void requester_expire(struct queue_pair *qp);
+/*
+ * Local work that is next is done, once, and completed when all before it is. False: there is none,
+ * or it must wait, or it has failed.
+ */
+bool requester_pass_local_work(struct queue_pair *qp);
 /* Complete everything that is not completed with IBV_WC_WR_FLUSH_ERR. */
 void requester_flush(struct queue_pair *qp);
 

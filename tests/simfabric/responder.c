@@ -8,6 +8,8 @@
 enum {
 	/* Beside enum packet_syndrome: as if the packet had not come. */
 	NO_ANSWER = 0xff,
+	/* Received, and the key that was to be invalidated stays (IBA 9.9.3, class J). */
+	KEY_STAYS = 0xfe,
 };
 
 void responder_start(struct queue_pair *qp, uint32_t psn)
@@ -188,9 +190,25 @@ static uint8_t execute_send(struct queue_pair *qp, const struct packet *packet)
 		return SYNDROME_NAK_OPERATION;
 	}
 	responder->received += packet->payload_length;
-	if ((packet_is(packet) & IS_LAST) && !complete_receive(qp, packet, IBV_WC_SUCCESS))
-		return SYNDROME_NAK_OPERATION;
-	return SYNDROME_ACK;
+	if (!(packet_is(packet) & IS_LAST))
+		return SYNDROME_ACK;
+	if ((packet_is(packet) & HAS_INVALIDATE) &&
+	        !memory_window_invalidate(qp->host->keys, &qp->windows, packet->invalidate_rkey)) {
+		complete_receive(qp, packet, IBV_WC_REM_INV_REQ_ERR);
+		return KEY_STAYS;
+	}
+	return complete_receive(qp, packet, IBV_WC_SUCCESS) ? SYNDROME_ACK : SYNDROME_NAK_OPERATION;
+}
+
+/* An rkey is good in the PD, or if a window of type 2 has it for this queue pair. */
+static uint8_t *resolve(const struct queue_pair *qp, const void *pd, uint32_t rkey,
+        uint64_t address, uint64_t length, unsigned access)
+{
+	struct memory_keys *keys = qp->host->keys;
+	uint8_t *memory = memory_keys_resolve(keys, pd, rkey, address, length, access);
+
+	return memory ? memory
+	              : memory_keys_resolve(keys, &qp->windows, rkey, address, length, access);
 }
 
 static bool remote_may(const struct queue_pair *qp, unsigned access)
@@ -210,8 +228,8 @@ static uint8_t open_write(struct queue_pair *qp, const struct packet *packet)
 	responder->write.length = packet->reth.length;
 	responder->write.rkey = packet->reth.rkey;
 	if (packet->reth.length &&
-	        !memory_keys_resolve(qp->host->keys, qp->responder.pd, packet->reth.rkey,
-	                packet->reth.address, packet->reth.length, IBV_ACCESS_REMOTE_WRITE))
+	        !resolve(qp, qp->responder.pd, packet->reth.rkey, packet->reth.address,
+	                packet->reth.length, IBV_ACCESS_REMOTE_WRITE))
 		return SYNDROME_NAK_ACCESS;
 	return SYNDROME_ACK;
 }
@@ -230,9 +248,9 @@ uint8_t responder_execute_write(struct queue_pair *qp, const struct packet *pack
 	if (packet->payload_length > left || ((is & IS_LAST) && packet->payload_length != left))
 		return SYNDROME_NAK_INVALID_REQUEST;
 	if (packet->payload_length) {
-		memory = memory_keys_resolve(qp->host->keys, qp->responder.pd,
-		        responder->write.rkey, responder->write.address + responder->received,
-		        packet->payload_length, IBV_ACCESS_REMOTE_WRITE);
+		memory = resolve(qp, qp->responder.pd, responder->write.rkey,
+		        responder->write.address + responder->received, packet->payload_length,
+		        IBV_ACCESS_REMOTE_WRITE);
 		if (!memory)
 			return SYNDROME_NAK_ACCESS;
 	}
@@ -288,8 +306,8 @@ static uint32_t read_packets(const struct queue_pair *qp, const struct packet *p
 static bool may_read(const struct queue_pair *qp, const struct packet *packet)
 {
 	return !packet->reth.length ||
-	       memory_keys_resolve(qp->host->keys, qp->responder.pd, packet->reth.rkey,
-	               packet->reth.address, packet->reth.length, IBV_ACCESS_REMOTE_READ);
+	       resolve(qp, qp->responder.pd, packet->reth.rkey, packet->reth.address,
+	               packet->reth.length, IBV_ACCESS_REMOTE_READ);
 }
 
 static uint8_t execute_read(struct queue_pair *qp, const struct packet *packet)
@@ -332,8 +350,8 @@ static uint8_t execute_atomic(struct queue_pair *qp, const struct packet *packet
 		return SYNDROME_NAK_INVALID_REQUEST;
 	if (reads_owed(responder) >= qp->attr.max_dest_rd_atomic)
 		return SYNDROME_NAK_INVALID_REQUEST;
-	memory = memory_keys_resolve(qp->host->keys, qp->responder.pd, packet->atomic.rkey,
-	        packet->atomic.address, sizeof(uint64_t), IBV_ACCESS_REMOTE_ATOMIC);
+	memory = resolve(qp, qp->responder.pd, packet->atomic.rkey, packet->atomic.address,
+	        sizeof(uint64_t), IBV_ACCESS_REMOTE_ATOMIC);
 	if (!memory || (uintptr_t)memory % sizeof(uint64_t))
 		return SYNDROME_NAK_ACCESS;
 	if (!can_owe(responder))
@@ -495,10 +513,14 @@ void responder_receive(struct queue_pair *qp, const struct packet *packet)
 	}
 	responder->nak_sent = false;
 	syndrome = execute(qp, packet);
-	if (syndrome == SYNDROME_ACK)
+	if (syndrome == SYNDROME_ACK || syndrome == KEY_STAYS)
 		executed(qp, packet);
 	else if (syndrome != NO_ANSWER)
 		refused(qp, syndrome);
+	if (syndrome == KEY_STAYS) {
+		qp->host->event(qp, IBV_EVENT_QP_ACCESS_ERR);
+		queue_pair_fail(qp);
+	}
 }
 
 /* ---- sending ---- */
@@ -530,7 +552,7 @@ static bool send_read_data(struct queue_pair *qp, struct response *response, str
 	write_header(qp, response, packet, op[!response->sent][bytes == left], psn);
 	packet->payload_length = (uint16_t)bytes;
 	if (bytes) {
-		memory = memory_keys_resolve(qp->host->keys, response->pd, response->rkey,
+		memory = resolve(qp, response->pd, response->rkey,
 		        response->address + response->sent, bytes, IBV_ACCESS_REMOTE_READ);
 		if (!memory)
 			return false;

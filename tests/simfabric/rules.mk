@@ -1,8 +1,8 @@
 # simfabric: an InfiniBand fabric in one shared-memory file.
 
 # A queue pair's transport, without any I/O.
-QUEUE_PAIR_SOURCES := $(addprefix tests/simfabric/,address_handle.c completion_queue.c datagram.c memory_keys.c packet.c \
-	qp_states.c queue_pair_engine.c requester.c responder.c scatter_gather.c unreliable.c work_queue.c xrc.c)
+QUEUE_PAIR_SOURCES := $(addprefix tests/simfabric/,address_handle.c completion_queue.c datagram.c local_work.c memory_keys.c \
+	memory_windows.c packet.c qp_states.c queue_pair_engine.c requester.c responder.c scatter_gather.c unreliable.c work_queue.c xrc.c)
 # The data plane's part of the shared file.
 DATA_PLANE_SOURCES := $(addprefix tests/simfabric/,data_faults.c packet_ring.c qpn_table.c)
 
@@ -33,6 +33,7 @@ $(call library,libsimfabric.so,$(sort $(FABRIC_SOURCES) $(QUEUE_PAIR_SOURCES) $(
 	-lpthread,$(VERBS_VERSIONS))
 
 $(call unit_test,hca_queue_pair,$(QUEUE_PAIR_SOURCES),)
+$(call unit_test,hca_memory_windows,$(QUEUE_PAIR_SOURCES),)
 $(call unit_test,hca_datagram,$(QUEUE_PAIR_SOURCES),)
 $(call unit_test,hca_hostile_wire,$(QUEUE_PAIR_SOURCES),)
 $(call unit_test,hca_strange_packets,$(QUEUE_PAIR_SOURCES),)

@@ -30,10 +30,13 @@ static struct send_work *work_to_send(struct queue_pair *qp)
 
 enum sent unreliable_send(struct queue_pair *qp)
 {
-	struct send_work *work = work_to_send(qp);
+	struct send_work *work;
 	struct packet *packet;
 	bool last;
 
+	while (requester_pass_local_work(qp))
+		;
+	work = work_to_send(qp);
 	if (!work)
 		return NOTHING_TO_SEND;
 	packet = qp->host->reserve(qp, qp->attr.ah_attr.dlid, qp->attr.dest_qp_num);

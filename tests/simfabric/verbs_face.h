@@ -51,6 +51,12 @@ struct face_mr {
 	struct memory_region region;
 };
 
+struct face_mw {
+	struct ibv_mw mw;
+	struct face_object object;
+	struct memory_window window;
+};
+
 struct face_channel {
 	struct ibv_comp_channel channel;
 	struct face_event *events, **events_end;
@@ -186,6 +192,9 @@ struct ibv_xrcd *face_open_xrcd(struct ibv_context *context, struct ibv_xrcd_ini
 int face_close_xrcd(struct ibv_xrcd *xrcd);
 struct ibv_qp *face_open_qp(struct ibv_context *context, struct ibv_qp_open_attr *attr);
 int face_get_srq_num(struct ibv_srq *srq, uint32_t *number);
+struct ibv_mw *face_alloc_mw(struct ibv_pd *pd, enum ibv_mw_type type);
+int face_dealloc_mw(struct ibv_mw *mw);
+int face_bind_mw(struct ibv_qp *qp, struct ibv_mw *mw, struct ibv_mw_bind *bind);
 struct ibv_td *face_alloc_td(struct ibv_context *context, struct ibv_td_init_attr *attr);
 int face_dealloc_td(struct ibv_td *td);
 struct ibv_pd *face_alloc_parent_domain(

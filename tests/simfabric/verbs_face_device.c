@@ -313,6 +313,7 @@ static void fill_device_attr(const struct hca *hca, struct ibv_device_attr *attr
 	        .max_cq = 1 << 16,
 	        .max_cqe = HCA_MAX_CQE,
 	        .max_mr = HCA_MAX_MR,
+	        .max_mw = HCA_MAX_MR,
 	        .max_pd = 1 << 16,
 	        .max_qp_rd_atom = QUEUE_PAIR_MAX_READS,
 	        .max_res_rd_atom = QUEUE_PAIR_MAX_READS * (1 << 14),

@@ -16,7 +16,8 @@
 
 enum {
 	ACCESS_KNOWN = IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE | IBV_ACCESS_REMOTE_READ |
-	               IBV_ACCESS_REMOTE_ATOMIC | IBV_ACCESS_ZERO_BASED | IBV_ACCESS_HUGETLB,
+	               IBV_ACCESS_REMOTE_ATOMIC | IBV_ACCESS_MW_BIND | IBV_ACCESS_ZERO_BASED |
+	               IBV_ACCESS_HUGETLB,
 	ACCESS_OPTIONAL = 0x3ff << 20, /* IBV_ACCESS_OPTIONAL_RANGE: hints */
 };
 
@@ -138,6 +139,8 @@ static void mr_leave_hca(struct face_object *object)
 	struct face_mr *mr =
 	        (struct face_mr *)(void *)((char *)object - offsetof(struct face_mr, object));
 
+	/* Only a context that is closed over both leaves a window behind. */
+	memory_windows_forget_region(&mr->region);
 	memory_keys_remove(face_context(mr->mr.context)->hca->host.keys, &mr->region);
 	((struct face_pd *)(void *)mr->mr.pd)->users--;
 }
@@ -210,9 +213,15 @@ ENTRY int ibv_dereg_mr(struct ibv_mr *public)
 	struct face_mr *mr = (struct face_mr *)(void *)public;
 
 	if (face_lock_anyhow(public->context)) {
-		face_object_remove(&mr->object);
-		mr_leave_hca(&mr->object);
+		bool is_used = mr->region.windows;
+
+		if (!is_used) {
+			face_object_remove(&mr->object);
+			mr_leave_hca(&mr->object);
+		}
 		hca_unlock();
+		if (is_used)
+			return EBUSY;
 	}
 	free(mr);
 	return 0;
@@ -248,6 +257,11 @@ ENTRY int ibv_rereg_mr(
 	errno = face_lock(public->context);
 	if (errno)
 		return IBV_REREG_MR_ERR_CMD;
+	if (mr->region.windows) {
+		hca_unlock();
+		errno = EBUSY;
+		return IBV_REREG_MR_ERR_INPUT;
+	}
 	face_object_remove(&mr->object);
 	mr_leave_hca(&mr->object);
 	if (flags & IBV_REREG_MR_CHANGE_TRANSLATION) {

@@ -4,6 +4,7 @@
  * which posts all of them or, after any error, none. The QP's sending lock is held in between.
  */
 #include "simfabric/address_handle.h"
+#include "simfabric/local_work.h"
 #include "simfabric/verbs_face.h"
 
 static struct face_qp *face_qp(struct ibv_qp_ex *qp)
@@ -141,6 +142,35 @@ static void wr_atomic_fetch_add(
 		work->compare_add = add;
 }
 
+static void wr_bind_mw(struct ibv_qp_ex *public, struct ibv_mw *mw, uint32_t rkey,
+        const struct ibv_mw_bind_info *info)
+{
+	struct send_work *work = begin(public, IBV_WR_BIND_MW);
+
+	if (work && mw->type != IBV_MW_TYPE_2)
+		note(face_qp(public), -EINVAL);
+	else if (work)
+		local_work_set_bind(work, mw, rkey, info);
+}
+
+static void wr_invalidate(struct ibv_qp_ex *public, enum ibv_wr_opcode opcode, uint32_t rkey)
+{
+	struct send_work *work = begin(public, opcode);
+
+	if (work)
+		work->invalidate_rkey = rkey;
+}
+
+static void wr_local_inv(struct ibv_qp_ex *public, uint32_t rkey)
+{
+	wr_invalidate(public, IBV_WR_LOCAL_INV, rkey);
+}
+
+static void wr_send_inv(struct ibv_qp_ex *public, uint32_t rkey)
+{
+	wr_invalidate(public, IBV_WR_SEND_WITH_INV, rkey);
+}
+
 /* ---- setters ---- */
 
 static void wr_set_sge_list(struct ibv_qp_ex *public, size_t count, const struct ibv_sge *list)
@@ -196,17 +226,6 @@ static void refuse(struct ibv_qp_ex *public)
 	note(face_qp(public), -EOPNOTSUPP);
 }
 
-static void wr_bind_mw(struct ibv_qp_ex *public, struct ibv_mw *mw, uint32_t rkey,
-        const struct ibv_mw_bind_info *info)
-{
-	refuse(public);
-}
-
-static void wr_invalidate(struct ibv_qp_ex *public, uint32_t rkey)
-{
-	refuse(public);
-}
-
 static void wr_send_tso(struct ibv_qp_ex *public, void *hdr, uint16_t hdr_sz, uint16_t mss)
 {
 	refuse(public);
@@ -231,15 +250,15 @@ static void wr_atomic_write(
 static uint64_t operations_of(enum ibv_qp_type type)
 {
 	const uint64_t sends = IBV_QP_EX_WITH_SEND | IBV_QP_EX_WITH_SEND_WITH_IMM;
-
+	const uint64_t windows = IBV_QP_EX_WITH_BIND_MW | IBV_QP_EX_WITH_LOCAL_INV;
 	const uint64_t writes = IBV_QP_EX_WITH_RDMA_WRITE | IBV_QP_EX_WITH_RDMA_WRITE_WITH_IMM;
 
 	if (type == IBV_QPT_UD)
 		return sends;
 	if (type == IBV_QPT_UC)
-		return sends | writes;
-	return sends | writes | IBV_QP_EX_WITH_RDMA_READ | IBV_QP_EX_WITH_ATOMIC_CMP_AND_SWP |
-	       IBV_QP_EX_WITH_ATOMIC_FETCH_AND_ADD;
+		return sends | writes | windows;
+	return sends | writes | windows | IBV_QP_EX_WITH_SEND_WITH_INV | IBV_QP_EX_WITH_RDMA_READ |
+	       IBV_QP_EX_WITH_ATOMIC_CMP_AND_SWP | IBV_QP_EX_WITH_ATOMIC_FETCH_AND_ADD;
 }
 
 int face_fill_wr_operations(struct face_qp *qp, uint64_t send_ops_flags)
@@ -252,13 +271,13 @@ int face_fill_wr_operations(struct face_qp *qp, uint64_t send_ops_flags)
 	ex->wr_atomic_cmp_swp = wr_atomic_cmp_swp;
 	ex->wr_atomic_fetch_add = wr_atomic_fetch_add;
 	ex->wr_bind_mw = wr_bind_mw;
-	ex->wr_local_inv = wr_invalidate;
+	ex->wr_local_inv = wr_local_inv;
 	ex->wr_rdma_read = wr_rdma_read;
 	ex->wr_rdma_write = wr_rdma_write;
 	ex->wr_rdma_write_imm = wr_rdma_write_imm;
 	ex->wr_send = wr_send;
 	ex->wr_send_imm = wr_send_imm;
-	ex->wr_send_inv = wr_invalidate;
+	ex->wr_send_inv = wr_send_inv;
 	ex->wr_send_tso = wr_send_tso;
 	ex->wr_set_ud_addr = wr_set_ud_addr;
 	ex->wr_set_xrc_srqn = wr_set_xrc_srqn;

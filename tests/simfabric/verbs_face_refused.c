@@ -85,16 +85,6 @@ ENTRY enum ibv_fork_status ibv_is_fork_initialized(void)
 
 /* ---- tables ---- */
 
-static int bind_mw(struct ibv_qp *qp, struct ibv_mw *mw, struct ibv_mw_bind *bind)
-{
-	return EOPNOTSUPP;
-}
-
-static int dealloc_mw(struct ibv_mw *mw)
-{
-	return EOPNOTSUPP;
-}
-
 void face_fill_operations(struct verbs_context *verbs)
 {
 	struct ibv_context_ops *ops = &verbs->context.ops;
@@ -104,9 +94,9 @@ void face_fill_operations(struct verbs_context *verbs)
 	ops->post_send = face_post_send;
 	ops->post_recv = face_post_recv;
 	ops->post_srq_recv = face_post_srq_recv;
-	/* alloc_mw stays NULL: verbs.h asks. It does not ask for these. */
-	ops->bind_mw = bind_mw;
-	ops->dealloc_mw = dealloc_mw;
+	ops->alloc_mw = face_alloc_mw;
+	ops->bind_mw = face_bind_mw;
+	ops->dealloc_mw = face_dealloc_mw;
 
 	verbs->query_port = face_query_port;
 	verbs->query_device_ex = face_query_device_ex;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "simfabric/address_handle.h"
+#include "simfabric/local_work.h"
 #include "simfabric/work_queue.h"
 
 static uint32_t power_of_two(uint32_t n)
@@ -107,12 +108,12 @@ static int copy_inline(
 /* IBA table 36: what only RC can do needs an answer, or a connection. */
 static bool type_has(enum ibv_qp_type type, enum ibv_wr_opcode opcode)
 {
-	bool is_send = opcode == IBV_WR_SEND || opcode == IBV_WR_SEND_WITH_IMM;
-	bool is_write = opcode == IBV_WR_RDMA_WRITE || opcode == IBV_WR_RDMA_WRITE_WITH_IMM;
+	bool wants_answer = opcode == IBV_WR_RDMA_READ || opcode == IBV_WR_ATOMIC_CMP_AND_SWP ||
+	                    opcode == IBV_WR_ATOMIC_FETCH_AND_ADD || opcode == IBV_WR_SEND_WITH_INV;
 
 	if (type == IBV_QPT_UD)
-		return is_send;
-	return type != IBV_QPT_UC || is_send || is_write;
+		return opcode == IBV_WR_SEND || opcode == IBV_WR_SEND_WITH_IMM;
+	return type != IBV_QPT_UC || !wants_answer;
 }
 
 static void copy_address(struct send_work *work, const struct ibv_send_wr *wr)
@@ -133,6 +134,15 @@ static bool copy_operation(
 	case IBV_WR_SEND_WITH_IMM:
 		if (queue->type == IBV_QPT_UD)
 			copy_address(work, wr);
+		break;
+	case IBV_WR_SEND_WITH_INV:
+	case IBV_WR_LOCAL_INV:
+		break;
+	case IBV_WR_BIND_MW:
+		/* Those of type 1 have ibv_bind_mw. */
+		if (wr->bind_mw.mw->type != IBV_MW_TYPE_2)
+			return false;
+		local_work_set_bind(work, wr->bind_mw.mw, wr->bind_mw.rkey, &wr->bind_mw.bind_info);
 		break;
 	case IBV_WR_RDMA_WRITE:
 	case IBV_WR_RDMA_WRITE_WITH_IMM:
@@ -167,6 +177,8 @@ int send_queue_prepare(struct send_queue *queue, uint32_t ahead, const struct ib
 	work = send_queue_slot(queue, ahead);
 	if (!copy_operation(queue, work, wr) || wr->num_sge < 0)
 		return -EINVAL;
+	if (work_is_local(work))
+		return 0;
 	if (wr->send_flags & IBV_SEND_INLINE)
 		return copy_inline(queue, work, wr);
 	return send_work_set_buffers(queue, work, wr->sg_list, (size_t)wr->num_sge);

@@ -13,6 +13,8 @@
 #include <stdint.h>
 #include <infiniband/verbs.h>
 
+#include "simfabric/memory_windows.h"
+
 enum {
 	QUEUE_MAX_SGE = 16,
 };
@@ -28,6 +30,7 @@ struct send_work {
 			struct ibv_ah_attr path;
 			uint32_t qpn, qkey;
 		} datagram;
+		struct window_bind bind;
 	};
 	uint64_t length; /* of the message */
 	uint32_t rkey;
