@@ -2,6 +2,7 @@
 #include "demo-apps/rc_verify/endpoint.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -74,6 +75,19 @@ int endpoint_create_cq(struct endpoint *endpoint, int entries, struct ibv_cq **c
 	return *cq ? 0 : failed("completion queue", errno);
 }
 
+/* Of this process alone. */
+static int xrcd_open(struct endpoint *endpoint)
+{
+	struct ibv_xrcd_init_attr attr = {
+	        .comp_mask = IBV_XRCD_INIT_ATTR_FD | IBV_XRCD_INIT_ATTR_OFLAGS,
+	        .fd = -1,
+	        .oflags = O_CREAT,
+	};
+
+	endpoint->xrcd = ibv_open_xrcd(endpoint->context, &attr);
+	return endpoint->xrcd ? 0 : failed("ibv_open_xrcd", errno);
+}
+
 static int objects_create(struct endpoint *endpoint, const struct work_options *work)
 {
 	int access = IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_READ | IBV_ACCESS_REMOTE_ATOMIC;
@@ -88,6 +102,8 @@ static int objects_create(struct endpoint *endpoint, const struct work_options *
 	endpoint->counters_mr = ibv_reg_mr(endpoint->pd, endpoint->counters, 64, access);
 	if (!endpoint->counters_mr)
 		return failed("ibv_reg_mr", errno);
+	if (work->xrc && xrcd_open(endpoint))
+		return -EIO;
 	if (!work->shared_cq)
 		return 0;
 	return endpoint_create_cq(
@@ -118,6 +134,8 @@ void endpoint_close(struct endpoint *endpoint)
 	free(endpoint->counters);
 	if (endpoint->shared_cq)
 		ibv_destroy_cq(endpoint->shared_cq);
+	if (endpoint->xrcd)
+		ibv_close_xrcd(endpoint->xrcd);
 	if (endpoint->pd)
 		ibv_dealloc_pd(endpoint->pd);
 	if (endpoint->context)

@@ -25,6 +25,7 @@ struct shared_counters {
 struct endpoint {
 	struct ibv_context *context;
 	struct ibv_pd *pd;
+	struct ibv_xrcd *xrcd;    /* NULL: not XRC */
 	struct ibv_cq *shared_cq; /* NULL: one per QP */
 	bool extended_cq;
 	struct ibv_device_attr device;

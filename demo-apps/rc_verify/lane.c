@@ -76,7 +76,7 @@ static int qp_create(struct lane *lane, struct endpoint *endpoint, const struct 
 	                .max_send_sge = WORK_SGES,
 	                .max_recv_sge = 2,
 	                .max_inline_data = INLINE_WANTED},
-	        .qp_type = IBV_QPT_RC,
+	        .qp_type = work->xrc ? IBV_QPT_XRC_SEND : IBV_QPT_RC,
 	        .comp_mask = IBV_QP_INIT_ATTR_PD,
 	        .pd = endpoint->pd,
 	};
@@ -99,7 +99,7 @@ static int qp_create(struct lane *lane, struct endpoint *endpoint, const struct 
 	return 0;
 }
 
-static int qp_to_init(struct lane *lane)
+static int qp_to_init(struct ibv_qp *qp)
 {
 	struct ibv_qp_attr attr = {
 	        .qp_state = IBV_QPS_INIT,
@@ -107,8 +107,8 @@ static int qp_to_init(struct lane *lane)
 	        .qp_access_flags =
 	                IBV_ACCESS_REMOTE_WRITE | IBV_ACCESS_REMOTE_READ | IBV_ACCESS_REMOTE_ATOMIC,
 	};
-	int error = ibv_modify_qp(lane->qp, &attr,
-	        IBV_QP_STATE | IBV_QP_PKEY_INDEX | IBV_QP_PORT | IBV_QP_ACCESS_FLAGS);
+	int error = ibv_modify_qp(
+	        qp, &attr, IBV_QP_STATE | IBV_QP_PKEY_INDEX | IBV_QP_PORT | IBV_QP_ACCESS_FLAGS);
 
 	return error ? failed("ibv_modify_qp to INIT", error) : 0;
 }
@@ -135,9 +135,15 @@ int lane_create(
 	if (!error)
 		error = qp_create(lane, endpoint, options);
 	if (!error)
-		error = qp_to_init(lane);
+		error = qp_to_init(lane->qp);
+	if (!error && options->work.xrc)
+		error = xrc_half_create(&lane->xrc, endpoint, lane->cq, options->work.depth);
+	if (!error && lane->xrc.target)
+		error = qp_to_init(lane->xrc.target);
 	if (!error)
 		error = send_queue_init(&lane->queue, options->work.depth);
+	if (!error)
+		error = receive_book_init(&lane->receives, options->work.depth);
 	lane->workload.seed = seed;
 	lane->workload.limits = (struct workload_limits){
 	        .length_max = options->work.length_max,
@@ -155,20 +161,23 @@ void lane_destroy(struct lane *lane)
 {
 	if (lane->qp)
 		ibv_destroy_qp(lane->qp);
+	xrc_half_destroy(&lane->xrc);
 	if (lane->owns_cq && lane->cq)
 		ibv_destroy_cq(lane->cq);
 	if (lane->mr)
 		ibv_dereg_mr(lane->mr);
 	free(lane->memory);
 	send_queue_finish(&lane->queue);
+	receive_book_finish(&lane->receives);
 }
 
-static int qp_to_rtr(struct lane *lane, struct endpoint *endpoint)
+static int qp_to_rtr(
+        const struct lane *lane, struct ibv_qp *qp, uint32_t to, const struct endpoint *endpoint)
 {
 	struct ibv_qp_attr attr = {
 	        .qp_state = IBV_QPS_RTR,
 	        .path_mtu = endpoint->mtu,
-	        .dest_qp_num = lane->peer.qpn,
+	        .dest_qp_num = to,
 	        .rq_psn = lane->peer.psn,
 	        .max_dest_rd_atomic = (uint8_t)endpoint->rd_atomic,
 	        .min_rnr_timer = RNR_TIMER_640_US,
@@ -182,13 +191,14 @@ static int qp_to_rtr(struct lane *lane, struct endpoint *endpoint)
 		attr.ah_attr.grh.sgid_index = (uint8_t)endpoint->gid_index;
 		attr.ah_attr.grh.hop_limit = 64;
 	}
-	error = ibv_modify_qp(lane->qp, &attr,
+	error = ibv_modify_qp(qp, &attr,
 	        IBV_QP_STATE | IBV_QP_AV | IBV_QP_PATH_MTU | IBV_QP_DEST_QPN | IBV_QP_RQ_PSN |
 	                IBV_QP_MAX_DEST_RD_ATOMIC | IBV_QP_MIN_RNR_TIMER);
 	return error ? failed("ibv_modify_qp to RTR", error) : 0;
 }
 
-int lane_connect(struct lane *lane, struct endpoint *endpoint, uint8_t ack_timeout)
+static int qp_to_rts(const struct lane *lane, struct ibv_qp *qp, const struct endpoint *endpoint,
+        uint8_t ack_timeout)
 {
 	struct ibv_qp_attr attr = {
 	        .qp_state = IBV_QPS_RTS,
@@ -198,14 +208,28 @@ int lane_connect(struct lane *lane, struct endpoint *endpoint, uint8_t ack_timeo
 	        .retry_cnt = RETRIES,
 	        .rnr_retry = RNR_FOR_EVER,
 	};
-	int error = qp_to_rtr(lane, endpoint);
-
-	if (error)
-		return error;
-	error = ibv_modify_qp(lane->qp, &attr,
+	int error = ibv_modify_qp(qp, &attr,
 	        IBV_QP_STATE | IBV_QP_TIMEOUT | IBV_QP_RETRY_CNT | IBV_QP_RNR_RETRY |
 	                IBV_QP_SQ_PSN | IBV_QP_MAX_QP_RD_ATOMIC);
 	return error ? failed("ibv_modify_qp to RTS", error) : 0;
+}
+
+/* The sender's other end: the QP itself, or the target in its place. */
+static uint32_t partner_of(const struct lane *lane)
+{
+	return lane->xrc.target ? lane->xrc.peer_qpn : lane->peer.qpn;
+}
+
+int lane_connect(struct lane *lane, struct endpoint *endpoint, uint8_t ack_timeout)
+{
+	struct ibv_qp *target = lane->xrc.target;
+	int error = target ? qp_to_rtr(lane, target, lane->peer.qpn, endpoint) : 0;
+
+	if (!error && target)
+		error = qp_to_rts(lane, target, endpoint, ack_timeout);
+	if (!error)
+		error = qp_to_rtr(lane, lane->qp, partner_of(lane), endpoint);
+	return error ? error : qp_to_rts(lane, lane->qp, endpoint, ack_timeout);
 }
 
 void lane_describe(
@@ -216,10 +240,11 @@ void lane_describe(
 
 	for (int i = 0; i < 16; i++)
 		snprintf(hex + 2 * i, 3, "%02x", gid[i]);
-	snprintf(line, size, "lane %u %u %s %u %u %u %" PRIu64 " %u %" PRIu64, lane->index,
+	snprintf(line, size, "lane %u %u %s %u %u %u %" PRIu64 " %u %" PRIu64 " %u %u", lane->index,
 	        endpoint->at_start.lid, hex, lane->qp->qp_num, lane->psn, lane->mr->rkey,
 	        (uint64_t)(uintptr_t)lane->memory, endpoint->counters_mr->rkey,
-	        (uint64_t)(uintptr_t)endpoint->counters);
+	        (uint64_t)(uintptr_t)endpoint->counters, lane->xrc.qpn_at_start,
+	        lane->xrc.srqn_at_start);
 }
 
 int lane_peer_read(struct lane *lane, const char *line)
@@ -228,9 +253,10 @@ int lane_peer_read(struct lane *lane, const char *line)
 	unsigned index, byte;
 	char hex[33];
 
-	if (sscanf(line, "lane %u %hu %32s %u %u %u %" SCNu64 " %u %" SCNu64, &index, &peer->lid,
-	            hex, &peer->qpn, &peer->psn, &peer->rkey, &peer->memory, &peer->counters_rkey,
-	            &peer->counters) != 9 ||
+	if (sscanf(line, "lane %u %hu %32s %u %u %u %" SCNu64 " %u %" SCNu64 " %u %u", &index,
+	            &peer->lid, hex, &peer->qpn, &peer->psn, &peer->rkey, &peer->memory,
+	            &peer->counters_rkey, &peer->counters, &lane->xrc.peer_qpn,
+	            &lane->xrc.peer_srqn) != 11 ||
 	        index != lane->index)
 		return -EPROTO;
 	for (int i = 0; i < 16; i++) {
@@ -246,10 +272,11 @@ bool lane_unchanged(struct lane *lane)
 	struct ibv_qp_init_attr init;
 	struct ibv_qp_attr attr;
 
-	if (lane->qp->qp_num != lane->qpn_at_start)
+	if (lane->qp->qp_num != lane->qpn_at_start ||
+	        (lane->xrc.target && !xrc_half_unchanged(&lane->xrc)))
 		return false;
 	if (ibv_query_qp(lane->qp, &attr, IBV_QP_STATE | IBV_QP_AV | IBV_QP_DEST_QPN, &init))
 		return false;
-	return attr.qp_state == IBV_QPS_RTS && attr.dest_qp_num == lane->peer.qpn &&
+	return attr.qp_state == IBV_QPS_RTS && attr.dest_qp_num == partner_of(lane) &&
 	       attr.ah_attr.dlid == lane->peer.lid;
 }

@@ -12,10 +12,12 @@
 #include <stdint.h>
 
 #include "demo-apps/rc_verify/endpoint.h"
+#include "demo-apps/rc_verify/receive_book.h"
 #include "demo-apps/rc_verify/send_queue.h"
 #include "demo-apps/rc_verify/sequence_check.h"
 #include "demo-apps/rc_verify/slot_ring.h"
 #include "demo-apps/rc_verify/workload.h"
+#include "demo-apps/rc_verify/xrc_half.h"
 
 enum {
 	LANE_GAP = 16, /* between the pieces of a gathered message: contiguous ones would hide a
@@ -51,6 +53,7 @@ struct lane {
 	uint32_t index;
 	struct ibv_qp *qp;
 	struct ibv_qp_ex *qp_ex; /* NULL: post with ibv_post_send */
+	struct xrc_half xrc;
 	struct ibv_cq *cq;
 	bool owns_cq;
 	struct ibv_mr *mr;
@@ -69,8 +72,9 @@ struct lane {
 
 	struct sequence_check messages;
 	struct slot_ring writes;
-	uint64_t receives_posted, receives_done; /* numbers, from 0 */
-	uint64_t late_until_us;                  /* 0: receives are posted at once */
+	struct receive_book receives;
+	uint64_t receives_done; /* where they complete in order */
+	uint64_t late_until_us; /* 0: receives are posted at once */
 };
 
 int lane_create(struct lane *lane, uint32_t index, struct endpoint *endpoint,
@@ -86,6 +90,12 @@ int lane_peer_read(struct lane *lane, const char *line);
 
 /* The QP's number, its partner and its path as the application may expect them for ever. */
 bool lane_unchanged(struct lane *lane);
+
+/* Which completions of receives name. */
+static inline uint32_t lane_receiving_qpn(const struct lane *lane)
+{
+	return lane->xrc.target ? lane->xrc.qpn_at_start : lane->qpn_at_start;
+}
 
 static inline struct lane_progress *lane_progress(struct lane *lane)
 {

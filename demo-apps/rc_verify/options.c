@@ -41,6 +41,7 @@ static const char usage[] =
         "  -s, --size BYTES      longest message (4096)\n"
         "  -m, --mtu BYTES       path MTU (1024)\n"
         "      --cq shared|each  one CQ for all QPs, or one each (shared)\n"
+        "      --transport rc|xrc  (rc)\n"
         "      --post mixed|send|wr  ibv_post_send, ibv_wr_*, or both in turn (mixed)\n"
         "      --atomics on|off|client  FETCH_ADD and CMP_SWAP in the mix of both sides, of none "
         "or of\n"
@@ -53,6 +54,7 @@ static const char usage[] =
 enum {
 	OPTION_DEPTH = 256,
 	OPTION_CQ,
+	OPTION_TRANSPORT,
 	OPTION_POST,
 	OPTION_ATOMICS,
 	OPTION_SIGNAL,
@@ -81,6 +83,7 @@ static const struct option long_options[] = {
         {"size", required_argument, NULL, 's'},
         {"mtu", required_argument, NULL, 'm'},
         {"cq", required_argument, NULL, OPTION_CQ},
+        {"transport", required_argument, NULL, OPTION_TRANSPORT},
         {"post", required_argument, NULL, OPTION_POST},
         {"atomics", required_argument, NULL, OPTION_ATOMICS},
         {"signal-every", required_argument, NULL, OPTION_SIGNAL},
@@ -115,6 +118,7 @@ static int work_option(struct work_options *work, int option, const char *value)
 {
 	static const char *const apis[] = {"mixed", "send", "wr"};
 	static const char *const cqs[] = {"each", "shared"};
+	static const char *const transports[] = {"rc", "xrc"};
 	static const char *const atomics[ATOMICS_BY_COUNT] = {"off", "on", "client"};
 	unsigned long number = strtoul(value, NULL, 0);
 	int chosen;
@@ -147,6 +151,10 @@ static int work_option(struct work_options *work, int option, const char *value)
 	case OPTION_CQ:
 		chosen = choice(value, cqs, 2);
 		work->shared_cq = chosen == 1;
+		return chosen < 0 ? chosen : 0;
+	case OPTION_TRANSPORT:
+		chosen = choice(value, transports, 2);
+		work->xrc = chosen == 1;
 		return chosen < 0 ? chosen : 0;
 	case OPTION_ATOMICS:
 		chosen = choice(value, atomics, ATOMICS_BY_COUNT);
@@ -247,29 +255,32 @@ int options_parse(struct options *options, int argc, char **argv)
 	return 0;
 }
 
-#define WORK_LINE "rc-verify 1 %u %u %u %u %u %u %u %u %u %u %u"
+#define WORK_LINE "rc-verify 2 %u %u %u %u %u %u %u %u %u %u %u %u"
 
 void work_options_write(const struct work_options *work, char *line, size_t size)
 {
 	snprintf(line, size, WORK_LINE, work->qps, work->depth, work->length_max, work->mtu_bytes,
 	        work->signal_every, work->late_every, work->late_ms, work->ack_timeout,
-	        (unsigned)work->post_api, (unsigned)work->shared_cq, (unsigned)work->atomics);
+	        (unsigned)work->post_api, (unsigned)work->shared_cq, (unsigned)work->atomics,
+	        (unsigned)work->xrc);
 }
 
 int work_options_read(struct work_options *work, const char *line)
 {
 	struct work_options read = {0};
-	unsigned api, shared, atomics;
+	unsigned api, shared, atomics, xrc;
 
 	if (sscanf(line, WORK_LINE, &read.qps, &read.depth, &read.length_max, &read.mtu_bytes,
 	            &read.signal_every, &read.late_every, &read.late_ms, &read.ack_timeout, &api,
-	            &shared, &atomics) != 11)
+	            &shared, &atomics, &xrc) != 12)
 		return -EINVAL;
-	if (api > POST_WR || shared > 1 || atomics >= ATOMICS_BY_COUNT || !work_options_fit(&read))
+	if (api > POST_WR || shared > 1 || xrc > 1 || atomics >= ATOMICS_BY_COUNT ||
+	        !work_options_fit(&read))
 		return -EINVAL;
 	read.post_api = api;
 	read.shared_cq = shared;
 	read.atomics = atomics;
+	read.xrc = xrc;
 	*work = read;
 	return 0;
 }

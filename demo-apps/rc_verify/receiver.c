@@ -30,32 +30,32 @@ static int receive_sges(struct lane *lane, uint64_t number, struct ibv_sge *sges
 	return 2;
 }
 
-static void receives_post(struct run *run, struct lane *lane, unsigned count)
+static void receives_post(struct run *run, struct lane *lane)
 {
 	struct ibv_recv_wr wr[RECEIVE_BATCH], *bad;
 	struct ibv_sge sges[RECEIVE_BATCH][2];
+	unsigned count = 0;
+	uint64_t number;
 	int error;
 
-	for (unsigned i = 0; i < count; i++) {
-		uint64_t number = lane->receives_posted++;
-
-		wr[i] = (struct ibv_recv_wr){.wr_id = wr_id_make(true, lane->index, number),
-		        .next = i + 1 < count ? &wr[i + 1] : NULL,
-		        .sg_list = sges[i]};
-		wr[i].num_sge = receive_sges(lane, number, sges[i]);
+	while (count < RECEIVE_BATCH && receive_book_post(&lane->receives, &number)) {
+		wr[count] = (struct ibv_recv_wr){
+		        .wr_id = wr_id_make(true, lane->index, number), .sg_list = sges[count]};
+		wr[count].num_sge = receive_sges(lane, number, sges[count]);
+		if (count)
+			wr[count - 1].next = &wr[count];
+		count++;
 	}
-	error = ibv_post_recv(lane->qp, wr, &bad);
+	error = lane->xrc.srq ? ibv_post_srq_recv(lane->xrc.srq, wr, &bad)
+	                      : ibv_post_recv(lane->qp, wr, &bad);
 	if (error)
-		run_fail(run, lane, "ibv_post_recv", strerror(error));
+		run_fail(run, lane, "posting receives", strerror(error));
 }
 
 static void receives_refill(struct run *run, struct lane *lane)
 {
-	uint64_t room;
-
-	while (!run->has_failed &&
-	        (room = lane->receives_done + lane->queue.depth - lane->receives_posted) > 0)
-		receives_post(run, lane, room < RECEIVE_BATCH ? (unsigned)room : RECEIVE_BATCH);
+	while (!run->has_failed && lane->receives.free_count)
+		receives_post(run, lane);
 }
 
 void receiver_start(struct run *run, struct lane *lane)
@@ -93,13 +93,16 @@ static enum work_kind kind_of(const struct ibv_wc *wc)
 	return wc->wc_flags & IBV_WC_WITH_IMM ? WORK_send_imm : WORK_send;
 }
 
-/* Receives complete in the order in which they were posted, each once. */
-static void receive_order_check(struct run *run, struct lane *lane, uint64_t number)
+/* Receives complete each once, and in the order in which they were posted unless they are shared.
+ */
+static void receive_check(struct run *run, struct lane *lane, uint64_t number)
 {
-	if (number < lane->receives_done) {
+	if (!receive_book_complete(&lane->receives, number)) {
 		run->findings.duplicated++;
 		return;
 	}
+	if (lane->xrc.srq)
+		return;
 	run->findings.lost += number - lane->receives_done;
 	lane->receives_done = number + 1;
 }
@@ -146,7 +149,7 @@ void receiver_completed(struct run *run, struct lane *lane, const struct ibv_wc 
 	uint32_t every = run->options.work.late_every;
 	struct findings before = run->findings;
 
-	receive_order_check(run, lane, wr_id_number(wc->wr_id));
+	receive_check(run, lane, wr_id_number(wc->wr_id));
 	run_note(run, lane, &before, "receive", wr_id_number(wc->wr_id));
 	before = run->findings;
 	message_take(run, lane, wc);

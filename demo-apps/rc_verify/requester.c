@@ -257,13 +257,18 @@ static int batch_post(struct lane *lane, struct batch *batch)
 	struct ibv_send_wr *bad;
 
 	if (!lane->qp_ex) {
+		for (unsigned i = 0; i < batch->count; i++)
+			batch->wr[i].qp_type.xrc.remote_srqn = lane->xrc.peer_srqn;
 		for (unsigned i = 0; i + 1 < batch->count; i++)
 			batch->wr[i].next = &batch->wr[i + 1];
 		return ibv_post_send(lane->qp, batch->wr, &bad);
 	}
 	ibv_wr_start(lane->qp_ex);
-	for (unsigned i = 0; i < batch->count; i++)
+	for (unsigned i = 0; i < batch->count; i++) {
 		wr_start_one(lane->qp_ex, &batch->wr[i]);
+		if (lane->xrc.target)
+			ibv_wr_set_xrc_srqn(lane->qp_ex, lane->xrc.peer_srqn);
+	}
 	return ibv_wr_complete(lane->qp_ex);
 }
 

@@ -78,7 +78,8 @@ static bool completion_fits(struct run *run, const struct ibv_wc *wc)
 		run_fail(run, &run->lanes[index], "completion with error", why);
 		return false;
 	}
-	if (wc->qp_num != run->lanes[index].qpn_at_start) {
+	if (wc->qp_num != (wr_id_is_receive(wc->wr_id) ? lane_receiving_qpn(&run->lanes[index])
+	                                               : run->lanes[index].qpn_at_start)) {
 		snprintf(why, sizeof(why), "0x%x", wc->qp_num);
 		run_fail(run, &run->lanes[index], "completion with another qp_num", why);
 		return false;

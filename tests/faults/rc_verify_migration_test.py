@@ -18,7 +18,7 @@ from lab.workload import RcVerify  # noqa: E402
 
 MIGRATIONS = 200 if FULL else 24
 MIGRATIONS_OF_ATOMICS = 50 if FULL else 6
-MIGRATIONS_OF_EXTENDED = 50 if FULL else 6
+MIGRATIONS_OF_OTHERS = 50 if FULL else 6
 ENOUGH = 100  # completions made up, and work requests replayed
 QPS = 16
 MOST_ABORTS = 3  # for each migration
@@ -175,9 +175,11 @@ def main():
         tap.run("sa_and_fabric_agree_afterwards", check_sa_truth, lab)
         tap.run(f"everything_arrives_once_through_{MIGRATIONS_OF_ATOMICS}_more_with_atomics_by_both", everything_arrives_once,
                 lab, runs, [], FAULTS_OF_ATOMICS, MIGRATIONS_OF_ATOMICS)
-        tap.run(f"everything_arrives_once_through_{MIGRATIONS_OF_EXTENDED}_more_with_extended_completion_queues",
+        tap.run(f"everything_arrives_once_through_{MIGRATIONS_OF_OTHERS}_more_with_extended_completion_queues",
                 everything_arrives_once, lab, runs, ["--atomics", "client", "--cq", "each", "--extended-cq"], FAULTS,
-                MIGRATIONS_OF_EXTENDED, ["--extended-cq"])
+                MIGRATIONS_OF_OTHERS, ["--extended-cq"])
+        tap.run(f"everything_arrives_once_through_{MIGRATIONS_OF_OTHERS}_more_over_xrc", everything_arrives_once, lab, runs,
+                ["--atomics", "client", "--transport", "xrc"], FAULTS, MIGRATIONS_OF_OTHERS)
     with System(copy_ms=5, settings=SETTINGS) as lab:
         lab.start()
         tap.run("without_settlement_the_same_run_fails", settlement_is_what_does_it, lab)
