@@ -190,8 +190,11 @@ static int completion_queue_tear_down(struct completion_queue *cq)
 	completion_queue_harvest(cq);
 	if (cq->real)
 		err = -below.ibv_destroy_cq(cq->real);
-	if (!err)
+	if (!err) {
 		cq->real = NULL;
+		/* What is left is of queue pairs that are gone, by numbers of this device. */
+		number_table_clear(&cq->qps);
+	}
 	gate_open(&cq->gate);
 	return err;
 }

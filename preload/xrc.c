@@ -322,24 +322,10 @@ static struct ibv_srq *create_real(struct shared_receive_queue *srq, struct ibv_
 	return made;
 }
 
-/* By which peers know another shared queue of this VM. */
-static bool number_is_virtual(uint32_t number)
-{
-	const struct shared_receive_queue *srq;
-	const struct context *context;
-	bool found = number_is_reserved(XRC_NUMBERS | number);
-
-	pthread_mutex_lock(&contexts_lock);
-	TAILQ_FOREACH(context, &contexts, link)
-	TAILQ_FOREACH(srq, &context->srqs, link)
-	found |= srq->domain && srq->number == number;
-	pthread_mutex_unlock(&contexts_lock);
-	return found;
-}
-
 /* So many in a row that are somebody's are not to be expected. */
 enum { ASIDE_MAX = 64 };
 
+/* RECONNECT has said by which numbers those of the VM are known. */
 static struct ibv_srq *create_unlike_virtual(
         struct shared_receive_queue *srq, struct ibv_srq_init_attr *attr)
 {
@@ -350,7 +336,8 @@ static struct ibv_srq *create_unlike_virtual(
 		taken = create_real(srq, attr);
 		if (!taken)
 			break;
-		if (!ibv_get_srq_num(taken, &srq->number) && !number_is_virtual(srq->number))
+		if (!ibv_get_srq_num(taken, &srq->number) &&
+		        !number_is_reserved(XRC_NUMBERS | srq->number))
 			break;
 		aside[count++] = taken;
 		taken = NULL;

@@ -447,36 +447,66 @@ static void what_is_used_is_busy(void **state)
 	assert_int_equal(ibv_destroy_cq(fixture.vm.cq), EBUSY);
 }
 
-/* Whose numbers and evidence this process does not have. */
-static void a_domain_with_targets_of_others_is_refused(void **state)
+/* A target that this library has not made gets what the peer sends; it stands for one of another
+ * process. */
+static struct ibv_qp *stranger_receives(struct harness *h)
 {
-	struct harness *h = &fixture.h;
 	struct ibv_qp_init_attr_ex init = {
 	        .qp_type = IBV_QPT_XRC_RECV,
 	        .comp_mask = IBV_QP_INIT_ATTR_XRCD,
 	        .xrcd = xrc_domain_of(fixture.vm.domain)->real,
 	};
-	struct ibv_qp *foreign = ibv_create_qp_ex(real_of(h->vm.qp)->context, &init);
+	struct ibv_qp *stranger = ibv_create_qp_ex(real_of(h->vm.qp)->context, &init);
 	struct ibv_qp_attr attr = {.qp_state = IBV_QPS_INIT, .port_num = 1};
 
-	assert_int_equal(below.ibv_modify_qp(foreign, &attr, IBV_QP_STATE), 0);
+	assert_int_equal(below.ibv_modify_qp(stranger, &attr, IBV_QP_STATE), 0);
 	attr = (struct ibv_qp_attr){.qp_state = IBV_QPS_RTR,
-	        .dest_qp_num = h->peer.qp->qp_num,
+	        .dest_qp_num = real_of(h->peer.qp)->qp_num,
 	        .rq_psn = HARNESS_FIRST_PSN,
 	        .ah_attr.dlid = FAKE_LID_PEER};
-	assert_int_equal(below.ibv_modify_qp(foreign, &attr, IBV_QP_STATE), 0);
-	/* The peer's sender is connected to it instead. */
-	attr.dest_qp_num = foreign->qp_num;
+	assert_int_equal(below.ibv_modify_qp(stranger, &attr, IBV_QP_STATE), 0);
+	attr.dest_qp_num = stranger->qp_num;
 	attr.ah_attr.dlid = FAKE_LID_VM;
 	fake_aim(real_of(h->peer.qp), &attr);
 	assert_int_equal(receive(&fixture.vm, 1, 5, 0, BYTES), 0);
 	assert_int_equal(send_to(&fixture.peer, fixture.vm.numbers[1], 6, BYTES), 0);
 	assert_int_equal(execute(&fixture.peer, 9, true), 1);
-	expect_one(fixture.vm.cq, 5, foreign->qp_num);
+	expect_one(fixture.vm.cq, 5, stranger->qp_num);
+	return stranger;
+}
+
+/* Whose numbers and evidence this process does not have. */
+static void a_domain_with_targets_of_others_is_refused(void **state)
+{
+	struct harness *h = &fixture.h;
+	struct ibv_qp *stranger = stranger_receives(h);
+
 	assert_int_equal(
 	        harness_step(h, TETHER__STEP__STEP_PREPARE), TETHER__OUTCOME__OUTCOME_REFUSED);
 	assert_string_equal(harness_reason(h), "veto-xrc-shared");
-	assert_int_equal(below.ibv_destroy_qp(foreign), 0);
+	assert_int_equal(below.ibv_destroy_qp(stranger), 0);
+}
+
+static void a_stranger_is_not_taken_for_one_that_is_gone(void **state)
+{
+	struct harness *h = &fixture.h;
+	struct ibv_qp_init_attr_ex init = {
+	        .qp_type = IBV_QPT_XRC_RECV,
+	        .comp_mask = IBV_QP_INIT_ATTR_XRCD,
+	        .xrcd = fixture.vm.domain,
+	};
+	struct ibv_qp *gone = ibv_create_qp_ex(h->vm.context, &init), *stranger;
+	uint32_t number = gone->qp_num;
+
+	assert_int_equal(ibv_destroy_qp(gone), 0);
+	harness_move(h);
+	fake_next_number(number);
+	stranger = stranger_receives(h);
+	assert_int_equal(stranger->qp_num, number);
+	assert_int_equal(
+	        harness_step(h, TETHER__STEP__STEP_PREPARE), TETHER__OUTCOME__OUTCOME_REFUSED);
+	assert_string_equal(harness_reason(h), "veto-xrc-shared");
+	assert_int_equal(below.ibv_destroy_qp(stranger), 0);
 }
 
 static void other_kinds_are_refused(void **state)
@@ -525,6 +555,7 @@ int main(void)
 	        TEST(the_domain_is_opened_again_as_it_was_shared),
 	        TEST(what_is_used_is_busy),
 	        TEST(a_domain_with_targets_of_others_is_refused),
+	        TEST(a_stranger_is_not_taken_for_one_that_is_gone),
 	        TEST(other_kinds_are_refused),
 	};
 
