@@ -65,12 +65,21 @@ static bool lane_uses_wr(uint32_t index, enum post_api api)
 	return api == POST_WR || (api == POST_MIXED && index % 2);
 }
 
+static int srq_create(struct lane *lane, struct endpoint *endpoint, uint32_t depth)
+{
+	struct ibv_srq_init_attr attr = {.attr = {.max_wr = depth, .max_sge = 2}};
+
+	lane->srq = ibv_create_srq(endpoint->pd, &attr);
+	return lane->srq ? 0 : failed("ibv_create_srq", errno);
+}
+
 static int qp_create(struct lane *lane, struct endpoint *endpoint, const struct options *options)
 {
 	const struct work_options *work = &options->work;
 	struct ibv_qp_init_attr_ex attr = {
 	        .send_cq = lane->cq,
 	        .recv_cq = lane->cq,
+	        .srq = lane->srq,
 	        .cap = {.max_send_wr = work->depth,
 	                .max_recv_wr = work->depth,
 	                .max_send_sge = WORK_SGES,
@@ -132,12 +141,16 @@ int lane_create(
 		lane->owns_cq = true;
 		error = endpoint_create_cq(endpoint, (int)(2 * options->work.depth), &lane->cq);
 	}
+	if (!error && options->work.shared_receives && !options->work.xrc)
+		error = srq_create(lane, endpoint, options->work.depth);
 	if (!error)
 		error = qp_create(lane, endpoint, options);
 	if (!error)
 		error = qp_to_init(lane->qp);
 	if (!error && options->work.xrc)
 		error = xrc_half_create(&lane->xrc, endpoint, lane->cq, options->work.depth);
+	if (lane->xrc.srq)
+		lane->srq = lane->xrc.srq;
 	if (!error && lane->xrc.target)
 		error = qp_to_init(lane->xrc.target);
 	if (!error)
@@ -161,6 +174,8 @@ void lane_destroy(struct lane *lane)
 {
 	if (lane->qp)
 		ibv_destroy_qp(lane->qp);
+	if (lane->srq && !lane->xrc.srq)
+		ibv_destroy_srq(lane->srq);
 	xrc_half_destroy(&lane->xrc);
 	if (lane->owns_cq && lane->cq)
 		ibv_destroy_cq(lane->cq);

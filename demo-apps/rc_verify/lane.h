@@ -53,6 +53,7 @@ struct lane {
 	uint32_t index;
 	struct ibv_qp *qp;
 	struct ibv_qp_ex *qp_ex; /* NULL: post with ibv_post_send */
+	struct ibv_srq *srq;     /* NULL: the QP's own receives */
 	struct xrc_half xrc;
 	struct ibv_cq *cq;
 	bool owns_cq;

@@ -41,6 +41,7 @@ static const char usage[] =
         "  -s, --size BYTES      longest message (4096)\n"
         "  -m, --mtu BYTES       path MTU (1024)\n"
         "      --cq shared|each  one CQ for all QPs, or one each (shared)\n"
+        "      --receives own|shared  a shared receive queue for each QP (own)\n"
         "      --transport rc|xrc  (rc)\n"
         "      --post mixed|send|wr  ibv_post_send, ibv_wr_*, or both in turn (mixed)\n"
         "      --atomics on|off|client  FETCH_ADD and CMP_SWAP in the mix of both sides, of none "
@@ -54,6 +55,7 @@ static const char usage[] =
 enum {
 	OPTION_DEPTH = 256,
 	OPTION_CQ,
+	OPTION_RECEIVES,
 	OPTION_TRANSPORT,
 	OPTION_POST,
 	OPTION_ATOMICS,
@@ -83,6 +85,7 @@ static const struct option long_options[] = {
         {"size", required_argument, NULL, 's'},
         {"mtu", required_argument, NULL, 'm'},
         {"cq", required_argument, NULL, OPTION_CQ},
+        {"receives", required_argument, NULL, OPTION_RECEIVES},
         {"transport", required_argument, NULL, OPTION_TRANSPORT},
         {"post", required_argument, NULL, OPTION_POST},
         {"atomics", required_argument, NULL, OPTION_ATOMICS},
@@ -118,6 +121,7 @@ static int work_option(struct work_options *work, int option, const char *value)
 {
 	static const char *const apis[] = {"mixed", "send", "wr"};
 	static const char *const cqs[] = {"each", "shared"};
+	static const char *const receives[] = {"own", "shared"};
 	static const char *const transports[] = {"rc", "xrc"};
 	static const char *const atomics[ATOMICS_BY_COUNT] = {"off", "on", "client"};
 	unsigned long number = strtoul(value, NULL, 0);
@@ -151,6 +155,10 @@ static int work_option(struct work_options *work, int option, const char *value)
 	case OPTION_CQ:
 		chosen = choice(value, cqs, 2);
 		work->shared_cq = chosen == 1;
+		return chosen < 0 ? chosen : 0;
+	case OPTION_RECEIVES:
+		chosen = choice(value, receives, 2);
+		work->shared_receives = chosen == 1;
 		return chosen < 0 ? chosen : 0;
 	case OPTION_TRANSPORT:
 		chosen = choice(value, transports, 2);
@@ -255,32 +263,33 @@ int options_parse(struct options *options, int argc, char **argv)
 	return 0;
 }
 
-#define WORK_LINE "rc-verify 2 %u %u %u %u %u %u %u %u %u %u %u %u"
+#define WORK_LINE "rc-verify 2 %u %u %u %u %u %u %u %u %u %u %u %u %u"
 
 void work_options_write(const struct work_options *work, char *line, size_t size)
 {
 	snprintf(line, size, WORK_LINE, work->qps, work->depth, work->length_max, work->mtu_bytes,
 	        work->signal_every, work->late_every, work->late_ms, work->ack_timeout,
 	        (unsigned)work->post_api, (unsigned)work->shared_cq, (unsigned)work->atomics,
-	        (unsigned)work->xrc);
+	        (unsigned)work->xrc, (unsigned)work->shared_receives);
 }
 
 int work_options_read(struct work_options *work, const char *line)
 {
 	struct work_options read = {0};
-	unsigned api, shared, atomics, xrc;
+	unsigned api, shared, atomics, xrc, shared_receives;
 
 	if (sscanf(line, WORK_LINE, &read.qps, &read.depth, &read.length_max, &read.mtu_bytes,
 	            &read.signal_every, &read.late_every, &read.late_ms, &read.ack_timeout, &api,
-	            &shared, &atomics, &xrc) != 12)
+	            &shared, &atomics, &xrc, &shared_receives) != 13)
 		return -EINVAL;
-	if (api > POST_WR || shared > 1 || xrc > 1 || atomics >= ATOMICS_BY_COUNT ||
-	        !work_options_fit(&read))
+	if (api > POST_WR || shared > 1 || xrc > 1 || shared_receives > 1 ||
+	        atomics >= ATOMICS_BY_COUNT || !work_options_fit(&read))
 		return -EINVAL;
 	read.post_api = api;
 	read.shared_cq = shared;
 	read.atomics = atomics;
 	read.xrc = xrc;
+	read.shared_receives = shared_receives;
 	*work = read;
 	return 0;
 }

@@ -40,7 +40,7 @@ struct work_options {
 	uint32_t qps, depth, length_max, mtu_bytes;
 	uint32_t signal_every, late_every, late_ms, ack_timeout;
 	enum post_api post_api;
-	bool shared_cq, xrc;
+	bool shared_cq, xrc, shared_receives;
 	enum atomics_by atomics;
 };
 

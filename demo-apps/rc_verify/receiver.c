@@ -46,8 +46,8 @@ static void receives_post(struct run *run, struct lane *lane)
 			wr[count - 1].next = &wr[count];
 		count++;
 	}
-	error = lane->xrc.srq ? ibv_post_srq_recv(lane->xrc.srq, wr, &bad)
-	                      : ibv_post_recv(lane->qp, wr, &bad);
+	error = lane->srq ? ibv_post_srq_recv(lane->srq, wr, &bad)
+	                  : ibv_post_recv(lane->qp, wr, &bad);
 	if (error)
 		run_fail(run, lane, "posting receives", strerror(error));
 }
@@ -101,7 +101,7 @@ static void receive_check(struct run *run, struct lane *lane, uint64_t number)
 		run->findings.duplicated++;
 		return;
 	}
-	if (lane->xrc.srq)
+	if (lane->srq)
 		return;
 	run->findings.lost += number - lane->receives_done;
 	lane->receives_done = number + 1;

@@ -178,6 +178,8 @@ def main():
         tap.run(f"everything_arrives_once_through_{MIGRATIONS_OF_OTHERS}_more_with_extended_completion_queues",
                 everything_arrives_once, lab, runs, ["--atomics", "client", "--cq", "each", "--extended-cq"], FAULTS,
                 MIGRATIONS_OF_OTHERS, ["--extended-cq"])
+        tap.run(f"everything_arrives_once_through_{MIGRATIONS_OF_OTHERS}_more_with_shared_receives", everything_arrives_once,
+                lab, runs, ["--atomics", "client", "--receives", "shared"], FAULTS, MIGRATIONS_OF_OTHERS)
         tap.run(f"everything_arrives_once_through_{MIGRATIONS_OF_OTHERS}_more_over_xrc", everything_arrives_once, lab, runs,
                 ["--atomics", "client", "--transport", "xrc"], FAULTS, MIGRATIONS_OF_OTHERS)
     with System(copy_ms=5, settings=SETTINGS) as lab:
