@@ -39,8 +39,14 @@ static const struct verb {
                 "           [--us N] [--us-per-hop N]\n"
                 "       simfabric fault list [--json] | fault clear",
                 "lose or delay management packets"},
-        {"data-fault", cli_data_fault, true, "data-fault SETTING...",
-                "lose, delay, repeat or cut data packets (settings: data_faults.h)"},
+        {"data-fault", cli_data_fault, true,
+                "data-fault SETTING...\n"
+                "  [SLID>DLID:]drop.KIND=P  duplicate.KIND=P  delay.KIND=P:US  cut=P:PACKET\n"
+                "      KIND: request, response, ack, rnr (of RC and XRC), uc, ud; P: 0 to 1\n"
+                "      packets that are delayed overtake each other; cut: the rest of a message\n"
+                "  hold=P:US  hold_until_query=0|1  seed=N  none  preset=mlx5|rxe\n"
+                "  reset_purges=  err_flushes_receives=  live_rq_psn=  colliding_numbers=0|1",
+                "lose, delay, repeat or cut data packets"},
         {"counters", cli_counters, true, "counters [--json] [--reset]",
                 "MADs by node, attribute and method"},
         {"dump", cli_dump, true, "dump lft|mft|ports|pkeys|places [--json]",

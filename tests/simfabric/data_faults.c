@@ -27,6 +27,10 @@ enum packet_kind packet_kind(const struct packet *packet)
 {
 	uint16_t is = packet_is(packet);
 
+	if ((packet->opcode & TRANSPORT_MASK) == TRANSPORT_UC)
+		return KIND_UC;
+	if ((packet->opcode & TRANSPORT_MASK) == TRANSPORT_UD)
+		return KIND_UD;
 	if (is & IS_REQUEST)
 		return KIND_REQUEST;
 	if (is & (IS_READ | IS_ATOMIC))
@@ -81,7 +85,8 @@ static bool is_cut_off(const struct fault_rule *rule, struct fault_dice *dice,
 {
 	uint16_t is = packet_is(packet);
 
-	if (!(is & IS_REQUEST) || (is & (IS_READ | IS_ATOMIC)))
+	/* A datagram is whole or not there. */
+	if (!(is & IS_REQUEST) || (is & (IS_READ | IS_ATOMIC)) || packet_kind(packet) == KIND_UD)
 		return false;
 	if ((is & IS_FIRST) || psn_distance(packet->psn, cut->last_psn) <= 0)
 		cut->active = false;
@@ -118,7 +123,7 @@ uint64_t data_faults_hold_ns(const struct data_faults *faults, struct fault_dice
 
 /* ---- settings ---- */
 
-static const char *const kind_names[KIND_COUNT] = {"request", "response", "ack", "rnr"};
+static const char *const kind_names[KIND_COUNT] = {"request", "response", "ack", "rnr", "uc", "ud"};
 
 static void store(uint32_t *word, uint32_t value)
 {

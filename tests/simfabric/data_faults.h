@@ -16,10 +16,12 @@
 #include "simfabric/shared_file.h"
 
 enum packet_kind {
-	KIND_REQUEST,
+	KIND_REQUEST,  /* of RC and XRC */
 	KIND_RESPONSE, /* data of a READ or atomic */
 	KIND_ACK,      /* ACK, and NAK other than RNR */
 	KIND_RNR_NAK,
+	KIND_UC,
+	KIND_UD, /* copies of a multicast packet each have a fate of their own */
 	KIND_COUNT,
 };
 
@@ -83,11 +85,11 @@ enum packet_kind packet_kind(const struct packet *packet);
 /*
  * One setting, as the command line says it; under the fabric's lock:
  *   drop.KIND=P  duplicate.KIND=P  delay.KIND=P:MICROSECONDS  cut=P:PACKET, for all or, with
- *   SLID>DLID: in front, for packets from one LID to another; KIND is request, response, ack, rnr
- *   hold=P:MICROSECONDS  hold_until_query=0|1  seed=N
- *   reset_purges= err_flushes_receives= live_rq_psn= colliding_numbers=0|1
- *   preset=mlx5|rxe (the four above)  none (packets and completions pass again)
- * P is a probability from 0 to 1. -EINVAL: not understood; -ENOSPC: too many pairs.
+ *   SLID>DLID: in front, for packets from one LID to another; KIND is request, response, ack, rnr,
+ * uc, ud hold=P:MICROSECONDS  hold_until_query=0|1  seed=N reset_purges= err_flushes_receives=
+ * live_rq_psn= colliding_numbers=0|1 preset=mlx5|rxe (the four above)  none (packets and
+ * completions pass again) P is a probability from 0 to 1. -EINVAL: not understood; -ENOSPC: too
+ * many pairs.
  */
 int data_faults_set(struct data_faults *faults, const char *setting);
 

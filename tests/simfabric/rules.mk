@@ -45,7 +45,7 @@ $(call unit_test,hca_data_faults,$(FABRIC_SOURCES),)
 $(call unit_test,hca_completion_queue,tests/simfabric/completion_queue.c,)
 $(call unit_test,hca_qp_states,tests/simfabric/qp_states.c,)
 $(call program,verbs-objects,$(wildcard tests/simfabric/verbs_objects*.c),-libverbs -lpthread)
-$(call program,verbs-shell,tests/simfabric/verbs_shell.c,-libverbs)
+$(call program,verbs-shell,$(wildcard tests/simfabric/verbs_shell*.c),-libverbs)
 
 $(call fuzzer,simfabric_net_file,$(addprefix tests/simfabric/,net_file.c net_lines.c),)
 $(call fuzzer,simfabric_smp,$(FABRIC_SOURCES),)

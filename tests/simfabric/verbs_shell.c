@@ -7,12 +7,16 @@
  *
  *   open [plain]                                 device, LID; plain: without the channel
  *   limits                                       what the device claims
- *   qp [srq] [KEY=N...]                          number, QPN      then named by its number
+ *   gid INDEX, pkey INDEX                        a row of the port's table
+ *   qp [ud|uc] [srq] [KEY=N...]                  number, QPN      then named by its number
  *       wr recv sge inline: what the queues shall hold
  *   connect QP LID QPN SQ_PSN RQ_PSN [KEY=N...]  timeout retry rnr rnr_timer reads mtu access
+ *   ready QP QKEY [pkey_index=N]                 a UD queue pair, to RTS
+ *   attach|detach QP GID LID                     a group; GIDs are 32 hexadecimal digits
  *   recv QP|srq WR_ID OFFSET LENGTH
  *   send|write|read|add|cas QP WR_ID OFFSET LENGTH [KEY=N...]
- *       raddr rkey imm add compare swap, flags: unsignalled=1 inline=1 fence=1 solicited=1
+ *       raddr rkey imm add compare swap, flags: unsignalled=1 inline=1 fence=1 solicited=1,
+ *       of UD: lid qpn qkey gid sgid (its index) sl
  *   poll send|recv MS                            one completion, or "none" after MS
  *   arm send|recv SOLICITED, cqevent MS, event MS
  *   state QP NUMBER, query QP
@@ -28,61 +32,61 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
-#include <infiniband/verbs.h>
+#include "simfabric/verbs_shell.h"
 
-enum {
-	MEMORY_BYTES = 1 << 20,
-	QPS_MAX = 32,
-	WORDS_MAX = 24,
-	ALL_ACCESS = IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE | IBV_ACCESS_REMOTE_READ |
-	             IBV_ACCESS_REMOTE_ATOMIC,
-};
+struct shell shell;
 
-static struct {
-	struct ibv_context *context;
-	struct ibv_pd *pd;
-	struct ibv_mr *mr;
-	struct ibv_comp_channel *channel;
-	struct ibv_cq *send_cq, *recv_cq;
-	struct ibv_srq *srq;
-	struct ibv_qp *qps[QPS_MAX];
-	int qp_count;
-	uint8_t *memory;
-} shell;
-
-struct command {
-	int count;
-	char *words[WORDS_MAX];
-};
-
-static uint64_t number(const struct command *command, int index)
+uint64_t shell_number(const struct command *command, int index)
 {
 	return index < command->count ? strtoull(command->words[index], NULL, 0) : 0;
 }
 
-/* The value of KEY=N among the words, or @otherwise. */
-static uint64_t option(const struct command *command, const char *key, uint64_t otherwise)
+const char *shell_text(const struct command *command, const char *key)
 {
 	size_t length = strlen(key);
 
 	for (int i = 1; i < command->count; i++) {
 		if (!strncmp(command->words[i], key, length) && command->words[i][length] == '=')
-			return strtoull(command->words[i] + length + 1, NULL, 0);
+			return command->words[i] + length + 1;
 	}
-	return otherwise;
+	return NULL;
 }
 
-static struct ibv_qp *qp_of(const struct command *command)
+uint64_t shell_option(const struct command *command, const char *key, uint64_t otherwise)
 {
-	uint64_t index = number(command, 1);
+	const char *text = shell_text(command, key);
+
+	return text ? strtoull(text, NULL, 0) : otherwise;
+}
+
+bool shell_has(const struct command *command, const char *key)
+{
+	for (int i = 1; i < command->count; i++) {
+		if (!strcmp(command->words[i], key))
+			return true;
+	}
+	return false;
+}
+
+union ibv_gid shell_gid(const char *text)
+{
+	union ibv_gid gid = {0};
+
+	for (int i = 0; i < 16; i++)
+		sscanf(text + 2 * i, "%2hhx", &gid.raw[i]);
+	return gid;
+}
+
+struct ibv_qp *shell_qp(const struct command *command)
+{
+	uint64_t index = shell_number(command, 1);
 
 	return index < QPS_MAX ? shell.qps[index] : NULL;
 }
 
-static void answer(int err)
+void shell_answer(int err)
 {
 	if (err)
 		printf("error %d\n", err);
@@ -90,9 +94,9 @@ static void answer(int err)
 		printf("ok\n");
 }
 
-static void answer_errno(void)
+void shell_answer_errno(void)
 {
-	answer(errno ? errno : EINVAL);
+	shell_answer(errno ? errno : EINVAL);
 }
 
 /* ---- objects ---- */
@@ -120,7 +124,7 @@ static void do_open(const struct command *command)
 	if (list)
 		ibv_free_device_list(list);
 	if (!shell.context || make_objects(is_plain) || ibv_query_port(shell.context, 1, &port)) {
-		answer_errno();
+		shell_answer_errno();
 		return;
 	}
 	printf("ok device=%s lid=%u state=%d address=%" PRIu64 " rkey=%u\n",
@@ -133,13 +137,15 @@ static void do_qp(const struct command *command)
 	struct ibv_srq_init_attr srq_attr = {.attr = {.max_wr = 64, .max_sge = 1}};
 	struct ibv_qp_init_attr attr = {.send_cq = shell.send_cq,
 	        .recv_cq = shell.recv_cq,
-	        .cap = {.max_send_wr = (uint32_t)option(command, "wr", 64),
-	                .max_recv_wr = (uint32_t)option(command, "recv", 64),
-	                .max_send_sge = (uint32_t)option(command, "sge", 1),
+	        .cap = {.max_send_wr = (uint32_t)shell_option(command, "wr", 64),
+	                .max_recv_wr = (uint32_t)shell_option(command, "recv", 64),
+	                .max_send_sge = (uint32_t)shell_option(command, "sge", 1),
 	                .max_recv_sge = 1,
-	                .max_inline_data = (uint32_t)option(command, "inline", 64)},
-	        .qp_type = IBV_QPT_RC};
-	bool wants_srq = command->count > 1 && !strcmp(command->words[1], "srq");
+	                .max_inline_data = (uint32_t)shell_option(command, "inline", 64)},
+	        .qp_type = shell_has(command, "ud")   ? IBV_QPT_UD
+	                   : shell_has(command, "uc") ? IBV_QPT_UC
+	                                              : IBV_QPT_RC};
+	bool wants_srq = shell_has(command, "srq");
 	struct ibv_qp *qp;
 
 	if (wants_srq && !shell.srq)
@@ -148,7 +154,7 @@ static void do_qp(const struct command *command)
 		attr.srq = shell.srq;
 	qp = shell.qp_count < QPS_MAX ? ibv_create_qp(shell.pd, &attr) : NULL;
 	if (!qp) {
-		answer_errno();
+		shell_answer_errno();
 		return;
 	}
 	shell.qps[shell.qp_count++] = qp;
@@ -161,7 +167,7 @@ static void do_limits(const struct command *command)
 	int err = ibv_query_device(shell.context, &attr);
 
 	if (err)
-		answer(err);
+		shell_answer(err);
 	else
 		printf("ok wr=%d sge=%d reads=%d\n", attr.max_qp_wr, attr.max_sge,
 		        attr.max_qp_rd_atom);
@@ -169,8 +175,8 @@ static void do_limits(const struct command *command)
 
 static void do_destroy(const struct command *command)
 {
-	answer(ibv_destroy_qp(qp_of(command)));
-	shell.qps[number(command, 1)] = NULL;
+	shell_answer(ibv_destroy_qp(shell_qp(command)));
+	shell.qps[shell_number(command, 1)] = NULL;
 }
 
 static void do_close(const struct command *command)
@@ -192,12 +198,12 @@ static void do_close(const struct command *command)
 	err |= ibv_dealloc_pd(shell.pd) | ibv_close_device(shell.context);
 	shell.qp_count = 0;
 	shell.srq = NULL;
-	answer(err);
+	shell_answer(err);
 }
 
 static void do_dereg(const struct command *command)
 {
-	answer(ibv_dereg_mr(shell.mr));
+	shell_answer(ibv_dereg_mr(shell.mr));
 	shell.mr = NULL;
 }
 
@@ -207,232 +213,27 @@ static void do_rereg(const struct command *command)
 	if (shell.mr)
 		printf("ok rkey=%u\n", shell.mr->rkey);
 	else
-		answer_errno();
-}
-
-/* ---- states ---- */
-
-static void do_connect(const struct command *command)
-{
-	struct ibv_qp *qp = qp_of(command);
-	struct ibv_qp_attr attr = {.qp_state = IBV_QPS_INIT,
-	        .port_num = 1,
-	        .qp_access_flags = (unsigned)option(command, "access", ALL_ACCESS),
-	        .ah_attr = {.dlid = (uint16_t)number(command, 2), .port_num = 1},
-	        .dest_qp_num = (uint32_t)number(command, 3),
-	        .sq_psn = (uint32_t)number(command, 4),
-	        .rq_psn = (uint32_t)number(command, 5),
-	        .path_mtu = (enum ibv_mtu)option(command, "mtu", IBV_MTU_1024),
-	        .max_rd_atomic = (uint8_t)option(command, "reads", 4),
-	        .max_dest_rd_atomic = (uint8_t)option(command, "reads", 4),
-	        .timeout = (uint8_t)option(command, "timeout", 14),
-	        .retry_cnt = (uint8_t)option(command, "retry", 7),
-	        .rnr_retry = (uint8_t)option(command, "rnr", 7),
-	        .min_rnr_timer = (uint8_t)option(command, "rnr_timer", 12)};
-	int err = ibv_modify_qp(
-	        qp, &attr, IBV_QP_STATE | IBV_QP_PKEY_INDEX | IBV_QP_PORT | IBV_QP_ACCESS_FLAGS);
-
-	attr.qp_state = IBV_QPS_RTR;
-	if (!err)
-		err = ibv_modify_qp(qp, &attr,
-		        IBV_QP_STATE | IBV_QP_AV | IBV_QP_PATH_MTU | IBV_QP_DEST_QPN |
-		                IBV_QP_RQ_PSN | IBV_QP_MAX_DEST_RD_ATOMIC | IBV_QP_MIN_RNR_TIMER);
-	attr.qp_state = IBV_QPS_RTS;
-	if (!err)
-		err = ibv_modify_qp(qp, &attr,
-		        IBV_QP_STATE | IBV_QP_SQ_PSN | IBV_QP_MAX_QP_RD_ATOMIC | IBV_QP_RETRY_CNT |
-		                IBV_QP_RNR_RETRY | IBV_QP_TIMEOUT);
-	answer(err);
-}
-
-static void do_state(const struct command *command)
-{
-	struct ibv_qp_attr attr = {.qp_state = (enum ibv_qp_state)number(command, 2)};
-
-	answer(ibv_modify_qp(qp_of(command), &attr, IBV_QP_STATE));
-}
-
-static void do_query(const struct command *command)
-{
-	struct ibv_qp_init_attr init_attr;
-	struct ibv_qp_attr attr;
-	int err = ibv_query_qp(
-	        qp_of(command), &attr, IBV_QP_STATE | IBV_QP_RQ_PSN | IBV_QP_SQ_PSN, &init_attr);
-
-	if (err)
-		answer(err);
-	else
-		printf("ok state=%d rq_psn=%u sq_psn=%u\n", attr.qp_state, attr.rq_psn,
-		        attr.sq_psn);
-}
-
-/* ---- work ---- */
-
-static struct ibv_sge sge_of(const struct command *command)
-{
-	return (struct ibv_sge){.addr = (uintptr_t)shell.memory + number(command, 3),
-	        .length = (uint32_t)number(command, 4),
-	        .lkey = shell.mr->lkey};
-}
-
-static void do_recv(const struct command *command)
-{
-	struct ibv_sge sge = sge_of(command);
-	struct ibv_recv_wr wr = {.wr_id = number(command, 2), .sg_list = &sge, .num_sge = 1}, *bad;
-
-	if (!strcmp(command->words[1], "srq"))
-		answer(ibv_post_srq_recv(shell.srq, &wr, &bad));
-	else
-		answer(ibv_post_recv(qp_of(command), &wr, &bad));
-}
-
-static enum ibv_wr_opcode opcode_of(const struct command *command)
-{
-	bool has_imm = option(command, "imm", UINT64_MAX) != UINT64_MAX;
-
-	switch (command->words[0][0]) {
-	case 's':
-		return has_imm ? IBV_WR_SEND_WITH_IMM : IBV_WR_SEND;
-	case 'w':
-		return has_imm ? IBV_WR_RDMA_WRITE_WITH_IMM : IBV_WR_RDMA_WRITE;
-	case 'r':
-		return IBV_WR_RDMA_READ;
-	case 'a':
-		return IBV_WR_ATOMIC_FETCH_AND_ADD;
-	default:
-		return IBV_WR_ATOMIC_CMP_AND_SWP;
-	}
-}
-
-static unsigned flags_of(const struct command *command)
-{
-	return (option(command, "unsignalled", 0) ? 0 : IBV_SEND_SIGNALED) |
-	       (option(command, "inline", 0) ? IBV_SEND_INLINE : 0) |
-	       (option(command, "fence", 0) ? IBV_SEND_FENCE : 0) |
-	       (option(command, "solicited", 0) ? IBV_SEND_SOLICITED : 0);
-}
-
-static void do_request(const struct command *command)
-{
-	struct ibv_sge sge = sge_of(command);
-	struct ibv_send_wr wr = {.wr_id = number(command, 2),
-	                           .sg_list = &sge,
-	                           .num_sge = 1,
-	                           .opcode = opcode_of(command),
-	                           .send_flags = flags_of(command),
-	                           .imm_data = (__be32)option(command, "imm", 0)},
-	                   *bad;
-
-	if (wr.opcode == IBV_WR_ATOMIC_FETCH_AND_ADD || wr.opcode == IBV_WR_ATOMIC_CMP_AND_SWP) {
-		wr.wr.atomic.remote_addr = option(command, "raddr", 0);
-		wr.wr.atomic.rkey = (uint32_t)option(command, "rkey", 0);
-		wr.wr.atomic.compare_add = option(command, "add", option(command, "compare", 0));
-		wr.wr.atomic.swap = option(command, "swap", 0);
-	} else {
-		wr.wr.rdma.remote_addr = option(command, "raddr", 0);
-		wr.wr.rdma.rkey = (uint32_t)option(command, "rkey", 0);
-	}
-	answer(ibv_post_send(qp_of(command), &wr, &bad));
-}
-
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000ll + now.tv_nsec / 1000000;
-}
-
-static struct ibv_cq *cq_of(const struct command *command)
-{
-	return command->count > 1 && command->words[1][0] == 's' ? shell.send_cq : shell.recv_cq;
-}
-
-static void do_poll(const struct command *command)
-{
-	int64_t end_ms = now_ms() + (int64_t)number(command, 2);
-	struct ibv_wc wc;
-	int n;
-
-	do
-		n = ibv_poll_cq(cq_of(command), 1, &wc);
-	while (!n && now_ms() < end_ms);
-	if (n < 0)
-		answer(EIO);
-	else if (!n)
-		printf("ok none\n");
-	else
-		printf("ok wr_id=%" PRIu64
-		       " status=%d opcode=%d bytes=%u qpn=%u flags=%u imm=%u slid=%u\n",
-		        wc.wr_id, wc.status, wc.opcode, wc.byte_len, wc.qp_num, wc.wc_flags,
-		        wc.imm_data, wc.slid);
-}
-
-/* ---- events ---- */
-
-static void do_arm(const struct command *command)
-{
-	answer(ibv_req_notify_cq(cq_of(command), (int)number(command, 2)));
-}
-
-static bool readable(int fd, uint64_t timeout_ms)
-{
-	struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
-
-	return poll(&poll_fd, 1, (int)timeout_ms) > 0;
-}
-
-static void do_cqevent(const struct command *command)
-{
-	struct ibv_cq *cq;
-	void *context;
-
-	if (!readable(shell.channel->fd, number(command, 1))) {
-		printf("ok none\n");
-		return;
-	}
-	if (ibv_get_cq_event(shell.channel, &cq, &context)) {
-		answer_errno();
-		return;
-	}
-	ibv_ack_cq_events(cq, 1);
-	printf("ok cq=%s\n", cq == shell.send_cq ? "send" : "recv");
-}
-
-static void do_event(const struct command *command)
-{
-	struct ibv_async_event event;
-
-	if (!readable(shell.context->async_fd, number(command, 1))) {
-		printf("ok none\n");
-		return;
-	}
-	if (ibv_get_async_event(shell.context, &event)) {
-		answer_errno();
-		return;
-	}
-	ibv_ack_async_event(&event);
-	printf("ok type=%d\n", event.event_type);
+		shell_answer_errno();
 }
 
 /* ---- memory ---- */
 
 static uint8_t pattern(const struct command *command, uint64_t i)
 {
-	return (uint8_t)(number(command, 3) + i * 7 + (i >> 8));
+	return (uint8_t)(shell_number(command, 3) + i * 7 + (i >> 8));
 }
 
 static void do_fill(const struct command *command)
 {
-	for (uint64_t i = 0; i < number(command, 2); i++)
-		shell.memory[number(command, 1) + i] = pattern(command, i);
-	answer(0);
+	for (uint64_t i = 0; i < shell_number(command, 2); i++)
+		shell.memory[shell_number(command, 1) + i] = pattern(command, i);
+	shell_answer(0);
 }
 
 static void do_same(const struct command *command)
 {
-	for (uint64_t i = 0; i < number(command, 2); i++) {
-		if (shell.memory[number(command, 1) + i] != pattern(command, i)) {
+	for (uint64_t i = 0; i < shell_number(command, 2); i++) {
+		if (shell.memory[shell_number(command, 1) + i] != pattern(command, i)) {
 			printf("ok differs=%" PRIu64 "\n", i);
 			return;
 		}
@@ -442,18 +243,18 @@ static void do_same(const struct command *command)
 
 static void do_word(const struct command *command)
 {
-	uint64_t *word = (uint64_t *)(void *)(shell.memory + number(command, 1));
+	uint64_t *word = (uint64_t *)(void *)(shell.memory + shell_number(command, 1));
 
 	if (command->count > 2)
-		__atomic_store_n(word, number(command, 2), __ATOMIC_SEQ_CST);
+		__atomic_store_n(word, shell_number(command, 2), __ATOMIC_SEQ_CST);
 	printf("ok word=%" PRIu64 "\n", __atomic_load_n(word, __ATOMIC_SEQ_CST));
 }
 
 /* Asleep in a system call, as a program is that waits for something else. */
 static void do_sleep(const struct command *command)
 {
-	poll(NULL, 0, (int)number(command, 1));
-	answer(0);
+	poll(NULL, 0, (int)shell_number(command, 1));
+	shell_answer(0);
 }
 
 static void do_fork(const struct command *command)
@@ -480,19 +281,24 @@ static const struct {
         {"open", do_open},
         {"qp", do_qp},
         {"limits", do_limits},
-        {"connect", do_connect},
-        {"recv", do_recv},
-        {"send", do_request},
-        {"write", do_request},
-        {"read", do_request},
-        {"add", do_request},
-        {"cas", do_request},
-        {"poll", do_poll},
-        {"arm", do_arm},
-        {"cqevent", do_cqevent},
-        {"event", do_event},
-        {"state", do_state},
-        {"query", do_query},
+        {"connect", shell_connect},
+        {"ready", shell_ready},
+        {"attach", shell_group},
+        {"detach", shell_group},
+        {"gid", shell_port},
+        {"pkey", shell_port},
+        {"recv", shell_recv},
+        {"send", shell_request},
+        {"write", shell_request},
+        {"read", shell_request},
+        {"add", shell_request},
+        {"cas", shell_request},
+        {"poll", shell_poll},
+        {"arm", shell_arm},
+        {"cqevent", shell_cqevent},
+        {"event", shell_event},
+        {"state", shell_state},
+        {"query", shell_query},
         {"fill", do_fill},
         {"same", do_same},
         {"word", do_word},
@@ -513,7 +319,7 @@ static void run(const struct command *command)
 			return;
 		}
 	}
-	answer(ENOSYS);
+	shell_answer(ENOSYS);
 }
 
 int main(void)

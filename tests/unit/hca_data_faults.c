@@ -44,11 +44,12 @@ static unsigned lost_of(struct sender *sender, const struct packet *packet, unsi
 
 static void only_the_kind_that_was_named_is_lost(void **state)
 {
-	static const char *const settings[KIND_COUNT] = {
-	        "drop.request=1", "drop.response=1", "drop.ack=1", "drop.rnr=1"};
+	static const char *const settings[KIND_COUNT] = {"drop.request=1", "drop.response=1",
+	        "drop.ack=1", "drop.rnr=1", "drop.uc=1", "drop.ud=1"};
 	struct packet packets[KIND_COUNT] = {packet_of(OP_WRITE_ONLY),
 	        packet_of(OP_READ_RESPONSE_ONLY), packet_of(OP_ACKNOWLEDGE),
-	        packet_of(OP_ACKNOWLEDGE)};
+	        packet_of(OP_ACKNOWLEDGE), packet_of(TRANSPORT_UC | OP_WRITE_ONLY),
+	        packet_of(TRANSPORT_UD | OP_SEND_ONLY)};
 
 	packets[KIND_RNR_NAK].aeth.syndrome = SYNDROME_RNR_NAK | 12;
 	for (int set_kind = 0; set_kind < KIND_COUNT; set_kind++) {
