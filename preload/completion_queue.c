@@ -5,9 +5,10 @@
 #include <stdlib.h>
 
 #include "notifier/base/log.h"
+#include "preload/async_events.h"
+#include "preload/completion_channel.h"
 #include "preload/control.h"
 #include "preload/data_path.h"
-#include "preload/event_channel.h"
 #include "preload/shared_receive_queue.h"
 #include "preload/xrc.h"
 
@@ -55,7 +56,14 @@ static struct ibv_wc completion_of_slot(
 	};
 }
 
-void queue_pair_make_up(struct queue_pair *qp)
+/* The application sees it; @device_tells: completion_arm.h. Room is reserved. */
+static void deliver(struct completion_queue *cq, const struct ibv_wc *wc, bool device_tells)
+{
+	completion_ring_push(&cq->ring, wc);
+	completion_arm_arrived(cq, wc, device_tells);
+}
+
+static void make_up(struct queue_pair *qp, bool device_tells)
 {
 	struct send_log *log = &qp->sends;
 	struct completion_ring *ring = &qp->send_cq->ring;
@@ -69,7 +77,7 @@ void queue_pair_make_up(struct queue_pair *qp)
 		if (slot->flags & IBV_SEND_SIGNALED) {
 			struct ibv_wc wc = completion_of_slot(qp, slot, IBV_WC_SUCCESS);
 
-			completion_ring_push(ring, &wc);
+			deliver(qp->send_cq, &wc, device_tells);
 		}
 		slot->fate = FATE_OPEN;
 		log->executed--;
@@ -79,14 +87,19 @@ void queue_pair_make_up(struct queue_pair *qp)
 	qp->send_cq->detour = true;
 }
 
+void queue_pair_make_up(struct queue_pair *qp)
+{
+	make_up(qp, false);
+}
+
 static void take_one(struct completion_queue *cq, struct ibv_wc *wc)
 {
 	struct queue_pair *qp = completion_owner(cq, wc);
 
 	if (completion_pass(cq, qp, wc))
-		completion_ring_push(&cq->ring, wc);
+		deliver(cq, wc, true);
 	if (qp && qp->made_up_due && qp->send_cq == cq)
-		queue_pair_make_up(qp);
+		make_up(qp, true);
 }
 
 void completion_queue_harvest(struct completion_queue *cq)
@@ -130,7 +143,8 @@ int completion_queue_poll_detour(struct completion_queue *cq, int count, struct 
 
 	completion_queue_harvest(cq);
 	taken = completion_ring_take(&cq->ring, count, wc);
-	cq->detour = !cq->real || cq->made_up_due || completion_ring_count(&cq->ring);
+	cq->detour = !cq->real || cq->made_up_due || completion_ring_count(&cq->ring) ||
+	             cq->arm.kind != ARM_NONE;
 	return taken;
 }
 
@@ -239,7 +253,7 @@ void queue_pair_flush_sends(struct queue_pair *qp, enum ibv_wc_status first)
 
 		if (completion_ring_reserve(&qp->send_cq->ring, 1))
 			break;
-		completion_ring_push(&qp->send_cq->ring, &wc);
+		deliver(qp->send_cq, &wc, false);
 		status = IBV_WC_WR_FLUSH_ERR;
 	}
 	send_log_clear(log);
@@ -263,7 +277,7 @@ void queue_pair_flush_receives(struct queue_pair *qp)
 
 		if (completion_ring_reserve(&qp->recv_cq->ring, 1))
 			break;
-		completion_ring_push(&qp->recv_cq->ring, &wc);
+		deliver(qp->recv_cq, &wc, false);
 	}
 	receive_log_clear(log);
 	qp->recv_cq->detour = true;
@@ -354,11 +368,6 @@ static void completion_queue_show(struct completion_queue *cq, int cqe, void *cq
 	pthread_cond_init(&cq->shown.cond, NULL);
 	gate_init(&cq->gate);
 	gate_init(&cq->poll_gate);
-	if (cq->channel) {
-		pthread_mutex_lock(&cq->context->shown.context.mutex);
-		cq->channel->shown.refcnt++;
-		pthread_mutex_unlock(&cq->context->shown.context.mutex);
-	}
 }
 
 WRAPPER struct ibv_cq *ibv_create_cq(struct ibv_context *shown, int cqe, void *cq_context,
@@ -388,6 +397,7 @@ WRAPPER struct ibv_cq *ibv_create_cq(struct ibv_context *shown, int cqe, void *c
 	cq->real = create_real(cq, cq->real_cqe);
 	if (cq->real) {
 		completion_queue_show(cq, cqe, cq_context);
+		completion_channel_join(cq);
 		OBJECT_ADD(context, cqs, cq);
 	}
 	control_leave();
@@ -439,11 +449,6 @@ WRAPPER int ibv_resize_cq(struct ibv_cq *shown, int cqe)
 
 static void completion_queue_free(struct completion_queue *cq)
 {
-	if (cq->channel) {
-		pthread_mutex_lock(&cq->context->shown.context.mutex);
-		cq->channel->shown.refcnt--;
-		pthread_mutex_unlock(&cq->context->shown.context.mutex);
-	}
 	gate_fini(&cq->gate);
 	gate_fini(&cq->poll_gate);
 	completion_ring_fini(&cq->ring);
@@ -454,6 +459,20 @@ static void completion_queue_free(struct completion_queue *cq)
 	free(cq);
 }
 
+/* Who judges one of its events comes before or after. */
+static int destroy_real(struct completion_queue *cq)
+{
+	int err = 0;
+
+	gate_close(&cq->gate);
+	if (cq->real)
+		err = below.ibv_destroy_cq(cq->real);
+	if (!err)
+		cq->real = NULL;
+	gate_open(&cq->gate);
+	return err;
+}
+
 WRAPPER int ibv_destroy_cq(struct ibv_cq *shown)
 {
 	struct completion_queue *cq = completion_queue_of(shown);
@@ -461,21 +480,46 @@ WRAPPER int ibv_destroy_cq(struct ibv_cq *shown)
 
 	if (!cq)
 		return below.ibv_destroy_cq(shown);
-	event_channel_await_cq(cq);
 	control_enter(cq->context, NEEDS_NOTHING);
-	err = cq->users ? EBUSY : 0;
-	if (!err && cq->real)
-		err = below.ibv_destroy_cq(cq->real);
+	err = cq->users ? EBUSY : destroy_real(cq);
 	if (!err)
 		OBJECT_REMOVE(cq->context, cqs, cq);
 	control_leave();
-	if (!err)
-		completion_queue_free(cq);
-	return err;
+	if (err)
+		return err;
+	async_events_await_cq(cq);
+	completion_channel_part(cq);
+	completion_queue_free(cq);
+	return 0;
+}
+
+int completion_queue_tear_down(struct completion_queue *cq)
+{
+	int err;
+
+	gate_close(&cq->gate);
+	completion_queue_harvest(cq);
+	gate_open(&cq->gate);
+	err = destroy_real(cq);
+	if (err)
+		return -err;
+	gate_close(&cq->gate);
+	/* What is left is of queue pairs that are gone, by numbers of this device. */
+	number_table_clear(&cq->qps);
+	completion_arm_uproot(cq);
+	gate_open(&cq->gate);
+	return 0;
 }
 
 int completion_queue_rebuild(struct completion_queue *cq)
 {
+	int err;
+
 	cq->real = create_real(cq, cq->real_cqe);
-	return cq->real ? 0 : errno ? -errno : -ENOMEM;
+	if (!cq->real)
+		return errno ? -errno : -ENOMEM;
+	err = completion_arm_plant(cq);
+	if (err && !below.ibv_destroy_cq(cq->real))
+		cq->real = NULL;
+	return err;
 }

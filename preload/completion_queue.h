@@ -65,7 +65,9 @@ static inline bool completion_queue_is_cramped(const struct completion_queue *cq
 	return (int64_t)cq->shown.cqe + cq->unasked > cq->real_cqe;
 }
 
-/* Make the real queue again; exclusive control section, gate closed. -errno. */
+/* Destroy the real queue; gate open. Make it again, armed as it was; gate closed. Both in the
+ * exclusive control section; -errno. */
+int completion_queue_tear_down(struct completion_queue *cq);
 int completion_queue_rebuild(struct completion_queue *cq);
 
 #endif

@@ -392,7 +392,9 @@ static int data_path_req_notify_cq(struct ibv_cq *shown, int solicited_only)
 	enum gate_pass pass = gate_enter(&cq->gate);
 	int err = 0;
 
-	if (cq->real)
+	if (cq->channel)
+		err = completion_arm_request(cq, solicited_only);
+	else if (cq->real)
 		err = cq->real->context->ops.req_notify_cq(cq->real, solicited_only);
 	gate_leave(&cq->gate, pass);
 	return err;

@@ -12,11 +12,12 @@
 #include "notifier/base/cleanup.h"
 #include "notifier/base/monotonic.h"
 #include "preload/agent_link.h"
+#include "preload/async_events.h"
+#include "preload/completion_channel.h"
 #include "preload/control.h"
 #include "preload/data_path.h"
 #include "preload/data_path_cq_ex.h"
 #include "preload/device_list.h"
-#include "preload/event_channel.h"
 #include "preload/memory.h"
 #include "preload/move.h"
 #include "preload/xrc.h"
@@ -140,7 +141,7 @@ static void context_show(struct context *context)
 	verbs->context.device = &context->device->shown;
 	verbs->context.num_comp_vectors = context->real->num_comp_vectors;
 	verbs->context.cmd_fd = context->real->cmd_fd;
-	verbs->context.async_fd = context->async_outer;
+	verbs->context.async_fd = context->async.fd;
 	verbs->context.ops = data_path_ops;
 	pthread_mutex_init(&verbs->context.mutex, NULL);
 }
@@ -209,6 +210,7 @@ static void context_free(struct context *context)
 static struct context *context_create(struct device *device, bool has_moved)
 {
 	struct context *context = calloc(1, sizeof(*context));
+	int err;
 
 	if (!context)
 		return NULL;
@@ -221,9 +223,11 @@ static struct context *context_create(struct device *device, bool has_moved)
 	context->device = device;
 	context_draw_number(context);
 	lists_init(context);
-	if (event_channel_attach(context)) {
+	err = async_events_open(context);
+	if (err) {
 		device_close(device, context->real);
 		context_free(context);
+		errno = -err;
 		return NULL;
 	}
 	if (ibv_query_device_ex(context->real, NULL, &context->attr))
@@ -238,7 +242,7 @@ static void context_destroy(struct context *context)
 {
 	if (context->real)
 		context_close_real(context);
-	close(context->async_outer);
+	async_events_close(context);
 	context_free(context);
 }
 
@@ -325,19 +329,20 @@ void context_close_real(struct context *context)
 	if (context->inherited) {
 		below.ibv_close_device(context->real);
 	} else {
-		event_channel_detach(context);
+		async_events_detach(context);
 		device_close(context->device, context->real);
 	}
 	context->real = NULL;
 }
 
+/* Its events are not the application's before the move is over: async_events_attach. */
 int context_open_real(struct context *context)
 {
 	int err = device_open_successor(context->device, &context->real);
 
 	if (err)
 		return err;
-	err = event_channel_attach(context);
+	err = inner_fd_prepare(context->real->async_fd);
 	if (err)
 		context_close_real(context);
 	return err;
@@ -382,6 +387,8 @@ static void context_inherit(struct context *context)
 	context->phase = is_away ? PHASE_LOST : PHASE_RUNNING;
 	pthread_mutex_init(&context->lists_lock, NULL);
 	queues_inherit(context);
+	completion_channels_inherit(context);
+	async_events_inherit(context);
 }
 
 void contexts_forget(void)

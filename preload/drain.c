@@ -26,8 +26,8 @@ static void find_last_signalled(struct queue_pair *qp, uint64_t now_ms)
 		const struct send_slot *slot = send_log_at(log, i - 1);
 
 		m->last_signalled = i - 1;
-		m->waits_for_completion = slot->flags & IBV_SEND_SIGNALED ||
-		                          (log->signal_reads && opcode_has_answer(slot->opcode));
+		m->waits_for_completion =
+		        slot->flags & IBV_SEND_SIGNALED || send_log_signals(log, slot->opcode);
 	}
 }
 

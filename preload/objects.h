@@ -19,9 +19,11 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "preload/completion_arm.h"
 #include "preload/completion_ring.h"
 #include "preload/datagram_counts.h"
 #include "preload/gate.h"
+#include "preload/outer_fd.h"
 #include "preload/port_tables.h"
 #include "preload/real_verbs.h"
 #include "preload/translation.h"
@@ -66,11 +68,12 @@ struct context {
 	struct ibv_device_attr_ex attr; /* what is supported through this library */
 	struct port ports[PORTS_MAX];   /* by port number - 1 */
 	struct port_tables tables[PORTS_MAX];
-	int async_outer;   /* what the application polls: an epoll instance that holds the real
-	                      descriptor */
-	bool hides_events; /* what comes now comes from a move */
-	bool moved;        /* lkeys may need translation */
-	bool announced;    /* to the root, which knows its numbers for as long as it is */
+	struct outer_fd async; /* what the application polls */
+	bool hides_events;     /* what comes now comes from a move */
+	pthread_mutex_t async_lock;
+	TAILQ_HEAD(, kept_event) kept_events; /* read ahead of the application; under that lock */
+	bool moved;                           /* lkeys may need translation */
+	bool announced; /* to the root, which knows its numbers for as long as it is */
 	struct number_table lkeys;
 	struct number_table rkeys; /* of regions that were rebuilt, for the other side */
 	struct number_table qpns;  /* virtual, of queue pairs that were rebuilt */
@@ -108,6 +111,9 @@ struct memory_region {
 struct completion_channel {
 	struct ibv_comp_channel shown;
 	struct ibv_comp_channel *real;
+	struct outer_fd outer; /* what the application polls */
+	pthread_mutex_t lock;
+	TAILQ_HEAD(, completion_queue) told; /* queues with events that were read or raised here */
 	TAILQ_ENTRY(completion_channel) link;
 };
 
@@ -130,6 +136,10 @@ struct completion_queue {
 	uint32_t unasked;     /* as many as the send queues that complete here hold */
 	unsigned made_up_due; /* queue pairs here that have FATE_EXECUTED in their log */
 	unsigned users; /* queue pairs and shared queues that complete here; under the list lock */
+	struct completion_arm arm; /* inside the gate */
+	unsigned events_due;       /* unread by the application; under the channel's lock, as is */
+	unsigned events_unjudged;  /* what the device has told of and nobody has looked at */
+	TAILQ_ENTRY(completion_queue) told_link;
 	unsigned events_shown; /* got by the application, to be acknowledged */
 	unsigned async_events_shown;
 	struct gate poll_gate; /* between ibv_start_poll and ibv_end_poll: as build_gate below */
@@ -215,6 +225,7 @@ struct queue_pair {
 	bool receives_held;
 	bool application_error; /* in ERR for the application, or by it */
 	bool flushed;           /* the device has begun to give back unfinished work */
+	bool last_wqe_told;     /* IBV_EVENT_QP_LAST_WQE_REACHED, since it is in ERR */
 	bool made_up_due;       /* counted in send_cq->made_up_due */
 	bool has_ex;            /* made with send_ops_flags */
 	bool announced;         /* the agent knows which context it is of */

@@ -6,10 +6,10 @@
 #include <string.h>
 
 #include "preload/agent_link.h"
+#include "preload/async_events.h"
 #include "preload/completion_queue.h"
 #include "preload/control.h"
 #include "preload/device.h"
-#include "preload/event_channel.h"
 #include "preload/reserved_numbers.h"
 #include "preload/xrc.h"
 
@@ -121,9 +121,10 @@ static int logs_init(struct queue_pair *qp)
 	if (send_log_init(&qp->sends, cap))
 		return -ENOMEM;
 	qp->sends.flags_always = qp->init.sq_sig_all ? IBV_SEND_SIGNALED : 0;
-	/* With a completion channel a completion more would be a wake-up more. */
+	/* With a completion channel a completion more would be a wake-up more; atomics are rare. */
 	qp->sends.signal_reads = !qp->send_cq->channel;
 	qp->sends.datagrams = qp->datagrams;
+	qp->sends.signal_atomics = true;
 	if (receive_log_init(&qp->receives, qp->srq ? 0 : cap->max_recv_wr, cap->max_recv_sge))
 		return -ENOMEM;
 	qp->scratch_sges = calloc(POST_CHUNK * (cap->max_send_sge + 1u), sizeof(struct ibv_sge));
@@ -363,7 +364,6 @@ WRAPPER int ibv_destroy_qp(struct ibv_qp *shown)
 
 	if (!qp)
 		return below.ibv_destroy_qp(shown);
-	event_channel_await_qp(qp);
 	control_enter(qp->context, NEEDS_NOTHING);
 	own = context_announcement(qp->context, queue_pair_number(qp));
 	queue_pair_close(qp);
@@ -384,6 +384,7 @@ WRAPPER int ibv_destroy_qp(struct ibv_qp *shown)
 	if (err)
 		return err;
 	queue_pair_forget_remote(qp, &qp->remote);
+	async_events_await_qp(qp);
 	queue_pair_free(qp);
 	return 0;
 }

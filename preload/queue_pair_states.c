@@ -84,7 +84,7 @@ static int modify_to_reset(struct queue_pair *qp, struct ibv_qp_attr *attr, int 
 		receive_log_clear(&qp->receives);
 		queue_pair_purge(qp);
 		qp->receives_done = 0;
-		qp->application_error = qp->flushed = qp->sq_psn_agreed = false;
+		qp->application_error = qp->flushed = qp->sq_psn_agreed = qp->last_wqe_told = false;
 		qp->remote = (struct remote){0};
 		qp->attr_mask = 0;
 		qp->shown.qp_base.state = IBV_QPS_RESET;

@@ -5,6 +5,8 @@
 
 #include "notifier/base/log.h"
 #include "preload/address_handle.h"
+#include "preload/async_events.h"
+#include "preload/completion_channel.h"
 #include "preload/completion_queue.h"
 #include "preload/data_path.h"
 #include "preload/device.h"
@@ -182,23 +184,6 @@ static int shared_queue_tear_down(struct shared_receive_queue *srq)
 	return err;
 }
 
-static int completion_queue_tear_down(struct completion_queue *cq)
-{
-	int err = 0;
-
-	gate_close(&cq->gate);
-	completion_queue_harvest(cq);
-	if (cq->real)
-		err = -below.ibv_destroy_cq(cq->real);
-	if (!err) {
-		cq->real = NULL;
-		/* What is left is of queue pairs that are gone, by numbers of this device. */
-		number_table_clear(&cq->qps);
-	}
-	gate_open(&cq->gate);
-	return err;
-}
-
 #define TEAR_DOWN_EACH(list, object, how)                                                          \
 	TAILQ_FOREACH(object, &context->list, link)                                                \
 	err = err ? err : how(object)
@@ -213,6 +198,7 @@ static int completion_queue_tear_down(struct completion_queue *cq)
 
 static int context_tear_down(struct context *context)
 {
+	struct completion_channel *channel;
 	struct shared_receive_queue *srq;
 	struct completion_queue *cq;
 	struct protection_domain *pd;
@@ -222,11 +208,15 @@ static int context_tear_down(struct context *context)
 	struct queue_pair *qp;
 	int err = 0;
 
+	async_events_take_over(context);
 	context->hides_events = true;
 	TEAR_DOWN_EACH(qps, qp, queue_pair_tear_down);
 	TEAR_DOWN_EACH(srqs, srq, shared_queue_tear_down);
 	TEAR_DOWN_EACH(xrc_domains, domain, xrc_domain_tear_down);
+	TAILQ_FOREACH(channel, &context->channels, link)
+	completion_channel_take_over(channel);
 	TEAR_DOWN_EACH(cqs, cq, completion_queue_tear_down);
+	TEAR_DOWN_EACH(channels, channel, completion_channel_tear_down);
 	DESTROY_EACH(ahs, ah, ibv_destroy_ah);
 	DESTROY_EACH(mrs, mr, ibv_dereg_mr);
 	DESTROY_EACH(pds, pd, ibv_dealloc_pd);
@@ -241,6 +231,7 @@ static int context_tear_down(struct context *context)
 
 static bool is_whole(const struct context *context)
 {
+	const struct completion_channel *channel;
 	const struct shared_receive_queue *srq;
 	const struct completion_queue *cq;
 	const struct protection_domain *pd;
@@ -253,6 +244,7 @@ static bool is_whole(const struct context *context)
 	IS_ANY_MISSING(pds, pd);
 	IS_ANY_MISSING(mrs, mr);
 	IS_ANY_MISSING(ahs, ah);
+	IS_ANY_MISSING(channels, channel);
 	IS_ANY_MISSING(cqs, cq);
 	IS_ANY_MISSING(xrc_domains, domain);
 	IS_ANY_MISSING(srqs, srq);
@@ -423,6 +415,7 @@ static void announce(struct context *context)
 
 static int context_rebuild(struct context *context)
 {
+	struct completion_channel *channel;
 	struct shared_receive_queue *srq;
 	struct completion_queue *cq;
 	struct protection_domain *pd;
@@ -439,6 +432,7 @@ static int context_rebuild(struct context *context)
 	if (err)
 		log_error("rebuild", "memory regions: error %d", -err);
 	REBUILD_EACH(ahs, ah, address_handle_rebuild);
+	REBUILD_EACH(channels, channel, completion_channel_rebuild);
 	REBUILD_EACH(cqs, cq, queue_rebuild);
 	REBUILD_EACH(xrc_domains, domain, xrc_domain_rebuild);
 	REBUILD_EACH(srqs, srq, shared_queue_rebuild);

@@ -11,6 +11,7 @@
 #include "preload/datagrams.h"
 #include "preload/drain.h"
 #include "preload/evidence.h"
+#include "preload/move_events.h"
 #include "preload/queue_pair.h"
 #include "preload/rebuild.h"
 
@@ -149,7 +150,7 @@ int reconnect_to_rtr(struct move *move, const Tether__Event *event)
 
 /* ---- RTS ---- */
 
-static void resume(struct move *move, struct queue_pair *qp)
+static void to_rts(struct move *move, struct queue_pair *qp)
 {
 	int err = 0;
 
@@ -163,9 +164,15 @@ static void resume(struct move *move, struct queue_pair *qp)
 		log_warn("resume", "qp 0x%x: error %d", queue_pair_number(qp), -err);
 		move->counts.errors++;
 		queue_pair_end(qp, IBV_WC_RETRY_EXC_ERR);
-		return;
 	}
-	queue_pair_post_kept(qp);
+}
+
+static void go_on(struct queue_pair *qp)
+{
+	if (!qp->application_error)
+		queue_pair_post_kept(qp);
+	queue_pair_let_go(qp);
+	qp->migration.move = NULL;
 }
 
 void reconnect_resume(struct move *move)
@@ -177,9 +184,15 @@ void reconnect_resume(struct move *move)
 	EACH_CONCERNED(move, context, qp)
 	{
 		queue_pair_close(qp);
-		resume(move, qp);
-		queue_pair_let_go(qp);
-		qp->migration.move = NULL;
+		to_rts(move, qp);
+		queue_pair_open(qp);
+	}
+	/* The device has told all that connecting brings about. */
+	move_events_take_over(move);
+	EACH_CONCERNED(move, context, qp)
+	{
+		queue_pair_close(qp);
+		go_on(qp);
 		queue_pair_open(qp);
 	}
 	/* What was given back since they were made anew. */
@@ -190,6 +203,7 @@ void reconnect_resume(struct move *move)
 		if (move_has_context(move, context))
 			context->hides_events = false;
 	}
+	move_events_give_back();
 }
 
 void reconnect_end_all(struct move *move)
@@ -210,4 +224,5 @@ void reconnect_end_all(struct move *move)
 		queue_pair_open(qp);
 	}
 	rebuild_repost_shared();
+	move_events_give_back();
 }

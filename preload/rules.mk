@@ -1,7 +1,8 @@
 # preload: libtether.so.
 
 SHIM_SOURCES := $(addprefix preload/,real_verbs.c passed_on.c load.c intercept_dlopen.c settings.c control.c device.c device_list.c \
-	event_channel.c memory.c memory_map.c completion_queue.c completion_ring.c queue_pair.c queue_pair_states.c shared_receive_queue.c xrc.c \
+	outer_fd.c completion_arm.c completion_channel.c async_events.c move_events.c \
+	memory.c memory_map.c completion_queue.c completion_ring.c queue_pair.c queue_pair_states.c shared_receive_queue.c xrc.c \
 	address_handle.c data_path.c data_path_ex.c data_path_cq_ex.c translation.c fork_watch.c reserved_numbers.c work_log.c gate.c settlement.c move.c veto.c drain.c evidence.c rebuild.c \
 	reconnect.c step_works.c steps.c interests.c self.c agent_link.c \
 	datagram_numbers.c heard_senders.c port_tables.c datagrams.c datagram_counts.c arrivals.c)
@@ -36,7 +37,7 @@ surface-table: $(B)/unit/shim_surface
 	$(Q)$< --write
 
 # The library over a fake HCA.
-SHIM_HARNESS := $(SHIM_BARE) tests/unit/shim_fake_hca.c tests/unit/shim_fake_rarities.c tests/unit/shim_fake_tables.c tests/unit/shim_harness.c
+SHIM_HARNESS := $(SHIM_BARE) tests/unit/shim_fake_hca.c tests/unit/shim_fake_rarities.c tests/unit/shim_fake_tables.c tests/unit/shim_fake_events.c tests/unit/shim_harness.c
 $(call unit_test,shim_refused,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
 $(call unit_test,shim_builders,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
 $(call unit_test,shim_post,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
@@ -44,6 +45,7 @@ $(call unit_test,shim_move,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
 $(call unit_test,shim_steps,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
 $(call unit_test,shim_reviewed,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
 $(call unit_test,shim_processes,$(SHIM_HARNESS) preload/load.c,-lprotobuf-c -lpthread)
+$(call unit_test,shim_completion_events,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
 $(call unit_test,shim_shared,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
 $(call unit_test,shim_regions,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
 $(call unit_test,shim_attributes,$(SHIM_HARNESS),-lprotobuf-c -lpthread)

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 
 #include "notifier/base/log.h"
+#include "preload/async_events.h"
 #include "preload/control.h"
 #include "preload/data_path.h"
-#include "preload/event_channel.h"
 #include "preload/xrc.h"
 
 static struct ibv_srq *create_real(struct shared_receive_queue *srq, struct ibv_srq_init_attr *attr)
@@ -181,7 +181,6 @@ WRAPPER int ibv_destroy_srq(struct ibv_srq *shown)
 
 	if (!srq)
 		return below.ibv_destroy_srq(shown);
-	event_channel_await_srq(srq);
 	control_enter(srq->context, NEEDS_NOTHING);
 	err = srq->users ? EBUSY : 0;
 	if (!err && srq->real)
@@ -192,9 +191,11 @@ WRAPPER int ibv_destroy_srq(struct ibv_srq *shown)
 			leave_domain(srq);
 	}
 	control_leave();
-	if (!err)
-		shared_receive_queue_free(srq);
-	return err;
+	if (err)
+		return err;
+	async_events_await_srq(srq);
+	shared_receive_queue_free(srq);
+	return 0;
 }
 
 int shared_receive_queue_restart(struct shared_receive_queue *srq)

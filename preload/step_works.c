@@ -14,6 +14,7 @@
 #include "preload/datagrams.h"
 #include "preload/drain.h"
 #include "preload/evidence.h"
+#include "preload/move_events.h"
 #include "preload/rebuild.h"
 #include "preload/reconnect.h"
 #include "preload/reserved_numbers.h"
@@ -153,14 +154,14 @@ static enum progress work_stop(
 		return WORKING;
 	if (drain_has_exposed_atomic(move))
 		atomic_is_unanswered(answer);
+	move_events_mark(move);
 	/* Its agent may have missed us at PREPARE, and nobody has asked for the other ends. */
 	evidence_report_pairs(move, answer);
 	arrivals_report(move, answer);
 	return FINISHED;
 }
 
-static enum progress work_settle(
-        struct move *move, Tether__Answer *answer, uint64_t now_ms, bool late)
+static enum progress vote(struct move *move, Tether__Answer *answer, uint64_t now_ms, bool late)
 {
 	int err;
 
@@ -172,6 +173,9 @@ static enum progress work_settle(
 			return FINISHED;
 		hold(move, now_ms);
 	}
+	move_events_take_over(move);
+	if (move->state < MOVE_VOTED)
+		move_events_are_sifted(move);
 	drain_harvest(move);
 	if (move->state < MOVE_VOTED && !late &&
 	        !arrivals_are_here(move, now_ms, deadlines_default.datagram_ms))
@@ -198,6 +202,18 @@ static enum progress work_settle(
 	if (err)
 		failed_with(answer, "no-evidence", "evidence cannot be reported", err);
 	return FINISHED;
+}
+
+static enum progress work_settle(
+        struct move *move, Tether__Answer *answer, uint64_t now_ms, bool late)
+{
+	enum progress progress = vote(move, answer, now_ms, late);
+
+	if (progress == FINISHED) {
+		move_events_take_over(move);
+		move_events_give_back();
+	}
+	return progress;
 }
 
 /* The other sides' word is here: wait for what it implies, then decide. */
@@ -338,6 +354,7 @@ void step_let_go(struct move *move)
 	datagrams_let_go(move);
 	drain_let_go(move);
 	move_set_phase(move, PHASE_RUNNING);
+	move_events_give_back();
 	move->state = MOVE_KNOWN;
 }
 

@@ -66,7 +66,6 @@ static void check_queue_pair(const struct queue_pair *qp, veto_set found)
 	found[VETO_QP_STATE] |= state == IBV_QPS_SQD || state == IBV_QPS_SQE;
 	found[VETO_ALTERNATE_PATH] |= qp->attr_mask & IBV_QP_ALT_PATH;
 	found[VETO_ECE] |= qp->ece_set;
-	found[VETO_COMPLETION_CHANNEL] |= qp->send_cq->channel || qp->recv_cq->channel;
 	found[VETO_COMPLETION_ROOM] |= completion_queue_is_cramped(qp->send_cq);
 }
 
@@ -143,7 +142,6 @@ static void check_context(const struct context *context, veto_set found)
 	found[VETO_SRQ_LIMIT] |= srq_has_limit(srq);
 	TAILQ_FOREACH(domain, &context->xrc_domains, link)
 	found[VETO_XRC_SHARED] |= domain->has_foreign;
-	found[VETO_COMPLETION_CHANNEL] |= !TAILQ_EMPTY(&context->channels);
 	found[VETO_CANNOT_REOPEN] |= !can_reopen(context);
 }
 

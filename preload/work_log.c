@@ -264,7 +264,7 @@ void send_log_wr(const struct send_log *log, uint32_t sequence, struct ibv_send_
 		wr->wr.rdma.remote_addr = slot->remote_addr;
 		wr->wr.rdma.rkey = slot->rkey;
 	}
-	if (log->signal_reads && opcode_has_answer(slot->opcode))
+	if (opcode_has_answer(slot->opcode) && send_log_signals(log, slot->opcode))
 		wr->send_flags |= IBV_SEND_SIGNALED;
 }
 

@@ -75,7 +75,8 @@ struct send_log {
 	uint32_t mtu;         /* bytes */
 	uint8_t flags_always; /* SIGNALED for sq_sig_all */
 	bool datagrams;       /* each names its address, in its operands */
-	bool signal_reads;    /* READ and atomics are signalled whatever the application asks */
+	/* Signalled whatever the application asks. */
+	bool signal_reads, signal_atomics;
 	uint32_t head;        /* the next to be logged; the poster's */
 	uint32_t posted;      /* everything before was handed to the device; the poster's */
 	uint32_t next_psn;    /* of what is posted next; the poster's */
@@ -184,6 +185,13 @@ static inline bool opcode_is_atomic(unsigned opcode)
 static inline bool opcode_has_answer(unsigned opcode)
 {
 	return opcode == IBV_WR_RDMA_READ || opcode_is_atomic(opcode);
+}
+
+/* Its completion is asked for by this library. */
+static inline bool send_log_signals(const struct send_log *log, unsigned opcode)
+{
+	return opcode_is_atomic(opcode) ? log->signal_atomics
+	                                : log->signal_reads && opcode_has_answer(opcode);
 }
 
 /* Packets that @slot takes of the sequence numbers. */

@@ -4,6 +4,7 @@
 fabric, not who holds which VF, and the programs run on."""
 import os
 import re
+import signal
 import subprocess
 import sys
 
@@ -13,10 +14,9 @@ from faults.sa_truth import check_sa_truth  # noqa: E402
 from lab.deadline import wait_until  # noqa: E402
 from lab.system import CommandFailed, System  # noqa: E402
 from lab.tap import Tap  # noqa: E402
-from lab.workload import Pair, RcVerify, free_port, is_listening, perftest  # noqa: E402
+from lab.workload import Pair, RcVerify, free_port, is_listening  # noqa: E402
+from simfabric.verbs_peer import Peer  # noqa: E402
 
-# It goes by messages, not by time, when it waits for events: as many as it cannot have sent before it is refused.
-MESSAGES = 30000
 WORDS = 1000000
 END_S = 300
 LOAD_S = 60  # more than a refusal and a move take
@@ -63,15 +63,16 @@ def words_of(lab, vm):
     return int(re.search(r"PortXmitData:\.*(\d+)", text).group(1))
 
 
-def program_with_a_completion_channel_is_refused(lab):
-    """The migration is refused by name, the program goes on and ends well."""
-    before = words_of(lab, "vm1")
-    with perftest(lab, "ib_send_bw", "vm2", "vm1", ["-e", "-n", str(MESSAGES)]) as pair:
-        wait_until("ib_send_bw works", lambda: words_of(lab, "vm1") > before + WORDS, 20, pair.logs(),
-                   [pair.server, pair.client])
-        refused(lab, "veto-completion-channel", "vm1", "hyp1")
-        assert pair.is_running(), f"ib_send_bw has ended: not enough messages?{pair.words()}"
-        assert pair.wait(END_S) == (0, 0), pair.words()
+def program_that_shares_its_device_with_a_child_is_refused(lab):
+    """The migration is refused by name, the program goes on."""
+    environment = lab.environment(vm="vm1", tether=True)
+    holder = Peer(lab.fabric, vm="vm1", preload=environment["LD_PRELOAD"], env=environment)
+    holder.open()
+    child = holder.do("fork")["pid"]
+    refused(lab, "veto-forked", "vm1", "hyp1")
+    os.kill(child, signal.SIGKILL)
+    holder.qp()
+    holder.end()
 
 
 class HalfCovered(Pair):
@@ -114,7 +115,8 @@ def main():
         tap.run("vm_that_is_moving_is_refused", moving_vm_is_refused, lab, verify)
         verify.stop()
         tap.check(all(verdict.get("ok") for verdict in verify.results()), "the_programs_noticed_nothing")
-        tap.run("program_with_a_completion_channel_is_refused", program_with_a_completion_channel_is_refused, lab)
+        tap.run("program_that_shares_its_device_with_a_child_is_refused",
+                program_that_shares_its_device_with_a_child_is_refused, lab)
         tap.run("peer_without_libtether_is_refused_and_left_behind_by_force",
                 peer_without_libtether_is_refused_and_left_behind_by_force, lab)
         tap.run("sa_and_fabric_agree_afterwards", check_sa_truth, lab)

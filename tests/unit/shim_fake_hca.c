@@ -11,6 +11,7 @@
 
 #include "notifier/base/cleanup.h"
 #include "preload/real_verbs.h"
+#include "tests/unit/shim_fake_events.h"
 #include "tests/unit/shim_fake_rarities.h"
 #include "tests/unit/shim_fake_tables.h"
 
@@ -46,6 +47,7 @@ struct fake_cq {
 	struct ibv_cq cq;
 	struct ibv_wc ring[4 * QUEUE];
 	unsigned head, tail;
+	enum fake_arm arm;
 };
 
 struct fake_send {
@@ -95,12 +97,12 @@ struct fake_qp {
 	uint32_t expected_psn;
 	uint16_t pkey_index;
 	bool sig_all;
+	bool established;      /* a message has come before RTS */
 	struct ibv_xrcd *xrcd; /* of an XRC target */
 	TAILQ_ENTRY(fake_qp) link;
 };
 
-/* Everything of the HCA; a post may execute, so it is taken again inside. */
-static pthread_mutex_t hca_lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
+/* Under fake_lock is everything of the HCA; a post may execute, so it is taken again inside. */
 
 static TAILQ_HEAD(, fake_qp) qps = TAILQ_HEAD_INITIALIZER(qps);
 static TAILQ_HEAD(, fake_srq) srqs = TAILQ_HEAD_INITIALIZER(srqs);
@@ -109,6 +111,7 @@ static struct hca slots[SLOTS], peer;
 static struct {
 	struct fake_cq *cq;
 	struct ibv_wc wc;
+	bool solicited;
 } held[QUEUE];
 static unsigned held_count;
 
@@ -223,10 +226,7 @@ static struct ibv_srq *create_srq_ex(struct ibv_context *, struct ibv_srq_init_a
 static int get_srq_num(struct ibv_srq *, uint32_t *);
 static struct ibv_qp *create_qp_ex(struct ibv_context *, struct ibv_qp_init_attr_ex *);
 
-static int req_notify_cq(struct ibv_cq *cq, int solicited_only)
-{
-	return 0;
-}
+static int req_notify_cq(struct ibv_cq *, int);
 
 static bool is_present(const struct ibv_device *device)
 {
@@ -238,7 +238,7 @@ static struct ibv_context *open_device(struct ibv_device *device)
 	struct fake_context *context = calloc(1, sizeof(*context));
 	struct ibv_context *shown = &context->verbs.context;
 
-	LOCK_GUARD(&hca_lock);
+	LOCK_GUARD(&fake_lock);
 	if (fake.opens_no_more || !is_present(device)) {
 		free(context);
 		errno = fake.opens_no_more ? EPERM : ENODEV;
@@ -257,7 +257,7 @@ static struct ibv_context *open_device(struct ibv_device *device)
 	shown->abi_compat = __VERBS_ABI_IS_EXTENDED;
 	shown->device = device;
 	shown->num_comp_vectors = 1;
-	shown->async_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	shown->async_fd = eventfd(0, EFD_SEMAPHORE | EFD_CLOEXEC);
 	shown->ops.post_send = post_send;
 	shown->ops.post_recv = post_recv;
 	shown->ops.post_srq_recv = post_srq_recv;
@@ -270,7 +270,8 @@ static struct ibv_context *open_device(struct ibv_device *device)
 
 static int close_device(struct ibv_context *context)
 {
-	LOCK_GUARD(&hca_lock);
+	LOCK_GUARD(&fake_lock);
+	fake_forget_reader(context);
 	close(context->async_fd);
 	free((char *)verbs_get_ctx(context) - offsetof(struct fake_context, verbs));
 	fake.closes++;
@@ -307,7 +308,7 @@ static struct ibv_mr *reg_mr_iova2(
 	struct fake_mr *mr = calloc(1, sizeof(*mr));
 	uint32_t key = hca_of(pd->context)->next_number++;
 
-	LOCK_GUARD(&hca_lock);
+	LOCK_GUARD(&fake_lock);
 	mr->mr = (struct ibv_mr){.context = pd->context,
 	        .pd = pd,
 	        .addr = addr,
@@ -328,7 +329,7 @@ static struct ibv_mr *reg_mr(struct ibv_pd *pd, void *addr, size_t length, int a
 
 static int dereg_mr(struct ibv_mr *mr)
 {
-	LOCK_GUARD(&hca_lock);
+	LOCK_GUARD(&fake_lock);
 	TAILQ_REMOVE(&mrs, (struct fake_mr *)mr, link);
 	return object_free(mr);
 }
@@ -338,7 +339,7 @@ static int rereg_mr(
 {
 	struct fake_mr *mr = (struct fake_mr *)shown;
 
-	LOCK_GUARD(&hca_lock);
+	LOCK_GUARD(&fake_lock);
 	if (flags & IBV_REREG_MR_CHANGE_TRANSLATION) {
 		shown->addr = addr;
 		shown->length = length;
@@ -375,6 +376,12 @@ static struct ibv_cq *create_cq(struct ibv_context *context, int cqe, void *cq_c
 	cq->cq.context = context;
 	cq->cq.cq_context = cq_context;
 	cq->cq.cqe = cqe;
+	cq->cq.channel = channel;
+	pthread_mutex_init(&cq->cq.mutex, NULL);
+	pthread_cond_init(&cq->cq.cond, NULL);
+	LOCK_GUARD(&fake_lock);
+	if (channel)
+		channel->refcnt++;
 	fake.live_objects++;
 	return &cq->cq;
 }
@@ -391,7 +398,11 @@ static int destroy_cq(struct ibv_cq *cq)
 {
 	unsigned kept = 0;
 
-	LOCK_GUARD(&hca_lock);
+	fake_forget_events(
+	        cq, &cq->mutex, &cq->cond, &cq->comp_events_completed, &cq->async_events_completed);
+	LOCK_GUARD(&fake_lock);
+	if (cq->channel)
+		cq->channel->refcnt--;
 	for (unsigned i = 0; i < held_count; i++) {
 		if (held[i].cq != (struct fake_cq *)cq)
 			held[kept++] = held[i];
@@ -400,11 +411,22 @@ static int destroy_cq(struct ibv_cq *cq)
 	return object_free(cq);
 }
 
-static void push(struct ibv_cq *shown, const struct ibv_wc *wc)
+static void push(struct ibv_cq *shown, const struct ibv_wc *wc, bool solicited)
 {
 	struct fake_cq *cq = (struct fake_cq *)shown;
 
 	cq->ring[cq->head++ % (4 * QUEUE)] = *wc;
+	fake_completion_event(shown, &cq->arm, solicited || wc->status);
+}
+
+static int req_notify_cq(struct ibv_cq *shown, int solicited_only)
+{
+	struct fake_cq *cq = (struct fake_cq *)shown;
+
+	LOCK_GUARD(&fake_lock);
+	if (cq->arm != FAKE_ARMED_ALL)
+		cq->arm = solicited_only ? FAKE_ARMED_SOLICITED : FAKE_ARMED_ALL;
+	return 0;
 }
 
 static int poll_cq(struct ibv_cq *shown, int count, struct ibv_wc *wc)
@@ -412,7 +434,7 @@ static int poll_cq(struct ibv_cq *shown, int count, struct ibv_wc *wc)
 	struct fake_cq *cq = (struct fake_cq *)shown;
 	int got = 0;
 
-	LOCK_GUARD(&hca_lock);
+	LOCK_GUARD(&fake_lock);
 	while (got < count && cq->tail != cq->head)
 		wc[got++] = cq->ring[cq->tail++ % (4 * QUEUE)];
 	return got;
@@ -442,7 +464,7 @@ static struct ibv_qp *make_qp(
 	struct fake_qp *qp = calloc(1, sizeof(*qp));
 	struct hca *hca = hca_of(context);
 
-	LOCK_GUARD(&hca_lock);
+	LOCK_GUARD(&fake_lock);
 	if (fake.makes_no_qps) {
 		free(qp);
 		errno = ENOMEM;
@@ -458,6 +480,8 @@ static struct ibv_qp *make_qp(
 	        .qp_type = attr->qp_type};
 	qp->hca = hca;
 	qp->sig_all = attr->sq_sig_all;
+	pthread_mutex_init(&qp->qp.mutex, NULL);
+	pthread_cond_init(&qp->qp.cond, NULL);
 	qp->receives = attr->srq ? &((struct fake_srq *)attr->srq)->queue : &qp->own;
 	TAILQ_INSERT_TAIL(&qps, qp, link);
 	fake.live_objects++;
@@ -487,7 +511,8 @@ static struct ibv_qp *create_qp_ex(struct ibv_context *context, struct ibv_qp_in
 
 static int destroy_qp(struct ibv_qp *shown)
 {
-	LOCK_GUARD(&hca_lock);
+	fake_forget_events(shown, &shown->mutex, &shown->cond, &shown->events_completed, NULL);
+	LOCK_GUARD(&fake_lock);
 	TAILQ_REMOVE(&qps, (struct fake_qp *)shown, link);
 	if (fake.reset_purges && !((struct fake_qp *)shown)->xrcd) {
 		purge(shown->send_cq, shown->qp_num);
@@ -497,20 +522,21 @@ static int destroy_qp(struct ibv_qp *shown)
 }
 
 /* Push it, or keep it back: a completion that is late. */
-static void push_late(struct ibv_cq *cq, const struct ibv_wc *wc, bool keep)
+static void push_late(struct ibv_cq *cq, const struct ibv_wc *wc, bool solicited, bool keep)
 {
 	if (!keep) {
-		push(cq, wc);
+		push(cq, wc, solicited);
 		return;
 	}
 	held[held_count].cq = (struct fake_cq *)cq;
+	held[held_count].solicited = solicited;
 	held[held_count++].wc = *wc;
 }
 
 static void release_held(void)
 {
 	for (unsigned i = 0; i < held_count; i++)
-		push(&held[i].cq->cq, &held[i].wc);
+		push(&held[i].cq->cq, &held[i].wc, held[i].solicited);
 	held_count = 0;
 }
 
@@ -535,7 +561,16 @@ static void complete_send(struct fake_qp *qp, enum ibv_wc_status status)
 	        .qp_num = qp->qp.qp_num};
 
 	if (status || qp->sig_all || send->wr.send_flags & IBV_SEND_SIGNALED)
-		push_late(qp->qp.send_cq, &wc, fake.hold_flushes && status == IBV_WC_WR_FLUSH_ERR);
+		push_late(qp->qp.send_cq, &wc, false,
+		        fake.hold_flushes && status == IBV_WC_WR_FLUSH_ERR);
+}
+
+static void last_wqe_reached(struct fake_qp *qp)
+{
+	if (qp->qp.srq && qp->qp.state != IBV_QPS_ERR)
+		fake_async_event(
+		        qp->qp.context, (struct ibv_async_event){.element.qp = &qp->qp,
+		                                .event_type = IBV_EVENT_QP_LAST_WQE_REACHED});
 }
 
 static bool is_unreliable(const struct fake_qp *qp)
@@ -556,7 +591,7 @@ static void flush(struct fake_qp *qp)
 		        .status = IBV_WC_WR_FLUSH_ERR,
 		        .qp_num = qp->qp.qp_num};
 
-		push_late(qp->qp.recv_cq, &wc, fake.hold_flushes);
+		push_late(qp->qp.recv_cq, &wc, false, fake.hold_flushes);
 		qp->has_taken = false;
 	}
 	while (fake.err_flushes_receives && !qp->qp.srq &&
@@ -566,7 +601,7 @@ static void flush(struct fake_qp *qp)
 		        .status = IBV_WC_WR_FLUSH_ERR,
 		        .qp_num = qp->qp.qp_num};
 
-		push_late(qp->qp.recv_cq, &wc, fake.hold_flushes);
+		push_late(qp->qp.recv_cq, &wc, false, fake.hold_flushes);
 	}
 }
 
@@ -587,7 +622,7 @@ static int modify_qp(struct ibv_qp *shown, struct ibv_qp_attr *attr, int mask)
 {
 	struct fake_qp *qp = (struct fake_qp *)shown;
 
-	LOCK_GUARD(&hca_lock);
+	LOCK_GUARD(&fake_lock);
 	if (!(mask & IBV_QP_STATE))
 		return 0;
 	switch (attr->qp_state) {
@@ -607,6 +642,7 @@ static int modify_qp(struct ibv_qp *shown, struct ibv_qp_attr *attr, int mask)
 			return EINVAL;
 		if (shown->qp_type == IBV_QPT_UD)
 			break;
+		qp->established = false;
 		qp->expected_psn = attr->rq_psn;
 		qp->attr = *attr;
 		break;
@@ -622,6 +658,7 @@ static int modify_qp(struct ibv_qp *shown, struct ibv_qp_attr *attr, int mask)
 		if (shown->state == IBV_QPS_RESET)
 			return EINVAL;
 		flush(qp);
+		last_wqe_reached(qp);
 		break;
 	default:
 		return EINVAL;
@@ -645,7 +682,7 @@ static int query_qp(
 {
 	struct fake_qp *qp = (struct fake_qp *)shown;
 
-	LOCK_GUARD(&hca_lock);
+	LOCK_GUARD(&fake_lock);
 	*attr = qp->attr;
 	attr->qp_state = shown->state;
 	attr->rq_psn = fake.rq_psn_is_live ? qp->expected_psn : 0;
@@ -678,7 +715,7 @@ static int post_send(struct ibv_qp *shown, struct ibv_send_wr *wr, struct ibv_se
 {
 	struct fake_qp *qp = (struct fake_qp *)shown;
 
-	LOCK_GUARD(&hca_lock);
+	LOCK_GUARD(&fake_lock);
 	for (int i = 0; wr; wr = wr->next, i++) {
 		if (i == fake.post_fails_at || shown->state < IBV_QPS_RTS) {
 			*bad = wr;
@@ -707,7 +744,7 @@ static int post_recv(struct ibv_qp *shown, struct ibv_recv_wr *wr, struct ibv_re
 {
 	struct fake_qp *qp = (struct fake_qp *)shown;
 
-	LOCK_GUARD(&hca_lock);
+	LOCK_GUARD(&fake_lock);
 	for (; wr; wr = wr->next)
 		queue_receive(qp->receives, wr);
 	if (shown->state == IBV_QPS_ERR)
@@ -743,6 +780,8 @@ static struct ibv_srq *create_srq(struct ibv_pd *pd, struct ibv_srq_init_attr *a
 	srq->srq.context = pd->context;
 	srq->srq.pd = pd;
 	srq->srq.srq_context = attr->srq_context;
+	pthread_mutex_init(&srq->srq.mutex, NULL);
+	pthread_cond_init(&srq->srq.cond, NULL);
 	TAILQ_INSERT_TAIL(&srqs, srq, link);
 	fake.live_objects++;
 	return &srq->srq;
@@ -750,7 +789,8 @@ static struct ibv_srq *create_srq(struct ibv_pd *pd, struct ibv_srq_init_attr *a
 
 static int destroy_srq(struct ibv_srq *srq)
 {
-	LOCK_GUARD(&hca_lock);
+	fake_forget_events(srq, &srq->mutex, &srq->cond, &srq->events_completed, NULL);
+	LOCK_GUARD(&fake_lock);
 	TAILQ_REMOVE(&srqs, (struct fake_srq *)srq, link);
 	return object_free(srq);
 }
@@ -776,7 +816,7 @@ static struct ibv_srq *create_srq_ex(struct ibv_context *context, struct ibv_srq
 	struct ibv_srq_init_attr plain = {attr->srq_context, attr->attr};
 	struct fake_srq *srq = (struct fake_srq *)create_srq(attr->pd, &plain);
 
-	LOCK_GUARD(&hca_lock);
+	LOCK_GUARD(&fake_lock);
 	srq->xrcd = attr->xrcd;
 	srq->cq = attr->cq;
 	srq->number = hca_of(context)->next_number++;
@@ -791,7 +831,7 @@ static int get_srq_num(struct ibv_srq *srq, uint32_t *number)
 
 static int post_srq_recv(struct ibv_srq *srq, struct ibv_recv_wr *wr, struct ibv_recv_wr **bad)
 {
-	LOCK_GUARD(&hca_lock);
+	LOCK_GUARD(&fake_lock);
 	for (; wr; wr = wr->next)
 		queue_receive(&((struct fake_srq *)srq)->queue, wr);
 	return 0;
@@ -862,7 +902,8 @@ static void receive_complete(
 	        .imm_data = send->wr.imm_data,
 	        .qp_num = to->qp.qp_num};
 
-	push_late(to->qp.recv_cq, &wc, fake.hold_receives);
+	push_late(
+	        to->qp.recv_cq, &wc, send->wr.send_flags & IBV_SEND_SOLICITED, fake.hold_receives);
 }
 
 static bool takes_receive(const struct fake_send *send)
@@ -973,6 +1014,7 @@ static bool has_answer(const struct fake_send *send)
 static void fail(struct fake_qp *qp, enum ibv_wc_status status)
 {
 	complete_send(qp, status);
+	last_wqe_reached(qp);
 	qp->qp.state = IBV_QPS_ERR;
 	flush(qp);
 }
@@ -1002,7 +1044,8 @@ static void hear(struct fake_qp *to, const struct fake_qp *from, struct fake_sen
 	if (at) {
 		memset(at, 0, sizeof(struct ibv_grh));
 		copy_local(from, send, at + sizeof(struct ibv_grh), true);
-		push_late(to->qp.recv_cq, &wc, fake.hold_receives);
+		push_late(to->qp.recv_cq, &wc, send->wr.send_flags & IBV_SEND_SOLICITED,
+		        fake.hold_receives);
 	}
 }
 
@@ -1033,6 +1076,14 @@ static bool send_unreliably(struct fake_qp *qp, struct fake_qp *to, bool complet
 	return true;
 }
 
+static void communication_is_established(struct fake_qp *to)
+{
+	if (to->qp.state == IBV_QPS_RTR && !to->established)
+		fake_async_event(to->qp.context, (struct ibv_async_event){.element.qp = &to->qp,
+		                                         .event_type = IBV_EVENT_COMM_EST});
+	to->established = true;
+}
+
 /* False: it cannot go on. */
 static bool execute_one(struct fake_qp *qp, struct fake_qp *to, bool acknowledged)
 {
@@ -1053,6 +1104,7 @@ static bool execute_one(struct fake_qp *qp, struct fake_qp *to, bool acknowledge
 		copy_local(qp, send, data, true);
 	done = execute_at(to, send, data);
 	if (done) {
+		communication_is_established(to);
 		to->expected_psn = (to->expected_psn + send->packets - qp->partial) & 0xffffff;
 		qp->partial = 0;
 		qp->executed++;
@@ -1072,7 +1124,7 @@ unsigned fake_execute(const struct ibv_qp *shown, unsigned messages, bool acknow
 	struct fake_qp *qp = (struct fake_qp *)shown, *to = responder_of(qp);
 	unsigned done = 0;
 
-	LOCK_GUARD(&hca_lock);
+	LOCK_GUARD(&fake_lock);
 	while ((to || is_unreliable(qp)) && done < messages && qp->executed != qp->head &&
 	        execute_one(qp, to, acknowledged))
 		done++;
@@ -1148,6 +1200,10 @@ const struct real_verbs *real_verbs(void)
 	        .ibv_destroy_srq = destroy_srq,
 	        .ibv_create_comp_channel = fake_create_comp_channel,
 	        .ibv_destroy_comp_channel = fake_destroy_comp_channel,
+	        .ibv_get_cq_event = fake_get_cq_event,
+	        .ibv_ack_cq_events = fake_ack_cq_events,
+	        .ibv_get_async_event = fake_get_async_event,
+	        .ibv_ack_async_event = fake_ack_async_event,
 	        .ibv_set_ece = fake_set_ece,
 	        .ibv_attach_mcast = fake_attach_mcast,
 	        .ibv_detach_mcast = fake_detach_mcast,

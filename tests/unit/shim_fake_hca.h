@@ -32,6 +32,7 @@ struct fake {
 	/* What ERR gives back is kept back until fake_release_flushes. */
 	bool hold_flushes;
 	const struct ibv_qp *does_not_reset;
+	bool keeps_events; /* of completions: they never come */
 	bool makes_no_qps;
 	bool opens_no_more;
 	bool resizes_no_cqs;

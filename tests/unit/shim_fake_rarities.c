@@ -4,28 +4,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #include "tests/unit/shim_fake_hca.h"
-
-struct ibv_comp_channel *fake_create_comp_channel(struct ibv_context *context)
-{
-	struct ibv_comp_channel *channel = calloc(1, sizeof(*channel));
-
-	channel->context = context;
-	channel->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	fake.live_objects++;
-	return channel;
-}
-
-int fake_destroy_comp_channel(struct ibv_comp_channel *channel)
-{
-	close(channel->fd);
-	free(channel);
-	fake.live_objects--;
-	return 0;
-}
 
 int fake_modify_srq(struct ibv_srq *srq, struct ibv_srq_attr *attr, int mask)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 /*
- * What the fake HCA has besides, for programs that use what is not moved: completion channels,
+ * What the fake HCA has besides, for programs that use what is not moved:
  * limits of shared receive queues, enhanced connection options, multicast, imported devices. They
  * are there to be asked for; nothing comes of them.
  */
@@ -9,8 +9,6 @@
 
 #include <infiniband/verbs.h>
 
-struct ibv_comp_channel *fake_create_comp_channel(struct ibv_context *context);
-int fake_destroy_comp_channel(struct ibv_comp_channel *channel);
 int fake_modify_srq(struct ibv_srq *srq, struct ibv_srq_attr *attr, int mask);
 int fake_query_srq(struct ibv_srq *srq, struct ibv_srq_attr *attr);
 /* The last buffer that the device was advised of. */

@@ -115,7 +115,8 @@ void end_open(struct end *end, uint16_t lid, bool with_srq)
 	end->mr = ibv_reg_mr(end->pd, end->memory, HARNESS_BYTES,
 	        IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE | IBV_ACCESS_REMOTE_READ |
 	                IBV_ACCESS_REMOTE_ATOMIC);
-	end->cq = ibv_create_cq(end->context, 4 * HARNESS_DEPTH, end, NULL, 0);
+	end->channel = end->with_channel ? ibv_create_comp_channel(end->context) : NULL;
+	end->cq = ibv_create_cq(end->context, 4 * HARNESS_DEPTH, end, end->channel, 0);
 	end->srq = with_srq ? ibv_create_srq(end->pd, &srq) : NULL;
 	assert_non_null(end->mr);
 	assert_non_null(end->cq);
@@ -203,6 +204,7 @@ void harness_open(struct harness *h)
 {
 	fake_reset();
 	h->now_ms = 1000;
+	h->vm.with_channel = h->peer.with_channel = h->with_channel;
 	end_open(&h->vm, FAKE_LID_VM, h->with_srq);
 	end_open(&h->peer, FAKE_LID_PEER, h->with_srq);
 }
@@ -224,6 +226,8 @@ void end_close(struct end *end)
 	if (end->srq)
 		assert_int_equal(ibv_destroy_srq(end->srq), 0);
 	assert_int_equal(ibv_destroy_cq(end->cq), 0);
+	if (end->channel)
+		assert_int_equal(ibv_destroy_comp_channel(end->channel), 0);
 	assert_int_equal(ibv_dereg_mr(end->mr), 0);
 	assert_int_equal(ibv_dealloc_pd(end->pd), 0);
 	assert_int_equal(ibv_close_device(end->context), 0);

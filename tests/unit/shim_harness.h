@@ -8,6 +8,7 @@
 
 #include <infiniband/verbs.h>
 
+#include "tests/unit/shim_fake_events.h"
 #include "tests/unit/shim_fake_hca.h"
 #include "tether.pb-c.h"
 
@@ -21,9 +22,11 @@ enum {
 struct remote;
 
 struct end {
+	bool with_channel;
 	struct ibv_context *context;
 	struct ibv_pd *pd;
 	struct ibv_mr *mr;
+	struct ibv_comp_channel *channel;
 	struct ibv_cq *cq;
 	struct ibv_srq *srq;
 	struct ibv_qp *qp;
@@ -35,7 +38,7 @@ struct end {
 struct harness {
 	struct end vm, peer;
 	enum ibv_qp_type type; /* 0: RC */
-	bool with_srq, with_ex, signal_all;
+	bool with_srq, with_ex, with_channel, signal_all;
 	uint64_t now_ms;
 	uint32_t sequence;
 	uint64_t migration;     /* PREPARE begins another */

@@ -22,7 +22,7 @@ static void log_setup(struct send_log *log)
 	assert_int_equal(send_log_init(log, &cap), 0);
 	log->mtu = MTU;
 	log->next_psn = FIRST_PSN;
-	log->signal_reads = true;
+	log->signal_reads = log->signal_atomics = true;
 }
 
 static void post(struct send_log *log, enum ibv_wr_opcode opcode, uint32_t length)

@@ -54,7 +54,6 @@ ssize_t readlinkat(int directory, const char *name, char *target, size_t room)
 /* ---- what programs do that cannot be moved, and how they let go of it ---- */
 
 static struct ibv_qp *other_qp;
-static struct ibv_comp_channel *channel;
 static struct ibv_xrcd *domain;
 static struct ibv_mr *gone;
 static pid_t child;
@@ -112,17 +111,6 @@ static void ece(struct harness *h)
 	struct ibv_ece options = {.vendor_id = 1, .options = 1};
 
 	assert_int_equal(ibv_set_ece(h->vm.qp, &options), 0);
-}
-
-static void completion_channel(struct harness *h)
-{
-	channel = ibv_create_comp_channel(h->vm.context);
-	assert_non_null(channel);
-}
-
-static void completion_channel_end(struct harness *h)
-{
-	assert_int_equal(ibv_destroy_comp_channel(channel), 0);
 }
 
 static void completion_room(struct harness *h)
@@ -235,7 +223,6 @@ static const struct row {
         [VETO_MULTICAST] = {multicast, other_qp_destroy},
         [VETO_ALTERNATE_PATH] = {alternate_path},
         [VETO_ECE] = {ece},
-        [VETO_COMPLETION_CHANNEL] = {completion_channel, completion_channel_end},
         [VETO_COMPLETION_ROOM] = {completion_room, other_qp_destroy},
         [VETO_SRQ_LIMIT] = {srq_limit, srq_limit_end},
         [VETO_XRC_SHARED] = {xrc_shared, xrc_shared_end},

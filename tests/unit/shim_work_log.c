@@ -133,7 +133,7 @@ static void reads_and_atomics_are_signalled_for_the_log(void **state)
 	struct send_log *log = *state;
 	struct ibv_send_wr again, wr = {.opcode = IBV_WR_RDMA_READ};
 
-	log->signal_reads = true;
+	log->signal_reads = log->signal_atomics = true;
 	send_log_fill(log, 0, &wr);
 	send_log_number(log, 1);
 	send_log_commit(log, 1, true);

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include "preload/completion_arm.h"
+
+#include "notifier/base/log.h"
+#include "preload/completion_channel.h"
+#include "preload/completion_queue.h"
+
+static bool may_be_met(const struct completion_arm *arm)
+{
+	return arm->met || arm->maybe_met || arm->marked;
+}
+
+static int arm_device(struct completion_queue *cq)
+{
+	if (!cq->real)
+		return 0;
+	return cq->real->context->ops.req_notify_cq(cq->real, cq->arm.kind == ARM_SOLICITED);
+}
+
+int completion_arm_request(struct completion_queue *cq, int solicited_only)
+{
+	const enum arm_kind wanted = solicited_only ? ARM_SOLICITED : ARM_ALL;
+	struct completion_arm *arm = &cq->arm;
+
+	/* What is there has come before. */
+	completion_queue_harvest(cq);
+	/* Is the event of an earlier arm still unread? Then this is another one. */
+	if (may_be_met(arm) && completion_channel_collect(cq))
+		arm->kind = ARM_NONE;
+	*arm = (struct completion_arm){.kind = wanted > arm->kind ? wanted : arm->kind};
+	return arm_device(cq);
+}
+
+void completion_arm_arrived(struct completion_queue *cq, const struct ibv_wc *wc, bool device_tells)
+{
+	struct completion_arm *arm = &cq->arm;
+
+	if (arm->kind == ARM_NONE)
+		return;
+	if (arm->kind == ARM_SOLICITED && !wc->status) {
+		arm->maybe_met |= !!(wc->opcode & IBV_WC_RECV);
+	} else if (device_tells || arm->met) {
+		arm->met = true;
+	} else {
+		*arm = (struct completion_arm){.left_over = cq->real};
+		completion_channel_raise(cq);
+	}
+}
+
+bool completion_arm_judge(struct completion_queue *cq)
+{
+	struct completion_arm *arm = &cq->arm;
+	bool armed_again = false;
+
+	if (arm->kind == ARM_NONE) {
+		bool is_known = arm->left_over;
+
+		arm->left_over = false;
+		return !is_known;
+	}
+	completion_queue_harvest(cq);
+	if (!may_be_met(arm)) {
+		armed_again = true;
+		if (arm_device(cq))
+			log_error("completion", "a queue cannot be armed again");
+		/* What came just before has no event. */
+		completion_queue_harvest(cq);
+	}
+	if (!may_be_met(arm))
+		return false;
+	*arm = (struct completion_arm){.left_over = armed_again};
+	return true;
+}
+
+void completion_arm_mark(struct completion_queue *cq)
+{
+	cq->arm.marked |= cq->arm.maybe_met;
+	cq->arm.maybe_met = false;
+}
+
+void completion_arm_is_sifted(struct completion_queue *cq)
+{
+	cq->arm.marked = false;
+}
+
+void completion_arm_uproot(struct completion_queue *cq)
+{
+	struct completion_arm *arm = &cq->arm;
+	bool is_told = completion_channel_forget_unjudged(cq);
+	bool is_due = arm->met || (is_told && may_be_met(arm));
+
+	*arm = (struct completion_arm){.kind = is_due ? ARM_NONE : arm->kind};
+	if (is_due)
+		completion_channel_raise(cq);
+}
+
+int completion_arm_plant(struct completion_queue *cq)
+{
+	return cq->arm.kind == ARM_NONE ? 0 : -arm_device(cq);
+}

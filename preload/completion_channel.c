@@ -1,0 +1,448 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include "preload/completion_channel.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+
+#include "preload/control.h"
+
+/* ---- the list ---- */
+
+static void channel_lock(struct completion_channel *channel, sigset_t *before)
+{
+	sigset_t all;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, before);
+	pthread_mutex_lock(&channel->lock);
+}
+
+static void channel_unlock(struct completion_channel *channel, const sigset_t *before)
+{
+	pthread_mutex_unlock(&channel->lock);
+	pthread_sigmask(SIG_SETMASK, before, NULL);
+}
+
+static unsigned events_of(const struct completion_queue *cq)
+{
+	return cq->events_due + cq->events_unjudged;
+}
+
+/* Its counts have changed from @before. Under the lock. */
+static void list_update(struct completion_queue *cq, unsigned before)
+{
+	struct completion_channel *channel = cq->channel;
+	unsigned now = events_of(cq);
+
+	if (!before && now)
+		TAILQ_INSERT_TAIL(&channel->told, cq, told_link);
+	else if (before && !now)
+		TAILQ_REMOVE(&channel->told, cq, told_link);
+	if (now > before)
+		outer_fd_ring(&channel->outer);
+	else if (TAILQ_EMPTY(&channel->told))
+		outer_fd_hush(&channel->outer);
+}
+
+static void count(struct completion_queue *cq, unsigned due, unsigned unjudged)
+{
+	unsigned before = events_of(cq);
+
+	cq->events_due = due;
+	cq->events_unjudged = unjudged;
+	if (events_of(cq) != before)
+		list_update(cq, before);
+}
+
+void completion_channel_raise(struct completion_queue *cq)
+{
+	sigset_t before;
+
+	if (!cq->channel)
+		return;
+	channel_lock(cq->channel, &before);
+	count(cq, cq->events_due + 1, cq->events_unjudged);
+	channel_unlock(cq->channel, &before);
+}
+
+/* Under the lock. 0; -1 with errno: EAGAIN if there is none. */
+static int read_one(struct completion_channel *channel)
+{
+	struct ibv_cq *got;
+	void *back;
+
+	if (!channel->real) {
+		errno = EAGAIN;
+		return -1;
+	}
+	if (below.ibv_get_cq_event(channel->real, &got, &back))
+		return -1;
+	count(back, ((struct completion_queue *)back)->events_due,
+	        ((struct completion_queue *)back)->events_unjudged + 1);
+	/* Only now may it be destroyed. */
+	below.ibv_ack_cq_events(got, 1);
+	return 0;
+}
+
+bool completion_channel_collect(struct completion_queue *cq)
+{
+	sigset_t before;
+	bool found;
+
+	if (!cq->channel || !cq->real)
+		return false;
+	channel_lock(cq->channel, &before);
+	while (!read_one(cq->channel))
+		;
+	found = cq->events_unjudged;
+	count(cq, events_of(cq), 0);
+	channel_unlock(cq->channel, &before);
+	return found;
+}
+
+bool completion_channel_forget_unjudged(struct completion_queue *cq)
+{
+	sigset_t before;
+	bool found;
+
+	if (!cq->channel)
+		return false;
+	channel_lock(cq->channel, &before);
+	found = cq->events_unjudged;
+	count(cq, cq->events_due, 0);
+	channel_unlock(cq->channel, &before);
+	return found;
+}
+
+/* ---- counts of what the application has got ---- */
+
+/* From here on the queue is not destroyed. */
+static void got(struct completion_queue *cq)
+{
+	pthread_mutex_lock(&cq->shown.mutex);
+	cq->events_shown++;
+	pthread_mutex_unlock(&cq->shown.mutex);
+}
+
+static void not_got(struct completion_queue *cq)
+{
+	pthread_mutex_lock(&cq->shown.mutex);
+	cq->events_shown--;
+	pthread_cond_broadcast(&cq->shown.cond);
+	pthread_mutex_unlock(&cq->shown.mutex);
+}
+
+WRAPPER void ibv_ack_cq_events(struct ibv_cq *shown, unsigned number)
+{
+	if (!completion_queue_of(shown)) {
+		below.ibv_ack_cq_events(shown, number);
+		return;
+	}
+	pthread_mutex_lock(&shown->mutex);
+	shown->comp_events_completed += number;
+	pthread_cond_broadcast(&shown->cond);
+	pthread_mutex_unlock(&shown->mutex);
+}
+
+/* ---- getting them ---- */
+
+/* NULL: none is due. */
+static struct completion_queue *take_due(struct completion_channel *channel)
+{
+	struct completion_queue *cq;
+	sigset_t before;
+
+	channel_lock(channel, &before);
+	TAILQ_FOREACH(cq, &channel->told, told_link)
+	{
+		if (!cq->events_due)
+			continue;
+		got(cq);
+		count(cq, cq->events_due - 1, cq->events_unjudged);
+		break;
+	}
+	channel_unlock(channel, &before);
+	return cq;
+}
+
+static struct completion_queue *first_unjudged(struct completion_channel *channel)
+{
+	struct completion_queue *cq;
+
+	TAILQ_FOREACH(cq, &channel->told, told_link)
+	{
+		if (cq->events_unjudged)
+			break;
+	}
+	return cq;
+}
+
+/* NULL with errno: the device has nothing to tell, EAGAIN, or fails. */
+static struct completion_queue *take_unjudged(struct completion_channel *channel)
+{
+	struct completion_queue *cq;
+	sigset_t before;
+	int err;
+
+	channel_lock(channel, &before);
+	cq = first_unjudged(channel);
+	if (!cq && !read_one(channel))
+		cq = first_unjudged(channel);
+	err = errno;
+	if (cq) {
+		got(cq);
+		count(cq, cq->events_due, cq->events_unjudged - 1);
+	}
+	channel_unlock(channel, &before);
+	errno = err;
+	return cq;
+}
+
+static bool judge(struct completion_queue *cq)
+{
+	bool due;
+
+	gate_close(&cq->gate);
+	due = completion_arm_judge(cq);
+	gate_open(&cq->gate);
+	return due;
+}
+
+/* 1: *@cq has an event; 0: look again; -1: errno. */
+static int take_from_device(struct completion_channel *channel, struct completion_queue **cq)
+{
+	int taken = 0;
+
+	*cq = take_unjudged(channel);
+	if (!*cq)
+		return errno == EAGAIN ? 0 : -1;
+	if (judge(*cq))
+		taken = 1;
+	else
+		not_got(*cq);
+	return taken;
+}
+
+/*
+ * What is due is there whatever a migration does. For the rest it is kept out: not for long, and
+ * not by who is cancelled, or runs a handler that polls the very queue, in the middle.
+ */
+static int take(struct completion_channel *channel, struct completion_queue **cq)
+{
+	sigset_t all, before;
+	int cancel, taken;
+
+	*cq = take_due(channel);
+	if (*cq)
+		return 1;
+	sigfillset(&all);
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	control_enter(context_of(channel->shown.context), NEEDS_NOTHING);
+	taken = take_from_device(channel, cq);
+	control_leave();
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	pthread_setcancelstate(cancel, NULL);
+	return taken;
+}
+
+WRAPPER int ibv_get_cq_event(
+        struct ibv_comp_channel *shown, struct ibv_cq **shown_cq, void **cq_context)
+{
+	struct completion_channel *channel = completion_channel_of(shown);
+	struct completion_queue *cq;
+	int taken;
+
+	if (!channel)
+		return below.ibv_get_cq_event(shown, shown_cq, cq_context);
+	do {
+		if (outer_fd_await(&channel->outer))
+			return -1;
+		taken = take(channel, &cq);
+	} while (!taken);
+	if (taken < 0)
+		return -1;
+	*shown_cq = &cq->shown;
+	*cq_context = cq->shown.cq_context;
+	return 0;
+}
+
+/* ---- making and destroying ---- */
+
+static int create_real(struct completion_channel *channel)
+{
+	struct context *context = context_of(channel->shown.context);
+	int err;
+
+	channel->real = below.ibv_create_comp_channel(context->real);
+	if (!channel->real)
+		return errno ? -errno : -ENOMEM;
+	err = inner_fd_prepare(channel->real->fd);
+	if (!err)
+		err = outer_fd_add(&channel->outer, channel->real->fd);
+	if (!err)
+		return 0;
+	below.ibv_destroy_comp_channel(channel->real);
+	channel->real = NULL;
+	return err;
+}
+
+static void channel_free(struct completion_channel *channel)
+{
+	outer_fd_close(&channel->outer);
+	pthread_mutex_destroy(&channel->lock);
+	free(channel);
+}
+
+static struct completion_channel *channel_create(struct ibv_context *shown)
+{
+	struct completion_channel *channel = calloc(1, sizeof(*channel));
+	int err;
+
+	if (!channel)
+		return NULL;
+	err = outer_fd_open(&channel->outer);
+	if (err) {
+		free(channel);
+		errno = -err;
+		return NULL;
+	}
+	pthread_mutex_init(&channel->lock, NULL);
+	TAILQ_INIT(&channel->told);
+	channel->shown.context = shown;
+	channel->shown.fd = channel->outer.fd;
+	return channel;
+}
+
+WRAPPER struct ibv_comp_channel *ibv_create_comp_channel(struct ibv_context *shown)
+{
+	struct context *context = context_of(shown);
+	struct completion_channel *channel;
+	int err;
+
+	if (!context)
+		return below.ibv_create_comp_channel(shown);
+	channel = channel_create(shown);
+	if (!channel)
+		return NULL;
+	err = -control_enter(context, NEEDS_DEVICE);
+	if (!err) {
+		err = create_real(channel);
+		if (!err)
+			OBJECT_ADD(context, channels, channel);
+		control_leave();
+	}
+	if (!err)
+		return &channel->shown;
+	channel_free(channel);
+	errno = -err;
+	return NULL;
+}
+
+/* A child's descriptor is the parent's as well, which goes on polling. */
+static void unwatch(struct completion_channel *channel)
+{
+	if (!context_of(channel->shown.context)->inherited)
+		outer_fd_remove(&channel->outer, channel->real->fd);
+}
+
+static int destroy_real(struct completion_channel *channel)
+{
+	int err;
+
+	if (!channel->real)
+		return 0;
+	unwatch(channel);
+	err = below.ibv_destroy_comp_channel(channel->real);
+	if (!err)
+		channel->real = NULL;
+	return -err;
+}
+
+WRAPPER int ibv_destroy_comp_channel(struct ibv_comp_channel *shown)
+{
+	struct completion_channel *channel = completion_channel_of(shown);
+	struct context *context;
+	int err;
+
+	if (!channel)
+		return below.ibv_destroy_comp_channel(shown);
+	context = context_of(shown->context);
+	control_enter(context, NEEDS_NOTHING);
+	err = shown->refcnt ? EBUSY : -destroy_real(channel);
+	if (!err)
+		OBJECT_REMOVE(context, channels, channel);
+	control_leave();
+	if (!err)
+		channel_free(channel);
+	return err;
+}
+
+static void refer(struct completion_queue *cq, int by)
+{
+	pthread_mutex_lock(&cq->context->shown.context.mutex);
+	cq->channel->shown.refcnt += by;
+	pthread_mutex_unlock(&cq->context->shown.context.mutex);
+}
+
+void completion_channel_join(struct completion_queue *cq)
+{
+	if (cq->channel)
+		refer(cq, 1);
+}
+
+void completion_channel_part(struct completion_queue *cq)
+{
+	sigset_t before;
+
+	if (!cq->channel)
+		return;
+	channel_lock(cq->channel, &before);
+	count(cq, 0, 0);
+	channel_unlock(cq->channel, &before);
+	pthread_mutex_lock(&cq->shown.mutex);
+	while (cq->shown.comp_events_completed != cq->events_shown)
+		pthread_cond_wait(&cq->shown.cond, &cq->shown.mutex);
+	pthread_mutex_unlock(&cq->shown.mutex);
+	refer(cq, -1);
+}
+
+/* ---- in a move ---- */
+
+void completion_channel_take_over(struct completion_channel *channel)
+{
+	struct completion_queue *cq;
+
+	if (!channel->real)
+		return;
+	unwatch(channel);
+	while ((cq = take_unjudged(channel))) {
+		if (judge(cq))
+			completion_channel_raise(cq);
+		not_got(cq);
+	}
+}
+
+int completion_channel_give_back(struct completion_channel *channel)
+{
+	return channel->real ? outer_fd_add(&channel->outer, channel->real->fd) : 0;
+}
+
+int completion_channel_tear_down(struct completion_channel *channel)
+{
+	return destroy_real(channel);
+}
+
+int completion_channel_rebuild(struct completion_channel *channel)
+{
+	return create_real(channel);
+}
+
+void completion_channels_inherit(struct context *context)
+{
+	struct completion_channel *channel;
+
+	TAILQ_FOREACH(channel, &context->channels, link)
+	pthread_mutex_init(&channel->lock, NULL);
+}
