@@ -57,7 +57,7 @@ static inline void datagram_received(struct queue_pair *qp, struct ibv_wc *wc)
 
 	heard_sender(wc->slid);
 	wc->src_qp = datagram_number_to_virtual(datagram_numbers_at(wc->slid), wc->src_qp);
-	if (!qp->multicast_groups || !(wc->wc_flags & IBV_WC_GRH))
+	if (!__atomic_load_n(&qp->group_count, __ATOMIC_RELAXED) || !(wc->wc_flags & IBV_WC_GRH))
 		datagram_counts_add(&qp->received, wc->slid, wc->src_qp);
 	if (context->moved)
 		wc->pkey_index = port_tables_pkey_to_shown(

@@ -247,7 +247,8 @@ struct queue_pair {
 	struct datagram_numbers *srq_numbers; /* there, if this is an XRC sender */
 	bool sq_psn_agreed; /* connected anew before the application named its first PSN */
 	bool ece_set;
-	unsigned multicast_groups;
+	unsigned group_count; /* of groups; read by pollers */
+	TAILQ_HEAD(, multicast_group) groups;
 	unsigned events_shown;
 	struct queue_pair_migration migration;
 	/* Between ibv_wr_start and ibv_wr_complete; inside the build gate. */

@@ -276,6 +276,7 @@ struct queue_pair *queue_pair_create(struct context *context, struct protection_
 	find_queues(qp);
 	qp->reliable = attr->qp_type == IBV_QPT_RC || is_xrc(attr->qp_type);
 	qp->datagrams = attr->qp_type == IBV_QPT_UD;
+	TAILQ_INIT(&qp->groups);
 	gate_init(&qp->build_gate);
 	gate_init(&qp->send_gate);
 	gate_init(&qp->receive_gate);
@@ -369,6 +370,8 @@ WRAPPER int ibv_destroy_qp(struct ibv_qp *shown)
 	queue_pair_close(qp);
 	if (qp->real)
 		err = destroy_real(qp);
+	else if (!TAILQ_EMPTY(&qp->groups))
+		err = EBUSY;
 	else if (qp->announced)
 		agent_link_withdraw(&own);
 	if (!err)

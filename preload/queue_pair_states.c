@@ -297,26 +297,12 @@ static void noted_ibv_set_ece(struct queue_pair *qp)
 	qp->ece_set = true;
 }
 
-static void noted_ibv_attach_mcast(struct queue_pair *qp)
-{
-	qp->multicast_groups++;
-}
-
-static void noted_ibv_detach_mcast(struct queue_pair *qp)
-{
-	qp->multicast_groups--;
-}
-
 static void noted_ibv_query_ece(struct queue_pair *qp)
 {
 }
 
 PASSES_TO_DEVICE(ibv_query_ece, (struct ibv_qp * qp, struct ibv_ece *ece), ece)
 PASSES_TO_DEVICE(ibv_set_ece, (struct ibv_qp * qp, struct ibv_ece *ece), ece)
-PASSES_TO_DEVICE(
-        ibv_attach_mcast, (struct ibv_qp * qp, const union ibv_gid *gid, uint16_t lid), gid, lid)
-PASSES_TO_DEVICE(
-        ibv_detach_mcast, (struct ibv_qp * qp, const union ibv_gid *gid, uint16_t lid), gid, lid)
 
 /* Another device may order its writes otherwise: promise nothing. */
 WRAPPER int ibv_query_qp_data_in_order(struct ibv_qp *qp, enum ibv_wr_opcode op, uint32_t flags)

@@ -12,6 +12,7 @@
 #include "preload/device.h"
 #include "preload/drain.h"
 #include "preload/memory.h"
+#include "preload/multicast.h"
 #include "preload/queue_pair.h"
 #include "preload/shared_receive_queue.h"
 #include "preload/xrc.h"
@@ -148,7 +149,9 @@ static int queue_pair_tear_down(struct queue_pair *qp)
 	if (qp->real) {
 		uint32_t number = qp->real->qp_num;
 
-		err = -below.ibv_destroy_qp(qp->real);
+		err = multicast_leave(qp);
+		if (!err)
+			err = -below.ibv_destroy_qp(qp->real);
 		if (!err) {
 			queue_pair_delist(qp, number);
 			qp->real = NULL;
@@ -373,6 +376,8 @@ static int queue_pair_rebuild(struct queue_pair *qp)
 	err = queue_pair_make_real(qp);
 	if (!err)
 		err = to_application_state(qp);
+	if (!err)
+		err = multicast_join(qp);
 	if (!err) {
 		qp->migration.renewed = true;
 		qp->receives_held = false;

@@ -5,7 +5,7 @@ SHIM_SOURCES := $(addprefix preload/,real_verbs.c passed_on.c load.c intercept_d
 	memory.c memory_map.c completion_queue.c completion_ring.c queue_pair.c queue_pair_states.c shared_receive_queue.c xrc.c \
 	address_handle.c data_path.c data_path_ex.c data_path_cq_ex.c translation.c fork_watch.c reserved_numbers.c work_log.c gate.c settlement.c move.c veto.c drain.c evidence.c rebuild.c \
 	reconnect.c step_works.c steps.c interests.c self.c agent_link.c \
-	datagram_numbers.c heard_senders.c port_tables.c datagrams.c datagram_counts.c arrivals.c)
+	datagram_numbers.c heard_senders.c port_tables.c datagrams.c datagram_counts.c arrivals.c multicast.c)
 
 $(B)/gen/libtether.map: preload/libtether.map.in preload/wrapped_symbols.def | $(B)/deps.stamp
 	@mkdir -p $(@D)
@@ -57,6 +57,7 @@ $(call unit_test,shim_vetoes,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
 $(call unit_test,shim_tables,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
 $(call unit_test,shim_datagram_numbers,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
 $(call unit_test,shim_datagrams,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
+$(call unit_test,shim_multicast,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
 # The room itself is part of the test.
 $(call unit_test,shim_agent_link,preload/interests.c preload/reserved_numbers.c preload/translation.c preload/datagram_numbers.c preload/heard_senders.c preload/gate.c preload/self.c $(FRAME_SOURCES) $(BASE_SOURCES),-lprotobuf-c -lpthread)
 $(call unit_test,shim_threads,$(SHIM_HARNESS),-lprotobuf-c -lpthread)

@@ -62,7 +62,6 @@ static void check_queue_pair(const struct queue_pair *qp, veto_set found)
 {
 	enum ibv_qp_state state = qp->shown.qp_base.state;
 
-	found[VETO_MULTICAST] |= qp->multicast_groups;
 	found[VETO_QP_STATE] |= state == IBV_QPS_SQD || state == IBV_QPS_SQE;
 	found[VETO_ALTERNATE_PATH] |= qp->attr_mask & IBV_QP_ALT_PATH;
 	found[VETO_ECE] |= qp->ece_set;

@@ -511,6 +511,8 @@ static struct ibv_qp *create_qp_ex(struct ibv_context *context, struct ibv_qp_in
 
 static int destroy_qp(struct ibv_qp *shown)
 {
+	if (fake_groups(shown))
+		return EBUSY;
 	fake_forget_events(shown, &shown->mutex, &shown->cond, &shown->events_completed, NULL);
 	LOCK_GUARD(&fake_lock);
 	TAILQ_REMOVE(&qps, (struct fake_qp *)shown, link);

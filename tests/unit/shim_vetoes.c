@@ -74,14 +74,6 @@ static void other_qp_destroy(struct harness *h)
 	assert_int_equal(ibv_destroy_qp(other_qp), 0);
 }
 
-static void multicast(struct harness *h)
-{
-	union ibv_gid gid = {.raw = {0xff}};
-
-	other_qp_make(h, IBV_QPT_UD, 1);
-	assert_int_equal(ibv_attach_mcast(other_qp, &gid, 0xc001), 0);
-}
-
 static void qp_to(struct harness *h, enum ibv_qp_state state)
 {
 	struct ibv_qp_attr attr = {.qp_state = state};
@@ -151,8 +143,8 @@ static void xrc_shared_end(struct harness *h)
 
 static void memory_unmapped(struct harness *h)
 {
-	uint8_t *memory = mmap(
-	        NULL, 3 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint8_t *memory =
+	        mmap(NULL, 3 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	gone = ibv_reg_mr(h->vm.pd, memory, 3 * PAGE, IBV_ACCESS_LOCAL_WRITE);
 	assert_non_null(gone);
@@ -220,7 +212,6 @@ static const struct row {
 	const char *also;
 } rows[VETO_COUNT] = {
         [VETO_QP_STATE] = {qp_state, qp_state_end},
-        [VETO_MULTICAST] = {multicast, other_qp_destroy},
         [VETO_ALTERNATE_PATH] = {alternate_path},
         [VETO_ECE] = {ece},
         [VETO_COMPLETION_ROOM] = {completion_room, other_qp_destroy},
