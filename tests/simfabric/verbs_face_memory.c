@@ -118,10 +118,12 @@ static int populate(void *addr, size_t length, unsigned access)
 
 	if (to <= from)
 		return EINVAL;
-	/* EINVAL: a mapping that cannot be populated by advice, a device's for one. */
-	if (madvise((void *)from, to - from, advice) && errno != EINVAL)
-		return errno == ENOMEM || errno == EFAULT ? EFAULT : errno;
-	return 0;
+	if (!madvise((void *)from, to - from, advice))
+		return 0;
+	/* EINVAL: it may not be used so, or a kernel before 5.14 does not know the advice. */
+	if (errno == EINVAL)
+		return madvise(NULL, 0, advice) ? 0 : EFAULT;
+	return errno == ENOMEM ? EFAULT : errno;
 }
 
 static int check_access(unsigned access)
@@ -163,9 +165,13 @@ static int mr_enter_hca(struct face_mr *mr)
 static struct ibv_mr *register_memory(
         struct ibv_pd *pd, void *addr, size_t length, uint64_t iova, unsigned access)
 {
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
 	struct face_mr *mr;
 	int err = check_access(access);
 
+	/* The kernel's rule: pages are mapped whole. */
+	if (!err && (iova ^ (uintptr_t)addr) & (page - 1))
+		err = EINVAL;
 	if (!err)
 		err = populate(addr, length, access);
 	mr = err ? NULL : calloc(1, sizeof(*mr));
@@ -227,34 +233,59 @@ ENTRY int ibv_dereg_mr(struct ibv_mr *public)
 	return 0;
 }
 
-/* Checked first, so that a failure leaves the region as it was. */
-static int check_rereg(int flags, struct ibv_pd *pd, void *addr, size_t length, int access)
+/* What libibverbs sees by itself. */
+static bool rereg_makes_sense(int flags, const struct ibv_pd *pd, const void *addr, size_t length,
+        int access, const struct ibv_mr *mr)
 {
-	int err = 0;
-
 	if (!flags || (flags & ~IBV_REREG_MR_FLAGS_SUPPORTED))
-		return IBV_REREG_MR_ERR_INPUT;
+		return false;
 	if ((flags & IBV_REREG_MR_CHANGE_TRANSLATION) && (!addr || !length))
-		return IBV_REREG_MR_ERR_INPUT;
-	if ((flags & IBV_REREG_MR_CHANGE_PD) && !pd)
-		return IBV_REREG_MR_ERR_INPUT;
+		return false;
+	if ((flags & IBV_REREG_MR_CHANGE_PD) && (!pd || pd->context != mr->context))
+		return false;
+	return !access || (flags & IBV_REREG_MR_CHANGE_ACCESS);
+}
+
+/* The region as it will be. Checked first, so that a failure leaves it as it was. */
+static int prepare_rereg(const struct face_mr *mr, int flags, struct ibv_pd *pd, void *addr,
+        size_t length, int access, struct face_mr *wanted)
+{
+	struct memory_region *region = &wanted->region;
+	bool was_zero_based = mr->region.access & IBV_ACCESS_ZERO_BASED;
+
+	*wanted = *mr;
 	if (flags & IBV_REREG_MR_CHANGE_ACCESS)
-		err = check_access((unsigned)access);
-	if (!err && (flags & IBV_REREG_MR_CHANGE_TRANSLATION))
-		err = populate(addr, length, (unsigned)access);
-	errno = err;
-	return err ? IBV_REREG_MR_ERR_CMD : 0;
+		region->access = (unsigned)access;
+	if (flags & IBV_REREG_MR_CHANGE_TRANSLATION) {
+		wanted->mr.addr = region->memory = addr;
+		wanted->mr.length = region->length = length;
+	}
+	if (flags & IBV_REREG_MR_CHANGE_PD) {
+		wanted->mr.pd = pd;
+		region->pd = ((struct face_pd *)(void *)pd)->root;
+	}
+	/* An iova of its own lasts as long as the place does. */
+	if (region->access & IBV_ACCESS_ZERO_BASED)
+		region->address = 0;
+	else if (was_zero_based || (flags & IBV_REREG_MR_CHANGE_TRANSLATION))
+		region->address = (uintptr_t)wanted->mr.addr;
+	if (check_access(region->access))
+		return check_access(region->access);
+	return populate(region->memory, region->length, region->access);
 }
 
 ENTRY int ibv_rereg_mr(
         struct ibv_mr *public, int flags, struct ibv_pd *pd, void *addr, size_t length, int access)
 {
-	struct face_mr *mr = (struct face_mr *)(void *)public;
-	int err = check_rereg(flags, pd, addr, length, access);
+	struct face_mr *mr = (struct face_mr *)(void *)public, wanted;
 
-	if (err)
-		return err;
-	errno = face_lock(public->context);
+	if (!rereg_makes_sense(flags, pd, addr, length, access, public)) {
+		errno = EINVAL;
+		return IBV_REREG_MR_ERR_INPUT;
+	}
+	errno = prepare_rereg(mr, flags, pd, addr, length, access, &wanted);
+	if (!errno)
+		errno = face_lock(public->context);
 	if (errno)
 		return IBV_REREG_MR_ERR_CMD;
 	if (mr->region.windows) {
@@ -264,17 +295,8 @@ ENTRY int ibv_rereg_mr(
 	}
 	face_object_remove(&mr->object);
 	mr_leave_hca(&mr->object);
-	if (flags & IBV_REREG_MR_CHANGE_TRANSLATION) {
-		public->addr = mr->region.memory = addr;
-		public->length = mr->region.length = length;
-		mr->region.address = (uintptr_t)addr;
-	}
-	if (flags & IBV_REREG_MR_CHANGE_PD) {
-		public->pd = pd;
-		mr->region.pd = ((struct face_pd *)(void *)pd)->root;
-	}
-	if (flags & IBV_REREG_MR_CHANGE_ACCESS)
-		mr->region.access = (unsigned)access;
+	mr->mr = wanted.mr;
+	mr->region = wanted.region;
 	/* The place just freed is there again, so this cannot fail. */
 	mr_enter_hca(mr);
 	hca_unlock();

@@ -173,6 +173,7 @@ static const struct {
         {"cq_ex", objects_cq_ex_tests},
         {"datagram", objects_datagram_tests},
         {"events", objects_events_tests},
+        {"memory", objects_memory_tests},
         {"windows", objects_windows_tests},
         {"xrc", objects_xrc_tests},
 };

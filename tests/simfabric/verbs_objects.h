@@ -42,6 +42,7 @@ struct objects_test {
 extern const struct objects_test objects_cq_ex_tests[];
 extern const struct objects_test objects_datagram_tests[];
 extern const struct objects_test objects_events_tests[];
+extern const struct objects_test objects_memory_tests[];
 extern const struct objects_test objects_windows_tests[];
 extern const struct objects_test objects_xrc_tests[];
 
