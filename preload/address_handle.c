@@ -89,6 +89,90 @@ WRAPPER struct ibv_ah *ibv_create_ah_from_wc(
 	return ibv_create_ah(pd, &attr);
 }
 
+/* ---- destroyed with work open ---- */
+
+static bool queue_names(struct queue_pair *qp, const struct address_handle *ah)
+{
+	const struct send_log *log = &qp->sends;
+	bool found = false;
+
+	if (!qp->datagrams || !send_log_open(log))
+		return false;
+	gate_close(&qp->send_gate);
+	for (uint32_t i = __atomic_load_n(&log->tail, __ATOMIC_ACQUIRE); i != log->head; i++)
+		found |= send_log_operands(log, send_log_at(log, i))->ud.ah == &ah->shown;
+	gate_open(&qp->send_gate);
+	return found;
+}
+
+/* Under the list lock. */
+static bool is_in_use(const struct context *context, const struct address_handle *ah)
+{
+	struct queue_pair *qp;
+
+	TAILQ_FOREACH(qp, &context->qps, link)
+	{
+		if (queue_names(qp, ah))
+			return true;
+	}
+	return false;
+}
+
+TAILQ_HEAD(handles, address_handle);
+
+/* Under the list lock; an errno. Without work it goes to @gone. */
+static int let_go(struct context *context, struct address_handle *ah, struct handles *gone)
+{
+	bool is_orphan = is_in_use(context, ah);
+	int err = 0;
+
+	context->orphans += is_orphan - ah->is_orphan;
+	ah->is_orphan = is_orphan;
+	if (is_orphan)
+		return 0;
+	if (ah->real)
+		err = below.ibv_destroy_ah(ah->real);
+	if (err)
+		return err;
+	TAILQ_REMOVE(&context->ahs, ah, link);
+	TAILQ_INSERT_TAIL(gone, ah, link);
+	return 0;
+}
+
+static void reap(struct context *context, struct handles *gone)
+{
+	struct address_handle *ah = TAILQ_FIRST(&context->ahs), *next;
+
+	for (; ah && context->orphans; ah = next) {
+		next = TAILQ_NEXT(ah, link);
+		if (ah->is_orphan)
+			let_go(context, ah, gone);
+	}
+}
+
+/* @ah NULL: only those that were destroyed before. */
+static int destroy(struct context *context, struct address_handle *ah)
+{
+	struct handles gone = TAILQ_HEAD_INITIALIZER(gone);
+	int err = 0;
+
+	pthread_mutex_lock(&context->lists_lock);
+	reap(context, &gone);
+	if (ah)
+		err = let_go(context, ah, &gone);
+	pthread_mutex_unlock(&context->lists_lock);
+	while ((ah = TAILQ_FIRST(&gone))) {
+		TAILQ_REMOVE(&gone, ah, link);
+		address_handle_free(ah);
+	}
+	return err;
+}
+
+void address_handles_reap(struct context *context)
+{
+	destroy(context, NULL);
+}
+
 WRAPPER int ibv_destroy_ah(struct ibv_ah *shown)
 {
 	struct address_handle *ah = address_handle_of(shown);
@@ -99,12 +183,8 @@ WRAPPER int ibv_destroy_ah(struct ibv_ah *shown)
 		return below.ibv_destroy_ah(shown);
 	context = context_of(shown->context);
 	control_enter(context, NEEDS_NOTHING);
-	err = ah->real ? below.ibv_destroy_ah(ah->real) : 0;
-	if (!err)
-		OBJECT_REMOVE(context, ahs, ah);
+	err = destroy(context, ah);
 	control_leave();
-	if (!err)
-		address_handle_free(ah);
 	return err;
 }
 

@@ -11,5 +11,11 @@
 
 /* Make it again on the real domain that stands behind its own now; exclusive control section. */
 int address_handle_rebuild(struct address_handle *ah);
+/*
+ * A device copies the address with the work, so a handle may be destroyed right after a post. Here
+ * work may be given to a device long after: a handle that an open send names stays, as an orphan,
+ * until none does. Control verbs.
+ */
+void address_handles_reap(struct context *context);
 
 #endif

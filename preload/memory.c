@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "preload/address_handle.h"
 #include "preload/control.h"
 
 /* So many numbers in a row that are somebody's virtual key are not to be expected. */
@@ -47,6 +48,7 @@ WRAPPER int ibv_dealloc_pd(struct ibv_pd *shown)
 		return below.ibv_dealloc_pd(shown);
 	context = context_of(shown->context);
 	control_enter(context, NEEDS_NOTHING);
+	address_handles_reap(context);
 	err = pd->real ? below.ibv_dealloc_pd(pd->real) : 0;
 	if (!err)
 		OBJECT_REMOVE(context, pds, pd);

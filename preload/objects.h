@@ -88,6 +88,7 @@ struct context {
 	TAILQ_HEAD(, shared_receive_queue) srqs;
 	TAILQ_HEAD(, queue_pair) qps;
 	TAILQ_HEAD(, address_handle) ahs;
+	unsigned orphans; /* of them; under the list lock */
 	TAILQ_ENTRY(context) link;
 };
 
@@ -186,6 +187,7 @@ struct address_handle {
 	struct ibv_ah_attr attr;
 	struct remote to;                 /* without a queue pair */
 	struct datagram_numbers *numbers; /* of what is reached by it; NULL: a group */
+	bool is_orphan;                   /* destroyed by the application, named by its work */
 	TAILQ_ENTRY(address_handle) link;
 };
 

@@ -455,6 +455,32 @@ static void a_stop_waits_for_what_a_peer_has_sent_to_the_vm(void **state)
 	harness_step(h, TETHER__STEP__STEP_ABORT);
 }
 
+/* As a device does, which copies the address with the work. */
+static void a_handle_may_be_destroyed_behind_its_post(void **state)
+{
+	struct harness *h = *state;
+	struct ibv_ah_attr there = {.dlid = FAKE_LID_PEER, .port_num = 1};
+	struct ibv_ah *to_peer = h->vm.ah;
+	unsigned live;
+
+	post_receive(&h->peer, 0);
+	post_receive(&h->peer, 1);
+	send_letter(&h->vm, 0, IBV_SEND_SIGNALED);
+	harness_stop(h);
+	send_letter(&h->vm, 1, IBV_SEND_SIGNALED);
+	assert_int_equal(ibv_destroy_ah(to_peer), 0);
+	harness_go_on(h);
+	assert_int_equal(run(&h->vm, 9), 2);
+	assert_int_equal(harness_poll(h, &h->peer), 2);
+	assert_int_equal(h->peer.memory[INBOX + 128 + GRH], 'b');
+	assert_int_equal(harness_poll(h, &h->vm), 2);
+	live = fake.live_objects;
+	h->vm.ah = ibv_create_ah(h->vm.pd, &there);
+	assert_int_equal(ibv_destroy_ah(h->vm.ah), 0);
+	h->vm.ah = NULL;
+	assert_int_equal(fake.live_objects, live - 1);
+}
+
 /* ---- what is on its way when everybody has stopped ---- */
 
 /* Some time after the stop, before the vote. */
@@ -625,6 +651,7 @@ int main(void)
 	        UD(a_peer_goes_on_alone_when_nobody_speaks),
 	        UD(what_a_peer_kept_is_flushed_when_its_queue_pair_ends),
 	        UD(a_stop_waits_for_what_a_peer_has_sent_to_the_vm),
+	        UD(a_handle_may_be_destroyed_behind_its_post),
 	        BOTH(what_is_on_its_way_is_waited_for),
 	        BOTH(what_was_lost_is_not_waited_for_twice),
 	        BOTH(nothing_is_waited_for_when_all_has_come),
