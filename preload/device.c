@@ -24,7 +24,7 @@
 
 struct context_list contexts = TAILQ_HEAD_INITIALIZER(contexts);
 pthread_mutex_t contexts_lock = PTHREAD_MUTEX_INITIALIZER;
-bool device_was_imported;
+bool device_was_imported, verbs_are_elsewhere;
 
 /* What this library cannot make again elsewhere is not offered. */
 static void attr_restrict(struct ibv_device_attr_ex *attr)

@@ -34,5 +34,7 @@ bool ports_have_gid(const struct port *ports, const union ibv_gid *gid);
 
 /* The application opened devices by other ways than ibv_open_device. */
 extern bool device_was_imported;
+/* It has libibverbs where this library is not. */
+extern bool verbs_are_elsewhere;
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
-/* From the loader's call to the first verb: bind what is below, be ready for fork(2). */
+/* What the loader calls, in programs that use no verbs, too: it has to cost nothing. */
 #include <pthread.h>
 
 #include "preload/agent_link.h"
@@ -9,7 +9,6 @@
 #include "preload/device.h"
 #include "preload/device_list.h"
 #include "preload/fork_watch.h"
-#include "preload/real_verbs.h"
 #include "preload/reserved_numbers.h"
 #include "preload/settings.h"
 #include "preload/translation.h"
@@ -35,7 +34,6 @@ static void in_child(void)
 
 __attribute__((constructor)) static void load(void)
 {
-	real_verbs();
 	settings();
 	pthread_atfork(fork_watch_before_fork, fork_watch_in_parent, in_child);
 }

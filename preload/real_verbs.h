@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 /*
  * The verbs below this library: whatever defines them next in the order of symbols, libibverbs or
- * another preloaded library. Bound once, by whoever needs them first; read-only afterwards; any
- * thread.
+ * another preloaded library. Bound by whoever needs them first, so that a program that uses no
+ * verbs has no libibverbs; read-only afterwards; any thread.
  */
 #ifndef TETHER_REAL_VERBS_H
 #define TETHER_REAL_VERBS_H
@@ -20,6 +20,11 @@ struct real_verbs {
 };
 
 const struct real_verbs *real_verbs(void);
+
+/* The program has opened libibverbs: those that stand nowhere else are bound there. The handle is
+ * kept, or closed if there is one. */
+void real_verbs_are_in(void *handle);
+
 #define below (*real_verbs())
 
 /* Make a definition bind in place of libibverbs's. */

@@ -1,6 +1,6 @@
 # preload: libtether.so.
 
-SHIM_SOURCES := $(addprefix preload/,real_verbs.c passed_on.c load.c intercept_dlopen.c settings.c control.c device.c device_list.c \
+SHIM_SOURCES := $(addprefix preload/,real_verbs.c passed_on.c load.c intercept_dlopen.c library_search.c settings.c control.c device.c device_list.c \
 	outer_fd.c completion_arm.c completion_channel.c async_events.c move_events.c \
 	memory.c memory_map.c completion_queue.c completion_ring.c queue_pair.c queue_pair_states.c shared_receive_queue.c xrc.c \
 	address_handle.c data_path.c data_path_ex.c data_path_cq_ex.c translation.c fork_watch.c reserved_numbers.c work_log.c gate.c settlement.c move.c veto.c drain.c evidence.c rebuild.c \
@@ -11,8 +11,8 @@ $(B)/gen/libtether.map: preload/libtether.map.in preload/wrapped_symbols.def | $
 	@mkdir -p $(@D)
 	$(Q)$(CC) -E -P -x c -o $@ $<
 
-# Linked with libibverbs though a program may only dlopen it: RTLD_NEXT has to find it.
-SHIM_LIBS := -l:libprotobuf-c.a -Wl,--no-as-needed -libverbs -Wl,--as-needed -ldl -lpthread
+# Not linked with libibverbs: it would be loaded by every program.
+SHIM_LIBS := -l:libprotobuf-c.a -ldl -lpthread
 SHIM_LDFLAGS := -Wl,--version-script=$(B)/gen/libtether.map -Wl,--exclude-libs,ALL
 
 $(call library,libtether.so,$(SHIM_SOURCES) $(FRAME_SOURCES) $(BASE_SOURCES),$(SHIM_LIBS),$(SHIM_LDFLAGS))
@@ -24,7 +24,7 @@ $(call unit_test,shim_settlement,preload/settlement.c preload/work_log.c,-lpthre
 $(call unit_test,shim_work_log,preload/work_log.c preload/completion_ring.c preload/translation.c,-lpthread)
 
 # Everything but what binds the real verbs and talks to an agent.
-SHIM_BARE := $(filter-out %/real_verbs.c %/load.c %/intercept_dlopen.c %/agent_link.c %/interests.c %/self.c,$(SHIM_SOURCES)) \
+SHIM_BARE := $(filter-out %/real_verbs.c %/load.c %/intercept_dlopen.c %/library_search.c %/agent_link.c %/interests.c %/self.c,$(SHIM_SOURCES)) \
 	$(FRAME_SOURCES) $(BASE_SOURCES)
 $(call unit_test,shim_wrapped,$(SHIM_BARE),-lprotobuf-c -lpthread)
 
@@ -38,6 +38,7 @@ surface-table: $(B)/unit/shim_surface
 
 # The library over a fake HCA.
 SHIM_HARNESS := $(SHIM_BARE) tests/unit/shim_fake_hca.c tests/unit/shim_fake_rarities.c tests/unit/shim_fake_tables.c tests/unit/shim_fake_events.c tests/unit/shim_harness.c
+$(call unit_test,shim_old_symbols,$(SHIM_HARNESS),-rdynamic -lprotobuf-c -lpthread -ldl)
 $(call unit_test,shim_refused,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
 $(call unit_test,shim_builders,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
 $(call unit_test,shim_post,$(SHIM_HARNESS),-lprotobuf-c -lpthread)

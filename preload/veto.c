@@ -166,6 +166,7 @@ int veto_check(const struct move *move, Tether__Answer *answer)
 	}
 	found[VETO_RDMA_CM] = any_moves && holds_rdma_cm();
 	found[VETO_IMPORTED_DEVICE] = any_moves && device_was_imported;
+	found[VETO_ELSEWHERE] = verbs_are_elsewhere && (any_moves || move->of_our_vm);
 	found[VETO_FORKED] = veto_is_shared(move);
 	for (int i = 0; i < VETO_COUNT && !err; i++) {
 		if (found[i])

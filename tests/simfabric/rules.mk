@@ -45,7 +45,13 @@ $(call unit_test,hca_data_faults,$(FABRIC_SOURCES),)
 $(call unit_test,hca_completion_queue,tests/simfabric/completion_queue.c,)
 $(call unit_test,hca_qp_states,tests/simfabric/qp_states.c,)
 $(call program,verbs-objects,$(wildcard tests/simfabric/verbs_objects*.c),-libverbs -lpthread)
-$(call program,verbs-shell,$(wildcard tests/simfabric/verbs_shell*.c),-libverbs)
+VERBS_SHELL_SOURCES := $(wildcard tests/simfabric/verbs_shell*.c)
+$(call program,verbs-shell,$(VERBS_SHELL_SOURCES),-libverbs)
+
+# Programs that are not linked with libibverbs.
+$(call program,verbs-shell-by-dlopen,$(VERBS_SHELL_SOURCES) tests/simfabric/verbs_by_dlopen.c,-ldl -lpthread)
+RUNPATH_OWN := -Wl,--enable-new-dtags,-rpath,'$$$$ORIGIN/own'
+$(call program,dlopen-ways,tests/simfabric/dlopen_ways.c,-ldl,$(RUNPATH_OWN))
 
 $(call fuzzer,simfabric_net_file,$(addprefix tests/simfabric/,net_file.c net_lines.c),)
 $(call fuzzer,simfabric_smp,$(FABRIC_SOURCES),)

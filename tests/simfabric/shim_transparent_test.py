@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
-"""libtether.so without an agent changes nothing: perftest and ibv_rc_pingpong over simfabric, programs that use no verbs,
-and programs that find libibverbs by dlopen."""
+"""libtether.so without an agent changes nothing: perftest and ibv_rc_pingpong over simfabric, and programs that use no
+verbs."""
 import os
 import subprocess
 import sys
@@ -18,24 +18,6 @@ ITERATIONS = "5000" if FULL else "500"
 PERFTEST = [f"ib_{verb}_{what}" for verb in ("send", "write", "read", "atomic") for what in ("bw", "lat")]
 VARIANTS = {"ib_send_bw": [["-e"], ["-b"], ["-q", "4", "--use-srq"]], "ib_write_bw": [["-a"], ["-q", "8"]],
             "ib_read_bw": [["-e"]]}
-
-# As NCCL does it: by name, in the library's own handle.
-BY_DLOPEN = """
-import ctypes, ctypes.util
-handle = ctypes.CDLL("libibverbs.so.1")
-libc = ctypes.CDLL(None)
-libc.dlvsym.restype = ctypes.c_void_p
-libc.dlvsym.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_char_p]
-class Info(ctypes.Structure):
-    _fields_ = [("file", ctypes.c_char_p), ("base", ctypes.c_void_p), ("name", ctypes.c_char_p), ("at", ctypes.c_void_p)]
-def owner(name, version):
-    info = Info()
-    libc.dladdr(ctypes.c_void_p(libc.dlvsym(handle._handle, name, version)), ctypes.byref(info))
-    return info.file.decode().rsplit("/", 1)[-1]
-for name in (b"ibv_open_device", b"ibv_wc_status_str"):
-    assert owner(name, b"IBVERBS_1.1") == "libtether.so", owner(name, b"IBVERBS_1.1")
-"""
-
 
 def on_node(build, fabric, node, argv):
     """The shim above the simulated verbs."""
@@ -69,7 +51,6 @@ def main():
     if not build.sanitizer():
         tap.run("a shell and its children", says_nothing, build, ["/bin/sh", "-c", "ls / | cat >/dev/null; (true)"])
         tap.run("python and a fork", says_nothing, build, [sys.executable, "-c", "import os; os.fork() or os._exit(0); os.wait()"])
-        tap.run("libibverbs by dlopen and dlvsym", says_nothing, build, [sys.executable, "-c", BY_DLOPEN])
     with Fabric() as fabric:
         fabric.create("demo.net")
         fabric.opensm_start("sm")

@@ -23,9 +23,9 @@ class VerbsError(Exception):
 class Peer:
     """One process. Fields of an answer come as a dictionary; numbers are numbers."""
 
-    def __init__(self, fabric, node=None, vm=None, preload=None, env=None):
+    def __init__(self, fabric, node=None, vm=None, preload=None, env=None, program="verbs-shell"):
         argv = [*fabric.place(node, vm), *(["env", f"LD_PRELOAD={preload}"] if preload else []),
-                os.path.join(fabric.build, "bin", "verbs-shell")]
+                os.path.join(fabric.build, "bin", program)]
         self.child = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1,
                                       env={**os.environ, **(env or {})})
         fabric.children.append(self.child)

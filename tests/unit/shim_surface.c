@@ -25,7 +25,7 @@
 static const char document_path[] = "preload/DESIGN.md";
 
 /* Unversioned, in front of libc's. */
-static const char *const of_libc[] = {"dlopen"};
+static const char *const of_libc[] = {"dlopen", "dlmopen"};
 
 static char *file_text(const char *path)
 {

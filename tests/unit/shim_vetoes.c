@@ -179,6 +179,16 @@ static void imported_device_end(struct harness *h)
 	device_was_imported = false;
 }
 
+static void elsewhere(struct harness *h)
+{
+	verbs_are_elsewhere = true;
+}
+
+static void elsewhere_end(struct harness *h)
+{
+	verbs_are_elsewhere = false;
+}
+
 static void forked(struct harness *h)
 {
 	child = fork();
@@ -220,6 +230,7 @@ static const struct row {
         [VETO_MEMORY_UNMAPPED] = {memory_unmapped, memory_unmapped_end},
         [VETO_RDMA_CM] = {rdma_cm, rdma_cm_end},
         [VETO_IMPORTED_DEVICE] = {imported_device, imported_device_end},
+        [VETO_ELSEWHERE] = {elsewhere, elsewhere_end},
         [VETO_FORKED] = {forked, forked_end},
         [VETO_CANNOT_REOPEN] = {cannot_reopen, cannot_reopen_end},
 };
