@@ -407,10 +407,13 @@ static void take_datagrams(const struct remote *remote, const Tether__InterestAn
 	struct interest *interest = find(remote);
 	int err = numbers ? datagram_numbers_take(numbers, answer->qps) : -ENOMEM;
 
-	if (err)
+	if (err) {
 		log_error("link", "lid %u: numbers of datagram queue pairs: error %d", remote->lid,
 		        -err);
-	else if (interest)
+		return;
+	}
+	log_debug("link", "lid %u: numbers of datagram queue pairs are known", remote->lid);
+	if (interest)
 		interest->known = true;
 }
 

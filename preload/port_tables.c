@@ -567,9 +567,11 @@ ASKS_TABLES(int, _ibv_query_gid_ex,
         port, ENODEV, answer_gid_ex(mine, shown, port, index, entry, flags, size), port, index,
         entry, flags, size)
 
+/* As the kernel does it: who has too little room gets nothing. */
 static ssize_t answer_gid_table(struct context *context, struct ibv_gid_entry *entries, size_t room,
         uint32_t flags, size_t size)
 {
+	struct ibv_gid_entry entry;
 	size_t count = 0;
 
 	if (flags || size < sizeof(*entries))
@@ -577,8 +579,13 @@ static ssize_t answer_gid_table(struct context *context, struct ibv_gid_entry *e
 	for (unsigned port = 1; port <= ports_of(context); port++) {
 		struct port_tables *tables = tables_of(context, port);
 
-		for (unsigned i = 0; i < tables->gid_count && count < room; i++)
-			count += !shown_gid(context, tables, port, i, &entries[count]);
+		for (unsigned i = 0; i < tables->gid_count; i++) {
+			if (shown_gid(context, tables, port, i, &entry))
+				continue;
+			if (count == room)
+				return -EINVAL;
+			entries[count++] = entry;
+		}
 	}
 	return (ssize_t)count;
 }

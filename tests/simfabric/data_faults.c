@@ -223,6 +223,7 @@ static int set_preset(struct data_faults *faults, const char *name)
 	store(&faults->err_flushes_receives, is_mlx5);
 	store(&faults->live_rq_psn, 1);
 	store(&faults->colliding_numbers, 0);
+	store(&faults->shifted_tables, 0);
 	return 0;
 }
 
@@ -237,6 +238,7 @@ static int set_switch(struct data_faults *faults, const char *setting)
 	        {"err_flushes_receives=", &faults->err_flushes_receives},
 	        {"live_rq_psn=", &faults->live_rq_psn},
 	        {"colliding_numbers=", &faults->colliding_numbers},
+	        {"shifted_tables=", &faults->shifted_tables},
 	};
 
 	for (size_t i = 0; i < sizeof(switches) / sizeof(switches[0]); i++) {

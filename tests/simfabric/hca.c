@@ -7,6 +7,7 @@
 
 #include "simfabric/clients.h"
 #include "simfabric/hca_multicast.h"
+#include "simfabric/hca_port.h"
 #include "simfabric/hca_process.h"
 #include "simfabric/hca_wire.h"
 #include "simfabric/process.h"
@@ -130,6 +131,14 @@ uint32_t hca_number_seed(const struct hca *hca)
 	return (hca->place.port * 0x9e3779b1u + hca->place.generation * 0x85ebca6bu) >> 8;
 }
 
+/* From one slot to the next they stand elsewhere; 0 is where software expects them. */
+static unsigned table_shift(const struct hca *hca)
+{
+	if (!hca->faults->shifted_tables)
+		return 0;
+	return 1 + hca->place.port % (HCA_GIDS - 1);
+}
+
 static int create(const struct hca_place *place, struct hca **created)
 {
 	struct hca *hca = calloc(1, sizeof(*hca));
@@ -141,6 +150,7 @@ static int create(const struct hca_place *place, struct hca **created)
 	hca->place = *place;
 	hca->port = &hca->fabric->ports[place->port];
 	hca->faults = data_faults_of(hca->fabric);
+	hca->table_shift = table_shift(hca);
 	memcpy(hca->events_told, hca->port->events, sizeof(hca->events_told));
 	hca->host.keys = memory_keys_create(hca_number_seed(hca));
 	if (!hca->host.keys) {

@@ -78,6 +78,7 @@ struct hca {
 	struct hca_place place;
 	const struct port *port;
 	struct data_faults *faults;
+	unsigned table_shift; /* GIDs and P_Keys stand so many places further on */
 	struct hca_queue_pair *queue_pairs;
 	struct hca_completion_queue *completion_queues;
 	struct hca_group *groups; /* that queue pairs are attached to: hca_multicast.c */

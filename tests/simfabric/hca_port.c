@@ -6,7 +6,7 @@
 
 bool hca_gid(const struct hca *hca, unsigned index, union ibv_gid *gid)
 {
-	if (index >= HCA_GIDS)
+	if (index != hca->table_shift % HCA_GIDS)
 		return false;
 	gid->global.subnet_prefix = htobe64(port_gid_prefix(hca->port));
 	gid->global.interface_id = htobe64(__atomic_load_n(&hca->port->guid, __ATOMIC_RELAXED));
@@ -17,8 +17,8 @@ int hca_gid_index(const struct hca *hca, const union ibv_gid *gid)
 {
 	union ibv_gid row;
 
-	for (unsigned i = 0; hca_gid(hca, i, &row); i++) {
-		if (!memcmp(&row, gid, sizeof(row)))
+	for (unsigned i = 0; i < HCA_GIDS; i++) {
+		if (hca_gid(hca, i, &row) && !memcmp(&row, gid, sizeof(row)))
 			return (int)i;
 	}
 	return -1;
@@ -26,7 +26,9 @@ int hca_gid_index(const struct hca *hca, const union ibv_gid *gid)
 
 uint16_t hca_pkey(const struct hca *hca, unsigned index)
 {
-	return index < HCA_PKEYS ? port_pkey(hca->port, index) : 0;
+	if (index >= HCA_PKEYS)
+		return 0;
+	return port_pkey(hca->port, (index + HCA_PKEYS - hca->table_shift) % HCA_PKEYS);
 }
 
 uint32_t hca_mtu(const struct hca *hca)

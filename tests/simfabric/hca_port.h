@@ -13,11 +13,11 @@
 #include "simfabric/hca.h"
 
 enum {
-	HCA_GIDS = 1,
+	HCA_GIDS = 4,
 	HCA_PKEYS = PKEY_TABLE_SIZE,
 };
 
-/* False: no such row. */
+/* False: nothing stands there. */
 bool hca_gid(const struct hca *hca, unsigned index, union ibv_gid *gid);
 /* -1: not in the table. */
 int hca_gid_index(const struct hca *hca, const union ibv_gid *gid);

@@ -91,7 +91,8 @@ ENTRY int ibv_query_gid(
 	port = lock_port(context, port_num);
 	if (!port)
 		return -1;
-	hca_gid(face_context(context)->hca, (unsigned)index, gid);
+	if (!hca_gid(face_context(context)->hca, (unsigned)index, gid))
+		memset(gid, 0, sizeof(*gid));
 	hca_unlock();
 	return 0;
 }
@@ -102,14 +103,17 @@ ENTRY int _ibv_query_gid_ex(struct ibv_context *context, uint32_t port_num, uint
 	struct ibv_gid_entry full = {
 	        .gid_index = gid_index, .port_num = port_num, .gid_type = IBV_GID_TYPE_IB};
 	const struct port *port;
+	bool found;
 
 	if (flags || gid_index >= HCA_GIDS)
 		return EINVAL;
 	port = lock_port(context, port_num);
 	if (!port)
 		return errno;
-	hca_gid(face_context(context)->hca, gid_index, &full.gid);
+	found = hca_gid(face_context(context)->hca, gid_index, &full.gid);
 	hca_unlock();
+	if (!found)
+		return ENODATA;
 	memset(entry, 0, entry_size);
 	memcpy(entry, &full, entry_size < sizeof(full) ? entry_size : sizeof(full));
 	return 0;
@@ -118,16 +122,22 @@ ENTRY int _ibv_query_gid_ex(struct ibv_context *context, uint32_t port_num, uint
 ENTRY ssize_t _ibv_query_gid_table(struct ibv_context *context, struct ibv_gid_entry *entries,
         size_t max_entries, uint32_t flags, size_t entry_size)
 {
-	if (max_entries < HCA_GIDS)
-		return -EINVAL;
-	for (uint32_t i = 0; i < HCA_GIDS; i++) {
-		void *entry = (char *)entries + i * entry_size;
-		int err = _ibv_query_gid_ex(context, 1, i, entry, flags, entry_size);
+	ssize_t count = 0;
 
-		if (err)
-			return -err;
+	for (uint32_t i = 0; i < HCA_GIDS; i++) {
+		struct ibv_gid_entry full;
+		int err = _ibv_query_gid_ex(context, 1, i, &full, flags, sizeof(full));
+
+		if (err == ENODATA)
+			continue;
+		if (err || (size_t)count == max_entries)
+			return err ? -err : -EINVAL;
+		memset((char *)entries + count * (ssize_t)entry_size, 0, entry_size);
+		memcpy((char *)entries + count * (ssize_t)entry_size, &full,
+		        entry_size < sizeof(full) ? entry_size : sizeof(full));
+		count++;
 	}
-	return HCA_GIDS;
+	return count;
 }
 
 /* Private to rdma-core, but librdmacm and perftest's kin call it. */

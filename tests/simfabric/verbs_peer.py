@@ -75,6 +75,14 @@ class Peer:
         answer = self.do("poll", which, ms)
         return None if "none" in answer else (answer["wr_id"], STATUS[answer["status"]])
 
+    def hear(self, ms=END_MS):
+        """A datagram that was received, by the fields of its completion; None: none came."""
+        answer = self.do("hear", ms)
+        if "none" in answer:
+            return None
+        assert answer["status"] == 0, STATUS[answer["status"]]
+        return answer
+
     def events(self, ms=0):
         """All asynchronous events that are there, the first of them within @ms."""
         types = []

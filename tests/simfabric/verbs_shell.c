@@ -18,6 +18,10 @@
  *       raddr rkey imm add compare swap, flags: unsignalled=1 inline=1 fence=1 solicited=1,
  *       of UD: lid qpn qkey gid sgid (its index) sl
  *   poll send|recv MS                            one completion, or "none" after MS
+ *   hear MS                                      a datagram: who is said to have sent it, and its
+ *                                                GRH, at the offset that is the WR_ID
+ *   answer QP WR_ID OFFSET LENGTH [qkey=N]       to who sent what was heard last
+ *   place PKEY                                   where it stands in the port's table
  *   arm send|recv SOLICITED, cqevent MS, event MS
  *   state QP NUMBER, query QP
  *   fill OFFSET LENGTH SEED, same OFFSET LENGTH SEED, word OFFSET [VALUE]
@@ -294,6 +298,9 @@ static const struct {
         {"add", shell_request},
         {"cas", shell_request},
         {"poll", shell_poll},
+        {"hear", shell_hear},
+        {"answer", shell_answer_heard},
+        {"place", shell_place},
         {"arm", shell_arm},
         {"cqevent", shell_cqevent},
         {"event", shell_event},

@@ -60,8 +60,15 @@ void shell_port(const struct command *command);
 void shell_recv(const struct command *command);
 void shell_request(const struct command *command);
 void shell_poll(const struct command *command);
+/* One completion within @ms; 0: none, negative: an error. */
+int shell_poll_one(struct ibv_cq *cq, uint64_t ms, struct ibv_wc *wc);
 void shell_arm(const struct command *command);
 void shell_cqevent(const struct command *command);
 void shell_event(const struct command *command);
+
+/* verbs_shell_datagrams.c */
+void shell_hear(const struct command *command);
+void shell_answer_heard(const struct command *command);
+void shell_place(const struct command *command);
 
 #endif

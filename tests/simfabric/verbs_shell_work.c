@@ -122,15 +122,22 @@ static struct ibv_cq *cq_of(const struct command *command)
 	return command->count > 1 && command->words[1][0] == 's' ? shell.send_cq : shell.recv_cq;
 }
 
-void shell_poll(const struct command *command)
+int shell_poll_one(struct ibv_cq *cq, uint64_t ms, struct ibv_wc *wc)
 {
-	int64_t end_ms = now_ms() + (int64_t)shell_number(command, 2);
-	struct ibv_wc wc;
+	int64_t end_ms = now_ms() + (int64_t)ms;
 	int n;
 
 	do
-		n = ibv_poll_cq(cq_of(command), 1, &wc);
+		n = ibv_poll_cq(cq, 1, wc);
 	while (!n && now_ms() < end_ms);
+	return n;
+}
+
+void shell_poll(const struct command *command)
+{
+	struct ibv_wc wc;
+	int n = shell_poll_one(cq_of(command), shell_number(command, 2), &wc);
+
 	if (n < 0)
 		shell_answer(EIO);
 	else if (!n)

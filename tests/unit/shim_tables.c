@@ -92,6 +92,7 @@ static void the_application_goes_on_seeing_what_it_saw(void **state)
 		assert_int_equal(entries[i].gid_index, i);
 		assert_int_equal(entries[i].gid.raw[15], i + 1);
 	}
+	assert_int_equal(ibv_query_gid_table(h->vm.context, entries, 2, 0), -EINVAL);
 	assert_int_equal(ibv_query_gid(h->vm.context, 1, FAKE_GIDS, &entries[0].gid), -1);
 }
 
