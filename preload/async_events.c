@@ -184,6 +184,15 @@ WRAPPER void ibv_ack_async_event(struct ibv_async_event *event)
 
 /* ---- reading the device's ---- */
 
+static void object_learns(const struct ibv_async_event *event)
+{
+	if (event->event_type == IBV_EVENT_QP_LAST_WQE_REACHED)
+		queue_pair_of(event->element.qp)->last_wqe_told = true;
+	if (event->event_type == IBV_EVENT_SRQ_LIMIT_REACHED)
+		__atomic_store_n(
+		        &shared_receive_queue_of(event->element.srq)->limit, 0, __ATOMIC_RELAXED);
+}
+
 /*
  * 1: *@event is the application's, and @note has been told before the object can be destroyed. 0: a
  * move's own. -1: errno.
@@ -202,15 +211,15 @@ static int read_real(struct context *context, struct ibv_async_event *event,
 		return -1;
 	*event = event_shown(&real);
 	taken = !event_is_of_a_move(context, event);
-	if (taken && event->event_type == IBV_EVENT_QP_LAST_WQE_REACHED)
-		queue_pair_of(event->element.qp)->last_wqe_told = true;
-	if (taken)
+	if (taken) {
+		object_learns(event);
 		note(context, event);
+	}
 	below.ibv_ack_async_event(&real);
 	return taken;
 }
 
-static void keep(struct context *context, const struct ibv_async_event *event)
+void async_events_raise(struct context *context, const struct ibv_async_event *event)
 {
 	struct kept_event *kept = malloc(sizeof(*kept));
 
@@ -224,15 +233,20 @@ static void keep(struct context *context, const struct ibv_async_event *event)
 	outer_fd_ring(&context->async);
 }
 
-void async_events_take_over(struct context *context)
+void async_events_collect(struct context *context)
 {
 	struct ibv_async_event event;
 
+	while (read_real(context, &event, async_events_raise) >= 0)
+		;
+}
+
+void async_events_take_over(struct context *context)
+{
 	if (!context->real)
 		return;
 	async_events_detach(context);
-	while (read_real(context, &event, keep) >= 0)
-		;
+	async_events_collect(context);
 }
 
 /* ---- getting them ---- */

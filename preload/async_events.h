@@ -16,6 +16,11 @@ void async_events_close(struct context *context);
 int async_events_attach(struct context *context);
 void async_events_detach(struct context *context);
 
+/* An event for the application, of its objects. */
+void async_events_raise(struct context *context, const struct ibv_async_event *event);
+/* What the device has told so far is read; control verbs. */
+void async_events_collect(struct context *context);
+
 /* Unread events of an object are dropped, those that were got are waited for. After the real object
  * is gone, without locks. */
 void async_events_await_cq(struct completion_queue *cq);

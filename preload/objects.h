@@ -159,6 +159,7 @@ struct shared_receive_queue {
 	struct ibv_sge *scratch_sges;
 	struct context *context;
 	struct ibv_srq_init_attr attr;
+	uint32_t limit; /* armed; 0 once it was told of. Atomic: threads read events */
 	unsigned users;
 	unsigned events_shown;
 	/* Of XRC (xrc.h); else NULL. */

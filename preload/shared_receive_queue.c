@@ -141,6 +141,24 @@ WRAPPER struct ibv_srq *ibv_create_srq(struct ibv_pd *pd, struct ibv_srq_init_at
 	return srq ? &srq->shown : NULL;
 }
 
+/* Armed again, an event of before is not its own. Without a device it is armed when there is one.
+ */
+static int set_limit(struct shared_receive_queue *srq, struct ibv_srq_attr *attr)
+{
+	int err = 0;
+
+	if (attr->srq_limit > srq->attr.attr.max_wr)
+		return EINVAL;
+	if (__atomic_load_n(&srq->limit, __ATOMIC_RELAXED))
+		async_events_collect(srq->context);
+	__atomic_store_n(&srq->limit, attr->srq_limit, __ATOMIC_RELAXED);
+	if (srq->real)
+		err = below.ibv_modify_srq(srq->real, attr, IBV_SRQ_LIMIT);
+	if (err)
+		__atomic_store_n(&srq->limit, 0, __ATOMIC_RELAXED);
+	return err;
+}
+
 /* Its size is the size of its log: IBV_DEVICE_SRQ_RESIZE is not offered. */
 WRAPPER int ibv_modify_srq(struct ibv_srq *shown, struct ibv_srq_attr *attr, int mask)
 {
@@ -151,10 +169,13 @@ WRAPPER int ibv_modify_srq(struct ibv_srq *shown, struct ibv_srq_attr *attr, int
 		return below.ibv_modify_srq(shown, attr, mask);
 	if (mask & IBV_SRQ_MAX_WR)
 		return EOPNOTSUPP;
-	err = control_enter(srq->context, mask & IBV_SRQ_LIMIT ? NEEDS_CONNECTION : NEEDS_DEVICE);
+	err = control_enter(srq->context, mask == IBV_SRQ_LIMIT ? NEEDS_NOTHING : NEEDS_DEVICE);
 	if (err)
 		return err;
-	err = below.ibv_modify_srq(srq->real, attr, mask);
+	if (mask & IBV_SRQ_LIMIT)
+		err = set_limit(srq, attr);
+	else
+		err = below.ibv_modify_srq(srq->real, attr, mask);
 	control_leave();
 	return err;
 }
@@ -168,6 +189,7 @@ WRAPPER int ibv_query_srq(struct ibv_srq *shown, struct ibv_srq_attr *attr)
 		return below.ibv_query_srq(shown, attr);
 	control_enter(srq->context, NEEDS_NOTHING);
 	*attr = srq->attr.attr;
+	attr->srq_limit = __atomic_load_n(&srq->limit, __ATOMIC_RELAXED);
 	if (srq->real)
 		err = below.ibv_query_srq(srq->real, attr);
 	control_leave();
@@ -232,9 +254,27 @@ void shared_receive_queue_take_back(struct shared_receive_queue *srq, uint32_t i
 		log_error("srq", "a buffer is not posted again: error %d", -err);
 }
 
+static int arm_limit(struct shared_receive_queue *srq, uint32_t posted)
+{
+	uint32_t limit = __atomic_load_n(&srq->limit, __ATOMIC_RELAXED);
+	struct ibv_srq_attr attr = {.srq_limit = limit};
+
+	if (!limit)
+		return 0;
+	if (posted >= limit)
+		return -below.ibv_modify_srq(srq->real, &attr, IBV_SRQ_LIMIT);
+	/* Some devices tell of it at once, some when the next is taken. */
+	__atomic_store_n(&srq->limit, 0, __ATOMIC_RELAXED);
+	async_events_raise(srq->context, &(struct ibv_async_event){.element.srq = &srq->shown,
+	                                         .event_type = IBV_EVENT_SRQ_LIMIT_REACHED});
+	return 0;
+}
+
 int shared_receive_queue_repost(struct shared_receive_queue *srq, bool all)
 {
 	uint32_t count = shared_log_repost(&srq->log, all, srq->scratch), posted;
+	int err = -shared_queue_give(srq, srq->scratch, count, &posted);
 
-	return -shared_queue_give(srq, srq->scratch, count, &posted);
+	/* All: of one that was just made. */
+	return err || !all ? err : arm_limit(srq, count);
 }

@@ -68,13 +68,6 @@ static void check_queue_pair(const struct queue_pair *qp, veto_set found)
 	found[VETO_COMPLETION_ROOM] |= completion_queue_is_cramped(qp->send_cq);
 }
 
-static bool srq_has_limit(const struct shared_receive_queue *srq)
-{
-	struct ibv_srq_attr attr;
-
-	return srq->real && !below.ibv_query_srq(srq->real, &attr) && attr.srq_limit;
-}
-
 /* Under its own second context the process finds out whether it still may. */
 static bool can_reopen(const struct context *context)
 {
@@ -133,12 +126,9 @@ bool veto_is_shared(const struct move *move)
 
 static void check_context(const struct context *context, veto_set found)
 {
-	const struct shared_receive_queue *srq;
 	const struct xrc_domain *domain;
 
 	check_regions(context, found);
-	TAILQ_FOREACH(srq, &context->srqs, link)
-	found[VETO_SRQ_LIMIT] |= srq_has_limit(srq);
 	TAILQ_FOREACH(domain, &context->xrc_domains, link)
 	found[VETO_XRC_SHARED] |= domain->has_foreign;
 	found[VETO_CANNOT_REOPEN] |= !can_reopen(context);

@@ -77,6 +77,7 @@ struct fake_xrcd {
 struct fake_srq {
 	struct ibv_srq srq;
 	struct fake_receive_queue queue;
+	uint32_t limit; /* 0: not armed */
 	/* Of XRC: */
 	struct ibv_xrcd *xrcd;
 	struct ibv_cq *cq;
@@ -831,6 +832,34 @@ static int get_srq_num(struct ibv_srq *srq, uint32_t *number)
 	return 0;
 }
 
+static void check_limit(struct fake_srq *srq)
+{
+	if (!srq->limit || srq->queue.head - srq->queue.tail >= srq->limit)
+		return;
+	srq->limit = 0;
+	fake_async_event(srq->srq.context, (struct ibv_async_event){.element.srq = &srq->srq,
+	                                           .event_type = IBV_EVENT_SRQ_LIMIT_REACHED});
+}
+
+static int modify_srq(struct ibv_srq *shown, struct ibv_srq_attr *attr, int mask)
+{
+	struct fake_srq *srq = (struct fake_srq *)shown;
+
+	LOCK_GUARD(&fake_lock);
+	if (mask & IBV_SRQ_LIMIT) {
+		srq->limit = attr->srq_limit;
+		check_limit(srq);
+	}
+	return 0;
+}
+
+static int query_srq(struct ibv_srq *srq, struct ibv_srq_attr *attr)
+{
+	LOCK_GUARD(&fake_lock);
+	*attr = (struct ibv_srq_attr){.srq_limit = ((struct fake_srq *)srq)->limit};
+	return 0;
+}
+
 static int post_srq_recv(struct ibv_srq *srq, struct ibv_recv_wr *wr, struct ibv_recv_wr **bad)
 {
 	LOCK_GUARD(&fake_lock);
@@ -937,6 +966,8 @@ static void take_receive(struct fake_qp *to)
 		return;
 	to->taken = to->receives->slots[to->receives->tail++ % QUEUE];
 	to->has_taken = true;
+	if (to->qp.srq)
+		check_limit((struct fake_srq *)to->qp.srq);
 }
 
 static bool execute_send(struct fake_qp *to, struct fake_send *send, const uint8_t *data)
@@ -1197,8 +1228,8 @@ const struct real_verbs *real_verbs(void)
 	        .ibv_create_ah = create_ah,
 	        .ibv_destroy_ah = destroy_ah,
 	        .ibv_create_srq = create_srq,
-	        .ibv_modify_srq = fake_modify_srq,
-	        .ibv_query_srq = fake_query_srq,
+	        .ibv_modify_srq = modify_srq,
+	        .ibv_query_srq = query_srq,
 	        .ibv_destroy_srq = destroy_srq,
 	        .ibv_create_comp_channel = fake_create_comp_channel,
 	        .ibv_destroy_comp_channel = fake_destroy_comp_channel,

@@ -37,7 +37,6 @@ struct fake {
 	bool opens_no_more;
 	bool resizes_no_cqs;
 	bool rereg_changes_keys;
-	uint32_t srq_limit;       /* of all */
 	int xrcd_fd, xrcd_oflags; /* of the XRC domain opened last */
 	const struct ibv_device_attr_ex *offers; /* what is opened from now on; NULL: the least */
 	unsigned opens, closes;   /* of contexts */

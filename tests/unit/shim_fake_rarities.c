@@ -7,19 +7,6 @@
 
 #include "tests/unit/shim_fake_hca.h"
 
-int fake_modify_srq(struct ibv_srq *srq, struct ibv_srq_attr *attr, int mask)
-{
-	if (mask & IBV_SRQ_LIMIT)
-		fake.srq_limit = attr->srq_limit;
-	return 0;
-}
-
-int fake_query_srq(struct ibv_srq *srq, struct ibv_srq_attr *attr)
-{
-	*attr = (struct ibv_srq_attr){.srq_limit = fake.srq_limit};
-	return 0;
-}
-
 struct ibv_sge fake_advised;
 
 int fake_advise_mr(struct ibv_pd *pd, enum ibv_advise_mr_advice advice, uint32_t flags,

@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 /*
- * What the fake HCA has besides, for programs that use what is not moved:
- * limits of shared receive queues, enhanced connection options, multicast, imported devices. They
- * are there to be asked for; nothing comes of them.
+ * What the fake HCA has besides, for programs that use what is not moved: enhanced connection
+ * options, multicast, imported devices. They are there to be asked for; nothing comes of them.
  */
 #ifndef TEST_SHIM_FAKE_RARITIES_H
 #define TEST_SHIM_FAKE_RARITIES_H
 
 #include <infiniband/verbs.h>
 
-int fake_modify_srq(struct ibv_srq *srq, struct ibv_srq_attr *attr, int mask);
-int fake_query_srq(struct ibv_srq *srq, struct ibv_srq_attr *attr);
 /* The last buffer that the device was advised of. */
 extern struct ibv_sge fake_advised;
 int fake_advise_mr(struct ibv_pd *pd, enum ibv_advise_mr_advice advice, uint32_t flags,

@@ -111,21 +111,6 @@ static void completion_room(struct harness *h)
 	other_qp_make(h, IBV_QPT_RC, DEEP);
 }
 
-static void srq_limit(struct harness *h)
-{
-	struct ibv_srq_attr attr = {.srq_limit = 1};
-
-	assert_int_equal(ibv_modify_srq(h->vm.srq, &attr, IBV_SRQ_LIMIT), 0);
-}
-
-static void srq_limit_end(struct harness *h)
-{
-	struct ibv_srq_attr attr = {.srq_limit = 0};
-
-	assert_int_equal(ibv_modify_srq(h->vm.srq, &attr, IBV_SRQ_LIMIT), 0);
-}
-
-/* What makes it so: shim_xrc.c. */
 static void xrc_shared(struct harness *h)
 {
 	struct ibv_xrcd_init_attr attr = {
@@ -225,7 +210,6 @@ static const struct row {
         [VETO_ALTERNATE_PATH] = {alternate_path},
         [VETO_ECE] = {ece},
         [VETO_COMPLETION_ROOM] = {completion_room, other_qp_destroy},
-        [VETO_SRQ_LIMIT] = {srq_limit, srq_limit_end},
         [VETO_XRC_SHARED] = {xrc_shared, xrc_shared_end},
         [VETO_MEMORY_UNMAPPED] = {memory_unmapped, memory_unmapped_end},
         [VETO_RDMA_CM] = {rdma_cm, rdma_cm_end},
@@ -297,10 +281,7 @@ static void is_refused_by_its_name_and_nothing_is_touched(void **state)
 
 static int setup(void **state)
 {
-	enum veto veto = (enum veto)(uintptr_t)*state;
-
 	memset(&harness, 0, sizeof(harness));
-	harness.with_srq = veto == VETO_SRQ_LIMIT;
 	harness_open(&harness);
 	harness_connect(&harness);
 	return 0;
