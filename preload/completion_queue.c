@@ -459,16 +459,22 @@ static void completion_queue_free(struct completion_queue *cq)
 	free(cq);
 }
 
-/* Who judges one of its events comes before or after. */
+/* Who judges one of its events comes before or after. Gate closed. */
 static int destroy_real(struct completion_queue *cq)
 {
-	int err = 0;
+	int err = cq->real ? below.ibv_destroy_cq(cq->real) : 0;
 
-	gate_close(&cq->gate);
-	if (cq->real)
-		err = below.ibv_destroy_cq(cq->real);
 	if (!err)
 		cq->real = NULL;
+	return err;
+}
+
+static int destroy(struct completion_queue *cq)
+{
+	int err;
+
+	gate_close(&cq->gate);
+	err = destroy_real(cq);
 	gate_open(&cq->gate);
 	return err;
 }
@@ -481,7 +487,7 @@ WRAPPER int ibv_destroy_cq(struct ibv_cq *shown)
 	if (!cq)
 		return below.ibv_destroy_cq(shown);
 	control_enter(cq->context, NEEDS_NOTHING);
-	err = cq->users ? EBUSY : destroy_real(cq);
+	err = cq->users ? EBUSY : destroy(cq);
 	if (!err)
 		OBJECT_REMOVE(cq->context, cqs, cq);
 	control_leave();
@@ -498,17 +504,17 @@ int completion_queue_tear_down(struct completion_queue *cq)
 	int err;
 
 	gate_close(&cq->gate);
+	/* From here on polling goes by way of the ring: it does not see the queue without its
+	 * device. */
 	completion_queue_harvest(cq);
+	err = -destroy_real(cq);
+	if (!err) {
+		/* What is left is of queue pairs that are gone, by numbers of this device. */
+		number_table_clear(&cq->qps);
+		completion_arm_uproot(cq);
+	}
 	gate_open(&cq->gate);
-	err = destroy_real(cq);
-	if (err)
-		return -err;
-	gate_close(&cq->gate);
-	/* What is left is of queue pairs that are gone, by numbers of this device. */
-	number_table_clear(&cq->qps);
-	completion_arm_uproot(cq);
-	gate_open(&cq->gate);
-	return 0;
+	return err;
 }
 
 int completion_queue_rebuild(struct completion_queue *cq)

@@ -172,11 +172,43 @@ static void threads_share_a_queue_through_moves(void **state)
 	harness_close(&h);
 }
 
+static void *only_poll(void *at)
+{
+	struct shared_worker *w = at;
+	struct ibv_wc wc;
+
+	while (!__atomic_load_n(&w->end, __ATOMIC_RELAXED)) {
+		if (ibv_poll_cq(w->h->vm.cq, 1, &wc))
+			w->errors++;
+	}
+	return NULL;
+}
+
+/* It looks at the queue at every moment of a move. */
+static void a_poller_meets_no_queue_without_a_device(void **state)
+{
+	static struct harness h;
+	struct shared_worker w = {.h = &h};
+	pthread_t thread;
+
+	memset(&h, 0, sizeof(h));
+	harness_open(&h);
+	harness_connect(&h);
+	pthread_create(&thread, NULL, only_poll, &w);
+	for (int i = 0; i < MOVES; i++)
+		harness_move(&h);
+	__atomic_store_n(&w.end, true, __ATOMIC_RELAXED);
+	pthread_join(thread, NULL);
+	assert_int_equal(w.errors, 0);
+	harness_close(&h);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(threads_post_poll_and_register_through_moves),
 	        cmocka_unit_test(threads_share_a_queue_through_moves),
+	        cmocka_unit_test(a_poller_meets_no_queue_without_a_device),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
