@@ -174,6 +174,7 @@ static void set_place(const struct fabric *fabric, uint32_t node, struct hca_pla
 
 	place->port = n->first_port;
 	place->generation = n->slot == NO_INDEX ? 0 : (uint32_t)slots(fabric)[n->slot].generation;
+	place->attachments = 0;
 	snprintf(place->device_name, sizeof(place->device_name), "%.63s", n->name);
 }
 
@@ -188,6 +189,7 @@ static int current_of_vm(const struct fabric *fabric, const char *name, struct h
 	if (slot->is_asked)
 		return -ENODEV;
 	set_place(fabric, slot->node, place);
+	place->attachments = (uint32_t)table(fabric)->vms[vm].attachments;
 	return 0;
 }
 
@@ -237,12 +239,15 @@ static void change_slot(struct fabric *fabric, uint32_t slot, uint32_t vm)
 	struct attach_table *t = table(fabric);
 	struct slot *s = &slots(fabric)[slot];
 	uint64_t none = 0, generation = s->generation + 1, vm_value, slot_value = slot + 1;
+	uint64_t attachments;
 
 	if (vm == NO_INDEX) {
 		redo_put(fabric, &t->vms[s->vm - 1].slot, &none, sizeof(none));
 		redo_put(fabric, &s->vm, &none, sizeof(none));
 	} else {
 		vm_value = vm + 1;
+		attachments = t->vms[vm].attachments + 1;
+		redo_put(fabric, &t->vms[vm].attachments, &attachments, sizeof(attachments));
 		redo_put(fabric, &t->vms[vm].slot, &slot_value, sizeof(slot_value));
 		redo_put(fabric, &s->vm, &vm_value, sizeof(vm_value));
 	}

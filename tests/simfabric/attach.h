@@ -24,6 +24,7 @@ struct hca_place {
 	uint32_t port;       /* index in the file's table of ports: where packets enter and leave */
 	uint32_t generation; /* counts attachments of this slot; a context opened at another one is
 	                        dead */
+	uint32_t attachments; /* of the VM so far, this one included; 0: not in a VM */
 	char device_name[64]; /* as ibv_get_device_name answers: of the slot, so it changes with a
 	                         move */
 };
@@ -74,6 +75,7 @@ struct slot {
 struct vm {
 	char name[NODE_NAME_BYTES];
 	uint64_t slot; /* index + 1; 0: none */
+	uint64_t attachments;
 };
 
 /* Let the VFs of a hypervisor offer less than the device has. -ENOENT. */

@@ -45,7 +45,9 @@ static const struct verb {
                 "      KIND: request, response, ack, rnr (of RC and XRC), uc, ud; P: 0 to 1\n"
                 "      packets that are delayed overtake each other; cut: the rest of a message\n"
                 "  hold=P:US  hold_until_query=0|1  seed=N  none  preset=mlx5|rxe\n"
-                "  reset_purges=  err_flushes_receives=  live_rq_psn=  colliding_numbers=0|1",
+                "  reset_purges=  err_flushes_receives=  live_rq_psn=  colliding_numbers=\n"
+                "  swapped_numbers=0|1: once a VM has moved, each object has another's number\n"
+                "  shifted_tables=0|1: GIDs and P_Keys stand at other indices on each slot",
                 "lose, delay, repeat or cut data packets"},
         {"counters", cli_counters, true, "counters [--json] [--reset]",
                 "MADs by node, attribute and method"},

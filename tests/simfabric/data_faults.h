@@ -56,6 +56,7 @@ struct data_faults {
 	uint32_t err_flushes_receives; /* ERR completes what was posted to be received */
 	uint32_t live_rq_psn;          /* ibv_query_qp tells the responder's PSN, else 0 */
 	uint32_t colliding_numbers;    /* QPNs and keys start alike on every slot */
+	uint32_t swapped_numbers;      /* and, after a move, each is another's: hca_numbers.h */
 	uint32_t shifted_tables; /* on devices opened from now on GIDs and P_Keys stand elsewhere */
 };
 
@@ -85,14 +86,19 @@ enum packet_kind packet_kind(const struct packet *packet);
 
 /*
  * One setting, as the command line says it; under the fabric's lock:
- * - drop.KIND=P  duplicate.KIND=P  delay.KIND=P:MICROSECONDS  cut=P:PACKET, for all or, with
- *   SLID>DLID: in front, for packets from one LID to another; KIND is request, response, ack, rnr,
- *   uc, ud
- * - hold=P:MICROSECONDS  hold_until_query=0|1  seed=N
- * - reset_purges= err_flushes_receives= live_rq_psn= colliding_numbers= shifted_tables=0|1
- * - preset=mlx5|rxe (those five)  none (packets and completions pass again)
  *
- * P is a probability from 0 to 1. -EINVAL: not understood; -ENOSPC: too many pairs.
+ *   drop.KIND=P  duplicate.KIND=P  delay.KIND=P:MICROSECONDS  cut=P:PACKET
+ *
+ * for all or, with SLID>DLID: in front, for packets from one LID to another, KIND being request,
+ * response, ack, rnr, uc or ud and P a probability from 0 to 1;
+ *
+ *   hold=P:MICROSECONDS  hold_until_query=0|1  seed=N  none
+ *   reset_purges= err_flushes_receives= live_rq_psn= colliding_numbers= swapped_numbers=0|1
+ *   shifted_tables=0|1
+ *   preset=mlx5|rxe
+ *
+ * "none" lets packets and completions pass again; a preset sets the two rows before it. -EINVAL:
+ * not understood; -ENOSPC: too many pairs.
  */
 int data_faults_set(struct data_faults *faults, const char *setting);
 

@@ -7,6 +7,7 @@
 
 #include "simfabric/clients.h"
 #include "simfabric/hca_multicast.h"
+#include "simfabric/hca_numbers.h"
 #include "simfabric/hca_port.h"
 #include "simfabric/hca_process.h"
 #include "simfabric/hca_wire.h"
@@ -124,13 +125,6 @@ static struct hca *find(const struct hca_place *place)
 	return hca;
 }
 
-uint32_t hca_number_seed(const struct hca *hca)
-{
-	if (hca->faults->colliding_numbers)
-		return 1;
-	return (hca->place.port * 0x9e3779b1u + hca->place.generation * 0x85ebca6bu) >> 8;
-}
-
 /* From one slot to the next they stand elsewhere; 0 is where software expects them. */
 static unsigned table_shift(const struct hca *hca)
 {
@@ -152,7 +146,7 @@ static int create(const struct hca_place *place, struct hca **created)
 	hca->faults = data_faults_of(hca->fabric);
 	hca->table_shift = table_shift(hca);
 	memcpy(hca->events_told, hca->port->events, sizeof(hca->events_told));
-	hca->host.keys = memory_keys_create(hca_number_seed(hca));
+	hca->host.keys = memory_keys_create(hca_number_seed(hca), hca_number_twist(hca));
 	if (!hca->host.keys) {
 		free(hca);
 		return -ENOMEM;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include "simfabric/hca_numbers.h"
 #include "simfabric/hca_process.h"
 
 enum {

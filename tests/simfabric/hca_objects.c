@@ -2,6 +2,7 @@
 #include <errno.h>
 
 #include "simfabric/hca_multicast.h"
+#include "simfabric/hca_numbers.h"
 #include "simfabric/hca_port.h"
 #include "simfabric/hca_process.h"
 #include "simfabric/hca_wire.h"
@@ -25,7 +26,7 @@ int hca_add_queue_pair(
 {
 	struct queue_pair_config full = *config;
 	int err = qpn_take(hca->fabric, hca->place.port, hca_process.ring_index,
-	        hca->faults->colliding_numbers, &full.qpn);
+	        hca_numbers_collide(hca), hca_number_twist(hca), &full.qpn);
 
 	if (err)
 		return err;
@@ -185,11 +186,11 @@ const struct xrc_srq *hca_find_srq(const struct queue_pair *qp, uint32_t number)
 /* In turn, so that an old number stays wrong for long; where numbers shall collide, the lowest. */
 static uint32_t take_srq_number(struct hca *hca)
 {
-	uint32_t next = hca->faults->colliding_numbers ? 0 : hca->shared_queues_made;
+	uint32_t next = hca_numbers_collide(hca) ? 0 : hca->shared_queues_made;
 	uint32_t number;
 
 	do
-		number = (hca_number_seed(hca) + next++) & NUMBER_MASK;
+		number = (hca_number_seed(hca) + (next++ ^ hca_number_twist(hca))) & NUMBER_MASK;
 	while (!number || find_shared_queue(hca, number));
 	hca->shared_queues_made = next;
 	return number;

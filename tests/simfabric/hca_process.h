@@ -41,8 +41,6 @@ static inline struct hca_queue_pair *hca_owner_of(struct queue_pair *qp)
 /* The engine's view of a new device. */
 extern const struct queue_pair_host hca_host_calls;
 
-/* Where this HCA begins to count, so that numbers of two slots, or of one at two times, differ. */
-uint32_t hca_number_seed(const struct hca *hca);
 const struct xrc_srq *hca_find_srq(const struct queue_pair *qp, uint32_t number);
 
 /* Traffic of the port; what it sends to itself does not leave it. */

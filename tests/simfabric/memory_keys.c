@@ -19,7 +19,7 @@ struct place {
 };
 
 struct memory_keys {
-	uint32_t seed;
+	uint32_t seed, twist;
 	uint32_t size;
 	uint32_t used; /* places that have ever been used: [0, used) */
 	/* Free places are taken again in the order in which they came back: the longest rest. */
@@ -29,13 +29,14 @@ struct memory_keys {
 
 enum { NO_PLACE = UINT32_MAX };
 
-struct memory_keys *memory_keys_create(uint32_t seed)
+struct memory_keys *memory_keys_create(uint32_t seed, uint32_t twist)
 {
 	struct memory_keys *keys = calloc(1, sizeof(*keys));
 
 	if (!keys)
 		return NULL;
 	keys->seed = seed & PLACE_MASK;
+	keys->twist = twist;
 	keys->free_head = keys->free_tail = NO_PLACE;
 	return keys;
 }
@@ -92,13 +93,14 @@ int memory_keys_add(struct memory_keys *keys, struct memory_region *region)
 	if (err)
 		return err;
 	keys->places[index].region = region;
-	region->key = ((index + keys->seed) & PLACE_MASK) << 8 | keys->places[index].tag;
+	region->key =
+	        (((index ^ keys->twist) + keys->seed) & PLACE_MASK) << 8 | keys->places[index].tag;
 	return 0;
 }
 
 static struct place *place_of(const struct memory_keys *keys, uint32_t key)
 {
-	uint32_t index = ((key >> 8) - keys->seed) & PLACE_MASK;
+	uint32_t index = (((key >> 8) - keys->seed) & PLACE_MASK) ^ keys->twist;
 
 	return index < keys->used ? &keys->places[index] : NULL;
 }

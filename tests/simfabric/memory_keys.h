@@ -29,7 +29,8 @@ struct memory_region {
 
 struct memory_keys;
 
-struct memory_keys *memory_keys_create(uint32_t seed);
+/* The n-th place has the key that the (n ^ @twist)-th has elsewhere. */
+struct memory_keys *memory_keys_create(uint32_t seed, uint32_t twist);
 void memory_keys_destroy(struct memory_keys *keys);
 
 /* Gives @region its key. -ENOMEM, or -ENOSPC when all 2^24 places are taken. */

@@ -131,8 +131,8 @@ static uint32_t range_start(uint32_t port, bool collide)
 	return FIRST_QPN + (collide ? 0 : (uint32_t)(port % (RANGES - 1)) << RANGE_BITS);
 }
 
-static int take_locked(
-        struct fabric *fabric, uint32_t port, uint32_t ring, bool collide, uint32_t *qpn)
+static int take_locked(struct fabric *fabric, uint32_t port, uint32_t ring, bool collide,
+        uint32_t twist, uint32_t *qpn)
 {
 	uint32_t *next = &table(fabric)->next[port], start = range_start(port, collide);
 
@@ -140,7 +140,7 @@ static int take_locked(
 	if (table(fabric)->used >= ENTRIES / 2)
 		return -ENOSPC;
 	for (uint32_t tries = 0; tries < 1 << RANGE_BITS; tries++) {
-		uint32_t n = collide ? tries : (*next)++ % (1 << RANGE_BITS);
+		uint32_t n = collide ? tries ^ twist : (*next)++ % (1 << RANGE_BITS);
 
 		if (qpn_find(fabric, port, start + n) != NO_INDEX)
 			continue;
@@ -151,12 +151,13 @@ static int take_locked(
 	return -ENOSPC;
 }
 
-int qpn_take(struct fabric *fabric, uint32_t port, uint32_t ring, bool collide, uint32_t *qpn)
+int qpn_take(struct fabric *fabric, uint32_t port, uint32_t ring, bool collide, uint32_t twist,
+        uint32_t *qpn)
 {
 	int err;
 
 	fabric_lock(fabric);
-	err = take_locked(fabric, port, ring, collide, qpn);
+	err = take_locked(fabric, port, ring, collide, twist, qpn);
 	fabric_unlock(fabric);
 	return err;
 }

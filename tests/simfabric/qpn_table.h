@@ -30,9 +30,11 @@ bool packet_ring_is_read(struct fabric *fabric, uint32_t ring);
 /*
  * A number that is free at @port, for packets into @ring. Each port has a range of its own and
  * hands the numbers out in turn, so that a queue pair made again elsewhere has another one;
- * @collide hands out the lowest free number of one range for all. -ENOSPC: the table is full.
+ * @collide hands out the lowest free number of one range for all, counted exclusive-or @twist.
+ * -ENOSPC: the table is full.
  */
-int qpn_take(struct fabric *fabric, uint32_t port, uint32_t ring, bool collide, uint32_t *qpn);
+int qpn_take(struct fabric *fabric, uint32_t port, uint32_t ring, bool collide, uint32_t twist,
+        uint32_t *qpn);
 void qpn_give_back(struct fabric *fabric, uint32_t port, uint32_t qpn);
 /* The ring for packets to @qpn at @port; NO_INDEX: nobody has it. Without the lock. */
 uint32_t qpn_find(const struct fabric *fabric, uint32_t port, uint32_t qpn);

@@ -13,6 +13,7 @@ from simfabric.verbs_programs import END_S, run_pair  # noqa: E402
 
 ITERATIONS = 4000 if FULL else 200
 ALL_SIZES = ["-a", "-n", "50" if FULL else "5"]
+LONG = ALL_SIZES if FULL else ["-s", "1000000", "-n", "20"]
 # ib_send_bw counts on losing nothing and has nothing to hold its sender back: as many buffers as messages.
 BUFFERS = {"ib_send_bw": ["-r", "4096"]}
 # A GID's index makes it send a GRH over UD; -g joins a group at SA and sends to it.
@@ -22,9 +23,9 @@ PERFTEST = {
         "ib_send_lat": [[], ["-e", "-s", "4096"], ["-x", "0"], ["-I", "0"], ["-g"]],
     },
     "UC": {
-        "ib_send_bw": [[], ["-b", "-q", "4"], ALL_SIZES, ["-e", "-m", "512"]],
+        "ib_send_bw": [[], ["-b", "-q", "4"], LONG, ["-e", "-m", "512"]],
         "ib_send_lat": [[], ["-e", "-s", "100000"], ["-I", "0"]],
-        "ib_write_bw": [[], ["-b", "-q", "4"], ALL_SIZES, ["-m", "256"]],
+        "ib_write_bw": [[], ["-b", "-q", "4"], LONG, ["-m", "256"]],
         "ib_write_lat": [[], ["-s", "100000"]],
     },
 }

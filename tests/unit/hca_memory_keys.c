@@ -25,7 +25,7 @@ static struct memory_region region(void)
 
 static void key_opens_just_its_region(void **state)
 {
-	struct memory_keys *keys = memory_keys_create(7);
+	struct memory_keys *keys = memory_keys_create(7, 0);
 	struct memory_region mr = region();
 	uint32_t key;
 
@@ -44,7 +44,7 @@ static void key_opens_just_its_region(void **state)
 
 static void key_allows_just_its_access_and_pd(void **state)
 {
-	struct memory_keys *keys = memory_keys_create(7);
+	struct memory_keys *keys = memory_keys_create(7, 0);
 	struct memory_region mr = region();
 
 	assert_int_equal(memory_keys_add(keys, &mr), 0);
@@ -56,7 +56,7 @@ static void key_allows_just_its_access_and_pd(void **state)
 
 static void no_other_number_is_a_key(void **state)
 {
-	struct memory_keys *keys = memory_keys_create(7);
+	struct memory_keys *keys = memory_keys_create(7, 0);
 	struct memory_region mr = region();
 
 	assert_int_equal(memory_keys_add(keys, &mr), 0);
@@ -68,7 +68,7 @@ static void no_other_number_is_a_key(void **state)
 
 static void removed_key_stays_wrong_when_its_place_is_used_again(void **state)
 {
-	struct memory_keys *keys = memory_keys_create(7);
+	struct memory_keys *keys = memory_keys_create(7, 0);
 	struct memory_region mr = region(), others[200];
 	uint32_t first;
 
@@ -86,7 +86,7 @@ static void removed_key_stays_wrong_when_its_place_is_used_again(void **state)
 
 static void another_seed_gives_another_key(void **state)
 {
-	struct memory_keys *here = memory_keys_create(7), *there = memory_keys_create(8);
+	struct memory_keys *here = memory_keys_create(7, 0), *there = memory_keys_create(8, 0);
 	struct memory_region a = region(), b = region();
 
 	assert_int_equal(memory_keys_add(here, &a), 0);
@@ -96,11 +96,36 @@ static void another_seed_gives_another_key(void **state)
 	memory_keys_destroy(there);
 }
 
+static void twist_exchanges_the_keys_of_neighbours(void **state)
+{
+	for (uint32_t twist = 1; twist < 4; twist++) {
+		struct memory_keys *here = memory_keys_create(7, 0),
+		                   *there = memory_keys_create(7, twist);
+		struct memory_region a[4], b[4];
+
+		for (int i = 0; i < 4; i++) {
+			a[i] = region();
+			b[i] = region();
+			assert_int_equal(memory_keys_add(here, &a[i]), 0);
+			assert_int_equal(memory_keys_add(there, &b[i]), 0);
+		}
+		for (uint32_t i = 0; i < 4; i++) {
+			assert_int_equal(b[i].key, a[i ^ twist].key);
+			assert_ptr_equal(memory_keys_at(there, b[i].key), &b[i]);
+		}
+		memory_keys_remove(there, &b[2]);
+		assert_null(memory_keys_at(there, b[2].key));
+		assert_ptr_equal(memory_keys_at(there, b[3].key), &b[3]);
+		memory_keys_destroy(here);
+		memory_keys_destroy(there);
+	}
+}
+
 static void thousands_of_regions_have_keys_of_their_own(void **state)
 {
 	enum { COUNT = 5000 };
 	static struct memory_region regions[COUNT];
-	struct memory_keys *keys = memory_keys_create(0xfffffe);
+	struct memory_keys *keys = memory_keys_create(0xfffffe, 0);
 
 	for (int i = 0; i < COUNT; i++) {
 		regions[i] = region();
@@ -115,7 +140,7 @@ static void thousands_of_regions_have_keys_of_their_own(void **state)
 
 static void list_of_buffers_is_filled_across_its_borders(void **state)
 {
-	struct memory_keys *keys = memory_keys_create(7);
+	struct memory_keys *keys = memory_keys_create(7, 0);
 	struct memory_region mr = region();
 	struct ibv_sge sge[3];
 	struct buffer_list list = {keys, &pd, sge, 3};
@@ -153,6 +178,7 @@ int main(void)
 	        cmocka_unit_test(no_other_number_is_a_key),
 	        cmocka_unit_test(removed_key_stays_wrong_when_its_place_is_used_again),
 	        cmocka_unit_test(another_seed_gives_another_key),
+	        cmocka_unit_test(twist_exchanges_the_keys_of_neighbours),
 	        cmocka_unit_test(thousands_of_regions_have_keys_of_their_own),
 	        cmocka_unit_test(list_of_buffers_is_filled_across_its_borders),
 	};

@@ -303,7 +303,7 @@ static void reset_ends_windows_of_the_queue_pair(void **state)
 /* However often a window was bound: who gets its place next has another key. */
 static void old_keys_of_a_window_are_wrong_for_its_successor(void **state)
 {
-	struct memory_keys *few = memory_keys_create(1);
+	struct memory_keys *few = memory_keys_create(1, 0);
 	struct memory_region region = {.access = IBV_ACCESS_MW_BIND, .length = SIZE}, next = {0};
 	struct memory_window window;
 	struct window_owner owner = {0};

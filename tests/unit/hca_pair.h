@@ -221,7 +221,7 @@ static inline void pair_end_open(struct pair *pair, int index, const struct pair
 	                .length = PAIR_MEMORY,
 	                .memory = end->memory};
 	end->host = (struct queue_pair_host){
-	        .keys = memory_keys_create(0x1000u * (uint32_t)(index + 1)),
+	        .keys = memory_keys_create(0x1000u * (uint32_t)(index + 1), 0),
 	        .err_flushes_receives = true,
 	        .reserve = pair_reserve,
 	        .send = pair_send,

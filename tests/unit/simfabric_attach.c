@@ -51,6 +51,16 @@ static void vm_sees_the_vf_that_it_has(void **state)
 	assert_string_equal(current().device_name, "vf2");
 }
 
+static void attachments_of_a_vm_are_counted(void **state)
+{
+	assert_int_equal(current().attachments, 1);
+	assert_int_equal(attach_vm(fabric, "vm", "vf1"), 0); /* it has it */
+	assert_int_equal(current().attachments, 1);
+	assert_int_equal(detach_vm(fabric, "vm", DETACH_ASK, 0), 0);
+	assert_int_equal(attach_vm(fabric, "vm", "vf1"), 0);
+	assert_int_equal(current().attachments, 2);
+}
+
 static void node_sees_its_own_ca(void **state)
 {
 	struct hca_place place;
@@ -190,6 +200,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        on_fabric(vm_sees_the_vf_that_it_has),
+	        on_fabric(attachments_of_a_vm_are_counted),
 	        on_fabric(node_sees_its_own_ca),
 	        on_fabric(asked_vf_leaves_when_the_last_context_closes),
 	        on_fabric(detach_waits_for_the_holder),
