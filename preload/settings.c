@@ -19,7 +19,7 @@ static void open_log(void)
 		return;
 	if (level_name)
 		log_level_parse(level_name, &level);
-	log_open("libtether", where, level);
+	log_open_later("libtether", where, level);
 }
 
 /* The program may change its environment later. */

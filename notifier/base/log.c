@@ -3,38 +3,73 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { LINE_MAX_BYTES = 1024 };
+enum { LINE_MAX_BYTES = 1024, NOWHERE = INT_MIN, LATER };
 
 enum log_level log_level_now = LOG_LEVEL_NONE;
 
 static const char *const level_names[] = {"none", "error", "warn", "info", "debug"};
 static char program_name[32];
-static int log_fd = -1;
+static atomic_int log_fd = NOWHERE;
+static char opened_later[PATH_MAX];
+
+/* A descriptor or -errno; NOWHERE for "none". */
+static int open_where(const char *where)
+{
+	int fd;
+
+	if (!strcmp(where, "stderr"))
+		return STDERR_FILENO;
+	if (!strcmp(where, "none"))
+		return NOWHERE;
+	fd = open(where, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+	return fd < 0 ? -errno : fd;
+}
 
 int log_open(const char *program, const char *where, enum log_level level)
 {
-	int fd = -1;
+	int fd = open_where(where), former = atomic_load(&log_fd);
 
-	if (!strcmp(where, "stderr"))
-		fd = STDERR_FILENO;
-	else if (strcmp(where, "none"))
-		fd = open(where, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
-	else
-		level = LOG_LEVEL_NONE;
-	if (fd < 0 && level != LOG_LEVEL_NONE)
-		return -errno;
-	if (log_fd > STDERR_FILENO)
-		close(log_fd);
-	log_fd = fd;
+	if (fd < 0 && fd != NOWHERE)
+		return fd;
+	if (former > STDERR_FILENO)
+		close(former);
+	atomic_store(&log_fd, fd);
 	snprintf(program_name, sizeof(program_name), "%s", program);
+	log_level_now = fd == NOWHERE ? LOG_LEVEL_NONE : level;
+	return 0;
+}
+
+int log_open_later(const char *program, const char *where, enum log_level level)
+{
+	if (strlen(where) >= sizeof(opened_later))
+		return -ENAMETOOLONG;
+	strcpy(opened_later, where);
+	snprintf(program_name, sizeof(program_name), "%s", program);
+	atomic_store(&log_fd, LATER);
 	log_level_now = level;
 	return 0;
+}
+
+/* Who comes second finds it open. */
+static int open_now(void)
+{
+	int fd = open_where(opened_later), expected = LATER;
+
+	if (fd < 0)
+		fd = NOWHERE;
+	if (atomic_compare_exchange_strong(&log_fd, &expected, fd))
+		return fd;
+	if (fd > STDERR_FILENO)
+		close(fd);
+	return expected;
 }
 
 int log_level_parse(const char *text, enum log_level *level)
@@ -64,17 +99,19 @@ static int line_start(char *line, enum log_level level, const char *subsystem)
 void log_line(enum log_level level, const char *subsystem, const char *format, ...)
 {
 	char line[LINE_MAX_BYTES];
-	int saved_errno = errno;
+	int saved_errno = errno, fd = atomic_load(&log_fd);
 	int used = line_start(line, level, subsystem);
 	va_list args;
 
+	if (fd == LATER)
+		fd = open_now();
 	va_start(args, format);
 	used += vsnprintf(line + used, sizeof(line) - used, format, args);
 	va_end(args);
 	if (used > (int)sizeof(line) - 1)
 		used = sizeof(line) - 1;
 	line[used++] = '\n';
-	while (write(log_fd, line, used) < 0 && errno == EINTR)
+	while (fd >= 0 && write(fd, line, used) < 0 && errno == EINTR)
 		;
 	errno = saved_errno;
 }

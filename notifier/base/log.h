@@ -14,6 +14,11 @@ enum log_level { LOG_LEVEL_NONE, LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO
  * or -errno (the path cannot be opened; the log stays as it was).
  */
 int log_open(const char *program, const char *where, enum log_level level);
+/*
+ * The same at the first line that is logged: a library opens nothing in programs that it has nothing
+ * to say of. If that fails nothing is logged. -ENAMETOOLONG.
+ */
+int log_open_later(const char *program, const char *where, enum log_level level);
 /* "error", "warn", "info", "debug", "none"; -EINVAL otherwise. */
 int log_level_parse(const char *text, enum log_level *level);
 void log_line(enum log_level level, const char *subsystem, const char *format, ...)

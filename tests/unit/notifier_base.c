@@ -5,12 +5,49 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "notifier/base/cleanup.h"
 #include "notifier/base/deadlines.h"
+#include "notifier/base/log.h"
 #include "notifier/base/settings.h"
+
+/* A library in a program that it has nothing to say of opens nothing. */
+static void a_log_may_be_opened_when_there_is_something_to_say(void **state)
+{
+	char folder[] = "/tmp/notifier_base.XXXXXX", path[64], line[256] = "";
+	FILE *file;
+
+	assert_non_null(mkdtemp(folder));
+	snprintf(path, sizeof(path), "%s/log", folder);
+	assert_int_equal(log_open_later("tested", path, LOG_LEVEL_INFO), 0);
+	log_debug("base", "not to be said");
+	assert_int_equal(access(path, F_OK), -1);
+	errno = EXDEV;
+	log_info("base", "said");
+	log_info("base", "and said again");
+	assert_int_equal(errno, EXDEV);
+	file = fopen(path, "re");
+	assert_non_null(file);
+	assert_non_null(fgets(line, sizeof(line), file));
+	assert_non_null(strstr(line, "info base: said"));
+	assert_non_null(fgets(line, sizeof(line), file));
+	assert_null(fgets(line, sizeof(line), file));
+	fclose(file);
+	unlink(path);
+	rmdir(folder);
+	assert_int_equal(log_open("tested", "none", LOG_LEVEL_INFO), 0);
+}
+
+static void a_log_that_cannot_be_opened_later_says_nothing(void **state)
+{
+	assert_int_equal(log_open_later("tested", "/nowhere/at/all", LOG_LEVEL_INFO), 0);
+	log_info("base", "lost");
+	log_info("base", "lost again");
+	assert_int_equal(log_open("tested", "none", LOG_LEVEL_INFO), 0);
+}
 
 static int take(void *context, const char *key, const char *value)
 {
@@ -108,6 +145,8 @@ static void deadlines_are_overridden_by_name(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(a_log_may_be_opened_when_there_is_something_to_say),
+	        cmocka_unit_test(a_log_that_cannot_be_opened_later_says_nothing),
 	        cmocka_unit_test(settings_say_which_line_is_wrong),
 	        cmocka_unit_test(line_too_long_is_not_cut),
 	        cmocka_unit_test(file_that_is_not_there_is_named),
