@@ -51,6 +51,10 @@ $(call program,verbs-shell,$(VERBS_SHELL_SOURCES),-libverbs)
 # Programs that are not linked with libibverbs.
 $(call program,verbs-shell-by-dlopen,$(VERBS_SHELL_SOURCES) tests/simfabric/verbs_by_dlopen.c,-ldl -lpthread)
 RUNPATH_OWN := -Wl,--enable-new-dtags,-rpath,'$$$$ORIGIN/own'
+$(call program,no-verbs,tests/simfabric/no_verbs.c,-lpthread)
+ifeq ($(SANITIZE),)
+$(call program,no-verbs-static,tests/simfabric/no_verbs.c,-lpthread,-static)
+endif
 $(call program,dlopen-ways,tests/simfabric/dlopen_ways.c,-ldl,$(RUNPATH_OWN))
 
 $(call fuzzer,simfabric_net_file,$(addprefix tests/simfabric/,net_file.c net_lines.c),)
