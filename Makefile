@@ -36,7 +36,7 @@ endif
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all help deps demo check-unit check check-full check-asan check-tsan check-valgrind lint format-check format bench \
+.PHONY: all help deps demo check-unit check check-full check-asan check-tsan check-valgrind lint format-check format bench bench-start \
 	fuzz install clean
 
 # ---- what rules.mk files say -------------------------------------------------------------------------------------
@@ -171,6 +171,9 @@ demo: all
 bench: all
 	$(Q)tests/bench/run_bench --build $(B) $(BENCH)
 
+bench-start: $(B)/lib/libtether.so
+	$(Q)tests/bench/run_bench_start --build $(B) $(BENCH)
+
 # ---- installing --------------------------------------------------------------------------------------------------
 
 install: all
@@ -196,5 +199,6 @@ help:
 	@echo 'make lint, format-check       cppcheck and clang-tidy; clang-format (format: apply it)'
 	@echo 'make deps       install the Debian packages that are missing (asks for root only then)'
 	@echo 'make bench      measurements on the simulated fabric; one JSON object on the last line; BENCH="--pairs N --moves N"'
+	@echo 'make bench-start  what libtether.so adds to the start of a program; BENCH="--pairs N"'
 	@echo 'make install    PREFIX=/usr DESTDIR='
 	@echo 'make V=1 ...    show the commands; WERROR=1: warnings are errors; CC=clang; SANITIZE=address,undefined'

@@ -31,9 +31,22 @@ def bench_ends_with_one_json_object():
     assert move["blackout_ms"]["min"] >= move["copy_ms"] and {"stopping", "moving", "resuming"} <= set(move["states_ms"]), move
 
 
+def bench_start_ends_with_one_json_object():
+    env = {key: value for key, value in os.environ.items() if key not in NOT_INHERITED}
+    done = subprocess.run(["make", "-C", TOP, "--no-print-directory", f"B={Build().directory}", "bench-start", "BENCH=--pairs 2"],
+                          capture_output=True, text=True, timeout=END_S, env=env)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout.splitlines()[-1])
+    assert result["pairs"] == 2 and {"true", "bash", "python3"} <= set(result["programs"]), result
+    assert result["added_ms"] == max(row["added_ms"] for row in result["programs"].values()), result
+    for row in result["programs"].values():
+        assert row["ms_without"] > 0 and row["ms_with"] > 0 and "added_cpu_ms" in row, row
+
+
 def main():
     tap = Tap()
     tap.run("bench_ends_with_one_json_object", bench_ends_with_one_json_object)
+    tap.run("bench_start_ends_with_one_json_object", bench_start_ends_with_one_json_object)
     tap.exit()
 
 
