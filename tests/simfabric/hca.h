@@ -83,7 +83,6 @@ struct hca {
 	struct hca_completion_queue *completion_queues;
 	struct hca_group *groups; /* that queue pairs are attached to: hca_multicast.c */
 	struct hca_shared_queue *shared_queues;
-	uint32_t shared_queues_made;
 	unsigned contexts;
 	struct {
 		uint32_t packets;
@@ -127,8 +126,8 @@ struct hca_queue_pair *hca_find_queue_pair(uint32_t qpn);
 int hca_add_completion_queue(struct hca *hca, struct hca_completion_queue *cq, uint32_t capacity);
 void hca_remove_completion_queue(struct hca *hca, struct hca_completion_queue *cq);
 
-/* Number an SRQ, which a packet can name if it is in a domain. */
-void hca_add_shared_queue(struct hca *hca, struct hca_shared_queue *shared);
+/* Number an SRQ, which a packet can name if it is in a domain. -ENOSPC: no number is left. */
+int hca_add_shared_queue(struct hca *hca, struct hca_shared_queue *shared);
 void hca_remove_shared_queue(struct hca *hca, struct hca_shared_queue *shared);
 
 /* Send what the queue pair has to send, as far as there is room. */

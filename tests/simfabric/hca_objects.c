@@ -8,8 +8,6 @@
 #include "simfabric/hca_wire.h"
 #include "simfabric/qpn_table.h"
 
-enum { NUMBER_MASK = 0xffffff };
-
 /* ---- queue pairs ---- */
 
 struct hca_queue_pair *hca_find_queue_pair(uint32_t qpn)
@@ -183,25 +181,18 @@ const struct xrc_srq *hca_find_srq(const struct queue_pair *qp, uint32_t number)
 	                                                                            : NULL;
 }
 
-/* In turn, so that an old number stays wrong for long; where numbers shall collide, the lowest. */
-static uint32_t take_srq_number(struct hca *hca)
+/* As of queue pairs: of one port, however many processes have it open, no two have the same. */
+int hca_add_shared_queue(struct hca *hca, struct hca_shared_queue *shared)
 {
-	uint32_t next = hca_numbers_collide(hca) ? 0 : hca->shared_queues_made;
-	uint32_t number;
+	int err = qpn_take(hca->fabric, hca->place.port, hca_process.ring_index,
+	        hca_numbers_collide(hca), hca_number_twist(hca), &shared->srq.number);
 
-	do
-		number = (hca_number_seed(hca) + (next++ ^ hca_number_twist(hca))) & NUMBER_MASK;
-	while (!number || find_shared_queue(hca, number));
-	hca->shared_queues_made = next;
-	return number;
-}
-
-void hca_add_shared_queue(struct hca *hca, struct hca_shared_queue *shared)
-{
+	if (err)
+		return err;
 	shared->srq.queue = &shared->queue;
-	shared->srq.number = take_srq_number(hca);
 	shared->next_of_hca = hca->shared_queues;
 	hca->shared_queues = shared;
+	return 0;
 }
 
 void hca_remove_shared_queue(struct hca *hca, struct hca_shared_queue *shared)
@@ -211,4 +202,6 @@ void hca_remove_shared_queue(struct hca *hca, struct hca_shared_queue *shared)
 	while (*at != shared)
 		at = &(*at)->next_of_hca;
 	*at = shared->next_of_hca;
+	if (!hca->is_gone)
+		qpn_give_back(hca->fabric, hca->place.port, shared->srq.number);
 }

@@ -30,17 +30,21 @@ static void srq_leave_hca(struct face_object *object)
 }
 
 /* Under the lock. */
-static void srq_enter_hca(struct face_srq *srq)
+static int srq_enter_hca(struct face_srq *srq)
 {
 	struct face_context *context = face_context(srq->srq.context);
+	int err;
 
 	srq->hca.srq.pd = ((struct face_pd *)(void *)srq->srq.pd)->root;
 	srq->hca.srq.domain = srq->xrcd ? srq->xrcd->domain : NULL;
 	srq->hca.srq.completions = srq->cq ? &srq->cq->hca.queue : NULL;
-	hca_add_shared_queue(context->hca, &srq->hca);
+	err = hca_add_shared_queue(context->hca, &srq->hca);
+	if (err)
+		return -err;
 	srq->srq.handle = srq->hca.srq.number;
 	count_users(srq, 1);
 	face_object_add(context, &srq->object, srq_leave_hca);
+	return 0;
 }
 
 static int check_init_attr(const struct ibv_srq_init_attr_ex *attr)
@@ -92,10 +96,11 @@ struct ibv_srq *face_create_srq_ex(struct ibv_context *context, struct ibv_srq_i
 	if (!err)
 		err = face_lock(context);
 	if (!err) {
-		srq_enter_hca(srq);
+		err = srq_enter_hca(srq);
 		hca_unlock();
-		return &srq->srq;
 	}
+	if (!err)
+		return &srq->srq;
 	if (srq)
 		receive_queue_fini(&srq->hca.queue);
 	free(srq);
