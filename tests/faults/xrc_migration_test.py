@@ -12,6 +12,7 @@ from lab.system import System  # noqa: E402
 from lab.tap import Tap  # noqa: E402
 from lab.workload import Pair, free_port, is_listening, perftest  # noqa: E402
 
+MESSAGES = 100000
 EXCHANGES = 4000
 EXCHANGE_BYTES = 1 << 20
 
@@ -25,11 +26,19 @@ def perftest_survives(lab, moving, program):
     survive(moving, start)
 
 
-def pingpong_survives(lab, moving):
+def events_survive(lab, moving):
+    """Asleep until a completion event; that goes by count alone."""
+    def start(attempt):
+        return [perftest(lab, "ib_send_bw", "vm2", "vm1", ["-c", "XRC", "-e", "-q", "2", "-b", "-n", str(MESSAGES << attempt)],
+                         name="ib_send_bw-xrc-events")]
+    survive(moving, start)
+
+
+def pingpong_survives(lab, moving, arguments):
     """It has room for all its sends in the queue, so that a run is made longer by their size."""
     def start(attempt):
         return [perftest(lab, "ibv_xsrq_pingpong", "vm2", "vm1",
-                         ["-n", str(EXCHANGES), "-s", str(EXCHANGE_BYTES << attempt)])]
+                         ["-n", str(EXCHANGES), "-s", str(EXCHANGE_BYTES << attempt), *arguments])]
     survive(moving, start)
 
 
@@ -61,7 +70,9 @@ def main():
         for program in ("ib_send_bw", "ib_write_bw", "ib_send_lat"):
             tap.run(f"{program}_over_xrc_survives_{MIGRATIONS}_migrations_both_ways_of_posting", perftest_survives, lab,
                     moving, program)
-        tap.run(f"xsrq_pingpong_survives_{MIGRATIONS}_migrations", pingpong_survives, lab, moving)
+        tap.run(f"ib_send_bw_with_events_over_xrc_survives_{MIGRATIONS}_migrations", events_survive, lab, moving)
+        tap.run(f"xsrq_pingpong_survives_{MIGRATIONS}_migrations", pingpong_survives, lab, moving, [])
+        tap.run(f"xsrq_pingpong_with_events_survives_{MIGRATIONS}_migrations", pingpong_survives, lab, moving, ["-e"])
         tap.run("a_client_finds_the_shared_queues_of_a_server_that_has_moved", late_client_finds_the_queues, lab, moving)
     tap.exit()
 

@@ -18,7 +18,8 @@ END_S = 60
 # A busy daemon under valgrind is late with its heartbeats.
 SETTINGS = {**PATIENT, "heartbeat_ms": 5000}
 WORK = {"late receives": ["-q", "8", "--late-every", "500", "--late-ms", "50"],
-        "a CQ for each QP": ["-q", "8", "--cq", "each"]}
+        "a CQ for each QP": ["-q", "8", "--cq", "each"],
+        "XRC, and ibv_cq_ex": ["-q", "8", "--transport", "xrc", "--extended-cq"]}
 
 
 def everything_arrives_once(lab, places, arguments):
