@@ -10,6 +10,13 @@ $(call unit_test,demo_receive_book,$(RC_VERIFY_CHECKERS),)
 $(call unit_test,demo_slot_ring,$(RC_VERIFY_CHECKERS),)
 $(call unit_test,demo_requester_checks,$(RC_VERIFY_CHECKERS),)
 
+# Shares what makes and checks numbered messages with rc-verify.
+UD_VERIFY_CHECKERS := demo-apps/ud_verify/stream.c $(addprefix demo-apps/rc_verify/,message.c sequence_check.c pauses.c)
+$(call program,ud-verify,$(UD_VERIFY_CHECKERS) $(addprefix demo-apps/ud_verify/,main.c options.c end.c run.c) \
+	demo-apps/rc_verify/rendezvous.c,-libverbs)
+
+$(call unit_test,demo_ud_stream,$(UD_VERIFY_CHECKERS),)
+
 # The same source against each MPI, by its own compiler wrapper.
 MPI_VERIFY_CHECKERS := $(addprefix demo-apps/mpi_verify/,content.c sizes.c arrivals.c sums.c)
 MPI_VERIFY_SOURCES := $(MPI_VERIFY_CHECKERS) $(addprefix demo-apps/mpi_verify/,main.c options.c job.c rounds.c stall.c \

@@ -1,0 +1,126 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
+"""ud-verify while either end moves in turn, and every new function gives its queue pairs the numbers that others have
+had: each datagram comes once, unchanged, where it was sent, and from whom it was sent. On a calm fabric none is lost; on a
+hostile one the fabric loses, the moves do not mix up. The control: what a peer without the shim sends is lost while the VM
+moves, and at no other time."""
+import os
+import sys
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from lab.deadline import wait_until  # noqa: E402
+from lab.migration import migrate  # noqa: E402
+from lab.survival import Moving  # noqa: E402
+from lab.system import System  # noqa: E402
+from lab.tap import FULL, Tap  # noqa: E402
+from lab.workload import Pair, free_port, last_json  # noqa: E402
+
+MIGRATIONS = 50 if FULL else 12
+MOVES_OF_CONTROL = 3
+FAULTS = {"drop.ud": 0.01, "duplicate.ud": 0, "delay.ud": "0.02:3000", "hold": "0.2:2000"}
+WRONG = ("duplicated", "corrupted", "misdelivered", "misattributed", "strange_headers", "strange_pkeys", "errors")
+
+
+class UdVerify(Pair):
+    """ud-verify with the client in @client_vm; runs until stop()."""
+
+    def __init__(self, lab, server_vm, client_vm, arguments=(), without_shim=()):
+        self.lab = lab
+        port = free_port()
+        argv = [lab.build.program("ud-verify"), "-p", str(port), *arguments]
+        self.name = "ud-verify"
+        self.server = lab.run_in_vm(server_vm, "ud-verify-server", argv, server_vm not in without_shim)
+        self.client = lab.run_in_vm(client_vm, "ud-verify-client", [*argv, "localhost"], client_vm not in without_shim)
+
+    def stop(self):
+        self.client.signal(15)
+
+    def verdicts(self):
+        self.wait(90)
+        return tuple(last_json(process.output()) for process in (self.server, self.client))
+
+
+def all_is_right(verdicts, words):
+    for verdict in verdicts:
+        assert verdict.get("ok") and verdict["unchanged"], f"{verdict}{words}"
+        assert not any(verdict[name] for name in WRONG), f"{verdict}"
+    print("# | " + ", ".join(f"{verdict['role']}: {verdict['received']} received, {verdict['lost']} lost, longest pause "
+                             f"{verdict['longest_pause_ms']:.0f} ms" for verdict in verdicts), flush=True)
+
+
+def either_end_moves(lab, migrations, verify):
+    at = {row["name"]: row["host"] for row in lab.ask("/v1/vms")["vms"]}
+    for number in range(migrations):
+        vm, other = ("vm1", "vm2") if number % 2 else ("vm2", "vm1")
+        place = lab.hosts.index(at[vm])
+        destination = next(host for host in lab.hosts[place + 1:] + lab.hosts[:place] if host != at[other])
+        migrate(lab, vm, at[vm], destination)
+        at[vm] = destination
+        assert verify.is_running(), f"ud-verify ended after migration {number + 1}{verify.words()}"
+        time.sleep(0.1)
+
+
+def datagrams_arrive(lab, faults, migrations, arguments=()):
+    lab.fabric.data_faults(faults)
+    try:
+        with UdVerify(lab, "vm2", "vm1", arguments) as verify:
+            time.sleep(2)
+            either_end_moves(lab, migrations, verify)
+            lab.fabric.data_faults({})
+            verify.stop()
+            verdicts = verify.verdicts()
+            all_is_right(verdicts, verify.words())
+    finally:
+        lab.fabric.data_faults({})
+    return verdicts
+
+
+def nothing_is_lost(lab):
+    verdicts = datagrams_arrive(lab, {}, MIGRATIONS, ["-q", "4"])
+    assert not any(verdict["lost"] for verdict in verdicts), f"{verdicts}"
+
+
+def nothing_is_mixed_up(lab):
+    verdicts = datagrams_arrive(lab, FAULTS, MIGRATIONS, ["-q", "4", "-w", "300"])
+    assert any(verdict["lost"] for verdict in verdicts), "the faults did not bite"
+
+
+def only_the_pause_loses(lab):
+    """Only the one that moves has the shim; its numbers are the same at each place, so that the other need not know others."""
+    moving = Moving(lab)
+    moving.at = next(row["host"] for row in lab.ask("/v1/vms")["vms"] if row["name"] == "vm1")
+    at_vm2 = next(row["host"] for row in lab.ask("/v1/vms")["vms"] if row["name"] == "vm2")
+    moves = []
+    with UdVerify(lab, "vm1", "vm2", ["-q", "2", "-t", "1", "-w", "200"], without_shim=["vm2"]) as verify:
+        time.sleep(2)
+        for _ in range(MOVES_OF_CONTROL):
+            destination = next(host for host in lab.hosts if host not in (moving.at, at_vm2))
+            moves.append(migrate(lab, "vm1", moving.at, destination))
+            moving.at = destination
+            time.sleep(1)
+        verify.stop()
+        verdicts = verify.verdicts()
+        all_is_right(verdicts, verify.words())
+    losses = [loss for verdict in verdicts for loss in verdict["losses"]]
+    assert sum(loss["datagrams"] for loss in losses), "nothing was lost: the control shows nothing"
+    for loss in losses:
+        assert any(loss["first"] < move.ended and loss["last"] > move.began for move in moves), f"{loss} is of no pause"
+
+
+def main():
+    tap = Tap()
+    with System(copy_ms=20) as lab:
+        lab.start()
+        lab.fabric.cli("data-fault", "swapped_numbers=1", "shifted_tables=1")
+        tap.run(f"no_datagram_is_lost_or_changed_through_{MIGRATIONS}_migrations_of_either_end", nothing_is_lost, lab)
+        tap.run(f"a_hostile_fabric_mixes_nothing_up_through_{MIGRATIONS}_more", nothing_is_mixed_up, lab)
+    with System(copy_ms=400) as lab:
+        lab.start()
+        lab.fabric.cli("data-fault", "colliding_numbers=1")
+        tap.run("a_peer_without_the_shim_loses_in_the_pause_only", only_the_pause_loses, lab)
+    tap.exit()
+
+
+main()
