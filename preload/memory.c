@@ -178,34 +178,28 @@ static int region_keys_changed(struct context *context, const struct memory_regi
 	return err ? err : key_maps_to(&context->rkeys, mr->shown.rkey, mr->real->rkey);
 }
 
-/* A region that lets nobody in: no program has memory there. */
+/* A region that lets nobody in: no program has memory there. Page offsets must agree. */
 static struct ibv_mr *register_nowhere(struct ibv_pd *pd)
 {
 	static char nowhere;
-	const uint64_t no_address = UINT64_MAX - 0xffff;
+	const uint64_t offset = 0xffff, no_address = ~offset;
 
-	return below.ibv_reg_mr_iova2(pd, &nowhere, sizeof(nowhere), no_address, 0);
-}
-
-static uint64_t region_iova(const struct memory_region *mr)
-{
-	if (mr->kind == REGION_IOVA)
-		return mr->iova;
-	return mr->access & IBV_ACCESS_ZERO_BASED ? 0 : (uintptr_t)mr->shown.addr;
+	return below.ibv_reg_mr_iova2(
+	        pd, &nowhere, sizeof(nowhere), no_address | ((uintptr_t)&nowhere & offset), 0);
 }
 
 /* What is still mapped of it, at the addresses at which the application knows it. */
 static struct ibv_mr *register_part(
         struct ibv_pd *pd, const struct memory_region *mr, const struct mapped_part *part)
 {
-	size_t offset = part->start - (uintptr_t)mr->shown.addr;
+	uint64_t iova = mr->kind == REGION_IOVA ? mr->iova : (uintptr_t)mr->shown.addr;
 
 	if (part->length == mr->shown.length)
 		return register_as(pd, mr);
 	if (!part->length)
 		return register_nowhere(pd);
-	return below.ibv_reg_mr_iova2(
-	        pd, (void *)part->start, part->length, region_iova(mr) + offset, mr->access);
+	return below.ibv_reg_mr_iova2(pd, (void *)part->start, part->length,
+	        iova + (part->start - (uintptr_t)mr->shown.addr), mr->access);
 }
 
 /* Pages of memory that is registered on demand may come later. */
@@ -259,6 +253,9 @@ bool memory_region_can_move(const struct memory_region *mr, const struct memory_
 	        IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE | IBV_ACCESS_REMOTE_ATOMIC;
 	struct mapped_part part = region_mapped(mr, map);
 
+	/* A piece of one that counts from 0 would count from 0 itself. */
+	if (mr->access & IBV_ACCESS_ZERO_BASED && part.length && part.length < mr->shown.length)
+		return false;
 	return part.parts <= 1 && (part.writable || !(mr->access & writes));
 }
 

@@ -309,6 +309,12 @@ static struct ibv_mr *reg_mr_iova2(
 	struct fake_mr *mr = calloc(1, sizeof(*mr));
 	uint32_t key = hca_of(pd->context)->next_number++;
 
+	/* The kernel's rule. */
+	if ((iova ^ (uintptr_t)addr) & 4095) {
+		free(mr);
+		errno = EINVAL;
+		return NULL;
+	}
 	LOCK_GUARD(&fake_lock);
 	mr->mr = (struct ibv_mr){.context = pd->context,
 	        .pd = pd,
