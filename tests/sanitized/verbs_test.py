@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
-"""The software HCA, built with a sanitizer, through all that verbs_errors_test.py and verbs_deaths_test.py do to it. The
+"""The software HCA, built with a sanitizer, through all that the tests of verbs beside Debian's programs do to it. The
 sanitizer must have nothing to report."""
 import os
 import subprocess
@@ -13,7 +13,7 @@ from lab.build import TOP, Build  # noqa: E402
 from lab.deadline import tail  # noqa: E402
 from lab.tap import Tap  # noqa: E402
 
-TESTS = ["verbs_errors_test.py", "verbs_deaths_test.py"]
+TESTS = ["verbs_errors_test.py", "verbs_deaths_test.py", "verbs_objects_test.py", "verbs_events_test.py"]
 END_S = 800
 
 

@@ -47,7 +47,7 @@ extern const struct objects_test objects_windows_tests[];
 extern const struct objects_test objects_xrc_tests[];
 
 /* Ends the test, which has failed. */
-_Noreturn void objects_fail(const char *file, int line, const char *what);
+__attribute__((noreturn)) void objects_fail(const char *file, int line, const char *what);
 
 #define CHECK(condition)                                                                           \
 	do {                                                                                       \

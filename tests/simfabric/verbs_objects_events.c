@@ -253,28 +253,29 @@ static void *destroy(void *cq)
 
 static void destruction_waits_for_acknowledgements(struct objects *o)
 {
-	struct ends ends;
-	struct ibv_cq *cq;
+	struct ibv_comp_channel *channel = ibv_create_comp_channel(o->context);
+	struct ibv_cq *cq = ibv_create_cq(o->context, 16, NULL, channel, 0), *from;
+	struct ibv_qp *qp = objects_rc(o, cq, cq);
+	struct ibv_qp_attr attr = {.qp_state = IBV_QPS_ERR};
+	struct ibv_recv_wr wr = {.wr_id = 1}, *bad;
 	pthread_t thread;
 	void *result;
 
-	ends_open(o, &ends, false);
-	post_receives(o, &ends, 1);
-	CHECK(!ibv_req_notify_cq(ends.recv_cq, 0));
-	exchange(o, &ends, IBV_WR_SEND, 0);
-	CHECK(!ibv_get_cq_event(o->channel, &cq, &result) && cq == ends.recv_cq);
-	CHECK(!ibv_destroy_qp(ends.sender) && !ibv_destroy_qp(ends.receiver));
+	objects_connect(o, qp, qp);
+	CHECK(!ibv_post_recv(qp, &wr, &bad) && !ibv_req_notify_cq(cq, 0));
+	CHECK(!ibv_modify_qp(qp, &attr, IBV_QP_STATE));
+	CHECK(!ibv_get_cq_event(channel, &from, &result) && from == cq);
+	CHECK(!ibv_destroy_qp(qp));
 	acknowledged = false;
 	CHECK(!pthread_create(&thread, NULL, destroy, cq));
-	/* When the queue has left the channel, nothing but the wait is to come. */
-	while (__atomic_load_n(&o->channel->refcnt, __ATOMIC_RELAXED) > 2)
+	/* When the queue has left its channel, nothing but the wait is to come. */
+	while (ibv_destroy_comp_channel(channel) == EBUSY)
 		sched_yield();
 	for (int i = 0; i < 1000; i++)
 		sched_yield();
 	__atomic_store_n(&acknowledged, true, __ATOMIC_RELEASE);
 	ibv_ack_cq_events(cq, 1);
 	CHECK(!pthread_join(thread, &result) && result);
-	CHECK(!ibv_destroy_cq(ends.send_cq));
 }
 
 /* ---- asynchronous events ---- */

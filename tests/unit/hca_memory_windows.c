@@ -375,7 +375,7 @@ static void post_transfer(
 static void assert_completes(
         struct pair *pair, int end, uint64_t wr_id, enum ibv_wc_opcode opcode, int status)
 {
-	struct ibv_wc wc;
+	struct ibv_wc wc = {0};
 
 	assert_true(pair_settle(pair));
 	assert_true(pair_poll_send(pair, end, &wc));
@@ -406,7 +406,7 @@ static void bind_opens_a_window_to_the_peer(void **state)
 static void bind_completes_in_its_turn(void **state)
 {
 	struct pair *pair = *state;
-	struct ibv_wc wc;
+	struct ibv_wc wc = {0};
 
 	post_transfer(pair, 1, IBV_WR_RDMA_WRITE, 1, 0);
 	assert_int_equal(post_bind(pair, 2, START, IBV_SEND_SIGNALED), 0);
@@ -422,7 +422,7 @@ static void bind_completes_in_its_turn(void **state)
 static void unsignalled_bind_says_nothing(void **state)
 {
 	struct pair *pair = *state;
-	struct ibv_wc wc;
+	struct ibv_wc wc = {0};
 
 	assert_int_equal(post_bind(pair, 1, START, 0), 0);
 	assert_true(pair_settle(pair));
@@ -517,7 +517,7 @@ static void peers_send_closes_the_window(void **state)
 {
 	struct pair *pair = *state;
 	uint32_t key = ibv_inc_rkey(window_2.region.key);
-	struct ibv_wc wc;
+	struct ibv_wc wc = {0};
 
 	assert_int_equal(post_bind(pair, 1, START, 0), 0);
 	assert_int_equal(pair_post_receive(pair, 1, 0x8000, 64, 9), 0);
@@ -542,7 +542,7 @@ static void repeated_send_does_not_invalidate_twice(void **state)
 {
 	struct pair *pair = *state;
 	uint32_t key = ibv_inc_rkey(window_2.region.key);
-	struct ibv_wc wc;
+	struct ibv_wc wc = {0};
 
 	assert_int_equal(post_bind(pair, 1, START, 0), 0);
 	assert_int_equal(pair_post_receive(pair, 1, 0x8000, 64, 9), 0);
@@ -559,7 +559,7 @@ static void repeated_send_does_not_invalidate_twice(void **state)
 static void key_that_cannot_be_invalidated_fails_the_receiver(void **state)
 {
 	struct pair *pair = *state;
-	struct ibv_wc wc;
+	struct ibv_wc wc = {0};
 
 	assert_int_equal(pair_post_receive(pair, 1, 0x8000, 64, 9), 0);
 	post_invalidate(pair, 0, IBV_WR_SEND_WITH_INV, 2, pair->end[1].region.key, 0);

@@ -119,7 +119,7 @@ static void post(struct pair *pair, enum ibv_wr_opcode opcode, int i, uint64_t l
 
 static void assert_sent(struct pair *pair, uint64_t wr_id, enum ibv_wc_status status)
 {
-	struct ibv_wc wc;
+	struct ibv_wc wc = {0};
 
 	assert_true(pair_settle(pair));
 	assert_true(pair_poll_send(pair, 0, &wc));
@@ -129,7 +129,7 @@ static void assert_sent(struct pair *pair, uint64_t wr_id, enum ibv_wc_status st
 
 static void assert_received(struct pair *pair, int i, uint64_t wr_id, enum ibv_wc_status status)
 {
-	struct ibv_wc wc;
+	struct ibv_wc wc = {0};
 
 	assert_true(pair_poll(&shared[i].completions, pair->now_ns, &wc));
 	assert_int_equal(wc.wr_id, wr_id);
@@ -196,7 +196,7 @@ static void keys_are_checked_in_the_pd_of_the_srq(void **state)
 	static const enum ibv_wr_opcode opcodes[] = {
 	        IBV_WR_RDMA_WRITE, IBV_WR_RDMA_READ, IBV_WR_ATOMIC_FETCH_AND_ADD};
 	struct pair *pair = *state;
-	struct ibv_wc wc;
+	struct ibv_wc wc = {0};
 
 	for (size_t i = 0; i < 3; i++) {
 		post(pair, opcodes[i], 1, 0, 8, 0x100, i);
