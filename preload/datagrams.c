@@ -33,7 +33,7 @@ uint32_t datagrams_passing(const struct queue_pair *qp, uint32_t sequence, uint3
 	while (passing < count) {
 		const struct address_handle *to = address_of(qp, sequence + passing);
 
-		if (to->numbers && to->numbers->stopped)
+		if (to->numbers && __atomic_load_n(&to->numbers->stopped, __ATOMIC_RELAXED))
 			break;
 		passing++;
 	}
@@ -62,7 +62,7 @@ int datagrams_hold(struct move *move)
 	move->stopped_address = datagram_numbers_of(move->lid, &move->gid);
 	if (!move->stopped_address)
 		return -ENOMEM;
-	move->stopped_address->stopped++;
+	__atomic_fetch_add(&move->stopped_address->stopped, 1, __ATOMIC_RELAXED);
 	__atomic_fetch_add(&datagrams_stopped, 1, __ATOMIC_RELAXED);
 	everybody_looks();
 	return 0;
@@ -153,7 +153,7 @@ void datagrams_let_go(struct move *move)
 
 	if (!move->stopped_address)
 		return;
-	move->stopped_address->stopped--;
+	__atomic_fetch_sub(&move->stopped_address->stopped, 1, __ATOMIC_RELAXED);
 	move->stopped_address = NULL;
 	__atomic_fetch_sub(&datagrams_stopped, 1, __ATOMIC_RELAXED);
 	EACH_DATAGRAM_QUEUE_PAIR(context, qp)

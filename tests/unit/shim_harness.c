@@ -38,7 +38,7 @@ void agent_link_register(struct remote *remote)
 
 void agent_link_register_datagrams(struct remote *remote)
 {
-	harness_handles++;
+	__atomic_fetch_add(&harness_handles, 1, __ATOMIC_RELAXED);
 	if (harness_registering)
 		harness_registering(remote);
 }
@@ -49,8 +49,8 @@ void agent_link_wake(void)
 
 void agent_link_forget(const struct remote *remote)
 {
-	harness_interest -= remote->qpn != 0;
-	harness_handles -= !remote->qpn && remote->lid;
+	__atomic_fetch_sub(&harness_interest, remote->qpn != 0, __ATOMIC_RELAXED);
+	__atomic_fetch_sub(&harness_handles, !remote->qpn && remote->lid, __ATOMIC_RELAXED);
 }
 
 int harness_announced, harness_contexts, harness_announce_error;

@@ -11,6 +11,7 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tests/unit/shim_harness.h"
 
@@ -203,11 +204,99 @@ static void a_poller_meets_no_queue_without_a_device(void **state)
 	harness_close(&h);
 }
 
+/* A datagram that is lost, or goes to nobody, ends the game. */
+struct player {
+	struct end *end;
+	uint16_t other_lid;
+	bool serves;
+	bool *over;
+	uint64_t heard;
+	unsigned errors;
+};
+
+enum { INBOX = 4096, GRH = sizeof(struct ibv_grh), DEADLOCK_S = 120 };
+
+/* By a handle of its own, that is gone as soon as the work is posted. */
+static void play(struct player *p)
+{
+	struct ibv_ah_attr address = {.dlid = p->other_lid, .port_num = 1};
+	struct ibv_ah *lasting = p->end->ah;
+
+	p->errors += end_receive(p->end, 1, INBOX, 8 + GRH) != 0;
+	p->end->ah = ibv_create_ah(p->end->pd, &address);
+	memcpy(p->end->memory, &p->heard, sizeof(p->heard));
+	p->errors += end_send(p->end, 0, 0, 8, IBV_SEND_SIGNALED | IBV_SEND_INLINE) != 0;
+	p->errors += ibv_destroy_ah(p->end->ah) != 0;
+	p->end->ah = lasting;
+}
+
+static void hear(struct player *p, const struct ibv_wc *wc)
+{
+	uint64_t said;
+
+	p->errors += wc->status != IBV_WC_SUCCESS;
+	if (wc->wr_id != 1)
+		return;
+	memcpy(&said, p->end->memory + INBOX + GRH, sizeof(said));
+	p->errors += wc->src_qp != p->end->remote_qpn;
+	p->errors += said != p->heard + p->serves;
+	__atomic_store_n(&p->heard, p->heard + 1, __ATOMIC_RELAXED);
+	play(p);
+}
+
+static void *play_along(void *at)
+{
+	struct player *p = at;
+	struct ibv_wc wc;
+
+	while (!__atomic_load_n(p->over, __ATOMIC_RELAXED)) {
+		while (ibv_poll_cq(p->end->cq, 1, &wc) > 0)
+			hear(p, &wc);
+		sched_yield();
+	}
+	return NULL;
+}
+
+static void a_datagram_goes_to_and_fro_through_moves(void **state)
+{
+	static struct harness h;
+	bool over = false;
+	struct player server = {&h.vm, FAKE_LID_PEER, true, &over, 0, 0};
+	struct player other = {&h.peer, FAKE_LID_VM, false, &over, 0, 0};
+	pthread_t threads[2];
+
+	memset(&h, 0, sizeof(h));
+	h.type = IBV_QPT_UD;
+	alarm(DEADLOCK_S);
+	harness_open(&h);
+	harness_connect(&h);
+	fake.automatic = true;
+	assert_int_equal(end_receive(&h.peer, 1, INBOX, 8 + GRH), 0);
+	play(&server);
+	pthread_create(&threads[0], NULL, play_along, &server);
+	pthread_create(&threads[1], NULL, play_along, &other);
+	for (int i = 0; i < MOVES; i++) {
+		uint64_t before = __atomic_load_n(&server.heard, __ATOMIC_RELAXED);
+
+		while (__atomic_load_n(&server.heard, __ATOMIC_RELAXED) < before + 2)
+			sched_yield();
+		harness_move(&h);
+	}
+	__atomic_store_n(&over, true, __ATOMIC_RELAXED);
+	pthread_join(threads[0], NULL);
+	pthread_join(threads[1], NULL);
+	alarm(0);
+	assert_int_equal(server.errors, 0);
+	assert_int_equal(other.errors, 0);
+	harness_close(&h);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(threads_post_poll_and_register_through_moves),
 	        cmocka_unit_test(threads_share_a_queue_through_moves),
+	        cmocka_unit_test(a_datagram_goes_to_and_fro_through_moves),
 	        cmocka_unit_test(a_poller_meets_no_queue_without_a_device),
 	};
 
