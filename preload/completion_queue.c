@@ -508,11 +508,8 @@ int completion_queue_tear_down(struct completion_queue *cq)
 	 * device. */
 	completion_queue_harvest(cq);
 	err = -destroy_real(cq);
-	if (!err) {
-		/* What is left is of queue pairs that are gone, by numbers of this device. */
-		number_table_clear(&cq->qps);
+	if (!err)
 		completion_arm_uproot(cq);
-	}
 	gate_open(&cq->gate);
 	return err;
 }

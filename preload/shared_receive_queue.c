@@ -86,13 +86,16 @@ static void leave_domain(struct shared_receive_queue *srq)
 	users_add(srq, -1u);
 }
 
+/* Failing, it leaves nothing. */
 static int create(struct shared_receive_queue *srq)
 {
 	int err = -control_enter(srq->context, NEEDS_DEVICE);
-	bool is_built = false;
+	bool is_built;
 
-	if (err)
+	if (err) {
+		free(srq);
 		return err;
+	}
 	err = build(srq);
 	is_built = !err;
 	if (!err && srq->domain)

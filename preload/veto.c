@@ -130,7 +130,7 @@ static void check_context(const struct context *context, veto_set found)
 
 	check_regions(context, found);
 	TAILQ_FOREACH(domain, &context->xrc_domains, link)
-	found[VETO_XRC_SHARED] |= domain->has_foreign;
+	found[VETO_XRC_SHARED] |= __atomic_load_n(&domain->has_foreign, __ATOMIC_RELAXED);
 	found[VETO_CANNOT_REOPEN] |= !can_reopen(context);
 }
 

@@ -183,13 +183,13 @@ int xrc_enlist(struct queue_pair *target)
 	return err;
 }
 
-/* What it has received and is still to be polled is known as of nobody, not as of a stranger. */
+/* The device has given it back, and what is there of it by now is all: it is not a stranger's. */
 void xrc_delist(struct queue_pair *target, uint32_t real_number)
 {
 	EACH_QUEUE(target->xrc_domain, cq)
 	{
-		if (number_table_find(&cq->qps, real_number))
-			number_table_set(&cq->qps, real_number, 0);
+		completion_queue_harvest(cq);
+		number_table_remove(&cq->qps, real_number);
 	}
 }
 
@@ -438,8 +438,8 @@ bool xrc_receive_pass(struct completion_queue *cq, struct queue_pair *qp, struct
 	struct shared_receive_queue *srq = (struct shared_receive_queue *)entry->value;
 	uint32_t index = tag_sequence(wc->wr_id);
 
-	if (!qp && !number_table_find(&cq->qps, wc->qp_num))
-		srq->domain->has_foreign = true;
+	if (!qp)
+		__atomic_store_n(&srq->domain->has_foreign, true, __ATOMIC_RELAXED);
 	if (wc->status != IBV_WC_SUCCESS) {
 		if (is_of_the_move(qp, wc) || (qp && receive_flush_is_late(qp, wc))) {
 			shared_receive_queue_take_back(srq, index, !qp->held);

@@ -30,7 +30,7 @@ struct xrc_domain {
 	TAILQ_HEAD(, shared_receive_queue) srqs;
 	TAILQ_HEAD(, queue_pair) targets;
 	unsigned users;   /* of both kinds; under the list lock */
-	bool has_foreign; /* targets, of other processes or contexts */
+	bool has_foreign; /* targets, of other processes or contexts; atomic */
 	TAILQ_ENTRY(xrc_domain) link;
 };
 

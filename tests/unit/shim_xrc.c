@@ -409,6 +409,7 @@ static void what_a_destroyed_target_has_received_is_shown(void **state)
 	struct harness *h = &fixture.h;
 	uint32_t qpn = fixture.vm.target->qp_num;
 
+	harness_move(h);
 	assert_int_equal(receive(&fixture.vm, 1, 5, 0, BYTES), 0);
 	assert_int_equal(send_to(&fixture.peer, fixture.vm.numbers[1], 6, BYTES), 0);
 	assert_int_equal(execute(&fixture.peer, 9, true), 1);
@@ -509,6 +510,19 @@ static void a_stranger_is_not_taken_for_one_that_is_gone(void **state)
 	assert_int_equal(below.ibv_destroy_qp(stranger), 0);
 }
 
+/* Under a checker for leaks: and nothing is left of the attempt. */
+static void no_queue_is_made_without_a_device(void **state)
+{
+	struct harness *h = &fixture.h;
+
+	harness_stop(h);
+	assert_int_equal(harness_step(h, TETHER__STEP__STEP_RELEASE), DONE);
+	assert_int_equal(harness_step(h, TETHER__STEP__STEP_ERROR), DONE);
+	errno = 0;
+	assert_null(make_srq(&fixture.vm, fixture.vm.cq));
+	assert_int_equal(errno, ENODEV);
+}
+
 static void other_kinds_are_refused(void **state)
 {
 	struct harness *h = &fixture.h;
@@ -556,6 +570,7 @@ int main(void)
 	        TEST(what_is_used_is_busy),
 	        TEST(a_domain_with_targets_of_others_is_refused),
 	        TEST(a_stranger_is_not_taken_for_one_that_is_gone),
+	        TEST(no_queue_is_made_without_a_device),
 	        TEST(other_kinds_are_refused),
 	};
 
