@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
 """Unmodified programs over RC between two nodes of the demo fabric: perftest's eight, each with its default data path
-(ibv_wr_*) and with ibv_post_send, and ibv_rc_pingpong."""
+(ibv_wr_*) and with ibv_post_send, and the pingpongs with and without a shared receive queue."""
 import os
 import sys
 
@@ -25,7 +25,10 @@ VARIANTS = {
     "ib_atomic_lat": [["-A", "CMP_AND_SWAP"]],
 }
 # Not -t with -e: it then takes an event whose completion it has polled already for a failure.
-PINGPONG = [[], ["-e"], ["-t"], ["-N"], ["-m", "256", "-s", "100000"]]
+PINGPONG = {
+    "ibv_rc_pingpong": [[], ["-c"], ["-e"], ["-t", "-c"], ["-N"], ["-m", "256", "-s", "100000"]],
+    "ibv_srq_pingpong": [[], ["-e"], ["-q", "4", "-m", "256", "-s", "100000"]],
+}
 
 
 def perftest(fabric, program, arguments):
@@ -34,8 +37,8 @@ def perftest(fabric, program, arguments):
     run_pair(fabric, program, ["-F", *arguments])
 
 
-def pingpong(fabric, arguments):
-    out = run_pair(fabric, "ibv_rc_pingpong", ["-n", str(ITERATIONS), *arguments])
+def pingpong(fabric, program, arguments):
+    out = run_pair(fabric, program, ["-n", str(ITERATIONS), *arguments])
     assert f"{ITERATIONS} iters" in out, out
 
 
@@ -58,8 +61,9 @@ def main():
         fabric.opensm_wait_up(END_S)
         for program, arguments in calls():
             tap.run(" ".join([program, *arguments]), perftest, fabric, program, arguments)
-        for arguments in PINGPONG:
-            tap.run(" ".join(["ibv_rc_pingpong", *arguments]), pingpong, fabric, arguments)
+        for program, variants in PINGPONG.items():
+            for arguments in variants:
+                tap.run(" ".join([program, *arguments]), pingpong, fabric, program, arguments)
     tap.exit()
 
 
