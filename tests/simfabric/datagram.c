@@ -2,6 +2,7 @@
 #include "simfabric/datagram.h"
 
 #include "simfabric/address_handle.h"
+#include "simfabric/request_packets.h"
 #include "simfabric/responder.h"
 #include "simfabric/scatter_gather.h"
 
@@ -40,7 +41,7 @@ static enum ibv_wc_status write_packet(
 	packet->payload_length = (uint16_t)work->length;
 	if (!write_grh(qp, work, packet))
 		return IBV_WC_LOC_QP_OP_ERR;
-	return requester_copy_payload(qp, work, 0, packet) ? IBV_WC_SUCCESS : IBV_WC_LOC_PROT_ERR;
+	return request_copy_payload(qp, work, 0, packet) ? IBV_WC_SUCCESS : IBV_WC_LOC_PROT_ERR;
 }
 
 /* The next request; NULL: none, or it failed just now. */

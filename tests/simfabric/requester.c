@@ -2,35 +2,9 @@
 #include <string.h>
 
 #include "simfabric/local_work.h"
+#include "simfabric/request_packets.h"
 #include "simfabric/requester.h"
 #include "simfabric/scatter_gather.h"
-
-static const struct {
-	uint8_t completion; /* enum ibv_wc_opcode */
-	uint16_t is;        /* traits that its packets have */
-} operations[] = {
-        [IBV_WR_SEND] = {IBV_WC_SEND, IS_SEND},
-        [IBV_WR_SEND_WITH_IMM] = {IBV_WC_SEND, IS_SEND | HAS_IMM},
-        [IBV_WR_SEND_WITH_INV] = {IBV_WC_SEND, IS_SEND | HAS_INVALIDATE},
-        [IBV_WR_RDMA_WRITE] = {IBV_WC_RDMA_WRITE, IS_WRITE},
-        [IBV_WR_RDMA_WRITE_WITH_IMM] = {IBV_WC_RDMA_WRITE, IS_WRITE | HAS_IMM},
-        [IBV_WR_RDMA_READ] = {IBV_WC_RDMA_READ, IS_READ},
-        [IBV_WR_ATOMIC_CMP_AND_SWP] = {IBV_WC_COMP_SWAP, IS_ATOMIC},
-        [IBV_WR_ATOMIC_FETCH_AND_ADD] = {IBV_WC_FETCH_ADD, IS_ATOMIC},
-        [IBV_WR_LOCAL_INV] = {IBV_WC_LOCAL_INV, 0},
-        [IBV_WR_BIND_MW] = {IBV_WC_BIND_MW, 0},
-};
-
-static uint16_t work_is(const struct send_work *work)
-{
-	return operations[work->opcode].is;
-}
-
-/* Answered with data, so an acknowledgement alone does not complete it. */
-static bool wants_answer(const struct send_work *work)
-{
-	return work_is(work) & (IS_READ | IS_ATOMIC);
-}
 
 static bool may_run(const struct queue_pair *qp)
 {
@@ -113,7 +87,7 @@ static void complete_oldest(struct queue_pair *qp, enum ibv_wc_status status)
 	memset(&completion, 0, sizeof(completion));
 	completion.wc.wr_id = work->wr_id;
 	completion.wc.status = status;
-	completion.wc.opcode = operations[work->opcode].completion;
+	completion.wc.opcode = work_completes_as(work);
 	completion.wc.byte_len = (uint32_t)work->length;
 	completion.wc.qp_num = qp->qpn;
 	completion.qp = qp;
@@ -474,116 +448,25 @@ static struct send_work *work_to_send(struct queue_pair *qp)
 	return work;
 }
 
-static void write_header(
-        struct queue_pair *qp, const struct send_work *work, struct packet *packet, uint8_t op)
-{
-	packet->opcode = qp->transport | op;
-	packet->srqn = work->remote_srqn;
-	packet->psn = qp->requester.next_psn;
-	packet->message_index = (uint32_t)psn_distance(packet->psn, work->first_psn);
-	packet->solicited = 0;
-	packet->ack_request = 1;
-	packet->payload_length = 0;
-}
-
-static bool send_read(struct queue_pair *qp, struct send_work *work, struct packet *packet)
-{
-	uint64_t done;
-
-	write_header(qp, work, packet, OP_READ_REQUEST);
-	done = (uint64_t)packet->message_index * qp->mtu;
-	packet->reth.address = work->remote_address + done;
-	packet->reth.rkey = work->rkey;
-	packet->reth.length = (uint32_t)(work->length - done);
-	qp->requester.next_psn = psn_add(work->first_psn, work->packets);
-	qp->requester.reads_out++;
-	qp->requester.queue.cursor++;
-	return true;
-}
-
-static bool send_atomic(struct queue_pair *qp, struct send_work *work, struct packet *packet)
-{
-	bool is_swap = work->opcode == IBV_WR_ATOMIC_CMP_AND_SWP;
-
-	write_header(qp, work, packet, is_swap ? OP_COMPARE_SWAP : OP_FETCH_ADD);
-	packet->atomic.address = work->remote_address;
-	packet->atomic.rkey = work->rkey;
-	packet->atomic.swap_or_add = is_swap ? work->swap : work->compare_add;
-	packet->atomic.compare = work->compare_add;
-	qp->requester.next_psn = psn_add(work->first_psn, 1);
-	qp->requester.reads_out++;
-	qp->requester.queue.cursor++;
-	return true;
-}
-
-static uint8_t message_operation(uint16_t is, bool first, bool last)
-{
-	static const uint8_t op[2][2][2] = {
-	        /* write, first, last */
-	        {{OP_SEND_MIDDLE, OP_SEND_LAST}, {OP_SEND_FIRST, OP_SEND_ONLY}},
-	        {{OP_WRITE_MIDDLE, OP_WRITE_LAST}, {OP_WRITE_FIRST, OP_WRITE_ONLY}},
-	};
-	uint8_t plain = op[!!(is & IS_WRITE)][first][last];
-
-	if (!last)
-		return plain;
-	if (is & HAS_INVALIDATE)
-		return first ? OP_SEND_ONLY_INVALIDATE : OP_SEND_LAST_INVALIDATE;
-	/* "with immediate" follows the plain opcode in both families. */
-	return is & HAS_IMM ? plain + 1 : plain;
-}
-
-bool requester_copy_payload(
-        struct queue_pair *qp, const struct send_work *work, uint64_t offset, struct packet *packet)
-{
-	const struct buffer_list list = {qp->host->keys, qp->pd, work->sge, work->sge_count};
-
-	if (!(work->flags & IBV_SEND_INLINE))
-		return gather(&list, offset, packet->payload, packet->payload_length);
-	memcpy(packet->payload, work->inline_data + offset, packet->payload_length);
-	return true;
-}
-
-bool requester_write_message(
-        struct queue_pair *qp, const struct send_work *work, struct packet *packet)
-{
-	uint32_t index = (uint32_t)psn_distance(qp->requester.next_psn, work->first_psn);
-	bool last = index + 1 == work->packets;
-	uint64_t offset = (uint64_t)index * qp->mtu;
-
-	write_header(qp, work, packet, message_operation(work_is(work), index == 0, last));
-	packet->ack_request = last || index % ACK_EVERY == ACK_EVERY - 1;
-	packet->solicited = last && (work->flags & IBV_SEND_SOLICITED);
-	packet->imm_data = work->imm_data;
-	packet->payload_length = (uint16_t)(last ? work->length - offset : qp->mtu);
-	if (!requester_copy_payload(qp, work, offset, packet))
-		return false;
-	if (work_is(work) & IS_WRITE) {
-		packet->reth.address = work->remote_address;
-		packet->reth.rkey = work->rkey;
-		packet->reth.length = (uint32_t)work->length;
-	}
-	return true;
-}
-
-static bool send_message(struct queue_pair *qp, struct send_work *work, struct packet *packet)
+/* The packet of next_psn is out. */
+static void advance(struct queue_pair *qp, const struct send_work *work)
 {
 	struct requester *requester = &qp->requester;
+	uint32_t end = psn_add(work->first_psn, work->packets);
 
-	if (!requester_write_message(qp, work, packet))
-		return false;
-	requester->next_psn = psn_add(requester->next_psn, 1);
-	if (packet_is(packet) & IS_LAST)
+	/* All packets of the answer have their PSNs. */
+	requester->next_psn = wants_answer(work) ? end : psn_add(requester->next_psn, 1);
+	requester->reads_out += wants_answer(work);
+	if (requester->next_psn == end)
 		requester->queue.cursor++;
-	return true;
+	if (psn_distance(requester->next_psn, requester->new_psn) > 0)
+		requester->new_psn = requester->next_psn;
 }
 
 enum sent requester_send(struct queue_pair *qp)
 {
-	struct requester *requester = &qp->requester;
 	struct send_work *work;
 	struct packet *packet;
-	bool is_good;
 
 	while (requester_pass_local_work(qp))
 		;
@@ -593,21 +476,14 @@ enum sent requester_send(struct queue_pair *qp)
 	packet = qp->host->reserve(qp, qp->attr.ah_attr.dlid, qp->attr.dest_qp_num);
 	if (!packet)
 		return NO_ROOM;
-	if (work_is(work) & IS_READ)
-		is_good = send_read(qp, work, packet);
-	else if (work_is(work) & IS_ATOMIC)
-		is_good = send_atomic(qp, work, packet);
-	else
-		is_good = send_message(qp, work, packet);
-	if (!is_good) {
+	if (!request_write(qp, work, packet)) {
 		qp->host->discard(qp, packet);
 		fail_work(qp, work, IBV_WC_LOC_PROT_ERR);
 		return NOTHING_TO_SEND;
 	}
 	qp->host->send(qp, packet);
-	if (psn_distance(requester->next_psn, requester->new_psn) > 0)
-		requester->new_psn = requester->next_psn;
-	if (!requester->timeout_due_ns)
+	advance(qp, work);
+	if (!qp->requester.timeout_due_ns)
 		restart_timeout(qp);
 	return SENT;
 }

@@ -26,11 +26,6 @@ void requester_flush(struct queue_pair *qp);
 
 /* @work begins: its packets get the next PSNs. */
 void requester_number_packets(struct queue_pair *qp, struct send_work *work);
-/* The packet of next_psn, of a SEND or WRITE. False: its memory is not there. */
-bool requester_write_message(
-        struct queue_pair *qp, const struct send_work *work, struct packet *packet);
-bool requester_copy_payload(struct queue_pair *qp, const struct send_work *work, uint64_t offset,
-        struct packet *packet);
 /* The packet of next_psn is out; nothing will be heard of it. @last: so is its message. */
 void requester_sent_for_good(struct queue_pair *qp, bool last);
 /* The request at the cursor fails locally: the send queue stands still (SQE), receives go on. */

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "simfabric/responder.h"
+#include "simfabric/responses.h"
 #include "simfabric/scatter_gather.h"
 #include "simfabric/xrc.h"
 
@@ -25,68 +26,6 @@ void responder_start(struct queue_pair *qp, uint32_t psn)
 	responder->saved_next = 0;
 	memset(responder->saved, 0, sizeof(responder->saved));
 	responder->response_head = responder->response_tail = 0;
-}
-
-/* ---- answers owed ---- */
-
-static struct response *response_at(struct responder *responder, uint32_t counter)
-{
-	return &responder->responses[counter % RESPONSE_QUEUE_SIZE];
-}
-
-static bool can_owe(const struct responder *responder)
-{
-	/* One place stays free for a NAK, which must not be lost: it is sent once. */
-	return responder->response_tail - responder->response_head < RESPONSE_QUEUE_SIZE - 1;
-}
-
-static struct response *owe(struct queue_pair *qp, enum response_kind kind, uint32_t psn)
-{
-	struct responder *responder = &qp->responder;
-	struct response *response = response_at(responder, responder->response_tail++);
-
-	memset(response, 0, sizeof(*response));
-	response->kind = (uint8_t)kind;
-	response->psn = psn;
-	response->msn = responder->msn;
-	response->syndrome = SYNDROME_ACK;
-	qp->host->ready(qp);
-	return response;
-}
-
-/* One acknowledgement covers all before it (IBA 9.7.5.1.2), so the youngest one grows. */
-static void owe_ack(struct queue_pair *qp, uint32_t psn)
-{
-	struct responder *responder = &qp->responder;
-	struct response *last = response_at(responder, responder->response_tail - 1);
-
-	if (responder->response_head != responder->response_tail && last->kind == RESPONSE_ACK &&
-	        last->syndrome == SYNDROME_ACK) {
-		last->psn = psn;
-		last->msn = responder->msn;
-	} else if (can_owe(responder)) {
-		owe(qp, RESPONSE_ACK, psn);
-	}
-}
-
-static void owe_nak(struct queue_pair *qp, uint8_t syndrome)
-{
-	struct responder *responder = &qp->responder;
-
-	if (responder->response_tail - responder->response_head < RESPONSE_QUEUE_SIZE)
-		owe(qp, RESPONSE_ACK, responder->expected_psn)->syndrome = syndrome;
-}
-
-static uint32_t reads_owed(struct responder *responder)
-{
-	uint32_t n = 0;
-
-	for (uint32_t i = responder->response_head; i != responder->response_tail; i++) {
-		const struct response *response = response_at(responder, i);
-
-		n += response->kind != RESPONSE_ACK && !response->is_repeat;
-	}
-	return n;
 }
 
 /* ---- receives ---- */
@@ -200,17 +139,6 @@ static uint8_t execute_send(struct queue_pair *qp, const struct packet *packet)
 	return complete_receive(qp, packet, IBV_WC_SUCCESS) ? SYNDROME_ACK : SYNDROME_NAK_OPERATION;
 }
 
-/* An rkey is good in the PD, or if a window of type 2 has it for this queue pair. */
-static uint8_t *resolve(const struct queue_pair *qp, const void *pd, uint32_t rkey,
-        uint64_t address, uint64_t length, unsigned access)
-{
-	struct memory_keys *keys = qp->host->keys;
-	uint8_t *memory = memory_keys_resolve(keys, pd, rkey, address, length, access);
-
-	return memory ? memory
-	              : memory_keys_resolve(keys, &qp->windows, rkey, address, length, access);
-}
-
 static bool remote_may(const struct queue_pair *qp, unsigned access)
 {
 	return qp->attr.qp_access_flags & access;
@@ -228,7 +156,7 @@ static uint8_t open_write(struct queue_pair *qp, const struct packet *packet)
 	responder->write.length = packet->reth.length;
 	responder->write.rkey = packet->reth.rkey;
 	if (packet->reth.length &&
-	        !resolve(qp, qp->responder.pd, packet->reth.rkey, packet->reth.address,
+	        !responder_resolve(qp, qp->responder.pd, packet->reth.rkey, packet->reth.address,
 	                packet->reth.length, IBV_ACCESS_REMOTE_WRITE))
 		return SYNDROME_NAK_ACCESS;
 	return SYNDROME_ACK;
@@ -248,7 +176,7 @@ uint8_t responder_execute_write(struct queue_pair *qp, const struct packet *pack
 	if (packet->payload_length > left || ((is & IS_LAST) && packet->payload_length != left))
 		return SYNDROME_NAK_INVALID_REQUEST;
 	if (packet->payload_length) {
-		memory = resolve(qp, qp->responder.pd, responder->write.rkey,
+		memory = responder_resolve(qp, qp->responder.pd, responder->write.rkey,
 		        responder->write.address + responder->received, packet->payload_length,
 		        IBV_ACCESS_REMOTE_WRITE);
 		if (!memory)
@@ -279,25 +207,6 @@ static struct saved_request *save(
 	return saved;
 }
 
-static void owe_read(struct queue_pair *qp, const struct packet *packet, bool is_repeat)
-{
-	struct response *response = owe(qp, RESPONSE_READ, packet->psn);
-
-	response->is_repeat = is_repeat;
-	response->rkey = packet->reth.rkey;
-	response->address = packet->reth.address;
-	response->length = packet->reth.length;
-	response->pd = qp->responder.pd;
-}
-
-static void owe_atomic(struct queue_pair *qp, const struct saved_request *saved, bool is_repeat)
-{
-	struct response *response = owe(qp, RESPONSE_ATOMIC, saved->psn);
-
-	response->is_repeat = is_repeat;
-	response->original = saved->original;
-}
-
 static uint32_t read_packets(const struct queue_pair *qp, const struct packet *packet)
 {
 	return packet->reth.length ? (packet->reth.length + qp->mtu - 1) / qp->mtu : 1;
@@ -306,7 +215,7 @@ static uint32_t read_packets(const struct queue_pair *qp, const struct packet *p
 static bool may_read(const struct queue_pair *qp, const struct packet *packet)
 {
 	return !packet->reth.length ||
-	       resolve(qp, qp->responder.pd, packet->reth.rkey, packet->reth.address,
+	       responder_resolve(qp, qp->responder.pd, packet->reth.rkey, packet->reth.address,
 	               packet->reth.length, IBV_ACCESS_REMOTE_READ);
 }
 
@@ -316,15 +225,15 @@ static uint8_t execute_read(struct queue_pair *qp, const struct packet *packet)
 
 	if (!remote_may(qp, IBV_ACCESS_REMOTE_READ) || packet->reth.length > QUEUE_PAIR_MAX_MESSAGE)
 		return SYNDROME_NAK_INVALID_REQUEST;
-	if (reads_owed(responder) >= qp->attr.max_dest_rd_atomic)
+	if (responses_reads_owed(responder) >= qp->attr.max_dest_rd_atomic)
 		return SYNDROME_NAK_INVALID_REQUEST;
 	if (!may_read(qp, packet))
 		return SYNDROME_NAK_ACCESS;
-	if (!can_owe(responder))
+	if (!responses_have_room(responder))
 		return NO_ANSWER;
 	save(qp, packet, read_packets(qp, packet));
 	responder->msn++;
-	owe_read(qp, packet, false);
+	responses_owe_read(qp, packet, false);
 	return SYNDROME_ACK;
 }
 
@@ -348,18 +257,18 @@ static uint8_t execute_atomic(struct queue_pair *qp, const struct packet *packet
 
 	if (!remote_may(qp, IBV_ACCESS_REMOTE_ATOMIC) || packet->atomic.address % sizeof(uint64_t))
 		return SYNDROME_NAK_INVALID_REQUEST;
-	if (reads_owed(responder) >= qp->attr.max_dest_rd_atomic)
+	if (responses_reads_owed(responder) >= qp->attr.max_dest_rd_atomic)
 		return SYNDROME_NAK_INVALID_REQUEST;
-	memory = resolve(qp, qp->responder.pd, packet->atomic.rkey, packet->atomic.address,
-	        sizeof(uint64_t), IBV_ACCESS_REMOTE_ATOMIC);
+	memory = responder_resolve(qp, qp->responder.pd, packet->atomic.rkey,
+	        packet->atomic.address, sizeof(uint64_t), IBV_ACCESS_REMOTE_ATOMIC);
 	if (!memory || (uintptr_t)memory % sizeof(uint64_t))
 		return SYNDROME_NAK_ACCESS;
-	if (!can_owe(responder))
+	if (!responses_have_room(responder))
 		return NO_ANSWER;
 	saved = save(qp, packet, 1);
 	saved->original = do_atomic((uint64_t *)(void *)memory, packet);
 	responder->msn++;
-	owe_atomic(qp, saved, false);
+	responses_owe_atomic(qp, saved, false);
 	return SYNDROME_ACK;
 }
 
@@ -413,12 +322,12 @@ static void executed(struct queue_pair *qp, const struct packet *packet)
 	if (is & IS_LAST)
 		responder->msn++;
 	if (packet->ack_request)
-		owe_ack(qp, packet->psn);
+		responses_owe_ack(qp, packet->psn);
 }
 
 static void refused(struct queue_pair *qp, uint8_t syndrome)
 {
-	owe_nak(qp, syndrome);
+	responses_owe_nak(qp, syndrome);
 	if ((syndrome & SYNDROME_KIND) == SYNDROME_RNR_NAK) {
 		qp->responder.nak_sent = true;
 		return;
@@ -445,24 +354,6 @@ static struct saved_request *find_saved(
 	return NULL;
 }
 
-/* An answer from @psn on is owed anyhow: the request was repeated on the wire or too early. */
-static bool is_owed(struct queue_pair *qp, uint32_t psn)
-{
-	struct responder *responder = &qp->responder;
-
-	for (uint32_t i = responder->response_head; i != responder->response_tail; i++) {
-		const struct response *response = response_at(responder, i);
-		uint32_t next = psn_add(response->psn, (uint32_t)(response->sent / qp->mtu));
-		uint64_t left = response->length - response->sent;
-		uint32_t packets = left ? (uint32_t)((left + qp->mtu - 1) / qp->mtu) : 1;
-
-		if (response->kind != RESPONSE_ACK && psn_distance(psn, next) >= 0 &&
-		        psn_distance(psn, psn_add(next, packets)) < 0)
-			return true;
-	}
-	return false;
-}
-
 /* IBA 9.7.1.1 and 9.7.5.1.4: executed before; only the answer is given again. */
 static void repeated(struct queue_pair *qp, const struct packet *packet)
 {
@@ -471,17 +362,17 @@ static void repeated(struct queue_pair *qp, const struct packet *packet)
 	struct saved_request *saved;
 
 	if (!(is & (IS_READ | IS_ATOMIC))) {
-		owe_ack(qp, psn_add(qp->responder.expected_psn, PACKET_PSN_MASK));
+		responses_owe_ack(qp, psn_add(qp->responder.expected_psn, PACKET_PSN_MASK));
 		return;
 	}
 	saved = find_saved(qp, packet, packets);
-	if (!saved || is_owed(qp, packet->psn) || !can_owe(&qp->responder))
+	if (!saved || responses_are_owed(qp, packet->psn) || !responses_have_room(&qp->responder))
 		return;
 	if (is & IS_ATOMIC)
-		owe_atomic(qp, saved, true);
+		responses_owe_atomic(qp, saved, true);
 	/* A late copy of a READ that ended long ago must not bring the queue pair down. */
 	else if (may_read(qp, packet))
-		owe_read(qp, packet, true);
+		responses_owe_read(qp, packet, true);
 }
 
 void responder_hear(struct queue_pair *qp)
@@ -502,7 +393,7 @@ void responder_receive(struct queue_pair *qp, const struct packet *packet)
 	responder_hear(qp);
 	if (distance > 0) {
 		if (!responder->nak_sent)
-			owe_nak(qp, SYNDROME_NAK_SEQUENCE);
+			responses_owe_nak(qp, SYNDROME_NAK_SEQUENCE);
 		responder->nak_sent = true;
 		return;
 	}
@@ -521,87 +412,4 @@ void responder_receive(struct queue_pair *qp, const struct packet *packet)
 		qp->host->event(qp, IBV_EVENT_QP_ACCESS_ERR);
 		queue_pair_fail(qp);
 	}
-}
-
-/* ---- sending ---- */
-
-static void write_header(struct queue_pair *qp, const struct response *response,
-        struct packet *packet, uint8_t op, uint32_t psn)
-{
-	packet->opcode = qp->transport | op;
-	packet->psn = psn;
-	packet->message_index = (uint32_t)psn_distance(psn, response->psn);
-	packet->solicited = packet->ack_request = 0;
-	packet->payload_length = 0;
-	packet->aeth.syndrome = response->syndrome;
-	packet->aeth.msn = response->msn;
-	packet->aeth.original = response->original;
-}
-
-static bool send_read_data(struct queue_pair *qp, struct response *response, struct packet *packet)
-{
-	static const uint8_t op[2][2] = {
-	        {OP_READ_RESPONSE_MIDDLE, OP_READ_RESPONSE_LAST},
-	        {OP_READ_RESPONSE_FIRST, OP_READ_RESPONSE_ONLY},
-	};
-	uint64_t left = response->length - response->sent;
-	uint32_t bytes = (uint32_t)(left < qp->mtu ? left : qp->mtu);
-	uint32_t psn = psn_add(response->psn, (uint32_t)(response->sent / qp->mtu));
-	const uint8_t *memory;
-
-	write_header(qp, response, packet, op[!response->sent][bytes == left], psn);
-	packet->payload_length = (uint16_t)bytes;
-	if (bytes) {
-		memory = resolve(qp, response->pd, response->rkey,
-		        response->address + response->sent, bytes, IBV_ACCESS_REMOTE_READ);
-		if (!memory)
-			return false;
-		dma_copy(packet->payload, memory, bytes);
-	}
-	response->sent += bytes;
-	return true;
-}
-
-/* The memory of a READ that was accepted has been taken away since. */
-static void give_up_read(struct queue_pair *qp, struct response *response)
-{
-	struct responder *responder = &qp->responder;
-
-	if (response->is_repeat) {
-		responder->response_head++;
-		return;
-	}
-	response->psn = psn_add(response->psn, (uint32_t)(response->sent / qp->mtu));
-	response->kind = RESPONSE_ACK;
-	response->syndrome = SYNDROME_NAK_ACCESS;
-	responder->response_tail = responder->response_head + 1;
-	qp->host->event(qp, IBV_EVENT_QP_ACCESS_ERR);
-	queue_pair_fail(qp);
-}
-
-enum sent responder_send(struct queue_pair *qp)
-{
-	struct responder *responder = &qp->responder;
-	struct response *response;
-	struct packet *packet;
-
-	if (responder->response_head == responder->response_tail)
-		return NOTHING_TO_SEND;
-	packet = qp->host->reserve(qp, qp->attr.ah_attr.dlid, qp->attr.dest_qp_num);
-	if (!packet)
-		return NO_ROOM;
-	response = response_at(responder, responder->response_head);
-	if (response->kind != RESPONSE_READ) {
-		write_header(qp, response, packet,
-		        response->kind == RESPONSE_ACK ? OP_ACKNOWLEDGE : OP_ATOMIC_ACKNOWLEDGE,
-		        response->psn);
-	} else if (!send_read_data(qp, response, packet)) {
-		qp->host->discard(qp, packet);
-		give_up_read(qp, response);
-		return responder_send(qp);
-	}
-	qp->host->send(qp, packet);
-	if (response->kind != RESPONSE_READ || response->sent == response->length)
-		responder->response_head++;
-	return SENT;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 #include "simfabric/unreliable.h"
 
+#include "simfabric/request_packets.h"
 #include "simfabric/responder.h"
 #include "simfabric/scatter_gather.h"
 
@@ -42,7 +43,7 @@ enum sent unreliable_send(struct queue_pair *qp)
 	packet = qp->host->reserve(qp, qp->attr.ah_attr.dlid, qp->attr.dest_qp_num);
 	if (!packet)
 		return NO_ROOM;
-	if (!requester_write_message(qp, work, packet)) {
+	if (!request_write(qp, work, packet)) {
 		qp->host->discard(qp, packet);
 		requester_fail_sends(qp, IBV_WC_LOC_PROT_ERR);
 		return NOTHING_TO_SEND;
