@@ -47,6 +47,7 @@ WRAPPER struct ibv_ah *ibv_create_ah(struct ibv_pd *shown_pd, struct ibv_ah_attr
 	struct protection_domain *pd = protection_domain_of(shown_pd);
 	struct context *context;
 	struct address_handle *ah;
+	bool was_made;
 	int err;
 
 	if (!pd)
@@ -68,8 +69,9 @@ WRAPPER struct ibv_ah *ibv_create_ah(struct ibv_pd *shown_pd, struct ibv_ah_attr
 		        .context = shown_pd->context, .pd = shown_pd, .handle = ah->real->handle};
 		OBJECT_ADD(context, ahs, ah);
 	}
+	was_made = ah->real;
 	control_leave();
-	if (ah->real)
+	if (was_made)
 		return &ah->shown;
 	err = errno;
 	address_handle_free(ah);

@@ -375,6 +375,7 @@ WRAPPER struct ibv_cq *ibv_create_cq(struct ibv_context *shown, int cqe, void *c
 {
 	struct context *context = context_of(shown);
 	struct completion_queue *cq;
+	bool was_made;
 
 	if (!context)
 		return below.ibv_create_cq(shown, cqe, cq_context, channel, vector);
@@ -400,8 +401,9 @@ WRAPPER struct ibv_cq *ibv_create_cq(struct ibv_context *shown, int cqe, void *c
 		completion_channel_join(cq);
 		OBJECT_ADD(context, cqs, cq);
 	}
+	was_made = cq->real;
 	control_leave();
-	if (cq->real)
+	if (was_made)
 		return &cq->shown;
 	free(cq);
 	return NULL;

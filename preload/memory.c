@@ -15,6 +15,7 @@ WRAPPER struct ibv_pd *ibv_alloc_pd(struct ibv_context *shown)
 {
 	struct context *context = context_of(shown);
 	struct protection_domain *pd;
+	bool was_made;
 
 	if (!context)
 		return below.ibv_alloc_pd(shown);
@@ -31,8 +32,10 @@ WRAPPER struct ibv_pd *ibv_alloc_pd(struct ibv_context *shown)
 		pd->shown = (struct ibv_pd){.context = shown, .handle = pd->real->handle};
 		OBJECT_ADD(context, pds, pd);
 	}
+	/* Behind it a migration may take it again. */
+	was_made = pd->real;
 	control_leave();
-	if (pd->real)
+	if (was_made)
 		return &pd->shown;
 	free(pd);
 	return NULL;
@@ -103,6 +106,7 @@ static struct ibv_mr *region_create(struct ibv_pd *shown_pd, const struct memory
 	struct protection_domain *pd = protection_domain_of(shown_pd);
 	struct context *context = context_of(shown_pd->context);
 	struct memory_region *mr = malloc(sizeof(*mr));
+	bool was_made;
 
 	if (!mr)
 		return NULL;
@@ -121,8 +125,9 @@ static struct ibv_mr *region_create(struct ibv_pd *shown_pd, const struct memory
 		mr->shown.rkey = mr->real->rkey;
 		OBJECT_ADD(context, mrs, mr);
 	}
+	was_made = mr->real;
 	control_leave();
-	if (mr->real)
+	if (was_made)
 		return &mr->shown;
 	free(mr);
 	return NULL;
