@@ -13,6 +13,17 @@ static void *table_of(size_t count, size_t size)
 	return calloc(count ? count : 1, size);
 }
 
+/* Each in a cache line of its own. */
+static struct send_slot *slots_of(size_t count)
+{
+	const size_t bytes = count * sizeof(struct send_slot);
+	struct send_slot *slots = aligned_alloc(_Alignof(struct send_slot), bytes);
+
+	if (slots)
+		memset(slots, 0, bytes);
+	return slots;
+}
+
 static uint32_t size_for(uint32_t depth)
 {
 	uint32_t size = 1;
@@ -34,7 +45,7 @@ int send_log_init(struct send_log *log, const struct ibv_qp_cap *cap)
 	        .mtu = 256,
 	        .incarnation = 1,
 	};
-	log->slots = table_of(size, sizeof(*log->slots));
+	log->slots = slots_of(size);
 	log->operands = table_of(size, sizeof(*log->operands));
 	log->lists = table_of(size * cap->max_send_sge, sizeof(*log->lists));
 	log->payloads = table_of(size * cap->max_inline_data, 1);
