@@ -88,6 +88,16 @@ static int for_each (
 	return err;
 }
 
+void multicast_forget(struct queue_pair *qp)
+{
+	struct multicast_group *group;
+
+	while ((group = TAILQ_FIRST(&qp->groups))) {
+		TAILQ_REMOVE(&qp->groups, group, link);
+		free(group);
+	}
+}
+
 int multicast_leave(struct queue_pair *qp)
 {
 	return for_each (qp, below.ibv_detach_mcast);

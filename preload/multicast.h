@@ -18,5 +18,7 @@ struct multicast_group {
 /* Steps. The real queue pair leaves all groups, or joins them; -errno. */
 int multicast_leave(struct queue_pair *qp);
 int multicast_join(struct queue_pair *qp);
+/* It is to be freed, whatever it is still attached to. */
+void multicast_forget(struct queue_pair *qp);
 
 #endif

@@ -10,6 +10,7 @@
 #include "preload/completion_queue.h"
 #include "preload/control.h"
 #include "preload/device.h"
+#include "preload/multicast.h"
 #include "preload/reserved_numbers.h"
 #include "preload/xrc.h"
 
@@ -135,6 +136,7 @@ static int logs_init(struct queue_pair *qp)
 
 static void queue_pair_free(struct queue_pair *qp)
 {
+	multicast_forget(qp);
 	datagram_counts_fini(&qp->sent);
 	datagram_counts_fini(&qp->received);
 	send_log_fini(&qp->sends);
