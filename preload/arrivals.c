@@ -63,14 +63,12 @@ static int report_one(struct queue_pair *qp, const struct move *move, Tether__Ev
 {
 	int err = 0;
 
-	gate_close(&qp->send_gate);
-	queue_pair_close_completions(qp);
+	queue_pair_close_sends(qp);
 	if (qp->datagrams)
 		err = report_datagrams(qp, move, rows);
 	else if (qp->migration.move == move && !qp->reliable)
 		err = report_messages(qp, rows);
-	queue_pair_open_completions(qp);
-	gate_open(&qp->send_gate);
+	queue_pair_open_sends(qp);
 	return err;
 }
 

@@ -312,7 +312,7 @@ void queue_pair_delist(struct queue_pair *qp, uint32_t real_number)
 		xrc_delist(qp, real_number);
 }
 
-void queue_pair_close_completions(struct queue_pair *qp)
+size_t queue_pair_completion_gates(struct queue_pair *qp, struct gate *gates[2])
 {
 	struct completion_queue *first = qp->send_cq, *second = qp->recv_cq;
 
@@ -320,11 +320,23 @@ void queue_pair_close_completions(struct queue_pair *qp)
 		first = qp->recv_cq;
 		second = qp->send_cq;
 	}
-	gate_close(&first->gate);
-	if (second != first)
-		gate_close(&second->gate);
+	gates[0] = &first->gate;
+	gates[1] = &second->gate;
+	return first == second ? 1 : 2;
+}
+
+void queue_pair_close_xrc(struct queue_pair *qp)
+{
 	if (qp->xrc_domain)
 		xrc_close_completions(qp->xrc_domain);
+}
+
+void queue_pair_close_completions(struct queue_pair *qp)
+{
+	struct gate *gates[2];
+
+	gates_close(gates, queue_pair_completion_gates(qp, gates));
+	queue_pair_close_xrc(qp);
 }
 
 void queue_pair_open_completions(struct queue_pair *qp)

@@ -51,6 +51,10 @@ void queue_pair_flush(struct queue_pair *qp, enum ibv_wc_status first);
 int queue_pair_enlist(struct queue_pair *qp);
 void queue_pair_delist(struct queue_pair *qp, uint32_t real_number);
 
+/* The gates of @qp's completion queues, in the order of locks; how many. */
+size_t queue_pair_completion_gates(struct queue_pair *qp, struct gate *gates[2]);
+/* With them, those of the other queues in which a target of XRC completes. */
+void queue_pair_close_xrc(struct queue_pair *qp);
 /* All completion queues of @qp, in the order of locks. Not for who is inside one. */
 void queue_pair_close_completions(struct queue_pair *qp);
 void queue_pair_open_completions(struct queue_pair *qp);

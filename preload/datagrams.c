@@ -101,11 +101,9 @@ bool datagrams_are_sent(const struct move *move)
 		if (qp->migration.move == move || qp->application_error)
 			continue;
 		harvest(qp);
-		gate_close(&qp->send_gate);
-		queue_pair_close_completions(qp);
+		queue_pair_close_sends(qp);
 		sent &= are_sent(qp, move->stopped_address);
-		queue_pair_open_completions(qp);
-		gate_open(&qp->send_gate);
+		queue_pair_open_sends(qp);
 	}
 	return sent;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 #include "preload/drain.h"
 
+#include <stdlib.h>
 #include <sys/random.h>
 
 #include "notifier/base/log.h"
@@ -43,26 +44,41 @@ void queue_pair_let_go(struct queue_pair *qp)
 	qp->held = false;
 }
 
-/* One barrier for all of them. */
+/* So that nobody owns one any more: one barrier for all of them. Without memory each has its own.
+ */
+static void revoke_send_gates(struct move *move)
+{
+	unsigned count = move_count_concerned(move), filled = 0;
+	struct gate **gates = calloc(count + 1, sizeof(struct gate *));
+	struct context *context;
+	struct queue_pair *qp;
+
+	if (!gates)
+		return;
+	EACH_CONCERNED(move, context, qp)
+	gates[filled++] = &qp->send_gate;
+	gates_close(gates, filled);
+	for (unsigned i = 0; i < filled; i++)
+		gate_hold(gates[i]);
+	gates_open(gates, filled);
+	free(gates);
+}
+
 void drain_hold(struct move *move, uint64_t now_ms)
 {
 	struct context *context;
 	struct queue_pair *qp;
 
 	move_concern(move);
-	EACH_CONCERNED(move, context, qp)
-	gate_revoke(&qp->send_gate);
-	gate_barrier();
+	revoke_send_gates(move);
 	EACH_CONCERNED(move, context, qp)
 	{
-		gate_await(&qp->send_gate);
+		queue_pair_close_sends(qp);
 		if (!qp->held) {
-			queue_pair_close_completions(qp);
 			queue_pair_hold(qp);
 			find_last_signalled(qp, now_ms);
-			queue_pair_open_completions(qp);
 		}
-		gate_open(&qp->send_gate);
+		queue_pair_open_sends(qp);
 	}
 }
 

@@ -38,37 +38,151 @@ void gate_fini(struct gate *gate)
 	pthread_mutex_destroy(&gate->lock);
 }
 
-void gate_barrier(void)
+static void barrier(void)
 {
 	if (barrier_kind == BARRIER_MEMBARRIER)
 		membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
 }
 
-void gate_revoke(struct gate *gate)
+static void lock(struct gate *gate)
 {
+	if (!pthread_mutex_trylock(&gate->lock))
+		return;
+	__atomic_add_fetch(&gate->waiting, 1, __ATOMIC_SEQ_CST);
 	pthread_mutex_lock(&gate->lock);
+	__atomic_add_fetch(&gate->let_in, 1, __ATOMIC_SEQ_CST);
+	__atomic_sub_fetch(&gate->waiting, 1, __ATOMIC_SEQ_CST);
+}
+
+/* With the lock: from here on nobody enters without it. */
+static void take_from_owner(struct gate *gate)
+{
 	gate->former = __atomic_load_n(&gate->owner, __ATOMIC_RELAXED);
 	if (gate->former)
 		__atomic_store_n(&gate->owner, 0, GATE_ORDER);
 }
 
-void gate_await(struct gate *gate)
+/* From inside the section the owner itself may close the gate: it is its own. */
+static bool is_left(const struct gate *gate)
 {
-	/* From inside the section the owner itself may close the gate: it is its own. */
-	if (gate->former == gate_self())
-		return;
-	while (__atomic_load_n(
-	        &gate->in, GATE_ORDER == __ATOMIC_SEQ_CST ? __ATOMIC_SEQ_CST : __ATOMIC_ACQUIRE))
-		sched_yield();
+	const int order = GATE_ORDER == __ATOMIC_SEQ_CST ? __ATOMIC_SEQ_CST : __ATOMIC_ACQUIRE;
+
+	return gate->former == gate_self() || !__atomic_load_n(&gate->in, order);
 }
 
 void gate_close(struct gate *gate)
 {
-	gate_revoke(gate);
+	lock(gate);
+	take_from_owner(gate);
 	if (gate->former)
-		gate_barrier();
-	gate_await(gate);
+		barrier();
+	while (!is_left(gate))
+		sched_yield();
 }
+
+/* ---- several ---- */
+
+static unsigned waiting(const struct gate *gate)
+{
+	return __atomic_load_n(&gate->waiting, __ATOMIC_SEQ_CST);
+}
+
+enum { PATIENCE = 256 };
+
+static bool is_waited_for(struct gate *const *gates, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (waiting(gates[i]))
+			return true;
+	}
+	return false;
+}
+
+static unsigned let_in(struct gate *const *gates, size_t count)
+{
+	unsigned all = 0;
+
+	for (size_t i = 0; i < count; i++)
+		all += __atomic_load_n(&gates[i]->let_in, __ATOMIC_SEQ_CST);
+	return all;
+}
+
+/* Somebody waits for one of these, and none of those is to be had: false, if looked for long. */
+static bool may_look_again(struct gate *const *have, size_t count, unsigned *looks)
+{
+	sched_yield();
+	return ++*looks < PATIENCE || !is_waited_for(have, count);
+}
+
+/* One of those who wait gets in before we come again. */
+static void give_way(struct gate *const *gates, size_t count)
+{
+	unsigned before = let_in(gates, count);
+
+	gates_open(gates, count);
+	while (let_in(gates, count) == before)
+		sched_yield();
+}
+
+/* False: not without keeping others waiting; then all are open again. */
+static bool lock_all(struct gate *const *gates, size_t count, bool *owned)
+{
+	unsigned looks = 0;
+
+	lock(gates[0]);
+	for (size_t have = 0;;) {
+		take_from_owner(gates[have]);
+		*owned |= gates[have]->former != 0;
+		if (++have == count)
+			return true;
+		while (pthread_mutex_trylock(&gates[have]->lock)) {
+			if (!may_look_again(gates, have, &looks)) {
+				give_way(gates, have);
+				return false;
+			}
+		}
+	}
+}
+
+static bool await_all(struct gate *const *gates, size_t count)
+{
+	unsigned looks = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		while (!is_left(gates[i])) {
+			if (!may_look_again(gates, count, &looks)) {
+				give_way(gates, count);
+				return false;
+			}
+		}
+	}
+	return true;
+}
+
+static bool try_close(struct gate *const *gates, size_t count)
+{
+	bool owned = false;
+
+	if (!lock_all(gates, count, &owned))
+		return false;
+	if (owned)
+		barrier();
+	return await_all(gates, count);
+}
+
+void gates_close(struct gate *const *gates, size_t count)
+{
+	while (count && !try_close(gates, count))
+		;
+}
+
+void gates_open(struct gate *const *gates, size_t count)
+{
+	while (count)
+		gate_open(gates[--count]);
+}
+
+/* ---- opening ---- */
 
 void gate_open(struct gate *gate)
 {

@@ -11,14 +11,19 @@
  * threads have met has no owner from then on and is a plain lock, and so is every gate where the
  * kernel has no membarrier.
  *
- * Entries of one thread nest while it is the owner (a signal handler may post to another queue, and
- * even to this one). A thread may not enter a gate that it has closed.
+ * Entries of one thread nest while it is the owner. A thread may not enter a gate that it has
+ * closed.
+ *
+ * A signal handler may want to enter a gate while the thread that it has interrupted is inside
+ * another. So whoever closes several gates gives way: it does not wait for one while somebody waits
+ * for another that it has.
  */
 #ifndef TETHER_GATE_H
 #define TETHER_GATE_H
 
 #include <pthread.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct gate {
@@ -28,6 +33,7 @@ struct gate {
 	bool held;       /* no new owner for now (under the lock) */
 	pthread_mutex_t lock;
 	uintptr_t former; /* the owner to be put back when the gate opens (under the lock) */
+	unsigned waiting, let_in; /* who sleeps for the lock; of them, those who have had it */
 };
 
 /* What gate_leave needs: how it was entered. */
@@ -80,18 +86,17 @@ static inline void gate_leave(struct gate *gate, enum gate_pass pass)
 		pthread_mutex_unlock(&gate->lock);
 }
 
-/*
- * The exclusive section in three parts, so that many gates cost one barrier: first for each
- * gate_revoke, then gate_barrier, then for each gate_await. From gate_revoke on the caller has the
- * lock.
- */
-void gate_revoke(struct gate *gate);
-void gate_barrier(void);
-void gate_await(struct gate *gate);
-/* All three for one gate. */
+/* The exclusive section. */
 void gate_close(struct gate *gate);
 /* The end of the section. The owner of before is put back, unless the gate is held. */
 void gate_open(struct gate *gate);
+
+/*
+ * Of @count gates at once, in the order of locks: all or, for a while, none. One barrier for all. A
+ * thread that has closed others before must not use this for gates that are entered under those.
+ */
+void gates_close(struct gate *const *gates, size_t count);
+void gates_open(struct gate *const *gates, size_t count);
 
 /*
  * While a gate is held everybody goes through its lock, so that what a queue is to do with work can

@@ -16,15 +16,30 @@
 
 void queue_pair_close(struct queue_pair *qp)
 {
-	gate_close(&qp->send_gate);
-	gate_close(&qp->receive_gate);
-	queue_pair_close_completions(qp);
+	struct gate *gates[] = {&qp->send_gate, &qp->receive_gate, NULL, NULL};
+
+	gates_close(gates, 2 + queue_pair_completion_gates(qp, gates + 2));
+	queue_pair_close_xrc(qp);
 }
 
 void queue_pair_open(struct queue_pair *qp)
 {
 	queue_pair_open_completions(qp);
 	gate_open(&qp->receive_gate);
+	gate_open(&qp->send_gate);
+}
+
+void queue_pair_close_sends(struct queue_pair *qp)
+{
+	struct gate *gates[] = {&qp->send_gate, NULL, NULL};
+
+	gates_close(gates, 1 + queue_pair_completion_gates(qp, gates + 1));
+	queue_pair_close_xrc(qp);
+}
+
+void queue_pair_open_sends(struct queue_pair *qp)
+{
+	queue_pair_open_completions(qp);
 	gate_open(&qp->send_gate);
 }
 

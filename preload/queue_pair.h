@@ -19,6 +19,10 @@ struct queue_pair *queue_pair_create(struct context *context, struct protection_
 void queue_pair_close(struct queue_pair *qp);
 void queue_pair_open(struct queue_pair *qp);
 
+/* All but the receive gate. */
+void queue_pair_close_sends(struct queue_pair *qp);
+void queue_pair_open_sends(struct queue_pair *qp);
+
 /*
  * Completions of work that is gone may name what the application has freed: take them out of the
  * rings. All four gates.

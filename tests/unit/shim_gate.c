@@ -105,6 +105,72 @@ static void nobody_slips_where_threads_share(void **state)
 	assert_int_equal(gate_race_shared(GATE_RACE_PAUSES / 10), 0);
 }
 
+/* ---- several ---- */
+
+enum { SEVERAL = 3, ROUNDS = 2000 };
+
+static struct {
+	struct gate gates[SEVERAL];
+	unsigned inside;
+	bool end;
+} several;
+
+static void be_inside(struct gate *gate, void (*meanwhile)(struct gate *), struct gate *next)
+{
+	enum gate_pass pass = gate_enter(gate);
+
+	__atomic_add_fetch(&several.inside, 1, __ATOMIC_SEQ_CST);
+	if (meanwhile)
+		meanwhile(next);
+	__atomic_sub_fetch(&several.inside, 1, __ATOMIC_SEQ_CST);
+	gate_leave(gate, pass);
+}
+
+static void be_inside_too(struct gate *gate)
+{
+	be_inside(gate, NULL, NULL);
+}
+
+/* As a handler does: inside the last of them into the first, against the order of locks. */
+static void *nest(void *unused)
+{
+	while (!__atomic_load_n(&several.end, __ATOMIC_RELAXED))
+		be_inside(&several.gates[SEVERAL - 1], be_inside_too, &several.gates[0]);
+	return NULL;
+}
+
+static void *enter_each(void *unused)
+{
+	while (!__atomic_load_n(&several.end, __ATOMIC_RELAXED)) {
+		for (int i = 0; i < SEVERAL - 1; i++)
+			be_inside(&several.gates[i], NULL, NULL);
+	}
+	return NULL;
+}
+
+static void whoever_is_inside_one_gets_into_another(void **state)
+{
+	struct gate *all[SEVERAL];
+	pthread_t nesting, entering;
+
+	for (int i = 0; i < SEVERAL; i++) {
+		gate_init(&several.gates[i]);
+		all[i] = &several.gates[i];
+	}
+	pthread_create(&nesting, NULL, nest, NULL);
+	pthread_create(&entering, NULL, enter_each, NULL);
+	for (int round = 0; round < ROUNDS; round++) {
+		gates_close(all, SEVERAL);
+		assert_int_equal(__atomic_load_n(&several.inside, __ATOMIC_SEQ_CST), 0);
+		gates_open(all, SEVERAL);
+	}
+	__atomic_store_n(&several.end, true, __ATOMIC_RELAXED);
+	pthread_join(nesting, NULL);
+	pthread_join(entering, NULL);
+	for (int i = 0; i < SEVERAL; i++)
+		gate_fini(&several.gates[i]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -115,6 +181,7 @@ int main(void)
 	        cmocka_unit_test(a_held_gate_has_no_owner),
 	        cmocka_unit_test(nobody_slips_through_a_closing_gate),
 	        cmocka_unit_test(nobody_slips_where_threads_share),
+	        cmocka_unit_test(whoever_is_inside_one_gets_into_another),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
