@@ -329,8 +329,10 @@ static void interests_send(void)
 	frame.body_case = TETHER__FRAME__BODY_INTEREST;
 	frame.interest = &interest;
 	pthread_mutex_lock(&lock);
-	while ((sender = heard_senders_next()))
+	while ((sender = heard_senders_next())) {
 		interests_hear(sender);
+		pthread_cond_broadcast(&changed);
+	}
 	while (service.welcome && interests_next(&interest, &address))
 		frame_pack(&frame);
 	pthread_mutex_unlock(&lock);
@@ -465,10 +467,26 @@ static void wake(void)
 		log_debug("link", "wake-up is due already");
 }
 
+bool agent_link_is_there(void)
+{
+	return service.started;
+}
+
 void agent_link_wake(void)
 {
 	if (service.started)
 		wake();
+}
+
+void agent_link_await_sender(uint32_t lid)
+{
+	struct timespec until = after_ms(ABSENT_MS);
+	int err = 0;
+
+	LOCK_GUARD(&lock);
+	while (service.started && !absent_since_ms && !err && !sender_is_known(lid))
+		err = pthread_cond_timedwait(&changed, &lock, &until);
+	sender_set_known(lid);
 }
 
 /* To the end of a migration that the agent has named; for an agent that has not as long as one may

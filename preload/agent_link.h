@@ -8,6 +8,7 @@
 #define TETHER_AGENT_LINK_H
 
 #include <infiniband/verbs.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 struct remote;
@@ -43,8 +44,12 @@ void agent_link_register_datagrams(struct remote *remote);
 /* A connection or address handle to @remote is gone. */
 void agent_link_forget(const struct remote *remote);
 
+/* There is an agent, or may be one. */
+bool agent_link_is_there(void);
 /* There is something in heard_senders.h. */
 void agent_link_wake(void);
+/* Until that sender is known; not for long, and not at all without an agent. Holding no gate. */
+void agent_link_await_sender(uint32_t lid);
 
 /*
  * Before the application knows of a queue pair: let those who will connect to it know which rkeys

@@ -44,6 +44,11 @@ int completion_ring_take(struct completion_ring *ring, int count, struct ibv_wc 
 	return taken;
 }
 
+struct ibv_wc *completion_ring_at(const struct completion_ring *ring, uint32_t index)
+{
+	return entry(ring, ring->tail + index);
+}
+
 void completion_ring_purge(struct completion_ring *ring, uint32_t qp_num)
 {
 	uint32_t kept = ring->tail;

@@ -27,6 +27,8 @@ int completion_ring_reserve(struct completion_ring *ring, uint32_t count);
 /* Into reserved room. */
 void completion_ring_push(struct completion_ring *ring, const struct ibv_wc *wc);
 int completion_ring_take(struct completion_ring *ring, int count, struct ibv_wc *wc);
+/* What stands there, @index below completion_ring_count. */
+struct ibv_wc *completion_ring_at(const struct completion_ring *ring, uint32_t index);
 /* Drop what is of @qp_num. */
 void completion_ring_purge(struct completion_ring *ring, uint32_t qp_num);
 void completion_ring_fini(struct completion_ring *ring);

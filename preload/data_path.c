@@ -376,13 +376,18 @@ int data_path_poll_cq(struct ibv_cq *shown, int count, struct ibv_wc *wc)
 {
 	struct completion_queue *cq = container_of(shown, struct completion_queue, shown);
 	enum gate_pass pass = gate_enter(&cq->gate);
+	unsigned strangers = 0;
 	int got;
 
 	if (__builtin_expect(cq->detour, 0))
 		got = completion_queue_poll_detour(cq, count, wc);
 	else
 		got = poll_device(cq, count, wc);
+	if (__builtin_expect(cq->strangers, 0))
+		strangers = datagrams_of_strangers(cq, got, wc);
 	gate_leave(&cq->gate, pass);
+	if (__builtin_expect(strangers, 0))
+		datagrams_introduce(cq, got, wc);
 	return got;
 }
 

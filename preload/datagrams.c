@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "preload/agent_link.h"
 #include "preload/completion_queue.h"
 #include "preload/drain.h"
 #include "preload/queue_pair.h"
@@ -38,6 +39,76 @@ uint32_t datagrams_passing(const struct queue_pair *qp, uint32_t sequence, uint3
 		passing++;
 	}
 	return passing;
+}
+
+/* ---- senders that are not known ---- */
+
+static bool is_of_stranger(const struct ibv_wc *wc)
+{
+	return wc->status == IBV_WC_SUCCESS && wc->opcode & IBV_WC_RECV && wc->src_qp & STRANGER;
+}
+
+unsigned datagrams_of_strangers(struct completion_queue *cq, int count, const struct ibv_wc *wc)
+{
+	unsigned strangers = 0;
+
+	for (int i = 0; i < count; i++)
+		strangers += is_of_stranger(&wc[i]);
+	cq->strangers -= strangers;
+	return strangers;
+}
+
+/* As the application knows it; NULL: it has been destroyed meanwhile. */
+static struct queue_pair *receiver_of(const struct completion_queue *cq, const struct ibv_wc *wc)
+{
+	const struct number_table *qps = &cq->qps;
+
+	for (uint32_t i = 0; qps->count && i <= qps->mask; i++) {
+		struct queue_pair *qp = (struct queue_pair *)qps->entries[i].value;
+
+		if (qps->entries[i].used && queue_pair_number(qp) == wc->qp_num)
+			return qp;
+	}
+	return NULL;
+}
+
+/* Inside the gate. */
+static void introduce(struct completion_queue *cq, struct ibv_wc *wc)
+{
+	struct queue_pair *qp = receiver_of(cq, wc);
+
+	wc->src_qp &= ~(uint32_t)STRANGER;
+	if (qp)
+		datagram_from(qp, wc);
+}
+
+void datagrams_introduce(struct completion_queue *cq, int count, struct ibv_wc *wc)
+{
+	enum gate_pass pass;
+
+	for (int i = 0; i < count; i++) {
+		if (!is_of_stranger(&wc[i]))
+			continue;
+		agent_link_await_sender(wc[i].slid);
+		pass = gate_enter(&cq->gate);
+		introduce(cq, &wc[i]);
+		gate_leave(&cq->gate, pass);
+	}
+}
+
+/* Those in the ring, with what is known of them. */
+static void introduce_now(struct completion_queue *cq, uint32_t lid)
+{
+	uint32_t count = cq->strangers ? completion_ring_count(&cq->ring) : 0;
+
+	for (uint32_t i = 0; i < count; i++) {
+		struct ibv_wc *wc = completion_ring_at(&cq->ring, i);
+
+		if (!is_of_stranger(wc) || wc->slid != lid)
+			continue;
+		introduce(cq, wc);
+		cq->strangers--;
+	}
 }
 
 /* ---- STOP ---- */
@@ -124,7 +195,12 @@ int datagrams_take_numbers(const struct move *move, const Tether__QpRows *rows)
 	if (!numbers || move->state == MOVE_VOTED)
 		return numbers ? 0 : -ENOMEM;
 	EACH_DATAGRAM_QUEUE_PAIR(context, qp)
-	harvest(qp);
+	{
+		queue_pair_close_completions(qp);
+		queue_pair_harvest(qp);
+		introduce_now(qp->recv_cq, move->lid);
+		queue_pair_open_completions(qp);
+	}
 	err = datagram_numbers_take(numbers, rows);
 	datagram_numbers_reclaim();
 	return err;

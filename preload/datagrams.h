@@ -17,6 +17,9 @@
 #include "preload/objects.h"
 #include "preload/port_tables.h"
 
+/* In src_qp, until its sender is known: a poll that brings it to the application waits for that. */
+enum { STRANGER = 1 << 24 };
+
 /* So many moves have stopped an address. */
 extern unsigned datagrams_stopped;
 
@@ -51,18 +54,32 @@ static inline void datagram_sent(struct queue_pair *qp, struct ibv_send_wr *wr)
  * Datagrams to a group are no concern of its members' senders: a member does not count what may be
  * one.
  */
+static inline void datagram_from(struct queue_pair *qp, struct ibv_wc *wc)
+{
+	wc->src_qp = datagram_number_to_virtual(datagram_numbers_at(wc->slid), wc->src_qp);
+	if (!__atomic_load_n(&qp->group_count, __ATOMIC_RELAXED) || !(wc->wc_flags & IBV_WC_GRH))
+		datagram_counts_add(&qp->received, wc->slid, wc->src_qp);
+}
+
 static inline void datagram_received(struct queue_pair *qp, struct ibv_wc *wc)
 {
 	const struct context *context = qp->context;
 
-	heard_sender(wc->slid);
-	wc->src_qp = datagram_number_to_virtual(datagram_numbers_at(wc->slid), wc->src_qp);
-	if (!__atomic_load_n(&qp->group_count, __ATOMIC_RELAXED) || !(wc->wc_flags & IBV_WC_GRH))
-		datagram_counts_add(&qp->received, wc->slid, wc->src_qp);
+	if (__builtin_expect(sender_is_known(wc->slid), 1)) {
+		datagram_from(qp, wc);
+	} else {
+		wc->src_qp |= STRANGER;
+		qp->recv_cq->strangers++;
+	}
 	if (context->moved)
 		wc->pkey_index = port_tables_pkey_to_shown(
 		        &context->tables[qp->attr.port_num - 1], wc->pkey_index);
 }
+
+/* How many of the @count completions in hand are of strangers; inside the gate. */
+unsigned datagrams_of_strangers(struct completion_queue *cq, int count, const struct ibv_wc *wc);
+/* Waits, outside the gate, and says who has sent them. */
+void datagrams_introduce(struct completion_queue *cq, int count, struct ibv_wc *wc);
 
 /* STOP: from here on nothing is sent to the VM. Idempotent. -ENOMEM */
 int datagrams_hold(struct move *move);

@@ -1,33 +1,35 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 /*
- * LIDs that datagrams have come from. A receiver need not know who sends to it, and still has to be
- * told what the sender's queue pairs are called when that VM has moved. So the first datagram from
- * each makes the service thread register interest; nobody waits for it. Any thread; without locks.
+ * LIDs that datagrams have come from. A receiver need not know who sends to it, and still has to
+ * call the sender as the sender calls itself, whose VM may have moved. So the first datagram from
+ * each makes the service thread register interest, and the poll that brings it waits for the
+ * answer. Any thread; without locks, but for the waiting.
  */
 #ifndef TETHER_HEARD_SENDERS_H
 #define TETHER_HEARD_SENDERS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "preload/datagram_numbers.h"
 
-extern uint64_t heard_senders[FIRST_MULTICAST_LID / 64];
+/* Those of whom all is known that there is to know, or nobody can be asked. */
+extern uint64_t known_senders[FIRST_MULTICAST_LID / 64];
 
-void heard_senders_add(uint32_t lid);
-
-/* For each datagram that is received. */
-static inline void heard_sender(uint32_t lid)
+/* For each datagram that is received. False: the service thread has been told to ask. */
+bool sender_introduce(uint32_t lid);
+static inline bool sender_is_known(uint32_t lid)
 {
 	if (lid >= FIRST_MULTICAST_LID)
-		return;
-	if (__builtin_expect(
-	            !(__atomic_load_n(&heard_senders[lid / 64], __ATOMIC_RELAXED) >> lid % 64 & 1),
-	            0))
-		heard_senders_add(lid);
+		return true;
+	return __atomic_load_n(&known_senders[lid / 64], __ATOMIC_ACQUIRE) >> lid % 64 & 1 ||
+	       sender_introduce(lid);
 }
 
 /* The service thread: one that it was not given yet; 0: none. */
 uint32_t heard_senders_next(void);
+/* What it was told stands in datagram_numbers.h; or it will hear nothing for now. */
+void sender_set_known(uint32_t lid);
 
 /* In a child after fork: its agent has heard of none. */
 void heard_senders_in_child(void);

@@ -9,6 +9,7 @@
 #include "notifier/wire/rows.h"
 #include "preload/agent_link.h"
 #include "preload/datagram_numbers.h"
+#include "preload/heard_senders.h"
 
 struct interest {
 	struct remote to;
@@ -126,6 +127,8 @@ void interests_hear(uint32_t lid)
 	struct remote sender = {.lid = lid, .real_lid = lid};
 	struct interest *interest = use(&sender);
 
+	if (!interest || interest->known)
+		sender_set_known(lid);
 	if (!interest)
 		return;
 	interest->datagrams = true;
@@ -431,8 +434,9 @@ static void request_answered(struct interest_request *request, const Tether__Int
 		take_numbers(&request->remote, answer);
 }
 
-/* Nobody waits for it. */
-static void datagrams_answered(const Tether__InterestAnswer *answer)
+/* Who hears a sender in the middle of a move, or of whom there is nobody to ask, does not wait for
+ * the end of it. */
+static void datagrams_answered(const Tether__InterestAnswer *answer, bool is_last)
 {
 	struct interest *interest;
 
@@ -440,9 +444,11 @@ static void datagrams_answered(const Tether__InterestAnswer *answer)
 	{
 		if (!interest->request || interest->request != answer->request)
 			continue;
-		not_under_way(interest);
+		if (is_last)
+			not_under_way(interest);
 		if (answer->outcome == TETHER__OUTCOME__OUTCOME_DONE)
 			take_datagrams(&interest->to, answer);
+		sender_set_known(interest->to.lid);
 		return;
 	}
 }
@@ -462,8 +468,7 @@ void interests_answered(const Tether__InterestAnswer *answer)
 			request_answered(request, answer);
 		return;
 	}
-	if (is_last)
-		datagrams_answered(answer);
+	datagrams_answered(answer, is_last);
 }
 
 /* What is known may change meanwhile and nobody says so. */

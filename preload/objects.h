@@ -127,6 +127,7 @@ struct completion_queue {
 	struct gate gate;
 	bool wanted; /* the service thread's mark while it collects queues */
 	bool detour; /* poll by way of the ring: it holds something, or something may be made up */
+	unsigned strangers; /* datagrams taken from the device whose senders are not known yet */
 	struct completion_ring ring;
 	struct number_table qps; /* by real number, those that complete here; inside the gate */
 	struct number_table xrc_srqs; /* by incarnation, likewise */

@@ -466,7 +466,7 @@ static void after_another_link_numbers_are_asked_for_by_nobody(void **state)
 		frame_free(frame);
 	}
 	agent_is_heard();
-	for (uint16_t lid = DATAGRAM_LID; lid < DATAGRAM_LID + 4; lid++)
+	for (uint32_t lid = DATAGRAM_LID; lid < DATAGRAM_LID + 4; lid++)
 		assert_int_equal(
 		        datagram_number_to_real(datagram_numbers_at(lid), QPN), REAL_QPN + 1);
 	handle_is_made(DATAGRAM_LID + 3);
@@ -502,27 +502,69 @@ enum { SENDER_LID = 0x1000, SENDERS = 1000 };
 static void a_sender_is_of_interest_from_its_first_datagram_on(void **state)
 {
 	for (int i = 0; i < 3; i++)
-		heard_sender(SENDER_LID);
+		sender_is_known(SENDER_LID);
 	agent_answers_datagrams(agent_is_asked_for_datagrams(SENDER_LID), SENDER_LID, REAL_QPN);
 	agent_is_heard();
-	heard_sender(SENDER_LID);
+	sender_is_known(SENDER_LID);
 	assert_int_equal(
 	        datagram_number_to_virtual(datagram_numbers_at(SENDER_LID), REAL_QPN), QPN);
 	/* Answered before it is sent to, it need not be asked for. */
 	handle_is_made(SENDER_LID);
 	handle_is_gone(SENDER_LID);
 	/* Neither groups nor what has no LID. */
-	heard_sender(0);
-	heard_sender(0xffff);
-	heard_sender(SENDER_LID + 1);
+	sender_is_known(0);
+	sender_is_known(0xffff);
+	sender_is_known(SENDER_LID + 1);
 	agent_answers_datagrams(
 	        agent_is_asked_for_datagrams(SENDER_LID + 1), SENDER_LID + 1, REAL_QPN);
+}
+
+static void *hear_one(void *at)
+{
+	struct asker *a = at;
+
+	if (!sender_is_known(a->remote.lid))
+		agent_link_await_sender(a->remote.lid);
+	a->done = true;
+	return NULL;
+}
+
+static uint32_t begin_hearing(struct asker *a, uint32_t lid)
+{
+	a->remote.lid = lid;
+	assert_int_equal(pthread_create(&a->thread, NULL, hear_one, a), 0);
+	return agent_is_asked_for_datagrams(lid);
+}
+
+static void who_hears_a_stranger_waits_for_the_answer(void **state)
+{
+	struct asker a = {0};
+	uint32_t lid = SENDER_LID + 2, request = begin_hearing(&a, lid);
+
+	agent_is_heard();
+	assert_false(a.done);
+	agent_answers_datagrams(request, lid, REAL_QPN);
+	pthread_join(a.thread, NULL);
+	assert_int_equal(datagram_number_to_virtual(datagram_numbers_at(lid), REAL_QPN), QPN);
+}
+
+/* It would be for as long as the migration takes; what is said at its end is taken. */
+static void who_hears_a_stranger_does_not_wait_for_a_migration(void **state)
+{
+	struct asker a = {0};
+	uint32_t lid = SENDER_LID + 3, request = begin_hearing(&a, lid);
+
+	agent_answers(request, TETHER__OUTCOME__OUTCOME_NONE);
+	pthread_join(a.thread, NULL);
+	agent_answers_datagrams(request, lid, REAL_QPN);
+	agent_is_heard();
+	assert_int_equal(datagram_number_to_virtual(datagram_numbers_at(lid), REAL_QPN), QPN);
 }
 
 static void *hear_half(void *first)
 {
 	for (uint32_t i = *(uint32_t *)first; i < SENDERS; i += 2)
-		heard_sender(2u * SENDER_LID + i);
+		sender_is_known(2u * SENDER_LID + i);
 	return NULL;
 }
 
@@ -624,6 +666,8 @@ int main(void)
 	        TEST(after_another_link_numbers_are_asked_for_by_nobody),
 	        TEST(what_nobody_has_used_for_long_is_dropped),
 	        TEST(a_sender_is_of_interest_from_its_first_datagram_on),
+	        TEST(who_hears_a_stranger_waits_for_the_answer),
+	        TEST(who_hears_a_stranger_does_not_wait_for_a_migration),
 	        TEST(no_sender_is_forgotten),
 	        TEST(what_was_held_is_not_without_a_link),
 	};

@@ -11,6 +11,7 @@
 
 #include "notifier/wire/rows.h"
 #include "preload/agent_link.h"
+#include "preload/heard_senders.h"
 #include "preload/objects.h"
 #include "preload/steps.h"
 
@@ -43,8 +44,21 @@ void agent_link_register_datagrams(struct remote *remote)
 		harness_registering(remote);
 }
 
+bool agent_link_is_there(void)
+{
+	return harness_stranger != NULL;
+}
+
 void agent_link_wake(void)
 {
+}
+
+void (*harness_stranger)(uint32_t lid);
+
+void agent_link_await_sender(uint32_t lid)
+{
+	harness_stranger(lid);
+	sender_set_known(lid);
 }
 
 void agent_link_forget(const struct remote *remote)

@@ -61,6 +61,9 @@ extern int harness_live_at_withdrawal;
 /* What the agent does meanwhile, before it answers. */
 extern void (*harness_registering)(struct remote *remote);
 
+/* The agent, if it is to be asked about senders of datagrams; NULL: there is none. */
+extern void (*harness_stranger)(uint32_t lid);
+
 void harness_open(struct harness *h);
 /* The halves of harness_connect: a queue pair in RESET; @to is at @lid. */
 void end_create_qp(struct end *end, const struct harness *h);

@@ -192,6 +192,15 @@ void agent_link_wake(void)
 {
 }
 
+bool agent_link_is_there(void)
+{
+	return false;
+}
+
+void agent_link_await_sender(uint32_t lid)
+{
+}
+
 void agent_link_forget(const struct remote *remote)
 {
 }

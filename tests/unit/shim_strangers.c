@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/* Datagrams of senders that a receiver has not heard before, and whose VM has moved. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "notifier/wire/rows.h"
+#include "preload/datagrams.h"
+#include "tests/unit/shim_harness.h"
+
+enum { INBOX = 1024, LENGTH = 64, GRH = sizeof(struct ibv_grh) };
+
+static struct harness harness;
+static unsigned questions;
+
+static struct datagram_numbers *of_vm(void)
+{
+	return datagram_numbers_of(FAKE_LID_VM, NULL);
+}
+
+/* What the root says of the VM. */
+static void answer(uint32_t lid)
+{
+	struct qp_row row = {.local_lid = FAKE_LID_VM,
+	        .local_qpn = harness.vm.qp->qp_num,
+	        .real_qpn = real_of(harness.vm.qp)->qp_num};
+	Tether__QpRows rows = TETHER__QP_ROWS__INIT;
+
+	questions++;
+	assert_int_equal(lid, FAKE_LID_VM);
+	assert_int_equal(qp_rows_append(&rows, &row), 0);
+	assert_int_equal(datagram_numbers_take(of_vm(), &rows), 0);
+	rows_clear(&rows.base);
+}
+
+/* The VM has moved, and the peer has not heard of it. */
+static int setup(void **state)
+{
+	memset(&harness, 0, sizeof(harness));
+	harness.type = IBV_QPT_UD;
+	harness_open(&harness);
+	harness_connect(&harness);
+	harness_move(&harness);
+	datagram_numbers_forget(of_vm());
+	heard_senders_in_child();
+	harness_stranger = answer;
+	questions = 0;
+	*state = &harness;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	harness_stranger = NULL;
+	harness_close(*state);
+	datagram_numbers_forget(of_vm());
+	datagram_numbers_reclaim();
+	return 0;
+}
+
+static void vm_says(struct harness *h, uint64_t n)
+{
+	assert_int_equal(end_receive(&h->peer, n, INBOX, LENGTH + GRH), 0);
+	assert_int_equal(end_send(&h->vm, n, 0, LENGTH, 0), 0);
+	assert_int_equal(fake_execute(real_of(h->vm.qp), 1, true), 1);
+}
+
+static void peer_hears(struct harness *h, uint64_t n)
+{
+	assert_int_equal(harness_poll(h, &h->peer), 1);
+	assert_int_equal(h->wc[0].wr_id, n);
+	assert_int_equal(h->wc[0].src_qp, h->vm.qp->qp_num);
+}
+
+static uint32_t counted(const struct harness *h)
+{
+	struct datagram_count *from = datagram_counts_at(&queue_pair_of(h->peer.qp)->received,
+	        datagram_other(FAKE_LID_VM, h->vm.qp->qp_num));
+
+	return from ? from->count : 0;
+}
+
+static void a_stranger_is_asked_for_and_called_as_it_calls_itself(void **state)
+{
+	struct harness *h = *state;
+
+	assert_int_not_equal(real_of(h->vm.qp)->qp_num, h->vm.qp->qp_num);
+	vm_says(h, 1);
+	peer_hears(h, 1);
+	assert_int_equal(questions, 1);
+	assert_int_equal(counted(h), 1);
+	vm_says(h, 2);
+	peer_hears(h, 2);
+	assert_int_equal(questions, 1);
+	assert_int_equal(counted(h), 2);
+}
+
+static void of_several_at_once_each_is_introduced(void **state)
+{
+	struct harness *h = *state;
+
+	vm_says(h, 1);
+	vm_says(h, 2);
+	assert_int_equal(harness_poll(h, &h->peer), 2);
+	assert_int_equal(h->wc[0].src_qp, h->vm.qp->qp_num);
+	assert_int_equal(h->wc[1].src_qp, h->vm.qp->qp_num);
+	assert_int_equal(counted(h), 2);
+}
+
+/* The service thread has taken it from the device: it does not wait, the application does. */
+static void what_a_step_has_taken_is_introduced_when_it_is_polled(void **state)
+{
+	struct harness *h = *state;
+
+	vm_says(h, 1);
+	assert_int_equal(harness_step(h, TETHER__STEP__STEP_PREPARE), 1);
+	assert_int_equal(harness_step(h, TETHER__STEP__STEP_STOP), 1);
+	assert_int_equal(harness_step(h, TETHER__STEP__STEP_ABORT), 1);
+	assert_int_equal(completion_queue_of(h->peer.cq)->strangers, 1);
+	assert_int_equal(questions, 0);
+	peer_hears(h, 1);
+	assert_int_equal(questions, 1);
+	assert_int_equal(completion_queue_of(h->peer.cq)->strangers, 0);
+}
+
+/* What it is called then says who it was only before its VM moves again. */
+static void a_stranger_is_who_it_was_when_it_sent(void **state)
+{
+	struct harness *h = *state;
+
+	answer(FAKE_LID_VM);
+	vm_says(h, 1);
+	harness_move(h);
+	assert_int_equal(completion_queue_of(h->peer.cq)->strangers, 0);
+	questions = 0;
+	peer_hears(h, 1);
+	assert_int_equal(questions, 0);
+}
+
+static void without_an_agent_nobody_is_a_stranger(void **state)
+{
+	struct harness *h = *state;
+
+	harness_stranger = NULL;
+	vm_says(h, 1);
+	assert_int_equal(harness_poll(h, &h->peer), 1);
+	assert_int_equal(h->wc[0].src_qp, real_of(h->vm.qp)->qp_num);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        TEST(a_stranger_is_asked_for_and_called_as_it_calls_itself),
+	        TEST(of_several_at_once_each_is_introduced),
+	        TEST(what_a_step_has_taken_is_introduced_when_it_is_polled),
+	        TEST(a_stranger_is_who_it_was_when_it_sent),
+	        TEST(without_an_agent_nobody_is_a_stranger),
+	};
+
+	return cmocka_run_group_tests_name("shim_strangers", tests, NULL, NULL);
+}
