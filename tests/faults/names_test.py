@@ -9,7 +9,7 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from lab.deadline import wait_until  # noqa: E402
-from lab.system import START_S, System  # noqa: E402
+from lab.system import START_S, CommandFailed, System  # noqa: E402
 from lab.tap import Tap  # noqa: E402
 from simfabric.verbs_peer import Peer, connect  # noqa: E402
 
@@ -86,6 +86,16 @@ def connection_works(a, b, a_qp, b_qp, word):
         wait_until("the word is there", lambda: "same" in other.do("same", 512, SIZE, word), START_S, [])
 
 
+class Known:
+    """How often @program has heard from its agent what queue pairs at @lid are called."""
+
+    def __init__(self, program, lid):
+        self.program, self.answer = program, f"lid {lid}: numbers of datagram queue pairs are known"
+
+    def count(self):
+        return open(self.program.log).read().count(self.answer)
+
+
 class Scene:
     """Program `known` of vm1 has queue pairs for datagrams, a connection to `peer` in vm2, and a region that was registered
     anew; something of everything was given back before the VM moves, so that on the next device, which counts from the
@@ -149,8 +159,7 @@ def sender_is_known_to_who_only_listens(lab, scenes):
     listener.listens(qp)
     known.says(scene.datagrams[0], listener, listener.qps[qp], word)
     assert listener.hear(), "not heard"
-    answer = f"lid {known.lid}: numbers of datagram queue pairs are known"
-    wait_until("the listener knows who that was", lambda: answer in open(listener.log).read(), START_S, [listener.log])
+    wait_until("the listener knows who that was", Known(listener, known.lid).count, START_S, [listener.log])
     lab.migrate("vm1", "hyp1")
     for sender in scene.datagrams:
         datagram_arrives(known, listener, sender, qp, scene.next_word())
@@ -172,6 +181,9 @@ def two_peers_and_moves_of_all_three(lab, scenes):
         connection_works(scene.late, scene.known, 0, scene.to_late, scene.next_word())
         both_ways(scene.late, scene.known, 1, scene.datagrams[1], scene.next_word())
         both_ways(scene.late, scene.peer, 1, scene.peer_datagrams, scene.next_word())
+        stranger = Program(lab, "vm3" if vm == "vm2" else "vm2")
+        datagram_arrives(scene.known, stranger, scene.datagrams[0], stranger.datagrams(), scene.next_word())
+        stranger.end()
 
 
 def freed_number_is_nobody_elses(lab, scenes):
@@ -200,6 +212,33 @@ def freed_number_is_nobody_elses(lab, scenes):
             scene.peer.says(scene.peer_datagrams, program, program.qps[qp], word := scene.next_word())
             is_heard(program, qp, word, scene.peer, scene.peer.qps[scene.peer_datagrams])
             datagram_arrives(program, scene.late, qp, 1, scene.next_word())
+
+
+def moves(lab, vm, host):
+    """For a while tether-smd waits for who may come back, and refuses to move meanwhile."""
+    try:
+        lab.migrate(vm, host)
+        return True
+    except CommandFailed:
+        return False
+
+
+def who_missed_a_move_asks_again(lab, scenes):
+    """Nobody is refused a move because of somebody who sends it datagrams and whose agent is away."""
+    lab.fabric.cli("data-fault", "colliding_numbers=1")
+    first, moving, peer = Program(lab, "vm1"), Program(lab, "vm1"), Program(lab, "vm2")
+    first.datagrams()
+    a, b = moving.datagrams(), peer.datagrams()
+    both_ways(peer, moving, b, a, 1)
+    first.end()
+    host = VMS["vm2"].split("_")[0]
+    lab.agents[host].kill()
+    wait_until("the VM moves without it", lambda: moves(lab, "vm1", "hyp3"), START_S, lab.logs())
+    known = Known(peer, moving.lid)
+    before = known.count()
+    lab.start_agent(host)
+    wait_until("the peer has asked again", lambda: known.count() > before, START_S, [peer.log])
+    both_ways(peer, moving, b, a, 11)
 
 
 # GIDs and P_Keys by index.
@@ -275,7 +314,11 @@ def main():
         for test in (numbers_reused_on_purpose_reach_whom_they_name, peer_that_connects_after_the_move_reaches_it,
                      sender_is_known_to_who_only_listens, two_peers_and_moves_of_all_three, freed_number_is_nobody_elses):
             tap.run(test.__name__, test, lab, scenes)
-    with System(vms={vm: VMS[vm] for vm in ("vm1", "vm2")}, partitions=partitions) as lab:
+    pair = {vm: VMS[vm] for vm in ("vm1", "vm2")}
+    with System(vms=pair) as lab:
+        lab.start()
+        tap.run("who_missed_a_move_asks_again", who_missed_a_move_asks_again, lab, scenes)
+    with System(vms=pair, partitions=partitions) as lab:
         lab.start()
         tap.run("indices_mean_what_they_meant", indices_mean_what_they_meant, lab, scenes)
     tap.exit()

@@ -86,12 +86,12 @@ int fake_init_ah_from_wc(struct ibv_context *context, uint8_t port, struct ibv_w
 		return 0;
 	attr->is_global = 1;
 	attr->grh.dgid = grh->sgid;
-	for (uint8_t i = 0; i < FAKE_GIDS; i++) {
+	for (unsigned i = 0; i < FAKE_GIDS; i++) {
 		union ibv_gid gid = fake_gid(tables_of(context)->gids[i]);
 
 		if (memcmp(&gid, &grh->dgid, sizeof(gid)) != 0)
 			continue;
-		attr->grh.sgid_index = i;
+		attr->grh.sgid_index = (uint8_t)i;
 		return 0;
 	}
 	return -1;
