@@ -36,7 +36,7 @@ endif
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all help deps demo check-unit check check-full check-asan check-tsan check-valgrind lint format-check format bench bench-start \
+.PHONY: all help deps demo demo-mpi check-unit check check-full check-asan check-tsan check-valgrind lint format-check format bench bench-start \
 	fuzz install clean
 
 # ---- what rules.mk files say -------------------------------------------------------------------------------------
@@ -168,6 +168,9 @@ fuzz: $(FUZZERS)
 demo: all
 	$(Q)demo-apps/demo $(B)
 
+demo-mpi: all
+	$(Q)demo-apps/demo_mpi --build $(B) $(DEMO_MPI)
+
 bench: all
 	$(Q)tests/bench/run_bench --build $(B) $(BENCH)
 
@@ -191,6 +194,7 @@ clean:
 help:
 	@echo 'make            build everything into ./build (B=DIR: elsewhere)'
 	@echo 'make demo       a VM moves under load, four times and more; needs nothing but Debian 12'
+	@echo 'make demo-mpi   MPI jobs whose VMs move at random; DEMO_MPI="--seed N"'
 	@echo 'make check      unit tests and whole systems, small counts; check-unit: unit tests alone'
 	@echo 'make check-full the same with large counts (TETHER_FULL=1)'
 	@echo 'make check-asan, check-tsan   unit tests, daemons, plugin and rc-verify, built with a sanitizer'

@@ -28,7 +28,7 @@ class Migrated:
         return self.answer.get("counts", {}).get(name, 0)
 
 
-def migrate(system, vm, source, destination, *arguments):
+def migrate(system, vm, source, destination, *arguments, **patience):
     began = time.time()
-    answer = system.migrate(vm, destination, *arguments)
+    answer = system.migrate(vm, destination, *arguments, **patience)
     return Migrated(vm, source, destination, answer, began, time.time())

@@ -236,5 +236,5 @@ class System:
             raise CommandFailed(argv, done.returncode, done.stdout, done.stderr + self.obituary())
         return last_json(done.stdout)
 
-    def migrate(self, vm, host, *arguments):
-        return self.tether("migrate", vm, host, *arguments)
+    def migrate(self, vm, host, *arguments, **patience):
+        return self.tether("migrate", vm, host, *arguments, **patience)
