@@ -51,6 +51,7 @@ static void domain_free(struct xrc_domain *domain)
 	gate_fini(&domain->nowhere.gate);
 	completion_ring_fini(&domain->nowhere.ring);
 	number_table_clear(&domain->nowhere.qps);
+	free(domain->gates);
 	pthread_mutex_destroy(&domain->lock);
 	free(domain);
 }
@@ -147,15 +148,18 @@ static struct completion_queue *queue_after(
 
 void xrc_close_completions(struct xrc_domain *domain)
 {
+	size_t count = 0;
+
 	pthread_mutex_lock(&domain->lock);
 	EACH_QUEUE(domain, cq)
-	gate_close(&cq->gate);
+	domain->gates[count++] = &cq->gate;
+	gates_close(domain->gates, count);
+	domain->closed = count;
 }
 
 void xrc_open_completions(struct xrc_domain *domain)
 {
-	EACH_QUEUE(domain, cq)
-	gate_open(&cq->gate);
+	gates_open(domain->gates, domain->closed);
 	pthread_mutex_unlock(&domain->lock);
 }
 
@@ -258,13 +262,31 @@ static int meet_targets(struct shared_receive_queue *srq)
 	return err;
 }
 
+/* For as many queues as there are shared ones, and one more. */
+static int make_room_for_gates(struct xrc_domain *domain)
+{
+	const struct shared_receive_queue *srq;
+	struct gate **grown;
+	size_t count = 1;
+
+	TAILQ_FOREACH(srq, &domain->srqs, domain_link)
+	count++;
+	grown = realloc(domain->gates, count * sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	domain->gates = grown;
+	return 0;
+}
+
 int xrc_enlist_srq(struct shared_receive_queue *srq)
 {
 	int err;
 
 	pthread_mutex_lock(&srq->domain->lock);
 	gate_close(&srq->cq->gate);
-	err = xrc_restart_srq(srq);
+	err = make_room_for_gates(srq->domain);
+	if (!err)
+		err = xrc_restart_srq(srq);
 	if (!err)
 		err = meet_targets(srq);
 	gate_open(&srq->cq->gate);

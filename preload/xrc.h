@@ -29,6 +29,8 @@ struct xrc_domain {
 	pthread_mutex_t lock;
 	TAILQ_HEAD(, shared_receive_queue) srqs;
 	TAILQ_HEAD(, queue_pair) targets;
+	struct gate **gates; /* of the queues, while they are closed */
+	size_t closed;
 	unsigned users;   /* of both kinds; under the list lock */
 	bool has_foreign; /* targets, of other processes or contexts; atomic */
 	TAILQ_ENTRY(xrc_domain) link;

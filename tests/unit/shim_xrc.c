@@ -8,6 +8,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -19,6 +21,8 @@
 
 #define DONE TETHER__OUTCOME__OUTCOME_DONE
 
+/* A deadlock ends the program. */
+enum { DEADLOCK_S = 20 };
 enum { QUEUES = 2, BYTES = 32, LONG_BYTES = 2 * FAKE_MTU };
 
 /* An end with a sender in end->qp, a target, and shared queues; those of odd number complete in a
@@ -523,6 +527,45 @@ static void no_queue_is_made_without_a_device(void **state)
 	assert_int_equal(errno, ENODEV);
 }
 
+static void *close_and_open(void *unused)
+{
+	xrc_close_completions(xrc_domain_of(fixture.vm.domain));
+	xrc_open_completions(xrc_domain_of(fixture.vm.domain));
+	return NULL;
+}
+
+static void await_closed(struct gate *gate)
+{
+	while (!pthread_mutex_trylock(&gate->lock)) {
+		pthread_mutex_unlock(&gate->lock);
+		sched_yield();
+	}
+}
+
+/* As a signal handler does that polls one queue while its thread is inside another. */
+static void who_closes_all_queues_gives_way(void **state)
+{
+	struct gate *first = &completion_queue_of(fixture.h.vm.cq)->gate;
+	struct gate *last = &completion_queue_of(fixture.vm.cq)->gate;
+	enum gate_pass inside, meanwhile;
+	pthread_t thread;
+
+	if (first > last) {
+		last = &completion_queue_of(fixture.h.vm.cq)->gate;
+		first = &completion_queue_of(fixture.vm.cq)->gate;
+	}
+	alarm(DEADLOCK_S);
+	inside = gate_enter(last);
+	pthread_create(&thread, NULL, close_and_open, NULL);
+	await_closed(first);
+	meanwhile = gate_enter(first);
+	gate_leave(first, meanwhile);
+	gate_leave(last, inside);
+	pthread_join(thread, NULL);
+	alarm(0);
+	expect_it_works(&fixture.peer, &fixture.vm);
+}
+
 static void other_kinds_are_refused(void **state)
 {
 	struct harness *h = &fixture.h;
@@ -571,6 +614,7 @@ int main(void)
 	        TEST(a_domain_with_targets_of_others_is_refused),
 	        TEST(a_stranger_is_not_taken_for_one_that_is_gone),
 	        TEST(no_queue_is_made_without_a_device),
+	        TEST(who_closes_all_queues_gives_way),
 	        TEST(other_kinds_are_refused),
 	};
 
