@@ -26,13 +26,15 @@ def has_begun(path):
 
 
 class Run:
-    """@moves, @hpcc_moves: how many migrations under mpi-verify and under hpcc (0: no hpcc). @say: for progress lines."""
+    """@moves, @hpcc_moves: how many migrations under mpi-verify and under hpcc (0: no hpcc). @say: for progress lines.
+    @settings: of the system, if its patience is to be another. @in_vain: how often a migration is asked for again."""
 
-    def __init__(self, mpi, transport, ranks, moves, hpcc_moves, seed, say, build=None, tether=True):
+    def __init__(self, mpi, transport, ranks, moves, hpcc_moves, seed, say, build=None, tether=True, settings=None, in_vain=4):
         self.mpi, self.transport, self.ranks = mpi, transport, ranks
         self.moves, self.hpcc_moves = moves, hpcc_moves
         self.random = random.Random(f"{seed} {mpi} {transport}")
         self.seed, self.say, self.build, self.tether = seed, say, build, tether
+        self.settings, self.in_vain = settings or SETTINGS, in_vain
         self.errors = 0
         self.hpcc_findings = None
         self.wander = None
@@ -50,9 +52,9 @@ class Run:
         began = time.monotonic()
         self.say(f"{self.name}: starts")
         try:
-            with System(copy_ms=COPY_MS, vms=slots(self.ranks), settings=SETTINGS, build=self.build) as lab:
+            with System(copy_ms=COPY_MS, vms=slots(self.ranks), settings=self.settings, build=self.build) as lab:
                 lab.start()
-                self.wander = Wander(lab, self.random, lambda what: self.say(f"  {what}"))
+                self.wander = Wander(lab, self.random, lambda what: self.say(f"  {what}"), self.in_vain)
                 self.under_mpi_verify(lab)
                 if self.hpcc_moves:
                     self.under_hpcc(lab)

@@ -99,11 +99,12 @@ class Wander:
     again, with another draw."""
 
     VFS = 4
-    MOST_IN_VAIN = 4  # one after the other
     HARMLESS = ("refused", "aborted", "failed-at-source")
 
-    def __init__(self, system, random, report=lambda what: None):
+    def __init__(self, system, random, report=lambda what: None, again=4):
+        """@again: how often, one after the other."""
         self.system = system
+        self.again = again
         self.random = random
         self.report = report
         self.moved = []
@@ -119,7 +120,7 @@ class Wander:
         return migrate(self.system, vm, at[vm], self.random.choice(free), seconds=MIGRATE_S)
 
     def step(self):
-        for left in reversed(range(self.MOST_IN_VAIN + 1)):
+        for left in reversed(range(self.again + 1)):
             try:
                 self.moved.append(self.attempt())
                 return self.moved[-1]

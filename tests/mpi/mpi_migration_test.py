@@ -12,7 +12,7 @@ sys.path[:0] = [os.path.join(TOP, "tests"), os.path.join(TOP, "demo-apps")]
 import mpi_verdict  # noqa: E402
 from lab.build import Build  # noqa: E402
 from lab.deadline import wait_until  # noqa: E402
-from lab.mpi import MpiVerify, slots  # noqa: E402
+from lab.mpi import SETTINGS, MpiVerify, slots  # noqa: E402
 from lab.system import System  # noqa: E402
 from lab.tap import FULL, Tap  # noqa: E402
 from lab.workload import last_json  # noqa: E402
@@ -43,7 +43,7 @@ def the_demo_is_good():
 
 def without_libtether_the_run_fails():
     """The VM cannot be taken its VF politely."""
-    row = Run(*FEW[0], SEED, say, tether=False).go()
+    row = Run(*FEW[0], SEED, say, tether=False, settings={**SETTINGS, "detach_ms": 3000}, in_vain=0).go()
     assert row["migrations"] == 0 and not mpi_verdict.run_is_good(row), row
 
 
