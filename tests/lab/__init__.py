@@ -6,6 +6,7 @@
     checker.py    sanitizer or valgrind, and what it reported
     system.py     fabric, OpenSM with the plugin, tether-smd, agents, VMs
     workload.py   programs in VMs: perftest pairs, rc-verify pairs
+    mpi.py        MPI jobs with a rank in each VM, VMs that move at random
     migration.py  what `tether migrate --json` says, and the pauses that belong to it
     tap.py        "ok N - what" lines
 """
