@@ -44,7 +44,7 @@ struct datagram_count *datagram_counts_at(struct datagram_counts *counts, uint64
 		return at;
 	if (!(other >> 32))
 		return NULL;
-	if (2 * (counts->used + 1) > counts->size) {
+	if (!at || 2 * (counts->used + 1) > counts->size) {
 		if (grow(counts))
 			return NULL;
 		at = place_of(counts, other);

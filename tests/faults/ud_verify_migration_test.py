@@ -10,36 +10,16 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from lab.deadline import wait_until  # noqa: E402
 from lab.migration import migrate  # noqa: E402
 from lab.survival import Moving  # noqa: E402
 from lab.system import System  # noqa: E402
 from lab.tap import FULL, Tap  # noqa: E402
-from lab.workload import Pair, free_port, last_json  # noqa: E402
+from lab.workload import UdVerify  # noqa: E402
 
 MIGRATIONS = 50 if FULL else 12
 MOVES_OF_CONTROL = 3
 FAULTS = {"drop.ud": 0.01, "duplicate.ud": 0, "delay.ud": "0.02:3000", "hold": "0.2:2000"}
 WRONG = ("duplicated", "corrupted", "misdelivered", "misattributed", "strange_headers", "strange_pkeys", "errors")
-
-
-class UdVerify(Pair):
-    """ud-verify with the client in @client_vm; runs until stop()."""
-
-    def __init__(self, lab, server_vm, client_vm, arguments=(), without_shim=()):
-        self.lab = lab
-        port = free_port()
-        argv = [lab.build.program("ud-verify"), "-p", str(port), *arguments]
-        self.name = "ud-verify"
-        self.server = lab.run_in_vm(server_vm, "ud-verify-server", argv, server_vm not in without_shim)
-        self.client = lab.run_in_vm(client_vm, "ud-verify-client", [*argv, "localhost"], client_vm not in without_shim)
-
-    def stop(self):
-        self.client.signal(15)
-
-    def verdicts(self):
-        self.wait(90)
-        return tuple(last_json(process.output()) for process in (self.server, self.client))
 
 
 def all_is_right(verdicts, words):
@@ -66,11 +46,10 @@ def datagrams_arrive(lab, faults, migrations, arguments=()):
     lab.fabric.data_faults(faults)
     try:
         with UdVerify(lab, "vm2", "vm1", arguments) as verify:
-            time.sleep(2)
             either_end_moves(lab, migrations, verify)
             lab.fabric.data_faults({})
             verify.stop()
-            verdicts = verify.verdicts()
+            verdicts = verify.results()
             all_is_right(verdicts, verify.words())
     finally:
         lab.fabric.data_faults({})
@@ -94,14 +73,13 @@ def only_the_pause_loses(lab):
     at_vm2 = next(row["host"] for row in lab.ask("/v1/vms")["vms"] if row["name"] == "vm2")
     moves = []
     with UdVerify(lab, "vm1", "vm2", ["-q", "2", "-t", "1", "-w", "200"], without_shim=["vm2"]) as verify:
-        time.sleep(2)
         for _ in range(MOVES_OF_CONTROL):
             destination = next(host for host in lab.hosts if host not in (moving.at, at_vm2))
             moves.append(migrate(lab, "vm1", moving.at, destination))
             moving.at = destination
-            time.sleep(1)
+            time.sleep(0.2)
         verify.stop()
-        verdicts = verify.verdicts()
+        verdicts = verify.results()
         all_is_right(verdicts, verify.words())
     losses = [loss for verdict in verdicts for loss in verdict["losses"]]
     assert sum(loss["datagrams"] for loss in losses), "nothing was lost: the control shows nothing"

@@ -95,6 +95,29 @@ class RcVerify(Pair):
         return tuple(last_json(process.output()) for process in (self.server, self.client))
 
 
+class UdVerify(Pair):
+    """ud-verify with the client in @client_vm, when both hear each other; runs until stop(). The VMs of @without_shim go
+    without libtether."""
+
+    def __init__(self, system, server_vm, client_vm, arguments=(), without_shim=()):
+        self.name = "ud-verify"
+        argv = [system.build.program("ud-verify"), "-p", str(free_port()), *arguments]
+        self.server = system.run_in_vm(server_vm, "ud-verify-server", argv, server_vm not in without_shim)
+        self.client = system.run_in_vm(client_vm, "ud-verify-client", [*argv, "localhost"], client_vm not in without_shim)
+        wait_until("ud-verify works", self.is_working, 60, self.logs(), [self.server, self.client])
+
+    def is_working(self):
+        return all("ud-verify: works" in open(log, errors="replace").read() for log in self.logs())
+
+    def stop(self):
+        self.client.signal(15)
+
+    def results(self, seconds=90):
+        """As RcVerify."""
+        self.wait(seconds)
+        return tuple(last_json(process.output()) for process in (self.server, self.client))
+
+
 def last_json(text):
     """The JSON object on the last line that holds one; {} if there is none."""
     for line in reversed(text.splitlines()):
