@@ -208,15 +208,16 @@ int datagrams_take_numbers(const struct move *move, const Tether__QpRows *rows)
 
 /* ---- the end ---- */
 
+/* Also what somebody is about to keep who has looked before: so inside the gates. */
 static void go_on(struct queue_pair *qp)
 {
-	if (qp->held || !qp->real || qp->sends.posted == qp->sends.head)
-		return;
 	queue_pair_close(qp);
-	if (qp->application_error)
-		queue_pair_end(qp, IBV_WC_WR_FLUSH_ERR);
-	else
-		queue_pair_post_kept(qp);
+	if (!qp->held && qp->real && qp->sends.posted != qp->sends.head) {
+		if (qp->application_error)
+			queue_pair_end(qp, IBV_WC_WR_FLUSH_ERR);
+		else
+			queue_pair_post_kept(qp);
+	}
 	queue_pair_open(qp);
 }
 

@@ -7,6 +7,8 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <pthread.h>
+#include <sched.h>
 #include <string.h>
 
 #include "preload/objects.h"
@@ -455,6 +457,48 @@ static void a_stop_waits_for_what_a_peer_has_sent_to_the_vm(void **state)
 	harness_step(h, TETHER__STEP__STEP_ABORT);
 }
 
+struct end_of_move {
+	struct harness *h;
+	bool over;
+};
+
+static void *give_up(void *at)
+{
+	struct end_of_move *end = at;
+
+	harness_step(end->h, TETHER__STEP__STEP_ABORT);
+	__atomic_store_n(&end->over, true, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+/* Somebody has looked, seen that the VM is stopped, and has not kept it yet. */
+static void what_is_kept_in_the_last_moment_goes_out_too(void **state)
+{
+	struct harness *h = *state;
+	struct queue_pair *qp = queue_pair_of(h->peer.qp);
+	struct ibv_send_wr wr = {
+	        .opcode = IBV_WR_SEND, .wr.ud = {h->peer.ah, h->peer.remote_qpn, HARNESS_QKEY}};
+	struct end_of_move end = {.h = h};
+	enum gate_pass pass;
+	pthread_t thread;
+
+	harness_step(h, TETHER__STEP__STEP_PREPARE);
+	harness_step(h, TETHER__STEP__STEP_STOP);
+	pass = gate_enter(&qp->send_gate);
+	assert_int_equal(pass, GATE_OWNED);
+	assert_int_equal(pthread_create(&thread, NULL, give_up, &end), 0);
+	/* Until it is over, or waits for us. */
+	while (!__atomic_load_n(&end.over, __ATOMIC_ACQUIRE) &&
+	        __atomic_load_n(&qp->send_gate.owner, __ATOMIC_RELAXED))
+		sched_yield();
+	assert_int_equal(send_log_fill(&qp->sends, 0, &wr), 0);
+	send_log_number(&qp->sends, 1);
+	send_log_commit(&qp->sends, 1, false);
+	gate_leave(&qp->send_gate, pass);
+	pthread_join(thread, NULL);
+	assert_int_equal(fake_pending(real_of(h->peer.qp)), 1);
+}
+
 /* As a device does, which copies the address with the work. */
 static void a_handle_may_be_destroyed_behind_its_post(void **state)
 {
@@ -646,6 +690,7 @@ int main(void)
 	        UD(what_came_before_is_of_who_sent_it_then),
 	        UD(only_what_goes_to_the_vm_is_kept_and_what_is_behind_it),
 	        UD(a_list_is_kept_from_the_first_on_that_goes_to_the_vm),
+	        UD(what_is_kept_in_the_last_moment_goes_out_too),
 	        UD(what_a_vm_sends_to_itself_goes_out_too),
 	        UD(what_a_peer_kept_goes_out_when_a_move_is_given_up),
 	        UD(a_peer_goes_on_alone_when_nobody_speaks),
