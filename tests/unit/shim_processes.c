@@ -12,7 +12,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <spawn.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -101,25 +103,81 @@ static void a_grandchild_counts(void **state)
 	close(told[1]);
 }
 
-/* It says so by the end of a pipe that exec closes. */
-static void a_child_that_has_called_exec_shares_nothing(void **state)
+/* It has called exec: it says so by the end of a pipe that exec closes. */
+static pid_t start(pid_t (*how)(void))
 {
-	struct harness *h = *state;
 	int execs[2];
 	char none;
 	pid_t child;
 
 	assert_int_equal(pipe2(execs, O_CLOEXEC), 0);
-	child = fork();
+	child = how();
 	if (!child) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		execl("/bin/sleep", "sleep", "1000", NULL);
 		_exit(1);
 	}
+	assert_true(child > 0);
 	close(execs[1]);
 	assert_int_equal(read(execs[0], &none, 1), 0);
+	close(execs[0]);
+	return child;
+}
+
+static void a_child_that_has_called_exec_shares_nothing(void **state)
+{
+	struct harness *h = *state;
+	pid_t child = start(fork);
+
 	harness_move(h);
 	end(child);
-	close(execs[0]);
+}
+
+/* By spawning, as vfork and exec do it. */
+static pid_t spawn(void)
+{
+	char *argv[] = {(char *)"sleep", (char *)"1000", NULL};
+	pid_t child;
+
+	return posix_spawn(&child, "/bin/sleep", NULL, NULL, argv, environ) ? -1 : child;
+}
+
+/* By fork and exec, by spawning, and by fork alone for a child that ends at once. */
+static void start_some(pid_t children[2])
+{
+	pid_t child = fork();
+
+	if (!child)
+		_exit(0);
+	assert_int_equal(waitpid(child, NULL, 0), child);
+	children[0] = start(fork);
+	children[1] = start(spawn);
+}
+
+static void who_starts_others_at_every_step_moves(void **state)
+{
+	static const Tether__Step steps[] = {TETHER__STEP__STEP_PREPARE, TETHER__STEP__STEP_STOP,
+	        TETHER__STEP__STEP_SETTLE, TETHER__STEP__STEP_RELEASE, TETHER__STEP__STEP_ATTACH,
+	        TETHER__STEP__STEP_RECONNECT, TETHER__STEP__STEP_RESUME};
+	enum { STEPS = sizeof(steps) / sizeof(*steps) };
+	struct harness *h = *state;
+	pid_t children[STEPS][2];
+
+	assert_int_equal(
+	        end_rdma(&h->vm, &h->peer, IBV_WR_RDMA_WRITE, 1, 0, 8, IBV_SEND_SIGNALED), 0);
+	for (unsigned i = 0; i < STEPS; i++) {
+		start_some(children[i]);
+		if (steps[i] == TETHER__STEP__STEP_ATTACH)
+			fake.slot = 1;
+		step(h, steps[i], DONE);
+	}
+	assert_int_equal(fake_execute(real_of(h->vm.qp), 9, true), 1);
+	assert_int_equal(harness_poll(h, &h->vm), 1);
+	assert_int_equal(h->wc[0].status, IBV_WC_SUCCESS);
+	for (unsigned i = 0; i < STEPS; i++) {
+		end(children[i][0]);
+		end(children[i][1]);
+	}
 }
 
 static void a_child_of_before_the_device_was_open_shares_nothing(void **state)
@@ -377,6 +435,7 @@ int main(void)
 	        TEST(a_forked_child_is_refused_by_name_until_it_ends),
 	        TEST(a_grandchild_counts),
 	        TEST(a_child_that_has_called_exec_shares_nothing),
+	        TEST(who_starts_others_at_every_step_moves),
 	        TEST(a_child_of_before_the_device_was_open_shares_nothing),
 	        TEST(a_child_is_not_forgotten_when_the_device_is_opened_again),
 	        TEST(who_forks_after_prepare_is_refused_at_stop),
