@@ -31,6 +31,7 @@ struct move {
 	union ibv_gid gid;
 	bool has_gid;
 	bool of_our_vm; /* this process is in the VM */
+	bool of_a_peer; /* it holds the other end of a connection to it, too */
 	/* What is sent there is kept: the VM's; NULL: not yet. */
 	struct datagram_numbers *stopped_address;
 	uint64_t arrivals_ms; /* when something came last that others have sent; 0: not looked yet

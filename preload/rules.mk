@@ -39,6 +39,7 @@ surface-table: $(B)/unit/shim_surface
 # The library over a fake HCA.
 SHIM_HARNESS := $(SHIM_BARE) tests/unit/shim_fake_hca.c tests/unit/shim_fake_rarities.c tests/unit/shim_fake_tables.c tests/unit/shim_fake_events.c tests/unit/shim_harness.c
 $(call unit_test,shim_old_symbols,$(SHIM_HARNESS),-rdynamic -lprotobuf-c -lpthread -ldl)
+$(call unit_test,shim_contexts,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
 $(call unit_test,shim_signals,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
 $(call unit_test,shim_refused,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
 $(call unit_test,shim_builders,$(SHIM_HARNESS),-lprotobuf-c -lpthread)

@@ -141,6 +141,7 @@ static void work(struct move *move, uint64_t now_ms, steps_send *send, void *own
 		return;
 	control_exclusive_begin();
 	move->of_our_vm |= move->event->to_vm;
+	move->of_a_peer |= move->event->to_peers;
 	progress = step_work_for(move->event->step)(move, answer, now_ms, is_late(move, now_ms));
 	if (move->state == MOVE_ENDED ||
 	        (move->state == MOVE_KNOWN && answer->outcome != TETHER__OUTCOME__OUTCOME_DONE))

@@ -134,6 +134,15 @@ static void check_context(const struct context *context, veto_set found)
 	found[VETO_CANNOT_REOPEN] |= !can_reopen(context);
 }
 
+/*
+ * All of a VM's devices go. Who is told of the move as a peer as well is not in the VM alone: what
+ * else it has open may stay.
+ */
+static bool leaves_behind(const struct move *move, const struct context *context)
+{
+	return move->of_our_vm && !move->of_a_peer && !move_has_context(move, context);
+}
+
 int veto_check(const struct move *move, Tether__Answer *answer)
 {
 	const struct context *context;
@@ -149,6 +158,7 @@ int veto_check(const struct move *move, Tether__Answer *answer)
 	}
 	TAILQ_FOREACH(context, &contexts, link)
 	{
+		found[VETO_OTHER_DEVICE] |= leaves_behind(move, context);
 		if (!move_has_context(move, context))
 			continue;
 		any_moves = true;

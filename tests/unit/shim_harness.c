@@ -382,7 +382,8 @@ void harness_event_fill(struct harness *h, Tether__Event *event, Tether__Step st
 	event->overall_ms = OVERALL_MS;
 	event->vm = (char *)"vm1";
 	event->address = &address;
-	event->to_vm = event->to_peers = true;
+	event->to_vm = true;
+	event->to_peers = !h->vm_alone;
 }
 
 /* Peers' numbers of SETTLE, and the VM's of ATTACH where there was one. */

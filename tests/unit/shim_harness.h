@@ -39,6 +39,7 @@ struct harness {
 	struct end vm, peer;
 	enum ibv_qp_type type; /* 0: RC */
 	bool with_srq, with_ex, with_channel, signal_all;
+	bool vm_alone; /* events are meant for the VM's processes only */
 	uint64_t now_ms;
 	uint32_t sequence;
 	uint64_t migration;     /* PREPARE begins another */

@@ -164,6 +164,17 @@ static void imported_device_end(struct harness *h)
 	device_was_imported = false;
 }
 
+/* The peer's is one of the VM's then. */
+static void other_device(struct harness *h)
+{
+	h->vm_alone = true;
+}
+
+static void other_device_end(struct harness *h)
+{
+	h->vm_alone = false;
+}
+
 static void elsewhere(struct harness *h)
 {
 	verbs_are_elsewhere = true;
@@ -214,6 +225,7 @@ static const struct row {
         [VETO_MEMORY_UNMAPPED] = {memory_unmapped, memory_unmapped_end},
         [VETO_RDMA_CM] = {rdma_cm, rdma_cm_end},
         [VETO_IMPORTED_DEVICE] = {imported_device, imported_device_end},
+        [VETO_OTHER_DEVICE] = {other_device, other_device_end},
         [VETO_ELSEWHERE] = {elsewhere, elsewhere_end},
         [VETO_FORKED] = {forked, forked_end},
         [VETO_CANNOT_REOPEN] = {cannot_reopen, cannot_reopen_end},
