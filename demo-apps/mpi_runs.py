@@ -27,14 +27,16 @@ def has_begun(path):
 
 class Run:
     """@moves, @hpcc_moves: how many migrations under mpi-verify and under hpcc (0: no hpcc). @say: for progress lines.
-    @settings: of the system, if its patience is to be another. @in_vain: how often a migration is asked for again."""
+    @settings: of the system, if its patience is to be another. @in_vain: how often a migration is asked for again.
+    @faults: what the data plane does during a migration."""
 
-    def __init__(self, mpi, transport, ranks, moves, hpcc_moves, seed, say, build=None, tether=True, settings=None, in_vain=4):
+    def __init__(self, mpi, transport, ranks, moves, hpcc_moves, seed, say, build=None, tether=True, settings=None, in_vain=4,
+                 faults=None):
         self.mpi, self.transport, self.ranks = mpi, transport, ranks
         self.moves, self.hpcc_moves = moves, hpcc_moves
         self.random = random.Random(f"{seed} {mpi} {transport}")
         self.seed, self.say, self.build, self.tether = seed, say, build, tether
-        self.settings, self.in_vain = settings or SETTINGS, in_vain
+        self.settings, self.in_vain, self.faults = settings or SETTINGS, in_vain, faults or {}
         self.errors = 0
         self.hpcc_findings = None
         self.wander = None
@@ -65,8 +67,10 @@ class Run:
         self.say(f"{self.name}: {row['migrations']} migrations, {row['errors']} errors, {row['seconds']} s")
         return row
 
-    def move(self):
+    def move(self, lab):
+        lab.fabric.data_faults(self.faults)
         moved = self.wander.step()
+        lab.fabric.data_faults({})
         step, step_ms = max(moved.steps(), key=lambda timed: timed[1])
         self.say(f"  {moved.vm} from {moved.source} to {moved.destination}, {(moved.ended - moved.began) * 1000:.0f} ms "
                  f"(longest: {step.lower()}, {step_ms:.0f} ms); {moved.count('processes')} processes, {moved.count('qps')} queue "
@@ -77,7 +81,7 @@ class Run:
             job.wait_rounds(1)
             for _ in range(self.moves):
                 self.wander.pause()
-                self.move()
+                self.move(lab)
                 job.wait_rounds(1)
             status, result = job.finish()
             self.errors += mpi_verdict.errors_of(status, result)
@@ -98,7 +102,7 @@ class Run:
             before = len(self.wander.moved)
             while job.is_running() and len(self.wander.moved) < before + self.hpcc_moves:
                 self.wander.pause()
-                self.move()
+                self.move(lab)
             moved = len(self.wander.moved) - before
             status = job.process.wait(HPCC_S)
             self.hpcc_findings = self.findings_of_hpcc(directory, status, moved)

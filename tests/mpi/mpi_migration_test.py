@@ -23,12 +23,19 @@ SEED = 1
 FEW = [("openmpi", "rc_verbs", 2, 3, 0), ("mpich", "ud_verbs", 3, 3, 0)]
 
 
+# The same on a wire that loses packets while a VM moves.
+HOSTILE = [(("openmpi", "rc_verbs", 3, 4, 0), {"drop.request": 0.1, "drop.ack": 0.3})]
+if FULL:
+    HOSTILE += [(("mpich", "rc_verbs", 4, 12, 0), {"drop.request": 0.1, "drop.ack": 0.3}),
+                (("openmpi", "ud_verbs", 4, 12, 0), {"drop.ud": 0.05}), (("mpich", "ud_verbs", 3, 12, 0), {"drop.ud": 0.05})]
+
+
 def say(what):
     print("\n".join("# " + line for line in what.splitlines()), flush=True)
 
 
-def nothing_is_wrong_after(planned):
-    run = Run(*planned, SEED, say)
+def nothing_is_wrong_after(planned, faults=None):
+    run = Run(*planned, SEED, say, faults=faults)
     row = run.go()
     assert mpi_verdict.run_is_good(row) and row["migrations"] == planned[3], row
 
@@ -67,6 +74,8 @@ def main():
     else:
         for planned in FEW:
             tap.run(f"nothing_is_wrong_after: {planned}", nothing_is_wrong_after, planned)
+    for planned, faults in HOSTILE:
+        tap.run(f"nothing_is_wrong_after: {planned}, {faults}", nothing_is_wrong_after, planned, faults)
     tap.run("without_libtether_the_run_fails", without_libtether_the_run_fails)
     for mpi, transport in (("openmpi", "rc_verbs"), ("mpich", "ud_verbs")):
         tap.run(f"without_libtether_the_job_does_not_live_through_a_move: {mpi}, {transport}",
