@@ -106,13 +106,44 @@ static int give_filled(struct queue_pair *qp, uint32_t count, uint32_t *posted)
 	return err;
 }
 
-/* A queue completes in order, so what is behind a datagram that is kept is kept, too. */
+int queue_pair_give_kept(struct queue_pair *qp)
+{
+	struct send_log *log = &qp->sends;
+	int err = 0;
+
+	while (log->posted != log->head && !err) {
+		uint32_t count = log->head - log->posted, posted;
+
+		if (count > POST_CHUNK)
+			count = POST_CHUNK;
+		if (datagrams_look_closer(qp))
+			count = datagrams_passing(qp, log->posted, count);
+		if (!count)
+			break;
+		err = queue_pair_give_sends(qp, log->posted, count, &posted);
+		send_log_reposted(log, log->posted + posted);
+	}
+	return err;
+}
+
+/*
+ * A queue completes in order, so what is behind work that is kept is kept, too. What the device
+ * refuses of it stays: the application has been told that it was accepted.
+ */
+static __attribute__((noinline)) int post_behind_kept(
+        struct queue_pair *qp, uint32_t count, uint32_t *posted)
+{
+	int err = keep_sends(qp, count, posted);
+
+	if (!err)
+		queue_pair_give_kept(qp);
+	return err;
+}
+
 static __attribute__((noinline)) int post_by_address(
         struct queue_pair *qp, uint32_t count, uint32_t *posted)
 {
-	const struct send_log *log = &qp->sends;
-	uint32_t passing = log->posted == log->head ? datagrams_passing(qp, log->head, count) : 0;
-	uint32_t kept;
+	uint32_t passing = datagrams_passing(qp, qp->sends.head, count), kept;
 	int err = 0;
 
 	*posted = 0;
@@ -130,6 +161,8 @@ int queue_pair_post_filled(struct queue_pair *qp, uint32_t count, uint32_t *post
 	send_log_number(&qp->sends, count);
 	if (__builtin_expect(qp->held, 0))
 		return keep_sends(qp, count, posted);
+	if (__builtin_expect(qp->sends.posted != qp->sends.head, 0))
+		return post_behind_kept(qp, count, posted);
 	if (__builtin_expect(datagrams_look_closer(qp), 0))
 		return post_by_address(qp, count, posted);
 	return give_filled(qp, count, posted);

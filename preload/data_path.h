@@ -37,6 +37,8 @@ int queue_pair_give_receives(
 int shared_queue_give(struct shared_receive_queue *srq, const uint32_t *indices, uint32_t count,
         uint32_t *posted);
 
+/* What is kept, as far as it goes to nobody who is stopped. Inside the send gate. An errno. */
+int queue_pair_give_kept(struct queue_pair *qp);
 /* @count slots ahead of head are filled: post them, or keep them while stopped. An errno. */
 int queue_pair_post_filled(struct queue_pair *qp, uint32_t count, uint32_t *posted);
 

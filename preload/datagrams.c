@@ -230,7 +230,8 @@ void datagrams_let_go(struct move *move)
 		return;
 	__atomic_fetch_sub(&move->stopped_address->stopped, 1, __ATOMIC_RELAXED);
 	move->stopped_address = NULL;
-	__atomic_fetch_sub(&datagrams_stopped, 1, __ATOMIC_RELAXED);
 	EACH_DATAGRAM_QUEUE_PAIR(context, qp)
 	go_on(qp);
+	/* Nobody has to look any more: nothing is kept. */
+	__atomic_fetch_sub(&datagrams_stopped, 1, __ATOMIC_RELAXED);
 }

@@ -282,26 +282,13 @@ bool drain_frontiers_are_known(struct move *move)
  */
 void queue_pair_post_kept(struct queue_pair *qp)
 {
-	struct send_log *log = &qp->sends;
+	int err = queue_pair_give_kept(qp);
 
-	while (log->posted != log->head) {
-		uint32_t count = log->head - log->posted, posted;
-		int err;
-
-		if (count > POST_CHUNK)
-			count = POST_CHUNK;
-		if (datagrams_look_closer(qp))
-			count = datagrams_passing(qp, log->posted, count);
-		if (!count)
-			break;
-		err = queue_pair_give_sends(qp, log->posted, count, &posted);
-		send_log_reposted(log, log->posted + posted);
-		if (!err)
-			continue;
-		log_error("drain", "qp 0x%x: kept work cannot be posted: error %d",
-		        queue_pair_number(qp), err);
-		queue_pair_end(qp, IBV_WC_WR_FLUSH_ERR);
-	}
+	if (!err)
+		return;
+	log_error("drain", "qp 0x%x: kept work cannot be posted: error %d", queue_pair_number(qp),
+	        err);
+	queue_pair_end(qp, IBV_WC_WR_FLUSH_ERR);
 }
 
 void queue_pair_end(struct queue_pair *qp, enum ibv_wc_status first)

@@ -11,6 +11,7 @@
 #include <sched.h>
 #include <string.h>
 
+#include "preload/datagram_numbers.h"
 #include "preload/objects.h"
 #include "tests/unit/shim_harness.h"
 
@@ -499,6 +500,72 @@ static void what_is_kept_in_the_last_moment_goes_out_too(void **state)
 	assert_int_equal(fake_pending(real_of(h->peer.qp)), 1);
 }
 
+/* Ours: the n-th of its queue, accepted and not given to the device. */
+static void keep(struct end *from, uint64_t n)
+{
+	struct queue_pair *qp = queue_pair_of(from->qp);
+	struct ibv_send_wr wr = {
+	        .wr_id = n, .opcode = IBV_WR_SEND, .send_flags = IBV_SEND_SIGNALED};
+
+	if (qp->datagrams) {
+		wr.wr.ud.ah = from->ah;
+		wr.wr.ud.remote_qpn = from->remote_qpn;
+		wr.wr.ud.remote_qkey = HARNESS_QKEY;
+	}
+	assert_int_equal(send_log_fill(&qp->sends, 0, &wr), 0);
+	send_log_number(&qp->sends, 1);
+	send_log_commit(&qp->sends, 1, false);
+}
+
+static void expect_all_sent(struct harness *h, struct end *from, unsigned count)
+{
+	assert_int_equal(fake_pending(real_of(from->qp)), count);
+	assert_int_equal(run(from, count), count);
+	assert_int_equal(harness_poll(h, from), count);
+	for (unsigned n = 0; n < count; n++)
+		assert_int_equal(h->wc[n].wr_id, n);
+}
+
+static void what_is_posted_goes_out_behind_what_is_kept(void **state)
+{
+	struct harness *h = *state;
+
+	for (uint64_t n = 0; n < 3; n++)
+		post_receive(&h->vm, n);
+	keep(&h->peer, 0);
+	keep(&h->peer, 1);
+	assert_int_equal(send_letter(&h->peer, 2, IBV_SEND_SIGNALED), 0);
+	expect_all_sent(h, &h->peer, 3);
+}
+
+/* The address is let go, and what this queue has kept has not been looked at yet. */
+static void what_is_posted_at_the_end_of_a_stop_goes_behind_what_was_kept(void **state)
+{
+	struct harness *h = *state;
+	struct end second = second_of(h, &h->peer, &h->vm);
+	const struct datagram_numbers *vm = datagram_numbers_of(FAKE_LID_VM, NULL);
+	struct gate *before = &queue_pair_of(h->peer.qp)->send_gate;
+	struct end_of_move end = {.h = h};
+	enum gate_pass pass;
+	pthread_t thread;
+
+	harness_step(h, TETHER__STEP__STEP_PREPARE);
+	harness_step(h, TETHER__STEP__STEP_STOP);
+	assert_int_equal(send_letter(&second, 0, IBV_SEND_SIGNALED), 0);
+	pass = gate_enter(before);
+	assert_int_equal(pass, GATE_OWNED);
+	assert_int_equal(pthread_create(&thread, NULL, give_up, &end), 0);
+	while (__atomic_load_n(&vm->stopped, __ATOMIC_ACQUIRE) ||
+	        __atomic_load_n(&before->owner, __ATOMIC_RELAXED))
+		sched_yield();
+	assert_int_equal(send_letter(&second, 1, IBV_SEND_SIGNALED), 0);
+	assert_false(__atomic_load_n(&end.over, __ATOMIC_ACQUIRE));
+	gate_leave(before, pass);
+	pthread_join(thread, NULL);
+	expect_all_sent(h, &second, 2);
+	second_end(&second);
+}
+
 /* As a device does, which copies the address with the work. */
 static void a_handle_may_be_destroyed_behind_its_post(void **state)
 {
@@ -691,6 +758,8 @@ int main(void)
 	        UD(only_what_goes_to_the_vm_is_kept_and_what_is_behind_it),
 	        UD(a_list_is_kept_from_the_first_on_that_goes_to_the_vm),
 	        UD(what_is_kept_in_the_last_moment_goes_out_too),
+	        BOTH(what_is_posted_goes_out_behind_what_is_kept),
+	        UD(what_is_posted_at_the_end_of_a_stop_goes_behind_what_was_kept),
 	        UD(what_a_vm_sends_to_itself_goes_out_too),
 	        UD(what_a_peer_kept_goes_out_when_a_move_is_given_up),
 	        UD(a_peer_goes_on_alone_when_nobody_speaks),
