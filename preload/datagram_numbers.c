@@ -14,7 +14,9 @@ struct datagram_numbers *datagram_numbers_by_lid[FIRST_MULTICAST_LID];
 
 static struct datagram_numbers *by_gid;
 static pthread_mutex_t making = PTHREAD_MUTEX_INITIALIZER;
-static struct datagram_tables *replaced; /* the service thread's */
+/* Which tables are in use, and what was replaced; nothing else is locked inside. */
+static pthread_mutex_t replacing = PTHREAD_MUTEX_INITIALIZER;
+static struct datagram_tables *replaced;
 
 static struct datagram_numbers *find_by_gid(const union ibv_gid *gid)
 {
@@ -119,6 +121,7 @@ static bool are_same(const struct datagram_tables *a, const struct datagram_tabl
 	return true;
 }
 
+/* Replacing is locked. */
 static void replace(struct datagram_numbers *numbers, struct datagram_tables *with)
 {
 	struct datagram_tables *had = numbers->tables;
@@ -142,6 +145,7 @@ int datagram_numbers_take(struct datagram_numbers *numbers, const Tether__QpRows
 	if (!tables)
 		return -ENOMEM;
 	err = tables_fill(tables, numbers->lid, rows, count);
+	LOCK_GUARD(&replacing);
 	if (err || are_same(tables, numbers->tables)) {
 		tables_free(tables);
 	} else if (tables->to_real.count) {
@@ -155,6 +159,7 @@ int datagram_numbers_take(struct datagram_numbers *numbers, const Tether__QpRows
 
 void datagram_numbers_forget(struct datagram_numbers *numbers)
 {
+	LOCK_GUARD(&replacing);
 	replace(numbers, NULL);
 }
 
@@ -182,20 +187,33 @@ static void everybody_leaves(void)
 	}
 }
 
+static struct datagram_tables *take_replaced(void)
+{
+	struct datagram_tables *all;
+
+	LOCK_GUARD(&replacing);
+	all = replaced;
+	replaced = NULL;
+	return all;
+}
+
 void datagram_numbers_reclaim(void)
 {
-	if (!replaced)
+	struct datagram_tables *tables = take_replaced();
+
+	if (!tables)
 		return;
 	everybody_leaves();
-	while (replaced) {
-		struct datagram_tables *next = replaced->next;
+	while (tables) {
+		struct datagram_tables *next = tables->next;
 
-		tables_free(replaced);
-		replaced = next;
+		tables_free(tables);
+		tables = next;
 	}
 }
 
 void datagram_numbers_in_child(void)
 {
 	pthread_mutex_init(&making, NULL);
+	pthread_mutex_init(&replacing, NULL);
 }

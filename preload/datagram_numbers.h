@@ -7,8 +7,8 @@
  * path point to it.
  *
  * Any thread finds and makes records. The tables of one are replaced as a whole, by the service
- * thread alone, and read without a lock, inside the gate of a queue: what has been replaced is
- * freed when everybody has left those gates once.
+ * thread and by whoever drops the last interest in an address, and read without a lock, inside the
+ * gate of a queue: what has been replaced is freed when everybody has left those gates once.
  */
 #ifndef TETHER_DATAGRAM_NUMBERS_H
 #define TETHER_DATAGRAM_NUMBERS_H
@@ -80,9 +80,10 @@ static inline uint32_t datagram_number_to_virtual(
  * before have to be harvested: they are of senders that had their earlier numbers.
  */
 int datagram_numbers_take(struct datagram_numbers *numbers, const Tether__QpRows *rows);
-/* Nobody says any more what they mean. */
+/* Nobody says any more what they mean. Any thread. */
 void datagram_numbers_forget(struct datagram_numbers *numbers);
-/* Frees what was replaced; control verbs kept out. Enters each gate in which it may be read. */
+/* The service thread. Frees what was replaced; control verbs kept out. Enters each gate in which it
+ * may be read. */
 void datagram_numbers_reclaim(void);
 
 /* In a child after fork. */

@@ -65,4 +65,5 @@ $(call unit_test,shim_datagrams,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
 $(call unit_test,shim_multicast,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
 # The room itself is part of the test.
 $(call unit_test,shim_agent_link,preload/interests.c preload/reserved_numbers.c preload/translation.c preload/datagram_numbers.c preload/heard_senders.c preload/gate.c preload/self.c $(FRAME_SOURCES) $(BASE_SOURCES),-lprotobuf-c -lpthread)
+$(call unit_test,shim_datagram_tables,preload/translation.c preload/gate.c $(FRAME_SOURCES) $(BASE_SOURCES),-lprotobuf-c -lpthread)
 $(call unit_test,shim_threads,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
