@@ -18,9 +18,11 @@ struct interest {
 	bool idle;          /* without users, and kept since handles come and go */
 	/* Numbers of datagram queue pairs there: */
 	bool datagrams;   /* somebody uses them */
+	bool heard;       /* they come from there: it has a user for that, for good */
 	bool known;       /* they are here, and stay right: RECONNECT says what changes */
 	bool unsent;      /* they are to be asked for, without anybody waiting */
 	uint32_t request; /* that does; 0: none is under way */
+	bool held;        /* it is, by a migration, as the agent has said */
 	TAILQ_ENTRY(interest) link;
 	TAILQ_ENTRY(interest) idle_link;
 };
@@ -127,11 +129,11 @@ void interests_hear(uint32_t lid)
 	struct remote sender = {.lid = lid, .real_lid = lid};
 	struct interest *interest = use(&sender);
 
-	if (!interest || interest->known)
+	if (!interest || interest->known || interest->held)
 		sender_set_known(lid);
 	if (!interest)
 		return;
-	interest->datagrams = true;
+	interest->datagrams = interest->heard = true;
 	interest->unsent = !interest->known;
 }
 
@@ -145,6 +147,7 @@ static void not_under_way(struct interest *interest)
 {
 	under_way -= interest->request != 0;
 	interest->request = 0;
+	interest->held = false;
 }
 
 static void drop(struct interest *interest)
@@ -435,7 +438,8 @@ static void request_answered(struct interest_request *request, const Tether__Int
 }
 
 /* Who hears a sender in the middle of a move, or of whom there is nobody to ask, does not wait for
- * the end of it. */
+ * the end of it. An address that is known by handles alone is dropped with them: as a sender it is
+ * not known. */
 static void datagrams_answered(const Tether__InterestAnswer *answer, bool is_last)
 {
 	struct interest *interest;
@@ -446,9 +450,11 @@ static void datagrams_answered(const Tether__InterestAnswer *answer, bool is_las
 			continue;
 		if (is_last)
 			not_under_way(interest);
+		interest->held = !is_last;
 		if (answer->outcome == TETHER__OUTCOME__OUTCOME_DONE)
 			take_datagrams(&interest->to, answer);
-		sender_set_known(interest->to.lid);
+		if (interest->heard)
+			sender_set_known(interest->to.lid);
 		return;
 	}
 }

@@ -519,6 +519,18 @@ static void a_sender_is_of_interest_from_its_first_datagram_on(void **state)
 	        agent_is_asked_for_datagrams(SENDER_LID + 1), SENDER_LID + 1, REAL_QPN);
 }
 
+/* This one was asked for anew over another link, and dropped with its handles since. */
+static void who_was_asked_for_anew_is_not_a_sender_yet(void **state)
+{
+	uint32_t lid = DATAGRAM_LID + 1;
+
+	assert_false(sender_is_known(lid));
+	agent_answers_datagrams(agent_is_asked_for_datagrams(lid), lid, REAL_QPN);
+	agent_is_heard();
+	assert_true(sender_is_known(lid));
+	assert_int_equal(datagram_number_to_virtual(datagram_numbers_at(lid), REAL_QPN), QPN);
+}
+
 static void *hear_one(void *at)
 {
 	struct asker *a = at;
@@ -666,6 +678,7 @@ int main(void)
 	        TEST(after_another_link_numbers_are_asked_for_by_nobody),
 	        TEST(what_nobody_has_used_for_long_is_dropped),
 	        TEST(a_sender_is_of_interest_from_its_first_datagram_on),
+	        TEST(who_was_asked_for_anew_is_not_a_sender_yet),
 	        TEST(who_hears_a_stranger_waits_for_the_answer),
 	        TEST(who_hears_a_stranger_does_not_wait_for_a_migration),
 	        TEST(no_sender_is_forgotten),
