@@ -56,9 +56,10 @@ static pid_t fork_sleeper(void)
 	pid_t child = fork();
 
 	assert_true(child >= 0);
-	while (!child)
+	if (child)
+		return child;
+	for (;;)
 		pause();
-	return child;
 }
 
 static void end(pid_t child)

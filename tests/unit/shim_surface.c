@@ -146,8 +146,10 @@ static void no_symbol_is_made_up(void **state)
 
 		if (row->part != SYMBOLS)
 			continue;
-		if (!symbol)
+		if (!symbol) {
 			fail_msg("libibverbs has no %s@%s", row->name, row->version);
+			continue;
+		}
 		/* What is bound by its name alone has to be what was meant. */
 		if (symbol->is_default != row->is_defined)
 			fail_msg("%s@%s is no default", row->name, row->version);
@@ -241,7 +243,7 @@ static void take(uint8_t *taken, size_t offset, size_t size)
 static void check_layout(enum surface_part part)
 {
 	const struct layout *layout = &layouts[part];
-	uint8_t *taken = calloc(1, layout->size + sizeof(void *));
+	uint8_t *taken = calloc(layout->size + 1, sizeof(*taken));
 
 	for (const struct member *m = layout->members; m->size; m++)
 		take(taken, m->offset, m->size);
@@ -320,8 +322,10 @@ static void every_row_names_a_test_that_is_there_and_is_about_it(void **state)
 		const char *name = strstr(row->test, ": ");
 		char *text = test_text(row->test);
 
-		if (!text)
+		if (!text) {
 			fail_msg("%s: there is no test %s", row->name, row->test);
+			continue;
+		}
 		if (name && !strstr(text, name + 2))
 			fail_msg("%s: there is no %s", row->name, row->test);
 		if (row->class != UNUSED && !has(text, row->name) && !strstr(harness, row->name))
