@@ -98,12 +98,23 @@ void multicast_forget(struct queue_pair *qp)
 	}
 }
 
+/* Both stop at the first that fails, so the way back reaches all that were changed. */
 int multicast_leave(struct queue_pair *qp)
 {
-	return for_each (qp, below.ibv_detach_mcast);
+	int err = for_each (qp, below.ibv_detach_mcast);
+
+	if (err)
+		for_each (qp, below.ibv_attach_mcast)
+			;
+	return err;
 }
 
 int multicast_join(struct queue_pair *qp)
 {
-	return for_each (qp, below.ibv_attach_mcast);
+	int err = for_each (qp, below.ibv_attach_mcast);
+
+	if (err)
+		for_each (qp, below.ibv_detach_mcast)
+			;
+	return err;
 }

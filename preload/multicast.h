@@ -15,7 +15,7 @@ struct multicast_group {
 	TAILQ_ENTRY(multicast_group) link;
 };
 
-/* Steps. The real queue pair leaves all groups, or joins them; -errno. */
+/* Steps. The real queue pair leaves all groups, or joins them: all, or -errno. */
 int multicast_leave(struct queue_pair *qp);
 int multicast_join(struct queue_pair *qp);
 /* It is to be freed, whatever it is still attached to. */

@@ -150,8 +150,11 @@ static int queue_pair_tear_down(struct queue_pair *qp)
 		uint32_t number = qp->real->qp_num;
 
 		err = multicast_leave(qp);
-		if (!err)
+		if (!err) {
 			err = -below.ibv_destroy_qp(qp->real);
+			if (err)
+				multicast_join(qp);
+		}
 		if (!err) {
 			queue_pair_delist(qp, number);
 			qp->real = NULL;
@@ -368,6 +371,18 @@ static int shared_queue_rebuild(struct shared_receive_queue *srq)
 	return err;
 }
 
+/* What it was given is to be given to the next. */
+static void undo_rebuild(struct queue_pair *qp)
+{
+	uint32_t number = qp->real->qp_num;
+
+	if (below.ibv_destroy_qp(qp->real))
+		return;
+	queue_pair_delist(qp, number);
+	qp->real = NULL;
+	receive_log_restart(&qp->receives);
+}
+
 static int queue_pair_rebuild(struct queue_pair *qp)
 {
 	int err;
@@ -385,12 +400,7 @@ static int queue_pair_rebuild(struct queue_pair *qp)
 		if (!qp->migration.move)
 			queue_pair_let_go(qp);
 	} else if (qp->real) {
-		uint32_t number = qp->real->qp_num;
-
-		if (!below.ibv_destroy_qp(qp->real)) {
-			queue_pair_delist(qp, number);
-			qp->real = NULL;
-		}
+		undo_rebuild(qp);
 	}
 	queue_pair_open(qp);
 	return err;

@@ -527,7 +527,7 @@ static struct ibv_qp *create_qp_ex(struct ibv_context *context, struct ibv_qp_in
 
 static int destroy_qp(struct ibv_qp *shown)
 {
-	if (fake_groups(shown))
+	if (fake_groups(shown) || fake.destroys_no_qps)
 		return EBUSY;
 	fake_forget_events(shown, &shown->mutex, &shown->cond, &shown->events_completed, NULL);
 	LOCK_GUARD(&fake_lock);

@@ -33,7 +33,8 @@ struct fake {
 	bool hold_flushes;
 	const struct ibv_qp *does_not_reset;
 	bool keeps_events; /* of completions: they never come */
-	bool makes_no_qps;
+	bool makes_no_qps, destroys_no_qps;
+	int joins_no_group; /* with this LID; 0: all */
 	bool opens_no_more;
 	bool resizes_no_cqs;
 	bool rereg_changes_keys;

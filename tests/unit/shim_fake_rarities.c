@@ -51,6 +51,8 @@ unsigned fake_groups(const struct ibv_qp *qp)
 
 int fake_attach_mcast(struct ibv_qp *qp, const union ibv_gid *gid, uint16_t lid)
 {
+	if (lid == fake.joins_no_group)
+		return ENOMEM;
 	for (int i = 0; find_member(qp, gid, lid) < 0 && i < MEMBERS; i++) {
 		if (members[i].qp)
 			continue;

@@ -50,6 +50,14 @@ static void the_new_one_hears_what_the_old_one_heard(void **state)
 	assert_int_equal(fake_groups(real_of(h->vm.qp)), 0);
 }
 
+static void go_on_from_attach(struct harness *h)
+{
+	assert_int_equal(harness_step(h, TETHER__STEP__STEP_ATTACH), TETHER__OUTCOME__OUTCOME_DONE);
+	assert_int_equal(
+	        harness_step(h, TETHER__STEP__STEP_RECONNECT), TETHER__OUTCOME__OUTCOME_DONE);
+	assert_int_equal(harness_step(h, TETHER__STEP__STEP_RESUME), TETHER__OUTCOME__OUTCOME_DONE);
+}
+
 static void a_member_is_not_destroyed(void **state)
 {
 	struct harness *h = *state;
@@ -60,19 +68,70 @@ static void a_member_is_not_destroyed(void **state)
 	assert_int_equal(
 	        harness_step(h, TETHER__STEP__STEP_RELEASE), TETHER__OUTCOME__OUTCOME_DONE);
 	assert_int_equal(ibv_destroy_qp(h->vm.qp), EBUSY);
-	assert_int_equal(harness_step(h, TETHER__STEP__STEP_ATTACH), TETHER__OUTCOME__OUTCOME_DONE);
-	assert_int_equal(
-	        harness_step(h, TETHER__STEP__STEP_RECONNECT), TETHER__OUTCOME__OUTCOME_DONE);
-	assert_int_equal(harness_step(h, TETHER__STEP__STEP_RESUME), TETHER__OUTCOME__OUTCOME_DONE);
+	go_on_from_attach(h);
 	assert_int_equal(ibv_detach_mcast(h->vm.qp, &group, FIRST), 0);
 }
+
+static void join_both(struct end *end)
+{
+	assert_int_equal(ibv_attach_mcast(end->qp, &group, FIRST), 0);
+	assert_int_equal(ibv_attach_mcast(end->qp, &group, SECOND), 0);
+}
+
+static void leave_both(struct end *end)
+{
+	assert_int_equal(ibv_detach_mcast(end->qp, &group, FIRST), 0);
+	assert_int_equal(ibv_detach_mcast(end->qp, &group, SECOND), 0);
+}
+
+static void an_attach_that_failed_may_be_tried_again(void **state)
+{
+	struct harness *h = *state;
+
+	join_both(&h->vm);
+	assert_int_equal(end_receive(&h->vm, 50, 0, 512), 0);
+	assert_int_equal(end_receive(&h->vm, 51, 512, 512), 0);
+	harness_stop(h);
+	assert_int_equal(
+	        harness_step(h, TETHER__STEP__STEP_RELEASE), TETHER__OUTCOME__OUTCOME_DONE);
+	fake.slot++;
+	fake.joins_no_group = SECOND;
+	assert_int_equal(
+	        harness_step(h, TETHER__STEP__STEP_ATTACH), TETHER__OUTCOME__OUTCOME_FAILED);
+	assert_string_equal(harness_reason(h), "not-rebuilt");
+	fake.joins_no_group = 0;
+	go_on_from_attach(h);
+	assert_int_equal(fake_receives(real_of(h->vm.qp)), 2);
+	assert_int_equal(fake_groups(real_of(h->vm.qp)), 2);
+	assert_int_equal(harness_poll(h, &h->vm), 0);
+	leave_both(&h->vm);
+}
+
+static void who_is_not_released_is_still_in_its_groups(void **state)
+{
+	struct harness *h = *state;
+
+	join_both(&h->vm);
+	harness_stop(h);
+	fake.destroys_no_qps = true;
+	assert_int_equal(
+	        harness_step(h, TETHER__STEP__STEP_RELEASE), TETHER__OUTCOME__OUTCOME_FAILED);
+	assert_string_equal(harness_reason(h), "not-released");
+	fake.destroys_no_qps = false;
+	go_on_from_attach(h);
+	assert_int_equal(fake_groups(real_of(h->vm.qp)), 2);
+	leave_both(&h->vm);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test_setup_teardown(
-	                the_new_one_hears_what_the_old_one_heard, setup, teardown),
-	        cmocka_unit_test_setup_teardown(a_member_is_not_destroyed, setup, teardown),
+	        TEST(the_new_one_hears_what_the_old_one_heard),
+	        TEST(a_member_is_not_destroyed),
+	        TEST(an_attach_that_failed_may_be_tried_again),
+	        TEST(who_is_not_released_is_still_in_its_groups),
 	};
 
 	return cmocka_run_group_tests_name("multicast", tests, NULL, NULL);
