@@ -38,8 +38,10 @@ static int attach(struct queue_pair *qp, const union ibv_gid *gid, uint16_t lid)
 static int detach(struct queue_pair *qp, const union ibv_gid *gid, uint16_t lid)
 {
 	struct multicast_group *group = group_of(qp, gid, lid);
-	int err = below.ibv_detach_mcast(qp->real, gid, lid);
+	int err = !group ? EINVAL : 0;
 
+	if (qp->real)
+		err = below.ibv_detach_mcast(qp->real, gid, lid);
 	if (err || !group)
 		return err;
 	TAILQ_REMOVE(&qp->groups, group, link);
@@ -50,9 +52,9 @@ static int detach(struct queue_pair *qp, const union ibv_gid *gid, uint16_t lid)
 
 /* Calls on one queue pair take turns. */
 static int change(int (*how)(struct queue_pair *, const union ibv_gid *, uint16_t),
-        struct queue_pair *qp, const union ibv_gid *gid, uint16_t lid)
+        struct queue_pair *qp, const union ibv_gid *gid, uint16_t lid, enum control_need need)
 {
-	int err = control_enter_qp(qp, NEEDS_DEVICE);
+	int err = control_enter_qp(qp, need);
 
 	if (err)
 		return err;
@@ -67,14 +69,20 @@ WRAPPER int ibv_attach_mcast(struct ibv_qp *shown, const union ibv_gid *gid, uin
 {
 	struct queue_pair *qp = queue_pair_of(shown);
 
-	return qp ? change(attach, qp, gid, lid) : below.ibv_attach_mcast(shown, gid, lid);
+	return qp ? change(attach, qp, gid, lid, NEEDS_DEVICE)
+	          : below.ibv_attach_mcast(shown, gid, lid);
 }
 
 WRAPPER int ibv_detach_mcast(struct ibv_qp *shown, const union ibv_gid *gid, uint16_t lid)
 {
 	struct queue_pair *qp = queue_pair_of(shown);
+	int err;
 
-	return qp ? change(detach, qp, gid, lid) : below.ibv_detach_mcast(shown, gid, lid);
+	if (!qp)
+		return below.ibv_detach_mcast(shown, gid, lid);
+	err = change(detach, qp, gid, lid, NEEDS_DEVICE);
+	/* Without a device for good the program may still clean up. */
+	return err == ENODEV ? change(detach, qp, gid, lid, NEEDS_NOTHING) : err;
 }
 
 static int for_each (

@@ -387,7 +387,7 @@ WRAPPER int ibv_destroy_qp(struct ibv_qp *shown)
 	queue_pair_close(qp);
 	if (qp->real)
 		err = destroy_real(qp);
-	else if (!TAILQ_EMPTY(&qp->groups))
+	else if (!TAILQ_EMPTY(&qp->groups) && qp->context->phase != PHASE_LOST)
 		err = EBUSY;
 	else if (qp->announced)
 		agent_link_withdraw(&own);

@@ -123,6 +123,23 @@ static void who_is_not_released_is_still_in_its_groups(void **state)
 	leave_both(&h->vm);
 }
 
+static void a_member_without_a_device_can_be_destroyed(void **state)
+{
+	struct harness *h = *state;
+
+	join_both(&h->vm);
+	harness_stop(h);
+	assert_int_equal(
+	        harness_step(h, TETHER__STEP__STEP_RELEASE), TETHER__OUTCOME__OUTCOME_DONE);
+	fake.slot = -1;
+	assert_int_equal(harness_step(h, TETHER__STEP__STEP_ERROR), TETHER__OUTCOME__OUTCOME_DONE);
+	assert_int_equal(ibv_attach_mcast(h->vm.qp, &group, FIRST), ENODEV);
+	assert_int_equal(ibv_detach_mcast(h->vm.qp, &group, FIRST), 0);
+	assert_int_equal(ibv_detach_mcast(h->vm.qp, &group, FIRST), EINVAL);
+	assert_int_equal(ibv_destroy_qp(h->vm.qp), 0);
+	h->vm.qp = NULL;
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -132,6 +149,7 @@ int main(void)
 	        TEST(a_member_is_not_destroyed),
 	        TEST(an_attach_that_failed_may_be_tried_again),
 	        TEST(who_is_not_released_is_still_in_its_groups),
+	        TEST(a_member_without_a_device_can_be_destroyed),
 	};
 
 	return cmocka_run_group_tests_name("multicast", tests, NULL, NULL);
