@@ -111,6 +111,18 @@ static void introduce_now(struct completion_queue *cq, uint32_t lid)
 	}
 }
 
+void datagrams_purge(const struct queue_pair *qp)
+{
+	struct completion_queue *cq = qp->recv_cq;
+	uint32_t count = cq->strangers ? completion_ring_count(&cq->ring) : 0;
+
+	for (uint32_t i = 0; i < count; i++) {
+		const struct ibv_wc *wc = completion_ring_at(&cq->ring, i);
+
+		cq->strangers -= wc->qp_num == queue_pair_number(qp) && is_of_stranger(wc);
+	}
+}
+
 /* ---- STOP ---- */
 
 /* Who was inside and has not looked has left; who comes now looks. */

@@ -80,6 +80,8 @@ static inline void datagram_received(struct queue_pair *qp, struct ibv_wc *wc)
 unsigned datagrams_of_strangers(struct completion_queue *cq, int count, const struct ibv_wc *wc);
 /* Waits, outside the gate, and says who has sent them. */
 void datagrams_introduce(struct completion_queue *cq, int count, struct ibv_wc *wc);
+/* What is of @qp is taken out of the ring; gates closed. */
+void datagrams_purge(const struct queue_pair *qp);
 
 /* STOP: from here on nothing is sent to the VM. Idempotent. -ENOMEM */
 int datagrams_hold(struct move *move);

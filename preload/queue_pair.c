@@ -9,6 +9,7 @@
 #include "preload/async_events.h"
 #include "preload/completion_queue.h"
 #include "preload/control.h"
+#include "preload/datagrams.h"
 #include "preload/device.h"
 #include "preload/multicast.h"
 #include "preload/reserved_numbers.h"
@@ -349,6 +350,8 @@ WRAPPER struct ibv_qp_ex *ibv_qp_to_qp_ex(struct ibv_qp *shown)
 
 void queue_pair_purge(struct queue_pair *qp)
 {
+	if (qp->datagrams)
+		datagrams_purge(qp);
 	completion_ring_purge(&qp->send_cq->ring, queue_pair_number(qp));
 	completion_ring_purge(&qp->recv_cq->ring, queue_pair_number(qp));
 	if (qp->made_up_due)

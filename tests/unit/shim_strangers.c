@@ -141,6 +141,30 @@ static void a_stranger_is_who_it_was_when_it_sent(void **state)
 	assert_int_equal(questions, 0);
 }
 
+/* Taken from the device, and not asked for any more. */
+static void what_goes_with_its_receiver_is_no_stranger_any_more(void **state)
+{
+	struct harness *h = *state;
+	struct ibv_qp_attr reset = {.qp_state = IBV_QPS_RESET};
+
+	for (int destroyed = 0; destroyed < 2; destroyed++) {
+		struct end second = h->peer;
+
+		end_create_qp(&second, h);
+		end_connect(&second, &h->vm, FAKE_LID_VM);
+		h->vm.remote_qpn = second.qp->qp_num;
+		assert_int_equal(end_receive(&second, 1, INBOX, LENGTH + GRH), 0);
+		assert_int_equal(end_send(&h->vm, 1, 0, LENGTH, 0), 0);
+		assert_int_equal(fake_execute(real_of(h->vm.qp), 1, true), 1);
+		if (!destroyed)
+			assert_int_equal(ibv_modify_qp(second.qp, &reset, IBV_QP_STATE), 0);
+		assert_int_equal(ibv_destroy_qp(second.qp), 0);
+		assert_int_equal(ibv_destroy_ah(second.ah), 0);
+		assert_int_equal(completion_queue_of(h->peer.cq)->strangers, 0);
+	}
+	assert_int_equal(harness_poll(h, &h->peer), 0);
+}
+
 static void without_an_agent_nobody_is_a_stranger(void **state)
 {
 	struct harness *h = *state;
@@ -160,6 +184,7 @@ int main(void)
 	        TEST(of_several_at_once_each_is_introduced),
 	        TEST(what_a_step_has_taken_is_introduced_when_it_is_polled),
 	        TEST(a_stranger_is_who_it_was_when_it_sent),
+	        TEST(what_goes_with_its_receiver_is_no_stranger_any_more),
 	        TEST(without_an_agent_nobody_is_a_stranger),
 	};
 
