@@ -50,6 +50,20 @@ static inline void datagram_sent(struct queue_pair *qp, struct ibv_send_wr *wr)
 	datagram_send_to_real(wr);
 }
 
+/* It was refused. */
+static inline void datagram_not_sent(struct queue_pair *qp, const union send_operands *operands)
+{
+	const struct address_handle *to =
+	        container_of(operands->ud.ah, struct address_handle, shown);
+	struct datagram_count *count = NULL;
+
+	if (to->numbers)
+		count = datagram_counts_at(
+		        &qp->sent, datagram_other(to->to.lid, operands->ud.remote_qpn));
+	if (count)
+		count->count--;
+}
+
 /*
  * Datagrams to a group are no concern of its members' senders: a member does not count what may be
  * one.

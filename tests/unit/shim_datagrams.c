@@ -671,6 +671,21 @@ static void nothing_is_waited_for_when_all_has_come(void **state)
 	assert_int_equal(harness_poll(h, &h->vm), 3);
 }
 
+static void what_the_device_refused_is_not_waited_for(void **state)
+{
+	struct harness *h = *state;
+
+	post_receive(&h->vm, 0);
+	fake.post_fails_at = 1;
+	assert_int_equal(send_two(&h->peer, h->peer.ah, h->peer.ah), ENOMEM);
+	fake.post_fails_at = 0;
+	assert_int_equal(send_letter(&h->peer, 0, 0), ENOMEM);
+	fake.post_fails_at = -1;
+	assert_int_equal(run(&h->peer, 9), 1);
+	assert_int_equal(move_and_measure_settle(h), 0);
+	assert_int_equal(harness_poll(h, &h->vm), 1);
+}
+
 static void counts_are_of_each_address(void **state)
 {
 	struct datagram_counts counts = {0};
@@ -769,6 +784,7 @@ int main(void)
 	        BOTH(what_is_on_its_way_is_waited_for),
 	        BOTH(what_was_lost_is_not_waited_for_twice),
 	        BOTH(nothing_is_waited_for_when_all_has_come),
+	        UD(what_the_device_refused_is_not_waited_for),
 	        cmocka_unit_test(counts_are_of_each_address),
 	        UC(both_ends_of_a_connection_go_on),
 	        UC(a_write_reaches_the_region_as_it_is_called_now),
