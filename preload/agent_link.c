@@ -50,7 +50,9 @@ static struct {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed;
 static uint64_t absent_since_ms; /* under the lock; 0: connected */
-static bool heard; /* under the lock: what the agent has to say first, or that there is none */
+static bool heard;     /* under the lock: what the agent has to say first, or that there is none */
+static bool is_silent; /* under the lock: it was waited for in vain, and has said nothing since */
+static uint64_t said_ms; /* under the lock: when it said something last */
 
 static uint64_t now_ms(void)
 {
@@ -254,10 +256,18 @@ static void hello_answered(const Tether__HelloAnswer *answer)
 	hear();
 }
 
+static void something_is_said(void)
+{
+	LOCK_GUARD(&lock);
+	is_silent = false;
+	said_ms = now_ms();
+}
+
 static void frame_take(Tether__Frame *frame)
 {
 	Tether__Event *event;
 
+	something_is_said();
 	switch (frame->body_case) {
 	case TETHER__FRAME__BODY_HELLO_ANSWER:
 		hello_answered(frame->hello_answer);
@@ -412,11 +422,14 @@ static int thread_start(void)
 	return err;
 }
 
+static struct timespec at_ms(uint64_t at)
+{
+	return (struct timespec){(time_t)(at / 1000), (long)(at % 1000) * 1000000};
+}
+
 static struct timespec after_ms(unsigned ms)
 {
-	uint64_t at = now_ms() + ms;
-
-	return (struct timespec){(time_t)(at / 1000), (long)(at % 1000) * 1000000};
+	return at_ms(now_ms() + ms);
 }
 
 static void start(void)
@@ -454,7 +467,7 @@ void agent_link_forget_parent(void)
 		close(service.wake);
 	memset(&service, 0, sizeof(service));
 	service.fd = service.wake = -1;
-	heard = false;
+	heard = is_silent = false;
 	interests_forget();
 	steps_forget();
 }
@@ -478,14 +491,15 @@ void agent_link_wake(void)
 		wake();
 }
 
-void agent_link_await_sender(uint32_t lid)
+void agent_link_await_sender(uint32_t lid, uint64_t since_ms)
 {
-	struct timespec until = after_ms(ABSENT_MS);
+	struct timespec until = at_ms(since_ms + ABSENT_MS);
 	int err = 0;
 
 	LOCK_GUARD(&lock);
-	while (service.started && !absent_since_ms && !err && !sender_is_known(lid))
+	while (service.started && !absent_since_ms && !is_silent && !err && !sender_is_known(lid))
 		err = pthread_cond_timedwait(&changed, &lock, &until);
+	is_silent |= err && said_ms < since_ms;
 	sender_set_known(lid);
 }
 

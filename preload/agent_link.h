@@ -48,8 +48,11 @@ void agent_link_forget(const struct remote *remote);
 bool agent_link_is_there(void);
 /* There is something in heard_senders.h. */
 void agent_link_wake(void);
-/* Until that sender is known; not for long, and not at all without an agent. Holding no gate. */
-void agent_link_await_sender(uint32_t lid);
+/*
+ * Until that sender is known; to a second after @since_ms (monotonic_ms()), and not at all without
+ * an agent, or after that was waited for in vain and has said nothing since. Holding no gate.
+ */
+void agent_link_await_sender(uint32_t lid, uint64_t since_ms);
 
 /*
  * Before the application knows of a queue pair: let those who will connect to it know which rkeys

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "notifier/base/monotonic.h"
 #include "preload/agent_link.h"
 #include "preload/completion_queue.h"
 #include "preload/drain.h"
@@ -84,12 +85,13 @@ static void introduce(struct completion_queue *cq, struct ibv_wc *wc)
 
 void datagrams_introduce(struct completion_queue *cq, int count, struct ibv_wc *wc)
 {
+	uint64_t since_ms = monotonic_ms();
 	enum gate_pass pass;
 
 	for (int i = 0; i < count; i++) {
 		if (!is_of_stranger(&wc[i]))
 			continue;
-		agent_link_await_sender(wc[i].slid);
+		agent_link_await_sender(wc[i].slid, since_ms);
 		pass = gate_enter(&cq->gate);
 		introduce(cq, &wc[i]);
 		gate_leave(&cq->gate, pass);

@@ -536,7 +536,7 @@ static void *hear_one(void *at)
 	struct asker *a = at;
 
 	if (!sender_is_known(a->remote.lid))
-		agent_link_await_sender(a->remote.lid);
+		agent_link_await_sender(a->remote.lid, now_ms());
 	a->done = true;
 	return NULL;
 }
@@ -571,6 +571,36 @@ static void who_hears_a_stranger_does_not_wait_for_a_migration(void **state)
 	agent_answers_datagrams(request, lid, REAL_QPN);
 	agent_is_heard();
 	assert_int_equal(datagram_number_to_virtual(datagram_numbers_at(lid), REAL_QPN), QPN);
+}
+
+/* It is not waited for by one sender after the other. */
+static void an_agent_that_says_nothing_is_waited_for_once(void **state)
+{
+	uint32_t lids[] = {SENDER_LID + 4, SENDER_LID + 5}, requests[2];
+	struct asker a = {0};
+	unsigned before;
+
+	for (int i = 0; i < 2; i++) {
+		assert_false(sender_is_known(lids[i]));
+		requests[i] = agent_is_asked_for_datagrams(lids[i]);
+	}
+	time_passes(LONG_S);
+	agent_link_await_sender(lids[0], now_ms() - ABSENT_MS);
+	before = looks;
+	agent_link_await_sender(lids[1], now_ms());
+	assert_int_equal(looks, before);
+	for (int i = 0; i < 2; i++) {
+		agent_answers_datagrams(requests[i], lids[i], REAL_QPN);
+		agent_is_heard();
+		assert_int_equal(
+		        datagram_number_to_virtual(datagram_numbers_at(lids[i]), REAL_QPN), QPN);
+	}
+	/* Since it has said something it is waited for again. */
+	requests[0] = begin_hearing(&a, SENDER_LID + 6);
+	while (looks == before)
+		sched_yield();
+	agent_answers_datagrams(requests[0], SENDER_LID + 6, REAL_QPN);
+	pthread_join(a.thread, NULL);
 }
 
 static void *hear_half(void *first)
@@ -681,6 +711,7 @@ int main(void)
 	        TEST(who_was_asked_for_anew_is_not_a_sender_yet),
 	        TEST(who_hears_a_stranger_waits_for_the_answer),
 	        TEST(who_hears_a_stranger_does_not_wait_for_a_migration),
+	        TEST(an_agent_that_says_nothing_is_waited_for_once),
 	        TEST(no_sender_is_forgotten),
 	        TEST(what_was_held_is_not_without_a_link),
 	};

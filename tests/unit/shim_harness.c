@@ -55,7 +55,7 @@ void agent_link_wake(void)
 
 void (*harness_stranger)(uint32_t lid);
 
-void agent_link_await_sender(uint32_t lid)
+void agent_link_await_sender(uint32_t lid, uint64_t since_ms)
 {
 	harness_stranger(lid);
 	sender_set_known(lid);

@@ -197,7 +197,7 @@ bool agent_link_is_there(void)
 	return false;
 }
 
-void agent_link_await_sender(uint32_t lid)
+void agent_link_await_sender(uint32_t lid, uint64_t since_ms)
 {
 }
 
