@@ -24,6 +24,7 @@
 #include "preload/self.h"
 #include "preload/settings.h"
 #include "preload/steps.h"
+#include "preload/uncancelled.h"
 
 enum {
 	PAUSE_MAX_MS = 1000, /* between attempts to connect */
@@ -451,6 +452,7 @@ void agent_link_start(void)
 
 	if (!settings()->agent_path)
 		return;
+	UNCANCELLED();
 	LOCK_GUARD(&lock);
 	if (!service.started)
 		start();
@@ -476,6 +478,7 @@ static void wake(void)
 {
 	uint64_t one = 1;
 
+	UNCANCELLED();
 	if (write(service.wake, &one, sizeof(one)) < 0)
 		log_debug("link", "wake-up is due already");
 }
@@ -496,6 +499,7 @@ void agent_link_await_sender(uint32_t lid, uint64_t since_ms)
 	struct timespec until = at_ms(since_ms + ABSENT_MS);
 	int err = 0;
 
+	UNCANCELLED();
 	LOCK_GUARD(&lock);
 	while (service.started && !absent_since_ms && !is_silent && !err && !sender_is_known(lid))
 		err = pthread_cond_timedwait(&changed, &lock, &until);
@@ -543,6 +547,7 @@ void agent_link_register(struct remote *remote)
 
 	if (!service.started)
 		return;
+	UNCANCELLED();
 	log_debug("link", "interest in lid %u, qp 0x%x", remote->lid, remote->qpn);
 	LOCK_GUARD(&lock);
 	interests_ask(&request, remote);
@@ -560,6 +565,7 @@ void agent_link_register_datagrams(struct remote *remote)
 
 	if (!service.started)
 		return;
+	UNCANCELLED();
 	LOCK_GUARD(&lock);
 	if (!interests_ask_datagrams(&request, remote))
 		return;
@@ -573,6 +579,7 @@ void agent_link_forget(const struct remote *remote)
 {
 	if (!service.started)
 		return;
+	UNCANCELLED();
 	LOCK_GUARD(&lock);
 	if (interests_drop(remote))
 		wake();
@@ -585,6 +592,7 @@ int agent_link_announce(const struct announcement *what)
 
 	if (!service.started)
 		return 0;
+	UNCANCELLED();
 	LOCK_GUARD(&lock);
 	if (interests_announce(&request, what))
 		return -ENOMEM;
@@ -607,6 +615,7 @@ void agent_link_withdraw(const struct announcement *what)
 {
 	if (!service.started)
 		return;
+	UNCANCELLED();
 	LOCK_GUARD(&lock);
 	if (interests_withdraw(what))
 		wake();

@@ -8,6 +8,7 @@
 #include "preload/agent_link.h"
 #include "preload/move.h"
 #include "preload/objects.h"
+#include "preload/uncancelled.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
@@ -35,6 +36,7 @@ static int enter(const struct context *context, const struct queue_pair *qp, enu
 
 	if (context && __builtin_expect(context->inherited, 0))
 		agent_link_start();
+	UNCANCELLED();
 	pthread_mutex_lock(&lock);
 	while (has_to_wait(context, qp, need))
 		pthread_cond_wait(&changed, &lock);
@@ -50,6 +52,7 @@ bool control_enter_device(struct device *device)
 {
 	bool taken = false;
 
+	UNCANCELLED();
 	pthread_mutex_lock(&lock);
 	while (exclusive || move_has_taken(device)) {
 		taken |= !exclusive;
@@ -64,6 +67,7 @@ bool control_await_devices(void)
 {
 	bool waited = false;
 
+	UNCANCELLED();
 	pthread_mutex_lock(&lock);
 	while (exclusive || move_has_taken_some()) {
 		waited |= !exclusive;

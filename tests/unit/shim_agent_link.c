@@ -560,6 +560,29 @@ static void who_hears_a_stranger_waits_for_the_answer(void **state)
 	assert_int_equal(datagram_number_to_virtual(datagram_numbers_at(lid), REAL_QPN), QPN);
 }
 
+/* Its lock is the library's, and its completions are in hand. */
+static void who_waits_is_not_cancelled_there(void **state)
+{
+	struct asker waits[2] = {{.remote = {.lid = LID, .qpn = QPN, .real_qpn = QPN}}};
+	uint32_t lid = SENDER_LID + 7, requests[2];
+	void *ended;
+
+	begin(&waits[0]);
+	requests[0] = agent_is_asked(NULL);
+	requests[1] = begin_hearing(&waits[1], lid);
+	for (int i = 0; i < 2; i++)
+		pthread_cancel(waits[i].thread);
+	agent_answers(requests[0], TETHER__OUTCOME__OUTCOME_DONE);
+	agent_answers_datagrams(requests[1], lid, REAL_QPN);
+	for (int i = 0; i < 2; i++) {
+		pthread_join(waits[i].thread, &ended);
+		assert_null(ended);
+		assert_true(waits[i].done);
+	}
+	agent_link_forget(&waits[0].remote);
+	frame_free(agent_reads()); /* the drop */
+}
+
 /* It would be for as long as the migration takes; what is said at its end is taken. */
 static void who_hears_a_stranger_does_not_wait_for_a_migration(void **state)
 {
@@ -710,6 +733,7 @@ int main(void)
 	        TEST(a_sender_is_of_interest_from_its_first_datagram_on),
 	        TEST(who_was_asked_for_anew_is_not_a_sender_yet),
 	        TEST(who_hears_a_stranger_waits_for_the_answer),
+	        TEST(who_waits_is_not_cancelled_there),
 	        TEST(who_hears_a_stranger_does_not_wait_for_a_migration),
 	        TEST(an_agent_that_says_nothing_is_waited_for_once),
 	        TEST(no_sender_is_forgotten),

@@ -179,6 +179,35 @@ static void who_opens_while_the_device_is_away_waits_and_gets_the_new_one(void *
 	ibv_close_device(o.context);
 }
 
+static void *allocate_pd(void *at)
+{
+	struct opener *o = at;
+	struct ibv_pd *pd;
+
+	o->tid = (pid_t)syscall(__NR_gettid);
+	sem_post(&o->started);
+	pd = ibv_alloc_pd(o->context);
+	__atomic_store_n(&o->done, true, __ATOMIC_RELEASE);
+	return pd;
+}
+
+/* The lock that it holds there is everybody's. */
+static void who_waits_for_the_device_is_not_cancelled_there(void **state)
+{
+	struct harness *h = *state;
+	struct opener o = {.context = h->vm.context};
+	void *pd;
+
+	harness_stop(h);
+	step(h, TETHER__STEP__STEP_RELEASE);
+	assert_false(does_at_once(&o, allocate_pd));
+	pthread_cancel(o.thread);
+	come_back(h, 1);
+	pthread_join(o.thread, &pd);
+	assert_true(o.done);
+	assert_int_equal(ibv_dealloc_pd(pd), 0);
+}
+
 /* Nothing is open here, and nothing is there to be seen. */
 static void who_lists_devices_while_the_vm_has_none_waits(void **state)
 {
@@ -371,6 +400,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        CONNECTED(who_opens_while_the_device_is_away_waits_and_gets_the_new_one),
+	        CONNECTED(who_waits_for_the_device_is_not_cancelled_there),
 	        cmocka_unit_test_setup_teardown(
 	                who_lists_devices_while_the_vm_has_none_waits, setup_bare, teardown_bare),
 	        CONNECTED(who_opens_while_the_device_is_away_for_good_gets_enodev),
