@@ -62,7 +62,8 @@ void completion_channel_raise(struct completion_queue *cq)
 	if (!cq->channel)
 		return;
 	channel_lock(cq->channel, &before);
-	count(cq, cq->events_due + 1, cq->events_unjudged);
+	if (!cq->has_parted)
+		count(cq, cq->events_due + 1, cq->events_unjudged);
 	channel_unlock(cq->channel, &before);
 }
 
@@ -399,6 +400,8 @@ void completion_channel_part(struct completion_queue *cq)
 	if (!cq->channel)
 		return;
 	channel_lock(cq->channel, &before);
+	/* A move may be judging one of its events. */
+	cq->has_parted = true;
 	count(cq, 0, 0);
 	channel_unlock(cq->channel, &before);
 	pthread_mutex_lock(&cq->shown.mutex);

@@ -141,6 +141,7 @@ struct completion_queue {
 	struct completion_arm arm; /* inside the gate */
 	unsigned events_due;       /* unread by the application; under the channel's lock, as is */
 	unsigned events_unjudged;  /* what the device has told of and nobody has looked at */
+	bool has_parted;           /* being destroyed: gets no more of them */
 	TAILQ_ENTRY(completion_queue) told_link;
 	unsigned events_shown; /* got by the application, to be acknowledged */
 	unsigned async_events_shown;

@@ -17,6 +17,8 @@
 #include <string.h>
 #include <sys/time.h>
 
+#include "preload/completion_channel.h"
+#include "preload/control.h"
 #include "tests/unit/shim_harness.h"
 
 static struct harness h;
@@ -585,6 +587,96 @@ static void destroying_waits_for_acknowledgement_from_before_the_move(void **sta
 	h.vm.cq = ibv_create_cq(h.vm.context, 4, &h.vm, h.vm.channel, 0);
 }
 
+static bool is_gone_from_device(const struct completion_queue *cq)
+{
+	bool is_gone;
+
+	control_exclusive_begin();
+	is_gone = !cq->real;
+	control_exclusive_end();
+	return is_gone;
+}
+
+static bool has_dropped_events(struct completion_queue *cq)
+{
+	bool has_dropped;
+
+	pthread_mutex_lock(&cq->channel->lock);
+	has_dropped = !cq->events_due;
+	pthread_mutex_unlock(&cq->channel->lock);
+	return has_dropped;
+}
+
+static bool one_is_got(struct completion_queue *cq)
+{
+	bool is_got;
+
+	pthread_mutex_lock(&cq->shown.mutex);
+	is_got = cq->events_shown != cq->shown.comp_events_completed;
+	pthread_mutex_unlock(&cq->shown.mutex);
+	return is_got;
+}
+
+static void *take_over(void *channel)
+{
+	completion_channel_take_over(channel);
+	return NULL;
+}
+
+/* One event is due; the other, read in passing by another queue, nobody has judged. */
+static struct ibv_cq *leave_an_event_unjudged(void)
+{
+	struct ibv_cq *other = ibv_create_cq(h.vm.context, 4, &h.vm, h.vm.channel, 0);
+
+	for (uint64_t i = 1; i < 3; i++) {
+		arm(&h.vm, 0);
+		message(&h.peer, &h.vm, i, 0);
+		expect_completion(&h.vm, i);
+	}
+	completion_channel_collect(completion_queue_of(other));
+	return other;
+}
+
+static struct ibv_async_event asynchronous_event(struct completion_queue *cq)
+{
+	struct ibv_async_event event = {.event_type = IBV_EVENT_CQ_ERR, .element.cq = cq->real};
+
+	fake_async_event(context_of(h.vm.context)->real, event);
+	assert_int_equal(ibv_get_async_event(h.vm.context, &event), 0);
+	return event;
+}
+
+/* The one that destroys waits first for the asynchronous event, then for the move. */
+static void queue_that_goes_while_a_move_judges_its_event_leaves_none(void **state)
+{
+	struct completion_queue *cq = completion_queue_of(h.vm.cq);
+	struct completion_channel *channel = cq->channel;
+	struct destroyer destroyer = {.cq = h.vm.cq};
+	struct ibv_cq *other = leave_an_event_unjudged();
+	struct ibv_async_event event = asynchronous_event(cq);
+	pthread_t service;
+
+	assert_int_equal(ibv_destroy_qp(h.vm.qp), 0);
+	h.vm.qp = NULL;
+	pthread_create(&destroyer.thread, NULL, destroy, &destroyer);
+	while (!is_gone_from_device(cq))
+		sched_yield();
+	gate_close(&cq->gate);
+	pthread_create(&service, NULL, take_over, channel);
+	while (!one_is_got(cq))
+		sched_yield();
+	ibv_ack_async_event(&event);
+	while (!has_dropped_events(cq))
+		sched_yield();
+	gate_open(&cq->gate);
+	pthread_join(service, NULL);
+	pthread_join(destroyer.thread, NULL);
+	assert_int_equal(destroyer.answered, 1);
+	assert_int_equal(completion_channel_give_back(channel), 0);
+	h.vm.cq = other;
+	expect_silence(&h.vm);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -614,6 +706,7 @@ int main(void)
 	        TEST(signal_interrupts_as_it_would_a_read),
 	        TEST(who_sleeps_can_be_cancelled),
 	        TEST(destroying_waits_for_acknowledgement_from_before_the_move),
+	        TEST(queue_that_goes_while_a_move_judges_its_event_leaves_none),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
