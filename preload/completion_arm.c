@@ -26,8 +26,11 @@ int completion_arm_request(struct completion_queue *cq, int solicited_only)
 	completion_queue_harvest(cq);
 	/* Is the event of an earlier arm still unread? Then this is another one. */
 	if (may_be_met(arm) && completion_channel_collect(cq))
-		arm->kind = ARM_NONE;
-	*arm = (struct completion_arm){.kind = wanted > arm->kind ? wanted : arm->kind};
+		*arm = (struct completion_arm){.kind = ARM_NONE};
+	arm->kind = wanted > arm->kind ? wanted : arm->kind;
+	/* A completion is seen before its event. */
+	arm->overdue |= arm->met;
+	arm->met = arm->left_over = false;
 	return arm_device(cq);
 }
 
@@ -66,8 +69,12 @@ bool completion_arm_judge(struct completion_queue *cq)
 		/* What came just before has no event. */
 		completion_queue_harvest(cq);
 	}
-	if (!may_be_met(arm))
-		return false;
+	if (!may_be_met(arm)) {
+		bool is_of_earlier = arm->overdue;
+
+		arm->overdue = false;
+		return is_of_earlier;
+	}
 	*arm = (struct completion_arm){.left_over = armed_again};
 	return true;
 }
@@ -87,9 +94,10 @@ void completion_arm_uproot(struct completion_queue *cq)
 {
 	struct completion_arm *arm = &cq->arm;
 	bool is_told = completion_channel_forget_unjudged(cq);
-	bool is_due = arm->met || (is_told && may_be_met(arm));
+	bool is_spent = arm->met || (is_told && may_be_met(arm));
+	bool is_due = is_spent || arm->overdue;
 
-	*arm = (struct completion_arm){.kind = is_due ? ARM_NONE : arm->kind};
+	*arm = (struct completion_arm){.kind = is_spent ? ARM_NONE : arm->kind};
 	if (is_due)
 		completion_channel_raise(cq);
 }

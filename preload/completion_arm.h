@@ -26,6 +26,7 @@ struct completion_arm {
 	bool met;       /* it has come since */
 	bool maybe_met; /* a receive has: only the device's event tells whether it was solicited */
 	bool marked;    /* the same of long ago */
+	bool overdue;   /* an earlier arm was met, and its event may still come */
 	bool left_over; /* the event was raised here, and the device may tell the same again */
 };
 

@@ -152,6 +152,58 @@ static void arming_again_with_an_event_unread_gives_two(void **state)
 	}
 }
 
+/* The completion is seen, its event is not there yet: who polls only after one must get it. */
+static void event_that_comes_after_arming_again_wakes(void **state)
+{
+	for (int solicited = 0; solicited < 2; solicited++) {
+		arm(&h.vm, solicited);
+		fake.delays_events = true;
+		message(&h.peer, &h.vm, 1, IBV_SEND_SOLICITED);
+		arm(&h.vm, solicited);
+		expect_silence(&h.vm);
+		fake.delays_events = false;
+		fake_delayed_events();
+		expect_event(&h.vm);
+		expect_completion(&h.vm, 1);
+		expect_silence(&h.vm);
+		message(&h.peer, &h.vm, 2, IBV_SEND_SOLICITED);
+		expect_event(&h.vm);
+		expect_completion(&h.vm, 2);
+		expect_silence(&h.vm);
+	}
+}
+
+static void event_that_comes_after_arming_again_moves(void **state)
+{
+	arm(&h.vm, 0);
+	fake.delays_events = true;
+	message(&h.peer, &h.vm, 1, 0);
+	arm(&h.vm, 0);
+	fake.delays_events = false;
+	harness_move(&h);
+	expect_event(&h.vm);
+	expect_completion(&h.vm, 1);
+	expect_silence(&h.vm);
+	message(&h.peer, &h.vm, 2, 0);
+	expect_event(&h.vm);
+	expect_completion(&h.vm, 2);
+}
+
+static void two_events_that_come_after_arming_again_are_two(void **state)
+{
+	arm(&h.vm, 0);
+	fake.delays_events = true;
+	message(&h.peer, &h.vm, 1, 0);
+	arm(&h.vm, 0);
+	message(&h.peer, &h.vm, 2, 0);
+	assert_int_equal(harness_poll(&h, &h.vm), 2);
+	fake.delays_events = false;
+	fake_delayed_events();
+	expect_event(&h.vm);
+	expect_event(&h.vm);
+	expect_silence(&h.vm);
+}
+
 static void atomic_that_this_library_has_signalled_wakes_nobody(void **state)
 {
 	struct ibv_sge sge = {(uintptr_t)h.vm.memory, 8, h.vm.mr->lkey};
@@ -685,6 +737,9 @@ int main(void)
 	        TEST(descriptor_says_eagain_when_set_nonblocking),
 	        TEST(solicited_arm_passes_over_what_is_not),
 	        TEST(arming_again_with_an_event_unread_gives_two),
+	        TEST(event_that_comes_after_arming_again_wakes),
+	        TEST(event_that_comes_after_arming_again_moves),
+	        TEST(two_events_that_come_after_arming_again_are_two),
 	        TEST(atomic_that_this_library_has_signalled_wakes_nobody),
 	        TEST(arm_moves_both_ends),
 	        TEST(solicited_arm_moves_as_one),

@@ -18,6 +18,7 @@ struct event {
 	int fd;             /* whose is this */
 	struct ibv_async_event async;
 	struct ibv_cq *cq; /* of a completion event */
+	bool is_delayed;
 	TAILQ_ENTRY(event) link;
 };
 static TAILQ_HEAD(, event) unread = TAILQ_HEAD_INITIALIZER(unread);
@@ -60,7 +61,8 @@ static void raise_event(const struct event *what)
 
 	*event = *what;
 	TAILQ_INSERT_TAIL(&unread, event, link);
-	eventfd_write(event->fd, 1);
+	if (!event->is_delayed)
+		eventfd_write(event->fd, 1);
 }
 
 /* The eventfd counts as a semaphore: who has read it has one event to come, unless it is dropped.
@@ -76,7 +78,7 @@ static int read_event(const void *reader, int fd, struct event *event)
 		LOCK_GUARD(&fake_lock);
 		TAILQ_FOREACH(first, &unread, link)
 		{
-			if (first->reader == reader)
+			if (first->reader == reader && !first->is_delayed)
 				break;
 		}
 		if (!first)
@@ -113,7 +115,8 @@ void fake_forget_events(const void *object, pthread_mutex_t *mutex, pthread_cond
 			continue;
 		TAILQ_REMOVE(&unread, event, link);
 		/* Somebody may have read it already, and finds nothing then. */
-		eventfd_read(event->fd, &one);
+		if (!event->is_delayed)
+			eventfd_read(event->fd, &one);
 		free(event);
 	}
 	got = got_of(object)->count;
@@ -182,9 +185,23 @@ void fake_completion_event(struct ibv_cq *cq, enum fake_arm *arm, bool solicited
 	*arm = FAKE_NOT_ARMED;
 	if (!cq->channel || fake.keeps_events)
 		return;
+	what.is_delayed = fake.delays_events;
 	what.reader = cq->channel;
 	what.fd = cq->channel->fd;
 	raise_event(&what);
+}
+
+void fake_delayed_events(void)
+{
+	struct event *event;
+
+	LOCK_GUARD(&fake_lock);
+	TAILQ_FOREACH(event, &unread, link)
+	{
+		if (event->is_delayed)
+			eventfd_write(event->fd, 1);
+		event->is_delayed = false;
+	}
 }
 
 int fake_get_cq_event(struct ibv_comp_channel *channel, struct ibv_cq **cq, void **cq_context)

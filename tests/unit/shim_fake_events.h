@@ -23,6 +23,8 @@ void fake_ack_async_event(struct ibv_async_event *event);
 /* An event that the queue's completion raises, if it is armed for it. */
 enum fake_arm { FAKE_NOT_ARMED, FAKE_ARMED_SOLICITED, FAKE_ARMED_ALL };
 void fake_completion_event(struct ibv_cq *cq, enum fake_arm *arm, bool solicited);
+/* What fake.delays_events has held back comes. */
+void fake_delayed_events(void);
 /* The context's, about whatever the event names: a real object. */
 void fake_async_event(struct ibv_context *context, struct ibv_async_event event);
 

@@ -32,7 +32,8 @@ struct fake {
 	/* What ERR gives back is kept back until fake_release_flushes. */
 	bool hold_flushes;
 	const struct ibv_qp *does_not_reset;
-	bool keeps_events; /* of completions: they never come */
+	bool keeps_events;  /* of completions: they never come */
+	bool delays_events; /* likewise: not before fake_delayed_events */
 	bool makes_no_qps, destroys_no_qps;
 	int joins_no_group; /* with this LID; 0: all */
 	bool opens_no_more;
