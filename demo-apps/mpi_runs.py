@@ -38,6 +38,8 @@ class Run:
         self.seed, self.say, self.build, self.tether = seed, say, build, tether
         self.settings, self.in_vain, self.faults = settings or SETTINGS, in_vain, faults or {}
         self.errors = 0
+        self.rounds = 0  # of mpi-verify, when a migration was asked for last
+        self.failure = None  # the exception that it has ended with
         self.hpcc_findings = None
         self.wander = None
 
@@ -62,6 +64,7 @@ class Run:
                     self.under_hpcc(lab)
         except (Late, CommandFailed, OSError) as error:
             self.errors += 1
+            self.failure = error
             self.say(f"{self.name}: {type(error).__name__}: {error}")
         row = self.row(time.monotonic() - began)
         self.say(f"{self.name}: {row['migrations']} migrations, {row['errors']} errors, {row['seconds']} s")
@@ -81,6 +84,7 @@ class Run:
             job.wait_rounds(1)
             for _ in range(self.moves):
                 self.wander.pause()
+                self.rounds = job.rounds()
                 self.move(lab)
                 job.wait_rounds(1)
             status, result = job.finish()

@@ -13,7 +13,7 @@ import mpi_verdict  # noqa: E402
 from lab.build import Build  # noqa: E402
 from lab.deadline import wait_until  # noqa: E402
 from lab.mpi import SETTINGS, MpiVerify, slots  # noqa: E402
-from lab.system import System  # noqa: E402
+from lab.system import CommandFailed, System  # noqa: E402
 from lab.tap import FULL, Tap  # noqa: E402
 from lab.workload import last_json  # noqa: E402
 from mpi_runs import Run  # noqa: E402
@@ -48,10 +48,21 @@ def the_demo_is_good():
     assert done.returncode == 0 and mpi_verdict.is_good(result), f"exit status {done.returncode}\n{done.stderr}"
 
 
+def it_is_the_detach_that_failed(run):
+    """And nothing before it: the job was at work. The driver says so, or that it took too long."""
+    assert run.rounds >= 1 and isinstance(run.failure, CommandFailed), f"it did not come so far: {run.failure!r}"
+    answer = run.failure.answer
+    assert answer["outcome"] == "failed-at-source" and "detaching" in [step["state"] for step in answer["steps"]], answer
+    assert any("still holds its VF" in refusal["text"] or refusal["text"].startswith("in detaching")
+               for refusal in answer["refusals"]), answer
+
+
 def without_libtether_the_run_fails():
     """The VM cannot be taken its VF politely."""
-    row = Run(*FEW[0], SEED, say, tether=False, settings={**SETTINGS, "detach_ms": 3000}, in_vain=0).go()
+    run = Run(*FEW[0], SEED, say, tether=False, settings={**SETTINGS, "detach_ms": 3000}, in_vain=0)
+    row = run.go()
     assert row["migrations"] == 0 and not mpi_verdict.run_is_good(row), row
+    it_is_the_detach_that_failed(run)
 
 
 def without_libtether_the_job_does_not_live_through_a_move(mpi, transport):
