@@ -43,6 +43,11 @@ void async_events_detach(struct context *context)
 void async_events_inherit(struct context *context)
 {
 	pthread_mutex_init(&context->async_lock, NULL);
+	outer_fd_inherit(&context->async);
+	if (context->real)
+		async_events_attach(context);
+	if (!TAILQ_EMPTY(&context->kept_events))
+		outer_fd_ring(&context->async);
 }
 
 /* ---- what an event is about ---- */

@@ -341,11 +341,9 @@ WRAPPER struct ibv_comp_channel *ibv_create_comp_channel(struct ibv_context *sho
 	return NULL;
 }
 
-/* A child's descriptor is the parent's as well, which goes on polling. */
 static void unwatch(struct completion_channel *channel)
 {
-	if (!context_of(channel->shown.context)->inherited)
-		outer_fd_remove(&channel->outer, channel->real->fd);
+	outer_fd_remove(&channel->outer, channel->real->fd);
 }
 
 static int destroy_real(struct completion_channel *channel)
@@ -442,10 +440,21 @@ int completion_channel_rebuild(struct completion_channel *channel)
 	return create_real(channel);
 }
 
+/* Neither rings, nor is silenced by, the parent. */
+static void channel_inherit(struct completion_channel *channel)
+{
+	pthread_mutex_init(&channel->lock, NULL);
+	outer_fd_inherit(&channel->outer);
+	if (channel->real)
+		outer_fd_add(&channel->outer, channel->real->fd);
+	if (!TAILQ_EMPTY(&channel->told))
+		outer_fd_ring(&channel->outer);
+}
+
 void completion_channels_inherit(struct context *context)
 {
 	struct completion_channel *channel;
 
 	TAILQ_FOREACH(channel, &context->channels, link)
-	pthread_mutex_init(&channel->lock, NULL);
+	channel_inherit(channel);
 }

@@ -325,13 +325,11 @@ WRAPPER struct ibv_context *ibv_import_device(int fd)
 
 void context_close_real(struct context *context)
 {
-	/* The parent goes on polling what both have. */
-	if (context->inherited) {
+	async_events_detach(context);
+	if (context->inherited)
 		below.ibv_close_device(context->real);
-	} else {
-		async_events_detach(context);
+	else
 		device_close(context->device, context->real);
-	}
 	context->real = NULL;
 }
 
@@ -357,7 +355,10 @@ static void queues_inherit(struct context *context)
 	struct queue_pair *qp;
 
 	TAILQ_FOREACH(cq, &context->cqs, link)
-	gate_init(&cq->gate);
+	{
+		gate_init(&cq->gate);
+		gate_inherit(&cq->poll_gate);
+	}
 	TAILQ_FOREACH(domain, &context->xrc_domains, link)
 	xrc_domain_inherit(domain);
 	TAILQ_FOREACH(srq, &context->srqs, link)
@@ -369,6 +370,7 @@ static void queues_inherit(struct context *context)
 	{
 		gate_init(&qp->send_gate);
 		gate_init(&qp->receive_gate);
+		gate_inherit(&qp->build_gate);
 		qp->migration.move = NULL;
 		/* Without a device it stays held, and flushes what is posted. */
 		if (context->phase == PHASE_LOST)

@@ -33,6 +33,19 @@ void gate_init(struct gate *gate)
 	pthread_mutex_init(&gate->lock, NULL);
 }
 
+/* The parent's other threads may have been closing it, or have been in. */
+void gate_inherit(struct gate *gate)
+{
+	const uintptr_t self = gate_self(), owner = gate->owner ? gate->owner : gate->former;
+	const bool is_in = owner == self && gate->in;
+
+	gate_init(gate);
+	if (is_in) {
+		gate->owner = self;
+		gate->in = 1;
+	}
+}
+
 void gate_fini(struct gate *gate)
 {
 	pthread_mutex_destroy(&gate->lock);

@@ -41,6 +41,8 @@ enum gate_pass { GATE_OWNED, GATE_NESTED, GATE_LOCKED };
 
 void gate_init(struct gate *gate);
 void gate_fini(struct gate *gate);
+/* In a child after fork: left by all threads but this one, if it is its owner. */
+void gate_inherit(struct gate *gate);
 
 /*
  * Under ThreadSanitizer, which knows nothing of membarrier, the stores and loads are sequentially

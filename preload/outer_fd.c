@@ -34,6 +34,30 @@ void outer_fd_close(struct outer_fd *outer)
 		close(outer->bell);
 }
 
+/* -errno */
+static int exchange(int fd, int by)
+{
+	const int flags = fcntl(fd, F_GETFL);
+	int err = 0;
+
+	if (by < 0)
+		return -errno;
+	if (dup3(by, fd, O_CLOEXEC) < 0 || fcntl(fd, F_SETFL, flags))
+		err = -errno;
+	close(by);
+	return err;
+}
+
+/* The bell makes way first, so that it does not fail for want of a number. */
+void outer_fd_inherit(struct outer_fd *outer)
+{
+	close(outer->bell);
+	if (exchange(outer->fd, epoll_create1(EPOLL_CLOEXEC)))
+		outer->fd = -1; /* rather none than the parent's */
+	outer->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	outer_fd_add(outer, outer->bell);
+}
+
 int inner_fd_prepare(int inner)
 {
 	int flags = fcntl(inner, F_GETFL);

@@ -15,6 +15,8 @@ struct outer_fd {
 /* -errno */
 int outer_fd_open(struct outer_fd *outer);
 void outer_fd_close(struct outer_fd *outer);
+/* In a child after fork: it gets its own, by the number of the parent's, that shows nothing. */
+void outer_fd_inherit(struct outer_fd *outer);
 
 /* Whoever reads it must never be stuck in what a migration takes away; -errno. */
 int inner_fd_prepare(int inner);

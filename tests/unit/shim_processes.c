@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <string.h>
@@ -19,6 +20,7 @@
 #include <unistd.h>
 
 #include "notifier/wire/rows.h"
+#include "preload/async_events.h"
 #include "preload/objects.h"
 #include "preload/queue_pair.h"
 #include "preload/reserved_numbers.h"
@@ -33,6 +35,16 @@ static struct harness harness;
 static int setup(void **state)
 {
 	memset(&harness, 0, sizeof(harness));
+	harness_open(&harness);
+	harness_connect(&harness);
+	*state = &harness;
+	return 0;
+}
+
+static int setup_with_channel(void **state)
+{
+	memset(&harness, 0, sizeof(harness));
+	harness.with_channel = true;
 	harness_open(&harness);
 	harness_connect(&harness);
 	*state = &harness;
@@ -328,6 +340,115 @@ static void who_is_forked_while_a_queue_is_closed_finds_it_open(void **state)
 	queue_pair_open(qp);
 }
 
+/* ---- its events and the parent's ---- */
+
+static bool is_readable(int descriptor)
+{
+	struct pollfd fd = {.fd = descriptor, .events = POLLIN};
+
+	return poll(&fd, 1, 0) == 1;
+}
+
+static int get_event(struct harness *h)
+{
+	struct ibv_cq *cq;
+	void *context;
+
+	if (!is_readable(h->vm.channel->fd))
+		return 1;
+	if (ibv_get_cq_event(h->vm.channel, &cq, &context))
+		return 2;
+	ibv_ack_cq_events(cq, 1);
+	return is_readable(h->vm.channel->fd) ? 3 : 0;
+}
+
+static int be_flushed_and_told(struct harness *h)
+{
+	int err = post_and_be_flushed(h);
+
+	return err ? err : get_event(h);
+}
+
+static void flush_in_a_child_wakes_the_child_alone(void **state)
+{
+	struct harness *h = *state;
+
+	assert_int_equal(ibv_req_notify_cq(h->vm.cq, 0), 0);
+	harness_stop(h);
+	step(h, TETHER__STEP__STEP_RELEASE, DONE);
+	assert_int_equal(in_child(h, post_and_be_flushed), 0);
+	assert_false(is_readable(h->vm.channel->fd));
+	assert_int_equal(in_child(h, be_flushed_and_told), 0);
+	assert_false(is_readable(h->vm.channel->fd));
+}
+
+static int destroy_queues(struct harness *h)
+{
+	int err = ibv_destroy_qp(h->vm.qp);
+
+	return err ? err : ibv_destroy_cq(h->vm.cq);
+}
+
+/* One is read already, since the queue was armed again: the bell stands for it. */
+static void queues_destroyed_in_a_child_leave_the_parent_its_events(void **state)
+{
+	struct harness *h = *state;
+	struct ibv_async_event event = {.event_type = IBV_EVENT_QP_FATAL, .element.qp = h->vm.qp};
+
+	assert_int_equal(ibv_req_notify_cq(h->vm.cq, 0), 0);
+	assert_int_equal(
+	        end_rdma(&h->vm, &h->peer, IBV_WR_RDMA_WRITE, 1, 0, 8, IBV_SEND_SIGNALED), 0);
+	assert_int_equal(fake_execute(real_of(h->vm.qp), 1, true), 1);
+	assert_int_equal(ibv_req_notify_cq(h->vm.cq, 0), 0);
+	async_events_raise(context_of(h->vm.context), &event);
+	assert_int_equal(in_child(h, get_event), 0);
+	assert_int_equal(in_child(h, destroy_queues), 0);
+	assert_int_equal(get_event(h), 0);
+	assert_true(is_readable(h->vm.context->async_fd));
+	assert_int_equal(ibv_get_async_event(h->vm.context, &event), 0);
+	ibv_ack_async_event(&event);
+	assert_int_equal(harness_poll(h, &h->vm), 1);
+}
+
+static int enter_what_another_thread_was_in(struct harness *h)
+{
+	struct gate *poll_gate = &completion_queue_of(h->vm.cq)->poll_gate;
+	struct gate *build_gate = &queue_pair_of(h->vm.qp)->build_gate;
+
+	gate_leave(poll_gate, gate_enter(poll_gate));
+	gate_leave(build_gate, gate_enter(build_gate));
+	return 0;
+}
+
+static void who_is_forked_while_another_thread_polls_or_builds_may_do_so(void **state)
+{
+	struct harness *h = *state;
+	struct gate *poll_gate = &completion_queue_of(h->vm.cq)->poll_gate;
+	struct gate *build_gate = &queue_pair_of(h->vm.qp)->build_gate;
+
+	gate_close(poll_gate);
+	gate_close(build_gate);
+	assert_int_equal(in_child(h, enter_what_another_thread_was_in), 0);
+	gate_open(build_gate);
+	gate_open(poll_gate);
+}
+
+static int is_still_inside(struct harness *h)
+{
+	return gate_enter(&queue_pair_of(h->vm.qp)->build_gate) != GATE_NESTED;
+}
+
+static void who_forks_while_it_builds_goes_on_building(void **state)
+{
+	struct harness *h = *state;
+	struct gate *build_gate = &queue_pair_of(h->vm.qp)->build_gate;
+	enum gate_pass pass = gate_enter(build_gate);
+
+	assert_int_equal(pass, GATE_OWNED);
+	assert_int_equal(in_child(h, is_still_inside), 0);
+	gate_leave(build_gate, pass);
+}
+
 /* Processes of two containers of a VM, whose ids are counted anew in each. */
 pid_t getpid(void)
 {
@@ -428,7 +549,8 @@ static void a_number_that_nobody_knows_is_drawn_again_at_prepare(void **state)
 	assert_int_equal(vm->number, before);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name)         cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST_CHANNEL(name) cmocka_unit_test_setup_teardown(name, setup_with_channel, teardown)
 
 int main(void)
 {
@@ -444,6 +566,10 @@ int main(void)
 	        TEST(who_is_forked_behind_a_stop_waits_for_no_resume),
 	        TEST(who_is_forked_without_a_device_does_not_wait_for_one),
 	        TEST(who_is_forked_while_a_queue_is_closed_finds_it_open),
+	        TEST_CHANNEL(flush_in_a_child_wakes_the_child_alone),
+	        TEST_CHANNEL(queues_destroyed_in_a_child_leave_the_parent_its_events),
+	        TEST(who_is_forked_while_another_thread_polls_or_builds_may_do_so),
+	        TEST(who_forks_while_it_builds_goes_on_building),
 	        TEST(contexts_of_processes_of_the_same_id_have_numbers_of_their_own),
 	        TEST(a_number_that_means_another_process_is_held_aside),
 	        TEST(many_numbers_in_a_row_may_mean_others),
