@@ -44,6 +44,20 @@ void queue_pair_let_go(struct queue_pair *qp)
 	qp->held = false;
 }
 
+void queue_pair_hold_receives(struct queue_pair *qp)
+{
+	gate_hold(&qp->receive_gate);
+	qp->receives_held = true;
+}
+
+void queue_pair_let_receives_go(struct queue_pair *qp)
+{
+	if (!qp->receives_held)
+		return;
+	gate_let_go(&qp->receive_gate);
+	qp->receives_held = false;
+}
+
 /* So that nobody owns one any more: one barrier for all of them. Without memory each has its own.
  */
 static void revoke_send_gates(struct move *move)
@@ -237,6 +251,8 @@ static int queue_pair_break(struct queue_pair *qp)
 	m->rq_psn = frontier(before, query_rq_psn(qp));
 	m->fresh_psn = random_psn();
 	m->broken = true;
+	/* What is posted from here on would only be given back. */
+	queue_pair_hold_receives(qp);
 	log_debug("settle", "qp 0x%x: responder at 0x%06x, %u sends open", queue_pair_number(qp),
 	        m->rq_psn, qp->sends.posted - qp->sends.tail);
 	return 0;

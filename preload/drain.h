@@ -38,6 +38,8 @@ void drain_let_go(struct move *move);
 /* For one queue pair, all its gates closed by the caller. */
 void queue_pair_hold(struct queue_pair *qp);
 void queue_pair_let_go(struct queue_pair *qp);
+void queue_pair_hold_receives(struct queue_pair *qp);
+void queue_pair_let_receives_go(struct queue_pair *qp);
 /* Give the device all that is in the log and not with it. */
 void queue_pair_post_kept(struct queue_pair *qp);
 /* It ends with errors, as verbs define: open work is flushed, the first of it with @first. */

@@ -79,11 +79,7 @@ static int renew(struct queue_pair *qp)
 	if (err)
 		return err;
 	qp->migration.renewed = true;
-	/* It was to be destroyed, and was not. */
-	if (qp->receives_held) {
-		qp->receives_held = false;
-		gate_let_go(&qp->receive_gate);
-	}
+	queue_pair_let_receives_go(qp);
 	return 0;
 }
 
@@ -162,8 +158,7 @@ static int queue_pair_tear_down(struct queue_pair *qp)
 		}
 	}
 	queue_pair_hold(qp);
-	gate_hold(&qp->receive_gate);
-	qp->receives_held = true;
+	queue_pair_hold_receives(qp);
 	queue_pair_open(qp);
 	return err;
 }
@@ -395,8 +390,7 @@ static int queue_pair_rebuild(struct queue_pair *qp)
 		err = multicast_join(qp);
 	if (!err) {
 		qp->migration.renewed = true;
-		qp->receives_held = false;
-		gate_let_go(&qp->receive_gate);
+		queue_pair_let_receives_go(qp);
 		if (!qp->migration.move)
 			queue_pair_let_go(qp);
 	} else if (qp->real) {

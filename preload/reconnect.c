@@ -218,8 +218,10 @@ void reconnect_end_all(struct move *move)
 		end(move, qp);
 		queue_pair_close(qp);
 		/* Without a device it stays held, and flushes what is posted. */
-		if (qp->real)
+		if (qp->real) {
 			queue_pair_let_go(qp);
+			queue_pair_let_receives_go(qp);
+		}
 		qp->migration.move = NULL;
 		queue_pair_open(qp);
 	}

@@ -434,6 +434,28 @@ static void flushes_of_the_move_wake_nobody(void **state)
 	}
 }
 
+/* In ERR the device would give it back at once. */
+static void receive_posted_to_a_broken_queue_pair_wakes_nobody(void **state)
+{
+	arm(&h.vm, 0);
+	arm(&h.peer, 1);
+	harness_stop(&h);
+	assert_int_equal(end_receive(&h.vm, 1, 0, 64), 0);
+	assert_int_equal(end_receive(&h.peer, 2, 0, 64), 0);
+	expect_silence(&h.vm);
+	expect_silence(&h.peer);
+	harness_go_on(&h);
+	expect_silence(&h.vm);
+	assert_int_equal(end_send(&h.peer, 3, 0, 64, 0), 0);
+	assert_int_equal(end_send(&h.vm, 3, 0, 64, IBV_SEND_SOLICITED), 0);
+	assert_int_equal(fake_execute(real_of(h.vm.qp), 1, true), 1);
+	assert_int_equal(fake_execute(real_of(h.peer.qp), 1, true), 1);
+	expect_event(&h.vm);
+	expect_event(&h.peer);
+	expect_completion(&h.vm, 1);
+	expect_completion(&h.peer, 2);
+}
+
 /* Executed, and the acknowledgement lost with the device: success is made up. */
 static void made_up_success_wakes_who_asked_for_all(void **state)
 {
@@ -754,6 +776,7 @@ int main(void)
 	        TEST(flushes_of_the_move_wake_nobody),
 	        cmocka_unit_test_setup_teardown(
 	                flushes_of_the_move_wake_nobody, setup_shared, teardown),
+	        TEST(receive_posted_to_a_broken_queue_pair_wakes_nobody),
 	        TEST(made_up_success_wakes_who_asked_for_all),
 	        TEST(error_wakes_who_asked_for_solicited),
 	        TEST(aborted_move_leaves_arms_alone),
