@@ -250,8 +250,10 @@ void async_events_take_over(struct context *context)
 {
 	if (!context->real)
 		return;
+	outer_fd_transit_begin(&context->async);
 	async_events_detach(context);
 	async_events_collect(context);
+	outer_fd_transit_end(&context->async);
 }
 
 /* ---- getting them ---- */

@@ -79,15 +79,13 @@ bool completion_arm_judge(struct completion_queue *cq)
 	return true;
 }
 
-void completion_arm_mark(struct completion_queue *cq)
+bool completion_arm_sift(struct completion_queue *cq)
 {
-	cq->arm.marked |= cq->arm.maybe_met;
-	cq->arm.maybe_met = false;
-}
+	struct completion_arm *arm = &cq->arm;
 
-void completion_arm_is_sifted(struct completion_queue *cq)
-{
-	cq->arm.marked = false;
+	arm->marked = arm->maybe_met;
+	arm->maybe_met = false;
+	return !arm->marked;
 }
 
 void completion_arm_uproot(struct completion_queue *cq)

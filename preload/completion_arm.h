@@ -25,7 +25,7 @@ struct completion_arm {
 	enum arm_kind kind;
 	bool met;       /* it has come since */
 	bool maybe_met; /* a receive has: only the device's event tells whether it was solicited */
-	bool marked;    /* the same of long ago */
+	bool marked;    /* the same, before the device's events were looked at */
 	bool overdue;   /* an earlier arm was met, and its event may still come */
 	bool left_over; /* the event was raised here, and the device may tell the same again */
 };
@@ -44,12 +44,11 @@ void completion_arm_arrived(
 bool completion_arm_judge(struct completion_queue *cq);
 
 /*
- * A completion is there before its event is, so what was read of the device says nothing of a
- * receive that has just come. Those that are here are marked; once all events are judged that the
- * device has told since, those marked were not solicited.
+ * Once the events are judged that the device has told since a receive was marked, it was not
+ * solicited. False: there are others, which have come since; they are marked now. A completion is
+ * there before its event is, so what was read of the device says nothing of one that has just come.
  */
-void completion_arm_mark(struct completion_queue *cq);
-void completion_arm_is_sifted(struct completion_queue *cq);
+bool completion_arm_sift(struct completion_queue *cq);
 
 /* The real queue is gone, with what the device owed; there is another one. -errno */
 void completion_arm_uproot(struct completion_queue *cq);

@@ -18,8 +18,23 @@ static void channel_lock(struct completion_channel *channel, sigset_t *before)
 	pthread_mutex_lock(&channel->lock);
 }
 
+/* What came and was taken in the same breath rings for nobody. */
+static void ring_or_hush(struct completion_channel *channel)
+{
+	if (TAILQ_EMPTY(&channel->told)) {
+		if (channel->rings)
+			outer_fd_hush(&channel->outer);
+		channel->rings = false;
+	} else if (channel->has_news) {
+		outer_fd_ring(&channel->outer);
+		channel->rings = true;
+	}
+	channel->has_news = false;
+}
+
 static void channel_unlock(struct completion_channel *channel, const sigset_t *before)
 {
+	ring_or_hush(channel);
 	pthread_mutex_unlock(&channel->lock);
 	pthread_sigmask(SIG_SETMASK, before, NULL);
 }
@@ -39,10 +54,7 @@ static void list_update(struct completion_queue *cq, unsigned before)
 		TAILQ_INSERT_TAIL(&channel->told, cq, told_link);
 	else if (before && !now)
 		TAILQ_REMOVE(&channel->told, cq, told_link);
-	if (now > before)
-		outer_fd_ring(&channel->outer);
-	else if (TAILQ_EMPTY(&channel->told))
-		outer_fd_hush(&channel->outer);
+	channel->has_news |= now > before;
 }
 
 static void count(struct completion_queue *cq, unsigned due, unsigned unjudged)
@@ -417,12 +429,14 @@ void completion_channel_take_over(struct completion_channel *channel)
 
 	if (!channel->real)
 		return;
+	outer_fd_transit_begin(&channel->outer);
 	unwatch(channel);
 	while ((cq = take_unjudged(channel))) {
 		if (judge(cq))
 			completion_channel_raise(cq);
 		not_got(cq);
 	}
+	outer_fd_transit_end(&channel->outer);
 }
 
 int completion_channel_give_back(struct completion_channel *channel)

@@ -19,10 +19,11 @@ static bool is_concerned(const struct move *move, const struct context *context)
 	TAILQ_FOREACH(context, &contexts, link)                                                    \
 	if (is_concerned(move_, context))
 
-static void each_arm(struct move *move, void (*tell)(struct completion_queue *cq))
+bool move_events_are_sifted(struct move *move)
 {
 	struct completion_queue *cq;
 	struct context *context;
+	bool sifted = true;
 
 	EACH_CONCERNED_CONTEXT(move, context)
 	TAILQ_FOREACH(cq, &context->cqs, link)
@@ -30,19 +31,10 @@ static void each_arm(struct move *move, void (*tell)(struct completion_queue *cq
 		if (!cq->channel)
 			continue;
 		gate_close(&cq->gate);
-		tell(cq);
+		sifted &= completion_arm_sift(cq);
 		gate_open(&cq->gate);
 	}
-}
-
-void move_events_mark(struct move *move)
-{
-	each_arm(move, completion_arm_mark);
-}
-
-void move_events_are_sifted(struct move *move)
-{
-	each_arm(move, completion_arm_is_sifted);
+	return sifted;
 }
 
 void move_events_take_over(struct move *move)

@@ -10,12 +10,11 @@
 
 #include "preload/move.h"
 
-/* Receives that are here so far have their events before the step after this one. */
-void move_events_mark(struct move *move);
 /* Of all contexts that are concerned. Again and again while the step is in work. */
 void move_events_take_over(struct move *move);
-/* Queue pairs are about to be broken; taken over. */
-void move_events_are_sifted(struct move *move);
+/* Taken over, queue pairs may be broken: of all receives that are here it is known whether they were solicited.
+ * False: take over once more. */
+bool move_events_are_sifted(struct move *move);
 /* What comes from now on goes the usual way; of a context whose events are hidden not yet. */
 void move_events_give_back(void);
 

@@ -115,6 +115,7 @@ struct completion_channel {
 	struct outer_fd outer; /* what the application polls */
 	pthread_mutex_t lock;
 	TAILQ_HEAD(, completion_queue) told; /* queues with events that were read or raised here */
+	bool has_news, rings;
 	TAILQ_ENTRY(completion_channel) link;
 };
 

@@ -138,9 +138,25 @@ static bool interruption_goes_on(void)
 	return goes_on;
 }
 
+void outer_fd_transit_begin(struct outer_fd *outer)
+{
+	__atomic_add_fetch(&outer->transits, 1, __ATOMIC_SEQ_CST);
+}
+
+void outer_fd_transit_end(struct outer_fd *outer)
+{
+	__atomic_add_fetch(&outer->transits, 1, __ATOMIC_SEQ_CST);
+}
+
+static bool has_nothing(const struct outer_fd *outer, unsigned transits)
+{
+	return !(transits & 1) && __atomic_load_n(&outer->transits, __ATOMIC_SEQ_CST) == transits;
+}
+
 int outer_fd_await(const struct outer_fd *outer)
 {
 	struct epoll_event ready;
+	unsigned transits;
 	int count;
 
 	do {
@@ -148,9 +164,11 @@ int outer_fd_await(const struct outer_fd *outer)
 
 		if (flags < 0)
 			return -1;
+		transits = __atomic_load_n(&outer->transits, __ATOMIC_SEQ_CST);
 		count = epoll_wait(outer->fd, &ready, 1, flags & O_NONBLOCK ? 0 : -1);
 	} while (count < 0 && errno == EINTR && interruption_goes_on());
-	if (!count)
-		errno = EAGAIN;
-	return count > 0 ? 0 : -1;
+	if (count)
+		return count > 0 ? 0 : -1;
+	errno = EAGAIN;
+	return has_nothing(outer, transits) ? -1 : 0;
 }

@@ -8,8 +8,9 @@
 #define TETHER_OUTER_FD_H
 
 struct outer_fd {
-	int fd;   /* the application's; O_NONBLOCK on it is the application's, too */
-	int bell; /* an eventfd */
+	int fd;            /* the application's; O_NONBLOCK on it is the application's, too */
+	int bell;          /* an eventfd */
+	unsigned transits; /* odd while what the device has told is on its way behind the bell */
 };
 
 /* -errno */
@@ -28,7 +29,15 @@ void outer_fd_remove(const struct outer_fd *outer, int inner);
 void outer_fd_ring(const struct outer_fd *outer);
 void outer_fd_hush(const struct outer_fd *outer);
 
-/* Sleep as read(2) would, by O_NONBLOCK and by the handlers of signals. 0; -1 with errno. */
+/*
+ * The service thread takes what is readable and rings for it later: who is told in between that
+ * there is nothing, having been told that there was something, looks again.
+ */
+void outer_fd_transit_begin(struct outer_fd *outer);
+void outer_fd_transit_end(struct outer_fd *outer);
+
+/* Sleep as read(2) would, by O_NONBLOCK and by the handlers of signals. 0, perhaps with nothing to
+ * be read; -1 with errno. */
 int outer_fd_await(const struct outer_fd *outer);
 
 #endif

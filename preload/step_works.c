@@ -154,7 +154,6 @@ static enum progress work_stop(
 		return WORKING;
 	if (drain_has_exposed_atomic(move))
 		atomic_is_unanswered(answer);
-	move_events_mark(move);
 	/* Its agent may have missed us at PREPARE, and nobody has asked for the other ends. */
 	evidence_report_pairs(move, answer);
 	arrivals_report(move, answer);
@@ -174,9 +173,10 @@ static enum progress vote(struct move *move, Tether__Answer *answer, uint64_t no
 		hold(move, now_ms);
 	}
 	move_events_take_over(move);
-	if (move->state < MOVE_VOTED)
-		move_events_are_sifted(move);
 	drain_harvest(move);
+	/* A receive that has come just now may have an event to come. */
+	if (move->state < MOVE_VOTED && !move_events_are_sifted(move) && !late)
+		return WORKING;
 	if (move->state < MOVE_VOTED && !late &&
 	        !arrivals_are_here(move, now_ms, deadlines_default.datagram_ms))
 		return WORKING;
