@@ -1180,6 +1180,46 @@ unsigned fake_execute(const struct ibv_qp *shown, unsigned messages, bool acknow
 	return done;
 }
 
+static struct fake_qp *any_qp(unsigned *seed)
+{
+	struct fake_qp *qp;
+	unsigned count = 0;
+
+	TAILQ_FOREACH(qp, &qps, link)
+	count++;
+	if (!count)
+		return NULL;
+	count = (unsigned)rand_r(seed) % count;
+	TAILQ_FOREACH(qp, &qps, link)
+	{
+		if (!count--)
+			break;
+	}
+	return qp;
+}
+
+/* What a READ or an atomic brings is there with its acknowledgement only. */
+static void go_on_a_little(struct fake_qp *qp, unsigned *seed)
+{
+	for (int more = rand_r(seed) % 2; more >= 0 && qp->executed != qp->head; more--)
+		fake_execute(&qp->qp, 1,
+		        has_answer(&qp->sends[qp->executed % QUEUE]) || rand_r(seed) % 2);
+}
+
+void fake_stir(unsigned *seed)
+{
+	struct fake_qp *qp;
+
+	LOCK_GUARD(&fake_lock);
+	qp = any_qp(seed);
+	if (!qp || qp->qp.state != IBV_QPS_RTS)
+		return;
+	if (rand_r(seed) % 4)
+		go_on_a_little(qp, seed);
+	else
+		fake_acknowledge(&qp->qp);
+}
+
 void fake_aim(const struct ibv_qp *shown, const struct ibv_qp_attr *attr)
 {
 	((struct fake_qp *)shown)->attr = *attr;

@@ -56,6 +56,8 @@ void fake_reset(void);
 unsigned fake_execute(const struct ibv_qp *real_qp, unsigned messages, bool acknowledged);
 /* All that was executed has its completion; what a READ brings is not there. */
 void fake_acknowledge(const struct ibv_qp *real_qp);
+/* Some queue pair goes on by a message or two, acknowledged or not, or is acknowledged. */
+void fake_stir(unsigned *seed);
 /* The responder accepts @packets of the next message, which is longer. */
 void fake_execute_part(const struct ibv_qp *real_qp, unsigned packets);
 void fake_release_receives(void);

@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/*
+ * Programs that sleep until an event comes (shim_sleepers.h), through migration after migration:
+ * 200 of them, 10,000 with TETHER_FULL. What is in the fabric goes on in a thread of its own, a
+ * message, or an acknowledgement, at a time. The root moves the VM, or changes its mind.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <inttypes.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "tests/unit/shim_sleepers.h"
+
+#ifdef TETHER_SANITIZE
+enum { MOVES = 60, MOVES_FULL = 1000 };
+#else
+enum { MOVES = 200, MOVES_FULL = 10000 };
+#endif
+enum { SLEEPERS = 4, STANDSTILL_S = 120 };
+
+static struct harness h;
+static struct sleeper sleepers[SLEEPERS];
+
+/* ---- the fabric ---- */
+
+/* Atomic. Nothing gets through while it is blocked: what was executed stays without an answer. */
+static bool fabric_ends, fabric_is_blocked;
+
+static void stir(unsigned *seed)
+{
+	if (!__atomic_load_n(&fabric_is_blocked, __ATOMIC_RELAXED))
+		fake_stir(seed);
+}
+
+static void *carry(void *unused)
+{
+	unsigned seed = 1;
+
+	while (!__atomic_load_n(&fabric_ends, __ATOMIC_RELAXED)) {
+		stir(&seed);
+		sched_yield();
+	}
+	return NULL;
+}
+
+static void block_fabric(bool is_blocked)
+{
+	__atomic_store_n(&fabric_is_blocked, is_blocked, __ATOMIC_RELAXED);
+}
+
+/* ---- who has to go on ---- */
+
+static uint64_t turns_of(int sleeper, int flow)
+{
+	return __atomic_load_n(&sleepers[sleeper].flows[flow].turns, __ATOMIC_RELAXED);
+}
+
+static time_t now_s(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec;
+}
+
+static void await_turn(int sleeper, int flow, uint64_t turns)
+{
+	time_t end_s = now_s() + STANDSTILL_S;
+
+	while (turns_of(sleeper, flow) < turns) {
+		sched_yield();
+		if (now_s() < end_s)
+			continue;
+		for (int i = 0; i < SLEEPERS; i++)
+			sleeper_describe(&sleepers[i]);
+		print_error("%s, flow %d: a wake-up was lost\n", sleepers[sleeper].name, flow);
+		/* They cannot be ended: they sleep. */
+		_exit(EXIT_FAILURE);
+	}
+}
+
+static void everybody_takes_a_turn(void)
+{
+	uint64_t turns[SLEEPERS][SLEEPER_FLOWS];
+
+	for (int i = 0; i < SLEEPERS; i++)
+		for (int flow = 0; flow < SLEEPER_FLOWS; flow++)
+			turns[i][flow] = turns_of(i, flow);
+	for (int i = 0; i < SLEEPERS; i++)
+		for (int flow = 0; flow < SLEEPER_FLOWS; flow++)
+			await_turn(i, flow, turns[i][flow] + 1);
+}
+
+/* ---- the root ---- */
+
+static void step(Tether__Step step)
+{
+	if (harness_step(&h, step) != TETHER__OUTCOME__OUTCOME_DONE)
+		fail_msg("step %d: %s", step, harness_reason(&h));
+}
+
+/* False: an atomic is not answered in time, which is short here. */
+static bool is_done(Tether__Step number)
+{
+	if (harness_step(&h, number) == TETHER__OUTCOME__OUTCOME_DONE)
+		return true;
+	assert_string_equal(harness_reason(&h), "atomic-unanswered");
+	return false;
+}
+
+static bool stops(void)
+{
+	step(TETHER__STEP__STEP_PREPARE);
+	if (is_done(TETHER__STEP__STEP_STOP) && is_done(TETHER__STEP__STEP_SETTLE))
+		return true;
+	step(TETHER__STEP__STEP_ABORT);
+	return false;
+}
+
+static void stop(unsigned *seed)
+{
+	bool is_stopped;
+
+	do {
+		block_fabric(rand_r(seed) % 2);
+		is_stopped = stops();
+		block_fabric(false);
+	} while (!is_stopped);
+}
+
+static void give_up_before_the_vote(void)
+{
+	step(TETHER__STEP__STEP_PREPARE);
+	is_done(TETHER__STEP__STEP_STOP);
+	step(TETHER__STEP__STEP_ABORT);
+}
+
+static void give_up_after_the_vote(unsigned *seed)
+{
+	stop(seed);
+	step(TETHER__STEP__STEP_ABORT);
+	step(TETHER__STEP__STEP_RECONNECT);
+	step(TETHER__STEP__STEP_RESUME);
+}
+
+static void time_passes(struct harness *unused)
+{
+	static unsigned seed = 4;
+
+	stir(&seed);
+	sched_yield();
+}
+
+static void move_often(int moves)
+{
+	unsigned seed = 2;
+
+	for (int i = 0; i < moves; i++) {
+		switch (rand_r(&seed) % 16) {
+		case 0:
+			give_up_before_the_vote();
+			break;
+		case 1:
+			give_up_after_the_vote(&seed);
+			break;
+		default:
+			break;
+		}
+		stop(&seed);
+		harness_go_on(&h);
+		/* Now and then again before anybody has woken up. */
+		if (rand_r(&seed) % 4)
+			everybody_takes_a_turn();
+	}
+	everybody_takes_a_turn();
+}
+
+/* ---- the test ---- */
+
+static void report(int moves)
+{
+	uint64_t arms = 0, events = 0, limits = 0, turns = 0;
+	unsigned false_alarms = 0;
+
+	for (int i = 0; i < SLEEPERS; i++) {
+		for (int cq = 0; cq < SLEEPER_CQS; cq++) {
+			arms += sleepers[i].cqs[cq].arms;
+			events += sleepers[i].cqs[cq].events;
+		}
+		for (int flow = 0; flow < SLEEPER_FLOWS; flow++)
+			turns += turns_of(i, flow);
+		limits += sleepers[i].limits;
+		false_alarms += sleepers[i].false_alarms;
+	}
+	print_message("# %d migrations, %" PRIu64 " turns, %" PRIu64 " arms, %" PRIu64
+	              " events, %" PRIu64 " limits, %u times readable without an event\n",
+	        moves, turns, arms, events, limits, false_alarms);
+}
+
+static void check(struct sleeper *sleeper)
+{
+	unsigned wrong =
+	        sleeper->made_up + sleeper->strange_events + sleeper->errors + sleeper->disorders;
+
+	/* This library has atomics signalled that nobody asked for; they come to nothing, but the
+	 * device has told of them. */
+	if (!sleeper->uses_atomics)
+		wrong += sleeper->false_alarms;
+	if (wrong)
+		sleeper_describe(sleeper);
+	assert_int_equal(wrong, 0);
+}
+
+static void no_wake_up_is_lost_and_none_is_made_up(void **state)
+{
+	const int moves = getenv("TETHER_FULL") ? MOVES_FULL : MOVES;
+	pthread_t fabric;
+
+	pthread_create(&fabric, NULL, carry, NULL);
+	sleepers_start(&sleepers[0], &sleepers[1]);
+	sleepers_start(&sleepers[2], &sleepers[3]);
+	move_often(moves);
+	sleepers_end(&sleepers[0], &sleepers[1]);
+	sleepers_end(&sleepers[2], &sleepers[3]);
+	__atomic_store_n(&fabric_ends, true, __ATOMIC_RELAXED);
+	pthread_join(fabric, NULL);
+	report(moves);
+	for (int i = 0; i < SLEEPERS; i++)
+		check(&sleepers[i]);
+}
+
+static int setup(void **state)
+{
+	static const struct sleeper kinds[SLEEPERS] = {
+	        {.name = "epoll in the VM", .way = SLEEPS_IN_EPOLL},
+	        {.name = "blocked at the peer", .way = IS_BLOCKED},
+	        {.name = "epoll for edges at the peer",
+	                .way = SLEEPS_IN_EPOLL_FOR_EDGES,
+	                .uses_atomics = true},
+	        {.name = "blocked in the VM", .way = IS_BLOCKED, .uses_atomics = true},
+	};
+
+	harness_open(&h);
+	h.meanwhile = time_passes;
+	for (int i = 0; i < SLEEPERS; i++) {
+		sleepers[i] = kinds[i];
+		sleepers[i].seed = (unsigned)i + 3;
+	}
+	sleepers_open(&sleepers[0], &sleepers[1], false);
+	sleepers_open(&sleepers[2], &sleepers[3], true);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	harness_close(&h);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test_setup_teardown(
+	                no_wake_up_is_lost_and_none_is_made_up, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
