@@ -110,8 +110,8 @@ static bool qp_event_is_of_a_move(const struct queue_pair *qp, enum ibv_event_ty
 
 	switch (type) {
 	case IBV_EVENT_QP_LAST_WQE_REACHED:
-		return qp->last_wqe_told || ((is_broken || qp->held || qp->context->hides_events) &&
-		                                    !qp->application_error);
+		return (is_broken || qp->held || qp->context->hides_events) &&
+		       !qp->application_error;
 	case IBV_EVENT_SQ_DRAINED:
 		return is_broken || qp->held || qp->context->hides_events;
 	default:
@@ -189,13 +189,21 @@ WRAPPER void ibv_ack_async_event(struct ibv_async_event *event)
 
 /* ---- reading the device's ---- */
 
-static void object_learns(const struct ibv_async_event *event)
+/* Once, whoever has taken the queue pair to ERR how often. */
+static bool tells_last_wqe(struct queue_pair *qp)
+{
+	return !__atomic_exchange_n(&qp->last_wqe_told, true, __ATOMIC_RELAXED);
+}
+
+/* Its object knows. False: it was told already. */
+static bool object_learns(const struct ibv_async_event *event)
 {
 	if (event->event_type == IBV_EVENT_QP_LAST_WQE_REACHED)
-		queue_pair_of(event->element.qp)->last_wqe_told = true;
+		return tells_last_wqe(queue_pair_of(event->element.qp));
 	if (event->event_type == IBV_EVENT_SRQ_LIMIT_REACHED)
 		__atomic_store_n(
 		        &shared_receive_queue_of(event->element.srq)->limit, 0, __ATOMIC_RELAXED);
+	return true;
 }
 
 /*
@@ -215,11 +223,9 @@ static int read_real(struct context *context, struct ibv_async_event *event,
 	if (below.ibv_get_async_event(context->real, &real))
 		return -1;
 	*event = event_shown(&real);
-	taken = !event_is_of_a_move(context, event);
-	if (taken) {
-		object_learns(event);
+	taken = !event_is_of_a_move(context, event) && object_learns(event);
+	if (taken)
 		note(context, event);
-	}
 	below.ibv_ack_async_event(&real);
 	return taken;
 }
@@ -244,6 +250,18 @@ void async_events_collect(struct context *context)
 
 	while (read_real(context, &event, async_events_raise) >= 0)
 		;
+}
+
+void async_events_raise_last_wqe(struct queue_pair *qp)
+{
+	if (!qp->srq)
+		return;
+	/* What the device tells of it is of the move still, and need not wake anybody. */
+	async_events_collect(qp->context);
+	if (tells_last_wqe(qp))
+		async_events_raise(
+		        qp->context, &(struct ibv_async_event){.element.qp = &qp->shown.qp_base,
+		                             .event_type = IBV_EVENT_QP_LAST_WQE_REACHED});
 }
 
 void async_events_take_over(struct context *context)

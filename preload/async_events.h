@@ -18,6 +18,8 @@ void async_events_detach(struct context *context);
 
 /* An event for the application, of its objects. */
 void async_events_raise(struct context *context, const struct ibv_async_event *event);
+/* It ends, and the application does not know yet: of one with a shared queue that is told, too. */
+void async_events_raise_last_wqe(struct queue_pair *qp);
 /* What the device has told so far is read; control verbs. */
 void async_events_collect(struct context *context);
 

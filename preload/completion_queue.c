@@ -287,6 +287,7 @@ void queue_pair_flush(struct queue_pair *qp, enum ibv_wc_status first)
 {
 	queue_pair_flush_sends(qp, first);
 	queue_pair_flush_receives(qp);
+	async_events_raise_last_wqe(qp);
 	qp->application_error = true;
 	qp->shown.qp_base.state = IBV_QPS_ERR;
 }

@@ -231,7 +231,7 @@ struct queue_pair {
 	bool receives_held;
 	bool application_error; /* in ERR for the application, or by it */
 	bool flushed;           /* the device has begun to give back unfinished work */
-	bool last_wqe_told;     /* IBV_EVENT_QP_LAST_WQE_REACHED, since it is in ERR */
+	bool last_wqe_told;     /* IBV_EVENT_QP_LAST_WQE_REACHED, since it is in ERR; atomic */
 	bool made_up_due;       /* counted in send_cq->made_up_due */
 	bool has_ex;            /* made with send_ops_flags */
 	bool announced;         /* the agent knows which context it is of */

@@ -221,7 +221,7 @@ static void last_wqe_of_the_application_is_told_once(void **state)
 	expect_silence(&h.peer);
 }
 
-/* It goes to ERR where it has no device: the next one tells. */
+/* It goes to ERR where it has no device, and the next one tells again. */
 static void last_wqe_of_one_without_a_device_is_told(void **state)
 {
 	struct ibv_qp_attr attr = {.qp_state = IBV_QPS_ERR};
@@ -233,6 +233,17 @@ static void last_wqe_of_one_without_a_device_is_told(void **state)
 	step(TETHER__STEP__STEP_RESUME);
 	expect_event(&h.vm, IBV_EVENT_QP_LAST_WQE_REACHED, h.vm.qp);
 	expect_silence(&h.vm);
+}
+
+static void last_wqe_of_one_that_ends_is_told(void **state)
+{
+	harness_stop(&h);
+	step(TETHER__STEP__STEP_RELEASE);
+	step(TETHER__STEP__STEP_ERROR);
+	expect_event(&h.vm, IBV_EVENT_QP_LAST_WQE_REACHED, h.vm.qp);
+	expect_event(&h.peer, IBV_EVENT_QP_LAST_WQE_REACHED, h.peer.qp);
+	expect_silence(&h.vm);
+	expect_silence(&h.peer);
 }
 
 /* ---- limits ---- */
@@ -423,6 +434,7 @@ int main(void)
 	        SHARED(queue_pairs_that_are_broken_tell_nothing),
 	        SHARED(last_wqe_of_the_application_is_told_once),
 	        SHARED(last_wqe_of_one_without_a_device_is_told),
+	        SHARED(last_wqe_of_one_that_ends_is_told),
 	        SHARED(limit_stays_armed),
 	        SHARED(limit_that_nobody_has_read_of_is_told_once),
 	        SHARED(limit_is_armed_where_there_is_no_device),
