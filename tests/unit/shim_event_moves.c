@@ -188,7 +188,7 @@ static void move_often(int moves)
 static void report(int moves)
 {
 	uint64_t arms = 0, events = 0, limits = 0, turns = 0;
-	unsigned false_alarms = 0;
+	unsigned false_alarms = 0, doubtful = 0;
 
 	for (int i = 0; i < SLEEPERS; i++) {
 		for (int cq = 0; cq < SLEEPER_CQS; cq++) {
@@ -199,10 +199,13 @@ static void report(int moves)
 			turns += turns_of(i, flow);
 		limits += sleepers[i].limits;
 		false_alarms += sleepers[i].false_alarms;
+		doubtful += sleepers[i].doubtful;
 	}
 	print_message("# %d migrations, %" PRIu64 " turns, %" PRIu64 " arms, %" PRIu64
-	              " events, %" PRIu64 " limits, %u times readable without an event\n",
-	        moves, turns, arms, events, limits, false_alarms);
+	              " events, %" PRIu64 " limits; %u times readable without an event, %u times "
+	              "woken for what may have been solicited\n",
+	        moves, turns, arms, events, limits, false_alarms, doubtful);
+	assert_in_range(doubtful, 0, 1 + moves / 1000);
 }
 
 static void check(struct sleeper *sleeper)

@@ -182,11 +182,6 @@ static void arm(struct sleeper *sleeper, struct heard_cq *heard)
 	expect(sleeper, !ibv_req_notify_cq(heard->cq, heard->solicited_only), "a queue is armed");
 }
 
-static unsigned reasons(const struct heard_cq *heard, bool solicited_only)
-{
-	return solicited_only ? heard->seen_solicited : heard->seen;
-}
-
 /* The shared queue is filled up only when it says so. */
 static void refill(struct sleeper *sleeper)
 {
@@ -225,36 +220,41 @@ static void acknowledge(struct heard_cq *heard)
 	heard->unacknowledged = 0;
 }
 
-static void made_up(
-        struct sleeper *sleeper, const struct heard_cq *heard, bool was_armed, bool solicited_only)
+/* @was: before it was armed again. */
+static void hold_against_its_arm(
+        struct sleeper *sleeper, const struct heard_cq *heard, const struct heard_cq *was)
 {
+	unsigned seen = was->seen + heard->seen;
+	unsigned solicited = was->seen_solicited + heard->seen_solicited;
+
+	if (was->is_armed && (was->solicited_only ? solicited : seen))
+		return;
+	if (was->is_armed && seen) {
+		sleeper->doubtful++;
+		return;
+	}
 	if (!sleeper->made_up++)
 		snprintf(sleeper->what_was_made_up, sizeof(sleeper->what_was_made_up),
-		        "queue %d, armed %d, solicited only %d, then %u seen",
-		        (int)(heard - sleeper->cqs), was_armed, solicited_only, heard->seen);
+		        "queue %d, armed %d, solicited only %d", (int)(heard - sleeper->cqs),
+		        was->is_armed, was->solicited_only);
 }
 
 /* Armed again, then looked at, as everybody has to; sometimes looked at before as well. */
 static void completion_event(struct sleeper *sleeper, struct ibv_cq *cq)
 {
 	struct heard_cq *heard = heard_of(sleeper, cq);
-	bool was_armed, solicited_only;
-	unsigned why;
+	struct heard_cq was;
 
 	LOCK_GUARD(&sleeper->lock);
-	was_armed = heard->is_armed;
-	solicited_only = heard->solicited_only;
 	heard->events++;
 	if (++heard->unacknowledged > draw(sleeper, UNACKNOWLEDGED_MAX))
 		acknowledge(heard);
 	if (draw(sleeper, 2))
 		poll_all(sleeper, heard);
-	why = reasons(heard, solicited_only);
+	was = *heard;
 	arm(sleeper, heard);
 	poll_all(sleeper, heard);
-	why += reasons(heard, solicited_only);
-	if (!was_armed || !why)
-		made_up(sleeper, heard, was_armed, solicited_only);
+	hold_against_its_arm(sleeper, heard, &was);
 	go_on(sleeper);
 }
 

@@ -62,6 +62,8 @@ struct sleeper {
 	char what_was_made_up[64]; /* the first */
 	const char *first_error;   /* what does not hold */
 	enum ibv_wc_status status;
+	/* Woken for a receive that was not solicited: preload/DESIGN.md, "Events". */
+	unsigned doubtful;
 	/* The descriptor was readable and there was no event. */
 	unsigned false_alarms;
 	pthread_mutex_t lock; /* one event at a time */
