@@ -12,8 +12,8 @@
 
 /* Of all contexts that are concerned. Again and again while the step is in work. */
 void move_events_take_over(struct move *move);
-/* Taken over, queue pairs may be broken: of all receives that are here it is known whether they were solicited.
- * False: take over once more. */
+/* Taken over, queue pairs may be broken: of all receives that are here it is known whether they
+ * were solicited. False: take over once more. */
 bool move_events_are_sifted(struct move *move);
 /* What comes from now on goes the usual way; of a context whose events are hidden not yet. */
 void move_events_give_back(void);

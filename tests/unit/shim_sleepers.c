@@ -9,6 +9,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,16 +67,16 @@ static void give_receive(struct sleeper *sleeper, uint64_t wr_id)
 	expect(sleeper, !err, "a receive is posted");
 }
 
-static void post(struct sleeper *sleeper, struct flow *flow, struct ibv_send_wr *wr,
+static void post(struct sleeper *sleeper, struct flow *flow, const struct ibv_send_wr *wr,
         uint32_t offset, uint32_t length)
 {
 	struct ibv_sge sge = {(uintptr_t)sleeper->memory + offset, length, sleeper->mr->lkey};
-	struct ibv_send_wr *bad;
+	struct ibv_send_wr posted = *wr, *bad;
 
-	wr->sg_list = &sge;
-	wr->num_sge = 1;
+	posted.sg_list = &sge;
+	posted.num_sge = 1;
 	flow->outstanding += !!(wr->send_flags & IBV_SEND_SIGNALED);
-	expect(sleeper, !ibv_post_send(flow->qp, wr, &bad), "a send is posted");
+	expect(sleeper, !ibv_post_send(flow->qp, &posted, &bad), "a send is posted");
 }
 
 static void send_message(struct sleeper *sleeper, struct flow *flow, bool is_last)
@@ -333,33 +335,26 @@ static void *sleep_in_epoll(void *at)
 	return NULL;
 }
 
+/* A signal without SA_RESTART ends it. */
 static void *block_for_completions(void *at)
 {
 	struct sleeper *sleeper = at;
 	struct ibv_cq *cq;
 	void *context;
-	int unused;
 
-	while (!ibv_get_cq_event(sleeper->channel, &cq, &context)) {
-		pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &unused);
+	while (!ibv_get_cq_event(sleeper->channel, &cq, &context))
 		completion_event(sleeper, cq);
-		pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &unused);
-	}
-	abort();
+	return errno == EINTR ? NULL : sleeper;
 }
 
 static void *block_for_async_events(void *at)
 {
 	struct sleeper *sleeper = at;
 	struct ibv_async_event event;
-	int unused;
 
-	while (!ibv_get_async_event(sleeper->context, &event)) {
-		pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &unused);
+	while (!ibv_get_async_event(sleeper->context, &event))
 		async_event(sleeper, &event);
-		pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &unused);
-	}
-	abort();
+	return errno == EINTR ? NULL : sleeper;
 }
 
 /* ---- beginning and end ---- */
@@ -462,6 +457,24 @@ void sleepers_start(struct sleeper *one, struct sleeper *other)
 	start_threads(other);
 }
 
+static void interrupt(int number)
+{
+}
+
+/* It may be on its way into its sleep: until it has woken up. */
+static void end_blocked(pthread_t thread)
+{
+	struct sigaction action = {.sa_handler = interrupt};
+	void *result;
+
+	sigaction(SIGUSR1, &action, NULL);
+	do {
+		pthread_kill(thread, SIGUSR1);
+		sched_yield();
+	} while (pthread_tryjoin_np(thread, &result));
+	assert_null(result);
+}
+
 static void end_threads(struct sleeper *sleeper)
 {
 	if (sleeper->way != IS_BLOCKED) {
@@ -470,9 +483,7 @@ static void end_threads(struct sleeper *sleeper)
 		return;
 	}
 	for (int i = 0; i < SLEEPER_THREADS; i++)
-		pthread_cancel(sleeper->threads[i]);
-	for (int i = 0; i < SLEEPER_THREADS; i++)
-		pthread_join(sleeper->threads[i], NULL);
+		end_blocked(sleeper->threads[i]);
 }
 
 static void close_one(struct sleeper *sleeper)
