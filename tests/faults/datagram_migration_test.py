@@ -12,7 +12,7 @@ from lab.system import System  # noqa: E402
 from lab.tap import Tap  # noqa: E402
 from lab.workload import perftest  # noqa: E402
 
-EXCHANGES = 30000
+EXCHANGES = 150000
 
 
 def perftest_survives(lab, moving, program, transport):
