@@ -34,10 +34,13 @@ PINGPONG = {
 # Messages, or exchanges of a pingpong, in the first attempt.
 COUNTS = {"ib_send_lat": 100000, "ib_atomic_bw": 400000, "ibv_srq_pingpong": 400000, "ibv_xsrq_pingpong": 4000}
 COUNT = 60000
+# One at a time: who receives datagrams must keep up, though it is not always given a processor.
+UD_EVENTS = (1000000, ["-t", "1"])
 COUNT_OF_EACH_SIZE = {"UD": 40000}  # -a: all sizes, to 8 MiB where the transport has no bound
 COUNT_OF_EACH_LARGE_SIZE = 150
 
-QUICK = ("ib_send_bw -c RC --use-srq", "ib_send_bw -c UD -e", "ib_write_bw -c UC -q 8")
+QUICK = ("ib_send_bw -c RC --use-srq", "ib_send_bw -c UD -e", "ib_write_bw -c UC -q 8", "ib_send_bw -c RC -e",
+         "ib_read_bw -c RC -e", "ibv_rc_pingpong -e")
 
 
 def rows():
@@ -52,6 +55,9 @@ def length(program, arguments, attempt):
     """How long the program is told to run."""
     if program.startswith("ib_") and not {"-a", "-e"} & set(arguments):
         return ["-D", str(LOAD_S << attempt)]
+    if {"UD", "-e"} <= set(arguments) and program == "ib_send_bw":
+        count, slowly = UD_EVENTS
+        return ["-n", str(count << attempt), *slowly]
     if "-a" in arguments:
         transport = arguments[arguments.index("-c") + 1]
         count = COUNT_OF_EACH_SIZE.get(transport, COUNT_OF_EACH_LARGE_SIZE)

@@ -7,7 +7,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from lab.migration import migrate  # noqa: E402
+from lab.survival import Moving  # noqa: E402
 from lab.system import System  # noqa: E402
 from lab.tap import FULL, Tap  # noqa: E402
 from simfabric.verbs_peer import Peer, connect  # noqa: E402
@@ -16,17 +16,6 @@ MIGRATIONS = 12 if FULL else 4
 EVENT_MS = 5000
 PLAIN, SOLICITED = 0, 1
 NOTHING = "none"
-
-
-class Moving:
-    """VM 1 goes to and fro."""
-
-    def __init__(self, lab):
-        self.lab, self.at, self.other = lab, "hyp1", "hyp3"
-
-    def __call__(self):
-        migrate(self.lab, "vm1", self.at, self.other)
-        self.at, self.other = self.other, self.at
 
 
 class Ends:
@@ -109,7 +98,7 @@ def main():
     tap = Tap()
     with System(copy_ms=20) as lab:
         lab.start()
-        move = Moving(lab)
+        move = Moving(lab).move
         for what, kind in (("", ()), ("_of_a_shared_queue", ("srq",))):
             tap.run(f"arms{what}_move", run, arms_move, lab, move, kind, PLAIN)
             tap.run(f"solicited_arms{what}_move", run, arms_move, lab, move, kind, SOLICITED)
