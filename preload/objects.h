@@ -70,6 +70,7 @@ struct context {
 	struct port_tables tables[PORTS_MAX];
 	struct outer_fd async; /* what the application polls */
 	bool hides_events;     /* what comes now comes from a move */
+	bool fatal_told;       /* IBV_EVENT_DEVICE_FATAL: it will not get a device again */
 	pthread_mutex_t async_lock;
 	TAILQ_HEAD(, kept_event) kept_events; /* read ahead of the application; under that lock */
 	bool moved;                           /* lkeys may need translation */

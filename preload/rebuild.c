@@ -263,6 +263,15 @@ bool rebuild_is_whole(const struct move *move)
 	return whole;
 }
 
+/* As of a device that was pulled out. */
+static void tell_that_it_is_lost(struct context *context)
+{
+	if (!context->fatal_told)
+		async_events_raise(
+		        context, &(struct ibv_async_event){.event_type = IBV_EVENT_DEVICE_FATAL});
+	context->fatal_told = true;
+}
+
 void rebuild_end(struct move *move)
 {
 	struct context *context;
@@ -275,6 +284,7 @@ void rebuild_end(struct move *move)
 		if (!is_whole(context)) {
 			context->phase = PHASE_LOST;
 			err = context_tear_down(context);
+			tell_that_it_is_lost(context);
 		}
 		context->hides_events = false;
 		if (err)

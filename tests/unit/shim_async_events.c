@@ -196,6 +196,19 @@ static void what_the_move_causes_is_nobodys(void **state)
 	expect_event(&h.vm, IBV_EVENT_PORT_ERR, NULL);
 }
 
+static void lost_device_is_told_once(void **state)
+{
+	release();
+	fake.slot = -1;
+	for (int i = 0; i < 2; i++) {
+		step(TETHER__STEP__STEP_ERROR);
+		if (!i)
+			expect_event(&h.vm, IBV_EVENT_DEVICE_FATAL, NULL);
+		expect_silence(&h.vm);
+		expect_silence(&h.peer);
+	}
+}
+
 /* The peer's other events are told all the same. */
 static void queue_pairs_that_are_broken_tell_nothing(void **state)
 {
@@ -240,6 +253,7 @@ static void last_wqe_of_one_that_ends_is_told(void **state)
 	harness_stop(&h);
 	step(TETHER__STEP__STEP_RELEASE);
 	step(TETHER__STEP__STEP_ERROR);
+	expect_event(&h.vm, IBV_EVENT_DEVICE_FATAL, NULL);
 	expect_event(&h.vm, IBV_EVENT_QP_LAST_WQE_REACHED, h.vm.qp);
 	expect_event(&h.peer, IBV_EVENT_QP_LAST_WQE_REACHED, h.peer.qp);
 	expect_silence(&h.vm);
@@ -431,6 +445,7 @@ int main(void)
 	        TEST(aborted_move_leaves_it_where_it_is),
 	        TEST(event_of_a_destroyed_queue_pair_is_dropped),
 	        TEST(what_the_move_causes_is_nobodys),
+	        TEST(lost_device_is_told_once),
 	        SHARED(queue_pairs_that_are_broken_tell_nothing),
 	        SHARED(last_wqe_of_the_application_is_told_once),
 	        SHARED(last_wqe_of_one_without_a_device_is_told),
