@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include "notifier/registration_state.h"
+
+#include <stdlib.h>
+
+static void send_up(struct registration *r, const struct request *request)
+{
+	Tether__Interest interest = TETHER__INTEREST__INIT;
+	Tether__Address wire;
+
+	address_encode(&request->address, &wire);
+	interest.request = request->id;
+	interest.address = &wire;
+	interest.drop = request->drop;
+	interest.remote_qpn = request->remote_qpn;
+	interest.datagrams = request->datagrams;
+	r->outputs->up(r->owner, &interest);
+}
+
+static uint32_t id_next(struct registration *r)
+{
+	if (!++r->last_id)
+		++r->last_id;
+	return r->last_id;
+}
+
+/* Nobody here holds @address any more. The set of the parent is brought in line; no answer is
+ * needed. */
+void registration_drop_above(struct registration *r, const struct address *address)
+{
+	struct request drop = {.drop = true, .address = *address};
+
+	if (!r->parent_is_up)
+		return; /* registration_parent_up sees it */
+	interest_drop(r->above, ABOVE, address);
+	for (struct request *q = r->requests; q; q = q->next)
+		q->superseded = q->superseded || (q->id && address_matches(address, &q->address));
+	drop.id = id_next(r);
+	send_up(r, &drop);
+}
+
+void registration_let_go(struct registration *r, uint32_t member, const struct address *address)
+{
+	if (interest_drop(r->held, member, address) == 2)
+		registration_drop_above(r, address);
+}
+
+bool registration_knows_above(const struct registration *r, const struct address *address)
+{
+	return r->parent_is_up && interest_holds(r->above, ABOVE, address);
+}
+
+bool request_asks_something(const struct request *request)
+{
+	return request->remote_qpn || request->datagrams || request->address.qpn;
+}
+
+/* An Interest that is on its way for the same address and asks for no numbers: wait with it. */
+static const struct request *on_its_way(const struct registration *r, const struct request *request)
+{
+	for (const struct request *q = r->requests; q; q = q->next)
+		if (q->id && !q->superseded && !request_asks_something(q) &&
+		        address_matches(&request->address, &q->address))
+			return q;
+	return NULL;
+}
+
+/* Send @request up, or along with another; answered later. */
+void registration_ask_above(struct registration *r, struct request *request)
+{
+	bool joins = request->member && !request_asks_something(request);
+	const struct request *other = joins ? on_its_way(r, request) : NULL;
+
+	request_append(r, request);
+	if (!r->parent_is_up) {
+		request_say_not_held(r, request);
+		return;
+	}
+	request->id = other ? other->id : id_next(r);
+	request->held_above = other && other->held_above;
+	if (request->held_above)
+		request_say_held(r, request);
+	if (!other) {
+		struct request copy = *request; /* the answer may come before this returns */
+
+		send_up(r, &copy);
+	}
+}
+
+static struct request *request_with_id(const struct registration *r, uint32_t id)
+{
+	struct request *q = r->requests;
+
+	while (q && (!id || q->id != id))
+		q = q->next;
+	return q;
+}
+
+static void held_above(struct registration *r, uint32_t id)
+{
+	for (struct request *q = r->requests; q; q = q->next) {
+		if (q->id != id || q->held_above)
+			continue;
+		q->held_above = true;
+		request_say_held(r, q);
+	}
+}
+
+/* @id 0: none of them is. */
+static void not_held_above(struct registration *r, uint32_t id)
+{
+	for (struct request *q = r->requests; q; q = q->next) {
+		if (!q->held_above || (id && q->id != id))
+			continue;
+		q->held_above = false;
+		request_say_not_held(r, q);
+	}
+}
+
+void registration_answer(struct registration *r, const Tether__InterestAnswer *answer)
+{
+	bool is_done = answer->outcome == TETHER__OUTCOME__OUTCOME_DONE;
+	struct request *request;
+
+	if (answer->outcome == TETHER__OUTCOME__OUTCOME_NONE) {
+		held_above(r, answer->request);
+		return;
+	}
+	if (answer->outcome == TETHER__OUTCOME__OUTCOME_PARTIAL) {
+		not_held_above(r, answer->request);
+		return;
+	}
+	while ((request = request_with_id(r, answer->request))) {
+		request_unlink(r, request);
+		if (is_done && !request->superseded)
+			interest_add(r->above, ABOVE, &request->address);
+		else if (!is_done && !registration_knows_above(r, &request->address))
+			interest_drop(r->held, request->member, &request->address);
+		request_pass_down(r, request, answer);
+		free(request);
+	}
+}
+
+void registration_parent_lost(struct registration *r)
+{
+	r->parent_is_up = false;
+	not_held_above(r, 0);
+}
