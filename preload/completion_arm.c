@@ -3,7 +3,7 @@
 
 #include "notifier/base/log.h"
 #include "preload/completion_channel.h"
-#include "preload/completion_queue.h"
+#include "preload/completions.h"
 
 static bool may_be_met(const struct completion_arm *arm)
 {

@@ -3,7 +3,7 @@
 
 #include <errno.h>
 
-#include "preload/completion_queue.h"
+#include "preload/completions.h"
 #include "preload/datagrams.h"
 #include "preload/xrc.h"
 

@@ -11,7 +11,6 @@
 
 #include <errno.h>
 
-#include "preload/completion_queue.h"
 #include "preload/data_path.h"
 
 /* What a real ibv_wc says. The rest is of one device's clock, or of what is not offered. */

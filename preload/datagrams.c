@@ -6,6 +6,7 @@
 #include "notifier/base/monotonic.h"
 #include "preload/agent_link.h"
 #include "preload/completion_queue.h"
+#include "preload/completions.h"
 #include "preload/drain.h"
 #include "preload/queue_pair.h"
 

@@ -6,6 +6,7 @@
 
 #include "notifier/base/log.h"
 #include "preload/completion_queue.h"
+#include "preload/completions.h"
 #include "preload/data_path.h"
 #include "preload/datagrams.h"
 #include "preload/queue_pair.h"

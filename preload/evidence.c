@@ -7,6 +7,7 @@
 #include "notifier/base/log.h"
 #include "notifier/wire/rows.h"
 #include "preload/completion_queue.h"
+#include "preload/completions.h"
 #include "preload/device.h"
 #include "preload/drain.h"
 #include "preload/queue_pair.h"

@@ -8,6 +8,7 @@
 #include "preload/agent_link.h"
 #include "preload/async_events.h"
 #include "preload/completion_queue.h"
+#include "preload/completions.h"
 #include "preload/control.h"
 #include "preload/datagrams.h"
 #include "preload/device.h"

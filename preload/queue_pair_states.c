@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "preload/agent_link.h"
-#include "preload/completion_queue.h"
+#include "preload/completions.h"
 #include "preload/control.h"
 #include "preload/datagram_numbers.h"
 

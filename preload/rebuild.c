@@ -8,6 +8,7 @@
 #include "preload/async_events.h"
 #include "preload/completion_channel.h"
 #include "preload/completion_queue.h"
+#include "preload/completions.h"
 #include "preload/data_path.h"
 #include "preload/device.h"
 #include "preload/drain.h"

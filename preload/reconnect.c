@@ -6,7 +6,6 @@
 
 #include "notifier/base/log.h"
 #include "notifier/wire/rows.h"
-#include "preload/completion_queue.h"
 #include "preload/control.h"
 #include "preload/datagrams.h"
 #include "preload/drain.h"

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "notifier/wire/rows.h"
+#include "preload/completions.h"
 #include "preload/control.h"
 #include "preload/reserved_numbers.h"
 #include "preload/shared_receive_queue.h"

@@ -11,7 +11,6 @@
 #ifndef TETHER_XRC_H
 #define TETHER_XRC_H
 
-#include "preload/completion_queue.h"
 #include "preload/datagram_numbers.h"
 #include "preload/objects.h"
 #include "tether.pb-c.h"

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/*
+ * Completions on their way to the application: taken from the device ahead of it, made up, of a
+ * move and so not shown, those of work that ends without being executed. Everything here that takes
+ * a completion queue wants its gate closed or entered, unless it says otherwise.
+ */
+#ifndef TETHER_COMPLETIONS_H
+#define TETHER_COMPLETIONS_H
+
+#include "preload/objects.h"
+
+/* Take all that the device has into the ring, and what may be made up after it. */
+void completion_queue_harvest(struct completion_queue *cq);
+
+/* Polling by way of the ring. */
+int completion_queue_poll_detour(struct completion_queue *cq, int count, struct ibv_wc *wc);
+
+/* All queues in which the queue pair completes. */
+void queue_pair_harvest(struct queue_pair *qp);
+void queue_pair_want_completions(struct queue_pair *qp);
+
+/* Since the gate is closed: an error that the stop itself brings about. */
+bool completion_status_is_of_a_move(enum ibv_wc_status status);
+/*
+ * A shared queue goes on while its queue pairs begin anew, so the tags of its buffers do not tell
+ * for which incarnation one was taken. A queue pair that is not in ERR has flushed nothing: what
+ * comes then was flushed by the stop, and comes late.
+ */
+bool receive_flush_is_late(const struct queue_pair *qp, const struct ibv_wc *wc);
+
+/*
+ * A completion that is not a plain success: the application's, or the move's own. True: to be
+ * delivered, and *wc says it in the application's terms.
+ */
+bool completion_failed(struct queue_pair *qp, struct ibv_wc *wc);
+
+/* Deliver the success of work that is known as executed, as far as it is its turn. */
+void queue_pair_make_up(struct queue_pair *qp);
+
+/*
+ * Nothing more is executed: open work completes as it would in the error state, the first of it
+ * with @first (IBV_WC_WR_FLUSH_ERR if nothing was wrong). Sends want the send gate closed and
+ * send_cq's, receives the receive gate and recv_cq's. Harvest first.
+ */
+void queue_pair_flush_sends(struct queue_pair *qp, enum ibv_wc_status first);
+void queue_pair_flush_receives(struct queue_pair *qp);
+/* Both, and the application sees ERR. All four gates. */
+void queue_pair_flush(struct queue_pair *qp, enum ibv_wc_status first);
+
+#endif
