@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "notifier/base/cleanup.h"
-#include "preload/control.h"
 #include "preload/objects.h"
 
 /* Of all tables; no other lock is taken inside. */
@@ -31,8 +30,7 @@ static struct port_tables *tables_of(const struct context *context, unsigned por
 	                                      : NULL;
 }
 
-/* The device is asked no more: it is away, or may be another than the application knows. */
-static struct port_tables *tables_shown(const struct context *context, unsigned port)
+struct port_tables *port_tables_shown(const struct context *context, unsigned port)
 {
 	bool is_other = context->moved || context->phase >= PHASE_AWAY;
 	struct port_tables *tables = is_other ? tables_of(context, port) : NULL;
@@ -339,7 +337,7 @@ static int map_port(struct context *context, unsigned port, const struct gid_lis
 /* What never stood there is wrong at the device as well. */
 static int gid_to_real(const struct context *context, unsigned port, unsigned index)
 {
-	const struct port_tables *tables = tables_shown(context, port);
+	const struct port_tables *tables = port_tables_shown(context, port);
 
 	if (!tables || index >= tables->gid_count || !is_gid(&tables->gids[index]))
 		return (int)index;
@@ -348,7 +346,7 @@ static int gid_to_real(const struct context *context, unsigned port, unsigned in
 
 static int pkey_to_real(const struct context *context, unsigned port, unsigned index)
 {
-	const struct port_tables *tables = tables_shown(context, port);
+	const struct port_tables *tables = port_tables_shown(context, port);
 
 	if (!tables || index >= tables->pkey_count || !tables->pkeys[index])
 		return (int)index;
@@ -452,7 +450,7 @@ void port_tables_in_child(void)
 	pthread_mutex_init(&lock, NULL);
 }
 
-/* ---- questions ---- */
+/* ---- from the device ---- */
 
 /* At a place that was empty there may be something by now, which the application has not seen yet.
  */
@@ -468,8 +466,7 @@ static void look_for_gid(
 		gid_add(tables, &entry, index);
 }
 
-/* 0: @entry is what stands there; -1: nothing does. */
-static int shown_gid(struct context *context, struct port_tables *tables, unsigned port,
+int port_tables_gid(struct context *context, struct port_tables *tables, unsigned port,
         unsigned index, struct ibv_gid_entry *entry)
 {
 	LOCK_GUARD(&lock);
@@ -481,7 +478,26 @@ static int shown_gid(struct context *context, struct port_tables *tables, unsign
 	return is_gid(entry) ? 0 : -1;
 }
 
-static __be16 shown_pkey(
+ssize_t port_tables_list_gids(struct context *context, struct ibv_gid_entry *entries, size_t room)
+{
+	struct ibv_gid_entry entry;
+	size_t count = 0;
+
+	for (unsigned port = 1; port <= ports_of(context); port++) {
+		struct port_tables *tables = tables_of(context, port);
+
+		for (unsigned i = 0; i < tables->gid_count; i++) {
+			if (port_tables_gid(context, tables, port, i, &entry))
+				continue;
+			if (count == room)
+				return -EINVAL;
+			entries[count++] = entry;
+		}
+	}
+	return (ssize_t)count;
+}
+
+__be16 port_tables_pkey(
         struct context *context, struct port_tables *tables, unsigned port, unsigned index)
 {
 	__be16 pkey;
@@ -495,7 +511,7 @@ static __be16 shown_pkey(
 	return tables->pkeys[index];
 }
 
-static int shown_index_of_pkey(
+int port_tables_index_of_pkey(
         struct context *context, struct port_tables *tables, unsigned port, __be16 pkey)
 {
 	int index, real;
@@ -508,114 +524,9 @@ static int shown_index_of_pkey(
 	return real < 0 ? real : pkey_add(tables, pkey, (unsigned)real);
 }
 
-/* @shown: the application's tables, from the first move on. What is then known needs no device. */
-#define ASKS_TABLES(ret, name, params, port, failure, shown_answer, ...)                           \
-	WRAPPER ret name params                                                                    \
-	{                                                                                          \
-		struct context *mine = context_of(context);                                        \
-		struct port_tables *shown;                                                         \
-		ret answer;                                                                        \
-                                                                                                   \
-		if (!mine)                                                                         \
-			return below.name(context, __VA_ARGS__);                                   \
-		shown = tables_shown(mine, port);                                                  \
-		if (control_enter(mine, shown ? NEEDS_NOTHING : NEEDS_DEVICE))                     \
-			return failure;                                                            \
-		shown = tables_shown(mine, port);                                                  \
-		answer = failure;                                                                  \
-		if (shown)                                                                         \
-			answer = (shown_answer);                                                   \
-		else if (mine->real)                                                               \
-			answer = below.name(mine->real, __VA_ARGS__);                              \
-		control_leave();                                                                   \
-		return answer;                                                                     \
-	}
-
-static int answer_gid(struct context *context, struct port_tables *tables, unsigned port, int index,
-        union ibv_gid *gid)
+void port_tables_show_source(const struct context *context, struct ibv_ah_attr *attr)
 {
-	struct ibv_gid_entry entry;
-
-	if (index < 0 || (unsigned)index >= tables->gid_count)
-		return -1;
-	*gid = no_gid;
-	if (!shown_gid(context, tables, port, (unsigned)index, &entry))
-		*gid = entry.gid;
-	return 0;
-}
-
-ASKS_TABLES(int, ibv_query_gid,
-        (struct ibv_context * context, uint8_t port, int index, union ibv_gid *gid), port, -1,
-        answer_gid(mine, shown, port, index, gid), port, index, gid)
-
-static int answer_gid_ex(struct context *context, struct port_tables *tables, unsigned port,
-        unsigned index, struct ibv_gid_entry *entry, uint32_t flags, size_t size)
-{
-	struct ibv_gid_entry found;
-
-	if (flags || index >= tables->gid_count)
-		return EINVAL;
-	if (shown_gid(context, tables, port, index, &found))
-		return ENODATA;
-	memcpy(entry, &found, size < sizeof(found) ? size : sizeof(found));
-	return 0;
-}
-
-ASKS_TABLES(int, _ibv_query_gid_ex,
-        (struct ibv_context * context, uint32_t port, uint32_t index, struct ibv_gid_entry *entry,
-                uint32_t flags, size_t size),
-        port, ENODEV, answer_gid_ex(mine, shown, port, index, entry, flags, size), port, index,
-        entry, flags, size)
-
-/* As the kernel does it: who has too little room gets nothing. */
-static ssize_t answer_gid_table(struct context *context, struct ibv_gid_entry *entries, size_t room,
-        uint32_t flags, size_t size)
-{
-	struct ibv_gid_entry entry;
-	size_t count = 0;
-
-	if (flags || size < sizeof(*entries))
-		return -EINVAL;
-	for (unsigned port = 1; port <= ports_of(context); port++) {
-		struct port_tables *tables = tables_of(context, port);
-
-		for (unsigned i = 0; i < tables->gid_count; i++) {
-			if (shown_gid(context, tables, port, i, &entry))
-				continue;
-			if (count == room)
-				return -EINVAL;
-			entries[count++] = entry;
-		}
-	}
-	return (ssize_t)count;
-}
-
-ASKS_TABLES(ssize_t, _ibv_query_gid_table,
-        (struct ibv_context * context, struct ibv_gid_entry *entries, size_t count, uint32_t flags,
-                size_t size),
-        1, -ENODEV, answer_gid_table(mine, entries, count, flags, size), entries, count, flags,
-        size)
-
-static int answer_pkey(
-        struct context *context, struct port_tables *tables, unsigned port, int index, __be16 *pkey)
-{
-	if (index < 0 || (unsigned)index >= tables->pkey_count)
-		return -1;
-	*pkey = shown_pkey(context, tables, port, (unsigned)index);
-	return 0;
-}
-
-ASKS_TABLES(int, ibv_query_pkey,
-        (struct ibv_context * context, uint8_t port, int index, __be16 *pkey), port, -1,
-        answer_pkey(mine, shown, port, index, pkey), port, index, pkey)
-
-ASKS_TABLES(int, ibv_get_pkey_index, (struct ibv_context * context, uint8_t port, __be16 pkey),
-        port, -1, shown_index_of_pkey(mine, shown, port, pkey), port, pkey)
-
-/* The device has found where its own GID stands. */
-static void show_source(const struct context *context, struct ibv_ah_attr *attr)
-{
-	const struct port_tables *tables = tables_shown(context, attr->port_num);
+	const struct port_tables *tables = port_tables_shown(context, attr->port_num);
 
 	if (!tables || !attr->is_global)
 		return;
@@ -626,21 +537,4 @@ static void show_source(const struct context *context, struct ibv_ah_attr *attr)
 			return;
 		}
 	}
-}
-
-WRAPPER int ibv_init_ah_from_wc(struct ibv_context *context, uint8_t port, struct ibv_wc *wc,
-        struct ibv_grh *grh, struct ibv_ah_attr *attr)
-{
-	struct context *mine = context_of(context);
-	int answer;
-
-	if (!mine)
-		return below.ibv_init_ah_from_wc(context, port, wc, grh, attr);
-	if (control_enter(mine, NEEDS_DEVICE))
-		return -1;
-	answer = below.ibv_init_ah_from_wc(mine->real, port, wc, grh, attr);
-	if (!answer)
-		show_source(mine, attr);
-	control_leave();
-	return answer;
 }

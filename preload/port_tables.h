@@ -11,6 +11,7 @@
 #include <infiniband/verbs.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 struct context;
 struct queue_pair;
@@ -37,6 +38,29 @@ void port_tables_free(struct context *context);
 /* In place, from the application's indices to the device's. -EINVAL: it has none. */
 int port_tables_attr_to_real(const struct queue_pair *qp, struct ibv_qp_attr *attr, int mask);
 int port_tables_ah_to_real(const struct context *context, struct ibv_ah_attr *attr);
+
+/* NULL: the device answers. Otherwise it is asked no more: it is away, or may be another than the
+ * application knows. */
+struct port_tables *port_tables_shown(const struct context *context, unsigned port);
+/*
+ * What the application is told from then on. Where it knows of nothing there may be something by
+ * now, and the device is looked at once more, if there is one.
+ */
+
+/* 0: @entry is what stands there; -1: nothing does. */
+int port_tables_gid(struct context *context, struct port_tables *tables, unsigned port,
+        unsigned index, struct ibv_gid_entry *entry);
+/* Of all ports. As the kernel does it: who has too little room gets nothing, -EINVAL. */
+ssize_t port_tables_list_gids(struct context *context, struct ibv_gid_entry *entries, size_t room);
+/* @index is below pkey_count. 0: none. */
+__be16 port_tables_pkey(
+        struct context *context, struct port_tables *tables, unsigned port, unsigned index);
+/* Negative: nowhere. */
+int port_tables_index_of_pkey(
+        struct context *context, struct port_tables *tables, unsigned port, __be16 pkey);
+/* In place, from the device's index to the application's: the device has found where its own GID
+ * stands. */
+void port_tables_show_source(const struct context *context, struct ibv_ah_attr *attr);
 
 /* Of a completion; inside the gate of its queue. */
 static inline uint16_t port_tables_pkey_to_shown(const struct port_tables *tables, uint16_t real)
