@@ -33,13 +33,15 @@ VERBS_VERSIONS := -Wl,--version-script=tests/simfabric/verbs_face.map
 $(call library,libsimfabric.so,$(sort $(FABRIC_SOURCES) $(QUEUE_PAIR_SOURCES) $(VERBS_FACE_SOURCES) $(UMAD_FACE_SOURCES)),\
 	-lpthread,$(VERBS_VERSIONS))
 
-$(call unit_test,hca_queue_pair,$(QUEUE_PAIR_SOURCES),)
-$(call unit_test,hca_memory_windows,$(QUEUE_PAIR_SOURCES),)
-$(call unit_test,hca_datagram,$(QUEUE_PAIR_SOURCES),)
-$(call unit_test,hca_hostile_wire,$(QUEUE_PAIR_SOURCES),)
-$(call unit_test,hca_strange_packets,$(QUEUE_PAIR_SOURCES),)
-$(call unit_test,hca_unreliable,$(QUEUE_PAIR_SOURCES),)
-$(call unit_test,hca_xrc,$(QUEUE_PAIR_SOURCES),)
+# Two queue pairs on a wire that the test controls.
+HCA_PAIR := tests/unit/hca_pair.c $(QUEUE_PAIR_SOURCES)
+$(call unit_test,hca_queue_pair,$(HCA_PAIR),)
+$(call unit_test,hca_memory_windows,$(HCA_PAIR),)
+$(call unit_test,hca_datagram,$(HCA_PAIR),)
+$(call unit_test,hca_hostile_wire,$(HCA_PAIR),)
+$(call unit_test,hca_strange_packets,$(HCA_PAIR),)
+$(call unit_test,hca_unreliable,$(HCA_PAIR),)
+$(call unit_test,hca_xrc,$(HCA_PAIR),)
 $(call unit_test,hca_packet_ring,tests/simfabric/packet_ring.c tests/simfabric/fault_points.c,-lpthread)
 $(call unit_test,hca_memory_keys,tests/simfabric/memory_keys.c tests/simfabric/scatter_gather.c,)
 $(call unit_test,hca_data_faults,$(FABRIC_SOURCES),)

@@ -6,11 +6,12 @@
  *
  * HCA_SEED=N runs one seed, HCA_SEEDS=N so many.
  */
-#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
