@@ -6,9 +6,10 @@ MIGRATION_SOURCES := sm-side/migration.c sm-side/migration_table.c sm-side/testi
 	notifier/base/deadlines.c notifier/wire/rows.c $(WIRE_SOURCES)
 JSON_SOURCES := sm-side/json_read.c sm-side/guid_text.c
 LEDGER_SOURCES := sm-side/ledger.c $(JSON_SOURCES) $(MIGRATION_SOURCES)
-SMD_SOURCES := sm-side/smd_main.c sm-side/smd_settings.c sm-side/api.c sm-side/api_json.c sm-side/conductor.c \
-	sm-side/conductor_ask.c sm-side/conductor_recovery.c sm-side/admission.c sm-side/whereabouts.c sm-side/owners.c \
-	sm-side/sm_talk.c sm-side/sm_link.c sm-side/root.c sm-side/root_links.c sm-side/inventory.c sm-side/numbers.c sm-side/questions.c sm-side/journal.c $(LEDGER_SOURCES) \
+SMD_SOURCES := sm-side/smd_main.c sm-side/smd_settings.c sm-side/api.c sm-side/api_routes.c sm-side/api_waiting.c \
+	sm-side/api_reply.c sm-side/api_json.c sm-side/conductor.c sm-side/conductor_ask.c sm-side/conductor_recovery.c \
+	sm-side/admission.c sm-side/whereabouts.c sm-side/owners.c sm-side/sm_talk.c sm-side/sm_link.c sm-side/root.c \
+	sm-side/root_links.c sm-side/inventory.c sm-side/numbers.c sm-side/questions.c sm-side/journal.c $(LEDGER_SOURCES) \
 	$(RELAY_SOURCES) $(LINK_SOURCES) $(BASE_SOURCES) $(SETTINGS_SOURCES)
 SMD_LIBS := -levent_core -levent_extra -ljson-c -lprotobuf-c $(SETTINGS_LIBS)
 

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include "sm-side/api_state.h"
+
+#include <event2/buffer.h>
+#include <event2/http.h>
+
+#include "sm-side/api_json.h"
+#include "sm-side/json_read.h"
+
+void api_reply(struct evhttp_request *request, int status, struct json_object *body)
+{
+	struct evbuffer *buffer = evbuffer_new();
+	const char *text = json_object_to_json_string_ext(
+	        body, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+
+	if (!buffer || !text) {
+		evhttp_send_error(request, HTTP_INTERNAL, NULL);
+	} else {
+		evbuffer_add_printf(buffer, "%s\n", text);
+		evhttp_add_header(evhttp_request_get_output_headers(request), "Content-Type",
+		        "application/json");
+		evhttp_send_reply(request, status, NULL, buffer);
+	}
+	if (buffer)
+		evbuffer_free(buffer);
+	json_object_put(body);
+}
+
+void api_refuse(struct evhttp_request *request, int status, const char *reason, const char *text)
+{
+	api_reply(request, status, api_refusal(reason, text));
+}
+
+void api_refuse_unknown(struct evhttp_request *request)
+{
+	api_refuse(request, HTTP_NOTFOUND, "unknown-migration",
+	        "there is no such migration (or it has been forgotten); see tether status");
+}

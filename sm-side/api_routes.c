@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include "sm-side/api_state.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/http.h>
+#include <event2/keyvalq_struct.h>
+
+#include "sm-side/api_json.h"
+#include "sm-side/json_read.h"
+
+enum {
+	HTTP_ACCEPTED = 202,
+	HTTP_FORBIDDEN = 403,
+	HTTP_CONFLICT = 409,
+};
+
+static void migrations_get(struct api *api, struct evhttp_request *request)
+{
+	api_reply(request, HTTP_OK, api_migrations(conductor_ledger(api->conductor)));
+}
+
+static int status_of(const char *reason)
+{
+	if (!strncmp(reason, "unknown-", 8))
+		return HTTP_NOTFOUND;
+	if (!strcmp(reason, "journal-failed") || !strcmp(reason, "no-memory") ||
+	        !strcmp(reason, "shutting-down"))
+		return HTTP_SERVUNAVAIL;
+	return HTTP_CONFLICT;
+}
+
+static void migrations_post(struct api *api, struct evhttp_request *request)
+{
+	struct evbuffer *input = evhttp_request_get_input_buffer(request);
+	size_t length = evbuffer_get_length(input);
+	const char *body = (const char *)evbuffer_pullup(input, -1);
+	struct api_migrate migrate;
+	const char *wrong = api_migrate_read(body ? body : "", length, &migrate);
+	struct admission admission;
+	struct json_object *answer;
+	uint64_t id;
+
+	if (wrong) {
+		api_refuse(request, HTTP_BADREQUEST, "bad-request", wrong);
+		return;
+	}
+	admission = conductor_migrate(api->conductor, migrate.vm, migrate.to, migrate.force, &id);
+	if (admission.reason) {
+		api_refuse(request, status_of(admission.reason), admission.reason, admission.text);
+		return;
+	}
+	answer = json_object_new_object();
+	json_put_number(answer, "id", id);
+	api_reply(request, HTTP_ACCEPTED, answer);
+}
+
+static int number_parse(const char *text, uint64_t max, uint64_t *number)
+{
+	char *end;
+
+	errno = 0;
+	*number = strtoull(text, &end, 10);
+	return errno || end == text || *end || *text == '-' || *text == '+' || *number > max
+	               ? -EINVAL
+	               : 0;
+}
+
+/* ?wait=STATE, ?seen=NUMBER; NULL or what is wrong. *@waits: something was asked. */
+static const char *query_parse(struct evhttp_request *request, struct waiter *asked, bool *waits)
+{
+	const char *query = evhttp_uri_get_query(evhttp_request_get_evhttp_uri(request));
+	struct evkeyvalq values;
+	const char *wait, *seen, *wrong = NULL;
+	enum migration_state state = STATE_DONE;
+	uint64_t number = 0;
+
+	if (!query)
+		return NULL;
+	if (evhttp_parse_query_str(query, &values))
+		return "the query cannot be read";
+	wait = evhttp_find_header(&values, "wait");
+	seen = evhttp_find_header(&values, "seen");
+	if (wait && strcmp(wait, "change") && migration_state_parse(wait, &state))
+		wrong = "wait has to be a state, or change";
+	else if (seen && number_parse(seen, UINT32_MAX, &number))
+		wrong = "seen has to be a number";
+	asked->state = wait && strcmp(wait, "change") ? (int)state : -1;
+	asked->seen = (unsigned)number;
+	*waits = wait || seen;
+	evhttp_clear_headers(&values);
+	return wrong;
+}
+
+static void migration_get(struct api *api, struct evhttp_request *request, uint64_t id)
+{
+	const struct ledger_entry *entry = ledger_find(conductor_ledger(api->conductor), id);
+	struct waiter asked = {.id = id};
+	bool waits = false;
+	const char *wrong = query_parse(request, &asked, &waits);
+
+	if (wrong)
+		api_refuse(request, HTTP_BADREQUEST, "bad-request", wrong);
+	else if (!entry)
+		api_refuse_unknown(request);
+	else if (!waits || api_is_awaited_no_more(&asked, entry) || !api_wait(api, request, &asked))
+		api_migration_tell(api, request, entry);
+	if (entry && waits && id > api->followed)
+		api->followed = id;
+}
+
+static void migration_abort(struct api *api, struct evhttp_request *request, uint64_t id)
+{
+	const char *reason = conductor_abort(api->conductor, id);
+
+	if (!reason) {
+		api_reply(request, HTTP_ACCEPTED, json_object_new_object());
+		return;
+	}
+	if (!strcmp(reason, "too-late"))
+		api_refuse(request, HTTP_CONFLICT, reason,
+		        "the migration is past its commit: it will end at the destination or, if "
+		        "that fails, at the source");
+	else if (!strcmp(reason, "unknown-migration"))
+		api_refuse_unknown(request);
+	else if (!strcmp(reason, "recovering"))
+		api_refuse(request, HTTP_CONFLICT, reason,
+		        "tether-smd was restarted and brings it to its end by itself");
+	else
+		api_refuse(request, HTTP_CONFLICT, reason,
+		        "the migration has ended; see tether status");
+}
+
+static void health_get(struct api *api, struct evhttp_request *request)
+{
+	struct json_object *body = json_object_new_object();
+	unsigned connected = 0;
+
+	for (const struct inventory_host *h = conductor_inventory(api->conductor)->hosts; h;
+	        h = h->next)
+		connected += h->connected;
+	json_put_number(body, "epoch", conductor_ledger(api->conductor)->epoch);
+	json_put_number(body, "hosts", connected);
+	json_put_text(body, "fabric", conductor_has_fabric(api->conductor) ? "opensm" : "none");
+	json_put_bool(body, "sm_connected", conductor_sm_is_up(api->conductor));
+	api_reply(request, HTTP_OK, body);
+}
+
+static bool is_served(struct evhttp_request *request)
+{
+	struct evhttp_connection *connection = evhttp_request_get_connection(request);
+	int fd = bufferevent_getfd(evhttp_connection_get_bufferevent(connection));
+	struct ucred peer;
+	socklen_t length = sizeof(peer);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length))
+		return false;
+	return peer.uid == 0 || peer.uid == geteuid();
+}
+
+/* "/v1/migrations/7" or "/v1/migrations/7/abort" */
+static bool migration_path(const char *path, uint64_t *id, bool *abort)
+{
+	char number[24];
+	size_t digits;
+
+	if (strncmp(path, "/v1/migrations/", 15))
+		return false;
+	path += 15;
+	digits = strspn(path, "0123456789");
+	if (!digits || digits >= sizeof(number))
+		return false;
+	memcpy(number, path, digits);
+	number[digits] = '\0';
+	*abort = !strcmp(path + digits, "/abort");
+	return (*abort || !path[digits]) && !number_parse(number, UINT64_MAX, id);
+}
+
+static void route_get(struct api *api, struct evhttp_request *request, const char *path)
+{
+	bool abort;
+	uint64_t id;
+
+	if (!strcmp(path, "/v1/migrations"))
+		migrations_get(api, request);
+	else if (!strcmp(path, "/v1/vms"))
+		api_reply(request, HTTP_OK, api_vms(conductor_inventory(api->conductor)));
+	else if (!strcmp(path, "/v1/hosts"))
+		api_reply(request, HTTP_OK, api_hosts(conductor_inventory(api->conductor)));
+	else if (!strcmp(path, "/v1/health"))
+		health_get(api, request);
+	else if (migration_path(path, &id, &abort) && !abort)
+		migration_get(api, request, id);
+	else
+		api_refuse(request, HTTP_NOTFOUND, "unknown-path", "there is nothing at this path");
+}
+
+static void route_post(struct api *api, struct evhttp_request *request, const char *path)
+{
+	bool abort;
+	uint64_t id;
+
+	if (!strcmp(path, "/v1/migrations"))
+		migrations_post(api, request);
+	else if (migration_path(path, &id, &abort) && abort)
+		migration_abort(api, request, id);
+	else
+		api_refuse(request, HTTP_NOTFOUND, "unknown-path", "there is nothing at this path");
+}
+
+void api_route(struct evhttp_request *request, void *context)
+{
+	const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(request);
+	const char *path = uri ? evhttp_uri_get_path(uri) : NULL;
+	struct api *api = context;
+
+	if (!is_served(request))
+		api_refuse(request, HTTP_FORBIDDEN, "forbidden",
+		        "only root and the user that tether-smd runs as are served");
+	else if (!path)
+		api_refuse(request, HTTP_NOTFOUND, "unknown-path", "there is nothing at this path");
+	else if (evhttp_request_get_command(request) == EVHTTP_REQ_POST)
+		route_post(api, request, path);
+	else
+		route_get(api, request, path);
+}

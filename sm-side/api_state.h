@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/*
+ * What the API knows; shared by api.c (listening), api_routes.c (who asks for what), api_waiting.c
+ * (who waits for news of a migration) and api_reply.c (what they hear), and by nobody else.
+ */
+#ifndef TETHER_API_STATE_H
+#define TETHER_API_STATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "sm-side/api.h"
+
+struct evhttp_request;
+struct json_object;
+
+/* A client that waits for news of one migration. */
+struct waiter {
+	struct waiter *next;
+	struct api *api;
+	struct evhttp_request *request;
+	struct event *timeout;
+	uint64_t id;
+	unsigned seen;
+	int state; /* wait for this one; -1: for any change after `seen` */
+};
+
+struct api {
+	struct event_base *base;
+	struct evhttp *http;
+	struct evconnlistener *listener; /* http's */
+	struct event *again;
+	char *path;
+	struct conductor *conductor;
+	struct waiter *waiters;
+	unsigned waiter_count;
+	uint64_t followed, telling, told; /* the latest migration that somebody waits for news of;
+	                                     whose end is being sent; whose end was sent */
+};
+
+/* api_reply.c */
+/* Puts @body. */
+void api_reply(struct evhttp_request *request, int status, struct json_object *body);
+void api_refuse(struct evhttp_request *request, int status, const char *reason, const char *text);
+void api_refuse_unknown(struct evhttp_request *request);
+
+/* api_waiting.c */
+/* What @entry is now; where that is its end, it is noted that it has been told. */
+void api_migration_tell(
+        struct api *api, struct evhttp_request *request, const struct ledger_entry *entry);
+bool api_is_awaited_no_more(const struct waiter *waiter, const struct ledger_entry *entry);
+/* False: cannot wait, so answer now. */
+bool api_wait(struct api *api, struct evhttp_request *request, const struct waiter *asked);
+void api_waiter_free(struct waiter *waiter);
+
+/* api_routes.c */
+void api_route(struct evhttp_request *request, void *api);
+
+#endif

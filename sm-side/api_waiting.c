@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include "sm-side/api_state.h"
+
+#include <stdlib.h>
+
+#include <event2/event.h>
+#include <event2/http.h>
+
+#include "sm-side/api_json.h"
+
+enum {
+	WAIT_S = 30, /* so long a client that waits hears nothing where there is nothing */
+	WAITERS_MAX = 256,
+};
+
+void api_waiter_free(struct waiter *waiter)
+{
+	struct waiter **at = &waiter->api->waiters;
+	struct evhttp_connection *connection = evhttp_request_get_connection(waiter->request);
+
+	while (*at != waiter)
+		at = &(*at)->next;
+	*at = waiter->next;
+	waiter->api->waiter_count--;
+	if (connection)
+		evhttp_connection_set_closecb(connection, NULL, NULL);
+	event_free(waiter->timeout);
+	free(waiter);
+}
+
+static void end_is_told(struct evhttp_request *request, void *context)
+{
+	struct api *api = context;
+
+	api->told = api->telling;
+}
+
+void api_migration_tell(
+        struct api *api, struct evhttp_request *request, const struct ledger_entry *entry)
+{
+	if (migration_ended(&entry->migration)) {
+		api->telling = entry->migration.intent.id;
+		evhttp_request_set_on_complete_cb(request, end_is_told, api);
+	}
+	api_reply(request, HTTP_OK, api_migration(entry, false));
+}
+
+bool api_owes_an_end(const struct api *api)
+{
+	return api->followed > api->told;
+}
+
+static void waiter_answer(struct waiter *waiter)
+{
+	struct api *api = waiter->api;
+	const struct ledger_entry *entry =
+	        ledger_find(conductor_ledger(api->conductor), waiter->id);
+	struct evhttp_request *request = waiter->request;
+
+	api_waiter_free(waiter);
+	if (entry)
+		api_migration_tell(api, request, entry);
+	else
+		api_refuse_unknown(request);
+}
+
+bool api_is_awaited_no_more(const struct waiter *waiter, const struct ledger_entry *entry)
+{
+	if (!entry || migration_ended(&entry->migration))
+		return true;
+	if (waiter->state >= 0)
+		return (int)entry->migration.state == waiter->state;
+	return entry->changes > waiter->seen;
+}
+
+void api_changed(struct api *api)
+{
+	struct waiter *waiter = api->waiters;
+
+	while (waiter) {
+		struct waiter *next = waiter->next;
+
+		if (api_is_awaited_no_more(
+		            waiter, ledger_find(conductor_ledger(api->conductor), waiter->id)))
+			waiter_answer(waiter);
+		waiter = next;
+	}
+}
+
+static void waiter_late(evutil_socket_t unused, short what, void *context)
+{
+	waiter_answer(context);
+}
+
+static void waiter_closed(struct evhttp_connection *connection, void *context)
+{
+	api_waiter_free(context);
+}
+
+bool api_wait(struct api *api, struct evhttp_request *request, const struct waiter *asked)
+{
+	struct timeval pause = {WAIT_S, 0};
+	struct waiter *waiter;
+
+	if (api->waiter_count >= WAITERS_MAX)
+		return false;
+	waiter = malloc(sizeof(*waiter));
+	if (!waiter)
+		return false;
+	*waiter = *asked;
+	waiter->api = api;
+	waiter->request = request;
+	waiter->timeout = evtimer_new(api->base, waiter_late, waiter);
+	if (!waiter->timeout) {
+		free(waiter);
+		return false;
+	}
+	waiter->next = api->waiters;
+	api->waiters = waiter;
+	api->waiter_count++;
+	evtimer_add(waiter->timeout, &pause);
+	evhttp_connection_set_closecb(
+	        evhttp_request_get_connection(request), waiter_closed, waiter);
+	return true;
+}
