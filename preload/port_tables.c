@@ -1,34 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
-#include "preload/port_tables.h"
+#include "preload/port_tables_state.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "notifier/base/cleanup.h"
-#include "preload/objects.h"
 
-/* Of all tables; no other lock is taken inside. */
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-
-static const union ibv_gid no_gid;
-
-static bool is_gid(const struct ibv_gid_entry *entry)
-{
-	return memcmp(&entry->gid, &no_gid, sizeof(no_gid)) != 0;
-}
-
-static bool is_same_gid(const struct ibv_gid_entry *a, const struct ibv_gid_entry *b)
-{
-	return a->gid_type == b->gid_type && !memcmp(&a->gid, &b->gid, sizeof(a->gid));
-}
-
-static struct port_tables *tables_of(const struct context *context, unsigned port)
-{
-	return port >= 1 && port <= PORTS_MAX ? (struct port_tables *)&context->tables[port - 1]
-	                                      : NULL;
-}
+pthread_mutex_t port_tables_lock = PTHREAD_MUTEX_INITIALIZER;
 
 struct port_tables *port_tables_shown(const struct context *context, unsigned port)
 {
@@ -38,20 +17,9 @@ struct port_tables *port_tables_shown(const struct context *context, unsigned po
 	return tables && tables->gids ? tables : NULL;
 }
 
-static unsigned ports_of(const struct context *context)
-{
-	return context->attr.orig_attr.phys_port_cnt;
-}
-
 /* ---- what the device has ---- */
 
-struct gid_list {
-	struct ibv_gid_entry *entries;
-	size_t count;
-};
-
-/* Of all ports at once. */
-static int gids_read(const struct context *context, struct gid_list *list)
+int gids_read(const struct context *context, struct gid_list *list)
 {
 	size_t room = 0;
 	ssize_t count;
@@ -67,8 +35,7 @@ static int gids_read(const struct context *context, struct gid_list *list)
 	return count < 0 ? (int)count : 0;
 }
 
-/* 0: none, or no such place. */
-static __be16 pkey_read(const struct context *context, unsigned port, unsigned index)
+__be16 pkey_read(const struct context *context, unsigned port, unsigned index)
 {
 	__be16 pkey = 0;
 
@@ -88,7 +55,7 @@ static int index_of_gid(const struct port_tables *tables, const struct ibv_gid_e
 	return -1;
 }
 
-static int index_of_pkey(const struct port_tables *tables, __be16 pkey)
+int index_of_pkey(const struct port_tables *tables, __be16 pkey)
 {
 	for (unsigned i = 0; i < tables->pkey_count; i++) {
 		if (tables->pkeys[i] == pkey)
@@ -223,7 +190,7 @@ int port_tables_learn(struct context *context)
 	int err = gids_read(context, &list);
 
 	entries = list.entries;
-	LOCK_GUARD(&lock);
+	LOCK_GUARD(&port_tables_lock);
 	for (unsigned i = 0; i < ports_of(context) && !err; i++) {
 		if (!context->tables[i].gids)
 			err = tables_make(&context->tables[i], &context->ports[i].attr);
@@ -251,203 +218,9 @@ void port_tables_free(struct context *context)
 		tables_free(&context->tables[i]);
 }
 
-/* ---- after a move ---- */
-
-/* Where it stands twice, the one at the place of before. */
-static int device_index_of_gid(
-        const struct gid_list *list, unsigned port, const struct ibv_gid_entry *shown)
-{
-	int at = -1;
-
-	for (size_t i = 0; i < list->count; i++) {
-		const struct ibv_gid_entry *entry = &list->entries[i];
-
-		if (entry->port_num != port || !is_same_gid(entry, shown))
-			continue;
-		if (at < 0 || entry->gid_index == shown->gid_index)
-			at = (int)entry->gid_index;
-	}
-	return at;
-}
-
-static void map_gids(struct port_tables *tables, unsigned port, const struct gid_list *list)
-{
-	for (unsigned i = 0; i < tables->gid_count; i++) {
-		if (is_gid(&tables->gids[i]))
-			tables->gid_at[i] = device_index_of_gid(list, port, &tables->gids[i]);
-	}
-}
-
-/* Most often they stand where they stood; few places are filled, and each look costs. */
-static void map_pkeys(const struct context *context, struct port_tables *tables, unsigned port,
-        unsigned device_count)
-{
-	unsigned left = 0;
-
-	for (unsigned i = 0; i < tables->pkey_count; i++) {
-		bool there = tables->pkeys[i] && pkey_read(context, port, i) == tables->pkeys[i];
-
-		tables->pkey_at[i] = there ? (int)i : -1;
-		left += tables->pkeys[i] && !there;
-	}
-	for (unsigned i = 0; i < device_count && left; i++) {
-		__be16 pkey = pkey_read(context, port, i);
-		int at = pkey ? index_of_pkey(tables, pkey) : -1;
-
-		if (at < 0 || tables->pkey_at[at] >= 0)
-			continue;
-		tables->pkey_at[at] = (int)i;
-		left--;
-	}
-}
-
-static int map_back(struct port_tables *tables, unsigned device_count)
-{
-	free(tables->pkey_shown);
-	tables->pkey_shown_count = 0;
-	tables->pkey_shown = calloc(device_count + 1u, sizeof(*tables->pkey_shown));
-	if (!tables->pkey_shown)
-		return -ENOMEM;
-	tables->pkey_shown_count = device_count;
-	for (unsigned i = 0; i < device_count; i++)
-		tables->pkey_shown[i] = (uint16_t)i;
-	for (unsigned i = 0; i < tables->pkey_count; i++) {
-		if (tables->pkey_at[i] >= 0 && (unsigned)tables->pkey_at[i] < device_count)
-			tables->pkey_shown[tables->pkey_at[i]] = (uint16_t)i;
-	}
-	return 0;
-}
-
-static int map_port(struct context *context, unsigned port, const struct gid_list *list)
-{
-	struct port_tables *tables = tables_of(context, port);
-	struct ibv_port_attr now;
-
-	if (!tables->gids)
-		return 0;
-	if (___ibv_query_port(context->real, (uint8_t)port, &now))
-		return -ENODEV;
-	map_gids(tables, port, list);
-	map_pkeys(context, tables, port, now.pkey_tbl_len);
-	return map_back(tables, now.pkey_tbl_len);
-}
-
-/* ---- to the device ---- */
-
-/* What never stood there is wrong at the device as well. */
-static int gid_to_real(const struct context *context, unsigned port, unsigned index)
-{
-	const struct port_tables *tables = port_tables_shown(context, port);
-
-	if (!tables || index >= tables->gid_count || !is_gid(&tables->gids[index]))
-		return (int)index;
-	return tables->gid_at[index];
-}
-
-static int pkey_to_real(const struct context *context, unsigned port, unsigned index)
-{
-	const struct port_tables *tables = port_tables_shown(context, port);
-
-	if (!tables || index >= tables->pkey_count || !tables->pkeys[index])
-		return (int)index;
-	return tables->pkey_at[index];
-}
-
-static int ah_to_real(const struct context *context, struct ibv_ah_attr *attr)
-{
-	int index = 0;
-
-	if (!attr->is_global)
-		return 0;
-	index = gid_to_real(context, attr->port_num, attr->grh.sgid_index);
-	if (index < 0)
-		return -EINVAL;
-	attr->grh.sgid_index = (uint8_t)index;
-	return 0;
-}
-
-static int pkey_index_to_real(const struct context *context, unsigned port, uint16_t *index)
-{
-	int real = pkey_to_real(context, port, *index);
-
-	if (real < 0)
-		return -EINVAL;
-	*index = (uint16_t)real;
-	return 0;
-}
-
-static int attr_to_real(const struct queue_pair *qp, struct ibv_qp_attr *attr, int mask)
-{
-	const struct context *context = qp->context;
-	unsigned port = mask & IBV_QP_PORT ? attr->port_num : qp->attr.port_num;
-	int err = 0;
-
-	if (mask & IBV_QP_PKEY_INDEX)
-		err = pkey_index_to_real(context, port, &attr->pkey_index);
-	if (!err && mask & IBV_QP_AV)
-		err = ah_to_real(context, &attr->ah_attr);
-	if (!err && mask & IBV_QP_ALT_PATH)
-		err = pkey_index_to_real(context, attr->alt_port_num, &attr->alt_pkey_index);
-	if (!err && mask & IBV_QP_ALT_PATH)
-		err = ah_to_real(context, &attr->alt_ah_attr);
-	return err;
-}
-
-int port_tables_attr_to_real(const struct queue_pair *qp, struct ibv_qp_attr *attr, int mask)
-{
-	LOCK_GUARD(&lock);
-	return attr_to_real(qp, attr, mask);
-}
-
-int port_tables_ah_to_real(const struct context *context, struct ibv_ah_attr *attr)
-{
-	LOCK_GUARD(&lock);
-	return ah_to_real(context, attr);
-}
-
-static bool has_what_is_used(const struct context *context)
-{
-	const int used = IBV_QP_PKEY_INDEX | IBV_QP_PORT | IBV_QP_AV;
-	const struct address_handle *ah;
-	const struct queue_pair *qp;
-
-	TAILQ_FOREACH(qp, &context->qps, link)
-	{
-		struct ibv_qp_attr attr = qp->attr;
-
-		if (qp->shown.qp_base.state != IBV_QPS_ERR &&
-		        attr_to_real(qp, &attr, qp->attr_mask & used))
-			return false;
-	}
-	TAILQ_FOREACH(ah, &context->ahs, link)
-	{
-		struct ibv_ah_attr attr = ah->attr;
-
-		if (ah_to_real(context, &attr))
-			return false;
-	}
-	return true;
-}
-
-int port_tables_map(struct context *context)
-{
-	CLEANUP_FREE struct ibv_gid_entry *entries = NULL;
-	struct gid_list list;
-	int err;
-
-	if (!port_tables_are_known(context))
-		return 0;
-	err = gids_read(context, &list);
-	entries = list.entries;
-	LOCK_GUARD(&lock);
-	for (unsigned port = 1; port <= ports_of(context) && !err; port++)
-		err = map_port(context, port, &list);
-	return err || has_what_is_used(context) ? err : -ENOENT;
-}
-
 void port_tables_in_child(void)
 {
-	pthread_mutex_init(&lock, NULL);
+	pthread_mutex_init(&port_tables_lock, NULL);
 }
 
 /* ---- from the device ---- */
@@ -469,7 +242,7 @@ static void look_for_gid(
 int port_tables_gid(struct context *context, struct port_tables *tables, unsigned port,
         unsigned index, struct ibv_gid_entry *entry)
 {
-	LOCK_GUARD(&lock);
+	LOCK_GUARD(&port_tables_lock);
 	if (index >= tables->gid_count)
 		return -1;
 	if (!is_gid(&tables->gids[index]) && context->phase == PHASE_RUNNING)
@@ -502,7 +275,7 @@ __be16 port_tables_pkey(
 {
 	__be16 pkey;
 
-	LOCK_GUARD(&lock);
+	LOCK_GUARD(&port_tables_lock);
 	if (tables->pkeys[index] || context->phase != PHASE_RUNNING)
 		return tables->pkeys[index];
 	pkey = pkey_read(context, port, index);
@@ -516,25 +289,10 @@ int port_tables_index_of_pkey(
 {
 	int index, real;
 
-	LOCK_GUARD(&lock);
+	LOCK_GUARD(&port_tables_lock);
 	index = index_of_pkey(tables, pkey);
 	if (index >= 0 || context->phase != PHASE_RUNNING)
 		return index;
 	real = below.ibv_get_pkey_index(context->real, (uint8_t)port, pkey);
 	return real < 0 ? real : pkey_add(tables, pkey, (unsigned)real);
-}
-
-void port_tables_show_source(const struct context *context, struct ibv_ah_attr *attr)
-{
-	const struct port_tables *tables = port_tables_shown(context, attr->port_num);
-
-	if (!tables || !attr->is_global)
-		return;
-	LOCK_GUARD(&lock);
-	for (unsigned i = 0; i < tables->gid_count; i++) {
-		if (is_gid(&tables->gids[i]) && tables->gid_at[i] == attr->grh.sgid_index) {
-			attr->grh.sgid_index = (uint8_t)i;
-			return;
-		}
-	}
 }

@@ -3,7 +3,8 @@
  * GID and P_Key tables as the application knows them. It names GIDs and P_Keys by index, and
  * another device may have them at other places: what stood at an index when its VM first moved goes
  * on standing there, and each use of an index is led to where the device has that value now. Before
- * the first move nothing is kept and the device is asked. Any thread, inside control.h.
+ * the first move nothing is kept and the device is asked. Any thread, inside control.h. What stands
+ * in them is port_tables.c, where the device has it port_indices.c.
  */
 #ifndef TETHER_PORT_TABLES_H
 #define TETHER_PORT_TABLES_H

@@ -5,7 +5,7 @@ SHIM_SOURCES := $(addprefix preload/,real_verbs.c passed_on.c load.c intercept_d
 	memory.c memory_map.c completions.c completion_queue.c completion_ring.c queue_pair.c queue_pair_states.c shared_receive_queue.c xrc.c \
 	address_handle.c data_path.c data_path_ex.c data_path_cq_ex.c translation.c fork_watch.c reserved_numbers.c work_log.c gate.c settlement.c move.c veto.c drain.c evidence.c rebuild.c \
 	reconnect.c step_works.c steps.c interests.c self.c agent_link.c \
-	datagram_numbers.c heard_senders.c port_tables.c port_questions.c datagrams.c datagram_counts.c arrivals.c multicast.c)
+	datagram_numbers.c heard_senders.c port_tables.c port_indices.c port_questions.c datagrams.c datagram_counts.c arrivals.c multicast.c)
 
 $(B)/gen/libtether.map: preload/libtether.map.in preload/wrapped_symbols.def | $(B)/deps.stamp
 	@mkdir -p $(@D)
