@@ -377,6 +377,8 @@ static bool receive_completed(struct queue_pair *qp, struct ibv_wc *wc)
 	wc->qp_num = queue_pair_number(qp);
 	if (qp->datagrams)
 		datagram_received(qp, wc);
+	else
+		datagram_it_is_not(wc);
 	return true;
 }
 

@@ -75,6 +75,12 @@ static inline void datagram_from(struct queue_pair *qp, struct ibv_wc *wc)
 		datagram_counts_add(&qp->received, wc->slid, wc->src_qp);
 }
 
+/* Of a connection nobody names the sender: the field may hold anything. */
+static inline void datagram_it_is_not(struct ibv_wc *wc)
+{
+	wc->src_qp &= ~(uint32_t)STRANGER;
+}
+
 static inline void datagram_received(struct queue_pair *qp, struct ibv_wc *wc)
 {
 	const struct context *context = qp->context;

@@ -9,6 +9,7 @@
 #include "notifier/wire/rows.h"
 #include "preload/completions.h"
 #include "preload/control.h"
+#include "preload/datagrams.h"
 #include "preload/reserved_numbers.h"
 #include "preload/shared_receive_queue.h"
 
@@ -474,6 +475,7 @@ bool xrc_receive_pass(struct completion_queue *cq, struct queue_pair *qp, struct
 		count_receive(qp);
 	}
 	wc->wr_id = shared_log_give_back(&srq->log, index);
+	datagram_it_is_not(wc);
 	if (qp)
 		wc->qp_num = queue_pair_number(qp);
 	return true;

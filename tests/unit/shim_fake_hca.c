@@ -16,6 +16,8 @@
 #include "tests/unit/shim_fake_tables.h"
 
 enum { SLOTS = 4, QUEUE = 256, MAX_SGE = 4, MAX_INLINE = 64 };
+/* In fields of a completion that nobody has filled. */
+enum { UNDEFINED = 0x5b5b5b5b };
 
 struct fake fake;
 
@@ -947,7 +949,8 @@ static void receive_complete(
 	        .opcode = IBV_WC_RECV,
 	        .byte_len = send->length,
 	        .imm_data = send->wr.imm_data,
-	        .qp_num = to->qp.qp_num};
+	        .qp_num = to->qp.qp_num,
+	        .src_qp = UNDEFINED};
 
 	push_late(
 	        to->qp.recv_cq, &wc, send->wr.send_flags & IBV_SEND_SOLICITED, fake.hold_receives);

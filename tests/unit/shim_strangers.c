@@ -141,6 +141,29 @@ static void a_stranger_is_who_it_was_when_it_sent(void **state)
 	assert_int_equal(questions, 0);
 }
 
+/* A connection's completions name no sender. */
+static void what_comes_by_a_connection_is_of_no_stranger(void **state)
+{
+	struct harness *h = *state;
+	struct end vm = h->vm, peer = h->peer;
+
+	h->type = IBV_QPT_RC;
+	vm.ah = peer.ah = NULL;
+	end_create_qp(&vm, h);
+	end_create_qp(&peer, h);
+	end_connect(&vm, &peer, FAKE_LID_PEER);
+	end_connect(&peer, &vm, FAKE_LID_VM);
+	vm_says(h, 1);
+	assert_int_equal(end_receive(&peer, 2, INBOX, LENGTH), 0);
+	assert_int_equal(end_send(&vm, 2, 0, LENGTH, 0), 0);
+	assert_int_equal(fake_execute(real_of(vm.qp), 1, true), 1);
+	assert_int_equal(harness_poll(h, &h->peer), 2);
+	assert_int_equal(completion_queue_of(h->peer.cq)->strangers, 0);
+	assert_int_equal(questions, 1);
+	assert_int_equal(ibv_destroy_qp(vm.qp), 0);
+	assert_int_equal(ibv_destroy_qp(peer.qp), 0);
+}
+
 /* Taken from the device, and not asked for any more. */
 static void what_goes_with_its_receiver_is_no_stranger_any_more(void **state)
 {
@@ -184,6 +207,7 @@ int main(void)
 	        TEST(of_several_at_once_each_is_introduced),
 	        TEST(what_a_step_has_taken_is_introduced_when_it_is_polled),
 	        TEST(a_stranger_is_who_it_was_when_it_sent),
+	        TEST(what_comes_by_a_connection_is_of_no_stranger),
 	        TEST(what_goes_with_its_receiver_is_no_stranger_any_more),
 	        TEST(without_an_agent_nobody_is_a_stranger),
 	};
