@@ -15,8 +15,8 @@ enum log_level { LOG_LEVEL_NONE, LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO
  */
 int log_open(const char *program, const char *where, enum log_level level);
 /*
- * The same at the first line that is logged: a library opens nothing in programs that it has nothing
- * to say of. If that fails nothing is logged. -ENAMETOOLONG.
+ * The same at the first line that is logged: a library opens nothing in programs that it has
+ * nothing to say of. If that fails nothing is logged. -ENAMETOOLONG.
  */
 int log_open_later(const char *program, const char *where, enum log_level level);
 /* "error", "warn", "info", "debug", "none"; -EINVAL otherwise. */
