@@ -170,6 +170,7 @@ static const struct {
 	const char *name;
 	const struct objects_test *tests;
 } groups[] = {
+        {"channels", objects_channels_tests},
         {"cq_ex", objects_cq_ex_tests},
         {"datagram", objects_datagram_tests},
         {"events", objects_events_tests},
