@@ -608,7 +608,7 @@ int agent_link_announce_unasked(const struct announcement *what)
 	if (!service.started)
 		return 0;
 	LOCK_GUARD(&lock);
-	return interests_announce_unasked(what);
+	return announcements_add(what, true);
 }
 
 void agent_link_withdraw(const struct announcement *what)
@@ -617,6 +617,6 @@ void agent_link_withdraw(const struct announcement *what)
 		return;
 	UNCANCELLED();
 	LOCK_GUARD(&lock);
-	if (interests_withdraw(what))
+	if (announcements_withdraw(what))
 		wake();
 }

@@ -7,20 +7,12 @@
 #ifndef TETHER_AGENT_LINK_H
 #define TETHER_AGENT_LINK_H
 
-#include <infiniband/verbs.h>
 #include <stdbool.h>
 #include <stdint.h>
 
-struct remote;
+#include "preload/announcements.h"
 
-/* A context of this process that has moved; with a number, a queue pair that was made in it since,
- * whose number is its own though the rkeys of its context may not be. */
-struct announcement {
-	uint32_t lid;
-	union ibv_gid gid;
-	uint32_t qpn; /* 0: the context */
-	uint32_t context;
-};
+struct remote;
 
 /*
  * Idempotent. Returns when the agent has made this process welcome, by when it has said whether the

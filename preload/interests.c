@@ -6,10 +6,10 @@
 #include <string.h>
 
 #include "notifier/base/log.h"
-#include "notifier/wire/rows.h"
-#include "preload/agent_link.h"
+#include "preload/announcements.h"
 #include "preload/datagram_numbers.h"
 #include "preload/heard_senders.h"
+#include "preload/interest_answer.h"
 
 struct interest {
 	struct remote to;
@@ -27,19 +27,11 @@ struct interest {
 	TAILQ_ENTRY(interest) idle_link;
 };
 
-struct announced {
-	struct announcement own;
-	bool unsent;    /* nobody has asked it yet */
-	bool withdrawn; /* the agent is to hear it */
-	TAILQ_ENTRY(announced) link;
-};
-
 static TAILQ_HEAD(, interest) interests = TAILQ_HEAD_INITIALIZER(interests);
 static struct number_table by_lid; /* of them those that have a LID */
 static TAILQ_HEAD(, interest) idle = TAILQ_HEAD_INITIALIZER(idle); /* the longest idle first */
 static unsigned idle_count;
 static unsigned under_way; /* of them those that have a request */
-static TAILQ_HEAD(, announced) announcements = TAILQ_HEAD_INITIALIZER(announcements);
 static TAILQ_HEAD(, interest_request) requests = TAILQ_HEAD_INITIALIZER(requests);
 static uint32_t last_id;
 
@@ -186,59 +178,13 @@ bool interests_drop(const struct remote *remote)
 	return true;
 }
 
-static int announced_add(const struct announcement *what, bool unsent)
-{
-	struct announced *announced = calloc(1, sizeof(*announced));
-
-	if (!announced)
-		return -ENOMEM;
-	announced->own = *what;
-	announced->unsent = unsent;
-	TAILQ_INSERT_TAIL(&announcements, announced, link);
-	return 0;
-}
-
 int interests_announce(struct interest_request *request, const struct announcement *what)
 {
-	if (announced_add(what, false))
+	if (announcements_add(what, false))
 		return -ENOMEM;
 	*request = (struct interest_request){.id = ++last_id, .own = what};
 	TAILQ_INSERT_TAIL(&requests, request, link);
 	return 0;
-}
-
-int interests_announce_unasked(const struct announcement *what)
-{
-	return announced_add(what, true);
-}
-
-static bool is_of(const struct announcement *a, const struct announcement *b)
-{
-	return a->qpn == b->qpn && a->context == b->context;
-}
-
-bool interests_withdraw(const struct announcement *what)
-{
-	struct announced *announced;
-
-	TAILQ_FOREACH(announced, &announcements, link)
-	{
-		if (is_of(&announced->own, what) && !announced->withdrawn)
-			return announced->withdrawn = true;
-	}
-	return false;
-}
-
-static void address_of_own(const struct announcement *own, Tether__Address *address)
-{
-	tether__address__init(address);
-	address->lid = own->lid;
-	if (!own->lid) {
-		address->gid.data = (uint8_t *)&own->gid;
-		address->gid.len = sizeof(own->gid);
-	}
-	address->qpn = own->qpn;
-	address->context = own->context;
 }
 
 static void address_of(const struct remote *remote, Tether__Address *address)
@@ -264,45 +210,9 @@ static bool next_question(Tether__Interest *interest, Tether__Address *address)
 		interest->remote_qpn = request->remote.qpn;
 		interest->datagrams = request->datagrams;
 		if (request->own)
-			address_of_own(request->own, address);
+			announcement_address(request->own, address);
 		else
 			address_of(&request->remote, address);
-		return true;
-	}
-	return false;
-}
-
-static bool next_withdrawn(Tether__Interest *wire, Tether__Address *address)
-{
-	static struct announcement withdrawn;
-	struct announced *announced;
-
-	TAILQ_FOREACH(announced, &announcements, link)
-	{
-		if (!announced->withdrawn)
-			continue;
-		withdrawn = announced->own;
-		address_of_own(&withdrawn, address);
-		wire->request = ++last_id;
-		wire->drop = true;
-		TAILQ_REMOVE(&announcements, announced, link);
-		free(announced);
-		return true;
-	}
-	return false;
-}
-
-static bool next_unsent(Tether__Interest *wire, Tether__Address *address)
-{
-	struct announced *announced;
-
-	TAILQ_FOREACH(announced, &announcements, link)
-	{
-		if (!announced->unsent)
-			continue;
-		announced->unsent = false;
-		address_of_own(&announced->own, address);
-		wire->request = ++last_id;
 		return true;
 	}
 	return false;
@@ -351,60 +261,23 @@ static bool next_datagrams(Tether__Interest *wire, Tether__Address *address)
 	return false;
 }
 
+static bool next_announcement(Tether__Interest *wire, Tether__Address *address)
+{
+	bool withdrawn;
+
+	if (!announcements_next(address, &withdrawn))
+		return false;
+	wire->request = ++last_id;
+	wire->drop = withdrawn;
+	return true;
+}
+
 bool interests_next(Tether__Interest *interest, Tether__Address *address)
 {
 	tether__interest__init(interest);
 	interest->address = address;
-	return next_withdrawn(interest, address) || next_unsent(interest, address) ||
-	       next_question(interest, address) || next_datagrams(interest, address) ||
-	       next_drop(interest, address);
-}
-
-/* The same rows come again with each answer; what stands in a table that is in use is not touched.
- */
-/* Where nothing is translated there is no table; where a key has come back to be its own, what
- * stands in it is of an earlier place. */
-static struct remote_keys *table_for(uint32_t lid, const struct key_row *row)
-{
-	if (row->virtual_rkey == row->real_rkey && !remote_keys_find(lid, row->context))
-		return NULL;
-	return remote_keys_of(lid, row->context);
-}
-
-static void take_keys(
-        uint32_t lid, uint32_t context, const Tether__KeyRows *rows, struct remote *remote)
-{
-	size_t count;
-
-	if (key_rows_count(rows, &count))
-		return;
-	for (size_t i = 0; i < count; i++) {
-		struct key_row row = key_rows_get(rows, i);
-		struct remote_keys *keys = row.context == context ? table_for(lid, &row) : NULL;
-
-		if (!keys)
-			continue;
-		remote->keys = keys;
-		/* What stands in a table that is in use is right, and not touched. */
-		if (number_table_translate(&keys->keys, row.virtual_rkey) != row.real_rkey)
-			number_table_set(&keys->keys, row.virtual_rkey, row.real_rkey);
-	}
-}
-
-static void take_numbers(struct remote *remote, const Tether__InterestAnswer *answer)
-{
-	size_t count;
-
-	if (qp_rows_count(answer->qps, &count))
-		return;
-	for (size_t i = 0; i < count; i++) {
-		struct qp_row row = qp_rows_get(answer->qps, i);
-
-		if (row.local_qpn != remote->qpn || row.local_lid != remote->lid)
-			continue;
-		remote->real_qpn = row.real_qpn;
-		take_keys(row.local_lid, row.context, answer->keys, remote);
-	}
+	return next_announcement(interest, address) || next_question(interest, address) ||
+	       next_datagrams(interest, address) || next_drop(interest, address);
 }
 
 static void take_datagrams(const struct remote *remote, const Tether__InterestAnswer *answer)
@@ -434,7 +307,7 @@ static void request_answered(struct interest_request *request, const Tether__Int
 	else if (request->datagrams)
 		take_datagrams(&request->remote, answer);
 	else if (!request->own)
-		take_numbers(&request->remote, answer);
+		interest_answer_take(answer, &request->remote);
 }
 
 /* Who hears a sender in the middle of a move, or of whom there is nobody to ask, does not wait for
@@ -502,7 +375,7 @@ void interests_forget(void)
 	TAILQ_INIT(&idle);
 	idle_count = under_way = 0;
 	by_lid = (struct number_table){0};
-	TAILQ_INIT(&announcements);
+	announcements_forget();
 	TAILQ_INIT(&requests);
 }
 
@@ -520,13 +393,10 @@ static void list_append(struct interest_list *list)
 
 void interests_list(struct interest_list *list)
 {
-	struct announced *announced;
 	struct interest *interest;
-	size_t room = 0;
+	size_t room = announcements_count(), own;
 
 	TAILQ_FOREACH(interest, &interests, link)
-	room++;
-	TAILQ_FOREACH(announced, &announcements, link)
 	room++;
 	*list = (struct interest_list){
 	        .pointers = calloc(room + 1, sizeof(*list->pointers)),
@@ -542,13 +412,9 @@ void interests_list(struct interest_list *list)
 		address_of(&interest->to, &list->addresses[list->count]);
 		list_append(list);
 	}
-	TAILQ_FOREACH(announced, &announcements, link)
-	{
-		if (announced->withdrawn)
-			continue;
-		address_of_own(&announced->own, &list->addresses[list->count]);
+	own = announcements_addresses(&list->addresses[list->count]);
+	while (own--)
 		list_append(list);
-	}
 }
 
 void interest_list_free(struct interest_list *list)

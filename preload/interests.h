@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 /*
  * Whom this process talks to, and what is being asked about them: addresses with the number of
- * connections and address handles to each, and questions on their way to the agent and back. And
- * what it announces of itself: contexts that have moved, and queue pairs that were made in them
- * since. Everything here wants the link's lock (agent_link.c); no I/O.
+ * connections and address handles to each, and questions on their way to the agent and back, with
+ * what announcements.h has for it. Everything here wants the link's lock (agent_link.c); no I/O.
  */
 #ifndef TETHER_INTERESTS_H
 #define TETHER_INTERESTS_H
@@ -12,6 +11,7 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "preload/announcements.h"
 #include "preload/objects.h"
 #include "tether.pb-c.h"
 
@@ -47,10 +47,6 @@ bool interests_drop(const struct remote *remote);
 
 /* Those who connect to it are to know of @what, which outlives the answer. -ENOMEM */
 int interests_announce(struct interest_request *request, const struct announcement *what);
-/* The same, without an answer. */
-int interests_announce_unasked(const struct announcement *what);
-/* It is gone; true: which the agent will hear. */
-bool interests_withdraw(const struct announcement *what);
 
 /* The next frame to go up; false: none. @address belongs to the caller as well. */
 bool interests_next(Tether__Interest *interest, Tether__Address *address);
