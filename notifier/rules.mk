@@ -22,7 +22,11 @@ $(call unit_test,base_die_point,notifier/base/die_point.c,)
 $(call unit_test,notifier_frame,$(FRAME_SOURCES),-lprotobuf-c)
 RELAY_TEST_SOURCES := tests/unit/relay_harness.c $(RELAY_SOURCES) $(FRAME_SOURCES)
 $(call unit_test,notifier_relay,$(RELAY_TEST_SOURCES),-lprotobuf-c)
+$(call unit_test,notifier_children,$(RELAY_TEST_SOURCES),-lprotobuf-c)
+$(call unit_test,notifier_absence,$(RELAY_TEST_SOURCES),-lprotobuf-c)
+$(call unit_test,notifier_answers,$(RELAY_TEST_SOURCES),-lprotobuf-c)
 $(call unit_test,notifier_registration,$(RELAY_TEST_SOURCES),-lprotobuf-c)
+$(call unit_test,notifier_barrier,$(RELAY_TEST_SOURCES),-lprotobuf-c)
 $(call unit_test,notifier_interest,notifier/interest.c $(WIRE_SOURCES),-lprotobuf-c)
 $(call unit_test,notifier_base,$(BASE_SOURCES) $(SETTINGS_SOURCES),$(SETTINGS_LIBS))
 
@@ -33,6 +37,7 @@ $(call program,tether-agent,$(AGENT_SOURCES) $(RELAY_SOURCES) $(LINK_SOURCES) $(
 	$(LINK_LIBS) $(SETTINGS_LIBS) -ljson-c)
 
 $(call unit_test,notifier_connection,$(LINK_SOURCES),$(LINK_LIBS))
+$(call unit_test,notifier_channel,$(LINK_SOURCES),$(LINK_LIBS))
 $(call unit_test,notifier_driver,notifier/driver.c notifier/driver_exec.c notifier/driver_keeper.c notifier/host_inventory.c $(WIRE_SOURCES),\
 	-levent_core -lprotobuf-c -ljson-c)
 

@@ -1,24 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
-/* A link's life, over socket pairs and unix sockets in a directory of their own. */
+/* A link's life, over socket pairs and a unix socket. */
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
-#include <setjmp.h>
-#include <signal.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 #include "notifier/base/cleanup.h"
 #include "notifier/channel_unix.h"
 #include "notifier/connection.h"
+#include "tests/unit/socket_place.h"
 
 /* One end and what it has heard. */
 struct end {
@@ -369,26 +362,6 @@ static void accepted(evutil_socket_t listener, short what, void *at)
 	end->connection = connection_accept(end->base, &channel, &quick, &callbacks, end);
 }
 
-struct place {
-	char directory[64];
-	char path[128];
-	char address[160];
-};
-
-static void place_make(struct place *place)
-{
-	strcpy(place->directory, "/tmp/tether-connection.XXXXXX");
-	assert_non_null(mkdtemp(place->directory));
-	snprintf(place->path, sizeof(place->path), "%s/s", place->directory);
-	snprintf(place->address, sizeof(place->address), "unix:%s", place->path);
-}
-
-static void place_remove(const struct place *place)
-{
-	unlink(place->path);
-	rmdir(place->directory);
-}
-
 static void connecting_side_comes_again_and_again(void **state)
 {
 	struct event_base *base = event_base_new();
@@ -432,61 +405,6 @@ static void address_without_a_known_scheme_is_refused(void **state)
 	event_base_free(base);
 }
 
-static void only_a_stale_socket_is_replaced(void **state)
-{
-	struct stat status;
-	struct place place;
-	int first, second;
-	FILE *file;
-
-	place_make(&place);
-	assert_int_equal(channel_unix_listen(place.path, 0620, &first), 0);
-	assert_int_equal(stat(place.path, &status), 0);
-	assert_int_equal(status.st_mode & 0777, 0620);
-	assert_int_equal(channel_unix_listen(place.path, 0600, &second), -EADDRINUSE);
-	close(first); /* as a killed owner leaves it */
-	assert_int_equal(channel_unix_listen(place.path, 0600, &second), 0);
-	close(second);
-	unlink(place.path);
-	file = fopen(place.path, "w");
-	fclose(file);
-	assert_int_equal(channel_unix_listen(place.path, 0600, &second), -EADDRINUSE);
-	assert_int_equal(access(place.path, F_OK), 0);
-	place_remove(&place);
-}
-
-static void end_of_the_peers_process_is_known(void **state)
-{
-	struct channel_unix_peer peer = {.pidfd = -1};
-	struct place place;
-	struct channel channel;
-	int listener, fd;
-	pid_t child;
-
-	place_make(&place);
-	assert_int_equal(channel_unix_listen(place.path, 0600, &listener), 0);
-	fcntl(listener, F_SETFL, 0); /* the test may wait */
-	child = fork();
-	if (!child) {
-		struct channel out = {.fd = -1};
-
-		channel_unix_ops.connect(&out, place.path);
-		pause();
-		_exit(0);
-	}
-	fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-	assert_int_equal(channel_unix_accepted(fd, &channel, &peer), 0);
-	assert_int_equal(peer.pid, child);
-	assert_false(channel_unix_peer_ended(&peer));
-	kill(child, SIGKILL);
-	waitpid(child, NULL, 0);
-	assert_true(channel_unix_peer_ended(&peer));
-	close(peer.pidfd);
-	channel.ops->close(&channel);
-	close(listener);
-	place_remove(&place);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -503,8 +421,6 @@ int main(void)
 	        cmocka_unit_test(connection_may_be_destroyed_from_its_callback),
 	        cmocka_unit_test(connecting_side_comes_again_and_again),
 	        cmocka_unit_test(address_without_a_known_scheme_is_refused),
-	        cmocka_unit_test(only_a_stale_socket_is_replaced),
-	        cmocka_unit_test(end_of_the_peers_process_is_known),
 	};
 
 	return cmocka_run_group_tests_name("notifier_connection", tests, NULL, NULL);

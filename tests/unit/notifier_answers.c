@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/* Many answers become one: outcomes, names, refusals, tables; numbers that two may not both have.
+ */
+#include "tests/unit/relay_harness.h"
+
+static void worst_outcome_goes_up(void **state)
+{
+	static const struct {
+		const char *what;
+		Tether__Outcome a, b;
+		const char *said;
+	} rows[] = {
+	        {"done and done", 1, 1, "> STOP.1 DONE answered vm1/1.1 answered vm1/2.1\n"},
+	        {"done and refused", 1, 2, "> STOP.1 REFUSED answered vm1/1.1 answered vm1/2.1\n"},
+	        {"refused and failed", 2, 3, "> STOP.1 FAILED answered vm1/1.1 answered vm1/2.1\n"},
+	        {"failed and refused", 3, 2, "> STOP.1 FAILED answered vm1/1.1 answered vm1/2.1\n"},
+	        {"partial and refused", 4, 2,
+	                "> STOP.1 REFUSED answered vm1/1.1 answered vm1/2.1\n"},
+	        {"partial and done", 4, 1, "> STOP.1 PARTIAL answered vm1/1.1 answered vm1/2.1\n"},
+	        {"none", 1, 0,
+	                "> STOP.1 FAILED answered vm1/1.1 answered vm1/2.1 hyp1/vm1/4711 "
+	                "ib_write_bw (bad-answer)\n"},
+	        {"unknown", 1, 77,
+	                "> STOP.1 FAILED answered vm1/1.1 answered vm1/2.1 hyp1/vm1/4711 "
+	                "ib_write_bw (bad-answer)\n"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct test *t = test_create(TETHER__ROLE__ROLE_HOST, "hyp1");
+		uint32_t a = child(t, "vm1", "vm1/1.1", 0), b = child(t, "vm1", "vm1/2.1", 0);
+		Tether__Answer of_a = answer_to(TETHER__STEP__STEP_STOP, 1, rows[i].a);
+		Tether__Answer of_b = answer_to(TETHER__STEP__STEP_STOP, 1, rows[i].b);
+
+		print_message("# %s\n", rows[i].what);
+		EVENT(t, .to_vm = true);
+		forget(t);
+		answer_send(t, a, &of_a);
+		answer_send(t, b, &of_b);
+		EXPECT(t, rows[i].said);
+		teardown((void **)&t);
+	}
+}
+
+static void refusal_says_who(void **state)
+{
+	struct test *t = *state;
+	uint32_t a = child(t, "vm1", "vm1/1.1", 0);
+	Tether__Answer answer =
+	        answer_to(TETHER__STEP__STEP_PREPARE, 1, TETHER__OUTCOME__OUTCOME_REFUSED);
+	Tether__Refusal of_process = TETHER__REFUSAL__INIT, of_qp = TETHER__REFUSAL__INIT;
+	Tether__Refusal *refusals[] = {&of_process, &of_qp};
+
+	of_process.reason = (char *)"veto-device-memory";
+	of_qp.who = (char *)"qp 0x12";
+	of_qp.reason = (char *)"veto-flow";
+	answer.refusals = refusals;
+	answer.n_refusals = 2;
+	EVENT(t, .to_vm = true, .step = TETHER__STEP__STEP_PREPARE);
+	forget(t);
+	answer_send(t, a, &answer);
+	EXPECT(t, "> PREPARE.1 REFUSED answered vm1/1.1 hyp1/vm1/4711 ib_write_bw "
+	          "(veto-device-memory) hyp1/qp 0x12 (veto-flow)\n");
+}
+
+static void tables_are_concatenated_and_counts_added(void **state)
+{
+	struct test *t = *state;
+	uint32_t links[] = {child(t, "vm1", "vm1/1.1", 0), child(t, "vm1", "vm1/2.1", 0)};
+
+	EVENT(t, .to_vm = true);
+	forget(t);
+	for (size_t i = 0; i < 2; i++) {
+		Tether__Answer answer =
+		        answer_to(TETHER__STEP__STEP_STOP, 1, TETHER__OUTCOME__OUTCOME_DONE);
+		Tether__QpRows qps = TETHER__QP_ROWS__INIT;
+		Tether__EvidenceRows evidence = TETHER__EVIDENCE_ROWS__INIT;
+		Tether__Counts counts = TETHER__COUNTS__INIT;
+
+		for (size_t row = 0; row <= i; row++) {
+			qp_rows_append(&qps, &(struct qp_row){0});
+			evidence_rows_append(&evidence, &(struct evidence_row){0});
+			evidence_rows_append(&evidence, &(struct evidence_row){0});
+		}
+		counts.replayed = 20 + i;
+		answer.qps = &qps;
+		answer.evidence = &evidence;
+		answer.counts = &counts;
+		answer_send(t, links[i], &answer);
+		rows_clear(&qps.base);
+		rows_clear(&evidence.base);
+	}
+	EXPECT(t, "> STOP.1 DONE answered vm1/1.1 answered vm1/2.1 qps 3 evidence 6 replayed 41\n");
+}
+
+/* Of vm1 (LID 5), a peer's, and one whose number is its own, but perhaps not for long. */
+static void reconnect(struct test *t, uint32_t sequence, uint32_t qpn)
+{
+	Tether__QpRows qps = TETHER__QP_ROWS__INIT;
+
+	qp_rows_append(&qps, &(struct qp_row){.local_lid = 5, .local_qpn = qpn, .real_qpn = 0x30});
+	qp_rows_append(&qps, &(struct qp_row){.local_lid = 6, .local_qpn = 0x11, .real_qpn = 0x31});
+	qp_rows_append(&qps, &(struct qp_row){.local_lid = 5, .local_qpn = 0x32, .real_qpn = 0x33});
+	EVENT(t, .step = TETHER__STEP__STEP_RECONNECT, .sequence = sequence, .to_vm = true,
+	        .qps = &qps);
+	rows_clear(&qps.base);
+	forget(t);
+}
+
+static void process_is_told_which_numbers_mean_others(void **state)
+{
+	struct test *t = *state;
+
+	reconnect(t, 1, 0x20);
+	reconnect(t, 2, 0x10);
+	t->says_welcome = true;
+	child(t, "vm1", "vm1/1.1", 0);
+	EXPECT(t, "vm1/1.1 < HELLO DONE not 0x10 not 0x20 not 0x30 not 0x32 not 0x33\n");
+	child(t, "vm2", "vm2/1.1", 0);
+	EXPECT(t, "vm2/1.1 < HELLO DONE\n");
+}
+
+/* As after a restart. */
+static void relay_learns_from_processes_which_numbers_mean_others(void **state)
+{
+	struct test *t = *state;
+
+	t->reserved = 0x10;
+	child(t, "vm1", "vm1/1.1", 0);
+	t->reserved = 0;
+	t->says_welcome = true;
+	child(t, "vm1", "vm1/2.1", 0);
+	EXPECT(t, "vm1/2.1 < HELLO DONE not 0x10\n");
+	relay_vm_left(t->relay, "vm1", t->now_ms);
+	forget(t);
+	child(t, "vm1", "vm1/3.1", 0);
+	EXPECT(t, "vm1/3.1 < HELLO DONE\n");
+}
+
+/* Both of vm1 (LID 5), unless said otherwise. */
+static void two_answer(struct test *t, Tether__Step step, struct qp_row a, struct qp_row b)
+{
+	uint32_t links[] = {child(t, "vm1", "vm1/1.1", 0), child(t, "vm1", "vm1/2.1", 0)};
+	struct qp_row rows[] = {a, b};
+
+	EVENT(t, .step = step, .to_vm = true);
+	forget(t);
+	for (size_t i = 0; i < 2; i++) {
+		Tether__Answer answer = answer_to(step, 1, TETHER__OUTCOME__OUTCOME_DONE);
+		Tether__QpRows qps = TETHER__QP_ROWS__INIT;
+
+		qp_rows_append(&qps, &rows[i]);
+		answer.qps = &qps;
+		answer_send(t, links[i], &answer);
+		rows_clear(&qps.base);
+	}
+}
+
+#define QP(lid, qpn, number)                                                                       \
+	((struct qp_row){.local_lid = lid, .local_qpn = qpn, .context = number})
+
+static void two_processes_with_one_number_are_refused(void **state)
+{
+	struct test *t = *state;
+
+	two_answer(t, TETHER__STEP__STEP_PREPARE, QP(5, 0x10, 1), QP(5, 0x10, 2));
+	EXPECT(t, "> PREPARE.1 REFUSED answered vm1/1.1 answered vm1/2.1 "
+	          "hyp1/vm1/4711 ib_write_bw (number-collision) qps 2\n");
+}
+
+static void two_processes_with_one_context_number_are_refused(void **state)
+{
+	struct test *t = *state;
+
+	two_answer(t, TETHER__STEP__STEP_SETTLE, QP(5, 0x10, 7), QP(5, 0x11, 7));
+	EXPECT(t, "> SETTLE.1 REFUSED answered vm1/1.1 answered vm1/2.1 "
+	          "hyp1/vm1/4711 ib_write_bw (context-collision) qps 2\n");
+}
+
+static void numbers_of_different_vms_do_not_collide(void **state)
+{
+	struct test *t = *state;
+
+	two_answer(t, TETHER__STEP__STEP_PREPARE, QP(5, 0x10, 7), QP(6, 0x10, 7));
+	EXPECT(t, "> PREPARE.1 DONE answered vm1/1.1 answered vm1/2.1 qps 2\n");
+}
+
+static void unequal_columns_are_a_failure_of_that_child(void **state)
+{
+	struct test *t = *state;
+	uint32_t a = child(t, "vm1", "vm1/1.1", 0);
+	Tether__Answer answer =
+	        answer_to(TETHER__STEP__STEP_STOP, 1, TETHER__OUTCOME__OUTCOME_DONE);
+	Tether__QpRows qps = TETHER__QP_ROWS__INIT;
+
+	qp_rows_append(&qps, &(struct qp_row){0});
+	qps.n_sq_psn = 0;
+	answer.qps = &qps;
+	EVENT(t, .to_vm = true);
+	forget(t);
+	answer_send(t, a, &answer);
+	EXPECT(t, "> STOP.1 FAILED answered vm1/1.1 hyp1/vm1/4711 ib_write_bw (bad-table)\n");
+	rows_clear(&qps.base);
+}
+
+static void answers_too_large_for_a_frame_are_a_failure_not_a_dead_link(void **state)
+{
+	struct test *t = *state;
+	uint32_t links[] = {child(t, "vm1", "vm1/1.1", 0), child(t, "vm1", "vm1/2.1", 0)};
+	Tether__QpRows qps = TETHER__QP_ROWS__INIT;
+
+	for (uint32_t i = 0; i < 30000; i++)
+		qp_rows_append(&qps, &(struct qp_row){48000, 1 << 23, 1 << 23, 48000, 1 << 23,
+		                             1 << 23, 1U << 31});
+	EVENT(t, .to_vm = true);
+	forget(t);
+	for (size_t i = 0; i < 2; i++) {
+		Tether__Answer answer =
+		        answer_to(TETHER__STEP__STEP_STOP, 1, TETHER__OUTCOME__OUTCOME_DONE);
+
+		answer.qps = &qps;
+		answer_send(t, links[i], &answer);
+	}
+	EXPECT(t, "> STOP.1 FAILED answered vm1/1.1 answered vm1/2.1 hyp1 (answer-too-large)\n");
+	rows_clear(&qps.base);
+}
+
+/* It would only have shortened a wait. */
+static void what_stop_says_of_datagrams_makes_room_for_the_rest(void **state)
+{
+	struct test *t = *state;
+	uint32_t links[] = {child(t, "vm1", "vm1/1.1", 0), child(t, "vm1", "vm1/2.1", 0)};
+	Tether__EvidenceRows sent = TETHER__EVIDENCE_ROWS__INIT;
+	Tether__QpRows qps = TETHER__QP_ROWS__INIT;
+
+	for (uint32_t i = 0; i < 30000; i++)
+		evidence_rows_append(&sent,
+		        &(struct evidence_row){48000, 1 << 23, 48000, 1 << 23, 0, 0, 8, 1U << 31});
+	qp_rows_append(&qps, &(struct qp_row){.local_lid = 5, .local_qpn = 1});
+	EVENT(t, .to_vm = true);
+	forget(t);
+	for (size_t i = 0; i < 2; i++) {
+		Tether__Answer answer =
+		        answer_to(TETHER__STEP__STEP_STOP, 1, TETHER__OUTCOME__OUTCOME_DONE);
+
+		answer.qps = &qps;
+		answer.evidence = &sent;
+		answer_send(t, links[i], &answer);
+	}
+	EXPECT(t, "> STOP.1 DONE answered vm1/1.1 answered vm1/2.1 qps 2\n");
+	rows_clear(&qps.base);
+	rows_clear(&sent.base);
+}
+
+static void names_behind_relays_go_up(void **state)
+{
+	struct test *t = *state;
+	uint32_t a = host(t, "hyp1", "vm1", 0);
+	Tether__Answer answer =
+	        answer_to(TETHER__STEP__STEP_STOP, 1, TETHER__OUTCOME__OUTCOME_PARTIAL);
+	char *answered[] = {(char *)"vm1/1.1"}, *missing[] = {(char *)"vm1/2.1"};
+	Tether__Refusal refusal = TETHER__REFUSAL__INIT;
+	Tether__Refusal *refusals[] = {&refusal};
+
+	EVENT(t, .to_vm = true, .expected = {"vm1/1.1", "vm1/2.1"});
+	forget(t);
+	refusal.who = (char *)"hyp1/vm1/4711 x";
+	refusal.reason = (char *)"veto-flow";
+	answer.refusals = refusals;
+	answer.n_refusals = 1;
+	answer.answered = answered;
+	answer.n_answered = 1;
+	answer.missing = missing;
+	answer.n_missing = 1;
+	answer_send(t, a, &answer);
+	EXPECT(t,
+	        "> STOP.1 PARTIAL answered vm1/1.1 missing vm1/2.1 hyp1/vm1/4711 x (veto-flow)\n");
+}
+
+static void name_that_two_relays_say_goes_up_once(void **state)
+{
+	struct test *t = *state;
+	uint32_t links[] = {host(t, "hyp1", "vm1", 0), host(t, "hyp2", "vm1", 0)};
+	char *answered[] = {(char *)"vm1/1.1"};
+
+	EVENT(t, .to_vm = true);
+	forget(t);
+	for (size_t i = 0; i < 2; i++) {
+		Tether__Answer answer =
+		        answer_to(TETHER__STEP__STEP_STOP, 1, TETHER__OUTCOME__OUTCOME_DONE);
+
+		answer.answered = answered;
+		answer.n_answered = 1;
+		answer_send(t, links[i], &answer);
+	}
+	EXPECT(t, "> STOP.1 DONE answered vm1/1.1\n");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(worst_outcome_goes_up),
+	        HOST_TEST(refusal_says_who),
+	        HOST_TEST(tables_are_concatenated_and_counts_added),
+	        HOST_TEST(process_is_told_which_numbers_mean_others),
+	        HOST_TEST(relay_learns_from_processes_which_numbers_mean_others),
+	        HOST_TEST(two_processes_with_one_number_are_refused),
+	        HOST_TEST(two_processes_with_one_context_number_are_refused),
+	        HOST_TEST(numbers_of_different_vms_do_not_collide),
+	        HOST_TEST(unequal_columns_are_a_failure_of_that_child),
+	        HOST_TEST(answers_too_large_for_a_frame_are_a_failure_not_a_dead_link),
+	        HOST_TEST(what_stop_says_of_datagrams_makes_room_for_the_rest),
+	        ROOT_TEST(names_behind_relays_go_up),
+	        ROOT_TEST(name_that_two_relays_say_goes_up_once),
+	};
+
+	return cmocka_run_group_tests_name("notifier_answers", tests, NULL, NULL);
+}
