@@ -23,6 +23,8 @@ $(B)/obj/sm-side/cli_run.o: CPPFLAGS += -DTETHER_LIBDIR='"$(LIBDIR)"' \
 $(call program,tether,$(CLI_SOURCES),-lcurl -ljson-c)
 
 $(call unit_test,smd_migration,$(MIGRATION_SOURCES),-lprotobuf-c)
+$(call unit_test,smd_roads,$(MIGRATION_SOURCES),-lprotobuf-c)
+$(call unit_test,smd_answers,$(MIGRATION_SOURCES),-lprotobuf-c)
 $(call unit_test,smd_reviewed,sm-side/sm_talk.c $(JSON_SOURCES) $(MIGRATION_SOURCES),-ljson-c -lprotobuf-c)
 $(call unit_test,smd_journal,sm-side/journal.c notifier/base/log.c)
 $(call unit_test,smd_ledger,$(LEDGER_SOURCES),-ljson-c -lprotobuf-c)
