@@ -11,7 +11,8 @@
 #include <pthread.h>
 #include <stdbool.h>
 
-extern pthread_mutex_t fake_lock; /* recursive */
+/* Of everything of the HCA; a post may execute, so it is taken again inside. */
+extern pthread_mutex_t fake_lock;
 
 struct ibv_comp_channel *fake_create_comp_channel(struct ibv_context *context);
 int fake_destroy_comp_channel(struct ibv_comp_channel *channel);

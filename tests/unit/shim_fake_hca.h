@@ -6,6 +6,9 @@
  *
  * As strict as hardware: keys are checked, numbers differ from slot to slot, RESET forgets, ERR
  * gives back every unfinished work request.
+ *
+ * This is what tests say and ask. The verbs are in a room for each kind of object: devices, memory,
+ * completions, queue_pairs, shared_queues; what is executed in shim_fake_wire.c.
  */
 #ifndef TEST_SHIM_FAKE_HCA_H
 #define TEST_SHIM_FAKE_HCA_H

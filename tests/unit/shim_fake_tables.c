@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "tests/unit/shim_fake_devices.h"
+
 struct fake_tables fake_tables;
 
 static const struct fake_tables of_peer = {{9}, {0xffff}, false};

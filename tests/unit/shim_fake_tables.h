@@ -30,7 +30,4 @@ int fake_get_pkey_index(struct ibv_context *context, uint8_t port, __be16 pkey);
 int fake_init_ah_from_wc(struct ibv_context *context, uint8_t port, struct ibv_wc *wc,
         struct ibv_grh *grh, struct ibv_ah_attr *attr);
 
-/* Which of the two it is; in shim_fake_hca.c. */
-bool fake_is_vm(const struct ibv_context *context);
-
 #endif
