@@ -202,10 +202,9 @@ void answer_drop_evidence(Tether__Answer *merged)
 	merged->evidence = NULL;
 }
 
-/* The frame around it takes a few bytes more than the answer. */
 bool answer_is_sendable(const Tether__Answer *merged)
 {
-	return tether__answer__get_packed_size(merged) + 16 <= FRAME_MAX_BYTES;
+	return tether__answer__get_packed_size(merged) + FRAME_AROUND_BYTES <= FRAME_MAX_BYTES;
 }
 
 void answer_shrink(Tether__Answer *merged)

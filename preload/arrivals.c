@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "notifier/base/log.h"
+#include "notifier/wire/frame.h"
 #include "notifier/wire/rows.h"
 #include "preload/completion_queue.h"
 #include "preload/completions.h"
@@ -73,6 +74,19 @@ static int report_one(struct queue_pair *qp, const struct move *move, Tether__Ev
 	return err;
 }
 
+/* It shortens a wait and is no more, and without an answer there is no move. */
+static void make_room(Tether__Answer *answer)
+{
+	size_t count;
+
+	if (tether__answer__get_packed_size(answer) + FRAME_AROUND_BYTES <= FRAME_MAX_BYTES)
+		return;
+	evidence_rows_count(answer->evidence, &count);
+	log_warn("stop", "what was sent to %zu addresses has no room in the answer", count);
+	tether__evidence_rows__free_unpacked(answer->evidence, NULL);
+	answer->evidence = NULL;
+}
+
 int arrivals_report(const struct move *move, Tether__Answer *answer)
 {
 	struct context *context;
@@ -88,6 +102,7 @@ int arrivals_report(const struct move *move, Tether__Answer *answer)
 		if (!err && !qp->reliable)
 			err = report_one(qp, move, answer->evidence);
 	}
+	make_room(answer);
 	return err;
 }
 

@@ -12,7 +12,7 @@
 
 #include "preload/move.h"
 
-/* Rows SENT of the answer to STOP. -ENOMEM */
+/* Rows SENT of the answer to STOP, or none where it has no room for them. -ENOMEM */
 int arrivals_report(const struct move *move, Tether__Answer *answer);
 
 /* All that SETTLE's event says to have been sent is here, or will not come any more: nothing has

@@ -6,7 +6,7 @@
 #include "notifier/base/cleanup.h"
 #include "notifier/wire/frame.h"
 
-enum { US_PER_MS = 1000, FRAME_AROUND_BYTES = 16 };
+enum { US_PER_MS = 1000 };
 
 struct step_row {
 	enum migration_action action;

@@ -11,6 +11,7 @@
 #include <sched.h>
 #include <string.h>
 
+#include "notifier/wire/frame.h"
 #include "preload/datagram_numbers.h"
 #include "preload/objects.h"
 #include "tests/unit/shim_harness.h"
@@ -686,6 +687,21 @@ static void what_the_device_refused_is_not_waited_for(void **state)
 	assert_int_equal(harness_poll(h, &h->vm), 1);
 }
 
+/* More addresses than an answer has room for. */
+static void a_stop_is_answered_whatever_was_sent(void **state)
+{
+	struct harness *h = *state;
+	struct datagram_counts *sent = &queue_pair_of(h->vm.qp)->sent;
+
+	for (uint32_t i = 0; i < 100000; i++)
+		datagram_counts_add(sent, FAKE_LID_PEER, 0x10000 + i);
+	harness_step(h, TETHER__STEP__STEP_PREPARE);
+	assert_int_equal(harness_step(h, TETHER__STEP__STEP_STOP), TETHER__OUTCOME__OUTCOME_DONE);
+	assert_true(tether__answer__get_packed_size(h->stopped) < FRAME_MAX_BYTES);
+	harness_step(h, TETHER__STEP__STEP_ABORT);
+	harness_move(h);
+}
+
 static void counts_are_of_each_address(void **state)
 {
 	struct datagram_counts counts = {0};
@@ -785,6 +801,7 @@ int main(void)
 	        BOTH(what_was_lost_is_not_waited_for_twice),
 	        BOTH(nothing_is_waited_for_when_all_has_come),
 	        UD(what_the_device_refused_is_not_waited_for),
+	        UD(a_stop_is_answered_whatever_was_sent),
 	        cmocka_unit_test(counts_are_of_each_address),
 	        UC(both_ends_of_a_connection_go_on),
 	        UC(a_write_reaches_the_region_as_it_is_called_now),
