@@ -23,24 +23,59 @@ static struct evidence_row row_of(const struct queue_pair *qp)
 	};
 }
 
+static uint32_t lid_of(const struct datagram_count *to)
+{
+	return (uint32_t)(to->other >> 32);
+}
+
 /* From outside only what goes to the VM. */
+static bool concerns(
+        const struct move *move, const struct queue_pair *qp, const struct datagram_count *to)
+{
+	return to->other && (lid_of(to) == move->lid || move_has_context(move, qp->context));
+}
+
+/* What has been settled at an earlier move nobody has to wait for. */
 static int report_datagrams(
         const struct queue_pair *qp, const struct move *move, Tether__EvidenceRows *rows)
 {
-	bool all = move_has_context(move, qp->context);
 	int err = 0;
 
 	for (uint32_t i = 0; i < qp->sent.size && !err; i++) {
 		const struct datagram_count *to = &qp->sent.entries[i];
 		struct evidence_row row = row_of(qp);
 
-		row.remote_lid = (uint32_t)(to->other >> 32);
+		row.remote_lid = lid_of(to);
 		row.remote_qpn = (uint32_t)to->other;
 		row.sent = to->count;
-		if (to->other && (all || row.remote_lid == move->lid))
+		if (concerns(move, qp, to) && to->count != to->settled)
 			err = evidence_rows_append(rows, &row);
 	}
 	return err;
+}
+
+static void settled(struct queue_pair *qp, const struct move *move)
+{
+	queue_pair_close_sends(qp);
+	for (uint32_t i = 0; i < qp->sent.size; i++) {
+		struct datagram_count *to = &qp->sent.entries[i];
+
+		if (concerns(move, qp, to))
+			to->settled = to->count;
+	}
+	queue_pair_open_sends(qp);
+}
+
+void arrivals_settled(const struct move *move)
+{
+	struct context *context;
+	struct queue_pair *qp;
+
+	EACH_QUEUE_PAIR(context, qp)
+	{
+		if (qp->datagrams)
+			settled(qp, move);
+	}
 }
 
 /* Of those that the device has. */

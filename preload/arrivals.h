@@ -19,4 +19,7 @@ int arrivals_report(const struct move *move, Tether__Answer *answer);
  * for @quiet_ms. */
 bool arrivals_are_here(struct move *move, uint64_t now_ms, unsigned quiet_ms);
 
+/* RELEASE: everybody has waited for what was reported, and nothing was sent since. */
+void arrivals_settled(const struct move *move);
+
 #endif

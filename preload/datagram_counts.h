@@ -15,6 +15,7 @@ struct datagram_counts {
 	struct datagram_count {
 		uint64_t other; /* LID and QPN; 0: unused */
 		uint32_t count;
+		uint32_t settled; /* of those sent: nobody has to wait for them any more */
 	} * entries;
 	uint32_t size, used; /* a power of two, or 0 */
 };

@@ -265,6 +265,7 @@ static enum progress work_release(
 		failed_with(answer, "not-released", "the device cannot be let go", err);
 	else
 		rebuild_renew(move);
+	arrivals_settled(move);
 	move->state = MOVE_RELEASED;
 	add_counts(move, answer);
 	return FINISHED;

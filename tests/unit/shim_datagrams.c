@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "notifier/wire/frame.h"
+#include "notifier/wire/rows.h"
 #include "preload/datagram_numbers.h"
 #include "preload/objects.h"
 #include "tests/unit/shim_harness.h"
@@ -702,6 +703,47 @@ static void a_stop_is_answered_whatever_was_sent(void **state)
 	harness_move(h);
 }
 
+static size_t rows_of_a_stop(struct harness *h)
+{
+	size_t count;
+
+	harness_stop(h);
+	assert_int_equal(evidence_rows_count(h->stopped->evidence, &count), 0);
+	harness_go_on(h);
+	return count;
+}
+
+static void what_has_been_settled_is_not_told_again(void **state)
+{
+	struct harness *h = *state;
+	struct end *ends[] = {&h->vm, &h->peer};
+
+	for (int i = 0; i < 4; i++) {
+		struct end *from = ends[i % 2], *to = ends[1 - i % 2];
+
+		post_receive(to, 0);
+		send_letter(from, 1, 0);
+		run(from, 9);
+		assert_int_equal(rows_of_a_stop(h), 1);
+		assert_int_equal(rows_of_a_stop(h), 0);
+		expect_letter(h, to, 0, 1);
+	}
+}
+
+/* Who gives up has not said that it has waited. */
+static void what_was_told_in_vain_is_told_again(void **state)
+{
+	struct harness *h = *state;
+
+	post_receive(&h->vm, 0);
+	send_letter(&h->peer, 1, 0);
+	run(&h->peer, 9);
+	harness_step(h, TETHER__STEP__STEP_PREPARE);
+	harness_step(h, TETHER__STEP__STEP_STOP);
+	harness_step(h, TETHER__STEP__STEP_ABORT);
+	assert_int_equal(rows_of_a_stop(h), 1);
+}
+
 static void counts_are_of_each_address(void **state)
 {
 	struct datagram_counts counts = {0};
@@ -801,6 +843,8 @@ int main(void)
 	        BOTH(what_was_lost_is_not_waited_for_twice),
 	        BOTH(nothing_is_waited_for_when_all_has_come),
 	        UD(what_the_device_refused_is_not_waited_for),
+	        UD(what_has_been_settled_is_not_told_again),
+	        UD(what_was_told_in_vain_is_told_again),
 	        UD(a_stop_is_answered_whatever_was_sent),
 	        cmocka_unit_test(counts_are_of_each_address),
 	        UC(both_ends_of_a_connection_go_on),
