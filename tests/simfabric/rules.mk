@@ -37,6 +37,7 @@ $(call library,libsimfabric.so,$(sort $(FABRIC_SOURCES) $(QUEUE_PAIR_SOURCES) $(
 HCA_PAIR := tests/unit/hca_pair.c $(QUEUE_PAIR_SOURCES)
 $(call unit_test,hca_queue_pair,$(HCA_PAIR),)
 $(call unit_test,hca_memory_windows,$(HCA_PAIR),)
+$(call unit_test,hca_window_requests,$(HCA_PAIR),)
 $(call unit_test,hca_datagram,$(HCA_PAIR),)
 $(call unit_test,hca_hostile_wire,$(HCA_PAIR),)
 $(call unit_test,hca_strange_packets,$(HCA_PAIR),)
