@@ -34,8 +34,11 @@ $(call library,libsimfabric.so,$(sort $(FABRIC_SOURCES) $(QUEUE_PAIR_SOURCES) $(
 	-lpthread,$(VERBS_VERSIONS))
 
 # Two queue pairs on a wire that the test controls.
-HCA_PAIR := tests/unit/hca_pair.c $(QUEUE_PAIR_SOURCES)
-$(call unit_test,hca_queue_pair,$(HCA_PAIR),)
+HCA_PAIR := tests/unit/hca_pair.c tests/unit/hca_pair_checks.c $(QUEUE_PAIR_SOURCES)
+$(call unit_test,hca_transfers,$(HCA_PAIR),)
+$(call unit_test,hca_lost_packets,$(HCA_PAIR),)
+$(call unit_test,hca_errors,$(HCA_PAIR),)
+$(call unit_test,hca_leaving_rts,$(HCA_PAIR),)
 $(call unit_test,hca_memory_windows,$(HCA_PAIR),)
 $(call unit_test,hca_window_requests,$(HCA_PAIR),)
 $(call unit_test,hca_datagram,$(HCA_PAIR),)

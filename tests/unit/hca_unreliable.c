@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "unit/hca_pair.h"
+#include "unit/hca_pair_checks.h"
 
 enum {
 	MTU = 1024,
@@ -76,15 +76,6 @@ static void post(struct pair *pair, enum ibv_wr_opcode opcode, uint32_t bytes, u
 	assert_true(pair_settle(pair));
 }
 
-static void assert_sent(struct pair *pair, uint64_t wr_id, enum ibv_wc_status status)
-{
-	struct ibv_wc wc;
-
-	assert_true(pair_poll_send(pair, 0, &wc));
-	assert_int_equal(wc.wr_id, wr_id);
-	assert_int_equal(wc.status, status);
-}
-
 static struct ibv_wc received(struct pair *pair, uint64_t wr_id, enum ibv_wc_status status)
 {
 	struct ibv_wc wc;
@@ -117,7 +108,7 @@ static void message_arrives_whole_at_every_length(void **state)
 		memset(pair->end[1].memory + FAR, 0, LONG);
 		pair_post_receive(pair, 1, FAR, LONG, i);
 		post(pair, IBV_WR_SEND, lengths[i], i);
-		assert_sent(pair, i, IBV_WC_SUCCESS);
+		pair_assert_sent(pair, 0, i, IBV_WC_SUCCESS);
 		assert_int_equal(received(pair, i, IBV_WC_SUCCESS).byte_len, lengths[i]);
 		assert_arrived(pair, lengths[i]);
 	}
@@ -146,7 +137,7 @@ static void send_completes_though_nobody_hears_it(void **state)
 	struct pair *pair = *state;
 
 	post(pair, IBV_WR_SEND, LONG, 1);
-	assert_sent(pair, 1, IBV_WC_SUCCESS);
+	pair_assert_sent(pair, 0, 1, IBV_WC_SUCCESS);
 	nothing_received(pair);
 }
 
@@ -158,10 +149,10 @@ static void any_lost_packet_loses_its_message_and_no_other(void **state)
 		pair_post_receive(pair, 1, FAR, LONG, 10);
 		wire = (struct wire){.lose = lose};
 		post(pair, IBV_WR_SEND, LONG, 1);
-		assert_sent(pair, 1, IBV_WC_SUCCESS);
+		pair_assert_sent(pair, 0, 1, IBV_WC_SUCCESS);
 		nothing_received(pair);
 		post(pair, IBV_WR_SEND, LONG, 2);
-		assert_sent(pair, 2, IBV_WC_SUCCESS);
+		pair_assert_sent(pair, 0, 2, IBV_WC_SUCCESS);
 		received(pair, 10, IBV_WC_SUCCESS);
 		assert_arrived(pair, LONG);
 	}
@@ -275,7 +266,7 @@ static void write_that_is_not_allowed_is_dropped(void **state)
 	wr.wr.rdma.rkey ^= 0xff;
 	assert_int_equal(pair_post(pair, 0, &wr), 0);
 	assert_true(pair_settle(pair));
-	assert_sent(pair, 1, IBV_WC_SUCCESS);
+	pair_assert_sent(pair, 0, 1, IBV_WC_SUCCESS);
 	assert_int_equal(pair->end[1].memory[FAR], 0);
 	pair->end[1].qp.attr.qp_access_flags = 0;
 	post(pair, IBV_WR_RDMA_WRITE, LONG, 2);
@@ -301,13 +292,13 @@ static void local_error_stops_the_send_queue(void **state)
 	pair_post_receive(pair, 1, FAR, LONG, 10);
 	assert_int_equal(pair_post(pair, 0, &wr), 0);
 	post(pair, IBV_WR_SEND, 8, 2);
-	assert_sent(pair, 1, IBV_WC_LOC_PROT_ERR);
-	assert_sent(pair, 2, IBV_WC_WR_FLUSH_ERR);
+	pair_assert_sent(pair, 0, 1, IBV_WC_LOC_PROT_ERR);
+	pair_assert_sent(pair, 0, 2, IBV_WC_WR_FLUSH_ERR);
 	assert_int_equal(pair->end[0].qp.state, IBV_QPS_SQE);
 	nothing_received(pair);
 	assert_int_equal(queue_pair_modify(&pair->end[0].qp, &attr, IBV_QP_STATE), 0);
 	post(pair, IBV_WR_SEND, 8, 3);
-	assert_sent(pair, 3, IBV_WC_SUCCESS);
+	pair_assert_sent(pair, 0, 3, IBV_WC_SUCCESS);
 	received(pair, 10, IBV_WC_SUCCESS);
 }
 
@@ -332,7 +323,7 @@ static void begun_message_ends_before_the_queue_is_drained(void **state)
 	assert_true(pair_settle(pair));
 	assert_int_equal(pair->end[0].event_count, 1);
 	assert_int_equal(pair->end[0].events[0], IBV_EVENT_SQ_DRAINED);
-	assert_sent(pair, 1, IBV_WC_SUCCESS);
+	pair_assert_sent(pair, 0, 1, IBV_WC_SUCCESS);
 	received(pair, 10, IBV_WC_SUCCESS);
 	nothing_received(pair);
 }

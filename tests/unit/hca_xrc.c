@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "simfabric/xrc.h"
-#include "unit/hca_pair.h"
+#include "unit/hca_pair_checks.h"
 
 enum {
 	FIRST_SRQ = 7,
@@ -120,12 +120,8 @@ static void post(struct pair *pair, enum ibv_wr_opcode opcode, int i, uint64_t l
 
 static void assert_sent(struct pair *pair, uint64_t wr_id, enum ibv_wc_status status)
 {
-	struct ibv_wc wc = {0};
-
 	assert_true(pair_settle(pair));
-	assert_true(pair_poll_send(pair, 0, &wc));
-	assert_int_equal(wc.wr_id, wr_id);
-	assert_int_equal(wc.status, status);
+	pair_assert_sent(pair, 0, wr_id, status);
 }
 
 static void assert_received(struct pair *pair, int i, uint64_t wr_id, enum ibv_wc_status status)
@@ -143,13 +139,6 @@ static void assert_nothing_received(struct pair *pair, int i)
 	assert_null(completion_queue_peek(&shared[i].completions, pair->now_ns));
 }
 
-/* Random bytes would do as well; what counts is that all of them arrive. */
-static void fill(struct pair *pair, int end, uint64_t offset, uint32_t length, uint8_t seed)
-{
-	for (uint32_t i = 0; i < length; i++)
-		pair->end[end].memory[offset + i] = (uint8_t)(seed + i * 7);
-}
-
 static void assert_filled(
         struct pair *pair, int end, uint64_t offset, uint32_t length, uint8_t seed)
 {
@@ -161,7 +150,7 @@ static void send_goes_to_the_srq_that_it_names(void **state)
 {
 	struct pair *pair = *state;
 
-	fill(pair, 0, 0, 3 * BYTES, 1);
+	pair_fill(pair, 0, 0, 3 * BYTES, 1);
 	post_to_srq(0, 0x1000, 4 * BYTES, 10);
 	post_to_srq(1, 0x8000, 4 * BYTES, 20);
 	post(pair, IBV_WR_SEND, 1, 0, 3 * BYTES, 0, 1);
@@ -214,7 +203,7 @@ static void write_with_immediate_completes_on_the_srq(void **state)
 {
 	struct pair *pair = *state;
 
-	fill(pair, 0, 0, 2 * BYTES, 9);
+	pair_fill(pair, 0, 0, 2 * BYTES, 9);
 	post_to_srq(0, 0, 0, 10);
 	post(pair, IBV_WR_RDMA_WRITE_WITH_IMM, 0, 0, 2 * BYTES, 0x4000, 1);
 	assert_sent(pair, 1, IBV_WC_SUCCESS);
@@ -290,8 +279,8 @@ static void repeated_read_does_not_disturb_a_message(void **state)
 {
 	struct pair *pair = *state;
 
-	fill(pair, 0, 0x8000, 4 * BYTES, 3);
-	fill(pair, 1, 0x100, 64, 5);
+	pair_fill(pair, 0, 0x8000, 4 * BYTES, 3);
+	pair_fill(pair, 1, 0x100, 64, 5);
 	post_to_srq(1, 0x20000, 4 * BYTES, 20);
 	pair->fate = lose_read_data;
 	post(pair, IBV_WR_RDMA_READ, 0, 0, 64, 0x100, 1);
