@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 /*
  * What this process announces of itself: contexts that have moved, and queue pairs that were made
- * in them since. Everything here wants the link's lock (agent_link.c); no I/O.
+ * in them since. Everything here wants the lock of agent_link_state.h; no I/O.
  */
 #ifndef TETHER_ANNOUNCEMENTS_H
 #define TETHER_ANNOUNCEMENTS_H

@@ -2,7 +2,7 @@
 /*
  * Whom this process talks to, and what is being asked about them: addresses with the number of
  * connections and address handles to each, and questions on their way to the agent and back, with
- * what announcements.h has for it. Everything here wants the link's lock (agent_link.c); no I/O.
+ * what announcements.h has for it. Everything here wants the lock of agent_link_state.h; no I/O.
  */
 #ifndef TETHER_INTERESTS_H
 #define TETHER_INTERESTS_H

@@ -17,11 +17,13 @@ static int clock_read(clockid_t clock, struct timespec *now);
 static int condition_wait(pthread_cond_t *, pthread_mutex_t *, const struct timespec *until);
 static void frame_written(const Tether__Frame *frame, uint8_t *at, size_t length);
 
-/* The room under test, with its lock within reach. */
+/* The rooms under test, with their lock within reach. */
 #define clock_gettime          clock_read
 #define pthread_cond_timedwait condition_wait
 #define frame_write            frame_written
-#include "preload/agent_link.c" /* NOLINT(bugprone-suspicious-include) */
+#include "preload/agent_link.c"    /* NOLINT(bugprone-suspicious-include) */
+#include "preload/agent_service.c" /* NOLINT(bugprone-suspicious-include) */
+#include "preload/agent_socket.c"  /* NOLINT(bugprone-suspicious-include) */
 #undef clock_gettime
 #undef pthread_cond_timedwait
 #undef frame_write
@@ -58,9 +60,10 @@ static int condition_wait(
 
 static void frame_written(const Tether__Frame *frame, uint8_t *at, size_t length)
 {
-	if (frame->body_case == TETHER__FRAME__BODY_INTEREST && !pthread_mutex_trylock(&lock)) {
+	if (frame->body_case == TETHER__FRAME__BODY_INTEREST &&
+	        !pthread_mutex_trylock(&agent_link.lock)) {
 		packed_without_lock = true;
-		pthread_mutex_unlock(&lock);
+		pthread_mutex_unlock(&agent_link.lock);
 	}
 	frame_write(frame, at, length);
 }
@@ -536,7 +539,7 @@ static void *hear_one(void *at)
 	struct asker *a = at;
 
 	if (!sender_is_known(a->remote.lid))
-		agent_link_await_sender(a->remote.lid, now_ms());
+		agent_link_await_sender(a->remote.lid, monotonic_ms());
 	a->done = true;
 	return NULL;
 }
@@ -608,9 +611,9 @@ static void an_agent_that_says_nothing_is_waited_for_once(void **state)
 		requests[i] = agent_is_asked_for_datagrams(lids[i]);
 	}
 	time_passes(LONG_S);
-	agent_link_await_sender(lids[0], now_ms() - ABSENT_MS);
+	agent_link_await_sender(lids[0], monotonic_ms() - ABSENT_MS);
 	before = looks;
-	agent_link_await_sender(lids[1], now_ms());
+	agent_link_await_sender(lids[1], monotonic_ms());
 	assert_int_equal(looks, before);
 	for (int i = 0; i < 2; i++) {
 		agent_answers_datagrams(requests[i], lids[i], REAL_QPN);
