@@ -2,6 +2,9 @@
 #include "preload/data_path.h"
 
 #include <errno.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "preload/completions.h"
 #include "preload/datagrams.h"
@@ -422,22 +425,42 @@ static int poll_device(struct completion_queue *cq, int count, struct ibv_wc *wc
 	return got < 0 ? got : kept;
 }
 
+/*
+ * Nothing comes while the device is away, and what brings it back wants the CPUs: who polls all the
+ * time sleeps a little each few polls. A system call of its own: ibv_poll_cq is no cancellation
+ * point.
+ */
+static __attribute__((noinline, cold)) void nap_now_and_then(void)
+{
+	enum { POLLS = 16, NAP_NS = 50000 };
+	static __thread unsigned polled;
+	const struct timespec nap = {0, NAP_NS};
+
+	if (++polled % POLLS == 0)
+		syscall(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &nap, NULL);
+}
+
 int data_path_poll_cq(struct ibv_cq *shown, int count, struct ibv_wc *wc)
 {
 	struct completion_queue *cq = container_of(shown, struct completion_queue, shown);
 	enum gate_pass pass = gate_enter(&cq->gate);
+	bool is_away = false;
 	unsigned strangers = 0;
 	int got;
 
-	if (__builtin_expect(cq->detour, 0))
+	if (__builtin_expect(cq->detour, 0)) {
 		got = completion_queue_poll_detour(cq, count, wc);
-	else
+		is_away = !got && !cq->real;
+	} else {
 		got = poll_device(cq, count, wc);
+	}
 	if (__builtin_expect(cq->strangers, 0))
 		strangers = datagrams_of_strangers(cq, got, wc);
 	gate_leave(&cq->gate, pass);
 	if (__builtin_expect(strangers, 0))
 		datagrams_introduce(cq, got, wc);
+	if (__builtin_expect(is_away, 0))
+		nap_now_and_then();
 	return got;
 }
 

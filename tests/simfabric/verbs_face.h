@@ -71,7 +71,6 @@ struct face_cq {
 	struct hca_completion_queue hca;
 	struct face_pd *parent_domain;
 	unsigned users;
-	unsigned polled_in_vain;
 	struct {
 		/* start_poll to end_poll, and ibv_poll_cq: one at a time. Before the HCA's lock. */
 		bool is_locked;

@@ -2,11 +2,19 @@
 /* Completion queues. */
 #include <sched.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "simfabric/verbs_face.h"
 
 enum {
-	YIELD_AFTER = 16, /* polls in vain, so that two pollers do not keep the peer from a CPU */
+	/* Polls in vain of one thread, so that pollers do not keep the rest of a small machine from
+	 * its CPUs. To yield is not enough: the scheduler goes from one that yields to the next. */
+	YIELD_AFTER = 16,
+	NAP_AFTER = 512,
+	NAP_NS = 50000,
+	LONGEST_NAP_NS = 8 * NAP_NS,
 };
 
 static struct face_cq *face_cq(struct ibv_cq *cq)
@@ -180,12 +188,25 @@ static int take(struct face_cq *cq, int num_entries, struct ibv_wc *wc, uint64_t
 	return n;
 }
 
-static void yield_now_and_then(struct face_cq *cq)
+static __thread unsigned polled_in_vain;
+
+static void nap(void)
 {
-	if (++cq->polled_in_vain < YIELD_AFTER)
-		return;
-	cq->polled_in_vain = 0;
-	sched_yield();
+	struct timespec ts = {0, polled_in_vain / NAP_AFTER * NAP_NS};
+
+	if (ts.tv_nsec > LONGEST_NAP_NS)
+		ts.tv_nsec = LONGEST_NAP_NS;
+	/* ibv_poll_cq is no cancellation point. */
+	syscall(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &ts, NULL);
+}
+
+static void give_way_now_and_then(void)
+{
+	polled_in_vain++;
+	if (polled_in_vain % NAP_AFTER == 0)
+		nap();
+	else if (polled_in_vain % YIELD_AFTER == 0)
+		sched_yield();
 }
 
 int face_poll(struct face_cq *cq, int num_entries, struct ibv_wc *wc, uint64_t *completed_ns)
@@ -203,9 +224,9 @@ int face_poll(struct face_cq *cq, int num_entries, struct ibv_wc *wc, uint64_t *
 	}
 	hca_unlock();
 	if (n)
-		cq->polled_in_vain = 0;
+		polled_in_vain = 0;
 	else
-		yield_now_and_then(cq);
+		give_way_now_and_then();
 	return n;
 }
 

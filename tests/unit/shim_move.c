@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "preload/objects.h"
 #include "tests/unit/shim_harness.h"
@@ -407,6 +408,30 @@ static void the_application_can_ask_while_the_device_is_away(void **state)
 	harness_go_on(h);
 }
 
+static long times_gone_to_sleep(void)
+{
+	struct rusage usage;
+
+	assert_int_equal(getrusage(RUSAGE_THREAD, &usage), 0);
+	return usage.ru_nvcsw;
+}
+
+/* Else the pollers of a VM take the CPUs from what brings the device back. */
+static void who_polls_without_a_device_lets_others_run(void **state)
+{
+	const int polls = 640;
+	struct harness *h = *state;
+	long before;
+
+	harness_stop(h);
+	harness_step(h, TETHER__STEP__STEP_RELEASE);
+	before = times_gone_to_sleep();
+	for (int i = 0; i < polls; i++)
+		assert_int_equal(ibv_poll_cq(h->vm.cq, 1, h->wc), 0);
+	assert_true(times_gone_to_sleep() - before >= polls / 64);
+	harness_go_on(h);
+}
+
 /* ---- numbers ---- */
 
 static void the_application_keeps_its_numbers(void **state)
@@ -612,6 +637,7 @@ int main(void)
 	        EITHER(receives_posted_without_a_device_are_there_afterwards),
 	        EITHER(everything_real_is_gone_before_the_device_may_go),
 	        EITHER(the_application_can_ask_while_the_device_is_away),
+	        EITHER(who_polls_without_a_device_lets_others_run),
 	        EITHER(the_application_keeps_its_numbers),
 	        EITHER(old_rkeys_reach_the_rebuilt_region),
 	        EITHER(a_wrong_key_stays_wrong),
