@@ -242,6 +242,16 @@ static void packet_of_another_sender_is_ignored(void **state)
 	pair_close(pair);
 }
 
+static void full_receive_queue_takes_no_more(void **state)
+{
+	struct pair *pair = pair_open(&pair_default);
+
+	for (uint32_t i = 0; i < pair_cap.max_recv_wr; i++)
+		assert_int_equal(pair_post_receive(pair, 0, 0, 8, i), 0);
+	assert_int_equal(pair_post_receive(pair, 0, 0, 8, 0), -ENOMEM);
+	pair_close(pair);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -258,6 +268,7 @@ int main(void)
 	        cmocka_unit_test(write_with_immediate_waits_for_a_receive_too),
 	        cmocka_unit_test(shared_receive_queue_feeds_the_queue_pair),
 	        cmocka_unit_test(packet_of_another_sender_is_ignored),
+	        cmocka_unit_test(full_receive_queue_takes_no_more),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
