@@ -6,8 +6,8 @@ from lab.migration import migrate
 from lab.system import CommandFailed
 from lab.tap import FULL
 
-MIGRATIONS = 5
-LOAD_S = 14 if FULL else 11
+MIGRATIONS = 5 if FULL else 3
+LOAD_S = 14 if FULL else 8
 CONNECT_S = 10
 START_S = 3  # a move in the moment of connecting is another matter: preload/DESIGN.md, "Connections in the making"
 SIZINGS = 4
