@@ -25,11 +25,10 @@ static inline struct migration_intent intent_of(bool fabric)
 	        .fabric = fabric};
 }
 
-static inline void drive_to(struct migration *m, enum migration_state state, bool force)
+static inline void drive_to(struct migration *m, enum migration_state state)
 {
 	struct migration_intent intent = intent_of(true);
 
-	intent.force = force;
 	migration_init(m, &intent, deadlines);
 	migration_start(m, 1);
 	for (int i = 0; m->state != state && i < STATE_COUNT; i++)

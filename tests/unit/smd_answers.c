@@ -83,7 +83,7 @@ static void preparing_waits_for_all_three(void **unused)
 	struct migration m;
 	struct said said;
 
-	drive_to(&m, STATE_PREPARING, false);
+	drive_to(&m, STATE_PREPARING);
 	said_init(&said, TETHER__STEP__STEP_PREPARE, TETHER__OUTCOME__OUTCOME_DONE);
 	said_qp(&said, 11, 0x100, 12, 0x200);
 	said_qp(&said, 12, 0x200, 11, 0x100);
@@ -103,7 +103,7 @@ static void a_veto_waits_for_the_others_reasons(void **unused)
 	struct migration m;
 	struct said said;
 
-	drive_to(&m, STATE_PREPARING, false);
+	drive_to(&m, STATE_PREPARING);
 	said_init(&said, TETHER__STEP__STEP_PREPARE, TETHER__OUTCOME__OUTCOME_REFUSED);
 	said_refusal(&said, "hyp1/vm1/12 prog");
 	migration_tree_answered(&m, &said.answer, 2);
@@ -121,7 +121,8 @@ static void prepared_with_lonely_qp(struct migration *m, bool force)
 {
 	struct said said;
 
-	drive_to(m, STATE_PREPARING, force);
+	drive_to(m, STATE_PREPARING);
+	m->intent.force = force;
 	said_init(&said, TETHER__STEP__STEP_PREPARE, TETHER__OUTCOME__OUTCOME_DONE);
 	said_qp(&said, 11, 0x100, 12, 0x200);
 	said_qp(&said, 12, 0x201, 13, 0x300);
@@ -149,7 +150,7 @@ static void a_datagram_qp_needs_no_other_end(void **unused)
 	struct migration m;
 	struct said said;
 
-	drive_to(&m, STATE_PREPARING, false);
+	drive_to(&m, STATE_PREPARING);
 	said_init(&said, TETHER__STEP__STEP_PREPARE, TETHER__OUTCOME__OUTCOME_DONE);
 	said_qp(&said, 11, 0x100, 0, 0);
 	said_qp(&said, 11, 0x101, 0, 0);
@@ -167,7 +168,7 @@ static void a_qp_of_the_vm_that_nobody_shows_is_refused_by_name(void **unused)
 	struct migration m;
 	struct said said;
 
-	drive_to(&m, STATE_PREPARING, false);
+	drive_to(&m, STATE_PREPARING);
 	said_init(&said, TETHER__STEP__STEP_PREPARE, TETHER__OUTCOME__OUTCOME_DONE);
 	said_qp(&said, 12, 0x200, 11, 0x100);
 	migration_answered(&m, PARTY_SM, true, 2);
@@ -197,7 +198,7 @@ static void stop_that_breaks_qps_is_not_plainly_aborted(void **unused)
 	struct migration m;
 	struct said said;
 
-	drive_to(&m, STATE_STOPPING, false);
+	drive_to(&m, STATE_STOPPING);
 	said_init(&said, TETHER__STEP__STEP_STOP, TETHER__OUTCOME__OUTCOME_PARTIAL);
 	said_missing(&said, "vm2/3.4");
 	evidence_rows_append(&said.evidence, &row);
@@ -213,7 +214,7 @@ static void broken_qps_do_not_keep_the_good_road_from_going_on(void **unused)
 	struct migration m;
 	struct said said;
 
-	drive_to(&m, STATE_STOPPING, false);
+	drive_to(&m, STATE_STOPPING);
 	said_init(&said, TETHER__STEP__STEP_STOP, TETHER__OUTCOME__OUTCOME_DONE);
 	evidence_rows_append(&said.evidence, &row);
 	migration_tree_answered(&m, &said.answer, 2);
@@ -232,7 +233,7 @@ static void stopped_with_sent(struct migration *m, size_t rows)
 	        .sent = 1U << 31};
 	struct said said;
 
-	drive_to(m, STATE_STOPPING, false);
+	drive_to(m, STATE_STOPPING);
 	said_init(&said, TETHER__STEP__STEP_STOP, TETHER__OUTCOME__OUTCOME_DONE);
 	for (size_t i = 0; i < rows; i++)
 		evidence_rows_append(&said.evidence, &row);
@@ -278,7 +279,7 @@ static enum migration_state after_partial(
 	struct migration m;
 	struct said said;
 
-	drive_to(&m, at, false);
+	drive_to(&m, at);
 	said_init(&said, step, TETHER__OUTCOME__OUTCOME_PARTIAL);
 	if (answered)
 		said_answered(&said, answered);
@@ -332,7 +333,7 @@ static void attach_supersedes_the_vms_numbers_only(void **unused)
 	struct migration m;
 	struct said said;
 
-	drive_to(&m, STATE_SETTLING, false);
+	drive_to(&m, STATE_SETTLING);
 	said_init(&said, TETHER__STEP__STEP_SETTLE, TETHER__OUTCOME__OUTCOME_DONE);
 	said_qp(&said, 11, 0x100, 12, 0x200);
 	said_qp(&said, 12, 0x200, 11, 0x100);
@@ -359,7 +360,7 @@ static void attach_is_asked_of_the_vm_and_keeps_the_peers(void **unused)
 	struct said said;
 	struct order order;
 
-	drive_to(&m, STATE_RELEASING, false);
+	drive_to(&m, STATE_RELEASING);
 	said_init(&said, TETHER__STEP__STEP_RELEASE, TETHER__OUTCOME__OUTCOME_DONE);
 	said_answered(&said, "vm2/2.2");
 	said_answered(&said, "vm1/1.1");
@@ -389,7 +390,7 @@ static void malformed_tables_are_a_failure(void **unused)
 	struct migration m;
 	struct said said;
 
-	drive_to(&m, STATE_SETTLING, false);
+	drive_to(&m, STATE_SETTLING);
 	said_init(&said, TETHER__STEP__STEP_SETTLE, TETHER__OUTCOME__OUTCOME_DONE);
 	said_qp(&said, 11, 0x100, 12, 0x200);
 	said.qps.n_context = 0;
@@ -407,7 +408,7 @@ static void testimony_survives_the_journal(void **unused)
 	struct said said;
 	char *text;
 
-	drive_to(&m, STATE_SETTLING, false);
+	drive_to(&m, STATE_SETTLING);
 	said_init(&said, TETHER__STEP__STEP_SETTLE, TETHER__OUTCOME__OUTCOME_DONE);
 	said_qp(&said, 11, 0x100, 12, 0xabcdef);
 	said_answered(&said, "vm1/1.1");

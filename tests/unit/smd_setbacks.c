@@ -4,28 +4,10 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <string.h>
 #include <cmocka.h>
 
-#include "sm-side/migration.h"
 #include "sm-side/sm_talk.h"
-
-static void drive_to(struct migration *m, enum migration_state state)
-{
-	struct migration_intent intent = {.id = 7,
-	        .epoch = 3,
-	        .vm = "vm1",
-	        .source = {.host = "hyp1", .slot = "vf1"},
-	        .destination = {.host = "hyp2", .slot = "vf2"},
-	        .address = {.lid = 11},
-	        .fabric = true};
-
-	migration_init(m, &intent, &deadlines_default);
-	migration_start(m, 1);
-	for (int i = 0; m->state != state && i < STATE_COUNT; i++)
-		migration_event(m, EVENT_DONE, 1);
-	assert_int_equal(m->state, state);
-}
+#include "tests/unit/migration_drive.h"
 
 static void recover_at(struct migration *m, enum migration_state journalled)
 {
