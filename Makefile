@@ -137,7 +137,7 @@ check-full: all $(UNIT_TESTS)
 	$(Q)TETHER_FULL=1 $(RUN_TESTS) $(UNIT_TESTS) $(INTEGRATION_TESTS)
 
 # A report ends the program that it is about, so that its test fails.
-DAEMON_TESTS := tests/sanitized/migration_test.py tests/net/agent_test.py
+DAEMON_TESTS := tests/sanitized/migration_test.py tests/net/agent_test.py tests/net/agent_orders_test.py
 SANITIZED_TESTS := $(sort $(wildcard tests/sanitized/*_test.py) $(DAEMON_TESTS)) tests/faults/smd_roads_test.py
 
 check-asan:
