@@ -2,7 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
 """tether-smd killed at each record of its journal and each question that it asks, then started again."""
 
+import time
+
 import fakes
+from fake_peer import Peer
 from smd import Stage, equal, run
 
 TRYING = ["locating", "preparing", "stopping", "settling"]
@@ -228,7 +231,7 @@ def on_a_full_disk_it_says_so_and_goes_on_when_there_is_room():
         fakes.wait_until("an answer", host.outcomes)
         equal(host.outcomes(), ["OUTCOME_NONE"])
         stage.smd.make_room()
-        drain = fakes.Peer(stage.smd.child.stderr.read)
+        drain = Peer(stage.smd.child.stderr.read)
         equal(stage.smd.wait_for(1)["outcome"], "done")
         equal(stage.world.complaints(), [])
         fakes.wait_until("connected", lambda: host.outcomes() == ["OUTCOME_NONE", "OUTCOME_DONE"])
@@ -242,7 +245,7 @@ def after_the_overall_deadline_its_successor_still_gives_the_vm_a_vf():
         _, answer = stage.smd.migrate("vm1", "hyp2")
         asked = stage.smd.wait_for(answer["id"], "moving")["asked_us"]
         stage.smd.kill()
-        fakes.wait_until("the deadline is over", lambda: fakes.time.time() * 1e6 > asked + 1000000)
+        fakes.wait_until("the deadline is over", lambda: time.time() * 1e6 > asked + 1000000)
         stage.smd.start()
         migration = stage.smd.wait_for(answer["id"])
         equal(migration["outcome"], "lost")

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
+"""A process with libtether, as tether-smd sees it through its agent."""
+import wire
+
+BROKEN = wire.SCHEMA.enums["EvidenceFlag"]["EVIDENCE_BROKEN"]
+
+
+class Shim:
+    """A process with libtether: the steps it has been through, and no more than that."""
+
+    def __init__(self, world, vm, pid):
+        self.world, self.vm, self.name, self.pid = world, vm, f"{vm}/{pid}.{pid * 7}", pid
+        self.qps, self.state, self.open, self.step = {}, "running", 0, "STEP_NONE"
+        self.history, self.broken = [], False
+
+    def rows(self, lid):
+        mine = self.world.vms[self.vm]["lid"]
+        return [{"local_lid": mine, "local_qpn": qpn, "real_qpn": qp["real"], "remote_lid": qp["remote_lid"],
+                 "remote_qpn": qp["remote_qpn"], "sq_psn": 7, "context": self.pid}
+                for qpn, qp in self.qps.items() if lid in (mine, qp["remote_lid"])]
+
+    def is_concerned(self, event):
+        if self.vm == event["vm"]:
+            return event["to_vm"]
+        return event["to_peers"] and any(q["remote_lid"] == event["address"]["lid"] for q in self.qps.values())
+
+    def ask(self, event):
+        """An answer's parts, or None: no answer."""
+        step, kind = event["step"], self.world.fault_now(self.name, event["step"])
+        if callable(kind):
+            kind = kind()
+        if kind == "silent":
+            return None
+        if kind in ("refuse", "fail"):
+            return {"outcome": "OUTCOME_REFUSED" if kind == "refuse" else "OUTCOME_FAILED",
+                    "refusals": [{"who": f"{self.vm}/{self.pid} prog", "reason": f"test-{kind}", "text": "as asked"}]}
+        if step != "STEP_PREPARE" and self.open != event["migration"]:
+            return {"outcome": "OUTCOME_DONE"}  # not ours, or over
+        self.history.append(step)
+        answer = getattr(self, step.lower())(event)
+        self.step = step
+        return {"outcome": "OUTCOME_DONE", **answer}
+
+    def wrong(self, event):
+        self.world.log.append(f"{self.name} was asked {event['step']} while {self.state}")
+        return {"outcome": "OUTCOME_REFUSED"}
+
+    def evidence(self, event, flags):
+        return [{"local_lid": r["local_lid"], "local_qpn": r["local_qpn"], "remote_lid": r["remote_lid"],
+                 "remote_qpn": r["remote_qpn"], "flags": flags} for r in self.rows(event["address"]["lid"])]
+
+    def step_prepare(self, event):
+        if self.state != "running":
+            return {"outcome": "OUTCOME_REFUSED"} if self.state == "errored" else self.wrong(event)
+        self.open = event["migration"]
+        return {"qps": self.rows(event["address"]["lid"]), "counts": {"processes": 1, "qps": len(self.qps)}}
+
+    def step_stop(self, event):
+        if self.state not in ("running", "stopped"):
+            return self.wrong(event)
+        self.state = "stopped"
+        return {"evidence": self.evidence(event, BROKEN) if self.broken else []}
+
+    def step_settle(self, event):
+        if self.state not in ("stopped", "voted"):
+            return self.wrong(event)
+        self.state = "voted"
+        return {"evidence": self.evidence(event, BROKEN), "qps": self.rows(event["address"]["lid"])}
+
+    def step_release(self, event):
+        if self.state not in ("voted", "released"):
+            return self.wrong(event)
+        others = {(e["local_lid"], e["local_qpn"]) for e in wire.rows_of(event["evidence"])}
+        if any((q["remote_lid"], q["remote_qpn"]) not in others for q in self.qps.values()
+               if event["address"]["lid"] in (q["remote_lid"], self.world.vms[self.vm]["lid"])):
+            self.world.log.append(f"{self.name}: RELEASE without the other side's evidence")
+        if self.vm == event["vm"]:
+            self.state = "released"
+        return {}
+
+    def step_attach(self, event):
+        if self.state not in ("released", "rebuilt", "voted") or not self.world.slot_of(self.vm):
+            return self.wrong(event)
+        self.state = "rebuilt"
+        for qp in self.qps.values():
+            qp["real"] += 0x1000
+        return {"qps": self.rows(event["address"]["lid"]),
+                "keys": [{"context": self.pid, "virtual_rkey": 5, "real_rkey": 6}]}
+
+    def step_reconnect(self, event):
+        if self.state not in ("rebuilt", "voted", "connected"):
+            return self.wrong(event)
+        numbers = {(r["local_lid"], r["local_qpn"]): r["real_qpn"] for r in wire.rows_of(event["qps"])}
+        for row in self.rows(event["address"]["lid"]):
+            qp = self.qps[row["local_qpn"]]
+            qp["connected_to"] = numbers.get((row["remote_lid"], row["remote_qpn"]))
+        self.state = "connected"
+        return {}
+
+    def step_resume(self, event):
+        lost = [q for q in self.qps.values() if "connected_to" in q and q["connected_to"] is None]
+        if self.state not in ("connected", "voted", "stopped"):
+            return self.wrong(event)
+        self.state = "errored" if lost or self.state != "connected" else "running"
+        self.open = 0
+        for qp in self.qps.values():
+            qp.pop("connected_to", None)
+        return {"counts": {"replayed": 3, "made_up": 2, "errors": len(lost)}}
+
+    def step_abort(self, event):
+        if self.state in ("released", "rebuilt", "connected"):
+            return self.wrong(event)
+        if self.state == "voted" or self.broken and self.state == "stopped":
+            return {"evidence": self.evidence(event, BROKEN)}
+        self.state, self.open = "running", 0
+        return {}
+
+    def step_error(self, event):
+        self.state, self.open = "errored", 0
+        return {}

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
+"""libosmtether.so in OpenSM: its socket, its plans, its lease."""
+import json
+import os
+import socket
+
+from fake_peer import Peer
+
+
+class Sm:
+    """The plugin in OpenSM."""
+
+    def __init__(self, world):
+        self.world, self.path = world, os.path.join(world.directory, "sm.sock")
+        self.listener, self.connections, self.plans, self.lease = None, [], {}, None
+
+    def start(self):
+        if os.path.exists(self.path):
+            os.unlink(self.path)
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(self.path)
+        self.listener.listen()
+        Peer(self.accept, self.listener)
+
+    def sweep(self, keeps_lids=True):
+        """GUIDs that changed places are recabled. Without its memory of LIDs it takes those of the slots."""
+        lids = {port["place"]: port["lid"] for port in self.world.fabric.values()}
+        for slot in self.world.slots.values():
+            port = self.world.fabric[slot["port_guid"]]
+            port["place"] = (slot["switch_guid"], slot["switch_port"])
+            if not keeps_lids:
+                port["lid"] = lids[port["place"]]
+
+    def stop(self):
+        """As if killed."""
+        with self.world.lock:
+            for sock in [self.listener] + self.connections:
+                try:
+                    sock.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    pass
+                sock.close()
+            self.connections, self.plans, self.lease = [], {}, None
+
+    def accept(self, listener):
+        while True:
+            try:
+                sock, _ = listener.accept()
+            except OSError:
+                return
+            self.connections.append(sock)
+            Peer(self.serve, sock)
+
+    def serve(self, sock):
+        try:
+            with sock.makefile("rw") as stream:
+                for line in stream:
+                    request = json.loads(line)
+                    with self.world.lock:
+                        answer = self.answer(sock, request)
+                    if answer is None:
+                        continue
+                    stream.write(json.dumps({"id": request["id"], **answer}) + "\n")
+                    stream.flush()
+        except (OSError, ValueError):
+            pass
+        if self.lease and self.lease[0] is sock:
+            self.lease = None
+
+    def answer(self, sock, request):
+        kind = self.world.fault_now("sm", request["op"])
+        if callable(kind):
+            kind = kind()
+        if kind == "silent":
+            return None
+        op = self.take_lease if request["op"] == "lease" else getattr(self, request["op"])
+        answer = {"reason": kind} if kind else op(sock, request)
+        return {"ok": False, "text": "as asked", **answer} if "reason" in answer else {"ok": True, **answer}
+
+    def port(self, text):
+        return self.world.fabric.get(int(text, 16))
+
+    def locate(self, sock, request):
+        port = self.port(request["port_guid"])
+        if not port:
+            return {"reason": "unknown-port"}
+        return {"lid": port["lid"], "gid": f"fe80::{int(request['port_guid'], 16):x}", "switch_guid": hex(port["place"][0]),
+                "switch_port": port["place"][1], "node_guid": hex(port["node_guid"])}
+
+    def target(self, request):
+        place = (int(request["to_switch_guid"], 16), request["to_switch_port"])
+        other = next(g for g in self.world.fabric if self.world.fabric[g]["place"] == place)
+        return place, other
+
+    def plan(self, sock, request):
+        guid = int(request["vm_port_guid"], 16)
+        place, other = self.target(request)
+        if other == guid:
+            return {"reason": "same-place"}
+        name = f"plan{len(self.plans)}"
+        self.plans[name] = (guid, other)
+        return {"hash": name, "generation": 1, "other": {"port_guid": hex(other), "lid": self.world.fabric[other]["lid"]}}
+
+    def exchange(self, guid, other):
+        one, two = self.world.fabric[guid], self.world.fabric[other]
+        shown = {s["port_guid"]: (s["switch_guid"], s["switch_port"]) for s in self.world.slots.values()}
+        if shown.get(guid) != two["place"] or shown.get(other) != one["place"]:
+            return {"reason": "guids-not-there"}
+        one["place"], two["place"] = two["place"], one["place"]
+        return {"lft_sets": 5, "lft_sets_physical": 3, "lft_sets_vswitch": 2, "pkey_sets": 4, "portinfo_sets": 2,
+                "resent": 0, "verified": True, "elapsed_us": 900}
+
+    def is_carried_as_shown(self, *guids):
+        shown = {s["port_guid"]: (s["switch_guid"], s["switch_port"]) for s in self.world.slots.values()}
+        return all(self.world.fabric[guid]["place"] == shown.get(guid) for guid in guids)
+
+    def holds_lease(self, sock, request):
+        return self.lease and self.lease[0] is sock and self.lease[1] == request["migration"]
+
+    def apply(self, sock, request):
+        if not self.holds_lease(sock, request):
+            return {"reason": "no-lease"}
+        if request["hash"] not in self.plans:
+            return {"reason": "unknown-plan"}
+        if self.is_carried_as_shown(*self.plans[request["hash"]]):
+            return {"verified": True}  # a repeat
+        return self.exchange(*self.plans[request["hash"]])
+
+    def undo(self, sock, request):
+        if not self.holds_lease(sock, request):
+            return {"reason": "no-lease"}
+        guid = int(request["vm_port_guid"], 16)
+        place, other = self.target(request)
+        return {"reason": "same-place"} if other == guid else self.exchange(guid, other)
+
+    def release_lease(self, sock, request):
+        self.lease = None
+        return {"held": True}
+
+    def take_lease(self, sock, request):
+        self.lease = (sock, request["migration"])
+        return {"ms": request["ms"]}
