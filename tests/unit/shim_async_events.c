@@ -14,7 +14,6 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
-#include <string.h>
 
 #include "preload/objects.h"
 #include "tests/unit/shim_harness.h"
@@ -23,10 +22,7 @@ static struct harness h;
 
 static int setup_with(bool with_srq)
 {
-	memset(&h, 0, sizeof(h));
-	h.with_srq = with_srq;
-	harness_open(&h);
-	harness_connect(&h);
+	harness_begin(&h, (struct harness){.with_srq = with_srq});
 	return 0;
 }
 
@@ -102,7 +98,7 @@ static void device_tells(struct end *end, enum ibv_event_type type)
 
 static void step(Tether__Step step)
 {
-	assert_int_equal(harness_step(&h, step), TETHER__OUTCOME__OUTCOME_DONE);
+	harness_expect(&h, step, DONE);
 }
 
 static void release(void)

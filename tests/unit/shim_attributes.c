@@ -7,25 +7,8 @@
 #include <cmocka.h>
 
 #include <errno.h>
-#include <string.h>
 
 #include "tests/unit/shim_harness.h"
-
-static struct harness harness;
-
-static int setup(void **state)
-{
-	memset(&harness, 0, sizeof(harness));
-	harness_open(&harness);
-	*state = &harness;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	harness_close(*state);
-	return 0;
-}
 
 static struct ibv_qp *make_qp(struct end *end, const struct ibv_qp_init_attr_ex *wanted)
 {
@@ -107,7 +90,8 @@ static void clocks_are_refused(void **state)
 	assert_int_equal(attr.hca_core_clock, 0);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name)                                                                                 \
+	cmocka_unit_test_setup_teardown(name, harness_setup_unconnected, harness_teardown)
 
 int main(void)
 {

@@ -16,10 +16,7 @@ static struct harness harness;
 
 static int setup(void **state)
 {
-	memset(&harness, 0, sizeof(harness));
-	harness.with_ex = true;
-	harness_open(&harness);
-	harness_connect(&harness);
+	harness_begin(&harness, (struct harness){.with_ex = true});
 	strcpy((char *)harness.vm.memory + HERE, "from here");
 	return 0;
 }

@@ -14,7 +14,6 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
-#include <string.h>
 #include <sys/time.h>
 
 #include "preload/completion_channel.h"
@@ -25,10 +24,7 @@ static struct harness h;
 
 static void open_channels(void)
 {
-	memset(&h, 0, sizeof(h));
-	h.with_channel = true;
-	harness_open(&h);
-	harness_connect(&h);
+	harness_begin(&h, (struct harness){.with_channel = true});
 }
 
 static int setup(void **state)
@@ -39,10 +35,7 @@ static int setup(void **state)
 
 static int setup_shared(void **state)
 {
-	memset(&h, 0, sizeof(h));
-	h.with_channel = h.with_srq = true;
-	harness_open(&h);
-	harness_connect(&h);
+	harness_begin(&h, (struct harness){.with_channel = true, .with_srq = true});
 	return 0;
 }
 
@@ -284,18 +277,14 @@ static void who_has_not_armed_is_not_woken(void **state)
 static void armed_while_there_is_no_device(void **state)
 {
 	harness_stop(&h);
-	assert_int_equal(
-	        harness_step(&h, TETHER__STEP__STEP_RELEASE), TETHER__OUTCOME__OUTCOME_DONE);
+	harness_expect(&h, TETHER__STEP__STEP_RELEASE, DONE);
 	arm(&h.vm, 0);
 	arm(&h.peer, 0);
 	expect_silence(&h.vm);
 	fake.slot = 1;
-	assert_int_equal(
-	        harness_step(&h, TETHER__STEP__STEP_ATTACH), TETHER__OUTCOME__OUTCOME_DONE);
-	assert_int_equal(
-	        harness_step(&h, TETHER__STEP__STEP_RECONNECT), TETHER__OUTCOME__OUTCOME_DONE);
-	assert_int_equal(
-	        harness_step(&h, TETHER__STEP__STEP_RESUME), TETHER__OUTCOME__OUTCOME_DONE);
+	harness_expect(&h, TETHER__STEP__STEP_ATTACH, DONE);
+	harness_expect(&h, TETHER__STEP__STEP_RECONNECT, DONE);
+	harness_expect(&h, TETHER__STEP__STEP_RESUME, DONE);
 	message(&h.peer, &h.vm, 1, IBV_SEND_SIGNALED);
 	expect_event(&h.vm);
 	expect_event(&h.peer);
@@ -347,19 +336,15 @@ static void event_is_read_while_there_is_no_device(void **state)
 	arm(&h.vm, 0);
 	message(&h.peer, &h.vm, 1, 0);
 	harness_stop(&h);
-	assert_int_equal(
-	        harness_step(&h, TETHER__STEP__STEP_RELEASE), TETHER__OUTCOME__OUTCOME_DONE);
+	harness_expect(&h, TETHER__STEP__STEP_RELEASE, DONE);
 	expect_event(&h.vm);
 	expect_completion(&h.vm, 1);
 	expect_silence(&h.vm);
 	arm(&h.vm, 0);
 	fake.slot = 1;
-	assert_int_equal(
-	        harness_step(&h, TETHER__STEP__STEP_ATTACH), TETHER__OUTCOME__OUTCOME_DONE);
-	assert_int_equal(
-	        harness_step(&h, TETHER__STEP__STEP_RECONNECT), TETHER__OUTCOME__OUTCOME_DONE);
-	assert_int_equal(
-	        harness_step(&h, TETHER__STEP__STEP_RESUME), TETHER__OUTCOME__OUTCOME_DONE);
+	harness_expect(&h, TETHER__STEP__STEP_ATTACH, DONE);
+	harness_expect(&h, TETHER__STEP__STEP_RECONNECT, DONE);
+	harness_expect(&h, TETHER__STEP__STEP_RESUME, DONE);
 	expect_silence(&h.vm);
 }
 
@@ -485,9 +470,8 @@ static void error_wakes_who_asked_for_solicited(void **state)
 	arm(&h.vm, 1);
 	assert_int_equal(end_receive(&h.vm, 7, 0, 64), 0);
 	harness_stop(&h);
-	assert_int_equal(
-	        harness_step(&h, TETHER__STEP__STEP_RELEASE), TETHER__OUTCOME__OUTCOME_DONE);
-	assert_int_equal(harness_step(&h, TETHER__STEP__STEP_ERROR), TETHER__OUTCOME__OUTCOME_DONE);
+	harness_expect(&h, TETHER__STEP__STEP_RELEASE, DONE);
+	harness_expect(&h, TETHER__STEP__STEP_ERROR, DONE);
 	expect_event(&h.vm);
 	assert_int_equal(harness_poll(&h, &h.vm), 1);
 	assert_int_equal(h.wc[0].status, IBV_WC_WR_FLUSH_ERR);
@@ -504,11 +488,9 @@ static void aborted_move_leaves_arms_alone(void **state)
 	arm(&h.vm, 0);
 	arm(&h.peer, 1);
 	harness_stop(&h);
-	assert_int_equal(harness_step(&h, TETHER__STEP__STEP_ABORT), TETHER__OUTCOME__OUTCOME_DONE);
-	assert_int_equal(
-	        harness_step(&h, TETHER__STEP__STEP_RECONNECT), TETHER__OUTCOME__OUTCOME_DONE);
-	assert_int_equal(
-	        harness_step(&h, TETHER__STEP__STEP_RESUME), TETHER__OUTCOME__OUTCOME_DONE);
+	harness_expect(&h, TETHER__STEP__STEP_ABORT, DONE);
+	harness_expect(&h, TETHER__STEP__STEP_RECONNECT, DONE);
+	harness_expect(&h, TETHER__STEP__STEP_RESUME, DONE);
 	expect_silence(&h.vm);
 	expect_silence(&h.peer);
 	message(&h.vm, &h.peer, 1, IBV_SEND_SIGNALED | IBV_SEND_SOLICITED);

@@ -13,8 +13,6 @@
 #include "preload/objects.h"
 #include "tests/unit/shim_harness.h"
 
-#define DONE TETHER__OUTCOME__OUTCOME_DONE
-
 /* A deadlock ends the program: the rest of the tests cannot run in it. */
 enum { DEADLOCK_S = 20 };
 
@@ -42,11 +40,6 @@ static int teardown(void **state)
 	assert_int_equal(harness_interest, 0);
 	assert_int_equal(harness_contexts, 0);
 	return 0;
-}
-
-static void step(struct harness *h, Tether__Step which)
-{
-	assert_int_equal(harness_step(h, which), DONE);
 }
 
 static void carries_data(struct harness *h, struct end *from, struct end *to, uint64_t wr_id)
@@ -82,12 +75,12 @@ static void peer_registers_while_the_vm_moves(struct remote *remote)
 
 	switch (++registrations) {
 	case 1:
-		step(h, TETHER__STEP__STEP_PREPARE);
+		harness_expect(h, TETHER__STEP__STEP_PREPARE, DONE);
 		assert_int_equal(pairs_in(h->answer), 0);
 		break;
 	case 2:
-		step(h, TETHER__STEP__STEP_STOP);
-		step(h, TETHER__STEP__STEP_SETTLE);
+		harness_expect(h, TETHER__STEP__STEP_STOP, DONE);
+		harness_expect(h, TETHER__STEP__STEP_SETTLE, DONE);
 		assert_int_equal(pairs_in(h->settled), 0);
 		harness_go_on(h);
 		answer_with_new_numbers(remote, &h->vm);
@@ -116,9 +109,9 @@ static void vm_registers_while_it_is_asked_to_move(struct remote *remote)
 	struct harness *h = &harness;
 
 	if (++registrations == 1)
-		step(h, TETHER__STEP__STEP_PREPARE);
+		harness_expect(h, TETHER__STEP__STEP_PREPARE, DONE);
 	else if (registrations == 2)
-		step(h, TETHER__STEP__STEP_ABORT);
+		harness_expect(h, TETHER__STEP__STEP_ABORT, DONE);
 }
 
 static void vm_that_registered_before_the_move_asks_again(void **state)
@@ -139,9 +132,9 @@ static void peer_registers_while_the_vm_moves_twice(struct remote *remote)
 	struct harness *h = &harness;
 
 	if (++registrations <= 2)
-		step(h, TETHER__STEP__STEP_PREPARE);
+		harness_expect(h, TETHER__STEP__STEP_PREPARE, DONE);
 	if (registrations <= 2)
-		step(h, TETHER__STEP__STEP_ABORT);
+		harness_expect(h, TETHER__STEP__STEP_ABORT, DONE);
 }
 
 static void each_migration_that_begins_makes_it_ask_again(void **state)

@@ -11,9 +11,6 @@
 #include "preload/objects.h"
 #include "tests/unit/shim_harness.h"
 
-#define DONE    TETHER__OUTCOME__OUTCOME_DONE
-#define REFUSED TETHER__OUTCOME__OUTCOME_REFUSED
-
 /* The harness has a context on the VM's device and one on the peer's; these are one more on each,
  * connected to each other. */
 static struct harness harness;
@@ -115,7 +112,7 @@ static void what_one_context_cannot_do_keeps_all_of_them(void **state)
 	                         *other = real_context_of(&second);
 
 	arm_an_alternate_path(&second);
-	assert_int_equal(harness_step(&harness, TETHER__STEP__STEP_PREPARE), REFUSED);
+	harness_expect(&harness, TETHER__STEP__STEP_PREPARE, REFUSED);
 	assert_string_equal(harness_reason(&harness), "veto-alternate-path");
 	expect_all_as_before(first, other);
 }
@@ -125,10 +122,10 @@ static void what_comes_after_prepare_keeps_all_of_them_at_stop(void **state)
 	const struct ibv_context *first = real_context_of(&harness.vm),
 	                         *other = real_context_of(&second);
 
-	assert_int_equal(harness_step(&harness, TETHER__STEP__STEP_PREPARE), DONE);
+	harness_expect(&harness, TETHER__STEP__STEP_PREPARE, DONE);
 	arm_an_alternate_path(&second);
-	assert_int_equal(harness_step(&harness, TETHER__STEP__STEP_STOP), REFUSED);
-	assert_int_equal(harness_step(&harness, TETHER__STEP__STEP_ABORT), DONE);
+	harness_expect(&harness, TETHER__STEP__STEP_STOP, REFUSED);
+	harness_expect(&harness, TETHER__STEP__STEP_ABORT, DONE);
 	expect_all_as_before(first, other);
 }
 
@@ -154,7 +151,7 @@ static void another_device_of_the_vm_is_refused_by_name(void **state)
 	                         *other = real_context_of(&second);
 
 	harness.vm_alone = true;
-	assert_int_equal(harness_step(&harness, TETHER__STEP__STEP_PREPARE), REFUSED);
+	harness_expect(&harness, TETHER__STEP__STEP_PREPARE, REFUSED);
 	assert_string_equal(harness_reason(&harness), "veto-other-device");
 	expect_all_as_before(first, other);
 }

@@ -16,8 +16,6 @@
 #include "preload/real_verbs.h"
 #include "tests/unit/shim_harness.h"
 
-#define DONE TETHER__OUTCOME__OUTCOME_DONE
-
 enum { PATIENCE_S = 30, BYTES = 40 };
 
 static struct harness harness;

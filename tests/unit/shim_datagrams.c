@@ -49,12 +49,6 @@ static int setup_uc(void **state)
 	return 0;
 }
 
-static int teardown(void **state)
-{
-	harness_close(*state);
-	return 0;
-}
-
 /* wr_id n brings letter n into slot n of the other's inbox. */
 static int send_letter(struct end *from, uint64_t n, unsigned flags)
 {
@@ -208,7 +202,7 @@ static void a_move_given_up_before_the_vote_leaves_it_alone(void **state)
 	harness_step(h, TETHER__STEP__STEP_STOP);
 	send_letter(&h->vm, 0, IBV_SEND_SIGNALED);
 	assert_int_equal(fake_pending(real), 0);
-	assert_int_equal(harness_step(h, TETHER__STEP__STEP_ABORT), TETHER__OUTCOME__OUTCOME_DONE);
+	harness_expect(h, TETHER__STEP__STEP_ABORT, DONE);
 	assert_ptr_equal(real_of(h->vm.qp), real);
 	assert_int_equal(run(&h->vm, 9), 1);
 	expect_one(h, &h->vm, 0);
@@ -222,10 +216,9 @@ static void a_move_given_up_after_the_vote_goes_on_in_place(void **state)
 	post_receive(&h->vm, 0);
 	send_letter(&h->vm, 0, IBV_SEND_SIGNALED);
 	harness_stop(h);
-	assert_int_equal(harness_step(h, TETHER__STEP__STEP_ABORT), TETHER__OUTCOME__OUTCOME_DONE);
-	assert_int_equal(
-	        harness_step(h, TETHER__STEP__STEP_RECONNECT), TETHER__OUTCOME__OUTCOME_DONE);
-	assert_int_equal(harness_step(h, TETHER__STEP__STEP_RESUME), TETHER__OUTCOME__OUTCOME_DONE);
+	harness_expect(h, TETHER__STEP__STEP_ABORT, DONE);
+	harness_expect(h, TETHER__STEP__STEP_RECONNECT, DONE);
+	harness_expect(h, TETHER__STEP__STEP_RESUME, DONE);
 	assert_ptr_equal(real_of(h->vm.qp), real);
 	assert_int_equal(fake_receives(real), 1);
 	assert_int_equal(run(&h->vm, 9), 1);
@@ -264,14 +257,12 @@ static void rebuild_with_number(struct harness *h, uint32_t first)
 {
 	int next = fake.slot + 1;
 
-	assert_int_equal(
-	        harness_step(h, TETHER__STEP__STEP_RELEASE), TETHER__OUTCOME__OUTCOME_DONE);
+	harness_expect(h, TETHER__STEP__STEP_RELEASE, DONE);
 	fake.slot = next;
 	fake_next_number(first);
-	assert_int_equal(harness_step(h, TETHER__STEP__STEP_ATTACH), TETHER__OUTCOME__OUTCOME_DONE);
-	assert_int_equal(
-	        harness_step(h, TETHER__STEP__STEP_RECONNECT), TETHER__OUTCOME__OUTCOME_DONE);
-	assert_int_equal(harness_step(h, TETHER__STEP__STEP_RESUME), TETHER__OUTCOME__OUTCOME_DONE);
+	harness_expect(h, TETHER__STEP__STEP_ATTACH, DONE);
+	harness_expect(h, TETHER__STEP__STEP_RECONNECT, DONE);
+	harness_expect(h, TETHER__STEP__STEP_RESUME, DONE);
 }
 
 /* The new function gives each the number by which another is known. */
@@ -634,7 +625,7 @@ static unsigned move_and_measure_settle(struct harness *h)
 	harness_step(h, TETHER__STEP__STEP_PREPARE);
 	harness_step(h, TETHER__STEP__STEP_STOP);
 	before = h->now_ms;
-	assert_int_equal(harness_step(h, TETHER__STEP__STEP_SETTLE), TETHER__OUTCOME__OUTCOME_DONE);
+	harness_expect(h, TETHER__STEP__STEP_SETTLE, DONE);
 	took = (unsigned)(h->now_ms - before);
 	harness_go_on(h);
 	return took;
@@ -807,8 +798,8 @@ static void what_was_lost_is_not_sent_again(void **state)
 	expect_letter(h, &h->vm, 0, 1);
 }
 
-#define UD(name)   cmocka_unit_test_setup_teardown(name, setup_ud, teardown)
-#define UC(name)   cmocka_unit_test_setup_teardown(name, setup_uc, teardown)
+#define UD(name)   cmocka_unit_test_setup_teardown(name, setup_ud, harness_teardown)
+#define UC(name)   cmocka_unit_test_setup_teardown(name, setup_uc, harness_teardown)
 #define BOTH(name) UD(name), UC(name)
 
 int main(void)
@@ -816,7 +807,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        BOTH(what_was_received_before_and_after_arrives),
 	        cmocka_unit_test_setup_teardown(
-	                what_was_received_before_and_after_arrives, setup_ud_srq, teardown),
+	                what_was_received_before_and_after_arrives, setup_ud_srq, harness_teardown),
 	        BOTH(what_was_not_sent_is_sent_once),
 	        BOTH(what_was_sent_without_a_completion_is_not_sent_again),
 	        BOTH(a_completion_that_never_comes_is_made_up),

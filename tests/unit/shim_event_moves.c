@@ -13,7 +13,6 @@
 #include <inttypes.h>
 #include <sched.h>
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -101,16 +100,10 @@ static void everybody_takes_a_turn(void)
 
 /* ---- the root ---- */
 
-static void step(Tether__Step step)
-{
-	if (harness_step(&h, step) != TETHER__OUTCOME__OUTCOME_DONE)
-		fail_msg("step %d: %s", step, harness_reason(&h));
-}
-
 /* False: an atomic is not answered in time, which is short here. */
 static bool is_done(Tether__Step number)
 {
-	if (harness_step(&h, number) == TETHER__OUTCOME__OUTCOME_DONE)
+	if (harness_step(&h, number) == DONE)
 		return true;
 	assert_string_equal(harness_reason(&h), "atomic-unanswered");
 	return false;
@@ -118,10 +111,10 @@ static bool is_done(Tether__Step number)
 
 static bool stops(void)
 {
-	step(TETHER__STEP__STEP_PREPARE);
+	harness_expect(&h, TETHER__STEP__STEP_PREPARE, DONE);
 	if (is_done(TETHER__STEP__STEP_STOP) && is_done(TETHER__STEP__STEP_SETTLE))
 		return true;
-	step(TETHER__STEP__STEP_ABORT);
+	harness_expect(&h, TETHER__STEP__STEP_ABORT, DONE);
 	return false;
 }
 
@@ -138,17 +131,17 @@ static void stop(unsigned *seed)
 
 static void give_up_before_the_vote(void)
 {
-	step(TETHER__STEP__STEP_PREPARE);
+	harness_expect(&h, TETHER__STEP__STEP_PREPARE, DONE);
 	is_done(TETHER__STEP__STEP_STOP);
-	step(TETHER__STEP__STEP_ABORT);
+	harness_expect(&h, TETHER__STEP__STEP_ABORT, DONE);
 }
 
 static void give_up_after_the_vote(unsigned *seed)
 {
 	stop(seed);
-	step(TETHER__STEP__STEP_ABORT);
-	step(TETHER__STEP__STEP_RECONNECT);
-	step(TETHER__STEP__STEP_RESUME);
+	harness_expect(&h, TETHER__STEP__STEP_ABORT, DONE);
+	harness_expect(&h, TETHER__STEP__STEP_RECONNECT, DONE);
+	harness_expect(&h, TETHER__STEP__STEP_RESUME, DONE);
 }
 
 static void time_passes(struct harness *unused)

@@ -7,15 +7,11 @@
 #include <cmocka.h>
 
 #include <stdlib.h>
-#include <string.h>
 
-#include "notifier/wire/rows.h"
 #include "preload/agent_link.h"
 #include "preload/heard_senders.h"
 #include "preload/objects.h"
 #include "preload/steps.h"
-
-enum { DEADLINE_MS = 1000, LEASE_MS = 5000, OVERALL_MS = 20000 };
 
 /* No agent: steps are called directly. */
 void agent_link_start(void)
@@ -248,23 +244,66 @@ void end_close(struct end *end)
 	free(end->memory);
 }
 
-static void answer_set(Tether__Answer **kept, Tether__Answer *answer)
-{
-	if (*kept)
-		tether__answer__free_unpacked(*kept, NULL);
-	*kept = answer;
-}
-
 void harness_close(struct harness *h)
 {
 	end_close(&h->vm);
 	end_close(&h->peer);
-	answer_set(&h->answer, NULL);
-	answer_set(&h->stopped, NULL);
-	answer_set(&h->settled, NULL);
-	answer_set(&h->attached, NULL);
+	harness_forget_answers(h);
 	steps_forget();
 	assert_int_equal(fake.live_objects, 0);
+}
+
+/* ---- for cmocka ---- */
+
+void harness_begin(struct harness *h, struct harness wanted)
+{
+	*h = wanted;
+	harness_open(h);
+	harness_connect(h);
+}
+
+static struct harness only;
+
+int harness_setup(void **state)
+{
+	harness_begin(&only, (struct harness){0});
+	*state = &only;
+	return 0;
+}
+
+int harness_setup_srq(void **state)
+{
+	harness_begin(&only, (struct harness){.with_srq = true});
+	*state = &only;
+	return 0;
+}
+
+int harness_setup_channel(void **state)
+{
+	harness_begin(&only, (struct harness){.with_channel = true});
+	*state = &only;
+	return 0;
+}
+
+int harness_setup_datagrams(void **state)
+{
+	harness_begin(&only, (struct harness){.type = IBV_QPT_UD});
+	*state = &only;
+	return 0;
+}
+
+int harness_setup_unconnected(void **state)
+{
+	only = (struct harness){0};
+	harness_open(&only);
+	*state = &only;
+	return 0;
+}
+
+int harness_teardown(void **state)
+{
+	harness_close(*state);
+	return 0;
 }
 
 /* ---- work ---- */
@@ -327,158 +366,4 @@ int end_receive(struct end *end, uint64_t wr_id, uint32_t offset, uint32_t lengt
 
 	return end->srq ? ibv_post_srq_recv(end->srq, &wr, &bad)
 	                : ibv_post_recv(end->qp, &wr, &bad);
-}
-
-/* ---- the root ---- */
-
-static void keep_answer(const Tether__Answer *answer, void *owner)
-{
-	struct harness *h = owner;
-	size_t size = tether__answer__get_packed_size(answer);
-	uint8_t *bytes = malloc(size + 1);
-
-	tether__answer__pack(answer, bytes);
-	answer_set(&h->answer, tether__answer__unpack(NULL, size, bytes));
-	free(bytes);
-}
-
-void harness_time_passes(struct harness *h, unsigned ms)
-{
-	while (ms--) {
-		h->now_ms++;
-		if (h->meanwhile)
-			h->meanwhile(h);
-		steps_tick(h->now_ms, keep_answer, h);
-	}
-}
-
-Tether__Outcome harness_event(struct harness *h, Tether__Event *event)
-{
-	size_t size = tether__event__get_packed_size(event);
-	uint8_t *bytes = malloc(size + 1);
-
-	answer_set(&h->answer, NULL);
-	tether__event__pack(event, bytes);
-	steps_event(tether__event__unpack(NULL, size, bytes), h->now_ms, keep_answer, h);
-	free(bytes);
-	for (unsigned ms = 0; !h->answer && ms < 2 * DEADLINE_MS; ms++)
-		harness_time_passes(h, 1);
-	return h->answer ? h->answer->outcome : TETHER__OUTCOME__OUTCOME_NONE;
-}
-
-void harness_event_fill(struct harness *h, Tether__Event *event, Tether__Step step)
-{
-	static Tether__Address address = TETHER__ADDRESS__INIT;
-
-	address.lid = FAKE_LID_VM;
-	tether__event__init(event);
-	h->migration += step == TETHER__STEP__STEP_PREPARE;
-	event->migration = h->migration;
-	event->epoch = 1;
-	event->step = step;
-	event->sequence = ++h->sequence;
-	event->deadline_ms = DEADLINE_MS;
-	event->lease_ms = LEASE_MS;
-	event->overall_ms = OVERALL_MS;
-	event->vm = (char *)"vm1";
-	event->address = &address;
-	event->to_vm = true;
-	event->to_peers = !h->vm_alone;
-}
-
-/* Peers' numbers of SETTLE, and the VM's of ATTACH where there was one. */
-static void merge_numbers(const struct harness *h, Tether__QpRows *rows)
-{
-	const Tether__QpRows *vm = h->attached ? h->attached->qps : h->settled->qps;
-
-	tether__qp_rows__init(rows);
-	for (size_t i = 0; i < h->settled->qps->n_local_qpn; i++) {
-		struct qp_row row = qp_rows_get(h->settled->qps, i);
-
-		if (row.local_lid != FAKE_LID_VM)
-			qp_rows_append(rows, &row);
-	}
-	for (size_t i = 0; i < vm->n_local_qpn; i++) {
-		struct qp_row row = qp_rows_get(vm, i);
-
-		if (row.local_lid == FAKE_LID_VM)
-			qp_rows_append(rows, &row);
-	}
-}
-
-Tether__Outcome harness_step(struct harness *h, Tether__Step step)
-{
-	Tether__Outcome outcome;
-	Tether__QpRows numbers;
-	Tether__Event event;
-
-	harness_event_fill(h, &event, step);
-	if (step == TETHER__STEP__STEP_PREPARE) {
-		answer_set(&h->stopped, NULL);
-		answer_set(&h->settled, NULL);
-	}
-	tether__qp_rows__init(&numbers);
-	if ((step == TETHER__STEP__STEP_RELEASE || step == TETHER__STEP__STEP_RECONNECT) &&
-	        h->settled)
-		event.evidence = h->settled->evidence;
-	if (step == TETHER__STEP__STEP_SETTLE && h->stopped)
-		event.evidence = h->stopped->evidence;
-	if (step == TETHER__STEP__STEP_RECONNECT && h->settled) {
-		merge_numbers(h, &numbers);
-		event.qps = &numbers;
-		event.keys = h->attached ? h->attached->keys : NULL;
-	}
-	outcome = harness_event(h, &event);
-	rows_clear(&numbers.base);
-	if (step == TETHER__STEP__STEP_STOP && outcome == TETHER__OUTCOME__OUTCOME_DONE) {
-		answer_set(&h->stopped, h->answer);
-		h->answer = NULL;
-	}
-	if (step == TETHER__STEP__STEP_SETTLE && outcome == TETHER__OUTCOME__OUTCOME_DONE) {
-		answer_set(&h->settled, h->answer);
-		answer_set(&h->attached, NULL);
-		h->answer = NULL;
-	}
-	if (step == TETHER__STEP__STEP_ATTACH && outcome == TETHER__OUTCOME__OUTCOME_DONE) {
-		answer_set(&h->attached, h->answer);
-		h->answer = NULL;
-	}
-	return outcome;
-}
-
-const char *harness_reason(const struct harness *h)
-{
-	return h->answer && h->answer->n_refusals ? h->answer->refusals[0]->reason : "";
-}
-
-static void must(struct harness *h, Tether__Step step)
-{
-	if (harness_step(h, step) != TETHER__OUTCOME__OUTCOME_DONE)
-		fail_msg("step %d: %s", step, harness_reason(h));
-}
-
-void harness_stop(struct harness *h)
-{
-	must(h, TETHER__STEP__STEP_PREPARE);
-	must(h, TETHER__STEP__STEP_STOP);
-	must(h, TETHER__STEP__STEP_SETTLE);
-}
-
-void harness_go_on(struct harness *h)
-{
-	int next = (fake.slot + 1) % 4;
-
-	must(h, TETHER__STEP__STEP_RELEASE);
-	fake.slot = -1;
-	harness_time_passes(h, 20);
-	fake.slot = next;
-	must(h, TETHER__STEP__STEP_ATTACH);
-	must(h, TETHER__STEP__STEP_RECONNECT);
-	must(h, TETHER__STEP__STEP_RESUME);
-}
-
-void harness_move(struct harness *h)
-{
-	harness_stop(h);
-	harness_go_on(h);
 }

@@ -19,6 +19,10 @@ enum {
 	HARNESS_QKEY = 0x11
 };
 
+#define DONE    TETHER__OUTCOME__OUTCOME_DONE
+#define REFUSED TETHER__OUTCOME__OUTCOME_REFUSED
+#define FAILED  TETHER__OUTCOME__OUTCOME_FAILED
+
 struct remote;
 
 struct end {
@@ -71,7 +75,17 @@ void end_create_qp(struct end *end, const struct harness *h);
 void end_connect(struct end *end, const struct end *to, uint16_t lid);
 /* Make and connect the queue pairs, both in RTS. */
 void harness_connect(struct harness *h);
+/* All of it, zeroed but for what is @wanted. */
+void harness_begin(struct harness *h, struct harness wanted);
 void harness_close(struct harness *h);
+
+/* The same for cmocka: *state is the harness. */
+int harness_setup(void **state);
+int harness_setup_srq(void **state);
+int harness_setup_channel(void **state);
+int harness_setup_datagrams(void **state);
+int harness_setup_unconnected(void **state);
+int harness_teardown(void **state);
 
 /* One end alone, without a queue pair. */
 void end_open(struct end *end, uint16_t lid, bool with_srq);
@@ -91,12 +105,15 @@ int end_receive(struct end *end, uint64_t wr_id, uint32_t offset, uint32_t lengt
 
 /* One event; its outcome. Time passes until it is answered, or its deadline has passed (NONE). */
 Tether__Outcome harness_step(struct harness *h, Tether__Step step);
+/* It has to be this one. */
+void harness_expect(struct harness *h, Tether__Step step, Tether__Outcome outcome);
 /* The same with another epoch or sequence. */
 Tether__Outcome harness_event(struct harness *h, Tether__Event *event);
 void harness_event_fill(struct harness *h, Tether__Event *event, Tether__Step step);
 void harness_time_passes(struct harness *h, unsigned ms);
 /* The reason of the last answer's first refusal; "" if there is none. */
 const char *harness_reason(const struct harness *h);
+void harness_forget_answers(struct harness *h);
 
 /* PREPARE to RELEASE, the VM's device to the next slot, ATTACH to RESUME; all have to be DONE. */
 void harness_stop(struct harness *h);

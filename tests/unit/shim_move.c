@@ -13,33 +13,6 @@
 #include "preload/objects.h"
 #include "tests/unit/shim_harness.h"
 
-static struct harness harness;
-
-static int setup(void **state)
-{
-	memset(&harness, 0, sizeof(harness));
-	harness_open(&harness);
-	harness_connect(&harness);
-	*state = &harness;
-	return 0;
-}
-
-static int setup_srq(void **state)
-{
-	memset(&harness, 0, sizeof(harness));
-	harness.with_srq = true;
-	harness_open(&harness);
-	harness_connect(&harness);
-	*state = &harness;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	harness_close(*state);
-	return 0;
-}
-
 /* Of whom moves and who stays: every promise holds for both, so most tests run both ways. */
 struct sides {
 	struct end *from, *to;
@@ -280,8 +253,8 @@ BOTH_WAYS(an_atomic_behind_a_blocked_send_is_executed_once_after_all)
 	end_fetch_add(s.from, s.to, 2, 1024, 2);
 	assert_int_equal(run(s.from, 9), 0);
 	harness_step(h, TETHER__STEP__STEP_PREPARE);
-	assert_int_equal(harness_step(h, TETHER__STEP__STEP_STOP), TETHER__OUTCOME__OUTCOME_FAILED);
-	assert_int_equal(harness_step(h, TETHER__STEP__STEP_ABORT), TETHER__OUTCOME__OUTCOME_DONE);
+	harness_expect(h, TETHER__STEP__STEP_STOP, FAILED);
+	harness_expect(h, TETHER__STEP__STEP_ABORT, DONE);
 	end_receive(s.to, 50, 256, 8);
 	assert_int_equal(run(s.from, 9), 2);
 	harness_move(h);
@@ -298,9 +271,9 @@ BOTH_WAYS(an_atomic_without_its_answer_stops_the_move_before_the_vote)
 	end_fetch_add(s.from, s.to, 1, 1024, 2);
 	run_unacknowledged(s.from, 1);
 	harness_step(h, TETHER__STEP__STEP_PREPARE);
-	assert_int_equal(harness_step(h, TETHER__STEP__STEP_STOP), TETHER__OUTCOME__OUTCOME_FAILED);
+	harness_expect(h, TETHER__STEP__STEP_STOP, FAILED);
 	assert_string_equal(harness_reason(h), "atomic-unanswered");
-	assert_int_equal(harness_step(h, TETHER__STEP__STEP_ABORT), TETHER__OUTCOME__OUTCOME_DONE);
+	harness_expect(h, TETHER__STEP__STEP_ABORT, DONE);
 	assert_int_equal(*counter, 42);
 	write8(s, 2, "goes on", IBV_SEND_SIGNALED);
 	/* the transport's retry brings the answer after all */
@@ -354,7 +327,7 @@ BOTH_WAYS(receives_are_open_while_senders_drain)
 	assert_int_equal(run(s.from, 1), 1);
 	expect_one(h, s.to, 50);
 	expect_one(h, s.from, 1);
-	assert_int_equal(harness_step(h, TETHER__STEP__STEP_SETTLE), TETHER__OUTCOME__OUTCOME_DONE);
+	harness_expect(h, TETHER__STEP__STEP_SETTLE, DONE);
 	harness_go_on(h);
 	assert_int_equal(fake_pending(real_of(s.from->qp)), 0);
 }
@@ -364,8 +337,7 @@ static void receives_posted_without_a_device_are_there_afterwards(void **state)
 	struct harness *h = *state;
 
 	harness_stop(h);
-	assert_int_equal(
-	        harness_step(h, TETHER__STEP__STEP_RELEASE), TETHER__OUTCOME__OUTCOME_DONE);
+	harness_expect(h, TETHER__STEP__STEP_RELEASE, DONE);
 	for (int i = 0; i < HARNESS_DEPTH; i++)
 		assert_int_equal(end_receive(&h->vm, 50, 256, 8), 0);
 	assert_int_equal(end_receive(&h->vm, 50, 256, 8), ENOMEM);
@@ -610,8 +582,8 @@ static void without_a_live_frontier_unfinished_work_ends_with_an_error(void **st
 	assert_int_equal(fake_pending(real_of(h->vm.qp)), 0);
 }
 
-#define EITHER(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
-#define SHARED(test) cmocka_unit_test_setup_teardown(test, setup_srq, teardown)
+#define EITHER(test) cmocka_unit_test_setup_teardown(test, harness_setup, harness_teardown)
+#define SHARED(test) cmocka_unit_test_setup_teardown(test, harness_setup_srq, harness_teardown)
 
 int main(void)
 {

@@ -7,31 +7,13 @@
 #include <cmocka.h>
 
 #include <errno.h>
-#include <string.h>
 
 #include "tests/unit/shim_fake_rarities.h"
 #include "tests/unit/shim_harness.h"
 
 enum { FIRST = 0xc001, SECOND = 0xc002 };
 
-static struct harness harness;
 static const union ibv_gid group = {.raw = {0xff, 0x12}};
-
-static int setup(void **state)
-{
-	memset(&harness, 0, sizeof(harness));
-	harness.type = IBV_QPT_UD;
-	harness_open(&harness);
-	harness_connect(&harness);
-	*state = &harness;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	harness_close(*state);
-	return 0;
-}
 
 static void the_new_one_hears_what_the_old_one_heard(void **state)
 {
@@ -52,10 +34,9 @@ static void the_new_one_hears_what_the_old_one_heard(void **state)
 
 static void go_on_from_attach(struct harness *h)
 {
-	assert_int_equal(harness_step(h, TETHER__STEP__STEP_ATTACH), TETHER__OUTCOME__OUTCOME_DONE);
-	assert_int_equal(
-	        harness_step(h, TETHER__STEP__STEP_RECONNECT), TETHER__OUTCOME__OUTCOME_DONE);
-	assert_int_equal(harness_step(h, TETHER__STEP__STEP_RESUME), TETHER__OUTCOME__OUTCOME_DONE);
+	harness_expect(h, TETHER__STEP__STEP_ATTACH, DONE);
+	harness_expect(h, TETHER__STEP__STEP_RECONNECT, DONE);
+	harness_expect(h, TETHER__STEP__STEP_RESUME, DONE);
 }
 
 static void a_member_is_not_destroyed(void **state)
@@ -65,8 +46,7 @@ static void a_member_is_not_destroyed(void **state)
 	assert_int_equal(ibv_attach_mcast(h->vm.qp, &group, FIRST), 0);
 	assert_int_equal(ibv_destroy_qp(h->vm.qp), EBUSY);
 	harness_stop(h);
-	assert_int_equal(
-	        harness_step(h, TETHER__STEP__STEP_RELEASE), TETHER__OUTCOME__OUTCOME_DONE);
+	harness_expect(h, TETHER__STEP__STEP_RELEASE, DONE);
 	assert_int_equal(ibv_destroy_qp(h->vm.qp), EBUSY);
 	go_on_from_attach(h);
 	assert_int_equal(ibv_detach_mcast(h->vm.qp, &group, FIRST), 0);
@@ -92,12 +72,10 @@ static void an_attach_that_failed_may_be_tried_again(void **state)
 	assert_int_equal(end_receive(&h->vm, 50, 0, 512), 0);
 	assert_int_equal(end_receive(&h->vm, 51, 512, 512), 0);
 	harness_stop(h);
-	assert_int_equal(
-	        harness_step(h, TETHER__STEP__STEP_RELEASE), TETHER__OUTCOME__OUTCOME_DONE);
+	harness_expect(h, TETHER__STEP__STEP_RELEASE, DONE);
 	fake.slot++;
 	fake.joins_no_group = SECOND;
-	assert_int_equal(
-	        harness_step(h, TETHER__STEP__STEP_ATTACH), TETHER__OUTCOME__OUTCOME_FAILED);
+	harness_expect(h, TETHER__STEP__STEP_ATTACH, FAILED);
 	assert_string_equal(harness_reason(h), "not-rebuilt");
 	fake.joins_no_group = 0;
 	go_on_from_attach(h);
@@ -114,8 +92,7 @@ static void who_is_not_released_is_still_in_its_groups(void **state)
 	join_both(&h->vm);
 	harness_stop(h);
 	fake.destroys_no_qps = true;
-	assert_int_equal(
-	        harness_step(h, TETHER__STEP__STEP_RELEASE), TETHER__OUTCOME__OUTCOME_FAILED);
+	harness_expect(h, TETHER__STEP__STEP_RELEASE, FAILED);
 	assert_string_equal(harness_reason(h), "not-released");
 	fake.destroys_no_qps = false;
 	go_on_from_attach(h);
@@ -129,10 +106,9 @@ static void a_member_without_a_device_can_be_destroyed(void **state)
 
 	join_both(&h->vm);
 	harness_stop(h);
-	assert_int_equal(
-	        harness_step(h, TETHER__STEP__STEP_RELEASE), TETHER__OUTCOME__OUTCOME_DONE);
+	harness_expect(h, TETHER__STEP__STEP_RELEASE, DONE);
 	fake.slot = -1;
-	assert_int_equal(harness_step(h, TETHER__STEP__STEP_ERROR), TETHER__OUTCOME__OUTCOME_DONE);
+	harness_expect(h, TETHER__STEP__STEP_ERROR, DONE);
 	assert_int_equal(ibv_attach_mcast(h->vm.qp, &group, FIRST), ENODEV);
 	assert_int_equal(ibv_detach_mcast(h->vm.qp, &group, FIRST), 0);
 	assert_int_equal(ibv_detach_mcast(h->vm.qp, &group, FIRST), EINVAL);
@@ -140,7 +116,7 @@ static void a_member_without_a_device_can_be_destroyed(void **state)
 	h->vm.qp = NULL;
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, harness_setup_datagrams, harness_teardown)
 
 int main(void)
 {

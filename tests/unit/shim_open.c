@@ -18,8 +18,6 @@
 #include "preload/steps.h"
 #include "tests/unit/shim_harness.h"
 
-#define DONE TETHER__OUTCOME__OUTCOME_DONE
-
 /* A deadlock ends the program: the rest of the tests cannot run in it. */
 enum { DEADLOCK_S = 20 };
 
@@ -27,9 +25,7 @@ static struct harness harness;
 
 static int setup(void **state)
 {
-	memset(&harness, 0, sizeof(harness));
-	harness_open(&harness);
-	harness_connect(&harness);
+	harness_begin(&harness, (struct harness){0});
 	*state = &harness;
 	alarm(DEADLOCK_S);
 	return 0;
@@ -53,18 +49,10 @@ static int setup_bare(void **state)
 
 static int teardown_bare(void **state)
 {
-	struct harness *h = *state;
-
 	alarm(0);
-	if (h->answer)
-		tether__answer__free_unpacked(h->answer, NULL);
+	harness_forget_answers(*state);
 	steps_forget();
 	return 0;
-}
-
-static void step(struct harness *h, Tether__Step which)
-{
-	assert_int_equal(harness_step(h, which), DONE);
 }
 
 static void to_slot(struct harness *h, int slot)
@@ -77,9 +65,9 @@ static void to_slot(struct harness *h, int slot)
 static void come_back(struct harness *h, int slot)
 {
 	to_slot(h, slot);
-	step(h, TETHER__STEP__STEP_ATTACH);
-	step(h, TETHER__STEP__STEP_RECONNECT);
-	step(h, TETHER__STEP__STEP_RESUME);
+	harness_expect(h, TETHER__STEP__STEP_ATTACH, DONE);
+	harness_expect(h, TETHER__STEP__STEP_RECONNECT, DONE);
+	harness_expect(h, TETHER__STEP__STEP_RESUME, DONE);
 }
 
 static struct ibv_device *real_device_of(struct ibv_context *context)
@@ -168,7 +156,7 @@ static void who_opens_while_the_device_is_away_waits_and_gets_the_new_one(void *
 	unsigned opens;
 
 	harness_stop(h);
-	step(h, TETHER__STEP__STEP_RELEASE);
+	harness_expect(h, TETHER__STEP__STEP_RELEASE, DONE);
 	opens = fake.opens;
 	assert_false(opens_at_once(&o));
 	assert_int_equal(fake.opens, opens);
@@ -199,7 +187,7 @@ static void who_waits_for_the_device_is_not_cancelled_there(void **state)
 	void *pd;
 
 	harness_stop(h);
-	step(h, TETHER__STEP__STEP_RELEASE);
+	harness_expect(h, TETHER__STEP__STEP_RELEASE, DONE);
 	assert_false(does_at_once(&o, allocate_pd));
 	pthread_cancel(o.thread);
 	come_back(h, 1);
@@ -220,10 +208,10 @@ static void who_lists_devices_while_the_vm_has_none_waits(void **state)
 	fake.slot = -1;
 	ibv_free_device_list(ibv_get_device_list(&before));
 	assert_int_equal(before, 0);
-	step(h, TETHER__STEP__STEP_RELEASE);
+	harness_expect(h, TETHER__STEP__STEP_RELEASE, DONE);
 	assert_false(does_at_once(&meanwhile, list_them));
 	__atomic_store_n(&fake.slot, 1, __ATOMIC_RELAXED);
-	step(h, TETHER__STEP__STEP_RESUME);
+	harness_expect(h, TETHER__STEP__STEP_RESUME, DONE);
 	pthread_join(meanwhile.thread, NULL);
 	assert_int_equal(meanwhile.listed, 1);
 	fake.peer_is_hidden = false;
@@ -235,10 +223,10 @@ static void who_opens_while_the_device_is_away_for_good_gets_enodev(void **state
 	struct opener o = {.device = h->vm.context->device};
 
 	harness_stop(h);
-	step(h, TETHER__STEP__STEP_RELEASE);
+	harness_expect(h, TETHER__STEP__STEP_RELEASE, DONE);
 	assert_false(opens_at_once(&o));
 	fake.slot = -1;
-	step(h, TETHER__STEP__STEP_ERROR);
+	harness_expect(h, TETHER__STEP__STEP_ERROR, DONE);
 	pthread_join(o.thread, NULL);
 	assert_null(o.context);
 }
@@ -261,11 +249,11 @@ static void who_starts_in_the_middle_of_a_move_opens_when_numbers_are_known(void
 		struct opener o = {.device = device};
 
 		h->migration++;
-		step(h, TETHER__STEP__STEP_RELEASE);
+		harness_expect(h, TETHER__STEP__STEP_RELEASE, DONE);
 		assert_false(opens_at_once(&o));
 		for (unsigned i = first; i < 3; i++) {
 			assert_false(__atomic_load_n(&o.done, __ATOMIC_ACQUIRE));
-			step(h, missed[i]);
+			harness_expect(h, missed[i], DONE);
 		}
 		pthread_join(o.thread, NULL);
 		assert_non_null(o.context);
@@ -281,7 +269,7 @@ static void another_device_is_opened_meanwhile(void **state)
 	struct ibv_context *context;
 
 	harness_stop(h);
-	step(h, TETHER__STEP__STEP_RELEASE);
+	harness_expect(h, TETHER__STEP__STEP_RELEASE, DONE);
 	context = ibv_open_device(h->peer.context->device);
 	assert_non_null(context);
 	ibv_close_device(context);
@@ -298,12 +286,12 @@ static void what_is_opened_after_stop_goes_with_its_device(void **state)
 	ibv_destroy_qp(h->vm.qp);
 	h->vm.qp = NULL;
 	end_close(&h->vm);
-	step(h, TETHER__STEP__STEP_PREPARE);
-	step(h, TETHER__STEP__STEP_STOP);
+	harness_expect(h, TETHER__STEP__STEP_PREPARE, DONE);
+	harness_expect(h, TETHER__STEP__STEP_STOP, DONE);
 	h->vm.context = ibv_open_device(device);
 	assert_int_equal(context_of(h->vm.context)->phase, PHASE_STOPPED);
-	step(h, TETHER__STEP__STEP_SETTLE);
-	step(h, TETHER__STEP__STEP_RELEASE);
+	harness_expect(h, TETHER__STEP__STEP_SETTLE, DONE);
+	harness_expect(h, TETHER__STEP__STEP_RELEASE, DONE);
 	assert_null(context_of(h->vm.context)->real);
 	come_back(h, 1);
 	assert_true(stands_on(h->vm.context, "fake1"));
@@ -351,7 +339,7 @@ static void a_device_is_listed_once_wherever_it_is(void **state)
 	int count;
 
 	harness_stop(h);
-	step(h, TETHER__STEP__STEP_RELEASE);
+	harness_expect(h, TETHER__STEP__STEP_RELEASE, DONE);
 	fake.slot = -1;
 	assert_int_equal(times_listed(device, &count), 1);
 	assert_int_equal(count, 2);
@@ -387,8 +375,8 @@ static void who_missed_the_new_device_ends_with_errors(void **state)
 	assert_int_equal(
 	        end_rdma(&h->vm, &h->peer, IBV_WR_RDMA_WRITE, 1, 0, 8, IBV_SEND_SIGNALED), 0);
 	harness_stop(h);
-	step(h, TETHER__STEP__STEP_RELEASE);
-	step(h, TETHER__STEP__STEP_RESUME);
+	harness_expect(h, TETHER__STEP__STEP_RELEASE, DONE);
+	harness_expect(h, TETHER__STEP__STEP_RESUME, DONE);
 	assert_int_equal(context_of(h->vm.context)->phase, PHASE_LOST);
 	assert_int_equal(harness_poll(h, &h->vm), 1);
 	assert_int_equal(h->wc[0].status, IBV_WC_RETRY_EXC_ERR);

@@ -13,19 +13,8 @@
 
 static int setup(void **state)
 {
-	static struct harness h;
-
-	memset(&h, 0, sizeof(h));
-	harness_open(&h);
-	harness_connect(&h);
+	harness_setup(state);
 	fake.automatic = true;
-	*state = &h;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	harness_close(*state);
 	return 0;
 }
 
@@ -196,10 +185,7 @@ static int setup_ex(void **state)
 {
 	static struct harness h;
 
-	memset(&h, 0, sizeof(h));
-	h.with_ex = true;
-	harness_open(&h);
-	harness_connect(&h);
+	harness_begin(&h, (struct harness){.with_ex = true});
 	fake.automatic = true;
 	*state = &h;
 	return 0;
@@ -254,8 +240,8 @@ static void more_than_the_queue_takes_is_all_or_nothing(void **state)
 	assert_int_equal(fake_pending(real_of(h->vm.qp)), 0);
 }
 
-#define PLAIN(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
-#define EX(test)    cmocka_unit_test_setup_teardown(test, setup_ex, teardown)
+#define PLAIN(test) cmocka_unit_test_setup_teardown(test, setup, harness_teardown)
+#define EX(test)    cmocka_unit_test_setup_teardown(test, setup_ex, harness_teardown)
 
 int main(void)
 {

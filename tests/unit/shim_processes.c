@@ -14,7 +14,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
-#include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -25,42 +24,6 @@
 #include "preload/queue_pair.h"
 #include "preload/reserved_numbers.h"
 #include "tests/unit/shim_harness.h"
-
-#define DONE    TETHER__OUTCOME__OUTCOME_DONE
-#define REFUSED TETHER__OUTCOME__OUTCOME_REFUSED
-#define FAILED  TETHER__OUTCOME__OUTCOME_FAILED
-
-static struct harness harness;
-
-static int setup(void **state)
-{
-	memset(&harness, 0, sizeof(harness));
-	harness_open(&harness);
-	harness_connect(&harness);
-	*state = &harness;
-	return 0;
-}
-
-static int setup_with_channel(void **state)
-{
-	memset(&harness, 0, sizeof(harness));
-	harness.with_channel = true;
-	harness_open(&harness);
-	harness_connect(&harness);
-	*state = &harness;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	harness_close(*state);
-	return 0;
-}
-
-static void step(struct harness *h, Tether__Step which, Tether__Outcome outcome)
-{
-	assert_int_equal(harness_step(h, which), outcome);
-}
 
 /* Lives until it is killed. */
 static pid_t fork_sleeper(void)
@@ -85,10 +48,10 @@ static void a_forked_child_is_refused_by_name_until_it_ends(void **state)
 	struct harness *h = *state;
 	pid_t first = fork_sleeper(), second = fork_sleeper();
 
-	step(h, TETHER__STEP__STEP_PREPARE, REFUSED);
+	harness_expect(h, TETHER__STEP__STEP_PREPARE, REFUSED);
 	assert_string_equal(harness_reason(h), "veto-forked");
 	end(first);
-	step(h, TETHER__STEP__STEP_PREPARE, REFUSED);
+	harness_expect(h, TETHER__STEP__STEP_PREPARE, REFUSED);
 	end(second);
 	harness_move(h);
 }
@@ -107,7 +70,7 @@ static void a_grandchild_counts(void **state)
 	}
 	assert_int_equal(read(told[0], &grandchild, sizeof(grandchild)), sizeof(grandchild));
 	assert_int_equal(waitpid(child, NULL, 0), child);
-	step(h, TETHER__STEP__STEP_PREPARE, REFUSED);
+	harness_expect(h, TETHER__STEP__STEP_PREPARE, REFUSED);
 	assert_string_equal(harness_reason(h), "veto-forked");
 	kill(grandchild, SIGKILL);
 	while (harness_step(h, TETHER__STEP__STEP_PREPARE) != DONE)
@@ -182,7 +145,7 @@ static void who_starts_others_at_every_step_moves(void **state)
 		start_some(children[i]);
 		if (steps[i] == TETHER__STEP__STEP_ATTACH)
 			fake.slot = 1;
-		step(h, steps[i], DONE);
+		harness_expect(h, steps[i], DONE);
 	}
 	assert_int_equal(fake_execute(real_of(h->vm.qp), 9, true), 1);
 	assert_int_equal(harness_poll(h, &h->vm), 1);
@@ -200,7 +163,7 @@ static void a_child_of_before_the_device_was_open_shares_nothing(void **state)
 
 	harness_close(h);
 	child = fork_sleeper();
-	setup(state);
+	harness_setup(state);
 	harness_move(h);
 	end(child);
 }
@@ -212,8 +175,8 @@ static void a_child_is_not_forgotten_when_the_device_is_opened_again(void **stat
 	pid_t child = fork_sleeper();
 
 	harness_close(h);
-	setup(state);
-	step(h, TETHER__STEP__STEP_PREPARE, REFUSED);
+	harness_setup(state);
+	harness_expect(h, TETHER__STEP__STEP_PREPARE, REFUSED);
 	assert_string_equal(harness_reason(h), "veto-forked");
 	end(child);
 	harness_move(h);
@@ -224,9 +187,9 @@ static void who_forks_after_prepare_is_refused_at_stop(void **state)
 	struct harness *h = *state;
 	pid_t child;
 
-	step(h, TETHER__STEP__STEP_PREPARE, DONE);
+	harness_expect(h, TETHER__STEP__STEP_PREPARE, DONE);
 	child = fork_sleeper();
-	step(h, TETHER__STEP__STEP_STOP, REFUSED);
+	harness_expect(h, TETHER__STEP__STEP_STOP, REFUSED);
 	assert_string_equal(harness_reason(h), "veto-forked");
 	end(child);
 }
@@ -243,11 +206,11 @@ static void who_forks_after_the_vote_is_not_released(void **state)
 	harness_stop(h);
 	opens = fake.opens;
 	child = fork_sleeper();
-	step(h, TETHER__STEP__STEP_RELEASE, FAILED);
+	harness_expect(h, TETHER__STEP__STEP_RELEASE, FAILED);
 	assert_string_equal(harness_reason(h), "not-released");
-	step(h, TETHER__STEP__STEP_ATTACH, DONE);
-	step(h, TETHER__STEP__STEP_RECONNECT, DONE);
-	step(h, TETHER__STEP__STEP_RESUME, DONE);
+	harness_expect(h, TETHER__STEP__STEP_ATTACH, DONE);
+	harness_expect(h, TETHER__STEP__STEP_RECONNECT, DONE);
+	harness_expect(h, TETHER__STEP__STEP_RESUME, DONE);
 	assert_int_equal(fake.opens, opens);
 	assert_int_equal(fake_execute(real_of(h->vm.qp), 9, true), 1);
 	assert_int_equal(harness_poll(h, &h->vm), 1);
@@ -301,8 +264,8 @@ static void who_is_forked_behind_a_stop_waits_for_no_resume(void **state)
 {
 	struct harness *h = *state;
 
-	step(h, TETHER__STEP__STEP_PREPARE, DONE);
-	step(h, TETHER__STEP__STEP_STOP, DONE);
+	harness_expect(h, TETHER__STEP__STEP_PREPARE, DONE);
+	harness_expect(h, TETHER__STEP__STEP_STOP, DONE);
 	assert_int_equal(in_child(h, write_and_execute), 0);
 	assert_int_equal(in_child(h, modify_both_to_reset), 0);
 }
@@ -321,7 +284,7 @@ static void who_is_forked_without_a_device_does_not_wait_for_one(void **state)
 	struct harness *h = *state;
 
 	harness_stop(h);
-	step(h, TETHER__STEP__STEP_RELEASE, DONE);
+	harness_expect(h, TETHER__STEP__STEP_RELEASE, DONE);
 	assert_int_equal(in_child(h, modify_to_reset), ENODEV);
 	assert_int_equal(in_child(h, post_and_be_flushed), 0);
 }
@@ -375,7 +338,7 @@ static void flush_in_a_child_wakes_the_child_alone(void **state)
 
 	assert_int_equal(ibv_req_notify_cq(h->vm.cq, 0), 0);
 	harness_stop(h);
-	step(h, TETHER__STEP__STEP_RELEASE, DONE);
+	harness_expect(h, TETHER__STEP__STEP_RELEASE, DONE);
 	assert_int_equal(in_child(h, post_and_be_flushed), 0);
 	assert_false(is_readable(h->vm.channel->fd));
 	assert_int_equal(in_child(h, be_flushed_and_told), 0);
@@ -507,12 +470,12 @@ static void a_number_that_means_another_process_is_held_aside(void **state)
 	        .remote_qpn = 1};
 
 	harness_stop(h);
-	step(h, TETHER__STEP__STEP_RELEASE, DONE);
+	harness_expect(h, TETHER__STEP__STEP_RELEASE, DONE);
 	fake.slot = 1;
-	step(h, TETHER__STEP__STEP_ATTACH, DONE);
+	harness_expect(h, TETHER__STEP__STEP_ATTACH, DONE);
 	assert_int_equal(qp_rows_append(h->attached->qps, &others), 0);
-	step(h, TETHER__STEP__STEP_RECONNECT, DONE);
-	step(h, TETHER__STEP__STEP_RESUME, DONE);
+	harness_expect(h, TETHER__STEP__STEP_RECONNECT, DONE);
+	harness_expect(h, TETHER__STEP__STEP_RESUME, DONE);
 	fake_next_number(0x3400);
 	assert_int_equal(number_made(h), 0x3401);
 	/* Nor is the one that it has had since: to those who know it by the other, it means that.
@@ -540,17 +503,18 @@ static void a_number_that_nobody_knows_is_drawn_again_at_prepare(void **state)
 	const struct context *vm = context_of(h->vm.context);
 	uint32_t before = vm->number;
 
-	step(h, TETHER__STEP__STEP_PREPARE, DONE);
+	harness_expect(h, TETHER__STEP__STEP_PREPARE, DONE);
 	assert_int_not_equal(vm->number, before);
 	harness_stop(h);
 	harness_go_on(h);
 	before = vm->number;
-	step(h, TETHER__STEP__STEP_PREPARE, DONE);
+	harness_expect(h, TETHER__STEP__STEP_PREPARE, DONE);
 	assert_int_equal(vm->number, before);
 }
 
-#define TEST(name)         cmocka_unit_test_setup_teardown(name, setup, teardown)
-#define TEST_CHANNEL(name) cmocka_unit_test_setup_teardown(name, setup_with_channel, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, harness_setup, harness_teardown)
+#define TEST_CHANNEL(name)                                                                         \
+	cmocka_unit_test_setup_teardown(name, harness_setup_channel, harness_teardown)
 
 int main(void)
 {

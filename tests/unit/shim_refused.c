@@ -21,10 +21,7 @@ static struct ibv_pd *pd;
 
 static int setup(void **state)
 {
-	memset(&harness, 0, sizeof(harness));
-	harness.with_srq = harness.with_ex = true;
-	harness_open(&harness);
-	harness_connect(&harness);
+	harness_begin(&harness, (struct harness){.with_srq = true, .with_ex = true});
 	context = harness.vm.context;
 	pd = harness.vm.pd;
 	return 0;

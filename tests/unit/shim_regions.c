@@ -30,12 +30,6 @@ static int setup(void **state)
 	return 0;
 }
 
-static int teardown(void **state)
-{
-	harness_close(*state);
-	return 0;
-}
-
 static int move_elsewhere(struct harness *h)
 {
 	return ibv_rereg_mr(
@@ -198,7 +192,7 @@ static void a_region_of_which_nothing_is_left_moves_and_lets_nobody_in(void **st
 	assert_int_equal(ibv_dereg_mr(mr), 0);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, harness_teardown)
 
 int main(void)
 {

@@ -20,19 +20,14 @@
 #include "preload/real_verbs.h"
 #include "tests/unit/shim_harness.h"
 
-#define DONE    TETHER__OUTCOME__OUTCOME_DONE
-#define REFUSED TETHER__OUTCOME__OUTCOME_REFUSED
-#define FAILED  TETHER__OUTCOME__OUTCOME_FAILED
-
 /* A deadlock ends the program: the rest of the tests cannot run in it. */
 enum { DEADLOCK_S = 20 };
 
 static struct harness harness;
 
-static int begin(void **state)
+static int begin(void **state, struct harness wanted)
 {
-	harness_open(&harness);
-	harness_connect(&harness);
+	harness_begin(&harness, wanted);
 	*state = &harness;
 	alarm(DEADLOCK_S);
 	return 0;
@@ -40,22 +35,17 @@ static int begin(void **state)
 
 static int setup(void **state)
 {
-	memset(&harness, 0, sizeof(harness));
-	return begin(state);
+	return begin(state, (struct harness){0});
 }
 
 static int setup_srq(void **state)
 {
-	memset(&harness, 0, sizeof(harness));
-	harness.with_srq = true;
-	return begin(state);
+	return begin(state, (struct harness){.with_srq = true});
 }
 
 static int setup_ex(void **state)
 {
-	memset(&harness, 0, sizeof(harness));
-	harness.with_ex = true;
-	return begin(state);
+	return begin(state, (struct harness){.with_ex = true});
 }
 
 static int teardown(void **state)
@@ -63,11 +53,6 @@ static int teardown(void **state)
 	alarm(0);
 	harness_close(*state);
 	return 0;
-}
-
-static void step(struct harness *h, Tether__Step which, Tether__Outcome outcome)
-{
-	assert_int_equal(harness_step(h, which), outcome);
 }
 
 static int write_one(struct harness *h, uint64_t wr_id)
@@ -113,15 +98,15 @@ static void a_stop_does_not_wait_for_ibv_wr_complete(void **state)
 	sem_init(&b.go_on, 0, 0);
 	assert_int_equal(pthread_create(&thread, NULL, build_across_a_stop, &b), 0);
 	sem_wait(&b.started);
-	step(h, TETHER__STEP__STEP_PREPARE, DONE);
-	step(h, TETHER__STEP__STEP_STOP, DONE);
+	harness_expect(h, TETHER__STEP__STEP_PREPARE, DONE);
+	harness_expect(h, TETHER__STEP__STEP_STOP, DONE);
 	sem_post(&b.go_on);
 	pthread_join(thread, NULL);
 	assert_int_equal(b.posted, 0);
 	assert_int_equal(b.completed, 0);
 	assert_non_null(b.mr);
 	assert_int_equal(fake_pending(real_of(h->vm.qp)), 0);
-	step(h, TETHER__STEP__STEP_SETTLE, DONE);
+	harness_expect(h, TETHER__STEP__STEP_SETTLE, DONE);
 	harness_go_on(h);
 	assert_int_equal(fake_execute(real_of(h->vm.qp), 9, true), 1);
 	assert_int_equal(fake_execute(real_of(h->peer.qp), 9, true), 1);
@@ -203,14 +188,14 @@ static void kept_work_is_flushed_behind_an_error_of_the_application(void **state
 	                                 .wr.rdma = {(uintptr_t)h->peer.memory, 0xdead}};
 
 	assert_int_equal(ibv_post_send(h->vm.qp, &wr, &bad), 0);
-	step(h, TETHER__STEP__STEP_PREPARE, DONE);
-	step(h, TETHER__STEP__STEP_STOP, DONE);
+	harness_expect(h, TETHER__STEP__STEP_PREPARE, DONE);
+	harness_expect(h, TETHER__STEP__STEP_STOP, DONE);
 	assert_int_equal(write_one(h, 2), 0);
 	fake_execute(real_of(h->vm.qp), 1, true);
 	assert_int_equal(harness_poll(h, &h->vm), 1);
 	assert_int_equal(h->wc[0].wr_id, 1);
 	assert_int_not_equal(h->wc[0].status, IBV_WC_SUCCESS);
-	step(h, TETHER__STEP__STEP_ABORT, DONE);
+	harness_expect(h, TETHER__STEP__STEP_ABORT, DONE);
 	assert_int_equal(harness_poll(h, &h->vm), 1);
 	assert_int_equal(h->wc[0].wr_id, 2);
 	assert_int_equal(h->wc[0].status, IBV_WC_WR_FLUSH_ERR);
@@ -237,9 +222,9 @@ static void a_modify_on_a_lost_device_fails(void **state)
 	struct harness *h = *state;
 
 	harness_stop(h);
-	step(h, TETHER__STEP__STEP_RELEASE, DONE);
+	harness_expect(h, TETHER__STEP__STEP_RELEASE, DONE);
 	fake.slot = -1;
-	step(h, TETHER__STEP__STEP_ERROR, DONE);
+	harness_expect(h, TETHER__STEP__STEP_ERROR, DONE);
 	assert_int_equal(ibv_modify_qp(h->vm.qp, &reset, IBV_QP_STATE), ENODEV);
 }
 
@@ -301,14 +286,14 @@ static void what_cannot_move_is_not_made_between_stop_and_resume(void **state)
 	bool early;
 
 	sem_init(&m.started, 0, 0);
-	step(h, TETHER__STEP__STEP_PREPARE, DONE);
-	step(h, TETHER__STEP__STEP_STOP, DONE);
+	harness_expect(h, TETHER__STEP__STEP_PREPARE, DONE);
+	harness_expect(h, TETHER__STEP__STEP_STOP, DONE);
 	assert_int_equal(pthread_create(&thread, NULL, enhance, &m), 0);
 	sem_wait(&m.started);
 	while (!(early = __atomic_load_n(&m.done, __ATOMIC_ACQUIRE)) && !is_asleep(m.tid))
 		;
 	assert_false(early);
-	step(h, TETHER__STEP__STEP_SETTLE, DONE);
+	harness_expect(h, TETHER__STEP__STEP_SETTLE, DONE);
 	harness_go_on(h);
 	pthread_join(thread, NULL);
 	assert_int_equal(m.err, 0);
@@ -321,12 +306,12 @@ static void what_cannot_move_any_more_after_stop_is_vetoed_before_it_is_broken(v
 	uint8_t *memory = mmap(NULL, 3 * bytes, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	struct ibv_mr *mr = ibv_reg_mr(h->vm.pd, memory, 3 * bytes, 0);
 
-	step(h, TETHER__STEP__STEP_PREPARE, DONE);
-	step(h, TETHER__STEP__STEP_STOP, DONE);
+	harness_expect(h, TETHER__STEP__STEP_PREPARE, DONE);
+	harness_expect(h, TETHER__STEP__STEP_STOP, DONE);
 	munmap(memory + bytes, bytes);
-	step(h, TETHER__STEP__STEP_SETTLE, REFUSED);
+	harness_expect(h, TETHER__STEP__STEP_SETTLE, REFUSED);
 	assert_string_equal(harness_reason(h), "veto-memory-unmapped");
-	step(h, TETHER__STEP__STEP_ABORT, DONE);
+	harness_expect(h, TETHER__STEP__STEP_ABORT, DONE);
 	assert_int_equal(write_one(h, 1), 0);
 	assert_int_equal(fake_execute(real_of(h->vm.qp), 9, true), 1);
 	ibv_dereg_mr(mr);
@@ -337,12 +322,12 @@ static void what_is_opened_after_stop_stops_with_its_device(void **state)
 	struct harness *h = *state;
 	struct ibv_context *late;
 
-	step(h, TETHER__STEP__STEP_PREPARE, DONE);
-	step(h, TETHER__STEP__STEP_STOP, DONE);
+	harness_expect(h, TETHER__STEP__STEP_PREPARE, DONE);
+	harness_expect(h, TETHER__STEP__STEP_STOP, DONE);
 	late = ibv_open_device(h->vm.context->device);
 	assert_non_null(late);
 	assert_int_equal(context_of(late)->phase, PHASE_STOPPED);
-	step(h, TETHER__STEP__STEP_SETTLE, DONE);
+	harness_expect(h, TETHER__STEP__STEP_SETTLE, DONE);
 	harness_go_on(h);
 	assert_int_equal(context_of(late)->phase, PHASE_RUNNING);
 	ibv_close_device(late);
@@ -355,7 +340,7 @@ static void a_connection_that_has_not_voted_is_not_released(void **state)
 
 	harness_stop(h);
 	queue_pair_of(h->vm.qp)->migration.broken = false;
-	step(h, TETHER__STEP__STEP_RELEASE, FAILED);
+	harness_expect(h, TETHER__STEP__STEP_RELEASE, FAILED);
 	assert_string_equal(harness_reason(h), "not-voted");
 	assert_non_null(real_of(h->vm.qp));
 }
@@ -369,11 +354,11 @@ static void one_that_does_not_reset_is_lost_alone(void **state)
 	struct harness *h = *state;
 
 	harness_stop(h);
-	step(h, TETHER__STEP__STEP_ABORT, DONE);
-	step(h, TETHER__STEP__STEP_SETTLE, DONE);
+	harness_expect(h, TETHER__STEP__STEP_ABORT, DONE);
+	harness_expect(h, TETHER__STEP__STEP_SETTLE, DONE);
 	fake.does_not_reset = real_of(h->vm.qp);
-	step(h, TETHER__STEP__STEP_RECONNECT, DONE);
-	step(h, TETHER__STEP__STEP_RESUME, DONE);
+	harness_expect(h, TETHER__STEP__STEP_RECONNECT, DONE);
+	harness_expect(h, TETHER__STEP__STEP_RESUME, DONE);
 	assert_int_equal(h->vm.qp->state, IBV_QPS_ERR);
 	assert_int_equal(real_of(h->peer.qp)->state, IBV_QPS_RTS);
 }
@@ -385,12 +370,12 @@ static void a_context_that_cannot_be_rebuilt_is_lost_whole(void **state)
 
 	harness_stop(h);
 	assert_int_equal(write_one(h, 1), 0);
-	step(h, TETHER__STEP__STEP_RELEASE, DONE);
+	harness_expect(h, TETHER__STEP__STEP_RELEASE, DONE);
 	fake.slot = 1;
 	fake.makes_no_qps = true;
-	step(h, TETHER__STEP__STEP_ATTACH, FAILED);
+	harness_expect(h, TETHER__STEP__STEP_ATTACH, FAILED);
 	assert_string_equal(harness_reason(h), "not-rebuilt");
-	step(h, TETHER__STEP__STEP_ERROR, DONE);
+	harness_expect(h, TETHER__STEP__STEP_ERROR, DONE);
 	assert_int_equal(context_of(h->vm.context)->phase, PHASE_LOST);
 	assert_null(context_of(h->vm.context)->real);
 	assert_int_equal(ibv_modify_qp(h->vm.qp, &reset, IBV_QP_STATE), ENODEV);
@@ -407,7 +392,7 @@ static void shared_buffers_outlive_a_migration_that_ends_with_errors(void **stat
 	end_receive(&h->peer, 50, 256, 8);
 	end_receive(&h->peer, 51, 264, 8);
 	harness_stop(h);
-	step(h, TETHER__STEP__STEP_ERROR, DONE);
+	harness_expect(h, TETHER__STEP__STEP_ERROR, DONE);
 	shown = harness_poll(h, &h->peer);
 	assert_int_equal(shown + (int)fake_receives(real_of(h->peer.qp)), 2);
 }

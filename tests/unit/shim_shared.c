@@ -6,38 +6,11 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <string.h>
-
 #include "preload/objects.h"
 #include "preload/real_verbs.h"
 #include "tests/unit/shim_harness.h"
 
-#define DONE TETHER__OUTCOME__OUTCOME_DONE
-
 enum { LONG_BYTES = 2 * FAKE_MTU };
-
-static struct harness harness;
-
-static int setup(void **state)
-{
-	memset(&harness, 0, sizeof(harness));
-	harness.with_srq = true;
-	harness_open(&harness);
-	harness_connect(&harness);
-	*state = &harness;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	harness_close(*state);
-	return 0;
-}
-
-static void step(struct harness *h, Tether__Step which)
-{
-	assert_int_equal(harness_step(h, which), DONE);
-}
 
 /* The peer has two buffers, of which a message has taken one when half of it is there. */
 static void begin_a_message(struct harness *h)
@@ -82,13 +55,13 @@ static void a_buffer_that_is_flushed_before_resume_is_posted_again(void **state)
 	fake.hold_flushes = true;
 	begin_a_message(h);
 	harness_stop(h);
-	step(h, TETHER__STEP__STEP_RELEASE);
+	harness_expect(h, TETHER__STEP__STEP_RELEASE, DONE);
 	fake.slot = 1;
-	step(h, TETHER__STEP__STEP_ATTACH);
-	step(h, TETHER__STEP__STEP_RECONNECT);
+	harness_expect(h, TETHER__STEP__STEP_ATTACH, DONE);
+	harness_expect(h, TETHER__STEP__STEP_RECONNECT, DONE);
 	fake_release_flushes();
 	assert_int_equal(harness_poll(h, &h->peer), 0);
-	step(h, TETHER__STEP__STEP_RESUME);
+	harness_expect(h, TETHER__STEP__STEP_RESUME, DONE);
 	expect_both_buffers(h);
 }
 
@@ -139,7 +112,7 @@ static void a_flush_of_a_queue_pair_that_fails_is_shown(void **state)
 	assert_int_equal(fake_receives(real_of(h->peer.qp)), 1);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, harness_setup_srq, harness_teardown)
 
 int main(void)
 {

@@ -13,13 +13,10 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "preload/objects.h"
 #include "tests/unit/shim_harness.h"
-
-#define DONE TETHER__OUTCOME__OUTCOME_DONE
 
 /* A deadlock ends the program: the rest of the tests cannot run in it. */
 enum { DEADLOCK_S = 20, INTERRUPTED = 1, POSTED_BY_HANDLER = 2 };
@@ -47,9 +44,7 @@ static int setup(void **state)
 {
 	struct sigaction action = {.sa_handler = post_to_the_other};
 
-	memset(&harness, 0, sizeof(harness));
-	harness_open(&harness);
-	harness_connect(&harness);
+	harness_begin(&harness, (struct harness){0});
 	interrupted = &harness.vm;
 	other = &harness.peer;
 	handler_runs = 0;
@@ -147,7 +142,7 @@ static void a_handler_gets_through_where_a_stop_waits_for_what_it_interrupted(vo
 {
 	int err;
 
-	assert_int_equal(harness_step(&harness, TETHER__STEP__STEP_PREPARE), DONE);
+	harness_expect(&harness, TETHER__STEP__STEP_PREPARE, DONE);
 	/* Each has its owner. */
 	write_to_the_other_side(other, 3, &err);
 	write_to_the_other_side(interrupted, 3, &err);
@@ -173,8 +168,7 @@ static void *modify_to_error(void *unused)
 {
 	struct ibv_qp_attr error = {.qp_state = IBV_QPS_ERR};
 
-	stopped = ibv_modify_qp(other->qp, &error, IBV_QP_STATE) ? TETHER__OUTCOME__OUTCOME_FAILED
-	                                                         : DONE;
+	stopped = ibv_modify_qp(other->qp, &error, IBV_QP_STATE) ? FAILED : DONE;
 	return NULL;
 }
 

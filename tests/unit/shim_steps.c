@@ -14,43 +14,9 @@
 #include "preload/real_verbs.h"
 #include "tests/unit/shim_harness.h"
 
-#define DONE    TETHER__OUTCOME__OUTCOME_DONE
-#define REFUSED TETHER__OUTCOME__OUTCOME_REFUSED
-#define FAILED  TETHER__OUTCOME__OUTCOME_FAILED
-
-static struct harness harness;
-
-static int setup(void **state)
-{
-	memset(&harness, 0, sizeof(harness));
-	harness_open(&harness);
-	harness_connect(&harness);
-	*state = &harness;
-	return 0;
-}
-
-static int setup_unconnected(void **state)
-{
-	memset(&harness, 0, sizeof(harness));
-	harness_open(&harness);
-	*state = &harness;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	harness_close(*state);
-	return 0;
-}
-
 static int write_one(struct harness *h, uint64_t wr_id)
 {
 	return end_rdma(&h->vm, &h->peer, IBV_WR_RDMA_WRITE, wr_id, 0, 8, IBV_SEND_SIGNALED);
-}
-
-static void step(struct harness *h, Tether__Step which, Tether__Outcome outcome)
-{
-	assert_int_equal(harness_step(h, which), outcome);
 }
 
 static unsigned pending(struct ibv_qp *qp)
@@ -64,11 +30,11 @@ static void an_abort_before_the_vote_goes_on_as_if_nothing_had_been(void **state
 {
 	struct harness *h = *state;
 
-	step(h, TETHER__STEP__STEP_PREPARE, DONE);
-	step(h, TETHER__STEP__STEP_STOP, DONE);
+	harness_expect(h, TETHER__STEP__STEP_PREPARE, DONE);
+	harness_expect(h, TETHER__STEP__STEP_STOP, DONE);
 	assert_int_equal(write_one(h, 1), 0);
 	assert_int_equal(pending(h->vm.qp), 0);
-	step(h, TETHER__STEP__STEP_ABORT, DONE);
+	harness_expect(h, TETHER__STEP__STEP_ABORT, DONE);
 	assert_int_equal(pending(h->vm.qp), 1);
 	assert_int_equal(fake_execute(real_of(h->vm.qp), 9, true), 1);
 	assert_int_equal(harness_poll(h, &h->vm), 1);
@@ -88,13 +54,13 @@ static void an_abort_after_the_vote_is_mended_on_the_same_device(void **state)
 	harness_stop(h);
 	opens = fake.opens;
 	write_one(h, 2);
-	step(h, TETHER__STEP__STEP_ABORT, DONE);
+	harness_expect(h, TETHER__STEP__STEP_ABORT, DONE);
 	assert_non_null(h->answer->evidence); /* says that it is broken */
 	assert_true(h->answer->evidence->flags[0] & TETHER__EVIDENCE_FLAG__EVIDENCE_BROKEN);
 	assert_int_equal(pending(h->vm.qp), 0);
-	step(h, TETHER__STEP__STEP_SETTLE, DONE);
-	step(h, TETHER__STEP__STEP_RECONNECT, DONE);
-	step(h, TETHER__STEP__STEP_RESUME, DONE);
+	harness_expect(h, TETHER__STEP__STEP_SETTLE, DONE);
+	harness_expect(h, TETHER__STEP__STEP_RECONNECT, DONE);
+	harness_expect(h, TETHER__STEP__STEP_RESUME, DONE);
 	assert_int_equal(fake.opens, opens);
 	assert_int_equal(fake_receives(real_of(h->peer.qp)), 1);
 	assert_int_equal(pending(h->vm.qp), 1);
@@ -112,12 +78,12 @@ static void what_the_transport_gave_up_while_stopped_ends_with_errors_at_an_abor
 	struct ibv_qp_attr attr = {.qp_state = IBV_QPS_ERR};
 
 	write_one(h, 1);
-	step(h, TETHER__STEP__STEP_PREPARE, DONE);
-	step(h, TETHER__STEP__STEP_STOP, DONE);
+	harness_expect(h, TETHER__STEP__STEP_PREPARE, DONE);
+	harness_expect(h, TETHER__STEP__STEP_STOP, DONE);
 	write_one(h, 2);
 	assert_int_equal(below.ibv_modify_qp(real_of(h->vm.qp), &attr, IBV_QP_STATE), 0);
 	assert_int_equal(harness_poll(h, &h->vm), 0);
-	step(h, TETHER__STEP__STEP_ABORT, DONE);
+	harness_expect(h, TETHER__STEP__STEP_ABORT, DONE);
 	assert_int_equal(harness_poll(h, &h->vm), 2);
 	assert_int_equal(h->wc[0].wr_id, 1);
 	assert_int_equal(h->wc[0].status, IBV_WC_RETRY_EXC_ERR);
@@ -133,8 +99,8 @@ static void an_abort_after_the_commit_is_too_late(void **state)
 	struct harness *h = *state;
 
 	harness_stop(h);
-	step(h, TETHER__STEP__STEP_RELEASE, DONE);
-	step(h, TETHER__STEP__STEP_ABORT, REFUSED);
+	harness_expect(h, TETHER__STEP__STEP_RELEASE, DONE);
+	harness_expect(h, TETHER__STEP__STEP_ABORT, REFUSED);
 	assert_string_equal(harness_reason(h), "too-late");
 	harness_go_on(h);
 }
@@ -144,13 +110,13 @@ static void who_was_let_go_is_stopped_again_to_mend_the_others(void **state)
 {
 	struct harness *h = *state;
 
-	step(h, TETHER__STEP__STEP_PREPARE, DONE);
-	step(h, TETHER__STEP__STEP_STOP, DONE);
-	step(h, TETHER__STEP__STEP_ABORT, DONE);
+	harness_expect(h, TETHER__STEP__STEP_PREPARE, DONE);
+	harness_expect(h, TETHER__STEP__STEP_STOP, DONE);
+	harness_expect(h, TETHER__STEP__STEP_ABORT, DONE);
 	write_one(h, 1);
-	step(h, TETHER__STEP__STEP_SETTLE, DONE);
-	step(h, TETHER__STEP__STEP_RECONNECT, DONE);
-	step(h, TETHER__STEP__STEP_RESUME, DONE);
+	harness_expect(h, TETHER__STEP__STEP_SETTLE, DONE);
+	harness_expect(h, TETHER__STEP__STEP_RECONNECT, DONE);
+	harness_expect(h, TETHER__STEP__STEP_RESUME, DONE);
 	assert_int_equal(fake_execute(real_of(h->vm.qp), 9, true), 1);
 	assert_int_equal(harness_poll(h, &h->vm), 1);
 }
@@ -161,8 +127,8 @@ static void the_lease_reopens_gates_before_the_vote(void **state)
 {
 	struct harness *h = *state;
 
-	step(h, TETHER__STEP__STEP_PREPARE, DONE);
-	step(h, TETHER__STEP__STEP_STOP, DONE);
+	harness_expect(h, TETHER__STEP__STEP_PREPARE, DONE);
+	harness_expect(h, TETHER__STEP__STEP_STOP, DONE);
 	write_one(h, 1);
 	harness_time_passes(h, 4900);
 	assert_int_equal(pending(h->vm.qp), 0);
@@ -182,11 +148,11 @@ static void an_atomic_of_who_had_reopened_ends_the_vote_by_name_and_is_not_broke
 {
 	struct harness *h = *state;
 
-	step(h, TETHER__STEP__STEP_PREPARE, DONE);
-	step(h, TETHER__STEP__STEP_STOP, DONE);
+	harness_expect(h, TETHER__STEP__STEP_PREPARE, DONE);
+	harness_expect(h, TETHER__STEP__STEP_STOP, DONE);
 	harness_time_passes(h, 5100);
 	post_atomic(h, 1);
-	step(h, TETHER__STEP__STEP_SETTLE, FAILED);
+	harness_expect(h, TETHER__STEP__STEP_SETTLE, FAILED);
 	assert_string_equal(harness_reason(h), "atomic-unanswered");
 	assert_int_equal(real_of(h->vm.qp)->state, IBV_QPS_RTS);
 	write_one(h, 2);
@@ -205,7 +171,7 @@ static void a_lease_does_not_end_in_the_middle_of_a_step(void **state)
 	Tether__Event event;
 
 	post_atomic(h, 1);
-	step(h, TETHER__STEP__STEP_PREPARE, DONE);
+	harness_expect(h, TETHER__STEP__STEP_PREPARE, DONE);
 	harness_event_fill(h, &event, TETHER__STEP__STEP_STOP);
 	event.lease_ms = 300;
 	assert_int_equal(harness_event(h, &event), FAILED);
@@ -222,7 +188,7 @@ static void a_step_without_a_deadline_ends_with_the_lease(void **state)
 	Tether__Event event;
 
 	post_atomic(h, 1);
-	step(h, TETHER__STEP__STEP_PREPARE, DONE);
+	harness_expect(h, TETHER__STEP__STEP_PREPARE, DONE);
 	harness_event_fill(h, &event, TETHER__STEP__STEP_STOP);
 	event.lease_ms = 300;
 	event.deadline_ms = 0;
@@ -268,9 +234,9 @@ static void without_a_device_later_work_is_flushed_too(void **state)
 	struct harness *h = *state;
 
 	harness_stop(h);
-	step(h, TETHER__STEP__STEP_RELEASE, DONE);
+	harness_expect(h, TETHER__STEP__STEP_RELEASE, DONE);
 	fake.slot = -1;
-	step(h, TETHER__STEP__STEP_ERROR, DONE);
+	harness_expect(h, TETHER__STEP__STEP_ERROR, DONE);
 	assert_int_equal(write_one(h, 3), 0);
 	assert_int_equal(end_receive(&h->vm, 51, 0, 8), 0);
 	assert_int_equal(harness_poll(h, &h->vm), 2);
@@ -285,14 +251,14 @@ static void a_device_that_never_comes_is_a_failure(void **state)
 	struct harness *h = *state;
 
 	harness_stop(h);
-	step(h, TETHER__STEP__STEP_RELEASE, DONE);
+	harness_expect(h, TETHER__STEP__STEP_RELEASE, DONE);
 	fake.slot = -1;
-	step(h, TETHER__STEP__STEP_ATTACH, FAILED);
+	harness_expect(h, TETHER__STEP__STEP_ATTACH, FAILED);
 	assert_string_equal(harness_reason(h), "no-device");
 	fake.slot = 2;
-	step(h, TETHER__STEP__STEP_ATTACH, DONE);
-	step(h, TETHER__STEP__STEP_RECONNECT, DONE);
-	step(h, TETHER__STEP__STEP_RESUME, DONE);
+	harness_expect(h, TETHER__STEP__STEP_ATTACH, DONE);
+	harness_expect(h, TETHER__STEP__STEP_RECONNECT, DONE);
+	harness_expect(h, TETHER__STEP__STEP_RESUME, DONE);
 }
 
 /* ---- repeats and late ones ---- */
@@ -303,14 +269,14 @@ static void a_repeated_event_gets_the_same_answer(void **state)
 	Tether__Event event;
 	uint32_t psn;
 
-	step(h, TETHER__STEP__STEP_PREPARE, DONE);
-	step(h, TETHER__STEP__STEP_STOP, DONE);
+	harness_expect(h, TETHER__STEP__STEP_PREPARE, DONE);
+	harness_expect(h, TETHER__STEP__STEP_STOP, DONE);
 	harness_event_fill(h, &event, TETHER__STEP__STEP_SETTLE);
 	assert_int_equal(harness_event(h, &event), DONE);
 	psn = h->answer->qps->sq_psn[0];
 	assert_int_equal(harness_event(h, &event), DONE);
 	assert_int_equal(h->answer->qps->sq_psn[0], psn);
-	step(h, TETHER__STEP__STEP_SETTLE, DONE);
+	harness_expect(h, TETHER__STEP__STEP_SETTLE, DONE);
 	assert_int_equal(h->settled->qps->sq_psn[0], psn);
 	harness_go_on(h);
 }
@@ -351,7 +317,7 @@ static void an_event_that_was_overtaken_begins_nothing(void **state)
 	struct harness *h = *state;
 	Tether__Event late, abort;
 
-	step(h, TETHER__STEP__STEP_PREPARE, DONE);
+	harness_expect(h, TETHER__STEP__STEP_PREPARE, DONE);
 	harness_event_fill(h, &late, TETHER__STEP__STEP_SETTLE);
 	h->sequence += 5;
 	harness_event_fill(h, &abort, TETHER__STEP__STEP_ABORT);
@@ -366,7 +332,7 @@ static void a_step_that_is_no_process_business_is_refused(void **state)
 {
 	struct harness *h = *state;
 
-	step(h, TETHER__STEP__STEP_MOVE, REFUSED);
+	harness_expect(h, TETHER__STEP__STEP_MOVE, REFUSED);
 	assert_string_equal(harness_reason(h), "unknown-step");
 }
 
@@ -512,7 +478,7 @@ static void a_queue_pair_destroyed_in_between_leaves_its_peer_an_error(void **st
 
 	end_rdma(&h->peer, &h->vm, IBV_WR_RDMA_WRITE, 1, 0, 8, IBV_SEND_SIGNALED);
 	harness_stop(h);
-	step(h, TETHER__STEP__STEP_RELEASE, DONE);
+	harness_expect(h, TETHER__STEP__STEP_RELEASE, DONE);
 	assert_int_equal(ibv_destroy_qp(h->vm.qp), 0);
 	h->vm.qp = NULL;
 	harness_go_on(h);
@@ -538,7 +504,7 @@ static void modify_to_err_while_stopped_flushes_at_once(void **state)
 
 static void refused_for(struct harness *h, const char *reason)
 {
-	step(h, TETHER__STEP__STEP_PREPARE, REFUSED);
+	harness_expect(h, TETHER__STEP__STEP_PREPARE, REFUSED);
 	assert_string_equal(harness_reason(h), reason);
 	assert_int_equal(write_one(h, 1), 0);
 	assert_int_equal(pending(h->vm.qp), 1);
@@ -566,9 +532,9 @@ static void what_came_after_prepare_is_refused_at_stop(void **state)
 	uint8_t *pages = pages_map(3);
 	struct ibv_mr *mr = ibv_reg_mr(h->vm.pd, pages, 3 * 4096, IBV_ACCESS_LOCAL_WRITE);
 
-	step(h, TETHER__STEP__STEP_PREPARE, DONE);
+	harness_expect(h, TETHER__STEP__STEP_PREPARE, DONE);
 	munmap(pages + 4096, 4096);
-	step(h, TETHER__STEP__STEP_STOP, REFUSED);
+	harness_expect(h, TETHER__STEP__STEP_STOP, REFUSED);
 	assert_int_equal(write_one(h, 1), 0);
 	assert_int_equal(pending(h->vm.qp), 1);
 	assert_int_equal(ibv_dereg_mr(mr), 0);
@@ -578,12 +544,12 @@ static void one_migration_at_a_time_for_a_queue_pair(void **state)
 {
 	struct harness *h = *state;
 
-	step(h, TETHER__STEP__STEP_PREPARE, DONE);
-	step(h, TETHER__STEP__STEP_STOP, DONE);
-	step(h, TETHER__STEP__STEP_PREPARE, REFUSED); /* another one */
+	harness_expect(h, TETHER__STEP__STEP_PREPARE, DONE);
+	harness_expect(h, TETHER__STEP__STEP_STOP, DONE);
+	harness_expect(h, TETHER__STEP__STEP_PREPARE, REFUSED); /* another one */
 	assert_string_equal(harness_reason(h), "already-moving");
 	h->migration--;
-	step(h, TETHER__STEP__STEP_ABORT, DONE);
+	harness_expect(h, TETHER__STEP__STEP_ABORT, DONE);
 	write_one(h, 1);
 	assert_int_equal(pending(h->vm.qp), 1);
 }
@@ -614,8 +580,9 @@ static void a_queue_pair_made_before_connects_after_the_move(void **state)
 	assert_int_equal(row.real_qpn, real_of(h->vm.qp)->qp_num);
 }
 
-#define CONNECTED(test)   cmocka_unit_test_setup_teardown(test, setup, teardown)
-#define UNCONNECTED(test) cmocka_unit_test_setup_teardown(test, setup_unconnected, teardown)
+#define CONNECTED(test) cmocka_unit_test_setup_teardown(test, harness_setup, harness_teardown)
+#define UNCONNECTED(test)                                                                          \
+	cmocka_unit_test_setup_teardown(test, harness_setup_unconnected, harness_teardown)
 
 int main(void)
 {

@@ -6,8 +6,6 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <string.h>
-
 #include "notifier/wire/rows.h"
 #include "preload/datagrams.h"
 #include "tests/unit/shim_harness.h"
@@ -40,10 +38,7 @@ static void answer(uint32_t lid)
 /* The VM has moved, and the peer has not heard of it. */
 static int setup(void **state)
 {
-	memset(&harness, 0, sizeof(harness));
-	harness.type = IBV_QPT_UD;
-	harness_open(&harness);
-	harness_connect(&harness);
+	harness_begin(&harness, (struct harness){.type = IBV_QPT_UD});
 	harness_move(&harness);
 	datagram_numbers_forget(of_vm());
 	heard_senders_in_child();

@@ -14,8 +14,6 @@
 #include "tests/unit/shim_fake_tables.h"
 #include "tests/unit/shim_harness.h"
 
-#define DONE TETHER__OUTCOME__OUTCOME_DONE
-
 static struct harness harness;
 
 static int setup(void **state)
@@ -24,12 +22,6 @@ static int setup(void **state)
 	harness_open(&harness);
 	fake_tables = (struct fake_tables){{1, 2, 3}, {0x7fff, 0x8001, 0x8002}, false};
 	*state = &harness;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	harness_close(*state);
 	return 0;
 }
 
@@ -101,14 +93,14 @@ static void while_there_is_no_device_it_sees_it_too(void **state)
 	struct harness *h = *state;
 
 	harness_stop(h);
-	assert_int_equal(harness_step(h, TETHER__STEP__STEP_RELEASE), DONE);
+	harness_expect(h, TETHER__STEP__STEP_RELEASE, DONE);
 	tables_show(h);
 	tables_of_the_new_device();
 	fake.slot = 1;
-	assert_int_equal(harness_step(h, TETHER__STEP__STEP_ATTACH), DONE);
+	harness_expect(h, TETHER__STEP__STEP_ATTACH, DONE);
 	tables_show(h);
-	assert_int_equal(harness_step(h, TETHER__STEP__STEP_RECONNECT), DONE);
-	assert_int_equal(harness_step(h, TETHER__STEP__STEP_RESUME), DONE);
+	harness_expect(h, TETHER__STEP__STEP_RECONNECT, DONE);
+	harness_expect(h, TETHER__STEP__STEP_RESUME, DONE);
 	tables_show(h);
 }
 
@@ -254,16 +246,15 @@ static void a_device_without_what_is_used_is_refused_by_name(void **state)
 	struct ibv_qp *qp = qp_in_init(h, 1);
 
 	harness_stop(h);
-	assert_int_equal(harness_step(h, TETHER__STEP__STEP_RELEASE), DONE);
+	harness_expect(h, TETHER__STEP__STEP_RELEASE, DONE);
 	fake.slot = 1;
 	fake_tables.pkeys[1] = 0;
-	assert_int_equal(
-	        harness_step(h, TETHER__STEP__STEP_ATTACH), TETHER__OUTCOME__OUTCOME_FAILED);
+	harness_expect(h, TETHER__STEP__STEP_ATTACH, FAILED);
 	assert_string_equal(harness_reason(h), "table-entry-missing");
 	fake_tables.pkeys[3] = 0x8001;
-	assert_int_equal(harness_step(h, TETHER__STEP__STEP_ATTACH), DONE);
-	assert_int_equal(harness_step(h, TETHER__STEP__STEP_RECONNECT), DONE);
-	assert_int_equal(harness_step(h, TETHER__STEP__STEP_RESUME), DONE);
+	harness_expect(h, TETHER__STEP__STEP_ATTACH, DONE);
+	harness_expect(h, TETHER__STEP__STEP_RECONNECT, DONE);
+	harness_expect(h, TETHER__STEP__STEP_RESUME, DONE);
 	assert_int_equal(fake_qp_pkey_index(real_of(qp)), 3);
 	assert_int_equal(ibv_destroy_qp(qp), 0);
 }
@@ -291,7 +282,7 @@ static void a_device_that_cannot_be_asked_has_its_own_places(void **state)
 	assert_int_equal(pkey_at(h, 0), 0x8002);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, harness_teardown)
 
 int main(void)
 {

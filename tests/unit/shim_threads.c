@@ -95,9 +95,7 @@ static void threads_post_poll_and_register_through_moves(void **state)
 	struct worker from_vm, registers;
 	pthread_t poster, registrar;
 
-	memset(&h, 0, sizeof(h));
-	harness_open(&h);
-	harness_connect(&h);
+	harness_begin(&h, (struct harness){0});
 	fake.automatic = true;
 	from_vm = (struct worker){.from = &h.vm, .to = &h.peer};
 	registers = (struct worker){.from = &h.vm, .to = &h.peer};
@@ -155,9 +153,7 @@ static void threads_share_a_queue_through_moves(void **state)
 	pthread_t threads[3];
 	struct ibv_wc wc;
 
-	memset(&h, 0, sizeof(h));
-	harness_open(&h);
-	harness_connect(&h);
+	harness_begin(&h, (struct harness){0});
 	fake.automatic = true;
 	for (int i = 0; i < 3; i++)
 		pthread_create(&threads[i], NULL, post_and_poll_shared, &w);
@@ -192,9 +188,7 @@ static void a_poller_meets_no_queue_without_a_device(void **state)
 	struct shared_worker w = {.h = &h};
 	pthread_t thread;
 
-	memset(&h, 0, sizeof(h));
-	harness_open(&h);
-	harness_connect(&h);
+	harness_begin(&h, (struct harness){0});
 	pthread_create(&thread, NULL, only_poll, &w);
 	for (int i = 0; i < MOVES; i++)
 		harness_move(&h);

@@ -276,8 +276,7 @@ static void is_refused_by_its_name_and_nothing_is_touched(void **state)
 	both_ways(h);
 	row->begin(h);
 	live = fake.live_objects;
-	assert_int_equal(
-	        harness_step(h, TETHER__STEP__STEP_PREPARE), TETHER__OUTCOME__OUTCOME_REFUSED);
+	harness_expect(h, TETHER__STEP__STEP_PREPARE, REFUSED);
 	assert_true(has_refusal(h, names[veto]));
 	assert_int_equal(h->answer->n_refusals, row->also ? 2 : 1);
 	assert_true(!row->also || has_refusal(h, row->also));
@@ -293,9 +292,7 @@ static void is_refused_by_its_name_and_nothing_is_touched(void **state)
 
 static int setup(void **state)
 {
-	memset(&harness, 0, sizeof(harness));
-	harness_open(&harness);
-	harness_connect(&harness);
+	harness_begin(&harness, (struct harness){0});
 	return 0;
 }
 

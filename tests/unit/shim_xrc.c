@@ -19,8 +19,6 @@
 #include "preload/xrc.h"
 #include "tests/unit/shim_harness.h"
 
-#define DONE TETHER__OUTCOME__OUTCOME_DONE
-
 /* A deadlock ends the program. */
 enum { DEADLOCK_S = 20 };
 enum { QUEUES = 2, BYTES = 32, LONG_BYTES = 2 * FAKE_MTU };
@@ -317,10 +315,10 @@ static void numbers_outlive_an_abort(void **state)
 		        row.real_qpn != row.local_qpn;
 	}
 	assert_int_equal(said, 1);
-	assert_int_equal(harness_step(h, TETHER__STEP__STEP_ABORT), DONE);
-	assert_int_equal(harness_step(h, TETHER__STEP__STEP_SETTLE), DONE);
-	assert_int_equal(harness_step(h, TETHER__STEP__STEP_RECONNECT), DONE);
-	assert_int_equal(harness_step(h, TETHER__STEP__STEP_RESUME), DONE);
+	harness_expect(h, TETHER__STEP__STEP_ABORT, DONE);
+	harness_expect(h, TETHER__STEP__STEP_SETTLE, DONE);
+	harness_expect(h, TETHER__STEP__STEP_RECONNECT, DONE);
+	harness_expect(h, TETHER__STEP__STEP_RESUME, DONE);
 	expect_it_works(&fixture.vm, &fixture.peer);
 	expect_it_works(&fixture.peer, &fixture.vm);
 }
@@ -420,7 +418,7 @@ static void what_a_destroyed_target_has_received_is_shown(void **state)
 	assert_int_equal(ibv_destroy_qp(fixture.vm.target), 0);
 	fixture.vm.target = NULL;
 	expect_one(fixture.vm.cq, 5, qpn);
-	assert_int_equal(harness_step(h, TETHER__STEP__STEP_PREPARE), DONE);
+	harness_expect(h, TETHER__STEP__STEP_PREPARE, DONE);
 }
 
 static void the_domain_is_opened_again_as_it_was_shared(void **state)
@@ -486,8 +484,7 @@ static void a_domain_with_targets_of_others_is_refused(void **state)
 	struct harness *h = &fixture.h;
 	struct ibv_qp *stranger = stranger_receives(h);
 
-	assert_int_equal(
-	        harness_step(h, TETHER__STEP__STEP_PREPARE), TETHER__OUTCOME__OUTCOME_REFUSED);
+	harness_expect(h, TETHER__STEP__STEP_PREPARE, REFUSED);
 	assert_string_equal(harness_reason(h), "veto-xrc-shared");
 	assert_int_equal(below.ibv_destroy_qp(stranger), 0);
 }
@@ -508,8 +505,7 @@ static void a_stranger_is_not_taken_for_one_that_is_gone(void **state)
 	fake_next_number(number);
 	stranger = stranger_receives(h);
 	assert_int_equal(stranger->qp_num, number);
-	assert_int_equal(
-	        harness_step(h, TETHER__STEP__STEP_PREPARE), TETHER__OUTCOME__OUTCOME_REFUSED);
+	harness_expect(h, TETHER__STEP__STEP_PREPARE, REFUSED);
 	assert_string_equal(harness_reason(h), "veto-xrc-shared");
 	assert_int_equal(below.ibv_destroy_qp(stranger), 0);
 }
@@ -520,8 +516,8 @@ static void no_queue_is_made_without_a_device(void **state)
 	struct harness *h = &fixture.h;
 
 	harness_stop(h);
-	assert_int_equal(harness_step(h, TETHER__STEP__STEP_RELEASE), DONE);
-	assert_int_equal(harness_step(h, TETHER__STEP__STEP_ERROR), DONE);
+	harness_expect(h, TETHER__STEP__STEP_RELEASE, DONE);
+	harness_expect(h, TETHER__STEP__STEP_ERROR, DONE);
 	errno = 0;
 	assert_null(make_srq(&fixture.vm, fixture.vm.cq));
 	assert_int_equal(errno, ENODEV);

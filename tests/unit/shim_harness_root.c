@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/* The root of a migration, as tether-smd is it. */
+#include "tests/unit/shim_harness.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include <stdlib.h>
+
+#include "notifier/wire/rows.h"
+#include "preload/steps.h"
+
+enum { DEADLINE_MS = 1000, LEASE_MS = 5000, OVERALL_MS = 20000 };
+
+static void answer_set(Tether__Answer **kept, Tether__Answer *answer)
+{
+	if (*kept)
+		tether__answer__free_unpacked(*kept, NULL);
+	*kept = answer;
+}
+
+void harness_forget_answers(struct harness *h)
+{
+	answer_set(&h->answer, NULL);
+	answer_set(&h->stopped, NULL);
+	answer_set(&h->settled, NULL);
+	answer_set(&h->attached, NULL);
+}
+
+static void keep_answer(const Tether__Answer *answer, void *owner)
+{
+	struct harness *h = owner;
+	size_t size = tether__answer__get_packed_size(answer);
+	uint8_t *bytes = malloc(size + 1);
+
+	tether__answer__pack(answer, bytes);
+	answer_set(&h->answer, tether__answer__unpack(NULL, size, bytes));
+	free(bytes);
+}
+
+void harness_time_passes(struct harness *h, unsigned ms)
+{
+	while (ms--) {
+		h->now_ms++;
+		if (h->meanwhile)
+			h->meanwhile(h);
+		steps_tick(h->now_ms, keep_answer, h);
+	}
+}
+
+Tether__Outcome harness_event(struct harness *h, Tether__Event *event)
+{
+	size_t size = tether__event__get_packed_size(event);
+	uint8_t *bytes = malloc(size + 1);
+
+	answer_set(&h->answer, NULL);
+	tether__event__pack(event, bytes);
+	steps_event(tether__event__unpack(NULL, size, bytes), h->now_ms, keep_answer, h);
+	free(bytes);
+	for (unsigned ms = 0; !h->answer && ms < 2 * DEADLINE_MS; ms++)
+		harness_time_passes(h, 1);
+	return h->answer ? h->answer->outcome : TETHER__OUTCOME__OUTCOME_NONE;
+}
+
+void harness_event_fill(struct harness *h, Tether__Event *event, Tether__Step step)
+{
+	static Tether__Address address = TETHER__ADDRESS__INIT;
+
+	address.lid = FAKE_LID_VM;
+	tether__event__init(event);
+	h->migration += step == TETHER__STEP__STEP_PREPARE;
+	event->migration = h->migration;
+	event->epoch = 1;
+	event->step = step;
+	event->sequence = ++h->sequence;
+	event->deadline_ms = DEADLINE_MS;
+	event->lease_ms = LEASE_MS;
+	event->overall_ms = OVERALL_MS;
+	event->vm = (char *)"vm1";
+	event->address = &address;
+	event->to_vm = true;
+	event->to_peers = !h->vm_alone;
+}
+
+/* Peers' numbers of SETTLE, and the VM's of ATTACH where there was one. */
+static void merge_numbers(const struct harness *h, Tether__QpRows *rows)
+{
+	const Tether__QpRows *vm = h->attached ? h->attached->qps : h->settled->qps;
+
+	tether__qp_rows__init(rows);
+	for (size_t i = 0; i < h->settled->qps->n_local_qpn; i++) {
+		struct qp_row row = qp_rows_get(h->settled->qps, i);
+
+		if (row.local_lid != FAKE_LID_VM)
+			qp_rows_append(rows, &row);
+	}
+	for (size_t i = 0; i < vm->n_local_qpn; i++) {
+		struct qp_row row = qp_rows_get(vm, i);
+
+		if (row.local_lid == FAKE_LID_VM)
+			qp_rows_append(rows, &row);
+	}
+}
+
+Tether__Outcome harness_step(struct harness *h, Tether__Step step)
+{
+	Tether__Outcome outcome;
+	Tether__QpRows numbers;
+	Tether__Event event;
+
+	harness_event_fill(h, &event, step);
+	if (step == TETHER__STEP__STEP_PREPARE) {
+		answer_set(&h->stopped, NULL);
+		answer_set(&h->settled, NULL);
+	}
+	tether__qp_rows__init(&numbers);
+	if ((step == TETHER__STEP__STEP_RELEASE || step == TETHER__STEP__STEP_RECONNECT) &&
+	        h->settled)
+		event.evidence = h->settled->evidence;
+	if (step == TETHER__STEP__STEP_SETTLE && h->stopped)
+		event.evidence = h->stopped->evidence;
+	if (step == TETHER__STEP__STEP_RECONNECT && h->settled) {
+		merge_numbers(h, &numbers);
+		event.qps = &numbers;
+		event.keys = h->attached ? h->attached->keys : NULL;
+	}
+	outcome = harness_event(h, &event);
+	rows_clear(&numbers.base);
+	if (step == TETHER__STEP__STEP_STOP && outcome == TETHER__OUTCOME__OUTCOME_DONE) {
+		answer_set(&h->stopped, h->answer);
+		h->answer = NULL;
+	}
+	if (step == TETHER__STEP__STEP_SETTLE && outcome == TETHER__OUTCOME__OUTCOME_DONE) {
+		answer_set(&h->settled, h->answer);
+		answer_set(&h->attached, NULL);
+		h->answer = NULL;
+	}
+	if (step == TETHER__STEP__STEP_ATTACH && outcome == TETHER__OUTCOME__OUTCOME_DONE) {
+		answer_set(&h->attached, h->answer);
+		h->answer = NULL;
+	}
+	return outcome;
+}
+
+const char *harness_reason(const struct harness *h)
+{
+	return h->answer && h->answer->n_refusals ? h->answer->refusals[0]->reason : "";
+}
+
+void harness_expect(struct harness *h, Tether__Step step, Tether__Outcome outcome)
+{
+	Tether__Outcome is = harness_step(h, step);
+
+	if (is != outcome)
+		fail_msg("step %d: outcome %d, not %d: %s", step, is, outcome, harness_reason(h));
+}
+
+void harness_stop(struct harness *h)
+{
+	harness_expect(h, TETHER__STEP__STEP_PREPARE, DONE);
+	harness_expect(h, TETHER__STEP__STEP_STOP, DONE);
+	harness_expect(h, TETHER__STEP__STEP_SETTLE, DONE);
+}
+
+void harness_go_on(struct harness *h)
+{
+	int next = (fake.slot + 1) % 4;
+
+	harness_expect(h, TETHER__STEP__STEP_RELEASE, DONE);
+	fake.slot = -1;
+	harness_time_passes(h, 20);
+	fake.slot = next;
+	harness_expect(h, TETHER__STEP__STEP_ATTACH, DONE);
+	harness_expect(h, TETHER__STEP__STEP_RECONNECT, DONE);
+	harness_expect(h, TETHER__STEP__STEP_RESUME, DONE);
+}
+
+void harness_move(struct harness *h)
+{
+	harness_stop(h);
+	harness_go_on(h);
+}
