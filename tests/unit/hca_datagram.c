@@ -13,7 +13,7 @@
 
 #include "simfabric/address_handle.h"
 #include "simfabric/datagram.h"
-#include "unit/hca_pair.h"
+#include "unit/hca_pair_checks.h"
 
 enum {
 	GRH = DATAGRAM_GRH_ROOM,
@@ -65,31 +65,46 @@ static struct address_handle global_to(int end)
 	return handle;
 }
 
-static struct ibv_send_wr datagram(struct address_handle *handle, struct ibv_sge *sge)
+/* A datagram that end 0 posts, with what it points to. */
+struct datagram {
+	struct address_handle handle;
+	struct ibv_sge sge;
+	struct ibv_send_wr wr;
+};
+
+static void datagram_make(struct pair *pair, struct datagram *datagram, uint32_t bytes)
 {
-	return (struct ibv_send_wr){.wr_id = 7,
-	        .sg_list = sge,
+	datagram->handle = to(1);
+	datagram->sge = pair_sge(pair, 0, 0, bytes);
+	datagram->wr = (struct ibv_send_wr){.wr_id = 7,
+	        .sg_list = &datagram->sge,
 	        .num_sge = 1,
 	        .opcode = IBV_WR_SEND,
 	        .send_flags = IBV_SEND_SIGNALED,
-	        .wr.ud = {
-	                .ah = &handle->ah, .remote_qpn = 0x101, .remote_qkey = pair_default.qkey}};
+	        .wr.ud = {.ah = &datagram->handle.ah,
+	                .remote_qpn = 0x101,
+	                .remote_qkey = pair_default.qkey}};
 }
 
-static void fill(struct pair *pair, uint32_t bytes)
+/* Posted, and all has happened that comes of it. */
+static void post(struct pair *pair, const struct ibv_send_wr *wr)
 {
-	for (uint32_t i = 0; i < bytes; i++)
-		pair->end[0].memory[i] = (uint8_t)(i * 3 + 1);
-}
-
-/* @bytes from end 0 to end 1, to the end. */
-static void send(struct pair *pair, struct address_handle *handle, uint32_t bytes)
-{
-	struct ibv_sge sge = pair_sge(pair, 0, 0, bytes);
-	struct ibv_send_wr wr = datagram(handle, &sge);
-
-	assert_int_equal(pair_post(pair, 0, &wr), 0);
+	assert_int_equal(pair_post(pair, 0, wr), 0);
 	assert_true(pair_settle(pair));
+}
+
+static void send_by(struct pair *pair, struct address_handle handle, uint32_t bytes)
+{
+	struct datagram datagram;
+
+	datagram_make(pair, &datagram, bytes);
+	datagram.handle = handle;
+	post(pair, &datagram.wr);
+}
+
+static void send(struct pair *pair, uint32_t bytes)
+{
+	send_by(pair, to(1), bytes);
 }
 
 static enum ibv_wc_status sent_with(struct pair *pair)
@@ -110,13 +125,12 @@ static void nothing_received(struct pair *pair)
 static void payload_arrives_behind_the_room_for_a_grh(void **state)
 {
 	struct pair *pair = *state;
-	struct address_handle handle = to(1);
 	struct ibv_wc wc;
 
-	fill(pair, 100);
+	pair_fill(pair, 0, 0, 100, 1);
 	memset(pair->end[1].memory + FAR, 0xee, 200);
 	pair_post_receive(pair, 1, FAR, GRH + 100, 3);
-	send(pair, &handle, 100);
+	send(pair, 100);
 	assert_int_equal(sent_with(pair), IBV_WC_SUCCESS);
 	assert_true(pair_poll_receive(pair, 1, &wc));
 	assert_int_equal(wc.wr_id, 3);
@@ -141,7 +155,7 @@ static void grh_arrives_and_says_who_sent(void **state)
 	struct ibv_wc wc;
 
 	pair_post_receive(pair, 1, FAR, GRH + 10, 3);
-	send(pair, &handle, 10);
+	send_by(pair, handle, 10);
 	assert_true(pair_poll_receive(pair, 1, &wc));
 	assert_int_equal(wc.wc_flags, IBV_WC_GRH);
 	assert_int_equal(wc.byte_len, GRH + 10);
@@ -166,7 +180,7 @@ static void completion_makes_an_address_back(void **state)
 	handle.attr.src_path_bits = 1;
 	handle.attr.dlid |= 1;
 	pair_post_receive(pair, 1, FAR, GRH + 10, 3);
-	send(pair, &handle, 10);
+	send_by(pair, handle, 10);
 	assert_true(pair_poll_receive(pair, 1, &wc));
 	assert_int_equal(wc.sl, 3);
 	assert_int_equal(wc.slid, pair_lid(0) | 1);
@@ -188,17 +202,15 @@ static void completion_makes_an_address_back(void **state)
 static void immediate_data_and_solicitation_arrive(void **state)
 {
 	struct pair *pair = *state;
-	struct address_handle handle = to(1);
-	struct ibv_sge sge = pair_sge(pair, 0, 0, 4);
-	struct ibv_send_wr wr = datagram(&handle, &sge);
+	struct datagram datagram;
 	struct completion *completion;
 
-	wr.opcode = IBV_WR_SEND_WITH_IMM;
-	wr.imm_data = 0x12345678;
-	wr.send_flags |= IBV_SEND_SOLICITED;
+	datagram_make(pair, &datagram, 4);
+	datagram.wr.opcode = IBV_WR_SEND_WITH_IMM;
+	datagram.wr.imm_data = 0x12345678;
+	datagram.wr.send_flags |= IBV_SEND_SOLICITED;
 	pair_post_receive(pair, 1, FAR, GRH + 4, 3);
-	assert_int_equal(pair_post(pair, 0, &wr), 0);
-	assert_true(pair_settle(pair));
+	post(pair, &datagram.wr);
 	completion = completion_queue_peek(&pair->end[1].receive_completions, pair->now_ns);
 	assert_non_null(completion);
 	assert_true(completion->solicited);
@@ -209,16 +221,14 @@ static void immediate_data_and_solicitation_arrive(void **state)
 static void request_keeps_its_own_copy_of_the_address(void **state)
 {
 	struct pair *pair = *state;
-	struct address_handle *handle = malloc(sizeof(*handle));
-	struct ibv_sge sge = pair_sge(pair, 0, 0, 4);
-	struct ibv_send_wr wr = datagram(handle, &sge);
+	struct datagram *datagram = malloc(sizeof(*datagram));
 	struct ibv_wc wc;
 
-	*handle = to(1);
+	datagram_make(pair, datagram, 4);
 	pair_post_receive(pair, 1, FAR, GRH + 4, 3);
-	assert_int_equal(pair_post(pair, 0, &wr), 0);
-	memset(handle, 0xff, sizeof(*handle));
-	free(handle);
+	assert_int_equal(pair_post(pair, 0, &datagram->wr), 0);
+	memset(datagram, 0xff, sizeof(*datagram));
+	free(datagram);
 	assert_true(pair_settle(pair));
 	assert_true(pair_poll_receive(pair, 1, &wc));
 }
@@ -226,8 +236,7 @@ static void request_keeps_its_own_copy_of_the_address(void **state)
 /* The sender learns nothing of any of these. */
 static void dropped(struct pair *pair, const struct ibv_send_wr *wr)
 {
-	assert_int_equal(pair_post(pair, 0, wr), 0);
-	assert_true(pair_settle(pair));
+	post(pair, wr);
 	assert_int_equal(sent_with(pair), IBV_WC_SUCCESS);
 	nothing_received(pair);
 	assert_int_equal(pair->end[1].qp.state, IBV_QPS_RTS);
@@ -236,25 +245,23 @@ static void dropped(struct pair *pair, const struct ibv_send_wr *wr)
 static void datagram_without_a_buffer_is_dropped(void **state)
 {
 	struct pair *pair = *state;
-	struct address_handle handle = to(1);
-	struct ibv_sge sge = pair_sge(pair, 0, 0, 4);
-	struct ibv_send_wr wr = datagram(&handle, &sge);
+	struct datagram datagram;
 
-	dropped(pair, &wr);
+	datagram_make(pair, &datagram, 4);
+	dropped(pair, &datagram.wr);
 }
 
 static void another_qkey_is_dropped_and_takes_no_buffer(void **state)
 {
 	struct pair *pair = *state;
-	struct address_handle handle = to(1);
-	struct ibv_sge sge = pair_sge(pair, 0, 0, 4);
-	struct ibv_send_wr wr = datagram(&handle, &sge);
+	struct datagram datagram;
 	struct ibv_wc wc;
 
+	datagram_make(pair, &datagram, 4);
 	pair_post_receive(pair, 1, FAR, GRH + 4, 3);
-	wr.wr.ud.remote_qkey++;
-	dropped(pair, &wr);
-	send(pair, &handle, 4);
+	datagram.wr.wr.ud.remote_qkey++;
+	dropped(pair, &datagram.wr);
+	send(pair, 4);
 	assert_true(pair_poll_receive(pair, 1, &wc));
 	assert_int_equal(wc.wr_id, 3);
 }
@@ -262,15 +269,13 @@ static void another_qkey_is_dropped_and_takes_no_buffer(void **state)
 static void controlled_qkey_stands_for_the_senders_own(void **state)
 {
 	struct pair *pair = *state;
-	struct address_handle handle = to(1);
-	struct ibv_sge sge = pair_sge(pair, 0, 0, 4);
-	struct ibv_send_wr wr = datagram(&handle, &sge);
+	struct datagram datagram;
 	struct ibv_wc wc;
 
+	datagram_make(pair, &datagram, 4);
 	pair_post_receive(pair, 1, FAR, GRH + 4, 3);
-	wr.wr.ud.remote_qkey = CONTROLLED_QKEY | 5;
-	assert_int_equal(pair_post(pair, 0, &wr), 0);
-	assert_true(pair_settle(pair));
+	datagram.wr.wr.ud.remote_qkey = CONTROLLED_QKEY | 5;
+	post(pair, &datagram.wr);
 	assert_true(pair_poll_receive(pair, 1, &wc));
 	/* One that is not the receiver's by then is dropped as any other. */
 	pair_post_receive(pair, 1, FAR, GRH + 4, 4);
@@ -278,20 +283,19 @@ static void controlled_qkey_stands_for_the_senders_own(void **state)
 	dropped(pair, &(struct ibv_send_wr){.num_sge = 0,
 	                      .opcode = IBV_WR_SEND,
 	                      .send_flags = IBV_SEND_SIGNALED,
-	                      .wr.ud = wr.wr.ud});
+	                      .wr.ud = datagram.wr.wr.ud});
 }
 
 static void datagram_longer_than_the_buffer_leaves_it_for_another(void **state)
 {
 	struct pair *pair = *state;
-	struct address_handle handle = to(1);
-	struct ibv_sge sge = pair_sge(pair, 0, 0, 11);
-	struct ibv_send_wr wr = datagram(&handle, &sge);
+	struct datagram datagram;
 	struct ibv_wc wc;
 
+	datagram_make(pair, &datagram, 11);
 	pair_post_receive(pair, 1, FAR, GRH + 10, 3);
-	dropped(pair, &wr);
-	send(pair, &handle, 10);
+	dropped(pair, &datagram.wr);
+	send(pair, 10);
 	assert_true(pair_poll_receive(pair, 1, &wc));
 	assert_int_equal(wc.status, IBV_WC_SUCCESS);
 }
@@ -299,16 +303,15 @@ static void datagram_longer_than_the_buffer_leaves_it_for_another(void **state)
 static void shared_buffer_that_is_too_short_completes_with_the_error(void **state)
 {
 	struct pair *pair = *state;
-	struct address_handle handle = to(1);
 	struct ibv_wc wc;
 
 	pair_post_receive(pair, 1, FAR, GRH + 10, 3);
-	send(pair, &handle, 11);
+	send(pair, 11);
 	assert_true(pair_poll_receive(pair, 1, &wc));
 	assert_int_equal(wc.status, IBV_WC_LOC_LEN_ERR);
 	assert_int_equal(pair->end[1].qp.state, IBV_QPS_RTS);
 	pair_post_receive(pair, 1, FAR, GRH + 10, 4);
-	send(pair, &handle, 10);
+	send(pair, 10);
 	assert_true(pair_poll_receive(pair, 1, &wc));
 	assert_int_equal(wc.wr_id, 4);
 	assert_int_equal(wc.status, IBV_WC_SUCCESS);
@@ -317,12 +320,11 @@ static void shared_buffer_that_is_too_short_completes_with_the_error(void **stat
 static void datagram_of_one_mtu_passes(void **state)
 {
 	struct pair *pair = *state;
-	struct address_handle handle = to(1);
 	struct ibv_wc wc;
 
-	fill(pair, MTU);
+	pair_fill(pair, 0, 0, MTU, 1);
 	pair_post_receive(pair, 1, FAR, GRH + MTU, 3);
-	send(pair, &handle, MTU);
+	send(pair, MTU);
 	assert_true(pair_poll_receive(pair, 1, &wc));
 	assert_memory_equal(pair->end[1].memory + FAR + GRH, pair->end[0].memory, MTU);
 	assert_int_equal(pair->sent[0], 1);
@@ -330,19 +332,17 @@ static void datagram_of_one_mtu_passes(void **state)
 
 static int post_two(struct pair *pair, const struct ibv_send_wr *first)
 {
-	struct address_handle handle = to(1);
-	struct ibv_sge sge = pair_sge(pair, 0, 0, 4);
-	struct ibv_send_wr second = datagram(&handle, &sge);
+	struct datagram datagram;
 
-	second.wr_id = 8;
-	return pair_post(pair, 0, first) || pair_post(pair, 0, &second);
+	datagram_make(pair, &datagram, 4);
+	datagram.wr.wr_id = 8;
+	return pair_post(pair, 0, first) || pair_post(pair, 0, &datagram.wr);
 }
 
 static void send_queue_stops_at_a_local_error(
         struct pair *pair, const struct ibv_send_wr *wr, enum ibv_wc_status status)
 {
 	struct ibv_qp_attr attr = {.qp_state = IBV_QPS_RTS};
-	struct address_handle handle = to(1);
 	struct ibv_wc wc;
 
 	assert_int_equal(post_two(pair, wr), 0);
@@ -352,11 +352,11 @@ static void send_queue_stops_at_a_local_error(
 	assert_int_equal(sent_with(pair), IBV_WC_WR_FLUSH_ERR);
 	assert_int_equal(pair->sent[0], 0);
 	/* What is posted in SQE is flushed; back in RTS it is sent. */
-	send(pair, &handle, 4);
+	send(pair, 4);
 	assert_int_equal(sent_with(pair), IBV_WC_WR_FLUSH_ERR);
 	assert_int_equal(queue_pair_modify(&pair->end[0].qp, &attr, IBV_QP_STATE), 0);
 	pair_post_receive(pair, 1, FAR, GRH + 4, 3);
-	send(pair, &handle, 4);
+	send(pair, 4);
 	assert_int_equal(sent_with(pair), IBV_WC_SUCCESS);
 	assert_true(pair_poll_receive(pair, 1, &wc));
 }
@@ -364,42 +364,39 @@ static void send_queue_stops_at_a_local_error(
 static void more_than_one_mtu_stops_the_send_queue(void **state)
 {
 	struct pair *pair = *state;
-	struct address_handle handle = to(1);
-	struct ibv_sge sge = pair_sge(pair, 0, 0, MTU + 1);
-	struct ibv_send_wr wr = datagram(&handle, &sge);
+	struct datagram datagram;
 
-	send_queue_stops_at_a_local_error(pair, &wr, IBV_WC_LOC_LEN_ERR);
+	datagram_make(pair, &datagram, MTU + 1);
+	send_queue_stops_at_a_local_error(pair, &datagram.wr, IBV_WC_LOC_LEN_ERR);
 }
 
 static void key_that_is_none_stops_the_send_queue(void **state)
 {
 	struct pair *pair = *state;
-	struct address_handle handle = to(1);
-	struct ibv_sge sge = pair_sge(pair, 0, 0, 4);
-	struct ibv_send_wr wr = datagram(&handle, &sge);
+	struct datagram datagram;
 
-	sge.lkey ^= 0xff;
-	send_queue_stops_at_a_local_error(pair, &wr, IBV_WC_LOC_PROT_ERR);
+	datagram_make(pair, &datagram, 4);
+	datagram.sge.lkey ^= 0xff;
+	send_queue_stops_at_a_local_error(pair, &datagram.wr, IBV_WC_LOC_PROT_ERR);
 }
 
 static void gid_index_that_is_none_stops_the_send_queue(void **state)
 {
 	struct pair *pair = *state;
-	struct address_handle handle = global_to(1);
-	struct ibv_sge sge = pair_sge(pair, 0, 0, 4);
-	struct ibv_send_wr wr = datagram(&handle, &sge);
+	struct datagram datagram;
 
-	handle.attr.grh.sgid_index = 1;
-	send_queue_stops_at_a_local_error(pair, &wr, IBV_WC_LOC_QP_OP_ERR);
+	datagram_make(pair, &datagram, 4);
+	datagram.handle = global_to(1);
+	datagram.handle.attr.grh.sgid_index = 1;
+	send_queue_stops_at_a_local_error(pair, &datagram.wr, IBV_WC_LOC_QP_OP_ERR);
 }
 
 static void receives_go_on_while_the_send_queue_stands(void **state)
 {
 	struct pair *pair = *state;
-	struct address_handle handle = to(1);
 	struct ibv_wc wc;
 
-	send(pair, &handle, MTU + 1);
+	send(pair, MTU + 1);
 	assert_int_equal(pair->end[0].qp.state, IBV_QPS_SQE);
 	pair_post_receive(pair, 0, FAR, GRH + 4, 5);
 	queue_pair_receive(&pair->end[0].qp, &(struct packet){.opcode = TRANSPORT_UD | OP_SEND_ONLY,
@@ -414,12 +411,11 @@ static void receives_go_on_while_the_send_queue_stands(void **state)
 static void buffer_that_is_not_writable_brings_the_queue_pair_down(void **state)
 {
 	struct pair *pair = *state;
-	struct address_handle handle = to(1);
 	struct ibv_wc wc;
 
 	pair_post_receive(pair, 1, FAR, GRH + 4, 3);
 	pair->end[1].region.access = 0;
-	send(pair, &handle, 4);
+	send(pair, 4);
 	assert_true(pair_poll_receive(pair, 1, &wc));
 	assert_int_equal(wc.status, IBV_WC_LOC_PROT_ERR);
 	assert_int_equal(pair->end[1].qp.state, IBV_QPS_ERR);
@@ -430,14 +426,13 @@ static void buffer_that_is_not_writable_brings_the_queue_pair_down(void **state)
 static void only_sends_can_be_posted(void **state)
 {
 	struct pair *pair = *state;
-	struct address_handle handle = to(1);
-	struct ibv_sge sge = pair_sge(pair, 0, 0, 8);
-	struct ibv_send_wr wr = datagram(&handle, &sge);
+	struct datagram datagram;
 
+	datagram_make(pair, &datagram, 8);
 	for (int opcode = IBV_WR_RDMA_WRITE; opcode <= IBV_WR_ATOMIC_FETCH_AND_ADD; opcode++) {
-		wr.opcode = (enum ibv_wr_opcode)opcode;
-		if (wr.opcode != IBV_WR_SEND && wr.opcode != IBV_WR_SEND_WITH_IMM)
-			assert_int_equal(pair_post(pair, 0, &wr), -EINVAL);
+		datagram.wr.opcode = (enum ibv_wr_opcode)opcode;
+		if (datagram.wr.opcode != IBV_WR_SEND && datagram.wr.opcode != IBV_WR_SEND_WITH_IMM)
+			assert_int_equal(pair_post(pair, 0, &datagram.wr), -EINVAL);
 	}
 }
 
@@ -462,12 +457,11 @@ static void sends_wait_while_drained(void **state)
 {
 	struct pair *pair = *state;
 	struct ibv_qp_attr attr = {.qp_state = IBV_QPS_SQD};
-	struct address_handle handle = to(1);
 	struct ibv_wc wc;
 
 	pair_post_receive(pair, 1, FAR, GRH + 4, 3);
 	assert_int_equal(queue_pair_modify(&pair->end[0].qp, &attr, IBV_QP_STATE), 0);
-	send(pair, &handle, 4);
+	send(pair, 4);
 	assert_false(pair_poll_send(pair, 0, &wc));
 	attr.qp_state = IBV_QPS_RTS;
 	assert_int_equal(queue_pair_modify(&pair->end[0].qp, &attr, IBV_QP_STATE), 0);
@@ -479,16 +473,15 @@ static void sends_wait_while_drained(void **state)
 static void datagrams_wait_for_room_on_the_wire(void **state)
 {
 	struct pair *pair = *state;
-	struct address_handle handle = to(1);
-	struct ibv_sge sge = pair_sge(pair, 0, 0, 4);
-	struct ibv_send_wr wr = datagram(&handle, &sge);
+	struct datagram datagram;
 	struct ibv_wc wc;
 
+	datagram_make(pair, &datagram, 4);
 	pair->room = 4;
 	for (int i = 0; i < 100; i++) {
 		pair_post_receive(pair, 1, FAR, GRH + 4, (uint64_t)i);
-		wr.wr_id = (uint64_t)i;
-		assert_int_equal(pair_post(pair, 0, &wr), 0);
+		datagram.wr.wr_id = (uint64_t)i;
+		assert_int_equal(pair_post(pair, 0, &datagram.wr), 0);
 	}
 	assert_true(pair_settle(pair));
 	for (uint64_t i = 0; i < 100; i++) {

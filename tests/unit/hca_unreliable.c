@@ -43,8 +43,7 @@ static struct pair *open_with(bool with_srq)
 	wire = (struct wire){.lose = NOTHING};
 	pair->fate = lose_one;
 	pair->test = &wire;
-	for (uint32_t i = 0; i < LONG; i++)
-		pair->end[0].memory[i] = (uint8_t)(i * 5 + 1);
+	pair_fill(pair, 0, 0, LONG, 1);
 	return pair;
 }
 
