@@ -10,10 +10,22 @@
 
 #include "unit/hca_pair_checks.h"
 
+static uint8_t byte_of(uint8_t seed, uint32_t i)
+{
+	return (uint8_t)(seed + i * 7 + (i >> 8));
+}
+
 void pair_fill(struct pair *pair, int index, uint64_t offset, uint32_t length, uint8_t seed)
 {
 	for (uint32_t i = 0; i < length; i++)
-		pair->end[index].memory[offset + i] = (uint8_t)(seed + i * 7);
+		pair->end[index].memory[offset + i] = byte_of(seed, i);
+}
+
+void pair_assert_filled(
+        struct pair *pair, int index, uint64_t offset, uint32_t length, uint8_t seed)
+{
+	for (uint32_t i = 0; i < length; i++)
+		assert_int_equal(pair->end[index].memory[offset + i], byte_of(seed, i));
 }
 
 void pair_assert_same(struct pair *pair, uint64_t at0, uint64_t at1, uint32_t length)

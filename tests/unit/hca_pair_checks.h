@@ -26,8 +26,10 @@ void pair_assert_received(struct pair *pair, int index, uint64_t wr_id, uint32_t
 /* No completion at either end. */
 void pair_assert_nothing_more(struct pair *pair);
 
-/* Bytes that @seed makes. */
+/* Bytes that @seed makes, others in each packet of a message. */
 void pair_fill(struct pair *pair, int index, uint64_t offset, uint32_t length, uint8_t seed);
+void pair_assert_filled(
+        struct pair *pair, int index, uint64_t offset, uint32_t length, uint8_t seed);
 /* What lies at @at0 of end 0 lies at @at1 of end 1. */
 void pair_assert_same(struct pair *pair, uint64_t at0, uint64_t at1, uint32_t length);
 uint64_t pair_word(struct pair *pair, int index, uint64_t offset);

@@ -139,13 +139,6 @@ static void assert_nothing_received(struct pair *pair, int i)
 	assert_null(completion_queue_peek(&shared[i].completions, pair->now_ns));
 }
 
-static void assert_filled(
-        struct pair *pair, int end, uint64_t offset, uint32_t length, uint8_t seed)
-{
-	for (uint32_t i = 0; i < length; i++)
-		assert_int_equal(pair->end[end].memory[offset + i], (uint8_t)(seed + i * 7));
-}
-
 static void send_goes_to_the_srq_that_it_names(void **state)
 {
 	struct pair *pair = *state;
@@ -157,7 +150,7 @@ static void send_goes_to_the_srq_that_it_names(void **state)
 	assert_sent(pair, 1, IBV_WC_SUCCESS);
 	assert_received(pair, 1, 20, IBV_WC_SUCCESS);
 	assert_nothing_received(pair, 0);
-	assert_filled(pair, 1, 0x8000, 3 * BYTES, 1);
+	pair_assert_filled(pair, 1, 0x8000, 3 * BYTES, 1);
 	assert_int_equal(taken[0], 0);
 	assert_int_equal(taken[1], 1);
 	post(pair, IBV_WR_SEND, 0, 0, 100, 0, 2);
@@ -208,7 +201,7 @@ static void write_with_immediate_completes_on_the_srq(void **state)
 	post(pair, IBV_WR_RDMA_WRITE_WITH_IMM, 0, 0, 2 * BYTES, 0x4000, 1);
 	assert_sent(pair, 1, IBV_WC_SUCCESS);
 	assert_received(pair, 0, 10, IBV_WC_SUCCESS);
-	assert_filled(pair, 1, 0x4000, 2 * BYTES, 9);
+	pair_assert_filled(pair, 1, 0x4000, 2 * BYTES, 9);
 }
 
 static void empty_srq_is_not_ready(void **state)
@@ -292,9 +285,9 @@ static void repeated_read_does_not_disturb_a_message(void **state)
 	assert_sent(pair, 1, IBV_WC_SUCCESS);
 	assert_sent(pair, 2, IBV_WC_SUCCESS);
 	assert_int_equal(drops > 1, true);
-	assert_filled(pair, 0, 0, 64, 5);
+	pair_assert_filled(pair, 0, 0, 64, 5);
 	assert_received(pair, 1, 20, IBV_WC_SUCCESS);
-	assert_filled(pair, 1, 0x20000, 4 * BYTES, 3);
+	pair_assert_filled(pair, 1, 0x20000, 4 * BYTES, 3);
 }
 
 static void message_that_changes_its_srq_is_an_invalid_request(void **state)
