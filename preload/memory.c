@@ -6,10 +6,8 @@
 #include <stdlib.h>
 
 #include "preload/address_handle.h"
+#include "preload/aside.h"
 #include "preload/control.h"
-
-/* So many numbers in a row that are somebody's virtual key are not to be expected. */
-enum { ASIDE_MAX = 64 };
 
 WRAPPER struct ibv_pd *ibv_alloc_pd(struct ibv_context *shown)
 {
@@ -76,28 +74,28 @@ static bool key_is_virtual(const struct context *context, const struct ibv_mr *m
 	       number_table_find(&context->rkeys, mr->rkey);
 }
 
-/*
- * A key that is already somebody's virtual one would be translated to the wrong region: hold such
- * aside until another comes.
- */
+static int deregister_aside(void *mr)
+{
+	return below.ibv_dereg_mr(mr);
+}
+
+/* A key that is already somebody's virtual one would be translated to the wrong region. */
 static struct ibv_mr *register_unlike_virtual(
         const struct context *context, struct ibv_pd *pd, const struct memory_region *mr)
 {
-	struct ibv_mr *aside[ASIDE_MAX], *taken = NULL;
-	int count = 0, saved_errno;
+	struct aside aside = {.destroy = deregister_aside};
+	struct ibv_mr *taken;
 
-	while (count < ASIDE_MAX) {
+	for (;;) {
 		taken = register_as(pd, mr);
 		if (!taken || !key_is_virtual(context, taken))
 			break;
-		aside[count++] = taken;
-		taken = NULL;
-		errno = ENOMEM;
+		if (!aside_keep(&aside, taken)) {
+			taken = NULL;
+			break;
+		}
 	}
-	saved_errno = errno;
-	while (count)
-		below.ibv_dereg_mr(aside[--count]);
-	errno = saved_errno;
+	aside_give_back(&aside);
 	return taken;
 }
 

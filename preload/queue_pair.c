@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "preload/agent_link.h"
+#include "preload/aside.h"
 #include "preload/async_events.h"
 #include "preload/completion_queue.h"
 #include "preload/completions.h"
@@ -85,50 +86,26 @@ static struct ibv_qp *create_real(struct queue_pair *qp, struct ibv_qp_cap *cap)
 	return made;
 }
 
-/* Kept until another has been found: what is given back is what comes next. */
-struct aside {
-	struct ibv_qp **qps;
-	size_t count;
-};
-
-static int put_aside(struct aside *aside, struct ibv_qp *qp)
+static int destroy_aside(void *qp)
 {
-	struct ibv_qp **grown = realloc(aside->qps, (aside->count + 1) * sizeof(*grown));
-
-	if (!grown)
-		return -ENOMEM;
-	aside->qps = grown;
-	aside->qps[aside->count++] = qp;
-	return 0;
-}
-
-static void give_back(struct aside *aside)
-{
-	int saved_errno = errno;
-
-	while (aside->count)
-		below.ibv_destroy_qp(aside->qps[--aside->count]);
-	free(aside->qps);
-	errno = saved_errno;
+	return below.ibv_destroy_qp(qp);
 }
 
 static struct ibv_qp *create_unlike_virtual(struct queue_pair *qp, struct ibv_qp_cap *cap)
 {
-	struct aside aside = {0};
+	struct aside aside = {.destroy = destroy_aside};
 	struct ibv_qp *taken;
 
 	for (;;) {
 		taken = create_real(qp, cap);
 		if (!taken || !number_is_virtual(taken->qp_num))
 			break;
-		if (put_aside(&aside, taken)) {
-			below.ibv_destroy_qp(taken);
+		if (!aside_keep(&aside, taken)) {
 			taken = NULL;
-			errno = ENOMEM;
 			break;
 		}
 	}
-	give_back(&aside);
+	aside_give_back(&aside);
 	return taken;
 }
 

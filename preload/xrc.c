@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "notifier/wire/rows.h"
+#include "preload/aside.h"
 #include "preload/completions.h"
 #include "preload/control.h"
 #include "preload/datagrams.h"
@@ -346,31 +347,41 @@ static struct ibv_srq *create_real(struct shared_receive_queue *srq, struct ibv_
 	return made;
 }
 
-/* So many in a row that are somebody's are not to be expected. */
-enum { ASIDE_MAX = 64 };
+static struct ibv_srq *create_numbered(
+        struct shared_receive_queue *srq, struct ibv_srq_init_attr *attr)
+{
+	struct ibv_srq *made = create_real(srq, attr);
+	int err = made ? ibv_get_srq_num(made, &srq->number) : 0;
+
+	if (!err)
+		return made;
+	below.ibv_destroy_srq(made);
+	errno = err;
+	return NULL;
+}
+
+static int destroy_aside(void *srq)
+{
+	return below.ibv_destroy_srq(srq);
+}
 
 /* RECONNECT has said by which numbers those of the VM are known. */
 static struct ibv_srq *create_unlike_virtual(
         struct shared_receive_queue *srq, struct ibv_srq_init_attr *attr)
 {
-	struct ibv_srq *aside[ASIDE_MAX], *taken = NULL;
-	int count = 0, saved_errno;
+	struct aside aside = {.destroy = destroy_aside};
+	struct ibv_srq *taken;
 
-	while (count < ASIDE_MAX) {
-		taken = create_real(srq, attr);
-		if (!taken)
+	for (;;) {
+		taken = create_numbered(srq, attr);
+		if (!taken || !number_is_reserved(XRC_NUMBERS | srq->number))
 			break;
-		if (!ibv_get_srq_num(taken, &srq->number) &&
-		        !number_is_reserved(XRC_NUMBERS | srq->number))
+		if (!aside_keep(&aside, taken)) {
+			taken = NULL;
 			break;
-		aside[count++] = taken;
-		taken = NULL;
-		errno = ENOMEM;
+		}
 	}
-	saved_errno = errno;
-	while (count)
-		below.ibv_destroy_srq(aside[--count]);
-	errno = saved_errno;
+	aside_give_back(&aside);
 	return taken;
 }
 

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "notifier/base/cleanup.h"
 #include "preload/objects.h"
 #include "preload/real_verbs.h"
 #include "tests/unit/shim_fake_rarities.h"
@@ -192,6 +193,27 @@ static void a_region_of_which_nothing_is_left_moves_and_lets_nobody_in(void **st
 	assert_int_equal(ibv_dereg_mr(mr), 0);
 }
 
+/* A device gives keys in a row, and the one before it may have done so, too. */
+static void many_keys_in_a_row_may_be_somebodys(void **state)
+{
+	struct harness *h = *state;
+	struct ibv_mr *old[100], *mr;
+
+	for (size_t i = 0; i < ARRAY_SIZE(old); i++) {
+		old[i] = ibv_reg_mr(h->vm.pd, h->vm.memory, BYTES, 0);
+		assert_non_null(old[i]);
+	}
+	harness_move(h);
+	fake_next_number(old[0]->lkey);
+	mr = ibv_reg_mr(h->vm.pd, h->vm.memory, BYTES, 0);
+	assert_non_null(mr);
+	for (size_t i = 0; i < ARRAY_SIZE(old); i++) {
+		assert_int_not_equal(mr->lkey, old[i]->lkey);
+		assert_int_equal(ibv_dereg_mr(old[i]), 0);
+	}
+	assert_int_equal(ibv_dereg_mr(mr), 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, harness_teardown)
 
 int main(void)
@@ -201,6 +223,7 @@ int main(void)
 	        TEST(a_moved_region_is_changed_in_place),
 	        TEST(a_moved_region_gets_other_keys),
 	        TEST(a_key_that_is_taken_is_not_given),
+	        TEST(many_keys_in_a_row_may_be_somebodys),
 	        TEST(advice_reaches_the_region_where_it_is_now),
 	        TEST(what_is_left_of_a_region_serves_after_a_move),
 	        TEST(a_region_of_which_nothing_is_left_moves_and_lets_nobody_in),
