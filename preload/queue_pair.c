@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "notifier/base/cleanup.h"
 #include "preload/agent_link.h"
 #include "preload/aside.h"
 #include "preload/async_events.h"
@@ -15,6 +16,7 @@
 #include "preload/device.h"
 #include "preload/multicast.h"
 #include "preload/reserved_numbers.h"
+#include "preload/users.h"
 #include "preload/xrc.h"
 
 void queue_pair_close(struct queue_pair *qp)
@@ -199,22 +201,24 @@ static void number_forget(const struct queue_pair *qp)
 		number_table_remove(numbers, queue_pair_number(qp));
 }
 
-static void users_add(struct queue_pair *qp, unsigned by)
+static struct used used_by(const struct queue_pair *qp)
 {
-	pthread_mutex_lock(&qp->context->lists_lock);
-	if (by == 1)
-		number_table_set(&qp->context->numbers, queue_pair_number(qp), (uintptr_t)qp);
-	else
-		number_forget(qp);
-	qp->send_cq->users += by;
-	qp->recv_cq->users += by;
-	if (qp->xrc_domain)
-		qp->xrc_domain->users += by;
-	if (qp->srq)
-		qp->srq->users += by;
-	if (by == -1u)
-		qp->send_cq->unasked -= qp->init.cap.max_send_wr;
-	pthread_mutex_unlock(&qp->context->lists_lock);
+	return (struct used){qp->send_cq, qp->recv_cq, qp->xrc_domain, qp->srq};
+}
+
+static void join(struct queue_pair *qp)
+{
+	LOCK_GUARD(&qp->context->lists_lock);
+	number_table_set(&qp->context->numbers, queue_pair_number(qp), (uintptr_t)qp);
+	users_add(used_by(qp), 1);
+}
+
+static void leave(struct queue_pair *qp)
+{
+	LOCK_GUARD(&qp->context->lists_lock);
+	number_forget(qp);
+	users_add(used_by(qp), -1);
+	qp->send_cq->unasked -= qp->init.cap.max_send_wr;
 }
 
 static bool is_xrc(enum ibv_qp_type type)
@@ -282,7 +286,7 @@ struct queue_pair *queue_pair_create(struct context *context, struct protection_
 	if (!err) {
 		err = queue_pair_build(qp);
 		if (!err) {
-			users_add(qp, 1);
+			join(qp);
 			OBJECT_ADD(context, qps, qp);
 			if (qp->is_target)
 				xrc_add_target(qp);
@@ -379,7 +383,7 @@ WRAPPER int ibv_destroy_qp(struct ibv_qp *shown)
 		OBJECT_REMOVE(qp->context, qps, qp);
 		if (qp->is_target)
 			xrc_remove_target(qp);
-		users_add(qp, -1u);
+		leave(qp);
 	}
 	control_leave();
 	if (err)

@@ -4,10 +4,12 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "notifier/base/cleanup.h"
 #include "notifier/base/log.h"
 #include "preload/async_events.h"
 #include "preload/control.h"
 #include "preload/data_path.h"
+#include "preload/users.h"
 #include "preload/xrc.h"
 
 static struct ibv_srq *create_real(struct shared_receive_queue *srq, struct ibv_srq_init_attr *attr)
@@ -58,13 +60,10 @@ static int build(struct shared_receive_queue *srq)
 	return -ENOMEM;
 }
 
-/* Its users are counted as those of queue pairs are. */
-static void users_add(struct shared_receive_queue *srq, unsigned by)
+static void count_as_user(struct shared_receive_queue *srq, int by)
 {
-	pthread_mutex_lock(&srq->context->lists_lock);
-	srq->cq->users += by;
-	srq->domain->users += by;
-	pthread_mutex_unlock(&srq->context->lists_lock);
+	LOCK_GUARD(&srq->context->lists_lock);
+	users_add((struct used){.recv_cq = srq->cq, .domain = srq->domain}, by);
 }
 
 static int join_domain(struct shared_receive_queue *srq)
@@ -76,14 +75,14 @@ static int join_domain(struct shared_receive_queue *srq)
 		return err;
 	}
 	srq->is_numbered = true;
-	users_add(srq, 1);
+	count_as_user(srq, 1);
 	return 0;
 }
 
 static void leave_domain(struct shared_receive_queue *srq)
 {
 	xrc_delist_srq(srq);
-	users_add(srq, -1u);
+	count_as_user(srq, -1);
 }
 
 /* Failing, it leaves nothing. */
