@@ -245,11 +245,6 @@ static void interests_send(void)
 
 /* ---- the thread ---- */
 
-static int sooner(int a, int b)
-{
-	return a < 0 || (b >= 0 && b < a) ? b : a;
-}
-
 static void service_wait(int timeout_ms)
 {
 	struct pollfd fds[] = {
@@ -282,10 +277,9 @@ static void *serve(void *unused)
 		if (!is_connected() && now >= service.next_try_ms)
 			link_connect(now);
 		if (!is_connected())
-			timeout_ms = sooner(timeout_ms,
-			        service.next_try_ms > now ? (int)(service.next_try_ms - now) : 0);
+			timeout_ms = sooner_ms(timeout_ms, (int64_t)(service.next_try_ms - now));
 		else if (steps_is_away())
-			timeout_ms = sooner(timeout_ms, (int)deadlines_default.reconnect_link_ms);
+			timeout_ms = sooner_ms(timeout_ms, deadlines_default.reconnect_link_ms);
 		interests_send();
 		service_wait(timeout_ms);
 	}

@@ -6,6 +6,7 @@
 
 #include "notifier/base/die_point.h"
 #include "notifier/base/log.h"
+#include "notifier/base/monotonic.h"
 #include "preload/control.h"
 #include "preload/datagrams.h"
 #include "preload/move.h"
@@ -238,13 +239,6 @@ void steps_event(Tether__Event *event, uint64_t now_ms, steps_send *send, void *
 
 /* ---- time ---- */
 
-static int sooner(int a, int64_t b)
-{
-	if (b < 0)
-		b = 0;
-	return a < 0 || b < a ? (int)b : a;
-}
-
 /* An event that names no deadline ends here, too. */
 static void lease_ends(struct move *move, steps_send *send, void *owner)
 {
@@ -283,16 +277,16 @@ static int move_tick(struct move *move, uint64_t now_ms, steps_send *send, void 
 		if (now_ms >= move->lease_end_ms)
 			lease_ends(move, send, owner);
 		else
-			next = sooner(next, (int64_t)(move->lease_end_ms - now_ms));
+			next = sooner_ms(next, (int64_t)(move->lease_end_ms - now_ms));
 	}
 	if (move->state >= MOVE_VOTED && move->state != MOVE_ENDED && move->overall_end_ms) {
 		if (now_ms >= move->overall_end_ms)
 			overall_ends(move);
 		else
-			next = sooner(next, (int64_t)(move->overall_end_ms - now_ms));
+			next = sooner_ms(next, (int64_t)(move->overall_end_ms - now_ms));
 	}
 	if (move->event)
-		next = sooner(next,
+		next = sooner_ms(next,
 		        move->event->step == TETHER__STEP__STEP_ATTACH ? TICK_AWAY_MS : TICK_MS);
 	return next;
 }
@@ -307,7 +301,7 @@ int steps_tick(uint64_t now_ms, steps_send *send, void *owner)
 		int wanted = move_tick(move, now_ms, send, owner);
 
 		if (wanted >= 0)
-			next = sooner(next, wanted);
+			next = sooner_ms(next, wanted);
 	}
 	return next;
 }

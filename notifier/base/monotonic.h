@@ -19,4 +19,12 @@ static inline uint64_t monotonic_ms(void)
 	return monotonic_us() / 1000;
 }
 
+/* Of two waits the shorter: @wait_ms, negative for ever, and one that is over when @due_ms is. */
+static inline int sooner_ms(int wait_ms, int64_t due_ms)
+{
+	if (due_ms < 0)
+		due_ms = 0;
+	return wait_ms < 0 || due_ms < wait_ms ? (int)due_ms : wait_ms;
+}
+
 #endif
