@@ -171,27 +171,31 @@ bool drain_has_exposed_atomic(const struct move *move)
 
 /* ---- SETTLE ---- */
 
-static uint32_t query_rq_psn(struct queue_pair *qp)
+struct frontiers {
+	uint32_t rq_psn, sq_psn;
+};
+
+static struct frontiers query_frontiers(struct queue_pair *qp)
 {
 	struct ibv_qp_init_attr init;
 	struct ibv_qp_attr attr;
 
-	if (below.ibv_query_qp(qp->real, &attr, IBV_QP_RQ_PSN, &init))
-		return RQ_PSN_UNKNOWN;
-	return attr.rq_psn & PSN_MASK;
+	if (below.ibv_query_qp(qp->real, &attr, IBV_QP_RQ_PSN | IBV_QP_SQ_PSN, &init))
+		return (struct frontiers){PSN_UNKNOWN, PSN_UNKNOWN};
+	return (struct frontiers){attr.rq_psn & PSN_MASK, attr.sq_psn & PSN_MASK};
 }
 
 /*
- * What the responder says in ERR counts: in RTS a packet that is still under way may follow. A
+ * What either half says in ERR counts: in RTS a packet that is still under way may follow. A
  * provider that does not keep it in ERR answers something from before; then the number that it gave
  * in RTS is all there is. Whether it can be of this connection is for settlement to say: it knows
  * the window.
  */
 static uint32_t frontier(uint32_t before, uint32_t after)
 {
-	if (after == RQ_PSN_UNKNOWN)
+	if (after == PSN_UNKNOWN)
 		return before;
-	return before == RQ_PSN_UNKNOWN || psn_distance(before, after) >= 0 ? after : before;
+	return before == PSN_UNKNOWN || psn_distance(before, after) >= 0 ? after : before;
 }
 
 static uint32_t random_psn(void)
@@ -240,16 +244,18 @@ static void post_marker(struct queue_pair *qp)
 static int queue_pair_break(struct queue_pair *qp)
 {
 	struct queue_pair_migration *m = &qp->migration;
-	uint32_t before;
+	struct frontiers before, after;
 	int err;
 
 	queue_pair_harvest(qp);
-	before = query_rq_psn(qp);
+	before = query_frontiers(qp);
 	err = queue_pair_to_state(qp, IBV_QPS_ERR);
 	if (err)
 		return err;
 	post_marker(qp);
-	m->rq_psn = frontier(before, query_rq_psn(qp));
+	after = query_frontiers(qp);
+	m->rq_psn = frontier(before.rq_psn, after.rq_psn);
+	m->sq_psn = frontier(before.sq_psn, after.sq_psn);
 	m->fresh_psn = random_psn();
 	m->broken = true;
 	/* What is posted from here on would only be given back. */

@@ -210,7 +210,7 @@ static void take_row(struct move *move, const struct evidence_row *row, bool unf
 		m->has_evidence = true;
 		m->remote_rq_psn = row->rq_psn;
 		m->implied_receives = row->sent;
-	} else if (m->rq_psn != RQ_PSN_UNKNOWN) {
+	} else if (m->rq_psn != PSN_UNKNOWN) {
 		struct implied_receives implied = {m->implied_receives, m->rq_psn};
 
 		implied_receives_add(&implied, row->rq_psn);
@@ -293,7 +293,7 @@ static void settle_one(struct move *move, struct queue_pair *qp)
 	struct settlement result;
 
 	if (!qp->reliable)
-		result = settle_sent(&qp->sends, qp->flushed);
+		result = settle_sent(&qp->sends, qp->flushed, m->sq_psn);
 	else if (!settings()->settlement)
 		result = settle_sends_blindly(&qp->sends);
 	else

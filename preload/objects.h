@@ -207,7 +207,8 @@ struct queue_pair_migration {
 	uint64_t progress_ms;
 	/* SETTLE */
 	bool broken;        /* taken to ERR by this library */
-	uint32_t rq_psn;    /* our responder's when it stopped, or RQ_PSN_UNKNOWN */
+	uint32_t rq_psn;    /* our responder's when it stopped, or PSN_UNKNOWN */
+	uint32_t sq_psn;    /* our requester's, likewise */
 	uint32_t fresh_psn; /* our first of the next incarnation */
 	/* the other side's word: RELEASE, or RECONNECT after an abort */
 	bool has_evidence;

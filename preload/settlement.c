@@ -6,11 +6,10 @@ static uint32_t end_psn(const struct send_log *log, const struct send_slot *slot
 	return (slot->psn + send_slot_packets(log, slot)) & PSN_MASK;
 }
 
-/* Has the responder accepted the last packet of @slot? A part of a message is not execution. */
-static bool responder_is_past(
-        const struct send_log *log, const struct send_slot *slot, uint32_t rq_psn)
+/* Is the last packet of @slot one of those before @psn? A part of a message is not execution. */
+static bool is_before(const struct send_log *log, const struct send_slot *slot, uint32_t psn)
 {
-	return psn_distance(end_psn(log, slot), rq_psn) >= 0;
+	return psn_distance(end_psn(log, slot), psn) >= 0;
 }
 
 static void slot_is_executed(
@@ -25,14 +24,14 @@ static void slot_is_executed(
 static void settle_slot(
         struct send_log *log, struct send_slot *slot, uint32_t rq_psn, struct settlement *result)
 {
-	bool past = rq_psn != RQ_PSN_UNKNOWN && responder_is_past(log, slot, rq_psn);
+	bool past = rq_psn != PSN_UNKNOWN && is_before(log, slot, rq_psn);
 
 	/* A READ is done when its data is here. Executing it again is what a retry does, too. */
 	if (slot->opcode == IBV_WR_RDMA_READ) {
 		result->replayed++;
 		return;
 	}
-	if (rq_psn == RQ_PSN_UNKNOWN || (past && opcode_is_atomic(slot->opcode))) {
+	if (rq_psn == PSN_UNKNOWN || (past && opcode_is_atomic(slot->opcode))) {
 		result->lost = true;
 		return;
 	}
@@ -55,14 +54,20 @@ static uint32_t first_open_psn(const struct send_log *log)
 	return log->next_psn;
 }
 
+/* Neither before what is done nor behind what was posted. */
+static bool is_within(const struct send_log *log, uint32_t psn)
+{
+	return psn != PSN_UNKNOWN && psn_distance(log->next_psn, psn) <= 0 &&
+	       psn_distance(first_open_psn(log), psn) >= 0;
+}
+
 struct settlement settle_sends(struct send_log *log, uint32_t rq_psn)
 {
 	struct settlement result = {0};
 
 	if (log->tail == log->posted)
 		return result;
-	if (rq_psn != RQ_PSN_UNKNOWN && (psn_distance(log->next_psn, rq_psn) > 0 ||
-	                                        psn_distance(first_open_psn(log), rq_psn) < 0)) {
+	if (rq_psn != PSN_UNKNOWN && !is_within(log, rq_psn)) {
 		result.contradicts = true;
 		result.lost = true;
 		return result;
@@ -76,14 +81,19 @@ struct settlement settle_sends(struct send_log *log, uint32_t rq_psn)
 	return result;
 }
 
-struct settlement settle_sent(struct send_log *log, bool flushed)
+struct settlement settle_sent(struct send_log *log, bool flushed, uint32_t sq_psn)
 {
+	bool is_known = flushed && is_within(log, sq_psn);
 	struct settlement result = {0};
 
-	for (uint32_t i = log->tail; i != log->posted && !flushed; i++) {
+	for (uint32_t i = log->tail; i != log->posted; i++) {
 		struct send_slot *slot = send_log_at(log, i);
 
-		if (slot->fate == FATE_OPEN)
+		if (slot->fate != FATE_OPEN)
+			continue;
+		if (is_known && !is_before(log, slot, sq_psn))
+			result.replayed++;
+		else
 			slot_is_executed(log, slot, &result);
 	}
 	return result;

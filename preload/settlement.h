@@ -11,7 +11,7 @@
 
 #include "preload/work_log.h"
 
-enum { RQ_PSN_UNKNOWN = 0xffffffff };
+enum { PSN_UNKNOWN = 0xffffffff };
 
 struct settlement {
 	uint32_t executed; /* work requests */
@@ -24,16 +24,18 @@ struct settlement {
 
 /*
  * Set the fate of every open slot with the device. @rq_psn: the next PSN that the responder
- * expects, or RQ_PSN_UNKNOWN. Both gates are closed. Slots whose fate an earlier settlement has
+ * expects, or PSN_UNKNOWN. Both gates are closed. Slots whose fate an earlier settlement has
  * decided keep it.
  */
 struct settlement settle_sends(struct send_log *log, uint32_t rq_psn);
 
 /*
- * The same for a transport that acknowledges nothing: what is open was given back by ERR, which
- * says that it was not sent (@flushed), or it was sent, and nobody will know what became of it.
+ * The same for a transport that acknowledges nothing. @sq_psn: the first PSN that our own device
+ * has not sent, or PSN_UNKNOWN. What ERR gave back (@flushed) may have been sent all the same: it
+ * is not sent again unless @sq_psn says that it was not. What was sent is done, whatever became of
+ * it.
  */
-struct settlement settle_sent(struct send_log *log, bool flushed);
+struct settlement settle_sent(struct send_log *log, bool flushed, uint32_t sq_psn);
 
 /* The control to settle_sends: trust nothing but completions and replay everything else. */
 struct settlement settle_sends_blindly(struct send_log *log);

@@ -197,7 +197,7 @@ static inline bool send_log_signals(const struct send_log *log, unsigned opcode)
 /* Packets that @slot takes of the sequence numbers. */
 static inline uint32_t send_slot_packets(const struct send_log *log, const struct send_slot *slot)
 {
-	return slot->length > log->mtu && !opcode_is_atomic(slot->opcode)
+	return slot->length > log->mtu && !opcode_is_atomic(slot->opcode) && !log->datagrams
 	               ? (slot->length + log->mtu - 1) / log->mtu
 	               : 1;
 }

@@ -167,6 +167,50 @@ static void a_completion_that_never_comes_is_made_up(void **state)
 	assert_int_equal(h->wc[1].status, IBV_WC_SUCCESS);
 }
 
+/* A device that knows only of what it has completed. What it has sent its PSN says. */
+static void what_was_sent_and_given_back_is_not_sent_again(void **state)
+{
+	struct harness *h = *state;
+
+	fake.err_gives_back_what_was_sent = true;
+	for (int round = 0; round < 2; round++) {
+		for (uint64_t n = 0; n < 4; n++)
+			post_receive(&h->peer, n);
+		for (uint64_t n = 0; n < 4; n++)
+			send_letter(&h->vm, n, n == 1 ? 0 : IBV_SEND_SIGNALED);
+		assert_int_equal(fake_execute(real_of(h->vm.qp), 3, false), 3);
+		harness_move(h);
+		assert_int_equal(fake_pending(real_of(h->vm.qp)), 1);
+		assert_int_equal(harness_poll(h, &h->vm), 2);
+		assert_int_equal(h->wc[0].wr_id, 0);
+		assert_int_equal(h->wc[1].wr_id, 2);
+		assert_int_equal(h->wc[1].status, IBV_WC_SUCCESS);
+		assert_int_equal(run(&h->vm, 9), 1);
+		expect_one(h, &h->vm, 3);
+		assert_int_equal(harness_poll(h, &h->peer), 4);
+		assert_int_equal(fake_receives(real_of(h->peer.qp)), 0);
+	}
+}
+
+/* Lost at worst, but never twice there. */
+static void what_is_given_back_without_a_word_is_not_sent_again(void **state)
+{
+	struct harness *h = *state;
+
+	fake.err_gives_back_what_was_sent = true;
+	fake.psns_are_live = false;
+	send_letter(&h->vm, 0, IBV_SEND_SIGNALED);
+	assert_int_equal(run(&h->vm, 1), 1);
+	send_letter(&h->vm, 1, IBV_SEND_SIGNALED);
+	send_letter(&h->vm, 2, 0);
+	assert_int_equal(fake_execute(real_of(h->vm.qp), 1, false), 1);
+	harness_move(h);
+	assert_int_equal(fake_pending(real_of(h->vm.qp)), 0);
+	assert_int_equal(harness_poll(h, &h->vm), 2);
+	assert_int_equal(h->wc[1].wr_id, 1);
+	assert_int_equal(h->wc[1].status, IBV_WC_SUCCESS);
+}
+
 static void what_is_posted_meanwhile_is_kept(void **state)
 {
 	struct harness *h = *state;
@@ -834,6 +878,8 @@ int main(void)
 	        BOTH(what_was_lost_is_not_waited_for_twice),
 	        BOTH(nothing_is_waited_for_when_all_has_come),
 	        UD(what_the_device_refused_is_not_waited_for),
+	        BOTH(what_was_sent_and_given_back_is_not_sent_again),
+	        BOTH(what_is_given_back_without_a_word_is_not_sent_again),
 	        UD(what_has_been_settled_is_not_told_again),
 	        UD(what_was_told_in_vain_is_told_again),
 	        UD(a_stop_is_answered_whatever_was_sent),

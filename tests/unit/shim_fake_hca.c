@@ -18,7 +18,7 @@ void fake_reset(void)
 	fake = (struct fake){.post_fails_at = -1,
 	        .err_flushes_receives = true,
 	        .reset_purges = true,
-	        .rq_psn_is_live = true};
+	        .psns_are_live = true};
 	fake_tables_reset();
 	fake_devices_reset();
 	fake_memory_reset();

@@ -29,7 +29,8 @@ struct fake {
 	int post_fails_at;
 	bool err_flushes_receives;
 	bool reset_purges;
-	bool rq_psn_is_live;
+	bool err_gives_back_what_was_sent; /* without acknowledgements: what has no completion */
+	bool psns_are_live;
 	/* Receive completions are kept back until fake_release_receives. */
 	bool hold_receives;
 	/* What ERR gives back is kept back until fake_release_flushes. */

@@ -115,7 +115,8 @@ bool fake_is_unreliable(const struct fake_qp *qp)
 void fake_flush(struct fake_qp *qp)
 {
 	/* What needs no acknowledgement was done when it was sent. */
-	while (fake_is_unreliable(qp) && qp->completed != qp->executed)
+	while (fake_is_unreliable(qp) && !fake.err_gives_back_what_was_sent &&
+	        qp->completed != qp->executed)
 		fake_complete_send(qp, IBV_WC_SUCCESS);
 	while (qp->completed != qp->head)
 		fake_complete_send(qp, IBV_WC_WR_FLUSH_ERR);
@@ -183,6 +184,8 @@ int fake_modify_qp(struct ibv_qp *shown, struct ibv_qp_attr *attr, int mask)
 	case IBV_QPS_RTS:
 		if (shown->state != IBV_QPS_RTR && shown->state != IBV_QPS_SQD)
 			return EINVAL;
+		if (mask & IBV_QP_SQ_PSN)
+			qp->sent_psn = attr->sq_psn;
 		break;
 	case IBV_QPS_SQD:
 		if (shown->state != IBV_QPS_RTS)
@@ -219,7 +222,8 @@ int fake_query_qp(
 	LOCK_GUARD(&fake_lock);
 	*attr = qp->attr;
 	attr->qp_state = shown->state;
-	attr->rq_psn = fake.rq_psn_is_live ? qp->expected_psn : 0;
+	attr->rq_psn = fake.psns_are_live ? qp->expected_psn : 0;
+	attr->sq_psn = fake.psns_are_live ? qp->sent_psn : 0;
 	memset(init, 0, sizeof(*init));
 	return 0;
 }

@@ -46,6 +46,7 @@ struct fake_qp {
 	struct fake_receive taken; /* for the message of which a part is there */
 	bool has_taken;
 	uint32_t expected_psn;
+	uint32_t sent_psn; /* the next; of what needs no acknowledgement */
 	uint16_t pkey_index;
 	bool sig_all;
 	bool established;      /* a message has come before RTS */

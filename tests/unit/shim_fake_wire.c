@@ -251,6 +251,7 @@ static bool send_unreliably(struct fake_qp *qp, struct fake_qp *to, bool complet
 		}
 	}
 	qp->executed++;
+	qp->sent_psn = (qp->sent_psn + send->packets) & 0xffffff;
 	if (completed)
 		fake_acknowledge(&qp->qp);
 	return true;

@@ -559,7 +559,7 @@ static void flushes_that_come_after_the_move_are_not_errors(void **state)
 
 BOTH_WAYS(without_a_live_frontier_finished_work_goes_on)
 {
-	fake.rq_psn_is_live = false;
+	fake.psns_are_live = false;
 	write8(s, 1, "done", IBV_SEND_SIGNALED);
 	run(s.from, 1);
 	expect_one(h, s.from, 1);
@@ -573,7 +573,7 @@ static void without_a_live_frontier_unfinished_work_ends_with_an_error(void **st
 {
 	struct harness *h = *state;
 
-	fake.rq_psn_is_live = false;
+	fake.psns_are_live = false;
 	write8(from_vm(h), 1, "sent", IBV_SEND_SIGNALED);
 	run_unacknowledged(&h->vm, 1);
 	harness_move(h);

@@ -126,6 +126,50 @@ static void each_row_is_settled_as_it_says(void **state)
 	}
 }
 
+/* Of a transport without acknowledgements, by the PSN that the sender's own device has come to. */
+struct sent_row {
+	const char *what;
+	const char *posted;
+	unsigned completed;
+	bool flushed;
+	bool datagrams;
+	int packets; /* that were sent; -1: nobody knows */
+	const char *fates;
+};
+
+static const struct sent_row sent_rows[] = {
+        {"what_was_not_given_back_was_sent", "sss", 1, false, false, 1, "xx"},
+        {"what_was_given_back_and_not_sent_goes_out", "sss", 1, true, false, 1, "rr"},
+        {"what_was_sent_and_given_back_is_done", "sss", 1, true, false, 2, "xr"},
+        {"a_message_that_was_sent_in_part_goes_out_whole", "SW", 0, true, false, 5, "xr"},
+        {"a_datagram_is_one_packet", "SSs", 0, true, true, 2, "xxr"},
+        {"without_a_number_nothing_is_sent_again", "ss", 0, true, false, -1, "xx"},
+        {"a_number_from_before_what_is_done_is_none", "sss", 2, true, false, 1, "x"},
+        {"a_number_of_what_was_never_posted_is_none", "ss", 0, true, false, 3, "xx"},
+};
+
+static void what_was_sent_is_settled_as_each_row_says(void **state)
+{
+	for (size_t i = 0; i < sizeof(sent_rows) / sizeof(sent_rows[0]); i++) {
+		const struct sent_row *row = &sent_rows[i];
+		struct send_log log;
+		char fates[DEPTH + 1];
+
+		log_setup(&log);
+		log.datagrams = row->datagrams;
+		posted_as(&log, row->posted);
+		if (row->completed)
+			send_log_retire(&log, row->completed - 1);
+		settle_sent(&log, row->flushed,
+		        row->packets < 0 ? PSN_UNKNOWN
+		                         : (FIRST_PSN + (uint32_t)row->packets) & PSN_MASK);
+		fates_of(&log, fates);
+		if (strcmp(fates, row->fates))
+			fail_msg("%s: %s, not %s", row->what, fates, row->fates);
+		send_log_fini(&log);
+	}
+}
+
 static void settle_and_fini(struct send_log *log, uint32_t rq_psn, struct settlement *result)
 {
 	*result = settle_sends(log, rq_psn);
@@ -139,7 +183,7 @@ static void an_unknown_frontier_loses_unfinished_work(void **state)
 
 	log_setup(&log);
 	posted_as(&log, "w");
-	settle_and_fini(&log, RQ_PSN_UNKNOWN, &result);
+	settle_and_fini(&log, PSN_UNKNOWN, &result);
 	assert_true(result.lost);
 	assert_int_equal(result.executed, 0);
 }
@@ -152,7 +196,7 @@ static void an_unknown_frontier_is_nothing_to_finished_work(void **state)
 	log_setup(&log);
 	posted_as(&log, "w");
 	send_log_retire(&log, 0);
-	settle_and_fini(&log, RQ_PSN_UNKNOWN, &result);
+	settle_and_fini(&log, PSN_UNKNOWN, &result);
 	assert_false(result.lost);
 }
 
@@ -293,6 +337,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(each_row_is_settled_as_it_says),
+	        cmocka_unit_test(what_was_sent_is_settled_as_each_row_says),
 	        cmocka_unit_test(an_unknown_frontier_loses_unfinished_work),
 	        cmocka_unit_test(an_unknown_frontier_is_nothing_to_finished_work),
 	        cmocka_unit_test(a_frontier_never_sent_contradicts),
