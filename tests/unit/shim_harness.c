@@ -313,6 +313,14 @@ int harness_poll(struct harness *h, struct end *end)
 	return ibv_poll_cq(end->cq, 64, h->wc);
 }
 
+void harness_expect_one(struct harness *h, struct end *end, uint64_t wr_id)
+{
+	assert_int_equal(harness_poll(h, end), 1);
+	assert_int_equal(h->wc[0].wr_id, wr_id);
+	assert_int_equal(h->wc[0].status, IBV_WC_SUCCESS);
+	assert_int_equal(h->wc[0].qp_num, end->qp->qp_num);
+}
+
 static int post(struct end *from, struct ibv_send_wr *wr, uint32_t offset, uint32_t length)
 {
 	struct ibv_sge sge = {(uintptr_t)from->memory + offset, length, from->mr->lkey};
