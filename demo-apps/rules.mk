@@ -1,19 +1,22 @@
 # demo-apps: what a newcomer runs first.
 
-RC_VERIFY_CHECKERS := $(addprefix demo-apps/rc_verify/,message.c sequence_check.c slot_ring.c add_ledger.c workload.c \
-	send_queue.c receive_book.c pauses.c)
-$(call program,rc-verify,$(RC_VERIFY_CHECKERS) $(addprefix demo-apps/rc_verify/,main.c options.c rendezvous.c endpoint.c completions.c \
-	lane.c xrc_half.c requester.c receiver.c partner.c set_up.c run.c report.c self_test.c),-libverbs)
+# What both programs check and how they meet.
+VERIFY_CHECKERS := $(addprefix demo-apps/verify/,message.c sequence_check.c pauses.c)
+VERIFY_SOURCES := demo-apps/verify/rendezvous.c
+
+RC_VERIFY_CHECKERS := $(VERIFY_CHECKERS) $(addprefix demo-apps/rc_verify/,slot_ring.c add_ledger.c workload.c send_queue.c \
+	receive_book.c)
+$(call program,rc-verify,$(RC_VERIFY_CHECKERS) $(VERIFY_SOURCES) $(addprefix demo-apps/rc_verify/,main.c options.c endpoint.c \
+	completions.c lane.c xrc_half.c requester.c receiver.c partner.c set_up.c run.c report.c self_test.c),-libverbs)
 
 $(call unit_test,demo_sequence_check,$(RC_VERIFY_CHECKERS),)
 $(call unit_test,demo_receive_book,$(RC_VERIFY_CHECKERS),)
 $(call unit_test,demo_slot_ring,$(RC_VERIFY_CHECKERS),)
 $(call unit_test,demo_requester_checks,$(RC_VERIFY_CHECKERS),)
 
-# Shares what makes and checks numbered messages with rc-verify.
-UD_VERIFY_CHECKERS := demo-apps/ud_verify/stream.c $(addprefix demo-apps/rc_verify/,message.c sequence_check.c pauses.c)
-$(call program,ud-verify,$(UD_VERIFY_CHECKERS) $(addprefix demo-apps/ud_verify/,main.c options.c end.c run.c) \
-	demo-apps/rc_verify/rendezvous.c,-libverbs)
+UD_VERIFY_CHECKERS := $(VERIFY_CHECKERS) demo-apps/ud_verify/stream.c
+$(call program,ud-verify,$(UD_VERIFY_CHECKERS) $(VERIFY_SOURCES) $(addprefix demo-apps/ud_verify/,main.c options.c end.c run.c),\
+	-libverbs)
 
 $(call unit_test,demo_ud_stream,$(UD_VERIFY_CHECKERS),)
 

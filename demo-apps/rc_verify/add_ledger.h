@@ -9,7 +9,7 @@
 
 #include <stdint.h>
 
-#include "demo-apps/rc_verify/findings.h"
+#include "demo-apps/verify/findings.h"
 
 enum {
 	ADD_LEDGER_PIECES = 65536, /* runs between missing ones: more than can be in flight */

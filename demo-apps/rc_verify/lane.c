@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "demo-apps/rc_verify/message.h"
+#include "demo-apps/verify/message.h"
 
 enum {
 	INLINE_WANTED = 64,

@@ -14,7 +14,7 @@
 #include "demo-apps/rc_verify/endpoint.h"
 #include "demo-apps/rc_verify/receive_book.h"
 #include "demo-apps/rc_verify/send_queue.h"
-#include "demo-apps/rc_verify/sequence_check.h"
+#include "demo-apps/verify/sequence_check.h"
 #include "demo-apps/rc_verify/slot_ring.h"
 #include "demo-apps/rc_verify/workload.h"
 #include "demo-apps/rc_verify/xrc_half.h"

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "demo-apps/rc_verify/message.h"
+#include "demo-apps/verify/message.h"
 #include "demo-apps/rc_verify/send_queue.h"
 
 const char *const injection_name[INJECTION_COUNT] = {

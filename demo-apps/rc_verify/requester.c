@@ -4,7 +4,7 @@
 #include <arpa/inet.h>
 #include <string.h>
 
-#include "demo-apps/rc_verify/message.h"
+#include "demo-apps/verify/message.h"
 #include "demo-apps/rc_verify/wr_id.h"
 
 enum {

@@ -9,10 +9,10 @@
 
 #include "demo-apps/rc_verify/add_ledger.h"
 #include "demo-apps/rc_verify/endpoint.h"
-#include "demo-apps/rc_verify/findings.h"
+#include "demo-apps/verify/findings.h"
 #include "demo-apps/rc_verify/lane.h"
-#include "demo-apps/rc_verify/pauses.h"
-#include "demo-apps/rc_verify/rendezvous.h"
+#include "demo-apps/verify/pauses.h"
+#include "demo-apps/verify/rendezvous.h"
 
 /* CMP_SWAP: each success adds one, so the counter ends at the number of successes. */
 struct swap_ledger {

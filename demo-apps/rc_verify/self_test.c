@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "demo-apps/rc_verify/add_ledger.h"
-#include "demo-apps/rc_verify/message.h"
+#include "demo-apps/verify/message.h"
 #include "demo-apps/rc_verify/send_queue.h"
 #include "demo-apps/rc_verify/slot_ring.h"
 

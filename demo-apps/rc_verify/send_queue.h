@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "demo-apps/rc_verify/findings.h"
+#include "demo-apps/verify/findings.h"
 #include "demo-apps/rc_verify/workload.h"
 
 enum { SEND_QUEUE_MAX = 1024 };

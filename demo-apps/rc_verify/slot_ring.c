@@ -4,7 +4,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "demo-apps/rc_verify/message.h"
+#include "demo-apps/verify/message.h"
 
 enum { SCAN_EVERY = 64 /* empty polls; a scan touches every slot */ };
 

@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "demo-apps/rc_verify/sequence_check.h"
+#include "demo-apps/verify/sequence_check.h"
 
 enum {
 	/* InfiniBand promises no order of bytes within a message: a tail that is there before its

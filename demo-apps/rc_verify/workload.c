@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 #include "demo-apps/rc_verify/workload.h"
 
-#include "demo-apps/rc_verify/message.h"
+#include "demo-apps/verify/message.h"
 
 const char *const work_kind_name[WORK_KIND_COUNT] = {
 #define KIND(name, weight) #name,

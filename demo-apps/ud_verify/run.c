@@ -9,7 +9,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "demo-apps/rc_verify/message.h"
+#include "demo-apps/verify/message.h"
 
 enum { BATCH = 32, LISTEN_EVERY_US = 20000, TALK_MS = 30000, AFTER_MS = 200 };
 

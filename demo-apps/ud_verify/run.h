@@ -11,8 +11,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "demo-apps/rc_verify/pauses.h"
-#include "demo-apps/rc_verify/rendezvous.h"
+#include "demo-apps/verify/pauses.h"
+#include "demo-apps/verify/rendezvous.h"
 #include "demo-apps/ud_verify/end.h"
 #include "demo-apps/ud_verify/options.h"
 #include "demo-apps/ud_verify/stream.h"

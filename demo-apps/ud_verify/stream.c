@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 #include "demo-apps/ud_verify/stream.h"
 
-#include "demo-apps/rc_verify/message.h"
+#include "demo-apps/verify/message.h"
 
 uint32_t stream_name(bool from_server, uint32_t from, uint32_t to)
 {

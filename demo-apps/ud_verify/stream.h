@@ -11,8 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "demo-apps/rc_verify/findings.h"
-#include "demo-apps/rc_verify/sequence_check.h"
+#include "demo-apps/verify/findings.h"
+#include "demo-apps/verify/sequence_check.h"
 
 struct stream {
 	struct sequence_check numbers;

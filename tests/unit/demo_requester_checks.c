@@ -8,8 +8,8 @@
 #include <cmocka.h>
 
 #include "demo-apps/rc_verify/add_ledger.h"
-#include "demo-apps/rc_verify/message.h"
-#include "demo-apps/rc_verify/pauses.h"
+#include "demo-apps/verify/message.h"
+#include "demo-apps/verify/pauses.h"
 #include "demo-apps/rc_verify/send_queue.h"
 #include "demo-apps/rc_verify/workload.h"
 

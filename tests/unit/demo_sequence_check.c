@@ -7,8 +7,8 @@
 
 #include <cmocka.h>
 
-#include "demo-apps/rc_verify/message.h"
-#include "demo-apps/rc_verify/sequence_check.h"
+#include "demo-apps/verify/message.h"
+#include "demo-apps/verify/sequence_check.h"
 
 struct row {
 	const char *what;

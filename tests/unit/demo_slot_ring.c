@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "demo-apps/rc_verify/message.h"
+#include "demo-apps/verify/message.h"
 #include "demo-apps/rc_verify/slot_ring.h"
 
 enum { SLOTS = 8, SLOT_SIZE = 256, LENGTH = 100, STREAM = 2, POLLS = 200 };

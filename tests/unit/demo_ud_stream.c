@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-#include "demo-apps/rc_verify/message.h"
+#include "demo-apps/verify/message.h"
 #include "demo-apps/ud_verify/stream.h"
 
 enum { LENGTH = 100, QPS = 4 };

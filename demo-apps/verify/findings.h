@@ -2,8 +2,8 @@
 /*
  * What a run found wrong. One per process, written by its one thread; every checker adds to it.
  */
-#ifndef RC_VERIFY_FINDINGS_H
-#define RC_VERIFY_FINDINGS_H
+#ifndef VERIFY_FINDINGS_H
+#define VERIFY_FINDINGS_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
-#include "demo-apps/rc_verify/pauses.h"
+#include "demo-apps/verify/pauses.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -2,8 +2,8 @@
 /*
  * The longest times without a completion, as the program saw them. Pure; one per process.
  */
-#ifndef RC_VERIFY_PAUSES_H
-#define RC_VERIFY_PAUSES_H
+#ifndef VERIFY_PAUSES_H
+#define VERIFY_PAUSES_H
 
 #include <stdint.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
-#include "demo-apps/rc_verify/rendezvous.h"
+#include "demo-apps/verify/rendezvous.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
-#include "demo-apps/rc_verify/message.h"
+#include "demo-apps/verify/message.h"
 
 #include <string.h>
 

@@ -3,12 +3,12 @@
  * Is every number of a stream there once, and in order? Numbers count from 0. Pure; one per stream
  * and owned by it.
  */
-#ifndef RC_VERIFY_SEQUENCE_CHECK_H
-#define RC_VERIFY_SEQUENCE_CHECK_H
+#ifndef VERIFY_SEQUENCE_CHECK_H
+#define VERIFY_SEQUENCE_CHECK_H
 
 #include <stdint.h>
 
-#include "demo-apps/rc_verify/findings.h"
+#include "demo-apps/verify/findings.h"
 
 enum {
 	SEQUENCE_HOLES = 16, /* remembered; a number from a forgotten hole counts as a repeat */

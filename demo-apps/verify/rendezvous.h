@@ -3,8 +3,8 @@
  * The TCP connection over which the two processes exchange lines of text: addresses at the start,
  * totals at the end. One thread.
  */
-#ifndef RC_VERIFY_RENDEZVOUS_H
-#define RC_VERIFY_RENDEZVOUS_H
+#ifndef VERIFY_RENDEZVOUS_H
+#define VERIFY_RENDEZVOUS_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -3,8 +3,8 @@
  * A message's bytes: any body, then a checksum and a tail that names it. The tail is the last eight
  * bytes, never zero, so that a receiver which polls memory knows where to look. Pure.
  */
-#ifndef RC_VERIFY_MESSAGE_H
-#define RC_VERIFY_MESSAGE_H
+#ifndef VERIFY_MESSAGE_H
+#define VERIFY_MESSAGE_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
-#include "demo-apps/rc_verify/sequence_check.h"
+#include "demo-apps/verify/sequence_check.h"
 
 #include <stdbool.h>
 #include <string.h>
