@@ -1,8 +1,8 @@
 # demo-apps: what a newcomer runs first.
 
-# What both programs check and how they meet.
+# What rc-verify and ud-verify share.
 VERIFY_CHECKERS := $(addprefix demo-apps/verify/,message.c sequence_check.c pauses.c)
-VERIFY_SOURCES := demo-apps/verify/rendezvous.c
+VERIFY_SOURCES := $(addprefix demo-apps/verify/,device.c process.c rendezvous.c)
 
 RC_VERIFY_CHECKERS := $(VERIFY_CHECKERS) $(addprefix demo-apps/rc_verify/,slot_ring.c add_ledger.c workload.c send_queue.c \
 	receive_book.c)

@@ -3,7 +3,6 @@
  * Put, get and accumulate, each epoch opened and closed in one of four ways.
  */
 #include <stdlib.h>
-#include <string.h>
 
 #include "demo-apps/mpi_verify/blocks.h"
 #include "demo-apps/mpi_verify/messages.h"

@@ -3,34 +3,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "demo-apps/rc_verify/completions.h"
+#include "demo-apps/verify/process.h"
 
 enum { RD_ATOMIC_WANTED = 8 };
-
-int failed(const char *what, int error)
-{
-	if (error < 0)
-		error = -error;
-	fprintf(stderr, "rc-verify: %s: %s\n", what, strerror(error));
-	return error ? -error : -EIO;
-}
-
-static struct ibv_context *device_open(const char *name)
-{
-	struct ibv_device **list = ibv_get_device_list(NULL);
-	struct ibv_context *context = NULL;
-
-	for (int i = 0; list && list[i] && !context; i++)
-		if (!name || !strcmp(name, ibv_get_device_name(list[i])))
-			context = ibv_open_device(list[i]);
-	if (list)
-		ibv_free_device_list(list);
-	return context;
-}
 
 static enum ibv_mtu mtu_of(uint32_t bytes)
 {
@@ -41,23 +20,11 @@ static enum ibv_mtu mtu_of(uint32_t bytes)
 	return mtu;
 }
 
-int endpoint_address(struct endpoint *endpoint, struct port_address *address)
-{
-	struct ibv_port_attr port;
-
-	if (ibv_query_port(endpoint->context, ENDPOINT_PORT, &port))
-		return failed("ibv_query_port", errno);
-	if (ibv_query_gid(endpoint->context, ENDPOINT_PORT, endpoint->gid_index, &address->gid))
-		return failed("ibv_query_gid", errno);
-	address->lid = port.lid;
-	return 0;
-}
-
 static int port_open(struct endpoint *endpoint, const struct options *options)
 {
 	struct ibv_port_attr port;
 
-	if (ibv_query_port(endpoint->context, ENDPOINT_PORT, &port))
+	if (ibv_query_port(endpoint->context, DEVICE_PORT, &port))
 		return failed("ibv_query_port", errno);
 	if (port.state != IBV_PORT_ACTIVE)
 		return failed("the port is not active", ENETDOWN);
@@ -66,7 +33,7 @@ static int port_open(struct endpoint *endpoint, const struct options *options)
 	endpoint->mtu = mtu_of(options->work.mtu_bytes);
 	if (endpoint->mtu > port.active_mtu)
 		endpoint->mtu = port.active_mtu;
-	return endpoint_address(endpoint, &endpoint->at_start);
+	return port_address_ask(endpoint->context, endpoint->gid_index, &endpoint->at_start);
 }
 
 int endpoint_create_cq(struct endpoint *endpoint, int entries, struct ibv_cq **cq)
@@ -117,7 +84,7 @@ int endpoint_open(struct endpoint *endpoint, const struct options *options)
 	*endpoint = (struct endpoint){.extended_cq = options->extended_cq};
 	endpoint->context = device_open(options->device);
 	if (!endpoint->context)
-		return failed(options->device ? options->device : "no RDMA device", ENODEV);
+		return -ENODEV;
 	if (ibv_query_device(endpoint->context, &endpoint->device))
 		return failed("ibv_query_device", errno);
 	endpoint->rd_atomic = endpoint->device.max_qp_rd_atom < RD_ATOMIC_WANTED

@@ -11,11 +11,7 @@
 #include <stdint.h>
 
 #include "demo-apps/rc_verify/options.h"
-
-struct port_address {
-	uint16_t lid;
-	union ibv_gid gid;
-};
+#include "demo-apps/verify/device.h"
 
 /* Written by the other side's FETCH_ADD and CMP_SWAP only. */
 struct shared_counters {
@@ -38,16 +34,9 @@ struct endpoint {
 	int rd_atomic; /* outstanding READs and atomics per QP */
 };
 
-enum { ENDPOINT_PORT = 1 };
-
 /* A message was printed where this fails. */
 int endpoint_open(struct endpoint *endpoint, const struct options *options);
 void endpoint_close(struct endpoint *endpoint);
 int endpoint_create_cq(struct endpoint *endpoint, int entries, struct ibv_cq **cq);
-/* Asks again. */
-int endpoint_address(struct endpoint *endpoint, struct port_address *address);
-
-/* "rc-verify: WHAT: strerror" on stderr; returns -error. */
-int failed(const char *what, int error);
 
 #endif

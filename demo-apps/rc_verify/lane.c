@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "demo-apps/verify/message.h"
+#include "demo-apps/verify/process.h"
 
 enum {
 	INLINE_WANTED = 64,
@@ -112,7 +113,7 @@ static int qp_to_init(struct ibv_qp *qp)
 {
 	struct ibv_qp_attr attr = {
 	        .qp_state = IBV_QPS_INIT,
-	        .port_num = ENDPOINT_PORT,
+	        .port_num = DEVICE_PORT,
 	        .qp_access_flags =
 	                IBV_ACCESS_REMOTE_WRITE | IBV_ACCESS_REMOTE_READ | IBV_ACCESS_REMOTE_ATOMIC,
 	};
@@ -196,7 +197,7 @@ static int qp_to_rtr(
 	        .rq_psn = lane->peer.psn,
 	        .max_dest_rd_atomic = (uint8_t)endpoint->rd_atomic,
 	        .min_rnr_timer = RNR_TIMER_640_US,
-	        .ah_attr = {.dlid = lane->peer.lid, .port_num = ENDPOINT_PORT},
+	        .ah_attr = {.dlid = lane->peer.lid, .port_num = DEVICE_PORT},
 	};
 	int error;
 

@@ -3,24 +3,9 @@
  * rc-verify: does a reliable connection deliver everything once, in order and unchanged? A plain
  * verbs program; it knows nothing of migration.
  */
-#include <signal.h>
-#include <stdio.h>
-
 #include "demo-apps/rc_verify/report.h"
 #include "demo-apps/rc_verify/self_test.h"
-
-static void on_stop(int number)
-{
-	run_stop_asked = 1;
-}
-
-static void signals_catch(void)
-{
-	struct sigaction stop = {.sa_handler = on_stop};
-
-	sigaction(SIGTERM, &stop, NULL);
-	sigaction(SIGINT, &stop, NULL);
-}
+#include "demo-apps/verify/process.h"
 
 int main(int argc, char **argv)
 {
@@ -33,7 +18,7 @@ int main(int argc, char **argv)
 		return error < 0 ? 2 : 0;
 	if (options.self_test)
 		return self_test() ? 1 : 0;
-	signals_catch();
+	stop_signals_catch();
 	error = run_execute(&run, &options);
 	if (error) {
 		run.findings.errors++;

@@ -35,12 +35,9 @@ static void pauses_print(struct run *run)
 {
 	struct pause pauses[PAUSES_PRINTED];
 	unsigned count = pauses_longest(&run->pauses, pauses, PAUSES_PRINTED);
-	uint64_t longest_us = 0;
 
-	for (unsigned i = 0; i < count; i++)
-		if (pauses[i].length_us > longest_us)
-			longest_us = pauses[i].length_us;
-	printf(", \"longest_pause_ms\": %.3f, \"pauses\": [", (double)longest_us / 1e3);
+	printf(", \"longest_pause_ms\": %.3f, \"pauses\": [",
+	        (double)pauses_longest_us(&run->pauses) / 1e3);
 	for (unsigned i = 0; i < count; i++) {
 		uint64_t at_us = run->wall_start_us + (pauses[i].start_us - run->start_us);
 

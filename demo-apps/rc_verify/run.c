@@ -17,6 +17,7 @@
 #include "demo-apps/rc_verify/requester.h"
 #include "demo-apps/rc_verify/set_up.h"
 #include "demo-apps/rc_verify/wr_id.h"
+#include "demo-apps/verify/process.h"
 
 enum {
 	POLL_BATCH = 32,
@@ -25,16 +26,6 @@ enum {
 	NOTES_MAX = 20,
 	IDLE_LOOPS = 50, /* then the processor is given away */
 };
-
-volatile sig_atomic_t run_stop_asked;
-
-static uint64_t clock_us(clockid_t id)
-{
-	struct timespec now;
-
-	clock_gettime(id, &now);
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
 
 void run_fail(struct run *run, const struct lane *lane, const char *what, const char *why)
 {
@@ -170,7 +161,7 @@ static bool is_time_to_stop(const struct run *run, const struct partner_words *w
 {
 	const struct options *options = &run->options;
 
-	if (run_stop_asked || words->stop || run->has_failed || count_is_reached(run))
+	if (stop_asked || words->stop || run->has_failed || count_is_reached(run))
 		return true;
 	if (options->seconds > 0 && run->now_us - run->start_us >= options->seconds * 1e6)
 		return true;
@@ -311,12 +302,11 @@ static void address_check(struct run *run)
 {
 	struct port_address *before = &run->endpoint.at_start, *after = &run->at_end;
 
-	if (endpoint_address(&run->endpoint, after)) {
+	if (port_address_ask(run->endpoint.context, run->endpoint.gid_index, after)) {
 		run->findings.errors++;
 		return;
 	}
-	run->addresses_same =
-	        before->lid == after->lid && !memcmp(&before->gid, &after->gid, sizeof(after->gid));
+	run->addresses_same = port_addresses_same(before, after);
 	if (!run->addresses_same)
 		run_fail(run, NULL, "the port's LID or GID", "has changed");
 }

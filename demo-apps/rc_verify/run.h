@@ -5,8 +5,6 @@
 #ifndef RC_VERIFY_RUN_H
 #define RC_VERIFY_RUN_H
 
-#include <signal.h>
-
 #include "demo-apps/rc_verify/add_ledger.h"
 #include "demo-apps/rc_verify/endpoint.h"
 #include "demo-apps/verify/findings.h"
@@ -44,9 +42,6 @@ struct run {
 	bool has_failed; /* an error completion, a failed call, a lost partner: ends the run */
 	int peer_ok;     /* the other side's verdict; -1: not heard */
 };
-
-/* Raised by SIGTERM and SIGINT: finish in good order. */
-extern volatile sig_atomic_t run_stop_asked;
 
 /* Returns 0 when the run came to its end, whatever it found; -errno when it could not start. */
 int run_execute(struct run *run, const struct options *options);

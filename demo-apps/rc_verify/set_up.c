@@ -7,6 +7,7 @@
 
 #include "demo-apps/rc_verify/receiver.h"
 #include "demo-apps/rc_verify/run.h"
+#include "demo-apps/verify/process.h"
 
 enum {
 	CONNECT_TIMEOUT_MS = 20000,

@@ -3,6 +3,8 @@
 
 #include <errno.h>
 
+#include "demo-apps/verify/process.h"
+
 static int srq_create(
         struct xrc_half *half, struct endpoint *endpoint, struct ibv_cq *cq, uint32_t depth)
 {

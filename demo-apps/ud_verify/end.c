@@ -2,46 +2,12 @@
 #include "demo-apps/ud_verify/end.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "demo-apps/verify/process.h"
+
 enum { SENDS = 64, INLINE_BYTES = 64 };
-
-int end_failed(const char *what, int error)
-{
-	if (error < 0)
-		error = -error;
-	fprintf(stderr, "ud-verify: %s: %s\n", what, strerror(error));
-	return error ? error : EIO;
-}
-
-/* ---- objects ---- */
-
-static struct ibv_context *device_open(const char *name)
-{
-	struct ibv_device **list = ibv_get_device_list(NULL);
-	struct ibv_context *context = NULL;
-
-	for (int i = 0; list && list[i] && !context; i++)
-		if (!name || !strcmp(name, ibv_get_device_name(list[i])))
-			context = ibv_open_device(list[i]);
-	if (list)
-		ibv_free_device_list(list);
-	return context;
-}
-
-int end_ask_address(const struct end *end, struct address *address)
-{
-	struct ibv_port_attr port;
-
-	if (ibv_query_port(end->context, END_PORT, &port))
-		return end_failed("ibv_query_port", errno);
-	if (ibv_query_gid(end->context, END_PORT, end->gid_index, &address->gid))
-		return end_failed("ibv_query_gid", errno);
-	address->lid = port.lid;
-	return 0;
-}
 
 /* The first that there is; entries may be empty. */
 static int places_find(struct end *end, uint16_t pkey_index)
@@ -50,14 +16,14 @@ static int places_find(struct end *end, uint16_t pkey_index)
 	__be16 pkey = 0;
 
 	for (end->gid_index = 0;; end->gid_index++) {
-		if (ibv_query_gid(end->context, END_PORT, end->gid_index, &gid))
-			return end_failed("no GID", ENOENT);
+		if (ibv_query_gid(end->context, DEVICE_PORT, end->gid_index, &gid))
+			return failed("no GID", ENOENT);
 		if (gid.global.interface_id)
 			break;
 	}
 	for (end->pkey_index = pkey_index;; end->pkey_index++) {
-		if (ibv_query_pkey(end->context, END_PORT, end->pkey_index, &pkey))
-			return end_failed("no P_Key", ENOENT);
+		if (ibv_query_pkey(end->context, DEVICE_PORT, end->pkey_index, &pkey))
+			return failed("no P_Key", ENOENT);
 		if (pkey)
 			return 0;
 	}
@@ -69,10 +35,10 @@ static int memory_register(struct end *end)
 
 	end->memory = aligned_alloc(4096, (bytes + 4095) / 4096 * 4096);
 	if (!end->memory)
-		return end_failed("memory", ENOMEM);
+		return failed("memory", ENOMEM);
 	memset(end->memory, 0, bytes);
 	end->mr = ibv_reg_mr(end->pd, end->memory, bytes, IBV_ACCESS_LOCAL_WRITE);
-	return end->mr ? 0 : end_failed("ibv_reg_mr", errno);
+	return end->mr ? 0 : failed("ibv_reg_mr", errno);
 }
 
 static int qp_create(struct end *end, uint32_t index)
@@ -94,7 +60,7 @@ static int qp_create(struct end *end, uint32_t index)
 
 	q->qp = ibv_create_qp_ex(end->context, &attr);
 	if (!q->qp)
-		return end_failed("ibv_create_qp_ex", errno);
+		return failed("ibv_create_qp_ex", errno);
 	q->qp_ex = index % 2 ? ibv_qp_to_qp_ex(q->qp) : NULL;
 	q->qpn = q->qp->qp_num;
 	return 0;
@@ -115,14 +81,14 @@ static int qp_ready(struct end *end, uint32_t index)
 	for (int i = 0; i < 3 && !error; i++) {
 		struct ibv_qp_attr attr = {.qp_state = steps[i].state,
 		        .pkey_index = end->pkey_index,
-		        .port_num = END_PORT,
+		        .port_num = DEVICE_PORT,
 		        .qkey = END_QKEY};
 
 		error = ibv_modify_qp(end->qps[index].qp, &attr, steps[i].mask);
 		for (uint32_t slot = 0; !i && !error && slot < end->receives; slot++)
 			error = end_post_receive(end, index, slot);
 	}
-	return error ? end_failed("ibv_modify_qp", error) : 0;
+	return error ? failed("ibv_modify_qp", error) : 0;
 }
 
 int end_open(struct end *end, const struct options *options)
@@ -135,15 +101,15 @@ int end_open(struct end *end, const struct options *options)
 	        .slot = (GRH_BYTES + options->length_max + 63) / 64 * 64};
 	end->context = device_open(options->device);
 	if (!end->context)
-		return end_failed(options->device ? options->device : "no RDMA device", ENODEV);
+		return -ENODEV;
 	end->pd = ibv_alloc_pd(end->context);
 	end->cq = ibv_create_cq(
 	        end->context, (int)(end->count * (end->receives + end->sends)), NULL, NULL, 0);
 	if (!end->pd || !end->cq)
-		return end_failed("PD or CQ", errno);
+		return failed("PD or CQ", errno);
 	error = places_find(end, options->pkey_index);
 	if (!error)
-		error = end_ask_address(end, &end->own);
+		error = port_address_ask(end->context, end->gid_index, &end->own);
 	if (!error)
 		error = memory_register(end);
 	for (uint32_t i = 0; i < end->count && !error; i++) {
@@ -154,16 +120,16 @@ int end_open(struct end *end, const struct options *options)
 	return error;
 }
 
-int end_meet(struct end *end, const struct address *other)
+int end_meet(struct end *end, const struct port_address *other)
 {
-	end->plain_attr = (struct ibv_ah_attr){.dlid = other->lid, .port_num = END_PORT};
+	end->plain_attr = (struct ibv_ah_attr){.dlid = other->lid, .port_num = DEVICE_PORT};
 	end->global_attr = end->plain_attr;
 	end->global_attr.is_global = 1;
 	end->global_attr.grh = (struct ibv_global_route){
 	        .dgid = other->gid, .sgid_index = (uint8_t)end->gid_index, .hop_limit = 1};
 	end->plain = ibv_create_ah(end->pd, &end->plain_attr);
 	end->global = ibv_create_ah(end->pd, &end->global_attr);
-	return end->plain && end->global ? 0 : end_failed("ibv_create_ah", errno);
+	return end->plain && end->global ? 0 : failed("ibv_create_ah", errno);
 }
 
 void end_close(struct end *end)
@@ -256,13 +222,13 @@ int end_send(
 	if (fresh)
 		ah = ibv_create_ah(end->pd, global ? &end->global_attr : &end->plain_attr);
 	if (!ah)
-		return end_failed("ibv_create_ah", errno);
+		return failed("ibv_create_ah", errno);
 	error = q->qp_ex ? post_wr(end, q, ah, to_qpn, at, length)
 	                 : post_send(end, q, ah, to_qpn, at, length);
 	if (fresh)
 		ibv_destroy_ah(ah);
 	if (error)
-		return error == ENOMEM ? error : end_failed("post", error);
+		return error == ENOMEM ? -ENOMEM : failed("post", error);
 	q->posted++;
 	q->sends_open++;
 	return 0;

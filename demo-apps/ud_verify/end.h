@@ -11,13 +11,9 @@
 #include <stdint.h>
 
 #include "demo-apps/ud_verify/options.h"
+#include "demo-apps/verify/device.h"
 
-enum { END_PORT = 1, END_QKEY = 0x11223344, GRH_BYTES = 40 };
-
-struct address {
-	uint16_t lid;
-	union ibv_gid gid;
-};
+enum { END_QKEY = 0x11223344, GRH_BYTES = 40 };
 
 struct end_qp {
 	struct ibv_qp *qp;
@@ -36,18 +32,17 @@ struct end {
 	struct end_qp qps[QPS_MAX];
 	uint32_t count, receives, sends; /* receives and sends: slots of each QP */
 	uint32_t slot;
-	struct address own;
+	struct port_address own;
 	struct ibv_ah *plain, *global; /* to the other side: without and with a GRH */
 	struct ibv_ah_attr plain_attr, global_attr;
 	int gid_index;
 	uint16_t pkey_index;
 };
 
-/* A message was printed where these fail; an errno. */
+/* 0 or -errno: a message was printed. */
 int end_open(struct end *end, const struct options *options);
-int end_meet(struct end *end, const struct address *other);
+int end_meet(struct end *end, const struct port_address *other);
 void end_close(struct end *end);
-int end_ask_address(const struct end *end, struct address *address);
 
 int end_post_receive(struct end *end, uint32_t qp, uint32_t slot);
 /* GRH and datagram. */
@@ -68,7 +63,5 @@ static inline bool id_is_receive(uint64_t wr_id)
 {
 	return wr_id >> 63;
 }
-
-int end_failed(const char *what, int error);
 
 #endif

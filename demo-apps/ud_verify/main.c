@@ -4,25 +4,10 @@
  * they say? A plain verbs program; it knows nothing of migration.
  */
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 
 #include "demo-apps/ud_verify/run.h"
-
-enum { PAUSES_PRINTED = 64 };
-
-static void on_stop(int number)
-{
-	run_stop_asked = 1;
-}
-
-static void signals_catch(void)
-{
-	struct sigaction stop = {.sa_handler = on_stop};
-
-	sigaction(SIGTERM, &stop, NULL);
-	sigaction(SIGINT, &stop, NULL);
-}
+#include "demo-apps/verify/process.h"
 
 /* Wall-clock time in seconds, so that a migration's log can be laid beside it. */
 static double wall_s(const struct run *run, uint64_t at_us)
@@ -44,18 +29,6 @@ static void losses_print(const struct run *run)
 	printf("], \"loss_count\": %u", losses->count);
 }
 
-static void pauses_print(struct run *run)
-{
-	struct pause pauses[PAUSES_PRINTED];
-	unsigned count = pauses_longest(&run->pauses, pauses, PAUSES_PRINTED);
-	uint64_t longest_us = 0;
-
-	for (unsigned i = 0; i < count; i++)
-		if (pauses[i].length_us > longest_us)
-			longest_us = pauses[i].length_us;
-	printf(", \"longest_pause_ms\": %.3f", (double)longest_us / 1e3);
-}
-
 static void report_print(struct run *run)
 {
 	const struct findings *found = &run->findings;
@@ -73,7 +46,7 @@ static void report_print(struct run *run)
 	        run->misattributed, run->strange_headers, run->strange_pkeys, found->out_of_order,
 	        found->errors);
 	losses_print(run);
-	pauses_print(run);
+	printf(", \"longest_pause_ms\": %.3f", (double)pauses_longest_us(&run->pauses) / 1e3);
 	printf(", \"unchanged\": %s, \"peer_ok\": %s, \"ok\": %s}\n",
 	        run->unchanged ? "true" : "false", run->other_is_good ? "true" : "false",
 	        run_is_good(run) && run->other_is_good ? "true" : "false");
@@ -89,7 +62,7 @@ int main(int argc, char **argv)
 
 	if (error)
 		return error < 0 ? 2 : 0;
-	signals_catch();
+	stop_signals_catch();
 	error = run_execute(&run, &options);
 	if (error) {
 		run.findings.errors++;

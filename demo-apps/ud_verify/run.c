@@ -5,37 +5,27 @@
 #include <inttypes.h>
 #include <sched.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "demo-apps/verify/message.h"
+#include "demo-apps/verify/process.h"
 
 enum { BATCH = 32, LISTEN_EVERY_US = 20000, TALK_MS = 30000, AFTER_MS = 200 };
-
-volatile sig_atomic_t run_stop_asked;
-
-static uint64_t clock_us(clockid_t clock)
-{
-	struct timespec now;
-
-	clock_gettime(clock, &now);
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
 
 static int wrong(struct run *run, const char *what)
 {
 	fprintf(stderr, "ud-verify: %s\n", what);
 	run->findings.errors++;
 	run->has_failed = true;
-	return EIO;
+	return -EIO;
 }
 
 /* ---- meeting ---- */
 
 static int introduce(struct run *run)
 {
-	const struct address *own = &run->end.own;
+	const struct port_address *own = &run->end.own;
 	int error = rendezvous_say(&run->line, "address %u %016llx %016llx", own->lid,
 	        own->gid.global.subnet_prefix, own->gid.global.interface_id);
 
@@ -46,19 +36,19 @@ static int introduce(struct run *run)
 
 static int get_to_know(struct run *run)
 {
-	struct address *other = &run->other.address;
+	struct port_address *other = &run->other.address;
 	char line[RENDEZVOUS_LINE];
 	unsigned lid;
 	int error = rendezvous_hear(&run->line, line, TALK_MS);
 
 	if (error || sscanf(line, "address %u %llx %llx", &lid, &other->gid.global.subnet_prefix,
 	                     &other->gid.global.interface_id) != 3)
-		return EPROTO;
+		return -EPROTO;
 	other->lid = (uint16_t)lid;
 	for (uint32_t i = 0; i < run->end.count; i++) {
 		error = rendezvous_hear(&run->line, line, TALK_MS);
 		if (error || sscanf(line, "qp %u", &run->other.qpns[i]) != 1)
-			return EPROTO;
+			return -EPROTO;
 	}
 	return 0;
 }
@@ -73,7 +63,7 @@ static int meet(struct run *run)
 		error = introduce(run);
 	if (!error)
 		error = get_to_know(run);
-	return error ? end_failed("set-up", error) : end_meet(&run->end, &run->other.address);
+	return error ? failed("set-up", error) : end_meet(&run->end, &run->other.address);
 }
 
 /* ---- receiving ---- */
@@ -148,7 +138,7 @@ static int receive(struct run *run, const struct ibv_wc *wc)
 	else
 		look_at(run, qp, (uint32_t)from, wc, end_receive_at(&run->end, qp, slot));
 	error = end_post_receive(&run->end, qp, slot);
-	return error ? end_failed("ibv_post_recv", error) : 0;
+	return error ? failed("ibv_post_recv", error) : 0;
 }
 
 static int poll(struct run *run)
@@ -210,7 +200,7 @@ static int send_owed(struct run *run)
 				error = send_one(run, qp, to);
 		}
 	}
-	return error == ENOMEM ? 0 : error;
+	return error == -ENOMEM ? 0 : error;
 }
 
 /* A pair that has been silent for so long has lost its tokens. */
@@ -240,7 +230,7 @@ static bool is_asked_to_stop(struct run *run)
 	char line[RENDEZVOUS_LINE];
 	double seconds = (double)(run->now_us - run->start_us) / 1e6;
 
-	if (run_stop_asked || (run->options.seconds > 0 && seconds >= run->options.seconds))
+	if (stop_asked || (run->options.seconds > 0 && seconds >= run->options.seconds))
 		return rendezvous_say(&run->line, "stop") || true;
 	if (run->now_us - listened_us < LISTEN_EVERY_US)
 		return false;
@@ -313,7 +303,7 @@ static int hear(struct run *run, char line[RENDEZVOUS_LINE])
 		if (error && error != -EAGAIN)
 			return wrong(run, "the other side is gone");
 		if (poll(run))
-			return EIO;
+			return -EIO;
 	} while ((error || !strcmp(line, "stop")) && run->now_us < until_us);
 	return error ? wrong(run, "the other side says nothing") : 0;
 }
@@ -326,7 +316,7 @@ static int hear_totals(struct run *run, uint64_t totals[QPS_MAX][QPS_MAX])
 
 	for (uint32_t i = 0; i < run->end.count * run->end.count; i++) {
 		if (hear(run, line))
-			return EIO;
+			return -EIO;
 		if (sscanf(line, "sent %u %u %" SCNu64, &from, &to, &total) != 3 ||
 		        from >= run->end.count || to >= run->end.count)
 			return wrong(run, "the other side's totals cannot be read");
@@ -370,9 +360,9 @@ static int collect(struct run *run, uint64_t totals[QPS_MAX][QPS_MAX])
 
 static bool nothing_has_changed(struct run *run)
 {
-	struct address now;
-	bool same = !end_ask_address(&run->end, &now) && now.lid == run->end.own.lid &&
-	            !memcmp(&now.gid, &run->end.own.gid, sizeof(now.gid));
+	struct port_address now;
+	bool same = !port_address_ask(run->end.context, run->end.gid_index, &now) &&
+	            port_addresses_same(&now, &run->end.own);
 
 	for (uint32_t i = 0; i < run->end.count; i++) {
 		struct ibv_qp_init_attr init;
@@ -393,7 +383,7 @@ static int compare_verdicts(struct run *run)
 
 	run->unchanged = nothing_has_changed(run);
 	if (rendezvous_say(&run->line, "verdict %d", run_is_good(run)) || hear(run, line))
-		return EIO;
+		return -EIO;
 	run->other_is_good = !strcmp(line, "verdict 1");
 	return 0;
 }

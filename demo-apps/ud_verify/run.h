@@ -7,7 +7,6 @@
 #ifndef UD_VERIFY_RUN_H
 #define UD_VERIFY_RUN_H
 
-#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -17,10 +16,8 @@
 #include "demo-apps/ud_verify/options.h"
 #include "demo-apps/ud_verify/stream.h"
 
-extern volatile sig_atomic_t run_stop_asked;
-
 struct other_side {
-	struct address address;
+	struct port_address address;
 	uint32_t qpns[QPS_MAX];
 };
 

@@ -33,6 +33,16 @@ void pauses_completion(struct pauses *pauses, uint64_t now_us)
 		*least = pause;
 }
 
+uint64_t pauses_longest_us(const struct pauses *pauses)
+{
+	uint64_t longest_us = 0;
+
+	for (unsigned i = 0; i < pauses->count; i++)
+		if (pauses->kept[i].length_us > longest_us)
+			longest_us = pauses->kept[i].length_us;
+	return longest_us;
+}
+
 static int longer_first(const void *a, const void *b)
 {
 	const struct pause *x = a, *y = b;

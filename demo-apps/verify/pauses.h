@@ -20,6 +20,8 @@ struct pauses {
 };
 
 void pauses_completion(struct pauses *pauses, uint64_t now_us);
+/* 0: there was none. */
+uint64_t pauses_longest_us(const struct pauses *pauses);
 /* In order of their start, at most @most of the longest. Returns how many. */
 unsigned pauses_longest(struct pauses *pauses, struct pause *out, unsigned most);
 
