@@ -46,6 +46,7 @@ static const struct verb {
                 "      packets that are delayed overtake each other; cut: the rest of a message\n"
                 "  hold=P:US  hold_until_query=0|1  seed=N  none  preset=mlx5|rxe\n"
                 "  reset_purges=  err_flushes_receives=  live_rq_psn=  colliding_numbers=\n"
+                "  err_gives_back_sent=0|1: of UD and UC, what was sent without a completion\n"
                 "  swapped_numbers=0|1: once a VM has moved, each object has another's number\n"
                 "  shifted_tables=0|1: GIDs and P_Keys stand at other indices on each slot",
                 "lose, delay, repeat or cut data packets"},

@@ -221,6 +221,7 @@ static int set_preset(struct data_faults *faults, const char *name)
 		return -EINVAL;
 	store(&faults->reset_purges, is_mlx5);
 	store(&faults->err_flushes_receives, is_mlx5);
+	store(&faults->err_gives_back_sent, 0);
 	store(&faults->live_rq_psn, 1);
 	store(&faults->colliding_numbers, 0);
 	store(&faults->shifted_tables, 0);
@@ -237,6 +238,7 @@ static int set_switch(struct data_faults *faults, const char *setting)
 	        {"hold_until_query=", &faults->hold_until_query},
 	        {"reset_purges=", &faults->reset_purges},
 	        {"err_flushes_receives=", &faults->err_flushes_receives},
+	        {"err_gives_back_sent=", &faults->err_gives_back_sent},
 	        {"live_rq_psn=", &faults->live_rq_psn},
 	        {"colliding_numbers=", &faults->colliding_numbers},
 	        {"shifted_tables=", &faults->shifted_tables},

@@ -54,6 +54,8 @@ struct data_faults {
 	/* Where adapters differ. */
 	uint32_t reset_purges;         /* RESET and destroy take a QPN's completions away */
 	uint32_t err_flushes_receives; /* ERR completes what was posted to be received */
+	uint32_t err_gives_back_sent;  /* and UD's and UC's unsignalled sends that were executed,
+	                                  but for those before one with a completion */
 	uint32_t live_rq_psn;          /* ibv_query_qp tells the responder's PSN, else 0 */
 	uint32_t colliding_numbers;    /* QPNs and keys start alike on every slot */
 	uint32_t swapped_numbers;      /* and, after a move, each is another's: hca_numbers.h */
@@ -94,7 +96,7 @@ enum packet_kind packet_kind(const struct packet *packet);
  *
  *   hold=P:MICROSECONDS  hold_until_query=0|1  seed=N  none
  *   reset_purges= err_flushes_receives= live_rq_psn= colliding_numbers= swapped_numbers=0|1
- *   shifted_tables=0|1
+ *   shifted_tables= err_gives_back_sent=0|1
  *   preset=mlx5|rxe
  *
  * "none" lets packets and completions pass again; a preset sets the two rows before it. -EINVAL:

@@ -115,6 +115,7 @@ int hca_modify_queue_pair(struct hca_queue_pair *qp, const struct ibv_qp_attr *a
 	if (!port_allows(hca, attr, mask))
 		return -EINVAL;
 	hca->host.err_flushes_receives = hca->faults->err_flushes_receives;
+	hca->host.err_gives_back_sent = hca->faults->err_gives_back_sent;
 	err = queue_pair_modify(&qp->engine, attr, mask);
 	if (!err && (mask & IBV_QP_STATE) && attr->qp_state == IBV_QPS_RESET) {
 		take_completions_away(qp);

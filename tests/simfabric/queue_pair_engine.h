@@ -41,6 +41,7 @@ struct queue_pair_host {
 
 	/* Behaviours in which adapters differ (data_faults.h). */
 	bool err_flushes_receives;
+	bool err_gives_back_sent;
 
 	/*
 	 * Room for one packet to the queue pair's peer; NULL: none now, the host calls

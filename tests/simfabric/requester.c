@@ -107,19 +107,34 @@ void requester_flush(struct queue_pair *qp)
 		complete_oldest(qp, IBV_WC_WR_FLUSH_ERR);
 }
 
+/* What was sent without a completion of its own is done when the next one is. */
+static void complete_sent(struct queue_pair *qp)
+{
+	struct send_queue *queue = &qp->requester.queue;
+
+	while (queue->oldest != queue->cursor)
+		complete_oldest(qp, IBV_WC_SUCCESS);
+}
+
 void requester_sent_for_good(struct queue_pair *qp, bool last)
 {
 	struct requester *requester = &qp->requester;
+	struct send_queue *queue = &requester->queue;
+	bool has_completion = work_at(qp, queue->cursor)->flags & IBV_SEND_SIGNALED;
 
 	requester->next_psn = psn_add(requester->next_psn, 1);
 	requester->new_psn = requester->acked_psn = requester->next_psn;
-	if (last)
-		complete_oldest(qp, IBV_WC_SUCCESS);
+	if (!last)
+		return;
+	queue->cursor++;
+	if (has_completion || !qp->host->err_gives_back_sent)
+		complete_sent(qp);
 }
 
 /* IBA 10.3.1.6. A full completion queue has led to ERR already. */
 void requester_fail_sends(struct queue_pair *qp, enum ibv_wc_status status)
 {
+	complete_sent(qp);
 	complete_oldest(qp, status);
 	if (qp->state != IBV_QPS_RTS && qp->state != IBV_QPS_SQD)
 		return;
@@ -418,6 +433,8 @@ bool requester_pass_local_work(struct queue_pair *qp)
 			return false;
 		}
 	}
+	if (qp->type == IBV_QPT_UC)
+		complete_sent(qp);
 	if (queue->cursor == queue->oldest)
 		complete_oldest(qp, IBV_WC_SUCCESS);
 	else

@@ -177,6 +177,10 @@ static void presets_are_the_adapters(void **state)
 	assert_true(faults.live_rq_psn);
 	assert_int_equal(data_faults_set(&faults, "live_rq_psn=0"), 0);
 	assert_false(faults.live_rq_psn);
+	assert_int_equal(data_faults_set(&faults, "err_gives_back_sent=1"), 0);
+	assert_true(faults.err_gives_back_sent);
+	assert_int_equal(data_faults_set(&faults, "preset=mlx5"), 0);
+	assert_false(faults.err_gives_back_sent);
 }
 
 static void what_is_not_understood_is_refused_and_changes_nothing(void **state)

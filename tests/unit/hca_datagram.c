@@ -233,6 +233,42 @@ static void request_keeps_its_own_copy_of_the_address(void **state)
 	assert_true(pair_poll_receive(pair, 1, &wc));
 }
 
+static void flushed(struct pair *pair, uint64_t wr_id)
+{
+	struct ibv_wc wc;
+
+	assert_true(pair_poll_send(pair, 0, &wc));
+	assert_int_equal(wc.wr_id, wr_id);
+	assert_int_equal(wc.status, IBV_WC_WR_FLUSH_ERR);
+}
+
+/* A device that knows only of what it has completed; its PSN says what it has sent. */
+static void err_gives_back_what_was_sent_if_told_to(void **state)
+{
+	struct pair *pair = *state;
+	struct ibv_qp_attr attr = {.qp_state = IBV_QPS_ERR};
+	struct datagram datagram;
+	struct ibv_wc wc;
+
+	pair->end[0].host.err_gives_back_sent = true;
+	for (uint64_t n = 0; n < 4; n++) {
+		pair_post_receive(pair, 1, FAR, GRH + 4, n);
+		datagram_make(pair, &datagram, 4);
+		datagram.wr.wr_id = n;
+		datagram.wr.send_flags = n == 1 ? IBV_SEND_SIGNALED : 0;
+		post(pair, &datagram.wr);
+		assert_true(pair_poll_receive(pair, 1, &wc));
+	}
+	assert_true(pair_poll_send(pair, 0, &wc));
+	assert_int_equal(wc.wr_id, 1);
+	assert_false(pair_poll_send(pair, 0, &wc));
+	assert_int_equal(queue_pair_modify(&pair->end[0].qp, &attr, IBV_QP_STATE), 0);
+	flushed(pair, 2);
+	flushed(pair, 3);
+	queue_pair_query(&pair->end[0].qp, &attr);
+	assert_int_equal(attr.sq_psn, (pair_default.first_psn + 4) & PACKET_PSN_MASK);
+}
+
 /* The sender learns nothing of any of these. */
 static void dropped(struct pair *pair, const struct ibv_send_wr *wr)
 {
@@ -502,6 +538,7 @@ int main(void)
 	        TEST(grh_arrives_and_says_who_sent),
 	        TEST(completion_makes_an_address_back),
 	        TEST(immediate_data_and_solicitation_arrive),
+	        TEST(err_gives_back_what_was_sent_if_told_to),
 	        TEST(request_keeps_its_own_copy_of_the_address),
 	        TEST(datagram_without_a_buffer_is_dropped),
 	        TEST(another_qkey_is_dropped_and_takes_no_buffer),
