@@ -98,6 +98,7 @@ int end_open(struct end *end, const struct options *options)
 	*end = (struct end){.count = options->qps,
 	        .receives = 2 * options->qps * options->tokens + 16,
 	        .sends = SENDS,
+	        .signal_every = options->signal_every,
 	        .slot = (GRH_BYTES + options->length_max + 63) / 64 * 64};
 	end->context = device_open(options->device);
 	if (!end->context)
@@ -177,6 +178,22 @@ int end_post_receive(struct end *end, uint32_t qp, uint32_t slot)
 	return ibv_post_recv(end->qps[qp].qp, &wr, &bad);
 }
 
+/* Counted from the first: the last of every so many. */
+static unsigned signal_of(const struct end *end, const struct end_qp *q)
+{
+	return (q->posted + 1) % end->signal_every ? 0 : IBV_SEND_SIGNALED;
+}
+
+void end_sends_completed(struct end *end, uint32_t qp)
+{
+	end->qps[qp].sends_open -= end->signal_every;
+}
+
+bool end_sends_are_done(const struct end *end, uint32_t qp)
+{
+	return end->qps[qp].sends_open < end->signal_every;
+}
+
 static int post_wr(struct end *end, struct end_qp *q, struct ibv_ah *ah, uint32_t to_qpn, void *at,
         uint32_t length)
 {
@@ -184,7 +201,7 @@ static int post_wr(struct end *end, struct end_qp *q, struct ibv_ah *ah, uint32_
 
 	ibv_wr_start(qpx);
 	qpx->wr_id = (uint64_t)(q - end->qps);
-	qpx->wr_flags = IBV_SEND_SIGNALED;
+	qpx->wr_flags = signal_of(end, q);
 	ibv_wr_send(qpx);
 	ibv_wr_set_ud_addr(qpx, ah, to_qpn, END_QKEY);
 	if (length <= INLINE_BYTES)
@@ -202,7 +219,7 @@ static int post_send(struct end *end, struct end_qp *q, struct ibv_ah *ah, uint3
 	                           .sg_list = &sge,
 	                           .num_sge = 1,
 	                           .opcode = IBV_WR_SEND,
-	                           .send_flags = IBV_SEND_SIGNALED,
+	                           .send_flags = signal_of(end, q),
 	                           .wr.ud = {ah, to_qpn, END_QKEY}},
 	                   *bad;
 

@@ -19,7 +19,7 @@ struct end_qp {
 	struct ibv_qp *qp;
 	struct ibv_qp_ex *qp_ex; /* every other QP posts with ibv_wr_* */
 	uint32_t qpn;            /* as it was at the start */
-	uint32_t sends_open;
+	uint32_t sends_open;     /* that no completion has told of */
 	uint64_t posted;
 };
 
@@ -32,6 +32,7 @@ struct end {
 	struct end_qp qps[QPS_MAX];
 	uint32_t count, receives, sends; /* receives and sends: slots of each QP */
 	uint32_t slot;
+	uint32_t signal_every;
 	struct port_address own;
 	struct ibv_ah *plain, *global; /* to the other side: without and with a GRH */
 	struct ibv_ah_attr plain_attr, global_attr;
@@ -49,6 +50,10 @@ int end_post_receive(struct end *end, uint32_t qp, uint32_t slot);
 unsigned char *end_receive_at(const struct end *end, uint32_t qp, uint32_t slot);
 /* Where the next datagram of @qp is put together; there is room while sends_open < sends. */
 unsigned char *end_send_at(const struct end *end, uint32_t qp);
+/* One has told of itself and those before it. */
+void end_sends_completed(struct end *end, uint32_t qp);
+/* No completion is to come. */
+bool end_sends_are_done(const struct end *end, uint32_t qp);
 /* @fresh: by a handle that is destroyed as soon as the work is posted. */
 int end_send(
         struct end *end, uint32_t qp, uint32_t to_qpn, uint32_t length, bool global, bool fresh);

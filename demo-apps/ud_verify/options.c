@@ -21,6 +21,7 @@ static const char usage[] =
         "  -s, --size BYTES      longest datagram (1024)\n"
         "  -k, --pkey-index N    of all QPs (the first that has one)\n"
         "  -f, --fresh-every N   one in N is sent by an address handle that is made for it (512)\n"
+        "  -e, --signal-every N  one send in N of a QP has a completion (1)\n"
         "  -w, --patience MS     a pair that is silent for so long has lost its datagrams (2000)\n"
         "  -D, --duration S      stop after S seconds; SIGTERM does the same\n"
         "  -S, --stall S         S seconds without any datagram are an error (45)\n";
@@ -33,6 +34,7 @@ static const struct option long_options[] = {
         {"size", required_argument, NULL, 's'},
         {"pkey-index", required_argument, NULL, 'k'},
         {"fresh-every", required_argument, NULL, 'f'},
+        {"signal-every", required_argument, NULL, 'e'},
         {"patience", required_argument, NULL, 'w'},
         {"duration", required_argument, NULL, 'D'},
         {"stall", required_argument, NULL, 'S'},
@@ -79,6 +81,8 @@ static int option_take(struct options *options, int option)
 		return error;
 	case 'f':
 		return number(optarg, 1, 1u << 30, &options->fresh_every);
+	case 'e':
+		return number(optarg, 1, 32, &options->signal_every);
 	case 'w':
 		return number(optarg, 1, 3600000, &options->patience_ms);
 	case 'S':
@@ -101,9 +105,10 @@ int options_parse(struct options *options, int argc, char **argv)
 	        .tokens = 4,
 	        .length_max = 1024,
 	        .fresh_every = 512,
+	        .signal_every = 1,
 	        .patience_ms = 2000,
 	        .stall_s = 45};
-	while ((option = getopt_long(argc, argv, "p:d:q:t:s:k:f:w:D:S:h", long_options, NULL)) >=
+	while ((option = getopt_long(argc, argv, "p:d:q:t:s:k:f:e:w:D:S:h", long_options, NULL)) >=
 	        0) {
 		if (option == 'h') {
 			fputs(usage, stdout);

@@ -157,7 +157,7 @@ static int poll(struct run *run)
 		if (id_is_receive(wc[i].wr_id))
 			error = receive(run, &wc[i]);
 		else
-			run->end.qps[wc[i].wr_id].sends_open--;
+			end_sends_completed(&run->end, (uint32_t)wc[i].wr_id);
 	}
 	if (!got)
 		sched_yield();
@@ -212,7 +212,7 @@ static void begin(struct run *run)
 		for (uint32_t to = 0; to < run->end.count; to++) {
 			struct pair *pair = &run->pairs[qp][to];
 
-			if (pair->owed || run->end.qps[qp].sends_open ||
+			if (pair->owed || !end_sends_are_done(&run->end, qp) ||
 			        (pair->alive_us && run->now_us - pair->alive_us < patience_us))
 				continue;
 			run->begun_again += pair->alive_us != 0;
@@ -261,7 +261,7 @@ static int work(struct run *run)
 static bool all_are_sent(const struct run *run)
 {
 	for (uint32_t i = 0; i < run->end.count; i++) {
-		if (run->end.qps[i].sends_open)
+		if (!end_sends_are_done(&run->end, i))
 			return false;
 	}
 	return true;

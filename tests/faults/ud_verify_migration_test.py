@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
 """ud-verify while either end moves in turn, and every new function gives its queue pairs the numbers that others have
 had: each datagram comes once, unchanged, where it was sent, and from whom it was sent. On a calm fabric none is lost; on a
-hostile one the fabric loses, the moves do not mix up. The control: what a peer without the shim sends is lost while the VM
+hostile one the fabric loses, the moves do not mix up; none is sent twice though a device flushes what it has sent. The control: what a peer without the shim sends is lost while the VM
 moves, and at no other time."""
 import os
 import sys
@@ -66,6 +66,16 @@ def nothing_is_mixed_up(lab):
     assert any(verdict["lost"] for verdict in verdicts), "the faults did not bite"
 
 
+def nothing_comes_twice(lab):
+    """What ERR gives back has been sent, all of it or a part."""
+    lab.fabric.cli("data-fault", "err_gives_back_sent=1")
+    try:
+        verdicts = datagrams_arrive(lab, {}, MOVES_OF_CONTROL * 2, ["-q", "4", "-e", "8"])
+        assert not any(verdict["lost"] for verdict in verdicts), f"{verdicts}"
+    finally:
+        lab.fabric.cli("data-fault", "err_gives_back_sent=0")
+
+
 def only_the_pause_loses(lab):
     """Only the one that moves has the shim; its numbers are the same at each place, so that the other need not know others."""
     moving = Moving(lab)
@@ -93,6 +103,7 @@ def main():
         lab.start()
         lab.fabric.cli("data-fault", "swapped_numbers=1", "shifted_tables=1")
         tap.run(f"no_datagram_is_lost_or_changed_through_{MIGRATIONS}_migrations_of_either_end", nothing_is_lost, lab)
+        tap.run("what_a_device_gives_back_though_it_has_sent_it_comes_once", nothing_comes_twice, lab)
         tap.run(f"a_hostile_fabric_mixes_nothing_up_through_{MIGRATIONS}_more", nothing_is_mixed_up, lab)
     with System(copy_ms=400) as lab:
         lab.start()
