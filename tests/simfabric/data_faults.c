@@ -200,8 +200,6 @@ static int set_for_pair(struct data_faults *faults, const char *setting)
 		if (faults->rules[i].slid == slid && faults->rules[i].dlid == dlid)
 			return set_rule(&faults->rules[i], setting + length);
 	}
-	if (!faults->rule_count)
-		i = 1;
 	if (i == FAULT_RULES_MAX)
 		return -ENOSPC;
 	memset(&faults->rules[i], 0, sizeof(faults->rules[i]));
