@@ -321,6 +321,11 @@ void harness_expect_one(struct harness *h, struct end *end, uint64_t wr_id)
 	assert_int_equal(h->wc[0].qp_num, end->qp->qp_num);
 }
 
+unsigned end_run(struct end *from, unsigned messages)
+{
+	return fake_execute(real_of(from->qp), messages, true);
+}
+
 static int post(struct end *from, struct ibv_send_wr *wr, uint32_t offset, uint32_t length)
 {
 	struct ibv_sge sge = {(uintptr_t)from->memory + offset, length, from->mr->lkey};

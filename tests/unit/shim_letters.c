@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include "tests/unit/shim_letters.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+int letters_setup_uc(void **state)
+{
+	static struct harness h;
+
+	harness_begin(&h, (struct harness){.type = IBV_QPT_UC});
+	*state = &h;
+	return 0;
+}
+
+int send_letter(struct end *from, uint64_t n, unsigned flags)
+{
+	from->memory[LENGTH * n] = (uint8_t)('a' + n);
+	return end_send(from, n, (uint32_t)(LENGTH * n), LENGTH, flags);
+}
+
+void post_receive(struct end *end, uint64_t n)
+{
+	assert_int_equal(end_receive(end, 50 + n, (uint32_t)(INBOX + 128 * n), LENGTH + GRH), 0);
+}
+
+void expect_letter(struct harness *h, struct end *end, uint64_t slot, uint64_t n)
+{
+	uint32_t header = h->type == IBV_QPT_UD ? GRH : 0;
+
+	harness_expect_one(h, end, 50 + slot);
+	if (h->type == IBV_QPT_UD)
+		assert_int_equal(h->wc[0].src_qp, end->remote_qpn);
+	assert_int_equal(end->memory[INBOX + 128 * slot + header], 'a' + n);
+}
+
+struct end second_of(struct harness *h, const struct end *end, const struct end *to)
+{
+	struct end second = *end;
+
+	end_create_qp(&second, h);
+	end_connect(&second, to, end == &h->vm ? FAKE_LID_PEER : FAKE_LID_VM);
+	return second;
+}
+
+void second_end(struct end *second)
+{
+	assert_int_equal(ibv_destroy_qp(second->qp), 0);
+	assert_int_equal(ibv_destroy_ah(second->ah), 0);
+}
+
+int send_two(struct end *from, struct ibv_ah *first, struct ibv_ah *second)
+{
+	struct ibv_send_wr wrs[2] = {{.opcode = IBV_WR_SEND}, {.opcode = IBV_WR_SEND}}, *bad;
+
+	wrs[0].next = &wrs[1];
+	for (int i = 0; i < 2; i++) {
+		wrs[i].wr.ud.ah = i ? second : first;
+		wrs[i].wr.ud.remote_qpn = from->remote_qpn;
+		wrs[i].wr.ud.remote_qkey = HARNESS_QKEY;
+	}
+	return ibv_post_send(from->qp, wrs, &bad);
+}
