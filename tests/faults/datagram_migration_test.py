@@ -7,12 +7,12 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from lab.survival import LOAD_S, MIGRATIONS, Moving, survive  # noqa: E402
+from lab.survival import LOAD_S, MIGRATIONS, Moving, survive, survive_counted  # noqa: E402
 from lab.system import System  # noqa: E402
 from lab.tap import Tap  # noqa: E402
 from lab.workload import perftest  # noqa: E402
 
-EXCHANGES = 150000
+EXCHANGES = 5000
 
 
 def perftest_survives(lab, moving, program, transport):
@@ -25,7 +25,7 @@ def perftest_survives(lab, moving, program, transport):
 
 
 def pingpong_survives(lab, moving, program):
-    survive(moving, lambda attempt: [perftest(lab, program, "vm2", "vm1", ["-n", str(EXCHANGES << attempt)])])
+    survive_counted(moving, lambda counts: [perftest(lab, program, "vm2", "vm1", ["-n", str(counts[0])])], [EXCHANGES])
 
 
 def main():

@@ -1,14 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
 """Debian's perftest and the pingpongs with all options that the device claims, on every transport that takes them, while
-their VM moves. What can only be told a count is given twice as much until it outlasts the migrations. A few in make check,
-all with TETHER_FULL=1, single ones by name: options_migration_test.py "ib_send_bw -c UD -e"."""
+their VM moves. A few in make check, all with TETHER_FULL=1, single ones by name: options_migration_test.py "ib_send_bw -c UD -e"."""
 import os
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from lab.survival import LOAD_S, MIGRATIONS, Moving, survive  # noqa: E402
+from lab.survival import MIGRATIONS, Moving, survive_counted  # noqa: E402
 from lab.system import System  # noqa: E402
 from lab.tap import FULL, Tap  # noqa: E402
 from lab.workload import perftest  # noqa: E402
@@ -31,13 +30,11 @@ PINGPONG = {
     "ibv_srq_pingpong": ("", "-e", "-c", "-q 4", "-g 0"),
     "ibv_xsrq_pingpong": ("-s 1048576", "-e -s 1048576", "-g 0 -s 1048576"),
 }
-# Messages, or exchanges of a pingpong, in the first attempt.
-COUNTS = {"ib_send_lat": 100000, "ib_atomic_bw": 400000, "ibv_srq_pingpong": 400000, "ibv_xsrq_pingpong": 4000}
-COUNT = 60000
+# Messages, or exchanges of a pingpong, in the first try; and of each size (-a), to 8 MiB where the transport has no bound.
+COUNT = 2000
+COUNT_OF_EACH_SIZE = 10
 # One at a time: who receives datagrams must keep up, though it is not always given a processor.
-UD_EVENTS = (1000000, ["-t", "1"])
-COUNT_OF_EACH_SIZE = {"UD": 40000}  # -a: all sizes, to 8 MiB where the transport has no bound
-COUNT_OF_EACH_LARGE_SIZE = 150
+SLOWLY = ["-t", "1"]
 
 QUICK = ("ib_send_bw -c RC --use-srq", "ib_send_bw -c UD -e", "ib_write_bw -c UC -q 8", "ib_send_bw -c RC -e",
          "ib_read_bw -c RC -e", "ibv_rc_pingpong -e")
@@ -51,29 +48,21 @@ def rows():
         yield from (f"{program} {option}".strip() for option in options)
 
 
-def length(program, arguments, attempt):
+def length(program, arguments, count):
     """How long the program is told to run."""
-    if program.startswith("ib_") and not {"-a", "-e"} & set(arguments):
-        return ["-D", str(LOAD_S << attempt)]
     if {"UD", "-e"} <= set(arguments) and program == "ib_send_bw":
-        count, slowly = UD_EVENTS
-        return ["-n", str(count << attempt), *slowly]
-    if "-a" in arguments:
-        transport = arguments[arguments.index("-c") + 1]
-        count = COUNT_OF_EACH_SIZE.get(transport, COUNT_OF_EACH_LARGE_SIZE)
-    else:
-        count = COUNTS.get(program, COUNT)
-    return ["-n", str(count << attempt)]
+        return ["-n", str(count), *SLOWLY]
+    return ["-n", str(count)]
 
 
-def pair_of(lab, row, attempt):
+def pair_of(lab, row, count):
     program, *arguments = row.split()
-    return perftest(lab, program, "vm2", "vm1", [*arguments, *length(program, arguments, attempt)],
-                    name=row.replace(" ", ""))
+    return perftest(lab, program, "vm2", "vm1", [*arguments, *length(program, arguments, count)], name=row.replace(" ", ""))
 
 
 def batch_survives(lab, moving, batch):
-    survive(moving, lambda attempt: [pair_of(lab, row, attempt) for row in batch])
+    survive_counted(moving, lambda counts: [pair_of(lab, row, count) for row, count in zip(batch, counts)],
+                    [COUNT_OF_EACH_SIZE if "-a" in row.split() else COUNT for row in batch])
 
 
 def main():

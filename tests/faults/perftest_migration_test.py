@@ -3,19 +3,19 @@
 """Debian's perftest and ibv_rc_pingpong, unmodified, while their VM moves: exit status 0, and the migrations happened
 while they ran. And the control: without the shim an asked detach never completes and a surprise one kills."""
 import os
-import re
 import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from faults.sa_truth import check_sa_truth  # noqa: E402
-from lab.survival import LOAD_S, MIGRATIONS, Moving, survive  # noqa: E402
+from lab.survival import LOAD_S, MIGRATIONS, Moving, survive, survive_counted  # noqa: E402
 from lab.system import System  # noqa: E402
 from lab.tap import Tap  # noqa: E402
 from lab.workload import perftest  # noqa: E402
 
 ASKED_DETACH_MS = 5000
+EXCHANGES = 2000
 OPERATIONS = ("send", "write", "read", "atomic")
 
 
@@ -27,19 +27,9 @@ def perftest_survives(lab, moving, program):
     survive(moving, start)
 
 
-def pingpong_rate(lab, arguments):
-    """Exchanges per second, undisturbed."""
-    count = 2000
-    pair = perftest(lab, "ibv_rc_pingpong", "vm2", "vm1", ["-n", str(count), *arguments], name="pingpong-rate")
-    assert pair.wait(30) == (0, 0)
-    found = re.search(r"iters in ([0-9.]+) seconds", pair.client.output())
-    return count / float(found.group(1))
-
-
 def pingpong_survives(lab, moving, arguments):
-    arguments = ["-c", *arguments]
-    count = int(pingpong_rate(lab, arguments) * LOAD_S)
-    survive(moving, lambda attempt: [perftest(lab, "ibv_rc_pingpong", "vm2", "vm1", ["-n", str(count << attempt), *arguments])])
+    survive_counted(moving, lambda counts: [perftest(lab, "ibv_rc_pingpong", "vm2", "vm1",
+                                                     ["-c", "-n", str(counts[0]), *arguments])], [EXCHANGES])
 
 
 def asked_detach_waits_for_ever_without_shim(lab):

@@ -7,12 +7,12 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from lab.deadline import wait_until  # noqa: E402
-from lab.survival import LOAD_S, MIGRATIONS, Moving, survive  # noqa: E402
+from lab.survival import LOAD_S, MIGRATIONS, Moving, survive, survive_counted  # noqa: E402
 from lab.system import System  # noqa: E402
 from lab.tap import Tap  # noqa: E402
 from lab.workload import Pair, free_port, is_listening, perftest  # noqa: E402
 
-MESSAGES = 100000
+MESSAGES = 10000
 EXCHANGES = 4000
 EXCHANGE_BYTES = 1 << 20
 
@@ -28,10 +28,10 @@ def perftest_survives(lab, moving, program):
 
 def events_survive(lab, moving):
     """Asleep until a completion event; that goes by count alone."""
-    def start(attempt):
-        return [perftest(lab, "ib_send_bw", "vm2", "vm1", ["-c", "XRC", "-e", "-q", "2", "-b", "-n", str(MESSAGES << attempt)],
+    def start(counts):
+        return [perftest(lab, "ib_send_bw", "vm2", "vm1", ["-c", "XRC", "-e", "-q", "2", "-b", "-n", str(counts[0])],
                          name="ib_send_bw-xrc-events")]
-    survive(moving, start)
+    survive_counted(moving, start, [MESSAGES])
 
 
 def pingpong_survives(lab, moving, arguments):

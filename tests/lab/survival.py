@@ -11,6 +11,8 @@ LOAD_S = 14 if FULL else 8
 CONNECT_S = 10
 START_S = 3  # a move in the moment of connecting is another matter: preload/DESIGN.md, "Connections in the making"
 SIZINGS = 4
+MEASURED_S = 1
+POLL_S = 0.02
 
 
 class EndedEarly(AssertionError):
@@ -66,6 +68,31 @@ def survive(moving, start):
             print(f"# {early}: once more, twice as long")
             expect_good_end(pairs)
     raise EndedEarly(f"{pairs[0].name} always ended before the last migration was over")
+
+
+def seconds_of(pairs):
+    """How long each of @pairs runs from now on."""
+    began, took = time.monotonic(), [None] * len(pairs)
+    while None in took:
+        time.sleep(POLL_S)
+        for i, pair in enumerate(pairs):
+            if took[i] is None and not pair.is_running():
+                took[i] = time.monotonic() - began
+    expect_good_end(pairs)
+    return took
+
+
+def survive_counted(moving, start, counts):
+    """As survive(), for programs that can only be told how often: @start(counts) starts one of each. They are tried with
+    @counts first, side by side and undisturbed."""
+    while True:
+        took = seconds_of(start(counts))
+        short = [seconds < MEASURED_S for seconds in took]
+        if not any(short):
+            break
+        counts = [4 * count if is_short else count for count, is_short in zip(counts, short)]
+    counts = [int(count * LOAD_S / seconds) + 1 for count, seconds in zip(counts, took)]
+    survive(moving, lambda attempt: start([count << attempt for count in counts]))
 
 
 def expect_good_end(pairs):
