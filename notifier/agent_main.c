@@ -12,10 +12,11 @@
 #include "notifier/base/cleanup.h"
 #include "notifier/base/log.h"
 #include "notifier/host_role.h"
+#include "tether.pb-c.h"
 
 enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
-static const char version[] = "tether-agent 0.1, protocol 1";
+static const char version[] = "tether-agent 0.1";
 static const char usage[] =
         "usage: tether-agent --config FILE [--check-config] [--foreground]\n"
         "       tether-agent --help | --version\n"
@@ -64,7 +65,7 @@ static int options_read(int count, char **arguments, struct options *options)
 			fputs(usage, stdout);
 			return 1;
 		case 'V':
-			puts(version);
+			printf("%s, protocol %d\n", version, TETHER__PROTOCOL__PROTOCOL_VERSION);
 			return 1;
 		default:
 			fputs(usage, stderr);
@@ -120,7 +121,8 @@ static int agent_run(struct agent *agent)
 		if (!signals[i] || event_add(signals[i], NULL))
 			err = -ENOMEM;
 	if (!err) {
-		log_info("agent", "%s, host %s", version, agent->settings.name);
+		log_info("agent", "%s, protocol %d, host %s", version,
+		        TETHER__PROTOCOL__PROTOCOL_VERSION, agent->settings.name);
 		err = event_base_dispatch(agent->base) < 0 ? -EIO : 0;
 	}
 	host_role_destroy(agent->role);

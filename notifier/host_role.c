@@ -123,7 +123,7 @@ static void root_opened(struct connection *connection, void *owner)
 	Tether__Frame frame = TETHER__FRAME__INIT;
 	Tether__Hello hello = TETHER__HELLO__INIT;
 
-	hello.version = 1;
+	hello.version = TETHER__PROTOCOL__PROTOCOL_VERSION;
 	hello.role = TETHER__ROLE__ROLE_HOST;
 	hello.name = role->settings->name;
 	hello.vms = role->inventory.vms;

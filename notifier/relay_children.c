@@ -2,13 +2,12 @@
 #include "notifier/relay_state.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "notifier/base/cleanup.h"
-
-enum { PROTOCOL_VERSION = 1 };
 
 int relay_child_add(struct relay *relay, const char *vm, uint64_t now_ms, uint32_t *link)
 {
@@ -78,9 +77,6 @@ static const char *hello_objection(struct relay *relay, const struct child *chil
 	const struct child *namesake = children_by_name(&relay->children, hello->name);
 	const char *reason = NULL;
 
-	*text = "this relay speaks version 1 of the protocol";
-	if (hello->version != PROTOCOL_VERSION)
-		return "version";
 	*text = "a name is 1 to 255 characters that can be printed, without spaces";
 	if (!name_is_clean(hello->name))
 		return "bad-name";
@@ -100,19 +96,39 @@ static const char *hello_objection(struct relay *relay, const struct child *chil
 	return NULL;
 }
 
+static int hello_refuse(
+        struct relay *relay, const struct child *child, const char *reason, const char *text)
+{
+	relay->counts.refused_hellos++;
+	hello_answer_send(relay, child, reason, text);
+	return -EACCES;
+}
+
+/* Names both, since whoever reads it has to know which one to replace. */
+static int version_refuse(struct relay *relay, const struct child *child, uint32_t theirs)
+{
+	char text[160];
+
+	snprintf(text, sizeof(text),
+	        "it speaks version %" PRIu32
+	        " of the protocol, this relay version %d: the older of "
+	        "them has to be replaced",
+	        theirs, TETHER__PROTOCOL__PROTOCOL_VERSION);
+	return hello_refuse(relay, child, "version", text);
+}
+
 static int child_hello(
         struct relay *relay, struct child *child, const Tether__Hello *hello, uint64_t now_ms)
 {
 	struct child *known;
-	const char *text;
-	const char *objection = hello_objection(relay, child, hello, &text);
+	const char *text, *objection;
 	int err;
 
-	if (objection) {
-		relay->counts.refused_hellos++;
-		hello_answer_send(relay, child, objection, text);
-		return -EACCES;
-	}
+	if (hello->version != TETHER__PROTOCOL__PROTOCOL_VERSION)
+		return version_refuse(relay, child, hello->version);
+	objection = hello_objection(relay, child, hello, &text);
+	if (objection)
+		return hello_refuse(relay, child, objection, text);
 	known = children_by_name(&relay->children, hello->name);
 	if (known) {
 		children_adopt(&relay->children, known, child);

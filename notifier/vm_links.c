@@ -320,11 +320,20 @@ static struct link *link_of_child(const struct vm_links *links, uint32_t child)
 	return link;
 }
 
+static void refusal_log(const struct link *link, const Tether__HelloAnswer *answer)
+{
+	for (size_t i = 0; i < answer->n_refusals; i++)
+		log_warn("vm-links", "pid %d is refused: %s: %s", (int)link->peer.pid,
+		        answer->refusals[i]->reason, answer->refusals[i]->text);
+}
+
 void vm_links_send(struct vm_links *links, uint32_t child, const Tether__Frame *frame)
 {
 	struct link *link = link_of_child(links, child);
 	int err = link ? connection_send(link->connection, frame) : 0;
 
+	if (link && frame->body_case == TETHER__FRAME__BODY_HELLO_ANSWER)
+		refusal_log(link, frame->hello_answer);
 	if (err && err != -ENOTCONN)
 		log_warn("vm-links", "pid %d does not get a frame: %s", (int)link->peer.pid,
 		        strerror(-err));

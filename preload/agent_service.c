@@ -24,7 +24,6 @@
 
 enum {
 	PAUSE_MAX_MS = 1000, /* between attempts to connect */
-	PROTOCOL_VERSION = 1,
 };
 
 static struct {
@@ -100,7 +99,7 @@ static void hello_send(void)
 
 	self_name(settings()->vm, name, sizeof(name));
 	self_program(program, sizeof(program));
-	hello.version = PROTOCOL_VERSION;
+	hello.version = TETHER__PROTOCOL__PROTOCOL_VERSION;
 	hello.role = TETHER__ROLE__ROLE_SHIM;
 	hello.name = name;
 	hello.pid = (uint32_t)getpid();

@@ -119,11 +119,20 @@ static void notices_due(evutil_socket_t unused, short what, void *context)
 
 /* ---- the relay's outputs ---- */
 
+static void refusal_log(const Tether__HelloAnswer *answer)
+{
+	for (size_t i = 0; i < answer->n_refusals; i++)
+		log_warn("root", "a host is refused: %s: %s", answer->refusals[i]->reason,
+		        answer->refusals[i]->text);
+}
+
 static void child_send(void *owner, uint32_t child, const Tether__Frame *frame)
 {
 	struct link *link = root_link_of_child(owner, child);
 	int err = link ? connection_send(link->connection, frame) : 0;
 
+	if (frame->body_case == TETHER__FRAME__BODY_HELLO_ANSWER)
+		refusal_log(frame->hello_answer);
 	/* A link that cannot take a frame ends by itself; one frame that is too large would come
 	 * back for ever. */
 	if (err == -EMSGSIZE)

@@ -45,6 +45,14 @@ static void link_free(struct link *link)
 	free(link);
 }
 
+/* Who is refused has no name here but the one that it gives. */
+static const char *frame_sender(const struct link *link, const Tether__Frame *frame)
+{
+	if (link->host)
+		return link->host;
+	return frame->body_case == TETHER__FRAME__BODY_HELLO ? frame->hello->name : "a new link";
+}
+
 static void link_frame(struct connection *connection, Tether__Frame *frame, void *owner)
 {
 	struct link *link = owner;
@@ -54,8 +62,11 @@ static void link_frame(struct connection *connection, Tether__Frame *frame, void
 	root->takes_interest = frame->body_case == TETHER__FRAME__BODY_INTEREST;
 	err = relay_child_frame(root->relay, link->child, frame, root_now_ms());
 	root->takes_interest = false;
-	if (err)
+	if (err) {
+		log_warn("root", "%s is not listened to: %s", frame_sender(link, frame),
+		        strerror(-err));
 		connection_finish(link->connection, strerror(-err));
+	}
 	root_tick_arm(root);
 }
 

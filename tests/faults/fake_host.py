@@ -7,6 +7,8 @@ import threading
 import wire
 from fake_peer import Peer
 
+VERSION = wire.SCHEMA.enums["Protocol"]["PROTOCOL_VERSION"]
+
 
 class Host:
     """tether-agent on a physical server, its driver and the shims of its VMs."""
@@ -15,6 +17,8 @@ class Host:
         self.world, self.name, self.path = world, name, os.path.join(world.directory, "agents.sock")
         self.sock, self.epoch, self.answers, self.sending = None, 0, {}, threading.Lock()
         self.told = []  # answers to registrations
+        self.refused = []  # answers to HELLO that were no welcome
+        self.version = VERSION
 
     def start(self):
         self.stopped = threading.Event()
@@ -49,6 +53,8 @@ class Host:
                         self.event(sock, message)
                     elif body == "interest_answer":
                         self.told.append(message)
+                    elif body == "hello_answer" and message["outcome"] != "OUTCOME_DONE":
+                        self.refused.append(message["refusals"])
             except OSError:
                 stopped.wait(0.02)
             finally:
@@ -85,7 +91,7 @@ class Host:
         with self.world.lock:
             lids = {q["remote_lid"] for s in self.shims() for q in s.qps.values()}
             opened = [s for s in self.shims() if s.open]
-            return {"version": 1, "role": "ROLE_HOST", "name": self.name, "epoch": self.epoch,
+            return {"version": self.version, "role": "ROLE_HOST", "name": self.name, "epoch": self.epoch,
                     "migration": opened[0].open if opened else 0, "step": opened[0].step if opened else 0,
                     "addresses": [{"lid": lid} for lid in sorted(lids)], **self.inventory()}
 

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
 """Roads of a migration through tether-smd, with fake hosts, shims and SM at the other ends of its sockets."""
 import fakes
+from fake_host import VERSION
 from smd import Stage, equal, run
 
 
@@ -272,9 +273,11 @@ def a_move_that_a_sweep_has_made_is_taken():
 
 def a_lid_that_a_sweep_has_changed_is_not_called_done():
     with restarted_after_a_sweep(False) as stage:
-        migration = checked(stage, stage.smd.move("vm1", "hyp2"), "lost", "hyp2")
+        migration = stage.smd.move("vm1", "hyp2")
+        # Nobody is waited for who is told that it is given up.
+        fakes.wait_until("all are told", lambda: {s.state for s in stage.world.shims.values()} == {"errored"})
+        checked(stage, migration, "lost", "hyp2")
         equal([r["reason"] for r in migration["refusals"]], ["lid-changed"])
-        equal({s.state for s in stage.world.shims.values()}, {"errored"})
 
 
 def an_sm_that_comes_back_and_is_never_quiet_leaves_no_guid_behind():
@@ -409,6 +412,26 @@ def nothing_is_committed_while_the_destination_is_away():
         all_running(stage)
 
 
+def a_host_of_another_version_is_refused_and_both_are_named():
+    with Stage() as stage:
+        host = stage.world.hosts["hyp2"]
+        host.stop()
+        stage.smd.hosts_here(2)
+        host.version = VERSION - 1
+        host.start()
+        fakes.wait_until("it is refused", lambda: host.refused)
+        refusal, = host.refused[0]
+        text = f"it speaks version {VERSION - 1} of the protocol, this relay version {VERSION}: "
+        equal((refusal["reason"], refusal["text"][:len(text)]), ("version", text))
+        equal(f"a host is refused: version: {text}" in stage.smd.log(), True, stage.smd.log())
+        fakes.wait_until("its name is logged", lambda: "hyp2 is not listened to" in stage.smd.log())
+        status, answer = stage.smd.migrate("vm1", "hyp2")
+        equal((status, answer["reason"]), (409, "host-not-connected"))
+        host.version = VERSION
+        stage.smd.hosts_here(3)
+        checked(stage, stage.smd.move("vm1", "hyp2"), "done", "hyp2")
+
+
 def a_vm_that_no_agent_shows_any_more_is_given_a_vf_when_one_does():
     with Stage(detach_ms=300, move_ms=300, guids_ms=300, attach_ms=300) as stage:
         stage.world.fault("hyp1", "HOST_MOVE", stage.world.hosts["hyp2"].stop)
@@ -455,7 +478,8 @@ run([the_vm_moves_and_comes_back, without_an_sm_nothing_is_asked_of_one,
      a_lid_that_a_sweep_has_changed_is_not_called_done,
      a_peer_left_behind_ends_with_errors_and_the_rest_goes_on, what_nobody_can_rebuild_is_lost_and_the_vm_has_its_vf,
      a_vm_without_a_vf_is_given_one_where_it_is, a_vf_that_cannot_be_given_is_lost_again_and_nothing_moves,
-     without_an_sm_a_vf_is_given_back_too, the_overall_deadline_ends_it_with_errors_while_the_hosts_go_on, an_agent_that_dies_and_comes_back_before_the_commit_is_waited_for,
+     without_an_sm_a_vf_is_given_back_too, the_overall_deadline_ends_it_with_errors_while_the_hosts_go_on,
+     an_agent_that_dies_and_comes_back_before_the_commit_is_waited_for,
      nothing_is_committed_while_the_destination_is_away, a_vm_that_no_agent_shows_any_more_is_given_a_vf_when_one_does,
-     a_process_that_has_ended_holds_nobody_up_for_long,
+     a_host_of_another_version_is_refused_and_both_are_named, a_process_that_has_ended_holds_nobody_up_for_long,
      an_agent_that_dies_after_the_commit_is_waited_for])

@@ -9,10 +9,15 @@ import queue
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import threading
 import time
 
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+from faults.wire import SCHEMA  # noqa: E402
+
+VERSION = SCHEMA.enums["Protocol"]["PROTOCOL_VERSION"]
 BUILD = os.path.abspath(os.environ.get("TETHER_BUILD", "build"))
 AGENT = os.path.join(BUILD, "bin", "tether-agent")
 FRAME_TOOL = os.path.join(BUILD, "bin", "frame_tool")
@@ -224,7 +229,7 @@ class Agent:
         """A process of the VM that has said HELLO, with the migration that is open in it, and is welcome."""
         links = self._links("connect", self.path(f"vms/{vm}.sock"))
         links.opened()
-        links.send({"hello": {"version": 1, "role": "ROLE_SHIM", "name": name, "pid": 10, "program": "ib_write_bw",
+        links.send({"hello": {"version": VERSION, "role": "ROLE_SHIM", "name": name, "pid": 10, "program": "ib_write_bw",
                               "migration": migration, "addresses": [{"lid": lid} for lid in lids]}})
         answer = links.frame("hello_answer")
         assert answer["outcome"] == "OUTCOME_DONE", answer

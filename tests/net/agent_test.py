@@ -7,7 +7,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from agent_harness import AGENT, WRAP, Agent, answered, run_tests  # noqa: E402
+from agent_harness import AGENT, VERSION, WRAP, Agent, answered, run_tests  # noqa: E402
 
 
 def hello_says_what_the_driver_found():
@@ -49,11 +49,43 @@ def process_is_of_the_vm_whose_socket_it_came_through():
     with Agent() as agent:
         links = agent._links("connect", agent.path("vms/vm1.sock"))
         links.opened()
-        links.send({"hello": {"version": 1, "role": "ROLE_SHIM", "name": "vm2/10.1"}})
+        links.send({"hello": {"version": VERSION, "role": "ROLE_SHIM", "name": "vm2/10.1"}})
         answer = links.frame("hello_answer")
         assert answer["outcome"] == "OUTCOME_REFUSED", answer
         assert answer["refusals"][0]["reason"] == "foreign-name", answer
         links.closed()
+
+
+def process_of_another_version_is_refused_and_both_are_named():
+    with Agent() as agent:
+        shim = agent.shim()
+        for version in (VERSION - 1, VERSION + 1):
+            other = agent._links("connect", agent.path("vms/vm1.sock"))
+            other.opened()
+            other.send({"hello": {"version": version, "role": "ROLE_SHIM", "name": "vm1/11.1"}})
+            refusal, = other.frame("hello_answer")["refusals"]
+            text = f"it speaks version {version} of the protocol, this relay version {VERSION}: "
+            assert refusal["reason"] == "version" and refusal["text"].startswith(text), refusal
+            other.closed()
+            assert f"is refused: version: {text}" in agent.read("agent.log")
+        agent.event("STOP", to_vm=True)
+        answered(shim, shim.frame("event"))
+        assert agent.answer("STOP")["answered"] == ["vm1/10.1"]
+
+
+def root_that_refuses_it_is_quoted_and_asked_again():
+    with Agent() as agent:
+        agent.root.close(agent.link)
+        agent.root.closed(agent.link)
+        agent.link = agent.root.opened()
+        agent.root.frame("hello", agent.link, version=VERSION)
+        agent.down({"hello_answer": {"outcome": "OUTCOME_REFUSED", "refusals": [
+            {"reason": "version", "text": "it speaks another"}]}})
+        agent.root.closed(agent.link)
+        assert "the root refuses this host: version: it speaks another" in agent.read("agent.log")
+        agent.welcome()
+        agent.event("STOP")
+        agent.answer("STOP")
 
 
 def interest_is_acknowledged_by_the_root():
@@ -265,6 +297,8 @@ TESTS = [
     event_reaches_processes_and_one_answer_goes_up,
     refusal_names_the_process,
     process_is_of_the_vm_whose_socket_it_came_through,
+    process_of_another_version_is_refused_and_both_are_named,
+    root_that_refuses_it_is_quoted_and_asked_again,
     interest_is_acknowledged_by_the_root,
     interest_of_a_killed_process_is_dropped,
     killed_process_is_not_waited_for,

@@ -64,8 +64,11 @@ static void say_frame(struct test *t, const Tether__Frame *frame)
 	switch (frame->body_case) {
 	case TETHER__FRAME__BODY_HELLO_ANSWER:
 		say(t, "HELLO %s", outcome_name(frame->hello_answer->outcome));
-		if (frame->hello_answer->n_refusals)
+		if (frame->hello_answer->n_refusals) {
 			say(t, " (%s)", frame->hello_answer->refusals[0]->reason);
+			snprintf(t->refused, sizeof(t->refused), "%s",
+			        frame->hello_answer->refusals[0]->text);
+		}
 		for (size_t i = 0; i < frame->hello_answer->n_reserved_qpns; i++)
 			say(t, " not 0x%x", frame->hello_answer->reserved_qpns[i]);
 		break;
@@ -198,6 +201,7 @@ struct test *test_create(Tether__Role role, const char *name)
 
 	t->now_ms = 1000;
 	t->acknowledge = true;
+	t->version = TETHER__PROTOCOL__PROTOCOL_VERSION;
 	t->relay = relay_create(&settings, &outputs, t);
 	return t;
 }
@@ -249,7 +253,7 @@ int say_hello(struct test *t, uint32_t link, Tether__Role role, const char *name
 	CLEANUP_FREE char *vms_copy = strdup(vms ? vms : "");
 	char *rest = NULL;
 
-	hello.version = 1;
+	hello.version = t->version;
 	hello.role = role;
 	hello.name = (char *)name;
 	hello.pid = 4711;

@@ -37,6 +37,8 @@ struct test {
 	bool order_at_once;
 	uint64_t takes_part_in; /* what the next HELLO names as open */
 	bool says_welcome;      /* a HELLO that is accepted is written down, too */
+	uint32_t version;       /* what a HELLO says of the protocol */
+	char refused[256];      /* the sentence of the last HELLO that was refused */
 	uint32_t reserved;      /* what a HELLO says is taken; 0: nothing */
 	uint32_t last_deadline_ms;
 	uint32_t last_request;
