@@ -9,6 +9,7 @@
 #include "notifier/wire/rows.h"
 #include "preload/completion_queue.h"
 #include "preload/completions.h"
+#include "preload/datagrams.h"
 #include "preload/evidence.h"
 #include "preload/queue_pair.h"
 
@@ -48,6 +49,7 @@ static int report_datagrams(
 		row.remote_lid = lid_of(to);
 		row.remote_qpn = (uint32_t)to->other;
 		row.sent = to->count;
+		row.receives = to->with_grh;
 		if (concerns(move, qp, to) && to->count != to->settled)
 			err = evidence_rows_append(rows, &row);
 	}
@@ -174,8 +176,18 @@ static bool packets_are_here(struct queue_pair *qp, uint32_t psn)
 	       psn_distance(psn, attr.rq_psn & PSN_MASK) >= 0;
 }
 
-/* A number that was given away counts anew, at either end: only equal counts say that all is here.
+/*
+ * A number that was given away counts anew, at either end: only equal counts say that all is here.
+ * What went to a member of a group with a GRH is not told from what went to the group.
  */
+static bool counts_are_equal(const struct queue_pair *qp, const struct datagram_count *from,
+        const struct evidence_row *row)
+{
+	if (datagrams_may_be_of_a_group(qp))
+		return from->count - from->with_grh == row->sent - row->receives;
+	return from->count == row->sent;
+}
+
 static bool datagrams_are_here(
         struct queue_pair *qp, const struct evidence_row *row, bool waive, uint32_t *seen)
 {
@@ -185,14 +197,16 @@ static bool datagrams_are_here(
 	if (!from)
 		return true;
 	*seen += from->count;
-	if (from->count == row->sent)
+	if (counts_are_equal(qp, from, row))
 		return true;
 	if (waive)
 		log_info("settle", "qp 0x%x: %u datagrams of lid %u, qp 0x%x, which has sent %u",
 		        queue_pair_number(qp), from->count, row->local_lid, row->local_qpn,
 		        row->sent);
-	if (waive)
+	if (waive) {
 		from->count = row->sent;
+		from->with_grh = row->receives;
+	}
 	return false;
 }
 

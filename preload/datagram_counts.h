@@ -7,6 +7,7 @@
 #ifndef TETHER_DATAGRAM_COUNTS_H
 #define TETHER_DATAGRAM_COUNTS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -15,7 +16,8 @@ struct datagram_counts {
 	struct datagram_count {
 		uint64_t other; /* LID and QPN; 0: unused */
 		uint32_t count;
-		uint32_t settled; /* of those sent: nobody has to wait for them any more */
+		uint32_t with_grh; /* of them */
+		uint32_t settled;  /* of those sent: nobody has to wait for them any more */
 	} * entries;
 	uint32_t size, used; /* a power of two, or 0 */
 };
@@ -32,12 +34,15 @@ static inline uint64_t datagram_other(uint32_t lid, uint32_t qpn)
 struct datagram_count *datagram_counts_at(struct datagram_counts *counts, uint64_t other);
 void datagram_counts_fini(struct datagram_counts *counts);
 
-static inline void datagram_counts_add(struct datagram_counts *counts, uint32_t lid, uint32_t qpn)
+static inline void datagram_counts_add(
+        struct datagram_counts *counts, uint32_t lid, uint32_t qpn, bool has_grh)
 {
 	struct datagram_count *count = datagram_counts_at(counts, datagram_other(lid, qpn));
 
-	if (count)
-		count->count++;
+	if (!count)
+		return;
+	count->count++;
+	count->with_grh += has_grh;
 }
 
 #endif

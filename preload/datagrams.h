@@ -46,7 +46,8 @@ static inline void datagram_sent(struct queue_pair *qp, struct ibv_send_wr *wr)
 	const struct address_handle *to = container_of(wr->wr.ud.ah, struct address_handle, shown);
 
 	if (to->numbers)
-		datagram_counts_add(&qp->sent, to->to.lid, wr->wr.ud.remote_qpn);
+		datagram_counts_add(
+		        &qp->sent, to->to.lid, wr->wr.ud.remote_qpn, to->attr.is_global);
 	datagram_send_to_real(wr);
 }
 
@@ -60,19 +61,28 @@ static inline void datagram_not_sent(struct queue_pair *qp, const union send_ope
 	if (to->numbers)
 		count = datagram_counts_at(
 		        &qp->sent, datagram_other(to->to.lid, operands->ud.remote_qpn));
-	if (count)
-		count->count--;
+	if (!count)
+		return;
+	count->count--;
+	count->with_grh -= to->attr.is_global;
 }
 
 /*
- * Datagrams to a group are no concern of its members' senders: a member does not count what may be
- * one.
+ * Datagrams to a group are no concern of its members' senders, and have a GRH: a member does not
+ * count what has one.
  */
+static inline bool datagrams_may_be_of_a_group(const struct queue_pair *qp)
+{
+	return __atomic_load_n(&qp->group_count, __ATOMIC_RELAXED);
+}
+
 static inline void datagram_from(struct queue_pair *qp, struct ibv_wc *wc)
 {
+	bool has_grh = wc->wc_flags & IBV_WC_GRH;
+
 	wc->src_qp = datagram_number_to_virtual(datagram_numbers_at(wc->slid), wc->src_qp);
-	if (!__atomic_load_n(&qp->group_count, __ATOMIC_RELAXED) || !(wc->wc_flags & IBV_WC_GRH))
-		datagram_counts_add(&qp->received, wc->slid, wc->src_qp);
+	if (!has_grh || !datagrams_may_be_of_a_group(qp))
+		datagram_counts_add(&qp->received, wc->slid, wc->src_qp, has_grh);
 }
 
 /* Of a connection nobody names the sender: the field may hold anything. */

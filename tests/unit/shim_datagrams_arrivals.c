@@ -106,6 +106,52 @@ static void what_the_device_refused_is_not_waited_for(void **state)
 	assert_int_equal(harness_poll(h, &h->vm), 1);
 }
 
+static const union ibv_gid group = {.raw = {0xff, 0x12}};
+
+static struct ibv_ah *global_to_vm(const struct harness *h)
+{
+	struct ibv_ah_attr there = {.dlid = FAKE_LID_VM, .port_num = 1, .is_global = 1};
+
+	return ibv_create_ah(h->peer.pd, &there);
+}
+
+/* A member does not know whether it came to it or to the group. */
+static void what_may_be_of_a_group_is_not_waited_for(void **state)
+{
+	struct harness *h = *state;
+	struct ibv_ah *plain = h->peer.ah, *global = global_to_vm(h);
+
+	assert_int_equal(ibv_attach_mcast(h->vm.qp, &group, 0xc001), 0);
+	for (uint64_t n = 0; n < 4; n++) {
+		post_receive(&h->vm, n);
+		h->peer.ah = n % 2 ? plain : global;
+		send_letter(&h->peer, n, 0);
+	}
+	assert_int_equal(end_run(&h->peer, 9), 4);
+	assert_int_equal(move_and_measure_settle(h), 0);
+	h->peer.ah = plain;
+	assert_int_equal(harness_poll(h, &h->vm), 4);
+	/* Without a GRH it is its own. */
+	send_letter(&h->peer, 1, 0);
+	end_run(&h->peer, 1);
+	assert_true(move_and_measure_settle(h) > 0);
+	assert_int_equal(ibv_detach_mcast(h->vm.qp, &group, 0xc001), 0);
+	assert_int_equal(ibv_destroy_ah(global), 0);
+}
+
+static void a_header_is_no_group(void **state)
+{
+	struct harness *h = *state;
+	struct ibv_ah *plain = h->peer.ah;
+
+	h->peer.ah = global_to_vm(h);
+	send_letter(&h->peer, 1, 0);
+	end_run(&h->peer, 1);
+	assert_true(move_and_measure_settle(h) > 0);
+	assert_int_equal(ibv_destroy_ah(h->peer.ah), 0);
+	h->peer.ah = plain;
+}
+
 /* More addresses than an answer has room for. */
 static void a_stop_is_answered_whatever_was_sent(void **state)
 {
@@ -113,7 +159,7 @@ static void a_stop_is_answered_whatever_was_sent(void **state)
 	struct datagram_counts *sent = &queue_pair_of(h->vm.qp)->sent;
 
 	for (uint32_t i = 0; i < 100000; i++)
-		datagram_counts_add(sent, FAKE_LID_PEER, 0x10000 + i);
+		datagram_counts_add(sent, FAKE_LID_PEER, 0x10000 + i, false);
 	harness_step(h, TETHER__STEP__STEP_PREPARE);
 	assert_int_equal(harness_step(h, TETHER__STEP__STEP_STOP), TETHER__OUTCOME__OUTCOME_DONE);
 	assert_true(tether__answer__get_packed_size(h->stopped) < FRAME_MAX_BYTES);
@@ -168,7 +214,7 @@ static void counts_are_of_each_address(void **state)
 
 	for (uint32_t round = 1; round <= 2; round++) {
 		for (uint32_t qpn = 0; qpn < 1000; qpn++)
-			datagram_counts_add(&counts, 1 + qpn % 3, qpn);
+			datagram_counts_add(&counts, 1 + qpn % 3, qpn, qpn % 2);
 		for (uint32_t qpn = 0; qpn < 1000; qpn++)
 			assert_int_equal(
 			        datagram_counts_at(&counts, datagram_other(1 + qpn % 3, qpn))
@@ -186,6 +232,8 @@ int main(void)
 	        BOTH(what_was_lost_is_not_waited_for_twice),
 	        BOTH(nothing_is_waited_for_when_all_has_come),
 	        UD(what_the_device_refused_is_not_waited_for),
+	        UD(what_may_be_of_a_group_is_not_waited_for),
+	        UD(a_header_is_no_group),
 	        UD(what_has_been_settled_is_not_told_again),
 	        UD(what_was_told_in_vain_is_told_again),
 	        UD(a_stop_is_answered_whatever_was_sent),
