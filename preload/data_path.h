@@ -26,12 +26,10 @@ struct queue_pair *completion_owner(const struct completion_queue *cq, const str
 bool completion_pass(struct completion_queue *cq, struct queue_pair *qp, struct ibv_wc *wc);
 
 /*
- * Give the device the @count slots from @sequence on, at most POST_CHUNK; those with FATE_EXECUTED
- * are left out. Returns 0 with *@posted = @count, or an errno of the device and how many slots it
- * has dealt with. Inside the send gate.
+ * Give the device the @count slots from @sequence on, at most POST_CHUNK. Returns 0 with *@posted =
+ * @count, or an errno of the device and how many slots it has dealt with. Inside the gate of the
+ * queue.
  */
-int queue_pair_give_sends(
-        struct queue_pair *qp, uint32_t sequence, uint32_t count, uint32_t *posted);
 int queue_pair_give_receives(
         struct queue_pair *qp, uint32_t sequence, uint32_t count, uint32_t *posted);
 int shared_queue_give(struct shared_receive_queue *srq, const uint32_t *indices, uint32_t count,
