@@ -214,12 +214,8 @@ static struct completion_queue *take_unjudged(struct completion_channel *channel
 
 static bool judge(struct completion_queue *cq)
 {
-	bool due;
-
-	gate_close(&cq->gate);
-	due = completion_arm_judge(cq);
-	gate_open(&cq->gate);
-	return due;
+	GATE_CLOSED(&cq->gate);
+	return completion_arm_judge(cq);
 }
 
 /* 1: *@cq has an event; 0: look again; -1: errno. */

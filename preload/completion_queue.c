@@ -205,12 +205,8 @@ static int destroy_real(struct completion_queue *cq)
 
 static int destroy(struct completion_queue *cq)
 {
-	int err;
-
-	gate_close(&cq->gate);
-	err = destroy_real(cq);
-	gate_open(&cq->gate);
-	return err;
+	GATE_CLOSED(&cq->gate);
+	return destroy_real(cq);
 }
 
 WRAPPER int ibv_destroy_cq(struct ibv_cq *shown)
@@ -237,14 +233,13 @@ int completion_queue_tear_down(struct completion_queue *cq)
 {
 	int err;
 
-	gate_close(&cq->gate);
+	GATE_CLOSED(&cq->gate);
 	/* From here on polling goes by way of the ring: it does not see the queue without its
 	 * device. */
 	completion_queue_harvest(cq);
 	err = -destroy_real(cq);
 	if (!err)
 		completion_arm_uproot(cq);
-	gate_open(&cq->gate);
 	return err;
 }
 

@@ -46,13 +46,4 @@ void control_migration_begins(void);
 /* In a child after fork: nobody else is here. */
 void control_forget(void);
 
-#define CONTROL_EXCLUSIVE()                                                                        \
-	__attribute__((cleanup(control_exclusive_cleanup), unused)) int control_exclusive_here =   \
-	        (control_exclusive_begin(), 0)
-static inline void control_exclusive_cleanup(int *unused)
-{
-	(void)unused;
-	control_exclusive_end();
-}
-
 #endif

@@ -107,9 +107,10 @@ void gates_open(struct gate *const *gates, size_t count);
 void gate_hold(struct gate *gate);
 void gate_let_go(struct gate *gate);
 
-#define GATE_CLOSED(gate)                                                                          \
+/* Until the end of the scope. */
+#define GATE_CLOSED(at)                                                                            \
 	__attribute__((cleanup(gate_cleanup), unused)) struct gate *gate_closed_here =             \
-	        gate_cleanup_begin(gate)
+	        gate_cleanup_begin(at)
 static inline struct gate *gate_cleanup_begin(struct gate *gate)
 {
 	gate_close(gate);

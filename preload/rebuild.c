@@ -354,26 +354,21 @@ static int domain_rebuild(struct protection_domain *pd)
 
 static int queue_rebuild(struct completion_queue *cq)
 {
-	int err;
-
-	gate_close(&cq->gate);
-	err = completion_queue_rebuild(cq);
-	gate_open(&cq->gate);
-	return err;
+	GATE_CLOSED(&cq->gate);
+	return completion_queue_rebuild(cq);
 }
 
 static int shared_queue_rebuild(struct shared_receive_queue *srq)
 {
 	int err;
 
-	gate_close(&srq->gate);
+	GATE_CLOSED(&srq->gate);
 	err = shared_receive_queue_rebuild(srq);
 	if (!err)
 		err = shared_receive_queue_repost(srq, true);
 	if (err && srq->real && !below.ibv_destroy_srq(srq->real))
 		srq->real = NULL;
 	srq->held = err;
-	gate_open(&srq->gate);
 	return err;
 }
 
