@@ -69,7 +69,10 @@ $(call unit_test,shim_datagrams,tests/unit/shim_letters.c $(SHIM_HARNESS),-lprot
 $(call unit_test,shim_datagrams_kept,tests/unit/shim_letters.c $(SHIM_HARNESS),-lprotobuf-c -lpthread)
 $(call unit_test,shim_datagrams_arrivals,tests/unit/shim_letters.c $(SHIM_HARNESS),-lprotobuf-c -lpthread)
 $(call unit_test,shim_multicast,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
-# The room itself is part of the test.
-$(call unit_test,shim_agent_link,preload/announcements.c preload/interest_answer.c preload/interests.c preload/reserved_numbers.c preload/translation.c preload/datagram_numbers.c preload/heard_senders.c preload/gate.c preload/self.c $(FRAME_SOURCES) $(BASE_SOURCES),-lprotobuf-c -lpthread)
+# The room itself is part of the agent that is played.
+PLAYED_AGENT := tests/unit/shim_played_agent.c preload/announcements.c preload/interest_answer.c preload/interests.c preload/reserved_numbers.c preload/translation.c preload/datagram_numbers.c preload/heard_senders.c preload/gate.c preload/self.c $(FRAME_SOURCES) $(BASE_SOURCES)
+$(call unit_test,shim_agent_link,$(PLAYED_AGENT),-lprotobuf-c -lpthread)
+$(call unit_test,shim_agent_handles,$(PLAYED_AGENT),-lprotobuf-c -lpthread)
+$(call unit_test,shim_agent_senders,$(PLAYED_AGENT),-lprotobuf-c -lpthread)
 $(call unit_test,shim_datagram_tables,preload/translation.c preload/gate.c $(FRAME_SOURCES) $(BASE_SOURCES),-lprotobuf-c -lpthread)
 $(call unit_test,shim_threads,$(SHIM_HARNESS),-lprotobuf-c -lpthread)

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/* Senders of datagrams: each is asked for once, and who hears a stranger waits, within bounds. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <sched.h>
+
+#include <pthread.h>
+
+#include "notifier/wire/frame.h"
+#include "preload/datagram_numbers.h"
+#include "preload/heard_senders.h"
+#include "preload/interests.h"
+#include "preload/agent_link.h"
+#include "tests/unit/shim_played_agent.h"
+
+enum { SENDER_LID = 0x1000, SENDERS = 1000 };
+
+static void a_sender_is_of_interest_from_its_first_datagram_on(void **state)
+{
+	for (int i = 0; i < 3; i++)
+		sender_is_known(SENDER_LID);
+	agent_answers_datagrams(agent_is_asked_for_datagrams(SENDER_LID), SENDER_LID, REAL_QPN);
+	agent_is_heard();
+	sender_is_known(SENDER_LID);
+	assert_int_equal(
+	        datagram_number_to_virtual(datagram_numbers_at(SENDER_LID), REAL_QPN), QPN);
+	/* Answered before it is sent to, it need not be asked for. */
+	handle_is_made(SENDER_LID);
+	handle_is_gone(SENDER_LID);
+	/* Neither groups nor what has no LID. */
+	sender_is_known(0);
+	sender_is_known(0xffff);
+	sender_is_known(SENDER_LID + 1);
+	agent_answers_datagrams(
+	        agent_is_asked_for_datagrams(SENDER_LID + 1), SENDER_LID + 1, REAL_QPN);
+}
+
+static void *hear_one(void *at)
+{
+	struct asker *a = at;
+
+	if (!sender_is_known(a->remote.lid))
+		agent_link_await_sender(a->remote.lid, library_ms());
+	a->done = true;
+	return NULL;
+}
+
+static uint32_t begin_hearing(struct asker *a, uint32_t lid)
+{
+	a->remote.lid = lid;
+	assert_int_equal(pthread_create(&a->thread, NULL, hear_one, a), 0);
+	return agent_is_asked_for_datagrams(lid);
+}
+
+static void who_hears_a_stranger_waits_for_the_answer(void **state)
+{
+	struct asker a = {0};
+	uint32_t lid = SENDER_LID + 2, request = begin_hearing(&a, lid);
+
+	agent_is_heard();
+	assert_false(a.done);
+	agent_answers_datagrams(request, lid, REAL_QPN);
+	pthread_join(a.thread, NULL);
+	assert_int_equal(datagram_number_to_virtual(datagram_numbers_at(lid), REAL_QPN), QPN);
+}
+
+/* Its lock is the library's, and its completions are in hand. */
+static void who_waits_is_not_cancelled_there(void **state)
+{
+	struct asker waits[2] = {{.remote = {.lid = LID, .qpn = QPN, .real_qpn = QPN}}};
+	uint32_t lid = SENDER_LID + 7, requests[2];
+	void *ended;
+
+	asker_begin(&waits[0]);
+	requests[0] = agent_is_asked(NULL);
+	requests[1] = begin_hearing(&waits[1], lid);
+	for (int i = 0; i < 2; i++)
+		pthread_cancel(waits[i].thread);
+	agent_answers(requests[0], TETHER__OUTCOME__OUTCOME_DONE);
+	agent_answers_datagrams(requests[1], lid, REAL_QPN);
+	for (int i = 0; i < 2; i++) {
+		pthread_join(waits[i].thread, &ended);
+		assert_null(ended);
+		assert_true(waits[i].done);
+	}
+	agent_link_forget(&waits[0].remote);
+	frame_free(agent_reads()); /* the drop */
+}
+
+/* It would be for as long as the migration takes; what is said at its asker_end is taken. */
+static void who_hears_a_stranger_does_not_wait_for_a_migration(void **state)
+{
+	struct asker a = {0};
+	uint32_t lid = SENDER_LID + 3, request = begin_hearing(&a, lid);
+
+	agent_answers(request, TETHER__OUTCOME__OUTCOME_NONE);
+	pthread_join(a.thread, NULL);
+	agent_answers_datagrams(request, lid, REAL_QPN);
+	agent_is_heard();
+	assert_int_equal(datagram_number_to_virtual(datagram_numbers_at(lid), REAL_QPN), QPN);
+}
+
+/* It is not waited for by one sender after the other. */
+static void an_agent_that_says_nothing_is_waited_for_once(void **state)
+{
+	uint32_t lids[] = {SENDER_LID + 4, SENDER_LID + 5}, requests[2];
+	struct asker a = {0};
+	unsigned before;
+
+	for (int i = 0; i < 2; i++) {
+		assert_false(sender_is_known(lids[i]));
+		requests[i] = agent_is_asked_for_datagrams(lids[i]);
+	}
+	time_passes(LONG_S);
+	agent_link_await_sender(lids[0], library_ms() - LIBRARY_ABSENT_MS);
+	before = looks_at_clock();
+	agent_link_await_sender(lids[1], library_ms());
+	assert_int_equal(looks_at_clock(), before);
+	for (int i = 0; i < 2; i++) {
+		agent_answers_datagrams(requests[i], lids[i], REAL_QPN);
+		agent_is_heard();
+		assert_int_equal(
+		        datagram_number_to_virtual(datagram_numbers_at(lids[i]), REAL_QPN), QPN);
+	}
+	/* Since it has said something it is waited for again. */
+	requests[0] = begin_hearing(&a, SENDER_LID + 6);
+	while (looks_at_clock() == before)
+		sched_yield();
+	agent_answers_datagrams(requests[0], SENDER_LID + 6, REAL_QPN);
+	pthread_join(a.thread, NULL);
+}
+
+static void *hear_half(void *first)
+{
+	for (uint32_t i = *(uint32_t *)first; i < SENDERS; i += 2)
+		sender_is_known(2u * SENDER_LID + i);
+	return NULL;
+}
+
+/* An agent refuses who asks too much at a time. */
+static void agent_lets_wait(uint8_t *asked)
+{
+	uint32_t requests[UNDER_WAY_MAX], lids[UNDER_WAY_MAX];
+
+	for (int i = 0; i < UNDER_WAY_MAX; i++) {
+		Tether__Frame *frame = agent_hears_interest();
+
+		requests[i] = frame->interest->request;
+		lids[i] = frame->interest->address->lid;
+		asked[lids[i] - 2 * SENDER_LID]++;
+		frame_free(frame);
+	}
+	agent_is_heard();
+	agent_hears_nothing_more();
+	for (int i = 0; i < UNDER_WAY_MAX; i++)
+		agent_answers_datagrams(requests[i], lids[i], REAL_QPN);
+}
+
+/* However many there are: none of them is dropped, since nobody would asker_run again. */
+static void no_sender_is_forgotten(void **state)
+{
+	static uint8_t asked[SENDERS];
+	uint32_t first[] = {0, 1};
+	pthread_t threads[2];
+
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, hear_half, &first[i]), 0);
+	agent_lets_wait(asked);
+	for (int i = UNDER_WAY_MAX; i < SENDERS; i++) {
+		Tether__Frame *frame = agent_hears_interest();
+		uint32_t lid = frame->interest->address->lid;
+
+		assert_true(frame->interest->datagrams);
+		assert_in_range(lid, 2 * SENDER_LID, 2 * SENDER_LID + SENDERS - 1);
+		assert_int_equal(asked[lid - 2 * SENDER_LID]++, 0);
+		agent_answers_datagrams(frame->interest->request, lid, REAL_QPN);
+		frame_free(frame);
+	}
+	for (int i = 0; i < 2; i++)
+		pthread_join(threads[i], NULL);
+	agent_is_heard();
+	for (int i = 0; i < SENDERS; i++)
+		assert_int_equal(
+		        datagram_number_to_virtual(
+		                datagram_numbers_at(2u * SENDER_LID + (uint32_t)i), REAL_QPN),
+		        QPN);
+}
+
+#define TEST(name) cmocka_unit_test(name)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        TEST(a_sender_is_of_interest_from_its_first_datagram_on),
+	        TEST(who_hears_a_stranger_waits_for_the_answer),
+	        TEST(who_waits_is_not_cancelled_there),
+	        TEST(who_hears_a_stranger_does_not_wait_for_a_migration),
+	        TEST(an_agent_that_says_nothing_is_waited_for_once),
+	        TEST(no_sender_is_forgotten),
+	};
+
+	return cmocka_run_group_tests_name("agent senders", tests, agent_setup, agent_teardown);
+}
