@@ -64,8 +64,9 @@ class Sm:
                     stream.flush()
         except (OSError, ValueError):
             pass
-        if self.lease and self.lease[0] is sock:
-            self.lease = None
+        with self.world.lock:
+            if self.lease and self.lease[0] is sock:
+                self.lease = None
 
     def answer(self, sock, request):
         kind = self.world.fault_now("sm", request["op"])

@@ -19,8 +19,11 @@ PERFTEST = {
     "ib_send_bw": (("RC", "UC", "UD", "XRC"), ("-e", "--use-srq", "-q 8", "-a", "-b")),
     "ib_send_lat": (("RC", "UC", "UD", "XRC"), ("-e", "--use-srq", "-a")),
     "ib_write_bw": (("RC", "UC", "XRC"), ("-q 8", "-a", "-b")),
+    "ib_write_lat": (("RC", "UC", "XRC"), ("-a",)),
     "ib_read_bw": (("RC", "XRC"), ("-e", "-q 8", "-a", "-b")),
+    "ib_read_lat": (("RC", "XRC"), ("-e", "-a")),
     "ib_atomic_bw": (("RC", "XRC"), ("-e", "-q 8", "-b")),
+    "ib_atomic_lat": (("RC", "XRC"), ("-e",)),
 }
 # Without on-demand paging, device memory and timestamps of completions, which are not claimed.
 PINGPONG = {

@@ -84,14 +84,15 @@ def seconds_of(pairs):
 
 def survive_counted(moving, start, counts):
     """As survive(), for programs that can only be told how often: @start(counts) starts one of each. They are tried with
-    @counts first, side by side and undisturbed."""
+    @counts first, side by side and undisturbed, and never told less."""
+    least = counts
     while True:
         took = seconds_of(start(counts))
         short = [seconds < MEASURED_S for seconds in took]
         if not any(short):
             break
         counts = [4 * count if is_short else count for count, is_short in zip(counts, short)]
-    counts = [int(count * LOAD_S / seconds) + 1 for count, seconds in zip(counts, took)]
+    counts = [max(first, int(count * LOAD_S / seconds)) for first, count, seconds in zip(least, counts, took)]
     survive(moving, lambda attempt: start([count << attempt for count in counts]))
 
 
