@@ -7,6 +7,7 @@
 #include "preload/async_events.h"
 #include "preload/completion_arm.h"
 #include "preload/completion_channel.h"
+#include "preload/completion_stamps.h"
 #include "preload/completions.h"
 #include "preload/control.h"
 #include "preload/xrc.h"
@@ -85,6 +86,8 @@ static int real_entries(const struct context *context, int cqe)
 
 static struct ibv_cq *create_real(struct completion_queue *cq, int entries)
 {
+	if (cq->stamps)
+		return completion_stamps_create_real(cq, entries);
 	return below.ibv_create_cq(
 	        cq->context->real, entries, cq, cq->channel ? cq->channel->real : NULL, cq->vector);
 }
@@ -102,43 +105,76 @@ static void completion_queue_show(struct completion_queue *cq, int cqe, void *cq
 	gate_init(&cq->poll_gate);
 }
 
-WRAPPER struct ibv_cq *ibv_create_cq(struct ibv_context *shown, int cqe, void *cq_context,
-        struct ibv_comp_channel *channel, int vector)
+/* Inside control, where the clock stays. */
+static int stamp(struct completion_queue *cq, uint64_t wc_flags)
 {
-	struct context *context = context_of(shown);
-	struct completion_queue *cq;
-	bool was_made;
+	if (!wc_flags)
+		return 0;
+	cq->stamps = completion_stamps_create(cq, wc_flags);
+	cq->ring.is_stamped = true;
+	return cq->stamps ? 0 : -ENOMEM;
+}
 
-	if (!context)
-		return below.ibv_create_cq(shown, cqe, cq_context, channel, vector);
-	if (cqe < 1) {
+static int make(struct completion_queue *cq, const struct ibv_cq_init_attr_ex *attr)
+{
+	int err = stamp(cq, attr->wc_flags & COMPLETION_STAMPS);
+
+	if (err)
+		return err;
+	cq->channel = completion_channel_of(attr->channel);
+	cq->vector = (int)attr->comp_vector;
+	cq->real_cqe = real_entries(cq->context, (int)attr->cqe);
+	cq->real = create_real(cq, cq->real_cqe);
+	if (!cq->real)
+		return errno ? -errno : -ENOMEM;
+	completion_queue_show(cq, (int)attr->cqe, attr->cq_context);
+	completion_channel_join(cq);
+	OBJECT_ADD(cq->context, cqs, cq);
+	return 0;
+}
+
+struct completion_queue *completion_queue_create(
+        struct context *context, const struct ibv_cq_init_attr_ex *attr)
+{
+	struct completion_queue *cq;
+	int err;
+
+	if (attr->cqe < 1 || attr->cqe > INT32_MAX) {
 		errno = EINVAL;
 		return NULL;
 	}
 	cq = calloc(1, sizeof(*cq));
 	if (!cq)
 		return NULL;
-	if (control_enter(context, NEEDS_DEVICE)) {
-		errno = ENODEV;
-		free(cq);
-		return NULL;
-	}
 	cq->context = context;
-	cq->channel = completion_channel_of(channel);
-	cq->vector = vector;
-	cq->real_cqe = real_entries(context, cqe);
-	cq->real = create_real(cq, cq->real_cqe);
-	if (cq->real) {
-		completion_queue_show(cq, cqe, cq_context);
-		completion_channel_join(cq);
-		OBJECT_ADD(context, cqs, cq);
+	err = -control_enter(context, NEEDS_DEVICE);
+	if (!err) {
+		err = make(cq, attr);
+		control_leave();
 	}
-	was_made = cq->real;
-	control_leave();
-	if (was_made)
-		return &cq->shown;
+	if (!err)
+		return cq;
+	free(cq->stamps);
 	free(cq);
+	errno = -err;
 	return NULL;
+}
+
+WRAPPER struct ibv_cq *ibv_create_cq(struct ibv_context *shown, int cqe, void *cq_context,
+        struct ibv_comp_channel *channel, int vector)
+{
+	/* What is negative is too much when it is taken for unsigned. */
+	const struct ibv_cq_init_attr_ex attr = {.cqe = (uint32_t)cqe,
+	        .cq_context = cq_context,
+	        .channel = channel,
+	        .comp_vector = (uint32_t)vector};
+	struct context *context = context_of(shown);
+	struct completion_queue *cq;
+
+	if (!context)
+		return below.ibv_create_cq(shown, cqe, cq_context, channel, vector);
+	cq = completion_queue_create(context, &attr);
+	return cq ? &cq->shown : NULL;
 }
 
 void completion_queue_make_room(struct completion_queue *cq, uint32_t extra)
@@ -188,6 +224,7 @@ static void completion_queue_free(struct completion_queue *cq)
 	completion_ring_fini(&cq->ring);
 	number_table_clear(&cq->qps);
 	number_table_clear(&cq->xrc_srqs);
+	free(cq->stamps);
 	pthread_mutex_destroy(&cq->shown.mutex);
 	pthread_cond_destroy(&cq->shown.cond);
 	free(cq);
@@ -229,6 +266,13 @@ WRAPPER int ibv_destroy_cq(struct ibv_cq *shown)
 	return 0;
 }
 
+/* What is made up in the meantime, or comes from the next device, is stamped accordingly. */
+static void follow_clock(struct completion_queue *cq)
+{
+	if (cq->stamps)
+		completion_stamps_follow(cq);
+}
+
 int completion_queue_tear_down(struct completion_queue *cq)
 {
 	int err;
@@ -238,8 +282,10 @@ int completion_queue_tear_down(struct completion_queue *cq)
 	 * device. */
 	completion_queue_harvest(cq);
 	err = -destroy_real(cq);
-	if (!err)
+	if (!err) {
 		completion_arm_uproot(cq);
+		follow_clock(cq);
+	}
 	return err;
 }
 
@@ -253,5 +299,7 @@ int completion_queue_rebuild(struct completion_queue *cq)
 	err = completion_arm_plant(cq);
 	if (err && !below.ibv_destroy_cq(cq->real))
 		cq->real = NULL;
+	if (!err)
+		follow_clock(cq);
 	return err;
 }

@@ -30,6 +30,10 @@ static inline bool completion_queue_is_cramped(const struct completion_queue *cq
 	return (int64_t)cq->shown.cqe + cq->unasked > cq->real_cqe;
 }
 
+/* As ibv_create_cq, with the stamps that @wc_flags asks for (completion_stamps.h). */
+struct completion_queue *completion_queue_create(
+        struct context *context, const struct ibv_cq_init_attr_ex *attr);
+
 /* Destroy the real queue; gate open. Make it again, armed as it was; gate closed. Both in the
  * exclusive control section; -errno. */
 int completion_queue_tear_down(struct completion_queue *cq);

@@ -11,22 +11,49 @@ static struct ibv_wc *entry(const struct completion_ring *ring, uint32_t sequenc
 	return &ring->entries[sequence & (ring->size - 1)];
 }
 
+static struct completion_stamp *stamp(const struct completion_ring *ring, uint32_t sequence)
+{
+	struct completion_stamp *stamps = (struct completion_stamp *)&ring->entries[ring->size];
+
+	return &stamps[sequence & (ring->size - 1)];
+}
+
+static struct completion_ring ring_of_size(const struct completion_ring *like, uint32_t size)
+{
+	size_t stamp_bytes = like->is_stamped ? sizeof(struct completion_stamp) : 0;
+
+	return (struct completion_ring){
+	        .entries = malloc(size * (sizeof(struct ibv_wc) + stamp_bytes)),
+	        .size = size,
+	        .is_stamped = like->is_stamped};
+}
+
+static void move_entry(const struct completion_ring *to, uint32_t to_sequence,
+        const struct completion_ring *from, uint32_t sequence)
+{
+	*entry(to, to_sequence) = *entry(from, sequence);
+	if (to->is_stamped)
+		*stamp(to, to_sequence) = *stamp(from, sequence);
+}
+
 int completion_ring_reserve(struct completion_ring *ring, uint32_t count)
 {
 	uint32_t used = completion_ring_count(ring), size = ring->size ? ring->size : LEAST_ENTRIES;
-	struct ibv_wc *grown;
+	struct completion_ring grown;
 
 	if (used + count <= ring->size)
 		return 0;
 	while (size < used + count)
 		size *= 2;
-	grown = malloc(size * sizeof(*grown));
-	if (!grown)
+	grown = ring_of_size(ring, size);
+	if (!grown.entries)
 		return -ENOMEM;
-	for (uint32_t i = 0; i < used; i++)
-		grown[i] = *entry(ring, ring->tail + i);
+	while (grown.head < used) {
+		move_entry(&grown, grown.head, ring, ring->tail + grown.head);
+		grown.head++;
+	}
 	free(ring->entries);
-	*ring = (struct completion_ring){.entries = grown, .size = size, .head = used};
+	*ring = grown;
 	return 0;
 }
 
@@ -44,6 +71,16 @@ int completion_ring_take(struct completion_ring *ring, int count, struct ibv_wc 
 	return taken;
 }
 
+struct completion_stamp *completion_ring_newest_stamp(const struct completion_ring *ring)
+{
+	return stamp(ring, ring->head - 1);
+}
+
+const struct completion_stamp *completion_ring_oldest_stamp(const struct completion_ring *ring)
+{
+	return stamp(ring, ring->tail);
+}
+
 struct ibv_wc *completion_ring_at(const struct completion_ring *ring, uint32_t index)
 {
 	return entry(ring, ring->tail + index);
@@ -56,7 +93,7 @@ void completion_ring_purge(struct completion_ring *ring, uint32_t qp_num)
 	for (uint32_t i = ring->tail; i != ring->head; i++) {
 		if (entry(ring, i)->qp_num == qp_num)
 			continue;
-		*entry(ring, kept++) = *entry(ring, i);
+		move_entry(ring, kept++, ring, i);
 	}
 	ring->head = kept;
 }

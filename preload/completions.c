@@ -4,11 +4,12 @@
 #include "notifier/base/log.h"
 #include "preload/async_events.h"
 #include "preload/completion_arm.h"
+#include "preload/completion_stamps.h"
 #include "preload/data_path.h"
 #include "preload/shared_receive_queue.h"
 #include "preload/xrc.h"
 
-enum { HARVEST_BATCH = 32 };
+enum { HARVEST_BATCH = STAMPS_BATCH };
 
 /* ---- taking completions ahead of the application ---- */
 
@@ -56,6 +57,8 @@ static struct ibv_wc completion_of_slot(
 static void deliver(struct completion_queue *cq, const struct ibv_wc *wc, bool device_tells)
 {
 	completion_ring_push(&cq->ring, wc);
+	if (cq->stamps)
+		completion_stamps_mark(cq, device_tells);
 	completion_arm_arrived(cq, wc, device_tells);
 }
 
@@ -98,6 +101,13 @@ static void take_one(struct completion_queue *cq, struct ibv_wc *wc)
 		make_up(qp, true);
 }
 
+static int read_batch(struct completion_queue *cq, struct ibv_wc batch[HARVEST_BATCH])
+{
+	if (cq->stamps)
+		return completion_stamps_read(cq, HARVEST_BATCH, batch);
+	return cq->real->context->ops.poll_cq(cq->real, HARVEST_BATCH, batch);
+}
+
 void completion_queue_harvest(struct completion_queue *cq)
 {
 	struct ibv_wc batch[HARVEST_BATCH];
@@ -106,8 +116,10 @@ void completion_queue_harvest(struct completion_queue *cq)
 	do {
 		if (!cq->real || completion_ring_reserve(&cq->ring, HARVEST_BATCH))
 			break;
-		got = cq->real->context->ops.poll_cq(cq->real, HARVEST_BATCH, batch);
+		got = read_batch(cq, batch);
 		for (int i = 0; i < got; i++) {
+			if (cq->stamps)
+				completion_stamps_take(cq, i);
 			/* What is made up in between takes room, too. */
 			if (completion_ring_reserve(&cq->ring, (uint32_t)(got - i)))
 				log_error("completion", "out of memory: completions are lost");
@@ -133,15 +145,28 @@ void queue_pair_want_completions(struct queue_pair *qp)
 		xrc_want_completions(qp->xrc_domain);
 }
 
-int completion_queue_poll_detour(struct completion_queue *cq, int count, struct ibv_wc *wc)
+static int take(struct completion_queue *cq, int count, struct ibv_wc *wc)
 {
-	int taken;
+	int taken = completion_ring_take(&cq->ring, count, wc);
 
-	completion_queue_harvest(cq);
-	taken = completion_ring_take(&cq->ring, count, wc);
 	cq->detour = !cq->real || cq->made_up_due || completion_ring_count(&cq->ring) ||
 	             cq->arm.kind != ARM_NONE;
 	return taken;
+}
+
+int completion_queue_poll_detour(struct completion_queue *cq, int count, struct ibv_wc *wc)
+{
+	completion_queue_harvest(cq);
+	return take(cq, count, wc);
+}
+
+int completion_queue_poll_stamped(
+        struct completion_queue *cq, struct ibv_wc *wc, struct completion_stamp *stamp)
+{
+	completion_queue_harvest(cq);
+	if (completion_ring_count(&cq->ring))
+		*stamp = completion_stamps_next(cq);
+	return take(cq, 1, wc);
 }
 
 /* ---- completions with errors ---- */

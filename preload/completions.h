@@ -15,6 +15,10 @@ void completion_queue_harvest(struct completion_queue *cq);
 /* Polling by way of the ring. */
 int completion_queue_poll_detour(struct completion_queue *cq, int count, struct ibv_wc *wc);
 
+/* The next one, and when it was, of a queue that stamps. */
+int completion_queue_poll_stamped(
+        struct completion_queue *cq, struct ibv_wc *wc, struct completion_stamp *stamp);
+
 /* All queues in which the queue pair completes. */
 void queue_pair_harvest(struct queue_pair *qp);
 void queue_pair_want_completions(struct queue_pair *qp);

@@ -464,6 +464,24 @@ int data_path_poll_cq(struct ibv_cq *shown, int count, struct ibv_wc *wc)
 	return got;
 }
 
+int data_path_poll_stamped(
+        struct completion_queue *cq, struct ibv_wc *wc, struct completion_stamp *stamp)
+{
+	enum gate_pass pass = gate_enter(&cq->gate);
+	int got = completion_queue_poll_stamped(cq, wc, stamp);
+	bool is_away = !got && !cq->real;
+	unsigned strangers = 0;
+
+	if (cq->strangers)
+		strangers = datagrams_of_strangers(cq, got, wc);
+	gate_leave(&cq->gate, pass);
+	if (strangers)
+		datagrams_introduce(cq, got, wc);
+	if (is_away)
+		nap_now_and_then();
+	return got;
+}
+
 static int data_path_req_notify_cq(struct ibv_cq *shown, int solicited_only)
 {
 	struct completion_queue *cq = container_of(shown, struct completion_queue, shown);

@@ -15,6 +15,9 @@ struct ibv_qp *data_path_ex_create_qp(struct ibv_context *, struct ibv_qp_init_a
 
 /* For ibv_cq_ex, too. */
 int data_path_poll_cq(struct ibv_cq *shown, int count, struct ibv_wc *wc);
+/* One of a queue that stamps, and as it is shown when that was. */
+int data_path_poll_stamped(
+        struct completion_queue *cq, struct ibv_wc *wc, struct completion_stamp *stamp);
 
 /* The queue pair that @wc of a real queue belongs to; NULL: not (any more) one of ours. */
 struct queue_pair *completion_owner(const struct completion_queue *cq, const struct ibv_wc *wc);

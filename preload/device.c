@@ -17,6 +17,7 @@
 #include "preload/control.h"
 #include "preload/data_path.h"
 #include "preload/data_path_cq_ex.h"
+#include "preload/device_clock.h"
 #include "preload/device_list.h"
 #include "preload/memory.h"
 #include "preload/move.h"
@@ -39,8 +40,6 @@ static void attr_restrict(struct ibv_device_attr_ex *attr)
 	if (attr->orig_attr.phys_port_cnt > PORTS_MAX)
 		attr->orig_attr.phys_port_cnt = PORTS_MAX;
 	attr->device_cap_flags_ex &= ~(uint64_t)hidden;
-	attr->completion_timestamp_mask = 0;
-	attr->hca_core_clock = 0;
 	memset(&attr->tso_caps, 0, sizeof(attr->tso_caps));
 	memset(&attr->rss_caps, 0, sizeof(attr->rss_caps));
 	memset(&attr->packet_pacing_caps, 0, sizeof(attr->packet_pacing_caps));
@@ -233,6 +232,7 @@ static struct context *context_create(struct device *device, bool has_moved)
 	if (ibv_query_device_ex(context->real, NULL, &context->attr))
 		memset(&context->attr, 0, sizeof(context->attr));
 	attr_restrict(&context->attr);
+	context_clock_begin(context);
 	context_learn_ports(context);
 	context_show(context);
 	return context;

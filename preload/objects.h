@@ -26,6 +26,7 @@
 #include "preload/outer_fd.h"
 #include "preload/port_tables.h"
 #include "preload/real_verbs.h"
+#include "preload/shown_clock.h"
 #include "preload/translation.h"
 #include "preload/work_log.h"
 
@@ -66,7 +67,8 @@ struct context {
 	enum context_phase phase;
 	bool inherited;                 /* the parent's, in a child after fork */
 	struct ibv_device_attr_ex attr; /* what is supported through this library */
-	struct port ports[PORTS_MAX];   /* by port number - 1 */
+	struct shown_clock clock;
+	struct port ports[PORTS_MAX]; /* by port number - 1 */
 	struct port_tables tables[PORTS_MAX];
 	struct outer_fd async; /* what the application polls */
 	bool hides_events;     /* what comes now comes from a move */
@@ -149,7 +151,8 @@ struct completion_queue {
 	unsigned async_events_shown;
 	struct gate poll_gate; /* between ibv_start_poll and ibv_end_poll: as build_gate below */
 	enum gate_pass poll_pass;
-	struct ibv_wc polled; /* inside the poll gate */
+	struct ibv_wc polled;             /* inside the poll gate */
+	struct completion_stamps *stamps; /* NULL: it tells no times */
 	TAILQ_ENTRY(completion_queue) link;
 };
 

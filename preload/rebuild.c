@@ -11,6 +11,7 @@
 #include "preload/completions.h"
 #include "preload/data_path.h"
 #include "preload/device.h"
+#include "preload/device_clock.h"
 #include "preload/drain.h"
 #include "preload/memory.h"
 #include "preload/multicast.h"
@@ -217,6 +218,8 @@ static int context_tear_down(struct context *context)
 	TEAR_DOWN_EACH(xrc_domains, domain, xrc_domain_tear_down);
 	TAILQ_FOREACH(channel, &context->channels, link)
 	completion_channel_take_over(channel);
+	if (!err)
+		context_clock_depart(context);
 	TEAR_DOWN_EACH(cqs, cq, completion_queue_tear_down);
 	TEAR_DOWN_EACH(channels, channel, completion_channel_tear_down);
 	DESTROY_EACH(ahs, ah, ibv_destroy_ah);
@@ -441,6 +444,7 @@ static int context_rebuild(struct context *context)
 
 	context->moved = true;
 	announce(context);
+	context_clock_arrive(context);
 	REBUILD_EACH(pds, pd, domain_rebuild);
 	if (!err)
 		err = memory_regions_rebuild(context);

@@ -78,18 +78,6 @@ static void thread_domains_are_refused(void **state)
 	assert_int_equal(errno, EOPNOTSUPP);
 }
 
-static void clocks_are_refused(void **state)
-{
-	struct ibv_values_ex values = {.comp_mask = IBV_VALUES_MASK_RAW_CLOCK};
-	struct ibv_device_attr_ex attr;
-	struct harness *h = *state;
-
-	assert_int_equal(ibv_query_rt_values_ex(h->vm.context, &values), EOPNOTSUPP);
-	assert_int_equal(ibv_query_device_ex(h->vm.context, NULL, &attr), 0);
-	assert_int_equal(attr.completion_timestamp_mask, 0);
-	assert_int_equal(attr.hca_core_clock, 0);
-}
-
 #define TEST(name)                                                                                 \
 	cmocka_unit_test_setup_teardown(name, harness_setup_unconnected, harness_teardown)
 
@@ -99,7 +87,6 @@ int main(void)
 	        TEST(queue_pairs_that_ask_for_more_are_refused),
 	        TEST(queue_pairs_that_ask_for_nothing_more_are_made),
 	        TEST(thread_domains_are_refused),
-	        TEST(clocks_are_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

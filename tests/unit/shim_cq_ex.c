@@ -251,8 +251,6 @@ static void errors_are_read_with_their_status(void **state)
 static void what_a_move_would_falsify_is_refused(void **state)
 {
 	const struct ibv_cq_init_attr_ex refused[] = {
-	        {.wc_flags = IBV_WC_EX_WITH_COMPLETION_TIMESTAMP},
-	        {.wc_flags = IBV_WC_EX_WITH_COMPLETION_TIMESTAMP_WALLCLOCK},
 	        {.wc_flags = IBV_WC_EX_WITH_CVLAN},
 	        {.wc_flags = IBV_WC_EX_WITH_FLOW_TAG},
 	        {.wc_flags = IBV_WC_EX_WITH_TM_INFO},

@@ -6,14 +6,21 @@
 #include <stdlib.h>
 
 #include "notifier/base/cleanup.h"
+#include "tests/unit/shim_fake_clocks.h"
 #include "tests/unit/shim_fake_events.h"
 #include "tests/unit/shim_fake_hca.h"
 #include "tests/unit/shim_fake_memory.h"
 #include "tests/unit/shim_fake_queue_pairs.h"
 
 struct fake_cq {
-	struct ibv_cq cq;
-	struct ibv_wc ring[4 * FAKE_QUEUE];
+	union {
+		struct ibv_cq cq;
+		struct fake_cq_ex ex; /* begins as one */
+	};
+	struct {
+		struct ibv_wc wc;
+		struct fake_stamp stamp;
+	} ring[4 * FAKE_QUEUE];
 	unsigned head, tail;
 	enum fake_arm arm;
 };
@@ -77,7 +84,8 @@ static void push(struct ibv_cq *shown, const struct ibv_wc *wc, bool solicited)
 {
 	struct fake_cq *cq = (struct fake_cq *)shown;
 
-	cq->ring[cq->head++ % (4 * FAKE_QUEUE)] = *wc;
+	cq->ring[cq->head % (4 * FAKE_QUEUE)].wc = *wc;
+	cq->ring[cq->head++ % (4 * FAKE_QUEUE)].stamp = fake_stamp_now();
 	fake_completion_event(shown, &cq->arm, solicited || wc->status);
 }
 
@@ -107,8 +115,20 @@ int fake_poll_cq(struct ibv_cq *shown, int count, struct ibv_wc *wc)
 	fake_inside();
 	LOCK_GUARD(&fake_lock);
 	while (got < count && cq->tail != cq->head)
-		wc[got++] = cq->ring[cq->tail++ % (4 * FAKE_QUEUE)];
+		wc[got++] = cq->ring[cq->tail++ % (4 * FAKE_QUEUE)].wc;
 	return got;
+}
+
+bool fake_take_stamped(struct ibv_cq *shown, struct ibv_wc *wc, struct fake_stamp *stamp)
+{
+	struct fake_cq *cq = (struct fake_cq *)shown;
+
+	LOCK_GUARD(&fake_lock);
+	if (cq->tail == cq->head)
+		return false;
+	*wc = cq->ring[cq->tail % (4 * FAKE_QUEUE)].wc;
+	*stamp = cq->ring[cq->tail++ % (4 * FAKE_QUEUE)].stamp;
+	return true;
 }
 
 void fake_purge(struct ibv_cq *shown, uint32_t qp_num)
@@ -121,7 +141,7 @@ void fake_purge(struct ibv_cq *shown, uint32_t qp_num)
 	kept = cq->tail;
 
 	for (unsigned i = cq->tail; i != cq->head; i++) {
-		if (cq->ring[i % (4 * FAKE_QUEUE)].qp_num != qp_num)
+		if (cq->ring[i % (4 * FAKE_QUEUE)].wc.qp_num != qp_num)
 			cq->ring[kept++ % (4 * FAKE_QUEUE)] = cq->ring[i % (4 * FAKE_QUEUE)];
 	}
 	cq->head = kept;

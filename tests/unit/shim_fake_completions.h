@@ -20,6 +20,9 @@ struct ibv_cq *fake_create_cq(struct ibv_context *context, int cqe, void *cq_con
 int fake_resize_cq(struct ibv_cq *cq, int cqe);
 int fake_destroy_cq(struct ibv_cq *cq);
 int fake_poll_cq(struct ibv_cq *shown, int count, struct ibv_wc *wc);
+struct fake_stamp;
+/* One of a queue whose completions are read with their stamps. */
+bool fake_take_stamped(struct ibv_cq *cq, struct ibv_wc *wc, struct fake_stamp *stamp);
 int fake_req_notify_cq(struct ibv_cq *shown, int solicited_only);
 
 #endif

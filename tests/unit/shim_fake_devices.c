@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "notifier/base/cleanup.h"
+#include "tests/unit/shim_fake_clocks.h"
 #include "tests/unit/shim_fake_completions.h"
 #include "tests/unit/shim_fake_events.h"
 #include "tests/unit/shim_fake_hca.h"
@@ -116,6 +117,11 @@ bool fake_is_vm(const struct ibv_context *context)
 	return fake_hca_of((struct ibv_context *)context) != &peer;
 }
 
+int fake_slot_of(const struct ibv_context *context)
+{
+	return (int)(fake_hca_of(context) - slots);
+}
+
 static bool is_present(const struct ibv_device *device)
 {
 	return device == &peer.device || (fake.slot >= 0 && device == &slots[fake.slot].device);
@@ -142,6 +148,7 @@ struct ibv_context *fake_open_device(struct ibv_device *device)
 	context->verbs.get_srq_num = fake_get_srq_num;
 	context->verbs.create_qp_ex = fake_create_qp_ex;
 	context->verbs.query_device_ex = fake.offers ? fake_query_device_ex : NULL;
+	fake_clocks_show(&context->verbs);
 	shown->abi_compat = __VERBS_ABI_IS_EXTENDED;
 	shown->device = device;
 	shown->num_comp_vectors = 1;

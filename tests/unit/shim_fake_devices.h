@@ -17,6 +17,8 @@ struct hca {
 void fake_devices_reset(void);
 struct hca *fake_hca_of(const struct ibv_context *context);
 bool fake_is_vm(const struct ibv_context *context);
+/* Where the VM's HCA was when it was opened. */
+int fake_slot_of(const struct ibv_context *context);
 
 struct ibv_device **fake_get_device_list(int *count);
 void fake_free_device_list(struct ibv_device **list);

@@ -2,6 +2,7 @@
 #include "tests/unit/shim_fake_hca.h"
 
 #include "preload/real_verbs.h"
+#include "tests/unit/shim_fake_clocks.h"
 #include "tests/unit/shim_fake_completions.h"
 #include "tests/unit/shim_fake_devices.h"
 #include "tests/unit/shim_fake_events.h"
@@ -20,6 +21,7 @@ void fake_reset(void)
 	        .reset_purges = true,
 	        .psns_are_live = true};
 	fake_tables_reset();
+	fake_clocks_reset();
 	fake_devices_reset();
 	fake_memory_reset();
 	fake_completions_reset();

@@ -75,7 +75,6 @@ static union {
 	struct ibv_qp_open_attr qp;
 	struct ibv_modify_cq_attr moderation;
 	struct ibv_qp_rate_limit_attr rate;
-	struct ibv_values_ex values;
 	struct ibv_alloc_dm_attr dm;
 	struct ibv_parent_domain_init_attr parent;
 	struct ibv_td_init_attr td;
@@ -116,7 +115,6 @@ REFUSES(open_qp, made(ibv_open_qp(context, &attr.qp)))
 REFUSES(post_srq_ops, post_tag())
 REFUSES(modify_cq, said(ibv_modify_cq(harness.vm.cq, &attr.moderation)))
 REFUSES(modify_qp_rate_limit, said(ibv_modify_qp_rate_limit(harness.vm.qp, &attr.rate)))
-REFUSES(query_rt_values, said(ibv_query_rt_values_ex(context, &attr.values)))
 REFUSES(alloc_null_mr, made(ibv_alloc_null_mr(pd)))
 REFUSES(alloc_dm, made(ibv_alloc_dm(context, &attr.dm)))
 REFUSES(free_dm, said(ibv_free_dm(OF(dm))))
@@ -149,8 +147,6 @@ static int cq_with(uint64_t what)
 	return made(ibv_create_cq_ex(context, &wanted));
 }
 
-REFUSES(read_completion_ts, cq_with(IBV_WC_EX_WITH_COMPLETION_TIMESTAMP))
-REFUSES(read_completion_wallclock_ns, cq_with(IBV_WC_EX_WITH_COMPLETION_TIMESTAMP_WALLCLOCK))
 REFUSES(read_cvlan, cq_with(IBV_WC_EX_WITH_CVLAN))
 REFUSES(read_flow_tag, cq_with(IBV_WC_EX_WITH_FLOW_TAG))
 REFUSES(read_tm_info, cq_with(IBV_WC_EX_WITH_TM_INFO))

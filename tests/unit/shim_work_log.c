@@ -221,6 +221,30 @@ static void a_ring_keeps_order_while_it_grows(void **state)
 	completion_ring_fini(&ring);
 }
 
+static void stamps_go_with_what_they_are_of(void **state)
+{
+	struct completion_ring ring = {.is_stamped = true};
+	struct ibv_wc wc = {0};
+
+	for (uint32_t i = 0; i < 200; i++) {
+		assert_int_equal(completion_ring_reserve(&ring, 1), 0);
+		wc.wr_id = i;
+		wc.qp_num = i % 2;
+		completion_ring_push(&ring, &wc);
+		*completion_ring_newest_stamp(&ring) = (struct completion_stamp){i, 1000 + i};
+		if (i == 50)
+			assert_int_equal(completion_ring_take(&ring, 1, &wc), 1);
+	}
+	completion_ring_purge(&ring, 0);
+	for (uint32_t i = 1; i < 200; i += 2) {
+		assert_int_equal(completion_ring_oldest_stamp(&ring)->ticks, i);
+		assert_int_equal(completion_ring_oldest_stamp(&ring)->wall_ns, 1000 + i);
+		assert_int_equal(completion_ring_take(&ring, 1, &wc), 1);
+		assert_int_equal(wc.wr_id, i);
+	}
+	completion_ring_fini(&ring);
+}
+
 static void numbers_not_in_a_table_are_their_own(void **state)
 {
 	struct number_table table = {0};
@@ -253,6 +277,7 @@ int main(void)
 	        cmocka_unit_test(tags_tell_queue_incarnation_and_slot),
 	        cmocka_unit_test(returned_buffers_are_reposted_in_their_order),
 	        cmocka_unit_test(a_ring_keeps_order_while_it_grows),
+	        cmocka_unit_test(stamps_go_with_what_they_are_of),
 	        cmocka_unit_test(numbers_not_in_a_table_are_their_own),
 	};
 
