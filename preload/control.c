@@ -16,6 +16,25 @@ static unsigned inside;
 static bool exclusive;
 static atomic_uint migrations;
 
+/* Verbs below may open and write files, and whoever ends inside is waited for by all others: from
+ * entering to leaving nobody is cancelled. */
+static __thread struct {
+	unsigned depth;
+	int before;
+} cancellation;
+
+static void cancellation_hold(void)
+{
+	if (!cancellation.depth++)
+		cancellation.before = uncancelled_begin();
+}
+
+static void cancellation_let_go(void)
+{
+	if (!--cancellation.depth)
+		uncancelled_end(&cancellation.before);
+}
+
 static bool has_to_wait(
         const struct context *context, const struct queue_pair *qp, enum control_need need)
 {
@@ -36,7 +55,7 @@ static int enter(const struct context *context, const struct queue_pair *qp, enu
 
 	if (context && __builtin_expect(context->inherited, 0))
 		agent_link_start();
-	UNCANCELLED();
+	cancellation_hold();
 	pthread_mutex_lock(&lock);
 	while (has_to_wait(context, qp, need))
 		pthread_cond_wait(&changed, &lock);
@@ -45,6 +64,8 @@ static int enter(const struct context *context, const struct queue_pair *qp, enu
 	else
 		inside++;
 	pthread_mutex_unlock(&lock);
+	if (err)
+		cancellation_let_go();
 	return err;
 }
 
@@ -52,7 +73,7 @@ bool control_enter_device(struct device *device)
 {
 	bool taken = false;
 
-	UNCANCELLED();
+	cancellation_hold();
 	pthread_mutex_lock(&lock);
 	while (exclusive || move_has_taken(device)) {
 		taken |= !exclusive;
@@ -93,6 +114,7 @@ void control_leave(void)
 	if (!--inside)
 		pthread_cond_broadcast(&changed);
 	pthread_mutex_unlock(&lock);
+	cancellation_let_go();
 }
 
 void control_exclusive_begin(void)

@@ -44,7 +44,8 @@ struct fake {
 	bool resizes_no_cqs;
 	bool rereg_changes_keys;
 	int xrcd_fd, xrcd_oflags; /* of the XRC domain opened last */
-	void (*inside)(void);     /* called once, by the next that posts a send or polls */
+	/* Called once, by the next that posts a send, polls or allocates a domain. */
+	void (*inside)(void);
 	const struct ibv_device_attr_ex *offers; /* what is opened from now on; NULL: the least */
 	unsigned opens, closes;                  /* of contexts */
 	unsigned live_objects;                   /* of all kinds, contexts too */

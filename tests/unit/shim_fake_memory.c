@@ -6,6 +6,7 @@
 #include <sys/queue.h>
 
 #include "notifier/base/cleanup.h"
+#include "tests/unit/shim_fake_completions.h"
 #include "tests/unit/shim_fake_events.h"
 #include "tests/unit/shim_fake_hca.h"
 
@@ -27,6 +28,7 @@ struct ibv_pd *fake_alloc_pd(struct ibv_context *context)
 {
 	struct ibv_pd *pd = calloc(1, sizeof(*pd));
 
+	fake_inside();
 	pd->context = context;
 	fake.live_objects++;
 	return pd;

@@ -196,6 +196,28 @@ static void who_waits_for_the_device_is_not_cancelled_there(void **state)
 	assert_int_equal(ibv_dealloc_pd(pd), 0);
 }
 
+static void cancel_me(void)
+{
+	pthread_cancel(pthread_self());
+	pthread_testcancel();
+}
+
+/* A write to the kernel, say. It would be waited for by every step. */
+static void who_is_inside_a_verb_is_not_cancelled_there(void **state)
+{
+	struct harness *h = *state;
+	struct opener o = {.context = h->vm.context};
+	void *pd;
+
+	sem_init(&o.started, 0, 0);
+	fake.inside = cancel_me;
+	pthread_create(&o.thread, NULL, allocate_pd, &o);
+	pthread_join(o.thread, &pd);
+	assert_true(o.done);
+	harness_move(h);
+	assert_int_equal(ibv_dealloc_pd(pd), 0);
+}
+
 /* Nothing is open here, and nothing is there to be seen. */
 static void who_lists_devices_while_the_vm_has_none_waits(void **state)
 {
@@ -389,6 +411,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        CONNECTED(who_opens_while_the_device_is_away_waits_and_gets_the_new_one),
 	        CONNECTED(who_waits_for_the_device_is_not_cancelled_there),
+	        CONNECTED(who_is_inside_a_verb_is_not_cancelled_there),
 	        cmocka_unit_test_setup_teardown(
 	                who_lists_devices_while_the_vm_has_none_waits, setup_bare, teardown_bare),
 	        CONNECTED(who_opens_while_the_device_is_away_for_good_gets_enodev),
