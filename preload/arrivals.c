@@ -10,7 +10,6 @@
 #include "preload/completion_queue.h"
 #include "preload/completions.h"
 #include "preload/datagrams.h"
-#include "preload/evidence.h"
 #include "preload/queue_pair.h"
 
 /* ---- what we have sent ---- */

@@ -46,9 +46,9 @@ static int report_shared_queues(const struct move *move, Tether__QpRows *rows)
 	const struct context *context;
 	int err = 0;
 
-	TAILQ_FOREACH(context, &contexts, link)
+	EACH_MOVING(move, context)
 	{
-		if (!err && move_has_context(move, context))
+		if (!err)
 			err = xrc_report_numbers(context, rows);
 	}
 	return err;
@@ -157,44 +157,18 @@ int evidence_report_keys(const struct move *move, Tether__Answer *answer)
 	if (!answer->keys)
 		return -ENOMEM;
 	tether__key_rows__init(answer->keys);
-	TAILQ_FOREACH(context, &contexts, link)
+	EACH_MOVING(move, context)
+	TAILQ_FOREACH(mr, &context->mrs, link)
 	{
-		if (!move_has_context(move, context))
-			continue;
-		TAILQ_FOREACH(mr, &context->mrs, link)
-		{
-			struct key_row row = {context->number, mr->shown.rkey, mr->real->rkey};
+		struct key_row row = {context->number, mr->shown.rkey, mr->real->rkey};
 
-			if (!err && mr->access & remote)
-				err = key_rows_append(answer->keys, &row);
-		}
+		if (!err && mr->access & remote)
+			err = key_rows_append(answer->keys, &row);
 	}
 	return err;
 }
 
 /* ---- what the others say ---- */
-
-bool pair_names_are_of(const struct pair_names *names, const struct queue_pair *qp)
-{
-	return names->local_qpn == qp->remote.qpn && names->remote_qpn == queue_pair_number(qp) &&
-	       names->local_lid == qp->remote.lid && names->remote_lid == queue_pair_lid(qp);
-}
-
-struct queue_pair *move_find(const struct move *move, const struct pair_names *names)
-{
-	struct context *context;
-
-	TAILQ_FOREACH(context, &contexts, link)
-	{
-		const struct number_entry *entry =
-		        number_table_find(&context->numbers, names->remote_qpn);
-		struct queue_pair *qp = entry ? (struct queue_pair *)entry->value : NULL;
-
-		if (qp && qp->migration.move == move && pair_names_are_of(names, qp))
-			return qp;
-	}
-	return NULL;
-}
 
 static void take_row(struct move *move, const struct evidence_row *row, bool unfinished)
 {

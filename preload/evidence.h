@@ -19,16 +19,6 @@ int evidence_report_rebuilt(const struct move *move, Tether__Answer *answer);
 int evidence_report(const struct move *move, Tether__Answer *answer);
 int evidence_report_keys(const struct move *move, Tether__Answer *answer);
 
-/*
- * The row that the other end of @qp has sent. Rows are found by the number of ours that they name,
- * which several devices of this process may use.
- */
-struct pair_names {
-	uint32_t local_lid, local_qpn, remote_lid, remote_qpn; /* as the other end says them */
-};
-bool pair_names_are_of(const struct pair_names *names, const struct queue_pair *qp);
-struct queue_pair *move_find(const struct move *move, const struct pair_names *names);
-
 /* Note the other sides' rows. -EBADMSG: unequal columns. */
 int evidence_take(struct move *move, const Tether__EvidenceRows *rows);
 

@@ -30,11 +30,8 @@ void move_set_phase(struct move *move, enum context_phase phase)
 	move->phase = phase;
 	if (phase != PHASE_RUNNING)
 		TAILQ_INSERT_TAIL(&taking, move, phase_link);
-	TAILQ_FOREACH(context, &contexts, link)
-	{
-		if (move_has_context(move, context))
-			context->phase = phase;
-	}
+	EACH_MOVING(move, context)
+	context->phase = phase;
 }
 
 enum context_phase move_phase_of(const struct context *context)
@@ -133,4 +130,26 @@ void move_forget(struct move *move)
 
 	EACH_CONCERNED(move, context, qp)
 	qp->migration.move = NULL;
+}
+
+bool pair_names_are_of(const struct pair_names *names, const struct queue_pair *qp)
+{
+	return names->local_qpn == qp->remote.qpn && names->remote_qpn == queue_pair_number(qp) &&
+	       names->local_lid == qp->remote.lid && names->remote_lid == queue_pair_lid(qp);
+}
+
+struct queue_pair *move_find(const struct move *move, const struct pair_names *names)
+{
+	struct context *context;
+
+	TAILQ_FOREACH(context, &contexts, link)
+	{
+		const struct number_entry *entry =
+		        number_table_find(&context->numbers, names->remote_qpn);
+		struct queue_pair *qp = entry ? (struct queue_pair *)entry->value : NULL;
+
+		if (qp && qp->migration.move == move && pair_names_are_of(names, qp))
+			return qp;
+	}
+	return NULL;
 }

@@ -72,11 +72,25 @@ unsigned move_count_concerned(const struct move *move);
 /* Nothing is concerned any more. */
 void move_forget(struct move *move);
 
+/*
+ * The queue pair whose other end says a row with these names. Rows are found by the number of ours
+ * that they name, which several devices of this process may use.
+ */
+struct pair_names {
+	uint32_t local_lid, local_qpn, remote_lid, remote_qpn; /* as the other end says them */
+};
+bool pair_names_are_of(const struct pair_names *names, const struct queue_pair *qp);
+struct queue_pair *move_find(const struct move *move, const struct pair_names *names);
+
 #define EACH_QUEUE_PAIR(context, qp)                                                               \
 	TAILQ_FOREACH(context, &contexts, link)                                                    \
 	TAILQ_FOREACH(qp, &context->qps, link)
 #define EACH_CONCERNED(move_, context, qp)                                                         \
 	EACH_QUEUE_PAIR(context, qp)                                                               \
 	if (qp->migration.move == (move_))
+/* The VM's contexts. */
+#define EACH_MOVING(move_, context)                                                                \
+	TAILQ_FOREACH(context, &contexts, link)                                                    \
+	if (move_has_context(move_, context))
 
 #endif

@@ -19,10 +19,6 @@
 #include "preload/shared_receive_queue.h"
 #include "preload/xrc.h"
 
-#define EACH_MOVING(move_, context)                                                                \
-	TAILQ_FOREACH(context, &contexts, link)                                                    \
-	if (move_has_context(move_, context))
-
 /* ---- another incarnation ---- */
 
 /* What is open in the logs belongs to the next incarnation; later completions of this one are

@@ -9,7 +9,6 @@
 #include "preload/control.h"
 #include "preload/datagrams.h"
 #include "preload/drain.h"
-#include "preload/evidence.h"
 #include "preload/move_events.h"
 #include "preload/queue_pair.h"
 #include "preload/rebuild.h"
@@ -197,11 +196,8 @@ void reconnect_resume(struct move *move)
 	/* What was given back since they were made anew. */
 	rebuild_repost_shared();
 	move_set_phase(move, PHASE_RUNNING);
-	TAILQ_FOREACH(context, &contexts, link)
-	{
-		if (move_has_context(move, context))
-			context->hides_events = false;
-	}
+	EACH_MOVING(move, context)
+	context->hides_events = false;
 	move_events_give_back();
 }
 

@@ -77,11 +77,8 @@ static void draw_numbers(const struct move *move)
 {
 	struct context *context;
 
-	TAILQ_FOREACH(context, &contexts, link)
-	{
-		if (move_has_context(move, context))
-			context_draw_number(context);
-	}
+	EACH_MOVING(move, context)
+	context_draw_number(context);
 }
 
 /* While there is a device to ask, and again only what was opened since. */
@@ -90,10 +87,9 @@ static void learn_tables(const struct move *move, bool missing_only)
 	struct context *context;
 	int err;
 
-	TAILQ_FOREACH(context, &contexts, link)
+	EACH_MOVING(move, context)
 	{
-		if (!context->real || !move_has_context(move, context) ||
-		        (missing_only && port_tables_are_known(context)))
+		if (!context->real || (missing_only && port_tables_are_known(context)))
 			continue;
 		err = port_tables_learn(context);
 		if (err)
