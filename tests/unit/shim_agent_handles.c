@@ -9,10 +9,10 @@
 #include <pthread.h>
 
 #include "notifier/wire/frame.h"
+#include "preload/agent_link.h"
 #include "preload/datagram_numbers.h"
 #include "preload/heard_senders.h"
 #include "preload/interests.h"
-#include "preload/agent_link.h"
 #include "tests/unit/shim_played_agent.h"
 
 enum { HANDLES = 300 };

@@ -6,15 +6,14 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <pthread.h>
 #include <sched.h>
 
-#include <pthread.h>
-
 #include "notifier/wire/frame.h"
+#include "preload/agent_link.h"
 #include "preload/datagram_numbers.h"
 #include "preload/heard_senders.h"
 #include "preload/interests.h"
-#include "preload/agent_link.h"
 #include "tests/unit/shim_played_agent.h"
 
 enum { SENDER_LID = 0x1000, SENDERS = 1000 };

@@ -97,8 +97,9 @@ struct ibv_qp *real_of(struct ibv_qp *shown);
 int harness_poll(struct harness *h, struct end *end);
 /* One completion, a success. */
 void harness_expect_one(struct harness *h, struct end *end, uint64_t wr_id);
-/* So much of what it has posted is executed, and acknowledged: fake_execute. */
+/* So much of what it has posted is executed, and acknowledged or not: fake_execute. */
 unsigned end_run(struct end *from, unsigned messages);
+unsigned end_run_unacknowledged(struct end *from, unsigned messages);
 /* wr_id counts; @length bytes at @offset of both memories. 0 or an errno. */
 int end_send(struct end *from, uint64_t wr_id, uint32_t offset, uint32_t length, unsigned flags);
 int end_rdma(struct end *from, const struct end *to, enum ibv_wr_opcode opcode, uint64_t wr_id,
