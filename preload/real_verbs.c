@@ -68,7 +68,8 @@ static void find_all(struct real_verbs *verbs)
 
 /*
  * Not under a lock: the loader takes its own for each name, and it may be held by another thread
- * whose library calls verbs while it is loaded. Who comes second has found the same.
+ * whose library calls verbs while it is loaded. Who comes second has found the same. Who finds
+ * nothing may find it later, where the program has it opened.
  */
 static const struct real_verbs *bind_all(void)
 {
@@ -79,8 +80,11 @@ static const struct real_verbs *bind_all(void)
 	struct real_verbs *found_now = malloc(sizeof(*found_now));
 	const struct real_verbs *bound_already = NULL;
 
-	if (!found_now)
+	if (!found_now || !found("ibv_get_device_list")) {
+		dlerror();
+		free(found_now);
 		return &absent;
+	}
 	find_all(found_now);
 	if (atomic_compare_exchange_strong(&bound, &bound_already, found_now))
 		return found_now;

@@ -30,6 +30,8 @@ SHIM_BARE := $(filter-out %/real_verbs.c %/load.c %/intercept_dlopen.c %/library
 	$(FRAME_SOURCES) $(BASE_SOURCES)
 $(call unit_test,shim_wrapped,$(SHIM_BARE),-lprotobuf-c -lpthread)
 
+$(call unit_test,shim_binding,preload/real_verbs.c,-ldl)
+
 # What there is to wrap, and what was made of it.
 $(call unit_test,shim_surface,tests/unit/elf_symbols.c tests/unit/surface_table.c,-ldl)
 $(B)/unit/shim_surface: $(B)/lib/libtether.so
