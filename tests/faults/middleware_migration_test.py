@@ -6,10 +6,11 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
+from lab.ports import free_port  # noqa: E402
 from lab.survival import MIGRATIONS, Moving, survive_counted  # noqa: E402
 from lab.system import System  # noqa: E402
 from lab.tap import FULL, Tap  # noqa: E402
-from lab.workload import Pair, free_port  # noqa: E402
+from lab.workload import Pair  # noqa: E402
 
 # Rounds of each test: enough for the moves on a quick machine; three run side by side.
 TESTS = ("tag_lat", "ucp_get", "stream_lat") + (("tag_bw", "ucp_put_lat", "ucp_fadd") if FULL else ())

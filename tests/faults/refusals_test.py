@@ -12,9 +12,10 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from faults.sa_truth import check_sa_truth  # noqa: E402
 from lab.deadline import wait_until  # noqa: E402
+from lab.ports import free_port, is_listening  # noqa: E402
 from lab.system import CommandFailed, System  # noqa: E402
 from lab.tap import Tap  # noqa: E402
-from lab.workload import Pair, RcVerify, free_port, is_listening  # noqa: E402
+from lab.workload import Pair, RcVerify  # noqa: E402
 from simfabric.verbs_peer import Peer  # noqa: E402
 
 WORDS = 1000000

@@ -14,8 +14,9 @@ import os
 import signal
 
 from lab.deadline import wait_until
+from lab.ports import free_port, is_listening
 from lab.system import START_S, System
-from lab.workload import free_port, is_listening, last_json
+from lab.workload import last_json
 
 SOURCE, DESTINATION, PEER, NEXT = "hyp1", "hyp3", "hyp2", "hyp4"
 # Short, so that a table of victims takes minutes, and long enough for a daemon to be started again on busy processors.

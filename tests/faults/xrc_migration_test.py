@@ -7,10 +7,11 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from lab.deadline import wait_until  # noqa: E402
+from lab.ports import free_port, is_listening  # noqa: E402
 from lab.survival import LOAD_S, MIGRATIONS, Moving, survive, survive_counted  # noqa: E402
 from lab.system import System  # noqa: E402
 from lab.tap import Tap  # noqa: E402
-from lab.workload import Pair, free_port, is_listening, perftest  # noqa: E402
+from lab.workload import Pair, perftest  # noqa: E402
 
 MESSAGES = 10000
 EXCHANGES = 4000

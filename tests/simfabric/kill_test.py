@@ -12,9 +12,9 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
+from lab.ports import free_port, is_listening  # noqa: E402
 from lab.tap import FULL, Tap  # noqa: E402
 from simfabric.lab import Fabric, wait_until  # noqa: E402
-from simfabric.verbs_peer import free_port, is_listening  # noqa: E402
 
 UP_S = 60
 RANDOM_KILLS = 1000 if FULL else 60

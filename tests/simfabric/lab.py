@@ -9,6 +9,7 @@
 
 The fabric's file is on tmpfs, everything else in one directory. Waiting is always for evidence, with a limit; when it
 passes, the message ends with the log. Names are short here, on purpose: other tests' labs are built on this one."""
+import contextlib
 import json
 import os
 import shutil
@@ -21,6 +22,7 @@ TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))
 FABRICS = os.path.join(TOP, "tests", "fabrics")
 POLL_S = 0.01
 SHM = "/dev/shm"
+UP_S = 60
 
 # What OpenSM is told unless a test says otherwise: no light sweeps by itself, and a log that can be waited for.
 OPENSM_CONF = {"sweep_interval": 0, "force_log_flush": "TRUE", "daemon": "FALSE"}
@@ -275,3 +277,13 @@ class Fabric:
         stop_mid_message (probabilities), receive_completion_late_us. Replaces what was set before; {} sets none."""
         names = {"ack_lost": "drop.ack={}", "stop_mid_message": "cut={}:1", "receive_completion_late_us": "hold=1:{}"}
         self.cli("data-fault", "none", *(names.get(key, key + "={}").format(value) for key, value in faults.items()))
+
+
+@contextlib.contextmanager
+def demo_fabric():
+    """The demo fabric, brought up by a subnet manager."""
+    with Fabric() as fabric:
+        fabric.create("demo.net")
+        fabric.opensm_start("sm")
+        fabric.opensm_wait_up(UP_S)
+        yield fabric

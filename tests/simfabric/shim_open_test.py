@@ -10,7 +10,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 from lab.build import Build  # noqa: E402
 from lab.tap import Tap  # noqa: E402
 from net.agent_harness import Links  # noqa: E402
-from simfabric.lab import Fabric, wait_until  # noqa: E402
+from simfabric.lab import demo_fabric, wait_until  # noqa: E402
 from simfabric.verbs_peer import Peer  # noqa: E402
 
 END_S = 20
@@ -160,10 +160,7 @@ def run(test, fabric, preload):
 def main():
     tap = Tap()
     preload = Build().preload(True)
-    with Fabric() as fabric:
-        fabric.create("demo.net")
-        fabric.opensm_start("sm")
-        fabric.opensm_wait_up(60)
+    with demo_fabric() as fabric:
         fabric.cli("vm", "add", "vm1", "hyp1_vf1")
         for test in TESTS:
             if holds_vf(fabric):

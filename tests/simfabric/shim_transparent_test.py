@@ -8,9 +8,9 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from lab.build import Build  # noqa: E402
+from lab.ports import free_port, is_listening  # noqa: E402
 from lab.tap import FULL, Tap  # noqa: E402
-from lab.workload import free_port, is_listening  # noqa: E402
-from simfabric.lab import Fabric, tail, wait_until  # noqa: E402
+from simfabric.lab import demo_fabric, tail, wait_until  # noqa: E402
 
 END_S = 60
 ITERATIONS = "5000" if FULL else "500"
@@ -41,10 +41,7 @@ def run_pair(build, fabric, program, arguments):
 def main():
     tap = Tap()
     build = Build()
-    with Fabric() as fabric:
-        fabric.create("demo.net")
-        fabric.opensm_start("sm")
-        fabric.opensm_wait_up(END_S)
+    with demo_fabric() as fabric:
         for program in PERFTEST:
             for arguments in [[], ["--use_old_post_send"], *VARIANTS.get(program, [])]:
                 tap.run(" ".join([program, *arguments]), run_pair, build, fabric, program, ["-F", "-n", ITERATIONS, *arguments])

@@ -8,7 +8,7 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from lab.tap import Tap  # noqa: E402
-from simfabric.lab import Fabric, wait_until  # noqa: E402
+from simfabric.lab import demo_fabric, wait_until  # noqa: E402
 from simfabric.verbs_peer import Peer, connect  # noqa: E402
 
 A, B = {"node": "hyp1"}, {"node": "hyp2"}
@@ -205,10 +205,7 @@ TESTS = [receiver_learns_who_sent, unreliable_messages_of_all_lengths_arrive, da
 def main():
     tap = Tap()
     only = sys.argv[1:]
-    with Fabric() as fabric:
-        fabric.create("demo.net")
-        fabric.opensm_start("sm")
-        fabric.opensm_wait_up(60)
+    with demo_fabric() as fabric:
         for test in TESTS:
             if not only or test.__name__ in only:
                 tap.run(test.__name__, test, fabric)

@@ -11,7 +11,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from lab.tap import FULL, Tap  # noqa: E402
-from simfabric.lab import Fabric  # noqa: E402
+from simfabric.lab import demo_fabric  # noqa: E402
 from simfabric.verbs_peer import Peer, connect, pair  # noqa: E402
 
 COUNTS = [1, 2, 7, 40] if FULL else [1, 7]
@@ -132,10 +132,7 @@ def child_has_nothing_of_its_parents_device_and_opens_its_own(fabric):
 
 def main():
     tap = Tap()
-    with Fabric() as fabric:
-        fabric.create("demo.net")
-        fabric.opensm_start("sm")
-        fabric.opensm_wait_up(60)
+    with demo_fabric() as fabric:
         for point, counts in POINTS.items():
             for count in counts:
                 tap.run(f"killed_at_{point}_{count}", killed_at_its_point, fabric, point, count)

@@ -8,7 +8,7 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from lab.tap import Tap  # noqa: E402
-from simfabric.lab import Fabric, wait_until  # noqa: E402
+from simfabric.lab import demo_fabric, wait_until  # noqa: E402
 from simfabric.verbs_peer import EIO, ERR, EVENTS, RESET, RTS, connect, pair, Peer  # noqa: E402
 
 A, B = {"node": "hyp1"}, {"node": "hyp2"}
@@ -414,10 +414,7 @@ def end_peers(fabric):
 def main():
     tap = Tap()
     only = sys.argv[1:]
-    with Fabric() as fabric:
-        fabric.create("demo.net")
-        fabric.opensm_start("sm")
-        fabric.opensm_wait_up(60)
+    with demo_fabric() as fabric:
         for test in PLAIN:
             if not only or test.__name__ in only:
                 tap.run(test.__name__, test, fabric)

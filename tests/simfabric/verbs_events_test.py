@@ -8,7 +8,7 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from lab.tap import Tap  # noqa: E402
-from simfabric.lab import Fabric, wait_until  # noqa: E402
+from simfabric.lab import demo_fabric, wait_until  # noqa: E402
 from simfabric.verbs_peer import ERR, EVENTS, Peer, pair  # noqa: E402
 
 A, B = {"node": "hyp1"}, {"node": "hyp2"}
@@ -90,10 +90,7 @@ TESTS = [last_receive_is_told_when_all_completions_are_there, new_subnet_manager
 
 def main():
     tap = Tap()
-    with Fabric() as fabric:
-        fabric.create("demo.net")
-        fabric.opensm_start("sm")
-        fabric.opensm_wait_up(END_S)
+    with demo_fabric() as fabric:
         for test in TESTS:
             tap.run(test.__name__, test, fabric)
     tap.exit()

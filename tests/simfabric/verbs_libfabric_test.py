@@ -7,9 +7,9 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
+from lab.ports import free_port, is_listening  # noqa: E402
 from lab.tap import FULL, Tap  # noqa: E402
-from simfabric.lab import Fabric, tail, wait_until  # noqa: E402
-from simfabric.verbs_peer import free_port, is_listening  # noqa: E402
+from simfabric.lab import demo_fabric, tail, wait_until  # noqa: E402
 
 END_S = 60
 PROVIDER = "verbs;ofi_rxd"
@@ -34,10 +34,7 @@ def pingpong(fabric, arguments):
 
 def main():
     tap = Tap()
-    with Fabric() as fabric:
-        fabric.create("demo.net")
-        fabric.opensm_start("sm")
-        fabric.opensm_wait_up(END_S)
+    with demo_fabric() as fabric:
         fabric.cli("vm", "add", "vm1", "hyp1_vf1")
         fabric.cli("vm", "add", "vm2", "hyp2_vf1")
         tap.run("provider_is_there", provider_is_there, fabric)

@@ -8,7 +8,7 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from lab.tap import Tap  # noqa: E402
-from simfabric.lab import Fabric  # noqa: E402
+from simfabric.lab import demo_fabric  # noqa: E402
 from simfabric.verbs_peer import Peer  # noqa: E402
 
 EINVAL, MS, QKEY = 22, 20000, 77
@@ -139,10 +139,7 @@ def one(fabric, test):
 
 def main():
     tap = Tap()
-    with Fabric() as fabric:
-        fabric.create("demo.net")
-        fabric.opensm_start("sm")
-        fabric.opensm_wait_up(60)
+    with demo_fabric() as fabric:
         fabric.cli("vm", "add", "vm2", "hyp2_vf1")
         for test in TESTS:
             tap.run(test.__name__, one, fabric, test)

@@ -8,7 +8,7 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from lab.tap import Tap  # noqa: E402
-from simfabric.lab import Fabric  # noqa: E402
+from simfabric.lab import demo_fabric  # noqa: E402
 
 END_S = 60
 
@@ -27,10 +27,7 @@ def run_group(tap, fabric, group):
 
 def main():
     tap = Tap()
-    with Fabric() as fabric:
-        fabric.create("demo.net")
-        fabric.opensm_start("sm")
-        fabric.opensm_wait_up(END_S)
+    with demo_fabric() as fabric:
         for group in verbs_objects(fabric).stdout.split():
             run_group(tap, fabric, group)
     tap.exit()

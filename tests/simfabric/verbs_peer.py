@@ -2,7 +2,6 @@
 """Two ends of RC connections in a test's hands: verbs-shell processes on the fabric, a command and an answer at a
 time."""
 import os
-import socket
 import subprocess
 
 STATUS = ["success", "loc_len", "loc_qp_op", "loc_eec_op", "loc_prot", "flush", "mw_bind", "bad_resp", "loc_access",
@@ -114,22 +113,3 @@ def pair(fabric, place_a, place_b, kind=(), **options):
         end.qp(*kind)
     connect(*ends, **options)
     return ends
-
-
-# Ports for programs that exchange their addresses over TCP.
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-def is_listening(port):
-    """Somebody does: seen in the kernel's table, since connecting would be taken for the client."""
-    want = f":{port:04X}"
-    for path in ("/proc/net/tcp", "/proc/net/tcp6"):
-        with open(path) as table:
-            if any(row.split()[1].endswith(want) and row.split()[3] == "0A" for row in table.readlines()[1:]):
-                return True
-    return False

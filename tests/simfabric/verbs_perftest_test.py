@@ -8,8 +8,8 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from lab.tap import FULL, Tap  # noqa: E402
-from simfabric.lab import Fabric  # noqa: E402
-from simfabric.verbs_programs import END_S, run_pair  # noqa: E402
+from simfabric.lab import demo_fabric  # noqa: E402
+from simfabric.verbs_programs import perftest, pingpong  # noqa: E402
 
 PROGRAMS = [f"ib_{verb}_{what}" for verb in ("send", "write", "read", "atomic") for what in ("bw", "lat")]
 ITERATIONS = 5000 if FULL else 200
@@ -31,17 +31,6 @@ PINGPONG = {
 }
 
 
-def perftest(fabric, program, arguments):
-    if "-n" not in arguments:
-        arguments = ["-n", str(ITERATIONS), *arguments]
-    run_pair(fabric, program, ["-F", *arguments])
-
-
-def pingpong(fabric, program, arguments):
-    out = run_pair(fabric, program, ["-n", str(ITERATIONS), *arguments])
-    assert f"{ITERATIONS} iters" in out, out
-
-
 def calls():
     """(program, arguments) of every run of perftest."""
     for program in PROGRAMS:
@@ -55,15 +44,12 @@ def calls():
 
 def main():
     tap = Tap()
-    with Fabric() as fabric:
-        fabric.create("demo.net")
-        fabric.opensm_start("sm")
-        fabric.opensm_wait_up(END_S)
+    with demo_fabric() as fabric:
         for program, arguments in calls():
-            tap.run(" ".join([program, *arguments]), perftest, fabric, program, arguments)
+            tap.run(" ".join([program, *arguments]), perftest, fabric, program, arguments, ITERATIONS)
         for program, variants in PINGPONG.items():
             for arguments in variants:
-                tap.run(" ".join([program, *arguments]), pingpong, fabric, program, arguments)
+                tap.run(" ".join([program, *arguments]), pingpong, fabric, program, arguments, ITERATIONS)
     tap.exit()
 
 

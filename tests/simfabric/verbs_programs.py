@@ -2,8 +2,8 @@
 """Unmodified programs in pairs, a server on hyp1 and a client on hyp2 of the demo fabric."""
 import os
 
+from lab.ports import free_port, is_listening
 from simfabric.lab import tail, wait_until
-from simfabric.verbs_peer import free_port, is_listening
 
 END_S = 60
 
@@ -20,3 +20,15 @@ def run_pair(fabric, program, arguments):
     shown = f"client {client.returncode}, server {status}\n{client.stdout}{client.stderr}\n{tail(log)}"
     assert client.returncode == 0 and status == 0, shown
     return client.stdout
+
+
+def perftest(fabric, program, arguments, iterations):
+    """@iterations unless @arguments say how many."""
+    if "-n" not in arguments:
+        arguments = ["-n", str(iterations), *arguments]
+    run_pair(fabric, program, ["-F", *arguments])
+
+
+def pingpong(fabric, program, arguments, iterations):
+    out = run_pair(fabric, program, ["-n", str(iterations), *arguments])
+    assert f"{iterations} iters" in out, out

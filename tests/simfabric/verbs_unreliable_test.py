@@ -8,8 +8,8 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from lab.tap import FULL, Tap  # noqa: E402
-from simfabric.lab import Fabric  # noqa: E402
-from simfabric.verbs_programs import END_S, run_pair  # noqa: E402
+from simfabric.lab import demo_fabric  # noqa: E402
+from simfabric.verbs_programs import perftest, pingpong  # noqa: E402
 
 ITERATIONS = 4000 if FULL else 200
 ALL_SIZES = ["-a", "-n", "50" if FULL else "5"]
@@ -35,17 +35,6 @@ PINGPONG = {
 }
 
 
-def perftest(fabric, program, arguments):
-    if "-n" not in arguments:
-        arguments = ["-n", str(ITERATIONS), *arguments]
-    run_pair(fabric, program, ["-F", *BUFFERS.get(program, []), *arguments])
-
-
-def pingpong(fabric, program, arguments):
-    out = run_pair(fabric, program, ["-n", str(ITERATIONS), *arguments])
-    assert f"{ITERATIONS} iters" in out, out
-
-
 def calls():
     """(program, arguments): in both modes, variants with one of them unless TETHER_FULL is set."""
     rows = [(kind, program, variant) for kind in PERFTEST for program in PERFTEST[kind] for variant in PERFTEST[kind][program]]
@@ -57,15 +46,12 @@ def calls():
 
 def main():
     tap = Tap()
-    with Fabric() as fabric:
-        fabric.create("demo.net")
-        fabric.opensm_start("sm")
-        fabric.opensm_wait_up(END_S)
+    with demo_fabric() as fabric:
         for program, arguments in calls():
-            tap.run(" ".join([program, *arguments]), perftest, fabric, program, arguments)
+            tap.run(" ".join([program, *arguments]), perftest, fabric, program, [*BUFFERS.get(program, []), *arguments], ITERATIONS)
         for program, variants in PINGPONG.items():
             for arguments in variants:
-                tap.run(" ".join([program, *arguments]), pingpong, fabric, program, arguments)
+                tap.run(" ".join([program, *arguments]), pingpong, fabric, program, arguments, ITERATIONS)
     tap.exit()
 
 

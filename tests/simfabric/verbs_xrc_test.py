@@ -7,10 +7,10 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from lab.tap import FULL, Tap  # noqa: E402
-from simfabric.lab import Fabric  # noqa: E402
-from simfabric.verbs_programs import END_S, run_pair  # noqa: E402
+from simfabric.lab import demo_fabric  # noqa: E402
+from simfabric.verbs_programs import perftest, run_pair  # noqa: E402
 
-ITERATIONS = "5000" if FULL else "200"
+ITERATIONS = 5000 if FULL else 200
 PINGPONG = [[], ["-e"], ["-m", "256", "-s", "100000"]]
 PERFTEST = [
     (program, variant)
@@ -21,15 +21,12 @@ PERFTEST = [
 
 def main():
     tap = Tap()
-    with Fabric() as fabric:
-        fabric.create("demo.net")
-        fabric.opensm_start("sm")
-        fabric.opensm_wait_up(END_S)
+    with demo_fabric() as fabric:
         for arguments in PINGPONG:
-            tap.run(" ".join(["ibv_xsrq_pingpong", *arguments]), run_pair, fabric, "ibv_xsrq_pingpong", ["-n", ITERATIONS, *arguments])
+            tap.run(" ".join(["ibv_xsrq_pingpong", *arguments]), run_pair, fabric, "ibv_xsrq_pingpong", ["-n", str(ITERATIONS), *arguments])
         for program, variant in PERFTEST:
-            arguments = ["-F", "-c", "XRC", *([] if "-n" in variant else ["-n", ITERATIONS]), *variant]
-            tap.run(" ".join([program, *arguments]), run_pair, fabric, program, arguments)
+            arguments = ["-c", "XRC", *variant]
+            tap.run(" ".join([program, *arguments]), perftest, fabric, program, arguments, ITERATIONS)
     tap.exit()
 
 
