@@ -66,12 +66,12 @@ static void what_was_not_sent_is_sent_once(void **state)
 	send_letter(&h->vm, 1, IBV_SEND_SIGNALED);
 	harness_move(h);
 	assert_int_equal(harness_poll(h, &h->vm), 0);
-	assert_int_equal(fake_pending(real_of(h->vm.qp)), 2);
+	assert_int_equal(end_pending(&h->vm), 2);
 	assert_int_equal(end_run(&h->vm, 9), 2);
 	harness_expect_one(h, &h->vm, 1);
 	assert_int_equal(harness_poll(h, &h->peer), 2);
 	harness_move(h);
-	assert_int_equal(fake_pending(real_of(h->vm.qp)), 0);
+	assert_int_equal(end_pending(&h->vm), 0);
 }
 
 /* Sent is done, whatever became of it; so it is not sent again. */
@@ -83,7 +83,7 @@ static void what_was_sent_without_a_completion_is_not_sent_again(void **state)
 	send_letter(&h->vm, 1, 0);
 	assert_int_equal(fake_execute(real_of(h->vm.qp), 2, false), 2);
 	harness_move(h);
-	assert_int_equal(fake_pending(real_of(h->vm.qp)), 0);
+	assert_int_equal(end_pending(&h->vm), 0);
 	harness_expect_one(h, &h->vm, 0);
 	assert_int_equal(harness_poll(h, &h->vm), 0);
 }
@@ -98,7 +98,7 @@ static void a_completion_that_never_comes_is_made_up(void **state)
 	fake.hold_flushes = true;
 	harness_move(h);
 	fake.hold_flushes = false;
-	assert_int_equal(fake_pending(real_of(h->vm.qp)), 0);
+	assert_int_equal(end_pending(&h->vm), 0);
 	assert_int_equal(harness_poll(h, &h->vm), 2);
 	assert_int_equal(h->wc[0].wr_id, 0);
 	assert_int_equal(h->wc[1].status, IBV_WC_SUCCESS);
@@ -117,7 +117,7 @@ static void what_was_sent_and_given_back_is_not_sent_again(void **state)
 			send_letter(&h->vm, n, n == 1 ? 0 : IBV_SEND_SIGNALED);
 		assert_int_equal(fake_execute(real_of(h->vm.qp), 3, false), 3);
 		harness_move(h);
-		assert_int_equal(fake_pending(real_of(h->vm.qp)), 1);
+		assert_int_equal(end_pending(&h->vm), 1);
 		assert_int_equal(harness_poll(h, &h->vm), 2);
 		assert_int_equal(h->wc[0].wr_id, 0);
 		assert_int_equal(h->wc[1].wr_id, 2);
@@ -142,7 +142,7 @@ static void what_is_given_back_without_a_word_is_not_sent_again(void **state)
 	send_letter(&h->vm, 2, 0);
 	assert_int_equal(fake_execute(real_of(h->vm.qp), 1, false), 1);
 	harness_move(h);
-	assert_int_equal(fake_pending(real_of(h->vm.qp)), 0);
+	assert_int_equal(end_pending(&h->vm), 0);
 	assert_int_equal(harness_poll(h, &h->vm), 2);
 	assert_int_equal(h->wc[1].wr_id, 1);
 	assert_int_equal(h->wc[1].status, IBV_WC_SUCCESS);
@@ -156,9 +156,9 @@ static void what_is_posted_meanwhile_is_kept(void **state)
 	for (uint64_t n = 0; n < HARNESS_DEPTH; n++)
 		assert_int_equal(send_letter(&h->vm, n, IBV_SEND_SIGNALED), 0);
 	assert_int_equal(send_letter(&h->vm, 9, 0), ENOMEM);
-	assert_int_equal(fake_pending(real_of(h->vm.qp)), 0);
+	assert_int_equal(end_pending(&h->vm), 0);
 	harness_go_on(h);
-	assert_int_equal(fake_pending(real_of(h->vm.qp)), HARNESS_DEPTH);
+	assert_int_equal(end_pending(&h->vm), HARNESS_DEPTH);
 	end_run(&h->vm, HARNESS_DEPTH);
 	assert_int_equal(harness_poll(h, &h->vm), HARNESS_DEPTH);
 }
@@ -341,7 +341,7 @@ static void what_was_lost_is_not_sent_again(void **state)
 	post_receive(&h->vm, 0);
 	harness_move(h);
 	harness_expect_one(h, &h->peer, 0);
-	assert_int_equal(fake_pending(real_of(h->peer.qp)), 0);
+	assert_int_equal(end_pending(&h->peer), 0);
 	send_letter(&h->peer, 1, 0);
 	end_run(&h->peer, 1);
 	expect_letter(h, &h->vm, 0, 1);

@@ -54,11 +54,11 @@ static void a_list_is_kept_from_the_first_on_that_goes_to_the_vm(void **state)
 
 	harness_stop(h);
 	assert_int_equal(send_two(&h->peer, to_peer, h->peer.ah), 0);
-	assert_int_equal(fake_pending(real_of(h->peer.qp)), 1);
+	assert_int_equal(end_pending(&h->peer), 1);
 	assert_int_equal(send_two(&h->peer, to_peer, to_peer), 0);
-	assert_int_equal(fake_pending(real_of(h->peer.qp)), 1);
+	assert_int_equal(end_pending(&h->peer), 1);
 	harness_go_on(h);
-	assert_int_equal(fake_pending(real_of(h->peer.qp)), 4);
+	assert_int_equal(end_pending(&h->peer), 4);
 	ibv_destroy_ah(to_peer);
 }
 
@@ -72,7 +72,7 @@ static void what_a_vm_sends_to_itself_goes_out_too(void **state)
 	harness_stop(h);
 	assert_int_equal(send_two(&h->vm, h->vm.ah, to_vm), 0);
 	harness_go_on(h);
-	assert_int_equal(fake_pending(real_of(h->vm.qp)), 2);
+	assert_int_equal(end_pending(&h->vm), 2);
 	ibv_destroy_ah(to_vm);
 }
 
@@ -86,7 +86,7 @@ static void what_a_peer_kept_goes_out_when_a_move_is_given_up(void **state)
 		if (vote)
 			harness_step(h, TETHER__STEP__STEP_SETTLE);
 		send_letter(&h->peer, 0, 0);
-		assert_int_equal(fake_pending(real_of(h->peer.qp)), 0);
+		assert_int_equal(end_pending(&h->peer), 0);
 		harness_step(h, TETHER__STEP__STEP_ABORT);
 		if (vote) {
 			harness_step(h, TETHER__STEP__STEP_RECONNECT);
@@ -120,7 +120,7 @@ static void what_a_peer_kept_is_flushed_when_its_queue_pair_ends(void **state)
 	assert_int_equal(h->wc[0].status, IBV_WC_WR_FLUSH_ERR);
 	harness_go_on(h);
 	assert_int_equal(harness_poll(h, &h->peer), 0);
-	assert_int_equal(fake_pending(real_of(h->peer.qp)), 0);
+	assert_int_equal(end_pending(&h->peer), 0);
 }
 
 /* Its completion is to come: the stop waits until it has gone, so nothing is lost. */
@@ -182,7 +182,7 @@ static void what_is_kept_in_the_last_moment_goes_out_too(void **state)
 	send_log_commit(&qp->sends, 1, false);
 	gate_leave(&qp->send_gate, pass);
 	pthread_join(thread, NULL);
-	assert_int_equal(fake_pending(real_of(h->peer.qp)), 1);
+	assert_int_equal(end_pending(&h->peer), 1);
 }
 
 /* Ours: the n-th of its queue, accepted and not given to the device. */
@@ -204,7 +204,7 @@ static void keep(struct end *from, uint64_t n)
 
 static void expect_all_sent(struct harness *h, struct end *from, unsigned count)
 {
-	assert_int_equal(fake_pending(real_of(from->qp)), count);
+	assert_int_equal(end_pending(from), count);
 	assert_int_equal(end_run(from, count), count);
 	assert_int_equal(harness_poll(h, from), count);
 	for (unsigned n = 0; n < count; n++)

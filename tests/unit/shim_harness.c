@@ -353,6 +353,11 @@ int end_send(struct end *from, uint64_t wr_id, uint32_t offset, uint32_t length,
 	return post(from, &wr, offset, length);
 }
 
+unsigned end_pending(const struct end *from)
+{
+	return fake_pending(real_of(from->qp));
+}
+
 int end_rdma(struct end *from, const struct end *to, enum ibv_wr_opcode opcode, uint64_t wr_id,
         uint32_t offset, uint32_t length, unsigned flags)
 {
@@ -362,6 +367,11 @@ int end_rdma(struct end *from, const struct end *to, enum ibv_wr_opcode opcode, 
 	        .wr.rdma = {(uintptr_t)to->memory + offset, to->mr->rkey}};
 
 	return post(from, &wr, offset, length);
+}
+
+int harness_write(struct harness *h, uint64_t wr_id)
+{
+	return end_rdma(&h->vm, &h->peer, IBV_WR_RDMA_WRITE, wr_id, 0, 8, IBV_SEND_SIGNALED);
 }
 
 int end_fetch_add(

@@ -44,7 +44,7 @@ BOTH_WAYS(receives_are_open_while_senders_drain)
 	harness_expect_one(h, s.from, 1);
 	harness_expect(h, TETHER__STEP__STEP_SETTLE, DONE);
 	harness_go_on(h);
-	assert_int_equal(fake_pending(real_of(s.from->qp)), 0);
+	assert_int_equal(end_pending(s.from), 0);
 }
 
 static void receives_posted_without_a_device_are_there_afterwards(void **state)

@@ -394,8 +394,7 @@ static void who_missed_the_new_device_ends_with_errors(void **state)
 {
 	struct harness *h = *state;
 
-	assert_int_equal(
-	        end_rdma(&h->vm, &h->peer, IBV_WR_RDMA_WRITE, 1, 0, 8, IBV_SEND_SIGNALED), 0);
+	assert_int_equal(harness_write(h, 1), 0);
 	harness_stop(h);
 	harness_expect(h, TETHER__STEP__STEP_RELEASE, DONE);
 	harness_expect(h, TETHER__STEP__STEP_RESUME, DONE);

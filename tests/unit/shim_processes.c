@@ -139,8 +139,7 @@ static void who_starts_others_at_every_step_moves(void **state)
 	struct harness *h = *state;
 	pid_t children[STEPS][2];
 
-	assert_int_equal(
-	        end_rdma(&h->vm, &h->peer, IBV_WR_RDMA_WRITE, 1, 0, 8, IBV_SEND_SIGNALED), 0);
+	assert_int_equal(harness_write(h, 1), 0);
 	for (unsigned i = 0; i < STEPS; i++) {
 		start_some(children[i]);
 		if (steps[i] == TETHER__STEP__STEP_ATTACH)
@@ -201,8 +200,7 @@ static void who_forks_after_the_vote_is_not_released(void **state)
 	unsigned opens = fake.opens;
 	pid_t child;
 
-	assert_int_equal(
-	        end_rdma(&h->vm, &h->peer, IBV_WR_RDMA_WRITE, 1, 0, 8, IBV_SEND_SIGNALED), 0);
+	assert_int_equal(harness_write(h, 1), 0);
 	harness_stop(h);
 	opens = fake.opens;
 	child = fork_sleeper();
@@ -255,7 +253,7 @@ static int modify_both_to_reset(struct harness *h)
 
 static int write_and_execute(struct harness *h)
 {
-	int err = end_rdma(&h->vm, &h->peer, IBV_WR_RDMA_WRITE, 1, 0, 8, IBV_SEND_SIGNALED);
+	int err = harness_write(h, 1);
 
 	return err ? err : fake_execute(real_of(h->vm.qp), 9, true) != 1;
 }
@@ -272,7 +270,7 @@ static void who_is_forked_behind_a_stop_waits_for_no_resume(void **state)
 
 static int post_and_be_flushed(struct harness *h)
 {
-	int err = end_rdma(&h->vm, &h->peer, IBV_WR_RDMA_WRITE, 1, 0, 8, IBV_SEND_SIGNALED);
+	int err = harness_write(h, 1);
 
 	if (err)
 		return err;
@@ -359,8 +357,7 @@ static void queues_destroyed_in_a_child_leave_the_parent_its_events(void **state
 	struct ibv_async_event event = {.event_type = IBV_EVENT_QP_FATAL, .element.qp = h->vm.qp};
 
 	assert_int_equal(ibv_req_notify_cq(h->vm.cq, 0), 0);
-	assert_int_equal(
-	        end_rdma(&h->vm, &h->peer, IBV_WR_RDMA_WRITE, 1, 0, 8, IBV_SEND_SIGNALED), 0);
+	assert_int_equal(harness_write(h, 1), 0);
 	assert_int_equal(fake_execute(real_of(h->vm.qp), 1, true), 1);
 	assert_int_equal(ibv_req_notify_cq(h->vm.cq, 0), 0);
 	async_events_raise(context_of(h->vm.context), &event);

@@ -57,7 +57,7 @@ static int teardown(void **state)
 
 static int write_one(struct harness *h, uint64_t wr_id)
 {
-	return end_rdma(&h->vm, &h->peer, IBV_WR_RDMA_WRITE, wr_id, 0, 8, IBV_SEND_SIGNALED);
+	return harness_write(h, wr_id);
 }
 
 /* ---- ibv_wr_start and a stop ---- */
@@ -105,7 +105,7 @@ static void a_stop_does_not_wait_for_ibv_wr_complete(void **state)
 	assert_int_equal(b.posted, 0);
 	assert_int_equal(b.completed, 0);
 	assert_non_null(b.mr);
-	assert_int_equal(fake_pending(real_of(h->vm.qp)), 0);
+	assert_int_equal(end_pending(&h->vm), 0);
 	harness_expect(h, TETHER__STEP__STEP_SETTLE, DONE);
 	harness_go_on(h);
 	assert_int_equal(fake_execute(real_of(h->vm.qp), 9, true), 1);

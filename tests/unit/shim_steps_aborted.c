@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/* Going back: what becomes of work when a move is given up, before the vote and after it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "preload/real_verbs.h"
+#include "tests/unit/shim_harness.h"
+
+static void an_abort_before_the_vote_goes_on_as_if_nothing_had_been(void **state)
+{
+	struct harness *h = *state;
+
+	harness_expect(h, TETHER__STEP__STEP_PREPARE, DONE);
+	harness_expect(h, TETHER__STEP__STEP_STOP, DONE);
+	assert_int_equal(harness_write(h, 1), 0);
+	assert_int_equal(end_pending(&h->vm), 0);
+	harness_expect(h, TETHER__STEP__STEP_ABORT, DONE);
+	assert_int_equal(end_pending(&h->vm), 1);
+	assert_int_equal(fake_execute(real_of(h->vm.qp), 9, true), 1);
+	assert_int_equal(harness_poll(h, &h->vm), 1);
+	assert_int_equal(h->wc[0].status, IBV_WC_SUCCESS);
+}
+
+static void an_abort_after_the_vote_is_mended_on_the_same_device(void **state)
+{
+	struct harness *h = *state;
+	unsigned opens;
+
+	strcpy((char *)h->vm.memory, "sent");
+	harness_write(h, 1);
+	fake_execute(real_of(h->vm.qp), 1, false);
+	strcpy((char *)h->peer.memory, "seen");
+	end_receive(&h->peer, 50, 256, 8);
+	harness_stop(h);
+	opens = fake.opens;
+	harness_write(h, 2);
+	harness_expect(h, TETHER__STEP__STEP_ABORT, DONE);
+	assert_non_null(h->answer->evidence); /* says that it is broken */
+	assert_true(h->answer->evidence->flags[0] & TETHER__EVIDENCE_FLAG__EVIDENCE_BROKEN);
+	assert_int_equal(end_pending(&h->vm), 0);
+	harness_expect(h, TETHER__STEP__STEP_SETTLE, DONE);
+	harness_expect(h, TETHER__STEP__STEP_RECONNECT, DONE);
+	harness_expect(h, TETHER__STEP__STEP_RESUME, DONE);
+	assert_int_equal(fake.opens, opens);
+	assert_int_equal(fake_receives(real_of(h->peer.qp)), 1);
+	assert_int_equal(end_pending(&h->vm), 1);
+	assert_string_equal((char *)h->peer.memory, "seen");
+	fake_execute(real_of(h->vm.qp), 1, true);
+	assert_int_equal(harness_poll(h, &h->vm), 2);
+	assert_int_equal(h->wc[0].wr_id, 1);
+	assert_int_equal(h->wc[1].wr_id, 2);
+}
+
+/* Its transport has given up: the peer is dead. Nothing was ever broken by the stop. */
+static void what_the_transport_gave_up_while_stopped_ends_with_errors_at_an_abort(void **state)
+{
+	struct harness *h = *state;
+	struct ibv_qp_attr attr = {.qp_state = IBV_QPS_ERR};
+
+	harness_write(h, 1);
+	harness_expect(h, TETHER__STEP__STEP_PREPARE, DONE);
+	harness_expect(h, TETHER__STEP__STEP_STOP, DONE);
+	harness_write(h, 2);
+	assert_int_equal(below.ibv_modify_qp(real_of(h->vm.qp), &attr, IBV_QP_STATE), 0);
+	assert_int_equal(harness_poll(h, &h->vm), 0);
+	harness_expect(h, TETHER__STEP__STEP_ABORT, DONE);
+	assert_int_equal(harness_poll(h, &h->vm), 2);
+	assert_int_equal(h->wc[0].wr_id, 1);
+	assert_int_equal(h->wc[0].status, IBV_WC_RETRY_EXC_ERR);
+	assert_int_equal(h->wc[1].wr_id, 2);
+	assert_int_equal(h->wc[1].status, IBV_WC_WR_FLUSH_ERR);
+	harness_write(h, 3);
+	assert_int_equal(harness_poll(h, &h->vm), 1);
+	assert_int_equal(h->wc[0].status, IBV_WC_WR_FLUSH_ERR);
+}
+
+static void an_abort_after_the_commit_is_too_late(void **state)
+{
+	struct harness *h = *state;
+
+	harness_stop(h);
+	harness_expect(h, TETHER__STEP__STEP_RELEASE, DONE);
+	harness_expect(h, TETHER__STEP__STEP_ABORT, REFUSED);
+	assert_string_equal(harness_reason(h), "too-late");
+	harness_go_on(h);
+}
+
+/* One side never heard SETTLE, the other voted: the first opened at ABORT and is stopped again. */
+static void who_was_let_go_is_stopped_again_to_mend_the_others(void **state)
+{
+	struct harness *h = *state;
+
+	harness_expect(h, TETHER__STEP__STEP_PREPARE, DONE);
+	harness_expect(h, TETHER__STEP__STEP_STOP, DONE);
+	harness_expect(h, TETHER__STEP__STEP_ABORT, DONE);
+	harness_write(h, 1);
+	harness_expect(h, TETHER__STEP__STEP_SETTLE, DONE);
+	harness_expect(h, TETHER__STEP__STEP_RECONNECT, DONE);
+	harness_expect(h, TETHER__STEP__STEP_RESUME, DONE);
+	assert_int_equal(fake_execute(real_of(h->vm.qp), 9, true), 1);
+	assert_int_equal(harness_poll(h, &h->vm), 1);
+}
+
+#define CONNECTED(test) cmocka_unit_test_setup_teardown(test, harness_setup, harness_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        CONNECTED(an_abort_before_the_vote_goes_on_as_if_nothing_had_been),
+	        CONNECTED(an_abort_after_the_vote_is_mended_on_the_same_device),
+	        CONNECTED(what_the_transport_gave_up_while_stopped_ends_with_errors_at_an_abort),
+	        CONNECTED(an_abort_after_the_commit_is_too_late),
+	        CONNECTED(who_was_let_go_is_stopped_again_to_mend_the_others),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

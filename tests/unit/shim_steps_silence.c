@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/* Silence: what a process does when nobody speaks any more, or its device never comes. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+
+#include "tests/unit/shim_harness.h"
+
+static void the_lease_reopens_gates_before_the_vote(void **state)
+{
+	struct harness *h = *state;
+
+	harness_expect(h, TETHER__STEP__STEP_PREPARE, DONE);
+	harness_expect(h, TETHER__STEP__STEP_STOP, DONE);
+	harness_write(h, 1);
+	harness_time_passes(h, 4900);
+	assert_int_equal(end_pending(&h->vm), 0);
+	harness_time_passes(h, 200);
+	assert_int_equal(end_pending(&h->vm), 1);
+}
+
+static void post_atomic(struct harness *h, uint64_t wr_id)
+{
+	assert_int_equal(end_fetch_add(&h->vm, &h->peer, wr_id, 64, 1), 0);
+	assert_int_equal(fake_execute(real_of(h->vm.qp), 1, false), 1);
+}
+
+/* It reopened alone and has posted since; the late SETTLE stops it again, and then nobody speaks.
+ */
+static void an_atomic_of_who_had_reopened_ends_the_vote_by_name_and_is_not_broken(void **state)
+{
+	struct harness *h = *state;
+
+	harness_expect(h, TETHER__STEP__STEP_PREPARE, DONE);
+	harness_expect(h, TETHER__STEP__STEP_STOP, DONE);
+	harness_time_passes(h, 5100);
+	post_atomic(h, 1);
+	harness_expect(h, TETHER__STEP__STEP_SETTLE, FAILED);
+	assert_string_equal(harness_reason(h), "atomic-unanswered");
+	assert_int_equal(real_of(h->vm.qp)->state, IBV_QPS_RTS);
+	harness_write(h, 2);
+	assert_int_equal(end_pending(&h->vm), 0);
+	harness_time_passes(h, 5100);
+	assert_int_equal(end_pending(&h->vm), 1);
+	fake_execute(real_of(h->vm.qp), 9, true);
+	assert_int_equal(harness_poll(h, &h->vm), 2);
+	assert_int_equal(h->wc[0].wr_id, 1);
+	assert_int_equal(h->wc[0].status, IBV_WC_SUCCESS);
+}
+
+static void a_lease_does_not_end_in_the_middle_of_a_step(void **state)
+{
+	struct harness *h = *state;
+	Tether__Event event;
+
+	post_atomic(h, 1);
+	harness_expect(h, TETHER__STEP__STEP_PREPARE, DONE);
+	harness_event_fill(h, &event, TETHER__STEP__STEP_STOP);
+	event.lease_ms = 300;
+	assert_int_equal(harness_event(h, &event), FAILED);
+	assert_string_equal(harness_reason(h), "atomic-unanswered");
+	harness_write(h, 2);
+	assert_int_equal(end_pending(&h->vm), 0);
+	harness_time_passes(h, 400);
+	assert_int_equal(end_pending(&h->vm), 1);
+}
+
+static void a_step_without_a_deadline_ends_with_the_lease(void **state)
+{
+	struct harness *h = *state;
+	Tether__Event event;
+
+	post_atomic(h, 1);
+	harness_expect(h, TETHER__STEP__STEP_PREPARE, DONE);
+	harness_event_fill(h, &event, TETHER__STEP__STEP_STOP);
+	event.lease_ms = 300;
+	event.deadline_ms = 0;
+	assert_int_equal(harness_event(h, &event), FAILED);
+	assert_string_equal(harness_reason(h), "lease-over");
+	harness_write(h, 2);
+	assert_int_equal(end_pending(&h->vm), 1);
+}
+
+static void after_the_vote_nobody_decides_alone(void **state)
+{
+	struct harness *h = *state;
+
+	harness_stop(h);
+	harness_write(h, 1);
+	harness_time_passes(h, 15000);
+	assert_int_equal(end_pending(&h->vm), 0);
+	assert_int_equal(harness_poll(h, &h->vm), 0);
+	harness_go_on(h);
+	assert_int_equal(end_pending(&h->vm), 1);
+}
+
+static void at_the_overall_deadline_work_ends_with_errors(void **state)
+{
+	struct harness *h = *state;
+
+	end_receive(&h->vm, 50, 0, 8);
+	harness_write(h, 1);
+	harness_write(h, 2);
+	harness_stop(h);
+	harness_time_passes(h, 21000);
+	assert_int_equal(harness_poll(h, &h->vm), 3);
+	assert_int_equal(h->wc[0].wr_id, 1);
+	assert_int_equal(h->wc[0].status, IBV_WC_RETRY_EXC_ERR);
+	assert_int_equal(h->wc[1].wr_id, 2);
+	assert_int_equal(h->wc[1].status, IBV_WC_WR_FLUSH_ERR);
+	assert_int_equal(h->wc[2].wr_id, 50);
+	assert_int_equal(h->wc[2].status, IBV_WC_WR_FLUSH_ERR);
+}
+
+static void without_a_device_later_work_is_flushed_too(void **state)
+{
+	struct harness *h = *state;
+
+	harness_stop(h);
+	harness_expect(h, TETHER__STEP__STEP_RELEASE, DONE);
+	fake.slot = -1;
+	harness_expect(h, TETHER__STEP__STEP_ERROR, DONE);
+	assert_int_equal(harness_write(h, 3), 0);
+	assert_int_equal(end_receive(&h->vm, 51, 0, 8), 0);
+	assert_int_equal(harness_poll(h, &h->vm), 2);
+	assert_int_equal(h->wc[0].status, IBV_WC_WR_FLUSH_ERR);
+	assert_int_equal(h->wc[1].status, IBV_WC_WR_FLUSH_ERR);
+	assert_null(ibv_reg_mr(h->vm.pd, h->vm.memory, 8, 0));
+	assert_int_equal(errno, ENODEV);
+}
+
+static void a_device_that_never_comes_is_a_failure(void **state)
+{
+	struct harness *h = *state;
+
+	harness_stop(h);
+	harness_expect(h, TETHER__STEP__STEP_RELEASE, DONE);
+	fake.slot = -1;
+	harness_expect(h, TETHER__STEP__STEP_ATTACH, FAILED);
+	assert_string_equal(harness_reason(h), "no-device");
+	fake.slot = 2;
+	harness_expect(h, TETHER__STEP__STEP_ATTACH, DONE);
+	harness_expect(h, TETHER__STEP__STEP_RECONNECT, DONE);
+	harness_expect(h, TETHER__STEP__STEP_RESUME, DONE);
+}
+
+#define CONNECTED(test) cmocka_unit_test_setup_teardown(test, harness_setup, harness_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        CONNECTED(the_lease_reopens_gates_before_the_vote),
+	        CONNECTED(an_atomic_of_who_had_reopened_ends_the_vote_by_name_and_is_not_broken),
+	        CONNECTED(a_lease_does_not_end_in_the_middle_of_a_step),
+	        CONNECTED(a_step_without_a_deadline_ends_with_the_lease),
+	        CONNECTED(after_the_vote_nobody_decides_alone),
+	        CONNECTED(at_the_overall_deadline_work_ends_with_errors),
+	        CONNECTED(without_a_device_later_work_is_flushed_too),
+	        CONNECTED(a_device_that_never_comes_is_a_failure),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
