@@ -26,7 +26,6 @@ struct child {
 	char **vms; /* that the relay behind it has */
 	size_t vms_count;
 	uint64_t since_ms; /* link stands without HELLO, or is lost */
-	unsigned late;
 };
 
 enum { CHILDREN_MOST = 1 << 14 };

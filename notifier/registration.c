@@ -47,11 +47,6 @@ bool registration_holds(
 	return interest_holds(r->held, member, address);
 }
 
-size_t registration_count(const struct registration *r, uint32_t member)
-{
-	return interest_count(r->held, member);
-}
-
 /* Carry out @request, which no barrier holds (any more), and own it. */
 void registration_process(struct registration *r, struct request *request)
 {

@@ -32,7 +32,6 @@ void registration_destroy(struct registration *registration);
 
 bool registration_holds(
         const struct registration *registration, uint32_t member, const struct address *address);
-size_t registration_count(const struct registration *registration, uint32_t member);
 
 /*
  * What a member asks. It is told when that is held (NONE), and when it is not held any more and

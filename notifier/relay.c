@@ -319,26 +319,6 @@ void relay_tick(struct relay *relay, uint64_t now_ms)
 	}
 }
 
-void relay_for_each_child(const struct relay *relay,
-        void (*each)(void *context, const struct relay_child_view *child), void *context)
-{
-	for (const struct child *child = relay->children.first; child; child = child->next) {
-		struct relay_child_view view = {
-		        .child = child->connected ? child->link : 0,
-		        .name = child->name,
-		        .role = child->role,
-		        .vm = child->vm,
-		        .pid = child->pid,
-		        .program = child->program,
-		        .interests = registration_count(relay->registration, child->member),
-		        .late = child->late,
-		};
-
-		if (child->name)
-			each(context, &view);
-	}
-}
-
 struct relay_counts relay_counts(const struct relay *relay)
 {
 	return relay->counts;

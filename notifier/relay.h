@@ -131,19 +131,6 @@ void relay_tick(struct relay *relay, uint64_t now_ms);
 /* How much earlier than @deadline_ms a relay gives its answer, so that it is there in time. */
 uint32_t relay_margin_ms(uint32_t deadline_ms);
 
-struct relay_child_view {
-	uint32_t child; /* 0: away, its link lost */
-	const char *name;
-	Tether__Role role;
-	const char *vm; /* NULL: see relay_child_add */
-	uint32_t pid;
-	const char *program;
-	size_t interests;
-	unsigned late; /* events that it has not answered in time */
-};
-void relay_for_each_child(const struct relay *relay,
-        void (*each)(void *context, const struct relay_child_view *child), void *context);
-
 /* What was not obeyed, by kind. */
 struct relay_counts {
 	uint64_t events, repeated_events, old_epochs;

@@ -215,13 +215,6 @@ const Tether__Answer *relay_answered_find(const struct relay *relay, const struc
 	return NULL;
 }
 
-static void late_count(struct relay *relay, const struct open_event *open)
-{
-	for (struct child *child = relay->children.first; child; child = child->next)
-		if (child->name && tally_awaits(open->tally, child->name))
-			child->late++;
-}
-
 static bool ends_migration(Tether__Step step)
 {
 	return step == TETHER__STEP__STEP_RESUME || step == TETHER__STEP__STEP_ABORT ||
@@ -235,7 +228,6 @@ static void event_close(struct relay *relay, struct open_event *open)
 	struct event_key key = *tally_key(open->tally);
 	Tether__Answer *answer;
 
-	late_count(relay, open);
 	if (key.step == TETHER__STEP__STEP_PREPARE &&
 	        !registration_is_flushed(relay->registration, key.migration))
 		tally_note(open->tally, TETHER__OUTCOME__OUTCOME_PARTIAL, "interest-not-flushed",
