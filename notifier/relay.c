@@ -225,6 +225,22 @@ void relay_parent_lost(struct relay *relay)
 	registration_parent_lost(relay->registration);
 }
 
+const struct address *relay_announced(const struct relay *relay, const struct address *address)
+{
+	return registration_announced(relay->registration, address);
+}
+
+int relay_hold(struct relay *relay, uint64_t migration, const char *vm,
+        const struct address *address, uint64_t until_ms)
+{
+	return registration_barrier(relay->registration, migration, vm, address, until_ms);
+}
+
+void relay_let_go(struct relay *relay, uint64_t migration)
+{
+	registration_barrier_lift(relay->registration, migration);
+}
+
 int relay_hello_fill(struct relay *relay, Tether__Hello *hello)
 {
 	struct address *addresses;

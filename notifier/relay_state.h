@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 /*
- * What a relay knows; shared by relay.c (its making, its parent, time), relay_events.c (events and
- * their answers), relay_children.c (what comes from below), relay_absence.c (VMs without a device)
- * and relay_numbers.c (numbers that are taken in a VM), and by nobody else.
+ * What a relay knows; shared by relay.c (its making, its parent, time), relay_events.c (events as
+ * they come), relay_handing.c (who is handed them), relay_answers.c (their answers),
+ * relay_children.c (what comes from below), relay_absence.c (VMs without a device) and
+ * relay_numbers.c (numbers that are taken in a VM), and by nobody else.
  */
 #ifndef TETHER_RELAY_STATE_H
 #define TETHER_RELAY_STATE_H
@@ -75,21 +76,35 @@ struct vm_state *relay_vm_find(const struct relay *relay, const char *name);
 struct vm_state *relay_vm_make(struct relay *relay, const char *name);
 /* False: a higher epoch could not be stored. */
 bool relay_epoch_raise(struct relay *relay, uint64_t epoch);
+void relay_open_destroy(struct open_event *open);
+void relay_answered_destroy(struct answered *answered);
 
 /* relay_events.c */
 /* Takes @event. -ENOMEM */
 int relay_event_take(struct relay *relay, Tether__Event *event, uint64_t now_ms);
 struct open_event *relay_open_find(const struct relay *relay, const struct event_key *key);
-const Tether__Answer *relay_answered_find(const struct relay *relay, const struct event_key *key);
+
+/* relay_handing.c */
+/* Everybody whom @open concerns: who is here is handed it, who is expected is waited for. */
+void relay_hand_out(struct relay *relay, struct open_event *open, uint64_t now_ms);
 /*
  * @child is here, again, or has got a VM: it gets what is open and concerns it. What it was handed
  * over a link that it has lost since, it gets again (@again).
  */
 void relay_events_hand(struct relay *relay, const struct child *child, bool again, uint64_t now_ms);
+/* It has an order for this relay's owner. */
+bool relay_order_is_ours(const struct relay *relay, const Tether__Event *event);
+/* The owner may finish the order, and with it the event, before this returns. */
+void relay_order_start(struct relay *relay, struct open_event *open, uint64_t now_ms);
+
+/* relay_answers.c */
+bool step_ends_migration(Tether__Step step);
+void relay_answer_up(struct relay *relay, const Tether__Answer *answer);
+void relay_refuse_up(
+        struct relay *relay, const Tether__Event *event, const char *reason, const char *text);
+const Tether__Answer *relay_answered_find(const struct relay *relay, const struct event_key *key);
 /* Answer what can be answered; after each change of a tally. */
 void relay_settle(struct relay *relay, uint64_t now_ms);
-void relay_open_destroy(struct open_event *open);
-void relay_answered_destroy(struct answered *answered);
 
 /* relay_absence.c */
 /* An event that was taken: RELEASE, ATTACH and the orders that bring the device begin @event's VM's

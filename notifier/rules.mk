@@ -12,8 +12,10 @@ SETTINGS_LIBS := -linih
 
 # What other programs link: a link's frames and tables, the link itself, the relay.
 FRAME_SOURCES := notifier/wire/frame.c notifier/wire/rows.c $(WIRE_SOURCES)
-LINK_SOURCES := notifier/connection.c notifier/connection_traffic.c notifier/byte_queue.c notifier/channel.c notifier/channel_unix.c $(FRAME_SOURCES)
-RELAY_SOURCES := notifier/relay.c notifier/relay_events.c notifier/relay_children.c notifier/relay_absence.c notifier/relay_numbers.c notifier/children.c \
+LINK_SOURCES := notifier/connection.c notifier/connection_traffic.c notifier/byte_queue.c notifier/channel.c \
+	notifier/channel_unix.c $(FRAME_SOURCES)
+RELAY_SOURCES := notifier/relay.c notifier/relay_events.c notifier/relay_handing.c notifier/relay_answers.c \
+	notifier/relay_children.c notifier/relay_absence.c notifier/relay_numbers.c notifier/children.c \
 	notifier/registration.c notifier/registration_requests.c notifier/registration_above.c notifier/registration_hello.c \
 	notifier/barrier.c notifier/interest.c notifier/tally.c notifier/answer_merge.c notifier/number_scope.c
 LINK_LIBS := -levent_core -lprotobuf-c
@@ -38,8 +40,8 @@ $(call program,tether-agent,$(AGENT_SOURCES) $(RELAY_SOURCES) $(LINK_SOURCES) $(
 
 $(call unit_test,notifier_connection,$(LINK_SOURCES),$(LINK_LIBS))
 $(call unit_test,notifier_channel,$(LINK_SOURCES),$(LINK_LIBS))
-$(call unit_test,notifier_driver,notifier/driver.c notifier/driver_exec.c notifier/driver_keeper.c notifier/host_inventory.c $(WIRE_SOURCES),\
-	-levent_core -lprotobuf-c -ljson-c)
+$(call unit_test,notifier_driver,notifier/driver.c notifier/driver_exec.c notifier/driver_keeper.c \
+	notifier/host_inventory.c $(WIRE_SOURCES),-levent_core -lprotobuf-c -ljson-c)
 
 FRAME_FUZZ_SOURCES := $(patsubst gen/%,$(B)/gen/%,$(FRAME_SOURCES))
 $(call fuzzer,frame,$(FRAME_FUZZ_SOURCES),-lprotobuf-c)

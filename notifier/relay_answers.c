@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include "notifier/relay_state.h"
+
+#include <stdlib.h>
+
+enum {
+	ANSWERED_KEPT = 256,
+	ANSWERED_BYTES = 16 << 20,
+};
+
+void relay_answer_up(struct relay *relay, const Tether__Answer *answer)
+{
+	Tether__Frame frame = TETHER__FRAME__INIT;
+
+	frame.body_case = TETHER__FRAME__BODY_ANSWER;
+	frame.answer = (Tether__Answer *)answer;
+	relay->counts.answers++;
+	relay->outputs->parent_send(relay->owner, &frame);
+}
+
+void relay_refuse_up(
+        struct relay *relay, const Tether__Event *event, const char *reason, const char *text)
+{
+	Tether__Answer answer = TETHER__ANSWER__INIT;
+	Tether__Refusal refusal = TETHER__REFUSAL__INIT;
+	Tether__Refusal *refusals[] = {&refusal};
+
+	refusal.who = relay->name;
+	refusal.reason = (char *)reason;
+	refusal.text = (char *)text;
+	answer.migration = event->migration;
+	answer.epoch = event->epoch;
+	answer.step = event->step;
+	answer.sequence = event->sequence;
+	answer.outcome = TETHER__OUTCOME__OUTCOME_REFUSED;
+	answer.refusals = refusals;
+	answer.n_refusals = 1;
+	relay_answer_up(relay, &answer);
+}
+
+/* The newest is kept whatever its size. */
+static void answered_trim(struct relay *relay)
+{
+	size_t count = 0, bytes = 0;
+	struct answered **at = &relay->answered;
+
+	for (; *at; at = &(*at)->next) {
+		bytes += (*at)->size;
+		if (count++ && (count > ANSWERED_KEPT || bytes > ANSWERED_BYTES))
+			break;
+	}
+	while (*at) {
+		struct answered *old = *at;
+
+		*at = old->next;
+		relay_answered_destroy(old);
+	}
+}
+
+static void answered_keep(struct relay *relay, Tether__Answer *answer)
+{
+	struct answered *kept = malloc(sizeof(*kept));
+
+	if (!kept) {
+		tether__answer__free_unpacked(answer, NULL);
+		return;
+	}
+	kept->answer = answer;
+	kept->size = tether__answer__get_packed_size(answer);
+	kept->next = relay->answered;
+	relay->answered = kept;
+	answered_trim(relay);
+}
+
+const Tether__Answer *relay_answered_find(const struct relay *relay, const struct event_key *key)
+{
+	for (const struct answered *a = relay->answered; a; a = a->next) {
+		struct event_key kept = answer_key(a->answer);
+
+		if (event_key_equal(&kept, key))
+			return a->answer;
+	}
+	return NULL;
+}
+
+bool step_ends_migration(Tether__Step step)
+{
+	return step == TETHER__STEP__STEP_RESUME || step == TETHER__STEP__STEP_ABORT ||
+	       step == TETHER__STEP__STEP_ERROR;
+}
+
+/* @open has left the list of what is open, so that the owner may call the relay from parent_send.
+ */
+static void event_close(struct relay *relay, struct open_event *open)
+{
+	struct event_key key = *tally_key(open->tally);
+	Tether__Answer *answer;
+
+	if (key.step == TETHER__STEP__STEP_PREPARE &&
+	        !registration_is_flushed(relay->registration, key.migration))
+		tally_note(open->tally, TETHER__OUTCOME__OUTCOME_PARTIAL, "interest-not-flushed",
+		        "registrations are not acknowledged yet");
+	answer = tally_finish(open->tally);
+	relay_open_destroy(open);
+	if (step_ends_migration(key.step) && relay->last.migration == key.migration)
+		relay->last.migration = 0;
+	if (answer) {
+		answered_keep(relay, answer);
+		relay_answer_up(relay, answer);
+	}
+	if (step_ends_migration(key.step))
+		registration_barrier_lift(relay->registration, key.migration);
+}
+
+static bool is_answerable(const struct relay *relay, const struct open_event *open, uint64_t now_ms)
+{
+	const struct event_key *key = tally_key(open->tally);
+
+	if (open->due_ms <= now_ms)
+		return true;
+	return tally_complete(open->tally) &&
+	       (key->step != TETHER__STEP__STEP_PREPARE ||
+	               registration_is_flushed(relay->registration, key->migration));
+}
+
+/* Answer what can be answered; from the front each time, since an answer may bring a new event. */
+void relay_settle(struct relay *relay, uint64_t now_ms)
+{
+	struct open_event **at = &relay->open;
+
+	while (*at) {
+		struct open_event *open = *at;
+
+		if (!is_answerable(relay, open, now_ms)) {
+			at = &open->next;
+			continue;
+		}
+		*at = open->next;
+		event_close(relay, open);
+		at = &relay->open;
+	}
+}

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include "notifier/relay_state.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "notifier/base/cleanup.h"
+
+/* Is the process @name (connected or not) below this relay? */
+static bool is_below(const struct relay *relay, const char *name)
+{
+	if (relay->settings.role == TETHER__ROLE__ROLE_ROOT)
+		return true;
+	for (const struct vm_state *vm = relay->vms; vm; vm = vm->next)
+		if (vm->is_here && name_is_of_vm(name, vm->name))
+			return true;
+	return false;
+}
+
+static bool has_ended(const struct relay *relay, const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(relay->ended.names); i++)
+		if (relay->ended.names[i] && !strcmp(relay->ended.names[i], name))
+			return true;
+	return false;
+}
+
+static bool expected_of_child(const struct child *child, const char *name)
+{
+	if (child_is_process(child))
+		return !strcmp(child->name, name);
+	if (child->vm)
+		return name_is_of_vm(name, child->vm);
+	for (size_t i = 0; i < child->vms_count; i++)
+		if (name_is_of_vm(name, child->vms[i]))
+			return true;
+	return false;
+}
+
+static size_t expected_count(const struct child *child, const Tether__Event *event)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < event->n_expected; i++)
+		count += expected_of_child(child, event->expected[i]);
+	return count;
+}
+
+static bool vm_concerns(const struct child *child, const Tether__Event *event)
+{
+	return event->to_vm && child_has_vm(child, event->vm);
+}
+
+static bool peers_concern(
+        const struct relay *relay, const struct child *child, const Tether__Event *event)
+{
+	struct address address;
+
+	return event->to_peers && !address_decode(event->address, &address) &&
+	       registration_holds(relay->registration, child->member, &address) &&
+	       !(child->vm && !strcmp(child->vm, event->vm));
+}
+
+static bool order_concerns(const struct child *child, const Tether__Event *event)
+{
+	return event->order && child->role == TETHER__ROLE__ROLE_HOST &&
+	       !strcmp(event->order->host, child->name);
+}
+
+static bool is_concerned(
+        const struct relay *relay, const struct child *child, const Tether__Event *event)
+{
+	return vm_concerns(child, event) || peers_concern(relay, child, event) ||
+	       order_concerns(child, event) || expected_count(child, event);
+}
+
+static uint32_t left_ms(uint64_t until_ms, uint64_t now_ms)
+{
+	return until_ms > now_ms ? until_ms - now_ms : 1;
+}
+
+/* The copy for @child says only what is meant for it. */
+static void child_event_send(struct relay *relay, const struct child *child,
+        const struct open_event *open, uint64_t now_ms)
+{
+	CLEANUP_FREE char **expected = calloc(open->event->n_expected + 1, sizeof(*expected));
+	Tether__Event event = *open->event;
+	Tether__Frame frame = TETHER__FRAME__INIT;
+
+	if (!expected)
+		return; /* it will be missing in the answer */
+	event.n_expected = 0;
+	event.expected = expected;
+	for (size_t i = 0; i < open->event->n_expected; i++)
+		if (expected_of_child(child, open->event->expected[i]))
+			expected[event.n_expected++] = open->event->expected[i];
+	event.to_vm = vm_concerns(child, open->event);
+	event.to_peers = peers_concern(relay, child, open->event);
+	event.order = order_concerns(child, open->event) ? open->event->order : NULL;
+	event.deadline_ms = left_ms(open->children_ms, now_ms);
+	if (open->overall_ms)
+		event.overall_ms = left_ms(open->overall_ms, now_ms);
+	frame.body_case = TETHER__FRAME__BODY_EVENT;
+	frame.event = &event;
+	relay->outputs->child_send(relay->owner, child->link, &frame);
+}
+
+static void event_hand(
+        struct relay *relay, const struct child *child, struct open_event *open, uint64_t now_ms)
+{
+	if (!child->connected) {
+		tally_expect(open->tally, child->name);
+		return;
+	}
+	if (!tally_hand(open->tally, child->name))
+		child_event_send(relay, child, open, now_ms);
+}
+
+void relay_events_hand(struct relay *relay, const struct child *child, bool again, uint64_t now_ms)
+{
+	for (struct open_event *open = relay->open; open; open = open->next) {
+		if (!is_concerned(relay, child, open->event) ||
+		        tally_has_answered(open->tally, child->name))
+			continue;
+		if (again || !tally_awaits(open->tally, child->name))
+			event_hand(relay, child, open, now_ms);
+	}
+}
+
+void relay_hand_out(struct relay *relay, struct open_event *open, uint64_t now_ms)
+{
+	const Tether__Event *event = open->event;
+
+	for (size_t i = 0; i < event->n_expected; i++)
+		if (is_below(relay, event->expected[i]) && !has_ended(relay, event->expected[i]))
+			tally_expect(open->tally, event->expected[i]);
+	for (struct child *child = relay->children.first; child; child = child->next)
+		if (child->name && is_concerned(relay, child, event))
+			event_hand(relay, child, open, now_ms);
+}
+
+bool relay_order_is_ours(const struct relay *relay, const Tether__Event *event)
+{
+	return event->order && relay->outputs->order && !strcmp(event->order->host, relay->name);
+}
+
+void relay_order_start(struct relay *relay, struct open_event *open, uint64_t now_ms)
+{
+	Tether__Event event = *open->event;
+
+	if (!relay_order_is_ours(relay, &event) || tally_hand(open->tally, relay->name))
+		return;
+	event.deadline_ms = left_ms(open->children_ms, now_ms);
+	relay->outputs->order(relay->owner, &event);
+}
