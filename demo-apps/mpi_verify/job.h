@@ -30,7 +30,7 @@ struct group {
 	uint32_t space;
 };
 
-struct streams;
+struct stream;
 struct window;
 
 struct job {
@@ -50,8 +50,8 @@ struct job {
 	uint64_t number[CHECK_COUNT]; /* of the next collective or one-sided epoch */
 	uint64_t messages, bytes;     /* that have been checked */
 
-	struct streams *streams[CHECK_COUNT];
-	struct window *window; /* NULL until needed */
+	struct stream *streams[CHECK_COUNT]; /* of each peer and tag; see messages.c */
+	struct window *window;               /* NULL until needed */
 
 	/* A fault to be committed once by every rank, when self-testing; FINDING_COUNT: none. */
 	enum finding spoil;

@@ -12,10 +12,6 @@ struct stream {
 	struct arrivals arrivals;
 };
 
-struct streams {
-	struct stream stream[1]; /* ranks * STREAM_TAGS */
-};
-
 int message_tag(const struct job *job, int tag)
 {
 	return (int)job->check * STREAM_TAGS + tag;
@@ -30,13 +26,13 @@ int message_tag_of(const struct job *job, int mpi_tag)
 
 static struct stream *stream_of(struct job *job, int peer, int tag)
 {
-	struct streams **streams = &job->streams[job->check];
+	struct stream **streams = &job->streams[job->check];
 
 	if (!*streams)
 		*streams = calloc((size_t)job->ranks * STREAM_TAGS, sizeof(struct stream));
 	if (!*streams)
 		abort();
-	return &(*streams)->stream[peer * STREAM_TAGS + tag];
+	return &(*streams)[peer * STREAM_TAGS + tag];
 }
 
 /* The number of what is sent next, which the fault to be committed may change. */
