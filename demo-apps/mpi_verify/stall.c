@@ -2,6 +2,7 @@
 #include "demo-apps/mpi_verify/stall.h"
 
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -35,18 +36,6 @@ static void on_tick(int number)
 	_exit(EXIT_STALLED);
 }
 
-static void who_write(int rank)
-{
-	char digits[8];
-	unsigned count = 0, at = 0;
-
-	memcpy(who, "rank ", 5);
-	for (at = 5; rank || !count; rank /= 10)
-		digits[count++] = (char)('0' + rank % 10);
-	while (count)
-		who[at++] = digits[--count];
-}
-
 void stall_watch(int rank, uint32_t seconds)
 {
 	struct sigaction tick = {.sa_handler = on_tick, .sa_flags = SA_RESTART};
@@ -54,7 +43,7 @@ void stall_watch(int rank, uint32_t seconds)
 
 	if (!seconds)
 		return;
-	who_write(rank);
+	snprintf(who, sizeof(who), "rank %d", rank);
 	ticks_full = ticks_left = (sig_atomic_t)seconds;
 	sigaction(SIGALRM, &tick, NULL);
 	setitimer(ITIMER_REAL, &each_second, NULL);
