@@ -309,8 +309,8 @@ static void check(struct job *job, struct collective *collective)
 	for (int i = 0; i < count && has_result(job, collective); i++) {
 		uint64_t got =
 		        load(operand, collective->received.bytes + (size_t)i * sizeof(uint64_t));
-		enum finding finding = verdict(
-		        operand, &id, contributors(job, collective), (uint64_t)(begin + i), got);
+		enum finding finding = verdict(operand, &id, contributors(job, collective),
+		        (uint64_t)begin + (uint64_t)i, got);
 
 		if (finding != FINDING_COUNT)
 			job_found(job, finding, "sum", (uint64_t)i);

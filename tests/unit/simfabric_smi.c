@@ -168,7 +168,7 @@ static void sixty_three_hops_are_possible(void **state)
 
 static void lid_route_answers_from_the_lid(void **state)
 {
-	struct ib_mad_addr from;
+	struct ib_mad_addr from = {0};
 	bool is_answered;
 
 	make_request(CLASS_SUBN_LID, METHOD_SUBN_GET, NODE_DESCRIPTION);
