@@ -223,6 +223,7 @@ static int set_preset(struct data_faults *faults, const char *name)
 	store(&faults->live_rq_psn, 1);
 	store(&faults->colliding_numbers, 0);
 	store(&faults->shifted_tables, 0);
+	store(&faults->strange_clocks, 0);
 	store(&faults->swapped_numbers, 0);
 	return 0;
 }
@@ -240,6 +241,7 @@ static int set_switch(struct data_faults *faults, const char *setting)
 	        {"live_rq_psn=", &faults->live_rq_psn},
 	        {"colliding_numbers=", &faults->colliding_numbers},
 	        {"shifted_tables=", &faults->shifted_tables},
+	        {"strange_clocks=", &faults->strange_clocks},
 	        {"swapped_numbers=", &faults->swapped_numbers},
 	};
 

@@ -60,6 +60,7 @@ struct data_faults {
 	uint32_t colliding_numbers;    /* QPNs and keys start alike on every slot */
 	uint32_t swapped_numbers;      /* and, after a move, each is another's: hca_numbers.h */
 	uint32_t shifted_tables; /* on devices opened from now on GIDs and P_Keys stand elsewhere */
+	uint32_t strange_clocks; /* on those of VMs that have moved the clock is another one */
 };
 
 /* What happens to one packet. */
@@ -96,7 +97,7 @@ enum packet_kind packet_kind(const struct packet *packet);
  *
  *   hold=P:MICROSECONDS  hold_until_query=0|1  seed=N  none
  *   reset_purges= err_flushes_receives= live_rq_psn= colliding_numbers= swapped_numbers=0|1
- *   shifted_tables= err_gives_back_sent=0|1
+ *   shifted_tables= strange_clocks= err_gives_back_sent=0|1
  *   preset=mlx5|rxe
  *
  * "none" lets packets and completions pass again; a preset sets the two rows before it. -EINVAL:

@@ -37,14 +37,15 @@ enum {
 	HCA_MAX_INLINE = 256,
 	HCA_MAX_CQE = 1 << 20,
 	HCA_MAX_MESSAGE = 1 << 30,
-	HCA_CLOCK_KHZ = 156250,
 	HCA_MAX_MODERATION = UINT16_MAX, /* completions or microseconds */
 };
 
-/* The bits of a timestamp that count. */
-#define HCA_CLOCK_MASK INT64_MAX
-
 struct hca;
+
+struct hca_clock {
+	uint64_t begin, khz;
+	uint64_t mask; /* the bits of a timestamp that count */
+};
 
 struct hca_queue_pair {
 	struct queue_pair engine;
@@ -79,6 +80,7 @@ struct hca {
 	const struct port *port;
 	struct data_faults *faults;
 	unsigned table_shift; /* GIDs and P_Keys stand so many places further on */
+	struct hca_clock clock;
 	struct hca_queue_pair *queue_pairs;
 	struct hca_completion_queue *completion_queues;
 	struct hca_group *groups; /* that queue pairs are attached to: hca_multicast.c */

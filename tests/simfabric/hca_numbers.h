@@ -14,6 +14,8 @@
 bool hca_numbers_collide(const struct hca *hca);
 /* Where counting begins. */
 uint32_t hca_number_seed(const struct hca *hca);
+/* The clock by which the device stamps. */
+void hca_clock_begin(struct hca *hca);
 /*
  * What the n-th object of a kind is exclusive-ored with: 0 at a VM's first place, then 1, 2, 3, 1
  * and so on, which exchanges neighbours: within four, everything has another's number at each

@@ -348,8 +348,9 @@ int face_query_device_ex(struct ibv_context *context, const struct ibv_query_dev
 {
 	/* No paging on demand, Ethernet, work queues, tag matching, device memory or PCI atomics:
 	 * 0. */
-	struct ibv_device_attr_ex full = {.completion_timestamp_mask = HCA_CLOCK_MASK,
-	        .hca_core_clock = HCA_CLOCK_KHZ,
+	const struct hca_clock *clock = &face_context(context)->hca->clock;
+	struct ibv_device_attr_ex full = {.completion_timestamp_mask = clock->mask,
+	        .hca_core_clock = clock->khz,
 	        .device_cap_flags_ex = HCA_CAPABILITIES,
 	        .cq_mod_caps = {.max_cq_count = HCA_MAX_MODERATION,
 	                .max_cq_period = HCA_MAX_MODERATION},

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
-"""The worst names that a VF can have for a VM which has moved to it, without tether: numbers that mean another object of the
-VM, and GIDs and P_Keys at other places of its tables."""
+"""The worst that a VF can have for a VM which has moved to it, without tether: numbers that mean another object of the
+VM, GIDs and P_Keys at other places of its tables, and another clock."""
 import os
 import sys
 
@@ -122,8 +122,28 @@ def tables_are_elsewhere(fabric):
     vm.end()
 
 
+def clock_is_another(fabric):
+    fabric.cli("data-fault", "strange_clocks=1")
+    vm = Vm(fabric, "timed")
+    clocks = [vm.process.do("clock")]
+    for slot in ("hyp3_vf1", "hyp1_vf2", "hyp4_vf1"):
+        vm.move(slot)
+        clocks.append(vm.process.do("clock"))
+        assert vm.process.do("clock")["ticks"] > clocks[-1]["ticks"], "stands still"
+        # To another process it is the same.
+        other = Peer(fabric, vm=vm.name).open("stamped")
+        before, between = other.do("clock"), vm.process.do("clock")
+        assert before["ticks"] <= between["ticks"] <= other.do("clock")["ticks"]
+        other.end()
+    same(clocks[0]["khz"], 156250)
+    for what in ("khz", "mask"):
+        same(len({clock[what] for clock in clocks}), 4)
+    assert clocks[1]["ticks"] < clocks[0]["ticks"], clocks
+    vm.end()
+
+
 TESTS = [numbers_are_alike_everywhere, each_object_gets_the_number_of_another, old_number_reaches_the_wrong_queue_pair,
-         tables_are_elsewhere]
+         tables_are_elsewhere, clock_is_another]
 
 
 def one(fabric, test):

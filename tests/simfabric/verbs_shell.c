@@ -5,7 +5,8 @@
  * look at every state between. One context, one PD, one region, a send and a receive CQ on one
  * channel, an SRQ if asked for.
  *
- *   open [plain]                                 device, LID; plain: without the channel
+ *   open [plain] [stamped]                       device, LID; plain: without the channel;
+ *                                                stamped: the queues stamp completions
  *   limits                                       what the device claims
  *   gid INDEX, pkey INDEX                        a row of the port's table
  *   qp [ud|uc] [srq] [KEY=N...]                  number, QPN      then named by its number
@@ -18,6 +19,8 @@
  *       raddr rkey imm add compare swap, flags: unsignalled=1 inline=1 fence=1 solicited=1,
  *       of UD: lid qpn qkey gid sgid (its index) sl
  *   poll send|recv MS                            one completion, or "none" after MS
+ *   stamp send|recv MS                           the same, of a queue that stamps, and its stamps
+ *   clock                                        what the device's says now, rate and width
  *   hear MS                                      a datagram: who is said to have sent it, and its
  *                                                GRH, at the offset that is the WR_ID
  *   answer QP WR_ID OFFSET LENGTH [qkey=N]       to who sent what was heard last
@@ -105,29 +108,38 @@ void shell_answer_errno(void)
 
 /* ---- objects ---- */
 
-static int make_objects(bool is_plain)
+static struct ibv_cq *make_queue(bool is_stamped)
+{
+	enum { ENTRIES = 1024 };
+
+	return is_stamped ? shell_create_stamped(ENTRIES)
+	                  : ibv_create_cq(shell.context, ENTRIES, NULL, shell.channel, 0);
+}
+
+static int make_objects(bool is_plain, bool is_stamped)
 {
 	shell.pd = ibv_alloc_pd(shell.context);
 	shell.mr = shell.pd ? ibv_reg_mr(shell.pd, shell.memory, MEMORY_BYTES, ALL_ACCESS) : NULL;
 	shell.channel = is_plain ? NULL : ibv_create_comp_channel(shell.context);
 	if (!shell.mr || (!is_plain && !shell.channel))
 		return -1;
-	shell.send_cq = ibv_create_cq(shell.context, 1024, NULL, shell.channel, 0);
-	shell.recv_cq = ibv_create_cq(shell.context, 1024, NULL, shell.channel, 0);
+	shell.send_cq = make_queue(is_stamped);
+	shell.recv_cq = make_queue(is_stamped);
 	return shell.send_cq && shell.recv_cq ? 0 : -1;
 }
 
 static void do_open(const struct command *command)
 {
 	struct ibv_device **list = ibv_get_device_list(NULL);
-	bool is_plain = command->count > 1 && !strcmp(command->words[1], "plain");
+	bool is_plain = shell_has(command, "plain"), is_stamped = shell_has(command, "stamped");
 	struct ibv_port_attr port;
 
 	errno = ENODEV;
 	shell.context = list && list[0] ? ibv_open_device(list[0]) : NULL;
 	if (list)
 		ibv_free_device_list(list);
-	if (!shell.context || make_objects(is_plain) || ibv_query_port(shell.context, 1, &port)) {
+	if (!shell.context || make_objects(is_plain, is_stamped) ||
+	        ibv_query_port(shell.context, 1, &port)) {
 		shell_answer_errno();
 		return;
 	}
@@ -298,6 +310,8 @@ static const struct {
         {"add", shell_request},
         {"cas", shell_request},
         {"poll", shell_poll},
+        {"stamp", shell_stamp},
+        {"clock", shell_clock},
         {"hear", shell_hear},
         {"answer", shell_answer_heard},
         {"place", shell_place},

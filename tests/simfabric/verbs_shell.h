@@ -62,6 +62,9 @@ void shell_request(const struct command *command);
 void shell_poll(const struct command *command);
 /* One completion within @ms; 0: none, negative: an error. */
 int shell_poll_one(struct ibv_cq *cq, uint64_t ms, struct ibv_wc *wc);
+int64_t shell_now_ms(void);
+/* The queue that word 1 names. */
+struct ibv_cq *shell_cq(const struct command *command);
 void shell_arm(const struct command *command);
 void shell_cqevent(const struct command *command);
 void shell_event(const struct command *command);
@@ -70,5 +73,10 @@ void shell_event(const struct command *command);
 void shell_hear(const struct command *command);
 void shell_answer_heard(const struct command *command);
 void shell_place(const struct command *command);
+
+/* verbs_shell_stamps.c */
+struct ibv_cq *shell_create_stamped(int cqe);
+void shell_clock(const struct command *command);
+void shell_stamp(const struct command *command);
 
 #endif

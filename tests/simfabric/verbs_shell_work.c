@@ -109,7 +109,7 @@ void shell_request(const struct command *command)
 		ibv_destroy_ah(ah);
 }
 
-static int64_t now_ms(void)
+int64_t shell_now_ms(void)
 {
 	struct timespec now;
 
@@ -117,26 +117,26 @@ static int64_t now_ms(void)
 	return now.tv_sec * 1000ll + now.tv_nsec / 1000000;
 }
 
-static struct ibv_cq *cq_of(const struct command *command)
+struct ibv_cq *shell_cq(const struct command *command)
 {
 	return command->count > 1 && command->words[1][0] == 's' ? shell.send_cq : shell.recv_cq;
 }
 
 int shell_poll_one(struct ibv_cq *cq, uint64_t ms, struct ibv_wc *wc)
 {
-	int64_t end_ms = now_ms() + (int64_t)ms;
+	int64_t end_ms = shell_now_ms() + (int64_t)ms;
 	int n;
 
 	do
 		n = ibv_poll_cq(cq, 1, wc);
-	while (!n && now_ms() < end_ms);
+	while (!n && shell_now_ms() < end_ms);
 	return n;
 }
 
 void shell_poll(const struct command *command)
 {
 	struct ibv_wc wc;
-	int n = shell_poll_one(cq_of(command), shell_number(command, 2), &wc);
+	int n = shell_poll_one(shell_cq(command), shell_number(command, 2), &wc);
 
 	if (n < 0)
 		shell_answer(EIO);
@@ -154,7 +154,7 @@ void shell_poll(const struct command *command)
 
 void shell_arm(const struct command *command)
 {
-	shell_answer(ibv_req_notify_cq(cq_of(command), (int)shell_number(command, 2)));
+	shell_answer(ibv_req_notify_cq(shell_cq(command), (int)shell_number(command, 2)));
 }
 
 static bool readable(int fd, uint64_t timeout_ms)
