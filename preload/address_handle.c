@@ -93,47 +93,52 @@ WRAPPER struct ibv_ah *ibv_create_ah_from_wc(
 
 /* ---- destroyed with work open ---- */
 
-static bool queue_names(struct queue_pair *qp, const struct address_handle *ah)
-{
-	const struct send_log *log = &qp->sends;
-	bool found = false;
+/*
+ * Who names a handle says the send log of each queue, inside its gate. So that a handle for each
+ * message does not cost a look at each log, it is looked for those that were destroyed together,
+ * when they are twice as many as were named the last time.
+ */
+enum { ORPHANS_LEAST = 64 };
 
-	if (!qp->datagrams || !send_log_open(log))
-		return false;
-	gate_close(&qp->send_gate);
-	for (uint32_t i = __atomic_load_n(&log->tail, __ATOMIC_ACQUIRE); i != log->head; i++)
-		found |= send_log_operands(log, send_log_at(log, i))->ud.ah == &ah->shown;
-	gate_open(&qp->send_gate);
-	return found;
+static bool has_open_work(const struct queue_pair *qp)
+{
+	return qp->datagrams && send_log_open(&qp->sends);
 }
 
-/* Under the list lock. */
-static bool is_in_use(const struct context *context, const struct address_handle *ah)
+/* Under the list lock, as all that follows. */
+static bool work_is_open(const struct context *context)
 {
-	struct queue_pair *qp;
+	const struct queue_pair *qp;
 
 	TAILQ_FOREACH(qp, &context->qps, link)
 	{
-		if (queue_names(qp, ah))
+		if (has_open_work(qp))
 			return true;
 	}
 	return false;
 }
 
+static void mark_named(struct queue_pair *qp)
+{
+	const struct send_log *log = &qp->sends;
+
+	if (!has_open_work(qp))
+		return;
+	gate_close(&qp->send_gate);
+	for (uint32_t i = __atomic_load_n(&log->tail, __ATOMIC_ACQUIRE); i != log->head; i++)
+		container_of(send_log_operands(log, send_log_at(log, i))->ud.ah,
+		        struct address_handle, shown)
+		        ->is_named = true;
+	gate_open(&qp->send_gate);
+}
+
 TAILQ_HEAD(handles, address_handle);
 
-/* Under the list lock; an errno. Without work it goes to @gone. */
+/* No work names it: to @gone. An errno. */
 static int let_go(struct context *context, struct address_handle *ah, struct handles *gone)
 {
-	bool is_orphan = is_in_use(context, ah);
-	int err = 0;
+	int err = ah->real ? below.ibv_destroy_ah(ah->real) : 0;
 
-	context->orphans += is_orphan - ah->is_orphan;
-	ah->is_orphan = is_orphan;
-	if (is_orphan)
-		return 0;
-	if (ah->real)
-		err = below.ibv_destroy_ah(ah->real);
 	if (err)
 		return err;
 	TAILQ_REMOVE(&context->ahs, ah, link);
@@ -141,27 +146,53 @@ static int let_go(struct context *context, struct address_handle *ah, struct han
 	return 0;
 }
 
+static void orphan_add(struct context *context, struct address_handle *ah)
+{
+	TAILQ_INSERT_TAIL(&context->orphans, ah, orphan_link);
+	context->orphan_count++;
+}
+
+static void orphan_reap(struct context *context, struct address_handle *ah, struct handles *gone)
+{
+	if (ah->is_named || let_go(context, ah, gone))
+		return;
+	TAILQ_REMOVE(&context->orphans, ah, orphan_link);
+	context->orphan_count--;
+}
+
 static void reap(struct context *context, struct handles *gone)
 {
-	struct address_handle *ah = TAILQ_FIRST(&context->ahs), *next;
+	struct address_handle *ah, *next;
+	struct queue_pair *qp;
 
-	for (; ah && context->orphans; ah = next) {
-		next = TAILQ_NEXT(ah, link);
-		if (ah->is_orphan)
-			let_go(context, ah, gone);
+	if (!context->orphan_count)
+		return;
+	TAILQ_FOREACH(ah, &context->orphans, orphan_link)
+	ah->is_named = false;
+	TAILQ_FOREACH(qp, &context->qps, link)
+	mark_named(qp);
+	for (ah = TAILQ_FIRST(&context->orphans); ah; ah = next) {
+		next = TAILQ_NEXT(ah, orphan_link);
+		orphan_reap(context, ah, gone);
 	}
+	context->orphans_due = 2 * context->orphan_count;
 }
 
 /* @ah NULL: only those that were destroyed before. */
 static int destroy(struct context *context, struct address_handle *ah)
 {
 	struct handles gone = TAILQ_HEAD_INITIALIZER(gone);
+	bool is_open;
 	int err = 0;
 
 	pthread_mutex_lock(&context->lists_lock);
-	reap(context, &gone);
-	if (ah)
+	is_open = work_is_open(context);
+	if (ah && is_open)
+		orphan_add(context, ah);
+	else if (ah)
 		err = let_go(context, ah, &gone);
+	if (!ah || !is_open || context->orphan_count >= context->orphans_due + ORPHANS_LEAST)
+		reap(context, &gone);
 	pthread_mutex_unlock(&context->lists_lock);
 	while ((ah = TAILQ_FIRST(&gone))) {
 		TAILQ_REMOVE(&gone, ah, link);

@@ -13,8 +13,8 @@
 int address_handle_rebuild(struct address_handle *ah);
 /*
  * A device copies the address with the work, so a handle may be destroyed right after a post. Here
- * work may be given to a device long after: a handle that an open send names stays, as an orphan,
- * until none does. Control verbs.
+ * work may be given to a device long after: a handle that is destroyed while sends are open stays,
+ * as an orphan, until it is seen that none names it. Control verbs.
  */
 void address_handles_reap(struct context *context);
 

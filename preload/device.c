@@ -155,6 +155,7 @@ static void lists_init(struct context *context)
 	TAILQ_INIT(&context->srqs);
 	TAILQ_INIT(&context->qps);
 	TAILQ_INIT(&context->ahs);
+	TAILQ_INIT(&context->orphans);
 	pthread_mutex_init(&context->lists_lock, NULL);
 }
 

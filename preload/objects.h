@@ -91,7 +91,8 @@ struct context {
 	TAILQ_HEAD(, shared_receive_queue) srqs;
 	TAILQ_HEAD(, queue_pair) qps;
 	TAILQ_HEAD(, address_handle) ahs;
-	unsigned orphans; /* of them; under the list lock */
+	TAILQ_HEAD(, address_handle) orphans; /* of them; under the list lock */
+	unsigned orphan_count, orphans_due;   /* looked for when they are so many more */
 	TAILQ_ENTRY(context) link;
 };
 
@@ -193,9 +194,10 @@ struct address_handle {
 	struct ibv_ah shown;
 	struct ibv_ah *real;
 	struct ibv_ah_attr attr;
-	struct remote to;                 /* without a queue pair */
-	struct datagram_numbers *numbers; /* of what is reached by it; NULL: a group */
-	bool is_orphan;                   /* destroyed by the application, named by its work */
+	struct remote to;                        /* without a queue pair */
+	struct datagram_numbers *numbers;        /* of what is reached by it; NULL: a group */
+	bool is_named;                           /* by open work; of an orphan */
+	TAILQ_ENTRY(address_handle) orphan_link; /* destroyed by the application */
 	TAILQ_ENTRY(address_handle) link;
 };
 

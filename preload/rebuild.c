@@ -209,6 +209,8 @@ static int context_tear_down(struct context *context)
 
 	async_events_take_over(context);
 	context->hides_events = true;
+	/* What they need nobody asks of the next device. */
+	address_handles_reap(context);
 	TEAR_DOWN_EACH(qps, qp, queue_pair_tear_down);
 	TEAR_DOWN_EACH(srqs, srq, shared_queue_tear_down);
 	TEAR_DOWN_EACH(xrc_domains, domain, xrc_domain_tear_down);

@@ -7,8 +7,11 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <pthread.h>
+#include <sched.h>
 #include <string.h>
 
+#include "preload/objects.h"
 #include "tests/unit/shim_harness.h"
 #include "tests/unit/shim_letters.h"
 
@@ -301,6 +304,70 @@ static void a_handle_may_be_destroyed_behind_its_post(void **state)
 	assert_int_equal(fake.live_objects, live - 1);
 }
 
+static struct ibv_ah *to_peer_of(const struct harness *h)
+{
+	struct ibv_ah_attr there = {.dlid = FAKE_LID_PEER, .port_num = 1};
+
+	return ibv_create_ah(h->vm.pd, &there);
+}
+
+/* One for each message, and a completion now and then. */
+static void handles_of_done_work_do_not_pile_up(void **state)
+{
+	struct harness *h = *state;
+	struct ibv_ah *own = h->vm.ah;
+	unsigned live = fake.live_objects;
+
+	for (uint64_t n = 0; n < 1000; n++) {
+		h->vm.ah = to_peer_of(h);
+		assert_int_equal(send_letter(&h->vm, n % 8, n % 4 ? 0 : IBV_SEND_SIGNALED), 0);
+		assert_int_equal(ibv_destroy_ah(h->vm.ah), 0);
+		assert_true(fake.live_objects < live + 100);
+		end_run(&h->vm, 9);
+		harness_poll(h, &h->vm);
+	}
+	h->vm.ah = own;
+	harness_move(h);
+	assert_true(fake.live_objects < live + HARNESS_DEPTH);
+}
+
+struct destroyer {
+	struct ibv_ah *ah;
+	bool done;
+};
+
+static void *destroy_it(void *at)
+{
+	struct destroyer *d = at;
+
+	assert_int_equal(ibv_destroy_ah(d->ah), 0);
+	__atomic_store_n(&d->done, true, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+/* Who posts is not disturbed by each of them. */
+static void who_destroys_a_handle_does_not_look_at_the_queues(void **state)
+{
+	struct harness *h = *state;
+	struct gate *gate = &queue_pair_of(h->vm.qp)->send_gate;
+	struct destroyer d = {.ah = to_peer_of(h)};
+	enum gate_pass pass;
+	bool is_disturbed;
+	pthread_t thread;
+
+	send_letter(&h->vm, 0, 0);
+	pass = gate_enter(gate);
+	assert_int_equal(pass, GATE_OWNED);
+	pthread_create(&thread, NULL, destroy_it, &d);
+	while (!__atomic_load_n(&d.done, __ATOMIC_ACQUIRE) &&
+	        __atomic_load_n(&gate->owner, __ATOMIC_RELAXED))
+		sched_yield();
+	is_disturbed = !__atomic_load_n(&gate->owner, __ATOMIC_RELAXED);
+	gate_leave(gate, pass);
+	pthread_join(thread, NULL);
+	assert_false(is_disturbed);
+}
+
 /* ---- UC: both ends begin anew ---- */
 
 static void both_ends_of_a_connection_go_on(void **state)
@@ -365,6 +432,8 @@ int main(void)
 	        UD(numbers_that_were_another_s_mean_who_they_meant),
 	        UD(what_came_before_is_of_who_sent_it_then),
 	        UD(a_handle_may_be_destroyed_behind_its_post),
+	        UD(handles_of_done_work_do_not_pile_up),
+	        UD(who_destroys_a_handle_does_not_look_at_the_queues),
 	        BOTH(what_was_sent_and_given_back_is_not_sent_again),
 	        BOTH(what_is_given_back_without_a_word_is_not_sent_again),
 	        UC(both_ends_of_a_connection_go_on),
