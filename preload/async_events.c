@@ -2,12 +2,13 @@
 #include "preload/async_events.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 
 #include "notifier/base/cleanup.h"
 #include "notifier/base/log.h"
 #include "preload/control.h"
+#include "preload/event_count.h"
+#include "preload/uncancelled.h"
 
 struct kept_event {
 	struct ibv_async_event event; /* of the application's objects */
@@ -133,56 +134,61 @@ static bool event_is_of_a_move(const struct context *context, const struct ibv_a
 
 /* ---- counts of what the application has got ---- */
 
-static void count_got(pthread_mutex_t *mutex, unsigned *got)
+static struct event_count count_of_qp(struct queue_pair *qp)
 {
-	LOCK_GUARD(mutex);
-	++*got;
+	struct ibv_qp *shown = &qp->shown.qp_base;
+
+	return (struct event_count){
+	        &shown->mutex, &shown->cond, &shown->events_completed, &qp->events_shown};
+}
+
+static struct event_count count_of_cq(struct completion_queue *cq)
+{
+	struct ibv_cq *shown = &cq->shown;
+
+	return (struct event_count){&shown->mutex, &shown->cond, &shown->async_events_completed,
+	        &cq->async_events_shown};
+}
+
+static struct event_count count_of_srq(struct shared_receive_queue *srq)
+{
+	struct ibv_srq *shown = &srq->shown;
+
+	return (struct event_count){
+	        &shown->mutex, &shown->cond, &shown->events_completed, &srq->events_shown};
+}
+
+/* False: not about an object, or about none of ours. */
+static bool find_count(const struct ibv_async_event *event, struct event_count *count)
+{
+	enum about about = event_is_about(event);
+
+	if (about == ABOUT_QP && queue_pair_of(event->element.qp))
+		*count = count_of_qp(queue_pair_of(event->element.qp));
+	else if (about == ABOUT_CQ && completion_queue_of(event->element.cq))
+		*count = count_of_cq(completion_queue_of(event->element.cq));
+	else if (about == ABOUT_SRQ && shared_receive_queue_of(event->element.srq))
+		*count = count_of_srq(shared_receive_queue_of(event->element.srq));
+	else
+		return false;
+	return true;
 }
 
 /* From here on its object is not freed. */
 static void event_is_got(const struct ibv_async_event *event)
 {
-	struct completion_queue *cq;
-	struct queue_pair *qp;
+	struct event_count count;
 
-	switch (event_is_about(event)) {
-	case ABOUT_QP:
-		qp = queue_pair_of(event->element.qp);
-		count_got(&event->element.qp->mutex, &qp->events_shown);
-		break;
-	case ABOUT_CQ:
-		cq = completion_queue_of(event->element.cq);
-		count_got(&event->element.cq->mutex, &cq->async_events_shown);
-		break;
-	case ABOUT_SRQ:
-		count_got(&event->element.srq->mutex,
-		        &shared_receive_queue_of(event->element.srq)->events_shown);
-		break;
-	case ABOUT_DEVICE:
-		break;
-	}
-}
-
-static void acknowledge(pthread_mutex_t *mutex, pthread_cond_t *changed, uint32_t *completed)
-{
-	LOCK_GUARD(mutex);
-	++*completed;
-	pthread_cond_broadcast(changed);
+	if (find_count(event, &count))
+		event_got(count);
 }
 
 WRAPPER void ibv_ack_async_event(struct ibv_async_event *event)
 {
-	struct ibv_cq *cq = event->element.cq;
-	struct ibv_qp *qp = event->element.qp;
-	struct ibv_srq *srq = event->element.srq;
-	enum about about = event_is_about(event);
+	struct event_count count;
 
-	if (about == ABOUT_QP && queue_pair_of(qp))
-		acknowledge(&qp->mutex, &qp->cond, &qp->events_completed);
-	else if (about == ABOUT_CQ && completion_queue_of(cq))
-		acknowledge(&cq->mutex, &cq->cond, &cq->async_events_completed);
-	else if (about == ABOUT_SRQ && shared_receive_queue_of(srq))
-		acknowledge(&srq->mutex, &srq->cond, &srq->events_completed);
+	if (find_count(event, &count))
+		events_acknowledged(count, 1);
 	else
 		below.ibv_ack_async_event(event);
 }
@@ -307,17 +313,16 @@ static void is_got(struct context *context, const struct ibv_async_event *event)
 /* 1: *@event is the application's; 0: look again; -1: errno. Not to be cancelled in the middle. */
 static int take(struct context *context, struct ibv_async_event *event)
 {
-	int cancel, taken;
+	int taken;
 
 	if (take_kept(context, event))
 		return 1;
-	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
+	UNCANCELLED();
 	control_enter(context, NEEDS_NOTHING);
 	taken = read_real(context, event, is_got);
 	if (taken < 0 && errno == EAGAIN)
 		taken = 0;
 	control_leave();
-	pthread_setcancelstate(cancel, NULL);
 	return taken;
 }
 
@@ -354,36 +359,22 @@ static void drop_kept(struct context *context, enum about about, const void *ele
 	}
 }
 
-static void await(pthread_mutex_t *mutex, pthread_cond_t *changed, const uint32_t *completed,
-        const unsigned *shown)
-{
-	LOCK_GUARD(mutex);
-	while (*completed != *shown)
-		pthread_cond_wait(changed, mutex);
-}
-
 void async_events_await_cq(struct completion_queue *cq)
 {
-	struct ibv_cq *shown = &cq->shown;
-
-	drop_kept(cq->context, ABOUT_CQ, shown);
-	await(&shown->mutex, &shown->cond, &shown->async_events_completed, &cq->async_events_shown);
+	drop_kept(cq->context, ABOUT_CQ, &cq->shown);
+	events_await(count_of_cq(cq));
 }
 
 void async_events_await_qp(struct queue_pair *qp)
 {
-	struct ibv_qp *shown = &qp->shown.qp_base;
-
-	drop_kept(qp->context, ABOUT_QP, shown);
-	await(&shown->mutex, &shown->cond, &shown->events_completed, &qp->events_shown);
+	drop_kept(qp->context, ABOUT_QP, &qp->shown.qp_base);
+	events_await(count_of_qp(qp));
 }
 
 void async_events_await_srq(struct shared_receive_queue *srq)
 {
-	struct ibv_srq *shown = &srq->shown;
-
-	drop_kept(srq->context, ABOUT_SRQ, shown);
-	await(&shown->mutex, &shown->cond, &shown->events_completed, &srq->events_shown);
+	drop_kept(srq->context, ABOUT_SRQ, &srq->shown);
+	events_await(count_of_srq(srq));
 }
 
 void async_events_close(struct context *context)

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 
 #include "preload/control.h"
+#include "preload/event_count.h"
+#include "preload/uncancelled.h"
 
 /* ---- the list ---- */
 
@@ -130,32 +132,22 @@ bool completion_channel_forget_unjudged(struct completion_queue *cq)
 
 /* ---- counts of what the application has got ---- */
 
-/* From here on the queue is not destroyed. */
-static void got(struct completion_queue *cq)
+static struct event_count count_of(struct completion_queue *cq)
 {
-	pthread_mutex_lock(&cq->shown.mutex);
-	cq->events_shown++;
-	pthread_mutex_unlock(&cq->shown.mutex);
-}
+	struct ibv_cq *shown = &cq->shown;
 
-static void not_got(struct completion_queue *cq)
-{
-	pthread_mutex_lock(&cq->shown.mutex);
-	cq->events_shown--;
-	pthread_cond_broadcast(&cq->shown.cond);
-	pthread_mutex_unlock(&cq->shown.mutex);
+	return (struct event_count){
+	        &shown->mutex, &shown->cond, &shown->comp_events_completed, &cq->events_shown};
 }
 
 WRAPPER void ibv_ack_cq_events(struct ibv_cq *shown, unsigned number)
 {
-	if (!completion_queue_of(shown)) {
+	struct completion_queue *cq = completion_queue_of(shown);
+
+	if (cq)
+		events_acknowledged(count_of(cq), number);
+	else
 		below.ibv_ack_cq_events(shown, number);
-		return;
-	}
-	pthread_mutex_lock(&shown->mutex);
-	shown->comp_events_completed += number;
-	pthread_cond_broadcast(&shown->cond);
-	pthread_mutex_unlock(&shown->mutex);
 }
 
 /* ---- getting them ---- */
@@ -171,7 +163,8 @@ static struct completion_queue *take_due(struct completion_channel *channel)
 	{
 		if (!cq->events_due)
 			continue;
-		got(cq);
+		/* From here on the queue is not destroyed. */
+		event_got(count_of(cq));
 		count(cq, cq->events_due - 1, cq->events_unjudged);
 		break;
 	}
@@ -204,7 +197,7 @@ static struct completion_queue *take_unjudged(struct completion_channel *channel
 		cq = first_unjudged(channel);
 	err = errno;
 	if (cq) {
-		got(cq);
+		event_got(count_of(cq));
 		count(cq, cq->events_due, cq->events_unjudged - 1);
 	}
 	channel_unlock(channel, &before);
@@ -229,7 +222,7 @@ static int take_from_device(struct completion_channel *channel, struct completio
 	if (judge(*cq))
 		taken = 1;
 	else
-		not_got(*cq);
+		event_not_got(count_of(*cq));
 	return taken;
 }
 
@@ -240,19 +233,18 @@ static int take_from_device(struct completion_channel *channel, struct completio
 static int take(struct completion_channel *channel, struct completion_queue **cq)
 {
 	sigset_t all, before;
-	int cancel, taken;
+	int taken;
 
 	*cq = take_due(channel);
 	if (*cq)
 		return 1;
+	UNCANCELLED();
 	sigfillset(&all);
-	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	control_enter(context_of(channel->shown.context), NEEDS_NOTHING);
 	taken = take_from_device(channel, cq);
 	control_leave();
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	pthread_setcancelstate(cancel, NULL);
 	return taken;
 }
 
@@ -410,10 +402,7 @@ void completion_channel_part(struct completion_queue *cq)
 	cq->has_parted = true;
 	count(cq, 0, 0);
 	channel_unlock(cq->channel, &before);
-	pthread_mutex_lock(&cq->shown.mutex);
-	while (cq->shown.comp_events_completed != cq->events_shown)
-		pthread_cond_wait(&cq->shown.cond, &cq->shown.mutex);
-	pthread_mutex_unlock(&cq->shown.mutex);
+	events_await(count_of(cq));
 	refer(cq, -1);
 }
 
@@ -430,7 +419,7 @@ void completion_channel_take_over(struct completion_channel *channel)
 	while ((cq = take_unjudged(channel))) {
 		if (judge(cq))
 			completion_channel_raise(cq);
-		not_got(cq);
+		event_not_got(count_of(cq));
 	}
 	outer_fd_transit_end(&channel->outer);
 }
