@@ -12,13 +12,7 @@
  * whoever is in it. */
 static void find_out(struct address_handle *ah)
 {
-	ah->to = (struct remote){
-	        .lid = ah->attr.dlid,
-	        .gid = ah->attr.grh.dgid,
-	        .by_gid = ah->attr.is_global,
-	        .real_lid = ah->attr.dlid,
-	        .real_gid = ah->attr.grh.dgid,
-	};
+	ah->to = remote_at(&ah->attr, 0);
 	if (!ah->to.lid && !ah->to.by_gid)
 		return;
 	ah->numbers = datagram_numbers_of(ah->to.lid, &ah->to.gid);

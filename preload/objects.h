@@ -190,6 +190,19 @@ struct remote {
 	struct remote_keys *keys; /* NULL: never moved, nothing is translated */
 };
 
+static inline struct remote remote_at(const struct ibv_ah_attr *address, uint32_t qpn)
+{
+	return (struct remote){
+	        .lid = address->dlid,
+	        .gid = address->grh.dgid,
+	        .by_gid = address->is_global,
+	        .qpn = qpn,
+	        .real_qpn = qpn,
+	        .real_lid = address->dlid,
+	        .real_gid = address->grh.dgid,
+	};
+}
+
 struct address_handle {
 	struct ibv_ah shown;
 	struct ibv_ah *real;

@@ -57,20 +57,6 @@ static void record(struct queue_pair *qp, const struct ibv_qp_attr *attr, int ma
 		qp->shown.qp_base.state = attr->qp_state;
 }
 
-/* Who is at the other end, as the application knows it. */
-static struct remote remote_of(const struct ibv_qp_attr *attr)
-{
-	return (struct remote){
-	        .lid = attr->ah_attr.dlid,
-	        .gid = attr->ah_attr.grh.dgid,
-	        .by_gid = attr->ah_attr.is_global,
-	        .qpn = attr->dest_qp_num,
-	        .real_qpn = attr->dest_qp_num,
-	        .real_lid = attr->ah_attr.dlid,
-	        .real_gid = attr->ah_attr.grh.dgid,
-	};
-}
-
 /* As RESET is defined: no work, no completions, no past. */
 static int modify_to_reset(struct queue_pair *qp, struct ibv_qp_attr *attr, int mask)
 {
@@ -186,7 +172,7 @@ static int enter_to_connect(
 		unsigned migrations = control_migrations();
 		int err;
 
-		*remote = remote_of(attr);
+		*remote = remote_at(&attr->ah_attr, attr->dest_qp_num);
 		find_out(qp, remote);
 		err = control_enter_qp(qp, NEEDS_CONNECTION);
 		if (err || migrations == control_migrations())
