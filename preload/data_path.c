@@ -17,23 +17,12 @@ static bool translates(const struct queue_pair *qp)
 	return __builtin_expect(qp->context->moved || qp->remote.keys || qp->srq_numbers, 0);
 }
 
-/* The application's list stays as it is: buffers are named anew in a copy. */
-static struct ibv_sge *translate_sges(
-        const struct context *context, struct ibv_sge *to, const struct ibv_sge *from, int count)
-{
-	for (int i = 0; i < count; i++) {
-		to[i] = from[i];
-		to[i].lkey = number_table_translate(&context->lkeys, from[i].lkey);
-	}
-	return to;
-}
-
 static void translate_send(struct queue_pair *qp, struct ibv_send_wr *wr, unsigned nth)
 {
 	uint32_t *rkey = opcode_is_atomic(wr->opcode) ? &wr->wr.atomic.rkey : &wr->wr.rdma.rkey;
 
 	if (qp->context->moved && !(wr->send_flags & IBV_SEND_INLINE))
-		wr->sg_list = translate_sges(qp->context,
+		wr->sg_list = translate_sges(&qp->context->lkeys,
 		        &qp->scratch_sges[nth * qp->sends.max_sge], wr->sg_list, wr->num_sge);
 	if (qp->srq_numbers)
 		wr->qp_type.xrc.remote_srqn =
@@ -238,7 +227,7 @@ int queue_pair_give_receives(
 	for (uint32_t i = 0; i < count; i++) {
 		receive_log_wr(&qp->receives, sequence + i, &wrs[i]);
 		if (qp->context->moved)
-			wrs[i].sg_list = translate_sges(qp->context,
+			wrs[i].sg_list = translate_sges(&qp->context->lkeys,
 			        &qp->scratch_receive_sges[i * qp->receives.max_sge], wrs[i].sg_list,
 			        wrs[i].num_sge);
 		wrs[i].next = i + 1 < count ? &wrs[i + 1] : NULL;
@@ -312,7 +301,7 @@ int shared_queue_give(
 		shared_log_wr(&srq->log, indices[*posted], &wr);
 		if (srq->context->moved)
 			wr.sg_list = translate_sges(
-			        srq->context, srq->scratch_sges, wr.sg_list, wr.num_sge);
+			        &srq->context->lkeys, srq->scratch_sges, wr.sg_list, wr.num_sge);
 		err = srq->real->context->ops.post_srq_recv(srq->real, &wr, &bad);
 		if (err)
 			return err;

@@ -368,10 +368,7 @@ int memory_advise(struct ibv_pd *shown, enum ibv_advise_mr_advice advice, uint32
 	int err = now ? control_enter(context, NEEDS_DEVICE) : ENOMEM;
 
 	if (!err) {
-		for (uint32_t i = 0; i < count; i++) {
-			now[i] = sges[i];
-			now[i].lkey = number_table_translate(&context->lkeys, sges[i].lkey);
-		}
+		translate_sges(&context->lkeys, now, sges, (int)count);
 		err = ibv_advise_mr(protection_domain_of(shown)->real, advice, flags, now, count);
 		control_leave();
 	}

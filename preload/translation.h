@@ -9,6 +9,7 @@
 #ifndef TETHER_TRANSLATION_H
 #define TETHER_TRANSLATION_H
 
+#include <infiniband/verbs.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -56,6 +57,17 @@ static inline uint32_t number_table_translate(const struct number_table *table, 
 	const struct number_entry *entry = number_table_find(table, number);
 
 	return entry ? (uint32_t)entry->value : number;
+}
+
+/* The application's list stays as it is: buffers are named anew in a copy. */
+static inline struct ibv_sge *translate_sges(
+        const struct number_table *lkeys, struct ibv_sge *to, const struct ibv_sge *from, int count)
+{
+	for (int i = 0; i < count; i++) {
+		to[i] = from[i];
+		to[i].lkey = number_table_translate(lkeys, from[i].lkey);
+	}
+	return to;
 }
 
 /*
