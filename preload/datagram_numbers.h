@@ -14,7 +14,6 @@
 #define TETHER_DATAGRAM_NUMBERS_H
 
 #include <infiniband/verbs.h>
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "preload/translation.h"

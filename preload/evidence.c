@@ -8,7 +8,6 @@
 #include "notifier/wire/rows.h"
 #include "preload/completion_queue.h"
 #include "preload/completions.h"
-#include "preload/device.h"
 #include "preload/drain.h"
 #include "preload/queue_pair.h"
 #include "preload/settings.h"

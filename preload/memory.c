@@ -2,7 +2,6 @@
 #include "preload/memory.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "preload/address_handle.h"

@@ -2,7 +2,6 @@
 /* A queue pair's states: the application's ibv_modify_qp and ibv_query_qp, and a migration's. */
 #include "preload/queue_pair.h"
 
-#include <errno.h>
 #include <string.h>
 
 #include "preload/agent_link.h"

@@ -6,7 +6,6 @@
 
 #include "notifier/base/log.h"
 #include "notifier/wire/rows.h"
-#include "preload/control.h"
 #include "preload/datagrams.h"
 #include "preload/drain.h"
 #include "preload/move_events.h"

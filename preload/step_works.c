@@ -8,10 +8,10 @@
 
 #include "notifier/base/deadlines.h"
 #include "notifier/base/log.h"
-#include "preload/device.h"
 #include "preload/arrivals.h"
 #include "preload/control.h"
 #include "preload/datagrams.h"
+#include "preload/device.h"
 #include "preload/drain.h"
 #include "preload/evidence.h"
 #include "preload/move_events.h"

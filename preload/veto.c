@@ -11,7 +11,6 @@
 #include "preload/device.h"
 #include "preload/fork_watch.h"
 #include "preload/memory.h"
-#include "preload/queue_pair.h"
 #include "preload/xrc.h"
 
 /* For a child between fork and exec. */
