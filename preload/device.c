@@ -424,23 +424,19 @@ WRAPPER int ibv_query_port(
 	        shown, port, (struct ibv_port_attr *)attr, offsetof(struct ibv_port_attr, flags));
 }
 
-/* Questions that only the device can answer; asked in the middle of a move they wait for its end.
- */
-#define ASKS_DEVICE(ret, name, params, failure, ...)                                               \
-	WRAPPER ret name params                                                                    \
-	{                                                                                          \
-		struct context *mine = context_of(context);                                        \
-		ret answer;                                                                        \
-                                                                                                   \
-		if (!mine)                                                                         \
-			return below.name(context, __VA_ARGS__);                                   \
-		if (control_enter(mine, NEEDS_DEVICE))                                             \
-			return failure;                                                            \
-		answer = below.name(mine->real, __VA_ARGS__);                                      \
-		control_leave();                                                                   \
-		return answer;                                                                     \
-	}
+/* Only the device can answer; asked in the middle of a move it waits for its end. */
+WRAPPER int ibv_resolve_eth_l2_from_gid(
+        struct ibv_context *shown, struct ibv_ah_attr *attr, uint8_t mac[6], uint16_t *vid)
+{
+	struct context *context = context_of(shown);
+	int err;
 
-ASKS_DEVICE(int, ibv_resolve_eth_l2_from_gid,
-        (struct ibv_context * context, struct ibv_ah_attr *attr, uint8_t mac[6], uint16_t *vid),
-        ENODEV, attr, mac, vid)
+	if (!context)
+		return below.ibv_resolve_eth_l2_from_gid(shown, attr, mac, vid);
+	err = control_enter(context, NEEDS_DEVICE);
+	if (err)
+		return err;
+	err = below.ibv_resolve_eth_l2_from_gid(context->real, attr, mac, vid);
+	control_leave();
+	return err;
+}

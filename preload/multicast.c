@@ -85,7 +85,7 @@ WRAPPER int ibv_detach_mcast(struct ibv_qp *shown, const union ibv_gid *gid, uin
 	return err == ENODEV ? change(detach, qp, gid, lid, NEEDS_NOTHING) : err;
 }
 
-static int for_each (
+static int with_each_group(
         struct queue_pair *qp, int (*verb)(struct ibv_qp *, const union ibv_gid *, uint16_t))
 {
 	struct multicast_group *group;
@@ -109,20 +109,18 @@ void multicast_forget(struct queue_pair *qp)
 /* Both stop at the first that fails, so the way back reaches all that were changed. */
 int multicast_leave(struct queue_pair *qp)
 {
-	int err = for_each (qp, below.ibv_detach_mcast);
+	int err = with_each_group(qp, below.ibv_detach_mcast);
 
 	if (err)
-		for_each (qp, below.ibv_attach_mcast)
-			;
+		with_each_group(qp, below.ibv_attach_mcast);
 	return err;
 }
 
 int multicast_join(struct queue_pair *qp)
 {
-	int err = for_each (qp, below.ibv_attach_mcast);
+	int err = with_each_group(qp, below.ibv_attach_mcast);
 
 	if (err)
-		for_each (qp, below.ibv_detach_mcast)
-			;
+		with_each_group(qp, below.ibv_detach_mcast);
 	return err;
 }

@@ -29,11 +29,6 @@ static const struct {
 #include "preload/vetoes.def"
 };
 
-static char *copy_of(const char *text)
-{
-	return strdup(text);
-}
-
 int refusal_add(Tether__Answer *answer, const char *reason, const char *text)
 {
 	Tether__Refusal **grown =
@@ -47,9 +42,9 @@ int refusal_add(Tether__Answer *answer, const char *reason, const char *text)
 		return -ENOMEM;
 	}
 	tether__refusal__init(refusal);
-	refusal->reason = copy_of(reason);
-	refusal->text = copy_of(text);
-	refusal->who = copy_of("");
+	refusal->reason = strdup(reason);
+	refusal->text = strdup(text);
+	refusal->who = strdup("");
 	answer->refusals[answer->n_refusals++] = refusal;
 	return refusal->reason && refusal->text && refusal->who ? 0 : -ENOMEM;
 }
