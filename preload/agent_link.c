@@ -177,6 +177,17 @@ void agent_link_forget(const struct remote *remote)
 		agent_service_wake();
 }
 
+void agent_link_took_numbers(uint32_t lid, const union ibv_gid *gid)
+{
+	struct remote at = {.lid = lid, .gid = *gid};
+
+	if (!agent_link.started)
+		return;
+	UNCANCELLED();
+	LOCK_GUARD(&agent_link.lock);
+	interests_took_numbers(&at);
+}
+
 int agent_link_announce(const struct announcement *what)
 {
 	struct interest_request request;

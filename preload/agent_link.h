@@ -35,6 +35,11 @@ void agent_link_register(struct remote *remote);
 void agent_link_register_datagrams(struct remote *remote);
 /* A connection or address handle to @remote is gone. */
 void agent_link_forget(const struct remote *remote);
+/*
+ * A move has said what numbers at @lid, or at @gid, mean. Where no address handle leads there any
+ * more, and nobody is heard from there, the next will not be told of: they are forgotten.
+ */
+void agent_link_took_numbers(uint32_t lid, const union ibv_gid *gid);
 
 /* There is an agent, or may be one. */
 bool agent_link_is_there(void);

@@ -217,6 +217,7 @@ int datagrams_take_numbers(const struct move *move, const Tether__QpRows *rows)
 		queue_pair_open_completions(qp);
 	}
 	err = datagram_numbers_take(numbers, rows);
+	agent_link_took_numbers(move->lid, &move->gid);
 	datagram_numbers_reclaim();
 	return err;
 }

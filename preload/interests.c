@@ -142,17 +142,29 @@ static void not_under_way(struct interest *interest)
 	interest->held = false;
 }
 
+static void forget_numbers(const struct remote *remote)
+{
+	struct datagram_numbers *numbers = datagram_numbers_find(remote->lid, &remote->gid);
+
+	if (numbers)
+		datagram_numbers_forget(numbers);
+}
+
+void interests_took_numbers(const struct remote *remote)
+{
+	const struct interest *interest = find(remote);
+
+	if (!interest || !interest->datagrams)
+		forget_numbers(remote);
+}
+
 static void drop(struct interest *interest)
 {
-	struct datagram_numbers *numbers =
-	        datagram_numbers_find(interest->to.lid, &interest->to.gid);
-
 	not_idle(interest);
 	interest->to_be_dropped = true;
 	interest->datagrams = interest->known = interest->unsent = false;
 	not_under_way(interest);
-	if (numbers)
-		datagram_numbers_forget(numbers);
+	forget_numbers(&interest->to);
 }
 
 /* A program that makes a handle for each message would ask for each message. */

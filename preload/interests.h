@@ -42,6 +42,8 @@ bool interests_ask_datagrams(struct interest_request *request, const struct remo
 void interests_hear(uint32_t lid);
 /* Take what was learned into @remote. */
 void interests_done(struct interest_request *request, struct remote *remote);
+/* What a move has said of numbers there stays only if they are of interest. */
+void interests_took_numbers(const struct remote *remote);
 /* A connection or a handle is gone; true: there is something that the agent will hear. */
 bool interests_drop(const struct remote *remote);
 

@@ -9,6 +9,7 @@
 #include <pthread.h>
 
 #include "notifier/wire/frame.h"
+#include "notifier/wire/rows.h"
 #include "preload/agent_link.h"
 #include "preload/datagram_numbers.h"
 #include "preload/heard_senders.h"
@@ -101,6 +102,33 @@ static void who_was_asked_for_anew_is_not_a_sender_yet(void **state)
 	assert_int_equal(datagram_number_to_virtual(datagram_numbers_at(lid), REAL_QPN), QPN);
 }
 
+static void a_move_gives(uint32_t lid)
+{
+	struct datagram_numbers *numbers = datagram_numbers_of(lid, NULL);
+	struct qp_row row = {.local_lid = lid, .local_qpn = QPN, .real_qpn = REAL_QPN};
+	Tether__QpRows rows = TETHER__QP_ROWS__INIT;
+
+	assert_int_equal(qp_rows_append(&rows, &row), 0);
+	assert_int_equal(datagram_numbers_take(numbers, &rows), 0);
+	rows_clear(&rows.base);
+	agent_link_took_numbers(lid, &numbers->gid);
+}
+
+/* Dropped while RECONNECT was on its way: of the next move nobody would say so. */
+static void what_a_move_says_of_others_is_not_kept(void **state)
+{
+	uint16_t none = DATAGRAM_LID + 400, some = none + 1;
+
+	first_handle(some, QPN);
+	a_move_gives(some);
+	a_move_gives(none);
+	assert_int_equal(datagram_number_to_real(datagram_numbers_at(some), QPN), REAL_QPN);
+	assert_int_equal(datagram_number_to_real(datagram_numbers_at(none), QPN), QPN);
+	handle_is_gone(some);
+	a_move_gives(some);
+	assert_int_equal(datagram_number_to_real(datagram_numbers_at(some), QPN), REAL_QPN);
+}
+
 #define TEST(name) cmocka_unit_test(name)
 
 int main(void)
@@ -111,6 +139,7 @@ int main(void)
 	        TEST(after_another_link_numbers_are_asked_for_by_nobody),
 	        TEST(what_nobody_has_used_for_long_is_dropped),
 	        TEST(who_was_asked_for_anew_is_not_a_sender_yet),
+	        TEST(what_a_move_says_of_others_is_not_kept),
 	};
 
 	return cmocka_run_group_tests_name("agent handles", tests, agent_setup, agent_teardown);

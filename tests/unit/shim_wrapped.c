@@ -205,6 +205,10 @@ void agent_link_forget(const struct remote *remote)
 {
 }
 
+void agent_link_took_numbers(uint32_t lid, const union ibv_gid *gid)
+{
+}
+
 int agent_link_announce(const struct announcement *what)
 {
 	return 0;
