@@ -254,18 +254,11 @@ static void find_queues(struct queue_pair *qp)
 	qp->srq = shared_receive_queue_of(init->srq);
 }
 
-struct queue_pair *queue_pair_create(struct context *context, struct protection_domain *pd,
-        struct xrc_domain *domain, struct ibv_qp_init_attr *attr)
+static struct queue_pair *queue_pair_alloc(struct context *context, struct protection_domain *pd,
+        struct xrc_domain *domain, const struct ibv_qp_init_attr *attr)
 {
-	struct announcement own;
-	struct queue_pair *qp;
-	int err;
+	struct queue_pair *qp = calloc(1, sizeof(*qp));
 
-	if (!type_is_supported(attr->qp_type) || !is_complete(attr, domain)) {
-		errno = type_is_supported(attr->qp_type) ? EINVAL : EOPNOTSUPP;
-		return NULL;
-	}
-	qp = calloc(1, sizeof(*qp));
 	if (!qp)
 		return NULL;
 	qp->init = *attr;
@@ -282,19 +275,44 @@ struct queue_pair *queue_pair_create(struct context *context, struct protection_
 	gate_init(&qp->receive_gate);
 	pthread_mutex_init(&qp->shown.qp_base.mutex, NULL);
 	pthread_cond_init(&qp->shown.qp_base.cond, NULL);
-	err = -control_enter(context, NEEDS_DEVICE);
+	return qp;
+}
+
+/* -errno; @own: what the agent is to be told of it. */
+static int queue_pair_make(struct queue_pair *qp, struct announcement *own)
+{
+	int err = -control_enter(qp->context, NEEDS_DEVICE);
+
+	if (err)
+		return err;
+	err = queue_pair_build(qp);
 	if (!err) {
-		err = queue_pair_build(qp);
-		if (!err) {
-			join(qp);
-			OBJECT_ADD(context, qps, qp);
-			if (qp->is_target)
-				xrc_add_target(qp);
-			qp->announced = context->moved && !qp->datagrams;
-			own = context_announcement(context, queue_pair_number(qp));
-		}
-		control_leave();
+		join(qp);
+		OBJECT_ADD(qp->context, qps, qp);
+		if (qp->is_target)
+			xrc_add_target(qp);
+		qp->announced = qp->context->moved && !qp->datagrams;
+		*own = context_announcement(qp->context, queue_pair_number(qp));
 	}
+	control_leave();
+	return err;
+}
+
+struct queue_pair *queue_pair_create(struct context *context, struct protection_domain *pd,
+        struct xrc_domain *domain, struct ibv_qp_init_attr *attr)
+{
+	struct announcement own;
+	struct queue_pair *qp;
+	int err;
+
+	if (!type_is_supported(attr->qp_type) || !is_complete(attr, domain)) {
+		errno = type_is_supported(attr->qp_type) ? EINVAL : EOPNOTSUPP;
+		return NULL;
+	}
+	qp = queue_pair_alloc(context, pd, domain, attr);
+	if (!qp)
+		return NULL;
+	err = queue_pair_make(qp, &own);
 	if (err) {
 		queue_pair_free(qp);
 		errno = -err;
