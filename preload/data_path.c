@@ -2,12 +2,10 @@
 #include "preload/data_path.h"
 
 #include <errno.h>
-#include <sys/syscall.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "preload/completions.h"
 #include "preload/datagrams.h"
+#include "preload/nap.h"
 #include "preload/xrc.h"
 
 /* ---- sends ---- */
@@ -416,17 +414,15 @@ static int poll_device(struct completion_queue *cq, int count, struct ibv_wc *wc
 
 /*
  * Nothing comes while the device is away, and what brings it back wants the CPUs: who polls all the
- * time sleeps a little each few polls. A system call of its own: ibv_poll_cq is no cancellation
- * point.
+ * time sleeps a little each few polls.
  */
 static __attribute__((noinline, cold)) void nap_now_and_then(void)
 {
-	enum { POLLS = 16, NAP_NS = 50000 };
+	enum { POLLS = 16 };
 	static __thread unsigned polled;
-	const struct timespec nap = {0, NAP_NS};
 
 	if (++polled % POLLS == 0)
-		syscall(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &nap, NULL);
+		nap();
 }
 
 int data_path_poll_cq(struct ibv_cq *shown, int count, struct ibv_wc *wc)

@@ -2,9 +2,10 @@
 #include "preload/gate.h"
 
 #include <linux/membarrier.h>
-#include <sched.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "preload/nap.h"
 
 enum barrier_kind { BARRIER_NONE, BARRIER_MEMBARRIER, BARRIER_NOT_NEEDED };
 
@@ -89,8 +90,8 @@ void gate_close(struct gate *gate)
 	take_from_owner(gate);
 	if (gate->former)
 		barrier();
-	while (!is_left(gate))
-		sched_yield();
+	for (unsigned looks = 0; !is_left(gate); looks++)
+		nap_after_looks(looks);
 }
 
 /* ---- several ---- */
@@ -123,7 +124,7 @@ static unsigned let_in(struct gate *const *gates, size_t count)
 /* Somebody waits for one of these, and none of those is to be had: false, if looked for long. */
 static bool may_look_again(struct gate *const *have, size_t count, unsigned *looks)
 {
-	sched_yield();
+	nap_after_looks(*looks);
 	return ++*looks < PATIENCE || !is_waited_for(have, count);
 }
 
@@ -133,8 +134,8 @@ static void give_way(struct gate *const *gates, size_t count)
 	unsigned before = let_in(gates, count);
 
 	gates_open(gates, count);
-	while (let_in(gates, count) == before)
-		sched_yield();
+	for (unsigned looks = 0; let_in(gates, count) == before; looks++)
+		nap_after_looks(looks);
 }
 
 /* False: not without keeping others waiting; then all are open again. */

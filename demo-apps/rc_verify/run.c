@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -128,9 +127,7 @@ static void idle(bool came, unsigned *loops)
 		*loops = 0;
 		return;
 	}
-	if (++*loops < IDLE_LOOPS)
-		sched_yield();
-	else
+	if (++*loops >= IDLE_LOOPS)
 		nanosleep(&nap, NULL);
 }
 

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -159,8 +158,6 @@ static int poll(struct run *run)
 		else
 			end_sends_completed(&run->end, (uint32_t)wc[i].wr_id);
 	}
-	if (!got)
-		sched_yield();
 	return error;
 }
 

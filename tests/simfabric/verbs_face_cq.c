@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 /* Completion queues. */
-#include <sched.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -10,8 +9,8 @@
 
 enum {
 	/* Polls in vain of one thread, so that pollers do not keep the rest of a small machine from
-	 * its CPUs. To yield is not enough: the scheduler goes from one that yields to the next. */
-	YIELD_AFTER = 16,
+	 * its CPUs. Not to yield: who yields is put behind all others again and again, and holds
+	 * back who waits for it. */
 	NAP_AFTER = 512,
 	NAP_NS = 50000,
 	LONGEST_NAP_NS = 8 * NAP_NS,
@@ -202,11 +201,8 @@ static void nap(void)
 
 static void give_way_now_and_then(void)
 {
-	polled_in_vain++;
-	if (polled_in_vain % NAP_AFTER == 0)
+	if (++polled_in_vain % NAP_AFTER == 0)
 		nap();
-	else if (polled_in_vain % YIELD_AFTER == 0)
-		sched_yield();
 }
 
 int face_poll(struct face_cq *cq, int num_entries, struct ibv_wc *wc, uint64_t *completed_ns)
