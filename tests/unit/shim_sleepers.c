@@ -18,191 +18,9 @@
 #include <unistd.h>
 
 #include "notifier/base/cleanup.h"
+#include "tests/unit/shim_sleeper_turns.h"
 
-enum {
-	MESSAGE_BYTES = 64,
-	BURST_MAX = 3, /* before the last one */
-	LIMIT = 3,
-	REFILL_FROM = 5, /* idle ones, so that more than the limit are posted again */
-	UNACKNOWLEDGED_MAX = 5,
-};
-
-/* Where things are in memory. */
-enum { SENDS_AT = 2 * SLEEPER_DEPTH * MESSAGE_BYTES, OTHERS_AT = 2 * SENDS_AT };
-
-struct message {
-	uint32_t number;
-	uint32_t is_last; /* of its burst, and solicited */
-};
-
-static void expect(struct sleeper *sleeper, bool holds, const char *what)
-{
-	if (!holds && !sleeper->errors++)
-		sleeper->first_error = what;
-}
-
-static unsigned draw(struct sleeper *sleeper, unsigned below)
-{
-	return (unsigned)rand_r(&sleeper->seed) % below;
-}
-
-/* ---- work ---- */
-
-static struct message *received_message(struct sleeper *sleeper, uint64_t wr_id)
-{
-	return (struct message *)(void *)(sleeper->memory + wr_id * MESSAGE_BYTES);
-}
-
-/* Of the first flow the first half of the buffers, of the shared queue the others. */
-static void give_receive(struct sleeper *sleeper, uint64_t wr_id)
-{
-	struct ibv_sge sge = {
-	        (uintptr_t)received_message(sleeper, wr_id), MESSAGE_BYTES, sleeper->mr->lkey};
-	struct ibv_recv_wr *bad, wr = {.wr_id = wr_id, .sg_list = &sge, .num_sge = 1};
-	int err = wr_id < SLEEPER_DEPTH ? ibv_post_recv(sleeper->flows[0].qp, &wr, &bad)
-	                                : ibv_post_srq_recv(sleeper->srq, &wr, &bad);
-
-	/* Between RELEASE and ATTACH it is taken, too. */
-	expect(sleeper, !err, "a receive is posted");
-}
-
-static void post(struct sleeper *sleeper, struct flow *flow, const struct ibv_send_wr *wr,
-        uint32_t offset, uint32_t length)
-{
-	struct ibv_sge sge = {(uintptr_t)sleeper->memory + offset, length, sleeper->mr->lkey};
-	struct ibv_send_wr posted = *wr, *bad;
-
-	posted.sg_list = &sge;
-	posted.num_sge = 1;
-	flow->outstanding += !!(wr->send_flags & IBV_SEND_SIGNALED);
-	expect(sleeper, !ibv_post_send(flow->qp, &posted, &bad), "a send is posted");
-}
-
-static void send_message(struct sleeper *sleeper, struct flow *flow, bool is_last)
-{
-	uint32_t slot = flow->sent % SLEEPER_DEPTH + (flow == sleeper->flows ? 0 : SLEEPER_DEPTH);
-	uint32_t offset = SENDS_AT + slot * MESSAGE_BYTES;
-	struct ibv_send_wr wr = {.opcode = IBV_WR_SEND};
-
-	*(struct message *)(void *)(sleeper->memory + offset) =
-	        (struct message){flow->sent++, is_last};
-	if (is_last)
-		wr.send_flags = IBV_SEND_SIGNALED | IBV_SEND_SOLICITED;
-	else if (draw(sleeper, 2))
-		wr.send_flags = IBV_SEND_SIGNALED;
-	post(sleeper, flow, &wr, offset, MESSAGE_BYTES);
-}
-
-/* Nobody has asked for its completion, and this library has. */
-static void fetch_unsignalled(struct sleeper *sleeper, struct flow *flow)
-{
-	struct ibv_send_wr wr = {.opcode = IBV_WR_RDMA_READ};
-
-	if (sleeper->uses_atomics && draw(sleeper, 2)) {
-		wr.opcode = IBV_WR_ATOMIC_FETCH_AND_ADD;
-		wr.wr.atomic.remote_addr = (uintptr_t)sleeper->other->memory + OTHERS_AT;
-		wr.wr.atomic.rkey = sleeper->other->mr->rkey;
-	} else {
-		wr.wr.rdma.remote_addr = (uintptr_t)sleeper->other->memory + OTHERS_AT;
-		wr.wr.rdma.rkey = sleeper->other->mr->rkey;
-	}
-	post(sleeper, flow, &wr, OTHERS_AT + 8, 8);
-}
-
-static void take_turn(struct sleeper *sleeper, struct flow *flow)
-{
-	if (!flow->my_turn || flow->outstanding)
-		return;
-	flow->my_turn = false;
-	for (unsigned more = draw(sleeper, BURST_MAX + 1); more; more--)
-		send_message(sleeper, flow, false);
-	if (!draw(sleeper, 4))
-		fetch_unsignalled(sleeper, flow);
-	send_message(sleeper, flow, true);
-	__atomic_add_fetch(&flow->turns, 1, __ATOMIC_RELAXED);
-}
-
-/* ---- completions ---- */
-
-static void sent(struct flow *flow)
-{
-	flow->outstanding--;
-}
-
-static bool received(struct sleeper *sleeper, struct flow *flow, uint64_t wr_id)
-{
-	struct message message = *received_message(sleeper, wr_id);
-
-	sleeper->disorders += message.number != flow->received++;
-	flow->my_turn |= message.is_last;
-	if (wr_id < SLEEPER_DEPTH)
-		give_receive(sleeper, wr_id);
-	else
-		sleeper->idle[sleeper->idle_count++] = (uint32_t)wr_id;
-	return message.is_last;
-}
-
-static void take_completion(
-        struct sleeper *sleeper, struct heard_cq *heard, const struct ibv_wc *wc)
-{
-	struct flow *flow = &sleeper->flows[heard == &sleeper->cqs[2]];
-	bool solicited = false;
-
-	if (wc->status) {
-		sleeper->status = wc->status;
-		expect(sleeper, false, "a completion is a success");
-		return;
-	}
-	if (wc->opcode & IBV_WC_RECV)
-		solicited = received(sleeper, flow, wc->wr_id);
-	else
-		sent(flow);
-	heard->seen++;
-	heard->seen_solicited += solicited;
-}
-
-static void poll_all(struct sleeper *sleeper, struct heard_cq *heard)
-{
-	struct ibv_wc wc[4];
-	int got;
-
-	while ((got = ibv_poll_cq(heard->cq, 4, wc)) > 0) {
-		for (int i = 0; i < got; i++)
-			take_completion(sleeper, heard, &wc[i]);
-	}
-	expect(sleeper, !got, "a queue is polled");
-}
-
-static void arm(struct sleeper *sleeper, struct heard_cq *heard)
-{
-	/* Successes of sends are not solicited. */
-	heard->solicited_only = heard == &sleeper->cqs[1] && draw(sleeper, 2);
-	heard->is_armed = true;
-	heard->seen = heard->seen_solicited = 0;
-	heard->arms++;
-	expect(sleeper, !ibv_req_notify_cq(heard->cq, heard->solicited_only), "a queue is armed");
-}
-
-/* The shared queue is filled up only when it says so. */
-static void refill(struct sleeper *sleeper)
-{
-	struct ibv_srq_attr attr = {.srq_limit = LIMIT};
-
-	if (!sleeper->starves || sleeper->idle_count < REFILL_FROM)
-		return;
-	while (sleeper->idle_count)
-		give_receive(sleeper, sleeper->idle[--sleeper->idle_count]);
-	sleeper->starves = false;
-	sleeper->limit_is_armed = true;
-	expect(sleeper, !ibv_modify_srq(sleeper->srq, &attr, IBV_SRQ_LIMIT), "a limit is armed");
-}
-
-static void go_on(struct sleeper *sleeper)
-{
-	refill(sleeper);
-	for (int i = 0; i < SLEEPER_FLOWS; i++)
-		take_turn(sleeper, &sleeper->flows[i]);
-}
+enum { UNACKNOWLEDGED_MAX = 5 };
 
 /* ---- events ---- */
 
@@ -248,15 +66,15 @@ static void completion_event(struct sleeper *sleeper, struct ibv_cq *cq)
 
 	LOCK_GUARD(&sleeper->lock);
 	heard->events++;
-	if (++heard->unacknowledged > draw(sleeper, UNACKNOWLEDGED_MAX))
+	if (++heard->unacknowledged > sleeper_draw(sleeper, UNACKNOWLEDGED_MAX))
 		acknowledge(heard);
-	if (draw(sleeper, 2))
-		poll_all(sleeper, heard);
+	if (sleeper_draw(sleeper, 2))
+		sleeper_poll(sleeper, heard);
 	was = *heard;
-	arm(sleeper, heard);
-	poll_all(sleeper, heard);
+	sleeper_arm(sleeper, heard);
+	sleeper_poll(sleeper, heard);
 	hold_against_its_arm(sleeper, heard, &was);
-	go_on(sleeper);
+	sleeper_go_on(sleeper);
 }
 
 static void async_event(struct sleeper *sleeper, struct ibv_async_event *event)
@@ -272,7 +90,7 @@ static void async_event(struct sleeper *sleeper, struct ibv_async_event *event)
 		sleeper->strange_events++;
 	}
 	ibv_ack_async_event(event);
-	go_on(sleeper);
+	sleeper_go_on(sleeper);
 }
 
 /* ---- sleeping ---- */
@@ -289,7 +107,7 @@ static void read_completion_events(struct sleeper *sleeper)
 	do
 		completion_event(sleeper, cq);
 	while (!ibv_get_cq_event(sleeper->channel, &cq, &context));
-	expect(sleeper, errno == EAGAIN, "there is no event any more");
+	sleeper_expect(sleeper, errno == EAGAIN, "there is no event any more");
 }
 
 static void read_async_events(struct sleeper *sleeper)
@@ -303,7 +121,7 @@ static void read_async_events(struct sleeper *sleeper)
 	do
 		async_event(sleeper, &event);
 	while (!ibv_get_async_event(sleeper->context, &event));
-	expect(sleeper, errno == EAGAIN, "there is no event any more");
+	sleeper_expect(sleeper, errno == EAGAIN, "there is no event any more");
 }
 
 static void watch(int set, int fd, uint32_t how)
@@ -427,13 +245,13 @@ void sleepers_open(struct sleeper *one, struct sleeper *other, bool one_is_peer)
 static void prepare(struct sleeper *sleeper)
 {
 	for (uint64_t wr_id = 0; wr_id < SLEEPER_DEPTH; wr_id++)
-		give_receive(sleeper, wr_id);
+		sleeper_give_receive(sleeper, wr_id);
 	for (uint32_t i = 0; i < SLEEPER_DEPTH; i++)
 		sleeper->idle[sleeper->idle_count++] = SLEEPER_DEPTH + i;
 	sleeper->starves = true;
 	for (int i = 0; i < SLEEPER_CQS; i++)
-		arm(sleeper, &sleeper->cqs[i]);
-	refill(sleeper);
+		sleeper_arm(sleeper, &sleeper->cqs[i]);
+	sleeper_refill(sleeper);
 }
 
 static void start_threads(struct sleeper *sleeper)
@@ -451,7 +269,7 @@ void sleepers_start(struct sleeper *one, struct sleeper *other)
 {
 	prepare(one);
 	prepare(other);
-	go_on(one);
+	sleeper_go_on(one);
 	start_threads(one);
 	start_threads(other);
 }
