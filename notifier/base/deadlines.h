@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 /*
  * The one table of default deadlines, in milliseconds. A setting of the same name (lower case) in
- * smd.conf or agent.conf overrides a row; see deadlines_set. A child's deadline is always shorter
+ * smd.conf or agent.conf overrides a row for that daemon; see deadlines_set. libtether.so reads no
+ * settings: it has what an event says, else the defaults. A child's deadline is always shorter
  * than its parent's, so that an answer naming who is missing arrives before the parent gives up on
  * the child.
  */
@@ -11,7 +12,7 @@
 #define TETHER_DEADLINES(DEADLINE)                                                                 \
 	DEADLINE(prepare_ms, 3000, "PREPARE: every process says what it cannot move")              \
 	DEADLINE(stop_ms, 5000, "STOP: gates closed and sends drained")                            \
-	DEADLINE(drain_ms, 200, "STOP: a QP without any progress for so long goes to ERR")         \
+	DEADLINE(drain_ms, 200, "STOP: a QP without any progress for so long is not waited for")   \
 	DEADLINE(datagram_ms, 100, "SETTLE: so long nothing came any more of what was sent")       \
 	DEADLINE(settle_ms, 3000, "SETTLE: evidence collected, vote cast")                         \
 	DEADLINE(lease_ms, 8000, "STOP: a process that hears nothing for so long reopens alone")   \
