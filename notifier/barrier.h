@@ -2,8 +2,8 @@
 /*
  * Barriers: from PREPARE to the end of a migration, connections to the VM's address and connections
  * that the VM makes are held: so no pair has one end that knows of the move and one that does not.
- * A list of them, headed by a pointer that is NULL at first. Pure; part of registration.c and its
- * thread.
+ * A list of them, headed by a pointer that is NULL at first. Pure; part of a registration and of
+ * its thread.
  */
 #ifndef TETHER_BARRIER_H
 #define TETHER_BARRIER_H
