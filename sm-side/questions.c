@@ -127,11 +127,12 @@ void questions_interest(struct questions *q, const Tether__Interest *interest,
 	        .qpn = interest->drop ? 0 : interest->remote_qpn,
 	        .datagrams = !interest->drop && interest->datagrams,
 	        .until_ms = now_ms + QUESTION_WAITS_MS};
-
 	struct address at;
 
-	if (address_decode(interest->address, &asked.address))
-		asked.qpn = asked.datagrams = 0;
+	if (address_decode(interest->address, &asked.address)) {
+		asked.qpn = 0;
+		asked.datagrams = false;
+	}
 	at = asked.address;
 	at.qpn = at.context = 0;
 	if (has_to_wait(q, &asked))
