@@ -11,7 +11,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from faults.sa_truth import check_sa_truth  # noqa: E402
 from lab.deadline import wait_until  # noqa: E402
-from lab.migration import migrate  # noqa: E402
+from lab.survival import Turns  # noqa: E402
 from lab.system import PATIENT, CommandFailed, System  # noqa: E402
 from lab.tap import FULL, Tap  # noqa: E402
 from lab.workload import RcVerify  # noqa: E402
@@ -49,44 +49,32 @@ SETTINGS = {**PATIENT, "stop_ms": 1500}
 
 
 class Dance:
-    """Either VM in turn goes to the next hypervisor that is free of the other."""
+    """Either VM in turn moves under the next fault."""
 
     def __init__(self, lab, faults):
         self.lab = lab
         self.faults = faults
-        self.turn = 0
+        self.turns = Turns(lab)
         self.done = []
         self.fault_of = []  # of those done
         self.aborts = 0
         self.lids = {vm.upper(): str(lab.lid_of(vm)) for vm in lab.vms}
-        self.look()
 
     def step(self):
-        vm = ("vm1", "vm2")[self.turn % 2]
-        other = self.at["vm2" if vm == "vm1" else "vm1"]
-        hosts = self.lab.hosts
-        place = hosts.index(self.at[vm])
-        destination = next(host for host in hosts[place + 1:] + hosts[:place] if host != other)
         fault = list(self.faults)[(len(self.done) + self.aborts) % len(self.faults)]
         try:
-            self.done.append(self.migrate_under_fault(vm, destination, self.faults[fault][0]))
+            self.done.append(self.move_under(self.faults[fault][0]))
         except CommandFailed as error:
             if error.answer.get("outcome") != "aborted":
                 raise
             self.aborts += 1
             return
         self.fault_of.append(fault)
-        self.at[vm] = destination
-        self.turn += 1
 
-    def look(self):
-        """Where the VMs are; again after a migration of which that cannot be told."""
-        self.at = {row["name"]: row["host"] for row in self.lab.ask("/v1/vms")["vms"]}
-
-    def migrate_under_fault(self, vm, destination, settings):
+    def move_under(self, settings):
         self.lab.fabric.data_faults({with_names(key, self.lids): value for key, value in settings.items()})
         try:
-            return migrate(self.lab, vm, self.at[vm], destination)
+            return self.turns.move()
         finally:
             self.lab.fabric.data_faults({})
 
@@ -155,7 +143,7 @@ def settlement_is_what_does_it(lab):
                 moves.step()
             except CommandFailed as failed:
                 print(f"# {failed.answer.get('outcome')}: {failed.stderr.splitlines()[-1:]}")
-                moves.look()
+                moves.turns.look()
             if not verify.is_running():
                 break
         verify.stop()

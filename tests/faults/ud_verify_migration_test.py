@@ -11,7 +11,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from lab.migration import migrate  # noqa: E402
-from lab.survival import Moving  # noqa: E402
+from lab.survival import Turns  # noqa: E402
 from lab.system import System  # noqa: E402
 from lab.tap import FULL, Tap  # noqa: E402
 from lab.workload import UdVerify  # noqa: E402
@@ -31,13 +31,9 @@ def all_is_right(verdicts, words):
 
 
 def either_end_moves(lab, migrations, verify):
-    at = {row["name"]: row["host"] for row in lab.ask("/v1/vms")["vms"]}
+    turns = Turns(lab)
     for number in range(migrations):
-        vm, other = ("vm1", "vm2") if number % 2 else ("vm2", "vm1")
-        place = lab.hosts.index(at[vm])
-        destination = next(host for host in lab.hosts[place + 1:] + lab.hosts[:place] if host != at[other])
-        migrate(lab, vm, at[vm], destination)
-        at[vm] = destination
+        turns.move()
         assert verify.is_running(), f"ud-verify ended after migration {number + 1}{verify.words()}"
         time.sleep(0.1)
 
@@ -78,15 +74,13 @@ def nothing_comes_twice(lab):
 
 def only_the_pause_loses(lab):
     """Only the one that moves has the shim; its numbers are the same at each place, so that the other need not know others."""
-    moving = Moving(lab)
-    moving.at = next(row["host"] for row in lab.ask("/v1/vms")["vms"] if row["name"] == "vm1")
-    at_vm2 = next(row["host"] for row in lab.ask("/v1/vms")["vms"] if row["name"] == "vm2")
+    at = {row["name"]: row["host"] for row in lab.ask("/v1/vms")["vms"]}
     moves = []
     with UdVerify(lab, "vm1", "vm2", ["-q", "2", "-t", "1", "-w", "200"], without_shim=["vm2"]) as verify:
         for _ in range(MOVES_OF_CONTROL):
-            destination = next(host for host in lab.hosts if host not in (moving.at, at_vm2))
-            moves.append(migrate(lab, "vm1", moving.at, destination))
-            moving.at = destination
+            destination = next(host for host in lab.hosts if host not in at.values())
+            moves.append(migrate(lab, "vm1", at["vm1"], destination))
+            at["vm1"] = destination
             time.sleep(0.2)
         verify.stop()
         verdicts = verify.results()

@@ -9,5 +9,6 @@
     workload.py   programs in VMs: perftest pairs, rc-verify pairs
     mpi.py        MPI jobs with a rank in each VM, VMs that move at random
     migration.py  what `tether migrate --json` says, and the pauses that belong to it
+    survival.py   programs that live through moves: VM 1 to and fro, either VM in turn
     tap.py        "ok N - what" lines
 """

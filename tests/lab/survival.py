@@ -43,6 +43,30 @@ class Moving:
             time.sleep(0.05)
 
 
+class Turns:
+    """VM 1 and VM 2 in turn go to the next hypervisor that is free of the other."""
+
+    def __init__(self, lab):
+        self.lab = lab
+        self.turn = 0
+        self.look()
+
+    def look(self):
+        """Where the VMs are; again after a migration of which that cannot be told."""
+        self.at = {row["name"]: row["host"] for row in self.lab.ask("/v1/vms")["vms"]}
+
+    def move(self):
+        """The migration; one that is not done leaves the turn where it is."""
+        vm, other = ("vm1", "vm2") if self.turn % 2 == 0 else ("vm2", "vm1")
+        hosts = self.lab.hosts
+        place = hosts.index(self.at[vm])
+        destination = next(host for host in hosts[place + 1:] + hosts[:place] if host != self.at[other])
+        moved = migrate(self.lab, vm, self.at[vm], destination)
+        self.at[vm] = destination
+        self.turn += 1
+        return moved
+
+
 def expect_running(pairs):
     for pair in pairs:
         if not pair.is_running():

@@ -8,7 +8,7 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from lab.deadline import wait_until  # noqa: E402
-from lab.migration import migrate  # noqa: E402
+from lab.survival import Turns  # noqa: E402
 from lab.system import PATIENT, System  # noqa: E402
 from lab.tap import FULL, Tap  # noqa: E402
 from lab.workload import RcVerify  # noqa: E402
@@ -22,14 +22,12 @@ WORK = {"late receives": ["-q", "8", "--late-every", "500", "--late-ms", "50"],
         "XRC, and ibv_cq_ex": ["-q", "8", "--transport", "xrc", "--extended-cq"]}
 
 
-def everything_arrives_once(lab, places, arguments):
+def everything_arrives_once(lab, arguments):
+    turns = Turns(lab)
     with RcVerify(lab, "vm2", "vm1", arguments) as verify:
         wait_until("rc-verify works", verify.is_working, END_S, verify.logs(), [verify.client])
         for number in range(MIGRATIONS):
-            vm = ("vm1", "vm2")[number % 2]
-            destination = next(host for host in lab.hosts if host not in places.values())
-            migrate(lab, vm, places[vm], destination)
-            places[vm] = destination
+            turns.move()
             assert verify.is_running(), f"rc-verify ended after migration {number + 1}{verify.words()}"
         verify.stop()
         verdicts = verify.results(END_S)
@@ -57,7 +55,7 @@ def main():
         with System(copy_ms=5, settings=SETTINGS) as lab:
             lab.start()
             tap.run(f"everything_arrives_once_through_{MIGRATIONS}_migrations: {what}", everything_arrives_once, lab,
-                    {"vm1": "hyp1", "vm2": "hyp2"}, arguments)
+                    arguments)
             tap.run(f"every_daemon_ends_by_itself: {what}", every_daemon_ends_by_itself, lab)
             tap.run(f"nothing_is_reported: {what}", nothing_is_reported, lab)
     tap.exit()
