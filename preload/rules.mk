@@ -28,7 +28,7 @@ $(call unit_test,shim_work_log,preload/work_log.c preload/completion_ring.c prel
 # Everything but what binds the real verbs and talks to an agent.
 SHIM_BARE := $(filter-out %/real_verbs.c %/load.c %/intercept_dlopen.c %/library_search.c %/agent_link.c %/agent_service.c %/agent_socket.c %/announcements.c %/interest_answer.c %/interests.c %/self.c,$(SHIM_SOURCES)) \
 	$(FRAME_SOURCES) $(BASE_SOURCES)
-$(call unit_test,shim_wrapped,$(SHIM_BARE),-lprotobuf-c -lpthread)
+$(call unit_test,shim_wrapped,tests/unit/shim_noted_verbs.c $(SHIM_BARE),-lprotobuf-c -lpthread)
 
 $(call unit_test,shim_binding,preload/real_verbs.c,-ldl)
 
