@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -469,6 +470,54 @@ static void events_come_as_with_any_other(void **state)
 	}
 }
 
+struct watcher {
+	struct harness *h;
+	bool is_over;
+	uint64_t seen;
+};
+
+/* Readings and stamps in turn, each after the one before, whatever is moved meanwhile. */
+static void *watch(void *at)
+{
+	struct watcher *w = at;
+	struct end *end = &w->h->vm;
+	uint64_t latest = clock_now(end), now;
+	struct ibv_poll_cq_attr attr = {0};
+
+	while (!__atomic_load_n(&w->is_over, __ATOMIC_ACQUIRE) || !w->seen) {
+		int err = end_rdma(
+		        end, &w->h->peer, IBV_WR_RDMA_WRITE, w->seen, 0, BYTES, IBV_SEND_SIGNALED);
+
+		if (!err) {
+			while (ibv_start_poll(ex(end), &attr) == ENOENT)
+				;
+			now = ibv_wc_read_completion_ts(ex(end));
+			assert_int_equal(ex(end)->wr_id, w->seen);
+			ibv_end_poll(ex(end));
+			FOLLOWS(end, latest, now);
+			latest = now;
+			w->seen++;
+		}
+		now = clock_now(end);
+		FOLLOWS(end, latest, now);
+		latest = now;
+	}
+	return NULL;
+}
+
+static void who_watches_all_the_time_sees_it_go_on(void **state)
+{
+	struct watcher w = {.h = *state};
+	pthread_t thread;
+
+	fake.automatic = true;
+	assert_int_equal(pthread_create(&thread, NULL, watch, &w), 0);
+	for (int moves = 0; moves < 2 * MOVES; moves++)
+		harness_move(w.h);
+	__atomic_store_n(&w.is_over, true, __ATOMIC_RELEASE);
+	pthread_join(thread, NULL);
+}
+
 /* ---- devices that lack something ---- */
 
 static void lacks(struct end *end, uint64_t wc_flags)
@@ -569,6 +618,7 @@ int main(void)
 	        TEST(it_can_be_polled_as_a_plain_one),
 	        cmocka_unit_test_setup_teardown(
 	                events_come_as_with_any_other, setup_events, teardown),
+	        OF_EACH(who_watches_all_the_time_sees_it_go_on),
 	        TEST(what_the_device_lacks_is_not_offered),
 	        TEST(stamps_without_a_clock_to_read_are_not_offered),
 	        TEST(other_values_are_not_answered),
