@@ -3,6 +3,7 @@
 
 #include "notifier/base/log.h"
 #include "preload/completion_channel.h"
+#include "preload/completion_moderation.h"
 #include "preload/completions.h"
 
 static bool may_be_met(const struct completion_arm *arm)
@@ -83,6 +84,9 @@ bool completion_arm_sift(struct completion_queue *cq)
 {
 	struct completion_arm *arm = &cq->arm;
 
+	/* That the device says nothing means nothing: all pass for solicited. */
+	if (completion_queue_is_moderated(cq))
+		return true;
 	arm->marked = arm->maybe_met;
 	arm->maybe_met = false;
 	return !arm->marked;
@@ -92,7 +96,8 @@ void completion_arm_uproot(struct completion_queue *cq)
 {
 	struct completion_arm *arm = &cq->arm;
 	bool is_told = completion_channel_forget_unjudged(cq);
-	bool is_spent = arm->met || (is_told && may_be_met(arm));
+	bool is_due_later = completion_queue_is_moderated(cq);
+	bool is_spent = arm->met || ((is_told || is_due_later) && may_be_met(arm));
 	bool is_due = is_spent || arm->overdue;
 
 	*arm = (struct completion_arm){.kind = is_spent ? ARM_NONE : arm->kind};

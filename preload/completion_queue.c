@@ -7,6 +7,7 @@
 #include "preload/async_events.h"
 #include "preload/completion_arm.h"
 #include "preload/completion_channel.h"
+#include "preload/completion_moderation.h"
 #include "preload/completion_stamps.h"
 #include "preload/completions.h"
 #include "preload/control.h"
@@ -296,6 +297,7 @@ int completion_queue_rebuild(struct completion_queue *cq)
 	cq->real = create_real(cq, cq->real_cqe);
 	if (!cq->real)
 		return errno ? -errno : -ENOMEM;
+	completion_moderation_repeat(cq);
 	err = completion_arm_plant(cq);
 	if (err && !below.ibv_destroy_cq(cq->real))
 		cq->real = NULL;

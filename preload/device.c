@@ -12,6 +12,7 @@
 #include "preload/agent_link.h"
 #include "preload/async_events.h"
 #include "preload/completion_channel.h"
+#include "preload/completion_moderation.h"
 #include "preload/control.h"
 #include "preload/data_path.h"
 #include "preload/data_path_cq_ex.h"
@@ -42,7 +43,6 @@ static void attr_restrict(struct ibv_device_attr_ex *attr)
 	memset(&attr->rss_caps, 0, sizeof(attr->rss_caps));
 	memset(&attr->packet_pacing_caps, 0, sizeof(attr->packet_pacing_caps));
 	memset(&attr->tm_caps, 0, sizeof(attr->tm_caps));
-	memset(&attr->cq_mod_caps, 0, sizeof(attr->cq_mod_caps));
 	attr->max_wq_type_rq = 0;
 	attr->raw_packet_caps = 0;
 	attr->max_dm_size = 0;

@@ -154,6 +154,7 @@ struct completion_queue {
 	enum gate_pass poll_pass;
 	struct ibv_wc polled;             /* inside the poll gate */
 	struct completion_stamps *stamps; /* NULL: it tells no times */
+	struct ibv_moderate_cq moderation; /* as asked for; zeros: none */
 	TAILQ_ENTRY(completion_queue) link;
 };
 

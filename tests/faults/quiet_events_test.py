@@ -16,6 +16,7 @@ MIGRATIONS = 12 if FULL else 4
 EVENT_MS = 5000
 PLAIN, SOLICITED = 0, 1
 NOTHING = "none"
+MODERATION = 100, 65535  # completions, microseconds
 
 
 class Ends:
@@ -88,6 +89,22 @@ def unread_events_move(ends):
             is_quiet(receiver)
 
 
+def held_back_events_move(ends, solicited):
+    """The devices hold them back until there are more completions than ever come, or for so long."""
+    for _, receiver in ends.both():
+        receiver.do("moderate", "recv", *MODERATION)
+    for _ in range(MIGRATIONS):
+        for sender, receiver in ends.both():
+            receiver.do("arm", "recv", solicited)
+            ends.message(sender, receiver, solicited=1)
+        ends.move()
+        for sender, receiver in ends.both():
+            assert NOTHING not in receiver.do("cqevent", EVENT_MS), "an event that was held back was lost"
+            while receiver.poll("recv", 0):
+                pass
+            is_quiet(receiver)
+
+
 def run(test, lab, move, kind, *arguments):
     ends = Ends(lab, move, kind)
     test(ends, *arguments)
@@ -103,6 +120,8 @@ def main():
             tap.run(f"arms{what}_move", run, arms_move, lab, move, kind, PLAIN)
             tap.run(f"solicited_arms{what}_move", run, arms_move, lab, move, kind, SOLICITED)
             tap.run(f"unread_events{what}_move", run, unread_events_move, lab, move, kind)
+            tap.run(f"held_back_events{what}_move", run, held_back_events_move, lab, move, kind, PLAIN)
+            tap.run(f"held_back_solicited_events{what}_move", run, held_back_events_move, lab, move, kind, SOLICITED)
     tap.exit()
 
 

@@ -26,6 +26,7 @@
  *   answer QP WR_ID OFFSET LENGTH [qkey=N]       to who sent what was heard last
  *   place PKEY                                   where it stands in the port's table
  *   arm send|recv SOLICITED, cqevent MS, event MS
+ *   moderate send|recv COUNT US                  events of its completions
  *   state QP NUMBER, query QP
  *   fill OFFSET LENGTH SEED, same OFFSET LENGTH SEED, word OFFSET [VALUE]
  *   dereg, rereg, sleep MS, destroy QP, close, quit
@@ -316,6 +317,7 @@ static const struct {
         {"answer", shell_answer_heard},
         {"place", shell_place},
         {"arm", shell_arm},
+        {"moderate", shell_moderate},
         {"cqevent", shell_cqevent},
         {"event", shell_event},
         {"state", shell_state},

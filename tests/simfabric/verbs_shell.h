@@ -66,6 +66,7 @@ int64_t shell_now_ms(void);
 /* The queue that word 1 names. */
 struct ibv_cq *shell_cq(const struct command *command);
 void shell_arm(const struct command *command);
+void shell_moderate(const struct command *command);
 void shell_cqevent(const struct command *command);
 void shell_event(const struct command *command);
 

@@ -157,6 +157,15 @@ void shell_arm(const struct command *command)
 	shell_answer(ibv_req_notify_cq(shell_cq(command), (int)shell_number(command, 2)));
 }
 
+void shell_moderate(const struct command *command)
+{
+	struct ibv_modify_cq_attr attr = {.attr_mask = IBV_CQ_ATTR_MODERATE,
+	        .moderate = {
+	                (uint16_t)shell_number(command, 2), (uint16_t)shell_number(command, 3)}};
+
+	shell_answer(ibv_modify_cq(shell_cq(command), &attr));
+}
+
 static bool readable(int fd, uint64_t timeout_ms)
 {
 	struct pollfd poll_fd = {.fd = fd, .events = POLLIN};

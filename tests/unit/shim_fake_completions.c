@@ -23,6 +23,7 @@ struct fake_cq {
 	} ring[4 * FAKE_QUEUE];
 	unsigned head, tail;
 	enum fake_arm arm;
+	struct ibv_moderate_cq moderation;
 };
 
 static struct {
@@ -61,6 +62,19 @@ int fake_resize_cq(struct ibv_cq *cq, int cqe)
 		return ENOMEM;
 	cq->cqe = cqe;
 	return 0;
+}
+
+int fake_modify_cq(struct ibv_cq *cq, struct ibv_modify_cq_attr *attr)
+{
+	if (fake.moderates_no_cqs)
+		return ENOMEM;
+	((struct fake_cq *)cq)->moderation = attr->moderate;
+	return 0;
+}
+
+struct ibv_moderate_cq fake_moderation(const struct ibv_cq *real_cq)
+{
+	return ((const struct fake_cq *)real_cq)->moderation;
 }
 
 int fake_destroy_cq(struct ibv_cq *cq)

@@ -23,6 +23,9 @@ int fake_poll_cq(struct ibv_cq *shown, int count, struct ibv_wc *wc);
 struct fake_stamp;
 /* One of a queue whose completions are read with their stamps. */
 bool fake_take_stamped(struct ibv_cq *cq, struct ibv_wc *wc, struct fake_stamp *stamp);
+/* Only noted: fake.delays_events does what it says. */
+int fake_modify_cq(struct ibv_cq *cq, struct ibv_modify_cq_attr *attr);
+struct ibv_moderate_cq fake_moderation(const struct ibv_cq *real_cq);
 int fake_req_notify_cq(struct ibv_cq *shown, int solicited_only);
 
 #endif

@@ -147,6 +147,7 @@ struct ibv_context *fake_open_device(struct ibv_device *device)
 	context->verbs.create_srq_ex = fake_create_srq_ex;
 	context->verbs.get_srq_num = fake_get_srq_num;
 	context->verbs.create_qp_ex = fake_create_qp_ex;
+	context->verbs.modify_cq = fake_modify_cq;
 	context->verbs.query_device_ex = fake.offers ? fake_query_device_ex : NULL;
 	fake_clocks_show(&context->verbs);
 	shown->abi_compat = __VERBS_ABI_IS_EXTENDED;

@@ -73,7 +73,6 @@ static uint64_t counted;
 static union {
 	unsigned char zeros[512];
 	struct ibv_qp_open_attr qp;
-	struct ibv_modify_cq_attr moderation;
 	struct ibv_qp_rate_limit_attr rate;
 	struct ibv_alloc_dm_attr dm;
 	struct ibv_parent_domain_init_attr parent;
@@ -113,7 +112,6 @@ static int post_tag(void)
 
 REFUSES(open_qp, made(ibv_open_qp(context, &attr.qp)))
 REFUSES(post_srq_ops, post_tag())
-REFUSES(modify_cq, said(ibv_modify_cq(harness.vm.cq, &attr.moderation)))
 REFUSES(modify_qp_rate_limit, said(ibv_modify_qp_rate_limit(harness.vm.qp, &attr.rate)))
 REFUSES(alloc_null_mr, made(ibv_alloc_null_mr(pd)))
 REFUSES(alloc_dm, made(ibv_alloc_dm(context, &attr.dm)))
@@ -280,7 +278,6 @@ static void what_is_hidden_is_not_offered(void **state)
 	IS_NOT_OFFERED(rss_caps);
 	IS_NOT_OFFERED(packet_pacing_caps);
 	IS_NOT_OFFERED(tm_caps);
-	IS_NOT_OFFERED(cq_mod_caps);
 	IS_NOT_OFFERED(max_wq_type_rq);
 	IS_NOT_OFFERED(raw_packet_caps);
 	IS_NOT_OFFERED(max_dm_size);
