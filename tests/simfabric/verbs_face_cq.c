@@ -141,6 +141,7 @@ ENTRY int ibv_destroy_cq(struct ibv_cq *public)
 
 ENTRY int ibv_resize_cq(struct ibv_cq *public, int cqe)
 {
+	struct face_cq *cq = face_cq(public);
 	int err;
 
 	if (cqe < 1 || cqe > HCA_MAX_CQE)
@@ -148,9 +149,9 @@ ENTRY int ibv_resize_cq(struct ibv_cq *public, int cqe)
 	err = face_lock(public->context);
 	if (err)
 		return err;
-	err = -completion_queue_resize(&face_cq(public)->hca.queue, (uint32_t)cqe);
+	err = -completion_queue_resize(&cq->hca.queue, (uint32_t)cqe);
 	if (!err)
-	public->cqe = cqe;
+		cq->cq.cqe = cqe;
 	hca_unlock();
 	return err;
 }

@@ -281,7 +281,7 @@ ENTRY int ibv_modify_qp(struct ibv_qp *public, struct ibv_qp_attr *attr, int mas
 	if (!err) {
 		err = -hca_modify_queue_pair(&qp->hca, attr, mask_for(public->qp_type, mask));
 		if (!err && (mask & IBV_QP_STATE))
-		public->state = attr->qp_state;
+			face_qp(public)->qp.state = attr->qp_state;
 		hca_unlock();
 	}
 	pthread_mutex_unlock(&qp->sending);
