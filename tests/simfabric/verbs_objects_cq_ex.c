@@ -421,12 +421,22 @@ static void extended_queue_raises_events(struct objects *o)
 	loop_close(&loop);
 }
 
+static uint64_t monotonic_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
 static void moderated_queue_waits_with_its_event(struct objects *o)
 {
+	const uint64_t period_ns = UINT16_MAX * 1000ull;
 	struct ibv_modify_cq_attr attr = {.attr_mask = IBV_CQ_ATTR_MODERATE,
 	        .moderate = {.cq_count = 3, .cq_period = UINT16_MAX}};
 	struct ibv_cq_init_attr_ex init_attr = wants(0);
 	struct ibv_device_attr_ex device;
+	uint64_t posted_ns = 0;
 	struct ibv_cq *cq;
 	void *cq_context;
 	struct loop loop;
@@ -439,6 +449,7 @@ static void moderated_queue_waits_with_its_event(struct objects *o)
 	/* By the count at once, by the period after 65 ms: both come. */
 	for (int writes = 3; writes > 0; writes -= 2) {
 		CHECK(!ibv_req_notify_cq(ibv_cq_ex_to_cq(loop.cq), 0));
+		posted_ns = monotonic_ns();
 		for (int i = 0; i < writes; i++)
 			post_write(o, &loop, (uint64_t)i);
 		CHECK(!ibv_get_cq_event(o->channel, &cq, &cq_context));
@@ -446,6 +457,8 @@ static void moderated_queue_waits_with_its_event(struct objects *o)
 		for (int i = 0; i < writes; i++)
 			objects_poll_for(ibv_cq_ex_to_cq(loop.cq), (uint64_t)i, IBV_WC_SUCCESS);
 	}
+	/* The one that was alone has waited. */
+	CHECK(monotonic_ns() - posted_ns >= period_ns);
 	attr.attr_mask = IBV_CQ_ATTR_RESERVED;
 	CHECK(ibv_modify_cq(ibv_cq_ex_to_cq(loop.cq), &attr) == EINVAL);
 	loop_close(&loop);
