@@ -20,14 +20,13 @@ def same(have, want):
 
 
 def heard(peer, *names):
-    """Wait for these events; what else has come is returned."""
+    """Wait for these events, whatever else comes."""
     types = []
 
     def all_came():
         types.extend(peer.events(10))
         return all(EVENTS[name] in types for name in names)
     wait_until(f"{names}", all_came, END_S, lambda: types)
-    return types
 
 
 def restart(fabric, **conf):

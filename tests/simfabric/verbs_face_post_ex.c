@@ -171,6 +171,13 @@ static void wr_send_inv(struct ibv_qp_ex *public, uint32_t rkey)
 	wr_invalidate(public, IBV_WR_SEND_WITH_INV, rkey);
 }
 
+/* Makes wr_complete fail. */
+static void refuse(struct ibv_qp_ex *public)
+{
+	face_qp(public)->building.work = NULL;
+	note(face_qp(public), -EOPNOTSUPP);
+}
+
 /* ---- setters ---- */
 
 static void wr_set_sge_list(struct ibv_qp_ex *public, size_t count, const struct ibv_sge *list)
@@ -218,19 +225,6 @@ static void wr_set_ud_addr(
 	work->datagram.qkey = remote_qkey;
 }
 
-/* ---- what this HCA does not do: called all the same, it makes wr_complete fail ---- */
-
-static void refuse(struct ibv_qp_ex *public)
-{
-	face_qp(public)->building.work = NULL;
-	note(face_qp(public), -EOPNOTSUPP);
-}
-
-static void wr_send_tso(struct ibv_qp_ex *public, void *hdr, uint16_t hdr_sz, uint16_t mss)
-{
-	refuse(public);
-}
-
 static void wr_set_xrc_srqn(struct ibv_qp_ex *public, uint32_t remote_srqn)
 {
 	struct face_qp *qp = face_qp(public);
@@ -239,6 +233,13 @@ static void wr_set_xrc_srqn(struct ibv_qp_ex *public, uint32_t remote_srqn)
 		refuse(public);
 	else if (qp->building.work)
 		qp->building.work->remote_srqn = remote_srqn;
+}
+
+/* ---- what this HCA does not do: called all the same, it makes wr_complete fail ---- */
+
+static void wr_send_tso(struct ibv_qp_ex *public, void *hdr, uint16_t hdr_sz, uint16_t mss)
+{
+	refuse(public);
 }
 
 static void wr_atomic_write(

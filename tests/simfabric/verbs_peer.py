@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
-"""Two ends of RC connections in a test's hands: verbs-shell processes on the fabric, a command and an answer at a
-time."""
+"""Ends of connections and of datagrams in a test's hands: verbs-shell processes on the fabric, a command and an answer at
+a time."""
 import os
 import subprocess
 
