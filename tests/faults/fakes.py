@@ -7,7 +7,6 @@ that is asked for a step out of order refuses it, a host attaches only a free sl
 each migration `World.complaints` lists what must not be so.
 """
 import threading
-import time
 
 from fake_host import Host
 from fake_shim import Shim
@@ -94,11 +93,3 @@ class World:
                 if shim.state not in ("running", "errored"):
                     bad.append(f"{shim.name} is left {shim.state}")
             return bad + self.log
-
-
-def wait_until(what, condition, seconds=20):
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            raise AssertionError(f"not within {seconds} s: {what}")
-        time.sleep(0.005)

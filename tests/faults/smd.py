@@ -1,12 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
 """tether-smd as a child process of a test, and its API."""
-import http.client
 import json
 import os
 import re
 import resource
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -14,18 +12,13 @@ import traceback
 
 import fakes
 
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from lab.api import UnixConnection  # noqa: E402
+from lab.deadline import wait_until  # noqa: E402
+
 BUILD = os.path.abspath(os.environ.get("TETHER_BUILD", "build"))
-
-
-class UnixHttp(http.client.HTTPConnection):
-    def __init__(self, path):
-        super().__init__("tether", timeout=60)
-        self.path = path
-
-    def connect(self):
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self.path)
+ANSWER_S = 60  # the API holds an answer back for 30
 
 
 class Smd:
@@ -47,7 +40,7 @@ class Smd:
             more = {"restore_signals": False, "stderr": subprocess.PIPE,
                     "preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))}
         self.child = subprocess.Popen([f"{BUILD}/bin/tether-smd", "--config", self.config], env={**os.environ, **env}, **more)
-        fakes.wait_until("tether-smd answers", self.answers)
+        wait_until("tether-smd answers", self.answers)
 
     def make_room(self):
         resource.prlimit(self.child.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
@@ -72,7 +65,7 @@ class Smd:
         return self.child.wait(30)
 
     def ask(self, method, path, body=None):
-        connection = UnixHttp(self.api_path)
+        connection = UnixConnection(self.api_path, ANSWER_S)
         try:
             connection.request(method, path, body if body is None or isinstance(body, (str, bytes)) else json.dumps(body))
             response = connection.getresponse()
@@ -101,7 +94,7 @@ class Smd:
         return self.wait_for(answer["id"])
 
     def hosts_here(self, count):
-        fakes.wait_until(f"{count} hosts are here", lambda: self.get("/v1/health")[1]["hosts"] == count)
+        wait_until(f"{count} hosts are here", lambda: self.get("/v1/health")[1]["hosts"] == count)
 
     def log(self):
         if not os.path.exists(os.path.join(self.directory, "smd.log")):
@@ -131,7 +124,7 @@ class Stage:
         if self.smd.child.poll() is None:
             self.smd.hosts_here(3)
             if "fabric = opensm" in open(self.smd.config).read():
-                fakes.wait_until("the SM is here", lambda: self.smd.get("/v1/health")[1]["sm_connected"])
+                wait_until("the SM is here", lambda: self.smd.get("/v1/health")[1]["sm_connected"])
         return self
 
     def __exit__(self, kind, value, trace):

@@ -10,8 +10,7 @@ import subprocess
 import tempfile
 import threading
 
-import fakes
-from smd import BUILD, Smd, Stage, equal, run
+from smd import BUILD, Smd, Stage, equal, run, wait_until
 
 TETHER = f"{BUILD}/bin/tether"
 
@@ -52,7 +51,7 @@ def what_cannot_be_done_is_refused_by_name_and_changes_nothing():
         stage.world.vm("vm3", "hyp2")
         stage.world.vm("vm4", "hyp2")
         stage.world.hosts["hyp2"].stop()
-        fakes.wait_until("hyp2 is away", lambda: stage.smd.get("/v1/health")[1]["hosts"] == 2)
+        wait_until("hyp2 is away", lambda: stage.smd.get("/v1/health")[1]["hosts"] == 2)
         refused(stage, "host-not-connected", "migrate", "vm1", "hyp2")
         stage.world.hosts["hyp2"].start()
         stage.smd.hosts_here(3)
@@ -125,7 +124,7 @@ def lists_say_what_there_is():
         equal(sorted(h["name"] for h in hosts), ["hyp1", "hyp2", "hyp3"])
         equal({len(h["slots"]) for h in hosts}, {2})
         stage.world.hosts["hyp3"].stop()
-        fakes.wait_until("hyp3 is away", lambda: "no" in tether(stage, "vms")[1])
+        wait_until("hyp3 is away", lambda: "no" in tether(stage, "vms")[1])
 
 
 def wrong_usage_is_status_2():
@@ -249,12 +248,12 @@ def noise_on_the_agents_socket_harms_nobody():
 def noise_from_the_sm_is_a_lost_link():
     with Stage() as stage:
         # A link stands before the SM has accepted it; it is down before the log says so.
-        fakes.wait_until("the SM has accepted the link", lambda: stage.world.sm.connections)
+        wait_until("the SM has accepted the link", lambda: stage.world.sm.connections)
         with stage.world.lock:
             for sock in stage.world.sm.connections:
                 sock.sendall(b'{"id":"x"}\n')
-        fakes.wait_until("the link stands again", lambda: "not an answer" in stage.smd.log()
-                         and stage.smd.get("/v1/health")[1]["sm_connected"])
+        wait_until("the link stands again", lambda: "not an answer" in stage.smd.log()
+                   and stage.smd.get("/v1/health")[1]["sm_connected"])
         equal(stage.smd.move("vm1", "hyp2")["outcome"], "done")
 
 
@@ -268,7 +267,7 @@ def without_descriptors_accepting_pauses_and_goes_on():
         for sock, path in zip(held, (stage.smd.api_path, os.path.join(stage.temporary.name, "agents.sock"))):
             sock.connect(path)
         for what in ("no agent can be accepted", "nobody can be accepted"):
-            fakes.wait_until(what, lambda what=what: f"{what}, accepting pauses: Too many open files" in stage.smd.log())
+            wait_until(what, lambda what=what: f"{what}, accepting pauses: Too many open files" in stage.smd.log())
         resource.prlimit(child, resource.RLIMIT_NOFILE, before)
         equal(stage.smd.move("vm1", "hyp2")["outcome"], "done")
         for sock in held:

@@ -4,9 +4,8 @@
 
 import time
 
-import fakes
 from fake_peer import Peer
-from smd import Stage, equal, run
+from smd import Stage, equal, run, wait_until
 
 TRYING = ["locating", "preparing", "stopping", "settling"]
 FORWARD = ["releasing", "detaching", "moving", "leasing", "naming", "vacating", "applying", "unleasing", "attaching",
@@ -36,7 +35,7 @@ def ended_well(place, state, outcomes, prepare=lambda stage: None):
             migration = stage.smd.wait_for(1)
         what = f"killed at {place} of {state}"
         equal(migration["outcome"] in outcomes, True, f"{what}: ended {migration['outcome']}")
-        fakes.wait_until(f"{what}: {stage.world.complaints()}", lambda: not stage.world.complaints())
+        wait_until(f"{what}: {stage.world.complaints()}", lambda: not stage.world.complaints())
         equal({s.state for s in stage.world.shims.values()}, {"running"}, f"{what}: processes")
         equal(stage.world.vms["vm1"]["host"], "hyp2" if migration["outcome"] == "done" else "hyp1", what)
         stage.smd.hosts_here(3)
@@ -95,7 +94,7 @@ def killed_while_a_vm_is_given_a_vf_it_is_given():
             stage.smd.stop()
             stage.smd.start(TETHER_DIE_AT=f"smd-asked:{state}:1")
             stage.smd.hosts_here(3)
-            fakes.wait_until("the SM is here", lambda: stage.smd.get("/v1/health")[1]["sm_connected"])
+            wait_until("the SM is here", lambda: stage.smd.get("/v1/health")[1]["sm_connected"])
             try:
                 stage.smd.migrate("vm1", "hyp2")
             except ConnectionError:
@@ -106,9 +105,9 @@ def killed_while_a_vm_is_given_a_vf_it_is_given():
             host = stage.world.hosts["hyp3"]
             host.connects_to("vm1")
             equal(stage.smd.wait_for(2)["outcome"], "done", state)
-            fakes.wait_until(f"{state}", lambda: not stage.world.complaints())
+            wait_until(f"{state}", lambda: not stage.world.complaints())
             # No step of the tree says the end.
-            fakes.wait_until(f"{state}: connected", lambda: host.outcomes()[-1:] == ["OUTCOME_DONE"])
+            wait_until(f"{state}: connected", lambda: host.outcomes()[-1:] == ["OUTCOME_DONE"])
 
 
 def a_stopped_vm_that_somebody_moved_meanwhile_gets_its_vf():
@@ -127,7 +126,7 @@ def a_stopped_vm_that_somebody_moved_meanwhile_gets_its_vf():
                     stage.world.vms["vm1"]["host"] = host
                 stage.smd.start()
                 equal(stage.smd.wait_for(1)["outcome"], "lost", f"{state}, {host}")
-                fakes.wait_until(f"{state}, {host}: {stage.world.complaints()}", lambda: not stage.world.complaints())
+                wait_until(f"{state}, {host}: {stage.world.complaints()}", lambda: not stage.world.complaints())
 
 
 def killed_at_the_end_it_has_ended():
@@ -156,7 +155,7 @@ def killed_twice_it_goes_on():
             stage.smd.start()
             migration = stage.smd.wait_for(1)
             equal(migration["outcome"], "aborted" if first == "stopping" else "done", f"{first}, {second}")
-            fakes.wait_until(f"{first}, {second}", lambda: not stage.world.complaints())
+            wait_until(f"{first}, {second}", lambda: not stage.world.complaints())
             equal({s.state for s in stage.world.shims.values()}, {"running"})
 
 
@@ -170,7 +169,7 @@ def a_daemon_that_is_ended_aborts_what_is_not_committed():
 
         def end():
             ended(stage)
-            fakes.wait_until("it is ending", lambda: "signal 15: ending with" in stage.smd.log())
+            wait_until("it is ending", lambda: "signal 15: ending with" in stage.smd.log())
             said.append(stage.smd.migrate("vm2", "hyp2"))
 
         stage.world.fault("vm2/21.147", "STEP_STOP", end)
@@ -205,7 +204,7 @@ def ended_twice_or_too_late_it_leaves_what_is_under_way_to_its_successor():
             _, answer = stage.smd.migrate("vm1", "hyp2")
             stage.smd.wait_for(answer["id"], "detaching")
             ended(stage)
-            fakes.wait_until("it is ending", lambda: "signal 15: ending with" in stage.smd.log())
+            wait_until("it is ending", lambda: "signal 15: ending with" in stage.smd.log())
             if not late:
                 ended(stage)
             equal(stage.smd.wait(), 0, "SIGTERM")
@@ -228,13 +227,13 @@ def on_a_full_disk_it_says_so_and_goes_on_when_there_is_room():
         # Nor does anybody connect with the VM's numbers of before.
         host = stage.world.hosts["hyp3"]
         host.connects_to("vm1")
-        fakes.wait_until("an answer", host.outcomes)
+        wait_until("an answer", host.outcomes)
         equal(host.outcomes(), ["OUTCOME_NONE"])
         stage.smd.make_room()
         drain = Peer(stage.smd.child.stderr.read)
         equal(stage.smd.wait_for(1)["outcome"], "done")
         equal(stage.world.complaints(), [])
-        fakes.wait_until("connected", lambda: host.outcomes() == ["OUTCOME_NONE", "OUTCOME_DONE"])
+        wait_until("connected", lambda: host.outcomes() == ["OUTCOME_NONE", "OUTCOME_DONE"])
         stage.smd.stop()
         drain.join()
 
@@ -245,11 +244,11 @@ def after_the_overall_deadline_its_successor_still_gives_the_vm_a_vf():
         _, answer = stage.smd.migrate("vm1", "hyp2")
         asked = stage.smd.wait_for(answer["id"], "moving")["asked_us"]
         stage.smd.kill()
-        fakes.wait_until("the deadline is over", lambda: time.time() * 1e6 > asked + 1000000)
+        wait_until("the deadline is over", lambda: time.time() * 1e6 > asked + 1000000)
         stage.smd.start()
         migration = stage.smd.wait_for(answer["id"])
         equal(migration["outcome"], "lost")
-        fakes.wait_until("nothing to complain of", lambda: not stage.world.complaints())
+        wait_until("nothing to complain of", lambda: not stage.world.complaints())
         equal({s.state for s in stage.world.shims.values()}, {"errored"})
 
 

@@ -1,9 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
 """Roads of a migration through tether-smd, with fake hosts, shims and SM at the other ends of its sockets."""
-import fakes
 from fake_host import VERSION
-from smd import Stage, equal, run
+from smd import Stage, equal, run, wait_until
 
 
 def states(migration):
@@ -195,7 +194,7 @@ def a_slot_that_kept_the_vms_guid_gives_it_up_when_its_agent_is_back():
         stage.world.faults.clear()
         stage.world.hosts["hyp2"].stop()
         stage.world.hosts["hyp2"].start()
-        fakes.wait_until("the slot shows its own", lambda: "a GUID is shown by two slots" not in stage.world.complaints())
+        wait_until("the slot shows its own", lambda: "a GUID is shown by two slots" not in stage.world.complaints())
         stage.world.sm.sweep()
         equal(stage.world.complaints(), [])
         for shim in stage.world.shims.values():
@@ -275,7 +274,7 @@ def a_lid_that_a_sweep_has_changed_is_not_called_done():
     with restarted_after_a_sweep(False) as stage:
         migration = stage.smd.move("vm1", "hyp2")
         # Nobody is waited for who is told that it is given up.
-        fakes.wait_until("all are told", lambda: {s.state for s in stage.world.shims.values()} == {"errored"})
+        wait_until("all are told", lambda: {s.state for s in stage.world.shims.values()} == {"errored"})
         checked(stage, migration, "lost", "hyp2")
         equal([r["reason"] for r in migration["refusals"]], ["lid-changed"])
 
@@ -306,7 +305,7 @@ def a_peer_left_behind_ends_with_errors_and_the_rest_goes_on():
         # Its agent hears, when it comes back, how it ended.
         stage.world.hosts["hyp3"].stop()
         stage.world.hosts["hyp3"].start()
-        fakes.wait_until("it is told", lambda: not stage.world.shims["vm2/22.154"].open)
+        wait_until("it is told", lambda: not stage.world.shims["vm2/22.154"].open)
         equal(stage.world.shims["vm2/22.154"].state, "errored")
         equal(stage.world.complaints(), [])
 
@@ -419,12 +418,12 @@ def a_host_of_another_version_is_refused_and_both_are_named():
         stage.smd.hosts_here(2)
         host.version = VERSION - 1
         host.start()
-        fakes.wait_until("it is refused", lambda: host.refused)
+        wait_until("it is refused", lambda: host.refused)
         refusal, = host.refused[0]
         text = f"it speaks version {VERSION - 1} of the protocol, this relay version {VERSION}: "
         equal((refusal["reason"], refusal["text"][:len(text)]), ("version", text))
         equal(f"a host is refused: version: {text}" in stage.smd.log(), True, stage.smd.log())
-        fakes.wait_until("its name is logged", lambda: "hyp2 is not listened to" in stage.smd.log())
+        wait_until("its name is logged", lambda: "hyp2 is not listened to" in stage.smd.log())
         status, answer = stage.smd.migrate("vm1", "hyp2")
         equal((status, answer["reason"]), (409, "host-not-connected"))
         host.version = VERSION

@@ -5,7 +5,7 @@ import json
 import socket
 
 
-class _UnixConnection(http.client.HTTPConnection):
+class UnixConnection(http.client.HTTPConnection):
     def __init__(self, path, timeout):
         super().__init__("localhost", timeout=timeout)
         self.path = path
@@ -18,7 +18,7 @@ class _UnixConnection(http.client.HTTPConnection):
 
 def request(socket_path, method, path, body=None, timeout=5):
     """(status, decoded body). OSError when nobody answers."""
-    connection = _UnixConnection(socket_path, timeout)
+    connection = UnixConnection(socket_path, timeout)
     try:
         connection.request(method, path, json.dumps(body) if body is not None else None,
                            {"Content-Type": "application/json"})

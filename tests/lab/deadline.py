@@ -26,7 +26,7 @@ def tails(logs):
     return "".join(f"\n==> {os.path.basename(path)} <==\n{tail(path)}" for path in logs)
 
 
-def wait_until(what, is_true, seconds, logs=(), alive=()):
+def wait_until(what, is_true, seconds=20, logs=(), alive=()):
     """Return the first true value of is_true(). Late after @seconds, or when one of @alive has ended."""
     end = time.monotonic() + seconds
     while True:
