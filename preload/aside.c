@@ -11,6 +11,7 @@ bool aside_keep(struct aside *aside, void *object)
 	if (!grown) {
 		aside->destroy(object);
 		errno = ENOMEM;
+		aside->failed = true;
 		return false;
 	}
 	aside->objects = grown;
@@ -18,7 +19,7 @@ bool aside_keep(struct aside *aside, void *object)
 	return true;
 }
 
-void aside_give_back(struct aside *aside)
+void *aside_end(struct aside *aside, void *made)
 {
 	int saved_errno = errno;
 
@@ -26,4 +27,5 @@ void aside_give_back(struct aside *aside)
 		aside->destroy(aside->objects[--aside->count]);
 	free(aside->objects);
 	errno = saved_errno;
+	return aside->failed ? NULL : made;
 }

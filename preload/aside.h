@@ -13,11 +13,15 @@ struct aside {
 	int (*destroy)(void *object);
 	void **objects;
 	size_t count;
+	bool failed;
 };
 
-/* False: there is no memory for it (errno), and it is destroyed. */
+/* False: there is no memory for it (ENOMEM), and it is destroyed. */
 bool aside_keep(struct aside *aside, void *object);
-/* All are destroyed; errno stays. */
-void aside_give_back(struct aside *aside);
+/*
+ * Those that were kept are destroyed; errno stays. Returns the last one that was made, or NULL if
+ * that is one that could not be kept.
+ */
+void *aside_end(struct aside *aside, void *made);
 
 #endif

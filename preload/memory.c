@@ -83,19 +83,12 @@ static struct ibv_mr *register_unlike_virtual(
         const struct context *context, struct ibv_pd *pd, const struct memory_region *mr)
 {
 	struct aside aside = {.destroy = deregister_aside};
-	struct ibv_mr *taken;
+	struct ibv_mr *made;
 
-	for (;;) {
-		taken = register_as(pd, mr);
-		if (!taken || !key_is_virtual(context, taken))
-			break;
-		if (!aside_keep(&aside, taken)) {
-			taken = NULL;
-			break;
-		}
-	}
-	aside_give_back(&aside);
-	return taken;
+	do
+		made = register_as(pd, mr);
+	while (made && key_is_virtual(context, made) && aside_keep(&aside, made));
+	return aside_end(&aside, made);
 }
 
 static struct ibv_mr *region_create(struct ibv_pd *shown_pd, const struct memory_region *wanted)

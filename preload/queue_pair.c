@@ -96,19 +96,12 @@ static int destroy_aside(void *qp)
 static struct ibv_qp *create_unlike_virtual(struct queue_pair *qp, struct ibv_qp_cap *cap)
 {
 	struct aside aside = {.destroy = destroy_aside};
-	struct ibv_qp *taken;
+	struct ibv_qp *made;
 
-	for (;;) {
-		taken = create_real(qp, cap);
-		if (!taken || !number_is_virtual(taken->qp_num))
-			break;
-		if (!aside_keep(&aside, taken)) {
-			taken = NULL;
-			break;
-		}
-	}
-	aside_give_back(&aside);
-	return taken;
+	do
+		made = create_real(qp, cap);
+	while (made && number_is_virtual(made->qp_num) && aside_keep(&aside, made));
+	return aside_end(&aside, made);
 }
 
 static int logs_init(struct queue_pair *qp)

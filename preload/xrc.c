@@ -370,19 +370,12 @@ static struct ibv_srq *create_unlike_virtual(
         struct shared_receive_queue *srq, struct ibv_srq_init_attr *attr)
 {
 	struct aside aside = {.destroy = destroy_aside};
-	struct ibv_srq *taken;
+	struct ibv_srq *made;
 
-	for (;;) {
-		taken = create_numbered(srq, attr);
-		if (!taken || !number_is_reserved(XRC_NUMBERS | srq->number))
-			break;
-		if (!aside_keep(&aside, taken)) {
-			taken = NULL;
-			break;
-		}
-	}
-	aside_give_back(&aside);
-	return taken;
+	do
+		made = create_numbered(srq, attr);
+	while (made && number_is_reserved(XRC_NUMBERS | srq->number) && aside_keep(&aside, made));
+	return aside_end(&aside, made);
 }
 
 struct ibv_srq *xrc_create_real_srq(
