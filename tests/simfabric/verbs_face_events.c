@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "simfabric/verbs_face.h"
+#include "simfabric/verbs_face_acks.h"
 
 struct face_event {
 	struct face_event *next;
@@ -142,40 +143,9 @@ ENTRY int ibv_get_async_event(struct ibv_context *public, struct ibv_async_event
 	return 0;
 }
 
-static void acknowledge(
-        pthread_mutex_t *mutex, pthread_cond_t *cond, uint32_t *completed, unsigned n)
-{
-	pthread_mutex_lock(mutex);
-	*completed += n;
-	pthread_cond_signal(cond);
-	pthread_mutex_unlock(mutex);
-}
-
 ENTRY void ibv_ack_async_event(struct ibv_async_event *event)
 {
-	struct ibv_cq *cq = event->element.cq;
-	struct ibv_qp *qp = event->element.qp;
-	struct ibv_srq *srq = event->element.srq;
-
-	switch (event->event_type) {
-	case IBV_EVENT_CQ_ERR:
-		acknowledge(&cq->mutex, &cq->cond, &cq->async_events_completed, 1);
-		break;
-	case IBV_EVENT_QP_FATAL:
-	case IBV_EVENT_QP_REQ_ERR:
-	case IBV_EVENT_QP_ACCESS_ERR:
-	case IBV_EVENT_COMM_EST:
-	case IBV_EVENT_SQ_DRAINED:
-	case IBV_EVENT_QP_LAST_WQE_REACHED:
-		acknowledge(&qp->mutex, &qp->cond, &qp->events_completed, 1);
-		break;
-	case IBV_EVENT_SRQ_ERR:
-	case IBV_EVENT_SRQ_LIMIT_REACHED:
-		acknowledge(&srq->mutex, &srq->cond, &srq->events_completed, 1);
-		break;
-	default:
-		break;
-	}
+	async_event_acknowledge(event);
 }
 
 /* ---- completion channels ---- */
@@ -264,7 +234,7 @@ ENTRY int ibv_get_cq_event(struct ibv_comp_channel *public, struct ibv_cq **cq, 
 ENTRY void ibv_ack_cq_events(struct ibv_cq *cq, unsigned int nevents)
 {
 	if (nevents)
-		acknowledge(&cq->mutex, &cq->cond, &cq->comp_events_completed, nevents);
+		events_acknowledge(&cq->mutex, &cq->cond, &cq->comp_events_completed, nevents);
 }
 
 void face_wait_acknowledged(

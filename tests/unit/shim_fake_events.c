@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "notifier/base/cleanup.h"
+#include "tests/simfabric/verbs_face_acks.h"
 #include "tests/unit/shim_fake_hca.h"
 
 pthread_mutex_t fake_lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
@@ -90,14 +91,6 @@ static int read_event(const void *reader, int fd, struct event *event)
 			got_of(about(event))->count++;
 		return 0;
 	}
-}
-
-static void acknowledge(
-        pthread_mutex_t *mutex, pthread_cond_t *changed, uint32_t *completed, unsigned count)
-{
-	LOCK_GUARD(mutex);
-	*completed += count;
-	pthread_cond_broadcast(changed);
 }
 
 void fake_forget_events(const void *object, pthread_mutex_t *mutex, pthread_cond_t *changed,
@@ -217,7 +210,7 @@ int fake_get_cq_event(struct ibv_comp_channel *channel, struct ibv_cq **cq, void
 
 void fake_ack_cq_events(struct ibv_cq *cq, unsigned count)
 {
-	acknowledge(&cq->mutex, &cq->cond, &cq->comp_events_completed, count);
+	events_acknowledge(&cq->mutex, &cq->cond, &cq->comp_events_completed, count);
 }
 
 /* ---- the rest ---- */
@@ -242,29 +235,5 @@ int fake_get_async_event(struct ibv_context *context, struct ibv_async_event *as
 
 void fake_ack_async_event(struct ibv_async_event *event)
 {
-	struct ibv_cq *cq = event->element.cq;
-	struct ibv_qp *qp = event->element.qp;
-	struct ibv_srq *srq = event->element.srq;
-
-	switch (event->event_type) {
-	case IBV_EVENT_CQ_ERR:
-		acknowledge(&cq->mutex, &cq->cond, &cq->async_events_completed, 1);
-		break;
-	case IBV_EVENT_QP_FATAL:
-	case IBV_EVENT_QP_REQ_ERR:
-	case IBV_EVENT_QP_ACCESS_ERR:
-	case IBV_EVENT_COMM_EST:
-	case IBV_EVENT_SQ_DRAINED:
-	case IBV_EVENT_PATH_MIG:
-	case IBV_EVENT_PATH_MIG_ERR:
-	case IBV_EVENT_QP_LAST_WQE_REACHED:
-		acknowledge(&qp->mutex, &qp->cond, &qp->events_completed, 1);
-		break;
-	case IBV_EVENT_SRQ_ERR:
-	case IBV_EVENT_SRQ_LIMIT_REACHED:
-		acknowledge(&srq->mutex, &srq->cond, &srq->events_completed, 1);
-		break;
-	default:
-		break;
-	}
+	async_event_acknowledge(event);
 }
