@@ -254,6 +254,7 @@ struct queue_pair {
 	bool flushed;           /* the device has begun to give back unfinished work */
 	bool last_wqe_told;     /* IBV_EVENT_QP_LAST_WQE_REACHED, since it is in ERR; atomic */
 	bool made_up_due;       /* counted in send_cq->made_up_due */
+	bool half_made;         /* of a rebuild that failed; the device has not let it go yet */
 	bool has_ex;            /* made with send_ops_flags */
 	bool announced;         /* the agent knows which context it is of */
 	struct send_log sends;

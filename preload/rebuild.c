@@ -19,6 +19,11 @@
 #include "preload/shared_receive_queue.h"
 #include "preload/xrc.h"
 
+static bool is_made(const struct queue_pair *qp)
+{
+	return qp->real && !qp->half_made;
+}
+
 /* ---- another incarnation ---- */
 
 /* What is open in the logs belongs to the next incarnation; later completions of this one are
@@ -119,7 +124,7 @@ void rebuild_renew(struct move *move)
 	{
 		int err;
 
-		if (qp->migration.renewed || !qp->migration.settled || !qp->real)
+		if (qp->migration.renewed || !qp->migration.settled || !is_made(qp))
 			continue;
 		queue_pair_close(qp);
 		err = renew(qp);
@@ -134,6 +139,32 @@ void rebuild_renew(struct move *move)
 
 /* ---- away ---- */
 
+static int destroy_real(struct queue_pair *qp)
+{
+	uint32_t number = qp->real->qp_num;
+	int err = -below.ibv_destroy_qp(qp->real);
+
+	if (err)
+		return err;
+	queue_pair_delist(qp, number);
+	qp->real = NULL;
+	qp->half_made = false;
+	return 0;
+}
+
+/* It may not be destroyed as long as it is in a group. */
+static int leave_and_destroy(struct queue_pair *qp)
+{
+	int err = multicast_leave(qp);
+
+	if (err)
+		return err;
+	err = destroy_real(qp);
+	if (err)
+		multicast_join(qp);
+	return err;
+}
+
 static int queue_pair_tear_down(struct queue_pair *qp)
 {
 	int err = 0;
@@ -141,19 +172,9 @@ static int queue_pair_tear_down(struct queue_pair *qp)
 	queue_pair_close(qp);
 	queue_pair_harvest(qp);
 	if (qp->real) {
-		uint32_t number = qp->real->qp_num;
-
-		err = multicast_leave(qp);
-		if (!err) {
-			err = -below.ibv_destroy_qp(qp->real);
-			if (err)
-				multicast_join(qp);
-		}
-		if (!err) {
-			queue_pair_delist(qp, number);
-			qp->real = NULL;
+		err = qp->half_made ? destroy_real(qp) : leave_and_destroy(qp);
+		if (!err)
 			begin_incarnation(qp);
-		}
 	}
 	queue_pair_hold(qp);
 	queue_pair_hold_receives(qp);
@@ -251,7 +272,8 @@ static bool is_whole(const struct context *context)
 	IS_ANY_MISSING(cqs, cq);
 	IS_ANY_MISSING(xrc_domains, domain);
 	IS_ANY_MISSING(srqs, srq);
-	IS_ANY_MISSING(qps, qp);
+	TAILQ_FOREACH(qp, &context->qps, link)
+	missing |= !is_made(qp);
 	return !missing;
 }
 
@@ -374,15 +396,15 @@ static int shared_queue_rebuild(struct shared_receive_queue *srq)
 }
 
 /* What it was given is to be given to the next. */
-static void undo_rebuild(struct queue_pair *qp)
+static int undo_rebuild(struct queue_pair *qp)
 {
-	uint32_t number = qp->real->qp_num;
+	int err;
 
-	if (below.ibv_destroy_qp(qp->real))
-		return;
-	queue_pair_delist(qp, number);
-	qp->real = NULL;
-	receive_log_restart(&qp->receives);
+	qp->half_made = true;
+	err = destroy_real(qp);
+	if (!err)
+		receive_log_restart(&qp->receives);
+	return err;
 }
 
 static int queue_pair_rebuild(struct queue_pair *qp)
@@ -390,7 +412,9 @@ static int queue_pair_rebuild(struct queue_pair *qp)
 	int err;
 
 	queue_pair_close(qp);
-	err = queue_pair_make_real(qp);
+	err = qp->half_made ? undo_rebuild(qp) : 0;
+	if (!err)
+		err = queue_pair_make_real(qp);
 	if (!err)
 		err = to_application_state(qp);
 	if (!err)
@@ -400,17 +424,18 @@ static int queue_pair_rebuild(struct queue_pair *qp)
 		queue_pair_let_receives_go(qp);
 		if (!qp->migration.move)
 			queue_pair_let_go(qp);
-	} else if (qp->real) {
+	} else if (qp->real && !qp->half_made) {
 		undo_rebuild(qp);
 	}
 	queue_pair_open(qp);
 	return err;
 }
 
-#define REBUILD_EACH(list, object, how)                                                            \
+#define REBUILD_EACH(list, object, how) REBUILD_EACH_UNLESS(object->real, list, object, how)
+#define REBUILD_EACH_UNLESS(is_made, list, object, how)                                            \
 	TAILQ_FOREACH(object, &context->list, link)                                                \
 	{                                                                                          \
-		if (err || object->real)                                                           \
+		if (err || (is_made))                                                              \
 			continue;                                                                  \
 		err = how(object);                                                                 \
 		if (err)                                                                           \
@@ -453,7 +478,7 @@ static int context_rebuild(struct context *context)
 	REBUILD_EACH(cqs, cq, queue_rebuild);
 	REBUILD_EACH(xrc_domains, domain, xrc_domain_rebuild);
 	REBUILD_EACH(srqs, srq, shared_queue_rebuild);
-	REBUILD_EACH(qps, qp, queue_pair_rebuild);
+	REBUILD_EACH_UNLESS(is_made(qp), qps, qp, queue_pair_rebuild);
 	return err;
 }
 

@@ -85,6 +85,52 @@ static void an_attach_that_failed_may_be_tried_again(void **state)
 	leave_both(&h->vm);
 }
 
+/* Neither made nor gone: it is no queue pair to go on with. */
+static void what_was_half_made_is_made_anew(void **state)
+{
+	struct harness *h = *state;
+
+	join_both(&h->vm);
+	assert_int_equal(end_receive(&h->vm, 50, 0, 512), 0);
+	harness_stop(h);
+	harness_expect(h, TETHER__STEP__STEP_RELEASE, DONE);
+	fake.slot++;
+	fake.joins_no_group = SECOND;
+	fake.destroys_no_qps = true;
+	for (int tries = 0; tries < 3; tries++) {
+		harness_expect(h, TETHER__STEP__STEP_ATTACH, FAILED);
+		assert_string_equal(harness_reason(h), "not-rebuilt");
+		fake.joins_no_group = 0;
+	}
+	fake.destroys_no_qps = false;
+	go_on_from_attach(h);
+	assert_int_equal(fake_receives(real_of(h->vm.qp)), 1);
+	assert_int_equal(fake_groups(real_of(h->vm.qp)), 2);
+	assert_int_equal(harness_poll(h, &h->vm), 0);
+	leave_both(&h->vm);
+}
+
+static void what_was_half_made_ends_with_its_context(void **state)
+{
+	struct harness *h = *state;
+
+	join_both(&h->vm);
+	assert_int_equal(end_receive(&h->vm, 50, 0, 512), 0);
+	harness_stop(h);
+	harness_expect(h, TETHER__STEP__STEP_RELEASE, DONE);
+	fake.slot++;
+	fake.joins_no_group = SECOND;
+	fake.destroys_no_qps = true;
+	harness_expect(h, TETHER__STEP__STEP_ATTACH, FAILED);
+	fake.joins_no_group = 0;
+	fake.destroys_no_qps = false;
+	harness_expect(h, TETHER__STEP__STEP_ERROR, DONE);
+	assert_int_equal(harness_poll(h, &h->vm), 1);
+	assert_int_equal(h->wc[0].status, IBV_WC_WR_FLUSH_ERR);
+	assert_null(real_of(h->vm.qp));
+	leave_both(&h->vm);
+}
+
 static void who_is_not_released_is_still_in_its_groups(void **state)
 {
 	struct harness *h = *state;
@@ -124,6 +170,8 @@ int main(void)
 	        TEST(the_new_one_hears_what_the_old_one_heard),
 	        TEST(a_member_is_not_destroyed),
 	        TEST(an_attach_that_failed_may_be_tried_again),
+	        TEST(what_was_half_made_is_made_anew),
+	        TEST(what_was_half_made_ends_with_its_context),
 	        TEST(who_is_not_released_is_still_in_its_groups),
 	        TEST(a_member_without_a_device_can_be_destroyed),
 	};
