@@ -61,6 +61,13 @@ static struct datagram_numbers *taken(Tether__QpRows *rows)
 	return numbers;
 }
 
+/* Queue pair @number is @real there, both ways. */
+static void expect_called(const struct datagram_numbers *numbers, uint32_t number, uint32_t real)
+{
+	assert_int_equal(datagram_number_to_real(numbers, number), real);
+	assert_int_equal(datagram_number_to_virtual(numbers, real), number);
+}
+
 static void an_address_has_one_record(void **state)
 {
 	struct datagram_numbers *numbers = datagram_numbers_of(LID, &gid);
@@ -96,8 +103,7 @@ static void what_nobody_spoke_of_is_its_own_number(void **state)
 {
 	struct datagram_numbers *numbers = datagram_numbers_of(LID, &gid);
 
-	assert_int_equal(datagram_number_to_real(numbers, 5), 5);
-	assert_int_equal(datagram_number_to_virtual(numbers, 5), 5);
+	expect_called(numbers, 5, 5);
 }
 
 /* The other two are a connected queue pair, and one at another address. */
@@ -110,11 +116,10 @@ static void only_datagram_queue_pairs_of_that_address_are_taken(void **state)
 	row(&rows, LID, 6, 60, 1);
 	row(&rows, OTHER_LID, 7, 70, 0);
 	numbers = taken(&rows);
-	assert_int_equal(datagram_number_to_real(numbers, 5), 50);
-	assert_int_equal(datagram_number_to_virtual(numbers, 50), 5);
-	assert_int_equal(datagram_number_to_real(numbers, 6), 6);
-	assert_int_equal(datagram_number_to_real(numbers, 7), 7);
-	assert_int_equal(datagram_number_to_virtual(numbers, 60), 60);
+	expect_called(numbers, 5, 50);
+	expect_called(numbers, 6, 6);
+	expect_called(numbers, 7, 7);
+	expect_called(numbers, 60, 60);
 }
 
 static void numbers_that_change_places_are_each_translated_once(void **state)
@@ -125,10 +130,8 @@ static void numbers_that_change_places_are_each_translated_once(void **state)
 	row(&rows, LID, 5, 6, 0);
 	row(&rows, LID, 6, 5, 0);
 	numbers = taken(&rows);
-	assert_int_equal(datagram_number_to_real(numbers, 5), 6);
-	assert_int_equal(datagram_number_to_real(numbers, 6), 5);
-	assert_int_equal(datagram_number_to_virtual(numbers, 5), 6);
-	assert_int_equal(datagram_number_to_virtual(numbers, 6), 5);
+	expect_called(numbers, 5, 6);
+	expect_called(numbers, 6, 5);
 }
 
 /* The number of before may be another's by now. */
@@ -142,10 +145,10 @@ static void what_is_said_next_leaves_nothing_of_before(void **state)
 	taken(&first);
 	row(&second, LID, 5, 51, 0);
 	numbers = taken(&second);
-	assert_int_equal(datagram_number_to_real(numbers, 5), 51);
-	assert_int_equal(datagram_number_to_virtual(numbers, 50), 50);
-	assert_int_equal(datagram_number_to_real(numbers, 6), 6);
-	assert_int_equal(datagram_number_to_virtual(numbers, 60), 60);
+	expect_called(numbers, 5, 51);
+	expect_called(numbers, 50, 50);
+	expect_called(numbers, 6, 6);
+	expect_called(numbers, 60, 60);
 }
 
 static void who_is_back_at_its_own_number_is_not_translated(void **state)
@@ -158,7 +161,8 @@ static void who_is_back_at_its_own_number_is_not_translated(void **state)
 	row(&second, LID, 5, 5, 0);
 	numbers = taken(&second);
 	assert_null(numbers->tables);
-	assert_int_equal(datagram_number_to_virtual(numbers, 50), 50);
+	expect_called(numbers, 5, 5);
+	expect_called(numbers, 50, 50);
 }
 
 static void the_same_said_again_changes_nothing(void **state)
@@ -186,7 +190,7 @@ static void columns_of_unequal_length_change_nothing(void **state)
 	assert_int_equal(datagram_numbers_take(numbers, &second), -EBADMSG);
 	second.n_real_qpn = 1;
 	rows_clear(&second.base);
-	assert_int_equal(datagram_number_to_real(numbers, 5), 50);
+	expect_called(numbers, 5, 50);
 }
 
 /* ---- while somebody reads ---- */

@@ -204,10 +204,10 @@ uint32_t agent_is_asked(uint8_t *gid)
 	return request;
 }
 
-void agent_answers(uint32_t request, Tether__Outcome outcome)
+static void answer_interest(uint32_t request, Tether__Outcome outcome, uint32_t lid, uint32_t real)
 {
 	Tether__InterestAnswer answer = TETHER__INTEREST_ANSWER__INIT;
-	struct qp_row row = {.local_lid = LID, .local_qpn = QPN, .real_qpn = REAL_QPN};
+	struct qp_row row = {.local_lid = lid, .local_qpn = QPN, .real_qpn = real};
 	Tether__QpRows rows = TETHER__QP_ROWS__INIT;
 	Tether__Frame frame = TETHER__FRAME__INIT;
 
@@ -221,6 +221,11 @@ void agent_answers(uint32_t request, Tether__Outcome outcome)
 	frame.interest_answer = &answer;
 	agent_says(&frame);
 	rows_clear(&rows.base);
+}
+
+void agent_answers(uint32_t request, Tether__Outcome outcome)
+{
+	answer_interest(request, outcome, LID, REAL_QPN);
 }
 
 Tether__Frame *agent_hears_interest(void)
@@ -263,19 +268,7 @@ void agent_hears_nothing_more(void)
 
 void agent_answers_datagrams(uint32_t request, uint32_t lid, uint32_t real)
 {
-	Tether__InterestAnswer answer = TETHER__INTEREST_ANSWER__INIT;
-	struct qp_row row = {.local_lid = lid, .local_qpn = QPN, .real_qpn = real};
-	Tether__QpRows rows = TETHER__QP_ROWS__INIT;
-	Tether__Frame frame = TETHER__FRAME__INIT;
-
-	answer.request = request;
-	answer.outcome = TETHER__OUTCOME__OUTCOME_DONE;
-	assert_int_equal(qp_rows_append(&rows, &row), 0);
-	answer.qps = &rows;
-	frame.body_case = TETHER__FRAME__BODY_INTEREST_ANSWER;
-	frame.interest_answer = &answer;
-	agent_says(&frame);
-	rows_clear(&rows.base);
+	answer_interest(request, TETHER__OUTCOME__OUTCOME_DONE, lid, real);
 }
 
 void agent_is_heard(void)
