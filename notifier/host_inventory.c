@@ -121,7 +121,8 @@ static int address_read(const struct decoding *at, struct json_object *json, Tet
 	ATTRIBUTE(max_mr)                                                                          \
 	ATTRIBUTE(max_mtu)                                                                         \
 	ATTRIBUTE(max_qp_rd_atom)                                                                  \
-	ATTRIBUTE(atomic_cap)
+	ATTRIBUTE(atomic_cap)                                                                      \
+	ATTRIBUTE(completion_timestamps)
 
 static int attributes_read(const struct decoding *at, struct json_object *json, Tether__Slot *slot)
 {

@@ -154,6 +154,7 @@ static struct json_object *describe_attributes(const struct fabric *fabric, cons
 	json_put_number(attributes, "max_mtu", port_info_mtu_cap(port->info));
 	json_put_number(attributes, "max_qp_rd_atom", QUEUE_PAIR_MAX_READS);
 	json_put_number(attributes, "atomic_cap", IBV_ATOMIC_HCA);
+	json_put_number(attributes, "completion_timestamps", true);
 	json_put_number(attributes, "device_cap_flags", (uint32_t)HCA_CAPABILITIES);
 	return attributes;
 }
