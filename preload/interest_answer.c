@@ -27,9 +27,7 @@ static void take_keys(
 		if (!keys)
 			continue;
 		remote->keys = keys;
-		/* What stands in a table that is in use is right, and not touched. */
-		if (number_table_translate(&keys->keys, row.virtual_rkey) != row.real_rkey)
-			number_table_set(&keys->keys, row.virtual_rkey, row.real_rkey);
+		remote_keys_set(keys, row.virtual_rkey, row.real_rkey, row.window);
 	}
 }
 

@@ -121,6 +121,26 @@ struct remote_keys *remote_keys_of(uint32_t lid, uint32_t context)
 	return keys;
 }
 
+int remote_keys_set(struct remote_keys *keys, uint32_t virtual, uint32_t real, bool is_window)
+{
+	struct number_table *table = is_window ? &keys->windows : &keys->keys;
+	uint32_t now = is_window ? window_table_translate(table, virtual)
+	                         : number_table_translate(table, virtual);
+
+	/* What stands in a table that is in use is right, and not touched. */
+	if (now == real)
+		return 0;
+	return number_table_set(table, is_window ? virtual >> 8 : virtual, real);
+}
+
+void remote_keys_remove(struct remote_keys *keys, uint32_t virtual, bool is_window)
+{
+	if (is_window)
+		number_table_remove(&keys->windows, virtual >> 8);
+	else
+		number_table_remove(&keys->keys, virtual);
+}
+
 void remote_keys_in_child(void)
 {
 	pthread_mutex_init(&all_lock, NULL);

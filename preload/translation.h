@@ -71,15 +71,43 @@ static inline struct ibv_sge *translate_sges(
 }
 
 /*
+ * Keys of memory windows: each bind gives a window another lower 8 bits, so the upper 24 are its
+ * number here, and the lower 8 of what they become are added to those of a key.
+ */
+static inline uint32_t window_table_translate(const struct number_table *table, uint32_t key)
+{
+	const struct number_entry *entry = number_table_find(table, key >> 8);
+
+	return entry ? ((uint32_t)entry->value & ~0xffu) | ((key + (uint32_t)entry->value) & 0xff)
+	             : key;
+}
+
+/*
  * The rkeys of one context of a process elsewhere, named by that VM's address and the context's
  * number. Kept for as long as the process lives; shared by all queue pairs to that context. Changed
  * by the service thread alone.
  */
 struct remote_keys {
 	uint32_t lid, context;
-	struct number_table keys;
+	struct number_table keys;    /* of regions */
+	struct number_table windows; /* by the upper 24 bits of a key */
 	struct remote_keys *next;
 };
+
+static inline uint32_t remote_keys_translate(const struct remote_keys *keys, uint32_t rkey)
+{
+	const struct number_entry *entry = number_table_find(&keys->keys, rkey);
+
+	if (entry)
+		return (uint32_t)entry->value;
+	if (__builtin_expect(keys->windows.count, 0))
+		return window_table_translate(&keys->windows, rkey);
+	return rkey;
+}
+
+/* What a row of KeyRows says, or that there is none any more. -ENOMEM: as it was. */
+int remote_keys_set(struct remote_keys *keys, uint32_t virtual, uint32_t real, bool is_window);
+void remote_keys_remove(struct remote_keys *keys, uint32_t virtual, bool is_window);
 
 /* NULL: nothing of that context was ever translated. */
 struct remote_keys *remote_keys_find(uint32_t lid, uint32_t context);

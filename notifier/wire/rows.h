@@ -47,7 +47,8 @@ void rows_clear(ProtobufCMessage *table);
 #define KEY_COLUMNS(COLUMN)                                                                        \
 	COLUMN(context)                                                                            \
 	COLUMN(virtual_rkey)                                                                       \
-	COLUMN(real_rkey)
+	COLUMN(real_rkey)                                                                          \
+	COLUMN(window)
 #define PATH_COLUMNS(COLUMN)                                                                       \
 	COLUMN(local_lid)                                                                          \
 	COLUMN(remote_lid)                                                                         \

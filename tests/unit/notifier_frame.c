@@ -226,7 +226,7 @@ static void rows_are_concatenated_in_order(void **state)
 	size_t count;
 
 	for (uint32_t i = 0; i < 9; i++)
-		key_rows_append(i < 4 ? &a : &b, &(struct key_row){i, 10 + i, 20 + i});
+		key_rows_append(i < 4 ? &a : &b, &(struct key_row){i, 10 + i, 20 + i, 0});
 	assert_int_equal(rows_concatenate(&a.base, &b.base), 0);
 	assert_int_equal(rows_concatenate(&a.base, NULL), 0);
 	assert_int_equal(key_rows_count(&a, &count), 0);
@@ -242,12 +242,12 @@ static void unequal_columns_are_refused(void **state)
 	Tether__KeyRows good = TETHER__KEY_ROWS__INIT, bad = TETHER__KEY_ROWS__INIT;
 	size_t count;
 
-	key_rows_append(&good, &(struct key_row){1, 2, 3});
-	key_rows_append(&bad, &(struct key_row){1, 2, 3});
+	key_rows_append(&good, &(struct key_row){1, 2, 3, 0});
+	key_rows_append(&bad, &(struct key_row){1, 2, 3, 0});
 	bad.n_real_rkey = 0;
 	assert_int_equal(key_rows_count(&bad, &count), -EBADMSG);
 	assert_int_equal(rows_concatenate(&good.base, &bad.base), -EBADMSG);
-	assert_int_equal(key_rows_append(&bad, &(struct key_row){4, 5, 6}), -EBADMSG);
+	assert_int_equal(key_rows_append(&bad, &(struct key_row){4, 5, 6, 0}), -EBADMSG);
 	assert_int_equal(key_rows_count(&good, &count), 0);
 	assert_int_equal(count, 1);
 	rows_clear(&good.base);

@@ -260,6 +260,28 @@ static void numbers_not_in_a_table_are_their_own(void **state)
 	number_table_clear(&table);
 }
 
+/* A row stands for 256 keys, and says how far their tags differ. */
+static void keys_of_a_window_go_by_their_upper_bits(void **state)
+{
+	struct remote_keys keys = {0};
+
+	assert_int_equal(remote_keys_set(&keys, 0x1200, 0x3405, true), 0);
+	assert_int_equal(remote_keys_set(&keys, 0x1301, 0x9999, false), 0);
+	assert_int_equal(remote_keys_translate(&keys, 0x1200), 0x3405);
+	assert_int_equal(remote_keys_translate(&keys, 0x1203), 0x3408);
+	assert_int_equal(remote_keys_translate(&keys, 0x12ff), 0x3404);
+	assert_int_equal(remote_keys_translate(&keys, 0x1301), 0x9999);
+	assert_int_equal(remote_keys_translate(&keys, 0x1302), 0x1302);
+	assert_int_equal(remote_keys_set(&keys, 0x1200, 0x5600, true), 0);
+	assert_int_equal(remote_keys_translate(&keys, 0x1203), 0x5603);
+	remote_keys_remove(&keys, 0x1200, true);
+	remote_keys_remove(&keys, 0x1301, false);
+	assert_int_equal(remote_keys_translate(&keys, 0x1203), 0x1203);
+	assert_int_equal(remote_keys_translate(&keys, 0x1301), 0x1301);
+	number_table_clear(&keys.keys);
+	number_table_clear(&keys.windows);
+}
+
 #define WITH_LOG(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -279,6 +301,7 @@ int main(void)
 	        cmocka_unit_test(a_ring_keeps_order_while_it_grows),
 	        cmocka_unit_test(stamps_go_with_what_they_are_of),
 	        cmocka_unit_test(numbers_not_in_a_table_are_their_own),
+	        cmocka_unit_test(keys_of_a_window_go_by_their_upper_bits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

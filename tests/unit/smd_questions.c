@@ -119,7 +119,7 @@ static int setup(void **state)
 	        {.local_lid = 11, .local_qpn = 0x200, .real_qpn = 0x200, .context = 2},
 	        {.local_lid = 12, .local_qpn = 0x100, .real_qpn = 0x300, .context = 3},
 	};
-	struct key_row keys[] = {{1, 5, 6}, {2, 5, 7}};
+	struct key_row keys[] = {{1, 5, 6, 0}, {2, 5, 7, 0}};
 	Tether__QpRows qp_rows = TETHER__QP_ROWS__INIT;
 	Tether__KeyRows key_rows = TETHER__KEY_ROWS__INIT;
 	struct address vm = {.lid = 11};
