@@ -17,6 +17,7 @@
 #include "tests/unit/shim_fake_rarities.h"
 #include "tests/unit/shim_fake_shared_queues.h"
 #include "tests/unit/shim_fake_tables.h"
+#include "tests/unit/shim_fake_windows.h"
 
 enum { SLOTS = 4 };
 
@@ -159,6 +160,9 @@ struct ibv_context *fake_open_device(struct ibv_device *device)
 	shown->ops.post_srq_recv = fake_post_srq_recv;
 	shown->ops.poll_cq = fake_poll_cq;
 	shown->ops.req_notify_cq = fake_req_notify_cq;
+	shown->ops.alloc_mw = fake.has_no_windows ? NULL : fake_alloc_mw;
+	shown->ops.dealloc_mw = fake_dealloc_mw;
+	shown->ops.bind_mw = fake_bind_mw;
 	fake.opens++;
 	fake.live_objects++;
 	return shown;

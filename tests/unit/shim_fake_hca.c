@@ -11,6 +11,7 @@
 #include "tests/unit/shim_fake_rarities.h"
 #include "tests/unit/shim_fake_shared_queues.h"
 #include "tests/unit/shim_fake_tables.h"
+#include "tests/unit/shim_fake_windows.h"
 
 struct fake fake;
 
@@ -24,6 +25,7 @@ void fake_reset(void)
 	fake_clocks_reset();
 	fake_devices_reset();
 	fake_memory_reset();
+	fake_windows_reset();
 	fake_completions_reset();
 	TAILQ_INIT(&fake_qps);
 	TAILQ_INIT(&fake_srqs);

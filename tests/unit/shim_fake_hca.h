@@ -43,6 +43,7 @@ struct fake {
 	bool opens_no_more;
 	bool resizes_no_cqs, moderates_no_cqs;
 	bool rereg_changes_keys;
+	bool has_no_windows, reset_keeps_windows;
 	int xrcd_fd, xrcd_oflags; /* of the XRC domain opened last */
 	/* Called once, by the next that posts a send, polls or allocates a domain. */
 	void (*inside)(void);

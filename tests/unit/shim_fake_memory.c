@@ -9,6 +9,7 @@
 #include "tests/unit/shim_fake_completions.h"
 #include "tests/unit/shim_fake_events.h"
 #include "tests/unit/shim_fake_hca.h"
+#include "tests/unit/shim_fake_windows.h"
 
 struct fake_mr {
 	struct ibv_mr mr;
@@ -81,6 +82,7 @@ int fake_dereg_mr(struct ibv_mr *mr)
 {
 	LOCK_GUARD(&fake_lock);
 	TAILQ_REMOVE(&mrs, (struct fake_mr *)mr, link);
+	fake_windows_forget(mr, NULL);
 	return fake_object_free(mr);
 }
 

@@ -13,6 +13,7 @@
 #include "tests/unit/shim_fake_memory.h"
 #include "tests/unit/shim_fake_rarities.h"
 #include "tests/unit/shim_fake_shared_queues.h"
+#include "tests/unit/shim_fake_windows.h"
 
 struct fake_ah {
 	struct ibv_ah ah;
@@ -79,6 +80,7 @@ int fake_destroy_qp(struct ibv_qp *shown)
 	fake_forget_events(shown, &shown->mutex, &shown->cond, &shown->events_completed, NULL);
 	LOCK_GUARD(&fake_lock);
 	TAILQ_REMOVE(&fake_qps, (struct fake_qp *)shown, link);
+	fake_windows_forget(NULL, (struct fake_qp *)shown);
 	if (fake.reset_purges && !((struct fake_qp *)shown)->xrcd) {
 		fake_purge(shown->send_cq, shown->qp_num);
 		fake_purge(shown->recv_cq, shown->qp_num);
@@ -86,12 +88,26 @@ int fake_destroy_qp(struct ibv_qp *shown)
 	return fake_object_free(shown);
 }
 
+static enum ibv_wc_opcode opcode_of(enum ibv_wr_opcode opcode)
+{
+	switch (opcode) {
+	case IBV_WR_RDMA_READ:
+		return IBV_WC_RDMA_READ;
+	case IBV_WR_BIND_MW:
+		return IBV_WC_BIND_MW;
+	case IBV_WR_LOCAL_INV:
+		return IBV_WC_LOCAL_INV;
+	default:
+		return IBV_WC_SEND;
+	}
+}
+
 void fake_complete_send(struct fake_qp *qp, enum ibv_wc_status status)
 {
 	struct fake_send *send = &qp->sends[qp->completed++ % FAKE_QUEUE];
 	struct ibv_wc wc = {.wr_id = send->wr.wr_id,
 	        .status = status,
-	        .opcode = send->wr.opcode == IBV_WR_RDMA_READ ? IBV_WC_RDMA_READ : IBV_WC_SEND,
+	        .opcode = opcode_of(send->wr.opcode),
 	        .qp_num = qp->qp.qp_num};
 
 	if (status || qp->sig_all || send->wr.send_flags & IBV_SEND_SIGNALED)
@@ -164,6 +180,8 @@ int fake_modify_qp(struct ibv_qp *shown, struct ibv_qp_attr *attr, int mask)
 	case IBV_QPS_RESET:
 		if (shown == fake.does_not_reset)
 			return EIO;
+		if (!fake.reset_keeps_windows)
+			fake_windows_forget(NULL, qp);
 		forget(qp);
 		break;
 	case IBV_QPS_INIT:
@@ -246,6 +264,8 @@ static void queue_send(struct fake_qp *qp, const struct ibv_send_wr *wr)
 		memcpy(send->payload, (void *)(uintptr_t)wr->sg_list[0].addr, send->length);
 	if (qp->qp.qp_type == IBV_QPT_UD)
 		send->to = ((struct fake_ah *)wr->wr.ud.ah)->attr;
+	if (wr->opcode == IBV_WR_BIND_MW)
+		send->window_key = wr->bind_mw.mw->rkey;
 	send->packets = send->length > FAKE_MTU ? (send->length + FAKE_MTU - 1) / FAKE_MTU : 1;
 }
 
@@ -264,7 +284,9 @@ int fake_post_send(struct ibv_qp *shown, struct ibv_send_wr *wr, struct ibv_send
 	}
 	if (shown->state == IBV_QPS_ERR)
 		fake_flush(qp);
-	else if (fake.automatic)
+	else
+		fake_do_local(qp);
+	if (fake.automatic && shown->state != IBV_QPS_ERR)
 		fake_execute(shown, FAKE_QUEUE, true);
 	return 0;
 }

@@ -22,6 +22,7 @@ struct fake_send {
 	uint32_t length, packets;
 	struct ibv_ah_attr to; /* of a datagram: the handle may be gone before it is sent */
 	bool executed;
+	uint32_t window_key; /* that the poster knew */
 };
 
 struct fake_receive {

@@ -10,6 +10,7 @@
 #include "tests/unit/shim_fake_memory.h"
 #include "tests/unit/shim_fake_queue_pairs.h"
 #include "tests/unit/shim_fake_shared_queues.h"
+#include "tests/unit/shim_fake_windows.h"
 
 /* In fields of a completion that nobody has filled. */
 enum { UNDEFINED = 0x5b5b5b5b };
@@ -76,7 +77,8 @@ static void receive_complete(
 	        .byte_len = send->length,
 	        .imm_data = send->wr.imm_data,
 	        .qp_num = to->qp.qp_num,
-	        .src_qp = UNDEFINED};
+	        .src_qp = UNDEFINED,
+	        .wc_flags = send->wr.opcode == IBV_WR_SEND_WITH_INV ? IBV_WC_WITH_INV : 0};
 
 	fake_push_late(
 	        to->qp.recv_cq, &wc, send->wr.send_flags & IBV_SEND_SOLICITED, fake.hold_receives);
@@ -85,6 +87,7 @@ static void receive_complete(
 static bool takes_receive(const struct fake_send *send)
 {
 	return send->wr.opcode == IBV_WR_SEND || send->wr.opcode == IBV_WR_SEND_WITH_IMM ||
+	       send->wr.opcode == IBV_WR_SEND_WITH_INV ||
 	       send->wr.opcode == IBV_WR_RDMA_WRITE_WITH_IMM;
 }
 
@@ -119,6 +122,9 @@ static bool execute_send(struct fake_qp *to, struct fake_send *send, const uint8
 {
 	struct fake_receive receive;
 
+	if (send->wr.opcode == IBV_WR_SEND_WITH_INV &&
+	        !fake_window_invalidate(to, send->wr.invalidate_rkey))
+		return false;
 	take_receive(to);
 	receive = to->taken;
 	to->has_taken = false;
@@ -134,10 +140,19 @@ static bool execute_send(struct fake_qp *to, struct fake_send *send, const uint8
 	return true;
 }
 
+/* Of a region or a window. */
+static uint8_t *open_to_peers(
+        const struct fake_qp *to, uint32_t rkey, uint64_t addr, uint32_t length)
+{
+	uint8_t *at = fake_resolve(to->hca, rkey, addr, length);
+
+	return at ? at : fake_window_resolve(to, rkey, addr, length);
+}
+
 static bool execute_atomic(struct fake_qp *to, struct fake_send *send, uint8_t *data)
 {
-	uint64_t *at = (uint64_t *)(void *)fake_resolve(
-	        to->hca, send->wr.wr.atomic.rkey, send->wr.wr.atomic.remote_addr, 8);
+	uint64_t *at = (uint64_t *)(void *)open_to_peers(
+	        to, send->wr.wr.atomic.rkey, send->wr.wr.atomic.remote_addr, 8);
 	uint64_t was;
 
 	if (!at)
@@ -159,6 +174,7 @@ static bool execute_at(struct fake_qp *to, struct fake_send *send, uint8_t *data
 	switch (send->wr.opcode) {
 	case IBV_WR_SEND:
 	case IBV_WR_SEND_WITH_IMM:
+	case IBV_WR_SEND_WITH_INV:
 		return execute_send(to, send, data);
 	case IBV_WR_ATOMIC_FETCH_AND_ADD:
 	case IBV_WR_ATOMIC_CMP_AND_SWP:
@@ -166,8 +182,7 @@ static bool execute_at(struct fake_qp *to, struct fake_send *send, uint8_t *data
 	default:
 		break;
 	}
-	at = fake_resolve(
-	        to->hca, send->wr.wr.rdma.rkey, send->wr.wr.rdma.remote_addr, send->length);
+	at = open_to_peers(to, send->wr.wr.rdma.rkey, send->wr.wr.rdma.remote_addr, send->length);
 	if (!at)
 		return false;
 	if (send->wr.opcode == IBV_WR_RDMA_READ) {
@@ -307,8 +322,10 @@ unsigned fake_execute(const struct ibv_qp *shown, unsigned messages, bool acknow
 
 	LOCK_GUARD(&fake_lock);
 	while ((to || fake_is_unreliable(qp)) && done < messages && qp->executed != qp->head &&
-	        execute_one(qp, to, acknowledged))
+	        execute_one(qp, to, acknowledged)) {
 		done++;
+		fake_do_local(qp);
+	}
 	return done;
 }
 
