@@ -7,6 +7,8 @@
 #include "preload/completion_stamps.h"
 #include "preload/data_path.h"
 #include "preload/shared_receive_queue.h"
+#include "preload/window_binding.h"
+#include "preload/window_work.h"
 #include "preload/xrc.h"
 
 enum { HARVEST_BATCH = STAMPS_BATCH };
@@ -36,6 +38,10 @@ static enum ibv_wc_opcode completion_opcode(unsigned opcode)
 		return IBV_WC_COMP_SWAP;
 	case IBV_WR_ATOMIC_FETCH_AND_ADD:
 		return IBV_WC_FETCH_ADD;
+	case IBV_WR_LOCAL_INV:
+		return IBV_WC_LOCAL_INV;
+	case IBV_WR_BIND_MW:
+		return IBV_WC_BIND_MW;
 	default:
 		return IBV_WC_SEND;
 	}
@@ -48,7 +54,7 @@ static struct ibv_wc completion_of_slot(
 	        .wr_id = slot->wr_id,
 	        .status = status,
 	        .opcode = completion_opcode(slot->opcode),
-	        .byte_len = slot->length,
+	        .byte_len = opcode_is_local(slot->opcode) ? 0 : slot->length,
 	        .qp_num = queue_pair_number(qp),
 	};
 }
@@ -243,7 +249,8 @@ static bool receive_failed(struct queue_pair *qp, struct ibv_wc *wc, bool of_the
 static bool is_of_an_earlier_incarnation(const struct queue_pair *qp, uint64_t tag)
 {
 	if (!tag_is_receive(tag))
-		return tag_incarnation(tag) != qp->sends.incarnation;
+		return tag_incarnation(tag & ~(TAG_LOCAL_WORK | TAG_REBINDING)) !=
+		       qp->sends.incarnation;
 	return tag_incarnation(tag) !=
 	       (qp->srq ? qp->srq->log.incarnation : qp->receives.incarnation);
 }
@@ -256,6 +263,10 @@ bool completion_failed(struct queue_pair *qp, struct ibv_wc *wc)
 
 	if (is_of_an_earlier_incarnation(qp, wc->wr_id))
 		return false;
+	if (!tag_is_receive(wc->wr_id) && wc->wr_id & TAG_REBINDING) {
+		window_binding_failed(qp);
+		return false;
+	}
 	if (!of_the_move)
 		qp->application_error = true;
 	wc->qp_num = queue_pair_number(qp);

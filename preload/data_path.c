@@ -5,7 +5,9 @@
 
 #include "preload/completions.h"
 #include "preload/datagrams.h"
+#include "preload/memory_windows.h"
 #include "preload/nap.h"
+#include "preload/window_work.h"
 #include "preload/xrc.h"
 
 /* ---- sends ---- */
@@ -15,9 +17,16 @@ static bool translates(const struct queue_pair *qp)
 	return __builtin_expect(qp->context->moved || qp->remote.keys || qp->srq_numbers, 0);
 }
 
+/* Local work is not posted here. */
+static __attribute__((noinline)) uint32_t *rare_rkey(struct ibv_send_wr *wr)
+{
+	return wr->opcode == IBV_WR_SEND_WITH_INV ? &wr->invalidate_rkey : &wr->wr.atomic.rkey;
+}
+
 static void translate_send(struct queue_pair *qp, struct ibv_send_wr *wr, unsigned nth)
 {
-	uint32_t *rkey = opcode_is_atomic(wr->opcode) ? &wr->wr.atomic.rkey : &wr->wr.rdma.rkey;
+	uint32_t *rkey = __builtin_expect(wr->opcode > IBV_WR_RDMA_READ, 0) ? rare_rkey(wr)
+	                                                                    : &wr->wr.rdma.rkey;
 
 	if (qp->context->moved && !(wr->send_flags & IBV_SEND_INLINE))
 		wr->sg_list = translate_sges(&qp->context->lkeys,
@@ -26,7 +35,7 @@ static void translate_send(struct queue_pair *qp, struct ibv_send_wr *wr, unsign
 		wr->qp_type.xrc.remote_srqn =
 		        xrc_number_to_real(qp->srq_numbers, wr->qp_type.xrc.remote_srqn);
 	if (qp->remote.keys)
-		*rkey = number_table_translate(&qp->remote.keys->keys, *rkey);
+		*rkey = remote_keys_translate(qp->remote.keys, *rkey);
 }
 
 /* What the device refuses nobody receives. */
@@ -125,7 +134,13 @@ int queue_pair_give_kept(struct queue_pair *qp)
 			count = datagrams_passing(qp, log->posted, count);
 		if (!count)
 			break;
-		err = give_sends(qp, log->posted, count, &posted);
+		count = window_work_ahead(qp, log->posted, count);
+		if (count) {
+			err = give_sends(qp, log->posted, count, &posted);
+		} else {
+			err = window_work_give(qp, log->posted);
+			posted = !err;
+		}
 		send_log_reposted(log, log->posted + posted);
 	}
 	return err;
@@ -173,6 +188,13 @@ int queue_pair_post_filled(struct queue_pair *qp, uint32_t count, uint32_t *post
 	return give_filled(qp, count, posted);
 }
 
+/* What is no work for send_log_fill, which has said @err. */
+static __attribute__((noinline, cold)) int post_unfilled(
+        struct queue_pair *qp, const struct ibv_send_wr *wr, int err)
+{
+	return err == EINVAL && window_work_is(wr) ? window_work_post(qp, wr) : err;
+}
+
 static int post_sends(struct queue_pair *qp, struct ibv_send_wr *wr, struct ibv_send_wr **bad_wr)
 {
 	int err = 0;
@@ -190,8 +212,11 @@ static int post_sends(struct queue_pair *qp, struct ibv_send_wr *wr, struct ibv_
 		}
 		if (filled)
 			err = queue_pair_post_filled(qp, filled, &posted);
-		if (!err)
-			err = -fill_err;
+		if (!err && fill_err) {
+			err = post_unfilled(qp, wr, -fill_err);
+			if (!err)
+				wr = wr->next;
+		}
 		if (err)
 			*bad_wr = posted < filled ? chunk[posted] : wr;
 	}
@@ -349,6 +374,16 @@ struct queue_pair *completion_owner(const struct completion_queue *cq, const str
 	return entry ? (struct queue_pair *)entry->value : NULL;
 }
 
+static void look_at_receive(struct queue_pair *qp, struct ibv_wc *wc)
+{
+	if (qp->datagrams) {
+		datagram_received(qp, wc);
+	} else {
+		datagram_it_is_not(wc);
+		window_was_invalidated_by_peer(qp, wc);
+	}
+}
+
 static bool receive_completed(struct queue_pair *qp, struct ibv_wc *wc)
 {
 	uint32_t sequence = tag_sequence(wc->wr_id);
@@ -365,8 +400,8 @@ static bool receive_completed(struct queue_pair *qp, struct ibv_wc *wc)
 	}
 	qp->receives_done++;
 	wc->qp_num = queue_pair_number(qp);
-	if (qp->datagrams)
-		datagram_received(qp, wc);
+	if (qp->looks_at_receives)
+		look_at_receive(qp, wc);
 	else
 		datagram_it_is_not(wc);
 	return true;
@@ -378,7 +413,7 @@ static bool send_completed(struct queue_pair *qp, struct ibv_wc *wc)
 	struct send_slot *slot = send_log_at(&qp->sends, sequence);
 
 	if (tag_incarnation(wc->wr_id) != qp->sends.incarnation)
-		return false;
+		return window_work_completed(qp, wc);
 	wc->wr_id = slot->wr_id;
 	wc->qp_num = queue_pair_number(qp);
 	send_log_retire(&qp->sends, sequence);

@@ -10,6 +10,7 @@
 
 #include "preload/data_path.h"
 #include "preload/queue_pair.h"
+#include "preload/window_work.h"
 #include "preload/xrc.h"
 
 static struct queue_pair *of(struct ibv_qp_ex *qpx)
@@ -112,6 +113,47 @@ static void wr_send_imm(struct ibv_qp_ex *qpx, __be32 imm_data)
 	begin_remote(qpx, IBV_WR_SEND_WITH_IMM, 0, 0, imm_data);
 }
 
+static void wr_send_inv(struct ibv_qp_ex *qpx, uint32_t rkey)
+{
+	begin_remote(qpx, IBV_WR_SEND_WITH_INV, 0, 0, rkey);
+}
+
+static void note(struct queue_pair *qp, int err)
+{
+	if (err && qp->ex_error <= 0)
+		qp->ex_error = -err;
+}
+
+/* From here on ibv_wr_complete has to look what it posts. */
+static struct send_slot *begin_local(struct queue_pair *qp, enum ibv_wr_opcode opcode)
+{
+	struct send_slot *slot = begin(qp, opcode);
+
+	if (slot && !qp->ex_error)
+		qp->ex_error = EX_HAS_LOCAL_WORK;
+	return slot;
+}
+
+static void wr_bind_mw(struct ibv_qp_ex *qpx, struct ibv_mw *mw, uint32_t rkey,
+        const struct ibv_mw_bind_info *info)
+{
+	struct queue_pair *qp = of(qpx);
+	struct send_slot *slot = begin_local(qp, IBV_WR_BIND_MW);
+
+	if (slot)
+		note(qp, mw->type == IBV_MW_TYPE_2 ? window_work_fill_bind(qp, slot, mw, rkey, info)
+		                                   : -EINVAL);
+}
+
+static void wr_local_inv(struct ibv_qp_ex *qpx, uint32_t rkey)
+{
+	struct queue_pair *qp = of(qpx);
+	struct send_slot *slot = begin_local(qp, IBV_WR_LOCAL_INV);
+
+	if (slot)
+		window_work_fill_invalidate(slot, rkey);
+}
+
 /* ibv_create_qp_ex refuses the flags for these; who calls them all the same gets it from complete.
  */
 static void refuse(struct ibv_qp_ex *qpx)
@@ -120,22 +162,6 @@ static void refuse(struct ibv_qp_ex *qpx)
 
 	qp->ex_error = EOPNOTSUPP;
 	qp->ex_slot = NULL;
-}
-
-static void wr_bind_mw(struct ibv_qp_ex *qpx, struct ibv_mw *mw, uint32_t rkey,
-        const struct ibv_mw_bind_info *info)
-{
-	refuse(qpx);
-}
-
-static void wr_local_inv(struct ibv_qp_ex *qpx, uint32_t rkey)
-{
-	refuse(qpx);
-}
-
-static void wr_send_inv(struct ibv_qp_ex *qpx, uint32_t rkey)
-{
-	refuse(qpx);
 }
 
 static void wr_send_tso(struct ibv_qp_ex *qpx, void *header, uint16_t length, uint16_t mss)
@@ -171,12 +197,6 @@ static void wr_set_ud_addr(
 	operands->ud.ah = ah;
 	operands->ud.remote_qpn = remote_qpn;
 	operands->ud.remote_qkey = remote_qkey;
-}
-
-static void note(struct queue_pair *qp, int err)
-{
-	if (err && !qp->ex_error)
-		qp->ex_error = -err;
 }
 
 static void wr_set_inline_data_list(
@@ -229,6 +249,33 @@ static int post_built(struct queue_pair *qp)
 	return err;
 }
 
+static __attribute__((noinline, cold)) int post_built_closely(struct queue_pair *qp)
+{
+	int err = 0;
+
+	while (qp->ex_count && !err) {
+		uint32_t count = qp->ex_count < POST_CHUNK ? qp->ex_count : POST_CHUNK, posted;
+
+		err = window_work_post_filled(qp, count, &posted);
+		qp->ex_count -= posted;
+	}
+	return err;
+}
+
+/* Local work, or an error. */
+static __attribute__((noinline, cold)) int complete_closely(struct queue_pair *qp)
+{
+	int err = qp->ex_error;
+
+	if (err == EX_HAS_LOCAL_WORK) {
+		enum gate_pass pass = gate_enter(&qp->send_gate);
+
+		err = post_built_closely(qp);
+		gate_leave(&qp->send_gate, pass);
+	}
+	return err;
+}
+
 static int wr_complete(struct ibv_qp_ex *qpx)
 {
 	struct queue_pair *qp = of(qpx);
@@ -239,6 +286,8 @@ static int wr_complete(struct ibv_qp_ex *qpx)
 
 		err = post_built(qp);
 		gate_leave(&qp->send_gate, pass);
+	} else {
+		err = complete_closely(qp);
 	}
 	gate_leave(&qp->build_gate, qp->ex_pass);
 	return err;
@@ -282,10 +331,11 @@ static bool can_be_made(const struct ibv_qp_init_attr_ex *attr)
 	const uint32_t known = IBV_QP_INIT_ATTR_PD | IBV_QP_INIT_ATTR_XRCD |
 	                       IBV_QP_INIT_ATTR_SEND_OPS_FLAGS | IBV_QP_INIT_ATTR_CREATE_FLAGS |
 	                       IBV_QP_INIT_ATTR_MAX_TSO_HEADER;
-	const uint64_t operations = IBV_QP_EX_WITH_RDMA_WRITE | IBV_QP_EX_WITH_RDMA_WRITE_WITH_IMM |
-	                            IBV_QP_EX_WITH_SEND | IBV_QP_EX_WITH_SEND_WITH_IMM |
-	                            IBV_QP_EX_WITH_RDMA_READ | IBV_QP_EX_WITH_ATOMIC_CMP_AND_SWP |
-	                            IBV_QP_EX_WITH_ATOMIC_FETCH_AND_ADD;
+	const uint64_t operations =
+	        IBV_QP_EX_WITH_RDMA_WRITE | IBV_QP_EX_WITH_RDMA_WRITE_WITH_IMM |
+	        IBV_QP_EX_WITH_SEND | IBV_QP_EX_WITH_SEND_WITH_IMM | IBV_QP_EX_WITH_RDMA_READ |
+	        IBV_QP_EX_WITH_ATOMIC_CMP_AND_SWP | IBV_QP_EX_WITH_ATOMIC_FETCH_AND_ADD |
+	        IBV_QP_EX_WITH_SEND_WITH_INV | IBV_QP_EX_WITH_LOCAL_INV | IBV_QP_EX_WITH_BIND_MW;
 
 	if (attr->comp_mask & ~known || !extras_are_empty(attr) || !domain_is_ours(attr))
 		return false;

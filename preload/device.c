@@ -19,7 +19,9 @@
 #include "preload/device_clock.h"
 #include "preload/device_list.h"
 #include "preload/memory.h"
+#include "preload/memory_windows.h"
 #include "preload/move.h"
+#include "preload/window_work.h"
 #include "preload/xrc.h"
 
 struct context_list contexts = TAILQ_HEAD_INITIALIZER(contexts);
@@ -29,13 +31,10 @@ bool device_was_imported, verbs_are_elsewhere;
 /* What this library cannot make again elsewhere is not offered. */
 static void attr_restrict(struct ibv_device_attr_ex *attr)
 {
-	const unsigned hidden = IBV_DEVICE_MEM_WINDOW | IBV_DEVICE_MEM_WINDOW_TYPE_2A |
-	                        IBV_DEVICE_MEM_WINDOW_TYPE_2B | IBV_DEVICE_MEM_MGT_EXTENSIONS |
-	                        IBV_DEVICE_MANAGED_FLOW_STEERING | IBV_DEVICE_AUTO_PATH_MIG |
-	                        IBV_DEVICE_SRQ_RESIZE;
+	const unsigned hidden =
+	        IBV_DEVICE_MANAGED_FLOW_STEERING | IBV_DEVICE_AUTO_PATH_MIG | IBV_DEVICE_SRQ_RESIZE;
 
 	attr->orig_attr.device_cap_flags &= ~hidden;
-	attr->orig_attr.max_mw = 0;
 	if (attr->orig_attr.phys_port_cnt > PORTS_MAX)
 		attr->orig_attr.phys_port_cnt = PORTS_MAX;
 	attr->device_cap_flags_ex &= ~(uint64_t)hidden;
@@ -155,6 +154,7 @@ static void lists_init(struct context *context)
 	TAILQ_INIT(&context->ahs);
 	TAILQ_INIT(&context->orphans);
 	pthread_mutex_init(&context->lists_lock, NULL);
+	window_set_init(&context->windows);
 }
 
 /*
@@ -200,6 +200,7 @@ static void context_free(struct context *context)
 	number_table_clear(&context->rkeys);
 	number_table_clear(&context->qpns);
 	number_table_clear(&context->numbers);
+	window_set_fini(&context->windows);
 	port_tables_free(context);
 	pthread_mutex_destroy(&context->lists_lock);
 	free(context);
@@ -387,6 +388,7 @@ static void context_inherit(struct context *context)
 	context->inherited = true;
 	context->phase = is_away ? PHASE_LOST : PHASE_RUNNING;
 	pthread_mutex_init(&context->lists_lock, NULL);
+	pthread_mutex_init(&context->windows.lock, NULL);
 	queues_inherit(context);
 	completion_channels_inherit(context);
 	async_events_inherit(context);

@@ -12,6 +12,7 @@
 #include "preload/queue_pair.h"
 #include "preload/rebuild.h"
 #include "preload/settlement.h"
+#include "preload/window_work.h"
 
 /* ---- STOP ---- */
 
@@ -28,8 +29,9 @@ static void find_last_signalled(struct queue_pair *qp, uint64_t now_ms)
 		const struct send_slot *slot = send_log_at(log, i - 1);
 
 		m->last_signalled = i - 1;
-		m->waits_for_completion =
-		        slot->flags & IBV_SEND_SIGNALED || send_log_signals(log, slot->opcode);
+		m->waits_for_completion = slot->flags & IBV_SEND_SIGNALED ||
+		                          send_log_signals(log, slot->opcode) ||
+		                          opcode_is_local(slot->opcode);
 	}
 }
 
@@ -123,6 +125,11 @@ static bool atomic_is_exposed(const struct queue_pair *qp)
 	       settlement_atomic_exposed(&qp->sends);
 }
 
+static bool windows_are_exposed(const struct queue_pair *qp)
+{
+	return !qp->application_error && !qp->migration.broken && window_work_is_exposed(qp);
+}
+
 static bool is_quiet(struct queue_pair *qp, uint64_t now_ms, unsigned stuck_ms)
 {
 	struct queue_pair_migration *m = &qp->migration;
@@ -135,7 +142,8 @@ static bool is_quiet(struct queue_pair *qp, uint64_t now_ms, unsigned stuck_ms)
 		m->tail_seen = tail;
 		m->progress_ms = now_ms;
 	}
-	return (qp->flushed || now_ms - m->progress_ms >= stuck_ms) && !atomic_is_exposed(qp);
+	return (qp->flushed || now_ms - m->progress_ms >= stuck_ms) && !atomic_is_exposed(qp) &&
+	       !windows_are_exposed(qp);
 }
 
 bool drain_is_done(struct move *move, uint64_t now_ms, unsigned stuck_ms)
@@ -154,7 +162,7 @@ bool drain_is_done(struct move *move, uint64_t now_ms, unsigned stuck_ms)
 	return done;
 }
 
-bool drain_has_exposed_atomic(const struct move *move)
+static bool has_any(const struct move *move, bool (*is_exposed)(const struct queue_pair *qp))
 {
 	struct context *context;
 	struct queue_pair *qp;
@@ -163,10 +171,20 @@ bool drain_has_exposed_atomic(const struct move *move)
 	EACH_CONCERNED(move, context, qp)
 	{
 		queue_pair_close_completions(qp);
-		exposed |= atomic_is_exposed(qp);
+		exposed |= is_exposed(qp);
 		queue_pair_open_completions(qp);
 	}
 	return exposed;
+}
+
+bool drain_has_exposed_atomic(const struct move *move)
+{
+	return has_any(move, atomic_is_exposed);
+}
+
+bool drain_has_exposed_windows(const struct move *move)
+{
+	return has_any(move, windows_are_exposed);
 }
 
 /* ---- SETTLE ---- */

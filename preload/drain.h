@@ -19,6 +19,8 @@ void drain_hold(struct move *move, uint64_t now_ms);
 bool drain_is_done(struct move *move, uint64_t now_ms, unsigned stuck_ms);
 /* A queue pair has an atomic that may have been executed and is not answered. */
 bool drain_has_exposed_atomic(const struct move *move);
+/* Likewise, one has work that binds or invalidates memory windows (window_work.h). */
+bool drain_has_exposed_windows(const struct move *move);
 
 /*
  * Take every concerned queue pair to ERR and note its responder's frontier; -errno. Nothing that is

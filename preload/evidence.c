@@ -12,6 +12,7 @@
 #include "preload/queue_pair.h"
 #include "preload/settings.h"
 #include "preload/settlement.h"
+#include "preload/window_work.h"
 #include "preload/xrc.h"
 
 /* ---- what we say ---- */
@@ -144,12 +145,46 @@ int evidence_report(const struct move *move, Tether__Answer *answer)
 	return err;
 }
 
-int evidence_report_keys(const struct move *move, Tether__Answer *answer)
+static int report_windows(const struct context *context, Tether__KeyRows *rows)
+{
+	const struct memory_window *mw;
+	int err = 0;
+
+	TAILQ_FOREACH(mw, &context->windows.list, link)
+	{
+		struct key_row row = {.context = context->number,
+		        .virtual_rkey = mw->number << 8,
+		        .real_rkey = (mw->real->rkey & ~0xffu) | mw->tag_shift,
+		        .window = true};
+
+		if (!err)
+			err = key_rows_append(rows, &row);
+	}
+	return err;
+}
+
+static int report_regions(const struct context *context, Tether__KeyRows *rows)
 {
 	const unsigned remote =
 	        IBV_ACCESS_REMOTE_READ | IBV_ACCESS_REMOTE_WRITE | IBV_ACCESS_REMOTE_ATOMIC;
-	const struct context *context;
 	const struct memory_region *mr;
+	int err = 0;
+
+	TAILQ_FOREACH(mr, &context->mrs, link)
+	{
+		struct key_row row = {.context = context->number,
+		        .virtual_rkey = mr->shown.rkey,
+		        .real_rkey = mr->real->rkey};
+
+		if (!err && mr->access & remote)
+			err = key_rows_append(rows, &row);
+	}
+	return err;
+}
+
+int evidence_report_keys(const struct move *move, Tether__Answer *answer)
+{
+	const struct context *context;
 	int err = 0;
 
 	answer->keys = malloc(sizeof(*answer->keys));
@@ -157,12 +192,11 @@ int evidence_report_keys(const struct move *move, Tether__Answer *answer)
 		return -ENOMEM;
 	tether__key_rows__init(answer->keys);
 	EACH_MOVING(move, context)
-	TAILQ_FOREACH(mr, &context->mrs, link)
 	{
-		struct key_row row = {context->number, mr->shown.rkey, mr->real->rkey};
-
-		if (!err && mr->access & remote)
-			err = key_rows_append(answer->keys, &row);
+		if (!err)
+			err = report_regions(context, answer->keys);
+		if (!err)
+			err = report_windows(context, answer->keys);
 	}
 	return err;
 }
@@ -272,6 +306,7 @@ static void settle_one(struct move *move, struct queue_pair *qp)
 	else
 		result = settle_sends(&qp->sends, m->remote_rq_psn);
 	m->lost |= result.lost;
+	window_work_settled(qp);
 	move->counts.made_up += result.made_up;
 	move->counts.replayed += result.replayed;
 	if (result.executed || result.replayed || result.lost)

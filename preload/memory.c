@@ -7,6 +7,7 @@
 #include "preload/address_handle.h"
 #include "preload/aside.h"
 #include "preload/control.h"
+#include "preload/memory_windows.h"
 
 WRAPPER struct ibv_pd *ibv_alloc_pd(struct ibv_context *shown)
 {
@@ -67,10 +68,11 @@ static struct ibv_mr *register_as(struct ibv_pd *pd, const struct memory_region 
 	return below.ibv_reg_mr_iova2(pd, mr->shown.addr, mr->shown.length, mr->iova, mr->access);
 }
 
-static bool key_is_virtual(const struct context *context, const struct ibv_mr *mr)
+static bool key_is_virtual(struct context *context, const struct ibv_mr *mr)
 {
 	return number_table_find(&context->lkeys, mr->lkey) ||
-	       number_table_find(&context->rkeys, mr->rkey);
+	       number_table_find(&context->rkeys, mr->rkey) ||
+	       window_key_is_virtual(context, mr->rkey);
 }
 
 static int deregister_aside(void *mr)
@@ -80,7 +82,7 @@ static int deregister_aside(void *mr)
 
 /* A key that is already somebody's virtual one would be translated to the wrong region. */
 static struct ibv_mr *register_unlike_virtual(
-        const struct context *context, struct ibv_pd *pd, const struct memory_region *mr)
+        struct context *context, struct ibv_pd *pd, const struct memory_region *mr)
 {
 	struct aside aside = {.destroy = deregister_aside};
 	struct ibv_mr *made;
@@ -306,6 +308,7 @@ static int region_change(struct memory_region *mr, int flags, struct ibv_pd *pd,
 	if (err && err != IBV_REREG_MR_ERR_DO_FORK_OLD)
 		return err;
 	region_take_attributes(mr, flags, pd, addr, length, access);
+	windows_forget_region(mr);
 	/* "The region is not usable": it is to be deregistered. */
 	return region_take_keys(mr, lkey, rkey) ? IBV_REREG_MR_ERR_CMD : err;
 }
@@ -343,6 +346,7 @@ WRAPPER int ibv_dereg_mr(struct ibv_mr *shown)
 	if (!err) {
 		OBJECT_REMOVE(context, mrs, mr);
 		region_keys_dead(context, mr);
+		windows_forget_region(mr);
 	}
 	control_leave();
 	if (!err)

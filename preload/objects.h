@@ -7,7 +7,8 @@
  *
  * Lock order: build gate and poll gate, then control, then a context's list lock, then send gate,
  * receive gate, lock of an XRC domain, gates of completion queues (by address), gate of a shared
- * queue, then a shared log's lock. The locks that are no object's: DESIGN.md.
+ * queue, then a shared log's lock or that of memory windows. The locks that are no object's:
+ * DESIGN.md.
  */
 #ifndef TETHER_OBJECTS_H
 #define TETHER_OBJECTS_H
@@ -52,6 +53,20 @@ struct device {
 	TAILQ_ENTRY(device) link;
 };
 
+/* What becomes of windows of type 2 when the queue pair that has bound them goes to RESET. */
+enum reset_of_windows { RESET_IS_UNKNOWN, RESET_ENDS_WINDOWS, RESET_KEEPS_WINDOWS };
+
+/* The memory windows of a context (memory_windows.h); all of it under the lock. */
+struct window_set {
+	pthread_mutex_t lock;
+	TAILQ_HEAD(, memory_window) list;
+	struct number_table
+	        numbers;            /* virtual, to windows; to NULL: was one's, peers may know it */
+	struct number_table places; /* real, to windows */
+	bool any_of_type_2;         /* there has been one: receives may invalidate */
+	enum reset_of_windows reset; /* of the device */
+};
+
 enum context_phase {
 	PHASE_RUNNING,
 	PHASE_STOPPED, /* its VM is about to move */
@@ -85,6 +100,7 @@ struct context {
 	pthread_mutex_t lists_lock;
 	TAILQ_HEAD(, protection_domain) pds;
 	TAILQ_HEAD(, memory_region) mrs;
+	struct window_set windows;
 	TAILQ_HEAD(, completion_channel) channels;
 	TAILQ_HEAD(, completion_queue) cqs;
 	TAILQ_HEAD(, xrc_domain) xrc_domains;
@@ -111,6 +127,28 @@ struct memory_region {
 	uint64_t iova;
 	unsigned access;
 	TAILQ_ENTRY(memory_region) link;
+};
+
+/* A bind, in the application's terms. */
+struct window_binding {
+	struct memory_region *mr; /* NULL: to nothing */
+	uint64_t addr, length;
+	unsigned access;
+	uint32_t rkey;         /* that the window has by it */
+	struct queue_pair *qp; /* of type 2: it alone lets peers in */
+};
+
+struct memory_window {
+	struct ibv_mw shown;
+	struct ibv_mw *real;
+	uint32_t number;             /* the upper 24 bits of its keys, virtual */
+	uint8_t tag_shift;           /* what its real keys have more in their lower 8 bits */
+	bool lapsed;                 /* @bound, but not on the device: to be bound again */
+	bool ended_early;            /* of a bind whose completion is still to come: */
+	uint32_t early_rkey;         /* a peer has invalidated it */
+	struct window_binding bound; /* as of the last bind that has completed */
+	uint32_t rkey;               /* of that one, also where it was invalidated since */
+	TAILQ_ENTRY(memory_window) link;
 };
 
 struct completion_channel {
@@ -237,6 +275,10 @@ struct queue_pair_migration {
 	bool settled; /* fates are decided */
 	bool renewed; /* another incarnation is there, in INIT */
 	bool connected;
+	/* RECONNECT: memory windows (window_binding.h) */
+	uint32_t rebinding; /* binds with the device */
+	bool rebinding_failed;
+	bool sends_already; /* in RTS for them, before RESUME */
 };
 
 struct queue_pair {
@@ -245,10 +287,11 @@ struct queue_pair {
 	struct gate build_gate; /* from ibv_wr_start on: who has it is the application, for as long
 	                           as it likes, so no step and no control verb ever takes it */
 	struct gate send_gate, receive_gate;
-	bool reliable;  /* RC, XRC: replayed exactly once; others are never replayed */
-	bool datagrams; /* UD: each work request names its address */
-	bool is_target; /* of XRC: see xrc_domain */
-	bool held;      /* stopped: sends go to the log only */
+	bool reliable;          /* RC, XRC: replayed exactly once; others are never replayed */
+	bool datagrams;         /* UD: each work request names its address */
+	bool looks_at_receives; /* UD, or a peer may have invalidated a memory window */
+	bool is_target;         /* of XRC: see xrc_domain */
+	bool held;              /* stopped: sends go to the log only */
 	bool receives_held;
 	bool application_error; /* in ERR for the application, or by it */
 	bool flushed;           /* the device has begun to give back unfinished work */
@@ -283,12 +326,12 @@ struct queue_pair {
 	enum gate_pass ex_pass;
 	uint32_t ex_count;
 	struct send_slot *ex_slot;
-	int ex_error;
+	int ex_error; /* an errno; or EX_HAS_LOCAL_WORK */
 	TAILQ_ENTRY(queue_pair) domain_link;
 	TAILQ_ENTRY(queue_pair) link;
 };
 
-enum { POST_CHUNK = 16 };
+enum { POST_CHUNK = 16, EX_HAS_LOCAL_WORK = -1 };
 
 #define container_of(at, type, member) ((type *)((char *)(at)-offsetof(type, member)))
 
@@ -313,6 +356,11 @@ static inline struct protection_domain *protection_domain_of(struct ibv_pd *pd)
 static inline struct memory_region *memory_region_of(struct ibv_mr *mr)
 {
 	return MINE(mr, struct memory_region, shown);
+}
+
+static inline struct memory_window *memory_window_of(struct ibv_mw *mw)
+{
+	return mw ? MINE(mw, struct memory_window, shown) : NULL;
 }
 
 static inline struct completion_channel *completion_channel_of(struct ibv_comp_channel *channel)

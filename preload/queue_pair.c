@@ -14,6 +14,7 @@
 #include "preload/control.h"
 #include "preload/datagrams.h"
 #include "preload/device.h"
+#include "preload/memory_windows.h"
 #include "preload/multicast.h"
 #include "preload/reserved_numbers.h"
 #include "preload/users.h"
@@ -282,6 +283,7 @@ static int queue_pair_make(struct queue_pair *qp, struct announcement *own)
 	if (!err) {
 		join(qp);
 		OBJECT_ADD(qp->context, qps, qp);
+		qp->looks_at_receives = qp->datagrams || windows_may_end(qp->context);
 		if (qp->is_target)
 			xrc_add_target(qp);
 		qp->announced = qp->context->moved && !qp->datagrams;
@@ -387,8 +389,10 @@ WRAPPER int ibv_destroy_qp(struct ibv_qp *shown)
 		err = EBUSY;
 	else if (qp->announced)
 		agent_link_withdraw(&own);
-	if (!err)
+	if (!err) {
 		queue_pair_purge(qp);
+		windows_forget_queue_pair(qp);
+	}
 	queue_pair_open(qp);
 	if (!err) {
 		OBJECT_REMOVE(qp->context, qps, qp);

@@ -8,6 +8,7 @@
 #include "preload/completions.h"
 #include "preload/control.h"
 #include "preload/datagram_numbers.h"
+#include "preload/memory_windows.h"
 
 static const struct {
 	int bit;
@@ -68,6 +69,7 @@ static int modify_to_reset(struct queue_pair *qp, struct ibv_qp_attr *attr, int 
 		send_log_clear(&qp->sends);
 		receive_log_clear(&qp->receives);
 		queue_pair_purge(qp);
+		windows_forget_queue_pair(qp);
 		qp->receives_done = 0;
 		qp->application_error = qp->flushed = qp->sq_psn_agreed = qp->last_wqe_told = false;
 		qp->remote = (struct remote){0};

@@ -14,9 +14,11 @@
 #include "preload/device_clock.h"
 #include "preload/drain.h"
 #include "preload/memory.h"
+#include "preload/memory_windows.h"
 #include "preload/multicast.h"
 #include "preload/queue_pair.h"
 #include "preload/shared_receive_queue.h"
+#include "preload/window_binding.h"
 #include "preload/xrc.h"
 
 static bool is_made(const struct queue_pair *qp)
@@ -78,6 +80,7 @@ static int renew(struct queue_pair *qp)
 	if (err)
 		return err;
 	begin_incarnation(qp);
+	window_binding_lapses(qp);
 	err = to_application_state(qp);
 	if (err)
 		return err;
@@ -242,6 +245,8 @@ static int context_tear_down(struct context *context)
 	TEAR_DOWN_EACH(cqs, cq, completion_queue_tear_down);
 	TEAR_DOWN_EACH(channels, channel, completion_channel_tear_down);
 	DESTROY_EACH(ahs, ah, ibv_destroy_ah);
+	if (!err)
+		err = memory_windows_tear_down(context);
 	DESTROY_EACH(mrs, mr, ibv_dereg_mr);
 	DESTROY_EACH(pds, pd, ibv_dealloc_pd);
 	if (!err && context->real)
@@ -263,7 +268,7 @@ static bool is_whole(const struct context *context)
 	const struct address_handle *ah;
 	const struct memory_region *mr;
 	const struct queue_pair *qp;
-	bool missing = !context->real;
+	bool missing = !context->real || !memory_windows_are_whole(context);
 
 	IS_ANY_MISSING(pds, pd);
 	IS_ANY_MISSING(mrs, mr);
@@ -454,6 +459,17 @@ static void announce(struct context *context)
 		log_error("rebuild", "no memory to announce a context: late peers lack its keys");
 }
 
+static int windows_rebuild(struct context *context)
+{
+	int err = memory_windows_rebuild(context);
+
+	if (!err)
+		err = window_binding_at_once(context);
+	if (err)
+		log_error("rebuild", "memory windows: error %d", -err);
+	return err;
+}
+
 static int context_rebuild(struct context *context)
 {
 	struct completion_channel *channel;
@@ -473,6 +489,8 @@ static int context_rebuild(struct context *context)
 		err = memory_regions_rebuild(context);
 	if (err)
 		log_error("rebuild", "memory regions: error %d", -err);
+	if (!err)
+		err = windows_rebuild(context);
 	REBUILD_EACH(ahs, ah, address_handle_rebuild);
 	REBUILD_EACH(channels, channel, completion_channel_rebuild);
 	REBUILD_EACH(cqs, cq, queue_rebuild);

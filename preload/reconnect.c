@@ -6,11 +6,13 @@
 
 #include "notifier/base/log.h"
 #include "notifier/wire/rows.h"
+#include "preload/completions.h"
 #include "preload/datagrams.h"
 #include "preload/drain.h"
 #include "preload/move_events.h"
 #include "preload/queue_pair.h"
 #include "preload/rebuild.h"
+#include "preload/window_binding.h"
 
 /* ---- numbers ---- */
 
@@ -29,9 +31,9 @@ static int take_keys(struct move *move, const Tether__KeyRows *rows)
 		if (!keys)
 			err = -ENOMEM;
 		else if (row.virtual_rkey == row.real_rkey)
-			number_table_remove(&keys->keys, row.virtual_rkey);
+			remote_keys_remove(keys, row.virtual_rkey, row.window);
 		else
-			err = number_table_set(&keys->keys, row.virtual_rkey, row.real_rkey);
+			err = remote_keys_set(keys, row.virtual_rkey, row.real_rkey, row.window);
 	}
 	return err;
 }
@@ -145,6 +147,42 @@ int reconnect_to_rtr(struct move *move, const Tether__Event *event)
 	return err;
 }
 
+/* ---- memory windows ---- */
+
+static enum window_progress bind_windows(struct move *move, struct queue_pair *qp)
+{
+	enum window_progress progress;
+
+	queue_pair_close(qp);
+	queue_pair_harvest(qp);
+	progress = qp->application_error ? WINDOWS_BOUND : window_binding_go_on(qp);
+	queue_pair_open(qp);
+	if (progress != WINDOWS_FAILED)
+		return progress;
+	log_warn("reconnect", "qp 0x%x: its memory windows cannot be bound again",
+	        queue_pair_number(qp));
+	end(move, qp);
+	return WINDOWS_BOUND;
+}
+
+bool reconnect_windows_are_bound(struct move *move, bool late)
+{
+	struct context *context;
+	struct queue_pair *qp;
+	bool bound = true;
+
+	EACH_CONCERNED(move, context, qp)
+	{
+		if (!qp->migration.connected || qp->shown.qp_base.state < IBV_QPS_RTS ||
+		        bind_windows(move, qp) == WINDOWS_BOUND)
+			continue;
+		bound = false;
+		if (late)
+			end(move, qp);
+	}
+	return bound || late;
+}
+
 /* ---- RTS ---- */
 
 static void to_rts(struct move *move, struct queue_pair *qp)
@@ -153,10 +191,10 @@ static void to_rts(struct move *move, struct queue_pair *qp)
 
 	if (qp->application_error)
 		return;
-	if (qp->shown.qp_base.state >= IBV_QPS_RTS)
-		err = queue_pair_to_rts(qp);
-	else
+	if (qp->shown.qp_base.state < IBV_QPS_RTS)
 		qp->sq_psn_agreed = true;
+	else if (!qp->migration.sends_already)
+		err = queue_pair_to_rts(qp);
 	if (err) {
 		log_warn("resume", "qp 0x%x: error %d", queue_pair_number(qp), -err);
 		move->counts.errors++;

@@ -14,6 +14,12 @@
  */
 int reconnect_to_rtr(struct move *move, const Tether__Event *event);
 
+/*
+ * What was bound through queue pairs that have begun anew is bound again, before their peers go on.
+ * False: once more. @late: what is not, does not go on.
+ */
+bool reconnect_windows_are_bound(struct move *move, bool late);
+
 /* To RTS, replay, open the gates; the migration is over for these queue pairs. */
 void reconnect_resume(struct move *move);
 

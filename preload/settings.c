@@ -7,7 +7,7 @@
 
 #include "notifier/base/log.h"
 
-static struct settings read_once = {.settlement = true};
+static struct settings read_once = {.settlement = true, .rebinding = true};
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static void open_log(void)
@@ -39,9 +39,16 @@ static const char *vm_of_socket(const char *path)
 	return strndup(base + 1, length - 5);
 }
 
+static bool is_off(const char *name)
+{
+	const char *value = getenv(name);
+
+	return value && !strcmp(value, "off");
+}
+
 static void read_environment(void)
 {
-	const char *agent = getenv("TETHER_AGENT"), *settlement = getenv("TETHER_SETTLEMENT");
+	const char *agent = getenv("TETHER_AGENT");
 
 	open_log();
 	if (agent && !strncmp(agent, "unix:", 5))
@@ -51,7 +58,8 @@ static void read_environment(void)
 	read_once.vm = copy_of(getenv("TETHER_VM"));
 	if (!read_once.vm)
 		read_once.vm = vm_of_socket(read_once.agent_path);
-	read_once.settlement = !settlement || strcmp(settlement, "off");
+	read_once.settlement = !is_off("TETHER_SETTLEMENT");
+	read_once.rebinding = !is_off("TETHER_REBINDING");
 }
 
 const struct settings *settings(void)

@@ -9,7 +9,9 @@ struct settings {
 	const char
 	        *agent_path; /* of a unix socket; NULL: transparent, no thread, nobody to talk to */
 	const char *vm;      /* TETHER_VM, else the agent's socket says it: VM.sock */
-	bool settlement; /* TETHER_SETTLEMENT=off: replay blindly, for tests that have to fail */
+	/* For tests that have to fail: */
+	bool settlement; /* TETHER_SETTLEMENT=off: replay blindly */
+	bool rebinding;  /* TETHER_REBINDING=off: memory windows stay unbound */
 };
 
 const struct settings *settings(void);

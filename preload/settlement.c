@@ -12,6 +12,17 @@ static bool is_before(const struct send_log *log, const struct send_slot *slot, 
 	return psn_distance(end_psn(log, slot), psn) >= 0;
 }
 
+/*
+ * Local work takes no packet. It was done before what follows it was sent, so it was if the
+ * responder has accepted some of that; nobody can have heard of it else.
+ */
+static bool is_executed(const struct send_log *log, const struct send_slot *slot, uint32_t rq_psn)
+{
+	if (opcode_is_local(slot->opcode))
+		return psn_distance(slot->psn, rq_psn) > 0;
+	return is_before(log, slot, rq_psn);
+}
+
 static void slot_is_executed(
         struct send_log *log, struct send_slot *slot, struct settlement *result)
 {
@@ -24,7 +35,7 @@ static void slot_is_executed(
 static void settle_slot(
         struct send_log *log, struct send_slot *slot, uint32_t rq_psn, struct settlement *result)
 {
-	bool past = rq_psn != PSN_UNKNOWN && is_before(log, slot, rq_psn);
+	bool past = rq_psn != PSN_UNKNOWN && is_executed(log, slot, rq_psn);
 
 	/* A READ is done when its data is here. Executing it again is what a retry does, too. */
 	if (slot->opcode == IBV_WR_RDMA_READ) {

@@ -132,6 +132,19 @@ static void atomic_is_unanswered(Tether__Answer *answer)
 	        "has an atomic that may have been executed and whose answer does not come");
 }
 
+/* Something must not be broken, and its answer has not come. */
+static bool is_exposed(const struct move *move, Tether__Answer *answer)
+{
+	if (drain_has_exposed_atomic(move))
+		atomic_is_unanswered(answer);
+	else if (drain_has_exposed_windows(move))
+		answer_outcome_is(answer, TETHER__OUTCOME__OUTCOME_FAILED, "window-unanswered",
+		        "has a memory window of which nobody could tell whether it is bound");
+	else
+		return false;
+	return true;
+}
+
 static enum progress work_stop(
         struct move *move, Tether__Answer *answer, uint64_t now_ms, bool late)
 {
@@ -148,8 +161,7 @@ static enum progress work_stop(
 	        (datagrams_are_sent(move) || now_ms - move->event_ms >= deadlines_default.drain_ms);
 	if (!drained && !late)
 		return WORKING;
-	if (drain_has_exposed_atomic(move))
-		atomic_is_unanswered(answer);
+	is_exposed(move, answer);
 	/* Its agent may have missed us at PREPARE, and nobody has asked for the other ends. */
 	evidence_report_pairs(move, answer);
 	arrivals_report(move, answer);
@@ -176,12 +188,10 @@ static enum progress vote(struct move *move, Tether__Answer *answer, uint64_t no
 	if (move->state < MOVE_VOTED && !late &&
 	        !arrivals_are_here(move, now_ms, deadlines_default.datagram_ms))
 		return WORKING;
-	if (drain_has_exposed_atomic(move)) {
-		if (!late)
-			return WORKING;
-		atomic_is_unanswered(answer);
+	if (!late && (drain_has_exposed_atomic(move) || drain_has_exposed_windows(move)))
+		return WORKING;
+	if (is_exposed(move, answer))
 		return FINISHED;
-	}
 	err = drain_break(move);
 	/* From here on some are in ERR: an abort connects those again. */
 	move->state = MOVE_VOTED;
@@ -323,6 +333,8 @@ static enum progress work_reconnect(
 	if (err)
 		failed_with(
 		        answer, "not-connected", "the other side's numbers cannot be used", err);
+	else if (!reconnect_windows_are_bound(move, late))
+		return WORKING;
 	move->state = MOVE_CONNECTED;
 	return FINISHED;
 }

@@ -11,6 +11,7 @@
 #include "preload/device.h"
 #include "preload/fork_watch.h"
 #include "preload/memory.h"
+#include "preload/window_binding.h"
 #include "preload/xrc.h"
 
 /* For a child between fork and exec. */
@@ -137,9 +138,20 @@ static bool leaves_behind(const struct move *move, const struct context *context
 	return move->of_our_vm && !move->of_a_peer && !move_has_context(move, context);
 }
 
+/* Each that has a queue pair which may begin anew in place. */
+static bool can_bind_again(const struct move *move, struct context *context)
+{
+	const struct queue_pair *qp;
+	bool concerned = move_has_context(move, context);
+
+	TAILQ_FOREACH(qp, &context->qps, link)
+	concerned |= move_has_peer(move, qp);
+	return !concerned || !context->real || !window_binding_learn(context);
+}
+
 int veto_check(const struct move *move, Tether__Answer *answer)
 {
-	const struct context *context;
+	struct context *context;
 	const struct queue_pair *qp;
 	veto_set found = {false};
 	bool any_moves = false;
@@ -153,6 +165,7 @@ int veto_check(const struct move *move, Tether__Answer *answer)
 	TAILQ_FOREACH(context, &contexts, link)
 	{
 		found[VETO_OTHER_DEVICE] |= leaves_behind(move, context);
+		found[VETO_MEMORY_WINDOW] |= !can_bind_again(move, context);
 		if (!move_has_context(move, context))
 			continue;
 		any_moves = true;

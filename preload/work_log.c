@@ -165,7 +165,14 @@ static bool opcode_is_logged(const struct send_log *log, unsigned opcode)
 {
 	if (log->datagrams)
 		return opcode == IBV_WR_SEND || opcode == IBV_WR_SEND_WITH_IMM;
-	return opcode <= IBV_WR_ATOMIC_FETCH_AND_ADD;
+	return opcode <= IBV_WR_ATOMIC_FETCH_AND_ADD || opcode == IBV_WR_SEND_WITH_INV;
+}
+
+void send_log_set_local(struct send_slot *slot, unsigned opcode)
+{
+	slot->opcode = (uint8_t)opcode;
+	slot->length = LENGTH_OF_LOCAL_WORK;
+	slot->num_sge = 0;
 }
 
 int send_log_fill(struct send_log *log, uint32_t ahead, const struct ibv_send_wr *wr)

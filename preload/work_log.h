@@ -62,6 +62,10 @@ union send_operands {
 		struct ibv_ah *ah;
 		uint32_t remote_qpn, remote_qkey;
 	} ud;
+	struct {
+		struct ibv_mw *mw; /* NULL: it is gone, or what this did to it is noted */
+		struct ibv_mr *mr;
+	} bind; /* to a range that stands in the slot's sge, with its rights as the lkey */
 };
 
 struct send_log {
@@ -123,7 +127,8 @@ enum shared_state {
 
 /* ---- tags ---- */
 
-enum { TAG_INCARNATIONS = 0x7fffffff };
+/* Of sends, two bits stand before the incarnation: window_work.h. */
+enum { TAG_INCARNATIONS = 0x1fffffff, TAG_MARKED_INCARNATIONS = 0x7fffffff };
 
 static inline uint64_t tag_of_send(uint32_t incarnation, uint32_t sequence)
 {
@@ -140,9 +145,10 @@ static inline bool tag_is_receive(uint64_t tag)
 	return tag >> 63;
 }
 
+/* No incarnation at all, if it is marked. */
 static inline uint32_t tag_incarnation(uint64_t tag)
 {
-	return (tag >> 32) & TAG_INCARNATIONS;
+	return (tag >> 32) & TAG_MARKED_INCARNATIONS;
 }
 
 static inline uint32_t tag_sequence(uint64_t tag)
@@ -173,14 +179,25 @@ static inline uint32_t send_log_open(const struct send_log *log)
 /* Does work of this kind take a RECV at the responder? */
 static inline bool opcode_takes_receive(unsigned opcode)
 {
-	return opcode == IBV_WR_SEND || opcode == IBV_WR_SEND_WITH_IMM ||
-	       opcode == IBV_WR_RDMA_WRITE_WITH_IMM;
+	const unsigned all = 1u << IBV_WR_SEND | 1u << IBV_WR_SEND_WITH_IMM |
+	                     1u << IBV_WR_SEND_WITH_INV | 1u << IBV_WR_RDMA_WRITE_WITH_IMM;
+
+	return all >> opcode & 1;
 }
 
 static inline bool opcode_is_atomic(unsigned opcode)
 {
 	return opcode == IBV_WR_ATOMIC_CMP_AND_SWP || opcode == IBV_WR_ATOMIC_FETCH_AND_ADD;
 }
+
+/* Done here, without a packet. Its completion is always asked for. */
+static inline bool opcode_is_local(unsigned opcode)
+{
+	return opcode == IBV_WR_LOCAL_INV || opcode == IBV_WR_BIND_MW;
+}
+
+/* The length that stands in the slot of work without packets: longer than any message. */
+enum { LENGTH_OF_LOCAL_WORK = 0xffffffff };
 
 static inline bool opcode_has_answer(unsigned opcode)
 {
@@ -197,9 +214,14 @@ static inline bool send_log_signals(const struct send_log *log, unsigned opcode)
 /* Packets that @slot takes of the sequence numbers. */
 static inline uint32_t send_slot_packets(const struct send_log *log, const struct send_slot *slot)
 {
-	return slot->length > log->mtu && !opcode_is_atomic(slot->opcode) && !log->datagrams
-	               ? (slot->length + log->mtu - 1) / log->mtu
-	               : 1;
+	if (slot->length <= log->mtu)
+		return 1;
+	/* One comparison for the four opcodes. */
+	if (opcode_is_atomic(slot->opcode) || opcode_is_local(slot->opcode))
+		return opcode_is_atomic(slot->opcode);
+	if (log->datagrams)
+		return 1;
+	return (slot->length + log->mtu - 1) / log->mtu;
 }
 
 /*
@@ -218,6 +240,9 @@ int send_log_set_sges(
 int send_log_set_inline(struct send_log *log, struct send_slot *slot,
         const struct ibv_data_buf *buffers, size_t count);
 union send_operands *send_log_operands(const struct send_log *log, const struct send_slot *slot);
+
+/* An empty slot becomes local work, of which only window_work.c makes work requests. */
+void send_log_set_local(struct send_slot *slot, unsigned opcode);
 
 /*
  * Count the RECVs that the first @count slots ahead of head will take, before the device has them:

@@ -158,7 +158,7 @@ static void reset_forgets_work_and_completions(void **state)
 static void what_cannot_be_replayed_is_refused(void **state)
 {
 	struct harness *h = *state;
-	struct ibv_send_wr wr = {.opcode = IBV_WR_LOCAL_INV}, *bad = NULL;
+	struct ibv_send_wr wr = {.opcode = IBV_WR_ATOMIC_WRITE}, *bad = NULL;
 
 	assert_int_equal(ibv_post_send(h->vm.qp, &wr, &bad), EINVAL);
 	assert_ptr_equal(bad, &wr);

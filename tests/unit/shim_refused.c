@@ -97,10 +97,6 @@ REFUSES(ibv_reg_dmabuf_mr, made(ibv_reg_dmabuf_mr(pd, 0, 1, 0, 0, 0)))
 REFUSES(ibv_import_dm, made(ibv_import_dm(context, 1)))
 REFUSES(ibv_unimport_dm, (ibv_unimport_dm(OF(dm)), errno))
 
-REFUSES(alloc_mw, made(ibv_alloc_mw(pd, IBV_MW_TYPE_1)))
-#define refuses_bind_mw    refuses_alloc_mw
-#define refuses_dealloc_mw refuses_alloc_mw
-
 static int post_tag(void)
 {
 	struct ibv_ops_wr *bad = NULL;
@@ -162,9 +158,6 @@ REFUSES(read_tm_info, cq_with(IBV_WC_EX_WITH_TM_INFO))
 		assert_int_equal(end_pending(&harness.vm), 0);                                     \
 	}
 
-REFUSES_BUILDER(wr_send_inv, ibv_wr_send_inv(qpx, 1))
-REFUSES_BUILDER(wr_local_inv, ibv_wr_local_inv(qpx, 1))
-REFUSES_BUILDER(wr_bind_mw, ibv_wr_bind_mw(qpx, NULL, 1, NULL))
 REFUSES_BUILDER(wr_send_tso, ibv_wr_send_tso(qpx, NULL, 0, 0))
 REFUSES_BUILDER(wr_atomic_write, ibv_wr_atomic_write(qpx, 1, 0, NULL))
 
@@ -205,8 +198,7 @@ static void attributes_of_queue_pairs(void **state)
 {
 	const uint32_t others[] = {IBV_QP_INIT_ATTR_CREATE_FLAGS, IBV_QP_INIT_ATTR_MAX_TSO_HEADER,
 	        IBV_QP_INIT_ATTR_IND_TABLE, IBV_QP_INIT_ATTR_RX_HASH};
-	const uint64_t operations[] = {IBV_QP_EX_WITH_SEND_WITH_INV, IBV_QP_EX_WITH_LOCAL_INV,
-	        IBV_QP_EX_WITH_BIND_MW, IBV_QP_EX_WITH_TSO, IBV_QP_EX_WITH_ATOMIC_WRITE};
+	const uint64_t operations[] = {IBV_QP_EX_WITH_TSO, IBV_QP_EX_WITH_ATOMIC_WRITE};
 
 	for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++)
 		assert_int_equal(qp_ex_of(others[i], 0), EOPNOTSUPP);
@@ -217,8 +209,7 @@ static void attributes_of_queue_pairs(void **state)
 
 static void work_that_is_not_replayed(void **state)
 {
-	const enum ibv_wr_opcode opcodes[] = {IBV_WR_LOCAL_INV, IBV_WR_BIND_MW,
-	        IBV_WR_SEND_WITH_INV, IBV_WR_TSO, IBV_WR_ATOMIC_WRITE};
+	const enum ibv_wr_opcode opcodes[] = {IBV_WR_TSO, IBV_WR_ATOMIC_WRITE};
 
 	for (size_t i = 0; i < sizeof(opcodes) / sizeof(*opcodes); i++) {
 		struct ibv_send_wr wr = {.opcode = opcodes[i]}, *bad = NULL;
@@ -238,8 +229,7 @@ static void another_size_of_a_shared_queue(void **state)
 
 /* ---- a device that has everything ---- */
 
-static const unsigned hidden_caps[] = {IBV_DEVICE_MEM_WINDOW, IBV_DEVICE_MEM_WINDOW_TYPE_2A,
-        IBV_DEVICE_MEM_WINDOW_TYPE_2B, IBV_DEVICE_MEM_MGT_EXTENSIONS,
+static const unsigned hidden_caps[] = {
         IBV_DEVICE_MANAGED_FLOW_STEERING, IBV_DEVICE_AUTO_PATH_MIG, IBV_DEVICE_SRQ_RESIZE};
 
 static bool is_zero(const void *what, size_t size)
@@ -271,7 +261,6 @@ static void what_is_hidden_is_not_offered(void **state)
 		assert_int_equal(shown.device_cap_flags_ex & hidden_caps[i], 0);
 	}
 	assert_true(plain.device_cap_flags & IBV_DEVICE_RC_RNR_NAK_GEN);
-	IS_NOT_OFFERED(orig_attr.max_mw);
 	IS_NOT_OFFERED(completion_timestamp_mask);
 	IS_NOT_OFFERED(hca_core_clock);
 	IS_NOT_OFFERED(tso_caps);

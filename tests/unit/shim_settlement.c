@@ -36,9 +36,16 @@ static void post(struct send_log *log, enum ibv_wr_opcode opcode, uint32_t lengt
 	send_log_commit(log, 1, true);
 }
 
+static void post_local(struct send_log *log, enum ibv_wr_opcode opcode)
+{
+	send_log_set_local(send_log_begin(log, 0), opcode);
+	send_log_number(log, 1);
+	send_log_commit(log, 1, true);
+}
+
 /*
- * Work by one letter each: s SEND, i SEND_WITH_IMM, w WRITE, m WRITE_WITH_IMM, r READ, a FETCH_ADD,
- * c CMP_SWAP, capitals: of three packets. What became of it: x executed, r to be replayed.
+ * Work by one letter each: s SEND, i SEND_WITH_IMM, v SEND_WITH_INV, w WRITE, m WRITE_WITH_IMM,
+ * r READ, a FETCH_ADD, c CMP_SWAP, b BIND_MW, l LOCAL_INV, capitals: of three packets. What became of it: x executed, r to be replayed.
  */
 struct row {
 	const char *what;
@@ -64,6 +71,13 @@ static const struct row rows[] = {
         {"an_atomic_not_executed_is_replayed_too_with_swap", "c", 0, 0, "r", false},
         {"an_atomic_executed_and_unanswered_is_lost", "a", 0, 1, "r", true},
         {"a_swap_executed_and_unanswered_is_lost", "wcs", 0, 3, "xrr", true},
+        {"a_bind_that_nothing_followed_is_replayed", "sb", 0, 1, "xr", false},
+        {"a_bind_is_executed_before_what_follows_it", "sbs", 0, 2, "xxx", false},
+        {"so_it_was_if_a_part_of_that_arrived", "bS", 0, 1, "xr", false},
+        {"local_work_takes_no_number", "lblbs", 0, 0, "rrrrr", false},
+        {"local_work_behind_what_is_replayed_is_replayed", "sblv", 0, 0, "rrrr", false},
+        {"a_send_that_invalidates_is_a_send", "vbv", 0, 1, "xrr", false},
+        {"local_work_behind_a_read_is_executed_all_the_same", "rbls", 0, 2, "rxxx", false},
         {"numbers_wrap_at_24_bits", "sssss", 0, 3, "xxxrr", false},
 };
 
@@ -78,6 +92,15 @@ static void posted_as(struct send_log *log, const char *letters)
 			break;
 		case 'i':
 			post(log, IBV_WR_SEND_WITH_IMM, length);
+			break;
+		case 'v':
+			post(log, IBV_WR_SEND_WITH_INV, length);
+			break;
+		case 'b':
+			post_local(log, IBV_WR_BIND_MW);
+			break;
+		case 'l':
+			post_local(log, IBV_WR_LOCAL_INV);
 			break;
 		case 'w':
 			post(log, IBV_WR_RDMA_WRITE, length);

@@ -195,6 +195,21 @@ static void forked(struct harness *h)
 	assert_true(child > 0);
 }
 
+static struct ibv_mw *window;
+
+static void memory_window(struct harness *h)
+{
+	window = ibv_alloc_mw(h->vm.pd, IBV_MW_TYPE_2);
+	assert_non_null(window);
+	fake.makes_no_qps = true;
+}
+
+static void memory_window_end(struct harness *h)
+{
+	fake.makes_no_qps = false;
+	assert_int_equal(ibv_dealloc_mw(window), 0);
+}
+
 static void forked_end(struct harness *h)
 {
 	kill(child, SIGKILL);
@@ -227,6 +242,7 @@ static const struct row {
         [VETO_IMPORTED_DEVICE] = {imported_device, imported_device_end},
         [VETO_OTHER_DEVICE] = {other_device, other_device_end},
         [VETO_ELSEWHERE] = {elsewhere, elsewhere_end},
+        [VETO_MEMORY_WINDOW] = {memory_window, memory_window_end},
         [VETO_FORKED] = {forked, forked_end},
         [VETO_CANNOT_REOPEN] = {cannot_reopen, cannot_reopen_end},
 };
