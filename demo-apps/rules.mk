@@ -43,3 +43,5 @@ $(call mpi_verify,openmpi)
 $(call mpi_verify,mpich,-Wno-stringop-overflow)
 
 $(call unit_test,mpi_verify_checkers,$(MPI_VERIFY_CHECKERS),)
+
+$(call program,window-verify,$(VERIFY_SOURCES) $(addprefix demo-apps/window_verify/,main.c lane.c owner.c guest.c),-libverbs)

@@ -98,6 +98,27 @@ class UdVerify(Pair):
         return tuple(last_json(process.output()) for process in (self.server, self.client))
 
 
+class WindowVerify(Pair):
+    """window-verify, both ends with windows of their own; runs until stop()."""
+
+    def __init__(self, system, server_vm, client_vm, arguments=(), env=None):
+        port = free_port()
+        argv = [system.build.program("window-verify"), "-p", str(port), *arguments]
+        super().__init__(system, "window-verify", server_vm, client_vm, argv, [*argv, "localhost"], port, env=env)
+        wait_until("window-verify works", self.is_working, 60, self.logs(), [self.server, self.client])
+
+    def is_working(self):
+        return all("window-verify: works" in open(log, errors="replace").read() for log in self.logs())
+
+    def stop(self):
+        self.client.signal(15)
+
+    def results(self, seconds=90):
+        """As RcVerify."""
+        self.wait(seconds)
+        return tuple(last_json(process.output()) for process in (self.server, self.client))
+
+
 def last_json(text):
     """The JSON object on the last line that holds one; {} if there is none."""
     for line in reversed(text.splitlines()):
