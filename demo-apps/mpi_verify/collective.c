@@ -49,7 +49,7 @@ bool side_gaps_live(const struct side *side, size_t gap)
 	return canary_lives(end);
 }
 
-const struct collective_kind *collective_kind_of(
+static const struct collective_kind *kind_of(
         const struct job *job, const struct collective_kind *kinds, unsigned count)
 {
 	for (unsigned i = 0; i < count; i++)
@@ -82,7 +82,7 @@ static void end(struct job *job, const struct collective_kind *kind, struct coll
 
 void collective_run(struct job *job, const struct collective_kind *kinds, unsigned count)
 {
-	const struct collective_kind *kind = collective_kind_of(job, kinds, count);
+	const struct collective_kind *kind = kind_of(job, kinds, count);
 	uint64_t number = job->number[job->check]++;
 	struct collective collective[GROUPS_MAX];
 

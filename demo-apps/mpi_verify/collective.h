@@ -34,11 +34,8 @@ struct collective_kind {
 	void (*check)(struct job *job, struct collective *collective);
 };
 
-/* Run the form of it that job->check names, on every communicator. */
+/* Run the form that job->check names of the kind that it belongs to, on every communicator. */
 void collective_run(struct job *job, const struct collective_kind *kinds, unsigned count);
-/* The kind that the check belongs to. */
-const struct collective_kind *collective_kind_of(
-        const struct job *job, const struct collective_kind *kinds, unsigned count);
 
 /* Make @blocks blocks of these lengths; @gap bytes between them stay as they are. */
 void side_create(struct side *side, unsigned blocks, const size_t *length, size_t gap);

@@ -68,7 +68,7 @@ static bool is_root(const struct collective *collective)
 	return collective->root == collective->group->rank;
 }
 
-/* How many blocks a rank gives, and to whom the first is. */
+/* How many blocks this rank gives. */
 static unsigned blocks_given(const struct shape *shape, const struct collective *collective)
 {
 	if (shape->flow == FLOW_EACH_EACH)

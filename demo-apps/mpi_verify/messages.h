@@ -22,7 +22,7 @@ void message_fill(struct job *job, int peer, int tag, void *at, size_t length);
 
 /* A buffer for @length bytes and what must stay as it is behind them. */
 unsigned char *message_buffer(size_t length);
-/* What came from @peer into a buffer made for @room bytes, @length expected. */
+/* @got bytes have come from @peer where @expected should. */
 void message_check(struct job *job, int peer, int tag, const void *at, size_t got, size_t expected);
 /* The same, with a status that must say who, which tag and how much. */
 void message_check_status(struct job *job, int peer, int tag, const void *at,

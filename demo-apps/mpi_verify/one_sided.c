@@ -19,9 +19,9 @@ struct epoch {
 };
 
 /*
- * open: then every target may be accessed once open_to() was called for it. closed_to() ends that;
- * after close() everybody's operations are done, and what they did to this rank's memory can be
- * read.
+ * open: then every target may be accessed once open_to() was called for it, and close_to() ends
+ * that; after close() everybody's operations are done, and what they did to this rank's memory can
+ * be read.
  */
 struct style {
 	enum check check;

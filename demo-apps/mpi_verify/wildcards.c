@@ -85,7 +85,7 @@ static void wild_check(
 	        job, from, tag, received, status, wild_length(job, from, job->rank, tag, n));
 }
 
-/* In turn: anything; anything of a tag; anything from a rank. The last two by what is there. */
+/* In turn: anything; anything from a rank; anything of a tag. The last two by what is there. */
 void check_wildcards(struct job *job)
 {
 	unsigned char *received = message_buffer(WILD_LENGTH + 1);
