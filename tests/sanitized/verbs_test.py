@@ -13,7 +13,8 @@ from lab.build import TOP, Build  # noqa: E402
 from lab.deadline import tail  # noqa: E402
 from lab.tap import Tap  # noqa: E402
 
-TESTS = ["verbs_errors_test.py", "verbs_deaths_test.py", "verbs_objects_test.py", "verbs_events_test.py"]
+TESTS = ["verbs_errors_test.py", "verbs_deaths_test.py", "verbs_objects_test.py", "verbs_events_test.py",
+         "verbs_datagram_test.py", "verbs_names_test.py"]
 END_S = 800
 
 
