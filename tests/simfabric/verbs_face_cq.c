@@ -200,14 +200,21 @@ static void nap(void)
 	syscall(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &ts, NULL);
 }
 
-static void give_way_now_and_then(void)
+/* Under the lock: a poll that found nothing takes a turn. True: a nap is due; meanwhile the HCA's
+ * thread serves. */
+static bool serve(bool *moved)
 {
-	if (++polled_in_vain % NAP_AFTER == 0)
-		nap();
+	*moved = hca_turn();
+	if (!*moved && ++polled_in_vain % NAP_AFTER == 0) {
+		hca_stops_polling();
+		return true;
+	}
+	return false;
 }
 
 int face_poll(struct face_cq *cq, int num_entries, struct ibv_wc *wc, uint64_t *completed_ns)
 {
+	bool nap_is_due = false, moved = false;
 	int n;
 
 	/* Completions of a device that is gone can still be polled. */
@@ -215,15 +222,16 @@ int face_poll(struct face_cq *cq, int num_entries, struct ibv_wc *wc, uint64_t *
 		return -1;
 	n = take(cq, num_entries, wc, completed_ns);
 	if (!n) {
-		hca_turn();
+		nap_is_due = serve(&moved);
 		n = take(cq, num_entries, wc, completed_ns);
-		hca_polled(!n);
+		if (!nap_is_due)
+			hca_polled(!n);
 	}
 	hca_unlock();
-	if (n)
+	if (n || moved)
 		polled_in_vain = 0;
-	else
-		give_way_now_and_then();
+	else if (nap_is_due)
+		nap();
 	return n;
 }
 

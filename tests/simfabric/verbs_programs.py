@@ -5,7 +5,7 @@ import os
 from lab.ports import free_port, is_listening
 from simfabric.lab import tail, wait_until
 
-END_S = 60
+END_S = 240
 
 
 def run_pair(fabric, program, arguments):
