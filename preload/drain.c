@@ -86,7 +86,6 @@ void drain_hold(struct move *move, uint64_t now_ms)
 	struct context *context;
 	struct queue_pair *qp;
 
-	move_concern(move);
 	revoke_send_gates(move);
 	EACH_CONCERNED(move, context, qp)
 	{

@@ -8,7 +8,8 @@
 
 #include "preload/move.h"
 
-/* From here on sends of the concerned queue pairs go to their logs only. Idempotent. */
+/* From here on sends of the concerned queue pairs (move_concern) go to their logs only. Idempotent.
+ */
 void drain_hold(struct move *move, uint64_t now_ms);
 
 /*

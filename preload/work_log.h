@@ -231,8 +231,7 @@ static inline uint32_t send_slot_packets(const struct send_log *log, const struc
 int send_log_fill(struct send_log *log, uint32_t ahead, const struct ibv_send_wr *wr);
 
 /*
- * The same in steps, for ibv_wr_*: an empty slot, then what goes into it, then send_log_finish.
- * NULL: full.
+ * The same in steps, for ibv_wr_*: an empty slot, then what goes into it. NULL: full.
  */
 struct send_slot *send_log_begin(struct send_log *log, uint32_t ahead);
 int send_log_set_sges(
