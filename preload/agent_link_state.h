@@ -15,7 +15,7 @@ struct agent_link {
 	pthread_mutex_t lock;
 	bool started; /* there is a service thread; for good */
 	pthread_cond_t changed;
-	uint64_t absent_since_ms; /* 0: connected */
+	uint64_t absent_since_ms; /* 0: connected, and welcome */
 	uint64_t said_ms;         /* when the agent said something last */
 	bool heard;               /* what it has to say first, or that there is none */
 	bool is_silent;           /* it was waited for in vain, and has said nothing since */

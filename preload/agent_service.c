@@ -52,7 +52,9 @@ static void disconnect(const char *why)
 	service.next_try_ms = monotonic_ms();
 	pthread_mutex_lock(&agent_link.lock);
 	interests_link_lost();
-	agent_link.absent_since_ms = monotonic_ms();
+	/* Who is refused again has not had one in between. */
+	if (!agent_link.absent_since_ms)
+		agent_link.absent_since_ms = monotonic_ms();
 	pthread_mutex_unlock(&agent_link.lock);
 	hear();
 }

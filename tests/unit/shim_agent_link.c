@@ -65,6 +65,26 @@ static void what_is_held_no_longer_is_waited_for_as_if_it_never_was(void **state
 	assert_int_equal(a.remote.real_qpn, QPN);
 }
 
+/* It asks anew again and again, and its application waits no longer for that. */
+static void who_is_refused_has_had_no_agent_since_it_lost_one(void **state)
+{
+	uint64_t since;
+
+	agent_hangs_up();
+	agent_hears_hello();
+	since = agent_is_away_since();
+	assert_int_not_equal(since, 0);
+	for (int i = 0; i < 2; i++) {
+		agent_answers_hello(TETHER__OUTCOME__OUTCOME_REFUSED);
+		agent_hangs_up();
+		agent_hears_hello();
+		assert_int_equal(agent_is_away_since(), since);
+	}
+	agent_answers_hello(TETHER__OUTCOME__OUTCOME_DONE);
+	agent_is_heard();
+	assert_int_equal(agent_is_away_since(), 0);
+}
+
 /* Asked again over the next link, it may be held again. */
 static void what_was_held_is_not_without_a_link(void **state)
 {
@@ -97,6 +117,7 @@ int main(void)
 	        TEST(an_agent_that_says_nothing_is_not_waited_for_longer_than_a_migration),
 	        TEST(a_migration_that_holds_a_question_is_waited_for_to_its_end),
 	        TEST(what_is_held_no_longer_is_waited_for_as_if_it_never_was),
+	        TEST(who_is_refused_has_had_no_agent_since_it_lost_one),
 	        TEST(what_was_held_is_not_without_a_link),
 	};
 

@@ -158,20 +158,39 @@ static void agent_says(const Tether__Frame *frame)
 	free(bytes);
 }
 
-void agent_welcomes(void)
+void agent_hears_hello(void)
 {
-	Tether__HelloAnswer answer = TETHER__HELLO_ANSWER__INIT;
-	Tether__Frame frame = TETHER__FRAME__INIT, *hello;
+	Tether__Frame *hello;
 
 	agent = accept(listener, NULL, NULL);
 	assert_true(agent >= 0);
 	hello = agent_reads();
 	assert_int_equal(hello->body_case, TETHER__FRAME__BODY_HELLO);
+	assert_int_equal(hello->hello->version, TETHER__PROTOCOL__PROTOCOL_VERSION);
 	frame_free(hello);
-	answer.outcome = TETHER__OUTCOME__OUTCOME_DONE;
+}
+
+void agent_answers_hello(Tether__Outcome outcome)
+{
+	Tether__HelloAnswer answer = TETHER__HELLO_ANSWER__INIT;
+	Tether__Frame frame = TETHER__FRAME__INIT;
+
+	answer.outcome = outcome;
 	frame.body_case = TETHER__FRAME__BODY_HELLO_ANSWER;
 	frame.hello_answer = &answer;
 	agent_says(&frame);
+}
+
+void agent_welcomes(void)
+{
+	agent_hears_hello();
+	agent_answers_hello(TETHER__OUTCOME__OUTCOME_DONE);
+}
+
+uint64_t agent_is_away_since(void)
+{
+	LOCK_GUARD(&agent_link.lock);
+	return agent_link.absent_since_ms;
 }
 
 void agent_hangs_up(void)

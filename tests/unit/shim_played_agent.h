@@ -35,6 +35,11 @@ int agent_setup(void **state);
 int agent_teardown(void **state);
 Tether__Frame *agent_reads(void);
 void agent_welcomes(void);
+/* Somebody is there and says HELLO; then it is answered. */
+void agent_hears_hello(void);
+void agent_answers_hello(Tether__Outcome outcome);
+/* By the library's clock; 0: it is here. */
+uint64_t agent_is_away_since(void);
 void agent_hangs_up(void);
 /* Nobody is behind its path any more. */
 void agent_goes_for_good(void);
