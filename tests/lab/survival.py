@@ -7,9 +7,9 @@ from lab.system import CommandFailed
 from lab.tap import FULL
 
 MIGRATIONS = 5 if FULL else 3
-LOAD_S = 14 if FULL else 8
+LOAD_S = 14 if FULL else 6
 CONNECT_S = 10
-START_S = 3  # a move in the moment of connecting is another matter: preload/DESIGN.md, "Connections in the making"
+START_S = 1.5  # a move in the moment of connecting is another matter: preload/DESIGN.md, "Connections in the making"
 SIZINGS = 4
 MEASURED_S = 1
 POLL_S = 0.02
