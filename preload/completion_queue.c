@@ -267,13 +267,6 @@ WRAPPER int ibv_destroy_cq(struct ibv_cq *shown)
 	return 0;
 }
 
-/* What is made up in the meantime, or comes from the next device, is stamped accordingly. */
-static void follow_clock(struct completion_queue *cq)
-{
-	if (cq->stamps)
-		completion_stamps_follow(cq);
-}
-
 int completion_queue_tear_down(struct completion_queue *cq)
 {
 	int err;
@@ -283,10 +276,10 @@ int completion_queue_tear_down(struct completion_queue *cq)
 	 * device. */
 	completion_queue_harvest(cq);
 	err = -destroy_real(cq);
-	if (!err) {
+	if (!err)
 		completion_arm_uproot(cq);
-		follow_clock(cq);
-	}
+	if (!err && cq->stamps)
+		completion_stamps_follow(cq);
 	return err;
 }
 
@@ -301,7 +294,5 @@ int completion_queue_rebuild(struct completion_queue *cq)
 	err = completion_arm_plant(cq);
 	if (err && !below.ibv_destroy_cq(cq->real))
 		cq->real = NULL;
-	if (!err)
-		follow_clock(cq);
 	return err;
 }

@@ -8,6 +8,7 @@
 #include "preload/async_events.h"
 #include "preload/completion_channel.h"
 #include "preload/completion_queue.h"
+#include "preload/completion_stamps.h"
 #include "preload/completions.h"
 #include "preload/data_path.h"
 #include "preload/device.h"
@@ -470,6 +471,21 @@ static int windows_rebuild(struct context *context)
 	return err;
 }
 
+/* Queues that stamp, also those whose real one has never gone. */
+static void clock_arrive(struct context *context)
+{
+	struct completion_queue *cq;
+
+	context_clock_arrive(context);
+	TAILQ_FOREACH(cq, &context->cqs, link)
+	{
+		if (!cq->stamps)
+			continue;
+		GATE_CLOSED(&cq->gate);
+		completion_stamps_follow(cq);
+	}
+}
+
 static int context_rebuild(struct context *context)
 {
 	struct completion_channel *channel;
@@ -483,7 +499,7 @@ static int context_rebuild(struct context *context)
 
 	context->moved = true;
 	announce(context);
-	context_clock_arrive(context);
+	clock_arrive(context);
 	REBUILD_EACH(pds, pd, domain_rebuild);
 	if (!err)
 		err = memory_regions_rebuild(context);

@@ -81,6 +81,8 @@ int fake_destroy_cq(struct ibv_cq *cq)
 {
 	unsigned kept = 0;
 
+	if (fake.destroys_no_cqs)
+		return EBUSY;
 	fake_forget_events(
 	        cq, &cq->mutex, &cq->cond, &cq->comp_events_completed, &cq->async_events_completed);
 	LOCK_GUARD(&fake_lock);

@@ -41,7 +41,7 @@ struct fake {
 	bool makes_no_qps, destroys_no_qps;
 	int joins_no_group; /* with this LID; 0: all */
 	bool opens_no_more;
-	bool resizes_no_cqs, moderates_no_cqs;
+	bool resizes_no_cqs, moderates_no_cqs, destroys_no_cqs;
 	bool rereg_changes_keys;
 	bool has_no_windows, reset_keeps_windows;
 	int xrcd_fd, xrcd_oflags; /* of the XRC domain opened last */

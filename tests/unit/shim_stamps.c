@@ -470,6 +470,33 @@ static void events_come_as_with_any_other(void **state)
 	}
 }
 
+/* Its clock was left already, and is taken up again. */
+static void a_queue_that_does_not_go_stamps_on(void **state)
+{
+	struct harness *h = *state;
+	uint64_t before = clock_now(&h->vm), after;
+	struct seen seen;
+
+	harness_stop(h);
+	fake.destroys_no_cqs = true;
+	assert_int_equal(harness_step(h, TETHER__STEP__STEP_RELEASE), FAILED);
+	fake.destroys_no_cqs = false;
+	/* The device runs as no host's clock would tell. */
+	fake_clocks.of_slot[0].begin += 1000000000;
+	must(h, TETHER__STEP__STEP_ATTACH);
+	must(h, TETHER__STEP__STEP_RECONNECT);
+	must(h, TETHER__STEP__STEP_RESUME);
+	after = clock_now(&h->vm);
+	FOLLOWS(&h->vm, before, after);
+	write_one(h, 1);
+	execute(h, 1, true);
+	before = after;
+	after = clock_now(&h->vm);
+	seen = read_one(&h->vm);
+	FOLLOWS(&h->vm, before, seen.ticks);
+	FOLLOWS(&h->vm, seen.ticks, after);
+}
+
 struct watcher {
 	struct harness *h;
 	bool is_over;
@@ -618,6 +645,7 @@ int main(void)
 	        TEST(it_can_be_polled_as_a_plain_one),
 	        cmocka_unit_test_setup_teardown(
 	                events_come_as_with_any_other, setup_events, teardown),
+	        TEST(a_queue_that_does_not_go_stamps_on),
 	        OF_EACH(who_watches_all_the_time_sees_it_go_on),
 	        TEST(what_the_device_lacks_is_not_offered),
 	        TEST(stamps_without_a_clock_to_read_are_not_offered),
