@@ -38,15 +38,20 @@ def the_vm_moves_and_comes_back():
         all_running(stage)
 
 
+def hosts_say_addresses(stage):
+    """Where no SM can be asked for them."""
+    for slot in stage.world.slots.values():
+        slot["address"] = {"lid": stage.world.fabric[slot["port_guid"]]["lid"]}
+    for host in stage.world.hosts.values():
+        host.stop()
+        host.start()
+    stage.smd.hosts_here(3)
+
+
 def without_an_sm_nothing_is_asked_of_one():
     with Stage(fabric="none") as stage:
         stage.world.sm.stop()
-        for slot in stage.world.slots.values():
-            slot["address"] = {"lid": stage.world.fabric[slot["port_guid"]]["lid"]}
-        for host in stage.world.hosts.values():
-            host.stop()
-            host.start()
-        stage.smd.hosts_here(3)
+        hosts_say_addresses(stage)
         migration = stage.smd.move("vm1", "hyp2")
         equal(migration["outcome"], "done")
         equal([s for s in states(migration) if s in ("locating", "leasing", "naming", "applying")], [])
@@ -362,12 +367,7 @@ def a_vf_that_cannot_be_given_is_lost_again_and_nothing_moves():
 
 def without_an_sm_a_vf_is_given_back_too():
     with Stage(fabric="none", attach_ms=400) as stage:
-        for slot in stage.world.slots.values():
-            slot["address"] = {"lid": stage.world.fabric[slot["port_guid"]]["lid"]}
-        for host in stage.world.hosts.values():
-            host.stop()
-            host.start()
-        stage.smd.hosts_here(3)
+        hosts_say_addresses(stage)
         without_a_vf_at_the_source(stage)
         equal(stage.smd.move("vm1", "hyp1")["outcome"], "done")
         equal(stage.world.slot_of("vm1"), ["hyp1-vf0"])
