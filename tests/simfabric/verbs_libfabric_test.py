@@ -7,11 +7,11 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from lab.ports import free_port, is_listening  # noqa: E402
+from lab.ports import free_port  # noqa: E402
 from lab.tap import FULL, Tap  # noqa: E402
-from simfabric.lab import demo_fabric, tail, wait_until  # noqa: E402
+from simfabric.lab import demo_fabric  # noqa: E402
+from simfabric.verbs_programs import VMS, run_both  # noqa: E402
 
-END_S = 60
 PROVIDER = "verbs;ofi_rxd"
 
 
@@ -21,15 +21,10 @@ def provider_is_there(fabric):
 
 
 def pingpong(fabric, arguments):
-    port = str(free_port())
+    port = free_port()
     argv = ["fi_pingpong", "-p", PROVIDER, "-e", "rdm", *arguments]
-    log = os.path.join(fabric.directory, f"fi-{port}.server")
-    server = fabric.start(*argv, "-B", port, vm="vm1", output=log)
-    wait_until("fi_pingpong listens", lambda: is_listening(int(port)) or server.poll() is not None, END_S, lambda: tail(log))
-    client = fabric.run(*argv, "-P", port, "127.0.0.1", vm="vm2", seconds=END_S, check=False)
-    status = server.wait(END_S)
-    shown = f"client {client.returncode}, server {status}\n{client.stdout}{client.stderr}\n{tail(log)}"
-    assert client.returncode == 0 and status == 0 and "bytes" in client.stdout, shown
+    said, shown = run_both(fabric, [*argv, "-B", port], [*argv, "-P", port, "127.0.0.1"], port, VMS)
+    assert "bytes" in said, shown
 
 
 def main():

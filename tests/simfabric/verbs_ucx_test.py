@@ -7,11 +7,11 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from lab.ports import free_port, is_listening  # noqa: E402
+from lab.ports import free_port  # noqa: E402
 from lab.tap import FULL, Tap  # noqa: E402
-from simfabric.lab import demo_fabric, tail, wait_until  # noqa: E402
+from simfabric.lab import demo_fabric  # noqa: E402
+from simfabric.verbs_programs import VMS, run_both  # noqa: E402
 
-END_S = 60
 ITERATIONS = "20000" if FULL else "1000"
 # Short, copied and with a rendezvous.
 SIZES = ["8", "5000", "300000"]
@@ -53,17 +53,11 @@ def node_is_not_there(fabric):
 
 
 def perftest(fabric, transports, test, size):
-    port = str(free_port())
+    port = free_port()
     argv = ["ucx_perftest", "-p", port, "-t", test, "-s", size, "-n", ITERATIONS, "-w", "10"]
     env = {"UCX_TLS": transports, "UCX_LOG_LEVEL": "warn"}
-    log = os.path.join(fabric.directory, f"ucx-{port}.server")
-    server = fabric.start(*argv, vm="vm1", env=env, output=log)
-    wait_until("ucx_perftest listens", lambda: is_listening(int(port)) or server.poll() is not None, END_S, lambda: tail(log))
-    client = fabric.run(*argv, "127.0.0.1", vm="vm2", env=env, seconds=END_S, check=False)
-    status = server.wait(END_S)
-    shown = f"client {client.returncode}, server {status}\n{client.stdout}{client.stderr}\n{tail(log)}"
-    assert client.returncode == 0 and status == 0 and "Final:" in client.stdout, shown
-    assert "ERROR" not in shown and "WARN" not in shown, shown
+    said, shown = run_both(fabric, argv, [*argv, "127.0.0.1"], port, VMS, env)
+    assert "Final:" in said and "ERROR" not in shown and "WARN" not in shown, shown
 
 
 def main():
