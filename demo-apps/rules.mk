@@ -1,6 +1,6 @@
 # demo-apps: what a newcomer runs first.
 
-# What rc-verify and ud-verify share.
+# What rc-verify, ud-verify and window-verify share.
 VERIFY_CHECKERS := $(addprefix demo-apps/verify/,message.c sequence_check.c pauses.c)
 VERIFY_SOURCES := $(addprefix demo-apps/verify/,device.c process.c rendezvous.c)
 
