@@ -13,8 +13,9 @@ extern const struct ibv_context_ops data_path_ops;
 /* For verbs_context: ibv_qp_ex over the same log (data_path_ex.c). */
 struct ibv_qp *data_path_ex_create_qp(struct ibv_context *, struct ibv_qp_init_attr_ex *);
 
-/* For ibv_cq_ex, too. */
+/* data_path_poll.c; the first for ibv_cq_ex, too. */
 int data_path_poll_cq(struct ibv_cq *shown, int count, struct ibv_wc *wc);
+int data_path_req_notify_cq(struct ibv_cq *shown, int solicited_only);
 /* One of a queue that stamps, and as it is shown when that was. */
 int data_path_poll_stamped(
         struct completion_queue *cq, struct ibv_wc *wc, struct completion_stamp *stamp);

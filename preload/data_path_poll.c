@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/* What completes, from the device to the application: the half of data_path.h that polls. */
+#include "preload/data_path.h"
+
+#include "preload/completions.h"
+#include "preload/datagrams.h"
+#include "preload/memory_windows.h"
+#include "preload/nap.h"
+#include "preload/window_work.h"
+#include "preload/xrc.h"
+
+struct queue_pair *completion_owner(const struct completion_queue *cq, const struct ibv_wc *wc)
+{
+	const struct number_entry *entry = number_table_find(&cq->qps, wc->qp_num);
+
+	return entry ? (struct queue_pair *)entry->value : NULL;
+}
+
+static void look_at_receive(struct queue_pair *qp, struct ibv_wc *wc)
+{
+	if (qp->datagrams) {
+		datagram_received(qp, wc);
+	} else {
+		datagram_it_is_not(wc);
+		window_was_invalidated_by_peer(qp, wc);
+	}
+}
+
+static bool receive_completed(struct queue_pair *qp, struct ibv_wc *wc)
+{
+	uint32_t sequence = tag_sequence(wc->wr_id);
+
+	if (qp->srq) {
+		if (tag_incarnation(wc->wr_id) != qp->srq->log.incarnation)
+			return false;
+		wc->wr_id = shared_log_give_back(&qp->srq->log, sequence);
+	} else {
+		if (tag_incarnation(wc->wr_id) != qp->receives.incarnation)
+			return false;
+		wc->wr_id = receive_log_at(&qp->receives, sequence)->wr_id;
+		receive_log_retire(&qp->receives, sequence);
+	}
+	qp->receives_done++;
+	wc->qp_num = queue_pair_number(qp);
+	if (qp->looks_at_receives)
+		look_at_receive(qp, wc);
+	else
+		datagram_it_is_not(wc);
+	return true;
+}
+
+static bool send_completed(struct queue_pair *qp, struct ibv_wc *wc)
+{
+	uint32_t sequence = tag_sequence(wc->wr_id);
+	struct send_slot *slot = send_log_at(&qp->sends, sequence);
+
+	if (tag_incarnation(wc->wr_id) != qp->sends.incarnation)
+		return window_work_completed(qp, wc);
+	wc->wr_id = slot->wr_id;
+	wc->qp_num = queue_pair_number(qp);
+	send_log_retire(&qp->sends, sequence);
+	return slot->flags & IBV_SEND_SIGNALED;
+}
+
+bool completion_pass(struct completion_queue *cq, struct queue_pair *qp, struct ibv_wc *wc)
+{
+	if (__builtin_expect(!qp || qp->is_target, 0))
+		return xrc_is_receive(cq, wc) && xrc_receive_pass(cq, qp, wc);
+	if (__builtin_expect(wc->status != IBV_WC_SUCCESS, 0))
+		return completion_failed(qp, wc);
+	return tag_is_receive(wc->wr_id) ? receive_completed(qp, wc) : send_completed(qp, wc);
+}
+
+/* What the application did not ask for is left out; if that is all there is, look again. */
+static int poll_device(struct completion_queue *cq, int count, struct ibv_wc *wc)
+{
+	int got, kept = 0;
+
+	do {
+		got = cq->real->context->ops.poll_cq(cq->real, count, wc);
+		for (int i = 0; i < got; i++) {
+			if (!completion_pass(cq, completion_owner(cq, &wc[i]), &wc[i]))
+				continue;
+			if (kept != i)
+				wc[kept] = wc[i];
+			kept++;
+		}
+	} while (got > 0 && !kept);
+	return got < 0 ? got : kept;
+}
+
+/*
+ * Nothing comes while the device is away, and what brings it back wants the CPUs: who polls all the
+ * time sleeps a little each few polls.
+ */
+static __attribute__((noinline, cold)) void nap_now_and_then(void)
+{
+	enum { POLLS = 16 };
+	static __thread unsigned polled;
+
+	if (++polled % POLLS == 0)
+		nap();
+}
+
+int data_path_poll_cq(struct ibv_cq *shown, int count, struct ibv_wc *wc)
+{
+	struct completion_queue *cq = container_of(shown, struct completion_queue, shown);
+	enum gate_pass pass = gate_enter(&cq->gate);
+	bool is_away = false;
+	unsigned strangers = 0;
+	int got;
+
+	if (__builtin_expect(cq->detour, 0)) {
+		got = completion_queue_poll_detour(cq, count, wc);
+		is_away = !got && !cq->real;
+	} else {
+		got = poll_device(cq, count, wc);
+	}
+	if (__builtin_expect(cq->strangers, 0))
+		strangers = datagrams_of_strangers(cq, got, wc);
+	gate_leave(&cq->gate, pass);
+	if (__builtin_expect(strangers, 0))
+		datagrams_introduce(cq, got, wc);
+	if (__builtin_expect(is_away, 0))
+		nap_now_and_then();
+	return got;
+}
+
+int data_path_poll_stamped(
+        struct completion_queue *cq, struct ibv_wc *wc, struct completion_stamp *stamp)
+{
+	enum gate_pass pass = gate_enter(&cq->gate);
+	int got = completion_queue_poll_stamped(cq, wc, stamp);
+	bool is_away = !got && !cq->real;
+	unsigned strangers = 0;
+
+	if (cq->strangers)
+		strangers = datagrams_of_strangers(cq, got, wc);
+	gate_leave(&cq->gate, pass);
+	if (strangers)
+		datagrams_introduce(cq, got, wc);
+	if (is_away)
+		nap_now_and_then();
+	return got;
+}
+
+int data_path_req_notify_cq(struct ibv_cq *shown, int solicited_only)
+{
+	struct completion_queue *cq = container_of(shown, struct completion_queue, shown);
+	enum gate_pass pass = gate_enter(&cq->gate);
+	int err = 0;
+
+	if (cq->channel)
+		err = completion_arm_request(cq, solicited_only);
+	else if (cq->real)
+		err = cq->real->context->ops.req_notify_cq(cq->real, solicited_only);
+	gate_leave(&cq->gate, pass);
+	return err;
+}
