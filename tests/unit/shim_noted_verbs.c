@@ -101,6 +101,12 @@ static struct ibv_comp_channel *create_comp_channel(struct ibv_context *context)
 	return channel;
 }
 
+static int query_device(struct ibv_context *context, struct ibv_device_attr *attr)
+{
+	*attr = (struct ibv_device_attr){.max_qp = NOTED_MAX_QP, .phys_port_cnt = 1};
+	return below_ibv_query_device(context, attr);
+}
+
 static struct real_verbs verbs = {
 #define SYMBOL(ret, name, version, params, args, test) .name = below_##name,
 #include "preload/wrapped_symbols.def"
@@ -108,6 +114,7 @@ static struct real_verbs verbs = {
 
 const struct real_verbs *real_verbs(void)
 {
+	verbs.ibv_query_device = query_device;
 	verbs.ibv_create_cq = create_cq;
 	verbs.ibv_get_cq_event = get_cq_event;
 	verbs.ibv_get_async_event = get_async_event;
@@ -155,6 +162,7 @@ void noted_begin(void)
 	memset(objects, 0, sizeof(objects));
 	object_count = call_count = 0;
 	real_context.device = &real_device;
+	strcpy(real_device.name, "real0");
 	has_happened = eventfd(1, EFD_NONBLOCK | EFD_CLOEXEC);
 	real_context.async_fd = has_happened;
 	real_context.ops.req_notify_cq = below_req_notify_cq;

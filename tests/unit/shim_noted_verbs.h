@@ -10,6 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+enum { NOTED_MAX_QP = 77 };
+
 /* One device, and the context that it is opened as. */
 extern struct ibv_device real_device, *real_devices[];
 extern struct ibv_context real_context;

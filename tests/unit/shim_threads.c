@@ -75,11 +75,11 @@ static void *query_and_register(void *at)
 	return NULL;
 }
 
-static void await_progress(struct worker *w)
+static void await_one_more(const uint64_t *count)
 {
-	uint64_t before = __atomic_load_n(&w->completed, __ATOMIC_RELAXED);
+	uint64_t before = __atomic_load_n(count, __ATOMIC_RELAXED);
 
-	while (__atomic_load_n(&w->completed, __ATOMIC_RELAXED) == before)
+	while (__atomic_load_n(count, __ATOMIC_RELAXED) == before)
 		sched_yield();
 }
 
@@ -102,10 +102,10 @@ static void threads_post_poll_and_register_through_moves(void **state)
 	pthread_create(&poster, NULL, write_and_poll, &from_vm);
 	pthread_create(&registrar, NULL, query_and_register, &registers);
 	for (int i = 0; i < MOVES; i++) {
-		await_progress(&from_vm);
+		await_one_more(&from_vm.completed);
 		harness_move(&h);
 	}
-	await_progress(&from_vm);
+	await_one_more(&from_vm.completed);
 	finish(poster, &from_vm);
 	finish(registrar, &registers);
 	while (from_vm.completed != from_vm.posted)
@@ -121,7 +121,7 @@ static void threads_post_poll_and_register_through_moves(void **state)
 struct shared_worker {
 	struct harness *h;
 	bool end;
-	uint64_t posted, completed;
+	uint64_t posted, completed, polls;
 	unsigned errors;
 };
 
@@ -157,8 +157,10 @@ static void threads_share_a_queue_through_moves(void **state)
 	fake.automatic = true;
 	for (int i = 0; i < 3; i++)
 		pthread_create(&threads[i], NULL, post_and_poll_shared, &w);
-	for (int i = 0; i < MOVES; i++)
+	for (int i = 0; i < MOVES; i++) {
+		await_one_more(&w.completed);
 		harness_move(&h);
+	}
 	__atomic_store_n(&w.end, true, __ATOMIC_RELAXED);
 	for (int i = 0; i < 3; i++)
 		pthread_join(threads[i], NULL);
@@ -177,6 +179,7 @@ static void *only_poll(void *at)
 	while (!__atomic_load_n(&w->end, __ATOMIC_RELAXED)) {
 		if (ibv_poll_cq(w->h->vm.cq, 1, &wc))
 			w->errors++;
+		__atomic_fetch_add(&w->polls, 1, __ATOMIC_RELAXED);
 	}
 	return NULL;
 }
@@ -190,8 +193,10 @@ static void a_poller_meets_no_queue_without_a_device(void **state)
 
 	harness_begin(&h, (struct harness){0});
 	pthread_create(&thread, NULL, only_poll, &w);
-	for (int i = 0; i < MOVES; i++)
+	for (int i = 0; i < MOVES; i++) {
+		await_one_more(&w.polls);
 		harness_move(&h);
+	}
 	__atomic_store_n(&w.end, true, __ATOMIC_RELAXED);
 	pthread_join(thread, NULL);
 	assert_int_equal(w.errors, 0);

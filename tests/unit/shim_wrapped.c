@@ -186,6 +186,13 @@ ASKS(ibv_open_device, (uintptr_t)&real_device, ibv_close_device(opened()))
 ASKS(ibv_close_device, REAL_CONTEXT, ibv_close_device(opened()))
 ASKS(ibv_import_device, 7, ibv_import_device(7))
 
+/* As it was when it was opened. */
+static void query_device_as_it_was(void)
+{
+	assert_int_equal(ibv_query_device(our.context, &out.device), 0);
+	assert_int_equal(out.device.max_qp, NOTED_MAX_QP);
+}
+
 /* The real one was acknowledged when it was taken; who has no object is nobody's. */
 static void acknowledge_async_event(void)
 {
@@ -193,9 +200,10 @@ static void acknowledge_async_event(void)
 	seen.element.cq = our.cq;
 	completion_queue_of(our.cq)->async_events_shown++;
 	ibv_ack_async_event(&seen);
+	assert_int_equal(our.cq->async_events_completed, 1);
 }
 
-ANSWERS(ibv_query_device, ibv_query_device(our.context, &out.device))
+ANSWERS(ibv_query_device, query_device_as_it_was())
 ASKS(ibv_query_port, REAL_CONTEXT, (ibv_query_port)(our.context, 1, (void *)&out.port))
 ASKS(ibv_query_gid, REAL_CONTEXT, ibv_query_gid(our.context, 1, 1, &out.gid))
 ASKS(ibv_query_pkey, REAL_CONTEXT, ibv_query_pkey(our.context, 1, 0, &out.pkey))
@@ -250,6 +258,7 @@ static void acknowledge_cq_event(void)
 {
 	completion_queue_of(our.cq)->events_shown++;
 	ibv_ack_cq_events(our.cq, 1);
+	assert_int_equal(our.cq->comp_events_completed, 1);
 }
 
 ASKS(ibv_create_comp_channel, REAL_CONTEXT,
