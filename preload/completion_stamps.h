@@ -13,7 +13,7 @@
 
 #include "preload/objects.h"
 
-/* Of those that applications may ask for with them. */
+/* The flags that make a queue one of these. */
 #define COMPLETION_STAMPS                                                                          \
 	(IBV_WC_EX_WITH_COMPLETION_TIMESTAMP | IBV_WC_EX_WITH_COMPLETION_TIMESTAMP_WALLCLOCK)
 
