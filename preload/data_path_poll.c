@@ -102,20 +102,12 @@ static __attribute__((noinline, cold)) void nap_now_and_then(void)
 		nap();
 }
 
-int data_path_poll_cq(struct ibv_cq *shown, int count, struct ibv_wc *wc)
+/* Outside the gate it is waited for who has sent what is in hand, and for a device that is away. */
+static inline int poll_end(
+        struct completion_queue *cq, enum gate_pass pass, bool is_away, int got, struct ibv_wc *wc)
 {
-	struct completion_queue *cq = container_of(shown, struct completion_queue, shown);
-	enum gate_pass pass = gate_enter(&cq->gate);
-	bool is_away = false;
 	unsigned strangers = 0;
-	int got;
 
-	if (__builtin_expect(cq->detour, 0)) {
-		got = completion_queue_poll_detour(cq, count, wc);
-		is_away = !got && !cq->real;
-	} else {
-		got = poll_device(cq, count, wc);
-	}
 	if (__builtin_expect(cq->strangers, 0))
 		strangers = datagrams_of_strangers(cq, got, wc);
 	gate_leave(&cq->gate, pass);
@@ -126,22 +118,29 @@ int data_path_poll_cq(struct ibv_cq *shown, int count, struct ibv_wc *wc)
 	return got;
 }
 
+int data_path_poll_cq(struct ibv_cq *shown, int count, struct ibv_wc *wc)
+{
+	struct completion_queue *cq = container_of(shown, struct completion_queue, shown);
+	enum gate_pass pass = gate_enter(&cq->gate);
+	bool is_away = false;
+	int got;
+
+	if (__builtin_expect(cq->detour, 0)) {
+		got = completion_queue_poll_detour(cq, count, wc);
+		is_away = !got && !cq->real;
+	} else {
+		got = poll_device(cq, count, wc);
+	}
+	return poll_end(cq, pass, is_away, got, wc);
+}
+
 int data_path_poll_stamped(
         struct completion_queue *cq, struct ibv_wc *wc, struct completion_stamp *stamp)
 {
 	enum gate_pass pass = gate_enter(&cq->gate);
 	int got = completion_queue_poll_stamped(cq, wc, stamp);
-	bool is_away = !got && !cq->real;
-	unsigned strangers = 0;
 
-	if (cq->strangers)
-		strangers = datagrams_of_strangers(cq, got, wc);
-	gate_leave(&cq->gate, pass);
-	if (strangers)
-		datagrams_introduce(cq, got, wc);
-	if (is_away)
-		nap_now_and_then();
-	return got;
+	return poll_end(cq, pass, !got && !cq->real, got, wc);
 }
 
 int data_path_req_notify_cq(struct ibv_cq *shown, int solicited_only)
