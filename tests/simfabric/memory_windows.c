@@ -67,8 +67,9 @@ void memory_window_remove(struct memory_keys *keys, struct memory_window *window
 static bool allows(
         const struct memory_region *region, const void *pd, const struct window_bind *bind)
 {
-	if (!region || region->key != bind->lkey || region->is_window || region->pd != pd)
+	if (!region || region->key != bind->lkey || region->pd != pd)
 		return false;
+	/* No window has it, so none is bound to another. */
 	if (!(region->access & IBV_ACCESS_MW_BIND))
 		return false;
 	if ((bind->access & NEEDS_LOCAL_WRITE) && !(region->access & IBV_ACCESS_LOCAL_WRITE))
