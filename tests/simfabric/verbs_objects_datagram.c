@@ -169,6 +169,13 @@ static void address_that_leads_nowhere_is_refused(struct objects *o)
 	attr.is_global = 1;
 	attr.grh.sgid_index = 100;
 	CHECK_NULL(EINVAL, ibv_create_ah(o->pd, &attr));
+	attr.grh.sgid_index = 0;
+	attr.grh.flow_label = 1 << 20;
+	CHECK_NULL(EINVAL, ibv_create_ah(o->pd, &attr));
+	attr.is_global = 0;
+	attr.grh.flow_label = 0;
+	attr.sl = 16;
+	CHECK_NULL(EINVAL, ibv_create_ah(o->pd, &attr));
 }
 
 static void domain_with_an_address_is_busy(struct objects *o)
@@ -341,6 +348,46 @@ static void what_is_no_group_is_refused(struct objects *o)
 	CHECK(!ibv_destroy_qp(rc));
 }
 
+static union ibv_gid numbered_group(int number)
+{
+	union ibv_gid gid = group;
+
+	gid.raw[14] = (uint8_t)(number >> 8);
+	gid.raw[15] = (uint8_t)number;
+	return gid;
+}
+
+/* As many as the device says. */
+static void groups_and_their_members_have_an_end(struct objects *o)
+{
+	struct ibv_device_attr device;
+	struct ibv_qp *qp = open_ud(o), *members[256];
+	union ibv_gid gid;
+
+	CHECK(!ibv_query_device(o->context, &device));
+	CHECK(device.max_mcast_qp_attach < 256);
+	for (int i = 0; i < device.max_mcast_qp_attach; i++) {
+		members[i] = open_ud(o);
+		CHECK(!ibv_attach_mcast(members[i], &group, GROUP_LID));
+	}
+	CHECK(ibv_attach_mcast(qp, &group, GROUP_LID) == ENOMEM);
+	for (int i = 0; i < device.max_mcast_qp_attach; i++) {
+		CHECK(!ibv_detach_mcast(members[i], &group, GROUP_LID));
+		CHECK(!ibv_destroy_qp(members[i]));
+	}
+	for (int i = 0; i < device.max_mcast_grp; i++) {
+		gid = numbered_group(i);
+		CHECK(!ibv_attach_mcast(qp, &gid, GROUP_LID));
+	}
+	gid = numbered_group(device.max_mcast_grp);
+	CHECK(ibv_attach_mcast(qp, &gid, GROUP_LID) == ENOMEM);
+	for (int i = 0; i < device.max_mcast_grp; i++) {
+		gid = numbered_group(i);
+		CHECK(!ibv_detach_mcast(qp, &gid, GROUP_LID));
+	}
+	CHECK(!ibv_destroy_qp(qp));
+}
+
 static void open_group_is_left_at_the_close(struct objects *o)
 {
 	struct ibv_context *context = objects_open_device();
@@ -374,6 +421,7 @@ const struct objects_test objects_datagram_tests[] = {
         OBJECTS_TEST(attaching_twice_is_attaching_once),
         OBJECTS_TEST(attached_queue_pair_is_busy),
         OBJECTS_TEST(what_is_no_group_is_refused),
+        OBJECTS_TEST(groups_and_their_members_have_an_end),
         OBJECTS_TEST(open_group_is_left_at_the_close),
         {NULL, NULL},
 };

@@ -489,6 +489,28 @@ static void packets_of_another_transport_are_dropped(void **state)
 	assert_true(pair_poll_receive(pair, 1, &(struct ibv_wc){0}));
 }
 
+/* A LID of a group has no bits that select a path. */
+static void path_bits_are_those_of_a_port(void **state)
+{
+	struct pair *pair = *state;
+	struct packet packet = {.opcode = TRANSPORT_UD | OP_SEND_ONLY,
+	        .slid = pair_lid(0),
+	        .deth.qkey = pair_default.qkey};
+	static const struct {
+		uint16_t dlid;
+		uint8_t bits;
+	} rows[] = {{0x0003, 1}, {0xbfff, 1}, {0xc001, 0}};
+	struct ibv_wc wc;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		pair_post_receive(pair, 1, FAR, GRH + 4, 3);
+		packet.dlid = rows[i].dlid;
+		queue_pair_receive(&pair->end[1].qp, &packet);
+		assert_true(pair_poll_receive(pair, 1, &wc));
+		assert_int_equal(wc.dlid_path_bits, rows[i].bits);
+	}
+}
+
 static void sends_wait_while_drained(void **state)
 {
 	struct pair *pair = *state;
@@ -555,6 +577,7 @@ int main(void)
 	        TEST(buffer_that_is_not_writable_brings_the_queue_pair_down),
 	        TEST(only_sends_can_be_posted),
 	        TEST(packets_of_another_transport_are_dropped),
+	        TEST(path_bits_are_those_of_a_port),
 	        TEST(sends_wait_while_drained),
 	        TEST(datagrams_wait_for_room_on_the_wire),
 	};

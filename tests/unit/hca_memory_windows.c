@@ -93,6 +93,11 @@ static void bound_window_opens_its_part_to_the_pd(void **state)
 	assert_null(resolve(pair, pair_pd(), key, START, SIZE + 1, READ));
 	assert_null(resolve(pair, pair_pd(), key, START, SIZE, WRITE));
 	assert_null(resolve(pair, &key, key, START, SIZE, READ));
+	wanted = bind_of(pair, &window_1);
+	wanted.access = WRITE;
+	assert_true(bind(pair, &wanted));
+	assert_non_null(resolve(pair, pair_pd(), wanted.rkey, START, SIZE, WRITE));
+	assert_null(resolve(pair, pair_pd(), wanted.rkey, START, SIZE, READ));
 }
 
 static void window_has_no_lkey(void **state)

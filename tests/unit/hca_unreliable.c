@@ -215,6 +215,37 @@ static void shared_buffer_of_a_message_given_up_completes_with_an_error(void **s
 	received(pair, 11, IBV_WC_SUCCESS);
 }
 
+/* Nothing told that it had no end before the next one began. */
+static void shared_buffer_of_a_message_without_end_does_not_serve_the_next(void **state)
+{
+	struct pair *pair = *state;
+
+	pair_post_receive(pair, 1, FAR, LONG, 10);
+	pair_post_receive(pair, 1, FAR, LONG, 11);
+	wire = (struct wire){.lose = 3};
+	post(pair, IBV_WR_SEND, LONG, 1);
+	nothing_received(pair);
+	post(pair, IBV_WR_SEND, LONG, 2);
+	received(pair, 10, IBV_WC_REM_INV_REQ_ERR);
+	received(pair, 11, IBV_WC_SUCCESS);
+}
+
+static void packet_of_the_wrong_size_loses_its_message(void **state)
+{
+	struct pair *pair = *state;
+	struct packet packet = {.opcode = TRANSPORT_UC | OP_SEND_FIRST,
+	        .slid = pair_lid(0),
+	        .psn = pair_default.first_psn,
+	        .payload_length = MTU - 1};
+
+	pair_post_receive(pair, 1, FAR, LONG, 10);
+	queue_pair_receive(&pair->end[1].qp, &packet);
+	packet.opcode = TRANSPORT_UC | OP_SEND_LAST;
+	packet.psn = psn_add(packet.psn, 1);
+	queue_pair_receive(&pair->end[1].qp, &packet);
+	nothing_received(pair);
+}
+
 static void message_longer_than_the_buffer_leaves_it_for_the_next(void **state)
 {
 	struct pair *pair = *state;
@@ -301,6 +332,21 @@ static void local_error_stops_the_send_queue(void **state)
 	received(pair, 10, IBV_WC_SUCCESS);
 }
 
+static void message_longer_than_any_may_be_stops_the_send_queue(void **state)
+{
+	struct pair *pair = *state;
+	struct ibv_sge sge[2] = {
+	        pair_sge(pair, 0, 0, QUEUE_PAIR_MAX_MESSAGE), pair_sge(pair, 0, 0, 1)};
+	struct ibv_send_wr wr = pair_request(pair, 0, IBV_WR_SEND, sge, 0, 1);
+
+	wr.num_sge = 2;
+	assert_int_equal(pair_post(pair, 0, &wr), 0);
+	assert_true(pair_settle(pair));
+	pair_assert_sent(pair, 0, 1, IBV_WC_LOC_LEN_ERR);
+	assert_int_equal(pair->sent[0], 0);
+	assert_int_equal(pair->end[0].qp.state, IBV_QPS_SQE);
+}
+
 static void begun_message_ends_before_the_queue_is_drained(void **state)
 {
 	struct pair *pair = *state;
@@ -376,11 +422,14 @@ int main(void)
 	        TEST(any_lost_packet_of_a_write_loses_its_immediate),
 	        TEST(halves_of_two_messages_do_not_make_one),
 	        SRQ_TEST(shared_buffer_of_a_message_given_up_completes_with_an_error),
+	        SRQ_TEST(shared_buffer_of_a_message_without_end_does_not_serve_the_next),
+	        TEST(packet_of_the_wrong_size_loses_its_message),
 	        TEST(message_longer_than_the_buffer_leaves_it_for_the_next),
 	        TEST(buffer_that_is_left_is_the_next_one),
 	        TEST(left_buffer_is_flushed),
 	        TEST(write_that_is_not_allowed_is_dropped),
 	        TEST(local_error_stops_the_send_queue),
+	        TEST(message_longer_than_any_may_be_stops_the_send_queue),
 	        TEST(begun_message_ends_before_the_queue_is_drained),
 	        TEST(reads_and_atomics_cannot_be_posted),
 	        TEST(packets_of_rc_and_of_strangers_are_ignored),
