@@ -54,7 +54,7 @@ static bool send_completed(struct queue_pair *qp, struct ibv_wc *wc)
 	uint32_t sequence = tag_sequence(wc->wr_id);
 	struct send_slot *slot = send_log_at(&qp->sends, sequence);
 
-	if (tag_incarnation(wc->wr_id) != qp->sends.incarnation)
+	if (__builtin_expect(tag_incarnation(wc->wr_id) != qp->sends.incarnation, 0))
 		return window_work_completed(qp, wc);
 	wc->wr_id = slot->wr_id;
 	wc->qp_num = queue_pair_number(qp);

@@ -182,7 +182,7 @@ static inline bool opcode_takes_receive(unsigned opcode)
 	const unsigned all = 1u << IBV_WR_SEND | 1u << IBV_WR_SEND_WITH_IMM |
 	                     1u << IBV_WR_SEND_WITH_INV | 1u << IBV_WR_RDMA_WRITE_WITH_IMM;
 
-	return all >> opcode & 1;
+	return (1u << opcode & all) != 0;
 }
 
 static inline bool opcode_is_atomic(unsigned opcode)
@@ -196,7 +196,10 @@ static inline bool opcode_is_local(unsigned opcode)
 	return opcode == IBV_WR_LOCAL_INV || opcode == IBV_WR_BIND_MW;
 }
 
-/* The length that stands in the slot of work without packets: longer than any message. */
+/*
+ * The length that stands in the slot of local work, which has no packets: rounded up to whole ones
+ * it begins at 0 again, so that nobody has to ask what kind of work it is.
+ */
 enum { LENGTH_OF_LOCAL_WORK = 0xffffffff };
 
 static inline bool opcode_has_answer(unsigned opcode)
@@ -211,17 +214,12 @@ static inline bool send_log_signals(const struct send_log *log, unsigned opcode)
 	                                : log->signal_reads && opcode_has_answer(opcode);
 }
 
-/* Packets that @slot takes of the sequence numbers. */
+/* Packets that @slot takes of the sequence numbers: none for LENGTH_OF_LOCAL_WORK. */
 static inline uint32_t send_slot_packets(const struct send_log *log, const struct send_slot *slot)
 {
-	if (slot->length <= log->mtu)
-		return 1;
-	/* One comparison for the four opcodes. */
-	if (opcode_is_atomic(slot->opcode) || opcode_is_local(slot->opcode))
-		return opcode_is_atomic(slot->opcode);
-	if (log->datagrams)
-		return 1;
-	return (slot->length + log->mtu - 1) / log->mtu;
+	return slot->length > log->mtu && !opcode_is_atomic(slot->opcode) && !log->datagrams
+	               ? (slot->length + log->mtu - 1) / log->mtu
+	               : 1;
 }
 
 /*
