@@ -12,11 +12,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <pthread.h>
-#include <sched.h>
 
 #include "preload/objects.h"
 #include "tests/unit/shim_harness.h"
+#include "tests/unit/shim_watched.h"
 
 static struct harness h;
 
@@ -381,30 +380,23 @@ static void limit_reached_before_resume_is_told(void **state)
 
 /* ---- acknowledgement ---- */
 
-static void *destroy_qp(void *destroyed)
+static void *destroy_qp(void *qp)
 {
-	int err = ibv_destroy_qp(h.vm.qp);
-
-	__atomic_store_n((int *)destroyed, err ? -1 : 1, __ATOMIC_RELEASE);
-	return NULL;
+	return (void *)(intptr_t)ibv_destroy_qp(qp);
 }
 
 static void destroying_waits_for_acknowledgement_from_before_the_move(void **state)
 {
 	struct ibv_async_event event;
-	pthread_t thread;
-	int destroyed = 0;
+	struct watched thread;
 
 	device_tells(&h.vm, IBV_EVENT_COMM_EST);
 	event = get_event(&h.vm);
 	harness_move(&h);
-	pthread_create(&thread, NULL, destroy_qp, &destroyed);
-	for (int i = 0; i < 1000; i++)
-		sched_yield();
-	assert_int_equal(__atomic_load_n(&destroyed, __ATOMIC_ACQUIRE), 0);
+	watched_start(&thread, destroy_qp, h.vm.qp);
+	assert_false(watched_ends_at_once(&thread));
 	ibv_ack_async_event(&event);
-	pthread_join(thread, NULL);
-	assert_int_equal(destroyed, 1);
+	assert_null(watched_join(&thread)); /* no error */
 	h.vm.qp = NULL;
 }
 
@@ -419,14 +411,13 @@ static void *await_one(void *got)
 static void who_is_blocked_holds_nothing_up_and_is_woken(void **state)
 {
 	struct ibv_async_event got;
-	pthread_t thread;
-	void *result;
+	struct watched thread;
 
-	pthread_create(&thread, NULL, await_one, &got);
+	watched_start(&thread, await_one, &got);
+	assert_false(watched_ends_at_once(&thread));
 	harness_move(&h);
 	device_tells(&h.vm, IBV_EVENT_PKEY_CHANGE);
-	pthread_join(thread, &result);
-	assert_ptr_equal(result, &got);
+	assert_ptr_equal(watched_join(&thread), &got);
 	assert_int_equal(got.event_type, IBV_EVENT_PKEY_CHANGE);
 }
 

@@ -18,6 +18,7 @@
 #include "preload/control.h"
 #include "tests/unit/shim_channels.h"
 #include "tests/unit/shim_harness.h"
+#include "tests/unit/shim_watched.h"
 
 static struct harness h;
 
@@ -37,7 +38,7 @@ static int teardown(void **state)
 /* ---- who sleeps ---- */
 
 struct sleeper {
-	pthread_t thread;
+	struct watched thread;
 	struct end *end;
 	unsigned got;
 };
@@ -55,13 +56,19 @@ static void *sleep_for_event(void *at)
 	return NULL;
 }
 
+static void fall_asleep(struct sleeper *sleeper, void *(*what)(void *))
+{
+	watched_start(&sleeper->thread, what, sleeper);
+	assert_false(watched_ends_at_once(&sleeper->thread));
+}
+
 static void who_is_blocked_holds_nothing_up_and_is_woken(void **state)
 {
 	struct sleeper sleepers[3];
 
 	for (int i = 0; i < 3; i++) {
 		sleepers[i] = (struct sleeper){.end = i < 2 ? &h.vm : &h.peer};
-		pthread_create(&sleepers[i].thread, NULL, sleep_for_event, &sleepers[i]);
+		fall_asleep(&sleepers[i], sleep_for_event);
 	}
 	end_arm(&h.vm, 0);
 	end_arm(&h.peer, 0);
@@ -75,7 +82,7 @@ static void who_is_blocked_holds_nothing_up_and_is_woken(void **state)
 	end_arm(&h.vm, 0);
 	end_message(&h.peer, &h.vm, 2, IBV_SEND_SIGNALED);
 	for (int i = 0; i < 3; i++) {
-		pthread_join(sleepers[i].thread, NULL);
+		watched_join(&sleepers[i].thread);
 		assert_int_equal(sleepers[i].got, 1);
 	}
 }
@@ -106,7 +113,7 @@ static void signal_interrupts_as_it_would_a_read(void **state)
 	assert_int_equal(errno, EINTR);
 	setitimer(ITIMER_REAL, &never, NULL);
 	install(SA_RESTART);
-	pthread_create(&sleeper.thread, NULL, sleep_for_event, &sleeper);
+	fall_asleep(&sleeper, sleep_for_event);
 	sigemptyset(&alarm);
 	sigaddset(&alarm, SIGALRM);
 	pthread_sigmask(SIG_BLOCK, &alarm, &before);
@@ -114,7 +121,7 @@ static void signal_interrupts_as_it_would_a_read(void **state)
 	end_arm(&h.vm, 0);
 	harness_move(&h);
 	end_message(&h.peer, &h.vm, 1, 0);
-	pthread_join(sleeper.thread, NULL);
+	watched_join(&sleeper.thread);
 	setitimer(ITIMER_REAL, &never, NULL);
 	assert_int_equal(sleeper.got, 1);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -146,12 +153,10 @@ static void *sleep_until_cancelled(void *at)
 static void who_sleeps_can_be_cancelled(void **state)
 {
 	struct sleeper sleeper = {.end = &h.vm};
-	void *result;
 
-	pthread_create(&sleeper.thread, NULL, sleep_until_cancelled, &sleeper);
-	pthread_cancel(sleeper.thread);
-	pthread_join(sleeper.thread, &result);
-	assert_ptr_equal(result, PTHREAD_CANCELED);
+	fall_asleep(&sleeper, sleep_until_cancelled);
+	pthread_cancel(sleeper.thread.thread);
+	assert_ptr_equal(watched_join(&sleeper.thread), PTHREAD_CANCELED);
 	harness_move(&h);
 	end_arm(&h.vm, 0);
 	end_message(&h.peer, &h.vm, 1, 0);
@@ -160,24 +165,14 @@ static void who_sleeps_can_be_cancelled(void **state)
 
 /* ---- acknowledgement ---- */
 
-struct destroyer {
-	pthread_t thread;
-	struct ibv_cq *cq;
-	int answered;
-};
-
-static void *destroy(void *at)
+static void *destroy(void *cq)
 {
-	struct destroyer *destroyer = at;
-	int err = ibv_destroy_cq(destroyer->cq);
-
-	__atomic_store_n(&destroyer->answered, err ? -1 : 1, __ATOMIC_RELEASE);
-	return NULL;
+	return (void *)(intptr_t)ibv_destroy_cq(cq);
 }
 
 static void destroying_waits_for_acknowledgement_from_before_the_move(void **state)
 {
-	struct destroyer destroyer = {0};
+	struct watched destroyer;
 	struct ibv_cq *cq;
 	void *context;
 
@@ -189,15 +184,11 @@ static void destroying_waits_for_acknowledgement_from_before_the_move(void **sta
 	assert_int_equal(ibv_destroy_cq(h.vm.cq), EBUSY);
 	assert_int_equal(ibv_destroy_qp(h.vm.qp), 0);
 	h.vm.qp = NULL;
-	destroyer.cq = h.vm.cq;
-	pthread_create(&destroyer.thread, NULL, destroy, &destroyer);
+	watched_start(&destroyer, destroy, h.vm.cq);
 	harness_time_passes(&h, 20);
-	for (int i = 0; i < 1000; i++)
-		sched_yield();
-	assert_int_equal(__atomic_load_n(&destroyer.answered, __ATOMIC_ACQUIRE), 0);
+	assert_false(watched_ends_at_once(&destroyer));
 	ibv_ack_cq_events(cq, 1);
-	pthread_join(destroyer.thread, NULL);
-	assert_int_equal(destroyer.answered, 1);
+	assert_null(watched_join(&destroyer)); /* no error */
 	h.vm.cq = ibv_create_cq(h.vm.context, 4, &h.vm, h.vm.channel, 0);
 }
 
@@ -265,14 +256,14 @@ static void queue_that_goes_while_a_move_judges_its_event_leaves_none(void **sta
 {
 	struct completion_queue *cq = completion_queue_of(h.vm.cq);
 	struct completion_channel *channel = cq->channel;
-	struct destroyer destroyer = {.cq = h.vm.cq};
+	struct watched destroyer;
 	struct ibv_cq *other = leave_an_event_unjudged();
 	struct ibv_async_event event = asynchronous_event(cq);
 	pthread_t service;
 
 	assert_int_equal(ibv_destroy_qp(h.vm.qp), 0);
 	h.vm.qp = NULL;
-	pthread_create(&destroyer.thread, NULL, destroy, &destroyer);
+	watched_start(&destroyer, destroy, h.vm.cq);
 	while (!is_gone_from_device(cq))
 		sched_yield();
 	gate_close(&cq->gate);
@@ -284,8 +275,7 @@ static void queue_that_goes_while_a_move_judges_its_event_leaves_none(void **sta
 		sched_yield();
 	gate_open(&cq->gate);
 	pthread_join(service, NULL);
-	pthread_join(destroyer.thread, NULL);
-	assert_int_equal(destroyer.answered, 1);
+	assert_null(watched_join(&destroyer)); /* no error */
 	assert_int_equal(completion_channel_give_back(channel), 0);
 	h.vm.cq = other;
 	end_expect_silence(&h.vm);

@@ -8,15 +8,13 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <semaphore.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "preload/objects.h"
 #include "preload/steps.h"
 #include "tests/unit/shim_harness.h"
+#include "tests/unit/shim_watched.h"
 
 /* A deadlock ends the program: the rest of the tests cannot run in it. */
 enum { DEADLOCK_S = 20 };
@@ -84,51 +82,24 @@ static bool stands_on(const struct ibv_context *context, const char *name)
 
 struct opener {
 	struct ibv_device *device;
-	sem_t started;
-	pid_t tid;
-	bool done;
 	struct ibv_context *context;
 	int listed;
-	pthread_t thread;
+	struct watched thread;
 };
 
 static void *open_it(void *at)
 {
 	struct opener *o = at;
 
-	o->tid = (pid_t)syscall(__NR_gettid);
-	sem_post(&o->started);
 	o->context = ibv_open_device(o->device);
-	__atomic_store_n(&o->done, true, __ATOMIC_RELEASE);
 	return NULL;
-}
-
-static bool is_asleep(pid_t tid)
-{
-	char path[64], text[256] = "", *state;
-	FILE *stat;
-
-	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", (int)tid);
-	stat = fopen(path, "r");
-	if (!stat) /* it has ended meanwhile */
-		return false;
-	assert_non_null(fgets(text, sizeof(text), stat));
-	fclose(stat);
-	state = strrchr(text, ')');
-	return state && state[2] == 'S';
 }
 
 /* It has got it, or it waits. */
 static bool does_at_once(struct opener *o, void *(*what)(void *))
 {
-	bool done;
-
-	sem_init(&o->started, 0, 0);
-	assert_int_equal(pthread_create(&o->thread, NULL, what, o), 0);
-	sem_wait(&o->started);
-	while (!(done = __atomic_load_n(&o->done, __ATOMIC_ACQUIRE)) && !is_asleep(o->tid))
-		;
-	return done;
+	watched_start(&o->thread, what, o);
+	return watched_ends_at_once(&o->thread);
 }
 
 static bool opens_at_once(struct opener *o)
@@ -140,10 +111,7 @@ static void *list_them(void *at)
 {
 	struct opener *o = at;
 
-	o->tid = (pid_t)syscall(__NR_gettid);
-	sem_post(&o->started);
 	ibv_free_device_list(ibv_get_device_list(&o->listed));
-	__atomic_store_n(&o->done, true, __ATOMIC_RELEASE);
 	return NULL;
 }
 
@@ -161,7 +129,7 @@ static void who_opens_while_the_device_is_away_waits_and_gets_the_new_one(void *
 	assert_false(opens_at_once(&o));
 	assert_int_equal(fake.opens, opens);
 	come_back(h, 1);
-	pthread_join(o.thread, NULL);
+	watched_join(&o.thread);
 	assert_non_null(o.context);
 	assert_true(stands_on(o.context, "fake1"));
 	ibv_close_device(o.context);
@@ -170,13 +138,8 @@ static void who_opens_while_the_device_is_away_waits_and_gets_the_new_one(void *
 static void *allocate_pd(void *at)
 {
 	struct opener *o = at;
-	struct ibv_pd *pd;
 
-	o->tid = (pid_t)syscall(__NR_gettid);
-	sem_post(&o->started);
-	pd = ibv_alloc_pd(o->context);
-	__atomic_store_n(&o->done, true, __ATOMIC_RELEASE);
-	return pd;
+	return ibv_alloc_pd(o->context);
 }
 
 /* The lock that it holds there is everybody's. */
@@ -189,10 +152,10 @@ static void who_waits_for_the_device_is_not_cancelled_there(void **state)
 	harness_stop(h);
 	harness_expect(h, TETHER__STEP__STEP_RELEASE, DONE);
 	assert_false(does_at_once(&o, allocate_pd));
-	pthread_cancel(o.thread);
+	pthread_cancel(o.thread.thread);
 	come_back(h, 1);
-	pthread_join(o.thread, &pd);
-	assert_true(o.done);
+	pd = watched_join(&o.thread);
+	assert_true(watched_has_ended(&o.thread));
 	assert_int_equal(ibv_dealloc_pd(pd), 0);
 }
 
@@ -209,11 +172,10 @@ static void who_is_inside_a_verb_is_not_cancelled_there(void **state)
 	struct opener o = {.context = h->vm.context};
 	void *pd;
 
-	sem_init(&o.started, 0, 0);
 	fake.inside = cancel_me;
-	pthread_create(&o.thread, NULL, allocate_pd, &o);
-	pthread_join(o.thread, &pd);
-	assert_true(o.done);
+	watched_start(&o.thread, allocate_pd, &o);
+	pd = watched_join(&o.thread);
+	assert_true(watched_has_ended(&o.thread));
 	harness_move(h);
 	assert_int_equal(ibv_dealloc_pd(pd), 0);
 }
@@ -234,7 +196,7 @@ static void who_lists_devices_while_the_vm_has_none_waits(void **state)
 	assert_false(does_at_once(&meanwhile, list_them));
 	__atomic_store_n(&fake.slot, 1, __ATOMIC_RELAXED);
 	harness_expect(h, TETHER__STEP__STEP_RESUME, DONE);
-	pthread_join(meanwhile.thread, NULL);
+	watched_join(&meanwhile.thread);
 	assert_int_equal(meanwhile.listed, 1);
 	fake.peer_is_hidden = false;
 }
@@ -249,7 +211,7 @@ static void who_opens_while_the_device_is_away_for_good_gets_enodev(void **state
 	assert_false(opens_at_once(&o));
 	fake.slot = -1;
 	harness_expect(h, TETHER__STEP__STEP_ERROR, DONE);
-	pthread_join(o.thread, NULL);
+	watched_join(&o.thread);
 	assert_null(o.context);
 }
 
@@ -274,10 +236,10 @@ static void who_starts_in_the_middle_of_a_move_opens_when_numbers_are_known(void
 		harness_expect(h, TETHER__STEP__STEP_RELEASE, DONE);
 		assert_false(opens_at_once(&o));
 		for (unsigned i = first; i < 3; i++) {
-			assert_false(__atomic_load_n(&o.done, __ATOMIC_ACQUIRE));
+			assert_false(watched_has_ended(&o.thread));
 			harness_expect(h, missed[i], DONE);
 		}
-		pthread_join(o.thread, NULL);
+		watched_join(&o.thread);
 		assert_non_null(o.context);
 		ibv_close_device(o.context);
 	}

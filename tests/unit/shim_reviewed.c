@@ -10,15 +10,13 @@
 #include <errno.h>
 #include <pthread.h>
 #include <semaphore.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "preload/objects.h"
 #include "preload/real_verbs.h"
 #include "tests/unit/shim_harness.h"
+#include "tests/unit/shim_watched.h"
 
 /* A deadlock ends the program: the rest of the tests cannot run in it. */
 enum { DEADLOCK_S = 20 };
@@ -53,11 +51,6 @@ static int teardown(void **state)
 	alarm(0);
 	harness_close(*state);
 	return 0;
-}
-
-static int write_one(struct harness *h, uint64_t wr_id)
-{
-	return harness_write(h, wr_id);
 }
 
 /* ---- ibv_wr_start and a stop ---- */
@@ -169,7 +162,7 @@ static void a_frontier_counts_after_more_packets_than_a_window_compares(void **s
 	struct queue_pair *peer = queue_pair_of(h->peer.qp);
 
 	peer->attr.rq_psn = (peer->attr.rq_psn - 0x900000) & 0xffffff;
-	assert_int_equal(write_one(h, 1), 0);
+	assert_int_equal(harness_write(h, 1), 0);
 	harness_move(h);
 	fake_execute(real_of(h->vm.qp), 9, true);
 	assert_int_equal(harness_poll(h, &h->vm), 1);
@@ -190,7 +183,7 @@ static void kept_work_is_flushed_behind_an_error_of_the_application(void **state
 	assert_int_equal(ibv_post_send(h->vm.qp, &wr, &bad), 0);
 	harness_expect(h, TETHER__STEP__STEP_PREPARE, DONE);
 	harness_expect(h, TETHER__STEP__STEP_STOP, DONE);
-	assert_int_equal(write_one(h, 2), 0);
+	assert_int_equal(harness_write(h, 2), 0);
 	fake_execute(real_of(h->vm.qp), 1, true);
 	assert_int_equal(harness_poll(h, &h->vm), 1);
 	assert_int_equal(h->wc[0].wr_id, 1);
@@ -208,7 +201,7 @@ static void what_a_destroyed_queue_pair_flushes_late_is_not_shown(void **state)
 
 	fake.reset_purges = false;
 	fake.hold_flushes = true;
-	assert_int_equal(write_one(h, 77), 0);
+	assert_int_equal(harness_write(h, 77), 0);
 	assert_int_equal(ibv_modify_qp(h->vm.qp, &error, IBV_QP_STATE), 0);
 	assert_int_equal(ibv_destroy_qp(h->vm.qp), 0);
 	h->vm.qp = NULL;
@@ -244,59 +237,26 @@ static void a_number_that_is_known_is_overwritten_in_its_place(void **state)
 
 /* ---- made in the middle of a migration ---- */
 
-struct maker {
-	struct harness *h;
-	sem_t started;
-	pid_t tid;
-	bool done;
-	int err;
-};
-
 static void *enhance(void *at)
 {
-	struct maker *m = at;
+	struct harness *h = at;
 	struct ibv_ece options = {.vendor_id = 1, .options = 1};
 
-	m->tid = (pid_t)syscall(__NR_gettid);
-	sem_post(&m->started);
-	m->err = ibv_set_ece(m->h->vm.qp, &options);
-	__atomic_store_n(&m->done, true, __ATOMIC_RELEASE);
-	return NULL;
-}
-
-static bool is_asleep(pid_t tid)
-{
-	char path[64], text[256] = "", *state;
-	FILE *stat;
-
-	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", (int)tid);
-	stat = fopen(path, "r");
-	assert_non_null(stat);
-	assert_non_null(fgets(text, sizeof(text), stat));
-	fclose(stat);
-	state = strrchr(text, ')');
-	return state && state[2] == 'S';
+	return (void *)(intptr_t)ibv_set_ece(h->vm.qp, &options);
 }
 
 static void what_cannot_move_is_not_made_between_stop_and_resume(void **state)
 {
-	struct maker m = {.h = *state};
 	struct harness *h = *state;
-	pthread_t thread;
-	bool early;
+	struct watched thread;
 
-	sem_init(&m.started, 0, 0);
 	harness_expect(h, TETHER__STEP__STEP_PREPARE, DONE);
 	harness_expect(h, TETHER__STEP__STEP_STOP, DONE);
-	assert_int_equal(pthread_create(&thread, NULL, enhance, &m), 0);
-	sem_wait(&m.started);
-	while (!(early = __atomic_load_n(&m.done, __ATOMIC_ACQUIRE)) && !is_asleep(m.tid))
-		;
-	assert_false(early);
+	watched_start(&thread, enhance, h);
+	assert_false(watched_ends_at_once(&thread));
 	harness_expect(h, TETHER__STEP__STEP_SETTLE, DONE);
 	harness_go_on(h);
-	pthread_join(thread, NULL);
-	assert_int_equal(m.err, 0);
+	assert_null(watched_join(&thread)); /* no error */
 }
 
 static void what_cannot_move_any_more_after_stop_is_vetoed_before_it_is_broken(void **state)
@@ -312,7 +272,7 @@ static void what_cannot_move_any_more_after_stop_is_vetoed_before_it_is_broken(v
 	harness_expect(h, TETHER__STEP__STEP_SETTLE, REFUSED);
 	assert_string_equal(harness_reason(h), "veto-memory-unmapped");
 	harness_expect(h, TETHER__STEP__STEP_ABORT, DONE);
-	assert_int_equal(write_one(h, 1), 0);
+	assert_int_equal(harness_write(h, 1), 0);
 	assert_int_equal(fake_execute(real_of(h->vm.qp), 9, true), 1);
 	ibv_dereg_mr(mr);
 }
@@ -369,7 +329,7 @@ static void a_context_that_cannot_be_rebuilt_is_lost_whole(void **state)
 	struct harness *h = *state;
 
 	harness_stop(h);
-	assert_int_equal(write_one(h, 1), 0);
+	assert_int_equal(harness_write(h, 1), 0);
 	harness_expect(h, TETHER__STEP__STEP_RELEASE, DONE);
 	fake.slot = 1;
 	fake.makes_no_qps = true;
