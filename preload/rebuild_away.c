@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/* The real objects of a VM's contexts go, at RELEASE and where there is no device at the end. */
+#include "preload/rebuild_state.h"
+
+#include "notifier/base/log.h"
+#include "preload/address_handle.h"
+#include "preload/async_events.h"
+#include "preload/completion_channel.h"
+#include "preload/completion_queue.h"
+#include "preload/completions.h"
+#include "preload/device.h"
+#include "preload/device_clock.h"
+#include "preload/drain.h"
+#include "preload/memory_windows.h"
+#include "preload/multicast.h"
+#include "preload/queue_pair.h"
+#include "preload/shared_receive_queue.h"
+#include "preload/xrc.h"
+
+int queue_pair_destroy_real(struct queue_pair *qp)
+{
+	uint32_t number = qp->real->qp_num;
+	int err = -below.ibv_destroy_qp(qp->real);
+
+	if (err)
+		return err;
+	queue_pair_delist(qp, number);
+	qp->real = NULL;
+	qp->half_made = false;
+	return 0;
+}
+
+/* It may not be destroyed as long as it is in a group. */
+static int leave_and_destroy(struct queue_pair *qp)
+{
+	int err = multicast_leave(qp);
+
+	if (err)
+		return err;
+	err = queue_pair_destroy_real(qp);
+	if (err)
+		multicast_join(qp);
+	return err;
+}
+
+static int queue_pair_tear_down(struct queue_pair *qp)
+{
+	int err = 0;
+
+	queue_pair_close(qp);
+	queue_pair_harvest(qp);
+	if (qp->real) {
+		err = qp->half_made ? queue_pair_destroy_real(qp) : leave_and_destroy(qp);
+		if (!err)
+			queue_pair_begin_incarnation(qp);
+	}
+	queue_pair_hold(qp);
+	queue_pair_hold_receives(qp);
+	queue_pair_open(qp);
+	return err;
+}
+
+static int shared_queue_tear_down(struct shared_receive_queue *srq)
+{
+	int err = 0;
+
+	if (srq->domain) {
+		gate_close(&srq->cq->gate);
+		completion_queue_harvest(srq->cq);
+	}
+	gate_close(&srq->gate);
+	if (srq->real)
+		err = -below.ibv_destroy_srq(srq->real);
+	if (!err) {
+		srq->real = NULL;
+		srq->held = true;
+		err = shared_receive_queue_restart(srq);
+	}
+	gate_open(&srq->gate);
+	if (srq->domain)
+		gate_open(&srq->cq->gate);
+	return err;
+}
+
+#define TEAR_DOWN_EACH(list, object, how)                                                          \
+	TAILQ_FOREACH(object, &context->list, link)                                                \
+	err = err ? err : how(object)
+#define DESTROY_EACH(list, object, verb)                                                           \
+	TAILQ_FOREACH(object, &context->list, link)                                                \
+	{                                                                                          \
+		if (!err && object->real)                                                          \
+			err = -below.verb(object->real);                                           \
+		if (!err)                                                                          \
+			object->real = NULL;                                                       \
+	}
+
+static int context_tear_down(struct context *context)
+{
+	struct completion_channel *channel;
+	struct shared_receive_queue *srq;
+	struct completion_queue *cq;
+	struct protection_domain *pd;
+	struct xrc_domain *domain;
+	struct address_handle *ah;
+	struct memory_region *mr;
+	struct queue_pair *qp;
+	int err = 0;
+
+	async_events_take_over(context);
+	context->hides_events = true;
+	/* What they need nobody asks of the next device. */
+	address_handles_reap(context);
+	TEAR_DOWN_EACH(qps, qp, queue_pair_tear_down);
+	TEAR_DOWN_EACH(srqs, srq, shared_queue_tear_down);
+	TEAR_DOWN_EACH(xrc_domains, domain, xrc_domain_tear_down);
+	TAILQ_FOREACH(channel, &context->channels, link)
+	completion_channel_take_over(channel);
+	if (!err)
+		context_clock_depart(context);
+	TEAR_DOWN_EACH(cqs, cq, completion_queue_tear_down);
+	TEAR_DOWN_EACH(channels, channel, completion_channel_tear_down);
+	DESTROY_EACH(ahs, ah, ibv_destroy_ah);
+	if (!err)
+		err = memory_windows_tear_down(context);
+	DESTROY_EACH(mrs, mr, ibv_dereg_mr);
+	DESTROY_EACH(pds, pd, ibv_dealloc_pd);
+	if (!err && context->real)
+		context_close_real(context);
+	return err;
+}
+
+#define IS_ANY_MISSING(list, object)                                                               \
+	TAILQ_FOREACH(object, &context->list, link)                                                \
+	missing |= !object->real
+
+static bool is_whole(const struct context *context)
+{
+	const struct completion_channel *channel;
+	const struct shared_receive_queue *srq;
+	const struct completion_queue *cq;
+	const struct protection_domain *pd;
+	const struct xrc_domain *domain;
+	const struct address_handle *ah;
+	const struct memory_region *mr;
+	const struct queue_pair *qp;
+	bool missing = !context->real || !memory_windows_are_whole(context);
+
+	IS_ANY_MISSING(pds, pd);
+	IS_ANY_MISSING(mrs, mr);
+	IS_ANY_MISSING(ahs, ah);
+	IS_ANY_MISSING(channels, channel);
+	IS_ANY_MISSING(cqs, cq);
+	IS_ANY_MISSING(xrc_domains, domain);
+	IS_ANY_MISSING(srqs, srq);
+	TAILQ_FOREACH(qp, &context->qps, link)
+	missing |= !queue_pair_is_made(qp);
+	return !missing;
+}
+
+bool rebuild_is_whole(const struct move *move)
+{
+	const struct context *context;
+	bool whole = true;
+
+	EACH_MOVING(move, context)
+	whole &= is_whole(context);
+	return whole;
+}
+
+/* As of a device that was pulled out. */
+static void tell_that_it_is_lost(struct context *context)
+{
+	if (!context->fatal_told)
+		async_events_raise(
+		        context, &(struct ibv_async_event){.event_type = IBV_EVENT_DEVICE_FATAL});
+	context->fatal_told = true;
+}
+
+void rebuild_end(struct move *move)
+{
+	struct context *context;
+
+	move_set_phase(move, PHASE_RUNNING);
+	EACH_MOVING(move, context)
+	{
+		int err = 0;
+
+		if (!is_whole(context)) {
+			context->phase = PHASE_LOST;
+			err = context_tear_down(context);
+			tell_that_it_is_lost(context);
+		}
+		context->hides_events = false;
+		if (err)
+			log_error("rebuild", "%s: not torn down: error %d",
+			        context->device->shown.name, -err);
+	}
+}
+
+int rebuild_tear_down(struct move *move)
+{
+	struct context *context;
+	int err = 0;
+
+	move_set_phase(move, PHASE_AWAY);
+	EACH_MOVING(move, context)
+	{
+		if (!err)
+			err = context_tear_down(context);
+		if (err)
+			log_error("rebuild", "%s: not torn down: error %d",
+			        context->device->shown.name, -err);
+	}
+	return err;
+}
