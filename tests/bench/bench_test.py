@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
-"""make bench ends with one JSON object that has what was measured in it. No number is judged."""
+"""make bench ends with one JSON object that has what was measured in it. No number is judged here, but how
+numbers are."""
 import json
 import os
 import subprocess
@@ -8,7 +9,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from bench import shim  # noqa: E402
+from bench import shim, start  # noqa: E402
 from lab.build import TOP, Build  # noqa: E402
 from lab.tap import Tap  # noqa: E402
 
@@ -35,16 +36,29 @@ def bench_start_ends_with_one_json_object():
     env = {key: value for key, value in os.environ.items() if key not in NOT_INHERITED}
     done = subprocess.run(["make", "-C", TOP, "--no-print-directory", f"B={Build().directory}", "bench-start", "BENCH=--pairs 2"],
                           capture_output=True, text=True, timeout=END_S, env=env)
-    assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout.splitlines()[-1])
+    assert (done.returncode == 0) == result["is_little"] == start.is_little(result["programs"].values()), done.stderr
     assert result["pairs"] == 2 and {"true", "bash", "python3"} <= set(result["programs"]), result
     assert result["added_ms"] == max(row["added_ms"] for row in result["programs"].values()), result
     for row in result["programs"].values():
         assert row["ms_without"] > 0 and row["ms_with"] > 0 and "added_cpu_ms" in row, row
 
 
+def compared(added_ms, added_cpu_ms=0.1, noise_ms=0.0, pairs=200):
+    noise = [noise_ms * (number % 21 - 10) / 10 for number in range(pairs)]
+    return start.compare([(5, 1)] * pairs, [(5 + added_ms + some, 1 + added_cpu_ms) for some in noise])
+
+
+def a_start_that_takes_a_millisecond_longer_is_told_from_noise():
+    for row in (compared(0.5), compared(-0.5), compared(0.5, noise_ms=20), compared(0.99)):
+        assert start.is_little([row]), row
+    for row in (compared(1), compared(5), compared(0.1, added_cpu_ms=1), compared(8, noise_ms=20)):
+        assert not start.is_little([compared(0), row]), row
+
+
 def main():
     tap = Tap()
+    tap.run("a_start_that_takes_a_millisecond_longer_is_told_from_noise", a_start_that_takes_a_millisecond_longer_is_told_from_noise)
     tap.run("bench_ends_with_one_json_object", bench_ends_with_one_json_object)
     tap.run("bench_start_ends_with_one_json_object", bench_start_ends_with_one_json_object)
     tap.exit()
