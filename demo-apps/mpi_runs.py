@@ -49,7 +49,8 @@ class Run:
 
     def row(self, seconds):
         return {"mpi": NAMES[self.mpi], "transport": self.transport, "ranks": self.ranks,
-                "migrations": len(self.wander.moved) if self.wander else 0, "errors": self.errors, "seconds": round(seconds, 1)}
+                "migrations": len(self.wander.moved) if self.wander else 0, "in_vain": self.wander.in_vain if self.wander else 0,
+                "errors": self.errors, "seconds": round(seconds, 1)}
 
     def go(self):
         """The row of it. Whatever goes wrong is said and counts as an error."""
@@ -67,7 +68,7 @@ class Run:
             self.failure = error
             self.say(f"{self.name}: {type(error).__name__}: {error}")
         row = self.row(time.monotonic() - began)
-        self.say(f"{self.name}: {row['migrations']} migrations, {row['errors']} errors, {row['seconds']} s")
+        self.say(f"{self.name}: {row['migrations']} migrations, {row['in_vain']} in vain, {row['errors']} errors, {row['seconds']} s")
         return row
 
     def move(self, lab):

@@ -14,7 +14,7 @@ import mpi_verdict  # noqa: E402
 from lab.tap import Tap  # noqa: E402
 
 KEYS = {"migrations", "errors", "hpcc_passed", "runs"}
-RUN_KEYS = {"mpi", "transport", "ranks", "migrations", "errors", "seconds"}
+RUN_KEYS = {"mpi", "transport", "ranks", "migrations", "in_vain", "errors", "seconds"}
 SPOILT = {
     "migrations": [0, 23, 25],
     "errors": [1, -1],
@@ -26,6 +26,7 @@ SPOILT_RUN = {
     "transport": ["ud_verbs", "tcp"],
     "ranks": [0, 1, 9],
     "migrations": [0, 5, 7],
+    "in_vain": [7, 100, -1],
     "errors": [1],
     "seconds": [0],
 }
@@ -85,7 +86,7 @@ WRONG_HPCC = {
 
 
 def row(mpi, transport):
-    return {"mpi": mpi, "transport": transport, "ranks": 4, "migrations": 6, "errors": 0, "seconds": 20.5}
+    return {"mpi": mpi, "transport": transport, "ranks": 4, "migrations": 6, "in_vain": 3, "errors": 0, "seconds": 20.5}
 
 
 def good():
