@@ -13,14 +13,15 @@ static bool is_before(const struct send_log *log, const struct send_slot *slot, 
 }
 
 /*
- * Local work takes no packet. It was done before what follows it was sent, so it was if the
- * responder has accepted some of that; nobody can have heard of it else.
+ * @psn: what the responder has accepted, or our own device has sent. Local work takes no packet. It
+ * was done before what follows it was sent, so it was if some of that is before @psn; nobody can
+ * have heard of it else.
  */
-static bool is_executed(const struct send_log *log, const struct send_slot *slot, uint32_t rq_psn)
+static bool is_executed(const struct send_log *log, const struct send_slot *slot, uint32_t psn)
 {
 	if (opcode_is_local(slot->opcode))
-		return psn_distance(slot->psn, rq_psn) > 0;
-	return is_before(log, slot, rq_psn);
+		return psn_distance(slot->psn, psn) > 0;
+	return is_before(log, slot, psn);
 }
 
 static void slot_is_executed(
@@ -102,7 +103,7 @@ struct settlement settle_sent(struct send_log *log, bool flushed, uint32_t sq_ps
 
 		if (slot->fate != FATE_OPEN)
 			continue;
-		if (is_known && !is_before(log, slot, sq_psn))
+		if (is_known && !is_executed(log, slot, sq_psn))
 			result.replayed++;
 		else
 			slot_is_executed(log, slot, &result);

@@ -45,7 +45,8 @@ static void post_local(struct send_log *log, enum ibv_wr_opcode opcode)
 
 /*
  * Work by one letter each: s SEND, i SEND_WITH_IMM, v SEND_WITH_INV, w WRITE, m WRITE_WITH_IMM,
- * r READ, a FETCH_ADD, c CMP_SWAP, b BIND_MW, l LOCAL_INV, capitals: of three packets. What became of it: x executed, r to be replayed.
+ * r READ, a FETCH_ADD, c CMP_SWAP, b BIND_MW, l LOCAL_INV, capitals: of three packets. What became
+ * of it: x executed, r to be replayed.
  */
 struct row {
 	const char *what;
@@ -165,6 +166,8 @@ static const struct sent_row sent_rows[] = {
         {"what_was_given_back_and_not_sent_goes_out", "sss", 1, true, false, 1, "rr"},
         {"what_was_sent_and_given_back_is_done", "sss", 1, true, false, 2, "xr"},
         {"a_message_that_was_sent_in_part_goes_out_whole", "SW", 0, true, false, 5, "xr"},
+        {"a_bind_that_nothing_followed_is_done_again", "sb", 0, true, false, 1, "xr"},
+        {"a_bind_was_done_before_what_followed_it", "bsb", 0, true, false, 1, "xxr"},
         {"a_datagram_is_one_packet", "SSs", 0, true, true, 2, "xxr"},
         {"without_a_number_nothing_is_sent_again", "ss", 0, true, false, -1, "xx"},
         {"a_number_from_before_what_is_done_is_none", "sss", 2, true, false, 1, "x"},
