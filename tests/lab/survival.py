@@ -12,6 +12,8 @@ CONNECT_S = 10
 START_S = 1.5  # a move in the moment of connecting is another matter: preload/DESIGN.md, "Connections in the making"
 SIZINGS = 4
 MEASURED_S = 1
+LONG_S = 4
+GROWTH = 8
 POLL_S = 0.02
 
 
@@ -106,17 +108,25 @@ def seconds_of(pairs):
     return took
 
 
-def survive_counted(moving, start, counts):
-    """As survive(), for programs that can only be told how often: @start(counts) starts one of each. They are tried with
-    @counts first, side by side and undisturbed, and never told less."""
-    least = counts
+def counts_for_load(start, least):
+    """How often each program that @start(counts) starts is to be told to run for about LOAD_S. They are tried side by side
+    and undisturbed. Most of the first try goes into starting, unless it takes long."""
+    beginnings = took = seconds_of(start(least))
+    counts = least
     while True:
-        took = seconds_of(start(counts))
-        short = [seconds < MEASURED_S for seconds in took]
+        short = [seconds < min(beginning + MEASURED_S, LONG_S) for beginning, seconds in zip(beginnings, took)]
         if not any(short):
             break
-        counts = [4 * count if is_short else count for count, is_short in zip(counts, short)]
-    counts = [max(first, int(count * LOAD_S / seconds)) for first, count, seconds in zip(least, counts, took)]
+        counts = [GROWTH * count if is_short else count for count, is_short in zip(counts, short)]
+        took = seconds_of(start(counts))
+    return [max(first, int(count * LOAD_S / (seconds - beginning if count > first else seconds)))
+            for first, count, beginning, seconds in zip(least, counts, beginnings, took)]
+
+
+def survive_counted(moving, start, least):
+    """As survive(), for programs that can only be told how often: @start(counts) starts one of each. None is told less than
+    in @least."""
+    counts = counts_for_load(start, least)
     survive(moving, lambda attempt: start([count << attempt for count in counts]))
 
 
