@@ -10,8 +10,6 @@
 #include "preload/queue_pair.h"
 #include "preload/settings.h"
 
-enum { TAG_MASK = 0xff };
-
 void window_set_init(struct window_set *windows)
 {
 	pthread_mutex_init(&windows->lock, NULL);
@@ -43,12 +41,13 @@ bool window_key_is_virtual(struct context *context, uint32_t rkey)
 
 uint32_t window_key_to_real(const struct memory_window *mw, uint32_t rkey)
 {
-	return (mw->real->rkey & ~(uint32_t)TAG_MASK) | ((rkey + mw->tag_shift) & TAG_MASK);
+	return (mw->real->rkey & ~(uint32_t)WINDOW_TAG_MASK) |
+	       ((rkey + mw->tag_shift) & WINDOW_TAG_MASK);
 }
 
 static uint32_t key_to_virtual(const struct memory_window *mw, uint32_t rkey)
 {
-	return mw->number << 8 | ((rkey - mw->tag_shift) & TAG_MASK);
+	return mw->number << 8 | ((rkey - mw->tag_shift) & WINDOW_TAG_MASK);
 }
 
 uint32_t window_local_key_to_real(struct context *context, uint32_t rkey)

@@ -11,6 +11,9 @@
 
 #include "preload/objects.h"
 
+/* Of a key: the tag. The rest is the window's number. */
+enum { WINDOW_TAG_MASK = 0xff };
+
 /* For ibv_context_ops; as ibv_alloc_mw(3) and ibv_dealloc_mw(3) say. */
 struct ibv_mw *memory_window_alloc(struct ibv_pd *pd, enum ibv_mw_type type);
 int memory_window_dealloc(struct ibv_mw *mw);

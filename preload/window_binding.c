@@ -14,7 +14,7 @@
 #include "preload/settings.h"
 #include "preload/window_work.h"
 
-enum { OWN_DEPTH = 4, OWN_MS = 1000, TAG_MASK = 0xff };
+enum { OWN_DEPTH = 4, OWN_MS = 1000 };
 
 static struct ibv_mw_bind_info info_of(const struct window_binding *binding)
 {
@@ -34,7 +34,7 @@ static int post_type_1(struct ibv_qp *real, struct memory_window *mw,
 	struct ibv_mw_bind bind = {
 	        .wr_id = tag, .send_flags = flags, .bind_info = info_of(binding)};
 
-	mw->real->rkey = (rkey & ~(uint32_t)TAG_MASK) | ((rkey - 1) & TAG_MASK);
+	mw->real->rkey = (rkey & ~(uint32_t)WINDOW_TAG_MASK) | ((rkey - 1) & WINDOW_TAG_MASK);
 	return real->context->ops.bind_mw(real, mw->real, &bind);
 }
 
