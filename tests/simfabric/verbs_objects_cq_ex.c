@@ -287,6 +287,29 @@ static void timestamps_are_the_clock_of_the_device(struct objects *o)
 	loop_close(&loop);
 }
 
+/* However late it is read. Each reading asks two clocks, between which anything may happen: one
+ * undisturbed pair of readings shows it. */
+static void wall_clock_time_is_that_of_the_completion(struct objects *o)
+{
+	const struct timespec nap = {.tv_nsec = 20000000};
+	uint64_t first, second;
+	struct loop loop;
+
+	loop_open(o, &loop, wants(IBV_WC_EX_WITH_COMPLETION_TIMESTAMP_WALLCLOCK));
+	post_write(o, &loop, 1);
+	start(loop.cq);
+	for (int i = 0;; i++) {
+		first = ibv_wc_read_completion_wallclock_ns(loop.cq);
+		nanosleep(&nap, NULL);
+		second = ibv_wc_read_completion_wallclock_ns(loop.cq);
+		if (second < first + (uint64_t)nap.tv_nsec / 2)
+			break;
+		CHECK(i < 50);
+	}
+	ibv_end_poll(loop.cq);
+	loop_close(&loop);
+}
+
 static void clock_runs_as_fast_as_it_says(struct objects *o)
 {
 	struct ibv_values_ex begin = {.comp_mask = IBV_VALUES_MASK_RAW_CLOCK}, end = begin;
@@ -489,6 +512,7 @@ const struct objects_test objects_cq_ex_tests[] = {
         OBJECTS_TEST(batch_keeps_other_threads_away),
         OBJECTS_TEST(single_threaded_queue_is_not_locked),
         OBJECTS_TEST(timestamps_are_the_clock_of_the_device),
+        OBJECTS_TEST(wall_clock_time_is_that_of_the_completion),
         OBJECTS_TEST(clock_runs_as_fast_as_it_says),
         OBJECTS_TEST(unknown_values_are_not_answered),
         OBJECTS_TEST(overrun_is_an_error_of_the_queue),

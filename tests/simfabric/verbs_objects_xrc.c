@@ -387,6 +387,22 @@ static void srq_of_xrc_needs_all_its_objects(struct objects *o)
 	CHECK(!ibv_close_xrcd(xrcd));
 }
 
+static void target_needs_a_domain_and_takes_no_srq(struct objects *o)
+{
+	struct ibv_xrcd *xrcd = open_xrcd(o->context, -1);
+	struct ibv_srq *srq = open_srq(o, xrcd, o->cq);
+	struct ibv_qp_init_attr_ex attr = {
+	        .qp_type = IBV_QPT_XRC_RECV, .comp_mask = IBV_QP_INIT_ATTR_PD, .pd = o->pd};
+
+	CHECK_NULL(EINVAL, ibv_create_qp_ex(o->context, &attr));
+	attr.comp_mask = IBV_QP_INIT_ATTR_XRCD;
+	CHECK_NULL(EINVAL, ibv_create_qp_ex(o->context, &attr));
+	attr.xrcd = xrcd;
+	attr.srq = srq;
+	CHECK_NULL(EINVAL, ibv_create_qp_ex(o->context, &attr));
+	CHECK(!ibv_destroy_srq(srq) && !ibv_close_xrcd(xrcd));
+}
+
 static void targets_and_initiators_lack_the_other_half(struct objects *o)
 {
 	struct ibv_xrcd *xrcd = open_xrcd(o->context, -1);
@@ -424,6 +440,7 @@ const struct objects_test objects_xrc_tests[] = {
         OBJECTS_TEST(limit_of_an_xrc_srq_is_reached),
         OBJECTS_TEST(completions_outlive_target_and_srq),
         OBJECTS_TEST(srq_of_xrc_needs_all_its_objects),
+        OBJECTS_TEST(target_needs_a_domain_and_takes_no_srq),
         OBJECTS_TEST(targets_and_initiators_lack_the_other_half),
         OBJECTS_TEST(device_claims_xrc),
         {0},

@@ -209,6 +209,20 @@ static void late_copy_of_a_read_whose_region_is_gone_harms_nobody(void **state)
 	assert_int_equal(state_of(pair, 1), IBV_QPS_RTS);
 }
 
+static void repeated_read_whose_region_goes_before_the_answer_harms_nobody(void **state)
+{
+	struct pair *pair = *state;
+	struct packet packet = hand_request(pair, OP_READ_REQUEST, FIRST_PSN);
+
+	packet.reth.length = 1;
+	hand_give(pair, 1, &packet);
+	hand_next(pair);
+	hand_give(pair, 1, &packet);
+	memory_keys_remove(pair->end[1].host.keys, &pair->end[1].region);
+	hand_assert_silent(pair);
+	assert_int_equal(state_of(pair, 1), IBV_QPS_RTS);
+}
+
 static void first_packet_before_rts_establishes_the_connection(void **state)
 {
 	struct pair *pair = *state;
@@ -250,6 +264,7 @@ int main(void)
 	        TEST(atomic_that_was_answered_long_ago_is_not_answered_again),
 	        TEST(repeated_read_tells_what_is_there_now),
 	        TEST(late_copy_of_a_read_whose_region_is_gone_harms_nobody),
+	        TEST(repeated_read_whose_region_goes_before_the_answer_harms_nobody),
 	        TEST(first_packet_before_rts_establishes_the_connection),
 	        TEST(queue_pair_that_is_not_ready_hears_nothing),
 	};
