@@ -20,6 +20,13 @@ struct completion_stamps *completion_stamps_create(
 	return stamps;
 }
 
+/* Ticks of a device whose clock cannot be read say nothing. */
+static bool can_stamp(const struct completion_stamps *stamps)
+{
+	return !(stamps->wc_flags & IBV_WC_EX_WITH_COMPLETION_TIMESTAMP) ||
+	       stamps->clock.device.mask;
+}
+
 /* With all that an ibv_wc says. */
 struct ibv_cq *completion_stamps_create_real(struct completion_queue *cq, int entries)
 {
@@ -28,8 +35,13 @@ struct ibv_cq *completion_stamps_create_real(struct completion_queue *cq, int en
 	        .channel = cq->channel ? cq->channel->real : NULL,
 	        .comp_vector = (uint32_t)cq->vector,
 	        .wc_flags = IBV_WC_STANDARD_FLAGS | cq->stamps->wc_flags};
-	struct ibv_cq_ex *made = ibv_create_cq_ex(cq->context->real, &attr);
+	struct ibv_cq_ex *made;
 
+	if (!can_stamp(cq->stamps)) {
+		errno = EOPNOTSUPP;
+		return NULL;
+	}
+	made = ibv_create_cq_ex(cq->context->real, &attr);
 	return made ? ibv_cq_ex_to_cq(made) : NULL;
 }
 

@@ -55,8 +55,11 @@ static uint64_t device_ticks(const struct shown_clock *clock, uint64_t reading, 
 
 uint64_t shown_clock_of(const struct shown_clock *clock, uint64_t reading, uint64_t host_ns)
 {
-	uint64_t ticks = device_ticks(clock, reading, host_ns);
+	uint64_t ticks;
 
+	if (!clock->device.mask)
+		return shown_clock_without_device(clock, host_ns);
+	ticks = device_ticks(clock, reading, host_ns);
 	return clock->base_counted + scale(ticks, clock->shown.khz, clock->device.khz);
 }
 

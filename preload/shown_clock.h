@@ -35,7 +35,7 @@ bool clock_rate_is_sound(const struct clock_rate *rate);
 void shown_clock_begin(struct shown_clock *clock, const struct clock_rate *device, uint64_t reading,
         uint64_t host_ns);
 /* What was counted at @reading of the device that is there. @host_ns tells how often it has wrapped
- * since: half its range off at most. */
+ * since: half its range off at most. Away, it alone counts. */
 uint64_t shown_clock_of(const struct shown_clock *clock, uint64_t reading, uint64_t host_ns);
 /* What is counted by now, by the host's clock alone. */
 uint64_t shown_clock_without_device(const struct shown_clock *clock, uint64_t host_ns);

@@ -92,6 +92,15 @@ static void a_narrow_one_may_wrap_between_two_looks(void **state)
 	}
 }
 
+static void ticks_of_no_device_do_not_count(void **state)
+{
+	struct shown_clock clock = {0};
+
+	shown_clock_begin(&clock, &wide, 1000, MS(1));
+	shown_clock_depart(&clock, NULL, MS(11));
+	assert_int_equal(shown(&clock, 77, MS(21)), 1000 + 20 * 156250);
+}
+
 static void a_device_that_cannot_be_read_is_left_by_the_hosts_clock(void **state)
 {
 	struct shown_clock clock = {0};
@@ -153,6 +162,7 @@ int main(void)
 	        cmocka_unit_test(the_next_one_goes_on_at_the_rate_of_the_first),
 	        cmocka_unit_test(it_is_as_wide_as_the_first),
 	        cmocka_unit_test(a_narrow_one_may_wrap_between_two_looks),
+	        cmocka_unit_test(ticks_of_no_device_do_not_count),
 	        cmocka_unit_test(a_device_that_cannot_be_read_is_left_by_the_hosts_clock),
 	        cmocka_unit_test(it_never_goes_back),
 	        cmocka_unit_test(what_is_no_clock_is_not_counted_with),

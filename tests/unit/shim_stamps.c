@@ -471,9 +471,8 @@ static void events_come_as_with_any_other(void **state)
 }
 
 /* Its clock was left already, and is taken up again. */
-static void a_queue_that_does_not_go_stamps_on(void **state)
+static void stamps_on(struct harness *h, bool cannot_be_read)
 {
-	struct harness *h = *state;
 	uint64_t before = clock_now(&h->vm), after;
 	struct seen seen;
 
@@ -483,6 +482,7 @@ static void a_queue_that_does_not_go_stamps_on(void **state)
 	fake.destroys_no_cqs = false;
 	/* The device runs as no host's clock would tell. */
 	fake_clocks.of_slot[0].begin += 1000000000;
+	fake_clocks.cannot_be_read = cannot_be_read;
 	must(h, TETHER__STEP__STEP_ATTACH);
 	must(h, TETHER__STEP__STEP_RECONNECT);
 	must(h, TETHER__STEP__STEP_RESUME);
@@ -491,10 +491,25 @@ static void a_queue_that_does_not_go_stamps_on(void **state)
 	write_one(h, 1);
 	execute(h, 1, true);
 	before = after;
+	/* The host's clock says no more than when it was looked for. */
+	if (cannot_be_read)
+		seen = read_one(&h->vm);
 	after = clock_now(&h->vm);
-	seen = read_one(&h->vm);
+	if (!cannot_be_read)
+		seen = read_one(&h->vm);
 	FOLLOWS(&h->vm, before, seen.ticks);
 	FOLLOWS(&h->vm, seen.ticks, after);
+}
+
+static void a_queue_that_does_not_go_stamps_on(void **state)
+{
+	stamps_on(*state, false);
+}
+
+/* By the host's clock. */
+static void it_stamps_on_where_the_clock_cannot_be_read_any_more(void **state)
+{
+	stamps_on(*state, true);
 }
 
 struct watcher {
@@ -606,20 +621,45 @@ static void other_values_are_not_answered(void **state)
 	assert_int_equal(values.comp_mask, 0);
 }
 
-static void a_device_that_cannot_stamp_does_not_do(void **state)
+static void does_not_do(struct harness *h, bool has_clock)
 {
-	struct harness *h = *state;
 	uint64_t before = clock_now(&h->vm), after;
 	int slot = fake.slot + 1;
 
 	harness_stop(h);
 	must(h, TETHER__STEP__STEP_RELEASE);
 	fake.slot = slot;
-	fake_clocks.are_there = false;
+	fake_clocks.are_there = has_clock;
+	fake_clocks.cannot_be_read = true;
 	assert_int_equal(harness_step(h, TETHER__STEP__STEP_ATTACH), FAILED);
 	assert_string_equal(harness_reason(h), "not-rebuilt");
 	after = clock_now(&h->vm);
 	FOLLOWS(&h->vm, before, after);
+}
+
+static void a_device_that_cannot_stamp_does_not_do(void **state)
+{
+	does_not_do(*state, false);
+}
+
+/* Though it would stamp. */
+static void a_device_whose_clock_cannot_be_read_does_not_do(void **state)
+{
+	does_not_do(*state, true);
+}
+
+static void without_a_clock_no_queue_is_made_that_stamps(void **state)
+{
+	struct harness *h = *state;
+	struct ibv_cq *plain = ibv_create_cq(h->vm.context, 1, NULL, NULL, 0);
+
+	assert_int_equal(ibv_destroy_qp(h->vm.qp), 0);
+	assert_int_equal(ibv_destroy_cq(h->vm.cq), 0);
+	h->vm.cq = plain;
+	h->vm.qp = NULL;
+	fake_clocks.cannot_be_read = true;
+	harness_move(h);
+	lacks(&h->vm, IBV_WC_EX_WITH_COMPLETION_TIMESTAMP);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -646,11 +686,14 @@ int main(void)
 	        cmocka_unit_test_setup_teardown(
 	                events_come_as_with_any_other, setup_events, teardown),
 	        TEST(a_queue_that_does_not_go_stamps_on),
+	        TEST(it_stamps_on_where_the_clock_cannot_be_read_any_more),
 	        OF_EACH(who_watches_all_the_time_sees_it_go_on),
 	        TEST(what_the_device_lacks_is_not_offered),
 	        TEST(stamps_without_a_clock_to_read_are_not_offered),
 	        TEST(other_values_are_not_answered),
 	        TEST(a_device_that_cannot_stamp_does_not_do),
+	        TEST(a_device_whose_clock_cannot_be_read_does_not_do),
+	        TEST(without_a_clock_no_queue_is_made_that_stamps),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
