@@ -171,6 +171,7 @@ static const struct {
 	const struct objects_test *tests;
 } groups[] = {
         {"channels", objects_channels_tests},
+        {"clocks", objects_clocks_tests},
         {"cq_ex", objects_cq_ex_tests},
         {"datagram", objects_datagram_tests},
         {"events", objects_events_tests},

@@ -40,6 +40,7 @@ struct objects_test {
 	}
 
 extern const struct objects_test objects_channels_tests[];
+extern const struct objects_test objects_clocks_tests[];
 extern const struct objects_test objects_cq_ex_tests[];
 extern const struct objects_test objects_datagram_tests[];
 extern const struct objects_test objects_events_tests[];
