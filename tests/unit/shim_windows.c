@@ -331,6 +331,58 @@ static void invalidation_may_be_seen_before_the_bind(void **state)
 	dealloc(mw);
 }
 
+/* It stays in the log behind a READ that is unanswered through two moves. */
+static void what_a_bind_has_done_is_noted_once(void **state)
+{
+	struct harness *h = *state;
+	struct ibv_mw *mw = window_of(&h->vm, IBV_MW_TYPE_2);
+	uint32_t rkey = ibv_inc_rkey(mw->rkey);
+
+	end_receive(&h->peer, 20, 0, 8);
+	end_rdma(&h->vm, &h->peer, IBV_WR_RDMA_READ, 1, 0, 8, IBV_SEND_SIGNALED);
+	fake_execute(real_of(h->vm.qp), 1, false);
+	post_bind(&h->vm, mw, rkey, 2, IBV_SEND_SIGNALED);
+	end_send(&h->vm, 3, 0, 8, IBV_SEND_SIGNALED);
+	fake_execute(real_of(h->vm.qp), 1, false);
+	assert_int_equal(harness_poll(h, &h->peer), 1);
+	harness_move(h);
+	end_receive(&h->vm, 11, 0, 8);
+	post_send_invalidate(&h->peer, rkey, 12);
+	assert_int_equal(fake_execute(real_of(h->peer.qp), 1, true), 1);
+	completes(h, &h->peer, 12, IBV_WC_SEND);
+	completes(h, &h->vm, 11, IBV_WC_RECV);
+	harness_move(h);
+	must_not_let_in(h, rkey);
+	dealloc(mw);
+}
+
+/* Its queue pair took the bind's completion with it; the key is used again. */
+static void an_early_end_is_of_one_bind(void **state)
+{
+	struct harness *h = *state;
+	struct ibv_mw *mw = window_of(&h->vm, IBV_MW_TYPE_2);
+	uint32_t rkey = ibv_inc_rkey(mw->rkey);
+
+	end_receive(&h->peer, 20, 0, 8);
+	end_send(&h->vm, 1, 0, 8, IBV_SEND_SIGNALED);
+	fake_execute(real_of(h->vm.qp), 1, false);
+	assert_int_equal(harness_poll(h, &h->peer), 1);
+	post_bind(&h->vm, mw, rkey, 2, IBV_SEND_SIGNALED);
+	end_receive(&h->vm, 11, 0, 8);
+	post_send_invalidate(&h->peer, rkey, 12);
+	assert_int_equal(fake_execute(real_of(h->peer.qp), 1, true), 1);
+	completes(h, &h->peer, 12, IBV_WC_SEND);
+	completes(h, &h->vm, 11, IBV_WC_RECV);
+	assert_int_equal(ibv_destroy_qp(h->vm.qp), 0);
+	assert_int_equal(ibv_destroy_qp(h->peer.qp), 0);
+	harness_connect(h);
+	mw->rkey = rkey;
+	bound(h, &h->vm, mw, rkey);
+	harness_move(h);
+	must_let_in(h, rkey);
+	dealloc(mw);
+}
+
 /* ---- unfinished work ---- */
 
 /* Peers may have heard of it: it is bound before they go on. */
@@ -823,6 +875,7 @@ static void a_window_that_is_refused_ends_its_queue_pair_alone(void **state)
 	struct ibv_mw *mw = window_of(&h->vm, IBV_MW_TYPE_2),
 	              *other = window_of(&h->vm, IBV_MW_TYPE_2);
 	struct memory_window *mine;
+	uint64_t began_ms;
 
 	bound(h, &h->vm, mw, ibv_inc_rkey(mw->rkey));
 	bound(h, &h->vm, other, ibv_inc_rkey(other->rkey));
@@ -830,7 +883,9 @@ static void a_window_that_is_refused_ends_its_queue_pair_alone(void **state)
 	harness_stop(h);
 	mine->bound.access = 0;
 	mine->bound.length = 0; /* a bind to nothing, which type 2 does not know */
+	began_ms = h->now_ms;
 	harness_go_on(h);
+	assert_true(h->now_ms - began_ms < 100); /* no deadline had to pass */
 	end_send(&h->vm, 1, 0, 8, IBV_SEND_SIGNALED);
 	assert_int_equal(harness_poll(h, &h->vm), 1);
 	assert_int_not_equal(h->wc[0].status, IBV_WC_SUCCESS);
@@ -886,6 +941,8 @@ int main(void)
 	        TEST(a_peer_invalidates_by_the_key_it_knows),
 	        TEST(what_was_invalidated_is_not_bound_again),
 	        TEST(invalidation_may_be_seen_before_the_bind),
+	        TEST(what_a_bind_has_done_is_noted_once),
+	        TEST(an_early_end_is_of_one_bind),
 	        TEST(a_bind_that_a_message_followed_is_done),
 	        TEST(a_bind_that_waited_is_done_in_its_turn),
 	        TEST(what_is_posted_while_it_moves_is_done_afterwards),
