@@ -308,17 +308,18 @@ void windows_forget_region(struct memory_region *mr)
 {
 	struct context *context = context_of(mr->shown.context);
 	struct memory_window *mw;
+	bool any = false;
 
-	if (TAILQ_EMPTY(&context->windows.list))
-		return;
 	pthread_mutex_lock(&context->windows.lock);
 	TAILQ_FOREACH(mw, &context->windows.list, link)
 	{
+		any = true;
 		if (mw->bound.mr == mr)
 			unbind(mw);
 	}
 	pthread_mutex_unlock(&context->windows.lock);
-	void_work(context, &mr->shown);
+	if (any)
+		void_work(context, &mr->shown);
 }
 
 void windows_forget_queue_pair(struct queue_pair *qp)

@@ -68,6 +68,8 @@ def main():
     tap = Tap()
     with System(copy_ms=50, settings=PATIENT) as lab:
         lab.start()
+        # Every new function gives its windows the keys that others have had.
+        lab.fabric.cli("data-fault", "swapped_numbers=1")
         tap.run(f"windows_let_in_what_they_should_through_{MIGRATIONS}_migrations", windows_let_in_what_they_should, lab, [{}])
         tap.run(f"windows_let_in_what_they_should_through_{MIGRATIONS}_migrations_on_a_hostile_fabric",
                 nor_do_faults_change_that, lab)
