@@ -128,10 +128,12 @@ static struct completion_stamp stamp_of_now(const struct completion_queue *cq)
 
 	if (!(cq->stamps->wc_flags & IBV_WC_EX_WITH_COMPLETION_TIMESTAMP))
 		return stamp;
-	if (cq->real && clock->device.mask && !device_clock_read(cq->real->context, &reading))
+	if (!cq->real || !clock->device.mask)
+		stamp.ticks = shown_clock_without_device(clock, host_clock_ns());
+	else if (!device_clock_read(cq->real->context, &reading))
 		stamp.ticks = shown_clock_of(clock, reading, host_clock_ns());
 	else
-		stamp.ticks = shown_clock_without_device(clock, host_clock_ns());
+		stamp.ticks = context_clock_shown(cq->context);
 	return stamp;
 }
 
@@ -140,9 +142,10 @@ void completion_stamps_mark(struct completion_queue *cq, bool is_of_device)
 	struct completion_stamps *stamps = cq->stamps;
 	struct completion_stamp stamp = is_of_device ? stamps->current : stamp_of_now(cq);
 
-	if ((int64_t)(stamp.ticks - stamps->newest.ticks) < 0)
+	if (counted_before(stamp.ticks, stamps->newest.ticks))
 		stamp.ticks = stamps->newest.ticks;
 	stamps->newest = stamp;
+	context_clock_show(cq->context, stamp.ticks);
 	*completion_ring_newest_stamp(&cq->ring) = stamp;
 }
 

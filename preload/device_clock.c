@@ -41,6 +41,7 @@ void context_clock_begin(struct context *context)
 
 	if (clock_rate_is_sound(&rate) && !device_clock_read(context->real, &reading)) {
 		shown_clock_begin(&context->clock, &rate, reading, host_clock_ns());
+		context->clock_shown = context->clock.base_counted;
 		return;
 	}
 	context->attr.completion_timestamp_mask = 0;
@@ -60,6 +61,7 @@ void context_clock_depart(struct context *context)
 		return;
 	err = device_clock_read(context->real, &reading);
 	shown_clock_depart(&context->clock, err ? NULL : &reading, host_ns);
+	shown_clock_reach(&context->clock, context_clock_shown(context));
 	if (err)
 		log_warn("clock", "%s: the clock cannot be read any more: error %d",
 		        context->device->shown.name, err);
@@ -82,19 +84,40 @@ void context_clock_arrive(struct context *context)
 		log_warn("clock", "%s: has no clock now", context->device->shown.name);
 }
 
-/* Answered without a device as well. */
-static uint64_t counted_now(const struct context *context)
+void context_clock_show(struct context *context, uint64_t counted)
 {
-	uint64_t reading;
+	uint64_t latest = context_clock_shown(context);
 
-	if (context->clock.device.mask && !device_clock_read(context->real, &reading))
-		return shown_clock_of(&context->clock, reading, host_clock_ns());
-	return shown_clock_without_device(&context->clock, host_clock_ns());
+	while (counted_before(latest, counted) &&
+	        !__atomic_compare_exchange_n(&context->clock_shown, &latest, counted, true,
+	                __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		;
+}
+
+uint64_t context_clock_shown(const struct context *context)
+{
+	return __atomic_load_n(&context->clock_shown, __ATOMIC_RELAXED);
+}
+
+/*
+ * Answered without a device as well. Not by the host's clock where there is one that cannot be read
+ * for once: they have gone apart since the device came, and the next reading would go back.
+ */
+static int count_now(const struct context *context, uint64_t *counted)
+{
+	uint64_t reading = 0;
+	int err = context->clock.device.mask ? device_clock_read(context->real, &reading) : 0;
+
+	if (!err)
+		*counted = shown_clock_of(&context->clock, reading, host_clock_ns());
+	return err;
 }
 
 int device_clock_query(struct ibv_context *shown, struct ibv_values_ex *values)
 {
 	struct context *context = context_of(shown);
+	uint64_t counted = 0;
+	int err;
 
 	if (!context->clock.shown.mask)
 		return EOPNOTSUPP;
@@ -102,8 +125,12 @@ int device_clock_query(struct ibv_context *shown, struct ibv_values_ex *values)
 	if (!values->comp_mask)
 		return 0;
 	control_enter(context, NEEDS_NOTHING);
-	values->raw_clock = (struct timespec){
-	        .tv_nsec = (long)shown_clock_show(&context->clock, counted_now(context))};
+	err = count_now(context, &counted);
+	if (!err) {
+		context_clock_show(context, counted);
+		values->raw_clock = (struct timespec){
+		        .tv_nsec = (long)shown_clock_show(&context->clock, counted)};
+	}
 	control_leave();
-	return 0;
+	return err;
 }

@@ -20,6 +20,11 @@ void context_clock_depart(struct context *context);
 /* Another device is open. Without a clock of its own the host's goes on. */
 void context_clock_arrive(struct context *context);
 
+/* @counted is shown: no reading is needed to say that it is not later now. */
+void context_clock_show(struct context *context, uint64_t counted);
+/* The latest that was shown: where the clock cannot be read just now, all that is certain. */
+uint64_t context_clock_shown(const struct context *context);
+
 /* For verbs_context. */
 int device_clock_query(struct ibv_context *, struct ibv_values_ex *);
 

@@ -78,6 +78,12 @@ void shown_clock_depart(struct shown_clock *clock, const uint64_t *reading, uint
 	clock->device = (struct clock_rate){0};
 }
 
+void shown_clock_reach(struct shown_clock *clock, uint64_t shown)
+{
+	if (counted_before(clock->base_counted, shown))
+		clock->base_counted = shown;
+}
+
 void shown_clock_arrive(struct shown_clock *clock, const struct clock_rate *device,
         uint64_t reading, uint64_t host_ns)
 {

@@ -41,9 +41,15 @@ uint64_t shown_clock_of(const struct shown_clock *clock, uint64_t reading, uint6
 uint64_t shown_clock_without_device(const struct shown_clock *clock, uint64_t host_ns);
 /* The device goes; *@reading is its last, or NULL. */
 void shown_clock_depart(struct shown_clock *clock, const uint64_t *reading, uint64_t host_ns);
+/* Away: what was @shown before is not shown again. */
+void shown_clock_reach(struct shown_clock *clock, uint64_t shown);
 /* Another one is there, and says @reading now. */
 void shown_clock_arrive(struct shown_clock *clock, const struct clock_rate *device,
         uint64_t reading, uint64_t host_ns);
+static inline bool counted_before(uint64_t early, uint64_t late)
+{
+	return (int64_t)(early - late) < 0;
+}
 static inline uint64_t shown_clock_show(const struct shown_clock *clock, uint64_t counted)
 {
 	return counted & clock->shown.mask;

@@ -512,6 +512,78 @@ static void it_stamps_on_where_the_clock_cannot_be_read_any_more(void **state)
 	stamps_on(*state, true);
 }
 
+/* ---- a clock that cannot be read for once ---- */
+
+/* The first device has gained on the host's clock since it came. */
+static void gains(void)
+{
+	fake_clocks.of_slot[0].begin += 1000000000;
+}
+
+static void a_failed_reading_is_none_of_the_hosts(void **state)
+{
+	struct ibv_values_ex values = {.comp_mask = IBV_VALUES_MASK_RAW_CLOCK};
+	struct harness *h = *state;
+	uint64_t before, after;
+
+	gains();
+	before = clock_now(&h->vm);
+	fake_clocks.cannot_be_read = true;
+	assert_int_equal(ibv_query_rt_values_ex(h->vm.context, &values), EOPNOTSUPP);
+	fake_clocks.cannot_be_read = false;
+	after = clock_now(&h->vm);
+	FOLLOWS(&h->vm, before, after);
+}
+
+static void what_is_made_up_meanwhile_is_no_earlier_than_what_was_shown(void **state)
+{
+	struct harness *h = *state;
+	uint64_t before, after;
+	struct seen made_up;
+
+	write_back(h, 1);
+	assert_int_equal(fake_execute(real_of(h->peer.qp), 1, false), 1);
+	gains();
+	before = clock_now(&h->peer);
+	harness_stop(h);
+	fake_clocks.cannot_be_read = true;
+	must(h, TETHER__STEP__STEP_RELEASE);
+	fake_clocks.cannot_be_read = false;
+	harness_go_on(h);
+	after = clock_now(&h->peer);
+	made_up = read_one(&h->peer);
+	assert_int_equal(made_up.wr_id, 1);
+	FOLLOWS(&h->peer, before, made_up.ticks);
+	FOLLOWS(&h->peer, made_up.ticks, after);
+}
+
+/* The latest that was shown is a reading, or a stamp. */
+static void nothing_is_shown_again_where_the_last_reading_fails(void **state)
+{
+	struct harness *h = *state;
+	uint64_t before, after;
+
+	for (int moves = 0; moves < 2; moves++) {
+		gains();
+		write_one(h, 1);
+		execute(h, 1, true);
+		before = read_one(&h->vm).ticks;
+		if (moves)
+			before = clock_now(&h->vm);
+		harness_stop(h);
+		fake_clocks.cannot_be_read = true;
+		must(h, TETHER__STEP__STEP_RELEASE);
+		fake_clocks.cannot_be_read = false;
+		after = clock_now(&h->vm);
+		FOLLOWS(&h->vm, before, after);
+		harness_go_on(h);
+		before = clock_now(&h->vm);
+		FOLLOWS(&h->vm, after, before);
+	}
+}
+
+/* ---- and all the time ---- */
+
 struct watcher {
 	struct harness *h;
 	bool is_over;
@@ -687,6 +759,9 @@ int main(void)
 	                events_come_as_with_any_other, setup_events, teardown),
 	        TEST(a_queue_that_does_not_go_stamps_on),
 	        TEST(it_stamps_on_where_the_clock_cannot_be_read_any_more),
+	        TEST(a_failed_reading_is_none_of_the_hosts),
+	        TEST(what_is_made_up_meanwhile_is_no_earlier_than_what_was_shown),
+	        TEST(nothing_is_shown_again_where_the_last_reading_fails),
 	        OF_EACH(who_watches_all_the_time_sees_it_go_on),
 	        TEST(what_the_device_lacks_is_not_offered),
 	        TEST(stamps_without_a_clock_to_read_are_not_offered),
