@@ -191,8 +191,8 @@ struct completion_queue {
 	unsigned async_events_shown;
 	struct gate poll_gate; /* between ibv_start_poll and ibv_end_poll: as build_gate below */
 	enum gate_pass poll_pass;
-	struct ibv_wc polled;             /* inside the poll gate */
-	struct completion_stamps *stamps; /* NULL: it tells no times */
+	struct ibv_wc polled;              /* inside the poll gate */
+	struct completion_stamps *stamps;  /* NULL: it tells no times */
 	struct ibv_moderate_cq moderation; /* as asked for; zeros: none */
 	TAILQ_ENTRY(completion_queue) link;
 };
