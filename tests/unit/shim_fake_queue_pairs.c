@@ -123,11 +123,6 @@ void fake_last_wqe_reached(struct fake_qp *qp)
 		                                .event_type = IBV_EVENT_QP_LAST_WQE_REACHED});
 }
 
-bool fake_is_unreliable(const struct fake_qp *qp)
-{
-	return qp->qp.qp_type == IBV_QPT_UC || qp->qp.qp_type == IBV_QPT_UD;
-}
-
 void fake_flush(struct fake_qp *qp)
 {
 	/* What needs no acknowledgement was done when it was sent. */

@@ -58,7 +58,11 @@ struct fake_qp {
 TAILQ_HEAD(fake_qps, fake_qp);
 extern struct fake_qps fake_qps;
 
-bool fake_is_unreliable(const struct fake_qp *qp);
+static inline bool fake_is_unreliable(const struct fake_qp *qp)
+{
+	return qp->qp.qp_type == IBV_QPT_UC || qp->qp.qp_type == IBV_QPT_UD;
+}
+
 int fake_queue_receive(struct fake_receive_queue *queue, const struct ibv_recv_wr *wr);
 /* The completion of the oldest that has none. */
 void fake_complete_send(struct fake_qp *qp, enum ibv_wc_status status);
