@@ -161,17 +161,30 @@ static struct event_count count_of_srq(struct shared_receive_queue *srq)
 /* False: not about an object, or about none of ours. */
 static bool find_count(const struct ibv_async_event *event, struct event_count *count)
 {
-	enum about about = event_is_about(event);
+	struct shared_receive_queue *srq;
+	struct completion_queue *cq;
+	struct queue_pair *qp;
 
-	if (about == ABOUT_QP && queue_pair_of(event->element.qp))
-		*count = count_of_qp(queue_pair_of(event->element.qp));
-	else if (about == ABOUT_CQ && completion_queue_of(event->element.cq))
-		*count = count_of_cq(completion_queue_of(event->element.cq));
-	else if (about == ABOUT_SRQ && shared_receive_queue_of(event->element.srq))
-		*count = count_of_srq(shared_receive_queue_of(event->element.srq));
-	else
-		return false;
-	return true;
+	switch (event_is_about(event)) {
+	case ABOUT_QP:
+		qp = queue_pair_of(event->element.qp);
+		if (qp)
+			*count = count_of_qp(qp);
+		return qp;
+	case ABOUT_CQ:
+		cq = completion_queue_of(event->element.cq);
+		if (cq)
+			*count = count_of_cq(cq);
+		return cq;
+	case ABOUT_SRQ:
+		srq = shared_receive_queue_of(event->element.srq);
+		if (srq)
+			*count = count_of_srq(srq);
+		return srq;
+	case ABOUT_DEVICE:
+		break;
+	}
+	return false;
 }
 
 /* From here on its object is not freed. */
