@@ -83,7 +83,7 @@ struct context {
 	bool inherited;                 /* the parent's, in a child after fork */
 	struct ibv_device_attr_ex attr; /* what is supported through this library */
 	struct shown_clock clock;
-	uint64_t clock_shown; /* the latest that was, of readings and stamps; atomic */
+	uint64_t clock_shown;         /* the latest that was, of readings and stamps; atomic */
 	struct port ports[PORTS_MAX]; /* by port number - 1 */
 	struct port_tables tables[PORTS_MAX];
 	struct outer_fd async; /* what the application polls */
