@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
 """ud-verify while either end moves in turn, and every new function gives its queue pairs the numbers that others have
-had: each datagram comes once, unchanged, where it was sent, and from whom it was sent. On a calm fabric none is lost; on a
-hostile one the fabric loses, the moves do not mix up; none is sent twice though a device flushes what it has sent. The control: what a peer without the shim sends is lost while the VM
-moves, and at no other time."""
+had: each datagram comes once, unchanged, where it was sent, and from whom it was sent. On a calm fabric none is lost;
+on a hostile one the fabric loses, the moves do not mix up; none is sent twice though a device flushes what it has sent.
+The control: what a peer without the shim sends is lost while the VM moves, and at no other time."""
 import os
 import sys
 import time
