@@ -289,6 +289,8 @@ static bool execute_one(struct fake_qp *qp, struct fake_qp *to, bool acknowledge
 
 	if (fake_is_unreliable(qp))
 		return send_unreliably(qp, to, acknowledged);
+	if (!to)
+		return false;
 	if (to->xrcd && !aim(to, send)) {
 		fail(qp, IBV_WC_REM_INV_REQ_ERR);
 		return false;
