@@ -271,7 +271,7 @@ static void trial_end(struct trial *trial)
 	free(trial->page);
 }
 
-static int trial_begin(struct trial *trial, struct context *context)
+static bool trial_begin(struct trial *trial, struct context *context)
 {
 	trial->length = (size_t)sysconf(_SC_PAGESIZE);
 	trial->page = aligned_alloc(trial->length, trial->length);
@@ -282,9 +282,7 @@ static int trial_begin(struct trial *trial, struct context *context)
 	if (trial->mr.real)
 		trial->mw.real = context->real->ops.alloc_mw(trial->pd, IBV_MW_TYPE_2);
 	trial->mw.shown.type = IBV_MW_TYPE_2;
-	if (!trial->mw.real)
-		return errno ? -errno : -ENOMEM;
-	return own_open(&trial->own, context, trial->pd);
+	return trial->mw.real && !own_open(&trial->own, context, trial->pd);
 }
 
 static int trial_bind(struct trial *trial)
@@ -337,9 +335,8 @@ int window_binding_learn(struct context *context)
 
 	if (!context->windows.any_of_type_2 || context->windows.reset != RESET_IS_UNKNOWN)
 		return 0;
-	err = trial_begin(&trial, context);
-	if (!err)
-		err = try_reset(&trial, &context->windows.reset);
+	/* What cannot be made, the application could not make now, either. */
+	err = trial_begin(&trial, context) ? try_reset(&trial, &context->windows.reset) : -ENOMEM;
 	trial_end(&trial);
 	if (err)
 		log_warn("window", "%s: what RESET does to windows is not known: error %d",
