@@ -7,7 +7,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from lab.survival import MIGRATIONS, Moving, survive_counted  # noqa: E402
+from lab.survival import LOAD_S, MIGRATIONS, Moving, survive_counted  # noqa: E402
 from lab.system import System  # noqa: E402
 from lab.tap import FULL, Tap  # noqa: E402
 from lab.workload import perftest  # noqa: E402
@@ -37,8 +37,9 @@ PINGPONG = {
 # Messages, or exchanges of a pingpong, in the first try; and of each size (-a), to 8 MiB where the transport has no bound.
 COUNT = 2000
 COUNT_OF_EACH_SIZE = 10
-# One at a time: who receives datagrams must keep up, though it is not always given a processor.
-SLOWLY = ["-t", "1"]
+# Who receives datagrams must keep up, though it is not always given a processor. What has to count them is sent one at a
+# time, and has room for many; the rest is told how long to run, in seconds.
+UNHURRIED = ["-t", "1", "-r", "8192"]
 
 QUICK = ("ib_send_bw -c RC --use-srq", "ib_send_bw -c UD -e", "ib_write_bw -c UC -q 8", "ib_send_bw -c RC -e",
          "ib_read_bw -c RC -e", "ibv_rc_pingpong -e")
@@ -52,21 +53,35 @@ def rows():
         yield from (f"{program} {option}".strip() for option in options)
 
 
-def length(program, arguments, count):
+def is_of_many_datagrams(row):
+    return row.startswith("ib_send_bw -c UD")
+
+
+def has_to_count(row):
+    return not is_of_many_datagrams(row) or bool({"-a", "-e"} & set(row.split()))
+
+
+def first_count(row):
+    if not has_to_count(row):
+        return LOAD_S
+    return COUNT_OF_EACH_SIZE if "-a" in row.split() else COUNT
+
+
+def length(row, count):
     """How long the program is told to run."""
-    if {"UD", "-e"} <= set(arguments) and program == "ib_send_bw":
-        return ["-n", str(count), *SLOWLY]
-    return ["-n", str(count)]
+    if not has_to_count(row):
+        return ["-D", str(count)]
+    return ["-n", str(count), *(UNHURRIED if is_of_many_datagrams(row) else [])]
 
 
 def pair_of(lab, row, count):
     program, *arguments = row.split()
-    return perftest(lab, program, "vm2", "vm1", [*arguments, *length(program, arguments, count)], name=row.replace(" ", ""))
+    return perftest(lab, program, "vm2", "vm1", [*arguments, *length(row, count)], name=row.replace(" ", ""))
 
 
 def batch_survives(lab, moving, batch):
     survive_counted(moving, lambda counts: [pair_of(lab, row, count) for row, count in zip(batch, counts)],
-                    [COUNT_OF_EACH_SIZE if "-a" in row.split() else COUNT for row in batch])
+                    list(map(first_count, batch)))
 
 
 def main():
