@@ -21,6 +21,7 @@
 #include "preload/memory.h"
 #include "preload/memory_windows.h"
 #include "preload/move.h"
+#include "preload/sq_psns.h"
 #include "preload/window_work.h"
 #include "preload/xrc.h"
 
@@ -232,6 +233,7 @@ static struct context *context_create(struct device *device, bool has_moved)
 	if (ibv_query_device_ex(context->real, NULL, &context->attr))
 		memset(&context->attr, 0, sizeof(context->attr));
 	attr_restrict(&context->attr);
+	sq_psns_arrive(context);
 	context_clock_begin(context);
 	context_learn_ports(context);
 	context_show(context);
@@ -343,6 +345,8 @@ int context_open_real(struct context *context)
 	err = inner_fd_prepare(context->real->async_fd);
 	if (err)
 		context_close_real(context);
+	else
+		sq_psns_arrive(context);
 	return err;
 }
 

@@ -12,6 +12,7 @@
 #include "preload/queue_pair.h"
 #include "preload/rebuild.h"
 #include "preload/settlement.h"
+#include "preload/sq_psns.h"
 #include "preload/window_work.h"
 
 /* ---- STOP ---- */
@@ -273,6 +274,7 @@ static int queue_pair_break(struct queue_pair *qp)
 	after = query_frontiers(qp);
 	m->rq_psn = frontier(before.rq_psn, after.rq_psn);
 	m->sq_psn = frontier(before.sq_psn, after.sq_psn);
+	sq_psns_learn(qp);
 	m->fresh_psn = random_psn();
 	m->broken = true;
 	/* What is posted from here on would only be given back. */

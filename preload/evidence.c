@@ -12,6 +12,7 @@
 #include "preload/queue_pair.h"
 #include "preload/settings.h"
 #include "preload/settlement.h"
+#include "preload/sq_psns.h"
 #include "preload/window_work.h"
 #include "preload/xrc.h"
 
@@ -300,7 +301,7 @@ static void settle_one(struct move *move, struct queue_pair *qp)
 	struct settlement result;
 
 	if (!qp->reliable)
-		result = settle_sent(&qp->sends, qp->flushed, m->sq_psn);
+		result = settle_sent(&qp->sends, qp->flushed, m->sq_psn, sq_psns_are_kept(qp));
 	else if (!settings()->settlement)
 		result = settle_sends_blindly(&qp->sends);
 	else

@@ -67,6 +67,12 @@ struct window_set {
 	enum reset_of_windows reset; /* of the device */
 };
 
+/* What its devices have been seen to keep (sq_psns.h). */
+struct sq_psns {
+	uint32_t kept; /* 1 << enum ibv_qp_type */
+	uint32_t vendor_id, vendor_part_id;
+};
+
 enum context_phase {
 	PHASE_RUNNING,
 	PHASE_STOPPED, /* its VM is about to move */
@@ -80,7 +86,8 @@ struct context {
 	struct device *device;
 	uint32_t number; /* names it in the VM: scope of its rkeys */
 	enum context_phase phase;
-	bool inherited;                 /* the parent's, in a child after fork */
+	bool inherited; /* the parent's, in a child after fork */
+	struct sq_psns sq_psns;
 	struct ibv_device_attr_ex attr; /* what is supported through this library */
 	struct shown_clock clock;
 	uint64_t clock_shown;         /* the latest that was, of readings and stamps; atomic */

@@ -51,8 +51,8 @@ static void record(struct queue_pair *qp, const struct ibv_qp_attr *attr, int ma
 	if (mask & IBV_QP_PATH_MTU)
 		qp->sends.mtu = 128u << attr->path_mtu;
 	if (mask & IBV_QP_SQ_PSN)
-		qp->sends.next_psn =
-		        qp->sq_psn_agreed ? qp->migration.fresh_psn : attr->sq_psn & PSN_MASK;
+		send_log_number_from(
+		        &qp->sends, qp->sq_psn_agreed ? qp->migration.fresh_psn : attr->sq_psn);
 	if (mask & IBV_QP_STATE)
 		qp->shown.qp_base.state = attr->qp_state;
 }

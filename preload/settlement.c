@@ -93,9 +93,15 @@ struct settlement settle_sends(struct send_log *log, uint32_t rq_psn)
 	return result;
 }
 
-struct settlement settle_sent(struct send_log *log, bool flushed, uint32_t sq_psn)
+bool settlement_psn_has_moved(const struct send_log *log, uint32_t sq_psn)
 {
-	bool is_known = flushed && is_within(log, sq_psn);
+	return is_within(log, sq_psn) && sq_psn != log->first_psn;
+}
+
+struct settlement settle_sent(struct send_log *log, bool flushed, uint32_t sq_psn, bool is_kept)
+{
+	bool is_known = flushed &&
+	                (is_kept ? is_within(log, sq_psn) : settlement_psn_has_moved(log, sq_psn));
 	struct settlement result = {0};
 
 	for (uint32_t i = log->tail; i != log->posted; i++) {

@@ -32,10 +32,13 @@ struct settlement settle_sends(struct send_log *log, uint32_t rq_psn);
 /*
  * The same for a transport that acknowledges nothing. @sq_psn: the first PSN that our own device
  * has not sent, or PSN_UNKNOWN. What ERR gave back (@flushed) may have been sent all the same: it
- * is not sent again unless @sq_psn says that it was not. What was sent is done, whatever became of
- * it.
+ * is not sent again unless @sq_psn says that it was not. The first of the incarnation says so only
+ * if the device is known to keep the number (@is_kept): another answers what it was given. What was
+ * sent is done, whatever became of it.
  */
-struct settlement settle_sent(struct send_log *log, bool flushed, uint32_t sq_psn);
+struct settlement settle_sent(struct send_log *log, bool flushed, uint32_t sq_psn, bool is_kept);
+/* The device has counted on: it keeps the number. */
+bool settlement_psn_has_moved(const struct send_log *log, uint32_t sq_psn);
 
 /* The control to settle_sends: trust nothing but completions and replay everything else. */
 struct settlement settle_sends_blindly(struct send_log *log);

@@ -290,7 +290,7 @@ void send_log_wr(const struct send_log *log, uint32_t sequence, struct ibv_send_
 void send_log_restart(struct send_log *log, uint32_t psn)
 {
 	log->incarnation = incarnation_after(log->incarnation);
-	log->next_psn = psn & PSN_MASK;
+	send_log_number_from(log, psn);
 	log->posted = log->tail;
 	log->receives = log->receives_done = 0;
 	for (uint32_t i = log->tail; i != log->head; i++) {

@@ -83,6 +83,7 @@ struct send_log {
 	bool signal_reads, signal_atomics;
 	uint32_t head;        /* the next to be logged; the poster's */
 	uint32_t posted;      /* everything before was handed to the device; the poster's */
+	uint32_t first_psn;   /* of the incarnation; changes as it does */
 	uint32_t next_psn;    /* of what is posted next; the poster's */
 	uint32_t receives;    /* of the last one logged; the poster's */
 	uint32_t incarnation; /* changes while both gates are closed */
@@ -268,6 +269,11 @@ static inline void send_log_seal(struct send_log *log)
 }
 
 /* Both gates closed: a new incarnation begins with @psn; what is open is to be posted again. */
+/* Nothing was posted in this incarnation; its numbers begin here. */
+static inline void send_log_number_from(struct send_log *log, uint32_t psn)
+{
+	log->first_psn = log->next_psn = psn & PSN_MASK;
+}
 void send_log_restart(struct send_log *log, uint32_t psn);
 /* Both gates closed: forget everything, as RESET does. */
 void send_log_clear(struct send_log *log);

@@ -63,6 +63,7 @@ static void what_was_not_sent_is_sent_once(void **state)
 {
 	struct harness *h = *state;
 
+	letter_has_gone(h, &h->vm, &h->peer);
 	post_receive(&h->peer, 0);
 	post_receive(&h->peer, 1);
 	send_letter(&h->vm, 0, 0);
@@ -151,6 +152,63 @@ static void what_is_given_back_without_a_word_is_not_sent_again(void **state)
 	assert_int_equal(h->wc[1].status, IBV_WC_SUCCESS);
 }
 
+/* A device that answers what it was given cannot be told from one that has sent nothing. */
+static void the_number_that_it_was_given_is_no_word(void **state)
+{
+	struct harness *h = *state;
+
+	fake.err_gives_back_what_was_sent = true;
+	fake.sq_psns_are_as_given = true;
+	for (int round = 0; round < 2; round++) {
+		send_letter(&h->vm, 0, IBV_SEND_SIGNALED);
+		send_letter(&h->vm, 1, 0);
+		assert_int_equal(fake_execute(real_of(h->vm.qp), 2, false), 2);
+		harness_move(h);
+		assert_int_equal(end_pending(&h->vm), 0);
+		harness_expect_one(h, &h->vm, 0);
+	}
+}
+
+static void sends_nothing_after_a_move_to(struct harness *h, uint32_t part)
+{
+	letter_has_gone(h, &h->vm, &h->peer);
+	fake.part = part;
+	harness_move(h);
+	send_letter(&h->vm, 0, 0);
+	harness_move(h);
+}
+
+static void what_the_device_before_has_shown_is_believed(void **state)
+{
+	struct harness *h = *state;
+
+	sends_nothing_after_a_move_to(h, fake.part);
+	assert_int_equal(end_pending(&h->vm), 1);
+}
+
+static void a_device_of_another_make_has_to_show_it_again(void **state)
+{
+	struct harness *h = *state;
+
+	sends_nothing_after_a_move_to(h, fake.part + 1);
+	assert_int_equal(end_pending(&h->vm), 0);
+	letter_has_gone(h, &h->vm, &h->peer);
+	sends_nothing_after_a_move_to(h, fake.part);
+	assert_int_equal(end_pending(&h->vm), 1);
+}
+
+static void what_another_queue_pair_has_shown_is_believed(void **state)
+{
+	struct harness *h = *state;
+	struct end second = second_of(h, &h->vm, &h->peer);
+
+	letter_has_gone(h, &h->vm, &h->peer);
+	send_letter(&second, 0, 0);
+	harness_move(h);
+	assert_int_equal(end_pending(&second), 1);
+	second_end(&second);
+}
+
 static void what_is_posted_meanwhile_is_kept(void **state)
 {
 	struct harness *h = *state;
@@ -197,6 +255,7 @@ static void a_move_given_up_after_the_vote_goes_on_in_place(void **state)
 	struct harness *h = *state;
 	struct ibv_qp *real = real_of(h->vm.qp);
 
+	letter_has_gone(h, &h->vm, &h->peer);
 	post_receive(&h->vm, 0);
 	send_letter(&h->vm, 0, IBV_SEND_SIGNALED);
 	harness_stop(h);
@@ -286,6 +345,7 @@ static void a_handle_may_be_destroyed_behind_its_post(void **state)
 	struct ibv_ah *to_peer = h->vm.ah;
 	unsigned live;
 
+	letter_has_gone(h, &h->vm, &h->peer);
 	post_receive(&h->peer, 0);
 	post_receive(&h->peer, 1);
 	send_letter(&h->vm, 0, IBV_SEND_SIGNALED);
@@ -375,6 +435,8 @@ static void both_ends_of_a_connection_go_on(void **state)
 	struct harness *h = *state;
 	struct end *ends[] = {&h->vm, &h->peer};
 
+	letter_has_gone(h, ends[0], ends[1]);
+	letter_has_gone(h, ends[1], ends[0]);
 	for (int i = 0; i < 4; i++) {
 		struct end *from = ends[i % 2], *to = ends[1 - i % 2];
 
@@ -436,6 +498,10 @@ int main(void)
 	        UD(who_destroys_a_handle_does_not_look_at_the_queues),
 	        BOTH(what_was_sent_and_given_back_is_not_sent_again),
 	        BOTH(what_is_given_back_without_a_word_is_not_sent_again),
+	        BOTH(the_number_that_it_was_given_is_no_word),
+	        BOTH(what_the_device_before_has_shown_is_believed),
+	        BOTH(a_device_of_another_make_has_to_show_it_again),
+	        UD(what_another_queue_pair_has_shown_is_believed),
 	        UC(both_ends_of_a_connection_go_on),
 	        UC(a_write_reaches_the_region_as_it_is_called_now),
 	        UC(what_was_lost_is_not_sent_again),

@@ -109,7 +109,8 @@ int fake_query_device(struct ibv_context *context, struct ibv_device_attr *attr)
 	        .max_qp_wr = FAKE_QUEUE,
 	        .max_sge = FAKE_MAX_SGE,
 	        .max_cqe = 4 * FAKE_QUEUE,
-	        .phys_port_cnt = 1};
+	        .phys_port_cnt = 1,
+	        .vendor_part_id = fake.part};
 	return 0;
 }
 

@@ -31,6 +31,8 @@ struct fake {
 	bool reset_purges;
 	bool err_gives_back_what_was_sent; /* without acknowledgements: what has no completion */
 	bool psns_are_live;
+	bool sq_psns_are_as_given; /* in RTS */
+	uint32_t part;             /* vendor_part_id */
 	/* Receive completions are kept back until fake_release_receives. */
 	bool hold_receives;
 	/* What ERR gives back is kept back until fake_release_flushes. */

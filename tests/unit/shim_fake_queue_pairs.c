@@ -198,7 +198,7 @@ int fake_modify_qp(struct ibv_qp *shown, struct ibv_qp_attr *attr, int mask)
 		if (shown->state != IBV_QPS_RTR && shown->state != IBV_QPS_SQD)
 			return EINVAL;
 		if (mask & IBV_QP_SQ_PSN)
-			qp->sent_psn = attr->sq_psn;
+			qp->sent_psn = qp->given_psn = attr->sq_psn;
 		break;
 	case IBV_QPS_SQD:
 		if (shown->state != IBV_QPS_RTS)
@@ -237,6 +237,8 @@ int fake_query_qp(
 	attr->qp_state = shown->state;
 	attr->rq_psn = fake.psns_are_live ? qp->expected_psn : 0;
 	attr->sq_psn = fake.psns_are_live ? qp->sent_psn : 0;
+	if (fake.sq_psns_are_as_given)
+		attr->sq_psn = qp->given_psn;
 	memset(init, 0, sizeof(*init));
 	return 0;
 }

@@ -48,6 +48,7 @@ struct fake_qp {
 	bool has_taken;
 	uint32_t expected_psn;
 	uint32_t sent_psn; /* the next; of what needs no acknowledgement */
+	uint32_t given_psn;
 	uint16_t pkey_index;
 	bool sig_all;
 	bool established;      /* a message has come before RTS */

@@ -36,6 +36,15 @@ void expect_letter(struct harness *h, struct end *end, uint64_t slot, uint64_t n
 	assert_int_equal(end->memory[INBOX + 128 * slot + header], 'a' + n);
 }
 
+void letter_has_gone(struct harness *h, struct end *from, struct end *to)
+{
+	post_receive(to, 7);
+	send_letter(from, 7, IBV_SEND_SIGNALED);
+	assert_int_equal(end_run(from, 1), 1);
+	harness_expect_one(h, from, 7);
+	expect_letter(h, to, 7, 7);
+}
+
 struct end second_of(struct harness *h, const struct end *end, const struct end *to)
 {
 	struct end second = *end;

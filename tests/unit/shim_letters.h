@@ -21,6 +21,8 @@ int send_letter(struct end *from, uint64_t n, unsigned flags);
 void post_receive(struct end *end, uint64_t n);
 /* It is in the receive of number @slot. */
 void expect_letter(struct harness *h, struct end *end, uint64_t slot, uint64_t n);
+/* One has gone from here to there: the device is seen to count on. */
+void letter_has_gone(struct harness *h, struct end *from, struct end *to);
 /* Another queue pair beside that of @end, for the same other end. */
 struct end second_of(struct harness *h, const struct end *end, const struct end *to);
 void second_end(struct end *second);
