@@ -51,6 +51,7 @@ $(call unit_test,hca_packet_ring,tests/simfabric/packet_ring.c tests/simfabric/f
 $(call unit_test,hca_memory_keys,tests/simfabric/memory_keys.c tests/simfabric/scatter_gather.c,)
 $(call unit_test,hca_data_faults,$(FABRIC_SOURCES),)
 $(call unit_test,hca_completion_queue,tests/simfabric/completion_queue.c,)
+$(call unit_test,hca_poll_nap,,)
 $(call unit_test,hca_qp_states,tests/simfabric/qp_states.c,)
 $(call program,verbs-objects,$(wildcard tests/simfabric/verbs_objects*.c),-libverbs -lpthread)
 VERBS_SHELL_SOURCES := $(wildcard tests/simfabric/verbs_shell*.c)

@@ -5,16 +5,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "simfabric/poll_nap.h"
 #include "simfabric/verbs_face.h"
-
-enum {
-	/* Polls in vain of one thread, so that pollers do not keep the rest of a small machine from
-	 * its CPUs. Not to yield: who yields is put behind all others again and again, and holds
-	 * back who waits for it. */
-	NAP_AFTER = 512,
-	NAP_NS = 50000,
-	LONGEST_NAP_NS = 8 * NAP_NS,
-};
 
 static struct face_cq *face_cq(struct ibv_cq *cq)
 {
@@ -192,10 +184,8 @@ static __thread unsigned polled_in_vain;
 
 static void nap(void)
 {
-	struct timespec ts = {0, polled_in_vain / NAP_AFTER * NAP_NS};
+	struct timespec ts = {0, poll_nap_ns(polled_in_vain)};
 
-	if (ts.tv_nsec > LONGEST_NAP_NS)
-		ts.tv_nsec = LONGEST_NAP_NS;
 	/* ibv_poll_cq is no cancellation point. */
 	syscall(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &ts, NULL);
 }
@@ -205,7 +195,7 @@ static void nap(void)
 static bool serve(bool *moved)
 {
 	*moved = hca_turn();
-	if (!*moved && ++polled_in_vain % NAP_AFTER == 0) {
+	if (!*moved && poll_nap_is_due(++polled_in_vain)) {
 		hca_stops_polling();
 		return true;
 	}
