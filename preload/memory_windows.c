@@ -266,6 +266,8 @@ void window_was_bound(struct memory_window *mw, const struct window_binding *bou
 		return;
 	}
 	mw->bound = *bound;
+	if (!bound->length)
+		unbind(mw);
 }
 
 /* Under the lock. */

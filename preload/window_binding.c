@@ -16,11 +16,12 @@
 
 enum { OWN_DEPTH = 4, OWN_MS = 1000 };
 
+/* Providers want an address of no length with its region, or neither. */
 static struct ibv_mw_bind_info info_of(const struct window_binding *binding)
 {
 	return (struct ibv_mw_bind_info){
 	        .mr = binding->mr ? binding->mr->real : NULL,
-	        .addr = binding->addr,
+	        .addr = binding->mr ? binding->addr : 0,
 	        .length = binding->length,
 	        .mw_access_flags = binding->access,
 	};

@@ -72,7 +72,7 @@ static struct window_binding binding_of(
 	struct memory_window *mw = container_of(operands->bind.mw, struct memory_window, shown);
 
 	return (struct window_binding){
-	        .mr = slot->remote_addr ? region_of(operands) : NULL,
+	        .mr = region_of(operands),
 	        .addr = slot->sge.addr,
 	        .length = slot->remote_addr,
 	        .access = slot->sge.lkey,

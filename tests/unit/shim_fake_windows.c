@@ -53,8 +53,13 @@ int fake_bind_mw(struct ibv_qp *qp, struct ibv_mw *mw, struct ibv_mw_bind *bind)
 	                                 .opcode = IBV_WR_BIND_MW,
 	                                 .send_flags = bind->send_flags,
 	                                 .bind_mw = {mw, ibv_inc_rkey(mw->rkey), bind->bind_info}};
-	int err = fake_post_send(qp, &wr, &bad);
+	const struct ibv_mw_bind_info *info = &bind->bind_info;
+	int err;
 
+	/* As providers do. */
+	if (!info->mr && (info->addr || info->length))
+		return EINVAL;
+	err = fake_post_send(qp, &wr, &bad);
 	if (!err)
 		mw->rkey = wr.bind_mw.rkey;
 	return err;
@@ -83,7 +88,8 @@ static bool bind(const struct fake_qp *qp, const struct fake_send *send)
 	if (mw->mw.pd != qp->qp.pd || send->window_key != mw->key ||
 	        (mw->key ^ send->wr.bind_mw.rkey) >> 8)
 		return false;
-	if (is_type_2 && (mw->to.mr || !info->length))
+	/* Of type 2 the region is looked at, whatever the length. */
+	if (is_type_2 && (mw->to.mr || !info->mr->length || !info->length))
 		return false;
 	if (info->length && (info->mr->pd != qp->qp.pd || !is_in(info)))
 		return false;

@@ -228,6 +228,62 @@ static void type_1_that_was_unbound_stays_so(void **state)
 	dealloc(mw);
 }
 
+/* Of no length, though it says where and of which region: devices are told just so. */
+static void unbinding_may_name_the_region(void **state)
+{
+	struct harness *h = *state;
+	struct ibv_mw *mw = window_of(&h->vm, IBV_MW_TYPE_1);
+	struct ibv_mw_bind nothing = {
+	        .wr_id = 6, .send_flags = IBV_SEND_SIGNALED, .bind_info = part_of(&h->vm)};
+
+	nothing.bind_info.length = 0;
+	bound_type_1(h, &h->vm, mw);
+	assert_int_equal(ibv_bind_mw(h->vm.qp, mw, &nothing), 0);
+	completes(h, &h->vm, 6, IBV_WC_BIND_MW);
+	must_not_let_in(h, mw->rkey);
+	dealloc(mw);
+}
+
+static void unbinding_may_name_the_region_while_it_moves(void **state)
+{
+	struct harness *h = *state;
+	struct ibv_mw *mw = window_of(&h->vm, IBV_MW_TYPE_1);
+	struct ibv_mw_bind nothing = {
+	        .wr_id = 6, .send_flags = IBV_SEND_SIGNALED, .bind_info = part_of(&h->vm)};
+
+	nothing.bind_info.length = 0;
+	bound_type_1(h, &h->vm, mw);
+	harness_stop(h);
+	assert_int_equal(ibv_bind_mw(h->vm.qp, mw, &nothing), 0);
+	harness_go_on(h);
+	completes(h, &h->vm, 6, IBV_WC_BIND_MW);
+	harness_move(h);
+	bound_type_1(h, &h->vm, mw);
+	must_let_in(h, mw->rkey);
+	assert_int_equal(ibv_bind_mw(h->vm.qp, mw, &nothing), 0);
+	completes(h, &h->vm, 6, IBV_WC_BIND_MW);
+	harness_move(h);
+	must_not_let_in(h, mw->rkey);
+	dealloc(mw);
+}
+
+/* Type 2 knows no bind to nothing: an error of the work, not of the program. */
+static void type_2_cannot_be_bound_to_nothing(void **state)
+{
+	struct harness *h = *state;
+	struct ibv_mw *mw = window_of(&h->vm, IBV_MW_TYPE_2);
+	struct ibv_send_wr wr = {.wr_id = 1,
+	        .opcode = IBV_WR_BIND_MW,
+	        .bind_mw = {mw, ibv_inc_rkey(mw->rkey), part_of(&h->vm)}};
+
+	wr.bind_mw.bind_info.length = 0;
+	assert_int_equal(post(&h->vm, &wr), 0);
+	assert_int_equal(harness_poll(h, &h->vm), 1);
+	assert_int_equal(h->wc[0].wr_id, 1);
+	assert_int_equal(h->wc[0].status, IBV_WC_MW_BIND_ERR);
+	dealloc(mw);
+}
+
 static void a_dead_window_lets_nobody_in(void **state)
 {
 	struct harness *h = *state;
@@ -936,6 +992,9 @@ int main(void)
 	        TEST(tags_are_the_applications),
 	        TEST(type_1_counts_on_after_moves),
 	        TEST(type_1_that_was_unbound_stays_so),
+	        TEST(unbinding_may_name_the_region),
+	        TEST(unbinding_may_name_the_region_while_it_moves),
+	        TEST(type_2_cannot_be_bound_to_nothing),
 	        TEST(a_dead_window_lets_nobody_in),
 	        TEST(what_is_made_later_has_no_key_of_a_window),
 	        TEST(a_peer_invalidates_by_the_key_it_knows),
