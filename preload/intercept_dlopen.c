@@ -75,6 +75,9 @@ static __attribute__((noinline)) void *open_in_place(
 	if (!real || !dladdr((void *)(uintptr_t)dlopen, &self))
 		return real;
 	real_verbs_are_in(real);
+	/* dlopen(3) forgets an error that nobody has read anyhow; the first verb that is called
+	 * must not, so all is looked up now. */
+	real_verbs();
 	return loader_dlopen(self.dli_fname, RTLD_NOW);
 }
 

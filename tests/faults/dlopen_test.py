@@ -19,7 +19,7 @@ from simfabric.verbs_peer import Peer, connect  # noqa: E402
 END_S = 60
 LIBIBVERBS = "/usr/lib/x86_64-linux-gnu/libibverbs.so.1"
 WAYS = [["name"], ["name", "libibverbs.so"], ["name", LIBIBVERBS], ["name", os.path.realpath(LIBIBVERBS)], ["noload"], ["missing"],
-        ["base"], ["namespace"], ["next"], ["library"]]
+        ["unread"], ["base"], ["namespace"], ["next"], ["library"]]
 
 
 def says_nothing(build, argv, **env):

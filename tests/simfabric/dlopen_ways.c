@@ -111,6 +111,20 @@ static void by_a_name_that_is_not_there(void)
 	check(error && strstr(error, "libibverbs.so.99"), "the error is another");
 }
 
+/* Who has not read an error yet still finds it, though a verb is called first. */
+static void by_name_with_an_error_unread(void)
+{
+	status_string *verb;
+	const char *error;
+
+	*(void **)&verb = dlsym(opened(RTLD_NOW), "ibv_wc_status_str");
+	check(!dlopen("no-such-library.so", RTLD_NOW), "there is one");
+	is_of(verb(0), "libibverbs.so", "what it says");
+	error = dlerror();
+	check(error && strstr(error, "no-such-library.so"), "the error is \"%s\"",
+	        error ? error : "(null)");
+}
+
 static void by_the_base_namespace(void)
 {
 	void *handle = dlmopen(LM_ID_BASE, file, RTLD_NOW);
@@ -168,6 +182,7 @@ static const struct {
         {"name", by_name},
         {"noload", by_noload},
         {"missing", by_a_name_that_is_not_there},
+        {"unread", by_name_with_an_error_unread},
         {"base", by_the_base_namespace},
         {"namespace", by_another_namespace},
         {"namespace-for-long", by_another_namespace_for_long},
