@@ -42,7 +42,7 @@ static bool receive_completed(struct queue_pair *qp, struct ibv_wc *wc)
 	}
 	qp->receives_done++;
 	wc->qp_num = queue_pair_number(qp);
-	if (qp->looks_at_receives)
+	if (__atomic_load_n(&qp->looks_at_receives, __ATOMIC_RELAXED))
 		look_at_receive(qp, wc);
 	else
 		datagram_it_is_not(wc);

@@ -119,6 +119,12 @@ static void look_at_receives(struct context *context)
 	pthread_mutex_unlock(&context->lists_lock);
 }
 
+void windows_look_at(struct queue_pair *qp)
+{
+	if (__atomic_load_n(&qp->context->windows.any_of_type_2, __ATOMIC_SEQ_CST))
+		__atomic_store_n(&qp->looks_at_receives, true, __ATOMIC_RELAXED);
+}
+
 /* Under the lock. */
 static int window_add(struct window_set *windows, struct memory_window *mw)
 {

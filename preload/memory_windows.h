@@ -29,11 +29,11 @@ uint32_t window_local_key_to_real(struct context *context, uint32_t rkey);
 
 /* ---- what completions tell; any thread ---- */
 
-/* Receives may say that a peer has invalidated one. */
-static inline bool windows_may_end(const struct context *context)
-{
-	return __atomic_load_n(&context->windows.any_of_type_2, __ATOMIC_SEQ_CST);
-}
+/*
+ * Receives of a new queue pair may say that a peer has invalidated one. It is in its list: whoever
+ * allocates the first window that can be finds it there, or is seen here.
+ */
+void windows_look_at(struct queue_pair *qp);
 
 /* A bind is posted for the first time: what was known of that key was of an earlier one. */
 void window_bind_begins(struct memory_window *mw, uint32_t rkey);

@@ -262,7 +262,7 @@ static struct queue_pair *queue_pair_alloc(struct context *context, struct prote
 	qp->is_target = domain != NULL;
 	find_queues(qp);
 	qp->reliable = attr->qp_type == IBV_QPT_RC || is_xrc(attr->qp_type);
-	qp->datagrams = attr->qp_type == IBV_QPT_UD;
+	qp->datagrams = qp->looks_at_receives = attr->qp_type == IBV_QPT_UD;
 	TAILQ_INIT(&qp->groups);
 	gate_init(&qp->build_gate);
 	gate_init(&qp->send_gate);
@@ -283,7 +283,7 @@ static int queue_pair_make(struct queue_pair *qp, struct announcement *own)
 	if (!err) {
 		join(qp);
 		OBJECT_ADD(qp->context, qps, qp);
-		qp->looks_at_receives = qp->datagrams || windows_may_end(qp->context);
+		windows_look_at(qp);
 		if (qp->is_target)
 			xrc_add_target(qp);
 		qp->announced = qp->context->moved && !qp->datagrams;

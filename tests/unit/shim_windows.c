@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "preload/memory_windows.h"
 #include "preload/objects.h"
 #include "tests/unit/shim_harness.h"
 
@@ -346,6 +347,31 @@ static void a_peer_invalidates_by_the_key_it_knows(void **state)
 	}
 	harness_move(h);
 	must_not_let_in(h, rkey);
+	dealloc(mw);
+}
+
+/* The first window is made by another thread while a queue pair is, which both must notice. */
+static void a_queue_pair_is_told_once_for_all(void **state)
+{
+	struct harness *h = *state;
+	struct queue_pair *qp = queue_pair_of(h->vm.qp);
+	struct ibv_mw *mw;
+
+	assert_false(qp->looks_at_receives);
+	windows_look_at(qp);
+	assert_false(qp->looks_at_receives);
+	qp->looks_at_receives = true; /* by who has found it in the list, before it looks itself */
+	windows_look_at(qp);
+	assert_true(qp->looks_at_receives);
+	qp->looks_at_receives = false;
+	mw = window_of(&h->vm, IBV_MW_TYPE_1);
+	assert_false(qp->looks_at_receives);
+	dealloc(mw);
+	mw = window_of(&h->vm, IBV_MW_TYPE_2);
+	assert_true(qp->looks_at_receives);
+	qp->looks_at_receives = false; /* one that was not in the list yet */
+	windows_look_at(qp);
+	assert_true(qp->looks_at_receives);
 	dealloc(mw);
 }
 
@@ -998,6 +1024,7 @@ int main(void)
 	        TEST(a_dead_window_lets_nobody_in),
 	        TEST(what_is_made_later_has_no_key_of_a_window),
 	        TEST(a_peer_invalidates_by_the_key_it_knows),
+	        TEST(a_queue_pair_is_told_once_for_all),
 	        TEST(what_was_invalidated_is_not_bound_again),
 	        TEST(invalidation_may_be_seen_before_the_bind),
 	        TEST(what_a_bind_has_done_is_noted_once),
