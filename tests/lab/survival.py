@@ -7,7 +7,7 @@ from lab.system import CommandFailed
 from lab.tap import FULL
 
 MIGRATIONS = 5 if FULL else 3
-LOAD_S = 14 if FULL else 6
+LOAD_S = 8 if FULL else 6
 CONNECT_S = 10
 START_S = 1.5  # a move in the moment of connecting is another matter: preload/DESIGN.md, "Connections in the making"
 SIZINGS = 4
