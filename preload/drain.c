@@ -127,7 +127,9 @@ static bool atomic_is_exposed(const struct queue_pair *qp)
 
 static bool windows_are_exposed(const struct queue_pair *qp)
 {
-	return !qp->application_error && !qp->migration.broken && window_work_is_exposed(qp);
+	bool stays = !move_has_context(qp->migration.move, qp->context);
+
+	return !qp->application_error && !qp->migration.broken && window_work_is_exposed(qp, stays);
 }
 
 static bool is_quiet(struct queue_pair *qp, uint64_t now_ms, unsigned stuck_ms)

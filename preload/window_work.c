@@ -245,12 +245,12 @@ void window_work_settled(struct queue_pair *qp)
 	}
 }
 
-bool window_work_is_exposed(const struct queue_pair *qp)
+bool window_work_is_exposed(const struct queue_pair *qp, bool stays)
 {
 	const struct send_log *log = &qp->sends;
 	bool exposed = false;
 
-	if (qp->context->windows.reset != RESET_KEEPS_WINDOWS)
+	if (!stays && qp->context->windows.reset != RESET_KEEPS_WINDOWS)
 		return false;
 	for (uint32_t i = log->tail; i != log->posted; i++) {
 		const struct send_slot *slot = send_log_at(log, i);

@@ -43,9 +43,10 @@ bool window_work_completed(struct queue_pair *qp, struct ibv_wc *wc);
 void window_work_settled(struct queue_pair *qp);
 
 /*
- * Something of it is open where nobody could tell whether it was done: the device keeps what was
- * bound through a RESET in place. Both gates.
+ * Something of it is open where nobody could tell whether it was done: the queue pair @stays, so
+ * its windows do with the keys that they have, whatever RESET does to what they are bound to; or
+ * the device keeps that, too, and an abort may come. Both gates.
  */
-bool window_work_is_exposed(const struct queue_pair *qp);
+bool window_work_is_exposed(const struct queue_pair *qp, bool stays);
 
 #endif

@@ -820,26 +820,112 @@ static void an_abort_leaves_windows_bound_where_reset_keeps_them(void **state)
 	check_an_abort(*state);
 }
 
-/* Whether it was done nobody could tell afterwards, and twice is an error. */
-static void an_open_bind_is_not_broken_where_reset_keeps_it(void **state)
+static void bind_again(struct end *end, struct ibv_mw *mw, uint64_t wr_id)
 {
-	struct harness *h = *state;
-	struct ibv_mw *mw = window_of(&h->peer, IBV_MW_TYPE_2);
+	struct ibv_mw_bind bind = {
+	        .wr_id = wr_id, .send_flags = IBV_SEND_SIGNALED, .bind_info = part_of(end)};
 
-	fake.reset_keeps_windows = true;
+	if (mw->type == IBV_MW_TYPE_1)
+		assert_int_equal(ibv_bind_mw(end->qp, mw, &bind), 0);
+	else
+		post_bind(end, mw, ibv_inc_rkey(mw->rkey), wr_id, IBV_SEND_SIGNALED);
+}
+
+static uint32_t key_of_open_bind(const struct ibv_mw *mw)
+{
+	return mw->type == IBV_MW_TYPE_1 ? mw->rkey : ibv_inc_rkey(mw->rkey);
+}
+
+static void stop_is_refused(struct harness *h)
+{
+	harness_expect(h, TETHER__STEP__STEP_PREPARE, DONE);
+	harness_expect(h, TETHER__STEP__STEP_STOP, FAILED);
+	assert_string_equal(harness_reason(h), "window-unanswered");
+	harness_expect(h, TETHER__STEP__STEP_ABORT, DONE);
+}
+
+/* Done, and its completion is behind that of a message without acknowledgement. */
+static void check_an_open_bind(struct harness *h, enum ibv_mw_type type)
+{
+	struct ibv_mw *mw = window_of(&h->peer, type);
+
 	end_receive(&h->vm, 20, 0, 8);
 	end_send(&h->peer, 1, 0, 8, IBV_SEND_SIGNALED);
 	fake_execute(real_of(h->peer.qp), 1, false);
-	post_bind(&h->peer, mw, ibv_inc_rkey(mw->rkey), 2, IBV_SEND_SIGNALED);
-	harness_expect(h, TETHER__STEP__STEP_PREPARE, DONE);
-	harness_expect(h, TETHER__STEP__STEP_STOP, TETHER__OUTCOME__OUTCOME_FAILED);
-	assert_string_equal(harness_reason(h), "window-unanswered");
-	harness_expect(h, TETHER__STEP__STEP_ABORT, DONE);
+	bind_again(&h->peer, mw, 2);
+	stop_is_refused(h);
 	fake_acknowledge(real_of(h->peer.qp));
 	assert_int_equal(harness_poll(h, &h->peer), 2);
 	assert_int_equal(harness_poll(h, &h->vm), 1);
 	harness_move(h);
-	assert_int_equal(writes(h, &h->vm, &h->peer, ibv_inc_rkey(mw->rkey)), IBV_WC_SUCCESS);
+	assert_int_equal(writes(h, &h->vm, &h->peer, key_of_open_bind(mw)), IBV_WC_SUCCESS);
+	dealloc(mw);
+}
+
+/* Whether it was done nobody could tell afterwards, and twice is an error. */
+static void an_open_bind_is_not_broken_where_reset_keeps_it(void **state)
+{
+	fake.reset_keeps_windows = true;
+	check_an_open_bind(*state, IBV_MW_TYPE_2);
+}
+
+/* Its key stays. */
+static void an_open_bind_is_not_broken_where_reset_ends_it(void **state)
+{
+	check_an_open_bind(*state, IBV_MW_TYPE_2);
+}
+
+/* No RESET ends it. */
+static void an_open_bind_of_type_1_is_not_broken(void **state)
+{
+	check_an_open_bind(*state, IBV_MW_TYPE_1);
+	fake.reset_keeps_windows = true;
+	check_an_open_bind(*state, IBV_MW_TYPE_1);
+}
+
+/* No RECV is there for what is before it. */
+static void a_peers_binds_that_wait_are_not_broken(void **state)
+{
+	struct harness *h = *state;
+	struct ibv_mw *mw = window_of(&h->peer, IBV_MW_TYPE_2);
+	uint32_t rkey = bound(h, &h->peer, mw, ibv_inc_rkey(mw->rkey));
+
+	end_send(&h->peer, 1, 0, 8, IBV_SEND_SIGNALED);
+	post_invalidate(&h->peer, rkey, 2);
+	post_bind(&h->peer, mw, ibv_inc_rkey(rkey), 3, IBV_SEND_SIGNALED);
+	stop_is_refused(h);
+	end_receive(&h->vm, 20, 0, 8);
+	assert_int_equal(end_run(&h->peer, 9), 1);
+	assert_int_equal(harness_poll(h, &h->peer), 3);
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(h->wc[i].wr_id, i + 1);
+	assert_int_equal(harness_poll(h, &h->vm), 1);
+	harness_move(h);
+	assert_int_equal(writes(h, &h->vm, &h->peer, ibv_inc_rkey(rkey)), IBV_WC_SUCCESS);
+	dealloc(mw);
+}
+
+static void its_message_is_acknowledged(struct harness *h)
+{
+	fake_acknowledge(real_of(h->peer.qp));
+	h->meanwhile = NULL;
+}
+
+static void an_open_bind_is_waited_for(void **state)
+{
+	struct harness *h = *state;
+	struct ibv_mw *mw = window_of(&h->peer, IBV_MW_TYPE_1);
+
+	end_receive(&h->vm, 20, 0, 8);
+	end_send(&h->peer, 1, 0, 8, IBV_SEND_SIGNALED);
+	end_run_unacknowledged(&h->peer, 1);
+	bind_again(&h->peer, mw, 2);
+	h->meanwhile = its_message_is_acknowledged;
+	harness_move(h);
+	assert_int_equal(harness_poll(h, &h->peer), 2);
+	assert_int_equal(h->wc[1].status, IBV_WC_SUCCESS);
+	assert_int_equal(harness_poll(h, &h->vm), 1);
+	assert_int_equal(writes(h, &h->vm, &h->peer, mw->rkey), IBV_WC_SUCCESS);
 	dealloc(mw);
 }
 
@@ -1045,6 +1131,10 @@ int main(void)
 	        TEST(an_abort_leaves_windows_bound_where_reset_ends_them),
 	        TEST(an_abort_leaves_windows_bound_where_reset_keeps_them),
 	        TEST(an_open_bind_is_not_broken_where_reset_keeps_it),
+	        TEST(an_open_bind_is_not_broken_where_reset_ends_it),
+	        TEST(an_open_bind_of_type_1_is_not_broken),
+	        TEST(a_peers_binds_that_wait_are_not_broken),
+	        TEST(an_open_bind_is_waited_for),
 	        TEST(what_reset_does_has_to_be_known),
 	        TEST(finding_out_leaves_nothing_behind),
 	        TEST(what_is_bound_to_a_dead_region_is_not_bound_again),
