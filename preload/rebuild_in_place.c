@@ -9,6 +9,7 @@
 #include "preload/queue_pair.h"
 #include "preload/shared_receive_queue.h"
 #include "preload/window_binding.h"
+#include "preload/window_work.h"
 
 void queue_pair_begin_incarnation(struct queue_pair *qp)
 {
@@ -57,6 +58,7 @@ static int renew(struct queue_pair *qp)
 	err = queue_pair_to_state(qp, IBV_QPS_RESET);
 	if (err)
 		return err;
+	window_work_was_given_back(qp);
 	queue_pair_begin_incarnation(qp);
 	window_binding_lapses(qp);
 	err = queue_pair_to_application_state(qp);

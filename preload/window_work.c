@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "notifier/base/cleanup.h"
 #include "preload/data_path.h"
 #include "preload/memory_windows.h"
 #include "preload/window_binding.h"
@@ -242,6 +243,28 @@ void window_work_settled(struct queue_pair *qp)
 
 		if (opcode_is_local(slot->opcode) && slot->fate == FATE_EXECUTED)
 			note_done(qp, slot);
+	}
+}
+
+/* Of type 1 each bind says itself what was before it. */
+static void has_key_of_last_bind(struct memory_window *mw)
+{
+	if (mw->real && mw->shown.type == IBV_MW_TYPE_2)
+		mw->real->rkey = window_key_to_real(mw, mw->rkey);
+}
+
+void window_work_was_given_back(struct queue_pair *qp)
+{
+	const struct send_log *log = &qp->sends;
+
+	LOCK_GUARD(&qp->context->windows.lock);
+	for (uint32_t i = log->tail; i != log->posted; i++) {
+		const struct send_slot *slot = send_log_at(log, i);
+		const union send_operands *operands = send_log_operands(log, slot);
+
+		if (slot->opcode == IBV_WR_BIND_MW && operands->bind.mw)
+			has_key_of_last_bind(
+			        container_of(operands->bind.mw, struct memory_window, shown));
 	}
 }
 

@@ -43,6 +43,12 @@ bool window_work_completed(struct queue_pair *qp, struct ibv_wc *wc);
 void window_work_settled(struct queue_pair *qp);
 
 /*
+ * What is open was given back, and the queue pair begins anew in place: its windows have the keys
+ * of the last binds that were done. All gates, before the log restarts.
+ */
+void window_work_was_given_back(struct queue_pair *qp);
+
+/*
  * Something of it is open where nobody could tell whether it was done: the queue pair @stays, so
  * its windows do with the keys that they have, whatever RESET does to what they are bound to; or
  * the device keeps that, too, and an abort may come. Both gates.

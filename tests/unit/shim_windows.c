@@ -793,16 +793,21 @@ static void a_peers_windows_stay_where_reset_keeps_them(void **state)
 	check_a_peers_window(*state);
 }
 
-static void check_an_abort(struct harness *h)
+static void abort_behind_the_vote(struct harness *h)
 {
-	struct ibv_mw *mw = window_of(&h->vm, IBV_MW_TYPE_2);
-	uint32_t rkey = bound(h, &h->vm, mw, ibv_inc_rkey(mw->rkey));
-
 	harness_stop(h);
 	harness_expect(h, TETHER__STEP__STEP_ABORT, DONE);
 	harness_expect(h, TETHER__STEP__STEP_SETTLE, DONE);
 	harness_expect(h, TETHER__STEP__STEP_RECONNECT, DONE);
 	harness_expect(h, TETHER__STEP__STEP_RESUME, DONE);
+}
+
+static void check_an_abort(struct harness *h)
+{
+	struct ibv_mw *mw = window_of(&h->vm, IBV_MW_TYPE_2);
+	uint32_t rkey = bound(h, &h->vm, mw, ibv_inc_rkey(mw->rkey));
+
+	abort_behind_the_vote(h);
 	must_let_in(h, rkey);
 	harness_move(h);
 	must_let_in(h, rkey);
@@ -818,6 +823,37 @@ static void an_abort_leaves_windows_bound_where_reset_keeps_them(void **state)
 {
 	fake.reset_keeps_windows = true;
 	check_an_abort(*state);
+}
+
+/* They were with the device, which has given them back. */
+static void an_abort_leaves_binds_that_wait_to_be_done(void **state)
+{
+	struct harness *h = *state;
+	struct ibv_mw *mw = window_of(&h->vm, IBV_MW_TYPE_2),
+	              *unbound = window_of(&h->vm, IBV_MW_TYPE_2);
+	uint32_t rkey = bound(h, &h->vm, mw, ibv_inc_rkey(mw->rkey));
+
+	/* No RECV is there for it. */
+	end_send(&h->vm, 1, 0, 8, IBV_SEND_SIGNALED);
+	post_invalidate(&h->vm, rkey, 2);
+	post_bind(&h->vm, mw, ibv_inc_rkey(rkey), 3, IBV_SEND_SIGNALED);
+	post_bind(&h->vm, unbound, ibv_inc_rkey(unbound->rkey), 4, IBV_SEND_SIGNALED);
+	abort_behind_the_vote(h);
+	assert_int_equal(harness_poll(h, &h->vm), 0);
+	must_let_in(h, rkey); /* still */
+	end_receive(&h->peer, 20, 0, 8);
+	assert_int_equal(end_run(&h->vm, 9), 1);
+	assert_int_equal(harness_poll(h, &h->vm), 4);
+	for (unsigned i = 0; i < 4; i++) {
+		assert_int_equal(h->wc[i].wr_id, i + 1);
+		assert_int_equal(h->wc[i].status, IBV_WC_SUCCESS);
+	}
+	assert_int_equal(harness_poll(h, &h->peer), 1);
+	must_let_in(h, ibv_inc_rkey(rkey));
+	must_let_in(h, ibv_inc_rkey(unbound->rkey));
+	must_not_let_in(h, rkey);
+	dealloc(mw);
+	dealloc(unbound);
 }
 
 static void bind_again(struct end *end, struct ibv_mw *mw, uint64_t wr_id)
@@ -1130,6 +1166,7 @@ int main(void)
 	        TEST(a_peers_windows_stay_where_reset_keeps_them),
 	        TEST(an_abort_leaves_windows_bound_where_reset_ends_them),
 	        TEST(an_abort_leaves_windows_bound_where_reset_keeps_them),
+	        TEST(an_abort_leaves_binds_that_wait_to_be_done),
 	        TEST(an_open_bind_is_not_broken_where_reset_keeps_it),
 	        TEST(an_open_bind_is_not_broken_where_reset_ends_it),
 	        TEST(an_open_bind_of_type_1_is_not_broken),
