@@ -262,18 +262,29 @@ static __attribute__((noinline, cold)) int post_built_closely(struct queue_pair 
 	return err;
 }
 
+/*
+ * All or nothing, but work of different kinds is given to the device piece by piece: where it
+ * refuses one behind others, those cannot be taken back. Then it fails as an error of the work.
+ */
+static int complete_local(struct queue_pair *qp)
+{
+	enum gate_pass pass = gate_enter(&qp->send_gate);
+	const uint32_t count = qp->ex_count;
+	int err = post_built_closely(qp);
+	bool in_part = err && qp->ex_count < count;
+
+	if (in_part)
+		window_work_keep(qp, qp->ex_count);
+	gate_leave(&qp->send_gate, pass);
+	if (in_part)
+		window_work_refused(qp);
+	return in_part ? 0 : err;
+}
+
 /* Local work, or an error. */
 static __attribute__((noinline, cold)) int complete_closely(struct queue_pair *qp)
 {
-	int err = qp->ex_error;
-
-	if (err == EX_HAS_LOCAL_WORK) {
-		enum gate_pass pass = gate_enter(&qp->send_gate);
-
-		err = post_built_closely(qp);
-		gate_leave(&qp->send_gate, pass);
-	}
-	return err;
+	return qp->ex_error == EX_HAS_LOCAL_WORK ? complete_local(qp) : qp->ex_error;
 }
 
 static int wr_complete(struct ibv_qp_ex *qpx)

@@ -4,8 +4,12 @@
 #include <errno.h>
 
 #include "notifier/base/cleanup.h"
+#include "preload/completions.h"
+#include "preload/control.h"
 #include "preload/data_path.h"
+#include "preload/drain.h"
 #include "preload/memory_windows.h"
+#include "preload/queue_pair.h"
 #include "preload/window_binding.h"
 
 /* ---- into the log ---- */
@@ -159,6 +163,27 @@ int window_work_post_filled(struct queue_pair *qp, uint32_t count, uint32_t *pos
 	err = post_one(qp);
 	*posted = !err;
 	return err;
+}
+
+void window_work_keep(struct queue_pair *qp, uint32_t count)
+{
+	send_log_number(&qp->sends, count);
+	send_log_commit(&qp->sends, count, false);
+}
+
+void window_work_refused(struct queue_pair *qp)
+{
+	const struct send_log *log = &qp->sends;
+
+	control_enter(qp->context, NEEDS_NOTHING);
+	queue_pair_close(qp);
+	if (!qp->held && log->posted != log->head) {
+		queue_pair_harvest(qp);
+		queue_pair_end(
+		        qp, log->tail == log->posted ? IBV_WC_MW_BIND_ERR : IBV_WC_WR_FLUSH_ERR);
+	}
+	queue_pair_open(qp);
+	control_leave();
 }
 
 static int post_bind(struct queue_pair *qp, struct ibv_mw *mw, const struct ibv_mw_bind *bind)

@@ -29,6 +29,14 @@ int window_work_post(struct queue_pair *qp, const struct ibv_send_wr *wr);
 /* @count slots ahead of head are filled, some of them with local work: post, or keep them. */
 int window_work_post_filled(struct queue_pair *qp, uint32_t count, uint32_t *posted);
 
+/* What is left of them is work now, and not with the device. */
+void window_work_keep(struct queue_pair *qp, uint32_t count);
+/*
+ * The device has refused the first that was kept, behind others: the queue pair ends, as by a
+ * completion with an error; one that is stopped tries again at RESUME. The build gate alone.
+ */
+void window_work_refused(struct queue_pair *qp);
+
 /* For ibv_context_ops: type 1. As ibv_bind_mw(3) says; enters the gates. */
 int window_work_bind(struct ibv_qp *qp, struct ibv_mw *mw, struct ibv_mw_bind *bind);
 

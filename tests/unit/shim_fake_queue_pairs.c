@@ -277,6 +277,10 @@ int fake_post_send(struct ibv_qp *shown, struct ibv_send_wr *wr, struct ibv_send
 			*bad = wr;
 			return ENOMEM;
 		}
+		if (fake_refuses(wr)) {
+			*bad = wr;
+			return EOPNOTSUPP;
+		}
 		queue_send(qp, wr);
 	}
 	if (shown->state == IBV_QPS_ERR)

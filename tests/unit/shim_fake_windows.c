@@ -65,6 +65,11 @@ int fake_bind_mw(struct ibv_qp *qp, struct ibv_mw *mw, struct ibv_mw_bind *bind)
 	return err;
 }
 
+bool fake_refuses(const struct ibv_send_wr *wr)
+{
+	return wr->opcode == IBV_WR_BIND_MW && wr->bind_mw.bind_info.length > UINT32_C(1) << 31;
+}
+
 bool fake_is_local(const struct fake_send *send)
 {
 	return send->wr.opcode == IBV_WR_BIND_MW || send->wr.opcode == IBV_WR_LOCAL_INV;

@@ -14,6 +14,8 @@ struct ibv_mw *fake_alloc_mw(struct ibv_pd *pd, enum ibv_mw_type type);
 int fake_dealloc_mw(struct ibv_mw *mw);
 int fake_bind_mw(struct ibv_qp *qp, struct ibv_mw *mw, struct ibv_mw_bind *bind);
 
+/* More than providers take: it is refused where it is posted. */
+bool fake_refuses(const struct ibv_send_wr *wr);
 bool fake_is_local(const struct fake_send *send);
 /* All local work that is next. */
 void fake_do_local(struct fake_qp *qp);

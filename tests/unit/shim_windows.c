@@ -708,6 +708,52 @@ static void a_builder_without_room_posts_nothing(void **state)
 	dealloc(wrong);
 }
 
+static void build_refused(struct ibv_qp_ex *qpx, struct harness *h, struct ibv_mw *mw)
+{
+	struct ibv_mw_bind_info info = part_of(&h->vm);
+
+	info.length = UINT64_C(1) << 32;
+	qpx->wr_id = 2;
+	ibv_wr_bind_mw(qpx, mw, ibv_inc_rkey(mw->rkey), &info);
+}
+
+/* What was posted before it cannot be taken back: who hears "nothing was" would post it twice. */
+static void what_is_refused_behind_others_is_an_error_of_the_work(void **state)
+{
+	struct harness *h = *state;
+	struct ibv_qp_ex *qpx = ibv_qp_to_qp_ex(h->vm.qp);
+	struct ibv_mw *mw = window_of(&h->vm, IBV_MW_TYPE_2);
+
+	ibv_wr_start(qpx);
+	build_refused(qpx, h, mw);
+	build_send(qpx, h, 3);
+	assert_int_equal(
+	        ibv_wr_complete(qpx), EOPNOTSUPP); /* nothing before it: nothing is posted */
+	assert_int_equal(fake_pending(real_of(h->vm.qp)), 0);
+	for (int done = 0; done < 2; done++) {
+		fake.automatic = done;
+		end_receive(&h->peer, 20, 0, 8);
+		ibv_wr_start(qpx);
+		qpx->wr_flags = IBV_SEND_SIGNALED;
+		build_send(qpx, h, 1);
+		build_refused(qpx, h, mw);
+		build_send(qpx, h, 3);
+		assert_int_equal(ibv_wr_complete(qpx), 0);
+		assert_int_equal(harness_poll(h, &h->vm), 3);
+		for (unsigned i = 0; i < 3; i++)
+			assert_int_equal(h->wc[i].wr_id, i + 1);
+		assert_int_equal(h->wc[0].status, done ? IBV_WC_SUCCESS : IBV_WC_WR_FLUSH_ERR);
+		assert_int_equal(h->wc[1].status, done ? IBV_WC_MW_BIND_ERR : IBV_WC_WR_FLUSH_ERR);
+		assert_int_equal(h->wc[2].status, IBV_WC_WR_FLUSH_ERR);
+		assert_int_equal(h->vm.qp->state, IBV_QPS_ERR);
+		assert_int_equal(ibv_destroy_qp(h->vm.qp), 0);
+		assert_int_equal(ibv_destroy_qp(h->peer.qp), 0);
+		harness_connect(h);
+		qpx = ibv_qp_to_qp_ex(h->vm.qp);
+	}
+	dealloc(mw);
+}
+
 /* ---- lists ---- */
 
 static void bad_wr_is_the_one_that_is_wrong(void **state)
@@ -1160,6 +1206,7 @@ int main(void)
 	        TEST(many_windows_are_bound_again),
 	        TEST_EX(built_work_is_posted_in_its_order),
 	        TEST_EX(a_builder_without_room_posts_nothing),
+	        TEST_EX(what_is_refused_behind_others_is_an_error_of_the_work),
 	        TEST(bad_wr_is_the_one_that_is_wrong),
 	        TEST(a_list_may_have_it_anywhere),
 	        TEST(a_peers_windows_stay_where_reset_ends_them),
