@@ -198,21 +198,34 @@ static bool is_covered(const struct window_binding *binding)
 	       at - real <= mr->real->length - binding->length;
 }
 
+/*
+ * The key that was to be ended by a bind is still the last one that the device has done. Of type 2
+ * peers know by now how tags translate.
+ */
 static void stays_unbound(struct memory_window *mw, const char *why)
 {
+	uint32_t tag = mw->real->rkey - mw->tag_shift;
+
 	mw->lapsed = false;
 	mw->bound.mr = NULL;
+	if (mw->shown.type == IBV_MW_TYPE_1)
+		mw->tag_shift = (uint8_t)(mw->real->rkey - mw->rkey);
+	else
+		mw->rkey = (mw->rkey & ~(uint32_t)WINDOW_TAG_MASK) | (tag & WINDOW_TAG_MASK);
 	log_warn("window", "number 0x%06x is not bound again: %s", mw->number, why);
 }
 
 static int bind_at_once(struct own_queue_pair *own, struct memory_window *mw)
 {
+	uint32_t before = mw->real->rkey;
 	int status = -window_binding_post(own->qp, mw, &mw->bound, 0, IBV_SEND_SIGNALED);
 
 	if (!status)
 		status = own_await(own);
 	if (status == IBV_WC_SUCCESS)
 		mw->lapsed = false;
+	else
+		mw->real->rkey = before;
 	return status;
 }
 

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "preload/memory_windows.h"
 #include "preload/objects.h"
@@ -324,6 +325,106 @@ static void what_is_made_later_has_no_key_of_a_window(void **state)
 	assert_int_not_equal(mw->rkey >> 8, h->vm.mr->rkey >> 8);
 	dealloc(mw);
 	dealloc(old);
+}
+
+/* ---- what cannot be bound again ---- */
+
+enum { PAGE = 4096 };
+
+/* On two pages, of which one goes. */
+static struct ibv_mr *bound_to_less(struct harness *h, struct ibv_mw *mw)
+{
+	uint8_t *pages =
+	        mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct end on_pages = h->vm;
+
+	on_pages.mr =
+	        ibv_reg_mr(h->vm.pd, pages, 2 * PAGE, IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_MW_BIND);
+	on_pages.memory = pages + PAGE - AT - SIZE / 2;
+	if (mw->type == IBV_MW_TYPE_1)
+		bound_type_1(h, &on_pages, mw);
+	else
+		bound(h, &on_pages, mw, ibv_inc_rkey(mw->rkey));
+	munmap(pages + PAGE, PAGE);
+	return on_pages.mr;
+}
+
+static void of_one_page_less(struct ibv_mr *mr)
+{
+	uint8_t *page = mr->addr;
+
+	assert_int_equal(ibv_dereg_mr(mr), 0);
+	munmap(page, PAGE);
+}
+
+static void serves_as_before(struct harness *h, struct ibv_mw *mw)
+{
+	must_let_in(h, bound_type_1(h, &h->vm, mw));
+	must_let_in(h, bound_type_1(h, &h->vm, mw));
+	harness_move(h);
+	must_let_in(h, mw->rkey);
+	must_let_in(h, bound_type_1(h, &h->vm, mw));
+}
+
+/* The device still has the key before it. */
+static void type_1_that_stays_unbound_is_bound_by_its_next_key(void **state)
+{
+	struct harness *h = *state;
+	struct ibv_mw *mw = window_of(&h->vm, IBV_MW_TYPE_1);
+	struct ibv_mr *mr = bound_to_less(h, mw);
+
+	harness_move(h);
+	serves_as_before(h, mw);
+	dealloc(mw);
+	of_one_page_less(mr);
+}
+
+static void type_1_that_a_device_refuses_is_bound_by_its_next_key(void **state)
+{
+	struct harness *h = *state;
+	struct ibv_mw *mw = window_of(&h->vm, IBV_MW_TYPE_1);
+	struct ibv_pd *pd = ibv_alloc_pd(h->vm.context);
+	struct ibv_mr *mr = ibv_reg_mr(
+	        pd, h->vm.memory, HARNESS_BYTES, IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_MW_BIND);
+
+	bound_type_1(h, &h->vm, mw);
+	container_of(mw, struct memory_window, shown)->bound.mr =
+	        container_of(mr, struct memory_region, shown);
+	harness_move(h);
+	serves_as_before(h, mw);
+	dealloc(mw);
+	assert_int_equal(ibv_dereg_mr(mr), 0);
+	assert_int_equal(ibv_dealloc_pd(pd), 0);
+}
+
+static void abort_behind_the_vote(struct harness *h)
+{
+	harness_stop(h);
+	harness_expect(h, TETHER__STEP__STEP_ABORT, DONE);
+	harness_expect(h, TETHER__STEP__STEP_SETTLE, DONE);
+	harness_expect(h, TETHER__STEP__STEP_RECONNECT, DONE);
+	harness_expect(h, TETHER__STEP__STEP_RESUME, DONE);
+}
+
+/* And what is given back does not take it for bound, either. */
+static void type_2_that_stays_unbound_is_bound_by_its_next_key(void **state)
+{
+	struct harness *h = *state;
+	struct ibv_mw *mw = window_of(&h->vm, IBV_MW_TYPE_2);
+	struct ibv_mr *mr = bound_to_less(h, mw);
+
+	harness_move(h);
+	end_send(&h->vm, 1, 0, 8, IBV_SEND_SIGNALED);
+	post_bind(&h->vm, mw, mw->rkey + 2, 2, IBV_SEND_SIGNALED);
+	abort_behind_the_vote(h);
+	end_receive(&h->peer, 20, 0, 8);
+	assert_int_equal(end_run(&h->vm, 9), 1);
+	assert_int_equal(harness_poll(h, &h->vm), 2);
+	assert_int_equal(h->wc[1].status, IBV_WC_SUCCESS);
+	assert_int_equal(harness_poll(h, &h->peer), 1);
+	must_let_in(h, mw->rkey + 2);
+	dealloc(mw);
+	of_one_page_less(mr);
 }
 
 /* ---- invalidation ---- */
@@ -839,15 +940,6 @@ static void a_peers_windows_stay_where_reset_keeps_them(void **state)
 	check_a_peers_window(*state);
 }
 
-static void abort_behind_the_vote(struct harness *h)
-{
-	harness_stop(h);
-	harness_expect(h, TETHER__STEP__STEP_ABORT, DONE);
-	harness_expect(h, TETHER__STEP__STEP_SETTLE, DONE);
-	harness_expect(h, TETHER__STEP__STEP_RECONNECT, DONE);
-	harness_expect(h, TETHER__STEP__STEP_RESUME, DONE);
-}
-
 static void check_an_abort(struct harness *h)
 {
 	struct ibv_mw *mw = window_of(&h->vm, IBV_MW_TYPE_2);
@@ -1191,6 +1283,9 @@ int main(void)
 	        TEST(type_2_cannot_be_bound_to_nothing),
 	        TEST(a_dead_window_lets_nobody_in),
 	        TEST(what_is_made_later_has_no_key_of_a_window),
+	        TEST(type_1_that_stays_unbound_is_bound_by_its_next_key),
+	        TEST(type_1_that_a_device_refuses_is_bound_by_its_next_key),
+	        TEST(type_2_that_stays_unbound_is_bound_by_its_next_key),
 	        TEST(a_peer_invalidates_by_the_key_it_knows),
 	        TEST(a_queue_pair_is_told_once_for_all),
 	        TEST(what_was_invalidated_is_not_bound_again),
