@@ -181,14 +181,14 @@ struct ibv_mw *memory_window_alloc(struct ibv_pd *shown_pd, enum ibv_mw_type typ
 	return NULL;
 }
 
-/* Its number stays taken where peers know it: the real one may be given to another. */
+/* Its number stays taken where peers translate it, or are about to. */
 static void window_remove(struct context *context, struct memory_window *mw, uint32_t place)
 {
 	struct window_set *windows = &context->windows;
 
 	LOCK_GUARD(&windows->lock);
 	TAILQ_REMOVE(&windows->list, mw, link);
-	if (context->moved)
+	if (mw->rebuilt || !place)
 		number_table_set(&windows->numbers, mw->number, 0);
 	else
 		number_table_remove(&windows->numbers, mw->number);
@@ -370,6 +370,7 @@ static int window_rebuild(struct window_set *windows, struct memory_window *mw)
 	mw->real = alloc_real(protection_domain_of(mw->shown.pd), mw->shown.type);
 	if (!mw->real)
 		return errno ? -errno : -ENOMEM;
+	mw->rebuilt = true;
 	if (!settings()->rebinding)
 		mw->bound.mr = NULL;
 	mw->lapsed = mw->bound.mr;

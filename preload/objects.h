@@ -152,6 +152,7 @@ struct memory_window {
 	uint32_t number;             /* the upper 24 bits of its keys, virtual */
 	uint8_t tag_shift;           /* what its real keys have more in their lower 8 bits */
 	bool lapsed;                 /* @bound, but not on the device: to be bound again */
+	bool rebuilt;                /* peers translate its number */
 	bool ended_early;            /* of a bind whose completion is still to come: */
 	uint32_t early_rkey;         /* a peer has invalidated it */
 	struct window_binding bound; /* as of the last bind that has completed */

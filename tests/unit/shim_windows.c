@@ -327,6 +327,25 @@ static void what_is_made_later_has_no_key_of_a_window(void **state)
 	dealloc(old);
 }
 
+/* Peers translate the numbers of windows that were there when it moved, and no others. */
+static void numbers_of_later_windows_are_given_again(void **state)
+{
+	struct harness *h = *state;
+	struct ibv_mw *mw;
+	uint32_t number;
+
+	harness_move(h);
+	mw = window_of(&h->vm, IBV_MW_TYPE_2);
+	number = mw->rkey >> 8;
+	for (int i = 0; i < MOVES; i++) {
+		assert_int_equal(mw->rkey >> 8, number);
+		dealloc(mw);
+		fake_next_number(number);
+		mw = window_of(&h->vm, IBV_MW_TYPE_2);
+	}
+	dealloc(mw);
+}
+
 /* ---- what cannot be bound again ---- */
 
 enum { PAGE = 4096 };
@@ -1286,6 +1305,7 @@ int main(void)
 	        TEST(type_1_that_stays_unbound_is_bound_by_its_next_key),
 	        TEST(type_1_that_a_device_refuses_is_bound_by_its_next_key),
 	        TEST(type_2_that_stays_unbound_is_bound_by_its_next_key),
+	        TEST(numbers_of_later_windows_are_given_again),
 	        TEST(a_peer_invalidates_by_the_key_it_knows),
 	        TEST(a_queue_pair_is_told_once_for_all),
 	        TEST(what_was_invalidated_is_not_bound_again),
