@@ -229,6 +229,12 @@ static int bind_at_once(struct own_queue_pair *own, struct memory_window *mw)
 	return status;
 }
 
+/* By the device, or by its provider when it is posted. */
+static bool is_refusal(int status)
+{
+	return status > 0 || status == -EINVAL || status == -EOPNOTSUPP;
+}
+
 /* One that the device refuses has taken the queue pair with it: each has its own. */
 static int bind_alone(struct context *context, struct memory_window *mw)
 {
@@ -244,9 +250,10 @@ static int bind_alone(struct context *context, struct memory_window *mw)
 		return status;
 	status = bind_at_once(&own, mw);
 	own_close(&own);
-	if (status > 0)
-		stays_unbound(mw, "the device refuses it");
-	return status < 0 ? status : 0;
+	if (!is_refusal(status))
+		return status;
+	stays_unbound(mw, "the device refuses it");
+	return 0;
 }
 
 int window_binding_at_once(struct context *context)

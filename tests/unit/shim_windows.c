@@ -425,6 +425,21 @@ static void abort_behind_the_vote(struct harness *h)
 	harness_expect(h, TETHER__STEP__STEP_RESUME, DONE);
 }
 
+/* When it is posted already: too long. */
+static void type_1_that_a_provider_refuses_is_bound_by_its_next_key(void **state)
+{
+	struct harness *h = *state;
+	struct ibv_mw *mw = window_of(&h->vm, IBV_MW_TYPE_1);
+	struct window_binding *is_bound = &container_of(mw, struct memory_window, shown)->bound;
+
+	bound_type_1(h, &h->vm, mw);
+	is_bound->length = UINT64_C(1) << 32;
+	is_bound->mr->access |= IBV_ACCESS_ON_DEMAND;
+	harness_move(h);
+	serves_as_before(h, mw);
+	dealloc(mw);
+}
+
 /* And what is given back does not take it for bound, either. */
 static void type_2_that_stays_unbound_is_bound_by_its_next_key(void **state)
 {
@@ -1304,6 +1319,7 @@ int main(void)
 	        TEST(what_is_made_later_has_no_key_of_a_window),
 	        TEST(type_1_that_stays_unbound_is_bound_by_its_next_key),
 	        TEST(type_1_that_a_device_refuses_is_bound_by_its_next_key),
+	        TEST(type_1_that_a_provider_refuses_is_bound_by_its_next_key),
 	        TEST(type_2_that_stays_unbound_is_bound_by_its_next_key),
 	        TEST(numbers_of_later_windows_are_given_again),
 	        TEST(a_peer_invalidates_by_the_key_it_knows),
