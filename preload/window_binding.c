@@ -2,7 +2,6 @@
 #include "preload/window_binding.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -10,6 +9,7 @@
 #include "notifier/base/log.h"
 #include "notifier/base/monotonic.h"
 #include "preload/memory_windows.h"
+#include "preload/nap.h"
 #include "preload/queue_pair.h"
 #include "preload/settings.h"
 #include "preload/window_work.h"
@@ -170,14 +170,15 @@ static int own_open(struct own_queue_pair *own, const struct context *context, s
 static int own_await(const struct own_queue_pair *own)
 {
 	const uint64_t end_ms = monotonic_ms() + OWN_MS;
+	unsigned looks = 0;
 	struct ibv_wc wc;
 	int got;
 
 	do {
+		nap_after_looks(looks++);
 		got = own->cq->context->ops.poll_cq(own->cq, 1, &wc);
 		if (got > 0)
 			return (int)wc.status;
-		sched_yield();
 	} while (!got && monotonic_ms() < end_ms);
 	return -ETIMEDOUT;
 }
