@@ -144,7 +144,7 @@ static int windows_rebuild(struct context *context)
 
 	if (!err)
 		err = window_binding_at_once(context);
-	if (err)
+	if (err && err != -EAGAIN)
 		log_error("rebuild", "memory windows: error %d", -err);
 	return err;
 }

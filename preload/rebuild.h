@@ -27,7 +27,7 @@ void rebuild_end(struct move *move);
 /* -ENODEV: there is no device yet, or its port is not active; -ENOENT: its tables lack what is in
  * use: try again. */
 int rebuild_open(struct move *move);
-/* All objects up to INIT, receives posted. */
+/* All objects up to INIT, receives posted. -EAGAIN: so far some of them, call again. */
 int rebuild_objects(struct move *move);
 
 #endif

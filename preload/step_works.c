@@ -294,6 +294,8 @@ static enum progress work_attach(
 		return FINISHED;
 	}
 	err = rebuild_objects(move);
+	if (err == -EAGAIN && !late)
+		return WORKING;
 	if (err) {
 		failed_with(answer, "not-rebuilt", "an object cannot be made again", err);
 		return FINISHED;

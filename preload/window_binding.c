@@ -14,7 +14,8 @@
 #include "preload/settings.h"
 #include "preload/window_work.h"
 
-enum { OWN_DEPTH = 4, OWN_MS = 1000 };
+/* AT_ONCE: in one piece of a step. */
+enum { OWN_DEPTH = 4, OWN_MS = 1000, AT_ONCE = 256 };
 
 /* Providers want an address of no length with its region, or neither. */
 static struct ibv_mw_bind_info info_of(const struct window_binding *binding)
@@ -236,21 +237,35 @@ static bool is_refusal(int status)
 	return status > 0 || status == -EINVAL || status == -EOPNOTSUPP;
 }
 
-/* One that the device refuses has taken the queue pair with it: each has its own. */
-static int bind_alone(struct context *context, struct memory_window *mw)
+/* As long as nothing is refused one serves all windows of a domain. */
+static int own_open_for(
+        struct own_queue_pair *own, const struct context *context, const struct memory_window *mw)
 {
-	struct own_queue_pair own;
+	struct ibv_pd *pd = protection_domain_of(mw->shown.pd)->real;
+
+	if (own->qp && own->qp->pd == pd)
+		return 0;
+	own_close(own);
+	return own_open(own, context, pd);
+}
+
+/* One that the device refuses has taken the queue pair with it. */
+static int bind_alone(
+        struct own_queue_pair *own, const struct context *context, struct memory_window *mw)
+{
 	int status;
 
 	if (!is_covered(&mw->bound)) {
 		stays_unbound(mw, "its memory is mapped no longer");
 		return 0;
 	}
-	status = own_open(&own, context, protection_domain_of(mw->shown.pd)->real);
+	status = own_open_for(own, context, mw);
 	if (status)
 		return status;
-	status = bind_at_once(&own, mw);
-	own_close(&own);
+	status = bind_at_once(own, mw);
+	if (!status)
+		return 0;
+	own_close(own);
 	if (!is_refusal(status))
 		return status;
 	stays_unbound(mw, "the device refuses it");
@@ -259,14 +274,18 @@ static int bind_alone(struct context *context, struct memory_window *mw)
 
 int window_binding_at_once(struct context *context)
 {
+	struct own_queue_pair own = {0};
 	struct memory_window *mw;
+	unsigned done = 0;
 	int err = 0;
 
 	TAILQ_FOREACH(mw, &context->windows.list, link)
 	{
-		if (!err && mw->lapsed && mw->shown.type == IBV_MW_TYPE_1)
-			err = bind_alone(context, mw);
+		if (err || !mw->lapsed || mw->shown.type != IBV_MW_TYPE_1)
+			continue;
+		err = done++ == AT_ONCE ? -EAGAIN : bind_alone(&own, context, mw);
 	}
+	own_close(&own);
 	return err;
 }
 

@@ -20,7 +20,10 @@ int window_binding_post(struct ibv_qp *real, struct memory_window *mw,
  */
 int window_binding_learn(struct context *context);
 
-/* ATTACH, regions stand: windows of type 1. 0 or -errno; one alone that cannot be stays unbound. */
+/*
+ * ATTACH, regions stand: windows of type 1. 0 or -errno; -EAGAIN: some are left, call again. One
+ * alone that cannot be stays unbound.
+ */
 int window_binding_at_once(struct context *context);
 
 /* The queue pair has been in RESET, in place: what is bound through it has lapsed, if it has. */

@@ -51,7 +51,8 @@ struct fake {
 	void (*inside)(void);
 	const struct ibv_device_attr_ex *offers; /* what is opened from now on; NULL: the least */
 	unsigned opens, closes;                  /* of contexts */
-	unsigned live_objects;                   /* of all kinds, contexts too */
+	unsigned qps_made;
+	unsigned live_objects; /* of all kinds, contexts too */
 };
 extern struct fake fake;
 

@@ -49,6 +49,7 @@ static struct ibv_qp *make_qp(
 	qp->receives = attr->srq ? &((struct fake_srq *)attr->srq)->queue : &qp->own;
 	TAILQ_INSERT_TAIL(&fake_qps, qp, link);
 	fake.live_objects++;
+	fake.qps_made++;
 	return &qp->qp;
 }
 

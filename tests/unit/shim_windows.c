@@ -752,6 +752,76 @@ static void many_windows_are_bound_again(void **state)
 	}
 }
 
+static unsigned milliseconds;
+
+static void a_millisecond_passes(struct harness *h)
+{
+	milliseconds++;
+	assert_non_null(h);
+}
+
+/* Through one queue pair for many, not all of them in one piece of ATTACH. */
+static void many_of_type_1_are_bound_again_piece_by_piece(void **state)
+{
+	enum { MANY = 1000 };
+	struct harness *h = *state;
+	struct ibv_mw *mws[MANY];
+	unsigned made;
+
+	for (int i = 0; i < MANY; i++) {
+		mws[i] = window_of(&h->vm, IBV_MW_TYPE_1);
+		bound_type_1(h, &h->vm, mws[i]);
+	}
+	harness_stop(h);
+	harness_expect(h, TETHER__STEP__STEP_RELEASE, DONE);
+	made = fake.qps_made;
+	fake.slot++;
+	milliseconds = 0;
+	h->meanwhile = a_millisecond_passes;
+	harness_expect(h, TETHER__STEP__STEP_ATTACH, DONE);
+	h->meanwhile = NULL;
+	assert_in_range(milliseconds, 1, MANY / 10);
+	assert_in_range(fake.qps_made - made, 2, MANY / 10);
+	harness_expect(h, TETHER__STEP__STEP_RECONNECT, DONE);
+	harness_expect(h, TETHER__STEP__STEP_RESUME, DONE);
+	for (int i = 0; i < MANY; i++) {
+		must_let_in(h, mws[i]->rkey);
+		dealloc(mws[i]);
+	}
+}
+
+/* Of two domains in turn. */
+static void each_domain_has_its_windows_again(void **state)
+{
+	struct harness *h = *state;
+	struct end other = {0};
+	struct ibv_mw *mine = window_of(&h->vm, IBV_MW_TYPE_1), *theirs, *last;
+
+	bound_type_1(h, &h->vm, mine);
+	other = h->vm;
+	other.pd = ibv_alloc_pd(h->vm.context);
+	other.mr = ibv_reg_mr(
+	        other.pd, other.memory, HARNESS_BYTES, IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_MW_BIND);
+	theirs = window_of(&other, IBV_MW_TYPE_1);
+	last = window_of(&h->vm, IBV_MW_TYPE_1);
+	bound_type_1(h, &h->vm, last);
+	container_of(theirs, struct memory_window, shown)->bound =
+	        (struct window_binding){.mr = container_of(other.mr, struct memory_region, shown),
+	                .addr = (uintptr_t)other.memory + AT,
+	                .length = SIZE,
+	                .access = ACCESS,
+	                .rkey = theirs->rkey};
+	harness_move(h);
+	must_let_in(h, mine->rkey);
+	must_let_in(h, theirs->rkey);
+	must_let_in(h, last->rkey);
+	dealloc(mine);
+	dealloc(theirs);
+	dealloc(last);
+	assert_int_equal(ibv_dereg_mr(other.mr), 0);
+	assert_int_equal(ibv_dealloc_pd(other.pd), 0);
+}
+
 /* ---- builders ---- */
 
 static int setup_ex(void **state)
@@ -1335,6 +1405,8 @@ int main(void)
 	        TEST(invalidation_that_did_not_arrive_is_replayed),
 	        TEST(binds_that_nobody_asked_after_are_not_shown),
 	        TEST(many_windows_are_bound_again),
+	        TEST(many_of_type_1_are_bound_again_piece_by_piece),
+	        TEST(each_domain_has_its_windows_again),
 	        TEST_EX(built_work_is_posted_in_its_order),
 	        TEST_EX(a_builder_without_room_posts_nothing),
 	        TEST_EX(what_is_refused_behind_others_is_an_error_of_the_work),
