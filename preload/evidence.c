@@ -146,10 +146,31 @@ int evidence_report(const struct move *move, Tether__Answer *answer)
 	return err;
 }
 
+/*
+ * What is no more was told of when it was rebuilt, and the number that it had then may be anybody's
+ * where the VM is now.
+ */
+static int report_dead(const struct context *context, const struct number_table *table,
+        bool is_window, Tether__KeyRows *rows)
+{
+	int err = 0;
+
+	for (uint32_t i = 0; table->count && i <= table->mask && !err; i++) {
+		const struct number_entry *entry = &table->entries[i];
+		struct key_row row = {.context = context->number,
+		        .virtual_rkey = is_window ? entry->number << 8 : entry->number,
+		        .window = is_window};
+
+		if (entry->used && !entry->value)
+			err = key_rows_append(rows, &row);
+	}
+	return err;
+}
+
 static int report_windows(const struct context *context, Tether__KeyRows *rows)
 {
 	const struct memory_window *mw;
-	int err = 0;
+	int err = report_dead(context, &context->windows.numbers, true, rows);
 
 	TAILQ_FOREACH(mw, &context->windows.list, link)
 	{
@@ -169,7 +190,7 @@ static int report_regions(const struct context *context, Tether__KeyRows *rows)
 	const unsigned remote =
 	        IBV_ACCESS_REMOTE_READ | IBV_ACCESS_REMOTE_WRITE | IBV_ACCESS_REMOTE_ATOMIC;
 	const struct memory_region *mr;
-	int err = 0;
+	int err = report_dead(context, &context->rkeys, false, rows);
 
 	TAILQ_FOREACH(mr, &context->mrs, link)
 	{

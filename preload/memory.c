@@ -256,12 +256,15 @@ bool memory_region_can_move(const struct memory_region *mr, const struct memory_
 	return part.parts <= 1 && (part.writable || !(mr->access & writes));
 }
 
-/* Its virtual keys stay taken, and mean nothing: the real ones may be given to another region. */
+/*
+ * Its virtual keys stay taken, and mean nothing: the real ones may be given to another region. So
+ * do those of one that ends while the device is away.
+ */
 static void region_keys_dead(struct context *context, const struct memory_region *mr)
 {
-	if (number_table_find(&context->lkeys, mr->shown.lkey))
+	if (!mr->real || number_table_find(&context->lkeys, mr->shown.lkey))
 		number_table_set(&context->lkeys, mr->shown.lkey, 0);
-	if (number_table_find(&context->rkeys, mr->shown.rkey))
+	if (!mr->real || number_table_find(&context->rkeys, mr->shown.rkey))
 		number_table_set(&context->rkeys, mr->shown.rkey, 0);
 }
 

@@ -50,13 +50,18 @@ static uint32_t key_to_virtual(const struct memory_window *mw, uint32_t rkey)
 	return mw->number << 8 | ((rkey - mw->tag_shift) & WINDOW_TAG_MASK);
 }
 
+/* A dead one is nobody's, and not the key of whoever has that number here. */
 uint32_t window_local_key_to_real(struct context *context, uint32_t rkey)
 {
-	struct memory_window *mw;
+	const struct number_entry *entry;
+	const struct memory_window *mw;
 
 	LOCK_GUARD(&context->windows.lock);
-	mw = find(&context->windows.numbers, rkey);
-	return mw && mw->real ? window_key_to_real(mw, rkey) : rkey;
+	entry = number_table_find(&context->windows.numbers, rkey >> 8);
+	if (!entry)
+		return rkey;
+	mw = (const struct memory_window *)entry->value;
+	return mw && mw->real ? window_key_to_real(mw, rkey) : 0;
 }
 
 /* ---- made and gone ---- */
