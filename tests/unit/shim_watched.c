@@ -43,7 +43,8 @@ static bool is_asleep(pid_t tid)
 	stat = fopen(path, "r");
 	if (!stat) /* it has ended meanwhile */
 		return false;
-	assert_non_null(fgets(text, sizeof(text), stat));
+	if (!fgets(text, sizeof(text), stat))
+		text[0] = '\0';
 	fclose(stat);
 	state = strrchr(text, ')');
 	return state && state[2] == 'S';
