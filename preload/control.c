@@ -69,6 +69,19 @@ static int enter(const struct context *context, const struct queue_pair *qp, enu
 	return err;
 }
 
+void control_enter_after(
+        const struct context *context, bool (*is_busy)(const void *object), const void *object)
+{
+	if (__builtin_expect(context->inherited, 0))
+		agent_link_start();
+	cancellation_hold();
+	pthread_mutex_lock(&lock);
+	while (exclusive || is_busy(object))
+		pthread_cond_wait(&changed, &lock);
+	inside++;
+	pthread_mutex_unlock(&lock);
+}
+
 bool control_enter_device(struct device *device)
 {
 	bool taken = false;

@@ -23,6 +23,10 @@ enum control_need {
 int control_enter(const struct context *context, enum control_need need);
 /* The same, for a verb on @qp, which may be stopped alone. */
 int control_enter_qp(const struct queue_pair *qp, enum control_need need);
+/* The same, also while the service thread @is_busy with @object between two pieces of a step; asked
+ * when it is in none. */
+void control_enter_after(
+        const struct context *context, bool (*is_busy)(const void *object), const void *object);
 /* To open @device: waits as NEEDS_DEVICE does. True: it was away until now. */
 bool control_enter_device(struct device *device);
 /* Until the VM of this process has all its devices, as far as that depends on a migration. True: it

@@ -344,7 +344,7 @@ WRAPPER int ibv_dereg_mr(struct ibv_mr *shown)
 	if (!mr)
 		return below.ibv_dereg_mr(shown);
 	context = context_of(shown->context);
-	control_enter(context, NEEDS_NOTHING);
+	control_enter_after(context, windows_are_being_bound_to, mr);
 	err = mr->real ? below.ibv_dereg_mr(mr->real) : 0;
 	if (!err) {
 		OBJECT_REMOVE(context, mrs, mr);

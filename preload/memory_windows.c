@@ -228,6 +228,36 @@ static void void_work(struct context *context, const void *gone)
 	pthread_mutex_unlock(&context->lists_lock);
 }
 
+/* Under the lock, in none of the service thread's pieces. */
+static bool is_being_bound(const struct memory_window *mw)
+{
+	const struct queue_pair *qp = mw->bound.qp;
+
+	return mw->lapsed && qp && qp->migration.move && qp->migration.rebinding &&
+	       !qp->migration.rebinding_failed && !qp->application_error;
+}
+
+bool memory_window_is_being_bound(const void *object)
+{
+	const struct memory_window *mw = object;
+
+	LOCK_GUARD(&context_of(mw->shown.context)->windows.lock);
+	return is_being_bound(mw);
+}
+
+bool windows_are_being_bound_to(const void *object)
+{
+	const struct memory_region *mr = object;
+	struct window_set *windows = &context_of(mr->shown.context)->windows;
+	const struct memory_window *mw;
+	bool any = false;
+
+	LOCK_GUARD(&windows->lock);
+	TAILQ_FOREACH(mw, &windows->list, link)
+	any |= mw->bound.mr == mr && is_being_bound(mw);
+	return any;
+}
+
 int memory_window_dealloc(struct ibv_mw *shown)
 {
 	struct memory_window *mw = memory_window_of(shown);
@@ -235,7 +265,7 @@ int memory_window_dealloc(struct ibv_mw *shown)
 	uint32_t place;
 	int err;
 
-	control_enter(context, NEEDS_NOTHING);
+	control_enter_after(context, memory_window_is_being_bound, mw);
 	place = mw->real ? mw->real->rkey >> 8 : 0;
 	err = dealloc_real(mw);
 	if (!err) {

@@ -46,6 +46,13 @@ void window_was_invalidated_by_peer(struct queue_pair *qp, struct ibv_wc *wc);
 
 /* ---- what goes; control verbs ---- */
 
+/*
+ * For control_enter_after. The device is binding one again, to this region or at all: if that ended
+ * now it would be refused, and take the queue pair with it.
+ */
+bool memory_window_is_being_bound(const void *mw);
+bool windows_are_being_bound_to(const void *mr);
+
 /* Windows that are bound to it are bound to nothing; and work that would bind one is void. */
 void windows_forget_region(struct memory_region *mr);
 /* It lets nobody in any more. All four gates. */

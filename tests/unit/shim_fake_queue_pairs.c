@@ -286,7 +286,7 @@ int fake_post_send(struct ibv_qp *shown, struct ibv_send_wr *wr, struct ibv_send
 	}
 	if (shown->state == IBV_QPS_ERR)
 		fake_flush(qp);
-	else
+	else if (!fake.delays_local_work)
 		fake_do_local(qp);
 	if (fake.automatic && shown->state != IBV_QPS_ERR)
 		fake_execute(shown, FAKE_QUEUE, true);

@@ -323,6 +323,7 @@ unsigned fake_execute(const struct ibv_qp *shown, unsigned messages, bool acknow
 	unsigned done = 0;
 
 	LOCK_GUARD(&fake_lock);
+	fake_do_local(qp);
 	while ((to || fake_is_unreliable(qp)) && done < messages && qp->executed != qp->head &&
 	        execute_one(qp, to, acknowledged)) {
 		done++;

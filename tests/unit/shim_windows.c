@@ -16,6 +16,7 @@
 #include "preload/memory_windows.h"
 #include "preload/objects.h"
 #include "tests/unit/shim_harness.h"
+#include "tests/unit/shim_watched.h"
 
 enum {
 	ACCESS = IBV_ACCESS_REMOTE_WRITE | IBV_ACCESS_REMOTE_READ,
@@ -1396,6 +1397,77 @@ static void a_window_may_go_before_its_bind_is_done(void **state)
 	harness_move(h);
 }
 
+static struct watched goes;
+static struct ibv_mw *going;
+
+static void *dealloc_it(void *mw)
+{
+	return (void *)(intptr_t)ibv_dealloc_mw(mw);
+}
+
+static void *deregister_it(void *mr)
+{
+	return (void *)(intptr_t)ibv_dereg_mr(mr);
+}
+
+/* Once the bind is with the device. */
+static void something_goes(struct harness *h, void *(*what)(void *), void *object)
+{
+	if (!fake.delays_local_work || !queue_pair_of(h->vm.qp)->migration.rebinding)
+		return;
+	watched_start(&goes, what, object);
+	assert_false(watched_ends_at_once(&goes));
+	fake.delays_local_work = false;
+	fake_execute(real_of(h->vm.qp), 0, false);
+}
+
+static void the_window_goes(struct harness *h)
+{
+	something_goes(h, dealloc_it, going);
+}
+
+static void the_region_goes(struct harness *h)
+{
+	something_goes(
+	        h, deregister_it, container_of(going, struct memory_window, shown)->bound.mr);
+}
+
+static void check_going(struct harness *h, void (*meanwhile)(struct harness *h))
+{
+	struct end with = h->vm;
+	struct ibv_mw *mw = window_of(&h->vm, IBV_MW_TYPE_2);
+	uint32_t rkey = bound(h, &h->vm, mw, ibv_inc_rkey(mw->rkey));
+
+	with.mr = ibv_reg_mr(
+	        h->vm.pd, h->vm.memory, HARNESS_BYTES, IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_MW_BIND);
+	going = window_of(&h->vm, IBV_MW_TYPE_2);
+	bound(h, &with, going, ibv_inc_rkey(going->rkey));
+	harness_stop(h);
+	fake.delays_local_work = true;
+	h->meanwhile = meanwhile;
+	harness_go_on(h);
+	h->meanwhile = NULL;
+	assert_false(fake.delays_local_work);
+	assert_null(watched_join(&goes));
+	must_let_in(h, rkey);
+	dealloc(mw);
+	if (meanwhile == the_window_goes)
+		assert_int_equal(ibv_dereg_mr(with.mr), 0);
+	else
+		dealloc(going);
+}
+
+/* A bind of what is gone would be refused, and the queue pair be in error. */
+static void a_window_stays_while_it_is_bound_again(void **state)
+{
+	check_going(*state, the_window_goes);
+}
+
+static void a_region_stays_while_it_is_bound_again(void **state)
+{
+	check_going(*state, the_region_goes);
+}
+
 static void a_queue_pair_takes_its_windows_with_it(void **state)
 {
 	struct harness *h = *state;
@@ -1531,6 +1603,8 @@ int main(void)
 	        TEST(what_is_bound_to_a_dead_region_is_not_bound_again),
 	        TEST(a_bind_to_a_dead_region_ends_the_queue_pair),
 	        TEST(a_window_may_go_before_its_bind_is_done),
+	        TEST(a_window_stays_while_it_is_bound_again),
+	        TEST(a_region_stays_while_it_is_bound_again),
 	        TEST(a_queue_pair_takes_its_windows_with_it),
 	        TEST(a_window_that_is_refused_ends_its_queue_pair_alone),
 	        TEST(a_device_without_windows_has_none),
