@@ -287,11 +287,21 @@ static void unbind(struct memory_window *mw)
 	mw->lapsed = false;
 }
 
-void window_bind_begins(struct memory_window *mw, uint32_t rkey)
+bool window_bind_begins(struct memory_window *mw, uint32_t rkey)
+{
+	bool had_ended;
+
+	LOCK_GUARD(&context_of(mw->shown.context)->windows.lock);
+	had_ended = mw->ended_early && mw->early_rkey == rkey;
+	mw->ended_early &= !had_ended;
+	return had_ended;
+}
+
+void window_bind_did_not_begin(struct memory_window *mw, uint32_t rkey)
 {
 	LOCK_GUARD(&context_of(mw->shown.context)->windows.lock);
-	if (mw->early_rkey == rkey)
-		mw->ended_early = false;
+	mw->ended_early = true;
+	mw->early_rkey = rkey;
 }
 
 void window_was_bound(struct memory_window *mw, const struct window_binding *bound)

@@ -35,8 +35,11 @@ uint32_t window_local_key_to_real(struct context *context, uint32_t rkey);
  */
 void windows_look_at(struct queue_pair *qp);
 
-/* A bind is posted for the first time: what was known of that key was of an earlier one. */
-void window_bind_begins(struct memory_window *mw, uint32_t rkey);
+/* A bind is posted for the first time: what was known of that key was of an earlier one. True: that
+ * it had ended. */
+bool window_bind_begins(struct memory_window *mw, uint32_t rkey);
+/* It was refused, and that is still true. */
+void window_bind_did_not_begin(struct memory_window *mw, uint32_t rkey);
 /* Bound: has completed, or is known as executed. */
 void window_was_bound(struct memory_window *mw, const struct window_binding *bound);
 /* The queue pair's own LOCAL_INV of that key, or nothing where it is no window's. */

@@ -30,7 +30,6 @@ int window_work_fill_bind(struct queue_pair *qp, struct send_slot *slot, struct 
 	slot->sge = (struct ibv_sge){.lkey = info->mw_access_flags};
 	slot->sge.addr = info->addr;
 	slot->remote_addr = info->length;
-	window_bind_begins(mw, rkey);
 	return 0;
 }
 
@@ -132,8 +131,7 @@ uint32_t window_work_ahead(const struct queue_pair *qp, uint32_t sequence, uint3
 	return ahead;
 }
 
-/* The one at head, which is filled. */
-static int post_one(struct queue_pair *qp)
+static int post_or_keep(struct queue_pair *qp)
 {
 	uint32_t posted;
 	int err;
@@ -143,6 +141,26 @@ static int post_one(struct queue_pair *qp)
 	send_log_number(&qp->sends, 1);
 	err = window_work_give(qp, qp->sends.head);
 	send_log_commit(&qp->sends, !err, true);
+	return err;
+}
+
+/* The one at head, which is filled. */
+static int post_one(struct queue_pair *qp)
+{
+	const struct send_slot *slot = send_log_at(&qp->sends, qp->sends.head);
+	const uint32_t rkey = slot->rkey;
+	struct memory_window *mw;
+	bool had_ended;
+	int err;
+
+	if (slot->opcode != IBV_WR_BIND_MW)
+		return post_or_keep(qp);
+	mw = container_of(
+	        send_log_operands(&qp->sends, slot)->bind.mw, struct memory_window, shown);
+	had_ended = window_bind_begins(mw, rkey);
+	err = post_or_keep(qp);
+	if (err && had_ended)
+		window_bind_did_not_begin(mw, rkey);
 	return err;
 }
 

@@ -1060,6 +1060,39 @@ static void what_is_refused_behind_others_is_an_error_of_the_work(void **state)
 	dealloc(mw);
 }
 
+/* That a peer has ended a bind whose completion is to come stays true until another is posted. */
+static void what_is_not_posted_changes_no_window(void **state)
+{
+	struct harness *h = *state;
+	struct ibv_qp_ex *qpx = ibv_qp_to_qp_ex(h->vm.qp);
+	struct ibv_mw *mw = window_of(&h->vm, IBV_MW_TYPE_2);
+	struct ibv_mw_bind_info info = part_of(&h->vm);
+	uint32_t rkey = ibv_inc_rkey(mw->rkey);
+
+	end_receive(&h->peer, 20, 0, 8);
+	end_send(&h->vm, 1, 0, 8, IBV_SEND_SIGNALED);
+	fake_execute(real_of(h->vm.qp), 1, false);
+	assert_int_equal(harness_poll(h, &h->peer), 1);
+	post_bind(&h->vm, mw, rkey, 2, IBV_SEND_SIGNALED);
+	end_receive(&h->vm, 11, 0, 8);
+	post_send_invalidate(&h->peer, rkey, 12);
+	assert_int_equal(end_run(&h->peer, 1), 1);
+	completes(h, &h->peer, 12, IBV_WC_SEND);
+	completes(h, &h->vm, 11, IBV_WC_RECV);
+	ibv_wr_start(qpx);
+	build_bind(qpx, h, mw, rkey);
+	ibv_wr_abort(qpx);
+	info.length = UINT64_C(1) << 32; /* refused */
+	ibv_wr_start(qpx);
+	ibv_wr_bind_mw(qpx, mw, rkey, &info);
+	assert_int_equal(ibv_wr_complete(qpx), EOPNOTSUPP);
+	fake_acknowledge(real_of(h->vm.qp));
+	assert_int_equal(harness_poll(h, &h->vm), 2);
+	harness_move(h);
+	must_not_let_in(h, rkey);
+	dealloc(mw);
+}
+
 /* ---- lists ---- */
 
 static void bad_wr_is_the_one_that_is_wrong(void **state)
@@ -1586,6 +1619,7 @@ int main(void)
 	        TEST_EX(built_work_is_posted_in_its_order),
 	        TEST_EX(a_builder_without_room_posts_nothing),
 	        TEST_EX(what_is_refused_behind_others_is_an_error_of_the_work),
+	        TEST_EX(what_is_not_posted_changes_no_window),
 	        TEST(bad_wr_is_the_one_that_is_wrong),
 	        TEST(a_list_may_have_it_anywhere),
 	        TEST(a_peers_windows_stay_where_reset_ends_them),
