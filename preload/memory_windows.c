@@ -412,6 +412,8 @@ int memory_windows_tear_down(struct context *context)
  */
 static int window_rebuild(struct window_set *windows, struct memory_window *mw)
 {
+	int err;
+
 	mw->real = alloc_real(protection_domain_of(mw->shown.pd), mw->shown.type);
 	if (!mw->real)
 		return errno ? -errno : -ENOMEM;
@@ -421,7 +423,10 @@ static int window_rebuild(struct window_set *windows, struct memory_window *mw)
 	mw->lapsed = mw->bound.mr;
 	mw->tag_shift =
 	        (uint8_t)(mw->real->rkey + mw->lapsed - (mw->lapsed ? mw->bound.rkey : mw->rkey));
-	return number_table_set(&windows->places, mw->real->rkey >> 8, (uintptr_t)mw);
+	err = number_table_set(&windows->places, mw->real->rkey >> 8, (uintptr_t)mw);
+	if (err)
+		dealloc_real(mw); /* the next ATTACH tries again */
+	return err;
 }
 
 int memory_windows_rebuild(struct context *context)
