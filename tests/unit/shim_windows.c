@@ -815,6 +815,7 @@ static void invalidation_that_did_not_arrive_is_replayed(void **state)
 	completes(h, &h->peer, 12, IBV_WC_SEND);
 	completes(h, &h->vm, 11, IBV_WC_RECV);
 	assert_int_equal(h->wc[0].invalidated_rkey, rkey);
+	must_not_let_in(h, rkey);
 	dealloc(mw);
 }
 
@@ -999,16 +1000,22 @@ static void a_builder_without_room_posts_nothing(void **state)
 	struct ibv_mw *mw = window_of(&h->vm, IBV_MW_TYPE_2),
 	              *wrong = window_of(&h->vm, IBV_MW_TYPE_1);
 
+	end_receive(&h->peer, 20, 0, 8);
 	ibv_wr_start(qpx);
-	for (int i = 0; i <= HARNESS_DEPTH; i++)
+	build_send(qpx, h, 1);
+	for (int i = 0; i < HARNESS_DEPTH; i++)
 		build_bind(qpx, h, mw, mw->rkey);
 	assert_int_equal(ibv_wr_complete(qpx), ENOMEM);
 	ibv_wr_start(qpx);
+	build_send(qpx, h, 2);
 	build_bind(qpx, h, mw, mw->rkey);
 	build_bind(qpx, h, wrong, mw->rkey);
 	ibv_wr_local_inv(qpx, mw->rkey);
 	assert_int_equal(ibv_wr_complete(qpx), EINVAL);
+	assert_int_equal(fake_pending(real_of(h->vm.qp)), 0);
+	assert_int_equal(end_run(&h->vm, 9), 0);
 	assert_int_equal(harness_poll(h, &h->vm), 0);
+	assert_int_equal(harness_poll(h, &h->peer), 0);
 	assert_int_equal(h->vm.qp->state, IBV_QPS_RTS);
 	dealloc(mw);
 	dealloc(wrong);
@@ -1524,10 +1531,18 @@ static void a_window_that_is_refused_ends_its_queue_pair_alone(void **state)
 {
 	struct harness *h = *state;
 	struct ibv_mw *mw = window_of(&h->vm, IBV_MW_TYPE_2),
-	              *other = window_of(&h->vm, IBV_MW_TYPE_2);
+	              *other = window_of(&h->vm, IBV_MW_TYPE_2),
+	              *elsewhere = window_of(&h->vm, IBV_MW_TYPE_2);
+	struct end vm = h->vm, peer = h->peer;
+	uint32_t rkey = ibv_inc_rkey(elsewhere->rkey);
 	struct memory_window *mine;
 	uint64_t began_ms;
 
+	end_create_qp(&vm, h);
+	end_create_qp(&peer, h);
+	end_connect(&vm, &peer, FAKE_LID_PEER);
+	end_connect(&peer, &vm, FAKE_LID_VM);
+	bound(h, &vm, elsewhere, rkey);
 	bound(h, &h->vm, mw, ibv_inc_rkey(mw->rkey));
 	bound(h, &h->vm, other, ibv_inc_rkey(other->rkey));
 	mine = container_of(mw, struct memory_window, shown);
@@ -1540,6 +1555,12 @@ static void a_window_that_is_refused_ends_its_queue_pair_alone(void **state)
 	end_send(&h->vm, 1, 0, 8, IBV_SEND_SIGNALED);
 	assert_int_equal(harness_poll(h, &h->vm), 1);
 	assert_int_not_equal(h->wc[0].status, IBV_WC_SUCCESS);
+	assert_int_equal(writes(h, &peer, &vm, rkey), IBV_WC_SUCCESS);
+	post_invalidate(&vm, rkey, 7);
+	completes(h, &vm, 7, IBV_WC_LOCAL_INV);
+	assert_int_equal(ibv_destroy_qp(vm.qp), 0);
+	assert_int_equal(ibv_destroy_qp(peer.qp), 0);
+	dealloc(elsewhere);
 	dealloc(mw);
 	dealloc(other);
 }
