@@ -64,6 +64,7 @@ struct window_set {
 	        numbers;            /* virtual, to windows; to NULL: was one's, peers may know it */
 	struct number_table places; /* real, to windows */
 	bool any_of_type_2;         /* there has been one: receives may invalidate */
+	bool renewed_by_posts;      /* the provider sets the keys of type 2; atomic */
 	enum reset_of_windows reset; /* of the device */
 };
 
@@ -149,12 +150,13 @@ struct window_binding {
 struct memory_window {
 	struct ibv_mw shown;
 	struct ibv_mw *real;
-	uint32_t number;             /* the upper 24 bits of its keys, virtual */
-	uint8_t tag_shift;           /* what its real keys have more in their lower 8 bits */
-	bool lapsed;                 /* @bound, but not on the device: to be bound again */
-	bool rebuilt;                /* peers translate its number */
-	bool ended_early;            /* of a bind whose completion is still to come: */
-	uint32_t early_rkey;         /* a peer has invalidated it */
+	uint32_t number;      /* the upper 24 bits of its keys, virtual */
+	uint8_t tag_shift;    /* what its real keys have more in their lower 8 bits */
+	bool lapsed;          /* @bound, but not on the device: to be bound again */
+	bool rebuilt;         /* peers translate its number */
+	bool renewed_by_post; /* type 2: the provider has set its key; inside the send gate */
+	bool ended_early;     /* of a bind whose completion is still to come: */
+	uint32_t early_rkey;  /* a peer has invalidated it */
 	struct window_binding bound; /* as of the last bind that has completed */
 	uint32_t rkey;               /* of that one, also where it was invalidated since */
 	TAILQ_ENTRY(memory_window) link;

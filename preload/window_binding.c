@@ -51,11 +51,14 @@ static int post_type_2(struct ibv_qp *real, struct memory_window *mw,
 	                .bind_mw = {mw->real, window_key_to_real(mw, binding->rkey),
 	                        info_of(binding)},
 	        };
+	const uint32_t known = mw->real->rkey;
 	int err = real->context->ops.post_send(real, &wr, &bad);
 
-	if (!err)
-		mw->real->rkey = wr.bind_mw.rkey;
-	return err;
+	if (err)
+		return err;
+	mw->renewed_by_post = mw->real->rkey != known;
+	mw->real->rkey = wr.bind_mw.rkey;
+	return 0;
 }
 
 int window_binding_post(struct ibv_qp *real, struct memory_window *mw,

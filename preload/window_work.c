@@ -144,6 +144,20 @@ static int post_or_keep(struct queue_pair *qp)
 	return err;
 }
 
+/*
+ * Of type 2 the application sets the key itself, or relies on a provider that does: then also where
+ * the bind is kept.
+ */
+static void show_key(struct memory_window *mw, uint32_t rkey)
+{
+	bool *renewed = &context_of(mw->shown.context)->windows.renewed_by_posts;
+
+	if (mw->renewed_by_post)
+		__atomic_store_n(renewed, true, __ATOMIC_RELAXED);
+	if (mw->shown.type == IBV_MW_TYPE_2 && __atomic_load_n(renewed, __ATOMIC_RELAXED))
+		mw->shown.rkey = rkey;
+}
+
 /* The one at head, which is filled. */
 static int post_one(struct queue_pair *qp)
 {
@@ -159,7 +173,9 @@ static int post_one(struct queue_pair *qp)
 	        send_log_operands(&qp->sends, slot)->bind.mw, struct memory_window, shown);
 	had_ended = window_bind_begins(mw, rkey);
 	err = post_or_keep(qp);
-	if (err && had_ended)
+	if (!err)
+		show_key(mw, rkey);
+	else if (had_ended)
 		window_bind_did_not_begin(mw, rkey);
 	return err;
 }

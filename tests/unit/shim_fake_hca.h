@@ -46,6 +46,7 @@ struct fake {
 	bool resizes_no_cqs, moderates_no_cqs, destroys_no_cqs;
 	bool rereg_changes_keys;
 	bool has_no_windows, reset_keeps_windows;
+	bool sets_window_keys;    /* of type 2, where a bind is posted */
 	bool delays_local_work;   /* until fake_execute */
 	int xrcd_fd, xrcd_oflags; /* of the XRC domain opened last */
 	/* Called once, by the next that posts a send, polls or allocates a domain. */

@@ -262,8 +262,11 @@ static void queue_send(struct fake_qp *qp, const struct ibv_send_wr *wr)
 		memcpy(send->payload, (void *)(uintptr_t)wr->sg_list[0].addr, send->length);
 	if (qp->qp.qp_type == IBV_QPT_UD)
 		send->to = ((struct fake_ah *)wr->wr.ud.ah)->attr;
-	if (wr->opcode == IBV_WR_BIND_MW)
+	if (wr->opcode == IBV_WR_BIND_MW) {
 		send->window_key = wr->bind_mw.mw->rkey;
+		if (fake.sets_window_keys)
+			wr->bind_mw.mw->rkey = wr->bind_mw.rkey;
+	}
 	send->packets = send->length > FAKE_MTU ? (send->length + FAKE_MTU - 1) / FAKE_MTU : 1;
 }
 

@@ -194,6 +194,34 @@ static void tags_are_the_applications(void **state)
 	dealloc(mw);
 }
 
+/* Providers of some devices set it where a bind is posted, and programs for these rely on it. */
+static void the_key_is_shown_as_the_provider_does(void **state)
+{
+	struct harness *h = *state;
+	struct ibv_mw *mw = window_of(&h->vm, IBV_MW_TYPE_2);
+	uint32_t rkey = mw->rkey;
+
+	bound(h, &h->vm, mw, ibv_inc_rkey(rkey));
+	assert_int_equal(mw->rkey, rkey);
+	fake.sets_window_keys = true;
+	for (int i = 0; i < MOVES; i++) {
+		post_invalidate(&h->vm, ibv_inc_rkey(rkey), 7);
+		completes(h, &h->vm, 7, IBV_WC_LOCAL_INV);
+		rkey = bound(h, &h->vm, mw, rkey + 2);
+		assert_int_equal(mw->rkey, rkey);
+		must_let_in(h, mw->rkey);
+		harness_stop(h);
+		post_invalidate(&h->vm, rkey, 7);
+		post_bind(&h->vm, mw, ++rkey, 8, 0);
+		assert_int_equal(mw->rkey, rkey); /* though it is kept */
+		harness_go_on(h);
+		completes(h, &h->vm, 7, IBV_WC_LOCAL_INV);
+		must_let_in(h, mw->rkey);
+		rkey--;
+	}
+	dealloc(mw);
+}
+
 static void type_1_counts_on_after_moves(void **state)
 {
 	struct harness *h = *state;
@@ -1606,6 +1634,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        TEST(keys_reach_a_window_wherever_it_is),
 	        TEST(tags_are_the_applications),
+	        TEST(the_key_is_shown_as_the_provider_does),
 	        TEST(type_1_counts_on_after_moves),
 	        TEST(type_1_that_was_unbound_stays_so),
 	        TEST(unbinding_may_name_the_region),
