@@ -237,7 +237,7 @@ void send_log_commit(struct send_log *log, uint32_t count, bool posted)
 		if (posted)
 			slot_place(log, slot);
 	}
-	log->head += count;
+	__atomic_store_n(&log->head, log->head + count, __ATOMIC_RELEASE);
 	if (posted)
 		log->posted = log->head;
 }

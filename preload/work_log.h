@@ -172,9 +172,12 @@ static inline struct send_slot *send_log_at(const struct send_log *log, uint32_t
 	return &log->slots[sequence & log->mask];
 }
 
+/* Any thread: what is being logged just now may be missing. */
 static inline uint32_t send_log_open(const struct send_log *log)
 {
-	return log->head - __atomic_load_n(&log->tail, __ATOMIC_ACQUIRE);
+	const uint32_t tail = __atomic_load_n(&log->tail, __ATOMIC_ACQUIRE);
+
+	return __atomic_load_n(&log->head, __ATOMIC_ACQUIRE) - tail;
 }
 
 /* Does work of this kind take a RECV at the responder? */
