@@ -63,7 +63,7 @@ $(call unit_test,shim_forked,$(SHIM_HARNESS) preload/load.c,-lprotobuf-c -lpthre
 $(call unit_test,shim_process_numbers,$(SHIM_HARNESS) preload/load.c,-lprotobuf-c -lpthread)
 $(call unit_test,shim_async_events,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
 $(call unit_test,shim_event_moves,tests/unit/shim_sleepers.c tests/unit/shim_sleeper_turns.c $(SHIM_HARNESS),-lprotobuf-c -lpthread)
-$(call unit_test,shim_datagram_sleepers,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
+$(call unit_test,shim_datagram_sleepers,tests/unit/shim_talkers.c $(SHIM_HARNESS),-lprotobuf-c -lpthread)
 $(call unit_test,shim_completion_events,tests/unit/shim_channels.c $(SHIM_HARNESS),-lprotobuf-c -lpthread)
 $(call unit_test,shim_completion_sleepers,tests/unit/shim_channels.c $(SHIM_HARNESS),-lprotobuf-c -lpthread)
 $(call unit_test,shim_shared,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
