@@ -16,6 +16,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from lab.api import UnixConnection  # noqa: E402
 from lab.deadline import wait_until  # noqa: E402
+from lab.told_to_end import end_properly_when_told  # noqa: E402
 
 BUILD = os.path.abspath(os.environ.get("TETHER_BUILD", "build"))
 ANSWER_S = 60  # the API holds an answer back for 30
@@ -157,4 +158,4 @@ def run(tests):
     sys.exit(1 if failed else 0)
 
 
-signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+end_properly_when_told()

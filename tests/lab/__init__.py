@@ -11,4 +11,5 @@
     migration.py  what `tether migrate --json` says, and the pauses that belong to it
     survival.py   programs that live through moves: VM 1 to and fro, either VM in turn
     tap.py        "ok N - what" lines
+    told_to_end.py SIGTERM takes down what was started
 """

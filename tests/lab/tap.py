@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
 """Lines that tests/run_tests counts."""
 import os
-import signal
 import sys
 import traceback
+
+from lab.told_to_end import end_properly_when_told
 
 FULL = bool(os.environ.get("TETHER_FULL"))
 
@@ -19,8 +20,7 @@ class Tap:
     def __init__(self):
         self.count = 0
         self.failed = 0
-        # Who is told to end takes down what it has started.
-        signal.signal(signal.SIGTERM, lambda *unused: sys.exit(128 + signal.SIGTERM))
+        end_properly_when_told()
 
     def check(self, condition, what, why=""):
         self.count += 1

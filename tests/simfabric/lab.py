@@ -18,10 +18,12 @@ import subprocess
 import tempfile
 import time
 
+from lab.told_to_end import end_properly_when_told
+from simfabric.fabric_folder import Folder
+
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 FABRICS = os.path.join(TOP, "tests", "fabrics")
 POLL_S = 0.01
-SHM = "/dev/shm"
 UP_S = 60
 
 # What OpenSM is told unless a test says otherwise: no light sweeps by itself, and a log that can be waited for.
@@ -120,8 +122,9 @@ class Fabric:
         self.owns_directory = directory is None
         self.directory = directory or tempfile.mkdtemp(prefix="simfabric-")
         self.build = os.path.abspath(build) if build else build_directory()
-        self.shm = tempfile.mkdtemp(prefix="simfabric-", dir=SHM)
-        self.path = os.path.join(self.shm, "fabric")
+        end_properly_when_told()
+        self.folder = Folder()
+        self.path = os.path.join(self.folder.path, "fabric")
         self.children = []
         self.opensms = []
 
@@ -136,7 +139,7 @@ class Fabric:
             if child.poll() is None:
                 child.kill()
             child.wait()
-        shutil.rmtree(self.shm, ignore_errors=True)
+        self.folder.remove()
         if self.owns_directory:
             shutil.rmtree(self.directory, ignore_errors=True)
 
