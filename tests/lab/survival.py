@@ -119,8 +119,10 @@ def counts_for_load(start, least):
             break
         counts = [GROWTH * count if is_short else count for count, is_short in zip(counts, short)]
         took = seconds_of(start(counts))
-    return [max(first, int(count * LOAD_S / (seconds - beginning if count > first else seconds)))
-            for first, count, beginning, seconds in zip(least, counts, beginnings, took)]
+    # Should only the first have taken so long to start, the rest is no measure.
+    worked = [max(seconds - beginning, MEASURED_S) if count > first else seconds
+              for first, count, beginning, seconds in zip(least, counts, beginnings, took)]
+    return [max(first, int(count * LOAD_S / seconds)) for first, count, seconds in zip(least, counts, worked)]
 
 
 def survive_counted(moving, start, least):
