@@ -20,9 +20,6 @@
 #include "tests/unit/shim_fake_clocks.h"
 #include "tests/unit/shim_harness.h"
 
-#define DONE   TETHER__OUTCOME__OUTCOME_DONE
-#define FAILED TETHER__OUTCOME__OUTCOME_FAILED
-
 enum { BYTES = 40, MOVES = 6, PATIENCE_S = 30, NS_PER_S = 1000000000 };
 
 static struct harness harness;
@@ -319,11 +316,6 @@ static void what_comes_behind_is_not_earlier(void **state)
 	assert_int_equal(next.ticks, made_up.ticks);
 }
 
-static void must(struct harness *h, Tether__Step step)
-{
-	assert_int_equal(harness_step(h, step), DONE);
-}
-
 /* In the application's ticks, what @from_ns to @until_ns of the host's clock makes. */
 static uint64_t ticks_of(const struct harness *h, uint64_t from_ns, uint64_t until_ns)
 {
@@ -345,7 +337,7 @@ static void the_clock_goes_on_while_there_is_no_device(void **state)
 		begin = clock_now(&h->vm);
 		inner_ns = host_ns(CLOCK_MONOTONIC_RAW);
 		harness_stop(h);
-		must(h, TETHER__STEP__STEP_RELEASE);
+		harness_expect(h, TETHER__STEP__STEP_RELEASE, DONE);
 		slot = (fake.slot + 1) % 4;
 		fake.slot = -1;
 		away = clock_now(&h->vm);
@@ -354,9 +346,9 @@ static void the_clock_goes_on_while_there_is_no_device(void **state)
 		most = 2 * ticks_of(h, outer_ns, host_ns(CLOCK_MONOTONIC_RAW)) + ROUNDED;
 		assert_in_range((away - begin) & mask, 0, most);
 		fake.slot = slot;
-		must(h, TETHER__STEP__STEP_ATTACH);
-		must(h, TETHER__STEP__STEP_RECONNECT);
-		must(h, TETHER__STEP__STEP_RESUME);
+		harness_expect(h, TETHER__STEP__STEP_ATTACH, DONE);
+		harness_expect(h, TETHER__STEP__STEP_RECONNECT, DONE);
+		harness_expect(h, TETHER__STEP__STEP_RESUME, DONE);
 		least = ticks_of(h, inner_ns, host_ns(CLOCK_MONOTONIC_RAW));
 		end = clock_now(&h->vm);
 		FOLLOWS(&h->vm, away, end);
@@ -375,7 +367,7 @@ static void what_is_flushed_without_a_device_is_stamped_by_the_hosts_clock(void 
 
 	write_one(h, 1);
 	harness_stop(h);
-	must(h, TETHER__STEP__STEP_RELEASE);
+	harness_expect(h, TETHER__STEP__STEP_RELEASE, DONE);
 	before = clock_now(&h->vm);
 	assert_int_equal(ibv_modify_qp(h->vm.qp, &attr, IBV_QP_STATE), 0);
 	after = clock_now(&h->vm);
@@ -478,14 +470,14 @@ static void stamps_on(struct harness *h, bool cannot_be_read)
 
 	harness_stop(h);
 	fake.destroys_no_cqs = true;
-	assert_int_equal(harness_step(h, TETHER__STEP__STEP_RELEASE), FAILED);
+	harness_expect(h, TETHER__STEP__STEP_RELEASE, FAILED);
 	fake.destroys_no_cqs = false;
 	/* The device runs as no host's clock would tell. */
 	fake_clocks.of_slot[0].begin += 1000000000;
 	fake_clocks.cannot_be_read = cannot_be_read;
-	must(h, TETHER__STEP__STEP_ATTACH);
-	must(h, TETHER__STEP__STEP_RECONNECT);
-	must(h, TETHER__STEP__STEP_RESUME);
+	harness_expect(h, TETHER__STEP__STEP_ATTACH, DONE);
+	harness_expect(h, TETHER__STEP__STEP_RECONNECT, DONE);
+	harness_expect(h, TETHER__STEP__STEP_RESUME, DONE);
 	after = clock_now(&h->vm);
 	FOLLOWS(&h->vm, before, after);
 	write_one(h, 1);
@@ -547,7 +539,7 @@ static void what_is_made_up_meanwhile_is_no_earlier_than_what_was_shown(void **s
 	before = clock_now(&h->peer);
 	harness_stop(h);
 	fake_clocks.cannot_be_read = true;
-	must(h, TETHER__STEP__STEP_RELEASE);
+	harness_expect(h, TETHER__STEP__STEP_RELEASE, DONE);
 	fake_clocks.cannot_be_read = false;
 	harness_go_on(h);
 	after = clock_now(&h->peer);
@@ -572,7 +564,7 @@ static void nothing_is_shown_again_where_the_last_reading_fails(void **state)
 			before = clock_now(&h->vm);
 		harness_stop(h);
 		fake_clocks.cannot_be_read = true;
-		must(h, TETHER__STEP__STEP_RELEASE);
+		harness_expect(h, TETHER__STEP__STEP_RELEASE, DONE);
 		fake_clocks.cannot_be_read = false;
 		after = clock_now(&h->vm);
 		FOLLOWS(&h->vm, before, after);
@@ -699,11 +691,11 @@ static void does_not_do(struct harness *h, bool has_clock)
 	int slot = fake.slot + 1;
 
 	harness_stop(h);
-	must(h, TETHER__STEP__STEP_RELEASE);
+	harness_expect(h, TETHER__STEP__STEP_RELEASE, DONE);
 	fake.slot = slot;
 	fake_clocks.are_there = has_clock;
 	fake_clocks.cannot_be_read = true;
-	assert_int_equal(harness_step(h, TETHER__STEP__STEP_ATTACH), FAILED);
+	harness_expect(h, TETHER__STEP__STEP_ATTACH, FAILED);
 	assert_string_equal(harness_reason(h), "not-rebuilt");
 	after = clock_now(&h->vm);
 	FOLLOWS(&h->vm, before, after);
