@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 /*
- * Stamps of completions and the clock that they are of: one clock for the application, though each
- * of the fake HCAs has one of another rate, width and beginning.
+ * Stamps of completions: of one clock for the application, though each of the fake HCAs has one of
+ * another rate, width and beginning.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,128 +12,14 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
-#include <string.h>
-#include <time.h>
-#include <unistd.h>
 
-#include "preload/objects.h"
-#include "tests/unit/shim_fake_clocks.h"
-#include "tests/unit/shim_harness.h"
+#include "tests/unit/shim_stamped_ends.h"
 
-enum { BYTES = 40, MOVES = 6, PATIENCE_S = 30, NS_PER_S = 1000000000 };
-
-static struct harness harness;
+enum { BYTES = 40 };
 
 static struct ibv_cq_ex *ex(const struct end *end)
 {
 	return (struct ibv_cq_ex *)(void *)end->cq;
-}
-
-static struct ibv_cq_ex *make(struct end *end, uint64_t wc_flags)
-{
-	struct ibv_cq_init_attr_ex attr = {.cqe = 4 * HARNESS_DEPTH,
-	        .channel = end->channel,
-	        .wc_flags = IBV_WC_STANDARD_FLAGS | wc_flags};
-
-	return ibv_create_cq_ex(end->context, &attr);
-}
-
-static void replace(struct end *end)
-{
-	struct ibv_cq_ex *made = make(end, IBV_WC_EX_WITH_COMPLETION_TIMESTAMP |
-	                                           IBV_WC_EX_WITH_COMPLETION_TIMESTAMP_WALLCLOCK);
-
-	assert_non_null(made);
-	assert_int_equal(ibv_destroy_cq(end->cq), 0);
-	end->cq = ibv_cq_ex_to_cq(made);
-}
-
-static int setup_at(void **state, int slot, bool with_channel)
-{
-	struct fake_clock ordinary;
-
-	alarm(PATIENCE_S);
-	memset(&harness, 0, sizeof(harness));
-	harness.with_channel = with_channel;
-	harness_open(&harness);
-	end_close(&harness.vm);
-	end_close(&harness.peer);
-	/* As if the VM had begun there. */
-	ordinary = fake_clocks.of_slot[0];
-	fake_clocks.of_slot[0] = fake_clocks.of_slot[slot];
-	fake_clocks.of_slot[slot] = ordinary;
-	fake_clocks.are_there = true;
-	end_open(&harness.vm, FAKE_LID_VM, false);
-	end_open(&harness.peer, FAKE_LID_PEER, false);
-	replace(&harness.vm);
-	replace(&harness.peer);
-	harness_connect(&harness);
-	*state = &harness;
-	return 0;
-}
-
-static int setup(void **state)
-{
-	return setup_at(state, 0, false);
-}
-
-static int setup_narrow(void **state)
-{
-	return setup_at(state, 3, false);
-}
-
-static int setup_fast(void **state)
-{
-	return setup_at(state, 1, false);
-}
-
-static int setup_events(void **state)
-{
-	return setup_at(state, 0, true);
-}
-
-static int teardown(void **state)
-{
-	alarm(0);
-	harness_close(*state);
-	return 0;
-}
-
-/* ---- what the application reads ---- */
-
-static struct ibv_device_attr_ex attr_of(const struct end *end)
-{
-	struct ibv_device_attr_ex attr;
-
-	assert_int_equal(ibv_query_device_ex(end->context, NULL, &attr), 0);
-	return attr;
-}
-
-static uint64_t clock_now(const struct end *end)
-{
-	struct ibv_values_ex values = {.comp_mask = IBV_VALUES_MASK_RAW_CLOCK};
-
-	assert_int_equal(ibv_query_rt_values_ex(end->context, &values), 0);
-	assert_int_equal(values.comp_mask, IBV_VALUES_MASK_RAW_CLOCK);
-	assert_int_equal(values.raw_clock.tv_sec, 0);
-	return (uint64_t)values.raw_clock.tv_nsec;
-}
-
-/* As an application compares what may wrap. */
-#define FOLLOWS(end, early, late)                                                                  \
-	do {                                                                                       \
-		uint64_t mask_ = attr_of(end).completion_timestamp_mask;                           \
-                                                                                                   \
-		assert_int_equal((late) & ~mask_, 0);                                              \
-		assert_true((((late) - (early)) & mask_) <= mask_ / 2);                            \
-	} while (0)
-
-static uint64_t host_ns(clockid_t clock)
-{
-	struct timespec now;
-
-	clock_gettime(clock, &now);
-	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
 }
 
 struct seen {
@@ -180,8 +66,6 @@ static void execute(struct harness *h, unsigned count, bool acknowledged)
 {
 	assert_int_equal(fake_execute(real_of(h->vm.qp), count, acknowledged), count);
 }
-
-/* ---- the tests ---- */
 
 static void stamps_are_between_readings_of_the_clock(void **state)
 {
@@ -316,47 +200,6 @@ static void what_comes_behind_is_not_earlier(void **state)
 	assert_int_equal(next.ticks, made_up.ticks);
 }
 
-/* In the application's ticks, what @from_ns to @until_ns of the host's clock makes. */
-static uint64_t ticks_of(const struct harness *h, uint64_t from_ns, uint64_t until_ns)
-{
-	unsigned __int128 passed = until_ns - from_ns;
-
-	return (uint64_t)(passed * attr_of(&h->vm).hca_core_clock / 1000000);
-}
-
-static void the_clock_goes_on_while_there_is_no_device(void **state)
-{
-	enum { ROUNDED = 16 }; /* ticks, at a few places each move */
-	struct harness *h = *state;
-	uint64_t mask = attr_of(&h->vm).completion_timestamp_mask;
-	uint64_t outer_ns, inner_ns, begin, away, end, least, most;
-	int slot;
-
-	for (int moves = 0; moves < MOVES; moves++) {
-		outer_ns = host_ns(CLOCK_MONOTONIC_RAW);
-		begin = clock_now(&h->vm);
-		inner_ns = host_ns(CLOCK_MONOTONIC_RAW);
-		harness_stop(h);
-		harness_expect(h, TETHER__STEP__STEP_RELEASE, DONE);
-		slot = (fake.slot + 1) % 4;
-		fake.slot = -1;
-		away = clock_now(&h->vm);
-		FOLLOWS(&h->vm, begin, away);
-		/* What lies between a reading of the device and one of the host counts twice. */
-		most = 2 * ticks_of(h, outer_ns, host_ns(CLOCK_MONOTONIC_RAW)) + ROUNDED;
-		assert_in_range((away - begin) & mask, 0, most);
-		fake.slot = slot;
-		harness_expect(h, TETHER__STEP__STEP_ATTACH, DONE);
-		harness_expect(h, TETHER__STEP__STEP_RECONNECT, DONE);
-		harness_expect(h, TETHER__STEP__STEP_RESUME, DONE);
-		least = ticks_of(h, inner_ns, host_ns(CLOCK_MONOTONIC_RAW));
-		end = clock_now(&h->vm);
-		FOLLOWS(&h->vm, away, end);
-		most = 2 * ticks_of(h, outer_ns, host_ns(CLOCK_MONOTONIC_RAW)) + ROUNDED;
-		assert_in_range(((end - begin) & mask) + ROUNDED, least, most + ROUNDED);
-	}
-}
-
 /* Work that ends without a device: its completions are made up there and then. */
 static void what_is_flushed_without_a_device_is_stamped_by_the_hosts_clock(void **state)
 {
@@ -381,21 +224,6 @@ static void what_is_flushed_without_a_device_is_stamped_by_the_hosts_clock(void 
 	FOLLOWS(&h->vm, after, before);
 }
 
-static void the_first_devices_rate_and_width_are_shown_for_ever(void **state)
-{
-	struct harness *h = *state;
-	struct ibv_device_attr_ex first = attr_of(&h->vm), now;
-
-	assert_int_equal(first.hca_core_clock, fake_clocks.of_slot[0].khz);
-	assert_int_equal(first.completion_timestamp_mask, fake_clocks.of_slot[0].mask);
-	for (int moves = 0; moves < MOVES; moves++) {
-		harness_move(h);
-		now = attr_of(&h->vm);
-		assert_int_equal(now.hca_core_clock, first.hca_core_clock);
-		assert_int_equal(now.completion_timestamp_mask, first.completion_timestamp_mask);
-	}
-}
-
 static void made_after_a_move_it_stamps_likewise(void **state)
 {
 	struct harness *h = *state;
@@ -404,7 +232,7 @@ static void made_after_a_move_it_stamps_likewise(void **state)
 	harness_move(h);
 	assert_int_equal(ibv_destroy_qp(h->vm.qp), 0);
 	assert_int_equal(ibv_destroy_qp(h->peer.qp), 0);
-	replace(&h->vm);
+	replace_cq(&h->vm);
 	harness_connect(h);
 	before = clock_now(&h->vm);
 	write_one(h, 1);
@@ -504,29 +332,6 @@ static void it_stamps_on_where_the_clock_cannot_be_read_any_more(void **state)
 	stamps_on(*state, true);
 }
 
-/* ---- a clock that cannot be read for once ---- */
-
-/* The first device has gained on the host's clock since it came. */
-static void gains(void)
-{
-	fake_clocks.of_slot[0].begin += 1000000000;
-}
-
-static void a_failed_reading_is_none_of_the_hosts(void **state)
-{
-	struct ibv_values_ex values = {.comp_mask = IBV_VALUES_MASK_RAW_CLOCK};
-	struct harness *h = *state;
-	uint64_t before, after;
-
-	gains();
-	before = clock_now(&h->vm);
-	fake_clocks.cannot_be_read = true;
-	assert_int_equal(ibv_query_rt_values_ex(h->vm.context, &values), EOPNOTSUPP);
-	fake_clocks.cannot_be_read = false;
-	after = clock_now(&h->vm);
-	FOLLOWS(&h->vm, before, after);
-}
-
 static void what_is_made_up_meanwhile_is_no_earlier_than_what_was_shown(void **state)
 {
 	struct harness *h = *state;
@@ -535,7 +340,7 @@ static void what_is_made_up_meanwhile_is_no_earlier_than_what_was_shown(void **s
 
 	write_back(h, 1);
 	assert_int_equal(fake_execute(real_of(h->peer.qp), 1, false), 1);
-	gains();
+	clock_gains();
 	before = clock_now(&h->peer);
 	harness_stop(h);
 	fake_clocks.cannot_be_read = true;
@@ -556,7 +361,7 @@ static void nothing_is_shown_again_where_the_last_reading_fails(void **state)
 	uint64_t before, after;
 
 	for (int moves = 0; moves < 2; moves++) {
-		gains();
+		clock_gains();
 		write_one(h, 1);
 		execute(h, 1, true);
 		before = read_one(&h->vm).ticks;
@@ -573,8 +378,6 @@ static void nothing_is_shown_again_where_the_last_reading_fails(void **state)
 		FOLLOWS(&h->vm, after, before);
 	}
 }
-
-/* ---- and all the time ---- */
 
 struct watcher {
 	struct harness *h;
@@ -624,143 +427,25 @@ static void who_watches_all_the_time_sees_it_go_on(void **state)
 	pthread_join(thread, NULL);
 }
 
-/* ---- devices that lack something ---- */
-
-static void lacks(struct end *end, uint64_t wc_flags)
-{
-	errno = 0;
-	assert_null(make(end, wc_flags));
-	assert_int_equal(errno, EOPNOTSUPP);
-}
-
-static void reopen(struct harness *h)
-{
-	end_close(&h->vm);
-	h->vm.qp = NULL;
-	end_open(&h->vm, FAKE_LID_VM, false);
-}
-
-static void has_no_clock(struct harness *h)
-{
-	struct ibv_values_ex values = {.comp_mask = IBV_VALUES_MASK_RAW_CLOCK};
-	struct ibv_device_attr_ex attr = attr_of(&h->vm);
-
-	assert_int_equal(ibv_query_rt_values_ex(h->vm.context, &values), EOPNOTSUPP);
-	assert_int_equal(attr.completion_timestamp_mask, 0);
-	assert_int_equal(attr.hca_core_clock, 0);
-	lacks(&h->vm, IBV_WC_EX_WITH_COMPLETION_TIMESTAMP);
-}
-
-static void what_the_device_lacks_is_not_offered(void **state)
-{
-	struct harness *h = *state;
-
-	fake_clocks.are_there = false;
-	reopen(h);
-	has_no_clock(h);
-	lacks(&h->vm, IBV_WC_EX_WITH_COMPLETION_TIMESTAMP_WALLCLOCK);
-}
-
-/* Nobody could say when something was made up. */
-static void stamps_without_a_clock_to_read_are_not_offered(void **state)
-{
-	struct harness *h = *state;
-	struct ibv_cq_ex *wall;
-
-	fake_clocks.cannot_be_read = true;
-	reopen(h);
-	has_no_clock(h);
-	/* The other needs none. */
-	wall = make(&h->vm, IBV_WC_EX_WITH_COMPLETION_TIMESTAMP_WALLCLOCK);
-	assert_non_null(wall);
-	assert_int_equal(ibv_destroy_cq(ibv_cq_ex_to_cq(wall)), 0);
-}
-
-static void other_values_are_not_answered(void **state)
-{
-	struct harness *h = *state;
-	struct ibv_values_ex values = {.comp_mask = IBV_VALUES_MASK_RESERVED};
-
-	assert_int_equal(ibv_query_rt_values_ex(h->vm.context, &values), 0);
-	assert_int_equal(values.comp_mask, 0);
-}
-
-static void does_not_do(struct harness *h, bool has_clock)
-{
-	uint64_t before = clock_now(&h->vm), after;
-	int slot = fake.slot + 1;
-
-	harness_stop(h);
-	harness_expect(h, TETHER__STEP__STEP_RELEASE, DONE);
-	fake.slot = slot;
-	fake_clocks.are_there = has_clock;
-	fake_clocks.cannot_be_read = true;
-	harness_expect(h, TETHER__STEP__STEP_ATTACH, FAILED);
-	assert_string_equal(harness_reason(h), "not-rebuilt");
-	after = clock_now(&h->vm);
-	FOLLOWS(&h->vm, before, after);
-}
-
-static void a_device_that_cannot_stamp_does_not_do(void **state)
-{
-	does_not_do(*state, false);
-}
-
-/* Though it would stamp. */
-static void a_device_whose_clock_cannot_be_read_does_not_do(void **state)
-{
-	does_not_do(*state, true);
-}
-
-static void without_a_clock_no_queue_is_made_that_stamps(void **state)
-{
-	struct harness *h = *state;
-	struct ibv_cq *plain = ibv_create_cq(h->vm.context, 1, NULL, NULL, 0);
-
-	assert_int_equal(ibv_destroy_qp(h->vm.qp), 0);
-	assert_int_equal(ibv_destroy_cq(h->vm.cq), 0);
-	h->vm.cq = plain;
-	h->vm.qp = NULL;
-	fake_clocks.cannot_be_read = true;
-	harness_move(h);
-	lacks(&h->vm, IBV_WC_EX_WITH_COMPLETION_TIMESTAMP);
-}
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-#define FROM(name, kind)                                                                           \
-	{                                                                                          \
-#name "_from_a_" #kind "_one", name, setup_##kind, teardown, NULL                  \
-	}
-#define OF_EACH(name) TEST(name), FROM(name, narrow), FROM(name, fast)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        OF_EACH(stamps_are_between_readings_of_the_clock),
 	        OF_EACH(what_is_taken_ahead_keeps_its_stamp),
 	        OF_EACH(what_is_made_up_is_stamped_when_it_is_made),
-	        OF_EACH(the_clock_goes_on_while_there_is_no_device),
 	        TEST(receives_are_stamped_at_the_other_end),
 	        TEST(the_wall_clock_is_kept_as_it_was_read),
 	        TEST(what_comes_behind_is_not_earlier),
 	        TEST(what_is_flushed_without_a_device_is_stamped_by_the_hosts_clock),
-	        TEST(the_first_devices_rate_and_width_are_shown_for_ever),
 	        TEST(made_after_a_move_it_stamps_likewise),
 	        TEST(it_can_be_polled_as_a_plain_one),
 	        cmocka_unit_test_setup_teardown(
-	                events_come_as_with_any_other, setup_events, teardown),
+	                events_come_as_with_any_other, stamped_setup_events, stamped_teardown),
 	        TEST(a_queue_that_does_not_go_stamps_on),
 	        TEST(it_stamps_on_where_the_clock_cannot_be_read_any_more),
-	        TEST(a_failed_reading_is_none_of_the_hosts),
 	        TEST(what_is_made_up_meanwhile_is_no_earlier_than_what_was_shown),
 	        TEST(nothing_is_shown_again_where_the_last_reading_fails),
 	        OF_EACH(who_watches_all_the_time_sees_it_go_on),
-	        TEST(what_the_device_lacks_is_not_offered),
-	        TEST(stamps_without_a_clock_to_read_are_not_offered),
-	        TEST(other_values_are_not_answered),
-	        TEST(a_device_that_cannot_stamp_does_not_do),
-	        TEST(a_device_whose_clock_cannot_be_read_does_not_do),
-	        TEST(without_a_clock_no_queue_is_made_that_stamps),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
