@@ -2,8 +2,8 @@
 
 # A queue pair's transport, without any I/O.
 QUEUE_PAIR_SOURCES := $(addprefix tests/simfabric/,address_handle.c completion_queue.c datagram.c local_work.c memory_keys.c \
-	memory_windows.c packet.c qp_states.c queue_pair_engine.c request_packets.c requester.c responder.c responses.c scatter_gather.c \
-	unreliable.c work_queue.c xrc.c)
+	memory_windows.c packet.c qp_states.c queue_pair_engine.c request_packets.c requester.c requester_answers.c \
+	requester_completions.c responder.c responses.c scatter_gather.c unreliable.c work_queue.c xrc.c)
 # The data plane's part of the shared file.
 DATA_PLANE_SOURCES := $(addprefix tests/simfabric/,data_faults.c packet_ring.c qpn_table.c)
 
