@@ -84,6 +84,7 @@ void agent_link_wake(void)
 		agent_service_wake();
 }
 
+/* Whose numbers are here for the sake of address handles is known without the service thread. */
 void agent_link_await_sender(uint32_t lid, uint64_t since_ms)
 {
 	struct timespec until = at_ms(since_ms + ABSENT_MS);
@@ -91,6 +92,8 @@ void agent_link_await_sender(uint32_t lid, uint64_t since_ms)
 
 	UNCANCELLED();
 	LOCK_GUARD(&agent_link.lock);
+	if (agent_link.started)
+		interests_hear(lid);
 	while (agent_link.started && !agent_link.absent_since_ms && !agent_link.is_silent && !err &&
 	        !sender_is_known(lid))
 		err = pthread_cond_timedwait(&agent_link.changed, &agent_link.lock, &until);

@@ -119,11 +119,14 @@ bool interests_ask_datagrams(struct interest_request *request, const struct remo
 void interests_hear(uint32_t lid)
 {
 	struct remote sender = {.lid = lid, .real_lid = lid};
-	struct interest *interest = use(&sender);
+	struct interest *interest = find(&sender);
+	bool is_new = !interest || !interest->heard;
 
+	if (is_new)
+		interest = use(&sender);
 	if (!interest || interest->known || interest->held)
 		sender_set_known(lid);
-	if (!interest)
+	if (!interest || !is_new)
 		return;
 	interest->datagrams = interest->heard = true;
 	interest->unsent = !interest->known;

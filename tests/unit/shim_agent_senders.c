@@ -67,6 +67,48 @@ static void who_hears_a_stranger_waits_for_the_answer(void **state)
 	assert_int_equal(datagram_number_to_virtual(datagram_numbers_at(lid), REAL_QPN), QPN);
 }
 
+static void whose_numbers_are_here_is_not_waited_for(void **state)
+{
+	uint32_t lid = SENDER_LID + 8;
+	unsigned before;
+
+	first_handle((uint16_t)lid, REAL_QPN);
+	service_is_kept_busy();
+	before = looks_at_clock();
+	assert_false(sender_is_known(lid));
+	agent_link_await_sender(lid, library_ms());
+	assert_int_equal(looks_at_clock(), before);
+	assert_int_equal(datagram_number_to_virtual(datagram_numbers_at(lid), REAL_QPN), QPN);
+	service_goes_on();
+	agent_is_heard();
+	agent_hears_nothing_more();
+	/* As a sender it stays of interest. */
+	handle_is_gone((uint16_t)lid);
+	agent_is_heard();
+	agent_hears_nothing_more();
+}
+
+/* By the poll and by the service thread, whichever is first. */
+static void a_stranger_is_asked_for_once(void **state)
+{
+	struct asker a = {0};
+	uint32_t lid = SENDER_LID + 9, request;
+	unsigned before = looks_at_clock();
+
+	service_is_kept_busy();
+	a.remote.lid = lid;
+	assert_int_equal(pthread_create(&a.thread, NULL, hear_one, &a), 0);
+	while (looks_at_clock() == before)
+		sched_yield();
+	service_goes_on();
+	request = agent_is_asked_for_datagrams(lid);
+	agent_answers_datagrams(request, lid, REAL_QPN);
+	pthread_join(a.thread, NULL);
+	agent_is_heard();
+	agent_hears_nothing_more();
+	assert_int_equal(datagram_number_to_virtual(datagram_numbers_at(lid), REAL_QPN), QPN);
+}
+
 /* Its lock is the library's, and its completions are in hand. */
 static void who_waits_is_not_cancelled_there(void **state)
 {
@@ -196,6 +238,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        TEST(a_sender_is_of_interest_from_its_first_datagram_on),
 	        TEST(who_hears_a_stranger_waits_for_the_answer),
+	        TEST(whose_numbers_are_here_is_not_waited_for),
+	        TEST(a_stranger_is_asked_for_once),
 	        TEST(who_waits_is_not_cancelled_there),
 	        TEST(who_hears_a_stranger_does_not_wait_for_a_migration),
 	        TEST(an_agent_that_says_nothing_is_waited_for_once),

@@ -40,6 +40,7 @@ static atomic_int ahead_s;
 static atomic_uint looks;
 static atomic_uint events;
 static atomic_bool packed_without_lock;
+static atomic_bool is_kept_busy;
 
 static int clock_read(clockid_t clock, struct timespec *now)
 {
@@ -95,6 +96,8 @@ void steps_event(Tether__Event *event, uint64_t now, steps_send *send, void *own
 {
 	tether__event__free_unpacked(event, NULL);
 	events++;
+	while (is_kept_busy)
+		sched_yield();
 }
 
 int steps_tick(uint64_t now, steps_send *send, void *owner)
@@ -301,6 +304,17 @@ void agent_is_heard(void)
 	agent_says(&frame);
 	while (events == before)
 		sched_yield();
+}
+
+void service_is_kept_busy(void)
+{
+	is_kept_busy = true;
+	agent_is_heard();
+}
+
+void service_goes_on(void)
+{
+	is_kept_busy = false;
 }
 
 static void *start_link(void *unused)

@@ -54,6 +54,9 @@ void agent_hears_nothing_more(void);
 void agent_answers_datagrams(uint32_t request, uint32_t lid, uint32_t real);
 /* What was said before has been heard. */
 void agent_is_heard(void);
+/* In between the service thread does nothing for anybody. */
+void service_is_kept_busy(void);
+void service_goes_on(void);
 /* Of questions. */
 bool was_packed_without_lock(void);
 /* How often somebody who waits has. */
