@@ -8,7 +8,12 @@
 
 #include <pthread.h>
 #include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
+#include "notifier/base/log.h"
 #include "notifier/wire/frame.h"
 #include "preload/agent_link.h"
 #include "preload/datagram_numbers.h"
@@ -107,6 +112,47 @@ static void a_stranger_is_asked_for_once(void **state)
 	agent_is_heard();
 	agent_hears_nothing_more();
 	assert_int_equal(datagram_number_to_virtual(datagram_numbers_at(lid), REAL_QPN), QPN);
+}
+
+static bool log_says(const char *path, const char *what)
+{
+	FILE *log = fopen(path, "re");
+	char line[256];
+	bool says = false;
+
+	assert_non_null(log);
+	while (fgets(line, sizeof(line), log))
+		says |= strstr(line, what) != NULL;
+	fclose(log);
+	return says;
+}
+
+/* Datagrams may have been lost meanwhile, and nobody else knows why. */
+static void a_long_wait_for_a_stranger_is_said(void **state)
+{
+	char path[] = "/tmp/tether-senders-XXXXXX", what[128];
+	uint32_t lid = SENDER_LID + 10, request;
+	unsigned before = looks_at_clock();
+	struct asker a = {0};
+
+	close(mkstemp(path));
+	assert_int_equal(log_open("tested", path, LOG_LEVEL_WARN), 0);
+	request = begin_hearing(&a, lid);
+	while (looks_at_clock() == before)
+		sched_yield();
+	time_passes(LONG_S);
+	agent_answers_datagrams(request, lid, REAL_QPN);
+	pthread_join(a.thread, NULL);
+	first_handle((uint16_t)(lid + 1), REAL_QPN);
+	sender_is_known(lid + 1);
+	agent_link_await_sender(lid + 1, library_ms() - LIBRARY_ABSENT_MS);
+	assert_int_equal(log_open("tested", "none", LOG_LEVEL_WARN), 0);
+	snprintf(what, sizeof(what),
+	        "warn link: the first datagram from lid %u was held back for %d", lid, LONG_S);
+	assert_true(log_says(path, what));
+	snprintf(what, sizeof(what), "lid %u", lid + 1);
+	assert_false(log_says(path, what));
+	unlink(path);
 }
 
 /* Its lock is the library's, and its completions are in hand. */
@@ -240,6 +286,7 @@ int main(void)
 	        TEST(who_hears_a_stranger_waits_for_the_answer),
 	        TEST(whose_numbers_are_here_is_not_waited_for),
 	        TEST(a_stranger_is_asked_for_once),
+	        TEST(a_long_wait_for_a_stranger_is_said),
 	        TEST(who_waits_is_not_cancelled_there),
 	        TEST(who_hears_a_stranger_does_not_wait_for_a_migration),
 	        TEST(an_agent_that_says_nothing_is_waited_for_once),
