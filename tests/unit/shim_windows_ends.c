@@ -21,6 +21,11 @@ struct ibv_mw *window_of(struct end *end, enum ibv_mw_type type)
 	return mw;
 }
 
+struct ibv_mr *region_for_windows(struct ibv_pd *pd, uint8_t *memory)
+{
+	return ibv_reg_mr(pd, memory, HARNESS_BYTES, IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_MW_BIND);
+}
+
 struct ibv_mw_bind_info part_of(const struct end *end)
 {
 	return (struct ibv_mw_bind_info){.mr = end->mr,
@@ -69,6 +74,28 @@ void post_send_invalidate(struct end *end, uint32_t rkey, uint64_t wr_id)
 	assert_int_equal(post(end, &wr), 0);
 }
 
+void message_arrives(struct end *from, struct end *to, uint64_t wr_id)
+{
+	end_receive(to, 20, 0, 8);
+	end_send(from, wr_id, 0, 8, IBV_SEND_SIGNALED);
+	assert_int_equal(end_run_unacknowledged(from, 1), 1);
+}
+
+void peer_invalidates(struct harness *h, uint32_t rkey)
+{
+	end_receive(&h->vm, 11, 0, 8);
+	post_send_invalidate(&h->peer, rkey, 12);
+	assert_int_equal(end_run(&h->peer, 1), 1);
+	completes(h, &h->peer, 12, IBV_WC_SEND);
+}
+
+void vm_hears_of_it(struct harness *h, uint32_t rkey)
+{
+	completes(h, &h->vm, 11, IBV_WC_RECV);
+	assert_int_equal(h->wc[0].wc_flags, IBV_WC_WITH_INV);
+	assert_int_equal(h->wc[0].invalidated_rkey, rkey);
+}
+
 void completes(struct harness *h, struct end *end, uint64_t wr_id, enum ibv_wc_opcode opcode)
 {
 	assert_int_equal(harness_poll(h, end), 1);
@@ -76,6 +103,13 @@ void completes(struct harness *h, struct end *end, uint64_t wr_id, enum ibv_wc_o
 	assert_int_equal(h->wc[0].wr_id, wr_id);
 	assert_int_equal(h->wc[0].opcode, opcode);
 	assert_int_equal(h->wc[0].qp_num, end->qp->qp_num);
+}
+
+void complete_in_order(struct harness *h, struct end *end, unsigned count)
+{
+	assert_int_equal(harness_poll(h, end), count);
+	for (unsigned i = 0; i < count; i++)
+		assert_int_equal(h->wc[i].wr_id, i + 1);
 }
 
 uint32_t bound(struct harness *h, struct end *end, struct ibv_mw *mw, uint32_t rkey)
@@ -130,6 +164,13 @@ void must_not_let_in(struct harness *h, uint32_t rkey)
 void dealloc(struct ibv_mw *mw)
 {
 	assert_int_equal(ibv_dealloc_mw(mw), 0);
+}
+
+void make_new_queue_pairs(struct harness *h)
+{
+	assert_int_equal(ibv_destroy_qp(h->vm.qp), 0);
+	assert_int_equal(ibv_destroy_qp(h->peer.qp), 0);
+	harness_connect(h);
 }
 
 void abort_behind_the_vote(struct harness *h)

@@ -20,13 +20,8 @@ static void a_peer_invalidates_by_the_key_it_knows(void **state)
 	for (int i = 0; i < MOVES; i++) {
 		rkey = bound(h, &h->vm, mw, ibv_inc_rkey(rkey));
 		harness_move(h);
-		end_receive(&h->vm, 11, 0, 8);
-		post_send_invalidate(&h->peer, rkey, 12);
-		assert_int_equal(fake_execute(real_of(h->peer.qp), 1, true), 1);
-		completes(h, &h->peer, 12, IBV_WC_SEND);
-		completes(h, &h->vm, 11, IBV_WC_RECV);
-		assert_int_equal(h->wc[0].wc_flags, IBV_WC_WITH_INV);
-		assert_int_equal(h->wc[0].invalidated_rkey, rkey);
+		peer_invalidates(h, rkey);
+		vm_hears_of_it(h, rkey);
 	}
 	harness_move(h);
 	must_not_let_in(h, rkey);
@@ -78,18 +73,11 @@ static void invalidation_may_be_seen_before_the_bind(void **state)
 	struct ibv_mw *mw = window_of(&h->vm, IBV_MW_TYPE_2);
 	uint32_t rkey = ibv_inc_rkey(mw->rkey);
 
-	end_receive(&h->peer, 20, 0, 8);
-	end_receive(&h->peer, 21, 8, 8);
-	end_send(&h->vm, 1, 0, 8, IBV_SEND_SIGNALED);
-	fake_execute(real_of(h->vm.qp), 1, false);
+	message_arrives(&h->vm, &h->peer, 1);
 	post_bind(&h->vm, mw, rkey, 2, IBV_SEND_SIGNALED);
-	end_send(&h->vm, 3, 0, 8, IBV_SEND_SIGNALED);
-	fake_execute(real_of(h->vm.qp), 1, false);
+	message_arrives(&h->vm, &h->peer, 3);
 	assert_int_equal(harness_poll(h, &h->peer), 2);
-	end_receive(&h->vm, 11, 0, 8);
-	post_send_invalidate(&h->peer, rkey, 12);
-	assert_int_equal(fake_execute(real_of(h->peer.qp), 1, true), 1);
-	completes(h, &h->peer, 12, IBV_WC_SEND);
+	peer_invalidates(h, rkey);
 	harness_move(h);
 	assert_int_equal(harness_poll(h, &h->vm), 4);
 	must_not_let_in(h, rkey);
@@ -103,19 +91,14 @@ static void what_a_bind_has_done_is_noted_once(void **state)
 	struct ibv_mw *mw = window_of(&h->vm, IBV_MW_TYPE_2);
 	uint32_t rkey = ibv_inc_rkey(mw->rkey);
 
-	end_receive(&h->peer, 20, 0, 8);
 	end_rdma(&h->vm, &h->peer, IBV_WR_RDMA_READ, 1, 0, 8, IBV_SEND_SIGNALED);
 	fake_execute(real_of(h->vm.qp), 1, false);
 	post_bind(&h->vm, mw, rkey, 2, IBV_SEND_SIGNALED);
-	end_send(&h->vm, 3, 0, 8, IBV_SEND_SIGNALED);
-	fake_execute(real_of(h->vm.qp), 1, false);
+	message_arrives(&h->vm, &h->peer, 3);
 	assert_int_equal(harness_poll(h, &h->peer), 1);
 	harness_move(h);
-	end_receive(&h->vm, 11, 0, 8);
-	post_send_invalidate(&h->peer, rkey, 12);
-	assert_int_equal(fake_execute(real_of(h->peer.qp), 1, true), 1);
-	completes(h, &h->peer, 12, IBV_WC_SEND);
-	completes(h, &h->vm, 11, IBV_WC_RECV);
+	peer_invalidates(h, rkey);
+	vm_hears_of_it(h, rkey);
 	harness_move(h);
 	must_not_let_in(h, rkey);
 	dealloc(mw);
@@ -128,19 +111,12 @@ static void an_early_end_is_of_one_bind(void **state)
 	struct ibv_mw *mw = window_of(&h->vm, IBV_MW_TYPE_2);
 	uint32_t rkey = ibv_inc_rkey(mw->rkey);
 
-	end_receive(&h->peer, 20, 0, 8);
-	end_send(&h->vm, 1, 0, 8, IBV_SEND_SIGNALED);
-	fake_execute(real_of(h->vm.qp), 1, false);
+	message_arrives(&h->vm, &h->peer, 1);
 	assert_int_equal(harness_poll(h, &h->peer), 1);
 	post_bind(&h->vm, mw, rkey, 2, IBV_SEND_SIGNALED);
-	end_receive(&h->vm, 11, 0, 8);
-	post_send_invalidate(&h->peer, rkey, 12);
-	assert_int_equal(fake_execute(real_of(h->peer.qp), 1, true), 1);
-	completes(h, &h->peer, 12, IBV_WC_SEND);
-	completes(h, &h->vm, 11, IBV_WC_RECV);
-	assert_int_equal(ibv_destroy_qp(h->vm.qp), 0);
-	assert_int_equal(ibv_destroy_qp(h->peer.qp), 0);
-	harness_connect(h);
+	peer_invalidates(h, rkey);
+	vm_hears_of_it(h, rkey);
+	make_new_queue_pairs(h);
 	mw->rkey = rkey;
 	bound(h, &h->vm, mw, rkey);
 	harness_move(h);
@@ -160,8 +136,7 @@ static void invalidation_that_arrived_is_not_repeated(void **state)
 	harness_move(h);
 	assert_int_equal(fake_pending(real_of(h->peer.qp)), 0);
 	completes(h, &h->peer, 12, IBV_WC_SEND);
-	completes(h, &h->vm, 11, IBV_WC_RECV);
-	assert_int_equal(h->wc[0].invalidated_rkey, rkey);
+	vm_hears_of_it(h, rkey);
 	must_not_let_in(h, rkey);
 	dealloc(mw);
 }
@@ -177,8 +152,7 @@ static void invalidation_that_did_not_arrive_is_replayed(void **state)
 	end_receive(&h->vm, 11, 0, 8);
 	assert_int_equal(fake_execute(real_of(h->peer.qp), 9, true), 1);
 	completes(h, &h->peer, 12, IBV_WC_SEND);
-	completes(h, &h->vm, 11, IBV_WC_RECV);
-	assert_int_equal(h->wc[0].invalidated_rkey, rkey);
+	vm_hears_of_it(h, rkey);
 	must_not_let_in(h, rkey);
 	dealloc(mw);
 }

@@ -74,8 +74,7 @@ static void check_going(struct harness *h, void (*meanwhile)(struct harness *h))
 	struct ibv_mw *mw = window_of(&h->vm, IBV_MW_TYPE_2);
 	uint32_t rkey = bound(h, &h->vm, mw, ibv_inc_rkey(mw->rkey));
 
-	with.mr = ibv_reg_mr(
-	        h->vm.pd, h->vm.memory, HARNESS_BYTES, IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_MW_BIND);
+	with.mr = region_for_windows(h->vm.pd, h->vm.memory);
 	going = window_of(&h->vm, IBV_MW_TYPE_2);
 	bound(h, &with, going, ibv_inc_rkey(going->rkey));
 	harness_stop(h);
@@ -112,9 +111,7 @@ static void a_queue_pair_takes_its_windows_with_it(void **state)
 
 	bound(h, &h->vm, mw, ibv_inc_rkey(mw->rkey));
 	bound_type_1(h, &h->vm, other);
-	assert_int_equal(ibv_destroy_qp(h->vm.qp), 0);
-	assert_int_equal(ibv_destroy_qp(h->peer.qp), 0);
-	harness_connect(h);
+	make_new_queue_pairs(h);
 	harness_move(h);
 	bound(h, &h->vm, mw, mw->rkey + 2);
 	must_let_in(h, mw->rkey + 2);

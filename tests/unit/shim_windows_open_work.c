@@ -16,20 +16,14 @@ static void a_bind_that_a_message_followed_is_done(void **state)
 	struct ibv_mw *mw = window_of(&h->vm, IBV_MW_TYPE_2);
 	uint32_t rkey = ibv_inc_rkey(mw->rkey);
 
-	end_receive(&h->peer, 20, 0, 8);
-	end_receive(&h->peer, 21, 8, 8);
-	end_send(&h->vm, 1, 0, 8, IBV_SEND_SIGNALED);
-	fake_execute(real_of(h->vm.qp), 1, false);
+	message_arrives(&h->vm, &h->peer, 1);
 	post_bind(&h->vm, mw, rkey, 2, IBV_SEND_SIGNALED);
-	end_send(&h->vm, 3, 0, 8, IBV_SEND_SIGNALED);
-	fake_execute(real_of(h->vm.qp), 1, false);
+	message_arrives(&h->vm, &h->peer, 3);
 	assert_int_equal(harness_poll(h, &h->peer), 2);
 	assert_int_equal(harness_poll(h, &h->vm), 0);
 	harness_move(h);
 	assert_int_equal(fake_pending(real_of(h->vm.qp)), 0);
-	assert_int_equal(harness_poll(h, &h->vm), 3);
-	for (unsigned i = 0; i < 3; i++)
-		assert_int_equal(h->wc[i].wr_id, i + 1);
+	complete_in_order(h, &h->vm, 3);
 	assert_int_equal(h->wc[1].opcode, IBV_WC_BIND_MW);
 	assert_int_equal(h->wc[1].byte_len, 0);
 	must_let_in(h, rkey);
@@ -133,9 +127,7 @@ static void check_an_open_bind(struct harness *h, enum ibv_mw_type type)
 {
 	struct ibv_mw *mw = window_of(&h->peer, type);
 
-	end_receive(&h->vm, 20, 0, 8);
-	end_send(&h->peer, 1, 0, 8, IBV_SEND_SIGNALED);
-	fake_execute(real_of(h->peer.qp), 1, false);
+	message_arrives(&h->peer, &h->vm, 1);
 	bind_again(&h->peer, mw, 2);
 	stop_is_refused(h);
 	fake_acknowledge(real_of(h->peer.qp));
@@ -180,9 +172,7 @@ static void a_peers_binds_that_wait_are_not_broken(void **state)
 	stop_is_refused(h);
 	end_receive(&h->vm, 20, 0, 8);
 	assert_int_equal(end_run(&h->peer, 9), 1);
-	assert_int_equal(harness_poll(h, &h->peer), 3);
-	for (unsigned i = 0; i < 3; i++)
-		assert_int_equal(h->wc[i].wr_id, i + 1);
+	complete_in_order(h, &h->peer, 3);
 	assert_int_equal(harness_poll(h, &h->vm), 1);
 	harness_move(h);
 	assert_int_equal(writes(h, &h->vm, &h->peer, ibv_inc_rkey(rkey)), IBV_WC_SUCCESS);
@@ -200,9 +190,7 @@ static void an_open_bind_is_waited_for(void **state)
 	struct harness *h = *state;
 	struct ibv_mw *mw = window_of(&h->peer, IBV_MW_TYPE_1);
 
-	end_receive(&h->vm, 20, 0, 8);
-	end_send(&h->peer, 1, 0, 8, IBV_SEND_SIGNALED);
-	end_run_unacknowledged(&h->peer, 1);
+	message_arrives(&h->peer, &h->vm, 1);
 	bind_again(&h->peer, mw, 2);
 	h->meanwhile = its_message_is_acknowledged;
 	harness_move(h);
@@ -218,9 +206,7 @@ static void a_window_may_go_before_its_bind_is_done(void **state)
 	struct harness *h = *state;
 	struct ibv_mw *mw = window_of(&h->vm, IBV_MW_TYPE_2);
 
-	end_receive(&h->peer, 20, 0, 8);
-	end_send(&h->vm, 1, 0, 8, IBV_SEND_SIGNALED);
-	fake_execute(real_of(h->vm.qp), 1, false);
+	message_arrives(&h->vm, &h->peer, 1);
 	post_bind(&h->vm, mw, ibv_inc_rkey(mw->rkey), 2, IBV_SEND_SIGNALED);
 	dealloc(mw);
 	fake_acknowledge(real_of(h->vm.qp));

@@ -61,9 +61,7 @@ static void built_work_is_posted_in_its_order(void **state)
 		ibv_wr_set_sge(qpx, h->vm.mr->lkey, (uintptr_t)h->vm.memory, 8);
 		assert_int_equal(ibv_wr_complete(qpx), 0);
 		assert_int_equal(fake_execute(real_of(h->vm.qp), 9, true), 3);
-		assert_int_equal(harness_poll(h, &h->vm), 6);
-		for (unsigned n = 0; n < 6; n++)
-			assert_int_equal(h->wc[n].wr_id, n + 1);
+		complete_in_order(h, &h->vm, 6);
 		assert_int_equal(harness_poll(h, &h->peer), 3);
 		assert_int_equal(h->wc[2].wc_flags, IBV_WC_WITH_INV);
 		assert_int_equal(h->wc[2].invalidated_rkey, their_key);
@@ -137,16 +135,12 @@ static void what_is_refused_behind_others_is_an_error_of_the_work(void **state)
 		build_refused(qpx, h, mw);
 		build_send(qpx, h, 3);
 		assert_int_equal(ibv_wr_complete(qpx), 0);
-		assert_int_equal(harness_poll(h, &h->vm), 3);
-		for (unsigned i = 0; i < 3; i++)
-			assert_int_equal(h->wc[i].wr_id, i + 1);
+		complete_in_order(h, &h->vm, 3);
 		assert_int_equal(h->wc[0].status, done ? IBV_WC_SUCCESS : IBV_WC_WR_FLUSH_ERR);
 		assert_int_equal(h->wc[1].status, done ? IBV_WC_MW_BIND_ERR : IBV_WC_WR_FLUSH_ERR);
 		assert_int_equal(h->wc[2].status, IBV_WC_WR_FLUSH_ERR);
 		assert_int_equal(h->vm.qp->state, IBV_QPS_ERR);
-		assert_int_equal(ibv_destroy_qp(h->vm.qp), 0);
-		assert_int_equal(ibv_destroy_qp(h->peer.qp), 0);
-		harness_connect(h);
+		make_new_queue_pairs(h);
 		qpx = ibv_qp_to_qp_ex(h->vm.qp);
 	}
 	dealloc(mw);
@@ -161,16 +155,11 @@ static void what_is_not_posted_changes_no_window(void **state)
 	struct ibv_mw_bind_info info = part_of(&h->vm);
 	uint32_t rkey = ibv_inc_rkey(mw->rkey);
 
-	end_receive(&h->peer, 20, 0, 8);
-	end_send(&h->vm, 1, 0, 8, IBV_SEND_SIGNALED);
-	fake_execute(real_of(h->vm.qp), 1, false);
+	message_arrives(&h->vm, &h->peer, 1);
 	assert_int_equal(harness_poll(h, &h->peer), 1);
 	post_bind(&h->vm, mw, rkey, 2, IBV_SEND_SIGNALED);
-	end_receive(&h->vm, 11, 0, 8);
-	post_send_invalidate(&h->peer, rkey, 12);
-	assert_int_equal(end_run(&h->peer, 1), 1);
-	completes(h, &h->peer, 12, IBV_WC_SEND);
-	completes(h, &h->vm, 11, IBV_WC_RECV);
+	peer_invalidates(h, rkey);
+	vm_hears_of_it(h, rkey);
 	ibv_wr_start(qpx);
 	build_bind(qpx, h, mw, rkey);
 	ibv_wr_abort(qpx);

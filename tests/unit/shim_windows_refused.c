@@ -68,8 +68,7 @@ static void type_1_that_a_device_refuses_is_bound_by_its_next_key(void **state)
 	struct harness *h = *state;
 	struct ibv_mw *mw = window_of(&h->vm, IBV_MW_TYPE_1);
 	struct ibv_pd *pd = ibv_alloc_pd(h->vm.context);
-	struct ibv_mr *mr = ibv_reg_mr(
-	        pd, h->vm.memory, HARNESS_BYTES, IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_MW_BIND);
+	struct ibv_mr *mr = region_for_windows(pd, h->vm.memory);
 
 	bound_type_1(h, &h->vm, mw);
 	container_of(mw, struct memory_window, shown)->bound.mr =
@@ -122,8 +121,7 @@ static void what_is_bound_to_a_dead_region_is_not_bound_again(void **state)
 	struct harness *h = *state;
 	struct ibv_mw *mw = window_of(&h->vm, IBV_MW_TYPE_2),
 	              *other = window_of(&h->vm, IBV_MW_TYPE_1);
-	struct ibv_mr *mr = ibv_reg_mr(
-	        h->vm.pd, h->vm.memory, HARNESS_BYTES, IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_MW_BIND);
+	struct ibv_mr *mr = region_for_windows(h->vm.pd, h->vm.memory);
 	struct end with = h->vm;
 
 	with.mr = mr;
@@ -143,8 +141,7 @@ static void a_bind_to_a_dead_region_ends_the_queue_pair(void **state)
 {
 	struct harness *h = *state;
 	struct ibv_mw *mw = window_of(&h->vm, IBV_MW_TYPE_2);
-	struct ibv_mr *mr = ibv_reg_mr(
-	        h->vm.pd, h->vm.memory, HARNESS_BYTES, IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_MW_BIND);
+	struct ibv_mr *mr = region_for_windows(h->vm.pd, h->vm.memory);
 	struct end with = h->vm;
 
 	with.mr = mr;

@@ -135,8 +135,7 @@ static void each_domain_has_its_windows_again(void **state)
 	bound_type_1(h, &h->vm, mine);
 	other = h->vm;
 	other.pd = ibv_alloc_pd(h->vm.context);
-	other.mr = ibv_reg_mr(
-	        other.pd, other.memory, HARNESS_BYTES, IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_MW_BIND);
+	other.mr = region_for_windows(other.pd, other.memory);
 	theirs = window_of(&other, IBV_MW_TYPE_1);
 	last = window_of(&h->vm, IBV_MW_TYPE_1);
 	bound_type_1(h, &h->vm, last);
