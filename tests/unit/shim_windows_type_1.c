@@ -29,36 +29,55 @@ static void type_1_counts_on_after_moves(void **state)
 	dealloc(mw);
 }
 
-static void type_1_that_was_unbound_stays_so(void **state)
+static void unbind(struct harness *h, struct ibv_mw *mw, struct ibv_mw_bind_info nothing)
 {
-	struct harness *h = *state;
-	struct ibv_mw *mw = window_of(&h->vm, IBV_MW_TYPE_1);
-	struct ibv_mw_bind nothing = {.wr_id = 6, .send_flags = IBV_SEND_SIGNALED};
+	struct ibv_mw_bind bind = {
+	        .wr_id = 6, .send_flags = IBV_SEND_SIGNALED, .bind_info = nothing};
 
-	bound_type_1(h, &h->vm, mw);
-	assert_int_equal(ibv_bind_mw(h->vm.qp, mw, &nothing), 0);
+	assert_int_equal(ibv_bind_mw(h->vm.qp, mw, &bind), 0);
+}
+
+/* An unbind is to complete. Bound again after a move it serves; unbound again it stays so. */
+static void check_unbound(struct harness *h, struct ibv_mw *mw, struct ibv_mw_bind_info nothing)
+{
 	completes(h, &h->vm, 6, IBV_WC_BIND_MW);
 	harness_move(h);
 	bound_type_1(h, &h->vm, mw);
 	must_let_in(h, mw->rkey);
-	assert_int_equal(ibv_bind_mw(h->vm.qp, mw, &nothing), 0);
+	unbind(h, mw, nothing);
 	completes(h, &h->vm, 6, IBV_WC_BIND_MW);
 	harness_move(h);
 	must_not_let_in(h, mw->rkey);
+}
+
+static void type_1_that_was_unbound_stays_so(void **state)
+{
+	struct harness *h = *state;
+	struct ibv_mw *mw = window_of(&h->vm, IBV_MW_TYPE_1);
+	struct ibv_mw_bind_info nothing = {0};
+
+	bound_type_1(h, &h->vm, mw);
+	unbind(h, mw, nothing);
+	check_unbound(h, mw, nothing);
 	dealloc(mw);
 }
 
 /* Of no length, though it says where and of which region: devices are told just so. */
+static struct ibv_mw_bind_info nothing_of(const struct end *end)
+{
+	struct ibv_mw_bind_info nothing = part_of(end);
+
+	nothing.length = 0;
+	return nothing;
+}
+
 static void unbinding_may_name_the_region(void **state)
 {
 	struct harness *h = *state;
 	struct ibv_mw *mw = window_of(&h->vm, IBV_MW_TYPE_1);
-	struct ibv_mw_bind nothing = {
-	        .wr_id = 6, .send_flags = IBV_SEND_SIGNALED, .bind_info = part_of(&h->vm)};
 
-	nothing.bind_info.length = 0;
 	bound_type_1(h, &h->vm, mw);
-	assert_int_equal(ibv_bind_mw(h->vm.qp, mw, &nothing), 0);
+	unbind(h, mw, nothing_of(&h->vm));
 	completes(h, &h->vm, 6, IBV_WC_BIND_MW);
 	must_not_let_in(h, mw->rkey);
 	dealloc(mw);
@@ -68,22 +87,12 @@ static void unbinding_may_name_the_region_while_it_moves(void **state)
 {
 	struct harness *h = *state;
 	struct ibv_mw *mw = window_of(&h->vm, IBV_MW_TYPE_1);
-	struct ibv_mw_bind nothing = {
-	        .wr_id = 6, .send_flags = IBV_SEND_SIGNALED, .bind_info = part_of(&h->vm)};
 
-	nothing.bind_info.length = 0;
 	bound_type_1(h, &h->vm, mw);
 	harness_stop(h);
-	assert_int_equal(ibv_bind_mw(h->vm.qp, mw, &nothing), 0);
+	unbind(h, mw, nothing_of(&h->vm));
 	harness_go_on(h);
-	completes(h, &h->vm, 6, IBV_WC_BIND_MW);
-	harness_move(h);
-	bound_type_1(h, &h->vm, mw);
-	must_let_in(h, mw->rkey);
-	assert_int_equal(ibv_bind_mw(h->vm.qp, mw, &nothing), 0);
-	completes(h, &h->vm, 6, IBV_WC_BIND_MW);
-	harness_move(h);
-	must_not_let_in(h, mw->rkey);
+	check_unbound(h, mw, nothing_of(&h->vm));
 	dealloc(mw);
 }
 
