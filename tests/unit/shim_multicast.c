@@ -64,6 +64,23 @@ static void leave_both(struct end *end)
 	assert_int_equal(ibv_detach_mcast(end->qp, &group, SECOND), 0);
 }
 
+static void come_to_where_the_second_is_not_joined(struct harness *h)
+{
+	harness_stop(h);
+	harness_expect(h, TETHER__STEP__STEP_RELEASE, DONE);
+	fake.slot++;
+	fake.joins_no_group = SECOND;
+}
+
+/* In both groups, and nothing has been heard. */
+static void goes_on_with(struct harness *h, unsigned receives)
+{
+	go_on_from_attach(h);
+	assert_int_equal(fake_receives(real_of(h->vm.qp)), receives);
+	assert_int_equal(fake_groups(real_of(h->vm.qp)), 2);
+	assert_int_equal(harness_poll(h, &h->vm), 0);
+}
+
 static void an_attach_that_failed_may_be_tried_again(void **state)
 {
 	struct harness *h = *state;
@@ -71,17 +88,11 @@ static void an_attach_that_failed_may_be_tried_again(void **state)
 	join_both(&h->vm);
 	assert_int_equal(end_receive(&h->vm, 50, 0, 512), 0);
 	assert_int_equal(end_receive(&h->vm, 51, 512, 512), 0);
-	harness_stop(h);
-	harness_expect(h, TETHER__STEP__STEP_RELEASE, DONE);
-	fake.slot++;
-	fake.joins_no_group = SECOND;
+	come_to_where_the_second_is_not_joined(h);
 	harness_expect(h, TETHER__STEP__STEP_ATTACH, FAILED);
 	assert_string_equal(harness_reason(h), "not-rebuilt");
 	fake.joins_no_group = 0;
-	go_on_from_attach(h);
-	assert_int_equal(fake_receives(real_of(h->vm.qp)), 2);
-	assert_int_equal(fake_groups(real_of(h->vm.qp)), 2);
-	assert_int_equal(harness_poll(h, &h->vm), 0);
+	goes_on_with(h, 2);
 	leave_both(&h->vm);
 }
 
@@ -92,10 +103,7 @@ static void what_was_half_made_is_made_anew(void **state)
 
 	join_both(&h->vm);
 	assert_int_equal(end_receive(&h->vm, 50, 0, 512), 0);
-	harness_stop(h);
-	harness_expect(h, TETHER__STEP__STEP_RELEASE, DONE);
-	fake.slot++;
-	fake.joins_no_group = SECOND;
+	come_to_where_the_second_is_not_joined(h);
 	fake.destroys_no_qps = true;
 	for (int tries = 0; tries < 3; tries++) {
 		harness_expect(h, TETHER__STEP__STEP_ATTACH, FAILED);
@@ -103,10 +111,7 @@ static void what_was_half_made_is_made_anew(void **state)
 		fake.joins_no_group = 0;
 	}
 	fake.destroys_no_qps = false;
-	go_on_from_attach(h);
-	assert_int_equal(fake_receives(real_of(h->vm.qp)), 1);
-	assert_int_equal(fake_groups(real_of(h->vm.qp)), 2);
-	assert_int_equal(harness_poll(h, &h->vm), 0);
+	goes_on_with(h, 1);
 	leave_both(&h->vm);
 }
 
@@ -116,10 +121,7 @@ static void what_was_half_made_ends_with_its_context(void **state)
 
 	join_both(&h->vm);
 	assert_int_equal(end_receive(&h->vm, 50, 0, 512), 0);
-	harness_stop(h);
-	harness_expect(h, TETHER__STEP__STEP_RELEASE, DONE);
-	fake.slot++;
-	fake.joins_no_group = SECOND;
+	come_to_where_the_second_is_not_joined(h);
 	fake.destroys_no_qps = true;
 	harness_expect(h, TETHER__STEP__STEP_ATTACH, FAILED);
 	fake.joins_no_group = 0;
