@@ -10,16 +10,11 @@ void events_acknowledge(
 	pthread_mutex_unlock(mutex);
 }
 
-void async_event_acknowledge(const struct ibv_async_event *event)
+enum event_owner async_event_owner(const struct ibv_async_event *event)
 {
-	struct ibv_cq *cq = event->element.cq;
-	struct ibv_qp *qp = event->element.qp;
-	struct ibv_srq *srq = event->element.srq;
-
 	switch (event->event_type) {
 	case IBV_EVENT_CQ_ERR:
-		events_acknowledge(&cq->mutex, &cq->cond, &cq->async_events_completed, 1);
-		break;
+		return OWNER_IS_CQ;
 	case IBV_EVENT_QP_FATAL:
 	case IBV_EVENT_QP_REQ_ERR:
 	case IBV_EVENT_QP_ACCESS_ERR:
@@ -28,13 +23,32 @@ void async_event_acknowledge(const struct ibv_async_event *event)
 	case IBV_EVENT_PATH_MIG:
 	case IBV_EVENT_PATH_MIG_ERR:
 	case IBV_EVENT_QP_LAST_WQE_REACHED:
-		events_acknowledge(&qp->mutex, &qp->cond, &qp->events_completed, 1);
-		break;
+		return OWNER_IS_QP;
 	case IBV_EVENT_SRQ_ERR:
 	case IBV_EVENT_SRQ_LIMIT_REACHED:
+		return OWNER_IS_SRQ;
+	default:
+		return OWNER_IS_DEVICE;
+	}
+}
+
+void async_event_acknowledge(const struct ibv_async_event *event)
+{
+	struct ibv_cq *cq = event->element.cq;
+	struct ibv_qp *qp = event->element.qp;
+	struct ibv_srq *srq = event->element.srq;
+
+	switch (async_event_owner(event)) {
+	case OWNER_IS_CQ:
+		events_acknowledge(&cq->mutex, &cq->cond, &cq->async_events_completed, 1);
+		break;
+	case OWNER_IS_QP:
+		events_acknowledge(&qp->mutex, &qp->cond, &qp->events_completed, 1);
+		break;
+	case OWNER_IS_SRQ:
 		events_acknowledge(&srq->mutex, &srq->cond, &srq->events_completed, 1);
 		break;
-	default:
+	case OWNER_IS_DEVICE:
 		break;
 	}
 }

@@ -99,23 +99,17 @@ void face_unraise(struct face_context *context, const void *element)
 
 static void count_got(const struct ibv_async_event *event)
 {
-	switch (event->event_type) {
-	case IBV_EVENT_CQ_ERR:
+	switch (async_event_owner(event)) {
+	case OWNER_IS_CQ:
 		((struct face_cq *)(void *)event->element.cq)->async_events_got++;
 		break;
-	case IBV_EVENT_QP_FATAL:
-	case IBV_EVENT_QP_REQ_ERR:
-	case IBV_EVENT_QP_ACCESS_ERR:
-	case IBV_EVENT_COMM_EST:
-	case IBV_EVENT_SQ_DRAINED:
-	case IBV_EVENT_QP_LAST_WQE_REACHED:
+	case OWNER_IS_QP:
 		((struct face_qp *)(void *)event->element.qp)->events_got++;
 		break;
-	case IBV_EVENT_SRQ_ERR:
-	case IBV_EVENT_SRQ_LIMIT_REACHED:
+	case OWNER_IS_SRQ:
 		((struct face_srq *)(void *)event->element.srq)->events_got++;
 		break;
-	default:
+	case OWNER_IS_DEVICE:
 		break;
 	}
 }
