@@ -195,14 +195,22 @@ static void repeated_read_tells_what_is_there_now(void **state)
 	assert_int_equal(hand_next(pair)->payload[0], 2);
 }
 
-static void late_copy_of_a_read_whose_region_is_gone_harms_nobody(void **state)
+/* A READ of one byte that has been answered: who asks again gives it once more. */
+static struct packet answered_read(struct pair *pair)
 {
-	struct pair *pair = *state;
 	struct packet packet = hand_request(pair, OP_READ_REQUEST, FIRST_PSN);
 
 	packet.reth.length = 1;
 	hand_give(pair, 1, &packet);
 	hand_next(pair);
+	return packet;
+}
+
+static void late_copy_of_a_read_whose_region_is_gone_harms_nobody(void **state)
+{
+	struct pair *pair = *state;
+	struct packet packet = answered_read(pair);
+
 	memory_keys_remove(pair->end[1].host.keys, &pair->end[1].region);
 	hand_give(pair, 1, &packet);
 	hand_assert_silent(pair);
@@ -212,11 +220,8 @@ static void late_copy_of_a_read_whose_region_is_gone_harms_nobody(void **state)
 static void repeated_read_whose_region_goes_before_the_answer_harms_nobody(void **state)
 {
 	struct pair *pair = *state;
-	struct packet packet = hand_request(pair, OP_READ_REQUEST, FIRST_PSN);
+	struct packet packet = answered_read(pair);
 
-	packet.reth.length = 1;
-	hand_give(pair, 1, &packet);
-	hand_next(pair);
 	hand_give(pair, 1, &packet);
 	memory_keys_remove(pair->end[1].host.keys, &pair->end[1].region);
 	hand_assert_silent(pair);

@@ -222,17 +222,26 @@ static void flushed_bind_is_not_done(void **state)
 	assert_null(window.of);
 }
 
-static void peers_send_closes_the_window(void **state)
+/* A SEND of the peer's with @key; what its receiver hears of it. */
+static struct ibv_wc sent_to_invalidate(struct pair *pair, uint32_t key)
 {
-	struct pair *pair = *state;
-	uint32_t key = ibv_inc_rkey(window.region.key);
 	struct ibv_wc wc = {0};
 
-	assert_int_equal(post_bind(pair, 1, START, 0), 0);
 	assert_int_equal(pair_post_receive(pair, 1, 0x8000, 64, 9), 0);
 	post_invalidate(pair, 0, IBV_WR_SEND_WITH_INV, 2, key, 0);
 	assert_completes(pair, 0, 2, IBV_WC_SEND, IBV_WC_SUCCESS);
 	assert_true(pair_poll_receive(pair, 1, &wc));
+	return wc;
+}
+
+static void peers_send_closes_the_window(void **state)
+{
+	struct pair *pair = *state;
+	uint32_t key = ibv_inc_rkey(window.region.key);
+	struct ibv_wc wc;
+
+	assert_int_equal(post_bind(pair, 1, START, 0), 0);
+	wc = sent_to_invalidate(pair, key);
 	assert_int_equal(wc.status, IBV_WC_SUCCESS);
 	assert_int_equal(wc.wc_flags, IBV_WC_WITH_INV);
 	assert_int_equal(wc.invalidated_rkey, key);
@@ -251,16 +260,11 @@ static void repeated_send_does_not_invalidate_twice(void **state)
 {
 	struct pair *pair = *state;
 	uint32_t key = ibv_inc_rkey(window.region.key);
-	struct ibv_wc wc = {0};
 
 	assert_int_equal(post_bind(pair, 1, START, 0), 0);
-	assert_int_equal(pair_post_receive(pair, 1, 0x8000, 64, 9), 0);
 	pair->fate = lose_the_first_answer;
-	post_invalidate(pair, 0, IBV_WR_SEND_WITH_INV, 2, key, 0);
-	assert_completes(pair, 0, 2, IBV_WC_SEND, IBV_WC_SUCCESS);
+	assert_int_equal(sent_to_invalidate(pair, key).status, IBV_WC_SUCCESS);
 	assert_int_equal(lost, 2);
-	assert_true(pair_poll_receive(pair, 1, &wc));
-	assert_int_equal(wc.status, IBV_WC_SUCCESS);
 	assert_int_equal(pair->end[1].qp.state, IBV_QPS_RTS);
 }
 
@@ -268,12 +272,8 @@ static void repeated_send_does_not_invalidate_twice(void **state)
 static void key_that_cannot_be_invalidated_fails_the_receiver(void **state)
 {
 	struct pair *pair = *state;
-	struct ibv_wc wc = {0};
+	struct ibv_wc wc = sent_to_invalidate(pair, pair->end[1].region.key);
 
-	assert_int_equal(pair_post_receive(pair, 1, 0x8000, 64, 9), 0);
-	post_invalidate(pair, 0, IBV_WR_SEND_WITH_INV, 2, pair->end[1].region.key, 0);
-	assert_completes(pair, 0, 2, IBV_WC_SEND, IBV_WC_SUCCESS);
-	assert_true(pair_poll_receive(pair, 1, &wc));
 	assert_int_equal(wc.wr_id, 9);
 	assert_int_equal(wc.status, IBV_WC_REM_INV_REQ_ERR);
 	assert_int_equal(pair->end[1].qp.state, IBV_QPS_ERR);
