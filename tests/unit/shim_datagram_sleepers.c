@@ -12,34 +12,25 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "notifier/base/cleanup.h"
 #include "preload/heard_senders.h"
 #include "tests/unit/shim_talkers.h"
+#include "tests/unit/shim_unrest.h"
 
-#ifdef TETHER_SANITIZE
-enum { MOVES = 60, MOVES_FULL = 1000 };
-#else
-enum { MOVES = 200, MOVES_FULL = 10000 };
-#endif
 enum {
 	TALKERS = 4, /* neighbours talk to each other, the first of them in the VM */
 	STIRS = 8,   /* each millisecond */
-	STANDSTILL_S = 120,
 };
 
 static struct harness h;
 static struct talker talkers[TALKERS];
+static struct unrest unrest;
 static bool delays_events;
 
 /* ---- the fabric ---- */
-
-static bool fabric_ends; /* atomic */
 
 /* Events come after their completions, some when the next have come. */
 static void delay_or_tell(unsigned *seed)
@@ -63,17 +54,6 @@ static void stir(unsigned *seed)
 	fake_stir(seed);
 }
 
-static void *carry(void *unused)
-{
-	unsigned seed = 1;
-
-	while (!__atomic_load_n(&fabric_ends, __ATOMIC_RELAXED)) {
-		stir(&seed);
-		sched_yield();
-	}
-	return NULL;
-}
-
 static void time_passes(struct harness *unused)
 {
 	static unsigned seed = 4;
@@ -81,49 +61,6 @@ static void time_passes(struct harness *unused)
 	for (int i = 0; i < STIRS; i++)
 		stir(&seed);
 	sched_yield();
-}
-
-/* ---- who has to go on ---- */
-
-static time_t now_s(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec;
-}
-
-static uint64_t turns_of(const struct flow *flow)
-{
-	return __atomic_load_n(&flow->turns, __ATOMIC_RELAXED);
-}
-
-static void await_turn(const struct talker *talker, int flow, uint64_t turns)
-{
-	time_t end_s = now_s() + STANDSTILL_S;
-
-	while (turns_of(&talker->flows[flow]) < turns) {
-		sched_yield();
-		if (now_s() < end_s)
-			continue;
-		for (int i = 0; i < TALKERS; i++)
-			talker_describe(&talkers[i]);
-		print_error("%s, flow %d: a wake-up was lost\n", talker->name, flow);
-		/* They cannot be ended: they sleep. */
-		_exit(EXIT_FAILURE);
-	}
-}
-
-static void everybody_takes_a_turn(void)
-{
-	uint64_t turns[TALKERS][TALKER_FLOWS];
-
-	for (int i = 0; i < TALKERS; i++)
-		for (int flow = 0; flow < talkers[i].flow_count; flow++)
-			turns[i][flow] = turns_of(&talkers[i].flows[flow]);
-	for (int i = 0; i < TALKERS; i++)
-		for (int flow = 0; flow < talkers[i].flow_count; flow++)
-			await_turn(&talkers[i], flow, turns[i][flow] + 1);
 }
 
 /* ---- the root ---- */
@@ -135,35 +72,15 @@ static void give_up_before_the_vote(void)
 	harness_expect(&h, TETHER__STEP__STEP_ABORT, DONE);
 }
 
-static void give_up_after_the_vote(void)
+static void stop(unsigned *unused)
 {
 	harness_stop(&h);
-	harness_expect(&h, TETHER__STEP__STEP_ABORT, DONE);
-	harness_expect(&h, TETHER__STEP__STEP_RECONNECT, DONE);
-	harness_expect(&h, TETHER__STEP__STEP_RESUME, DONE);
 }
 
-static void move_often(int moves)
+static void describe(void)
 {
-	unsigned seed = 2;
-
-	for (int i = 0; i < moves; i++) {
-		switch (rand_r(&seed) % 16) {
-		case 0:
-			give_up_before_the_vote();
-			break;
-		case 1:
-			give_up_after_the_vote();
-			break;
-		default:
-			break;
-		}
-		harness_move(&h);
-		/* Now and then again before anybody has woken up. */
-		if (rand_r(&seed) % 4)
-			everybody_takes_a_turn();
-	}
-	everybody_takes_a_turn();
+	for (int i = 0; i < TALKERS; i++)
+		talker_describe(&talkers[i]);
 }
 
 /* ---- the tests ---- */
@@ -190,17 +107,21 @@ static void start(void)
 
 static void talk_and_move(void)
 {
-	const int moves = getenv("TETHER_FULL") ? MOVES_FULL : MOVES;
-	pthread_t fabric;
-
-	__atomic_store_n(&fabric_ends, false, __ATOMIC_RELAXED);
-	pthread_create(&fabric, NULL, carry, NULL);
+	unrest = (struct unrest){.h = &h,
+	        .stir = stir,
+	        .stop = stop,
+	        .give_up_before_the_vote = give_up_before_the_vote,
+	        .describe = describe};
+	for (int i = 0; i < TALKERS; i++)
+		for (int flow = 0; flow < talkers[i].flow_count; flow++)
+			unrest_add_flow(
+			        &unrest, talkers[i].name, flow, &talkers[i].flows[flow].turns);
+	unrest_begin(&unrest);
 	start();
-	move_often(moves);
+	unrest_move(&unrest, unrest_moves());
 	for (int i = 0; i < TALKERS; i++)
 		talker_end(&talkers[i]);
-	__atomic_store_n(&fabric_ends, true, __ATOMIC_RELAXED);
-	pthread_join(fabric, NULL);
+	unrest_end(&unrest);
 	for (int i = 0; i < TALKERS; i++)
 		talker_close(&talkers[i]);
 	for (int i = 0; i < TALKERS; i++)

@@ -13,25 +13,20 @@
 #include <inttypes.h>
 #include <sched.h>
 #include <stdlib.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "tests/unit/shim_sleepers.h"
+#include "tests/unit/shim_unrest.h"
 
-#ifdef TETHER_SANITIZE
-enum { MOVES = 60, MOVES_FULL = 1000 };
-#else
-enum { MOVES = 200, MOVES_FULL = 10000 };
-#endif
-enum { SLEEPERS = 4, STANDSTILL_S = 120 };
+enum { SLEEPERS = 4 };
 
 static struct harness h;
 static struct sleeper sleepers[SLEEPERS];
+static struct unrest unrest;
 
 /* ---- the fabric ---- */
 
-/* Atomic. Nothing gets through while it is blocked: what was executed stays without an answer. */
-static bool fabric_ends, fabric_is_blocked;
+/* Atomic. Nothing gets through while it is: what was executed stays without an answer. */
+static bool fabric_is_blocked;
 
 static void stir(unsigned *seed)
 {
@@ -39,63 +34,9 @@ static void stir(unsigned *seed)
 		fake_stir(seed);
 }
 
-static void *carry(void *unused)
-{
-	unsigned seed = 1;
-
-	while (!__atomic_load_n(&fabric_ends, __ATOMIC_RELAXED)) {
-		stir(&seed);
-		sched_yield();
-	}
-	return NULL;
-}
-
 static void block_fabric(bool is_blocked)
 {
 	__atomic_store_n(&fabric_is_blocked, is_blocked, __ATOMIC_RELAXED);
-}
-
-/* ---- who has to go on ---- */
-
-static uint64_t turns_of(int sleeper, int flow)
-{
-	return __atomic_load_n(&sleepers[sleeper].flows[flow].turns, __ATOMIC_RELAXED);
-}
-
-static time_t now_s(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec;
-}
-
-static void await_turn(int sleeper, int flow, uint64_t turns)
-{
-	time_t end_s = now_s() + STANDSTILL_S;
-
-	while (turns_of(sleeper, flow) < turns) {
-		sched_yield();
-		if (now_s() < end_s)
-			continue;
-		for (int i = 0; i < SLEEPERS; i++)
-			sleeper_describe(&sleepers[i]);
-		print_error("%s, flow %d: a wake-up was lost\n", sleepers[sleeper].name, flow);
-		/* They cannot be ended: they sleep. */
-		_exit(EXIT_FAILURE);
-	}
-}
-
-static void everybody_takes_a_turn(void)
-{
-	uint64_t turns[SLEEPERS][SLEEPER_FLOWS];
-
-	for (int i = 0; i < SLEEPERS; i++)
-		for (int flow = 0; flow < SLEEPER_FLOWS; flow++)
-			turns[i][flow] = turns_of(i, flow);
-	for (int i = 0; i < SLEEPERS; i++)
-		for (int flow = 0; flow < SLEEPER_FLOWS; flow++)
-			await_turn(i, flow, turns[i][flow] + 1);
 }
 
 /* ---- the root ---- */
@@ -136,14 +77,6 @@ static void give_up_before_the_vote(void)
 	harness_expect(&h, TETHER__STEP__STEP_ABORT, DONE);
 }
 
-static void give_up_after_the_vote(unsigned *seed)
-{
-	stop(seed);
-	harness_expect(&h, TETHER__STEP__STEP_ABORT, DONE);
-	harness_expect(&h, TETHER__STEP__STEP_RECONNECT, DONE);
-	harness_expect(&h, TETHER__STEP__STEP_RESUME, DONE);
-}
-
 static void time_passes(struct harness *unused)
 {
 	static unsigned seed = 4;
@@ -152,28 +85,10 @@ static void time_passes(struct harness *unused)
 	sched_yield();
 }
 
-static void move_often(int moves)
+static void describe(void)
 {
-	unsigned seed = 2;
-
-	for (int i = 0; i < moves; i++) {
-		switch (rand_r(&seed) % 16) {
-		case 0:
-			give_up_before_the_vote();
-			break;
-		case 1:
-			give_up_after_the_vote(&seed);
-			break;
-		default:
-			break;
-		}
-		stop(&seed);
-		harness_go_on(&h);
-		/* Now and then again before anybody has woken up. */
-		if (rand_r(&seed) % 4)
-			everybody_takes_a_turn();
-	}
-	everybody_takes_a_turn();
+	for (int i = 0; i < SLEEPERS; i++)
+		sleeper_describe(&sleepers[i]);
 }
 
 /* ---- the test ---- */
@@ -189,7 +104,7 @@ static void report(int moves)
 			events += sleepers[i].cqs[cq].events;
 		}
 		for (int flow = 0; flow < SLEEPER_FLOWS; flow++)
-			turns += turns_of(i, flow);
+			turns += sleepers[i].flows[flow].turns;
 		limits += sleepers[i].limits;
 		false_alarms += sleepers[i].false_alarms;
 		doubtful += sleepers[i].doubtful;
@@ -217,17 +132,24 @@ static void check(struct sleeper *sleeper)
 
 static void no_wake_up_is_lost_and_none_is_made_up(void **state)
 {
-	const int moves = getenv("TETHER_FULL") ? MOVES_FULL : MOVES;
-	pthread_t fabric;
+	const int moves = unrest_moves();
 
-	pthread_create(&fabric, NULL, carry, NULL);
+	unrest = (struct unrest){.h = &h,
+	        .stir = stir,
+	        .stop = stop,
+	        .give_up_before_the_vote = give_up_before_the_vote,
+	        .describe = describe};
+	for (int i = 0; i < SLEEPERS; i++)
+		for (int flow = 0; flow < SLEEPER_FLOWS; flow++)
+			unrest_add_flow(
+			        &unrest, sleepers[i].name, flow, &sleepers[i].flows[flow].turns);
+	unrest_begin(&unrest);
 	sleepers_start(&sleepers[0], &sleepers[1]);
 	sleepers_start(&sleepers[2], &sleepers[3]);
-	move_often(moves);
+	unrest_move(&unrest, moves);
 	sleepers_end(&sleepers[0], &sleepers[1]);
 	sleepers_end(&sleepers[2], &sleepers[3]);
-	__atomic_store_n(&fabric_ends, true, __ATOMIC_RELAXED);
-	pthread_join(fabric, NULL);
+	unrest_end(&unrest);
 	report(moves);
 	for (int i = 0; i < SLEEPERS; i++)
 		check(&sleepers[i]);
