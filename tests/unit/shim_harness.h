@@ -124,9 +124,13 @@ void harness_time_passes(struct harness *h, unsigned ms);
 const char *harness_reason(const struct harness *h);
 void harness_forget_answers(struct harness *h);
 
-/* PREPARE to RELEASE, the VM's device to the next slot, ATTACH to RESUME; all have to be DONE. */
+/* Steps of which all have to be DONE: PREPARE to SETTLE. */
 void harness_stop(struct harness *h);
+/* ATTACH to RESUME, where the VM's device is now. */
+void harness_arrive(struct harness *h);
+/* RELEASE, the device to the next slot, and the arrival there. */
 void harness_go_on(struct harness *h);
+/* All of them. */
 void harness_move(struct harness *h);
 
 #endif

@@ -164,6 +164,13 @@ void harness_stop(struct harness *h)
 	harness_expect(h, TETHER__STEP__STEP_SETTLE, DONE);
 }
 
+void harness_arrive(struct harness *h)
+{
+	harness_expect(h, TETHER__STEP__STEP_ATTACH, DONE);
+	harness_expect(h, TETHER__STEP__STEP_RECONNECT, DONE);
+	harness_expect(h, TETHER__STEP__STEP_RESUME, DONE);
+}
+
 void harness_go_on(struct harness *h)
 {
 	int next = (fake.slot + 1) % 4;
@@ -172,9 +179,7 @@ void harness_go_on(struct harness *h)
 	fake.slot = -1;
 	harness_time_passes(h, 20);
 	fake.slot = next;
-	harness_expect(h, TETHER__STEP__STEP_ATTACH, DONE);
-	harness_expect(h, TETHER__STEP__STEP_RECONNECT, DONE);
-	harness_expect(h, TETHER__STEP__STEP_RESUME, DONE);
+	harness_arrive(h);
 }
 
 void harness_move(struct harness *h)

@@ -32,13 +32,6 @@ static void the_new_one_hears_what_the_old_one_heard(void **state)
 	assert_int_equal(fake_groups(real_of(h->vm.qp)), 0);
 }
 
-static void go_on_from_attach(struct harness *h)
-{
-	harness_expect(h, TETHER__STEP__STEP_ATTACH, DONE);
-	harness_expect(h, TETHER__STEP__STEP_RECONNECT, DONE);
-	harness_expect(h, TETHER__STEP__STEP_RESUME, DONE);
-}
-
 static void a_member_is_not_destroyed(void **state)
 {
 	struct harness *h = *state;
@@ -48,7 +41,7 @@ static void a_member_is_not_destroyed(void **state)
 	harness_stop(h);
 	harness_expect(h, TETHER__STEP__STEP_RELEASE, DONE);
 	assert_int_equal(ibv_destroy_qp(h->vm.qp), EBUSY);
-	go_on_from_attach(h);
+	harness_arrive(h);
 	assert_int_equal(ibv_detach_mcast(h->vm.qp, &group, FIRST), 0);
 }
 
@@ -75,7 +68,7 @@ static void come_to_where_the_second_is_not_joined(struct harness *h)
 /* In both groups, and nothing has been heard. */
 static void goes_on_with(struct harness *h, unsigned receives)
 {
-	go_on_from_attach(h);
+	harness_arrive(h);
 	assert_int_equal(fake_receives(real_of(h->vm.qp)), receives);
 	assert_int_equal(fake_groups(real_of(h->vm.qp)), 2);
 	assert_int_equal(harness_poll(h, &h->vm), 0);
@@ -143,7 +136,7 @@ static void who_is_not_released_is_still_in_its_groups(void **state)
 	harness_expect(h, TETHER__STEP__STEP_RELEASE, FAILED);
 	assert_string_equal(harness_reason(h), "not-released");
 	fake.destroys_no_qps = false;
-	go_on_from_attach(h);
+	harness_arrive(h);
 	assert_int_equal(fake_groups(real_of(h->vm.qp)), 2);
 	leave_both(&h->vm);
 }

@@ -252,9 +252,7 @@ static void a_device_without_what_is_used_is_refused_by_name(void **state)
 	harness_expect(h, TETHER__STEP__STEP_ATTACH, FAILED);
 	assert_string_equal(harness_reason(h), "table-entry-missing");
 	fake_tables.pkeys[3] = 0x8001;
-	harness_expect(h, TETHER__STEP__STEP_ATTACH, DONE);
-	harness_expect(h, TETHER__STEP__STEP_RECONNECT, DONE);
-	harness_expect(h, TETHER__STEP__STEP_RESUME, DONE);
+	harness_arrive(h);
 	assert_int_equal(fake_qp_pkey_index(real_of(qp)), 3);
 	assert_int_equal(ibv_destroy_qp(qp), 0);
 }

@@ -62,19 +62,12 @@ static void a_dead_key_of_a_region_is_nobodys_after_the_next_move(void **state)
 	assert_int_equal(ibv_dereg_mr(heir), 0);
 }
 
-/* harness_go_on in two parts: without a device, and at the next. */
+/* As harness_go_on does, up to the arrival. */
 static void goes_away(struct harness *h)
 {
 	harness_stop(h);
 	harness_expect(h, TETHER__STEP__STEP_RELEASE, DONE);
 	fake.slot = (fake.slot + 1) % 4;
-}
-
-static void arrives(struct harness *h)
-{
-	harness_expect(h, TETHER__STEP__STEP_ATTACH, DONE);
-	harness_expect(h, TETHER__STEP__STEP_RECONNECT, DONE);
-	harness_expect(h, TETHER__STEP__STEP_RESUME, DONE);
 }
 
 /* It ends before anybody was told what it has become. */
@@ -88,7 +81,7 @@ static void what_ends_on_the_way_is_nobodys(void **state)
 	goes_away(h);
 	dealloc(mw);
 	assert_int_equal(ibv_dereg_mr(mr), 0);
-	arrives(h);
+	harness_arrive(h);
 	fake_next_number(old);
 	later = ibv_reg_mr(h->vm.pd, h->vm.memory, HARNESS_BYTES, ACCESS);
 	assert_int_not_equal(later->rkey, old);
@@ -113,7 +106,7 @@ static void a_dead_key_invalidates_nothing(void **state)
 	dealloc(mw);
 	goes_away(h);
 	fake_next_number(number - 1); /* the region first */
-	arrives(h);
+	harness_arrive(h);
 	assert_int_equal(heir->real->rkey >> 8, number);
 	must_let_in(h, rkey);
 	post_invalidate(&h->vm, window_key_to_real(heir, rkey), 7);
