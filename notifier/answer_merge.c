@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "notifier/base/cleanup.h"
 #include "notifier/wire/frame.h"
+#include "notifier/wire/message.h"
 #include "notifier/wire/rows.h"
 
 static int outcome_rank(Tether__Outcome outcome)
@@ -140,19 +140,11 @@ static int counts_merge(Tether__Answer *merged, const Tether__Counts *counts)
 	return 0;
 }
 
-/* protobuf-c has no copy; results are small. */
 static int result_merge(Tether__Answer *merged, const Tether__HostResult *result)
 {
-	size_t size = result ? tether__host_result__get_packed_size(result) : 0;
-	CLEANUP_FREE uint8_t *packed = NULL;
-
 	if (!result || merged->result)
 		return 0;
-	packed = malloc(size + 1);
-	if (!packed)
-		return -ENOMEM;
-	tether__host_result__pack(result, packed);
-	merged->result = tether__host_result__unpack(NULL, size, packed);
+	merged->result = message_copy(&result->base);
 	return merged->result ? 0 : -ENOMEM;
 }
 

@@ -8,10 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "notifier/base/cleanup.h"
 #include "notifier/base/die_point.h"
 #include "notifier/base/log.h"
 #include "notifier/base/monotonic.h"
+#include "notifier/wire/message.h"
 
 /* An order under way: what its answer must say, and what it changes when it is done. */
 struct order_run {
@@ -34,18 +34,6 @@ static void run_destroy(struct order_run *run)
 	free(run);
 }
 
-/* A copy that outlives the event. */
-static Tether__HostOrder *order_copy(const Tether__HostOrder *order)
-{
-	size_t size = tether__host_order__get_packed_size(order);
-	CLEANUP_FREE uint8_t *packed = malloc(size + 1);
-
-	if (!packed)
-		return NULL;
-	tether__host_order__pack(order, packed);
-	return tether__host_order__unpack(NULL, size, packed);
-}
-
 static struct order_run *run_create(struct host_role *role, const Tether__Event *event)
 {
 	struct order_run *run = calloc(1, sizeof(*run));
@@ -58,7 +46,7 @@ static struct order_run *run_create(struct host_role *role, const Tether__Event 
 	run->step = event->step;
 	run->sequence = event->sequence;
 	run->until_ms = monotonic_ms() + event->deadline_ms;
-	run->order = order_copy(event->order);
+	run->order = message_copy(&event->order->base);
 	if (run->order)
 		return run;
 	run_destroy(run);

@@ -9,7 +9,7 @@
  */
 #include "notifier/relay_state.h"
 
-#include <stdlib.h>
+#include "notifier/wire/message.h"
 
 static void bare_copy_fill(Tether__Event *copy, const Tether__Event *event)
 {
@@ -24,20 +24,6 @@ static void bare_copy_fill(Tether__Event *copy, const Tether__Event *event)
 	copy->qps = NULL;
 	copy->keys = NULL;
 	copy->paths = NULL;
-}
-
-static Tether__Event *event_copy(const Tether__Event *event)
-{
-	size_t size = tether__event__get_packed_size(event);
-	uint8_t *packed = malloc(size + 1);
-	Tether__Event *copy = NULL;
-
-	if (packed) {
-		tether__event__pack(event, packed);
-		copy = tether__event__unpack(NULL, size, packed);
-	}
-	free(packed);
-	return copy;
 }
 
 void relay_absence_end(struct vm_state *vm)
@@ -77,7 +63,7 @@ void relay_absence_note(struct relay *relay, const Tether__Event *event, uint64_
 	if (!vm || !begins)
 		return;
 	bare_copy_fill(&bare, event);
-	vm->released = event_copy(&bare);
+	vm->released = message_copy(&bare.base);
 	vm->released_until_ms = until_ms;
 }
 

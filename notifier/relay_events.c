@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "notifier/base/cleanup.h"
+#include "notifier/wire/message.h"
 
 enum {
 	DEADLINE_MS = 5000, /* of an event that names none */
@@ -162,14 +162,8 @@ int relay_event_take(struct relay *relay, Tether__Event *event, uint64_t now_ms)
 
 int relay_event(struct relay *relay, const Tether__Event *event, uint64_t now_ms)
 {
-	size_t size = tether__event__get_packed_size(event);
-	CLEANUP_FREE uint8_t *packed = malloc(size + 1);
-	Tether__Event *copy;
+	Tether__Event *copy = message_copy(&event->base);
 
-	if (!packed)
-		return -ENOMEM;
-	tether__event__pack(event, packed);
-	copy = tether__event__unpack(NULL, size, packed);
 	return copy ? relay_event_take(relay, copy, now_ms) : -ENOMEM;
 }
 

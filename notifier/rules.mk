@@ -4,7 +4,7 @@ $(B)/gen/tether.pb-c.c $(B)/gen/tether.pb-c.h &: notifier/wire/tether.proto | $(
 	@mkdir -p $(B)/gen
 	$(Q)protoc-c --proto_path=notifier/wire --c_out=$(B)/gen tether.proto
 
-WIRE_SOURCES := gen/tether.pb-c.c
+WIRE_SOURCES := gen/tether.pb-c.c notifier/wire/message.c
 BASE_SOURCES := notifier/base/log.c notifier/base/deadlines.c notifier/base/die_point.c
 # Apart: libtether.so reads no files and shall not need the library.
 SETTINGS_SOURCES := notifier/base/settings.c

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "notifier/base/cleanup.h"
+#include "notifier/wire/message.h"
 
 static void host_free(struct inventory_host *host)
 {
@@ -57,18 +57,6 @@ static struct inventory_host *host_make(struct inventory *inventory, const char 
 	return host;
 }
 
-/* A deep copy, by way of the wire. */
-static Tether__Hello *hello_copy(const Tether__Hello *hello)
-{
-	size_t size = tether__hello__get_packed_size(hello);
-	CLEANUP_FREE uint8_t *bytes = malloc(size + 1);
-
-	if (!bytes)
-		return NULL;
-	tether__hello__pack(hello, bytes);
-	return tether__hello__unpack(NULL, size, bytes);
-}
-
 int inventory_take(struct inventory *inventory, const char *host, Tether__HostVm **vms,
         size_t vm_count, Tether__Slot **slots, size_t slot_count)
 {
@@ -80,7 +68,7 @@ int inventory_take(struct inventory *inventory, const char *host, Tether__HostVm
 	hello.n_vms = vm_count;
 	hello.slots = slots;
 	hello.n_slots = slot_count;
-	said = h ? hello_copy(&hello) : NULL;
+	said = h ? message_copy(&hello.base) : NULL;
 	if (!said)
 		return -ENOMEM;
 	if (h->said)

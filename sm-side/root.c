@@ -9,9 +9,9 @@
 
 #include <event2/event.h>
 
-#include "notifier/base/cleanup.h"
 #include "notifier/base/log.h"
 #include "notifier/channel_unix.h"
+#include "notifier/wire/message.h"
 #include "notifier/wire/rows.h"
 
 /* What is to be told to the owner, from the loop. */
@@ -150,14 +150,10 @@ static void child_close(void *owner, uint32_t child, const char *why)
 
 static void answer_take(struct root *root, const Tether__Answer *answer)
 {
-	size_t size = tether__answer__get_packed_size(answer);
-	CLEANUP_FREE uint8_t *bytes = malloc(size + 1);
 	struct notice *notice = calloc(1, sizeof(*notice));
 
-	if (bytes && notice) {
-		tether__answer__pack(answer, bytes);
-		notice->answer = tether__answer__unpack(NULL, size, bytes);
-	}
+	if (notice)
+		notice->answer = message_copy(&answer->base);
 	if (!notice || !notice->answer) {
 		/* The step's own timer ends it. */
 		log_error("root", "no memory for an answer");

@@ -7,8 +7,7 @@
 #include <stddef.h>
 #include <cmocka.h>
 
-#include <stdlib.h>
-
+#include "notifier/wire/message.h"
 #include "notifier/wire/rows.h"
 #include "preload/steps.h"
 
@@ -32,12 +31,8 @@ void harness_forget_answers(struct harness *h)
 static void keep_answer(const Tether__Answer *answer, void *owner)
 {
 	struct harness *h = owner;
-	size_t size = tether__answer__get_packed_size(answer);
-	uint8_t *bytes = malloc(size + 1);
 
-	tether__answer__pack(answer, bytes);
-	answer_set(&h->answer, tether__answer__unpack(NULL, size, bytes));
-	free(bytes);
+	answer_set(&h->answer, message_copy(&answer->base));
 }
 
 void harness_time_passes(struct harness *h, unsigned ms)
@@ -52,13 +47,8 @@ void harness_time_passes(struct harness *h, unsigned ms)
 
 Tether__Outcome harness_event(struct harness *h, Tether__Event *event)
 {
-	size_t size = tether__event__get_packed_size(event);
-	uint8_t *bytes = malloc(size + 1);
-
 	answer_set(&h->answer, NULL);
-	tether__event__pack(event, bytes);
-	steps_event(tether__event__unpack(NULL, size, bytes), h->now_ms, keep_answer, h);
-	free(bytes);
+	steps_event(message_copy(&event->base), h->now_ms, keep_answer, h);
 	for (unsigned ms = 0; !h->answer && ms < 2 * DEADLINE_MS; ms++)
 		harness_time_passes(h, 1);
 	return h->answer ? h->answer->outcome : TETHER__OUTCOME__OUTCOME_NONE;

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/* What holds for every message of the wire. Any thread. */
+#ifndef TETHER_MESSAGE_H
+#define TETHER_MESSAGE_H
+
+#include "tether.pb-c.h"
+
+/*
+ * A deep copy of the message whose `base` this is; protobuf-c has none. The caller frees it with
+ * tether__X__free_unpacked. NULL: no memory.
+ */
+void *message_copy(const ProtobufCMessage *message);
+
+#endif
