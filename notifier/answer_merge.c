@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "notifier/base/cleanup.h"
+#include "notifier/wire/answer.h"
 #include "notifier/wire/frame.h"
 #include "notifier/wire/message.h"
 #include "notifier/wire/rows.h"
@@ -59,22 +61,9 @@ static char *path_join(const char *a, const char *b)
 int answer_refusal_add(Tether__Answer *merged, const char *prefix, const char *who,
         const char *reason, const char *text)
 {
-	Tether__Refusal *refusal = malloc(sizeof(*refusal));
-	Tether__Refusal **grown =
-	        realloc(merged->refusals, (merged->n_refusals + 1) * sizeof(*grown));
+	CLEANUP_FREE char *path = path_join(prefix, who);
 
-	if (grown)
-		merged->refusals = grown;
-	if (!refusal || !grown) {
-		free(refusal);
-		return -ENOMEM;
-	}
-	tether__refusal__init(refusal);
-	refusal->who = path_join(prefix, who);
-	refusal->reason = strdup(reason);
-	refusal->text = strdup(text);
-	grown[merged->n_refusals++] = refusal; /* a text that is NULL is packed as an empty one */
-	return refusal->who && refusal->reason && refusal->text ? 0 : -ENOMEM;
+	return path ? refusal_add(merged, path, reason, text) : -ENOMEM;
 }
 
 #define TABLES(TABLE)                                                                              \

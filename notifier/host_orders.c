@@ -11,6 +11,7 @@
 #include "notifier/base/die_point.h"
 #include "notifier/base/log.h"
 #include "notifier/base/monotonic.h"
+#include "notifier/wire/answer.h"
 #include "notifier/wire/message.h"
 
 /* An order under way: what its answer must say, and what it changes when it is done. */
@@ -20,9 +21,7 @@ struct order_run {
 	struct driver_job *job;
 	struct host_role *role;
 	uint64_t until_ms;
-	uint64_t migration, epoch;
-	Tether__Step step;
-	uint32_t sequence;
+	struct event_key event;
 	Tether__HostOrder *order;
 	bool vm_is_new; /* its socket was opened for this order */
 };
@@ -41,10 +40,7 @@ static struct order_run *run_create(struct host_role *role, const Tether__Event 
 	if (!run)
 		return NULL;
 	run->role = role;
-	run->migration = event->migration;
-	run->epoch = event->epoch;
-	run->step = event->step;
-	run->sequence = event->sequence;
+	run->event = event_key(event);
 	run->until_ms = monotonic_ms() + event->deadline_ms;
 	run->order = message_copy(&event->order->base);
 	if (run->order)
@@ -58,7 +54,7 @@ static void run_answer(struct order_run *run, Tether__Outcome outcome, const cha
 {
 	struct host_inventory *inventory = &run->role->inventory;
 	Tether__HostResult host_result = TETHER__HOST_RESULT__INIT;
-	Tether__Answer answer = TETHER__ANSWER__INIT;
+	Tether__Answer answer;
 	Tether__Refusal refusal = TETHER__REFUSAL__INIT;
 	Tether__Refusal *refusals[] = {&refusal};
 
@@ -74,10 +70,7 @@ static void run_answer(struct order_run *run, Tether__Outcome outcome, const cha
 	host_result.n_slots = inventory->slots_count;
 	refusal.reason = (char *)reason;
 	refusal.text = (char *)text;
-	answer.migration = run->migration;
-	answer.epoch = run->epoch;
-	answer.step = run->step;
-	answer.sequence = run->sequence;
+	answer_begin(&answer, run->event);
 	answer.outcome = outcome;
 	answer.refusals = refusals;
 	answer.n_refusals = reason ? 1 : 0;
@@ -191,8 +184,8 @@ static void run_done(void *context, const struct driver_result *result)
 	runs_remove(run);
 	die_point("ordered", driver_verb(run->order->action));
 	log_info("host", "migration %" PRIu64 " epoch %" PRIu64 ": %s %s: %s, %u ms",
-	        run->migration, run->epoch, driver_verb(run->order->action), run->order->vm,
-	        err ? result->text : "done", result->elapsed_us / 1000);
+	        run->event.migration, run->event.epoch, driver_verb(run->order->action),
+	        run->order->vm, err ? result->text : "done", result->elapsed_us / 1000);
 	if (err && run->vm_is_new)
 		host_role_vm_close(role, run->order->vm);
 	role->inventory_wanted |= err && leaves_doubt(run);
@@ -305,8 +298,8 @@ void host_order(struct host_role *role, const Tether__Event *event)
 	if (!run)
 		return; /* the relay's answer will name this host as missing */
 	log_info("host", "migration %" PRIu64 " epoch %" PRIu64 ": order %s vm %s slot %s",
-	        run->migration, run->epoch, driver_verb(run->order->action), run->order->vm,
-	        run->order->slot);
+	        run->event.migration, run->event.epoch, driver_verb(run->order->action),
+	        run->order->vm, run->order->slot);
 	if (run->order->action > TETHER__HOST_ACTION__HOST_GIVE_BACK) {
 		run_refuse(run, "unknown-order", "this agent does not know the order");
 		return;

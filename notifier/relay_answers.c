@@ -21,17 +21,14 @@ void relay_answer_up(struct relay *relay, const Tether__Answer *answer)
 void relay_refuse_up(
         struct relay *relay, const Tether__Event *event, const char *reason, const char *text)
 {
-	Tether__Answer answer = TETHER__ANSWER__INIT;
+	Tether__Answer answer;
 	Tether__Refusal refusal = TETHER__REFUSAL__INIT;
 	Tether__Refusal *refusals[] = {&refusal};
 
 	refusal.who = relay->name;
 	refusal.reason = (char *)reason;
 	refusal.text = (char *)text;
-	answer.migration = event->migration;
-	answer.epoch = event->epoch;
-	answer.step = event->step;
-	answer.sequence = event->sequence;
+	answer_begin(&answer, event_key(event));
 	answer.outcome = TETHER__OUTCOME__OUTCOME_REFUSED;
 	answer.refusals = refusals;
 	answer.n_refusals = 1;
@@ -75,9 +72,7 @@ static void answered_keep(struct relay *relay, Tether__Answer *answer)
 const Tether__Answer *relay_answered_find(const struct relay *relay, const struct event_key *key)
 {
 	for (const struct answered *a = relay->answered; a; a = a->next) {
-		struct event_key kept = answer_key(a->answer);
-
-		if (event_key_equal(&kept, key))
+		if (event_key_equal(answer_key(a->answer), *key))
 			return a->answer;
 	}
 	return NULL;

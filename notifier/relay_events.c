@@ -16,7 +16,7 @@ struct open_event *relay_open_find(const struct relay *relay, const struct event
 {
 	struct open_event *open = relay->open;
 
-	while (open && !event_key_equal(tally_key(open->tally), key))
+	while (open && !event_key_equal(*tally_key(open->tally), *key))
 		open = open->next;
 	return open;
 }

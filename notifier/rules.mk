@@ -11,7 +11,7 @@ SETTINGS_SOURCES := notifier/base/settings.c
 SETTINGS_LIBS := -linih
 
 # What other programs link: a link's frames and tables, the link itself, the relay.
-FRAME_SOURCES := notifier/wire/frame.c notifier/wire/rows.c $(WIRE_SOURCES)
+FRAME_SOURCES := notifier/wire/frame.c notifier/wire/rows.c notifier/wire/answer.c $(WIRE_SOURCES)
 LINK_SOURCES := notifier/connection.c notifier/connection_traffic.c notifier/byte_queue.c notifier/channel.c \
 	notifier/channel_unix.c $(FRAME_SOURCES)
 RELAY_SOURCES := notifier/relay.c notifier/relay_events.c notifier/relay_handing.c notifier/relay_answers.c \

@@ -36,37 +36,6 @@ struct tally {
 	Tether__Answer *merged;
 };
 
-struct event_key event_key(const Tether__Event *event)
-{
-	return (struct event_key){event->migration, event->epoch, event->step, event->sequence};
-}
-
-struct event_key answer_key(const Tether__Answer *answer)
-{
-	return (struct event_key){answer->migration, answer->epoch, answer->step, answer->sequence};
-}
-
-bool event_key_equal(const struct event_key *a, const struct event_key *b)
-{
-	return a->migration == b->migration && a->epoch == b->epoch && a->step == b->step &&
-	       a->sequence == b->sequence;
-}
-
-static Tether__Answer *answer_create(const struct event_key *key)
-{
-	Tether__Answer *answer = malloc(sizeof(*answer));
-
-	if (!answer)
-		return NULL;
-	tether__answer__init(answer);
-	answer->migration = key->migration;
-	answer->epoch = key->epoch;
-	answer->step = key->step;
-	answer->sequence = key->sequence;
-	answer->outcome = TETHER__OUTCOME__OUTCOME_DONE;
-	return answer;
-}
-
 struct tally *tally_create(const struct event_key *key, const char *prefix)
 {
 	struct tally *tally = calloc(1, sizeof(*tally));
@@ -75,7 +44,7 @@ struct tally *tally_create(const struct event_key *key, const char *prefix)
 		return NULL;
 	tally->key = *key;
 	tally->prefix = strdup(prefix);
-	tally->merged = answer_create(key);
+	tally->merged = answer_create(*key);
 	if (tally->prefix && tally->merged)
 		return tally;
 	tally_destroy(tally);

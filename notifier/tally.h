@@ -11,18 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "tether.pb-c.h"
-
-struct event_key {
-	uint64_t migration;
-	uint64_t epoch;
-	Tether__Step step;
-	uint32_t sequence;
-};
-
-struct event_key event_key(const Tether__Event *event);
-struct event_key answer_key(const Tether__Answer *answer);
-bool event_key_equal(const struct event_key *a, const struct event_key *b);
+#include "notifier/wire/answer.h"
 
 struct tally;
 

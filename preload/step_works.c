@@ -8,6 +8,7 @@
 
 #include "notifier/base/deadlines.h"
 #include "notifier/base/log.h"
+#include "notifier/wire/answer.h"
 #include "preload/arrivals.h"
 #include "preload/control.h"
 #include "preload/datagrams.h"
@@ -24,7 +25,7 @@ void answer_outcome_is(
         Tether__Answer *answer, Tether__Outcome outcome, const char *reason, const char *text)
 {
 	answer->outcome = outcome;
-	refusal_add(answer, reason, text);
+	refusal_add(answer, "", reason, text);
 }
 
 static void failed_with(Tether__Answer *answer, const char *reason, const char *what, int err)

@@ -7,6 +7,7 @@
 #include "notifier/base/die_point.h"
 #include "notifier/base/log.h"
 #include "notifier/base/monotonic.h"
+#include "notifier/wire/answer.h"
 #include "preload/control.h"
 #include "preload/datagrams.h"
 #include "preload/move.h"
@@ -22,21 +23,6 @@ enum {
 static TAILQ_HEAD(, move) moves = TAILQ_HEAD_INITIALIZER(moves);
 static unsigned move_count;
 static uint64_t highest_epoch;
-
-static Tether__Answer *answer_create(const Tether__Event *event)
-{
-	Tether__Answer *answer = malloc(sizeof(*answer));
-
-	if (!answer)
-		return NULL;
-	tether__answer__init(answer);
-	answer->migration = event->migration;
-	answer->epoch = event->epoch;
-	answer->step = event->step;
-	answer->sequence = event->sequence;
-	answer->outcome = TETHER__OUTCOME__OUTCOME_DONE;
-	return answer;
-}
 
 /* ---- migrations ---- */
 
@@ -94,13 +80,12 @@ static struct move *move_of(const Tether__Event *event)
 
 static bool is_answer_to(const Tether__Answer *answer, const Tether__Event *event)
 {
-	return answer && answer->epoch == event->epoch && answer->step == event->step &&
-	       answer->sequence == event->sequence;
+	return answer && event_key_equal(answer_key(answer), event_key(event));
 }
 
 static bool is_same(const Tether__Event *a, const Tether__Event *b)
 {
-	return a && a->epoch == b->epoch && a->step == b->step && a->sequence == b->sequence;
+	return a && event_key_equal(event_key(a), event_key(b));
 }
 
 static const char *step_name(Tether__Step step)
@@ -135,7 +120,7 @@ static bool is_late(const struct move *move, uint64_t now_ms)
 
 static void work(struct move *move, uint64_t now_ms, steps_send *send, void *owner)
 {
-	Tether__Answer *answer = answer_create(move->event);
+	Tether__Answer *answer = answer_create(event_key(move->event));
 	enum progress progress;
 
 	if (!answer)
@@ -159,7 +144,7 @@ static void work(struct move *move, uint64_t now_ms, steps_send *send, void *own
 static void refuse(const Tether__Event *event, const char *reason, const char *text,
         steps_send *send, void *owner)
 {
-	Tether__Answer *answer = answer_create(event);
+	Tether__Answer *answer = answer_create(event_key(event));
 
 	if (!answer)
 		return;
@@ -242,7 +227,7 @@ void steps_event(Tether__Event *event, uint64_t now_ms, steps_send *send, void *
 /* An event that names no deadline ends here, too. */
 static void lease_ends(struct move *move, steps_send *send, void *owner)
 {
-	Tether__Answer *answer = move->event ? answer_create(move->event) : NULL;
+	Tether__Answer *answer = move->event ? answer_create(event_key(move->event)) : NULL;
 
 	log_warn("steps", "migration %llu: nobody speaks any more, going on",
 	        (unsigned long long)move->id);

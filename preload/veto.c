@@ -2,11 +2,10 @@
 #include "preload/veto.h"
 
 #include <dirent.h>
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "notifier/wire/answer.h"
 #include "preload/completion_queue.h"
 #include "preload/device.h"
 #include "preload/fork_watch.h"
@@ -29,26 +28,6 @@ static const struct {
 #define VETO(id, name, text) {name, text},
 #include "preload/vetoes.def"
 };
-
-int refusal_add(Tether__Answer *answer, const char *reason, const char *text)
-{
-	Tether__Refusal **grown =
-	        realloc(answer->refusals, (answer->n_refusals + 1) * sizeof(*grown));
-	Tether__Refusal *refusal = malloc(sizeof(*refusal));
-
-	if (grown)
-		answer->refusals = grown;
-	if (!grown || !refusal) {
-		free(refusal);
-		return -ENOMEM;
-	}
-	tether__refusal__init(refusal);
-	refusal->reason = strdup(reason);
-	refusal->text = strdup(text);
-	refusal->who = strdup("");
-	answer->refusals[answer->n_refusals++] = refusal;
-	return refusal->reason && refusal->text && refusal->who ? 0 : -ENOMEM;
-}
 
 /* Each reason once, however many objects have it. */
 typedef bool veto_set[VETO_COUNT];
@@ -177,7 +156,7 @@ int veto_check(const struct move *move, Tether__Answer *answer)
 	found[VETO_FORKED] = veto_is_shared(move);
 	for (int i = 0; i < VETO_COUNT && !err; i++) {
 		if (found[i])
-			err = refusal_add(answer, vetoes[i].name, vetoes[i].text);
+			err = refusal_add(answer, "", vetoes[i].name, vetoes[i].text);
 	}
 	return err;
 }

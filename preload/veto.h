@@ -14,7 +14,4 @@ int veto_check(const struct move *move, Tether__Answer *answer);
 /* One of these reasons may come up until the last moment: a forked process has the device, too. */
 bool veto_is_shared(const struct move *move);
 
-/* Also for other reasons; @reason is a name, @text a sentence. -ENOMEM. */
-int refusal_add(Tether__Answer *answer, const char *reason, const char *text);
-
 #endif

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include "notifier/wire/answer.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct event_key event_key(const Tether__Event *event)
+{
+	return (struct event_key){event->migration, event->epoch, event->step, event->sequence};
+}
+
+struct event_key answer_key(const Tether__Answer *answer)
+{
+	return (struct event_key){answer->migration, answer->epoch, answer->step, answer->sequence};
+}
+
+bool event_key_equal(struct event_key a, struct event_key b)
+{
+	return a.migration == b.migration && a.epoch == b.epoch && a.step == b.step &&
+	       a.sequence == b.sequence;
+}
+
+void answer_begin(Tether__Answer *answer, struct event_key to)
+{
+	tether__answer__init(answer);
+	answer->migration = to.migration;
+	answer->epoch = to.epoch;
+	answer->step = to.step;
+	answer->sequence = to.sequence;
+	answer->outcome = TETHER__OUTCOME__OUTCOME_DONE;
+}
+
+Tether__Answer *answer_create(struct event_key to)
+{
+	Tether__Answer *answer = malloc(sizeof(*answer));
+
+	if (answer)
+		answer_begin(answer, to);
+	return answer;
+}
+
+int refusal_add(Tether__Answer *answer, const char *who, const char *reason, const char *text)
+{
+	Tether__Refusal *refusal = malloc(sizeof(*refusal));
+	Tether__Refusal **grown =
+	        realloc(answer->refusals, (answer->n_refusals + 1) * sizeof(*grown));
+
+	if (grown)
+		answer->refusals = grown;
+	if (!refusal || !grown) {
+		free(refusal);
+		return -ENOMEM;
+	}
+	tether__refusal__init(refusal);
+	refusal->who = strdup(who);
+	refusal->reason = strdup(reason);
+	refusal->text = strdup(text);
+	grown[answer->n_refusals++] = refusal; /* a text that is NULL is packed as an empty one */
+	return refusal->who && refusal->reason && refusal->text ? 0 : -ENOMEM;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/*
+ * Answers to events as they are made: which event is meant, why the outcome is what it is. Any
+ * thread. What is added to an answer is the answer's, and freed with it by
+ * tether__answer__free_unpacked.
+ */
+#ifndef TETHER_ANSWER_H
+#define TETHER_ANSWER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "tether.pb-c.h"
+
+struct event_key {
+	uint64_t migration;
+	uint64_t epoch;
+	Tether__Step step;
+	uint32_t sequence;
+};
+
+struct event_key event_key(const Tether__Event *event);
+struct event_key answer_key(const Tether__Answer *answer);
+bool event_key_equal(struct event_key a, struct event_key b);
+
+/* DONE, and nothing else yet; in the caller's frame. */
+void answer_begin(Tether__Answer *answer, struct event_key to);
+/* The same, for the caller to free. NULL: no memory. */
+Tether__Answer *answer_create(struct event_key to);
+
+/* @reason is a name, @text a sentence; the outcome stays as it is. -ENOMEM. */
+int refusal_add(Tether__Answer *answer, const char *who, const char *reason, const char *text);
+
+#endif
