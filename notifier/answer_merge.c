@@ -86,16 +86,9 @@ static bool tables_are_whole(const Tether__Answer *answer)
 static int tables_merge(Tether__Answer *merged, const Tether__Answer *answer)
 {
 #define TABLE(field, type, lower)                                                                  \
-	if (answer->field) {                                                                       \
-		if (!merged->field) {                                                              \
-			merged->field = malloc(sizeof(*merged->field));                            \
-			if (!merged->field)                                                        \
-				return -ENOMEM;                                                    \
-			tether__##lower##__init(merged->field);                                    \
-		}                                                                                  \
-		if (rows_concatenate(&merged->field->base, &answer->field->base))                  \
-			return -ENOMEM;                                                            \
-	}
+	if (answer->field && (!answer_##field(merged) || rows_concatenate(&merged->field->base,    \
+	                                                         &answer->field->base)))           \
+		return -ENOMEM;
 	TABLES(TABLE)
 #undef TABLE
 	return 0;
@@ -115,12 +108,8 @@ static int counts_merge(Tether__Answer *merged, const Tether__Counts *counts)
 {
 	if (!counts)
 		return 0;
-	if (!merged->counts) {
-		merged->counts = malloc(sizeof(*merged->counts));
-		if (!merged->counts)
-			return -ENOMEM;
-		tether__counts__init(merged->counts);
-	}
+	if (!answer_counts(merged))
+		return -ENOMEM;
 	merged->counts->processes += counts->processes;
 	merged->counts->qps += counts->qps;
 	merged->counts->replayed += counts->replayed;
@@ -174,18 +163,6 @@ int answer_absorb(
 	if (!err)
 		err = result_merge(merged, answer->result);
 	return err ? err : refusals_merge(merged, answer, prefix, label);
-}
-
-void answer_drop_evidence(Tether__Answer *merged)
-{
-	if (merged->evidence)
-		tether__evidence_rows__free_unpacked(merged->evidence, NULL);
-	merged->evidence = NULL;
-}
-
-bool answer_is_sendable(const Tether__Answer *merged)
-{
-	return tether__answer__get_packed_size(merged) + FRAME_AROUND_BYTES <= FRAME_MAX_BYTES;
 }
 
 void answer_shrink(Tether__Answer *merged)

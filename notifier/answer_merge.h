@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "tether.pb-c.h"
+#include "notifier/wire/answer.h"
 
 /* DONE, PARTIAL, REFUSED, FAILED: from better to worse. */
 void answer_worsen(Tether__Answer *answer, Tether__Outcome outcome);
@@ -28,11 +28,8 @@ const char *answer_flaw(const Tether__Answer *answer, const char **text);
 int answer_absorb(
         Tether__Answer *into, const Tether__Answer *from, const char *prefix, const char *label);
 
-void answer_drop_evidence(Tether__Answer *answer);
-
-/* It fits a frame. */
-bool answer_is_sendable(const Tether__Answer *answer);
-/* Give up rows, then refusals, then names, until it does nearly: what is left to say is why. */
+/* Give up rows, then refusals, then names, until it nearly fits a frame: what is left to say is
+ * why. */
 void answer_shrink(Tether__Answer *answer);
 
 #endif

@@ -2,10 +2,9 @@
 #include "preload/arrivals.h"
 
 #include <errno.h>
-#include <stdlib.h>
 
 #include "notifier/base/log.h"
-#include "notifier/wire/frame.h"
+#include "notifier/wire/answer.h"
 #include "notifier/wire/rows.h"
 #include "preload/completion_queue.h"
 #include "preload/completions.h"
@@ -115,28 +114,24 @@ static void make_room(Tether__Answer *answer)
 {
 	size_t count;
 
-	if (tether__answer__get_packed_size(answer) + FRAME_AROUND_BYTES <= FRAME_MAX_BYTES)
+	if (answer_is_sendable(answer))
 		return;
 	evidence_rows_count(answer->evidence, &count);
 	log_warn("stop", "what was sent to %zu addresses has no room in the answer", count);
-	tether__evidence_rows__free_unpacked(answer->evidence, NULL);
-	answer->evidence = NULL;
+	answer_drop_evidence(answer);
 }
 
 int arrivals_report(const struct move *move, Tether__Answer *answer)
 {
+	Tether__EvidenceRows *rows = answer_evidence(answer);
 	struct context *context;
 	struct queue_pair *qp;
-	int err = 0;
+	int err = rows ? 0 : -ENOMEM;
 
-	answer->evidence = malloc(sizeof(*answer->evidence));
-	if (!answer->evidence)
-		return -ENOMEM;
-	tether__evidence_rows__init(answer->evidence);
 	EACH_QUEUE_PAIR(context, qp)
 	{
 		if (!err && !qp->reliable)
-			err = report_one(qp, move, answer->evidence);
+			err = report_one(qp, move, rows);
 	}
 	make_room(answer);
 	return err;

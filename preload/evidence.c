@@ -2,9 +2,9 @@
 #include "preload/evidence.h"
 
 #include <errno.h>
-#include <stdlib.h>
 
 #include "notifier/base/log.h"
+#include "notifier/wire/answer.h"
 #include "notifier/wire/rows.h"
 #include "preload/completion_queue.h"
 #include "preload/completions.h"
@@ -33,14 +33,6 @@ static int report_numbers_of(const struct queue_pair *qp, Tether__QpRows *rows)
 	return qp_rows_append(rows, &row);
 }
 
-static Tether__QpRows *numbers_of(Tether__Answer *answer)
-{
-	answer->qps = malloc(sizeof(*answer->qps));
-	if (answer->qps)
-		tether__qp_rows__init(answer->qps);
-	return answer->qps;
-}
-
 /* By which numbers peers name them is said each time: what is not said is taken back. */
 static int report_shared_queues(const struct move *move, Tether__QpRows *rows)
 {
@@ -57,7 +49,7 @@ static int report_shared_queues(const struct move *move, Tether__QpRows *rows)
 
 int evidence_report_pairs(const struct move *move, Tether__Answer *answer)
 {
-	Tether__QpRows *rows = numbers_of(answer);
+	Tether__QpRows *rows = answer_qps(answer);
 	const struct context *context;
 	const struct queue_pair *qp;
 	int err = rows ? 0 : -ENOMEM;
@@ -72,7 +64,7 @@ int evidence_report_pairs(const struct move *move, Tether__Answer *answer)
 
 int evidence_report_rebuilt(const struct move *move, Tether__Answer *answer)
 {
-	Tether__QpRows *rows = numbers_of(answer);
+	Tether__QpRows *rows = answer_qps(answer);
 	const struct context *context;
 	const struct queue_pair *qp;
 	int err = rows ? 0 : -ENOMEM;
@@ -127,20 +119,17 @@ static int report_one(struct queue_pair *qp, Tether__EvidenceRows *rows)
 
 int evidence_report(const struct move *move, Tether__Answer *answer)
 {
+	Tether__EvidenceRows *rows = answer_evidence(answer);
 	const struct context *context;
 	struct queue_pair *qp;
-	int err = 0;
+	int err = rows ? 0 : -ENOMEM;
 
-	answer->evidence = malloc(sizeof(*answer->evidence));
-	if (!answer->evidence)
-		return -ENOMEM;
-	tether__evidence_rows__init(answer->evidence);
 	EACH_CONCERNED(move, context, qp)
 	{
 		if (err || !qp->migration.broken || qp->datagrams)
 			continue;
 		queue_pair_close_completions(qp);
-		err = report_one(qp, answer->evidence);
+		err = report_one(qp, rows);
 		queue_pair_open_completions(qp);
 	}
 	return err;
@@ -206,19 +195,16 @@ static int report_regions(const struct context *context, Tether__KeyRows *rows)
 
 int evidence_report_keys(const struct move *move, Tether__Answer *answer)
 {
+	Tether__KeyRows *rows = answer_keys(answer);
 	const struct context *context;
-	int err = 0;
+	int err = rows ? 0 : -ENOMEM;
 
-	answer->keys = malloc(sizeof(*answer->keys));
-	if (!answer->keys)
-		return -ENOMEM;
-	tether__key_rows__init(answer->keys);
 	EACH_MOVING(move, context)
 	{
 		if (!err)
-			err = report_regions(context, answer->keys);
+			err = report_regions(context, rows);
 		if (!err)
-			err = report_windows(context, answer->keys);
+			err = report_windows(context, rows);
 	}
 	return err;
 }

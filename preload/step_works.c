@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "notifier/base/deadlines.h"
@@ -39,12 +38,13 @@ static void failed_with(Tether__Answer *answer, const char *reason, const char *
 /* What was counted since the last answer: the other end adds up. */
 static void add_counts(struct move *move, Tether__Answer *answer)
 {
-	answer->counts = malloc(sizeof(*answer->counts));
-	if (!answer->counts)
+	Tether__Counts *counts = answer_counts(answer);
+
+	if (!counts)
 		return;
-	*answer->counts = move->counts;
-	answer->counts->processes = 1;
-	answer->counts->qps = move_count_concerned(move);
+	*counts = move->counts;
+	counts->processes = 1;
+	counts->qps = move_count_concerned(move);
 	tether__counts__init(&move->counts);
 }
 

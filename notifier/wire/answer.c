@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "notifier/wire/frame.h"
+
 struct event_key event_key(const Tether__Event *event)
 {
 	return (struct event_key){event->migration, event->epoch, event->step, event->sequence};
@@ -58,4 +60,32 @@ int refusal_add(Tether__Answer *answer, const char *who, const char *reason, con
 	refusal->text = strdup(text);
 	grown[answer->n_refusals++] = refusal; /* a text that is NULL is packed as an empty one */
 	return refusal->who && refusal->reason && refusal->text ? 0 : -ENOMEM;
+}
+
+#define PART(field, Message, lower)                                                                \
+	Tether__##Message *answer_##field(Tether__Answer *answer)                                  \
+	{                                                                                          \
+		if (answer->field)                                                                 \
+			return answer->field;                                                      \
+		answer->field = malloc(sizeof(*answer->field));                                    \
+		if (answer->field)                                                                 \
+			tether__##lower##__init(answer->field);                                    \
+		return answer->field;                                                              \
+	}
+
+PART(evidence, EvidenceRows, evidence_rows)
+PART(qps, QpRows, qp_rows)
+PART(keys, KeyRows, key_rows)
+PART(counts, Counts, counts)
+
+void answer_drop_evidence(Tether__Answer *answer)
+{
+	if (answer->evidence)
+		tether__evidence_rows__free_unpacked(answer->evidence, NULL);
+	answer->evidence = NULL;
+}
+
+bool answer_is_sendable(const Tether__Answer *answer)
+{
+	return tether__answer__get_packed_size(answer) + FRAME_AROUND_BYTES <= FRAME_MAX_BYTES;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 /*
- * Answers to events as they are made: which event is meant, why the outcome is what it is. Any
- * thread. What is added to an answer is the answer's, and freed with it by
+ * Answers to events as they are made: which event is meant, why the outcome is what it is, tables.
+ * Any thread. What is added to an answer is the answer's, and freed with it by
  * tether__answer__free_unpacked.
  */
 #ifndef TETHER_ANSWER_H
@@ -30,5 +30,16 @@ Tether__Answer *answer_create(struct event_key to);
 
 /* @reason is a name, @text a sentence; the outcome stays as it is. -ENOMEM. */
 int refusal_add(Tether__Answer *answer, const char *who, const char *reason, const char *text);
+
+/* What the answer has of these, empty at first. NULL: no memory. */
+Tether__EvidenceRows *answer_evidence(Tether__Answer *answer);
+Tether__QpRows *answer_qps(Tether__Answer *answer);
+Tether__KeyRows *answer_keys(Tether__Answer *answer);
+Tether__Counts *answer_counts(Tether__Answer *answer);
+
+void answer_drop_evidence(Tether__Answer *answer);
+
+/* It fits a frame. */
+bool answer_is_sendable(const Tether__Answer *answer);
 
 #endif
