@@ -62,13 +62,21 @@ static void refusal_says_who(void **state)
 	          "(veto-device-memory) hyp1/qp 0x12 (veto-flow)\n");
 }
 
+/* Two processes of vm1 that were asked. */
+static void two_asked(struct test *t, Tether__Step step, uint32_t links[2])
+{
+	links[0] = child(t, "vm1", "vm1/1.1", 0);
+	links[1] = child(t, "vm1", "vm1/2.1", 0);
+	EVENT(t, .step = step, .to_vm = true);
+	forget(t);
+}
+
 static void tables_are_concatenated_and_counts_added(void **state)
 {
 	struct test *t = *state;
-	uint32_t links[] = {child(t, "vm1", "vm1/1.1", 0), child(t, "vm1", "vm1/2.1", 0)};
+	uint32_t links[2];
 
-	EVENT(t, .to_vm = true);
-	forget(t);
+	two_asked(t, TETHER__STEP__STEP_STOP, links);
 	for (size_t i = 0; i < 2; i++) {
 		Tether__Answer answer =
 		        answer_to(TETHER__STEP__STEP_STOP, 1, TETHER__OUTCOME__OUTCOME_DONE);
@@ -139,11 +147,10 @@ static void relay_learns_from_processes_which_numbers_mean_others(void **state)
 /* Both of vm1 (LID 5), unless said otherwise. */
 static void two_answer(struct test *t, Tether__Step step, struct qp_row a, struct qp_row b)
 {
-	uint32_t links[] = {child(t, "vm1", "vm1/1.1", 0), child(t, "vm1", "vm1/2.1", 0)};
 	struct qp_row rows[] = {a, b};
+	uint32_t links[2];
 
-	EVENT(t, .step = step, .to_vm = true);
-	forget(t);
+	two_asked(t, step, links);
 	for (size_t i = 0; i < 2; i++) {
 		Tether__Answer answer = answer_to(step, 1, TETHER__OUTCOME__OUTCOME_DONE);
 		Tether__QpRows qps = TETHER__QP_ROWS__INIT;
@@ -205,10 +212,9 @@ static void unequal_columns_are_a_failure_of_that_child(void **state)
 /* Two processes answer STOP with the same tables, which are cleared. */
 static void both_stop(struct test *t, Tether__QpRows *qps, Tether__EvidenceRows *evidence)
 {
-	uint32_t links[] = {child(t, "vm1", "vm1/1.1", 0), child(t, "vm1", "vm1/2.1", 0)};
+	uint32_t links[2];
 
-	EVENT(t, .to_vm = true);
-	forget(t);
+	two_asked(t, TETHER__STEP__STEP_STOP, links);
 	for (size_t i = 0; i < 2; i++) {
 		Tether__Answer answer =
 		        answer_to(TETHER__STEP__STEP_STOP, 1, TETHER__OUTCOME__OUTCOME_DONE);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 #include "tests/unit/relay_harness.h"
 
+#include "notifier/wire/answer.h"
+
 static void say(struct test *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
 static void say(struct test *t, const char *format, ...)
 {
@@ -151,17 +153,22 @@ static void parent_send(void *owner, const Tether__Frame *frame)
 		registered(t, frame->interest->request, TETHER__OUTCOME__OUTCOME_DONE);
 }
 
+Tether__Answer answer_to(Tether__Step step, uint32_t sequence, Tether__Outcome outcome)
+{
+	Tether__Answer answer;
+
+	answer_begin(&answer, (struct event_key){1, 1, step, sequence});
+	answer.outcome = outcome;
+	return answer;
+}
+
 void order_done(struct test *t, Tether__Step step, uint32_t sequence, uint32_t status)
 {
-	Tether__Answer answer = TETHER__ANSWER__INIT;
+	Tether__Answer answer = answer_to(step, sequence,
+	        status ? TETHER__OUTCOME__OUTCOME_FAILED : TETHER__OUTCOME__OUTCOME_DONE);
 	Tether__HostResult result = TETHER__HOST_RESULT__INIT;
 
 	result.exit_status = status;
-	answer.migration = 1;
-	answer.epoch = 1;
-	answer.step = step;
-	answer.sequence = sequence;
-	answer.outcome = status ? TETHER__OUTCOME__OUTCOME_FAILED : TETHER__OUTCOME__OUTCOME_DONE;
 	answer.result = &result;
 	relay_order_done(t->relay, &answer, t->now_ms);
 }
@@ -328,18 +335,6 @@ void event_send(struct test *t, const struct event_args *args)
 		event.order = &host_order;
 	}
 	assert_int_equal(relay_event(t->relay, &event, t->now_ms), 0);
-}
-
-Tether__Answer answer_to(Tether__Step step, uint32_t sequence, Tether__Outcome outcome)
-{
-	Tether__Answer answer = TETHER__ANSWER__INIT;
-
-	answer.migration = 1;
-	answer.epoch = 1;
-	answer.step = step;
-	answer.sequence = sequence;
-	answer.outcome = outcome;
-	return answer;
 }
 
 int answer_send(struct test *t, uint32_t link, Tether__Answer *answer)
