@@ -2,6 +2,7 @@
 #include "preload/agent_link_state.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -246,7 +247,7 @@ static void interests_send(void)
 
 /* ---- the thread ---- */
 
-static void service_wait(int timeout_ms)
+static void service_wait(int64_t timeout_ms)
 {
 	struct pollfd fds[] = {
 	        {.fd = service.wake, .events = POLLIN},
@@ -256,7 +257,7 @@ static void service_wait(int timeout_ms)
 
 	if (agent_socket_has_unsent())
 		fds[1].events |= POLLOUT;
-	if (poll(fds, 2, timeout_ms) <= 0)
+	if (poll(fds, 2, timeout_ms > INT_MAX ? INT_MAX : (int)timeout_ms) <= 0)
 		return;
 	if (fds[0].revents && read(service.wake, &drained, sizeof(drained)) < 0)
 		log_debug("link", "spurious wake-up");
@@ -269,7 +270,7 @@ static void service_wait(int timeout_ms)
 static void *serve(void *unused)
 {
 	for (;;) {
-		int timeout_ms = steps_tick(monotonic_ms(), answer_send, NULL);
+		int64_t timeout_ms = steps_tick(monotonic_ms(), answer_send, NULL);
 		uint64_t now = monotonic_ms();
 
 		/* A VM without its device is perhaps somewhere else. */

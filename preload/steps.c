@@ -251,9 +251,9 @@ static void overall_ends(struct move *move)
 	control_exclusive_end();
 }
 
-static int move_tick(struct move *move, uint64_t now_ms, steps_send *send, void *owner)
+static int64_t move_tick(struct move *move, uint64_t now_ms, steps_send *send, void *owner)
 {
-	int next = -1;
+	int64_t next = -1;
 
 	if (move->event)
 		work(move, now_ms, send, owner);
@@ -276,14 +276,14 @@ static int move_tick(struct move *move, uint64_t now_ms, steps_send *send, void 
 	return next;
 }
 
-int steps_tick(uint64_t now_ms, steps_send *send, void *owner)
+int64_t steps_tick(uint64_t now_ms, steps_send *send, void *owner)
 {
 	struct move *move;
-	int next = -1;
+	int64_t next = -1;
 
 	TAILQ_FOREACH(move, &moves, link)
 	{
-		int wanted = move_tick(move, now_ms, send, owner);
+		int64_t wanted = move_tick(move, now_ms, send, owner);
 
 		if (wanted >= 0)
 			next = sooner_ms(next, wanted);

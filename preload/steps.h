@@ -19,7 +19,7 @@ typedef void steps_send(const Tether__Answer *answer, void *owner);
 void steps_event(Tether__Event *event, uint64_t now_ms, steps_send *send, void *owner);
 
 /* Go on with what is under way. Returns milliseconds until the next call matters; -1: never. */
-int steps_tick(uint64_t now_ms, steps_send *send, void *owner);
+int64_t steps_tick(uint64_t now_ms, steps_send *send, void *owner);
 
 /* What a HELLO says of the past: highest epoch, and the migration that is open here. */
 void steps_fill_hello(Tether__Hello *hello);

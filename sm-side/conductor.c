@@ -12,18 +12,11 @@
 
 #include "notifier/base/die_point.h"
 #include "notifier/base/log.h"
+#include "notifier/base/monotonic.h"
 #include "notifier/wire/rows.h"
 
 /* A driver is a process: it is not started again at once. */
 enum { RETRY_MS = 20, RETRY_HOST_MS = 200 };
-
-uint64_t conductor_now_us(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * US_PER_S + (uint64_t)now.tv_nsec / 1000;
-}
 
 int64_t conductor_wall_us(void)
 {
@@ -83,7 +76,7 @@ const char *conductor_feed(struct conductor *c, enum migration_event event)
 {
 	struct migration *m = conductor_current(c);
 	enum migration_state before = m->state;
-	struct migration_output output = migration_event(m, event, conductor_now_us());
+	struct migration_output output = migration_event(m, event, monotonic_us());
 
 	if (output.refused)
 		return output.refused;
@@ -124,7 +117,7 @@ static int record_state(struct conductor *c, bool durable)
 
 	if (m->overall_us && !c->active->overall_wall_us)
 		c->active->overall_wall_us =
-		        conductor_wall_us() + (int64_t)(m->overall_us - conductor_now_us());
+		        conductor_wall_us() + (int64_t)(m->overall_us - monotonic_us());
 	err = ledger_state_record(m, c->active->overall_wall_us, &text);
 	if (err)
 		return err;
@@ -139,7 +132,7 @@ static int record_state(struct conductor *c, bool durable)
 static void timer_arm(struct conductor *c)
 {
 	struct migration *m = conductor_current(c);
-	uint64_t due = m ? migration_next_us(m) : 0, now = conductor_now_us();
+	uint64_t due = m ? migration_next_us(m) : 0, now = monotonic_us();
 	uint64_t left = due > now ? due - now : 0;
 	struct timeval pause = {(time_t)(left / US_PER_S), (suseconds_t)(left % US_PER_S)};
 
@@ -240,7 +233,7 @@ static bool record_entered(struct conductor *c, struct migration_output *output)
 
 	if (!record_state(c, output->durable))
 		return true;
-	turned = migration_event(conductor_current(c), EVENT_JOURNAL_FAILED, conductor_now_us());
+	turned = migration_event(conductor_current(c), EVENT_JOURNAL_FAILED, monotonic_us());
 	if (!turned.entered)
 		return true;
 	conductor_find(conductor_current(c), "journal-failed", "a record could not be written");
@@ -279,7 +272,7 @@ static void timer_due(evutil_socket_t unused, short what, void *context)
 {
 	struct conductor *c = context;
 	struct migration *m = conductor_current(c);
-	uint64_t now = conductor_now_us();
+	uint64_t now = monotonic_us();
 	enum migration_state before;
 	struct migration_output output;
 	bool overall;
@@ -347,7 +340,7 @@ struct admission conductor_migrate(
 	}
 	c->apply_asked = false;
 	*id = intent.id;
-	conductor_perform(c, migration_start(conductor_current(c), conductor_now_us()));
+	conductor_perform(c, migration_start(conductor_current(c), monotonic_us()));
 	return admission;
 }
 

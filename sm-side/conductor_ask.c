@@ -7,14 +7,14 @@
 
 #include "notifier/base/die_point.h"
 #include "notifier/base/log.h"
+#include "notifier/base/monotonic.h"
 #include "sm-side/orders.h"
 #include "sm-side/sm_talk.h"
 #include "sm-side/whereabouts.h"
 
 static void answered(struct conductor *c, unsigned party, bool done)
 {
-	conductor_perform(
-	        c, migration_answered(conductor_current(c), party, done, conductor_now_us()));
+	conductor_perform(c, migration_answered(conductor_current(c), party, done, monotonic_us()));
 }
 
 /* ---- asking ---- */
@@ -23,7 +23,7 @@ static void tree_ask(struct conductor *c, enum migration_action action)
 {
 	struct migration *m = conductor_current(c);
 	struct order order;
-	int err = order_fill_step(&order, m, action, conductor_now_us());
+	int err = order_fill_step(&order, m, action, monotonic_us());
 
 	c->tree_sequence = m->sequence;
 	if (m->committed && (action == ACTION_RECONNECT || action == ACTION_RESUME))
@@ -58,7 +58,7 @@ static void host_ask(struct conductor *c, enum migration_action action)
 		return;
 	}
 	err = order_fill_host(&order, m, action,
-	        admission_attributes(root_inventory(c->root), &m->intent), conductor_now_us());
+	        admission_attributes(root_inventory(c->root), &m->intent), monotonic_us());
 	if (!err && !inventory_is_connected(root_inventory(c->root), order.host.host)) {
 		log_info("migration", "%" PRIu64 "/%" PRIu64 " waits for the agent of %s",
 		        m->intent.id, m->intent.epoch, order.host.host);
@@ -147,7 +147,7 @@ void conductor_tell_error(struct conductor *c)
 
 	log_warn("migration", "%" PRIu64 "/%" PRIu64 " given up: QPs of %s end with errors",
 	        m->intent.id, m->intent.epoch, m->intent.vm);
-	if (!order_fill_step(&order, m, ACTION_ERROR, conductor_now_us()))
+	if (!order_fill_step(&order, m, ACTION_ERROR, monotonic_us()))
 		root_send(c->root, &order.event);
 }
 
@@ -197,8 +197,7 @@ static void tree_answered(void *owner, const Tether__Answer *answer)
 		if (m->state == STATE_SETTLING && is_anybody_away(c, m))
 			conductor_feed(c, EVENT_AGENT_LOST);
 		else
-			conductor_perform(
-			        c, migration_tree_answered(m, answer, conductor_now_us()));
+			conductor_perform(c, migration_tree_answered(m, answer, monotonic_us()));
 	}
 }
 

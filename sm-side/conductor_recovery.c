@@ -7,6 +7,7 @@
 #include <event2/event.h>
 
 #include "notifier/base/log.h"
+#include "notifier/base/monotonic.h"
 #include "sm-side/orders.h"
 #include "sm-side/owners.h"
 
@@ -39,7 +40,7 @@ void conductor_tell_end(struct conductor *c, const char *host, uint64_t id)
 		return;
 	migration_init(&unknown, &intent, c->deadlines);
 	unknown.state = STATE_ABORTED;
-	order_fill_step(&order, m, last_word(m), conductor_now_us());
+	order_fill_step(&order, m, last_word(m), monotonic_us());
 	order.event.epoch = c->ledger->epoch;
 	order.event.deadline_ms = c->deadlines->resume_ms;
 	order.event.n_expected = 0;
@@ -57,7 +58,7 @@ static int mending_send(struct conductor *c, struct migration *m, enum migration
 	int err = conductor_record_epoch(c, c->ledger->epoch + 1);
 
 	if (!err)
-		err = order_fill_host(&order, m, action, NULL, conductor_now_us());
+		err = order_fill_host(&order, m, action, NULL, monotonic_us());
 	if (err)
 		return err;
 	order.event.migration = 0;
@@ -98,7 +99,7 @@ bool conductor_mended_guids(struct conductor *c, const Tether__Answer *answer)
 /* Steps of the journal are in microseconds since 1970; from here on the monotonic clock counts. */
 static void timeline_shift(struct migration *m)
 {
-	uint64_t shift = conductor_now_us() - (uint64_t)conductor_wall_us();
+	uint64_t shift = monotonic_us() - (uint64_t)conductor_wall_us();
 
 	for (size_t i = 0; i < m->step_count; i++) {
 		m->steps[i].started_us += shift;
@@ -146,7 +147,7 @@ static void recover(struct conductor *c, struct ledger_entry *entry)
 	log_warn("migration", "%" PRIu64 "/%" PRIu64 " of %s was under way (%s): recovering",
 	        m->intent.id, m->intent.epoch, m->intent.vm, migration_state_name(m->state));
 	conductor_perform(c, migration_recover(m, m->state, m->given_up, overall_left_ms(c, entry),
-	                             conductor_now_us()));
+	                             monotonic_us()));
 }
 
 void conductor_recover_next(struct conductor *c)

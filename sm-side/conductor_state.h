@@ -50,7 +50,6 @@ void conductor_find(struct migration *migration, const char *reason, const char 
 int conductor_record_epoch(struct conductor *c, uint64_t epoch);
 /* Keep of an ended migration what late peers ask for, and let the rest go. */
 void conductor_rows_let_go(struct conductor *c, struct migration *migration);
-uint64_t conductor_now_us(void);
 int64_t conductor_wall_us(void);
 
 /* conductor_ask.c */

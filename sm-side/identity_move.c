@@ -10,8 +10,8 @@
 #include <opensm/osm_opensm.h>
 
 #include "notifier/base/cleanup.h"
+#include "notifier/base/monotonic.h"
 #include "sm-side/identity_move.h"
-#include "sm-side/monotonic.h"
 #include "sm-side/osm_model.h"
 #include "sm-side/reread.h"
 #include "sm-side/smp_sender.h"

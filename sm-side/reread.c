@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 #include <errno.h>
 
-#include "sm-side/monotonic.h"
+#include "notifier/base/monotonic.h"
 #include "sm-side/osm_model.h"
 #include "sm-side/reread.h"
 

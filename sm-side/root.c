@@ -4,12 +4,12 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <event2/event.h>
 
 #include "notifier/base/log.h"
+#include "notifier/base/monotonic.h"
 #include "notifier/channel_unix.h"
 #include "notifier/wire/message.h"
 #include "notifier/wire/rows.h"
@@ -23,30 +23,15 @@ struct notice {
 	uint64_t open;
 };
 
-uint64_t root_now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
-/* @next_ms, negative for never, or @at. */
-static int64_t sooner(int64_t next_ms, uint64_t at, uint64_t now)
-{
-	int64_t ms = at > now ? (int64_t)(at - now) : 0;
-
-	if (at == UINT64_MAX)
-		return next_ms;
-	return next_ms < 0 || ms < next_ms ? ms : next_ms;
-}
-
 void root_tick_arm(struct root *root)
 {
-	uint64_t now = root_now_ms(), question = questions_next(root->questions);
-	int64_t ms = sooner(relay_next_ms(root->relay, now), question, now);
-	struct timeval pause = {ms / 1000, (suseconds_t)(ms % 1000) * 1000};
+	uint64_t now = monotonic_ms(), question = questions_next(root->questions);
+	int64_t ms = relay_next_ms(root->relay, now);
+	struct timeval pause;
 
+	if (question != UINT64_MAX)
+		ms = sooner_ms(ms, (int64_t)(question - now));
+	pause = (struct timeval){ms / 1000, (suseconds_t)(ms % 1000) * 1000};
 	if (ms < 0)
 		evtimer_del(root->ticking);
 	else
@@ -57,8 +42,8 @@ static void tick_due(evutil_socket_t unused, short what, void *context)
 {
 	struct root *root = context;
 
-	relay_tick(root->relay, root_now_ms());
-	questions_tick(root->questions, root_now_ms());
+	relay_tick(root->relay, monotonic_ms());
+	questions_tick(root->questions, monotonic_ms());
 	root_tick_arm(root);
 }
 
@@ -178,7 +163,7 @@ static void question_answered(void *owner, const Tether__InterestAnswer *answer)
 
 	frame.body_case = TETHER__FRAME__BODY_INTEREST_ANSWER;
 	frame.interest_answer = (Tether__InterestAnswer *)answer;
-	relay_parent_frame(root->relay, &frame, root_now_ms());
+	relay_parent_frame(root->relay, &frame, monotonic_ms());
 }
 
 static const struct questions_outputs questions_outputs = {
@@ -196,7 +181,7 @@ static void parent_send(void *owner, const Tether__Frame *frame)
 		answer_take(root, frame->answer);
 	else if (frame->body_case == TETHER__FRAME__BODY_INTEREST)
 		questions_interest(
-		        root->questions, frame->interest, root->takes_interest, root_now_ms());
+		        root->questions, frame->interest, root->takes_interest, monotonic_ms());
 }
 
 static int hello(void *owner, uint32_t child, const Tether__Hello *hello, const char **reason,
@@ -318,7 +303,7 @@ void root_destroy(struct root *root)
 
 int root_send(struct root *root, const Tether__Event *event)
 {
-	int err = relay_event(root->relay, event, root_now_ms());
+	int err = relay_event(root->relay, event, monotonic_ms());
 
 	root_tick_arm(root);
 	return err;
@@ -337,7 +322,7 @@ int root_tell(struct root *root, const char *host, const Tether__Event *event)
 void root_hold(struct root *root, uint64_t migration, const char *vm, const struct address *address,
         unsigned ms)
 {
-	if (relay_hold(root->relay, migration, vm, address, root_now_ms() + ms))
+	if (relay_hold(root->relay, migration, vm, address, monotonic_ms() + ms))
 		log_error("root", "no memory to hold connections to %s", vm);
 	root_tick_arm(root);
 }

@@ -11,6 +11,7 @@
 #include <event2/event.h>
 
 #include "notifier/base/log.h"
+#include "notifier/base/monotonic.h"
 #include "notifier/channel_unix.h"
 
 enum { ACCEPT_PAUSE_MS = 100 };
@@ -60,7 +61,7 @@ static void link_frame(struct connection *connection, Tether__Frame *frame, void
 	int err;
 
 	root->takes_interest = frame->body_case == TETHER__FRAME__BODY_INTEREST;
-	err = relay_child_frame(root->relay, link->child, frame, root_now_ms());
+	err = relay_child_frame(root->relay, link->child, frame, monotonic_ms());
 	root->takes_interest = false;
 	if (err) {
 		log_warn("root", "%s is not listened to: %s", frame_sender(link, frame),
@@ -79,7 +80,7 @@ static void link_closed(struct connection *connection, int reason, const char *t
 		log_warn("root", "host %s is away: %s", link->host, text);
 		inventory_host_connected(&root->inventory, link->host, false);
 	}
-	relay_child_gone(root->relay, link->child, false, root_now_ms());
+	relay_child_gone(root->relay, link->child, false, monotonic_ms());
 	link_free(link);
 	root_tick_arm(root);
 }
@@ -99,7 +100,7 @@ static void link_add(struct root *root, struct channel *channel)
 {
 	struct link *link = calloc(1, sizeof(*link));
 
-	if (!link || relay_child_add(root->relay, NULL, root_now_ms(), &link->child)) {
+	if (!link || relay_child_add(root->relay, NULL, monotonic_ms(), &link->child)) {
 		channel->ops->close(channel);
 		free(link);
 		return;
@@ -110,7 +111,7 @@ static void link_add(struct root *root, struct channel *channel)
 	link->connection = connection_accept(
 	        root->base, channel, &root->connection_settings, &connection_callbacks, link);
 	if (!link->connection) {
-		relay_child_gone(root->relay, link->child, true, root_now_ms());
+		relay_child_gone(root->relay, link->child, true, monotonic_ms());
 		link_free(link);
 	}
 }

@@ -41,7 +41,6 @@ struct root {
 };
 
 /* root.c */
-uint64_t root_now_ms(void);
 /* After anything that may have changed when the relay, or a question, wants to be called. */
 void root_tick_arm(struct root *root);
 

@@ -15,7 +15,7 @@
 #include <opensm/osm_opensm.h>
 
 #include "notifier/base/cleanup.h"
-#include "sm-side/monotonic.h"
+#include "notifier/base/monotonic.h"
 #include "sm-side/osm_model.h"
 #include "sm-side/smp_sender.h"
 

@@ -7,7 +7,7 @@
 #include <opensm/osm_opensm.h>
 
 #include "notifier/base/cleanup.h"
-#include "sm-side/monotonic.h"
+#include "notifier/base/monotonic.h"
 #include "sm-side/sweep_lease.h"
 
 /* How often a sweep that we hold looks whether OpenSM is told to end. */

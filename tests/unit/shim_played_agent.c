@@ -100,7 +100,7 @@ void steps_event(Tether__Event *event, uint64_t now, steps_send *send, void *own
 		sched_yield();
 }
 
-int steps_tick(uint64_t now, steps_send *send, void *owner)
+int64_t steps_tick(uint64_t now, steps_send *send, void *owner)
 {
 	return -1;
 }

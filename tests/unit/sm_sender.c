@@ -12,7 +12,7 @@
 #include <opensm/osm_config.h>
 #include <opensm/osm_opensm.h>
 
-#include "sm-side/monotonic.h"
+#include "notifier/base/monotonic.h"
 #include "sm-side/osm_model.h"
 #include "sm-side/smp_sender.h"
 
