@@ -146,11 +146,26 @@ static bool is_exposed(const struct move *move, Tether__Answer *answer)
 	return true;
 }
 
+static void report_vote(struct move *move, Tether__Answer *answer)
+{
+	int err = evidence_report(move, answer);
+
+	if (!err)
+		err = evidence_report_pairs(move, answer);
+	if (err)
+		failed_with(answer, "no-evidence", "evidence cannot be reported", err);
+}
+
 static enum progress work_stop(
         struct move *move, Tether__Answer *answer, uint64_t now_ms, bool late)
 {
 	bool drained;
 
+	/* The root may have forgotten, but what is broken is not held. */
+	if (move->state >= MOVE_VOTED) {
+		report_vote(move, answer);
+		return FINISHED;
+	}
 	if (!move->begun) {
 		move->begun = true;
 		if (!may_begin(move, answer))
@@ -203,11 +218,7 @@ static enum progress vote(struct move *move, Tether__Answer *answer, uint64_t no
 	if (!drain_frontiers_are_known(move) && !late &&
 	        now_ms - move->event_ms < deadlines_default.drain_ms)
 		return WORKING;
-	err = evidence_report(move, answer);
-	if (!err)
-		err = evidence_report_pairs(move, answer);
-	if (err)
-		failed_with(answer, "no-evidence", "evidence cannot be reported", err);
+	report_vote(move, answer);
 	return FINISHED;
 }
 

@@ -56,6 +56,8 @@ class Shim:
         return {"qps": self.rows(event["address"]["lid"]), "counts": {"processes": 1, "qps": len(self.qps)}}
 
     def step_stop(self, event):
+        if self.state == "voted":
+            return {"evidence": self.evidence(event, BROKEN)}
         if self.state not in ("running", "stopped"):
             return self.wrong(event)
         self.state = "stopped"

@@ -106,6 +106,28 @@ static void who_was_let_go_is_stopped_again_to_mend_the_others(void **state)
 	assert_int_equal(harness_poll(h, &h->vm), 1);
 }
 
+/* The root was started again, and what it wrote last was not on its disk. */
+static void who_has_voted_says_so_when_it_is_stopped_again(void **state)
+{
+	struct harness *h = *state;
+
+	harness_write(h, 1);
+	harness_stop(h);
+	harness_expect(h, TETHER__STEP__STEP_STOP, DONE);
+	assert_int_equal(h->stopped->evidence->n_flags, 2);
+	assert_true(h->stopped->evidence->flags[0] & TETHER__EVIDENCE_FLAG__EVIDENCE_BROKEN);
+	harness_time_passes(h, 6000); /* its lease does not count any more */
+	harness_write(h, 2);
+	assert_int_equal(end_pending(&h->vm), 0);
+	harness_expect(h, TETHER__STEP__STEP_SETTLE, DONE);
+	harness_expect(h, TETHER__STEP__STEP_RECONNECT, DONE);
+	harness_expect(h, TETHER__STEP__STEP_RESUME, DONE);
+	assert_int_equal(fake_execute(real_of(h->vm.qp), 9, true), 2);
+	assert_int_equal(harness_poll(h, &h->vm), 2);
+	assert_int_equal(h->wc[0].wr_id, 1);
+	assert_int_equal(h->wc[1].wr_id, 2);
+}
+
 #define CONNECTED(test) cmocka_unit_test_setup_teardown(test, harness_setup, harness_teardown)
 
 int main(void)
@@ -116,6 +138,7 @@ int main(void)
 	        CONNECTED(what_the_transport_gave_up_while_stopped_ends_with_errors_at_an_abort),
 	        CONNECTED(an_abort_after_the_commit_is_too_late),
 	        CONNECTED(who_was_let_go_is_stopped_again_to_mend_the_others),
+	        CONNECTED(who_has_voted_says_so_when_it_is_stopped_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
