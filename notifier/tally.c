@@ -10,6 +10,7 @@
 #include "notifier/base/cleanup.h"
 #include "notifier/number_scope.h"
 #include "notifier/wire/frame.h"
+#include "notifier/wire/message.h"
 
 enum stand {
 	STAND_EXPECTED, /* has to answer and is not here yet */
@@ -249,24 +250,10 @@ static int collision_note(struct tally *tally, const char *label, const Tether__
 	return answer_refusal_add(tally->merged, tally->prefix, label, reason, text);
 }
 
-/* What STOP says of sent datagrams shortens a wait and is no more: it makes room for the rest. */
-static size_t make_room(struct tally *tally, Tether__Answer *answer)
+static int contents_merge(
+        struct tally *tally, const char *label, bool is_process, const Tether__Answer *answer)
 {
 	size_t size = tether__answer__get_packed_size(answer);
-
-	if (tally->key.step != TETHER__STEP__STEP_STOP || tally->packed + size <= FRAME_MAX_BYTES)
-		return size;
-	answer->evidence = NULL;
-	answer_drop_evidence(tally->merged);
-	tally->packed = tether__answer__get_packed_size(tally->merged);
-	return tether__answer__get_packed_size(answer);
-}
-
-static int contents_merge(
-        struct tally *tally, const char *label, bool is_process, const Tether__Answer *said)
-{
-	Tether__Answer shown = *said, *answer = &shown;
-	size_t size = make_room(tally, answer);
 	int err;
 
 	answer_worsen(tally->merged, answer->outcome);
@@ -279,6 +266,28 @@ static int contents_merge(
 	if (!err)
 		err = answer_absorb(tally->merged, answer, tally->prefix, label);
 	return err || is_process ? err : names_merge(tally, answer);
+}
+
+static bool is_crowded(const struct tally *tally, const Tether__Answer *answer)
+{
+	return tally->key.step == TETHER__STEP__STEP_STOP &&
+	       tally->packed + tether__answer__get_packed_size(answer) > FRAME_MAX_BYTES;
+}
+
+static int merge_without_sent(
+        struct tally *tally, const char *label, bool is_process, const Tether__Answer *answer)
+{
+	Tether__Answer *bare = message_copy(&answer->base);
+	int err;
+
+	if (!bare)
+		return -ENOMEM;
+	answer_drop_sent(bare);
+	answer_drop_sent(tally->merged);
+	tally->packed = tether__answer__get_packed_size(tally->merged);
+	err = contents_merge(tally, label, is_process, bare);
+	tether__answer__free_unpacked(bare, NULL);
+	return err;
 }
 
 int tally_take(struct tally *tally, const char *name, const char *label, bool is_process,
@@ -296,8 +305,10 @@ int tally_take(struct tally *tally, const char *name, const char *label, bool is
 	        answer_name_add(&tally->merged->answered, &tally->merged->n_answered, name))
 		return -ENOMEM;
 	flaw = answer_flaw(answer, &text);
-	return flaw ? complain(tally, label, flaw, text)
-	            : contents_merge(tally, label, is_process, answer);
+	if (flaw)
+		return complain(tally, label, flaw, text);
+	return is_crowded(tally, answer) ? merge_without_sent(tally, label, is_process, answer)
+	                                 : contents_merge(tally, label, is_process, answer);
 }
 
 static int missing_append(struct tally *tally)

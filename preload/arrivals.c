@@ -118,7 +118,7 @@ static void make_room(Tether__Answer *answer)
 		return;
 	evidence_rows_count(answer->evidence, &count);
 	log_warn("stop", "what was sent to %zu addresses has no room in the answer", count);
-	answer_drop_evidence(answer);
+	answer_drop_sent(answer);
 }
 
 int arrivals_report(const struct move *move, Tether__Answer *answer)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "notifier/wire/frame.h"
+#include "notifier/wire/rows.h"
 
 struct event_key event_key(const Tether__Event *event)
 {
@@ -78,11 +79,17 @@ PART(qps, QpRows, qp_rows)
 PART(keys, KeyRows, key_rows)
 PART(counts, Counts, counts)
 
-void answer_drop_evidence(Tether__Answer *answer)
+static bool is_not_sent(const ProtobufCMessage *evidence, size_t index, const void *unused)
+{
+	uint32_t flags = ((const Tether__EvidenceRows *)evidence)->flags[index];
+
+	return !(flags & TETHER__EVIDENCE_FLAG__EVIDENCE_SENT);
+}
+
+void answer_drop_sent(Tether__Answer *answer)
 {
 	if (answer->evidence)
-		tether__evidence_rows__free_unpacked(answer->evidence, NULL);
-	answer->evidence = NULL;
+		rows_filter(&answer->evidence->base, is_not_sent, NULL);
 }
 
 bool answer_is_sendable(const Tether__Answer *answer)

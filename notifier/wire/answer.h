@@ -37,7 +37,8 @@ Tether__QpRows *answer_qps(Tether__Answer *answer);
 Tether__KeyRows *answer_keys(Tether__Answer *answer);
 Tether__Counts *answer_counts(Tether__Answer *answer);
 
-void answer_drop_evidence(Tether__Answer *answer);
+/* What STOP says of sent datagrams shortens a wait and is no more: it makes room for the rest. */
+void answer_drop_sent(Tether__Answer *answer);
 
 /* It fits a frame. */
 bool answer_is_sendable(const Tether__Answer *answer);

@@ -109,6 +109,26 @@ int rows_concatenate(ProtobufCMessage *into, const ProtobufCMessage *from)
 	return 0;
 }
 
+void rows_filter(ProtobufCMessage *table, rows_choose *is_wanted, const void *choice)
+{
+	size_t count, kept = 0;
+
+	if (rows_count(table, &count))
+		return;
+	for (size_t i = 0; i < count; i++) {
+		if (!is_wanted(table, i, choice))
+			continue;
+		for (unsigned column = 0; column < table->descriptor->n_fields; column++) {
+			uint32_t *values = *column_values(table, column);
+
+			values[kept] = values[i];
+		}
+		kept++;
+	}
+	for (unsigned column = 0; column < table->descriptor->n_fields; column++)
+		*column_length(table, column) = kept;
+}
+
 void rows_clear(ProtobufCMessage *table)
 {
 	for (unsigned i = 0; i < table->descriptor->n_fields; i++) {

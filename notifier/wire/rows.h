@@ -8,6 +8,7 @@
 #ifndef TETHER_ROWS_H
 #define TETHER_ROWS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,6 +24,9 @@ int rows_append(ProtobufCMessage *table, const uint32_t *row);
 void rows_get(const ProtobufCMessage *table, size_t index, uint32_t *row);
 /* Append all rows of @from, of the same type. -EBADMSG, -ENOMEM: nothing was appended. */
 int rows_concatenate(ProtobufCMessage *into, const ProtobufCMessage *from);
+/* Keep those of which @is_wanted says so, in their order. It gets @choice. */
+typedef bool rows_choose(const ProtobufCMessage *table, size_t index, const void *choice);
+void rows_filter(ProtobufCMessage *table, rows_choose *is_wanted, const void *choice);
 void rows_clear(ProtobufCMessage *table);
 
 /* The typed half: struct evidence_row, evidence_rows_append(table, &row) and so on. */

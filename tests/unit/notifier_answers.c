@@ -255,6 +255,23 @@ static void what_stop_says_of_datagrams_makes_room_for_the_rest(void **state)
 	EXPECT(t, "> STOP.1 DONE answered vm1/1.1 answered vm1/2.1 qps 2\n");
 }
 
+/* They have voted, and the root must know: it is no SETTLE that it asks for. */
+static void what_stop_says_of_broken_queue_pairs_stays(void **state)
+{
+	struct test *t = *state;
+	Tether__EvidenceRows said = TETHER__EVIDENCE_ROWS__INIT;
+	Tether__QpRows none = TETHER__QP_ROWS__INIT;
+
+	for (uint32_t i = 0; i < 30000; i++)
+		evidence_rows_append(
+		        &said, &(struct evidence_row){48000, 1 << 23, 48000, 1 << 23, 0, 0,
+		                       TETHER__EVIDENCE_FLAG__EVIDENCE_SENT, 1U << 31});
+	evidence_rows_append(
+	        &said, &(struct evidence_row){.flags = TETHER__EVIDENCE_FLAG__EVIDENCE_BROKEN});
+	both_stop(t, &none, &said);
+	EXPECT(t, "> STOP.1 DONE answered vm1/1.1 answered vm1/2.1 evidence 2\n");
+}
+
 static void names_behind_relays_go_up(void **state)
 {
 	struct test *t = *state;
@@ -313,6 +330,7 @@ int main(void)
 	        HOST_TEST(unequal_columns_are_a_failure_of_that_child),
 	        HOST_TEST(answers_too_large_for_a_frame_are_a_failure_not_a_dead_link),
 	        HOST_TEST(what_stop_says_of_datagrams_makes_room_for_the_rest),
+	        HOST_TEST(what_stop_says_of_broken_queue_pairs_stays),
 	        ROOT_TEST(names_behind_relays_go_up),
 	        ROOT_TEST(name_that_two_relays_say_goes_up_once),
 	};

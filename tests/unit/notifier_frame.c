@@ -237,6 +237,33 @@ static void rows_are_concatenated_in_order(void **state)
 	rows_clear(&b.base);
 }
 
+static bool has_odd_context(const ProtobufCMessage *table, size_t index, const void *odd)
+{
+	return key_rows_get((const Tether__KeyRows *)table, index).context % 2 ==
+	       *(const uint32_t *)odd;
+}
+
+static void rows_that_nobody_wants_go_whole(void **state)
+{
+	Tether__KeyRows table = TETHER__KEY_ROWS__INIT;
+	const uint32_t odd = 1;
+	size_t count;
+
+	for (uint32_t i = 0; i < 9; i++)
+		key_rows_append(&table, &(struct key_row){i, 10 + i, 20 + i, 0});
+	rows_filter(&table.base, has_odd_context, &odd);
+	assert_int_equal(key_rows_count(&table, &count), 0);
+	assert_int_equal(count, 4);
+	for (uint32_t i = 0; i < 4; i++) {
+		struct key_row row = key_rows_get(&table, i);
+
+		assert_int_equal(row.context, 2 * i + 1);
+		assert_int_equal(row.virtual_rkey, 11 + 2 * i);
+		assert_int_equal(row.real_rkey, 21 + 2 * i);
+	}
+	rows_clear(&table.base);
+}
+
 static void unequal_columns_are_refused(void **state)
 {
 	Tether__KeyRows good = TETHER__KEY_ROWS__INIT, bad = TETHER__KEY_ROWS__INIT;
@@ -265,6 +292,7 @@ int main(void)
 	        cmocka_unit_test(rows_come_back_as_they_went_in),
 	        cmocka_unit_test(row_structs_match_the_contract),
 	        cmocka_unit_test(rows_are_concatenated_in_order),
+	        cmocka_unit_test(rows_that_nobody_wants_go_whole),
 	        cmocka_unit_test(unequal_columns_are_refused),
 	};
 
