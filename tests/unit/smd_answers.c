@@ -191,7 +191,7 @@ static void force_moves_in_spite_of_a_peer_without_shim(void **unused)
 	migration_clear(&m);
 }
 
-static void stop_that_breaks_qps_is_not_plainly_aborted(void **unused)
+static void stop_that_finds_a_vote_is_not_plainly_aborted(void **unused)
 {
 	struct evidence_row row = {
 	        .local_lid = 11, .flags = TETHER__EVIDENCE_FLAG__EVIDENCE_BROKEN};
@@ -439,7 +439,7 @@ int main(void)
 	        cmocka_unit_test(settle_says_what_was_sent_before_the_stop),
 	        cmocka_unit_test(settle_goes_without_what_does_not_fit),
 	        cmocka_unit_test(force_moves_in_spite_of_a_peer_without_shim),
-	        cmocka_unit_test(stop_that_breaks_qps_is_not_plainly_aborted),
+	        cmocka_unit_test(stop_that_finds_a_vote_is_not_plainly_aborted),
 	        cmocka_unit_test(broken_qps_do_not_keep_the_good_road_from_going_on),
 	        cmocka_unit_test(after_the_commit_a_missing_peer_is_left_behind),
 	        cmocka_unit_test(after_the_commit_the_vms_own_processes_decide),
