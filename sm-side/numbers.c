@@ -151,57 +151,50 @@ static bool keeps_others(const void *gone, uint32_t context)
 	return context != *(const uint32_t *)gone;
 }
 
-static int keep_some(struct numbers_row *row, keeps *kept, const void *of, Tether__QpRows *qps,
-        Tether__KeyRows *keys)
+struct choice {
+	keeps *kept;
+	const void *of;
+};
+
+static bool keeps_qp(const ProtobufCMessage *qps, size_t index, const void *choice)
 {
-	int err = 0;
+	const struct choice *by = choice;
 
-	for (size_t i = 0; i < row->qps.n_context && !err; i++) {
-		struct qp_row qp = qp_rows_get(&row->qps, i);
-
-		if (kept(of, qp.context))
-			err = qp_rows_append(qps, &qp);
-	}
-	for (size_t i = 0; i < row->keys.n_context && !err; i++) {
-		struct key_row key = key_rows_get(&row->keys, i);
-
-		if (kept(of, key.context))
-			err = key_rows_append(keys, &key);
-	}
-	return err;
+	return by->kept(by->of, ((const Tether__QpRows *)qps)->context[index]);
 }
 
-static int row_forget(struct numbers_row *row, keeps *kept, const void *of)
+static bool keeps_key(const ProtobufCMessage *keys, size_t index, const void *choice)
 {
-	Tether__QpRows qps = TETHER__QP_ROWS__INIT;
-	Tether__KeyRows keys = TETHER__KEY_ROWS__INIT;
-	int err = keep_some(row, kept, of, &qps, &keys);
+	const struct choice *by = choice;
 
-	row_clear(row);
-	if (err) {
-		rows_clear(&qps.base);
-		rows_clear(&keys.base);
-	} else {
-		row->qps = qps;
-		row->keys = keys;
-	}
-	return err;
+	return by->kept(by->of, ((const Tether__KeyRows *)keys)->context[index]);
 }
 
-int numbers_forget_doubtful(struct numbers *numbers, const struct address *address,
+static void row_forget(struct numbers_row *row, keeps *kept, const void *of)
+{
+	const struct choice choice = {kept, of};
+
+	rows_filter(&row->qps.base, keeps_qp, &choice);
+	rows_filter(&row->keys.base, keeps_key, &choice);
+}
+
+void numbers_forget_doubtful(struct numbers *numbers, const struct address *address,
         numbers_announced *announced, void *owner)
 {
 	const struct presence presence = {address, announced, owner};
 	struct numbers_row *row = row_find(numbers, address);
 
-	return row ? row_forget(row, keeps_present, &presence) : 0;
+	if (row)
+		row_forget(row, keeps_present, &presence);
 }
 
-int numbers_forget_context(struct numbers *numbers, const struct address *address, uint32_t context)
+void numbers_forget_context(
+        struct numbers *numbers, const struct address *address, uint32_t context)
 {
 	struct numbers_row *row = row_find(numbers, address);
 
-	return row ? row_forget(row, keeps_others, &context) : 0;
+	if (row)
+		row_forget(row, keeps_others, &context);
 }
 
 /* Connected to nobody, and known by another number than its own. */

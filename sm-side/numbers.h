@@ -28,11 +28,11 @@ int numbers_set(struct numbers *numbers, const struct address *address, const Te
 /* Some of the contexts that the numbers of the VM at @address are of are not announced. */
 bool numbers_are_doubtful(const struct numbers *numbers, const struct address *address,
         numbers_announced *announced, void *owner);
-/* Those are gone. -ENOMEM: all of that address are. */
-int numbers_forget_doubtful(struct numbers *numbers, const struct address *address,
+/* Those are gone. */
+void numbers_forget_doubtful(struct numbers *numbers, const struct address *address,
         numbers_announced *announced, void *owner);
-/* @context is. -ENOMEM: the same. */
-int numbers_forget_context(
+/* @context is. */
+void numbers_forget_context(
         struct numbers *numbers, const struct address *address, uint32_t context);
 
 /*

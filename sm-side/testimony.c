@@ -137,29 +137,17 @@ static int take_processes(struct testimony *testimony, const char *vm, const Tet
 	return err;
 }
 
+static bool is_of_another(const ProtobufCMessage *qps, size_t index, const void *lid)
+{
+	return ((const Tether__QpRows *)qps)->local_lid[index] != *(const uint16_t *)lid;
+}
+
 /* The QPs of everybody but the VM, then those of @from. */
 static int supersede_vm_qps(
         struct testimony *testimony, uint16_t vm_lid, const Tether__QpRows *from)
 {
-	Tether__QpRows kept = TETHER__QP_ROWS__INIT;
-	size_t count = 0;
-	int err = qp_rows_count(&testimony->qps, &count);
-
-	for (size_t i = 0; i < count && !err; i++) {
-		struct qp_row row = qp_rows_get(&testimony->qps, i);
-
-		if (row.local_lid != vm_lid)
-			err = qp_rows_append(&kept, &row);
-	}
-	if (!err && from)
-		err = rows_concatenate(TABLE(&kept), &from->base);
-	if (err) {
-		rows_clear(TABLE(&kept));
-		return err;
-	}
-	rows_clear(TABLE(&testimony->qps));
-	testimony->qps = kept;
-	return 0;
+	rows_filter(TABLE(&testimony->qps), is_of_another, &vm_lid);
+	return from ? rows_concatenate(TABLE(&testimony->qps), &from->base) : 0;
 }
 
 static int supersede(ProtobufCMessage *into, const ProtobufCMessage *from)
