@@ -82,6 +82,8 @@ void lane_bind(struct lane *lane, uint32_t rkey, const struct ibv_mw_bind_info *
 	} else {
 		post(lane, &wr, "a bind");
 	}
+	/* Of type 2 this is the program's to do: the next bind says by it which window it means. */
+	lane->mws[0]->rkey = rkey;
 }
 
 void lane_invalidate(struct lane *lane, uint32_t rkey, bool signals)
@@ -143,7 +145,6 @@ static int open_windows(struct lane *lane)
 	lane->mws[1] = lane->mws[0] ? ibv_alloc_mw(lane->pd, IBV_MW_TYPE_1) : NULL;
 	if (!lane->mws[1])
 		return -errno;
-	lane->rkey = lane->mws[0]->rkey;
 	return 0;
 }
 

@@ -57,8 +57,8 @@ struct lane {
 	/* To go on with when no message of ours is open: the queue has room then. */
 	bool owner_is_due, guest_is_due;
 	/* Owner. */
-	struct ibv_mw *mws[2];
-	uint32_t round, rkey; /* of the window of type 2 */
+	struct ibv_mw *mws[2]; /* of type 2, and of type 1 */
+	uint32_t round;
 	struct message offer;
 	bool is_bound; /* it was not invalidated by the guest */
 	bool own_end;

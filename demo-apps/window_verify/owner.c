@@ -27,14 +27,14 @@ static struct ibv_mw_bind_info info_of(const struct lane *lane, const struct par
 static void bind_type_2(struct lane *lane, struct part *part)
 {
 	struct ibv_mw_bind_info info = info_of(lane, part);
+	const struct ibv_mw *mw = lane->mws[0];
 	bool signals = lane->round % 3;
 
 	if (lane->is_bound)
-		lane_invalidate(lane, lane->rkey, signals);
-	lane->rkey = ibv_inc_rkey(lane->rkey);
-	lane_bind(lane, lane->rkey, &info, signals);
+		lane_invalidate(lane, mw->rkey, signals);
+	lane_bind(lane, ibv_inc_rkey(mw->rkey), &info, signals);
 	lane->is_bound = true;
-	part->rkey = lane->rkey;
+	part->rkey = mw->rkey;
 }
 
 static void bind_type_1(struct lane *lane, struct part *part)
@@ -92,7 +92,8 @@ void owner_takes_done(struct lane *lane, const struct message *message, const st
 
 	if (message->round != lane->round)
 		lane_note(lane, "an answer to another round", (int)message->round);
-	if (ended != !!message->invalidates || (ended && wc->invalidated_rkey != lane->rkey))
+	if (ended != !!message->invalidates ||
+	        (ended && wc->invalidated_rkey != lane->mws[0]->rkey))
 		lane_note(lane, "another window was invalidated", (int)wc->invalidated_rkey);
 	if (ended)
 		lane->is_bound = false;

@@ -101,10 +101,10 @@ class UdVerify(Pair):
 class WindowVerify(Pair):
     """window-verify, both ends with windows of their own; runs until stop()."""
 
-    def __init__(self, system, server_vm, client_vm, arguments=(), env=None):
+    def __init__(self, system, server_vm, client_vm, arguments=(), tether=True, env=None):
         port = free_port()
         argv = [system.build.program("window-verify"), "-p", str(port), *arguments]
-        super().__init__(system, "window-verify", server_vm, client_vm, argv, [*argv, "localhost"], port, env=env)
+        super().__init__(system, "window-verify", server_vm, client_vm, argv, [*argv, "localhost"], port, tether, env)
         wait_until("window-verify works", self.is_working, 60, self.logs(), [self.server, self.client])
 
     def is_working(self):
