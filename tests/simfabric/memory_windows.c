@@ -102,7 +102,8 @@ bool memory_window_bind(struct memory_keys *keys, const void *pd, struct window_
 	struct memory_window *window = window_at(keys, bind->window);
 	struct memory_region *of = memory_keys_at(keys, bind->lkey);
 
-	if (!window || ((bind->window ^ bind->rkey) & ~(uint32_t)TAG_MASK) ||
+	if (!window || window->region.key != bind->window ||
+	        ((bind->window ^ bind->rkey) & ~(uint32_t)TAG_MASK) ||
 	        window->is_type_2 != bind->is_type_2 || window->pd != pd)
 		return false;
 	if (bind->access & ~(unsigned)WINDOW_ACCESS)

@@ -27,10 +27,9 @@ struct memory_window {
 
 /* What a bind asks for. */
 struct window_bind {
-	uint32_t window; /* its rkey when the request was made, of which the tag says nothing */
-	uint32_t rkey; /* the one to have afterwards: the same place, the tag of the caller's choice
-	                */
-	uint32_t lkey; /* of the region */
+	uint32_t window; /* its rkey when the request was made, and still when its turn comes */
+	uint32_t rkey;   /* the one to have afterwards: the same place, another tag as one likes */
+	uint32_t lkey;   /* of the region */
 	bool is_type_2;
 	unsigned access;
 	uint64_t address, length;

@@ -240,6 +240,25 @@ static void second_type_is_bound_and_invalidated_by_requests(struct objects *o)
 	bench_close(&bench);
 }
 
+/* As in rxe; a program says it by the mw's rkey, which it sets itself. */
+static void bind_must_know_the_key_that_the_window_has(struct objects *o)
+{
+	struct ibv_mw *mw = open_window(o, IBV_MW_TYPE_2);
+	struct ibv_send_wr wr = {.wr_id = 2, .opcode = IBV_WR_LOCAL_INV}, *bad;
+	uint32_t unbound = mw->rkey;
+	struct bench bench;
+
+	bench_open(o, &bench);
+	bind_2(o, &bench, mw, 1);
+	wr.invalidate_rkey = mw->rkey;
+	CHECK(!ibv_post_send(bench.qp, &wr, &bad));
+	mw->rkey = unbound;
+	CHECK(!post_bind_2(&bench, mw, 3));
+	objects_poll_for(o->cq, 3, IBV_WC_MW_BIND_ERR);
+	CHECK(!ibv_dealloc_mw(mw));
+	bench_close(&bench);
+}
+
 static void second_type_is_bound_and_invalidated_through_qp_ex(struct objects *o)
 {
 	struct ibv_mw *mw = open_window(o, IBV_MW_TYPE_2);
@@ -401,6 +420,7 @@ const struct objects_test objects_windows_tests[] = {
         OBJECTS_TEST(first_type_is_refused_what_it_cannot_have),
         OBJECTS_TEST(failed_bind_is_told_by_its_completion),
         OBJECTS_TEST(second_type_is_bound_and_invalidated_by_requests),
+        OBJECTS_TEST(bind_must_know_the_key_that_the_window_has),
         OBJECTS_TEST(second_type_is_bound_and_invalidated_through_qp_ex),
         OBJECTS_TEST(send_invalidates_at_the_peer),
         OBJECTS_TEST(second_type_is_for_one_queue_pair),

@@ -219,6 +219,11 @@ static void spoil_place(struct pair *pair, struct window_bind *bind)
 	bind->rkey += 0x100;
 }
 
+static void spoil_old_key(struct pair *pair, struct window_bind *bind)
+{
+	bind->window = ibv_inc_rkey(bind->window);
+}
+
 static void spoil_window(struct pair *pair, struct window_bind *bind)
 {
 	bind->window = bind->rkey = pair->end[1].region.key;
@@ -244,6 +249,7 @@ static void bind_that_is_not_allowed_changes_nothing(void **state)
 	        {"a window on a window", spoil_region},
 	        {"a right that windows do not have", spoil_access},
 	        {"another window's place", spoil_place},
+	        {"its key is another by now", spoil_old_key},
 	        {"not a window", spoil_window},
 	        {"the other type", spoil_type},
 	};
