@@ -87,12 +87,14 @@ static const char *quota_exceeded(
 	return NULL;
 }
 
-/* A VM that lets go of others, or announces something of its own, is in nobody's way. */
+/* A VM that lets go of others, or announces something of its own, is in nobody's way; who has heard
+ * a datagram has to know at once whose it is. */
 static bool is_held(const struct registration *r, const struct request *request)
 {
 	bool connects = !request->drop && !address_is_announcement(&request->address);
 
-	return barriers_hold(r->barriers, connects ? request->vm : NULL, &request->address);
+	return !request->heard &&
+	       barriers_hold(r->barriers, connects ? request->vm : NULL, &request->address);
 }
 
 void registration_take(
@@ -117,6 +119,7 @@ void registration_take(
 	request->request = interest->request;
 	request->remote_qpn = interest->remote_qpn;
 	request->datagrams = interest->datagrams;
+	request->heard = interest->heard && interest->datagrams && !interest->drop;
 	request->vm = vm;
 	request->address = address;
 	if (!is_held(r, request)) {

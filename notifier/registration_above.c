@@ -14,6 +14,7 @@ static void send_up(struct registration *r, const struct request *request)
 	interest.drop = request->drop;
 	interest.remote_qpn = request->remote_qpn;
 	interest.datagrams = request->datagrams;
+	interest.heard = request->heard;
 	r->outputs->up(r->owner, &interest);
 }
 

@@ -80,6 +80,7 @@ void request_pass_down(const struct registration *r, const struct request *reque
 	Tether__InterestAnswer copy = *answer;
 
 	copy.request = request->request;
+	copy.moving |= request->heard && barriers_hold(r->barriers, NULL, &request->address);
 	if (!request->silent)
 		r->outputs->down(r->owner, request->member, &copy);
 }

@@ -27,6 +27,7 @@ struct request {
 	uint32_t request; /* the asker's number for it */
 	uint32_t remote_qpn;
 	bool datagrams;
+	bool heard;
 	const char *vm; /* of the member, or NULL */
 	struct address address;
 };

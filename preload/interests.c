@@ -270,6 +270,7 @@ static bool next_datagrams(Tether__Interest *wire, Tether__Address *address)
 		under_way++;
 		interest->request = wire->request = ++last_id;
 		wire->datagrams = true;
+		wire->heard = interest->heard;
 		address_of(&interest->to, address);
 		return true;
 	}
@@ -295,6 +296,8 @@ bool interests_next(Tether__Interest *interest, Tether__Address *address)
 	       next_datagrams(interest, address) || next_drop(interest, address);
 }
 
+/* In the middle of a move they are right as what was heard goes; who sends there asks, and waits.
+ */
 static void take_datagrams(const struct remote *remote, const Tether__InterestAnswer *answer)
 {
 	struct datagram_numbers *numbers = datagram_numbers_of(remote->lid, &remote->gid);
@@ -308,7 +311,7 @@ static void take_datagrams(const struct remote *remote, const Tether__InterestAn
 	}
 	log_debug("link", "lid %u: numbers of datagram queue pairs are known", remote->lid);
 	if (interest)
-		interest->known = true;
+		interest->known = !answer->moving;
 }
 
 static void request_answered(struct interest_request *request, const Tether__InterestAnswer *answer)

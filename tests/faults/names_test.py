@@ -4,10 +4,12 @@
 from whom they say, whoever meets whom before or after how many moves, on adapters that hand out every number again to
 somebody else."""
 import os
+import signal
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
+from faults.victims import start_migration  # noqa: E402
 from lab.deadline import wait_until  # noqa: E402
 from lab.system import START_S, CommandFailed, System  # noqa: E402
 from lab.tap import Tap  # noqa: E402
@@ -18,6 +20,7 @@ GRH = 40
 QKEY = 0x1234
 VMS = {"vm1": "hyp1_vf1", "vm2": "hyp2_vf1", "vm3": "hyp4_vf1"}
 QUIET_MS = 200
+END_S = 90
 
 
 class Program(Peer):
@@ -186,6 +189,42 @@ def two_peers_and_moves_of_all_three(lab, scenes):
         stranger.end()
 
 
+class Asleep:
+    """Meanwhile a migration that @program has to do with gets no further than PREPARE."""
+
+    def __init__(self, program):
+        self.child = program.child
+
+    def __enter__(self):
+        self.child.send_signal(signal.SIGSTOP)
+
+    def __exit__(self, *unused):
+        self.child.send_signal(signal.SIGCONT)
+
+
+def count_prepared(program):
+    return open(program.log).read().count("step 1: outcome")
+
+
+def sender_is_who_it_is_in_the_middle_of_a_move(lab, scenes):
+    """Of its own VM, or of the VM that hears it: one that has moved before is heard there for the first time."""
+    scene = scenes[0]
+    known, late = scene.known, scene.late
+    for sender, sender_qp, listener_vm, host in ((known, scene.datagrams[0], "vm3", "hyp3"), (late, 1, "vm1", "hyp4")):
+        listener = Program(lab, listener_vm)
+        qp = listener.datagrams()
+        before = count_prepared(known)
+        with Asleep(scene.peer):
+            command = start_migration(lab, "vm1", host)
+            wait_until("the VM's program has prepared", lambda: count_prepared(known) > before, START_S, lab.logs())
+            datagram_arrives(sender, listener, sender_qp, qp, scene.next_word())
+        assert command.wait(END_S) == 0, command.output()
+        datagram_arrives(sender, listener, sender_qp, qp, scene.next_word())
+        both_ways(listener, sender, qp, sender_qp, scene.next_word())
+        scene.old_friends_meet()
+        listener.end()
+
+
 def freed_number_is_nobody_elses(lab, scenes):
     """Peers go on sending to a queue pair that is gone. Neither its number nor the one that it really had is given to
     another while they do."""
@@ -312,7 +351,8 @@ def main():
     with System(vms=VMS) as lab:
         lab.start()
         for test in (numbers_reused_on_purpose_reach_whom_they_name, peer_that_connects_after_the_move_reaches_it,
-                     sender_is_known_to_who_only_listens, two_peers_and_moves_of_all_three, freed_number_is_nobody_elses):
+                     sender_is_known_to_who_only_listens, two_peers_and_moves_of_all_three,
+                     sender_is_who_it_is_in_the_middle_of_a_move, freed_number_is_nobody_elses):
             tap.run(test.__name__, test, lab, scenes)
     pair = {vm: VMS[vm] for vm in ("vm1", "vm2")}
     with System(vms=pair) as lab:

@@ -17,6 +17,33 @@ static void who_asks_for_datagram_numbers_waits_behind_the_barrier(void **state)
 	EXPECT(t, "> RESUME.2 DONE\n> interest 5 datagrams\nvm2/1.1 < registered 11 DONE\n");
 }
 
+/* Until the end it would call the sender by a number that is not the sender's own. */
+static void who_has_heard_a_datagram_is_held_by_nothing(void **state)
+{
+	struct test *t = *state;
+	uint32_t a = child(t, "vm1", "vm1/1.1", 0), b = child(t, "vm2", "vm2/1.1", 0);
+
+	EVENT(t, .step = PREPARE, .to_vm = true, .to_peers = true);
+	done(t, a, PREPARE, 1);
+	forget(t);
+	ask_whose_datagram(t, a, 11, 6);
+	EXPECT(t, "> interest 6 datagrams heard\nvm1/1.1 < registered 11 DONE\n");
+	ask_whose_datagram(t, b, 12, 5);
+	EXPECT(t, "> interest 5 datagrams heard\nvm2/1.1 < registered 12 DONE moving\n");
+	/* What changes the numbers it is told, and who has a handle made still waits. */
+	ask_datagrams(t, b, 13, 5);
+	EXPECT(t, "vm2/1.1 < registered 13 NONE\n");
+	EVENT(t, .step = TETHER__STEP__STEP_RECONNECT, .sequence = 2, .to_peers = true);
+	EXPECT(t, "vm2/1.1 < RECONNECT.2 peers\n");
+	done(t, b, TETHER__STEP__STEP_RECONNECT, 2);
+	EXPECT(t, "> RECONNECT.2 DONE answered vm2/1.1\n");
+	EVENT(t, .step = TETHER__STEP__STEP_RESUME, .sequence = 3, .to_vm = true);
+	done(t, a, TETHER__STEP__STEP_RESUME, 3);
+	forget(t);
+	ask_whose_datagram(t, b, 14, 5);
+	EXPECT(t, "> interest 5 datagrams heard\nvm2/1.1 < registered 14 DONE\n");
+}
+
 static void registrations_are_held_from_prepare_to_resume(void **state)
 {
 	static const struct {
@@ -300,6 +327,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        HOST_TEST(who_asks_for_datagram_numbers_waits_behind_the_barrier),
 	        cmocka_unit_test(registrations_are_held_from_prepare_to_resume),
+	        HOST_TEST(who_has_heard_a_datagram_is_held_by_nothing),
 	        HOST_TEST(moving_vm_makes_no_connections_either),
 	        HOST_TEST(new_process_of_a_moving_vm_makes_no_connections),
 	        HOST_TEST(relay_that_missed_prepare_holds_from_the_next_step_on),

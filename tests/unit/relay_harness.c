@@ -90,10 +90,14 @@ static void say_frame(struct test *t, const Tether__Frame *frame)
 			say(t, " qpn %u", frame->interest->remote_qpn);
 		if (frame->interest->datagrams)
 			say(t, " datagrams");
+		if (frame->interest->heard)
+			say(t, " heard");
 		break;
 	case TETHER__FRAME__BODY_INTEREST_ANSWER:
 		say(t, "registered %u %s", frame->interest_answer->request,
 		        outcome_name(frame->interest_answer->outcome));
+		if (frame->interest_answer->moving)
+			say(t, " moving");
 		if (frame->interest_answer->n_refusals)
 			say(t, " (%s)", frame->interest_answer->refusals[0]->reason);
 		break;
@@ -375,7 +379,7 @@ void interest(struct test *t, uint32_t link, uint32_t request, uint32_t lid, boo
 	interest_send(t, link, request, &address, drop);
 }
 
-void ask_datagrams(struct test *t, uint32_t link, uint32_t request, uint32_t lid)
+static void ask_numbers(struct test *t, uint32_t link, uint32_t request, uint32_t lid, bool heard)
 {
 	Tether__Address address = TETHER__ADDRESS__INIT;
 	Tether__Interest message = TETHER__INTEREST__INIT;
@@ -385,9 +389,20 @@ void ask_datagrams(struct test *t, uint32_t link, uint32_t request, uint32_t lid
 	message.request = request;
 	message.address = &address;
 	message.datagrams = true;
+	message.heard = heard;
 	frame.body_case = TETHER__FRAME__BODY_INTEREST;
 	frame.interest = &message;
 	assert_int_equal(relay_child_frame(t->relay, link, &frame, t->now_ms), 0);
+}
+
+void ask_datagrams(struct test *t, uint32_t link, uint32_t request, uint32_t lid)
+{
+	ask_numbers(t, link, request, lid, false);
+}
+
+void ask_whose_datagram(struct test *t, uint32_t link, uint32_t request, uint32_t lid)
+{
+	ask_numbers(t, link, request, lid, true);
 }
 
 void announce(struct test *t, uint32_t link, uint32_t request, const struct address *own, bool drop)

@@ -61,6 +61,8 @@ void done(struct test *t, uint32_t link, Tether__Step step, uint32_t sequence);
 void interest(struct test *t, uint32_t link, uint32_t request, uint32_t lid, bool drop);
 /* As for an address handle. */
 void ask_datagrams(struct test *t, uint32_t link, uint32_t request, uint32_t lid);
+/* It has heard one from there. */
+void ask_whose_datagram(struct test *t, uint32_t link, uint32_t request, uint32_t lid);
 /* A queue pair of the child's own, with its context. */
 void announce(
         struct test *t, uint32_t link, uint32_t request, const struct address *own, bool drop);

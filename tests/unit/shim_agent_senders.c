@@ -53,6 +53,15 @@ static void *hear_one(void *at)
 	return NULL;
 }
 
+static void *make_handle(void *at)
+{
+	struct asker *a = at;
+
+	agent_link_register_datagrams(&a->remote);
+	a->done = true;
+	return NULL;
+}
+
 static uint32_t begin_hearing(struct asker *a, uint32_t lid)
 {
 	a->remote.lid = lid;
@@ -178,6 +187,31 @@ static void who_waits_is_not_cancelled_there(void **state)
 	frame_free(agent_reads()); /* the drop */
 }
 
+/* Nobody makes it wait; but a handle is made when the move is over, for the numbers of then. */
+static void what_is_known_in_a_move_does_for_hearing_alone(void **state)
+{
+	struct asker hears = {0};
+	uint16_t lid = SENDER_LID + 12;
+	struct asker sends = {.remote = {.lid = lid}, .is_handle = true};
+	uint32_t request = begin_hearing(&hears, lid);
+
+	assert_true(who_asked_has_heard());
+	agent_answers_in_a_move(request, lid, REAL_QPN);
+	pthread_join(hears.thread, NULL);
+	assert_int_equal(datagram_number_to_virtual(datagram_numbers_at(lid), REAL_QPN), QPN);
+	assert_int_equal(pthread_create(&sends.thread, NULL, make_handle, &sends), 0);
+	request = agent_is_asked_for_datagrams(lid);
+	assert_false(who_asked_has_heard());
+	agent_answers(request, TETHER__OUTCOME__OUTCOME_NONE);
+	assert_true(asker_is_waiting(&sends));
+	agent_answers_datagrams(request, lid, REAL_QPN + 1);
+	pthread_join(sends.thread, NULL);
+	assert_int_equal(datagram_number_to_real(datagram_numbers_at(lid), QPN), REAL_QPN + 1);
+	handle_is_made(lid);
+	handle_is_gone(lid);
+	handle_is_gone(lid);
+}
+
 /* It would be for as long as the migration takes; what is said at its asker_end is taken. */
 static void who_hears_a_stranger_does_not_wait_for_a_migration(void **state)
 {
@@ -288,6 +322,7 @@ int main(void)
 	        TEST(a_stranger_is_asked_for_once),
 	        TEST(a_long_wait_for_a_stranger_is_said),
 	        TEST(who_waits_is_not_cancelled_there),
+	        TEST(what_is_known_in_a_move_does_for_hearing_alone),
 	        TEST(who_hears_a_stranger_does_not_wait_for_a_migration),
 	        TEST(an_agent_that_says_nothing_is_waited_for_once),
 	        TEST(no_sender_is_forgotten),

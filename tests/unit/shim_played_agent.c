@@ -226,6 +226,8 @@ uint32_t agent_is_asked(uint8_t *gid)
 	return request;
 }
 
+static bool vm_moves, last_has_heard;
+
 static void answer_interest(uint32_t request, Tether__Outcome outcome, uint32_t lid, uint32_t real)
 {
 	Tether__InterestAnswer answer = TETHER__INTEREST_ANSWER__INIT;
@@ -238,6 +240,7 @@ static void answer_interest(uint32_t request, Tether__Outcome outcome, uint32_t 
 	if (outcome == TETHER__OUTCOME__OUTCOME_DONE) {
 		assert_int_equal(qp_rows_append(&rows, &row), 0);
 		answer.qps = &rows;
+		answer.moving = vm_moves;
 	}
 	frame.body_case = TETHER__FRAME__BODY_INTEREST_ANSWER;
 	frame.interest_answer = &answer;
@@ -266,8 +269,14 @@ uint32_t agent_is_asked_for_datagrams(uint32_t lid)
 	assert_true(frame->interest->datagrams);
 	assert_false(frame->interest->drop);
 	assert_int_equal(frame->interest->address->lid, lid);
+	last_has_heard = frame->interest->heard;
 	frame_free(frame);
 	return request;
+}
+
+bool who_asked_has_heard(void)
+{
+	return last_has_heard;
 }
 
 void agent_hears_drop(uint32_t lid)
@@ -291,6 +300,13 @@ void agent_hears_nothing_more(void)
 void agent_answers_datagrams(uint32_t request, uint32_t lid, uint32_t real)
 {
 	answer_interest(request, TETHER__OUTCOME__OUTCOME_DONE, lid, real);
+}
+
+void agent_answers_in_a_move(uint32_t request, uint32_t lid, uint32_t real)
+{
+	vm_moves = true;
+	agent_answers_datagrams(request, lid, real);
+	vm_moves = false;
 }
 
 void agent_is_heard(void)

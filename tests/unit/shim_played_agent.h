@@ -48,10 +48,14 @@ uint32_t agent_is_asked(uint8_t *gid);
 void agent_answers(uint32_t request, Tether__Outcome outcome);
 Tether__Frame *agent_hears_interest(void);
 uint32_t agent_is_asked_for_datagrams(uint32_t lid);
+/* It names a datagram for its reason. */
+bool who_asked_has_heard(void);
 void agent_hears_drop(uint32_t lid);
 void agent_hears_nothing_more(void);
 /* QPN is at @lid and called @real there. */
 void agent_answers_datagrams(uint32_t request, uint32_t lid, uint32_t real);
+/* And its VM is moving. */
+void agent_answers_in_a_move(uint32_t request, uint32_t lid, uint32_t real);
 /* What was said before has been heard. */
 void agent_is_heard(void);
 /* In between the service thread does nothing for anybody. */

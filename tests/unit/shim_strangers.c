@@ -6,11 +6,18 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "notifier/base/cleanup.h"
 #include "notifier/wire/rows.h"
 #include "preload/datagrams.h"
 #include "tests/unit/shim_harness.h"
 
-enum { INBOX = 1024, LENGTH = 64, GRH = sizeof(struct ibv_grh) };
+enum {
+	INBOX = 1024,
+	LENGTH = 64,
+	GRH = sizeof(struct ibv_grh),
+	OTHER_LID = 0x2000,
+	OTHER_QPN = 0x100
+};
 
 static struct harness harness;
 static unsigned questions;
@@ -183,6 +190,46 @@ static void what_goes_with_its_receiver_is_no_stranger_any_more(void **state)
 	assert_int_equal(harness_poll(h, &h->peer), 0);
 }
 
+static void step_of_another(struct harness *h, Tether__Step step, Tether__QpRows *numbers)
+{
+	Tether__Event event;
+
+	harness_event_fill(h, &event, step);
+	event.address->lid = OTHER_LID;
+	event.to_vm = false;
+	if (step == TETHER__STEP__STEP_RECONNECT)
+		event.qps = numbers;
+	assert_int_equal(harness_event(h, &event), DONE);
+}
+
+/* It has to do with that VM only since a datagram has come from there, in the middle of the move.
+ */
+static void who_comes_late_to_a_move_takes_its_numbers(void **state)
+{
+	static const Tether__Step road[] = {TETHER__STEP__STEP_STOP, TETHER__STEP__STEP_SETTLE,
+	        TETHER__STEP__STEP_RELEASE, TETHER__STEP__STEP_RECONNECT,
+	        TETHER__STEP__STEP_RESUME};
+	struct datagram_numbers *numbers = datagram_numbers_of(OTHER_LID, NULL);
+	struct harness *h = *state;
+
+	for (uint32_t first = 0; first < ARRAY_SIZE(road) - 1; first++) {
+		struct qp_row row = {.local_lid = OTHER_LID,
+		        .local_qpn = OTHER_QPN,
+		        .real_qpn = OTHER_QPN + 1 + first};
+		Tether__QpRows rows = TETHER__QP_ROWS__INIT;
+
+		assert_int_equal(qp_rows_append(&rows, &row), 0);
+		h->migration++;
+		for (uint32_t i = first; i < ARRAY_SIZE(road); i++)
+			step_of_another(h, road[i], &rows);
+		rows_clear(&rows.base);
+		assert_int_equal(datagram_number_to_virtual(numbers, row.real_qpn), OTHER_QPN);
+		vm_says(h, first + 1);
+		peer_hears(h, first + 1);
+	}
+	datagram_numbers_forget(numbers);
+}
+
 static void without_an_agent_nobody_is_a_stranger(void **state)
 {
 	struct harness *h = *state;
@@ -204,6 +251,7 @@ int main(void)
 	        TEST(a_stranger_is_who_it_was_when_it_sent),
 	        TEST(what_comes_by_a_connection_is_of_no_stranger),
 	        TEST(what_goes_with_its_receiver_is_no_stranger_any_more),
+	        TEST(who_comes_late_to_a_move_takes_its_numbers),
 	        TEST(without_an_agent_nobody_is_a_stranger),
 	};
 
