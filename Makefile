@@ -204,6 +204,7 @@ help:
 	@echo 'make deps       install the Debian packages that are missing (asks for root only then)'
 	@echo 'make bench      measurements on the simulated fabric; one JSON object on the last line; BENCH="--pairs N --moves N"'
 	@echo 'make bench-start  what libtether.so adds to the start of a program; BENCH="--pairs N"'
+	@echo 'make bench-path   instructions that a message costs with libtether.so; BENCH="--messages N --keep DIR"'
 	@echo 'make surface-table  write the table of what is wrapped into preload/DESIGN.md'
 	@echo 'make install    PREFIX=/usr DESTDIR='
 	@echo 'make V=1 ...    show the commands; WERROR=1: warnings are errors; CC=clang; SANITIZE=address,undefined'

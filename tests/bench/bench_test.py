@@ -9,7 +9,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from bench import shim, start  # noqa: E402
+from bench import path, shim, start  # noqa: E402
 from lab.build import TOP, Build  # noqa: E402
 from lab.tap import Tap  # noqa: E402
 
@@ -17,10 +17,14 @@ END_S = 600
 NOT_INHERITED = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES")
 
 
-def bench_ends_with_one_json_object():
+def make(*words):
     env = {key: value for key, value in os.environ.items() if key not in NOT_INHERITED}
-    done = subprocess.run(["make", "-C", TOP, "--no-print-directory", f"B={Build().directory}", "bench", "BENCH=--pairs 1 --moves 2"],
-                          capture_output=True, text=True, timeout=END_S, env=env)
+    return subprocess.run(["make", "-C", TOP, "--no-print-directory", f"B={Build().directory}", *words], capture_output=True,
+                          text=True, timeout=END_S, env=env)
+
+
+def bench_ends_with_one_json_object():
+    done = make("bench", "BENCH=--pairs 1 --moves 2")
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout.splitlines()[-1])
     for program in shim.CASES:
@@ -32,10 +36,19 @@ def bench_ends_with_one_json_object():
     assert move["blackout_ms"]["min"] >= move["copy_ms"] and {"stopping", "moving", "resuming"} <= set(move["states_ms"]), move
 
 
+def messages_pass_on_each_path_that_is_counted():
+    program = os.path.join(Build().directory, "bench", "path_cost")
+    made = make(program)
+    assert made.returncode == 0, made.stderr
+    names = path.path_names(program)
+    assert {"stubs", "rc-send", "rc-receive", "rc-send-moved"} <= set(names), names
+    for name in names:
+        assert subprocess.run([program, name, "100"], timeout=END_S).returncode == 0, name
+    assert subprocess.run([program, "no-such-path", "1"], timeout=END_S).returncode != 0
+
+
 def bench_start_ends_with_one_json_object():
-    env = {key: value for key, value in os.environ.items() if key not in NOT_INHERITED}
-    done = subprocess.run(["make", "-C", TOP, "--no-print-directory", f"B={Build().directory}", "bench-start", "BENCH=--pairs 2"],
-                          capture_output=True, text=True, timeout=END_S, env=env)
+    done = make("bench-start", "BENCH=--pairs 2")
     result = json.loads(done.stdout.splitlines()[-1])
     assert (done.returncode == 0) == result["is_little"] == start.is_little(result["programs"].values()), done.stderr
     assert result["pairs"] == 2 and {"true", "bash", "python3"} <= set(result["programs"]), result
@@ -59,6 +72,7 @@ def a_start_that_takes_a_millisecond_longer_is_told_from_noise():
 def main():
     tap = Tap()
     tap.run("a_start_that_takes_a_millisecond_longer_is_told_from_noise", a_start_that_takes_a_millisecond_longer_is_told_from_noise)
+    tap.run("messages_pass_on_each_path_that_is_counted", messages_pass_on_each_path_that_is_counted)
     tap.run("bench_ends_with_one_json_object", bench_ends_with_one_json_object)
     tap.run("bench_start_ends_with_one_json_object", bench_start_ends_with_one_json_object)
     tap.exit()
