@@ -235,7 +235,19 @@ int send_log_fill(struct send_log *log, uint32_t ahead, const struct ibv_send_wr
 /*
  * The same in steps, for ibv_wr_*: an empty slot, then what goes into it. NULL: full.
  */
-struct send_slot *send_log_begin(struct send_log *log, uint32_t ahead);
+static inline struct send_slot *send_log_begin(struct send_log *log, uint32_t ahead)
+{
+	struct send_slot *slot;
+
+	if (send_log_open(log) + ahead >= log->depth)
+		return NULL;
+	slot = send_log_at(log, log->head + ahead);
+	slot->num_sge = 0;
+	slot->length = 0;
+	slot->fate = FATE_OPEN;
+	return slot;
+}
+
 int send_log_set_sges(
         struct send_log *log, struct send_slot *slot, const struct ibv_sge *sges, uint32_t count);
 int send_log_set_inline(struct send_log *log, struct send_slot *slot,
