@@ -39,6 +39,14 @@ static int stub_post_recv(struct ibv_qp *qp, struct ibv_recv_wr *wr, struct ibv_
 	return 0;
 }
 
+/* Whichever queue pair takes it: there is one. */
+static struct ibv_qp *taker;
+
+static int stub_post_srq_recv(struct ibv_srq *srq, struct ibv_recv_wr *wr, struct ibv_recv_wr **bad)
+{
+	return stub_post_recv(taker, wr, bad);
+}
+
 static int stub_poll_cq(struct ibv_cq *cq, int count, struct ibv_wc *wc)
 {
 	const int got = completed.count;
@@ -53,8 +61,10 @@ static void stub_the_device_of(struct ibv_qp *qp)
 {
 	struct ibv_context_ops *ops = &qp->context->ops;
 
+	taker = qp;
 	ops->post_send = stub_post_send;
 	ops->post_recv = stub_post_recv;
+	ops->post_srq_recv = stub_post_srq_recv;
 	ops->poll_cq = stub_poll_cq;
 }
 
@@ -109,6 +119,13 @@ static bool receive_one(void)
 	return !ibv_post_recv(end->qp, &wr, &bad) && is_polled(end->cq);
 }
 
+static bool receive_one_shared(void)
+{
+	struct ibv_recv_wr wr = {.sg_list = &sge, .num_sge = 1}, *bad;
+
+	return !ibv_post_srq_recv(end->srq, &wr, &bad) && is_polled(end->cq);
+}
+
 static bool build_one(void)
 {
 	struct ibv_qp_ex *qp = ibv_qp_to_qp_ex(end->qp);
@@ -129,7 +146,7 @@ static const struct path {
 	const char *name;
 	bool (*one)(void);
 	enum ibv_qp_type type; /* 0: RC */
-	bool with_ex, has_moved;
+	bool with_srq, with_ex, has_moved;
 } paths[] = {
         {.name = "stubs", .one = send_to_stubs},
         {.name = "empty-poll", .one = poll_nothing},
@@ -137,6 +154,7 @@ static const struct path {
         {.name = "rc-send-inline", .one = send_one_inline},
         {.name = "rc-send-built", .one = build_one, .with_ex = true},
         {.name = "rc-receive", .one = receive_one},
+        {.name = "rc-receive-shared", .one = receive_one_shared, .with_srq = true},
         {.name = "rc-send-moved", .one = send_one, .has_moved = true},
         {.name = "rc-receive-moved", .one = receive_one, .has_moved = true},
         {.name = "ud-send", .one = send_one, .type = IBV_QPT_UD},
@@ -158,7 +176,9 @@ static bool run(const struct path *path, unsigned long count)
 {
 	bool ok;
 
-	harness_begin(&harness, (struct harness){.type = path->type, .with_ex = path->with_ex});
+	harness_begin(&harness,
+	        (struct harness){
+	                .type = path->type, .with_srq = path->with_srq, .with_ex = path->with_ex});
 	if (path->has_moved)
 		harness_move(&harness);
 	sge = (struct ibv_sge){.addr = (uintptr_t)end->memory, .length = 8, .lkey = end->mr->lkey};
