@@ -16,7 +16,7 @@ struct queue_pair *completion_owner(const struct completion_queue *cq, const str
 	return entry ? (struct queue_pair *)entry->value : NULL;
 }
 
-static void look_at_receive(struct queue_pair *qp, struct ibv_wc *wc)
+static __attribute__((noinline)) bool look_at_receive(struct queue_pair *qp, struct ibv_wc *wc)
 {
 	if (qp->datagrams) {
 		datagram_received(qp, wc);
@@ -24,29 +24,41 @@ static void look_at_receive(struct queue_pair *qp, struct ibv_wc *wc)
 		datagram_it_is_not(wc);
 		window_was_invalidated_by_peer(qp, wc);
 	}
+	return true;
+}
+
+static inline bool receive_counted(struct queue_pair *qp, struct ibv_wc *wc)
+{
+	qp->receives_done++;
+	wc->qp_num = queue_pair_number(qp);
+	if (__atomic_load_n(&qp->looks_at_receives, __ATOMIC_RELAXED))
+		return look_at_receive(qp, wc);
+	datagram_it_is_not(wc);
+	return true;
+}
+
+static __attribute__((noinline)) bool shared_receive_completed(
+        struct queue_pair *qp, struct ibv_wc *wc)
+{
+	struct shared_log *log = &qp->srq->log;
+
+	if (tag_incarnation(wc->wr_id) != log->incarnation)
+		return false;
+	wc->wr_id = shared_log_give_back(log, tag_sequence(wc->wr_id));
+	return receive_counted(qp, wc);
 }
 
 static bool receive_completed(struct queue_pair *qp, struct ibv_wc *wc)
 {
 	uint32_t sequence = tag_sequence(wc->wr_id);
 
-	if (qp->srq) {
-		if (tag_incarnation(wc->wr_id) != qp->srq->log.incarnation)
-			return false;
-		wc->wr_id = shared_log_give_back(&qp->srq->log, sequence);
-	} else {
-		if (tag_incarnation(wc->wr_id) != qp->receives.incarnation)
-			return false;
-		wc->wr_id = receive_log_at(&qp->receives, sequence)->wr_id;
-		receive_log_retire(&qp->receives, sequence);
-	}
-	qp->receives_done++;
-	wc->qp_num = queue_pair_number(qp);
-	if (__atomic_load_n(&qp->looks_at_receives, __ATOMIC_RELAXED))
-		look_at_receive(qp, wc);
-	else
-		datagram_it_is_not(wc);
-	return true;
+	if (qp->srq)
+		return shared_receive_completed(qp, wc);
+	if (tag_incarnation(wc->wr_id) != qp->receives.incarnation)
+		return false;
+	wc->wr_id = receive_log_at(&qp->receives, sequence)->wr_id;
+	receive_log_retire(&qp->receives, sequence);
+	return receive_counted(qp, wc);
 }
 
 static bool send_completed(struct queue_pair *qp, struct ibv_wc *wc)
