@@ -114,45 +114,61 @@ static __attribute__((noinline, cold)) void nap_now_and_then(void)
 		nap();
 }
 
-/* Outside the gate it is waited for who has sent what is in hand, and for a device that is away. */
-static inline int poll_end(
-        struct completion_queue *cq, enum gate_pass pass, bool is_away, int got, struct ibv_wc *wc)
+static __attribute__((noinline)) int leave_with_strangers(
+        struct completion_queue *cq, enum gate_pass pass, int got, struct ibv_wc *wc)
 {
-	unsigned strangers = 0;
+	unsigned strangers = datagrams_of_strangers(cq, got, wc);
 
-	if (__builtin_expect(cq->strangers, 0))
-		strangers = datagrams_of_strangers(cq, got, wc);
 	gate_leave(&cq->gate, pass);
-	if (__builtin_expect(strangers, 0))
+	if (strangers)
 		datagrams_introduce(cq, got, wc);
-	if (__builtin_expect(is_away, 0))
+	return got;
+}
+
+/* Outside the gate it is waited for who has sent what is in hand. */
+static inline int poll_end(
+        struct completion_queue *cq, enum gate_pass pass, int got, struct ibv_wc *wc)
+{
+	if (__builtin_expect(cq->strangers, 0))
+		return leave_with_strangers(cq, pass, got, wc);
+	gate_leave(&cq->gate, pass);
+	return got;
+}
+
+/* And for a device that is away. */
+static int poll_end_of_detour(
+        struct completion_queue *cq, enum gate_pass pass, int got, struct ibv_wc *wc)
+{
+	bool is_away = !got && !cq->real;
+
+	got = poll_end(cq, pass, got, wc);
+	if (is_away)
 		nap_now_and_then();
 	return got;
+}
+
+static __attribute__((noinline)) int poll_by_detour(
+        struct completion_queue *cq, enum gate_pass pass, int count, struct ibv_wc *wc)
+{
+	return poll_end_of_detour(cq, pass, completion_queue_poll_detour(cq, count, wc), wc);
 }
 
 int data_path_poll_cq(struct ibv_cq *shown, int count, struct ibv_wc *wc)
 {
 	struct completion_queue *cq = container_of(shown, struct completion_queue, shown);
 	enum gate_pass pass = gate_enter(&cq->gate);
-	bool is_away = false;
-	int got;
 
-	if (__builtin_expect(cq->detour, 0)) {
-		got = completion_queue_poll_detour(cq, count, wc);
-		is_away = !got && !cq->real;
-	} else {
-		got = poll_device(cq, count, wc);
-	}
-	return poll_end(cq, pass, is_away, got, wc);
+	if (__builtin_expect(cq->detour, 0))
+		return poll_by_detour(cq, pass, count, wc);
+	return poll_end(cq, pass, poll_device(cq, count, wc), wc);
 }
 
 int data_path_poll_stamped(
         struct completion_queue *cq, struct ibv_wc *wc, struct completion_stamp *stamp)
 {
 	enum gate_pass pass = gate_enter(&cq->gate);
-	int got = completion_queue_poll_stamped(cq, wc, stamp);
 
-	return poll_end(cq, pass, !got && !cq->real, got, wc);
+	return poll_end_of_detour(cq, pass, completion_queue_poll_stamped(cq, wc, stamp), wc);
 }
 
 int data_path_req_notify_cq(struct ibv_cq *shown, int solicited_only)
