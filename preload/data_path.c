@@ -41,38 +41,26 @@ static void translate_send(struct queue_pair *qp, struct ibv_send_wr *wr, unsign
 static __attribute__((noinline, cold)) void count_back(
         struct queue_pair *qp, uint32_t from, uint32_t to)
 {
-	for (; from != to; from++) {
-		const struct send_slot *slot = send_log_at(&qp->sends, from);
-
-		if (slot->fate != FATE_EXECUTED)
-			datagram_not_sent(qp, send_log_operands(&qp->sends, slot));
-	}
+	for (; from != to; from++)
+		datagram_not_sent(qp, send_log_operands(&qp->sends, send_log_at(&qp->sends, from)));
 }
 
-/* As queue_pair_give_receives; those with FATE_EXECUTED are left out. */
+/* As queue_pair_give_receives; @count is not 0. */
 static int give_sends(struct queue_pair *qp, uint32_t sequence, uint32_t count, uint32_t *posted)
 {
 	struct ibv_send_wr wrs[POST_CHUNK], *bad;
-	unsigned used = 0;
-	int err = 0;
+	int err;
 
 	for (uint32_t i = 0; i < count; i++) {
-		struct ibv_send_wr *wr = &wrs[used];
-
-		if (send_log_at(&qp->sends, sequence + i)->fate == FATE_EXECUTED)
-			continue;
-		send_log_wr(&qp->sends, sequence + i, wr);
+		send_log_wr(&qp->sends, sequence + i, &wrs[i]);
 		if (qp->datagrams)
-			datagram_sent(qp, wr);
+			datagram_sent(qp, &wrs[i]);
 		if (translates(qp))
-			translate_send(qp, wr, used);
-		if (used)
-			wr[-1].next = wr;
-		used++;
+			translate_send(qp, &wrs[i], i);
+		wrs[i].next = i + 1 < count ? &wrs[i + 1] : NULL;
 	}
 	*posted = count;
-	if (used)
-		err = qp->real->context->ops.post_send(qp->real, wrs, &bad);
+	err = qp->real->context->ops.post_send(qp->real, wrs, &bad);
 	if (__builtin_expect(err, 0)) {
 		*posted = tag_sequence(bad->wr_id) - sequence;
 		if (qp->datagrams)
@@ -119,16 +107,26 @@ static int give_filled(struct queue_pair *qp, uint32_t count, uint32_t *posted)
 	return err;
 }
 
+/* What is executed is not posted again; so many are that come before the next of that. */
+static uint32_t next_kept(struct send_log *log)
+{
+	uint32_t count = 0;
+
+	while (log->posted != log->head && send_log_at(log, log->posted)->fate == FATE_EXECUTED)
+		send_log_reposted(log, log->posted + 1);
+	while (count < POST_CHUNK && log->posted + count != log->head &&
+	        send_log_at(log, log->posted + count)->fate == FATE_OPEN)
+		count++;
+	return count;
+}
+
 int queue_pair_give_kept(struct queue_pair *qp)
 {
 	struct send_log *log = &qp->sends;
+	uint32_t count, posted;
 	int err = 0;
 
-	while (log->posted != log->head && !err) {
-		uint32_t count = log->head - log->posted, posted;
-
-		if (count > POST_CHUNK)
-			count = POST_CHUNK;
+	while (!err && (count = next_kept(log))) {
 		if (datagrams_look_closer(qp))
 			count = datagrams_passing(qp, log->posted, count);
 		if (!count)

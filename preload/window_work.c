@@ -116,8 +116,6 @@ int window_work_give(struct queue_pair *qp, uint32_t sequence)
 	const struct send_slot *slot = send_log_at(&qp->sends, sequence);
 	uint64_t tag = TAG_LOCAL_WORK | tag_of_send(qp->sends.incarnation, sequence);
 
-	if (slot->fate == FATE_EXECUTED)
-		return 0;
 	return slot->opcode == IBV_WR_BIND_MW ? give_bind(qp, slot, tag)
 	                                      : give_invalidate(qp, slot, tag);
 }
