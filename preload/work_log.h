@@ -283,12 +283,13 @@ static inline void send_log_seal(struct send_log *log)
 	log->incarnation = incarnation_after(log->incarnation);
 }
 
-/* Both gates closed: a new incarnation begins with @psn; what is open is to be posted again. */
 /* Nothing was posted in this incarnation; its numbers begin here. */
 static inline void send_log_number_from(struct send_log *log, uint32_t psn)
 {
 	log->first_psn = log->next_psn = psn & PSN_MASK;
 }
+
+/* Both gates closed: a new incarnation begins with @psn; what is open is to be posted again. */
 void send_log_restart(struct send_log *log, uint32_t psn);
 /* Both gates closed: forget everything, as RESET does. */
 void send_log_clear(struct send_log *log);
