@@ -236,27 +236,16 @@ static void wr_set_sge(struct ibv_qp_ex *qpx, uint32_t lkey, uint64_t addr, uint
 
 /* ---- the end ---- */
 
-static int post_built(struct queue_pair *qp)
+typedef int post_filled_fn(struct queue_pair *qp, uint32_t count, uint32_t *posted);
+
+static inline int post_built(struct queue_pair *qp, post_filled_fn *post_filled)
 {
 	int err = 0;
 
 	while (qp->ex_count && !err) {
 		uint32_t count = qp->ex_count < POST_CHUNK ? qp->ex_count : POST_CHUNK, posted;
 
-		err = queue_pair_post_filled(qp, count, &posted);
-		qp->ex_count -= posted;
-	}
-	return err;
-}
-
-static __attribute__((noinline, cold)) int post_built_closely(struct queue_pair *qp)
-{
-	int err = 0;
-
-	while (qp->ex_count && !err) {
-		uint32_t count = qp->ex_count < POST_CHUNK ? qp->ex_count : POST_CHUNK, posted;
-
-		err = window_work_post_filled(qp, count, &posted);
+		err = post_filled(qp, count, &posted);
 		qp->ex_count -= posted;
 	}
 	return err;
@@ -270,7 +259,7 @@ static int complete_local(struct queue_pair *qp)
 {
 	enum gate_pass pass = gate_enter(&qp->send_gate);
 	const uint32_t count = qp->ex_count;
-	int err = post_built_closely(qp);
+	int err = post_built(qp, window_work_post_filled);
 	bool in_part = err && qp->ex_count < count;
 
 	if (in_part)
@@ -295,7 +284,7 @@ static int wr_complete(struct ibv_qp_ex *qpx)
 	if (!err) {
 		enum gate_pass pass = gate_enter(&qp->send_gate);
 
-		err = post_built(qp);
+		err = post_built(qp, queue_pair_post_filled);
 		gate_leave(&qp->send_gate, pass);
 	} else {
 		err = complete_closely(qp);
