@@ -218,5 +218,5 @@ WRAPPER int ibv_destroy_ah(struct ibv_ah *shown)
 int address_handle_rebuild(struct address_handle *ah)
 {
 	address_handle_make(ah, protection_domain_of(ah->shown.pd));
-	return ah->real ? 0 : errno ? -errno : -ENOMEM;
+	return ah->real ? 0 : below_error();
 }

@@ -278,7 +278,7 @@ static int create_real(struct completion_channel *channel)
 
 	channel->real = below.ibv_create_comp_channel(context->real);
 	if (!channel->real)
-		return errno ? -errno : -ENOMEM;
+		return below_error();
 	err = inner_fd_prepare(channel->real->fd);
 	if (!err)
 		err = outer_fd_add(&channel->outer, channel->real->fd);

@@ -127,7 +127,7 @@ static int make(struct completion_queue *cq, const struct ibv_cq_init_attr_ex *a
 	cq->real_cqe = real_entries(cq->context, (int)attr->cqe);
 	cq->real = create_real(cq, cq->real_cqe);
 	if (!cq->real)
-		return errno ? -errno : -ENOMEM;
+		return below_error();
 	completion_queue_show(cq, (int)attr->cqe, attr->cq_context);
 	completion_channel_join(cq);
 	OBJECT_ADD(cq->context, cqs, cq);
@@ -289,7 +289,7 @@ int completion_queue_rebuild(struct completion_queue *cq)
 
 	cq->real = create_real(cq, cq->real_cqe);
 	if (!cq->real)
-		return errno ? -errno : -ENOMEM;
+		return below_error();
 	completion_moderation_repeat(cq);
 	err = completion_arm_plant(cq);
 	if (err && !below.ibv_destroy_cq(cq->real))

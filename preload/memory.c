@@ -217,7 +217,7 @@ static int region_rebuild(struct memory_region *mr, const struct memory_map *map
 
 	mr->real = register_part(protection_domain_of(mr->shown.pd)->real, mr, &part);
 	if (!mr->real)
-		return errno ? -errno : -ENOMEM;
+		return below_error();
 	return region_keys_changed(context, mr);
 }
 

@@ -153,7 +153,7 @@ static int window_make(struct memory_window *mw, struct context *context)
 	mw->real =
 	        alloc_unlike_virtual(context, protection_domain_of(mw->shown.pd), mw->shown.type);
 	if (!mw->real)
-		return errno ? -errno : -ENOMEM;
+		return below_error();
 	mw->number = mw->real->rkey >> 8;
 	mw->rkey = mw->shown.rkey = mw->real->rkey;
 	mw->shown.handle = mw->real->handle;
@@ -416,7 +416,7 @@ static int window_rebuild(struct window_set *windows, struct memory_window *mw)
 
 	mw->real = alloc_real(protection_domain_of(mw->shown.pd), mw->shown.type);
 	if (!mw->real)
-		return errno ? -errno : -ENOMEM;
+		return below_error();
 	mw->rebuilt = true;
 	if (!settings()->rebinding)
 		mw->bound.mr = NULL;

@@ -419,7 +419,7 @@ int queue_pair_make_real(struct queue_pair *qp)
 
 	qp->real = create_real(qp, &cap);
 	if (!qp->real)
-		return errno ? -errno : -ENOMEM;
+		return below_error();
 	if (cap.max_send_wr < had->max_send_wr || cap.max_recv_wr < had->max_recv_wr ||
 	        cap.max_inline_data < had->max_inline_data)
 		return -ENOSPC;

@@ -7,6 +7,7 @@
 #ifndef TETHER_REAL_VERBS_H
 #define TETHER_REAL_VERBS_H
 
+#include <errno.h>
 #include <infiniband/verbs.h>
 
 /* Inlines of verbs.h that choose between symbols; here the symbols themselves are meant. */
@@ -26,6 +27,12 @@ const struct real_verbs *real_verbs(void);
 void real_verbs_are_in(void *handle);
 
 #define below (*real_verbs())
+
+/* Why a verb has returned no object: -errno, also where the provider has not set it. */
+static inline int below_error(void)
+{
+	return errno ? -errno : -ENOMEM;
+}
 
 /* Make a definition bind in place of libibverbs's. */
 #define WRAPPER __attribute__((visibility("default")))

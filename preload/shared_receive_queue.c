@@ -236,7 +236,7 @@ int shared_receive_queue_rebuild(struct shared_receive_queue *srq)
 
 	srq->real = create_real(srq, &attr);
 	if (!srq->real)
-		return errno ? -errno : -ENOMEM;
+		return below_error();
 	if (attr.attr.max_wr < srq->log.depth || attr.attr.max_sge < srq->log.max_sge)
 		return -ENOSPC;
 	return 0;

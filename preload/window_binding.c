@@ -164,7 +164,7 @@ static int own_open(struct own_queue_pair *own, const struct context *context, s
 	init.send_cq = init.recv_cq = own->cq;
 	if (own->cq)
 		own->qp = below.ibv_create_qp(pd, &init);
-	err = own->qp ? own_connect(own) : errno ? -errno : -ENOMEM;
+	err = own->qp ? own_connect(own) : below_error();
 	if (err)
 		own_close(own);
 	return err;

@@ -119,7 +119,7 @@ int xrc_domain_tear_down(struct xrc_domain *domain)
 int xrc_domain_rebuild(struct xrc_domain *domain)
 {
 	domain->real = open_real(domain, O_CREAT);
-	return domain->real ? 0 : errno ? -errno : -ENOMEM;
+	return domain->real ? 0 : below_error();
 }
 
 void xrc_domain_inherit(struct xrc_domain *domain)
