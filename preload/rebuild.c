@@ -56,7 +56,7 @@ int rebuild_open(struct move *move)
 static int domain_rebuild(struct protection_domain *pd)
 {
 	pd->real = below.ibv_alloc_pd(context_of(pd->shown.context)->real);
-	return pd->real ? 0 : errno ? -errno : -ENOMEM;
+	return pd->real ? 0 : below_error();
 }
 
 static int queue_rebuild(struct completion_queue *cq)
@@ -115,9 +115,9 @@ static int queue_pair_rebuild(struct queue_pair *qp)
 	return err;
 }
 
-#define REBUILD_EACH(list, object, how) REBUILD_EACH_UNLESS(object->real, list, object, how)
-#define REBUILD_EACH_UNLESS(is_made, list, object, how)                                            \
-	TAILQ_FOREACH(object, &context->list, link)                                                \
+#define REBUILD_EACH(type, list, how) REBUILD_EACH_UNLESS(object->real, type, list, how)
+#define REBUILD_EACH_UNLESS(is_made, type, list, how)                                              \
+	EACH_OBJECT(type, object, list)                                                            \
 	{                                                                                          \
 		if (err || (is_made))                                                              \
 			continue;                                                                  \
@@ -152,10 +152,8 @@ static int windows_rebuild(struct context *context)
 /* Queues that stamp, also those whose real one has never gone. */
 static void clock_arrive(struct context *context)
 {
-	struct completion_queue *cq;
-
 	context_clock_arrive(context);
-	TAILQ_FOREACH(cq, &context->cqs, link)
+	EACH_OBJECT(completion_queue, cq, cqs)
 	{
 		if (!cq->stamps)
 			continue;
@@ -166,31 +164,24 @@ static void clock_arrive(struct context *context)
 
 static int context_rebuild(struct context *context)
 {
-	struct completion_channel *channel;
-	struct shared_receive_queue *srq;
-	struct completion_queue *cq;
-	struct protection_domain *pd;
-	struct xrc_domain *domain;
-	struct address_handle *ah;
-	struct queue_pair *qp;
 	int err = 0;
 
 	context->moved = true;
 	announce(context);
 	clock_arrive(context);
-	REBUILD_EACH(pds, pd, domain_rebuild);
+	REBUILD_EACH(protection_domain, pds, domain_rebuild);
 	if (!err)
 		err = memory_regions_rebuild(context);
 	if (err)
 		log_error("rebuild", "memory regions: error %d", -err);
 	if (!err)
 		err = windows_rebuild(context);
-	REBUILD_EACH(ahs, ah, address_handle_rebuild);
-	REBUILD_EACH(channels, channel, completion_channel_rebuild);
-	REBUILD_EACH(cqs, cq, queue_rebuild);
-	REBUILD_EACH(xrc_domains, domain, xrc_domain_rebuild);
-	REBUILD_EACH(srqs, srq, shared_queue_rebuild);
-	REBUILD_EACH_UNLESS(queue_pair_is_made(qp), qps, qp, queue_pair_rebuild);
+	REBUILD_EACH(address_handle, ahs, address_handle_rebuild);
+	REBUILD_EACH(completion_channel, channels, completion_channel_rebuild);
+	REBUILD_EACH(completion_queue, cqs, queue_rebuild);
+	REBUILD_EACH(xrc_domain, xrc_domains, xrc_domain_rebuild);
+	REBUILD_EACH(shared_receive_queue, srqs, shared_queue_rebuild);
+	REBUILD_EACH_UNLESS(queue_pair_is_made(object), queue_pair, qps, queue_pair_rebuild);
 	return err;
 }
 

@@ -82,11 +82,14 @@ static int shared_queue_tear_down(struct shared_receive_queue *srq)
 	return err;
 }
 
-#define TEAR_DOWN_EACH(list, object, how)                                                          \
-	TAILQ_FOREACH(object, &context->list, link)                                                \
-	err = err ? err : how(object)
-#define DESTROY_EACH(list, object, verb)                                                           \
-	TAILQ_FOREACH(object, &context->list, link)                                                \
+#define TEAR_DOWN_EACH(type, list, how)                                                            \
+	EACH_OBJECT(type, object, list)                                                            \
+	{                                                                                          \
+		if (!err)                                                                          \
+			err = how(object);                                                         \
+	}
+#define DESTROY_EACH(type, list, verb)                                                             \
+	EACH_OBJECT(type, object, list)                                                            \
 	{                                                                                          \
 		if (!err && object->real)                                                          \
 			err = -below.verb(object->real);                                           \
@@ -96,63 +99,50 @@ static int shared_queue_tear_down(struct shared_receive_queue *srq)
 
 static int context_tear_down(struct context *context)
 {
-	struct completion_channel *channel;
-	struct shared_receive_queue *srq;
-	struct completion_queue *cq;
-	struct protection_domain *pd;
-	struct xrc_domain *domain;
-	struct address_handle *ah;
-	struct memory_region *mr;
-	struct queue_pair *qp;
 	int err = 0;
 
 	async_events_take_over(context);
 	context->hides_events = true;
 	/* What they need nobody asks of the next device. */
 	address_handles_reap(context);
-	TEAR_DOWN_EACH(qps, qp, queue_pair_tear_down);
-	TEAR_DOWN_EACH(srqs, srq, shared_queue_tear_down);
-	TEAR_DOWN_EACH(xrc_domains, domain, xrc_domain_tear_down);
-	TAILQ_FOREACH(channel, &context->channels, link)
+	TEAR_DOWN_EACH(queue_pair, qps, queue_pair_tear_down);
+	TEAR_DOWN_EACH(shared_receive_queue, srqs, shared_queue_tear_down);
+	TEAR_DOWN_EACH(xrc_domain, xrc_domains, xrc_domain_tear_down);
+	EACH_OBJECT(completion_channel, channel, channels)
 	completion_channel_take_over(channel);
 	if (!err)
 		context_clock_depart(context);
-	TEAR_DOWN_EACH(cqs, cq, completion_queue_tear_down);
-	TEAR_DOWN_EACH(channels, channel, completion_channel_tear_down);
-	DESTROY_EACH(ahs, ah, ibv_destroy_ah);
+	TEAR_DOWN_EACH(completion_queue, cqs, completion_queue_tear_down);
+	TEAR_DOWN_EACH(completion_channel, channels, completion_channel_tear_down);
+	DESTROY_EACH(address_handle, ahs, ibv_destroy_ah);
 	if (!err)
 		err = memory_windows_tear_down(context);
-	DESTROY_EACH(mrs, mr, ibv_dereg_mr);
-	DESTROY_EACH(pds, pd, ibv_dealloc_pd);
+	DESTROY_EACH(memory_region, mrs, ibv_dereg_mr);
+	DESTROY_EACH(protection_domain, pds, ibv_dealloc_pd);
 	if (!err && context->real)
 		context_close_real(context);
+	if (err)
+		log_error("rebuild", "%s: not torn down: error %d", context->device->shown.name,
+		        -err);
 	return err;
 }
 
-#define IS_ANY_MISSING(list, object)                                                               \
-	TAILQ_FOREACH(object, &context->list, link)                                                \
+#define IS_ANY_MISSING(type, list)                                                                 \
+	EACH_OBJECT(type, object, list)                                                            \
 	missing |= !object->real
 
 static bool is_whole(const struct context *context)
 {
-	const struct completion_channel *channel;
-	const struct shared_receive_queue *srq;
-	const struct completion_queue *cq;
-	const struct protection_domain *pd;
-	const struct xrc_domain *domain;
-	const struct address_handle *ah;
-	const struct memory_region *mr;
-	const struct queue_pair *qp;
 	bool missing = !context->real || !memory_windows_are_whole(context);
 
-	IS_ANY_MISSING(pds, pd);
-	IS_ANY_MISSING(mrs, mr);
-	IS_ANY_MISSING(ahs, ah);
-	IS_ANY_MISSING(channels, channel);
-	IS_ANY_MISSING(cqs, cq);
-	IS_ANY_MISSING(xrc_domains, domain);
-	IS_ANY_MISSING(srqs, srq);
-	TAILQ_FOREACH(qp, &context->qps, link)
+	IS_ANY_MISSING(protection_domain, pds);
+	IS_ANY_MISSING(memory_region, mrs);
+	IS_ANY_MISSING(address_handle, ahs);
+	IS_ANY_MISSING(completion_channel, channels);
+	IS_ANY_MISSING(completion_queue, cqs);
+	IS_ANY_MISSING(xrc_domain, xrc_domains);
+	IS_ANY_MISSING(shared_receive_queue, srqs);
+	EACH_OBJECT(queue_pair, qp, qps)
 	missing |= !queue_pair_is_made(qp);
 	return !missing;
 }
@@ -183,17 +173,12 @@ void rebuild_end(struct move *move)
 	move_set_phase(move, PHASE_RUNNING);
 	EACH_MOVING(move, context)
 	{
-		int err = 0;
-
 		if (!is_whole(context)) {
 			context->phase = PHASE_LOST;
-			err = context_tear_down(context);
+			context_tear_down(context);
 			tell_that_it_is_lost(context);
 		}
 		context->hides_events = false;
-		if (err)
-			log_error("rebuild", "%s: not torn down: error %d",
-			        context->device->shown.name, -err);
 	}
 }
 
@@ -207,9 +192,6 @@ int rebuild_tear_down(struct move *move)
 	{
 		if (!err)
 			err = context_tear_down(context);
-		if (err)
-			log_error("rebuild", "%s: not torn down: error %d",
-			        context->device->shown.name, -err);
 	}
 	return err;
 }

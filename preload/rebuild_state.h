@@ -8,6 +8,11 @@
 
 #include "preload/rebuild.h"
 
+/* Each @object of @type in a list of the context in hand. */
+#define EACH_OBJECT(type, object, list)                                                            \
+	for (struct type *object = TAILQ_FIRST(&context->list); object;                            \
+	        object = TAILQ_NEXT(object, link))
+
 static inline bool queue_pair_is_made(const struct queue_pair *qp)
 {
 	return qp->real && !qp->half_made;
