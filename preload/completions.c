@@ -251,8 +251,7 @@ static bool receive_failed(struct queue_pair *qp, struct ibv_wc *wc, bool of_the
 static bool is_of_an_earlier_incarnation(const struct queue_pair *qp, uint64_t tag)
 {
 	if (!tag_is_receive(tag))
-		return tag_incarnation(tag & ~(TAG_LOCAL_WORK | TAG_REBINDING)) !=
-		       qp->sends.incarnation;
+		return tag_incarnation_beside_marks(tag) != qp->sends.incarnation;
 	return tag_incarnation(tag) !=
 	       (qp->srq ? qp->srq->log.incarnation : qp->receives.incarnation);
 }

@@ -278,7 +278,7 @@ bool window_work_completed(struct queue_pair *qp, struct ibv_wc *wc)
 	uint32_t sequence = tag_sequence(wc->wr_id);
 	struct send_slot *slot = send_log_at(&qp->sends, sequence);
 
-	if (tag_incarnation(wc->wr_id & ~(TAG_LOCAL_WORK | TAG_REBINDING)) != qp->sends.incarnation)
+	if (tag_incarnation_beside_marks(wc->wr_id) != qp->sends.incarnation)
 		return false;
 	if (wc->wr_id & TAG_REBINDING) {
 		window_binding_completed(qp, sequence);

@@ -152,6 +152,12 @@ static inline uint32_t tag_incarnation(uint64_t tag)
 	return (tag >> 32) & TAG_MARKED_INCARNATIONS;
 }
 
+/* Of a send, marked or not. */
+static inline uint32_t tag_incarnation_beside_marks(uint64_t tag)
+{
+	return (tag >> 32) & TAG_INCARNATIONS;
+}
+
 static inline uint32_t tag_sequence(uint64_t tag)
 {
 	return (uint32_t)tag;
