@@ -193,11 +193,10 @@ static bool datagrams_are_here(
 	*seen += from->count;
 	if (counts_are_equal(qp, from, row))
 		return true;
-	if (waive)
+	if (waive) {
 		log_info("settle", "qp 0x%x: %u datagrams of lid %u, qp 0x%x, which has sent %u",
 		        queue_pair_number(qp), from->count, row->local_lid, row->local_qpn,
 		        row->sent);
-	if (waive) {
 		from->count = row->sent;
 		from->with_grh = row->receives;
 	}

@@ -47,11 +47,10 @@ static void settle_slot(
 		result->lost = true;
 		return;
 	}
-	if (past) {
+	if (past)
 		slot_is_executed(log, slot, result);
-	} else {
+	else
 		result->replayed++;
-	}
 }
 
 /* Where the open work begins; next_psn if there is none. */
