@@ -174,7 +174,7 @@ static int queue_pair_build(struct queue_pair *qp)
 
 	qp->real = create_unlike_virtual(qp, &cap);
 	if (!qp->real)
-		return -errno;
+		return below_error();
 	qp->init.cap = cap;
 	queue_pair_show(qp);
 	if (logs_init(qp) || enlist(qp)) {

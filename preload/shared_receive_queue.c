@@ -38,7 +38,7 @@ static int build(struct shared_receive_queue *srq)
 
 	srq->real = create_real(srq, &attr);
 	if (!srq->real)
-		return -errno;
+		return below_error();
 	srq->attr.attr.max_wr = attr.attr.max_wr;
 	srq->attr.attr.max_sge = attr.attr.max_sge;
 	if (shared_log_init(&srq->log, attr.attr.max_wr, attr.attr.max_sge)) {

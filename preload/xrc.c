@@ -76,7 +76,7 @@ struct ibv_xrcd *xrc_open_domain(struct ibv_context *shown, struct ibv_xrcd_init
 	err = control_enter(context, NEEDS_DEVICE);
 	if (!err) {
 		domain->real = open_real(domain, attr->oflags);
-		err = domain->real ? 0 : errno;
+		err = domain->real ? 0 : -below_error();
 		if (!err)
 			OBJECT_ADD(context, xrc_domains, domain);
 		control_leave();

@@ -64,6 +64,23 @@ static void queue_pairs_that_ask_for_nothing_more_are_made(void **state)
 }
 
 /* Refused, as on a device without them; a parent domain alone would promise nothing. */
+static void what_a_provider_does_not_make_is_not_made(void **state)
+{
+	struct ibv_srq_init_attr srq = {.attr = {.max_wr = 1, .max_sge = 1}};
+	struct harness *h = *state;
+	struct ibv_qp_init_attr qp = {.qp_type = IBV_QPT_RC,
+	        .send_cq = h->vm.cq,
+	        .recv_cq = h->vm.cq,
+	        .cap = {.max_send_wr = 1, .max_recv_wr = 1}};
+
+	fake.makes_no_qps = fake.makes_no_srqs = fake.says_not_why = true;
+	assert_null(ibv_create_qp(h->vm.pd, &qp));
+	assert_int_equal(errno, ENOMEM);
+	errno = 0;
+	assert_null(ibv_create_srq(h->vm.pd, &srq));
+	assert_int_equal(errno, ENOMEM);
+}
+
 static void thread_domains_are_refused(void **state)
 {
 	struct ibv_td_init_attr td = {0};
@@ -86,6 +103,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        TEST(queue_pairs_that_ask_for_more_are_refused),
 	        TEST(queue_pairs_that_ask_for_nothing_more_are_made),
+	        TEST(what_a_provider_does_not_make_is_not_made),
 	        TEST(thread_domains_are_refused),
 	};
 

@@ -40,7 +40,8 @@ struct fake {
 	const struct ibv_qp *does_not_reset;
 	bool keeps_events;  /* of completions: they never come */
 	bool delays_events; /* likewise: not before fake_delayed_events */
-	bool makes_no_qps, destroys_no_qps;
+	bool makes_no_qps, makes_no_srqs, destroys_no_qps;
+	bool says_not_why;  /* errno is 0 where something is not made */
 	int joins_no_group; /* with this LID; 0: all */
 	bool opens_no_more;
 	bool resizes_no_cqs, moderates_no_cqs, destroys_no_cqs;

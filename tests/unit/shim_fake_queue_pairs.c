@@ -31,7 +31,7 @@ static struct ibv_qp *make_qp(
 	LOCK_GUARD(&fake_lock);
 	if (fake.makes_no_qps) {
 		free(qp);
-		errno = ENOMEM;
+		errno = fake.says_not_why ? 0 : ENOMEM;
 		return NULL;
 	}
 	qp->qp = (struct ibv_qp){.context = context,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 #include "tests/unit/shim_fake_shared_queues.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 
@@ -19,6 +20,11 @@ struct ibv_srq *fake_create_srq(struct ibv_pd *pd, struct ibv_srq_init_attr *att
 {
 	struct fake_srq *srq = calloc(1, sizeof(*srq));
 
+	if (fake.makes_no_srqs) {
+		free(srq);
+		errno = fake.says_not_why ? 0 : ENOMEM;
+		return NULL;
+	}
 	srq->srq.context = pd->context;
 	srq->srq.pd = pd;
 	srq->srq.srq_context = attr->srq_context;
