@@ -90,7 +90,7 @@ static int report_unfinished(
 		if (slot->fate != FATE_OPEN || !opcode_takes_receive(slot->opcode))
 			continue;
 		row.flags = TETHER__EVIDENCE_FLAG__EVIDENCE_UNFINISHED;
-		row.rq_psn = (slot->psn + send_slot_packets(log, slot)) & PSN_MASK;
+		row.rq_psn = send_slot_end_psn(log, slot);
 		row.receives = row.sent = 0;
 		err = evidence_rows_append(rows, &row);
 	}

@@ -1,15 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 #include "preload/settlement.h"
 
-static uint32_t end_psn(const struct send_log *log, const struct send_slot *slot)
-{
-	return (slot->psn + send_slot_packets(log, slot)) & PSN_MASK;
-}
-
 /* Is the last packet of @slot one of those before @psn? A part of a message is not execution. */
 static bool is_before(const struct send_log *log, const struct send_slot *slot, uint32_t psn)
 {
-	return psn_distance(end_psn(log, slot), psn) >= 0;
+	return psn_distance(send_slot_end_psn(log, slot), psn) >= 0;
 }
 
 /*

@@ -202,7 +202,7 @@ int send_log_fill(struct send_log *log, uint32_t ahead, const struct ibv_send_wr
 static void slot_place(struct send_log *log, struct send_slot *slot)
 {
 	slot->psn = log->next_psn;
-	log->next_psn = (log->next_psn + send_slot_packets(log, slot)) & PSN_MASK;
+	log->next_psn = send_slot_end_psn(log, slot);
 }
 
 void send_log_number(struct send_log *log, uint32_t count)

@@ -232,6 +232,12 @@ static inline uint32_t send_slot_packets(const struct send_log *log, const struc
 	               : 1;
 }
 
+/* Of what comes behind it. */
+static inline uint32_t send_slot_end_psn(const struct send_log *log, const struct send_slot *slot)
+{
+	return (slot->psn + send_slot_packets(log, slot)) & PSN_MASK;
+}
+
 /*
  * Put @wr into the slot @ahead of head. -ENOMEM: the queue is full. -EINVAL: too many buffers, too
  * much inline data, an opcode that this library does not log.
