@@ -179,10 +179,35 @@ int completion_queue_poll_stamped(
 
 /* ---- completions with errors ---- */
 
-bool completion_status_is_of_a_move(enum ibv_wc_status status)
+static bool status_is_of_a_move(enum ibv_wc_status status)
 {
 	return status == IBV_WC_WR_FLUSH_ERR || status == IBV_WC_RETRY_EXC_ERR ||
 	       status == IBV_WC_RNR_RETRY_EXC_ERR;
+}
+
+/*
+ * A shared queue goes on while its queue pairs begin anew, so the tags of its buffers do not tell
+ * for which incarnation one was taken. A queue pair that is not in ERR has flushed nothing: what
+ * comes then was flushed by the stop, and comes late.
+ */
+static bool receive_flush_is_late(const struct queue_pair *qp, const struct ibv_wc *wc)
+{
+	struct ibv_qp_init_attr init;
+	struct ibv_qp_attr attr;
+
+	if (!(qp->srq || qp->xrc_domain) || !tag_is_receive(wc->wr_id) ||
+	        wc->status != IBV_WC_WR_FLUSH_ERR)
+		return false;
+	if (!qp->real || qp->held || qp->application_error || !receive_log_has_past(&qp->receives))
+		return false;
+	return !below.ibv_query_qp(qp->real, &attr, IBV_QP_STATE, &init) &&
+	       attr.qp_state != IBV_QPS_ERR;
+}
+
+bool completion_is_of_a_move(const struct queue_pair *qp, const struct ibv_wc *wc)
+{
+	return (qp->held && !qp->application_error && status_is_of_a_move(wc->status)) ||
+	       receive_flush_is_late(qp, wc);
 }
 
 /* Work before the one that failed was done: each that was not has a completion of its own. */
@@ -207,20 +232,6 @@ static bool send_failed(struct queue_pair *qp, struct ibv_wc *wc, bool of_the_mo
 	wc->wr_id = slot->wr_id;
 	send_log_retire(&qp->sends, sequence);
 	return true;
-}
-
-bool receive_flush_is_late(const struct queue_pair *qp, const struct ibv_wc *wc)
-{
-	struct ibv_qp_init_attr init;
-	struct ibv_qp_attr attr;
-
-	if (!(qp->srq || qp->xrc_domain) || !tag_is_receive(wc->wr_id) ||
-	        wc->status != IBV_WC_WR_FLUSH_ERR)
-		return false;
-	if (!qp->real || qp->held || qp->application_error || !receive_log_has_past(&qp->receives))
-		return false;
-	return !below.ibv_query_qp(qp->real, &attr, IBV_QP_STATE, &init) &&
-	       attr.qp_state != IBV_QPS_ERR;
 }
 
 static bool shared_receive_failed(struct queue_pair *qp, struct ibv_wc *wc, bool of_the_move)
@@ -258,9 +269,7 @@ static bool is_of_an_earlier_incarnation(const struct queue_pair *qp, uint64_t t
 
 bool completion_failed(struct queue_pair *qp, struct ibv_wc *wc)
 {
-	bool of_the_move = (qp->held && !qp->application_error &&
-	                           completion_status_is_of_a_move(wc->status)) ||
-	                   receive_flush_is_late(qp, wc);
+	bool of_the_move = completion_is_of_a_move(qp, wc);
 
 	if (is_of_an_earlier_incarnation(qp, wc->wr_id))
 		return false;

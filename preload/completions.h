@@ -23,14 +23,8 @@ int completion_queue_poll_stamped(
 void queue_pair_harvest(struct queue_pair *qp);
 void queue_pair_want_completions(struct queue_pair *qp);
 
-/* Since the gate is closed: an error that the stop itself brings about. */
-bool completion_status_is_of_a_move(enum ibv_wc_status status);
-/*
- * A shared queue goes on while its queue pairs begin anew, so the tags of its buffers do not tell
- * for which incarnation one was taken. A queue pair that is not in ERR has flushed nothing: what
- * comes then was flushed by the stop, and comes late.
- */
-bool receive_flush_is_late(const struct queue_pair *qp, const struct ibv_wc *wc);
+/* An error that a stop itself has brought about. */
+bool completion_is_of_a_move(const struct queue_pair *qp, const struct ibv_wc *wc);
 
 /*
  * A completion that is not a plain success: the application's, or the move's own. True: to be

@@ -444,12 +444,6 @@ int xrc_report_numbers(const struct context *context, Tether__QpRows *rows)
 
 /* ---- completions ---- */
 
-static bool is_of_the_move(const struct queue_pair *qp, const struct ibv_wc *wc)
-{
-	return qp && qp->held && !qp->application_error &&
-	       completion_status_is_of_a_move(wc->status);
-}
-
 /*
  * Targets have no gate in which their completions meet, there may be several queues: the count is
  * read and begun anew while all of them are closed.
@@ -469,7 +463,7 @@ bool xrc_receive_pass(struct completion_queue *cq, struct queue_pair *qp, struct
 	if (!qp)
 		__atomic_store_n(&srq->domain->has_foreign, true, __ATOMIC_RELAXED);
 	if (wc->status != IBV_WC_SUCCESS) {
-		if (is_of_the_move(qp, wc) || (qp && receive_flush_is_late(qp, wc))) {
+		if (qp && completion_is_of_a_move(qp, wc)) {
 			shared_receive_queue_take_back(srq, index, !qp->held);
 			return false;
 		}
