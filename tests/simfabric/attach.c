@@ -475,18 +475,46 @@ int detach_vm(struct fabric *fabric, const char *vm, enum detach_kind kind, int 
 	return r;
 }
 
-int slot_set_guids(struct fabric *fabric, const char *name, uint64_t node_guid, uint64_t port_guid)
+static bool is_pf(const struct fabric *fabric, uint32_t node)
 {
-	uint32_t slot = slot_find(fabric, name);
+	const struct hypervisor *h;
+
+	for (uint32_t i = 0; (h = hypervisor_row(fabric, i)); i++)
+		if (h->pf == node)
+			return true;
+	return false;
+}
+
+/* A CA of one port that belongs to no hypervisor. */
+static bool is_plain_ca(const struct fabric *fabric, uint32_t node)
+{
+	const struct node *n = &fabric->nodes[node];
+
+	return !node_is_switch(n) && n->ports == 1 && n->slot == NO_INDEX && !is_pf(fabric, node);
+}
+
+static bool is_in_use(const struct fabric *fabric, uint32_t node)
+{
+	uint32_t slot = fabric->nodes[node].slot;
+
+	return slot == NO_INDEX ? client_is_on_node(fabric, fabric->nodes[node].name)
+	                        : slots(fabric)[slot].vm;
+}
+
+int ca_set_guids(struct fabric *fabric, const char *name, uint64_t node_guid, uint64_t port_guid)
+{
+	uint32_t index = node_find(fabric, name);
 	struct node *node;
 
-	if (slot == NO_INDEX)
+	if (index == NO_INDEX ||
+	        (slot_find(fabric, name) == NO_INDEX && !is_plain_ca(fabric, index)))
 		return -ENOENT;
 	if (!node_guid || !port_guid)
 		return -EINVAL;
-	node = &fabric->nodes[slots(fabric)[slot].node];
+	node = &fabric->nodes[index];
 	fabric_lock(fabric);
-	if (slots(fabric)[slot].vm) {
+	clients_reap(fabric);
+	if (is_in_use(fabric, index)) {
 		fabric_unlock(fabric);
 		return -EBUSY;
 	}

@@ -52,8 +52,12 @@ int detach_vm(struct fabric *fabric, const char *vm, enum detach_kind kind, int 
 /* A VM without a VF. -EEXIST; -ENOSPC: VMS_MAX; -EINVAL: the name is empty or too long. */
 int vm_add(struct fabric *fabric, const char *vm);
 
-/* Program the GUIDs of a detached VF, both at once. -EBUSY: a VM has it; -EINVAL: a GUID of 0. */
-int slot_set_guids(struct fabric *fabric, const char *slot, uint64_t node_guid, uint64_t port_guid);
+/*
+ * Program the GUIDs of a detached VF, or of a plain CA (one port, no hypervisor's) that stands for
+ * one, both at once. -ENOENT: no such CA; -EBUSY: a VM has it, or a client is on it; -EINVAL: a
+ * GUID of 0.
+ */
+int ca_set_guids(struct fabric *fabric, const char *ca, uint64_t node_guid, uint64_t port_guid);
 
 enum { VMS_MAX = 4096 };
 

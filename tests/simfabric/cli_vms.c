@@ -132,11 +132,14 @@ int cli_guids(struct cli *cli, int argc, char **argv)
 		return cli_wrong_usage(cli);
 	if (!parse_guid(argv[2], &node_guid) || !parse_guid(argv[3], &port_guid))
 		return cli_fail("a GUID is a number other than 0, as 0x0002c90300123456");
-	r = slot_set_guids(cli->fabric, argv[1], node_guid, port_guid);
+	r = ca_set_guids(cli->fabric, argv[1], node_guid, port_guid);
 	if (r == -ENOENT)
-		return cli_fail("there is no slot \"%s\"", argv[1]);
+		return cli_fail("there is no slot or plain CA \"%s\"", argv[1]);
 	if (r == -EBUSY)
-		return cli_fail("a VM has the VF in \"%s\"", argv[1]);
+		return cli_fail(slot_find(cli->fabric, argv[1]) == NO_INDEX
+		                        ? "somebody is on \"%s\""
+		                        : "a VM has the VF in \"%s\"",
+		        argv[1]);
 	return r ? cli_fail("guids: %s", strerror(-r)) : CLI_OK;
 }
 

@@ -133,3 +133,15 @@ void client_leave(struct fabric *fabric)
 	fcntl(fabric->fd, F_OFD_SETLK, &lock);
 	fabric_unlock(fabric);
 }
+
+bool client_is_on_node(const struct fabric *fabric, const char *node)
+{
+	char place[sizeof(((struct client *)0)->place)];
+	const struct client *row;
+
+	snprintf(place, sizeof(place), "node %s", node);
+	for (uint32_t i = 0; (row = client_row(fabric, i)); i++)
+		if (row->is_used && !strcmp(row->place, place))
+			return true;
+	return false;
+}

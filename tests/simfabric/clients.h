@@ -33,6 +33,9 @@ unsigned clients_reap(struct fabric *fabric);
 /* Row @index, NULL: beyond the rows that were ever used. */
 const struct client *client_row(const struct fabric *fabric, uint32_t index);
 
+/* Under the lock: was a client that is still here on @node when it joined? */
+bool client_is_on_node(const struct fabric *fabric, const char *node);
+
 size_t clients_size(const struct net *net);
 
 #endif

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "simfabric/attach.h"
+#include "simfabric/clients.h"
 #include "unit/simfabric_fixture.h"
 
 enum { LONG_MS = 20000 };
@@ -174,11 +175,31 @@ static void guids_are_programmed_on_a_detached_vf_only(void **state)
 {
 	const struct node *node = &fabric->nodes[node_find(fabric, "vf1")];
 
-	assert_int_equal(slot_set_guids(fabric, "vf1", 7, 8), -EBUSY);
+	assert_int_equal(ca_set_guids(fabric, "vf1", 7, 8), -EBUSY);
 	assert_int_equal(detach_vm(fabric, "vm", DETACH_ASK, 0), 0);
-	assert_int_equal(slot_set_guids(fabric, "vf1", 0, 8), -EINVAL);
-	assert_int_equal(slot_set_guids(fabric, "P", 7, 8), -ENOENT);
-	assert_int_equal(slot_set_guids(fabric, "vf1", 7, 8), 0);
+	assert_int_equal(ca_set_guids(fabric, "vf1", 0, 8), -EINVAL);
+	assert_int_equal(ca_set_guids(fabric, "P", 7, 8), -ENOENT);
+	assert_int_equal(ca_set_guids(fabric, "vf1", 7, 8), 0);
+	assert_int_equal(node->guid, 7);
+	assert_int_equal(fabric->ports[node->first_port].guid, 8);
+}
+
+static void guids_are_programmed_on_a_plain_ca_that_nobody_is_on(void **state)
+{
+	const struct node *node = &fabric->nodes[node_find(fabric, "H1")];
+	struct fabric *other;
+
+	assert_int_equal(ca_set_guids(fabric, "H3", 7, 8), -ENOENT); /* two ports */
+	assert_int_equal(ca_set_guids(fabric, "S1", 7, 8), -ENOENT);
+	assert_int_equal(ca_set_guids(fabric, "nobody", 7, 8), -ENOENT);
+	unsetenv("SIMFABRIC_VM");
+	setenv("SIMFABRIC_NODE", "H1", 1);
+	assert_int_equal(fabric_open(fabric->path, &other), 0);
+	assert_int_equal(client_join(other), 0);
+	unsetenv("SIMFABRIC_NODE");
+	assert_int_equal(ca_set_guids(fabric, "H1", 7, 8), -EBUSY);
+	fabric_close(other);
+	assert_int_equal(ca_set_guids(fabric, "H1", 7, 8), 0);
 	assert_int_equal(node->guid, 7);
 	assert_int_equal(fabric->ports[node->first_port].guid, 8);
 }
@@ -209,6 +230,7 @@ int main(void)
 	        on_fabric(killed_holder_holds_nothing),
 	        on_fabric(wrong_names_and_taken_places_are_refused),
 	        on_fabric(guids_are_programmed_on_a_detached_vf_only),
+	        on_fabric(guids_are_programmed_on_a_plain_ca_that_nobody_is_on),
 	        on_fabric(hypervisor_may_offer_less),
 	};
 
