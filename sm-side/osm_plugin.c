@@ -15,11 +15,14 @@
 #include <opensm/osm_version.h>
 
 #include "notifier/base/cleanup.h"
+#include "sm-side/plan/endpoint.h"
 #include "sm-side/plan_store.h"
 #include "sm-side/plugin_ops.h"
 #include "sm-side/sm_server.h"
 #include "sm-side/smp_sender.h"
 #include "sm-side/sweep_lease.h"
+
+#define SEPARATORS " \t,"
 
 static void connection_closed(void *owner, unsigned connection)
 {
@@ -33,17 +36,41 @@ static const struct sm_server_callbacks callbacks = {
         .closed = connection_closed,
 };
 
-/* The value of socket= in "name=value name=value"; else the environment's. NULL: neither. */
+/* The value of @name in "name=value name=value"; NULL: it is not there, or no memory. */
+static char *option_value(const char *options, const char *name)
+{
+	size_t length = strlen(name);
+
+	for (const char *at = options; at && *at; at += strcspn(at, SEPARATORS)) {
+		at += strspn(at, SEPARATORS);
+		if (!strncmp(at, name, length) && at[length] == '=')
+			return strndup(at + length + 1, strcspn(at + length + 1, SEPARATORS));
+	}
+	return NULL;
+}
+
+/* The value of socket=; else the environment's. NULL: neither. */
 static char *socket_path(const char *options)
 {
-	const char *found = options ? strstr(options, "socket=") : NULL;
+	char *found = option_value(options, "socket");
 	const char *environment = getenv("TETHER_SM_SOCKET");
 
-	if (found && (found == options || strchr(" \t,", found[-1]))) {
-		found += strlen("socket=");
-		return strndup(found, strcspn(found, " \t,"));
-	}
+	if (found)
+		return found;
 	return environment && *environment ? strdup(environment) : NULL;
+}
+
+/* By the value of endpoints=; vSwitch where nothing is said. NULL: no such model. */
+static const struct endpoint_model *endpoints(const char *options)
+{
+	static const struct endpoint_model *const models[] = {
+	        &endpoint_vswitch, &endpoint_plain_ca};
+	CLEANUP_FREE char *name = option_value(options, "endpoints");
+
+	for (size_t i = 0; i < sizeof(models) / sizeof(models[0]); i++)
+		if (!name || !strcmp(models[i]->name, name))
+			return models[i];
+	return NULL;
 }
 
 static void plugin_free(struct plugin *plugin)
@@ -69,6 +96,7 @@ static int plugin_start(struct plugin *plugin, const char *path)
 static void *construct(osm_opensm_t *osm)
 {
 	CLEANUP_FREE char *path = socket_path(osm->subn.opt.event_plugin_options);
+	const struct endpoint_model *model;
 	struct plugin *plugin;
 	int error;
 
@@ -78,10 +106,17 @@ static void *construct(osm_opensm_t *osm)
 		        "TETHER_SM_SOCKET\n");
 		return NULL;
 	}
+	model = endpoints(osm->subn.opt.event_plugin_options);
+	if (!model) {
+		osm_log(&osm->log, OSM_LOG_ERROR,
+		        "tether: endpoints= names no model that is known\n");
+		return NULL;
+	}
 	plugin = calloc(1, sizeof(*plugin));
 	if (!plugin)
 		return NULL;
 	plugin->osm = osm;
+	plugin->model = model;
 	pthread_mutex_init(&plugin->engine.lock, NULL);
 	error = plugin_start(plugin, path);
 	if (error) {

@@ -9,6 +9,7 @@
 
 #include "notifier/base/cleanup.h"
 #include "notifier/base/die_point.h"
+#include "notifier/base/monotonic.h"
 #include "sm-side/guid_text.h"
 #include "sm-side/identity_move.h"
 #include "sm-side/identity_verify.h"
@@ -164,22 +165,30 @@ static enum refusal op_locate(struct call *call)
 	return refused;
 }
 
-static enum refusal plan_locked(
-        const osm_opensm_t *osm, const struct swap_request *request, struct plan **plan)
+/* How long OpenSM's lock was held for a plan, and for what. */
+struct plan_cost {
+	uint64_t view_ns, plan_ns;
+};
+
+static enum refusal plan_locked(const struct plugin *plugin, const struct swap_request *request,
+        struct plan **plan, struct plan_cost *cost)
 {
+	uint64_t start = monotonic_ns(), viewed;
 	struct fabric_view *view;
 	enum refusal refused;
 
-	view = osm_model_view(osm);
+	view = osm_model_view(plugin->osm);
 	if (!view)
 		return REFUSAL_NO_MEMORY;
-	refused = plan_swap(view, &endpoint_vswitch, request, plan);
+	viewed = monotonic_ns();
+	refused = plan_swap(view, plugin->model, request, plan);
+	*cost = (struct plan_cost){viewed - start, monotonic_ns() - viewed};
 	fabric_view_destroy(view);
 	return refused;
 }
 
-static enum refusal plan_make(
-        struct plugin *plugin, const struct swap_request *request, struct identity_move **move)
+static enum refusal plan_make(struct plugin *plugin, const struct swap_request *request,
+        struct identity_move **move, struct plan_cost *cost)
 {
 	enum refusal refused;
 	struct plan *plan = NULL;
@@ -189,7 +198,7 @@ static enum refusal plan_make(
 	if (engine_chooses_sl(plugin))
 		return REFUSAL_SL_BY_PATH;
 	CL_PLOCK_ACQUIRE(&plugin->osm->lock);
-	refused = plan_locked(plugin->osm, request, &plan);
+	refused = plan_locked(plugin, request, &plan, cost);
 	CL_PLOCK_RELEASE(&plugin->osm->lock);
 	if (refused)
 		return refused;
@@ -235,13 +244,16 @@ static enum refusal op_plan(struct call *call)
 {
 	struct plugin *plugin = call->plugin;
 	struct identity_move *move = NULL;
-	enum refusal refused = plan_make(plugin, &call->request->move, &move);
+	struct plan_cost cost = {0};
+	enum refusal refused = plan_make(plugin, &call->request->move, &move, &cost);
 
 	if (refused == REFUSAL_SAME_PLACE)
 		move = plan_to_finish(plugin, &call->request->move);
 	if (!move)
 		return refused;
 	sm_answer_plan(call->results, identity_move_plan(move));
+	json_put_number(call->results, "view_us", cost.view_ns / 1000);
+	json_put_number(call->results, "plan_us", cost.plan_ns / 1000);
 	plan_store_put(plugin->plans, move);
 	return REFUSAL_NONE;
 }
@@ -329,6 +341,7 @@ static enum refusal undo_make(struct call *call, struct identity_move **undo)
 	struct identity_move *done =
 	        request->has_hash ? plan_store_take(plugin->plans, request->hash) : NULL;
 	const struct plan *plan = done ? identity_move_plan(done) : NULL;
+	struct plan_cost cost;
 	struct plan *back = NULL;
 
 	if (plan && plan->vm.port_guid == request->move.vm_port_guid &&
@@ -337,7 +350,7 @@ static enum refusal undo_make(struct call *call, struct identity_move **undo)
 	if (done)
 		plan_store_put(plugin->plans, done);
 	if (!back)
-		return plan_make(plugin, &request->move, undo);
+		return plan_make(plugin, &request->move, undo, &cost);
 	*undo = identity_move_create(back);
 	return *undo ? REFUSAL_NONE : REFUSAL_NO_MEMORY;
 }

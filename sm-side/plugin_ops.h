@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct endpoint_model;
 struct osm_opensm;
 
 /* What is known of the routing engine. OpenSM frees its engines before it ends its plugins, so the
@@ -23,6 +24,7 @@ struct engine_note {
 /* The plugin's rooms; owned by osm_plugin.c. */
 struct plugin {
 	struct osm_opensm *osm;
+	const struct endpoint_model *model; /* of whatever moves */
 	struct sweep_lease *lease;
 	struct smp_sender *sender;
 	struct plan_store *plans;
