@@ -190,7 +190,7 @@ static struct json_object *slot_of(const Tether__Slot *slot)
 	return object;
 }
 
-struct json_object *api_hosts(const struct inventory *inventory)
+struct json_object *api_hypervisors(const struct inventory *inventory)
 {
 	struct json_object *object = json_object_new_object();
 	struct json_object *list = json_object_new_array();
@@ -206,7 +206,7 @@ struct json_object *api_hosts(const struct inventory *inventory)
 		json_object_object_add(host, "slots", slots);
 		json_object_array_add(list, host);
 	}
-	json_object_object_add(object, "hosts", list);
+	json_object_object_add(object, "hypervisors", list);
 	return object;
 }
 

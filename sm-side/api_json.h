@@ -23,7 +23,7 @@ const char *api_migrate_read(const char *body, size_t length, struct api_migrate
 struct json_object *api_migration(const struct ledger_entry *entry, bool short_form);
 struct json_object *api_migrations(const struct ledger *ledger);
 struct json_object *api_vms(const struct inventory *inventory);
-struct json_object *api_hosts(const struct inventory *inventory);
+struct json_object *api_hypervisors(const struct inventory *inventory);
 struct json_object *api_refusal(const char *reason, const char *text);
 
 #endif

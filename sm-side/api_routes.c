@@ -13,6 +13,7 @@
 #include <event2/http.h>
 #include <event2/keyvalq_struct.h>
 
+#include "notifier/base/cleanup.h"
 #include "sm-side/api_json.h"
 #include "sm-side/json_read.h"
 
@@ -22,7 +23,7 @@ enum {
 	HTTP_CONFLICT = 409,
 };
 
-static void migrations_get(struct api *api, struct evhttp_request *request)
+static void migrations_get(struct api *api, struct evhttp_request *request, uint64_t id)
 {
 	api_reply(request, HTTP_OK, api_migrations(conductor_ledger(api->conductor)));
 }
@@ -37,7 +38,7 @@ static int status_of(const char *reason)
 	return HTTP_CONFLICT;
 }
 
-static void migrations_post(struct api *api, struct evhttp_request *request)
+static void migrations_post(struct api *api, struct evhttp_request *request, uint64_t unused)
 {
 	struct evbuffer *input = evhttp_request_get_input_buffer(request);
 	size_t length = evbuffer_get_length(input);
@@ -138,7 +139,7 @@ static void migration_abort(struct api *api, struct evhttp_request *request, uin
 		        "the migration has ended; see tether status");
 }
 
-static void health_get(struct api *api, struct evhttp_request *request)
+static void health_get(struct api *api, struct evhttp_request *request, uint64_t id)
 {
 	struct json_object *body = json_object_new_object();
 	unsigned connected = 0;
@@ -147,7 +148,7 @@ static void health_get(struct api *api, struct evhttp_request *request)
 	        h = h->next)
 		connected += h->connected;
 	json_put_number(body, "epoch", conductor_ledger(api->conductor)->epoch);
-	json_put_number(body, "hosts", connected);
+	json_put_number(body, "hypervisors", connected);
 	json_put_text(body, "fabric", conductor_has_fabric(api->conductor) ? "opensm" : "none");
 	json_put_bool(body, "sm_connected", conductor_sm_is_up(api->conductor));
 	api_reply(request, HTTP_OK, body);
@@ -165,54 +166,66 @@ static bool is_served(struct evhttp_request *request)
 	return peer.uid == 0 || peer.uid == geteuid();
 }
 
-/* "/v1/migrations/7" or "/v1/migrations/7/abort" */
-static bool migration_path(const char *path, uint64_t *id, bool *abort)
+static void vms_get(struct api *api, struct evhttp_request *request, uint64_t id)
 {
-	char number[24];
-	size_t digits;
+	api_reply(request, HTTP_OK, api_vms(conductor_inventory(api->conductor)));
+}
 
-	if (strncmp(path, "/v1/migrations/", 15))
-		return false;
-	path += 15;
-	digits = strspn(path, "0123456789");
+static void hypervisors_get(struct api *api, struct evhttp_request *request, uint64_t id)
+{
+	api_reply(request, HTTP_OK, api_hypervisors(conductor_inventory(api->conductor)));
+}
+
+/* ---- who answers ---- */
+
+static const struct {
+	enum evhttp_cmd_type method;
+	const char *path;
+	void (*answer)(struct api *api, struct evhttp_request *request, uint64_t id);
+} routes[] = {
+#define ROUTE(method, path, answer) {EVHTTP_REQ_##method, path, answer},
+#include "sm-side/api_routes.def"
+#undef ROUTE
+};
+
+/* The number that stands for {id}; false where there is none, or it is none. */
+static bool number_take(const char **path, uint64_t *id)
+{
+	size_t digits = strspn(*path, "0123456789");
+	char number[24];
+
 	if (!digits || digits >= sizeof(number))
 		return false;
-	memcpy(number, path, digits);
+	memcpy(number, *path, digits);
 	number[digits] = '\0';
-	*abort = !strcmp(path + digits, "/abort");
-	return (*abort || !path[digits]) && !number_parse(number, UINT64_MAX, id);
+	*path += digits;
+	return !number_parse(number, UINT64_MAX, id);
 }
 
-static void route_get(struct api *api, struct evhttp_request *request, const char *path)
+static bool path_matches(const char *path, const char *pattern, uint64_t *id)
 {
-	bool abort;
-	uint64_t id;
+	const char *brace = strstr(pattern, "{id}");
 
-	if (!strcmp(path, "/v1/migrations"))
-		migrations_get(api, request);
-	else if (!strcmp(path, "/v1/vms"))
-		api_reply(request, HTTP_OK, api_vms(conductor_inventory(api->conductor)));
-	else if (!strcmp(path, "/v1/hosts"))
-		api_reply(request, HTTP_OK, api_hosts(conductor_inventory(api->conductor)));
-	else if (!strcmp(path, "/v1/health"))
-		health_get(api, request);
-	else if (migration_path(path, &id, &abort) && !abort)
-		migration_get(api, request, id);
-	else
-		api_refuse(request, HTTP_NOTFOUND, "unknown-path", "there is nothing at this path");
+	if (!brace)
+		return !strcmp(path, pattern);
+	if (strncmp(path, pattern, (size_t)(brace - pattern)))
+		return false;
+	path += brace - pattern;
+	return number_take(&path, id) && !strcmp(path, brace + strlen("{id}"));
 }
 
-static void route_post(struct api *api, struct evhttp_request *request, const char *path)
+static void route(struct api *api, struct evhttp_request *request, const char *path)
 {
-	bool abort;
-	uint64_t id;
+	enum evhttp_cmd_type method = evhttp_request_get_command(request);
+	uint64_t id = 0;
 
-	if (!strcmp(path, "/v1/migrations"))
-		migrations_post(api, request);
-	else if (migration_path(path, &id, &abort) && abort)
-		migration_abort(api, request, id);
-	else
-		api_refuse(request, HTTP_NOTFOUND, "unknown-path", "there is nothing at this path");
+	for (size_t i = 0; path && i < ARRAY_SIZE(routes); i++) {
+		if (routes[i].method != method || !path_matches(path, routes[i].path, &id))
+			continue;
+		routes[i].answer(api, request, id);
+		return;
+	}
+	api_refuse(request, HTTP_NOTFOUND, "unknown-path", "there is nothing at this path");
 }
 
 void api_route(struct evhttp_request *request, void *context)
@@ -224,10 +237,6 @@ void api_route(struct evhttp_request *request, void *context)
 	if (!is_served(request))
 		api_refuse(request, HTTP_FORBIDDEN, "forbidden",
 		        "only root and the user that tether-smd runs as are served");
-	else if (!path)
-		api_refuse(request, HTTP_NOTFOUND, "unknown-path", "there is nothing at this path");
-	else if (evhttp_request_get_command(request) == EVHTTP_REQ_POST)
-		route_post(api, request, path);
 	else
-		route_get(api, request, path);
+		route(api, request, path);
 }

@@ -76,6 +76,6 @@ static void host_print(struct json_object *host)
 
 int cli_hosts(const struct cli_options *options)
 {
-	return list_print(options, "/v1/hosts", "hosts",
+	return list_print(options, "/v1/hypervisors", "hypervisors",
 	        "HOST             AGENT  SLOT             VM               PORT GUID", host_print);
 }

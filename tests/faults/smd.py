@@ -95,7 +95,7 @@ class Smd:
         return self.wait_for(answer["id"])
 
     def hosts_here(self, count):
-        wait_until(f"{count} hosts are here", lambda: self.get("/v1/health")[1]["hosts"] == count)
+        wait_until(f"{count} hosts are here", lambda: self.get("/v1/health")[1]["hypervisors"] == count)
 
     def log(self):
         if not os.path.exists(os.path.join(self.directory, "smd.log")):

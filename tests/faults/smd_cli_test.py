@@ -51,7 +51,7 @@ def what_cannot_be_done_is_refused_by_name_and_changes_nothing():
         stage.world.vm("vm3", "hyp2")
         stage.world.vm("vm4", "hyp2")
         stage.world.hosts["hyp2"].stop()
-        wait_until("hyp2 is away", lambda: stage.smd.get("/v1/health")[1]["hosts"] == 2)
+        wait_until("hyp2 is away", lambda: stage.smd.get("/v1/health")[1]["hypervisors"] == 2)
         refused(stage, "host-not-connected", "migrate", "vm1", "hyp2")
         stage.world.hosts["hyp2"].start()
         stage.smd.hosts_here(3)
@@ -120,7 +120,7 @@ def lists_say_what_there_is():
         status, out, _ = tether(stage, "vms")
         equal((status, [line.split() for line in out.splitlines()[1:]]),
               (0, [["vm1", "hyp1", "hyp1-vf0", "yes"], ["vm2", "hyp3", "hyp3-vf0", "yes"]]))
-        hosts = json.loads(tether(stage, "hosts", "--json")[1])["hosts"]
+        hosts = json.loads(tether(stage, "hosts", "--json")[1])["hypervisors"]
         equal(sorted(h["name"] for h in hosts), ["hyp1", "hyp2", "hyp3"])
         equal({len(h["slots"]) for h in hosts}, {2})
         stage.world.hosts["hyp3"].stop()

@@ -168,7 +168,7 @@ class System:
 
     def is_connected(self, hosts):
         try:
-            hosts_said = self.ask("/v1/hosts")["hosts"]
+            hosts_said = self.ask("/v1/hypervisors")["hypervisors"]
             sm_is_up = not self.with_plugin or self.ask("/v1/health")["sm_connected"]
         except OSError:
             return False
