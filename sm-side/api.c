@@ -96,12 +96,18 @@ void api_conductor_set(struct api *api, struct conductor *conductor)
 	api->conductor = conductor;
 }
 
+void api_dry_run_set(struct api *api, struct dry_run *dry_run)
+{
+	api->dry_run = dry_run;
+}
+
 void api_destroy(struct api *api)
 {
 	if (!api)
 		return;
 	while (api->waiters)
 		api_waiter_free(api->waiters);
+	api_plan_clients_clear(api);
 	if (api->http)
 		evhttp_free(api->http);
 	if (api->again)

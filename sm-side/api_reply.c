@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 #include "sm-side/api_state.h"
 
+#include <string.h>
+
 #include <event2/buffer.h>
 #include <event2/http.h>
 
@@ -35,4 +37,19 @@ void api_refuse_unknown(struct evhttp_request *request)
 {
 	api_refuse(request, HTTP_NOTFOUND, "unknown-migration",
 	        "there is no such migration (or it has been forgotten); see tether status");
+}
+
+static int status_of(const char *reason)
+{
+	if (!strncmp(reason, "unknown-", 8))
+		return HTTP_NOTFOUND;
+	if (!strcmp(reason, "journal-failed") || !strcmp(reason, "no-memory") ||
+	        !strcmp(reason, "shutting-down"))
+		return HTTP_SERVUNAVAIL;
+	return API_CONFLICT;
+}
+
+void api_refuse_admission(struct evhttp_request *request, const struct admission *admission)
+{
+	api_refuse(request, status_of(admission->reason), admission->reason, admission->text);
 }

@@ -17,25 +17,9 @@
 #include "sm-side/api_json.h"
 #include "sm-side/json_read.h"
 
-enum {
-	HTTP_ACCEPTED = 202,
-	HTTP_FORBIDDEN = 403,
-	HTTP_CONFLICT = 409,
-};
-
 static void migrations_get(struct api *api, struct evhttp_request *request, uint64_t id)
 {
 	api_reply(request, HTTP_OK, api_migrations(conductor_ledger(api->conductor)));
-}
-
-static int status_of(const char *reason)
-{
-	if (!strncmp(reason, "unknown-", 8))
-		return HTTP_NOTFOUND;
-	if (!strcmp(reason, "journal-failed") || !strcmp(reason, "no-memory") ||
-	        !strcmp(reason, "shutting-down"))
-		return HTTP_SERVUNAVAIL;
-	return HTTP_CONFLICT;
 }
 
 static void migrations_post(struct api *api, struct evhttp_request *request, uint64_t unused)
@@ -55,12 +39,12 @@ static void migrations_post(struct api *api, struct evhttp_request *request, uin
 	}
 	admission = conductor_migrate(api->conductor, migrate.vm, migrate.to, migrate.force, &id);
 	if (admission.reason) {
-		api_refuse(request, status_of(admission.reason), admission.reason, admission.text);
+		api_refuse_admission(request, &admission);
 		return;
 	}
 	answer = json_object_new_object();
 	json_put_number(answer, "id", id);
-	api_reply(request, HTTP_ACCEPTED, answer);
+	api_reply(request, API_ACCEPTED, answer);
 }
 
 static int number_parse(const char *text, uint64_t max, uint64_t *number)
@@ -122,20 +106,20 @@ static void migration_abort(struct api *api, struct evhttp_request *request, uin
 	const char *reason = conductor_abort(api->conductor, id);
 
 	if (!reason) {
-		api_reply(request, HTTP_ACCEPTED, json_object_new_object());
+		api_reply(request, API_ACCEPTED, json_object_new_object());
 		return;
 	}
 	if (!strcmp(reason, "too-late"))
-		api_refuse(request, HTTP_CONFLICT, reason,
+		api_refuse(request, API_CONFLICT, reason,
 		        "the migration is past its commit: it will end at the destination or, if "
 		        "that fails, at the source");
 	else if (!strcmp(reason, "unknown-migration"))
 		api_refuse_unknown(request);
 	else if (!strcmp(reason, "recovering"))
-		api_refuse(request, HTTP_CONFLICT, reason,
+		api_refuse(request, API_CONFLICT, reason,
 		        "tether-smd was restarted and brings it to its end by itself");
 	else
-		api_refuse(request, HTTP_CONFLICT, reason,
+		api_refuse(request, API_CONFLICT, reason,
 		        "the migration has ended; see tether status");
 }
 
@@ -235,7 +219,7 @@ void api_route(struct evhttp_request *request, void *context)
 	struct api *api = context;
 
 	if (!is_served(request))
-		api_refuse(request, HTTP_FORBIDDEN, "forbidden",
+		api_refuse(request, API_FORBIDDEN, "forbidden",
 		        "only root and the user that tether-smd runs as are served");
 	else
 		route(api, request, path);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 /*
- * What the API knows; shared by api.c (listening), api_routes.c (who asks for what), api_waiting.c
- * (who waits for news of a migration) and api_reply.c (what they hear), and by nobody else.
+ * What the API knows; shared by api.c (listening), api_routes.c (who asks for what), api_plan.c
+ * (dry runs), api_waiting.c (who waits for news of a migration) and api_reply.c (what they hear),
+ * and by nobody else.
  */
 #ifndef TETHER_API_STATE_H
 #define TETHER_API_STATE_H
@@ -11,8 +12,14 @@
 
 #include "sm-side/api.h"
 
+/* HTTP statuses that libevent has no names for. */
+enum { API_ACCEPTED = 202, API_FORBIDDEN = 403, API_CONFLICT = 409 };
+
+struct admission;
+struct dry_run;
 struct evhttp_request;
 struct json_object;
+struct plan_client;
 
 /* A client that waits for news of one migration. */
 struct waiter {
@@ -32,6 +39,8 @@ struct api {
 	struct event *again;
 	char *path;
 	struct conductor *conductor;
+	struct dry_run *dry_run; /* NULL: no fabric */
+	struct plan_client *plan_clients;
 	struct waiter *waiters;
 	unsigned waiter_count;
 	uint64_t followed, telling, told; /* the latest migration that somebody waits for news of;
@@ -43,6 +52,8 @@ struct api {
 void api_reply(struct evhttp_request *request, int status, struct json_object *body);
 void api_refuse(struct evhttp_request *request, int status, const char *reason, const char *text);
 void api_refuse_unknown(struct evhttp_request *request);
+/* With the status that its reason has. */
+void api_refuse_admission(struct evhttp_request *request, const struct admission *admission);
 
 /* api_waiting.c */
 /* What @entry is now; where that is its end, it is noted that it has been told. */
@@ -52,6 +63,11 @@ bool api_is_awaited_no_more(const struct waiter *waiter, const struct ledger_ent
 /* False: cannot wait, so answer now. */
 bool api_wait(struct api *api, struct evhttp_request *request, const struct waiter *asked);
 void api_waiter_free(struct waiter *waiter);
+
+/* api_plan.c */
+void api_plan_get(struct api *api, struct evhttp_request *request, uint64_t unused);
+void api_plan_post(struct api *api, struct evhttp_request *request, uint64_t unused);
+void api_plan_clients_clear(struct api *api);
 
 /* api_routes.c */
 void api_route(struct evhttp_request *request, void *api);

@@ -35,6 +35,14 @@ static const struct command commands[] = {
                 "\n"
                 "  --no-wait   do not wait for its end\n"
                 "  --json      the whole migration as JSON on stdout, at its end\n"},
+        {"plan", "VM HOST", 2, 2, "orj", cli_plan,
+                "What moving VM to HOST would write into the fabric: which blocks of which "
+                "switches,\n"
+                "in which waves, and the management packets by kind. Changes nothing.\n"
+                "\n"
+                "  --order ORDER   fast (the default), consistent or drop-first\n"
+                "  --reach REACH   deterministic (the default) or minimum\n"
+                "  --json          as JSON, with the blocks' contents before and after\n"},
         {"vms", "", 0, 0, "j", cli_vms, "The VMs and where they are.\n\n  --json      as JSON\n"},
         {"hosts", "", 0, 0, "j", cli_hosts,
                 "The physical servers and their VFs.\n\n  --json      as JSON\n"},
@@ -73,6 +81,7 @@ static const struct command *command_find(const char *name)
 
 static const struct option known[] = {{"api", required_argument, NULL, 'a'},
         {"force", no_argument, NULL, 'f'}, {"no-wait", no_argument, NULL, 'n'},
+        {"order", required_argument, NULL, 'o'}, {"reach", required_argument, NULL, 'r'},
         {"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {0}};
 
 /* Options before the command's name: -1, or the status to end with. */
@@ -103,6 +112,10 @@ static bool option_take(const struct command *command, int option, struct cli_op
 		options->api = optarg;
 	else if (option == '?' || !strchr(command->options, option))
 		return false;
+	if (option == 'o')
+		options->order = optarg;
+	if (option == 'r')
+		options->reach = optarg;
 	options->force |= option == 'f';
 	options->no_wait |= option == 'n';
 	options->json |= option == 'j';

@@ -19,13 +19,15 @@ enum { CLI_NOT_ASKED = 0, CLI_NOT_ANSWERED = -1 };
 struct cli_options {
 	const char *api; /* path of tether-smd's socket */
 	bool json, force, no_wait;
-	int count; /* words */
+	const char *order, *reach; /* NULL: as tether-smd does it */
+	int count;                 /* words */
 	char **words;
 };
 
 int cli_migrate(const struct cli_options *options);
 int cli_status(const struct cli_options *options);
 int cli_abort(const struct cli_options *options);
+int cli_plan(const struct cli_options *options);
 int cli_vms(const struct cli_options *options);
 int cli_hosts(const struct cli_options *options);
 int cli_run(const struct cli_options *options);

@@ -7,7 +7,7 @@ MIGRATION_SOURCES := sm-side/migration.c sm-side/migration_table.c sm-side/testi
 JSON_SOURCES := sm-side/json_read.c sm-side/guid_text.c
 LEDGER_SOURCES := sm-side/ledger.c $(JSON_SOURCES) $(MIGRATION_SOURCES)
 SMD_SOURCES := sm-side/smd_main.c sm-side/smd_settings.c sm-side/api.c sm-side/api_routes.c sm-side/api_waiting.c \
-	sm-side/api_reply.c sm-side/api_json.c sm-side/conductor.c sm-side/conductor_ask.c sm-side/conductor_recovery.c \
+	sm-side/api_plan.c sm-side/api_reply.c sm-side/api_json.c sm-side/plan_json.c sm-side/dry_run.c sm-side/conductor.c sm-side/conductor_ask.c sm-side/conductor_recovery.c \
 	sm-side/admission.c sm-side/whereabouts.c sm-side/owners.c sm-side/sm_talk.c sm-side/sm_link.c sm-side/root.c \
 	sm-side/root_links.c sm-side/inventory.c sm-side/numbers.c sm-side/questions.c sm-side/journal.c $(LEDGER_SOURCES) \
 	$(RELAY_SOURCES) $(LINK_SOURCES) $(BASE_SOURCES) $(SETTINGS_SOURCES)
@@ -15,7 +15,7 @@ SMD_LIBS := -levent_core -levent_extra -ljson-c -lprotobuf-c $(SETTINGS_LIBS)
 
 $(call program,tether-smd,$(sort $(SMD_SOURCES)),$(SMD_LIBS))
 
-CLI_SOURCES := sm-side/cli.c sm-side/cli_ask.c sm-side/cli_migrate.c sm-side/cli_lists.c sm-side/cli_run.c \
+CLI_SOURCES := sm-side/cli.c sm-side/cli_ask.c sm-side/cli_migrate.c sm-side/cli_plan.c sm-side/cli_lists.c sm-side/cli_run.c \
 	sm-side/migration_table.c $(JSON_SOURCES)
 $(B)/obj/sm-side/cli_run.o: CPPFLAGS += -DTETHER_LIBDIR='"$(LIBDIR)"' \
 	-DTETHER_LIBDIR_FROM_BIN='"$(shell realpath -ms --relative-to=$(PREFIX)/bin $(LIBDIR))"'

@@ -12,6 +12,7 @@
 #include "notifier/base/log.h"
 #include "sm-side/api.h"
 #include "sm-side/conductor.h"
+#include "sm-side/dry_run.h"
 #include "sm-side/smd_settings.h"
 
 enum {
@@ -69,6 +70,7 @@ struct daemon {
 	struct journal *journal;
 	struct api *api;
 	struct conductor *conductor;
+	struct dry_run *dry_run;
 };
 
 /* Once politely: a VM in the middle of its move would have no VF until the next start. */
@@ -164,6 +166,19 @@ static int loop_start(struct daemon *daemon)
 	return 0;
 }
 
+static int dry_run_start(struct daemon *daemon)
+{
+	struct smd_settings *s = &daemon->settings;
+
+	daemon->dry_run = dry_run_create(daemon->base, s->sm_socket, &s->deadlines);
+	if (!daemon->dry_run) {
+		log_error("sm", "%s: %s", s->sm_socket, strerror(errno));
+		return -errno;
+	}
+	api_dry_run_set(daemon->api, daemon->dry_run);
+	return 0;
+}
+
 static int rooms_start(struct daemon *daemon)
 {
 	struct smd_settings *s = &daemon->settings;
@@ -185,11 +200,12 @@ static int rooms_start(struct daemon *daemon)
 		return -errno;
 	}
 	api_conductor_set(daemon->api, daemon->conductor);
-	return 0;
+	return s->fabric ? dry_run_start(daemon) : 0;
 }
 
 static void daemon_clear(struct daemon *daemon)
 {
+	dry_run_destroy(daemon->dry_run);
 	conductor_destroy(daemon->conductor);
 	api_destroy(daemon->api);
 	journal_close(daemon->journal);

@@ -13,6 +13,7 @@ class Sm:
     def __init__(self, world):
         self.world, self.path = world, os.path.join(world.directory, "sm.sock")
         self.listener, self.connections, self.plans, self.lease = None, [], {}, None
+        self.plan_asked = lambda request: None  # a test may look
 
     def start(self):
         if os.path.exists(self.path):
@@ -96,11 +97,17 @@ class Sm:
     def plan(self, sock, request):
         guid = int(request["vm_port_guid"], 16)
         place, other = self.target(request)
+        self.plan_asked(request)
         if other == guid:
             return {"reason": "same-place"}
         name = f"plan{len(self.plans)}"
         self.plans[name] = (guid, other)
-        return {"hash": name, "generation": 1, "other": {"port_guid": hex(other), "lid": self.world.fabric[other]["lid"]}}
+        ports = {name: {"port_guid": hex(port), "node_guid": hex(self.world.fabric[port]["node_guid"]),
+                        "lid": self.world.fabric[port]["lid"]} for name, port in (("vm", guid), ("other", other))}
+        changes = [{"switch_guid": f"0x{switch:016x}", "block": block, "before": "ff" * 64, "after": "01" * 64}
+                   for switch, block in ((0x100, 0), (0x200, 0), (0x200, 1), (0x300, 0), (0x101, 0))]
+        return {"hash": name, "generation": 1, **ports, "lft_sets": 5, "lft_sets_physical": 3, "lft_sets_vswitch": 2,
+                "pkey_sets": 4, "portinfo_sets": 2, "groups": 1, "changes": changes}
 
     def exchange(self, guid, other):
         one, two = self.world.fabric[guid], self.world.fabric[other]

@@ -105,6 +105,63 @@ def force_is_advised_where_it_helps_and_lifts_no_veto():
         equal([name for name, state in states.items() if state == "errored"], ["vm2/21.147"])
 
 
+def a_plan_is_shown_and_changes_nothing():
+    with Stage() as stage:
+        status, out, err = tether(stage, "plan", "vm1", "hyp2")
+        equal((status, err), (0, ""))
+        rows = [line.split() for line in out.splitlines()]
+        equal(rows[0][:6], ["vm1", "(LID", "16)", "from", "hyp1", "(hyp1-vf0)"])
+        equal([row for row in rows if row[:1] == ["0"]],
+              [["0", f"0x{switch:016x}", "-", *blocks] for switch, blocks in ((0x100, "0"), (0x101, "0"), (0x200, "01"),
+                                                                              (0x300, "0"))])
+        sums = {" ".join(row[:-1]): int(row[-1]) for row in rows[rows.index([], 2) + 1:]}
+        equal(sums, {"switches": 4, "blocks": 5, "waves": 1, "LFT Sets, physical": 3, "LFT Sets, vSwitches": 2,
+                     "of these by splits": 0, "P_Key Sets": 4, "PortInfo Sets": 2, "multicast groups": 1})
+        asked = []
+        stage.world.sm.plan_asked = asked.append
+        status, out, _ = tether(stage, "plan", "--json", "--order", "consistent", "--reach", "minimum", "vm1", "hyp2")
+        plan = json.loads(out)
+        equal((status, plan["blocks"], len(plan["changes"]), plan["order"], plan["reach"]),
+              (0, 5, 5, "consistent", "minimum"))
+        equal([(r["order"], r["reach"]) for r in asked], [("consistent", "minimum")])
+        equal(stage.smd.get("/v1/plan?vm=vm1&to=hyp2")[1]["lft_sets"], 5)
+        equal(stage.smd.get("/v1/migrations")[1]["migrations"], [])
+        equal(stage.world.complaints(), [])
+
+
+def what_cannot_be_planned_is_refused_by_name():
+    with Stage() as stage:
+        refused(stage, "unknown-vm", "plan", "vm9", "hyp2")
+        refused(stage, "unknown-host", "plan", "vm1", "hyp9")
+        refused(stage, "same-host", "plan", "vm1", "hyp1")
+        refused(stage, "bad-request", "plan", "vm1", "hyp2", "--order", "slow")
+        stage.world.fault("sm", "plan", "sl-by-path")
+        refused(stage, "sl-by-path", "plan", "vm1", "hyp2")
+        for body in ("", "[]", '{"vm":"vm1"}', '{"vm":"vm1","to":7}', '{"vm":"vm1","to":"hyp2","force":"x"}'):
+            equal(stage.smd.ask("POST", "/v1/plan", body)[0], 400, body)
+        for query in ("", "?vm=vm1", "?vm=vm1&to=hyp2&order=", "?vm=vm1&to=hyp2&x=1"):
+            equal(stage.smd.get("/v1/plan" + query)[0], 400, query)
+        stage.world.sm.stop()
+        wait_until("the SM is away", lambda: not stage.smd.get("/v1/health")[1]["sm_connected"])
+        refused(stage, "sm-not-connected", "plan", "vm1", "hyp2")
+    with Stage(fabric="none") as stage:
+        refused(stage, "no-fabric", "plan", "vm1", "hyp2")
+
+
+def who_asks_for_a_plan_is_answered_though_the_sm_is_not():
+    with Stage(plan_ms=200) as stage:
+        stage.world.fault("sm", "plan", "silent")
+        refused(stage, "sm-not-connected", "plan", "vm1", "hyp2")
+        stage.world.fault("sm", "plan", lambda: stage.world.sm.stop() or "silent")
+        refused(stage, "sm-not-connected", "plan", "vm1", "hyp2")
+        stage.world.sm.start()
+        wait_until("the SM is back", lambda: stage.smd.get("/v1/plan?vm=vm1&to=hyp2")[0] == 200)
+        # Whoever does not wait for the answer harms nobody.
+        stage.world.fault("sm", "plan", "silent")
+        equal(raw(stage, b"GET /v1/plan?vm=vm1&to=hyp2 HTTP/1.1\r\nHost: x\r\n\r\n")[:12] in (b"", b"HTTP/1.1 503"), True)
+        equal(stage.smd.move("vm1", "hyp2")["outcome"], "done")
+
+
 def abort_ends_what_is_under_way():
     with Stage() as stage:
         done = []
@@ -332,7 +389,9 @@ def check_config_says_what_is_wrong():
 
 run([migrate_shows_each_step_and_its_end, what_cannot_be_done_is_refused_by_name_and_changes_nothing,
      while_one_moves_others_are_refused, a_refused_migration_says_why_and_what_next,
-     force_is_advised_where_it_helps_and_lifts_no_veto, abort_ends_what_is_under_way,
+     force_is_advised_where_it_helps_and_lifts_no_veto,
+     a_plan_is_shown_and_changes_nothing, what_cannot_be_planned_is_refused_by_name,
+     who_asks_for_a_plan_is_answered_though_the_sm_is_not, abort_ends_what_is_under_way,
      lists_say_what_there_is, wrong_usage_is_status_2, no_daemon_is_said_plainly,
      a_daemon_that_dies_meanwhile_is_said_plainly, who_waits_for_a_daemon_that_is_ended_hears_the_end,
      a_daemon_that_dies_before_it_says_that_it_has_begun_is_said_plainly, run_puts_libtether_before_what_is_preloaded,
