@@ -52,6 +52,10 @@ PLUGIN_SOURCES := sm-side/osm_plugin.c sm-side/plugin_ops.c sm-side/osm_model.c 
 # What it calls of OpenSM is found in the program that loads it.
 $(call library,libosmtether.so,$(PLUGIN_SOURCES),-ljson-c -lpthread)
 
+# Random fabrics for the planner's tests, which know nothing of it.
+TOPOLOGY_SOURCES := tests/unit/plan_topologies.c tests/unit/plan_topology_routes.c tests/unit/plan_topology_walks.c
+$(call unit_test,plan_topology_kinds,$(TOPOLOGY_SOURCES) $(PLAN_SOURCES))
+
 $(call unit_test,plan_view,$(PLAN_SOURCES))
 $(call unit_test,plan_swap,$(PLAN_SOURCES))
 $(call unit_test,plan_left,$(PLAN_SOURCES))
