@@ -10,17 +10,11 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from bench import path, shim, start  # noqa: E402
-from lab.build import TOP, Build  # noqa: E402
+from bench.bench_make import make  # noqa: E402
+from lab.build import Build  # noqa: E402
 from lab.tap import Tap  # noqa: E402
 
 END_S = 600
-NOT_INHERITED = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES")
-
-
-def make(*words):
-    env = {key: value for key, value in os.environ.items() if key not in NOT_INHERITED}
-    return subprocess.run(["make", "-C", TOP, "--no-print-directory", f"B={Build().directory}", *words], capture_output=True,
-                          text=True, timeout=END_S, env=env)
 
 
 def bench_ends_with_one_json_object():

@@ -9,3 +9,7 @@ $(B)/bench/path_cost: $(call obj,tests/bench/path_cost.c $(SHIM_HARNESS))
 .PHONY: bench-path
 bench-path: $(B)/bench/path_cost $(B)/deps-extra.stamp
 	$(Q)tests/bench/run_bench_path --build $(B) $(BENCH)
+
+.PHONY: bench-reconfigure
+bench-reconfigure: all
+	$(Q)tests/bench/run_bench_reconfigure --build $(B) $(if $(SIZES),--sizes $(SIZES)) $(BENCH)

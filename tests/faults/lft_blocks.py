@@ -15,7 +15,7 @@ NO_PORT = 255
 
 def blocks(entries):
     """The table cut into blocks; what is beyond its top has no port."""
-    padded = entries + [NO_PORT] * (-len(entries) % BLOCK_LIDS)
+    padded = bytes(entries) + bytes([NO_PORT]) * (-len(entries) % BLOCK_LIDS)
     return [padded[at:at + BLOCK_LIDS] for at in range(0, len(padded), BLOCK_LIDS)]
 
 
@@ -24,7 +24,7 @@ def changed_blocks(before, after):
     changed = []
     for switch in sorted(set(before) | set(after)):
         old, new = blocks(before.get(switch, [])), blocks(after.get(switch, []))
-        empty = [[NO_PORT] * BLOCK_LIDS]
+        empty = [bytes([NO_PORT]) * BLOCK_LIDS]
         longest = max(len(old), len(new))
         old += empty * (longest - len(old))
         new += empty * (longest - len(new))

@@ -53,7 +53,7 @@ static const struct verb {
                 "lose, delay, repeat or cut data packets"},
         {"counters", cli_counters, true, "counters [--json] [--reset]",
                 "MADs by node, attribute and method"},
-        {"dump", cli_dump, true, "dump lft|mft|ports|pkeys|places [--json]",
+        {"dump", cli_dump, true, "dump lft|lft-hex|mft|ports|pkeys|places [--json]",
                 "print tables as the fabric holds them"},
         {"check", cli_check, true, "check [--json]",
                 "is data delivered between all pairs of CA LIDs?"},

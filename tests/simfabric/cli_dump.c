@@ -29,6 +29,30 @@ static struct json_object *dump_lft(const struct fabric *fabric)
 	return all;
 }
 
+/* {"leaf1": "ffff03..."}: the same in two digits for each LID, for fabrics with millions of
+ * entries. */
+static struct json_object *dump_lft_hex(const struct fabric *fabric)
+{
+	static const char digits[] = "0123456789abcdef";
+	struct json_object *all = json_object_new_object();
+	char text[2 * LFT_CAPACITY];
+
+	for (uint32_t i = 0; i < switch_count(fabric); i++) {
+		const struct fabric_switch *sw = &fabric->switches[i];
+		const uint64_t *lft = switch_lft(fabric, i);
+		unsigned lid;
+
+		for (lid = 0; lid < LFT_CAPACITY && lid <= switch_info_linear_top(sw->info);
+		        lid++) {
+			text[2 * lid] = digits[lft_port(lft, lid) >> 4];
+			text[2 * lid + 1] = digits[lft_port(lft, lid) & 0xf];
+		}
+		json_object_object_add(all, fabric->nodes[sw->node].name,
+		        json_object_new_string_len(text, 2 * lid));
+	}
+	return all;
+}
+
 static bool is_in_group(const struct fabric *fabric, uint32_t sw, unsigned lid, unsigned port)
 {
 	const uint8_t *block = switch_mft_block(fabric, sw, port / 16, lid / MFT_BLOCK);
@@ -185,6 +209,7 @@ int cli_dump(struct cli *cli, int argc, char **argv)
 		struct json_object *(*dump)(const struct fabric *fabric);
 	} dumps[] = {
 	        {"lft", dump_lft},
+	        {"lft-hex", dump_lft_hex},
 	        {"mft", dump_mft},
 	        {"ports", dump_ports},
 	        {"pkeys", dump_pkeys},

@@ -238,12 +238,16 @@ class Fabric:
         return sets
 
     def dump(self, what):
-        """what: lft, mft, ports, pkeys, places"""
+        """what: lft, lft-hex, mft, ports, pkeys, places"""
         return self.json("dump", what)
 
     def lft_dump(self):
         """{switch: [port of LID 0, of LID 1, ...]}"""
         return self.dump("lft")
+
+    def lft_bytes(self):
+        """The same in a byte for each LID, of fabrics with millions of entries."""
+        return {name: bytes.fromhex(entries) for name, entries in self.dump("lft-hex").items()}
 
     def check(self):
         """{"delivered", "lost", "ports_without_lid", "first_lost"} over all pairs of CA LIDs; never fails."""
