@@ -43,7 +43,8 @@ $(call fuzzer,smd_texts,sm-side/api_json.c sm-side/inventory.c sm-side/sm_talk.c
 
 CFLAGS_sm-side := -isystem /usr/include/infiniband
 
-PLAN_SOURCES := sm-side/plan/refusal.c sm-side/plan/fabric_view.c sm-side/plan/endpoint.c sm-side/plan/swap.c
+PLAN_SOURCES := sm-side/plan/refusal.c sm-side/plan/fabric_view.c sm-side/plan/compact_lft.c \
+	sm-side/plan/view_tables.c sm-side/plan/endpoint.c sm-side/plan/swap.c
 
 PLUGIN_SOURCES := sm-side/osm_plugin.c sm-side/plugin_ops.c sm-side/osm_model.c sm-side/sweep_lease.c sm-side/reread.c \
 	sm-side/identity_move.c sm-side/identity_verify.c sm-side/smp_sender_opensm.c sm-side/plan_store.c \
@@ -57,6 +58,7 @@ TOPOLOGY_SOURCES := tests/unit/plan_topologies.c tests/unit/plan_topology_routes
 $(call unit_test,plan_topology_kinds,$(TOPOLOGY_SOURCES) $(PLAN_SOURCES))
 
 $(call unit_test,plan_view,$(PLAN_SOURCES))
+$(call unit_test,plan_view_tables,$(PLAN_SOURCES))
 $(call unit_test,plan_swap,$(PLAN_SOURCES))
 $(call unit_test,plan_left,$(PLAN_SOURCES))
 SM_PROTOCOL_SOURCES := sm-side/sm_protocol.c sm-side/json_read.c sm-side/guid_text.c sm-side/plan/refusal.c

@@ -15,6 +15,7 @@ void fabric_view_destroy(struct fabric_view *view)
 {
 	if (!view)
 		return;
+	fabric_view_drop_lfts(view);
 	free(view->switches);
 	free(view->end_ports);
 	free(view->peers);
@@ -59,7 +60,7 @@ uint32_t fabric_view_add_switch(struct fabric_view *view, uint64_t guid, uint8_t
 	view->switches[view->switch_count] = (struct view_switch){
 	        .guid = guid,
 	        .lft = lft,
-	        .lft_entries = lft_entries - lft_entries % LFT_BLOCK_LIDS,
+	        .lft_entries = lft ? lft_whole_blocks(lft_entries) : 0,
 	        .first_peer = view->peer_count,
 	        .ports = ports,
 	};
@@ -223,11 +224,6 @@ struct view_place view_place_of(const struct fabric_view *view, uint32_t end_por
 bool view_place_equal(struct view_place a, struct view_place b)
 {
 	return a.switch_guid == b.switch_guid && a.port == b.port;
-}
-
-uint8_t view_lft_entry(const struct view_switch *sw, uint16_t lid)
-{
-	return sw->lft && lid < sw->lft_entries ? sw->lft[lid] : LFT_NO_PORT;
 }
 
 enum walked { NOT_WALKED, ON_THE_WAY, ARRIVES, ASTRAY };

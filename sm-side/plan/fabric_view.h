@@ -3,9 +3,11 @@
  * What the planner looks at: switches with their forwarding tables, end ports, and who is cabled
  * to whom. GUIDs and LIDs are in host order.
  *
- * The view owns its arrays; tables (LFTs, P_Keys) stay their owner's and are read through it, so a
- * view over OpenSM's tables is good only while OpenSM's lock is held. Build it with the add and
- * link functions, then fabric_view_finish; only after that use the others. Pure; no locks.
+ * The view owns its arrays. Tables (LFTs, P_Keys) stay their owner's and are read through it, so a
+ * view over OpenSM's tables is good only while OpenSM's lock is held; or the view keeps LFTs of its
+ * own (fabric_view_keep_lft, fabric_view_copy), vSwitches' in a few hundred bytes each. Build it
+ * with the add, keep and link functions, then fabric_view_finish; only after that use the others.
+ * Pure; no locks.
  */
 #ifndef TETHER_FABRIC_VIEW_H
 #define TETHER_FABRIC_VIEW_H
@@ -14,10 +16,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "sm-side/plan/compact_lft.h"
+
 enum {
 	LFT_BLOCK_LIDS = 64, /* IBA 14.2.5.6 */
 	LFT_NO_PORT = 255,
 	LID_UNICAST_MAX = 0xbfff,
+	LFT_ENTRIES_MAX = LID_UNICAST_MAX + 1,
 	PKEY_BLOCK_BYTES = 64, /* IBA 14.2.5.7: 32 entries of 16 bits */
 };
 
@@ -39,11 +44,15 @@ struct view_peer {
 
 struct view_switch {
 	uint64_t guid;
-	const uint8_t *lft;   /* the port for each LID; NULL: not computed */
-	uint32_t lft_entries; /* a multiple of LFT_BLOCK_LIDS */
-	uint32_t first_peer;  /* in peers: what port 0, 1, ... is cabled to */
-	uint8_t ports;        /* highest port number */
-	bool is_vswitch;      /* by fabric_view_finish */
+	/* The table in one of two forms: read it by view_lft_entry and view_lft_block. */
+	const uint8_t *lft;
+	const struct compact_lft *compact; /* the view's own */
+	uint32_t lft_entries;              /* a multiple of LFT_BLOCK_LIDS; 0: no table */
+	uint32_t first_peer;               /* in peers: what port 0, 1, ... is cabled to */
+	uint16_t lid;                      /* 0: not known; whoever builds the view may set it */
+	uint8_t ports;                     /* highest port number */
+	bool is_vswitch;                   /* by fabric_view_finish */
+	bool keeps_lft;                    /* lft is the view's own */
 };
 
 struct view_end_port {
@@ -70,6 +79,7 @@ struct fabric_view {
 	uint32_t switch_room, end_port_room, peer_room;
 	uint32_t *switches_by_guid; /* indices in ascending order of GUID */
 	uint32_t *end_ports_by_guid;
+	struct routed_lids *routed; /* a list: what the compact tables rest on */
 	/* Block @block (64 bytes as on the wire) of the table at @end_port's place; NULL: not
 	 * there. May be NULL itself: nobody has P_Keys. */
 	const uint8_t *(*pkey_block)(
@@ -79,9 +89,13 @@ struct fabric_view {
 struct fabric_view *fabric_view_create(void);
 void fabric_view_destroy(struct fabric_view *view);
 
-/* The index of what was added, or VIEW_NONE: out of memory. @ports: highest port number. */
+/* The index of what was added, or VIEW_NONE: out of memory. @ports: highest port number. @lft is
+ * only pointed to; NULL: none, or fabric_view_keep_lft follows. */
 uint32_t fabric_view_add_switch(struct fabric_view *view, uint64_t guid, uint8_t ports,
         const uint8_t *lft, uint32_t lft_entries);
+/* Copies @lft, in place of the table that switch @sw had. -ENOMEM. */
+int fabric_view_keep_lft(
+        struct fabric_view *view, uint32_t sw, const uint8_t *lft, uint32_t lft_entries);
 /* Copies @end_port; its place is set by fabric_view_link. */
 uint32_t fabric_view_add_end_port(struct fabric_view *view, const struct view_end_port *end_port);
 /* Port @port of switch @sw is cabled to @peer, a switch (say so once for each side) or an end port.
@@ -96,6 +110,14 @@ void fabric_view_link(struct fabric_view *view, uint32_t sw, uint8_t port, struc
  */
 int fabric_view_finish(struct fabric_view *view);
 
+/* Those that the view keeps, of every switch. */
+void fabric_view_drop_lfts(struct fabric_view *view);
+/* One that keeps every table itself and so outlives what @view was built over. It has no P_Keys and
+ * no sources. NULL: out of memory. */
+struct fabric_view *fabric_view_copy(const struct fabric_view *view);
+/* What the view has allocated. */
+size_t fabric_view_bytes(const struct fabric_view *view);
+
 uint32_t view_find_switch(const struct fabric_view *view, uint64_t guid);
 uint32_t view_find_end_port(const struct fabric_view *view, uint64_t port_guid);
 /* The end port at @place, VIEW_NONE if there is none or no such place. */
@@ -103,8 +125,30 @@ uint32_t view_end_port_at(const struct fabric_view *view, struct view_place plac
 struct view_place view_place_of(const struct fabric_view *view, uint32_t end_port);
 bool view_place_equal(struct view_place a, struct view_place b);
 
+/* How much of a table of @entries counts. */
+static inline uint32_t lft_whole_blocks(uint32_t entries)
+{
+	if (entries > LFT_ENTRIES_MAX)
+		return LFT_ENTRIES_MAX;
+	return entries - entries % LFT_BLOCK_LIDS;
+}
+
+static inline bool view_has_lft(const struct view_switch *sw)
+{
+	return sw->lft_entries > 0;
+}
+
 /* LFT_NO_PORT beyond the table. */
-uint8_t view_lft_entry(const struct view_switch *sw, uint16_t lid);
+static inline uint8_t view_lft_entry(const struct view_switch *sw, uint16_t lid)
+{
+	if (lid >= sw->lft_entries)
+		return LFT_NO_PORT;
+	return sw->lft ? sw->lft[lid] : compact_lft_entry(sw->compact, lid);
+}
+
+/* The LFT_BLOCK_LIDS bytes of @block as on the wire. */
+void view_lft_block(const struct view_switch *sw, uint16_t block, uint8_t *bytes);
+
 const struct view_peer *view_peer_of(
         const struct fabric_view *view, const struct view_switch *sw, unsigned port);
 
