@@ -1,0 +1,140 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
+"""sm-side/openapi.yaml against tether-smd: the same paths, answers as described, the same reasons."""
+import os
+import re
+
+from openapi import Description, Witness, source
+from smd import Smd, Stage, equal, run, wait_until
+
+DESCRIPTION = Description()
+WITNESS = Witness(DESCRIPTION)
+
+
+def ask(stage, method, path, body=None):
+    return WITNESS.ask(stage.smd, method, path, body)
+
+
+def the_server_has_the_paths_that_are_described():
+    routes = re.findall(r'^ROUTE\((\w+), "([^"]+)"', source("sm-side/api_routes.def"), re.M)
+    equal(set(routes), set(DESCRIPTION.operations()))
+
+
+def the_reasons_that_are_described_are_those_that_are_given():
+    given = set()
+    for name in ("admission.c", "conductor.c", "api_routes.c", "api_plan.c", "api_reply.c"):
+        text = source("sm-side/" + name)
+        given |= set(re.findall(r'refuse\w*\(\s*"([a-z-]+)",', text))
+        given |= set(re.findall(r'api_refuse\(\s*request,\s*\w+,\s*"([a-z-]+)",', text))
+        given |= set(re.findall(r'\breason = "([a-z-]+)"', text))
+        given |= set(re.findall(r'reason \? reason : "([a-z-]+)"', text))
+    # What conductor_abort says by name alone, and what is at no path.
+    given |= {"too-late", "ended", "recovering"}
+    given -= {"unknown-path"}
+    equal(DESCRIPTION.reasons(), given)
+
+
+def the_states_that_are_described_are_those_that_there_are():
+    states = re.findall(r"^STATE\((\w+),", source("sm-side/migration_states.def"), re.M)
+    equal(DESCRIPTION.whole["components"]["schemas"]["State"]["enum"], [s.lower().replace("_", "-") for s in states])
+
+
+def a_wrong_answer_is_noticed():
+    good = {"reason": "ended", "text": "the migration has ended; see tether status"}
+    schema = DESCRIPTION.schema_of(DESCRIPTION.operations()["POST", "/v1/migrations/{id}/abort"], 409)
+    equal(DESCRIPTION.wrong(schema, good), [])
+    for bad in ({}, [], {**good, "reason": "because"}, {**good, "text": ""}, {**good, "more": 1}, {**good, "text": 7}):
+        equal(len(DESCRIPTION.wrong(schema, bad)) > 0, True, bad)
+
+
+def migrations_are_as_described():
+    with Stage() as stage:
+        equal(ask(stage, "GET", "/v1/migrations")[1], {"migrations": []})
+        equal(ask(stage, "POST", "/v1/migrations", {"vm": "vm1", "to": "hyp2", "force": True})[0], 202)
+        equal(ask(stage, "GET", "/v1/migrations/1?wait=done")[1]["outcome"], "done")
+        equal(ask(stage, "GET", "/v1/migrations/1?wait=change&seen=0")[0], 200)
+        stage.world.fault("vm2/21.147", "STEP_PREPARE", "refuse")
+        ask(stage, "POST", "/v1/migrations", {"vm": "vm1", "to": "hyp1"})
+        equal(ask(stage, "GET", "/v1/migrations/2?wait=done")[1]["outcome"], "refused")
+        equal(len(ask(stage, "GET", "/v1/migrations")[1]["migrations"]), 2)
+        equal(ask(stage, "GET", "/v1/migrations/7")[1]["reason"], "unknown-migration")
+        equal(ask(stage, "GET", "/v1/migrations/1?wait=maybe")[0], 400)
+        equal(ask(stage, "POST", "/v1/migrations", {"vm": "vm1", "to": "hyp2", "fast": True})[0], 400)
+        equal(ask(stage, "POST", "/v1/migrations", {"vm": "vm9", "to": "hyp2"})[0], 404)
+        equal(ask(stage, "POST", "/v1/migrations", {"vm": "vm1", "to": "hyp2"})[0], 409)
+
+
+def an_abort_is_as_described():
+    with Stage() as stage:
+        heard = []
+        stage.world.fault("vm2/21.147", "STEP_STOP",
+                          lambda: heard.append(ask(stage, "POST", "/v1/migrations/1/abort")[0]))
+        equal(stage.smd.move("vm1", "hyp2")["outcome"], "aborted")
+        equal(heard, [202])
+        equal(ask(stage, "POST", "/v1/migrations/1/abort")[1]["reason"], "ended")
+        equal(ask(stage, "POST", "/v1/migrations/8/abort")[0], 404)
+
+
+def a_full_disk_and_an_end_are_as_described():
+    with Stage() as stage:
+        stage.smd.stop()
+        stage.smd.start(room=100)
+        stage.smd.hosts_here(3)
+        wait_until("the SM is here", lambda: stage.smd.get("/v1/health")[1]["sm_connected"])
+        equal(ask(stage, "POST", "/v1/migrations", {"vm": "vm1", "to": "hyp2"})[1]["reason"], "journal-failed")
+        stage.smd.make_room()
+
+
+def plans_are_as_described():
+    with Stage() as stage:
+        question = {"vm": "vm1", "to": "hyp2"}
+        equal(ask(stage, "POST", "/v1/plan", {**question, "order": "drop-first", "reach": "minimum"})[0], 200)
+        equal(ask(stage, "GET", "/v1/plan?vm=vm1&to=hyp2&order=fast")[0], 200)
+        for method, path, body in (("POST", "/v1/plan", question), ("GET", "/v1/plan?vm=vm1&to=hyp2", None)):
+            stage.world.fault("sm", "plan", "not-routed")
+            equal(ask(stage, method, path, body)[1]["reason"], "not-routed")
+        equal(ask(stage, "POST", "/v1/plan", {"vm": "vm1"})[0], 400)
+        equal(ask(stage, "GET", "/v1/plan?vm=vm1")[0], 400)
+        equal(ask(stage, "POST", "/v1/plan", {"vm": "vm9", "to": "hyp2"})[0], 404)
+        equal(ask(stage, "GET", "/v1/plan?vm=vm1&to=hyp9")[0], 404)
+        stage.world.sm.stop()
+        wait_until("the SM is away", lambda: not stage.smd.get("/v1/health")[1]["sm_connected"])
+        equal(ask(stage, "POST", "/v1/plan", question)[0], 503)
+        equal(ask(stage, "GET", "/v1/plan?vm=vm1&to=hyp2")[0], 503)
+
+
+def what_there_is_is_as_described():
+    with Stage() as stage:
+        equal(len(ask(stage, "GET", "/v1/vms")[1]["vms"]), 2)
+        equal(len(ask(stage, "GET", "/v1/hypervisors")[1]["hypervisors"]), 3)
+        equal(ask(stage, "GET", "/v1/health")[1]["hypervisors"], 3)
+
+
+def strangers_are_refused_as_described():
+    with Stage() as stage:
+        os.chmod(stage.temporary.name, 0o755)
+        os.chmod(stage.smd.api_path, 0o666)
+        for method, path in DESCRIPTION.operations():
+            path = path.replace("{id}", "1")
+            WITNESS.heard(method, path, *as_a_stranger(stage.smd, method, path))
+
+
+def as_a_stranger(smd, method, path):
+    """What another user hears; the test's own user is served."""
+    if os.geteuid():
+        return 403, {"reason": "forbidden", "text": "only root can pass for another user here"}
+    os.seteuid(65534)
+    try:
+        return smd.ask(method, path)
+    finally:
+        os.seteuid(0)
+
+
+def every_answer_that_is_described_has_been_heard():
+    equal(WITNESS.unheard(), set())
+
+
+run([the_server_has_the_paths_that_are_described, the_reasons_that_are_described_are_those_that_are_given,
+     the_states_that_are_described_are_those_that_there_are, a_wrong_answer_is_noticed, migrations_are_as_described,
+     an_abort_is_as_described, a_full_disk_and_an_end_are_as_described, plans_are_as_described,
+     what_there_is_is_as_described, strangers_are_refused_as_described, every_answer_that_is_described_has_been_heard])
