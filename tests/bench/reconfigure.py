@@ -5,15 +5,11 @@ No number comes from the planner but its own times."""
 import statistics
 
 from bench import worst_pair
-from bench.tree_lab import TreeLab
+from bench.tree_lab import TreeLab, Unexpected
 from faults import lft_blocks
 from faults.sa_truth import sets
 
 RECOMPUTATIONS = 3
-
-
-class Unexpected(Exception):
-    """The fabric has not counted what its tables say."""
 
 
 def same_leaf_same_block(rows):

@@ -14,6 +14,10 @@ LOG_STAMP = r"^(\w+ +\d+ \d\d:\d\d:\d\d) (\d{6}) \[\w+\] 0x\w+ -> do_sweep:\s*\n
 BEGINS, ENDS = " LID ASSIGNMENT COMPLETE - STARTING SWITCH TABLE CONFIG ", " SWITCHES CONFIGURED FOR UNICAST "
 
 
+class Unexpected(Exception):
+    """The fabric has not counted what its tables say."""
+
+
 def stamp_ms(log, title):
     """When OpenSM's state manager has said @title."""
     at = re.search(LOG_STAMP + re.escape(title), log, re.MULTILINE)
@@ -41,6 +45,9 @@ class TreeLab(PluginLab):
             out.write("osm_state_mgr.c=0x07\n")
         return {**rows, "event_plugin_options": f"{rows['event_plugin_options']} endpoints={self.model}",
                 "per_module_logging_file": modules}
+
+    def make_fabric(self):
+        self.net_file = self.fabric.create_fat_tree(*self.net)
 
     def start_opensm(self):
         self.fabric.opensm_start(self.node, self.conf(), self.environment())
