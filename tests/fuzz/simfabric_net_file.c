@@ -25,8 +25,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 			abort();
 	}
 	for (uint32_t i = 0; i < net->hypervisor_count; i++) {
-		if (net->nodes[net->hypervisors[i].vswitch].kind != NODE_SWITCH ||
-		        net->nodes[net->hypervisors[i].pf].kind != NODE_CA)
+		const struct net_hypervisor *h = &net->hypervisors[i];
+		bool is_shared = h->vswitch == NO_INDEX;
+
+		if (net->nodes[h->pf].kind != NODE_CA || is_shared != !!h->shared_vfs ||
+		        (!is_shared && net->nodes[h->vswitch].kind != NODE_SWITCH))
 			abort();
 	}
 	net_destroy(net);

@@ -26,13 +26,10 @@ struct hold {
 };
 
 struct attach_table {
-	uint32_t hypervisor_count;
-	uint32_t slot_count;
 	uint32_t vm_count;
 	uint32_t changes; /* futex: woken whenever a VF leaves */
 	struct hold holds[CLIENTS_MAX][HOLDS_PER_CLIENT];
 	struct vm vms[VMS_MAX];
-	struct hypervisor hypervisors[]; /* then the slots */
 };
 
 static struct attach_table *table(const struct fabric *fabric)
@@ -40,80 +37,9 @@ static struct attach_table *table(const struct fabric *fabric)
 	return fabric_section(fabric, SECTION_ATTACH);
 }
 
-static struct slot *slots(const struct fabric *fabric)
-{
-	struct attach_table *t = table(fabric);
-
-	return (struct slot *)(t->hypervisors + t->hypervisor_count);
-}
-
-/* The VF CAs behind a vSwitch: everything cabled to it that is a CA and not the PF. */
-static unsigned list_vfs(
-        const struct net *net, const struct net_hypervisor *h, uint32_t nodes[NET_MAX_PORTS])
-{
-	const struct net_node *sw = &net->nodes[h->vswitch];
-	unsigned count = 0;
-
-	for (unsigned i = 1; i <= sw->ports; i++) {
-		uint32_t peer = net->ports[sw->first_port + i].peer;
-		uint32_t low = 0, high = net->node_count;
-
-		if (peer == NO_INDEX)
-			continue;
-		while (high - low > 1) {
-			uint32_t middle = low + (high - low) / 2;
-
-			if (net->nodes[middle].first_port <= peer)
-				low = middle;
-			else
-				high = middle;
-		}
-		if (net->nodes[low].kind == NODE_CA && low != h->pf)
-			nodes[count++] = low;
-	}
-	return count;
-}
-
 size_t attach_size(const struct net *net)
 {
-	size_t bytes = sizeof(struct attach_table);
-	uint32_t vfs[NET_MAX_PORTS];
-
-	for (uint32_t i = 0; i < net->hypervisor_count; i++)
-		bytes += sizeof(struct hypervisor) +
-		         list_vfs(net, &net->hypervisors[i], vfs) * sizeof(struct slot);
-	return bytes;
-}
-
-void attach_init(struct fabric *fabric, const struct net *net)
-{
-	struct attach_table *t = table(fabric);
-
-	t->hypervisor_count = net->hypervisor_count;
-	for (uint32_t i = 0; i < net->hypervisor_count; i++) {
-		const struct net_hypervisor *from = &net->hypervisors[i];
-		uint32_t vfs[NET_MAX_PORTS];
-		unsigned count = list_vfs(net, from, vfs);
-
-		memcpy(t->hypervisors[i].name, from->name, sizeof(from->name));
-		t->hypervisors[i].vswitch = from->vswitch;
-		t->hypervisors[i].pf = from->pf;
-		for (unsigned j = 0; j < count; j++) {
-			fabric->nodes[vfs[j]].slot = t->slot_count;
-			slots(fabric)[t->slot_count++] =
-			        (struct slot){.node = vfs[j], .hypervisor = i};
-		}
-	}
-}
-
-const struct hypervisor *hypervisor_row(const struct fabric *fabric, uint32_t index)
-{
-	return index < table(fabric)->hypervisor_count ? &table(fabric)->hypervisors[index] : NULL;
-}
-
-const struct slot *slot_row(const struct fabric *fabric, uint32_t index)
-{
-	return index < table(fabric)->slot_count ? &slots(fabric)[index] : NULL;
+	return sizeof(struct attach_table);
 }
 
 const struct vm *vm_row(const struct fabric *fabric, uint32_t index)
@@ -132,63 +58,29 @@ uint32_t vm_find(const struct fabric *fabric, const char *name)
 	return NO_INDEX;
 }
 
-uint32_t slot_find(const struct fabric *fabric, const char *name)
-{
-	const struct slot *slot;
-
-	for (uint32_t i = 0; (slot = slot_row(fabric, i)); i++) {
-		if (!strcmp(fabric->nodes[slot->node].name, name))
-			return i;
-	}
-	return NO_INDEX;
-}
-
-int hypervisor_limit(struct fabric *fabric, const char *name, uint64_t max_qp)
-{
-	struct attach_table *t = table(fabric);
-
-	for (uint32_t i = 0; i < t->hypervisor_count; i++) {
-		if (strcmp(t->hypervisors[i].name, name))
-			continue;
-		__atomic_store_n(&t->hypervisors[i].max_qp, max_qp, __ATOMIC_RELEASE);
-		return 0;
-	}
-	return -ENOENT;
-}
-
-uint32_t attach_max_qp(const struct fabric *fabric, uint32_t node, uint32_t device)
-{
-	uint32_t slot = fabric->nodes[node].slot;
-	uint64_t limit = 0;
-
-	if (slot != NO_INDEX)
-		limit = __atomic_load_n(
-		        &table(fabric)->hypervisors[slots(fabric)[slot].hypervisor].max_qp,
-		        __ATOMIC_ACQUIRE);
-	return limit && limit < device ? (uint32_t)limit : device;
-}
-
-static void set_place(const struct fabric *fabric, uint32_t node, struct hca_place *place)
+static void set_place(
+        const struct fabric *fabric, uint32_t node, uint32_t slot, struct hca_place *place)
 {
 	const struct node *n = &fabric->nodes[node];
+	const struct slot *s = slot == NO_INDEX ? NULL : slot_row(fabric, slot);
 
 	place->port = n->first_port;
-	place->generation = n->slot == NO_INDEX ? 0 : (uint32_t)slots(fabric)[n->slot].generation;
+	place->slot = slot;
+	place->generation = s ? (uint32_t)s->generation : 0;
 	place->attachments = 0;
-	snprintf(place->device_name, sizeof(place->device_name), "%.63s", n->name);
+	snprintf(place->device_name, sizeof(place->device_name), "%.63s", s ? s->name : n->name);
 }
 
 static int current_of_vm(const struct fabric *fabric, const char *name, struct hca_place *place)
 {
-	uint32_t vm = vm_find(fabric, name);
-	const struct slot *slot;
+	uint32_t vm = vm_find(fabric, name), slot;
 
 	if (vm == NO_INDEX || !table(fabric)->vms[vm].slot)
 		return -ENODEV;
-	slot = &slots(fabric)[table(fabric)->vms[vm].slot - 1];
-	if (slot->is_asked)
+	slot = (uint32_t)table(fabric)->vms[vm].slot - 1;
+	if (slot_row(fabric, slot)->is_asked)
 		return -ENODEV;
-	set_place(fabric, slot->node, place);
+	set_place(fabric, slot_row(fabric, slot)->node, slot, place);
 	place->attachments = (uint32_t)table(fabric)->vms[vm].attachments;
 	return 0;
 }
@@ -208,13 +100,22 @@ int attach_current(struct fabric *fabric, struct hca_place *place)
 	node = name ? node_find(fabric, name) : NO_INDEX;
 	if (node == NO_INDEX || node_is_switch(&fabric->nodes[node]))
 		return -ENODEV;
-	set_place(fabric, node, place);
+	set_place(fabric, node, fabric->nodes[node].slot, place);
 	return 0;
 }
 
-static uint32_t slot_of_place(const struct fabric *fabric, const struct hca_place *place)
+uint64_t place_node_guid(const struct fabric *fabric, const struct hca_place *place)
 {
-	return fabric->nodes[fabric->ports[place->port].node].slot;
+	if (place->slot != NO_INDEX)
+		return slot_node_guid(fabric, place->slot);
+	return fabric->nodes[fabric->ports[place->port].node].guid;
+}
+
+uint64_t place_port_guid(const struct fabric *fabric, const struct hca_place *place)
+{
+	if (place->slot != NO_INDEX)
+		return slot_port_guid(fabric, place->slot);
+	return fabric->ports[place->port].guid;
 }
 
 static bool is_held(const struct fabric *fabric, uint32_t slot)
@@ -226,7 +127,7 @@ static bool is_held(const struct fabric *fabric, uint32_t slot)
 			const struct hold *hold = &t->holds[client][i];
 
 			if (hold->slot == slot + 1 &&
-			        hold->generation == slots(fabric)[slot].generation)
+			        hold->generation == slot_of_attach(fabric, slot)->generation)
 				return true;
 		}
 	}
@@ -237,7 +138,7 @@ static bool is_held(const struct fabric *fabric, uint32_t slot)
 static void change_slot(struct fabric *fabric, uint32_t slot, uint32_t vm)
 {
 	struct attach_table *t = table(fabric);
-	struct slot *s = &slots(fabric)[slot];
+	struct slot *s = slot_of_attach(fabric, slot);
 	uint64_t none = 0, generation = s->generation + 1, vm_value, slot_value = slot + 1;
 	uint64_t attachments;
 
@@ -265,7 +166,7 @@ static void wake_waiters(struct fabric *fabric)
 /* A VF that was asked for leaves once nobody holds it. */
 static void leave_if_unheld(struct fabric *fabric, uint32_t slot)
 {
-	if (!slots(fabric)[slot].is_asked || is_held(fabric, slot))
+	if (!slot_of_attach(fabric, slot)->is_asked || is_held(fabric, slot))
 		return;
 	change_slot(fabric, slot, NO_INDEX);
 	wake_waiters(fabric);
@@ -288,7 +189,8 @@ static int take_hold(struct fabric *fabric, uint32_t slot, const struct hca_plac
 {
 	struct hold *hold;
 
-	if (slots(fabric)[slot].generation != place->generation || slots(fabric)[slot].is_asked)
+	if (slot_of_attach(fabric, slot)->generation != place->generation ||
+	        slot_of_attach(fabric, slot)->is_asked)
 		return -ENODEV;
 	hold = find_hold(fabric, slot, place->generation);
 	if (!hold)
@@ -301,7 +203,7 @@ static int take_hold(struct fabric *fabric, uint32_t slot, const struct hca_plac
 
 int attach_hold(struct fabric *fabric, const struct hca_place *place)
 {
-	uint32_t slot = slot_of_place(fabric, place);
+	uint32_t slot = place->slot;
 	int r = slot == NO_INDEX ? 0 : client_join(fabric);
 
 	if (r || slot == NO_INDEX)
@@ -314,7 +216,7 @@ int attach_hold(struct fabric *fabric, const struct hca_place *place)
 
 void attach_let_go(struct fabric *fabric, const struct hca_place *place)
 {
-	uint32_t slot = slot_of_place(fabric, place);
+	uint32_t slot = place->slot;
 	struct hold *hold;
 
 	if (slot == NO_INDEX || fabric->client == NO_INDEX)
@@ -345,12 +247,12 @@ void attach_client_gone(struct fabric *fabric, uint32_t client)
 
 enum attach_state attach_state(struct fabric *fabric, const struct hca_place *place)
 {
-	uint32_t slot = slot_of_place(fabric, place);
+	uint32_t slot = place->slot;
 	const struct slot *s;
 
 	if (slot == NO_INDEX)
 		return ATTACH_HELD;
-	s = &slots(fabric)[slot];
+	s = slot_of_attach(fabric, slot);
 	if (__atomic_load_n(&s->generation, __ATOMIC_ACQUIRE) != place->generation)
 		return ATTACH_GONE;
 	return __atomic_load_n(&s->is_asked, __ATOMIC_ACQUIRE) ? ATTACH_ASKED : ATTACH_HELD;
@@ -384,7 +286,7 @@ static int attach_locked(struct fabric *fabric, uint32_t vm, uint32_t slot)
 
 	if (vm == NO_INDEX || slot == NO_INDEX)
 		return -ENOENT;
-	s = &slots(fabric)[slot];
+	s = slot_of_attach(fabric, slot);
 	has = table(fabric)->vms[vm].slot;
 	if (has == slot + 1) {
 		__atomic_store_n(&s->is_asked, 0, __ATOMIC_RELEASE);
@@ -419,7 +321,7 @@ static int ask(struct fabric *fabric, const char *name, enum detach_kind kind, u
 	if (!table(fabric)->vms[vm].slot)
 		return -ENODEV;
 	*slot = (uint32_t)table(fabric)->vms[vm].slot - 1;
-	s = &slots(fabric)[*slot];
+	s = slot_of_attach(fabric, *slot);
 	*generation = s->generation;
 	if (kind == DETACH_SURPRISE) {
 		change_slot(fabric, *slot, NO_INDEX);
@@ -465,7 +367,7 @@ int detach_vm(struct fabric *fabric, const char *vm, enum detach_kind kind, int 
 		uint32_t seen = __atomic_load_n(&table(fabric)->changes, __ATOMIC_ACQUIRE);
 		int64_t left = end - now_ms();
 
-		if (__atomic_load_n(&slots(fabric)[slot].generation, __ATOMIC_ACQUIRE) !=
+		if (__atomic_load_n(&slot_of_attach(fabric, slot)->generation, __ATOMIC_ACQUIRE) !=
 		        generation)
 			break;
 		if (left <= 0)
@@ -473,54 +375,4 @@ int detach_vm(struct fabric *fabric, const char *vm, enum detach_kind kind, int 
 		wait_for_change(fabric, seen, left);
 	}
 	return r;
-}
-
-static bool is_pf(const struct fabric *fabric, uint32_t node)
-{
-	const struct hypervisor *h;
-
-	for (uint32_t i = 0; (h = hypervisor_row(fabric, i)); i++)
-		if (h->pf == node)
-			return true;
-	return false;
-}
-
-/* A CA of one port that belongs to no hypervisor. */
-static bool is_plain_ca(const struct fabric *fabric, uint32_t node)
-{
-	const struct node *n = &fabric->nodes[node];
-
-	return !node_is_switch(n) && n->ports == 1 && n->slot == NO_INDEX && !is_pf(fabric, node);
-}
-
-static bool is_in_use(const struct fabric *fabric, uint32_t node)
-{
-	uint32_t slot = fabric->nodes[node].slot;
-
-	return slot == NO_INDEX ? client_is_on_node(fabric, fabric->nodes[node].name)
-	                        : slots(fabric)[slot].vm;
-}
-
-int ca_set_guids(struct fabric *fabric, const char *name, uint64_t node_guid, uint64_t port_guid)
-{
-	uint32_t index = node_find(fabric, name);
-	struct node *node;
-
-	if (index == NO_INDEX ||
-	        (slot_find(fabric, name) == NO_INDEX && !is_plain_ca(fabric, index)))
-		return -ENOENT;
-	if (!node_guid || !port_guid)
-		return -EINVAL;
-	node = &fabric->nodes[index];
-	fabric_lock(fabric);
-	clients_reap(fabric);
-	if (is_in_use(fabric, index)) {
-		fabric_unlock(fabric);
-		return -EBUSY;
-	}
-	redo_put(fabric, &node->guid, &node_guid, sizeof(node_guid));
-	redo_put(fabric, &fabric->ports[node->first_port].guid, &port_guid, sizeof(port_guid));
-	redo_commit(fabric);
-	fabric_unlock(fabric);
-	return 0;
 }

@@ -14,7 +14,7 @@ enum { DETACH_TIMEOUT_MS = 5000 };
 
 static const char *slot_of_vm(const struct fabric *fabric, const struct vm *vm)
 {
-	return vm->slot ? fabric->nodes[slot_row(fabric, vm->slot - 1)->node].name : NULL;
+	return vm->slot ? slot_row(fabric, vm->slot - 1)->name : NULL;
 }
 
 static int list_vms(struct fabric *fabric, bool is_json)
@@ -144,12 +144,13 @@ int cli_guids(struct cli *cli, int argc, char **argv)
 }
 
 /* What a program in the VM may see of its device; a destination must offer as much. */
-static struct json_object *describe_attributes(const struct fabric *fabric, const struct slot *slot)
+static struct json_object *describe_attributes(const struct fabric *fabric, uint32_t index)
 {
+	const struct slot *slot = slot_row(fabric, index);
 	const struct port *port = &fabric->ports[fabric->nodes[slot->node].first_port];
 	struct json_object *attributes = json_object_new_object();
 
-	json_put_number(attributes, "max_qp", attach_max_qp(fabric, slot->node, HCA_MAX_QP));
+	json_put_number(attributes, "max_qp", slot_max_qp(fabric, index, HCA_MAX_QP));
 	json_put_number(attributes, "max_qp_wr", HCA_MAX_WR);
 	json_put_number(attributes, "max_sge", HCA_MAX_SGE);
 	json_put_number(attributes, "max_cqe", HCA_MAX_CQE);
@@ -162,24 +163,49 @@ static struct json_object *describe_attributes(const struct fabric *fabric, cons
 	return attributes;
 }
 
-static struct json_object *describe_slot(const struct fabric *fabric, const struct slot *slot)
+/* Where its CA hangs; under Shared Port it has none. */
+static void describe_vswitch(
+        struct json_object *row, const struct fabric *fabric, const struct slot *slot)
 {
 	const struct hypervisor *h = hypervisor_row(fabric, slot->hypervisor);
-	const struct node *node = &fabric->nodes[slot->node];
-	const struct port *port = &fabric->ports[node->first_port];
-	struct json_object *row = json_object_new_object();
+	const struct port *port = &fabric->ports[fabric->nodes[slot->node].first_port];
 
-	json_put_string(row, "slot", node->name);
-	json_put_string(row, "hypervisor", h->name);
+	if (h->vswitch == NO_INDEX)
+		return;
 	json_put_string(row, "vswitch", fabric->nodes[h->vswitch].name);
 	json_put_guid(row, "vswitch_guid", fabric->nodes[h->vswitch].guid);
 	json_put_number(row, "vswitch_port", fabric->ports[port->peer].number);
-	json_put_guid(row, "node_guid", node->guid);
-	json_put_guid(row, "port_guid", port->guid);
+}
+
+/* The entry of the port's GUIDInfo table. */
+static void describe_alias(
+        struct json_object *row, const struct fabric *fabric, const struct slot *slot)
+{
+	const struct port *port = &fabric->ports[fabric->nodes[slot->node].first_port];
+
+	if (!slot->alias)
+		return;
+	json_put_number(row, "alias", slot->alias);
+	json_put_guid(row, "pf_port_guid", port->guid);
+	json_put_number(row, "gid_prefix", port_gid_prefix(port));
+}
+
+static struct json_object *describe_slot(const struct fabric *fabric, uint32_t index)
+{
+	const struct slot *slot = slot_row(fabric, index);
+	const struct port *port = &fabric->ports[fabric->nodes[slot->node].first_port];
+	struct json_object *row = json_object_new_object();
+
+	json_put_string(row, "slot", slot->name);
+	json_put_string(row, "hypervisor", hypervisor_row(fabric, slot->hypervisor)->name);
+	describe_vswitch(row, fabric, slot);
+	describe_alias(row, fabric, slot);
+	json_put_guid(row, "node_guid", slot_node_guid(fabric, index));
+	json_put_guid(row, "port_guid", slot_port_guid(fabric, index));
 	json_put_number(row, "lid", port_lid(port));
 	json_put_string(row, "vm", slot->vm ? vm_row(fabric, slot->vm - 1)->name : NULL);
 	json_put_bool(row, "is_asked", slot->is_asked);
-	json_object_object_add(row, "attributes", describe_attributes(fabric, slot));
+	json_object_object_add(row, "attributes", describe_attributes(fabric, index));
 	return row;
 }
 
@@ -210,13 +236,11 @@ int cli_slots(struct cli *cli, int argc, char **argv)
 		return cli_wrong_usage(cli);
 	fabric_lock(cli->fabric);
 	for (uint32_t i = 0; (slot = slot_row(cli->fabric, i)); i++) {
-		const struct node *node = &cli->fabric->nodes[slot->node];
-
-		json_object_array_add(list, describe_slot(cli->fabric, slot));
+		json_object_array_add(list, describe_slot(cli->fabric, i));
 		if (is_json)
 			continue;
-		printf("%-16s 0x%016" PRIx64 " 0x%016" PRIx64 " %s\n", node->name, node->guid,
-		        cli->fabric->ports[node->first_port].guid,
+		printf("%-16s 0x%016" PRIx64 " 0x%016" PRIx64 " %s\n", slot->name,
+		        slot_node_guid(cli->fabric, i), slot_port_guid(cli->fabric, i),
 		        slot->vm ? vm_row(cli->fabric, slot->vm - 1)->name : "-");
 	}
 	fabric_unlock(cli->fabric);

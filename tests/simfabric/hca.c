@@ -112,7 +112,7 @@ void hca_unlock(void)
 
 static bool is_at(const struct hca *hca, const struct hca_place *place)
 {
-	return !hca->is_gone && hca->place.port == place->port &&
+	return !hca->is_gone && hca->place.port == place->port && hca->place.slot == place->slot &&
 	       hca->place.generation == place->generation;
 }
 

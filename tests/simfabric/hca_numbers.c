@@ -12,7 +12,9 @@ uint32_t hca_number_seed(const struct hca *hca)
 {
 	if (hca_numbers_collide(hca))
 		return 1;
-	return (hca->place.port * 0x9e3779b1u + hca->place.generation * 0x85ebca6bu) >> 8;
+	return (hca->place.port * 0x9e3779b1u + hca->place.slot * 0xc2b2ae35u +
+	               hca->place.generation * 0x85ebca6bu) >>
+	       8;
 }
 
 uint32_t hca_number_twist(const struct hca *hca)

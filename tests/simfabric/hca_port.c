@@ -6,10 +6,12 @@
 
 bool hca_gid(const struct hca *hca, unsigned index, union ibv_gid *gid)
 {
-	if (index != hca->table_shift % HCA_GIDS)
+	uint64_t guid = place_port_guid(hca->fabric, &hca->place);
+
+	if (index != hca->table_shift % HCA_GIDS || !guid)
 		return false;
 	gid->global.subnet_prefix = htobe64(port_gid_prefix(hca->port));
-	gid->global.interface_id = htobe64(__atomic_load_n(&hca->port->guid, __ATOMIC_RELAXED));
+	gid->global.interface_id = htobe64(guid);
 	return true;
 }
 
@@ -29,6 +31,11 @@ uint16_t hca_pkey(const struct hca *hca, unsigned index)
 	if (index >= HCA_PKEYS)
 		return 0;
 	return port_pkey(hca->port, (index + HCA_PKEYS - hca->table_shift) % HCA_PKEYS);
+}
+
+enum port_state hca_port_state(const struct hca *hca)
+{
+	return place_port_guid(hca->fabric, &hca->place) ? port_state(hca->port) : PORT_DOWN;
 }
 
 uint32_t hca_mtu(const struct hca *hca)

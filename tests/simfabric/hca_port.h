@@ -23,6 +23,8 @@ bool hca_gid(const struct hca *hca, unsigned index, union ibv_gid *gid);
 int hca_gid_index(const struct hca *hca, const union ibv_gid *gid);
 /* Host order; 0: none. */
 uint16_t hca_pkey(const struct hca *hca, unsigned index);
+/* A function without a GUID is down, as with mlx4. */
+enum port_state hca_port_state(const struct hca *hca);
 uint32_t hca_mtu(const struct hca *hca);
 /* The bits of a LID that select a path to this port (LMC). */
 uint16_t hca_path_bits(const struct hca *hca);

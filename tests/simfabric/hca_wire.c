@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "simfabric/address_handle.h"
 #include "simfabric/forward.h"
 #include "simfabric/hca_port.h"
 #include "simfabric/hca_process.h"
@@ -54,6 +55,18 @@ static void check_full_ring(struct hca *hca, uint32_t ring)
 	wire.full_checked_ns = now_ns;
 }
 
+/* A datagram names its own. */
+static void write_grh(struct hca *hca, const struct queue_pair *qp, struct packet *packet)
+{
+	const struct ibv_ah_attr *path = &qp->attr.ah_attr;
+	union ibv_gid sgid;
+
+	packet->has_grh = qp->transport != TRANSPORT_UD && path->is_global &&
+	                  hca_gid(hca, path->grh.sgid_index, &sgid);
+	if (packet->has_grh)
+		address_write_grh(&packet->grh, path, &sgid, 0);
+}
+
 static void write_header(struct hca *hca, const struct queue_pair *qp, struct packet *packet,
         uint16_t dlid, uint32_t dest_qpn)
 {
@@ -61,7 +74,7 @@ static void write_header(struct hca *hca, const struct queue_pair *qp, struct pa
 	packet->slid = port_lid(hca->port);
 	packet->dlid = dlid;
 	packet->pkey = hca_pkey(hca, qp->attr.pkey_index);
-	packet->has_grh = 0;
+	write_grh(hca, qp, packet);
 	packet->dest_qpn = dest_qpn;
 	packet->src_qpn = qp->qpn;
 }

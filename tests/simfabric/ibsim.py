@@ -12,7 +12,7 @@ SIZES = ["-N", "20000", "-S", "4000", "-P", "90000", "-L", "49152"]
 
 
 class Ibsim:
-    def __init__(self, net, directory):
+    def __init__(self, net, directory, node="h1"):
         # Also where its clients leave their sys-PID folders when they are killed.
         self.directory = tempfile.mkdtemp(prefix="ibsim-", dir=directory)
         self.env = {**os.environ, "IBSIM_SOCKNAME": f"ibsim{os.getpid()}-{os.path.basename(self.directory)}"}
@@ -21,7 +21,7 @@ class Ibsim:
         with open(self.output, "wb") as out:
             self.child = subprocess.Popen(["/usr/bin/ibsim", "-s", "-n", *SIZES, os.path.abspath(net)],
                                           stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=self.env)
-        wait_until("ibsim answers", lambda: self.run("h1", "smpquery", "-D", "nodeinfo", "0").returncode == 0, 30,
+        wait_until("ibsim answers", lambda: self.run(node, "smpquery", "-D", "nodeinfo", "0").returncode == 0, 30,
                    lambda: tail(self.output))
 
     def __enter__(self):

@@ -51,36 +51,56 @@ static int connect_ports(struct net_parser *p)
 	return 0;
 }
 
+/* No other's name, switch or CA. */
+static int check_hypervisor(struct net_parser *p, const struct net_hypervisor *h)
+{
+	const struct net *net = p->net;
+
+	for (const struct net_hypervisor *other = net->hypervisors; other < h; other++) {
+		if (!strcmp(other->name, h->name))
+			return net_fail(p, "there is a hypervisor \"%s\" already", h->name);
+		if (h->vswitch != NO_INDEX && other->vswitch == h->vswitch)
+			return net_fail(p, "\"%s\" is another hypervisor's vSwitch",
+			        net->nodes[h->vswitch].name);
+		if (h->vswitch == NO_INDEX && other->pf == h->pf)
+			return net_fail(
+			        p, "\"%s\" is another hypervisor's PF", net->nodes[h->pf].name);
+	}
+	return 0;
+}
+
+static int resolve_hypervisor(
+        struct net_parser *p, const struct net_hypervisor_line *line, struct net_hypervisor *h)
+{
+	const struct net *net = p->net;
+
+	memcpy(h->name, line->name, sizeof(h->name));
+	h->shared_vfs = line->shared_vfs;
+	h->vswitch = line->shared_vfs ? NO_INDEX : net_parser_find(p, line->vswitch);
+	h->pf = net_parser_find(p, line->pf);
+	if (!h->shared_vfs &&
+	        (h->vswitch == NO_INDEX || net->nodes[h->vswitch].kind != NODE_SWITCH))
+		return net_fail(p, "there is no switch \"%s\"", line->vswitch);
+	if (h->pf == NO_INDEX || net->nodes[h->pf].kind != NODE_CA || !net->nodes[h->pf].ports)
+		return net_fail(p, "there is no CA \"%s\"", line->pf);
+	return check_hypervisor(p, h);
+}
+
 static int resolve_hypervisors(struct net_parser *p)
 {
 	struct net *net = p->net;
+	int r = 0;
 
 	if (!net->hypervisor_count)
 		return 0;
 	net->hypervisors = calloc(net->hypervisor_count, sizeof(*net->hypervisors));
 	if (!net->hypervisors)
 		return -ENOMEM;
-	for (uint32_t i = 0; i < net->hypervisor_count; i++) {
-		const struct net_hypervisor_line *line = &p->hypervisors[i];
-		struct net_hypervisor *h = &net->hypervisors[i];
-
-		p->line = line->line;
-		memcpy(h->name, line->name, sizeof(h->name));
-		h->vswitch = net_parser_find(p, line->vswitch);
-		h->pf = net_parser_find(p, line->pf);
-		if (h->vswitch == NO_INDEX || net->nodes[h->vswitch].kind != NODE_SWITCH)
-			return net_fail(p, "there is no switch \"%s\"", line->vswitch);
-		if (h->pf == NO_INDEX || net->nodes[h->pf].kind != NODE_CA)
-			return net_fail(p, "there is no CA \"%s\"", line->pf);
-		for (uint32_t j = 0; j < i; j++) {
-			if (!strcmp(net->hypervisors[j].name, h->name))
-				return net_fail(p, "there is a hypervisor \"%s\" already", h->name);
-			if (net->hypervisors[j].vswitch == h->vswitch)
-				return net_fail(
-				        p, "\"%s\" is another hypervisor's vSwitch", line->vswitch);
-		}
+	for (uint32_t i = 0; i < net->hypervisor_count && !r; i++) {
+		p->line = p->hypervisors[i].line;
+		r = resolve_hypervisor(p, &p->hypervisors[i], &net->hypervisors[i]);
 	}
-	return 0;
+	return r;
 }
 
 static int compare_guids(const void *a, const void *b)

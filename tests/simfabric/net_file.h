@@ -5,6 +5,7 @@
  *
  * What ibsim ignores as a comment and this room understands:
  *   #hypervisor "NAME" vswitch "SWITCH" pf "CA"   the other CAs on SWITCH are NAME's VF slots
+ *   #hypervisor "NAME" shared pf "CA" vfs N       Shared Port: N VFs NAME_vf1... on CA's first port
  *   #mtu 4096                                     MTUCap of all ports (default 2048, as ibsim's)
  * Not understood and refused: module, include, do and port aliases (@).
  */
@@ -19,6 +20,7 @@
 enum {
 	NET_MAX_PORTS = 254, /* of one node: port numbers that an LFT can name, 255 means none */
 	NET_MAX_NODES = 65536,
+	NET_MAX_SHARED_VFS = ALIAS_GUIDS - 1, /* entry 0 is the port's own GUID */
 };
 
 struct net_port {
@@ -43,8 +45,9 @@ struct net_node {
 
 struct net_hypervisor {
 	char name[NODE_NAME_BYTES];
-	uint32_t vswitch; /* nodes */
+	uint32_t vswitch; /* nodes; NO_INDEX: Shared Port */
 	uint32_t pf;
+	uint8_t shared_vfs; /* of Shared Port */
 };
 
 struct net {

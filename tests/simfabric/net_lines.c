@@ -336,6 +336,28 @@ static int parse_mtu(struct net_parser *p, const char *value)
 	return net_fail(p, "an MTU is 256, 512, 1024, 2048 or 4096");
 }
 
+static int parse_vfs(struct net_parser *p, const char *rest, uint8_t *vfs)
+{
+	const char *number = strstr(rest, "vfs");
+
+	if (!number)
+		return net_fail(p, "a Shared Port hypervisor needs vfs N");
+	return parse_small(p, number + 3, 1, NET_MAX_SHARED_VFS, vfs);
+}
+
+/* Behind its name: on which switch, or that it is Shared Port. */
+static int parse_hypervisor_kind(
+        struct net_parser *p, struct net_hypervisor_line *h, const char **rest)
+{
+	const char *vswitch = strstr(*rest, "vswitch");
+
+	if (vswitch)
+		return quoted(p, vswitch, "the vSwitch's id", h->vswitch, rest);
+	if (!strstr(*rest, "shared"))
+		return net_fail(p, "a hypervisor needs vswitch \"SWITCH\", or shared");
+	return parse_vfs(p, *rest, &h->shared_vfs);
+}
+
 static int parse_hypervisor(struct net_parser *p, const char *line)
 {
 	struct net_hypervisor_line h = {.line = p->line};
@@ -345,10 +367,8 @@ static int parse_hypervisor(struct net_parser *p, const char *line)
 
 	if (!r)
 		r = quoted(p, line, "the hypervisor's name", h.name, &rest);
-	if (!r && !(rest = strstr(rest, "vswitch")))
-		r = net_fail(p, "a hypervisor needs vswitch \"SWITCH\"");
 	if (!r)
-		r = quoted(p, rest, "the vSwitch's id", h.vswitch, &rest);
+		r = parse_hypervisor_kind(p, &h, &rest);
 	if (!r && !(rest = strstr(rest, "pf")))
 		r = net_fail(p, "a hypervisor needs pf \"CA\"");
 	if (!r)

@@ -76,7 +76,7 @@ struct packet {
 	uint16_t payload_length;
 	uint32_t dest_qpn;
 	uint32_t src_qpn; /* on the wire only in UD's DETH; here always, for the fault injector */
-	uint8_t has_grh;  /* of UD packets */
+	uint8_t has_grh;
 	uint32_t psn;
 	uint32_t srqn;          /* XRCETH: the SRQ that a request of XRC is for */
 	uint32_t message_index; /* packets of this message before this one; not on a real wire */

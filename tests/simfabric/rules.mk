@@ -9,7 +9,7 @@ DATA_PLANE_SOURCES := $(addprefix tests/simfabric/,data_faults.c packet_ring.c q
 
 FABRIC_SOURCES := $(DATA_PLANE_SOURCES) tests/simfabric/packet.c $(addprefix tests/simfabric/,attach.c clients.c counters.c event_heap.c \
 	fault_points.c forward.c gsi.c issm.c links.c mad_delivery.c mad_faults.c mailbox.c messages.c mkey.c net_file.c net_lines.c \
-	perf_agent.c process.c shared_file.c sma.c sma_port_info.c sma_switch.c sma_tables.c smi.c topology.c traps.c)
+	perf_agent.c process.c shared_file.c slots.c sma.c sma_port_info.c sma_switch.c sma_tables.c smi.c topology.c traps.c)
 
 UMAD_FACE_SOURCES := $(addprefix tests/simfabric/,umad_devices.c umad_face.c umad_port.c umad_requests.c)
 
@@ -24,6 +24,7 @@ $(call unit_test,simfabric_smi,$(FABRIC_SOURCES),)
 $(call unit_test,simfabric_mailbox,$(FABRIC_SOURCES),)
 $(call unit_test,simfabric_umad_requests,tests/simfabric/umad_requests.c,)
 $(call unit_test,simfabric_attach,$(FABRIC_SOURCES),-lpthread)
+$(call unit_test,simfabric_shared_port,$(FABRIC_SOURCES),)
 $(call unit_test,simfabric_mkey,tests/simfabric/mkey.c,)
 
 # The software HCA and its libibverbs face.

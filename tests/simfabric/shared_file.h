@@ -25,7 +25,7 @@ struct fabric;
 struct wake_fds;
 
 enum {
-	FABRIC_VERSION = 1,
+	FABRIC_VERSION = 2,
 	NO_INDEX = 0xffffffff,
 	REDO_MAX_WORDS = 128,
 };
@@ -40,6 +40,7 @@ enum section {
 	SECTION_MFTS,
 	SECTION_SL_TO_VL,
 	SECTION_ALIAS_GUIDS,
+	SECTION_SLOTS,
 	SECTION_ATTACH,
 	SECTION_QPNS,
 	SECTION_PACKET_RINGS,

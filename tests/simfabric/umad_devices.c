@@ -70,8 +70,15 @@ static unsigned rate_gbps(const struct port *port)
 	return lanes * tenths / 10;
 }
 
-static int describe_port(
-        const struct fabric *fabric, uint32_t index, const char *name, umad_port_t *port)
+/* A VF has one port; a CA may have more than the one that its place names. */
+static uint64_t guid_of_port(
+        const struct fabric *fabric, const struct hca_place *place, uint32_t index)
+{
+	return index == place->port ? place_port_guid(fabric, place) : fabric->ports[index].guid;
+}
+
+static int describe_port(const struct fabric *fabric, const struct hca_place *place, uint32_t index,
+        umad_port_t *port)
 {
 	const struct port *p = &fabric->ports[index];
 	uint8_t info[64];
@@ -84,7 +91,7 @@ static int describe_port(
 	for (unsigned i = 0; i < PKEY_TABLE_SIZE; i++)
 		port->pkeys[i] = port_pkey(p, i);
 	port->pkeys_size = PKEY_TABLE_SIZE;
-	snprintf(port->ca_name, sizeof(port->ca_name), "%.19s", name);
+	snprintf(port->ca_name, sizeof(port->ca_name), "%.19s", place->device_name);
 	snprintf(port->link_layer, sizeof(port->link_layer), "InfiniBand");
 	port->portnum = p->number;
 	port->base_lid = port_info_lid(info);
@@ -98,7 +105,7 @@ static int describe_port(
 	if (issm_is_open(fabric, index))
 		port->capmask |= htobe32(CAP_IS_SM);
 	port->gid_prefix = htobe64(port_info_gid_prefix(info));
-	port->port_guid = htobe64(p->guid);
+	port->port_guid = htobe64(guid_of_port(fabric, place, index));
 	return 0;
 }
 
@@ -109,7 +116,7 @@ int umad_device_describe_port(const char *name, int number, umad_port_t *port)
 	uint32_t index;
 	int r = umad_device_port(name, &number, &fabric, &place, &index);
 
-	return r ? r : describe_port(fabric, index, place.device_name, port);
+	return r ? r : describe_port(fabric, &place, index, port);
 }
 
 int umad_device_describe(const char *name, umad_ca_t *ca)
@@ -128,13 +135,13 @@ int umad_device_describe(const char *name, umad_ca_t *ca)
 	snprintf(ca->fw_ver, sizeof(ca->fw_ver), "%d", FABRIC_VERSION);
 	snprintf(ca->hw_ver, sizeof(ca->hw_ver), "0");
 	ca->node_type = node->kind;
-	ca->node_guid = htobe64(node->guid);
+	ca->node_guid = htobe64(place_node_guid(fabric, &place));
 	ca->system_guid = htobe64(node->system_guid);
 	for (int i = 1; i <= node->ports && i < UMAD_CA_MAX_PORTS && !r; i++) {
 		ca->ports[i] = calloc(1, sizeof(*ca->ports[i]));
-		r = ca->ports[i] ? describe_port(fabric, node->first_port + i - 1,
-		                           place.device_name, ca->ports[i])
-		                 : -ENOMEM;
+		r = ca->ports[i]
+		            ? describe_port(fabric, &place, node->first_port + i - 1, ca->ports[i])
+		            : -ENOMEM;
 		ca->numports = i;
 	}
 	return r;

@@ -148,10 +148,19 @@ void umad_port_close(struct umad_open_port *port)
 	free(port);
 }
 
+/* Under Shared Port QP0 is the PF's: no VF sends or gets SMPs. */
+static bool is_refused(const struct umad_open_port *port, const struct agent *agent)
+{
+	return slot_is_shared(port->fabric, port->place.slot) &&
+	       (agent->mgmt_class == CLASS_SUBN_LID || agent->mgmt_class == CLASS_SUBN_DR);
+}
+
 int umad_port_register(struct umad_open_port *port, const struct agent *agent)
 {
 	int r;
 
+	if (is_refused(port, agent))
+		return -EPERM;
 	fabric_lock(port->fabric);
 	/* A dead subnet manager must not keep its successor out. */
 	clients_reap(port->fabric);

@@ -112,11 +112,6 @@ ENTRY int ibv_get_device_index(struct ibv_device *device)
 	return -1;
 }
 
-static __be64 guid_of_node(const struct fabric *fabric, uint32_t port)
-{
-	return htobe64(fabric->nodes[fabric->ports[port].node].guid);
-}
-
 ENTRY __be64 ibv_get_device_guid(struct ibv_device *device)
 {
 	struct hca_place place;
@@ -124,7 +119,7 @@ ENTRY __be64 ibv_get_device_guid(struct ibv_device *device)
 
 	if (current_place(&fabric, &place) || strcmp(place.device_name, device->name))
 		return 0;
-	return guid_of_node(fabric, place.port);
+	return htobe64(place_node_guid(fabric, &place));
 }
 
 /* ---- contexts ---- */
@@ -299,13 +294,13 @@ static void fill_device_attr(const struct hca *hca, struct ibv_device_attr *attr
 
 	*attr = (struct ibv_device_attr){
 	        .fw_ver = "1.0.0",
-	        .node_guid = htobe64(node->guid),
+	        .node_guid = htobe64(place_node_guid(hca->fabric, &hca->place)),
 	        .sys_image_guid = htobe64(node->system_guid),
 	        .max_mr_size = UINT64_MAX,
 	        .page_size_cap = 0xfffff000,
 	        .vendor_id = node->vendor_id,
 	        .vendor_part_id = node->device_id ? node->device_id : PART_ID_CONNECTX_VF,
-	        .max_qp = (int)attach_max_qp(hca->fabric, hca->port->node, HCA_MAX_QP),
+	        .max_qp = (int)slot_max_qp(hca->fabric, hca->place.slot, HCA_MAX_QP),
 	        .max_qp_wr = HCA_MAX_WR,
 	        .device_cap_flags = HCA_CAPABILITIES,
 	        .max_sge = HCA_MAX_SGE,

@@ -32,10 +32,12 @@ static uint32_t capabilities(const struct port *port)
 	return (uint32_t)word16(port, 20) << 16 | word16(port, 22);
 }
 
-static void fill_port_attr(const struct port *port, struct ibv_port_attr *attr)
+static void fill_port_attr(const struct hca *hca, struct ibv_port_attr *attr)
 {
+	const struct port *port = hca->port;
+
 	*attr = (struct ibv_port_attr){
-	        .state = (enum ibv_port_state)port_state(port),
+	        .state = (enum ibv_port_state)hca_port_state(hca),
 	        .max_mtu = (enum ibv_mtu)(port_byte(port, 41) & 0xf),
 	        .active_mtu = (enum ibv_mtu)port_mtu(port),
 	        .gid_tbl_len = HCA_GIDS,
@@ -64,7 +66,7 @@ int face_query_port(struct ibv_context *context, uint8_t port_num, struct ibv_po
 
 	if (!port)
 		return errno;
-	fill_port_attr(port, &full);
+	fill_port_attr(face_context(context)->hca, &full);
 	hca_unlock();
 	memset(attr, 0, attr_bytes);
 	memcpy(attr, &full, attr_bytes < sizeof(full) ? attr_bytes : sizeof(full));

@@ -206,12 +206,12 @@ static void guids_are_programmed_on_a_plain_ca_that_nobody_is_on(void **state)
 
 static void hypervisor_may_offer_less(void **state)
 {
-	uint32_t vf = node_find(fabric, "vf2"), host = node_find(fabric, "H1");
+	uint32_t vf = slot_find(fabric, "vf2");
 
-	assert_int_equal(attach_max_qp(fabric, vf, 100), 100);
+	assert_int_equal(slot_max_qp(fabric, vf, 100), 100);
 	assert_int_equal(hypervisor_limit(fabric, "hyp", 8), 0);
-	assert_int_equal(attach_max_qp(fabric, vf, 100), 8);
-	assert_int_equal(attach_max_qp(fabric, host, 100), 100);
+	assert_int_equal(slot_max_qp(fabric, vf, 100), 8);
+	assert_int_equal(slot_max_qp(fabric, NO_INDEX, 100), 100);
 	assert_int_equal(hypervisor_limit(fabric, "nobody", 8), -ENOENT);
 }
 

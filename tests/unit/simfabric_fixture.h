@@ -24,7 +24,7 @@ static const char fixture_net[] =
         "Ca 2 \"H3\"\n[1] \"S2\"[3]\n[2] \"S2\"[4]\n\nCa 1 \"P\"\n[1] \"V\"[2]\n\n"
         "Ca 1 \"vf1\"\n[1] \"V\"[3]\n\nCa 1 \"vf2\"\n[1] \"V\"[4]\n";
 
-static inline struct fabric *fixture_open(void)
+static inline struct fabric *fixture_open_net(const char *text)
 {
 	char folder[] = "/dev/shm/simfabric-unit.XXXXXX", path[64], error[256];
 	struct fabric *fabric = NULL;
@@ -33,12 +33,17 @@ static inline struct fabric *fixture_open(void)
 	if (!mkdtemp(folder))
 		return NULL;
 	snprintf(path, sizeof(path), "%s/fabric", folder);
-	if (net_parse("fixture", fixture_net, sizeof(fixture_net) - 1, &net, error, sizeof(error)))
+	if (net_parse("fixture", text, strlen(text), &net, error, sizeof(error)))
 		return NULL;
 	if (!fabric_create(path, net))
 		fabric_open(path, &fabric);
 	net_destroy(net);
 	return fabric;
+}
+
+static inline struct fabric *fixture_open(void)
+{
+	return fixture_open_net(fixture_net);
 }
 
 static inline void fixture_close(struct fabric *fabric)

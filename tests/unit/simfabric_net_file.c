@@ -87,6 +87,19 @@ static void hypervisor_directive_names_vswitch_and_pf(void **state)
 	net_destroy(net);
 }
 
+static void shared_port_hypervisor_names_pf_and_vfs(void **state)
+{
+	struct net *net;
+	char error[256];
+
+	assert_int_equal(
+	        parse("#hypervisor \"h\" shared pf \"P\" vfs 4\nCa 1 \"P\"\n", &net, error), 0);
+	assert_int_equal(net->hypervisors[0].vswitch, NO_INDEX);
+	assert_int_equal(net->hypervisors[0].pf, 0);
+	assert_int_equal(net->hypervisors[0].shared_vfs, 4);
+	net_destroy(net);
+}
+
 static void each_mistake_is_named_with_its_line(void **state)
 {
 	static const struct {
@@ -121,6 +134,17 @@ static void each_mistake_is_named_with_its_line(void **state)
 	        {"hypervisor without switch",
 	                "#hypervisor \"h\" vswitch \"V\" pf \"P\"\nCa 1 \"P\"\n",
 	                "t.net:1: there is no switch \"V\""},
+	        {"hypervisor of no kind", "#hypervisor \"h\" pf \"P\"\nCa 1 \"P\"\n",
+	                "t.net:1: a hypervisor needs vswitch \"SWITCH\", or shared"},
+	        {"more VFs than alias GUIDs",
+	                "#hypervisor \"h\" shared pf \"P\" vfs 32\nCa 1 \"P\"\n",
+	                "t.net:1: 32 is not from 1 to 31"},
+	        {"VFs without number", "#hypervisor \"h\" shared pf \"P\"\nCa 1 \"P\"\n",
+	                "t.net:1: a Shared Port hypervisor needs vfs N"},
+	        {"a PF for two",
+	                "#hypervisor \"a\" shared pf \"P\" vfs 1\n"
+	                "#hypervisor \"b\" shared pf \"P\" vfs 1\nCa 1 \"P\"\n",
+	                "t.net:2: \"P\" is another hypervisor's PF"},
 	        {"mtu", "#mtu 9000\n", "t.net:1: an MTU is 256, 512, 1024, 2048 or 4096"},
 	        {"include", "include \"x\"\n", "t.net:1: module, include and do are not supported"},
 	};
@@ -143,6 +167,7 @@ int main(void)
 	        cmocka_unit_test(cables_join_the_ports_that_name_each_other),
 	        cmocka_unit_test(guid_bases_move_the_next_guids),
 	        cmocka_unit_test(hypervisor_directive_names_vswitch_and_pf),
+	        cmocka_unit_test(shared_port_hypervisor_names_pf_and_vfs),
 	        cmocka_unit_test(each_mistake_is_named_with_its_line),
 	};
 
