@@ -28,7 +28,7 @@ struct enforced_pkeys {
 	ib_pkey_table_t *at;
 };
 
-/* One of the two identities, on its way to @to. */
+/* One of the identities, on its way to @to. */
 struct side {
 	struct plan_identity identity;
 	struct view_place from, to;
@@ -37,7 +37,7 @@ struct side {
 
 struct identity_move {
 	struct plan *plan;
-	struct side sides[2]; /* the VM's, the other's */
+	struct side *sides; /* one for each of the plan's transfers */
 	bool is_enforced_kept;
 	bool is_finished;
 };
@@ -46,13 +46,20 @@ struct identity_move *identity_move_create(struct plan *plan)
 {
 	struct identity_move *move = calloc(1, sizeof(*move));
 
-	if (!move) {
+	if (move)
+		move->sides = calloc(plan->transfer_count + 1, sizeof(*move->sides));
+	if (!move || !move->sides) {
+		free(move);
 		plan_destroy(plan);
 		return NULL;
 	}
 	move->plan = plan;
-	move->sides[0] = (struct side){plan->vm, plan->from, plan->to, {0}};
-	move->sides[1] = (struct side){plan->other, plan->to, plan->from, {0}};
+	for (uint32_t i = 0; i < plan->transfer_count; i++) {
+		const struct plan_transfer *transfer = &plan->transfers[i];
+
+		move->sides[i] =
+		        (struct side){transfer->identity, transfer->from, transfer->to, {0}};
+	}
 	return move;
 }
 
@@ -60,8 +67,9 @@ void identity_move_destroy(struct identity_move *move)
 {
 	if (!move)
 		return;
-	free(move->sides[0].enforced.at);
-	free(move->sides[1].enforced.at);
+	for (uint32_t i = 0; i < move->plan->transfer_count; i++)
+		free(move->sides[i].enforced.at);
+	free(move->sides);
 	plan_destroy(move->plan);
 	free(move);
 }
@@ -116,9 +124,18 @@ static int enforced_keep(const osm_opensm_t *osm, struct side *side)
 	return 0;
 }
 
+static enum refusal all_enforced_keep(const osm_opensm_t *osm, struct identity_move *move)
+{
+	for (uint32_t i = 0; i < move->plan->transfer_count; i++)
+		if (enforced_keep(osm, &move->sides[i]))
+			return REFUSAL_NO_MEMORY;
+	move->is_enforced_kept = true;
+	return REFUSAL_NONE;
+}
+
 /*
- * Is the plan still good? While nothing has moved yet, keep what the two switch ports enforce: it
- * is written over later, and only a sweep could work it out again.
+ * Is the plan still good? While nothing has moved yet, keep what the switch ports enforce: it is
+ * written over later, and only a sweep could work it out again.
  */
 static enum refusal check_plan(const struct attempt *attempt)
 {
@@ -129,21 +146,18 @@ static enum refusal check_plan(const struct attempt *attempt)
 
 	CL_PLOCK_ACQUIRE(&osm->lock);
 	refused = left_of(attempt, &left);
-	if (!refused && !left.links_done && !move->is_enforced_kept) {
-		if (enforced_keep(osm, &move->sides[0]) || enforced_keep(osm, &move->sides[1]))
-			refused = REFUSAL_NO_MEMORY;
-		else
-			move->is_enforced_kept = true;
+	if (!refused) {
+		if (!left.links_done && !move->is_enforced_kept)
+			refused = all_enforced_keep(osm, move);
+		plan_left_clear(&left);
 	}
 	CL_PLOCK_RELEASE(&osm->lock);
-	if (!refused)
-		plan_left_clear(&left);
 	return refused;
 }
 
 static enum refusal check_reread(const struct attempt *attempt)
 {
-	for (int i = 0; i < 2; i++) {
+	for (uint32_t i = 0; i < attempt->move->plan->transfer_count; i++) {
 		const osm_port_t *port = osm_model_port(
 		        attempt->tools->osm, attempt->move->sides[i].identity.port_guid);
 
@@ -242,8 +256,8 @@ static enum refusal put_routes(const struct attempt *attempt, const struct plan_
 {
 	struct smp_sender *sender = attempt->tools->sender;
 
-	for (uint32_t i = 0; i < left->change_count; i++) {
-		const struct plan_change *change = &left->changes[i];
+	for (uint32_t i = 0; i < left->sets.change_count; i++) {
+		const struct plan_change *change = &left->sets.changes[i];
 		int error = sender->kind->lft_write(sender, change);
 
 		if (error)
@@ -281,10 +295,10 @@ static enum refusal put_all_locked(struct attempt *attempt, const struct plan_le
 		return refused;
 	/* Where a sweep has routed the new places, it has also written the switch ports' P_Keys. */
 	attempt->puts_enforced = attempt->move->is_enforced_kept && !left->routes_done;
-	for (int i = 0; i < 2; i++)
+	for (uint32_t i = 0; i < attempt->move->plan->transfer_count; i++)
 		if (put_side(attempt, &attempt->move->sides[i]) < 0)
 			return REFUSAL_NOT_ACKNOWLEDGED;
-	for (int i = 0; i < 2; i++) {
+	for (uint32_t i = 0; i < attempt->move->plan->transfer_count; i++) {
 		const osm_port_t *port =
 		        osm_model_port(osm, attempt->move->sides[i].identity.port_guid);
 
@@ -318,14 +332,16 @@ static int put_sides_again(const struct attempt *attempt)
 	osm_opensm_t *osm = attempt->tools->osm;
 	struct move_result unused = {0};
 	struct attempt again = *attempt;
-	int vm, other;
+	int one = 0, posted = 0;
 
 	again.result = &unused;
 	CL_PLOCK_EXCL_ACQUIRE(&osm->lock);
-	vm = put_side(&again, &attempt->move->sides[0]);
-	other = vm < 0 ? vm : put_side(&again, &attempt->move->sides[1]);
+	for (uint32_t i = 0; i < attempt->move->plan->transfer_count && one >= 0; i++) {
+		one = put_side(&again, &attempt->move->sides[i]);
+		posted += one;
+	}
 	CL_PLOCK_RELEASE(&osm->lock);
-	return other < 0 ? other : vm + other;
+	return one < 0 ? one : posted;
 }
 
 /*

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 /*
- * Carries out a plan in OpenSM: the identities of two slots, whose GUIDs the hosts have exchanged
+ * Carries out a plan in OpenSM: the identities of slots, whose GUIDs the hosts have exchanged
  * already, change places in what OpenSM believes and on the wire.
  *
- * To OpenSM this is two CAs that were cabled the other way round. One NodeInfo Get through each
+ * To OpenSM this is CAs that were cabled the other way round. One NodeInfo Get through each
  * slot's switch port makes its own handlers take that in (links, directed routes, node tables) and
  * read again what is at the slot (PortInfo, P_Keys). Only if the links are then as planned is
  * anything Set. What is keyed by GUID (GUID to LID, port tables, SA records) stays and stays right.
@@ -17,7 +17,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "sm-side/plan/swap.h"
+#include "sm-side/plan/plan.h"
 
 struct osm_opensm;
 struct smp_sender;

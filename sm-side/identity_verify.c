@@ -22,9 +22,11 @@ difference_add(struct differences *differences, const char *format, ...)
 	va_end(args);
 }
 
-static void compare_identity(const osm_opensm_t *osm, const struct plan_identity *identity,
-        struct view_place place, struct differences *differences)
+static void compare_identity(const osm_opensm_t *osm, const struct plan_transfer *transfer,
+        struct differences *differences)
 {
+	const struct plan_identity *identity = &transfer->identity;
+	struct view_place place = transfer->to;
 	const osm_port_t *port = osm_model_port(osm, identity->port_guid);
 	unsigned blocks;
 
@@ -53,13 +55,19 @@ static void compare_identity(const osm_opensm_t *osm, const struct plan_identity
 			        identity->port_guid, i);
 }
 
-static void compare_entry(const osm_switch_t *sw, const struct plan_change *change, uint16_t lid,
-        struct differences *differences)
+static void compare_entry(
+        const osm_opensm_t *osm, const struct plan_entry *entry, struct differences *differences)
 {
-	if (lid / LFT_BLOCK_LIDS != change->block || sw->lft[lid] == sw->new_lft[lid])
-		return;
-	difference_add(differences, "switch 0x%016" PRIx64 " has port %u for LID %u, not %u",
-	        change->switch_guid, sw->lft[lid], lid, sw->new_lft[lid]);
+	const osm_switch_t *sw = osm_model_switch(osm, entry->switch_guid);
+
+	if (!sw || !sw->new_lft || entry->lid >= sw->lft_size)
+		difference_add(
+		        differences, "switch 0x%016" PRIx64 " is unknown", entry->switch_guid);
+	else if (sw->lft[entry->lid] != sw->new_lft[entry->lid])
+		difference_add(differences,
+		        "switch 0x%016" PRIx64 " has port %u for LID %u, not %u",
+		        entry->switch_guid, sw->lft[entry->lid], entry->lid,
+		        sw->new_lft[entry->lid]);
 }
 
 /* As far as OpenSM believes: are links and routes as planned? */
@@ -83,23 +91,6 @@ static enum refusal compare_belief(
 	return REFUSAL_NONE;
 }
 
-static void compare_routes(
-        const osm_opensm_t *osm, const struct plan *plan, struct differences *differences)
-{
-	for (uint32_t i = 0; i < plan->change_count; i++) {
-		const struct plan_change *change = &plan->changes[i];
-		const osm_switch_t *sw = osm_model_switch(osm, change->switch_guid);
-
-		if (!sw || !sw->new_lft || (change->block + 1u) * LFT_BLOCK_LIDS > sw->lft_size) {
-			difference_add(differences, "switch 0x%016" PRIx64 " is unknown",
-			        change->switch_guid);
-			continue;
-		}
-		compare_entry(sw, change, plan->vm.lid, differences);
-		compare_entry(sw, change, plan->other.lid, differences);
-	}
-}
-
 static enum refusal compare(
         osm_opensm_t *osm, const struct plan *plan, struct differences *differences)
 {
@@ -108,9 +99,10 @@ static enum refusal compare(
 	CL_PLOCK_ACQUIRE(&osm->lock);
 	refused = compare_belief(osm, plan, differences);
 	if (!refused) {
-		compare_identity(osm, &plan->vm, plan->to, differences);
-		compare_identity(osm, &plan->other, plan->from, differences);
-		compare_routes(osm, plan, differences);
+		for (uint32_t i = 0; i < plan->transfer_count; i++)
+			compare_identity(osm, &plan->transfers[i], differences);
+		for (uint32_t i = 0; i < plan->entry_count; i++)
+			compare_entry(osm, &plan->entries[i], differences);
 	}
 	CL_PLOCK_RELEASE(&osm->lock);
 	return refused;
@@ -119,9 +111,9 @@ static enum refusal compare(
 static void ask_for_routes(osm_opensm_t *osm, struct smp_sender *sender, const struct plan *plan)
 {
 	CL_PLOCK_EXCL_ACQUIRE(&osm->lock);
-	for (uint32_t i = 0; i < plan->change_count; i++)
+	for (uint32_t i = 0; i < plan->sets.change_count; i++)
 		smp_sender_opensm_lft_read(
-		        sender, plan->changes[i].switch_guid, plan->changes[i].block);
+		        sender, plan->sets.changes[i].switch_guid, plan->sets.changes[i].block);
 	CL_PLOCK_RELEASE(&osm->lock);
 }
 

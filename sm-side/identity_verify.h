@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 /*
  * Compares a plan with the fabric and with what OpenSM believes, by reading back what the plan is
- * about: NodeInfo, PortInfo and P_Keys at both slots, and the plan's LFT blocks. Threads and locks
+ * about: NodeInfo, PortInfo and P_Keys at the slots, and the plan's LFT blocks. Threads and locks
  * as in identity_move.h.
  */
 #ifndef TETHER_IDENTITY_VERIFY_H
@@ -9,7 +9,7 @@
 
 #include <stdint.h>
 
-#include "sm-side/plan/swap.h"
+#include "sm-side/plan/plan.h"
 #include "sm-side/smp_sender.h"
 
 enum {

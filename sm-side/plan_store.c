@@ -73,8 +73,8 @@ struct identity_move *plan_store_take_unfinished(
 		const struct plan *plan = *row ? identity_move_plan(*row) : NULL;
 		struct identity_move *move = *row;
 
-		if (!plan || identity_move_is_finished(move) || plan->vm.port_guid != port_guid ||
-		        !view_place_equal(plan->to, place))
+		if (!plan || identity_move_is_finished(move) || plan->moves[0].vm.port_guid != port_guid ||
+		        !view_place_equal(plan->moves[0].to, place))
 			continue;
 		*row = NULL;
 		return move;

@@ -170,7 +170,7 @@ struct plan_cost {
 	uint64_t view_ns, plan_ns;
 };
 
-static enum refusal plan_locked(const struct plugin *plugin, const struct swap_request *request,
+static enum refusal plan_locked(const struct plugin *plugin, const struct plan_request *request,
         struct plan **plan, struct plan_cost *cost)
 {
 	uint64_t start = monotonic_ns(), viewed;
@@ -181,15 +181,16 @@ static enum refusal plan_locked(const struct plugin *plugin, const struct swap_r
 	if (!view)
 		return REFUSAL_NO_MEMORY;
 	viewed = monotonic_ns();
-	refused = plan_swap(view, plugin->model, request, plan);
+	refused = plan_make(view, plugin->model, request, plan);
 	*cost = (struct plan_cost){viewed - start, monotonic_ns() - viewed};
 	fabric_view_destroy(view);
 	return refused;
 }
 
-static enum refusal plan_make(struct plugin *plugin, const struct swap_request *request,
+static enum refusal move_make(struct plugin *plugin, const struct plan_move_request *wanted,
         struct identity_move **move, struct plan_cost *cost)
 {
+	struct plan_request request = {.move_count = 1, .moves = wanted};
 	enum refusal refused;
 	struct plan *plan = NULL;
 
@@ -198,7 +199,7 @@ static enum refusal plan_make(struct plugin *plugin, const struct swap_request *
 	if (engine_chooses_sl(plugin))
 		return REFUSAL_SL_BY_PATH;
 	CL_PLOCK_ACQUIRE(&plugin->osm->lock);
-	refused = plan_locked(plugin, request, &plan, cost);
+	refused = plan_locked(plugin, &request, &plan, cost);
 	CL_PLOCK_RELEASE(&plugin->osm->lock);
 	if (refused)
 		return refused;
@@ -229,7 +230,7 @@ static bool is_done_by_sweep(osm_opensm_t *osm, const struct plan *plan)
  * its P_Keys are not. Whoever has lost the plan meanwhile gets it again, to apply it.
  */
 static struct identity_move *plan_to_finish(
-        struct plugin *plugin, const struct swap_request *request)
+        struct plugin *plugin, const struct plan_move_request *request)
 {
 	struct identity_move *move =
 	        plan_store_take_unfinished(plugin->plans, request->vm_port_guid, request->to);
@@ -245,7 +246,7 @@ static enum refusal op_plan(struct call *call)
 	struct plugin *plugin = call->plugin;
 	struct identity_move *move = NULL;
 	struct plan_cost cost = {0};
-	enum refusal refused = plan_make(plugin, &call->request->move, &move, &cost);
+	enum refusal refused = move_make(plugin, &call->request->move, &move, &cost);
 
 	if (refused == REFUSAL_SAME_PLACE)
 		move = plan_to_finish(plugin, &call->request->move);
@@ -278,12 +279,14 @@ static enum refusal op_release_lease(struct call *call)
 static void log_move(const struct call *call, const struct plan *plan, enum refusal refused,
         const struct move_result *result)
 {
+	const struct plan_move *vm = &plan->moves[0];
+
 	osm_log(&call->plugin->osm->log, refused ? OSM_LOG_ERROR : OSM_LOG_INFO,
 	        "tether: migration %s: port 0x%016" PRIx64 " LID %u to switch 0x%016" PRIx64
 	        " port %u: %s, LFT Sets %u physical %u vSwitch, P_Key %u, PortInfo %u, again %u, "
 	        "groups %u, %" PRIu64 " us\n",
-	        call->request->migration, plan->vm.port_guid, plan->vm.lid, plan->to.switch_guid,
-	        plan->to.port, refused ? refusal_name(refused) : "done", result->sent.lft_physical,
+	        call->request->migration, vm->vm.port_guid, vm->vm.lid, vm->to.switch_guid,
+	        vm->to.port, refused ? refusal_name(refused) : "done", result->sent.lft_physical,
 	        result->sent.lft_vswitch, result->sent.pkey, result->sent.portinfo, result->resent,
 	        result->sent.groups, result->elapsed_us);
 }
@@ -344,13 +347,13 @@ static enum refusal undo_make(struct call *call, struct identity_move **undo)
 	struct plan_cost cost;
 	struct plan *back = NULL;
 
-	if (plan && plan->vm.port_guid == request->move.vm_port_guid &&
-	        view_place_equal(plan->from, request->move.to))
+	if (plan && plan->moves[0].vm.port_guid == request->move.vm_port_guid &&
+	        view_place_equal(plan->moves[0].from, request->move.to))
 		back = plan_reverse(plan);
 	if (done)
 		plan_store_put(plugin->plans, done);
 	if (!back)
-		return plan_make(plugin, &request->move, undo, &cost);
+		return move_make(plugin, &request->move, undo, &cost);
 	*undo = identity_move_create(back);
 	return *undo ? REFUSAL_NONE : REFUSAL_NO_MEMORY;
 }

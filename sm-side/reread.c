@@ -42,10 +42,12 @@ static enum refusal want_reread(const osm_opensm_t *osm, uint64_t port_guid)
 
 static enum refusal ask_locked(osm_opensm_t *osm, const struct plan *plan)
 {
-	if (want_reread(osm, plan->vm.port_guid) || want_reread(osm, plan->other.port_guid))
-		return REFUSAL_UNKNOWN_PORT;
-	if (ask_who_is_at(osm, plan->to) || ask_who_is_at(osm, plan->from))
-		return REFUSAL_GUIDS_NOT_THERE;
+	for (uint32_t i = 0; i < plan->transfer_count; i++)
+		if (want_reread(osm, plan->transfers[i].identity.port_guid))
+			return REFUSAL_UNKNOWN_PORT;
+	for (uint32_t i = 0; i < plan->transfer_count; i++)
+		if (ask_who_is_at(osm, plan->transfers[i].to))
+			return REFUSAL_GUIDS_NOT_THERE;
 	return REFUSAL_NONE;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 /*
- * Makes OpenSM look again at the two slots of a plan: who is there, its PortInfo, its P_Keys. The
+ * Makes OpenSM look again at the slots of a plan: who is there, its PortInfo, its P_Keys. The
  * questions are such that its own handlers take in the answers as those of a sweep.
  */
 #ifndef TETHER_REREAD_H
@@ -12,7 +12,7 @@
 #include <opensm/osm_config.h>
 #include <opensm/osm_opensm.h>
 
-#include "sm-side/plan/swap.h"
+#include "sm-side/plan/plan.h"
 #include "sm-side/smp_sender.h"
 
 /* Post the questions. Takes OpenSM's lock. UNKNOWN_PORT, GUIDS_NOT_THERE (no route to a slot). */

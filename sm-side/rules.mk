@@ -43,8 +43,8 @@ $(call fuzzer,smd_texts,sm-side/api_json.c sm-side/inventory.c sm-side/sm_talk.c
 
 CFLAGS_sm-side := -isystem /usr/include/infiniband
 
-PLAN_SOURCES := sm-side/plan/refusal.c sm-side/plan/fabric_view.c sm-side/plan/compact_lft.c \
-	sm-side/plan/view_tables.c sm-side/plan/endpoint.c sm-side/plan/swap.c
+PLAN_SOURCES := $(addprefix sm-side/plan/,refusal.c fabric_view.c compact_lft.c view_tables.c route.c endpoint.c plan.c \
+	swap.c compose.c relabel.c reach.c merge.c order.c count.c left.c reverse.c)
 
 PLUGIN_SOURCES := sm-side/osm_plugin.c sm-side/plugin_ops.c sm-side/osm_model.c sm-side/sweep_lease.c sm-side/reread.c \
 	sm-side/identity_move.c sm-side/identity_verify.c sm-side/smp_sender_opensm.c sm-side/plan_store.c \

@@ -54,7 +54,7 @@ static const char *read_place(struct json_object *from, struct view_place *place
 	return NULL;
 }
 
-static const char *read_port(struct json_object *from, struct swap_request *move)
+static const char *read_port(struct json_object *from, struct plan_move_request *move)
 {
 	if (json_read_guid(from, "vm_port_guid", &move->vm_port_guid))
 		return "vm_port_guid is not a GUID";
@@ -233,12 +233,12 @@ void sm_answer_plan(struct json_object *answer, const struct plan *plan)
 
 	sm_answer_hash(answer, plan->hash);
 	json_put_number(answer, "generation", plan->generation);
-	json_object_object_add(answer, "vm", identity_object(&plan->vm));
-	json_object_object_add(answer, "other", identity_object(&plan->other));
-	json_object_object_add(answer, "from", place_object(plan->from));
-	json_object_object_add(answer, "to", place_object(plan->to));
+	json_object_object_add(answer, "vm", identity_object(&plan->moves[0].vm));
+	json_object_object_add(answer, "other", identity_object(&plan->moves[0].other));
+	json_object_object_add(answer, "from", place_object(plan->moves[0].from));
+	json_object_object_add(answer, "to", place_object(plan->moves[0].to));
 	sm_answer_counts(answer, &plan->counts);
-	for (uint32_t i = 0; i < plan->change_count; i++)
-		json_object_array_add(changes, change_object(&plan->changes[i]));
+	for (uint32_t i = 0; i < plan->sets.change_count; i++)
+		json_object_array_add(changes, change_object(&plan->sets.changes[i]));
 	json_object_object_add(answer, "changes", changes);
 }

@@ -12,7 +12,7 @@
 
 #include <json-c/json.h>
 
-#include "sm-side/plan/swap.h"
+#include "sm-side/plan/plan.h"
 
 enum {
 	SM_REQUEST_BYTES_MAX = 64 << 10,
@@ -36,7 +36,7 @@ const char *sm_op_name(enum sm_op op);
 /* What an op does not have is zero. */
 struct sm_request {
 	enum sm_op op;
-	struct swap_request move; /* locate uses vm_port_guid alone */
+	struct plan_move_request move; /* locate uses vm_port_guid alone */
 	bool has_hash;
 	uint64_t hash;
 	char migration[SM_MIGRATION_BYTES];

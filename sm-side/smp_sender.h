@@ -9,7 +9,7 @@
 
 #include <stdint.h>
 
-#include "sm-side/plan/swap.h"
+#include "sm-side/plan/plan.h"
 
 struct smp_sender;
 

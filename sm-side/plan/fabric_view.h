@@ -153,14 +153,6 @@ const struct view_peer *view_peer_of(
         const struct fabric_view *view, const struct view_switch *sw, unsigned port);
 
 /*
- * Do the tables lead to @place for @lid: from the switch of the place itself, and from every other
- * switch that has an entry for it? A loop, a dead end or another place on the way is a no. Linear
- * in switches. -ENOMEM.
- */
-int view_leads_to(
-        const struct fabric_view *view, uint16_t lid, struct view_place place, bool *leads);
-
-/*
  * Names the topology: switches, the cabling between them, which end port has which LID. Not where
  * the end ports are and not the routes: these are what moves change. Below 2^53, so that it is the
  * same number in every JSON reader.

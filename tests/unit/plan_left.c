@@ -13,7 +13,7 @@ static void left_of(const struct plan *plan, struct plan_left *left, enum refusa
 static void move_as_planned(const struct plan *plan)
 {
 	for (unsigned to = 1; to < fabric.slot_count; to++)
-		if (view_place_equal(test_place(&fabric, to), plan->to))
+		if (view_place_equal(test_place(&fabric, to), plan->moves[0].to))
 			exchange_identities(0, to);
 }
 
@@ -33,19 +33,19 @@ static void what_is_left_finishes_a_plan_interrupted_anywhere(void **state)
 		left_of(plan, &left, REFUSAL_NONE);
 		assert_true(left.links_done);
 		assert_false(left.routes_done);
-		assert_int_equal(left.change_count, plan->change_count);
-		for (uint32_t i = 0; i < left.change_count; i++)
+		assert_int_equal(left.sets.change_count, plan->sets.change_count);
+		for (uint32_t i = 0; i < left.sets.change_count; i++)
 			if (test_random(&fabric, 2))
-				change_write(&left.changes[i]);
+				change_write(&left.sets.changes[i]);
 		plan_left_clear(&left);
 		left_of(plan, &left, REFUSAL_NONE);
-		for (uint32_t i = 0; i < left.change_count; i++)
-			change_write(&left.changes[i]);
+		for (uint32_t i = 0; i < left.sets.change_count; i++)
+			change_write(&left.sets.changes[i]);
 		plan_left_clear(&left);
 		assert_true(test_all_reachable(&fabric));
 		left_of(plan, &left, REFUSAL_NONE);
 		assert_true(left.links_done && left.routes_done);
-		assert_int_equal(left.change_count, 0);
+		assert_int_equal(left.sets.change_count, 0);
 		plan_destroy(plan);
 	}
 }
@@ -63,13 +63,13 @@ static void the_reverse_plan_undoes_a_plan_interrupted_anywhere(void **state)
 		assert_int_equal(plan_between(0, another_slot(0), &plan), REFUSAL_NONE);
 		back = plan_reverse(plan);
 		assert_int_not_equal(back->hash, plan->hash);
-		assert_true(view_place_equal(back->to, plan->from));
-		for (uint32_t i = 0; i < plan->change_count; i++)
+		assert_true(view_place_equal(back->moves[0].to, plan->moves[0].from));
+		for (uint32_t i = 0; i < plan->sets.change_count; i++)
 			if (seed % 3 == 0 || (seed % 3 == 1 && test_random(&fabric, 2)))
-				change_write(&plan->changes[i]);
+				change_write(&plan->sets.changes[i]);
 		left_of(back, &left, REFUSAL_NONE);
-		for (uint32_t i = 0; i < left.change_count; i++)
-			change_write(&left.changes[i]);
+		for (uint32_t i = 0; i < left.sets.change_count; i++)
+			change_write(&left.sets.changes[i]);
 		plan_left_clear(&left);
 		assert_true(test_all_reachable(&fabric));
 		for (unsigned sw = 0; seed % 3 != 1 && sw < fabric.switch_count; sw++)
@@ -93,7 +93,7 @@ static void a_sweep_that_routed_the_new_places_leaves_nothing_to_exchange(void *
 	test_route(&fabric, &fabric.slots[2]);
 	left_of(plan, &left, REFUSAL_NONE);
 	assert_true(left.links_done && left.routes_done);
-	assert_int_equal(left.change_count, 0);
+	assert_int_equal(left.sets.change_count, 0);
 	plan_left_clear(&left);
 	plan_destroy(plan);
 }
@@ -105,8 +105,8 @@ static void a_route_changed_by_others_makes_the_plan_stale(void **state)
 
 	small_fabric();
 	assert_int_equal(plan_between(0, 2, &plan), REFUSAL_NONE);
-	fabric.switches[0].lft[plan->other.lid] =
-	        fabric.switches[0].lft[plan->other.lid] == 1 ? 2 : 1;
+	fabric.switches[0].lft[plan->moves[0].other.lid] =
+	        fabric.switches[0].lft[plan->moves[0].other.lid] == 1 ? 2 : 1;
 	left_of(plan, &left, REFUSAL_STALE_PLAN);
 	plan_destroy(plan);
 }

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "sm-side/plan/swap.h"
+#include "sm-side/plan/plan.h"
 #include "unit/plan_fabric.h"
 
 enum { FABRICS = 300 };
@@ -18,19 +18,27 @@ enum { FABRICS = 300 };
 /* As it is, and as it was before the move. */
 static struct test_fabric fabric, earlier;
 
-static inline struct swap_request request_for(unsigned from, unsigned to)
+static inline struct plan_move_request request_for(unsigned from, unsigned to)
 {
-	return (struct swap_request){
+	return (struct plan_move_request){
 	        .vm_port_guid = fabric.identities[fabric.slots[from].identity].port_guid,
 	        .to = test_place(&fabric, to),
 	};
 }
 
+static inline enum refusal plan_of_one(
+        const struct fabric_view *view, const struct plan_move_request *move, struct plan **plan)
+{
+	struct plan_request request = {.move_count = 1, .moves = move};
+
+	return plan_make(view, &endpoint_vswitch, &request, plan);
+}
+
 static inline enum refusal plan_between(unsigned from, unsigned to, struct plan **plan)
 {
 	struct fabric_view *view = test_view(&fabric);
-	struct swap_request request = request_for(from, to);
-	enum refusal refused = plan_swap(view, &endpoint_vswitch, &request, plan);
+	struct plan_move_request request = request_for(from, to);
+	enum refusal refused = plan_of_one(view, &request, plan);
 
 	fabric_view_destroy(view);
 	return refused;
@@ -61,8 +69,8 @@ static inline void change_write(const struct plan_change *change)
 
 static inline void plan_write(const struct plan *plan)
 {
-	for (uint32_t i = 0; i < plan->change_count; i++)
-		change_write(&plan->changes[i]);
+	for (uint32_t i = 0; i < plan->sets.change_count; i++)
+		change_write(&plan->sets.changes[i]);
 }
 
 static inline unsigned another_slot(unsigned slot)

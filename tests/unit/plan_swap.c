@@ -27,10 +27,10 @@ static void for_random_moves(void (*check)(unsigned from, unsigned to, const str
 static void check_reachable(unsigned from, unsigned to, const struct plan *plan)
 {
 	assert_true(test_all_reachable(&fabric));
-	assert_int_equal(
-	        plan->vm.port_guid, fabric.identities[fabric.slots[to].identity].port_guid);
-	assert_int_equal(
-	        plan->other.port_guid, fabric.identities[fabric.slots[from].identity].port_guid);
+	assert_int_equal(plan->moves[0].vm.port_guid,
+	        fabric.identities[fabric.slots[to].identity].port_guid);
+	assert_int_equal(plan->moves[0].other.port_guid,
+	        fabric.identities[fabric.slots[from].identity].port_guid);
 }
 
 static void every_identity_is_reached_after_each_move(void **state)
@@ -43,7 +43,8 @@ static void check_counts(unsigned from, unsigned to, const struct plan *plan)
 	assert_int_equal(
 	        plan->counts.lft_physical, test_blocks_differing(&earlier, &fabric, false));
 	assert_int_equal(plan->counts.lft_vswitch, test_blocks_differing(&earlier, &fabric, true));
-	assert_int_equal(plan->change_count, plan->counts.lft_physical + plan->counts.lft_vswitch);
+	assert_int_equal(
+	        plan->sets.change_count, plan->counts.lft_physical + plan->counts.lft_vswitch);
 }
 
 static void counted_sets_are_the_blocks_that_differ(void **state)
@@ -55,7 +56,7 @@ static void check_only_two_lids(unsigned from, unsigned to, const struct plan *p
 {
 	for (unsigned sw = 0; sw < fabric.switch_count; sw++)
 		for (unsigned lid = 0; lid < TEST_LFT; lid++)
-			if (lid != plan->vm.lid && lid != plan->other.lid)
+			if (lid != plan->moves[0].vm.lid && lid != plan->moves[0].other.lid)
 				assert_int_equal(fabric.switches[sw].lft[lid],
 				        earlier.switches[sw].lft[lid]);
 }
@@ -86,18 +87,19 @@ static void the_way_back_restores_every_table(void **state)
 
 static void check_blocks_per_switch(unsigned from, unsigned to, const struct plan *plan)
 {
-	bool one_block = plan->vm.lid / LFT_BLOCK_LIDS == plan->other.lid / LFT_BLOCK_LIDS;
+	bool one_block =
+	        plan->moves[0].vm.lid / LFT_BLOCK_LIDS == plan->moves[0].other.lid / LFT_BLOCK_LIDS;
 
-	for (uint32_t i = 0; i < plan->change_count; i++) {
-		const struct plan_change *change = &plan->changes[i];
+	for (uint32_t i = 0; i < plan->sets.change_count; i++) {
+		const struct plan_change *change = &plan->sets.changes[i];
 
 		assert_memory_not_equal(change->before, change->after, LFT_BLOCK_LIDS);
-		if (!i || plan->changes[i - 1].switch_guid != change->switch_guid)
+		if (!i || plan->sets.changes[i - 1].switch_guid != change->switch_guid)
 			continue;
 		assert_false(one_block);
-		assert_true(plan->changes[i - 1].block < change->block);
+		assert_true(plan->sets.changes[i - 1].block < change->block);
 	}
-	assert_int_equal(plan->change_count % (one_block ? 1 : 2), 0);
+	assert_int_equal(plan->sets.change_count % (one_block ? 1 : 2), 0);
 }
 
 static void one_set_where_both_lids_share_a_block_else_two(void **state)
@@ -144,7 +146,7 @@ static void pkey_sets_are_two_for_each_block_and_holder_that_differs(void **stat
 
 /* Ask for a move in a view that @spoil has changed. */
 static enum refusal refusal_with(
-        void (*spoil)(struct fabric_view *view), const struct swap_request *request)
+        void (*spoil)(struct fabric_view *view), const struct plan_move_request *request)
 {
 	struct fabric_view *view = test_view(&fabric);
 	struct plan *plan = NULL;
@@ -152,7 +154,7 @@ static enum refusal refusal_with(
 
 	if (spoil)
 		spoil(view);
-	refused = plan_swap(view, &endpoint_vswitch, request, &plan);
+	refused = plan_of_one(view, request, &plan);
 	if (refused)
 		assert_null(plan);
 	plan_destroy(plan);
@@ -178,6 +180,7 @@ static void spoil_lid(struct fabric_view *view)
 static void spoil_lft(struct fabric_view *view)
 {
 	view->switches[1].lft = NULL;
+	view->switches[1].lft_entries = 0;
 }
 
 static void spoil_lft_size(struct fabric_view *view)
@@ -197,7 +200,7 @@ static void spoil_vswitch(struct fabric_view *view)
 
 static void refusals_have_their_reasons(void **state)
 {
-	struct swap_request request, wrong;
+	struct plan_move_request request, wrong;
 
 	small_fabric();
 	request = request_for(0, 2);
@@ -230,7 +233,7 @@ static void refusals_have_their_reasons(void **state)
 
 static void tables_that_lead_elsewhere_are_not_exchanged(void **state)
 {
-	struct swap_request request;
+	struct plan_move_request request;
 
 	small_fabric();
 	request = request_for(0, 2);
@@ -240,7 +243,7 @@ static void tables_that_lead_elsewhere_are_not_exchanged(void **state)
 
 static void a_loop_is_not_taken_for_a_route(void **state)
 {
-	struct swap_request request;
+	struct plan_move_request request;
 	uint16_t lid;
 
 	small_fabric();

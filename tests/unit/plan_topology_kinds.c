@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "sm-side/plan/route.h"
 #include "unit/plan_topologies.h"
 
 enum { SEEDS = 100 };

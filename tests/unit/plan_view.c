@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "sm-side/plan/fabric_view.h"
+#include "sm-side/plan/route.h"
 #include "unit/plan_fabric.h"
 
 static struct test_fabric fabric;

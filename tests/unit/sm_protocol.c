@@ -144,20 +144,23 @@ static const char *text_of(struct json_object *from, const char *name)
 static void a_plan_is_written_out_in_full(void **state)
 {
 	struct plan_change change = {.switch_guid = 0xabc, .block = 3};
-	struct plan plan = {
-	        .hash = 0x1f,
-	        .generation = UINT64_C(1) << 52,
+	struct plan_move move = {
 	        .vm = {0x11, 0x10, 7},
 	        .other = {0x21, 0x20, 9},
 	        .from = {0x5, 1},
 	        .to = {0x6, 2},
+	};
+	struct plan plan = {
+	        .hash = 0x1f,
+	        .generation = UINT64_C(1) << 52,
+	        .move_count = 1,
+	        .moves = &move,
 	        .counts = {.lft_physical = 1,
 	                .lft_vswitch = 2,
 	                .pkey = 4,
 	                .portinfo = 2,
 	                .groups = 1},
-	        .change_count = 1,
-	        .changes = &change,
+	        .sets = {.change_count = 1, .changes = &change},
 	};
 	struct json_object *answer = sm_answer(NULL, REFUSAL_NONE, NULL), *changes, *row;
 

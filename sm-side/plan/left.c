@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include <stdlib.h>
+
+#include "sm-side/plan/plan.h"
+#include "sm-side/plan/relabel.h"
+#include "sm-side/plan/route.h"
+#include "sm-side/plan/steps.h"
+
+/* Is the identity known as the plan has it, at its old place, its new one, or nowhere just now? */
+static bool identity_stands(
+        const struct fabric_view *view, const struct plan_transfer *transfer, bool *arrived)
+{
+	const struct plan_identity *identity = &transfer->identity;
+	uint32_t index = view_find_end_port(view, identity->port_guid);
+	struct view_place at;
+
+	if (index == VIEW_NONE || view->end_ports[index].node_guid != identity->node_guid ||
+	        view->end_ports[index].lid != identity->lid || view->end_ports[index].lmc)
+		return false;
+	at = view_place_of(view, index);
+	*arrived = view_place_equal(at, transfer->to);
+	return *arrived || at.switch_guid == 0 || view_place_equal(at, transfer->from);
+}
+
+static enum refusal links_find(
+        const struct fabric_view *view, const struct plan *plan, struct plan_left *left)
+{
+	left->links_done = true;
+	for (uint32_t i = 0; i < plan->transfer_count; i++) {
+		bool arrived = false;
+
+		if (!identity_stands(view, &plan->transfers[i], &arrived))
+			return REFUSAL_STALE_PLAN;
+		left->links_done &= arrived;
+	}
+	return REFUSAL_NONE;
+}
+
+/* What is found about one LID of the plan. */
+struct lid_left {
+	uint8_t *ports; /* by switch: as they are where the plan has no entry, else as it wants */
+	bool is_the_sweeps; /* an entry is neither what the plan found nor what it wants */
+	bool is_done;       /* nothing to do for it */
+};
+
+struct comparison {
+	const struct fabric_view *view;
+	const struct plan *plan;
+	struct lid_left *lids; /* in the order of the transfers */
+};
+
+static void comparison_end(struct comparison *c)
+{
+	for (uint32_t i = 0; c->lids && i < c->plan->transfer_count; i++)
+		free(c->lids[i].ports);
+	free(c->lids);
+}
+
+static enum refusal comparison_begin(struct comparison *c)
+{
+	c->lids = calloc(c->plan->transfer_count + 1, sizeof(*c->lids));
+	if (!c->lids)
+		return REFUSAL_NO_MEMORY;
+	for (uint32_t i = 0; i < c->plan->transfer_count; i++) {
+		c->lids[i].ports = route_of(c->view, c->plan->transfers[i].identity.lid);
+		if (!c->lids[i].ports)
+			return REFUSAL_NO_MEMORY;
+	}
+	return REFUSAL_NONE;
+}
+
+static struct lid_left *lid_of(const struct comparison *c, uint16_t lid)
+{
+	uint32_t low = 0, high = c->plan->transfer_count;
+
+	while (high - low > 1) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if (c->plan->transfers[middle].identity.lid <= lid)
+			low = middle;
+		else
+			high = middle;
+	}
+	return &c->lids[low];
+}
+
+static bool is_the_plans(const struct plan *plan, const struct plan_entry *entry, uint8_t now)
+{
+	return now == entry->before || now == entry->after ||
+	       (plan->order == PLAN_DROP_FIRST && now == LFT_NO_PORT);
+}
+
+/* Put what the plan wants over what is there. */
+static void want_entries(const struct comparison *c)
+{
+	for (uint32_t i = 0; i < c->plan->entry_count; i++) {
+		const struct plan_entry *entry = &c->plan->entries[i];
+		struct lid_left *lid = lid_of(c, entry->lid);
+		uint32_t sw = view_find_switch(c->view, entry->switch_guid);
+
+		if (sw == VIEW_NONE || !is_the_plans(c->plan, entry,
+		                               view_lft_entry(&c->view->switches[sw], entry->lid)))
+			lid->is_the_sweeps = true;
+		else
+			lid->ports[sw] = entry->after;
+	}
+}
+
+/* Does the plan's rest lead to the new place; or do the tables as they are, by other routes? */
+static enum refusal lid_decide(
+        const struct comparison *c, struct lid_left *lid, const struct plan_transfer *transfer)
+{
+	bool leads = false;
+
+	if (!lid->is_the_sweeps && route_leads(c->view, lid->ports, transfer->to, &leads))
+		return REFUSAL_NO_MEMORY;
+	if (leads)
+		return REFUSAL_NONE;
+	lid->is_done = true;
+	if (view_leads_to(c->view, transfer->identity.lid, transfer->to, &leads))
+		return REFUSAL_NO_MEMORY;
+	return leads ? REFUSAL_NONE : REFUSAL_STALE_PLAN;
+}
+
+static enum refusal entries_take(const struct comparison *c, struct plan_left *left)
+{
+	struct entry_list entries = {0};
+	int error = 0;
+
+	for (uint32_t i = 0; i < c->plan->entry_count && !error; i++) {
+		const struct plan_entry *entry = &c->plan->entries[i];
+		uint32_t sw = view_find_switch(c->view, entry->switch_guid);
+
+		if (!lid_of(c, entry->lid)->is_done)
+			error = entry_add(
+			        &entries, &c->view->switches[sw], sw, entry->lid, entry->after);
+	}
+	left->entries = entries.at;
+	left->entry_count = entries.count;
+	return error ? REFUSAL_NO_MEMORY : REFUSAL_NONE;
+}
+
+static enum refusal routes_find(
+        const struct fabric_view *view, const struct plan *plan, struct plan_left *left)
+{
+	struct comparison c = {view, plan, NULL};
+	enum refusal refused = comparison_begin(&c);
+
+	if (!refused)
+		want_entries(&c);
+	for (uint32_t i = 0; i < plan->transfer_count && !refused; i++)
+		refused = lid_decide(&c, &c.lids[i], &plan->transfers[i]);
+	if (!refused)
+		refused = entries_take(&c, left);
+	comparison_end(&c);
+	return refused;
+}
+
+static enum refusal left_find(
+        const struct fabric_view *view, const struct plan *plan, struct plan_left *left)
+{
+	enum refusal refused = links_find(view, plan, left);
+
+	if (!refused)
+		refused = plan_tables_cover(view, plan);
+	if (!refused)
+		refused = routes_find(view, plan, left);
+	if (refused)
+		return refused;
+	left->routes_done = left->entry_count == 0;
+	if (left->routes_done)
+		return REFUSAL_NONE;
+	if (view_generation(view) != plan->generation)
+		return REFUSAL_STALE_PLAN;
+	return plan_make_sets(view, plan, left->entries, left->entry_count, &left->sets);
+}
+
+enum refusal plan_left(
+        const struct fabric_view *view, const struct plan *plan, struct plan_left *left)
+{
+	enum refusal refused;
+
+	*left = (struct plan_left){0};
+	refused = left_find(view, plan, left);
+	if (refused)
+		plan_left_clear(left);
+	return refused;
+}
+
+void plan_left_clear(struct plan_left *left)
+{
+	free(left->entries);
+	plan_sets_clear(&left->sets);
+	*left = (struct plan_left){0};
+}
