@@ -40,7 +40,8 @@ static enum refusal links_find(
 struct lid_left {
 	uint8_t *ports; /* by switch: as they are where the plan has no entry, else as it wants */
 	bool is_the_sweeps; /* an entry is neither what the plan found nor what it wants */
-	bool is_done;       /* nothing to do for it */
+	bool is_dropped; /* an entry leads nowhere only until it gets the one that it shall have */
+	bool is_done;    /* nothing to do for it */
 };
 
 struct comparison {
@@ -84,40 +85,47 @@ static struct lid_left *lid_of(const struct comparison *c, uint16_t lid)
 	return &c->lids[low];
 }
 
-static bool is_the_plans(const struct plan *plan, const struct plan_entry *entry, uint8_t now)
+static bool is_dropped(const struct plan *plan, const struct plan_entry *entry, uint8_t now)
 {
-	return now == entry->before || now == entry->after ||
-	       (plan->order == PLAN_DROP_FIRST && now == LFT_NO_PORT);
+	return plan->order == PLAN_DROP_FIRST && now == LFT_NO_PORT && entry->after != LFT_NO_PORT;
+}
+
+static void want_entry(const struct comparison *c, const struct plan_entry *entry)
+{
+	struct lid_left *lid = lid_of(c, entry->lid);
+	uint32_t sw = view_find_switch(c->view, entry->switch_guid);
+	uint8_t now =
+	        sw == VIEW_NONE ? LFT_NO_PORT : view_lft_entry(&c->view->switches[sw], entry->lid);
+
+	if (sw != VIEW_NONE && is_dropped(c->plan, entry, now))
+		lid->is_dropped = true;
+	else if (sw == VIEW_NONE || (now != entry->before && now != entry->after))
+		lid->is_the_sweeps = true;
+	if (sw != VIEW_NONE)
+		lid->ports[sw] = entry->after;
 }
 
 /* Put what the plan wants over what is there. */
 static void want_entries(const struct comparison *c)
 {
-	for (uint32_t i = 0; i < c->plan->entry_count; i++) {
-		const struct plan_entry *entry = &c->plan->entries[i];
-		struct lid_left *lid = lid_of(c, entry->lid);
-		uint32_t sw = view_find_switch(c->view, entry->switch_guid);
-
-		if (sw == VIEW_NONE || !is_the_plans(c->plan, entry,
-		                               view_lft_entry(&c->view->switches[sw], entry->lid)))
-			lid->is_the_sweeps = true;
-		else
-			lid->ports[sw] = entry->after;
-	}
+	for (uint32_t i = 0; i < c->plan->entry_count; i++)
+		want_entry(c, &c->plan->entries[i]);
 }
 
-/* Does the plan's rest lead to the new place; or do the tables as they are, by other routes? */
+/*
+ * Do the tables lead to the new place as they are? If so, a sweep may have chosen other routes than
+ * the plan, and it is not for us to mix the two. Else the rest of the plan has to lead there.
+ */
 static enum refusal lid_decide(
         const struct comparison *c, struct lid_left *lid, const struct plan_transfer *transfer)
 {
 	bool leads = false;
 
-	if (!lid->is_the_sweeps && route_leads(c->view, lid->ports, transfer->to, &leads))
+	if (!lid->is_dropped &&
+	        view_leads_to(c->view, transfer->identity.lid, transfer->to, &leads))
 		return REFUSAL_NO_MEMORY;
-	if (leads)
-		return REFUSAL_NONE;
-	lid->is_done = true;
-	if (view_leads_to(c->view, transfer->identity.lid, transfer->to, &leads))
+	lid->is_done = leads;
+	if (!leads && !lid->is_the_sweeps && route_leads(c->view, lid->ports, transfer->to, &leads))
 		return REFUSAL_NO_MEMORY;
 	return leads ? REFUSAL_NONE : REFUSAL_STALE_PLAN;
 }

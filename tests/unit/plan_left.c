@@ -98,6 +98,28 @@ static void a_sweep_that_routed_the_new_places_leaves_nothing_to_exchange(void *
 	plan_destroy(plan);
 }
 
+/* Also where a sweep has chosen for each switch what it had, or what the plan wants. */
+static void what_a_sweep_has_routed_is_not_mixed_with_the_plan(void **state)
+{
+	for (unsigned seed = 1; seed <= FABRICS; seed++) {
+		unsigned to;
+		struct plan_left left;
+		struct plan *plan;
+
+		test_fabric_make(&fabric, seed);
+		to = another_slot(0);
+		assert_int_equal(plan_between(0, to, &plan), REFUSAL_NONE);
+		exchange_identities(0, to);
+		test_route(&fabric, &fabric.slots[0]);
+		test_route(&fabric, &fabric.slots[to]);
+		left_of(plan, &left, REFUSAL_NONE);
+		assert_true(left.links_done && left.routes_done);
+		assert_int_equal(left.entry_count, 0);
+		plan_left_clear(&left);
+		plan_destroy(plan);
+	}
+}
+
 static void a_route_changed_by_others_makes_the_plan_stale(void **state)
 {
 	struct plan_left left;
@@ -158,6 +180,7 @@ int main(void)
 	        cmocka_unit_test(what_is_left_finishes_a_plan_interrupted_anywhere),
 	        cmocka_unit_test(the_reverse_plan_undoes_a_plan_interrupted_anywhere),
 	        cmocka_unit_test(a_sweep_that_routed_the_new_places_leaves_nothing_to_exchange),
+	        cmocka_unit_test(what_a_sweep_has_routed_is_not_mixed_with_the_plan),
 	        cmocka_unit_test(a_route_changed_by_others_makes_the_plan_stale),
 	        cmocka_unit_test(a_changed_topology_makes_the_plan_stale),
 	        cmocka_unit_test(an_identity_at_a_third_place_makes_the_plan_stale),
