@@ -61,6 +61,7 @@ $(call unit_test,plan_view,$(PLAN_SOURCES))
 $(call unit_test,plan_view_tables,$(PLAN_SOURCES))
 $(call unit_test,plan_swap,$(PLAN_SOURCES))
 $(call unit_test,plan_left,$(PLAN_SOURCES))
+$(call unit_test,plan_together,$(PLAN_SOURCES))
 SM_PROTOCOL_SOURCES := sm-side/sm_protocol.c sm-side/json_read.c sm-side/guid_text.c sm-side/plan/refusal.c
 $(call unit_test,sm_protocol,$(SM_PROTOCOL_SOURCES),-ljson-c)
 $(call fuzzer,sm_request,$(SM_PROTOCOL_SOURCES),-ljson-c)
