@@ -64,6 +64,7 @@ struct view_end_port {
 	uint8_t switch_port;
 	uint8_t lmc;
 	uint8_t node_ports; /* of the node that it belongs to */
+	uint8_t lane;       /* virtual lane of packets to it, as far as one is known; else 0 */
 	bool is_sm;
 	const void *source; /* the owner's own object, for pkey_block */
 };

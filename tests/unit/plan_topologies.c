@@ -400,6 +400,9 @@ static void view_add_identities(struct fabric_view *view, const struct topology 
 		        .lid = topology->identities[i].lid,
 		        .node_ports = 1,
 		        .groups = 1,
+		        .lane = topology->routing == TOPOLOGY_LAYERED
+		                        ? topology->identities[i].layer
+		                        : 0,
 		        .source = &topology->identities[i],
 		};
 
