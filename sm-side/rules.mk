@@ -43,9 +43,7 @@ $(call fuzzer,smd_texts,sm-side/api_json.c sm-side/inventory.c sm-side/sm_talk.c
 
 CFLAGS_sm-side := -isystem /usr/include/infiniband
 
-PLAN_SOURCES := $(addprefix sm-side/plan/,refusal.c fabric_view.c compact_lft.c view_tables.c route.c endpoint.c plan.c \
-	swap.c compose.c relabel.c reach.c reach_paths.c channel_graph.c \
-	channel_dependencies.c merge.c order.c count.c left.c reverse.c)
+PLAN_SOURCES := $(sort $(wildcard sm-side/plan/*.c))
 
 PLUGIN_SOURCES := sm-side/osm_plugin.c sm-side/plugin_ops.c sm-side/osm_model.c sm-side/sweep_lease.c sm-side/reread.c \
 	sm-side/identity_move.c sm-side/identity_verify.c sm-side/smp_sender_opensm.c sm-side/plan_store.c \
@@ -65,6 +63,7 @@ $(call unit_test,plan_left,$(PLAN_SOURCES))
 $(call unit_test,plan_together,$(PLAN_SOURCES))
 $(call unit_test,plan_reach,$(PLAN_SOURCES))
 $(call unit_test,plan_deadlock,$(TOPOLOGY_SOURCES) $(PLAN_SOURCES))
+$(call unit_test,plan_undo,$(PLAN_SOURCES))
 SM_PROTOCOL_SOURCES := sm-side/sm_protocol.c sm-side/json_read.c sm-side/guid_text.c sm-side/plan/refusal.c
 $(call unit_test,sm_protocol,$(SM_PROTOCOL_SOURCES),-ljson-c)
 $(call fuzzer,sm_request,$(SM_PROTOCOL_SOURCES),-ljson-c)

@@ -22,18 +22,17 @@ static bool identity_stands(
 	return *arrived || at.switch_guid == 0 || view_place_equal(at, transfer->from);
 }
 
-static enum refusal links_find(
-        const struct fabric_view *view, const struct plan *plan, struct plan_left *left)
+bool plan_identities_stand(const struct fabric_view *view, const struct plan *plan, bool *arrived)
 {
-	left->links_done = true;
+	*arrived = true;
 	for (uint32_t i = 0; i < plan->transfer_count; i++) {
-		bool arrived = false;
+		bool has_arrived = false;
 
-		if (!identity_stands(view, &plan->transfers[i], &arrived))
-			return REFUSAL_STALE_PLAN;
-		left->links_done &= arrived;
+		if (!identity_stands(view, &plan->transfers[i], &has_arrived))
+			return false;
+		*arrived &= has_arrived;
 	}
-	return REFUSAL_NONE;
+	return true;
 }
 
 /* What is found about one LID of the plan. */
@@ -167,10 +166,10 @@ static enum refusal routes_find(
 static enum refusal left_find(
         const struct fabric_view *view, const struct plan *plan, struct plan_left *left)
 {
-	enum refusal refused = links_find(view, plan, left);
+	enum refusal refused = plan_tables_cover(view, plan);
 
-	if (!refused)
-		refused = plan_tables_cover(view, plan);
+	if (!plan_identities_stand(view, plan, &left->links_done))
+		return REFUSAL_STALE_PLAN;
 	if (!refused)
 		refused = routes_find(view, plan, left);
 	if (refused)
