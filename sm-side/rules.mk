@@ -72,3 +72,14 @@ $(call unit_test,sm_sender,sm-side/smp_sender_opensm.c,-lpthread)
 $(call unit_test,sm_server,sm-side/sm_server.c,-lpthread)
 
 # ---- end of plugin -----------------------------------------------------------------------------------------------
+
+# ---- without a subnet manager ------------------------------------------------------------------------------------
+
+CHANGE_SOURCES := $(addprefix sm-side/raw/,fabric_change.c fabric_read.c fabric_read_view.c change_left.c change_file.c smp.c) \
+	$(JSON_SOURCES) $(PLAN_SOURCES)
+UMAD_SENDER_SOURCES := $(addprefix sm-side/raw/,umad_window.c fabric_read_umad.c smp_sender_umad.c sm_absent.c change_apply.c)
+
+$(call unit_test,raw_smp,sm-side/raw/smp.c)
+$(call unit_test,raw_change,$(CHANGE_SOURCES),-ljson-c)
+
+# ---- end of without a subnet manager -----------------------------------------------------------------------------
