@@ -182,7 +182,7 @@ bench-start: $(B)/lib/libtether.so
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(LIBDIR)/tether
 	install -m 755 $(filter %/tether,$(PROGRAMS)) $(DESTDIR)$(PREFIX)/bin
-	install -m 755 $(filter %/tether-agent %/tether-smd,$(PROGRAMS)) $(DESTDIR)$(PREFIX)/sbin
+	install -m 755 $(filter %/tether-agent %/tether-fabric %/tether-smd,$(PROGRAMS)) $(DESTDIR)$(PREFIX)/sbin
 	install -m 644 $(filter %/libtether.so,$(LIBRARIES)) $(DESTDIR)$(LIBDIR)/tether
 	install -m 644 $(filter %/libosmtether.so,$(LIBRARIES)) $(DESTDIR)$(LIBDIR)
 	for p in $(wildcard */*.1 */*.5 */*.7 */*.8); do \

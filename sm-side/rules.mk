@@ -78,7 +78,10 @@ $(call unit_test,sm_server,sm-side/sm_server.c,-lpthread)
 CHANGE_SOURCES := $(addprefix sm-side/raw/,fabric_change.c fabric_read.c fabric_read_view.c change_left.c change_file.c smp.c) \
 	$(JSON_SOURCES) $(PLAN_SOURCES)
 UMAD_SENDER_SOURCES := $(addprefix sm-side/raw/,umad_window.c fabric_read_umad.c smp_sender_umad.c sm_absent.c change_apply.c)
+FABRIC_TOOL_SOURCES := $(addprefix sm-side/raw/,fabric_tool.c fabric_tool_plan.c fabric_tool_run.c fabric_tool_dump.c) \
+	$(UMAD_SENDER_SOURCES) $(CHANGE_SOURCES)
 
+$(call program,tether-fabric,$(FABRIC_TOOL_SOURCES),-libumad -ljson-c)
 $(call unit_test,raw_smp,sm-side/raw/smp.c)
 $(call unit_test,raw_change,$(CHANGE_SOURCES),-ljson-c)
 
