@@ -54,7 +54,9 @@ $(call library,libosmtether.so,$(PLUGIN_SOURCES),-ljson-c -lpthread)
 
 # Random fabrics for the planner's tests, which know nothing of it.
 TOPOLOGY_SOURCES := tests/unit/plan_topologies.c tests/unit/plan_topology_routes.c tests/unit/plan_topology_walks.c
+PREFIX_SOURCES := tests/unit/plan_prefixes.c $(TOPOLOGY_SOURCES)
 $(call unit_test,plan_topology_kinds,$(TOPOLOGY_SOURCES) $(PLAN_SOURCES))
+$(call unit_test,plan_order,$(PREFIX_SOURCES) $(PLAN_SOURCES))
 
 $(call unit_test,plan_view,$(PLAN_SOURCES))
 $(call unit_test,plan_view_tables,$(PLAN_SOURCES))
