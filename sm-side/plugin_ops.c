@@ -187,16 +187,17 @@ static enum refusal plan_locked(const struct plugin *plugin, const struct plan_r
 	return refused;
 }
 
-static enum refusal move_make(struct plugin *plugin, const struct plan_move_request *wanted,
+static enum refusal move_make(struct plugin *plugin, const struct sm_request *wanted,
         struct identity_move **move, struct plan_cost *cost)
 {
-	struct plan_request request = {.move_count = 1, .moves = wanted};
+	struct plan_request request = {
+	        .reach = wanted->reach, .move_count = 1, .moves = &wanted->move};
 	enum refusal refused;
 	struct plan *plan = NULL;
 
 	if (!sweep_lease_is_master(plugin->lease))
 		return REFUSAL_NOT_MASTER;
-	if (engine_chooses_sl(plugin))
+	if (engine_chooses_sl(plugin) && !wanted->has_sl)
 		return REFUSAL_SL_BY_PATH;
 	CL_PLOCK_ACQUIRE(&plugin->osm->lock);
 	refused = plan_locked(plugin, &request, &plan, cost);
@@ -246,13 +247,15 @@ static enum refusal op_plan(struct call *call)
 	struct plugin *plugin = call->plugin;
 	struct identity_move *move = NULL;
 	struct plan_cost cost = {0};
-	enum refusal refused = move_make(plugin, &call->request->move, &move, &cost);
+	enum refusal refused = move_make(plugin, call->request, &move, &cost);
 
 	if (refused == REFUSAL_SAME_PLACE)
 		move = plan_to_finish(plugin, &call->request->move);
 	if (!move)
 		return refused;
 	sm_answer_plan(call->results, identity_move_plan(move));
+	if (call->request->has_sl)
+		json_put_number(call->results, "sl", call->request->sl);
 	json_put_number(call->results, "view_us", cost.view_ns / 1000);
 	json_put_number(call->results, "plan_us", cost.plan_ns / 1000);
 	plan_store_put(plugin->plans, move);
@@ -353,7 +356,7 @@ static enum refusal undo_make(struct call *call, struct identity_move **undo)
 	if (done)
 		plan_store_put(plugin->plans, done);
 	if (!back)
-		return move_make(plugin, &request->move, undo, &cost);
+		return move_make(plugin, request, undo, &cost);
 	*undo = identity_move_create(back);
 	return *undo ? REFUSAL_NONE : REFUSAL_NO_MEMORY;
 }

@@ -9,6 +9,8 @@
 #include "sm-side/json_read.h"
 #include "sm-side/sm_protocol.h"
 
+enum { SL_MAX = 15 };
+
 /* Members of a request: which op needs them, which may have them. */
 enum {
 	NEEDS_PORT = 1 << 0,
@@ -17,6 +19,7 @@ enum {
 	MAY_HAVE_HASH = 1 << 3,
 	NEEDS_MIGRATION = 1 << 4,
 	NEEDS_MS = 1 << 5,
+	MAY_HAVE_MANNER = 1 << 6, /* how the plan shall be made */
 };
 
 static const struct {
@@ -26,7 +29,7 @@ static const struct {
 } ops[] = {
         {"status", SM_STATUS, 0},
         {"locate", SM_LOCATE, 0},
-        {"plan", SM_PLAN, NEEDS_PORT | NEEDS_PLACE},
+        {"plan", SM_PLAN, NEEDS_PORT | NEEDS_PLACE | MAY_HAVE_MANNER},
         {"lease", SM_LEASE, NEEDS_MIGRATION | NEEDS_MS},
         {"release_lease", SM_RELEASE_LEASE, NEEDS_MIGRATION},
         {"apply", SM_APPLY, NEEDS_HASH | NEEDS_MIGRATION},
@@ -102,6 +105,39 @@ static const char *read_times(struct json_object *from, struct sm_request *reque
 	return NULL;
 }
 
+static const char *const reach_names[] = {
+        [PLAN_DETERMINISTIC] = "deterministic", [PLAN_MINIMUM] = "minimum"};
+
+/* Which of @words the member @name is; the first where it is not there; -EINVAL. */
+static int read_word(
+        struct json_object *from, const char *name, const char *const *words, unsigned count)
+{
+	const char *text = json_read_string(from, name);
+
+	if (!text)
+		return json_object_object_get_ex(from, name, NULL) ? -EINVAL : 0;
+	for (unsigned i = 0; i < count; i++)
+		if (!strcmp(text, words[i]))
+			return (int)i;
+	return -EINVAL;
+}
+
+static const char *read_manner(struct json_object *from, struct sm_request *request)
+{
+	int reach = read_word(from, "reach", reach_names, ARRAY_SIZE(reach_names));
+	uint64_t sl = 0;
+	int error = json_read_number(from, "sl", SL_MAX, &sl);
+
+	if (reach < 0)
+		return "reach is neither deterministic nor minimum";
+	if (error == -EINVAL)
+		return "sl is not a number from 0 to 15";
+	request->reach = (enum plan_reach)reach;
+	request->has_sl = !error;
+	request->sl = (uint8_t)sl;
+	return NULL;
+}
+
 /* NULL, or what is wrong. */
 static const char *read_members(
         struct json_object *from, unsigned members, struct sm_request *request)
@@ -117,6 +153,8 @@ static const char *read_members(
 		wrong = read_place(from, &request->move.to);
 	if (!wrong && members & (NEEDS_HASH | MAY_HAVE_HASH))
 		wrong = read_hash(from, members, request);
+	if (!wrong && members & MAY_HAVE_MANNER)
+		wrong = read_manner(from, request);
 	if (!wrong && members & NEEDS_MIGRATION)
 		wrong = read_migration(from, request->migration);
 	if (!wrong && members & NEEDS_MS)
@@ -237,6 +275,7 @@ void sm_answer_plan(struct json_object *answer, const struct plan *plan)
 	json_object_object_add(answer, "other", identity_object(&plan->moves[0].other));
 	json_object_object_add(answer, "from", place_object(plan->moves[0].from));
 	json_object_object_add(answer, "to", place_object(plan->moves[0].to));
+	json_put_text(answer, "reach", reach_names[plan->reach]);
 	sm_answer_counts(answer, &plan->counts);
 	for (uint32_t i = 0; i < plan->sets.change_count; i++)
 		json_object_array_add(changes, change_object(&plan->sets.changes[i]));

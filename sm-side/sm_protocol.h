@@ -37,6 +37,9 @@ const char *sm_op_name(enum sm_op op);
 struct sm_request {
 	enum sm_op op;
 	struct plan_move_request move; /* locate uses vm_port_guid alone */
+	enum plan_reach reach;
+	bool has_sl; /* whoever asks has chosen a service level for all paths to and from the VM */
+	uint8_t sl;
 	bool has_hash;
 	uint64_t hash;
 	char migration[SM_MIGRATION_BYTES];

@@ -24,6 +24,10 @@ static enum refusal read_line(const char *line, struct sm_request *request)
 	return refused;
 }
 
+#define PLAN_BUT                                                                                   \
+	"{\"op\":\"plan\",\"vm_port_guid\":\"0x1\",\"to_switch_guid\":\"0x2\",\"to_switch_port\":" \
+	"5,"
+
 static void each_op_is_read_with_its_members(void **state)
 {
 	struct sm_request r;
@@ -40,6 +44,12 @@ static void each_op_is_read_with_its_members(void **state)
 	assert_int_equal(r.move.to.switch_guid, 2);
 	assert_int_equal(r.move.to.port, 5);
 	assert_int_equal(r.move.vm_node_guid, 0);
+	assert_int_equal(r.reach, PLAN_DETERMINISTIC);
+	assert_false(r.has_sl);
+	assert_int_equal(read_line(PLAN_BUT "\"reach\":\"minimum\",\"sl\":15}", &r), REFUSAL_NONE);
+	assert_int_equal(r.reach, PLAN_MINIMUM);
+	assert_true(r.has_sl);
+	assert_int_equal(r.sl, 15);
 	assert_int_equal(
 	        read_line("{\"op\":\"lease\",\"migration\":18,\"ms\":2000}", &r), REFUSAL_NONE);
 	assert_string_equal(r.migration, "18");
@@ -86,6 +96,10 @@ static void what_is_not_as_it_should_be_is_a_bad_request(void **state)
 	        {"node GUID of the wrong type",
 	                "{\"op\":\"plan\",\"vm_port_guid\":\"0x1\",\"vm_node_guid\":1,"
 	                "\"to_switch_guid\":\"0x2\",\"to_switch_port\":1}"},
+	        {"unknown reach", PLAN_BUT "\"reach\":\"far\"}"},
+	        {"reach of no text", PLAN_BUT "\"reach\":1}"},
+	        {"no such service level", PLAN_BUT "\"sl\":16}"},
+	        {"service level of no number", PLAN_BUT "\"sl\":\"1\"}"},
 	        {"no time", "{\"op\":\"lease\",\"migration\":1}"},
 	        {"time of 0", "{\"op\":\"lease\",\"migration\":1,\"ms\":0}"},
 	        {"time too long", "{\"op\":\"lease\",\"migration\":1,\"ms\":10001}"},
@@ -153,6 +167,7 @@ static void a_plan_is_written_out_in_full(void **state)
 	struct plan plan = {
 	        .hash = 0x1f,
 	        .generation = UINT64_C(1) << 52,
+	        .reach = PLAN_MINIMUM,
 	        .move_count = 1,
 	        .moves = &move,
 	        .counts = {.lft_physical = 1,
@@ -173,6 +188,7 @@ static void a_plan_is_written_out_in_full(void **state)
 	assert_string_equal(text_of(json_object_object_get(answer, "other"), "node_guid"),
 	        "0x0000000000000020");
 	assert_int_equal(number_of(json_object_object_get(answer, "to"), "switch_port"), 2);
+	assert_string_equal(text_of(answer, "reach"), "minimum");
 	assert_int_equal(number_of(answer, "lft_sets"), 3);
 	assert_int_equal(number_of(answer, "lft_sets_physical"), 1);
 	assert_int_equal(number_of(answer, "lft_sets_vswitch"), 2);
