@@ -10,7 +10,6 @@
 
 #include <event2/event.h>
 
-#include "notifier/base/die_point.h"
 #include "notifier/base/log.h"
 #include "notifier/base/monotonic.h"
 #include "notifier/wire/rows.h"
@@ -83,48 +82,6 @@ const char *conductor_feed(struct conductor *c, enum migration_event event)
 	note_turn(m, before, event);
 	conductor_perform(c, output);
 	return NULL;
-}
-
-/* ---- journal ---- */
-
-static int record(struct conductor *c, char *text, bool durable)
-{
-	int err = journal_append(c->journal, text, durable);
-
-	free(text);
-	if (err)
-		log_error("journal", "a record could not be written: %s", strerror(-err));
-	return err;
-}
-
-int conductor_record_epoch(struct conductor *c, uint64_t epoch)
-{
-	char *text;
-	int err = ledger_epoch_record(epoch, &text);
-
-	if (!err)
-		err = record(c, text, true);
-	if (!err)
-		c->ledger->epoch = epoch;
-	return err;
-}
-
-static int record_state(struct conductor *c, bool durable)
-{
-	struct migration *m = conductor_current(c);
-	char *text;
-	int err;
-
-	if (m->overall_us && !c->active->overall_wall_us)
-		c->active->overall_wall_us =
-		        conductor_wall_us() + (int64_t)(m->overall_us - monotonic_us());
-	err = ledger_state_record(m, c->active->overall_wall_us, &text);
-	if (err)
-		return err;
-	die_point("smd-record", migration_state_name(m->state));
-	err = record(c, text, durable);
-	die_point("smd-recorded", migration_state_name(m->state));
-	return err;
 }
 
 /* ---- performing ---- */
@@ -231,7 +188,7 @@ static bool record_entered(struct conductor *c, struct migration_output *output)
 {
 	struct migration_output turned;
 
-	if (!record_state(c, output->durable))
+	if (!conductor_record_state(c, output->durable))
 		return true;
 	turned = migration_event(conductor_current(c), EVENT_JOURNAL_FAILED, monotonic_us());
 	if (!turned.entered)
@@ -317,7 +274,6 @@ struct admission conductor_migrate(
 	        .force = force,
 	        .asked_wall_us = conductor_wall_us()};
 	struct admission admission = admit(c, open ? &open->migration : NULL, vm, to, &intent);
-	char *text = NULL;
 
 	if (c->closing) {
 		admission.reason = "shutting-down";
@@ -327,7 +283,7 @@ struct admission conductor_migrate(
 	}
 	if (admission.reason)
 		return admission;
-	if (ledger_intent_record(&intent, &text) || record(c, text, true)) {
+	if (conductor_record_intent(c, &intent)) {
 		admission.reason = "journal-failed";
 		snprintf(admission.text, sizeof(admission.text),
 		        "the intent could not be written to the journal; is its disk full?");

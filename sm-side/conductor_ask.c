@@ -201,6 +201,21 @@ static void tree_answered(void *owner, const Tether__Answer *answer)
 	}
 }
 
+static bool is_plan(enum migration_action action)
+{
+	return action == ACTION_PREPARE || action == ACTION_PLAN;
+}
+
+/* After the commit the road is gone on all the same. */
+static bool plan_is_kept(struct conductor *c, struct json_object *answer)
+{
+	if (!conductor_record_plan(c, answer) || conductor_current(c)->committed)
+		return true;
+	conductor_find(conductor_current(c), "journal-failed", "the plan could not be written");
+	conductor_feed(c, EVENT_JOURNAL_FAILED);
+	return false;
+}
+
 static void sm_answered(void *owner, uint64_t id, struct json_object *answer)
 {
 	struct conductor *c = owner;
@@ -211,6 +226,8 @@ static void sm_answered(void *owner, uint64_t id, struct json_object *answer)
 		return;
 	c->sm_id = 0;
 	event = sm_talk_take(m, c->sm_action, answer, &c->sm_carried);
+	if (is_plan(c->sm_action) && event == EVENT_DONE && !plan_is_kept(c, answer))
+		return;
 	m->fact = whereabouts_fact(root_inventory(c->root), m, c->sm_carried);
 	if (event == EVENT_DONE || event == EVENT_FAILED)
 		answered(c, PARTY_SM, event == EVENT_DONE);

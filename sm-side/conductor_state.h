@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 /*
- * What the three rooms of the conductor share: conductor.c performs what the state machine puts
- * out, conductor_ask.c asks and takes answers, conductor_recovery.c deals with what was before.
+ * What the rooms of the conductor share: conductor.c performs what the state machine puts out,
+ * conductor_ask.c asks and takes answers, conductor_record.c writes the journal,
+ * conductor_recovery.c deals with what was before.
  */
 #ifndef TETHER_CONDUCTOR_STATE_H
 #define TETHER_CONDUCTOR_STATE_H
@@ -47,10 +48,18 @@ void conductor_perform(struct conductor *c, struct migration_output output);
 const char *conductor_feed(struct conductor *c, enum migration_event event);
 /* Note what has been found here, for the migration's status. */
 void conductor_find(struct migration *migration, const char *reason, const char *text);
-int conductor_record_epoch(struct conductor *c, uint64_t epoch);
 /* Keep of an ended migration what late peers ask for, and let the rest go. */
 void conductor_rows_let_go(struct conductor *c, struct migration *migration);
 int64_t conductor_wall_us(void);
+
+/* conductor_record.c: 0, or what journal_append says, which has been logged */
+
+int conductor_record_epoch(struct conductor *c, uint64_t epoch);
+int conductor_record_intent(struct conductor *c, const struct migration_intent *intent);
+/* The state that the migration has just entered. */
+int conductor_record_state(struct conductor *c, bool durable);
+/* The plan in the SM's @answer; it need not be on disk before a state that asks for its APPLY. */
+int conductor_record_plan(struct conductor *c, struct json_object *answer);
 
 /* conductor_ask.c */
 

@@ -2,226 +2,256 @@
 #include "sm-side/journal.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <libgen.h>
-#include <stdint.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
-#include "notifier/base/cleanup.h"
 #include "notifier/base/log.h"
+#include "sm-side/journal_file.h"
+#include "sm-side/journal_rows.h"
 
-#define HEADER "tether-journal 1\n"
-enum { HEADER_BYTES = sizeof(HEADER) - 1, CRC_DIGITS = 8 };
-
-struct journal {
-	int fd;
-	off_t length; /* of what is whole */
-	bool unusable;
+enum {
+	PRUNE_PARTS = 100,       /* so many times, while as many migrations end as are kept */
+	CHECKPOINT_PAGES = 1000, /* of the WAL */
 };
 
-/* CRC-32 as of IEEE 802.3, four bits at a time. */
-static uint32_t crc32_of(const char *bytes, size_t length)
-{
-	static const uint32_t table[16] = {0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac,
-	        0x76dc4190, 0x6b6b51f4, 0x4db26158, 0x5005713c, 0xedb88320, 0xf00f9344, 0xd6d6a3e8,
-	        0xcb61b38c, 0x9b64c2b0, 0x86d3d2d4, 0xa00ae278, 0xbdbdf21c};
-	uint32_t crc = 0xffffffff;
+struct journal {
+	sqlite3 *db;
+	int lock;
+	sqlite3_stmt *begin, *commit, *write[RECORD_KIND_COUNT];
+	unsigned keep;
+	unsigned ended; /* since the last time that old ones were removed */
+	int wal_pages;
+	bool durable; /* what synchronous is set to */
+};
 
-	for (size_t i = 0; i < length; i++) {
-		crc = crc >> 4 ^ table[(crc ^ (uint8_t)bytes[i]) & 15];
-		crc = crc >> 4 ^ table[(crc ^ (uint8_t)bytes[i] >> 4) & 15];
-	}
-	return ~crc;
+/* ---- reading ---- */
+
+#define OPEN "(SELECT id FROM migrations EXCEPT SELECT migration FROM endings)"
+/* As many as the ledger keeps. */
+#define LATEST   "(SELECT migration FROM endings ORDER BY migration DESC LIMIT 1000)"
+#define OF_THOSE "WHERE migration IN " OPEN " OR migration IN " LATEST
+
+static int rows_failed(struct journal *journal, const char *path, int code, int err,
+        enum record_kind kind, int64_t row, struct why why)
+{
+	if (code == SQLITE_OK && err != -EBADMSG)
+		return why_say(why, err, "%s could not be read", path);
+	if (code == SQLITE_OK)
+		return why_say(why, err,
+		        "%s is damaged (row %" PRId64
+		        " of %s is not as it was written); it was left "
+		        "as it is. tether-smd(8) says what can be done",
+		        path, row, record_shape(kind).table);
+	return why_say(
+	        why, journal_file_errno(journal->db), "%s: %s", path, sqlite3_errmsg(journal->db));
 }
 
-static int read_whole(int fd, char **bytes, size_t *length)
+static int pass_over(void *unused, const struct record *record)
 {
-	struct stat status;
-	char *at;
-
-	if (fstat(fd, &status))
-		return -errno;
-	at = malloc((size_t)status.st_size + 1);
-	if (!at)
-		return -ENOMEM;
-	*bytes = at;
-	for (*length = 0; *length < (size_t)status.st_size;) {
-		ssize_t got =
-		        pread(fd, at + *length, (size_t)status.st_size - *length, (off_t)*length);
-
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return -errno;
-		if (!got)
-			break;
-		*length += (size_t)got;
-	}
-	at[*length] = '\0';
 	return 0;
 }
 
-static int write_whole(int fd, struct iovec *part, int parts)
+/* All of them, since a row whose number is damaged would be nobody's. */
+static int rows_check(struct journal *journal, const char *path, struct why why)
 {
-	while (parts) {
-		ssize_t put = writev(fd, part, parts);
+	for (int kind = 0; kind < RECORD_KIND_COUNT; kind++) {
+		int64_t row = 0;
+		int err = 0;
+		int code = journal_rows_read(journal->db, kind, "", pass_over, NULL, &err, &row);
 
-		if (put < 0 && errno == EINTR)
-			continue;
-		if (put < 0)
-			return -errno;
-		for (; parts && (size_t)put >= part->iov_len; part++, parts--)
-			put -= (ssize_t)part->iov_len;
-		if (parts) {
-			part->iov_base = (char *)part->iov_base + put;
-			part->iov_len -= (size_t)put;
-		}
+		if (code != SQLITE_OK || err)
+			return rows_failed(journal, path, code, err, kind, row, why);
 	}
 	return 0;
 }
 
-/* @line ends before its line feed. */
-static bool is_record(const char *line, size_t length)
+static int rows_take(struct journal *journal, const char *path,
+        int (*take)(void *, const struct record *), void *context, struct why why)
 {
-	char digits[CRC_DIGITS + 1];
+	static const struct {
+		enum record_kind kind;
+		const char *where;
+	} parts[] = {
+	        {RECORD_epoch, "ORDER BY epoch"},
+	        {RECORD_intent, "WHERE id IN " OPEN " OR id IN " LATEST " ORDER BY id"},
+	        {RECORD_state, OF_THOSE " ORDER BY rowid"},
+	        {RECORD_said, OF_THOSE " ORDER BY migration"},
+	        {RECORD_ending, OF_THOSE " ORDER BY migration"},
+	        {RECORD_finding, OF_THOSE " ORDER BY rowid"},
+	};
 
-	if (length < CRC_DIGITS + 1 || line[CRC_DIGITS] != ' ')
-		return false;
-	snprintf(digits, sizeof(digits), "%08x",
-	        crc32_of(line + CRC_DIGITS + 1, length - CRC_DIGITS - 1));
-	return !memcmp(digits, line, CRC_DIGITS);
-}
+	for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++) {
+		int64_t row = 0;
+		int err = 0;
+		int code = journal_rows_read(
+		        journal->db, parts[i].kind, parts[i].where, take, context, &err, &row);
 
-/* Replays what is whole; *@whole is where it ends. */
-static int replay_lines(char *bytes, size_t length, int (*replay)(void *, const char *),
-        void *context, size_t *whole)
-{
-	size_t at = HEADER_BYTES;
-
-	while (at < length) {
-		char *line = bytes + at;
-		char *end = memchr(line, '\n', length - at);
-		int err;
-
-		*whole = at;
-		if (!end)
-			return 0;
-		if (!is_record(line, (size_t)(end - line)))
-			return memchr(end + 1, '\n', length - (size_t)(end + 1 - bytes)) ? -EBADMSG
-			                                                                 : 0;
-		*end = '\0';
-		err = replay(context, line + CRC_DIGITS + 1);
-		if (err)
-			return err;
-		at = (size_t)(end + 1 - bytes);
+		if (code != SQLITE_OK || err)
+			return rows_failed(journal, path, code, err, parts[i].kind, row, why);
 	}
-	*whole = at;
 	return 0;
 }
 
-static int directory_sync(const char *path)
-{
-	CLEANUP_FREE char *copy = strdup(path);
-	CLEANUP_CLOSE int fd = -1;
+/* ---- writing ---- */
 
-	if (!copy)
-		return -ENOMEM;
-	fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0 || fsync(fd))
-		return -errno;
+static int statements_make(struct journal *journal)
+{
+	int code = sqlite3_prepare_v3(journal->db, "BEGIN IMMEDIATE", -1, SQLITE_PREPARE_PERSISTENT,
+	        &journal->begin, NULL);
+
+	if (code == SQLITE_OK)
+		code = sqlite3_prepare_v3(journal->db, "COMMIT", -1, SQLITE_PREPARE_PERSISTENT,
+		        &journal->commit, NULL);
+	for (int kind = 0; kind < RECORD_KIND_COUNT && code == SQLITE_OK; kind++)
+		code = journal_row_prepare(journal->db, kind, &journal->write[kind]);
+	return code == SQLITE_OK ? 0 : journal_file_errno(journal->db);
+}
+
+/* A commit with FULL syncs the whole WAL, so all that were written with NORMAL before. */
+static int durable_set(struct journal *journal, bool durable)
+{
+	if (journal->durable == durable)
+		return SQLITE_OK;
+	journal->durable = durable;
+	return sqlite3_exec(journal->db,
+	        durable ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL", NULL, NULL,
+	        NULL);
+}
+
+static int statement_run(sqlite3_stmt *statement)
+{
+	sqlite3_step(statement);
+	return sqlite3_reset(statement);
+}
+
+/* The error is asked for before the rollback forgets it. */
+static int roll_back(struct journal *journal)
+{
+	int err = journal_file_errno(journal->db);
+
+	if (!sqlite3_get_autocommit(journal->db))
+		sqlite3_exec(journal->db, "ROLLBACK", NULL, NULL, NULL);
+	return err;
+}
+
+/* Old ones out of the file, whose room is used again. */
+static int prune(struct journal *journal)
+{
+	char sql[512];
+
+	snprintf(sql, sizeof(sql),
+	        "BEGIN IMMEDIATE;"
+	        "DELETE FROM migrations WHERE id IN (SELECT migration FROM endings ORDER BY "
+	        "migration DESC LIMIT -1 OFFSET %u);"
+	        "DELETE FROM plans WHERE migration < (SELECT min(id) FROM migrations);"
+	        "DELETE FROM epochs WHERE epoch IN (SELECT epoch FROM epochs ORDER BY epoch DESC "
+	        "LIMIT -1 OFFSET %u);"
+	        "COMMIT",
+	        journal->keep, journal->keep);
+	if (durable_set(journal, false) == SQLITE_OK &&
+	        sqlite3_exec(journal->db, sql, NULL, NULL, NULL) == SQLITE_OK)
+		return 0;
+	return roll_back(journal);
+}
+
+/*
+ * What costs time is done when a migration has ended: its VM waits for nothing any more. A failure
+ * does no harm: it is tried again with the next end.
+ */
+static void tidy(struct journal *journal)
+{
+	int err = 0;
+
+	if (journal->ended > journal->keep / PRUNE_PARTS) {
+		err = prune(journal);
+		journal->ended = err ? journal->ended : 0;
+	}
+	if (!err && journal->wal_pages > CHECKPOINT_PAGES &&
+	        sqlite3_wal_checkpoint_v2(
+	                journal->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL) != SQLITE_OK)
+		err = journal_file_errno(journal->db);
+	if (err)
+		log_warn("journal", "it could not be tidied up: %s", strerror(-err));
+}
+
+static int wal_grew(void *context, sqlite3 *db, const char *database, int pages)
+{
+	struct journal *journal = context;
+
+	journal->wal_pages = pages;
+	return SQLITE_OK;
+}
+
+static int write_all(struct journal *journal, const struct record *records, size_t count)
+{
+	int code = statement_run(journal->begin);
+
+	for (size_t i = 0; i < count && code == SQLITE_OK; i++)
+		code = journal_row_write(journal->write[records[i].kind], &records[i]);
+	return code == SQLITE_OK ? statement_run(journal->commit) : code;
+}
+
+int journal_append(
+        struct journal *journal, const struct record *records, size_t count, bool durable)
+{
+	int code = durable_set(journal, durable);
+	unsigned ended = 0;
+
+	if (code == SQLITE_OK)
+		code = write_all(journal, records, count);
+	if (code != SQLITE_OK) {
+		int err = roll_back(journal);
+
+		return code == SQLITE_MISMATCH ? -EINVAL : err;
+	}
+	for (size_t i = 0; i < count; i++)
+		ended += records[i].kind == RECORD_ending;
+	journal->ended += ended;
+	if (ended)
+		tidy(journal);
 	return 0;
 }
 
-static int header_write(int fd, const char *path)
+/* ---- opening ---- */
+
+static int open_checked(struct journal *journal, const char *path,
+        int (*take)(void *, const struct record *), void *context, struct why why)
 {
-	struct iovec part = {(void *)HEADER, HEADER_BYTES};
-	int err;
+	int err = journal_file_open(path, &journal->db, &journal->lock, why);
 
-	if (ftruncate(fd, 0))
-		return -errno;
-	err = write_whole(fd, &part, 1);
-	if (!err && fsync(fd))
-		err = -errno;
-	return err ? err : directory_sync(path);
-}
-
-static void say_why(char *why, size_t size, int err, const char *path, size_t at)
-{
-	if (!why || !size)
-		return;
-	switch (err) {
-	case -EINVAL:
-		snprintf(
-		        why, size, "%s is not a journal of tether-smd; it was left as it is", path);
-		break;
-	case -EBADMSG:
-		snprintf(why, size,
-		        "%s is damaged at byte %zu, with more behind it; it was left as it is",
-		        path, at);
-		break;
-	case -EBUSY:
-		snprintf(why, size, "%s belongs to another tether-smd that is running", path);
-		break;
-	default:
-		snprintf(why, size, "%s: %s", path, strerror(-err));
-	}
-}
-
-static int journal_load(struct journal *journal, const char *path,
-        int (*replay)(void *, const char *), void *context, size_t *whole)
-{
-	CLEANUP_FREE char *bytes = NULL;
-	size_t length = 0;
-	int err = read_whole(journal->fd, &bytes, &length);
-
+	if (!err)
+		err = rows_check(journal, path, why);
+	if (!err)
+		err = rows_take(journal, path, take, context, why);
 	if (err)
 		return err;
-	if (length < HEADER_BYTES) {
-		if (length && memcmp(bytes, HEADER, length))
-			return -EINVAL;
-		journal->length = HEADER_BYTES;
-		return header_write(journal->fd, path);
-	}
-	if (memcmp(bytes, HEADER, HEADER_BYTES))
-		return -EINVAL;
-	*whole = HEADER_BYTES;
-	err = replay_lines(bytes, length, replay, context, whole);
+	err = journal_file_accept(journal->db);
+	if (!err)
+		err = statements_make(journal);
 	if (err)
-		return err;
-	if (*whole < length) {
-		log_warn("journal", "%s: the last record is torn, %zu bytes are cut off", path,
-		        length - *whole);
-		if (ftruncate(journal->fd, (off_t)*whole) || fsync(journal->fd))
-			return -errno;
-	}
-	journal->length = (off_t)*whole;
+		return why_say(why, err, "%s cannot be written: %s", path, strerror(-err));
+	sqlite3_wal_hook(journal->db, wal_grew, journal);
 	return 0;
 }
 
-int journal_open(const char *path, int (*replay)(void *context, const char *text), void *context,
+int journal_open(const char *path, unsigned keep,
+        int (*take)(void *context, const struct record *record), void *context,
         struct journal **journal, char *why, size_t why_size)
 {
 	struct journal *made = calloc(1, sizeof(*made));
-	size_t whole = 0;
-	int err = 0;
+	int err;
 
 	if (!made)
-		return -ENOMEM;
-	made->fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-	if (made->fd < 0)
-		err = -errno;
-	else if (flock(made->fd, LOCK_EX | LOCK_NB))
-		err = errno == EWOULDBLOCK ? -EBUSY : -errno;
-	else
-		err = journal_load(made, path, replay, context, &whole);
+		return why_say((struct why){why, why_size}, -ENOMEM, "no memory");
+	made->lock = -1;
+	made->keep = keep;
+	made->ended = keep;
+	made->durable = true;
+	err = open_checked(made, path, take, context, (struct why){why, why_size});
 	if (err) {
-		say_why(why, why_size, err, path, whole);
 		journal_close(made);
 		return err;
 	}
@@ -229,34 +259,17 @@ int journal_open(const char *path, int (*replay)(void *context, const char *text
 	return 0;
 }
 
-int journal_append(struct journal *journal, const char *text, bool durable)
-{
-	size_t length = strlen(text);
-	char crc[CRC_DIGITS + 2];
-	struct iovec parts[] = {{crc, CRC_DIGITS + 1}, {(void *)text, length}, {(void *)"\n", 1}};
-	int err;
-
-	if (memchr(text, '\n', length))
-		return -EINVAL;
-	if (journal->unusable)
-		return -EIO;
-	snprintf(crc, sizeof(crc), "%08x ", crc32_of(text, length));
-	err = write_whole(journal->fd, parts, ARRAY_SIZE(parts));
-	if (!err && durable && fdatasync(journal->fd))
-		err = -errno;
-	if (err) {
-		journal->unusable = ftruncate(journal->fd, journal->length) != 0;
-		return err;
-	}
-	journal->length += (off_t)(CRC_DIGITS + 1 + length + 1);
-	return 0;
-}
-
 void journal_close(struct journal *journal)
 {
 	if (!journal)
 		return;
-	if (journal->fd >= 0)
-		close(journal->fd);
+	sqlite3_finalize(journal->begin);
+	sqlite3_finalize(journal->commit);
+	for (int kind = 0; kind < RECORD_KIND_COUNT; kind++)
+		sqlite3_finalize(journal->write[kind]);
+	sqlite3_close(journal->db);
+	/* Any other descriptor of the file takes SQLite's own locks along when it is closed. */
+	if (journal->lock >= 0)
+		close(journal->lock);
 	free(journal);
 }

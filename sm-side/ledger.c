@@ -5,9 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sm-side/guid_text.h"
-#include "sm-side/json_read.h"
-
 enum { ENTRIES_MAX = 1000 };
 
 void ledger_init(struct ledger *ledger, const struct deadlines *deadlines)
@@ -100,79 +97,6 @@ const struct migration *ledger_latest_of(const struct ledger *ledger, const char
 
 /* ---- writing ---- */
 
-static int text_of(struct json_object *object, char **text)
-{
-	const char *plain = json_object_to_json_string_ext(
-	        object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
-
-	*text = plain ? strdup(plain) : NULL;
-	json_object_put(object);
-	return *text ? 0 : -ENOMEM;
-}
-
-static struct json_object *record_new(const char *kind)
-{
-	struct json_object *record = json_object_new_object();
-
-	json_put_text(record, "kind", kind);
-	return record;
-}
-
-int ledger_epoch_record(uint64_t epoch, char **text)
-{
-	struct json_object *record = record_new("epoch");
-
-	json_put_number(record, "epoch", epoch);
-	return text_of(record, text);
-}
-
-static struct json_object *place_write(const struct place *place)
-{
-	struct json_object *object = json_object_new_object();
-
-	json_put_text(object, "host", place->host);
-	json_put_text(object, "slot", place->slot);
-	json_put_guid(object, "switch_guid", place->switch_guid);
-	json_put_number(object, "switch_port", place->switch_port);
-	return object;
-}
-
-static struct json_object *identity_write(const struct identity *identity)
-{
-	struct json_object *object = json_object_new_object();
-
-	json_put_guid(object, "node_guid", identity->node_guid);
-	json_put_guid(object, "port_guid", identity->port_guid);
-	return object;
-}
-
-int ledger_intent_record(const struct migration_intent *intent, char **text)
-{
-	struct json_object *record = record_new("intent");
-
-	json_put_number(record, "migration", intent->id);
-	json_put_number(record, "epoch", intent->epoch);
-	json_put_text(record, "vm", intent->vm);
-	json_object_object_add(record, "source", place_write(&intent->source));
-	json_object_object_add(record, "destination", place_write(&intent->destination));
-	json_object_object_add(record, "identity", identity_write(&intent->identity));
-	json_object_object_add(record, "other", identity_write(&intent->other));
-	json_put_bool(record, "fabric", intent->fabric);
-	json_put_bool(record, "force", intent->force);
-	json_put_bool(record, "reattach", intent->reattach);
-	json_put_number(record, "asked_us", (uint64_t)intent->asked_wall_us);
-	return text_of(record, text);
-}
-
-static void address_write(struct json_object *record, const struct address *address)
-{
-	char gid[GID_TEXT_BYTES];
-
-	gid_format(address->gid, gid);
-	json_put_number(record, "lid", address->lid);
-	json_put_text(record, "gid", gid);
-}
-
 /* The states whose action hands on what the shims have said before; STOPPING, so that it is known
  * whom an abort has to reach. */
 static bool needs_testimony(enum migration_state state)
@@ -180,62 +104,6 @@ static bool needs_testimony(enum migration_state state)
 	enum migration_action action = migration_state_action(state);
 
 	return action == ACTION_STOP || action == ACTION_RELEASE || action == ACTION_RECONNECT;
-}
-
-static int testimony_write(struct json_object *record, const struct testimony *testimony)
-{
-	char *said;
-	int err = testimony_pack(testimony, &said);
-
-	if (err)
-		return err;
-	json_put_text(record, "said", said);
-	free(said);
-	return 0;
-}
-
-static void findings_write(struct json_object *record, const struct testimony *testimony)
-{
-	struct json_object *list = json_object_new_array();
-
-	for (size_t i = 0; i < testimony->finding_count; i++) {
-		struct json_object *finding = json_object_new_object();
-
-		json_put_text(finding, "who", testimony->findings[i].who);
-		json_put_text(finding, "reason", testimony->findings[i].reason);
-		json_put_text(finding, "text", testimony->findings[i].text);
-		json_object_array_add(list, finding);
-	}
-	json_object_object_add(record, "findings", list);
-}
-
-#define COUNTS(COUNT)                                                                              \
-	COUNT(counts.lft_sets)                                                                     \
-	COUNT(counts.lft_sets_physical)                                                            \
-	COUNT(counts.lft_sets_vswitch)                                                             \
-	COUNT(counts.pkey_sets)                                                                    \
-	COUNT(counts.portinfo_sets)                                                                \
-	COUNT(counts.resent)                                                                       \
-	COUNT(counts.sm_elapsed_us)                                                                \
-	COUNT(counts.copy_ms)                                                                      \
-	COUNT(testimony.counts.processes)                                                          \
-	COUNT(testimony.counts.qps)                                                                \
-	COUNT(testimony.counts.replayed)                                                           \
-	COUNT(testimony.counts.made_up)                                                            \
-	COUNT(testimony.counts.errors)
-
-/* "counts.lft_sets" is "lft_sets" in the journal. */
-static const char *last_part(const char *path)
-{
-	return strrchr(path, '.') + 1;
-}
-
-static void end_write(struct json_object *record, const struct migration *m)
-{
-	findings_write(record, &m->testimony);
-#define COUNT(path) json_put_number(record, last_part(#path), m->path);
-	COUNTS(COUNT)
-#undef COUNT
 }
 
 /* When the state was entered, since the migration was asked for. */
@@ -246,116 +114,107 @@ static uint64_t entered_at_us(const struct migration *m)
 	return m->steps[m->step_count - 1].started_us - m->steps[0].started_us;
 }
 
-int ledger_state_record(const struct migration *migration, int64_t overall_wall_us, char **text)
+static struct record *record_add(struct ledger_records *records, enum record_kind kind)
 {
-	struct json_object *record = record_new("state");
+	struct record *record = &records->at[records->count++];
 
-	json_put_number(record, "migration", migration->intent.id);
-	json_put_number(record, "epoch", migration->intent.epoch);
-	json_put_text(record, "state", migration_state_name(migration->state));
-	json_put_number(record, "at_us", entered_at_us(migration));
-	json_put_number(record, "sequence", migration->sequence);
-	json_put_bool(record, "given_up", migration->given_up);
-	json_put_bool(record, "vacated", migration->vacated);
-	address_write(record, &migration->intent.address);
-	json_put_guid(record, "source_switch", migration->intent.source.switch_guid);
-	json_put_number(record, "source_switch_port", migration->intent.source.switch_port);
-	if (overall_wall_us)
-		json_put_number(record, "overall_us", (uint64_t)overall_wall_us);
-	if (*migration->plan_hash)
-		json_put_text(record, "plan", migration->plan_hash);
-	if (needs_testimony(migration->state) && testimony_write(record, &migration->testimony)) {
-		json_object_put(record);
-		return -ENOMEM;
+	*record = (struct record){.kind = kind};
+	return record;
+}
+
+static void state_add(
+        struct ledger_records *records, const struct migration *m, int64_t overall_wall_us)
+{
+	struct state_record *state = &record_add(records, RECORD_state)->value.state;
+
+	*state = (struct state_record){.migration = m->intent.id,
+	        .epoch = m->intent.epoch,
+	        .state = m->state,
+	        .at_us = entered_at_us(m),
+	        .sequence = m->sequence,
+	        .address = m->intent.address,
+	        .source_switch = m->intent.source.switch_guid,
+	        .source_switch_port = m->intent.source.switch_port,
+	        .overall_us = overall_wall_us,
+	        .given_up = m->given_up,
+	        .vacated = m->vacated};
+	memcpy(state->plan, m->plan_hash, sizeof(state->plan));
+}
+
+static int said_add(struct ledger_records *records, const struct migration *m)
+{
+	struct said_record *said;
+	size_t length;
+	int err = testimony_pack(&m->testimony, &records->said, &length);
+
+	if (err)
+		return err;
+	said = &record_add(records, RECORD_said)->value.said;
+	*said = (struct said_record){m->intent.id, {records->said, length}};
+	return 0;
+}
+
+static void ending_add(struct ledger_records *records, const struct migration *m)
+{
+	record_add(records, RECORD_ending)->value.ending =
+	        (struct ending_record){m->intent.id, m->state, m->counts, m->testimony.counts};
+	for (size_t i = 0; i < m->testimony.finding_count; i++) {
+		const struct finding *finding = &m->testimony.findings[i];
+
+		record_add(records, RECORD_finding)->value.finding = (struct finding_record){
+		        m->intent.id, finding->who, finding->reason, finding->text};
 	}
-	if (migration_ended(migration))
-		end_write(record, migration);
-	return text_of(record, text);
+}
+
+int ledger_state_records(
+        const struct migration *migration, int64_t overall_wall_us, struct ledger_records *records)
+{
+	enum { OTHERS = 3 }; /* than findings */
+	int err = 0;
+
+	*records = (struct ledger_records){
+	        .at = calloc(migration->testimony.finding_count + OTHERS, sizeof(*records->at))};
+	if (!records->at)
+		return -ENOMEM;
+	state_add(records, migration, overall_wall_us);
+	if (needs_testimony(migration->state))
+		err = said_add(records, migration);
+	if (err)
+		ledger_records_clear(records);
+	else if (migration_ended(migration))
+		ending_add(records, migration);
+	return err;
+}
+
+void ledger_records_clear(struct ledger_records *records)
+{
+	free(records->at);
+	free(records->said);
+	*records = (struct ledger_records){0};
 }
 
 /* ---- reading ---- */
 
-static int place_read(struct json_object *record, const char *name, struct place *place)
+static void epoch_take(struct ledger *ledger, uint64_t epoch)
 {
-	struct json_object *object = json_read_object(record, name);
-
-	if (!object || json_read_text(object, "host", place->host, sizeof(place->host)) ||
-	        json_read_text(object, "slot", place->slot, sizeof(place->slot)) ||
-	        json_read_guid(object, "switch_guid", &place->switch_guid) ||
-	        json_read_unsigned(object, "switch_port", &place->switch_port))
-		return -EBADMSG;
-	return 0;
+	if (epoch > ledger->epoch)
+		ledger->epoch = epoch;
 }
 
-static int identity_read(struct json_object *record, const char *name, struct identity *identity)
+static int intent_take(struct ledger *ledger, const struct migration_intent *intent)
 {
-	struct json_object *object = json_read_object(record, name);
-
-	if (!object || json_read_guid(object, "node_guid", &identity->node_guid) ||
-	        json_read_guid(object, "port_guid", &identity->port_guid))
-		return -EBADMSG;
-	return 0;
-}
-
-static int intent_replay(struct ledger *ledger, struct json_object *record)
-{
-	struct migration_intent intent = {0};
 	struct ledger_entry *entry;
-	uint64_t asked = 0;
 
-	if (json_read_number(record, "migration", UINT64_MAX, &intent.id) ||
-	        json_read_number(record, "epoch", UINT64_MAX, &intent.epoch) ||
-	        json_read_text(record, "vm", intent.vm, sizeof(intent.vm)) ||
-	        place_read(record, "source", &intent.source) ||
-	        place_read(record, "destination", &intent.destination) ||
-	        identity_read(record, "identity", &intent.identity) ||
-	        identity_read(record, "other", &intent.other) ||
-	        json_read_bool(record, "fabric", &intent.fabric) ||
-	        json_read_bool(record, "force", &intent.force) ||
-	        json_read_number(record, "asked_us", INT64_MAX, &asked) ||
-	        ledger_find(ledger, intent.id))
+	if (ledger_find(ledger, intent->id))
 		return -EBADMSG;
-	json_read_bool(record, "reattach", &intent.reattach);
-	intent.asked_wall_us = (int64_t)asked;
-	entry = ledger_add(ledger, &intent);
+	entry = ledger_add(ledger, intent);
 	if (!entry)
 		return -ENOMEM;
 	entry->migration.state = STATE_LOCATING;
 	return 0;
 }
 
-static int findings_replay(struct migration *m, struct json_object *record)
-{
-	struct json_object *list = json_object_object_get(record, "findings");
-	size_t count = 0;
-
-	if (json_object_is_type(list, json_type_array))
-		count = json_object_array_length(list);
-	for (size_t i = 0; i < count; i++) {
-		struct json_object *finding = json_object_array_get_idx(list, i);
-		const char *who = json_read_string(finding, "who");
-		const char *reason = json_read_string(finding, "reason");
-		const char *text = json_read_string(finding, "text");
-
-		if (!who || !reason || !text || testimony_find(&m->testimony, who, reason, text))
-			return -EBADMSG;
-	}
-	return 0;
-}
-
-static int end_replay(struct migration *m, struct json_object *record)
-{
-	unsigned value;
-
-#define COUNT(path)                                                                                \
-	if (!json_read_unsigned(record, last_part(#path), &value))                                 \
-		m->path = value;
-	COUNTS(COUNT)
-#undef COUNT
-	return findings_replay(m, record);
-}
-
-static int step_replay(struct migration *m, enum migration_state state, uint64_t at_us)
+static int step_take(struct migration *m, enum migration_state state, uint64_t at_us)
 {
 	struct migration_step *grown = realloc(m->steps, (m->step_count + 1) * sizeof(*m->steps));
 
@@ -371,83 +230,82 @@ static int step_replay(struct migration *m, enum migration_state state, uint64_t
 	return 0;
 }
 
-static int extras_replay(struct ledger_entry *entry, struct json_object *record)
+static int state_take(struct ledger_entry *entry, const struct state_record *record)
 {
 	struct migration *m = &entry->migration;
-	const char *said = json_read_string(record, "said");
-	const char *gid = json_read_string(record, "gid");
-	unsigned number;
-	uint64_t wide;
-	int err = 0;
+	int err = step_take(m, record->state, record->at_us);
 
-	if (!json_read_unsigned(record, "sequence", &number))
-		m->sequence = number;
-	if (!json_read_unsigned(record, "lid", &number))
-		m->intent.address.lid = (uint16_t)number;
-	if (gid && gid_parse(gid, m->intent.address.gid))
-		return -EBADMSG;
-	if (!json_read_guid(record, "source_switch", &wide))
-		m->intent.source.switch_guid = wide;
-	if (!json_read_unsigned(record, "source_switch_port", &number))
-		m->intent.source.switch_port = number;
-	if (!json_read_number(record, "overall_us", INT64_MAX, &wide))
-		entry->overall_wall_us = (int64_t)wide;
-	json_read_bool(record, "given_up", &m->given_up);
-	json_read_bool(record, "vacated", &m->vacated);
-	json_read_text(record, "plan", m->plan_hash, sizeof(m->plan_hash));
-	if (said)
-		err = testimony_unpack(&m->testimony, m->intent.vm, said);
-	if (!err && migration_ended(m))
-		err = end_replay(m, record);
-	return err;
-}
-
-static int state_replay(struct ledger *ledger, struct json_object *record)
-{
-	uint64_t id, epoch, at_us;
-	struct ledger_entry *entry;
-	enum migration_state state;
-	char name[MIGRATION_NAME_BYTES];
-	int err;
-
-	if (json_read_number(record, "migration", UINT64_MAX, &id) ||
-	        json_read_number(record, "epoch", UINT64_MAX, &epoch) ||
-	        json_read_number(record, "at_us", INT64_MAX, &at_us) ||
-	        json_read_text(record, "state", name, sizeof(name)) ||
-	        migration_state_parse(name, &state))
-		return -EBADMSG;
-	entry = ledger_find(ledger, id);
-	if (!entry)
-		return -EBADMSG;
-	err = step_replay(&entry->migration, state, at_us);
 	if (err)
 		return err;
 	/* Who looked where things stand and died over it knows no more than before. */
-	if (state != STATE_RECOVERING)
-		entry->migration.state = state;
-	entry->migration.intent.epoch = epoch;
+	if (record->state != STATE_RECOVERING)
+		m->state = record->state;
+	m->intent.epoch = record->epoch;
+	m->intent.address = record->address;
+	m->intent.source.switch_guid = record->source_switch;
+	m->intent.source.switch_port = record->source_switch_port;
+	m->sequence = record->sequence;
+	m->given_up = record->given_up;
+	m->vacated = record->vacated;
+	if (*record->plan)
+		memcpy(m->plan_hash, record->plan, sizeof(m->plan_hash));
+	if (record->overall_us)
+		entry->overall_wall_us = record->overall_us;
 	entry->changes++;
-	if (epoch > ledger->epoch)
-		ledger->epoch = epoch;
-	return extras_replay(entry, record);
+	return 0;
 }
 
-int ledger_replay(struct ledger *ledger, const char *text)
+static int ending_take(struct migration *m, const struct ending_record *record)
 {
-	struct json_object *record = json_read_whole(text, strlen(text));
-	const char *kind = record ? json_read_string(record, "kind") : NULL;
-	uint64_t epoch;
-	int err = -EBADMSG;
+	if (!migration_ended(m) || m->state != record->outcome)
+		return -EBADMSG;
+	m->counts = record->counts;
+	m->testimony.counts = record->said;
+	return 0;
+}
 
-	if (kind && !strcmp(kind, "epoch")) {
-		err = json_read_number(record, "epoch", UINT64_MAX, &epoch) ? -EBADMSG : 0;
-		if (!err && epoch > ledger->epoch)
-			ledger->epoch = epoch;
-	} else if (kind && !strcmp(kind, "intent")) {
-		err = intent_replay(ledger, record);
-	} else if (kind && !strcmp(kind, "state")) {
-		err = state_replay(ledger, record);
+/* Of a migration that is known. */
+static int part_take(struct ledger *ledger, const struct record *record, uint64_t migration)
+{
+	const union record_value *value = &record->value;
+	struct ledger_entry *entry = ledger_find(ledger, migration);
+
+	if (!entry)
+		return -EBADMSG;
+	switch (record->kind) {
+	case RECORD_state:
+		epoch_take(ledger, value->state.epoch);
+		return state_take(entry, &value->state);
+	case RECORD_said:
+		return testimony_unpack(&entry->migration.testimony, entry->migration.intent.vm,
+		        value->said.said.at, value->said.said.length);
+	case RECORD_ending:
+		return ending_take(&entry->migration, &value->ending);
+	case RECORD_finding:
+		return testimony_find(&entry->migration.testimony, value->finding.who,
+		        value->finding.reason, value->finding.text);
+	default:
+		return -EBADMSG;
 	}
-	json_object_put(record);
-	return err;
+}
+
+int ledger_take(struct ledger *ledger, const struct record *record)
+{
+	switch (record->kind) {
+	case RECORD_epoch:
+		epoch_take(ledger, record->value.epoch.epoch);
+		return 0;
+	case RECORD_intent:
+		return intent_take(ledger, &record->value.intent);
+	case RECORD_state:
+		return part_take(ledger, record, record->value.state.migration);
+	case RECORD_said:
+		return part_take(ledger, record, record->value.said.migration);
+	case RECORD_ending:
+		return part_take(ledger, record, record->value.ending.migration);
+	case RECORD_finding:
+		return part_take(ledger, record, record->value.finding.migration);
+	default:
+		return -EBADMSG;
+	}
 }

@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 /*
- * The migrations that are known: those under way and the latest that have ended, and how each is
- * written into the journal and read back. Pure: texts in, texts out. Belongs to the conductor and
+ * The migrations that are known: those under way and the latest that have ended, and what of each
+ * goes into the journal and comes back. Pure: records in, records out. Belongs to the conductor and
  * its thread.
- *
- * Records (JSON, one object each): {"kind":"epoch"}; {"kind":"intent"}, the first of a migration;
- * {"kind":"state"}, one for each state entered, with what a successor needs to go on from there.
  */
 #ifndef TETHER_LEDGER_H
 #define TETHER_LEDGER_H
@@ -14,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "sm-side/migration.h"
+#include "sm-side/record.h"
 
 struct ledger_entry {
 	struct ledger_entry *older;
@@ -44,15 +41,24 @@ struct ledger_entry *ledger_oldest_open(const struct ledger *ledger);
 /* The latest that knows the VM's address; NULL: none. */
 const struct migration *ledger_latest_of(const struct ledger *ledger, const char *vm);
 
-/* Texts of records, which the caller frees. -ENOMEM. */
-int ledger_epoch_record(uint64_t epoch, char **text);
-int ledger_intent_record(const struct migration_intent *intent, char **text);
-int ledger_state_record(const struct migration *migration, int64_t overall_wall_us, char **text);
+/* What a state entered is to the journal: the state, what the shims have said where it hands that
+ * on, and at the end counts and findings. Pointers go into the migration. */
+struct ledger_records {
+	struct record *at;
+	size_t count;
+	uint8_t *said;
+};
+
+/* -ENOMEM. */
+int ledger_state_records(
+        const struct migration *migration, int64_t overall_wall_us, struct ledger_records *records);
+void ledger_records_clear(struct ledger_records *records);
 
 /*
  * Take one record of the journal: afterwards a migration's state is that of its last record, its
- * timeline is in microseconds since 1970 and nothing of it runs. -EBADMSG: not a record of ours.
+ * timeline is in microseconds since 1970 and nothing of it runs. -EBADMSG: it does not follow from
+ * those before it.
  */
-int ledger_replay(struct ledger *ledger, const char *text);
+int ledger_take(struct ledger *ledger, const struct record *record);
 
 #endif

@@ -113,9 +113,9 @@ static void end_when_told(evutil_socket_t unused, short what, void *context)
 		event_base_loopbreak(daemon->base);
 }
 
-static int replay(void *context, const char *text)
+static int take(void *context, const struct record *record)
 {
-	return ledger_replay(context, text);
+	return ledger_take(context, record);
 }
 
 static void end_is_near(struct daemon *daemon)
@@ -143,8 +143,8 @@ static int journal_start(struct daemon *daemon)
 	int err;
 
 	ledger_init(&daemon->ledger, &daemon->settings.deadlines);
-	err = journal_open(daemon->settings.journal, replay, &daemon->ledger, &daemon->journal, why,
-	        sizeof(why));
+	err = journal_open(daemon->settings.journal, (unsigned)daemon->settings.journal_keep, take,
+	        &daemon->ledger, &daemon->journal, why, sizeof(why));
 	if (err)
 		log_error("journal", "%s", why);
 	return err;

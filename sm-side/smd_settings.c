@@ -10,6 +10,8 @@
 #include "notifier/base/settings.h"
 #include "sm-side/sm_protocol.h"
 
+enum { JOURNAL_KEEP = 10000, JOURNAL_KEEP_MAX = 10000000 };
+
 static int take_path(char **target, const char *value)
 {
 	return *value == '/' ? setting_text(target, value) : -EINVAL;
@@ -28,6 +30,11 @@ static int take_api(struct smd_settings *s, const char *value)
 static int take_journal(struct smd_settings *s, const char *value)
 {
 	return take_path(&s->journal, value);
+}
+
+static int take_journal_keep(struct smd_settings *s, const char *value)
+{
+	return setting_number(&s->journal_keep, value, 1, JOURNAL_KEEP_MAX);
 }
 
 static int take_sm_socket(struct smd_settings *s, const char *value)
@@ -60,6 +67,7 @@ static const struct {
         {"listen", take_listen},
         {"api", take_api},
         {"journal", take_journal},
+        {"journal_keep", take_journal_keep},
         {"sm_socket", take_sm_socket},
         {"fabric", take_fabric},
         {"log", take_log},
@@ -82,6 +90,7 @@ static bool defaults_set(struct smd_settings *settings)
 	*settings = (struct smd_settings){.listen = strdup("/run/tether/agents.sock"),
 	        .api = strdup("/run/tether/api.sock"),
 	        .journal = strdup("/var/lib/tether/journal"),
+	        .journal_keep = JOURNAL_KEEP,
 	        .sm_socket = strdup("/run/tether/sm.sock"),
 	        .log = strdup("stderr"),
 	        .log_level = LOG_LEVEL_INFO,

@@ -13,6 +13,7 @@ struct smd_settings {
 	char *listen; /* path of the agents' socket, without "unix:" */
 	char *api;
 	char *journal;
+	unsigned long journal_keep; /* so many migrations that have ended */
 	char *sm_socket;
 	char *log;
 	enum log_level log_level;

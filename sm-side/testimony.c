@@ -300,63 +300,27 @@ size_t testimony_count_of_vm(char *const *names, size_t count, const char *vm)
 	return found;
 }
 
-int testimony_pack(const struct testimony *testimony, char **text)
+int testimony_pack(const struct testimony *testimony, uint8_t **bytes, size_t *length)
 {
-	static const char digits[] = "0123456789abcdef";
 	Tether__Answer answer = TETHER__ANSWER__INIT;
-	CLEANUP_FREE uint8_t *bytes = NULL;
-	size_t length;
-	char *at;
 
 	answer.evidence = (Tether__EvidenceRows *)&testimony->evidence;
 	answer.qps = (Tether__QpRows *)&testimony->qps;
 	answer.keys = (Tether__KeyRows *)&testimony->keys;
 	answer.answered = testimony->processes;
 	answer.n_answered = testimony->process_count;
-	length = tether__answer__get_packed_size(&answer);
-	bytes = malloc(length + 1);
-	at = malloc(2 * length + 1);
-	if (!bytes || !at) {
-		free(at);
+	*length = tether__answer__get_packed_size(&answer);
+	*bytes = malloc(*length + 1);
+	if (!*bytes)
 		return -ENOMEM;
-	}
-	tether__answer__pack(&answer, bytes);
-	*text = at;
-	for (size_t i = 0; i < length; i++) {
-		*at++ = digits[bytes[i] >> 4];
-		*at++ = digits[bytes[i] & 15];
-	}
-	*at = '\0';
+	tether__answer__pack(&answer, *bytes);
 	return 0;
 }
 
-static int digit_value(char digit)
+int testimony_unpack(
+        struct testimony *testimony, const char *vm, const uint8_t *bytes, size_t length)
 {
-	if (digit >= '0' && digit <= '9')
-		return digit - '0';
-	return digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
-}
-
-static Tether__Answer *unpack_answer(const char *text)
-{
-	size_t length = strlen(text) / 2;
-	CLEANUP_FREE uint8_t *bytes = malloc(length + 1);
-
-	if (!bytes || strlen(text) % 2)
-		return NULL;
-	for (size_t i = 0; i < length; i++) {
-		int high = digit_value(text[2 * i]), low = digit_value(text[2 * i + 1]);
-
-		if (high < 0 || low < 0)
-			return NULL;
-		bytes[i] = (uint8_t)(high << 4 | low);
-	}
-	return tether__answer__unpack(NULL, length, bytes);
-}
-
-int testimony_unpack(struct testimony *testimony, const char *vm, const char *text)
-{
-	Tether__Answer *answer = unpack_answer(text);
+	Tether__Answer *answer = tether__answer__unpack(NULL, length, bytes);
 	int err;
 
 	if (!answer)

@@ -63,10 +63,11 @@ bool testimony_is_of_vm(const char *process, const char *vm);
 size_t testimony_count_of_vm(char *const *names, size_t count, const char *vm);
 
 /*
- * For the journal: rows and processes as one packed Answer in hexadecimal digits. The caller frees
- * it. unpack replaces what is there; -EBADMSG: not such a text.
+ * For the journal: rows and processes as one packed Answer, which the caller frees. unpack replaces
+ * what is there; -EBADMSG: not such bytes.
  */
-int testimony_pack(const struct testimony *testimony, char **text);
-int testimony_unpack(struct testimony *testimony, const char *vm, const char *text);
+int testimony_pack(const struct testimony *testimony, uint8_t **bytes, size_t *length);
+int testimony_unpack(
+        struct testimony *testimony, const char *vm, const uint8_t *bytes, size_t length);
 
 #endif

@@ -9,7 +9,6 @@ gets a VF; now and then SA and fabric are compared. VM 1 moves to and fro while 
 The instant is uniform over the length of an undisturbed migration, and nothing that is asserted depends on it. SEED
 (printed) draws victims, instants and destinations again; when a process runs is another matter."""
 import collections
-import json
 import os
 import random
 import statistics
@@ -24,6 +23,7 @@ from faults.membership import partitions, pkeys_of  # noqa: E402
 from faults.sa_truth import check_sa_truth  # noqa: E402
 from faults.victims import PEER, SOURCE, STEPS, VICTIMS, Agent, KillLab, Load, start_migration  # noqa: E402
 from lab.deadline import tails, wait_until  # noqa: E402
+from lab.journal import states_after  # noqa: E402
 from lab.system import START_S  # noqa: E402
 from lab.tap import FULL, Tap, print_rows  # noqa: E402
 
@@ -59,12 +59,8 @@ class BesiegedLab(KillLab):
 
 def step_of(lab, known):
     """In which state is the migration that is newer than @known? By the journal, which is there when nobody answers."""
-    step = "(asking)"
-    for line in open(lab.path("journal"), errors="replace"):
-        words = line.partition(" ")[2]
-        record = json.loads(words) if words.startswith("{") and words.endswith("}\n") else {}
-        if record.get("migration", 0) > known:
-            step = record.get("state", "locating")
+    states = states_after(lab.path("journal"), known)
+    step = states[-1] if states else "(asking)"
     return "(ended)" if step in OUTCOMES else step
 
 

@@ -20,6 +20,7 @@ from lab.told_to_end import end_properly_when_told  # noqa: E402
 
 BUILD = os.path.abspath(os.environ.get("TETHER_BUILD", "build"))
 ANSWER_S = 60  # the API holds an answer back for 30
+WAL_FRAME = 24 + 4096  # by which the journal grows with each page that a record changes
 
 
 class Smd:
@@ -37,7 +38,7 @@ class Smd:
         """@room: so many bytes may be added to the journal, as on a disk that is nearly full; stderr is a pipe then."""
         more = {}
         if room is not None:
-            limit = os.path.getsize(self.journal) + room
+            limit = os.path.getsize(self.journal + "-wal") + room
             more = {"restore_signals": False, "stderr": subprocess.PIPE,
                     "preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))}
         self.child = subprocess.Popen([f"{BUILD}/bin/tether-smd", "--config", self.config], env={**os.environ, **env}, **more)

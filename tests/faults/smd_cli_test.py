@@ -4,6 +4,7 @@
 import json
 import os
 import random
+import re
 import resource
 import socket
 import subprocess
@@ -11,6 +12,8 @@ import tempfile
 import threading
 
 from smd import BUILD, Smd, Stage, equal, run, wait_until
+
+from lab.journal import ask
 
 TETHER = f"{BUILD}/bin/tether"
 
@@ -374,6 +377,46 @@ def a_foreign_journal_is_refused():
             equal(journal.read(), "somebody's letters\n")
 
 
+def a_damaged_journal_is_refused_and_left_as_it_is():
+    with tempfile.TemporaryDirectory(prefix="smd.") as directory:
+        smd = Smd(directory)
+        smd.start()
+        equal(smd.stop(), 0)
+        with open(smd.journal, "r+b") as journal:
+            page = journal.read().index(b"CREATE TABLE states")
+            journal.seek(page)
+            journal.write(b"D")
+        with open(smd.journal, "rb") as journal:
+            damaged = journal.read()
+        done = subprocess.run([f"{BUILD}/bin/tether-smd", "--config", smd.config], timeout=20)
+        equal(done.returncode, 1)
+        equal(f"{smd.journal} is damaged" in smd.log(), True, smd.log())
+        with open(smd.journal, "rb") as journal:
+            equal(journal.read() == damaged, True)
+
+
+def the_examples_of_the_man_page_say_what_they_promise():
+    page = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "sm-side", "tether-smd.8")
+    with open(page) as text:
+        examples = re.findall(r'^sqlite3 \\-readonly \S+ "(.*)"$', text.read(), re.MULTILINE)
+    with Stage() as stage:
+        stage.world.fault("vm2/21.147", "STEP_SETTLE", "fail")
+        equal(stage.smd.move("vm1", "hyp2")["outcome"], "aborted")
+        rows = {}
+        for example in examples:
+            view = re.search(r"FROM (\w+)", example).group(1)
+            rows[view] = ask(stage.smd.journal, example.replace("= 7", "= 1"))
+        equal(sorted(rows), ["findings", "history", "plan_entries", "steps", "under_way"])
+        equal([row[2:7] for row in rows["history"]], [("vm1", "hyp1", "hyp2", "aborted", "aborted")])
+        equal(rows["under_way"], [])
+        equal([row[0] for row in rows["steps"]][:4], ["locating", "preparing", "stopping", "settling"])
+        equal(len(rows["findings"]) > 0, True)
+        # What the fake SM plans.
+        entries = [row[1:] for row in rows["plan_entries"]]
+        equal((len(entries), entries[0], entries[-1]),
+              (320, ("0x0000000000000100", 0, 255, 1), ("0x0000000000000101", 63, 255, 1)))
+
+
 def check_config_says_what_is_wrong():
     with tempfile.TemporaryDirectory(prefix="smd.") as directory:
         smd = Smd(directory)
@@ -397,4 +440,5 @@ run([migrate_shows_each_step_and_its_end, what_cannot_be_done_is_refused_by_name
      a_daemon_that_dies_before_it_says_that_it_has_begun_is_said_plainly, run_puts_libtether_before_what_is_preloaded,
      bad_input_to_the_api_is_refused_and_harms_nobody, noise_on_the_agents_socket_harms_nobody,
      noise_from_the_sm_is_a_lost_link, without_descriptors_accepting_pauses_and_goes_on, strangers_are_not_served, two_daemons_do_not_share_a_journal,
-     a_foreign_journal_is_refused, check_config_says_what_is_wrong])
+     a_foreign_journal_is_refused, a_damaged_journal_is_refused_and_left_as_it_is,
+     the_examples_of_the_man_page_say_what_they_promise, check_config_says_what_is_wrong])

@@ -1,26 +1,34 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
-/* Texts that tether-smd reads: a client's body, the SM's answer, records of the journal. */
+/* What tether-smd reads: a client's body, the SM's answer and plan, what shims have said. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "sm-side/api_json.h"
 #include "sm-side/json_read.h"
+#include "sm-side/plan_evidence.h"
 #include "sm-side/sm_talk.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void records(char *text)
+static void said(const uint8_t *bytes, size_t length)
 {
-	struct ledger ledger;
-	char *save = NULL;
+	struct testimony testimony;
 
-	ledger_init(&ledger, &deadlines_default);
-	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
-		ledger_replay(&ledger, line);
-	for (struct ledger_entry *e = ledger.newest; e; e = e->older)
-		json_object_put(api_migration(e, false));
-	ledger_clear(&ledger);
+	testimony_init(&testimony);
+	testimony_unpack(&testimony, "vm1", bytes, length);
+	testimony_clear(&testimony);
+}
+
+static void plan(const char *text)
+{
+	struct json_object *answer = json_read_whole(text, strlen(text));
+	struct plan_record record;
+	uint8_t *entries = NULL;
+
+	if (answer && !plan_evidence_read(answer, &record, &entries))
+		free(entries);
+	json_object_put(answer);
 }
 
 static void sm_answer(const char *text)
@@ -52,7 +60,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	text[size - 1] = '\0';
 	switch (*data) {
 	case 'r':
-		records(text);
+		said(data + 1, size - 1);
+		break;
+	case 'p':
+		plan(text);
 		break;
 	case 's':
 		sm_answer(text);

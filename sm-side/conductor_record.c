@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include "sm-side/conductor_state.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "notifier/base/cleanup.h"
+#include "notifier/base/die_point.h"
+#include "notifier/base/log.h"
+#include "notifier/base/monotonic.h"
+#include "sm-side/plan_evidence.h"
+
+static int append(struct conductor *c, const struct record *records, size_t count, bool durable)
+{
+	int err = journal_append(c->journal, records, count, durable);
+
+	if (err)
+		log_error("journal", "a record could not be written: %s", strerror(-err));
+	return err;
+}
+
+int conductor_record_epoch(struct conductor *c, uint64_t epoch)
+{
+	struct record record = {RECORD_epoch, {.epoch = {epoch, conductor_wall_us()}}};
+	int err = append(c, &record, 1, true);
+
+	if (!err)
+		c->ledger->epoch = epoch;
+	return err;
+}
+
+int conductor_record_intent(struct conductor *c, const struct migration_intent *intent)
+{
+	struct record record = {RECORD_intent, {.intent = *intent}};
+
+	return append(c, &record, 1, true);
+}
+
+int conductor_record_state(struct conductor *c, bool durable)
+{
+	struct migration *m = conductor_current(c);
+	struct ledger_records records;
+	int err;
+
+	if (m->overall_us && !c->active->overall_wall_us)
+		c->active->overall_wall_us =
+		        conductor_wall_us() + (int64_t)(m->overall_us - monotonic_us());
+	err = ledger_state_records(m, c->active->overall_wall_us, &records);
+	if (err)
+		return err;
+	die_point("smd-record", migration_state_name(m->state));
+	err = append(c, records.at, records.count, durable);
+	ledger_records_clear(&records);
+	die_point("smd-recorded", migration_state_name(m->state));
+	return err;
+}
+
+int conductor_record_plan(struct conductor *c, struct json_object *answer)
+{
+	struct record record = {.kind = RECORD_plan};
+	CLEANUP_FREE uint8_t *entries = NULL;
+	int err = plan_evidence_read(answer, &record.value.plan, &entries);
+
+	if (err) {
+		log_error("journal", "the SM's plan cannot be kept: %s", strerror(-err));
+		return err;
+	}
+	record.value.plan.migration = conductor_current(c)->intent.id;
+	return append(c, &record, 1, false);
+}
