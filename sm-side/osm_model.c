@@ -215,7 +215,8 @@ struct fabric_view *osm_model_view(const osm_opensm_t *osm)
 	view->pkey_block = view_pkey_block;
 	if (!error)
 		error = fabric_view_finish(view);
-	if (error) {
+	/* What contradicts itself is a fault of the view, and the planner's to refuse. */
+	if (error == -ENOMEM) {
 		fabric_view_destroy(view);
 		return NULL;
 	}

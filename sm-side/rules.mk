@@ -64,6 +64,7 @@ $(call unit_test,plan_order,$(PREFIX_SOURCES) $(PLAN_SOURCES))
 
 $(call unit_test,plan_view,$(PLAN_SOURCES))
 $(call unit_test,plan_view_tables,$(PLAN_SOURCES))
+$(call unit_test,plan_view_faults,$(PLAN_SOURCES))
 $(call unit_test,plan_swap,$(PLAN_SOURCES))
 $(call unit_test,plan_left,$(PLAN_SOURCES))
 $(call unit_test,plan_together,$(PLAN_SOURCES))

@@ -24,14 +24,11 @@ struct dependencies {
 
 static void lanes_find(struct dependencies *all)
 {
-	memset(all->lane_of_lid, NO_LANE, LFT_ENTRIES_MAX);
-	for (uint32_t i = 0; i < all->view->end_port_count; i++) {
-		const struct view_end_port *port = &all->view->end_ports[i];
+	for (uint32_t lid = 0; lid < LFT_ENTRIES_MAX; lid++) {
+		uint32_t port = view_find_lid(all->view, (uint16_t)lid);
 
-		for (uint32_t lid = port->lid;
-		        port->lid && lid < port->lid + (1u << port->lmc) && lid < LFT_ENTRIES_MAX;
-		        lid++)
-			all->lane_of_lid[lid] = port->lane;
+		all->lane_of_lid[lid] =
+		        port == VIEW_NONE ? NO_LANE : all->view->end_ports[port].lane;
 	}
 }
 

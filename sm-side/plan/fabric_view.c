@@ -21,6 +21,7 @@ void fabric_view_destroy(struct fabric_view *view)
 	free(view->peers);
 	free(view->switches_by_guid);
 	free(view->end_ports_by_guid);
+	free(view->end_ports_by_lid);
 	free(view);
 }
 
@@ -81,8 +82,18 @@ uint32_t fabric_view_add_end_port(struct fabric_view *view, const struct view_en
 
 void fabric_view_link(struct fabric_view *view, uint32_t sw, uint8_t port, struct view_peer peer)
 {
-	if (port == 0 || port > view->switches[sw].ports)
+	struct view_fault fault = {.kind = VIEW_UNKNOWN_PEER, .port = port};
+
+	if (sw >= view->switch_count) {
+		view_note_fault(view, fault);
 		return;
+	}
+	fault.guid = view->switches[sw].guid;
+	if (port == 0 || port > view->switches[sw].ports ||
+	        (peer.kind == PEER_END_PORT && peer.index >= view->end_port_count)) {
+		view_note_fault(view, fault);
+		return;
+	}
 	view->peers[view->switches[sw].first_peer + port] = peer;
 	if (peer.kind == PEER_END_PORT) {
 		view->end_ports[peer.index].switch_index = sw;
@@ -134,35 +145,91 @@ static int by_port_guid(const void *a, const void *b, void *view_arg)
 	return (x > y) - (x < y);
 }
 
-static int sorted_indices(const struct fabric_view *view, uint32_t count,
-        int (*compare)(const void *, const void *, void *), uint32_t **indices)
+static uint32_t *sorted_indices(const struct fabric_view *view, uint32_t count,
+        int (*compare)(const void *, const void *, void *))
 {
-	uint32_t *made = calloc(count ? count : 1, sizeof(*made));
+	uint32_t *made = calloc(count + 1, sizeof(*made));
 
-	if (!made)
-		return -ENOMEM;
-	for (uint32_t i = 0; i < count; i++)
+	for (uint32_t i = 0; made && i < count; i++)
 		made[i] = i;
-	qsort_r(made, count, sizeof(*made), compare, (void *)view);
-	free(*indices);
-	*indices = made;
-	for (uint32_t i = 1; i < count; i++)
-		if (compare(&made[i - 1], &made[i], (void *)view) == 0)
-			return -EEXIST;
-	return 0;
+	if (made)
+		qsort_r(made, count, sizeof(*made), compare, (void *)view);
+	return made;
+}
+
+static int indices_make(struct fabric_view *view)
+{
+	free(view->switches_by_guid);
+	free(view->end_ports_by_guid);
+	free(view->end_ports_by_lid);
+	view->switches_by_guid = sorted_indices(view, view->switch_count, by_switch_guid);
+	view->end_ports_by_guid = sorted_indices(view, view->end_port_count, by_port_guid);
+	view->end_ports_by_lid = calloc(LFT_ENTRIES_MAX, sizeof(*view->end_ports_by_lid));
+	return view->switches_by_guid && view->end_ports_by_guid && view->end_ports_by_lid
+	               ? 0
+	               : -ENOMEM;
+}
+
+/* -EEXIST: two in a row are equal. */
+static int guids_check(struct fabric_view *view)
+{
+	int error = 0;
+
+	for (uint32_t i = 1; i < view->switch_count; i++) {
+		uint64_t guid = view->switches[view->switches_by_guid[i]].guid;
+
+		if (guid != view->switches[view->switches_by_guid[i - 1]].guid)
+			continue;
+		view_note_fault(view, (struct view_fault){VIEW_GUID_TWICE, .guid = guid});
+		error = -EEXIST;
+	}
+	for (uint32_t i = 1; i < view->end_port_count; i++) {
+		uint64_t guid = view->end_ports[view->end_ports_by_guid[i]].port_guid;
+
+		if (guid != view->end_ports[view->end_ports_by_guid[i - 1]].port_guid)
+			continue;
+		view_note_fault(view, (struct view_fault){VIEW_GUID_TWICE, .guid = guid});
+		error = -EEXIST;
+	}
+	return error;
+}
+
+static uint64_t generation_of(const struct fabric_view *view)
+{
+	uint64_t hash = CONTENT_HASH_START;
+
+	for (uint32_t i = 0; i < view->switch_count; i++) {
+		const struct view_switch *sw = &view->switches[view->switches_by_guid[i]];
+
+		hash = content_hash_number(hash, sw->guid);
+		for (unsigned port = 1; port <= sw->ports; port++) {
+			const struct view_peer *peer = view_peer_of(view, sw, port);
+
+			if (peer->kind != PEER_SWITCH)
+				continue;
+			hash = content_hash_number(hash, port << 8 | peer->port);
+			hash = content_hash_number(hash, view->switches[peer->index].guid);
+		}
+	}
+	for (uint32_t i = 0; i < view->end_port_count; i++) {
+		const struct view_end_port *port = &view->end_ports[view->end_ports_by_guid[i]];
+
+		hash = content_hash_number(hash, port->port_guid);
+		hash = content_hash_number(hash, port->lid);
+	}
+	return hash >> 11;
 }
 
 int fabric_view_finish(struct fabric_view *view)
 {
-	int error;
-
-	error = sorted_indices(view, view->switch_count, by_switch_guid, &view->switches_by_guid);
-	if (!error)
-		error = sorted_indices(
-		        view, view->end_port_count, by_port_guid, &view->end_ports_by_guid);
+	if (indices_make(view))
+		return -ENOMEM;
+	view_check_links(view);
+	view_check_lids(view);
 	for (uint32_t i = 0; i < view->switch_count; i++)
 		view->switches[i].is_vswitch = looks_like_vswitch(view, &view->switches[i]);
-	return error;
+	view->generation = generation_of(view);
+	return guids_check(view);
 }
 
 uint32_t view_find_switch(const struct fabric_view *view, uint64_t guid)
@@ -201,6 +268,11 @@ uint32_t view_find_end_port(const struct fabric_view *view, uint64_t port_guid)
 	return VIEW_NONE;
 }
 
+uint32_t view_find_lid(const struct fabric_view *view, uint16_t lid)
+{
+	return lid && lid < LFT_ENTRIES_MAX ? view->end_ports_by_lid[lid] : VIEW_NONE;
+}
+
 uint32_t view_end_port_at(const struct fabric_view *view, struct view_place place)
 {
 	uint32_t sw = view_find_switch(view, place.switch_guid);
@@ -228,26 +300,5 @@ bool view_place_equal(struct view_place a, struct view_place b)
 
 uint64_t view_generation(const struct fabric_view *view)
 {
-	uint64_t hash = CONTENT_HASH_START;
-
-	for (uint32_t i = 0; i < view->switch_count; i++) {
-		const struct view_switch *sw = &view->switches[view->switches_by_guid[i]];
-
-		hash = content_hash_number(hash, sw->guid);
-		for (unsigned port = 1; port <= sw->ports; port++) {
-			const struct view_peer *peer = view_peer_of(view, sw, port);
-
-			if (peer->kind != PEER_SWITCH)
-				continue;
-			hash = content_hash_number(hash, port << 8 | peer->port);
-			hash = content_hash_number(hash, view->switches[peer->index].guid);
-		}
-	}
-	for (uint32_t i = 0; i < view->end_port_count; i++) {
-		const struct view_end_port *port = &view->end_ports[view->end_ports_by_guid[i]];
-
-		hash = content_hash_number(hash, port->port_guid);
-		hash = content_hash_number(hash, port->lid);
-	}
-	return hash >> 11;
+	return view->generation;
 }

@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "sm-side/plan/compact_lft.h"
+#include "sm-side/plan/view_fault.h"
 
 enum {
 	LFT_BLOCK_LIDS = 64, /* IBA 14.2.5.6 */
@@ -80,6 +81,9 @@ struct fabric_view {
 	uint32_t switch_room, end_port_room, peer_room;
 	uint32_t *switches_by_guid; /* indices in ascending order of GUID */
 	uint32_t *end_ports_by_guid;
+	uint32_t *end_ports_by_lid; /* LFT_ENTRIES_MAX; VIEW_NONE: no end port has it */
+	uint64_t generation;
+	struct view_fault fault;    /* the first that was found */
 	struct routed_lids *routed; /* a list: what the compact tables rest on */
 	/* Block @block (64 bytes as on the wire) of the table at @end_port's place; NULL: not
 	 * there. May be NULL itself: nobody has P_Keys. */
@@ -100,14 +104,15 @@ int fabric_view_keep_lft(
 /* Copies @end_port; its place is set by fabric_view_link. */
 uint32_t fabric_view_add_end_port(struct fabric_view *view, const struct view_end_port *end_port);
 /* Port @port of switch @sw is cabled to @peer, a switch (say so once for each side) or an end port.
- */
+ * What names nothing that is there becomes a fault. */
 void fabric_view_link(struct fabric_view *view, uint32_t sw, uint8_t port, struct view_peer peer);
 
 /*
- * Sort for the find functions and tell vSwitches from other switches: a vSwitch has exactly one
- * link to a switch and behind every other link a node with one port. (An edge switch with a single
- * uplink and nothing but such nodes looks the same, and its ports can change occupants the same
- * way.) -ENOMEM; -EEXIST: a GUID appears twice.
+ * Sort for the find functions, look for faults, and tell vSwitches from other switches: a vSwitch
+ * has exactly one link to a switch and behind every other link a node with one port. (An edge
+ * switch with a single uplink and nothing but such nodes looks the same, and its ports can change
+ * occupants the same way.) To be called again where something in the view was changed. -ENOMEM;
+ * -EEXIST: a GUID appears twice, which is a fault as well.
  */
 int fabric_view_finish(struct fabric_view *view);
 
@@ -121,6 +126,8 @@ size_t fabric_view_bytes(const struct fabric_view *view);
 
 uint32_t view_find_switch(const struct fabric_view *view, uint64_t guid);
 uint32_t view_find_end_port(const struct fabric_view *view, uint64_t port_guid);
+/* The end port that has @lid, by LMC too. */
+uint32_t view_find_lid(const struct fabric_view *view, uint16_t lid);
 /* The end port at @place, VIEW_NONE if there is none or no such place. */
 uint32_t view_end_port_at(const struct fabric_view *view, struct view_place place);
 struct view_place view_place_of(const struct fabric_view *view, uint32_t end_port);

@@ -6,6 +6,7 @@
 #include "sm-side/plan/compose.h"
 #include "sm-side/plan/content_hash.h"
 #include "sm-side/plan/count.h"
+#include "sm-side/plan/explain.h"
 #include "sm-side/plan/merge.h"
 #include "sm-side/plan/order.h"
 #include "sm-side/plan/plan.h"
@@ -136,8 +137,10 @@ static enum refusal fill(const struct fabric_view *view, const struct endpoint_m
         const struct plan_request *request, struct plan *plan)
 {
 	struct relabel *relabels = NULL;
-	enum refusal refused = find_moves(view, model, request, plan);
+	enum refusal refused = view->fault.kind ? REFUSAL_BAD_VIEW : REFUSAL_NONE;
 
+	if (!refused)
+		refused = find_moves(view, model, request, plan);
 	if (!refused)
 		refused = compose(view, plan, &relabels);
 	if (!refused)
@@ -169,6 +172,8 @@ enum refusal plan_make(const struct fabric_view *view, const struct endpoint_mod
 	made->reach = request->reach;
 	refused = fill(view, model, request, made);
 	if (refused) {
+		if (request->fault)
+			*request->fault = explain_refusal(view, made, refused);
 		plan_destroy(made);
 		return refused;
 	}

@@ -58,6 +58,9 @@ struct plan_request {
 	const struct plan_move_request *moves;
 	/* LIDs that are not free though no port of the view has them. NULL: none. */
 	const struct lid_pool *lids;
+	/* Where a refusal is about a switch, port or LID of the view (BAD_VIEW, NO_LFT,
+	 * NOT_ROUTED), which one is written here. NULL: nobody asks. */
+	struct view_fault *fault;
 };
 
 struct plan_identity {

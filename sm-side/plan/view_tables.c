@@ -120,6 +120,7 @@ static int contents_copy(const struct fabric_view *view, struct fabric_view *cop
 		copy->end_ports[i] = view->end_ports[i];
 		copy->end_ports[i].source = NULL;
 	}
+	copy->fault = view->fault;
 	memcpy(copy->peers, view->peers, view->peer_count * sizeof(*view->peers));
 	return lfts_copy(view, copy);
 }
@@ -130,7 +131,7 @@ struct fabric_view *fabric_view_copy(const struct fabric_view *view)
 
 	if (!copy)
 		return NULL;
-	if (contents_copy(view, copy) || fabric_view_finish(copy)) {
+	if (contents_copy(view, copy) || fabric_view_finish(copy) == -ENOMEM) {
 		fabric_view_destroy(copy);
 		return NULL;
 	}
@@ -146,6 +147,7 @@ size_t fabric_view_bytes(const struct fabric_view *view)
 	bytes += view->peer_room * sizeof(*view->peers);
 	bytes += view->switch_count * sizeof(*view->switches_by_guid);
 	bytes += view->end_port_count * sizeof(*view->end_ports_by_guid);
+	bytes += view->end_ports_by_lid ? LFT_ENTRIES_MAX * sizeof(*view->end_ports_by_lid) : 0;
 	for (const struct routed_lids *routed = view->routed; routed; routed = routed->next)
 		bytes += sizeof(*routed);
 	for (uint32_t i = 0; i < view->switch_count; i++) {

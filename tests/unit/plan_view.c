@@ -144,6 +144,7 @@ static void the_generation_follows_cables_and_lids_not_places_and_routes(void **
 	view = test_view(&fabric);
 	assert_int_equal(view_generation(view), generation);
 	view->end_ports[0].lid ^= 1;
+	fabric_view_finish(view);
 	assert_int_not_equal(view_generation(view), generation);
 	fabric_view_destroy(view);
 	test_cable(&fabric, 0, 1);
