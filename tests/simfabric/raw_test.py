@@ -108,7 +108,7 @@ def killed_and_taken_back(lab, command):
     lab.fabric.counters_reset()
     child = lab.fabric.start(lab.tool.program, "apply", "--undo", path, "--window", 1, "--tries", 1000, move,
                              node=lab.from_node)
-    wait_until("a Set that is lost", lambda: lab.fabric.counters()["nodes"][last].get("LinearForwardingTable", {})
+    wait_until("a Set that is lost", lambda: lab.fabric.counters()["total"].get("LinearForwardingTable", {})
                .get("dropped"), 30)
     child.kill()
     child.wait()
