@@ -65,8 +65,9 @@ int umad_window_open(const struct umad_window_settings *settings, struct umad_wi
 	w->settings = *settings;
 	umad_window_resize(w, settings->window);
 	w->end = &w->first;
-	w->umad = calloc(1, umad_size() + SMP_BYTES);
 	w->fd = umad_open_port(settings->ca, settings->port);
+	/* Opening a port settles how long the header is. */
+	w->umad = calloc(1, umad_size() + SMP_BYTES);
 	if (w->umad && w->fd >= 0)
 		error = agents_register(w);
 	else

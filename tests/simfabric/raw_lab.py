@@ -23,7 +23,7 @@ class Tool:
         """What it says as JSON; Failed at another exit status. Its stderr is in "said"."""
         done = self.run([self.program, command, "--json", *map(str, arguments)], seconds)
         if done.returncode != status:
-            raise Failed(f"{command} {arguments}: exit status {done.returncode}, not {status}\n{done.stdout}{done.stderr}")
+            raise Failed(f"{command} {arguments}: exit status {done.returncode}, not {status}\n{done.stdout[:2000]}{done.stderr}")
         return {**json.loads(done.stdout), "said": done.stderr}
 
     def new_file(self):
