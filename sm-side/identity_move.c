@@ -2,12 +2,14 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <opensm/osm_config.h>
 #include <opensm/osm_db.h>
 #include <opensm/osm_multicast.h>
 #include <opensm/osm_mcm_port.h>
 #include <opensm/osm_opensm.h>
+#include <opensm/osm_ucast_cache.h>
 
 #include "notifier/base/cleanup.h"
 #include "notifier/base/monotonic.h"
@@ -20,7 +22,10 @@
 /* Exported by OpenSM, in none of its installed headers. */
 void osm_req_get_node_desc(osm_sm_t *sm, osm_physp_t *physp);
 
-enum { LOOKS_MAX = 4 /* at the end ports, whether they have taken what was Set */ };
+enum {
+	LOOKS_MAX = 4, /* at the end ports, whether they have taken what was Set */
+	NAP_NS = 10000000,
+};
 
 /* The P_Keys that a switch port enforced. */
 struct enforced_pkeys {
@@ -252,14 +257,19 @@ static int put_side(const struct attempt *attempt, const struct side *side)
 	return lid < 0 ? lid : pkeys + enforced + lid;
 }
 
-static enum refusal put_routes(const struct attempt *attempt, const struct plan_left *left)
+/* The Sets of one wave. */
+static enum refusal put_wave(
+        const struct attempt *attempt, const struct plan_sets *sets, uint32_t wave)
 {
 	struct smp_sender *sender = attempt->tools->sender;
 
-	for (uint32_t i = 0; i < left->sets.change_count; i++) {
-		const struct plan_change *change = &left->sets.changes[i];
-		int error = sender->kind->lft_write(sender, change);
+	for (uint32_t i = 0; i < sets->change_count; i++) {
+		const struct plan_change *change = &sets->changes[i];
+		int error;
 
+		if (change->wave != wave)
+			continue;
+		error = sender->kind->lft_write(sender, change);
 		if (error)
 			return error == -ENOMEM ? REFUSAL_NO_MEMORY : REFUSAL_STALE_PLAN;
 		if (change->is_vswitch)
@@ -286,6 +296,19 @@ static uint32_t reroute_groups(osm_opensm_t *osm, const osm_port_t *port)
 	return count;
 }
 
+/* Else the next sweep that finds its cached topology again takes the routes of the cache, too. */
+static void invalidate_cache(osm_opensm_t *osm)
+{
+	if (osm->subn.opt.use_ucast_cache)
+		osm_ucast_cache_invalidate(&osm->sm.ucast_mgr);
+}
+
+/* How long a packet may be under way, as OpenSM tells those who ask for paths. */
+static uint64_t packet_lifetime_ns(const osm_opensm_t *osm)
+{
+	return UINT64_C(4096) << (osm->subn.opt.packet_life_time & 0x1f);
+}
+
 static enum refusal put_all_locked(struct attempt *attempt, const struct plan_left *left)
 {
 	osm_opensm_t *osm = attempt->tools->osm;
@@ -305,24 +328,82 @@ static enum refusal put_all_locked(struct attempt *attempt, const struct plan_le
 		osm_req_get_node_desc(&osm->sm, port->p_physp);
 		attempt->result->sent.groups += reroute_groups(osm, port);
 	}
-	return put_routes(attempt, left);
+	return put_wave(attempt, &left->sets, 0);
 }
 
-/* The links must stand as planned; then everything goes out in one hold of the lock. */
-static enum refusal put_all(struct attempt *attempt)
+/* The links must stand as planned; then all but the later waves goes out in one hold of the lock.
+ * What is left is the caller's to clear. */
+static enum refusal put_all(struct attempt *attempt, struct plan_left *left)
 {
 	osm_opensm_t *osm = attempt->tools->osm;
 	enum refusal refused;
-	struct plan_left left;
 
 	CL_PLOCK_EXCL_ACQUIRE(&osm->lock);
-	refused = left_of(attempt, &left);
-	if (!refused) {
-		refused =
-		        left.links_done ? put_all_locked(attempt, &left) : REFUSAL_GUIDS_NOT_THERE;
-		plan_left_clear(&left);
-	}
+	refused = left_of(attempt, left);
+	if (!refused && !left->links_done)
+		refused = REFUSAL_GUIDS_NOT_THERE;
+	if (!refused)
+		refused = put_all_locked(attempt, left);
+	if (!refused)
+		invalidate_cache(osm);
 	CL_PLOCK_RELEASE(&osm->lock);
+	return refused;
+}
+
+static enum refusal wait_for_wave(const struct attempt *attempt)
+{
+	struct smp_sender *sender = attempt->tools->sender;
+
+	if (sender->kind->lft_wait(sender, attempt->deadline_ns, &attempt->result->resent) == 0)
+		return REFUSAL_NONE;
+	return osm_exit_flag ? REFUSAL_SHUTTING_DOWN : REFUSAL_NOT_ACKNOWLEDGED;
+}
+
+/* Until packets on the routes that are no more have come out, or have been thrown away. */
+static enum refusal let_packets_out(const struct attempt *attempt)
+{
+	uint64_t until_ns = monotonic_ns() + packet_lifetime_ns(attempt->tools->osm);
+
+	while (monotonic_ns() < until_ns) {
+		uint64_t left_ns = until_ns - monotonic_ns();
+		struct timespec nap = {0, (long)(left_ns < NAP_NS ? left_ns : NAP_NS)};
+
+		if (osm_exit_flag)
+			return REFUSAL_SHUTTING_DOWN;
+		if (monotonic_ns() > attempt->deadline_ns)
+			return REFUSAL_NOT_ACKNOWLEDGED;
+		nanosleep(&nap, NULL);
+	}
+	return REFUSAL_NONE;
+}
+
+/* Each wave when the one before it is acknowledged. */
+static enum refusal put_later_waves(const struct attempt *attempt, const struct plan_sets *sets)
+{
+	osm_opensm_t *osm = attempt->tools->osm;
+	enum refusal refused = REFUSAL_NONE;
+
+	for (uint32_t wave = 1; wave < sets->wave_count && !refused; wave++) {
+		refused = wait_for_wave(attempt);
+		if (!refused && wave == 1 && sets->pause_after_wave_0)
+			refused = let_packets_out(attempt);
+		if (refused)
+			return refused;
+		CL_PLOCK_EXCL_ACQUIRE(&osm->lock);
+		refused = put_wave(attempt, sets, wave);
+		CL_PLOCK_RELEASE(&osm->lock);
+	}
+	return refused;
+}
+
+static enum refusal put_and_wait(struct attempt *attempt)
+{
+	struct plan_left left = {0};
+	enum refusal refused = put_all(attempt, &left);
+
+	if (!refused)
+		refused = put_later_waves(attempt, &left.sets);
+	plan_left_clear(&left);
 	return refused;
 }
 
@@ -369,14 +450,11 @@ static enum refusal wait_for_sides(const struct attempt *attempt)
 static enum refusal wait_for_all(const struct attempt *attempt)
 {
 	const struct move_tools *tools = attempt->tools;
-	int error = tools->sender->kind->lft_wait(
-	        tools->sender, attempt->deadline_ns, &attempt->result->resent);
+	enum refusal unacknowledged = wait_for_wave(attempt);
 	enum refusal refused = wait_for_sides(attempt);
 
-	if (refused)
-		return refused;
-	if (error)
-		return osm_exit_flag ? REFUSAL_SHUTTING_DOWN : REFUSAL_NOT_ACKNOWLEDGED;
+	if (refused || unacknowledged)
+		return refused ? refused : unacknowledged;
 	/* A tree that is late is no reason to take the move back: OpenSM goes on with it. */
 	if (attempt->result->sent.groups &&
 	        !sweep_lease_sweeper_caught_up(tools->lease, attempt->deadline_ns))
@@ -412,7 +490,7 @@ enum refusal identity_move_apply(const struct move_tools *tools, struct identity
 	if (!refused)
 		refused = reread_wait(tools->sender, deadline_ns);
 	if (!refused)
-		refused = put_all(&attempt);
+		refused = put_and_wait(&attempt);
 	if (!refused)
 		refused = wait_for_all(&attempt);
 	if (refused)

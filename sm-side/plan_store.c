@@ -63,18 +63,29 @@ struct identity_move *plan_store_take(struct plan_store *store, uint64_t hash)
 	return take_locked(store, hash);
 }
 
+static bool does(const struct plan *plan, const struct plan_request *request)
+{
+	if (plan->move_count != request->move_count)
+		return false;
+	for (uint32_t i = 0; i < plan->move_count; i++)
+		if (plan->moves[i].kind != request->moves[i].kind ||
+		        plan->moves[i].vm.port_guid != request->moves[i].vm_port_guid ||
+		        !view_place_equal(plan->moves[i].to, request->moves[i].to))
+			return false;
+	return true;
+}
+
 struct identity_move *plan_store_take_unfinished(
-        struct plan_store *store, uint64_t port_guid, struct view_place place)
+        struct plan_store *store, const struct plan_request *request)
 {
 	LOCK_GUARD(&store->lock);
 
 	for (unsigned age = 1; age <= KEPT; age++) {
 		struct identity_move **row = &store->kept[(store->next + KEPT - age) % KEPT];
-		const struct plan *plan = *row ? identity_move_plan(*row) : NULL;
 		struct identity_move *move = *row;
 
-		if (!plan || identity_move_is_finished(move) || plan->moves[0].vm.port_guid != port_guid ||
-		        !view_place_equal(plan->moves[0].to, place))
+		if (!move || identity_move_is_finished(move) ||
+		        !does(identity_move_plan(move), request))
 			continue;
 		*row = NULL;
 		return move;

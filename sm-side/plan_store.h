@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-#include "sm-side/plan/fabric_view.h"
+#include "sm-side/plan/plan.h"
 
 struct identity_move;
 struct plan_store;
@@ -20,8 +20,8 @@ void plan_store_destroy(struct plan_store *store);
 void plan_store_put(struct plan_store *store, struct identity_move *move);
 /* NULL: not there, or taken. */
 struct identity_move *plan_store_take(struct plan_store *store, uint64_t hash);
-/* The newest that moves @port_guid to @place and has not been finished. */
+/* The newest that does the moves of @request and has not been finished. */
 struct identity_move *plan_store_take_unfinished(
-        struct plan_store *store, uint64_t port_guid, struct view_place place);
+        struct plan_store *store, const struct plan_request *request);
 
 #endif

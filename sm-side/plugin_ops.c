@@ -15,6 +15,7 @@
 #include "sm-side/identity_verify.h"
 #include "sm-side/json_read.h"
 #include "sm-side/osm_model.h"
+#include "sm-side/plan_maker.h"
 #include "sm-side/plan_store.h"
 #include "sm-side/plugin_ops.h"
 #include "sm-side/sm_protocol.h"
@@ -65,7 +66,7 @@ static void put_engine(struct json_object *into, struct plugin *plugin)
 	json_put_text(into, "routing_engine", plugin->engine.name);
 }
 
-static bool engine_chooses_sl(struct plugin *plugin)
+bool plugin_engine_chooses_sl(struct plugin *plugin)
 {
 	LOCK_GUARD(&plugin->engine.lock);
 
@@ -151,7 +152,7 @@ static enum refusal op_locate(struct call *call)
 
 	CL_PLOCK_ACQUIRE(&osm->lock);
 	view = osm_model_view(osm);
-	port = osm_model_port(osm, call->request->move.vm_port_guid);
+	port = osm_model_port(osm, call->request->port_guid);
 	if (!view) {
 		refused = REFUSAL_NO_MEMORY;
 	} else if (!port || !port->p_physp) {
@@ -165,95 +166,30 @@ static enum refusal op_locate(struct call *call)
 	return refused;
 }
 
-/* How long OpenSM's lock was held for a plan, and for what. */
-struct plan_cost {
-	uint64_t view_ns, plan_ns;
-};
-
-static enum refusal plan_locked(const struct plugin *plugin, const struct plan_request *request,
-        struct plan **plan, struct plan_cost *cost)
+static struct plan_request request_of(const struct sm_request *request)
 {
-	uint64_t start = monotonic_ns(), viewed;
-	struct fabric_view *view;
-	enum refusal refused;
-
-	view = osm_model_view(plugin->osm);
-	if (!view)
-		return REFUSAL_NO_MEMORY;
-	viewed = monotonic_ns();
-	refused = plan_make(view, plugin->model, request, plan);
-	*cost = (struct plan_cost){viewed - start, monotonic_ns() - viewed};
-	fabric_view_destroy(view);
-	return refused;
-}
-
-static enum refusal move_make(struct plugin *plugin, const struct sm_request *wanted,
-        struct identity_move **move, struct plan_cost *cost)
-{
-	struct plan_request request = {
-	        .reach = wanted->reach, .move_count = 1, .moves = &wanted->move};
-	enum refusal refused;
-	struct plan *plan = NULL;
-
-	if (!sweep_lease_is_master(plugin->lease))
-		return REFUSAL_NOT_MASTER;
-	if (engine_chooses_sl(plugin) && !wanted->has_sl)
-		return REFUSAL_SL_BY_PATH;
-	CL_PLOCK_ACQUIRE(&plugin->osm->lock);
-	refused = plan_locked(plugin, &request, &plan, cost);
-	CL_PLOCK_RELEASE(&plugin->osm->lock);
-	if (refused)
-		return refused;
-	*move = identity_move_create(plan);
-	return *move ? REFUSAL_NONE : REFUSAL_NO_MEMORY;
-}
-
-/* Is nothing of @plan left but what a sweep does not do? */
-static bool is_done_by_sweep(osm_opensm_t *osm, const struct plan *plan)
-{
-	struct plan_left left = {0};
-	struct fabric_view *view;
-	bool is_done = false;
-
-	CL_PLOCK_ACQUIRE(&osm->lock);
-	view = osm_model_view(osm);
-	if (view && plan_left(view, plan, &left) == REFUSAL_NONE) {
-		is_done = left.links_done && left.routes_done;
-		plan_left_clear(&left);
-	}
-	CL_PLOCK_RELEASE(&osm->lock);
-	fabric_view_destroy(view);
-	return is_done;
-}
-
-/*
- * Where a sweep has seen exchanged GUIDs before the plan was applied, the VM is at its place but
- * its P_Keys are not. Whoever has lost the plan meanwhile gets it again, to apply it.
- */
-static struct identity_move *plan_to_finish(
-        struct plugin *plugin, const struct plan_move_request *request)
-{
-	struct identity_move *move =
-	        plan_store_take_unfinished(plugin->plans, request->vm_port_guid, request->to);
-
-	if (!move || is_done_by_sweep(plugin->osm, identity_move_plan(move)))
-		return move;
-	plan_store_put(plugin->plans, move);
-	return NULL;
+	return (struct plan_request){
+	        .order = request->order,
+	        .reach = request->reach,
+	        .move_count = request->move_count,
+	        .moves = request->moves,
+	};
 }
 
 static enum refusal op_plan(struct call *call)
 {
 	struct plugin *plugin = call->plugin;
 	struct identity_move *move = NULL;
+	struct plan_request request = request_of(call->request);
 	struct plan_cost cost = {0};
-	enum refusal refused = move_make(plugin, call->request, &move, &cost);
+	enum refusal refused =
+	        plan_maker_plan(plugin, &request, call->request->has_sl, &move, &cost);
 
 	if (refused == REFUSAL_SAME_PLACE)
-		move = plan_to_finish(plugin, &call->request->move);
+		move = plan_maker_unfinished(plugin, &request);
 	if (!move)
 		return refused;
-	sm_answer_plan(call->results, identity_move_plan(move));
+	sm_answer_plan(call->results, identity_move_plan(move), call->request->wants_changes);
 	if (call->request->has_sl)
 		json_put_number(call->results, "sl", call->request->sl);
 	json_put_number(call->results, "view_us", cost.view_ns / 1000);
@@ -285,13 +221,15 @@ static void log_move(const struct call *call, const struct plan *plan, enum refu
 	const struct plan_move *vm = &plan->moves[0];
 
 	osm_log(&call->plugin->osm->log, refused ? OSM_LOG_ERROR : OSM_LOG_INFO,
-	        "tether: migration %s: port 0x%016" PRIx64 " LID %u to switch 0x%016" PRIx64
-	        " port %u: %s, LFT Sets %u physical %u vSwitch, P_Key %u, PortInfo %u, again %u, "
-	        "groups %u, %" PRIu64 " us\n",
-	        call->request->migration, vm->vm.port_guid, vm->vm.lid, vm->to.switch_guid,
-	        vm->to.port, refused ? refusal_name(refused) : "done", result->sent.lft_physical,
-	        result->sent.lft_vswitch, result->sent.pkey, result->sent.portinfo, result->resent,
-	        result->sent.groups, result->elapsed_us);
+	        "tether: migration %s: %u moves, port 0x%016" PRIx64
+	        " LID %u to switch 0x%016" PRIx64
+	        " port %u first: %s, LFT Sets %u physical %u vSwitch in %u waves, P_Key %u, "
+	        "PortInfo %u, again %u, groups %u, %" PRIu64 " us\n",
+	        call->request->migration, plan->move_count, vm->vm.port_guid, vm->vm.lid,
+	        vm->to.switch_guid, vm->to.port, refused ? refusal_name(refused) : "done",
+	        result->sent.lft_physical, result->sent.lft_vswitch, plan->sets.wave_count,
+	        result->sent.pkey, result->sent.portinfo, result->resent, result->sent.groups,
+	        result->elapsed_us);
 }
 
 /* Under the lease, which the caller has entered. */
@@ -336,34 +274,10 @@ static enum refusal op_apply(struct call *call)
 	return refused;
 }
 
-/*
- * The plan back: the reverse of the plan that is being undone where that is known, since it also
- * fits a half of it; else a new one.
- */
-static enum refusal undo_make(struct call *call, struct identity_move **undo)
-{
-	const struct sm_request *request = call->request;
-	struct plugin *plugin = call->plugin;
-	struct identity_move *done =
-	        request->has_hash ? plan_store_take(plugin->plans, request->hash) : NULL;
-	const struct plan *plan = done ? identity_move_plan(done) : NULL;
-	struct plan_cost cost;
-	struct plan *back = NULL;
-
-	if (plan && plan->moves[0].vm.port_guid == request->move.vm_port_guid &&
-	        view_place_equal(plan->moves[0].from, request->move.to))
-		back = plan_reverse(plan);
-	if (done)
-		plan_store_put(plugin->plans, done);
-	if (!back)
-		return move_make(plugin, request, undo, &cost);
-	*undo = identity_move_create(back);
-	return *undo ? REFUSAL_NONE : REFUSAL_NO_MEMORY;
-}
-
 static enum refusal op_undo(struct call *call)
 {
 	struct plugin *plugin = call->plugin;
+	struct plan_request request = request_of(call->request);
 	struct identity_move *undo;
 	bool sweep_needed = false;
 	uint64_t deadline_ns;
@@ -372,7 +286,8 @@ static enum refusal op_undo(struct call *call)
 
 	if (refused)
 		return refused;
-	refused = undo_make(call, &undo);
+	refused = plan_maker_undo(plugin, &request, call->request->has_sl,
+	        call->request->has_hash ? &call->request->hash : NULL, &undo);
 	if (!refused) {
 		refused = move_apply(call, undo, deadline_ns, &sweep_needed);
 		sm_answer_hash(call->results, identity_move_plan(undo)->hash);
@@ -472,6 +387,7 @@ char *plugin_answer(void *owner, unsigned connection, const char *line, size_t b
 	answer = sm_answer(id, refused, refused == REFUSAL_BAD_REQUEST ? text : NULL);
 	if (!refused)
 		results_move(call.results, answer);
+	sm_request_clear(&request);
 	printed = strdup(json_object_to_json_string_ext(answer, JSON_C_TO_STRING_PLAIN));
 	json_object_put(call.results);
 	json_object_put(answer);

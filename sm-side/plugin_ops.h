@@ -35,6 +35,9 @@ struct plugin {
 /* On OpenSM's sweeper thread, when it has computed routes. */
 void plugin_note_engine(struct plugin *plugin);
 
+/* Does it choose a service level for each path? */
+bool plugin_engine_chooses_sl(struct plugin *plugin);
+
 /* The answer to one line, as struct sm_server_callbacks has it. @owner: a struct plugin. */
 char *plugin_answer(void *owner, unsigned connection, const char *line, size_t bytes);
 

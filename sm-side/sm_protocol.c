@@ -14,12 +14,11 @@ enum { SL_MAX = 15 };
 /* Members of a request: which op needs them, which may have them. */
 enum {
 	NEEDS_PORT = 1 << 0,
-	NEEDS_PLACE = 1 << 1,
+	NEEDS_MOVES = 1 << 1,
 	NEEDS_HASH = 1 << 2,
 	MAY_HAVE_HASH = 1 << 3,
 	NEEDS_MIGRATION = 1 << 4,
 	NEEDS_MS = 1 << 5,
-	MAY_HAVE_MANNER = 1 << 6, /* how the plan shall be made */
 };
 
 static const struct {
@@ -28,13 +27,13 @@ static const struct {
 	unsigned members;
 } ops[] = {
         {"status", SM_STATUS, 0},
-        {"locate", SM_LOCATE, 0},
-        {"plan", SM_PLAN, NEEDS_PORT | NEEDS_PLACE | MAY_HAVE_MANNER},
+        {"locate", SM_LOCATE, NEEDS_PORT},
+        {"plan", SM_PLAN, NEEDS_MOVES},
         {"lease", SM_LEASE, NEEDS_MIGRATION | NEEDS_MS},
         {"release_lease", SM_RELEASE_LEASE, NEEDS_MIGRATION},
         {"apply", SM_APPLY, NEEDS_HASH | NEEDS_MIGRATION},
         {"verify", SM_VERIFY, NEEDS_HASH},
-        {"undo", SM_UNDO, NEEDS_PORT | NEEDS_PLACE | MAY_HAVE_HASH | NEEDS_MIGRATION},
+        {"undo", SM_UNDO, NEEDS_MOVES | MAY_HAVE_HASH | NEEDS_MIGRATION},
 };
 
 const char *sm_op_name(enum sm_op op)
@@ -43,6 +42,38 @@ const char *sm_op_name(enum sm_op op)
 		if (ops[i].op == op)
 			return ops[i].name;
 	return "?";
+}
+
+/* Names on the wire, by value. */
+static const char *const kind_names[] = {
+        [MOVE_SWAP] = "swap",
+        [MOVE_COPY] = "copy",
+        [VM_CREATE] = "create",
+        [VM_DESTROY] = "destroy",
+};
+static const char *const order_names[] = {
+        [PLAN_FAST] = "fast",
+        [PLAN_CONSISTENT] = "consistent",
+        [PLAN_DROP_FIRST] = "drop-first",
+};
+static const char *const reach_names[] = {
+        [PLAN_DETERMINISTIC] = "deterministic",
+        [PLAN_MINIMUM] = "minimum",
+};
+
+/* One of @names, by its index; 0 where the member is not there. -EINVAL. */
+static int read_name(struct json_object *from, const char *member, const char *const *names,
+        unsigned count, unsigned *value)
+{
+	const char *text = json_read_string(from, member);
+
+	*value = 0;
+	if (!text)
+		return json_object_object_get_ex(from, member, NULL) ? -EINVAL : 0;
+	for (; *value < count; ++*value)
+		if (!strcmp(text, names[*value]))
+			return 0;
+	return -EINVAL;
 }
 
 static const char *read_place(struct json_object *from, struct view_place *place)
@@ -63,6 +94,77 @@ static const char *read_port(struct json_object *from, struct plan_move_request 
 		return "vm_port_guid is not a GUID";
 	if (json_read_guid(from, "vm_node_guid", &move->vm_node_guid) == -EINVAL)
 		return "vm_node_guid is not a GUID";
+	return NULL;
+}
+
+static const char *read_move(struct json_object *from, struct plan_move_request *move)
+{
+	const char *wrong;
+	unsigned kind;
+	uint64_t lid = 0;
+
+	if (read_name(from, "kind", kind_names, ARRAY_SIZE(kind_names), &kind))
+		return "kind is none of swap, copy, create, destroy";
+	move->kind = (enum plan_move_kind)kind;
+	if (json_read_number(from, "lid", LID_UNICAST_MAX, &lid) == -EINVAL)
+		return "lid is not a unicast LID";
+	move->lid = (uint16_t)lid;
+	if (json_read_bool(from, "other_in_use", &move->other_in_use) == -EINVAL)
+		return "other_in_use is neither true nor false";
+	wrong = read_port(from, move);
+	if (wrong || move->kind == VM_DESTROY)
+		return wrong;
+	return read_place(from, &move->to);
+}
+
+/* A list of moves; or the members of one in the request itself. */
+static const char *read_moves(struct json_object *from, struct sm_request *request)
+{
+	struct json_object *list = NULL;
+	const char *wrong = NULL;
+	size_t count = 1;
+
+	if (json_object_object_get_ex(from, "moves", &list)) {
+		if (!json_object_is_type(list, json_type_array) ||
+		        json_object_array_length(list) == 0)
+			return "moves is not a list of moves";
+		count = json_object_array_length(list);
+	}
+	request->moves = calloc(count, sizeof(*request->moves));
+	if (!request->moves)
+		return "there is no memory for it";
+	for (size_t i = 0; i < count && !wrong; i++) {
+		struct json_object *move = list ? json_object_array_get_idx(list, i) : from;
+
+		if (!json_object_is_type(move, json_type_object))
+			wrong = "a move is not an object";
+		else
+			wrong = read_move(move, &request->moves[i]);
+	}
+	request->move_count = (uint32_t)count;
+	return wrong;
+}
+
+/* How the plan shall be made. */
+static const char *read_manner(struct json_object *from, struct sm_request *request)
+{
+	unsigned order, reach;
+	uint64_t sl = 0;
+	int error = json_read_number(from, "sl", SL_MAX, &sl);
+
+	if (error == -EINVAL)
+		return "sl is not a number from 0 to 15";
+	if (read_name(from, "order", order_names, ARRAY_SIZE(order_names), &order))
+		return "order is none of fast, consistent, drop-first";
+	if (read_name(from, "reach", reach_names, ARRAY_SIZE(reach_names), &reach))
+		return "reach is neither deterministic nor minimum";
+	request->order = (enum plan_order)order;
+	request->reach = (enum plan_reach)reach;
+	request->has_sl = !error;
+	request->sl = (uint8_t)sl;
+	request->wants_changes = true;
+	if (json_read_bool(from, "changes", &request->wants_changes) == -EINVAL)
+		return "changes is neither true nor false";
 	return NULL;
 }
 
@@ -105,56 +207,20 @@ static const char *read_times(struct json_object *from, struct sm_request *reque
 	return NULL;
 }
 
-static const char *const reach_names[] = {
-        [PLAN_DETERMINISTIC] = "deterministic", [PLAN_MINIMUM] = "minimum"};
-
-/* Which of @words the member @name is; the first where it is not there; -EINVAL. */
-static int read_word(
-        struct json_object *from, const char *name, const char *const *words, unsigned count)
-{
-	const char *text = json_read_string(from, name);
-
-	if (!text)
-		return json_object_object_get_ex(from, name, NULL) ? -EINVAL : 0;
-	for (unsigned i = 0; i < count; i++)
-		if (!strcmp(text, words[i]))
-			return (int)i;
-	return -EINVAL;
-}
-
-static const char *read_manner(struct json_object *from, struct sm_request *request)
-{
-	int reach = read_word(from, "reach", reach_names, ARRAY_SIZE(reach_names));
-	uint64_t sl = 0;
-	int error = json_read_number(from, "sl", SL_MAX, &sl);
-
-	if (reach < 0)
-		return "reach is neither deterministic nor minimum";
-	if (error == -EINVAL)
-		return "sl is not a number from 0 to 15";
-	request->reach = (enum plan_reach)reach;
-	request->has_sl = !error;
-	request->sl = (uint8_t)sl;
-	return NULL;
-}
-
 /* NULL, or what is wrong. */
 static const char *read_members(
         struct json_object *from, unsigned members, struct sm_request *request)
 {
 	const char *wrong = NULL;
 
-	if (request->op == SM_LOCATE &&
-	        json_read_guid(from, "port_guid", &request->move.vm_port_guid))
+	if (members & NEEDS_PORT && json_read_guid(from, "port_guid", &request->port_guid))
 		wrong = "port_guid is not a GUID";
-	if (!wrong && members & NEEDS_PORT)
-		wrong = read_port(from, &request->move);
-	if (!wrong && members & NEEDS_PLACE)
-		wrong = read_place(from, &request->move.to);
+	if (!wrong && members & NEEDS_MOVES)
+		wrong = read_manner(from, request);
+	if (!wrong && members & NEEDS_MOVES)
+		wrong = read_moves(from, request);
 	if (!wrong && members & (NEEDS_HASH | MAY_HAVE_HASH))
 		wrong = read_hash(from, members, request);
-	if (!wrong && members & MAY_HAVE_MANNER)
-		wrong = read_manner(from, request);
 	if (!wrong && members & NEEDS_MIGRATION)
 		wrong = read_migration(from, request->migration);
 	if (!wrong && members & NEEDS_MS)
@@ -195,6 +261,12 @@ enum refusal sm_request_read(const char *line, size_t bytes, struct json_object 
 	return *text ? REFUSAL_BAD_REQUEST : REFUSAL_NONE;
 }
 
+void sm_request_clear(struct sm_request *request)
+{
+	free(request->moves);
+	request->moves = NULL;
+}
+
 struct json_object *sm_answer(struct json_object *id, enum refusal refusal, const char *text)
 {
 	struct json_object *answer = json_object_new_object();
@@ -215,6 +287,7 @@ void sm_answer_counts(struct json_object *answer, const struct plan_counts *coun
 	json_put_number(answer, "lft_sets_vswitch", counts->lft_vswitch);
 	json_put_number(answer, "pkey_sets", counts->pkey);
 	json_put_number(answer, "portinfo_sets", counts->portinfo);
+	json_put_number(answer, "switchinfo_sets", counts->switchinfo);
 	json_put_number(answer, "groups", counts->groups);
 }
 
@@ -260,24 +333,59 @@ static struct json_object *change_object(const struct plan_change *change)
 
 	json_put_guid(object, "switch_guid", change->switch_guid);
 	json_put_number(object, "block", change->block);
+	json_put_number(object, "wave", change->wave);
 	put_block(object, "before", change->before);
 	put_block(object, "after", change->after);
 	return object;
 }
 
-void sm_answer_plan(struct json_object *answer, const struct plan *plan)
+/* Who changes places, and which. */
+static void put_move(struct json_object *into, const struct plan_move *move)
+{
+	json_object_object_add(into, "vm", identity_object(&move->vm));
+	if (move->kind == MOVE_SWAP)
+		json_object_object_add(into, "other", identity_object(&move->other));
+	if (move->from.switch_guid)
+		json_object_object_add(into, "from", place_object(move->from));
+	if (move->to.switch_guid)
+		json_object_object_add(into, "to", place_object(move->to));
+}
+
+static struct json_object *moves_list(const struct plan *plan)
+{
+	struct json_object *moves = json_object_new_array();
+
+	for (uint32_t i = 0; i < plan->move_count; i++) {
+		struct json_object *move = json_object_new_object();
+
+		json_put_text(move, "kind", kind_names[plan->moves[i].kind]);
+		put_move(move, &plan->moves[i]);
+		json_object_array_add(moves, move);
+	}
+	return moves;
+}
+
+static struct json_object *changes_list(const struct plan_sets *sets)
 {
 	struct json_object *changes = json_object_new_array();
 
+	for (uint32_t i = 0; i < sets->change_count; i++)
+		json_object_array_add(changes, change_object(&sets->changes[i]));
+	return changes;
+}
+
+void sm_answer_plan(struct json_object *answer, const struct plan *plan, bool with_changes)
+{
 	sm_answer_hash(answer, plan->hash);
 	json_put_number(answer, "generation", plan->generation);
-	json_object_object_add(answer, "vm", identity_object(&plan->moves[0].vm));
-	json_object_object_add(answer, "other", identity_object(&plan->moves[0].other));
-	json_object_object_add(answer, "from", place_object(plan->moves[0].from));
-	json_object_object_add(answer, "to", place_object(plan->moves[0].to));
+	json_put_text(answer, "order", order_names[plan->order]);
 	json_put_text(answer, "reach", reach_names[plan->reach]);
+	if (plan->move_count == 1)
+		put_move(answer, &plan->moves[0]);
+	json_object_object_add(answer, "moves", moves_list(plan));
 	sm_answer_counts(answer, &plan->counts);
-	for (uint32_t i = 0; i < plan->sets.change_count; i++)
-		json_object_array_add(changes, change_object(&plan->sets.changes[i]));
-	json_object_object_add(answer, "changes", changes);
+	json_put_number(answer, "waves", plan->sets.wave_count);
+	json_put_number(answer, "splits", plan->sets.splits);
+	if (with_changes)
+		json_object_object_add(answer, "changes", changes_list(&plan->sets));
 }

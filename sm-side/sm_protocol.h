@@ -36,10 +36,14 @@ const char *sm_op_name(enum sm_op op);
 /* What an op does not have is zero. */
 struct sm_request {
 	enum sm_op op;
-	struct plan_move_request move; /* locate uses vm_port_guid alone */
+	uint64_t port_guid; /* locate's */
+	enum plan_order order;
 	enum plan_reach reach;
-	bool has_sl; /* whoever asks has chosen a service level for all paths to and from the VM */
+	bool has_sl; /* whoever asks has chosen a service level for all paths to and from the VMs */
 	uint8_t sl;
+	uint32_t move_count;
+	struct plan_move_request *moves; /* by sm_request_clear */
+	bool wants_changes;
 	bool has_hash;
 	uint64_t hash;
 	char migration[SM_MIGRATION_BYTES];
@@ -48,10 +52,12 @@ struct sm_request {
 
 /*
  * Read a line without its end. *@id is what the answer has to echo, also where the rest is no good:
- * a new reference, or NULL. BAD_REQUEST, with a sentence in *@text.
+ * a new reference, or NULL. BAD_REQUEST, with a sentence in *@text. sm_request_clear @request in
+ * any case.
  */
 enum refusal sm_request_read(const char *line, size_t bytes, struct json_object **id,
         struct sm_request *request, const char **text);
+void sm_request_clear(struct sm_request *request);
 
 /*
  * An answer begun with the outcome; takes @id over. @text: a sentence of its own, NULL for that of
@@ -59,8 +65,9 @@ enum refusal sm_request_read(const char *line, size_t bytes, struct json_object 
  */
 struct json_object *sm_answer(struct json_object *id, enum refusal refusal, const char *text);
 
-void sm_answer_plan(struct json_object *answer, const struct plan *plan);
-/* The members lft_sets to portinfo_sets and groups. */
+/* @with_changes: each LFT Set, too, with its bytes before and after. */
+void sm_answer_plan(struct json_object *answer, const struct plan *plan, bool with_changes);
+/* The members lft_sets to switchinfo_sets and groups. */
 void sm_answer_counts(struct json_object *answer, const struct plan_counts *counts);
 void sm_answer_hash(struct json_object *answer, uint64_t hash);
 

@@ -14,6 +14,10 @@ static void check_taken(const struct sm_request *request)
 	        request->wait_ms > SM_LEASE_MS_MAX ||
 	        !memchr(request->migration, 0, sizeof(request->migration)))
 		abort();
+	if ((request->op == SM_PLAN || request->op == SM_UNDO) &&
+	        (!request->move_count || request->order > PLAN_DROP_FIRST ||
+	                request->reach > PLAN_MINIMUM))
+		abort();
 	if (request->op == SM_LEASE && (!request->ms || !*request->migration))
 		abort();
 }
@@ -29,6 +33,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	if (!refused)
 		check_taken(&request);
+	sm_request_clear(&request);
 	answer = sm_answer(id, refused, text);
 	if (strchr(json_object_to_json_string_ext(answer, JSON_C_TO_STRING_PLAIN), '\n'))
 		abort();

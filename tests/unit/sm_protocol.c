@@ -16,8 +16,10 @@ static enum refusal read_line(const char *line, struct sm_request *request)
 {
 	struct json_object *id;
 	const char *text;
-	enum refusal refused = sm_request_read(line, strlen(line), &id, request, &text);
+	enum refusal refused;
 
+	sm_request_clear(request); /* the one before */
+	refused = sm_request_read(line, strlen(line), &id, request, &text);
 	json_object_put(id);
 	if (refused)
 		assert_non_null(text);
@@ -30,20 +32,20 @@ static enum refusal read_line(const char *line, struct sm_request *request)
 
 static void each_op_is_read_with_its_members(void **state)
 {
-	struct sm_request r;
+	struct sm_request r = {0};
 
 	assert_int_equal(read_line("{\"id\":1,\"op\":\"status\"}", &r), REFUSAL_NONE);
 	assert_int_equal(r.op, SM_STATUS);
 	assert_int_equal(read_line("{\"op\":\"locate\",\"port_guid\":\"0x10\"}", &r), REFUSAL_NONE);
-	assert_int_equal(r.move.vm_port_guid, 0x10);
+	assert_int_equal(r.port_guid, 0x10);
 	assert_int_equal(read_line("{\"op\":\"plan\",\"vm_port_guid\":\"0xffffffffffffffff\","
 	                           "\"to_switch_guid\":\"0x2\",\"to_switch_port\":5}",
 	                         &r),
 	        REFUSAL_NONE);
-	assert_true(r.move.vm_port_guid == UINT64_MAX);
-	assert_int_equal(r.move.to.switch_guid, 2);
-	assert_int_equal(r.move.to.port, 5);
-	assert_int_equal(r.move.vm_node_guid, 0);
+	assert_true(r.moves[0].vm_port_guid == UINT64_MAX);
+	assert_int_equal(r.moves[0].to.switch_guid, 2);
+	assert_int_equal(r.moves[0].to.port, 5);
+	assert_int_equal(r.moves[0].vm_node_guid, 0);
 	assert_int_equal(r.reach, PLAN_DETERMINISTIC);
 	assert_false(r.has_sl);
 	assert_int_equal(read_line(PLAN_BUT "\"reach\":\"minimum\",\"sl\":15}", &r), REFUSAL_NONE);
@@ -70,6 +72,38 @@ static void each_op_is_read_with_its_members(void **state)
 	                         &r),
 	        REFUSAL_NONE);
 	assert_false(r.has_hash);
+	sm_request_clear(&r);
+}
+
+static void several_moves_are_read_from_a_list(void **state)
+{
+	struct sm_request r = {0};
+
+	assert_int_equal(
+	        read_line("{\"op\":\"plan\",\"order\":\"consistent\",\"reach\":\"minimum\","
+	                  "\"changes\":false,\"moves\":["
+	                  "{\"vm_port_guid\":\"0x1\",\"to_switch_guid\":\"0x2\","
+	                  "\"to_switch_port\":3,\"other_in_use\":true},"
+	                  "{\"kind\":\"create\",\"vm_port_guid\":\"0x5\","
+	                  "\"vm_node_guid\":\"0x4\",\"to_switch_guid\":\"0x2\","
+	                  "\"to_switch_port\":4,\"lid\":49151},"
+	                  "{\"kind\":\"destroy\",\"vm_port_guid\":\"0x7\"}]}",
+	                &r),
+	        REFUSAL_NONE);
+	assert_int_equal(r.order, PLAN_CONSISTENT);
+	assert_int_equal(r.reach, PLAN_MINIMUM);
+	assert_false(r.wants_changes);
+	assert_int_equal(r.move_count, 3);
+	assert_int_equal(r.moves[0].kind, MOVE_SWAP);
+	assert_true(r.moves[0].other_in_use);
+	assert_int_equal(r.moves[0].to.port, 3);
+	assert_int_equal(r.moves[1].kind, VM_CREATE);
+	assert_int_equal(r.moves[1].vm_node_guid, 4);
+	assert_int_equal(r.moves[1].lid, 49151);
+	assert_int_equal(r.moves[2].kind, VM_DESTROY);
+	assert_int_equal(r.moves[2].vm_port_guid, 7);
+	assert_int_equal(r.moves[2].to.switch_guid, 0);
+	sm_request_clear(&r);
 }
 
 static void what_is_not_as_it_should_be_is_a_bad_request(void **state)
@@ -100,6 +134,20 @@ static void what_is_not_as_it_should_be_is_a_bad_request(void **state)
 	        {"reach of no text", PLAN_BUT "\"reach\":1}"},
 	        {"no such service level", PLAN_BUT "\"sl\":16}"},
 	        {"service level of no number", PLAN_BUT "\"sl\":\"1\"}"},
+	        {"moves of no list", "{\"op\":\"plan\",\"moves\":{}}"},
+	        {"no moves", "{\"op\":\"plan\",\"moves\":[]}"},
+	        {"move of no object", "{\"op\":\"plan\",\"moves\":[null]}"},
+	        {"second move without place",
+	                "{\"op\":\"plan\",\"moves\":[{\"vm_port_guid\":\"0x1\","
+	                "\"to_switch_guid\":\"0x2\",\"to_switch_port\":1},"
+	                "{\"vm_port_guid\":\"0x1\"}]}"},
+	        {"unknown kind", "{\"op\":\"plan\",\"kind\":\"clone\",\"vm_port_guid\":\"0x1\","
+	                         "\"to_switch_guid\":\"0x2\",\"to_switch_port\":1}"},
+	        {"LID of multicast",
+	                "{\"op\":\"plan\",\"kind\":\"create\",\"vm_port_guid\":\"0x1\","
+	                "\"to_switch_guid\":\"0x2\",\"to_switch_port\":1,\"lid\":49152}"},
+	        {"unknown order", "{\"op\":\"plan\",\"order\":\"slow\",\"vm_port_guid\":\"0x1\","
+	                          "\"to_switch_guid\":\"0x2\",\"to_switch_port\":1}"},
 	        {"no time", "{\"op\":\"lease\",\"migration\":1}"},
 	        {"time of 0", "{\"op\":\"lease\",\"migration\":1,\"ms\":0}"},
 	        {"time too long", "{\"op\":\"lease\",\"migration\":1,\"ms\":10001}"},
@@ -116,11 +164,12 @@ static void what_is_not_as_it_should_be_is_a_bad_request(void **state)
 	        {"hash of no digits",
 	                "{\"op\":\"apply\",\"migration\":1,\"hash\":\"0x00000000000012\"}"},
 	};
-	struct sm_request r;
+	struct sm_request r = {0};
 
 	for (unsigned i = 0; i < ARRAY_SIZE(rows); i++)
 		if (read_line(rows[i].line, &r) != REFUSAL_BAD_REQUEST)
 			fail_msg("taken: %s", rows[i].what);
+	sm_request_clear(&r);
 }
 
 static void the_id_is_echoed_also_when_refused(void **state)
@@ -157,7 +206,7 @@ static const char *text_of(struct json_object *from, const char *name)
 
 static void a_plan_is_written_out_in_full(void **state)
 {
-	struct plan_change change = {.switch_guid = 0xabc, .block = 3};
+	struct plan_change change = {.switch_guid = 0xabc, .block = 3, .wave = 4};
 	struct plan_move move = {
 	        .vm = {0x11, 0x10, 7},
 	        .other = {0x21, 0x20, 9},
@@ -175,13 +224,14 @@ static void a_plan_is_written_out_in_full(void **state)
 	                .pkey = 4,
 	                .portinfo = 2,
 	                .groups = 1},
-	        .sets = {.change_count = 1, .changes = &change},
+	        .order = PLAN_DROP_FIRST,
+	        .sets = {.change_count = 1, .changes = &change, .wave_count = 5, .splits = 6},
 	};
 	struct json_object *answer = sm_answer(NULL, REFUSAL_NONE, NULL), *changes, *row;
 
 	change.before[63] = 0xff;
 	change.after[0] = 0x1a;
-	sm_answer_plan(answer, &plan);
+	sm_answer_plan(answer, &plan, true);
 	assert_string_equal(text_of(answer, "hash"), "000000000000001f");
 	assert_true(number_of(answer, "generation") == INT64_C(1) << 52);
 	assert_int_equal(number_of(json_object_object_get(answer, "vm"), "lid"), 7);
@@ -198,6 +248,11 @@ static void a_plan_is_written_out_in_full(void **state)
 	changes = json_object_object_get(answer, "changes");
 	assert_int_equal(json_object_array_length(changes), 1);
 	row = json_object_array_get_idx(changes, 0);
+	assert_string_equal(text_of(answer, "order"), "drop-first");
+	assert_int_equal(number_of(answer, "waves"), 5);
+	assert_int_equal(number_of(answer, "splits"), 6);
+	assert_int_equal(json_object_array_length(json_object_object_get(answer, "moves")), 1);
+	assert_int_equal(number_of(row, "wave"), 4);
 	assert_int_equal(number_of(row, "block"), 3);
 	assert_int_equal(strlen(text_of(row, "before")), 128);
 	assert_string_equal(text_of(row, "before") + 126, "ff");
@@ -209,6 +264,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(each_op_is_read_with_its_members),
+	        cmocka_unit_test(several_moves_are_read_from_a_list),
 	        cmocka_unit_test(what_is_not_as_it_should_be_is_a_bad_request),
 	        cmocka_unit_test(the_id_is_echoed_also_when_refused),
 	        cmocka_unit_test(a_plan_is_written_out_in_full),

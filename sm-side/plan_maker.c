@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include <opensm/osm_config.h>
+#include <opensm/osm_opensm.h>
+
+#include "notifier/base/monotonic.h"
+#include "sm-side/identity_move.h"
+#include "sm-side/osm_model.h"
+#include "sm-side/plan/undo.h"
+#include "sm-side/plan_maker.h"
+#include "sm-side/plan_store.h"
+#include "sm-side/plugin_ops.h"
+#include "sm-side/sweep_lease.h"
+
+/* Whether plans may be made at all now. */
+static enum refusal may_plan(struct plugin *plugin, bool has_sl)
+{
+	if (!sweep_lease_is_master(plugin->lease))
+		return REFUSAL_NOT_MASTER;
+	return !has_sl && plugin_engine_chooses_sl(plugin) ? REFUSAL_SL_BY_PATH : REFUSAL_NONE;
+}
+
+static enum refusal take_over(struct plan *plan, struct identity_move **move)
+{
+	*move = identity_move_create(plan);
+	return *move ? REFUSAL_NONE : REFUSAL_NO_MEMORY;
+}
+
+static enum refusal plan_locked(const struct plugin *plugin, const struct plan_request *request,
+        struct plan **plan, struct plan_cost *cost)
+{
+	uint64_t start = monotonic_ns(), viewed;
+	struct fabric_view *view;
+	enum refusal refused;
+
+	view = osm_model_view(plugin->osm);
+	if (!view)
+		return REFUSAL_NO_MEMORY;
+	viewed = monotonic_ns();
+	refused = plan_make(view, plugin->model, request, plan);
+	*cost = (struct plan_cost){viewed - start, monotonic_ns() - viewed};
+	fabric_view_destroy(view);
+	return refused;
+}
+
+enum refusal plan_maker_plan(struct plugin *plugin, const struct plan_request *request, bool has_sl,
+        struct identity_move **move, struct plan_cost *cost)
+{
+	struct plan *plan = NULL;
+	enum refusal refused = may_plan(plugin, has_sl);
+
+	if (refused)
+		return refused;
+	CL_PLOCK_ACQUIRE(&plugin->osm->lock);
+	refused = plan_locked(plugin, request, &plan, cost);
+	CL_PLOCK_RELEASE(&plugin->osm->lock);
+	return refused ? refused : take_over(plan, move);
+}
+
+/* Is nothing of @plan left but what a sweep does not do? */
+static bool is_done_by_sweep(osm_opensm_t *osm, const struct plan *plan)
+{
+	struct plan_left left = {0};
+	struct fabric_view *view;
+	bool is_done = false;
+
+	CL_PLOCK_ACQUIRE(&osm->lock);
+	view = osm_model_view(osm);
+	if (view && plan_left(view, plan, &left) == REFUSAL_NONE) {
+		is_done = left.links_done && left.routes_done;
+		plan_left_clear(&left);
+	}
+	CL_PLOCK_RELEASE(&osm->lock);
+	fabric_view_destroy(view);
+	return is_done;
+}
+
+struct identity_move *plan_maker_unfinished(
+        struct plugin *plugin, const struct plan_request *request)
+{
+	struct identity_move *move = plan_store_take_unfinished(plugin->plans, request);
+
+	if (!move || is_done_by_sweep(plugin->osm, identity_move_plan(move)))
+		return move;
+	plan_store_put(plugin->plans, move);
+	return NULL;
+}
+
+/* Do the moves of @request lead back where those of @plan came from? */
+static bool leads_back(const struct plan_request *request, const struct plan *plan)
+{
+	if (request->move_count != plan->move_count)
+		return false;
+	for (uint32_t i = 0; i < plan->move_count; i++)
+		if (request->moves[i].vm_port_guid != plan->moves[i].vm.port_guid ||
+		        !view_place_equal(request->moves[i].to, plan->moves[i].from))
+			return false;
+	return true;
+}
+
+static enum refusal undo_locked(
+        const struct plugin *plugin, const struct plan *done, struct plan **back)
+{
+	struct fabric_view *view = osm_model_view(plugin->osm);
+	enum refusal refused;
+
+	if (!view)
+		return REFUSAL_NO_MEMORY;
+	refused = plan_undo(view, plugin->model, done, back);
+	fabric_view_destroy(view);
+	return refused;
+}
+
+static enum refusal undo_of(struct plugin *plugin, const struct plan *done, struct plan **back)
+{
+	enum refusal refused;
+
+	CL_PLOCK_ACQUIRE(&plugin->osm->lock);
+	refused = undo_locked(plugin, done, back);
+	CL_PLOCK_RELEASE(&plugin->osm->lock);
+	return refused;
+}
+
+enum refusal plan_maker_undo(struct plugin *plugin, const struct plan_request *request, bool has_sl,
+        const uint64_t *done, struct identity_move **undo)
+{
+	struct identity_move *move = done ? plan_store_take(plugin->plans, *done) : NULL;
+	enum refusal refused = REFUSAL_UNKNOWN_PLAN;
+	struct plan *back = NULL;
+	struct plan_cost cost;
+
+	if (move && leads_back(request, identity_move_plan(move)))
+		refused = undo_of(plugin, identity_move_plan(move), &back);
+	if (move)
+		plan_store_put(plugin->plans, move);
+	if (refused == REFUSAL_UNKNOWN_PLAN)
+		return plan_maker_plan(plugin, request, has_sl, undo, &cost);
+	return refused ? refused : take_over(back, undo);
+}
