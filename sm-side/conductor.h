@@ -40,6 +40,8 @@ struct admission conductor_migrate(
 /* NULL: it will be aborted (or is being so); otherwise the name of why not. */
 const char *conductor_abort(struct conductor *conductor, uint64_t id);
 
+/* Microseconds since 1970. */
+int64_t conductor_wall_us(void);
 const struct inventory *conductor_inventory(const struct conductor *conductor);
 bool conductor_has_fabric(const struct conductor *conductor);
 bool conductor_sm_is_up(const struct conductor *conductor);

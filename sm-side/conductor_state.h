@@ -50,7 +50,6 @@ const char *conductor_feed(struct conductor *c, enum migration_event event);
 void conductor_find(struct migration *migration, const char *reason, const char *text);
 /* Keep of an ended migration what late peers ask for, and let the rest go. */
 void conductor_rows_let_go(struct conductor *c, struct migration *migration);
-int64_t conductor_wall_us(void);
 
 /* conductor_record.c: 0, or what journal_append says, which has been logged */
 

@@ -147,6 +147,10 @@ static int journal_start(struct daemon *daemon)
 	        &daemon->ledger, &daemon->journal, why, sizeof(why));
 	if (err)
 		log_error("journal", "%s", why);
+	/* Agents leave a root of an older epoch than they have seen. Microseconds are more than
+	 * there ever were epochs. */
+	else if (!daemon->ledger.epoch)
+		daemon->ledger.epoch = (uint64_t)conductor_wall_us();
 	return err;
 }
 

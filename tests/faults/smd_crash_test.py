@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
 """tether-smd killed at each record of its journal and each question that it asks, then started again."""
 
+import os
 import time
 
 from fake_peer import Peer
@@ -260,6 +261,16 @@ def the_epoch_rises_with_each_start_and_each_migration():
         equal(stage.smd.get("/v1/health")[1]["epoch"], first + 2)
 
 
+def without_its_journal_it_has_an_epoch_above_all_that_agents_have_seen():
+    with Stage() as stage:
+        seen = stage.smd.move("vm1", "hyp2")["epoch"]
+        equal(stage.smd.stop(), 0)
+        os.unlink(stage.smd.journal)
+        stage.smd.start()
+        epoch = stage.smd.get("/v1/health")[1]["epoch"]
+        equal(epoch > seen, True, f"epoch {epoch} after {seen}")
+
+
 run([killed_before_the_commit_it_is_aborted, killed_while_it_aborts_it_is_aborted,
      killed_while_broken_qps_are_mended_they_are_mended, killed_after_the_commit_it_goes_on,
      killed_on_the_way_back_it_goes_on_back, killed_while_a_vm_is_given_a_vf_it_is_given, a_stopped_vm_that_somebody_moved_meanwhile_gets_its_vf,
@@ -268,4 +279,5 @@ run([killed_before_the_commit_it_is_aborted, killed_while_it_aborts_it_is_aborte
      a_daemon_that_is_ended_after_the_commit_goes_on_to_the_end,
      ended_twice_or_too_late_it_leaves_what_is_under_way_to_its_successor,
      on_a_full_disk_it_says_so_and_goes_on_when_there_is_room,
-     after_the_overall_deadline_its_successor_still_gives_the_vm_a_vf, the_epoch_rises_with_each_start_and_each_migration])
+     after_the_overall_deadline_its_successor_still_gives_the_vm_a_vf, the_epoch_rises_with_each_start_and_each_migration,
+     without_its_journal_it_has_an_epoch_above_all_that_agents_have_seen])
