@@ -182,7 +182,7 @@ static void run_done(void *context, const struct driver_result *result)
 	int err = result->err ? result->err : run_apply(run, result);
 
 	runs_remove(run);
-	die_point("ordered", driver_verb(run->order->action));
+	die_point(DIE_ORDERED, driver_verb(run->order->action));
 	log_info("host", "migration %" PRIu64 " epoch %" PRIu64 ": %s %s: %s, %u ms",
 	        run->event.migration, run->event.epoch, driver_verb(run->order->action),
 	        run->order->vm, err ? result->text : "done", result->elapsed_us / 1000);
@@ -227,7 +227,7 @@ static void run_start(struct order_run *run)
 	        .socket_dir = role->settings->socket_dir,
 	        .deadline_ms = run->until_ms > now_ms ? run->until_ms - now_ms : 0};
 
-	die_point("order", driver_verb(run->order->action));
+	die_point(DIE_ORDER, driver_verb(run->order->action));
 	role->begun++;
 	run->job = role->driver->ops->start(role->driver, &request, run_done, run);
 	if (run->job) {

@@ -86,7 +86,7 @@ static void parent_send(void *owner, const Tether__Frame *frame)
 	int err;
 
 	if (frame->body_case == TETHER__FRAME__BODY_ANSWER) {
-		die_point("relay-answer", step_name(frame->answer->step));
+		die_point(DIE_RELAY_ANSWER, step_name(frame->answer->step));
 		answer_log(frame->answer);
 	}
 	err = role->root ? connection_send(role->root, frame) : -ENOTCONN;
@@ -177,7 +177,7 @@ static void root_frame(struct connection *connection, Tether__Frame *frame, void
 		log_info("host", "migration %" PRIu64 " epoch %" PRIu64 ": %s.%u",
 		        frame->event->migration, frame->event->epoch, step_name(frame->event->step),
 		        frame->event->sequence);
-		die_point("relay", step_name(frame->event->step));
+		die_point(DIE_RELAY, step_name(frame->event->step));
 	}
 	err = relay_parent_frame(role->relay, frame, monotonic_ms());
 	if (err == -ESTALE)

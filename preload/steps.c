@@ -98,7 +98,7 @@ static const char *step_name(Tether__Step step)
 
 static void finish(struct move *move, Tether__Answer *answer, steps_send *send, void *owner)
 {
-	die_point("shim-end", step_name(answer->step));
+	die_point(DIE_SHIM_END, step_name(answer->step));
 	log_info("steps", "migration %llu epoch %llu step %d: outcome %d, %zu refusals",
 	        (unsigned long long)move->id, (unsigned long long)answer->epoch, answer->step,
 	        answer->outcome, answer->n_refusals);

@@ -129,7 +129,7 @@ void conductor_ask(struct conductor *c, enum migration_action action)
 	unsigned parties = m->awaited;
 	enum migration_state state = m->state;
 
-	die_point("smd-ask", migration_state_name(state));
+	die_point(DIE_SMD_ASK, migration_state_name(state));
 	if (parties & PARTY_TREE)
 		tree_ask(c, action);
 	if (parties & PARTY_HOST && m->state == state)
@@ -137,7 +137,7 @@ void conductor_ask(struct conductor *c, enum migration_action action)
 	if (parties & PARTY_SM && m->state == state)
 		sm_ask(c, action);
 	if (m->state == state)
-		die_point("smd-asked", migration_state_name(state));
+		die_point(DIE_SMD_ASKED, migration_state_name(state));
 }
 
 void conductor_tell_error(struct conductor *c)

@@ -33,8 +33,10 @@ int conductor_record_epoch(struct conductor *c, uint64_t epoch)
 int conductor_record_intent(struct conductor *c, const struct migration_intent *intent)
 {
 	struct record record = {RECORD_intent, {.intent = *intent}};
+	int err = append(c, &record, 1, true);
 
-	return append(c, &record, 1, true);
+	die_point(DIE_SMD_INTENT, "written");
+	return err;
 }
 
 int conductor_record_state(struct conductor *c, bool durable)
@@ -49,10 +51,10 @@ int conductor_record_state(struct conductor *c, bool durable)
 	err = ledger_state_records(m, c->active->overall_wall_us, &records);
 	if (err)
 		return err;
-	die_point("smd-record", migration_state_name(m->state));
+	die_point(DIE_SMD_RECORD, migration_state_name(m->state));
 	err = append(c, records.at, records.count, durable);
 	ledger_records_clear(&records);
-	die_point("smd-recorded", migration_state_name(m->state));
+	die_point(DIE_SMD_RECORDED, migration_state_name(m->state));
 	return err;
 }
 
@@ -67,5 +69,7 @@ int conductor_record_plan(struct conductor *c, struct json_object *answer)
 		return err;
 	}
 	record.value.plan.migration = conductor_current(c)->intent.id;
-	return append(c, &record, 1, false);
+	err = append(c, &record, 1, false);
+	die_point(DIE_SMD_PLAN, "written");
+	return err;
 }

@@ -12,6 +12,7 @@
 #include <opensm/osm_ucast_cache.h>
 
 #include "notifier/base/cleanup.h"
+#include "notifier/base/die_point.h"
 #include "notifier/base/monotonic.h"
 #include "sm-side/identity_move.h"
 #include "sm-side/osm_model.h"
@@ -272,6 +273,7 @@ static enum refusal put_wave(
 		error = sender->kind->lft_write(sender, change);
 		if (error)
 			return error == -ENOMEM ? REFUSAL_NO_MEMORY : REFUSAL_STALE_PLAN;
+		die_point(DIE_SM_APPLY, "routes");
 		if (change->is_vswitch)
 			attempt->result->sent.lft_vswitch++;
 		else
@@ -318,9 +320,11 @@ static enum refusal put_all_locked(struct attempt *attempt, const struct plan_le
 		return refused;
 	/* Where a sweep has routed the new places, it has also written the switch ports' P_Keys. */
 	attempt->puts_enforced = attempt->move->is_enforced_kept && !left->routes_done;
-	for (uint32_t i = 0; i < attempt->move->plan->transfer_count; i++)
+	for (uint32_t i = 0; i < attempt->move->plan->transfer_count; i++) {
 		if (put_side(attempt, &attempt->move->sides[i]) < 0)
 			return REFUSAL_NOT_ACKNOWLEDGED;
+		die_point(DIE_SM_APPLY, "port");
+	}
 	for (uint32_t i = 0; i < attempt->move->plan->transfer_count; i++) {
 		const osm_port_t *port =
 		        osm_model_port(osm, attempt->move->sides[i].identity.port_guid);
@@ -389,6 +393,7 @@ static enum refusal put_later_waves(const struct attempt *attempt, const struct 
 			refused = let_packets_out(attempt);
 		if (refused)
 			return refused;
+		die_point(DIE_SM_APPLY, "wave");
 		CL_PLOCK_EXCL_ACQUIRE(&osm->lock);
 		refused = put_wave(attempt, sets, wave);
 		CL_PLOCK_RELEASE(&osm->lock);
@@ -485,17 +490,24 @@ enum refusal identity_move_apply(const struct move_tools *tools, struct identity
 	refused = check_plan(&attempt);
 	if (refused)
 		return refused;
+	die_point(DIE_SM_APPLY, "checked");
 	*sweep_needed = true;
 	refused = reread_ask(tools->osm, move->plan);
 	if (!refused)
 		refused = reread_wait(tools->sender, deadline_ns);
-	if (!refused)
-		refused = put_and_wait(&attempt);
-	if (!refused)
-		refused = wait_for_all(&attempt);
 	if (refused)
 		return refused;
+	die_point(DIE_SM_APPLY, "reread");
+	refused = put_and_wait(&attempt);
+	if (refused)
+		return refused;
+	die_point(DIE_SM_APPLY, "posted");
+	refused = wait_for_all(&attempt);
+	if (refused)
+		return refused;
+	die_point(DIE_SM_APPLY, "acknowledged");
 	persist(tools->osm);
+	die_point(DIE_SM_APPLY, "persisted");
 	*sweep_needed = false;
 	move->is_finished = true;
 	result->elapsed_us = (monotonic_ns() - start) / 1000;

@@ -381,8 +381,9 @@ char *plugin_answer(void *owner, unsigned connection, const char *line, size_t b
 
 	call.results = json_object_new_object();
 	if (!refused) {
+		die_point(DIE_SM_OP, sm_op_name(request.op));
 		refused = ops[request.op](&call);
-		die_point("sm-answer", sm_op_name(request.op));
+		die_point(DIE_SM_ANSWER, sm_op_name(request.op));
 	}
 	answer = sm_answer(id, refused, refused == REFUSAL_BAD_REQUEST ? text : NULL);
 	if (!refused)

@@ -16,22 +16,22 @@ static void only_the_named_place_and_step_match(void **state)
 {
 	unsigned left = 1;
 
-	assert_false(die_point_matches("relay:STOP", &left, "relay", "SETTLE"));
-	assert_false(die_point_matches("relay:STOP", &left, "smd", "STOP"));
-	assert_false(die_point_matches("relay:STOPPING", &left, "relay", "STOP"));
-	assert_false(die_point_matches("relay:STOP", &left, "relay", "STOPPING"));
+	assert_false(die_point_matches("relay:STOP", &left, DIE_RELAY, "SETTLE"));
+	assert_false(die_point_matches("relay:STOP", &left, DIE_SMD_ASK, "STOP"));
+	assert_false(die_point_matches("relay:STOPPING", &left, DIE_RELAY, "STOP"));
+	assert_false(die_point_matches("relay:STOP", &left, DIE_RELAY, "STOPPING"));
 	assert_int_equal(left, 1);
-	assert_true(die_point_matches("relay:STOP", &left, "relay", "STOP"));
+	assert_true(die_point_matches("relay:STOP", &left, DIE_RELAY, "STOP"));
 }
 
 static void the_counted_passage_matches_and_no_other(void **state)
 {
 	unsigned left = 3;
 
-	assert_false(die_point_matches("relay:STOP:3", &left, "relay", "STOP"));
-	assert_false(die_point_matches("relay:STOP:3", &left, "relay", "STOP"));
-	assert_true(die_point_matches("relay:STOP:3", &left, "relay", "STOP"));
-	assert_false(die_point_matches("relay:STOP:3", &left, "relay", "STOP"));
+	assert_false(die_point_matches("relay:STOP:3", &left, DIE_RELAY, "STOP"));
+	assert_false(die_point_matches("relay:STOP:3", &left, DIE_RELAY, "STOP"));
+	assert_true(die_point_matches("relay:STOP:3", &left, DIE_RELAY, "STOP"));
+	assert_false(die_point_matches("relay:STOP:3", &left, DIE_RELAY, "STOP"));
 }
 
 static void process_dies_at_the_second_passage(void **state)
@@ -40,10 +40,10 @@ static void process_dies_at_the_second_passage(void **state)
 	pid_t child = fork();
 
 	if (!child) {
-		setenv("TETHER_DIE_AT", "shim-begin:STOP:2", 1);
-		die_point("shim-begin", "STOP");
-		die_point("shim-begin", "SETTLE");
-		die_point("shim-begin", "STOP");
+		setenv("TETHER_DIE_AT", "shim-end:STOP:2", 1);
+		die_point(DIE_SHIM_END, "STOP");
+		die_point(DIE_SHIM_END, "SETTLE");
+		die_point(DIE_SHIM_END, "STOP");
 		_exit(0);
 	}
 	assert_int_equal(waitpid(child, &status, 0), child);
@@ -58,8 +58,8 @@ static void process_stops_and_goes_on(void **state)
 
 	if (!child) {
 		setenv("TETHER_STOP_AT", "relay:STOP", 1);
-		die_point("relay", "STOP");
-		die_point("relay", "STOP");
+		die_point(DIE_RELAY, "STOP");
+		die_point(DIE_RELAY, "STOP");
 		_exit(7);
 	}
 	assert_int_equal(waitpid(child, &status, WUNTRACED), child);
