@@ -25,8 +25,17 @@ static enum refusal take_over(struct plan *plan, struct identity_move **move)
 	return *move ? REFUSAL_NONE : REFUSAL_NO_MEMORY;
 }
 
-static enum refusal plan_locked(const struct plugin *plugin, const struct plan_request *request,
-        struct plan **plan, struct plan_cost *cost)
+static enum stability stability_of(struct plugin *plugin, const struct fabric_view *view,
+        const struct plan_request *request, const struct plan *plan)
+{
+	char engine[ENGINE_NAME_BYTES];
+
+	plugin_engine_name(plugin, engine);
+	return plan_stability(view, plugin->model, request, plan, engine);
+}
+
+static enum refusal plan_locked(struct plugin *plugin, const struct plan_request *request,
+        struct plan **plan, struct plan_note *note)
 {
 	uint64_t start = monotonic_ns(), viewed;
 	struct fabric_view *view;
@@ -37,13 +46,15 @@ static enum refusal plan_locked(const struct plugin *plugin, const struct plan_r
 		return REFUSAL_NO_MEMORY;
 	viewed = monotonic_ns();
 	refused = plan_make(view, plugin->model, request, plan);
-	*cost = (struct plan_cost){viewed - start, monotonic_ns() - viewed};
+	*note = (struct plan_note){.view_ns = viewed - start, .plan_ns = monotonic_ns() - viewed};
+	if (!refused)
+		note->stability = stability_of(plugin, view, request, *plan);
 	fabric_view_destroy(view);
 	return refused;
 }
 
 enum refusal plan_maker_plan(struct plugin *plugin, const struct plan_request *request, bool has_sl,
-        struct identity_move **move, struct plan_cost *cost)
+        struct identity_move **move, struct plan_note *note)
 {
 	struct plan *plan = NULL;
 	enum refusal refused = may_plan(plugin, has_sl);
@@ -51,7 +62,7 @@ enum refusal plan_maker_plan(struct plugin *plugin, const struct plan_request *r
 	if (refused)
 		return refused;
 	CL_PLOCK_ACQUIRE(&plugin->osm->lock);
-	refused = plan_locked(plugin, request, &plan, cost);
+	refused = plan_locked(plugin, request, &plan, note);
 	CL_PLOCK_RELEASE(&plugin->osm->lock);
 	return refused ? refused : take_over(plan, move);
 }
@@ -120,19 +131,19 @@ static enum refusal undo_of(struct plugin *plugin, const struct plan *done, stru
 	return refused;
 }
 
-enum refusal plan_maker_undo(struct plugin *plugin, const struct plan_request *request, bool has_sl,
+enum refusal plan_maker_undo(struct plugin *plugin, const struct plan_request *request,
         const uint64_t *done, struct identity_move **undo)
 {
 	struct identity_move *move = done ? plan_store_take(plugin->plans, *done) : NULL;
 	enum refusal refused = REFUSAL_UNKNOWN_PLAN;
 	struct plan *back = NULL;
-	struct plan_cost cost;
+	struct plan_note note;
 
 	if (move && leads_back(request, identity_move_plan(move)))
 		refused = undo_of(plugin, identity_move_plan(move), &back);
 	if (move)
 		plan_store_put(plugin->plans, move);
 	if (refused == REFUSAL_UNKNOWN_PLAN)
-		return plan_maker_plan(plugin, request, has_sl, undo, &cost);
+		return plan_maker_plan(plugin, request, true, undo, &note);
 	return refused ? refused : take_over(back, undo);
 }

@@ -10,19 +10,22 @@
 #include <stdint.h>
 
 #include "sm-side/plan/plan.h"
+#include "sm-side/plan/stability.h"
 
 struct identity_move;
 struct plugin;
 
-/* How long OpenSM's lock was held for a plan, and for what. */
-struct plan_cost {
+/* What is said of a plan besides itself: how long OpenSM's lock was held for what, and whether a
+ * sweep will leave it alone. */
+struct plan_note {
 	uint64_t view_ns, plan_ns;
+	enum stability stability;
 };
 
 /* @has_sl: whoever asks has chosen a service level for the VMs' paths; else SL_BY_PATH where the
  * routing engine does so. */
 enum refusal plan_maker_plan(struct plugin *plugin, const struct plan_request *request, bool has_sl,
-        struct identity_move **move, struct plan_cost *cost);
+        struct identity_move **move, struct plan_note *note);
 
 /*
  * Where a sweep has seen exchanged GUIDs before the plan was applied, the VMs are at their places
@@ -34,9 +37,10 @@ struct identity_move *plan_maker_unfinished(
 
 /*
  * The way back that @request asks for. @done: the name of the plan that is being undone, NULL: not
- * known. Where it is kept and its moves are those of @request, it also fits a half of it.
+ * known. Where it is kept and its moves are those of @request, it also fits a half of it. Needs no
+ * service level: those of before are right again.
  */
-enum refusal plan_maker_undo(struct plugin *plugin, const struct plan_request *request, bool has_sl,
+enum refusal plan_maker_undo(struct plugin *plugin, const struct plan_request *request,
         const uint64_t *done, struct identity_move **undo);
 
 #endif

@@ -59,11 +59,11 @@ void plugin_note_engine(struct plugin *plugin)
 	plugin->engine.chooses_sl = engine && engine->path_sl;
 }
 
-static void put_engine(struct json_object *into, struct plugin *plugin)
+void plugin_engine_name(struct plugin *plugin, char name[ENGINE_NAME_BYTES])
 {
 	LOCK_GUARD(&plugin->engine.lock);
 
-	json_put_text(into, "routing_engine", plugin->engine.name);
+	memcpy(name, plugin->engine.name, ENGINE_NAME_BYTES);
 }
 
 bool plugin_engine_chooses_sl(struct plugin *plugin)
@@ -77,11 +77,13 @@ static enum refusal op_status(struct call *call)
 {
 	struct plugin *plugin = call->plugin;
 	bool is_quiet = sweep_lease_is_quiet(plugin->lease, STATUS_WAIT_MS);
+	char engine[ENGINE_NAME_BYTES];
 	struct fabric_view *view;
 
 	json_put_text(call->results, "state", sm_state_name(plugin, is_quiet));
 	json_put_bool(call->results, "quiet", is_quiet);
-	put_engine(call->results, plugin);
+	plugin_engine_name(plugin, engine);
+	json_put_text(call->results, "routing_engine", engine);
 	json_put_bool(call->results, "sweep_waits", sweep_lease_sweep_waits(plugin->lease));
 	CL_PLOCK_ACQUIRE(&plugin->osm->lock);
 	view = osm_model_view(plugin->osm);
@@ -181,9 +183,9 @@ static enum refusal op_plan(struct call *call)
 	struct plugin *plugin = call->plugin;
 	struct identity_move *move = NULL;
 	struct plan_request request = request_of(call->request);
-	struct plan_cost cost = {0};
+	struct plan_note note = {0};
 	enum refusal refused =
-	        plan_maker_plan(plugin, &request, call->request->has_sl, &move, &cost);
+	        plan_maker_plan(plugin, &request, call->request->has_sl, &move, &note);
 
 	if (refused == REFUSAL_SAME_PLACE)
 		move = plan_maker_unfinished(plugin, &request);
@@ -192,8 +194,9 @@ static enum refusal op_plan(struct call *call)
 	sm_answer_plan(call->results, identity_move_plan(move), call->request->wants_changes);
 	if (call->request->has_sl)
 		json_put_number(call->results, "sl", call->request->sl);
-	json_put_number(call->results, "view_us", cost.view_ns / 1000);
-	json_put_number(call->results, "plan_us", cost.plan_ns / 1000);
+	json_put_text(call->results, "stability", stability_name(note.stability));
+	json_put_number(call->results, "view_us", note.view_ns / 1000);
+	json_put_number(call->results, "plan_us", note.plan_ns / 1000);
 	plan_store_put(plugin->plans, move);
 	return REFUSAL_NONE;
 }
@@ -286,8 +289,8 @@ static enum refusal op_undo(struct call *call)
 
 	if (refused)
 		return refused;
-	refused = plan_maker_undo(plugin, &request, call->request->has_sl,
-	        call->request->has_hash ? &call->request->hash : NULL, &undo);
+	refused = plan_maker_undo(
+	        plugin, &request, call->request->has_hash ? &call->request->hash : NULL, &undo);
 	if (!refused) {
 		refused = move_apply(call, undo, deadline_ns, &sweep_needed);
 		sm_answer_hash(call->results, identity_move_plan(undo)->hash);

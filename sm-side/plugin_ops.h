@@ -13,11 +13,13 @@
 struct endpoint_model;
 struct osm_opensm;
 
+enum { ENGINE_NAME_BYTES = 32 };
+
 /* What is known of the routing engine. OpenSM frees its engines before it ends its plugins, so the
  * connections' threads must not look at them. */
 struct engine_note {
 	pthread_mutex_t lock;
-	char name[32];
+	char name[ENGINE_NAME_BYTES];
 	bool chooses_sl; /* a service level for each path */
 };
 
@@ -37,6 +39,8 @@ void plugin_note_engine(struct plugin *plugin);
 
 /* Does it choose a service level for each path? */
 bool plugin_engine_chooses_sl(struct plugin *plugin);
+/* "" before routes were computed. */
+void plugin_engine_name(struct plugin *plugin, char name[ENGINE_NAME_BYTES]);
 
 /* The answer to one line, as struct sm_server_callbacks has it. @owner: a struct plugin. */
 char *plugin_answer(void *owner, unsigned connection, const char *line, size_t bytes);

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/* What is said of a plan's life under a routing engine, over random fabrics. That it is true is
+ * shown by tests/simfabric/stability_test.py with OpenSM. */
+#include <string.h>
+
+#include "sm-side/plan/stability.h"
+#include "unit/plan_moves.h"
+
+#define ROUNDS FABRICS
+
+static const char *const keep_shortest[] = {"minhop", "updn", "dnup", "dor", "lash"};
+static const char *const choose_by_place[] = {"ftree", "sssp", "dfsssp"};
+static const char *const unknown[] = {"nue", "torus-2QoS", "", "minhop2", "file"};
+
+struct said {
+	enum refusal refused;
+	enum stability keeps, by_place, unknown;
+	uint32_t entries;
+};
+
+static enum stability said_under(const struct fabric_view *view, const struct plan_request *request,
+        const struct plan *plan, const char *const *engines, size_t count)
+{
+	enum stability first = plan_stability(view, &endpoint_vswitch, request, plan, engines[0]);
+
+	for (size_t i = 1; i < count; i++)
+		assert_int_equal(
+		        plan_stability(view, &endpoint_vswitch, request, plan, engines[i]), first);
+	return first;
+}
+
+#define under(engines)                                                                             \
+	said_under(view, &request, plan, engines, sizeof(engines) / sizeof(*(engines)))
+
+static struct said said_of(unsigned from, unsigned to, enum plan_reach reach)
+{
+	struct fabric_view *view = test_view(&fabric);
+	struct plan_move_request move = request_for(from, to);
+	struct plan_request request = {.reach = reach, .move_count = 1, .moves = &move};
+	struct said said = {0};
+	struct plan *plan;
+
+	said.refused = plan_make(view, &endpoint_vswitch, &request, &plan);
+	if (!said.refused) {
+		said.keeps = under(keep_shortest);
+		said.by_place = under(choose_by_place);
+		said.unknown = under(unknown);
+		said.entries = plan->entry_count;
+		plan_destroy(plan);
+	}
+	fabric_view_destroy(view);
+	return said;
+}
+
+static void an_exchange_of_all_entries_is_stable_under_what_is_known(void **state)
+{
+	for (unsigned round = 0; round < ROUNDS; round++) {
+		unsigned slot;
+		struct said said;
+
+		test_fabric_make(&fabric, round);
+		slot = test_random(&fabric, fabric.slot_count);
+		said = said_of(slot, another_slot(slot), PLAN_DETERMINISTIC);
+		assert_int_equal(said.refused, REFUSAL_NONE);
+		assert_int_equal(said.keeps, PLAN_STABLE);
+		assert_int_equal(said.by_place, PLAN_STABLE);
+		assert_int_equal(said.unknown, PLAN_REVERTED);
+	}
+}
+
+/* A vSwitch's first port is its uplink. */
+static unsigned leaf_of(unsigned slot)
+{
+	return fabric.switches[fabric.slots[slot].sw].peer[1].index;
+}
+
+static void the_least_is_stable_at_its_leaf_or_where_it_is_all(void **state)
+{
+	unsigned at_leaf = 0, elsewhere = 0, all = 0;
+
+	for (unsigned round = 0; round < ROUNDS; round++) {
+		unsigned from, to;
+		struct said least;
+		bool is_all, stays;
+
+		test_fabric_make(&fabric, round);
+		from = test_random(&fabric, fabric.slot_count);
+		to = another_slot(from);
+		earlier = fabric;
+		least = said_of(from, to, PLAN_MINIMUM);
+		assert_memory_equal(&fabric, &earlier, sizeof(fabric));
+		if (least.refused) {
+			assert_int_equal(least.refused, REFUSAL_DEADLOCK);
+			continue;
+		}
+		is_all = least.entries == said_of(from, to, PLAN_DETERMINISTIC).entries;
+		stays = leaf_of(from) == leaf_of(to);
+		assert_int_equal(least.keeps, is_all || stays ? PLAN_STABLE : PLAN_REVERTED);
+		assert_int_equal(least.by_place, is_all ? PLAN_STABLE : PLAN_REVERTED);
+		assert_int_equal(least.unknown, PLAN_REVERTED);
+		at_leaf += stays && !is_all;
+		elsewhere += !stays && !is_all;
+		all += is_all;
+	}
+	assert_true(at_leaf && elsewhere && all);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(an_exchange_of_all_entries_is_stable_under_what_is_known),
+	        cmocka_unit_test(the_least_is_stable_at_its_leaf_or_where_it_is_all),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
