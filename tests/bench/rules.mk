@@ -13,3 +13,7 @@ bench-path: $(B)/bench/path_cost $(B)/deps-extra.stamp
 .PHONY: bench-reconfigure
 bench-reconfigure: all
 	$(Q)tests/bench/run_bench_reconfigure --build $(B) $(if $(SIZES),--sizes $(SIZES)) $(BENCH)
+
+.PHONY: bench-smp
+bench-smp: all
+	$(Q)tests/bench/run_bench_smp --build $(B) $(if $(SIZES),--sizes $(SIZES)) $(BENCH)
