@@ -138,6 +138,11 @@ class PluginLab:
         """Who sits in @source moves to @destination."""
         return self.ask("plan", vm_port_guid=self.guid_at(source), **self.place_of(destination))
 
+    def plan_moves(self, pairs, **how):
+        """Who sits in each pair's first slot moves to the second one, all in one plan."""
+        moves = [{"vm_port_guid": self.guid_at(source), **self.place_of(destination)} for source, destination in pairs]
+        return self.ask("plan", moves=moves, **how)
+
     def leased(self, ms=LEASE_MS):
         """A connection that holds a lease, and the migration for which it does."""
         self.migrations += 1
@@ -145,14 +150,20 @@ class PluginLab:
         sm.ask("lease", migration=self.migrations, ms=ms)
         return sm, self.migrations
 
-    def apply(self, plan, source, destination):
+    def apply(self, plan, *pairs):
         """GUIDs and plan, under a lease."""
         sm, migration = self.leased()
         with sm:
-            self.exchange_guids(source, destination)
+            for source, destination in pairs:
+                self.exchange_guids(source, destination)
             return sm.ask("apply", hash=plan["hash"], migration=migration)
 
     def move(self, source, destination):
         """The whole of it: (plan, what apply answered)."""
         plan = self.plan(source, destination)
-        return plan, self.apply(plan, source, destination)
+        return plan, self.apply(plan, (source, destination))
+
+    def move_together(self, pairs, **how):
+        """Several moves, each from and to slots of its own."""
+        plan = self.plan_moves(pairs, **how)
+        return plan, self.apply(plan, *pairs)
