@@ -298,7 +298,8 @@ static uint32_t reroute_groups(osm_opensm_t *osm, const osm_port_t *port)
 	return count;
 }
 
-/* Else the next sweep that finds its cached topology again takes the routes of the cache, too. */
+/* It may hold tables of switches that are gone, with ways that are no more. OpenSM's handlers throw
+ * it away when they find the links changed; it is not for a sweep to have done so. */
 static void invalidate_cache(osm_opensm_t *osm)
 {
 	if (osm->subn.opt.use_ucast_cache)

@@ -22,6 +22,7 @@ EVACUATIONS = 20 if FULL else 2
 ENGINE_MOVES = 100 if FULL else 9
 MGID = "ff125eed000000000000000000000001"
 PACKET_LIFE_TIME = "0x0c"  # 17 ms, which dropping first waits for
+FROM_CACHE = "Configuring switch tables using cached routing"
 BLUE, DEFAULT = 0x8001, 0xffff
 BLUE_SLOTS = ("hyp1_vf1", "hyp3_vf2")  # where the two members of the partition sit at first
 
@@ -299,6 +300,26 @@ def lmc_is_refused():
         refused("lmc", lab.plan, "hyp1_vf1", "hyp2_vf1")
 
 
+def routes_of_before_a_move_are_not_taken_from_opensms_cache():
+    """OpenSM keeps the table of a switch that goes, for its coming back. After a move it holds ways that are no more, and
+    where such a switch passes packets on they may lead in a circle."""
+    with PluginLab({"use_ucast_cache": "TRUE", "log_flags": "0x07"}) as lab, lab.sa() as sa:
+        lab.heavy_sweep()
+        lab.fabric.link("V4", 1, "down")
+        lab.heavy_sweep()
+        cached = lab.opensm().log_text().count(FROM_CACHE)
+        assert cached, "OpenSM's cache is not at work"
+        lab.move("hyp1_vf1", "hyp2_vf1")
+        lab.fabric.link("V4", 1, "up")
+        lab.heavy_sweep()
+        assert lab.opensm().log_text().count(FROM_CACHE) == cached
+        check_sweep(lab)
+        lab.move("hyp2_vf1", "hyp4_vf1")
+        check_sweep(lab)
+        found = findings(lab.truth(), sa)
+        assert not found, shown(found)
+
+
 def moves_survive_sweeps(engine, net, node):
     with PluginLab({"routing_engine": engine}, net=net, node=node) as lab:
         assert lab.ask("status")["routing_engine"] == engine, "OpenSM has fallen back to another engine"
@@ -396,6 +417,8 @@ def main():
     for what in OUTSIDE:
         tap.run(f"outside_writer_is_noticed: {', '.join(what)}", outside_writer_is_noticed, what)
     tap.run("lmc_is_refused", lmc_is_refused)
+    tap.run("routes_of_before_a_move_are_not_taken_from_opensms_cache",
+            routes_of_before_a_move_are_not_taken_from_opensms_cache)
     for engine in ("updn", "dnup", "dor", "sssp"):
         tap.run(f"moves_survive_sweeps_under_{engine}", moves_survive_sweeps, engine, "demo.net", "sm")
     # A fat-tree has all its CAs on the same level, the subnet manager's too.
