@@ -6,8 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-__attribute__((format(printf, 2, 3))) static struct admission refuse(
-        const char *reason, const char *format, ...)
+struct admission admission_refuse(const char *reason, const char *format, ...)
 {
 	struct admission admission = {.reason = reason};
 	va_list args;
@@ -18,33 +17,100 @@ __attribute__((format(printf, 2, 3))) static struct admission refuse(
 	return admission;
 }
 
-static struct admission refuse_because_of(const struct migration *under_way, const char *vm)
+/* It has, or may have, asked processes to take part, and they may be stopped by it. */
+static bool has_asked(const struct migration *m)
 {
-	if (!strcmp(under_way->intent.vm, vm))
-		return refuse("vm-already-moving",
-		        "%s is moving already (migration %" PRIu64 "); see tether status", vm,
-		        under_way->intent.id);
-	return refuse("busy",
+	return m->state != STATE_LOCATING && m->state != STATE_DROPPING && !m->waits_turn;
+}
+
+const struct migration *admission_sharing(const struct under_way *under_way,
+        const struct migration_intent *intent, char *const *names, size_t count)
+{
+	for (size_t i = 0; under_way && i < under_way->count; i++) {
+		const struct migration *m = under_way->migrations[i];
+
+		if (m->intent.id == intent->id || !has_asked(m))
+			continue;
+		if (testimony_count_of_vm(
+		            m->testimony.processes, m->testimony.process_count, intent->vm) ||
+		        testimony_count_of_vm(names, count, m->intent.vm))
+			return m;
+	}
+	return NULL;
+}
+
+/* May the VM move besides what moves already? */
+static struct admission others_check(const struct under_way *under_way, const char *vm)
+{
+	struct migration_intent intent = {0};
+	const struct migration *other;
+
+	for (size_t i = 0; under_way && i < under_way->count; i++) {
+		other = under_way->migrations[i];
+		if (!strcmp(other->intent.vm, vm))
+			return admission_refuse("vm-already-moving",
+			        "%s is moving already (migration %" PRIu64 "); see tether status",
+			        vm, other->intent.id);
+	}
+	if (under_way && under_way->count >= under_way->most)
+		return admission_refuse("busy",
+		        "%zu migrations are under way (one is %" PRIu64 " of %s) and %zu may be at "
+		        "a time; ask again when one has ended",
+		        under_way->count, under_way->migrations[0]->intent.id,
+		        under_way->migrations[0]->intent.vm, under_way->most);
+	snprintf(intent.vm, sizeof(intent.vm), "%s", vm);
+	other = admission_sharing(under_way, &intent, NULL, 0);
+	if (!other)
+		return (struct admission){0};
+	return admission_refuse("busy",
 	        "migration %" PRIu64
-	        " of %s is under way and migrations run one after the other; ask again when it has "
-	        "ended",
-	        under_way->intent.id, under_way->intent.vm);
+	        " of %s is under way and shares connections with %s; ask again when it has ended",
+	        other->intent.id, other->intent.vm, vm);
+}
+
+static bool is_place(const struct place *place, const char *host, const char *slot)
+{
+	return !strcmp(place->host, host) && !strcmp(place->slot, slot);
+}
+
+/* Whose migration has the slot; NULL: nobody's. */
+static const struct migration *slot_holder(
+        const struct under_way *under_way, const char *host, const char *slot)
+{
+	for (size_t i = 0; under_way && i < under_way->count; i++) {
+		const struct migration *m = under_way->migrations[i];
+
+		if (is_place(&m->intent.source, host, slot) ||
+		        is_place(&m->intent.destination, host, slot))
+			return m;
+	}
+	return NULL;
+}
+
+static const Tether__Slot *free_slot(
+        const struct inventory *inventory, const struct under_way *under_way, const char *host)
+{
+	const Tether__Slot *slot = inventory_free_slot(inventory, host, NULL);
+
+	while (slot && slot_holder(under_way, host, slot->name))
+		slot = inventory_free_slot(inventory, host, slot);
+	return slot;
 }
 
 static struct admission hosts_check(const struct inventory *inventory,
         const struct inventory_host *source, const char *vm, const char *to)
 {
 	if (!inventory_find(inventory, to))
-		return refuse(
+		return admission_refuse(
 		        "unknown-host", "no agent has ever called itself %s; see tether hosts", to);
 	if (!strcmp(source->name, to))
-		return refuse("same-host", "%s is on %s already", vm, to);
+		return admission_refuse("same-host", "%s is on %s already", vm, to);
 	if (!source->connected)
-		return refuse("host-not-connected",
+		return admission_refuse("host-not-connected",
 		        "the agent of %s, where %s is, is not connected; start it first",
 		        source->name, vm);
 	if (!inventory_is_connected(inventory, to))
-		return refuse("host-not-connected",
+		return admission_refuse("host-not-connected",
 		        "the agent of %s is not connected; start it first", to);
 	return (struct admission){0};
 }
@@ -68,30 +134,34 @@ static void identity_set(struct identity *identity, const Tether__Slot *slot)
 	identity->port_guid = slot->port_guid;
 }
 
-static struct admission slots_fill(const struct inventory *inventory, const char *source_host,
-        const Tether__HostVm *vm, const char *to, struct migration_intent *intent)
+static struct admission slots_fill(const struct inventory *inventory,
+        const struct under_way *under_way, const char *source_host, const Tether__HostVm *vm,
+        const char *to, struct migration_intent *intent)
 {
 	const Tether__Slot *source = inventory_slot(inventory, source_host, vm->slot);
-	const Tether__Slot *destination = inventory_free_slot(inventory, to);
+	const Tether__Slot *destination = free_slot(inventory, under_way, to);
 
 	if (!source)
-		return refuse("vm-without-vf", "%s has no VF on %s", vm->name, source_host);
+		return admission_refuse(
+		        "vm-without-vf", "%s has no VF on %s", vm->name, source_host);
 	if (!destination)
-		return refuse("no-free-vf", "all VFs of %s are taken; see tether hosts", to);
+		return admission_refuse(
+		        "no-free-vf", "all VFs of %s are taken; see tether hosts", to);
 	if (name_set(intent->vm, vm->name) || place_set(&intent->source, source_host, source) ||
 	        place_set(&intent->destination, to, destination))
-		return refuse("name-too-long", "names have at most %d characters",
+		return admission_refuse("name-too-long", "names have at most %d characters",
 		        MIGRATION_NAME_BYTES - 1);
 	identity_set(&intent->identity, source);
 	identity_set(&intent->other, destination);
 	if (source->address && address_decode(source->address, &intent->address))
-		return refuse("bad-address", "%s says no address of slot %s that could be one",
-		        source_host, source->name);
+		return admission_refuse("bad-address",
+		        "%s says no address of slot %s that could be one", source_host,
+		        source->name);
 	return (struct admission){0};
 }
 
 struct admission admission_check(const struct inventory *inventory,
-        const struct migration *under_way, const char *vm, const char *to,
+        const struct under_way *under_way, const char *vm, const char *to,
         struct migration_intent *intent)
 {
 	const struct inventory_host *source = NULL;
@@ -99,12 +169,13 @@ struct admission admission_check(const struct inventory *inventory,
 	struct admission admission;
 
 	if (!found)
-		return refuse("unknown-vm", "no host has a VM named %s; see tether vms", vm);
+		return admission_refuse(
+		        "unknown-vm", "no host has a VM named %s; see tether vms", vm);
 	admission = hosts_check(inventory, source, vm, to);
-	if (!admission.reason && under_way)
-		admission = refuse_because_of(under_way, vm);
 	if (!admission.reason)
-		admission = slots_fill(inventory, source->name, found, to, intent);
+		admission = others_check(under_way, vm);
+	if (!admission.reason)
+		admission = slots_fill(inventory, under_way, source->name, found, to, intent);
 	return admission;
 }
 
@@ -118,32 +189,44 @@ bool admission_is_reattach(const struct inventory *inventory, const char *vm, co
 
 /* Both slots may show the GUIDs, after a road back that could not be gone to its end. */
 static struct admission reattach_fill(const struct inventory *inventory,
-        const struct migration *last, const char *to, struct migration_intent *intent)
+        const struct under_way *under_way, const struct migration *last, const char *to,
+        struct migration_intent *intent)
 {
 	uint64_t guid = last->intent.identity.port_guid;
 	const struct inventory_host *here, *there;
 	const Tether__Slot *at_home = inventory_slot_showing(inventory, guid, to, true, &here);
 	const Tether__Slot *abroad = inventory_slot_showing(inventory, guid, to, false, &there);
-	const Tether__Slot *slot = at_home ? at_home : inventory_free_slot(inventory, to);
+	const Tether__Slot *slot = at_home ? at_home : free_slot(inventory, under_way, to);
+	const struct migration *holder;
 
 	if (!intent->fabric)
 		abroad = NULL;
 	if ((at_home && *at_home->vm) || (abroad && *abroad->vm))
-		return refuse("guids-in-use", "the slot with the GUIDs of %s is held by %s",
-		        intent->vm, at_home && *at_home->vm ? at_home->vm : abroad->vm);
+		return admission_refuse("guids-in-use",
+		        "the slot with the GUIDs of %s is held by %s", intent->vm,
+		        at_home && *at_home->vm ? at_home->vm : abroad->vm);
 	if (intent->fabric && !at_home && !abroad)
-		return refuse("guids-not-found",
+		return admission_refuse("guids-not-found",
 		        "no slot shows the GUIDs of %s; is an agent not connected?", intent->vm);
 	if (abroad && !there->connected)
-		return refuse("host-not-connected",
+		return admission_refuse("host-not-connected",
 		        "a slot of %s shows the GUIDs of %s, and its agent is not connected; start "
 		        "it first",
 		        there->name, intent->vm);
+	holder = at_home ? slot_holder(under_way, to, at_home->name) : NULL;
+	if (!holder && abroad)
+		holder = slot_holder(under_way, there->name, abroad->name);
+	if (holder)
+		return admission_refuse("busy",
+		        "migration %" PRIu64
+		        " of %s has the slot with the GUIDs of %s; ask again when it has ended",
+		        holder->intent.id, holder->intent.vm, intent->vm);
 	if (!slot)
-		return refuse("no-free-vf", "all VFs of %s are taken; see tether hosts", to);
+		return admission_refuse(
+		        "no-free-vf", "all VFs of %s are taken; see tether hosts", to);
 	if (place_set(&intent->destination, to, slot) ||
 	        place_set(&intent->source, abroad ? there->name : to, abroad ? abroad : slot))
-		return refuse("name-too-long", "names have at most %d characters",
+		return admission_refuse("name-too-long", "names have at most %d characters",
 		        MIGRATION_NAME_BYTES - 1);
 	intent->other = last->intent.other;
 	if (!at_home)
@@ -152,24 +235,26 @@ static struct admission reattach_fill(const struct inventory *inventory,
 }
 
 struct admission admission_reattach(const struct inventory *inventory,
-        const struct migration *under_way, const struct migration *last, const char *vm,
+        const struct under_way *under_way, const struct migration *last, const char *vm,
         const char *to, struct migration_intent *intent)
 {
+	struct admission admission = others_check(under_way, vm);
+
 	if (!inventory_is_connected(inventory, to))
-		return refuse("host-not-connected",
+		return admission_refuse("host-not-connected",
 		        "the agent of %s is not connected; start it first", to);
-	if (under_way)
-		return refuse_because_of(under_way, vm);
+	if (admission.reason)
+		return admission;
 	if (!last)
-		return refuse("vm-without-vf",
+		return admission_refuse("vm-without-vf",
 		        "%s has no VF on %s, and which GUIDs it had is not known here", vm, to);
 	intent->reattach = true;
 	intent->identity = last->intent.identity;
 	intent->address = last->intent.address;
 	if (name_set(intent->vm, vm))
-		return refuse("name-too-long", "names have at most %d characters",
+		return admission_refuse("name-too-long", "names have at most %d characters",
 		        MIGRATION_NAME_BYTES - 1);
-	return reattach_fill(inventory, last, to, intent);
+	return reattach_fill(inventory, under_way, last, to, intent);
 }
 
 const Tether__Attributes *admission_attributes(

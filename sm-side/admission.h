@@ -14,13 +14,22 @@ struct admission {
 	char text[256];     /* one sentence, with what to do */
 };
 
+/* The migrations that have not ended; of them so many may be at a time. NULL for this: none are. */
+struct under_way {
+	const struct migration **migrations;
+	size_t count, most;
+};
+
+__attribute__((format(printf, 2, 3))) struct admission admission_refuse(
+        const char *reason, const char *format, ...);
+
 /*
- * Fill of @intent who, from where and to where: VM, both places, both identities. @under_way: a
- * migration that has not ended, or NULL; migrations run one after the other, since two that share
- * a QP would wait for each other.
+ * Fill of @intent who, from where and to where: VM, both places, both identities. Slots of
+ * migrations under way are theirs. One that shares a connection with the VM, as far as that is
+ * known, has to end first: the two would wait for each other.
  */
 struct admission admission_check(const struct inventory *inventory,
-        const struct migration *under_way, const char *vm, const char *to,
+        const struct under_way *under_way, const char *vm, const char *to,
         struct migration_intent *intent);
 
 /* To move @vm to @to would be to give it a VF where it is: it is there already, without one. */
@@ -28,8 +37,16 @@ bool admission_is_reattach(const struct inventory *inventory, const char *vm, co
 /* The same for that. @last: its latest migration, which knows its GUIDs and address, or NULL. Of
  * @intent `fabric` has been filled in. */
 struct admission admission_reattach(const struct inventory *inventory,
-        const struct migration *under_way, const struct migration *last, const char *vm,
+        const struct under_way *under_way, const struct migration *last, const char *vm,
         const char *to, struct migration_intent *intent);
+
+/*
+ * The migration under way, other than that of @intent, that has asked processes and shares a
+ * connection with its VM: a process of the VM takes part in it, or a process of its VM is among
+ * @names, which take part in that of @intent. NULL: none.
+ */
+const struct migration *admission_sharing(const struct under_way *under_way,
+        const struct migration_intent *intent, char *const *names, size_t count);
 
 /* What the VM has seen of its VF, to be found again at the destination; NULL: not known. */
 const Tether__Attributes *admission_attributes(

@@ -91,14 +91,14 @@ static void migration_get(struct api *api, struct evhttp_request *request, uint6
 	bool waits = false;
 	const char *wrong = query_parse(request, &asked, &waits);
 
+	if (!wrong && entry && waits)
+		api_follow(api, id);
 	if (wrong)
 		api_refuse(request, HTTP_BADREQUEST, "bad-request", wrong);
 	else if (!entry)
 		api_refuse_unknown(request);
 	else if (!waits || api_is_awaited_no_more(&asked, entry) || !api_wait(api, request, &asked))
 		api_migration_tell(api, request, entry);
-	if (entry && waits && id > api->followed)
-		api->followed = id;
 }
 
 static void migration_abort(struct api *api, struct evhttp_request *request, uint64_t id)

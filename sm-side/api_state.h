@@ -18,6 +18,7 @@ enum { API_ACCEPTED = 202, API_FORBIDDEN = 403, API_CONFLICT = 409 };
 struct admission;
 struct dry_run;
 struct evhttp_request;
+struct followed;
 struct json_object;
 struct plan_client;
 
@@ -43,8 +44,7 @@ struct api {
 	struct plan_client *plan_clients;
 	struct waiter *waiters;
 	unsigned waiter_count;
-	uint64_t followed, telling, told; /* the latest migration that somebody waits for news of;
-	                                     whose end is being sent; whose end was sent */
+	struct followed *followed; /* migrations whose end somebody waits for */
 };
 
 /* api_reply.c */
@@ -56,6 +56,9 @@ void api_refuse_unknown(struct evhttp_request *request);
 void api_refuse_admission(struct evhttp_request *request, const struct admission *admission);
 
 /* api_waiting.c */
+/* Somebody waits for the end of migration @id. */
+void api_follow(struct api *api, uint64_t id);
+void api_followed_clear(struct api *api);
 /* What @entry is now; where that is its end, it is noted that it has been told. */
 void api_migration_tell(
         struct api *api, struct evhttp_request *request, const struct ledger_entry *entry);

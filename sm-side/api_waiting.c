@@ -2,6 +2,7 @@
 #include "sm-side/api_state.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include <event2/event.h>
 #include <event2/http.h>
@@ -28,26 +29,71 @@ void api_waiter_free(struct waiter *waiter)
 	free(waiter);
 }
 
+/* Until its end has been sent to somebody. */
+struct followed {
+	struct followed *next;
+	uint64_t id;
+};
+
+static struct followed **followed_at(struct api *api, uint64_t id)
+{
+	struct followed **at = &api->followed;
+
+	while (*at && (*at)->id != id)
+		at = &(*at)->next;
+	return at;
+}
+
+/* Where there is no memory for it, nobody waits for it at this daemon's end. */
+void api_follow(struct api *api, uint64_t id)
+{
+	struct followed **at = followed_at(api, id);
+
+	if (!*at)
+		*at = calloc(1, sizeof(**at));
+	if (*at)
+		(*at)->id = id;
+}
+
+static void followed_drop(struct followed **at)
+{
+	struct followed *followed = *at;
+
+	if (followed)
+		*at = followed->next;
+	free(followed);
+}
+
+void api_followed_clear(struct api *api)
+{
+	while (api->followed)
+		followed_drop(&api->followed);
+}
+
+/* "/v1/migrations/7" */
+static uint64_t id_of(struct evhttp_request *request)
+{
+	const char *path = evhttp_uri_get_path(evhttp_request_get_evhttp_uri(request));
+
+	return strtoull(strrchr(path, '/') + 1, NULL, 10);
+}
+
 static void end_is_told(struct evhttp_request *request, void *context)
 {
-	struct api *api = context;
-
-	api->told = api->telling;
+	followed_drop(followed_at(context, id_of(request)));
 }
 
 void api_migration_tell(
         struct api *api, struct evhttp_request *request, const struct ledger_entry *entry)
 {
-	if (migration_ended(&entry->migration)) {
-		api->telling = entry->migration.intent.id;
+	if (migration_ended(&entry->migration))
 		evhttp_request_set_on_complete_cb(request, end_is_told, api);
-	}
 	api_reply(request, HTTP_OK, api_migration(entry, false));
 }
 
 bool api_owes_an_end(const struct api *api)
 {
-	return api->followed > api->told;
+	return api->followed;
 }
 
 static void waiter_answer(struct waiter *waiter)
@@ -94,7 +140,10 @@ static void waiter_late(evutil_socket_t unused, short what, void *context)
 
 static void waiter_closed(struct evhttp_connection *connection, void *context)
 {
-	api_waiter_free(context);
+	struct waiter *waiter = context;
+
+	followed_drop(followed_at(waiter->api, waiter->id));
+	api_waiter_free(waiter);
 }
 
 bool api_wait(struct api *api, struct evhttp_request *request, const struct waiter *asked)

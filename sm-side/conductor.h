@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 /*
- * Drives migrations, one after the other: performs what the state machine puts out (journal, tree,
- * hosts, SM, timers) and feeds back what happens. At start it first brings to its end what the
- * journal says was under way. Owns the root of the tree and the link to the SM; the ledger and the
- * journal are its caller's and must outlive it. Lives in the thread of its event_base.
+ * Drives migrations, several at a time where they do not concern each other: performs what the
+ * state machine puts out (journal, tree, hosts, SM, timers) and feeds back what happens. At start
+ * it first brings to its end what the journal says was under way. Owns the root of the tree and the
+ * link to the SM; the ledger and the journal are its caller's and must outlive it. Lives in the
+ * thread of its event_base.
  */
 #ifndef TETHER_CONDUCTOR_H
 #define TETHER_CONDUCTOR_H
@@ -19,6 +20,7 @@ struct conductor_settings {
 	const char *listen;    /* path of the socket for agents */
 	const char *sm_socket; /* NULL: there is no SM */
 	const struct deadlines *deadlines;
+	unsigned migrations_max; /* at a time */
 };
 
 /* @changed, from the loop or from inside conductor_migrate and conductor_abort: something is new in

@@ -39,26 +39,26 @@ int conductor_record_intent(struct conductor *c, const struct migration_intent *
 	return err;
 }
 
-int conductor_record_state(struct conductor *c, bool durable)
+int drive_record_state(struct drive *d, bool durable)
 {
-	struct migration *m = conductor_current(c);
+	struct migration *m = drive_migration(d);
 	struct ledger_records records;
 	int err;
 
-	if (m->overall_us && !c->active->overall_wall_us)
-		c->active->overall_wall_us =
+	if (m->overall_us && !d->entry->overall_wall_us)
+		d->entry->overall_wall_us =
 		        conductor_wall_us() + (int64_t)(m->overall_us - monotonic_us());
-	err = ledger_state_records(m, c->active->overall_wall_us, &records);
+	err = ledger_state_records(m, d->entry->overall_wall_us, &records);
 	if (err)
 		return err;
 	die_point(DIE_SMD_RECORD, migration_state_name(m->state));
-	err = append(c, records.at, records.count, durable);
+	err = append(d->conductor, records.at, records.count, durable);
 	ledger_records_clear(&records);
 	die_point(DIE_SMD_RECORDED, migration_state_name(m->state));
 	return err;
 }
 
-int conductor_record_plan(struct conductor *c, struct json_object *answer)
+int drive_record_plan(struct drive *d, struct json_object *answer)
 {
 	struct record record = {.kind = RECORD_plan};
 	CLEANUP_FREE uint8_t *entries = NULL;
@@ -68,8 +68,8 @@ int conductor_record_plan(struct conductor *c, struct json_object *answer)
 		log_error("journal", "the SM's plan cannot be kept: %s", strerror(-err));
 		return err;
 	}
-	record.value.plan.migration = conductor_current(c)->intent.id;
-	err = append(c, &record, 1, false);
+	record.value.plan.migration = drive_migration(d)->intent.id;
+	err = append(d->conductor, &record, 1, false);
 	die_point(DIE_SMD_PLAN, "written");
 	return err;
 }

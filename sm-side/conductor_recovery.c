@@ -76,8 +76,7 @@ void conductor_mend_guids(struct conductor *c, const char *host)
 	enum migration_action action;
 	struct migration *m = NULL;
 
-	if (!c->active && !ledger_oldest_open(c->ledger) &&
-	        inventory_is_connected(root_inventory(c->root), host))
+	if (!ledger_oldest_open(c->ledger) && inventory_is_connected(root_inventory(c->root), host))
 		m = owners_find_second(root_inventory(c->root), c->ledger, host, &action);
 	if (m && mending_send(c, m, action))
 		log_error("migration", "%s could not be told to", host);
@@ -130,36 +129,66 @@ static void recover_later(struct conductor *c, const struct migration *m)
 	evtimer_add(c->next, &pause);
 }
 
-static void recover(struct conductor *c, struct ledger_entry *entry)
+static bool is_driven(const struct conductor *c, const struct ledger_entry *entry)
 {
+	EACH_DRIVE(c, d)
+	if (d->entry == entry)
+		return true;
+	return false;
+}
+
+/* The oldest that has not ended and is not driven. */
+static struct ledger_entry *oldest_left(const struct conductor *c)
+{
+	struct ledger_entry *oldest = NULL;
+
+	for (struct ledger_entry *e = c->ledger->newest; e; e = e->older)
+		if (!migration_ended(&e->migration) && !is_driven(c, e))
+			oldest = e;
+	return oldest;
+}
+
+static void recover(struct drive *d, struct ledger_entry *entry)
+{
+	struct conductor *c = d->conductor;
 	struct migration *m = &entry->migration;
 
-	root_hold(
-	        c->root, m->intent.id, m->intent.vm, &m->intent.address, c->deadlines->overall_ms);
-	if (conductor_record_epoch(c, c->ledger->epoch + 1)) {
-		recover_later(c, m);
-		return;
-	}
-	c->active = entry;
-	c->sm_carried = c->apply_asked = true;
+	d->entry = entry;
+	d->sm_carried = d->apply_asked = true;
 	m->intent.epoch = c->ledger->epoch;
 	timeline_shift(m);
 	log_warn("migration", "%" PRIu64 "/%" PRIu64 " of %s was under way (%s): recovering",
 	        m->intent.id, m->intent.epoch, m->intent.vm, migration_state_name(m->state));
-	conductor_perform(c, migration_recover(m, m->state, m->given_up, overall_left_ms(c, entry),
-	                             monotonic_us()));
+	drive_perform(d, migration_recover(m, m->state, m->given_up, overall_left_ms(c, entry),
+	                         monotonic_us()));
+}
+
+/* Nobody connects to a VM that is in the middle of its move, also while it waits to be driven. */
+static void hold_all(struct conductor *c)
+{
+	for (struct ledger_entry *e = c->ledger->newest; e; e = e->older) {
+		struct migration *m = &e->migration;
+
+		if (!migration_ended(m) && !is_driven(c, e))
+			root_hold(c->root, m->intent.id, m->intent.vm, &m->intent.address,
+			        c->deadlines->overall_ms);
+	}
 }
 
 void conductor_recover_next(struct conductor *c)
 {
-	struct ledger_entry *open = c->active ? NULL : ledger_oldest_open(c->ledger);
+	struct ledger_entry *left;
+	struct drive *d;
 
-	if (open) {
-		recover(c, open);
-		return;
+	hold_all(c);
+	while ((left = oldest_left(c)) && (d = conductor_free_drive(c))) {
+		if (conductor_record_epoch(c, c->ledger->epoch + 1)) {
+			recover_later(c, &left->migration);
+			return;
+		}
+		recover(d, left);
 	}
-	for (const struct inventory_host *h = root_inventory(c->root)->hosts; h && !c->active;
-	        h = h->next)
+	for (const struct inventory_host *h = root_inventory(c->root)->hosts; h; h = h->next)
 		conductor_mend_guids(c, h->name);
 }
 

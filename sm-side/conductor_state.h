@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 /*
- * What the rooms of the conductor share: conductor.c performs what the state machine puts out,
- * conductor_ask.c asks and takes answers, conductor_record.c writes the journal,
- * conductor_recovery.c deals with what was before.
+ * What the rooms of the conductor share: conductor.c begins migrations and ends them on request,
+ * conductor_drive.c performs what a state machine puts out, conductor_turn.c keeps those apart that
+ * concern the same processes, conductor_ask.c asks and takes answers, conductor_recovery.c deals
+ * with what was before.
  */
 #ifndef TETHER_CONDUCTOR_STATE_H
 #define TETHER_CONDUCTOR_STATE_H
+
+#include <event2/util.h>
 
 #include "sm-side/conductor.h"
 #include "sm-side/root.h"
@@ -13,16 +16,12 @@
 
 enum { US_PER_S = 1000000 };
 
-struct conductor {
-	struct event_base *base;
-	const struct deadlines *deadlines;
-	struct ledger *ledger;
-	struct journal *journal;
-	struct root *root;
-	struct sm_link *sm; /* NULL: no fabric */
-	struct event *timer, *retry, *next;
-	struct ledger_entry *active;
-	bool closing; /* nothing new begins */
+/* One migration that is being driven. */
+struct drive {
+	struct conductor *conductor;
+	struct ledger_entry *entry; /* NULL: none */
+	struct sm_link *sm;         /* of its own, since the lease is a link's; NULL: no fabric */
+	struct event *timer, *retry;
 	/* What is asked now and not answered. */
 	uint32_t tree_sequence, host_sequence;
 	uint64_t sm_id;
@@ -32,6 +31,19 @@ struct conductor {
 	enum migration_action sm_action;
 	const char *host;                  /* who has host_sequence */
 	enum migration_action held_action; /* waits for its host to connect */
+};
+
+struct conductor {
+	struct event_base *base;
+	const struct deadlines *deadlines;
+	struct ledger *ledger;
+	struct journal *journal;
+	struct root *root;
+	struct event *next, *turn;
+	struct drive *drives;
+	unsigned drive_count;
+	bool has_fabric;
+	bool closing; /* nothing new begins */
 	/* A slot's GUIDs that are being set right outside of any migration; epoch 0: none. */
 	uint64_t mending_epoch;
 	char mending_host[MIGRATION_NAME_BYTES];
@@ -39,13 +51,29 @@ struct conductor {
 	void *owner;
 };
 
+#define EACH_DRIVE(c, d)                                                                           \
+	for (struct drive *d = (c)->drives; d < (c)->drives + (c)->drive_count; d++)
+#define EACH_AT_WORK(c, d)                                                                         \
+	EACH_DRIVE(c, d)                                                                           \
+	if (d->entry)
+
 /* conductor.c */
 
-/* The migration under way, or NULL. */
-struct migration *conductor_current(const struct conductor *c);
-void conductor_perform(struct conductor *c, struct migration_output output);
+/* One that has nothing to do; NULL: all have. */
+struct drive *conductor_free_drive(const struct conductor *c);
+/* What has not ended; its list is the caller's to free. False: no memory. */
+bool conductor_under_way(const struct conductor *c, struct under_way *under_way);
+
+/* conductor_drive.c */
+
+/* Its migration, or NULL. */
+struct migration *drive_migration(const struct drive *d);
+void drive_perform(struct drive *d, struct migration_output output);
 /* Feed an event; NULL, or the name of why it was refused. */
-const char *conductor_feed(struct conductor *c, enum migration_event event);
+const char *drive_feed(struct drive *d, enum migration_event event);
+/* Callbacks of its events. */
+void drive_timer_due(evutil_socket_t unused, short what, void *drive);
+void drive_retry_due(evutil_socket_t unused, short what, void *drive);
 /* Note what has been found here, for the migration's status. */
 void conductor_find(struct migration *migration, const char *reason, const char *text);
 /* Keep of an ended migration what late peers ask for, and let the rest go. */
@@ -56,22 +84,32 @@ void conductor_rows_let_go(struct conductor *c, struct migration *migration);
 int conductor_record_epoch(struct conductor *c, uint64_t epoch);
 int conductor_record_intent(struct conductor *c, const struct migration_intent *intent);
 /* The state that the migration has just entered. */
-int conductor_record_state(struct conductor *c, bool durable);
+int drive_record_state(struct drive *d, bool durable);
 /* The plan in the SM's @answer; it need not be on disk before a state that asks for its APPLY. */
-int conductor_record_plan(struct conductor *c, struct json_object *answer);
+int drive_record_plan(struct drive *d, struct json_object *answer);
+
+/* conductor_turn.c */
+
+/* It may ask to PREPARE. False: it waits for its turn, or has been refused. */
+bool turn_take(struct drive *d);
+/* Some process that has answered is in a VM that moves, too. It has been noted then. */
+bool turn_is_shared(struct drive *d, const Tether__Answer *answer);
+/* A migration has gone on: who waits looks again, from the loop. */
+void turns_may_have_come(struct conductor *c);
+void turns_due(evutil_socket_t unused, short what, void *conductor);
 
 /* conductor_ask.c */
 
 /* Ask every party that is awaited. */
-void conductor_ask(struct conductor *c, enum migration_action action);
+void drive_ask(struct drive *d, enum migration_action action);
 /* Tell VM and peers that the VM's QPs end with errors. */
-void conductor_tell_error(struct conductor *c);
+void drive_tell_error(struct drive *d);
 extern const struct root_callbacks conductor_root_callbacks;
-extern const struct sm_link_callbacks conductor_sm_callbacks;
+extern const struct sm_link_callbacks drive_sm_callbacks;
 
 /* conductor_recovery.c */
 
-/* If nothing is under way: go on with what was before the restart. */
+/* As many as can be driven: go on with what was before the restart. */
 void conductor_recover_next(struct conductor *c);
 /* Numbers of VMs that have moved, from the journal. */
 void conductor_numbers_restore(struct conductor *c);

@@ -172,14 +172,18 @@ static bool is_shown_elsewhere(
 	       inventory_slot_showing(inventory, slot->port_guid, host, false, &found);
 }
 
-const Tether__Slot *inventory_free_slot(const struct inventory *inventory, const char *host)
+const Tether__Slot *inventory_free_slot(
+        const struct inventory *inventory, const char *host, const Tether__Slot *after)
 {
 	const struct inventory_host *h = inventory_find(inventory, host);
+	bool behind = !after;
 
 	for (size_t i = 0; h && h->said && i < h->said->n_slots; i++) {
-		if (!*h->said->slots[i]->vm &&
-		        !is_shown_elsewhere(inventory, host, h->said->slots[i]))
-			return h->said->slots[i];
+		const Tether__Slot *slot = h->said->slots[i];
+
+		if (behind && !*slot->vm && !is_shown_elsewhere(inventory, host, slot))
+			return slot;
+		behind |= slot == after;
 	}
 	return NULL;
 }

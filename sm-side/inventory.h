@@ -46,7 +46,9 @@ const Tether__Slot *inventory_slot(
 /* The slot that shows @port_guid: at @host (@at_host) or at any other; NULL: none. */
 const Tether__Slot *inventory_slot_showing(const struct inventory *inventory, uint64_t port_guid,
         const char *host, bool at_host, const struct inventory_host **found);
-/* A slot of @host that no VM holds and whose GUID no other slot shows; NULL: none. */
-const Tether__Slot *inventory_free_slot(const struct inventory *inventory, const char *host);
+/* The next slot of @host behind @after (NULL: the first) that no VM holds and whose GUID no other
+ * slot shows; NULL: none. */
+const Tether__Slot *inventory_free_slot(
+        const struct inventory *inventory, const char *host, const Tether__Slot *after);
 
 #endif

@@ -135,7 +135,7 @@ static struct migration_output enter(struct migration *m, enum migration_state t
 	timeline_add(m, to, now_us);
 	m->state = to;
 	m->awaited = parties_of(m, to);
-	m->failed = false;
+	m->failed = m->waits_turn = false;
 	if (migration_phase(to) == PHASE_FORWARD)
 		m->committed = true;
 	else if (migration_phase(to) == PHASE_LEAVING)
@@ -383,6 +383,19 @@ struct migration_output migration_tick(struct migration *migration, uint64_t now
 		return migration_event(migration, EVENT_TIMEOUT, now_us);
 	}
 	return (struct migration_output){0};
+}
+
+void migration_turn_wait(struct migration *migration)
+{
+	migration->waits_turn = true;
+	migration->timer_us = 0;
+}
+
+void migration_turn_take(struct migration *m, uint64_t now_us)
+{
+	m->waits_turn = false;
+	m->timer_us =
+	        now_us + (uint64_t)migration_state_deadline_ms(m->state, m->deadlines) * US_PER_MS;
 }
 
 uint64_t migration_next_us(const struct migration *migration)

@@ -67,6 +67,7 @@ struct migration {
 	enum migration_fact fact;        /* RECOVERING, LOOKING */
 	unsigned awaited;                /* parties that have not answered in this state */
 	bool failed;                     /* one that has answered could not */
+	bool waits_turn;                 /* PREPARING: nobody has been asked yet */
 	bool committed;
 	bool given_up; /* the VM's QPs were told to end with errors */
 	bool applied;  /* GUIDs were touched: by APPLY or a sweep the fabric may have changed */
@@ -118,6 +119,10 @@ struct migration_output migration_tree_answered(
 struct migration_output migration_tick(struct migration *migration, uint64_t now_us);
 /* When to call that; 0: never. */
 uint64_t migration_next_us(const struct migration *migration);
+
+/* PREPARE has to wait for its turn; the step's time begins when that comes. */
+void migration_turn_wait(struct migration *migration);
+void migration_turn_take(struct migration *migration, uint64_t now_us);
 
 bool migration_ended(const struct migration *migration);
 

@@ -190,6 +190,7 @@ static int rooms_start(struct daemon *daemon)
 	        .listen = s->listen,
 	        .sm_socket = s->fabric ? s->sm_socket : NULL,
 	        .deadlines = &s->deadlines,
+	        .migrations_max = s->migrations_max,
 	};
 
 	daemon->api = api_create(daemon->base, s->api);

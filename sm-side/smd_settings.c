@@ -10,7 +10,12 @@
 #include "notifier/base/settings.h"
 #include "sm-side/sm_protocol.h"
 
-enum { JOURNAL_KEEP = 10000, JOURNAL_KEEP_MAX = 10000000 };
+enum {
+	JOURNAL_KEEP = 10000,
+	JOURNAL_KEEP_MAX = 10000000,
+	MIGRATIONS_MAX_DEFAULT = 4,
+	MIGRATIONS_MAX_MOST = 8, /* each has a link of its own, of which the plugin takes 16 */
+};
 
 static int take_path(char **target, const char *value)
 {
@@ -50,6 +55,17 @@ static int take_fabric(struct smd_settings *s, const char *value)
 	return 0;
 }
 
+static int take_migrations_max(struct smd_settings *s, const char *value)
+{
+	char *end;
+	unsigned long most = strtoul(value, &end, 10);
+
+	if (*value < '0' || *value > '9' || *end || most < 1 || most > MIGRATIONS_MAX_MOST)
+		return -EINVAL;
+	s->migrations_max = (unsigned)most;
+	return 0;
+}
+
 static int take_log(struct smd_settings *s, const char *value)
 {
 	return setting_text(&s->log, value);
@@ -70,6 +86,7 @@ static const struct {
         {"journal_keep", take_journal_keep},
         {"sm_socket", take_sm_socket},
         {"fabric", take_fabric},
+        {"migrations_max", take_migrations_max},
         {"log", take_log},
         {"log_level", take_log_level},
 };
@@ -94,6 +111,7 @@ static bool defaults_set(struct smd_settings *settings)
 	        .sm_socket = strdup("/run/tether/sm.sock"),
 	        .log = strdup("stderr"),
 	        .log_level = LOG_LEVEL_INFO,
+	        .migrations_max = MIGRATIONS_MAX_DEFAULT,
 	        .fabric = true,
 	        .deadlines = deadlines_default};
 	return settings->listen && settings->api && settings->journal && settings->sm_socket &&

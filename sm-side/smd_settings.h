@@ -17,7 +17,8 @@ struct smd_settings {
 	char *sm_socket;
 	char *log;
 	enum log_level log_level;
-	bool fabric; /* there is an OpenSM with the plugin */
+	unsigned migrations_max; /* at a time */
+	bool fabric;             /* there is an OpenSM with the plugin */
 	struct deadlines deadlines;
 };
 

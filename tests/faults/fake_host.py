@@ -16,6 +16,7 @@ class Host:
     def __init__(self, world, name):
         self.world, self.name, self.path = world, name, os.path.join(world.directory, "agents.sock")
         self.sock, self.epoch, self.answers, self.sending = None, 0, {}, threading.Lock()
+        self.epochs, self.registrations = {}, 0
         self.told = []  # answers to registrations
         self.refused = []  # answers to HELLO that were no welcome
         self.version = VERSION
@@ -74,6 +75,14 @@ class Host:
             wire.send(self.sock, "interest", {"request": request, "address": {"lid": self.world.vms[vm]["lid"]},
                                               "remote_qpn": 0x100})
 
+    def register(self, vm):
+        """Its processes have come along, and say whom they talk to."""
+        for shim in self.world.shims.values():
+            for lid in shim.talks_to() if shim.vm == vm else ():
+                self.registrations += 1
+                with self.sending:
+                    wire.send(self.sock, "interest", {"request": 1000 + self.registrations, "address": {"lid": lid}})
+
     def outcomes(self, request=1):
         return [answer["outcome"] for answer in self.told if answer["request"] == request]
 
@@ -89,7 +98,7 @@ class Host:
 
     def hello(self):
         with self.world.lock:
-            lids = {q["remote_lid"] for s in self.shims() for q in s.qps.values()}
+            lids = {lid for s in self.shims() for lid in s.talks_to()}
             opened = [s for s in self.shims() if s.open]
             return {"version": self.version, "role": "ROLE_HOST", "name": self.name, "epoch": self.epoch,
                     "migration": opened[0].open if opened else 0, "step": opened[0].step if opened else 0,
@@ -100,8 +109,9 @@ class Host:
         with self.world.lock:
             if self.sock is not sock:
                 return
-            if event["epoch"] < self.epoch:
-                self.world.log.append(f"{self.name}: an event of epoch {event['epoch']} after {self.epoch}")
+            if event["epoch"] < self.epochs.get(event["vm"], 0):
+                self.world.log.append(f"{self.name}: an event of epoch {event['epoch']} of {event['vm']} after {self.epochs}")
+            self.epochs[event["vm"]] = event["epoch"]
             self.epoch = max(self.epoch, event["epoch"])
             answer = self.answers.get(key) or (self.order(event) if event["order"] else self.step(event))
             if not answer or self.sock is not sock:
@@ -184,5 +194,6 @@ class Host:
         if slot["vm"] not in ("", order["vm"]):
             return "the slot is taken"
         slot["vm"] = order["vm"]
+        self.register(order["vm"])
 
     host_give_back = host_attach

@@ -10,8 +10,27 @@ class Shim:
 
     def __init__(self, world, vm, pid):
         self.world, self.vm, self.name, self.pid = world, vm, f"{vm}/{pid}.{pid * 7}", pid
-        self.qps, self.state, self.open, self.step = {}, "running", 0, "STEP_NONE"
-        self.history, self.broken = [], False
+        self.qps, self.step, self.history, self.broken = {}, "STEP_NONE", [], False
+        self.hears = set()  # LIDs, by datagrams
+        self.rest = "running"  # what it is where nothing moves
+        self.moves, self.moving, self.asked = {}, {}, 0  # what it is in each migration; of which VM; which asks now
+
+    @property
+    def open(self):
+        return next(iter(self.moves), 0)
+
+    @property
+    def state(self):
+        if self.asked:
+            return self.moves.get(self.asked, self.rest)
+        return self.rest if self.rest == "errored" else next((s for s in self.moves.values() if s != "running"), self.rest)
+
+    @state.setter
+    def state(self, state):
+        if self.asked and state not in ("errored", "running"):
+            self.moves[self.asked] = state
+        else:
+            self.rest = state
 
     def rows(self, lid):
         mine = self.world.vms[self.vm]["lid"]
@@ -19,10 +38,13 @@ class Shim:
                  "remote_qpn": qp["remote_qpn"], "sq_psn": 7, "context": self.pid}
                 for qpn, qp in self.qps.items() if lid in (mine, qp["remote_lid"])]
 
+    def talks_to(self):
+        return self.hears | {q["remote_lid"] for q in self.qps.values()}
+
     def is_concerned(self, event):
         if self.vm == event["vm"]:
             return event["to_vm"]
-        return event["to_peers"] and any(q["remote_lid"] == event["address"]["lid"] for q in self.qps.values())
+        return event["to_peers"] and event["address"]["lid"] in self.talks_to()
 
     def ask(self, event):
         """An answer's parts, or None: no answer."""
@@ -34,12 +56,23 @@ class Shim:
         if kind in ("refuse", "fail"):
             return {"outcome": "OUTCOME_REFUSED" if kind == "refuse" else "OUTCOME_FAILED",
                     "refusals": [{"who": f"{self.vm}/{self.pid} prog", "reason": f"test-{kind}", "text": "as asked"}]}
-        if step != "STEP_PREPARE" and self.open != event["migration"]:
+        if step != "STEP_PREPARE" and event["migration"] not in self.moves:
             return {"outcome": "OUTCOME_DONE"}  # not ours, or over
         self.history.append(step)
-        answer = getattr(self, step.lower())(event)
+        self.asked = event["migration"]
+        try:
+            self.look_for_another(event)
+            answer = getattr(self, step.lower())(event)
+        finally:
+            self.asked = 0
         self.step = step
         return {"outcome": "OUTCOME_DONE", **answer}
+
+    def look_for_another(self, event):
+        """Of two migrations that stop it neither may move its own VM."""
+        stopped_by = [m for m, state in self.moves.items() if state != "running" and m != event["migration"]]
+        if event["step"] == "STEP_STOP" and any(self.vm in (event["vm"], self.moving[m]) for m in stopped_by):
+            self.world.log.append(f"{self.name} is stopped by {event['migration']} in the middle of {stopped_by}")
 
     def wrong(self, event):
         self.world.log.append(f"{self.name} was asked {event['step']} while {self.state}")
@@ -52,7 +85,8 @@ class Shim:
     def step_prepare(self, event):
         if self.state != "running":
             return {"outcome": "OUTCOME_REFUSED"} if self.state == "errored" else self.wrong(event)
-        self.open = event["migration"]
+        self.moves[event["migration"]] = "running"
+        self.moving[event["migration"]] = event["vm"]
         return {"qps": self.rows(event["address"]["lid"]), "counts": {"processes": 1, "qps": len(self.qps)}}
 
     def step_stop(self, event):
@@ -100,13 +134,13 @@ class Shim:
         return {}
 
     def step_resume(self, event):
-        lost = [q for q in self.qps.values() if "connected_to" in q and q["connected_to"] is None]
+        mine = [self.qps[row["local_qpn"]] for row in self.rows(event["address"]["lid"])]
+        lost = [q for q in mine if "connected_to" in q and q["connected_to"] is None]
         if self.state not in ("connected", "voted", "stopped"):
             return self.wrong(event)
-        self.state = "errored" if lost or self.state != "connected" else "running"
-        self.open = 0
-        for qp in self.qps.values():
-            qp.pop("connected_to", None)
+        self.end("errored" if lost or self.state != "connected" else "running")
+        for row in self.rows(event["address"]["lid"]):
+            self.qps[row["local_qpn"]].pop("connected_to", None)
         return {"counts": {"replayed": 3, "made_up": 2, "errors": len(lost)}}
 
     def step_abort(self, event):
@@ -114,9 +148,14 @@ class Shim:
             return self.wrong(event)
         if self.state == "voted" or self.broken and self.state == "stopped":
             return {"evidence": self.evidence(event, BROKEN)}
-        self.state, self.open = "running", 0
+        self.end("running")
         return {}
 
     def step_error(self, event):
-        self.state, self.open = "errored", 0
+        self.end("errored")
         return {}
+
+    def end(self, state):
+        self.moves.pop(self.asked)
+        if self.rest != "errored":
+            self.rest = state

@@ -13,6 +13,7 @@ class Sm:
     def __init__(self, world):
         self.world, self.path = world, os.path.join(world.directory, "sm.sock")
         self.listener, self.connections, self.plans, self.lease = None, [], {}, None
+        self.refused_leases = self.plans_made = 0
         self.plan_asked = lambda request: None  # a test may look
 
     def start(self):
@@ -54,15 +55,14 @@ class Sm:
 
     def serve(self, sock):
         try:
-            with sock.makefile("rw") as stream:
-                for line in stream:
+            with sock.makefile("r") as lines:
+                for line in lines:
                     request = json.loads(line)
                     with self.world.lock:
                         answer = self.answer(sock, request)
                     if answer is None:
                         continue
-                    stream.write(json.dumps({"id": request["id"], **answer}) + "\n")
-                    stream.flush()
+                    sock.sendall(json.dumps({"id": request["id"], **answer}).encode() + b"\n")
         except (OSError, ValueError):
             pass
         with self.world.lock:
@@ -100,7 +100,8 @@ class Sm:
         self.plan_asked(request)
         if other == guid:
             return {"reason": "same-place"}
-        name = f"plan{len(self.plans)}"
+        self.plans_made += 1
+        name = f"plan{self.plans_made}"
         self.plans[name] = (guid, other)
         ports = {name: {"port_guid": hex(port), "node_guid": hex(self.world.fabric[port]["node_guid"]),
                         "lid": self.world.fabric[port]["lid"]} for name, port in (("vm", guid), ("other", other))}
@@ -142,9 +143,14 @@ class Sm:
         return {"reason": "same-place"} if other == guid else self.exchange(guid, other)
 
     def release_lease(self, sock, request):
-        self.lease = None
-        return {"held": True}
+        held = bool(self.holds_lease(sock, request))
+        if held:
+            self.lease = None
+        return {"held": held}
 
     def take_lease(self, sock, request):
+        if self.lease and self.lease != (sock, request["migration"]):
+            self.refused_leases += 1
+            return {"reason": "busy"}
         self.lease = (sock, request["migration"])
         return {"ms": request["ms"]}

@@ -118,13 +118,13 @@ class Stage:
         self.world.connect(a, d)
         self.world.connect(b, d)
         self.smd = Smd(self.temporary.name, fabric, **settings)
-        self.env = env or {}
+        self.env, self.host_count = env or {}, 3
 
     def __enter__(self):
         self.world.start()
         self.smd.start(**self.env)
         if self.smd.child.poll() is None:
-            self.smd.hosts_here(3)
+            self.smd.hosts_here(self.host_count)
             if "fabric = opensm" in open(self.smd.config).read():
                 wait_until("the SM is here", lambda: self.smd.get("/v1/health")[1]["sm_connected"])
         return self

@@ -43,11 +43,12 @@ static void four_hosts(struct inventory *inventory)
 	inventory_host_connected(inventory, "d", false);
 }
 
-static const char *reason(struct inventory *inventory, const struct migration *under_way,
-        const char *vm, const char *to)
+static const char *reason(
+        struct inventory *inventory, const struct migration *other, const char *vm, const char *to)
 {
 	struct migration_intent intent = {0};
-	struct admission admission = admission_check(inventory, under_way, vm, to, &intent);
+	struct under_way under_way = {&other, other != NULL, 4};
+	struct admission admission = admission_check(inventory, &under_way, vm, to, &intent);
 
 	if (admission.reason)
 		assert_true(strlen(admission.text) > 10);
@@ -57,8 +58,16 @@ static const char *reason(struct inventory *inventory, const struct migration *u
 static void each_wrong_request_has_its_name(void **unused)
 {
 	struct inventory inventory = {0};
-	struct migration other = {.intent = {.id = 4, .vm = "vm3"}};
+	char *taking_part[] = {"vm3/1.1", "vm1/7.7"};
+	struct migration sharing = {.intent = {.id = 4, .vm = "vm3"},
+	        .state = STATE_STOPPING,
+	        .testimony = {.processes = taking_part, .process_count = 2}};
+	struct migration apart = {.intent = {.id = 4, .vm = "vm3"},
+	        .state = STATE_STOPPING,
+	        .testimony = {.processes = taking_part, .process_count = 1}};
 	struct migration same = {.intent = {.id = 5, .vm = "vm1"}};
+	struct migration slot_taken = {
+	        .intent = {.id = 6, .vm = "vm3", .destination = {.host = "b", .slot = "b1"}}};
 
 	four_hosts(&inventory);
 	assert_string_equal(reason(&inventory, NULL, "vm9", "b"), "unknown-vm");
@@ -67,13 +76,55 @@ static void each_wrong_request_has_its_name(void **unused)
 	assert_string_equal(reason(&inventory, NULL, "vm1", "c"), "no-free-vf");
 	assert_string_equal(reason(&inventory, NULL, "vm1", "d"), "host-not-connected");
 	assert_string_equal(reason(&inventory, &same, "vm1", "b"), "vm-already-moving");
-	assert_string_equal(reason(&inventory, &other, "vm1", "b"), "busy");
+	assert_string_equal(reason(&inventory, &sharing, "vm1", "b"), "busy");
+	assert_string_equal(reason(&inventory, &apart, "vm1", "b"), "");
+	assert_string_equal(reason(&inventory, &slot_taken, "vm1", "b"), "no-free-vf");
 	assert_string_equal(reason(&inventory, NULL, "vm1", "b"), "");
 	inventory_host_connected(&inventory, "a", false);
 	assert_string_equal(reason(&inventory, NULL, "vm1", "b"), "host-not-connected");
 	host_says(&inventory, "a", "vm1", "", "a1", "");
 	assert_string_equal(reason(&inventory, NULL, "vm1", "b"), "vm-without-vf");
 	inventory_clear(&inventory);
+}
+
+static void no_more_move_than_may(void **unused)
+{
+	struct inventory inventory = {0};
+	struct migration one = {.intent = {.id = 4, .vm = "vm3"}},
+	                 two = {.intent = {.id = 5, .vm = "vm4"}};
+	const struct migration *both[] = {&one, &two};
+	struct migration_intent intent = {0};
+	struct admission admission;
+
+	four_hosts(&inventory);
+	admission =
+	        admission_check(&inventory, &(struct under_way){both, 2, 2}, "vm1", "b", &intent);
+	assert_string_equal(admission.reason, "busy");
+	assert_non_null(strstr(admission.text, "4 of vm3"));
+	admission =
+	        admission_check(&inventory, &(struct under_way){both, 2, 3}, "vm1", "b", &intent);
+	assert_null(admission.reason);
+	inventory_clear(&inventory);
+}
+
+static void who_takes_part_in_both_is_found_either_way(void **unused)
+{
+	char *of_vm1[] = {"vm1/7.7"}, *of_vm3[] = {"vm33/1.1", "vm3/1.1"};
+	struct migration other = {.intent = {.id = 4, .vm = "vm3"},
+	        .state = STATE_STOPPING,
+	        .testimony = {.processes = of_vm1, .process_count = 1}};
+	struct migration without = {.intent = {.id = 4, .vm = "vm3"}, .state = STATE_PREPARING};
+	const struct migration *list[] = {&other}, *bare[] = {&without};
+	struct migration_intent intent = {.id = 5, .vm = "vm1"}, itself = {.id = 4, .vm = "vm1"};
+
+	assert_ptr_equal(
+	        admission_sharing(&(struct under_way){list, 1, 4}, &intent, NULL, 0), &other);
+	assert_null(admission_sharing(&(struct under_way){list, 1, 4}, &itself, NULL, 0));
+	assert_null(admission_sharing(&(struct under_way){bare, 1, 4}, &intent, of_vm3, 1));
+	assert_ptr_equal(
+	        admission_sharing(&(struct under_way){bare, 1, 4}, &intent, of_vm3, 2), &without);
+	without.waits_turn = true;
+	assert_null(admission_sharing(&(struct under_way){bare, 1, 4}, &intent, of_vm3, 2));
 }
 
 static void the_intent_says_who_goes_where_with_which_guids(void **unused)
@@ -147,9 +198,9 @@ static void a_slot_that_shows_anothers_guid_is_not_free(void **unused)
 
 	host_says(&inventory, "a", "vm1", "a1", "a1", "vm1");
 	host_says(&inventory, "b", NULL, NULL, "b1", "");
-	assert_non_null(inventory_free_slot(&inventory, "b"));
+	assert_non_null(inventory_free_slot(&inventory, "b", NULL));
 	inventory.hosts->next->said->slots[0]->port_guid = 0x2000 + 'a';
-	assert_null(inventory_free_slot(&inventory, "b"));
+	assert_null(inventory_free_slot(&inventory, "b", NULL));
 	inventory_clear(&inventory);
 }
 
@@ -247,6 +298,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(each_wrong_request_has_its_name),
+	        cmocka_unit_test(no_more_move_than_may),
+	        cmocka_unit_test(who_takes_part_in_both_is_found_either_way),
 	        cmocka_unit_test(the_intent_says_who_goes_where_with_which_guids),
 	        cmocka_unit_test(a_vm_without_a_vf_gets_a_slot_with_its_guids),
 	        cmocka_unit_test(a_slot_that_shows_anothers_guid_is_not_free),

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
+"""Several VMs that move at the same time, in a world of fakes."""
+import tempfile
+import threading
+
+import fakes
+from smd import Smd, Stage, equal
+
+
+class Crowd(Stage):
+    """vm1 to vm4 on hyp1, without a word for each other; all talk to the server vm9 on hyp4, vm5 on hyp2 to vm1."""
+
+    def __init__(self, fabric="opensm", env=None, slots=6, **settings):
+        self.temporary = tempfile.TemporaryDirectory(prefix="smd.")
+        self.world = fakes.World(self.temporary.name, ("hyp1", "hyp2", "hyp3", "hyp4"), slots)
+        for vm, host in (("vm1", "hyp1"), ("vm2", "hyp1"), ("vm3", "hyp1"), ("vm4", "hyp1"), ("vm5", "hyp2"), ("vm9", "hyp4")):
+            self.world.vm(vm, host)
+        self.processes = {vm: self.world.process(vm, 10 + i) for i, vm in enumerate(self.world.vms)}
+        for vm in ("vm1", "vm2", "vm3", "vm4"):
+            self.world.connect(self.processes[vm], self.processes["vm9"])
+        self.world.connect(self.processes["vm5"], self.processes["vm1"])
+        self.smd = Smd(self.temporary.name, fabric, **settings)
+        self.env, self.host_count = env or {}, 4
+
+    def begin(self, vm, to, **more):
+        status, answer = self.smd.migrate(vm, to, **more)
+        equal(status, 202, answer)
+        return answer["id"]
+
+    def ends(self, *numbers):
+        return [self.smd.wait_for(number)["outcome"] for number in numbers]
+
+    def all_well(self):
+        equal(self.world.complaints(), [], "afterwards")
+        equal({s.state for s in self.world.shims.values()}, {"running"}, "processes")
+
+
+class Rendezvous:
+    """A fault that goes on when @count have come to it: so many are there at the same time."""
+
+    def __init__(self, world, count):
+        self.world, self.barrier = world, threading.Barrier(count)
+
+    def __call__(self):
+        """Fakes answer with the world locked; others may have to come in."""
+        self.world.lock.release()
+        try:
+            self.barrier.wait(20)
+        finally:
+            self.world.lock.acquire()
+
+
+class Held:
+    """A fault that holds its order until it is let go."""
+
+    def __init__(self, world):
+        self.world, self.there, self.go = world, threading.Event(), threading.Event()
+
+    def __call__(self):
+        self.there.set()
+        self.world.lock.release()
+        try:
+            self.go.wait(20)
+        finally:
+            self.world.lock.acquire()

@@ -1,0 +1,210 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
+"""Migrations at the same time: those that share nothing run together, the others one after the other."""
+from crowd import Crowd, Held, Rendezvous
+from fake_peer import Peer
+from smd import equal, run, wait_until
+
+
+def four_move_at_the_same_time():
+    with Crowd() as stage:
+        meet = Rendezvous(stage.world, 4)
+        stage.world.fault("hyp1", "HOST_MOVE", meet, 4)
+        for host in stage.world.hosts.values():
+            together(host)
+        numbers = [stage.begin(vm, host) for vm, host in (("vm1", "hyp2"), ("vm2", "hyp3"), ("vm3", "hyp2"), ("vm4", "hyp3"))]
+        equal(stage.ends(*numbers), ["done"] * 4)
+        equal({vm: stage.world.vms[vm]["host"] for vm in ("vm1", "vm2", "vm3", "vm4")},
+              {"vm1": "hyp2", "vm2": "hyp3", "vm3": "hyp2", "vm4": "hyp3"})
+        stage.all_well()
+
+
+def together(host):
+    """@host carries out orders side by side, as an agent with a driver does."""
+    plain = host.event
+    host.event = lambda sock, event: Peer(plain, sock, event) if event["order"] else plain(sock, event)
+
+
+def held_in(stage, order="HOST_DETACH", host="hyp1", vm="vm1", to="hyp2"):
+    """A migration of @vm that stands in the middle of @order, and what lets it go."""
+    for each in stage.world.hosts.values():
+        together(each)
+    held = Held(stage.world)
+    stage.world.fault(host, order, held)
+    number = stage.begin(vm, to)
+    equal(held.there.wait(20), True)
+    return number, held
+
+
+def one_that_shares_a_connection_is_refused_by_name():
+    with Crowd() as stage:
+        number, held = held_in(stage)
+        for vm in ("vm5", "vm9"):
+            status, answer = stage.smd.migrate(vm, "hyp3")
+            equal((status, answer["reason"]), (409, "busy"))
+            equal(f"migration {number} of vm1 is under way and shares connections with {vm}" in answer["text"], True)
+        equal(stage.smd.migrate("vm1", "hyp3")[1]["reason"], "vm-already-moving")
+        equal(stage.smd.move("vm2", "hyp3")["outcome"], "done")
+        held.go.set()
+        equal(stage.ends(number), ["done"])
+        equal(stage.smd.move("vm5", "hyp3")["outcome"], "done")
+        stage.all_well()
+
+
+def what_shares_a_connection_only_one_way_is_found_when_it_is_prepared():
+    """As datagrams do: a process of the VM that moves is concerned by the next one, and not the other way round."""
+    with Crowd() as stage:
+        stage.processes["vm1"].hears = {stage.world.vms["vm3"]["lid"]}
+        stage.world.hosts["hyp1"].stop()
+        wait_until("hyp1 is away", lambda: stage.smd.get("/v1/health")[1]["hypervisors"] == 3)
+        stage.world.hosts["hyp1"].start()
+        stage.smd.hosts_here(4)
+        number, held = held_in(stage)
+        migration = stage.smd.move("vm3", "hyp2")
+        equal((migration["outcome"], migration["refusals"][0]["reason"]), ("refused", "busy"))
+        equal(f"migration {number} of vm1" in migration["refusals"][0]["text"], True)
+        held.go.set()
+        equal(stage.ends(number), ["done"])
+        equal(stage.smd.move("vm3", "hyp2")["outcome"], "done")
+        stage.all_well()
+
+
+def one_is_prepared_after_the_other():
+    """So that of two that are asked for at once, and share a connection, one is done."""
+    with Crowd() as stage:
+        for each in stage.world.hosts.values():
+            together(each)
+        held = Held(stage.world)
+        stage.world.fault(stage.processes["vm5"].name, "STEP_PREPARE", held)
+        first = stage.begin("vm1", "hyp2")
+        equal(held.there.wait(20), True)
+        second = stage.begin("vm9", "hyp3")
+        wait_until("the second waits", lambda: f"{second}/" in stage.smd.log()
+                   and "waits for another to be prepared" in stage.smd.log())
+        equal(stage.smd.get(f"/v1/migrations/{second}")[1]["state"], "preparing")
+        third = stage.begin("vm2", "hyp3")
+        equal(stage.smd.ask("POST", f"/v1/migrations/{third}/abort")[0], 202)
+        equal(stage.ends(third), ["aborted"])
+        held.go.set()
+        equal(stage.ends(first, second), ["done", "refused"])
+        equal([r["reason"] for r in stage.smd.get(f"/v1/migrations/{second}")[1]["refusals"]], ["busy"])
+        stage.all_well()
+
+
+def slots_of_those_under_way_are_theirs():
+    with Crowd(slots=4) as stage:
+        for vm in ("vm6", "vm7"):
+            stage.world.vm(vm, "hyp2")
+        stage.world.hosts["hyp2"].stop()
+        stage.world.hosts["hyp2"].start()
+        stage.smd.hosts_here(4)
+        wait_until("vm6 and vm7 are known", lambda: len(stage.smd.get("/v1/vms")[1]["vms"]) == 8)
+        number, held = held_in(stage)
+        # The last slot of hyp2 is vm1's, that of hyp1 too until it has moved.
+        equal(stage.smd.migrate("vm2", "hyp2")[1]["reason"], "no-free-vf")
+        equal(stage.smd.migrate("vm6", "hyp1")[1]["reason"], "no-free-vf")
+        held.go.set()
+        equal(stage.ends(number), ["done"])
+        equal(stage.smd.move("vm6", "hyp1")["outcome"], "done")
+        stage.all_well()
+
+
+def no_more_move_than_may():
+    with Crowd(migrations_max=1) as stage:
+        number, held = held_in(stage)
+        answer = stage.smd.migrate("vm2", "hyp3")[1]
+        equal((answer["reason"], f"one is {number} of vm1" in answer["text"]), ("busy", True))
+        held.go.set()
+        equal(stage.ends(number), ["done"])
+        equal(stage.smd.move("vm2", "hyp3")["outcome"], "done")
+
+
+def one_fails_and_the_others_go_on():
+    with Crowd() as stage:
+        number, held = held_in(stage, "HOST_MOVE")
+        stage.world.fault("hyp3", "HOST_ATTACH", "fail")
+        failing, aborted = stage.begin("vm2", "hyp3"), stage.begin("vm3", "hyp2")
+        stage.smd.ask("POST", f"/v1/migrations/{aborted}/abort")
+        equal(stage.ends(failing)[0], "failed-at-source")
+        equal(stage.ends(aborted)[0] in ("aborted", "done"), True)
+        held.go.set()
+        equal(stage.ends(number), ["done"])
+        stage.all_well()
+
+
+def the_lease_is_waited_for():
+    with Crowd() as stage:
+        number, held = held_in(stage, "HOST_SET_GUIDS", "hyp2")
+        other = stage.begin("vm2", "hyp3")
+        stage.smd.wait_for(other, "leasing")
+        wait_until("it has asked twice", lambda: stage.world.sm.refused_leases >= 2)
+        held.go.set()
+        equal(stage.ends(number, other), ["done", "done"])
+        stage.all_well()
+
+
+def an_sm_that_dies_is_waited_for_by_all():
+    with Crowd() as stage:
+        for host in stage.world.hosts.values():
+            together(host)
+
+        def restart():
+            stage.world.sm.stop()
+            stage.world.sm.start()
+            return "silent"
+
+        stage.world.fault("sm", "apply", restart)
+        numbers = [stage.begin(vm, "hyp3") for vm in ("vm1", "vm2", "vm3")]
+        equal(stage.ends(*numbers), ["done"] * 3)
+        stage.all_well()
+
+
+def killed_in_the_middle_of_several_it_brings_all_to_their_end():
+    for state in ("stopping", "detaching", "moving", "applying", "attaching", "resuming"):
+        for count in (1, 2, 3):
+            with Crowd(env={"TETHER_DIE_AT": f"smd-asked:{state}:{count}"}) as stage:
+                for vm, host in (("vm1", "hyp2"), ("vm2", "hyp3"), ("vm3", "hyp2")):
+                    try:
+                        stage.smd.migrate(vm, host)
+                    except OSError:
+                        break  # it has died already
+                equal(stage.smd.wait(), -9, f"{state} {count}: tether-smd died by itself")
+                stage.smd.start()
+                known = stage.smd.get("/v1/migrations")[1]["migrations"]
+                outcomes = stage.ends(*(m["id"] for m in known))
+                equal(set(outcomes) <= {"done", "aborted"}, True, f"{state} {count}: {outcomes}")
+                wait_until(f"{state} {count}: {stage.world.complaints()}", lambda: not stage.world.complaints())
+                stage.smd.hosts_here(4)
+                wait_until("the SM is here", lambda: stage.smd.get("/v1/health")[1]["sm_connected"])
+                for m in known:
+                    to = "hyp4" if stage.world.vms[m["vm"]]["host"] != "hyp4" else "hyp1"
+                    equal(stage.smd.move(m["vm"], to)["outcome"], "done", f"{state} {count}: again")
+                stage.all_well()
+
+
+def ended_it_brings_all_to_their_end():
+    with Crowd() as stage:
+        number, held = held_in(stage)
+        other, other_held = stage.begin("vm2", "hyp3"), Held(stage.world)
+        equal(stage.ends(other), ["done"])
+        stage.world.fault("hyp4", "STEP_STOP", other_held)
+        last = stage.begin("vm3", "hyp3")
+        followers = [Peer(stage.ends, n) for n in (number, last)]
+        stage.smd.wait_for(last, "moving")
+        stage.smd.child.terminate()
+        wait_until("it has heard of it", lambda: "signal 15" in stage.smd.log())
+        held.go.set()
+        equal(stage.smd.wait(), 0)
+        for follower in followers:
+            follower.join(20)
+        equal(stage.world.vms["vm1"]["host"], "hyp2")
+        stage.all_well()
+        stage.smd.start()
+        equal(stage.ends(number)[0], "done")
+
+
+run([four_move_at_the_same_time, one_that_shares_a_connection_is_refused_by_name,
+     what_shares_a_connection_only_one_way_is_found_when_it_is_prepared, one_is_prepared_after_the_other,
+     slots_of_those_under_way_are_theirs, no_more_move_than_may, one_fails_and_the_others_go_on, the_lease_is_waited_for,
+     an_sm_that_dies_is_waited_for_by_all, killed_in_the_middle_of_several_it_brings_all_to_their_end,
+     ended_it_brings_all_to_their_end])
