@@ -73,6 +73,7 @@ $(call unit_test,plan_together,$(PLAN_SOURCES))
 $(call unit_test,plan_reach,$(PLAN_SOURCES))
 $(call unit_test,plan_deadlock,$(TOPOLOGY_SOURCES) $(PLAN_SOURCES))
 $(call unit_test,plan_undo,$(PLAN_SOURCES))
+$(call unit_test,plan_evacuation,$(PLAN_SOURCES))
 $(call unit_test,plan_stability,$(PLAN_SOURCES))
 SM_PROTOCOL_SOURCES := sm-side/sm_protocol.c sm-side/json_read.c sm-side/guid_text.c sm-side/plan/refusal.c
 $(call unit_test,sm_protocol,$(SM_PROTOCOL_SOURCES),-ljson-c)
