@@ -14,9 +14,12 @@ struct barrier {
 	char vm[];
 };
 
-static struct barrier *barrier_find(const struct barrier *barriers, uint64_t migration)
+/* Under Shared Port a VM is known under several addresses, and has a barrier at each. */
+static struct barrier *barrier_find(
+        const struct barrier *barriers, uint64_t migration, const struct address *address)
 {
-	while (barriers && barriers->migration != migration)
+	while (barriers &&
+	        (barriers->migration != migration || !address_matches(address, &barriers->address)))
 		barriers = barriers->next;
 	return (struct barrier *)barriers;
 }
@@ -24,7 +27,7 @@ static struct barrier *barrier_find(const struct barrier *barriers, uint64_t mig
 int barrier_set(struct barrier **barriers, uint64_t migration, const char *vm,
         const struct address *address, uint32_t last_id, uint64_t until_ms)
 {
-	struct barrier *barrier = barrier_find(*barriers, migration);
+	struct barrier *barrier = barrier_find(*barriers, migration, address);
 
 	if (!barrier) {
 		barrier = calloc(1, sizeof(*barrier) + strlen(vm) + 1);
@@ -43,24 +46,27 @@ int barrier_set(struct barrier **barriers, uint64_t migration, const char *vm,
 
 void barrier_extend(struct barrier *barriers, uint64_t migration, uint64_t until_ms)
 {
-	struct barrier *barrier = barrier_find(barriers, migration);
-
-	if (barrier && barrier->until_ms < until_ms)
-		barrier->until_ms = until_ms;
+	for (; barriers; barriers = barriers->next)
+		if (barriers->migration == migration && barriers->until_ms < until_ms)
+			barriers->until_ms = until_ms;
 }
 
 bool barrier_lift(struct barrier **barriers, uint64_t migration)
 {
-	struct barrier *barrier;
+	bool lifted = false;
 
-	while (*barriers && (*barriers)->migration != migration)
-		barriers = &(*barriers)->next;
-	barrier = *barriers;
-	if (!barrier)
-		return false;
-	*barriers = barrier->next;
-	free(barrier);
-	return true;
+	while (*barriers) {
+		struct barrier *barrier = *barriers;
+
+		if (barrier->migration != migration) {
+			barriers = &barrier->next;
+			continue;
+		}
+		*barriers = barrier->next;
+		free(barrier);
+		lifted = true;
+	}
+	return lifted;
 }
 
 void barriers_clear(struct barrier **barriers)
@@ -87,10 +93,11 @@ static bool is_before(uint32_t id, uint32_t other)
 bool barrier_came_after(const struct barrier *barriers, uint64_t migration, uint32_t id,
         const struct address *address)
 {
-	const struct barrier *barrier = barrier_find(barriers, migration);
-
-	return barrier && is_before(id, barrier->last_id) &&
-	       address_matches(&barrier->address, address);
+	for (; barriers; barriers = barriers->next)
+		if (barriers->migration == migration && is_before(id, barriers->last_id) &&
+		        address_matches(&barriers->address, address))
+			return true;
+	return false;
 }
 
 uint64_t barriers_next(const struct barrier *barriers)

@@ -15,8 +15,8 @@
 
 struct barrier;
 
-/* The barrier of @migration, new or again. Interests up to number @last_id went up before it.
- * -ENOMEM */
+/* The barrier of @migration at @address, new or again. Interests up to number @last_id went up
+ * before it. -ENOMEM */
 int barrier_set(struct barrier **barriers, uint64_t migration, const char *vm,
         const struct address *address, uint32_t last_id, uint64_t until_ms);
 void barrier_extend(struct barrier *barriers, uint64_t migration, uint64_t until_ms);

@@ -102,6 +102,7 @@ static int address_read(const struct decoding *at, struct json_object *json, Tet
 	uint64_t lid = 0;
 	int err;
 
+	slot->shared_port = json_object_get_boolean(json_object_object_get(json, "shared_port"));
 	if (!json_object_object_get(json, "lid") && !json_object_object_get(json, "gid"))
 		return 0;
 	slot->address = malloc(sizeof(*slot->address));

@@ -107,14 +107,19 @@ static void barrier_set(struct relay *relay, const struct open_event *open, uint
 {
 	const Tether__Event *event = open->event;
 	uint64_t until_ms = migration_until_ms(open, now_ms);
-	struct address address;
+	struct address address, known = {0};
 
-	if ((event->to_vm || event->to_peers) && !step_ends_migration(event->step) &&
-	        !address_decode(event->address, &address))
-		registration_barrier(
-		        relay->registration, event->migration, event->vm, &address, until_ms);
-	else
+	if (!(event->to_vm || event->to_peers) || step_ends_migration(event->step) ||
+	        address_decode(event->address, &address)) {
 		registration_barrier_extend(relay->registration, event->migration, until_ms);
+		return;
+	}
+	registration_barrier(relay->registration, event->migration, event->vm, &address, until_ms);
+	for (size_t i = 0; i < event->n_known_lids; i++) {
+		known.lid = (uint16_t)event->known_lids[i];
+		registration_barrier(
+		        relay->registration, event->migration, event->vm, &known, until_ms);
+	}
 }
 
 static void open_append(struct relay *relay, struct open_event *open)

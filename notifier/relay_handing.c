@@ -51,14 +51,38 @@ static bool vm_concerns(const struct child *child, const Tether__Event *event)
 	return event->to_vm && child_has_vm(child, event->vm);
 }
 
-static bool peers_concern(
-        const struct relay *relay, const struct child *child, const Tether__Event *event)
+static bool is_of_interest(
+        const struct relay *relay, const struct child *child, const Tether__Address *wire)
 {
 	struct address address;
 
-	return event->to_peers && !address_decode(event->address, &address) &&
-	       registration_holds(relay->registration, child->member, &address) &&
-	       !(child->vm && !strcmp(child->vm, event->vm));
+	return !address_decode(wire, &address) &&
+	       registration_holds(relay->registration, child->member, &address);
+}
+
+/* Under Shared Port others know the VM under LIDs that it had, too, and hear its datagrams from the
+ * one that it has next. */
+static bool is_known_to(
+        const struct relay *relay, const struct child *child, const Tether__Event *event)
+{
+	struct address known = {0};
+
+	if (is_of_interest(relay, child, event->address) ||
+	        (event->shared_port && is_of_interest(relay, child, event->new_address)))
+		return true;
+	for (size_t i = 0; i < event->n_known_lids; i++) {
+		known.lid = (uint16_t)event->known_lids[i];
+		if (registration_holds(relay->registration, child->member, &known))
+			return true;
+	}
+	return false;
+}
+
+static bool peers_concern(
+        const struct relay *relay, const struct child *child, const Tether__Event *event)
+{
+	return event->to_peers && !(child->vm && !strcmp(child->vm, event->vm)) &&
+	       is_known_to(relay, child, event);
 }
 
 static bool order_concerns(const struct child *child, const Tether__Event *event)

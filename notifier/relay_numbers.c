@@ -63,7 +63,7 @@ void relay_numbers_note(struct relay *relay, const Tether__Event *event)
 	for (size_t i = 0; i < count; i++) {
 		struct qp_row row = qp_rows_get(event->qps, i);
 
-		if (row.local_lid != event->address->lid)
+		if (event->shared_port ? !row.of_vm : row.local_lid != event->address->lid)
 			continue;
 		vm->numbers.qpns[vm->numbers.count++] = row.local_qpn;
 		vm->numbers.qpns[vm->numbers.count++] = row.real_qpn;

@@ -47,7 +47,9 @@ void rows_clear(ProtobufCMessage *table);
 	COLUMN(remote_lid)                                                                         \
 	COLUMN(remote_qpn)                                                                         \
 	COLUMN(sq_psn)                                                                             \
-	COLUMN(context)
+	COLUMN(context)                                                                            \
+	COLUMN(real_lid)                                                                           \
+	COLUMN(of_vm)
 #define KEY_COLUMNS(COLUMN)                                                                        \
 	COLUMN(context)                                                                            \
 	COLUMN(virtual_rkey)                                                                       \

@@ -35,7 +35,7 @@ class Shim:
     def rows(self, lid):
         mine = self.world.vms[self.vm]["lid"]
         return [{"local_lid": mine, "local_qpn": qpn, "real_qpn": qp["real"], "remote_lid": qp["remote_lid"],
-                 "remote_qpn": qp["remote_qpn"], "sq_psn": 7, "context": self.pid}
+                 "remote_qpn": qp["remote_qpn"], "sq_psn": 7, "context": self.pid, "real_lid": mine, "of_vm": int(lid == mine)}
                 for qpn, qp in self.qps.items() if lid in (mine, qp["remote_lid"])]
 
     def talks_to(self):

@@ -29,7 +29,7 @@ def event_reaches_processes_and_one_answer_goes_up():
             event = shim.frame("event")
             assert event["to_vm"] and event["deadline_ms"] < 5000, event
             answered(shim, event, counts={"qps": 3}, qps={key: [7] for key in (
-                "local_lid", "local_qpn", "real_qpn", "remote_lid", "remote_qpn", "sq_psn", "context")})
+                "local_lid", "local_qpn", "real_qpn", "remote_lid", "remote_qpn", "sq_psn", "context", "real_lid", "of_vm")})
         answer = agent.answer("STOP")
         assert answer["outcome"] == "OUTCOME_DONE", answer
         assert sorted(answer["answered"]) == ["vm1/10.1", "vm1/11.1"], answer

@@ -235,7 +235,7 @@ static void answers_too_large_for_a_frame_are_a_failure_not_a_dead_link(void **s
 
 	for (uint32_t i = 0; i < 30000; i++)
 		qp_rows_append(&qps, &(struct qp_row){48000, 1 << 23, 1 << 23, 48000, 1 << 23,
-		                             1 << 23, 1U << 31});
+		                             1 << 23, 1U << 31, 0, 0});
 	both_stop(t, &qps, &none);
 	EXPECT(t, "> STOP.1 FAILED answered vm1/1.1 answered vm1/2.1 hyp1 (answer-too-large)\n");
 }
