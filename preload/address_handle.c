@@ -8,6 +8,9 @@
 #include "preload/control.h"
 #include "preload/datagram_numbers.h"
 
+/* A datagram to a group's number is for nobody where it has no group's address. */
+enum { NOBODYS_QPN = 0xffffff };
+
 /* Those who move VMs are to know of it before anything is sent; what is sent to a group reaches
  * whoever is in it. */
 static void find_out(struct address_handle *ah)
@@ -34,6 +37,70 @@ static void address_handle_make(struct address_handle *ah, struct protection_dom
 	errno = -port_tables_ah_to_real(context_of(pd->shown.context), &attr);
 	if (!errno)
 		ah->real = below.ibv_create_ah(pd->real, &attr);
+}
+
+/* ---- where the VM behind it has gone ---- */
+
+struct address_route {
+	uint32_t lid;
+	struct ibv_ah *real;
+	struct address_route *next;
+};
+
+/* Threads that post to several queues may make the same one at once: both serve. */
+static struct address_route *route_make(struct address_handle *ah, uint32_t lid)
+{
+	struct protection_domain *pd = protection_domain_of(ah->shown.pd);
+	struct address_route *route = calloc(1, sizeof(*route));
+	struct ibv_ah_attr attr = ah->attr;
+
+	attr.dlid = (uint16_t)lid;
+	if (route && !port_tables_ah_to_real(context_of(pd->shown.context), &attr))
+		route->real = below.ibv_create_ah(pd->real, &attr);
+	if (!route || !route->real) {
+		free(route);
+		return NULL;
+	}
+	route->lid = lid;
+	route->next = __atomic_load_n(&ah->routes, __ATOMIC_RELAXED);
+	while (!__atomic_compare_exchange_n(
+	        &ah->routes, &route->next, route, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED))
+		;
+	return route;
+}
+
+void address_handle_lead(struct address_handle *ah, uint32_t lid, struct ibv_send_wr *wr)
+{
+	struct address_route *route = __atomic_load_n(&ah->routes, __ATOMIC_ACQUIRE);
+
+	while (route && route->lid != lid)
+		route = route->next;
+	if (!route)
+		route = route_make(ah, lid);
+	if (route)
+		wr->wr.ud.ah = route->real;
+	else
+		wr->wr.ud.remote_qpn = NOBODYS_QPN;
+}
+
+int address_handle_tear_down(struct address_handle *ah)
+{
+	int err = 0;
+
+	while (ah->routes) {
+		struct address_route *route = ah->routes;
+
+		err = below.ibv_destroy_ah(route->real);
+		if (err)
+			return -err;
+		ah->routes = route->next;
+		free(route);
+	}
+	if (ah->real)
+		err = below.ibv_destroy_ah(ah->real);
+	if (!err)
+		ah->real = NULL;
+	return -err;
 }
 
 WRAPPER struct ibv_ah *ibv_create_ah(struct ibv_pd *shown_pd, struct ibv_ah_attr *attr)
@@ -131,7 +198,7 @@ TAILQ_HEAD(handles, address_handle);
 /* No work names it: to @gone. An errno. */
 static int let_go(struct context *context, struct address_handle *ah, struct handles *gone)
 {
-	int err = ah->real ? below.ibv_destroy_ah(ah->real) : 0;
+	int err = -address_handle_tear_down(ah);
 
 	if (err)
 		return err;

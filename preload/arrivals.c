@@ -9,6 +9,7 @@
 #include "preload/completion_queue.h"
 #include "preload/completions.h"
 #include "preload/datagrams.h"
+#include "preload/move_address.h"
 #include "preload/queue_pair.h"
 
 /* ---- what we have sent ---- */
@@ -31,7 +32,7 @@ static uint32_t lid_of(const struct datagram_count *to)
 static bool concerns(
         const struct move *move, const struct queue_pair *qp, const struct datagram_count *to)
 {
-	return to->other && (lid_of(to) == move->lid || move_has_context(move, qp->context));
+	return to->other && (move_has_lid(move, lid_of(to)) || move_has_context(move, qp->context));
 }
 
 /* What has been settled at an earlier move nobody has to wait for. */

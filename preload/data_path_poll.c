@@ -21,7 +21,7 @@ static __attribute__((noinline)) bool look_at_receive(struct queue_pair *qp, str
 	if (qp->datagrams) {
 		datagram_received(qp, wc);
 	} else {
-		datagram_it_is_not(wc);
+		connection_received(qp, wc);
 		window_was_invalidated_by_peer(qp, wc);
 	}
 	return true;
@@ -33,7 +33,7 @@ static inline bool receive_counted(struct queue_pair *qp, struct ibv_wc *wc)
 	wc->qp_num = queue_pair_number(qp);
 	if (__atomic_load_n(&qp->looks_at_receives, __ATOMIC_RELAXED))
 		return look_at_receive(qp, wc);
-	datagram_it_is_not(wc);
+	connection_received(qp, wc);
 	return true;
 }
 

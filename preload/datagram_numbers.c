@@ -80,10 +80,20 @@ static void tables_free(struct datagram_tables *tables)
 }
 
 /* Connected queue pairs are the business of their other ends alone. */
-static bool is_datagram(const struct qp_row *row, uint32_t lid)
+static bool is_datagram(const struct qp_row *row)
 {
-	return row->local_lid == lid && !row->remote_qpn && !row->remote_lid &&
-	       row->real_qpn != row->local_qpn;
+	return !row->remote_qpn && !row->remote_lid;
+}
+
+/* @qpn at @lid means @other_qpn at @other_lid. */
+static int set(struct number_table *table, uint32_t lid, uint32_t qpn, uint32_t other_lid,
+        uint32_t other_qpn)
+{
+	uint64_t elsewhere = other_lid == lid ? 0 : other_lid;
+
+	if (!elsewhere && qpn == other_qpn)
+		return 0;
+	return number_table_set(table, qpn, elsewhere << 32 | other_qpn);
 }
 
 static int tables_fill(
@@ -93,32 +103,37 @@ static int tables_fill(
 
 	for (size_t i = 0; i < count && !err; i++) {
 		struct qp_row row = qp_rows_get(rows, i);
+		uint32_t real_lid = row.real_lid ? row.real_lid : row.local_lid;
 
-		if (!is_datagram(&row, lid))
-			continue;
-		err = number_table_set(&tables->to_real, row.local_qpn, row.real_qpn);
-		if (!err)
-			err = number_table_set(&tables->to_virtual, row.real_qpn, row.local_qpn);
+		if (is_datagram(&row) && row.local_lid == lid)
+			err = set(&tables->to_real, lid, row.local_qpn, real_lid, row.real_qpn);
+		if (is_datagram(&row) && real_lid == lid && !err)
+			err = set(&tables->to_virtual, lid, row.real_qpn, row.local_lid,
+			        row.local_qpn);
 	}
 	return err;
 }
 
-static bool are_same(const struct datagram_tables *a, const struct datagram_tables *b)
+static bool is_same_table(const struct number_table *a, const struct number_table *b)
 {
-	const struct number_table *table = &a->to_real;
-
-	if (!b || table->count != b->to_real.count)
+	if (a->count != b->count)
 		return false;
-	for (uint32_t i = 0; table->count && i <= table->mask; i++) {
-		const struct number_entry *entry = &table->entries[i], *other;
+	for (uint32_t i = 0; a->count && i <= a->mask; i++) {
+		const struct number_entry *entry = &a->entries[i], *other;
 
 		if (!entry->used)
 			continue;
-		other = number_table_find(&b->to_real, entry->number);
+		other = number_table_find(b, entry->number);
 		if (!other || other->value != entry->value)
 			return false;
 	}
 	return true;
+}
+
+static bool are_same(const struct datagram_tables *a, const struct datagram_tables *b)
+{
+	return b && is_same_table(&a->to_real, &b->to_real) &&
+	       is_same_table(&a->to_virtual, &b->to_virtual);
 }
 
 /* Replacing is locked. */
@@ -148,7 +163,7 @@ int datagram_numbers_take(struct datagram_numbers *numbers, const Tether__QpRows
 	LOCK_GUARD(&replacing);
 	if (err || are_same(tables, numbers->tables)) {
 		tables_free(tables);
-	} else if (tables->to_real.count) {
+	} else if (tables->to_real.count || tables->to_virtual.count) {
 		replace(numbers, tables);
 	} else {
 		tables_free(tables);

@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 /*
- * What the numbers of datagram queue pairs at an address mean since its VM has moved: by which real
- * number one is reached whose virtual number an application holds, and by which virtual number the
- * application knows the sender of a datagram. One record for each address that this process sends
- * to or hears from, kept for as long as the process lives, so that address handles and the data
- * path point to it.
+ * What the numbers of datagram queue pairs at an address mean since their VM has moved: by which
+ * real number one is reached whose virtual number an application holds, and by which virtual number
+ * the application knows the sender of a datagram. One record for each address that this process
+ * sends to or hears from, kept for as long as the process lives, so that address handles and the
+ * data path point to it.
+ *
+ * Under Shared Port a VM takes its numbers to another LID, and others stay at the one that it
+ * leaves: so a number means a LID besides, in the upper half of what stands in a table; 0: the
+ * same.
  *
  * Any thread finds and makes records. The tables of one are replaced as a whole, by the service
  * thread and by whoever drops the last interest in an address, and read without a lock, inside the
@@ -71,6 +75,33 @@ static inline uint32_t datagram_number_to_virtual(
 	const struct datagram_tables *tables = datagram_tables_of(numbers);
 
 	return tables ? number_table_translate(&tables->to_virtual, real_qpn) : real_qpn;
+}
+
+/* What @virtual_qpn means there; NULL: itself, at the same address. */
+static inline const struct number_entry *datagram_destination(
+        const struct datagram_numbers *numbers, uint32_t virtual_qpn)
+{
+	const struct datagram_tables *tables = datagram_tables_of(numbers);
+
+	return tables ? number_table_find(&tables->to_real, virtual_qpn) : NULL;
+}
+
+static inline const struct number_entry *datagram_sender(
+        const struct datagram_numbers *numbers, uint32_t real_qpn)
+{
+	const struct datagram_tables *tables = datagram_tables_of(numbers);
+
+	return tables ? number_table_find(&tables->to_virtual, real_qpn) : NULL;
+}
+
+static inline uint32_t datagram_entry_qpn(const struct number_entry *entry)
+{
+	return (uint32_t)entry->value;
+}
+
+static inline uint32_t datagram_entry_lid(const struct number_entry *entry)
+{
+	return (uint32_t)((uint64_t)entry->value >> 32);
 }
 
 /*

@@ -8,6 +8,7 @@
 #include "preload/completion_queue.h"
 #include "preload/completions.h"
 #include "preload/drain.h"
+#include "preload/move_address.h"
 #include "preload/queue_pair.h"
 
 unsigned datagrams_stopped;
@@ -24,9 +25,9 @@ static const struct address_handle *address_of(const struct queue_pair *qp, uint
 	        send_log_operands(&qp->sends, slot)->ud.ah, struct address_handle, shown);
 }
 
-static bool goes_to(const struct address_handle *to, const struct datagram_numbers *numbers)
+static bool goes_to(const struct address_handle *to, const struct move *move)
 {
-	return to->numbers && to->numbers == numbers;
+	return to->numbers && move_has_address(move, to->to.lid, &to->to.gid);
 }
 
 uint32_t datagrams_passing(const struct queue_pair *qp, uint32_t sequence, uint32_t count)
@@ -141,14 +142,36 @@ static void everybody_looks(void)
 	}
 }
 
+static int make_record(struct move *move, uint32_t lid, void *unused)
+{
+	return datagram_numbers_of(lid, &move->gid) ? 0 : -ENOMEM;
+}
+
+static int stop(struct move *move, uint32_t lid, void *unused)
+{
+	__atomic_fetch_add(&datagram_numbers_of(lid, &move->gid)->stopped, 1, __ATOMIC_RELAXED);
+	return 0;
+}
+
+static int let_go(struct move *move, uint32_t lid, void *unused)
+{
+	__atomic_fetch_sub(&datagram_numbers_of(lid, &move->gid)->stopped, 1, __ATOMIC_RELAXED);
+	return 0;
+}
+
+/* At each address under which the VM is known; under Shared Port that keeps what goes to others
+ * there, too. */
 int datagrams_hold(struct move *move)
 {
-	if (move->stopped_address)
+	int err;
+
+	if (move->keeps_datagrams)
 		return 0;
-	move->stopped_address = datagram_numbers_of(move->lid, &move->gid);
-	if (!move->stopped_address)
-		return -ENOMEM;
-	__atomic_fetch_add(&move->stopped_address->stopped, 1, __ATOMIC_RELAXED);
+	err = move_each_lid(move, make_record, NULL);
+	if (err)
+		return err;
+	move_each_lid(move, stop, NULL);
+	move->keeps_datagrams = true;
 	__atomic_fetch_add(&datagrams_stopped, 1, __ATOMIC_RELAXED);
 	everybody_looks();
 	return 0;
@@ -156,14 +179,14 @@ int datagrams_hold(struct move *move)
 
 /* The newest to the VM has gone when a completion behind it has come; without one to come nobody
  * will say so. */
-static bool are_sent(const struct queue_pair *qp, const struct datagram_numbers *numbers)
+static bool are_sent(const struct queue_pair *qp, const struct move *move)
 {
 	const struct send_log *log = &qp->sends;
 	bool completes = false;
 
 	for (uint32_t i = log->posted; i != log->tail; i--) {
 		completes |= send_log_at(log, i - 1)->flags & IBV_SEND_SIGNALED;
-		if (completes && goes_to(address_of(qp, i - 1), numbers))
+		if (completes && goes_to(address_of(qp, i - 1), move))
 			return false;
 	}
 	return true;
@@ -188,7 +211,7 @@ bool datagrams_are_sent(const struct move *move)
 			continue;
 		harvest(qp);
 		queue_pair_close_sends(qp);
-		sent &= are_sent(qp, move->stopped_address);
+		sent &= are_sent(qp, move);
 		queue_pair_open_sends(qp);
 	}
 	return sent;
@@ -200,24 +223,39 @@ bool datagrams_are_sent(const struct move *move)
  * What has been received is of senders that had their earlier numbers: into the application's terms
  * with it first. After the vote and an abort nothing has changed.
  */
-int datagrams_take_numbers(const struct move *move, const Tether__QpRows *rows)
+static int introduce_those_of(struct move *move, uint32_t lid, void *unused)
 {
-	struct datagram_numbers *numbers = datagram_numbers_of(move->lid, &move->gid);
 	struct context *context;
 	struct queue_pair *qp;
-	int err;
 
-	if (!numbers || move->state == MOVE_VOTED)
-		return numbers ? 0 : -ENOMEM;
 	EACH_DATAGRAM_QUEUE_PAIR(context, qp)
 	{
 		queue_pair_close_completions(qp);
 		queue_pair_harvest(qp);
-		introduce_now(qp->recv_cq, move->lid);
+		introduce_now(qp->recv_cq, lid);
 		queue_pair_open_completions(qp);
 	}
-	err = datagram_numbers_take(numbers, rows);
-	agent_link_took_numbers(move->lid, &move->gid);
+	return 0;
+}
+
+static int take_numbers_at(struct move *move, uint32_t lid, void *rows)
+{
+	struct datagram_numbers *numbers = datagram_numbers_of(lid, &move->gid);
+	int err = numbers ? datagram_numbers_take(numbers, rows) : -ENOMEM;
+
+	agent_link_took_numbers(lid, &move->gid);
+	return err;
+}
+
+int datagrams_take_numbers(struct move *move, Tether__QpRows *rows)
+{
+	int err;
+
+	if (move->state == MOVE_VOTED)
+		return 0;
+	err = move_each_lid_in(move, rows, introduce_those_of, NULL);
+	if (!err)
+		err = move_each_lid_in(move, rows, take_numbers_at, rows);
 	datagram_numbers_reclaim();
 	return err;
 }
@@ -242,10 +280,10 @@ void datagrams_let_go(struct move *move)
 	struct context *context;
 	struct queue_pair *qp;
 
-	if (!move->stopped_address)
+	if (!move->keeps_datagrams)
 		return;
-	__atomic_fetch_sub(&move->stopped_address->stopped, 1, __ATOMIC_RELAXED);
-	move->stopped_address = NULL;
+	move_each_lid(move, let_go, NULL);
+	move->keeps_datagrams = false;
 	EACH_DATAGRAM_QUEUE_PAIR(context, qp)
 	go_on(qp);
 	/* Nobody has to look any more: nothing is kept. */

@@ -11,6 +11,7 @@
 #ifndef TETHER_DATAGRAMS_H
 #define TETHER_DATAGRAMS_H
 
+#include "preload/address_handle.h"
 #include "preload/datagram_numbers.h"
 #include "preload/heard_senders.h"
 #include "preload/move.h"
@@ -34,10 +35,15 @@ uint32_t datagrams_passing(const struct queue_pair *qp, uint32_t sequence, uint3
 
 static inline void datagram_send_to_real(struct ibv_send_wr *wr)
 {
-	const struct address_handle *to = container_of(wr->wr.ud.ah, struct address_handle, shown);
+	struct address_handle *to = container_of(wr->wr.ud.ah, struct address_handle, shown);
+	const struct number_entry *entry = datagram_destination(to->numbers, wr->wr.ud.remote_qpn);
 
 	wr->wr.ud.ah = to->real;
-	wr->wr.ud.remote_qpn = datagram_number_to_real(to->numbers, wr->wr.ud.remote_qpn);
+	if (__builtin_expect(!entry, 1))
+		return;
+	wr->wr.ud.remote_qpn = datagram_entry_qpn(entry);
+	if (datagram_entry_lid(entry))
+		address_handle_lead(to, datagram_entry_lid(entry), wr);
 }
 
 /* Before it is handed to the device. */
@@ -79,16 +85,30 @@ static inline bool datagrams_may_be_of_a_group(const struct queue_pair *qp)
 static inline void datagram_from(struct queue_pair *qp, struct ibv_wc *wc)
 {
 	bool has_grh = wc->wc_flags & IBV_WC_GRH;
+	const struct number_entry *entry =
+	        datagram_sender(datagram_numbers_at(wc->slid), wc->src_qp);
 
-	wc->src_qp = datagram_number_to_virtual(datagram_numbers_at(wc->slid), wc->src_qp);
+	if (__builtin_expect(entry != NULL, 0)) {
+		wc->src_qp = datagram_entry_qpn(entry);
+		if (datagram_entry_lid(entry))
+			wc->slid = (uint16_t)datagram_entry_lid(entry);
+	}
 	if (!has_grh || !datagrams_may_be_of_a_group(qp))
 		datagram_counts_add(&qp->received, wc->slid, wc->src_qp, has_grh);
 }
 
-/* Of a connection nobody names the sender: the field may hold anything. */
 static inline void datagram_it_is_not(struct ibv_wc *wc)
 {
 	wc->src_qp &= ~(uint32_t)STRANGER;
+}
+
+/* Of a connection nobody names the sender: the field may hold anything. Where it comes from is as
+ * the application knows it. */
+static inline void connection_received(const struct queue_pair *qp, struct ibv_wc *wc)
+{
+	datagram_it_is_not(wc);
+	if (__builtin_expect(qp->remote.real_lid != qp->remote.lid, 0))
+		wc->slid = (uint16_t)qp->remote.lid;
 }
 
 static inline void datagram_received(struct queue_pair *qp, struct ibv_wc *wc)
@@ -118,7 +138,7 @@ int datagrams_hold(struct move *move);
 /* What was sent there before is on its way, as far as a completion tells. */
 bool datagrams_are_sent(const struct move *move);
 /* RECONNECT: the VM's queue pairs are called as @rows say. -ENOMEM, -EBADMSG */
-int datagrams_take_numbers(const struct move *move, const Tether__QpRows *rows);
+int datagrams_take_numbers(struct move *move, Tether__QpRows *rows);
 /* The end, whichever: what was kept goes out. */
 void datagrams_let_go(struct move *move);
 

@@ -48,6 +48,20 @@ static void attr_restrict(struct ibv_device_attr_ex *attr)
 	attr->max_dm_size = 0;
 }
 
+/* The first that stands in the table. */
+static void learn_gid(struct context *context, uint8_t number, struct port *port)
+{
+	union ibv_gid gid;
+
+	for (int i = 0; i < port->attr.gid_tbl_len; i++) {
+		if (below.ibv_query_gid(context->real, number, i, &gid) ||
+		        !gid.global.interface_id)
+			continue;
+		port->gid = gid;
+		return;
+	}
+}
+
 void context_learn_ports(struct context *context)
 {
 	for (unsigned i = 0; i < context->attr.orig_attr.phys_port_cnt; i++) {
@@ -57,10 +71,20 @@ void context_learn_ports(struct context *context)
 		if (port->known || ___ibv_query_port(context->real, (uint8_t)(i + 1), &attr))
 			continue;
 		port->attr = attr;
-		below.ibv_query_gid(context->real, (uint8_t)(i + 1), 0, &port->gid);
+		learn_gid(context, (uint8_t)(i + 1), port);
 		port->known = attr.lid || attr.link_layer == IBV_LINK_LAYER_ETHERNET;
 		if (port->known)
 			device_learn_port(context->device, i, port);
+	}
+}
+
+void context_learn_real_lids(struct context *context)
+{
+	for (unsigned i = 0; i < context->attr.orig_attr.phys_port_cnt; i++) {
+		struct ibv_port_attr attr;
+
+		if (!___ibv_query_port(context->real, (uint8_t)(i + 1), &attr))
+			context->ports[i].real_lid = attr.lid;
 	}
 }
 

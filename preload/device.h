@@ -27,6 +27,8 @@ void context_draw_number(struct context *context);
 
 /* Learn LID and GID of the ports whose LID was not known. */
 void context_learn_ports(struct context *context);
+/* Under which LIDs it is reached on the device that it has now. */
+void context_learn_real_lids(struct context *context);
 
 /* One of PORTS_MAX has this LID. */
 bool ports_have_lid(const struct port *ports, uint32_t lid);

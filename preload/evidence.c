@@ -18,7 +18,8 @@
 
 /* ---- what we say ---- */
 
-static int report_numbers_of(const struct queue_pair *qp, Tether__QpRows *rows)
+static int report_numbers_of(
+        const struct move *move, const struct queue_pair *qp, Tether__QpRows *rows)
 {
 	struct qp_row row = {
 	        .local_lid = queue_pair_lid(qp),
@@ -28,6 +29,8 @@ static int report_numbers_of(const struct queue_pair *qp, Tether__QpRows *rows)
 	        .remote_qpn = qp->remote.qpn,
 	        .sq_psn = qp->migration.fresh_psn,
 	        .context = qp->context->number,
+	        .real_lid = queue_pair_real_lid(qp),
+	        .of_vm = move_has_context(move, qp->context),
 	};
 
 	return qp_rows_append(rows, &row);
@@ -57,9 +60,29 @@ int evidence_report_pairs(const struct move *move, Tether__Answer *answer)
 	EACH_CONCERNED(move, context, qp)
 	{
 		if (!err && !qp->migration.lost)
-			err = report_numbers_of(qp, rows);
+			err = report_numbers_of(move, qp, rows);
 	}
 	return err ? err : report_shared_queues(move, rows);
+}
+
+/* Under Shared Port what is made in it later is known under the LID that it shows, and is where it
+ * is now: so the root is told of it, though it may have no queue pair yet. */
+static int report_contexts(const struct move *move, Tether__QpRows *rows)
+{
+	const struct context *context;
+	int err = 0;
+
+	EACH_MOVING(move, context)
+	{
+		struct qp_row row = {.local_lid = context->ports[0].attr.lid,
+		        .real_lid = context->ports[0].real_lid,
+		        .context = context->number,
+		        .of_vm = true};
+
+		if (!err && move->shared_port)
+			err = qp_rows_append(rows, &row);
+	}
+	return err;
 }
 
 int evidence_report_rebuilt(const struct move *move, Tether__Answer *answer)
@@ -67,12 +90,12 @@ int evidence_report_rebuilt(const struct move *move, Tether__Answer *answer)
 	Tether__QpRows *rows = answer_qps(answer);
 	const struct context *context;
 	const struct queue_pair *qp;
-	int err = rows ? 0 : -ENOMEM;
+	int err = rows ? report_contexts(move, rows) : -ENOMEM;
 
 	EACH_QUEUE_PAIR(context, qp)
 	{
 		if (!err && move_has_context(move, context) && !qp->migration.lost)
-			err = report_numbers_of(qp, rows);
+			err = report_numbers_of(move, qp, rows);
 	}
 	return err ? err : report_shared_queues(move, rows);
 }

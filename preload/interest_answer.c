@@ -43,6 +43,8 @@ void interest_answer_take(const Tether__InterestAnswer *answer, struct remote *r
 		if (row.local_qpn != remote->qpn || row.local_lid != remote->lid)
 			continue;
 		remote->real_qpn = row.real_qpn;
+		if (row.real_lid)
+			remote->real_lid = row.real_lid;
 		take_keys(row.local_lid, row.context, answer->keys, remote);
 	}
 }

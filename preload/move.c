@@ -1,24 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 #include "preload/move.h"
 
-#include <string.h>
-
 #include "preload/device.h"
 #include "preload/device_list.h"
+#include "preload/move_address.h"
 #include "preload/queue_pair.h"
 
 /* Those in whose VM contexts are not what they seem. Changed while control verbs are kept out. */
 static TAILQ_HEAD(, move) taking = TAILQ_HEAD_INITIALIZER(taking);
 
-static bool has_ports(const struct move *move, const struct port *ports)
-{
-	return move->lid ? ports_have_lid(ports, move->lid)
-	                 : move->has_gid && ports_have_gid(ports, &move->gid);
-}
-
 bool move_has_context(const struct move *move, const struct context *context)
 {
-	return has_ports(move, context->ports);
+	return move_has_ports(move, context->ports);
 }
 
 void move_set_phase(struct move *move, enum context_phase phase)
@@ -55,7 +48,8 @@ bool move_has_taken(struct device *device)
 
 	TAILQ_FOREACH(move, &taking, phase_link)
 	{
-		if (move->phase == PHASE_AWAY && (known ? has_ports(move, ports) : move->of_our_vm))
+		if (move->phase == PHASE_AWAY &&
+		        (known ? move_has_ports(move, ports) : move->of_our_vm))
 			return true;
 	}
 	return false;
@@ -75,12 +69,7 @@ bool move_has_taken_some(void)
 
 bool move_has_peer(const struct move *move, const struct queue_pair *qp)
 {
-	if (!queue_pair_is_connected(qp))
-		return false;
-	if (move->lid)
-		return qp->remote.lid == move->lid;
-	return move->has_gid && qp->remote.by_gid &&
-	       !memcmp(&qp->remote.gid, &move->gid, sizeof(move->gid));
+	return queue_pair_is_connected(qp) && move_has_remote(move, &qp->remote);
 }
 
 static bool is_concerned(
@@ -102,6 +91,8 @@ bool move_concern(struct move *move)
 	{
 		struct move *other = qp->migration.move;
 
+		if (other == move && move->state == MOVE_KNOWN && !is_concerned(move, context, qp))
+			qp->migration.move = NULL;
 		if (other == move || !is_concerned(move, context, qp))
 			continue;
 		if (!other || other->state == MOVE_KNOWN)

@@ -30,10 +30,16 @@ struct move {
 	uint32_t lid; /* the VM's; 0: by GID */
 	union ibv_gid gid;
 	bool has_gid;
-	bool of_our_vm; /* this process is in the VM */
-	bool of_a_peer; /* it holds the other end of a connection to it, too */
-	/* What is sent there is kept: the VM's; NULL: not yet. */
-	struct datagram_numbers *stopped_address;
+	/* More of its address: move_address.h. */
+	bool knows_address;
+	bool shared_port; /* the LID is not the VM's alone */
+	uint32_t *known_lids;
+	size_t known_lid_count;
+	uint64_t *vm_qps; /* sorted; NULL: not known yet */
+	size_t vm_qp_count;
+	bool of_our_vm;       /* this process is in the VM */
+	bool of_a_peer;       /* it holds the other end of a connection to it, too */
+	bool keeps_datagrams; /* what is sent to the VM */
 	uint64_t arrivals_ms; /* when something came last that others have sent; 0: not looked yet
 	                       */
 	uint32_t arrivals_seen;

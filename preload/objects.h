@@ -37,8 +37,9 @@ enum { DEVICE_BEYOND_BYTES = 2048, PORTS_MAX = 4 };
 /* What the application was told of a port, and goes on being told. */
 struct port {
 	struct ibv_port_attr attr;
-	union ibv_gid gid; /* entry 0 */
+	union ibv_gid gid; /* the first in its table */
 	bool known;        /* the LID was assigned */
+	uint32_t real_lid; /* of the device that is there now; 0: not learned */
 };
 
 struct device {
@@ -257,6 +258,7 @@ struct address_handle {
 	struct ibv_ah shown;
 	struct ibv_ah *real;
 	struct ibv_ah_attr attr;
+	struct address_route *routes;            /* real ones that lead elsewhere, besides */
 	struct remote to;                        /* without a queue pair */
 	struct datagram_numbers *numbers;        /* of what is reached by it; NULL: a group */
 	bool is_named;                           /* by open work; of an orphan */

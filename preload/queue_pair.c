@@ -49,11 +49,25 @@ void queue_pair_open_sends(struct queue_pair *qp)
 	gate_open(&qp->send_gate);
 }
 
-uint32_t queue_pair_lid(const struct queue_pair *qp)
+static const struct port *port_of(const struct queue_pair *qp)
 {
 	unsigned port = qp->attr.port_num ? qp->attr.port_num : 1;
 
-	return port <= PORTS_MAX ? qp->context->ports[port - 1].attr.lid : 0;
+	return port <= PORTS_MAX ? &qp->context->ports[port - 1] : NULL;
+}
+
+uint32_t queue_pair_lid(const struct queue_pair *qp)
+{
+	const struct port *port = port_of(qp);
+
+	return port ? port->attr.lid : 0;
+}
+
+uint32_t queue_pair_real_lid(const struct queue_pair *qp)
+{
+	const struct port *port = port_of(qp);
+
+	return port ? port->real_lid : 0;
 }
 
 /* ---- making ---- */

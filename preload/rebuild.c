@@ -47,8 +47,10 @@ int rebuild_open(struct move *move)
 			err = context_open_real(context);
 		if (!err && !ports_are_active(context))
 			err = -ENODEV;
-		if (!err)
+		if (!err) {
+			context_learn_real_lids(context);
 			err = port_tables_map(context);
+		}
 	}
 	return err;
 }

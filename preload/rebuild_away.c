@@ -114,7 +114,7 @@ static int context_tear_down(struct context *context)
 		context_clock_depart(context);
 	TEAR_DOWN_EACH(completion_queue, cqs, completion_queue_tear_down);
 	TEAR_DOWN_EACH(completion_channel, channels, completion_channel_tear_down);
-	DESTROY_EACH(address_handle, ahs, ibv_destroy_ah);
+	TEAR_DOWN_EACH(address_handle, ahs, address_handle_tear_down);
 	if (!err)
 		err = memory_windows_tear_down(context);
 	DESTROY_EACH(memory_region, mrs, ibv_dereg_mr);

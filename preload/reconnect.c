@@ -16,8 +16,24 @@
 
 /* ---- numbers ---- */
 
+/* Under which LID peers know a context of the VM: the one of its queue pairs. */
+static uint32_t lid_of_context(const struct move *move, const Tether__QpRows *qps, uint32_t context)
+{
+	size_t count;
+
+	if (!move->shared_port || qp_rows_count(qps, &count))
+		return move->lid;
+	for (size_t i = 0; i < count; i++) {
+		struct qp_row row = qp_rows_get(qps, i);
+
+		if (row.of_vm && row.context == context)
+			return row.local_lid;
+	}
+	return move->lid;
+}
+
 /* Sorted by context on the way in or not, there are few of them: find each table as it comes. */
-static int take_keys(struct move *move, const Tether__KeyRows *rows)
+static int take_keys(struct move *move, const Tether__KeyRows *rows, const Tether__QpRows *qps)
 {
 	struct remote_keys *keys = NULL;
 	size_t count;
@@ -27,7 +43,7 @@ static int take_keys(struct move *move, const Tether__KeyRows *rows)
 		struct key_row row = key_rows_get(rows, i);
 
 		if (!keys || keys->context != row.context)
-			keys = remote_keys_of(move->lid, row.context);
+			keys = remote_keys_of(lid_of_context(move, qps, row.context), row.context);
 		if (!keys)
 			err = -ENOMEM;
 		else if (row.virtual_rkey == row.real_rkey)
@@ -38,11 +54,14 @@ static int take_keys(struct move *move, const Tether__KeyRows *rows)
 	return err;
 }
 
-static void take_address(struct queue_pair *qp, const struct move *move, const Tether__Address *to)
+static void take_address(struct queue_pair *qp, const struct qp_row *row, const struct move *move,
+        const Tether__Address *to)
 {
+	if (row->real_lid)
+		qp->remote.real_lid = row->real_lid;
 	if (!to || !move_has_peer(move, qp))
 		return;
-	if (to->lid)
+	if (to->lid && !row->real_lid)
 		qp->remote.real_lid = to->lid;
 	if (to->gid.len == sizeof(qp->remote.real_gid))
 		memcpy(&qp->remote.real_gid, to->gid.data, to->gid.len);
@@ -76,7 +95,7 @@ static void pair_up(struct queue_pair *qp, const struct qp_row *row, const struc
 	qp->remote.real_qpn = row->real_qpn;
 	if (move_has_peer(move, qp))
 		qp->remote.keys = remote_keys_of(row->local_lid, row->context);
-	take_address(qp, move, event->new_address);
+	take_address(qp, row, move, event->new_address);
 	take_path(qp, row, event->paths);
 	err = queue_pair_to_rtr(qp, row->sq_psn);
 	qp->migration.connected = !err;
@@ -132,7 +151,7 @@ int reconnect_to_rtr(struct move *move, const Tether__Event *event)
 	int err = qp_rows_count(event->qps, &count);
 
 	if (!err)
-		err = take_keys(move, event->keys);
+		err = take_keys(move, event->keys, event->qps);
 	for (size_t i = 0; i < count && !err; i++) {
 		struct qp_row row = qp_rows_get(event->qps, i);
 

@@ -6,6 +6,7 @@
 
 #include "notifier/base/cleanup.h"
 #include "notifier/wire/rows.h"
+#include "preload/move_address.h"
 #include "preload/translation.h"
 
 static struct number_table reserved;
@@ -27,7 +28,7 @@ int reserved_numbers_add(const uint32_t *qpns, size_t count)
 	return err;
 }
 
-int reserved_numbers_take(uint32_t lid, const Tether__QpRows *rows, bool all)
+int reserved_numbers_take(const struct move *move, const Tether__QpRows *rows, bool all)
 {
 	size_t count;
 	int err = qp_rows_count(rows, &count);
@@ -40,9 +41,10 @@ int reserved_numbers_take(uint32_t lid, const Tether__QpRows *rows, bool all)
 	for (size_t i = 0; i < count && !err; i++) {
 		struct qp_row row = qp_rows_get(rows, i);
 
-		if (row.local_lid == lid)
-			err = number_table_set(&reserved, row.local_qpn, 0);
-		if (row.local_lid == lid && !err)
+		if (!move_has_row(move, &row))
+			continue;
+		err = number_table_set(&reserved, row.local_qpn, 0);
+		if (!err)
 			err = number_table_set(&reserved, row.real_qpn, 0);
 	}
 	return err;

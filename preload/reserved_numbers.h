@@ -19,8 +19,9 @@ bool number_is_reserved(uint32_t qpn);
 
 /* -ENOMEM: some of them are missing. */
 int reserved_numbers_add(const uint32_t *qpns, size_t count);
-/* Rows of the VM at @lid; with @all no others are reserved any more. */
-int reserved_numbers_take(uint32_t lid, const Tether__QpRows *rows, bool all);
+/* Rows of the VM that moves; with @all no others are reserved any more. */
+struct move;
+int reserved_numbers_take(const struct move *move, const Tether__QpRows *rows, bool all);
 
 /* All of them, the caller's to free. NULL: none, or no memory. */
 uint32_t *reserved_numbers_list(size_t *count);

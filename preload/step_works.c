@@ -57,8 +57,10 @@ static void learn_ports(void)
 
 	TAILQ_FOREACH(context, &contexts, link)
 	{
-		if (context->real)
-			context_learn_ports(context);
+		if (!context->real)
+			continue;
+		context_learn_ports(context);
+		context_learn_real_lids(context);
 	}
 }
 
@@ -322,12 +324,12 @@ static enum progress work_attach(
 }
 
 /* Of all processes of the VM; after an abort only of those that are connected. */
-static void take_numbers(const struct move *move)
+static void take_numbers(struct move *move)
 {
 	if (datagrams_take_numbers(move, move->event->qps))
 		log_error("steps", "not all datagram queue pairs of the VM are known");
 	if (move->of_our_vm &&
-	        reserved_numbers_take(move->lid, move->event->qps, move->state == MOVE_ATTACHED))
+	        reserved_numbers_take(move, move->event->qps, move->state == MOVE_ATTACHED))
 		log_error("steps", "not all numbers of the VM are known");
 }
 

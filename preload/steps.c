@@ -11,6 +11,7 @@
 #include "preload/control.h"
 #include "preload/datagrams.h"
 #include "preload/move.h"
+#include "preload/move_address.h"
 #include "preload/reconnect.h"
 #include "preload/step_works.h"
 
@@ -35,6 +36,7 @@ static void move_destroy(struct move *move)
 		tether__event__free_unpacked(move->event, NULL);
 	if (move->answered)
 		tether__answer__free_unpacked(move->answered, NULL);
+	move_address_clear(move);
 	free(move);
 }
 
@@ -67,12 +69,6 @@ static struct move *move_of(const Tether__Event *event)
 		return NULL;
 	move->id = event->migration;
 	tether__counts__init(&move->counts);
-	if (event->address) {
-		move->lid = event->address->lid;
-		move->has_gid = event->address->gid.len == sizeof(move->gid);
-		if (move->has_gid)
-			memcpy(&move->gid, event->address->gid.data, sizeof(move->gid));
-	}
 	TAILQ_INSERT_TAIL(&moves, move, link);
 	move_count++;
 	return move;
@@ -173,16 +169,9 @@ static void begin(struct move *move, Tether__Event *event, uint64_t now_ms)
 	move->sequence = event->sequence;
 	if (event->overall_ms)
 		move->overall_end_ms = now_ms + event->overall_ms;
-}
-
-static bool is_of_vm(const struct move *move, const Tether__Address *address)
-{
-	if (!address)
-		return false;
-	if (move->lid || address->lid)
-		return move->lid == address->lid;
-	return move->has_gid && address->gid.len == sizeof(move->gid) &&
-	       !memcmp(&move->gid, address->gid.data, sizeof(move->gid));
+	if (move_address_take(move, event))
+		log_error("steps", "migration %llu: whose queue pairs are concerned is not known",
+		        (unsigned long long)move->id);
 }
 
 /* Epochs grow with the migrations of a VM; those of different VMs go their own ways. */
@@ -192,7 +181,7 @@ static bool is_of_older_epoch(const Tether__Event *event)
 
 	TAILQ_FOREACH(move, &moves, link)
 	{
-		if (event->epoch < move->epoch && is_of_vm(move, event->address))
+		if (event->epoch < move->epoch && move_address_is(move, event))
 			return true;
 	}
 	return false;

@@ -427,6 +427,8 @@ int xrc_report_numbers(const struct context *context, Tether__QpRows *rows)
 	{
 		struct qp_row row = {
 		        .local_lid = context->ports[0].attr.lid,
+		        .real_lid = context->ports[0].real_lid,
+		        .of_vm = true,
 		        .local_qpn = XRC_NUMBERS | srq->number,
 		        .context = context->number,
 		};
@@ -474,7 +476,9 @@ bool xrc_receive_pass(struct completion_queue *cq, struct queue_pair *qp, struct
 	}
 	wc->wr_id = shared_log_give_back(&srq->log, index);
 	datagram_it_is_not(wc);
-	if (qp)
+	if (qp) {
+		connection_received(qp, wc);
 		wc->qp_num = queue_pair_number(qp);
+	}
 	return true;
 }
