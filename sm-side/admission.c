@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 #include "sm-side/admission.h"
 
+#include <endian.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -125,6 +126,7 @@ static bool place_set(struct place *place, const char *host, const Tether__Slot 
 {
 	place->switch_guid = slot->switch_guid;
 	place->switch_port = slot->switch_port;
+	place->lid = slot->shared_port && slot->address ? slot->address->lid : 0;
 	return name_set(place->host, host) || name_set(place->slot, slot->name);
 }
 
@@ -132,6 +134,15 @@ static void identity_set(struct identity *identity, const Tether__Slot *slot)
 {
 	identity->node_guid = slot->node_guid;
 	identity->port_guid = slot->port_guid;
+}
+
+/* Its port's prefix is the slot's, its GUID the VM's: that the slot shows it now may not be in the
+ * address that its host has said. */
+static void gid_set_guid(struct address *address, uint64_t port_guid)
+{
+	uint64_t on_wire = htobe64(port_guid);
+
+	memcpy(address->gid + sizeof(address->gid) - sizeof(on_wire), &on_wire, sizeof(on_wire));
 }
 
 static struct admission slots_fill(const struct inventory *inventory,
@@ -151,12 +162,26 @@ static struct admission slots_fill(const struct inventory *inventory,
 	        place_set(&intent->destination, to, destination))
 		return admission_refuse("name-too-long", "names have at most %d characters",
 		        MIGRATION_NAME_BYTES - 1);
+	if (source->shared_port != destination->shared_port)
+		return admission_refuse("endpoint-differs",
+		        "under Shared Port a VM's LID changes, behind a vSwitch it moves along: "
+		        "from "
+		        "%s to %s it could do neither",
+		        source_host, to);
+	intent->shared_port = source->shared_port;
+	intent->fabric &= !intent->shared_port;
 	identity_set(&intent->identity, source);
 	identity_set(&intent->other, destination);
 	if (source->address && address_decode(source->address, &intent->address))
 		return admission_refuse("bad-address",
 		        "%s says no address of slot %s that could be one", source_host,
 		        source->name);
+	if (intent->shared_port && (!source->address || !source->address->lid))
+		return admission_refuse("bad-address",
+		        "%s says no LID of slot %s, whose port is shared", source_host,
+		        source->name);
+	if (intent->shared_port)
+		gid_set_guid(&intent->address, source->port_guid);
 	return (struct admission){0};
 }
 
@@ -199,13 +224,13 @@ static struct admission reattach_fill(const struct inventory *inventory,
 	const Tether__Slot *slot = at_home ? at_home : free_slot(inventory, under_way, to);
 	const struct migration *holder;
 
-	if (!intent->fabric)
+	if (!migration_moves_guids(intent))
 		abroad = NULL;
 	if ((at_home && *at_home->vm) || (abroad && *abroad->vm))
 		return admission_refuse("guids-in-use",
 		        "the slot with the GUIDs of %s is held by %s", intent->vm,
 		        at_home && *at_home->vm ? at_home->vm : abroad->vm);
-	if (intent->fabric && !at_home && !abroad)
+	if (migration_moves_guids(intent) && !at_home && !abroad)
 		return admission_refuse("guids-not-found",
 		        "no slot shows the GUIDs of %s; is an agent not connected?", intent->vm);
 	if (abroad && !there->connected)
@@ -251,6 +276,8 @@ struct admission admission_reattach(const struct inventory *inventory,
 	intent->reattach = true;
 	intent->identity = last->intent.identity;
 	intent->address = last->intent.address;
+	intent->shared_port = last->intent.shared_port;
+	intent->fabric &= !intent->shared_port;
 	if (name_set(intent->vm, vm))
 		return admission_refuse("name-too-long", "names have at most %d characters",
 		        MIGRATION_NAME_BYTES - 1);

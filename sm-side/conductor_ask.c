@@ -27,8 +27,8 @@ static void tree_ask(struct drive *d, enum migration_action action)
 
 	d->tree_sequence = m->sequence;
 	if (m->committed && (action == ACTION_RECONNECT || action == ACTION_RESUME))
-		root_numbers_set(d->conductor->root, &m->intent.address, &m->testimony.qps,
-		        &m->testimony.keys);
+		root_numbers_set(d->conductor->root, &m->intent.address, m->intent.shared_port,
+		        &m->testimony.qps, &m->testimony.keys);
 	if (!err)
 		err = root_send(d->conductor->root, &order.event);
 	if (err) {

@@ -161,10 +161,11 @@ void conductor_rows_let_go(struct conductor *c, struct migration *m)
 	static const Tether__KeyRows no_keys = TETHER__KEY_ROWS__INIT;
 
 	if (m->testimony.rebuilt || m->state == STATE_DONE || m->state == STATE_FAILED_AT_SOURCE)
-		root_numbers_set(
-		        c->root, &m->intent.address, &m->testimony.qps, &m->testimony.keys);
+		root_numbers_set(c->root, &m->intent.address, m->intent.shared_port,
+		        &m->testimony.qps, &m->testimony.keys);
 	else if (m->state == STATE_LOST && was_committed(m))
-		root_numbers_set(c->root, &m->intent.address, &no_qps, &no_keys);
+		root_numbers_set(
+		        c->root, &m->intent.address, m->intent.shared_port, &no_qps, &no_keys);
 	rows_clear(&m->testimony.evidence.base);
 	rows_clear(&m->testimony.qps.base);
 	rows_clear(&m->testimony.keys.base);

@@ -15,6 +15,7 @@ void migration_init(struct migration *migration, const struct migration_intent *
 {
 	*migration = (struct migration){.intent = *intent, .deadlines = deadlines};
 	testimony_init(&migration->testimony);
+	migration->testimony.shared_port = intent->shared_port;
 }
 
 void migration_clear(struct migration *migration)
@@ -61,6 +62,8 @@ static bool is_stepped_over(const struct migration *m, enum migration_state stat
 		return true;
 	if ((state == STATE_BACK_VACATING || state == STATE_BACK_UNDOING) && !m->applied)
 		return true;
+	if (m->intent.shared_port)
+		return migration_action_parties(migration_state_action(state)) == PARTY_SM;
 	return !m->intent.fabric && action_needs_fabric(migration_state_action(state));
 }
 

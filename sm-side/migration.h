@@ -32,6 +32,7 @@ struct place {
 	char slot[MIGRATION_NAME_BYTES];
 	uint64_t switch_guid; /* 0: not a vSwitch */
 	unsigned switch_port;
+	unsigned lid; /* Shared Port: of the port; else 0 */
 };
 
 /* What a migration is about; all of it is in its first record of the journal. */
@@ -42,12 +43,19 @@ struct migration_intent {
 	struct identity identity; /* moves with the VM */
 	struct identity other;    /* was at the destination, comes to the source's slot */
 	struct address address;   /* the VM's; known from LOCATING on */
-	bool fabric;              /* there is an SM; else its states are stepped over */
+	bool fabric;              /* the SM has a part in it; else its states are stepped over */
+	bool shared_port;         /* the VM's LID is that of a port which it shares, and changes */
 	bool force;
 	bool reattach; /* the VM is at the destination and has lost its VF; `source` shows its GUIDs
 	                */
 	int64_t asked_wall_us; /* microseconds since 1970 */
 };
+
+/* What peers and SM know the VM's port by goes with it to another slot. */
+static inline bool migration_moves_guids(const struct migration_intent *intent)
+{
+	return intent->fabric || intent->shared_port;
+}
 
 struct migration_step {
 	enum migration_state state;

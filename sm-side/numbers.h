@@ -21,9 +21,13 @@ typedef const struct address *numbers_announced(void *owner, const struct addres
 
 void numbers_clear(struct numbers *numbers);
 
-/* From now on those of the VM at @address are its rows in @qps, and @keys. -ENOMEM: none are. */
-int numbers_set(struct numbers *numbers, const struct address *address, const Tether__QpRows *qps,
-        const Tether__KeyRows *keys);
+/*
+ * From now on those of the VM at @address are its rows in @qps, and @keys. @shared_port: its GID
+ * names it, since the LID is others' too; a context goes on being known under the LID that it had
+ * first. -ENOMEM: none are.
+ */
+int numbers_set(struct numbers *numbers, const struct address *address, bool shared_port,
+        const Tether__QpRows *qps, const Tether__KeyRows *keys);
 
 /* Some of the contexts that the numbers of the VM at @address are of are not announced. */
 bool numbers_are_doubtful(const struct numbers *numbers, const struct address *address,
@@ -45,10 +49,19 @@ int numbers_find(const struct numbers *numbers, const struct address *address, u
         numbers_announced *announced, void *owner, Tether__QpRows *qps, Tether__KeyRows *keys);
 
 /*
- * Append the row of each QP of the VM at @address that is reached by datagrams and has another
- * number now, of contexts that are announced; without what a datagram does not need. -ENOMEM.
+ * Append the row of each QP at @address that is reached by datagrams and has another number now, or
+ * under Shared Port is known elsewhere, of contexts that are announced; without what a datagram
+ * does not need. -ENOMEM.
  */
 int numbers_find_datagrams(const struct numbers *numbers, const struct address *address,
         numbers_announced *announced, void *owner, Tether__QpRows *qps);
+
+/* The LID of each of the queue pairs of the VM @vm under Shared Port, as peers know them. False: so
+ * said @each. */
+bool numbers_each_lid(const struct numbers *numbers, const struct address *vm,
+        bool (*each)(void *owner, uint32_t lid), void *owner);
+/* Append the rows of other such VMs that numbers_find_datagrams would find at @lid. -ENOMEM. */
+int numbers_add_others(
+        const struct numbers *numbers, const struct address *vm, uint32_t lid, Tether__QpRows *qps);
 
 #endif

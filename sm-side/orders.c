@@ -84,6 +84,7 @@ static void event_fill(struct order *order, struct migration *m, Tether__Step st
 	address_fill(&m->intent.address, &order->address);
 	event->migration = m->intent.id;
 	event->epoch = m->intent.epoch;
+	event->shared_port = m->intent.shared_port;
 	event->step = step;
 	event->sequence = ++m->sequence;
 	event->deadline_ms = deadline_ms(m, now_us);
@@ -103,10 +104,21 @@ static void sent_fill(Tether__Event *event, Tether__EvidenceRows *sent)
 		event->evidence = NULL;
 }
 
+/* Where RECONNECT finds it. */
+static const struct place *place_of_vm(const struct migration *m)
+{
+	return migration_phase(m->state) == PHASE_FORWARD ? &m->intent.destination
+	                                                  : &m->intent.source;
+}
+
 static void tables_fill(struct order *order, struct migration *m)
 {
 	Tether__Event *event = &order->event;
 
+	/* Who knows the VM's LID for another's knows by them what it has to do with this. */
+	if (m->intent.shared_port && (event->step == TETHER__STEP__STEP_STOP ||
+	                                     event->step == TETHER__STEP__STEP_SETTLE))
+		event->qps = &m->testimony.qps;
 	if (event->step == TETHER__STEP__STEP_SETTLE)
 		sent_fill(event, &m->testimony.evidence);
 	if (event->step == TETHER__STEP__STEP_RELEASE ||
@@ -117,6 +129,8 @@ static void tables_fill(struct order *order, struct migration *m)
 	event->qps = &m->testimony.qps;
 	event->keys = &m->testimony.keys;
 	address_fill(&m->intent.address, &order->new_address);
+	if (m->intent.shared_port)
+		order->new_address.lid = place_of_vm(m)->lid;
 	event->new_address = &order->new_address;
 }
 

@@ -16,7 +16,7 @@ static struct migration *left_by(const struct ledger *ledger, const char *host,
 		const struct migration_intent *intent = &e->migration.intent;
 
 		if (intent->identity.port_guid != slot->port_guid || strcmp(intent->vm, vm) ||
-		        !migration_ended(&e->migration) || !intent->fabric)
+		        !migration_ended(&e->migration) || !migration_moves_guids(intent))
 			continue;
 		if (is_at(&intent->source, host, slot->name))
 			*action = ACTION_NAME_SOURCE;

@@ -13,6 +13,7 @@
 #include "notifier/channel_unix.h"
 #include "notifier/wire/message.h"
 #include "notifier/wire/rows.h"
+#include "sm-side/shared_event.h"
 
 /* What is to be told to the owner, from the loop. */
 struct notice {
@@ -303,8 +304,12 @@ void root_destroy(struct root *root)
 
 int root_send(struct root *root, const Tether__Event *event)
 {
-	int err = relay_event(root->relay, event, monotonic_ms());
+	struct shared_event shared;
+	int err = shared_event_make(&shared, event, questions_numbers(root->questions));
 
+	if (!err)
+		err = relay_event(root->relay, &shared.event, monotonic_ms());
+	shared_event_clear(&shared);
 	root_tick_arm(root);
 	return err;
 }
@@ -347,9 +352,9 @@ void root_result_take(struct root *root, const char *host, const Tether__HostRes
 		log_error("root", "no memory for the inventory of %s", host);
 }
 
-void root_numbers_set(struct root *root, const struct address *address, const Tether__QpRows *qps,
-        const Tether__KeyRows *keys)
+void root_numbers_set(struct root *root, const struct address *address, bool shared_port,
+        const Tether__QpRows *qps, const Tether__KeyRows *keys)
 {
-	if (numbers_set(questions_numbers(root->questions), address, qps, keys))
+	if (numbers_set(questions_numbers(root->questions), address, shared_port, qps, keys))
 		log_error("root", "no memory for the numbers of lid %u", address->lid);
 }

@@ -48,7 +48,7 @@ struct inventory *root_inventory(struct root *root);
 void root_result_take(struct root *root, const char *host, const Tether__HostResult *result);
 /* The VM at @address has moved: its numbers, for peers that connect later. Before RESUME is sent:
  * with its answer those are let go that were held meanwhile. */
-void root_numbers_set(struct root *root, const struct address *address, const Tether__QpRows *qps,
-        const Tether__KeyRows *keys);
+void root_numbers_set(struct root *root, const struct address *address, bool shared_port,
+        const Tether__QpRows *qps, const Tether__KeyRows *keys);
 
 #endif

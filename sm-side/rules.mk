@@ -12,7 +12,7 @@ SMD_SOURCES := sm-side/smd_main.c sm-side/smd_settings.c sm-side/api.c sm-side/a
 	sm-side/conductor_drive.c sm-side/conductor_turn.c sm-side/conductor_ask.c sm-side/conductor_recovery.c sm-side/conductor_record.c \
 	sm-side/plan_evidence.c \
 	sm-side/admission.c sm-side/whereabouts.c sm-side/owners.c sm-side/sm_talk.c sm-side/sm_link.c sm-side/root.c \
-	sm-side/root_links.c sm-side/inventory.c sm-side/numbers.c sm-side/questions.c $(JOURNAL_SOURCES) $(LEDGER_SOURCES) \
+	sm-side/root_links.c sm-side/inventory.c sm-side/numbers.c sm-side/shared_event.c sm-side/questions.c $(JOURNAL_SOURCES) $(LEDGER_SOURCES) \
 	$(RELAY_SOURCES) $(LINK_SOURCES) $(BASE_SOURCES) $(SETTINGS_SOURCES)
 SMD_LIBS := -levent_core -levent_extra -ljson-c -lprotobuf-c -lsqlite3 $(SETTINGS_LIBS)
 

@@ -137,16 +137,33 @@ static int take_processes(struct testimony *testimony, const char *vm, const Tet
 	return err;
 }
 
-static bool is_of_another(const ProtobufCMessage *qps, size_t index, const void *lid)
+/* Under Shared Port a LID is others', too. */
+static bool is_row_of_vm(
+        const struct testimony *testimony, uint16_t vm_lid, const struct qp_row *row)
 {
-	return ((const Tether__QpRows *)qps)->local_lid[index] != *(const uint16_t *)lid;
+	return testimony->shared_port ? row->of_vm : row->local_lid == vm_lid;
+}
+
+struct vm_choice {
+	const struct testimony *testimony;
+	uint16_t lid;
+};
+
+static bool is_of_another(const ProtobufCMessage *qps, size_t index, const void *choice)
+{
+	const struct vm_choice *vm = choice;
+	struct qp_row row = qp_rows_get((const Tether__QpRows *)qps, index);
+
+	return !is_row_of_vm(vm->testimony, vm->lid, &row);
 }
 
 /* The QPs of everybody but the VM, then those of @from. */
 static int supersede_vm_qps(
         struct testimony *testimony, uint16_t vm_lid, const Tether__QpRows *from)
 {
-	rows_filter(TABLE(&testimony->qps), is_of_another, &vm_lid);
+	const struct vm_choice vm = {testimony, vm_lid};
+
+	rows_filter(TABLE(&testimony->qps), is_of_another, &vm);
 	return from ? rows_concatenate(TABLE(&testimony->qps), &from->base) : 0;
 }
 
@@ -259,32 +276,49 @@ static int find_one_unpaired(struct testimony *testimony, const struct pair_key 
 	        testimony, who, is_of_vm ? "peer-without-shim" : "vm-qp-without-shim", text);
 }
 
+struct end {
+	struct pair_key key; /* first: what is compared */
+	bool is_of_vm;
+};
+
+/* Under Shared Port who is connected to another at the VM's LID is no concern of it. */
+static bool must_be_paired(
+        const struct testimony *testimony, uint16_t vm_lid, const struct end *end)
+{
+	const struct pair_key *k = &end->key;
+
+	/* Datagrams go to and come from anybody. */
+	if (!k->remote_lid && !k->remote_qpn)
+		return false;
+	if (testimony->shared_port)
+		return end->is_of_vm;
+	return k->local_lid == vm_lid || k->remote_lid == vm_lid;
+}
+
 int testimony_find_unpaired(struct testimony *testimony, uint16_t vm_lid)
 {
 	size_t count = testimony->qps.n_local_qpn;
-	CLEANUP_FREE struct pair_key *keys = calloc(count + 1, sizeof(*keys));
+	CLEANUP_FREE struct end *ends = calloc(count + 1, sizeof(*ends));
 	int unpaired = 0;
 
-	if (!keys)
+	if (!ends)
 		return -ENOMEM;
 	for (size_t i = 0; i < count; i++) {
 		struct qp_row row = qp_rows_get(&testimony->qps, i);
 
-		keys[i] = (struct pair_key){
+		ends[i].key = (struct pair_key){
 		        row.local_lid, row.local_qpn, row.remote_lid, row.remote_qpn};
+		ends[i].is_of_vm = is_row_of_vm(testimony, vm_lid, &row);
 	}
-	qsort(keys, count, sizeof(*keys), pair_key_compare);
+	qsort(ends, count, sizeof(*ends), pair_key_compare);
 	for (size_t i = 0; i < count; i++) {
-		struct pair_key *k = &keys[i];
+		struct pair_key *k = &ends[i].key;
 		struct pair_key other = {k->remote_lid, k->remote_qpn, k->local_lid, k->local_qpn};
 
-		/* Datagrams go to and come from anybody. */
-		if (!k->remote_lid && !k->remote_qpn)
+		if (!must_be_paired(testimony, vm_lid, &ends[i]) ||
+		        bsearch(&other, ends, count, sizeof(*ends), pair_key_compare))
 			continue;
-		if ((k->local_lid != vm_lid && k->remote_lid != vm_lid) ||
-		        bsearch(&other, keys, count, sizeof(*keys), pair_key_compare))
-			continue;
-		if (find_one_unpaired(testimony, k, k->local_lid == vm_lid))
+		if (find_one_unpaired(testimony, k, ends[i].is_of_vm))
 			return -ENOMEM;
 		unpaired++;
 	}

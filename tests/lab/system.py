@@ -29,6 +29,7 @@ PATIENT = {"stop_ms": 15000, "settle_ms": 8000, "lease_ms": 25000, "release_ms":
            "sm_lease_ms": 9000, "apply_ms": 9000,
            "attach_ms": 10000, "reconnect_ms": 8000, "resume_ms": 8000, "prepare_ms": 8000, "overall_ms": 45000}
 DEMO_NET = os.path.join(TOP, "tests", "fabrics", "demo.net")
+SHARED_PORT_NET = os.path.join(TOP, "tests", "fabrics", "shared_port.net")
 DRIVER = os.path.join(TOP, "tests", "simfabric", "driver")
 
 
@@ -182,9 +183,8 @@ class System:
         return body
 
     def lid_of(self, vm):
-        """By the fabric. It stays when the VM moves."""
-        slot = next(row["slot"] for row in self.fabric.json("vm", "list") if row["vm"] == vm)
-        return next(row["lid"] for row in self.fabric.dump("places") if row["node"] == slot)
+        """By the fabric. It stays when the VM moves, but under Shared Port."""
+        return next(row["lid"] for row in self.fabric.slots() if row["vm"] == vm)
 
     def is_migrating(self, vm):
         return any(row["vm"] == vm and not row["ended"] for row in self.ask("/v1/migrations")["migrations"])

@@ -37,15 +37,23 @@ def vm_is_here(vm, mine, socket_dir):
     return True
 
 
+def slot(row):
+    """A row of the inventory. Under Shared Port a VF has no place behind a vSwitch but the LID and a GID of its port."""
+    said = {"name": row["slot"], "vm": row["vm"], "node_guid": row["node_guid"], "port_guid": row["port_guid"],
+            "attributes": row["attributes"]}
+    if "alias" in row:
+        gid = f"{row['gid_prefix'] & 0xffffffffffffffff:016x}{int(row['port_guid'], 16):016x}"
+        return {**said, "shared_port": True, "lid": row["lid"], "gid": gid}
+    return {**said, "switch_guid": row["vswitch_guid"], "switch_port": row["vswitch_port"]}
+
+
 def main():
     host, socket_dir = os.environ["TETHER_HOST"], sys.argv[1]
     slots = {row["slot"]: row for row in fabric("slots", "--json") if row["hypervisor"] == host}
     vms = [vm for vm in fabric("vm", "list", "--json") if vm_is_here(vm, slots, socket_dir)]
     print(json.dumps({
         "vms": [{"name": vm["vm"], "slot": vm["slot"]} for vm in vms],
-        "slots": [{"name": row["slot"], "vm": row["vm"], "node_guid": row["node_guid"], "port_guid": row["port_guid"],
-                   "switch_guid": row["vswitch_guid"], "switch_port": row["vswitch_port"],
-                   "attributes": row["attributes"]} for row in slots.values()],
+        "slots": [slot(row) for row in slots.values()],
     }))
 
 

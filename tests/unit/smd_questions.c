@@ -132,8 +132,9 @@ static int setup(void **state)
 		key_rows_append(&key_rows, &keys[i]);
 	/* The second time supersedes. */
 	for (int i = 0; i < 2; i++)
-		assert_int_equal(
-		        numbers_set(questions_numbers(t->questions), &vm, &qp_rows, &key_rows), 0);
+		assert_int_equal(numbers_set(questions_numbers(t->questions), &vm, false, &qp_rows,
+		                         &key_rows),
+		        0);
 	rows_clear(&qp_rows.base);
 	rows_clear(&key_rows.base);
 	announce(t, 0, 1);
@@ -283,7 +284,7 @@ static void datagram_queue_pairs(struct test *t)
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		qp_rows_append(&qps, &rows[i]);
-	assert_int_equal(numbers_set(questions_numbers(t->questions), &vm, &qps, &keys), 0);
+	assert_int_equal(numbers_set(questions_numbers(t->questions), &vm, false, &qps, &keys), 0);
 	rows_clear(&qps.base);
 	interest_add(t->announced, 1, &first);
 	interest_add(t->announced, 1, &second);

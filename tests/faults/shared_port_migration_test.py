@@ -1,0 +1,87 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
+"""rc-verify and ud-verify while either end moves in turn between Shared Port hypervisors: each move gives the VM another LID,
+and what the programs know it by stays. Nothing is lost, repeated, changed, or comes from or to somebody else."""
+import os
+import sys
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from lab.deadline import wait_until  # noqa: E402
+from lab.survival import Turns  # noqa: E402
+from lab.system import PATIENT, SHARED_PORT_NET, CommandFailed, System  # noqa: E402
+from lab.tap import FULL, Tap  # noqa: E402
+from lab.workload import RcVerify, UdVerify  # noqa: E402
+
+MIGRATIONS = 20 if FULL else 4
+# A retry comes after a second, so that what is lost stays lost; receives are posted late.
+WORK = ["-q", "16", "--ack-timeout", "18", "--late-every", "1000", "--late-ms", "400", "--atomics", "client"]
+LOST_ACKNOWLEDGEMENTS = {"drop.ack": 0.5, "hold": "0.5:100000"}
+WRONG = ("duplicated", "corrupted", "misdelivered", "misattributed", "strange_headers", "strange_pkeys", "errors")
+MOST_ABORTS = 3
+
+
+def either_end_moves(lab, program, faults):
+    """Returns how many completions were made up, and how much work was replayed."""
+    turns = Turns(lab)
+    moved = aborts = 0
+    counts = {"made_up": 0, "replayed": 0}
+    while moved < MIGRATIONS:
+        before = {vm: lab.lid_of(vm) for vm in lab.vms}
+        lab.fabric.data_faults(faults)
+        try:
+            migration = turns.move()
+        except CommandFailed as error:
+            aborts += 1
+            if error.answer.get("outcome") != "aborted" or aborts > MOST_ABORTS * MIGRATIONS:
+                raise
+            continue
+        finally:
+            lab.fabric.data_faults({})
+        assert lab.lid_of(migration.vm) != before[migration.vm], "the LID is the port's"
+        moved += 1
+        for name in counts:
+            counts[name] += migration.count(name)
+        assert program.is_running(), f"{program.name} ended after migration {moved}{program.words()}"
+        time.sleep(0.05)
+    return counts
+
+
+def connections_carry_everything_once(lab, arguments=()):
+    with RcVerify(lab, "vm2", "vm1", [*WORK, *arguments]) as verify:
+        wait_until("rc-verify works", verify.is_working, 30, verify.logs(), [verify.client])
+        counts = either_end_moves(lab, verify, LOST_ACKNOWLEDGEMENTS)
+        verify.stop()
+        verdicts = verify.results()
+    for verdict in verdicts:
+        assert verdict.get("ok") and verdict["sums_ok"] and not verdict["errors"], f"{verdict}{verify.words()}"
+        assert not any(verdict[name] for name in ("lost", "duplicated", "corrupted", "out_of_order")), verdict
+        assert verdict["lid_before"] == verdict["lid_after"] and verdict["qpns_same"], verdict
+    print(f"# | {MIGRATIONS} moves: {counts}", flush=True)
+
+
+def datagrams_arrive_once(lab):
+    with UdVerify(lab, "vm2", "vm1", ["-q", "4"]) as verify:
+        either_end_moves(lab, verify, {})
+        verify.stop()
+        verdicts = verify.results()
+    for verdict in verdicts:
+        assert verdict.get("ok") and verdict["unchanged"], f"{verdict}{verify.words()}"
+        assert not any(verdict[name] for name in WRONG) and not verdict["lost"], verdict
+    print("# | " + ", ".join(f"{verdict['role']}: {verdict['received']} received" for verdict in verdicts), flush=True)
+
+
+def main():
+    tap = Tap()
+    with System(net=SHARED_PORT_NET, copy_ms=5, settings={**PATIENT, "stop_ms": 1500}) as lab:
+        lab.start()
+        tap.run(f"connections_carry_everything_once_through_{MIGRATIONS}_moves", connections_carry_everything_once, lab)
+        lab.fabric.cli("data-fault", "swapped_numbers=1", "shifted_tables=1")
+        tap.run(f"no_datagram_is_lost_or_misdelivered_through_{MIGRATIONS}_moves", datagrams_arrive_once, lab)
+        lab.fabric.cli("data-fault", "shifted_tables=0")
+        tap.run("connections_do_with_numbers_that_are_others", connections_carry_everything_once, lab, ["--receives", "shared"])
+    tap.exit()
+
+
+main()
