@@ -21,6 +21,9 @@ LEASE_MS = 8000
 ROUNDS = 100 if FULL else 3
 ATTEMPTS = 5
 SLOW_US = 100000  # how late the answers to LFT Sets come, so that there is a mid-apply
+MOVES_MAX = 3  # in one plan
+ORDERS, REACHES = ("fast", "consistent", "drop-first"), ("deterministic", "minimum")
+PACKET_LIFE_TIME = "0x0c"  # 17 ms, which dropping first waits for
 SPINES = ("spine1", "spine2")
 FROM_CACHE = "Configuring switch tables using cached routing"
 PROMPT = b"OpenSM $ "
@@ -44,7 +47,8 @@ def read_to_prompt(link):
 class UnrestLab(PluginLab):
     def __init__(self, **settings):
         self.console_port = free_port()
-        super().__init__({"transaction_timeout": 300, "console": "loopback", "console_port": self.console_port, **settings})
+        super().__init__({"transaction_timeout": 300, "packet_life_time": PACKET_LIFE_TIME, "console": "loopback",
+                          "console_port": self.console_port, **settings})
 
     def console(self, command):
         """That OpenSM prompts again says that it has taken the command up."""
@@ -124,19 +128,24 @@ EVENTS = (a_sweep, a_forced_reroute, a_link_flaps, a_hypervisor_is_unplugged_for
 
 
 class Move:
-    """One that is begun, disturbed and brought to its end."""
+    """One that is begun, disturbed and brought to its end: from the first slot of each pair to the second one, in a plan
+    made in the manner @how."""
 
-    def __init__(self, lab, source, destination):
-        self.lab, self.source, self.destination = lab, source, destination
-        self.vm, self.to = lab.guid_at(source), lab.place_of(destination)
-        self.hash = lab.plan(source, destination)["hash"]
+    def __init__(self, lab, pairs, **how):
+        self.lab, self.pairs, self.how = lab, pairs, how
+        self.wanted = {destination: lab.guid_at(source) for source, destination in pairs}
+        self.moves = [{"vm_port_guid": self.wanted[destination], **lab.place_of(destination)} for _, destination in pairs]
+        self.hash = lab.ask("plan", moves=self.moves, **how)["hash"]
+
+    def __str__(self):
+        return f"{self.pairs} {self.how}"
 
     def apply_beside(self, event):
         """Apply, and let @event happen once the first LFT Set has gone out, whose answer comes late."""
         lab = self.lab
         sm, migration = lab.leased(LEASE_MS)
         with sm:
-            lab.exchange_guids(self.source, self.destination)
+            self.exchange()
             lab.fabric.cli("fault", "delay", "--attribute", "LinearForwardingTable", "--method", "set", "--direction", "response",
                            "--us", SLOW_US)
             before = sets(lab.fabric.counters(), "LinearForwardingTable")
@@ -152,8 +161,9 @@ class Move:
 
     def exchange(self):
         """Unless it has been done."""
-        if self.lab.guid_at(self.destination) != self.vm:
-            self.lab.exchange_guids(self.source, self.destination)
+        for source, destination in self.pairs:
+            if self.lab.guid_at(destination) != self.wanted[destination]:
+                self.lab.exchange_guids(source, destination)
 
     def attempt(self):
         try:
@@ -169,7 +179,7 @@ class Move:
 
     def plan_again(self, sm):
         """True where somebody, a sweep or a bring-up, has made the move already."""
-        answer = sm.request("plan", vm_port_guid=self.vm, **self.to)
+        answer = sm.request("plan", moves=self.moves, **self.how)
         if answer["ok"]:
             self.hash = answer["hash"]
         return answer.get("reason") == "same-place"
@@ -179,11 +189,12 @@ class Move:
             if self.attempt():
                 return
             wait_until("OpenSM is at rest", lambda: self.lab.ask("status")["quiet"], SOON_S)
-        raise AssertionError(f"{self.source} to {self.destination}: not applied in {ATTEMPTS} attempts")
+        raise AssertionError(f"not applied in {ATTEMPTS} attempts: {self}")
 
 
 def draw_move(lab, draw):
-    return Move(lab, *draw.sample(lab.slots(), 2))
+    slots = draw.sample(lab.slots(), 2 * draw.randint(1, MOVES_MAX))
+    return Move(lab, list(zip(slots[::2], slots[1::2])), order=draw.choice(ORDERS), reach=draw.choice(REACHES))
 
 
 def between_plan_and_apply(lab, draw, event):

@@ -71,7 +71,7 @@ def outcome(lab, sa, draw, leaves_differ, members):
     """What a move has come to after a heavy sweep, which has to be what its plan said."""
     source, destination = lab.draw(draw, leaves_differ)
     plan = lab.plan_of(source, destination, **members)
-    assert lab.apply(plan, source, destination)["verified"]
+    assert lab.apply(plan, (source, destination))["verified"]
     check_truth(lab, sa)
     wrote = lab.heavy_sweep()
     sets = wrote.pop("LFT blocks")
