@@ -69,9 +69,9 @@ def recomputations(lab):
     return runs[0][0], [ms for _, ms in runs]
 
 
-def measure(size):
+def measure(size, smp_us=0):
     """The row of a size, plain CAs as in the paper."""
-    with TreeLab(size) as lab:
+    with TreeLab(size, smp_us=smp_us) as lab:
         counted, times = recomputations(lab)
         result = {"lids": lab.lids_in_use(), "full_rc_smps": counted["physical"]}
         _, _, result["min_smps"] = move_counted(lab, *brought_together(lab), reach="minimum")

@@ -31,11 +31,13 @@ def recomputation_ms(log):
 
 
 class TreeLab(PluginLab):
-    """A fat-tree under OpenSM, whose state manager says in its log what it is about. @vfs: None for plain CAs."""
+    """A fat-tree under OpenSM, whose state manager says in its log what it is about. @vfs: None for plain CAs.
+    @smp_us: how long each SMP is on its way."""
 
-    def __init__(self, size, vfs=None, partitions=None):
+    def __init__(self, size, vfs=None, partitions=None, smp_us=0):
         net = [size] if vfs is None else [size, "--vf", str(vfs)]
         super().__init__({"routing_engine": ENGINE, "transaction_timeout": 1000}, partitions, net, SM_NODE)
+        self.smp_us = smp_us
         self.model = "plain-ca" if vfs is None else "vswitch"
 
     def conf(self):
@@ -48,6 +50,8 @@ class TreeLab(PluginLab):
 
     def make_fabric(self):
         self.net_file = self.fabric.create_fat_tree(*self.net)
+        if self.smp_us:
+            self.fabric.cli("fault", "delay", "--us", self.smp_us)
 
     def start_opensm(self):
         self.fabric.opensm_start(self.node, self.conf(), self.environment())
