@@ -20,11 +20,11 @@ class Tool:
         self.numbers = itertools.count()
 
     def ask(self, command, *arguments, status=DONE, seconds=120):
-        """What it says as JSON; Failed at another exit status, unless @status is None."""
+        """What it says as JSON, and its exit "status"; Failed at another one than @status, unless that is None."""
         done = self.run([self.program, command, "--json", *map(str, arguments)], seconds)
         if status is not None and done.returncode != status:
             raise Failed(f"{command} {arguments}: exit status {done.returncode}, not {status}\n{done.stdout[:2000]}{done.stderr}")
-        return json.loads(done.stdout)
+        return {**json.loads(done.stdout), "status": done.returncode}
 
     def new_file(self):
         return os.path.join(self.directory, f"undo-{next(self.numbers)}")
