@@ -216,7 +216,7 @@ int change_apply(struct umad_window *window, struct fabric_read *fabric,
         char why[READ_WHY_BYTES])
 {
 	struct applying a = {.fabric = fabric, .settings = settings, .result = result, .why = why};
-	struct change_left left;
+	struct change_left left = {0};
 	int error;
 
 	*result = (struct apply_result){0};
@@ -234,7 +234,7 @@ int change_verify(struct umad_window *window, struct fabric_read *fabric,
         const struct fabric_change *change, enum change_direction direction,
         const struct apply_settings *settings, char why[READ_WHY_BYTES])
 {
-	struct change_left left;
+	struct change_left left = {0};
 	int error = left_read(window, fabric, change, direction, settings, &left, why);
 
 	if (error)

@@ -362,12 +362,14 @@ int fabric_read_umad(struct umad_window *window, const struct read_settings *set
 
 struct smp_route fabric_read_route(const struct read_node *node, bool by_lid)
 {
+	struct smp_route route = {0};
 	struct smp_port_info info;
 
 	if (!by_lid || node->type != SMP_NODE_SWITCH || !node->ports[0].has_info)
 		return node->route;
 	smp_port_info_decode(node->ports[0].info, &info);
-	return info.lid ? (struct smp_route){.lid = info.lid} : node->route;
+	route.lid = info.lid;
+	return info.lid ? route : node->route;
 }
 
 static enum ask_verdict port_read_again(

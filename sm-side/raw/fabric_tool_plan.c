@@ -100,9 +100,10 @@ int tool_make_change(struct tool *tool, struct fabric_change *change)
 	        .move_count = (uint32_t)options->count,
 	        .moves = moves};
 	struct plan *plan = NULL;
-	int status = moves ? TOOL_DONE : tool_fail(tool, TOOL_FAILED, "no-memory", "out of memory");
-	int error;
+	int error, status = TOOL_DONE;
 
+	if (!moves)
+		return tool_fail(tool, TOOL_FAILED, "no-memory", "out of memory");
 	for (int i = 0; i < options->count && !status; i++)
 		status = move_parse(tool, options->words[i], &moves[i]);
 	if (!status)

@@ -46,7 +46,7 @@ static void check_left(const struct fabric_change *change)
 {
 	struct fabric_read *nothing = fabric_read_create();
 	char why[STALE_TEXT_BYTES];
-	struct change_left left;
+	struct change_left left = {0};
 
 	if (nothing && !change_left(change, CHANGE_BACK, nothing, &left, why)) {
 		if (left.sets.change_count || left.slot_count)
