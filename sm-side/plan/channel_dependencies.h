@@ -8,9 +8,13 @@
  *
  * Dependencies that the old tables have already, by whatever LID, are not new; what is left of the
  * new ones is looked for in cycles of old and new together, since both hold buffers while the
- * tables change. Routes that were another LID's on the same lane bring nothing new, and those that
- * stay within one leaf neither: then only the changed LIDs are read. Else the tables of all LIDs on
- * that lane, in the worst case whole: switches x LIDs steps. Pure.
+ * tables change. Routes that were another LID's on the same lane bring nothing new.
+ *
+ * What it costs: nothing where no new entry leads to another switch that packets pass through (a
+ * move within one leaf). Else blocks of 64 LIDs are read in which a LID goes the same way, until no
+ * dependency is left that may be new; what is left is followed through the tables for as long as it
+ * does not end. Only where it leads back to where it began are the tables of all LIDs walked, which
+ * is exact, but takes switches x LIDs steps. Pure.
  */
 #ifndef TETHER_CHANNEL_DEPENDENCIES_H
 #define TETHER_CHANNEL_DEPENDENCIES_H

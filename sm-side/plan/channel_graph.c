@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "sm-side/plan/channel_graph.h"
 
@@ -17,9 +18,10 @@ bool is_channel(const struct fabric_view *view, const struct view_switch *sw, ui
 int channel_graph_prepare(struct channel_graph *graph, const struct fabric_view *view)
 {
 	*graph = (struct channel_graph){.view = view};
-	graph->row = calloc(view->peer_count + 1, sizeof(*graph->row));
+	graph->row = malloc((view->peer_count + 1) * sizeof(*graph->row));
 	if (!graph->row)
 		return -ENOMEM;
+	memset(graph->row, 0xff, (view->peer_count + 1) * sizeof(*graph->row));
 	for (uint32_t i = 0; i < view->switch_count; i++) {
 		const struct view_switch *sw = &view->switches[i];
 

@@ -11,9 +11,11 @@
 
 #include "sm-side/plan/fabric_view.h"
 
+#define NOT_A_CHANNEL UINT32_MAX
+
 struct channel_graph {
 	const struct fabric_view *view;
-	uint32_t *row;      /* of each channel, in words */
+	uint32_t *row;      /* of each channel, in words; NOT_A_CHANNEL */
 	uint32_t row_words; /* of all */
 	uint64_t *words;    /* in a channel's row a bit for each port of the switch it leads to */
 };
@@ -30,6 +32,15 @@ void channel_graph_clear(struct channel_graph *graph);
 
 /* Does @port of @sw lead to another switch that packets may pass through? */
 bool is_channel(const struct fabric_view *view, const struct view_switch *sw, uint8_t port);
+
+/* The channel behind @port of @sw, NOT_A_CHANNEL if it leads elsewhere. */
+static inline uint32_t channel_of(
+        const struct channel_graph *graph, const struct view_switch *sw, uint8_t port)
+{
+	uint32_t channel = sw->first_peer + port;
+
+	return port <= sw->ports && graph->row[channel] != NOT_A_CHANNEL ? channel : NOT_A_CHANNEL;
+}
 
 static inline void channel_graph_add(struct channel_graph *graph, struct channel_dependency added)
 {

@@ -86,8 +86,14 @@ int fabric_view_keep_lft(
 
 void view_lft_block(const struct view_switch *sw, uint16_t block, uint8_t *bytes)
 {
+	uint32_t first = (uint32_t)block * LFT_BLOCK_LIDS;
+
+	if (sw->lft && first < sw->lft_entries) {
+		memcpy(bytes, sw->lft + first, LFT_BLOCK_LIDS);
+		return;
+	}
 	for (unsigned i = 0; i < LFT_BLOCK_LIDS; i++)
-		bytes[i] = view_lft_entry(sw, (uint16_t)(block * LFT_BLOCK_LIDS + i));
+		bytes[i] = view_lft_entry(sw, (uint16_t)(first + i));
 }
 
 static int lfts_copy(const struct fabric_view *view, struct fabric_view *copy)

@@ -79,7 +79,12 @@ static uint32_t entries_of_paths(const struct reach_result *paths, struct plan_e
 static uint32_t minimal_swap(struct fabric_view *view, unsigned a, unsigned b,
         enum reach_preference preference, struct plan_entry *entries)
 {
-	struct reach_move moves[2] = {move_between(a, b), move_between(b, a)};
+	/* As in a plan: ascending by LID. */
+	bool is_a_first = topology_lid_in(&topology, a) < topology_lid_in(&topology, b);
+	struct reach_move moves[2] = {
+	        is_a_first ? move_between(a, b) : move_between(b, a),
+	        is_a_first ? move_between(b, a) : move_between(a, b),
+	};
 	struct reach_result paths = {0};
 	uint32_t count;
 
