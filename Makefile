@@ -205,6 +205,7 @@ help:
 	@echo 'make bench      measurements on the simulated fabric; one JSON object on the last line; BENCH="--pairs N --moves N"'
 	@echo 'make bench-start  what libtether.so adds to the start of a program; BENCH="--pairs N"'
 	@echo 'make bench-path   instructions that a message costs with libtether.so; BENCH="--messages N --keep DIR"'
+	@echo 'make bench-plan  instructions that planning a move takes for each switch; BENCH="--sizes N,... --functions N,..."'
 	@echo 'make bench-reconfigure  moves against recomputations on the fat-trees of Table I; SIZES=324,648; BENCH="--help"'
 	@echo 'make bench-smp  LFT Sets by raw SMPs against equations 4 and 5 of the vSwitch paper; SIZES=324,648; BENCH="--help"'
 	@echo 'make surface-table  write the table of what is wrapped into preload/DESIGN.md'

@@ -70,6 +70,14 @@ $(call unit_test,plan_view_faults,$(PLAN_SOURCES))
 $(call unit_test,plan_swap,$(PLAN_SOURCES))
 $(call unit_test,plan_left,$(PLAN_SOURCES))
 $(call unit_test,plan_together,$(PLAN_SOURCES))
+# The planner, each of its basic blocks counted.
+COUNTED_PLAN := $(patsubst sm-side/plan/%.c,$(B)/obj/counted/%.o,$(PLAN_SOURCES))
+$(COUNTED_PLAN): $(B)/obj/counted/%.o: sm-side/plan/%.c | $(B)/deps.stamp
+	$(call say,CC)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -fsanitize-coverage=trace-pc -MMD -MP -c -o $@ $<
+$(call unit_test,plan_cost,tests/unit/plan_tree.c)
+$(B)/unit/plan_cost: $(COUNTED_PLAN)
 $(call unit_test,plan_reach,$(PLAN_SOURCES))
 $(call unit_test,plan_deadlock,$(TOPOLOGY_SOURCES) $(PLAN_SOURCES))
 $(call unit_test,plan_undo,$(PLAN_SOURCES))

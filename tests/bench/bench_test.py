@@ -9,7 +9,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from bench import path, shim, start  # noqa: E402
+from bench import path, plan, shim, start  # noqa: E402
 from bench.bench_make import make  # noqa: E402
 from lab.build import Build  # noqa: E402
 from lab.tap import Tap  # noqa: E402
@@ -41,6 +41,17 @@ def messages_pass_on_each_path_that_is_counted():
     assert subprocess.run([program, "no-such-path", "1"], timeout=END_S).returncode != 0
 
 
+def plans_are_made_in_each_way_that_is_counted():
+    program = os.path.join(Build().directory, "bench", "plan_cost")
+    made = make(program)
+    assert made.returncode == 0, made.stderr
+    names = plan.names(program)
+    assert {"view", "far", "near-minimum", "far-minimum"} <= set(names), names
+    sets = {name: plan.run(program, 324, 0, name, 1)[:3] for name in names}
+    assert sets["near-minimum"] == (36, 360, 1) and sets["far"] == sets["far-consistent"] == (36, 360, 72), sets
+    assert subprocess.run([program, "100", "0", "far", "1"], timeout=END_S).returncode != 0
+
+
 def bench_start_ends_with_one_json_object():
     done = make("bench-start", "BENCH=--pairs 2")
     result = json.loads(done.stdout.splitlines()[-1])
@@ -67,6 +78,7 @@ def main():
     tap = Tap()
     tap.run("a_start_that_takes_a_millisecond_longer_is_told_from_noise", a_start_that_takes_a_millisecond_longer_is_told_from_noise)
     tap.run("messages_pass_on_each_path_that_is_counted", messages_pass_on_each_path_that_is_counted)
+    tap.run("plans_are_made_in_each_way_that_is_counted", plans_are_made_in_each_way_that_is_counted)
     tap.run("bench_ends_with_one_json_object", bench_ends_with_one_json_object)
     tap.run("bench_start_ends_with_one_json_object", bench_start_ends_with_one_json_object)
     tap.exit()
