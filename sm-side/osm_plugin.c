@@ -14,15 +14,12 @@
 #include <opensm/osm_opensm.h>
 #include <opensm/osm_version.h>
 
-#include "notifier/base/cleanup.h"
-#include "sm-side/plan/endpoint.h"
 #include "sm-side/plan_store.h"
 #include "sm-side/plugin_ops.h"
+#include "sm-side/plugin_options.h"
 #include "sm-side/sm_server.h"
 #include "sm-side/smp_sender.h"
 #include "sm-side/sweep_lease.h"
-
-#define SEPARATORS " \t,"
 
 static void connection_closed(void *owner, unsigned connection)
 {
@@ -36,43 +33,6 @@ static const struct sm_server_callbacks callbacks = {
         .closed = connection_closed,
 };
 
-/* The value of @name in "name=value name=value"; NULL: it is not there, or no memory. */
-static char *option_value(const char *options, const char *name)
-{
-	size_t length = strlen(name);
-
-	for (const char *at = options; at && *at; at += strcspn(at, SEPARATORS)) {
-		at += strspn(at, SEPARATORS);
-		if (!strncmp(at, name, length) && at[length] == '=')
-			return strndup(at + length + 1, strcspn(at + length + 1, SEPARATORS));
-	}
-	return NULL;
-}
-
-/* The value of socket=; else the environment's. NULL: neither. */
-static char *socket_path(const char *options)
-{
-	char *found = option_value(options, "socket");
-	const char *environment = getenv("TETHER_SM_SOCKET");
-
-	if (found)
-		return found;
-	return environment && *environment ? strdup(environment) : NULL;
-}
-
-/* By the value of endpoints=; vSwitch where nothing is said. NULL: no such model. */
-static const struct endpoint_model *endpoints(const char *options)
-{
-	static const struct endpoint_model *const models[] = {
-	        &endpoint_vswitch, &endpoint_plain_ca};
-	CLEANUP_FREE char *name = option_value(options, "endpoints");
-
-	for (size_t i = 0; i < sizeof(models) / sizeof(models[0]); i++)
-		if (!name || !strcmp(models[i]->name, name))
-			return models[i];
-	return NULL;
-}
-
 static void plugin_free(struct plugin *plugin)
 {
 	plan_store_destroy(plugin->plans);
@@ -80,52 +40,48 @@ static void plugin_free(struct plugin *plugin)
 		plugin->sender->kind->destroy(plugin->sender);
 	sweep_lease_destroy(plugin->lease);
 	pthread_mutex_destroy(&plugin->engine.lock);
+	plugin_options_clear(&plugin->options);
 	free(plugin);
 }
 
-static int plugin_start(struct plugin *plugin, const char *path)
+static int plugin_start(struct plugin *plugin)
 {
 	plugin->lease = sweep_lease_create(plugin->osm);
 	plugin->sender = smp_sender_opensm_create(plugin->osm);
 	plugin->plans = plan_store_create();
 	if (!plugin->lease || !plugin->sender || !plugin->plans)
 		return -ENOMEM;
-	return sm_server_create(path, &callbacks, plugin, &plugin->server);
+	return sm_server_create(plugin->options.socket, &callbacks, plugin, &plugin->server);
 }
 
 static void *construct(osm_opensm_t *osm)
 {
-	CLEANUP_FREE char *path = socket_path(osm->subn.opt.event_plugin_options);
-	const struct endpoint_model *model;
+	struct plugin_options options;
+	const char *wrong = plugin_options_read(
+	        osm->subn.opt.event_plugin_options, getenv("TETHER_SM_SOCKET"), &options);
 	struct plugin *plugin;
 	int error;
 
-	if (!path || !*path) {
-		osm_log(&osm->log, OSM_LOG_ERROR,
-		        "tether: no socket: set event_plugin_options socket=PATH or "
-		        "TETHER_SM_SOCKET\n");
-		return NULL;
-	}
-	model = endpoints(osm->subn.opt.event_plugin_options);
-	if (!model) {
-		osm_log(&osm->log, OSM_LOG_ERROR,
-		        "tether: endpoints= names no model that is known\n");
+	if (wrong) {
+		osm_log(&osm->log, OSM_LOG_ERROR, "tether: %s\n", wrong);
 		return NULL;
 	}
 	plugin = calloc(1, sizeof(*plugin));
-	if (!plugin)
+	if (!plugin) {
+		plugin_options_clear(&options);
 		return NULL;
+	}
 	plugin->osm = osm;
-	plugin->model = model;
+	plugin->options = options;
 	pthread_mutex_init(&plugin->engine.lock, NULL);
-	error = plugin_start(plugin, path);
+	error = plugin_start(plugin);
 	if (error) {
-		osm_log(&osm->log, OSM_LOG_ERROR, "tether: cannot serve %s: %s\n", path,
+		osm_log(&osm->log, OSM_LOG_ERROR, "tether: cannot serve %s: %s\n", options.socket,
 		        strerror(-error));
 		plugin_free(plugin);
 		return NULL;
 	}
-	osm_log(&osm->log, OSM_LOG_INFO, "tether: serving %s\n", path);
+	osm_log(&osm->log, OSM_LOG_INFO, "tether: serving %s\n", options.socket);
 	return plugin;
 }
 

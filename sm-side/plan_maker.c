@@ -31,7 +31,7 @@ static enum stability stability_of(struct plugin *plugin, const struct fabric_vi
 	char engine[ENGINE_NAME_BYTES];
 
 	plugin_engine_name(plugin, engine);
-	return plan_stability(view, plugin->model, request, plan, engine);
+	return plan_stability(view, plugin->options.model, request, plan, engine);
 }
 
 static enum refusal plan_locked(struct plugin *plugin, const struct plan_request *request,
@@ -45,7 +45,7 @@ static enum refusal plan_locked(struct plugin *plugin, const struct plan_request
 	if (!view)
 		return REFUSAL_NO_MEMORY;
 	viewed = monotonic_ns();
-	refused = plan_make(view, plugin->model, request, plan);
+	refused = plan_make(view, plugin->options.model, request, plan);
 	*note = (struct plan_note){.view_ns = viewed - start, .plan_ns = monotonic_ns() - viewed};
 	if (!refused)
 		note->stability = stability_of(plugin, view, request, *plan);
@@ -116,7 +116,7 @@ static enum refusal undo_locked(
 
 	if (!view)
 		return REFUSAL_NO_MEMORY;
-	refused = plan_undo(view, plugin->model, done, back);
+	refused = plan_undo(view, plugin->options.model, done, back);
 	fabric_view_destroy(view);
 	return refused;
 }

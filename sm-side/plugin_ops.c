@@ -184,16 +184,17 @@ static enum refusal op_plan(struct call *call)
 	struct identity_move *move = NULL;
 	struct plan_request request = request_of(call->request);
 	struct plan_note note = {0};
-	enum refusal refused =
-	        plan_maker_plan(plugin, &request, call->request->has_sl, &move, &note);
+	bool has_sl = call->request->has_sl || plugin->options.has_sl;
+	enum refusal refused = plan_maker_plan(plugin, &request, has_sl, &move, &note);
 
 	if (refused == REFUSAL_SAME_PLACE)
 		move = plan_maker_unfinished(plugin, &request);
 	if (!move)
 		return refused;
 	sm_answer_plan(call->results, identity_move_plan(move), call->request->wants_changes);
-	if (call->request->has_sl)
-		json_put_number(call->results, "sl", call->request->sl);
+	if (has_sl)
+		json_put_number(call->results, "sl",
+		        call->request->has_sl ? call->request->sl : plugin->options.sl);
 	json_put_text(call->results, "stability", stability_name(note.stability));
 	json_put_number(call->results, "view_us", note.view_ns / 1000);
 	json_put_number(call->results, "plan_us", note.plan_ns / 1000);

@@ -10,7 +10,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-struct endpoint_model;
+#include "sm-side/plugin_options.h"
+
 struct osm_opensm;
 
 enum { ENGINE_NAME_BYTES = 32 };
@@ -26,7 +27,7 @@ struct engine_note {
 /* The plugin's rooms; owned by osm_plugin.c. */
 struct plugin {
 	struct osm_opensm *osm;
-	const struct endpoint_model *model; /* of whatever moves */
+	struct plugin_options options;
 	struct sweep_lease *lease;
 	struct smp_sender *sender;
 	struct plan_store *plans;

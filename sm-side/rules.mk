@@ -50,7 +50,7 @@ CFLAGS_sm-side := -isystem /usr/include/infiniband
 
 PLAN_SOURCES := $(sort $(wildcard sm-side/plan/*.c))
 
-PLUGIN_SOURCES := sm-side/osm_plugin.c sm-side/plugin_ops.c sm-side/osm_model.c sm-side/sweep_lease.c sm-side/reread.c \
+PLUGIN_SOURCES := sm-side/osm_plugin.c sm-side/plugin_options.c sm-side/plugin_ops.c sm-side/osm_model.c sm-side/sweep_lease.c sm-side/reread.c \
 	sm-side/identity_move.c sm-side/identity_verify.c sm-side/smp_sender_opensm.c sm-side/plan_store.c sm-side/plan_maker.c \
 	sm-side/sm_protocol.c sm-side/sm_server.c sm-side/json_read.c sm-side/guid_text.c notifier/base/die_point.c $(PLAN_SOURCES)
 
@@ -83,6 +83,7 @@ $(call unit_test,plan_deadlock,$(TOPOLOGY_SOURCES) $(PLAN_SOURCES))
 $(call unit_test,plan_undo,$(PLAN_SOURCES))
 $(call unit_test,plan_evacuation,$(PLAN_SOURCES))
 $(call unit_test,plan_stability,$(PLAN_SOURCES))
+$(call unit_test,plugin_options,sm-side/plugin_options.c $(PLAN_SOURCES))
 SM_PROTOCOL_SOURCES := sm-side/sm_protocol.c sm-side/json_read.c sm-side/guid_text.c sm-side/plan/refusal.c
 $(call unit_test,sm_protocol,$(SM_PROTOCOL_SOURCES),-ljson-c)
 $(call fuzzer,sm_request,$(SM_PROTOCOL_SOURCES),-ljson-c)

@@ -36,17 +36,16 @@ class TreeLab(PluginLab):
 
     def __init__(self, size, vfs=None, partitions=None, smp_us=0):
         net = [size] if vfs is None else [size, "--vf", str(vfs)]
-        super().__init__({"routing_engine": ENGINE, "transaction_timeout": 1000}, partitions, net, SM_NODE)
+        model = "plain-ca" if vfs is None else "vswitch"
+        super().__init__({"routing_engine": ENGINE, "transaction_timeout": 1000}, partitions, net, SM_NODE, f"endpoints={model}")
         self.smp_us = smp_us
-        self.model = "plain-ca" if vfs is None else "vswitch"
 
     def conf(self):
         rows = super().conf()
         modules = self.path("modules.conf")
         with open(modules, "w") as out:
             out.write("osm_state_mgr.c=0x07\n")
-        return {**rows, "event_plugin_options": f"{rows['event_plugin_options']} endpoints={self.model}",
-                "per_module_logging_file": modules}
+        return {**rows, "per_module_logging_file": modules}
 
     def make_fabric(self):
         self.net_file = self.fabric.create_fat_tree(*self.net)

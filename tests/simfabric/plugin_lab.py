@@ -15,13 +15,14 @@ UBSAN_SAYS = ": runtime error: "
 
 class PluginLab:
     """@settings: rows for opensm.conf. @partitions: the text of partitions.conf, made from the fabric's truth. @node:
-    where OpenSM runs."""
+    where OpenSM runs. @options: the plugin's, besides its socket."""
 
-    def __init__(self, settings=None, partitions=None, net="demo.net", node="sm"):
+    def __init__(self, settings=None, partitions=None, net="demo.net", node="sm", options=""):
         self.fabric = Fabric()
         self.settings = {"transaction_timeout": 50, **(settings or {})}
         self.partitions = partitions
         self.net = net
+        self.options = options
         self.node = node
         self.migrations = 0
 
@@ -54,7 +55,7 @@ class PluginLab:
     # OpenSM.
 
     def conf(self):
-        rows = {"event_plugin_name": "osmtether", "event_plugin_options": f"socket={self.socket}", **self.settings}
+        rows = {"event_plugin_name": "osmtether", "event_plugin_options": f"socket={self.socket} {self.options}", **self.settings}
         if self.partitions:
             rows["partition_config_file"] = self.path("partitions.conf")
             with open(rows["partition_config_file"], "w") as out:

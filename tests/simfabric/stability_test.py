@@ -19,6 +19,7 @@ from simfabric.plugin_lab import PluginLab  # noqa: E402
 ENGINES = ("minhop", "updn", "ftree", "dfsssp", "lash")
 MORE_ENGINES = ("dnup", "dor", "sssp")
 SL_BY_PATH = ("dfsssp", "lash")
+NO_SL = "no SL supplied: "
 SL = 0
 # A fat-tree has all its CAs on the same level, the subnet manager's too.
 NET, SM_NODE = ("4,3,2", "--vf", "3"), "h1"
@@ -28,7 +29,7 @@ KINDS = {  # as the table's columns: whether leaves differ (None: either way), w
     "minimum, one leaf": (False, {"reach": "minimum"}),
     "minimum, two leaves": (True, {"reach": "minimum"}),
 }
-STABLE, REVERTED, REFUSED = "stable", "reverted-by-sweep", "refused: sl-by-path"
+STABLE, REVERTED = "stable", "reverted-by-sweep"
 MIXED = f"{STABLE} or {REVERTED}"
 
 
@@ -54,14 +55,6 @@ class TreeLab(PluginLab):
         return self.ask("plan", vm_port_guid=self.guid_at(source), **self.place_of(destination), **members)
 
 
-def refusal_without_sl(lab, members):
-    try:
-        lab.plan_of(*lab.slots()[:2], **members)
-    except Refused as error:
-        return f"refused: {error.reason}"
-    return ""
-
-
 def check_truth(lab, sa):
     found = findings(lab.truth(), sa)
     assert not found, shown(found)
@@ -81,17 +74,29 @@ def outcome(lab, sa, draw, leaves_differ, members):
     return found
 
 
-def measure(lab, engine, kind):
+def refused(lab, members):
+    try:
+        return f"not refused: {lab.plan_of(*lab.slots()[:2], **members)}"
+    except Refused as error:
+        return f"refused: {error.reason}"
+
+
+def measure(lab, kind, **more):
     """A cell of the table."""
     leaves_differ, members = KINDS[kind]
-    if engine in SL_BY_PATH:
-        assert refusal_without_sl(lab, members) == REFUSED, "not refused though no service level is supplied"
-        members = {**members, "sl": SL}
     draw = random.Random(kind)
     with lab.sa() as sa:
-        found = {outcome(lab, sa, draw, leaves_differ, members) for _ in range(MOVES)}
+        found = {outcome(lab, sa, draw, leaves_differ, {**members, **more}) for _ in range(MOVES)}
         check_truth(lab, sa)
     return found.pop() if len(found) == 1 else MIXED
+
+
+def measure_without_sl(lab, kind):
+    return refused(lab, KINDS[kind][1])
+
+
+def measure_with_sl(lab, kind):
+    return measure(lab, kind, sl=SL)
 
 
 def documented():
@@ -99,30 +104,51 @@ def documented():
     with open(os.path.join(TOP, "sm-side", "DESIGN.md")) as design:
         lines = re.search(r"### Routing engines\n.*?((?:^\|[^\n]*\n)+)", design.read(), re.DOTALL | re.MULTILINE).group(1).splitlines()
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
-    head = rows[0]
-    return {engine: dict(zip(head[1:], row[1:])) for row in rows[2:] for engine in row[0].split(", ")}
+    said = {}
+    for label, *cells in rows[2:]:
+        prefix = NO_SL if label.startswith(NO_SL) else ""
+        for engine in label.removeprefix(prefix).split(", "):
+            said[prefix + engine] = dict(zip(rows[0][1:], cells))
+    return said
 
 
-def cell_is_as_documented(lab, engine, kind, cells):
-    cells[kind] = measure(lab, engine, kind)
-    said = documented()[engine][kind]
+def cell_is_as_documented(lab, row, kind, how, cells):
+    cells[kind] = how(lab, kind)
+    said = documented()[row][kind]
     assert cells[kind] == said, f"measured {cells[kind]}, sm-side/DESIGN.md says {said}"
+
+
+def moves_with_the_options_sl(lab):
+    source, destination = lab.slots()[0], lab.slots()[-1]
+    plan, applied = lab.move(source, destination)
+    assert plan["sl"] == SL and applied["verified"]
+    with lab.sa() as sa:
+        check_truth(lab, sa)
+
+
+def ways(engine):
+    """(label of the row, how its cells are measured)"""
+    if engine in SL_BY_PATH:
+        return (NO_SL + engine, measure_without_sl), (engine, measure_with_sl)
+    return ((engine, measure),)
 
 
 def main():
     tap = Tap()
     table = [["routing engine", *KINDS]]
     for engine in ENGINES + MORE_ENGINES if FULL else ENGINES:
-        cells = {}
         with TreeLab({"routing_engine": engine}, net=NET, node=SM_NODE) as lab:
             assert lab.ask("status")["routing_engine"] == engine, "OpenSM has fallen back to another engine"
             lab.look()
             lab.heavy_sweep()
-            for kind in KINDS:
-                tap.run(f"{engine}: {kind}", cell_is_as_documented, lab, engine, kind, cells)
-        mark = " (SL supplied)" if engine in SL_BY_PATH else ""
-        table.append([engine + mark, *(cells.get(kind, "?") for kind in KINDS)])
+            for row, how in ways(engine):
+                cells = {}
+                for kind in KINDS:
+                    tap.run(f"{row}: {kind}", cell_is_as_documented, lab, row, kind, how, cells)
+                table.append([row, *(cells.get(kind, "?") for kind in KINDS)])
     print_rows(table)
+    with PluginLab({"routing_engine": "dfsssp"}, options=f"sl={SL}") as lab:
+        tap.run("a_service_level_may_be_an_option_of_the_plugin", moves_with_the_options_sl, lab)
     tap.exit()
 
 
