@@ -96,6 +96,15 @@ static void sums_print(struct json_object *plan)
 		printf("%-20s %8.0f\n", sums[i].what, cli_number(plan, sums[i].name));
 }
 
+static void stability_print(struct json_object *plan)
+{
+	const char *stability = cli_text(plan, "stability");
+
+	if (!strcmp(stability, "reverted-by-sweep"))
+		printf("\nThe subnet manager's next sweep chooses other routes: every LID stays "
+		       "reachable, but the sweep writes tables.\n");
+}
+
 static int plan_print(struct json_object *plan)
 {
 	int status;
@@ -106,6 +115,7 @@ static int plan_print(struct json_object *plan)
 	        cli_text(plan, "order"), cli_text(plan, "reach"));
 	status = changes_print(plan);
 	sums_print(plan);
+	stability_print(plan);
 	return status;
 }
 

@@ -108,7 +108,8 @@ class Sm:
         changes = [{"switch_guid": f"0x{switch:016x}", "block": block, "before": "ff" * 64, "after": "01" * 64}
                    for switch, block in ((0x100, 0), (0x200, 0), (0x200, 1), (0x300, 0), (0x101, 0))]
         return {"hash": name, "generation": 1, **ports, "lft_sets": 5, "lft_sets_physical": 3, "lft_sets_vswitch": 2,
-                "pkey_sets": 4, "portinfo_sets": 2, "groups": 1, "changes": changes}
+                "pkey_sets": 4, "portinfo_sets": 2, "groups": 1, "changes": changes,
+                "stability": "reverted-by-sweep" if request.get("reach") == "minimum" else "stable"}
 
     def exchange(self, guid, other):
         one, two = self.world.fabric[guid], self.world.fabric[other]

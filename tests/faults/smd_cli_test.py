@@ -127,6 +127,8 @@ def a_plan_is_shown_and_changes_nothing():
         equal((status, plan["blocks"], len(plan["changes"]), plan["order"], plan["reach"]),
               (0, 5, 5, "consistent", "minimum"))
         equal([(r["order"], r["reach"]) for r in asked], [("consistent", "minimum")])
+        equal(plan["stability"], "reverted-by-sweep")
+        equal(["next sweep" in tether(stage, "plan", *more, "vm1", "hyp2")[1] for more in ((), ("--reach", "minimum"))], [False, True])
         equal(stage.smd.get("/v1/plan?vm=vm1&to=hyp2")[1]["lft_sets"], 5)
         equal(stage.smd.get("/v1/migrations")[1]["migrations"], [])
         equal(stage.world.complaints(), [])
