@@ -82,6 +82,8 @@ $(call unit_test,plan_reach,$(PLAN_SOURCES))
 $(call unit_test,plan_deadlock,$(TOPOLOGY_SOURCES) $(PLAN_SOURCES))
 $(call unit_test,plan_undo,$(PLAN_SOURCES))
 $(call unit_test,plan_evacuation,$(PLAN_SOURCES))
+$(call unit_test,plan_lid_pool,$(PLAN_SOURCES))
+$(call unit_test,plan_dynamic,$(TOPOLOGY_SOURCES) $(PLAN_SOURCES))
 $(call unit_test,plan_stability,$(PLAN_SOURCES))
 $(call unit_test,plugin_options,sm-side/plugin_options.c $(PLAN_SOURCES))
 SM_PROTOCOL_SOURCES := sm-side/sm_protocol.c sm-side/json_read.c sm-side/guid_text.c sm-side/plan/refusal.c

@@ -31,12 +31,20 @@ static const struct plan_move *move_from(const struct crowd *crowd, struct view_
 	return NULL;
 }
 
-/* Two moves of the same VM, or to the same place. */
+static bool is_same_place(struct view_place a, struct view_place b)
+{
+	return !is_nowhere(a) && view_place_equal(a, b);
+}
+
+/* Two moves of the same VM, or to the same place; or one takes whom the other needs in exchange. */
 static bool is_twice(const struct plan_move *a, const struct plan_move *b)
 {
-	if (a->vm.port_guid == b->vm.port_guid || a->vm.lid == b->vm.lid)
+	if (a->vm.port_guid == b->vm.port_guid || a->vm.lid == b->vm.lid ||
+	        is_same_place(a->to, b->to))
 		return true;
-	return !is_nowhere(a->to) && view_place_equal(a->to, b->to);
+	if (a->kind == MOVE_SWAP && b->kind == MOVE_SWAP)
+		return false;
+	return is_same_place(a->to, b->from) || is_same_place(a->from, b->to);
 }
 
 static bool collide(const struct crowd *crowd)
@@ -71,6 +79,15 @@ static struct composed composed_of(const struct plan_identity *identity, struct 
 	        .transfer = {*identity, from, to, in_use},
 	        .relabel = {identity->lid, like, from, to},
 	};
+}
+
+/* What one move with dynamic LIDs adds. */
+static unsigned compose_copy(const struct plan_move *move, struct composed *made)
+{
+	uint16_t like = is_nowhere(move->to) ? 0 : move->other.lid;
+
+	made[0] = composed_of(&move->vm, move->from, move->to, true, like);
+	return 1;
 }
 
 /* What one move adds: its VM's transfer, and that of who is at the place where nobody goes on. */
@@ -127,7 +144,9 @@ enum refusal compose(const struct fabric_view *view, struct plan *plan, struct r
 	if (!made)
 		return REFUSAL_NO_MEMORY;
 	for (uint32_t i = 0; i < crowd.count; i++)
-		count += compose_swap(&crowd, &crowd.moves[i], &made[count]);
+		count += crowd.moves[i].kind == MOVE_SWAP
+		                 ? compose_swap(&crowd, &crowd.moves[i], &made[count])
+		                 : compose_copy(&crowd.moves[i], &made[count]);
 	qsort(made, count, sizeof(*made), by_lid);
 	refused = take_over(plan, relabels, made, count);
 	free(made);

@@ -40,6 +40,15 @@ static uint32_t groups_of(const struct fabric_view *view, const struct plan_tran
 	return mover == VIEW_NONE ? 0 : view->end_ports[mover].groups;
 }
 
+static uint32_t tops_to_raise(const struct fabric_view *view, const struct plan *plan)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < view->switch_count; i++)
+		count += view->switches[i].linear_top < plan->linear_top;
+	return count;
+}
+
 struct plan_counts count_sets(const struct fabric_view *view, const struct plan *plan)
 {
 	struct plan_counts counts = {0};
@@ -50,6 +59,7 @@ struct plan_counts count_sets(const struct fabric_view *view, const struct plan 
 		else
 			counts.lft_physical++;
 	}
+	counts.switchinfo = tops_to_raise(view, plan);
 	for (uint32_t i = 0; i < plan->transfer_count; i++) {
 		const struct plan_transfer *transfer = &plan->transfers[i];
 

@@ -14,6 +14,10 @@ struct endpoint_model {
 	/* Can a VM's identity live at @place? On success *@occupant is the end port there now. */
 	enum refusal (*slot)(
 	        const struct fabric_view *view, struct view_place place, uint32_t *occupant);
+	/* Can an identity come to @place, where nobody is? On success *@pf is the end port of the
+	 * hypervisor itself. NULL: such places are not told from others. SLOT_IN_USE. */
+	enum refusal (*empty_slot)(
+	        const struct fabric_view *view, struct view_place place, uint32_t *pf);
 	/* The LID goes with the VM: both ports' LIDs are set and the switches' entries exchanged.
 	 * (Under Shared Port it is the hypervisor's: alias GUIDs move instead, no switch is
 	 * touched.) */

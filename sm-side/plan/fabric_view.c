@@ -211,12 +211,6 @@ static uint64_t generation_of(const struct fabric_view *view)
 			hash = content_hash_number(hash, view->switches[peer->index].guid);
 		}
 	}
-	for (uint32_t i = 0; i < view->end_port_count; i++) {
-		const struct view_end_port *port = &view->end_ports[view->end_ports_by_guid[i]];
-
-		hash = content_hash_number(hash, port->port_guid);
-		hash = content_hash_number(hash, port->lid);
-	}
 	return hash >> 11;
 }
 

@@ -50,10 +50,13 @@ struct view_switch {
 	const struct compact_lft *compact; /* the view's own */
 	uint32_t lft_entries;              /* a multiple of LFT_BLOCK_LIDS; 0: no table */
 	uint32_t first_peer;               /* in peers: what port 0, 1, ... is cabled to */
-	uint16_t lid;                      /* 0: not known; whoever builds the view may set it */
-	uint8_t ports;                     /* highest port number */
-	bool is_vswitch;                   /* by fabric_view_finish */
-	bool keeps_lft;                    /* lft is the view's own */
+	/* What 0 says is not known of; whoever builds the view may set them. */
+	uint16_t lid;
+	uint16_t linear_top; /* LinearFDBTop */
+	uint16_t linear_cap; /* LinearFDBCap: entries of the table */
+	uint8_t ports;       /* highest port number */
+	bool is_vswitch;     /* by fabric_view_finish */
+	bool keeps_lft;      /* lft is the view's own */
 };
 
 struct view_end_port {
@@ -161,9 +164,9 @@ const struct view_peer *view_peer_of(
         const struct fabric_view *view, const struct view_switch *sw, unsigned port);
 
 /*
- * Names the topology: switches, the cabling between them, which end port has which LID. Not where
- * the end ports are and not the routes: these are what moves change. Below 2^53, so that it is the
- * same number in every JSON reader.
+ * Names the topology: switches and the cabling between them. Not the end ports and not the routes:
+ * these are what moves, and VMs that come and go, change. Below 2^53, so that it is the same number
+ * in every JSON reader.
  */
 uint64_t view_generation(const struct fabric_view *view);
 

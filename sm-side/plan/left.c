@@ -6,20 +6,45 @@
 #include "sm-side/plan/route.h"
 #include "sm-side/plan/steps.h"
 
+static bool is_nowhere(struct view_place place)
+{
+	return place.switch_guid == 0;
+}
+
+/* Nobody knows the identity: right for one that is to come or has ended, and for a VM between two
+ * slots whose links are up only while they are held. */
+static bool unknown_stands(
+        const struct fabric_view *view, const struct plan_transfer *transfer, bool *arrived)
+{
+	*arrived = is_nowhere(transfer->to);
+	return !is_nowhere(transfer->from) ||
+	       view_find_lid(view, transfer->identity.lid) == VIEW_NONE;
+}
+
+/* One that has just come may not have been given its LID yet, and one that has gone has none. */
+static bool is_the_same(const struct view_end_port *port, const struct plan_transfer *transfer)
+{
+	const struct plan_identity *identity = &transfer->identity;
+	bool may_lack_lid = is_nowhere(transfer->from) || port->switch_index == VIEW_NONE;
+
+	return port->node_guid == identity->node_guid && !port->lmc &&
+	       (port->lid == identity->lid || (!port->lid && may_lack_lid));
+}
+
 /* Is the identity known as the plan has it, at its old place, its new one, or nowhere just now? */
 static bool identity_stands(
         const struct fabric_view *view, const struct plan_transfer *transfer, bool *arrived)
 {
-	const struct plan_identity *identity = &transfer->identity;
-	uint32_t index = view_find_end_port(view, identity->port_guid);
+	uint32_t index = view_find_end_port(view, transfer->identity.port_guid);
 	struct view_place at;
 
-	if (index == VIEW_NONE || view->end_ports[index].node_guid != identity->node_guid ||
-	        view->end_ports[index].lid != identity->lid || view->end_ports[index].lmc)
+	if (index == VIEW_NONE)
+		return unknown_stands(view, transfer, arrived);
+	if (!is_the_same(&view->end_ports[index], transfer))
 		return false;
 	at = view_place_of(view, index);
 	*arrived = view_place_equal(at, transfer->to);
-	return *arrived || at.switch_guid == 0 || view_place_equal(at, transfer->from);
+	return *arrived || is_nowhere(at) || view_place_equal(at, transfer->from);
 }
 
 bool plan_identities_stand(const struct fabric_view *view, const struct plan *plan, bool *arrived)
@@ -39,8 +64,8 @@ bool plan_identities_stand(const struct fabric_view *view, const struct plan *pl
 struct lid_left {
 	uint8_t *ports; /* by switch: as they are where the plan has no entry, else as it wants */
 	bool is_the_sweeps; /* an entry is neither what the plan found nor what it wants */
-	bool is_dropped; /* an entry leads nowhere only until it gets the one that it shall have */
-	bool is_done;    /* nothing to do for it */
+	bool is_missing_some;
+	bool is_done; /* nothing to do for it */
 };
 
 struct comparison {
@@ -84,9 +109,11 @@ static struct lid_left *lid_of(const struct comparison *c, uint16_t lid)
 	return &c->lids[low];
 }
 
-static bool is_dropped(const struct plan *plan, const struct plan_entry *entry, uint8_t now)
+/* An entry that leads nowhere, only until it leads where the plan wants. */
+static bool is_missing(const struct plan *plan, const struct plan_entry *entry, uint8_t now)
 {
-	return plan->order == PLAN_DROP_FIRST && now == LFT_NO_PORT && entry->after != LFT_NO_PORT;
+	return now == LFT_NO_PORT && entry->after != LFT_NO_PORT &&
+	       (entry->before == LFT_NO_PORT || plan->order == PLAN_DROP_FIRST);
 }
 
 static void want_entry(const struct comparison *c, const struct plan_entry *entry)
@@ -96,8 +123,8 @@ static void want_entry(const struct comparison *c, const struct plan_entry *entr
 	uint8_t now =
 	        sw == VIEW_NONE ? LFT_NO_PORT : view_lft_entry(&c->view->switches[sw], entry->lid);
 
-	if (sw != VIEW_NONE && is_dropped(c->plan, entry, now))
-		lid->is_dropped = true;
+	if (sw != VIEW_NONE && is_missing(c->plan, entry, now))
+		lid->is_missing_some = true;
 	else if (sw == VIEW_NONE || (now != entry->before && now != entry->after))
 		lid->is_the_sweeps = true;
 	if (sw != VIEW_NONE)
@@ -120,7 +147,7 @@ static enum refusal lid_decide(
 {
 	bool leads = false;
 
-	if (!lid->is_dropped &&
+	if (!lid->is_missing_some &&
 	        view_leads_to(c->view, transfer->identity.lid, transfer->to, &leads))
 		return REFUSAL_NO_MEMORY;
 	lid->is_done = leads;

@@ -5,6 +5,7 @@
 
 #include "sm-side/plan/compose.h"
 #include "sm-side/plan/content_hash.h"
+#include "sm-side/plan/copy.h"
 #include "sm-side/plan/count.h"
 #include "sm-side/plan/explain.h"
 #include "sm-side/plan/merge.h"
@@ -22,6 +23,35 @@ static enum refusal error_to_refusal(int error)
 	                          : REFUSAL_BAD_REQUEST;
 }
 
+static enum refusal find_one(const struct fabric_view *view, const struct endpoint_model *model,
+        const struct plan_move_request *request, struct lid_pool *lids, struct plan_move *move)
+{
+	switch (request->kind) {
+	case MOVE_SWAP:
+		return swap_find(view, model, request, move);
+	case MOVE_COPY:
+	case VM_CREATE:
+	case VM_DESTROY:
+		return copy_find(view, model, request, lids, move);
+	}
+	return REFUSAL_BAD_REQUEST;
+}
+
+static enum refusal find_each(const struct fabric_view *view, const struct endpoint_model *model,
+        const struct plan_request *request, struct plan *plan)
+{
+	struct lid_pool *lids =
+	        request->lids ? lid_pool_copy(request->lids) : lid_pool_create(LID_LOWEST);
+	enum refusal refused = lids ? REFUSAL_NONE : REFUSAL_NO_MEMORY;
+
+	if (lids)
+		lid_pool_hold_view(lids, view);
+	for (uint32_t i = 0; i < request->move_count && !refused; i++)
+		refused = find_one(view, model, &request->moves[i], lids, &plan->moves[i]);
+	lid_pool_destroy(lids);
+	return refused;
+}
+
 static enum refusal find_moves(const struct fabric_view *view, const struct endpoint_model *model,
         const struct plan_request *request, struct plan *plan)
 {
@@ -31,27 +61,50 @@ static enum refusal find_moves(const struct fabric_view *view, const struct endp
 	if (!plan->moves)
 		return REFUSAL_NO_MEMORY;
 	plan->move_count = request->move_count;
-	for (uint32_t i = 0; i < request->move_count; i++) {
-		const struct plan_move_request *wanted = &request->moves[i];
-		enum refusal refused = wanted->kind == MOVE_SWAP
-		                               ? swap_find(view, model, wanted, &plan->moves[i])
-		                               : REFUSAL_BAD_REQUEST;
+	return find_each(view, model, request, plan);
+}
 
-		if (refused)
-			return refused;
-	}
-	return REFUSAL_NONE;
+static bool is_created(const struct plan_transfer *transfer)
+{
+	return transfer->from.switch_guid == 0;
+}
+
+/* The highest LID of those that are created by the plan, or of those that are not; 0: none is. */
+static uint16_t highest_lid(const struct plan *plan, bool created)
+{
+	for (uint32_t i = plan->transfer_count; i-- > 0;)
+		if (is_created(&plan->transfers[i]) == created)
+			return plan->transfers[i].identity.lid;
+	return 0;
 }
 
 enum refusal plan_tables_cover(const struct fabric_view *view, const struct plan *plan)
 {
-	uint16_t highest =
-	        plan->transfer_count ? plan->transfers[plan->transfer_count - 1].identity.lid : 0;
+	uint16_t known = highest_lid(plan, false), created = highest_lid(plan, true);
 
-	for (uint32_t i = 0; i < view->switch_count; i++)
-		if (highest >= view->switches[i].lft_entries)
+	for (uint32_t i = 0; i < view->switch_count; i++) {
+		const struct view_switch *sw = &view->switches[i];
+
+		if (!view_has_lft(sw) || known >= sw->lft_entries ||
+		        (sw->linear_cap && created >= sw->linear_cap))
 			return REFUSAL_NO_LFT;
+	}
 	return REFUSAL_NONE;
+}
+
+/* How high LinearFDBTop shall be where it is too low for what is created: some way ahead. */
+static uint16_t find_top(const struct fabric_view *view, const struct plan *plan)
+{
+	uint16_t lid = highest_lid(plan, true), top = 0;
+
+	for (uint32_t i = 0; lid && i < view->switch_count; i++) {
+		const struct view_switch *sw = &view->switches[i];
+		uint16_t wanted = lid_pool_top(lid, sw->linear_cap);
+
+		if (sw->linear_top && sw->linear_top < lid && (!top || wanted < top))
+			top = wanted;
+	}
+	return top;
 }
 
 /* The tables have to lead to where each identity is, or their exchange would lead elsewhere, too.
@@ -62,6 +115,8 @@ static enum refusal routes_lead(const struct fabric_view *view, const struct pla
 		const struct plan_transfer *transfer = &plan->transfers[i];
 		bool leads = false;
 
+		if (is_created(transfer))
+			continue;
 		if (view_leads_to(view, transfer->identity.lid, transfer->from, &leads))
 			return REFUSAL_NO_MEMORY;
 		if (!leads)
@@ -154,6 +209,7 @@ static enum refusal fill(const struct fabric_view *view, const struct endpoint_m
 		refused = plan_make_sets(view, plan, plan->entries, plan->entry_count, &plan->sets);
 	if (refused)
 		return refused;
+	plan->linear_top = find_top(view, plan);
 	plan->counts = count_sets(view, plan);
 	plan->hash = plan_hash(plan);
 	return REFUSAL_NONE;

@@ -73,7 +73,9 @@ struct plan_identity {
 struct plan_move {
 	enum plan_move_kind kind;
 	struct plan_identity vm;
-	struct plan_identity other; /* MOVE_SWAP: who was at @to */
+	/* MOVE_SWAP: who was at @to. MOVE_COPY, VM_CREATE: the PF there, whose routes are copied.
+	 */
+	struct plan_identity other;
 	struct view_place from, to;
 	bool other_in_use;
 };
@@ -134,6 +136,7 @@ struct plan {
 	struct plan_entry *entries;      /* ascending by switch GUID, then LID; each changes */
 	struct plan_sets sets;
 	struct plan_counts counts;
+	uint16_t linear_top; /* switches whose LinearFDBTop is below need it so high; 0: none */
 };
 
 /* *@plan is written where REFUSAL_NONE is returned; plan_destroy it. */

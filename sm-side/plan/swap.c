@@ -14,7 +14,7 @@ enum refusal swap_end_port_movable(const struct view_end_port *port)
 	return REFUSAL_NONE;
 }
 
-static struct plan_identity identity_of(const struct view_end_port *port)
+struct plan_identity swap_identity_of(const struct view_end_port *port)
 {
 	return (struct plan_identity){port->port_guid, port->node_guid, port->lid};
 }
@@ -43,8 +43,8 @@ enum refusal swap_find(const struct fabric_view *view, const struct endpoint_mod
 		return refused;
 	*move = (struct plan_move){
 	        .kind = MOVE_SWAP,
-	        .vm = identity_of(&view->end_ports[vm]),
-	        .other = identity_of(&view->end_ports[other]),
+	        .vm = swap_identity_of(&view->end_ports[vm]),
+	        .other = swap_identity_of(&view->end_ports[other]),
 	        .from = view_place_of(view, vm),
 	        .to = request->to,
 	        .other_in_use = request->other_in_use,

@@ -16,5 +16,6 @@ enum refusal swap_find(const struct fabric_view *view, const struct endpoint_mod
 
 /* Can this port's identity move at all? */
 enum refusal swap_end_port_movable(const struct view_end_port *port);
+struct plan_identity swap_identity_of(const struct view_end_port *port);
 
 #endif

@@ -420,6 +420,7 @@ struct fabric_view *topology_view(const struct topology *topology)
 		const struct topology_switch *sw = &topology->switches[i];
 
 		fabric_view_add_switch(view, sw->guid, sw->ports, sw->lft, TOPOLOGY_LIDS);
+		view->switches[i].lid = sw->lid;
 	}
 	view_add_identities(view, topology);
 	for (unsigned i = 0; i < topology->switch_count; i++) {
