@@ -62,6 +62,7 @@ TOPOLOGY_SOURCES := tests/unit/plan_topologies.c tests/unit/plan_topology_routes
 PREFIX_SOURCES := tests/unit/plan_prefixes.c $(TOPOLOGY_SOURCES)
 $(call unit_test,plan_topology_kinds,$(TOPOLOGY_SOURCES) $(PLAN_SOURCES))
 $(call unit_test,plan_order,$(PREFIX_SOURCES) $(PLAN_SOURCES))
+$(call fuzzer,plan_view,$(TOPOLOGY_SOURCES) $(PLAN_SOURCES))
 $(call unit_test,plan_properties,tests/unit/plan_wishes.c $(PREFIX_SOURCES) $(PLAN_SOURCES))
 
 $(call unit_test,plan_view,$(PLAN_SOURCES))

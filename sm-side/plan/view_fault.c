@@ -40,8 +40,9 @@ static bool is_there(
 {
 	(void)sw;
 	(void)port;
-	return peer->index <
-	       (peer->kind == PEER_SWITCH ? view->switch_count : view->end_port_count);
+	if (peer->kind == PEER_SWITCH)
+		return peer->index < view->switch_count;
+	return peer->kind == PEER_END_PORT && peer->index < view->end_port_count;
 }
 
 static bool is_cabled_back(

@@ -15,7 +15,7 @@
 #include "sm-side/plan/order.h"
 #include "unit/plan_prefixes.h"
 
-enum { CASES = 600, CASES_FULL = 60000 };
+enum { CASES = 600, CASES_FULL = 4000 };
 
 static struct topology before, after;
 static struct prefixes prefixes;
