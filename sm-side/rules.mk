@@ -106,6 +106,7 @@ FABRIC_TOOL_SOURCES := $(addprefix sm-side/raw/,fabric_tool.c fabric_tool_plan.c
 
 $(call program,tether-fabric,$(FABRIC_TOOL_SOURCES),-libumad -ljson-c)
 $(call unit_test,raw_smp,sm-side/raw/smp.c)
+$(call unit_test,raw_window,sm-side/raw/umad_window.c sm-side/raw/smp.c)
 $(call unit_test,raw_change,$(CHANGE_SOURCES),-ljson-c)
 $(call fuzzer,raw_smp,sm-side/raw/smp.c)
 $(call fuzzer,raw_change_file,$(CHANGE_SOURCES),-ljson-c)

@@ -10,13 +10,10 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { PROGRESS_SMPS = 1024 };
-
 struct reader {
 	struct umad_window *window;
 	struct fabric_read *fabric;
 	const struct read_settings *settings;
-	uint64_t answers;
 	int error;
 	char *why;
 };
@@ -87,12 +84,8 @@ static void fail_node(struct reader *reader, const struct ask *ask, const char *
 static bool is_answered(
         struct reader *reader, const struct ask *ask, const struct smp_answer *answer, int error)
 {
-	if (answer && answer->status == 0) {
-		if (++reader->answers % PROGRESS_SMPS == 0 && reader->settings &&
-		        reader->settings->progress)
-			reader->settings->progress(reader->fabric->count, reader->answers);
+	if (answer && answer->status == 0)
 		return !reader->error;
-	}
 	if (error == -ECANCELED)
 		return false;
 	fail_node(reader, ask, answer ? "answers with an error" : "does not answer");

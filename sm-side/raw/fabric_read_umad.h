@@ -14,8 +14,6 @@ enum { READ_WHY_BYTES = 320 };
 
 struct read_settings {
 	bool with_lfts;
-	/* Called every so often; may be NULL. */
-	void (*progress)(uint32_t nodes, uint64_t smps);
 	uint64_t deadline_ns;
 };
 

@@ -205,7 +205,7 @@ int tool_fail(struct tool *tool, int status, const char *reason, const char *for
 	return status;
 }
 
-static void say_progress(uint32_t nodes, uint64_t smps)
+static void say_progress(const struct umad_window_counts *counts)
 {
 	static uint64_t next_us;
 	uint64_t now = monotonic_us();
@@ -215,8 +215,8 @@ static void say_progress(uint32_t nodes, uint64_t smps)
 	if (now < next_us)
 		return;
 	next_us = now + PROGRESS_EVERY_US;
-	fprintf(stderr, "tether-fabric: reading, %u nodes, %llu SMPs\n", nodes,
-	        (unsigned long long)smps);
+	fprintf(stderr, "tether-fabric: %llu SMPs so far, %llu sent again\n",
+	        (unsigned long long)counts->asked, (unsigned long long)counts->resent);
 }
 
 static int no_sm(struct tool *tool, int error, const char *text)
@@ -231,8 +231,8 @@ int tool_open(struct tool *tool, const struct tool_options *options, bool with_l
 {
 	bool must_be_alone = writes && !options->force && !options->dry_run;
 	char why[READ_WHY_BYTES], found[SM_FOUND_BYTES];
-	struct read_settings settings = {
-	        .with_lfts = with_lfts, .progress = options->quiet ? NULL : say_progress};
+	struct read_settings settings = {.with_lfts = with_lfts};
+	struct umad_window_settings umad = options->umad;
 	uint64_t start = monotonic_us();
 	int error, status = TOOL_DONE;
 
@@ -240,7 +240,8 @@ int tool_open(struct tool *tool, const struct tool_options *options, bool with_l
 	tool->said = json_object_new_object();
 	tool->apply.deadline_ns = monotonic_ns() + options->deadline_s * NS_PER_S;
 	settings.deadline_ns = tool->apply.deadline_ns;
-	error = umad_window_open(&options->umad, &tool->window);
+	umad.progress = options->quiet ? NULL : say_progress;
+	error = umad_window_open(&umad, &tool->window);
 	if (error)
 		return tool_fail(tool, TOOL_FAILED, "no-port",
 		        "no InfiniBand port to send from: %s", strerror(-error));

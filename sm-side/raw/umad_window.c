@@ -281,6 +281,8 @@ int umad_window_run(struct umad_window *window, uint64_t deadline_ns)
 			error = receive(window, next_due(window, deadline_ns));
 		if (!error)
 			error = resend_due(window);
+		if (window->settings.progress)
+			window->settings.progress(&window->counts);
 	}
 	if (error)
 		umad_window_cancel(window);

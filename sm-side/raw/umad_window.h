@@ -17,18 +17,20 @@ struct umad_window;
 
 enum { UMAD_WINDOW_MAX = 256 };
 
+/* What has been sent so far. */
+struct umad_window_counts {
+	uint64_t asked;  /* without repetitions */
+	uint64_t resent; /* repetitions */
+};
+
 struct umad_window_settings {
 	const char *ca; /* NULL: the first with an active port */
 	int port;       /* 0: the first active one */
 	unsigned window;
 	unsigned timeout_ms; /* of one try */
 	unsigned tries;
-};
-
-/* What has been sent so far. */
-struct umad_window_counts {
-	uint64_t asked;  /* without repetitions */
-	uint64_t resent; /* repetitions */
+	/* Called again and again while umad_window_run does not return; NULL: nobody looks. */
+	void (*progress)(const struct umad_window_counts *counts);
 };
 
 enum ask_verdict {

@@ -8,6 +8,7 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from faults.lft_blocks import count_changed  # noqa: E402
+from faults.sa_truth import check_sa_truth  # noqa: E402
 from lab.tap import Tap  # noqa: E402
 from simfabric.lab import wait_until  # noqa: E402
 from simfabric.raw_lab import FAILED, HALFWAY, USAGE, RawLab  # noqa: E402
@@ -213,6 +214,31 @@ def what_cannot_be_is_refused(lab):
     assert not os.path.exists(path)
 
 
+def a_subnet_manager_that_comes_afterwards_finds_it_right(lab):
+    """The hosts exchange the GUIDs, and an OpenSM that knows which GUID had which LID starts: nothing is left for it to do."""
+    path, _ = lab.tool.apply([lab.move(VM, OTHER)], "--order", "consistent")
+    rows = lab.places()
+    for slot, row in ((OTHER, rows[VM]), (VM, rows[OTHER])):
+        lab.fabric.cli("guids", slot, row["node_guid"], row["port_guid"])
+    before = lab.fabric.lft_dump(), lab.lids()
+    lab.fabric.opensm_start(lab.node, env={"OSM_CACHE_DIR": lab.fabric.opensms[0].directory})
+    lab.fabric.opensm_wait_up(30)
+    assert (lab.fabric.lft_dump(), lab.lids()) == before, "OpenSM has changed LIDs or routes"
+    check_sa_truth(lab, settle=True)
+    lab.fabric.opensm_stop()
+    for slot, row in ((OTHER, rows[OTHER]), (VM, rows[VM])):
+        lab.fabric.cli("guids", slot, row["node_guid"], row["port_guid"])
+    lab.tool.ask("undo", path)
+    lab.all_delivered()
+
+
+def what_takes_long_shows_that_it_goes_on(lab):
+    lab.fabric.cli("fault", "delay", "--attribute", "NodeDescription", "--us", 80000)
+    done = lab.run([lab.tool.program, "plan", "--window", "1", "--timeout-ms", "10000", lab.move(VM, OTHER)], 60)
+    assert done.returncode == 0 and "SMPs so far" in done.stderr, done
+    lab.fabric.cli("fault", "clear")
+
+
 def usage_is_told(lab):
     for words in ((), ("swap",), ("plan",), ("apply", "a:b"), ("undo",), ("undo", "a", "b"), ("plan", "--order", "x", "a:b"),
                   ("plan", "--window", "0", "a:b"), ("plan", "--window", "257", "a:b"), ("plan", "--what", "a:b")):
@@ -241,7 +267,8 @@ def main():
         for test in (many_moves_are_one_plan, places_may_be_named_by_switch_and_port, what_is_never_answered_is_taken_back,
                      what_cannot_be_taken_back_either_is_said,
                      what_fails_is_kept_where_that_is_asked_for, another_plan_in_between, a_bad_undo_file_is_refused,
-                     what_cannot_be_is_refused, usage_is_told):
+                     what_cannot_be_is_refused, usage_is_told, what_takes_long_shows_that_it_goes_on,
+                     a_subnet_manager_that_comes_afterwards_finds_it_right):
             tap.run(test.__name__, test, lab)
         for command in ("undo", "resume"):
             tap.run(f"killed_in_mid_apply_{command}", killed_and_taken_back, lab, command)
