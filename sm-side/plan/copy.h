@@ -16,7 +16,8 @@
 
 /*
  * MOVE_COPY, VM_CREATE, VM_DESTROY. @lids: what is free, also of the moves of this plan that were
- * found before; VM_CREATE takes from it. *@move is written where REFUSAL_NONE is returned.
+ * found before; VM_CREATE takes from it, the others may have NULL. *@move is written where
+ * REFUSAL_NONE is returned.
  */
 enum refusal copy_find(const struct fabric_view *view, const struct endpoint_model *model,
         const struct plan_move_request *request, struct lid_pool *lids, struct plan_move *move);

@@ -37,15 +37,32 @@ static enum refusal find_one(const struct fabric_view *view, const struct endpoi
 	return REFUSAL_BAD_REQUEST;
 }
 
-static enum refusal find_each(const struct fabric_view *view, const struct endpoint_model *model,
-        const struct plan_request *request, struct plan *plan)
+static bool creates(const struct plan_request *request)
+{
+	for (uint32_t i = 0; i < request->move_count; i++)
+		if (request->moves[i].kind == VM_CREATE)
+			return true;
+	return false;
+}
+
+/* What is free. Only creations ask, so that other plans cost nothing by the number of LIDs. */
+static struct lid_pool *free_lids(
+        const struct fabric_view *view, const struct plan_request *request)
 {
 	struct lid_pool *lids =
 	        request->lids ? lid_pool_copy(request->lids) : lid_pool_create(LID_LOWEST);
-	enum refusal refused = lids ? REFUSAL_NONE : REFUSAL_NO_MEMORY;
 
 	if (lids)
 		lid_pool_hold_view(lids, view);
+	return lids;
+}
+
+static enum refusal find_each(const struct fabric_view *view, const struct endpoint_model *model,
+        const struct plan_request *request, struct plan *plan)
+{
+	struct lid_pool *lids = creates(request) ? free_lids(view, request) : NULL;
+	enum refusal refused = creates(request) && !lids ? REFUSAL_NO_MEMORY : REFUSAL_NONE;
+
 	for (uint32_t i = 0; i < request->move_count && !refused; i++)
 		refused = find_one(view, model, &request->moves[i], lids, &plan->moves[i]);
 	lid_pool_destroy(lids);
