@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sm-side/plan/channel_dependencies.h"
 #include "sm-side/plan/compose.h"
 #include "sm-side/plan/content_hash.h"
 #include "sm-side/plan/copy.h"
@@ -142,6 +143,37 @@ static enum refusal routes_lead(const struct fabric_view *view, const struct pla
 	return REFUSAL_NONE;
 }
 
+/* Whoever is not there yet takes the lane with the routes. */
+static bool changes_lane(const struct fabric_view *view, const struct relabel *relabel)
+{
+	uint32_t port = view_find_lid(view, relabel->lid);
+	uint32_t like = view_find_lid(view, relabel->like);
+
+	return port != VIEW_NONE && like != VIEW_NONE &&
+	       view->end_ports[port].lane != view->end_ports[like].lane;
+}
+
+/* Routes that are another LID's wait for nothing new, unless that one is on another lane. */
+static enum refusal lanes_stay_free(const struct fabric_view *view, const struct relabel *relabels,
+        uint32_t count, const struct entry_list *entries)
+{
+	bool is_changed = false, cycle = false;
+
+	for (uint32_t i = 0; i < count; i++)
+		is_changed |= changes_lane(view, &relabels[i]);
+	if (is_changed && entries_close_cycle(view, entries->at, entries->count, &cycle))
+		return REFUSAL_NO_MEMORY;
+	return cycle ? REFUSAL_DEADLOCK : REFUSAL_NONE;
+}
+
+static enum refusal entries_everywhere(const struct fabric_view *view,
+        const struct relabel *relabels, uint32_t count, struct entry_list *entries)
+{
+	if (relabel_entries(view, relabels, count, entries))
+		return REFUSAL_NO_MEMORY;
+	return lanes_stay_free(view, relabels, count, entries);
+}
+
 static enum refusal find_entries(
         const struct fabric_view *view, const struct relabel *relabels, struct plan *plan)
 {
@@ -151,8 +183,7 @@ static enum refusal find_entries(
 	if (plan->reach == PLAN_MINIMUM)
 		refused = plan_reach_minimum(view, relabels, plan->transfer_count, &entries);
 	else
-		refused = error_to_refusal(
-		        relabel_entries(view, relabels, plan->transfer_count, &entries));
+		refused = entries_everywhere(view, relabels, plan->transfer_count, &entries);
 	if (refused) {
 		entries_clear(&entries);
 		return refused;

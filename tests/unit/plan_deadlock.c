@@ -17,9 +17,14 @@
 #include "unit/plan_topologies.h"
 #include "unit/plan_topology_parts.h"
 
-enum { SEEDS = 300 };
+enum { SEEDS = 300, SEEDS_FULL = 30000 };
 
 static struct topology topology, after;
+
+static uint64_t seeds(void)
+{
+	return getenv("TETHER_FULL") ? SEEDS_FULL : 6 * SEEDS;
+}
 
 /* Channels of before and after together, since both are in use while tables change. */
 static bool both_cycle(void)
@@ -216,12 +221,13 @@ static void nothing_within_a_leaf_is_a_deadlock(void **state)
 	assert_in_range(checked, 10, 2 * SEEDS);
 }
 
-static bool plan_minimum(struct fabric_view *view, unsigned a, unsigned b, struct plan **plan)
+static bool plan_swap(
+        struct fabric_view *view, unsigned a, unsigned b, enum plan_reach reach, struct plan **plan)
 {
 	struct plan_move_request move = {.kind = MOVE_SWAP,
 	        .vm_port_guid = topology_port_guid_in(&topology, a),
 	        .to = topology_place(&topology, b)};
-	struct plan_request request = {.reach = PLAN_MINIMUM, .move_count = 1, .moves = &move};
+	struct plan_request request = {.reach = reach, .move_count = 1, .moves = &move};
 	enum refusal refused = plan_make(view,
 	        topology.has_vswitches ? &endpoint_vswitch : &endpoint_plain_ca, &request, plan);
 
@@ -229,57 +235,72 @@ static bool plan_minimum(struct fabric_view *view, unsigned a, unsigned b, struc
 	return refused == REFUSAL_NONE;
 }
 
-static void assert_both_choices_cycle(struct fabric_view *view, unsigned a, unsigned b)
+static void assert_any_choice_cycles(
+        struct fabric_view *view, unsigned a, unsigned b, enum plan_reach reach)
 {
 	struct plan_entry entries[2 * TOPOLOGY_SWITCHES];
 
 	for (int preference = 0; preference < 2; preference++) {
-		uint32_t count = minimal_swap(view, a, b, preference, entries);
+		uint32_t count = reach == PLAN_MINIMUM
+		                         ? minimal_swap(view, a, b, preference, entries)
+		                         : full_swap(a, b, entries);
 
 		entries_write(entries, count);
 		assert_true(both_cycle());
 	}
 }
 
-/* The contract of a plan with reach `minimum`, over routings that promise no deadlock. */
+static void assert_promise_is_kept(const struct plan *plan, unsigned a, unsigned b)
+{
+	char why[128];
+
+	entries_write(plan->entries, plan->entry_count);
+	assert_false(both_cycle());
+	topology_exchange(&after, a, b);
+	if (!topology_all_reachable(&after, why))
+		fail_msg("%s", why);
+	assert_false(topology_channels_cycle(&after));
+}
+
+/* Of two in routings that promise no deadlock. */
+static void plan_and_check(enum plan_reach reach, unsigned *planned, unsigned *refused)
+{
+	struct fabric_view *view = topology_view(&topology);
+	unsigned a = any_slot(), b = any_slot();
+	struct plan *plan = NULL;
+
+	if (a == b) {
+		fabric_view_destroy(view);
+		return;
+	}
+	if (plan_swap(view, a, b, reach, &plan)) {
+		assert_promise_is_kept(plan, a, b);
+		++*planned;
+	} else {
+		assert_any_choice_cycles(view, a, b, reach);
+		++*refused;
+	}
+	plan_destroy(plan);
+	fabric_view_destroy(view);
+}
+
 static void what_is_planned_keeps_the_promise_and_what_is_refused_would_break_it(void **state)
 {
-	unsigned planned = 0, refused = 0;
+	unsigned planned[2] = {0}, refused[2] = {0};
 
-	for (uint64_t seed = 0; seed < 6 * SEEDS; seed++) {
-		struct fabric_view *view;
-		struct plan *plan = NULL;
-		char why[128];
-		unsigned a, b;
-
-		topology_make(&topology, TOPOLOGY_ANY, seed);
-		if (!topology_promises_no_deadlock(&topology))
-			continue;
-		view = topology_view(&topology);
-		a = any_slot();
-		b = any_slot();
-		if (a == b) {
-			fabric_view_destroy(view);
-			continue;
+	for (uint64_t seed = 0; seed < seeds(); seed++)
+		for (unsigned reach = 0; reach < 2; reach++) {
+			topology_make(&topology, TOPOLOGY_ANY, seed);
+			if (topology_promises_no_deadlock(&topology))
+				plan_and_check(reach, &planned[reach], &refused[reach]);
 		}
-		if (plan_minimum(view, a, b, &plan)) {
-			entries_write(plan->entries, plan->entry_count);
-			assert_false(both_cycle());
-			topology_exchange(&after, a, b);
-			if (!topology_all_reachable(&after, why))
-				fail_msg("%s", why);
-			assert_false(topology_channels_cycle(&after));
-			planned++;
-		} else {
-			assert_both_choices_cycle(view, a, b);
-			refused++;
-		}
-		plan_destroy(plan);
-		fabric_view_destroy(view);
+	for (unsigned reach = 0; reach < 2; reach++) {
+		print_message("# %s: %u planned, %u refused\n",
+		        reach == PLAN_MINIMUM ? "minimum" : "deterministic", planned[reach],
+		        refused[reach]);
+		assert_in_range(planned[reach], seeds() / 4, seeds());
+		assert_in_range(refused[reach], 1, planned[reach] / 4);
 	}
-	print_message("# %u planned, %u refused\n", planned, refused);
-	assert_in_range(planned, SEEDS, 6 * SEEDS);
-	assert_in_range(refused, 1, planned);
 }
 
 int main(void)

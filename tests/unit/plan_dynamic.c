@@ -222,12 +222,17 @@ static void one_round(enum plan_order order)
 {
 	struct plan *plan, *back;
 	bool in_two = topology_random(&at, 2);
+	enum refusal refused;
 
 	want_at_random();
 	if (!wanted.count)
 		return;
 	earlier = at;
-	assert_int_equal(plan_wanted(order, &plan), REFUSAL_NONE);
+	refused = plan_wanted(order, &plan);
+	/* On another lane the PF's routes may wait for what they did not before. */
+	if (refused == REFUSAL_DEADLOCK && at.routing == TOPOLOGY_LAYERED)
+		return;
+	assert_int_equal(refused, REFUSAL_NONE);
 	seat(plan);
 	carry_out(plan, in_two);
 	check_all_reachable();
