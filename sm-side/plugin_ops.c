@@ -33,6 +33,7 @@ struct call {
 	unsigned connection;
 	const struct sm_request *request;
 	struct json_object *results; /* put into the answer where the op is not refused */
+	struct view_fault fault;     /* what a refusal is about */
 };
 
 static const char *sm_state_name(struct plugin *plugin, bool is_quiet)
@@ -168,13 +169,16 @@ static enum refusal op_locate(struct call *call)
 	return refused;
 }
 
-static struct plan_request request_of(const struct sm_request *request)
+static struct plan_request request_of(struct call *call)
 {
+	const struct sm_request *request = call->request;
+
 	return (struct plan_request){
 	        .order = request->order,
 	        .reach = request->reach,
 	        .move_count = request->move_count,
 	        .moves = request->moves,
+	        .fault = &call->fault,
 	};
 }
 
@@ -182,7 +186,7 @@ static enum refusal op_plan(struct call *call)
 {
 	struct plugin *plugin = call->plugin;
 	struct identity_move *move = NULL;
-	struct plan_request request = request_of(call->request);
+	struct plan_request request = request_of(call);
 	struct plan_note note = {0};
 	bool has_sl = call->request->has_sl || plugin->options.has_sl;
 	enum refusal refused = plan_maker_plan(plugin, &request, has_sl, &move, &note);
@@ -281,7 +285,7 @@ static enum refusal op_apply(struct call *call)
 static enum refusal op_undo(struct call *call)
 {
 	struct plugin *plugin = call->plugin;
-	struct plan_request request = request_of(call->request);
+	struct plan_request request = request_of(call);
 	struct identity_move *undo;
 	bool sweep_needed = false;
 	uint64_t deadline_ns;
@@ -390,6 +394,7 @@ char *plugin_answer(void *owner, unsigned connection, const char *line, size_t b
 		die_point(DIE_SM_ANSWER, sm_op_name(request.op));
 	}
 	answer = sm_answer(id, refused, refused == REFUSAL_BAD_REQUEST ? text : NULL);
+	sm_answer_fault(answer, refused, &call.fault);
 	if (!refused)
 		results_move(call.results, answer);
 	sm_request_clear(&request);

@@ -88,7 +88,8 @@ $(call unit_test,plan_lid_pool,$(PLAN_SOURCES))
 $(call unit_test,plan_dynamic,$(TOPOLOGY_SOURCES) $(PLAN_SOURCES))
 $(call unit_test,plan_stability,$(PLAN_SOURCES))
 $(call unit_test,plugin_options,sm-side/plugin_options.c $(PLAN_SOURCES))
-SM_PROTOCOL_SOURCES := sm-side/sm_protocol.c sm-side/json_read.c sm-side/guid_text.c sm-side/plan/refusal.c
+SM_PROTOCOL_SOURCES := sm-side/sm_protocol.c sm-side/json_read.c sm-side/guid_text.c sm-side/plan/refusal.c \
+	sm-side/plan/view_fault.c
 $(call unit_test,sm_protocol,$(SM_PROTOCOL_SOURCES),-ljson-c)
 $(call fuzzer,sm_request,$(SM_PROTOCOL_SOURCES),-ljson-c)
 $(B)/obj/tests/unit/sm_sender.o: CPPFLAGS += -isystem /usr/include/infiniband

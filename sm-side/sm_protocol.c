@@ -280,6 +280,35 @@ struct json_object *sm_answer(struct json_object *id, enum refusal refusal, cons
 	return answer;
 }
 
+static void fault_members(struct json_object *about, const struct view_fault *fault)
+{
+	json_put_text(about, "fault", view_fault_name(fault->kind));
+	if (fault->guid)
+		json_put_guid(about, "guid", fault->guid);
+	if (fault->other_guid)
+		json_put_guid(about, "other_guid", fault->other_guid);
+	if (fault->port)
+		json_put_number(about, "port", fault->port);
+	if (fault->lid)
+		json_put_number(about, "lid", fault->lid);
+}
+
+void sm_answer_fault(
+        struct json_object *answer, enum refusal refusal, const struct view_fault *fault)
+{
+	struct json_object *about;
+	char what[128], text[384];
+
+	if (!refusal || fault->kind == VIEW_SOUND)
+		return;
+	view_fault_text(fault, what, sizeof(what));
+	snprintf(text, sizeof(text), "%s: %s", refusal_text(refusal), what);
+	json_put_text(answer, "text", text);
+	about = json_object_new_object();
+	fault_members(about, fault);
+	json_object_object_add(answer, "about", about);
+}
+
 void sm_answer_counts(struct json_object *answer, const struct plan_counts *counts)
 {
 	json_put_number(answer, "lft_sets", counts->lft_physical + counts->lft_vswitch);

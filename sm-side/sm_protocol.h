@@ -64,6 +64,9 @@ void sm_request_clear(struct sm_request *request);
  * @refusal. Fill in results, print, put.
  */
 struct json_object *sm_answer(struct json_object *id, enum refusal refusal, const char *text);
+/* What a refusal is about: "about", and at the end of "text". Nothing where there is no fault. */
+void sm_answer_fault(
+        struct json_object *answer, enum refusal refusal, const struct view_fault *fault);
 
 /* @with_changes: each LFT Set, too, with its bytes before and after. */
 void sm_answer_plan(struct json_object *answer, const struct plan *plan, bool with_changes);

@@ -204,6 +204,29 @@ static const char *text_of(struct json_object *from, const char *name)
 	return json_object_get_string(value);
 }
 
+static void a_refusal_says_what_it_is_about(void **state)
+{
+	struct view_fault fault = {VIEW_LID_TWICE, 0x10, 0x20, 7, 0}, none = {0};
+	struct json_object *answer = sm_answer(NULL, REFUSAL_BAD_VIEW, NULL), *about;
+
+	sm_answer_fault(answer, REFUSAL_BAD_VIEW, &none);
+	assert_null(json_object_object_get(answer, "about"));
+	assert_string_equal(text_of(answer, "text"), refusal_text(REFUSAL_BAD_VIEW));
+	sm_answer_fault(answer, REFUSAL_NONE, &fault);
+	assert_null(json_object_object_get(answer, "about"));
+	sm_answer_fault(answer, REFUSAL_BAD_VIEW, &fault);
+	assert_string_equal(text_of(answer, "text"),
+	        "what is known of the subnet contradicts itself: LID 7 is held by "
+	        "0x0000000000000010 and by 0x0000000000000020");
+	about = json_object_object_get(answer, "about");
+	assert_string_equal(text_of(about, "fault"), "lid-twice");
+	assert_string_equal(text_of(about, "guid"), "0x0000000000000010");
+	assert_string_equal(text_of(about, "other_guid"), "0x0000000000000020");
+	assert_int_equal(number_of(about, "lid"), 7);
+	assert_null(json_object_object_get(about, "port"));
+	json_object_put(answer);
+}
+
 static void a_plan_is_written_out_in_full(void **state)
 {
 	struct plan_change change = {.switch_guid = 0xabc, .block = 3, .wave = 4};
@@ -267,6 +290,7 @@ int main(void)
 	        cmocka_unit_test(several_moves_are_read_from_a_list),
 	        cmocka_unit_test(what_is_not_as_it_should_be_is_a_bad_request),
 	        cmocka_unit_test(the_id_is_echoed_also_when_refused),
+	        cmocka_unit_test(a_refusal_says_what_it_is_about),
 	        cmocka_unit_test(a_plan_is_written_out_in_full),
 	};
 
