@@ -85,6 +85,7 @@ struct fabric_view {
 	uint32_t *switches_by_guid; /* indices in ascending order of GUID */
 	uint32_t *end_ports_by_guid;
 	uint32_t *end_ports_by_lid; /* LFT_ENTRIES_MAX; VIEW_NONE: no end port has it */
+	uint64_t lids_held[LFT_ENTRIES_MAX / 64]; /* bits: end ports', by LMC too, and switches' */
 	uint64_t generation;
 	struct view_fault fault;    /* the first that was found */
 	struct routed_lids *routed; /* a list: what the compact tables rest on */
@@ -131,6 +132,12 @@ uint32_t view_find_switch(const struct fabric_view *view, uint64_t guid);
 uint32_t view_find_end_port(const struct fabric_view *view, uint64_t port_guid);
 /* The end port that has @lid, by LMC too. */
 uint32_t view_find_lid(const struct fabric_view *view, uint16_t lid);
+/* Is @lid an end port's or a switch's? */
+static inline bool view_holds_lid(const struct fabric_view *view, uint16_t lid)
+{
+	return lid < LFT_ENTRIES_MAX && view->lids_held[lid / 64] >> lid % 64 & 1;
+}
+
 /* The end port at @place, VIEW_NONE if there is none or no such place. */
 uint32_t view_end_port_at(const struct fabric_view *view, struct view_place place);
 struct view_place view_place_of(const struct fabric_view *view, uint32_t end_port);

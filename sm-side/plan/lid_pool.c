@@ -75,17 +75,14 @@ void lid_pool_hold(struct lid_pool *pool, uint16_t lid)
 			rest_end(pool, i--);
 }
 
+/* Cheap, since every plan does it: the view knows its LIDs as bits. */
 void lid_pool_hold_view(struct lid_pool *pool, const struct fabric_view *view)
 {
-	for (uint32_t i = 0; i < view->switch_count; i++)
-		lid_pool_hold(pool, view->switches[i].lid);
-	for (uint32_t i = 0; i < view->end_port_count; i++) {
-		const struct view_end_port *port = &view->end_ports[i];
-
-		for (uint32_t lid = port->lid; port->lid && lid < port->lid + (1u << port->lmc);
-		        lid++)
-			lid_pool_hold(pool, (uint16_t)lid);
-	}
+	for (uint32_t i = 0; i < pool->resting_count; i++)
+		if (view_holds_lid(view, pool->resting[i].lid))
+			rest_end(pool, i--);
+	for (uint32_t word = 0; word < LFT_ENTRIES_MAX / 64; word++)
+		pool->bits[word] |= view->lids_held[word];
 }
 
 int lid_pool_give_back(struct lid_pool *pool, uint16_t lid, uint64_t until_ns)

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 /* Looks for faults in a view. */
+#include <string.h>
+
 #include "sm-side/plan/fabric_view.h"
 
 void view_note_fault(struct fabric_view *view, struct view_fault fault)
@@ -63,6 +65,12 @@ static bool may_share(const struct fabric_view *view, const struct view_switch *
 	return index != VIEW_NONE && &view->switches[index] == sw;
 }
 
+static void lid_hold(struct fabric_view *view, uint16_t lid)
+{
+	if (lid && lid < LFT_ENTRIES_MAX)
+		view->lids_held[lid / 64] |= UINT64_C(1) << lid % 64;
+}
+
 static void lid_check(struct fabric_view *view, uint32_t index, uint16_t lid)
 {
 	const struct view_end_port *port = &view->end_ports[index];
@@ -73,10 +81,12 @@ static void lid_check(struct fabric_view *view, uint32_t index, uint16_t lid)
 		        view, (struct view_fault){VIEW_LID_TWICE, view->end_ports[before].port_guid,
 		                      port->port_guid, lid, 0});
 	view->end_ports_by_lid[lid] = index;
+	lid_hold(view, lid);
 }
 
 void view_check_lids(struct fabric_view *view)
 {
+	memset(view->lids_held, 0, sizeof(view->lids_held));
 	for (uint32_t lid = 0; lid < LFT_ENTRIES_MAX; lid++)
 		view->end_ports_by_lid[lid] = VIEW_NONE;
 	for (uint32_t i = 0; i < view->end_port_count; i++) {
@@ -90,6 +100,7 @@ void view_check_lids(struct fabric_view *view)
 		const struct view_switch *sw = &view->switches[i];
 		uint32_t holder = view_find_lid(view, sw->lid);
 
+		lid_hold(view, sw->lid);
 		if (holder != VIEW_NONE && !may_share(view, sw, holder))
 			view_note_fault(
 			        view, (struct view_fault){VIEW_LID_TWICE, sw->guid,

@@ -110,6 +110,7 @@ static void who_has_one_in_the_view_holds_it(void **state)
 	fabric_view_add_end_port(view, &port);
 	port = (struct view_end_port){.port_guid = 2};
 	fabric_view_add_end_port(view, &port);
+	assert_int_equal(fabric_view_finish(view), 0);
 	lid_pool_hold_view(pool, view);
 	assert_int_equal(taken(pool), 1);
 	assert_int_equal(taken(pool), 3);
