@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
 """Print a fat-tree as an ibsim topology.
 
-usage: fat_tree.py SIZE [--vf K] [--sm] [--radix R]
+usage: fat_tree.py SIZE [--vf K [--dynamic]] [--sm] [--radix R]
 
 SIZE is one of the four trees of 36-port switches in Table I of the vSwitch paper, by the number of hosts (324, 648,
 5832, 11664), or L,S,H: L leaves with H hosts each under S spines. A host is a plain CA ("h1"...); with --vf K it is a
-hypervisor: a vSwitch ("v1") with the PF ("h1") and K VFs ("h1_vf1"...). --sm adds a plain CA "sm" on the first leaf with
+hypervisor: a vSwitch ("v1") with the PF ("h1") and K VFs ("h1_vf1"...), which with --dynamic have a link while a VM has them.
+--sm adds a plain CA "sm" on the first leaf with
 a free port (L,S,H only: the paper's trees have none free).
 """
 import argparse
@@ -18,6 +19,7 @@ class Tree:
         self.kinds = {}   # name -> (kind, ports), in the order of their appearance
         self.cables = {}  # name -> {port: (peer, peer's port)}
         self.hypervisors = []
+        self.suffix = ""
 
     def add(self, kind, name, ports):
         self.kinds[name] = (kind, ports)
@@ -48,7 +50,7 @@ class Tree:
 
     def write(self, out):
         for name, vswitch, pf in self.hypervisors:
-            out.write(f'#hypervisor "{name}" vswitch "{vswitch}" pf "{pf}"\n')
+            out.write(f'#hypervisor "{name}" vswitch "{vswitch}" pf "{pf}"{self.suffix}\n')
         # CAs first: ibsim takes the first port of the file for a client that names none.
         for wanted in ("Ca", "Switch"):
             for name, (kind, ports) in self.kinds.items():
@@ -115,10 +117,13 @@ def main():
     args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     args.add_argument("size")
     args.add_argument("--vf", type=int, metavar="K")
+    args.add_argument("--dynamic", action="store_true")
     args.add_argument("--sm", action="store_true")
     args.add_argument("--radix", type=int, default=36)
     args = args.parse_args()
-    build(args.size, args.vf, args.sm, args.radix).write(sys.stdout)
+    tree = build(args.size, args.vf, args.sm, args.radix)
+    tree.suffix = " dynamic" if args.dynamic else ""
+    tree.write(sys.stdout)
 
 
 if __name__ == "__main__":

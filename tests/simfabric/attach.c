@@ -12,6 +12,7 @@
 
 #include "simfabric/clients.h"
 #include "simfabric/fault_points.h"
+#include "simfabric/links.h"
 #include "simfabric/net_file.h"
 
 enum {
@@ -157,6 +158,15 @@ static void change_slot(struct fabric *fabric, uint32_t slot, uint32_t vm)
 	redo_commit(fabric);
 }
 
+/* With dynamic LIDs the port comes up with its VM, and goes down with it: its switch says so. */
+static void follow_with_link(struct fabric *fabric, uint32_t slot)
+{
+	const struct slot *s = slot_row(fabric, slot);
+
+	if (hypervisor_row(fabric, s->hypervisor)->is_dynamic)
+		link_plug(fabric, fabric->nodes[s->node].first_port, s->vm);
+}
+
 static void wake_waiters(struct fabric *fabric)
 {
 	__atomic_add_fetch(&table(fabric)->changes, 1, __ATOMIC_RELEASE);
@@ -169,6 +179,7 @@ static void leave_if_unheld(struct fabric *fabric, uint32_t slot)
 	if (!slot_of_attach(fabric, slot)->is_asked || is_held(fabric, slot))
 		return;
 	change_slot(fabric, slot, NO_INDEX);
+	follow_with_link(fabric, slot);
 	wake_waiters(fabric);
 }
 
@@ -290,11 +301,13 @@ static int attach_locked(struct fabric *fabric, uint32_t vm, uint32_t slot)
 	has = table(fabric)->vms[vm].slot;
 	if (has == slot + 1) {
 		__atomic_store_n(&s->is_asked, 0, __ATOMIC_RELEASE);
+		follow_with_link(fabric, slot);
 		return 0;
 	}
 	if (s->vm || has)
 		return -EBUSY;
 	change_slot(fabric, slot, vm);
+	follow_with_link(fabric, slot);
 	return 0;
 }
 
@@ -325,6 +338,7 @@ static int ask(struct fabric *fabric, const char *name, enum detach_kind kind, u
 	*generation = s->generation;
 	if (kind == DETACH_SURPRISE) {
 		change_slot(fabric, *slot, NO_INDEX);
+		follow_with_link(fabric, *slot);
 		wake_waiters(fabric);
 		return 0;
 	}

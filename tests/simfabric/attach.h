@@ -7,7 +7,8 @@
  * Detach is what a hypervisor sees: DETACH_ASK returns at once and the VF leaves when the last open
  * context on it is closed (rxe); DETACH_SURPRISE takes it away at once: every QP goes to ERR and
  * each context gets one IBV_EVENT_DEVICE_FATAL (mlx5). While a VF is detached its VM sees no
- * device; its port stays up (prepopulated LIDs).
+ * device; its port stays up (prepopulated LIDs), or goes down with it where the hypervisor is
+ * "dynamic".
  */
 #ifndef SIMFABRIC_ATTACH_H
 #define SIMFABRIC_ATTACH_H

@@ -129,6 +129,16 @@ void link_send_peer_trap(struct fabric *fabric, uint32_t port)
 		send_trap(fabric, fabric->ports[port].peer);
 }
 
+void link_begin_unplugged(struct fabric *fabric, uint32_t port)
+{
+	uint32_t ends[] = {port, fabric->ports[port].peer};
+
+	for (unsigned i = 0; i < 2 && ends[i] != NO_INDEX; i++) {
+		go_down(fabric->ports[ends[i]].info);
+		fabric->ports[ends[i]].is_pulled = true;
+	}
+}
+
 void link_plug(struct fabric *fabric, uint32_t port, bool is_plugged)
 {
 	uint32_t peer = fabric->ports[port].peer;

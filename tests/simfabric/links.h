@@ -34,4 +34,7 @@ bool link_negotiate(uint8_t a[64], uint8_t b[64]);
 /* After redo_commit: trap 128 of the switch at the other end of @port. */
 void link_send_peer_trap(struct fabric *fabric, uint32_t port);
 
+/* From the beginning on, so nobody is told; link_plug brings it up. */
+void link_begin_unplugged(struct fabric *fabric, uint32_t port);
+
 #endif

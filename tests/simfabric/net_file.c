@@ -76,6 +76,7 @@ static int resolve_hypervisor(
 
 	memcpy(h->name, line->name, sizeof(h->name));
 	h->shared_vfs = line->shared_vfs;
+	h->is_dynamic = line->is_dynamic;
 	h->vswitch = line->shared_vfs ? NO_INDEX : net_parser_find(p, line->vswitch);
 	h->pf = net_parser_find(p, line->pf);
 	if (!h->shared_vfs &&

@@ -5,6 +5,7 @@
  *
  * What ibsim ignores as a comment and this room understands:
  *   #hypervisor "NAME" vswitch "SWITCH" pf "CA"   the other CAs on SWITCH are NAME's VF slots
+ *   ... pf "CA" dynamic                           and are down until a VM has them (dynamic LIDs)
  *   #hypervisor "NAME" shared pf "CA" vfs N       Shared Port: N VFs NAME_vf1... on CA's first port
  *   #mtu 4096                                     MTUCap of all ports (default 2048, as ibsim's)
  * Not understood and refused: module, include, do and port aliases (@).
@@ -48,6 +49,7 @@ struct net_hypervisor {
 	uint32_t vswitch; /* nodes; NO_INDEX: Shared Port */
 	uint32_t pf;
 	uint8_t shared_vfs; /* of Shared Port */
+	bool is_dynamic;    /* VFs are down until a VM has them */
 };
 
 struct net {

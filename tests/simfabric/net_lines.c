@@ -373,6 +373,9 @@ static int parse_hypervisor(struct net_parser *p, const char *line)
 		r = net_fail(p, "a hypervisor needs pf \"CA\"");
 	if (!r)
 		r = quoted(p, rest, "the PF's id", h.pf, &rest);
+	h.is_dynamic = !r && strstr(rest, "dynamic");
+	if (h.is_dynamic && h.shared_vfs)
+		r = net_fail(p, "VFs that share a port cannot be down by themselves");
 	if (!r)
 		p->hypervisors[p->net->hypervisor_count++] = h;
 	return r;

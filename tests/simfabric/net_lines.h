@@ -30,6 +30,7 @@ struct net_cable {
 struct net_hypervisor_line {
 	char name[NODE_NAME_BYTES], vswitch[NODE_NAME_BYTES], pf[NODE_NAME_BYTES];
 	uint8_t shared_vfs; /* 0: behind a vSwitch */
+	bool is_dynamic;
 	unsigned line;
 };
 

@@ -25,6 +25,7 @@ $(call unit_test,simfabric_mailbox,$(FABRIC_SOURCES),)
 $(call unit_test,simfabric_umad_requests,tests/simfabric/umad_requests.c,)
 $(call unit_test,simfabric_attach,$(FABRIC_SOURCES),-lpthread)
 $(call unit_test,simfabric_shared_port,$(FABRIC_SOURCES),)
+$(call unit_test,simfabric_dynamic_vfs,$(FABRIC_SOURCES),)
 $(call unit_test,simfabric_mkey,tests/simfabric/mkey.c,)
 
 # The software HCA and its libibverbs face.

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "simfabric/clients.h"
+#include "simfabric/links.h"
 #include "simfabric/net_file.h"
 
 /* A VF's own GUIDs are its PF's with its number in the uppermost byte, which others leave 0. */
@@ -100,6 +101,8 @@ static void add_cas(struct fabric *fabric, const struct net *net, uint32_t hyper
 
 		fabric->nodes[nodes[i]].slot = table(fabric)->slot_count;
 		slot = add_slot(fabric, hypervisor, nodes[i]);
+		if (net->hypervisors[hypervisor].is_dynamic)
+			link_begin_unplugged(fabric, fabric->nodes[nodes[i]].first_port);
 		memcpy(slot->name, net->nodes[nodes[i]].name, sizeof(slot->name));
 	}
 }
@@ -132,6 +135,7 @@ void slots_init(struct fabric *fabric, const struct net *net)
 		memcpy(t->hypervisors[i].name, from->name, sizeof(from->name));
 		t->hypervisors[i].vswitch = from->vswitch;
 		t->hypervisors[i].pf = from->pf;
+		t->hypervisors[i].is_dynamic = from->is_dynamic;
 		if (from->vswitch == NO_INDEX)
 			add_aliases(fabric, net, i);
 		else

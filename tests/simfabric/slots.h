@@ -19,7 +19,8 @@ struct hypervisor {
 	char name[NODE_NAME_BYTES];
 	uint32_t vswitch; /* nodes; NO_INDEX: Shared Port */
 	uint32_t pf;
-	uint64_t max_qp; /* that its VFs admit to; 0: what the device has */
+	uint64_t is_dynamic; /* its VFs are down until a VM has them (dynamic LIDs) */
+	uint64_t max_qp;     /* that its VFs admit to; 0: what the device has */
 };
 
 struct slot {

@@ -141,6 +141,9 @@ static void each_mistake_is_named_with_its_line(void **state)
 	                "t.net:1: 32 is not from 1 to 31"},
 	        {"VFs without number", "#hypervisor \"h\" shared pf \"P\"\nCa 1 \"P\"\n",
 	                "t.net:1: a Shared Port hypervisor needs vfs N"},
+	        {"shared and dynamic",
+	                "#hypervisor \"h\" shared pf \"P\" vfs 1 dynamic\nCa 1 \"P\"\n",
+	                "t.net:1: VFs that share a port cannot be down by themselves"},
 	        {"a PF for two",
 	                "#hypervisor \"a\" shared pf \"P\" vfs 1\n"
 	                "#hypervisor \"b\" shared pf \"P\" vfs 1\nCa 1 \"P\"\n",
