@@ -88,14 +88,30 @@ static const struct migration *slot_holder(
 	return NULL;
 }
 
+static const Tether__Slot *free_slot_after(const struct inventory *inventory,
+        const struct under_way *under_way, const char *host, const Tether__Slot *slot)
+{
+	do {
+		slot = inventory_free_slot(inventory, host, slot);
+	} while (slot && slot_holder(under_way, host, slot->name));
+	return slot;
+}
+
 static const Tether__Slot *free_slot(
         const struct inventory *inventory, const struct under_way *under_way, const char *host)
 {
-	const Tether__Slot *slot = inventory_free_slot(inventory, host, NULL);
+	return free_slot_after(inventory, under_way, host, NULL);
+}
 
-	while (slot && slot_holder(under_way, host, slot->name))
-		slot = inventory_free_slot(inventory, host, slot);
-	return slot;
+size_t admission_free_slots(
+        const struct inventory *inventory, const struct under_way *under_way, const char *host)
+{
+	const Tether__Slot *slot = free_slot(inventory, under_way, host);
+	size_t count = 0;
+
+	for (; slot; slot = free_slot_after(inventory, under_way, host, slot))
+		count++;
+	return count;
 }
 
 static struct admission hosts_check(const struct inventory *inventory,

@@ -32,6 +32,10 @@ struct admission admission_check(const struct inventory *inventory,
         const struct under_way *under_way, const char *vm, const char *to,
         struct migration_intent *intent);
 
+/* Of @host, that no VM and no migration has. */
+size_t admission_free_slots(
+        const struct inventory *inventory, const struct under_way *under_way, const char *host);
+
 /* To move @vm to @to would be to give it a VF where it is: it is there already, without one. */
 bool admission_is_reattach(const struct inventory *inventory, const char *vm, const char *to);
 /* The same for that. @last: its latest migration, which knows its GUIDs and address, or NULL. Of

@@ -96,6 +96,11 @@ void api_conductor_set(struct api *api, struct conductor *conductor)
 	api->conductor = conductor;
 }
 
+void api_evacuator_set(struct api *api, struct evacuator *evacuator)
+{
+	api->evacuator = evacuator;
+}
+
 void api_dry_run_set(struct api *api, struct dry_run *dry_run)
 {
 	api->dry_run = dry_run;

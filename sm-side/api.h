@@ -11,13 +11,15 @@
 
 struct api;
 struct dry_run;
+struct evacuator;
 
-/* NULL with errno. The conductor is set before the loop runs. */
+/* NULL with errno. Conductor and evacuator are set before the loop runs. */
 struct api *api_create(struct event_base *base, const char *path);
 void api_conductor_set(struct api *api, struct conductor *conductor);
+void api_evacuator_set(struct api *api, struct evacuator *evacuator);
 /* Where there is a fabric: who asks for plans that are not to be carried out. */
 void api_dry_run_set(struct api *api, struct dry_run *dry_run);
-/* Something is new in a migration: whoever waits for it is answered. */
+/* Something is new in a migration or an evacuation: whoever waits for it is answered. */
 void api_changed(struct api *api);
 /* Somebody follows a migration, or did until a moment ago, and has not been sent its end yet. */
 bool api_owes_an_end(const struct api *api);

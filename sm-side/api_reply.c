@@ -28,6 +28,19 @@ void api_reply(struct evhttp_request *request, int status, struct json_object *b
 	json_object_put(body);
 }
 
+void api_reply_id(struct evhttp_request *request, uint64_t id)
+{
+	struct json_object *answer = json_object_new_object();
+
+	json_put_number(answer, "id", id);
+	api_reply(request, API_ACCEPTED, answer);
+}
+
+void api_reply_accepted(struct evhttp_request *request)
+{
+	api_reply(request, API_ACCEPTED, json_object_new_object());
+}
+
 void api_refuse(struct evhttp_request *request, int status, const char *reason, const char *text)
 {
 	api_reply(request, status, api_refusal(reason, text));

@@ -29,22 +29,20 @@ static void migrations_post(struct api *api, struct evhttp_request *request, uin
 	const char *body = (const char *)evbuffer_pullup(input, -1);
 	struct api_migrate migrate;
 	const char *wrong = api_migrate_read(body ? body : "", length, &migrate);
+	struct conductor_wish wish = {.vm = migrate.vm, .to = migrate.to};
 	struct admission admission;
-	struct json_object *answer;
 	uint64_t id;
 
 	if (wrong) {
 		api_refuse(request, HTTP_BADREQUEST, "bad-request", wrong);
 		return;
 	}
-	admission = conductor_migrate(api->conductor, migrate.vm, migrate.to, migrate.force, &id);
-	if (admission.reason) {
+	wish.force = migrate.force;
+	admission = conductor_migrate(api->conductor, &wish, &id);
+	if (admission.reason)
 		api_refuse_admission(request, &admission);
-		return;
-	}
-	answer = json_object_new_object();
-	json_put_number(answer, "id", id);
-	api_reply(request, API_ACCEPTED, answer);
+	else
+		api_reply_id(request, id);
 }
 
 static int number_parse(const char *text, uint64_t max, uint64_t *number)
@@ -58,8 +56,7 @@ static int number_parse(const char *text, uint64_t max, uint64_t *number)
 	               : 0;
 }
 
-/* ?wait=STATE, ?seen=NUMBER; NULL or what is wrong. *@waits: something was asked. */
-static const char *query_parse(struct evhttp_request *request, struct waiter *asked, bool *waits)
+const char *api_query_parse(struct evhttp_request *request, struct waiter *asked, bool *waits)
 {
 	const char *query = evhttp_uri_get_query(evhttp_request_get_evhttp_uri(request));
 	struct evkeyvalq values;
@@ -89,7 +86,7 @@ static void migration_get(struct api *api, struct evhttp_request *request, uint6
 	const struct ledger_entry *entry = ledger_find(conductor_ledger(api->conductor), id);
 	struct waiter asked = {.id = id};
 	bool waits = false;
-	const char *wrong = query_parse(request, &asked, &waits);
+	const char *wrong = api_query_parse(request, &asked, &waits);
 
 	if (!wrong && entry && waits)
 		api_follow(api, id);
@@ -106,7 +103,7 @@ static void migration_abort(struct api *api, struct evhttp_request *request, uin
 	const char *reason = conductor_abort(api->conductor, id);
 
 	if (!reason) {
-		api_reply(request, API_ACCEPTED, json_object_new_object());
+		api_reply_accepted(request);
 		return;
 	}
 	if (!strcmp(reason, "too-late"))

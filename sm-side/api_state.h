@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 /*
  * What the API knows; shared by api.c (listening), api_routes.c (who asks for what), api_plan.c
- * (dry runs), api_waiting.c (who waits for news of a migration) and api_reply.c (what they hear),
- * and by nobody else.
+ * (dry runs), api_evacuations.c, api_waiting.c (who waits for news of a migration) and api_reply.c
+ * (what they hear), and by nobody else.
  */
 #ifndef TETHER_API_STATE_H
 #define TETHER_API_STATE_H
@@ -17,18 +17,20 @@ enum { API_ACCEPTED = 202, API_FORBIDDEN = 403, API_CONFLICT = 409 };
 
 struct admission;
 struct dry_run;
+struct evacuator;
 struct evhttp_request;
 struct followed;
 struct json_object;
 struct plan_client;
 
-/* A client that waits for news of one migration. */
+/* A client that waits for news of one migration, or evacuation. */
 struct waiter {
 	struct waiter *next;
 	struct api *api;
 	struct evhttp_request *request;
 	struct event *timeout;
 	uint64_t id;
+	bool of_evacuation;
 	unsigned seen;
 	int state; /* wait for this one; -1: for any change after `seen` */
 };
@@ -40,6 +42,7 @@ struct api {
 	struct event *again;
 	char *path;
 	struct conductor *conductor;
+	struct evacuator *evacuator;
 	struct dry_run *dry_run; /* NULL: no fabric */
 	struct plan_client *plan_clients;
 	struct waiter *waiters;
@@ -52,6 +55,9 @@ struct api {
 void api_reply(struct evhttp_request *request, int status, struct json_object *body);
 void api_refuse(struct evhttp_request *request, int status, const char *reason, const char *text);
 void api_refuse_unknown(struct evhttp_request *request);
+/* 202, with the number of what has begun, or with nothing. */
+void api_reply_id(struct evhttp_request *request, uint64_t id);
+void api_reply_accepted(struct evhttp_request *request);
 /* With the status that its reason has. */
 void api_refuse_admission(struct evhttp_request *request, const struct admission *admission);
 
@@ -72,7 +78,18 @@ void api_plan_get(struct api *api, struct evhttp_request *request, uint64_t unus
 void api_plan_post(struct api *api, struct evhttp_request *request, uint64_t unused);
 void api_plan_clients_clear(struct api *api);
 
+/* api_evacuations.c */
+void api_evacuations_get(struct api *api, struct evhttp_request *request, uint64_t unused);
+void api_evacuations_post(struct api *api, struct evhttp_request *request, uint64_t unused);
+void api_evacuation_get(struct api *api, struct evhttp_request *request, uint64_t id);
+void api_evacuation_abort(struct api *api, struct evhttp_request *request, uint64_t id);
+void api_evacuation_tell(struct api *api, struct evhttp_request *request, uint64_t id);
+/* It has ended, or changed since @seen changes. */
+bool api_evacuation_is_news(const struct api *api, uint64_t id, unsigned seen);
+
 /* api_routes.c */
+/* ?wait=STATE, ?seen=NUMBER; NULL or what is wrong. *@waits: something was asked. */
+const char *api_query_parse(struct evhttp_request *request, struct waiter *asked, bool *waits);
 void api_route(struct evhttp_request *request, void *api);
 
 #endif

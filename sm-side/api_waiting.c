@@ -98,13 +98,17 @@ bool api_owes_an_end(const struct api *api)
 
 static void waiter_answer(struct waiter *waiter)
 {
-	struct api *api = waiter->api;
-	const struct ledger_entry *entry =
-	        ledger_find(conductor_ledger(api->conductor), waiter->id);
 	struct evhttp_request *request = waiter->request;
+	bool of_evacuation = waiter->of_evacuation;
+	struct api *api = waiter->api;
+	const struct ledger_entry *entry;
+	uint64_t id = waiter->id;
 
 	api_waiter_free(waiter);
-	if (entry)
+	entry = ledger_find(conductor_ledger(api->conductor), id);
+	if (of_evacuation)
+		api_evacuation_tell(api, request, id);
+	else if (entry)
 		api_migration_tell(api, request, entry);
 	else
 		api_refuse_unknown(request);
@@ -119,6 +123,16 @@ bool api_is_awaited_no_more(const struct waiter *waiter, const struct ledger_ent
 	return entry->changes > waiter->seen;
 }
 
+static bool has_news(const struct waiter *waiter)
+{
+	const struct api *api = waiter->api;
+
+	if (waiter->of_evacuation)
+		return api_evacuation_is_news(api, waiter->id, waiter->seen);
+	return api_is_awaited_no_more(
+	        waiter, ledger_find(conductor_ledger(api->conductor), waiter->id));
+}
+
 void api_changed(struct api *api)
 {
 	struct waiter *waiter = api->waiters;
@@ -126,8 +140,7 @@ void api_changed(struct api *api)
 	while (waiter) {
 		struct waiter *next = waiter->next;
 
-		if (api_is_awaited_no_more(
-		            waiter, ledger_find(conductor_ledger(api->conductor), waiter->id)))
+		if (has_news(waiter))
 			waiter_answer(waiter);
 		waiter = next;
 	}
@@ -142,7 +155,8 @@ static void waiter_closed(struct evhttp_connection *connection, void *context)
 {
 	struct waiter *waiter = context;
 
-	followed_drop(followed_at(waiter->api, waiter->id));
+	if (!waiter->of_evacuation)
+		followed_drop(followed_at(waiter->api, waiter->id));
 	api_waiter_free(waiter);
 }
 

@@ -35,6 +35,20 @@ static const struct command commands[] = {
                 "\n"
                 "  --no-wait   do not wait for its end\n"
                 "  --json      the whole migration as JSON on stdout, at its end\n"},
+        {"evacuate", "HOST [--to HOST...]", 0, 256, "tfnjA", cli_evacuate,
+                "Move all VMs of HOST away, up to four at a time: to the hosts behind --to, or to "
+                "any\n"
+                "with free VFs. Whether there is room for all is looked at before the first one "
+                "moves.\n"
+                "Shows what becomes of each.\n"
+                "\n"
+                "  --to HOST...   where they may go\n"
+                "  --force        as of migrate\n"
+                "  --abort ID     instead: no VM of that evacuation begins to move any more, and "
+                "what is\n"
+                "                 not committed is aborted\n"
+                "  --no-wait      print the evacuation's number and end\n"
+                "  --json         the whole evacuation as JSON on stdout, at its end\n"},
         {"plan", "VM HOST", 2, 2, "orj", cli_plan,
                 "What moving VM to HOST would write into the fabric: which blocks of which "
                 "switches,\n"
@@ -81,6 +95,7 @@ static const struct command *command_find(const char *name)
 
 static const struct option known[] = {{"api", required_argument, NULL, 'a'},
         {"force", no_argument, NULL, 'f'}, {"no-wait", no_argument, NULL, 'n'},
+        {"to", required_argument, NULL, 't'}, {"abort", required_argument, NULL, 'A'},
         {"order", required_argument, NULL, 'o'}, {"reach", required_argument, NULL, 'r'},
         {"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {0}};
 
@@ -112,6 +127,10 @@ static bool option_take(const struct command *command, int option, struct cli_op
 		options->api = optarg;
 	else if (option == '?' || !strchr(command->options, option))
 		return false;
+	if (option == 't' && options->to_count < CLI_TO_MAX)
+		options->to[options->to_count++] = optarg;
+	if (option == 'A')
+		options->abort = optarg;
 	if (option == 'o')
 		options->order = optarg;
 	if (option == 'r')

@@ -15,18 +15,24 @@ enum { CLI_DONE = 0, CLI_FAILED = 1, CLI_USAGE = 2, CLI_UNKNOWN = 3 };
 /* In place of an HTTP status: it did not get as far as tether-smd; or the answer never came. */
 enum { CLI_NOT_ASKED = 0, CLI_NOT_ANSWERED = -1 };
 
+enum { CLI_TO_MAX = 256 };
+
 /* What comes before and behind the command's own words. */
 struct cli_options {
 	const char *api; /* path of tether-smd's socket */
 	bool json, force, no_wait;
 	const char *order, *reach; /* NULL: as tether-smd does it */
-	int count;                 /* words */
+	const char *abort;         /* of evacuate; NULL: not there */
+	const char *to[CLI_TO_MAX];
+	int to_count;
+	int count; /* words */
 	char **words;
 };
 
 int cli_migrate(const struct cli_options *options);
 int cli_status(const struct cli_options *options);
 int cli_abort(const struct cli_options *options);
+int cli_evacuate(const struct cli_options *options);
 int cli_plan(const struct cli_options *options);
 int cli_vms(const struct cli_options *options);
 int cli_hosts(const struct cli_options *options);

@@ -44,32 +44,37 @@ static struct admission admit(struct conductor *c, const struct under_way *under
 	return admission_check(inventory, under_way, vm, to, intent);
 }
 
+static struct admission shutting_down(void)
+{
+	return admission_refuse("shutting-down",
+	        "tether-smd has been told to end; ask again when it has been started again");
+}
+
 static struct admission may_begin(
-        struct conductor *c, const char *vm, const char *to, struct migration_intent *intent)
+        struct conductor *c, const struct conductor_wish *wish, struct migration_intent *intent)
 {
 	struct under_way under_way;
 	struct admission admission;
 
 	if (c->closing)
-		return admission_refuse("shutting-down",
-		        "tether-smd has been told to end; ask again when it has been started "
-		        "again");
+		return shutting_down();
 	if (!conductor_under_way(c, &under_way))
 		return admission_refuse("no-memory", "tether-smd is out of memory");
-	admission = admit(c, &under_way, vm, to, intent);
+	admission = admit(c, &under_way, wish->vm, wish->to, intent);
 	free(under_way.migrations);
 	return admission;
 }
 
 struct admission conductor_migrate(
-        struct conductor *c, const char *vm, const char *to, bool force, uint64_t *id)
+        struct conductor *c, const struct conductor_wish *wish, uint64_t *id)
 {
 	struct migration_intent intent = {.id = c->ledger->last_id + 1,
 	        .epoch = c->ledger->epoch + 1,
 	        .fabric = c->has_fabric,
-	        .force = force,
+	        .force = wish->force,
+	        .evacuation = wish->evacuation,
 	        .asked_wall_us = conductor_wall_us()};
-	struct admission admission = may_begin(c, vm, to, &intent);
+	struct admission admission = may_begin(c, wish, &intent);
 	struct drive *d = conductor_free_drive(c);
 
 	if (admission.reason)
@@ -84,6 +89,35 @@ struct admission conductor_migrate(
 	*id = intent.id;
 	drive_perform(d, migration_start(drive_migration(d), monotonic_us()));
 	return admission;
+}
+
+struct admission conductor_evacuation(struct conductor *c, const struct evacuations *evacuations,
+        const struct evacuation_wish *wish, struct evacuation **made)
+{
+	struct under_way under_way;
+	struct admission admission;
+
+	if (c->closing)
+		return shutting_down();
+	if (!conductor_under_way(c, &under_way))
+		return admission_refuse("no-memory", "tether-smd is out of memory");
+	admission = evacuation_make(root_inventory(c->root), &under_way, evacuations, wish, made);
+	free(under_way.migrations);
+	if (!admission.reason)
+		(*made)->asked_wall_us = conductor_wall_us();
+	return admission;
+}
+
+const char *conductor_destination(const struct conductor *c, const struct evacuation *evacuation)
+{
+	struct under_way under_way;
+	const char *host;
+
+	if (!conductor_under_way(c, &under_way))
+		return NULL;
+	host = evacuation_destination(evacuation, root_inventory(c->root), &under_way);
+	free(under_way.migrations);
+	return host;
 }
 
 const char *conductor_abort(struct conductor *c, uint64_t id)

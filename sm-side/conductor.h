@@ -9,7 +9,7 @@
 #ifndef TETHER_CONDUCTOR_H
 #define TETHER_CONDUCTOR_H
 
-#include "sm-side/admission.h"
+#include "sm-side/evacuation.h"
 #include "sm-side/journal.h"
 #include "sm-side/ledger.h"
 
@@ -36,9 +36,22 @@ bool conductor_is_at_work(const struct conductor *conductor);
 /* What is under way stays in the journal. */
 void conductor_destroy(struct conductor *conductor);
 
-/* Begin to move @vm to host @to. */
+struct conductor_wish {
+	const char *vm, *to; /* to this host */
+	bool force;
+	uint64_t evacuation; /* that it is part of; 0: none */
+};
+
+/* Begin to move a VM. */
 struct admission conductor_migrate(
-        struct conductor *conductor, const char *vm, const char *to, bool force, uint64_t *id);
+        struct conductor *conductor, const struct conductor_wish *wish, uint64_t *id);
+/* A new evacuation, which nobody has begun yet (evacuation.h). */
+struct admission conductor_evacuation(struct conductor *conductor,
+        const struct evacuations *evacuations, const struct evacuation_wish *wish,
+        struct evacuation **made);
+/* Where the next VM of it is to go; NULL: there is no room now. */
+const char *conductor_destination(
+        const struct conductor *conductor, const struct evacuation *evacuation);
 /* NULL: it will be aborted (or is being so); otherwise the name of why not. */
 const char *conductor_abort(struct conductor *conductor, uint64_t id);
 

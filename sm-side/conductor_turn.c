@@ -23,6 +23,7 @@ static void refuse_as_shared(struct migration *m, const struct migration *other)
 	        "migration %" PRIu64
 	        " of %s is under way and shares connections with %s; ask again when it has ended",
 	        other->intent.id, other->intent.vm, m->intent.vm);
+	m->busy_with = other->intent.id;
 	conductor_find(m, "busy", text);
 }
 

@@ -31,8 +31,9 @@ struct journal {
 
 #define OPEN "(SELECT id FROM migrations EXCEPT SELECT migration FROM endings)"
 /* As many as the ledger keeps. */
-#define LATEST   "(SELECT migration FROM endings ORDER BY migration DESC LIMIT 1000)"
-#define OF_THOSE "WHERE migration IN " OPEN " OR migration IN " LATEST
+#define LATEST             "(SELECT migration FROM endings ORDER BY migration DESC LIMIT 1000)"
+#define LATEST_EVACUATIONS "(SELECT id FROM evacuations ORDER BY id DESC LIMIT 100)"
+#define OF_THOSE           "WHERE migration IN " OPEN " OR migration IN " LATEST
 
 static int rows_failed(struct journal *journal, const char *path, int code, int err,
         enum record_kind kind, int64_t row, struct why why)
@@ -81,6 +82,7 @@ static int rows_take(struct journal *journal, const char *path,
 	        {RECORD_said, OF_THOSE " ORDER BY migration"},
 	        {RECORD_ending, OF_THOSE " ORDER BY migration"},
 	        {RECORD_finding, OF_THOSE " ORDER BY rowid"},
+	        {RECORD_evacuation, "WHERE NOT ended OR id IN " LATEST_EVACUATIONS " ORDER BY id"},
 	};
 
 	for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++) {
@@ -146,11 +148,14 @@ static int prune(struct journal *journal)
 	        "BEGIN IMMEDIATE;"
 	        "DELETE FROM migrations WHERE id IN (SELECT migration FROM endings ORDER BY "
 	        "migration DESC LIMIT -1 OFFSET %u);"
+	        "DELETE FROM evacuations WHERE ended AND id IN (SELECT id FROM evacuations ORDER "
+	        "BY "
+	        "id DESC LIMIT -1 OFFSET %u);"
 	        "DELETE FROM plans WHERE migration < (SELECT min(id) FROM migrations);"
 	        "DELETE FROM epochs WHERE epoch IN (SELECT epoch FROM epochs ORDER BY epoch DESC "
 	        "LIMIT -1 OFFSET %u);"
 	        "COMMIT",
-	        journal->keep, journal->keep);
+	        journal->keep, journal->keep, journal->keep);
 	if (durable_set(journal, false) == SQLITE_OK &&
 	        sqlite3_exec(journal->db, sql, NULL, NULL, NULL) == SQLITE_OK)
 		return 0;

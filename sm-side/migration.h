@@ -46,6 +46,7 @@ struct migration_intent {
 	bool fabric;              /* the SM has a part in it; else its states are stepped over */
 	bool shared_port;         /* the VM's LID is that of a port which it shares, and changes */
 	bool force;
+	uint64_t evacuation; /* that it is part of; 0: none */
 	bool reattach; /* the VM is at the destination and has lost its VF; `source` shows its GUIDs
 	                */
 	int64_t asked_wall_us; /* microseconds since 1970 */
@@ -81,6 +82,7 @@ struct migration {
 	bool applied;  /* GUIDs were touched: by APPLY or a sweep the fabric may have changed */
 	bool vacated;  /* the source's slot may show other GUIDs than the VM's */
 	unsigned leases_lost; /* how often one ran out under APPLY or UNDO */
+	uint64_t busy_with;   /* refused because of this migration; 0: not */
 	uint32_t sequence;
 	uint64_t timer_us;   /* of this state; 0: none */
 	uint64_t overall_us; /* 0: does not run yet */

@@ -186,8 +186,8 @@ struct json_object *plan_tell(const struct migration_intent *intent, const struc
         struct json_object *answer)
 {
 	static const char *const passed[] = {"hash", "generation", "lft_sets", "lft_sets_physical",
-	        "lft_sets_vswitch", "pkey_sets", "portinfo_sets", "groups", "stability", "sl",
-	        "moves", "changes"};
+	        "lft_sets_vswitch", "pkey_sets", "portinfo_sets", "switchinfo_sets", "groups",
+	        "stability", "sl", "moves", "changes"};
 	struct json_object *told = json_object_new_object();
 	struct json_object *vm = json_read_object(answer, "vm");
 	unsigned lid = 0;

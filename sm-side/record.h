@@ -64,6 +64,14 @@ struct finding_record {
 	const char *who, *reason, *text; /* not owned */
 };
 
+struct evacuation_record {
+	uint64_t id;
+	int64_t asked_us; /* since 1970 */
+	char host[MIGRATION_NAME_BYTES];
+	const char *destinations, *vms; /* names with a space between; not owned */
+	bool force, aborted, ended;
+};
+
 enum record_kind {
 #define RECORD(kind, table, write, clauses) RECORD_##kind,
 #include "sm-side/record_columns.def"
@@ -78,6 +86,7 @@ union record_value {
 	struct plan_record plan;
 	struct ending_record ending;
 	struct finding_record finding;
+	struct evacuation_record evacuation;
 };
 
 struct record {
@@ -107,7 +116,7 @@ struct cell {
 	char scratch[GID_TEXT_BYTES];
 };
 
-enum { RECORD_CELLS_MAX = 24 };
+enum { RECORD_CELLS_MAX = 32 };
 
 struct record_shape {
 	const char *table;

@@ -13,6 +13,7 @@
 #include "sm-side/api.h"
 #include "sm-side/conductor.h"
 #include "sm-side/dry_run.h"
+#include "sm-side/evacuator.h"
 #include "sm-side/smd_settings.h"
 
 enum {
@@ -71,6 +72,8 @@ struct daemon {
 	struct api *api;
 	struct conductor *conductor;
 	struct dry_run *dry_run;
+	struct evacuations evacuations;
+	struct evacuator *evacuator;
 };
 
 /* Once politely: a VM in the middle of its move would have no VF until the next start. */
@@ -115,7 +118,11 @@ static void end_when_told(evutil_socket_t unused, short what, void *context)
 
 static int take(void *context, const struct record *record)
 {
-	return ledger_take(context, record);
+	struct daemon *daemon = context;
+
+	if (record->kind == RECORD_evacuation)
+		return evacuations_take(&daemon->evacuations, record);
+	return ledger_take(&daemon->ledger, record);
 }
 
 static void end_is_near(struct daemon *daemon)
@@ -133,6 +140,8 @@ static void changed(void *owner)
 	struct daemon *daemon = owner;
 
 	api_changed(daemon->api);
+	if (daemon->evacuator)
+		evacuator_look(daemon->evacuator);
 	if (daemon->ending && !conductor_is_at_work(daemon->conductor))
 		end_is_near(daemon);
 }
@@ -144,7 +153,7 @@ static int journal_start(struct daemon *daemon)
 
 	ledger_init(&daemon->ledger, &daemon->settings.deadlines);
 	err = journal_open(daemon->settings.journal, (unsigned)daemon->settings.journal_keep, take,
-	        &daemon->ledger, &daemon->journal, why, sizeof(why));
+	        daemon, &daemon->journal, why, sizeof(why));
 	if (err)
 		log_error("journal", "%s", why);
 	/* Agents leave a root of an older epoch than they have seen. Microseconds are more than
@@ -168,6 +177,13 @@ static int loop_start(struct daemon *daemon)
 	        evsignal_add(daemon->term, NULL) || evsignal_add(daemon->interrupt, NULL))
 		return -ENOMEM;
 	return 0;
+}
+
+static void evacuation_changed(void *owner)
+{
+	struct daemon *daemon = owner;
+
+	api_changed(daemon->api);
 }
 
 static int dry_run_start(struct daemon *daemon)
@@ -205,16 +221,23 @@ static int rooms_start(struct daemon *daemon)
 		return -errno;
 	}
 	api_conductor_set(daemon->api, daemon->conductor);
+	daemon->evacuator = evacuator_create(daemon->base, daemon->conductor, daemon->journal,
+	        &daemon->evacuations, evacuation_changed, daemon);
+	if (!daemon->evacuator)
+		return -ENOMEM;
+	api_evacuator_set(daemon->api, daemon->evacuator);
 	return s->fabric ? dry_run_start(daemon) : 0;
 }
 
 static void daemon_clear(struct daemon *daemon)
 {
 	dry_run_destroy(daemon->dry_run);
+	evacuator_destroy(daemon->evacuator);
 	conductor_destroy(daemon->conductor);
 	api_destroy(daemon->api);
 	journal_close(daemon->journal);
 	ledger_clear(&daemon->ledger);
+	evacuations_clear(&daemon->evacuations);
 	if (daemon->late)
 		event_free(daemon->late);
 	if (daemon->last)

@@ -4,6 +4,7 @@ import tempfile
 import threading
 
 import fakes
+from fake_peer import Peer
 from smd import Smd, Stage, equal
 
 
@@ -63,3 +64,9 @@ class Held:
             self.go.wait(20)
         finally:
             self.world.lock.acquire()
+
+
+def together(host):
+    """@host carries out orders side by side, as an agent with a driver does."""
+    plain = host.event
+    host.event = lambda sock, event: Peer(plain, sock, event) if event["order"] else plain(sock, event)

@@ -8,7 +8,7 @@ import yaml
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 TYPES = {"object": dict, "array": list, "string": str, "integer": int, "boolean": bool}
 UNDERSTOOD = {"type", "required", "properties", "additionalProperties", "items", "enum", "pattern", "minimum", "maximum",
-              "minLength", "maxLength", "allOf", "anyOf", "$ref", "description", "default"}
+              "minLength", "maxLength", "maxItems", "allOf", "anyOf", "$ref", "description", "default"}
 
 
 def source(path):

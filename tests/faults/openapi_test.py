@@ -22,7 +22,7 @@ def the_server_has_the_paths_that_are_described():
 
 def the_reasons_that_are_described_are_those_that_are_given():
     given = set()
-    for name in ("admission.c", "conductor.c", "api_routes.c", "api_plan.c", "api_reply.c"):
+    for name in ("admission.c", "conductor.c", "evacuation.c", "evacuator.c", "api_evacuations.c", "api_routes.c", "api_plan.c", "api_reply.c"):
         text = source("sm-side/" + name)
         given |= set(re.findall(r'refuse\w*\(\s*"([a-z-]+)",', text))
         given |= set(re.findall(r'api_refuse\(\s*request,\s*\w+,\s*"([a-z-]+)",', text))
@@ -84,7 +84,33 @@ def a_full_disk_and_an_end_are_as_described():
         stage.smd.hosts_here(3)
         wait_until("the SM is here", lambda: stage.smd.get("/v1/health")[1]["sm_connected"])
         equal(ask(stage, "POST", "/v1/migrations", {"vm": "vm1", "to": "hyp1"})[1]["reason"], "journal-failed")
+        equal(ask(stage, "POST", "/v1/evacuations", {"host": "hyp2"})[1]["reason"], "journal-failed")
         stage.smd.make_room()
+
+
+def evacuations_are_as_described():
+    with Stage() as stage:
+        def ended(number):
+            wait_until("it has ended", lambda: ask(stage, "GET", f"/v1/evacuations/{number}?wait=change")[1]["ended"])
+            return ask(stage, "GET", f"/v1/evacuations/{number}")[1]
+
+        equal(ask(stage, "GET", "/v1/evacuations")[1], {"evacuations": []})
+        equal(ask(stage, "POST", "/v1/evacuations", {"host": "hyp1", "to": ["hyp2"], "force": True})[0], 202)
+        equal(ask(stage, "GET", "/v1/evacuations/1?wait=change&seen=99")[1]["outcome"], "done")
+        stage.world.fault("vm2/21.147", "STEP_PREPARE", "refuse")
+        ask(stage, "POST", "/v1/evacuations", {"host": "hyp2"})
+        equal(ask(stage, "POST", "/v1/evacuations", {"host": "hyp2"})[0], 409)
+        equal(ended(2)["vms"][0]["reason"], "test-refuse")
+        equal(len(ask(stage, "GET", "/v1/evacuations")[1]["evacuations"]), 2)
+        equal(ask(stage, "POST", "/v1/evacuations", {"host": "hyp9"})[0], 404)
+        equal(ask(stage, "POST", "/v1/evacuations", {"hosts": "hyp9"})[0], 400)
+        equal(ask(stage, "GET", "/v1/evacuations/9")[0], 404)
+        equal(ask(stage, "GET", "/v1/evacuations/1?wait=done")[0], 400)
+        equal(ask(stage, "POST", "/v1/evacuations/9/abort")[0], 404)
+        equal(ask(stage, "POST", "/v1/evacuations/1/abort")[1]["reason"], "ended")
+        stage.world.fault("vm2/21.147", "STEP_STOP", lambda: ask(stage, "POST", "/v1/evacuations/3/abort"))
+        ask(stage, "POST", "/v1/evacuations", {"host": "hyp2"})
+        equal(ended(3)["outcome"], "aborted")
 
 
 def plans_are_as_described():
@@ -138,5 +164,5 @@ def every_answer_that_is_described_has_been_heard():
 
 run([the_server_has_the_paths_that_are_described, the_reasons_that_are_described_are_those_that_are_given,
      the_states_that_are_described_are_those_that_there_are, a_wrong_answer_is_noticed, migrations_are_as_described,
-     an_abort_is_as_described, a_full_disk_and_an_end_are_as_described, plans_are_as_described,
+     an_abort_is_as_described, evacuations_are_as_described, a_full_disk_and_an_end_are_as_described, plans_are_as_described,
      what_there_is_is_as_described, strangers_are_refused_as_described, every_answer_that_is_described_has_been_heard])

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
 """Migrations at the same time: those that share nothing run together, the others one after the other."""
-from crowd import Crowd, Held, Rendezvous
+from crowd import Crowd, Held, Rendezvous, together
 from fake_peer import Peer
 from smd import equal, run, wait_until
 
@@ -17,12 +17,6 @@ def four_move_at_the_same_time():
         equal({vm: stage.world.vms[vm]["host"] for vm in ("vm1", "vm2", "vm3", "vm4")},
               {"vm1": "hyp2", "vm2": "hyp3", "vm3": "hyp2", "vm4": "hyp3"})
         stage.all_well()
-
-
-def together(host):
-    """@host carries out orders side by side, as an agent with a driver does."""
-    plain = host.event
-    host.event = lambda sock, event: Peer(plain, sock, event) if event["order"] else plain(sock, event)
 
 
 def held_in(stage, order="HOST_DETACH", host="hyp1", vm="vm1", to="hyp2"):

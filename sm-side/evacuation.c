@@ -1,0 +1,406 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include "sm-side/evacuation.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "notifier/base/cleanup.h"
+
+void evacuation_free(struct evacuation *evacuation)
+{
+	if (!evacuation)
+		return;
+	free(evacuation->destinations);
+	free(evacuation->vms);
+	free(evacuation);
+}
+
+void evacuations_clear(struct evacuations *evacuations)
+{
+	while (evacuations->newest) {
+		struct evacuation *e = evacuations->newest;
+
+		evacuations->newest = e->older;
+		evacuation_free(e);
+	}
+}
+
+struct evacuation *evacuations_find(const struct evacuations *evacuations, uint64_t id)
+{
+	struct evacuation *e = evacuations->newest;
+
+	while (e && e->id != id)
+		e = e->older;
+	return e;
+}
+
+struct evacuation *evacuations_find_open(const struct evacuations *evacuations, const char *host)
+{
+	struct evacuation *e = evacuations->newest;
+
+	while (e && (e->ended || strcmp(e->host, host)))
+		e = e->older;
+	return e;
+}
+
+void evacuations_add(struct evacuations *evacuations, struct evacuation *evacuation)
+{
+	evacuation->older = evacuations->newest;
+	evacuations->newest = evacuation;
+	if (evacuation->id > evacuations->last_id)
+		evacuations->last_id = evacuation->id;
+}
+
+size_t evacuation_count(const struct evacuation *evacuation, enum evacuee_state state)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < evacuation->count; i++)
+		count += evacuation->vms[i].state == state;
+	return count;
+}
+
+const char *evacuee_state_name(enum evacuee_state state)
+{
+	static const char *const names[EVACUEE_STATE_COUNT] = {
+	        [EVACUEE_WAITING] = "waiting",
+	        [EVACUEE_MOVING] = "moving",
+	        [EVACUEE_DONE] = "done",
+	        [EVACUEE_FAILED] = "failed",
+	        [EVACUEE_LEFT] = "left",
+	};
+
+	return names[state];
+}
+
+/* ---- where to ---- */
+
+/* Is @name one of @names, which have a space between? */
+static bool is_among(const char *names, const char *name)
+{
+	size_t length = strlen(name);
+	const char *at = names;
+
+	while ((at = strstr(at, name))) {
+		if ((at == names || at[-1] == ' ') && (at[length] == ' ' || !at[length]))
+			return true;
+		at += length;
+	}
+	return false;
+}
+
+static bool may_take(const struct evacuation *e, const struct inventory_host *h)
+{
+	return h->connected && strcmp(h->name, e->host) &&
+	       (!*e->destinations || is_among(e->destinations, h->name));
+}
+
+const char *evacuation_destination(const struct evacuation *e, const struct inventory *inventory,
+        const struct under_way *under_way)
+{
+	const char *best = NULL;
+	size_t most = 0;
+
+	for (const struct inventory_host *h = inventory->hosts; h; h = h->next) {
+		size_t free =
+		        may_take(e, h) ? admission_free_slots(inventory, under_way, h->name) : 0;
+
+		if (free > most) {
+			most = free;
+			best = h->name;
+		}
+	}
+	return best;
+}
+
+/* ---- making one ---- */
+
+static struct admission host_check(const struct inventory *inventory, const char *host)
+{
+	if (!inventory_find(inventory, host))
+		return admission_refuse("unknown-host",
+		        "no agent has ever called itself %s; see tether hosts", host);
+	if (!inventory_is_connected(inventory, host))
+		return admission_refuse("host-not-connected",
+		        "the agent of %s is not connected; start it first", host);
+	return (struct admission){0};
+}
+
+static struct admission wish_check(const struct inventory *inventory,
+        const struct evacuations *evacuations, const struct evacuation_wish *wish)
+{
+	struct admission admission = host_check(inventory, wish->host);
+	const struct evacuation *open = evacuations_find_open(evacuations, wish->host);
+
+	if (!admission.reason && open)
+		return admission_refuse("already-evacuating",
+		        "%s is being evacuated already (evacuation %" PRIu64 ")", wish->host,
+		        open->id);
+	for (size_t i = 0; !admission.reason && i < wish->to_count; i++) {
+		admission = host_check(inventory, wish->to[i]);
+		if (!admission.reason && !strcmp(wish->to[i], wish->host))
+			return admission_refuse(
+			        "same-host", "%s cannot take its own VMs", wish->host);
+	}
+	return admission;
+}
+
+/* One that has no room is left out. */
+static void text_append(char *text, size_t size, const char *name)
+{
+	size_t length = strlen(text);
+
+	if (length + strlen(name) + 2 > size)
+		return;
+	if (length)
+		text[length++] = ' ';
+	strcpy(text + length, name);
+}
+
+static char *destinations_of(const struct evacuation_wish *wish)
+{
+	size_t size = wish->to_count * MIGRATION_NAME_BYTES + 1;
+	char *text = calloc(1, size);
+
+	for (size_t i = 0; text && i < wish->to_count; i++)
+		text_append(text, size, wish->to[i]);
+	return text;
+}
+
+static bool is_moving(const struct under_way *under_way, const char *vm)
+{
+	for (size_t i = 0; i < under_way->count; i++)
+		if (!strcmp(under_way->migrations[i]->intent.vm, vm))
+			return true;
+	return false;
+}
+
+static void evacuee_fail(struct evacuee *evacuee, const char *reason, const char *text)
+{
+	evacuee->state = EVACUEE_FAILED;
+	snprintf(evacuee->reason, sizeof(evacuee->reason), "%s", reason);
+	snprintf(evacuee->text, sizeof(evacuee->text), "%s", text);
+}
+
+/* On its way both hosts may have it; one of them counts. */
+static bool is_here(const struct inventory *inventory, const char *host, const char *vm)
+{
+	const struct inventory_host *at = NULL;
+
+	return inventory_vm(inventory, vm, &at) && !strcmp(at->name, host);
+}
+
+static int vms_fill(struct evacuation *e, const struct inventory *inventory)
+{
+	const Tether__Hello *said = inventory_find(inventory, e->host)->said;
+	size_t count = said ? said->n_vms : 0;
+
+	e->vms = calloc(count + 1, sizeof(*e->vms));
+	if (!e->vms)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++) {
+		struct evacuee *evacuee = &e->vms[e->count];
+
+		if (!is_here(inventory, e->host, said->vms[i]->name))
+			continue;
+		e->count++;
+		snprintf(evacuee->vm, sizeof(evacuee->vm), "%s", said->vms[i]->name);
+		if (!*said->vms[i]->slot)
+			evacuee_fail(evacuee, "vm-without-vf",
+			        "it has no VF that could move; migrate it to where it is first");
+	}
+	return 0;
+}
+
+static struct admission capacity_check(const struct evacuation *e,
+        const struct inventory *inventory, const struct under_way *under_way)
+{
+	size_t room = 0, needed = 0;
+	char left[128] = "";
+
+	for (const struct inventory_host *h = inventory->hosts; h; h = h->next)
+		if (may_take(e, h))
+			room += admission_free_slots(inventory, under_way, h->name);
+	for (size_t i = 0; i < e->count; i++) {
+		if (e->vms[i].state != EVACUEE_WAITING || is_moving(under_way, e->vms[i].vm))
+			continue;
+		if (needed++ >= room)
+			text_append(left, sizeof(left), e->vms[i].vm);
+	}
+	if (needed <= room)
+		return (struct admission){0};
+	return admission_refuse("no-capacity",
+	        "%zu VMs would have to leave and there are %zu free VFs; no place for %s; nothing "
+	        "was changed",
+	        needed, room, left);
+}
+
+struct admission evacuation_make(const struct inventory *inventory,
+        const struct under_way *under_way, const struct evacuations *evacuations,
+        const struct evacuation_wish *wish, struct evacuation **made)
+{
+	struct admission admission = wish_check(inventory, evacuations, wish);
+	struct evacuation *e;
+
+	if (admission.reason)
+		return admission;
+	e = calloc(1, sizeof(*e));
+	if (!e)
+		return admission_refuse("no-memory", "tether-smd is out of memory");
+	e->id = evacuations->last_id + 1;
+	e->force = wish->force;
+	memcpy(e->host, wish->host, sizeof(e->host));
+	e->destinations = destinations_of(wish);
+	if (!e->destinations || vms_fill(e, inventory))
+		admission = admission_refuse("no-memory", "tether-smd is out of memory");
+	else
+		admission = capacity_check(e, inventory, under_way);
+	if (admission.reason)
+		evacuation_free(e);
+	else
+		*made = e;
+	return admission;
+}
+
+/* ---- the journal ---- */
+
+int evacuation_record(const struct evacuation *e, struct record *record, char **vms)
+{
+	size_t size = e->count * MIGRATION_NAME_BYTES + 1;
+
+	*vms = calloc(1, size);
+	if (!*vms)
+		return -ENOMEM;
+	for (size_t i = 0; i < e->count; i++)
+		text_append(*vms, size, e->vms[i].vm);
+	*record = (struct record){.kind = RECORD_evacuation,
+	        .value.evacuation = {.id = e->id,
+	                .asked_us = e->asked_wall_us,
+	                .destinations = e->destinations,
+	                .vms = *vms,
+	                .force = e->force,
+	                .aborted = e->aborted,
+	                .ended = e->ended}};
+	memcpy(record->value.evacuation.host, e->host, sizeof(e->host));
+	return 0;
+}
+
+static size_t words_count(const char *text)
+{
+	size_t count = *text != '\0';
+
+	for (; *text; text++)
+		count += *text == ' ';
+	return count;
+}
+
+static int vms_read(struct evacuation *e, const char *text)
+{
+	e->vms = calloc(words_count(text) + 1, sizeof(*e->vms));
+	if (!e->vms)
+		return -ENOMEM;
+	while (*text) {
+		size_t length = strcspn(text, " ");
+
+		if (!length || length >= MIGRATION_NAME_BYTES)
+			return -EBADMSG;
+		memcpy(e->vms[e->count++].vm, text, length);
+		text += length + (text[length] == ' ');
+	}
+	return 0;
+}
+
+int evacuations_take(struct evacuations *evacuations, const struct record *record)
+{
+	const struct evacuation_record *said = &record->value.evacuation;
+	struct evacuation *e;
+	int err;
+
+	if (evacuations_find(evacuations, said->id))
+		return -EBADMSG;
+	e = calloc(1, sizeof(*e));
+	if (!e)
+		return -ENOMEM;
+	e->id = said->id;
+	e->asked_wall_us = said->asked_us;
+	e->force = said->force;
+	e->aborted = said->aborted;
+	e->ended = said->ended;
+	memcpy(e->host, said->host, sizeof(e->host));
+	e->destinations = strdup(said->destinations);
+	err = e->destinations ? vms_read(e, said->vms) : -ENOMEM;
+	if (err)
+		evacuation_free(e);
+	else
+		evacuations_add(evacuations, e);
+	return err;
+}
+
+/* ---- where they stand ---- */
+
+static bool has_finding(const struct migration *m, const char *reason)
+{
+	for (size_t i = 0; i < m->testimony.finding_count; i++)
+		if (!strcmp(m->testimony.findings[i].reason, reason))
+			return true;
+	return false;
+}
+
+/* What stood in the way was not the VM's own: it has another turn. */
+static bool may_try_again(const struct migration *m)
+{
+	if (m->state == STATE_REFUSED)
+		return has_finding(m, "busy");
+	return m->state == STATE_ABORTED &&
+	       (!m->testimony.finding_count || has_finding(m, "shutting-down"));
+}
+
+static void evacuee_ended(
+        struct evacuee *evacuee, const struct evacuation *e, const struct migration *m)
+{
+	const struct finding *first = m->testimony.finding_count ? m->testimony.findings : NULL;
+
+	if (m->state == STATE_DONE) {
+		evacuee->state = EVACUEE_DONE;
+	} else if (e->aborted && m->state == STATE_ABORTED) {
+		evacuee->state = EVACUEE_LEFT;
+	} else if (may_try_again(m)) {
+		evacuee->state = e->aborted ? EVACUEE_LEFT : EVACUEE_WAITING;
+		evacuee->held_by = m->busy_with;
+	} else {
+		evacuee_fail(evacuee, migration_state_name(m->state),
+		        first ? first->text : migration_state_meaning(m->state));
+		if (first)
+			snprintf(evacuee->reason, sizeof(evacuee->reason), "%s", first->reason);
+	}
+}
+
+static const struct ledger_entry *latest_of(
+        const struct ledger *ledger, const struct evacuation *e, const char *vm)
+{
+	const struct ledger_entry *entry = ledger->newest;
+
+	while (entry && (entry->migration.intent.evacuation != e->id ||
+	                        strcmp(entry->migration.intent.vm, vm)))
+		entry = entry->older;
+	return entry;
+}
+
+bool evacuee_look(
+        struct evacuee *evacuee, const struct evacuation *evacuation, const struct ledger *ledger)
+{
+	const struct ledger_entry *entry = latest_of(ledger, evacuation, evacuee->vm);
+	enum evacuee_state before = evacuee->state;
+
+	if (!entry ||
+	        (before != EVACUEE_MOVING && entry->migration.intent.id == evacuee->migration))
+		return false;
+	evacuee->migration = entry->migration.intent.id;
+	evacuee->state = EVACUEE_MOVING;
+	if (migration_ended(&entry->migration))
+		evacuee_ended(evacuee, evacuation, &entry->migration);
+	return evacuee->state != before;
+}

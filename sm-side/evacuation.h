@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/*
+ * Evacuations that are known: which VMs leave a host, where each of them stands, where they may go.
+ * Pure; the conductor's thread.
+ */
+#ifndef TETHER_EVACUATION_H
+#define TETHER_EVACUATION_H
+
+#include "sm-side/admission.h"
+#include "sm-side/ledger.h"
+
+enum evacuee_state {
+	EVACUEE_WAITING,
+	EVACUEE_MOVING,
+	EVACUEE_DONE,
+	EVACUEE_FAILED,
+	EVACUEE_LEFT, /* the evacuation was aborted before its turn, or its move was */
+	EVACUEE_STATE_COUNT,
+};
+
+struct evacuee {
+	char vm[MIGRATION_NAME_BYTES];
+	enum evacuee_state state;
+	uint64_t migration; /* its latest; 0: none yet */
+	uint64_t held_by;   /* waits for the end of this one, which shares connections; 0: no */
+	char reason[64];    /* FAILED: a name */
+	char text[256];     /* and a sentence */
+};
+
+struct evacuation {
+	struct evacuation *older;
+	uint64_t id;
+	int64_t asked_wall_us; /* microseconds since 1970 */
+	char host[MIGRATION_NAME_BYTES];
+	char *destinations; /* names with a space between; "": any */
+	bool force, aborted, ended;
+	unsigned changes; /* for those who wait for news */
+	struct evacuee *vms;
+	size_t count;
+};
+
+struct evacuations {
+	struct evacuation *newest;
+	uint64_t last_id;
+};
+
+/* What is asked: the names of the hosts that may take them, none: any. */
+struct evacuation_wish {
+	char host[MIGRATION_NAME_BYTES];
+	char (*to)[MIGRATION_NAME_BYTES]; /* the owner's to free */
+	size_t to_count;
+	bool force;
+};
+
+void evacuations_clear(struct evacuations *evacuations);
+struct evacuation *evacuations_find(const struct evacuations *evacuations, uint64_t id);
+/* One of @host that has not ended; NULL: none. */
+struct evacuation *evacuations_find_open(const struct evacuations *evacuations, const char *host);
+
+/*
+ * A new one, if the VMs with a VF on the host all find a free one; the names of those that do not
+ * are in the refusal. One without VF is FAILED from the beginning. It takes its place in
+ * @evacuations by evacuations_add.
+ */
+struct admission evacuation_make(const struct inventory *inventory,
+        const struct under_way *under_way, const struct evacuations *evacuations,
+        const struct evacuation_wish *wish, struct evacuation **made);
+void evacuations_add(struct evacuations *evacuations, struct evacuation *evacuation);
+void evacuation_free(struct evacuation *evacuation);
+
+/* Of those that may take a VM the one with the most free slots; NULL: none has any. */
+const char *evacuation_destination(const struct evacuation *evacuation,
+        const struct inventory *inventory, const struct under_way *under_way);
+
+/* For the journal; *@vms is the caller's to free when the record is written. -ENOMEM. */
+int evacuation_record(const struct evacuation *evacuation, struct record *record, char **vms);
+/* From it. Where its VMs stand is found out from the ledger (evacuee_look). -EBADMSG; -ENOMEM. */
+int evacuations_take(struct evacuations *evacuations, const struct record *record);
+
+/* Where @evacuee stands by its latest migration. True: something is new. */
+bool evacuee_look(
+        struct evacuee *evacuee, const struct evacuation *evacuation, const struct ledger *ledger);
+
+const char *evacuee_state_name(enum evacuee_state state);
+size_t evacuation_count(const struct evacuation *evacuation, enum evacuee_state state);
+
+#endif

@@ -1,0 +1,187 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
+"""tether evacuate and /v1/evacuations, with fake hosts, shims and SM at the other ends of tether-smd's sockets."""
+import json
+import os
+import subprocess
+
+from crowd import Crowd, Held, Rendezvous, together
+from smd import BUILD, equal, run, wait_until
+
+TETHER = f"{BUILD}/bin/tether"
+
+
+def tether(stage, *words):
+    done = subprocess.run([TETHER, "--api", stage.smd.api_path, *words], capture_output=True, text=True, timeout=60,
+                          env=dict(os.environ))
+    return done.returncode, done.stdout, done.stderr
+
+
+def begin(stage, host="hyp1", **more):
+    status, answer = stage.smd.ask("POST", "/v1/evacuations", {"host": host, **more})
+    equal(status, 202, answer)
+    return answer["id"]
+
+
+def ended(stage, number):
+    seen = 0
+    while True:
+        status, evacuation = stage.smd.get(f"/v1/evacuations/{number}?wait=change&seen={seen}")
+        equal(status, 200, evacuation)
+        if evacuation["ended"]:
+            return evacuation
+        seen = evacuation["changes"]
+
+
+def states(evacuation):
+    return {vm["vm"]: vm["state"] for vm in evacuation["vms"]}
+
+
+def where(stage, *vms):
+    return {stage.world.vms[vm]["host"] for vm in vms}
+
+
+def talk_to_each_other(stage, *vms):
+    for i, vm in enumerate(vms):
+        for other in vms[:i]:
+            stage.world.connect(stage.processes[vm], stage.processes[other])
+    host = stage.world.hosts["hyp1"]
+    host.stop()
+    wait_until("hyp1 is away", lambda: stage.smd.get("/v1/health")[1]["hypervisors"] == 3)
+    host.start()
+    stage.smd.hosts_here(4)
+
+
+def a_host_is_emptied_several_vms_at_a_time():
+    with Crowd() as stage:
+        for host in stage.world.hosts.values():
+            together(host)
+        stage.world.fault("hyp1", "HOST_MOVE", Rendezvous(stage.world, 4), 4)
+        status, out, err = tether(stage, "evacuate", "hyp1")
+        equal((status, out), (0, "evacuation 1: done: 4 of 4 VMs have left hyp1\n"), err)
+        equal([line.split()[1:3] for line in err.splitlines() if line.split()[0] == "4/4"][-1][1], "done", err)
+        equal("hyp1" in where(stage, "vm1", "vm2", "vm3", "vm4"), False)
+        stage.all_well()
+        # By the room that they have: hyp3 has six free slots, hyp2 and hyp4 five.
+        equal(sorted(list(vm["host"] for vm in stage.world.vms.values()).count(h) for h in ("hyp2", "hyp3", "hyp4")),
+              [2, 2, 2])
+        status, out, _ = tether(stage, "evacuate", "hyp1", "--json")
+        equal((status, json.loads(out)["total"]), (0, 0))
+
+
+def only_named_hosts_take_them():
+    with Crowd() as stage:
+        status, out, err = tether(stage, "evacuate", "hyp1", "--to", "hyp2", "hyp3", "--json")
+        equal((status, json.loads(out)["to"]), (0, ["hyp2", "hyp3"]), err)
+        equal(where(stage, "vm1", "vm2", "vm3", "vm4"), {"hyp2", "hyp3"})
+        equal(tether(stage, "evacuate", "hyp3", "--to", "hyp1", "--to", "hyp4")[0], 0)
+        equal("hyp3" in where(stage, "vm1", "vm2", "vm3", "vm4"), False)
+        stage.all_well()
+
+
+def vms_that_talk_to_each_other_go_one_after_the_other():
+    with Crowd() as stage:
+        talk_to_each_other(stage, "vm1", "vm2", "vm3")
+        equal(ended(stage, begin(stage))["outcome"], "done")
+        equal([m["outcome"] for m in stage.smd.get("/v1/migrations")[1]["migrations"]], ["done"] * 4)
+        stage.all_well()
+
+
+def where_there_is_no_room_for_all_nobody_moves():
+    with Crowd(slots=4) as stage:
+        status, out, err = tether(stage, "evacuate", "hyp1", "--to", "hyp2")
+        equal((status, out), (1, ""))
+        equal("no-capacity: 4 VMs would have to leave and there are 3 free VFs; no place for vm4" in err, True, err)
+        for reason, words in (("unknown-host", ["hyp9"]), ("unknown-host", ["hyp1", "--to", "hyp9"]),
+                              ("same-host", ["hyp1", "--to", "hyp1"])):
+            status, _, err = tether(stage, "evacuate", *words)
+            equal((status, f"{reason}: " in err), (1, True), err)
+        for words in ([], ["hyp1", "hyp2"], ["--abort", "x"], ["hyp1", "--abort", "1"]):
+            equal(tether(stage, "evacuate", *words)[0], 2, words)
+        for body in ("", "[]", '{"host":7}', '{"host":"hyp1","to":"hyp2"}', '{"host":"hyp1","to":[7]}', '{"host":"a b"}',
+                     '{"host":"hyp1","to":["a","b","c d"]}', '{"host":"hyp1","force":1}', '{"host":"hyp1","vm":"vm1"}', '{}'):
+            equal(stage.smd.ask("POST", "/v1/evacuations", body)[0], 400, body)
+        equal(stage.smd.get("/v1/evacuations")[1]["evacuations"], [])
+        equal(stage.smd.get("/v1/migrations")[1]["migrations"], [])
+
+
+def who_cannot_go_is_named_and_the_others_go():
+    with Crowd() as stage:
+        stage.world.vms["vm7"] = {"host": "hyp1", "lid": 0, "guid": 0}
+        stage.world.hosts["hyp1"].stop()
+        wait_until("hyp1 is away", lambda: stage.smd.get("/v1/health")[1]["hypervisors"] == 3)
+        stage.world.hosts["hyp1"].start()
+        stage.smd.hosts_here(4)
+        stage.world.fault(stage.processes["vm2"].name, "STEP_PREPARE", "refuse")
+        status, out, err = tether(stage, "evacuate", "hyp1")
+        equal((status, out), (1, "evacuation 1: incomplete: 3 of 5 VMs have left hyp1\n"), err)
+        equal("vm2              failed: test-refuse: as asked" in err, True, err)
+        equal("vm7              failed: vm-without-vf: " in err, True, err)
+        equal(stage.world.vms["vm2"]["host"], "hyp1")
+        del stage.world.vms["vm7"]
+        stage.all_well()
+
+
+def an_abort_lets_nobody_begin_and_aborts_what_is_not_committed():
+    with Crowd(migrations_max=1) as stage:
+        for host in stage.world.hosts.values():
+            together(host)
+        held = Held(stage.world)
+        stage.world.fault("hyp1", "HOST_MOVE", held)
+        number = begin(stage)
+        equal(held.there.wait(20), True)
+        equal(stage.smd.ask("POST", "/v1/evacuations", {"host": "hyp1"})[1]["reason"], "already-evacuating")
+        equal(stage.smd.ask("POST", f"/v1/evacuations/{number}/abort")[0], 202)
+        held.go.set()
+        evacuation = ended(stage, number)
+        equal((evacuation["outcome"], states(evacuation)),
+              ("aborted", {"vm1": "done", "vm2": "left", "vm3": "left", "vm4": "left"}))
+        equal(stage.smd.ask("POST", f"/v1/evacuations/{number}/abort")[1]["reason"], "ended")
+        equal(stage.smd.ask("POST", "/v1/evacuations/9/abort")[1]["reason"], "unknown-evacuation")
+        stage.world.fault("hyp4", "STEP_STOP", "silent")
+        number = begin(stage)
+        status, _, err = tether(stage, "evacuate", "--abort", str(number))
+        evacuation = ended(stage, number)
+        equal((status == 0) == (evacuation["outcome"] == "aborted"), True, err)
+        stage.all_well()
+
+
+def killed_in_the_middle_it_goes_on_with_the_rest():
+    for state in ("locating", "stopping", "moving", "attaching", "done"):
+        with Crowd(env={"TETHER_DIE_AT": f"smd-recorded:{state}:2"}) as stage:
+            try:
+                begin(stage)
+            except OSError:
+                pass  # it has died already
+            equal(stage.smd.wait(), -9, f"{state}: tether-smd died by itself")
+            stage.smd.start()
+            evacuation = ended(stage, 1)
+            equal(evacuation["outcome"], "done", f"{state}: {evacuation}")
+            equal("hyp1" in where(stage, "vm1", "vm2", "vm3", "vm4"), False)
+            wait_until(f"{state}: {stage.world.complaints()}", lambda: not stage.world.complaints())
+            stage.smd.kill()
+            stage.smd.start()
+            equal((ended(stage, 1)["outcome"], len(stage.smd.get("/v1/evacuations")[1]["evacuations"])), ("done", 1))
+
+
+def ended_it_goes_on_with_the_rest_when_it_is_started_again():
+    with Crowd(migrations_max=1) as stage:
+        for host in stage.world.hosts.values():
+            together(host)
+        held = Held(stage.world)
+        stage.world.fault("hyp1", "HOST_MOVE", held)
+        number = begin(stage)
+        equal(held.there.wait(20), True)
+        stage.smd.child.terminate()
+        wait_until("it has heard of it", lambda: "signal 15" in stage.smd.log())
+        held.go.set()
+        equal(stage.smd.wait(), 0)
+        stage.smd.start()
+        equal(ended(stage, number)["outcome"], "done")
+        stage.all_well()
+
+
+run([a_host_is_emptied_several_vms_at_a_time, only_named_hosts_take_them,
+     vms_that_talk_to_each_other_go_one_after_the_other, where_there_is_no_room_for_all_nobody_moves,
+     who_cannot_go_is_named_and_the_others_go, an_abort_lets_nobody_begin_and_aborts_what_is_not_committed,
+     killed_in_the_middle_it_goes_on_with_the_rest, ended_it_goes_on_with_the_rest_when_it_is_started_again])

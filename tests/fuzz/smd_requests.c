@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/* What tether-smd reads of evacuations and dry runs: clients' bodies, the SM's plan on its way out.
+ */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sm-side/evacuation_json.h"
+#include "sm-side/json_read.h"
+#include "sm-side/plan_json.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void wish(const char *text, size_t length)
+{
+	struct evacuation_wish wish;
+
+	if (!evacuation_wish_read(text, length, &wish))
+		free(wish.to);
+}
+
+static void question(const char *text, size_t length)
+{
+	struct plan_question question;
+
+	plan_question_read(text, length, &question);
+}
+
+static void plan(const char *text, size_t length)
+{
+	struct json_object *answer = json_read_whole(text, length);
+	struct migration_intent intent = {.vm = "vm1"};
+	struct plan_question question = {.order = "fast"};
+
+	if (answer)
+		json_object_put(plan_tell(&intent, &question, answer));
+	json_object_put(answer);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	const char *text = (const char *)data + 1;
+
+	if (!size)
+		return 0;
+	switch (*data) {
+	case 'q':
+		question(text, size - 1);
+		break;
+	case 'p':
+		plan(text, size - 1);
+		break;
+	default:
+		wish(text, size - 1);
+	}
+	return 0;
+}
