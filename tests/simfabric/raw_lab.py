@@ -4,6 +4,7 @@ import itertools
 import json
 import os
 
+from lab.build import Build
 from simfabric.lab import Failed, Fabric
 
 UP_S = 120
@@ -47,8 +48,7 @@ class RawLab:
                 self.fabric.create(net)
             else:
                 self.net = self.fabric.create_fat_tree(*net)
-            self.fabric.opensm_start(node, conf or {})
-            self.fabric.opensm_wait_up(UP_S)
+            self.opensm_up(conf)
         except BaseException:
             self.fabric.take_down()
             raise
@@ -59,8 +59,17 @@ class RawLab:
     def __exit__(self, kind, error, trace):
         self.fabric.take_down()
 
+    def environment(self):
+        """Of what runs on the fabric: a sanitized library's runtime comes first, and has nothing to say on OpenSM's leaks."""
+        runtime = Build(self.fabric.build).sanitizer()
+        return {"LD_PRELOAD": " ".join(runtime), "ASAN_OPTIONS": "detect_leaks=0"} if runtime else {}
+
+    def opensm_up(self, conf=None, **env):
+        self.fabric.opensm_start(self.node, conf or {}, {**self.environment(), **env})
+        self.fabric.opensm_wait_up(UP_S)
+
     def run(self, argv, seconds):
-        return self.fabric.run(*argv, node=self.from_node, seconds=seconds, check=False)
+        return self.fabric.run(*argv, node=self.from_node, seconds=seconds, check=False, env=self.environment())
 
     def places(self):
         """{CA's name: its row}, of those with one port."""

@@ -52,7 +52,7 @@ def a_master_is_not_written_behind(lab):
 def a_master_that_the_own_port_does_not_know_is_found(lab):
     """Of a subnet manager that has come since."""
     move, path = lab.move(VM, OTHER), lab.tool.new_file()
-    master = lab.fabric.opensm_start("hyp4", {"sm_priority": 3})
+    master = lab.fabric.opensm_start("hyp4", {"sm_priority": 3}, lab.environment())
     lab.fabric.cli("fault", "drop", "--attribute", "SMInfo", "--class", "0x01")
     master.wait_up(30)
     assert "hyp4" in refused(lab, "sm-present", "apply", "--undo", path, "--timeout-ms", 20, move)
@@ -109,7 +109,7 @@ def killed_and_taken_back(lab, command):
     lab.fabric.cli("fault", "drop", "--attribute", "LinearForwardingTable", "--method", "set", "--node", last)
     lab.fabric.counters_reset()
     child = lab.fabric.start(lab.tool.program, "apply", "--undo", path, "--window", 1, "--tries", 1000, move,
-                             node=lab.from_node)
+                             node=lab.from_node, env=lab.environment())
     wait_until("a Set that is lost", lambda: lab.fabric.counters()["total"].get("LinearForwardingTable", {})
                .get("dropped"), 30)
     child.kill()
@@ -221,8 +221,7 @@ def a_subnet_manager_that_comes_afterwards_finds_it_right(lab):
     for slot, row in ((OTHER, rows[VM]), (VM, rows[OTHER])):
         lab.fabric.cli("guids", slot, row["node_guid"], row["port_guid"])
     before = lab.fabric.lft_dump(), lab.lids()
-    lab.fabric.opensm_start(lab.node, env={"OSM_CACHE_DIR": lab.fabric.opensms[0].directory})
-    lab.fabric.opensm_wait_up(30)
+    lab.opensm_up(OSM_CACHE_DIR=lab.fabric.opensms[0].directory)
     assert (lab.fabric.lft_dump(), lab.lids()) == before, "OpenSM has changed LIDs or routes"
     check_sa_truth(lab, settle=True)
     lab.fabric.opensm_stop()
