@@ -32,6 +32,7 @@ struct read_node {
 	uint8_t *lft;            /* switches, if tables were read */
 	uint32_t lft_entries;    /* a multiple of LFT_BLOCK_LIDS */
 	uint16_t lft_top;        /* the highest LID that it forwards */
+	uint16_t lft_cap;        /* how many entries it could have */
 	char description[SMP_DATA_BYTES + 1];
 };
 

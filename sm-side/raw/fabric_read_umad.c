@@ -181,6 +181,7 @@ static enum ask_verdict switch_read(
 		return ASK_DONE;
 	smp_switch_info_decode(answer->data, &info);
 	node->lft_top = info.lft_top;
+	node->lft_cap = info.lft_cap;
 	if (!reader->settings->with_lfts)
 		return ASK_DONE;
 	if (fabric_read_make_lft(node, node->lft_top)) {

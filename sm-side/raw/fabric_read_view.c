@@ -36,13 +36,27 @@ static int add_end_ports(
 	return 0;
 }
 
-static int add_node(struct fabric_view *view, const struct read_node *node, struct shown *shown)
+static int add_switch(struct fabric_view *view, const struct read_node *node, struct shown *shown)
 {
-	if (node->type != SMP_NODE_SWITCH)
-		return add_end_ports(view, node, shown);
+	struct smp_port_info info;
+	struct view_switch *sw;
+
 	shown->index = fabric_view_add_switch(
 	        view, node->guid, node->port_count, node->lft, node->lft_entries);
-	return shown->index == VIEW_NONE ? -ENOMEM : 0;
+	if (shown->index == VIEW_NONE)
+		return -ENOMEM;
+	smp_port_info_decode(node->ports[0].info, &info);
+	sw = &view->switches[shown->index];
+	sw->lid = info.lid;
+	sw->linear_top = node->lft_top;
+	sw->linear_cap = node->lft_cap;
+	return 0;
+}
+
+static int add_node(struct fabric_view *view, const struct read_node *node, struct shown *shown)
+{
+	return node->type == SMP_NODE_SWITCH ? add_switch(view, node, shown)
+	                                     : add_end_ports(view, node, shown);
 }
 
 /* A CA's ports stand in the view one after the other, those that were read. */
