@@ -6,7 +6,8 @@
 enum choice {
 	CHOOSES_FREELY,   /* nothing survives for certain */
 	CHOOSES_BY_PLACE, /* each place has its routes, whichever LID is there */
-	KEEPS_SHORTEST,   /* the entry that is there, as long as none is shorter */
+	KEEPS_SHORTEST, /* the entry that is there, as long as none is shorter and no link is new */
+	CHOOSES_BY_SWITCH, /* all places behind a switch have the same routes */
 };
 
 static const struct {
@@ -16,8 +17,8 @@ static const struct {
         {"minhop", KEEPS_SHORTEST},
         {"updn", KEEPS_SHORTEST},
         {"dnup", KEEPS_SHORTEST},
-        {"dor", KEEPS_SHORTEST},
-        {"lash", KEEPS_SHORTEST},
+        {"dor", CHOOSES_BY_SWITCH},
+        {"lash", CHOOSES_BY_SWITCH},
         {"ftree", CHOOSES_BY_PLACE},
         {"sssp", CHOOSES_BY_PLACE},
         {"dfsssp", CHOOSES_BY_PLACE},
@@ -79,7 +80,8 @@ static bool is_whole(const struct fabric_view *view, const struct endpoint_model
 	return is_same;
 }
 
-/* Every LID that moves takes the routes of the place it comes to, and leaves it its own. */
+/* Every LID that moves takes the routes of the place it comes to, and leaves it its own; and no
+ * link comes up or goes down. */
 static bool is_exchange(const struct plan *plan)
 {
 	for (uint32_t i = 0; i < plan->move_count; i++)
@@ -99,6 +101,9 @@ enum stability plan_stability(const struct fabric_view *view, const struct endpo
 		stands = whole && is_exchange(plan);
 		break;
 	case KEEPS_SHORTEST:
+		stands = is_exchange(plan) && (whole || stays_at_its_leaves(view, plan));
+		break;
+	case CHOOSES_BY_SWITCH:
 		stands = whole || stays_at_its_leaves(view, plan);
 		break;
 	case CHOOSES_FREELY:

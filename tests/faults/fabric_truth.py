@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
 """What a simulated fabric really holds, read from its dumps: who is where, with which LID and P_Keys, and where packets
-come out. It asks no subnet manager."""
+come out. It asks no subnet manager. A port whose link is down is nowhere."""
 
 MAX_HOPS = 64
 
@@ -13,8 +13,9 @@ class FabricTruth:
     """@dump: a function from the name of a dump to its decoded JSON."""
 
     def __init__(self, dump):
-        self.end_ports = {number(row["port_guid"]): row for row in dump("places")}
         ports = dump("ports")
+        down = {(row["node"], row["port"]) for row in ports if row["state"] == "down"}
+        self.end_ports = {number(row["port_guid"]): row for row in dump("places") if (row["node"], row["port"]) not in down}
         self.peers = {(row["node"], row["port"]): (row["peer"]["node"], row["peer"]["port"])
                       for row in ports if row["peer"]}
         self.lfts = dump("lft")

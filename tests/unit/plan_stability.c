@@ -8,13 +8,14 @@
 
 #define ROUNDS FABRICS
 
-static const char *const keep_shortest[] = {"minhop", "updn", "dnup", "dor", "lash"};
+static const char *const keep_shortest[] = {"minhop", "updn", "dnup"};
+static const char *const choose_by_switch[] = {"dor", "lash"};
 static const char *const choose_by_place[] = {"ftree", "sssp", "dfsssp"};
 static const char *const unknown[] = {"nue", "torus-2QoS", "", "minhop2", "file"};
 
 struct said {
 	enum refusal refused;
-	enum stability keeps, by_place, unknown;
+	enum stability keeps, by_switch, by_place, unknown;
 	uint32_t entries;
 };
 
@@ -32,10 +33,9 @@ static enum stability said_under(const struct fabric_view *view, const struct pl
 #define under(engines)                                                                             \
 	said_under(view, &request, plan, engines, sizeof(engines) / sizeof(*(engines)))
 
-static struct said said_of(unsigned from, unsigned to, enum plan_reach reach)
+static struct said said_of(struct plan_move_request move, enum plan_reach reach)
 {
 	struct fabric_view *view = test_view(&fabric);
-	struct plan_move_request move = request_for(from, to);
 	struct plan_request request = {.reach = reach, .move_count = 1, .moves = &move};
 	struct said said = {0};
 	struct plan *plan;
@@ -43,6 +43,7 @@ static struct said said_of(unsigned from, unsigned to, enum plan_reach reach)
 	said.refused = plan_make(view, &endpoint_vswitch, &request, &plan);
 	if (!said.refused) {
 		said.keeps = under(keep_shortest);
+		said.by_switch = under(choose_by_switch);
 		said.by_place = under(choose_by_place);
 		said.unknown = under(unknown);
 		said.entries = plan->entry_count;
@@ -60,9 +61,10 @@ static void an_exchange_of_all_entries_is_stable_under_what_is_known(void **stat
 
 		test_fabric_make(&fabric, round);
 		slot = test_random(&fabric, fabric.slot_count);
-		said = said_of(slot, another_slot(slot), PLAN_DETERMINISTIC);
+		said = said_of(request_for(slot, another_slot(slot)), PLAN_DETERMINISTIC);
 		assert_int_equal(said.refused, REFUSAL_NONE);
 		assert_int_equal(said.keeps, PLAN_STABLE);
+		assert_int_equal(said.by_switch, PLAN_STABLE);
 		assert_int_equal(said.by_place, PLAN_STABLE);
 		assert_int_equal(said.unknown, PLAN_REVERTED);
 	}
@@ -87,15 +89,17 @@ static void the_least_is_stable_at_its_leaf_or_where_it_is_all(void **state)
 		from = test_random(&fabric, fabric.slot_count);
 		to = another_slot(from);
 		earlier = fabric;
-		least = said_of(from, to, PLAN_MINIMUM);
+		least = said_of(request_for(from, to), PLAN_MINIMUM);
 		assert_memory_equal(&fabric, &earlier, sizeof(fabric));
 		if (least.refused) {
 			assert_int_equal(least.refused, REFUSAL_DEADLOCK);
 			continue;
 		}
-		is_all = least.entries == said_of(from, to, PLAN_DETERMINISTIC).entries;
+		is_all =
+		        least.entries == said_of(request_for(from, to), PLAN_DETERMINISTIC).entries;
 		stays = leaf_of(from) == leaf_of(to);
 		assert_int_equal(least.keeps, is_all || stays ? PLAN_STABLE : PLAN_REVERTED);
+		assert_int_equal(least.by_switch, least.keeps);
 		assert_int_equal(least.by_place, is_all ? PLAN_STABLE : PLAN_REVERTED);
 		assert_int_equal(least.unknown, PLAN_REVERTED);
 		at_leaf += stays && !is_all;
@@ -105,11 +109,31 @@ static void the_least_is_stable_at_its_leaf_or_where_it_is_all(void **state)
 	assert_true(at_leaf && elsewhere && all);
 }
 
+/* A link goes down with the VM, for which OpenSM chooses anew. */
+static void what_is_no_exchange_is_stable_only_where_the_switch_decides(void **state)
+{
+	for (unsigned round = 0; round < ROUNDS; round++) {
+		struct plan_move_request move = {.kind = VM_DESTROY};
+		struct said said;
+
+		test_fabric_make(&fabric, round);
+		move.vm_port_guid =
+		        request_for(test_random(&fabric, fabric.slot_count), 0).vm_port_guid;
+		said = said_of(move, PLAN_DETERMINISTIC);
+		assert_int_equal(said.refused, REFUSAL_NONE);
+		assert_int_equal(said.by_switch, PLAN_STABLE);
+		assert_int_equal(said.keeps, PLAN_REVERTED);
+		assert_int_equal(said.by_place, PLAN_REVERTED);
+		assert_int_equal(said.unknown, PLAN_REVERTED);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(an_exchange_of_all_entries_is_stable_under_what_is_known),
 	        cmocka_unit_test(the_least_is_stable_at_its_leaf_or_where_it_is_all),
+	        cmocka_unit_test(what_is_no_exchange_is_stable_only_where_the_switch_decides),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
