@@ -350,10 +350,73 @@ static void waves_find(const struct waiting *w, uint32_t *waves)
 	}
 }
 
+/* A wave up to @last that an entry of @entry's node stays in (none is earlier than its own), else
+ * its own. */
+static uint32_t shared_wave(const struct waiting *w, const uint32_t *waves, const bool *stays,
+        uint32_t entry, uint32_t last)
+{
+	uint32_t node = w->node[entry];
+
+	for (uint32_t i = w->node_first[node]; i < w->node_first[node + 1]; i++)
+		if (stays[i] && waves[i] <= last)
+			return waves[i];
+	return waves[entry];
+}
+
+static uint32_t waves_count(const struct waiting *w, const uint32_t *waves)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < w->count; i++)
+		if (waves[i] >= count)
+			count = waves[i] + 1;
+	return count;
+}
+
+static void sort_by_wave(struct waiting *w, const uint32_t *waves)
+{
+	uint32_t *start = w->component_first;
+
+	memset(start, 0, (w->count + 2) * sizeof(*start));
+	for (uint32_t i = 0; i < w->count; i++)
+		start[waves[i] + 1]++;
+	for (uint32_t i = 0; i < w->count; i++)
+		start[i + 1] += start[i];
+	for (uint32_t i = 0; i < w->count; i++)
+		w->sorted[start[waves[i]]++] = i;
+}
+
+/* Entries of circles that nobody waits for so soon go along with a later Set of their block. */
+static int waves_share(struct waiting *w, uint32_t *waves)
+{
+	bool *stays = calloc(w->count + 1, sizeof(*stays));
+	uint32_t *latest = w->turn; /* by entry; turns are not needed any more */
+	uint32_t last = waves_count(w, waves);
+
+	if (!stays)
+		return -ENOMEM;
+	sort_by_wave(w, waves);
+	for (uint32_t i = 0; i < w->count; i++)
+		latest[i] = last - 1;
+	for (uint32_t left = w->count; left; left--) {
+		uint32_t entry = w->sorted[left - 1];
+
+		if (w->component_nodes[w->component[w->node[entry]]] > 1)
+			waves[entry] = shared_wave(w, waves, stays, entry, latest[entry]);
+		stays[entry] = true;
+		for (uint32_t i = w->first[entry]; i < w->first[entry + 1]; i++)
+			if (waves[entry] - 1 < latest[w->waits_for[i]])
+				latest[w->waits_for[i]] = waves[entry] - 1;
+	}
+	free(stays);
+	return 0;
+}
+
 int order_waves(const struct fabric_view *view, const struct plan_entry *entries, uint32_t count,
         uint32_t *waves)
 {
 	struct waiting w;
+	int error;
 
 	if (waiting_begin(&w, view, entries, count))
 		return -ENOMEM;
@@ -365,6 +428,7 @@ int order_waves(const struct fabric_view *view, const struct plan_entry *entries
 	components_find(&w);
 	entries_sort(&w);
 	waves_find(&w, waves);
+	error = waves_share(&w, waves);
 	free(w.words);
-	return 0;
+	return error;
 }

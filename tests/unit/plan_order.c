@@ -219,6 +219,20 @@ static void sets_find(
 	fabric_view_destroy(view);
 }
 
+static unsigned switches_in(const struct plan_sets *sets)
+{
+	unsigned count = 0;
+
+	for (uint32_t i = 0; i < sets->change_count; i++) {
+		bool is_new = true;
+
+		for (uint32_t j = 0; j < i; j++)
+			is_new &= sets->changes[j].switch_guid != sets->changes[i].switch_guid;
+		count += is_new;
+	}
+	return count;
+}
+
 static void case_make(unsigned seed, enum plan_order order)
 {
 	topology_make(&before, TOPOLOGY_ANY, seed);
@@ -310,6 +324,146 @@ static void half_of_it_goes_on_or_back(void **state)
 	}
 }
 
+/* Is each entry that @index has to wait for written? */
+static bool may_be_written(uint32_t index, uint32_t count, const bool *written)
+{
+	unsigned sw = entries[index].sw, port = entries[index].after;
+	uint16_t lid = entries[index].lid;
+
+	for (unsigned hops = 0; hops < before.switch_count; hops++) {
+		const struct topology_switch *at = &before.switches[sw];
+
+		if (port > at->ports || at->peer[port].kind != PEER_SWITCH)
+			return true;
+		sw = at->peer[port].index;
+		port = after.switches[sw].lft[lid];
+		for (uint32_t i = 0; i < count; i++)
+			if (entries[i].sw == sw && entries[i].lid == lid && !written[i])
+				return false;
+	}
+	return true;
+}
+
+static bool is_same_block(uint32_t a, uint32_t b)
+{
+	return entries[a].sw == entries[b].sw &&
+	       entries[a].lid / LFT_BLOCK_LIDS == entries[b].lid / LFT_BLOCK_LIDS;
+}
+
+/* Write whole blocks as long as there is one that may be written. */
+static void write_whole_blocks(uint32_t count, bool *written)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		bool may = !written[i];
+
+		for (uint32_t j = 0; j < count && may; j++)
+			may = !is_same_block(i, j) || may_be_written(j, count, written);
+		for (uint32_t j = 0; j < count && may; j++)
+			written[j] |= is_same_block(i, j);
+		if (may)
+			i = UINT32_MAX;
+	}
+}
+
+static unsigned sets_of_block(const struct plan_sets *sets, const struct plan_entry *entry)
+{
+	unsigned count = 0;
+
+	for (uint32_t i = 0; i < sets->change_count; i++)
+		count += sets->changes[i].switch_guid == entry->switch_guid &&
+		         sets->changes[i].block == entry->lid / LFT_BLOCK_LIDS;
+	return count;
+}
+
+static void who_waits_for_no_circle_is_written_once(void **state)
+{
+	static bool written[TOPOLOGY_SWITCHES * PREFIX_LIDS];
+
+	for (unsigned seed = 0; seed < cases(); seed++) {
+		struct plan_sets sets;
+		uint32_t count;
+
+		case_make(seed / 4 * 8 + seed % 4, PLAN_CONSISTENT);
+		sets_find(&before, &after, &sets);
+		count = entries_find(&before, &after);
+		memset(written, 0, sizeof(written));
+		write_whole_blocks(count, written);
+		for (uint32_t i = 0; i < count; i++)
+			if (written[i])
+				assert_int_equal(sets_of_block(&sets, &entries[i]), 1);
+		plan_sets_clear(&sets);
+	}
+}
+
+static uint16_t leaf_of(uint16_t lid)
+{
+	const struct topology_switch *vswitch =
+	        &before.switches[before.slots[topology_slot_of_lid(&before, lid)].sw];
+
+	return vswitch->peer[1].index;
+}
+
+/* vSwitch, leaf, spine, leaf, vSwitch: the spine alone is as far from the one end as from the
+ * other. */
+static void a_swap_along_five_switches_takes_nine_sets_in_five_waves(void **state)
+{
+	unsigned met = 0;
+
+	for (unsigned seed = 0; seed < cases(); seed++) {
+		struct plan_sets sets;
+		uint16_t a, b;
+
+		topology_make(&before, (struct topology_wish){TOPOLOGY_FAT_TREE_2, -1, 1}, seed);
+		after = before;
+		a = topology_lid_in(&before, random_slot());
+		b = topology_lid_in(&before, random_slot());
+		becomes_like(a, b);
+		becomes_like(b, a);
+		if (a / LFT_BLOCK_LIDS != b / LFT_BLOCK_LIDS || entries_find(&before, &after) != 10)
+			continue;
+		plan = (struct plan){.order = PLAN_CONSISTENT};
+		sets_find(&before, &after, &sets);
+		/* Else both are behind one leaf, and other leaves send to them by other spines. */
+		if (switches_in(&sets) == 5 && leaf_of(a) != leaf_of(b)) {
+			met++;
+			assert_int_equal(sets.change_count, 9);
+			assert_int_equal(sets.wave_count, 5);
+			assert_int_equal(sets.splits, 4);
+		}
+		plan_sets_clear(&sets);
+	}
+	assert_true(met > 0);
+}
+
+/* Nobody waits for nobody: each changed block is written once, in one wave. */
+static void moves_behind_one_switch_are_not_split(void **state)
+{
+	unsigned met = 0;
+
+	for (unsigned seed = 0; seed < cases(); seed++) {
+		unsigned x, y;
+		struct plan_sets sets;
+
+		topology_make(&before, TOPOLOGY_ANY, seed);
+		after = before;
+		x = random_slot();
+		y = random_slot();
+		if (x == y || before.slots[x].sw != before.slots[y].sw)
+			continue;
+		met++;
+		for (unsigned i = 0; i < 2; i++)
+			after.switches[before.slots[x].sw]
+			        .lft[topology_lid_in(&before, i ? x : y)] =
+			        before.slots[i ? y : x].port;
+		plan = (struct plan){.order = PLAN_CONSISTENT};
+		sets_find(&before, &after, &sets);
+		assert_int_equal(sets.wave_count, 1);
+		assert_int_equal(sets.splits, 0);
+		plan_sets_clear(&sets);
+	}
+	assert_true(met > 0);
+}
+
 /* ---- drop-first ---- */
 
 static bool lid_is_dropped(uint16_t lid)
@@ -391,6 +545,9 @@ int main(void)
 	        cmocka_unit_test(no_state_between_loops_or_drops),
 	        cmocka_unit_test(packets_under_way_come_out),
 	        cmocka_unit_test(half_of_it_goes_on_or_back),
+	        cmocka_unit_test(who_waits_for_no_circle_is_written_once),
+	        cmocka_unit_test(a_swap_along_five_switches_takes_nine_sets_in_five_waves),
+	        cmocka_unit_test(moves_behind_one_switch_are_not_split),
 	        cmocka_unit_test(dropped_first_nothing_goes_astray),
 	        cmocka_unit_test(after_the_pause_no_old_entry_is_left),
 	        cmocka_unit_test(half_of_a_drop_goes_on_or_back),
