@@ -83,6 +83,9 @@ struct json_object *sm_talk_request(const struct migration *m, enum migration_ac
 	case ACTION_UNDO:
 		request = leased_request(m, "undo");
 		put_target(request, m, &m->intent.source);
+		/* By it the SM knows which entries are the plan's own. */
+		if (*m->plan_hash)
+			json_put_text(request, "hash", m->plan_hash);
 		return request;
 	case ACTION_UNLEASE:
 		return leased_request(m, "release_lease");

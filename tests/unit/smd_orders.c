@@ -161,7 +161,7 @@ static void the_sm_is_asked_as_the_plugin_understands(void **unused)
 	        asked(&m, ACTION_APPLY), "{\"op\":\"apply\",\"migration\":7,\"hash\":\"abc\"}");
 	assert_string_equal(asked(&m, ACTION_UNDO),
 	        "{\"op\":\"undo\",\"migration\":7,\"vm_port_guid\":\"0x0000000000002001\","
-	        "\"to_switch_guid\":\"0x0000000000000101\",\"to_switch_port\":1}");
+	        "\"to_switch_guid\":\"0x0000000000000101\",\"to_switch_port\":1,\"hash\":\"abc\"}");
 	assert_string_equal(
 	        asked(&m, ACTION_UNLEASE), "{\"op\":\"release_lease\",\"migration\":7}");
 	assert_string_equal(asked(&m, ACTION_STOP), "");
