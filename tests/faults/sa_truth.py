@@ -65,6 +65,18 @@ def node_findings(truth, sa):
             yield f"{port['node']} 0x{guid:x}: NodeRecords say (LID, NodeGUID) {found}, the fabric {wanted}"
 
 
+def lid_findings(truth):
+    """Nobody shares a LID with another port, switches among them, and nobody has none."""
+    holders = {}
+    for port in truth.end_ports.values():
+        holders.setdefault(port["lid"], set()).add(f"{port['node']} {port['port']}")
+    for switch, lid in truth.switch_lids.items():
+        holders.setdefault(lid, set()).add(switch)
+    for lid, names in holders.items():
+        if len(names) > 1 or not lid:
+            yield f"LID {lid} is held by {', '.join(sorted(names))}"
+
+
 def link_findings(truth, sa):
     lids = {port["lid"] for port in truth.end_ports.values()}
     records = {(row["from_lid"], row["from_port"], row["to_lid"], row["to_port"]) for row in sa.links()}
@@ -124,7 +136,7 @@ def group_findings(truth, sa):
 
 def findings(truth, sa, pkeys=None):
     """Every way in which the SA and the fabric disagree, as sentences. @pkeys: {port GUID: its P_Keys}."""
-    return [*node_findings(truth, sa), *link_findings(truth, sa), *path_findings(truth, sa),
+    return [*node_findings(truth, sa), *lid_findings(truth), *link_findings(truth, sa), *path_findings(truth, sa),
             *pkey_findings(truth, sa, pkeys or {}), *group_findings(truth, sa)]
 
 

@@ -70,6 +70,7 @@ class System:
         self.fabric = Fabric(self.directory, self.build.directory)
         self.smd = None
         self.agents = {}
+        self.driver = DRIVER
 
     def __enter__(self):
         return self
@@ -154,7 +155,7 @@ class System:
             "role": "host",
             "name": host,
             "root": f"unix:{self.path('root.sock')}",
-            "driver": f"exec:{DRIVER}",
+            "driver": f"exec:{self.driver}",
             "state_dir": home,
             "socket_dir": home,
             "log": self.path(f"agent-{host}.log"),

@@ -1,0 +1,214 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
+"""usage: fault_points_test.py [PLAN/PLACE ...]
+
+tether-smd and OpenSM killed at each of their places while a plan is carried out on a fabric with a real OpenSM: afterwards
+the plan is finished or undone, every LID leads to its port, SA says where the fabric carries whom, no LID is held twice,
+and the next migration is done. Which places a plan passes is noted by an undisturbed one (TETHER_PASSED). The cells of
+one plan share a system; a few of them, all with TETHER_FULL=1; those named otherwise (by how they begin: "swap",
+"undo/sm-", "/sm-apply:routes"). Ends with the table of places and ends."""
+import os
+import signal
+import stat
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from faults.aftermath import everybody_is_there, newest, the_end_of, vm_is_where_it_should_be  # noqa: E402
+from faults.fault_points import passed, points_of, states  # noqa: E402
+from faults.membership import partitions, pkeys_of  # noqa: E402
+from faults.sa_truth import check_sa_truth  # noqa: E402
+from faults.victims import GRACE_S, KillLab, start_migration  # noqa: E402
+from lab.deadline import tails, wait_until  # noqa: E402
+from lab.system import DRIVER, START_S, CommandFailed  # noqa: E402
+from lab.tap import FULL, Tap, print_rows  # noqa: E402
+
+PEER = "hyp2"  # VM 2 stays there
+QUICK = {"swap/sm-apply:routes:1", "undo/smd-asked:back-undoing:1", "undo/sm-apply:port:4"}
+# OpenSM is asked for these at any time.
+NOT_OF_A_PLAN = {"sm-op:status", "sm-answer:status", "sm-op:verify", "sm-answer:verify"}
+# A driver that cannot attach where its file says so, so that a plan has to be undone.
+FAILING_DRIVER = """#!/bin/sh
+if [ "$1" = attach ] && [ "$TETHER_HOST" = "$(cat "{failing}" 2>/dev/null)" ]; then
+	echo "as asked" >&2
+	exit 1
+fi
+exec {driver} "$@"
+"""
+
+
+class PointLab(KillLab):
+    """Whose OpenSM and tether-smd are started again and again, each time with a place to die at."""
+
+    def __init__(self):
+        super().__init__(partitions=partitions)
+        self.failing = self.path("attach-fails-at")
+        self.driver = self.path("driver")
+        with open(self.driver, "w") as script:
+            script.write(FAILING_DRIVER.format(failing=self.failing, driver=DRIVER))
+        os.chmod(self.driver, stat.S_IRWXU)
+        self.at = "hyp1"
+
+    def destination(self):
+        return "hyp3" if self.at != "hyp3" else "hyp4"
+
+    def attach_fails_at(self, host):
+        with open(self.failing, "w") as file:
+            file.write(host or "")
+
+    def environment_of(self, program, env):
+        """@program starts anew with @env."""
+        if program == "SMD":
+            self.smd.signal(signal.SIGTERM)
+            self.smd.wait(START_S)
+            self.armed["smd"] = env
+            self.start_smd()
+        else:
+            self.fabric.opensms[-1].kill()
+            self.armed["OpenSM"] = env
+            self.start_opensm()
+        self.wait_connected(self.hosts)
+
+    def victim(self, program):
+        return self.smd if program == "SMD" else self.fabric.opensms[-1].child
+
+    def bring_back(self, program):
+        if program == "SMD":
+            self.start_smd()
+        else:
+            self.start_opensm(wait=False)
+
+
+class Plan:
+    """@ends: what may come of it when somebody is killed; the first one is what comes of it undisturbed."""
+
+    def __init__(self, name, ends, before=lambda lab: None):
+        self.name, self.ends, self.before = name, ends, before
+
+    def begin(self, lab):
+        self.before(lab)
+        return start_migration(lab, "vm1", lab.destination())
+
+
+PLANS = [Plan("swap", ["done", "failed-at-source"]),
+         Plan("undo", ["failed-at-source", "lost"], lambda lab: lab.attach_fails_at(lab.destination()))]
+
+
+def places_passed(lab, plan):
+    """[(program, place, time)] of an undisturbed one. In the middle of apply and undo: the first time and the last, which
+    is in the undo where there is one."""
+    notes = {program: lab.path(f"{plan.name}-{program}") for program in ("SMD", "OPENSM")}
+    for program, note in notes.items():
+        lab.environment_of(program, {"TETHER_PASSED": note})
+    plan.begin(lab).wait(START_S)
+    ended(lab, plan, [plan.ends[0]])
+    return [(program, place, time) for program, note in notes.items() for place, times in passed(note).items()
+            if place not in NOT_OF_A_PLAN for time in sorted({1, times if place.startswith("sm-apply:") else 1})]
+
+
+def ended(lab, plan, outcomes):
+    row = the_end_of(lab)
+    everybody_is_there(lab)
+    lab.attach_fails_at(None)
+    assert row["outcome"] in outcomes, f"{row['outcome']}, not {outcomes}{tails([lab.path('smd.log')])}"
+    vm_is_where_it_should_be(lab, row["outcome"], lab.at, lab.destination())
+    lab.at = lab.place_of("vm1")[0]
+    return row["outcome"]
+
+
+def before_commit(program, place):
+    """Places that say so; of OpenSM's those in which it is asked before."""
+    word = place.split(":")[1]
+    if program == "SMD":
+        return place in ("smd-intent:written", "smd-plan:written", "smd-record:releasing") or \
+            states().get(word) in ("TRYING", "LEAVING")
+    return word in ("locate", "plan")
+
+
+def strike(lab, plan, program, place):
+    """The outcome."""
+    known = (newest(lab) or {"id": 0})["id"]
+    victim = lab.victim(program)
+    command = plan.begin(lab)
+    wait_until(f"{program} has died at {place}", lambda: victim.poll() is not None, START_S, lab.logs())
+    assert victim.poll() == -signal.SIGKILL, f"{program} has ended with {victim.poll()}"
+    lab.bring_back(program)
+    the_end_of(lab, lambda row: row["id"] > known)
+    early = ["aborted", "refused"] if before_commit(program, place) else []
+    outcome = ended(lab, plan, plan.ends + early)
+    command.wait(GRACE_S)
+    return outcome
+
+
+def run_cell(lab, plan, program, place, time, table):
+    lab.environment_of(program, {"TETHER_DIE_AT": f"{place}:{time}"})
+    outcome = strike(lab, plan, program, place)
+    check_sa_truth(lab, settle=True, pkeys=pkeys_of(lab))
+    next_one_works(lab)
+    table.append((plan.name, "tether-smd" if program == "SMD" else "OpenSM", f"{place}:{time}", outcome))
+
+
+def next_one_works(lab):
+    host = lab.destination()
+    try:
+        lab.migrate("vm1", host)
+    except CommandFailed as error:
+        raise AssertionError(f"the next migration: {error}") from error
+    lab.at = host
+
+
+def is_asked_for(name, wishes):
+    if wishes:
+        return any(all(map(str.startswith, name.split("/"), wish.split("/"))) for wish in wishes)
+    return FULL or name in QUICK
+
+
+def walk(tap, plan, had, table):
+    with PointLab() as lab:
+        lab.start()
+        cells = places_passed(lab, plan)
+        had.update(place for _, place, _ in cells)
+        for program, place, time in cells:
+            if is_asked_for(f"{plan.name}/{place}:{time}", sys.argv[1:]):
+                if not tap.run(f"{plan.name}, {place}, time {time}", run_cell, lab, plan, program, place, time, table):
+                    return
+
+
+def the_plugins_places_are_all_passed(had, but):
+    left = set(points_of("OPENSM")) - had - NOT_OF_A_PLAN - but
+    assert not left, f"no plan passes {sorted(left)}"
+
+
+def print_matrix(table):
+    """In short, as DESIGN.md has it: what came of a plan when somebody was killed in a state, an op, a part of apply."""
+    def field(word, plan):
+        ends = [outcome for name, _, place, outcome in table if (place.split(":")[1], name) == (word, plan)]
+        return ", ".join(dict.fromkeys(ends)) or "-"
+
+    words = dict.fromkeys((victim, place.split(":")[1]) for _, victim, place, _ in table)
+    print_rows([("killed", "in", *(plan.name for plan in PLANS)),
+                *((*row, *(field(row[1], plan.name) for plan in PLANS)) for row in words)])
+
+
+def the_table_has_a_row_for_each(had):
+    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "DESIGN.md")) as text:
+        rows = {line.split("|")[2].strip() for line in text if line.startswith(("| tether-smd |", "| OpenSM |"))}
+    missing = {place.split(":")[1] for place in had} - rows
+    assert not missing, f"DESIGN.md has no row for {sorted(missing)}"
+
+
+def main():
+    tap, had, table = Tap(), set(), []
+    for plan in PLANS:
+        walk(tap, plan, had, table)
+    # Only consistent plans have more waves than one: plugin_kill_test.py.
+    tap.run("no place of the plugin's is without a plan that passes it", the_plugins_places_are_all_passed, had,
+            {"sm-apply:wave"})
+    tap.run("DESIGN.md has a row for each", the_table_has_a_row_for_each, had)
+    print_rows([("plan", "killed", "at", "outcome"), *table])
+    if FULL:
+        print_matrix(table)
+    tap.exit()
+
+
+main()
