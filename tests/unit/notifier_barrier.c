@@ -44,6 +44,31 @@ static void who_has_heard_a_datagram_is_held_by_nothing(void **state)
 	EXPECT(t, "> interest 5 datagrams heard\nvm2/1.1 < registered 14 DONE\n");
 }
 
+/* Under Shared Port peers know it by LIDs that it had; who hears it from the one that it has next
+ * is told of that. */
+static void vm_is_held_and_known_under_each_of_its_lids(void **state)
+{
+	struct test *t = *state;
+	uint32_t a = child(t, "vm2", "vm2/1.1", 0), b = child(t, "vm3", "vm3/1.1", 0);
+
+	interest(t, a, 11, 7, false);
+	registered(t, 1, TETHER__OUTCOME__OUTCOME_DONE);
+	interest(t, b, 12, 8, false);
+	registered(t, 2, TETHER__OUTCOME__OUTCOME_DONE);
+	forget(t);
+	EVENT(t, .step = PREPARE, .to_peers = true, .known_lid = 7);
+	EXPECT(t, "vm2/1.1 < PREPARE.1 peers\n");
+	interest(t, b, 13, 7, false);
+	EXPECT(t, "vm3/1.1 < registered 13 NONE\n");
+	done(t, a, PREPARE, 1);
+	forget(t);
+	EVENT(t, .step = TETHER__STEP__STEP_RECONNECT, .sequence = 2, .to_peers = true,
+	        .known_lid = 7, .new_lid = 8);
+	EXPECT(t, "vm3/1.1 < RECONNECT.2 peers\nvm2/1.1 < RECONNECT.2 peers\n");
+	EVENT(t, .step = TETHER__STEP__STEP_RESUME, .sequence = 3, .to_vm = true);
+	assert_non_null(strstr(t->said, "vm3/1.1 < registered 13 DONE"));
+}
+
 static void registrations_are_held_from_prepare_to_resume(void **state)
 {
 	static const struct {
@@ -328,6 +353,7 @@ int main(void)
 	        HOST_TEST(who_asks_for_datagram_numbers_waits_behind_the_barrier),
 	        cmocka_unit_test(registrations_are_held_from_prepare_to_resume),
 	        HOST_TEST(who_has_heard_a_datagram_is_held_by_nothing),
+	        HOST_TEST(vm_is_held_and_known_under_each_of_its_lids),
 	        HOST_TEST(moving_vm_makes_no_connections_either),
 	        HOST_TEST(new_process_of_a_moving_vm_makes_no_connections),
 	        HOST_TEST(relay_that_missed_prepare_holds_from_the_next_step_on),

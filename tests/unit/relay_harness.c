@@ -312,7 +312,8 @@ uint32_t host(struct test *t, const char *name, const char *vms, uint32_t lid)
 void event_send(struct test *t, const struct event_args *args)
 {
 	Tether__Event event = TETHER__EVENT__INIT;
-	Tether__Address address = TETHER__ADDRESS__INIT;
+	Tether__Address address = TETHER__ADDRESS__INIT, next = TETHER__ADDRESS__INIT;
+	uint32_t known[] = {args->known_lid};
 	Tether__HostOrder host_order = TETHER__HOST_ORDER__INIT;
 
 	event.migration = args->migration ? args->migration : 1;
@@ -327,6 +328,11 @@ void event_send(struct test *t, const struct event_args *args)
 	event.to_vm = args->to_vm;
 	event.to_peers = args->to_peers;
 	event.qps = args->qps;
+	event.shared_port = args->known_lid;
+	event.known_lids = known;
+	event.n_known_lids = args->known_lid != 0;
+	next.lid = args->new_lid;
+	event.new_address = args->new_lid ? &next : NULL;
 	event.expected = (char **)args->expected;
 	while (event.n_expected < 4 && args->expected[event.n_expected])
 		event.n_expected++;

@@ -85,6 +85,8 @@ struct event_args {
 	bool resume_follows;
 	uint32_t overall_ms;
 	Tether__QpRows *qps;
+	/* Under Shared Port: where it was, and comes to. 0: it is behind a vSwitch. */
+	uint32_t known_lid, new_lid;
 };
 void event_send(struct test *t, const struct event_args *args);
 #define EVENT(t, ...)    event_send(t, &(struct event_args){__VA_ARGS__})

@@ -237,6 +237,35 @@ static void tables_are_replaced_under_a_reader(void **state)
 
 /* ---- address handles ---- */
 
+/* Under Shared Port: of (LID, 5) the VM has gone to (OTHER_LID, 50), and (OTHER_LID, 6) has come to
+ * (LID, 60). */
+static void a_number_may_mean_another_lid(void **state)
+{
+	struct qp_row left = {.local_lid = LID, .local_qpn = 5, .real_qpn = 50};
+	struct qp_row came = {.local_lid = OTHER_LID, .local_qpn = 6, .real_qpn = 60};
+	struct qp_row same_number = {.local_lid = LID, .local_qpn = 7, .real_qpn = 7};
+	Tether__QpRows rows = TETHER__QP_ROWS__INIT;
+	const struct number_entry *entry;
+	struct datagram_numbers *numbers;
+
+	left.real_lid = same_number.real_lid = OTHER_LID;
+	came.real_lid = LID;
+	assert_int_equal(qp_rows_append(&rows, &left), 0);
+	assert_int_equal(qp_rows_append(&rows, &came), 0);
+	assert_int_equal(qp_rows_append(&rows, &same_number), 0);
+	numbers = taken(&rows);
+	entry = datagram_destination(numbers, 5);
+	assert_int_equal(datagram_entry_qpn(entry), 50);
+	assert_int_equal(datagram_entry_lid(entry), OTHER_LID);
+	assert_int_equal(datagram_entry_lid(datagram_destination(numbers, 7)), OTHER_LID);
+	entry = datagram_sender(numbers, 60);
+	assert_int_equal(datagram_entry_qpn(entry), 6);
+	assert_int_equal(datagram_entry_lid(entry), OTHER_LID);
+	/* Neither is here: the one has left, the other is known elsewhere. */
+	assert_null(datagram_sender(numbers, 50));
+	assert_null(datagram_destination(numbers, 6));
+}
+
 static struct ibv_ah *handle_to(struct ibv_pd *pd, uint16_t lid)
 {
 	struct ibv_ah_attr attr = {.dlid = lid, .port_num = 1};
@@ -289,6 +318,7 @@ int main(void)
 	        TEST(who_is_back_at_its_own_number_is_not_translated),
 	        TEST(the_same_said_again_changes_nothing),
 	        TEST(columns_of_unequal_length_change_nothing),
+	        TEST(a_number_may_mean_another_lid),
 	        TEST(tables_are_replaced_under_a_reader),
 	        TEST(a_handle_is_registered_for_as_long_as_it_lives),
 	        TEST(a_handle_to_a_group_is_nobodys),
