@@ -15,6 +15,7 @@
 #include "notifier/base/die_point.h"
 #include "notifier/base/monotonic.h"
 #include "sm-side/identity_move.h"
+#include "sm-side/osm_lids.h"
 #include "sm-side/osm_model.h"
 #include "sm-side/reread.h"
 #include "sm-side/smp_sender.h"
@@ -43,7 +44,8 @@ struct side {
 
 struct identity_move {
 	struct plan *plan;
-	struct side *sides; /* one for each of the plan's transfers */
+	struct side *sides; /* of those that move from place to place */
+	uint32_t side_count;
 	bool is_enforced_kept;
 	bool is_finished;
 };
@@ -63,8 +65,9 @@ struct identity_move *identity_move_create(struct plan *plan)
 	for (uint32_t i = 0; i < plan->transfer_count; i++) {
 		const struct plan_transfer *transfer = &plan->transfers[i];
 
-		move->sides[i] =
-		        (struct side){transfer->identity, transfer->from, transfer->to, {0}};
+		if (plan_transfer_moves(transfer))
+			move->sides[move->side_count++] = (struct side){
+			        transfer->identity, transfer->from, transfer->to, {0}};
 	}
 	return move;
 }
@@ -73,7 +76,7 @@ void identity_move_destroy(struct identity_move *move)
 {
 	if (!move)
 		return;
-	for (uint32_t i = 0; i < move->plan->transfer_count; i++)
+	for (uint32_t i = 0; i < move->side_count; i++)
 		free(move->sides[i].enforced.at);
 	free(move->sides);
 	plan_destroy(move->plan);
@@ -132,7 +135,7 @@ static int enforced_keep(const osm_opensm_t *osm, struct side *side)
 
 static enum refusal all_enforced_keep(const osm_opensm_t *osm, struct identity_move *move)
 {
-	for (uint32_t i = 0; i < move->plan->transfer_count; i++)
+	for (uint32_t i = 0; i < move->side_count; i++)
 		if (enforced_keep(osm, &move->sides[i]))
 			return REFUSAL_NO_MEMORY;
 	move->is_enforced_kept = true;
@@ -163,7 +166,7 @@ static enum refusal check_plan(const struct attempt *attempt)
 
 static enum refusal check_reread(const struct attempt *attempt)
 {
-	for (uint32_t i = 0; i < attempt->move->plan->transfer_count; i++) {
+	for (uint32_t i = 0; i < attempt->move->side_count; i++) {
 		const osm_port_t *port = osm_model_port(
 		        attempt->tools->osm, attempt->move->sides[i].identity.port_guid);
 
@@ -306,10 +309,57 @@ static void invalidate_cache(osm_opensm_t *osm)
 		osm_ucast_cache_invalidate(&osm->sm.ucast_mgr);
 }
 
-/* How long a packet may be under way, as OpenSM tells those who ask for paths. */
-static uint64_t packet_lifetime_ns(const osm_opensm_t *osm)
+/* LIDs for those who come, and tables that are long enough, before any route to them is written. */
+static enum refusal promise_lids(const struct attempt *attempt)
 {
-	return UINT64_C(4096) << (osm->subn.opt.packet_life_time & 0x1f);
+	const struct plan *plan = attempt->move->plan;
+
+	for (uint32_t i = 0; i < plan->transfer_count; i++) {
+		const struct plan_transfer *transfer = &plan->transfers[i];
+		int error;
+
+		if (transfer->from.switch_guid)
+			continue;
+		error = osm_lids_promise(
+		        attempt->tools->lids, transfer->identity.port_guid, transfer->identity.lid);
+		if (error)
+			return error == -ENOMEM ? REFUSAL_NO_MEMORY : REFUSAL_LID_IN_USE;
+	}
+	return REFUSAL_NONE;
+}
+
+static void take_back_lids(const struct attempt *attempt)
+{
+	const struct plan *plan = attempt->move->plan;
+
+	CL_PLOCK_EXCL_ACQUIRE(&attempt->tools->osm->lock);
+	for (uint32_t i = 0; i < plan->transfer_count; i++)
+		if (!plan->transfers[i].to.switch_guid)
+			osm_lids_take_back(attempt->tools->lids,
+			        plan->transfers[i].identity.port_guid,
+			        plan->transfers[i].identity.lid);
+	CL_PLOCK_RELEASE(&attempt->tools->osm->lock);
+}
+
+static enum refusal raise_tops(const struct attempt *attempt)
+{
+	uint16_t top = attempt->move->plan->linear_top;
+	const cl_qmap_t *table = &attempt->tools->osm->subn.sw_guid_tbl;
+
+	if (!top)
+		return REFUSAL_NONE;
+	for (const cl_map_item_t *item = cl_qmap_head(table); item != cl_qmap_end(table);
+	        item = cl_qmap_next(item)) {
+		const osm_switch_t *sw = (const osm_switch_t *)item;
+
+		if (cl_ntoh16(sw->switch_info.lin_top) >= top)
+			continue;
+		if (smp_sender_opensm_top_write(attempt->tools->sender,
+		            cl_ntoh64(osm_node_get_node_guid(sw->p_node)), top))
+			return REFUSAL_NOT_ACKNOWLEDGED;
+		attempt->result->sent.switchinfo++;
+	}
+	return REFUSAL_NONE;
 }
 
 static enum refusal put_all_locked(struct attempt *attempt, const struct plan_left *left)
@@ -317,16 +367,20 @@ static enum refusal put_all_locked(struct attempt *attempt, const struct plan_le
 	osm_opensm_t *osm = attempt->tools->osm;
 	enum refusal refused = check_reread(attempt);
 
+	if (!refused)
+		refused = promise_lids(attempt);
+	if (!refused)
+		refused = raise_tops(attempt);
 	if (refused)
 		return refused;
 	/* Where a sweep has routed the new places, it has also written the switch ports' P_Keys. */
 	attempt->puts_enforced = attempt->move->is_enforced_kept && !left->routes_done;
-	for (uint32_t i = 0; i < attempt->move->plan->transfer_count; i++) {
+	for (uint32_t i = 0; i < attempt->move->side_count; i++) {
 		if (put_side(attempt, &attempt->move->sides[i]) < 0)
 			return REFUSAL_NOT_ACKNOWLEDGED;
 		die_point(DIE_SM_APPLY, "port");
 	}
-	for (uint32_t i = 0; i < attempt->move->plan->transfer_count; i++) {
+	for (uint32_t i = 0; i < attempt->move->side_count; i++) {
 		const osm_port_t *port =
 		        osm_model_port(osm, attempt->move->sides[i].identity.port_guid);
 
@@ -367,7 +421,7 @@ static enum refusal wait_for_wave(const struct attempt *attempt)
 /* Until packets on the routes that are no more have come out, or have been thrown away. */
 static enum refusal let_packets_out(const struct attempt *attempt)
 {
-	uint64_t until_ns = monotonic_ns() + packet_lifetime_ns(attempt->tools->osm);
+	uint64_t until_ns = monotonic_ns() + osm_lids_packet_lifetime_ns(attempt->tools->osm);
 
 	while (monotonic_ns() < until_ns) {
 		uint64_t left_ns = until_ns - monotonic_ns();
@@ -423,7 +477,7 @@ static int put_sides_again(const struct attempt *attempt)
 
 	again.result = &unused;
 	CL_PLOCK_EXCL_ACQUIRE(&osm->lock);
-	for (uint32_t i = 0; i < attempt->move->plan->transfer_count && one >= 0; i++) {
+	for (uint32_t i = 0; i < attempt->move->side_count && one >= 0; i++) {
 		one = put_side(&again, &attempt->move->sides[i]);
 		posted += one;
 	}
@@ -507,6 +561,7 @@ enum refusal identity_move_apply(const struct move_tools *tools, struct identity
 	if (refused)
 		return refused;
 	die_point(DIE_SM_APPLY, "acknowledged");
+	take_back_lids(&attempt);
 	persist(tools->osm);
 	die_point(DIE_SM_APPLY, "persisted");
 	*sweep_needed = false;

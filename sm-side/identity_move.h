@@ -6,7 +6,9 @@
  * To OpenSM this is CAs that were cabled the other way round. One NodeInfo Get through each
  * slot's switch port makes its own handlers take that in (links, directed routes, node tables) and
  * read again what is at the slot (PortInfo, P_Keys). Only if the links are then as planned is
- * anything Set. What is keyed by GUID (GUID to LID, port tables, SA records) stays and stays right.
+ * anything Set. VMs that come or end are only routed here, and get or lose their LIDs; the sweep
+ * that their links' going up or down causes does the rest. What is keyed by GUID (GUID to LID, port
+ * tables, SA records) stays and stays right.
  *
  * Called with sweeps held off (sweep_lease_enter) and no lock held; OpenSM's lock is taken for each
  * step and never over a wait. May be repeated, also after a sweep has seen part of the move.
@@ -22,6 +24,7 @@
 struct osm_opensm;
 struct smp_sender;
 struct sweep_lease;
+struct osm_lids;
 
 /* A plan, and what has to be remembered between two attempts at it. */
 struct identity_move;
@@ -37,6 +40,7 @@ struct move_tools {
 	struct osm_opensm *osm;
 	struct smp_sender *sender;
 	struct sweep_lease *lease;
+	struct osm_lids *lids;
 };
 
 struct move_result {

@@ -100,7 +100,8 @@ static enum refusal compare(
 	refused = compare_belief(osm, plan, differences);
 	if (!refused) {
 		for (uint32_t i = 0; i < plan->transfer_count; i++)
-			compare_identity(osm, &plan->transfers[i], differences);
+			if (plan_transfer_moves(&plan->transfers[i]))
+				compare_identity(osm, &plan->transfers[i], differences);
 		for (uint32_t i = 0; i < plan->entry_count; i++)
 			compare_entry(osm, &plan->entries[i], differences);
 	}

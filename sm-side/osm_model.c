@@ -127,10 +127,14 @@ static int add_switches(
 	        item = cl_qmap_next(item)) {
 		const osm_switch_t *sw = (const osm_switch_t *)item;
 		uint8_t ports = sw->num_ports ? (uint8_t)(sw->num_ports - 1) : 0;
+		uint32_t added = fabric_view_add_switch(
+		        view, switch_guid(sw), ports, sw->new_lft, sw->new_lft ? sw->lft_size : 0);
 
-		if (fabric_view_add_switch(view, switch_guid(sw), ports, sw->new_lft,
-		            sw->new_lft ? sw->lft_size : 0) == VIEW_NONE)
+		if (added == VIEW_NONE)
 			return -ENOMEM;
+		view->switches[added].lid = cl_ntoh16(osm_node_get_base_lid(sw->p_node, 0));
+		view->switches[added].linear_top = cl_ntoh16(sw->switch_info.lin_top);
+		view->switches[added].linear_cap = cl_ntoh16(sw->switch_info.lin_cap);
 		index->switches[index->count++] = sw;
 	}
 	return 0;

@@ -4,6 +4,7 @@
 
 #include "notifier/base/monotonic.h"
 #include "sm-side/identity_move.h"
+#include "sm-side/osm_lids.h"
 #include "sm-side/osm_model.h"
 #include "sm-side/plan/undo.h"
 #include "sm-side/plan_maker.h"
@@ -34,6 +35,30 @@ static enum stability stability_of(struct plugin *plugin, const struct fabric_vi
 	return plan_stability(view, plugin->options.model, request, plan, engine);
 }
 
+/* LIDs are looked for only where somebody needs one: there are many. */
+static bool creates(const struct plan_request *request)
+{
+	for (uint32_t i = 0; i < request->move_count; i++)
+		if (request->moves[i].kind == VM_CREATE)
+			return true;
+	return false;
+}
+
+static enum refusal make_with_lids(const struct plugin *plugin, const struct fabric_view *view,
+        const struct plan_request *request, struct plan **plan)
+{
+	struct plan_request with_lids = *request;
+	struct lid_pool *lids = creates(request) ? osm_lids_free_ones(plugin->lids) : NULL;
+	enum refusal refused;
+
+	if (creates(request) && !lids)
+		return REFUSAL_NO_MEMORY;
+	with_lids.lids = lids;
+	refused = plan_make(view, plugin->options.model, &with_lids, plan);
+	lid_pool_destroy(lids);
+	return refused;
+}
+
 static enum refusal plan_locked(struct plugin *plugin, const struct plan_request *request,
         struct plan **plan, struct plan_note *note)
 {
@@ -45,7 +70,7 @@ static enum refusal plan_locked(struct plugin *plugin, const struct plan_request
 	if (!view)
 		return REFUSAL_NO_MEMORY;
 	viewed = monotonic_ns();
-	refused = plan_make(view, plugin->options.model, request, plan);
+	refused = make_with_lids(plugin, view, request, plan);
 	*note = (struct plan_note){.view_ns = viewed - start, .plan_ns = monotonic_ns() - viewed};
 	if (!refused)
 		note->stability = stability_of(plugin, view, request, *plan);

@@ -245,7 +245,7 @@ static enum refusal move_apply(
         struct call *call, struct identity_move *move, uint64_t deadline_ns, bool *sweep_needed)
 {
 	struct plugin *plugin = call->plugin;
-	struct move_tools tools = {plugin->osm, plugin->sender, plugin->lease};
+	struct move_tools tools = {plugin->osm, plugin->sender, plugin->lease, plugin->lids};
 	struct move_result result;
 	enum refusal refused =
 	        identity_move_apply(&tools, move, deadline_ns, &result, sweep_needed);

@@ -31,6 +31,7 @@ struct plugin {
 	struct sweep_lease *lease;
 	struct smp_sender *sender;
 	struct plan_store *plans;
+	struct osm_lids *lids;
 	struct sm_server *server;
 	struct engine_note engine;
 };

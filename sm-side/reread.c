@@ -43,10 +43,12 @@ static enum refusal want_reread(const osm_opensm_t *osm, uint64_t port_guid)
 static enum refusal ask_locked(osm_opensm_t *osm, const struct plan *plan)
 {
 	for (uint32_t i = 0; i < plan->transfer_count; i++)
-		if (want_reread(osm, plan->transfers[i].identity.port_guid))
+		if (plan_transfer_moves(&plan->transfers[i]) &&
+		        want_reread(osm, plan->transfers[i].identity.port_guid))
 			return REFUSAL_UNKNOWN_PORT;
 	for (uint32_t i = 0; i < plan->transfer_count; i++)
-		if (ask_who_is_at(osm, plan->transfers[i].to))
+		if (plan_transfer_moves(&plan->transfers[i]) &&
+		        ask_who_is_at(osm, plan->transfers[i].to))
 			return REFUSAL_GUIDS_NOT_THERE;
 	return REFUSAL_NONE;
 }

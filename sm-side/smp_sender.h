@@ -60,6 +60,9 @@ void smp_sender_opensm_acknowledged(
  */
 int smp_sender_opensm_lft_read(struct smp_sender *sender, uint64_t switch_guid, uint16_t block);
 
+/* LinearFDBTop of a switch. reread_wait waits for the response. Locks as for lft_write. */
+int smp_sender_opensm_top_write(struct smp_sender *sender, uint64_t switch_guid, uint16_t top);
+
 /* No SMP of OpenSM's is under way. */
 int smp_sender_opensm_is_idle(const struct smp_sender *sender);
 

@@ -55,7 +55,7 @@ bool plan_identities_stand(const struct fabric_view *view, const struct plan *pl
 
 		if (!identity_stands(view, &plan->transfers[i], &has_arrived))
 			return false;
-		*arrived &= has_arrived;
+		*arrived &= has_arrived || !plan_transfer_moves(&plan->transfers[i]);
 	}
 	return true;
 }

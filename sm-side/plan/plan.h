@@ -87,6 +87,12 @@ struct plan_transfer {
 	bool in_use; /* it may have traffic */
 };
 
+/* From place to place; others come or end, and routes do not wait for that. */
+static inline bool plan_transfer_moves(const struct plan_transfer *transfer)
+{
+	return transfer->from.switch_guid && transfer->to.switch_guid;
+}
+
 /* One switch's port for one LID. */
 struct plan_entry {
 	uint64_t switch_guid;
@@ -154,7 +160,7 @@ struct plan *plan_reverse(const struct plan *plan);
 /* How far the fabric has got with a plan: an earlier attempt, or a sweep of the SM's own, may have
  * done a part. */
 struct plan_left {
-	bool links_done;  /* all identities are seen at their new places */
+	bool links_done;  /* all identities that move are seen at their new places */
 	bool routes_done; /* the tables lead there from everywhere */
 	uint32_t entry_count;
 	struct plan_entry *entries; /* still to change */

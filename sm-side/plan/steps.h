@@ -11,8 +11,8 @@
 /* Does each switch have a table that goes up to the plan's highest LID? NO_LFT. */
 enum refusal plan_tables_cover(const struct fabric_view *view, const struct plan *plan);
 
-/* Is each identity at its old place, at its new one, or nowhere just now? *@arrived: all are at the
- * new ones. */
+/* Is each identity at its old place, at its new one, or nowhere just now? *@arrived: all that move
+ * are at the new ones. */
 bool plan_identities_stand(const struct fabric_view *view, const struct plan *plan, bool *arrived);
 
 /* Entries into Sets, in the plan's order. @entries as in struct plan. */
