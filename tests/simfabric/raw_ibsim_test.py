@@ -15,7 +15,7 @@ from simfabric.ibsim import Ibsim  # noqa: E402
 from simfabric.raw_lab import UP_S, RawLab, Tool  # noqa: E402
 
 SIZES = ("324", "648")
-PLANS = 100 if FULL else 5
+PLANS = 100 if FULL else 3
 SEED = 20150525
 LIDS = slice(16, 18)
 ORDERS = ("fast", "consistent", "drop-first")
@@ -114,7 +114,7 @@ def plans_leave_the_same(both, before):
     names = both.lab.movable()
     for number in range(PLANS):
         moves, options = random_plan(dice, both.lab, names)
-        if both.is_refused_for_deadlock(moves, options):
+        if "minimum" in options and both.is_refused_for_deadlock(moves, options):
             options += ["--reach", "deterministic"]
         files, (ours, theirs) = both.apply(moves, *options)
         assert ours["change"] == theirs["change"], (number, moves, options)

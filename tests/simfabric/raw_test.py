@@ -75,7 +75,7 @@ def moves_and_comes_back(lab, options):
     lab.all_delivered()
     lab.tool.ask("verify", path)
     without(lab, lambda: lab.tool.ask("resume", path))
-    lab.tool.ask("undo", path)
+    lab.tool.ask("undo", path, "--packet-lifetime-ms", 1)
     unchanged(lab, before)
     assert lab.tool.ask("verify", path, status=FAILED)["reason"] == "not-verified"
 
@@ -172,6 +172,17 @@ def a_hole_is_named(lab, attribute, node, named):
     assert not os.path.exists(path)
 
 
+def one_guid_at_two_places_is_named(lab):
+    """As hosts show it while they exchange GUIDs."""
+    rows = lab.places()
+    move, path = lab.move(VM, "hyp4_vf1"), lab.tool.new_file()
+    for node_guid, what in ((rows[VM]["node_guid"], "shows up"), (rows[OTHER]["node_guid"], "two ports have one GUID")):
+        lab.fabric.cli("guids", OTHER, node_guid, rows[VM]["port_guid"])
+        assert what in refused(lab, "not-read", "apply", "--undo", path, move)
+    lab.fabric.cli("guids", OTHER, rows[OTHER]["node_guid"], rows[OTHER]["port_guid"])
+    assert not os.path.exists(path)
+
+
 def another_plan_in_between(lab):
     """Its own entries: the first plan's are stale. Others', in the same blocks: they stay."""
     before = lab.tables()
@@ -265,7 +276,7 @@ def main():
             tap.run(f"a_move_and_its_way_back_{words}", moves_and_comes_back, lab, options)
         for test in (many_moves_are_one_plan, places_may_be_named_by_switch_and_port, what_is_never_answered_is_taken_back,
                      what_cannot_be_taken_back_either_is_said,
-                     what_fails_is_kept_where_that_is_asked_for, another_plan_in_between, a_bad_undo_file_is_refused,
+                     what_fails_is_kept_where_that_is_asked_for, one_guid_at_two_places_is_named, another_plan_in_between, a_bad_undo_file_is_refused,
                      what_cannot_be_is_refused, usage_is_told, what_takes_long_shows_that_it_goes_on,
                      a_subnet_manager_that_comes_afterwards_finds_it_right):
             tap.run(test.__name__, test, lab)
