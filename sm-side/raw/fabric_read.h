@@ -72,8 +72,11 @@ struct read_node *fabric_read_end_port(
 struct view_place fabric_read_place_of(
         const struct fabric_read *fabric, const struct read_node *node, uint8_t port);
 
-/* A view over the tables read: fabric_view_destroy it. -ENOMEM; -EEXIST: two ports have one GUID.
+/*
+ * A view over the tables read: fabric_view_destroy it. -ENOMEM; -EEXIST: two ports have one GUID,
+ * which one stands in *@fault. Other faults are the planner's to refuse.
  */
-int fabric_read_view(const struct fabric_read *fabric, struct fabric_view **view);
+int fabric_read_view(
+        const struct fabric_read *fabric, struct fabric_view **view, struct view_fault *fault);
 
 #endif

@@ -89,7 +89,8 @@ static void link_switch(const struct fabric_read *fabric, struct fabric_view *vi
 	}
 }
 
-int fabric_read_view(const struct fabric_read *fabric, struct fabric_view **view)
+int fabric_read_view(
+        const struct fabric_read *fabric, struct fabric_view **view, struct view_fault *fault)
 {
 	CLEANUP_FREE struct shown *shown = calloc(fabric->count + 1u, sizeof(*shown));
 	struct fabric_view *made = shown ? fabric_view_create() : NULL;
@@ -102,6 +103,8 @@ int fabric_read_view(const struct fabric_read *fabric, struct fabric_view **view
 			link_switch(fabric, made, shown, i);
 	if (!error)
 		error = fabric_view_finish(made);
+	if (error == -EEXIST)
+		*fault = made->fault;
 	if (error) {
 		fabric_view_destroy(made);
 		return error;

@@ -9,6 +9,8 @@
 #include "sm-side/json_read.h"
 #include "sm-side/raw/fabric_tool.h"
 
+enum { FAULT_BYTES = 128 };
+
 /* "0xGUID" of an end port, or "0xGUID/PORT" of a switch: where that is. -EINVAL, -ENOENT. */
 static int place_parse(const struct fabric_read *fabric, const char *text, struct view_place *place)
 {
@@ -69,25 +71,36 @@ static int move_parse(struct tool *tool, const char *word, struct plan_move_requ
 	return TOOL_DONE;
 }
 
-static int plan_over_view(struct tool *tool, const struct plan_request *request, struct plan **plan)
+static int refuse(struct tool *tool, enum refusal refused, const struct view_fault *fault)
 {
-	struct fabric_view *view;
+	char what[FAULT_BYTES];
+
+	if (fault->kind == VIEW_SOUND)
+		return tool_fail(
+		        tool, TOOL_FAILED, refusal_name(refused), "%s", refusal_text(refused));
+	view_fault_text(fault, what, sizeof(what));
+	return tool_fail(
+	        tool, TOOL_FAILED, refusal_name(refused), "%s: %s", refusal_text(refused), what);
+}
+
+static int plan_over_view(struct tool *tool, struct plan_request *request, struct plan **plan)
+{
+	struct view_fault fault = {.kind = VIEW_SOUND};
 	uint64_t start = monotonic_us();
+	struct fabric_view *view;
 	enum refusal refused;
-	int error = fabric_read_view(tool->fabric, &view);
+	int error = fabric_read_view(tool->fabric, &view, &fault);
 
 	if (error)
-		return tool_fail(tool, TOOL_FAILED, error == -EEXIST ? "not-read" : "no-memory",
-		        "%s", error == -EEXIST ? "two ports have one GUID" : "out of memory");
+		return refuse(
+		        tool, error == -EEXIST ? REFUSAL_BAD_VIEW : REFUSAL_NO_MEMORY, &fault);
 	json_put_number(tool->said, "view_us", monotonic_us() - start);
+	request->fault = &fault;
 	start = monotonic_us();
 	refused = plan_make(view, tool->options->model, request, plan);
 	json_put_number(tool->said, "plan_us", monotonic_us() - start);
 	fabric_view_destroy(view);
-	if (refused)
-		return tool_fail(
-		        tool, TOOL_FAILED, refusal_name(refused), "%s", refusal_text(refused));
-	return TOOL_DONE;
+	return refused ? refuse(tool, refused, &fault) : TOOL_DONE;
 }
 
 int tool_make_change(struct tool *tool, struct fabric_change *change)

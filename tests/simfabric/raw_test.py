@@ -176,9 +176,10 @@ def one_guid_at_two_places_is_named(lab):
     """As hosts show it while they exchange GUIDs."""
     rows = lab.places()
     move, path = lab.move(VM, "hyp4_vf1"), lab.tool.new_file()
-    for node_guid, what in ((rows[VM]["node_guid"], "shows up"), (rows[OTHER]["node_guid"], "two ports have one GUID")):
+    for node_guid, reason, guid in ((rows[VM]["node_guid"], "not-read", rows[VM]["node_guid"]),
+                                    (rows[OTHER]["node_guid"], "bad-view", rows[VM]["port_guid"])):
         lab.fabric.cli("guids", OTHER, node_guid, rows[VM]["port_guid"])
-        assert what in refused(lab, "not-read", "apply", "--undo", path, move)
+        assert guid in refused(lab, reason, "apply", "--undo", path, move)
     lab.fabric.cli("guids", OTHER, rows[OTHER]["node_guid"], rows[OTHER]["port_guid"])
     assert not os.path.exists(path)
 
