@@ -114,6 +114,7 @@ $(call program,tether-fabric,$(FABRIC_TOOL_SOURCES),-libumad -ljson-c)
 $(call unit_test,raw_smp,sm-side/raw/smp.c)
 $(call unit_test,raw_window,sm-side/raw/umad_window.c sm-side/raw/smp.c)
 $(call unit_test,raw_change,$(CHANGE_SOURCES),-ljson-c)
+$(call unit_test,raw_properties,tests/unit/plan_wishes.c $(PREFIX_SOURCES) $(CHANGE_SOURCES),-ljson-c)
 $(call fuzzer,raw_smp,sm-side/raw/smp.c)
 $(call fuzzer,raw_change_file,$(CHANGE_SOURCES),-ljson-c)
 
