@@ -1,0 +1,174 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
+"""Dynamic LIDs under a real OpenSM with libosmtether.so: VFs without a VM are down and have no LID. VMs are created, move
+to empty slots and end; the test plays the host agents, who pull a VF's link up and down. What the sweep that follows
+writes is counted, and SA has to say where the fabric carries whom."""
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from faults import lft_blocks  # noqa: E402
+from faults.plugin_client import Refused  # noqa: E402
+from faults.sa_truth import findings, shown  # noqa: E402
+from lab.tap import FULL, Tap  # noqa: E402
+from simfabric.plugin_lab import PluginLab  # noqa: E402
+
+ROUNDS = 10 if FULL else 1
+FIRST_GUID = 0x00d0000000000001
+PACKET_LIFE_TIME = "0x1f"  # 2 hours, for which a LID rests
+HIGH = 1100
+
+
+class DynamicLab(PluginLab):
+    """@held: slots with a VM at first."""
+
+    def __init__(self, held, settings=None):
+        super().__init__({"packet_life_time": PACKET_LIFE_TIME, **(settings or {})})
+        self.held = set(held)
+        self.guids = 0
+
+    def make_fabric(self):
+        super().make_fabric()
+        for slot in self.slots():
+            if slot not in self.held:
+                self.fabric.link(slot, 1, "down")
+
+    def new_guids(self, slot):
+        """A VM of its own: (NodeGUID, port GUID)."""
+        self.guids += 2
+        pair = FIRST_GUID + self.guids - 1, FIRST_GUID + self.guids
+        self.fabric.cli("guids", slot, *(f"0x{guid:016x}" for guid in pair))
+        return pair
+
+    def make_and_apply(self, moves, between, order="fast"):
+        """@between: what the agents do under the lease."""
+        before = self.fabric.lft_dump()
+        plan = self.ask("plan", moves=moves, order=order)
+        sm, migration = self.leased()
+        with sm:
+            between()
+            applied = sm.ask("apply", hash=plan["hash"], migration=migration)
+        changed = lft_blocks.count_changed(before, self.fabric.lft_dump())
+        assert applied["verified"] and applied["lft_sets"] == plan["lft_sets"] == changed + plan["splits"], \
+            f"sent {applied['lft_sets']}, planned {plan['lft_sets']}, changed {changed}"
+        return plan
+
+    def create(self, slot, **members):
+        node_guid, port_guid = self.new_guids(slot)
+        plan = self.make_and_apply([{"kind": "create", "vm_port_guid": f"0x{port_guid:016x}",
+                                     "vm_node_guid": f"0x{node_guid:016x}", **self.place_of(slot), **members}], lambda: None)
+        self.fabric.link(slot, 1, "up")
+        return plan["moves"][0]["vm"]["lid"]
+
+    def copy(self, pairs, order="fast"):
+        def agents():
+            rows = {row["node"]: row for row in self.fabric.dump("places")}
+            for source, destination in pairs:
+                self.fabric.link(source, 1, "down")
+                self.fabric.cli("guids", destination, rows[source]["node_guid"], rows[source]["port_guid"])
+                self.fabric.link(destination, 1, "up")
+                self.new_guids(source)
+        moves = [{"kind": "copy", "vm_port_guid": self.guid_at(source), **self.place_of(destination)}
+                 for source, destination in pairs]
+        return self.make_and_apply(moves, agents, order)
+
+    def destroy(self, slot):
+        self.make_and_apply([{"kind": "destroy", "vm_port_guid": self.guid_at(slot)}],
+                            lambda: self.fabric.link(slot, 1, "down"))
+        self.new_guids(slot)
+
+
+def settle(lab, sa, what):
+    """A link that goes up or down makes OpenSM sweep and choose all routes anew (its switch says PortStateChange); what
+    that writes is counted. Then all is right, and the next sweep writes nothing."""
+    wrote = lab.heavy_sweep()
+    found = findings(lab.truth(), sa)
+    assert not found, shown(found)
+    again = lab.heavy_sweep()
+    assert not any(again.values()), f"the second sweep wrote {again}"
+    print(f"# {what}: the sweep wrote {wrote['LFT blocks']} LFT blocks")
+
+
+def lid_at(lab, slot):
+    return lab.slot_row(slot)["lid"]
+
+
+def vms_come_move_and_end(lab):
+    with lab.sa() as sa:
+        settle(lab, sa, "nothing yet")
+        for _ in range(ROUNDS):
+            lid = lab.create("hyp1_vf2")
+            settle(lab, sa, "created")
+            assert lid_at(lab, "hyp1_vf2") == lid
+            lab.copy([("hyp1_vf2", "hyp4_vf4")])
+            assert lid_at(lab, "hyp4_vf4") == lid, "the LID came only with the sweep"
+            settle(lab, sa, "moved")
+            assert lid_at(lab, "hyp4_vf4") == lid
+            lab.destroy("hyp4_vf4")
+            settle(lab, sa, "ended")
+
+
+def several_move_at_once(lab):
+    slots = ("hyp1_vf2", "hyp1_vf3", "hyp1_vf4")
+    targets = ("hyp2_vf1", "hyp3_vf2", "hyp4_vf1")
+    with lab.sa() as sa:
+        lids = [lab.create(slot) for slot in slots]
+        settle(lab, sa, "three created")
+        plan = lab.copy(list(zip(slots, targets)), "consistent")
+        assert plan["waves"] > 1
+        assert [lid_at(lab, target) for target in targets] == lids
+        settle(lab, sa, "three moved")
+        for target in targets:
+            lab.destroy(target)
+        settle(lab, sa, "three ended")
+
+
+def a_lid_rests_before_it_is_given_again(lab):
+    lid = lab.create("hyp2_vf2")
+    lab.heavy_sweep()
+    lab.destroy("hyp2_vf2")
+    lab.heavy_sweep()
+    assert lab.create("hyp2_vf2") != lid
+    lab.heavy_sweep()
+    move = {"kind": "create", "vm_port_guid": "0xe1", "vm_node_guid": "0xe0", **lab.place_of("hyp2_vf3")}
+    refused("lid-in-use", lab.ask, "plan", moves=[{**move, "lid": lid}])
+    refused("lid-in-use", lab.ask, "plan", moves=[{**move, "lid": lid_at(lab, "hyp1_vf1")}])
+    refused("slot-in-use", lab.ask, "plan", moves=[{**move, **lab.place_of("hyp2_vf2")}])
+    refused("guid-in-use", lab.ask, "plan", moves=[{**move, "vm_port_guid": lab.guid_at("hyp1_vf1")}])
+
+
+def tables_grow_for_a_high_lid(lab):
+    """LinearFDBTop is raised on each switch, some way ahead; OpenSM's next sweep sets it to the highest LID there is."""
+    with lab.sa() as sa:
+        assert lab.create("hyp3_vf3", lid=HIGH) == HIGH
+        settle(lab, sa, f"LID {HIGH}")
+        assert lid_at(lab, "hyp3_vf3") == HIGH
+        switches = len(lab.fabric.lft_dump())
+        pair = [f"0x{guid:016x}" for guid in (0xe0, 0xe1)]
+        move = {"kind": "create", "vm_node_guid": pair[0], "vm_port_guid": pair[1], **lab.place_of("hyp3_vf4")}
+        assert lab.ask("plan", moves=[{**move, "lid": HIGH + 1}])["switchinfo_sets"] == switches
+        assert lab.ask("plan", moves=[{**move, "lid": HIGH - 1}])["switchinfo_sets"] == 0
+
+
+def refused(reason, action, *arguments, **members):
+    try:
+        action(*arguments, **members)
+    except Refused as error:
+        assert error.reason == reason, f"refused as {error}, not {reason}"
+        return
+    raise AssertionError(f"not refused as {reason}")
+
+
+def main():
+    tap = Tap()
+    with DynamicLab(("hyp1_vf1", "hyp3_vf1")) as lab:
+        lab.heavy_sweep()
+        tap.run("vms_come_move_and_end", vms_come_move_and_end, lab)
+        tap.run("several_move_at_once", several_move_at_once, lab)
+        tap.run("a_lid_rests_before_it_is_given_again", a_lid_rests_before_it_is_given_again, lab)
+        tap.run("tables_grow_for_a_high_lid", tables_grow_for_a_high_lid, lab)
+    tap.exit()
+
+
+main()
