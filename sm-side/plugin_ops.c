@@ -10,6 +10,7 @@
 #include "notifier/base/cleanup.h"
 #include "notifier/base/die_point.h"
 #include "notifier/base/monotonic.h"
+#include "sm-side/alias_move.h"
 #include "sm-side/guid_text.h"
 #include "sm-side/identity_move.h"
 #include "sm-side/identity_verify.h"
@@ -115,13 +116,13 @@ static void put_pkeys(struct json_object *into, const osm_physp_t *physp)
 	json_object_object_add(into, "pkeys", pkeys);
 }
 
-static void put_gid(struct json_object *into, const osm_opensm_t *osm, const osm_port_t *port)
+static void put_gid(struct json_object *into, const osm_opensm_t *osm, uint64_t port_guid)
 {
 	char text[GID_TEXT_BYTES];
 	ib_gid_t gid;
 
 	gid.unicast.prefix = osm->subn.opt.subnet_prefix;
-	gid.unicast.interface_id = port->guid;
+	gid.unicast.interface_id = cl_hton64(port_guid);
 	gid_format(gid.raw, text);
 	json_put_text(into, "gid", text);
 }
@@ -156,13 +157,16 @@ static enum refusal op_locate(struct call *call)
 	CL_PLOCK_ACQUIRE(&osm->lock);
 	view = osm_model_view(osm);
 	port = osm_model_port(osm, call->request->port_guid);
+	/* Under Shared Port: whose alias it is. */
+	if (!port)
+		port = osm_get_port_by_alias_guid(&osm->subn, cl_hton64(call->request->port_guid));
 	if (!view) {
 		refused = REFUSAL_NO_MEMORY;
 	} else if (!port || !port->p_physp) {
 		refused = REFUSAL_UNKNOWN_PORT;
 	} else {
 		put_location(call->results, port, view);
-		put_gid(call->results, osm, port);
+		put_gid(call->results, osm, call->request->port_guid);
 	}
 	CL_PLOCK_RELEASE(&osm->lock);
 	fabric_view_destroy(view);
@@ -203,6 +207,24 @@ static enum refusal op_plan(struct call *call)
 	json_put_number(call->results, "view_us", note.view_ns / 1000);
 	json_put_number(call->results, "plan_us", note.plan_ns / 1000);
 	plan_store_put(plugin->plans, move);
+	return REFUSAL_NONE;
+}
+
+/* Both GUIDs are at other ports now; no switch has been asked. */
+static enum refusal op_move_alias(struct call *call)
+{
+	const struct sm_request *request = call->request;
+	const struct alias_move move = {
+	        request->alias, request->other_alias, request->from_lid, request->to_lid};
+	struct alias_plan plan;
+	enum refusal refused = alias_move_apply(call->plugin->osm, &move, &plan);
+
+	if (refused)
+		return refused;
+	json_put_number(call->results, "lid", plan.lid_after);
+	json_put_number(call->results, "lid_before", plan.lid_before);
+	json_put_number(call->results, "guidinfo_sets", plan.guidinfo_sets);
+	json_put_number(call->results, "lft_sets", 0);
 	return REFUSAL_NONE;
 }
 
@@ -368,6 +390,7 @@ static enum refusal (*const ops[])(struct call *call) = {
         [SM_APPLY] = op_apply,
         [SM_VERIFY] = op_verify,
         [SM_UNDO] = op_undo,
+        [SM_MOVE_ALIAS] = op_move_alias,
 };
 
 static void results_move(struct json_object *from, struct json_object *into)

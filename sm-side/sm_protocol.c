@@ -19,6 +19,7 @@ enum {
 	MAY_HAVE_HASH = 1 << 3,
 	NEEDS_MIGRATION = 1 << 4,
 	NEEDS_MS = 1 << 5,
+	NEEDS_ALIAS = 1 << 6,
 };
 
 static const struct {
@@ -34,6 +35,7 @@ static const struct {
         {"apply", SM_APPLY, NEEDS_HASH | NEEDS_MIGRATION},
         {"verify", SM_VERIFY, NEEDS_HASH},
         {"undo", SM_UNDO, NEEDS_MOVES | MAY_HAVE_HASH | NEEDS_MIGRATION},
+        {"move_alias", SM_MOVE_ALIAS, NEEDS_ALIAS},
 };
 
 const char *sm_op_name(enum sm_op op)
@@ -207,6 +209,28 @@ static const char *read_times(struct json_object *from, struct sm_request *reque
 	return NULL;
 }
 
+static const char *read_lid(struct json_object *from, const char *member, uint16_t *lid)
+{
+	uint64_t number;
+
+	if (json_read_number(from, member, LID_UNICAST_MAX, &number) || !number)
+		return "from_lid or to_lid is not a unicast LID";
+	*lid = (uint16_t)number;
+	return NULL;
+}
+
+static const char *read_alias(struct json_object *from, struct sm_request *request)
+{
+	const char *wrong = read_lid(from, "from_lid", &request->from_lid);
+
+	if (!wrong)
+		wrong = read_lid(from, "to_lid", &request->to_lid);
+	if (!wrong && (json_read_guid(from, "vm_port_guid", &request->alias) ||
+	                      json_read_guid(from, "other_port_guid", &request->other_alias)))
+		wrong = "vm_port_guid or other_port_guid is not a GUID";
+	return wrong;
+}
+
 /* NULL, or what is wrong. */
 static const char *read_members(
         struct json_object *from, unsigned members, struct sm_request *request)
@@ -225,6 +249,8 @@ static const char *read_members(
 		wrong = read_migration(from, request->migration);
 	if (!wrong && members & NEEDS_MS)
 		wrong = read_times(from, request);
+	if (!wrong && members & NEEDS_ALIAS)
+		wrong = read_alias(from, request);
 	return wrong;
 }
 
@@ -238,7 +264,8 @@ static const char *read_request(struct json_object *from, struct sm_request *req
 		request->op = ops[i].op;
 		return read_members(from, ops[i].members, request);
 	}
-	return "op is none of status, locate, plan, lease, release_lease, apply, verify, undo";
+	return "op is none of status, locate, plan, lease, release_lease, apply, verify, undo, "
+	       "move_alias";
 }
 
 enum refusal sm_request_read(const char *line, size_t bytes, struct json_object **id,

@@ -29,6 +29,7 @@ enum sm_op {
 	SM_APPLY,
 	SM_VERIFY,
 	SM_UNDO,
+	SM_MOVE_ALIAS,
 };
 
 const char *sm_op_name(enum sm_op op);
@@ -48,6 +49,9 @@ struct sm_request {
 	uint64_t hash;
 	char migration[SM_MIGRATION_BYTES];
 	unsigned ms, wait_ms;
+	/* move_alias's */
+	uint64_t alias, other_alias;
+	uint16_t from_lid, to_lid;
 };
 
 /*

@@ -16,7 +16,7 @@ CLASS_SMP, CLASS_SA = 0x01, 0x03
 GET, SET, GET_TABLE, DELETE = 0x01, 0x02, 0x12, 0x15
 PORT_INFO, LFT = 0x15, 0x19
 LFT_BLOCK_LIDS = 64
-NODE_RECORD, LINK_RECORD, PKEY_RECORD, PATH_RECORD, MC_MEMBER_RECORD = 0x11, 0x20, 0x33, 0x35, 0x38
+NODE_RECORD, LINK_RECORD, GUID_INFO_RECORD, PKEY_RECORD, PATH_RECORD, MC_MEMBER_RECORD = 0x11, 0x20, 0x30, 0x33, 0x35, 0x38
 STATUS_NO_RECORDS = 0x0300
 SA_HEADER = 56
 QP1_QKEY = 0x80010000
@@ -164,6 +164,16 @@ class SaClient:
                          "pkey": found})
         return rows
 
+    def set_aliases(self, lid, guids):
+        """{entry: GUID} of the GUIDInfo table at @lid, of block 0, as a hypervisor's driver has them set."""
+        mask, data = 3, bytearray(72)  # LID and block
+        struct.pack_into(">HB", data, 0, lid, 0)
+        for entry, guid in guids.items():
+            mask |= 1 << (4 + int(entry))
+            struct.pack_into(">Q", data, 8 + 8 * int(entry), guid)
+        self.ask(SET, GUID_INFO_RECORD, mask, bytes(data))
+        return {"lid": lid}
+
     def _member(self, method, mgid, port_gid, mask, qkey=0, pkey=0):
         data = bytearray(52)
         data[0:16], data[16:32] = bytes.fromhex(mgid), bytes.fromhex(port_gid)
@@ -256,7 +266,7 @@ class SaWorker:
         return self.request("many_paths", [list(pair) for pair in pairs])
 
     def __getattr__(self, name):
-        if name not in ("nodes", "links", "pkeys", "paths", "join", "leave", "members", "write_lid",
+        if name not in ("nodes", "links", "pkeys", "paths", "join", "leave", "members", "set_aliases", "write_lid",
                         "write_lft_entries"):
             raise AttributeError(name)
         return lambda *arguments: self.request(name, *arguments)
