@@ -250,10 +250,10 @@ static void others_are_routed_anew(const struct plan *plan)
 
 static void another_plan_is_done(const struct plan *plan)
 {
-	struct wishes others, kept = {0};
+	struct wishes others = {0}, kept = {0};
 	struct plan *other = NULL;
 
-	wish_moves(&others, &topology);
+	wish_swaps(&others, &topology, 4);
 	for (unsigned i = 0; i < others.count; i++) {
 		int sw = topology_find_switch(&topology, others.moves[i].to.switch_guid);
 		unsigned slot = topology.switches[sw].peer[others.moves[i].to.port].index;

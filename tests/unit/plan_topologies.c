@@ -391,7 +391,17 @@ int topology_slot_of_lid(const struct topology *topology, uint16_t lid)
 	return -1;
 }
 
-static void view_add_identities(struct fabric_view *view, const struct topology *topology)
+static bool is_somewhere(const struct topology *topology, int identity)
+{
+	for (unsigned slot = 0; slot < topology->slot_count; slot++)
+		if (topology->slots[slot].identity == identity)
+			return true;
+	return false;
+}
+
+/* Those that are in a slot; @indices: the view's, by identity. */
+static void view_add_identities(
+        struct fabric_view *view, const struct topology *topology, uint32_t *indices)
 {
 	for (unsigned i = 0; i < topology->identity_count; i++) {
 		struct view_end_port end_port = {
@@ -406,15 +416,31 @@ static void view_add_identities(struct fabric_view *view, const struct topology 
 		        .source = &topology->identities[i],
 		};
 
-		if (topology_slot_of_lid(topology, end_port.lid) < 0)
-			end_port.lid = 0;
-		fabric_view_add_end_port(view, &end_port);
+		if (is_somewhere(topology, (int)i))
+			indices[i] = fabric_view_add_end_port(view, &end_port);
+	}
+}
+
+static void view_add_links(struct fabric_view *view, const struct topology *topology, unsigned sw,
+        const uint32_t *indices)
+{
+	for (uint8_t port = 1; port <= topology->switches[sw].ports; port++) {
+		struct topology_peer peer = topology->switches[sw].peer[port];
+		struct view_peer linked = {peer.index, peer.port, peer.kind};
+
+		if (peer.kind == PEER_END_PORT) {
+			if (topology->slots[peer.index].identity < 0)
+				continue;
+			linked.index = indices[topology->slots[peer.index].identity];
+		}
+		fabric_view_link(view, sw, port, linked);
 	}
 }
 
 struct fabric_view *topology_view(const struct topology *topology)
 {
 	struct fabric_view *view = fabric_view_create();
+	uint32_t indices[TOPOLOGY_SLOTS] = {0};
 
 	for (unsigned i = 0; i < topology->switch_count; i++) {
 		const struct topology_switch *sw = &topology->switches[i];
@@ -422,22 +448,9 @@ struct fabric_view *topology_view(const struct topology *topology)
 		fabric_view_add_switch(view, sw->guid, sw->ports, sw->lft, TOPOLOGY_LIDS);
 		view->switches[i].lid = sw->lid;
 	}
-	view_add_identities(view, topology);
-	for (unsigned i = 0; i < topology->switch_count; i++) {
-		const struct topology_switch *sw = &topology->switches[i];
-
-		for (uint8_t port = 1; port <= sw->ports; port++) {
-			struct topology_peer peer = sw->peer[port];
-			int identity = peer.kind == PEER_END_PORT
-			                       ? topology->slots[peer.index].identity
-			                       : peer.index;
-
-			if (identity >= 0)
-				fabric_view_link(view, i, port,
-				        (struct view_peer){
-				                (uint32_t)identity, peer.port, peer.kind});
-		}
-	}
+	view_add_identities(view, topology, indices);
+	for (unsigned i = 0; i < topology->switch_count; i++)
+		view_add_links(view, topology, i, indices);
 	if (fabric_view_finish(view))
 		abort();
 	return view;

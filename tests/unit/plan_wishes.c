@@ -31,7 +31,7 @@ static int random_vf(struct topology *topology, const bool *taken)
 	return -1;
 }
 
-static void wish_some(struct wishes *wishes, struct topology *topology, unsigned count)
+void wish_swaps(struct wishes *wishes, struct topology *topology, unsigned count)
 {
 	bool leaves[TOPOLOGY_SLOTS] = {false}, comes[TOPOLOGY_SLOTS] = {false};
 
@@ -65,18 +65,96 @@ bool wish_evacuation(struct wishes *wishes, struct topology *topology)
 	return wishes->count > 0;
 }
 
+/* ---- dynamic LIDs ---- */
+
+/* Half of the VFs hold no VM. */
+static void slots_empty(struct topology *topology)
+{
+	for (unsigned slot = 0; slot < topology->slot_count; slot++)
+		if (!topology->slots[slot].is_pf && topology_random(topology, 2))
+			topology_empty(topology, slot);
+}
+
+static bool is_somewhere(const struct topology *topology, int identity)
+{
+	for (unsigned slot = 0; slot < topology->slot_count; slot++)
+		if (topology->slots[slot].identity == identity)
+			return true;
+	return false;
+}
+
+static int random_empty(struct topology *topology, const bool *taken)
+{
+	for (unsigned i = 0; i < 100; i++) {
+		unsigned slot = topology_random(topology, topology->slot_count);
+
+		if (topology->slots[slot].identity < 0 && !taken[slot])
+			return (int)slot;
+	}
+	return -1;
+}
+
+static void wish_creation(struct wishes *wishes, struct topology *topology, unsigned to)
+{
+	const struct topology_identity *created;
+	unsigned identity = topology_random(topology, topology->identity_count);
+
+	if (is_somewhere(topology, (int)identity))
+		return;
+	created = &topology->identities[identity];
+	for (unsigned i = 0; i < wishes->count; i++)
+		if (wishes->moves[i].vm_port_guid == created->port_guid)
+			return;
+	wishes->moves[wishes->count++] = (struct plan_move_request){
+	        .kind = VM_CREATE,
+	        .vm_port_guid = created->port_guid,
+	        .vm_node_guid = created->node_guid,
+	        .to = topology_place(topology, to),
+	        .lid = topology_random(topology, 2) ? created->lid : 0,
+	};
+}
+
+/* VMs come, go to empty slots and end. */
+static void wish_dynamic(struct wishes *wishes, struct topology *topology, unsigned count)
+{
+	bool leaves[TOPOLOGY_SLOTS] = {false}, comes[TOPOLOGY_SLOTS] = {false};
+
+	slots_empty(topology);
+	while (count--) {
+		int from = random_vf(topology, leaves), to = random_empty(topology, comes);
+		unsigned kind = topology_random(topology, 3);
+
+		if (from < 0 || to < 0)
+			continue;
+		comes[to] = true;
+		if (kind == 0) {
+			wish_creation(wishes, topology, (unsigned)to);
+			continue;
+		}
+		leaves[from] = true;
+		wish_move(wishes, topology, (unsigned)from, (unsigned)to);
+		wishes->moves[wishes->count - 1].kind = kind == 1 ? MOVE_COPY : VM_DESTROY;
+		if (kind == 2)
+			wishes->moves[wishes->count - 1].to = (struct view_place){0};
+	}
+}
+
 void wish_moves(struct wishes *wishes, struct topology *topology)
 {
 	wishes->count = 0;
-	switch (topology_random(topology, 3)) {
+	switch (topology_random(topology, 4)) {
 	case 0:
-		wish_some(wishes, topology, 1);
+		wish_swaps(wishes, topology, 1);
 		break;
 	case 1:
-		wish_some(wishes, topology, 2 + topology_random(topology, 7));
+		wish_swaps(wishes, topology, 2 + topology_random(topology, 7));
+		break;
+	case 2:
+		wish_evacuation(wishes, topology);
 		break;
 	default:
-		wish_evacuation(wishes, topology);
+		if (topology->has_vswitches)
+			wish_dynamic(wishes, topology, 1 + topology_random(topology, 6));
 	}
 }
 
@@ -125,9 +203,12 @@ void wish_arrive(struct topology *topology, const struct plan *plan)
 	for (uint32_t i = 0; i < plan->transfer_count; i++) {
 		int to = slot_at(topology, plan->transfers[i].to);
 
-		if (to >= 0)
-			topology->slots[to].identity =
-			        identity_of(topology, plan->transfers[i].identity.port_guid);
+		int identity = identity_of(topology, plan->transfers[i].identity.port_guid);
+
+		if (to < 0)
+			continue;
+		topology->slots[to].identity = identity;
+		topology->identities[identity].lid = plan->transfers[i].identity.lid;
 	}
 }
 
@@ -137,6 +218,10 @@ void wish_lanes(struct topology *topology, const struct topology *before, const 
 		int me = identity_of(topology, plan->transfers[i].identity.port_guid);
 		int there = slot_at(before, plan->transfers[i].to);
 		int was = there < 0 ? -1 : before->slots[there].identity;
+
+		for (int pf = there; pf >= 0 && was < 0; pf--)
+			if (before->slots[pf].is_pf)
+				was = before->slots[pf].identity;
 
 		if (me >= 0 && was >= 0)
 			topology->identities[me].layer = before->identities[was].layer;

@@ -13,8 +13,11 @@ struct wishes {
 	unsigned count;
 };
 
-/* Some VMs go to slots anywhere: one, a few, or all of a hypervisor; they may follow each other. */
+/* Some VMs go to slots anywhere: one, a few, or all of a hypervisor; they may follow each other. Or
+ * half of the slots are emptied first, and VMs come to such slots, go to them, or end. */
 void wish_moves(struct wishes *wishes, struct topology *topology);
+/* Up to @count exchanges of slots with somebody in them. */
+void wish_swaps(struct wishes *wishes, struct topology *topology, unsigned count);
 /* Each VM of a hypervisor goes elsewhere; false: there is none with a VM, or nowhere to go. */
 bool wish_evacuation(struct wishes *wishes, struct topology *topology);
 /* From slot to slot. */
