@@ -208,6 +208,16 @@ static enum migration_event take_look(
 	return EVENT_DONE;
 }
 
+/* Nothing that a sweep takes back is done without saying so. */
+static void take_stability(struct migration *m, struct json_object *answer)
+{
+	const char *stability = json_read_string(answer, "stability");
+
+	if (stability && strcmp(stability, "stable"))
+		find(m, "reverted-by-sweep",
+		        "the SM's next sweep chooses other routes for what has moved");
+}
+
 static enum migration_event take_plan(struct migration *m, struct json_object *answer)
 {
 	struct json_object *other = json_read_object(answer, "other");
@@ -215,6 +225,7 @@ static enum migration_event take_plan(struct migration *m, struct json_object *a
 
 	if (json_read_text(answer, "hash", m->plan_hash, sizeof(m->plan_hash)))
 		return malformed(m, "hash");
+	take_stability(m, answer);
 	/* Once the GUIDs are exchanged the slot shows the VM's. */
 	if (m->committed || !other || json_read_guid(other, "port_guid", &port_guid) ||
 	        port_guid == m->intent.other.port_guid)

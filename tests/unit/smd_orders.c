@@ -273,6 +273,22 @@ static void another_guid_at_the_slot_is_refused_before_the_commit(void **unused)
 	migration_clear(&m);
 }
 
+static void what_a_sweep_takes_back_is_not_done_without_saying_so(void **unused)
+{
+	struct migration m = begun(STATE_PREPARING);
+
+	assert_int_equal(
+	        told(&m, ACTION_PREPARE, "{\"ok\":true,\"hash\":\"h\",\"stability\":\"stable\"}"),
+	        EVENT_DONE);
+	assert_int_equal(m.testimony.finding_count, 0);
+	assert_int_equal(
+	        told(&m, ACTION_PREPARE,
+	                "{\"ok\":true,\"hash\":\"h\",\"stability\":\"reverted-by-sweep\"}"),
+	        EVENT_DONE);
+	assert_string_equal(m.testimony.findings[0].reason, "reverted-by-sweep");
+	migration_clear(&m);
+}
+
 static void counts_of_apply_and_undo_add_up(void **unused)
 {
 	struct migration m = begun(STATE_APPLYING);
@@ -297,6 +313,7 @@ int main(void)
 	        cmocka_unit_test(a_vm_elsewhere_than_its_host_says_is_refused),
 	        cmocka_unit_test(a_changed_lid_is_found_after_the_move),
 	        cmocka_unit_test(another_guid_at_the_slot_is_refused_before_the_commit),
+	        cmocka_unit_test(what_a_sweep_takes_back_is_not_done_without_saying_so),
 	        cmocka_unit_test(counts_of_apply_and_undo_add_up),
 	};
 
