@@ -19,6 +19,7 @@ void fabric_view_destroy(struct fabric_view *view)
 	free(view->switches);
 	free(view->end_ports);
 	free(view->peers);
+	free(view->cables);
 	free(view->switches_by_guid);
 	free(view->end_ports_by_guid);
 	free(view->end_ports_by_lid);
@@ -99,6 +100,34 @@ void fabric_view_link(struct fabric_view *view, uint32_t sw, uint8_t port, struc
 		view->end_ports[peer.index].switch_index = sw;
 		view->end_ports[peer.index].switch_port = port;
 	}
+}
+
+int fabric_view_limit(struct fabric_view *view, uint32_t sw, uint8_t port, struct view_cable cable)
+{
+	if (view->cable_room < view->peer_count) {
+		struct view_cable *grown =
+		        reallocarray(view->cables, view->peer_count, sizeof(*grown));
+
+		if (!grown)
+			return -ENOMEM;
+		memset(grown + view->cable_room, 0,
+		        (view->peer_count - view->cable_room) * sizeof(*grown));
+		view->cables = grown;
+		view->cable_room = view->peer_count;
+	}
+	if (sw < view->switch_count && port <= view->switches[sw].ports)
+		view->cables[view->switches[sw].first_peer + port] = cable;
+	return 0;
+}
+
+struct view_cable view_cable_of(
+        const struct fabric_view *view, const struct view_switch *sw, unsigned port)
+{
+	uint32_t at = sw->first_peer + port;
+
+	if (port > sw->ports || at >= view->cable_room)
+		return (struct view_cable){0};
+	return view->cables[at];
 }
 
 const struct view_peer *view_peer_of(

@@ -43,6 +43,13 @@ struct view_peer {
 	uint8_t kind;   /* enum view_peer_kind */
 };
 
+/* What packets of a cable are limited to: codes of IBA 14.2.5.6 (NeighborMTU) and 15.2.5.16 (rate),
+ * as in enum ibv_mtu and enum ibv_rate. 0: not known. */
+struct view_cable {
+	uint8_t mtu;
+	uint8_t rate;
+};
+
 struct view_switch {
 	uint64_t guid;
 	/* The table in one of two forms: read it by view_lft_entry and view_lft_block. */
@@ -80,6 +87,8 @@ struct fabric_view {
 	struct view_switch *switches;
 	struct view_end_port *end_ports;
 	struct view_peer *peers;
+	struct view_cable *cables; /* beside peers; NULL: nothing is known of any */
+	uint32_t cable_room;
 	uint32_t switch_count, end_port_count, peer_count;
 	uint32_t switch_room, end_port_room, peer_room;
 	uint32_t *switches_by_guid; /* indices in ascending order of GUID */
@@ -110,6 +119,10 @@ uint32_t fabric_view_add_end_port(struct fabric_view *view, const struct view_en
 /* Port @port of switch @sw is cabled to @peer, a switch (say so once for each side) or an end port.
  * What names nothing that is there becomes a fault. */
 void fabric_view_link(struct fabric_view *view, uint32_t sw, uint8_t port, struct view_peer peer);
+
+/* What the cable at @port of @sw lets through; to be said at both ends. Once all switches are
+ * added. -ENOMEM. */
+int fabric_view_limit(struct fabric_view *view, uint32_t sw, uint8_t port, struct view_cable cable);
 
 /*
  * Sort for the find functions, look for faults, and tell vSwitches from other switches: a vSwitch
@@ -168,6 +181,9 @@ static inline uint8_t view_lft_entry(const struct view_switch *sw, uint16_t lid)
 void view_lft_block(const struct view_switch *sw, uint16_t block, uint8_t *bytes);
 
 const struct view_peer *view_peer_of(
+        const struct fabric_view *view, const struct view_switch *sw, unsigned port);
+
+struct view_cable view_cable_of(
         const struct fabric_view *view, const struct view_switch *sw, unsigned port);
 
 /*

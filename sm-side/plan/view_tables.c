@@ -127,6 +127,11 @@ static int contents_copy(const struct fabric_view *view, struct fabric_view *cop
 		copy->end_ports[i].source = NULL;
 	}
 	copy->fault = view->fault;
+	for (uint32_t i = 0; i < view->switch_count && view->cables; i++)
+		for (unsigned port = 0; port <= view->switches[i].ports; port++)
+			if (fabric_view_limit(copy, i, (uint8_t)port,
+			            view_cable_of(view, &view->switches[i], port)))
+				return -ENOMEM;
 	memcpy(copy->peers, view->peers, view->peer_count * sizeof(*view->peers));
 	return lfts_copy(view, copy);
 }
@@ -151,6 +156,7 @@ size_t fabric_view_bytes(const struct fabric_view *view)
 	bytes += view->switch_room * sizeof(*view->switches);
 	bytes += view->end_port_room * sizeof(*view->end_ports);
 	bytes += view->peer_room * sizeof(*view->peers);
+	bytes += view->cable_room * sizeof(*view->cables);
 	bytes += view->switch_count * sizeof(*view->switches_by_guid);
 	bytes += view->end_port_count * sizeof(*view->end_ports_by_guid);
 	bytes += view->end_ports_by_lid ? LFT_ENTRIES_MAX * sizeof(*view->end_ports_by_lid) : 0;
