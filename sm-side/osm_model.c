@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "sm-side/osm_model.h"
+#include "sm-side/plan/paths.h"
 
 static uint64_t switch_guid(const osm_switch_t *sw)
 {
@@ -140,7 +141,28 @@ static int add_switches(
 	return 0;
 }
 
-static void link_switches(struct fabric_view *view, const struct switch_index *index)
+static uint8_t rate_of(const osm_physp_t *physp)
+{
+	/* What a switch can do is kept at its port 0. */
+	const osm_physp_t *capable =
+	        physp->p_node->sw ? osm_node_get_physp_ptr(physp->p_node, 0) : physp;
+	bool is_extended =
+	        capable && capable->port_info.capability_mask & IB_PORT_CAP_HAS_EXT_SPEEDS;
+
+	return ib_port_info_compute_rate(&physp->port_info, is_extended);
+}
+
+/* As OpenSM answers who asks for a path: the least that one of the two ends can do. */
+static struct view_cable cable_between(const osm_physp_t *a, const osm_physp_t *b)
+{
+	uint8_t a_mtu = ib_port_info_get_mtu_cap(&a->port_info);
+	uint8_t b_mtu = ib_port_info_get_mtu_cap(&b->port_info);
+
+	return (struct view_cable){
+	        a_mtu < b_mtu ? a_mtu : b_mtu, slower_rate(rate_of(a), rate_of(b))};
+}
+
+static int link_switches(struct fabric_view *view, const struct switch_index *index)
 {
 	for (uint32_t i = 0; i < index->count; i++) {
 		osm_node_t *node = index->switches[i]->p_node;
@@ -155,11 +177,15 @@ static void link_switches(struct fabric_view *view, const struct switch_index *i
 			if (!remote || !remote->p_node->sw)
 				continue;
 			peer = index_of(index, remote->p_node->sw);
-			if (peer != VIEW_NONE)
-				fabric_view_link(view, i, port,
-				        (struct view_peer){peer, remote->port_num, PEER_SWITCH});
+			if (peer == VIEW_NONE)
+				continue;
+			fabric_view_link(view, i, port,
+			        (struct view_peer){peer, remote->port_num, PEER_SWITCH});
+			if (fabric_view_limit(view, i, port, cable_between(physp, remote)))
+				return -ENOMEM;
 		}
 	}
+	return 0;
 }
 
 static struct view_end_port end_port_of(const osm_opensm_t *osm, const osm_port_t *port)
@@ -195,9 +221,13 @@ static int add_end_ports(
 		if (added == VIEW_NONE)
 			return -ENOMEM;
 		sw = before ? index_of(index, before->p_node->sw) : VIEW_NONE;
-		if (sw != VIEW_NONE)
-			fabric_view_link(view, sw, before->port_num,
-			        (struct view_peer){added, port->p_physp->port_num, PEER_END_PORT});
+		if (sw == VIEW_NONE)
+			continue;
+		fabric_view_link(view, sw, before->port_num,
+		        (struct view_peer){added, port->p_physp->port_num, PEER_END_PORT});
+		if (fabric_view_limit(
+		            view, sw, before->port_num, cable_between(before, port->p_physp)))
+			return -ENOMEM;
 	}
 	return 0;
 }
@@ -211,10 +241,10 @@ struct fabric_view *osm_model_view(const osm_opensm_t *osm)
 	if (!view)
 		return NULL;
 	error = add_switches(view, &osm->subn.sw_guid_tbl, &index);
-	if (!error) {
-		link_switches(view, &index);
+	if (!error)
+		error = link_switches(view, &index);
+	if (!error)
 		error = add_end_ports(view, osm, &index);
-	}
 	free(index.switches);
 	view->pkey_block = view_pkey_block;
 	if (!error)

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include <errno.h>
+
 #include <opensm/osm_config.h>
 #include <opensm/osm_opensm.h>
 
@@ -90,6 +92,21 @@ enum refusal plan_maker_plan(struct plugin *plugin, const struct plan_request *r
 	refused = plan_locked(plugin, request, &plan, note);
 	CL_PLOCK_RELEASE(&plugin->osm->lock);
 	return refused ? refused : take_over(plan, move);
+}
+
+int plan_maker_paths(struct plugin *plugin, const struct plan *plan, const uint16_t *peers,
+        uint32_t peer_count, struct plan_path **paths, uint32_t *count)
+{
+	struct fabric_view *view;
+	int error = -ENOMEM;
+
+	CL_PLOCK_ACQUIRE(&plugin->osm->lock);
+	view = osm_model_view(plugin->osm);
+	if (view)
+		error = plan_paths(view, plan, peers, peer_count, paths, count);
+	CL_PLOCK_RELEASE(&plugin->osm->lock);
+	fabric_view_destroy(view);
+	return error;
 }
 
 /* Is nothing of @plan left but what a sweep does not do? */

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "sm-side/plan/paths.h"
 #include "sm-side/plan/plan.h"
 #include "sm-side/plan/stability.h"
 
@@ -26,6 +27,11 @@ struct plan_note {
  * routing engine does so. */
 enum refusal plan_maker_plan(struct plugin *plugin, const struct plan_request *request, bool has_sl,
         struct identity_move **move, struct plan_note *note);
+
+/* plan_paths over the tables as OpenSM wants them now, which may have @plan in them already. free
+ * *@paths. -ENOMEM. */
+int plan_maker_paths(struct plugin *plugin, const struct plan *plan, const uint16_t *peers,
+        uint32_t peer_count, struct plan_path **paths, uint32_t *count);
 
 /*
  * Where a sweep has seen exchanged GUIDs before the plan was applied, the VMs are at their places

@@ -186,6 +186,23 @@ static struct plan_request request_of(struct call *call)
 	};
 }
 
+/* Whoever does not get them goes on with the paths that it had. */
+static void answer_paths(struct call *call, const struct plan *plan)
+{
+	const struct plugin_options *options = &call->plugin->options;
+	const uint8_t *sl = call->request->has_sl ? &call->request->sl
+	                    : options->has_sl     ? &options->sl
+	                                          : NULL;
+	struct plan_path *paths;
+	uint32_t count;
+
+	if (!call->request->peers || plan_maker_paths(call->plugin, plan, call->request->peers,
+	                                     call->request->peer_count, &paths, &count))
+		return;
+	sm_answer_paths(call->results, paths, count, sl);
+	free(paths);
+}
+
 static enum refusal op_plan(struct call *call)
 {
 	struct plugin *plugin = call->plugin;
@@ -206,6 +223,7 @@ static enum refusal op_plan(struct call *call)
 	json_put_text(call->results, "stability", stability_name(note.stability));
 	json_put_number(call->results, "view_us", note.view_ns / 1000);
 	json_put_number(call->results, "plan_us", note.plan_ns / 1000);
+	answer_paths(call, identity_move_plan(move));
 	plan_store_put(plugin->plans, move);
 	return REFUSAL_NONE;
 }
@@ -279,6 +297,7 @@ static enum refusal move_apply(
 	json_put_number(call->results, "resent", result.resent);
 	json_put_bool(call->results, "verified", true);
 	json_put_number(call->results, "elapsed_us", result.elapsed_us);
+	answer_paths(call, identity_move_plan(move));
 	return REFUSAL_NONE;
 }
 

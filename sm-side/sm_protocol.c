@@ -170,6 +170,31 @@ static const char *read_manner(struct json_object *from, struct sm_request *requ
 	return NULL;
 }
 
+static const char *read_peers(struct json_object *from, struct sm_request *request)
+{
+	struct json_object *list;
+	size_t count;
+
+	if (!json_object_object_get_ex(from, "peers", &list))
+		return NULL;
+	if (!json_object_is_type(list, json_type_array))
+		return "peers is not a list of LIDs";
+	count = json_object_array_length(list);
+	request->peers = calloc(count + 1, sizeof(*request->peers));
+	if (!request->peers)
+		return "there is no memory for it";
+	for (size_t i = 0; i < count; i++) {
+		struct json_object *row = json_object_array_get_idx(list, i);
+		int64_t lid =
+		        json_object_is_type(row, json_type_int) ? json_object_get_int64(row) : 0;
+
+		if (lid < 1 || lid > LID_UNICAST_MAX)
+			return "one of peers is not a unicast LID";
+		request->peers[request->peer_count++] = (uint16_t)lid;
+	}
+	return NULL;
+}
+
 static const char *read_hash(struct json_object *from, unsigned members, struct sm_request *request)
 {
 	const char *text = json_read_string(from, "hash");
@@ -245,6 +270,8 @@ static const char *read_members(
 		wrong = read_moves(from, request);
 	if (!wrong && members & (NEEDS_HASH | MAY_HAVE_HASH))
 		wrong = read_hash(from, members, request);
+	if (!wrong && members & (NEEDS_MOVES | NEEDS_HASH))
+		wrong = read_peers(from, request);
 	if (!wrong && members & NEEDS_MIGRATION)
 		wrong = read_migration(from, request->migration);
 	if (!wrong && members & NEEDS_MS)
@@ -291,7 +318,9 @@ enum refusal sm_request_read(const char *line, size_t bytes, struct json_object 
 void sm_request_clear(struct sm_request *request)
 {
 	free(request->moves);
+	free(request->peers);
 	request->moves = NULL;
+	request->peers = NULL;
 }
 
 struct json_object *sm_answer(struct json_object *id, enum refusal refusal, const char *text)
@@ -428,6 +457,25 @@ static struct json_object *changes_list(const struct plan_sets *sets)
 	for (uint32_t i = 0; i < sets->change_count; i++)
 		json_object_array_add(changes, change_object(&sets->changes[i]));
 	return changes;
+}
+
+void sm_answer_paths(struct json_object *answer, const struct plan_path *paths, uint32_t count,
+        const uint8_t *sl)
+{
+	struct json_object *list = json_object_new_array();
+
+	for (uint32_t i = 0; i < count; i++) {
+		struct json_object *row = json_object_new_object();
+
+		json_put_number(row, "local_lid", paths[i].local_lid);
+		json_put_number(row, "remote_lid", paths[i].remote_lid);
+		json_put_number(row, "mtu", paths[i].mtu);
+		json_put_number(row, "rate", paths[i].rate);
+		if (sl)
+			json_put_number(row, "sl", *sl);
+		json_object_array_add(list, row);
+	}
+	json_object_object_add(answer, "paths", list);
 }
 
 void sm_answer_plan(struct json_object *answer, const struct plan *plan, bool with_changes)

@@ -12,6 +12,7 @@
 
 #include <json-c/json.h>
 
+#include "sm-side/plan/paths.h"
 #include "sm-side/plan/plan.h"
 
 enum {
@@ -44,6 +45,8 @@ struct sm_request {
 	uint8_t sl;
 	uint32_t move_count;
 	struct plan_move_request *moves; /* by sm_request_clear */
+	uint32_t peer_count;
+	uint16_t *peers; /* LIDs to which paths are asked for; by sm_request_clear */
 	bool wants_changes;
 	bool has_hash;
 	uint64_t hash;
@@ -76,6 +79,9 @@ void sm_answer_fault(
 void sm_answer_plan(struct json_object *answer, const struct plan *plan, bool with_changes);
 /* The members lft_sets to switchinfo_sets and groups. */
 void sm_answer_counts(struct json_object *answer, const struct plan_counts *counts);
+/* @sl: of all of them; NULL: as before. */
+void sm_answer_paths(struct json_object *answer, const struct plan_path *paths, uint32_t count,
+        const uint8_t *sl);
 void sm_answer_hash(struct json_object *answer, uint64_t hash);
 
 #endif

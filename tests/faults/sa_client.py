@@ -159,9 +159,9 @@ class SaClient:
         rows = []
         for record in self.ask(GET_TABLE, PATH_RECORD, mask, bytes(data)):
             dlid, slid = struct.unpack_from(">HH", record, 40)
-            found, = struct.unpack_from(">H", record, 50)
+            found, sl = struct.unpack_from(">HH", record, 50)
             rows.append({"dlid": dlid, "slid": slid, "dgid": record[8:24].hex(), "sgid": record[24:40].hex(),
-                         "pkey": found})
+                         "pkey": found, "sl": sl & 0xf, "mtu": record[54] & 0x3f, "rate": record[55] & 0x3f})
         return rows
 
     def set_aliases(self, lid, guids):

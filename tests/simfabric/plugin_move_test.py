@@ -6,6 +6,7 @@ counted have to be those planned and those that the tables show to be needed; an
 import os
 import random
 import sys
+import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
@@ -301,6 +302,48 @@ def lmc_is_refused():
         refused("lmc", lab.plan, "hyp1_vf1", "hyp2_vf1")
 
 
+def net_of_several_speeds(path):
+    """QDR but for a spine with DDR and a hypervisor with SDR."""
+    speeds = {"spine2": 3, "V4": 1}
+    with open(os.path.join(FABRICS, "demo.net")) as net:
+        blocks = net.read().split("\n\n")
+    with open(path, "w") as out:
+        for block in blocks:
+            name = block.split('"')[1] if block.startswith("Switch") else None
+            out.write(f"speed={speeds.get(name, 7)}\n\n{block}\n\n")
+
+
+def least(rows):
+    """Of two directions (IBA 15.2.5.16: the codes 2, 3, 6 and 7 are of 2.5, 10, 20 and 40 Gb/s)."""
+    assert {row["rate"] for row in rows} <= {2, 3, 6, 7}, rows
+    return min(row["mtu"] for row in rows), min(row["rate"] for row in rows)
+
+
+def paths_of_a_moved_vm_are_those_that_sa_answers():
+    with tempfile.TemporaryDirectory() as scratch:
+        net = os.path.join(scratch, "speeds.net")
+        net_of_several_speeds(net)
+        with PluginLab(net=net) as lab, lab.sa() as sa:
+            lab.heavy_sweep()
+            vm, ports = int(lab.guid_at("hyp1_vf1"), 16), lab.truth().end_ports
+            peers = [port["lid"] for port in ports.values() if port["lid"] != ports[vm]["lid"]]
+            plan = lab.ask("plan", vm_port_guid=f"0x{vm:016x}", **lab.place_of("hyp4_vf2"), peers=peers)
+            sm, migration = lab.leased()
+            with sm:
+                lab.exchange_guids("hyp1_vf1", "hyp4_vf2")
+                applied = sm.ask("apply", hash=plan["hash"], migration=migration, peers=peers)
+            rows = {row["remote_lid"]: row for row in applied["paths"] if row["local_lid"] == ports[vm]["lid"]}
+            assert applied["paths"] == plan["paths"] and rows.keys() == set(peers), (plan["paths"], applied["paths"])
+            others = [guid for guid in ports if guid != vm]
+            answers = sa.many_paths([(gid(a), gid(b)) for other in others for a, b in ((vm, other), (other, vm))])
+            for there, back, other in zip(answers[::2], answers[1::2], others):
+                row = rows[ports[other]["lid"]]
+                assert (row["mtu"], row["rate"]) == least(there + back), (row, there, back)
+            assert {row["rate"] for row in rows.values()} == {3}, "the VM is behind the slowest cable"
+            other = next(row for row in applied["paths"] if row["local_lid"] != ports[vm]["lid"])
+            assert "sl" not in other and any(row["rate"] > 3 for row in applied["paths"]), applied["paths"]
+
+
 def routes_of_before_a_move_are_not_taken_from_opensms_cache():
     """OpenSM keeps the table of a switch that goes, for its coming back. After a move it holds ways that are no more, and
     where such a switch passes packets on they may lead in a circle."""
@@ -419,6 +462,7 @@ def main():
     for what in OUTSIDE:
         tap.run(f"outside_writer_is_noticed: {', '.join(what)}", outside_writer_is_noticed, what)
     tap.run("lmc_is_refused", lmc_is_refused)
+    tap.run("paths_of_a_moved_vm_are_those_that_sa_answers", paths_of_a_moved_vm_are_those_that_sa_answers)
     tap.run("routes_of_before_a_move_are_not_taken_from_opensms_cache",
             routes_of_before_a_move_are_not_taken_from_opensms_cache)
     for engine in ("updn", "dnup", "dor", "sssp"):

@@ -204,6 +204,40 @@ static const char *text_of(struct json_object *from, const char *name)
 	return json_object_get_string(value);
 }
 
+#define APPLY "{\"op\":\"apply\",\"hash\":\"00000000000000aa\",\"migration\":1"
+
+static void paths_are_asked_for_by_lids_and_answered_in_rows(void **state)
+{
+	static const char *const wrong[] = {APPLY ",\"peers\":7}", APPLY ",\"peers\":[0]}",
+	        APPLY ",\"peers\":[1,49152]}", APPLY ",\"peers\":[\"1\"]}"};
+	struct plan_path paths[2] = {{7, 9, 4, 3}, {7, 10, 0, 0}};
+	struct json_object *answer = sm_answer(NULL, REFUSAL_NONE, NULL), *list, *row;
+	struct sm_request request = {0};
+	uint8_t sl = 5;
+
+	assert_int_equal(read_line(APPLY ",\"peers\":[9,49151]}", &request), REFUSAL_NONE);
+	assert_int_equal(request.peer_count, 2);
+	assert_int_equal(request.peers[1], 49151);
+	assert_int_equal(read_line(APPLY "}", &request), REFUSAL_NONE);
+	assert_null(request.peers);
+	for (unsigned i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+		assert_int_equal(read_line(wrong[i], &request), REFUSAL_BAD_REQUEST);
+	sm_request_clear(&request);
+	sm_answer_paths(answer, paths, 2, NULL);
+	list = json_object_object_get(answer, "paths");
+	assert_int_equal(json_object_array_length(list), 2);
+	row = json_object_array_get_idx(list, 0);
+	assert_int_equal(number_of(row, "local_lid"), 7);
+	assert_int_equal(number_of(row, "remote_lid"), 9);
+	assert_int_equal(number_of(row, "mtu"), 4);
+	assert_int_equal(number_of(row, "rate"), 3);
+	assert_null(json_object_object_get(row, "sl"));
+	sm_answer_paths(answer, paths, 1, &sl);
+	row = json_object_array_get_idx(json_object_object_get(answer, "paths"), 0);
+	assert_int_equal(number_of(row, "sl"), 5);
+	json_object_put(answer);
+}
+
 static void a_refusal_says_what_it_is_about(void **state)
 {
 	struct view_fault fault = {VIEW_LID_TWICE, 0x10, 0x20, 7, 0}, none = {0};
@@ -290,6 +324,7 @@ int main(void)
 	        cmocka_unit_test(several_moves_are_read_from_a_list),
 	        cmocka_unit_test(what_is_not_as_it_should_be_is_a_bad_request),
 	        cmocka_unit_test(the_id_is_echoed_also_when_refused),
+	        cmocka_unit_test(paths_are_asked_for_by_lids_and_answered_in_rows),
 	        cmocka_unit_test(a_refusal_says_what_it_is_about),
 	        cmocka_unit_test(a_plan_is_written_out_in_full),
 	};
