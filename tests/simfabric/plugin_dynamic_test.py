@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
-"""Dynamic LIDs under a real OpenSM with libosmtether.so: VFs without a VM are down and have no LID. VMs are created, move
-to empty slots and end; the test plays the host agents, who pull a VF's link up and down. What the sweep that follows
+"""Dynamic LIDs under a real OpenSM with libosmtether.so: VFs without a VM are down and have no LID. VMs are created,
+move to empty slots and end; the test plays the host agents, who pull a VF's link up and down. What the sweep that follows
 writes is counted, and SA has to say where the fabric carries whom."""
 import os
 import sys
@@ -41,24 +41,25 @@ class DynamicLab(PluginLab):
         self.fabric.cli("guids", slot, *(f"0x{guid:016x}" for guid in pair))
         return pair
 
-    def make_and_apply(self, moves, between, order="fast"):
-        """@between: what the agents do under the lease."""
-        before = self.fabric.lft_dump()
-        plan = self.ask("plan", moves=moves, order=order)
+    def make_and_apply(self, moves, before=lambda: None, after=lambda: None, order="fast"):
+        """@before, @after: what the agents do under the lease. No sweep comes between, which would take away the routes of a
+        VM that is not there yet."""
         sm, migration = self.leased()
         with sm:
-            between()
+            lfts = self.fabric.lft_dump()
+            plan = sm.ask("plan", moves=moves, order=order)
+            before()
             applied = sm.ask("apply", hash=plan["hash"], migration=migration)
-        changed = lft_blocks.count_changed(before, self.fabric.lft_dump())
+            changed = lft_blocks.count_changed(lfts, self.fabric.lft_dump())
+            after()
         assert applied["verified"] and applied["lft_sets"] == plan["lft_sets"] == changed + plan["splits"], \
             f"sent {applied['lft_sets']}, planned {plan['lft_sets']}, changed {changed}"
         return plan
 
     def create(self, slot, **members):
-        node_guid, port_guid = self.new_guids(slot)
-        plan = self.make_and_apply([{"kind": "create", "vm_port_guid": f"0x{port_guid:016x}",
-                                     "vm_node_guid": f"0x{node_guid:016x}", **self.place_of(slot), **members}], lambda: None)
-        self.fabric.link(slot, 1, "up")
+        node_guid, port_guid = (f"0x{guid:016x}" for guid in self.new_guids(slot))
+        move = {"kind": "create", "vm_port_guid": port_guid, "vm_node_guid": node_guid, **self.place_of(slot), **members}
+        plan = self.make_and_apply([move], after=lambda: self.fabric.link(slot, 1, "up"))
         return plan["moves"][0]["vm"]["lid"]
 
     def copy(self, pairs, order="fast"):
@@ -71,11 +72,11 @@ class DynamicLab(PluginLab):
                 self.new_guids(source)
         moves = [{"kind": "copy", "vm_port_guid": self.guid_at(source), **self.place_of(destination)}
                  for source, destination in pairs]
-        return self.make_and_apply(moves, agents, order)
+        return self.make_and_apply(moves, before=agents, order=order)
 
     def destroy(self, slot):
         self.make_and_apply([{"kind": "destroy", "vm_port_guid": self.guid_at(slot)}],
-                            lambda: self.fabric.link(slot, 1, "down"))
+                            before=lambda: self.fabric.link(slot, 1, "down"))
         self.new_guids(slot)
 
 
