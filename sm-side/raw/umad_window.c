@@ -255,11 +255,14 @@ static uint64_t next_due(const struct umad_window *window, uint64_t deadline_ns)
 	return deadline_ns;
 }
 
+/* What has come is taken before anything counts as late: this program may not have run for long. */
 static int resend_due(struct umad_window *window)
 {
 	uint64_t now = monotonic_ns();
 	int error = 0;
 
+	if (next_due(window, UINT64_MAX) > now || umad_poll(window->fd, 0) == 0)
+		return 0;
 	for (unsigned i = 0; i < window->settings.window && !error; i++)
 		if (window->flights[i].queued && window->flights[i].due_ns <= now)
 			error = try_again(window, &window->flights[i]);

@@ -28,6 +28,7 @@ static struct {
 	unsigned repeat_first; /* answer the first one again, so often */
 	uint16_t status;       /* of answers */
 	unsigned most_at_a_time;
+	unsigned sleep_ms; /* before the next answer */
 	int send_error;
 } wire;
 
@@ -99,6 +100,13 @@ static void answer_from(void *umad, unsigned which)
 	mad[5] = (uint8_t)wire.status;
 }
 
+static void sleep_for(unsigned ms)
+{
+	struct timespec time = monotonic_timespec(ms * NS_PER_MS);
+
+	nanosleep(&time, NULL);
+}
+
 int umad_recv(int fd, void *umad, int *length, int timeout_ms)
 {
 	*length = SMP_BYTES;
@@ -113,12 +121,19 @@ int umad_recv(int fd, void *umad, int *length, int timeout_ms)
 	}
 	if (wire.next == wire.count)
 		return -ETIMEDOUT;
+	sleep_for(wire.sleep_ms);
+	wire.sleep_ms = 0;
 	answer_from(umad, wire.next++);
 	if (wire.spoil) {
 		wire.spoil--;
 		((uint8_t *)umad_get_mad(umad))[DATA_AT] ^= 0xff;
 	}
 	return 0;
+}
+
+int umad_poll(int fd, int timeout_ms)
+{
+	return wire.next < wire.count && !wire.lose ? 0 : -ETIMEDOUT;
 }
 
 /* What the callbacks have heard. */
@@ -203,6 +218,19 @@ static void what_is_lost_is_sent_again_under_another_transaction(void **state)
 	for (unsigned i = 1; i < 3; i++)
 		assert_memory_not_equal(wire.sent[0] + TID_AT, wire.sent[i] + TID_AT, 4);
 	assert_memory_not_equal(wire.sent[1] + TID_AT, wire.sent[2] + TID_AT, 4);
+	umad_window_close(window);
+}
+
+/* The program was not run for longer than a try may take; all answers are there. */
+static void what_has_come_meanwhile_is_not_late(void **state)
+{
+	struct umad_window *window = open_window(8, 2, 1);
+
+	wire.sleep_ms = 5;
+	post(window, 8);
+	assert_int_equal(run(window), 0);
+	assert_int_equal(heard.answered, 8);
+	assert_int_equal(umad_window_counts(window).resent, 0);
 	umad_window_close(window);
 }
 
@@ -317,6 +345,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(no_more_than_the_window_are_under_way),
 	        cmocka_unit_test(what_is_lost_is_sent_again_under_another_transaction),
+	        cmocka_unit_test(what_has_come_meanwhile_is_not_late),
 	        cmocka_unit_test(what_stays_lost_is_said_once),
 	        cmocka_unit_test(a_late_answer_is_nobodys),
 	        cmocka_unit_test(an_answer_that_says_something_else_counts_as_a_try),
