@@ -114,7 +114,9 @@ FABRIC_TOOL_SOURCES := $(addprefix sm-side/raw/,fabric_tool.c fabric_tool_plan.c
 
 $(call program,tether-fabric,$(FABRIC_TOOL_SOURCES),-libumad -ljson-c)
 $(call unit_test,raw_smp,sm-side/raw/smp.c)
-$(call unit_test,raw_window,sm-side/raw/umad_window.c sm-side/raw/smp.c)
+$(call unit_test,raw_window,tests/unit/raw_wire.c sm-side/raw/umad_window.c sm-side/raw/smp.c)
+$(call unit_test,raw_sender,tests/unit/raw_wire.c sm-side/raw/smp_sender_umad.c sm-side/raw/fabric_read_umad.c \
+	sm-side/raw/umad_window.c $(CHANGE_SOURCES),-ljson-c)
 $(call unit_test,raw_change,$(CHANGE_SOURCES),-ljson-c)
 $(call unit_test,raw_properties,tests/unit/plan_wishes.c $(PREFIX_SOURCES) $(CHANGE_SOURCES),-ljson-c)
 $(call fuzzer,raw_smp,sm-side/raw/smp.c)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 /*
- * A window of SMPs over a libibumad that this test plays: what was sent lies in a row, and each
- * test says what comes of it. Time is the machine's; a try is over after a millisecond.
+ * A window of SMPs over a libibumad that each test plays. Time is the machine's; where a try is to
+ * be late it is so after a millisecond.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -13,128 +13,11 @@
 
 #include <cmocka.h>
 
-#include <infiniband/umad.h>
-
 #include "notifier/base/monotonic.h"
 #include "sm-side/raw/umad_window.h"
+#include "unit/raw_wire.h"
 
-enum { SENT_MAX = 64, FD = 7, HEADER = 64, TID_AT = 12, DATA_AT = 64, A_MINUTE_MS = 60000 };
-
-static struct {
-	uint8_t sent[SENT_MAX][SMP_BYTES];
-	unsigned count, next;  /* sent; the next to be answered */
-	unsigned lose;         /* the first so many */
-	unsigned spoil;        /* of those answered, the first so many say something else */
-	unsigned repeat_first; /* answer the first one again, so often */
-	uint16_t status;       /* of answers */
-	unsigned most_at_a_time;
-	unsigned sleep_ms; /* before the next answer */
-	int send_error;
-} wire;
-
-int umad_init(void)
-{
-	return 0;
-}
-
-int umad_done(void)
-{
-	return 0;
-}
-
-int umad_open_port(const char *ca, int port)
-{
-	return FD;
-}
-
-int umad_close_port(int fd)
-{
-	return 0;
-}
-
-int umad_register(
-        int fd, int mgmt_class, int version, uint8_t rmpp, long methods[16 / sizeof(long)])
-{
-	return mgmt_class == SMP_CLASS_LID ? 0 : 1;
-}
-
-size_t umad_size(void)
-{
-	return HEADER;
-}
-
-void *umad_get_mad(void *umad)
-{
-	return (uint8_t *)umad + HEADER;
-}
-
-int umad_status(void *umad)
-{
-	return 0;
-}
-
-int umad_set_addr(void *umad, int lid, int qp, int sl, int qkey)
-{
-	return 0;
-}
-
-int umad_send(int fd, int agent, void *umad, int length, int timeout_ms, int retries)
-{
-	if (wire.send_error)
-		return wire.send_error;
-	assert_true(wire.count < SENT_MAX);
-	assert_int_equal(retries, 0);
-	memcpy(wire.sent[wire.count++], umad_get_mad(umad), SMP_BYTES);
-	if (wire.count - wire.next > wire.most_at_a_time)
-		wire.most_at_a_time = wire.count - wire.next;
-	return 0;
-}
-
-static void answer_from(void *umad, unsigned which)
-{
-	uint8_t *mad = umad_get_mad(umad);
-
-	memcpy(mad, wire.sent[which], SMP_BYTES);
-	mad[3] = SMP_GET_RESPONSE;
-	mad[4] = (uint8_t)(wire.status >> 8);
-	mad[5] = (uint8_t)wire.status;
-}
-
-static void sleep_for(unsigned ms)
-{
-	struct timespec time = monotonic_timespec(ms * NS_PER_MS);
-
-	nanosleep(&time, NULL);
-}
-
-int umad_recv(int fd, void *umad, int *length, int timeout_ms)
-{
-	*length = SMP_BYTES;
-	if (wire.repeat_first) {
-		wire.repeat_first--;
-		answer_from(umad, 0);
-		return 0;
-	}
-	while (wire.lose && wire.next < wire.count) {
-		wire.lose--;
-		wire.next++;
-	}
-	if (wire.next == wire.count)
-		return -ETIMEDOUT;
-	sleep_for(wire.sleep_ms);
-	wire.sleep_ms = 0;
-	answer_from(umad, wire.next++);
-	if (wire.spoil) {
-		wire.spoil--;
-		((uint8_t *)umad_get_mad(umad))[DATA_AT] ^= 0xff;
-	}
-	return 0;
-}
-
-int umad_poll(int fd, int timeout_ms)
-{
-	return wire.next < wire.count && !wire.lose ? 0 : -ETIMEDOUT;
-}
+enum { TID_AT = 12, A_MINUTE_MS = 60000 };
 
 /* What the callbacks have heard. */
 static struct {
@@ -201,7 +84,7 @@ static void no_more_than_the_window_are_under_way(void **state)
 	assert_int_equal(umad_window_counts(window).asked, 20);
 	assert_int_equal(umad_window_counts(window).resent, 0);
 	for (unsigned i = 0; i < 20; i++)
-		assert_int_equal(wire.sent[i][DATA_AT], i);
+		assert_int_equal(wire_data(i)[0], i);
 	umad_window_close(window);
 }
 
@@ -238,7 +121,7 @@ static void what_stays_lost_is_said_once(void **state)
 {
 	struct umad_window *window = open_window(2, 3, 1);
 
-	wire.lose = SENT_MAX;
+	wire.lose = WIRE_SENT_MAX;
 	post(window, 2);
 	assert_int_equal(run(window), 0);
 	assert_int_equal(heard.timed_out, 2);
@@ -295,7 +178,7 @@ static void at_the_deadline_everybody_hears(void **state)
 {
 	struct umad_window *window = open_window(2, 1000000, A_MINUTE_MS);
 
-	wire.lose = SENT_MAX;
+	wire.lose = WIRE_SENT_MAX;
 	post(window, 5);
 	assert_int_equal(umad_window_run(window, monotonic_ns() + NS_PER_MS), -ETIMEDOUT);
 	assert_int_equal(heard.timed_out, 5);
