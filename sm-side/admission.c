@@ -185,7 +185,6 @@ static struct admission slots_fill(const struct inventory *inventory,
 		        "%s to %s it could do neither",
 		        source_host, to);
 	intent->shared_port = source->shared_port;
-	intent->fabric &= !intent->shared_port;
 	identity_set(&intent->identity, source);
 	identity_set(&intent->other, destination);
 	if (source->address && address_decode(source->address, &intent->address))
@@ -293,7 +292,6 @@ struct admission admission_reattach(const struct inventory *inventory,
 	intent->identity = last->intent.identity;
 	intent->address = last->intent.address;
 	intent->shared_port = last->intent.shared_port;
-	intent->fabric &= !intent->shared_port;
 	if (name_set(intent->vm, vm))
 		return admission_refuse("name-too-long", "names have at most %d characters",
 		        MIGRATION_NAME_BYTES - 1);

@@ -91,6 +91,7 @@ static void sm_is_another(struct drive *d)
 static bool needs_another_lease(const struct drive *d, enum migration_state state)
 {
 	return d->lease_is_lost && sm_link_is_up(d->sm) &&
+	       !drive_migration((struct drive *)d)->intent.shared_port &&
 	       (state == STATE_APPLYING || state == STATE_REPLANNING ||
 	               state == STATE_BACK_UNDOING);
 }

@@ -54,6 +54,20 @@ static bool action_needs_fabric(enum migration_action action)
 	       action == ACTION_NAME_DESTINATION_BACK;
 }
 
+static bool is_all_the_sms(enum migration_state state)
+{
+	return migration_action_parties(migration_state_action(state)) == PARTY_SM;
+}
+
+/* Between shared ports there is nothing to plan and nothing to lease; the SM is told where the
+ * alias GUID is. */
+static bool is_of_aliases(enum migration_state state)
+{
+	enum migration_action action = migration_state_action(state);
+
+	return action == ACTION_APPLY || action == ACTION_UNDO;
+}
+
 /* Without an SM there is no plan, no lease and no GUID to move. Where no GUID was touched there is
  * nothing to undo; else a sweep may have made the move, though nothing was applied. */
 static bool is_stepped_over(const struct migration *m, enum migration_state state)
@@ -63,7 +77,7 @@ static bool is_stepped_over(const struct migration *m, enum migration_state stat
 	if ((state == STATE_BACK_VACATING || state == STATE_BACK_UNDOING) && !m->applied)
 		return true;
 	if (m->intent.shared_port)
-		return migration_action_parties(migration_state_action(state)) == PARTY_SM;
+		return is_all_the_sms(state) && !(m->intent.fabric && is_of_aliases(state));
 	return !m->intent.fabric && action_needs_fabric(migration_state_action(state));
 }
 
@@ -102,7 +116,9 @@ static unsigned parties_of(const struct migration *m, enum migration_state state
 {
 	unsigned parties = migration_action_parties(migration_state_action(state));
 
-	return m->intent.fabric ? parties : parties & ~PARTY_SM;
+	if (!m->intent.fabric || (m->intent.shared_port && !is_of_aliases(state)))
+		parties &= ~PARTY_SM;
+	return parties;
 }
 
 /* However often a plan is made anew, all attempts together have the time of one. */

@@ -35,7 +35,8 @@ $(call unit_test,smd_ledger,$(LEDGER_SOURCES),-ljson-c -lprotobuf-c)
 $(call unit_test,smd_orders,sm-side/sm_talk.c $(JSON_SOURCES) $(MIGRATION_SOURCES),-ljson-c -lprotobuf-c)
 $(call unit_test,smd_admission,sm-side/admission.c sm-side/inventory.c sm-side/whereabouts.c \
 	notifier/interest.c $(MIGRATION_SOURCES),-lprotobuf-c)
-$(call unit_test,smd_shared_port,sm-side/numbers.c sm-side/shared_event.c sm-side/testimony.c notifier/interest.c $(FRAME_SOURCES),-lprotobuf-c)
+$(call unit_test,smd_shared_port,sm-side/numbers.c sm-side/shared_event.c sm-side/sm_talk.c $(JSON_SOURCES) \
+	$(MIGRATION_SOURCES) notifier/interest.c $(FRAME_SOURCES),-ljson-c -lprotobuf-c)
 $(call unit_test,smd_questions,sm-side/questions.c sm-side/numbers.c notifier/interest.c $(FRAME_SOURCES),-lprotobuf-c)
 EVACUATION_SOURCES := sm-side/plan_json.c sm-side/evacuation_json.c sm-side/evacuation.c sm-side/admission.c sm-side/inventory.c
 $(call unit_test,smd_requests,$(EVACUATION_SOURCES) notifier/interest.c $(LEDGER_SOURCES),-ljson-c -lprotobuf-c)

@@ -59,10 +59,28 @@ static unsigned lease_wait_ms(const struct deadlines *deadlines)
 	                                                   : deadlines->sm_lease_ms;
 }
 
+/* Between shared ports: the VM's alias GUID goes from the one to the other. */
+static struct json_object *alias_request(const struct migration *m, bool back)
+{
+	const struct place *from = back ? &m->intent.destination : &m->intent.source;
+	const struct place *to = back ? &m->intent.source : &m->intent.destination;
+	struct json_object *request = request_new("move_alias");
+
+	json_put_guid(request, "vm_port_guid", m->intent.identity.port_guid);
+	json_put_guid(request, "other_port_guid", m->intent.other.port_guid);
+	json_put_number(request, "from_lid", from->lid);
+	json_put_number(request, "to_lid", to->lid);
+	return request;
+}
+
 struct json_object *sm_talk_request(const struct migration *m, enum migration_action action)
 {
 	struct json_object *request;
 
+	if (m->intent.shared_port)
+		return action == ACTION_APPLY || action == ACTION_UNDO
+		               ? alias_request(m, action == ACTION_UNDO)
+		               : NULL;
 	switch (action) {
 	case ACTION_LOCATE:
 	case ACTION_LOOK:
@@ -119,7 +137,7 @@ static enum migration_event refused(
 	/* One that has just been started becomes the master soon. */
 	if (action == ACTION_LEASE && (!strcmp(reason, "busy") || !strcmp(reason, "not-master")))
 		return EVENT_BUSY;
-	if (action == ACTION_APPLY &&
+	if (action == ACTION_APPLY && !m->intent.shared_port &&
 	        (!strcmp(reason, "stale-plan") || !strcmp(reason, "unknown-plan")))
 		return EVENT_STALE;
 	if (!strcmp(reason, "same-place") && action == ACTION_PLAN)
@@ -130,6 +148,9 @@ static enum migration_event refused(
 	if ((action == ACTION_APPLY || action == ACTION_UNDO) && !strcmp(reason, "no-lease") &&
 	        m->leases_lost++ < LEASES_LOST_MAX)
 		return EVENT_SM_BACK;
+	/* Where nobody has told it of them it has nothing to say of them, and never had. */
+	if (m->intent.shared_port && !strcmp(reason, "unknown-port"))
+		return EVENT_DONE;
 	find(m, reason, text ? text : reason);
 	return EVENT_FAILED;
 }
@@ -282,7 +303,7 @@ enum migration_event sm_talk_take(struct migration *m, enum migration_action act
 		return take_plan(m, answer);
 	case ACTION_APPLY:
 	case ACTION_UNDO:
-		return take_applied(m, answer);
+		return m->intent.shared_port ? EVENT_DONE : take_applied(m, answer);
 	default:
 		return EVENT_DONE;
 	}

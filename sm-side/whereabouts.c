@@ -13,7 +13,7 @@ bool whereabouts_are_known(const struct inventory *inventory, const struct migra
 
 bool whereabouts_need_sm(const struct migration *migration)
 {
-	return migration->intent.fabric &&
+	return migration->intent.fabric && !migration->intent.shared_port &&
 	       migration_reenter_asks(migration->journalled, FACT_NOT_CARRIED);
 }
 

@@ -8,6 +8,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
+from faults.sa_truth import gid, sa_of  # noqa: E402
 from lab.deadline import wait_until  # noqa: E402
 from lab.survival import Turns  # noqa: E402
 from lab.system import PATIENT, SHARED_PORT_NET, CommandFailed, System  # noqa: E402
@@ -72,15 +73,37 @@ def datagrams_arrive_once(lab):
     print("# | " + ", ".join(f"{verdict['role']}: {verdict['received']} received" for verdict in verdicts), flush=True)
 
 
+def drivers_tell_the_sa(lab):
+    """Of each VF's alias GUID, as those of real hypervisors do."""
+    with sa_of(lab.fabric) as sa:
+        for host in lab.hosts:
+            rows = [row for row in lab.fabric.slots() if row["hypervisor"] == host]
+            sa.set_aliases(rows[0]["lid"], {row["alias"]: int(row["port_guid"], 16) for row in rows})
+
+
+def sa_says_where_they_are(lab):
+    """By GID, before and after a sweep."""
+    vms = [row for row in lab.fabric.slots() if row["vm"]]
+    gids = {row["vm"]: gid(int(row["port_guid"], 16)) for row in vms}
+    assert {row["vm"]: int(row["port_guid"], 16) for row in vms} == lab.vm_guids, "they have their GUIDs"
+    for _ in range(2):
+        with sa_of(lab.fabric) as sa:
+            for row in vms:
+                assert [path["dlid"] for path in sa.paths(gids["vm1"], gids[row["vm"]])] == [row["lid"]], row
+        lab.fabric.opensm_heavy_sweep()
+
+
 def main():
     tap = Tap()
     with System(net=SHARED_PORT_NET, copy_ms=5, settings={**PATIENT, "stop_ms": 1500}) as lab:
         lab.start()
+        drivers_tell_the_sa(lab)
         tap.run(f"connections_carry_everything_once_through_{MIGRATIONS}_moves", connections_carry_everything_once, lab)
         lab.fabric.cli("data-fault", "swapped_numbers=1", "shifted_tables=1")
         tap.run(f"no_datagram_is_lost_or_misdelivered_through_{MIGRATIONS}_moves", datagrams_arrive_once, lab)
         lab.fabric.cli("data-fault", "shifted_tables=0")
         tap.run("connections_do_with_numbers_that_are_others", connections_carry_everything_once, lab, ["--receives", "shared"])
+        tap.run("sa_says_where_they_are", sa_says_where_they_are, lab)
     tap.exit()
 
 

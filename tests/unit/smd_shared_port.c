@@ -7,11 +7,15 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <json-c/json.h>
 #include <string.h>
 
 #include "notifier/wire/rows.h"
 #include "sm-side/numbers.h"
 #include "sm-side/shared_event.h"
+#include "notifier/base/deadlines.h"
+#include "sm-side/migration.h"
+#include "sm-side/sm_talk.h"
 #include "sm-side/testimony.h"
 
 /*
@@ -263,6 +267,83 @@ static void who_is_connected_to_a_neighbour_is_nobodys_concern(void **state)
 	assert_int_equal(unpaired(false), 1);
 }
 
+/* ---- the road ---- */
+
+static struct migration_intent between_ports(bool fabric)
+{
+	return (struct migration_intent){.id = 1,
+	        .epoch = 2,
+	        .vm = "vm1",
+	        .fabric = fabric,
+	        .shared_port = true,
+	        .identity = {.node_guid = 0x10, .port_guid = 0x11},
+	        .other = {.node_guid = 0x20, .port_guid = 0x22},
+	        .source = {.host = "a", .slot = "a1", .lid = 5},
+	        .destination = {.host = "b", .slot = "b1", .lid = 7}};
+}
+
+/* The state that follows @from when all is well. */
+static enum migration_state after(bool fabric, enum migration_state from)
+{
+	struct migration_intent intent = between_ports(fabric);
+	struct migration m;
+	enum migration_state to;
+
+	migration_init(&m, &intent, &deadlines_default);
+	m.state = from;
+	m.committed = true;
+	migration_event(&m, EVENT_DONE, 1);
+	to = m.state;
+	migration_clear(&m);
+	return to;
+}
+
+static void nobody_leases_or_plans_and_the_sm_is_told(void **state)
+{
+	assert_int_equal(after(true, STATE_MOVING), STATE_NAMING);
+	assert_int_equal(after(true, STATE_NAMING), STATE_VACATING);
+	assert_int_equal(after(true, STATE_VACATING), STATE_APPLYING);
+	assert_int_equal(after(true, STATE_APPLYING), STATE_ATTACHING);
+	assert_int_equal(after(false, STATE_MOVING), STATE_NAMING);
+	assert_int_equal(after(false, STATE_VACATING), STATE_ATTACHING);
+}
+
+static void is_told(const char *answer_text, enum migration_event event)
+{
+	struct migration_intent intent = between_ports(true);
+	struct json_object *answer = json_tokener_parse(answer_text);
+	struct migration m;
+	bool carried;
+
+	migration_init(&m, &intent, &deadlines_default);
+	assert_int_equal(sm_talk_take(&m, ACTION_APPLY, answer, &carried), event);
+	json_object_put(answer);
+	migration_clear(&m);
+}
+
+static void the_sm_is_told_of_the_alias_both_ways(void **state)
+{
+	struct migration_intent intent = between_ports(true);
+	struct json_object *request;
+	struct migration m;
+
+	migration_init(&m, &intent, &deadlines_default);
+	request = sm_talk_request(&m, ACTION_APPLY);
+	assert_string_equal(json_object_to_json_string_ext(request, JSON_C_TO_STRING_PLAIN),
+	        "{\"op\":\"move_alias\",\"vm_port_guid\":\"0x0000000000000011\","
+	        "\"other_port_guid\":\"0x0000000000000022\",\"from_lid\":5,\"to_lid\":7}");
+	json_object_put(request);
+	request = sm_talk_request(&m, ACTION_UNDO);
+	assert_non_null(strstr(
+	        json_object_to_json_string_ext(request, JSON_C_TO_STRING_PLAIN), "\"to_lid\":5"));
+	json_object_put(request);
+	migration_clear(&m);
+	is_told("{\"ok\":true,\"lid\":7}", EVENT_DONE);
+	/* It was never told of them. */
+	is_told("{\"ok\":false,\"reason\":\"unknown-port\",\"text\":\"\"}", EVENT_DONE);
+	is_told("{\"ok\":false,\"reason\":\"stale-plan\",\"text\":\"\"}", EVENT_FAILED);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -275,6 +356,8 @@ int main(void)
 	        TEST(who_has_ended_is_told_by_the_lid_that_it_showed),
 	        TEST(an_event_names_each_lid_that_peers_know),
 	        TEST(reconnect_brings_others_of_the_lids_concerned),
+	        TEST(nobody_leases_or_plans_and_the_sm_is_told),
+	        TEST(the_sm_is_told_of_the_alias_both_ways),
 	        TEST(who_is_connected_to_a_neighbour_is_nobodys_concern),
 	};
 
