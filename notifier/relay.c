@@ -272,6 +272,8 @@ int relay_hello_fill(struct relay *relay, Tether__Hello *hello)
 	hello->migration = relay->last.migration;
 	hello->step = relay->last.step;
 	hello->sequence = relay->last.sequence;
+	hello->open = relay->begun;
+	hello->n_open = relay->begun_count;
 	return 0;
 }
 
@@ -282,6 +284,8 @@ void relay_hello_clear(Tether__Hello *hello)
 	free(hello->addresses);
 	hello->addresses = NULL;
 	hello->n_addresses = 0;
+	hello->open = NULL;
+	hello->n_open = 0;
 }
 
 /* When @child's silence ends; UINT64_MAX: it is not silent. */

@@ -115,7 +115,7 @@ void relay_let_go(struct relay *relay, uint64_t migration);
  * before this returns. -ENOMEM. */
 int relay_event(struct relay *relay, const Tether__Event *event, uint64_t now_ms);
 
-/* Fill epoch, migration, step, sequence and addresses of a HELLO upward, to be said on each new
+/* Fill epoch, migrations, step, sequence and addresses of a HELLO upward, to be said on each new
  * link; the rest is the owner's. relay_hello_clear frees what was filled in. -ENOMEM. */
 int relay_hello_fill(struct relay *relay, Tether__Hello *hello);
 void relay_hello_clear(Tether__Hello *hello);

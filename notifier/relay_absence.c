@@ -67,15 +67,23 @@ void relay_absence_note(struct relay *relay, const Tether__Event *event, uint64_
 	vm->released_until_ms = until_ms;
 }
 
+static bool takes_part(const Tether__Hello *hello, uint64_t migration)
+{
+	for (size_t i = 0; i < hello->n_open; i++)
+		if (hello->open[i] == migration)
+			return true;
+	return hello->migration == migration;
+}
+
 void relay_absence_tell(
-        struct relay *relay, const struct child *child, uint64_t takes_part_in, uint64_t now_ms)
+        struct relay *relay, const struct child *child, const Tether__Hello *hello, uint64_t now_ms)
 {
 	struct vm_state *vm = child_is_process(child) ? relay_vm_find(relay, child->vm) : NULL;
 	Tether__Frame frame = TETHER__FRAME__INIT;
 
 	if (!vm || !vm->released || now_ms >= vm->released_until_ms)
 		return;
-	if (vm->released->migration == takes_part_in)
+	if (takes_part(hello, vm->released->migration))
 		return;
 	vm->released->overall_ms = (uint32_t)(vm->released_until_ms - now_ms);
 	frame.body_case = TETHER__FRAME__BODY_EVENT;

@@ -84,6 +84,18 @@ bool step_ends_migration(Tether__Step step)
 	       step == TETHER__STEP__STEP_ERROR;
 }
 
+static void migration_ends(struct relay *relay, uint64_t migration)
+{
+	size_t kept = 0;
+
+	if (relay->last.migration == migration)
+		relay->last.migration = 0;
+	for (size_t i = 0; i < relay->begun_count; i++)
+		if (relay->begun[i] != migration)
+			relay->begun[kept++] = relay->begun[i];
+	relay->begun_count = kept;
+}
+
 /* @open has left the list of what is open, so that the owner may call the relay from parent_send.
  */
 static void event_close(struct relay *relay, struct open_event *open)
@@ -97,8 +109,8 @@ static void event_close(struct relay *relay, struct open_event *open)
 		        "registrations are not acknowledged yet");
 	answer = tally_finish(open->tally);
 	relay_open_destroy(open);
-	if (step_ends_migration(key.step) && relay->last.migration == key.migration)
-		relay->last.migration = 0;
+	if (step_ends_migration(key.step))
+		migration_ends(relay, key.migration);
 	if (answer) {
 		answered_keep(relay, answer);
 		relay_answer_up(relay, answer);

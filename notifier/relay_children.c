@@ -143,7 +143,7 @@ static int child_hello(
 		return -EACCES;
 	}
 	relay_numbers_learn(relay, child, hello);
-	relay_absence_tell(relay, child, hello->migration, now_ms);
+	relay_absence_tell(relay, child, hello, now_ms);
 	hello_answer_send(relay, child, NULL, NULL);
 	relay_events_hand(relay, child, true, now_ms);
 	relay_settle(relay, now_ms);

@@ -131,6 +131,19 @@ static void open_append(struct relay *relay, struct open_event *open)
 	*at = open;
 }
 
+/* Where more are open than one tether-smd has under way, the oldest are forgotten. */
+static void migration_begins(struct relay *relay, const struct event_key *key)
+{
+	relay->last = *key;
+	for (size_t i = 0; i < relay->begun_count; i++)
+		if (relay->begun[i] == key->migration)
+			return;
+	if (relay->begun_count == RELAY_BEGUN_MAX)
+		memmove(relay->begun, relay->begun + 1,
+		        --relay->begun_count * sizeof(*relay->begun));
+	relay->begun[relay->begun_count++] = key->migration;
+}
+
 /* Takes @event. */
 int relay_event_take(struct relay *relay, Tether__Event *event, uint64_t now_ms)
 {
@@ -154,7 +167,7 @@ int relay_event_take(struct relay *relay, Tether__Event *event, uint64_t now_ms)
 	if (!open)
 		return -ENOMEM;
 	if (!step_ends_migration(key.step))
-		relay->last = key;
+		migration_begins(relay, &key);
 	barrier_set(relay, open, now_ms);
 	relay_absence_note(relay, event, migration_until_ms(open, now_ms));
 	relay_numbers_note(relay, event);

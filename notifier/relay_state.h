@@ -13,7 +13,7 @@
 #include "notifier/relay.h"
 #include "notifier/tally.h"
 
-enum { RELAY_NAME_BYTES = 255 };
+enum { RELAY_NAME_BYTES = 255, RELAY_BEGUN_MAX = 32 };
 
 struct open_event {
 	struct open_event *next;
@@ -66,6 +66,9 @@ struct relay {
 	struct answered *answered; /* the newest first */
 	struct ended ended;
 	struct event_key last; /* migration 0: none under way */
+	uint64_t
+	        begun[RELAY_BEGUN_MAX]; /* migrations whose end has not come by, the oldest first */
+	size_t begun_count;
 	uint64_t epoch;
 	struct relay_counts counts;
 };
@@ -111,10 +114,9 @@ void relay_settle(struct relay *relay, uint64_t now_ms);
  * absence, every other step to it but RECONNECT ends it. */
 void relay_absence_note(struct relay *relay, const Tether__Event *event, uint64_t until_ms);
 void relay_absence_end(struct vm_state *vm);
-/* Before the process @child is welcome; @takes_part_in: the migration that its HELLO names, or 0.
- */
-void relay_absence_tell(
-        struct relay *relay, const struct child *child, uint64_t takes_part_in, uint64_t now_ms);
+/* Before the process @child is welcome; its HELLO names the migrations that it takes part in. */
+void relay_absence_tell(struct relay *relay, const struct child *child, const Tether__Hello *hello,
+        uint64_t now_ms);
 
 /* relay_numbers.c */
 /* An event that was taken, a HELLO that is accepted: what they say of numbers. */

@@ -282,13 +282,18 @@ int64_t steps_tick(uint64_t now_ms, steps_send *send, void *owner)
 
 void steps_fill_hello(Tether__Hello *hello)
 {
+	static uint64_t open[MOVES_MAX];
 	const struct move *move;
 
 	hello->epoch = highest_epoch;
+	hello->open = open;
+	hello->n_open = 0;
 	TAILQ_FOREACH(move, &moves, link)
 	{
 		if (move->state == MOVE_ENDED || move->state == MOVE_KNOWN || !move->answered)
 			continue;
+		if (hello->n_open < MOVES_MAX)
+			open[hello->n_open++] = move->id;
 		hello->migration = move->id;
 		hello->step = move->answered->step;
 		hello->sequence = move->answered->sequence;

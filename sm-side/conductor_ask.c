@@ -293,12 +293,12 @@ static void drive_host_up(struct drive *d, const char *host)
 	}
 }
 
-static void host_up(void *owner, const char *host, uint64_t open)
+static void host_up(void *owner, const char *host, const uint64_t *open, size_t count)
 {
 	struct conductor *c = owner;
 
-	if (open)
-		conductor_tell_end(c, host, open);
+	for (size_t i = 0; i < count; i++)
+		conductor_tell_end(c, host, open[i]);
 	EACH_AT_WORK(c, d)
 	drive_host_up(d, host);
 	conductor_mend_guids(c, host);

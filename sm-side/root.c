@@ -21,7 +21,8 @@ struct notice {
 	enum { NOTICE_ANSWER, NOTICE_UP } kind;
 	Tether__Answer *answer;
 	char *host;
-	uint64_t open;
+	uint64_t *open;
+	size_t open_count;
 };
 
 void root_tick_arm(struct root *root)
@@ -55,6 +56,7 @@ static void notice_free(struct notice *notice)
 	if (notice->answer)
 		tether__answer__free_unpacked(notice->answer, NULL);
 	free(notice->host);
+	free(notice->open);
 	free(notice);
 }
 
@@ -68,19 +70,29 @@ static void notice_add(struct root *root, struct notice *notice)
 	event_active(root->noticing, EV_TIMEOUT, 0);
 }
 
-static void notice_up(struct root *root, const char *host, uint64_t open)
+static int notice_fill(struct notice *notice, const Tether__Hello *hello)
+{
+	notice->kind = NOTICE_UP;
+	notice->host = strdup(hello->name);
+	notice->open = calloc(hello->n_open + 1, sizeof(*notice->open));
+	if (!notice->host || !notice->open)
+		return -ENOMEM;
+	if (hello->n_open)
+		memcpy(notice->open, hello->open, hello->n_open * sizeof(*notice->open));
+	notice->open_count = hello->n_open;
+	return 0;
+}
+
+static void notice_up(struct root *root, const Tether__Hello *hello)
 {
 	struct notice *notice = calloc(1, sizeof(*notice));
 
-	if (notice)
-		notice->host = strdup(host);
-	if (!notice || !notice->host) {
-		free(notice);
+	if (!notice)
 		return;
-	}
-	notice->kind = NOTICE_UP;
-	notice->open = open;
-	notice_add(root, notice);
+	if (notice_fill(notice, hello))
+		notice_free(notice);
+	else
+		notice_add(root, notice);
 }
 
 static void notices_due(evutil_socket_t unused, short what, void *context)
@@ -96,7 +108,8 @@ static void notices_due(evutil_socket_t unused, short what, void *context)
 			root->callbacks->answer(root->owner, notice->answer);
 			break;
 		case NOTICE_UP:
-			root->callbacks->host_up(root->owner, notice->host, notice->open);
+			root->callbacks->host_up(
+			        root->owner, notice->host, notice->open, notice->open_count);
 			break;
 		}
 		notice_free(notice);
@@ -203,7 +216,7 @@ static int hello(void *owner, uint32_t child, const Tether__Hello *hello, const 
 	inventory_host_connected(&root->inventory, hello->name, true);
 	log_info("root", "host %s is here: %zu VMs, %zu slots", hello->name, hello->n_vms,
 	        hello->n_slots);
-	notice_up(root, hello->name, hello->migration);
+	notice_up(root, hello);
 	return 0;
 }
 

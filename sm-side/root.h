@@ -20,8 +20,8 @@ struct root;
 struct root_callbacks {
 	/* To an event of root_send. */
 	void (*answer)(void *owner, const Tether__Answer *answer);
-	/* @open: the migration that is still open there by its own word, 0: none. */
-	void (*host_up)(void *owner, const char *host, uint64_t open);
+	/* @open: the migrations that are still open there by its own word. */
+	void (*host_up)(void *owner, const char *host, const uint64_t *open, size_t count);
 };
 
 /* Listen at @path, for root and this process's own user. NULL with errno. */

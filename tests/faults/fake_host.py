@@ -102,7 +102,7 @@ class Host:
             opened = [s for s in self.shims() if s.open]
             return {"version": self.version, "role": "ROLE_HOST", "name": self.name, "epoch": self.epoch,
                     "migration": opened[0].open if opened else 0, "step": opened[0].step if opened else 0,
-                    "addresses": [{"lid": lid} for lid in sorted(lids)], **self.inventory()}
+                    "open": sorted({m for s in opened for m in s.moves}), "addresses": [{"lid": lid} for lid in sorted(lids)], **self.inventory()}
 
     def event(self, sock, event):
         key = (event["migration"], event["epoch"], event["step"], event["sequence"])

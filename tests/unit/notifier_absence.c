@@ -34,6 +34,23 @@ static void process_that_takes_part_gets_release_as_it_is(void **state)
 	EXPECT(t, "vm1/1.1 < HELLO DONE\nvm1/1.1 < RELEASE.1 vm expects vm1/1.1\n");
 }
 
+/* It takes part in another one, too, as a peer; that one came later. */
+static void process_that_takes_part_in_two_gets_release_as_it_is(void **state)
+{
+	struct test *t = *state;
+	uint64_t open[] = {1, 7};
+
+	relay_vm_here(t->relay, "vm1");
+	EVENT(t, .step = TETHER__STEP__STEP_RELEASE, .to_vm = true, .expected = {"vm1/1.1"});
+	forget(t);
+	t->says_welcome = true;
+	t->takes_part_in = 7;
+	t->open = open;
+	t->open_count = 2;
+	child(t, "vm1", "vm1/1.1", 0);
+	EXPECT(t, "vm1/1.1 < HELLO DONE\nvm1/1.1 < RELEASE.1 vm expects vm1/1.1\n");
+}
+
 static void nobody_is_told_of_an_absence_that_is_over(void **state)
 {
 	struct test *t = *state;
@@ -128,6 +145,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        HOST_TEST(process_that_starts_after_release_is_told_before_it_is_welcome),
 	        HOST_TEST(process_that_takes_part_gets_release_as_it_is),
+	        HOST_TEST(process_that_takes_part_in_two_gets_release_as_it_is),
 	        HOST_TEST(nobody_is_told_of_an_absence_that_is_over),
 	        HOST_TEST(process_that_starts_where_the_vm_arrives_opens_nothing_before_resume),
 	        HOST_TEST(nobody_waits_for_a_resume_that_does_not_follow),

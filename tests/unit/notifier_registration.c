@@ -294,6 +294,29 @@ static void hello_upward_says_epoch_migration_and_interests(void **state)
 	relay_hello_clear(&hello);
 }
 
+static void hello_upward_names_every_migration_that_is_open(void **state)
+{
+	struct test *t = *state;
+	uint32_t a = child(t, "vm1", "vm1/1.1", 0), b = child(t, "vm2", "vm2/1.1", 0);
+	Tether__Hello hello;
+
+	EVENT(t, .to_vm = true, .migration = 4, .sequence = 1);
+	EVENT(t, .vm = "vm2", .to_vm = true, .migration = 5, .sequence = 1);
+	EVENT(t, .to_vm = true, .migration = 4, .sequence = 2);
+	hello_up(t, &hello);
+	assert_int_equal(hello.n_open, 2);
+	assert_int_equal(hello.open[0], 4);
+	assert_int_equal(hello.open[1], 5);
+	relay_hello_clear(&hello);
+	EVENT(t, .step = TETHER__STEP__STEP_ABORT, .to_vm = true, .migration = 4, .sequence = 3);
+	pass(t, 6000);
+	hello_up(t, &hello);
+	assert_int_equal(hello.n_open, 1);
+	assert_int_equal(hello.open[0], 5);
+	assert_int_not_equal(a, b);
+	relay_hello_clear(&hello);
+}
+
 static void what_the_parent_missed_is_said_again(void **state)
 {
 	struct test *t = *state;
@@ -344,6 +367,7 @@ int main(void)
 	        HOST_TEST(bad_address_is_refused),
 	        HOST_TEST(announced_queue_pair_is_known_until_it_is_withdrawn),
 	        HOST_TEST(who_announces_a_queue_pair_is_no_peer_of_its_vm),
+	        HOST_TEST(hello_upward_names_every_migration_that_is_open),
 	        HOST_TEST(hello_upward_says_epoch_migration_and_interests),
 	        HOST_TEST(what_the_parent_missed_is_said_again),
 	        HOST_TEST(what_was_dropped_while_the_parent_was_away_is_dropped_there),

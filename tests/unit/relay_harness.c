@@ -270,6 +270,8 @@ int say_hello(struct test *t, uint32_t link, Tether__Role role, const char *name
 	hello.pid = 4711;
 	hello.program = (char *)"ib_write_bw";
 	hello.migration = t->takes_part_in;
+	hello.open = t->open;
+	hello.n_open = t->open_count;
 	hello.addresses = address_list;
 	for (size_t i = 0; i < lids_count; i++) {
 		tether__address__init(&addresses[i]);

@@ -36,6 +36,8 @@ struct test {
 	bool acknowledge; /* play a parent that acknowledges each registration at once */
 	bool order_at_once;
 	uint64_t takes_part_in; /* what the next HELLO names as open */
+	uint64_t *open;         /* and all of them */
+	size_t open_count;
 	bool says_welcome;      /* a HELLO that is accepted is written down, too */
 	uint32_t version;       /* what a HELLO says of the protocol */
 	char refused[256];      /* the sentence of the last HELLO that was refused */
