@@ -110,12 +110,19 @@ static int make_room(osm_opensm_t *osm, uint16_t lid)
 	return 0;
 }
 
+uint16_t osm_lids_promised(const struct osm_lids *lids, uint64_t port_guid)
+{
+	uint16_t low = 0, high;
+
+	return osm_db_guid2lid_get(lids->osm->sm.lid_mgr.p_g2l, port_guid, &low, &high) ? 0 : low;
+}
+
 int osm_lids_promise(struct osm_lids *lids, uint64_t port_guid, uint16_t lid)
 {
 	osm_db_domain_t *g2l = lids->osm->sm.lid_mgr.p_g2l;
-	uint16_t low, high;
+	uint16_t promised = osm_lids_promised(lids, port_guid);
 
-	if (osm_db_guid2lid_get(g2l, port_guid, &low, &high) == 0 && low && low != lid)
+	if (promised && promised != lid)
 		return -EEXIST;
 	if (make_room(lids->osm, lid) || osm_db_guid2lid_set(g2l, port_guid, lid, lid))
 		return -ENOMEM;

@@ -23,6 +23,9 @@ void osm_lids_destroy(struct osm_lids *lids);
  * switches of a view are not looked at. NULL: out of memory; lid_pool_destroy it. */
 struct lid_pool *osm_lids_free_ones(struct osm_lids *lids);
 
+/* What @port_guid is promised; 0: nothing. */
+uint16_t osm_lids_promised(const struct osm_lids *lids, uint64_t port_guid);
+
 /* The next sweep that finds a port of @port_guid gives it @lid; until then the tables have room for
  * it. -ENOMEM; -EEXIST: @port_guid is promised another one. */
 int osm_lids_promise(struct osm_lids *lids, uint64_t port_guid, uint16_t lid);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 #include <errno.h>
 
+#include <stdlib.h>
+
 #include <opensm/osm_config.h>
 #include <opensm/osm_opensm.h>
 
@@ -46,17 +48,49 @@ static bool creates(const struct plan_request *request)
 	return false;
 }
 
+/*
+ * Who has been promised a LID gets it: whoever asks again has died before the VM came, or has seen
+ * OpenSM die. NULL: out of memory.
+ */
+static struct plan_move_request *moves_as_promised(
+        const struct plugin *plugin, const struct plan_request *request, struct lid_pool *lids)
+{
+	struct plan_move_request *moves = calloc(request->move_count, sizeof(*moves));
+
+	for (uint32_t i = 0; moves && i < request->move_count; i++) {
+		uint16_t lid;
+
+		moves[i] = request->moves[i];
+		lid = moves[i].kind == VM_CREATE
+		              ? osm_lids_promised(plugin->lids, moves[i].vm_port_guid)
+		              : 0;
+		if (!lid || (moves[i].lid && moves[i].lid != lid))
+			continue;
+		moves[i].lid = lid;
+		lid_pool_give_back(lids, lid, 0);
+	}
+	lid_pool_wake(lids, monotonic_ns());
+	return moves;
+}
+
 static enum refusal make_with_lids(const struct plugin *plugin, const struct fabric_view *view,
         const struct plan_request *request, struct plan **plan)
 {
 	struct plan_request with_lids = *request;
-	struct lid_pool *lids = creates(request) ? osm_lids_free_ones(plugin->lids) : NULL;
-	enum refusal refused;
+	struct plan_move_request *moves;
+	enum refusal refused = REFUSAL_NO_MEMORY;
+	struct lid_pool *lids;
 
-	if (creates(request) && !lids)
-		return REFUSAL_NO_MEMORY;
-	with_lids.lids = lids;
-	refused = plan_make(view, plugin->options.model, &with_lids, plan);
+	if (!creates(request))
+		return plan_make(view, plugin->options.model, request, plan);
+	lids = osm_lids_free_ones(plugin->lids);
+	moves = lids ? moves_as_promised(plugin, request, lids) : NULL;
+	if (moves) {
+		with_lids.lids = lids;
+		with_lids.moves = moves;
+		refused = plan_make(view, plugin->options.model, &with_lids, plan);
+	}
+	free(moves);
 	lid_pool_destroy(lids);
 	return refused;
 }

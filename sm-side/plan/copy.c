@@ -60,12 +60,23 @@ static enum refusal identity_make(const struct fabric_view *view,
 	return REFUSAL_NONE;
 }
 
+/* By an earlier attempt, or since a sweep has seen it come. */
+static bool is_there_already(
+        const struct fabric_view *view, const struct plan_move_request *request)
+{
+	uint32_t vm = view_find_end_port(view, request->vm_port_guid);
+
+	return vm != VIEW_NONE && view_place_equal(view_place_of(view, vm), request->to);
+}
+
 enum refusal copy_find(const struct fabric_view *view, const struct endpoint_model *model,
         const struct plan_move_request *request, struct lid_pool *lids, struct plan_move *move)
 {
 	struct plan_move found = {.kind = request->kind};
 	enum refusal refused = REFUSAL_NONE;
 
+	if (request->kind != VM_DESTROY && is_there_already(view, request))
+		return REFUSAL_SAME_PLACE;
 	if (request->kind != VM_DESTROY)
 		refused = slot_find(view, model, request, &found);
 	if (!refused && request->kind == VM_CREATE)

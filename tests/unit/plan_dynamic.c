@@ -329,6 +329,14 @@ static void refusals_have_their_reasons(void **state)
 	wrong = copy;
 	wrong.vm_port_guid = 0xe01;
 	assert_int_equal(refusal_of(&wrong, NULL), REFUSAL_UNKNOWN_PORT);
+	/* Asked again by somebody who does not know that it was done. */
+	wrong = copy;
+	wrong.to = topology_place(&at, held);
+	assert_int_equal(refusal_of(&wrong, NULL), REFUSAL_SAME_PLACE);
+	wrong = create;
+	wrong.vm_port_guid = copy.vm_port_guid;
+	wrong.to = topology_place(&at, held);
+	assert_int_equal(refusal_of(&wrong, NULL), REFUSAL_SAME_PLACE);
 }
 
 /* A LID that the pool's owner knows to be somebody's is given to nobody else, however many VFs. */
