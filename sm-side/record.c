@@ -233,17 +233,30 @@ int record_from_cells(enum record_kind kind, const struct cell *cells, struct re
 /* ---- the sum ---- */
 
 /* CRC-32 as of IEEE 802.3, four bits at a time. */
-static uint32_t crc32_add(uint32_t crc, const void *at, size_t length)
+static uint32_t crc32_add_byte(uint32_t crc, uint8_t byte)
 {
 	static const uint32_t table[16] = {0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac,
 	        0x76dc4190, 0x6b6b51f4, 0x4db26158, 0x5005713c, 0xedb88320, 0xf00f9344, 0xd6d6a3e8,
 	        0xcb61b38c, 0x9b64c2b0, 0x86d3d2d4, 0xa00ae278, 0xbdbdf21c};
+
+	crc = crc >> 4 ^ table[(crc ^ byte) & 15];
+	return crc >> 4 ^ table[(crc ^ byte >> 4) & 15];
+}
+
+static uint32_t crc32_add(uint32_t crc, const void *at, size_t length)
+{
 	const uint8_t *bytes = at;
 
-	for (size_t i = 0; i < length; i++) {
-		crc = crc >> 4 ^ table[(crc ^ bytes[i]) & 15];
-		crc = crc >> 4 ^ table[(crc ^ bytes[i] >> 4) & 15];
-	}
+	for (size_t i = 0; i < length; i++)
+		crc = crc32_add_byte(crc, bytes[i]);
+	return crc;
+}
+
+/* The same on every machine. */
+static uint32_t crc32_add_number(uint32_t crc, uint64_t number)
+{
+	for (int shift = 0; shift < 64; shift += 8)
+		crc = crc32_add_byte(crc, (uint8_t)(number >> shift));
 	return crc;
 }
 
@@ -254,13 +267,14 @@ uint32_t record_sum(enum record_kind kind, const struct cell *cells)
 
 	for (unsigned i = 0; i < shape.columns; i++) {
 		const struct cell *cell = &cells[i];
-		uint64_t head[2] = {cell->type, cell->length};
 
-		if (cell->type == CELL_INTEGER)
-			head[1] = (uint64_t)cell->integer;
-		crc = crc32_add(crc, head, sizeof(head));
-		if (cell->type != CELL_INTEGER)
+		crc = crc32_add_number(crc, cell->type);
+		if (cell->type == CELL_INTEGER) {
+			crc = crc32_add_number(crc, (uint64_t)cell->integer);
+		} else {
+			crc = crc32_add_number(crc, cell->length);
 			crc = crc32_add(crc, cell->at, cell->length);
+		}
 	}
 	return ~crc;
 }

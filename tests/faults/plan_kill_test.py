@@ -12,6 +12,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
+from faults.dynamic_attempts import Coming, DynamicLab, Ending, Moving  # noqa: E402
 from faults.fault_points import passed  # noqa: E402
 from faults.plugin_client import Refused  # noqa: E402
 from faults.sa_truth import check_sa_truth  # noqa: E402
@@ -19,17 +20,14 @@ from lab.deadline import wait_until  # noqa: E402
 from lab.tap import FULL, Tap, print_rows  # noqa: E402
 from simfabric.plugin_lab import UP_S, PluginLab  # noqa: E402
 
-QUICK = {"consistent/sm-apply:wave:1/undone", "minimum/sm-apply:routes:1/finished", "together/sm-apply:routes:1/undone"}
+QUICK = {"together/sm-apply:routes:1/undone", "create/sm-apply:routes:1/undone"}
 DONE_ALREADY = "same-place"  # bring-up has found the GUIDs where they are
 
 
-class KillLab(PluginLab):
+class Mortal:
     """@armed: added to the environment of the OpenSM that is started next."""
 
-    def __init__(self):
-        # Or else a plan that drops first pauses for a second.
-        super().__init__(settings={"packet_life_time": "0xc"})
-        self.armed = {}
+    armed = {}
 
     def environment(self):
         return {**super().environment(), **self.armed}
@@ -39,6 +37,14 @@ class KillLab(PluginLab):
         self.armed = armed
         self.start_opensm()
 
+
+class SwapLab(Mortal, PluginLab):
+    """Prepopulated LIDs: every slot has one."""
+
+    def __init__(self):
+        # Or else a plan that drops first pauses for a second.
+        super().__init__(settings={"packet_life_time": "0xc"})
+
     def free_pairs(self, count):
         """(from, to) slots on different hypervisors, none twice."""
         slots = self.slots()
@@ -47,21 +53,47 @@ class KillLab(PluginLab):
         return list(zip(left[::2], right[1::2]))[:count]
 
 
+class EmptySlotsLab(Mortal, DynamicLab):
+    """Dynamic LIDs. Between two cells both slots are empty."""
+
+    def __init__(self):
+        # A LID does not rest for longer than a cell takes.
+        super().__init__(("hyp1_vf1", "hyp3_vf1"), settings={"packet_life_time": "0xc"})
+
+
 class Plan:
     def __init__(self, name, count=1, **how):
         self.name, self.count, self.how = name, count, how
 
+    lab = SwapLab
+
+    def attempt(self, lab):
+        return Swap(lab, self)
+
+
+class DynamicPlan(Plan):
+    lab = EmptySlotsLab
+
+    def __init__(self, name, attempt, **how):
+        super().__init__(name, **how)
+        self.attempt_of = attempt
+
+    def attempt(self, lab):
+        return self.attempt_of(lab, self)
+
 
 PLANS = [Plan("fast", order="fast"), Plan("consistent", order="consistent"), Plan("drop-first", order="drop-first"),
          Plan("minimum", reach="minimum"), Plan("minimum-consistent", reach="minimum", order="consistent"),
-         Plan("together", 3, order="fast"), Plan("together-consistent", 3, order="consistent")]
+         Plan("together", 3, order="fast"), Plan("together-consistent", 3, order="consistent"),
+         DynamicPlan("create", Coming), DynamicPlan("copy", Moving), DynamicPlan("copy-consistent", Moving, order="consistent"),
+         DynamicPlan("destroy", Ending)]
 
 
 def moves_of(lab, guids, places):
     return [{"vm_port_guid": guid, **place} for guid, place in zip(guids, places)]
 
 
-class Attempt:
+class Swap:
     """VMs by their GUIDs, and where each sits before and after."""
 
     def __init__(self, lab, plan):
@@ -88,6 +120,10 @@ class Attempt:
 
     def finish(self):
         """A new plan from the tables as they are; each VM whose move is not done by itself."""
+        self.carry_out()
+        self.are_at([destination for _, destination in self.pairs])
+
+    def carry_out(self):
         sm, migration = self.lab.leased()
         with sm:
             for move in self.to(self.after):
@@ -105,6 +141,12 @@ class Attempt:
             self.exchange()
             for move in self.to(self.before):
                 assert sm.ask("undo", moves=[move], migration=migration)["verified"]
+        self.are_at([source for source, _ in self.pairs])
+
+    def again(self, is_undone):
+        """As before the cell."""
+        if not is_undone:
+            self.undo()
 
     def are_at(self, slots):
         found = [self.lab.guid_at(slot) for slot in slots]
@@ -112,19 +154,22 @@ class Attempt:
 
 
 def places_passed(lab, plan):
-    """{place: how often}, of a plan that is applied and undone again."""
+    """{place: how often}, of a plan that is applied."""
     note = lab.path(f"passed-{plan.name}")
     lab.start_anew(TETHER_PASSED=note)
-    attempt = Attempt(lab, plan)
-    assert attempt.begin()["verified"]
-    times = {place: count for place, count in passed(note).items() if place.startswith("sm-apply:")}
-    attempt.undo()
-    return times
+    attempt = plan.attempt(lab)
+    before = passed(note)
+    attempt.begin()
+    # Counted from what went before.
+    times = {place: (before.get(place, 0), count) for place, count in passed(note).items() if place.startswith("sm-apply:")}
+    attempt.finish()
+    attempt.again(False)
+    return {place: (old, count) for place, (old, count) in times.items() if count > old}
 
 
 def run_cell(lab, plan, place, is_undone):
     lab.start_anew(TETHER_DIE_AT=place)
-    attempt = Attempt(lab, plan)
+    attempt = plan.attempt(lab)
     victim = lab.opensm().child
     try:
         attempt.begin()
@@ -138,16 +183,14 @@ def run_cell(lab, plan, place, is_undone):
         attempt.undo()
     else:
         attempt.finish()
-    attempt.are_at([pair[not is_undone] for pair in attempt.pairs])
     check_sa_truth(lab, settle=True)
-    if not is_undone:
-        attempt.undo()
-        check_sa_truth(lab)
+    attempt.again(is_undone)
+    check_sa_truth(lab)
 
 
 def cells_of(plan, times):
     """Of what is passed more than once: the first and the last."""
-    return [(f"{place}:{time}", is_undone) for place, count in times.items() for time in sorted({1, count})
+    return [(f"{place}:{time}", is_undone) for place, (old, count) in times.items() for time in sorted({old + 1, count})
             for is_undone in (False, True)]
 
 
@@ -161,18 +204,30 @@ def is_asked_for(name):
     return FULL or name in QUICK
 
 
+def is_wanted(plan):
+    if len(sys.argv) > 1:
+        return any(plan.name.startswith(name.split("/")[0]) for name in sys.argv[1:])
+    return FULL or any(plan.name == name.split("/")[0] for name in QUICK)
+
+
+def walk(tap, lab, plan):
+    """Returns the row of the places that it passes."""
+    times = places_passed(lab, plan)
+    for place, is_undone in cells_of(plan, times):
+        name = name_of(plan, place, is_undone)
+        if is_asked_for(name):
+            tap.run(name.replace("/", ", "), run_cell, lab, plan, place, is_undone)
+    return (plan.name, *(f"{place.split(':')[1]} {count - old}" for place, (old, count) in times.items()))
+
+
 def main():
     tap, rows = Tap(), []
-    with KillLab() as lab:
-        for plan in PLANS:
-            if not is_asked_for(plan.name) and not any(name.startswith(plan.name + "/") for name in QUICK):
-                continue
-            times = places_passed(lab, plan)
-            rows.append((plan.name, *(f"{place.split(':')[1]} {count}" for place, count in times.items())))
-            for place, is_undone in cells_of(plan, times):
-                name = name_of(plan, place, is_undone)
-                if is_asked_for(name):
-                    tap.run(name.replace("/", ", "), run_cell, lab, plan, place, is_undone)
+    for kind in (SwapLab, EmptySlotsLab):
+        plans = [plan for plan in PLANS if plan.lab is kind and is_wanted(plan)]
+        if not plans:
+            continue
+        with kind() as lab:
+            rows += [walk(tap, lab, plan) for plan in plans]
     for row in rows:
         print("# " + " ".join(row), flush=True)
     tap.exit()
