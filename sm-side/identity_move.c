@@ -6,8 +6,6 @@
 
 #include <opensm/osm_config.h>
 #include <opensm/osm_db.h>
-#include <opensm/osm_multicast.h>
-#include <opensm/osm_mcm_port.h>
 #include <opensm/osm_opensm.h>
 #include <opensm/osm_ucast_cache.h>
 
@@ -15,38 +13,18 @@
 #include "notifier/base/die_point.h"
 #include "notifier/base/monotonic.h"
 #include "sm-side/identity_move.h"
+#include "sm-side/identity_sides.h"
 #include "sm-side/osm_lids.h"
 #include "sm-side/osm_model.h"
 #include "sm-side/reread.h"
 #include "sm-side/smp_sender.h"
 #include "sm-side/sweep_lease.h"
 
-/* Exported by OpenSM, in none of its installed headers. */
-void osm_req_get_node_desc(osm_sm_t *sm, osm_physp_t *physp);
-
-enum {
-	LOOKS_MAX = 4, /* at the end ports, whether they have taken what was Set */
-	NAP_NS = 10000000,
-};
-
-/* The P_Keys that a switch port enforced. */
-struct enforced_pkeys {
-	unsigned blocks;
-	ib_pkey_table_t *at;
-};
-
-/* One of the identities, on its way to @to. */
-struct side {
-	struct plan_identity identity;
-	struct view_place from, to;
-	struct enforced_pkeys enforced; /* before its old place, when it was still there */
-};
+enum { NAP_NS = 10000000 };
 
 struct identity_move {
 	struct plan *plan;
-	struct side *sides; /* of those that move from place to place */
-	uint32_t side_count;
-	bool is_enforced_kept;
+	struct identity_sides *sides;
 	bool is_finished;
 };
 
@@ -55,20 +33,13 @@ struct identity_move *identity_move_create(struct plan *plan)
 	struct identity_move *move = calloc(1, sizeof(*move));
 
 	if (move)
-		move->sides = calloc(plan->transfer_count + 1, sizeof(*move->sides));
+		move->sides = identity_sides_create(plan);
 	if (!move || !move->sides) {
 		free(move);
 		plan_destroy(plan);
 		return NULL;
 	}
 	move->plan = plan;
-	for (uint32_t i = 0; i < plan->transfer_count; i++) {
-		const struct plan_transfer *transfer = &plan->transfers[i];
-
-		if (plan_transfer_moves(transfer))
-			move->sides[move->side_count++] = (struct side){
-			        transfer->identity, transfer->from, transfer->to, {0}};
-	}
 	return move;
 }
 
@@ -76,9 +47,7 @@ void identity_move_destroy(struct identity_move *move)
 {
 	if (!move)
 		return;
-	for (uint32_t i = 0; i < move->side_count; i++)
-		free(move->sides[i].enforced.at);
-	free(move->sides);
+	identity_sides_destroy(move->sides);
 	plan_destroy(move->plan);
 	free(move);
 }
@@ -98,7 +67,6 @@ struct attempt {
 	const struct move_tools *tools;
 	struct identity_move *move;
 	uint64_t deadline_ns;
-	bool puts_enforced; /* the switch ports' P_Keys are ours to exchange */
 	struct move_result *result;
 };
 
@@ -114,38 +82,7 @@ static enum refusal left_of(const struct attempt *attempt, struct plan_left *lef
 	return refused;
 }
 
-static int enforced_keep(const osm_opensm_t *osm, struct side *side)
-{
-	const osm_physp_t *physp = osm_model_switch_port(osm, side->from);
-	unsigned blocks = physp ? osm_pkey_tbl_get_num_blocks(&physp->pkeys) : 0;
-	ib_pkey_table_t *copy = calloc(blocks + 1, sizeof(*copy));
-
-	if (!copy)
-		return -ENOMEM;
-	for (unsigned i = 0; i < blocks; i++) {
-		const ib_pkey_table_t *there = osm_model_pkeys_there(physp, i);
-
-		if (there)
-			copy[i] = *there;
-	}
-	free(side->enforced.at);
-	side->enforced = (struct enforced_pkeys){blocks, copy};
-	return 0;
-}
-
-static enum refusal all_enforced_keep(const osm_opensm_t *osm, struct identity_move *move)
-{
-	for (uint32_t i = 0; i < move->side_count; i++)
-		if (enforced_keep(osm, &move->sides[i]))
-			return REFUSAL_NO_MEMORY;
-	move->is_enforced_kept = true;
-	return REFUSAL_NONE;
-}
-
-/*
- * Is the plan still good? While nothing has moved yet, keep what the switch ports enforce: it is
- * written over later, and only a sweep could work it out again.
- */
+/* Is the plan still good? */
 static enum refusal check_plan(const struct attempt *attempt)
 {
 	struct identity_move *move = attempt->move;
@@ -156,109 +93,12 @@ static enum refusal check_plan(const struct attempt *attempt)
 	CL_PLOCK_ACQUIRE(&osm->lock);
 	refused = left_of(attempt, &left);
 	if (!refused) {
-		if (!left.links_done && !move->is_enforced_kept)
-			refused = all_enforced_keep(osm, move);
+		if (!left.links_done)
+			refused = identity_sides_keep(move->sides, osm);
 		plan_left_clear(&left);
 	}
 	CL_PLOCK_RELEASE(&osm->lock);
 	return refused;
-}
-
-static enum refusal check_reread(const struct attempt *attempt)
-{
-	for (uint32_t i = 0; i < attempt->move->side_count; i++) {
-		const osm_port_t *port = osm_model_port(
-		        attempt->tools->osm, attempt->move->sides[i].identity.port_guid);
-
-		if (!port || !port->p_physp)
-			return REFUSAL_UNKNOWN_PORT;
-		if (!reread_is_complete(port->p_physp))
-			return REFUSAL_GUIDS_NOT_THERE;
-	}
-	return REFUSAL_NONE;
-}
-
-static int put_pkey_block(const struct attempt *attempt, const struct side *side,
-        enum pkey_holder holder, unsigned block, const ib_pkey_table_t *wanted)
-{
-	struct smp_sender *sender = attempt->tools->sender;
-	int error = sender->kind->pkeys_write(
-	        sender, side->identity.port_guid, holder, (uint16_t)block, (const uint8_t *)wanted);
-
-	if (error)
-		return error;
-	attempt->result->sent.pkey++;
-	return 1;
-}
-
-/* The put functions post what is not as it should be; they return how many Sets, or -errno. */
-static int put_ca_pkeys(
-        const struct attempt *attempt, const struct side *side, const osm_physp_t *physp)
-{
-	unsigned blocks = osm_pkey_tbl_get_num_blocks(&physp->pkeys);
-	int posted = 0;
-
-	for (unsigned i = 0; i < blocks; i++) {
-		const ib_pkey_table_t *wanted = osm_model_pkeys_wanted(physp, i);
-		int one;
-
-		if (!wanted || osm_model_pkeys_equal(osm_model_pkeys_there(physp, i), wanted))
-			continue;
-		one = put_pkey_block(attempt, side, PKEYS_OF_CA, i, wanted);
-		if (one < 0)
-			return one;
-		posted += one;
-	}
-	return posted;
-}
-
-static int put_enforced_pkeys(const struct attempt *attempt, const struct side *side)
-{
-	const osm_physp_t *physp = osm_model_switch_port(attempt->tools->osm, side->to);
-	unsigned blocks = physp ? osm_pkey_tbl_get_num_blocks(&physp->pkeys) : 0;
-	int posted = 0;
-
-	for (unsigned i = 0; attempt->puts_enforced && i < blocks; i++) {
-		static const ib_pkey_table_t empty;
-		const ib_pkey_table_t *wanted =
-		        i < side->enforced.blocks ? &side->enforced.at[i] : &empty;
-		int one;
-
-		if (osm_model_pkeys_equal(osm_model_pkeys_there(physp, i), wanted))
-			continue;
-		one = put_pkey_block(attempt, side, PKEYS_OF_SWITCH_PORT, i, wanted);
-		if (one < 0)
-			return one;
-		posted += one;
-	}
-	return posted;
-}
-
-static int put_lid(const struct attempt *attempt, const struct side *side, const osm_physp_t *physp)
-{
-	struct smp_sender *sender = attempt->tools->sender;
-	int error;
-
-	if (cl_ntoh16(osm_physp_get_base_lid(physp)) == side->identity.lid)
-		return 0;
-	error = sender->kind->lid_write(sender, side->identity.port_guid, side->identity.lid);
-	if (error)
-		return error;
-	attempt->result->sent.portinfo++;
-	return 1;
-}
-
-static int put_side(const struct attempt *attempt, const struct side *side)
-{
-	const osm_port_t *port = osm_model_port(attempt->tools->osm, side->identity.port_guid);
-	int pkeys, enforced, lid;
-
-	if (!port || !port->p_physp)
-		return -ENOENT;
-	pkeys = put_ca_pkeys(attempt, side, port->p_physp);
-	enforced = pkeys < 0 ? pkeys : put_enforced_pkeys(attempt, side);
-	lid = enforced < 0 ? enforced : put_lid(attempt, side, port->p_physp);
-	return lid < 0 ? lid : pkeys + enforced + lid;
 }
 
 /* The Sets of one wave. */
@@ -283,22 +123,6 @@ static enum refusal put_wave(
 			attempt->result->sent.lft_physical++;
 	}
 	return REFUSAL_NONE;
-}
-
-/* The sweeper's thread computes the trees anew when we have let go of the lock. */
-static uint32_t reroute_groups(osm_opensm_t *osm, const osm_port_t *port)
-{
-	uint32_t count = 0;
-
-	for (const cl_list_item_t *item = cl_qlist_head(&port->mcm_list);
-	        item != cl_qlist_end(&port->mcm_list); item = cl_qlist_next(item), count++) {
-		const osm_mcm_port_t *member =
-		        (const osm_mcm_port_t *)(const void *)((const char *)item -
-		                                               offsetof(osm_mcm_port_t, list_item));
-
-		osm_sm_reroute_mlid(&osm->sm, member->mgrp->mlid);
-	}
-	return count;
 }
 
 /* It may hold tables of switches that are gone, with ways that are no more. OpenSM's handlers throw
@@ -364,30 +188,17 @@ static enum refusal raise_tops(const struct attempt *attempt)
 
 static enum refusal put_all_locked(struct attempt *attempt, const struct plan_left *left)
 {
-	osm_opensm_t *osm = attempt->tools->osm;
-	enum refusal refused = check_reread(attempt);
+	struct identity_sides *sides = attempt->move->sides;
+	enum refusal refused = identity_sides_check(sides, attempt->tools->osm);
 
 	if (!refused)
 		refused = promise_lids(attempt);
 	if (!refused)
 		refused = raise_tops(attempt);
-	if (refused)
-		return refused;
-	/* Where a sweep has routed the new places, it has also written the switch ports' P_Keys. */
-	attempt->puts_enforced = attempt->move->is_enforced_kept && !left->routes_done;
-	for (uint32_t i = 0; i < attempt->move->side_count; i++) {
-		if (put_side(attempt, &attempt->move->sides[i]) < 0)
-			return REFUSAL_NOT_ACKNOWLEDGED;
-		die_point(DIE_SM_APPLY, "port");
-	}
-	for (uint32_t i = 0; i < attempt->move->side_count; i++) {
-		const osm_port_t *port =
-		        osm_model_port(osm, attempt->move->sides[i].identity.port_guid);
-
-		osm_req_get_node_desc(&osm->sm, port->p_physp);
-		attempt->result->sent.groups += reroute_groups(osm, port);
-	}
-	return put_wave(attempt, &left->sets, 0);
+	if (!refused)
+		refused = identity_sides_put(
+		        sides, attempt->tools, left->routes_done, &attempt->result->sent);
+	return refused ? refused : put_wave(attempt, &left->sets, 0);
 }
 
 /* The links must stand as planned; then all but the later waves goes out in one hold of the lock.
@@ -467,51 +278,12 @@ static enum refusal put_and_wait(struct attempt *attempt)
 	return refused;
 }
 
-/* Post again what the end ports have not taken. Returns how many Sets, or -errno. */
-static int put_sides_again(const struct attempt *attempt)
-{
-	osm_opensm_t *osm = attempt->tools->osm;
-	struct move_result unused = {0};
-	struct attempt again = *attempt;
-	int one = 0, posted = 0;
-
-	again.result = &unused;
-	CL_PLOCK_EXCL_ACQUIRE(&osm->lock);
-	for (uint32_t i = 0; i < attempt->move->side_count && one >= 0; i++) {
-		one = put_side(&again, &attempt->move->sides[i]);
-		posted += one;
-	}
-	CL_PLOCK_RELEASE(&osm->lock);
-	return one < 0 ? one : posted;
-}
-
-/*
- * Responses have put into OpenSM's tables what the ports hold now. Look, send again what is
- * missing, at most LOOKS_MAX times.
- */
-static enum refusal wait_for_sides(const struct attempt *attempt)
-{
-	for (int look = 0; look < LOOKS_MAX; look++) {
-		enum refusal refused = reread_wait(attempt->tools->sender, attempt->deadline_ns);
-		int posted;
-
-		if (refused)
-			return refused;
-		posted = put_sides_again(attempt);
-		if (posted == 0)
-			return REFUSAL_NONE;
-		if (posted < 0)
-			break;
-		attempt->result->resent += (uint32_t)posted;
-	}
-	return REFUSAL_NOT_ACKNOWLEDGED;
-}
-
 static enum refusal wait_for_all(const struct attempt *attempt)
 {
 	const struct move_tools *tools = attempt->tools;
 	enum refusal unacknowledged = wait_for_wave(attempt);
-	enum refusal refused = wait_for_sides(attempt);
+	enum refusal refused = identity_sides_wait(
+	        attempt->move->sides, tools, attempt->deadline_ns, &attempt->result->resent);
 
 	if (refused || unacknowledged)
 		return refused ? refused : unacknowledged;

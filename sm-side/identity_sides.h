@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/*
+ * The end ports of a plan's identities that move from slot to slot: their P_Keys, LIDs, groups and
+ * what the switch ports before them enforce; what has to be put there, and whether it was taken.
+ * OpenSM's lock is held, exclusively where something is put, but for creating, destroying and
+ * waiting.
+ */
+#ifndef TETHER_IDENTITY_SIDES_H
+#define TETHER_IDENTITY_SIDES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "sm-side/identity_move.h"
+
+struct identity_sides;
+
+/* NULL: out of memory. */
+struct identity_sides *identity_sides_create(const struct plan *plan);
+void identity_sides_destroy(struct identity_sides *sides);
+
+/* While nobody has moved yet, remember what the switch ports before the old places enforce: it is
+ * written over later, and only a sweep could work it out again. Once is enough. NO_MEMORY. */
+enum refusal identity_sides_keep(struct identity_sides *sides, const struct osm_opensm *osm);
+
+/* Has all been read that was asked for (reread.h)? UNKNOWN_PORT, GUIDS_NOT_THERE. */
+enum refusal identity_sides_check(const struct identity_sides *sides, const struct osm_opensm *osm);
+
+/*
+ * Post what is not as it should be. @routes_done: a sweep has routed the new places, and so has
+ * written the switch ports' P_Keys, too. @sent counts. NOT_ACKNOWLEDGED: it could not be sent.
+ */
+enum refusal identity_sides_put(struct identity_sides *sides, const struct move_tools *tools,
+        bool routes_done, struct plan_counts *sent);
+
+/* Until all is taken; what was lost is sent again. NOT_ACKNOWLEDGED, SHUTTING_DOWN. */
+enum refusal identity_sides_wait(const struct identity_sides *sides, const struct move_tools *tools,
+        uint64_t deadline_ns, uint32_t *resent);
+
+#endif
