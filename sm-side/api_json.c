@@ -11,10 +11,22 @@ static const char *member_check(struct json_object *body)
 	json_object_object_foreach(body, name, value)
 	{
 		(void)value;
-		if (strcmp(name, "vm") && strcmp(name, "to") && strcmp(name, "force"))
-			return "members are vm, to and force";
+		if (strcmp(name, "vm") && strcmp(name, "to") && strcmp(name, "force") &&
+		        strcmp(name, "mode"))
+			return "members are vm, to, force and mode";
 	}
 	return NULL;
+}
+
+static const char *mode_read(struct json_object *body, bool *called)
+{
+	const char *mode = json_read_string(body, "mode");
+
+	*called = mode && !strcmp(mode, "called");
+	if (json_object_object_get_ex(body, "mode", NULL) &&
+	        (!mode || (!*called && strcmp(mode, "driven"))))
+		return "mode has to be driven or called";
+	return member_check(body);
 }
 
 static const char *migrate_read(struct json_object *body, struct api_migrate *migrate)
@@ -31,13 +43,33 @@ static const char *migrate_read(struct json_object *body, struct api_migrate *mi
 	err = json_read_bool(body, "force", &migrate->force);
 	if (err && err != -ENOENT)
 		return "force has to be true or false";
-	return member_check(body);
+	return mode_read(body, &migrate->called);
 }
 
 const char *api_migrate_read(const char *body, size_t length, struct api_migrate *migrate)
 {
 	struct json_object *object = json_read_whole(body, length);
 	const char *wrong = migrate_read(object, migrate);
+
+	json_object_put(object);
+	return wrong;
+}
+
+static const char *report_read(struct json_object *body, enum migration_report *report)
+{
+	const char *step = body ? json_read_string(body, "step") : NULL;
+
+	if (!body)
+		return "the body is not a JSON object";
+	if (!step || migration_report_parse(step, report))
+		return "step has to be detached, moved, attached or failed";
+	return json_object_object_length(body) == 1 ? NULL : "step is the only member";
+}
+
+const char *api_report_read(const char *body, size_t length, enum migration_report *report)
+{
+	struct json_object *object = json_read_whole(body, length);
+	const char *wrong = report_read(object, report);
 
 	json_object_put(object);
 	return wrong;
@@ -122,6 +154,9 @@ struct json_object *api_migration(const struct ledger_entry *entry, bool short_f
 	if (migration_ended(m))
 		json_put_text(object, "outcome", migration_state_name(m->state));
 	json_put_number(object, "changes", entry->changes);
+	json_put_text(object, "mode", m->intent.called ? "called" : "driven");
+	if (m->awaited_report)
+		json_put_text(object, "awaits", migration_report_name(m->awaited_report));
 	if (short_form)
 		return object;
 	json_put_number(object, "lid", m->intent.address.lid);

@@ -13,11 +13,16 @@
 
 struct api_migrate {
 	char vm[MIGRATION_NAME_BYTES], to[MIGRATION_NAME_BYTES];
-	bool force;
+	bool force, called;
 };
 
-/* {"vm": NAME, "to": NAME, "force": BOOL (optional)} and nothing else. NULL, or what is wrong. */
+/* {"vm": NAME, "to": NAME, "force": BOOL, "mode": "driven" or "called" (both optional)}, no more.
+ * NULL, or what is wrong. */
 const char *api_migrate_read(const char *body, size_t length, struct api_migrate *migrate);
+
+/* {"step": "detached", "moved", "attached" or "failed"} and nothing else. NULL, or what is wrong.
+ */
+const char *api_report_read(const char *body, size_t length, enum migration_report *report);
 
 /* New objects, which the caller puts. @short_form: without steps, counts and refusals. */
 struct json_object *api_migration(const struct ledger_entry *entry, bool short_form);

@@ -38,6 +38,7 @@ static void migrations_post(struct api *api, struct evhttp_request *request, uin
 		return;
 	}
 	wish.force = migrate.force;
+	wish.called = migrate.called;
 	admission = conductor_migrate(api->conductor, &wish, &id);
 	if (admission.reason)
 		api_refuse_admission(request, &admission);
@@ -118,6 +119,33 @@ static void migration_abort(struct api *api, struct evhttp_request *request, uin
 	else
 		api_refuse(request, API_CONFLICT, reason,
 		        "the migration has ended; see tether status");
+}
+
+static void migration_report(struct api *api, struct evhttp_request *request, uint64_t id)
+{
+	struct evbuffer *input = evhttp_request_get_input_buffer(request);
+	size_t length = evbuffer_get_length(input);
+	const char *body = (const char *)evbuffer_pullup(input, -1);
+	enum migration_report report = REPORT_NONE;
+	const char *wrong = api_report_read(body ? body : "", length, &report);
+	const char *reason;
+
+	if (wrong) {
+		api_refuse(request, HTTP_BADREQUEST, "bad-request", wrong);
+		return;
+	}
+	reason = conductor_report(api->conductor, id, report);
+	if (!reason)
+		api_reply_accepted(request);
+	else if (!strcmp(reason, "unknown-migration"))
+		api_refuse_unknown(request);
+	else if (!strcmp(reason, "not-awaited"))
+		api_refuse(request, API_CONFLICT, "not-awaited",
+		        "the migration does not wait for that report; what it awaits is in its "
+		        "status");
+	else
+		api_refuse(request, API_CONFLICT, reason,
+		        "the migration is not under way; see tether status");
 }
 
 static void health_get(struct api *api, struct evhttp_request *request, uint64_t id)

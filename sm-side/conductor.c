@@ -79,6 +79,8 @@ struct admission conductor_migrate(
 
 	if (admission.reason)
 		return admission;
+	/* To give a VM a VF where it is, there is nothing that an orchestrator would do. */
+	intent.called = wish->called && !intent.reattach;
 	if (conductor_record_intent(c, &intent))
 		return admission_refuse("journal-failed",
 		        "the intent could not be written to the journal; is its disk full?");
@@ -129,6 +131,28 @@ const char *conductor_abort(struct conductor *c, uint64_t id)
 	EACH_DRIVE(c, d)
 	if (d->entry == entry)
 		return drive_feed(d, EVENT_ABORT_ASKED);
+	return migration_ended(&entry->migration) ? "ended" : "recovering";
+}
+
+const char *conductor_report(struct conductor *c, uint64_t id, enum migration_report report)
+{
+	struct ledger_entry *entry = ledger_find(c->ledger, id);
+	struct migration_output output;
+
+	if (!entry)
+		return "unknown-migration";
+	EACH_DRIVE(c, d)
+	{
+		if (d->entry != entry)
+			continue;
+		output = migration_reported(drive_migration(d), report, monotonic_us());
+		if (report == REPORT_FAILED && !output.refused)
+			conductor_find(drive_migration(d), "reported-failed",
+			        "the orchestrator reported that it could not");
+		if (!output.refused)
+			drive_perform(d, output);
+		return output.refused;
+	}
 	return migration_ended(&entry->migration) ? "ended" : "recovering";
 }
 

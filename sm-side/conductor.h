@@ -39,6 +39,7 @@ void conductor_destroy(struct conductor *conductor);
 struct conductor_wish {
 	const char *vm, *to; /* to this host */
 	bool force;
+	bool called;         /* by whoever detaches, moves and attaches, and reports that */
 	uint64_t evacuation; /* that it is part of; 0: none */
 };
 
@@ -52,6 +53,9 @@ struct admission conductor_evacuation(struct conductor *conductor,
 /* Where the next VM of it is to go; NULL: there is no room now. */
 const char *conductor_destination(
         const struct conductor *conductor, const struct evacuation *evacuation);
+/* The orchestrator of a called migration reports. NULL, or the name of why it is not obeyed. */
+const char *conductor_report(
+        struct conductor *conductor, uint64_t id, enum migration_report report);
 /* NULL: it will be aborted (or is being so); otherwise the name of why not. */
 const char *conductor_abort(struct conductor *conductor, uint64_t id);
 

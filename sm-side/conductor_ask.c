@@ -57,6 +57,11 @@ static void host_ask(struct drive *d, enum migration_action action)
 		look_at_hosts(d);
 		return;
 	}
+	if (m->awaited_report) {
+		log_info("migration", "%" PRIu64 "/%" PRIu64 " waits for the report \"%s\"",
+		        m->intent.id, m->intent.epoch, migration_report_name(m->awaited_report));
+		return;
+	}
 	err = order_fill_host(&order, m, action,
 	        admission_attributes(root_inventory(d->conductor->root), &m->intent),
 	        monotonic_us());

@@ -144,6 +144,14 @@ static bool is_past_commit(enum migration_state state)
 	return migration_phase(state) == PHASE_FORWARD || migration_phase(state) == PHASE_BACK;
 }
 
+/* The way back is driven. */
+static enum migration_report report_before(const struct migration *m, enum migration_state state)
+{
+	if (!m->intent.called || migration_phase(state) != PHASE_FORWARD)
+		return REPORT_NONE;
+	return migration_action_report(migration_state_action(state));
+}
+
 static struct migration_output enter(struct migration *m, enum migration_state to, uint64_t now_us)
 {
 	/* Who was not there yet when it was given up is told now. */
@@ -155,6 +163,7 @@ static struct migration_output enter(struct migration *m, enum migration_state t
 	m->state = to;
 	m->awaited = parties_of(m, to);
 	m->failed = m->waits_turn = false;
+	m->awaited_report = report_before(m, to);
 	if (migration_phase(to) == PHASE_FORWARD)
 		m->committed = true;
 	else if (migration_phase(to) == PHASE_LEAVING)
@@ -389,6 +398,18 @@ struct migration_output migration_tree_answered(
 		done = false;
 	}
 	return migration_answered(migration, PARTY_TREE, done, now_us);
+}
+
+struct migration_output migration_reported(
+        struct migration *migration, enum migration_report report, uint64_t now_us)
+{
+	if (migration->awaited_report == REPORT_NONE ||
+	        (report != REPORT_FAILED && report != migration->awaited_report))
+		return (struct migration_output){.refused = "not-awaited"};
+	migration->awaited_report = REPORT_NONE;
+	if (report == REPORT_FAILED)
+		return migration_answered(migration, PARTY_HOST, false, now_us);
+	return (struct migration_output){.action = migration_state_action(migration->state)};
 }
 
 struct migration_output migration_tick(struct migration *migration, uint64_t now_us)

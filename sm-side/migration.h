@@ -47,6 +47,7 @@ struct migration_intent {
 	bool shared_port;         /* the VM's LID is that of a port which it shares, and changes */
 	bool force;
 	uint64_t evacuation; /* that it is part of; 0: none */
+	bool called;         /* an orchestrator detaches, moves and attaches, and reports it */
 	bool reattach; /* the VM is at the destination and has lost its VF; `source` shows its GUIDs
 	                */
 	int64_t asked_wall_us; /* microseconds since 1970 */
@@ -72,11 +73,12 @@ struct migration {
 	struct migration_intent intent;
 	const struct deadlines *deadlines;
 	enum migration_state state;
-	enum migration_state journalled; /* RECOVERING: what the last record says */
-	enum migration_fact fact;        /* RECOVERING, LOOKING */
-	unsigned awaited;                /* parties that have not answered in this state */
-	bool failed;                     /* one that has answered could not */
-	bool waits_turn;                 /* PREPARING: nobody has been asked yet */
+	enum migration_state journalled;      /* RECOVERING: what the last record says */
+	enum migration_fact fact;             /* RECOVERING, LOOKING */
+	unsigned awaited;                     /* parties that have not answered in this state */
+	bool failed;                          /* one that has answered could not */
+	enum migration_report awaited_report; /* before the host is asked */
+	bool waits_turn;                      /* PREPARING: nobody has been asked yet */
 	bool committed;
 	bool given_up; /* the VM's QPs were told to end with errors */
 	bool applied;  /* GUIDs were touched: by APPLY or a sweep the fabric may have changed */
@@ -124,6 +126,11 @@ struct migration_output migration_answered(
 /* The same for the tree; the answer's rows and findings are taken in. */
 struct migration_output migration_tree_answered(
         struct migration *migration, const Tether__Answer *answer, uint64_t now_us);
+
+/* What the orchestrator of a called migration says: its host is asked then, or the step has failed.
+ * Refused where it is not awaited. */
+struct migration_output migration_reported(
+        struct migration *migration, enum migration_report report, uint64_t now_us);
 
 /* TIMEOUT or OVERALL if one of them is due. */
 struct migration_output migration_tick(struct migration *migration, uint64_t now_us);

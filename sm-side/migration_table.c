@@ -46,6 +46,16 @@ static const unsigned parties[ACTION_COUNT] = {
 };
 
 static const struct {
+	enum migration_report report;
+	enum migration_action action;
+	const char *name;
+} reports[] = {
+#define REPORT(name, action, text) {REPORT_##name, ACTION_##action, text},
+#include "sm-side/migration_states.def"
+        {REPORT_FAILED, ACTION_NOTHING, "failed"},
+};
+
+static const struct {
 	enum migration_state from;
 	enum migration_event event;
 	enum migration_state to;
@@ -142,6 +152,33 @@ bool migration_state_durable(enum migration_state state)
 unsigned migration_action_parties(enum migration_action action)
 {
 	return parties[action];
+}
+
+enum migration_report migration_action_report(enum migration_action action)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(reports); i++)
+		if (action != ACTION_NOTHING && reports[i].action == action)
+			return reports[i].report;
+	return REPORT_NONE;
+}
+
+const char *migration_report_name(enum migration_report report)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(reports); i++)
+		if (reports[i].report == report)
+			return reports[i].name;
+	return "";
+}
+
+int migration_report_parse(const char *name, enum migration_report *report)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(reports); i++) {
+		if (!strcmp(reports[i].name, name)) {
+			*report = reports[i].report;
+			return 0;
+		}
+	}
+	return -ENOENT;
 }
 
 const char *migration_state_name(enum migration_state state)

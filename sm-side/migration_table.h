@@ -50,6 +50,15 @@ enum migration_action {
 	ACTION_COUNT,
 };
 
+/* What an orchestrator reports of a called migration. */
+enum migration_report {
+	REPORT_NONE,
+#define REPORT(name, action, text) REPORT_##name,
+#include "sm-side/migration_states.def"
+	REPORT_FAILED, /* of whichever is awaited */
+	REPORT_COUNT,
+};
+
 /* Who is asked, as bits. */
 enum { PARTY_NOBODY = 0, PARTY_TREE = 1, PARTY_HOST = 2, PARTY_SM = 4 };
 
@@ -83,6 +92,10 @@ enum migration_phase migration_phase(enum migration_state state);
 enum migration_action migration_state_action(enum migration_state state);
 bool migration_state_durable(enum migration_state state);
 unsigned migration_action_parties(enum migration_action action);
+/* What has to be reported before the host is asked for @action; NONE: nothing. */
+enum migration_report migration_action_report(enum migration_action action);
+const char *migration_report_name(enum migration_report report); /* "detached" */
+int migration_report_parse(const char *name, enum migration_report *report);
 const char *migration_state_name(enum migration_state state); /* "failed-at-source" */
 const char *migration_state_meaning(enum migration_state state);
 int migration_state_parse(const char *name, enum migration_state *state);

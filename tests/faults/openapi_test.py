@@ -88,6 +88,18 @@ def a_full_disk_and_an_end_are_as_described():
         stage.smd.make_room()
 
 
+def reports_are_as_described():
+    with Stage() as stage:
+        equal(ask(stage, "POST", "/v1/migrations", {"vm": "vm1", "to": "hyp2", "mode": "called"})[0], 202)
+        for step in ("detached", "moved", "attached"):
+            wait_until(f"{step} is awaited", lambda step=step: ask(stage, "GET", "/v1/migrations/1")[1].get("awaits") == step)
+            equal(ask(stage, "POST", "/v1/migrations/1/steps", {"step": step})[0], 202)
+        equal(ask(stage, "GET", "/v1/migrations/1?wait=done")[1]["mode"], "called")
+        equal(ask(stage, "POST", "/v1/migrations/1/steps", {"step": "moved"})[1]["reason"], "ended")
+        equal(ask(stage, "POST", "/v1/migrations/1/steps", {"step": "flown"})[0], 400)
+        equal(ask(stage, "POST", "/v1/migrations/9/steps", {"step": "moved"})[0], 404)
+
+
 def evacuations_are_as_described():
     with Stage() as stage:
         def ended(number):
@@ -164,5 +176,6 @@ def every_answer_that_is_described_has_been_heard():
 
 run([the_server_has_the_paths_that_are_described, the_reasons_that_are_described_are_those_that_are_given,
      the_states_that_are_described_are_those_that_there_are, a_wrong_answer_is_noticed, migrations_are_as_described,
-     an_abort_is_as_described, evacuations_are_as_described, a_full_disk_and_an_end_are_as_described, plans_are_as_described,
+     an_abort_is_as_described, reports_are_as_described,
+     evacuations_are_as_described, a_full_disk_and_an_end_are_as_described, plans_are_as_described,
      what_there_is_is_as_described, strangers_are_refused_as_described, every_answer_that_is_described_has_been_heard])

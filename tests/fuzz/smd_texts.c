@@ -50,6 +50,7 @@ static void sm_answer(const char *text)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	enum migration_report report;
 	struct api_migrate migrate;
 	char *text;
 
@@ -70,6 +71,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		break;
 	default:
 		api_migrate_read(text, size - 1, &migrate);
+		api_report_read(text, size - 1, &report);
 	}
 	free(text);
 	return 0;

@@ -63,6 +63,41 @@ static void a_malformed_request_is_refused(void **unused)
 	assert_non_null(api_migrate_read(long_name, strlen(long_name), &migrate));
 }
 
+static void a_mode_is_driven_or_called(void **unused)
+{
+	static const struct {
+		const char *body;
+		bool good, called;
+	} rows[] = {
+	        {"{\"vm\":\"a\",\"to\":\"b\",\"mode\":\"called\"}", true, true},
+	        {"{\"vm\":\"a\",\"to\":\"b\",\"mode\":\"driven\"}", true, false},
+	        {"{\"vm\":\"a\",\"to\":\"b\"}", true, false},
+	        {"{\"vm\":\"a\",\"to\":\"b\",\"mode\":\"flown\"}", false, false},
+	        {"{\"vm\":\"a\",\"to\":\"b\",\"mode\":true}", false, false},
+	};
+	struct api_migrate migrate;
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		assert_int_equal(!api_migrate_read(rows[i].body, strlen(rows[i].body), &migrate),
+		        rows[i].good);
+		if (rows[i].good)
+			assert_int_equal(migrate.called, rows[i].called);
+	}
+}
+
+static void a_report_is_one_known_step(void **unused)
+{
+	static const char good[] = "{\"step\":\"attached\"}";
+	static const char *const bad[] = {"", "{}", "[]", "{\"step\":7}", "{\"step\":\"\"}",
+	        "{\"step\":\"detached\",\"vm\":\"a\"}", "{\"step\":\"detached\"} x"};
+	enum migration_report report;
+
+	assert_null(api_report_read(good, strlen(good), &report));
+	assert_int_equal(report, REPORT_ATTACHED);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		assert_non_null(api_report_read(bad[i], strlen(bad[i]), &report));
+}
+
 static void every_prefix_of_a_request_is_refused(void **unused)
 {
 	static const char body[] = "{\"vm\":\"vm1\",\"to\":\"hyp2\",\"force\":false}";
@@ -214,6 +249,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(a_request_is_read),
 	        cmocka_unit_test(a_malformed_request_is_refused),
+	        cmocka_unit_test(a_mode_is_driven_or_called),
+	        cmocka_unit_test(a_report_is_one_known_step),
 	        cmocka_unit_test(every_prefix_of_a_request_is_refused),
 	        cmocka_unit_test(a_migration_is_told_with_its_timeline),
 	        cmocka_unit_test(guids_and_gids_are_read_strictly),
