@@ -83,24 +83,22 @@ static int refuse(struct tool *tool, enum refusal refused, const struct view_fau
 	        tool, TOOL_FAILED, refusal_name(refused), "%s: %s", refusal_text(refused), what);
 }
 
-static int plan_over_view(struct tool *tool, struct plan_request *request, struct plan **plan)
+static int plan_over_view(struct tool *tool, const struct plan_request *request, struct plan **plan)
 {
-	struct view_fault fault = {.kind = VIEW_SOUND};
 	uint64_t start = monotonic_us();
 	struct fabric_view *view;
 	enum refusal refused;
-	int error = fabric_read_view(tool->fabric, &view, &fault);
+	int error = fabric_read_view(tool->fabric, &view, request->fault);
 
 	if (error)
-		return refuse(
-		        tool, error == -EEXIST ? REFUSAL_BAD_VIEW : REFUSAL_NO_MEMORY, &fault);
+		return refuse(tool, error == -EEXIST ? REFUSAL_BAD_VIEW : REFUSAL_NO_MEMORY,
+		        request->fault);
 	json_put_number(tool->said, "view_us", monotonic_us() - start);
-	request->fault = &fault;
 	start = monotonic_us();
 	refused = plan_make(view, tool->options->model, request, plan);
 	json_put_number(tool->said, "plan_us", monotonic_us() - start);
 	fabric_view_destroy(view);
-	return refused ? refuse(tool, refused, &fault) : TOOL_DONE;
+	return refused ? refuse(tool, refused, request->fault) : TOOL_DONE;
 }
 
 int tool_make_change(struct tool *tool, struct fabric_change *change)
@@ -108,10 +106,12 @@ int tool_make_change(struct tool *tool, struct fabric_change *change)
 	const struct tool_options *options = tool->options;
 	CLEANUP_FREE struct plan_move_request *moves =
 	        calloc((size_t)options->count, sizeof(*moves));
+	struct view_fault fault = {.kind = VIEW_SOUND};
 	struct plan_request request = {.order = options->order,
 	        .reach = options->reach,
 	        .move_count = (uint32_t)options->count,
-	        .moves = moves};
+	        .moves = moves,
+	        .fault = &fault};
 	struct plan *plan = NULL;
 	int error, status = TOOL_DONE;
 

@@ -60,7 +60,7 @@ def one_apply(lab, dice, rules, chance):
     # Few tries, so that giving up is seen, too; reading is to succeed all the same.
     tries = dice.choice((2, 3, 6))
     options = ["--order", dice.choice(ORDERS), "--window", dice.choice((1, 4, 64)), "--packet-lifetime-ms", 1,
-               "--timeout-ms", 10, "--tries", tries]
+               "--route", dice.choice(("directed", "lid")), "--timeout-ms", 10, "--tries", tries]
     lose(lab, rules, chance, dice.randint(1, 1 << 30))
     path, answer = lab.tool.apply(words, *options, status=None)
     lab.fabric.cli("fault", "clear")

@@ -117,7 +117,7 @@ static void write_all(struct made *m, const struct change_left *left)
 static void check_left(
         struct made *m, enum change_direction direction, uint32_t sets, uint32_t slots)
 {
-	struct change_left left;
+	struct change_left left = {0};
 
 	assert_int_equal(change_left(&m->change, direction, m->fabric, &left, m->why), 0);
 	assert_int_equal(left.sets.change_count, sets);
@@ -127,7 +127,7 @@ static void check_left(
 
 static void carry_out(struct made *m, enum change_direction direction)
 {
-	struct change_left left;
+	struct change_left left = {0};
 
 	assert_int_equal(change_left(&m->change, direction, m->fabric, &left, m->why), 0);
 	write_all(m, &left);
@@ -137,7 +137,7 @@ static void carry_out(struct made *m, enum change_direction direction)
 
 static void check_stale(struct made *m, int error, const char *part)
 {
-	struct change_left left;
+	struct change_left left = {0};
 
 	assert_int_equal(change_left(&m->change, CHANGE_FORTH, m->fabric, &left, m->why), error);
 	assert_non_null(strstr(m->why, part));
@@ -165,7 +165,7 @@ static void a_change_is_carried_out_and_taken_back(void **state)
 static void back_goes_through_the_waves_in_reverse(void **state)
 {
 	struct made *m = *state;
-	struct change_left left;
+	struct change_left left = {0};
 
 	two_blocks(m);
 	carry_out(m, CHANGE_FORTH);
@@ -213,7 +213,7 @@ static void dropped(struct made *m)
 static void a_block_that_is_written_twice_is_taken_back_twice(void **state)
 {
 	struct made *m = *state;
-	struct change_left left;
+	struct change_left left = {0};
 
 	dropped(m);
 	check_left(m, CHANGE_FORTH, 2, 2);

@@ -48,10 +48,12 @@ static void a_request_by_lid_has_no_path(void **state)
 
 static void answer_make(uint8_t mad[SMP_BYTES], uint8_t class)
 {
+	static const uint8_t header[] = {0x01, 0x00, 0x01, 0x81, 0x80, 0x1c, 0, 0, 0, 0, 0, 0x09,
+	        0x11, 0x22, 0x33, 0x44, 0, 0x11, 0, 0, 0, 0, 0, 0x05};
+
 	memset(mad, 0, SMP_BYTES);
-	memcpy(mad, "\x01\x00\x01\x81\x80\x1c", 6);
+	memcpy(mad, header, sizeof(header));
 	mad[1] = class;
-	memcpy(mad + 8, "\0\0\0\x09\x11\x22\x33\x44\0\x11\0\0\0\0\0\x05", 16);
 	mad[64] = 0x77;
 }
 
