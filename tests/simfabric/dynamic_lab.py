@@ -11,8 +11,8 @@ PACKET_LIFE_TIME = "0x1f"  # 2 hours, for which a LID rests
 class DynamicLab(PluginLab):
     """@held: slots with a VM at first."""
 
-    def __init__(self, held, settings=None):
-        super().__init__({"packet_life_time": PACKET_LIFE_TIME, **(settings or {})})
+    def __init__(self, held, settings=None, partitions=None):
+        super().__init__({"packet_life_time": PACKET_LIFE_TIME, **(settings or {})}, partitions)
         self.held = set(held)
         self.guids = 0
 

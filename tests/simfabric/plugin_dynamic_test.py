@@ -15,6 +15,8 @@ from simfabric.dynamic_lab import DynamicLab  # noqa: E402
 
 ROUNDS = 10 if FULL else 1
 HIGH = 1100
+MEMBER = "hyp1_vf1"  # where the partition's one member is at first
+BLUE, DEFAULT = 0x8001, 0xffff
 
 
 def settle(lab, sa, what):
@@ -76,6 +78,30 @@ def a_lid_rests_before_it_is_given_again(lab):
     refused("guid-in-use", lab.ask, "plan", moves=[{**move, "vm_port_guid": lab.guid_at("hyp1_vf1")}])
 
 
+def member_of(truth):
+    return next(guid for guid, row in truth.end_ports.items() if row["node"] == MEMBER)
+
+
+def blue_partition(truth):
+    return f"Default=0x7fff, ipoib: ALL=full;\nBlue=0x0001: 0x{member_of(truth):016x}=full;\n"
+
+
+def a_partition_goes_with_its_vm_and_not_to_the_next_one_in_the_slot():
+    """Its VF and the switch port before it have the default partition alone."""
+    with DynamicLab((MEMBER, "hyp3_vf1"), partitions=blue_partition) as lab, lab.sa() as sa:
+        lab.heavy_sweep()
+        blue = member_of(lab.truth())
+        lab.copy([(MEMBER, "hyp2_vf3")])
+        assert BLUE in lab.truth().pkeys["hyp2_vf3", 1], "the VM's P_Keys came only with the sweep"
+        lab.heavy_sweep()
+        lab.create(MEMBER)
+        lab.heavy_sweep()
+        truth = lab.truth()
+        assert {row["node"] for row in truth.end_ports.values()} > {MEMBER, "hyp2_vf3"}
+        found = findings(truth, sa, {guid: [DEFAULT, BLUE] if guid == blue else [DEFAULT] for guid in truth.end_ports})
+        assert not found, shown(found)
+
+
 def tables_grow_for_a_high_lid(lab):
     """LinearFDBTop is raised on each switch, some way ahead; OpenSM's next sweep sets it to the highest LID there is."""
     with lab.sa() as sa:
@@ -106,6 +132,8 @@ def main():
         tap.run("several_move_at_once", several_move_at_once, lab)
         tap.run("a_lid_rests_before_it_is_given_again", a_lid_rests_before_it_is_given_again, lab)
         tap.run("tables_grow_for_a_high_lid", tables_grow_for_a_high_lid, lab)
+    tap.run("a_partition_goes_with_its_vm_and_not_to_the_next_one_in_the_slot",
+            a_partition_goes_with_its_vm_and_not_to_the_next_one_in_the_slot)
     tap.exit()
 
 
