@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 #include <stdlib.h>
 
+#include "sm-side/plan/elsewhere.h"
 #include "sm-side/plan/plan.h"
 #include "sm-side/plan/relabel.h"
 #include "sm-side/plan/route.h"
@@ -65,7 +66,9 @@ struct lid_left {
 	uint8_t *ports; /* by switch: as they are where the plan has no entry, else as it wants */
 	bool is_the_sweeps; /* an entry is neither what the plan found nor what it wants */
 	bool is_missing_some;
-	bool is_done; /* nothing to do for it */
+	bool leads;         /* to the new place already */
+	bool is_done;       /* nothing to do for it */
+	uint64_t elsewhere; /* as in plan_transfer, now */
 };
 
 struct comparison {
@@ -131,6 +134,18 @@ static void want_entry(const struct comparison *c, const struct plan_entry *entr
 		lid->ports[sw] = entry->after;
 }
 
+static enum refusal find_elsewhere(const struct comparison *c)
+{
+	uint64_t *names = elsewhere_names(c->view, c->plan);
+
+	if (!names)
+		return REFUSAL_NO_MEMORY;
+	for (uint32_t i = 0; i < c->plan->transfer_count; i++)
+		c->lids[i].elsewhere = names[i];
+	free(names);
+	return REFUSAL_NONE;
+}
+
 /* Put what the plan wants over what is there. */
 static void want_entries(const struct comparison *c)
 {
@@ -138,9 +153,17 @@ static void want_entries(const struct comparison *c)
 		want_entry(c, &c->plan->entries[i]);
 }
 
+/* Has nobody but the plan changed its routes? */
+static bool is_the_plans(const struct lid_left *lid, const struct plan_transfer *transfer)
+{
+	return !lid->is_the_sweeps && lid->elsewhere == transfer->elsewhere;
+}
+
 /*
  * Do the tables lead to the new place as they are? If so, a sweep may have chosen other routes than
- * the plan, and it is not for us to mix the two. Else the rest of the plan has to lead there.
+ * the plan, and it is not for us to mix the two. Half of the plan can lead there, too: that is gone
+ * on with, since only the whole has the plan's balance and waits in no cycle of channels. If they
+ * do not, the rest of the plan has to lead there.
  */
 static enum refusal lid_decide(
         const struct comparison *c, struct lid_left *lid, const struct plan_transfer *transfer)
@@ -148,10 +171,13 @@ static enum refusal lid_decide(
 	bool leads = false;
 
 	if (!lid->is_missing_some &&
-	        view_leads_to(c->view, transfer->identity.lid, transfer->to, &leads))
+	        view_leads_to(c->view, transfer->identity.lid, transfer->to, &lid->leads))
 		return REFUSAL_NO_MEMORY;
-	lid->is_done = leads;
-	if (!leads && !lid->is_the_sweeps && route_leads(c->view, lid->ports, transfer->to, &leads))
+	if (lid->leads) {
+		lid->is_done = !is_the_plans(lid, transfer);
+		return REFUSAL_NONE;
+	}
+	if (!lid->is_the_sweeps && route_leads(c->view, lid->ports, transfer->to, &leads))
 		return REFUSAL_NO_MEMORY;
 	return leads ? REFUSAL_NONE : REFUSAL_STALE_PLAN;
 }
@@ -181,9 +207,14 @@ static enum refusal routes_find(
 	enum refusal refused = comparison_begin(&c);
 
 	if (!refused)
+		refused = find_elsewhere(&c);
+	if (!refused)
 		want_entries(&c);
-	for (uint32_t i = 0; i < plan->transfer_count && !refused; i++)
+	left->routes_done = true;
+	for (uint32_t i = 0; i < plan->transfer_count && !refused; i++) {
 		refused = lid_decide(&c, &c.lids[i], &plan->transfers[i]);
+		left->routes_done &= c.lids[i].leads;
+	}
 	if (!refused)
 		refused = entries_take(&c, left);
 	comparison_end(&c);
@@ -201,11 +232,10 @@ static enum refusal left_find(
 		refused = routes_find(view, plan, left);
 	if (refused)
 		return refused;
-	left->routes_done = left->entry_count == 0;
-	if (left->routes_done)
-		return REFUSAL_NONE;
-	if (view_generation(view) != plan->generation)
-		return REFUSAL_STALE_PLAN;
+	if (view_generation(view) != plan->generation) {
+		left->entry_count = 0;
+		return left->routes_done ? REFUSAL_NONE : REFUSAL_STALE_PLAN;
+	}
 	return plan_make_sets(view, plan, left->entries, left->entry_count, &left->sets);
 }
 

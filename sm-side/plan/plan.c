@@ -8,6 +8,7 @@
 #include "sm-side/plan/content_hash.h"
 #include "sm-side/plan/copy.h"
 #include "sm-side/plan/count.h"
+#include "sm-side/plan/elsewhere.h"
 #include "sm-side/plan/explain.h"
 #include "sm-side/plan/merge.h"
 #include "sm-side/plan/order.h"
@@ -195,6 +196,18 @@ static enum refusal find_entries(
 	return REFUSAL_NONE;
 }
 
+static enum refusal note_elsewhere(const struct fabric_view *view, struct plan *plan)
+{
+	uint64_t *names = elsewhere_names(view, plan);
+
+	if (!names)
+		return REFUSAL_NO_MEMORY;
+	for (uint32_t i = 0; i < plan->transfer_count; i++)
+		plan->transfers[i].elsewhere = names[i];
+	free(names);
+	return REFUSAL_NONE;
+}
+
 enum refusal plan_make_sets(const struct fabric_view *view, const struct plan *plan,
         const struct plan_entry *entries, uint32_t count, struct plan_sets *sets)
 {
@@ -253,6 +266,8 @@ static enum refusal fill(const struct fabric_view *view, const struct endpoint_m
 	if (!refused)
 		refused = find_entries(view, relabels, plan);
 	free(relabels);
+	if (!refused)
+		refused = note_elsewhere(view, plan);
 	if (!refused)
 		refused = plan_make_sets(view, plan, plan->entries, plan->entry_count, &plan->sets);
 	if (refused)

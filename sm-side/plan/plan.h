@@ -84,7 +84,8 @@ struct plan_move {
 struct plan_transfer {
 	struct plan_identity identity;
 	struct view_place from, to;
-	bool in_use; /* it may have traffic */
+	bool in_use;        /* it may have traffic */
+	uint64_t elsewhere; /* names the entries for its LID that the plan leaves alone */
 };
 
 /* From place to place; others come or end, and routes do not wait for that. */
@@ -161,7 +162,7 @@ struct plan *plan_reverse(const struct plan *plan);
  * done a part. */
 struct plan_left {
 	bool links_done;  /* all identities that move are seen at their new places */
-	bool routes_done; /* the tables lead there from everywhere */
+	bool routes_done; /* the tables lead there from everywhere, if by other routes */
 	uint32_t entry_count;
 	struct plan_entry *entries; /* still to change */
 	struct plan_sets sets;      /* that do so, over the tables as they are now */

@@ -216,6 +216,7 @@ static void check_halves(uint64_t seed, const struct plan *plan)
 	assert_true(left.links_done);
 	assert_holds(&left.sets);
 	assert_everybody_is_reached(&prefixes.at);
+	assert_tables_equal(&prefixes.at, way ? &before : &after);
 	plan_left_clear(&left);
 	plan_destroy(way);
 }
