@@ -23,7 +23,7 @@ from lab.deadline import tails, wait_until  # noqa: E402
 from lab.system import DRIVER, START_S  # noqa: E402
 from lab.tap import FULL, Tap, print_rows  # noqa: E402
 
-QUICK = {"undo/smd-asked:back-undoing:1", "undo/sm-apply:port:4", "evacuate/sm-apply:routes:1"}
+QUICK = {"undo/smd-asked:back-undoing:1", "undo/sm-apply:port:4"}
 # OpenSM is asked for these at any time, or by nobody who has a plan.
 NOT_OF_A_PLAN = {f"{place}:{op}" for place in ("sm-op", "sm-answer") for op in ("status", "verify", "move_alias")}
 # A driver that cannot attach where its file says so, so that a plan has to be undone.

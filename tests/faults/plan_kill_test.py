@@ -20,7 +20,7 @@ from lab.deadline import wait_until  # noqa: E402
 from lab.tap import FULL, Tap, print_rows  # noqa: E402
 from simfabric.plugin_lab import UP_S, PluginLab  # noqa: E402
 
-QUICK = {"together/sm-apply:routes:1/undone", "create/sm-apply:routes:1/undone"}
+QUICK = {"copy-consistent/sm-apply:wave:1/undone", "copy-consistent/sm-apply:wave:1/finished"}
 DONE_ALREADY = "same-place"  # bring-up has found the GUIDs where they are
 
 

@@ -24,6 +24,17 @@ static size_t whole_bytes;
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+/* SQLite's, too: no machine dies here. */
+__attribute__((visibility("default"))) int fsync(int fd)
+{
+	return 0;
+}
+
+__attribute__((visibility("default"))) int fdatasync(int fd)
+{
+	return 0;
+}
+
 static int take(void *context, const struct record *record)
 {
 	return ledger_take(context, record);

@@ -209,6 +209,31 @@ static void looking_around_is_not_progress(void **unused)
 	ledger_clear(&ledger);
 }
 
+static void several_under_way_are_each_as_far_as_they_were(void **unused)
+{
+	struct record first = {RECORD_intent, {.intent = the_intent()}}, second = first;
+	struct record records[] = {state_record_of(41, 9, STATE_LOCATING),
+	        state_record_of(42, 10, STATE_LOCATING), state_record_of(41, 9, STATE_APPLYING),
+	        state_record_of(42, 10, STATE_STOPPING), state_record_of(41, 9, STATE_ATTACHING)};
+	struct ledger ledger;
+
+	second.value.intent.id = 42;
+	second.value.intent.epoch = 10;
+	ledger_init(&ledger, &deadlines_default);
+	assert_int_equal(ledger_take(&ledger, &first), 0);
+	assert_int_equal(ledger_take(&ledger, &second), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(records); i++)
+		assert_int_equal(ledger_take(&ledger, &records[i]), 0);
+	assert_int_equal(ledger_find(&ledger, 41)->migration.state, STATE_ATTACHING);
+	assert_int_equal(ledger_find(&ledger, 42)->migration.state, STATE_STOPPING);
+	assert_int_equal(ledger_find(&ledger, 41)->migration.step_count, 3);
+	assert_int_equal(ledger_find(&ledger, 42)->migration.step_count, 2);
+	assert_int_equal(ledger.epoch, 10);
+	assert_int_equal(ledger.last_id, 42);
+	assert_ptr_equal(ledger_oldest_open(&ledger), ledger_find(&ledger, 41));
+	ledger_clear(&ledger);
+}
+
 static void what_does_not_follow_from_what_was_before_is_refused(void **unused)
 {
 	struct record strange[] = {state_record_of(1, 1, STATE_DONE),
@@ -251,6 +276,7 @@ int main(void)
 	        cmocka_unit_test(each_prefix_of_the_journal_says_how_far_it_was),
 	        cmocka_unit_test(a_successor_finds_all_it_needs),
 	        cmocka_unit_test(looking_around_is_not_progress),
+	        cmocka_unit_test(several_under_way_are_each_as_far_as_they_were),
 	        cmocka_unit_test(what_does_not_follow_from_what_was_before_is_refused),
 	        cmocka_unit_test(old_ends_are_forgotten_open_ones_never),
 	};
