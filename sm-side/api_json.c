@@ -2,20 +2,49 @@
 #include "sm-side/api_json.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "notifier/base/cleanup.h"
 #include "sm-side/json_read.h"
+#include "sm-side/plan_json.h"
 
 static const char *member_check(struct json_object *body)
 {
+	static const char *const members[] = {"vm", "to", "force", "mode", "order", "reach"};
+
 	json_object_object_foreach(body, name, value)
 	{
+		bool known = false;
+
 		(void)value;
-		if (strcmp(name, "vm") && strcmp(name, "to") && strcmp(name, "force") &&
-		        strcmp(name, "mode"))
-			return "members are vm, to, force and mode";
+		for (size_t i = 0; i < ARRAY_SIZE(members); i++)
+			known |= !strcmp(name, members[i]);
+		if (!known)
+			return "members are vm, to, force, mode, order and reach";
 	}
 	return NULL;
+}
+
+static const char *word_read(struct json_object *body, const char *name,
+        const char *(*check)(const char *word), char word[PLAN_WORD_BYTES])
+{
+	const char *text = json_read_string(body, name), *wrong;
+
+	*word = '\0';
+	if (!json_object_object_get_ex(body, name, NULL))
+		return NULL;
+	wrong = check(text ? text : "");
+	if (!wrong)
+		snprintf(word, PLAN_WORD_BYTES, "%s", text);
+	return wrong;
+}
+
+static const char *plan_read(struct json_object *body, struct api_migrate *migrate)
+{
+	const char *wrong = word_read(body, "order", plan_order_check, migrate->order);
+
+	return wrong ? wrong : word_read(body, "reach", plan_reach_check, migrate->reach);
 }
 
 static const char *mode_read(struct json_object *body, bool *called)
@@ -31,6 +60,7 @@ static const char *mode_read(struct json_object *body, bool *called)
 
 static const char *migrate_read(struct json_object *body, struct api_migrate *migrate)
 {
+	const char *wrong;
 	int err;
 
 	if (!body)
@@ -43,7 +73,8 @@ static const char *migrate_read(struct json_object *body, struct api_migrate *mi
 	err = json_read_bool(body, "force", &migrate->force);
 	if (err && err != -ENOENT)
 		return "force has to be true or false";
-	return mode_read(body, &migrate->called);
+	wrong = plan_read(body, migrate);
+	return wrong ? wrong : mode_read(body, &migrate->called);
 }
 
 const char *api_migrate_read(const char *body, size_t length, struct api_migrate *migrate)
@@ -161,6 +192,8 @@ struct json_object *api_migration(const struct ledger_entry *entry, bool short_f
 		return object;
 	json_put_number(object, "lid", m->intent.address.lid);
 	json_put_bool(object, "force", m->intent.force);
+	json_put_text(object, "order", *m->intent.order ? m->intent.order : "fast");
+	json_put_text(object, "reach", *m->intent.reach ? m->intent.reach : "deterministic");
 	json_put_bool(object, "committed", m->committed);
 	json_object_object_add(object, "steps", steps_of(m));
 	json_object_object_add(object, "counts", counts_of(m));

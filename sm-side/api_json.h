@@ -13,11 +13,12 @@
 
 struct api_migrate {
 	char vm[MIGRATION_NAME_BYTES], to[MIGRATION_NAME_BYTES];
+	char order[PLAN_WORD_BYTES], reach[PLAN_WORD_BYTES]; /* "": not said */
 	bool force, called;
 };
 
-/* {"vm": NAME, "to": NAME, "force": BOOL, "mode": "driven" or "called" (both optional)}, no more.
- * NULL, or what is wrong. */
+/* {"vm": NAME, "to": NAME} and perhaps "force": BOOL, "mode": "driven" or "called", "order",
+ * "reach"; nothing else. NULL, or what is wrong. */
 const char *api_migrate_read(const char *body, size_t length, struct api_migrate *migrate);
 
 /* {"step": "detached", "moved", "attached" or "failed"} and nothing else. NULL, or what is wrong.

@@ -39,6 +39,8 @@ static void migrations_post(struct api *api, struct evhttp_request *request, uin
 	}
 	wish.force = migrate.force;
 	wish.called = migrate.called;
+	wish.order = migrate.order;
+	wish.reach = migrate.reach;
 	admission = conductor_migrate(api->conductor, &wish, &id);
 	if (admission.reason)
 		api_refuse_admission(request, &admission);

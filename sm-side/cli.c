@@ -19,11 +19,12 @@ struct command {
 };
 
 static const struct command commands[] = {
-        {"migrate", "VM HOST", 2, 2, "fnj", cli_migrate,
+        {"migrate", "VM HOST", 2, 2, "fnjor", cli_migrate,
                 "Move VM to HOST, with its RDMA connections. Shows each step as it ends.\n"
                 "\n"
                 "  --force     move although a connection's other end has no libtether; that one\n"
                 "              ends with errors. What a process refuses (veto-...) stays refused\n"
+                "  --order ORDER, --reach REACH   how the forwarding tables are written: see plan\n"
                 "  --no-wait   print the migration's number and end\n"
                 "  --json      the whole migration as JSON on stdout, at its end\n"},
         {"status", "[ID]", 0, 1, "j", cli_status,

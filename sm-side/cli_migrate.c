@@ -209,6 +209,10 @@ int cli_migrate(const struct cli_options *options)
 	json_put_text(body, "vm", options->words[0]);
 	json_put_text(body, "to", options->words[1]);
 	json_put_bool(body, "force", options->force);
+	if (options->order)
+		json_put_text(body, "order", options->order);
+	if (options->reach)
+		json_put_text(body, "reach", options->reach);
 	answer = cli_ask(options->api, "POST", "/v1/migrations", body, &status);
 	json_object_put(body);
 	if (!answer && status == CLI_NOT_ANSWERED)

@@ -81,6 +81,8 @@ struct admission conductor_migrate(
 		return admission;
 	/* To give a VM a VF where it is, there is nothing that an orchestrator would do. */
 	intent.called = wish->called && !intent.reattach;
+	snprintf(intent.order, sizeof(intent.order), "%s", wish->order ? wish->order : "");
+	snprintf(intent.reach, sizeof(intent.reach), "%s", wish->reach ? wish->reach : "");
 	if (conductor_record_intent(c, &intent))
 		return admission_refuse("journal-failed",
 		        "the intent could not be written to the journal; is its disk full?");

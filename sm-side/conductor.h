@@ -37,7 +37,8 @@ bool conductor_is_at_work(const struct conductor *conductor);
 void conductor_destroy(struct conductor *conductor);
 
 struct conductor_wish {
-	const char *vm, *to; /* to this host */
+	const char *vm, *to;       /* to this host */
+	const char *order, *reach; /* of its plan; NULL: as the SM does */
 	bool force;
 	bool called;         /* by whoever detaches, moves and attaches, and reports that */
 	uint64_t evacuation; /* that it is part of; 0: none */

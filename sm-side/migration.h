@@ -21,7 +21,10 @@
 #include "sm-side/migration_table.h"
 #include "sm-side/testimony.h"
 
-enum { MIGRATION_NAME_BYTES = 128 }; /* names of VMs, hosts and slots, with the final 0 */
+enum {
+	MIGRATION_NAME_BYTES = 128, /* names of VMs, hosts and slots, with the final 0 */
+	PLAN_WORD_BYTES = 16,       /* an order or a reach */
+};
 
 struct identity {
 	uint64_t node_guid, port_guid;
@@ -46,8 +49,9 @@ struct migration_intent {
 	bool fabric;              /* the SM has a part in it; else its states are stepped over */
 	bool shared_port;         /* the VM's LID is that of a port which it shares, and changes */
 	bool force;
-	uint64_t evacuation; /* that it is part of; 0: none */
-	bool called;         /* an orchestrator detaches, moves and attaches, and reports it */
+	uint64_t evacuation;                                 /* that it is part of; 0: none */
+	char order[PLAN_WORD_BYTES], reach[PLAN_WORD_BYTES]; /* of its plan; "": as the SM does */
+	bool called;   /* an orchestrator detaches, moves and attaches, and reports it */
 	bool reattach; /* the VM is at the destination and has lost its VF; `source` shows its GUIDs
 	                */
 	int64_t asked_wall_us; /* microseconds since 1970 */

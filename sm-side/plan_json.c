@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 #include "sm-side/plan_json.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,11 +25,33 @@ static bool text_set(char *into, size_t size, const char *text)
 	return true;
 }
 
-const char *plan_question_put(struct plan_question *q, const char *name, const char *value)
+const char *plan_order_check(const char *order)
 {
 	static const char *const orders[] = {"fast", "consistent", "drop-first", NULL};
+
+	return word_is_one_of(order, orders) ? NULL
+	                                     : "order has to be fast, consistent or drop-first";
+}
+
+const char *plan_reach_check(const char *reach)
+{
 	static const char *const reaches[] = {"deterministic", "minimum", NULL};
 
+	return word_is_one_of(reach, reaches) ? NULL : "reach has to be deterministic or minimum";
+}
+
+static const char *word_take(
+        char word[PLAN_WORD_BYTES], const char *value, const char *(*check)(const char *word))
+{
+	const char *wrong = check(value);
+
+	if (!wrong)
+		snprintf(word, PLAN_WORD_BYTES, "%s", value);
+	return wrong;
+}
+
+const char *plan_question_put(struct plan_question *q, const char *name, const char *value)
+{
 	if (!strcmp(name, "vm"))
 		return text_set(q->vm, sizeof(q->vm), value) ? NULL
 		                                             : "vm has to be the name of a VM";
@@ -36,13 +59,9 @@ const char *plan_question_put(struct plan_question *q, const char *name, const c
 		return text_set(q->to, sizeof(q->to), value) ? NULL
 		                                             : "to has to be the name of a host";
 	if (!strcmp(name, "order"))
-		return word_is_one_of(value, orders) && text_set(q->order, sizeof(q->order), value)
-		               ? NULL
-		               : "order has to be fast, consistent or drop-first";
+		return word_take(q->order, value, plan_order_check);
 	if (!strcmp(name, "reach"))
-		return word_is_one_of(value, reaches) && text_set(q->reach, sizeof(q->reach), value)
-		               ? NULL
-		               : "reach has to be deterministic or minimum";
+		return word_take(q->reach, value, plan_reach_check);
 	return "members are vm, to, order and reach";
 }
 

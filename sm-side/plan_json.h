@@ -10,12 +10,14 @@
 
 #include "sm-side/migration.h"
 
-enum { PLAN_WORD_BYTES = 16 };
-
 struct plan_question {
 	char vm[MIGRATION_NAME_BYTES], to[MIGRATION_NAME_BYTES];
 	char order[PLAN_WORD_BYTES], reach[PLAN_WORD_BYTES]; /* "": as the SM does it */
 };
+
+/* NULL, or what is wrong with the word. */
+const char *plan_order_check(const char *order);
+const char *plan_reach_check(const char *reach);
 
 /* Take one member, of a query or a body. NULL, or what is wrong. */
 const char *plan_question_put(struct plan_question *question, const char *name, const char *value);

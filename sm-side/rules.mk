@@ -40,9 +40,9 @@ $(call unit_test,smd_shared_port,sm-side/numbers.c sm-side/shared_event.c sm-sid
 $(call unit_test,smd_questions,sm-side/questions.c sm-side/numbers.c notifier/interest.c $(FRAME_SOURCES),-lprotobuf-c)
 EVACUATION_SOURCES := sm-side/plan_json.c sm-side/evacuation_json.c sm-side/evacuation.c sm-side/admission.c sm-side/inventory.c
 $(call unit_test,smd_requests,$(EVACUATION_SOURCES) notifier/interest.c $(LEDGER_SOURCES),-ljson-c -lprotobuf-c)
-$(call unit_test,smd_api,sm-side/api_json.c sm-side/smd_settings.c sm-side/inventory.c $(SETTINGS_SOURCES) \
+$(call unit_test,smd_api,sm-side/api_json.c sm-side/plan_json.c sm-side/smd_settings.c sm-side/inventory.c $(SETTINGS_SOURCES) \
 	notifier/base/log.c $(LEDGER_SOURCES),-ljson-c -lprotobuf-c $(SETTINGS_LIBS))
-$(call fuzzer,smd_texts,sm-side/api_json.c sm-side/inventory.c sm-side/sm_talk.c sm-side/plan_evidence.c $(JSON_SOURCES) \
+$(call fuzzer,smd_texts,sm-side/api_json.c sm-side/plan_json.c sm-side/inventory.c sm-side/sm_talk.c sm-side/plan_evidence.c $(JSON_SOURCES) \
 	$(filter-out gen/%,$(MIGRATION_SOURCES)) $(B)/gen/tether.pb-c.c,-ljson-c -lprotobuf-c)
 $(call fuzzer,smd_requests,$(EVACUATION_SOURCES) notifier/interest.c $(filter-out gen/%,$(LEDGER_SOURCES)) $(B)/gen/tether.pb-c.c,-ljson-c -lprotobuf-c)
 $(call fuzzer,journal_file,$(JOURNAL_SOURCES) $(filter-out gen/%,$(LEDGER_SOURCES)) $(B)/gen/tether.pb-c.c,-lsqlite3 -ljson-c -lprotobuf-c)

@@ -41,6 +41,10 @@ static struct json_object *plan_request(const struct migration *m)
 
 	put_target(request, m, &m->intent.destination);
 	json_put_guid(request, "vm_node_guid", m->intent.identity.node_guid);
+	if (*m->intent.order)
+		json_put_text(request, "order", m->intent.order);
+	if (*m->intent.reach)
+		json_put_text(request, "reach", m->intent.reach);
 	return request;
 }
 

@@ -134,6 +134,28 @@ def a_plan_is_shown_and_changes_nothing():
         equal(stage.world.complaints(), [])
 
 
+def a_migration_is_planned_as_asked():
+    with Stage() as stage:
+        asked = []
+        stage.world.sm.plan_asked = asked.append
+        status, out, err = tether(stage, "migrate", "--order", "consistent", "--reach", "minimum", "--json", "vm1", "hyp2")
+        equal((status, json.loads(out)["order"], json.loads(out)["reach"]), (0, "consistent", "minimum"), err)
+        equal([(r["order"], r["reach"]) for r in asked], [("consistent", "minimum")])
+        refused(stage, "bad-request", "migrate", "vm1", "hyp3", "--order", "slow")
+        asked.clear()
+        # Planned anew after a restart, too.
+        stage.smd.stop()
+        stage.smd.start(TETHER_DIE_AT="smd-asked:moving:1")
+        stage.smd.hosts_here(3)
+        wait_until("the SM is here", lambda: stage.smd.get("/v1/health")[1]["sm_connected"])
+        tether(stage, "migrate", "--order", "drop-first", "vm1", "hyp3")
+        stage.smd.wait()
+        stage.world.fault("sm", "apply", "stale-plan")
+        stage.smd.start()
+        equal(stage.smd.wait_for(2)["outcome"], "done")
+        equal([r["order"] for r in asked], ["drop-first", "drop-first"])
+
+
 def what_cannot_be_planned_is_refused_by_name():
     with Stage() as stage:
         refused(stage, "unknown-vm", "plan", "vm9", "hyp2")
@@ -435,7 +457,7 @@ def check_config_says_what_is_wrong():
 run([migrate_shows_each_step_and_its_end, what_cannot_be_done_is_refused_by_name_and_changes_nothing,
      while_one_moves_others_are_refused, a_refused_migration_says_why_and_what_next,
      force_is_advised_where_it_helps_and_lifts_no_veto,
-     a_plan_is_shown_and_changes_nothing, what_cannot_be_planned_is_refused_by_name,
+     a_plan_is_shown_and_changes_nothing, a_migration_is_planned_as_asked, what_cannot_be_planned_is_refused_by_name,
      who_asks_for_a_plan_is_answered_though_the_sm_is_not, abort_ends_what_is_under_way,
      lists_say_what_there_is, wrong_usage_is_status_2, no_daemon_is_said_plainly,
      a_daemon_that_dies_meanwhile_is_said_plainly, who_waits_for_a_daemon_that_is_ended_hears_the_end,
