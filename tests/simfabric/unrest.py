@@ -67,14 +67,18 @@ class UnrestLab(PluginLab):
 
     def check(self):
         self.settle()
-        self.check_truth()
-        wrote = self.heavy_sweep()
-        assert not any(wrote.values()), f"the heavy sweep wrote {wrote}"
-        self.check_truth()
+        with self.sa() as sa:
+            self.compare(sa)
+            wrote = self.heavy_sweep()
+            assert not any(wrote.values()), f"the heavy sweep wrote {wrote}"
+            self.compare(sa)
 
     def check_truth(self):
         with self.sa() as sa:
-            found = findings(self.truth(), sa)
+            self.compare(sa)
+
+    def compare(self, sa):
+        found = findings(self.truth(), sa)
         assert not found, shown(found)
 
     def cables(self, switch, state):
