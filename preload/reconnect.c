@@ -67,6 +67,8 @@ static void take_address(struct queue_pair *qp, const struct qp_row *row, const 
 		memcpy(&qp->remote.real_gid, to->gid.data, to->gid.len);
 }
 
+enum { SERVICE_LEVEL_MAX = 15 };
+
 static void take_path(
         struct queue_pair *qp, const struct qp_row *pair, const Tether__PathRows *paths)
 {
@@ -79,8 +81,16 @@ static void take_path(
 
 		if (row.local_lid != pair->remote_lid || row.remote_lid != pair->local_lid)
 			continue;
-		qp->attr.ah_attr.sl = (uint8_t)row.sl;
-		if (row.rate)
+		if (row.sl <= SERVICE_LEVEL_MAX)
+			qp->attr.ah_attr.sl = (uint8_t)row.sl;
+		/* Packets are numbered as work is posted, so what is replayed counts by this one.
+		 */
+		if (row.mtu && row.mtu < (uint32_t)qp->attr.path_mtu) {
+			qp->attr.path_mtu = (enum ibv_mtu)row.mtu;
+			qp->sends.mtu = 128u << row.mtu;
+		}
+		/* 0 is as fast as the port can. */
+		if (row.rate && qp->attr.ah_attr.static_rate)
 			qp->attr.ah_attr.static_rate = (uint8_t)row.rate;
 	}
 }

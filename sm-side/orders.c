@@ -5,6 +5,7 @@
 
 #include "notifier/base/cleanup.h"
 #include "notifier/wire/frame.h"
+#include "notifier/wire/rows.h"
 
 enum { US_PER_MS = 1000 };
 
@@ -104,6 +105,18 @@ static void sent_fill(Tether__Event *event, Tether__EvidenceRows *sent)
 		event->evidence = NULL;
 }
 
+/* Without them a QP goes on with the path it had. */
+static void paths_fill(Tether__Event *event, Tether__PathRows *paths)
+{
+	size_t count;
+
+	if (path_rows_count(paths, &count) || !count)
+		return;
+	event->paths = paths;
+	if (tether__event__get_packed_size(event) + FRAME_AROUND_BYTES > FRAME_MAX_BYTES)
+		event->paths = NULL;
+}
+
 /* Where RECONNECT finds it. */
 static const struct place *place_of_vm(const struct migration *m)
 {
@@ -132,6 +145,7 @@ static void tables_fill(struct order *order, struct migration *m)
 	if (m->intent.shared_port)
 		order->new_address.lid = place_of_vm(m)->lid;
 	event->new_address = &order->new_address;
+	paths_fill(event, &m->testimony.paths);
 }
 
 int order_fill_step(

@@ -11,7 +11,7 @@ SMD_SOURCES := sm-side/smd_main.c sm-side/smd_settings.c sm-side/api.c sm-side/a
 	sm-side/api_plan.c sm-side/api_reply.c sm-side/api_json.c sm-side/plan_json.c sm-side/dry_run.c sm-side/conductor.c \
 	sm-side/conductor_drive.c sm-side/conductor_turn.c sm-side/conductor_ask.c sm-side/conductor_recovery.c sm-side/conductor_record.c \
 	sm-side/plan_evidence.c sm-side/evacuation.c sm-side/evacuator.c sm-side/evacuation_json.c sm-side/api_evacuations.c \
-	sm-side/admission.c sm-side/whereabouts.c sm-side/owners.c sm-side/sm_talk.c sm-side/sm_link.c sm-side/root.c \
+	sm-side/admission.c sm-side/whereabouts.c sm-side/owners.c sm-side/sm_talk.c sm-side/sm_paths.c sm-side/sm_link.c sm-side/root.c \
 	sm-side/root_links.c sm-side/inventory.c sm-side/numbers.c sm-side/shared_event.c sm-side/questions.c $(JOURNAL_SOURCES) $(LEDGER_SOURCES) \
 	$(RELAY_SOURCES) $(LINK_SOURCES) $(BASE_SOURCES) $(SETTINGS_SOURCES)
 SMD_LIBS := -levent_core -levent_extra -ljson-c -lprotobuf-c -lsqlite3 $(SETTINGS_LIBS)
@@ -28,21 +28,21 @@ $(call program,tether,$(CLI_SOURCES),-lcurl -ljson-c)
 $(call unit_test,smd_migration,$(MIGRATION_SOURCES),-lprotobuf-c)
 $(call unit_test,smd_roads,$(MIGRATION_SOURCES),-lprotobuf-c)
 $(call unit_test,smd_answers,$(MIGRATION_SOURCES),-lprotobuf-c)
-$(call unit_test,smd_setbacks,sm-side/sm_talk.c $(JSON_SOURCES) $(MIGRATION_SOURCES),-ljson-c -lprotobuf-c)
+$(call unit_test,smd_setbacks,sm-side/sm_talk.c sm-side/sm_paths.c $(JSON_SOURCES) $(MIGRATION_SOURCES),-ljson-c -lprotobuf-c)
 $(call unit_test,smd_journal,$(JOURNAL_SOURCES) $(LEDGER_SOURCES),-lsqlite3 -ljson-c -lprotobuf-c)
 $(call unit_test,smd_record,sm-side/record.c sm-side/plan_evidence.c $(JSON_SOURCES) $(MIGRATION_SOURCES),-ljson-c -lprotobuf-c)
 $(call unit_test,smd_ledger,$(LEDGER_SOURCES),-ljson-c -lprotobuf-c)
-$(call unit_test,smd_orders,sm-side/sm_talk.c $(JSON_SOURCES) $(MIGRATION_SOURCES),-ljson-c -lprotobuf-c)
+$(call unit_test,smd_orders,sm-side/sm_talk.c sm-side/sm_paths.c $(JSON_SOURCES) $(MIGRATION_SOURCES),-ljson-c -lprotobuf-c)
 $(call unit_test,smd_admission,sm-side/admission.c sm-side/inventory.c sm-side/whereabouts.c \
 	notifier/interest.c $(MIGRATION_SOURCES),-lprotobuf-c)
-$(call unit_test,smd_shared_port,sm-side/numbers.c sm-side/shared_event.c sm-side/sm_talk.c $(JSON_SOURCES) \
+$(call unit_test,smd_shared_port,sm-side/numbers.c sm-side/shared_event.c sm-side/sm_talk.c sm-side/sm_paths.c $(JSON_SOURCES) \
 	$(MIGRATION_SOURCES) notifier/interest.c $(FRAME_SOURCES),-ljson-c -lprotobuf-c)
 $(call unit_test,smd_questions,sm-side/questions.c sm-side/numbers.c notifier/interest.c $(FRAME_SOURCES),-lprotobuf-c)
 EVACUATION_SOURCES := sm-side/plan_json.c sm-side/evacuation_json.c sm-side/evacuation.c sm-side/admission.c sm-side/inventory.c
 $(call unit_test,smd_requests,$(EVACUATION_SOURCES) notifier/interest.c $(LEDGER_SOURCES),-ljson-c -lprotobuf-c)
 $(call unit_test,smd_api,sm-side/api_json.c sm-side/plan_json.c sm-side/smd_settings.c sm-side/inventory.c $(SETTINGS_SOURCES) \
 	notifier/base/log.c $(LEDGER_SOURCES),-ljson-c -lprotobuf-c $(SETTINGS_LIBS))
-$(call fuzzer,smd_texts,sm-side/api_json.c sm-side/plan_json.c sm-side/inventory.c sm-side/sm_talk.c sm-side/plan_evidence.c $(JSON_SOURCES) \
+$(call fuzzer,smd_texts,sm-side/api_json.c sm-side/plan_json.c sm-side/inventory.c sm-side/sm_talk.c sm-side/sm_paths.c sm-side/plan_evidence.c $(JSON_SOURCES) \
 	$(filter-out gen/%,$(MIGRATION_SOURCES)) $(B)/gen/tether.pb-c.c,-ljson-c -lprotobuf-c)
 $(call fuzzer,smd_requests,$(EVACUATION_SOURCES) notifier/interest.c $(filter-out gen/%,$(LEDGER_SOURCES)) $(B)/gen/tether.pb-c.c,-ljson-c -lprotobuf-c)
 $(call fuzzer,journal_file,$(JOURNAL_SOURCES) $(filter-out gen/%,$(LEDGER_SOURCES)) $(B)/gen/tether.pb-c.c,-lsqlite3 -ljson-c -lprotobuf-c)

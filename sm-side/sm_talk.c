@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include "sm-side/sm_paths.h"
 #include "sm-side/sm_talk.h"
 
 #include <stdio.h>
@@ -101,10 +102,12 @@ struct json_object *sm_talk_request(const struct migration *m, enum migration_ac
 		request = leased_request(m, "apply");
 		/* Where there was none yet, the answer asks for one. */
 		json_put_text(request, "hash", *m->plan_hash ? m->plan_hash : "none");
+		sm_paths_ask(request, m);
 		return request;
 	case ACTION_UNDO:
 		request = leased_request(m, "undo");
 		put_target(request, m, &m->intent.source);
+		sm_paths_ask(request, m);
 		/* By it the SM knows which entries are the plan's own. */
 		if (*m->plan_hash)
 			json_put_text(request, "hash", m->plan_hash);
@@ -285,6 +288,7 @@ static enum migration_event take_applied(struct migration *m, struct json_object
 		find(m, "not-verified", "the SM applied the plan but could not verify it");
 		return EVENT_FAILED;
 	}
+	sm_paths_take(m, answer);
 	return EVENT_DONE;
 }
 

@@ -17,6 +17,7 @@ void testimony_init(struct testimony *testimony)
 	tether__evidence_rows__init(&testimony->evidence);
 	tether__qp_rows__init(&testimony->qps);
 	tether__key_rows__init(&testimony->keys);
+	tether__path_rows__init(&testimony->paths);
 	tether__counts__init(&testimony->counts);
 }
 
@@ -39,6 +40,7 @@ void testimony_clear(struct testimony *testimony)
 	rows_clear(TABLE(&testimony->evidence));
 	rows_clear(TABLE(&testimony->qps));
 	rows_clear(TABLE(&testimony->keys));
+	rows_clear(TABLE(&testimony->paths));
 	testimony_init(testimony);
 }
 

@@ -31,6 +31,7 @@ struct testimony {
 	Tether__EvidenceRows evidence;
 	Tether__QpRows qps;
 	Tether__KeyRows keys;
+	Tether__PathRows paths; /* as the SM says (sm_paths.h) */
 	Tether__Counts counts;
 	bool shared_port; /* its rows say themselves that they are the VM's */
 	bool rebuilt;     /* the VM's rows are of ATTACH */

@@ -115,6 +115,7 @@ Tether__Outcome harness_step(struct harness *h, Tether__Step step)
 		merge_numbers(h, &numbers);
 		event.qps = &numbers;
 		event.keys = h->attached ? h->attached->keys : NULL;
+		event.paths = h->paths;
 	}
 	outcome = harness_event(h, &event);
 	rows_clear(&numbers.base);

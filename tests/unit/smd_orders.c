@@ -10,7 +10,9 @@
 
 #include "notifier/base/cleanup.h"
 #include "sm-side/json_read.h"
+#include "notifier/wire/rows.h"
 #include "sm-side/orders.h"
+#include "sm-side/sm_paths.h"
 #include "sm-side/sm_talk.h"
 
 static struct migration begun(enum migration_state state)
@@ -181,6 +183,64 @@ static enum migration_event told(
 	return event;
 }
 
+static void queue_pairs_of(struct migration *m, const uint32_t (*lids)[2], size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		qp_rows_append(&m->testimony.qps,
+		        &(struct qp_row){.local_lid = lids[i][0], .remote_lid = lids[i][1]});
+}
+
+static void paths_are_asked_for_to_each_peer_once(void **unused)
+{
+	static const uint32_t lids[][2] = {
+	        {11, 20}, {20, 11}, {11, 20}, {30, 11}, {11, 0}, {11, 0xc000}, {5, 6}, {11, 11}};
+	struct migration m = begun(STATE_APPLYING);
+
+	strcpy(m.plan_hash, "abc");
+	queue_pairs_of(&m, lids, ARRAY_SIZE(lids));
+	assert_string_equal(asked(&m, ACTION_APPLY),
+	        "{\"op\":\"apply\",\"migration\":7,\"hash\":\"abc\",\"peers\":[20,30]}");
+	assert_non_null(strstr(asked(&m, ACTION_UNDO), ",\"peers\":[20,30]"));
+	migration_clear(&m);
+}
+
+static void assert_path(const Tether__PathRows *paths, size_t index, struct path_row expected)
+{
+	struct path_row row = path_rows_get(paths, index);
+
+	assert_memory_equal(&row, &expected, sizeof(row));
+}
+
+static void paths_that_the_sm_answers_reach_reconnect_in_both_directions(void **unused)
+{
+	struct migration m = begun(STATE_APPLYING);
+	struct order order;
+	size_t count;
+
+	told(&m, ACTION_APPLY,
+	        "{\"ok\":true,\"verified\":true,\"paths\":["
+	        "{\"local_lid\":11,\"remote_lid\":20,\"mtu\":4,\"rate\":3},"
+	        "{\"local_lid\":11,\"remote_lid\":30,\"mtu\":5,\"rate\":7,\"sl\":6},"
+	        "{\"local_lid\":12,\"remote_lid\":30,\"mtu\":5,\"rate\":7},"
+	        "{\"local_lid\":11,\"remote_lid\":40,\"mtu\":6,\"rate\":7},"
+	        "{\"local_lid\":11,\"remote_lid\":40,\"mtu\":5,\"rate\":7,\"sl\":16},"
+	        "{\"local_lid\":11,\"remote_lid\":65536,\"mtu\":5,\"rate\":7},7]}");
+	order_fill_step(&order, &m, ACTION_RESUME, 1000);
+	assert_null(order.event.paths);
+	order_fill_step(&order, &m, ACTION_RECONNECT, 1000);
+	assert_non_null(order.event.paths);
+	assert_int_equal(path_rows_count(order.event.paths, &count), 0);
+	assert_int_equal(count, 4);
+	assert_path(order.event.paths, 0, (struct path_row){11, 20, SM_PATHS_SL_AS_BEFORE, 4, 3});
+	assert_path(order.event.paths, 1, (struct path_row){20, 11, SM_PATHS_SL_AS_BEFORE, 4, 3});
+	assert_path(order.event.paths, 2, (struct path_row){11, 30, 6, 5, 7});
+	assert_path(order.event.paths, 3, (struct path_row){30, 11, 6, 5, 7});
+	told(&m, ACTION_UNDO, "{\"ok\":true,\"verified\":true}");
+	order_fill_step(&order, &m, ACTION_RECONNECT, 1000);
+	assert_null(order.event.paths);
+	migration_clear(&m);
+}
+
 static void the_sms_answers_mean_what_they_say(void **unused)
 {
 	static const struct {
@@ -309,6 +369,8 @@ int main(void)
 	        cmocka_unit_test(who_brings_the_vf_says_whether_resume_follows),
 	        cmocka_unit_test(memory_goes_there_and_back),
 	        cmocka_unit_test(the_sm_is_asked_as_the_plugin_understands),
+	        cmocka_unit_test(paths_are_asked_for_to_each_peer_once),
+	        cmocka_unit_test(paths_that_the_sm_answers_reach_reconnect_in_both_directions),
 	        cmocka_unit_test(the_sms_answers_mean_what_they_say),
 	        cmocka_unit_test(a_vm_elsewhere_than_its_host_says_is_refused),
 	        cmocka_unit_test(a_changed_lid_is_found_after_the_move),
