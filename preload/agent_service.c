@@ -15,6 +15,7 @@
 #include "notifier/base/log.h"
 #include "notifier/base/monotonic.h"
 #include "preload/agent_socket.h"
+#include "preload/datagram_questions.h"
 #include "preload/heard_senders.h"
 #include "preload/interests.h"
 #include "preload/reserved_numbers.h"
@@ -282,6 +283,9 @@ static void *serve(void *unused)
 			timeout_ms = sooner_ms(timeout_ms, (int64_t)(service.next_try_ms - now));
 		else if (steps_is_away())
 			timeout_ms = sooner_ms(timeout_ms, deadlines_default.reconnect_link_ms);
+		datagram_questions_turn();
+		if (datagram_questions_are_open())
+			timeout_ms = sooner_ms(timeout_ms, deadlines_default.reconnect_link_ms);
 		interests_send();
 		service_wait(timeout_ms);
 	}
@@ -327,4 +331,5 @@ void agent_service_forget(void)
 	memset(&service, 0, sizeof(service));
 	service.wake = -1;
 	steps_forget();
+	datagram_questions_forget();
 }

@@ -11,6 +11,7 @@
 #include "preload/objects.h"
 
 struct datagram_numbers *datagram_numbers_by_lid[FIRST_MULTICAST_LID];
+unsigned datagram_numbers_leading_away;
 
 static struct datagram_numbers *by_gid;
 static pthread_mutex_t making = PTHREAD_MUTEX_INITIALIZER;
@@ -106,6 +107,8 @@ static int tables_fill(
 		uint32_t real_lid = row.real_lid ? row.real_lid : row.local_lid;
 
 		if (is_datagram(&row) && row.local_lid == lid)
+			tables->leads_away |= real_lid != lid;
+		if (is_datagram(&row) && row.local_lid == lid)
 			err = set(&tables->to_real, lid, row.local_qpn, real_lid, row.real_qpn);
 		if (is_datagram(&row) && real_lid == lid && !err)
 			err = set(&tables->to_virtual, lid, row.real_qpn, row.local_lid,
@@ -132,7 +135,7 @@ static bool is_same_table(const struct number_table *a, const struct number_tabl
 
 static bool are_same(const struct datagram_tables *a, const struct datagram_tables *b)
 {
-	return b && is_same_table(&a->to_real, &b->to_real) &&
+	return b && a->leads_away == b->leads_away && is_same_table(&a->to_real, &b->to_real) &&
 	       is_same_table(&a->to_virtual, &b->to_virtual);
 }
 
@@ -140,12 +143,23 @@ static bool are_same(const struct datagram_tables *a, const struct datagram_tabl
 static void replace(struct datagram_numbers *numbers, struct datagram_tables *with)
 {
 	struct datagram_tables *had = numbers->tables;
+	bool led = had && had->leads_away, leads = with && with->leads_away;
 
+	if (leads != led)
+		__atomic_fetch_add(
+		        &datagram_numbers_leading_away, leads ? 1 : -1, __ATOMIC_RELAXED);
 	__atomic_store_n(&numbers->tables, with, __ATOMIC_RELEASE);
 	if (!had)
 		return;
 	had->next = replaced;
 	replaced = had;
+}
+
+static unsigned times_taken;
+
+unsigned datagram_numbers_taken(void)
+{
+	return __atomic_load_n(&times_taken, __ATOMIC_ACQUIRE);
 }
 
 int datagram_numbers_take(struct datagram_numbers *numbers, const Tether__QpRows *rows)
@@ -159,6 +173,7 @@ int datagram_numbers_take(struct datagram_numbers *numbers, const Tether__QpRows
 	tables = calloc(1, sizeof(*tables));
 	if (!tables)
 		return -ENOMEM;
+	__atomic_fetch_add(&times_taken, 1, __ATOMIC_RELEASE);
 	err = tables_fill(tables, numbers->lid, rows, count);
 	LOCK_GUARD(&replacing);
 	if (err || are_same(tables, numbers->tables)) {
@@ -169,6 +184,40 @@ int datagram_numbers_take(struct datagram_numbers *numbers, const Tether__QpRows
 		tables_free(tables);
 		replace(numbers, NULL);
 	}
+	return err;
+}
+
+static int table_copy(struct number_table *to, const struct number_table *from)
+{
+	int err = 0;
+
+	for (uint32_t i = 0; from->count && i <= from->mask && !err; i++) {
+		if (from->entries[i].used)
+			err = number_table_set(to, from->entries[i].number, from->entries[i].value);
+	}
+	return err;
+}
+
+int datagram_numbers_learn(struct datagram_numbers *numbers, uint32_t virtual_qpn,
+        uint32_t real_lid, uint32_t real_qpn)
+{
+	uint64_t elsewhere = real_lid == numbers->lid ? 0 : real_lid;
+	struct datagram_tables *tables = calloc(1, sizeof(*tables));
+	int err = tables ? 0 : -ENOMEM;
+
+	LOCK_GUARD(&replacing);
+	if (!err && numbers->tables) {
+		tables->leads_away = numbers->tables->leads_away;
+		err = table_copy(&tables->to_real, &numbers->tables->to_real);
+	}
+	if (!err && numbers->tables)
+		err = table_copy(&tables->to_virtual, &numbers->tables->to_virtual);
+	if (!err)
+		err = number_table_set(&tables->to_real, virtual_qpn, elsewhere << 32 | real_qpn);
+	if (err)
+		tables_free(tables);
+	else
+		replace(numbers, tables);
 	return err;
 }
 

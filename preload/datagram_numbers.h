@@ -18,6 +18,7 @@
 #define TETHER_DATAGRAM_NUMBERS_H
 
 #include <infiniband/verbs.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "preload/translation.h"
@@ -28,6 +29,7 @@ enum { FIRST_MULTICAST_LID = 0xc000 };
 
 struct datagram_tables {
 	struct number_table to_real, to_virtual;
+	bool leads_away;              /* to another LID: what is not in it may be at either */
 	struct datagram_tables *next; /* of those that were replaced */
 };
 
@@ -40,6 +42,8 @@ struct datagram_numbers {
 };
 
 extern struct datagram_numbers *datagram_numbers_by_lid[FIRST_MULTICAST_LID];
+/* So many records have a table that leads away. Atomic. */
+extern unsigned datagram_numbers_leading_away;
 
 /* NULL: nothing is known of that address. Those without a LID have a GID. */
 struct datagram_numbers *datagram_numbers_find(uint32_t lid, const union ibv_gid *gid);
@@ -94,6 +98,15 @@ static inline const struct number_entry *datagram_sender(
 	return tables ? number_table_find(&tables->to_virtual, real_qpn) : NULL;
 }
 
+/* Somebody has taken numbers away from there, and of this one nothing is known. */
+static inline bool datagram_number_is_unknown(
+        const struct datagram_numbers *numbers, uint32_t virtual_qpn)
+{
+	const struct datagram_tables *tables = datagram_tables_of(numbers);
+
+	return tables && tables->leads_away && !number_table_find(&tables->to_real, virtual_qpn);
+}
+
 static inline uint32_t datagram_entry_qpn(const struct number_entry *entry)
 {
 	return (uint32_t)entry->value;
@@ -110,6 +123,11 @@ static inline uint32_t datagram_entry_lid(const struct number_entry *entry)
  * before have to be harvested: they are of senders that had their earlier numbers.
  */
 int datagram_numbers_take(struct datagram_numbers *numbers, const Tether__QpRows *rows);
+/* How often numbers have been taken. */
+unsigned datagram_numbers_taken(void);
+/* What one number means, until the next _take. -ENOMEM */
+int datagram_numbers_learn(struct datagram_numbers *numbers, uint32_t virtual_qpn,
+        uint32_t real_lid, uint32_t real_qpn);
 /* Nobody says any more what they mean. Any thread. */
 void datagram_numbers_forget(struct datagram_numbers *numbers);
 /* The service thread. Frees what was replaced; control verbs kept out. Enters each gate in which it

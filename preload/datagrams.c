@@ -3,10 +3,12 @@
 
 #include <errno.h>
 
+#include "notifier/base/log.h"
 #include "notifier/base/monotonic.h"
 #include "preload/agent_link.h"
 #include "preload/completion_queue.h"
 #include "preload/completions.h"
+#include "preload/control.h"
 #include "preload/drain.h"
 #include "preload/move_address.h"
 #include "preload/queue_pair.h"
@@ -30,6 +32,26 @@ static bool goes_to(const struct address_handle *to, const struct move *move)
 	return to->numbers && move_has_address(move, to->to.lid, &to->to.gid);
 }
 
+static bool some_are_unknown;
+
+/* The service thread looks for it; for all that come meanwhile once. */
+static void is_to_be_asked(void)
+{
+	if (!__atomic_exchange_n(&some_are_unknown, true, __ATOMIC_ACQ_REL))
+		agent_link_wake();
+}
+
+static uint32_t number_at(const struct queue_pair *qp, uint32_t sequence)
+{
+	return send_log_operands(&qp->sends, send_log_at(&qp->sends, sequence))->ud.remote_qpn;
+}
+
+static bool is_unknown(const struct queue_pair *qp, uint32_t sequence)
+{
+	return datagram_number_is_unknown(
+	        address_of(qp, sequence)->numbers, number_at(qp, sequence));
+}
+
 uint32_t datagrams_passing(const struct queue_pair *qp, uint32_t sequence, uint32_t count)
 {
 	uint32_t passing = 0;
@@ -39,9 +61,67 @@ uint32_t datagrams_passing(const struct queue_pair *qp, uint32_t sequence, uint3
 
 		if (to->numbers && __atomic_load_n(&to->numbers->stopped, __ATOMIC_RELAXED))
 			break;
+		if (is_unknown(qp, sequence + passing)) {
+			is_to_be_asked();
+			break;
+		}
 		passing++;
 	}
 	return passing;
+}
+
+/* ---- where somebody is of whom nothing is known ---- */
+
+/* Inside the gate. */
+static bool waits_for_unknown(const struct queue_pair *qp, struct remote *whom)
+{
+	uint32_t first = qp->sends.posted;
+
+	if (qp->held || !qp->real || first == qp->sends.head || !is_unknown(qp, first))
+		return false;
+	*whom = address_of(qp, first)->to;
+	whom->qpn = whom->real_qpn = number_at(qp, first);
+	return true;
+}
+
+bool datagrams_next_unknown(struct remote *whom)
+{
+	struct context *context;
+	struct queue_pair *qp;
+	bool found = false;
+
+	if (!__atomic_exchange_n(&some_are_unknown, false, __ATOMIC_ACQ_REL))
+		return false;
+	control_exclusive_begin();
+	EACH_DATAGRAM_QUEUE_PAIR(context, qp)
+	{
+		if (found)
+			break;
+		queue_pair_close_sends(qp);
+		found = waits_for_unknown(qp, whom);
+		queue_pair_open_sends(qp);
+	}
+	control_exclusive_end();
+	return found;
+}
+
+static void go_on(struct queue_pair *qp);
+
+void datagrams_learned(const struct remote *whom, unsigned asked_at)
+{
+	struct datagram_numbers *numbers = datagram_numbers_of(whom->lid, &whom->gid);
+	struct context *context;
+	struct queue_pair *qp;
+
+	control_exclusive_begin();
+	if (numbers && asked_at == datagram_numbers_taken() &&
+	        datagram_numbers_learn(numbers, whom->qpn, whom->real_lid, whom->real_qpn))
+		log_error("datagrams", "no memory for where lid %u, qp 0x%x is", whom->lid,
+		        whom->qpn);
+	EACH_DATAGRAM_QUEUE_PAIR(context, qp)
+	go_on(qp);
+	datagram_numbers_reclaim();
+	control_exclusive_end();
 }
 
 /* ---- senders that are not known ---- */

@@ -27,10 +27,13 @@ extern unsigned datagrams_stopped;
 /* Has the send queue to look where each goes? */
 static inline bool datagrams_look_closer(const struct queue_pair *qp)
 {
-	return qp->datagrams && __atomic_load_n(&datagrams_stopped, __ATOMIC_RELAXED);
+	return qp->datagrams &&
+	       (__atomic_load_n(&datagrams_stopped, __ATOMIC_RELAXED) ||
+	               __atomic_load_n(&datagram_numbers_leading_away, __ATOMIC_RELAXED));
 }
 
-/* How many of the @count sends from @sequence on go to nobody who is stopped. */
+/* How many of the @count sends from @sequence on go to nobody who is stopped, or of whom it has to
+ * be asked first where it is. */
 uint32_t datagrams_passing(const struct queue_pair *qp, uint32_t sequence, uint32_t count);
 
 static inline void datagram_send_to_real(struct ibv_send_wr *wr)
@@ -125,6 +128,12 @@ static inline void datagram_received(struct queue_pair *qp, struct ibv_wc *wc)
 		wc->pkey_index = port_tables_pkey_to_shown(
 		        &context->tables[qp->attr.port_num - 1], wc->pkey_index);
 }
+
+/* Whom the first that is kept for that reason goes to. The service thread, no lock held. */
+bool datagrams_next_unknown(struct remote *whom);
+/* It is at its real LID and number, if no numbers have been taken since @asked_at: what was kept
+ * for that goes out, or it is asked again. The same. */
+void datagrams_learned(const struct remote *whom, unsigned asked_at);
 
 /* How many of the @count completions in hand are of strangers; inside the gate. */
 unsigned datagrams_of_strangers(struct completion_queue *cq, int count, const struct ibv_wc *wc);

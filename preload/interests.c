@@ -224,6 +224,7 @@ static bool next_question(Tether__Interest *interest, Tether__Address *address)
 		interest->request = request->id;
 		interest->remote_qpn = request->remote.qpn;
 		interest->datagrams = request->datagrams;
+		interest->heard = request->heard;
 		if (request->own)
 			announcement_address(request->own, address);
 		else
@@ -322,7 +323,7 @@ static void request_answered(struct interest_request *request, const Tether__Int
 		log_warn("link", "%s: %s",
 		        request->own ? "announcement of a queue pair" : "interest in an address",
 		        answer->n_refusals ? answer->refusals[0]->text : "not accepted");
-	else if (request->datagrams)
+	else if (request->datagrams && !request->remote.qpn)
 		take_datagrams(&request->remote, answer);
 	else if (!request->own)
 		interest_answer_take(answer, &request->remote);

@@ -25,6 +25,7 @@ struct interest_request {
 	uint32_t id;
 	struct remote remote; /* or where our own queue pair is */
 	const struct announcement *own;
+	bool heard;     /* makes no connection, so nothing holds it */
 	bool datagrams; /* asks for all numbers of datagram queue pairs there */
 	bool sent, answered, refused;
 	bool held; /* by a migration, whose end the agent will tell */

@@ -287,6 +287,14 @@ static struct queue_pair *queue_pair_alloc(struct context *context, struct prote
 }
 
 /* -errno; @own: what the agent is to be told of it. */
+/* Under Shared Port it shows another LID than it is at. */
+static bool is_known_elsewhere(const struct context *context)
+{
+	const struct port *port = &context->ports[0];
+
+	return port->real_lid && port->real_lid != port->attr.lid;
+}
+
 static int queue_pair_make(struct queue_pair *qp, struct announcement *own)
 {
 	int err = -control_enter(qp->context, NEEDS_DEVICE);
@@ -300,7 +308,8 @@ static int queue_pair_make(struct queue_pair *qp, struct announcement *own)
 		windows_look_at(qp);
 		if (qp->is_target)
 			xrc_add_target(qp);
-		qp->announced = qp->context->moved && !qp->datagrams;
+		qp->announced =
+		        qp->context->moved && (!qp->datagrams || is_known_elsewhere(qp->context));
 		*own = context_announcement(qp->context, queue_pair_number(qp));
 	}
 	control_leave();

@@ -328,7 +328,7 @@ static bool has_context(const struct numbers_row *row, uint32_t context)
 
 /* 1: found; 0: not; -ENOMEM */
 static int find_at(const struct numbers_row *found, const struct presence *presence, uint32_t qpn,
-        Tether__QpRows *qps, Tether__KeyRows *keys)
+        bool datagrams, Tether__QpRows *qps, Tether__KeyRows *keys)
 {
 	const struct address *address = presence->address;
 	struct qp_row row = {.local_lid = address->lid,
@@ -346,7 +346,7 @@ static int find_at(const struct numbers_row *found, const struct presence *prese
 	for (size_t i = 0; i < found->qps.n_local_qpn; i++) {
 		struct qp_row moved = qp_rows_get(&found->qps, i);
 
-		if (moved.local_qpn == qpn &&
+		if (moved.local_qpn == qpn && !(datagrams && moved.remote_qpn) &&
 		        (!found->shared_port || moved.local_lid == address->lid) &&
 		        is_present(presence, found, moved.context) &&
 		        (!made_since || made_since->context == moved.context)) {
@@ -362,7 +362,8 @@ static int find_at(const struct numbers_row *found, const struct presence *prese
 }
 
 int numbers_find(const struct numbers *numbers, const struct address *address, uint32_t qpn,
-        numbers_announced *announced, void *owner, Tether__QpRows *qps, Tether__KeyRows *keys)
+        bool datagrams, numbers_announced *announced, void *owner, Tether__QpRows *qps,
+        Tether__KeyRows *keys)
 {
 	const struct presence presence = {address, announced, owner};
 	struct numbers_row *row;
@@ -371,7 +372,7 @@ int numbers_find(const struct numbers *numbers, const struct address *address, u
 	EACH_AT(numbers, address, row)
 	{
 		if (!found)
-			found = find_at(row, &presence, qpn, qps, keys);
+			found = find_at(row, &presence, qpn, datagrams, qps, keys);
 	}
 	return found < 0 ? found : 0;
 }

@@ -42,11 +42,13 @@ void numbers_forget_context(
 /*
  * Append the row of QP @qpn of the VM at @address, and the keys of that QP's context; nothing where
  * there is none, or its context is not announced. A queue pair that is announced itself was made
- * since the move: its number is its own, keys of its context may not be. The caller clears both.
+ * since the move: its number is its own, keys of its context may not be. @datagrams: it is
+ * connected to nobody. The caller clears both.
  * -ENOMEM.
  */
 int numbers_find(const struct numbers *numbers, const struct address *address, uint32_t qpn,
-        numbers_announced *announced, void *owner, Tether__QpRows *qps, Tether__KeyRows *keys);
+        bool datagrams, numbers_announced *announced, void *owner, Tether__QpRows *qps,
+        Tether__KeyRows *keys);
 
 /*
  * Append the row of each QP at @address that is reached by datagrams and has another number now, or

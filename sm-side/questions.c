@@ -58,12 +58,12 @@ static void answer(struct questions *q, const struct question *question)
 	Tether__KeyRows keys = TETHER__KEY_ROWS__INIT;
 	int err = 0;
 
-	if (question->datagrams)
+	if (question->datagrams && !question->qpn)
 		err = numbers_find_datagrams(
 		        &q->numbers, &question->address, q->outputs->announced, q->owner, &qps);
 	else if (question->qpn)
 		err = numbers_find(&q->numbers, &question->address, question->qpn,
-		        q->outputs->announced, q->owner, &qps, &keys);
+		        question->datagrams, q->outputs->announced, q->owner, &qps, &keys);
 	said.request = question->request;
 	said.outcome = err ? TETHER__OUTCOME__OUTCOME_FAILED : TETHER__OUTCOME__OUTCOME_DONE;
 	said.qps = &qps;

@@ -319,7 +319,7 @@ def blue_arrives(a, b, a_qp, b_qp, word, gids):
     assert "same" in a.do("same", answer["wr_id"] + GRH, SIZE, word)
 
 
-def indices_mean_what_they_meant(lab, late_ones=True):
+def indices_mean_what_they_meant(lab):
     a, b = Program(lab, "vm1"), Program(lab, "vm2")
     before = {program: tables_of(program) for program in (a, b)}
     gids = {program: tables[0][0] for program, tables in before.items()}
@@ -338,9 +338,8 @@ def indices_mean_what_they_meant(lab, late_ones=True):
         blue_arrives(a, b, 0, 0, 100 * round + 10, gids)
         blue_arrives(b, a, 0, 0, 100 * round + 11, gids)
         connection_works(a, b, 1, 1, 100 * round + 20)
-        if late_ones:
-            late = [program.datagrams(pkey_index=program.blue) for program in (a, b)]
-            blue_arrives(a, b, *late, 100 * round + 30, gids)
+        late = [program.datagrams(pkey_index=program.blue) for program in (a, b)]
+        blue_arrives(a, b, *late, 100 * round + 30, gids)
     # One that starts now sees the device as it is.
     late = Program(lab, "vm1")
     assert tables_of(late) != before[a], "nothing stands elsewhere"
@@ -359,14 +358,14 @@ def scenes_are_played(tap, **system):
             tap.run(test.__name__, test, lab, scenes)
 
 
-def others_are_played(tap, members=partitions, late_ones=True, **system):
+def others_are_played(tap, members=partitions, **system):
     pair = {vm: VMS[vm] for vm in ("vm1", "vm2")}
     with System(vms=pair, **system) as lab:
         lab.start()
         tap.run("who_missed_a_move_asks_again", who_missed_a_move_asks_again, lab, [])
     with System(vms=pair, partitions=members, **system) as lab:
         lab.start()
-        tap.run("indices_mean_what_they_meant", indices_mean_what_they_meant, lab, late_ones)
+        tap.run("indices_mean_what_they_meant", indices_mean_what_they_meant, lab)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ def main():
     tap = Tap()
     scenes_are_played(tap, net=SHARED_PORT_NET)
     if FULL:
-        others_are_played(tap, members=partitions, late_ones=False, net=SHARED_PORT_NET)
+        others_are_played(tap, members=partitions, net=SHARED_PORT_NET)
     tap.exit()
 
 

@@ -266,6 +266,31 @@ static void a_number_may_mean_another_lid(void **state)
 	assert_null(datagram_destination(numbers, 6));
 }
 
+/* Somebody may have made it where the VM is now. */
+static void at_a_lid_that_was_left_a_number_is_unknown_until_it_is_learned(void **state)
+{
+	struct qp_row left = {.local_lid = LID, .local_qpn = 5, .real_qpn = 50};
+	Tether__QpRows rows = TETHER__QP_ROWS__INIT;
+	struct datagram_numbers *numbers = datagram_numbers_of(LID, &gid);
+
+	assert_false(datagram_number_is_unknown(numbers, 6));
+	left.real_lid = OTHER_LID;
+	assert_int_equal(qp_rows_append(&rows, &left), 0);
+	numbers = taken(&rows);
+	assert_int_equal(datagram_numbers_leading_away, 1);
+	assert_false(datagram_number_is_unknown(numbers, 5));
+	assert_true(datagram_number_is_unknown(numbers, 6));
+	assert_int_equal(datagram_numbers_learn(numbers, 6, OTHER_LID, 60), 0);
+	assert_int_equal(datagram_numbers_learn(numbers, 7, LID, 7), 0);
+	assert_false(
+	        datagram_number_is_unknown(numbers, 6) || datagram_number_is_unknown(numbers, 7));
+	assert_int_equal(datagram_entry_lid(datagram_destination(numbers, 6)), OTHER_LID);
+	assert_int_equal(datagram_entry_lid(datagram_destination(numbers, 7)), 0);
+	assert_int_equal(datagram_entry_qpn(datagram_destination(numbers, 5)), 50);
+	datagram_numbers_forget(numbers);
+	assert_int_equal(datagram_numbers_leading_away, 0);
+}
+
 static struct ibv_ah *handle_to(struct ibv_pd *pd, uint16_t lid)
 {
 	struct ibv_ah_attr attr = {.dlid = lid, .port_num = 1};
@@ -319,6 +344,7 @@ int main(void)
 	        TEST(the_same_said_again_changes_nothing),
 	        TEST(columns_of_unequal_length_change_nothing),
 	        TEST(a_number_may_mean_another_lid),
+	        TEST(at_a_lid_that_was_left_a_number_is_unknown_until_it_is_learned),
 	        TEST(tables_are_replaced_under_a_reader),
 	        TEST(a_handle_is_registered_for_as_long_as_it_lives),
 	        TEST(a_handle_to_a_group_is_nobodys),

@@ -118,6 +118,19 @@ void steps_forget(void)
 {
 }
 
+void datagram_questions_turn(void)
+{
+}
+
+int datagram_questions_are_open(void)
+{
+	return 0;
+}
+
+void datagram_questions_forget(void)
+{
+}
+
 static char directory[] = "/tmp/tether-link-XXXXXX";
 static char socket_path[sizeof(directory) + 16];
 

@@ -100,7 +100,7 @@ static const struct qp_row *found(struct test *t, uint16_t lid, uint32_t qpn)
 	rows_clear(&t->qps.base);
 	rows_clear(&t->keys.base);
 	assert_int_equal(
-	        numbers_find(&t->numbers, &asked, qpn, announced, t, &t->qps, &t->keys), 0);
+	        numbers_find(&t->numbers, &asked, qpn, false, announced, t, &t->qps, &t->keys), 0);
 	if (!t->qps.n_local_qpn)
 		return NULL;
 	row = qp_rows_get(&t->qps, 0);
@@ -128,7 +128,7 @@ static void a_gid_says_whose_it_is(void **state)
 
 	asked.lid = A_HOME;
 	assert_int_equal(
-	        numbers_find(&t->numbers, &asked, 0x40, announced, t, &t->qps, &t->keys), 0);
+	        numbers_find(&t->numbers, &asked, 0x40, false, announced, t, &t->qps, &t->keys), 0);
 	assert_int_equal(t->qps.n_local_qpn, 0);
 }
 
@@ -180,6 +180,20 @@ static void who_has_ended_is_told_by_the_lid_that_it_showed(void **state)
 	assert_false(numbers_are_doubtful(&t->numbers, &asked, announced, t));
 	assert_null(found(t, A_HOME, 0x40));
 	assert_non_null(found(t, B_HOME, 0x40));
+}
+
+/* A datagram may go to a number that a connection has there, which is another's. */
+static void who_sends_datagrams_asks_for_no_connection(void **state)
+{
+	struct address asked = {.lid = A_HOME};
+	struct test *t = *state;
+
+	assert_int_equal(
+	        numbers_find(&t->numbers, &asked, 0x41, true, announced, t, &t->qps, &t->keys), 0);
+	assert_int_equal(t->qps.n_local_qpn, 0);
+	assert_int_equal(
+	        numbers_find(&t->numbers, &asked, 0x40, true, announced, t, &t->qps, &t->keys), 0);
+	assert_int_equal(t->qps.n_local_qpn, 1);
 }
 
 /* ---- what the root adds to an event ---- */
@@ -354,6 +368,7 @@ int main(void)
 	        TEST(what_a_moved_context_makes_is_where_it_is),
 	        TEST(a_lids_table_has_who_left_and_who_came),
 	        TEST(who_has_ended_is_told_by_the_lid_that_it_showed),
+	        TEST(who_sends_datagrams_asks_for_no_connection),
 	        TEST(an_event_names_each_lid_that_peers_know),
 	        TEST(reconnect_brings_others_of_the_lids_concerned),
 	        TEST(nobody_leases_or_plans_and_the_sm_is_told),
