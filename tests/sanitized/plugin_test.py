@@ -11,10 +11,12 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from faults.plugin_client import Refused  # noqa: E402
 from lab.tap import FULL, Tap  # noqa: E402
+from simfabric.dynamic_lab import DynamicLab  # noqa: E402
 from simfabric.plugin_lab import PluginLab  # noqa: E402
 
 MOVES = 100 if FULL else 20
 SWEEP_EVERY = 5
+HIGH = 1100  # a LID beyond OpenSM's tables
 
 
 class Bystanders:
@@ -77,6 +79,33 @@ def moves_among_bystanders(lab):
     print(f"# {MOVES} moves, {bystanders.asked} rounds of the bystanders")
 
 
+def evacuations_in_each_order(lab):
+    """And back, by undo."""
+    for order in ("fast", "consistent", "drop-first"):
+        pairs = [(f"hyp1_vf{number}", f"hyp{number + 1}_vf1") for number in (1, 2, 3)]
+        plan, applied = lab.move_together(pairs, order=order)
+        assert applied["verified"]
+        moves = [{"vm_port_guid": move["vm"]["port_guid"], "to_switch_guid": move["from"]["switch_guid"],
+                  "to_switch_port": move["from"]["switch_port"]} for move in plan["moves"]]
+        sm, migration = lab.leased()
+        with sm:
+            for source, destination in pairs:
+                lab.exchange_guids(source, destination)
+            assert sm.ask("undo", moves=moves, hash=plan["hash"], migration=migration)["verified"]
+    assert lab.fabric.check()["lost"] == 0
+
+
+def vms_come_move_and_end(lab):
+    for number in range(3):
+        slot = f"hyp{number + 1}_vf2"
+        lab.create(slot, **({"lid": HIGH} if number == 1 else {}))
+        lab.heavy_sweep()
+        lab.copy([(slot, "hyp4_vf4")], "consistent")
+        lab.heavy_sweep()
+        lab.destroy("hyp4_vf4")
+        lab.heavy_sweep()
+
+
 def opensm_ends_by_itself_with_nothing_reported(lab):
     status = lab.opensm().stop(30)
     assert not lab.sanitizer_reports(), lab.sanitizer_reports()[:4000]
@@ -85,9 +114,13 @@ def opensm_ends_by_itself_with_nothing_reported(lab):
 
 def main():
     tap = Tap()
-    with PluginLab() as lab:
+    with PluginLab({"packet_life_time": "0x0c"}) as lab:
         tap.run("moves_among_bystanders", moves_among_bystanders, lab)
+        tap.run("evacuations_in_each_order", evacuations_in_each_order, lab)
         tap.run("opensm_ends_by_itself_with_nothing_reported", opensm_ends_by_itself_with_nothing_reported, lab)
+    with DynamicLab(("hyp1_vf1", "hyp3_vf1")) as lab:
+        tap.run("vms_come_move_and_end", vms_come_move_and_end, lab)
+        tap.run("and_opensm_ends_by_itself_with_nothing_reported", opensm_ends_by_itself_with_nothing_reported, lab)
     tap.exit()
 
 
