@@ -15,7 +15,7 @@
 #include "sm-side/plan/order.h"
 #include "unit/plan_prefixes.h"
 
-enum { CASES = 600, CASES_FULL = 4000 };
+enum { CASES = 400, CASES_FULL = 4000 };
 
 static struct topology before, after;
 static struct prefixes prefixes;
@@ -201,10 +201,10 @@ static uint32_t entries_find(const struct topology *from, const struct topology 
 	uint32_t count = 0;
 
 	for (unsigned sw = 0; sw < from->switch_count; sw++)
-		for (uint16_t lid = 1; lid < TOPOLOGY_LIDS; lid++)
+		for (unsigned lid = 1; lid < TOPOLOGY_LIDS; lid++)
 			if (from->switches[sw].lft[lid] != to->switches[sw].lft[lid])
 				entries[count++] = (struct plan_entry){from->switches[sw].guid, sw,
-				        lid, from->switches[sw].lft[lid],
+				        (uint16_t)lid, from->switches[sw].lft[lid],
 				        to->switches[sw].lft[lid]};
 	qsort(entries, count, sizeof(*entries), by_guid);
 	return count;

@@ -19,7 +19,8 @@ void prefixes_begin(
 	prefixes->at = *before;
 	prefixes->lid_count = 0;
 	prefixes->look = NULL;
-	for (uint16_t lid = 1; lid < TOPOLOGY_LIDS; lid++) {
+	for (unsigned number = 1; number < TOPOLOGY_LIDS; number++) {
+		uint16_t lid = (uint16_t)number;
 		struct prefix_lid *of = &prefixes->lids[prefixes->lid_count];
 
 		if (!tables_differ(before, after, lid))

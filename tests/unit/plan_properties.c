@@ -17,7 +17,7 @@
 #include "unit/plan_prefixes.h"
 #include "unit/plan_wishes.h"
 
-enum { PLANS = 600, PLANS_FULL = 4000, ORDERS = 20 };
+enum { PLANS = 450, PLANS_FULL = 4000, ORDERS = 20 };
 
 static struct topology topology, before, after;
 static struct wishes wishes;

@@ -73,8 +73,12 @@ static void a_sweep_gives_other_routes(void **state)
 		earlier = topology;
 		topology_sweep(&topology);
 		assert_true(topology_all_reachable(&topology, why));
-		changed +=
-		        memcmp(topology.switches, earlier.switches, sizeof(earlier.switches)) != 0;
+		for (unsigned sw = 0; sw < topology.switch_count; sw++)
+			if (memcmp(topology.switches[sw].lft, earlier.switches[sw].lft,
+			            TOPOLOGY_LIDS)) {
+				changed++;
+				break;
+			}
 	}
 	assert_true(changed > SEEDS / 2);
 }

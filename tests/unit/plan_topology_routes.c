@@ -250,13 +250,13 @@ static uint8_t layer_find(struct topology *topology, const struct target *target
 	static struct channel_graph tried;
 
 	for (unsigned attempt = 0; attempt < 8; attempt++) {
-		for (uint8_t layer = 0; layer < TOPOLOGY_LAYERS - 1; layer++) {
+		for (unsigned layer = 0; layer < TOPOLOGY_LAYERS - 1; layer++) {
 			tried = layers[layer];
 			channels_add(topology, &tried, target->lid);
 			if (channels_cycle(topology, &tried))
 				continue;
 			layers[layer] = tried;
-			return layer;
+			return (uint8_t)layer;
 		}
 		route_bfs(topology, target);
 	}
