@@ -69,6 +69,7 @@ $(call unit_test,plan_topology_kinds,$(TOPOLOGY_SOURCES) $(PLAN_SOURCES))
 $(call unit_test,plan_order,$(PREFIX_SOURCES) $(PLAN_SOURCES))
 $(call fuzzer,plan_view,$(TOPOLOGY_SOURCES) $(PLAN_SOURCES))
 $(call unit_test,plan_properties,tests/unit/plan_wishes.c $(PREFIX_SOURCES) $(PLAN_SOURCES))
+$(call unit_test,plan_splits,tests/unit/plan_wishes.c $(TOPOLOGY_SOURCES) $(PLAN_SOURCES))
 
 $(call unit_test,plan_view,$(PLAN_SOURCES))
 $(call unit_test,plan_view_tables,$(PLAN_SOURCES))
