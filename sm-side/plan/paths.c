@@ -85,7 +85,9 @@ static struct view_place place_after(
 	for (uint32_t i = 0; i < plan->transfer_count; i++)
 		if (plan->transfers[i].identity.lid == lid)
 			return plan->transfers[i].to;
-	return port == VIEW_NONE ? (struct view_place){0} : view_place_of(view, port);
+	if (port == VIEW_NONE)
+		return (struct view_place){0};
+	return view_place_of(view, port);
 }
 
 /* Packets from @from to @lid, which is at @to. False: they do not get there. */

@@ -151,12 +151,12 @@ static void add_hypervisor(
 
 	memset(lft, 1, sizeof(lft));
 	lft[0] = LFT_NO_PORT;
-	for (uint8_t i = 0; i < FUNCTIONS; i++)
+	for (unsigned i = 0; i < FUNCTIONS; i++)
 		lft[first_lid + i] = (uint8_t)(2 + i);
 	assert_int_equal(fabric_view_keep_lft(view, sw, lft, sizeof(lft)), 0);
 	fabric_view_link(view, sw, 1, (struct view_peer){leaf, port, PEER_SWITCH});
 	fabric_view_link(view, leaf, port, (struct view_peer){sw, 1, PEER_SWITCH});
-	for (uint8_t i = 0; i < FUNCTIONS; i++)
+	for (unsigned i = 0; i < FUNCTIONS; i++)
 		add_end_port(view, sw, (uint8_t)(2 + i), (uint16_t)(first_lid + i));
 }
 
@@ -175,7 +175,7 @@ static void add_physical(struct fabric_view *view, uint32_t i)
 static struct fabric_view *largest_view(void)
 {
 	struct fabric_view *view = fabric_view_create();
-	uint16_t lid = PHYSICAL + 1;
+	uint32_t lid = PHYSICAL + 1;
 
 	for (uint32_t i = 0; i < PHYSICAL; i++)
 		add_physical(view, i);
@@ -186,9 +186,9 @@ static struct fabric_view *largest_view(void)
 		fabric_view_link(view, next, 35, (struct view_peer){i, 36, PEER_SWITCH});
 	}
 	for (uint32_t i = 0; i < HYPERVISORS; i++, lid += FUNCTIONS)
-		add_hypervisor(view, i % PHYSICAL, (uint8_t)(1 + i / PHYSICAL), lid);
+		add_hypervisor(view, i % PHYSICAL, (uint8_t)(1 + i / PHYSICAL), (uint16_t)lid);
 	for (uint32_t i = 0; lid <= LID_UNICAST_MAX; i++, lid++)
-		add_end_port(view, i % PHYSICAL, (uint8_t)(3 + i / PHYSICAL), lid);
+		add_end_port(view, i % PHYSICAL, (uint8_t)(3 + i / PHYSICAL), (uint16_t)lid);
 	assert_int_equal(fabric_view_finish(view), 0);
 	return view;
 }
