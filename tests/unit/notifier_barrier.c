@@ -60,6 +60,8 @@ static void vm_is_held_and_known_under_each_of_its_lids(void **state)
 	EXPECT(t, "vm2/1.1 < PREPARE.1 peers\n");
 	interest(t, b, 13, 7, false);
 	EXPECT(t, "vm3/1.1 < registered 13 NONE\n");
+	interest(t, b, 14, 5, false); /* where it is */
+	EXPECT(t, "vm3/1.1 < registered 14 NONE\n");
 	done(t, a, PREPARE, 1);
 	forget(t);
 	EVENT(t, .step = TETHER__STEP__STEP_RECONNECT, .sequence = 2, .to_peers = true,

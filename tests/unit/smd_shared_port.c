@@ -281,6 +281,38 @@ static void who_is_connected_to_a_neighbour_is_nobodys_concern(void **state)
 	assert_int_equal(unpaired(false), 1);
 }
 
+static size_t rows_after(
+        struct testimony *testimony, Tether__Step step, const struct qp_row *rows, size_t count)
+{
+	Tether__Answer answer = TETHER__ANSWER__INIT;
+	Tether__QpRows qps = TETHER__QP_ROWS__INIT;
+
+	for (size_t i = 0; i < count; i++)
+		qp_rows_append(&qps, &rows[i]);
+	answer.step = step;
+	answer.qps = &qps;
+	assert_int_equal(testimony_take(testimony, "vm1", 5, &answer), 0);
+	rows_clear(&qps.base);
+	return testimony->qps.n_local_qpn;
+}
+
+/* A peer at the VM's own LID, and a context of the VM that shows another one. */
+static void rebuilt_rows_take_the_place_of_the_vms_alone(void **state)
+{
+	static const struct qp_row settled[] = {{5, 0x40, 0x40, 5, 0x50, 0, 1, 5, 1},
+	        {6, 0x41, 0x41, 9, 0x60, 0, 2, 5, 1}, {5, 0x50, 0x50, 5, 0x40, 0, 3, 5, 0}};
+	static const struct qp_row rebuilt[] = {{5, 0x40, 0x90, 5, 0x50, 0, 1, 7, 1}};
+	struct testimony testimony;
+
+	testimony_init(&testimony);
+	testimony.shared_port = true;
+	assert_int_equal(rows_after(&testimony, TETHER__STEP__STEP_SETTLE, settled, 3), 3);
+	assert_int_equal(rows_after(&testimony, TETHER__STEP__STEP_ATTACH, rebuilt, 1), 2);
+	assert_int_equal(testimony.qps.local_qpn[0], 0x50);
+	assert_int_equal(testimony.qps.real_qpn[1], 0x90);
+	testimony_clear(&testimony);
+}
+
 /* ---- the road ---- */
 
 static struct migration_intent between_ports(bool fabric)
@@ -371,6 +403,7 @@ int main(void)
 	        TEST(who_sends_datagrams_asks_for_no_connection),
 	        TEST(an_event_names_each_lid_that_peers_know),
 	        TEST(reconnect_brings_others_of_the_lids_concerned),
+	        TEST(rebuilt_rows_take_the_place_of_the_vms_alone),
 	        TEST(nobody_leases_or_plans_and_the_sm_is_told),
 	        TEST(the_sm_is_told_of_the_alias_both_ways),
 	        TEST(who_is_connected_to_a_neighbour_is_nobodys_concern),
