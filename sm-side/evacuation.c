@@ -9,6 +9,8 @@
 
 #include "notifier/base/cleanup.h"
 
+enum { UNPAIRED_MAX = 10 };
+
 void evacuation_free(struct evacuation *evacuation)
 {
 	if (!evacuation)
@@ -349,11 +351,19 @@ static bool has_finding(const struct migration *m, const char *reason)
 	return false;
 }
 
-/* What stood in the way was not the VM's own: it has another turn. */
-static bool may_try_again(const struct migration *m)
+/* One that is being made, or whose agent or process has not found its way back after a restart, is
+ * seen in a moment. */
+static bool is_unpaired(const struct migration *m)
+{
+	return has_finding(m, "peer-without-shim") || has_finding(m, "vm-qp-without-shim");
+}
+
+/* What stood in the way was not the VM's own, or passes: it has another turn. */
+static bool may_try_again(struct evacuee *evacuee, const struct migration *m)
 {
 	if (m->state == STATE_REFUSED)
-		return has_finding(m, "busy");
+		return has_finding(m, "busy") ||
+		       (is_unpaired(m) && evacuee->unpaired++ < UNPAIRED_MAX);
 	return m->state == STATE_ABORTED &&
 	       (!m->testimony.finding_count || has_finding(m, "shutting-down"));
 }
@@ -367,7 +377,7 @@ static void evacuee_ended(
 		evacuee->state = EVACUEE_DONE;
 	} else if (e->aborted && m->state == STATE_ABORTED) {
 		evacuee->state = EVACUEE_LEFT;
-	} else if (may_try_again(m)) {
+	} else if (may_try_again(evacuee, m)) {
 		evacuee->state = e->aborted ? EVACUEE_LEFT : EVACUEE_WAITING;
 		evacuee->held_by = m->busy_with;
 	} else {

@@ -22,9 +22,11 @@ struct evacuee {
 	char vm[MIGRATION_NAME_BYTES];
 	enum evacuee_state state;
 	uint64_t migration; /* its latest; 0: none yet */
-	uint64_t held_by;   /* waits for the end of this one, which shares connections; 0: no */
-	char reason[64];    /* FAILED: a name */
-	char text[256];     /* and a sentence */
+	unsigned unpaired; /* how often it was refused for connections of which one end was not seen
+	                    */
+	uint64_t held_by;  /* waits for the end of this one, which shares connections; 0: no */
+	char reason[64];   /* FAILED: a name */
+	char text[256];    /* and a sentence */
 };
 
 struct evacuation {

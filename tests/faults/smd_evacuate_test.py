@@ -122,6 +122,20 @@ def who_cannot_go_is_named_and_the_others_go():
         stage.all_well()
 
 
+def a_connection_that_is_being_made_is_waited_for_and_one_that_never_is_is_named():
+    with Crowd() as stage:
+        shim, never = stage.processes["vm2"], stage.processes["vm3"]
+        for each in (shim, never):
+            each.qps[0x500] = {"remote_lid": 99, "remote_qpn": 0x501, "real": 0x500}
+        stage.world.fault(shim.name, "STEP_PREPARE", lambda: None)
+        stage.world.fault(shim.name, "STEP_PREPARE", lambda: shim.qps.pop(0x500) and None)
+        evacuation = ended(stage, begin(stage))
+        equal((evacuation["outcome"], states(evacuation)),
+              ("incomplete", {"vm1": "done", "vm2": "done", "vm3": "failed", "vm4": "done"}))
+        equal([vm["reason"] for vm in evacuation["vms"] if vm["vm"] == "vm3"], ["peer-without-shim"])
+        stage.all_well()
+
+
 def an_abort_lets_nobody_begin_and_aborts_what_is_not_committed():
     with Crowd(migrations_max=1) as stage:
         for host in stage.world.hosts.values():
@@ -183,5 +197,6 @@ def ended_it_goes_on_with_the_rest_when_it_is_started_again():
 
 run([a_host_is_emptied_several_vms_at_a_time, only_named_hosts_take_them,
      vms_that_talk_to_each_other_go_one_after_the_other, where_there_is_no_room_for_all_nobody_moves,
-     who_cannot_go_is_named_and_the_others_go, an_abort_lets_nobody_begin_and_aborts_what_is_not_committed,
+     who_cannot_go_is_named_and_the_others_go,
+     a_connection_that_is_being_made_is_waited_for_and_one_that_never_is_is_named, an_abort_lets_nobody_begin_and_aborts_what_is_not_committed,
      killed_in_the_middle_it_goes_on_with_the_rest, ended_it_goes_on_with_the_rest_when_it_is_started_again])
