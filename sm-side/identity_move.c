@@ -70,11 +70,22 @@ struct attempt {
 	struct move_result *result;
 };
 
+/* Nothing keeps a LID that a plan has chosen from being promised to somebody else before. */
+static enum refusal lids_stand(const struct attempt *attempt)
+{
+	int error = osm_lids_check(attempt->tools->lids, attempt->move->plan);
+
+	return !error ? REFUSAL_NONE : error == -ENOMEM ? REFUSAL_NO_MEMORY : REFUSAL_STALE_PLAN;
+}
+
 static enum refusal left_of(const struct attempt *attempt, struct plan_left *left)
 {
-	struct fabric_view *view = osm_model_view(attempt->tools->osm);
-	enum refusal refused;
+	enum refusal refused = lids_stand(attempt);
+	struct fabric_view *view;
 
+	if (refused)
+		return refused;
+	view = osm_model_view(attempt->tools->osm);
 	if (!view)
 		return REFUSAL_NO_MEMORY;
 	refused = plan_left(view, attempt->move->plan, left);
@@ -147,7 +158,7 @@ static enum refusal promise_lids(const struct attempt *attempt)
 		error = osm_lids_promise(
 		        attempt->tools->lids, transfer->identity.port_guid, transfer->identity.lid);
 		if (error)
-			return error == -ENOMEM ? REFUSAL_NO_MEMORY : REFUSAL_LID_IN_USE;
+			return error == -ENOMEM ? REFUSAL_NO_MEMORY : REFUSAL_STALE_PLAN;
 	}
 	return REFUSAL_NONE;
 }

@@ -15,6 +15,7 @@ struct osm_lids {
 	osm_opensm_t *osm;
 	pthread_mutex_t lock; /* inside OpenSM's */
 	struct lid_pool *resting;
+	uint64_t *left_by; /* by LID: the port GUID of whom it rests from */
 };
 
 struct osm_lids *osm_lids_create(osm_opensm_t *osm)
@@ -25,7 +26,10 @@ struct osm_lids *osm_lids_create(osm_opensm_t *osm)
 		return NULL;
 	lids->osm = osm;
 	lids->resting = lid_pool_create(LID_LOWEST);
-	if (!lids->resting) {
+	lids->left_by = calloc(LID_UNICAST_MAX + 1, sizeof(*lids->left_by));
+	if (!lids->resting || !lids->left_by) {
+		lid_pool_destroy(lids->resting);
+		free(lids->left_by);
 		free(lids);
 		return NULL;
 	}
@@ -39,6 +43,7 @@ void osm_lids_destroy(struct osm_lids *lids)
 		return;
 	pthread_mutex_destroy(&lids->lock);
 	lid_pool_destroy(lids->resting);
+	free(lids->left_by);
 	free(lids);
 }
 
@@ -50,14 +55,11 @@ static struct lid_pool *resting_now(struct osm_lids *lids)
 	return lid_pool_copy(lids->resting);
 }
 
-struct lid_pool *osm_lids_free_ones(struct osm_lids *lids)
+static void hold_promised(const struct osm_lids *lids, struct lid_pool *pool)
 {
 	osm_db_domain_t *g2l = lids->osm->sm.lid_mgr.p_g2l;
-	struct lid_pool *pool = resting_now(lids);
 	cl_qlist_t guids;
 
-	if (!pool)
-		return NULL;
 	cl_qlist_init(&guids);
 	osm_db_guid2lid_guids(g2l, &guids);
 	for (cl_list_item_t *item; (item = cl_qlist_remove_head(&guids)) != cl_qlist_end(&guids);
@@ -70,6 +72,14 @@ struct lid_pool *osm_lids_free_ones(struct osm_lids *lids)
 		for (uint32_t lid = low; lid <= high; lid++)
 			lid_pool_hold(pool, (uint16_t)lid);
 	}
+}
+
+struct lid_pool *osm_lids_free_ones(struct osm_lids *lids)
+{
+	struct lid_pool *pool = resting_now(lids);
+
+	if (pool)
+		hold_promised(lids, pool);
 	return pool;
 }
 
@@ -117,6 +127,58 @@ uint16_t osm_lids_promised(const struct osm_lids *lids, uint64_t port_guid)
 	return osm_db_guid2lid_get(lids->osm->sm.lid_mgr.p_g2l, port_guid, &low, &high) ? 0 : low;
 }
 
+static bool rests_from_another(struct osm_lids *lids, uint64_t port_guid, uint16_t lid)
+{
+	LOCK_GUARD(&lids->lock);
+
+	lid_pool_wake(lids->resting, monotonic_ns());
+	return !lid_pool_is_free(lids->resting, lid) && lids->left_by[lid] != port_guid;
+}
+
+/* @nobodys: what is promised to no GUID. */
+static bool may_have(
+        struct osm_lids *lids, const struct lid_pool *nobodys, const struct plan_identity *identity)
+{
+	uint16_t promised = osm_lids_promised(lids, identity->port_guid);
+
+	if (promised)
+		return promised == identity->lid;
+	return lid_pool_is_free(nobodys, identity->lid) &&
+	       !rests_from_another(lids, identity->port_guid, identity->lid);
+}
+
+static bool comes(const struct plan_transfer *transfer)
+{
+	return !transfer->from.switch_guid;
+}
+
+static bool somebody_comes(const struct plan *plan)
+{
+	for (uint32_t i = 0; i < plan->transfer_count; i++)
+		if (comes(&plan->transfers[i]))
+			return true;
+	return false;
+}
+
+int osm_lids_check(struct osm_lids *lids, const struct plan *plan)
+{
+	struct lid_pool *nobodys;
+	int error = 0;
+
+	if (!somebody_comes(plan))
+		return 0;
+	nobodys = lid_pool_create(LID_LOWEST);
+	if (!nobodys)
+		return -ENOMEM;
+	hold_promised(lids, nobodys);
+	for (uint32_t i = 0; i < plan->transfer_count; i++)
+		if (comes(&plan->transfers[i]) &&
+		        !may_have(lids, nobodys, &plan->transfers[i].identity))
+			error = -EEXIST;
+	lid_pool_destroy(nobodys);
+	return error;
+}
+
 int osm_lids_promise(struct osm_lids *lids, uint64_t port_guid, uint16_t lid)
 {
 	osm_db_domain_t *g2l = lids->osm->sm.lid_mgr.p_g2l;
@@ -133,7 +195,10 @@ void osm_lids_take_back(struct osm_lids *lids, uint64_t port_guid, uint16_t lid)
 {
 	LOCK_GUARD(&lids->lock);
 
+	if (osm_lids_promised(lids, port_guid) != lid)
+		return;
 	osm_db_guid2lid_delete(lids->osm->sm.lid_mgr.p_g2l, port_guid);
+	lids->left_by[lid] = port_guid;
 	lid_pool_give_back(
 	        lids->resting, lid, monotonic_ns() + osm_lids_packet_lifetime_ns(lids->osm));
 }

@@ -13,6 +13,7 @@
 #include <opensm/osm_opensm.h>
 
 #include "sm-side/plan/lid_pool.h"
+#include "sm-side/plan/plan.h"
 
 struct osm_lids;
 
@@ -26,10 +27,13 @@ struct lid_pool *osm_lids_free_ones(struct osm_lids *lids);
 /* What @port_guid is promised; 0: nothing. */
 uint16_t osm_lids_promised(const struct osm_lids *lids, uint64_t port_guid);
 
+/* Is the LID of each who comes with @plan its own already, or nobody's? One that rests goes back to
+ * whom it rests from, but to nobody else. -EEXIST, -ENOMEM. */
+int osm_lids_check(struct osm_lids *lids, const struct plan *plan);
 /* The next sweep that finds a port of @port_guid gives it @lid; until then the tables have room for
  * it. -ENOMEM; -EEXIST: @port_guid is promised another one. */
 int osm_lids_promise(struct osm_lids *lids, uint64_t port_guid, uint16_t lid);
-/* @lid was @port_guid's; it rests for a packet's lifetime. */
+/* @lid rests for a packet's lifetime, if @port_guid was promised it. */
 void osm_lids_take_back(struct osm_lids *lids, uint64_t port_guid, uint16_t lid);
 
 /* How long a packet may be under way, as OpenSM tells those who ask for paths. */

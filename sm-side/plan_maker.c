@@ -2,6 +2,7 @@
 #include <errno.h>
 
 #include <stdlib.h>
+#include <string.h>
 
 #include <opensm/osm_config.h>
 #include <opensm/osm_opensm.h>
@@ -50,49 +51,59 @@ static bool creates(const struct plan_request *request)
 
 /*
  * Who has been promised a LID gets it: whoever asks again has died before the VM came, or has seen
- * OpenSM die. NULL: out of memory.
+ * OpenSM die.
  */
-static struct plan_move_request *moves_as_promised(
-        const struct plugin *plugin, const struct plan_request *request, struct lid_pool *lids)
+static enum refusal lid_as_promised(
+        const struct plugin *plugin, struct plan_move_request *move, struct lid_pool *lids)
 {
-	struct plan_move_request *moves = calloc(request->move_count, sizeof(*moves));
+	uint16_t promised = osm_lids_promised(plugin->lids, move->vm_port_guid);
 
-	for (uint32_t i = 0; moves && i < request->move_count; i++) {
-		uint16_t lid;
+	if (move->kind != VM_CREATE || !promised)
+		return REFUSAL_NONE;
+	if (move->lid && move->lid != promised)
+		return REFUSAL_LID_IN_USE;
+	move->lid = promised;
+	return lid_pool_give_back(lids, promised, 0) ? REFUSAL_NO_MEMORY : REFUSAL_NONE;
+}
 
-		moves[i] = request->moves[i];
-		lid = moves[i].kind == VM_CREATE
-		              ? osm_lids_promised(plugin->lids, moves[i].vm_port_guid)
-		              : 0;
-		if (!lid || (moves[i].lid && moves[i].lid != lid))
-			continue;
-		moves[i].lid = lid;
-		lid_pool_give_back(lids, lid, 0);
-	}
+static enum refusal moves_as_promised(const struct plugin *plugin, struct plan_move_request *moves,
+        uint32_t count, struct lid_pool *lids)
+{
+	enum refusal refused = REFUSAL_NONE;
+
+	for (uint32_t i = 0; i < count && !refused; i++)
+		refused = lid_as_promised(plugin, &moves[i], lids);
 	lid_pool_wake(lids, monotonic_ns());
-	return moves;
+	return refused;
 }
 
 static enum refusal make_with_lids(const struct plugin *plugin, const struct fabric_view *view,
         const struct plan_request *request, struct plan **plan)
 {
+	struct lid_pool *lids = osm_lids_free_ones(plugin->lids);
+	struct plan_move_request *moves = calloc(request->move_count, sizeof(*moves));
 	struct plan_request with_lids = *request;
-	struct plan_move_request *moves;
 	enum refusal refused = REFUSAL_NO_MEMORY;
-	struct lid_pool *lids;
 
-	if (!creates(request))
-		return plan_make(view, plugin->options.model, request, plan);
-	lids = osm_lids_free_ones(plugin->lids);
-	moves = lids ? moves_as_promised(plugin, request, lids) : NULL;
-	if (moves) {
+	if (lids && moves) {
+		memcpy(moves, request->moves, request->move_count * sizeof(*moves));
 		with_lids.lids = lids;
 		with_lids.moves = moves;
-		refused = plan_make(view, plugin->options.model, &with_lids, plan);
+		refused = moves_as_promised(plugin, moves, request->move_count, lids);
+		if (!refused)
+			refused = plan_make(view, plugin->options.model, &with_lids, plan);
 	}
 	free(moves);
 	lid_pool_destroy(lids);
 	return refused;
+}
+
+static enum refusal make_one(const struct plugin *plugin, const struct fabric_view *view,
+        const struct plan_request *request, struct plan **plan)
+{
+	if (creates(request))
+		return make_with_lids(plugin, view, request, plan);
+	return plan_make(view, plugin->options.model, request, plan);
 }
 
 static enum refusal plan_locked(struct plugin *plugin, const struct plan_request *request,
@@ -106,7 +117,7 @@ static enum refusal plan_locked(struct plugin *plugin, const struct plan_request
 	if (!view)
 		return REFUSAL_NO_MEMORY;
 	viewed = monotonic_ns();
-	refused = make_with_lids(plugin, view, request, plan);
+	refused = make_one(plugin, view, request, plan);
 	*note = (struct plan_note){.view_ns = viewed - start, .plan_ns = monotonic_ns() - viewed};
 	if (!refused)
 		note->stability = stability_of(plugin, view, request, *plan);

@@ -63,6 +63,7 @@ class DynamicLab(PluginLab):
         return self.make_and_apply(moves, before=agents, order=order)
 
     def destroy(self, slot):
-        self.make_and_apply([{"kind": "destroy", "vm_port_guid": self.guid_at(slot)}],
-                            before=lambda: self.fabric.link(slot, 1, "down"))
+        plan = self.make_and_apply([{"kind": "destroy", "vm_port_guid": self.guid_at(slot)}],
+                                   before=lambda: self.fabric.link(slot, 1, "down"))
         self.new_guids(slot)
+        return plan

@@ -16,6 +16,7 @@ from simfabric.dynamic_lab import DynamicLab  # noqa: E402
 ROUNDS = 10 if FULL else 1
 HIGH = 1100
 MEMBER = "hyp1_vf1"  # where the partition's one member is at first
+SHORT = "0xc"  # a LID does not rest for longer than a sweep takes
 BLUE, DEFAULT = 0x8001, 0xffff
 
 
@@ -78,6 +79,82 @@ def a_lid_rests_before_it_is_given_again(lab):
     refused("guid-in-use", lab.ask, "plan", moves=[{**move, "vm_port_guid": lab.guid_at("hyp1_vf1")}])
 
 
+def coming(lab, slot):
+    """Somebody new in @slot, whose link is down: what a plan is asked for."""
+    node_guid, port_guid = lab.new_guids(slot)
+    return {"kind": "create", "vm_node_guid": f"0x{node_guid:016x}", "vm_port_guid": f"0x{port_guid:016x}",
+            **lab.place_of(slot)}
+
+
+def as_created(lab, slot):
+    """Who is in @slot, to be created there again."""
+    row = lab.slot_row(slot)
+    return {"kind": "create", "vm_node_guid": row["node_guid"], "vm_port_guid": row["port_guid"], **lab.place_of(slot)}
+
+
+def applied(lab, plan):
+    sm, migration = lab.leased()
+    with sm:
+        return sm.ask("apply", hash=plan["hash"], migration=migration)
+
+
+def planned_lids(plan):
+    return [move["vm"]["lid"] for move in plan["moves"]]
+
+
+def a_lid_is_promised_to_one_only(lab):
+    """Two are planned before either is applied, so both plans have chosen the same LID; a sweep in between takes away the
+    routes of the first, who has not come yet."""
+    slots = ("hyp1_vf3", "hyp2_vf4")
+    moves = [coming(lab, slot) for slot in slots]
+    plans = [lab.ask("plan", moves=[move]) for move in moves]
+    assert planned_lids(plans[0]) == planned_lids(plans[1])
+    applied(lab, plans[0])
+    lab.heavy_sweep()
+    refused("stale-plan", applied, lab, plans[1])
+    again = lab.ask("plan", moves=[moves[1]])
+    applied(lab, again)
+    for slot in slots:
+        lab.fabric.link(slot, 1, "up")
+    lab.heavy_sweep()
+    with lab.sa() as sa:
+        settle(lab, sa, "two that were planned at once")
+    assert [lid_at(lab, slot) for slot in slots] == planned_lids(plans[0]) + planned_lids(again)
+
+
+def an_end_is_not_undone_when_its_lid_is_anothers():
+    with DynamicLab(("hyp1_vf1", "hyp3_vf1"), settings={"packet_life_time": SHORT}) as lab:
+        lab.heavy_sweep()
+        lid = lab.create("hyp1_vf2")
+        lab.heavy_sweep()
+        back = as_created(lab, "hyp1_vf2")
+        ended = lab.destroy("hyp1_vf2")
+        lab.heavy_sweep()
+        other = lab.ask("plan", moves=[coming(lab, "hyp2_vf2")])
+        assert planned_lids(other) == [lid]
+        applied(lab, other)
+        lab.heavy_sweep()
+        sm, migration = lab.leased()
+        with sm:
+            refused("stale-plan", sm.ask, "undo", moves=[back], hash=ended["hash"], migration=migration)
+
+
+def an_end_is_undone_while_the_lid_rests():
+    with DynamicLab(("hyp1_vf1", "hyp3_vf1")) as lab:
+        lab.heavy_sweep()
+        lid = lab.create("hyp1_vf2")
+        lab.heavy_sweep()
+        back = as_created(lab, "hyp1_vf2")
+        ended = lab.destroy("hyp1_vf2")
+        lab.fabric.cli("guids", "hyp1_vf2", back["vm_node_guid"], back["vm_port_guid"])
+        sm, migration = lab.leased()
+        with sm:
+            assert sm.ask("undo", moves=[back], hash=ended["hash"], migration=migration)["verified"]
+            lab.fabric.link("hyp1_vf2", 1, "up")
+        lab.heavy_sweep()
+        assert lid_at(lab, "hyp1_vf2") == lid
+
+
 def member_of(truth):
     return next(guid for guid, row in truth.end_ports.items() if row["node"] == MEMBER)
 
@@ -132,6 +209,9 @@ def main():
         tap.run("several_move_at_once", several_move_at_once, lab)
         tap.run("a_lid_rests_before_it_is_given_again", a_lid_rests_before_it_is_given_again, lab)
         tap.run("tables_grow_for_a_high_lid", tables_grow_for_a_high_lid, lab)
+        tap.run("a_lid_is_promised_to_one_only", a_lid_is_promised_to_one_only, lab)
+    tap.run("an_end_is_not_undone_when_its_lid_is_anothers", an_end_is_not_undone_when_its_lid_is_anothers)
+    tap.run("an_end_is_undone_while_the_lid_rests", an_end_is_undone_while_the_lid_rests)
     tap.run("a_partition_goes_with_its_vm_and_not_to_the_next_one_in_the_slot",
             a_partition_goes_with_its_vm_and_not_to_the_next_one_in_the_slot)
     tap.exit()
