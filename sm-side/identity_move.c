@@ -153,7 +153,7 @@ static enum refusal promise_lids(const struct attempt *attempt)
 		const struct plan_transfer *transfer = &plan->transfers[i];
 		int error;
 
-		if (transfer->from.switch_guid)
+		if (transfer->from.switch_guid || !transfer->to.switch_guid)
 			continue;
 		error = osm_lids_promise(
 		        attempt->tools->lids, transfer->identity.port_guid, transfer->identity.lid);

@@ -135,27 +135,35 @@ static bool rests_from_another(struct osm_lids *lids, uint64_t port_guid, uint16
 	return !lid_pool_is_free(lids->resting, lid) && lids->left_by[lid] != port_guid;
 }
 
-/* @nobodys: what is promised to no GUID. */
-static bool may_have(
-        struct osm_lids *lids, const struct lid_pool *nobodys, const struct plan_identity *identity)
-{
-	uint16_t promised = osm_lids_promised(lids, identity->port_guid);
-
-	if (promised)
-		return promised == identity->lid;
-	return lid_pool_is_free(nobodys, identity->lid) &&
-	       !rests_from_another(lids, identity->port_guid, identity->lid);
-}
-
 static bool comes(const struct plan_transfer *transfer)
 {
-	return !transfer->from.switch_guid;
+	return !transfer->from.switch_guid && transfer->to.switch_guid;
 }
 
-static bool somebody_comes(const struct plan *plan)
+static bool ends(const struct plan_transfer *transfer)
+{
+	return !transfer->to.switch_guid;
+}
+
+/* @nobodys: what is promised to no GUID. */
+static bool may_have(
+        struct osm_lids *lids, const struct lid_pool *nobodys, const struct plan_transfer *transfer)
+{
+	const struct plan_identity *identity = &transfer->identity;
+	uint16_t promised = osm_lids_promised(lids, identity->port_guid);
+
+	if (promised == identity->lid)
+		return true;
+	if (!lid_pool_is_free(nobodys, identity->lid))
+		return false;
+	return ends(transfer) ||
+	       (!promised && !rests_from_another(lids, identity->port_guid, identity->lid));
+}
+
+static bool lids_change_hands(const struct plan *plan)
 {
 	for (uint32_t i = 0; i < plan->transfer_count; i++)
-		if (comes(&plan->transfers[i]))
+		if (comes(&plan->transfers[i]) || ends(&plan->transfers[i]))
 			return true;
 	return false;
 }
@@ -165,16 +173,18 @@ int osm_lids_check(struct osm_lids *lids, const struct plan *plan)
 	struct lid_pool *nobodys;
 	int error = 0;
 
-	if (!somebody_comes(plan))
+	if (!lids_change_hands(plan))
 		return 0;
 	nobodys = lid_pool_create(LID_LOWEST);
 	if (!nobodys)
 		return -ENOMEM;
 	hold_promised(lids, nobodys);
-	for (uint32_t i = 0; i < plan->transfer_count; i++)
-		if (comes(&plan->transfers[i]) &&
-		        !may_have(lids, nobodys, &plan->transfers[i].identity))
+	for (uint32_t i = 0; i < plan->transfer_count; i++) {
+		const struct plan_transfer *transfer = &plan->transfers[i];
+
+		if ((comes(transfer) || ends(transfer)) && !may_have(lids, nobodys, transfer))
 			error = -EEXIST;
+	}
 	lid_pool_destroy(nobodys);
 	return error;
 }

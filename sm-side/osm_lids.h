@@ -27,7 +27,7 @@ struct lid_pool *osm_lids_free_ones(struct osm_lids *lids);
 /* What @port_guid is promised; 0: nothing. */
 uint16_t osm_lids_promised(const struct osm_lids *lids, uint64_t port_guid);
 
-/* Is the LID of each who comes with @plan its own already, or nobody's? One that rests goes back to
+/* Is the LID of each who comes or ends with @plan its own, or nobody's? One that rests goes back to
  * whom it rests from, but to nobody else. -EEXIST, -ENOMEM. */
 int osm_lids_check(struct osm_lids *lids, const struct plan *plan);
 /* The next sweep that finds a port of @port_guid gives it @lid; until then the tables have room for

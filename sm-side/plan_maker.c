@@ -40,24 +40,25 @@ static enum stability stability_of(struct plugin *plugin, const struct fabric_vi
 	return plan_stability(view, plugin->options.model, request, plan, engine);
 }
 
-/* LIDs are looked for only where somebody needs one: there are many. */
-static bool creates(const struct plan_request *request)
+static bool has_kind(const struct plan_request *request, enum plan_move_kind kind)
 {
 	for (uint32_t i = 0; i < request->move_count; i++)
-		if (request->moves[i].kind == VM_CREATE)
+		if (request->moves[i].kind == kind)
 			return true;
 	return false;
 }
 
 /*
  * Who has been promised a LID gets it: whoever asks again has died before the VM came, or has seen
- * OpenSM die.
+ * OpenSM die. Who does not come after all leaves it.
  */
 static enum refusal lid_as_promised(
         const struct plugin *plugin, struct plan_move_request *move, struct lid_pool *lids)
 {
 	uint16_t promised = osm_lids_promised(plugin->lids, move->vm_port_guid);
 
+	if (move->kind == VM_DESTROY)
+		move->lid = promised;
 	if (move->kind != VM_CREATE || !promised)
 		return REFUSAL_NONE;
 	if (move->lid && move->lid != promised)
@@ -73,19 +74,22 @@ static enum refusal moves_as_promised(const struct plugin *plugin, struct plan_m
 
 	for (uint32_t i = 0; i < count && !refused; i++)
 		refused = lid_as_promised(plugin, &moves[i], lids);
-	lid_pool_wake(lids, monotonic_ns());
+	if (lids)
+		lid_pool_wake(lids, monotonic_ns());
 	return refused;
 }
 
 static enum refusal make_with_lids(const struct plugin *plugin, const struct fabric_view *view,
         const struct plan_request *request, struct plan **plan)
 {
-	struct lid_pool *lids = osm_lids_free_ones(plugin->lids);
+	/* They are looked for only where somebody needs one: there are many. */
+	bool creates = has_kind(request, VM_CREATE);
+	struct lid_pool *lids = creates ? osm_lids_free_ones(plugin->lids) : NULL;
 	struct plan_move_request *moves = calloc(request->move_count, sizeof(*moves));
 	struct plan_request with_lids = *request;
 	enum refusal refused = REFUSAL_NO_MEMORY;
 
-	if (lids && moves) {
+	if (moves && (lids || !creates)) {
 		memcpy(moves, request->moves, request->move_count * sizeof(*moves));
 		with_lids.lids = lids;
 		with_lids.moves = moves;
@@ -101,7 +105,7 @@ static enum refusal make_with_lids(const struct plugin *plugin, const struct fab
 static enum refusal make_one(const struct plugin *plugin, const struct fabric_view *view,
         const struct plan_request *request, struct plan **plan)
 {
-	if (creates(request))
+	if (has_kind(request, VM_CREATE) || has_kind(request, VM_DESTROY))
 		return make_with_lids(plugin, view, request, plan);
 	return plan_make(view, plugin->options.model, request, plan);
 }
@@ -183,6 +187,12 @@ struct identity_move *plan_maker_unfinished(
 	return NULL;
 }
 
+/* Of one that had not come there is nowhere to come back to. */
+static bool was_somewhere(const struct plan_move *move)
+{
+	return move->from.switch_guid || move->to.switch_guid;
+}
+
 /* Do the moves of @request lead back where those of @plan came from? */
 static bool leads_back(const struct plan_request *request, const struct plan *plan)
 {
@@ -190,6 +200,7 @@ static bool leads_back(const struct plan_request *request, const struct plan *pl
 		return false;
 	for (uint32_t i = 0; i < plan->move_count; i++)
 		if (request->moves[i].vm_port_guid != plan->moves[i].vm.port_guid ||
+		        !was_somewhere(&plan->moves[i]) ||
 		        !view_place_equal(request->moves[i].to, plan->moves[i].from))
 			return false;
 	return true;

@@ -69,20 +69,64 @@ static bool is_there_already(
 	return vm != VIEW_NONE && view_place_equal(view_place_of(view, vm), request->to);
 }
 
+bool copy_slot_is_promised(const struct fabric_view *view, struct view_place place, uint16_t lid)
+{
+	uint32_t index = view_find_switch(view, place.switch_guid);
+	const struct view_switch *sw = index == VIEW_NONE ? NULL : &view->switches[index];
+
+	for (uint32_t other = 1; sw && other < sw->lft_entries; other++)
+		if (other != lid && view_lft_entry(sw, (uint16_t)other) == place.port)
+			return true;
+	return false;
+}
+
+/* One that does not come after all: what is left of it are its LID and perhaps its routes. */
+static enum refusal promised_find(const struct fabric_view *view,
+        const struct plan_move_request *request, struct plan_move *move)
+{
+	if (!request->lid || view_holds_lid(view, request->lid))
+		return REFUSAL_UNKNOWN_PORT;
+	move->vm =
+	        (struct plan_identity){request->vm_port_guid, request->vm_node_guid, request->lid};
+	return REFUSAL_NONE;
+}
+
+static enum refusal destroy_find(const struct fabric_view *view, const struct endpoint_model *model,
+        const struct plan_move_request *request, struct plan_move *move)
+{
+	if (view_find_end_port(view, request->vm_port_guid) == VIEW_NONE)
+		return promised_find(view, request, move);
+	return vm_find(view, model, request, move);
+}
+
+/* Somebody comes to an empty slot. */
+static enum refusal arrival_find(const struct fabric_view *view, const struct endpoint_model *model,
+        const struct plan_move_request *request, struct lid_pool *lids, struct plan_move *move)
+{
+	enum refusal refused;
+
+	if (is_there_already(view, request))
+		return REFUSAL_SAME_PLACE;
+	refused = slot_find(view, model, request, move);
+	if (refused)
+		return refused;
+	refused = request->kind == VM_CREATE ? identity_make(view, request, lids, move)
+	                                     : vm_find(view, model, request, move);
+	if (!refused && copy_slot_is_promised(view, move->to, move->vm.lid))
+		refused = REFUSAL_SLOT_IN_USE;
+	return refused;
+}
+
 enum refusal copy_find(const struct fabric_view *view, const struct endpoint_model *model,
         const struct plan_move_request *request, struct lid_pool *lids, struct plan_move *move)
 {
 	struct plan_move found = {.kind = request->kind};
-	enum refusal refused = REFUSAL_NONE;
+	enum refusal refused;
 
-	if (request->kind != VM_DESTROY && is_there_already(view, request))
-		return REFUSAL_SAME_PLACE;
-	if (request->kind != VM_DESTROY)
-		refused = slot_find(view, model, request, &found);
-	if (!refused && request->kind == VM_CREATE)
-		refused = identity_make(view, request, lids, &found);
-	else if (!refused)
-		refused = vm_find(view, model, request, &found);
+	if (request->kind == VM_DESTROY)
+		refused = destroy_find(view, model, request, &found);
+	else
+		refused = arrival_find(view, model, request, lids, &found);
 	if (!refused)
 		*move = found;
 	return refused;

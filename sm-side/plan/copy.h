@@ -22,4 +22,8 @@
 enum refusal copy_find(const struct fabric_view *view, const struct endpoint_model *model,
         const struct plan_move_request *request, struct lid_pool *lids, struct plan_move *move);
 
+/* Is a LID other than @lid led to @place by the switch there? Whoever has it is to come: the slot
+ * is no longer empty. */
+bool copy_slot_is_promised(const struct fabric_view *view, struct view_place place, uint16_t lid);
+
 #endif

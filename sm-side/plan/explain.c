@@ -22,7 +22,8 @@ static struct view_fault route_astray(const struct fabric_view *view, const stru
 		const struct plan_transfer *transfer = &plan->transfers[i];
 		bool leads = true;
 
-		if (view_leads_to(view, transfer->identity.lid, transfer->from, &leads) == 0 &&
+		if (transfer->from.switch_guid &&
+		        view_leads_to(view, transfer->identity.lid, transfer->from, &leads) == 0 &&
 		        !leads)
 			return (struct view_fault){VIEW_ASTRAY, .guid = transfer->from.switch_guid,
 			        .port = transfer->from.port, .lid = transfer->identity.lid};

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 #include <stdlib.h>
 
+#include "sm-side/plan/copy.h"
 #include "sm-side/plan/elsewhere.h"
 #include "sm-side/plan/plan.h"
 #include "sm-side/plan/relabel.h"
@@ -221,12 +222,30 @@ static enum refusal routes_find(
 	return refused;
 }
 
+/* Is the slot of one who comes still nobody else's? */
+static bool slot_stands(const struct fabric_view *view, const struct plan_move *move)
+{
+	uint32_t there = view_end_port_at(view, move->to);
+
+	if (there != VIEW_NONE && view->end_ports[there].port_guid != move->vm.port_guid)
+		return false;
+	return !copy_slot_is_promised(view, move->to, move->vm.lid);
+}
+
+static bool slots_stand(const struct fabric_view *view, const struct plan *plan)
+{
+	for (uint32_t i = 0; i < plan->move_count; i++)
+		if (plan->moves[i].kind == VM_CREATE && !slot_stands(view, &plan->moves[i]))
+			return false;
+	return true;
+}
+
 static enum refusal left_find(
         const struct fabric_view *view, const struct plan *plan, struct plan_left *left)
 {
 	enum refusal refused = plan_tables_cover(view, plan);
 
-	if (!plan_identities_stand(view, plan, &left->links_done))
+	if (!plan_identities_stand(view, plan, &left->links_done) || !slots_stand(view, plan))
 		return REFUSAL_STALE_PLAN;
 	if (!refused)
 		refused = routes_find(view, plan, left);

@@ -83,6 +83,7 @@ static enum refusal find_moves(const struct fabric_view *view, const struct endp
 	return find_each(view, model, request, plan);
 }
 
+/* Or one that should have come and does not. */
 static bool is_created(const struct plan_transfer *transfer)
 {
 	return transfer->from.switch_guid == 0;
@@ -111,10 +112,18 @@ enum refusal plan_tables_cover(const struct fabric_view *view, const struct plan
 	return REFUSAL_NONE;
 }
 
+static uint16_t highest_lid_that_comes(const struct plan *plan)
+{
+	for (uint32_t i = plan->transfer_count; i-- > 0;)
+		if (is_created(&plan->transfers[i]) && plan->transfers[i].to.switch_guid)
+			return plan->transfers[i].identity.lid;
+	return 0;
+}
+
 /* How high LinearFDBTop shall be where it is too low for what is created: some way ahead. */
 static uint16_t find_top(const struct fabric_view *view, const struct plan *plan)
 {
-	uint16_t lid = highest_lid(plan, true), top = 0;
+	uint16_t lid = highest_lid_that_comes(plan), top = 0;
 
 	for (uint32_t i = 0; lid && i < view->switch_count; i++) {
 		const struct view_switch *sw = &view->switches[i];

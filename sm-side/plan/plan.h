@@ -47,7 +47,8 @@ struct plan_move_request {
 	uint64_t vm_port_guid;
 	uint64_t vm_node_guid; /* 0: whichever it has; VM_CREATE needs it */
 	struct view_place to;  /* VM_DESTROY: nowhere */
-	uint16_t lid;          /* VM_CREATE: 0: the lowest free one */
+	uint16_t lid;          /* VM_CREATE: 0: the lowest free one. VM_DESTROY: what one that the
+	                        * view does not know is promised; 0: nothing */
 	bool other_in_use;     /* MOVE_SWAP: a VM holds the other slot, too: it may have traffic */
 };
 

@@ -55,7 +55,9 @@ class Coming(DynamicAttempt):
         assert self.lid_at(HERE) == plan["moves"][0]["vm"]["lid"]
 
     def undo(self):
-        """It does not come; another one does, later."""
+        """It does not come, and no LID is kept for it; another one does, later."""
+        carried_out(self.lab, {"kind": "destroy", "vm_port_guid": self.move["vm_port_guid"]})
+        assert self.move["vm_port_guid"] not in self.lab.promised_lids()
         self.lab.new_guids(HERE)
         self.sweep()
 

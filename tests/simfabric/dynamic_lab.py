@@ -2,8 +2,10 @@
 """A fabric with OpenSM and libosmtether.so whose VFs are down until a VM has them; the test plays the host agents, who pull
 a VF's link up and down."""
 from faults import lft_blocks
+from lab.deadline import wait_until
 from simfabric.plugin_lab import PluginLab
 
+SOON_S = 30
 FIRST_GUID = 0x00d0000000000001
 PACKET_LIFE_TIME = "0x1f"  # 2 hours, for which a LID rests
 
@@ -22,12 +24,22 @@ class DynamicLab(PluginLab):
             if slot not in self.held:
                 self.fabric.link(slot, 1, "down")
 
+    def heavy_sweep(self):
+        """A link that has just gone up or down makes a sweep of its own, which comes first."""
+        wait_until("OpenSM is at rest", lambda: self.ask("status")["quiet"], SOON_S)
+        return super().heavy_sweep()
+
     def new_guids(self, slot):
         """A VM of its own: (NodeGUID, port GUID)."""
         self.guids += 2
         pair = FIRST_GUID + self.guids - 1, FIRST_GUID + self.guids
         self.fabric.cli("guids", slot, *(f"0x{guid:016x}" for guid in pair))
         return pair
+
+    def promised_lids(self):
+        """{port GUID: LID}, as OpenSM has them on disk."""
+        with open(self.path("guid2lid"), encoding="ascii") as rows:
+            return {guid: int(low, 16) for guid, low, _ in map(str.split, filter(str.strip, rows))}
 
     def make_and_apply(self, moves, before=lambda: None, after=lambda: None, order="fast"):
         """@before, @after: what the agents do under the lease. No sweep comes between, which would take away the routes of a

@@ -3,6 +3,7 @@
 """Dynamic LIDs under a real OpenSM with libosmtether.so: VFs without a VM are down and have no LID. VMs are created,
 move to empty slots and end; the test plays the host agents, who pull a VF's link up and down. What the sweep that follows
 writes is counted, and SA has to say where the fabric carries whom."""
+import itertools
 import os
 import sys
 
@@ -15,6 +16,7 @@ from simfabric.dynamic_lab import DynamicLab  # noqa: E402
 
 ROUNDS = 10 if FULL else 1
 HIGH = 1100
+NO_PORT = 255
 MEMBER = "hyp1_vf1"  # where the partition's one member is at first
 SHORT = "0xc"  # a LID does not rest for longer than a sweep takes
 BLUE, DEFAULT = 0x8001, 0xffff
@@ -124,7 +126,6 @@ def a_lid_is_promised_to_one_only(lab):
 
 def an_end_is_not_undone_when_its_lid_is_anothers():
     with DynamicLab(("hyp1_vf1", "hyp3_vf1"), settings={"packet_life_time": SHORT}) as lab:
-        lab.heavy_sweep()
         lid = lab.create("hyp1_vf2")
         lab.heavy_sweep()
         back = as_created(lab, "hyp1_vf2")
@@ -141,7 +142,6 @@ def an_end_is_not_undone_when_its_lid_is_anothers():
 
 def an_end_is_undone_while_the_lid_rests():
     with DynamicLab(("hyp1_vf1", "hyp3_vf1")) as lab:
-        lab.heavy_sweep()
         lid = lab.create("hyp1_vf2")
         lab.heavy_sweep()
         back = as_created(lab, "hyp1_vf2")
@@ -153,6 +153,52 @@ def an_end_is_undone_while_the_lid_rests():
             lab.fabric.link("hyp1_vf2", 1, "up")
         lab.heavy_sweep()
         assert lid_at(lab, "hyp1_vf2") == lid
+
+
+def end_of(move):
+    return {"kind": "destroy", "vm_port_guid": move["vm_port_guid"]}
+
+
+def check_nothing_is_left(lab, move, lid):
+    assert move["vm_port_guid"] not in lab.promised_lids()
+    led = {switch for switch, table in lab.fabric.lft_dump().items() if table[lid:] and table[lid] != NO_PORT}
+    assert not led, f"LID {lid} is led on by {led}"
+
+
+def one_that_does_not_come_leaves_nothing():
+    """Undone by who knows its plan's hash, ended by who does not; the same by an OpenSM that was started since."""
+    with DynamicLab(("hyp1_vf1", "hyp3_vf1"), settings={"packet_life_time": SHORT}) as lab:
+        for is_undone, is_started_anew in itertools.product((True, False), (False, True)):
+            move = coming(lab, "hyp1_vf2")
+            plan = lab.ask("plan", moves=[move])
+            applied(lab, plan)
+            assert lab.promised_lids()[move["vm_port_guid"]] == planned_lids(plan)[0]
+            if is_started_anew:
+                lab.opensm().kill()
+                lab.start_opensm()
+            if is_undone:
+                sm, migration = lab.leased()
+                with sm:
+                    assert sm.ask("undo", moves=[end_of(move)], hash=plan["hash"], migration=migration)["verified"]
+            else:
+                assert applied(lab, lab.ask("plan", moves=[end_of(move)]))["verified"]
+            check_nothing_is_left(lab, move, planned_lids(plan)[0])
+            refused("unknown-port", lab.ask, "plan", moves=[end_of(move)])
+        switch = {"kind": "destroy", "vm_port_guid": lab.place_of("hyp1_vf2")["to_switch_guid"]}
+        refused("unknown-port", lab.ask, "plan", moves=[switch])
+
+
+def a_slot_is_promised_to_one_only():
+    """Until whoever shall come there has ended."""
+    with DynamicLab(("hyp1_vf1", "hyp3_vf1"), settings={"packet_life_time": SHORT}) as lab:
+        first, second = (coming(lab, "hyp1_vf2") for _ in range(2))
+        plans = [lab.ask("plan", moves=[{**move, "lid": lid}]) for move, lid in ((first, 30), (second, 31))]
+        applied(lab, plans[0])
+        refused("stale-plan", applied, lab, plans[1])
+        refused("slot-in-use", lab.ask, "plan", moves=[second])
+        assert lab.ask("plan", moves=[first])["lft_sets"] == 0
+        applied(lab, lab.ask("plan", moves=[end_of(first)]))
+        applied(lab, lab.ask("plan", moves=[second]))
 
 
 def member_of(truth):
@@ -212,6 +258,8 @@ def main():
         tap.run("a_lid_is_promised_to_one_only", a_lid_is_promised_to_one_only, lab)
     tap.run("an_end_is_not_undone_when_its_lid_is_anothers", an_end_is_not_undone_when_its_lid_is_anothers)
     tap.run("an_end_is_undone_while_the_lid_rests", an_end_is_undone_while_the_lid_rests)
+    tap.run("one_that_does_not_come_leaves_nothing", one_that_does_not_come_leaves_nothing)
+    tap.run("a_slot_is_promised_to_one_only", a_slot_is_promised_to_one_only)
     tap.run("a_partition_goes_with_its_vm_and_not_to_the_next_one_in_the_slot",
             a_partition_goes_with_its_vm_and_not_to_the_next_one_in_the_slot)
     tap.exit()

@@ -416,6 +416,61 @@ static void moves_that_cannot_be_together_are_refused(void **state)
 	assert_null(plan);
 }
 
+static enum refusal refusal_of_left(const struct plan *plan)
+{
+	struct fabric_view *view = topology_view(&at);
+	struct plan_left left;
+	enum refusal refused = plan_left(view, plan, &left);
+
+	fabric_view_destroy(view);
+	if (!refused)
+		plan_left_clear(&left);
+	return refused;
+}
+
+/* The second one is planned before the first one is carried out, and is good again when that one
+ * does not come after all. */
+static void a_slot_with_somebody_to_come_is_not_empty(void **state)
+{
+	struct plan *plans[2], *end;
+	struct plan_move_request destroy;
+	struct plan_request request = {.move_count = 1, .moves = &destroy};
+	struct fabric_view *view;
+	int slot;
+
+	small_fabric();
+	slot = slot_for(true);
+	for (unsigned i = 0; i < 2; i++) {
+		wanted.count = 0;
+		want(VM_CREATE, -1, slot);
+		wanted.moves[0].lid = (uint16_t)(TOPOLOGY_LIDS - 1 - i);
+		assert_int_equal(plan_wanted(PLAN_FAST, &plans[i]), REFUSAL_NONE);
+	}
+	earlier = at;
+	write_sets(&plans[0]->sets, plans[0]->sets.change_count);
+	assert_int_equal(refusal_of_left(plans[0]), REFUSAL_NONE);
+	assert_int_equal(refusal_of_left(plans[1]), REFUSAL_STALE_PLAN);
+	assert_int_equal(refusal_of(&wanted.moves[0], NULL), REFUSAL_SLOT_IN_USE);
+
+	destroy = (struct plan_move_request){
+	        .kind = VM_DESTROY, .vm_port_guid = plans[0]->moves[0].vm.port_guid};
+	assert_int_equal(refusal_of(&destroy, NULL), REFUSAL_UNKNOWN_PORT);
+	destroy.lid = topology_lid_in(&at, (unsigned)slot_for(false));
+	assert_int_equal(refusal_of(&destroy, NULL), REFUSAL_UNKNOWN_PORT);
+	destroy.lid = TOPOLOGY_LIDS - 1;
+	view = topology_view(&at);
+	assert_int_equal(plan_make(view, &endpoint_vswitch, &request, &end), REFUSAL_NONE);
+	fabric_view_destroy(view);
+	assert_int_equal(end->linear_top, 0);
+	write_sets(&end->sets, end->sets.change_count);
+	assert_int_equal(blocks_differing(), 0);
+	assert_int_equal(refusal_of_left(end), REFUSAL_NONE);
+	assert_int_equal(refusal_of_left(plans[1]), REFUSAL_NONE);
+	plan_destroy(end);
+	for (unsigned i = 0; i < 2; i++)
+		plan_destroy(plans[i]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -424,6 +479,7 @@ int main(void)
 	        cmocka_unit_test(lids_that_rest_or_run_out_are_not_given),
 	        cmocka_unit_test(the_top_is_raised_ahead),
 	        cmocka_unit_test(moves_that_cannot_be_together_are_refused),
+	        cmocka_unit_test(a_slot_with_somebody_to_come_is_not_empty),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
