@@ -59,14 +59,24 @@ static struct lid_pool *free_lids(
 	return lids;
 }
 
+static bool names_its_lid(const struct plan_move_request *request)
+{
+	return request->kind == VM_CREATE && request->lid;
+}
+
+/* LIDs that are asked for are taken before any is chosen, so that the moves' order does not matter.
+ */
 static enum refusal find_each(const struct fabric_view *view, const struct endpoint_model *model,
         const struct plan_request *request, struct plan *plan)
 {
 	struct lid_pool *lids = creates(request) ? free_lids(view, request) : NULL;
 	enum refusal refused = creates(request) && !lids ? REFUSAL_NO_MEMORY : REFUSAL_NONE;
 
-	for (uint32_t i = 0; i < request->move_count && !refused; i++)
-		refused = find_one(view, model, &request->moves[i], lids, &plan->moves[i]);
+	for (unsigned chosen = 0; chosen < 2; chosen++)
+		for (uint32_t i = 0; i < request->move_count && !refused; i++)
+			if (names_its_lid(&request->moves[i]) == !chosen)
+				refused = find_one(
+				        view, model, &request->moves[i], lids, &plan->moves[i]);
 	lid_pool_destroy(lids);
 	return refused;
 }

@@ -201,6 +201,17 @@ def a_slot_is_promised_to_one_only():
         applied(lab, lab.ask("plan", moves=[second]))
 
 
+def the_order_in_a_request_does_not_matter():
+    """One has been promised its LID and has not come yet, the other gets the next one."""
+    with DynamicLab(("hyp1_vf1", "hyp3_vf1")) as lab:
+        promised, new = coming(lab, "hyp1_vf2"), coming(lab, "hyp2_vf2")
+        plan = lab.ask("plan", moves=[promised])
+        applied(lab, plan)
+        lids = [planned_lids(lab.ask("plan", moves=moves)) for moves in ([promised, new], [new, promised])]
+        assert lids[0] == lids[1][::-1] and lids[0][0] == planned_lids(plan)[0], lids
+        refused("lid-in-use", lab.ask, "plan", moves=[{**promised, "lid": HIGH}])
+
+
 def member_of(truth):
     return next(guid for guid, row in truth.end_ports.items() if row["node"] == MEMBER)
 
@@ -260,6 +271,7 @@ def main():
     tap.run("an_end_is_undone_while_the_lid_rests", an_end_is_undone_while_the_lid_rests)
     tap.run("one_that_does_not_come_leaves_nothing", one_that_does_not_come_leaves_nothing)
     tap.run("a_slot_is_promised_to_one_only", a_slot_is_promised_to_one_only)
+    tap.run("the_order_in_a_request_does_not_matter", the_order_in_a_request_does_not_matter)
     tap.run("a_partition_goes_with_its_vm_and_not_to_the_next_one_in_the_slot",
             a_partition_goes_with_its_vm_and_not_to_the_next_one_in_the_slot)
     tap.exit()

@@ -416,6 +416,26 @@ static void moves_that_cannot_be_together_are_refused(void **state)
 	assert_null(plan);
 }
 
+/* Whoever has a LID already is not robbed of it by who takes any. */
+static void lids_that_are_asked_for_are_taken_first(void **state)
+{
+	struct plan *plan;
+	uint16_t first;
+
+	small_fabric();
+	want(VM_CREATE, -1, slot_for(true));
+	want(VM_CREATE, -1, slot_for(true));
+	assert_int_equal(wanted.count, 2);
+	assert_int_equal(plan_wanted(PLAN_FAST, &plan), REFUSAL_NONE);
+	first = plan->moves[0].vm.lid;
+	plan_destroy(plan);
+	wanted.moves[1].lid = first;
+	assert_int_equal(plan_wanted(PLAN_FAST, &plan), REFUSAL_NONE);
+	assert_int_equal(plan->moves[1].vm.lid, first);
+	assert_int_not_equal(plan->moves[0].vm.lid, first);
+	plan_destroy(plan);
+}
+
 static enum refusal refusal_of_left(const struct plan *plan)
 {
 	struct fabric_view *view = topology_view(&at);
@@ -479,6 +499,7 @@ int main(void)
 	        cmocka_unit_test(lids_that_rest_or_run_out_are_not_given),
 	        cmocka_unit_test(the_top_is_raised_ahead),
 	        cmocka_unit_test(moves_that_cannot_be_together_are_refused),
+	        cmocka_unit_test(lids_that_are_asked_for_are_taken_first),
 	        cmocka_unit_test(a_slot_with_somebody_to_come_is_not_empty),
 	};
 
