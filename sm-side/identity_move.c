@@ -93,6 +93,14 @@ static enum refusal left_of(const struct attempt *attempt, struct plan_left *lef
 	return refused;
 }
 
+/* The same, and the links must stand as planned before anything is Set. */
+static enum refusal left_of_linked(const struct attempt *attempt, struct plan_left *left)
+{
+	enum refusal refused = left_of(attempt, left);
+
+	return !refused && !left->links_done ? REFUSAL_GUIDS_NOT_THERE : refused;
+}
+
 /* Is the plan still good? */
 static enum refusal check_plan(const struct attempt *attempt)
 {
@@ -134,6 +142,85 @@ static enum refusal put_wave(
 			attempt->result->sent.lft_physical++;
 	}
 	return REFUSAL_NONE;
+}
+
+/* The blocks that a plan writes, one after the other. Begins as zeroes. */
+struct block_walk {
+	uint32_t next; /* of the plan's entries */
+	uint64_t switch_guid;
+	uint16_t block;
+};
+
+static bool block_walk_next(struct block_walk *walk, const struct plan *plan)
+{
+	while (walk->next < plan->entry_count) {
+		const struct plan_entry *entry = &plan->entries[walk->next++];
+		uint16_t block = entry->lid / LFT_BLOCK_LIDS;
+
+		if (entry->switch_guid == walk->switch_guid && block == walk->block)
+			continue;
+		walk->switch_guid = entry->switch_guid;
+		walk->block = block;
+		return true;
+	}
+	return false;
+}
+
+/* Does the first wave of @sets write the block? *@next: where to look on; blocks ascend. */
+static bool is_written(const struct plan_sets *sets, const struct block_walk *walk, uint32_t *next)
+{
+	for (; *next < sets->change_count && sets->changes[*next].wave == 0; ++*next) {
+		const struct plan_change *change = &sets->changes[*next];
+
+		if (change->switch_guid == walk->switch_guid && change->block == walk->block)
+			return true;
+		if (change->switch_guid > walk->switch_guid ||
+		        (change->switch_guid == walk->switch_guid && change->block > walk->block))
+			return false;
+	}
+	return false;
+}
+
+/*
+ * What an earlier attempt has Set is in the tables that OpenSM wants, so nothing is left of it, but
+ * no switch may have taken it. All of it is of one wave, since the next one waits for that. @but:
+ * whose first wave has been sent. *@posted: how many Sets.
+ */
+static enum refusal put_unacknowledged(
+        const struct attempt *attempt, const struct plan_sets *but, uint32_t *posted)
+{
+	struct block_walk walk = {0};
+	uint32_t next = 0;
+
+	*posted = 0;
+	while (block_walk_next(&walk, attempt->move->plan)) {
+		int one = is_written(but, &walk, &next)
+		                  ? 0
+		                  : smp_sender_opensm_lft_again(
+		                            attempt->tools->sender, walk.switch_guid, walk.block);
+
+		if (one < 0)
+			return REFUSAL_NOT_ACKNOWLEDGED;
+		*posted += (uint32_t)one;
+	}
+	attempt->result->resent += *posted;
+	return REFUSAL_NONE;
+}
+
+static bool all_acknowledged(const struct attempt *attempt)
+{
+	struct block_walk walk = {0};
+	osm_opensm_t *osm = attempt->tools->osm;
+	bool all = true;
+
+	CL_PLOCK_ACQUIRE(&osm->lock);
+	while (all && block_walk_next(&walk, attempt->move->plan)) {
+		const osm_switch_t *sw = osm_model_switch(osm, walk.switch_guid);
+
+		all = !sw || osm_model_block_acknowledged(sw, walk.block);
+	}
+	CL_PLOCK_RELEASE(&osm->lock);
+	return all;
 }
 
 /* It may hold tables of switches that are gone, with ways that are no more. OpenSM's handlers throw
@@ -201,6 +288,7 @@ static enum refusal put_all_locked(struct attempt *attempt, const struct plan_le
 {
 	struct identity_sides *sides = attempt->move->sides;
 	enum refusal refused = identity_sides_check(sides, attempt->tools->osm);
+	uint32_t again;
 
 	if (!refused)
 		refused = promise_lids(attempt);
@@ -209,20 +297,20 @@ static enum refusal put_all_locked(struct attempt *attempt, const struct plan_le
 	if (!refused)
 		refused = identity_sides_put(
 		        sides, attempt->tools, left->routes_done, &attempt->result->sent);
-	return refused ? refused : put_wave(attempt, &left->sets, 0);
+	if (!refused)
+		refused = put_wave(attempt, &left->sets, 0);
+	return refused ? refused : put_unacknowledged(attempt, &left->sets, &again);
 }
 
-/* The links must stand as planned; then all but the later waves goes out in one hold of the lock.
- * What is left is the caller's to clear. */
+/* All but the later waves goes out in one hold of the lock. What is left is the caller's to clear.
+ */
 static enum refusal put_all(struct attempt *attempt, struct plan_left *left)
 {
 	osm_opensm_t *osm = attempt->tools->osm;
 	enum refusal refused;
 
 	CL_PLOCK_EXCL_ACQUIRE(&osm->lock);
-	refused = left_of(attempt, left);
-	if (!refused && !left->links_done)
-		refused = REFUSAL_GUIDS_NOT_THERE;
+	refused = left_of_linked(attempt, left);
 	if (!refused)
 		refused = put_all_locked(attempt, left);
 	if (!refused)
@@ -278,11 +366,46 @@ static enum refusal put_later_waves(const struct attempt *attempt, const struct 
 	return refused;
 }
 
+static enum refusal put_begun(const struct attempt *attempt, uint32_t *posted)
+{
+	static const struct plan_sets none;
+	osm_opensm_t *osm = attempt->tools->osm;
+	struct plan_left left = {0};
+	enum refusal refused;
+
+	CL_PLOCK_EXCL_ACQUIRE(&osm->lock);
+	refused = left_of_linked(attempt, &left);
+	if (!refused)
+		refused = put_unacknowledged(attempt, &none, posted);
+	CL_PLOCK_RELEASE(&osm->lock);
+	plan_left_clear(&left);
+	return refused;
+}
+
+/* Where the order matters, the wave that an earlier attempt has begun comes to its end before
+ * anything else is written. */
+static enum refusal finish_begun(const struct attempt *attempt)
+{
+	enum plan_order order = attempt->move->plan->order;
+	enum refusal refused;
+	uint32_t posted;
+
+	if (order == PLAN_FAST)
+		return REFUSAL_NONE;
+	refused = put_begun(attempt, &posted);
+	if (refused || !posted)
+		return refused;
+	refused = wait_for_wave(attempt);
+	return !refused && order == PLAN_DROP_FIRST ? let_packets_out(attempt) : refused;
+}
+
 static enum refusal put_and_wait(struct attempt *attempt)
 {
 	struct plan_left left = {0};
-	enum refusal refused = put_all(attempt, &left);
+	enum refusal refused = finish_begun(attempt);
 
+	if (!refused)
+		refused = put_all(attempt, &left);
 	if (!refused)
 		refused = put_later_waves(attempt, &left.sets);
 	plan_left_clear(&left);
@@ -298,6 +421,8 @@ static enum refusal wait_for_all(const struct attempt *attempt)
 
 	if (refused || unacknowledged)
 		return refused ? refused : unacknowledged;
+	if (!all_acknowledged(attempt))
+		return REFUSAL_NOT_ACKNOWLEDGED;
 	/* A tree that is late is no reason to take the move back: OpenSM goes on with it. */
 	if (attempt->result->sent.groups &&
 	        !sweep_lease_sweeper_caught_up(tools->lease, attempt->deadline_ns))

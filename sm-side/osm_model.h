@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <opensm/osm_config.h>
 #include <opensm/osm_opensm.h>
@@ -29,6 +30,22 @@ struct view_place osm_model_place(const osm_port_t *port);
 
 /* The directed route through a switch port to whatever is plugged in there. -EHOSTUNREACH. */
 int osm_model_route_through(const osm_physp_t *switch_port, osm_dr_path_t *route);
+
+/* Are OpenSM's two copies of the LFT long enough for that block? */
+static inline bool osm_model_has_block(const osm_switch_t *sw, uint16_t block)
+{
+	return sw->new_lft && sw->lft && (block + 1u) * LFT_BLOCK_LIDS <= sw->lft_size;
+}
+
+/* Has the switch answered with what OpenSM wants of the block? Also where there is no such block.
+ */
+static inline bool osm_model_block_acknowledged(const osm_switch_t *sw, uint16_t block)
+{
+	size_t at = (size_t)block * LFT_BLOCK_LIDS;
+
+	return !osm_model_has_block(sw, block) ||
+	       !memcmp(sw->lft + at, sw->new_lft + at, LFT_BLOCK_LIDS);
+}
 
 /* Block @block of the P_Key table as it was last read from or written to the port. NULL: none. */
 const ib_pkey_table_t *osm_model_pkeys_there(const osm_physp_t *physp, unsigned block);

@@ -60,6 +60,13 @@ void smp_sender_opensm_acknowledged(
  */
 int smp_sender_opensm_lft_read(struct smp_sender *sender, uint64_t switch_guid, uint16_t block);
 
+/*
+ * Send again what OpenSM wants of one LFT block, where no response has left these bytes in its own
+ * copy. How many Sets that is (0: acknowledged, or no such block), or -errno. Waited for, and
+ * locks, as for lft_write.
+ */
+int smp_sender_opensm_lft_again(struct smp_sender *sender, uint64_t switch_guid, uint16_t block);
+
 /* LinearFDBTop of a switch. reread_wait waits for the response. Locks as for lft_write. */
 int smp_sender_opensm_top_write(struct smp_sender *sender, uint64_t switch_guid, uint16_t top);
 

@@ -101,11 +101,6 @@ static int lft_send(struct opensm_sender *s, const osm_switch_t *sw, const struc
 	        CL_DISP_MSGID_NONE, &context));
 }
 
-static bool block_fits(const osm_switch_t *sw, uint16_t block)
-{
-	return sw->new_lft && sw->lft && (block + 1u) * LFT_BLOCK_LIDS <= sw->lft_size;
-}
-
 static int block_write(struct opensm_sender *s, const struct plan_change *change)
 {
 	const osm_switch_t *sw = osm_model_switch(s->osm, change->switch_guid);
@@ -115,7 +110,7 @@ static int block_write(struct opensm_sender *s, const struct plan_change *change
 
 	if (!sw)
 		return -ENOENT;
-	if (!block_fits(sw, change->block))
+	if (!osm_model_has_block(sw, change->block))
 		return -ENOSPC;
 	wanted = sw->new_lft + (size_t)change->block * LFT_BLOCK_LIDS;
 	if (memcmp(wanted, change->before, LFT_BLOCK_LIDS))
@@ -150,6 +145,31 @@ static int lft_write(struct smp_sender *sender, const struct plan_change *change
 	return error;
 }
 
+static int block_again(struct opensm_sender *s, const osm_switch_t *sw, uint16_t block)
+{
+	struct lft_pending row = {.block = block};
+	int error;
+
+	row.switch_guid = cl_ntoh64(osm_node_get_node_guid(sw->p_node));
+	memcpy(row.expected, sw->new_lft + (size_t)block * LFT_BLOCK_LIDS, LFT_BLOCK_LIDS);
+	error = pending_add(s, &row);
+	return error ? error : lft_send(s, sw, &row);
+}
+
+int smp_sender_opensm_lft_again(struct smp_sender *sender, uint64_t switch_guid, uint16_t block)
+{
+	struct opensm_sender *s = opensm_sender_of(sender);
+	const osm_switch_t *sw = osm_model_switch(s->osm, switch_guid);
+	int error;
+
+	if (!sw || osm_model_block_acknowledged(sw, block))
+		return 0;
+	error = block_again(s, sw, block);
+	if (error)
+		pending_forget(s);
+	return error ? error : 1;
+}
+
 int smp_sender_opensm_lft_read(struct smp_sender *sender, uint64_t switch_guid, uint16_t block)
 {
 	struct opensm_sender *s = opensm_sender_of(sender);
@@ -159,7 +179,7 @@ int smp_sender_opensm_lft_read(struct smp_sender *sender, uint64_t switch_guid, 
 
 	if (!sw)
 		return -ENOENT;
-	if (!block_fits(sw, block))
+	if (!osm_model_has_block(sw, block))
 		return -ENOSPC;
 	error = pending_add(s, &row);
 	return error ? error : lft_send(s, sw, &row);

@@ -133,6 +133,60 @@ def what_stays_unacknowledged_is_said_and_mended_by_a_sweep(lab):
     assert again["verified"] and again["lft_sets"] == 0
 
 
+def nobody_is_misled(lab):
+    """By the switches' own tables, from everywhere to everywhere, with no sweep first."""
+    truth = lab.truth()
+    rows = truth.end_ports
+    misled = [(source, row["node"]) for source in rows for guid, row in rows.items()
+              if source != guid and truth.walk(source, row["lid"]) != (row["node"], row["port"])]
+    assert not misled, f"{len(misled)} pairs, the first {misled[0]}"
+
+
+def nobody_goes_in_circles(lab):
+    truth = lab.truth()
+    ends = {str(truth.walk(source, row["lid"])) for source in truth.end_ports for row in truth.end_ports.values()}
+    assert not [end for end in ends if "loop" in end], ends
+
+
+def check_second_attempt(lab, attempt, node, between):
+    """Twice while no LFT Set reaches @node, once when all do, under one lease. @between looks at the fabric after a refusal."""
+    with Loss(lab, lost("LinearForwardingTable", "set", node, 10000)):
+        for _ in range(2):
+            answer = attempt()
+            assert answer.get("reason") == "not-acknowledged", answer
+            between(lab)
+    answer = attempt()
+    assert answer["ok"] and answer["verified"] and answer["resent"], answer
+    nobody_is_misled(lab)
+
+
+def second_attempt(lab, order, host, vswitch, between):
+    source = blue_slot(lab.truth())
+    destination = other_slot(lab, host, source)
+    vm, back = lab.guid_at(source), lab.place_of(source)
+    plan = lab.ask("plan", vm_port_guid=vm, order=order, **lab.place_of(destination))
+    sm, migration = lab.leased(LEASE_MS)
+    with sm:
+        lab.exchange_guids(source, destination)
+        check_second_attempt(lab, lambda: sm.request("apply", hash=plan["hash"], migration=migration), vswitch,
+                             between)
+        assert sm.ask("verify", hash=plan["hash"])["verified"]
+        lab.exchange_guids(source, destination)
+        undo = {"hash": plan["hash"], "vm_port_guid": vm, "migration": migration, **back}
+        check_second_attempt(lab, lambda: sm.request("undo", **undo), vswitch, between)
+    lab.heavy_sweep()
+    check_all(lab)
+
+
+def a_second_attempt_sends_again_what_no_switch_has_taken(lab):
+    second_attempt(lab, "fast", "hyp2", "V2", lambda lab: None)
+
+
+def a_second_attempt_ends_the_wave_that_was_begun(lab):
+    """Consistent: the new place's switch is the first to be written."""
+    second_attempt(lab, "consistent", "hyp4", "V4", nobody_goes_in_circles)
+
+
 def half_a_plan_is_undone(lab):
     source = blue_slot(lab.truth())
     destination = other_slot(lab, "hyp3", source)
@@ -199,7 +253,9 @@ def main():
         lab.heavy_sweep()
         for test in (a_lost_lft_set_is_sent_again, a_lost_answer_is_asked_for_again, a_lost_pkey_set_is_sent_again,
                      a_lost_lid_is_sent_again, a_slot_that_does_not_answer_is_refused_and_can_be_tried_again,
-                     what_stays_unacknowledged_is_said_and_mended_by_a_sweep, half_a_plan_is_undone,
+                     what_stays_unacknowledged_is_said_and_mended_by_a_sweep,
+                     a_second_attempt_sends_again_what_no_switch_has_taken,
+                     a_second_attempt_ends_the_wave_that_was_begun, half_a_plan_is_undone,
                      moves_succeed_under_random_loss):
             tap.run(test.__name__, test, lab)
     tap.exit()
