@@ -10,7 +10,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 from lab.survival import LOAD_S, MIGRATIONS, Moving, survive_counted  # noqa: E402
 from lab.system import System  # noqa: E402
 from lab.tap import FULL, Tap  # noqa: E402
-from lab.workload import perftest  # noqa: E402
+from lab.workload import perftest, whole_count  # noqa: E402
 
 AT_ONCE = 3
 
@@ -40,9 +40,6 @@ COUNT_OF_EACH_SIZE = 10
 # Who receives datagrams must keep up, though it is not always given a processor. What has to count them is sent one at a
 # time, and has room for many; the rest is told how long to run, in seconds.
 UNHURRIED = ["-t", "1", "-r", "8192"]
-# perftest has one completion for so many messages and counts the last one as full: with several queue pairs it believes too
-# early that it has them all, and spins for ever, with libtether and without.
-CQ_MODERATION = 100
 
 QUICK = ("ib_send_bw -c RC --use-srq", "ib_send_bw -c UD -e", "ib_write_bw -c UC -q 8", "ib_send_bw -c RC -e",
          "ib_read_bw -c RC -e", "ibv_rc_pingpong -e")
@@ -74,9 +71,7 @@ def length(row, count):
     """How long the program is told to run."""
     if not has_to_count(row):
         return ["-D", str(count)]
-    if count > CQ_MODERATION:
-        count -= count % CQ_MODERATION
-    return ["-n", str(count), *(UNHURRIED if is_of_many_datagrams(row) else [])]
+    return ["-n", str(whole_count(count)), *(UNHURRIED if is_of_many_datagrams(row) else [])]
 
 
 def pair_of(lab, row, count):

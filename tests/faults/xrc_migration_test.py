@@ -11,7 +11,7 @@ from lab.ports import free_port, is_listening  # noqa: E402
 from lab.survival import LOAD_S, MIGRATIONS, Moving, survive, survive_counted  # noqa: E402
 from lab.system import System  # noqa: E402
 from lab.tap import Tap  # noqa: E402
-from lab.workload import Pair, perftest  # noqa: E402
+from lab.workload import Pair, perftest, whole_count  # noqa: E402
 
 MESSAGES = 10000
 EXCHANGES = 4000
@@ -30,7 +30,8 @@ def perftest_survives(lab, moving, program):
 def events_survive(lab, moving):
     """Asleep until a completion event; that goes by count alone."""
     def start(counts):
-        return [perftest(lab, "ib_send_bw", "vm2", "vm1", ["-c", "XRC", "-e", "-q", "2", "-b", "-n", str(counts[0])],
+        return [perftest(lab, "ib_send_bw", "vm2", "vm1",
+                         ["-c", "XRC", "-e", "-q", "2", "-b", "-n", str(whole_count(counts[0]))],
                          name="ib_send_bw-xrc-events")]
     survive_counted(moving, start, [MESSAGES])
 
