@@ -25,7 +25,7 @@ enum { NAP_NS = 10000000 };
 struct identity_move {
 	struct plan *plan;
 	struct identity_sides *sides;
-	bool is_finished;
+	bool has_begun, is_finished;
 };
 
 struct identity_move *identity_move_create(struct plan *plan)
@@ -55,6 +55,11 @@ void identity_move_destroy(struct identity_move *move)
 const struct plan *identity_move_plan(const struct identity_move *move)
 {
 	return move->plan;
+}
+
+bool identity_move_has_begun(const struct identity_move *move)
+{
+	return move->has_begun;
 }
 
 bool identity_move_is_finished(const struct identity_move *move)
@@ -455,6 +460,7 @@ enum refusal identity_move_apply(const struct move_tools *tools, struct identity
 		return refused;
 	die_point(DIE_SM_APPLY, "checked");
 	*sweep_needed = true;
+	move->has_begun = true;
 	refused = reread_ask(tools->osm, move->plan);
 	if (!refused)
 		refused = reread_wait(tools->sender, deadline_ns);

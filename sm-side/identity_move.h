@@ -33,6 +33,8 @@ struct identity_move;
 struct identity_move *identity_move_create(struct plan *plan);
 void identity_move_destroy(struct identity_move *move);
 const struct plan *identity_move_plan(const struct identity_move *move);
+/* Has an attempt at it got so far that something may have changed? */
+bool identity_move_has_begun(const struct identity_move *move);
 /* Has an attempt at it succeeded? */
 bool identity_move_is_finished(const struct identity_move *move);
 

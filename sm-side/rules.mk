@@ -95,6 +95,7 @@ $(call unit_test,plan_conflict,$(PLAN_SOURCES))
 $(call unit_test,plan_lid_pool,$(PLAN_SOURCES))
 $(call unit_test,plan_dynamic,$(TOPOLOGY_SOURCES) $(PLAN_SOURCES))
 $(call unit_test,plan_stability,$(PLAN_SOURCES))
+$(call unit_test,plan_store,sm-side/plan_store.c $(PLAN_SOURCES))
 $(call unit_test,plugin_options,sm-side/plugin_options.c $(PLAN_SOURCES))
 SM_PROTOCOL_SOURCES := sm-side/sm_protocol.c sm-side/json_read.c sm-side/guid_text.c sm-side/plan/refusal.c \
 	sm-side/plan/view_fault.c
