@@ -9,7 +9,7 @@
 
 #include "notifier/base/cleanup.h"
 
-enum { UNPAIRED_MAX = 10 };
+enum { UNPAIRED_MAX = 10, SM_TURNS_MAX = 8 };
 
 void evacuation_free(struct evacuation *evacuation)
 {
@@ -358,26 +358,33 @@ static bool is_unpaired(const struct migration *m)
 	return has_finding(m, "peer-without-shim") || has_finding(m, "vm-qp-without-shim");
 }
 
+/* It is started anew, or becomes the master in a moment. */
+static bool is_without_sm(const struct migration *m)
+{
+	return has_finding(m, "sm-lost") || has_finding(m, "not-master");
+}
+
 /* What stood in the way was not the VM's own, or passes: it has another turn. */
-static bool may_try_again(struct evacuee *evacuee, const struct migration *m)
+static bool may_try_again(struct evacuee *evacuee, struct evacuation *e, const struct migration *m)
 {
 	if (m->state == STATE_REFUSED)
 		return has_finding(m, "busy") ||
-		       (is_unpaired(m) && evacuee->unpaired++ < UNPAIRED_MAX);
+		       (is_unpaired(m) && evacuee->unpaired++ < UNPAIRED_MAX) ||
+		       (is_without_sm(m) && e->sm_turns < SM_TURNS_MAX && ++e->sm_turns);
 	return m->state == STATE_ABORTED &&
 	       (!m->testimony.finding_count || has_finding(m, "shutting-down"));
 }
 
-static void evacuee_ended(
-        struct evacuee *evacuee, const struct evacuation *e, const struct migration *m)
+static void evacuee_ended(struct evacuee *evacuee, struct evacuation *e, const struct migration *m)
 {
 	const struct finding *first = m->testimony.finding_count ? m->testimony.findings : NULL;
 
 	if (m->state == STATE_DONE) {
 		evacuee->state = EVACUEE_DONE;
+		e->sm_turns = 0;
 	} else if (e->aborted && m->state == STATE_ABORTED) {
 		evacuee->state = EVACUEE_LEFT;
-	} else if (may_try_again(evacuee, m)) {
+	} else if (may_try_again(evacuee, e, m)) {
 		evacuee->state = e->aborted ? EVACUEE_LEFT : EVACUEE_WAITING;
 		evacuee->held_by = m->busy_with;
 	} else {
@@ -400,7 +407,7 @@ static const struct ledger_entry *latest_of(
 }
 
 bool evacuee_look(
-        struct evacuee *evacuee, const struct evacuation *evacuation, const struct ledger *ledger)
+        struct evacuee *evacuee, struct evacuation *evacuation, const struct ledger *ledger)
 {
 	const struct ledger_entry *entry = latest_of(ledger, evacuation, evacuee->vm);
 	enum evacuee_state before = evacuee->state;

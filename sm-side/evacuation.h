@@ -36,7 +36,9 @@ struct evacuation {
 	char host[MIGRATION_NAME_BYTES];
 	char *destinations; /* names with a space between; "": any */
 	bool force, aborted, ended;
-	unsigned changes; /* for those who wait for news */
+	unsigned changes;        /* for those who wait for news */
+	unsigned sm_turns;       /* refused in a row by an SM that was away or not the master */
+	uint64_t pause_until_us; /* by the monotonic clock: nobody begins before */
 	struct evacuee *vms;
 	size_t count;
 };
@@ -81,7 +83,7 @@ int evacuations_take(struct evacuations *evacuations, const struct record *recor
 
 /* Where @evacuee stands by its latest migration. True: something is new. */
 bool evacuee_look(
-        struct evacuee *evacuee, const struct evacuation *evacuation, const struct ledger *ledger);
+        struct evacuee *evacuee, struct evacuation *evacuation, const struct ledger *ledger);
 
 const char *evacuee_state_name(enum evacuee_state state);
 size_t evacuation_count(const struct evacuation *evacuation, enum evacuee_state state);

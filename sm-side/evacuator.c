@@ -10,6 +10,7 @@
 
 #include "notifier/base/cleanup.h"
 #include "notifier/base/log.h"
+#include "notifier/base/monotonic.h"
 
 /* Hosts come and slots become free without a word: it looks again so often. */
 enum { LOOK_AGAIN_MS = 200 };
@@ -126,11 +127,22 @@ static bool next_may_begin(const struct evacuator *evacuator, const struct evacu
 
 static bool look_at_migrations(const struct evacuator *evacuator, struct evacuation *e)
 {
+	unsigned sm_turns = e->sm_turns;
 	bool is_new = false;
 
 	for (size_t i = 0; i < e->count; i++)
 		is_new |= evacuee_look(&e->vms[i], e, conductor_ledger(evacuator->conductor));
+	if (e->sm_turns > sm_turns)
+		e->pause_until_us = monotonic_us() + (LOOK_AGAIN_MS * 1000ull << e->sm_turns);
 	return is_new;
+}
+
+/* Whoever begins without an SM is refused. */
+static bool is_there_an_sm(const struct evacuator *evacuator, const struct evacuation *e)
+{
+	if (conductor_has_fabric(evacuator->conductor) && !conductor_sm_is_up(evacuator->conductor))
+		return false;
+	return monotonic_us() >= e->pause_until_us;
 }
 
 static bool leave_behind(struct evacuation *e)
@@ -150,6 +162,8 @@ static bool begin_next(struct evacuator *evacuator, struct evacuation *e)
 {
 	bool is_new = false;
 
+	if (!is_there_an_sm(evacuator, e))
+		return false;
 	for (size_t i = 0; i < e->count && next_may_begin(evacuator, e); i++)
 		if (e->vms[i].state == EVACUEE_WAITING && !is_held(evacuator, &e->vms[i]))
 			is_new |= evacuee_begin(evacuator, e, &e->vms[i]);

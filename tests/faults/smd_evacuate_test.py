@@ -136,6 +136,20 @@ def a_connection_that_is_being_made_is_waited_for_and_one_that_never_is_is_named
         stage.all_well()
 
 
+def without_an_sm_nobody_begins_and_one_that_is_not_the_master_is_asked_again():
+    with Crowd() as stage:
+        stage.world.sm.stop()
+        wait_until("the SM is away", lambda: not stage.smd.get("/v1/health")[1]["sm_connected"])
+        number = begin(stage)
+        equal(states(stage.smd.get(f"/v1/evacuations/{number}")[1]), {f"vm{i}": "waiting" for i in (1, 2, 3, 4)})
+        stage.world.fault("sm", "locate", "not-master")
+        stage.world.sm.start()
+        evacuation = ended(stage, number)
+        equal(evacuation["outcome"], "done", evacuation)
+        equal(sorted(m["outcome"] for m in stage.smd.get("/v1/migrations")[1]["migrations"]), ["done"] * 4 + ["refused"])
+        stage.all_well()
+
+
 def an_abort_lets_nobody_begin_and_aborts_what_is_not_committed():
     with Crowd(migrations_max=1) as stage:
         for host in stage.world.hosts.values():
@@ -198,5 +212,6 @@ def ended_it_goes_on_with_the_rest_when_it_is_started_again():
 run([a_host_is_emptied_several_vms_at_a_time, only_named_hosts_take_them,
      vms_that_talk_to_each_other_go_one_after_the_other, where_there_is_no_room_for_all_nobody_moves,
      who_cannot_go_is_named_and_the_others_go,
-     a_connection_that_is_being_made_is_waited_for_and_one_that_never_is_is_named, an_abort_lets_nobody_begin_and_aborts_what_is_not_committed,
+     a_connection_that_is_being_made_is_waited_for_and_one_that_never_is_is_named,
+     without_an_sm_nobody_begins_and_one_that_is_not_the_master_is_asked_again, an_abort_lets_nobody_begin_and_aborts_what_is_not_committed,
      killed_in_the_middle_it_goes_on_with_the_rest, ended_it_goes_on_with_the_rest_when_it_is_started_again])
