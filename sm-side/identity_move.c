@@ -109,18 +109,14 @@ static enum refusal left_of_linked(const struct attempt *attempt, struct plan_le
 /* Is the plan still good? */
 static enum refusal check_plan(const struct attempt *attempt)
 {
-	struct identity_move *move = attempt->move;
 	osm_opensm_t *osm = attempt->tools->osm;
 	enum refusal refused;
 	struct plan_left left;
 
 	CL_PLOCK_ACQUIRE(&osm->lock);
 	refused = left_of(attempt, &left);
-	if (!refused) {
-		if (!left.links_done)
-			refused = identity_sides_keep(move->sides, osm);
+	if (!refused)
 		plan_left_clear(&left);
-	}
 	CL_PLOCK_RELEASE(&osm->lock);
 	return refused;
 }
@@ -300,8 +296,7 @@ static enum refusal put_all_locked(struct attempt *attempt, const struct plan_le
 	if (!refused)
 		refused = raise_tops(attempt);
 	if (!refused)
-		refused = identity_sides_put(
-		        sides, attempt->tools, left->routes_done, &attempt->result->sent);
+		refused = identity_sides_put(sides, attempt->tools, &attempt->result->sent);
 	if (!refused)
 		refused = put_wave(attempt, &left->sets, 0);
 	return refused ? refused : put_unacknowledged(attempt, &left->sets, &again);

@@ -8,6 +8,7 @@
 #include <opensm/osm_opensm.h>
 
 #include "notifier/base/die_point.h"
+#include "sm-side/enforced_pkeys.h"
 #include "sm-side/identity_sides.h"
 #include "sm-side/osm_model.h"
 #include "sm-side/reread.h"
@@ -18,24 +19,9 @@ void osm_req_get_node_desc(osm_sm_t *sm, osm_physp_t *physp);
 
 enum { LOOKS_MAX = 4 /* at the end ports, whether they have taken what was Set */ };
 
-/* The P_Keys that a switch port enforced. */
-struct enforced_pkeys {
-	unsigned blocks;
-	ib_pkey_table_t *at;
-};
-
-/* One of the identities, on its way to @to. */
-struct side {
-	struct plan_identity identity;
-	struct view_place from, to;
-	struct enforced_pkeys enforced; /* before its old place, when it was still there */
-};
-
 struct identity_sides {
-	struct side *at;
+	struct plan_identity *at; /* those that move */
 	uint32_t count;
-	bool is_enforced_kept;
-	bool puts_enforced; /* the switch ports' P_Keys are ours to exchange */
 };
 
 struct identity_sides *identity_sides_create(const struct plan *plan)
@@ -52,8 +38,7 @@ struct identity_sides *identity_sides_create(const struct plan *plan)
 		const struct plan_transfer *transfer = &plan->transfers[i];
 
 		if (plan_transfer_moves(transfer))
-			sides->at[sides->count++] = (struct side){
-			        transfer->identity, transfer->from, transfer->to, {0}};
+			sides->at[sides->count++] = transfer->identity;
 	}
 	return sides;
 }
@@ -62,50 +47,18 @@ void identity_sides_destroy(struct identity_sides *sides)
 {
 	if (!sides)
 		return;
-	for (uint32_t i = 0; i < sides->count; i++)
-		free(sides->at[i].enforced.at);
 	free(sides->at);
 	free(sides);
-}
-
-static int enforced_keep(const osm_opensm_t *osm, struct side *side)
-{
-	const osm_physp_t *physp = osm_model_switch_port(osm, side->from);
-	unsigned blocks = physp ? osm_pkey_tbl_get_num_blocks(&physp->pkeys) : 0;
-	ib_pkey_table_t *copy = calloc(blocks + 1, sizeof(*copy));
-
-	if (!copy)
-		return -ENOMEM;
-	for (unsigned i = 0; i < blocks; i++) {
-		const ib_pkey_table_t *there = osm_model_pkeys_there(physp, i);
-
-		if (there)
-			copy[i] = *there;
-	}
-	free(side->enforced.at);
-	side->enforced = (struct enforced_pkeys){blocks, copy};
-	return 0;
-}
-
-enum refusal identity_sides_keep(struct identity_sides *sides, const osm_opensm_t *osm)
-{
-	if (sides->is_enforced_kept)
-		return REFUSAL_NONE;
-	for (uint32_t i = 0; i < sides->count; i++)
-		if (enforced_keep(osm, &sides->at[i]))
-			return REFUSAL_NO_MEMORY;
-	sides->is_enforced_kept = true;
-	return REFUSAL_NONE;
 }
 
 enum refusal identity_sides_check(const struct identity_sides *sides, const osm_opensm_t *osm)
 {
 	for (uint32_t i = 0; i < sides->count; i++) {
-		const osm_port_t *port = osm_model_port(osm, sides->at[i].identity.port_guid);
+		const osm_port_t *port = osm_model_port(osm, sides->at[i].port_guid);
 
 		if (!port || !port->p_physp)
 			return REFUSAL_UNKNOWN_PORT;
-		if (!reread_is_complete(port->p_physp))
+		if (!reread_is_complete(osm, port->p_physp))
 			return REFUSAL_GUIDS_NOT_THERE;
 	}
 	return REFUSAL_NONE;
@@ -113,17 +66,16 @@ enum refusal identity_sides_check(const struct identity_sides *sides, const osm_
 
 /* Posting, and where it is counted. */
 struct sides_put {
-	const struct identity_sides *sides;
 	const struct move_tools *tools;
 	struct plan_counts *sent;
 };
 
-static int put_pkey_block(const struct sides_put *put, const struct side *side,
+static int put_pkey_block(const struct sides_put *put, const struct plan_identity *side,
         enum pkey_holder holder, unsigned block, const ib_pkey_table_t *wanted)
 {
 	struct smp_sender *sender = put->tools->sender;
 	int error = sender->kind->pkeys_write(
-	        sender, side->identity.port_guid, holder, (uint16_t)block, (const uint8_t *)wanted);
+	        sender, side->port_guid, holder, (uint16_t)block, (const uint8_t *)wanted);
 
 	if (error)
 		return error;
@@ -133,7 +85,7 @@ static int put_pkey_block(const struct sides_put *put, const struct side *side,
 
 /* The put functions post what is not as it should be; they return how many Sets, or -errno. */
 static int put_ca_pkeys(
-        const struct sides_put *put, const struct side *side, const osm_physp_t *physp)
+        const struct sides_put *put, const struct plan_identity *side, const osm_physp_t *physp)
 {
 	unsigned blocks = osm_pkey_tbl_get_num_blocks(&physp->pkeys);
 	int posted = 0;
@@ -152,21 +104,20 @@ static int put_ca_pkeys(
 	return posted;
 }
 
-static int put_enforced_pkeys(const struct sides_put *put, const struct side *side)
+static int put_enforced_pkeys(
+        const struct sides_put *put, const struct plan_identity *side, const osm_physp_t *ca)
 {
-	const osm_physp_t *physp = osm_model_switch_port(put->tools->osm, side->to);
+	const osm_physp_t *physp = enforced_pkeys_port(put->tools->osm, ca);
 	unsigned blocks = physp ? osm_pkey_tbl_get_num_blocks(&physp->pkeys) : 0;
 	int posted = 0;
 
-	for (unsigned i = 0; put->sides->puts_enforced && i < blocks; i++) {
-		static const ib_pkey_table_t empty;
-		const ib_pkey_table_t *wanted =
-		        i < side->enforced.blocks ? &side->enforced.at[i] : &empty;
+	for (unsigned i = 0; i < blocks; i++) {
+		ib_pkey_table_t wanted;
 		int one;
 
-		if (osm_model_pkeys_equal(osm_model_pkeys_there(physp, i), wanted))
+		if (enforced_pkeys_stand(physp, ca, i, &wanted))
 			continue;
-		one = put_pkey_block(put, side, PKEYS_OF_SWITCH_PORT, i, wanted);
+		one = put_pkey_block(put, side, PKEYS_OF_SWITCH_PORT, i, &wanted);
 		if (one < 0)
 			return one;
 		posted += one;
@@ -174,29 +125,30 @@ static int put_enforced_pkeys(const struct sides_put *put, const struct side *si
 	return posted;
 }
 
-static int put_lid(const struct sides_put *put, const struct side *side, const osm_physp_t *physp)
+static int put_lid(
+        const struct sides_put *put, const struct plan_identity *side, const osm_physp_t *physp)
 {
 	struct smp_sender *sender = put->tools->sender;
 	int error;
 
-	if (cl_ntoh16(osm_physp_get_base_lid(physp)) == side->identity.lid)
+	if (cl_ntoh16(osm_physp_get_base_lid(physp)) == side->lid)
 		return 0;
-	error = sender->kind->lid_write(sender, side->identity.port_guid, side->identity.lid);
+	error = sender->kind->lid_write(sender, side->port_guid, side->lid);
 	if (error)
 		return error;
 	put->sent->portinfo++;
 	return 1;
 }
 
-static int put_side(const struct sides_put *put, const struct side *side)
+static int put_side(const struct sides_put *put, const struct plan_identity *side)
 {
-	const osm_port_t *port = osm_model_port(put->tools->osm, side->identity.port_guid);
+	const osm_port_t *port = osm_model_port(put->tools->osm, side->port_guid);
 	int pkeys, enforced, lid;
 
 	if (!port || !port->p_physp)
 		return -ENOENT;
 	pkeys = put_ca_pkeys(put, side, port->p_physp);
-	enforced = pkeys < 0 ? pkeys : put_enforced_pkeys(put, side);
+	enforced = pkeys < 0 ? pkeys : put_enforced_pkeys(put, side, port->p_physp);
 	lid = enforced < 0 ? enforced : put_lid(put, side, port->p_physp);
 	return lid < 0 ? lid : pkeys + enforced + lid;
 }
@@ -217,20 +169,18 @@ static uint32_t reroute_groups(osm_opensm_t *osm, const osm_port_t *port)
 	return count;
 }
 
-enum refusal identity_sides_put(struct identity_sides *sides, const struct move_tools *tools,
-        bool routes_done, struct plan_counts *sent)
+enum refusal identity_sides_put(const struct identity_sides *sides, const struct move_tools *tools,
+        struct plan_counts *sent)
 {
-	struct sides_put put = {sides, tools, sent};
+	struct sides_put put = {tools, sent};
 
-	sides->puts_enforced = sides->is_enforced_kept && !routes_done;
 	for (uint32_t i = 0; i < sides->count; i++) {
 		if (put_side(&put, &sides->at[i]) < 0)
 			return REFUSAL_NOT_ACKNOWLEDGED;
 		die_point(DIE_SM_APPLY, "port");
 	}
 	for (uint32_t i = 0; i < sides->count; i++) {
-		const osm_port_t *port =
-		        osm_model_port(tools->osm, sides->at[i].identity.port_guid);
+		const osm_port_t *port = osm_model_port(tools->osm, sides->at[i].port_guid);
 
 		osm_req_get_node_desc(&tools->osm->sm, port->p_physp);
 		sent->groups += reroute_groups(tools->osm, port);
@@ -242,7 +192,7 @@ enum refusal identity_sides_put(struct identity_sides *sides, const struct move_
 static int put_again(const struct identity_sides *sides, const struct move_tools *tools)
 {
 	struct plan_counts unused = {0};
-	struct sides_put put = {sides, tools, &unused};
+	struct sides_put put = {tools, &unused};
 	int one = 0, posted = 0;
 
 	CL_PLOCK_EXCL_ACQUIRE(&tools->osm->lock);
@@ -259,10 +209,12 @@ static int put_again(const struct identity_sides *sides, const struct move_tools
 enum refusal identity_sides_wait(const struct identity_sides *sides, const struct move_tools *tools,
         uint64_t deadline_ns, uint32_t *resent)
 {
+	enum refusal refused;
+
 	for (int look = 0; look < LOOKS_MAX; look++) {
-		enum refusal refused = reread_wait(tools->sender, deadline_ns);
 		int posted;
 
+		refused = reread_wait(tools->sender, deadline_ns);
 		if (refused)
 			return refused;
 		posted = put_again(sides, tools);
@@ -272,5 +224,7 @@ enum refusal identity_sides_wait(const struct identity_sides *sides, const struc
 			break;
 		*resent += (uint32_t)posted;
 	}
-	return REFUSAL_NOT_ACKNOWLEDGED;
+	/* None of it is to arrive in the middle of the next attempt. */
+	refused = reread_wait(tools->sender, deadline_ns);
+	return refused ? refused : REFUSAL_NOT_ACKNOWLEDGED;
 }

@@ -19,19 +19,12 @@ struct identity_sides;
 struct identity_sides *identity_sides_create(const struct plan *plan);
 void identity_sides_destroy(struct identity_sides *sides);
 
-/* While nobody has moved yet, remember what the switch ports before the old places enforce: it is
- * written over later, and only a sweep could work it out again. Once is enough. NO_MEMORY. */
-enum refusal identity_sides_keep(struct identity_sides *sides, const struct osm_opensm *osm);
-
 /* Has all been read that was asked for (reread.h)? UNKNOWN_PORT, GUIDS_NOT_THERE. */
 enum refusal identity_sides_check(const struct identity_sides *sides, const struct osm_opensm *osm);
 
-/*
- * Post what is not as it should be. @routes_done: a sweep has routed the new places, and so has
- * written the switch ports' P_Keys, too. @sent counts. NOT_ACKNOWLEDGED: it could not be sent.
- */
-enum refusal identity_sides_put(struct identity_sides *sides, const struct move_tools *tools,
-        bool routes_done, struct plan_counts *sent);
+/* Post what is not as it should be. @sent counts. NOT_ACKNOWLEDGED: it could not be sent. */
+enum refusal identity_sides_put(const struct identity_sides *sides, const struct move_tools *tools,
+        struct plan_counts *sent);
 
 /* Until all is taken; what was lost is sent again. NOT_ACKNOWLEDGED, SHUTTING_DOWN. */
 enum refusal identity_sides_wait(const struct identity_sides *sides, const struct move_tools *tools,

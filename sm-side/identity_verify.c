@@ -6,6 +6,7 @@
 #include <opensm/osm_config.h>
 #include <opensm/osm_opensm.h>
 
+#include "sm-side/enforced_pkeys.h"
 #include "sm-side/identity_verify.h"
 #include "sm-side/osm_model.h"
 #include "sm-side/reread.h"
@@ -20,6 +21,21 @@ difference_add(struct differences *differences, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(differences->text[differences->count - 1], DIFFERENCE_BYTES, format, args);
 	va_end(args);
+}
+
+static void compare_enforced(
+        const osm_opensm_t *osm, const osm_port_t *port, struct differences *differences)
+{
+	const osm_physp_t *switch_port = enforced_pkeys_port(osm, port->p_physp);
+	unsigned blocks = switch_port ? osm_pkey_tbl_get_num_blocks(&switch_port->pkeys) : 0;
+	ib_pkey_table_t wanted;
+
+	for (unsigned i = 0; i < blocks; i++)
+		if (!enforced_pkeys_stand(switch_port, port->p_physp, i, &wanted))
+			difference_add(differences,
+			        "the switch port before 0x%016" PRIx64
+			        " enforces other P_Keys in block %u",
+			        cl_ntoh64(port->guid), i);
 }
 
 static void compare_identity(const osm_opensm_t *osm, const struct plan_transfer *transfer,
@@ -39,7 +55,7 @@ static void compare_identity(const osm_opensm_t *osm, const struct plan_transfer
 		difference_add(differences,
 		        "port 0x%016" PRIx64 " is not at switch 0x%016" PRIx64 " port %u",
 		        identity->port_guid, place.switch_guid, place.port);
-	if (!reread_is_complete(port->p_physp))
+	if (!reread_is_complete(osm, port->p_physp))
 		difference_add(
 		        differences, "port 0x%016" PRIx64 " did not answer", identity->port_guid);
 	if (cl_ntoh16(osm_physp_get_base_lid(port->p_physp)) != identity->lid)
@@ -53,6 +69,7 @@ static void compare_identity(const osm_opensm_t *osm, const struct plan_transfer
 			difference_add(differences,
 			        "port 0x%016" PRIx64 " has other P_Keys in block %u",
 			        identity->port_guid, i);
+	compare_enforced(osm, port, differences);
 }
 
 static void compare_entry(

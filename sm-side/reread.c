@@ -2,6 +2,7 @@
 #include <errno.h>
 
 #include "notifier/base/monotonic.h"
+#include "sm-side/enforced_pkeys.h"
 #include "sm-side/osm_model.h"
 #include "sm-side/reread.h"
 
@@ -30,6 +31,36 @@ static int ask_who_is_at(osm_opensm_t *osm, struct view_place place)
 	               : -EIO;
 }
 
+/* OpenSM counts down the blocks that have come. */
+static int ask_what_passes(osm_opensm_t *osm, struct view_place place)
+{
+	osm_physp_t *physp = osm_model_switch_port(osm, place);
+	osm_physp_t *port0 = physp ? osm_node_get_physp_ptr(physp->p_node, 0) : NULL;
+	osm_madw_context_t context = {0};
+	unsigned blocks;
+
+	if (!port0)
+		return -EHOSTUNREACH;
+	blocks = osm_pkey_tbl_get_num_blocks(&physp->pkeys);
+	context.pkey_context.node_guid = osm_node_get_node_guid(physp->p_node);
+	context.pkey_context.port_guid = osm_physp_get_port_guid(physp);
+	physp->pkeys.rcv_blocks_cnt = (uint16_t)blocks;
+	for (unsigned i = 0; i < blocks; i++)
+		if (osm_req_get(&osm->sm, osm_physp_get_dr_path_ptr(port0), IB_MAD_ATTR_P_KEY_TABLE,
+		            cl_hton32((uint32_t)physp->port_num << 16 | i), FALSE,
+		            ib_port_info_get_m_key(&port0->port_info), 0, CL_DISP_MSGID_NONE,
+		            &context) != IB_SUCCESS)
+			return -EIO;
+	return 0;
+}
+
+static int ask_at(osm_opensm_t *osm, struct view_place place)
+{
+	int error = ask_who_is_at(osm, place);
+
+	return error ? error : ask_what_passes(osm, place);
+}
+
 static enum refusal want_reread(const osm_opensm_t *osm, uint64_t port_guid)
 {
 	const osm_port_t *port = osm_model_port(osm, port_guid);
@@ -47,8 +78,7 @@ static enum refusal ask_locked(osm_opensm_t *osm, const struct plan *plan)
 		        want_reread(osm, plan->transfers[i].identity.port_guid))
 			return REFUSAL_UNKNOWN_PORT;
 	for (uint32_t i = 0; i < plan->transfer_count; i++)
-		if (plan_transfer_moves(&plan->transfers[i]) &&
-		        ask_who_is_at(osm, plan->transfers[i].to))
+		if (plan_transfer_moves(&plan->transfers[i]) && ask_at(osm, plan->transfers[i].to))
 			return REFUSAL_GUIDS_NOT_THERE;
 	return REFUSAL_NONE;
 }
@@ -79,7 +109,11 @@ enum refusal reread_wait(struct smp_sender *sender, uint64_t deadline_ns)
 	return osm_exit_flag ? REFUSAL_SHUTTING_DOWN : REFUSAL_NONE;
 }
 
-bool reread_is_complete(const osm_physp_t *physp)
+bool reread_is_complete(const osm_opensm_t *osm, const osm_physp_t *physp)
 {
+	const osm_physp_t *switch_port = enforced_pkeys_port(osm, physp);
+
+	if (switch_port && switch_port->pkeys.rcv_blocks_cnt)
+		return false;
 	return physp->need_update < REREAD && physp->pkeys.rcv_blocks_cnt == 0;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 /*
- * Makes OpenSM look again at the slots of a plan: who is there, its PortInfo, its P_Keys. The
+ * Makes OpenSM look again at the slots of a plan: who is there, its PortInfo, its P_Keys, and those
+ * that the switch port lets through. The
  * questions are such that its own handlers take in the answers as those of a sweep.
  */
 #ifndef TETHER_REREAD_H
@@ -22,7 +23,8 @@ enum refusal reread_ask(osm_opensm_t *osm, const struct plan *plan);
  * SHUTTING_DOWN. */
 enum refusal reread_wait(struct smp_sender *sender, uint64_t deadline_ns);
 
-/* Under OpenSM's lock: have PortInfo and all P_Keys come since they were asked for? */
-bool reread_is_complete(const osm_physp_t *physp);
+/* Under OpenSM's lock: have PortInfo and all P_Keys come since they were asked for, and those of
+ * the switch port before the end port, if it enforces any? */
+bool reread_is_complete(const osm_opensm_t *osm, const osm_physp_t *physp);
 
 #endif

@@ -187,6 +187,40 @@ def a_second_attempt_ends_the_wave_that_was_begun(lab):
     second_attempt(lab, "consistent", "hyp4", "V4", nobody_goes_in_circles)
 
 
+def what_a_switch_port_lets_through(lab, direction, then):
+    """The P_Key Sets to V2 are lost, or its answers; then the test goes on under the same lease."""
+    source = blue_slot(lab.truth())
+    destination = other_slot(lab, "hyp2", source)
+    vm, back = lab.guid_at(source), lab.place_of(source)
+    plan = lab.plan(source, destination)
+    sm, migration = lab.leased(LEASE_MS)
+    with sm:
+        lab.exchange_guids(source, destination)
+        with Loss(lab, lost("P_KeyTable", "set", "V2", 10000, direction)):
+            answer = sm.request("apply", hash=plan["hash"], migration=migration)
+        assert answer.get("reason") == "not-acknowledged", answer
+        if then == "apply":
+            assert not sm.ask("verify", hash=plan["hash"])["verified"]
+            assert sm.ask("apply", hash=plan["hash"], migration=migration)["pkey_sets"]
+            assert sm.ask("verify", hash=plan["hash"])["verified"]
+        else:
+            lab.exchange_guids(source, destination)
+            assert sm.ask("undo", hash=plan["hash"], vm_port_guid=vm, migration=migration, **back)["verified"]
+        check_truth(lab)
+    lab.heavy_sweep()
+    check_all(lab)
+
+
+def a_second_attempt_puts_what_a_switch_port_lets_through(lab):
+    lab.move(blue_slot(lab.truth()), other_slot(lab, "hyp1", blue_slot(lab.truth())))
+    what_a_switch_port_lets_through(lab, "request", "apply")
+
+
+def a_switch_port_that_has_not_answered_is_read_before_an_undo(lab):
+    lab.move(blue_slot(lab.truth()), other_slot(lab, "hyp3", blue_slot(lab.truth())))
+    what_a_switch_port_lets_through(lab, "response", "undo")
+
+
 def half_a_plan_is_undone(lab):
     source = blue_slot(lab.truth())
     destination = other_slot(lab, "hyp3", source)
@@ -255,7 +289,9 @@ def main():
                      a_lost_lid_is_sent_again, a_slot_that_does_not_answer_is_refused_and_can_be_tried_again,
                      what_stays_unacknowledged_is_said_and_mended_by_a_sweep,
                      a_second_attempt_sends_again_what_no_switch_has_taken,
-                     a_second_attempt_ends_the_wave_that_was_begun, half_a_plan_is_undone,
+                     a_second_attempt_ends_the_wave_that_was_begun,
+                     a_second_attempt_puts_what_a_switch_port_lets_through,
+                     a_switch_port_that_has_not_answered_is_read_before_an_undo, half_a_plan_is_undone,
                      moves_succeed_under_random_loss):
             tap.run(test.__name__, test, lab)
     tap.exit()
