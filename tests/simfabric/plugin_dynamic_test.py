@@ -155,6 +155,21 @@ def an_end_is_undone_while_the_lid_rests():
         assert lid_at(lab, "hyp1_vf2") == lid
 
 
+def an_end_is_not_repeated_when_its_lid_is_anothers():
+    """Who is to come to the same slot with the same LID has the same routes."""
+    with DynamicLab(("hyp1_vf1", "hyp3_vf1"), settings={"packet_life_time": SHORT}) as lab:
+        lid = lab.create("hyp1_vf2")
+        lab.heavy_sweep()
+        ended = lab.destroy("hyp1_vf2")
+        lab.heavy_sweep()
+        plan = lab.ask("plan", moves=[coming(lab, "hyp1_vf2")])
+        assert planned_lids(plan) == [lid]
+        applied(lab, plan)
+        routed = lab.fabric.lft_dump()
+        refused("stale-plan", applied, lab, ended)
+        assert lab.fabric.lft_dump() == routed
+
+
 def end_of(move):
     return {"kind": "destroy", "vm_port_guid": move["vm_port_guid"]}
 
@@ -269,6 +284,7 @@ def main():
         tap.run("a_lid_is_promised_to_one_only", a_lid_is_promised_to_one_only, lab)
     tap.run("an_end_is_not_undone_when_its_lid_is_anothers", an_end_is_not_undone_when_its_lid_is_anothers)
     tap.run("an_end_is_undone_while_the_lid_rests", an_end_is_undone_while_the_lid_rests)
+    tap.run("an_end_is_not_repeated_when_its_lid_is_anothers", an_end_is_not_repeated_when_its_lid_is_anothers)
     tap.run("one_that_does_not_come_leaves_nothing", one_that_does_not_come_leaves_nothing)
     tap.run("a_slot_is_promised_to_one_only", a_slot_is_promised_to_one_only)
     tap.run("the_order_in_a_request_does_not_matter", the_order_in_a_request_does_not_matter)
