@@ -134,7 +134,7 @@ static int identity_new(const struct plan_identity *identity)
 /* The agents detach, create and attach. */
 static void seat(const struct plan *plan)
 {
-	int identities[MOVES];
+	int identities[MOVES] = {0};
 
 	for (unsigned i = 0; i < wanted.count; i++) {
 		identities[i] = wanted.from[i] < 0 ? -1 : at.slots[wanted.from[i]].identity;
