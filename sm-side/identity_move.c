@@ -20,7 +20,10 @@
 #include "sm-side/smp_sender.h"
 #include "sm-side/sweep_lease.h"
 
-enum { NAP_NS = 10000000 };
+enum {
+	NAP_NS = 10000000,
+	TOP_LOOKS_MAX = 5, /* at the switches, whether they have taken it */
+};
 
 struct identity_move {
 	struct plan *plan;
@@ -264,27 +267,6 @@ static void take_back_lids(const struct attempt *attempt)
 	CL_PLOCK_RELEASE(&attempt->tools->osm->lock);
 }
 
-static enum refusal raise_tops(const struct attempt *attempt)
-{
-	uint16_t top = attempt->move->plan->linear_top;
-	const cl_qmap_t *table = &attempt->tools->osm->subn.sw_guid_tbl;
-
-	if (!top)
-		return REFUSAL_NONE;
-	for (const cl_map_item_t *item = cl_qmap_head(table); item != cl_qmap_end(table);
-	        item = cl_qmap_next(item)) {
-		const osm_switch_t *sw = (const osm_switch_t *)item;
-
-		if (cl_ntoh16(sw->switch_info.lin_top) >= top)
-			continue;
-		if (smp_sender_opensm_top_write(attempt->tools->sender,
-		            cl_ntoh64(osm_node_get_node_guid(sw->p_node)), top))
-			return REFUSAL_NOT_ACKNOWLEDGED;
-		attempt->result->sent.switchinfo++;
-	}
-	return REFUSAL_NONE;
-}
-
 static enum refusal put_all_locked(struct attempt *attempt, const struct plan_left *left)
 {
 	struct identity_sides *sides = attempt->move->sides;
@@ -293,8 +275,6 @@ static enum refusal put_all_locked(struct attempt *attempt, const struct plan_le
 
 	if (!refused)
 		refused = promise_lids(attempt);
-	if (!refused)
-		refused = raise_tops(attempt);
 	if (!refused)
 		refused = identity_sides_put(sides, attempt->tools, &attempt->result->sent);
 	if (!refused)
@@ -399,11 +379,69 @@ static enum refusal finish_begun(const struct attempt *attempt)
 	return !refused && order == PLAN_DROP_FIRST ? let_packets_out(attempt) : refused;
 }
 
+/* *@posted: how many Sets to switches that have not answered with @top. */
+static enum refusal put_tops(const struct attempt *attempt, uint16_t top, uint32_t *posted)
+{
+	const cl_qmap_t *table = &attempt->tools->osm->subn.sw_guid_tbl;
+
+	*posted = 0;
+	for (const cl_map_item_t *item = cl_qmap_head(table); item != cl_qmap_end(table);
+	        item = cl_qmap_next(item)) {
+		const osm_switch_t *sw = (const osm_switch_t *)item;
+
+		if (cl_ntoh16(sw->switch_info.lin_top) >= top)
+			continue;
+		if (smp_sender_opensm_top_write(attempt->tools->sender,
+		            cl_ntoh64(osm_node_get_node_guid(sw->p_node)), top))
+			return REFUSAL_NOT_ACKNOWLEDGED;
+		++*posted;
+	}
+	return REFUSAL_NONE;
+}
+
+static enum refusal look_at_tops(const struct attempt *attempt, uint32_t *posted)
+{
+	osm_opensm_t *osm = attempt->tools->osm;
+	struct plan_left left = {0};
+	enum refusal refused;
+
+	CL_PLOCK_EXCL_ACQUIRE(&osm->lock);
+	refused = left_of_linked(attempt, &left);
+	if (!refused)
+		refused = put_tops(attempt, attempt->move->plan->linear_top, posted);
+	CL_PLOCK_RELEASE(&osm->lock);
+	plan_left_clear(&left);
+	return refused;
+}
+
+/* No switch looks at entries beyond its LinearFDBTop, so these wait until it is high enough. */
+static enum refusal raise_tops(const struct attempt *attempt)
+{
+	struct move_result *result = attempt->result;
+
+	if (!attempt->move->plan->linear_top)
+		return REFUSAL_NONE;
+	for (int look = 0; look < TOP_LOOKS_MAX; look++) {
+		uint32_t posted;
+		enum refusal refused = look_at_tops(attempt, &posted);
+
+		if (refused || !posted)
+			return refused;
+		*(look ? &result->resent : &result->sent.switchinfo) += posted;
+		refused = reread_wait(attempt->tools->sender, attempt->deadline_ns);
+		if (refused)
+			return refused;
+	}
+	return REFUSAL_NOT_ACKNOWLEDGED;
+}
+
 static enum refusal put_and_wait(struct attempt *attempt)
 {
 	struct plan_left left = {0};
 	enum refusal refused = finish_begun(attempt);
 
+	if (!refused)
+		refused = raise_tops(attempt);
 	if (!refused)
 		refused = put_all(attempt, &left);
 	if (!refused)

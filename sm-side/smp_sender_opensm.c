@@ -313,15 +313,15 @@ static int pkeys_write(struct smp_sender *sender, uint64_t port_guid, enum pkey_
 int smp_sender_opensm_top_write(struct smp_sender *sender, uint64_t switch_guid, uint16_t top)
 {
 	struct opensm_sender *s = opensm_sender_of(sender);
-	osm_switch_t *sw = osm_model_switch(s->osm, switch_guid);
+	const osm_switch_t *sw = osm_model_switch(s->osm, switch_guid);
 	osm_physp_t *port0 = sw ? osm_node_get_physp_ptr(sw->p_node, 0) : NULL;
 	osm_madw_context_t context = {0};
 	ib_switch_info_t info;
 
 	if (!port0)
 		return -ENOENT;
-	sw->switch_info.lin_top = cl_hton16(top);
 	info = sw->switch_info;
+	info.lin_top = cl_hton16(top);            /* OpenSM's copy gets it from the response */
 	ib_switch_info_clear_state_change(&info); /* 0: leave it as it is */
 	context.si_context.node_guid = osm_node_get_node_guid(sw->p_node);
 	context.si_context.set_method = TRUE;

@@ -10,10 +10,13 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 from faults.plugin_client import Refused  # noqa: E402
 from faults.sa_truth import findings, shown  # noqa: E402
 from lab.tap import FULL, Tap  # noqa: E402
+from simfabric.dynamic_lab import DynamicLab  # noqa: E402
 from simfabric.lab import wait_until  # noqa: E402
 from simfabric.plugin_lab import PluginLab  # noqa: E402
 
 TRIES = 4  # of OpenSM's transport, by its settings in the lab
+LOSSY = {"transaction_timeout": 20, "transaction_retries": TRIES - 1}
+HIGH = 1100  # a LID
 LOSSY_MOVES = 100 if FULL else 12
 ATTEMPTS = 6  # at one move under random loss
 LEASE_MS = 8000
@@ -243,6 +246,29 @@ def half_a_plan_is_undone(lab):
     check_all(lab)
 
 
+def a_linear_top_that_no_switch_has_taken_is_sent_again():
+    """It is in the way of all routes to a LID beyond it, so these are not written before."""
+    with DynamicLab(("hyp1_vf1", "hyp3_vf1"), settings=LOSSY) as lab:
+        lab.heavy_sweep()
+        guids = [f"0x{guid:016x}" for guid in lab.new_guids("hyp3_vf2")]
+        move = {"kind": "create", "vm_node_guid": guids[0], "vm_port_guid": guids[1], "lid": HIGH, **lab.place_of("hyp3_vf2")}
+        plan = lab.ask("plan", moves=[move])
+        sm, migration = lab.leased(LEASE_MS)
+        with sm:
+            before = lab.fabric.counters()["total"]["LinearForwardingTable"]["set"]
+            with Loss(lab, lost("SwitchInfo", "set", "leaf1", 10000)):
+                answer = sm.request("apply", hash=plan["hash"], migration=migration)
+            assert answer.get("reason") == "not-acknowledged", answer
+            assert lab.fabric.counters()["total"]["LinearForwardingTable"]["set"] == before
+            with Loss(lab, lost("SwitchInfo", "set", "leaf1", TRIES)):
+                answer = sm.ask("apply", hash=plan["hash"], migration=migration)
+            assert answer["switchinfo_sets"] == 1 and answer["resent"] == 1 and answer["verified"], answer
+            assert len(lab.fabric.lft_dump()["leaf1"]) > HIGH, "leaf1 looks at no such entry"
+            lab.fabric.link("hyp3_vf2", 1, "up")
+        lab.heavy_sweep()
+        check_all(lab)
+
+
 def attempt(lab, plan):
     """Once; True when applied."""
     sm, migration = lab.leased(LEASE_MS)
@@ -283,7 +309,7 @@ def moves_succeed_under_random_loss(lab):
 
 def main():
     tap = Tap()
-    with PluginLab({"transaction_timeout": 20, "transaction_retries": TRIES - 1}, partitions=blue_partition) as lab:
+    with PluginLab(LOSSY, partitions=blue_partition) as lab:
         lab.heavy_sweep()
         for test in (a_lost_lft_set_is_sent_again, a_lost_answer_is_asked_for_again, a_lost_pkey_set_is_sent_again,
                      a_lost_lid_is_sent_again, a_slot_that_does_not_answer_is_refused_and_can_be_tried_again,
@@ -294,6 +320,8 @@ def main():
                      a_switch_port_that_has_not_answered_is_read_before_an_undo, half_a_plan_is_undone,
                      moves_succeed_under_random_loss):
             tap.run(test.__name__, test, lab)
+    test = a_linear_top_that_no_switch_has_taken_is_sent_again
+    tap.run(test.__name__, test)
     tap.exit()
 
 
