@@ -231,6 +231,7 @@ struct conductor *conductor_create(struct event_base *base,
 		errno = -err;
 		return NULL;
 	}
+	ledger_close_overtaken(ledger);
 	conductor_numbers_restore(c);
 	evtimer_add(c->next, &now);
 	return c;
@@ -266,6 +267,7 @@ void conductor_destroy(struct conductor *c)
 {
 	if (!c)
 		return;
+	conductor_record_ends(c);
 	EACH_DRIVE(c, d)
 	{
 		sm_link_destroy(d->sm);

@@ -30,10 +30,36 @@ int conductor_record_epoch(struct conductor *c, uint64_t epoch)
 	return err;
 }
 
+static int end_record(struct conductor *c, struct ledger_entry *entry)
+{
+	struct ledger_records records;
+	int err = ledger_state_records(&entry->migration, entry->overall_wall_us, &records);
+
+	if (err)
+		return err;
+	err = append(c, records.at, records.count, true);
+	ledger_records_clear(&records);
+	entry->end_is_owed = err;
+	return err;
+}
+
+int conductor_record_ends(struct conductor *c)
+{
+	int err = 0;
+
+	for (struct ledger_entry *e = c->ledger->newest; e && !err; e = e->older)
+		if (e->end_is_owed)
+			err = end_record(c, e);
+	return err;
+}
+
 int conductor_record_intent(struct conductor *c, const struct migration_intent *intent)
 {
 	struct record record = {RECORD_intent, {.intent = *intent}};
-	int err = append(c, &record, 1, true);
+	int err = conductor_record_ends(c);
+
+	if (!err)
+		err = append(c, &record, 1, true);
 
 	die_point(DIE_SMD_INTENT, "written");
 	return err;
@@ -54,6 +80,7 @@ int drive_record_state(struct drive *d, bool durable)
 	die_point(DIE_SMD_RECORD, migration_state_name(m->state));
 	err = append(d->conductor, records.at, records.count, durable);
 	ledger_records_clear(&records);
+	d->entry->end_is_owed = err && migration_ended(m);
 	die_point(DIE_SMD_RECORDED, migration_state_name(m->state));
 	return err;
 }

@@ -129,6 +129,15 @@ static void recover_later(struct conductor *c, const struct migration *m)
 	evtimer_add(c->next, &pause);
 }
 
+/* An end that is owed is written as soon as there is room; the next intent waits for it. */
+static void pay_ends(struct conductor *c)
+{
+	struct timeval pause = {RECOVER_AGAIN_S, 0};
+
+	if (conductor_record_ends(c))
+		evtimer_add(c->next, &pause);
+}
+
 static bool is_driven(const struct conductor *c, const struct ledger_entry *entry)
 {
 	EACH_DRIVE(c, d)
@@ -180,6 +189,7 @@ void conductor_recover_next(struct conductor *c)
 	struct ledger_entry *left;
 	struct drive *d;
 
+	pay_ends(c);
 	hold_all(c);
 	while ((left = oldest_left(c)) && (d = conductor_free_drive(c))) {
 		if (conductor_record_epoch(c, c->ledger->epoch + 1)) {

@@ -82,9 +82,13 @@ void conductor_rows_let_go(struct conductor *c, struct migration *migration);
 /* conductor_record.c: 0, or what journal_append says, which has been logged */
 
 int conductor_record_epoch(struct conductor *c, uint64_t epoch);
+/* After the ends that are owed. */
 int conductor_record_intent(struct conductor *c, const struct migration_intent *intent);
 /* The state that the migration has just entered. */
 int drive_record_state(struct drive *d, bool durable);
+/* Ends that the journal did not take when they came. Until it has, nothing new is written: what a
+ * successor takes for under way would be led on though its VM has gone elsewhere since. */
+int conductor_record_ends(struct conductor *c);
 /* The plan in the SM's @answer; it need not be on disk before a state that asks for its APPLY. */
 int drive_record_plan(struct drive *d, struct json_object *answer);
 

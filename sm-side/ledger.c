@@ -2,6 +2,8 @@
 #include "sm-side/ledger.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -286,6 +288,55 @@ static int part_take(struct ledger *ledger, const struct record *record, uint64_
 		        value->finding.reason, value->finding.text);
 	default:
 		return -EBADMSG;
+	}
+}
+
+/* Where @later found the VM. One that gives a VM its VF again comes after a move that was lost. */
+static enum migration_state end_before(const struct migration *m, const struct migration *later)
+{
+	if (later->intent.reattach)
+		return STATE_LOST;
+	if (!strcmp(later->intent.source.host, m->intent.destination.host))
+		return STATE_DONE;
+	return migration_phase(m->state) == PHASE_FORWARD || migration_phase(m->state) == PHASE_BACK
+	               ? STATE_FAILED_AT_SOURCE
+	               : STATE_ABORTED;
+}
+
+static void close_overtaken(struct ledger_entry *entry, const struct migration *later)
+{
+	struct migration *m = &entry->migration;
+	uint64_t at_us = 0;
+	char text[128];
+
+	if (m->step_count)
+		at_us = m->steps[m->step_count - 1].started_us - (uint64_t)m->intent.asked_wall_us;
+	snprintf(text, sizeof(text), "its end was not written; it is told from migration %" PRIu64,
+	        later->intent.id);
+	m->state = end_before(m, later);
+	testimony_find(&m->testimony, "tether-smd", "journal-failed", text);
+	step_take(m, m->state, at_us);
+	entry->end_is_owed = true;
+}
+
+static const struct migration *next_of_vm(
+        const struct ledger *ledger, const struct ledger_entry *entry)
+{
+	const struct migration *next = NULL;
+
+	for (const struct ledger_entry *e = ledger->newest; e != entry; e = e->older)
+		if (!strcmp(e->migration.intent.vm, entry->migration.intent.vm))
+			next = &e->migration;
+	return next;
+}
+
+void ledger_close_overtaken(struct ledger *ledger)
+{
+	for (struct ledger_entry *e = ledger->newest; e; e = e->older) {
+		const struct migration *later = next_of_vm(ledger, e);
+
+		if (later && !migration_ended(&e->migration))
+			close_overtaken(e, later);
 	}
 }
 

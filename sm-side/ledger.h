@@ -17,6 +17,7 @@ struct ledger_entry {
 	struct ledger_entry *older;
 	struct migration migration;
 	unsigned changes;        /* counts states entered, for those who wait for news */
+	bool end_is_owed;        /* it has ended, and the journal does not know yet */
 	int64_t overall_wall_us; /* the overall deadline by the clock on the wall; 0: none yet */
 };
 
@@ -37,6 +38,13 @@ struct ledger_entry *ledger_add(struct ledger *ledger, const struct migration_in
 struct ledger_entry *ledger_find(const struct ledger *ledger, uint64_t id);
 /* Of those that have not ended, the oldest; NULL: none. */
 struct ledger_entry *ledger_oldest_open(const struct ledger *ledger);
+
+/*
+ * When all records have been taken: whoever has not ended and whose VM was moved again later has
+ * ended all the same, since its end was not written. It is closed with the end that the next one
+ * began from, and that is owed to the journal.
+ */
+void ledger_close_overtaken(struct ledger *ledger);
 
 /* The latest that knows the VM's address; NULL: none. */
 const struct migration *ledger_latest_of(const struct ledger *ledger, const char *vm);

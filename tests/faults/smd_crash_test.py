@@ -3,6 +3,7 @@
 """tether-smd killed at each record of its journal and each question that it asks, then started again."""
 
 import os
+import sqlite3
 import time
 
 from fake_peer import Peer
@@ -238,6 +239,84 @@ def on_a_full_disk_it_says_so_and_goes_on_when_there_is_room():
         drain.join()
 
 
+class Locked:
+    """A journal in which somebody else writes, so that it takes no record."""
+
+    def __init__(self, smd):
+        self.smd, self.db = smd, None
+
+    def __call__(self):
+        self.db = sqlite3.connect(self.smd.journal, isolation_level=None, check_same_thread=False)
+        self.db.execute("BEGIN IMMEDIATE")
+
+    def unlock(self):
+        self.db.execute("ROLLBACK")
+        self.db.close()
+
+
+def started_again_it_leaves_all_as_it_is(stage, outcome):
+    """vm1 has moved twice; the first of it is closed, and nobody is asked anything about it."""
+    stage.smd.start()
+    stage.smd.hosts_here(3)
+    first = stage.smd.wait_for(1)
+    equal((first["outcome"], at(stage)), (outcome, "hyp3"))
+    equal("recovering" in stage.smd.log(), False, "a migration that has ended was recovered")
+    equal(stage.world.complaints(), [])
+    equal({s.state for s in stage.world.shims.values()}, {"running"})
+    equal(stage.smd.move("vm1", "hyp2")["outcome"], "done")
+    equal(stage.world.complaints(), [])
+    return first
+
+
+def an_end_that_was_not_written_is_written_before_the_next_move():
+    with Stage() as stage:
+        locked = Locked(stage.smd)
+        stage.world.fault("vm2/21.147", "STEP_RESUME", locked)
+        equal(stage.smd.move("vm1", "hyp2")["outcome"], "done")
+        equal(stage.smd.migrate("vm1", "hyp3")[1]["reason"], "journal-failed")
+        locked.unlock()
+        equal(stage.smd.move("vm1", "hyp3")["outcome"], "done")
+        stage.smd.kill()
+        started_again_it_leaves_all_as_it_is(stage, "done")
+
+
+def an_end_that_was_not_written_is_written_when_it_can_be():
+    with Stage() as stage:
+        locked = Locked(stage.smd)
+        stage.world.fault("vm2/21.147", "STEP_RESUME", locked)
+        equal(stage.smd.move("vm1", "hyp2")["outcome"], "done")
+        locked.unlock()
+        reader = sqlite3.connect(f"file:{stage.smd.journal}?mode=ro", uri=True)
+        wait_until("the end is written", lambda: reader.execute("SELECT * FROM endings").fetchall())
+        reader.close()
+        stage.smd.kill()
+        stage.smd.start()
+        equal(stage.smd.wait_for(1)["outcome"], "done")
+        equal("recovering" in stage.smd.log(), False, "a migration that has ended was recovered")
+
+
+def an_end_that_is_missing_is_told_from_the_next_move():
+    for fails, outcome in ((None, "done"), ("HOST_ATTACH", "failed-at-source"), ("STEP_STOP", "aborted")):
+        with Stage() as stage:
+            if fails:
+                stage.world.fault("hyp2" if fails == "HOST_ATTACH" else "vm2/21.147", fails, "fail")
+            equal(stage.smd.move("vm1", "hyp2")["outcome"], outcome)
+            equal(stage.smd.move("vm1", "hyp3")["outcome"], "done")
+            stage.smd.kill()
+            # As journals were left by those that did not write it again.
+            db = sqlite3.connect(stage.smd.journal)
+            db.execute("DELETE FROM findings WHERE migration = 1")
+            db.execute("DELETE FROM endings WHERE migration = 1")
+            db.execute("DELETE FROM states WHERE rowid = (SELECT max(rowid) FROM states WHERE migration = 1)")
+            db.commit()
+            db.close()
+            first = started_again_it_leaves_all_as_it_is(stage, outcome)
+            equal([r["reason"] for r in first["refusals"]], ["journal-failed"])
+            equal(stage.smd.stop(), 0)
+            stage.smd.start()
+            equal(stage.smd.get("/v1/migrations/1")[1]["outcome"], outcome)
+
+
 def after_the_overall_deadline_its_successor_still_gives_the_vm_a_vf():
     with Stage(overall_ms=400) as stage:
         stage.world.fault("hyp1", "HOST_MOVE", "silent")
@@ -279,5 +358,7 @@ run([killed_before_the_commit_it_is_aborted, killed_while_it_aborts_it_is_aborte
      a_daemon_that_is_ended_after_the_commit_goes_on_to_the_end,
      ended_twice_or_too_late_it_leaves_what_is_under_way_to_its_successor,
      on_a_full_disk_it_says_so_and_goes_on_when_there_is_room,
+     an_end_that_was_not_written_is_written_before_the_next_move, an_end_that_was_not_written_is_written_when_it_can_be,
+     an_end_that_is_missing_is_told_from_the_next_move,
      after_the_overall_deadline_its_successor_still_gives_the_vm_a_vf, the_epoch_rises_with_each_start_and_each_migration,
      without_its_journal_it_has_an_epoch_above_all_that_agents_have_seen])

@@ -234,6 +234,57 @@ static void several_under_way_are_each_as_far_as_they_were(void **unused)
 	ledger_clear(&ledger);
 }
 
+/* 41 from hyp1 to hyp2 in @state without an end, then another of the same VM from @host. */
+static enum migration_state end_of_overtaken(
+        enum migration_state state, const char *host, bool reattach)
+{
+	struct record later = {RECORD_intent, {.intent = the_intent()}};
+	struct record entered = state_record_of(41, 9, state);
+	struct ledger ledger;
+	enum migration_state end;
+
+	ledger_init(&ledger, &deadlines_default);
+	assert_int_equal(take_intent(&ledger), 0);
+	later.value.intent.id = 42;
+	later.value.intent.reattach = reattach;
+	snprintf(
+	        later.value.intent.source.host, sizeof(later.value.intent.source.host), "%s", host);
+	assert_int_equal(ledger_take(&ledger, &later), 0);
+	assert_int_equal(ledger_take(&ledger, &entered), 0);
+	ledger_close_overtaken(&ledger);
+	assert_false(ledger.newest->end_is_owed);
+	assert_int_equal(ledger.newest->migration.state, STATE_LOCATING);
+	assert_true(ledger_find(&ledger, 41)->end_is_owed);
+	end = ledger_find(&ledger, 41)->migration.state;
+	ledger_clear(&ledger);
+	return end;
+}
+
+static void who_was_overtaken_has_ended(void **unused)
+{
+	assert_int_equal(end_of_overtaken(STATE_RESUMING, "hyp2", false), STATE_DONE);
+	assert_int_equal(
+	        end_of_overtaken(STATE_BACK_RESUMING, "hyp1", false), STATE_FAILED_AT_SOURCE);
+	assert_int_equal(end_of_overtaken(STATE_ABORTING, "hyp1", false), STATE_ABORTED);
+	assert_int_equal(end_of_overtaken(STATE_ERRORING, "hyp1", true), STATE_LOST);
+}
+
+static void others_are_as_they_were(void **unused)
+{
+	struct record first = {RECORD_intent, {.intent = the_intent()}}, second = first;
+	struct ledger ledger;
+
+	second.value.intent.id = 42;
+	snprintf(second.value.intent.vm, sizeof(second.value.intent.vm), "vm2");
+	ledger_init(&ledger, &deadlines_default);
+	assert_int_equal(ledger_take(&ledger, &first), 0);
+	assert_int_equal(ledger_take(&ledger, &second), 0);
+	ledger_close_overtaken(&ledger);
+	assert_int_equal(ledger_find(&ledger, 41)->migration.state, STATE_LOCATING);
+	assert_int_equal(ledger_find(&ledger, 42)->migration.state, STATE_LOCATING);
+	ledger_clear(&ledger);
+}
+
 static void what_does_not_follow_from_what_was_before_is_refused(void **unused)
 {
 	struct record strange[] = {state_record_of(1, 1, STATE_DONE),
@@ -277,6 +328,8 @@ int main(void)
 	        cmocka_unit_test(a_successor_finds_all_it_needs),
 	        cmocka_unit_test(looking_around_is_not_progress),
 	        cmocka_unit_test(several_under_way_are_each_as_far_as_they_were),
+	        cmocka_unit_test(who_was_overtaken_has_ended),
+	        cmocka_unit_test(others_are_as_they_were),
 	        cmocka_unit_test(what_does_not_follow_from_what_was_before_is_refused),
 	        cmocka_unit_test(old_ends_are_forgotten_open_ones_never),
 	};

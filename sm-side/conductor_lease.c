@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/*
+ * The SM gives its lease to one migration at a time, so of several that have come so far at once
+ * each waits for those before it. How long is theirs to say: whoever waits for another one of ours
+ * is not timed, and has the whole time of its step when none of them has the lease any more.
+ */
+#include "notifier/base/monotonic.h"
+#include "sm-side/conductor_state.h"
+
+static bool is_under_lease(const struct migration *m)
+{
+	switch (m->state) {
+	case STATE_NAMING:
+	case STATE_VACATING:
+	case STATE_APPLYING:
+	case STATE_REPLANNING:
+	case STATE_CONFIRMING:
+	case STATE_UNLEASING:
+	case STATE_BACK_NAMING:
+	case STATE_BACK_VACATING:
+	case STATE_BACK_UNDOING:
+	case STATE_BACK_UNLEASING:
+	case STATE_STAY_APPLYING:
+	case STATE_STAY_UNLEASING:
+		return m->intent.fabric && !m->intent.shared_port;
+	default:
+		return false;
+	}
+}
+
+static bool another_is_under_lease(const struct drive *d)
+{
+	EACH_AT_WORK(d->conductor, other)
+	if (other != d && is_under_lease(drive_migration(other)))
+		return true;
+	return false;
+}
+
+bool lease_is_asked(struct drive *d)
+{
+	return migration_state_action(drive_migration(d)->state) == ACTION_LEASE;
+}
+
+void lease_time(struct drive *d)
+{
+	struct migration *m = drive_migration(d);
+
+	if (another_is_under_lease(d))
+		migration_time_stop(m);
+	else
+		migration_time_run(m, monotonic_us());
+	drive_timer_arm(d);
+}
