@@ -86,7 +86,7 @@ const char *drive_feed(struct drive *d, enum migration_event event)
 
 /* ---- performing ---- */
 
-static void timer_arm(struct drive *d)
+void drive_timer_arm(struct drive *d)
 {
 	struct migration *m = drive_migration(d);
 	uint64_t due = m ? migration_next_us(m) : 0, now = monotonic_us();
@@ -229,7 +229,7 @@ void drive_perform(struct drive *d, struct migration_output output)
 		finish(d);
 	else if (output.action != ACTION_NOTHING)
 		ask_now(d, output.action);
-	timer_arm(d);
+	drive_timer_arm(d);
 	if (output.entered) {
 		turns_may_have_come(d->conductor);
 		d->conductor->changed(d->conductor->owner);

@@ -2,8 +2,8 @@
 /*
  * What the rooms of the conductor share: conductor.c begins migrations and ends them on request,
  * conductor_drive.c performs what a state machine puts out, conductor_turn.c keeps those apart that
- * concern the same processes, conductor_ask.c asks and takes answers, conductor_recovery.c deals
- * with what was before.
+ * concern the same processes, conductor_lease.c lets them wait for each other's lease,
+ * conductor_ask.c asks and takes answers, conductor_recovery.c deals with what was before.
  */
 #ifndef TETHER_CONDUCTOR_STATE_H
 #define TETHER_CONDUCTOR_STATE_H
@@ -69,6 +69,8 @@ bool conductor_under_way(const struct conductor *c, struct under_way *under_way)
 /* Its migration, or NULL. */
 struct migration *drive_migration(const struct drive *d);
 void drive_perform(struct drive *d, struct migration_output output);
+/* Be called when the migration's next deadline is due. */
+void drive_timer_arm(struct drive *d);
 /* Feed an event; NULL, or the name of why it was refused. */
 const char *drive_feed(struct drive *d, enum migration_event event);
 /* Callbacks of its events. */
@@ -98,9 +100,16 @@ int drive_record_plan(struct drive *d, struct json_object *answer);
 bool turn_take(struct drive *d);
 /* Some process that has answered is in a VM that moves, too. It has been noted then. */
 bool turn_is_shared(struct drive *d, const Tether__Answer *answer);
-/* A migration has gone on: who waits looks again, from the loop. */
+/* A migration has gone on: who waits, for a turn or for the lease, looks again, from the loop. */
 void turns_may_have_come(struct conductor *c);
 void turns_due(evutil_socket_t unused, short what, void *conductor);
+
+/* conductor_lease.c */
+
+/* Its migration asks the SM for the lease. */
+bool lease_is_asked(struct drive *d);
+/* Of one that does: its time runs, unless another migration is under the lease. */
+void lease_time(struct drive *d);
 
 /* conductor_ask.c */
 

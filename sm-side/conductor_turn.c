@@ -91,7 +91,7 @@ bool turn_is_shared(struct drive *d, const Tether__Answer *answer)
 void turns_may_have_come(struct conductor *c)
 {
 	EACH_AT_WORK(c, d)
-	if (drive_migration(d)->waits_turn)
+	if (drive_migration(d)->waits_turn || lease_is_asked(d))
 		event_active(c->turn, EV_TIMEOUT, 0);
 }
 
@@ -109,8 +109,14 @@ static struct drive *first_waiting(const struct conductor *c)
 
 void turns_due(evutil_socket_t unused, short what, void *context)
 {
-	struct drive *d = first_waiting(context);
+	struct conductor *c = context;
+	struct drive *first = first_waiting(c);
 
-	if (d && !another_prepares(d))
-		drive_ask(d, ACTION_PREPARE);
+	EACH_AT_WORK(c, d)
+	if (lease_is_asked(d))
+		lease_time(d);
+	if (!first || another_prepares(first))
+		return;
+	drive_ask(first, ACTION_PREPARE);
+	drive_timer_arm(first);
 }

@@ -425,17 +425,30 @@ struct migration_output migration_tick(struct migration *migration, uint64_t now
 	return (struct migration_output){0};
 }
 
+void migration_time_stop(struct migration *migration)
+{
+	migration->timer_us = 0;
+}
+
+void migration_time_run(struct migration *m, uint64_t now_us)
+{
+	if (!m->timer_us)
+		m->timer_us =
+		        now_us +
+		        (uint64_t)migration_state_deadline_ms(m->state, m->deadlines) * US_PER_MS;
+}
+
 void migration_turn_wait(struct migration *migration)
 {
 	migration->waits_turn = true;
-	migration->timer_us = 0;
+	migration_time_stop(migration);
 }
 
 void migration_turn_take(struct migration *m, uint64_t now_us)
 {
 	m->waits_turn = false;
-	m->timer_us =
-	        now_us + (uint64_t)migration_state_deadline_ms(m->state, m->deadlines) * US_PER_MS;
+	migration_time_stop(m);
+	migration_time_run(m, now_us);
 }
 
 uint64_t migration_next_us(const struct migration *migration)

@@ -145,6 +145,11 @@ uint64_t migration_next_us(const struct migration *migration);
 void migration_turn_wait(struct migration *migration);
 void migration_turn_take(struct migration *migration, uint64_t now_us);
 
+/* The step waits for another migration, which has its own deadlines. When it does so no more it has
+ * all of its time; if it had not been stopped, that runs on. */
+void migration_time_stop(struct migration *migration);
+void migration_time_run(struct migration *migration, uint64_t now_us);
+
 bool migration_ended(const struct migration *migration);
 
 #endif

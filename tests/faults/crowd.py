@@ -52,18 +52,19 @@ class Rendezvous:
 
 
 class Held:
-    """A fault that holds its order until it is let go."""
+    """A fault that holds its order until it is let go, and does @then."""
 
-    def __init__(self, world):
-        self.world, self.there, self.go = world, threading.Event(), threading.Event()
+    def __init__(self, world, then=None):
+        self.world, self.then, self.there, self.go = world, then, threading.Event(), threading.Event()
 
     def __call__(self):
         self.there.set()
         self.world.lock.release()
         try:
-            self.go.wait(20)
+            self.go.wait(60)
         finally:
             self.world.lock.acquire()
+        return self.then
 
 
 def together(host):

@@ -19,11 +19,11 @@ def four_move_at_the_same_time():
         stage.all_well()
 
 
-def held_in(stage, order="HOST_DETACH", host="hyp1", vm="vm1", to="hyp2"):
+def held_in(stage, order="HOST_DETACH", host="hyp1", vm="vm1", to="hyp2", then=None):
     """A migration of @vm that stands in the middle of @order, and what lets it go."""
     for each in stage.world.hosts.values():
         together(each)
-    held = Held(stage.world)
+    held = Held(stage.world, then)
     stage.world.fault(host, order, held)
     number = stage.begin(vm, to)
     equal(held.there.wait(20), True)
@@ -137,6 +137,51 @@ def the_lease_is_waited_for():
         stage.all_well()
 
 
+def waits_longer_than_it_has(stage, number):
+    """What asks for the lease and hears busy is asked again 20 ms later: so often that its step's time is over."""
+    before = stage.world.sm.refused_leases
+    wait_until("it has asked often", lambda: stage.world.sm.refused_leases >= before + 100
+               or stage.smd.get(f"/v1/migrations/{number}")[1]["ended"], 60)
+    return stage.smd.get(f"/v1/migrations/{number}")[1]["state"]
+
+
+def who_waits_for_anothers_lease_is_not_timed():
+    with Crowd(apply_ms=1500, guids_ms=60000) as stage:
+        number, held = held_in(stage, "HOST_SET_GUIDS", "hyp2")
+        other = stage.begin("vm2", "hyp3")
+        stage.smd.wait_for(other, "leasing")
+        equal(waits_longer_than_it_has(stage, other), "leasing")
+        held.go.set()
+        equal(stage.ends(number, other), ["done", "done"])
+        stage.all_well()
+
+
+def nor_is_who_waits_for_it_on_the_way_back():
+    with Crowd(plan_ms=1500, guids_ms=60000, attach_ms=60000) as stage:
+        failing, fails = held_in(stage, "HOST_ATTACH", "hyp3", "vm2", "hyp3", "fail")
+        number, held = held_in(stage, "HOST_SET_GUIDS", "hyp2")
+        fails.go.set()
+        stage.smd.wait_for(failing, "back-leasing")
+        equal(waits_longer_than_it_has(stage, failing), "back-leasing")
+        held.go.set()
+        equal(stage.ends(number, failing), ["done", "failed-at-source"])
+        # It has gone on with the lease, and so did not have to ask for it again.
+        steps = [s["state"] for s in stage.smd.get(f"/v1/migrations/{failing}")[1]["steps"]]
+        equal(steps.count("back-leasing"), 1, steps)
+        stage.all_well()
+
+
+def an_sm_that_says_nothing_has_the_steps_time_after_the_other_has_ended():
+    with Crowd(apply_ms=1500, guids_ms=60000) as stage:
+        number, held = held_in(stage, "HOST_SET_GUIDS", "hyp2")
+        stage.world.fault("sm", "lease", "silent")
+        other = stage.begin("vm2", "hyp3")
+        stage.smd.wait_for(other, "leasing")
+        held.go.set()
+        equal(stage.ends(number, other), ["done", "failed-at-source"])
+        stage.all_well()
+
+
 def an_sm_that_dies_is_waited_for_by_all():
     with Crowd() as stage:
         for host in stage.world.hosts.values():
@@ -200,5 +245,7 @@ def ended_it_brings_all_to_their_end():
 run([four_move_at_the_same_time, one_that_shares_a_connection_is_refused_by_name,
      what_shares_a_connection_only_one_way_is_found_when_it_is_prepared, one_is_prepared_after_the_other,
      slots_of_those_under_way_are_theirs, no_more_move_than_may, one_fails_and_the_others_go_on, the_lease_is_waited_for,
+     who_waits_for_anothers_lease_is_not_timed, nor_is_who_waits_for_it_on_the_way_back,
+     an_sm_that_says_nothing_has_the_steps_time_after_the_other_has_ended,
      an_sm_that_dies_is_waited_for_by_all, killed_in_the_middle_of_several_it_brings_all_to_their_end,
      ended_it_brings_all_to_their_end])
