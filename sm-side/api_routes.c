@@ -145,9 +145,14 @@ static void migration_report(struct api *api, struct evhttp_request *request, ui
 		api_refuse(request, API_CONFLICT, "not-awaited",
 		        "the migration does not wait for that report; what it awaits is in its "
 		        "status");
+	else if (!strcmp(reason, "recovering"))
+		api_refuse(request, API_CONFLICT, reason,
+		        "tether-smd was restarted and looks where the VM is; report it again when "
+		        "the "
+		        "migration awaits it");
 	else
 		api_refuse(request, API_CONFLICT, reason,
-		        "the migration is not under way; see tether status");
+		        "the migration has ended; see tether status");
 }
 
 static void health_get(struct api *api, struct evhttp_request *request, uint64_t id)

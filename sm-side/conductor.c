@@ -148,7 +148,7 @@ const char *conductor_report(struct conductor *c, uint64_t id, enum migration_re
 		if (d->entry != entry)
 			continue;
 		output = migration_reported(drive_migration(d), report, monotonic_us());
-		if (report == REPORT_FAILED && !output.refused)
+		if (report == REPORT_FAILED && output.entered)
 			conductor_find(drive_migration(d), "reported-failed",
 			        "the orchestrator reported that it could not");
 		if (!output.refused)

@@ -215,6 +215,19 @@ struct migration_output migration_start(struct migration *migration, uint64_t no
 	return output;
 }
 
+/* Whatever the road forward has behind it was reported, or found done. */
+static unsigned reports_before(const struct migration *m, enum migration_state journalled)
+{
+	unsigned taken = 0;
+
+	if (migration_phase(journalled) != PHASE_FORWARD)
+		return 0;
+	for (enum migration_state state = STATE_RELEASING; state < journalled; state++)
+		if (report_before(m, state) != REPORT_NONE)
+			taken |= 1U << report_before(m, state);
+	return taken;
+}
+
 struct migration_output migration_recover(struct migration *migration,
         enum migration_state journalled, bool given_up, unsigned left_ms, uint64_t now_us)
 {
@@ -225,6 +238,7 @@ struct migration_output migration_recover(struct migration *migration,
 	/* The last records may be missing from the disk: undoing nothing does no harm. */
 	migration->applied = migration->committed;
 	migration->vacated |= migration_phase(journalled) == PHASE_FORWARD;
+	migration->reports_taken = reports_before(migration, journalled);
 	if (migration->committed && left_ms)
 		migration->overall_us = now_us + (uint64_t)left_ms * US_PER_MS;
 	return enter(migration, STATE_RECOVERING, now_us);
@@ -400,13 +414,27 @@ struct migration_output migration_tree_answered(
 	return migration_answered(migration, PARTY_TREE, done, now_us);
 }
 
+/* "failed" is of whichever is awaited; when none is, of the one before. */
+static bool is_repeated(const struct migration *m, enum migration_report report)
+{
+	bool is_due = report == REPORT_FAILED ? m->awaited_report != REPORT_NONE
+	                                      : m->awaited_report == report;
+
+	return m->reports_taken & 1U << report && !is_due;
+}
+
 struct migration_output migration_reported(
         struct migration *migration, enum migration_report report, uint64_t now_us)
 {
+	if (migration->state == STATE_RECOVERING)
+		return (struct migration_output){.refused = "recovering"};
+	if (is_repeated(migration, report))
+		return (struct migration_output){0};
 	if (migration->awaited_report == REPORT_NONE ||
 	        (report != REPORT_FAILED && report != migration->awaited_report))
 		return (struct migration_output){.refused = "not-awaited"};
 	migration->awaited_report = REPORT_NONE;
+	migration->reports_taken |= 1U << report;
 	if (report == REPORT_FAILED)
 		return migration_answered(migration, PARTY_HOST, false, now_us);
 	return (struct migration_output){.action = migration_state_action(migration->state)};

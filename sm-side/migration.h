@@ -82,6 +82,7 @@ struct migration {
 	unsigned awaited;                     /* parties that have not answered in this state */
 	bool failed;                          /* one that has answered could not */
 	enum migration_report awaited_report; /* before the host is asked */
+	unsigned reports_taken;               /* as bits; not in the journal */
 	bool waits_turn;                      /* PREPARING: nobody has been asked yet */
 	bool committed;
 	bool given_up; /* the VM's QPs were told to end with errors */
@@ -132,6 +133,7 @@ struct migration_output migration_tree_answered(
         struct migration *migration, const Tether__Answer *answer, uint64_t now_us);
 
 /* What the orchestrator of a called migration says: its host is asked then, or the step has failed.
+ * One that was taken before is taken again, and changes nothing: its answer may have been lost.
  * Refused where it is not awaited. */
 struct migration_output migration_reported(
         struct migration *migration, enum migration_report report, uint64_t now_us);

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
 """Called migrations: an orchestrator detaches, moves and attaches, and reports each step to tether-smd."""
+from crowd import Held
 from smd import Stage, equal, run, wait_until
 
 
@@ -46,10 +47,52 @@ def each_step_waits_for_its_report():
         equal(report(stage, number, "moved")[1]["reason"], "not-awaited")
         equal(report(stage, number, "detached")[0], 202)
         awaited(stage, number, "moved")
-        equal(report(stage, number, "detached")[1]["reason"], "not-awaited")
+        equal(report(stage, number, "attached")[1]["reason"], "not-awaited")
         reported(stage, number, "moved", "attached")
         equal(stage.smd.wait_for(number)["outcome"], "done")
         equal(report(stage, number, "attached")[1]["reason"], "ended")
+        all_well(stage, "hyp2")
+
+
+def a_report_is_taken_again_without_effect():
+    """Who has not heard the answer says it again."""
+    with Stage() as stage:
+        held, heard = Held(stage.world), []
+        stage.world.fault("hyp1", "HOST_DETACH", held)
+        number = begin(stage)
+        reported(stage, number, "detached")
+        equal(held.there.wait(20), True)
+        # The host is at it, and then has done it.
+        heard.append(report(stage, number, "detached")[0])
+        held.go.set()
+        awaited(stage, number, "moved")
+        heard.append(report(stage, number, "detached")[0])
+        equal((heard, awaited(stage, number, "moved")["state"]), ([202, 202], "moving"))
+        stage.world.fault("hyp1", "HOST_GIVE_BACK", lambda: heard.append(report(stage, number, "failed")[0]))
+        equal(report(stage, number, "failed")[0], 202)
+        migration = stage.smd.wait_for(number)
+        equal((migration["outcome"], [r["reason"] for r in migration["refusals"]]), ("failed-at-source", ["reported-failed"]))
+        equal(heard, [202, 202, 202])
+        all_well(stage, "hyp1")
+
+
+def while_it_looks_where_the_vm_is_it_says_so():
+    with Stage() as stage:
+        number = begin(stage)
+        reported(stage, number, "detached")
+        awaited(stage, number, "moved")
+        stage.smd.kill()
+        stage.world.hosts["hyp2"].stop()
+        stage.smd.start()
+        equal(stage.smd.get(f"/v1/migrations/{number}")[1]["state"], "recovering")
+        for step in ("detached", "moved", "failed"):
+            equal(report(stage, number, step)[1]["reason"], "recovering", step)
+        stage.world.hosts["hyp2"].start()
+        awaited(stage, number, "moved")
+        equal(report(stage, number, "detached")[0], 202)
+        equal(report(stage, number, "attached")[1]["reason"], "not-awaited")
+        reported(stage, number, "moved", "attached")
+        equal(stage.smd.wait_for(number)["outcome"], "done")
         all_well(stage, "hyp2")
 
 
@@ -108,6 +151,7 @@ def malformed_reports_change_nothing():
         equal(stage.smd.wait_for(number)["outcome"], "done")
 
 
-run([each_step_waits_for_its_report, a_driven_one_waits_for_no_report, a_reported_failure_leads_back,
+run([each_step_waits_for_its_report, a_report_is_taken_again_without_effect, while_it_looks_where_the_vm_is_it_says_so,
+     a_driven_one_waits_for_no_report, a_reported_failure_leads_back,
      an_orchestrator_that_says_nothing_has_the_steps_time, killed_it_waits_for_the_report_again,
      malformed_reports_change_nothing])
