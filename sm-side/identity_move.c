@@ -19,6 +19,7 @@
 #include "sm-side/reread.h"
 #include "sm-side/smp_sender.h"
 #include "sm-side/sweep_lease.h"
+#include "sm-side/unacknowledged.h"
 
 enum {
 	NAP_NS = 10000000,
@@ -148,85 +149,6 @@ static enum refusal put_wave(
 	return REFUSAL_NONE;
 }
 
-/* The blocks that a plan writes, one after the other. Begins as zeroes. */
-struct block_walk {
-	uint32_t next; /* of the plan's entries */
-	uint64_t switch_guid;
-	uint16_t block;
-};
-
-static bool block_walk_next(struct block_walk *walk, const struct plan *plan)
-{
-	while (walk->next < plan->entry_count) {
-		const struct plan_entry *entry = &plan->entries[walk->next++];
-		uint16_t block = entry->lid / LFT_BLOCK_LIDS;
-
-		if (entry->switch_guid == walk->switch_guid && block == walk->block)
-			continue;
-		walk->switch_guid = entry->switch_guid;
-		walk->block = block;
-		return true;
-	}
-	return false;
-}
-
-/* Does the first wave of @sets write the block? *@next: where to look on; blocks ascend. */
-static bool is_written(const struct plan_sets *sets, const struct block_walk *walk, uint32_t *next)
-{
-	for (; *next < sets->change_count && sets->changes[*next].wave == 0; ++*next) {
-		const struct plan_change *change = &sets->changes[*next];
-
-		if (change->switch_guid == walk->switch_guid && change->block == walk->block)
-			return true;
-		if (change->switch_guid > walk->switch_guid ||
-		        (change->switch_guid == walk->switch_guid && change->block > walk->block))
-			return false;
-	}
-	return false;
-}
-
-/*
- * What an earlier attempt has Set is in the tables that OpenSM wants, so nothing is left of it, but
- * no switch may have taken it. All of it is of one wave, since the next one waits for that. @but:
- * whose first wave has been sent. *@posted: how many Sets.
- */
-static enum refusal put_unacknowledged(
-        const struct attempt *attempt, const struct plan_sets *but, uint32_t *posted)
-{
-	struct block_walk walk = {0};
-	uint32_t next = 0;
-
-	*posted = 0;
-	while (block_walk_next(&walk, attempt->move->plan)) {
-		int one = is_written(but, &walk, &next)
-		                  ? 0
-		                  : smp_sender_opensm_lft_again(
-		                            attempt->tools->sender, walk.switch_guid, walk.block);
-
-		if (one < 0)
-			return REFUSAL_NOT_ACKNOWLEDGED;
-		*posted += (uint32_t)one;
-	}
-	attempt->result->resent += *posted;
-	return REFUSAL_NONE;
-}
-
-static bool all_acknowledged(const struct attempt *attempt)
-{
-	struct block_walk walk = {0};
-	osm_opensm_t *osm = attempt->tools->osm;
-	bool all = true;
-
-	CL_PLOCK_ACQUIRE(&osm->lock);
-	while (all && block_walk_next(&walk, attempt->move->plan)) {
-		const osm_switch_t *sw = osm_model_switch(osm, walk.switch_guid);
-
-		all = !sw || osm_model_block_acknowledged(sw, walk.block);
-	}
-	CL_PLOCK_RELEASE(&osm->lock);
-	return all;
-}
-
 /* It may hold tables of switches that are gone, with ways that are no more. OpenSM's handlers throw
  * it away when they find the links changed; it is not for a sweep to have done so. */
 static void invalidate_cache(osm_opensm_t *osm)
@@ -271,7 +193,7 @@ static enum refusal put_all_locked(struct attempt *attempt, const struct plan_le
 {
 	struct identity_sides *sides = attempt->move->sides;
 	enum refusal refused = identity_sides_check(sides, attempt->tools->osm);
-	uint32_t again;
+	uint32_t again = 0;
 
 	if (!refused)
 		refused = promise_lids(attempt);
@@ -279,7 +201,11 @@ static enum refusal put_all_locked(struct attempt *attempt, const struct plan_le
 		refused = identity_sides_put(sides, attempt->tools, &attempt->result->sent);
 	if (!refused)
 		refused = put_wave(attempt, &left->sets, 0);
-	return refused ? refused : put_unacknowledged(attempt, &left->sets, &again);
+	if (!refused)
+		refused = unacknowledged_send(
+		        attempt->tools->sender, attempt->move->plan, &left->sets, &again);
+	attempt->result->resent += again;
+	return refused;
 }
 
 /* All but the later waves goes out in one hold of the lock. What is left is the caller's to clear.
@@ -356,7 +282,8 @@ static enum refusal put_begun(const struct attempt *attempt, uint32_t *posted)
 	CL_PLOCK_EXCL_ACQUIRE(&osm->lock);
 	refused = left_of_linked(attempt, &left);
 	if (!refused)
-		refused = put_unacknowledged(attempt, &none, posted);
+		refused = unacknowledged_send(
+		        attempt->tools->sender, attempt->move->plan, &none, posted);
 	CL_PLOCK_RELEASE(&osm->lock);
 	plan_left_clear(&left);
 	return refused;
@@ -375,6 +302,7 @@ static enum refusal finish_begun(const struct attempt *attempt)
 	refused = put_begun(attempt, &posted);
 	if (refused || !posted)
 		return refused;
+	attempt->result->resent += posted;
 	refused = wait_for_wave(attempt);
 	return !refused && order == PLAN_DROP_FIRST ? let_packets_out(attempt) : refused;
 }
@@ -450,6 +378,17 @@ static enum refusal put_and_wait(struct attempt *attempt)
 	return refused;
 }
 
+static bool is_acknowledged(const struct attempt *attempt)
+{
+	osm_opensm_t *osm = attempt->tools->osm;
+	bool all;
+
+	CL_PLOCK_ACQUIRE(&osm->lock);
+	all = unacknowledged_none(osm, attempt->move->plan);
+	CL_PLOCK_RELEASE(&osm->lock);
+	return all;
+}
+
 static enum refusal wait_for_all(const struct attempt *attempt)
 {
 	const struct move_tools *tools = attempt->tools;
@@ -459,7 +398,7 @@ static enum refusal wait_for_all(const struct attempt *attempt)
 
 	if (refused || unacknowledged)
 		return refused ? refused : unacknowledged;
-	if (!all_acknowledged(attempt))
+	if (!is_acknowledged(attempt))
 		return REFUSAL_NOT_ACKNOWLEDGED;
 	/* A tree that is late is no reason to take the move back: OpenSM goes on with it. */
 	if (attempt->result->sent.groups &&
