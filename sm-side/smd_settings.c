@@ -146,13 +146,32 @@ int smd_settings_read(
 	return 0;
 }
 
+/* The last of those that come to the lease at once waits for the others. */
+static bool overall_doubt(
+        const struct smd_settings *settings, uint64_t leased, char *text, size_t size)
+{
+	uint64_t needed = settings->migrations_max * leased;
+
+	if (settings->deadlines.overall_ms >= needed)
+		return false;
+	snprintf(text, size,
+	        "overall_ms (%u) is shorter than migrations_max (%u) may take one after the other "
+	        "under the SM's lease (each 2 x guids_ms + apply_ms; in all %llu): the last may be "
+	        "given up while it waits",
+	        settings->deadlines.overall_ms, settings->migrations_max,
+	        (unsigned long long)needed);
+	return true;
+}
+
 bool smd_settings_doubt(const struct smd_settings *settings, char *text, size_t size)
 {
 	const struct deadlines *d = &settings->deadlines;
 	uint64_t needed = 2 * (uint64_t)d->guids_ms + d->apply_ms;
 
-	if (!settings->fabric || d->sm_lease_ms >= needed)
+	if (!settings->fabric)
 		return false;
+	if (d->sm_lease_ms >= needed)
+		return overall_doubt(settings, needed, text, size);
 	snprintf(text, size,
 	        "sm_lease_ms (%u) is shorter than what happens under it may take (2 x guids_ms + "
 	        "apply_ms = %llu): a slow host makes it run out",

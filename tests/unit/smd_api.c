@@ -244,6 +244,22 @@ static void a_lease_that_a_slow_host_outlives_is_doubted(void **unused)
 	smd_settings_clear(&s);
 }
 
+static void more_at_a_time_than_overall_has_room_for_are_doubted(void **unused)
+{
+	struct smd_settings s;
+	char text[256];
+
+	assert_int_equal(settings_of("migrations_max = 5\n", &s, text), 0);
+	assert_false(smd_settings_doubt(&s, text, sizeof(text)));
+	s.deadlines.overall_ms--;
+	assert_true(smd_settings_doubt(&s, text, sizeof(text)));
+	assert_non_null(strstr(text, "overall_ms (29999) is shorter than migrations_max (5)"));
+	assert_non_null(strstr(text, "in all 30000"));
+	s.fabric = false;
+	assert_false(smd_settings_doubt(&s, text, sizeof(text)));
+	smd_settings_clear(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -259,6 +275,7 @@ int main(void)
 	        cmocka_unit_test(a_lease_shorter_than_stop_is_refused),
 	        cmocka_unit_test(a_lease_that_the_plugin_would_refuse_is_refused_at_the_start),
 	        cmocka_unit_test(a_lease_that_a_slow_host_outlives_is_doubted),
+	        cmocka_unit_test(more_at_a_time_than_overall_has_room_for_are_doubted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
