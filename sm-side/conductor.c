@@ -244,8 +244,10 @@ void conductor_close(struct conductor *c)
 	{
 		struct migration *m = drive_migration(d);
 
-		if (!drive_feed(d, EVENT_ABORT_ASKED) && !m->committed)
+		/* Before it is aborted: its end goes into the journal at once. */
+		if (!m->committed)
 			conductor_find(m, "shutting-down", "tether-smd was told to end");
+		drive_feed(d, EVENT_ABORT_ASKED);
 	}
 }
 

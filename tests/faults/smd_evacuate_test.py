@@ -209,9 +209,25 @@ def ended_it_goes_on_with_the_rest_when_it_is_started_again():
         stage.all_well()
 
 
+def ended_while_the_sm_is_silent_it_goes_on_when_it_is_started_again():
+    with Crowd(migrations_max=1) as stage:
+        held = Held(stage.world)
+        stage.world.fault("sm", "locate", held)
+        number = begin(stage)
+        equal(held.there.wait(20), True)
+        stage.smd.child.terminate()
+        equal(stage.smd.wait(), 0)
+        held.go.set()
+        stage.smd.start()
+        evacuation = ended(stage, number)
+        equal(evacuation["outcome"], "done", evacuation)
+        stage.all_well()
+
+
 run([a_host_is_emptied_several_vms_at_a_time, only_named_hosts_take_them,
      vms_that_talk_to_each_other_go_one_after_the_other, where_there_is_no_room_for_all_nobody_moves,
      who_cannot_go_is_named_and_the_others_go,
      a_connection_that_is_being_made_is_waited_for_and_one_that_never_is_is_named,
      without_an_sm_nobody_begins_and_one_that_is_not_the_master_is_asked_again, an_abort_lets_nobody_begin_and_aborts_what_is_not_committed,
-     killed_in_the_middle_it_goes_on_with_the_rest, ended_it_goes_on_with_the_rest_when_it_is_started_again])
+     killed_in_the_middle_it_goes_on_with_the_rest, ended_it_goes_on_with_the_rest_when_it_is_started_again,
+     ended_while_the_sm_is_silent_it_goes_on_when_it_is_started_again])
