@@ -166,11 +166,17 @@ def an_abort_lets_nobody_begin_and_aborts_what_is_not_committed():
               ("aborted", {"vm1": "done", "vm2": "left", "vm3": "left", "vm4": "left"}))
         equal(stage.smd.ask("POST", f"/v1/evacuations/{number}/abort")[1]["reason"], "ended")
         equal(stage.smd.ask("POST", "/v1/evacuations/9/abort")[1]["reason"], "unknown-evacuation")
-        stage.world.fault("hyp4", "STEP_STOP", "silent")
+        held = Held(stage.world)
+        stage.world.fault(stage.processes["vm9"].name, "STEP_STOP", held)
         number = begin(stage)
-        status, _, err = tether(stage, "evacuate", "--abort", str(number))
+        equal(held.there.wait(20), True)
+        aborting = subprocess.Popen([TETHER, "--api", stage.smd.api_path, "evacuate", "--abort", str(number)])
+        wait_until("it is aborted", lambda: states(stage.smd.get(f"/v1/evacuations/{number}")[1])["vm4"] == "left")
+        held.go.set()
         evacuation = ended(stage, number)
-        equal((status == 0) == (evacuation["outcome"] == "aborted"), True, err)
+        equal((aborting.wait(60), evacuation["outcome"], states(evacuation)),
+              (0, "aborted", {"vm2": "left", "vm3": "left", "vm4": "left"}))
+        equal(where(stage, "vm2", "vm3", "vm4"), {"hyp1"})
         stage.all_well()
 
 
