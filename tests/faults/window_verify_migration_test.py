@@ -16,6 +16,7 @@ from lab.workload import WindowVerify  # noqa: E402
 
 MIGRATIONS = 40 if FULL else 6
 MOST_ABORTS = 3  # for each migration
+MOST_FOR_ALL = 5  # times as many migrations, until work has been settled in either way
 # A peer's bind that stays without its completion, as an atomic without its answer, aborts the migration.
 UNANSWERED = "window-unanswered"
 SETTINGS = {**PATIENT, "stop_ms": 1500}
@@ -43,13 +44,17 @@ class Moves:
         time.sleep(0.1)
 
     def go(self, verify):
-        while len(self.done) < MIGRATIONS:
+        while len(self.done) < MIGRATIONS or not self.has_met_all() and len(self.done) < MOST_FOR_ALL * MIGRATIONS:
             self.step()
             assert verify.is_running(), f"window-verify ended after migration {len(self.done)}{verify.words()}"
-            assert self.aborts <= MOST_ABORTS * MIGRATIONS, f"{self.aborts} aborts in {len(self.done)} migrations"
+            assert self.aborts <= MOST_ABORTS * max(MIGRATIONS, len(self.done)), f"{self.aborts} aborts in {len(self.done)} migrations"
 
     def total(self, name):
         return sum(moved.count(name) for moved in self.done)
+
+    def has_met_all(self):
+        """Where there are faults: work that had to be settled in either way."""
+        return self.faults == [{}] or bool(self.total("made_up") and self.total("replayed"))
 
 
 def windows_let_in_what_they_should(lab, faults):
