@@ -47,6 +47,10 @@ struct json_object *cli_ask(const char *api, const char *method, const char *pat
         struct json_object *body, long *status);
 /* Say a refusal: "tether: reason: text". */
 void cli_say_refusal(struct json_object *answer);
+
+enum { HTTP_OK = 200, HTTP_ACCEPTED = 202 };
+/* What GET of @path answers; NULL where that is no 200: said why. */
+struct json_object *cli_get(const struct cli_options *options, const char *path);
 void cli_print_json(struct json_object *answer);
 
 /* "" where it is not there. */

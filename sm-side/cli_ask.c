@@ -118,3 +118,16 @@ double cli_number(struct json_object *from, const char *name)
 
 	return json_read_number(from, name, UINT64_MAX, &number) ? 0 : (double)number;
 }
+
+struct json_object *cli_get(const struct cli_options *options, const char *path)
+{
+	long status;
+	struct json_object *answer = cli_ask(options->api, "GET", path, NULL, &status);
+
+	if (answer && status != HTTP_OK) {
+		cli_say_refusal(answer);
+		json_object_put(answer);
+		return NULL;
+	}
+	return answer;
+}

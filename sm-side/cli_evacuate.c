@@ -10,8 +10,6 @@
 #include "notifier/base/cleanup.h"
 #include "sm-side/json_read.h"
 
-enum { HTTP_OK = 200, HTTP_ACCEPTED = 202 };
-
 static struct json_object *vms_of(struct json_object *evacuation, size_t *count)
 {
 	struct json_object *list = json_object_object_get(evacuation, "vms");
@@ -75,18 +73,10 @@ static void news_print(struct json_object *evacuation, struct shown *shown)
 static struct json_object *evacuation_get(
         const struct cli_options *options, uint64_t id, unsigned seen)
 {
-	struct json_object *answer;
 	char path[96];
-	long status;
 
 	snprintf(path, sizeof(path), "/v1/evacuations/%" PRIu64 "?wait=change&seen=%u", id, seen);
-	answer = cli_ask(options->api, "GET", path, NULL, &status);
-	if (answer && status != HTTP_OK) {
-		cli_say_refusal(answer);
-		json_object_put(answer);
-		return NULL;
-	}
-	return answer;
+	return cli_get(options, path);
 }
 
 /* Until it has ended; NULL: said why. */

@@ -9,8 +9,6 @@
 #include "sm-side/json_read.h"
 #include "sm-side/migration_table.h"
 
-enum { HTTP_OK = 200, HTTP_ACCEPTED = 202 };
-
 static struct json_object *list_of(struct json_object *from, const char *name, size_t *count)
 {
 	struct json_object *list = json_object_object_get(from, name);
@@ -137,18 +135,10 @@ static void end_print(struct json_object *migration)
 static struct json_object *migration_get(
         const struct cli_options *options, uint64_t id, const char *query)
 {
-	struct json_object *answer;
 	char path[128];
-	long status;
 
 	snprintf(path, sizeof(path), "/v1/migrations/%" PRIu64 "%s", id, query);
-	answer = cli_ask(options->api, "GET", path, NULL, &status);
-	if (answer && status != HTTP_OK) {
-		cli_say_refusal(answer);
-		json_object_put(answer);
-		return NULL;
-	}
-	return answer;
+	return cli_get(options, path);
 }
 
 /* Until it has ended; the server answers when something is new. NULL: said why. */

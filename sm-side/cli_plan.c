@@ -9,8 +9,6 @@
 #include "notifier/base/cleanup.h"
 #include "sm-side/json_read.h"
 
-enum { HTTP_OK = 200 };
-
 struct row {
 	unsigned wave, block;
 	const char *switch_guid, *kind;
