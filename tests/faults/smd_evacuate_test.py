@@ -150,14 +150,20 @@ def without_an_sm_nobody_begins_and_one_that_is_not_the_master_is_asked_again():
         stage.all_well()
 
 
+def held_in_the_first_move(stage):
+    """Where the first VM of an evacuation stands still, and the evacuation's number."""
+    for host in stage.world.hosts.values():
+        together(host)
+    held = Held(stage.world)
+    stage.world.fault("hyp1", "HOST_MOVE", held)
+    number = begin(stage)
+    equal(held.there.wait(20), True)
+    return held, number
+
+
 def an_abort_lets_nobody_begin_and_aborts_what_is_not_committed():
     with Crowd(migrations_max=1) as stage:
-        for host in stage.world.hosts.values():
-            together(host)
-        held = Held(stage.world)
-        stage.world.fault("hyp1", "HOST_MOVE", held)
-        number = begin(stage)
-        equal(held.there.wait(20), True)
+        held, number = held_in_the_first_move(stage)
         equal(stage.smd.ask("POST", "/v1/evacuations", {"host": "hyp1"})[1]["reason"], "already-evacuating")
         equal(stage.smd.ask("POST", f"/v1/evacuations/{number}/abort")[0], 202)
         held.go.set()
@@ -200,12 +206,7 @@ def killed_in_the_middle_it_goes_on_with_the_rest():
 
 def ended_it_goes_on_with_the_rest_when_it_is_started_again():
     with Crowd(migrations_max=1) as stage:
-        for host in stage.world.hosts.values():
-            together(host)
-        held = Held(stage.world)
-        stage.world.fault("hyp1", "HOST_MOVE", held)
-        number = begin(stage)
-        equal(held.there.wait(20), True)
+        held, number = held_in_the_first_move(stage)
         stage.smd.child.terminate()
         wait_until("it has heard of it", lambda: "signal 15" in stage.smd.log())
         held.go.set()
