@@ -92,6 +92,8 @@ $(call unit_test,plan_reach,$(PLAN_SOURCES))
 $(call unit_test,plan_deadlock,$(TOPOLOGY_SOURCES) $(PLAN_SOURCES))
 $(call unit_test,plan_paths,$(TOPOLOGY_SOURCES) $(PLAN_SOURCES))
 $(call unit_test,plan_undo,$(PLAN_SOURCES))
+# Every allocation can be made to fail.
+$(call unit_test,plan_memory,tests/unit/plan_wishes.c $(TOPOLOGY_SOURCES) $(PLAN_SOURCES),$(foreach f,malloc calloc reallocarray free,-Xlinker --wrap=$(f)))
 $(call unit_test,plan_evacuation,$(PLAN_SOURCES))
 $(call unit_test,plan_conflict,$(PLAN_SOURCES))
 $(call unit_test,plan_lid_pool,$(PLAN_SOURCES))

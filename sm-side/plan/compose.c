@@ -118,10 +118,8 @@ static enum refusal take_over(
 {
 	plan->transfers = calloc(count + 1, sizeof(*plan->transfers));
 	*relabels = calloc(count + 1, sizeof(**relabels));
-	if (!plan->transfers || !*relabels) {
-		free(*relabels);
+	if (!plan->transfers || !*relabels)
 		return REFUSAL_NO_MEMORY;
-	}
 	for (uint32_t i = 0; i < count; i++) {
 		plan->transfers[i] = made[i].transfer;
 		(*relabels)[i] = made[i].relabel;
@@ -130,14 +128,13 @@ static enum refusal take_over(
 	return REFUSAL_NONE;
 }
 
-enum refusal compose(const struct fabric_view *view, struct plan *plan, struct relabel **relabels)
+enum refusal compose(struct plan *plan, struct relabel **relabels)
 {
 	struct crowd crowd = {plan->move_count, plan->moves};
 	struct composed *made;
 	enum refusal refused;
 	uint32_t count = 0;
 
-	(void)view;
 	if (collide(&crowd))
 		return REFUSAL_MOVES_COLLIDE;
 	made = calloc(2 * (size_t)crowd.count + 1, sizeof(*made));

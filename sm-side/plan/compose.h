@@ -12,8 +12,8 @@
 
 /*
  * Fill in @plan's transfers from its moves, and *@relabels beside them (one for each, in the same
- * order; free it). MOVES_COLLIDE: two of them cannot be in one plan. NO_MEMORY.
+ * order; free it, also when refused). MOVES_COLLIDE: two of them cannot be in one plan. NO_MEMORY.
  */
-enum refusal compose(const struct fabric_view *view, struct plan *plan, struct relabel **relabels);
+enum refusal compose(struct plan *plan, struct relabel **relabels);
 
 #endif

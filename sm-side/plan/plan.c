@@ -277,7 +277,7 @@ static enum refusal fill(const struct fabric_view *view, const struct endpoint_m
 	if (!refused)
 		refused = find_moves(view, model, request, plan);
 	if (!refused)
-		refused = compose(view, plan, &relabels);
+		refused = compose(plan, &relabels);
 	if (!refused)
 		refused = plan_tables_cover(view, plan);
 	if (!refused)
