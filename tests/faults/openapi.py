@@ -94,24 +94,19 @@ class Description:
                 found.append(f"{where}.{name} is not described")
         return found
 
+    def reasons_of(self, schema):
+        """Those that a refusal of @schema names; others it may have besides, by a pattern."""
+        if "$ref" in schema:
+            return self.reasons_of(self.resolve(schema))
+        named = set(schema.get("properties", {}).get("reason", {}).get("enum", []))
+        for part in schema.get("properties", {}).get("reason", {}).get("anyOf", []):
+            named |= set(part.get("enum", []))
+        return named
+
     def reasons(self):
-        """Every reason that is named in it."""
-        def walk(node):
-            if isinstance(node, dict):
-                if "reason" in node.get("properties", {}):
-                    yield from enums(node["properties"]["reason"])
-                for part in node.values():
-                    yield from walk(part)
-            elif isinstance(node, list):
-                for part in node:
-                    yield from walk(part)
-
-        def enums(schema):
-            yield from schema.get("enum", [])
-            for part in schema.get("anyOf", []):
-                yield from enums(part)
-
-        return set(walk(self.whole))
+        """{(method, path, status, reason)}: every reason that is named in it, where it is given."""
+        return {(method, path, status, reason) for (method, path), operation in self.operations().items()
+                for status in operation["responses"] for reason in self.reasons_of(self.schema_of(operation, status))}
 
 
 class Witness:
@@ -120,6 +115,7 @@ class Witness:
     def __init__(self, description):
         self.description, self.operations = description, description.operations()
         self.seen = set()  # (method, path, status)
+        self.given = set()  # (method, path, status, reason)
 
     def operation_of(self, method, path):
         for (described, pattern), operation in self.operations.items():
@@ -136,6 +132,8 @@ class Witness:
         if wrong:
             raise AssertionError(f"{method} {path}: status {status}: " + "; ".join(wrong))
         self.seen.add((method, pattern, str(status)))
+        if "reason" in answer and status >= 400:
+            self.given.add((method, pattern, str(status), answer["reason"]))
 
     def ask(self, smd, method, path, body=None):
         status, answer = smd.ask(method, path, body)
@@ -145,3 +143,6 @@ class Witness:
     def unheard(self):
         return {(method, path, status) for (method, path), operation in self.operations.items()
                 for status in operation["responses"]} - self.seen
+
+    def reasons_ungiven(self):
+        return self.description.reasons() - self.given
