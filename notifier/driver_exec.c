@@ -103,6 +103,14 @@ static void guid_add(struct arguments *arguments, const char *key, uint64_t guid
 	text_add(arguments, key, text);
 }
 
+/* "" for LINK_KEEP: it is not said. */
+static const char *link_word(Tether__SlotLink link)
+{
+	if (link == TETHER__SLOT_LINK__LINK_KEEP)
+		return "";
+	return link == TETHER__SLOT_LINK__LINK_UP ? "up" : "down";
+}
+
 static void arguments_make(struct arguments *arguments, const struct driver_exec *driver,
         const struct driver_request *request)
 {
@@ -118,6 +126,7 @@ static void arguments_make(struct arguments *arguments, const struct driver_exec
 	text_add(arguments, "peer_host", order->peer_host);
 	guid_add(arguments, "node_guid", order->node_guid);
 	guid_add(arguments, "port_guid", order->port_guid);
+	text_add(arguments, "link", link_word(order->link));
 	text_add(arguments, "socket", request->socket);
 	text_add(arguments, "socket_dir", request->socket_dir);
 	text_add(arguments, "timeout_ms", timeout);

@@ -188,6 +188,7 @@ static int slot_read(const struct decoding *at, struct json_object *json, Tether
 	if (!err)
 		err = number_read(at, json, "switch_port", 255, &switch_port);
 	slot->switch_port = switch_port;
+	slot->dynamic = json_object_get_boolean(json_object_object_get(json, "dynamic"));
 	if (!err)
 		err = address_read(at, json, slot);
 	return err ? err : attributes_read(at, json, slot);

@@ -275,7 +275,7 @@ static struct order_run *run_of_vm(const struct host_role *role, const char *vm)
 static bool is_same(const Tether__HostOrder *a, const Tether__HostOrder *b)
 {
 	return a->action == b->action && !strcmp(a->slot, b->slot) &&
-	       a->node_guid == b->node_guid && a->port_guid == b->port_guid;
+	       a->node_guid == b->node_guid && a->port_guid == b->port_guid && a->link == b->link;
 }
 
 /*

@@ -122,6 +122,16 @@ def guids_are_programmed():
         assert "node_guid=0x0000000000001234 port_guid=0x0000000000005678" in call, call
 
 
+def a_dynamic_slots_link_is_ordered_with_its_guids():
+    with Agent() as agent:
+        for sequence, (link, said) in enumerate(((None, ""), ("LINK_DOWN", "link=down"), ("LINK_UP", "link=up")), 1):
+            agent.order("SET_GUIDS", sequence=sequence, slot="vf1", node_guid=1, port_guid=2,
+                        **({"link": link} if link else {}))
+            assert agent.answer("MOVE", sequence)["outcome"] == "OUTCOME_DONE"
+            words = [word for word in agent.driver_log("set-guids")[-1].split() if word.startswith("link=")]
+            assert words == ([said] if said else []), words
+
+
 def vm_name_cannot_leave_the_socket_directory():
     with Agent() as agent:
         agent.order("ATTACH", "ATTACH", vm="../vm7", slot="vf1")
@@ -244,6 +254,7 @@ TESTS = [
     socket_stands_before_the_vf_is_attached,
     failed_attach_leaves_no_socket,
     guids_are_programmed,
+    a_dynamic_slots_link_is_ordered_with_its_guids,
     vm_name_cannot_leave_the_socket_directory,
     agent_killed_with_its_driver_at_work_leaves_none,
     order_that_a_stopped_agent_finds_in_a_dead_link_is_not_obeyed,

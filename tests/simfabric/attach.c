@@ -179,7 +179,8 @@ static void leave_if_unheld(struct fabric *fabric, uint32_t slot)
 	if (!slot_of_attach(fabric, slot)->is_asked || is_held(fabric, slot))
 		return;
 	change_slot(fabric, slot, NO_INDEX);
-	follow_with_link(fabric, slot);
+	if (!slot_of_attach(fabric, slot)->keeps_link)
+		follow_with_link(fabric, slot);
 	wake_waiters(fabric);
 }
 
@@ -342,6 +343,7 @@ static int ask(struct fabric *fabric, const char *name, enum detach_kind kind, u
 		wake_waiters(fabric);
 		return 0;
 	}
+	s->keeps_link = kind == DETACH_KEEP_LINK;
 	__atomic_store_n(&s->is_asked, 1, __ATOMIC_RELEASE);
 	clients_reap(fabric);
 	leave_if_unheld(fabric, *slot);

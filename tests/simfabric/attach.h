@@ -8,7 +8,7 @@
  * context on it is closed (rxe); DETACH_SURPRISE takes it away at once: every QP goes to ERR and
  * each context gets one IBV_EVENT_DEVICE_FATAL (mlx5). While a VF is detached its VM sees no
  * device; its port stays up (prepopulated LIDs), or goes down with it where the hypervisor is
- * "dynamic".
+ * "dynamic", unless asked for by DETACH_KEEP_LINK: then it is somebody else's to pull.
  */
 #ifndef SIMFABRIC_ATTACH_H
 #define SIMFABRIC_ATTACH_H
@@ -20,7 +20,7 @@
 #include "simfabric/slots.h"
 #include "simfabric/topology.h"
 
-enum detach_kind { DETACH_ASK, DETACH_SURPRISE };
+enum detach_kind { DETACH_ASK, DETACH_KEEP_LINK, DETACH_SURPRISE };
 
 struct hca_place {
 	uint32_t port;       /* index in the file's table of ports: where packets enter and leave */

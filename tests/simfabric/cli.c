@@ -24,7 +24,7 @@ static const struct verb {
         {"vm", cli_vm, true, "vm add VM [SLOT] | vm list [--json]",
                 "add a VM, with the VF in SLOT; list them"},
         {"attach", cli_attach, true, "attach VM SLOT", "give a VM the VF in SLOT"},
-        {"detach", cli_detach, true, "detach VM [--surprise] [--timeout-ms N]",
+        {"detach", cli_detach, true, "detach VM [--surprise] [--keep-link] [--timeout-ms N]",
                 "ask a VM for its VF (5000 ms), or take it away"},
         {"guids", cli_guids, true, "guids SLOT|CA NODE_GUID PORT_GUID",
                 "program the GUIDs of a detached VF, or of a plain CA that nobody is on"},

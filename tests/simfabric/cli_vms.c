@@ -84,7 +84,8 @@ int cli_attach(struct cli *cli, int argc, char **argv)
 int cli_detach(struct cli *cli, int argc, char **argv)
 {
 	static const struct option options[] = {{"surprise", no_argument, NULL, 's'},
-	        {"timeout-ms", required_argument, NULL, 't'}, {0}};
+	        {"keep-link", no_argument, NULL, 'k'}, {"timeout-ms", required_argument, NULL, 't'},
+	        {0}};
 	enum detach_kind kind = DETACH_ASK;
 	long timeout_ms = DETACH_TIMEOUT_MS;
 	int option, r;
@@ -93,8 +94,8 @@ int cli_detach(struct cli *cli, int argc, char **argv)
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (option == '?')
 			return cli_wrong_usage(cli);
-		if (option == 's') {
-			kind = DETACH_SURPRISE;
+		if (option == 's' || option == 'k') {
+			kind = option == 's' ? DETACH_SURPRISE : DETACH_KEEP_LINK;
 			continue;
 		}
 		timeout_ms = strtol(optarg, &end, 10);
@@ -172,6 +173,7 @@ static void describe_vswitch(
 
 	if (h->vswitch == NO_INDEX)
 		return;
+	json_put_bool(row, "dynamic", h->is_dynamic);
 	json_put_string(row, "vswitch", fabric->nodes[h->vswitch].name);
 	json_put_guid(row, "vswitch_guid", fabric->nodes[h->vswitch].guid);
 	json_put_number(row, "vswitch_port", fabric->ports[port->peer].number);

@@ -44,7 +44,7 @@ def slot(row):
     if "alias" in row:
         gid = f"{row['gid_prefix'] & 0xffffffffffffffff:016x}{int(row['port_guid'], 16):016x}"
         return {**said, "shared_port": True, "lid": row["lid"], "gid": gid}
-    return {**said, "switch_guid": row["vswitch_guid"], "switch_port": row["vswitch_port"]}
+    return {**said, "switch_guid": row["vswitch_guid"], "switch_port": row["vswitch_port"], "dynamic": row["dynamic"]}
 
 
 def main():

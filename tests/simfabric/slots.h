@@ -32,7 +32,8 @@ struct slot {
 	uint64_t node_guid; /* under Shared Port: what its VM is told */
 	uint64_t vm;        /* index + 1; 0: free */
 	uint64_t generation;
-	uint64_t is_asked; /* to be detached when the last context closes */
+	uint64_t is_asked;   /* to be detached when the last context closes */
+	uint64_t keeps_link; /* then, also where the hypervisor is dynamic */
 };
 
 /* To be looked at under the lock. NULL behind the last. */

@@ -313,6 +313,20 @@ static void inventory_is_read_strictly(void **state)
 	}
 }
 
+static void a_slot_says_whether_it_is_dynamic(void **state)
+{
+	struct json_object *json = json_tokener_parse("{\"slots\": [{\"name\": \"a\"}, "
+	                                              "{\"name\": \"b\", \"dynamic\": true}]}");
+	struct host_inventory inventory = {0};
+	char error[128];
+
+	assert_int_equal(host_inventory_decode(json, &inventory, error, sizeof(error)), 0);
+	assert_false(host_inventory_slot(&inventory, "a")->dynamic);
+	assert_true(host_inventory_slot(&inventory, "b")->dynamic);
+	host_inventory_clear(&inventory);
+	json_object_put(json);
+}
+
 static void bad_inventory_changes_nothing(void **state)
 {
 	struct json_object *bad = json_tokener_parse("{\"vms\": [7]}");
@@ -381,6 +395,7 @@ int main(void)
 	        WORLD_TEST(closing_kills_what_is_under_way),
 	        WORLD_TEST(unknown_kind_of_driver_is_refused),
 	        cmocka_unit_test(inventory_is_read_strictly),
+	        cmocka_unit_test(a_slot_says_whether_it_is_dynamic),
 	        cmocka_unit_test(bad_inventory_changes_nothing),
 	        cmocka_unit_test(inventory_follows_orders),
 	        cmocka_unit_test(every_attribute_is_compared),

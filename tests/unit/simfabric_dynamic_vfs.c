@@ -69,6 +69,19 @@ static void the_link_comes_and_goes_with_the_vm(void **state)
 	assert_false(is_up("vf2", 1));
 }
 
+/* A subnet manager that holds its sweeps is told when the link goes, not before. */
+static void a_link_that_is_kept_is_pulled_by_hand(void **state)
+{
+	assert_int_equal(attach_vm(fabric, "vm", "vf1"), 0);
+	assert_int_equal(traps_outstanding(fabric), 1);
+	assert_int_equal(detach_vm(fabric, "vm", DETACH_KEEP_LINK, 0), 0);
+	assert_true(is_up("vf1", 1) && is_up("V", 2));
+	assert_int_equal(traps_outstanding(fabric), 1);
+	assert_int_equal(attach_vm(fabric, "vm", "vf1"), 0);
+	assert_int_equal(detach_vm(fabric, "vm", DETACH_ASK, 0), 0);
+	assert_false(is_up("vf1", 1));
+}
+
 static void each_change_is_noted_by_the_switch(void **state)
 {
 	struct fabric_switch *sw = &fabric->switches[0];
@@ -88,6 +101,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        on_fabric(a_vf_without_vm_has_no_link),
 	        on_fabric(the_link_comes_and_goes_with_the_vm),
+	        on_fabric(a_link_that_is_kept_is_pulled_by_hand),
 	        on_fabric(each_change_is_noted_by_the_switch),
 	};
 
