@@ -117,14 +117,16 @@ static enum refusal plan_locked(struct plugin *plugin, const struct plan_request
 	struct fabric_view *view;
 	enum refusal refused;
 
+	*note = (struct plan_note){0};
 	view = osm_model_view(plugin->osm);
 	if (!view)
 		return REFUSAL_NO_MEMORY;
 	viewed = monotonic_ns();
 	refused = make_one(plugin, view, request, plan);
-	*note = (struct plan_note){.view_ns = viewed - start, .plan_ns = monotonic_ns() - viewed};
 	if (!refused)
 		note->stability = stability_of(plugin, view, request, *plan);
+	note->view_ns = viewed - start;
+	note->plan_ns = monotonic_ns() - viewed;
 	fabric_view_destroy(view);
 	return refused;
 }

@@ -62,7 +62,8 @@ static bool stays_at_its_leaves(const struct fabric_view *view, const struct pla
 	return true;
 }
 
-/* Does it change all that there is to change? */
+/* Does it change all that there is to change? Of a plan of reach minimum another one is made to
+ * compare it with, so this is asked last. */
 static bool is_whole(const struct fabric_view *view, const struct endpoint_model *model,
         const struct plan_request *request, const struct plan *plan)
 {
@@ -93,18 +94,18 @@ static bool is_exchange(const struct plan *plan)
 enum stability plan_stability(const struct fabric_view *view, const struct endpoint_model *model,
         const struct plan_request *request, const struct plan *plan, const char *engine)
 {
-	bool whole = is_whole(view, model, request, plan);
 	bool stands = false;
 
 	switch (choice_of(engine)) {
 	case CHOOSES_BY_PLACE:
-		stands = whole && is_exchange(plan);
+		stands = is_exchange(plan) && is_whole(view, model, request, plan);
 		break;
 	case KEEPS_SHORTEST:
-		stands = is_exchange(plan) && (whole || stays_at_its_leaves(view, plan));
+		stands = is_exchange(plan) &&
+		         (stays_at_its_leaves(view, plan) || is_whole(view, model, request, plan));
 		break;
 	case CHOOSES_BY_SWITCH:
-		stands = whole || stays_at_its_leaves(view, plan);
+		stands = stays_at_its_leaves(view, plan) || is_whole(view, model, request, plan);
 		break;
 	case CHOOSES_FREELY:
 		break;

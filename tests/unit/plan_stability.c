@@ -128,12 +128,67 @@ static void what_is_no_exchange_is_stable_only_where_the_switch_decides(void **s
 	}
 }
 
+static unsigned slots_asked;
+
+static enum refusal counted_slot(
+        const struct fabric_view *view, struct view_place place, uint32_t *occupant)
+{
+	slots_asked++;
+	return endpoint_vswitch.slot(view, place, occupant);
+}
+
+static bool plans_again(const struct fabric_view *view, const struct plan_request *request,
+        const struct plan *plan, const char *engine)
+{
+	struct endpoint_model counting = endpoint_vswitch;
+
+	counting.slot = counted_slot;
+	slots_asked = 0;
+	plan_stability(view, &counting, request, plan, engine);
+	return slots_asked;
+}
+
+/* OpenSM's lock is held meanwhile. */
+static void a_second_plan_is_made_only_where_it_decides(void **state)
+{
+	unsigned made = 0, spared = 0;
+
+	for (unsigned round = 0; round < ROUNDS; round++) {
+		struct plan_move_request move;
+		struct plan_request request = {.move_count = 1, .moves = &move};
+		struct fabric_view *view;
+		struct plan *plan;
+		unsigned from, to;
+
+		test_fabric_make(&fabric, round);
+		from = test_random(&fabric, fabric.slot_count);
+		to = another_slot(from);
+		move = request_for(from, to);
+		request.reach = round % 4 ? PLAN_MINIMUM : PLAN_DETERMINISTIC;
+		view = test_view(&fabric);
+		if (!plan_make(view, &endpoint_vswitch, &request, &plan)) {
+			bool decides =
+			        request.reach == PLAN_MINIMUM && leaf_of(from) != leaf_of(to);
+
+			assert_false(plans_again(view, &request, plan, "nue"));
+			assert_int_equal(plans_again(view, &request, plan, "minhop"), decides);
+			assert_int_equal(plans_again(view, &request, plan, "lash"), decides);
+			made += decides;
+			spared += request.reach == PLAN_MINIMUM && !decides;
+			plan_destroy(plan);
+		}
+		fabric_view_destroy(view);
+	}
+	assert_true(made && spared);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(an_exchange_of_all_entries_is_stable_under_what_is_known),
 	        cmocka_unit_test(the_least_is_stable_at_its_leaf_or_where_it_is_all),
 	        cmocka_unit_test(what_is_no_exchange_is_stable_only_where_the_switch_decides),
+	        cmocka_unit_test(a_second_plan_is_made_only_where_it_decides),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
