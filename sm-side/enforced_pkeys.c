@@ -2,6 +2,11 @@
 #include "sm-side/enforced_pkeys.h"
 #include "sm-side/osm_model.h"
 
+static unsigned wanted_blocks(const osm_physp_t *ca)
+{
+	return (unsigned)cl_ptr_vector_get_size(&ca->pkeys.new_blocks);
+}
+
 osm_physp_t *enforced_pkeys_port(const osm_opensm_t *osm, const osm_physp_t *ca)
 {
 	osm_physp_t *remote = osm_physp_get_remote(ca);
@@ -10,7 +15,7 @@ osm_physp_t *enforced_pkeys_port(const osm_opensm_t *osm, const osm_physp_t *ca)
 		return NULL;
 	if (osm->subn.opt.part_enforce_enum == OSM_PARTITION_ENFORCE_TYPE_OFF)
 		return NULL;
-	return cl_ptr_vector_get_size(&ca->pkeys.new_blocks) ? remote : NULL;
+	return wanted_blocks(ca) ? remote : NULL;
 }
 
 static ib_net16_t wanted_key(const osm_physp_t *ca, unsigned index)
@@ -35,7 +40,7 @@ static bool is_covered(const osm_physp_t *ca, unsigned keys, ib_net16_t key)
 bool enforced_pkeys_stand(const osm_physp_t *switch_port, const osm_physp_t *ca, unsigned block,
         ib_pkey_table_t *wanted)
 {
-	unsigned keys = osm_pkey_tbl_get_num_blocks(&ca->pkeys) * IB_NUM_PKEY_ELEMENTS_IN_BLOCK;
+	unsigned keys = wanted_blocks(ca) * IB_NUM_PKEY_ELEMENTS_IN_BLOCK;
 	unsigned packed = 0;
 
 	*wanted = (ib_pkey_table_t){0};

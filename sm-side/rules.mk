@@ -101,6 +101,8 @@ $(call unit_test,plan_dynamic,$(TOPOLOGY_SOURCES) $(PLAN_SOURCES))
 $(call unit_test,plan_stability,$(PLAN_SOURCES))
 $(call unit_test,plan_store,sm-side/plan_store.c $(PLAN_SOURCES))
 $(call unit_test,plugin_options,sm-side/plugin_options.c $(PLAN_SOURCES))
+$(B)/obj/tests/unit/plugin_enforced_pkeys.o: CPPFLAGS += -isystem /usr/include/infiniband
+$(call unit_test,plugin_enforced_pkeys,sm-side/enforced_pkeys.c sm-side/osm_model.c $(PLAN_SOURCES),-losmcomp)
 SM_PROTOCOL_SOURCES := sm-side/sm_protocol.c sm-side/json_read.c sm-side/guid_text.c sm-side/plan/refusal.c \
 	sm-side/plan/view_fault.c
 $(call unit_test,sm_protocol,$(SM_PROTOCOL_SOURCES),-ljson-c)
