@@ -88,7 +88,12 @@ static const struct migration *slot_holder(
 	return NULL;
 }
 
-static const Tether__Slot *free_slot_after(const struct inventory *inventory,
+bool admission_slot_fits(const Tether__Slot *slot, const Tether__Slot *left)
+{
+	return !left || slot->shared_port == left->shared_port;
+}
+
+const Tether__Slot *admission_free_slot(const struct inventory *inventory,
         const struct under_way *under_way, const char *host, const Tether__Slot *slot)
 {
 	do {
@@ -100,18 +105,18 @@ static const Tether__Slot *free_slot_after(const struct inventory *inventory,
 static const Tether__Slot *free_slot(
         const struct inventory *inventory, const struct under_way *under_way, const char *host)
 {
-	return free_slot_after(inventory, under_way, host, NULL);
+	return admission_free_slot(inventory, under_way, host, NULL);
 }
 
-size_t admission_free_slots(
-        const struct inventory *inventory, const struct under_way *under_way, const char *host)
+/* One that fits, if there is one. */
+static const Tether__Slot *free_slot_for(const struct inventory *inventory,
+        const struct under_way *under_way, const char *host, const Tether__Slot *left)
 {
-	const Tether__Slot *slot = free_slot(inventory, under_way, host);
-	size_t count = 0;
+	const Tether__Slot *slot = free_slot(inventory, under_way, host), *first = slot;
 
-	for (; slot; slot = free_slot_after(inventory, under_way, host, slot))
-		count++;
-	return count;
+	while (slot && !admission_slot_fits(slot, left))
+		slot = admission_free_slot(inventory, under_way, host, slot);
+	return slot ? slot : first;
 }
 
 static struct admission hosts_check(const struct inventory *inventory,
@@ -166,7 +171,7 @@ static struct admission slots_fill(const struct inventory *inventory,
         const char *to, struct migration_intent *intent)
 {
 	const Tether__Slot *source = inventory_slot(inventory, source_host, vm->slot);
-	const Tether__Slot *destination = free_slot(inventory, under_way, to);
+	const Tether__Slot *destination = free_slot_for(inventory, under_way, to, source);
 
 	if (!source)
 		return admission_refuse(

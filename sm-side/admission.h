@@ -32,9 +32,12 @@ struct admission admission_check(const struct inventory *inventory,
         const struct under_way *under_way, const char *vm, const char *to,
         struct migration_intent *intent);
 
-/* Of @host, that no VM and no migration has. */
-size_t admission_free_slots(
-        const struct inventory *inventory, const struct under_way *under_way, const char *host);
+/* Could a VM move there from @left? NULL: it is not known from where. */
+bool admission_slot_fits(const Tether__Slot *slot, const Tether__Slot *left);
+/* The next slot of @host behind @after (NULL: the first) that no VM and no migration has; NULL:
+ * none. */
+const Tether__Slot *admission_free_slot(const struct inventory *inventory,
+        const struct under_way *under_way, const char *host, const Tether__Slot *after);
 
 /* To move @vm to @to would be to give it a VF where it is: it is there already, without one. */
 bool admission_is_reattach(const struct inventory *inventory, const char *vm, const char *to);

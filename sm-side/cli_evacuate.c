@@ -18,9 +18,9 @@ static struct json_object *vms_of(struct json_object *evacuation, size_t *count)
 	return list;
 }
 
-/* What is known of each VM's state, to say what is new. */
+/* What has been said of each VM, to say what is new. */
 struct shown {
-	char (*states)[16];
+	char (*states)[64];
 	size_t count;
 };
 
@@ -30,7 +30,7 @@ static void vm_print(struct json_object *vm, struct json_object *evacuation)
 
 	fprintf(stderr, "  %3.0f/%.0f  %-16s %s", cli_number(evacuation, "done"),
 	        cli_number(evacuation, "total"), cli_text(vm, "vm"), state);
-	if (!strcmp(state, "failed"))
+	if (*cli_text(vm, "reason"))
 		fprintf(stderr, ": %s: %s", cli_text(vm, "reason"), cli_text(vm, "text"));
 	else if (json_object_object_get_ex(vm, "migration", NULL))
 		fprintf(stderr, " (migration %.0f)", cli_number(vm, "migration"));
@@ -39,7 +39,7 @@ static void vm_print(struct json_object *vm, struct json_object *evacuation)
 
 static bool shown_grow(struct shown *shown, size_t count)
 {
-	char(*grown)[16];
+	char(*grown)[64];
 
 	if (count <= shown->count)
 		return true;
@@ -64,7 +64,10 @@ static void news_print(struct json_object *evacuation, struct shown *shown)
 		struct json_object *vm = json_object_array_get_idx(list, i);
 		const char *state = cli_text(vm, "state");
 
-		if (strcmp(state, "waiting") && strcmp(state, shown->states[i]))
+		/* Waiting is no news, what for is. */
+		if (!strcmp(state, "waiting"))
+			state = cli_text(vm, "reason");
+		if (*state && strcmp(state, shown->states[i]))
 			vm_print(vm, evacuation);
 		snprintf(shown->states[i], sizeof(shown->states[i]), "%s", state);
 	}

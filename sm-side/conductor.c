@@ -8,6 +8,7 @@
 #include <event2/event.h>
 
 #include "notifier/base/monotonic.h"
+#include "sm-side/evacuation_room.h"
 
 struct drive *conductor_free_drive(const struct conductor *c)
 {
@@ -41,6 +42,9 @@ static struct admission admit(struct conductor *c, const struct under_way *under
 	if (admission_is_reattach(inventory, vm, to))
 		return admission_reattach(
 		        inventory, under_way, ledger_latest_of(c->ledger, vm), vm, to, intent);
+	if (evacuation_empties(c->evacuations, to))
+		return admission_refuse("host-evacuating",
+		        "%s is being evacuated and takes nobody; see /v1/evacuations", to);
 	return admission_check(inventory, under_way, vm, to, intent);
 }
 
@@ -95,8 +99,8 @@ struct admission conductor_migrate(
 	return admission;
 }
 
-struct admission conductor_evacuation(struct conductor *c, const struct evacuations *evacuations,
-        const struct evacuation_wish *wish, struct evacuation **made)
+struct admission conductor_evacuation(
+        struct conductor *c, const struct evacuation_wish *wish, struct evacuation **made)
 {
 	struct under_way under_way;
 	struct admission admission;
@@ -105,23 +109,29 @@ struct admission conductor_evacuation(struct conductor *c, const struct evacuati
 		return shutting_down();
 	if (!conductor_under_way(c, &under_way))
 		return admission_refuse("no-memory", "tether-smd is out of memory");
-	admission = evacuation_make(root_inventory(c->root), &under_way, evacuations, wish, made);
+	admission =
+	        evacuation_make(root_inventory(c->root), &under_way, c->evacuations, wish, made);
 	free(under_way.migrations);
 	if (!admission.reason)
 		(*made)->asked_wall_us = conductor_wall_us();
 	return admission;
 }
 
-const char *conductor_destination(const struct conductor *c, const struct evacuation *evacuation)
+struct admission conductor_destination(const struct conductor *c,
+        const struct evacuation *evacuation, const struct evacuee *evacuee, const char **host)
 {
 	struct under_way under_way;
-	const char *host;
+	struct admission admission;
 
 	if (!conductor_under_way(c, &under_way))
-		return NULL;
-	host = evacuation_destination(evacuation, root_inventory(c->root), &under_way);
+		return admission_refuse("no-memory", "tether-smd is out of memory");
+	if (under_way.count >= under_way.most)
+		admission = admission_refuse("busy", "as many as may be are under way");
+	else
+		admission = evacuation_destination(c->evacuations, evacuation, evacuee,
+		        root_inventory(c->root), &under_way, host);
 	free(under_way.migrations);
-	return host;
+	return admission;
 }
 
 const char *conductor_abort(struct conductor *c, uint64_t id)
@@ -223,6 +233,7 @@ struct conductor *conductor_create(struct event_base *base,
 	c->has_fabric = settings->sm_socket;
 	c->ledger = ledger;
 	c->journal = journal;
+	c->evacuations = settings->evacuations;
 	c->changed = changed;
 	c->owner = owner;
 	err = parts_make(c, settings);

@@ -20,7 +20,8 @@ struct conductor_settings {
 	const char *listen;    /* path of the socket for agents */
 	const char *sm_socket; /* NULL: there is no SM */
 	const struct deadlines *deadlines;
-	unsigned migrations_max; /* at a time */
+	unsigned migrations_max;               /* at a time */
+	const struct evacuations *evacuations; /* hosts that are being emptied take nobody */
 };
 
 /* @changed, from the loop or from inside conductor_migrate and conductor_abort: something is new in
@@ -48,12 +49,11 @@ struct conductor_wish {
 struct admission conductor_migrate(
         struct conductor *conductor, const struct conductor_wish *wish, uint64_t *id);
 /* A new evacuation, which nobody has begun yet (evacuation.h). */
-struct admission conductor_evacuation(struct conductor *conductor,
-        const struct evacuations *evacuations, const struct evacuation_wish *wish,
-        struct evacuation **made);
-/* Where the next VM of it is to go; NULL: there is no room now. */
-const char *conductor_destination(
-        const struct conductor *conductor, const struct evacuation *evacuation);
+struct admission conductor_evacuation(
+        struct conductor *conductor, const struct evacuation_wish *wish, struct evacuation **made);
+/* Where this VM of it is to go, in *@host. "busy": as many as may be are under way. */
+struct admission conductor_destination(const struct conductor *conductor,
+        const struct evacuation *evacuation, const struct evacuee *evacuee, const char **host);
 /* The orchestrator of a called migration reports. NULL, or the name of why it is not obeyed. */
 const char *conductor_report(
         struct conductor *conductor, uint64_t id, enum migration_report report);

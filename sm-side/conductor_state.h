@@ -37,6 +37,7 @@ struct conductor {
 	struct event_base *base;
 	const struct deadlines *deadlines;
 	struct ledger *ledger;
+	const struct evacuations *evacuations;
 	struct journal *journal;
 	struct root *root;
 	struct event *next, *turn;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "notifier/base/cleanup.h"
+#include "sm-side/evacuation_room.h"
 
 enum { UNPAIRED_MAX = 10, SM_TURNS_MAX = 8 };
 
@@ -15,6 +16,8 @@ void evacuation_free(struct evacuation *evacuation)
 {
 	if (!evacuation)
 		return;
+	for (size_t i = 0; i < evacuation->count; i++)
+		free(evacuation->vms[i].refused_by);
 	free(evacuation->destinations);
 	free(evacuation->vms);
 	free(evacuation);
@@ -78,44 +81,30 @@ const char *evacuee_state_name(enum evacuee_state state)
 	return names[state];
 }
 
-/* ---- where to ---- */
+/* ---- names ---- */
 
-/* Is @name one of @names, which have a space between? */
-static bool is_among(const char *names, const char *name)
+void evacuation_name_append(char *names, size_t size, const char *name)
+{
+	size_t length = strlen(names);
+
+	if (length + strlen(name) + 2 > size)
+		return;
+	if (length)
+		names[length++] = ' ';
+	strcpy(names + length, name);
+}
+
+bool evacuation_names_have(const char *names, const char *name)
 {
 	size_t length = strlen(name);
 	const char *at = names;
 
-	while ((at = strstr(at, name))) {
+	while (at && (at = strstr(at, name))) {
 		if ((at == names || at[-1] == ' ') && (at[length] == ' ' || !at[length]))
 			return true;
 		at += length;
 	}
 	return false;
-}
-
-static bool may_take(const struct evacuation *e, const struct inventory_host *h)
-{
-	return h->connected && strcmp(h->name, e->host) &&
-	       (!*e->destinations || is_among(e->destinations, h->name));
-}
-
-const char *evacuation_destination(const struct evacuation *e, const struct inventory *inventory,
-        const struct under_way *under_way)
-{
-	const char *best = NULL;
-	size_t most = 0;
-
-	for (const struct inventory_host *h = inventory->hosts; h; h = h->next) {
-		size_t free =
-		        may_take(e, h) ? admission_free_slots(inventory, under_way, h->name) : 0;
-
-		if (free > most) {
-			most = free;
-			best = h->name;
-		}
-	}
-	return best;
 }
 
 /* ---- making one ---- */
@@ -146,20 +135,11 @@ static struct admission wish_check(const struct inventory *inventory,
 		if (!admission.reason && !strcmp(wish->to[i], wish->host))
 			return admission_refuse(
 			        "same-host", "%s cannot take its own VMs", wish->host);
+		if (!admission.reason && evacuation_empties(evacuations, wish->to[i]))
+			return admission_refuse("host-evacuating",
+			        "%s is being evacuated itself and takes nobody", wish->to[i]);
 	}
 	return admission;
-}
-
-/* One that has no room is left out. */
-static void text_append(char *text, size_t size, const char *name)
-{
-	size_t length = strlen(text);
-
-	if (length + strlen(name) + 2 > size)
-		return;
-	if (length)
-		text[length++] = ' ';
-	strcpy(text + length, name);
 }
 
 static char *destinations_of(const struct evacuation_wish *wish)
@@ -168,23 +148,20 @@ static char *destinations_of(const struct evacuation_wish *wish)
 	char *text = calloc(1, size);
 
 	for (size_t i = 0; text && i < wish->to_count; i++)
-		text_append(text, size, wish->to[i]);
+		evacuation_name_append(text, size, wish->to[i]);
 	return text;
 }
 
-static bool is_moving(const struct under_way *under_way, const char *vm)
+void evacuee_say(struct evacuee *evacuee, const char *reason, const char *text)
 {
-	for (size_t i = 0; i < under_way->count; i++)
-		if (!strcmp(under_way->migrations[i]->intent.vm, vm))
-			return true;
-	return false;
+	snprintf(evacuee->reason, sizeof(evacuee->reason), "%s", reason);
+	snprintf(evacuee->text, sizeof(evacuee->text), "%s", text);
 }
 
 static void evacuee_fail(struct evacuee *evacuee, const char *reason, const char *text)
 {
 	evacuee->state = EVACUEE_FAILED;
-	snprintf(evacuee->reason, sizeof(evacuee->reason), "%s", reason);
-	snprintf(evacuee->text, sizeof(evacuee->text), "%s", text);
+	evacuee_say(evacuee, reason, text);
 }
 
 /* On its way both hosts may have it; one of them counts. */
@@ -195,12 +172,40 @@ static bool is_here(const struct inventory *inventory, const char *host, const c
 	return inventory_vm(inventory, vm, &at) && !strcmp(at->name, host);
 }
 
-static int vms_fill(struct evacuation *e, const struct inventory *inventory)
+static bool is_moving(const struct under_way *under_way, const char *vm)
+{
+	for (size_t i = 0; i < under_way->count; i++)
+		if (!strcmp(under_way->migrations[i]->intent.vm, vm))
+			return true;
+	return false;
+}
+
+static bool is_listed(const struct evacuation *e, const char *vm)
+{
+	for (size_t i = 0; i < e->count; i++)
+		if (!strcmp(e->vms[i].vm, vm))
+			return true;
+	return false;
+}
+
+/* Those that are just coming leave again when they have come. */
+static void add_coming(struct evacuation *e, const struct under_way *under_way)
+{
+	for (size_t i = 0; i < under_way->count; i++) {
+		const struct migration_intent *intent = &under_way->migrations[i]->intent;
+
+		if (!strcmp(intent->destination.host, e->host) && !is_listed(e, intent->vm))
+			memcpy(e->vms[e->count++].vm, intent->vm, sizeof(intent->vm));
+	}
+}
+
+static int vms_fill(
+        struct evacuation *e, const struct inventory *inventory, const struct under_way *under_way)
 {
 	const Tether__Hello *said = inventory_find(inventory, e->host)->said;
 	size_t count = said ? said->n_vms : 0;
 
-	e->vms = calloc(count + 1, sizeof(*e->vms));
+	e->vms = calloc(count + under_way->count + 1, sizeof(*e->vms));
 	if (!e->vms)
 		return -ENOMEM;
 	for (size_t i = 0; i < count; i++) {
@@ -210,34 +215,12 @@ static int vms_fill(struct evacuation *e, const struct inventory *inventory)
 			continue;
 		e->count++;
 		snprintf(evacuee->vm, sizeof(evacuee->vm), "%s", said->vms[i]->name);
-		if (!*said->vms[i]->slot)
+		if (!*said->vms[i]->slot && !is_moving(under_way, evacuee->vm))
 			evacuee_fail(evacuee, "vm-without-vf",
 			        "it has no VF that could move; migrate it to where it is first");
 	}
+	add_coming(e, under_way);
 	return 0;
-}
-
-static struct admission capacity_check(const struct evacuation *e,
-        const struct inventory *inventory, const struct under_way *under_way)
-{
-	size_t room = 0, needed = 0;
-	char left[128] = "";
-
-	for (const struct inventory_host *h = inventory->hosts; h; h = h->next)
-		if (may_take(e, h))
-			room += admission_free_slots(inventory, under_way, h->name);
-	for (size_t i = 0; i < e->count; i++) {
-		if (e->vms[i].state != EVACUEE_WAITING || is_moving(under_way, e->vms[i].vm))
-			continue;
-		if (needed++ >= room)
-			text_append(left, sizeof(left), e->vms[i].vm);
-	}
-	if (needed <= room)
-		return (struct admission){0};
-	return admission_refuse("no-capacity",
-	        "%zu VMs would have to leave and there are %zu free VFs; no place for %s; nothing "
-	        "was changed",
-	        needed, room, left);
 }
 
 struct admission evacuation_make(const struct inventory *inventory,
@@ -256,10 +239,10 @@ struct admission evacuation_make(const struct inventory *inventory,
 	e->force = wish->force;
 	memcpy(e->host, wish->host, sizeof(e->host));
 	e->destinations = destinations_of(wish);
-	if (!e->destinations || vms_fill(e, inventory))
+	if (!e->destinations || vms_fill(e, inventory, under_way))
 		admission = admission_refuse("no-memory", "tether-smd is out of memory");
 	else
-		admission = capacity_check(e, inventory, under_way);
+		admission = evacuation_room(evacuations, e, inventory, under_way);
 	if (admission.reason)
 		evacuation_free(e);
 	else
@@ -277,7 +260,7 @@ int evacuation_record(const struct evacuation *e, struct record *record, char **
 	if (!*vms)
 		return -ENOMEM;
 	for (size_t i = 0; i < e->count; i++)
-		text_append(*vms, size, e->vms[i].vm);
+		evacuation_name_append(*vms, size, e->vms[i].vm);
 	*record = (struct record){.kind = RECORD_evacuation,
 	        .value.evacuation = {.id = e->id,
 	                .asked_us = e->asked_wall_us,
@@ -285,7 +268,8 @@ int evacuation_record(const struct evacuation *e, struct record *record, char **
 	                .vms = *vms,
 	                .force = e->force,
 	                .aborted = e->aborted,
-	                .ended = e->ended}};
+	                .ended = e->ended,
+	                .ended_beside = e->ended_beside}};
 	memcpy(record->value.evacuation.host, e->host, sizeof(e->host));
 	return 0;
 }
@@ -331,6 +315,7 @@ int evacuations_take(struct evacuations *evacuations, const struct record *recor
 	e->force = said->force;
 	e->aborted = said->aborted;
 	e->ended = said->ended;
+	e->ended_beside = said->ended_beside;
 	memcpy(e->host, said->host, sizeof(e->host));
 	e->destinations = strdup(said->destinations);
 	err = e->destinations ? vms_read(e, said->vms) : -ENOMEM;

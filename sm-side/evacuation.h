@@ -25,7 +25,9 @@ struct evacuee {
 	unsigned unpaired; /* how often it was refused for connections of which one end was not seen
 	                    */
 	uint64_t held_by;  /* waits for the end of this one, which shares connections; 0: no */
-	char reason[64];   /* FAILED: a name */
+	char *refused_by;  /* hosts that could not take it, names with a space between; NULL: none
+	                    */
+	char reason[64];   /* FAILED, or what it waits for: a name; "": nothing to be told */
 	char text[256];    /* and a sentence */
 };
 
@@ -36,6 +38,7 @@ struct evacuation {
 	char host[MIGRATION_NAME_BYTES];
 	char *destinations; /* names with a space between; "": any */
 	bool force, aborted, ended;
+	uint64_t ended_beside;   /* the latest one that there was when it ended */
 	unsigned changes;        /* for those who wait for news */
 	unsigned sm_turns;       /* refused in a row by an SM that was away or not the master */
 	uint64_t pause_until_us; /* by the monotonic clock: nobody begins before */
@@ -62,9 +65,9 @@ struct evacuation *evacuations_find(const struct evacuations *evacuations, uint6
 struct evacuation *evacuations_find_open(const struct evacuations *evacuations, const char *host);
 
 /*
- * A new one, if the VMs with a VF on the host all find a free one; the names of those that do not
- * are in the refusal. One without VF is FAILED from the beginning. It takes its place in
- * @evacuations by evacuations_add.
+ * A new one, if the VMs with a VF on the host, and those on their way to it, all find a free one;
+ * the names of those that do not are in the refusal. One without VF is FAILED from the beginning.
+ * It takes its place in @evacuations by evacuations_add.
  */
 struct admission evacuation_make(const struct inventory *inventory,
         const struct under_way *under_way, const struct evacuations *evacuations,
@@ -72,9 +75,10 @@ struct admission evacuation_make(const struct inventory *inventory,
 void evacuations_add(struct evacuations *evacuations, struct evacuation *evacuation);
 void evacuation_free(struct evacuation *evacuation);
 
-/* Of those that may take a VM the one with the most free slots; NULL: none has any. */
-const char *evacuation_destination(const struct evacuation *evacuation,
-        const struct inventory *inventory, const struct under_way *under_way);
+/* To @names, which have a space between; one that has no room is left out. */
+void evacuation_name_append(char *names, size_t size, const char *name);
+/* NULL: there are none. */
+bool evacuation_names_have(const char *names, const char *name);
 
 /* For the journal; *@vms is the caller's to free when the record is written. -ENOMEM. */
 int evacuation_record(const struct evacuation *evacuation, struct record *record, char **vms);
@@ -85,6 +89,8 @@ int evacuations_take(struct evacuations *evacuations, const struct record *recor
 bool evacuee_look(
         struct evacuee *evacuee, struct evacuation *evacuation, const struct ledger *ledger);
 
+/* Why it failed, or what it waits for; "": nothing. */
+void evacuee_say(struct evacuee *evacuee, const char *reason, const char *text);
 const char *evacuee_state_name(enum evacuee_state state);
 size_t evacuation_count(const struct evacuation *evacuation, enum evacuee_state state);
 

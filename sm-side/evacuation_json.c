@@ -114,7 +114,7 @@ static struct json_object *vms_of(const struct evacuation *e)
 		json_put_text(object, "state", evacuee_state_name(vm->state));
 		if (vm->migration)
 			json_put_number(object, "migration", vm->migration);
-		if (vm->state == EVACUEE_FAILED) {
+		if (*vm->reason) {
 			json_put_text(object, "reason", vm->reason);
 			json_put_text(object, "text", vm->text);
 		}

@@ -52,7 +52,7 @@ static bool is_held(const struct evacuator *evacuator, const struct evacuee *eva
 static bool is_to_wait(const char *reason)
 {
 	static const char *const names[] = {"busy", "vm-already-moving", "host-not-connected",
-	        "no-free-vf", "shutting-down", "journal-failed", "no-memory"};
+	        "no-free-vf", "host-evacuating", "shutting-down", "journal-failed", "no-memory"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
 		if (!strcmp(reason, names[i]))
@@ -70,13 +70,40 @@ static bool migration_begins(struct evacuator *evacuator, const struct evacuatio
 
 	if (!admission.reason) {
 		evacuee->state = EVACUEE_MOVING;
+		evacuee_say(evacuee, "", "");
 		return true;
 	}
 	if (is_to_wait(admission.reason))
 		return false;
 	evacuee->state = EVACUEE_FAILED;
-	snprintf(evacuee->reason, sizeof(evacuee->reason), "%s", admission.reason);
-	snprintf(evacuee->text, sizeof(evacuee->text), "%s", admission.text);
+	evacuee_say(evacuee, admission.reason, admission.text);
+	return true;
+}
+
+/* It says why, if that lasts. True: that is news. */
+static bool is_put_off(struct evacuee *evacuee, const struct admission *admission)
+{
+	if (strcmp(admission->reason, "no-free-vf") || !strcmp(admission->reason, evacuee->reason))
+		return false;
+	evacuee_say(evacuee, admission->reason, admission->text);
+	return true;
+}
+
+/* By somebody else's request; where it is to be is known when that has ended. */
+static bool is_under_way(const struct evacuator *evacuator, const char *vm)
+{
+	const struct ledger_entry *entry = conductor_ledger(evacuator->conductor)->newest;
+
+	while (entry &&
+	        (migration_ended(&entry->migration) || strcmp(entry->migration.intent.vm, vm)))
+		entry = entry->older;
+	return entry;
+}
+
+static bool evacuee_is_gone(struct evacuee *evacuee)
+{
+	evacuee->state = EVACUEE_DONE;
+	evacuee_say(evacuee, "", "");
 	return true;
 }
 
@@ -86,21 +113,21 @@ static bool evacuee_begin(
 {
 	const struct inventory *inventory = conductor_inventory(evacuator->conductor);
 	const struct inventory_host *at = NULL;
-	const char *to;
+	struct admission admission;
+	const char *to = NULL;
 
+	if (is_under_way(evacuator, evacuee->vm))
+		return false;
 	if (!inventory_vm(inventory, evacuee->vm, &at)) {
 		/* Its host has not said yet what it has, or it is gone. */
-		if (!inventory_is_connected(inventory, e->host))
-			return false;
-		evacuee->state = EVACUEE_DONE;
-		return true;
+		return inventory_is_connected(inventory, e->host) && evacuee_is_gone(evacuee);
 	}
-	if (strcmp(at->name, e->host)) {
-		evacuee->state = EVACUEE_DONE;
-		return true;
-	}
-	to = conductor_destination(evacuator->conductor, e);
-	return to && migration_begins(evacuator, e, evacuee, to);
+	if (strcmp(at->name, e->host))
+		return evacuee_is_gone(evacuee);
+	admission = conductor_destination(evacuator->conductor, e, evacuee, &to);
+	if (admission.reason)
+		return is_put_off(evacuee, &admission);
+	return migration_begins(evacuator, e, evacuee, to);
 }
 
 /* ---- one evacuation ---- */
@@ -178,6 +205,7 @@ static bool has_all_ended(const struct evacuation *e)
 static void evacuation_end(struct evacuator *evacuator, struct evacuation *e)
 {
 	e->ended = true;
+	e->ended_beside = evacuator->evacuations->last_id;
 	record(evacuator, e);
 	log_info("evacuation", "%" PRIu64 " of %s has ended: %zu of %zu VMs have left", e->id,
 	        e->host, evacuation_count(e, EVACUEE_DONE), e->count);
@@ -225,8 +253,7 @@ struct admission evacuator_begin(
         struct evacuator *evacuator, const struct evacuation_wish *wish, uint64_t *id)
 {
 	struct evacuation *e = NULL;
-	struct admission admission =
-	        conductor_evacuation(evacuator->conductor, evacuator->evacuations, wish, &e);
+	struct admission admission = conductor_evacuation(evacuator->conductor, wish, &e);
 
 	if (admission.reason)
 		return admission;

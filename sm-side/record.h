@@ -70,6 +70,7 @@ struct evacuation_record {
 	char host[MIGRATION_NAME_BYTES];
 	const char *destinations, *vms; /* names with a space between; not owned */
 	bool force, aborted, ended;
+	uint64_t ended_beside; /* the latest evacuation that there was then; 0: it has not */
 };
 
 enum record_kind {

@@ -207,6 +207,7 @@ static int rooms_start(struct daemon *daemon)
 	        .sm_socket = s->fabric ? s->sm_socket : NULL,
 	        .deadlines = &s->deadlines,
 	        .migrations_max = s->migrations_max,
+	        .evacuations = &daemon->evacuations,
 	};
 
 	daemon->api = api_create(daemon->base, s->api);

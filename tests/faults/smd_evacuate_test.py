@@ -150,15 +150,73 @@ def without_an_sm_nobody_begins_and_one_that_is_not_the_master_is_asked_again():
         stage.all_well()
 
 
-def held_in_the_first_move(stage):
+def held_in_the_first_move(stage, **more):
     """Where the first VM of an evacuation stands still, and the evacuation's number."""
     for host in stage.world.hosts.values():
         together(host)
     held = Held(stage.world)
     stage.world.fault("hyp1", "HOST_MOVE", held)
-    number = begin(stage)
+    number = begin(stage, **more)
     equal(held.there.wait(20), True)
     return held, number
+
+
+def hosts_that_are_emptied_at_the_same_time_take_nobody():
+    with Crowd() as stage:
+        held, first = held_in_the_first_move(stage, to=["hyp2"])
+        wait_until("all four have begun", lambda: all(
+            stage.smd.get(f"/v1/migrations/{n}")[1].get("state") not in (None, "locating", "preparing") for n in (1, 2, 3, 4)))
+        # Of the second one nobody else begins meanwhile.
+        silent = Held(stage.world)
+        stage.world.fault("sm", "locate", silent)
+        second = begin(stage, "hyp2")
+        equal(set(states(stage.smd.get(f"/v1/evacuations/{second}")[1])), {"vm1", "vm2", "vm3", "vm4", "vm5"})
+        equal(silent.there.wait(20), True)
+        for host in ("hyp1", "hyp2"):
+            equal(stage.smd.migrate("vm9", host)[1]["reason"], "host-evacuating")
+            equal(stage.smd.ask("POST", "/v1/evacuations", {"host": "hyp4", "to": [host]})[1]["reason"], "host-evacuating")
+        held.go.set()
+        equal(ended(stage, first)["outcome"], "done")
+        # hyp1 has most room now, and is to be empty when both have ended.
+        silent.go.set()
+        equal(ended(stage, second)["outcome"], "done")
+        equal(where(stage, *stage.world.vms), {"hyp3", "hyp4"})
+        equal(stage.smd.move("vm9", "hyp1")["outcome"], "done")
+        stage.all_well()
+
+
+def room_that_another_evacuation_needs_is_not_free():
+    with Crowd(slots=4, migrations_max=1) as stage:
+        held, first = held_in_the_first_move(stage, to=["hyp3"])
+        status, _, err = tether(stage, "evacuate", "hyp2", "--to", "hyp3")
+        equal((status, "no-capacity: 1 VMs would have to leave and there are 0 free VFs; no place for vm5" in err), (1, True), err)
+        answer = stage.smd.ask("POST", "/v1/evacuations", {"host": "hyp3"})[1]
+        equal((answer["reason"], "need the free VFs of hyp3" in answer["text"]), ("no-capacity", True), answer)
+        # hyp3 and hyp4 have as much room then, and only hyp4's is nobody else's.
+        second = begin(stage, "hyp2", to=["hyp3", "hyp4"])
+        held.go.set()
+        equal([ended(stage, number)["outcome"] for number in (first, second)], ["done", "done"])
+        equal((where(stage, "vm1", "vm2", "vm3", "vm4"), where(stage, "vm5")), ({"hyp3"}, {"hyp4"}))
+        stage.all_well()
+
+
+def who_finds_no_room_any_more_says_so_and_waits_for_it():
+    with Crowd(slots=5, migrations_max=1) as stage:
+        held, number = held_in_the_first_move(stage, to=["hyp2"])
+        with stage.world.lock:
+            stage.world.vms["vm8"] = {"host": "hyp2", "lid": 0, "guid": 0}
+            stage.world.slots["hyp2-vf4"]["vm"] = "vm8"
+        held.go.set()
+        seen = lambda: {vm["vm"]: vm.get("reason") for vm in stage.smd.get(f"/v1/evacuations/{number}")[1]["vms"]}
+        wait_until("vm4 waits", lambda: seen()["vm4"] == "no-free-vf")
+        with stage.world.lock:
+            del stage.world.vms["vm8"]
+            stage.world.slots["hyp2-vf4"]["vm"] = ""
+        stage.world.hosts["hyp2"].stop()
+        stage.world.hosts["hyp2"].start()
+        evacuation = ended(stage, number)
+        equal((evacuation["outcome"], set(seen().values())), ("done", {None}), evacuation)
+        stage.all_well()
 
 
 def an_abort_lets_nobody_begin_and_aborts_what_is_not_committed():
@@ -235,6 +293,8 @@ run([a_host_is_emptied_several_vms_at_a_time, only_named_hosts_take_them,
      vms_that_talk_to_each_other_go_one_after_the_other, where_there_is_no_room_for_all_nobody_moves,
      who_cannot_go_is_named_and_the_others_go,
      a_connection_that_is_being_made_is_waited_for_and_one_that_never_is_is_named,
-     without_an_sm_nobody_begins_and_one_that_is_not_the_master_is_asked_again, an_abort_lets_nobody_begin_and_aborts_what_is_not_committed,
+     without_an_sm_nobody_begins_and_one_that_is_not_the_master_is_asked_again,
+     hosts_that_are_emptied_at_the_same_time_take_nobody, room_that_another_evacuation_needs_is_not_free,
+     who_finds_no_room_any_more_says_so_and_waits_for_it, an_abort_lets_nobody_begin_and_aborts_what_is_not_committed,
      killed_in_the_middle_it_goes_on_with_the_rest, ended_it_goes_on_with_the_rest_when_it_is_started_again,
      ended_while_the_sm_is_silent_it_goes_on_when_it_is_started_again])
