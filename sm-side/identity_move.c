@@ -272,7 +272,7 @@ static enum refusal put_later_waves(const struct attempt *attempt, const struct 
 	return refused;
 }
 
-static enum refusal put_begun(const struct attempt *attempt, uint32_t *posted)
+static enum refusal put_begun(const struct attempt *attempt, uint32_t *posted, bool *dropped)
 {
 	static const struct plan_sets none;
 	osm_opensm_t *osm = attempt->tools->osm;
@@ -285,22 +285,24 @@ static enum refusal put_begun(const struct attempt *attempt, uint32_t *posted)
 		refused = unacknowledged_send(
 		        attempt->tools->sender, attempt->move->plan, &none, posted);
 	CL_PLOCK_RELEASE(&osm->lock);
+	*dropped = left.routes_dropped;
 	plan_left_clear(&left);
 	return refused;
 }
 
 /* Where the order matters, the wave that an earlier attempt has begun comes to its end before
- * anything else is written. */
+ * anything else is written; and so does the pause after it. */
 static enum refusal finish_begun(const struct attempt *attempt)
 {
 	enum plan_order order = attempt->move->plan->order;
 	enum refusal refused;
-	uint32_t posted;
+	uint32_t posted = 0;
+	bool dropped;
 
 	if (order == PLAN_FAST)
 		return REFUSAL_NONE;
-	refused = put_begun(attempt, &posted);
-	if (refused || !posted)
+	refused = put_begun(attempt, &posted, &dropped);
+	if (refused || (!posted && !dropped))
 		return refused;
 	attempt->result->resent += posted;
 	refused = wait_for_wave(attempt);

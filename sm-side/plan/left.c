@@ -67,6 +67,7 @@ struct lid_left {
 	uint8_t *ports; /* by switch: as they are where the plan has no entry, else as it wants */
 	bool is_the_sweeps; /* an entry is neither what the plan found nor what it wants */
 	bool is_missing_some;
+	bool is_dropped;    /* an entry leads nowhere that was another before */
 	bool leads;         /* to the new place already */
 	bool is_done;       /* nothing to do for it */
 	uint64_t elsewhere; /* as in plan_transfer, now */
@@ -127,10 +128,12 @@ static void want_entry(const struct comparison *c, const struct plan_entry *entr
 	uint8_t now =
 	        sw == VIEW_NONE ? LFT_NO_PORT : view_lft_entry(&c->view->switches[sw], entry->lid);
 
-	if (sw != VIEW_NONE && is_missing(c->plan, entry, now))
+	if (sw != VIEW_NONE && is_missing(c->plan, entry, now)) {
 		lid->is_missing_some = true;
-	else if (sw == VIEW_NONE || (now != entry->before && now != entry->after))
+		lid->is_dropped |= entry->before != LFT_NO_PORT;
+	} else if (sw == VIEW_NONE || (now != entry->before && now != entry->after)) {
 		lid->is_the_sweeps = true;
+	}
 	if (sw != VIEW_NONE)
 		lid->ports[sw] = entry->after;
 }
@@ -215,6 +218,7 @@ static enum refusal routes_find(
 	for (uint32_t i = 0; i < plan->transfer_count && !refused; i++) {
 		refused = lid_decide(&c, &c.lids[i], &plan->transfers[i]);
 		left->routes_done &= c.lids[i].leads;
+		left->routes_dropped |= c.lids[i].is_dropped;
 	}
 	if (!refused)
 		refused = entries_take(&c, left);

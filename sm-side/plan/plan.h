@@ -164,6 +164,9 @@ struct plan *plan_reverse(const struct plan *plan);
 struct plan_left {
 	bool links_done;  /* all identities that move are seen at their new places */
 	bool routes_done; /* the tables lead there from everywhere, if by other routes */
+	/* drop-first: entries lead nowhere already. Packets on the routes of before may not be out
+	 * yet: a packet lifetime, and then the Sets. */
+	bool routes_dropped;
 	uint32_t entry_count;
 	struct plan_entry *entries; /* still to change */
 	struct plan_sets sets;      /* that do so, over the tables as they are now */

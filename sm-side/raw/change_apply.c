@@ -169,19 +169,22 @@ static void pause_ms(unsigned ms)
 	nanosleep(&pause, NULL);
 }
 
+/* Whoever has dropped the routes may have been killed just now. */
 static int put_sets(const struct applying *a, const struct plan_sets *sets)
 {
 	uint64_t start = monotonic_us();
+	bool has_paused = !sets->pause_after_wave_0;
 	uint32_t first = 0;
 	int error = 0;
 
 	for (uint32_t i = 1; i <= sets->change_count && !error; i++) {
 		if (i < sets->change_count && sets->changes[i].wave == sets->changes[first].wave)
 			continue;
-		error = put_wave(a, &sets->changes[first], i - first);
-		if (!error && sets->pause_after_wave_0 && sets->changes[first].wave == 0 &&
-		        i < sets->change_count)
+		if (sets->changes[first].wave > 0 && !has_paused) {
 			pause_ms(a->settings->packet_lifetime_ms);
+			has_paused = true;
+		}
+		error = put_wave(a, &sets->changes[first], i - first);
 		first = i;
 	}
 	a->result->sets_us = monotonic_us() - start;

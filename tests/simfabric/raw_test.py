@@ -124,6 +124,26 @@ def killed_and_taken_back(lab, command):
     unchanged(lab, before)
 
 
+def killed_in_its_pause(lab, command, ms):
+    """When all routes have been dropped. Packets that were under way then may be so still when it is gone on with."""
+    before, path = lab.tables(), lab.tool.new_file()
+    move = lab.move(VM, OTHER)
+    waves = [change["wave"] for change in lab.tool.ask("plan", "--order", "drop-first", move)["change"]["changes"]]
+    assert sorted(set(waves)) == [0, 1], waves
+    lab.fabric.counters_reset()
+    child = lab.fabric.start(lab.tool.program, "apply", "--undo", path, "--order", "drop-first", "--packet-lifetime-ms", 600000,
+                             move, node=lab.from_node, env=lab.environment())
+    wait_until("all routes are dropped", lambda: lab.sets().get("LinearForwardingTable") == waves.count(0), 30)
+    child.kill()
+    child.wait()
+    answer = lab.tool.ask(command, path, "--packet-lifetime-ms", ms)
+    assert answer["sets_us"] >= ms * 1000, f"it did not wait until they are out: {answer}"
+    if command == "resume":
+        lab.all_delivered()
+        lab.tool.ask("undo", path, "--packet-lifetime-ms", 1)
+    unchanged(lab, before)
+
+
 def what_is_never_answered_is_taken_back(lab):
     before, path = lab.tables(), lab.tool.new_file()
     lab.fabric.cli("fault", "drop", "--attribute", "LinearForwardingTable", "--method", "set", "--node", "V3", "--count",
@@ -283,6 +303,7 @@ def main():
             tap.run(test.__name__, test, lab)
         for command in ("undo", "resume"):
             tap.run(f"killed_in_mid_apply_{command}", killed_and_taken_back, lab, command)
+            tap.run(f"killed_in_its_pause_{command}", killed_in_its_pause, lab, command, 300)
         for attribute, node, named in (("SwitchInfo", "spine1", "spine1"), ("LinearForwardingTable", "leaf2", "leaf2"),
                                        ("PortInfo", "V3", "V3"), ("NodeInfo", "spine2", "leaf")):
             tap.run(f"a_switch_that_does_not_answer_{attribute}_is_named", a_hole_is_named, lab, attribute, node, named)

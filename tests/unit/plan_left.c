@@ -79,6 +79,56 @@ static void the_reverse_plan_undoes_a_plan_interrupted_anywhere(void **state)
 	}
 }
 
+static struct plan *plan_that_drops(void)
+{
+	struct fabric_view *view = test_view(&fabric);
+	struct plan_move_request move = request_for(0, another_slot(0));
+	struct plan_request request = {.order = PLAN_DROP_FIRST, .move_count = 1, .moves = &move};
+	struct plan *plan;
+
+	assert_int_equal(plan_make(view, &endpoint_vswitch, &request, &plan), REFUSAL_NONE);
+	assert_int_equal(plan->sets.wave_count, 2);
+	fabric_view_destroy(view);
+	return plan;
+}
+
+static void write_wave(const struct plan *plan, uint32_t wave)
+{
+	for (uint32_t i = 0; i < plan->sets.change_count; i++)
+		if (plan->sets.changes[i].wave == wave)
+			change_write(&plan->sets.changes[i]);
+}
+
+static void assert_dropped(const struct plan *plan, bool expected)
+{
+	struct plan_left left;
+
+	left_of(plan, &left, REFUSAL_NONE);
+	assert_int_equal(left.routes_dropped, expected);
+	plan_left_clear(&left);
+}
+
+/* Whoever goes on with it, or goes back, cannot tell whether the pause has been. */
+static void routes_that_have_been_dropped_are_told(void **state)
+{
+	for (unsigned seed = 1; seed <= FABRICS; seed++) {
+		struct plan *plan, *back;
+
+		test_fabric_make(&fabric, seed);
+		plan = plan_that_drops();
+		back = plan_reverse(plan);
+		move_as_planned(plan);
+		assert_dropped(plan, false);
+		write_wave(plan, 0);
+		assert_dropped(plan, true);
+		assert_dropped(back, true);
+		write_wave(plan, 1);
+		assert_dropped(plan, false);
+		plan_destroy(back);
+		plan_destroy(plan);
+	}
+}
+
 static void a_sweep_that_routed_the_new_places_leaves_nothing_to_exchange(void **state)
 {
 	struct plan_left left;
@@ -204,6 +254,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(what_is_left_finishes_a_plan_interrupted_anywhere),
 	        cmocka_unit_test(the_reverse_plan_undoes_a_plan_interrupted_anywhere),
+	        cmocka_unit_test(routes_that_have_been_dropped_are_told),
 	        cmocka_unit_test(a_sweep_that_routed_the_new_places_leaves_nothing_to_exchange),
 	        cmocka_unit_test(what_a_sweep_has_routed_is_not_mixed_with_the_plan),
 	        cmocka_unit_test(a_route_changed_by_others_makes_the_plan_stale),
