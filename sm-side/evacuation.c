@@ -360,33 +360,92 @@ static bool may_try_again(struct evacuee *evacuee, struct evacuation *e, const s
 	       (!m->testimony.finding_count || has_finding(m, "shutting-down"));
 }
 
-static void evacuee_ended(struct evacuee *evacuee, struct evacuation *e, const struct migration *m)
+/* What the host that was to take it said against that; NULL: nothing. */
+static const struct finding *refused_there(const struct migration *m)
 {
-	const struct finding *first = m->testimony.finding_count ? m->testimony.findings : NULL;
+	for (size_t i = 0; m->state == STATE_REFUSED && i < m->testimony.finding_count; i++)
+		if (!strcmp(m->testimony.findings[i].who, m->intent.destination.host))
+			return &m->testimony.findings[i];
+	return NULL;
+}
 
+static bool is_move_of(
+        const struct migration *m, const struct evacuation *e, const struct evacuee *evacuee)
+{
+	return m->intent.evacuation == e->id && !strcmp(m->intent.vm, evacuee->vm);
+}
+
+/* Another host may be able to. False: no memory to note that. */
+static bool refusers_note(
+        struct evacuee *evacuee, const struct evacuation *e, const struct ledger *ledger)
+{
+	size_t size = ledger->count * MIGRATION_NAME_BYTES + 1;
+	char *names = calloc(1, size);
+
+	if (!names)
+		return false;
+	for (struct ledger_entry *entry = ledger->newest; entry; entry = entry->older)
+		if (is_move_of(&entry->migration, e, evacuee) && refused_there(&entry->migration))
+			evacuation_name_append(
+			        names, size, entry->migration.intent.destination.host);
+	free(evacuee->refused_by);
+	evacuee->refused_by = names;
+	return true;
+}
+
+static void evacuee_say_why(struct evacuee *evacuee, const struct finding *finding)
+{
+	evacuee_say(evacuee, finding->reason, finding->text);
+}
+
+/* It goes to another host, if one is left (evacuee_has_nowhere). False: it was not that. */
+static bool is_to_go_elsewhere(struct evacuee *evacuee, const struct evacuation *e,
+        const struct migration *m, const struct ledger *ledger)
+{
+	const struct finding *why = refused_there(m);
+
+	if (!why || !refusers_note(evacuee, e, ledger))
+		return false;
+	evacuee_say_why(evacuee, why);
+	return true;
+}
+
+static void evacuee_ended(struct evacuee *evacuee, struct evacuation *e, const struct migration *m,
+        const struct ledger *ledger)
+{
 	if (m->state == STATE_DONE) {
 		evacuee->state = EVACUEE_DONE;
 		e->sm_turns = 0;
 	} else if (e->aborted && m->state == STATE_ABORTED) {
 		evacuee->state = EVACUEE_LEFT;
-	} else if (may_try_again(evacuee, e, m)) {
+	} else if (may_try_again(evacuee, e, m) || is_to_go_elsewhere(evacuee, e, m, ledger)) {
 		evacuee->state = e->aborted ? EVACUEE_LEFT : EVACUEE_WAITING;
 		evacuee->held_by = m->busy_with;
+	} else if (m->testimony.finding_count) {
+		evacuee->state = EVACUEE_FAILED;
+		evacuee_say_why(evacuee, m->testimony.findings);
 	} else {
-		evacuee_fail(evacuee, migration_state_name(m->state),
-		        first ? first->text : migration_state_meaning(m->state));
-		if (first)
-			snprintf(evacuee->reason, sizeof(evacuee->reason), "%s", first->reason);
+		evacuee_fail(
+		        evacuee, migration_state_name(m->state), migration_state_meaning(m->state));
 	}
 }
 
+bool evacuee_has_nowhere(struct evacuee *evacuee, const struct admission *admission)
+{
+	if (!evacuee->refused_by || strcmp(admission->reason, "no-free-vf"))
+		return false;
+	evacuee->state = EVACUEE_FAILED;
+	if (!*evacuee->reason)
+		evacuee_say(evacuee, admission->reason, admission->text);
+	return true;
+}
+
 static const struct ledger_entry *latest_of(
-        const struct ledger *ledger, const struct evacuation *e, const char *vm)
+        const struct ledger *ledger, const struct evacuation *e, const struct evacuee *evacuee)
 {
 	const struct ledger_entry *entry = ledger->newest;
 
-	while (entry && (entry->migration.intent.evacuation != e->id ||
-	                        strcmp(entry->migration.intent.vm, vm)))
+	while (entry && !is_move_of(&entry->migration, e, evacuee))
 		entry = entry->older;
 	return entry;
 }
@@ -394,7 +453,7 @@ static const struct ledger_entry *latest_of(
 bool evacuee_look(
         struct evacuee *evacuee, struct evacuation *evacuation, const struct ledger *ledger)
 {
-	const struct ledger_entry *entry = latest_of(ledger, evacuation, evacuee->vm);
+	const struct ledger_entry *entry = latest_of(ledger, evacuation, evacuee);
 	enum evacuee_state before = evacuee->state;
 
 	if (!entry ||
@@ -403,6 +462,6 @@ bool evacuee_look(
 	evacuee->migration = entry->migration.intent.id;
 	evacuee->state = EVACUEE_MOVING;
 	if (migration_ended(&entry->migration))
-		evacuee_ended(evacuee, evacuation, &entry->migration);
+		evacuee_ended(evacuee, evacuation, &entry->migration, ledger);
 	return evacuee->state != before;
 }

@@ -89,6 +89,9 @@ int evacuations_take(struct evacuations *evacuations, const struct record *recor
 bool evacuee_look(
         struct evacuee *evacuee, struct evacuation *evacuation, const struct ledger *ledger);
 
+/* It is to go on to another host, and by @admission there is none: it has failed. */
+bool evacuee_has_nowhere(struct evacuee *evacuee, const struct admission *admission);
+
 /* Why it failed, or what it waits for; "": nothing. */
 void evacuee_say(struct evacuee *evacuee, const char *reason, const char *text);
 const char *evacuee_state_name(enum evacuee_state state);

@@ -83,6 +83,8 @@ static bool migration_begins(struct evacuator *evacuator, const struct evacuatio
 /* It says why, if that lasts. True: that is news. */
 static bool is_put_off(struct evacuee *evacuee, const struct admission *admission)
 {
+	if (evacuee_has_nowhere(evacuee, admission))
+		return true;
 	if (strcmp(admission->reason, "no-free-vf") || !strcmp(admission->reason, evacuee->reason))
 		return false;
 	evacuee_say(evacuee, admission->reason, admission->text);

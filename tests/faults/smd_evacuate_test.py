@@ -219,6 +219,33 @@ def who_finds_no_room_any_more_says_so_and_waits_for_it():
         stage.all_well()
 
 
+def whom_a_host_cannot_take_another_one_takes():
+    with Crowd(migrations_max=1) as stage:
+        # hyp3 has the most room, then hyp2, then hyp4.
+        stage.world.fault("hyp3", "HOST_CHECK", "refuse")
+        stage.world.fault("hyp2", "HOST_CHECK", "fail")
+        equal(ended(stage, begin(stage))["outcome"], "done")
+        equal([(m["vm"], m["to"], m["outcome"]) for m in reversed(stage.smd.get("/v1/migrations")[1]["migrations"])][:3],
+              [("vm1", "hyp3", "refused"), ("vm1", "hyp2", "refused"), ("vm1", "hyp4", "done")])
+        stage.all_well()
+    with Crowd(migrations_max=1, env={"TETHER_DIE_AT": "smd-recorded:refused"}) as stage:
+        stage.world.fault("hyp3", "HOST_CHECK", "refuse")
+        number = begin(stage)
+        equal(stage.smd.wait(), -9)
+        stage.smd.start()
+        equal(ended(stage, number)["outcome"], "done")
+        equal(stage.smd.get("/v1/migrations/2")[1]["to"], "hyp2")
+        stage.all_well()
+    with Crowd(migrations_max=1) as stage:
+        for host in ("hyp3", "hyp2"):
+            stage.world.fault(host, "HOST_CHECK", "refuse", 2)
+        status, _, err = tether(stage, "evacuate", "hyp1", "--to", "hyp2", "hyp3")
+        evacuation = stage.smd.get("/v1/evacuations/1")[1]
+        equal((status, sorted(states(evacuation).values())), (1, ["done", "done", "failed", "failed"]), err)
+        equal({vm.get("reason") for vm in evacuation["vms"]}, {None, "test-host_check"}, err)
+        stage.all_well()
+
+
 def an_abort_lets_nobody_begin_and_aborts_what_is_not_committed():
     with Crowd(migrations_max=1) as stage:
         held, number = held_in_the_first_move(stage)
@@ -295,6 +322,7 @@ run([a_host_is_emptied_several_vms_at_a_time, only_named_hosts_take_them,
      a_connection_that_is_being_made_is_waited_for_and_one_that_never_is_is_named,
      without_an_sm_nobody_begins_and_one_that_is_not_the_master_is_asked_again,
      hosts_that_are_emptied_at_the_same_time_take_nobody, room_that_another_evacuation_needs_is_not_free,
-     who_finds_no_room_any_more_says_so_and_waits_for_it, an_abort_lets_nobody_begin_and_aborts_what_is_not_committed,
+     who_finds_no_room_any_more_says_so_and_waits_for_it, whom_a_host_cannot_take_another_one_takes,
+     an_abort_lets_nobody_begin_and_aborts_what_is_not_committed,
      killed_in_the_middle_it_goes_on_with_the_rest, ended_it_goes_on_with_the_rest_when_it_is_started_again,
      ended_while_the_sm_is_silent_it_goes_on_when_it_is_started_again])
