@@ -123,9 +123,13 @@ $(B)/deps.stamp $(B)/deps-extra.stamp: .ci/deps
 
 # ---- checks ------------------------------------------------------------------------------------------------------
 
-# One program after the other; each prints TAP, the runner adds up and ends with "N passed, N failed".
+# Programs side by side; each prints TAP, the runner adds up and ends with "N passed, N failed". Long ones are begun first, so
+# that none is left over when the others have ended.
 RUN_TESTS = tests/run_tests --build $(B)
-INTEGRATION_TESTS = $(filter-out tests/sanitized/%,$(sort $(wildcard tests/*/*_test.py tests/*/*_test.sh)))
+LONG_TESTS := $(patsubst %,tests/faults/%_migration_test.py,options perftest middleware datagram xrc rc_verify) \
+	tests/simfabric/verbs_perftest_test.py tests/faults/churn_test.py tests/faults/kill_test.py tests/faults/sweep_test.py
+SHORT_TESTS := $(filter-out $(LONG_TESTS) tests/sanitized/%,$(sort $(wildcard tests/*/*_test.py tests/*/*_test.sh)))
+INTEGRATION_TESTS := $(LONG_TESTS) $(SHORT_TESTS)
 
 check-unit: $(UNIT_TESTS)
 	$(Q)$(RUN_TESTS) $(UNIT_TESTS)
