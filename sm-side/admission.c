@@ -189,7 +189,13 @@ static struct admission slots_fill(const struct inventory *inventory,
 		        "from "
 		        "%s to %s it could do neither",
 		        source_host, to);
+	if (source->dynamic != destination->dynamic)
+		return admission_refuse("endpoint-differs",
+		        "one of %s and %s has dynamic LIDs and the other prepopulated ones: a VM "
+		        "that leaves takes its LID along, or gets the other slot's for it",
+		        source_host, to);
 	intent->shared_port = source->shared_port;
+	intent->dynamic = source->dynamic;
 	identity_set(&intent->identity, source);
 	identity_set(&intent->other, destination);
 	if (source->address && address_decode(source->address, &intent->address))
@@ -297,6 +303,7 @@ struct admission admission_reattach(const struct inventory *inventory,
 	intent->identity = last->intent.identity;
 	intent->address = last->intent.address;
 	intent->shared_port = last->intent.shared_port;
+	intent->dynamic = last->intent.dynamic;
 	if (name_set(intent->vm, vm))
 		return admission_refuse("name-too-long", "names have at most %d characters",
 		        MIGRATION_NAME_BYTES - 1);

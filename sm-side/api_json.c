@@ -186,6 +186,7 @@ struct json_object *api_migration(const struct ledger_entry *entry, bool short_f
 		json_put_text(object, "outcome", migration_state_name(m->state));
 	json_put_number(object, "changes", entry->changes);
 	json_put_text(object, "mode", m->intent.called ? "called" : "driven");
+	json_put_text(object, "kind", migration_kind(&m->intent));
 	if (m->awaited_report)
 		json_put_text(object, "awaits", migration_report_name(m->awaited_report));
 	if (short_form)
@@ -255,6 +256,7 @@ static struct json_object *slot_of(const Tether__Slot *slot)
 	json_put_guid(object, "port_guid", slot->port_guid);
 	json_put_guid(object, "switch_guid", slot->switch_guid);
 	json_put_number(object, "switch_port", slot->switch_port);
+	json_put_bool(object, "dynamic", slot->dynamic);
 	return object;
 }
 

@@ -107,10 +107,11 @@ static int plan_print(struct json_object *plan)
 {
 	int status;
 
-	printf("%s (LID %.0f) from %s (%s) to %s (%s), order %s, reach %s; nothing was changed\n\n",
+	printf("%s (LID %.0f) from %s (%s) to %s (%s), %s, order %s, reach %s; nothing was "
+	       "changed\n\n",
 	        cli_text(plan, "vm"), cli_number(plan, "lid"), cli_text(plan, "from"),
 	        cli_text(plan, "from_slot"), cli_text(plan, "to"), cli_text(plan, "to_slot"),
-	        cli_text(plan, "order"), cli_text(plan, "reach"));
+	        cli_text(plan, "kind"), cli_text(plan, "order"), cli_text(plan, "reach"));
 	status = changes_print(plan);
 	sums_print(plan);
 	stability_print(plan);

@@ -12,12 +12,14 @@ static bool is_under_lease(const struct migration *m)
 	switch (m->state) {
 	case STATE_NAMING:
 	case STATE_VACATING:
+	case STATE_LINKING:
 	case STATE_APPLYING:
 	case STATE_REPLANNING:
 	case STATE_CONFIRMING:
 	case STATE_UNLEASING:
 	case STATE_BACK_NAMING:
 	case STATE_BACK_VACATING:
+	case STATE_BACK_LINKING:
 	case STATE_BACK_UNDOING:
 	case STATE_BACK_UNLEASING:
 	case STATE_STAY_APPLYING:

@@ -51,7 +51,29 @@ static bool action_needs_fabric(enum migration_action action)
 {
 	return migration_action_parties(action) == PARTY_SM || action == ACTION_NAME_DESTINATION ||
 	       action == ACTION_NAME_SOURCE || action == ACTION_NAME_SOURCE_BACK ||
-	       action == ACTION_NAME_DESTINATION_BACK;
+	       action == ACTION_NAME_DESTINATION_BACK || action == ACTION_LINK_DESTINATION ||
+	       action == ACTION_LINK_SOURCE_BACK;
+}
+
+/* With prepopulated LIDs all links are up all the time, so no sweep is to be waited for. */
+static bool is_of_links(enum migration_state state)
+{
+	enum migration_action action = migration_state_action(state);
+
+	return action == ACTION_LINK_DESTINATION || action == ACTION_LINK_SOURCE_BACK ||
+	       action == ACTION_WAKE;
+}
+
+/* Whose QPs end with errors has no need of a port that is active; what a sweep has done is seen
+ * when the port is. */
+static bool is_not_of_its_links(const struct migration *m, enum migration_state state)
+{
+	if (!m->intent.dynamic)
+		return is_of_links(state);
+	if (migration_state_action(state) == ACTION_WAKE && m->given_up)
+		return true;
+	return state == STATE_CONFIRMING ||
+	       ((state == STATE_BACK_LINKING || state == STATE_BACK_WAKING) && !m->unlinked);
 }
 
 static bool is_all_the_sms(enum migration_state state)
@@ -75,6 +97,8 @@ static bool is_stepped_over(const struct migration *m, enum migration_state stat
 	if (state == STATE_BACK_NAMING && !m->vacated)
 		return true;
 	if ((state == STATE_BACK_VACATING || state == STATE_BACK_UNDOING) && !m->applied)
+		return true;
+	if (is_not_of_its_links(m, state))
 		return true;
 	if (m->intent.shared_port)
 		return is_all_the_sms(state) && !(m->intent.fabric && is_of_aliases(state));
@@ -172,6 +196,7 @@ static struct migration_output enter(struct migration *m, enum migration_state t
 		m->fact = FACT_ANYWHERE;
 	m->applied |= to == STATE_NAMING;
 	m->vacated = (m->vacated || to == STATE_VACATING) && to != STATE_BACK_VACATING;
+	m->unlinked |= to == STATE_VACATING;
 	return (struct migration_output){.entered = true,
 	        .durable = migration_state_durable(to),
 	        .give_up = tell,
@@ -236,7 +261,7 @@ struct migration_output migration_recover(struct migration *migration,
 	migration->committed = is_past_commit(journalled);
 	migration->given_up = given_up || (migration->committed && !left_ms);
 	/* The last records may be missing from the disk: undoing nothing does no harm. */
-	migration->applied = migration->committed;
+	migration->applied = migration->unlinked = migration->committed;
 	migration->vacated |= migration_phase(journalled) == PHASE_FORWARD;
 	migration->reports_taken = reports_before(migration, journalled);
 	if (migration->committed && left_ms)
@@ -273,7 +298,7 @@ static enum migration_state reentered(struct migration *m, uint64_t now_us)
 	enum migration_state to = migration_reenter(looked ? m->state : m->journalled, m->fact);
 
 	if (is_past_commit(to) && !m->committed) {
-		m->committed = m->applied = m->vacated = true;
+		m->committed = m->applied = m->vacated = m->unlinked = true;
 		m->given_up |= !may_be_released(m->journalled);
 		m->overall_us = now_us + (uint64_t)m->deadlines->overall_ms * US_PER_MS;
 	}

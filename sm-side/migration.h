@@ -48,6 +48,7 @@ struct migration_intent {
 	struct address address;   /* the VM's; known from LOCATING on */
 	bool fabric;              /* the SM has a part in it; else its states are stepped over */
 	bool shared_port;         /* the VM's LID is that of a port which it shares, and changes */
+	bool dynamic; /* dynamic LIDs: a slot without VM has no link and no LID (kind "copy") */
 	bool force;
 	uint64_t evacuation;                                 /* that it is part of; 0: none */
 	char order[PLAN_WORD_BYTES], reach[PLAN_WORD_BYTES]; /* of its plan; "": as the SM does */
@@ -61,6 +62,14 @@ struct migration_intent {
 static inline bool migration_moves_guids(const struct migration_intent *intent)
 {
 	return intent->fabric || intent->shared_port;
+}
+
+/* Of its plan, for people. */
+static inline const char *migration_kind(const struct migration_intent *intent)
+{
+	if (intent->shared_port)
+		return "alias";
+	return intent->dynamic ? "copy" : "swap";
 }
 
 struct migration_step {
@@ -88,6 +97,8 @@ struct migration {
 	bool given_up; /* the VM's QPs were told to end with errors */
 	bool applied;  /* GUIDs were touched: by APPLY or a sweep the fabric may have changed */
 	bool vacated;  /* the source's slot may show other GUIDs than the VM's */
+	bool unlinked; /* dynamic LIDs: its link may have gone down; the SM's sweep is to be waited
+	                  for */
 	unsigned leases_lost; /* how often one ran out under APPLY or UNDO */
 	uint64_t busy_with;   /* refused because of this migration; 0: not */
 	uint32_t sequence;

@@ -34,26 +34,33 @@ struct host_row {
 	Tether__Step step;
 	Tether__HostAction order;
 	enum side host;
+	Tether__SlotLink link; /* of a dynamic slot */
 };
 
+#define MOVE_STEP TETHER__STEP__STEP_MOVE
+#define SET_GUIDS TETHER__HOST_ACTION__HOST_SET_GUIDS
+#define LINK_KEEP TETHER__SLOT_LINK__LINK_KEEP
+#define LINK_UP   TETHER__SLOT_LINK__LINK_UP
+#define LINK_DOWN TETHER__SLOT_LINK__LINK_DOWN
+
 static const struct host_row hosts[] = {
-        {ACTION_PREPARE, TETHER__STEP__STEP_PREPARE, TETHER__HOST_ACTION__HOST_CHECK, DESTINATION},
-        {ACTION_DETACH, TETHER__STEP__STEP_MOVE, TETHER__HOST_ACTION__HOST_DETACH, SOURCE},
-        {ACTION_MOVE_MEMORY, TETHER__STEP__STEP_MOVE, TETHER__HOST_ACTION__HOST_MOVE, SOURCE},
-        {ACTION_MOVE_MEMORY_BACK, TETHER__STEP__STEP_MOVE, TETHER__HOST_ACTION__HOST_MOVE,
-                DESTINATION},
-        {ACTION_LOOK_SOURCE, TETHER__STEP__STEP_MOVE, TETHER__HOST_ACTION__HOST_NOTHING, SOURCE},
-        {ACTION_LOOK_DESTINATION, TETHER__STEP__STEP_MOVE, TETHER__HOST_ACTION__HOST_NOTHING,
-                DESTINATION},
-        {ACTION_NAME_DESTINATION, TETHER__STEP__STEP_MOVE, TETHER__HOST_ACTION__HOST_SET_GUIDS,
-                DESTINATION},
-        {ACTION_NAME_SOURCE, TETHER__STEP__STEP_MOVE, TETHER__HOST_ACTION__HOST_SET_GUIDS, SOURCE},
-        {ACTION_NAME_SOURCE_BACK, TETHER__STEP__STEP_MOVE, TETHER__HOST_ACTION__HOST_SET_GUIDS,
-                SOURCE},
-        {ACTION_NAME_DESTINATION_BACK, TETHER__STEP__STEP_MOVE, TETHER__HOST_ACTION__HOST_SET_GUIDS,
-                DESTINATION},
-        {ACTION_ATTACH_VF, TETHER__STEP__STEP_MOVE, TETHER__HOST_ACTION__HOST_ATTACH, DESTINATION},
-        {ACTION_GIVE_BACK, TETHER__STEP__STEP_MOVE, TETHER__HOST_ACTION__HOST_GIVE_BACK, SOURCE},
+        {ACTION_PREPARE, TETHER__STEP__STEP_PREPARE, TETHER__HOST_ACTION__HOST_CHECK, DESTINATION,
+                LINK_KEEP},
+        {ACTION_DETACH, MOVE_STEP, TETHER__HOST_ACTION__HOST_DETACH, SOURCE, LINK_KEEP},
+        {ACTION_MOVE_MEMORY, MOVE_STEP, TETHER__HOST_ACTION__HOST_MOVE, SOURCE, LINK_KEEP},
+        {ACTION_MOVE_MEMORY_BACK, MOVE_STEP, TETHER__HOST_ACTION__HOST_MOVE, DESTINATION,
+                LINK_KEEP},
+        {ACTION_LOOK_SOURCE, MOVE_STEP, TETHER__HOST_ACTION__HOST_NOTHING, SOURCE, LINK_KEEP},
+        {ACTION_LOOK_DESTINATION, MOVE_STEP, TETHER__HOST_ACTION__HOST_NOTHING, DESTINATION,
+                LINK_KEEP},
+        {ACTION_NAME_DESTINATION, MOVE_STEP, SET_GUIDS, DESTINATION, LINK_KEEP},
+        {ACTION_NAME_SOURCE, MOVE_STEP, SET_GUIDS, SOURCE, LINK_DOWN},
+        {ACTION_LINK_DESTINATION, MOVE_STEP, SET_GUIDS, DESTINATION, LINK_UP},
+        {ACTION_NAME_SOURCE_BACK, MOVE_STEP, SET_GUIDS, SOURCE, LINK_KEEP},
+        {ACTION_NAME_DESTINATION_BACK, MOVE_STEP, SET_GUIDS, DESTINATION, LINK_DOWN},
+        {ACTION_LINK_SOURCE_BACK, MOVE_STEP, SET_GUIDS, SOURCE, LINK_UP},
+        {ACTION_ATTACH_VF, MOVE_STEP, TETHER__HOST_ACTION__HOST_ATTACH, DESTINATION, LINK_KEEP},
+        {ACTION_GIVE_BACK, MOVE_STEP, TETHER__HOST_ACTION__HOST_GIVE_BACK, SOURCE, LINK_KEEP},
 };
 
 static uint32_t left_ms(uint64_t until_us, uint64_t now_us)
@@ -171,12 +178,14 @@ int order_fill_step(
 	return 0;
 }
 
-/* Whose GUIDs go where; the first two on the way there, the others on the way back. */
+/* Whose GUIDs go where. */
 static const struct identity *identity_for(const struct migration *m, enum migration_action action)
 {
 	switch (action) {
 	case ACTION_NAME_DESTINATION:
+	case ACTION_LINK_DESTINATION:
 	case ACTION_NAME_SOURCE_BACK:
+	case ACTION_LINK_SOURCE_BACK:
 		return &m->intent.identity;
 	case ACTION_NAME_SOURCE:
 	case ACTION_NAME_DESTINATION_BACK:
@@ -217,6 +226,8 @@ int order_fill_host(struct order *order, struct migration *m, enum migration_act
 		order->host.node_guid = identity->node_guid;
 		order->host.port_guid = identity->port_guid;
 	}
+	if (m->intent.dynamic)
+		order->host.link = row->link;
 	order->host.resume_follows = brings_device(row->order) && !m->given_up;
 	if (row->order == TETHER__HOST_ACTION__HOST_CHECK && attributes) {
 		order->attributes = *attributes;

@@ -106,6 +106,8 @@ struct json_object *plan_request(
 	struct json_object *request = json_object_new_object();
 
 	json_put_text(request, "op", "plan");
+	if (intent->dynamic)
+		json_put_text(request, "kind", "copy");
 	json_put_guid(request, "vm_port_guid", intent->identity.port_guid);
 	json_put_guid(request, "vm_node_guid", intent->identity.node_guid);
 	json_put_guid(request, "to_switch_guid", intent->destination.switch_guid);
@@ -216,6 +218,7 @@ struct json_object *plan_tell(const struct migration_intent *intent, const struc
 		json_put_number(told, "lid", lid);
 	put_place(told, "from", "from_slot", &intent->source);
 	put_place(told, "to", "to_slot", &intent->destination);
+	json_put_text(told, "kind", migration_kind(intent));
 	put_word(told, answer, "order", q->order, "fast");
 	put_word(told, answer, "reach", q->reach, "deterministic");
 	put_waves(told, answer);

@@ -36,6 +36,8 @@ $(call unit_test,smd_ledger,$(LEDGER_SOURCES),-ljson-c -lprotobuf-c)
 $(call unit_test,smd_orders,sm-side/sm_talk.c sm-side/sm_paths.c $(JSON_SOURCES) $(MIGRATION_SOURCES),-ljson-c -lprotobuf-c)
 $(call unit_test,smd_admission,sm-side/admission.c sm-side/inventory.c sm-side/whereabouts.c \
 	notifier/interest.c $(MIGRATION_SOURCES),-lprotobuf-c)
+$(call unit_test,smd_dynamic,sm-side/admission.c sm-side/inventory.c notifier/interest.c sm-side/sm_talk.c sm-side/sm_paths.c $(JSON_SOURCES) \
+	$(MIGRATION_SOURCES),-ljson-c -lprotobuf-c)
 $(call unit_test,smd_shared_port,sm-side/numbers.c sm-side/shared_event.c sm-side/sm_talk.c sm-side/sm_paths.c $(JSON_SOURCES) \
 	$(MIGRATION_SOURCES) notifier/interest.c $(FRAME_SOURCES),-ljson-c -lprotobuf-c)
 $(call unit_test,smd_questions,sm-side/questions.c sm-side/numbers.c notifier/interest.c $(FRAME_SOURCES),-lprotobuf-c)

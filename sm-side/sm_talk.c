@@ -31,6 +31,8 @@ static struct json_object *locate_request(const struct migration *m)
 static void put_target(
         struct json_object *request, const struct migration *m, const struct place *to)
 {
+	if (m->intent.dynamic)
+		json_put_text(request, "kind", "copy");
 	json_put_guid(request, "vm_port_guid", m->intent.identity.port_guid);
 	json_put_guid(request, "to_switch_guid", to->switch_guid);
 	json_put_number(request, "to_switch_port", to->switch_port);
@@ -89,6 +91,7 @@ struct json_object *sm_talk_request(const struct migration *m, enum migration_ac
 	switch (action) {
 	case ACTION_LOCATE:
 	case ACTION_LOOK:
+	case ACTION_WAKE:
 		return locate_request(m);
 	case ACTION_PREPARE:
 	case ACTION_PLAN:
@@ -133,6 +136,31 @@ static enum migration_event malformed(struct migration *m, const char *what)
 	return EVENT_FAILED;
 }
 
+/*
+ * Dynamic LIDs: a sweep came by while the link was down at one place and not yet up at the other (a
+ * lease that has run out), or the SM was started then. Once the lease is given back the next sweep
+ * finds the port where its link is, with the LID that its GUID had; that is waited for in WAKING.
+ */
+static enum migration_event unseen(
+        struct migration *m, enum migration_action action, struct json_object *answer)
+{
+	const char *text = json_read_string(answer, "text");
+
+	switch (action) {
+	case ACTION_PLAN:
+		return EVENT_ALREADY;
+	case ACTION_APPLY:
+		return EVENT_STALE;
+	case ACTION_UNDO:
+		return EVENT_DONE;
+	case ACTION_WAKE:
+		return EVENT_BUSY;
+	default:
+		find(m, "unknown-port", text ? text : "unknown-port");
+		return EVENT_FAILED;
+	}
+}
+
 static enum migration_event refused(
         struct migration *m, enum migration_action action, struct json_object *answer)
 {
@@ -155,6 +183,8 @@ static enum migration_event refused(
 	if ((action == ACTION_APPLY || action == ACTION_UNDO) && !strcmp(reason, "no-lease") &&
 	        m->leases_lost++ < LEASES_LOST_MAX)
 		return EVENT_SM_BACK;
+	if (m->intent.dynamic && !strcmp(reason, "unknown-port"))
+		return unseen(m, action, answer);
 	/* Where nobody has told it of them it has nothing to say of them, and never had. */
 	if (m->intent.shared_port && !strcmp(reason, "unknown-port"))
 		return EVENT_DONE;
@@ -217,6 +247,25 @@ static enum migration_event take_location(struct migration *m, struct json_objec
 	return EVENT_DONE;
 }
 
+enum { PORT_ACTIVE = 4 };
+
+/* Is the port where its link came up, and may packets pass? */
+static enum migration_event take_wake(struct migration *m, struct json_object *answer)
+{
+	const struct place *expected = migration_phase(m->state) == PHASE_FORWARD
+	                                       ? &m->intent.destination
+	                                       : &m->intent.source;
+	struct location location;
+	unsigned state = 0;
+
+	json_read_unsigned(answer, "state", &state);
+	if (location_read(answer, &location) || state != PORT_ACTIVE ||
+	        location.switch_guid != expected->switch_guid ||
+	        location.switch_port != expected->switch_port)
+		return EVENT_BUSY;
+	return confirm_location(m, &location);
+}
+
 /* Up to where a journal comes that is on the way back, the VM is carried to the destination. */
 static bool is_expected_at_source(enum migration_state state)
 {
@@ -254,8 +303,10 @@ static enum migration_event take_plan(struct migration *m, struct json_object *a
 	if (json_read_text(answer, "hash", m->plan_hash, sizeof(m->plan_hash)))
 		return malformed(m, "hash");
 	take_stability(m, answer);
-	/* Once the GUIDs are exchanged the slot shows the VM's. */
-	if (m->committed || !other || json_read_guid(other, "port_guid", &port_guid) ||
+	/* Once the GUIDs are exchanged the slot shows the VM's. A dynamic one shows none to the SM.
+	 */
+	if (m->committed || m->intent.dynamic || !other ||
+	        json_read_guid(other, "port_guid", &port_guid) ||
 	        port_guid == m->intent.other.port_guid)
 		return EVENT_DONE;
 	find(m, "slot-differs",
@@ -306,6 +357,8 @@ enum migration_event sm_talk_take(struct migration *m, enum migration_action act
 	switch (action) {
 	case ACTION_LOCATE:
 		return take_location(m, answer);
+	case ACTION_WAKE:
+		return take_wake(m, answer);
 	case ACTION_PREPARE:
 	case ACTION_PLAN:
 		return take_plan(m, answer);

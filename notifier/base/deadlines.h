@@ -23,6 +23,8 @@
 	DEADLINE(plan_ms, 2000, "SM: plan computed")                                               \
 	DEADLINE(sm_lease_ms, 6000, "SM: sweeps held off while GUIDs and a plan are applied")      \
 	DEADLINE(apply_ms, 4000, "SM: plan applied and verified")                                  \
+	DEADLINE(                                                                                  \
+	        wake_ms, 8000, "SM: a sweep activates the port whose link came up (dynamic LIDs)") \
 	DEADLINE(attach_ms, 5000, "host order and ATTACH: new VF there, objects rebuilt")          \
 	DEADLINE(reconnect_ms, 3000, "RECONNECT: both ends of every pair in RTR")                  \
 	DEADLINE(resume_ms, 3000, "RESUME: replayed, gates open")                                  \

@@ -185,7 +185,11 @@ class Host:
         slot = self.world.slots[order["slot"]]
         if slot["vm"]:
             return "the slot is attached"
+        if order["link"] == "LINK_DOWN":
+            self.world.link(order["slot"], False)
         slot["node_guid"], slot["port_guid"] = order["node_guid"], order["port_guid"]
+        if order["link"] == "LINK_UP":
+            self.world.link(order["slot"], True)
 
     def host_attach(self, order):
         slot = self.world.slots[order["slot"]]
@@ -194,6 +198,8 @@ class Host:
         if slot["vm"] not in ("", order["vm"]):
             return "the slot is taken"
         slot["vm"] = order["vm"]
+        if slot.get("dynamic"):
+            self.world.link(order["slot"], True)
         self.register(order["vm"])
 
     host_give_back = host_attach

@@ -14,6 +14,8 @@ from fake_sm import Sm
 
 
 class World:
+    sm_kind = Sm
+
     def __init__(self, directory, hosts=("hyp1", "hyp2", "hyp3"), slots=2):
         self.lock = threading.RLock()
         self.directory = directory
@@ -29,7 +31,7 @@ class World:
             self.fabric[slot["port_guid"]] = {"lid": slot["port_guid"] - 0x2000, "node_guid": slot["node_guid"],
                                               "place": (slot["switch_guid"], slot["switch_port"])}
         self.hosts = {host: Host(self, host) for host in hosts}
-        self.sm = Sm(self)
+        self.sm = self.sm_kind(self)
 
     def vm(self, name, host):
         slot = next(s for s in self.slots if self.slots[s]["host"] == host and not self.slots[s]["vm"])
@@ -74,6 +76,14 @@ class World:
             host.stop()
         self.sm.stop()
 
+    def link(self, name, is_up):
+        """Prepopulated LIDs: it is up whoever has the slot."""
+        self.log.append(f"the link of {name} is ordered")
+
+    def complaints_of_slots(self):
+        return [f"the fabric carries the GUID of {name} elsewhere" for name, slot in self.slots.items()
+                if self.fabric[slot["port_guid"]]["place"] != (slot["switch_guid"], slot["switch_port"])]
+
     def complaints(self):
         with self.lock:
             bad = []
@@ -86,9 +96,7 @@ class World:
                     bad.append(f"{name} on {vm['host']} holds {held}")
                 elif self.slots[held[0]]["port_guid"] != vm["guid"]:
                     bad.append(f"{name}'s slot {held[0]} shows another GUID")
-            for name, slot in self.slots.items():
-                if self.fabric[slot["port_guid"]]["place"] != (slot["switch_guid"], slot["switch_port"]):
-                    bad.append(f"the fabric carries the GUID of {name} elsewhere")
+            bad += self.complaints_of_slots()
             for shim in self.shims.values():
                 if shim.state not in ("running", "errored"):
                     bad.append(f"{shim.name} is left {shim.state}")

@@ -108,9 +108,9 @@ class Smd:
 class Stage:
     """A world with vm1 on hyp1 and vm2 on hyp3, two processes in each, and tether-smd over it."""
 
-    def __init__(self, fabric="opensm", env=None, **settings):
+    def __init__(self, fabric="opensm", env=None, world=fakes.World, **settings):
         self.temporary = tempfile.TemporaryDirectory(prefix="smd.")
-        self.world = fakes.World(self.temporary.name)
+        self.world = world(self.temporary.name)
         self.world.vm("vm1", "hyp1")
         self.world.vm("vm2", "hyp3")
         a, b, c, d = (self.world.process(vm, pid) for vm, pid in (("vm1", 11), ("vm1", 12), ("vm2", 21), ("vm2", 22)))

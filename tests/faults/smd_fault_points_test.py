@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
-"""tether-smd killed at each of its places on each road that a migration can take, in a world of fakes. Which places a
-road passes is noted by an undisturbed run; together they are all that the table has. A road's places that an earlier
-one has had are not killed at again. One in so many of them; all with TETHER_FULL=1."""
+"""tether-smd killed at each of its places on each road that a migration can take, in a world of fakes, with prepopulated
+LIDs and with dynamic ones. Which places a road passes is noted by an undisturbed run; together they are all that the table
+has. A road's places that an earlier one has had are not killed at again. One in so many of them; all with TETHER_FULL=1."""
 
 import os
 
 from crowd import Crowd
+from fake_dynamic import World as DynamicWorld
 from fault_points import passed, points_of, states
 from smd import Stage, equal, run, wait_until
 
@@ -77,11 +78,31 @@ def cannot_rebuild(stage):
     stage.world.fault("vm1/12.84", "STEP_ATTACH", "fail")
 
 
+def its_port_is_forgotten(stage):
+    """The lease runs out while no link is up with the VM's GUIDs, and a sweep comes by."""
+    def forget():
+        stage.world.sm.lease = None
+        stage.world.sm.sweep()
+        equal(stage.world.vms["vm1"]["guid"] in stage.world.fabric, False, "is it forgotten?")
+
+    stage.world.fault("hyp2", "HOST_SET_GUIDS", None)
+    stage.world.fault("hyp2", "HOST_SET_GUIDS", forget)
+
+
+def is_not_swept(stage):
+    """So that the port whose link came up is not activated until it is told to go back."""
+    stage.world.sm.sweeps = False
+    stage.world.fault("hyp1", "HOST_SET_GUIDS", None)
+    stage.world.fault("hyp1", "HOST_SET_GUIDS", lambda: setattr(stage.world.sm, "sweeps", True))
+
+
 # (what happens, its end, settings)
 ROADS = [(moves, "done", {}), (is_vetoed, "refused", {}), (cannot_stop, "aborted", {}), (is_told_to_abort, "aborted", {}),
          (cannot_settle, "aborted", {}), (cannot_attach, "failed-at-source", {}), (does_not_copy, "failed-at-source", {}),
          (has_a_stale_plan, "done", {}), (loses_its_sm_to_a_sweep, "done", {}),
          (cannot_go_back, "lost", {"detach_ms": 400}), (cannot_rebuild, "lost", {})]
+COPY_ROADS = [(happens, outcome, {"world": DynamicWorld, **settings}) for happens, outcome, settings in [
+    *ROADS, (its_port_is_forgotten, "done", {}), (is_not_swept, "failed-at-source", {"wake_ms": 300})]]
 
 
 def places_of(happens, outcome, settings):
@@ -192,9 +213,12 @@ def killed_where_it_looks_where_things_stand_its_successor_looks_again():
             everything_is_in_order(stage, "smd-asked:detaching", migration)
 
 
-def killed_anywhere_on_any_road_it_ends_by_name_and_in_order():
+PASSED = set()
+
+
+def killed_on(roads):
     had, number = set(RECOVERING), 0
-    for happens, outcome, settings in ROADS:
+    for happens, outcome, settings in roads:
         for place in places_of(happens, outcome, settings):
             if place in had:
                 continue
@@ -202,10 +226,24 @@ def killed_anywhere_on_any_road_it_ends_by_name_and_in_order():
             number += 1
             if number % EACH == 0:
                 killed_at(place, happens, settings)
-    equal(sorted(set(points_of("SMD")) - had), [], "places of the table that no road passes")
-    equal(sorted(had - set(points_of("SMD"))), [], "places that the table does not have")
-    print(f"# {number} places on {len(ROADS)} roads, each {EACH}. of them killed at", flush=True)
+    PASSED.update(had)
+    print(f"# {number} places on {len(roads)} roads, each {EACH}. of them killed at", flush=True)
 
 
-run([killed_anywhere_on_any_road_it_ends_by_name_and_in_order, killed_with_four_under_way_all_end_by_name_and_in_order,
+def killed_anywhere_on_any_road_it_ends_by_name_and_in_order():
+    killed_on(ROADS)
+
+
+def killed_anywhere_on_any_road_of_a_copy_it_ends_by_name_and_in_order():
+    killed_on(COPY_ROADS)
+
+
+def together_the_roads_pass_all_places_of_the_table():
+    equal(sorted(set(points_of("SMD")) - PASSED), [], "places of the table that no road passes")
+    equal(sorted(PASSED - set(points_of("SMD"))), [], "places that the table does not have")
+
+
+run([killed_anywhere_on_any_road_it_ends_by_name_and_in_order,
+     killed_anywhere_on_any_road_of_a_copy_it_ends_by_name_and_in_order,
+     together_the_roads_pass_all_places_of_the_table, killed_with_four_under_way_all_end_by_name_and_in_order,
      killed_where_it_looks_where_things_stand_its_successor_looks_again])

@@ -235,6 +235,26 @@ static void a_slot_is_vacated_only_when_the_other_has_the_guids(void **unused)
 	}
 }
 
+/* Of two that are up with one GUID neither would be found. Where the host that has the one is not
+ * heard, the other comes up at last, so that the VM has a port. */
+static void a_link_comes_up_only_behind_the_other(void **unused)
+{
+	for (int s = 0; s < STATE_COUNT; s++) {
+		for (int e = 0; e < EVENT_COUNT; e++) {
+			struct migration_move move = migration_lookup(s, e);
+
+			if (move.verdict != VERDICT_MOVE || (int)move.to == s)
+				continue;
+			if (move.to == STATE_LINKING)
+				assert_true(s == STATE_VACATING && e == EVENT_DONE);
+			if (move.to == STATE_BACK_LINKING)
+				assert_true(s == STATE_BACK_VACATING &&
+				            (e == EVENT_DONE || (e == EVENT_TIMEOUT &&
+				                                        move.how == HOW_GIVE_UP)));
+		}
+	}
+}
+
 static void names_are_read_back(void **unused)
 {
 	enum migration_state state;
@@ -260,6 +280,7 @@ int main(void)
 	        cmocka_unit_test(a_stopped_vm_that_is_elsewhere_is_not_aborted),
 	        cmocka_unit_test(each_state_has_its_way_back_after_a_restart),
 	        cmocka_unit_test(a_slot_is_vacated_only_when_the_other_has_the_guids),
+	        cmocka_unit_test(a_link_comes_up_only_behind_the_other),
 	        cmocka_unit_test(names_are_read_back),
 	};
 
