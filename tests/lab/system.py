@@ -51,10 +51,10 @@ def write(path, rows):
 class System:
     """@vms: which VM sits in which slot at the start. @settings: rows for smd.conf and every agent.conf, so also
     deadlines; PATIENT ones if not given. @copy_ms: how long the simulated copy of a VM's memory takes. @partitions: the
-    text of OpenSM's partitions.conf, made from {VM: its port GUID}."""
+    text of OpenSM's partitions.conf, made from {VM: its port GUID}. @dynamic: all hypervisors have dynamic LIDs."""
 
     def __init__(self, net=DEMO_NET, hosts=("hyp1", "hyp2", "hyp3", "hyp4"), vms=None, copy_ms=100, settings=None,
-                 build=None, with_plugin=True, partitions=None):
+                 build=None, with_plugin=True, partitions=None, dynamic=False):
         self.build = build or Build()
         self.net = net
         self.hosts = list(hosts)
@@ -63,6 +63,7 @@ class System:
         self.settings = {"log_level": "debug", **(PATIENT if settings is None else settings)}
         self.with_plugin = with_plugin
         self.partitions = partitions
+        self.dynamic = dynamic
         self.vm_guids = {}
         self.directory = tempfile.mkdtemp(prefix="tether-lab-")
         self.children = Children(self.directory)
@@ -107,7 +108,7 @@ class System:
     def start_fabric(self):
         for name in ("vms", "hosts"):
             os.mkdir(self.path(name))
-        self.fabric.create(self.net)
+        self.fabric.create(self.net_file())
         for vm, slot in self.vms.items():
             self.fabric.cli("vm", "add", vm, slot)
             host = slot.rsplit("_", 1)[0]
@@ -117,6 +118,13 @@ class System:
         if self.partitions:
             with open(self.path("partitions.conf"), "w") as out:
                 out.write(self.partitions(self.vm_guids))
+
+    def net_file(self):
+        if not self.dynamic:
+            return self.net
+        with open(self.net) as static, open(self.path("dynamic.net"), "w") as out:
+            out.writelines(line.replace("\n", " dynamic\n") if line.startswith("#hypervisor") else line for line in static)
+        return self.path("dynamic.net")
 
     def opensm_conf(self):
         conf = {}
