@@ -14,6 +14,7 @@
 #include "notifier/base/monotonic.h"
 #include "sm-side/identity_move.h"
 #include "sm-side/identity_sides.h"
+#include "sm-side/linear_top.h"
 #include "sm-side/osm_lids.h"
 #include "sm-side/osm_model.h"
 #include "sm-side/reread.h"
@@ -309,26 +310,6 @@ static enum refusal finish_begun(const struct attempt *attempt)
 	return !refused && order == PLAN_DROP_FIRST ? let_packets_out(attempt) : refused;
 }
 
-/* *@posted: how many Sets to switches that have not answered with @top. */
-static enum refusal put_tops(const struct attempt *attempt, uint16_t top, uint32_t *posted)
-{
-	const cl_qmap_t *table = &attempt->tools->osm->subn.sw_guid_tbl;
-
-	*posted = 0;
-	for (const cl_map_item_t *item = cl_qmap_head(table); item != cl_qmap_end(table);
-	        item = cl_qmap_next(item)) {
-		const osm_switch_t *sw = (const osm_switch_t *)item;
-
-		if (cl_ntoh16(sw->switch_info.lin_top) >= top)
-			continue;
-		if (smp_sender_opensm_top_write(attempt->tools->sender,
-		            cl_ntoh64(osm_node_get_node_guid(sw->p_node)), top))
-			return REFUSAL_NOT_ACKNOWLEDGED;
-		++*posted;
-	}
-	return REFUSAL_NONE;
-}
-
 static enum refusal look_at_tops(const struct attempt *attempt, uint32_t *posted)
 {
 	osm_opensm_t *osm = attempt->tools->osm;
@@ -338,7 +319,7 @@ static enum refusal look_at_tops(const struct attempt *attempt, uint32_t *posted
 	CL_PLOCK_EXCL_ACQUIRE(&osm->lock);
 	refused = left_of_linked(attempt, &left);
 	if (!refused)
-		refused = put_tops(attempt, attempt->move->plan->linear_top, posted);
+		refused = linear_top_send(osm, attempt->tools->sender, attempt->move->plan, posted);
 	CL_PLOCK_RELEASE(&osm->lock);
 	plan_left_clear(&left);
 	return refused;
@@ -349,7 +330,7 @@ static enum refusal raise_tops(const struct attempt *attempt)
 {
 	struct move_result *result = attempt->result;
 
-	if (!attempt->move->plan->linear_top)
+	if (!plan_highest_lid_that_comes(attempt->move->plan))
 		return REFUSAL_NONE;
 	for (int look = 0; look < TOP_LOOKS_MAX; look++) {
 		uint32_t posted;

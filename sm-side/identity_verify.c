@@ -8,6 +8,7 @@
 
 #include "sm-side/enforced_pkeys.h"
 #include "sm-side/identity_verify.h"
+#include "sm-side/linear_top.h"
 #include "sm-side/osm_model.h"
 #include "sm-side/reread.h"
 
@@ -121,6 +122,9 @@ static enum refusal compare(
 				compare_identity(osm, &plan->transfers[i], differences);
 		for (uint32_t i = 0; i < plan->entry_count; i++)
 			compare_entry(osm, &plan->entries[i], differences);
+		if (!linear_top_covers(osm, plan))
+			difference_add(
+			        differences, "a switch's LinearFDBTop is below a LID of the plan");
 	}
 	CL_PLOCK_RELEASE(&osm->lock);
 	return refused;

@@ -122,7 +122,7 @@ enum refusal plan_tables_cover(const struct fabric_view *view, const struct plan
 	return REFUSAL_NONE;
 }
 
-static uint16_t highest_lid_that_comes(const struct plan *plan)
+uint16_t plan_highest_lid_that_comes(const struct plan *plan)
 {
 	for (uint32_t i = plan->transfer_count; i-- > 0;)
 		if (is_created(&plan->transfers[i]) && plan->transfers[i].to.switch_guid)
@@ -133,7 +133,7 @@ static uint16_t highest_lid_that_comes(const struct plan *plan)
 /* How high LinearFDBTop shall be where it is too low for what is created: some way ahead. */
 static uint16_t find_top(const struct fabric_view *view, const struct plan *plan)
 {
-	uint16_t lid = highest_lid_that_comes(plan), top = 0;
+	uint16_t lid = plan_highest_lid_that_comes(plan), top = 0;
 
 	for (uint32_t i = 0; lid && i < view->switch_count; i++) {
 		const struct view_switch *sw = &view->switches[i];

@@ -152,6 +152,9 @@ enum refusal plan_make(const struct fabric_view *view, const struct endpoint_mod
         const struct plan_request *request, struct plan **plan);
 void plan_destroy(struct plan *plan);
 
+/* The highest LID of those that the plan creates, which every switch must look at; 0: none. */
+uint16_t plan_highest_lid_that_comes(const struct plan *plan);
+
 /*
  * The way back: the same entries, identities and places, the other way round. Like any plan it is
  * carried out over the tables as they are then (plan_left), so it also undoes half of a plan. NULL:

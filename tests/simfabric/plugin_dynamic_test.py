@@ -124,6 +124,21 @@ def a_lid_is_promised_to_one_only(lab):
     assert [lid_at(lab, slot) for slot in slots] == planned_lids(plans[0]) + planned_lids(again)
 
 
+def a_top_that_a_sweep_has_lowered_is_raised_again():
+    """A creation is planned while LinearFDBTop is high for another one, who does not come; a sweep lowers it before apply."""
+    with DynamicLab(("hyp1_vf1", "hyp3_vf1")) as lab:
+        lab.heavy_sweep()
+        applied(lab, lab.ask("plan", moves=[coming(lab, "hyp1_vf2")]))
+        plan = lab.ask("plan", moves=[coming(lab, "hyp2_vf2")])
+        lid = planned_lids(plan)[0]
+        assert not plan["switchinfo_sets"]
+        lab.heavy_sweep()
+        assert all(len(table) <= lid for table in lab.fabric.lft_dump().values())
+        assert applied(lab, plan)["switchinfo_sets"] == len(lab.fabric.lft_dump())
+        short = {switch for switch, table in lab.fabric.lft_dump().items() if len(table) <= lid or table[lid] == NO_PORT}
+        assert not short, f"LID {lid} is led on by all but {short}"
+
+
 def an_end_is_not_undone_when_its_lid_is_anothers():
     with DynamicLab(("hyp1_vf1", "hyp3_vf1"), settings={"packet_life_time": SHORT}) as lab:
         lid = lab.create("hyp1_vf2")
@@ -282,6 +297,7 @@ def main():
         tap.run("a_lid_rests_before_it_is_given_again", a_lid_rests_before_it_is_given_again, lab)
         tap.run("tables_grow_for_a_high_lid", tables_grow_for_a_high_lid, lab)
         tap.run("a_lid_is_promised_to_one_only", a_lid_is_promised_to_one_only, lab)
+    tap.run("a_top_that_a_sweep_has_lowered_is_raised_again", a_top_that_a_sweep_has_lowered_is_raised_again)
     tap.run("an_end_is_not_undone_when_its_lid_is_anothers", an_end_is_not_undone_when_its_lid_is_anothers)
     tap.run("an_end_is_undone_while_the_lid_rests", an_end_is_undone_while_the_lid_rests)
     tap.run("an_end_is_not_repeated_when_its_lid_is_anothers", an_end_is_not_repeated_when_its_lid_is_anothers)
