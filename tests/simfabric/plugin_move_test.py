@@ -15,6 +15,7 @@ from faults.plugin_client import Refused  # noqa: E402
 from faults.sa_truth import findings, gid, sets, shown  # noqa: E402
 from lab.tap import FULL, Tap  # noqa: E402
 from simfabric.lab import FABRICS  # noqa: E402
+from simfabric.partition import BLUE, DEFAULT, blue_guids, blue_partition, expected_pkeys, guid_in  # noqa: E402
 from simfabric.plugin_lab import PluginLab  # noqa: E402
 
 MOVES = 300 if FULL else 40
@@ -24,24 +25,9 @@ ENGINE_MOVES = 100 if FULL else 9
 MGID = "ff125eed000000000000000000000001"
 PACKET_LIFE_TIME = "0x0c"  # 17 ms, which dropping first waits for
 FROM_CACHE = "Configuring switch tables using cached routing"
-BLUE, DEFAULT = 0x8001, 0xffff
-BLUE_SLOTS = ("hyp1_vf1", "hyp3_vf2")  # where the two members of the partition sit at first
 
 with open(os.path.join(FABRICS, "demo.net")) as net:
     VSWITCHES = lft_blocks.vswitches(net.read())
-
-
-def guid_in(truth, slot):
-    return next(guid for guid, row in truth.end_ports.items() if row["node"] == slot)
-
-
-def blue_partition(truth):
-    members = ", ".join(f"0x{guid_in(truth, slot):016x}=full" for slot in BLUE_SLOTS)
-    return f"Default=0x7fff, ipoib: ALL=full;\nBlue=0x0001: {members};\n"
-
-
-def expected_pkeys(truth, blue):
-    return {guid: [DEFAULT, BLUE] if guid in blue else [DEFAULT] for guid in truth.end_ports}
 
 
 class Watch:
@@ -440,7 +426,7 @@ def main():
     tap = Tap()
     with PluginLab({"packet_life_time": PACKET_LIFE_TIME}, partitions=blue_partition) as lab:
         lab.heavy_sweep()
-        blue = {guid_in(lab.truth(), slot) for slot in BLUE_SLOTS}
+        blue = blue_guids(lab.truth())
         tap.run("sa_pkeys_groups_and_counts_are_right_after_each_move_and_sweep", random_moves, lab, seed, blue)
         for order in ("fast", "consistent", "drop-first"):
             tap.run(f"evacuations_are_one_plan: {order}", evacuations, lab, seed, blue, order)
