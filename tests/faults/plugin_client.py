@@ -5,6 +5,7 @@
 One request to libosmtether.so (sm-side/DESIGN.md "Protocol with the plugin"); prints the answer, exit status 1 where it
 is refused. A VALUE of digits is sent as a number. In tests: `with PluginClient(path) as sm: sm.ask("status")`."""
 import json
+import select
 import socket
 import sys
 
@@ -45,6 +46,10 @@ class PluginClient:
         if not line:
             raise ConnectionError("the plugin has closed the connection")
         return json.loads(line)
+
+    def has_answer(self):
+        """Something to receive, were it that the connection has ended."""
+        return bool(select.select([self.socket], [], [], 0)[0])
 
     def request(self, op, **members):
         number = self.send(op, **members)

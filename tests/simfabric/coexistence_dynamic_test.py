@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
 """Dynamic LIDs beside an OpenSM and a fabric that are not at rest: VMs are created, move to empty slots and end while it
-sweeps, is told to route anew, is killed and started again, and links, switches and hypervisors go and come back. In the
+sweeps, is told to route anew, is killed and started again, and links, switches and hypervisors go and come back. When an apply says
+that it is done each LID leads to its VM, or nowhere, before any sweep; in the
 end SA and fabric agree on every VM, no LID is held twice, and a VM keeps the LID that it was created with."""
 import os
 import random
@@ -9,9 +10,8 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from lab.tap import FULL, Tap  # noqa: E402
-from simfabric.lab import wait_until  # noqa: E402
-from simfabric.unrest import EVENTS, SOON_S, Move, UnrestLab  # noqa: E402
+from lab.tap import FULL, Tap, print_rows  # noqa: E402
+from simfabric.unrest import EVENTS, Move, UnrestLab, a_sweep  # noqa: E402
 
 ROUNDS = 60 if FULL else 4
 HELD = "_vf1", "_vf2"  # ends of the names of slots that hold a VM at first
@@ -56,13 +56,22 @@ class Create(Move):
         self.take_plan()
 
     def take_plan(self):
-        self.hash = self.lab.ask("plan", moves=self.moves)["hash"]
+        self.plan = self.lab.ask("plan", moves=self.moves)
 
     def __str__(self):
         return str(self.moves)
 
     def exchange(self):
         pass
+
+    def check_unswept(self):
+        """Its LID leads to its slot from everywhere. A sweep has to bring the link to Active, and P_Keys and LID with it."""
+        self.check_leads(lambda end: end == (self.slot, 1))
+
+    def check_leads(self, is_right):
+        truth, lid = self.lab.truth(), self.plan["moves"][0]["vm"]["lid"]
+        ends = {truth.walk(guid, lid) for guid in truth.end_ports}
+        assert all(map(is_right, ends)), f"before any sweep packets to LID {lid} come to {ends}: {self}"
 
     def arrive(self):
         self.lab.fabric.link(self.slot, 1, "up")
@@ -81,6 +90,10 @@ class Destroy(Create):
 
     def exchange(self):
         self.lab.fabric.link(self.slot, 1, "down")
+
+    def check_unswept(self):
+        """Its LID leads nowhere."""
+        self.check_leads(lambda end: isinstance(end, str) and "no port" in end)
 
     def arrive(self):
         self.lab.new_guids(self.slot)
@@ -122,7 +135,7 @@ def between_plan_and_apply(lab, draw, kind, event):
     before = lab.lids()
     move = kind(lab, draw)
     event(lab)
-    wait_until("OpenSM is at rest", lambda: lab.ask("status")["quiet"], SOON_S)
+    lab.rest()
     move.finish()
     move.arrive()
     lab.check()
@@ -132,8 +145,8 @@ def between_plan_and_apply(lab, draw, kind, event):
 def in_mid_apply(lab, draw, kind, event):
     before = lab.lids()
     move = kind(lab, draw)
-    move.apply_beside(event)
-    move.finish()
+    if not move.apply_beside(event)["ok"]:
+        move.finish()
     move.arrive()
     lab.check()
     kept(lab, before)
@@ -175,6 +188,8 @@ def main():
                 tap.run(f"{kind.__name__}_while_{event.__name__}", in_mid_apply, lab, draw, kind, event)
         tap.run("a_creation_that_was_forgotten_is_made_anew", a_creation_that_was_forgotten_is_made_anew, lab, draw)
         tap.run("all_end_well_whatever_happens", all_end_well_whatever_happens, lab, draw)
+        print_rows(list(lab.ends.rows()))
+        tap.run("every_event_has_met_an_apply_and_some_were_refused", lab.ends.check, EVENTS, (a_sweep,))
     tap.exit()
 
 

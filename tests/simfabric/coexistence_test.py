@@ -2,16 +2,16 @@
 # SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
 """Moves beside an OpenSM that has troubles of its own: it sweeps, is told to route anew, is killed and started again; links
 flap, switches go and come back, before a plan is applied and in mid-apply. Whoever drives the move does what tether-smd
-does: plans again what is stale. In the end SA and fabric agree on every VM, before and after a heavy sweep."""
+does: plans again what is stale. Whenever an apply says that it is done SA and fabric agree on every VM, P_Key and group while the
+lease still keeps sweeps off, and in the end before and after a heavy sweep."""
 import os
 import random
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from lab.tap import FULL, Tap  # noqa: E402
-from simfabric.lab import wait_until  # noqa: E402
-from simfabric.unrest import EVENTS, SOON_S, Move, UnrestLab  # noqa: E402
+from lab.tap import FULL, Tap, print_rows  # noqa: E402
+from simfabric.unrest import EVENTS, Move, UnrestLab, a_sweep, a_switch_goes  # noqa: E402
 
 ROUNDS = 100 if FULL else 3
 MOVES_MAX = 3  # in one plan
@@ -20,22 +20,27 @@ SPINES = ("spine1", "spine2")
 
 
 def draw_move(lab, draw):
-    slots = draw.sample(lab.slots(), 2 * draw.randint(1, MOVES_MAX))
+    """Of a VM in the partition as often as not."""
+    slots = draw.sample(lab.slots(), len(lab.slots()))
+    if draw.random() < 0.5:
+        slots.sort(key=lambda slot: int(lab.guid_at(slot), 16) not in lab.blue)
+        slots[1], slots[2] = slots[2], slots[1]
+    slots = slots[:2 * draw.randint(1, MOVES_MAX)]
     return Move(lab, list(zip(slots[::2], slots[1::2])), order=draw.choice(ORDERS), reach=draw.choice(REACHES))
 
 
 def between_plan_and_apply(lab, draw, event):
     move = draw_move(lab, draw)
     event(lab)
-    wait_until("OpenSM is at rest", lambda: lab.ask("status")["quiet"], SOON_S)
+    lab.rest()
     move.finish()
     lab.check()
 
 
 def in_mid_apply(lab, draw, event):
     move = draw_move(lab, draw)
-    move.apply_beside(event)
-    move.finish()
+    if not move.apply_beside(event)["ok"]:
+        move.finish()
     lab.check()
 
 
@@ -53,9 +58,10 @@ def a_switch_that_is_away_does_not_hold_the_move_up(lab, draw):
 
 def a_switch_lost_in_mid_apply_is_routed_around(lab, draw):
     move = draw_move(lab, draw)
-    move.apply_beside(lambda lab: lab.cables("spine1", "down"))
+    ended = move.apply_beside(a_switch_goes)
     lab.settle()
-    move.finish()
+    if not ended["ok"]:
+        move.finish()
     lab.settle()
     lab.check_truth()
     lab.cables("spine1", "up")
@@ -112,11 +118,15 @@ def main():
             tap.run(f"{event.__name__}_in_mid_apply", in_mid_apply, lab, draw, event)
         for test in away:
             tap.run(test.__name__, test, lab, draw)
+        print_rows(list(lab.ends.rows()))
+        tap.run("every_event_has_met_an_apply_and_some_were_refused", lab.ends.check, (*EVENTS, a_switch_goes), (a_sweep,))
+        tap.run("partitions_and_groups_were_among_what_moved", lab.ends.check_identities)
     with UnrestLab(use_ucast_cache="TRUE") as lab:
         draw = random.Random(seed)
         lab.settle()
         for test in (a_move_invalidates_the_unicast_cache, *away):
             tap.run(f"with_ucast_cache: {test.__name__}", test, lab, draw)
+        print_rows(list(lab.ends.rows()))
     tap.exit()
 
 
