@@ -33,7 +33,10 @@ struct journal {
 /* As many as the ledger keeps. */
 #define LATEST             "(SELECT migration FROM endings ORDER BY migration DESC LIMIT 1000)"
 #define LATEST_EVACUATIONS "(SELECT id FROM evacuations ORDER BY id DESC LIMIT 100)"
-#define OF_THOSE           "WHERE migration IN " OPEN " OR migration IN " LATEST
+#define CHANGES                                                                                    \
+	"(SELECT id FROM vm_changes EXCEPT SELECT change FROM vm_states WHERE ended UNION SELECT " \
+	"id FROM (SELECT id FROM vm_changes ORDER BY id DESC LIMIT 1000))"
+#define OF_THOSE "WHERE migration IN " OPEN " OR migration IN " LATEST
 
 static int rows_failed(struct journal *journal, const char *path, int code, int err,
         enum record_kind kind, int64_t row, struct why why)
@@ -83,6 +86,8 @@ static int rows_take(struct journal *journal, const char *path,
 	        {RECORD_ending, OF_THOSE " ORDER BY migration"},
 	        {RECORD_finding, OF_THOSE " ORDER BY rowid"},
 	        {RECORD_evacuation, "WHERE NOT ended OR id IN " LATEST_EVACUATIONS " ORDER BY id"},
+	        {RECORD_change, "WHERE id IN " CHANGES " ORDER BY id"},
+	        {RECORD_change_state, "WHERE change IN " CHANGES " ORDER BY rowid"},
 	};
 
 	for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++) {
@@ -142,7 +147,7 @@ static int roll_back(struct journal *journal)
 /* Old ones out of the file, whose room is used again. */
 static int prune(struct journal *journal)
 {
-	char sql[512];
+	char sql[1024];
 
 	snprintf(sql, sizeof(sql),
 	        "BEGIN IMMEDIATE;"
@@ -151,11 +156,13 @@ static int prune(struct journal *journal)
 	        "DELETE FROM evacuations WHERE ended AND id IN (SELECT id FROM evacuations ORDER "
 	        "BY "
 	        "id DESC LIMIT -1 OFFSET %u);"
+	        "DELETE FROM vm_changes WHERE id IN (SELECT change FROM vm_states WHERE ended) AND "
+	        "id IN (SELECT id FROM vm_changes ORDER BY id DESC LIMIT -1 OFFSET %u);"
 	        "DELETE FROM plans WHERE migration < (SELECT min(id) FROM migrations);"
 	        "DELETE FROM epochs WHERE epoch IN (SELECT epoch FROM epochs ORDER BY epoch DESC "
 	        "LIMIT -1 OFFSET %u);"
 	        "COMMIT",
-	        journal->keep, journal->keep, journal->keep);
+	        journal->keep, journal->keep, journal->keep, journal->keep);
 	if (durable_set(journal, false) == SQLITE_OK &&
 	        sqlite3_exec(journal->db, sql, NULL, NULL, NULL) == SQLITE_OK)
 		return 0;
@@ -213,7 +220,9 @@ int journal_append(
 		return code == SQLITE_MISMATCH ? -EINVAL : err;
 	}
 	for (size_t i = 0; i < count; i++)
-		ended += records[i].kind == RECORD_ending;
+		ended += records[i].kind == RECORD_ending ||
+		         (records[i].kind == RECORD_change_state &&
+		                 records[i].value.change_state.ended);
 	journal->ended += ended;
 	if (ended)
 		tidy(journal);

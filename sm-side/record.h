@@ -12,6 +12,7 @@
 
 #include "sm-side/guid_text.h"
 #include "sm-side/migration.h"
+#include "sm-side/vm_change.h"
 
 enum { RECORD_WORD_BYTES = 24 };
 
@@ -73,6 +74,14 @@ struct evacuation_record {
 	uint64_t ended_beside; /* the latest evacuation that there was then; 0: it has not */
 };
 
+struct change_state_record {
+	uint64_t change, epoch;
+	char state[RECORD_WORD_BYTES]; /* of enum change_state, by name */
+	uint16_t lid;
+	bool touched, ended;
+	const char *who, *reason, *text; /* not owned */
+};
+
 enum record_kind {
 #define RECORD(kind, table, write, clauses) RECORD_##kind,
 #include "sm-side/record_columns.def"
@@ -88,6 +97,8 @@ union record_value {
 	struct ending_record ending;
 	struct finding_record finding;
 	struct evacuation_record evacuation;
+	struct vm_change_intent change;
+	struct change_state_record change_state;
 };
 
 struct record {

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/*
+ * The VMs that get or give up a VF: those under way and the latest that have ended, what of each
+ * goes into the journal and comes back, and whose slots, names and GUIDs are taken by them. Pure;
+ * belongs to the conductor and its thread.
+ */
+#ifndef TETHER_VM_CHANGES_H
+#define TETHER_VM_CHANGES_H
+
+#include "sm-side/record.h"
+
+struct vm_changes {
+	struct vm_change *newest;
+	size_t count;
+	uint64_t last_id, epoch; /* highest so far */
+	const struct deadlines *deadlines;
+};
+
+void vm_changes_init(struct vm_changes *changes, const struct deadlines *deadlines);
+void vm_changes_clear(struct vm_changes *changes);
+
+/* A new one; the oldest that has ended is forgotten where there are too many. NULL: no memory. */
+struct vm_change *vm_changes_add(struct vm_changes *changes, const struct vm_change_intent *intent);
+struct vm_change *vm_changes_find(const struct vm_changes *changes, uint64_t id);
+/* Of @vm the latest; NULL: none. */
+struct vm_change *vm_changes_latest(const struct vm_changes *changes, const char *vm);
+
+/* Under way: of @vm; with this slot; with this GUID, or one that a slot gets back. NULL: none. */
+const struct vm_change *vm_changes_of_vm(const struct vm_changes *changes, const char *vm);
+const struct vm_change *vm_changes_of_slot(
+        const struct vm_changes *changes, const char *host, const char *slot);
+const struct vm_change *vm_changes_of_guid(const struct vm_changes *changes, uint64_t port_guid);
+size_t vm_changes_under_way(const struct vm_changes *changes);
+
+/* What was in the slot when @vm came with @port_guid, and belongs where it ends; all 0: not known,
+ * or the same. */
+struct identity vm_changes_own(
+        const struct vm_changes *changes, const char *vm, uint64_t port_guid);
+/* @vm has given up its VF after @since_us: what was known of it before is another's. */
+bool vm_changes_has_gone(const struct vm_changes *changes, const char *vm, int64_t since_us);
+
+/* The state that @change is in. Points into it. */
+struct record vm_change_record(const struct vm_change *change);
+/* Take one record of the journal. -EBADMSG: it does not follow from those before it; -ENOMEM. */
+int vm_changes_take(struct vm_changes *changes, const struct record *record);
+
+#endif
