@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "sm-side/vm_changes.h"
+
 struct admission admission_refuse(const char *reason, const char *format, ...)
 {
 	struct admission admission = {.reason = reason};
@@ -40,19 +42,34 @@ const struct migration *admission_sharing(const struct under_way *under_way,
 	return NULL;
 }
 
-/* May the VM move besides what moves already? */
-static struct admission others_check(const struct under_way *under_way, const char *vm)
+struct admission admission_vm_is_free(const struct under_way *under_way, const char *vm)
 {
-	struct migration_intent intent = {0};
-	const struct migration *other;
+	const struct vm_change *change =
+	        under_way ? vm_changes_of_vm(under_way->changes, vm) : NULL;
 
 	for (size_t i = 0; under_way && i < under_way->count; i++) {
-		other = under_way->migrations[i];
+		const struct migration *other = under_way->migrations[i];
+
 		if (!strcmp(other->intent.vm, vm))
 			return admission_refuse("vm-already-moving",
 			        "%s is moving already (migration %" PRIu64 "); see tether status",
 			        vm, other->intent.id);
 	}
+	if (!change)
+		return (struct admission){0};
+	return admission_refuse("vm-changing", "%s is being %s; ask again when that has ended", vm,
+	        change->intent.destroys ? "destroyed" : "created");
+}
+
+/* May the VM move besides what moves already? */
+static struct admission others_check(const struct under_way *under_way, const char *vm)
+{
+	struct migration_intent intent = {0};
+	struct admission admission = admission_vm_is_free(under_way, vm);
+	const struct migration *other;
+
+	if (admission.reason)
+		return admission;
 	if (under_way && under_way->count >= under_way->most)
 		return admission_refuse("busy",
 		        "%zu migrations are under way (one is %" PRIu64 " of %s) and %zu may be at "
@@ -88,6 +105,12 @@ static const struct migration *slot_holder(
 	return NULL;
 }
 
+bool admission_slot_is_held(const struct under_way *under_way, const char *host, const char *slot)
+{
+	return slot_holder(under_way, host, slot) ||
+	       (under_way && vm_changes_of_slot(under_way->changes, host, slot));
+}
+
 bool admission_slot_fits(const Tether__Slot *slot, const Tether__Slot *left)
 {
 	return !left || slot->shared_port == left->shared_port;
@@ -98,7 +121,7 @@ const Tether__Slot *admission_free_slot(const struct inventory *inventory,
 {
 	do {
 		slot = inventory_free_slot(inventory, host, slot);
-	} while (slot && slot_holder(under_way, host, slot->name));
+	} while (slot && admission_slot_is_held(under_way, host, slot->name));
 	return slot;
 }
 

@@ -9,6 +9,8 @@
 #include "sm-side/inventory.h"
 #include "sm-side/migration.h"
 
+struct vm_changes;
+
 struct admission {
 	const char *reason; /* a name; NULL: it may */
 	char text[256];     /* one sentence, with what to do */
@@ -18,6 +20,7 @@ struct admission {
 struct under_way {
 	const struct migration **migrations;
 	size_t count, most;
+	const struct vm_changes *changes; /* VMs that get or give up a VF; NULL: none */
 };
 
 __attribute__((format(printf, 2, 3))) struct admission admission_refuse(
@@ -31,6 +34,11 @@ __attribute__((format(printf, 2, 3))) struct admission admission_refuse(
 struct admission admission_check(const struct inventory *inventory,
         const struct under_way *under_way, const char *vm, const char *to,
         struct migration_intent *intent);
+
+/* Nobody moves the VM, creates or destroys it. */
+struct admission admission_vm_is_free(const struct under_way *under_way, const char *vm);
+/* By one that moves, comes or goes. */
+bool admission_slot_is_held(const struct under_way *under_way, const char *host, const char *slot);
 
 /* Could a VM move there from @left? NULL: it is not known from where. */
 bool admission_slot_fits(const Tether__Slot *slot, const Tether__Slot *left);

@@ -77,7 +77,8 @@ struct api *api_create(struct event_base *base, const char *path)
 	api->again = evtimer_new(base, accepting_again, api);
 	api->http = evhttp_new(base);
 	if (api->http && api->again) {
-		evhttp_set_allowed_methods(api->http, EVHTTP_REQ_GET | EVHTTP_REQ_POST);
+		evhttp_set_allowed_methods(
+		        api->http, EVHTTP_REQ_GET | EVHTTP_REQ_POST | EVHTTP_REQ_DELETE);
 		evhttp_set_max_body_size(api->http, BODY_MAX_BYTES);
 		evhttp_set_max_headers_size(api->http, HEADERS_MAX_BYTES);
 		evhttp_set_gencb(api->http, api_route, api);

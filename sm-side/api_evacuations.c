@@ -69,7 +69,7 @@ bool api_evacuation_is_news(const struct api *api, uint64_t id, unsigned seen)
 
 void api_evacuation_get(struct api *api, struct evhttp_request *request, uint64_t id)
 {
-	struct waiter asked = {.id = id, .of_evacuation = true};
+	struct waiter asked = {.id = id, .of = WAITS_FOR_EVACUATION};
 	bool waits = false;
 	const char *wrong = api_query_parse(request, &asked, &waits);
 

@@ -215,37 +215,6 @@ struct json_object *api_migrations(const struct ledger *ledger)
 
 /* ---- what there is ---- */
 
-static void vms_of_host(
-        struct json_object *list, const struct inventory *inventory, const struct inventory_host *h)
-{
-	for (size_t i = 0; h->said && i < h->said->n_vms; i++) {
-		const Tether__HostVm *vm = h->said->vms[i];
-		const struct inventory_host *at = NULL;
-		struct json_object *object;
-
-		/* On its way both ends may have it; one of them counts. */
-		if (inventory_vm(inventory, vm->name, &at) != vm)
-			continue;
-		object = json_object_new_object();
-		json_put_text(object, "name", vm->name);
-		json_put_text(object, "host", h->name);
-		json_put_text(object, "slot", vm->slot);
-		json_put_bool(object, "connected", h->connected);
-		json_object_array_add(list, object);
-	}
-}
-
-struct json_object *api_vms(const struct inventory *inventory)
-{
-	struct json_object *object = json_object_new_object();
-	struct json_object *list = json_object_new_array();
-
-	for (const struct inventory_host *h = inventory->hosts; h; h = h->next)
-		vms_of_host(list, inventory, h);
-	json_object_object_add(object, "vms", list);
-	return object;
-}
-
 static struct json_object *slot_of(const Tether__Slot *slot)
 {
 	struct json_object *object = json_object_new_object();

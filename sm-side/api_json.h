@@ -28,7 +28,6 @@ const char *api_report_read(const char *body, size_t length, enum migration_repo
 /* New objects, which the caller puts. @short_form: without steps, counts and refusals. */
 struct json_object *api_migration(const struct ledger_entry *entry, bool short_form);
 struct json_object *api_migrations(const struct ledger *ledger);
-struct json_object *api_vms(const struct inventory *inventory);
 struct json_object *api_hypervisors(const struct inventory *inventory);
 struct json_object *api_refusal(const char *reason, const char *text);
 

@@ -182,11 +182,6 @@ static bool is_served(struct evhttp_request *request)
 	return peer.uid == 0 || peer.uid == geteuid();
 }
 
-static void vms_get(struct api *api, struct evhttp_request *request, uint64_t id)
-{
-	api_reply(request, HTTP_OK, api_vms(conductor_inventory(api->conductor)));
-}
-
 static void hypervisors_get(struct api *api, struct evhttp_request *request, uint64_t id)
 {
 	api_reply(request, HTTP_OK, api_hypervisors(conductor_inventory(api->conductor)));
@@ -201,7 +196,15 @@ static const struct {
 } routes[] = {
 #define ROUTE(method, path, answer) {EVHTTP_REQ_##method, path, answer},
 #include "sm-side/api_routes.def"
-#undef ROUTE
+};
+
+static const struct {
+	enum evhttp_cmd_type method;
+	const char *path;
+	void (*answer)(struct api *api, struct evhttp_request *request, const char *name);
+} named_routes[] = {
+#define NAMED(method, path, answer) {EVHTTP_REQ_##method, path, answer},
+#include "sm-side/api_routes.def"
 };
 
 /* The number that stands for {id}; false where there is none, or it is none. */
@@ -230,6 +233,33 @@ static bool path_matches(const char *path, const char *pattern, uint64_t *id)
 	return number_take(&path, id) && !strcmp(path, brace + strlen("{id}"));
 }
 
+/* What stands for {name}, the caller's to free; NULL: the path is another. */
+static char *name_take(const char *path, const char *pattern)
+{
+	size_t length = strcspn(pattern, "{");
+
+	if (strncmp(path, pattern, length) || !path[length] || strchr(path + length, '/'))
+		return NULL;
+	return evhttp_uridecode(path + length, 0, NULL);
+}
+
+static bool named_route(struct api *api, struct evhttp_request *request, const char *path)
+{
+	enum evhttp_cmd_type method = evhttp_request_get_command(request);
+
+	for (size_t i = 0; path && i < ARRAY_SIZE(named_routes); i++) {
+		CLEANUP_FREE char *name = NULL;
+
+		if (named_routes[i].method == method)
+			name = name_take(path, named_routes[i].path);
+		if (!name)
+			continue;
+		named_routes[i].answer(api, request, name);
+		return true;
+	}
+	return false;
+}
+
 static void route(struct api *api, struct evhttp_request *request, const char *path)
 {
 	enum evhttp_cmd_type method = evhttp_request_get_command(request);
@@ -241,7 +271,8 @@ static void route(struct api *api, struct evhttp_request *request, const char *p
 		routes[i].answer(api, request, id);
 		return;
 	}
-	api_refuse(request, HTTP_NOTFOUND, "unknown-path", "there is nothing at this path");
+	if (!named_route(api, request, path))
+		api_refuse(request, HTTP_NOTFOUND, "unknown-path", "there is nothing at this path");
 }
 
 void api_route(struct evhttp_request *request, void *context)

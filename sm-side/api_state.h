@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 /*
  * What the API knows; shared by api.c (listening), api_routes.c (who asks for what), api_plan.c
- * (dry runs), api_evacuations.c, api_waiting.c (who waits for news of a migration) and api_reply.c
+ * (dry runs), api_evacuations.c, api_vms.c, api_waiting.c (who waits for news) and api_reply.c
  * (what they hear), and by nobody else.
  */
 #ifndef TETHER_API_STATE_H
@@ -23,14 +23,16 @@ struct followed;
 struct json_object;
 struct plan_client;
 
-/* A client that waits for news of one migration, or evacuation. */
+enum waits_for { WAITS_FOR_MIGRATION, WAITS_FOR_EVACUATION, WAITS_FOR_VM };
+
+/* A client that waits for news of one migration, evacuation, or VM that comes or goes. */
 struct waiter {
 	struct waiter *next;
 	struct api *api;
 	struct evhttp_request *request;
 	struct event *timeout;
 	uint64_t id;
-	bool of_evacuation;
+	enum waits_for of;
 	unsigned seen;
 	int state; /* wait for this one; -1: for any change after `seen` */
 };
@@ -86,6 +88,16 @@ void api_evacuation_abort(struct api *api, struct evhttp_request *request, uint6
 void api_evacuation_tell(struct api *api, struct evhttp_request *request, uint64_t id);
 /* It has ended, or changed since @seen changes. */
 bool api_evacuation_is_news(const struct api *api, uint64_t id, unsigned seen);
+
+/* api_vms.c */
+void api_vms_get(struct api *api, struct evhttp_request *request, uint64_t unused);
+void api_vms_post(struct api *api, struct evhttp_request *request, uint64_t unused);
+void api_vm_get(struct api *api, struct evhttp_request *request, const char *name);
+void api_vm_delete(struct api *api, struct evhttp_request *request, const char *name);
+/* The VM that the change is of. */
+void api_vm_change_tell(struct api *api, struct evhttp_request *request, uint64_t id);
+/* It has ended, or changed since @seen changes. */
+bool api_vm_is_news(const struct api *api, uint64_t id, unsigned seen);
 
 /* api_routes.c */
 /* ?wait=STATE, ?seen=NUMBER; NULL or what is wrong. *@waits: something was asked. */

@@ -99,15 +99,17 @@ bool api_owes_an_end(const struct api *api)
 static void waiter_answer(struct waiter *waiter)
 {
 	struct evhttp_request *request = waiter->request;
-	bool of_evacuation = waiter->of_evacuation;
+	enum waits_for of = waiter->of;
 	struct api *api = waiter->api;
 	const struct ledger_entry *entry;
 	uint64_t id = waiter->id;
 
 	api_waiter_free(waiter);
 	entry = ledger_find(conductor_ledger(api->conductor), id);
-	if (of_evacuation)
+	if (of == WAITS_FOR_EVACUATION)
 		api_evacuation_tell(api, request, id);
+	else if (of == WAITS_FOR_VM)
+		api_vm_change_tell(api, request, id);
 	else if (entry)
 		api_migration_tell(api, request, entry);
 	else
@@ -127,8 +129,10 @@ static bool has_news(const struct waiter *waiter)
 {
 	const struct api *api = waiter->api;
 
-	if (waiter->of_evacuation)
+	if (waiter->of == WAITS_FOR_EVACUATION)
 		return api_evacuation_is_news(api, waiter->id, waiter->seen);
+	if (waiter->of == WAITS_FOR_VM)
+		return api_vm_is_news(api, waiter->id, waiter->seen);
 	return api_is_awaited_no_more(
 	        waiter, ledger_find(conductor_ledger(api->conductor), waiter->id));
 }
@@ -155,7 +159,7 @@ static void waiter_closed(struct evhttp_connection *connection, void *context)
 {
 	struct waiter *waiter = context;
 
-	if (!waiter->of_evacuation)
+	if (waiter->of == WAITS_FOR_MIGRATION)
 		followed_drop(followed_at(waiter->api, waiter->id));
 	api_waiter_free(waiter);
 }

@@ -28,7 +28,7 @@ bool conductor_under_way(const struct conductor *c, struct under_way *under_way)
 	for (const struct ledger_entry *e = c->ledger->newest; e; e = e->older)
 		if (!migration_ended(&e->migration))
 			list[count++] = &e->migration;
-	*under_way = (struct under_way){list, count, c->drive_count};
+	*under_way = (struct under_way){list, count, c->drive_count, vm_changer_changes(c->vms)};
 	return true;
 }
 
@@ -38,10 +38,12 @@ static struct admission admit(struct conductor *c, const struct under_way *under
         const char *vm, const char *to, struct migration_intent *intent)
 {
 	const struct inventory *inventory = root_inventory(c->root);
+	const struct migration *last = ledger_latest_of(c->ledger, vm);
 
+	if (last && vm_changes_has_gone(under_way->changes, vm, last->intent.asked_wall_us))
+		last = NULL;
 	if (admission_is_reattach(inventory, vm, to))
-		return admission_reattach(
-		        inventory, under_way, ledger_latest_of(c->ledger, vm), vm, to, intent);
+		return admission_reattach(inventory, under_way, last, vm, to, intent);
 	if (evacuation_empties(c->evacuations, to))
 		return admission_refuse("host-evacuating",
 		        "%s is being evacuated and takes nobody; see /v1/evacuations", to);
@@ -209,9 +211,10 @@ static int parts_make(struct conductor *c, const struct conductor_settings *sett
 
 	if (err)
 		return err;
+	c->vms = vm_changer_create(c, settings->changes, settings->sm_socket);
 	c->next = evtimer_new(c->base, next_due, c);
 	c->turn = evtimer_new(c->base, turns_due, c);
-	if (!c->next || !c->turn)
+	if (!c->vms || !c->next || !c->turn)
 		return -ENOMEM;
 	c->root = root_create(c->base, settings->listen, c->deadlines, c->ledger->epoch,
 	        &conductor_root_callbacks, c);
@@ -260,6 +263,7 @@ void conductor_close(struct conductor *c)
 			conductor_find(m, "shutting-down", "tether-smd was told to end");
 		drive_feed(d, EVENT_ABORT_ASKED);
 	}
+	vm_changer_close(c->vms);
 }
 
 bool conductor_is_at_work(const struct conductor *c)
@@ -267,7 +271,7 @@ bool conductor_is_at_work(const struct conductor *c)
 	EACH_AT_WORK(c, d)
 	if (drive_migration(d)->state != STATE_RECOVERING)
 		return true;
-	return false;
+	return vm_changer_is_at_work(c->vms);
 }
 
 static void event_free_any(struct event *event)
@@ -280,7 +284,9 @@ void conductor_destroy(struct conductor *c)
 {
 	if (!c)
 		return;
-	conductor_record_ends(c);
+	if (c->vms)
+		conductor_record_ends(c);
+	vm_changer_destroy(c->vms);
 	EACH_DRIVE(c, d)
 	{
 		sm_link_destroy(d->sm);
@@ -292,6 +298,11 @@ void conductor_destroy(struct conductor *c)
 	event_free_any(c->turn);
 	free(c->drives);
 	free(c);
+}
+
+struct vm_changer *conductor_vms(const struct conductor *c)
+{
+	return c->vms;
 }
 
 const struct inventory *conductor_inventory(const struct conductor *c)

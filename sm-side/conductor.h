@@ -15,6 +15,8 @@
 
 struct event_base;
 struct conductor;
+struct vm_changer;
+struct vm_changes;
 
 struct conductor_settings {
 	const char *listen;    /* path of the socket for agents */
@@ -22,6 +24,7 @@ struct conductor_settings {
 	const struct deadlines *deadlines;
 	unsigned migrations_max;               /* at a time */
 	const struct evacuations *evacuations; /* hosts that are being emptied take nobody */
+	struct vm_changes *changes;            /* from the journal */
 };
 
 /* @changed, from the loop or from inside conductor_migrate and conductor_abort: something is new in
@@ -60,6 +63,11 @@ const char *conductor_report(
 /* NULL: it will be aborted (or is being so); otherwise the name of why not. */
 const char *conductor_abort(struct conductor *conductor, uint64_t id);
 
+/* The VMs that get or give up a VF. */
+struct vm_changer *conductor_vms(const struct conductor *conductor);
+
+/* What has not ended; its list is the caller's to free. False: no memory. */
+bool conductor_under_way(const struct conductor *conductor, struct under_way *under_way);
 /* Microseconds since 1970. */
 int64_t conductor_wall_us(void);
 const struct inventory *conductor_inventory(const struct conductor *conductor);

@@ -219,7 +219,7 @@ static void tree_answered(void *owner, const Tether__Answer *answer)
 	struct conductor *c = owner;
 	struct drive *d;
 
-	if (conductor_mended_guids(c, answer))
+	if (conductor_mended_guids(c, answer) || vm_changer_answered(c->vms, answer))
 		return;
 	d = drive_of(c, answer);
 	if (d && d->host_sequence && answer->sequence == d->host_sequence)
@@ -308,6 +308,7 @@ static void host_up(void *owner, const char *host, const uint64_t *open, size_t 
 		conductor_tell_end(c, host, open[i]);
 	EACH_AT_WORK(c, d)
 	drive_host_up(d, host);
+	vm_changer_host_up(c->vms, host);
 	conductor_mend_guids(c, host);
 }
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 /*
- * The SM gives its lease to one migration at a time, so of several that have come so far at once
- * each waits for those before it. How long is theirs to say: whoever waits for another one of ours
- * is not timed, and has the whole time of its step when none of them has the lease any more.
+ * The SM gives its lease to one at a time, so of several migrations, and VMs that come or go, that
+ * have come so far at once each waits for those before it. How long is theirs to say: whoever waits
+ * for another one of ours is not timed, and has the whole time of its step when none of them has
+ * the lease any more.
  */
 #include "notifier/base/monotonic.h"
 #include "sm-side/conductor_state.h"
@@ -30,12 +31,13 @@ static bool is_under_lease(const struct migration *m)
 	}
 }
 
-static bool another_is_under_lease(const struct drive *d)
+/* Whoever asks for it is not among them. */
+bool conductor_lease_is_taken(const struct conductor *c)
 {
-	EACH_AT_WORK(d->conductor, other)
-	if (other != d && is_under_lease(drive_migration(other)))
+	EACH_AT_WORK(c, d)
+	if (is_under_lease(drive_migration(d)))
 		return true;
-	return false;
+	return vm_changer_is_under_lease(c->vms);
 }
 
 bool lease_is_asked(struct drive *d)
@@ -47,7 +49,7 @@ void lease_time(struct drive *d)
 {
 	struct migration *m = drive_migration(d);
 
-	if (another_is_under_lease(d))
+	if (conductor_lease_is_taken(d->conductor))
 		migration_time_stop(m);
 	else
 		migration_time_run(m, monotonic_us());

@@ -50,7 +50,7 @@ int conductor_record_ends(struct conductor *c)
 	for (struct ledger_entry *e = c->ledger->newest; e && !err; e = e->older)
 		if (e->end_is_owed)
 			err = end_record(c, e);
-	return err;
+	return err ? err : vm_changer_record_ends(c->vms);
 }
 
 int conductor_record_intent(struct conductor *c, const struct migration_intent *intent)

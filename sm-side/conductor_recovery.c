@@ -186,6 +186,7 @@ static void hold_all(struct conductor *c)
 
 void conductor_recover_next(struct conductor *c)
 {
+	struct timeval pause = {RECOVER_AGAIN_S, 0};
 	struct ledger_entry *left;
 	struct drive *d;
 
@@ -198,6 +199,8 @@ void conductor_recover_next(struct conductor *c)
 		}
 		recover(d, left);
 	}
+	if (vm_changer_recover(c->vms))
+		evtimer_add(c->next, &pause);
 	for (const struct inventory_host *h = root_inventory(c->root)->hosts; h; h = h->next)
 		conductor_mend_guids(c, h->name);
 }
@@ -208,7 +211,9 @@ static void numbers_restore_older(struct conductor *c, struct ledger_entry *entr
 	if (!entry)
 		return;
 	numbers_restore_older(c, entry->older);
-	if (migration_ended(&entry->migration))
+	if (migration_ended(&entry->migration) &&
+	        !vm_changes_has_gone(vm_changer_changes(c->vms), entry->migration.intent.vm,
+	                entry->migration.intent.asked_wall_us))
 		conductor_rows_let_go(c, &entry->migration);
 }
 

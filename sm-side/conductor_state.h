@@ -3,7 +3,8 @@
  * What the rooms of the conductor share: conductor.c begins migrations and ends them on request,
  * conductor_drive.c performs what a state machine puts out, conductor_turn.c keeps those apart that
  * concern the same processes, conductor_lease.c lets them wait for each other's lease,
- * conductor_ask.c asks and takes answers, conductor_recovery.c deals with what was before.
+ * conductor_ask.c asks and takes answers, conductor_recovery.c deals with what was before;
+ * vm_changer.c drives VMs that get or give up a VF.
  */
 #ifndef TETHER_CONDUCTOR_STATE_H
 #define TETHER_CONDUCTOR_STATE_H
@@ -13,6 +14,7 @@
 #include "sm-side/conductor.h"
 #include "sm-side/root.h"
 #include "sm-side/sm_link.h"
+#include "sm-side/vm_changer.h"
 
 enum { US_PER_S = 1000000 };
 
@@ -35,6 +37,7 @@ struct drive {
 
 struct conductor {
 	struct event_base *base;
+	struct vm_changer *vms; /* those that get or give up a VF */
 	const struct deadlines *deadlines;
 	struct ledger *ledger;
 	const struct evacuations *evacuations;
@@ -62,8 +65,6 @@ struct conductor {
 
 /* One that has nothing to do; NULL: all have. */
 struct drive *conductor_free_drive(const struct conductor *c);
-/* What has not ended; its list is the caller's to free. False: no memory. */
-bool conductor_under_way(const struct conductor *c, struct under_way *under_way);
 
 /* conductor_drive.c */
 
@@ -109,6 +110,8 @@ void turns_due(evutil_socket_t unused, short what, void *conductor);
 
 /* Its migration asks the SM for the lease. */
 bool lease_is_asked(struct drive *d);
+/* One of ours has it, a migration or a VM that comes or goes. */
+bool conductor_lease_is_taken(const struct conductor *c);
 /* Of one that does: its time runs, unless another migration is under the lease. */
 void lease_time(struct drive *d);
 

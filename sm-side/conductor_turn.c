@@ -90,6 +90,8 @@ bool turn_is_shared(struct drive *d, const Tether__Answer *answer)
 
 void turns_may_have_come(struct conductor *c)
 {
+	if (vm_changer_waits_for_lease(c->vms))
+		event_active(c->turn, EV_TIMEOUT, 0);
 	EACH_AT_WORK(c, d)
 	if (drive_migration(d)->waits_turn || lease_is_asked(d))
 		event_active(c->turn, EV_TIMEOUT, 0);
@@ -115,6 +117,7 @@ void turns_due(evutil_socket_t unused, short what, void *context)
 	EACH_AT_WORK(c, d)
 	if (lease_is_asked(d))
 		lease_time(d);
+	vm_changer_lease_look(c->vms);
 	if (!first || another_prepares(first))
 		return;
 	drive_ask(first, ACTION_PREPARE);

@@ -52,7 +52,8 @@ static bool is_held(const struct evacuator *evacuator, const struct evacuee *eva
 static bool is_to_wait(const char *reason)
 {
 	static const char *const names[] = {"busy", "vm-already-moving", "host-not-connected",
-	        "no-free-vf", "host-evacuating", "shutting-down", "journal-failed", "no-memory"};
+	        "no-free-vf", "host-evacuating", "vm-changing", "shutting-down", "journal-failed",
+	        "no-memory"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
 		if (!strcmp(reason, names[i]))

@@ -15,6 +15,7 @@
 #include "sm-side/dry_run.h"
 #include "sm-side/evacuator.h"
 #include "sm-side/smd_settings.h"
+#include "sm-side/vm_changes.h"
 
 enum {
 	EXIT_USAGE = 2,
@@ -68,6 +69,7 @@ struct daemon {
 	        *last; /* whoever follows the last migration has had the time to hear its end */
 	bool ending;
 	struct ledger ledger;
+	struct vm_changes changes;
 	struct journal *journal;
 	struct api *api;
 	struct conductor *conductor;
@@ -122,6 +124,8 @@ static int take(void *context, const struct record *record)
 
 	if (record->kind == RECORD_evacuation)
 		return evacuations_take(&daemon->evacuations, record);
+	if (record->kind == RECORD_change || record->kind == RECORD_change_state)
+		return vm_changes_take(&daemon->changes, record);
 	return ledger_take(&daemon->ledger, record);
 }
 
@@ -152,8 +156,11 @@ static int journal_start(struct daemon *daemon)
 	int err;
 
 	ledger_init(&daemon->ledger, &daemon->settings.deadlines);
+	vm_changes_init(&daemon->changes, &daemon->settings.deadlines);
 	err = journal_open(daemon->settings.journal, (unsigned)daemon->settings.journal_keep, take,
 	        daemon, &daemon->journal, why, sizeof(why));
+	if (daemon->changes.epoch > daemon->ledger.epoch)
+		daemon->ledger.epoch = daemon->changes.epoch;
 	if (err)
 		log_error("journal", "%s", why);
 	/* Agents leave a root of an older epoch than they have seen. Microseconds are more than
@@ -208,6 +215,7 @@ static int rooms_start(struct daemon *daemon)
 	        .deadlines = &s->deadlines,
 	        .migrations_max = s->migrations_max,
 	        .evacuations = &daemon->evacuations,
+	        .changes = &daemon->changes,
 	};
 
 	daemon->api = api_create(daemon->base, s->api);
@@ -238,6 +246,7 @@ static void daemon_clear(struct daemon *daemon)
 	api_destroy(daemon->api);
 	journal_close(daemon->journal);
 	ledger_clear(&daemon->ledger);
+	vm_changes_clear(&daemon->changes);
 	evacuations_clear(&daemon->evacuations);
 	if (daemon->late)
 		event_free(daemon->late);

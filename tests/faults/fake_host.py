@@ -200,6 +200,9 @@ class Host:
         slot["vm"] = order["vm"]
         if slot.get("dynamic"):
             self.world.link(order["slot"], True)
+        vm = self.world.vms[order["vm"]]
+        if vm["guid"] is None:
+            vm["guid"], vm["lid"] = slot["port_guid"], self.world.fabric.get(slot["port_guid"], {}).get("lid")
         self.register(order["vm"])
 
     host_give_back = host_attach

@@ -39,6 +39,14 @@ class World:
         guid = self.slots[slot]["port_guid"]
         self.vms[name] = {"host": host, "lid": self.fabric[guid]["lid"], "guid": guid}
 
+    def guest(self, name, host):
+        """A VM on @host without a VF."""
+        self.vms[name] = {"host": host, "lid": None, "guid": None}
+
+    def left(self, name):
+        """It has given up its VF."""
+        self.guest(name, self.vms[name]["host"])
+
     def process(self, vm, pid):
         shim = Shim(self, vm, pid)
         self.shims[shim.name] = shim
@@ -92,6 +100,8 @@ class World:
                 bad.append("a GUID is shown by two slots")
             for name, vm in self.vms.items():
                 held = self.slot_of(name)
+                if vm["guid"] is None and not held:
+                    continue
                 if len(held) != 1 or self.slots[held[0]]["host"] != vm["host"]:
                     bad.append(f"{name} on {vm['host']} holds {held}")
                 elif self.slots[held[0]]["port_guid"] != vm["guid"]:

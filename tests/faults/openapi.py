@@ -119,7 +119,7 @@ class Witness:
 
     def operation_of(self, method, path):
         for (described, pattern), operation in self.operations.items():
-            like = re.sub(r"\\\{\w+\\\}", r"[0-9]+", re.escape(pattern))
+            like = re.escape(pattern).replace(r"\{id\}", "[0-9]+").replace(r"\{name\}", "[^/]+")
             if described == method and re.fullmatch(like, path):
                 return pattern, operation
         raise AssertionError(f"{method} {path} is not described")

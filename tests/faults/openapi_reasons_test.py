@@ -46,6 +46,8 @@ def what_cannot_be_read_is_refused():
     with Stage() as stage:
         for path in ("/v1/migrations", "/v1/evacuations", "/v1/plan", "/v1/migrations/1/steps"):
             refused(stage.smd, "bad-request", "POST", path, "{")
+        refused(stage.smd, "bad-request", "POST", "/v1/vms", "{")
+        refused(stage.smd, "bad-request", "GET", "/v1/vms/vm1?wait=done")
         refused(stage.smd, "bad-request", "GET", "/v1/plan?vm=vm1")
         for path in ("/v1/migrations/1", "/v1/evacuations/1"):
             refused(stage.smd, "bad-request", "GET", path + "?wait=maybe")
@@ -56,10 +58,58 @@ def who_is_not_there_is_refused():
         move_refused(stage, "unknown-vm", vm="vm9")
         move_refused(stage, "unknown-host", to="hyp9")
         evacuation_refused(stage, "unknown-host", host="hyp9")
+        coming_refused(stage, "unknown-host", host="hyp9")
+        coming_refused(stage, "unknown-slot", slot="hyp1-vf0")
+        refused(stage.smd, "unknown-vm", "GET", "/v1/vms/vm9")
+        refused(stage.smd, "unknown-vm", "DELETE", "/v1/vms/vm9")
         for method, path in (("GET", ""), ("POST", "/abort")):
             refused(stage.smd, "unknown-migration", method, "/v1/migrations/9" + path)
             refused(stage.smd, "unknown-evacuation", method, "/v1/evacuations/9" + path)
         refused(stage.smd, "unknown-migration", "POST", "/v1/migrations/9/steps", {"step": "moved"})
+
+
+def coming_refused(stage, reason, host="hyp2", name="vm8", **members):
+    refused(stage.smd, reason, "POST", "/v1/vms", {"name": name, "host": host, **members})
+
+
+def a_vm_that_cannot_come_or_go_is_refused():
+    with Stage() as stage:
+        coming_refused(stage, "vm-exists", name="vm1")
+        coming_refused(stage, "not-dynamic", lid=40)
+        stage.world.slots["hyp2-vf0"]["dynamic"] = True
+        host_says_anew(stage, "hyp2")
+        guid = f"0x{stage.world.vms['vm1']['guid']:016x}"
+        coming_refused(stage, "guid-in-use", node_guid=guid, port_guid=guid)
+        for slot in ("hyp2-vf0", "hyp1-vf0"):
+            stage.world.slots["x" * 200 + slot] = stage.world.slots.pop(slot)
+        for host in ("hyp2", "hyp1"):
+            host_says_anew(stage, host)
+        stage.world.slots["hyp2-vf1"]["vm"] = "vm7"
+        stage.world.vms["vm7"] = {"host": "hyp2", "lid": 0, "guid": 0}
+        host_says_anew(stage, "hyp2")
+        coming_refused(stage, "name-too-long")
+        refused(stage.smd, "name-too-long", "DELETE", "/v1/vms/vm1")
+    with Stage(fabric="none") as stage:
+        stage.world.slots["hyp2-vf0"]["dynamic"] = True
+        host_says_anew(stage, "hyp2")
+        coming_refused(stage, "no-fabric", lid=40)
+
+
+def no_more_come_and_go_than_may():
+    with Stage() as stage:
+        for number, host in enumerate(("hyp1", "hyp2", "hyp2", "hyp3")):
+            stage.world.fault(host, "HOST_CHECK", "silent")
+            equal(WITNESS.ask(stage.smd, "POST", "/v1/vms", {"name": f"vm{number + 3}", "host": host})[0], 202)
+        coming_refused(stage, "busy")
+        refused(stage.smd, "busy", "DELETE", "/v1/vms/vm1")
+    with Stage() as stage:
+        stage.world.fault("hyp1", "HOST_DETACH", "silent")
+        equal(WITNESS.ask(stage.smd, "DELETE", "/v1/vms/vm1")[0], 202)
+        refused(stage.smd, "vm-changing", "POST", "/v1/migrations", {"vm": "vm1", "to": "hyp2"})
+        refused(stage.smd, "vm-changing", "DELETE", "/v1/vms/vm1")
+        coming_refused(stage, "vm-changing", name="vm1")
+        host_says_anew(stage, "hyp1")
+        wait_until("it has ended", lambda: stage.smd.get("/v1/vms/vm1?wait=change&seen=9")[1]["change"]["ended"])
 
 
 def hosts_that_cannot_be_meant_are_refused():
@@ -70,6 +120,10 @@ def hosts_that_cannot_be_meant_are_refused():
         wait_until("its going has been noticed", lambda: not connected(stage, "hyp2"))
         move_refused(stage, "host-not-connected")
         evacuation_refused(stage, "host-not-connected", host="hyp2")
+        coming_refused(stage, "host-not-connected")
+        stage.world.hosts["hyp1"].stop()
+        wait_until("its going has been noticed", lambda: not connected(stage, "hyp1"))
+        refused(stage.smd, "host-not-connected", "DELETE", "/v1/vms/vm1")
 
 
 def who_has_no_vf_and_where_there_is_none_is_refused():
@@ -82,6 +136,9 @@ def who_has_no_vf_and_where_there_is_none_is_refused():
         move_refused(stage, "no-free-vf")
         move_refused(stage, "vm-without-vf", vm="vm7")
         evacuation_refused(stage, "no-capacity", host="hyp1")
+        coming_refused(stage, "no-free-vf")
+        coming_refused(stage, "slot-in-use", slot="hyp2-vf1")
+        refused(stage.smd, "vm-without-vf", "DELETE", "/v1/vms/vm7")
 
 
 def slots_that_do_not_fit_are_refused():
@@ -112,6 +169,8 @@ def what_is_under_way_is_left_alone():
         def before_the_commit():
             refused(stage.smd, "vm-already-moving", "POST", "/v1/migrations", {"vm": "vm1", "to": "hyp3"})
             refused(stage.smd, "busy", "POST", "/v1/migrations", {"vm": "vm2", "to": "hyp1"})
+            refused(stage.smd, "vm-already-moving", "DELETE", "/v1/vms/vm1")
+            coming_refused(stage, "vm-already-moving", name="vm1")
 
         def after_it():
             refused(stage.smd, "too-late", "POST", "/v1/migrations/1/abort")
@@ -126,7 +185,7 @@ def what_is_under_way_is_left_alone():
 
 def a_host_leaves_once():
     with Stage() as stage:
-        stage.world.fault("vm2/21.147", "STEP_STOP", lambda: evacuation_refused(stage, "already-evacuating", host="hyp1"))
+        stage.world.fault("vm2/21.147", "STEP_STOP", lambda: (evacuation_refused(stage, "already-evacuating", host="hyp1"), coming_refused(stage, "host-evacuating", host="hyp1"))[0])
         equal(WITNESS.ask(stage.smd, "POST", "/v1/evacuations", {"host": "hyp1"})[0], 202)
         wait_until("it has ended", lambda: stage.smd.get("/v1/evacuations/1?wait=change")[1]["ended"])
         refused(stage.smd, "ended", "POST", "/v1/evacuations/1/abort")
@@ -154,6 +213,8 @@ def a_daemon_that_ends_says_so():
             wait_until("it is ending", lambda: "signal 15: ending with" in stage.smd.log())
             refused(stage.smd, "shutting-down", "POST", "/v1/migrations", {"vm": "vm2", "to": "hyp2"})
             evacuation_refused(stage, "shutting-down", host="hyp3")
+            coming_refused(stage, "shutting-down")
+            refused(stage.smd, "shutting-down", "DELETE", "/v1/vms/vm2")
 
         stage.world.fault("vm2/21.147", "STEP_STOP", told_to_end)
         stage.smd.move("vm1", "hyp2")
@@ -170,6 +231,8 @@ def a_daemon_without_room_says_so():
         wait_until("the SM is here", lambda: stage.smd.get("/v1/health")[1]["sm_connected"])
         refused(stage.smd, "journal-failed", "POST", "/v1/migrations", {"vm": "vm1", "to": "hyp1"})
         evacuation_refused(stage, "journal-failed", host="hyp2")
+        coming_refused(stage, "journal-failed")
+        refused(stage.smd, "journal-failed", "DELETE", "/v1/vms/vm2")
         stage.smd.make_room()
 
 
@@ -189,7 +252,8 @@ def every_reason_that_is_described_has_been_given_at_its_path():
     equal({row for row in WITNESS.reasons_ungiven() if row[-1] not in NOT_FROM_OUTSIDE | ELSEWHERE}, set())
 
 
-run([what_cannot_be_read_is_refused, who_is_not_there_is_refused, hosts_that_cannot_be_meant_are_refused,
+run([what_cannot_be_read_is_refused, who_is_not_there_is_refused, a_vm_that_cannot_come_or_go_is_refused,
+     no_more_come_and_go_than_may, hosts_that_cannot_be_meant_are_refused,
      who_has_no_vf_and_where_there_is_none_is_refused, slots_that_do_not_fit_are_refused,
      guids_that_nobody_or_another_has_are_refused, what_is_under_way_is_left_alone, a_host_leaves_once,
      while_it_looks_where_a_vm_is_it_says_so, a_daemon_that_ends_says_so,

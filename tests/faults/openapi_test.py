@@ -16,14 +16,14 @@ def ask(stage, method, path, body=None):
 
 
 def the_server_has_the_paths_that_are_described():
-    routes = re.findall(r'^ROUTE\((\w+), "([^"]+)"', source("sm-side/api_routes.def"), re.M)
+    routes = re.findall(r'^(?:ROUTE|NAMED)\((\w+), "([^"]+)"', source("sm-side/api_routes.def"), re.M)
     equal(set(routes), set(DESCRIPTION.operations()))
 
 
 def every_reason_that_stands_in_the_sources_is_described():
     """That each is given at its path, and no other: openapi_reasons_test.py."""
     given = set()
-    for name in ("admission.c", "conductor.c", "evacuation.c", "evacuation_room.c", "evacuator.c", "api_evacuations.c", "api_routes.c", "api_plan.c", "api_reply.c"):
+    for name in ("admission.c", "conductor.c", "evacuation.c", "evacuation_room.c", "evacuator.c", "api_evacuations.c", "api_routes.c", "api_plan.c", "api_reply.c", "vm_admission.c", "vm_changer.c", "api_vms.c"):
         text = source("sm-side/" + name)
         given |= set(re.findall(r'refuse\w*\(\s*"([a-z-]+)",', text))
         given |= set(re.findall(r'api_refuse\(\s*request,\s*\w+,\s*"([a-z-]+)",', text))
@@ -83,6 +83,8 @@ def a_full_disk_and_an_end_are_as_described():
         wait_until("the SM is here", lambda: stage.smd.get("/v1/health")[1]["sm_connected"])
         equal(ask(stage, "POST", "/v1/migrations", {"vm": "vm1", "to": "hyp1"})[1]["reason"], "journal-failed")
         equal(ask(stage, "POST", "/v1/evacuations", {"host": "hyp2"})[1]["reason"], "journal-failed")
+        equal(ask(stage, "POST", "/v1/vms", {"name": "vm7", "host": "hyp2"})[1]["reason"], "journal-failed")
+        equal(ask(stage, "DELETE", "/v1/vms/vm1")[1]["reason"], "journal-failed")
         stage.smd.make_room()
 
 
@@ -141,6 +143,27 @@ def plans_are_as_described():
         equal(ask(stage, "GET", "/v1/plan?vm=vm1&to=hyp2")[0], 503)
 
 
+def vms_that_come_and_go_are_as_described():
+    with Stage() as stage:
+        stage.world.guest("vm7", "hyp2")
+        for method, path, body in (("POST", "/v1/vms", {"name": "vm7", "host": "hyp2"}), ("DELETE", "/v1/vms/vm7", None)):
+            equal(ask(stage, method, path, body)[0], 202)
+            wait_until("it has ended", lambda: ask(stage, "GET", "/v1/vms/vm7?wait=change&seen=9")[1]["change"]["ended"])
+            equal(ask(stage, "GET", "/v1/vms/vm7")[1]["change"]["outcome"], "done")
+        stage.world.left("vm7")
+        stage.world.fault("hyp2", "HOST_CHECK", "refuse")
+        ask(stage, "POST", "/v1/vms", {"name": "vm8", "host": "hyp2"})
+        wait_until("it has ended", lambda: ask(stage, "GET", "/v1/vms/vm8?wait=change")[1]["change"]["ended"])
+        equal(ask(stage, "GET", "/v1/vms/vm8")[1]["change"]["reason"], "test-host_check")
+        equal(ask(stage, "POST", "/v1/vms", {"name": "vm8"})[0], 400)
+        equal(ask(stage, "GET", "/v1/vms/vm1?wait=done")[0], 400)
+        equal(ask(stage, "POST", "/v1/vms", {"name": "vm8", "host": "hyp9"})[0], 404)
+        equal(ask(stage, "GET", "/v1/vms/vm9")[0], 404)
+        equal(ask(stage, "DELETE", "/v1/vms/vm9")[0], 404)
+        equal(ask(stage, "POST", "/v1/vms", {"name": "vm1", "host": "hyp1"})[0], 409)
+        equal(ask(stage, "DELETE", "/v1/vms/vm7")[0], 409)
+
+
 def what_there_is_is_as_described():
     with Stage() as stage:
         equal(len(ask(stage, "GET", "/v1/vms")[1]["vms"]), 2)
@@ -153,7 +176,7 @@ def strangers_are_refused_as_described():
         os.chmod(stage.temporary.name, 0o755)
         os.chmod(stage.smd.api_path, 0o666)
         for method, path in DESCRIPTION.operations():
-            path = path.replace("{id}", "1")
+            path = path.replace("{id}", "1").replace("{name}", "vm1")
             WITNESS.heard(method, path, *as_a_stranger(stage.smd, method, path))
 
 
@@ -177,4 +200,4 @@ run([the_server_has_the_paths_that_are_described, every_reason_that_stands_in_th
      the_states_that_are_described_are_those_that_there_are, a_wrong_answer_is_noticed, migrations_are_as_described,
      an_abort_is_as_described, reports_are_as_described,
      evacuations_are_as_described, a_full_disk_and_an_end_are_as_described, plans_are_as_described,
-     what_there_is_is_as_described, strangers_are_refused_as_described, every_answer_that_is_described_has_been_heard])
+     vms_that_come_and_go_are_as_described, what_there_is_is_as_described, strangers_are_refused_as_described, every_answer_that_is_described_has_been_heard])

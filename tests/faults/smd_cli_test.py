@@ -203,7 +203,7 @@ def lists_say_what_there_is():
     with Stage() as stage:
         status, out, _ = tether(stage, "vms")
         equal((status, [line.split() for line in out.splitlines()[1:]]),
-              (0, [["vm1", "hyp1", "hyp1-vf0", "yes"], ["vm2", "hyp3", "hyp3-vf0", "yes"]]))
+              (0, [["vm1", "hyp1", "hyp1-vf0", "yes", "present"], ["vm2", "hyp3", "hyp3-vf0", "yes", "present"]]))
         hosts = json.loads(tether(stage, "hosts", "--json")[1])["hypervisors"]
         equal(sorted(h["name"] for h in hosts), ["hyp1", "hyp2", "hyp3"])
         equal({len(h["slots"]) for h in hosts}, {2})
@@ -307,7 +307,7 @@ def bad_input_to_the_api_is_refused_and_harms_nobody():
             equal(raw(stage, post(body)).split(b" ")[1], b"400", repr(body[:20]))
         equal(raw(stage, post(b"x" * 100000, 100000)).startswith(b"HTTP/1.1 2"), False, "a body of 100,000 bytes is taken")
         equal(stage.smd.ask("GET", "/v1/nothing")[0], 404)
-        equal(stage.smd.ask("POST", "/v1/vms", "")[0], 404)
+        equal(stage.smd.ask("POST", "/v1/hypervisors", "")[0], 404)
         equal(stage.smd.ask("GET", "/v1/migrations/1?wait=nonsense")[0], 400)
         equal(stage.smd.ask("GET", "/v1/migrations/1?seen=-1")[0], 400)
         equal(stage.smd.ask("GET", "/v1/migrations/99999999999999999999")[0], 404)

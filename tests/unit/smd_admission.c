@@ -47,7 +47,7 @@ static const char *reason(
         struct inventory *inventory, const struct migration *other, const char *vm, const char *to)
 {
 	struct migration_intent intent = {0};
-	struct under_way under_way = {&other, other != NULL, 4};
+	struct under_way under_way = {&other, other != NULL, 4, NULL};
 	struct admission admission = admission_check(inventory, &under_way, vm, to, &intent);
 
 	if (admission.reason)
@@ -98,11 +98,11 @@ static void no_more_move_than_may(void **unused)
 
 	four_hosts(&inventory);
 	admission =
-	        admission_check(&inventory, &(struct under_way){both, 2, 2}, "vm1", "b", &intent);
+	        admission_check(&inventory, &(struct under_way){both, 2, 2, NULL}, "vm1", "b", &intent);
 	assert_string_equal(admission.reason, "busy");
 	assert_non_null(strstr(admission.text, "4 of vm3"));
 	admission =
-	        admission_check(&inventory, &(struct under_way){both, 2, 3}, "vm1", "b", &intent);
+	        admission_check(&inventory, &(struct under_way){both, 2, 3, NULL}, "vm1", "b", &intent);
 	assert_null(admission.reason);
 	inventory_clear(&inventory);
 }
@@ -118,13 +118,13 @@ static void who_takes_part_in_both_is_found_either_way(void **unused)
 	struct migration_intent intent = {.id = 5, .vm = "vm1"}, itself = {.id = 4, .vm = "vm1"};
 
 	assert_ptr_equal(
-	        admission_sharing(&(struct under_way){list, 1, 4}, &intent, NULL, 0), &other);
-	assert_null(admission_sharing(&(struct under_way){list, 1, 4}, &itself, NULL, 0));
-	assert_null(admission_sharing(&(struct under_way){bare, 1, 4}, &intent, of_vm3, 1));
+	        admission_sharing(&(struct under_way){list, 1, 4, NULL}, &intent, NULL, 0), &other);
+	assert_null(admission_sharing(&(struct under_way){list, 1, 4, NULL}, &itself, NULL, 0));
+	assert_null(admission_sharing(&(struct under_way){bare, 1, 4, NULL}, &intent, of_vm3, 1));
 	assert_ptr_equal(
-	        admission_sharing(&(struct under_way){bare, 1, 4}, &intent, of_vm3, 2), &without);
+	        admission_sharing(&(struct under_way){bare, 1, 4, NULL}, &intent, of_vm3, 2), &without);
 	without.waits_turn = true;
-	assert_null(admission_sharing(&(struct under_way){bare, 1, 4}, &intent, of_vm3, 2));
+	assert_null(admission_sharing(&(struct under_way){bare, 1, 4, NULL}, &intent, of_vm3, 2));
 }
 
 static void the_intent_says_who_goes_where_with_which_guids(void **unused)

@@ -83,7 +83,7 @@ static void world_clear(struct world *world)
 	inventory_clear(&world->inventory);
 }
 
-static const struct under_way nobody = {NULL, 0, 4};
+static const struct under_way nobody = {NULL, 0, 4, NULL};
 
 /* "": it has begun. @to: letters of hosts. */
 static const char *evacuate(struct world *world, const char *host, const char *to)
@@ -215,7 +215,7 @@ static void who_is_on_the_way_has_a_place_and_who_is_coming_needs_one(void **unu
 	                                    .source = {"a", "a0"},
 	                                    .destination = {.host = "b", .slot = "b0"}}};
 	const struct migration *list[] = {&leaving};
-	struct under_way under_way = {list, 1, 4};
+	struct under_way under_way = {list, 1, 4, NULL};
 	struct evacuation_wish wish = {.host = "a"};
 	struct evacuation *made = NULL;
 	struct world world;
