@@ -58,6 +58,24 @@ static const struct command commands[] = {
                 "  --order ORDER   fast (the default), consistent or drop-first\n"
                 "  --reach REACH   deterministic (the default) or minimum\n"
                 "  --json          as JSON, with the blocks' contents before and after\n"},
+        {"create", "VM HOST", 2, 2, "snjlNP", cli_create,
+                "Give VM a free VF of HOST, with GUIDs and a LID: its identity on the fabric. The "
+                "guest\n"
+                "itself is not made; where HOST's driver wants it to be there, start it first.\n"
+                "\n"
+                "  --slot SLOT   this VF\n"
+                "  --lid LID, --node-guid GUID --port-guid GUID   where LIDs are dynamic: these, "
+                "instead\n"
+                "                of the lowest free LID and the slot's GUIDs\n"
+                "  --no-wait     print the number of what has begun and end\n"
+                "  --json        the VM as JSON on stdout, at the end\n"},
+        {"destroy", "VM", 1, 1, "nj", cli_destroy,
+                "Take VM's VF away; where LIDs are dynamic its LID and routes are given back. The "
+                "guest\n"
+                "itself goes on, without the VF: programs in it see the device go.\n"
+                "\n"
+                "  --no-wait     print the number of what has begun and end\n"
+                "  --json        the VM as JSON on stdout, at the end\n"},
         {"vms", "", 0, 0, "j", cli_vms, "The VMs and where they are.\n\n  --json      as JSON\n"},
         {"hosts", "", 0, 0, "j", cli_hosts,
                 "The physical servers and their VFs.\n\n  --json      as JSON\n"},
@@ -98,6 +116,8 @@ static const struct option known[] = {{"api", required_argument, NULL, 'a'},
         {"force", no_argument, NULL, 'f'}, {"no-wait", no_argument, NULL, 'n'},
         {"to", required_argument, NULL, 't'}, {"abort", required_argument, NULL, 'A'},
         {"order", required_argument, NULL, 'o'}, {"reach", required_argument, NULL, 'r'},
+        {"slot", required_argument, NULL, 's'}, {"lid", required_argument, NULL, 'l'},
+        {"node-guid", required_argument, NULL, 'N'}, {"port-guid", required_argument, NULL, 'P'},
         {"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {0}};
 
 /* Options before the command's name: -1, or the status to end with. */
@@ -136,6 +156,14 @@ static bool option_take(const struct command *command, int option, struct cli_op
 		options->order = optarg;
 	if (option == 'r')
 		options->reach = optarg;
+	if (option == 's')
+		options->slot = optarg;
+	if (option == 'l')
+		options->lid = optarg;
+	if (option == 'N')
+		options->node_guid = optarg;
+	if (option == 'P')
+		options->port_guid = optarg;
 	options->force |= option == 'f';
 	options->no_wait |= option == 'n';
 	options->json |= option == 'j';

@@ -23,6 +23,8 @@ struct cli_options {
 	bool json, force, no_wait;
 	const char *order, *reach; /* NULL: as tether-smd does it */
 	const char *abort;         /* of evacuate; NULL: not there */
+	/* Of create; NULL: not there. */
+	const char *slot, *lid, *node_guid, *port_guid;
 	const char *to[CLI_TO_MAX];
 	int to_count;
 	int count; /* words */
@@ -34,14 +36,16 @@ int cli_status(const struct cli_options *options);
 int cli_abort(const struct cli_options *options);
 int cli_evacuate(const struct cli_options *options);
 int cli_plan(const struct cli_options *options);
+int cli_create(const struct cli_options *options);
+int cli_destroy(const struct cli_options *options);
 int cli_vms(const struct cli_options *options);
 int cli_hosts(const struct cli_options *options);
 int cli_run(const struct cli_options *options);
 
 /*
- * One request over the API's socket. @body may be NULL; a POST has one or an empty one. Returns the
- * answer's JSON object (put by the caller) with *@status, or NULL after saying why, with one of the
- * two above.
+ * One request over the API's socket. @body may be NULL; a POST has one or an empty one. @method:
+ * GET, POST or DELETE. Returns the answer's JSON object (put by the caller) with *@status, or NULL
+ * after saying why, with one of the two above.
  */
 struct json_object *cli_ask(const char *api, const char *method, const char *path,
         struct json_object *body, long *status);

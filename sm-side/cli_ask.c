@@ -61,6 +61,8 @@ static CURLcode perform(CURL *curl, const char *api, const char *method, const c
 	if (!strcmp(method, "POST")) {
 		curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE, (long)strlen(body));
 		curl_easy_setopt(curl, CURLOPT_COPYPOSTFIELDS, body);
+	} else if (strcmp(method, "GET") != 0) {
+		curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, method);
 	}
 	return curl_easy_perform(curl);
 }

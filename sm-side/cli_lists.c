@@ -47,14 +47,14 @@ static const char *or_none(const char *text)
 
 static void vm_print(struct json_object *vm)
 {
-	printf("%-16s %-16s %-16s %s\n", cli_text(vm, "name"), cli_text(vm, "host"),
-	        or_none(cli_text(vm, "slot")), is_here(vm));
+	printf("%-16s %-16s %-16s %-5s %s\n", cli_text(vm, "name"), cli_text(vm, "host"),
+	        or_none(cli_text(vm, "slot")), is_here(vm), cli_text(vm, "state"));
 }
 
 int cli_vms(const struct cli_options *options)
 {
 	return list_print(options, "/v1/vms", "vms",
-	        "VM               HOST             SLOT             AGENT", vm_print);
+	        "VM               HOST             SLOT             AGENT STATE", vm_print);
 }
 
 static void host_print(struct json_object *host)

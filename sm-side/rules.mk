@@ -19,7 +19,7 @@ SMD_LIBS := -levent_core -levent_extra -ljson-c -lprotobuf-c -lsqlite3 $(SETTING
 
 $(call program,tether-smd,$(sort $(SMD_SOURCES)),$(SMD_LIBS))
 
-CLI_SOURCES := sm-side/cli.c sm-side/cli_ask.c sm-side/cli_migrate.c sm-side/cli_plan.c sm-side/cli_evacuate.c sm-side/cli_lists.c sm-side/cli_run.c \
+CLI_SOURCES := sm-side/cli.c sm-side/cli_ask.c sm-side/cli_migrate.c sm-side/cli_plan.c sm-side/cli_evacuate.c sm-side/cli_vm.c sm-side/cli_lists.c sm-side/cli_run.c \
 	sm-side/migration_table.c $(JSON_SOURCES)
 $(B)/obj/sm-side/cli_run.o: CPPFLAGS += -DTETHER_LIBDIR='"$(LIBDIR)"' \
 	-DTETHER_LIBDIR_FROM_BIN='"$(shell realpath -ms --relative-to=$(PREFIX)/bin $(LIBDIR))"'

@@ -2,7 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
 """VMs that get and give up a VF through tether-smd, in a world of fakes: slots that have GUIDs and LIDs of their own. The SM
 has no part in that; the lid_pool's half is smd_dynamic_vms_test.py's."""
-from smd import Stage, equal, run, wait_until
+import os
+import subprocess
+
+from smd import BUILD, Stage, equal, run, wait_until
 from vm_requests import change_of, create, created, destroyed
 
 
@@ -140,7 +143,42 @@ def malformed_requests_change_nothing():
         equal({slot["vm"] for slot in stage.world.slots.values()}, {"", "vm1", "vm2"})
 
 
+def tether(stage, *words):
+    done = subprocess.run([f"{BUILD}/bin/tether", "--api", stage.smd.api_path, *words], capture_output=True, text=True,
+                          env={**os.environ}, timeout=60)
+    return done.returncode, done.stdout, done.stderr
+
+
+def the_command_line_creates_and_destroys():
+    with Stage() as stage:
+        stage.world.guest("vm7", "hyp2")
+        status, out, err = tether(stage, "create", "vm7", "hyp2", "--slot", "hyp2-vf1")
+        equal((status, out.startswith("vm7: done: slot hyp2-vf1 of hyp2")), (0, True), out + err)
+        equal("attaching" in err or "present" in err, True, err)
+        status, out, err = tether(stage, "create", "vm7", "hyp2")
+        equal((status, out, err.startswith("tether: vm-exists: ")), (1, "", True), err)
+        for words in (("create", "vm7"), ("create", "a/b", "hyp2"), ("create", "vm8", "hyp2", "--lid", "0"),
+                      ("create", "vm8", "hyp2", "--node-guid", "0x1"), ("destroy",), ("destroy", ".."),
+                      ("destroy", "vm7", "--slot", "x")):
+            equal(tether(stage, *words)[0], 2, words)
+        status, out, err = tether(stage, "vms")
+        equal([line.split()[-1] for line in out.splitlines() if line.startswith("vm7")], ["present"], out)
+        stage.world.fault("hyp2", "HOST_DETACH", lambda: stage.world.left("vm7"))
+        status, out, err = tether(stage, "destroy", "vm7", "--json")
+        equal((status, '"outcome":"done"' in out), (0, True), out + err)
+        status, out, err = tether(stage, "destroy", "vm9")
+        equal((status, err.startswith("tether: unknown-vm: ")), (1, True), err)
+        status, out, err = tether(stage, "create", "--no-wait", "vm7", "hyp2")
+        equal((status, out), (0, "3\n"), out + err)
+        change_of(stage.smd, "vm7")
+        stage.world.fault("hyp2", "HOST_DETACH", lambda: stage.smd.kill() and "died")
+        equal(tether(stage, "destroy", "vm7")[0], 3)
+        stage.smd.start()
+        stage.world.left("vm7")
+        equal(change_of(stage.smd, "vm7")["outcome"], "done")
+
+
 run([a_vm_takes_over_what_its_slot_has_and_leaves_it_there, behind_a_shared_port_too, one_that_cannot_be_attached_has_not_come,
      one_that_is_refused_changes_nothing, a_vf_that_does_not_leave_stays, a_host_that_can_neither_is_named_and_asked_again,
      while_a_vm_comes_its_slot_is_nobody_elses, what_a_vm_had_is_not_its_own_any_more,
-     told_to_end_it_ends_with_what_has_begun, malformed_requests_change_nothing])
+     told_to_end_it_ends_with_what_has_begun, malformed_requests_change_nothing, the_command_line_creates_and_destroys])
