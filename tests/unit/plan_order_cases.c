@@ -245,17 +245,9 @@ void assert_arrived(void)
 		        prefixes.at.switches[sw].lft, after.switches[sw].lft, TOPOLOGY_LIDS);
 }
 
-/* Fewer where many Sets make a state expensive: the thousand orders are for TETHER_FULL there. */
-static unsigned orders_for(const struct plan_sets *sets)
-{
-	if (getenv("TETHER_FULL") || sets->change_count < 24)
-		return PREFIX_ORDERS;
-	return 20;
-}
-
 void assert_holds(const struct plan_sets *sets)
 {
-	if (!prefixes_hold(&prefixes, sets, orders_for(sets)))
+	if (!prefixes_hold(&prefixes, sets, PREFIX_ORDERS))
 		fail_msg("%s", prefixes.why);
 	assert_arrived();
 }

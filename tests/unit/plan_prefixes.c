@@ -13,6 +13,14 @@ static bool tables_differ(const struct topology *a, const struct topology *b, ui
 	return false;
 }
 
+static bool is_one_end(const int *ends, unsigned count)
+{
+	for (unsigned sw = 1; sw < count; sw++)
+		if (ends[sw] != ends[0])
+			return false;
+	return true;
+}
+
 void prefixes_begin(
         struct prefixes *prefixes, const struct topology *before, const struct topology *after)
 {
@@ -30,6 +38,8 @@ void prefixes_begin(
 		*of = (struct prefix_lid){.lid = lid, .is_watched = true};
 		topology_walk_all(before, lid, of->ends[0]);
 		topology_walk_all(after, lid, of->ends[1]);
+		of->have_one_end = is_one_end(of->ends[0], before->switch_count) &&
+		                   is_one_end(of->ends[1], before->switch_count);
 	}
 }
 
@@ -43,33 +53,50 @@ struct prefix_lid *prefixes_lid(struct prefixes *prefixes, uint16_t lid)
 
 /* ---- looking ---- */
 
-static bool lid_comes_out(struct prefixes *prefixes, const struct prefix_lid *of)
+static bool end_is_right(
+        struct prefixes *prefixes, const struct prefix_lid *of, unsigned sw, int end)
+{
+	if (end == of->ends[0][sw] || end == of->ends[1][sw])
+		return true;
+	if (end == WALK_DROPPED && of->may_be_dropped)
+		return true;
+	snprintf(prefixes->why, sizeof(prefixes->why),
+	        "%s: LID %u from switch %u comes out at %d, before at %d, afterwards at %d",
+	        topology_name(&prefixes->at), of->lid, sw, end, of->ends[0][sw], of->ends[1][sw]);
+	return false;
+}
+
+/*
+ * After the entry of switch @written has changed, in a state where all came out. Ways that do not
+ * come by there are as they were; those that do end as the way from there does, which is right for
+ * all of them if it is for one.
+ */
+static bool lid_comes_out(struct prefixes *prefixes, const struct prefix_lid *of, unsigned written)
 {
 	int ends[TOPOLOGY_SWITCHES];
 
+	if (of->have_one_end)
+		return end_is_right(
+		        prefixes, of, written, topology_walk(&prefixes->at, written, of->lid));
 	topology_walk_all(&prefixes->at, of->lid, ends);
-	for (unsigned sw = 0; sw < prefixes->at.switch_count; sw++) {
-		if (ends[sw] == of->ends[0][sw] || ends[sw] == of->ends[1][sw])
-			continue;
-		if (ends[sw] == WALK_DROPPED && of->may_be_dropped)
-			continue;
-		snprintf(prefixes->why, sizeof(prefixes->why),
-		        "%s: LID %u from switch %u comes out at %d, before at %d, afterwards at %d",
-		        topology_name(&prefixes->at), of->lid, sw, ends[sw], of->ends[0][sw],
-		        of->ends[1][sw]);
-		return false;
-	}
+	for (unsigned sw = 0; sw < prefixes->at.switch_count; sw++)
+		if (!end_is_right(prefixes, of, sw, ends[sw]))
+			return false;
 	return true;
 }
 
-static bool block_comes_out(struct prefixes *prefixes, unsigned block)
+/* After @set has been written, or taken back. */
+static bool all_come_out(struct prefixes *prefixes, const struct plan_change *set)
 {
+	unsigned sw = (unsigned)topology_find_switch(&prefixes->at, set->switch_guid);
+
 	prefixes->states++;
 	for (unsigned i = 0; i < prefixes->lid_count; i++) {
 		const struct prefix_lid *of = &prefixes->lids[i];
+		unsigned at = of->lid % LFT_BLOCK_LIDS;
 
-		if (of->is_watched && of->lid / LFT_BLOCK_LIDS == block &&
-		        !lid_comes_out(prefixes, of))
+		if (of->is_watched && of->lid / LFT_BLOCK_LIDS == set->block &&
+		        set->before[at] != set->after[at] && !lid_comes_out(prefixes, of, sw))
 			return false;
 	}
 	return !prefixes->look || prefixes->look(&prefixes->at, prefixes->why);
@@ -119,7 +146,7 @@ static bool every_subset_holds(struct prefixes *prefixes, struct wave wave)
 
 		written ^= UINT32_C(1) << which;
 		if (!set_write(prefixes, &wave.sets[which], written >> which & 1) ||
-		        !block_comes_out(prefixes, wave.sets[which].block))
+		        !all_come_out(prefixes, &wave.sets[which]))
 			return false;
 	}
 	for (unsigned i = 0; i < wave.count; i++)
@@ -143,7 +170,7 @@ static bool wave_holds_in_order(
 {
 	for (unsigned i = 0; i < wave.count; i++)
 		if (!set_write(prefixes, &wave.sets[order[i]], true) ||
-		        !block_comes_out(prefixes, wave.sets[order[i]].block))
+		        !all_come_out(prefixes, &wave.sets[order[i]]))
 			return false;
 	for (unsigned i = 0; i < wave.count && !is_last; i++)
 		if (!set_write(prefixes, &wave.sets[i], false))

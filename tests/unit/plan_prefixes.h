@@ -22,6 +22,7 @@ struct prefix_lid {
 	bool may_be_dropped;            /* whatever the tables said before and say afterwards */
 	bool is_watched;                /* else it has no traffic */
 	int ends[2][TOPOLOGY_SWITCHES]; /* by the tables before and afterwards */
+	bool have_one_end;              /* from all switches the same, before and afterwards */
 };
 
 struct prefixes {

@@ -17,7 +17,7 @@
 #include "unit/plan_prefixes.h"
 #include "unit/plan_wishes.h"
 
-enum { PLANS = 450, PLANS_FULL = 4000, ORDERS = 20 };
+enum { PLANS = 450, PLANS_FULL = 4000 };
 
 static struct topology topology, before, after;
 static struct wishes wishes;
@@ -27,11 +27,6 @@ static char why[128];
 static unsigned plans(void)
 {
 	return getenv("TETHER_FULL") ? PLANS_FULL : PLANS;
-}
-
-static unsigned orders(void)
-{
-	return getenv("TETHER_FULL") ? PREFIX_ORDERS : ORDERS;
 }
 
 /* ---- a plan for every seed ---- */
@@ -181,7 +176,7 @@ static void between_begin(const struct plan *plan)
 
 static void assert_holds(const struct plan_sets *sets)
 {
-	if (!prefixes_hold(&prefixes, sets, sets->change_count < 24 ? PREFIX_ORDERS : orders()))
+	if (!prefixes_hold(&prefixes, sets, PREFIX_ORDERS))
 		fail_msg("%s", prefixes.why);
 }
 
