@@ -306,6 +306,127 @@ static void undo_reverts_the_plans_own_entries_only(void **state)
 	for_plans(-1, check_undo);
 }
 
+/* Whoever is in a slot, a VM or its successor, may get other routes there; some keep theirs. */
+static void some_are_routed_anew(void)
+{
+	static struct topology swept;
+
+	swept = topology;
+	topology_sweep(&swept);
+	for (unsigned lid = 0; lid < TOPOLOGY_LIDS; lid++)
+		for (unsigned sw = 0, anew = topology_random(&topology, 2);
+		        sw < topology.switch_count && anew; sw++)
+			topology.switches[sw].lft[lid] = swept.switches[sw].lft[lid];
+}
+
+static bool routes_equal(
+        const struct topology *a, uint16_t lid_a, const struct topology *b, uint16_t lid_b)
+{
+	for (unsigned sw = 0; sw < a->switch_count; sw++)
+		if (a->switches[sw].lft[lid_a] != b->switches[sw].lft[lid_b])
+			return false;
+	return true;
+}
+
+/* Its own entries of that LID as they were, all others as the sweep has left them. */
+static bool is_taken_back(const struct plan *plan, uint16_t lid)
+{
+	static struct topology expected;
+
+	expected = after;
+	for (uint32_t i = 0; i < plan->entry_count; i++)
+		if (plan->entries[i].lid == lid)
+			expected.switches[topology_find_switch(
+			                          &expected, plan->entries[i].switch_guid)]
+			        .lft[lid] = plan->entries[i].before;
+	return routes_equal(&topology, lid, &expected, lid);
+}
+
+/* The routes that a sweep has given to who is at the place now. */
+static bool takes_over_routes(const struct plan *plan, const struct plan_transfer *transfer)
+{
+	for (uint32_t i = 0; i < plan->transfer_count; i++)
+		if (view_place_equal(plan->transfers[i].to, transfer->from))
+			return routes_equal(&topology, transfer->identity.lid, &after,
+			        plan->transfers[i].identity.lid);
+	return false;
+}
+
+static bool is_exchange(const struct plan *plan)
+{
+	for (uint32_t i = 0; i < plan->move_count; i++)
+		if (plan->moves[i].kind != MOVE_SWAP)
+			return false;
+	return true;
+}
+
+/* What has come of the plan's own LIDs: each is taken back, or stays where the sweep leads it to
+ * its place; or, where that cannot be, all exchange their routes as they are. */
+static void check_own_routes(const struct plan *plan, const struct plan *back)
+{
+	struct plan *reverse = plan_reverse(plan);
+
+	for (uint32_t i = 0; i < plan->transfer_count; i++) {
+		const struct plan_transfer *transfer = &plan->transfers[i];
+		uint16_t lid = transfer->identity.lid;
+
+		if (back->hash == reverse->hash)
+			assert_true(is_taken_back(plan, lid) ||
+			            routes_equal(&topology, lid, &after, lid));
+		else if (is_exchange(plan) && plan->reach == PLAN_DETERMINISTIC)
+			assert_true(takes_over_routes(plan, transfer));
+	}
+	plan_destroy(reverse);
+}
+
+static unsigned taken_back, planned_anew;
+
+/* The sweep comes between plan and undo, and over the plan's own LIDs, too. */
+static void check_undo_swept(uint64_t seed, const struct plan *plan)
+{
+	struct plan *reverse = plan_reverse(plan), *back = NULL;
+	struct fabric_view *view;
+	enum refusal refused;
+	struct plan_left left;
+
+	sets_write(&plan->sets);
+	wish_arrive(&topology, plan);
+	some_are_routed_anew();
+	after = topology;
+	view = topology_view(&topology);
+	refused = plan_undo(view, wish_model(&topology), plan, &back);
+	fabric_view_destroy(view);
+	if (refused) {
+		/* Of other routes the least may close a circle, or exchanged lanes. */
+		assert_int_equal(refused, REFUSAL_DEADLOCK);
+		assert_true(plan->reach == PLAN_MINIMUM || topology.routing == TOPOLOGY_LAYERED);
+		plan_destroy(reverse);
+		return;
+	}
+	*(back->hash == reverse->hash ? &taken_back : &planned_anew) += 1;
+	wish_arrive(&topology, back);
+	view = topology_view(&topology);
+	assert_int_equal(plan_left(view, back, &left), REFUSAL_NONE);
+	fabric_view_destroy(view);
+	sets_write(&left.sets);
+	for (unsigned lid = 0; lid < TOPOLOGY_LIDS; lid++)
+		if (!is_own_lid(plan, lid))
+			assert_true(routes_equal(&topology, (uint16_t)lid, &after, (uint16_t)lid));
+	check_own_routes(plan, back);
+	assert_everybody_is_reached(&topology);
+	plan_left_clear(&left);
+	plan_destroy(back);
+	plan_destroy(reverse);
+}
+
+static void undo_after_a_sweep_over_its_own_routes_leads_everybody_back(void **state)
+{
+	taken_back = planned_anew = 0;
+	for_plans(-1, check_undo_swept);
+	print_message("%u taken back, %u planned anew\n", taken_back, planned_anew);
+	assert_true(taken_back > plans() / 20 && planned_anew > plans() / 20);
+}
+
 /* ---- channels ---- */
 
 static void check_channels(uint64_t seed, const struct plan *plan)
@@ -371,6 +492,7 @@ int main(void)
 	        cmocka_unit_test(drop_first_never_goes_astray),
 	        cmocka_unit_test(half_a_plan_goes_on_or_back_in_order),
 	        cmocka_unit_test(undo_reverts_the_plans_own_entries_only),
+	        cmocka_unit_test(undo_after_a_sweep_over_its_own_routes_leads_everybody_back),
 	        cmocka_unit_test(channels_wait_in_no_cycle_before_and_after),
 	        cmocka_unit_test(drop_first_has_no_cycle_of_channels_between),
 	};
