@@ -7,7 +7,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from lab.survival import LOAD_S, MIGRATIONS, Moving, survive_counted  # noqa: E402
+from lab.survival import LOAD_S, MIGRATIONS, Moving, survive, survive_counted  # noqa: E402
 from lab.system import System  # noqa: E402
 from lab.tap import FULL, Tap  # noqa: E402
 from lab.workload import perftest, whole_count  # noqa: E402
@@ -37,9 +37,10 @@ PINGPONG = {
 # Messages, or exchanges of a pingpong, in the first try; and of each size (-a), to 8 MiB where the transport has no bound.
 COUNT = 2000
 COUNT_OF_EACH_SIZE = 10
-# Who receives datagrams must keep up, though it is not always given a processor. What has to count them is sent one at a
-# time, and has room for many; the rest is told how long to run, in seconds.
-UNHURRIED = ["-t", "1", "-r", "8192"]
+# Datagrams are lost when their receiver is not given a processor for long enough. Most are told how long to run, in seconds.
+# What has to count them has room for all, and a sender that waits for each to be sent: how long that takes makes it long.
+UNHURRIED = ["-t", "1", "-r", str(COUNT)]
+SIZES = 12  # of -a, to an MTU
 
 QUICK = ("ib_send_bw -c RC --use-srq", "ib_send_bw -c UD -e", "ib_write_bw -c UC -q 8")
 
@@ -56,31 +57,47 @@ def is_of_many_datagrams(row):
     return row.startswith("ib_send_bw -c UD")
 
 
-def has_to_count(row):
-    return not is_of_many_datagrams(row) or bool({"-a", "-e"} & set(row.split()))
+def counts_datagrams(row):
+    return is_of_many_datagrams(row) and bool({"-a", "-e"} & set(row.split()))
+
+
+def pair_of(lab, row, length):
+    program, *arguments = row.split()
+    return perftest(lab, program, "vm2", "vm1", [*arguments, *length], name=row.replace(" ", ""))
 
 
 def first_count(row):
-    if not has_to_count(row):
+    if is_of_many_datagrams(row):
         return LOAD_S
     return COUNT_OF_EACH_SIZE if "-a" in row.split() else COUNT
 
 
 def length(row, count):
     """How long the program is told to run."""
-    if not has_to_count(row):
-        return ["-D", str(count)]
-    return ["-n", str(whole_count(count)), *(UNHURRIED if is_of_many_datagrams(row) else [])]
-
-
-def pair_of(lab, row, count):
-    program, *arguments = row.split()
-    return perftest(lab, program, "vm2", "vm1", [*arguments, *length(row, count)], name=row.replace(" ", ""))
+    return ["-D", str(count)] if is_of_many_datagrams(row) else ["-n", str(whole_count(count))]
 
 
 def batch_survives(lab, moving, batch):
-    survive_counted(moving, lambda counts: [pair_of(lab, row, count) for row, count in zip(batch, counts)],
+    survive_counted(moving, lambda counts: [pair_of(lab, row, length(row, count)) for row, count in zip(batch, counts)],
                     list(map(first_count, batch)))
+
+
+def counted_datagrams_survive(lab, moving, batch):
+    def start(attempt):
+        lab.fabric.data_faults({"hold_send": f"1:{(LOAD_S * 1000000 << attempt) // COUNT}"})
+        return [pair_of(lab, row, ["-n", str(COUNT // SIZES if "-a" in row else COUNT), *UNHURRIED]) for row in batch]
+
+    try:
+        survive(moving, start)
+    finally:
+        lab.fabric.data_faults({})
+
+
+def batches(rows):
+    """(what survives it, rows)"""
+    for survives, kind in ((batch_survives, False), (counted_datagrams_survive, True)):
+        some = [row for row in rows if counts_datagrams(row) == kind]
+        yield from ((survives, some[first:first + AT_ONCE]) for first in range(0, len(some), AT_ONCE))
 
 
 def main():
@@ -92,9 +109,8 @@ def main():
     with System(copy_ms=50) as lab:
         lab.start()
         moving = Moving(lab)
-        for first in range(0, len(wanted), AT_ONCE):
-            batch = wanted[first:first + AT_ONCE]
-            tap.run(f"{', '.join(batch)}: {MIGRATIONS} migrations", batch_survives, lab, moving, batch)
+        for survives, batch in batches(wanted):
+            tap.run(f"{', '.join(batch)}: {MIGRATIONS} migrations", survives, lab, moving, batch)
     tap.exit()
 
 

@@ -44,7 +44,7 @@ static const struct verb {
                 "  [SLID>DLID:]drop.KIND=P  duplicate.KIND=P  delay.KIND=P:US  cut=P:PACKET\n"
                 "      KIND: request, response, ack, rnr (of RC and XRC), uc, ud; P: 0 to 1\n"
                 "      packets that are delayed overtake each other; cut: the rest of a message\n"
-                "  hold=P:US  hold_until_query=0|1  seed=N  none  preset=mlx5|rxe\n"
+                "  hold=P:US  hold_until_query=0|1  hold_send=P:US  seed=N  none  preset=mlx5|rxe\n"
                 "  reset_purges=  err_flushes_receives=  live_rq_psn=  colliding_numbers=\n"
                 "  err_gives_back_sent=0|1: of UD and UC, what was sent without a completion\n"
                 "  swapped_numbers=0|1: once a VM has moved, each object has another's number\n"

@@ -111,14 +111,16 @@ struct fault_fate data_faults_decide(const struct data_faults *faults, struct fa
 	return fate;
 }
 
-uint64_t data_faults_hold_ns(const struct data_faults *faults, struct fault_dice *dice)
+uint64_t data_faults_hold_ns(
+        const struct data_faults *faults, struct fault_dice *dice, bool is_receive)
 {
-	uint32_t probability = load(&faults->hold_receives);
+	uint32_t probability = load(is_receive ? &faults->hold_receives : &faults->hold_sends);
+	const uint32_t *us = is_receive ? &faults->hold_us : &faults->hold_sends_us;
 
 	if (!probability)
 		return 0;
 	shake(dice, __atomic_load_n(&faults->seed, __ATOMIC_RELAXED));
-	return happens(dice, probability) ? load(&faults->hold_us) * 1000ull : 0;
+	return happens(dice, probability) ? load(us) * 1000ull : 0;
 }
 
 /* ---- settings ---- */
@@ -276,6 +278,7 @@ static int pass_all(struct data_faults *faults)
 	__atomic_store_n(&faults->rule_count, 1, __ATOMIC_RELEASE);
 	memset(faults->rules, 0, sizeof(faults->rules));
 	store(&faults->hold_receives, 0);
+	store(&faults->hold_sends, 0);
 	store(&faults->hold_until_query, 0);
 	return 0;
 }
@@ -292,6 +295,8 @@ int data_faults_set(struct data_faults *faults, const char *setting)
 		return set_seed(faults, setting + 5);
 	if (!strncmp(setting, "hold=", 5))
 		return parse_chance(setting + 5, &faults->hold_receives, &faults->hold_us);
+	if (!strncmp(setting, "hold_send=", 10))
+		return parse_chance(setting + 10, &faults->hold_sends, &faults->hold_sends_us);
 	if (!set_switch(faults, setting))
 		return 0;
 	if (setting[0] >= '0' && setting[0] <= '9')

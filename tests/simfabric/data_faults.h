@@ -51,6 +51,8 @@ struct data_faults {
 	uint32_t hold_receives; /* probability */
 	uint32_t hold_us;
 	uint32_t hold_until_query; /* or earlier, when rq_psn is queried */
+	uint32_t hold_sends;       /* probability; so a sender can be kept slow */
+	uint32_t hold_sends_us;
 	/* Where adapters differ. */
 	uint32_t reset_purges;         /* RESET and destroy take a QPN's completions away */
 	uint32_t err_flushes_receives; /* ERR completes what was posted to be received */
@@ -84,7 +86,8 @@ struct fault_cut {
 struct fault_fate data_faults_decide(const struct data_faults *faults, struct fault_dice *dice,
         struct fault_cut *cut, const struct packet *packet);
 /* How long the completion of a receive stays hidden; 0: not at all. */
-uint64_t data_faults_hold_ns(const struct data_faults *faults, struct fault_dice *dice);
+uint64_t data_faults_hold_ns(
+        const struct data_faults *faults, struct fault_dice *dice, bool is_receive);
 enum packet_kind packet_kind(const struct packet *packet);
 
 /*
@@ -95,7 +98,7 @@ enum packet_kind packet_kind(const struct packet *packet);
  * for all or, with SLID>DLID: in front, for packets from one LID to another, KIND being request,
  * response, ack, rnr, uc or ud and P a probability from 0 to 1;
  *
- *   hold=P:MICROSECONDS  hold_until_query=0|1  seed=N  none
+ *   hold=P:MICROSECONDS  hold_until_query=0|1  hold_send=P:MICROSECONDS  seed=N  none
  *   reset_purges= err_flushes_receives= live_rq_psn= colliding_numbers= swapped_numbers=0|1
  *   shifted_tables= strange_clocks= err_gives_back_sent=0|1
  *   preset=mlx5|rxe

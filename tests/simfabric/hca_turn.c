@@ -80,10 +80,10 @@ static bool complete(
 	                                                offsetof(struct hca_completion_queue,
 	                                                        queue));
 	struct completion held;
-	uint64_t hold_ns;
+	uint64_t hold_ns = hca_wire_hold_ns(hca_of(qp), completion->is_receive);
 	bool was_overrun = queue->overrun;
 
-	if (completion->is_receive && (hold_ns = hca_wire_hold_ns(hca_of(qp)))) {
+	if (hold_ns) {
 		held = *completion;
 		held.visible_ns = qp->host->now_ns + hold_ns;
 		completion = &held;

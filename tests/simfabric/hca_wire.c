@@ -304,7 +304,7 @@ bool hca_wire_is_under_way(struct queue_pair *qp)
 	       packet_ring_is_read(hca->fabric, owner->last_ring);
 }
 
-uint64_t hca_wire_hold_ns(const struct hca *hca)
+uint64_t hca_wire_hold_ns(const struct hca *hca, bool is_receive)
 {
-	return data_faults_hold_ns(hca->faults, &wire.dice);
+	return data_faults_hold_ns(hca->faults, &wire.dice, is_receive);
 }

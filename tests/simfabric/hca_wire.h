@@ -21,6 +21,6 @@ uint64_t hca_wire_next_due_ns(void);
 /* Forget delayed packets, as the child of a fork and as the HCA's last context. */
 void hca_wire_clear(void);
 /* How long the completion of a receive stays hidden. */
-uint64_t hca_wire_hold_ns(const struct hca *hca);
+uint64_t hca_wire_hold_ns(const struct hca *hca, bool is_receive);
 
 #endif

@@ -159,9 +159,13 @@ static void none_lets_everything_pass_and_leaves_the_adapter(void **state)
 	set(&sender, "drop.request=1");
 	set(&sender, "3>7:drop.request=1");
 	set(&sender, "hold=1:100");
+	set(&sender, "hold_send=1:30");
+	assert_int_equal(data_faults_hold_ns(&sender.faults, &sender.dice, true), 100000);
+	assert_int_equal(data_faults_hold_ns(&sender.faults, &sender.dice, false), 30000);
 	set(&sender, "none");
 	assert_false(decide(&sender, &packet).drop);
-	assert_int_equal(data_faults_hold_ns(&sender.faults, &sender.dice), 0);
+	assert_int_equal(data_faults_hold_ns(&sender.faults, &sender.dice, true), 0);
+	assert_int_equal(data_faults_hold_ns(&sender.faults, &sender.dice, false), 0);
 	assert_false(sender.faults.is_active);
 	assert_true(sender.faults.reset_purges);
 }
@@ -188,9 +192,9 @@ static void what_is_not_understood_is_refused_and_changes_nothing(void **state)
 	static const char *const wrong[] = {"", "drop", "drop=1", "drop.all=1", "drop.request",
 	        "drop.request=", "drop.request=2", "drop.request=-1", "drop.request=0.1x",
 	        "delay.ack=0.5", "delay.ack=0.5:", "delay.ack=0.5:x", "cut=1", "hold=1",
-	        "seed=", "seed=1x", "preset=cx5", "reset_purges=2", "live_rq_psn=", "3>7",
-	        "3>7:", "3>70000:drop.request=1", "3:drop.request=1", "3>7:preset=mlx5",
-	        "nonsense=1"};
+	        "hold_send=1", "seed=", "seed=1x", "preset=cx5", "reset_purges=2",
+	        "live_rq_psn=", "3>7", "3>7:", "3>70000:drop.request=1", "3:drop.request=1",
+	        "3>7:preset=mlx5", "nonsense=1"};
 	struct data_faults faults = {0}, before;
 
 	data_faults_set(&faults, "preset=mlx5");
