@@ -90,6 +90,10 @@ void api_evacuation_abort(struct api *api, struct evhttp_request *request, uint6
 		api_reply_accepted(request);
 	else if (!strcmp(reason, "unknown-evacuation"))
 		refuse_unknown_evacuation(request);
+	else if (!strcmp(reason, "journal-failed"))
+		api_refuse(request, HTTP_SERVUNAVAIL, reason,
+		        "it could not be written to the journal, so the evacuation goes on; is its "
+		        "disk full?");
 	else
 		api_refuse(request, API_CONFLICT, reason, "the evacuation has ended");
 }

@@ -152,16 +152,20 @@ static char *destinations_of(const struct evacuation_wish *wish)
 	return text;
 }
 
-void evacuee_say(struct evacuee *evacuee, const char *reason, const char *text)
+static void evacuee_change(struct evacuee *evacuee, enum evacuee_state state)
 {
-	snprintf(evacuee->reason, sizeof(evacuee->reason), "%s", reason);
-	snprintf(evacuee->text, sizeof(evacuee->text), "%s", text);
+	evacuee->state = state;
+	evacuee->news = evacuee->unwritten = true;
 }
 
-static void evacuee_fail(struct evacuee *evacuee, const char *reason, const char *text)
+void evacuee_set(
+        struct evacuee *evacuee, enum evacuee_state state, const char *reason, const char *text)
 {
-	evacuee->state = EVACUEE_FAILED;
-	evacuee_say(evacuee, reason, text);
+	if (state == evacuee->state && !strcmp(reason, evacuee->reason))
+		return;
+	snprintf(evacuee->reason, sizeof(evacuee->reason), "%s", reason);
+	snprintf(evacuee->text, sizeof(evacuee->text), "%s", text);
+	evacuee_change(evacuee, state);
 }
 
 /* On its way both hosts may have it; one of them counts. */
@@ -216,10 +220,12 @@ static int vms_fill(
 		e->count++;
 		snprintf(evacuee->vm, sizeof(evacuee->vm), "%s", said->vms[i]->name);
 		if (!*said->vms[i]->slot && !is_moving(under_way, evacuee->vm))
-			evacuee_fail(evacuee, "vm-without-vf",
+			evacuee_set(evacuee, EVACUEE_FAILED, "vm-without-vf",
 			        "it has no VF that could move; migrate it to where it is first");
 	}
 	add_coming(e, under_way);
+	for (size_t i = 0; i < e->count; i++)
+		e->vms[i].unwritten = true;
 	return 0;
 }
 
@@ -248,82 +254,6 @@ struct admission evacuation_make(const struct inventory *inventory,
 	else
 		*made = e;
 	return admission;
-}
-
-/* ---- the journal ---- */
-
-int evacuation_record(const struct evacuation *e, struct record *record, char **vms)
-{
-	size_t size = e->count * MIGRATION_NAME_BYTES + 1;
-
-	*vms = calloc(1, size);
-	if (!*vms)
-		return -ENOMEM;
-	for (size_t i = 0; i < e->count; i++)
-		evacuation_name_append(*vms, size, e->vms[i].vm);
-	*record = (struct record){.kind = RECORD_evacuation,
-	        .value.evacuation = {.id = e->id,
-	                .asked_us = e->asked_wall_us,
-	                .destinations = e->destinations,
-	                .vms = *vms,
-	                .force = e->force,
-	                .aborted = e->aborted,
-	                .ended = e->ended,
-	                .ended_beside = e->ended_beside}};
-	memcpy(record->value.evacuation.host, e->host, sizeof(e->host));
-	return 0;
-}
-
-static size_t words_count(const char *text)
-{
-	size_t count = *text != '\0';
-
-	for (; *text; text++)
-		count += *text == ' ';
-	return count;
-}
-
-static int vms_read(struct evacuation *e, const char *text)
-{
-	e->vms = calloc(words_count(text) + 1, sizeof(*e->vms));
-	if (!e->vms)
-		return -ENOMEM;
-	while (*text) {
-		size_t length = strcspn(text, " ");
-
-		if (!length || length >= MIGRATION_NAME_BYTES)
-			return -EBADMSG;
-		memcpy(e->vms[e->count++].vm, text, length);
-		text += length + (text[length] == ' ');
-	}
-	return 0;
-}
-
-int evacuations_take(struct evacuations *evacuations, const struct record *record)
-{
-	const struct evacuation_record *said = &record->value.evacuation;
-	struct evacuation *e;
-	int err;
-
-	if (evacuations_find(evacuations, said->id))
-		return -EBADMSG;
-	e = calloc(1, sizeof(*e));
-	if (!e)
-		return -ENOMEM;
-	e->id = said->id;
-	e->asked_wall_us = said->asked_us;
-	e->force = said->force;
-	e->aborted = said->aborted;
-	e->ended = said->ended;
-	e->ended_beside = said->ended_beside;
-	memcpy(e->host, said->host, sizeof(e->host));
-	e->destinations = strdup(said->destinations);
-	err = e->destinations ? vms_read(e, said->vms) : -ENOMEM;
-	if (err)
-		evacuation_free(e);
-	else
-		evacuations_add(evacuations, e);
-	return err;
 }
 
 /* ---- where they stand ---- */
@@ -393,51 +323,41 @@ static bool refusers_note(
 	return true;
 }
 
-static void evacuee_say_why(struct evacuee *evacuee, const struct finding *finding)
-{
-	evacuee_say(evacuee, finding->reason, finding->text);
-}
-
-/* It goes to another host, if one is left (evacuee_has_nowhere). False: it was not that. */
-static bool is_to_go_elsewhere(struct evacuee *evacuee, const struct evacuation *e,
-        const struct migration *m, const struct ledger *ledger)
-{
-	const struct finding *why = refused_there(m);
-
-	if (!why || !refusers_note(evacuee, e, ledger))
-		return false;
-	evacuee_say_why(evacuee, why);
-	return true;
-}
-
 static void evacuee_ended(struct evacuee *evacuee, struct evacuation *e, const struct migration *m,
         const struct ledger *ledger)
 {
+	enum evacuee_state again = e->aborted ? EVACUEE_LEFT : EVACUEE_WAITING;
+	const struct finding *why = m->testimony.finding_count ? m->testimony.findings : NULL;
+	const struct finding *there = refused_there(m);
+
+	evacuee->held_by = m->busy_with;
 	if (m->state == STATE_DONE) {
-		evacuee->state = EVACUEE_DONE;
+		evacuee_set(evacuee, EVACUEE_DONE, "", "");
 		e->sm_turns = 0;
 	} else if (e->aborted && m->state == STATE_ABORTED) {
-		evacuee->state = EVACUEE_LEFT;
-	} else if (may_try_again(evacuee, e, m) || is_to_go_elsewhere(evacuee, e, m, ledger)) {
-		evacuee->state = e->aborted ? EVACUEE_LEFT : EVACUEE_WAITING;
-		evacuee->held_by = m->busy_with;
-	} else if (m->testimony.finding_count) {
-		evacuee->state = EVACUEE_FAILED;
-		evacuee_say_why(evacuee, m->testimony.findings);
+		evacuee_set(evacuee, EVACUEE_LEFT, "", "");
+	} else if (may_try_again(evacuee, e, m)) {
+		evacuee_set(evacuee, again, "", "");
+	} else if (there && refusers_note(evacuee, e, ledger)) {
+		evacuee_set(evacuee, again, there->reason, there->text);
+	} else if (why) {
+		evacuee_set(evacuee, EVACUEE_FAILED, why->reason, why->text);
 	} else {
-		evacuee_fail(
-		        evacuee, migration_state_name(m->state), migration_state_meaning(m->state));
+		evacuee_set(evacuee, EVACUEE_FAILED, migration_state_name(m->state),
+		        migration_state_meaning(m->state));
 	}
 }
 
-bool evacuee_has_nowhere(struct evacuee *evacuee, const struct admission *admission)
+void evacuee_put_off(struct evacuee *evacuee, const struct admission *admission)
 {
-	if (!evacuee->refused_by || strcmp(admission->reason, "no-free-vf"))
-		return false;
-	evacuee->state = EVACUEE_FAILED;
-	if (!*evacuee->reason)
-		evacuee_say(evacuee, admission->reason, admission->text);
-	return true;
+	if (strcmp(admission->reason, "no-free-vf"))
+		return;
+	if (!evacuee->refused_by)
+		evacuee_set(evacuee, EVACUEE_WAITING, admission->reason, admission->text);
+	else if (!*evacuee->reason)
+		evacuee_set(evacuee, EVACUEE_FAILED, admission->reason, admission->text);
+	else
+		evacuee_change(evacuee, EVACUEE_FAILED);
 }
 
 static const struct ledger_entry *latest_of(
@@ -450,18 +370,22 @@ static const struct ledger_entry *latest_of(
 	return entry;
 }
 
-bool evacuee_look(
-        struct evacuee *evacuee, struct evacuation *evacuation, const struct ledger *ledger)
+void evacuee_moves(struct evacuee *evacuee, uint64_t migration)
 {
-	const struct ledger_entry *entry = latest_of(ledger, evacuation, evacuee);
-	enum evacuee_state before = evacuee->state;
+	evacuee->unwritten |= evacuee->migration != migration;
+	evacuee->migration = migration;
+	evacuee_set(evacuee, EVACUEE_MOVING, "", "");
+}
 
-	if (!entry ||
-	        (before != EVACUEE_MOVING && entry->migration.intent.id == evacuee->migration))
-		return false;
-	evacuee->migration = entry->migration.intent.id;
-	evacuee->state = EVACUEE_MOVING;
+void evacuee_look(struct evacuee *evacuee, struct evacuation *e, const struct ledger *ledger)
+{
+	const struct ledger_entry *entry = latest_of(ledger, e, evacuee);
+	bool waits = evacuee->state == EVACUEE_WAITING;
+
+	if (!entry || (!waits && evacuee->state != EVACUEE_MOVING) ||
+	        (waits && entry->migration.intent.id == evacuee->migration))
+		return;
+	evacuee_moves(evacuee, entry->migration.intent.id);
 	if (migration_ended(&entry->migration))
-		evacuee_ended(evacuee, evacuation, &entry->migration, ledger);
-	return evacuee->state != before;
+		evacuee_ended(evacuee, e, &entry->migration, ledger);
 }

@@ -25,6 +25,8 @@ struct evacuee {
 	unsigned unpaired; /* how often it was refused for connections of which one end was not seen
 	                    */
 	uint64_t held_by;  /* waits for the end of this one, which shares connections; 0: no */
+	bool news;         /* it has not been told yet how it stands */
+	bool unwritten;    /* nor has the journal */
 	char *refused_by;  /* hosts that could not take it, names with a space between; NULL: none
 	                    */
 	char reason[64];   /* FAILED, or what it waits for: a name; "": nothing to be told */
@@ -41,6 +43,7 @@ struct evacuation {
 	uint64_t ended_beside;   /* the latest one that there was when it ended */
 	unsigned changes;        /* for those who wait for news */
 	unsigned sm_turns;       /* refused in a row by an SM that was away or not the master */
+	uint64_t write_again_us; /* the journal did not take it; by the monotonic clock */
 	uint64_t pause_until_us; /* by the monotonic clock: nobody begins before */
 	struct evacuee *vms;
 	size_t count;
@@ -80,20 +83,17 @@ void evacuation_name_append(char *names, size_t size, const char *name);
 /* NULL: there are none. */
 bool evacuation_names_have(const char *names, const char *name);
 
-/* For the journal; *@vms is the caller's to free when the record is written. -ENOMEM. */
-int evacuation_record(const struct evacuation *evacuation, struct record *record, char **vms);
-/* From it. Where its VMs stand is found out from the ledger (evacuee_look). -EBADMSG; -ENOMEM. */
-int evacuations_take(struct evacuations *evacuations, const struct record *record);
-
-/* Where @evacuee stands by its latest migration. True: something is new. */
-bool evacuee_look(
+/* It stands so now; @reason: why it failed, or what it waits for, else "". */
+void evacuee_set(
+        struct evacuee *evacuee, enum evacuee_state state, const char *reason, const char *text);
+/* By @admission it cannot begin now; where it was to go on to another host it has failed. */
+void evacuee_put_off(struct evacuee *evacuee, const struct admission *admission);
+/* @migration is its own. */
+void evacuee_moves(struct evacuee *evacuee, uint64_t migration);
+/* What has become of its latest migration. */
+void evacuee_look(
         struct evacuee *evacuee, struct evacuation *evacuation, const struct ledger *ledger);
 
-/* It is to go on to another host, and by @admission there is none: it has failed. */
-bool evacuee_has_nowhere(struct evacuee *evacuee, const struct admission *admission);
-
-/* Why it failed, or what it waits for; "": nothing. */
-void evacuee_say(struct evacuee *evacuee, const char *reason, const char *text);
 const char *evacuee_state_name(enum evacuee_state state);
 size_t evacuation_count(const struct evacuation *evacuation, enum evacuee_state state);
 

@@ -11,9 +11,10 @@
 #include "notifier/base/cleanup.h"
 #include "notifier/base/log.h"
 #include "notifier/base/monotonic.h"
+#include "sm-side/evacuation_record.h"
 
 /* Hosts come and slots become free without a word: it looks again so often. */
-enum { LOOK_AGAIN_MS = 200 };
+enum { LOOK_AGAIN_MS = 200, WRITE_AGAIN_MS = 1000 };
 
 struct evacuator {
 	struct conductor *conductor;
@@ -24,17 +25,22 @@ struct evacuator {
 	void *owner;
 };
 
-static int record(struct evacuator *evacuator, const struct evacuation *e)
+/* What is new of its VMs, and @whole: itself, for good. */
+static int write_down(struct evacuator *evacuator, struct evacuation *e, bool whole)
 {
-	CLEANUP_FREE char *vms = NULL;
-	struct record record;
-	int err = evacuation_record(e, &record, &vms);
+	CLEANUP_FREE struct record *records = NULL;
+	size_t count = 0;
+	int err = evacuation_records(e, whole, &records, &count);
 
-	if (!err)
-		err = journal_append(evacuator->journal, &record, 1, true);
-	if (err)
-		log_error("journal", "evacuation %" PRIu64 " could not be written: %s", e->id,
-		        strerror(-err));
+	if (!err && count)
+		err = journal_append(evacuator->journal, records, count, whole);
+	if (!err) {
+		evacuation_written(e);
+		return 0;
+	}
+	e->write_again_us = monotonic_us() + WRITE_AGAIN_MS * 1000ull;
+	log_error("journal", "evacuation %" PRIu64 " could not be written: %s", e->id,
+	        strerror(-err));
 	return err;
 }
 
@@ -61,35 +67,18 @@ static bool is_to_wait(const char *reason)
 	return false;
 }
 
-static bool migration_begins(struct evacuator *evacuator, const struct evacuation *e,
+static void migration_begin(struct evacuator *evacuator, const struct evacuation *e,
         struct evacuee *evacuee, const char *to)
 {
 	struct conductor_wish wish = {
 	        .vm = evacuee->vm, .to = to, .force = e->force, .evacuation = e->id};
-	struct admission admission =
-	        conductor_migrate(evacuator->conductor, &wish, &evacuee->migration);
+	uint64_t id;
+	struct admission admission = conductor_migrate(evacuator->conductor, &wish, &id);
 
-	if (!admission.reason) {
-		evacuee->state = EVACUEE_MOVING;
-		evacuee_say(evacuee, "", "");
-		return true;
-	}
-	if (is_to_wait(admission.reason))
-		return false;
-	evacuee->state = EVACUEE_FAILED;
-	evacuee_say(evacuee, admission.reason, admission.text);
-	return true;
-}
-
-/* It says why, if that lasts. True: that is news. */
-static bool is_put_off(struct evacuee *evacuee, const struct admission *admission)
-{
-	if (evacuee_has_nowhere(evacuee, admission))
-		return true;
-	if (strcmp(admission->reason, "no-free-vf") || !strcmp(admission->reason, evacuee->reason))
-		return false;
-	evacuee_say(evacuee, admission->reason, admission->text);
-	return true;
+	if (!admission.reason)
+		evacuee_moves(evacuee, id);
+	else if (!is_to_wait(admission.reason))
+		evacuee_set(evacuee, EVACUEE_FAILED, admission.reason, admission.text);
 }
 
 /* By somebody else's request; where it is to be is known when that has ended. */
@@ -103,15 +92,17 @@ static bool is_under_way(const struct evacuator *evacuator, const char *vm)
 	return entry;
 }
 
-static bool evacuee_is_gone(struct evacuee *evacuee)
+/* Its host has said what it has, and not the VM. */
+static bool is_gone(const struct inventory *inventory, const char *host, const char *vm)
 {
-	evacuee->state = EVACUEE_DONE;
-	evacuee_say(evacuee, "", "");
-	return true;
+	const struct inventory_host *at = NULL;
+
+	if (inventory_vm(inventory, vm, &at))
+		return strcmp(at->name, host);
+	return inventory_is_connected(inventory, host);
 }
 
-/* True: something is new. */
-static bool evacuee_begin(
+static void evacuee_begin(
         struct evacuator *evacuator, const struct evacuation *e, struct evacuee *evacuee)
 {
 	const struct inventory *inventory = conductor_inventory(evacuator->conductor);
@@ -120,17 +111,18 @@ static bool evacuee_begin(
 	const char *to = NULL;
 
 	if (is_under_way(evacuator, evacuee->vm))
-		return false;
-	if (!inventory_vm(inventory, evacuee->vm, &at)) {
-		/* Its host has not said yet what it has, or it is gone. */
-		return inventory_is_connected(inventory, e->host) && evacuee_is_gone(evacuee);
+		return;
+	if (is_gone(inventory, e->host, evacuee->vm)) {
+		evacuee_set(evacuee, EVACUEE_DONE, "", "");
+		return;
 	}
-	if (strcmp(at->name, e->host))
-		return evacuee_is_gone(evacuee);
+	if (!inventory_vm(inventory, evacuee->vm, &at))
+		return;
 	admission = conductor_destination(evacuator->conductor, e, evacuee, &to);
 	if (admission.reason)
-		return is_put_off(evacuee, &admission);
-	return migration_begins(evacuator, e, evacuee, to);
+		evacuee_put_off(evacuee, &admission);
+	else
+		migration_begin(evacuator, e, evacuee, to);
 }
 
 /* ---- one evacuation ---- */
@@ -155,16 +147,14 @@ static bool next_may_begin(const struct evacuator *evacuator, const struct evacu
 	return true;
 }
 
-static bool look_at_migrations(const struct evacuator *evacuator, struct evacuation *e)
+static void look_at_migrations(const struct evacuator *evacuator, struct evacuation *e)
 {
 	unsigned sm_turns = e->sm_turns;
-	bool is_new = false;
 
 	for (size_t i = 0; i < e->count; i++)
-		is_new |= evacuee_look(&e->vms[i], e, conductor_ledger(evacuator->conductor));
+		evacuee_look(&e->vms[i], e, conductor_ledger(evacuator->conductor));
 	if (e->sm_turns > sm_turns)
 		e->pause_until_us = monotonic_us() + (LOOK_AGAIN_MS * 1000ull << e->sm_turns);
-	return is_new;
 }
 
 /* Whoever begins without an SM is refused. */
@@ -175,29 +165,20 @@ static bool is_there_an_sm(const struct evacuator *evacuator, const struct evacu
 	return monotonic_us() >= e->pause_until_us;
 }
 
-static bool leave_behind(struct evacuation *e)
+static void leave_behind(struct evacuation *e)
 {
-	bool is_new = false;
-
-	for (size_t i = 0; i < e->count; i++) {
-		if (e->vms[i].state != EVACUEE_WAITING)
-			continue;
-		e->vms[i].state = EVACUEE_LEFT;
-		is_new = true;
-	}
-	return is_new;
+	for (size_t i = 0; i < e->count; i++)
+		if (e->vms[i].state == EVACUEE_WAITING)
+			evacuee_set(&e->vms[i], EVACUEE_LEFT, "", "");
 }
 
-static bool begin_next(struct evacuator *evacuator, struct evacuation *e)
+static void begin_next(struct evacuator *evacuator, struct evacuation *e)
 {
-	bool is_new = false;
-
 	if (!is_there_an_sm(evacuator, e))
-		return false;
+		return;
 	for (size_t i = 0; i < e->count && next_may_begin(evacuator, e); i++)
 		if (e->vms[i].state == EVACUEE_WAITING && !is_held(evacuator, &e->vms[i]))
-			is_new |= evacuee_begin(evacuator, e, &e->vms[i]);
-	return is_new;
+			evacuee_begin(evacuator, e, &e->vms[i]);
 }
 
 static bool has_all_ended(const struct evacuation *e)
@@ -205,28 +186,55 @@ static bool has_all_ended(const struct evacuation *e)
 	return !evacuation_count(e, EVACUEE_WAITING) && !evacuation_count(e, EVACUEE_MOVING);
 }
 
+/* It has ended when that is written: a successor that did not know would go on with it. */
 static void evacuation_end(struct evacuator *evacuator, struct evacuation *e)
 {
 	e->ended = true;
 	e->ended_beside = evacuator->evacuations->last_id;
-	record(evacuator, e);
+	if (write_down(evacuator, e, true)) {
+		e->ended = false;
+		e->ended_beside = 0;
+		return;
+	}
 	log_info("evacuation", "%" PRIu64 " of %s has ended: %zu of %zu VMs have left", e->id,
 	        e->host, evacuation_count(e, EVACUEE_DONE), e->count);
 }
 
+static bool take_news(struct evacuation *e)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < e->count; i++) {
+		any |= e->vms[i].news;
+		e->vms[i].news = false;
+	}
+	e->changes += any;
+	return any;
+}
+
+static void write_news(struct evacuator *evacuator, struct evacuation *e)
+{
+	if (monotonic_us() < e->write_again_us)
+		return;
+	if (has_all_ended(e))
+		evacuation_end(evacuator, e);
+	else
+		write_down(evacuator, e, false);
+}
+
 static void evacuation_look(struct evacuator *evacuator, struct evacuation *e)
 {
-	bool is_new = look_at_migrations(evacuator, e);
+	bool is_new;
 
-	is_new |= e->aborted ? leave_behind(e) : begin_next(evacuator, e);
-	if (has_all_ended(e)) {
-		evacuation_end(evacuator, e);
-		is_new = true;
-	}
-	if (!is_new)
-		return;
-	e->changes++;
-	evacuator->changed(evacuator->owner);
+	look_at_migrations(evacuator, e);
+	if (e->aborted)
+		leave_behind(e);
+	else
+		begin_next(evacuator, e);
+	is_new = take_news(e);
+	write_news(evacuator, e);
+	if (is_new || e->ended)
+		evacuator->changed(evacuator->owner);
 }
 
 static void look_due(evutil_socket_t unused, short what, void *context)
@@ -260,7 +268,7 @@ struct admission evacuator_begin(
 
 	if (admission.reason)
 		return admission;
-	if (record(evacuator, e)) {
+	if (write_down(evacuator, e, true)) {
 		evacuation_free(e);
 		return admission_refuse("journal-failed",
 		        "the evacuation could not be written to the journal; is its disk full?");
@@ -281,7 +289,10 @@ const char *evacuator_abort(struct evacuator *evacuator, uint64_t id)
 	if (e->ended)
 		return "ended";
 	e->aborted = true;
-	record(evacuator, e);
+	if (write_down(evacuator, e, true)) {
+		e->aborted = false;
+		return "journal-failed";
+	}
 	for (size_t i = 0; i < e->count; i++)
 		if (e->vms[i].state == EVACUEE_MOVING)
 			conductor_abort(evacuator->conductor, e->vms[i].migration);
@@ -313,12 +324,6 @@ struct evacuator *evacuator_create(struct event_base *base, struct conductor *co
 	if (!evacuator->look) {
 		free(evacuator);
 		return NULL;
-	}
-	/* Of those that have ended it is still told. */
-	for (struct evacuation *e = evacuations->newest; e; e = e->older) {
-		look_at_migrations(evacuator, e);
-		if (e->ended)
-			leave_behind(e);
 	}
 	evacuator_look(evacuator);
 	return evacuator;

@@ -31,8 +31,10 @@ struct journal {
 
 #define OPEN "(SELECT id FROM migrations EXCEPT SELECT migration FROM endings)"
 /* As many as the ledger keeps. */
-#define LATEST             "(SELECT migration FROM endings ORDER BY migration DESC LIMIT 1000)"
-#define LATEST_EVACUATIONS "(SELECT id FROM evacuations ORDER BY id DESC LIMIT 100)"
+#define LATEST "(SELECT migration FROM endings ORDER BY migration DESC LIMIT 1000)"
+#define TOLD_EVACUATIONS                                                                           \
+	"(SELECT id FROM evacuations WHERE NOT ended UNION "                                       \
+	"SELECT id FROM (SELECT id FROM evacuations ORDER BY id DESC LIMIT 100))"
 #define CHANGES                                                                                    \
 	"(SELECT id FROM vm_changes EXCEPT SELECT change FROM vm_states WHERE ended UNION SELECT " \
 	"id FROM (SELECT id FROM vm_changes ORDER BY id DESC LIMIT 1000))"
@@ -85,7 +87,9 @@ static int rows_take(struct journal *journal, const char *path,
 	        {RECORD_said, OF_THOSE " ORDER BY migration"},
 	        {RECORD_ending, OF_THOSE " ORDER BY migration"},
 	        {RECORD_finding, OF_THOSE " ORDER BY rowid"},
-	        {RECORD_evacuation, "WHERE NOT ended OR id IN " LATEST_EVACUATIONS " ORDER BY id"},
+	        {RECORD_evacuation, "WHERE id IN " TOLD_EVACUATIONS " ORDER BY id"},
+	        {RECORD_evacuee,
+	                "WHERE evacuation IN " TOLD_EVACUATIONS " ORDER BY evacuation, place"},
 	        {RECORD_change, "WHERE id IN " CHANGES " ORDER BY id"},
 	        {RECORD_change_state, "WHERE change IN " CHANGES " ORDER BY rowid"},
 	};
@@ -147,7 +151,7 @@ static int roll_back(struct journal *journal)
 /* Old ones out of the file, whose room is used again. */
 static int prune(struct journal *journal)
 {
-	char sql[1024];
+	char sql[1280];
 
 	snprintf(sql, sizeof(sql),
 	        "BEGIN IMMEDIATE;"
@@ -156,6 +160,7 @@ static int prune(struct journal *journal)
 	        "DELETE FROM evacuations WHERE ended AND id IN (SELECT id FROM evacuations ORDER "
 	        "BY "
 	        "id DESC LIMIT -1 OFFSET %u);"
+	        "DELETE FROM evacuees WHERE evacuation NOT IN (SELECT id FROM evacuations);"
 	        "DELETE FROM vm_changes WHERE id IN (SELECT change FROM vm_states WHERE ended) AND "
 	        "id IN (SELECT id FROM vm_changes ORDER BY id DESC LIMIT -1 OFFSET %u);"
 	        "DELETE FROM plans WHERE migration < (SELECT min(id) FROM migrations);"

@@ -69,7 +69,7 @@ struct evacuation_record {
 	uint64_t id;
 	int64_t asked_us; /* since 1970 */
 	char host[MIGRATION_NAME_BYTES];
-	const char *destinations, *vms; /* names with a space between; not owned */
+	const char *destinations; /* names with a space between; not owned */
 	bool force, aborted, ended;
 	uint64_t ended_beside; /* the latest evacuation that there was then; 0: it has not */
 };
@@ -80,6 +80,16 @@ struct change_state_record {
 	uint16_t lid;
 	bool touched, ended;
 	const char *who, *reason, *text; /* not owned */
+};
+
+struct evacuee_record {
+	uint64_t evacuation;
+	unsigned place; /* in its list */
+	char vm[MIGRATION_NAME_BYTES];
+	char state[RECORD_WORD_BYTES];
+	uint64_t migration;
+	const char *reason, *text; /* not owned */
+	unsigned changes;          /* of the evacuation, until then */
 };
 
 enum record_kind {
@@ -99,6 +109,7 @@ union record_value {
 	struct evacuation_record evacuation;
 	struct vm_change_intent change;
 	struct change_state_record change_state;
+	struct evacuee_record evacuee;
 };
 
 struct record {

@@ -13,6 +13,7 @@
 #include "sm-side/api.h"
 #include "sm-side/conductor.h"
 #include "sm-side/dry_run.h"
+#include "sm-side/evacuation_record.h"
 #include "sm-side/evacuator.h"
 #include "sm-side/smd_settings.h"
 #include "sm-side/vm_changes.h"
@@ -122,7 +123,7 @@ static int take(void *context, const struct record *record)
 {
 	struct daemon *daemon = context;
 
-	if (record->kind == RECORD_evacuation)
+	if (record->kind == RECORD_evacuation || record->kind == RECORD_evacuee)
 		return evacuations_take(&daemon->evacuations, record);
 	if (record->kind == RECORD_change || record->kind == RECORD_change_state)
 		return vm_changes_take(&daemon->changes, record);

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
 """Each reason that sm-side/openapi.yaml names at a path is given there by tether-smd, and no other one."""
 from openapi import Description, Witness
-from smd import WAL_FRAME, Stage, equal, run, wait_until
+from smd import WAL_FRAME, Locked, Stage, equal, run, wait_until
 
 DESCRIPTION = Description()
 WITNESS = Witness(DESCRIPTION)
@@ -142,13 +142,15 @@ def who_has_no_vf_and_where_there_is_none_is_refused():
 
 
 def slots_that_do_not_fit_are_refused():
-    for slot, member, value, reason in (
-            ("hyp2-vf0", "shared_port", True, "endpoint-differs"),
-            ("hyp2-vf0", "name", "x" * 200, "name-too-long"),
-            ("hyp1-vf0", "address", {"lid": 7, "gid": b"short"}, "bad-address")):
+    for host, member, value, reason in (
+            ("hyp2", "shared_port", True, "endpoint-differs"),
+            ("hyp2", "name", "x" * 200, "name-too-long"),
+            ("hyp1", "address", {"lid": 7, "gid": b"short"}, "bad-address")):
         with Stage() as stage:
-            stage.world.slots[slot][member] = value
-            host_says_anew(stage, slot[:4])
+            for slot in stage.world.slots.values():
+                if slot["host"] == host:
+                    slot[member] = value
+            host_says_anew(stage, host)
             move_refused(stage, reason)
 
 
@@ -183,9 +185,19 @@ def what_is_under_way_is_left_alone():
         refused(stage.smd, "ended", "POST", "/v1/migrations/1/steps", {"step": "moved"})
 
 
-def a_host_leaves_once():
+def a_host_leaves_once_and_takes_nobody_meanwhile():
     with Stage() as stage:
-        stage.world.fault("vm2/21.147", "STEP_STOP", lambda: (evacuation_refused(stage, "already-evacuating", host="hyp1"), coming_refused(stage, "host-evacuating", host="hyp1"))[0])
+        def while_it_leaves():
+            evacuation_refused(stage, "already-evacuating", host="hyp1")
+            evacuation_refused(stage, "host-evacuating", host="hyp3", to=["hyp1"])
+            refused(stage.smd, "host-evacuating", "POST", "/v1/migrations", {"vm": "vm2", "to": "hyp1"})
+            coming_refused(stage, "host-evacuating", host="hyp1")
+            locked = Locked(stage.smd)
+            locked()
+            refused(stage.smd, "journal-failed", "POST", "/v1/evacuations/1/abort")
+            locked.unlock()
+
+        stage.world.fault("vm2/21.147", "STEP_STOP", while_it_leaves)
         equal(WITNESS.ask(stage.smd, "POST", "/v1/evacuations", {"host": "hyp1"})[0], 202)
         wait_until("it has ended", lambda: stage.smd.get("/v1/evacuations/1?wait=change")[1]["ended"])
         refused(stage.smd, "ended", "POST", "/v1/evacuations/1/abort")
@@ -255,7 +267,7 @@ def every_reason_that_is_described_has_been_given_at_its_path():
 run([what_cannot_be_read_is_refused, who_is_not_there_is_refused, a_vm_that_cannot_come_or_go_is_refused,
      no_more_come_and_go_than_may, hosts_that_cannot_be_meant_are_refused,
      who_has_no_vf_and_where_there_is_none_is_refused, slots_that_do_not_fit_are_refused,
-     guids_that_nobody_or_another_has_are_refused, what_is_under_way_is_left_alone, a_host_leaves_once,
+     guids_that_nobody_or_another_has_are_refused, what_is_under_way_is_left_alone, a_host_leaves_once_and_takes_nobody_meanwhile,
      while_it_looks_where_a_vm_is_it_says_so, a_daemon_that_ends_says_so,
      a_daemon_without_room_says_so, what_the_sm_does_not_plan_is_not_planned,
      every_reason_that_is_described_has_been_given_at_its_path])

@@ -5,7 +5,7 @@ import os
 import re
 
 from openapi import Description, Witness, source
-from smd import WAL_FRAME, Skipped, Stage, equal, run, wait_until
+from smd import WAL_FRAME, Locked, Skipped, Stage, equal, run, wait_until
 
 DESCRIPTION = Description()
 WITNESS = Witness(DESCRIPTION)
@@ -123,6 +123,16 @@ def evacuations_are_as_described():
         stage.world.fault("vm2/21.147", "STEP_STOP", lambda: ask(stage, "POST", "/v1/evacuations/3/abort"))
         ask(stage, "POST", "/v1/evacuations", {"host": "hyp2"})
         equal(ended(3)["outcome"], "aborted")
+        locked, heard = Locked(stage.smd), []
+
+        def abort_is_not_written():
+            locked()
+            heard.append(ask(stage, "POST", "/v1/evacuations/4/abort")[1]["reason"])
+            locked.unlock()
+
+        stage.world.fault("vm2/21.147", "STEP_STOP", abort_is_not_written)
+        ask(stage, "POST", "/v1/evacuations", {"host": "hyp2"})
+        equal((ended(4)["outcome"], heard), ("done", ["journal-failed"]))
 
 
 def plans_are_as_described():

@@ -5,6 +5,7 @@ import os
 import re
 import resource
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -103,6 +104,21 @@ class Smd:
             return ""
         with open(os.path.join(self.directory, "smd.log"), errors="replace") as log:
             return log.read()
+
+
+class Locked:
+    """A journal in which somebody else writes, so that it takes no record."""
+
+    def __init__(self, smd):
+        self.smd, self.db = smd, None
+
+    def __call__(self):
+        self.db = sqlite3.connect(self.smd.journal, isolation_level=None, check_same_thread=False)
+        self.db.execute("BEGIN IMMEDIATE")
+
+    def unlock(self):
+        self.db.execute("ROLLBACK")
+        self.db.close()
 
 
 class Stage:

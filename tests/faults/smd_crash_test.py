@@ -7,7 +7,7 @@ import sqlite3
 import time
 
 from fake_peer import Peer
-from smd import WAL_FRAME, Stage, equal, run, wait_until
+from smd import Locked, WAL_FRAME, Stage, equal, run, wait_until
 
 TRYING = ["locating", "preparing", "stopping", "settling"]
 FORWARD = ["releasing", "detaching", "moving", "leasing", "naming", "vacating", "applying", "unleasing", "attaching",
@@ -237,21 +237,6 @@ def on_a_full_disk_it_says_so_and_goes_on_when_there_is_room():
         wait_until("connected", lambda: host.outcomes() == ["OUTCOME_NONE", "OUTCOME_DONE"])
         stage.smd.stop()
         drain.join()
-
-
-class Locked:
-    """A journal in which somebody else writes, so that it takes no record."""
-
-    def __init__(self, smd):
-        self.smd, self.db = smd, None
-
-    def __call__(self):
-        self.db = sqlite3.connect(self.smd.journal, isolation_level=None, check_same_thread=False)
-        self.db.execute("BEGIN IMMEDIATE")
-
-    def unlock(self):
-        self.db.execute("ROLLBACK")
-        self.db.close()
 
 
 def started_again_it_leaves_all_as_it_is(stage, outcome):

@@ -6,7 +6,7 @@ import os
 import subprocess
 
 from crowd import Crowd, Held, Rendezvous, together
-from smd import BUILD, equal, run, wait_until
+from smd import BUILD, Locked, equal, run, wait_until
 
 TETHER = f"{BUILD}/bin/tether"
 
@@ -271,6 +271,62 @@ def an_abort_lets_nobody_begin_and_aborts_what_is_not_committed():
         stage.all_well()
 
 
+def an_abort_that_cannot_be_written_is_refused():
+    with Crowd(migrations_max=1) as stage:
+        held, number = held_in_the_first_move(stage)
+        locked = Locked(stage.smd)
+        locked()
+        status, answer = stage.smd.ask("POST", f"/v1/evacuations/{number}/abort")
+        equal((status, answer["reason"]), (503, "journal-failed"))
+        locked.unlock()
+        held.go.set()
+        equal(ended(stage, number)["outcome"], "done")
+        stage.all_well()
+
+
+def it_has_ended_when_that_is_written():
+    with Crowd(migrations_max=1) as stage:
+        locked = Locked(stage.smd)
+        stage.world.fault(stage.processes["vm9"].name, "STEP_RESUME", lambda: None, 3)
+        stage.world.fault(stage.processes["vm9"].name, "STEP_RESUME", locked)
+        number = begin(stage)
+        wait_until("all have left", lambda: stage.smd.get(f"/v1/evacuations/{number}")[1]["done"] == 4)
+        equal(stage.smd.get(f"/v1/evacuations/{number}")[1]["ended"], False)
+        equal(stage.smd.migrate("vm9", "hyp1")[1]["reason"], "host-evacuating")
+        locked.unlock()
+        equal(ended(stage, number)["outcome"], "done")
+        stage.all_well()
+
+
+def what_became_of_each_vm_is_told_after_a_restart():
+    with Crowd(migrations_max=1) as stage:
+        stage.world.vms["vm7"] = {"host": "hyp1", "lid": 0, "guid": 0}
+        stage.world.hosts["hyp1"].stop()
+        wait_until("hyp1 is away", lambda: stage.smd.get("/v1/health")[1]["hypervisors"] == 3)
+        stage.world.hosts["hyp1"].start()
+        stage.smd.hosts_here(4)
+        stage.world.fault(stage.processes["vm2"].name, "STEP_PREPARE", "refuse")
+        held, number = held_in_the_first_move(stage)
+        with stage.world.lock:
+            # It ends by itself, before its turn.
+            del stage.world.vms["vm4"]
+            del stage.world.shims[stage.processes["vm4"].name]
+            stage.world.slots["hyp1-vf3"]["vm"] = ""
+        tell = lambda: stage.smd.get(f"/v1/evacuations/{number}")[1]
+        before = tell()
+        stage.smd.kill()
+        stage.smd.start()
+        equal(tell()["changes"] > before["changes"], True, "who has seen so many would hear nothing")
+        held.go.set()
+        evacuation = ended(stage, number)
+        equal([(vm["vm"], vm["state"], vm.get("migration"), vm.get("reason")) for vm in evacuation["vms"]],
+              [("vm1", "done", 1, None), ("vm2", "failed", 2, "test-refuse"), ("vm3", "done", 3, None),
+               ("vm4", "done", None, None), ("vm7", "failed", None, "vm-without-vf")])
+        stage.smd.kill()
+        stage.smd.start()
+        equal({**tell(), "changes": 0}, {**evacuation, "changes": 0})
+
+
 def killed_in_the_middle_it_goes_on_with_the_rest():
     for state in ("locating", "stopping", "moving", "attaching", "done"):
         with Crowd(env={"TETHER_DIE_AT": f"smd-recorded:{state}:2"}) as stage:
@@ -324,5 +380,6 @@ run([a_host_is_emptied_several_vms_at_a_time, only_named_hosts_take_them,
      hosts_that_are_emptied_at_the_same_time_take_nobody, room_that_another_evacuation_needs_is_not_free,
      who_finds_no_room_any_more_says_so_and_waits_for_it, whom_a_host_cannot_take_another_one_takes,
      an_abort_lets_nobody_begin_and_aborts_what_is_not_committed,
-     killed_in_the_middle_it_goes_on_with_the_rest, ended_it_goes_on_with_the_rest_when_it_is_started_again,
+     an_abort_that_cannot_be_written_is_refused, it_has_ended_when_that_is_written,
+     what_became_of_each_vm_is_told_after_a_restart, killed_in_the_middle_it_goes_on_with_the_rest, ended_it_goes_on_with_the_rest_when_it_is_started_again,
      ended_while_the_sm_is_silent_it_goes_on_when_it_is_started_again])

@@ -11,6 +11,7 @@
 
 #include "notifier/base/cleanup.h"
 #include "sm-side/evacuation_json.h"
+#include "sm-side/evacuation_record.h"
 #include "sm-side/json_read.h"
 #include "sm-side/plan_json.h"
 
@@ -114,30 +115,72 @@ static void a_plans_extent_counts_each_block_once(void **unused)
 	json_object_put(answer);
 }
 
-static void an_evacuation_comes_back_from_the_journal(void **unused)
+static struct evacuation one_evacuation(struct evacuee *vms)
 {
-	struct evacuee vms[] = {{.vm = "vm1"}, {.vm = "vm2"}};
-	struct evacuation one = {.id = 3,
+	return (struct evacuation){.id = 3,
 	        .host = "hyp1",
 	        .destinations = (char *)"hyp2 hyp3",
 	        .aborted = true,
+	        .changes = 5,
 	        .vms = vms,
 	        .count = 2};
-	struct evacuations known = {0};
-	struct record record;
-	char *names;
+}
 
-	assert_int_equal(evacuation_record(&one, &record, &names), 0);
-	assert_int_equal(evacuations_take(&known, &record), 0);
-	assert_int_not_equal(evacuations_take(&known, &record), 0);
-	free(names);
+static void an_evacuation_comes_back_from_the_journal(void **unused)
+{
+	struct evacuee vms[] = {{.vm = "vm1", .unwritten = true}, {.vm = "vm2",
+	                                                                  .state = EVACUEE_FAILED,
+	                                                                  .migration = 9,
+	                                                                  .reason = "busy",
+	                                                                  .text = "t",
+	                                                                  .unwritten = true}};
+	struct evacuation one = one_evacuation(vms), *back;
+	struct evacuations known = {0};
+	struct record *records;
+	size_t count;
+
+	assert_int_equal(evacuation_records(&one, true, &records, &count), 0);
+	assert_int_equal(count, 3);
+	for (size_t i = 0; i < count; i++)
+		assert_int_equal(evacuations_take(&known, &records[i]), 0);
+	for (size_t i = 0; i < count; i++)
+		assert_int_not_equal(evacuations_take(&known, &records[i]), 0);
+	free(records);
+	back = known.newest;
 	assert_int_equal(known.last_id, 3);
-	assert_int_equal(known.newest->count, 2);
-	assert_string_equal(known.newest->vms[1].vm, "vm2");
-	assert_string_equal(known.newest->destinations, "hyp2 hyp3");
-	assert_true(known.newest->aborted);
-	assert_ptr_equal(evacuations_find_open(&known, "hyp1"), known.newest);
+	assert_int_equal(back->count, 2);
+	assert_string_equal(back->vms[1].vm, "vm2");
+	assert_int_equal(back->vms[1].state, EVACUEE_FAILED);
+	assert_int_equal(back->vms[1].migration, 9);
+	assert_string_equal(back->vms[1].reason, "busy");
+	assert_string_equal(back->vms[1].text, "t");
+	assert_false(back->vms[1].unwritten);
+	assert_true(back->changes > one.changes);
+	assert_string_equal(back->destinations, "hyp2 hyp3");
+	assert_true(back->aborted);
+	assert_ptr_equal(evacuations_find_open(&known, "hyp1"), back);
 	evacuations_clear(&known);
+}
+
+static void only_what_is_new_is_written(void **unused)
+{
+	struct evacuee vms[] = {{.vm = "vm1", .unwritten = true}, {.vm = "vm2"}};
+	struct evacuation one = one_evacuation(vms);
+	struct record *records;
+	size_t count;
+
+	assert_int_equal(evacuation_records(&one, false, &records, &count), 0);
+	assert_int_equal(count, 1);
+	assert_int_equal(records[0].kind, RECORD_evacuee);
+	assert_string_equal(records[0].value.evacuee.vm, "vm1");
+	free(records);
+	evacuation_written(&one);
+	evacuee_moves(&vms[1], 7);
+	assert_int_equal(evacuation_records(&one, false, &records, &count), 0);
+	assert_int_equal(count, 1);
+	assert_int_equal(records[0].value.evacuee.place, 1);
+	assert_int_equal(records[0].value.evacuee.migration, 7);
+	free(records);
 }
 
 int main(void)
@@ -149,6 +192,7 @@ int main(void)
 	        cmocka_unit_test(a_malformed_question_is_refused),
 	        cmocka_unit_test(a_plans_extent_counts_each_block_once),
 	        cmocka_unit_test(an_evacuation_comes_back_from_the_journal),
+	        cmocka_unit_test(only_what_is_new_is_written),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
