@@ -113,7 +113,7 @@ bool admission_slot_is_held(const struct under_way *under_way, const char *host,
 
 bool admission_slot_fits(const Tether__Slot *slot, const Tether__Slot *left)
 {
-	return !left || slot->shared_port == left->shared_port;
+	return !left || (slot->shared_port == left->shared_port && slot->dynamic == left->dynamic);
 }
 
 const Tether__Slot *admission_free_slot(const struct inventory *inventory,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 /* Where VMs that leave a host may go: a VF for each, beside what other evacuations need. */
+#include <ctype.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -18,7 +19,7 @@ enum { HOSTS = 6, SLOTS = 4, VMS_MAX = HOSTS * SLOTS, STRANGER = 99 };
  * number. */
 struct world {
 	unsigned held[HOSTS][SLOTS];
-	bool shared_port[HOSTS][SLOTS];
+	char kind[HOSTS][SLOTS]; /* v, d or s */
 	unsigned vms;
 	struct inventory inventory;
 	struct evacuations evacuations;
@@ -41,7 +42,8 @@ static void host_says(struct world *world, unsigned host)
 		slots[k] = (Tether__Slot)TETHER__SLOT__INIT;
 		slots[k].name = slot_names[k];
 		slots[k].vm = vm ? vm_names[k] : (char *)"";
-		slots[k].shared_port = world->shared_port[host][k];
+		slots[k].shared_port = world->kind[host][k] == 's';
+		slots[k].dynamic = world->kind[host][k] == 'd';
 		slot_list[k] = &slots[k];
 		if (!vm || vm == STRANGER)
 			continue;
@@ -57,8 +59,9 @@ static void host_says(struct world *world, unsigned host)
 	inventory_host_connected(&world->inventory, names[host], true);
 }
 
-/* @text: a word for each host, a letter for each slot: v or s for a VM behind a vSwitch or a shared
- * port, V or S for a free slot, - for one that is no use. VMs are numbered in that order. */
+/* @text: a word for each host, a letter for each slot: v, d or s for a VM behind a vSwitch, one
+ * with dynamic LIDs or a shared port, V, D or S for a free slot, - for one that is no use. VMs are
+ * numbered in that order. */
 static void world_make(struct world *world, const char *text)
 {
 	*world = (struct world){0};
@@ -66,8 +69,8 @@ static void world_make(struct world *world, const char *text)
 		for (unsigned k = 0; k < SLOTS; k++) {
 			char letter = *text == ' ' || !*text ? '-' : *text++;
 
-			world->shared_port[host][k] = letter == 's' || letter == 'S';
-			if (letter == 'v' || letter == 's')
+			world->kind[host][k] = (char)tolower(letter);
+			if (islower(letter))
 				world->held[host][k] = ++world->vms;
 			if (letter == '-')
 				world->held[host][k] = STRANGER;
@@ -131,10 +134,11 @@ static void a_vm_goes_where_there_is_most_room_for_it(void **unused)
 {
 	struct world world;
 
-	world_make(&world, "vs-- SSSV VV-- SS--");
+	world_make(&world, "vsd- SSSV VV-- DDVS");
 	assert_string_equal(evacuate(&world, "a", ""), "");
 	assert_string_equal(destination(&world, 1), "c");
 	assert_string_equal(destination(&world, 2), "b");
+	assert_string_equal(destination(&world, 3), "d");
 	world_clear(&world);
 }
 
@@ -244,7 +248,7 @@ static void world_fill(struct world *world, unsigned full_in_ten)
 		for (unsigned k = 0; k < SLOTS; k++) {
 			bool full = (unsigned)(rand() % 10) < full_in_ten;
 
-			*at++ = rand() % 3 ? (full ? 'v' : 'V') : (full ? 's' : 'S');
+			*at++ = (full ? "vvds" : "VVDS")[rand() % 4];
 		}
 		*at++ = ' ';
 	}
@@ -274,8 +278,7 @@ static void move(struct world *world, unsigned vm, const char *to)
 			from++;
 		}
 	for (unsigned k = 0; k < SLOTS; k++) {
-		if (world->held[there][k] ||
-		        world->shared_port[there][k] != world->shared_port[from][slot])
+		if (world->held[there][k] || world->kind[there][k] != world->kind[from][slot])
 			continue;
 		world->held[there][k] = vm;
 		world->held[from][slot] = 0;
