@@ -1,7 +1,4 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
-#include <stdlib.h>
-#include <string.h>
-
 #include "sm-side/plan/conflict.h"
 
 /* Blocks in the order of a plan's entries. */
@@ -31,12 +28,12 @@ static bool share_blocks(const struct plan *a, const struct plan *b)
 	return false;
 }
 
-static bool share_lids(const struct plan *a, const struct plan *b)
+static bool share_lids(const struct plan_movers *a, const struct plan_movers *b)
 {
 	uint32_t i = 0, j = 0;
 
-	while (i < a->transfer_count && j < b->transfer_count) {
-		uint16_t x = a->transfers[i].identity.lid, y = b->transfers[j].identity.lid;
+	while (i < a->count && j < b->count) {
+		uint16_t x = a->at[i].identity.lid, y = b->at[j].identity.lid;
 
 		if (x == y)
 			return true;
@@ -61,36 +58,25 @@ static bool meet(const struct plan_transfer *a, const struct plan_transfer *b)
 	       is_same_place(a->from, b->from);
 }
 
-static bool share_identities_or_places(const struct plan *a, const struct plan *b)
+static bool share_identities_or_places(const struct plan_movers *a, const struct plan_movers *b)
 {
-	for (uint32_t i = 0; i < a->transfer_count; i++)
-		for (uint32_t j = 0; j < b->transfer_count; j++)
-			if (meet(&a->transfers[i], &b->transfers[j]))
+	for (uint32_t i = 0; i < a->count; i++)
+		for (uint32_t j = 0; j < b->count; j++)
+			if (meet(&a->at[i], &b->at[j]))
 				return true;
 	return false;
 }
 
-enum plan_conflict plans_conflict(const struct plan *a, const struct plan *b)
+bool plan_movers_meet(const struct plan_movers *a, const struct plan_movers *b)
 {
-	if (share_lids(a, b) || share_identities_or_places(a, b))
-		return PLANS_SHARE_MOVERS;
-	return share_blocks(a, b) ? PLANS_SHARE_BLOCKS : PLANS_APART;
+	return share_lids(a, b) || share_identities_or_places(a, b);
 }
 
-enum refusal plan_requests_merge(
-        const struct plan_request *a, const struct plan_request *b, struct plan_request *merged)
+enum plan_conflict plans_conflict(const struct plan *a, const struct plan *b)
 {
-	struct plan_move_request *moves;
+	struct plan_movers of_a = plan_movers_of(a), of_b = plan_movers_of(b);
 
-	if (a->order != b->order || a->reach != b->reach)
-		return REFUSAL_BAD_REQUEST;
-	moves = calloc((size_t)a->move_count + b->move_count + 1, sizeof(*moves));
-	if (!moves)
-		return REFUSAL_NO_MEMORY;
-	memcpy(moves, a->moves, a->move_count * sizeof(*moves));
-	memcpy(moves + a->move_count, b->moves, b->move_count * sizeof(*moves));
-	*merged = *a;
-	merged->move_count = a->move_count + b->move_count;
-	merged->moves = moves;
-	return REFUSAL_NONE;
+	if (plan_movers_meet(&of_a, &of_b))
+		return PLANS_SHARE_MOVERS;
+	return share_blocks(a, b) ? PLANS_SHARE_BLOCKS : PLANS_APART;
 }
