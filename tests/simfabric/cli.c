@@ -37,7 +37,7 @@ static const struct verb {
                 "           [--direction request|response|both] [--chance P] [--seed N] [--count "
                 "N]\n"
                 "           [--us N] [--us-per-hop N]\n"
-                "       simfabric fault list [--json] | fault clear",
+                "       simfabric fault list [--json] | fault clear [ROW]",
                 "lose or delay management packets"},
         {"data-fault", cli_data_fault, true,
                 "data-fault SETTING...\n"

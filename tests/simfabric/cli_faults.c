@@ -172,6 +172,24 @@ static int list_rules(struct fabric *fabric, bool is_json)
 	return CLI_OK;
 }
 
+/* @row: by the order in which they are listed, from 0. NULL: all. */
+static int clear_rules(struct fabric *fabric, const char *row)
+{
+	char *end = NULL;
+	unsigned long number = row ? strtoul(row, &end, 10) : 0;
+	int r = 0;
+
+	if (row && (!*row || *end || number >= MAD_FAULTS_MAX))
+		return cli_fail("%s is no rule's number", row);
+	fabric_lock(fabric);
+	if (row)
+		r = mad_fault_end(fabric, (uint32_t)number);
+	else
+		mad_faults_clear(fabric);
+	fabric_unlock(fabric);
+	return r ? cli_fail("there is no rule %s", row) : CLI_OK;
+}
+
 int cli_fault(struct cli *cli, int argc, char **argv)
 {
 	bool is_json = argc == 3 && !strcmp(argv[2], "--json");
@@ -182,12 +200,9 @@ int cli_fault(struct cli *cli, int argc, char **argv)
 		return add_rule(cli, MAD_FAULT_DELAY, argc - 1, argv + 1);
 	if (argc >= 2 && !strcmp(argv[1], "list") && (argc == 2 || is_json))
 		return list_rules(cli->fabric, is_json);
-	if (argc != 2 || strcmp(argv[1], "clear"))
+	if (argc < 2 || argc > 3 || strcmp(argv[1], "clear"))
 		return cli_wrong_usage(cli);
-	fabric_lock(cli->fabric);
-	mad_faults_clear(cli->fabric);
-	fabric_unlock(cli->fabric);
-	return CLI_OK;
+	return clear_rules(cli->fabric, argv[2]);
 }
 
 int cli_data_fault(struct cli *cli, int argc, char **argv)

@@ -39,6 +39,16 @@ void mad_faults_clear(struct fabric *fabric)
 	table(fabric)->rows_used = 0;
 }
 
+int mad_fault_end(struct fabric *fabric, uint32_t row)
+{
+	struct fault_table *t = table(fabric);
+
+	if (row >= t->rows_used)
+		return -ENOENT;
+	t->rows[row].left = 0;
+	return 0;
+}
+
 const struct mad_fault *mad_fault_row(const struct fabric *fabric, uint32_t row)
 {
 	return row < table(fabric)->rows_used ? &table(fabric)->rows[row] : NULL;

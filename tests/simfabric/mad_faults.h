@@ -44,6 +44,8 @@ struct mad_fault_case {
 /* Returns the rule's row. -ENOSPC. */
 int mad_fault_add(struct fabric *fabric, const struct mad_fault *rule);
 void mad_faults_clear(struct fabric *fabric);
+/* It strikes no more; the other rows stay where they are. -ENOENT. */
+int mad_fault_end(struct fabric *fabric, uint32_t row);
 /* NULL behind the last row. */
 const struct mad_fault *mad_fault_row(const struct fabric *fabric, uint32_t row);
 
