@@ -17,8 +17,6 @@
 /* Exported by OpenSM, in none of its installed headers. */
 void osm_req_get_node_desc(osm_sm_t *sm, osm_physp_t *physp);
 
-enum { LOOKS_MAX = 4 /* at the end ports, whether they have taken what was Set */ };
-
 struct identity_sides {
 	struct plan_identity *at; /* those that move */
 	uint32_t count;
@@ -188,8 +186,7 @@ enum refusal identity_sides_put(const struct identity_sides *sides, const struct
 	return REFUSAL_NONE;
 }
 
-/* Post again what the end ports have not taken. Returns how many Sets, or -errno. */
-static int put_again(const struct identity_sides *sides, const struct move_tools *tools)
+int identity_sides_put_again(const struct identity_sides *sides, const struct move_tools *tools)
 {
 	struct plan_counts unused = {0};
 	struct sides_put put = {tools, &unused};
@@ -202,29 +199,4 @@ static int put_again(const struct identity_sides *sides, const struct move_tools
 	}
 	CL_PLOCK_RELEASE(&tools->osm->lock);
 	return one < 0 ? one : posted;
-}
-
-/* Responses have put into OpenSM's tables what the ports hold now. Look, send again what is
- * missing, at most LOOKS_MAX times. */
-enum refusal identity_sides_wait(const struct identity_sides *sides, const struct move_tools *tools,
-        uint64_t deadline_ns, uint32_t *resent)
-{
-	enum refusal refused;
-
-	for (int look = 0; look < LOOKS_MAX; look++) {
-		int posted;
-
-		refused = reread_wait(tools->sender, deadline_ns);
-		if (refused)
-			return refused;
-		posted = put_again(sides, tools);
-		if (posted == 0)
-			return REFUSAL_NONE;
-		if (posted < 0)
-			break;
-		*resent += (uint32_t)posted;
-	}
-	/* None of it is to arrive in the middle of the next attempt. */
-	refused = reread_wait(tools->sender, deadline_ns);
-	return refused ? refused : REFUSAL_NOT_ACKNOWLEDGED;
 }

@@ -2,8 +2,7 @@
 /*
  * The end ports of a plan's identities that move from slot to slot: their P_Keys, LIDs, groups and
  * what the switch ports before them enforce; what has to be put there, and whether it was taken.
- * OpenSM's lock is held, exclusively where something is put, but for creating, destroying and
- * waiting.
+ * OpenSM's lock is held, exclusively where something is put, but for creating and destroying.
  */
 #ifndef TETHER_IDENTITY_SIDES_H
 #define TETHER_IDENTITY_SIDES_H
@@ -11,7 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "sm-side/identity_move.h"
+#include "sm-side/identity_moves.h"
 
 struct identity_sides;
 
@@ -26,8 +25,8 @@ enum refusal identity_sides_check(const struct identity_sides *sides, const stru
 enum refusal identity_sides_put(const struct identity_sides *sides, const struct move_tools *tools,
         struct plan_counts *sent);
 
-/* Until all is taken; what was lost is sent again. NOT_ACKNOWLEDGED, SHUTTING_DOWN. */
-enum refusal identity_sides_wait(const struct identity_sides *sides, const struct move_tools *tools,
-        uint64_t deadline_ns, uint32_t *resent);
+/* Post again what the ports have not taken, by what has been read from their responses. Takes the
+ * lock. How many Sets; -errno. */
+int identity_sides_put_again(const struct identity_sides *sides, const struct move_tools *tools);
 
 #endif

@@ -14,6 +14,7 @@
 #include <opensm/osm_opensm.h>
 #include <opensm/osm_version.h>
 
+#include "sm-side/move_turns.h"
 #include "sm-side/osm_lids.h"
 #include "sm-side/plan_store.h"
 #include "sm-side/plugin_ops.h"
@@ -37,6 +38,7 @@ static const struct sm_server_callbacks callbacks = {
 static void plugin_free(struct plugin *plugin)
 {
 	plan_store_destroy(plugin->plans);
+	move_turns_destroy(plugin->turns);
 	osm_lids_destroy(plugin->lids);
 	if (plugin->sender)
 		plugin->sender->kind->destroy(plugin->sender);
@@ -50,9 +52,10 @@ static int plugin_start(struct plugin *plugin)
 {
 	plugin->lease = sweep_lease_create(plugin->osm);
 	plugin->sender = smp_sender_opensm_create(plugin->osm);
+	plugin->turns = move_turns_create();
 	plugin->plans = plan_store_create();
 	plugin->lids = osm_lids_create(plugin->osm);
-	if (!plugin->lease || !plugin->sender || !plugin->plans || !plugin->lids)
+	if (!plugin->lease || !plugin->sender || !plugin->turns || !plugin->plans || !plugin->lids)
 		return -ENOMEM;
 	return sm_server_create(plugin->options.socket, &callbacks, plugin, &plugin->server);
 }

@@ -12,9 +12,9 @@
 #include "notifier/base/monotonic.h"
 #include "sm-side/alias_move.h"
 #include "sm-side/guid_text.h"
-#include "sm-side/identity_move.h"
-#include "sm-side/identity_verify.h"
 #include "sm-side/json_read.h"
+#include "sm-side/move_turns.h"
+#include "sm-side/move_work.h"
 #include "sm-side/osm_model.h"
 #include "sm-side/plan_maker.h"
 #include "sm-side/plan_store.h"
@@ -75,6 +75,15 @@ bool plugin_engine_chooses_sl(struct plugin *plugin)
 	return plugin->engine.chooses_sl;
 }
 
+static void put_turns(struct call *call)
+{
+	uint32_t at_work, waiting;
+
+	move_turns_count(call->plugin->turns, &at_work, &waiting);
+	json_put_number(call->results, "at_work", at_work);
+	json_put_number(call->results, "turns_wait", waiting);
+}
+
 static enum refusal op_status(struct call *call)
 {
 	struct plugin *plugin = call->plugin;
@@ -87,6 +96,7 @@ static enum refusal op_status(struct call *call)
 	plugin_engine_name(plugin, engine);
 	json_put_text(call->results, "routing_engine", engine);
 	json_put_bool(call->results, "sweep_waits", sweep_lease_sweep_waits(plugin->lease));
+	put_turns(call);
 	CL_PLOCK_ACQUIRE(&plugin->osm->lock);
 	view = osm_model_view(plugin->osm);
 	json_put_guid(call->results, "sm_guid", cl_ntoh64(plugin->osm->subn.sm_port_guid));
@@ -246,13 +256,35 @@ static enum refusal op_move_alias(struct call *call)
 	return REFUSAL_NONE;
 }
 
+/* What the plan that is named moves; one that is not named, or not kept here, may move anything. */
+static int claim_find(struct call *call, struct lease_claim *claim)
+{
+	struct plan_store *plans = call->plugin->plans;
+	struct identity_move *move =
+	        call->request->has_hash ? plan_store_take(plans, call->request->hash) : NULL;
+	int error = lease_claim_of(move ? identity_move_plan(move) : NULL, claim);
+
+	if (move)
+		plan_store_put(plans, move);
+	return error;
+}
+
 static enum refusal op_lease(struct call *call)
 {
 	const struct sm_request *request = call->request;
+	struct lease_wish wish = {
+	        .migration = request->migration, .ms = request->ms, .wait_ms = request->wait_ms};
+	enum refusal refused;
 
+	if (claim_find(call, &wish.claim))
+		return REFUSAL_NO_MEMORY;
 	json_put_number(call->results, "ms", request->ms);
-	return sweep_lease_take(call->plugin->lease, call->connection, request->migration,
-	        request->ms, request->wait_ms);
+	json_put_bool(call->results, "shared", !wish.claim.is_alone);
+	refused = sweep_lease_take(call->plugin->lease, call->connection, &wish);
+	lease_claim_clear(&wish.claim);
+	if (refused == REFUSAL_BUSY && wish.meets)
+		call->fault = (struct view_fault){.kind = VIEW_LEASED, .guid = wish.meets};
+	return refused;
 }
 
 static enum refusal op_release_lease(struct call *call)
@@ -270,30 +302,33 @@ static void log_move(const struct call *call, const struct plan *plan, enum refu
 
 	osm_log(&call->plugin->osm->log, refused ? OSM_LOG_ERROR : OSM_LOG_INFO,
 	        "tether: migration %s: %u moves, port 0x%016" PRIx64
-	        " LID %u to switch 0x%016" PRIx64
-	        " port %u first: %s, LFT Sets %u physical %u vSwitch in %u waves, P_Key %u, "
-	        "PortInfo %u, again %u, groups %u, %" PRIu64 " us\n",
+	        " LID %u to switch 0x%016" PRIx64 " port %u first: %s, %u plans together, LFT Sets "
+	        "%u physical %u vSwitch, %u shared, in %u "
+	        "waves, P_Key %u, PortInfo %u, again %u, groups %u, %" PRIu64 " us\n",
 	        call->request->migration, plan->move_count, vm->vm.port_guid, vm->vm.lid,
 	        vm->to.switch_guid, vm->to.port, refused ? refusal_name(refused) : "done",
-	        result->sent.lft_physical, result->sent.lft_vswitch, plan->sets.wave_count,
-	        result->sent.pkey, result->sent.portinfo, result->resent, result->sent.groups,
-	        result->elapsed_us);
+	        result->together, result->sent.lft_physical, result->sent.lft_vswitch,
+	        result->lft_shared, plan->sets.wave_count, result->sent.pkey, result->sent.portinfo,
+	        result->resent, result->sent.groups, result->elapsed_us);
 }
 
-/* Under the lease, which the caller has entered. */
-static enum refusal move_apply(
-        struct call *call, struct identity_move *move, uint64_t deadline_ns, bool *sweep_needed)
+static struct worker worker_of(const struct call *call)
 {
-	struct plugin *plugin = call->plugin;
-	struct move_tools tools = {plugin->osm, plugin->sender, plugin->lease, plugin->lids};
+	return (struct worker){call->plugin, call->connection, call->request->migration};
+}
+
+static enum refusal move_apply(struct call *call, struct identity_move *move)
+{
+	struct worker worker = worker_of(call);
 	struct move_result result;
-	enum refusal refused =
-	        identity_move_apply(&tools, move, deadline_ns, &result, sweep_needed);
+	enum refusal refused = move_work_apply(&worker, move, &result);
 
 	log_move(call, identity_move_plan(move), refused, &result);
 	if (refused)
 		return refused;
 	sm_answer_counts(call->results, &result.sent);
+	json_put_number(call->results, "lft_sets_shared", result.lft_shared);
+	json_put_number(call->results, "together", result.together);
 	json_put_number(call->results, "resent", result.resent);
 	json_put_bool(call->results, "verified", true);
 	json_put_number(call->results, "elapsed_us", result.elapsed_us);
@@ -301,25 +336,30 @@ static enum refusal move_apply(
 	return REFUSAL_NONE;
 }
 
+/* Whether it is worth to look for a plan; held for sure it is when the turn has come. */
+static enum refusal check_lease(const struct call *call)
+{
+	char migration[LEASE_NAME_BYTES];
+
+	return sweep_lease_is_held(call->plugin->lease, call->connection, migration) &&
+	                       !strcmp(migration, call->request->migration)
+	               ? REFUSAL_NONE
+	               : REFUSAL_NO_LEASE;
+}
+
 static enum refusal op_apply(struct call *call)
 {
 	struct plugin *plugin = call->plugin;
+	enum refusal refused = check_lease(call);
 	struct identity_move *move;
-	bool sweep_needed = false;
-	uint64_t deadline_ns;
-	enum refusal refused = sweep_lease_enter(
-	        plugin->lease, call->connection, call->request->migration, &deadline_ns);
 
 	if (refused)
 		return refused;
 	move = plan_store_take(plugin->plans, call->request->hash);
-	if (move) {
-		refused = move_apply(call, move, deadline_ns, &sweep_needed);
-		plan_store_put(plugin->plans, move);
-	} else {
-		refused = REFUSAL_UNKNOWN_PLAN;
-	}
-	sweep_lease_leave(plugin->lease, sweep_needed);
+	if (!move)
+		return REFUSAL_UNKNOWN_PLAN;
+	refused = move_apply(call, move);
+	plan_store_put(plugin->plans, move);
 	return refused;
 }
 
@@ -327,22 +367,18 @@ static enum refusal op_undo(struct call *call)
 {
 	struct plugin *plugin = call->plugin;
 	struct plan_request request = request_of(call);
+	enum refusal refused = check_lease(call);
 	struct identity_move *undo;
-	bool sweep_needed = false;
-	uint64_t deadline_ns;
-	enum refusal refused = sweep_lease_enter(
-	        plugin->lease, call->connection, call->request->migration, &deadline_ns);
 
 	if (refused)
 		return refused;
 	refused = plan_maker_undo(
 	        plugin, &request, call->request->has_hash ? &call->request->hash : NULL, &undo);
-	if (!refused) {
-		refused = move_apply(call, undo, deadline_ns, &sweep_needed);
-		sm_answer_hash(call->results, identity_move_plan(undo)->hash);
-		plan_store_put(plugin->plans, undo);
-	}
-	sweep_lease_leave(plugin->lease, sweep_needed);
+	if (refused)
+		return refused;
+	refused = move_apply(call, undo);
+	sm_answer_hash(call->results, identity_move_plan(undo)->hash);
+	plan_store_put(plugin->plans, undo);
 	return refused;
 }
 
@@ -358,45 +394,40 @@ static void put_differences(struct json_object *into, const struct differences *
 	json_object_object_add(into, "differences", texts);
 }
 
-/* Under the lease, which the caller has entered. */
-static enum refusal plan_verify(struct call *call, uint64_t deadline_ns)
+/* Under the lease of that name. */
+static enum refusal plan_verify(struct call *call, const char *migration)
 {
 	struct plugin *plugin = call->plugin;
+	struct worker worker = {plugin, call->connection, migration};
 	struct identity_move *move = plan_store_take(plugin->plans, call->request->hash);
 	struct differences differences;
 	enum refusal refused;
 
 	if (!move)
 		return REFUSAL_UNKNOWN_PLAN;
-	refused = identity_verify(
-	        plugin->osm, plugin->sender, identity_move_plan(move), deadline_ns, &differences);
+	refused = move_work_verify(&worker, identity_move_plan(move), &differences);
 	plan_store_put(plugin->plans, move);
 	if (!refused)
 		put_differences(call->results, &differences);
 	return refused;
 }
 
-/* Under whatever lease this connection holds, else under a short one of its own. */
+/* Under whatever lease this connection holds, else under a short one of its own, which moves
+ * nothing. */
 static enum refusal op_verify(struct call *call)
 {
-	static const char own[] = "verify";
 	struct sweep_lease *lease = call->plugin->lease;
-	uint64_t deadline_ns;
-	bool is_own = false;
-	enum refusal refused = sweep_lease_enter_any(lease, call->connection, &deadline_ns);
+	struct lease_wish own = {.migration = "verify", .ms = VERIFY_MS, .wait_ms = VERIFY_MS};
+	char migration[LEASE_NAME_BYTES];
+	enum refusal refused;
 
-	if (refused == REFUSAL_NO_LEASE) {
-		is_own = true;
-		refused = sweep_lease_take(lease, call->connection, own, VERIFY_MS, VERIFY_MS);
-		if (!refused)
-			refused = sweep_lease_enter(lease, call->connection, own, &deadline_ns);
-	}
+	if (sweep_lease_is_held(lease, call->connection, migration))
+		return plan_verify(call, migration);
+	refused = sweep_lease_take(lease, call->connection, &own);
 	if (refused)
 		return refused;
-	refused = plan_verify(call, deadline_ns);
-	sweep_lease_leave(lease, false);
-	if (is_own)
-		sweep_lease_release(lease, call->connection, own);
+	refused = plan_verify(call, own.migration);
+	sweep_lease_release(lease, call->connection, own.migration);
 	return refused;
 }
 

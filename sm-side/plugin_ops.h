@@ -30,6 +30,7 @@ struct plugin {
 	struct plugin_options options;
 	struct sweep_lease *lease;
 	struct smp_sender *sender;
+	struct move_turns *turns;
 	struct plan_store *plans;
 	struct osm_lids *lids;
 	struct sm_server *server;

@@ -30,7 +30,7 @@ static const struct {
         {"status", SM_STATUS, 0},
         {"locate", SM_LOCATE, NEEDS_PORT},
         {"plan", SM_PLAN, NEEDS_MOVES},
-        {"lease", SM_LEASE, NEEDS_MIGRATION | NEEDS_MS},
+        {"lease", SM_LEASE, NEEDS_MIGRATION | NEEDS_MS | MAY_HAVE_HASH},
         {"release_lease", SM_RELEASE_LEASE, NEEDS_MIGRATION},
         {"apply", SM_APPLY, NEEDS_HASH | NEEDS_MIGRATION},
         {"verify", SM_VERIFY, NEEDS_HASH},

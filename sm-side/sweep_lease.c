@@ -17,14 +17,10 @@ struct sweep_lease {
 	osm_opensm_t *osm;
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
-	unsigned owner; /* 0: nobody's */
-	char migration[MIGRATION_NAME_BYTES];
-	uint64_t until_ns;
-	bool settling; /* the owner still waits for OpenSM to come to rest: nobody else may claim it
-	                */
-	bool holding;  /* sweeps that begin now wait (until until_ns) */
-	bool working;  /* somebody is inside: they wait in any case */
-	bool parked;   /* one waits */
+	struct lease_table table;
+	unsigned alone_wait; /* how many wait for all others to let go */
+	bool holding;        /* sweeps that begin now wait, until the last holder's time is over */
+	bool parked;         /* one waits */
 	bool down;
 };
 
@@ -48,6 +44,7 @@ void sweep_lease_destroy(struct sweep_lease *lease)
 {
 	if (!lease)
 		return;
+	lease_table_clear(&lease->table);
 	pthread_cond_destroy(&lease->changed);
 	pthread_mutex_destroy(&lease->lock);
 	free(lease);
@@ -67,21 +64,10 @@ static bool is_down_locked(const struct sweep_lease *lease)
 	return lease->down || osm_exit_flag;
 }
 
-static bool is_taken_locked(const struct sweep_lease *lease)
-{
-	return lease->working || lease->settling ||
-	       (lease->owner && monotonic_ns() < lease->until_ns);
-}
-
-static bool is_owned_locked(const struct sweep_lease *lease, unsigned owner, const char *migration)
-{
-	return is_taken_locked(lease) && lease->owner == owner &&
-	       !strcmp(lease->migration, migration);
-}
-
 static bool is_holding_locked(const struct sweep_lease *lease)
 {
-	return lease->working || (lease->holding && monotonic_ns() < lease->until_ns);
+	return lease_table_is_working(&lease->table) ||
+	       (lease->holding && monotonic_ns() < lease_table_last_end_ns(&lease->table));
 }
 
 static bool is_down(struct sweep_lease *lease)
@@ -104,10 +90,11 @@ void sweep_lease_sweep_begins(struct sweep_lease *lease)
 
 	while (is_holding_locked(lease) && !is_down_locked(lease)) {
 		uint64_t look_again = monotonic_ns() + EXIT_POLL_NS;
+		uint64_t end = lease_table_last_end_ns(&lease->table);
 		struct timespec until;
 
-		if (!lease->working && lease->until_ns < look_again)
-			look_again = lease->until_ns;
+		if (!lease_table_is_working(&lease->table) && end < look_again)
+			look_again = end;
 		until = monotonic_timespec(look_again);
 		lease->parked = true;
 		pthread_cond_broadcast(&lease->changed);
@@ -175,31 +162,71 @@ bool sweep_lease_is_quiet(struct sweep_lease *lease, unsigned wait_ms)
 	       !sweep_is_owed(&lease->osm->subn);
 }
 
-/* Become the owner, waiting for another one to let go. Nothing is held yet. */
+/*
+ * OpenSM is at rest since the first of those who hold it was granted it, so there is nothing to
+ * wait for but whoever moves the same; and a sweep that waits, or somebody who has to be alone,
+ * comes before those who come later.
+ */
+static bool may_join_locked(
+        const struct sweep_lease *lease, unsigned owner, const struct lease_claim *claim)
+{
+	return !lease->parked && !lease->alone_wait && !lease_table_settling(&lease->table) &&
+	       !lease_table_excluding(&lease->table, owner, claim);
+}
+
+static enum refusal join_locked(
+        struct sweep_lease *lease, unsigned owner, struct lease_wish *wish, uint64_t deadline_ns)
+{
+	bool is_first = lease_table_is_empty(&lease->table);
+	struct lease_holder *holder;
+
+	/* So long sweeps may be held while it comes to rest. */
+	holder = lease_table_add(&lease->table, owner, wish->migration, &wish->claim,
+	        is_first ? deadline_ns + NS_PER_MS : monotonic_ns() + wish->ms * NS_PER_MS);
+	if (!holder)
+		return REFUSAL_BUSY;
+	holder->is_granted = !is_first;
+	if (is_first)
+		lease->holding = false;
+	return REFUSAL_NONE;
+}
+
+/* Until somebody lets go, or ends by time. */
+static void wait_locked(struct sweep_lease *lease, bool is_alone, uint64_t deadline_ns)
+{
+	uint64_t end = lease_table_first_end_ns(&lease->table), now = monotonic_ns();
+	struct timespec until =
+	        monotonic_timespec(now < end && end < deadline_ns ? end : deadline_ns);
+
+	lease->alone_wait += is_alone;
+	pthread_cond_timedwait(&lease->changed, &lease->lock, &until);
+	lease->alone_wait -= is_alone;
+}
+
+/* Be one of the holders; the first is not granted it yet. */
 static enum refusal claim(
-        struct sweep_lease *lease, unsigned owner, const char *migration, uint64_t deadline_ns)
+        struct sweep_lease *lease, unsigned owner, struct lease_wish *wish, uint64_t deadline_ns)
 {
 	LOCK_GUARD(&lease->lock);
 
-	while (is_taken_locked(lease)) {
-		bool ends_first =
-		        !lease->working && !lease->settling && lease->until_ns < deadline_ns;
-		struct timespec until =
-		        monotonic_timespec(ends_first ? lease->until_ns : deadline_ns);
+	for (;;) {
+		const struct lease_holder *excluding;
 
-		/* Its release could only be read from the connection that is waiting here. */
-		if (lease->owner == owner || monotonic_ns() >= deadline_ns)
-			return REFUSAL_BUSY;
-		pthread_cond_timedwait(&lease->changed, &lease->lock, &until);
 		if (is_down_locked(lease))
 			return REFUSAL_SHUTTING_DOWN;
+		lease_table_end_due(&lease->table, monotonic_ns());
+		/* Its release could only be read from the connection that is waiting here. */
+		if (lease_table_of(&lease->table, owner))
+			return REFUSAL_BUSY;
+		if (lease_table_is_empty(&lease->table) ||
+		        may_join_locked(lease, owner, &wish->claim))
+			return join_locked(lease, owner, wish, deadline_ns);
+		excluding = lease_table_excluding(&lease->table, owner, &wish->claim);
+		wish->meets = excluding ? lease_claims_meet_in(&wish->claim, &excluding->claim) : 0;
+		if (monotonic_ns() >= deadline_ns)
+			return REFUSAL_BUSY;
+		wait_locked(lease, wish->claim.is_alone, deadline_ns);
 	}
-	lease->owner = owner;
-	strncpy(lease->migration, migration, sizeof(lease->migration) - 1);
-	lease->settling = true;
-	lease->holding = false;
-	lease->until_ns = deadline_ns + NS_PER_MS; /* so long sweeps may be held meanwhile */
-	return REFUSAL_NONE;
 }
 
 static void set_holding(struct sweep_lease *lease, bool holding)
@@ -234,101 +261,139 @@ static enum refusal come_to_rest(struct sweep_lease *lease, uint64_t deadline_ns
 	}
 }
 
-static void end_locked(struct sweep_lease *lease)
+static void end_locked(struct sweep_lease *lease, struct lease_holder *holder)
 {
-	lease->owner = 0;
-	lease->holding = false;
+	lease_holder_end(holder);
+	if (lease_table_is_empty(&lease->table))
+		lease->holding = false;
 	pthread_cond_broadcast(&lease->changed);
 }
 
 /* The holder wants more time: nothing has to come to rest, it is at rest since it was granted. */
-static bool renew(struct sweep_lease *lease, unsigned owner, const char *migration, unsigned ms)
+static bool renew(struct sweep_lease *lease, unsigned owner, const struct lease_wish *wish)
+{
+	struct lease_holder *holder;
+	uint64_t now = monotonic_ns();
+	LOCK_GUARD(&lease->lock);
+
+	holder = lease_table_holding(&lease->table, owner, wish->migration, now);
+	if (holder)
+		holder->until_ns = now + wish->ms * NS_PER_MS;
+	return holder;
+}
+
+/* It has been granted already to whoever has joined others. */
+static bool is_granted(struct sweep_lease *lease, unsigned owner)
 {
 	LOCK_GUARD(&lease->lock);
 
-	if (lease->settling || !is_owned_locked(lease, owner, migration))
-		return false;
-	lease->until_ns = monotonic_ns() + ms * NS_PER_MS;
-	return true;
+	return lease_table_of(&lease->table, owner)->is_granted;
 }
 
-enum refusal sweep_lease_take(struct sweep_lease *lease, unsigned owner, const char *migration,
-        unsigned ms, unsigned wait_ms)
+static void settled(struct sweep_lease *lease, unsigned owner, enum refusal refused, unsigned ms)
 {
-	uint64_t deadline = monotonic_ns() + wait_ms * NS_PER_MS;
+	struct lease_holder *holder;
+	LOCK_GUARD(&lease->lock);
+
+	holder = lease_table_of(&lease->table, owner);
+	if (refused) {
+		end_locked(lease, holder);
+		return;
+	}
+	holder->is_granted = true;
+	holder->until_ns = monotonic_ns() + ms * NS_PER_MS;
+	pthread_cond_broadcast(&lease->changed); /* others may join */
+}
+
+enum refusal sweep_lease_take(struct sweep_lease *lease, unsigned owner, struct lease_wish *wish)
+{
+	uint64_t deadline = monotonic_ns() + wish->wait_ms * NS_PER_MS;
 	enum refusal refused;
 
 	if (!sweep_lease_is_master(lease))
 		return REFUSAL_NOT_MASTER;
-	if (renew(lease, owner, migration, ms))
+	if (renew(lease, owner, wish))
 		return REFUSAL_NONE;
-	refused = claim(lease, owner, migration, deadline);
-	if (refused)
+	refused = claim(lease, owner, wish, deadline);
+	if (refused || is_granted(lease, owner))
 		return refused;
 	refused = come_to_rest(lease, deadline);
-
-	LOCK_GUARD(&lease->lock);
-	lease->settling = false;
-	if (refused)
-		end_locked(lease);
-	else
-		lease->until_ns = monotonic_ns() + ms * NS_PER_MS;
+	settled(lease, owner, refused, wish->ms);
 	return refused;
 }
 
 bool sweep_lease_release(struct sweep_lease *lease, unsigned owner, const char *migration)
 {
+	struct lease_holder *holder;
 	LOCK_GUARD(&lease->lock);
 
-	if (!is_owned_locked(lease, owner, migration))
-		return false;
-	end_locked(lease);
-	return true;
+	holder = lease_table_holding(&lease->table, owner, migration, monotonic_ns());
+	if (holder)
+		end_locked(lease, holder);
+	return holder;
 }
 
 void sweep_lease_owner_gone(struct sweep_lease *lease, unsigned owner)
 {
+	struct lease_holder *holder;
 	LOCK_GUARD(&lease->lock);
 
-	if (lease->owner == owner)
-		end_locked(lease);
+	holder = lease_table_of(&lease->table, owner);
+	if (holder)
+		end_locked(lease, holder);
 }
 
-static enum refusal enter_locked(struct sweep_lease *lease, bool is_owned, uint64_t *deadline_ns)
+/* Its plan need not be the one that the lease was taken for. */
+static bool is_excluded_locked(
+        const struct sweep_lease *lease, unsigned owner, const struct plan *plan)
 {
+	const struct lease_claim claim = {.count = plan->transfer_count, .movers = plan->transfers};
+
+	return lease_table_excluding(&lease->table, owner, &claim);
+}
+
+enum refusal sweep_lease_enter(struct sweep_lease *lease, unsigned owner, const char *migration,
+        const struct plan *plan, uint64_t *deadline_ns)
+{
+	struct lease_holder *holder;
+	LOCK_GUARD(&lease->lock);
+
 	if (is_down_locked(lease))
 		return REFUSAL_SHUTTING_DOWN;
-	if (lease->working || !is_owned)
+	holder = lease_table_holding(&lease->table, owner, migration, monotonic_ns());
+	if (!holder)
 		return REFUSAL_NO_LEASE;
-	lease->working = true;
-	*deadline_ns = lease->until_ns;
+	if (plan && is_excluded_locked(lease, owner, plan))
+		return REFUSAL_BUSY;
+	holder->is_working = true;
+	*deadline_ns = holder->until_ns;
 	return REFUSAL_NONE;
 }
 
-enum refusal sweep_lease_enter(
-        struct sweep_lease *lease, unsigned owner, const char *migration, uint64_t *deadline_ns)
+bool sweep_lease_is_held(struct sweep_lease *lease, unsigned owner, char *migration)
+{
+	struct lease_holder *holder;
+	LOCK_GUARD(&lease->lock);
+
+	holder = lease_table_of(&lease->table, owner);
+	if (!holder || !holder->is_granted || monotonic_ns() >= holder->until_ns)
+		return false;
+	memcpy(migration, holder->migration, LEASE_NAME_BYTES);
+	return true;
+}
+
+void sweep_lease_leave(struct sweep_lease *lease, unsigned owner)
 {
 	LOCK_GUARD(&lease->lock);
 
-	return enter_locked(lease, is_owned_locked(lease, owner, migration), deadline_ns);
+	lease_table_of(&lease->table, owner)->is_working = false;
+	pthread_cond_broadcast(&lease->changed);
 }
 
-enum refusal sweep_lease_enter_any(struct sweep_lease *lease, unsigned owner, uint64_t *deadline_ns)
-{
-	LOCK_GUARD(&lease->lock);
-
-	return enter_locked(lease, is_owned_locked(lease, owner, lease->migration), deadline_ns);
-}
-
-void sweep_lease_leave(struct sweep_lease *lease, bool sweep_needed)
+void sweep_lease_owe_sweep(struct sweep_lease *lease)
 {
 	osm_opensm_t *osm = lease->osm;
 
-	if (sweep_needed) {
-		osm->subn.force_heavy_sweep = TRUE;
-		osm_sm_sweep(&osm->sm); /* which then waits for the lease to end */
-	}
-	LOCK_GUARD(&lease->lock);
-	lease->working = false;
-	pthread_cond_broadcast(&lease->changed);
+	osm->subn.force_heavy_sweep = TRUE;
+	osm_sm_sweep(&osm->sm); /* which then waits for the lease to end */
 }

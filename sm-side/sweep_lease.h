@@ -11,7 +11,11 @@
  * the lock.
  *
  * A lease belongs to an owner (a connection) and a migration. It ends by release, by its time, with
- * its owner. All functions but sweep_lease_sweep_begins are for the plugin's own threads; none may
+ * its owner. Several hold it at once where what they move is known and not the same. From the
+ * moment that a sweep waits nobody joins them, so it waits until the last of those who hold it then
+ * has ended: for SWEEP_LEASE_MAX_MS from when that one was granted it or has renewed it.
+ *
+ * All functions but sweep_lease_sweep_begins are for the plugin's own threads; none may
  * be called with OpenSM's lock held.
  */
 #ifndef TETHER_SWEEP_LEASE_H
@@ -20,6 +24,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "sm-side/lease_table.h"
 #include "sm-side/plan/refusal.h"
 
 struct osm_opensm;
@@ -27,7 +32,6 @@ struct sweep_lease;
 
 enum {
 	SWEEP_LEASE_MAX_MS = 10000,
-	MIGRATION_NAME_BYTES = 64,
 };
 
 struct sweep_lease *sweep_lease_create(struct osm_opensm *osm);
@@ -36,29 +40,36 @@ void sweep_lease_destroy(struct sweep_lease *lease);
 /* From now on nothing is held and every wait ends at once. */
 void sweep_lease_shut_down(struct sweep_lease *lease);
 
+struct lease_wish {
+	const char *migration;
+	unsigned ms, wait_ms;
+	struct lease_claim claim; /* the caller's to clear; taken over where it is needed */
+	uint64_t meets;           /* port GUID of who moves under another's lease. 0: nobody */
+};
+
 /*
- * Take the lease for @ms, waiting up to @wait_ms for another holder to let go and for OpenSM to
- * come to rest. Where OpenSM owes a sweep (an error, a change seen), that is let through first.
- * Who holds it already for @migration has it for @ms from now on. BUSY, NOT_MASTER, SHUTTING_DOWN.
- * @owner is not 0.
+ * Take the lease for @wish->ms, waiting up to @wish->wait_ms for holders that exclude it to let go,
+ * and for OpenSM to come to rest where nobody else holds it. Where OpenSM owes a sweep (an error, a
+ * change seen), that is let through first. Who holds it already for that migration has it for so
+ * long from now on. BUSY, NOT_MASTER, SHUTTING_DOWN. @owner is not 0.
  */
-enum refusal sweep_lease_take(struct sweep_lease *lease, unsigned owner, const char *migration,
-        unsigned ms, unsigned wait_ms);
+enum refusal sweep_lease_take(struct sweep_lease *lease, unsigned owner, struct lease_wish *wish);
 /* Returns whether it was held. */
 bool sweep_lease_release(struct sweep_lease *lease, unsigned owner, const char *migration);
 void sweep_lease_owner_gone(struct sweep_lease *lease, unsigned owner);
 
 /*
  * Begin work under the lease; sweeps stay held off until sweep_lease_leave, even if the time runs
- * out meanwhile, so be done by *@deadline_ns. NO_LEASE.
+ * out meanwhile, so be done by *@deadline_ns. @plan: what is carried out; NULL: nothing is moved.
+ * NO_LEASE; BUSY: another one holds the lease to move some of that.
  */
-enum refusal sweep_lease_enter(
-        struct sweep_lease *lease, unsigned owner, const char *migration, uint64_t *deadline_ns);
-/* The same under whichever migration's lease @owner holds. */
-enum refusal sweep_lease_enter_any(
-        struct sweep_lease *lease, unsigned owner, uint64_t *deadline_ns);
-/* @sweep_needed: have OpenSM sweep as soon as the lease ends. */
-void sweep_lease_leave(struct sweep_lease *lease, bool sweep_needed);
+enum refusal sweep_lease_enter(struct sweep_lease *lease, unsigned owner, const char *migration,
+        const struct plan *plan, uint64_t *deadline_ns);
+void sweep_lease_leave(struct sweep_lease *lease, unsigned owner);
+/* Have OpenSM sweep as soon as the last of those who hold the lease now has ended. */
+void sweep_lease_owe_sweep(struct sweep_lease *lease);
+/* For which migration @owner holds it: @migration, LEASE_NAME_BYTES. */
+bool sweep_lease_is_held(struct sweep_lease *lease, unsigned owner, char *migration);
 
 /* Wait until the sweeper has carried out what was signalled before; true also where it waits for
  * us. False: not by the deadline. */

@@ -73,8 +73,6 @@ static void join_fill(const struct plan *const *plans, uint32_t count, struct pl
 	for (uint32_t i = 0; i < count; i++) {
 		transfers_append(joined, plans[i]);
 		entries_append(&entries, plans[i]->entries, plans[i]->entry_count);
-		if (plans[i]->linear_top > joined->linear_top)
-			joined->linear_top = plans[i]->linear_top;
 	}
 	qsort(joined->transfers, joined->transfer_count, sizeof(*joined->transfers), by_lid);
 	entries_sort(&entries);
