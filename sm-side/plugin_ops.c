@@ -287,8 +287,11 @@ static enum refusal op_lease(struct call *call)
 	return refused;
 }
 
+/* Traps do not always have OpenSM sweep: of one switch's it heeds no more than ten in a while. */
 static enum refusal op_release_lease(struct call *call)
 {
+	if (call->request->wants_sweep)
+		sweep_lease_owe_sweep(call->plugin->lease);
 	json_put_bool(call->results, "held",
 	        sweep_lease_release(
 	                call->plugin->lease, call->connection, call->request->migration));

@@ -20,6 +20,7 @@ enum {
 	NEEDS_MIGRATION = 1 << 4,
 	NEEDS_MS = 1 << 5,
 	NEEDS_ALIAS = 1 << 6,
+	MAY_ASK_FOR_SWEEP = 1 << 7,
 };
 
 static const struct {
@@ -31,7 +32,7 @@ static const struct {
         {"locate", SM_LOCATE, NEEDS_PORT},
         {"plan", SM_PLAN, NEEDS_MOVES},
         {"lease", SM_LEASE, NEEDS_MIGRATION | NEEDS_MS | MAY_HAVE_HASH},
-        {"release_lease", SM_RELEASE_LEASE, NEEDS_MIGRATION},
+        {"release_lease", SM_RELEASE_LEASE, NEEDS_MIGRATION | MAY_ASK_FOR_SWEEP},
         {"apply", SM_APPLY, NEEDS_HASH | NEEDS_MIGRATION},
         {"verify", SM_VERIFY, NEEDS_HASH},
         {"undo", SM_UNDO, NEEDS_MOVES | MAY_HAVE_HASH | NEEDS_MIGRATION},
@@ -278,6 +279,9 @@ static const char *read_members(
 		wrong = read_times(from, request);
 	if (!wrong && members & NEEDS_ALIAS)
 		wrong = read_alias(from, request);
+	if (!wrong && members & MAY_ASK_FOR_SWEEP &&
+	        json_read_bool(from, "sweep", &request->wants_sweep) == -EINVAL)
+		wrong = "sweep is neither true nor false";
 	return wrong;
 }
 

@@ -48,6 +48,7 @@ struct sm_request {
 	uint32_t peer_count;
 	uint16_t *peers; /* LIDs to which paths are asked for; by sm_request_clear */
 	bool wants_changes;
+	bool wants_sweep; /* release_lease: links have gone down or come up */
 	bool has_hash;
 	uint64_t hash;
 	char migration[SM_MIGRATION_BYTES];

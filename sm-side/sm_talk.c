@@ -116,7 +116,11 @@ struct json_object *sm_talk_request(const struct migration *m, enum migration_ac
 			json_put_text(request, "hash", m->plan_hash);
 		return request;
 	case ACTION_UNLEASE:
-		return leased_request(m, "release_lease");
+		request = leased_request(m, "release_lease");
+		/* Traps of links do not always make it sweep. */
+		if (m->intent.dynamic)
+			json_put_bool(request, "sweep", true);
+		return request;
 	default:
 		return NULL;
 	}

@@ -104,6 +104,7 @@ class DynamicSm(Sm):
 
     def release_lease(self, sock, request):
         answer = super().release_lease(sock, request)
+        self.owes_sweep |= request["sweep"]
         self.sweep_if_owed()
         return answer
 

@@ -41,7 +41,7 @@ class DynamicLab(PluginLab):
         with open(self.path("guid2lid"), encoding="ascii") as rows:
             return {guid: int(low, 16) for guid, low, _ in map(str.split, filter(str.strip, rows))}
 
-    def make_and_apply(self, moves, before=lambda: None, after=lambda: None, order="fast"):
+    def make_and_apply(self, moves, before=lambda: None, after=lambda: None, order="fast", sweep=False):
         """@before, @after: what the agents do under the lease. No sweep comes between, which would take away the routes of a
         VM that is not there yet."""
         sm, migration = self.leased()
@@ -52,6 +52,8 @@ class DynamicLab(PluginLab):
             applied = sm.ask("apply", hash=plan["hash"], migration=migration)
             changed = lft_blocks.count_changed(lfts, self.fabric.lft_dump())
             after()
+            if sweep:
+                sm.ask("release_lease", migration=migration, sweep=True)
         assert applied["verified"] and applied["lft_sets"] == plan["lft_sets"] == changed + plan["splits"], \
             f"sent {applied['lft_sets']}, planned {plan['lft_sets']}, changed {changed}"
         return plan
@@ -62,7 +64,7 @@ class DynamicLab(PluginLab):
         plan = self.make_and_apply([move], after=lambda: self.fabric.link(slot, 1, "up"))
         return plan["moves"][0]["vm"]["lid"]
 
-    def copy(self, pairs, order="fast"):
+    def copy(self, pairs, order="fast", sweep=False):
         def agents():
             rows = {row["node"]: row for row in self.fabric.dump("places")}
             for source, destination in pairs:
@@ -72,7 +74,7 @@ class DynamicLab(PluginLab):
                 self.new_guids(source)
         moves = [{"kind": "copy", "vm_port_guid": self.guid_at(source), **self.place_of(destination)}
                  for source, destination in pairs]
-        return self.make_and_apply(moves, before=agents, order=order)
+        return self.make_and_apply(moves, before=agents, order=order, sweep=sweep)
 
     def destroy(self, slot):
         plan = self.make_and_apply([{"kind": "destroy", "vm_port_guid": self.guid_at(slot)}],

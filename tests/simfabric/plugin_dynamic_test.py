@@ -11,12 +11,14 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from faults.plugin_client import Refused  # noqa: E402
 from faults.sa_truth import findings, shown  # noqa: E402
+from lab.deadline import wait_until  # noqa: E402
 from lab.tap import FULL, Tap  # noqa: E402
-from simfabric.dynamic_lab import DynamicLab  # noqa: E402
+from simfabric.dynamic_lab import SOON_S, DynamicLab  # noqa: E402
 
 ROUNDS = 10 if FULL else 1
 HIGH = 1100
 NO_PORT = 255
+ACTIVE = 4  # PortInfo's PortState
 MEMBER = "hyp1_vf1"  # where the partition's one member is at first
 SHORT = "0xc"  # a LID does not rest for longer than a sweep takes
 BLUE, DEFAULT = 0x8001, 0xffff
@@ -31,6 +33,15 @@ def settle(lab, sa, what):
     again = lab.heavy_sweep()
     assert not any(again.values()), f"the second sweep wrote {again}"
     print(f"# {what}: the sweep wrote {wrote['LFT blocks']} LFT blocks")
+
+
+def a_vm_that_moves_often_is_active_each_time():
+    """OpenSM heeds no more than ten traps of one switch in a while."""
+    with DynamicLab(("hyp1_vf1", "hyp3_vf1")) as lab:
+        for source, destination in (("hyp1_vf1", "hyp4_vf4"), ("hyp4_vf4", "hyp1_vf1")) * 7:
+            lab.copy([(source, destination)], sweep=True)
+            wait_until(f"the port in {destination} is active",
+                       lambda: lab.ask("locate", port_guid=lab.guid_at(destination))["state"] == ACTIVE, SOON_S)
 
 
 def lid_at(lab, slot):
@@ -298,6 +309,7 @@ def main():
         tap.run("tables_grow_for_a_high_lid", tables_grow_for_a_high_lid, lab)
         tap.run("a_lid_is_promised_to_one_only", a_lid_is_promised_to_one_only, lab)
     tap.run("a_top_that_a_sweep_has_lowered_is_raised_again", a_top_that_a_sweep_has_lowered_is_raised_again)
+    tap.run("a_vm_that_moves_often_is_active_each_time", a_vm_that_moves_often_is_active_each_time)
     tap.run("an_end_is_not_undone_when_its_lid_is_anothers", an_end_is_not_undone_when_its_lid_is_anothers)
     tap.run("an_end_is_undone_while_the_lid_rests", an_end_is_undone_while_the_lid_rests)
     tap.run("an_end_is_not_repeated_when_its_lid_is_anothers", an_end_is_not_repeated_when_its_lid_is_anothers)

@@ -62,6 +62,11 @@ static void each_op_is_read_with_its_members(void **state)
 	        REFUSAL_NONE);
 	assert_string_equal(r.migration, "m");
 	assert_int_equal(r.wait_ms, 0);
+	assert_int_equal(read_line("{\"op\":\"release_lease\",\"migration\":1}", &r), REFUSAL_NONE);
+	assert_false(r.wants_sweep);
+	assert_int_equal(read_line("{\"op\":\"release_lease\",\"migration\":1,\"sweep\":true}", &r),
+	        REFUSAL_NONE);
+	assert_true(r.wants_sweep);
 	assert_int_equal(
 	        read_line("{\"op\":\"apply\",\"migration\":1,\"hash\":\"00000000deadbeef\"}", &r),
 	        REFUSAL_NONE);
@@ -152,6 +157,7 @@ static void what_is_not_as_it_should_be_is_a_bad_request(void **state)
 	        {"time of 0", "{\"op\":\"lease\",\"migration\":1,\"ms\":0}"},
 	        {"time too long", "{\"op\":\"lease\",\"migration\":1,\"ms\":10001}"},
 	        {"wait too long", "{\"op\":\"lease\",\"migration\":1,\"ms\":1,\"wait_ms\":10001}"},
+	        {"a sweep or none", "{\"op\":\"release_lease\",\"migration\":1,\"sweep\":1}"},
 	        {"no migration", "{\"op\":\"lease\",\"ms\":1}"},
 	        {"empty migration", "{\"op\":\"lease\",\"migration\":\"\",\"ms\":1}"},
 	        {"negative migration", "{\"op\":\"lease\",\"migration\":-1,\"ms\":1}"},

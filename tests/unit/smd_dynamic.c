@@ -241,7 +241,9 @@ static void a_copy_is_asked_for(void **unused)
 	assert_true(asks(&m, ACTION_PLAN, "\"kind\":\"copy\""));
 	assert_true(asks(&m, ACTION_UNDO, "\"kind\":\"copy\""));
 	assert_true(asks(&m, ACTION_WAKE, "\"op\":\"locate\""));
+	assert_true(asks(&m, ACTION_UNLEASE, "\"sweep\":true"));
 	m.intent.dynamic = false;
+	assert_false(asks(&m, ACTION_UNLEASE, "sweep"));
 	assert_false(asks(&m, ACTION_PLAN, "kind"));
 	assert_false(asks(&m, ACTION_UNDO, "kind"));
 	migration_clear(&m);
