@@ -9,6 +9,7 @@
 
 #include "notifier/base/cleanup.h"
 #include "sm-side/evacuation_room.h"
+#include "sm-side/vm_changes.h"
 
 enum { UNPAIRED_MAX = 10, SM_TURNS_MAX = 8 };
 
@@ -176,12 +177,13 @@ static bool is_here(const struct inventory *inventory, const char *host, const c
 	return inventory_vm(inventory, vm, &at) && !strcmp(at->name, host);
 }
 
-static bool is_moving(const struct under_way *under_way, const char *vm)
+/* It moves, or gets a VF or gives it up: how it stands is known when that has ended. */
+static bool is_changing(const struct under_way *under_way, const char *vm)
 {
 	for (size_t i = 0; i < under_way->count; i++)
 		if (!strcmp(under_way->migrations[i]->intent.vm, vm))
 			return true;
-	return false;
+	return vm_changes_of_vm(under_way->changes, vm);
 }
 
 static bool is_listed(const struct evacuation *e, const char *vm)
@@ -192,15 +194,33 @@ static bool is_listed(const struct evacuation *e, const char *vm)
 	return false;
 }
 
+static void vm_add(struct evacuation *e, const char *vm)
+{
+	if (!is_listed(e, vm))
+		snprintf(e->vms[e->count++].vm, sizeof(e->vms->vm), "%s", vm);
+}
+
 /* Those that are just coming leave again when they have come. */
 static void add_coming(struct evacuation *e, const struct under_way *under_way)
 {
+	const struct vm_change *change = under_way->changes ? under_way->changes->newest : NULL;
+
 	for (size_t i = 0; i < under_way->count; i++) {
 		const struct migration_intent *intent = &under_way->migrations[i]->intent;
 
-		if (!strcmp(intent->destination.host, e->host) && !is_listed(e, intent->vm))
-			memcpy(e->vms[e->count++].vm, intent->vm, sizeof(intent->vm));
+		if (!strcmp(intent->destination.host, e->host))
+			vm_add(e, intent->vm);
 	}
+	for (; change; change = change->older)
+		if (!vm_change_ended(change) && !change->intent.destroys &&
+		        !strcmp(change->intent.place.host, e->host))
+			vm_add(e, change->intent.vm);
+}
+
+static size_t coming_most(const struct under_way *under_way)
+{
+	return under_way->count +
+	       (under_way->changes ? vm_changes_under_way(under_way->changes) : 0);
 }
 
 static int vms_fill(
@@ -209,7 +229,7 @@ static int vms_fill(
 	const Tether__Hello *said = inventory_find(inventory, e->host)->said;
 	size_t count = said ? said->n_vms : 0;
 
-	e->vms = calloc(count + under_way->count + 1, sizeof(*e->vms));
+	e->vms = calloc(count + coming_most(under_way) + 1, sizeof(*e->vms));
 	if (!e->vms)
 		return -ENOMEM;
 	for (size_t i = 0; i < count; i++) {
@@ -219,7 +239,7 @@ static int vms_fill(
 			continue;
 		e->count++;
 		snprintf(evacuee->vm, sizeof(evacuee->vm), "%s", said->vms[i]->name);
-		if (!*said->vms[i]->slot && !is_moving(under_way, evacuee->vm))
+		if (!*said->vms[i]->slot && !is_changing(under_way, evacuee->vm))
 			evacuee_set(evacuee, EVACUEE_FAILED, "vm-without-vf",
 			        "it has no VF that could move; migrate it to where it is first");
 	}

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "notifier/base/cleanup.h"
+#include "sm-side/vm_changes.h"
 
 bool evacuation_empties(const struct evacuations *evacuations, const char *host)
 {
@@ -99,13 +100,14 @@ static const struct migration *migration_of(const struct under_way *under_way, c
 	return NULL;
 }
 
-/* Who is on his way elsewhere has a slot there already, who is elsewhere needs none. */
+/* Who is on his way elsewhere has a slot there already, who is elsewhere or ends needs none. */
 static bool is_to_leave(const struct evacuation *e, const struct evacuee *evacuee,
         const struct inventory_host *at, const struct under_way *under_way)
 {
 	const struct migration *m = migration_of(under_way, evacuee->vm);
+	const struct vm_change *change = vm_changes_of_vm(under_way->changes, evacuee->vm);
 
-	if (evacuee->state != EVACUEE_WAITING)
+	if (evacuee->state != EVACUEE_WAITING || (change && change->intent.destroys))
 		return false;
 	if (m)
 		return !strcmp(m->intent.destination.host, e->host);

@@ -12,6 +12,8 @@
 #include "notifier/base/log.h"
 #include "notifier/base/monotonic.h"
 #include "sm-side/evacuation_record.h"
+#include "sm-side/vm_changer.h"
+#include "sm-side/vm_changes.h"
 
 /* Hosts come and slots become free without a word: it looks again so often. */
 enum { LOOK_AGAIN_MS = 200, WRITE_AGAIN_MS = 1000 };
@@ -89,7 +91,8 @@ static bool is_under_way(const struct evacuator *evacuator, const char *vm)
 	while (entry &&
 	        (migration_ended(&entry->migration) || strcmp(entry->migration.intent.vm, vm)))
 		entry = entry->older;
-	return entry;
+	return entry ||
+	       vm_changes_of_vm(vm_changer_changes(conductor_vms(evacuator->conductor)), vm);
 }
 
 /* Its host has said what it has, and not the VM. */

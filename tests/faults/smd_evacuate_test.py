@@ -7,6 +7,7 @@ import subprocess
 
 from crowd import Crowd, Held, Rendezvous, together
 from smd import BUILD, Locked, equal, run, wait_until
+from vm_requests import create, destroy
 
 TETHER = f"{BUILD}/bin/tether"
 
@@ -200,6 +201,30 @@ def room_that_another_evacuation_needs_is_not_free():
         stage.all_well()
 
 
+def vms_that_come_or_go_meanwhile_leave_or_are_gone():
+    with Crowd() as stage:
+        for host in stage.world.hosts.values():
+            together(host)
+        stage.world.guest("vm7", "hyp1")
+        coming, going = Held(stage.world), Held(stage.world)
+        stage.world.fault("hyp1", "HOST_ATTACH", coming)
+        create(stage.smd, "vm7", "hyp1")
+        equal(coming.there.wait(20), True)
+        stage.world.fault("hyp1", "HOST_DETACH", going)
+        destroy(stage.smd, "vm3")
+        equal(going.there.wait(20), True)
+        number = begin(stage)
+        wait_until("the others have left", lambda: states(stage.smd.get(f"/v1/evacuations/{number}")[1]) == {
+            "vm1": "done", "vm2": "done", "vm3": "waiting", "vm4": "done", "vm7": "waiting"})
+        with stage.world.lock:
+            del stage.world.vms["vm3"], stage.world.shims[stage.processes["vm3"].name]
+        going.go.set()
+        coming.go.set()
+        evacuation = ended(stage, number)
+        equal((evacuation["outcome"], "hyp1" in where(stage, *stage.world.vms)), ("done", False), evacuation)
+        equal([vm.get("migration", 0) > 0 for vm in evacuation["vms"] if vm["vm"] in ("vm3", "vm7")], [False, True])
+
+
 def who_finds_no_room_any_more_says_so_and_waits_for_it():
     with Crowd(slots=5, migrations_max=1) as stage:
         held, number = held_in_the_first_move(stage, to=["hyp2"])
@@ -378,7 +403,7 @@ run([a_host_is_emptied_several_vms_at_a_time, only_named_hosts_take_them,
      a_connection_that_is_being_made_is_waited_for_and_one_that_never_is_is_named,
      without_an_sm_nobody_begins_and_one_that_is_not_the_master_is_asked_again,
      hosts_that_are_emptied_at_the_same_time_take_nobody, room_that_another_evacuation_needs_is_not_free,
-     who_finds_no_room_any_more_says_so_and_waits_for_it, whom_a_host_cannot_take_another_one_takes,
+     vms_that_come_or_go_meanwhile_leave_or_are_gone, who_finds_no_room_any_more_says_so_and_waits_for_it, whom_a_host_cannot_take_another_one_takes,
      an_abort_lets_nobody_begin_and_aborts_what_is_not_committed,
      an_abort_that_cannot_be_written_is_refused, it_has_ended_when_that_is_written,
      what_became_of_each_vm_is_told_after_a_restart, killed_in_the_middle_it_goes_on_with_the_rest, ended_it_goes_on_with_the_rest_when_it_is_started_again,
