@@ -232,8 +232,10 @@ static struct vm_change_output enter(
 	change->timer_us = 0;
 	if (states[to].phase != CHANGE_ENDED)
 		vm_change_time_run(change, now_us);
-	return (struct vm_change_output){
-	        .entered = true, .durable = change_state_durable(to), .action = states[to].action};
+	return (struct vm_change_output){.entered = true,
+	        .durable = change_state_durable(to),
+	        .action = states[to].action,
+	        .parties = change->awaited};
 }
 
 struct vm_change_output vm_change_start(struct vm_change *change, uint64_t now_us)
@@ -273,11 +275,16 @@ struct vm_change_output vm_change_event(
 		return (struct vm_change_output){0};
 	if (move.how == HOW_GO)
 		return enter(change, move.to, now_us);
+	vm_change_time_run(change, now_us);
+	/* An SM that is back is asked alone; what the host says beside it stands. */
+	if (event == CHANGE_EVENT_SM_BACK)
+		return (struct vm_change_output){
+		        .action = states[change->state].action, .parties = PARTY_SM};
 	change->awaited = parties_of(change, change->state);
 	change->failed = false;
-	vm_change_time_run(change, now_us);
-	return (struct vm_change_output){
-	        .action = states[change->state].action, .retry = move.how == HOW_RETRY};
+	return (struct vm_change_output){.action = states[change->state].action,
+	        .parties = change->awaited,
+	        .retry = move.how == HOW_RETRY};
 }
 
 struct vm_change_output vm_change_answered(

@@ -90,6 +90,7 @@ struct vm_change_output {
 	bool durable; /* and have it on disk */
 	bool retry;   /* perform the action after a short while, not now */
 	enum change_action action;
+	unsigned parties; /* who is asked for it */
 };
 
 enum change_verdict { CHANGE_MOVES, CHANGE_IGNORES, CHANGE_MISSING };

@@ -201,11 +201,10 @@ static void sm_ask(struct job *job)
 }
 
 /* An answer that is there at once may have led to another state already. */
-static void ask(struct job *job)
+static void ask(struct job *job, unsigned parties)
 {
 	struct vm_change *change = job->change;
 	enum change_state state = change->state;
-	unsigned parties = change->awaited;
 
 	evtimer_del(job->retry);
 	die_point(DIE_VM_ASK, change_state_name(state));
@@ -301,7 +300,7 @@ static void perform(struct job *job, struct vm_change_output output)
 	else if (output.action == CHANGE_ACTION_FINISH)
 		finish(job);
 	else if (output.action != CHANGE_NOTHING)
-		ask(job);
+		ask(job, output.parties);
 	timer_arm(job);
 	if (!is_news)
 		return;
@@ -322,7 +321,7 @@ static void retry_due(evutil_socket_t unused, short what, void *context)
 	struct job *job = context;
 
 	if (job->change)
-		ask(job);
+		ask(job, job->change->awaited);
 }
 
 /* ---- what comes back ---- */

@@ -151,7 +151,10 @@ struct json_object *vm_talk_request(const struct vm_change *change)
 		json_put_text(request, "hash", *change->plan_hash ? change->plan_hash : "none");
 		return request;
 	case CHANGE_ACTION_UNLEASE:
-		return leased_request(change, "release_lease");
+		request = leased_request(change, "release_lease");
+		/* A link went up or down; not each trap of it is heeded. */
+		json_put_bool(request, "sweep", true);
+		return request;
 	case CHANGE_ACTION_LOCATE:
 		request = request_new("locate");
 		json_put_guid(request, "port_guid", change->intent.identity.port_guid);

@@ -283,6 +283,17 @@ static void a_successor_takes_back_what_may_have_been_promised(void **unused)
 	assert_int_equal(change.state, CHANGE_END_LEASING);
 }
 
+static void a_hosts_no_stands_when_the_sm_comes_back(void **unused)
+{
+	struct vm_change change = begun(false, true);
+
+	vm_change_event(&change, CHANGE_EVENT_SM_LOST, 2000);
+	vm_change_answered(&change, PARTY_HOST, false, 2000);
+	assert_int_equal(vm_change_event(&change, CHANGE_EVENT_SM_BACK, 2000).parties, PARTY_SM);
+	vm_change_answered(&change, PARTY_SM, true, 2000);
+	assert_int_equal(change.state, CHANGE_REFUSED);
+}
+
 static void who_waits_for_anothers_lease_has_time(void **unused)
 {
 	struct vm_change change = begun(false, true);
@@ -314,6 +325,7 @@ int main(void)
 	        cmocka_unit_test(whoever_cannot_give_back_is_asked_often_and_then_named),
 	        cmocka_unit_test(a_plan_that_is_stale_for_ever_comes_to_an_end),
 	        cmocka_unit_test(a_successor_takes_back_what_may_have_been_promised),
+	        cmocka_unit_test(a_hosts_no_stands_when_the_sm_comes_back),
 	        cmocka_unit_test(who_waits_for_anothers_lease_has_time),
 	};
 
