@@ -148,6 +148,8 @@ class World(fakes.World):
             if (name in self.linked) != bool(slot["vm"]):
                 bad.append(f"the link of {name}, which {slot['vm'] or 'nobody'} has, is {'up' if name in self.linked else 'down'}")
         for name, vm in self.vms.items():
+            if vm["guid"] is None:
+                continue
             port, held = self.fabric.get(vm["guid"]), self.slot_of(name)
             if not port or port["lid"] != vm["lid"] or port["state"] != ACTIVE:
                 bad.append(f"the SM has {name} as {port}, not with LID {vm['lid']}")

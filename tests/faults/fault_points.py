@@ -25,6 +25,12 @@ def states():
     return {name.lower().replace("_", "-"): phase for name, phase in rows}
 
 
+def changes():
+    """{name: its phase}"""
+    rows = re.findall(r"^STATE\((\w+),\s*(\w+),", _text("sm-side", "vm_change_states.def"), re.MULTILINE)
+    return {name.lower().replace("_", "-"): phase for name, phase in rows}
+
+
 def ops():
     return re.findall(r'^\s*\{"(\w+)", SM_\w+,', _text("sm-side", "sm_protocol.c"), re.MULTILINE)
 
@@ -35,6 +41,9 @@ def _words_of(place, words):
     if words == "STATE":
         asks = place in ("smd-ask", "smd-asked")
         return [state for state, phase in states().items() if not (asks and phase == ENDED)]
+    if words == "CHANGE":
+        asks = place in ("vm-ask", "vm-asked")
+        return [state for state, phase in changes().items() if not (asks and phase == ENDED)]
     return words.strip('"').split()
 
 
