@@ -116,10 +116,10 @@ static void sm_ask(struct drive *d, enum migration_action action)
 		sm_is_another(d);
 		return;
 	}
-	if (action == ACTION_LEASE) {
+	if (action == ACTION_LEASE)
 		d->lease_is_lost = false;
+	if (lease_is_asked(d))
 		lease_time(d);
-	}
 	d->sm_action = action;
 	request = sm_talk_request(m, action);
 	err = request ? sm_link_ask(d->sm, request, &d->sm_id) : -ENOMEM;

@@ -3,7 +3,7 @@
  * The SM gives its lease to one at a time, so of several migrations, and VMs that come or go, that
  * have come so far at once each waits for those before it. How long is theirs to say: whoever waits
  * for another one of ours is not timed, and has the whole time of its step when none of them has
- * the lease any more.
+ * the lease any more. The same goes for who waits for a sweep, which is held off until then.
  */
 #include "notifier/base/monotonic.h"
 #include "sm-side/conductor_state.h"
@@ -42,7 +42,9 @@ bool conductor_lease_is_taken(const struct conductor *c)
 
 bool lease_is_asked(struct drive *d)
 {
-	return migration_state_action(drive_migration(d)->state) == ACTION_LEASE;
+	enum migration_action action = migration_state_action(drive_migration(d)->state);
+
+	return action == ACTION_LEASE || action == ACTION_WAKE;
 }
 
 void lease_time(struct drive *d)

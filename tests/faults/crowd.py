@@ -11,9 +11,9 @@ from smd import Smd, Stage, equal
 class Crowd(Stage):
     """vm1 to vm4 on hyp1, without a word for each other; all talk to the server vm9 on hyp4, vm5 on hyp2 to vm1."""
 
-    def __init__(self, fabric="opensm", env=None, slots=6, **settings):
+    def __init__(self, fabric="opensm", env=None, slots=6, world=fakes.World, **settings):
         self.temporary = tempfile.TemporaryDirectory(prefix="smd.")
-        self.world = fakes.World(self.temporary.name, ("hyp1", "hyp2", "hyp3", "hyp4"), slots)
+        self.world = world(self.temporary.name, ("hyp1", "hyp2", "hyp3", "hyp4"), slots)
         for vm, host in (("vm1", "hyp1"), ("vm2", "hyp1"), ("vm3", "hyp1"), ("vm4", "hyp1"), ("vm5", "hyp2"), ("vm9", "hyp4")):
             self.world.vm(vm, host)
         self.processes = {vm: self.world.process(vm, 10 + i) for i, vm in enumerate(self.world.vms)}

@@ -13,7 +13,8 @@ class DynamicSm(Sm):
     def __init__(self, world):
         super().__init__(world)
         self.owes_sweep, self.lids = False, {}
-        self.sweeps = True  # False: a test makes them
+        self.sweeps = True  # False: not yet
+        self.located = 0
 
     def start(self):
         self.sweep()
@@ -45,6 +46,7 @@ class DynamicSm(Sm):
         self.owes_sweep = False
 
     def locate(self, sock, request):
+        self.located += 1
         answer, port = super().locate(sock, request), self.port(request["port_guid"])
         return {**answer, "state": port["state"]} if port else answer
 
