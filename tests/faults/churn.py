@@ -1,84 +1,107 @@
 # SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
-"""VMs that come, move, are evacuated and go, several at a time, as an orchestrator's users would have it."""
+"""VMs that come, move, are evacuated and go, several at a time, as an orchestrator's users would have it: whoever is refused
+by tether-smd asks for something else, and nothing else keeps them apart."""
 import collections
-import os
 import queue
 import random
-import signal
 import threading
 import time
 
+from faults.churn_guests import Guests
+from faults.churn_lab import kind_of
 from lab import api
-from lab.deadline import wait_until
 
 WORKERS = 4
 ANSWER_S = 40  # the API holds an answer back for 30
 PATIENCE_S = 120
-SOON_S = 30
 AWAY_S = 0.05
+REFUSED_S = 0.02  # until somebody else may have made room
+SECOND_US = 1000000
 
-HAPPENED = {"done", "refused", "aborted", "failed-at-source", "lost", "incomplete"}
-KINDS = ("migrate",) * 14 + ("evacuate",) * 2 + ("create",) * 2 + ("destroy",) * 2
+DECK = ("migrate",) * 10 + ("evacuate",) * 3 + ("create",) * 4 + ("destroy",) * 3
+FEW_ABROAD = 0.05  # of moves: to a host of the other kind, which cannot be
+FEW_ABORTED = 0.1
+
+# What has ended counts; who is refused at the request has done nothing.
+ENDS = {
+    "migrate": {"done", "refused", "aborted", "failed-at-source", "lost"},
+    "evacuate": {"done", "incomplete", "aborted"},
+    "create": {"done", "refused", "failed", "incomplete"},
+    "destroy": {"done", "refused", "failed", "incomplete"},
+}
+
+# Why a request may be refused here. Anything else is a failure.
+ANY_REQUEST = {
+    "busy": "four are under way, or a process that takes part in another one",
+    "host-evacuating": "somebody empties that host",
+    "host-not-connected": "its agent has been killed",
+    "unknown-host": "tether-smd has just been started",
+    "unknown-vm": "its agent is not back, or it has just gone",
+    "vm-already-moving": "somebody else was first",
+    "vm-changing": "somebody else was first",
+    "journal-failed": "tether-smd is being started",
+    "unheard": "tether-smd died over it",
+}
+EXPLAINED = {
+    "migrate": {
+        **ANY_REQUEST,
+        "same-host": "somebody else has moved it there",
+        "no-free-vf": "others have taken them",
+        "vm-without-vf": "it has been lost, or just goes",
+        "guids-not-found": "its agent is not back",
+        "guids-in-use": "a host has not been told yet to let go of them",
+        "endpoint-differs": "one has dynamic LIDs and the other has not",
+    },
+    "evacuate": {
+        **ANY_REQUEST,
+        "no-capacity": "the others of its kind are full, or are emptied, too",
+        "already-evacuating": "somebody else was first",
+    },
+    "create": {
+        **ANY_REQUEST,
+        "no-free-vf": "the host is full",
+        "vm-exists": "its guest has not ended for that host's agent",
+        "guid-in-use": "the slot has just been left by whoever has its GUID still",
+        "nobody": "all have been created",
+    },
+    "destroy": {
+        **ANY_REQUEST,
+        "vm-without-vf": "it has been lost, or just goes",
+        "nobody": "all have been destroyed",
+    },
+}
 
 
-class Guests:
-    """The VMs that the fabric has. One that is destroyed has no VF and is no agent's; its name comes back with the next."""
+class Deck:
+    """Kinds as often as they are in DECK; what was refused comes again, among others."""
 
-    def __init__(self, lab):
-        self.lab, self.gone = lab, set()  # names of those that were destroyed
+    def __init__(self, chance):
+        self.chance, self.cards, self.lock = chance, [], threading.Lock()
 
-    def slots(self):
-        return self.lab.fabric.slots()
+    def draw(self):
+        with self.lock:
+            if len(self.cards) < len(DECK):
+                self.cards += DECK
+            return self.cards.pop(self.chance.randrange(len(self.cards)))
 
-    def alive(self):
-        """{VM: host} of those with a VF."""
-        return {row["vm"]: row["hypervisor"] for row in self.slots() if row["vm"]}
-
-    def link(self, vm):
-        return self.lab.path("vms", f"{vm}.sock")
-
-    def announce(self, host):
-        """The agent looks at what there is; one that is being started again does so anyway."""
-        self.lab.agents[host].signal(signal.SIGHUP)
-
-    def known(self, vm, at, host):
-        """tether-smd has heard of it from @at, whose agent may be started again meanwhile; then it looks by itself."""
-        def is_known():
-            try:
-                return {row["name"]: row["host"] for row in self.lab.ask("/v1/vms")["vms"]}.get(vm) == host
-            except OSError:
-                return False
-
-        self.announce(at)
-        wait_until(f"{vm} is {'on ' + host if host else 'gone'}", is_known, SOON_S, self.lab.logs())
-
-    def create(self, vm, slot):
-        host = slot.rsplit("_", 1)[0]
-        os.symlink(self.lab.agent_vm_socket(host, vm), self.link(vm))
-        self.lab.fabric.attach(vm, slot)
-        self.known(vm, host, host)
-        self.gone.discard(vm)
-
-    def destroy(self, vm):
-        host = self.alive()[vm]
-        self.lab.fabric.detach(vm)
-        os.unlink(self.link(vm))
-        self.known(vm, host, None)
-        self.gone.add(vm)
+    def put_back(self, kind):
+        with self.lock:
+            self.cards.append(kind)
 
 
 class Churn:
-    """@lasting: VMs that programs run in, so that they are moved and never destroyed; @passing: the others' names."""
+    """@spans: of migrations, creations and destructions, by the wall clock; @evacuations: of those."""
 
     def __init__(self, lab, lasting, passing, seed):
         self.lab, self.seed = lab, seed
-        self.guests, self.lasting, self.passing = Guests(lab), sorted(lasting), sorted(passing)
-        self.outcomes = collections.Counter()  # (kind, outcome)
-        self.lost = set()                      # VMs whose connections have ended
+        self.guests, self.deck = Guests(lab, lasting, passing), Deck(random.Random(f"{seed}/deck"))
+        self.outcomes = collections.Counter()   # (action, outcome)
+        self.evacuees = collections.Counter()   # (state, reason)
+        self.why = collections.Counter()        # (action, outcome, reasons) of those that were not done
+        self.lost = {}                          # VM whose connections have ended: [span of the migration]
+        self.spans, self.evacuations = [], []
         self.failures = queue.Queue()
-        self.counting, self.begun, self.ended = threading.Lock(), 0, 0  # those that were not refused at the request
-        # Who creates a VM takes a slot that nobody has promised to a migration: none begins meanwhile.
-        self.beginning, self.emptying = threading.RLock(), threading.Lock()
+        self.counting, self.begun, self.ended = threading.Lock(), 0, 0
 
     # The API, though tether-smd may be away.
 
@@ -98,12 +121,21 @@ class Churn:
             assert time.monotonic() < end, f"{method} {path}: nobody answers"
             time.sleep(AWAY_S)
 
-    def end_of(self, path):
-        """A migration or an evacuation when it has ended."""
+    def begin(self, method, path, body=None):
+        """(number, None), or (None, why not)."""
+        heard = self.ask(method, path, body)
+        if not heard:
+            return None, "unheard"
+        status, answer = heard
+        return (answer["id"], None) if status == 202 else (None, answer["reason"])
+
+    def end_of(self, path, part=lambda answer: answer):
+        """A migration, an evacuation or a VM's change when it has ended."""
         seen, end = 0, time.monotonic() + PATIENCE_S
         while True:
             status, answer = self.ask_again("GET", f"{path}?wait=change&seen={seen}")
             assert status == 200, f"{path}: {answer}"
+            answer = part(answer)
             if answer["ended"]:
                 return answer
             assert time.monotonic() < end, f"{path} does not end: {answer}"
@@ -114,82 +146,115 @@ class Churn:
     def migrate(self, chance):
         alive = self.guests.alive()
         vm = chance.choice(sorted(alive))
-        to = chance.choice([host for host in self.lab.hosts if host != alive[vm]])
-        with self.beginning:
-            heard = self.ask("POST", "/v1/migrations", {"vm": vm, "to": to})
-        if not heard:
-            return "unheard"
-        status, answer = heard
-        if status != 202:
-            return answer["reason"]
-        if chance.random() < 0.1:
-            self.ask("POST", f"/v1/migrations/{answer['id']}/abort")
-        return self.note(self.end_of(f"/v1/migrations/{answer['id']}"))
+        is_abroad = chance.random() < FEW_ABROAD
+        to = chance.choice([host for host in self.lab.hosts
+                            if host != alive[vm] and (kind_of(host) != kind_of(alive[vm])) == is_abroad])
+        number, refused = self.begin("POST", "/v1/migrations", {"vm": vm, "to": to})
+        if refused:
+            return refused
+        if chance.random() < FEW_ABORTED:
+            self.ask("POST", f"/v1/migrations/{number}/abort")
+        return self.note("migrate", self.end_of(f"/v1/migrations/{number}"))
 
-    def note(self, migration):
-        if migration["outcome"] == "lost":
-            with self.counting:
-                self.lost.add(migration["vm"])
+    def note(self, kind, migration):
+        begin = migration["asked_us"] / SECOND_US
+        span = begin, begin + max([step["ended_us"] for step in migration["steps"]], default=0) / SECOND_US
+        reasons = ", ".join(sorted({row["reason"] for row in migration["refusals"]}))
+        with self.counting:
+            self.spans.append(span)
+            if migration["outcome"] == "lost":
+                self.lost.setdefault(migration["vm"], []).append(span)
+            if migration["outcome"] != "done":
+                self.why[kind, migration["outcome"], reasons] += 1
         return migration["outcome"]
 
     def evacuate(self, chance):
-        body = {"host": chance.choice(self.lab.hosts)}
-        with self.emptying:
-            heard = self.ask("POST", "/v1/evacuations", body)
-            if not heard:
-                return "unheard"
-            status, answer = heard
-            if status != 202:
-                return answer["reason"]
-            if chance.random() < 0.2:
-                self.ask("POST", f"/v1/evacuations/{answer['id']}/abort")
-            evacuation = self.end_of(f"/v1/evacuations/{answer['id']}")
+        begin = time.time()
+        number, refused = self.begin("POST", "/v1/evacuations", {"host": chance.choice(self.lab.hosts)})
+        if refused:
+            return refused
+        if chance.random() < FEW_ABORTED:
+            self.ask("POST", f"/v1/evacuations/{number}/abort")
+        evacuation = self.end_of(f"/v1/evacuations/{number}")
         for vm in evacuation["vms"]:
+            with self.counting:
+                self.evacuees[vm["state"], vm.get("reason", "")] += 1
             if "migration" in vm:
-                self.note(self.end_of(f"/v1/migrations/{vm['migration']}"))
+                self.note("evacuee", self.end_of(f"/v1/migrations/{vm['migration']}"))
+        with self.counting:
+            self.evacuations.append((begin, time.time()))
         return evacuation["outcome"]
 
-    def nothing_is_promised(self):
-        """Slots of migrations under way are theirs: those that are left over."""
-        status, answer = self.ask_again("GET", "/v1/migrations")
-        taken = {slot for row in answer["migrations"] if not row["ended"] for slot in (row["from_slot"], row["to_slot"])}
-        return [row["slot"] for row in self.guests.slots() if not row["vm"] and row["slot"] not in taken]
-
     def create(self, chance):
-        with self.emptying, self.beginning:
-            gone, free = sorted(self.guests.gone), self.nothing_is_promised()
-            if not gone or not free:
-                return "no room"
-            self.guests.create(gone[0], chance.choice(free))
-        return "done"
-
-    def is_moving(self, vm):
-        return any(row["vm"] == vm and not row["ended"]
-                   for row in self.ask_again("GET", "/v1/migrations")[1]["migrations"])
+        vm = self.guests.take(chance, is_gone=True)
+        if not vm:
+            return "nobody"
+        is_gone = True
+        try:
+            outcome = self.change("create", vm, "POST", "/v1/vms", {"name": vm, "host": chance.choice(self.lab.hosts)})
+            is_gone = vm not in self.guests.alive()
+            if is_gone:
+                self.guests.end(vm)
+        finally:
+            self.guests.let_go(vm, is_gone)
+        return outcome
 
     def destroy(self, chance):
-        with self.emptying, self.beginning:
-            there = [vm for vm in self.passing if vm in self.guests.alive() and not self.is_moving(vm)]
-            if not there:
-                return "nobody"
-            self.guests.destroy(chance.choice(there))
-        return "done"
+        vm = self.guests.take(chance, is_gone=False)
+        if not vm:
+            return "nobody"
+        is_gone = False
+        try:
+            outcome = self.change("destroy", vm, "DELETE", f"/v1/vms/{vm}")
+            is_gone = outcome == "done"
+            if is_gone:
+                self.guests.end(vm)
+        finally:
+            self.guests.let_go(vm, is_gone)
+        return outcome
+
+    def latest_change(self, vm):
+        """Its number, 0 for none."""
+        status, answer = self.ask_again("GET", f"/v1/vms/{vm}")
+        return answer.get("change", {"id": 0})["id"] if status == 200 else 0
+
+    def change(self, kind, vm, method, path, body=None):
+        """To its end; one that nobody has answered may have been taken all the same."""
+        begin, before = time.time(), self.latest_change(vm)
+        _, refused = self.begin(method, path, body)
+        if refused == "unheard" and self.latest_change(vm) > before:
+            refused = None
+        if refused:
+            return refused
+        change = self.end_of(f"/v1/vms/{vm}", lambda answer: answer["change"])
+        with self.counting:
+            self.spans.append((begin, time.time()))
+            if change["outcome"] != "done":
+                self.why[kind, change["outcome"], change.get("reason", "")] += 1
+            elif change["dynamic"]:
+                self.guests.lids[vm] = change.get("lid") if kind == "create" else None
+        return change["outcome"]
 
     # Four at a time.
 
+    def one(self, number):
+        chance, kind = random.Random(f"{self.seed}/{number}"), self.deck.draw()
+        outcome = getattr(self, kind)(chance)
+        has_ended = outcome in ENDS[kind]
+        assert has_ended or outcome in EXPLAINED[kind], f"{kind}: {outcome}"
+        with self.counting:
+            self.outcomes[kind, outcome] += 1
+            self.ended += has_ended
+        if not has_ended:
+            self.deck.put_back(kind)
+            time.sleep(REFUSED_S)
+
     def work(self, actions):
         try:
-            while self.failures.empty():
+            while self.failures.empty() and self.ended < actions:
                 with self.counting:
-                    if self.ended >= actions:
-                        return
                     number, self.begun = self.begun, self.begun + 1
-                chance = random.Random(f"{self.seed}/{number}")
-                kind = chance.choice(KINDS)
-                outcome = getattr(self, kind)(chance)
-                with self.counting:
-                    self.outcomes[kind, outcome] += 1
-                    self.ended += outcome in HAPPENED
+                self.one(number)
         except Exception as error:  # told by the main thread
             self.failures.put(error)
 
@@ -200,11 +265,29 @@ class Churn:
             worker.start()
         chance, due = random.Random(f"{self.seed}/unrest"), every
         while any(worker.is_alive() for worker in workers):
-            if self.ended >= due and self.ended < actions:
+            self.lab.deaths.look()
+            if due <= self.ended < actions and self.failures.empty():
                 unrest(chance)
                 due = self.ended + every
-            workers[0].join(0.01)
-            if not workers[0].is_alive():
-                workers = [worker for worker in workers if worker.is_alive()] or workers[:1]
+            time.sleep(AWAY_S)
         if not self.failures.empty():
             raise self.failures.get()
+
+    # What came of it.
+
+    def most_at_a_time(self):
+        """How many migrations, creations and destructions were under way together."""
+        return most_together(self.spans)
+
+    def done(self, kind):
+        """(done, ended)"""
+        return self.outcomes[kind, "done"], sum(self.outcomes[kind, end] for end in ENDS[kind])
+
+
+def most_together(spans):
+    edges = sorted([(begin, 1) for begin, _ in spans] + [(end, -1) for _, end in spans])
+    count = most = 0
+    for _, step in edges:
+        count += step
+        most = max(most, count)
+    return most

@@ -2,11 +2,13 @@
 # SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
 """usage: churn_test.py [SEED [ACTIONS]]
 
-Random migrations, evacuations, creations and destructions of VMs, four at a time, while OpenSM sweeps, cables are pulled
-and put back, and OpenSM, tether-smd and agents are killed and started again. At the end every VM has a VF where tether-smd
-and the fabric say so, SA and fabric agree, no LID or GID is held twice, nothing is reserved, held or open any more, and
-programs that were not told errors have lost nothing. SEED (printed) draws the same actions again; who is when where is
-another matter."""
+Random migrations, evacuations, creations and destructions of VMs by tether-smd, four at a time, on hypervisors with
+prepopulated slots beside such with dynamic LIDs, while OpenSM sweeps, cables are pulled and put back, and OpenSM, tether-smd
+and agents are killed and started again. Much of each kind has to be done, and nobody's connections end without such a death.
+At the end every VM has a VF where tether-smd and the fabric say so, with the LID that it was created with, SA and fabric
+agree, no LID or GUID is held twice, guid2lid has those who are there and nobody else, nothing is reserved, held or open any
+more, and programs have lost nothing unless they were told errors. SEED (printed) draws the same actions again; who is when
+where is another matter."""
 import os
 import signal
 import sys
@@ -15,11 +17,13 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from faults.aftermath import everybody_is_there, is_unharmed  # noqa: E402
-from faults.churn import Churn  # noqa: E402
+from faults.churn import EXPLAINED, Churn, most_together  # noqa: E402
+from faults.churn_lab import UNREST, ChurnLab, kind_of  # noqa: E402
 from faults.plugin_client import PluginClient  # noqa: E402
-from faults.sa_truth import check_sa_truth  # noqa: E402
-from faults.victims import KillLab, verdict_of  # noqa: E402
-from lab.deadline import tails, wait_until  # noqa: E402
+from faults.sa_truth import check_sa_truth, truth_of  # noqa: E402
+from faults.victims import verdict_of  # noqa: E402
+from lab import journal  # noqa: E402
+from lab.deadline import Late, tails, wait_until  # noqa: E402
 from lab.system import PATIENT, CommandFailed  # noqa: E402
 from lab.tap import FULL, Tap, print_rows  # noqa: E402
 from lab.workload import RcVerify  # noqa: E402
@@ -27,51 +31,20 @@ from lab.workload import RcVerify  # noqa: E402
 ACTIONS = 1000 if FULL else 50
 UNREST_EVERY = 6
 SOON_S = 60
-LASTING = {"vm1": "hyp1_vf1", "vm2": "hyp2_vf1", "vm3": "hyp1_vf2", "vm4": "hyp3_vf1"}
-PASSING = {"vm5": "hyp4_vf1", "vm6": "hyp4_vf2", "vm7": "hyp2_vf2", "vm8": "hyp3_vf2"}
-# vm2 hears of both: it is a peer of two that may move at the same time.
-PAIRS = (("vm2", "vm1"), ("vm2", "vm3"), ("vm4", "vm3"))
+AT_A_TIME = 4
+LEAST_DONE = {"migrate": 0.5, "evacuate": 0.4, "create": 0.7, "destroy": 0.7}  # of those that have ended
+LASTING = {"vm1": "h1_vf1", "vm2": "h2_vf1", "vm3": "h1_vf2", "vm4": "h4_vf1", "vm5": "h5_vf1"}
+PASSING = {"vm6": "h3_vf1", "vm7": "h2_vf2", "vm8": "h6_vf1", "vm9": "h5_vf2"}
+# vm2 hears of two: it is a peer of both that may move at the same time. vm4 and vm5 have dynamic LIDs.
+PAIRS = (("vm2", "vm1"), ("vm2", "vm3"), ("vm5", "vm4"))
 WORK = ["-q", "2", "--depth", "8"]
-
-
-class ChurnLab(KillLab):
-    """Its messages end with the logs of those who live."""
-
-    def logs(self):
-        return [self.path("smd.log"), *(self.path(f"agent-{host}.log") for host in self.hosts),
-                self.fabric.opensms[-1].log]
-
-    def descriptors(self):
-        return len(os.listdir(f"/proc/{self.smd.pid}/fd"))
-
-
-def a_sweep(lab, chance):
-    os.kill(lab.fabric.opensms[-1].pid, signal.SIGHUP)
-
-
-def a_cable_flaps(lab, chance):
-    port = chance.randrange(1, 5)
-    lab.fabric.link("spine1", port, "down")
-    lab.fabric.link("spine1", port, "up")
-
-
-def opensm_is_killed(lab, chance):
-    lab.fabric.opensms[-1].kill()
-    lab.start_opensm(wait=False)
-
-
-def smd_is_killed(lab, chance):
-    lab.smd.kill()
-    lab.start_smd()
-
-
-def an_agent_is_killed(lab, chance):
-    host = chance.choice(lab.hosts)
-    lab.agents[host].kill()
-    lab.start_agent(host)
-
-
-UNREST = (a_sweep, a_sweep, a_cable_flaps, a_cable_flaps, opensm_is_killed, smd_is_killed, an_agent_is_killed)
+SIMULATED = "simfabric"
+NO_LEFTOVERS = {  # of the journal
+    "migrations": "SELECT id FROM migrations EXCEPT SELECT migration FROM endings",
+    "evacuations": "SELECT id FROM evacuations WHERE NOT ended",
+    "vm_changes": "SELECT id FROM vm_changes WHERE (SELECT state FROM vm_states WHERE change = id ORDER BY vm_states.rowid "
+                  "DESC LIMIT 1) NOT IN ('present', 'absent', 'refused', 'left')",
+}
 
 
 def all_have_ended(lab):
@@ -98,44 +71,106 @@ def until_done(lab, vm, host):
 
 
 def everyone_has_a_vf(lab, churn):
-    """One that was left without is given one where it is."""
-    alive = churn.guests.alive()
+    """One that was left without is given one where it is; who has been destroyed has none."""
     for row in lab.ask("/v1/vms")["vms"]:
-        if row["name"] not in alive:
+        if row["name"] not in churn.guests.alive():
             until_done(lab, row["name"], row["host"])
     there = {row["name"]: row["slot"] for row in lab.ask("/v1/vms")["vms"]}
     assert there == {row["vm"]: row["slot"] for row in churn.guests.slots() if row["vm"]}, there
-
-
-def nothing_is_held_twice(lab, before):
-    rows = lab.fabric.slots()
-    for what in ("lid", "port_guid", "node_guid"):
-        values = sorted(str(row[what]) for row in rows)
-        assert values == before[what], f"{what}s are {values}, they were {before[what]}"
+    assert set(there) == (set(LASTING) | set(PASSING)) - churn.guests.gone, there
 
 
 def identities(lab):
+    """LIDs of the slots that always have one."""
+    return sorted(row["lid"] for row in lab.fabric.slots() if not row["dynamic"])
+
+
+def nothing_is_held_twice(lab, churn, before):
     rows = lab.fabric.slots()
-    return {what: sorted(str(row[what]) for row in rows) for what in ("lid", "port_guid", "node_guid")}
+    for what in ("port_guid", "node_guid"):
+        assert len({row[what] for row in rows}) == len(rows), f"{what}s are {[row[what] for row in rows]}"
+    assert identities(lab) == before, f"LIDs are {identities(lab)}, they were {before}"
+    lids = {row["vm"]: row["lid"] for row in rows if row["dynamic"] and row["vm"]}
+    wanted = {vm: lid for vm, lid in churn.guests.lids.items() if lid and vm in lids}
+    assert {vm: lids[vm] for vm in wanted} == wanted, f"LIDs are {lids}, of who was created {wanted}"
 
 
-def nothing_is_left_open(lab, descriptors):
+def only_who_is_there_has_a_lid(lab):
+    """No link is up without VM, and OpenSM keeps no LID for whoever has gone."""
+    up = {row["node"] for row in lab.fabric.dump("ports") if row["state"] != "down"}
+    slots = [row for row in lab.fabric.slots() if row["dynamic"]]
+    wrong = [row["slot"] for row in slots if (row["slot"] in up) != bool(row["vm"])]
+    assert not wrong, f"up without VM, or down with one: {wrong}"
+    truth = truth_of(lab.fabric)
+    with open(os.path.join(lab.opensm_cache, "guid2lid"), encoding="ascii") as text:
+        rows = {guid: int(low, 16) for guid, low, _ in map(str.split, filter(str.strip, text))}
+    kept = {guid: lid for guid, lid in rows.items() if lid not in truth.switch_lids.values()}
+    there = {row["port_guid"]: row["lid"] for row in truth.end_ports.values()}
+    assert kept == there, f"differ: {sorted(set(kept.items()) ^ set(there.items()))}"
+
+
+def held_by(*processes):
+    """(files and sockets that are open, memory that is shared) but what the simulated fabric needs itself."""
+    files = shared = 0
+    for process in processes:
+        with open(f"/proc/{process.pid}/maps", encoding="ascii") as maps:
+            shared += sum(SIMULATED not in row and row.split()[1].endswith("s") for row in maps)
+        files += sum(SIMULATED not in name_of(f"/proc/{process.pid}/fd/{number}")
+                     for number in os.listdir(f"/proc/{process.pid}/fd"))
+    return files, shared
+
+
+def name_of(link):
+    try:
+        return os.readlink(link)
+    except OSError:
+        return SIMULATED  # closed meanwhile
+
+
+def held(lab):
+    """A process in a VM is connected to that of the agents where it is."""
+    return {"tether-smd": held_by(lab.smd), "agents": held_by(*lab.agents.values()),
+            "OpenSM": held_by(lab.fabric.opensms[-1])}
+
+
+def more_held(lab, before):
+    """{who: (before, now)}"""
+    now = held(lab)
+    return {name: (before[name], now[name]) for name in before
+            if any(more > less for more, less in zip(now[name], before[name]))}
+
+
+def nothing_is_left_open(lab, before):
     def at_rest():
         with PluginClient(lab.path("osm.sock")) as sm:
             return sm.ask("status")["quiet"]
 
     wait_until("OpenSM is at rest, and no lease is held", at_rest, SOON_S, lab.logs())
-    wait_until("tether-smd has closed what it had opened", lambda: lab.descriptors() <= descriptors, SOON_S, lab.logs())
+    try:
+        wait_until("nobody holds more than at first", lambda: not more_held(lab, before), SOON_S)
+    except Late as error:
+        raise AssertionError(f"more than at first: {more_held(lab, before)}") from error
+    for table, sql in NO_LEFTOVERS.items():
+        rows = journal.ask(lab.path("journal"), sql)
+        assert not rows, f"{table} of the journal has open ones: {rows}"
+
+
+def slots_are_free(lab):
+    """tether-smd gives away what has no VM, and nothing else."""
+    hosts = lab.ask("/v1/hypervisors")["hypervisors"]
+    said = {slot["name"]: slot["vm"] or None for host in hosts for slot in host["slots"]}
+    assert said == {row["slot"]: row["vm"] for row in lab.fabric.slots()}, said
 
 
 def all_move_once_more(lab, churn):
     """Every slot, QP, barrier and lease can be had again."""
     for vm, at in sorted(churn.guests.alive().items()):
-        free = [row["hypervisor"] for row in churn.guests.slots() if not row["vm"] and row["hypervisor"] != at]
+        free = [row["hypervisor"] for row in churn.guests.slots()
+                if not row["vm"] and row["hypervisor"] != at and kind_of(row["hypervisor"]) == kind_of(at)]
         until_done(lab, vm, sorted(free)[0])
 
 
-def programs_are_exact(pairs, churn):
+def programs_are_exact(lab, pairs, churn):
     """Those whose VMs kept their connections; the others were told, and nothing came twice."""
     for pair in pairs:
         pair.stop()
@@ -143,27 +178,60 @@ def programs_are_exact(pairs, churn):
         for process in (pair.client, pair.server):
             process.wait(SOON_S)
             verdict = verdict_of(process)
-            if not churn.lost & set(vms):
+            if not set(churn.lost) & set(vms):
                 assert verdict.get("ok"), f"{process.name} ({vms}): {verdict}{tails(pair.logs())}"
             assert is_unharmed(verdict), f"{process.name} ({vms}): {verdict}{tails(pair.logs())}"
+
+
+def nobody_is_lost_for_nothing(lab, churn):
+    spans = [(vm, span) for vm, spans in churn.lost.items() for span in spans]
+    unhurt = [(vm, span) for vm, span in spans if not lab.deaths.were_between(*span)]
+    assert not unhurt, f"lost, and no daemon had died: {unhurt}"
+
+
+def show(churn):
+    rows = [(kind, end, str(count), EXPLAINED[kind].get(end, "")) for (kind, end), count in sorted(churn.outcomes.items())]
+    print_rows([("action", "outcome", "times", "refused at the request since"), *rows])
+    rows = [(kind, end, str(count), reasons) for (kind, end, reasons), count in sorted(churn.why.items())]
+    print_rows([("of", "outcome", "times", "reasons"), *rows])
+    rows = [(state, reason, str(count)) for (state, reason), count in sorted(churn.evacuees.items())]
+    print_rows([("evacuee", "reason", "times"), *rows])
+    print(f"# {churn.most_at_a_time()} at a time, {most_together(churn.evacuations)} evacuations", flush=True)
+
+
+def much_was_done(churn):
+    most = churn.most_at_a_time()
+    assert most >= AT_A_TIME, f"no more than {most} at a time"
+    few = {kind: churn.done(kind) for kind, share in LEAST_DONE.items() if churn.done(kind)[0] < share * churn.done(kind)[1]}
+    assert not few, f"(done, ended): {few}"
+    assert all(churn.done(kind)[1] for kind in LEAST_DONE), dict(churn.outcomes)
 
 
 def churned(tap, lab, seed, actions):
     lab.start()
     churn = Churn(lab, LASTING, PASSING, seed)
-    before, descriptors = identities(lab), lab.descriptors()
+    churn.guests.lids = {vm: lab.lid_of(vm) for vm, slot in {**LASTING, **PASSING}.items()
+                         if kind_of(slot.split("_")[0]) == "dynamic"}
+    before = identities(lab)
     pairs = [RcVerify(lab, *vms, WORK, name=f"rc-verify-{'-'.join(vms)}") for vms in PAIRS]
     wait_until("the programs work", lambda: all(pair.is_working() for pair in pairs), SOON_S)
-    tap.run(f"{actions} actions, four at a time, end by name", churn.run, actions,
-            lambda chance: chance.choice(UNREST)(lab, chance), UNREST_EVERY)
-    print_rows([("action", "outcome", "times"), *((*what, str(count)) for what, count in sorted(churn.outcomes.items()))])
+    held_before = held(lab)
+    went_well = tap.run(f"{actions} actions, four at a time, end by name", churn.run, actions,
+                        lambda chance: chance.choice(UNREST)(lab, chance), UNREST_EVERY)
+    show(churn)
+    if not went_well:
+        return
     tap.run("all has ended and everybody is there", lambda: (everybody_is_there(lab), all_have_ended(lab)))
+    tap.run("much of each kind was done, four at a time", much_was_done, churn)
+    tap.run("no connection has ended but over a death", nobody_is_lost_for_nothing, lab, churn)
     tap.run("every VM has a VF, where tether-smd and the fabric say so", everyone_has_a_vf, lab, churn)
-    tap.run("no LID and no GUID is held twice, none is missing", nothing_is_held_twice, lab, before)
+    tap.run("no LID and no GUID is held twice, none is missing", nothing_is_held_twice, lab, churn, before)
     tap.run("SA and fabric agree", check_sa_truth, lab, True)
-    tap.run("nothing is left open or held", nothing_is_left_open, lab, descriptors)
+    tap.run("only who is there has a LID", only_who_is_there_has_a_lid, lab)
+    tap.run("nothing is left open or held", nothing_is_left_open, lab, held_before)
+    tap.run("tether-smd knows each free slot", slots_are_free, lab)
     tap.run("every VM moves once more", all_move_once_more, lab, churn)
-    tap.run("programs have lost nothing unless they were told", programs_are_exact, pairs, churn)
+    tap.run("programs have lost nothing unless they were told", programs_are_exact, lab, pairs, churn)
     tap.run("SA and fabric agree again", check_sa_truth, lab, True)
 
 
