@@ -296,6 +296,7 @@ void conductor_destroy(struct conductor *c)
 	root_destroy(c->root);
 	event_free_any(c->next);
 	event_free_any(c->turn);
+	conductor_mendings_clear(c);
 	free(c->drives);
 	free(c);
 }

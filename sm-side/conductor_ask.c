@@ -309,7 +309,7 @@ static void host_up(void *owner, const char *host, const uint64_t *open, size_t 
 	EACH_AT_WORK(c, d)
 	drive_host_up(d, host);
 	vm_changer_host_up(c->vms, host);
-	conductor_mend_guids(c, host);
+	conductor_mend_guids_again(c, host);
 }
 
 const struct root_callbacks conductor_root_callbacks = {

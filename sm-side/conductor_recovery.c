@@ -9,7 +9,6 @@
 #include "notifier/base/log.h"
 #include "notifier/base/monotonic.h"
 #include "sm-side/orders.h"
-#include "sm-side/owners.h"
 
 enum { RECOVER_AGAIN_S = 1 };
 
@@ -47,50 +46,6 @@ void conductor_tell_end(struct conductor *c, const char *host, uint64_t id)
 	log_info("migration", "%" PRIu64 " ended %s; %s, which has it open, is told", id,
 	        entry ? migration_state_name(m->state) : "unknown here", host);
 	root_tell(c->root, host, &order.event);
-}
-
-/* ---- GUIDs that a road has left at two slots ---- */
-
-/* An order of no migration: 0 is what a HELLO says when none is open. */
-static int mending_send(struct conductor *c, struct migration *m, enum migration_action action)
-{
-	struct order order;
-	int err = conductor_record_epoch(c, c->ledger->epoch + 1);
-
-	if (!err)
-		err = order_fill_host(&order, m, action, NULL, monotonic_us());
-	if (err)
-		return err;
-	order.event.migration = 0;
-	order.event.epoch = c->ledger->epoch;
-	order.event.deadline_ms = c->deadlines->guids_ms;
-	c->mending_epoch = c->ledger->epoch;
-	snprintf(c->mending_host, sizeof(c->mending_host), "%s", order.host.host);
-	log_warn("migration", "slot %s of %s still shows the GUID of %s: it is given its own",
-	        order.host.slot, order.host.host, m->intent.vm);
-	return root_send(c->root, &order.event);
-}
-
-void conductor_mend_guids(struct conductor *c, const char *host)
-{
-	enum migration_action action;
-	struct migration *m = NULL;
-
-	if (!ledger_oldest_open(c->ledger) && inventory_is_connected(root_inventory(c->root), host))
-		m = owners_find_second(root_inventory(c->root), c->ledger, host, &action);
-	if (m && mending_send(c, m, action))
-		log_error("migration", "%s could not be told to", host);
-}
-
-bool conductor_mended_guids(struct conductor *c, const Tether__Answer *answer)
-{
-	if (answer->migration || !c->mending_epoch || answer->epoch != c->mending_epoch)
-		return false;
-	root_result_take(c->root, c->mending_host, answer->result);
-	if (answer->outcome != TETHER__OUTCOME__OUTCOME_DONE)
-		log_error("migration", "%s could not set the GUIDs of a slot", c->mending_host);
-	c->mending_epoch = 0;
-	return true;
 }
 
 /* ---- after a restart ---- */

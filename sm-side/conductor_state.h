@@ -49,8 +49,7 @@ struct conductor {
 	bool has_fabric;
 	bool closing; /* nothing new begins */
 	/* A slot's GUIDs that are being set right outside of any migration; epoch 0: none. */
-	uint64_t mending_epoch;
-	char mending_host[MIGRATION_NAME_BYTES];
+	struct mending *mendings;
 	void (*changed)(void *owner);
 	void *owner;
 };
@@ -130,12 +129,18 @@ extern const struct sm_link_callbacks drive_sm_callbacks;
 void conductor_recover_next(struct conductor *c);
 /* Numbers of VMs that have moved, from the journal. */
 void conductor_numbers_restore(struct conductor *c);
-/* If nothing is under way: where a slot of @host still shows a GUID that a VM holds elsewhere, have
- * it set right. */
-void conductor_mend_guids(struct conductor *c, const char *host);
-/* Is it the answer to that? Then it has been taken. */
-bool conductor_mended_guids(struct conductor *c, const Tether__Answer *answer);
 /* @host has migration @id open. If it has ended here, or was never known: tell it how it ended. */
 void conductor_tell_end(struct conductor *c, const char *host, uint64_t id);
+
+/* conductor_mending.c */
+
+/* Where a free slot of @host still shows a GUID that a VM holds elsewhere, have it set right; not
+ * where slot or VM is under way. */
+void conductor_mend_guids(struct conductor *c, const char *host);
+/* Its link is another: what it was told it may not have heard. */
+void conductor_mend_guids_again(struct conductor *c, const char *host);
+/* Is it the answer to that? Then it has been taken. */
+bool conductor_mended_guids(struct conductor *c, const Tether__Answer *answer);
+void conductor_mendings_clear(struct conductor *c);
 
 #endif

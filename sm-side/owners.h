@@ -6,14 +6,19 @@
 #ifndef TETHER_OWNERS_H
 #define TETHER_OWNERS_H
 
-#include "sm-side/inventory.h"
+#include "sm-side/admission.h"
 #include "sm-side/ledger.h"
 
-/*
- * A free slot of @host that shows a GUID of a VM that holds another slot: the migration that left
- * it so, and the action that sets its GUIDs right. NULL: there is none.
- */
-struct migration *owners_find_second(const struct inventory *inventory, const struct ledger *ledger,
-        const char *host, enum migration_action *action);
+/* A free slot that shows a GUID of a VM that holds another one. */
+struct owners_second {
+	const Tether__Slot *slot;     /* the inventory's */
+	struct migration *left_by;    /* the migration that left it so */
+	enum migration_action action; /* of that, which sets its GUIDs right */
+};
+
+/* The next one of @host behind @second->slot (NULL: the first), of which neither slot nor VM is one
+ * that is under way. False: there is none. */
+bool owners_find_second(const struct inventory *inventory, const struct under_way *under_way,
+        const struct ledger *ledger, const char *host, struct owners_second *second);
 
 #endif

@@ -242,10 +242,60 @@ def ended_it_brings_all_to_their_end():
         equal(stage.ends(number)[0], "done")
 
 
+def keep_the_guids(stage, *moves):
+    """All fail on their way and go back, and the hosts that were to have them do not let go of their GUIDs."""
+    all_there = Rendezvous(stage.world, len(moves))
+
+    def cut_off(to):
+        all_there()
+        stage.world.fault(to, "HOST_SET_GUIDS", "fail", times=1000)
+        return "fail"
+
+    for _, to in moves:
+        stage.world.fault(to, "HOST_ATTACH", lambda to=to: cut_off(to))
+    equal(stage.ends(*[stage.begin(vm, to) for vm, to in moves]), ["lost"] * len(moves))
+    wait_until("each has said that it cannot let go", lambda: stage.smd.log().count("it is given its own") ==
+               stage.smd.log().count("could not set the GUIDs") >= len(moves))
+
+
+def slots_that_show_others_guids(stage):
+    slots = [slot for host in stage.smd.get("/v1/hypervisors")[1]["hypervisors"] for slot in host["slots"]]
+    guids = [slot["port_guid"] for slot in slots]
+    return sorted(slot["name"] for slot in slots if guids.count(slot["port_guid"]) > 1 and not slot["vm"])
+
+
+def guids_at_two_slots_are_set_right_on_all_hosts_whatever_else_is_under_way():
+    with Crowd(detach_ms=3000) as stage:
+        for vm, host in (("vm6", "hyp4"), ("vm7", "hyp4")):
+            stage.world.vm(vm, host)
+        stage.world.hosts["hyp4"].stop()
+        wait_until("hyp4 is away", lambda: stage.smd.get("/v1/health")[1]["hypervisors"] == 3)
+        stage.world.hosts["hyp4"].start()
+        stage.smd.hosts_here(4)
+        together(stage.world.hosts["hyp4"])
+        keep_the_guids(stage, ("vm1", "hyp2"), ("vm2", "hyp3"))
+        equal(len(slots_that_show_others_guids(stage)), 2)
+        held = Held(stage.world)
+        stage.world.fault("hyp4", "HOST_MOVE", held)
+        under_way = stage.begin("vm6", "hyp1")
+        equal(held.there.wait(20), True)
+        stage.world.fault("hyp1", "HOST_ATTACH", stage.world.faults.clear)
+        equal(stage.smd.move("vm7", "hyp1")["outcome"], "done")
+        wait_until("all show their own", lambda: not slots_that_show_others_guids(stage))
+        equal(stage.smd.get(f"/v1/migrations/{under_way}")[1]["ended"], False)
+        held.go.set()
+        equal(stage.ends(under_way), ["done"])
+        stage.world.sm.sweep()
+        for shim in stage.world.shims.values():
+            shim.state = "running"  # programs that were started again
+        stage.all_well()
+
+
 run([four_move_at_the_same_time, one_that_shares_a_connection_is_refused_by_name,
      what_shares_a_connection_only_one_way_is_found_when_it_is_prepared, one_is_prepared_after_the_other,
      slots_of_those_under_way_are_theirs, no_more_move_than_may, one_fails_and_the_others_go_on, the_lease_is_waited_for,
      who_waits_for_anothers_lease_is_not_timed, nor_is_who_waits_for_it_on_the_way_back,
      an_sm_that_says_nothing_has_the_steps_time_after_the_other_has_ended,
      an_sm_that_dies_is_waited_for_by_all, killed_in_the_middle_of_several_it_brings_all_to_their_end,
-     ended_it_brings_all_to_their_end])
+     ended_it_brings_all_to_their_end,
+     guids_at_two_slots_are_set_right_on_all_hosts_whatever_else_is_under_way])
