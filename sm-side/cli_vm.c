@@ -71,16 +71,11 @@ static struct json_object *follow(const struct cli_options *options, const char 
 
 static void end_print(const char *name, struct json_object *change)
 {
-	bool creates = !strcmp(cli_text(change, "kind"), "create");
-
-	if (*cli_text(change, "reason"))
-		fprintf(stderr, "  %s: %s: %s\n", cli_text(change, "who"),
-		        cli_text(change, "reason"), cli_text(change, "text"));
 	printf("%s: %s: slot %s of %s, port GUID %s", name, cli_text(change, "outcome"),
 	        cli_text(change, "slot"), cli_text(change, "host"), cli_text(change, "port_guid"));
 	if (json_object_object_get_ex(change, "lid", NULL))
 		printf(", LID %.0f", cli_number(change, "lid"));
-	printf(" %s\n", creates ? "given" : "given back");
+	puts("");
 }
 
 static int follow_to_end(const struct cli_options *options, const char *name, uint64_t id)
@@ -91,6 +86,9 @@ static int follow_to_end(const struct cli_options *options, const char *name, ui
 	if (!vm)
 		return CLI_UNKNOWN;
 	change = json_read_object(vm, "change");
+	if (*cli_text(change, "reason"))
+		fprintf(stderr, "  %s: %s: %s\n", cli_text(change, "who"),
+		        cli_text(change, "reason"), cli_text(change, "text"));
 	if (options->json)
 		cli_print_json(vm);
 	else
