@@ -133,6 +133,7 @@ static struct json_object *counts_of(const struct migration *m)
 	json_put_number(object, "lft_sets", m->counts.lft_sets);
 	json_put_number(object, "lft_sets_physical", m->counts.lft_sets_physical);
 	json_put_number(object, "lft_sets_vswitch", m->counts.lft_sets_vswitch);
+	json_put_number(object, "lft_sets_shared", m->counts.lft_sets_shared);
 	json_put_number(object, "pkey_sets", m->counts.pkey_sets);
 	json_put_number(object, "portinfo_sets", m->counts.portinfo_sets);
 	json_put_number(object, "resent", m->counts.resent);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 /*
- * The SM gives its lease to one at a time, so of several migrations, and VMs that come or go, that
- * have come so far at once each waits for those before it. How long is theirs to say: whoever waits
- * for another one of ours is not timed, and has the whole time of its step when none of them has
- * the lease any more. The same goes for who waits for a sweep, which is held off until then.
+ * Migrations, and VMs that come or go, hold the SM's lease together, but nobody joins those who
+ * hold it when a sweep waits for them, or when the SM does not know what one of them moves. How
+ * long that takes is theirs to say: whoever waits while another one of ours is under the lease is
+ * not timed, and has the whole time of its step when none is any more. The
+ * same goes for who waits for a sweep, which is held off until then.
  */
 #include "notifier/base/monotonic.h"
 #include "sm-side/conductor_state.h"

@@ -79,6 +79,7 @@ struct migration_step {
 
 struct migration_counts {
 	unsigned lft_sets, lft_sets_physical, lft_sets_vswitch, pkey_sets, portinfo_sets, resent;
+	unsigned lft_sets_shared; /* that are in another migration's lft_sets */
 	unsigned sm_elapsed_us, copy_ms;
 };
 

@@ -100,6 +100,9 @@ struct json_object *sm_talk_request(const struct migration *m, enum migration_ac
 		request = leased_request(m, "lease");
 		json_put_number(request, "ms", m->deadlines->sm_lease_ms);
 		json_put_number(request, "wait_ms", lease_wait_ms(m->deadlines));
+		/* By it the SM knows who else may hold the lease. */
+		if (*m->plan_hash)
+			json_put_text(request, "hash", m->plan_hash);
 		return request;
 	case ACTION_APPLY:
 		request = leased_request(m, "apply");
@@ -335,6 +338,7 @@ static enum migration_event take_applied(struct migration *m, struct json_object
 	add_count(answer, "lft_sets", &counts->lft_sets);
 	add_count(answer, "lft_sets_physical", &counts->lft_sets_physical);
 	add_count(answer, "lft_sets_vswitch", &counts->lft_sets_vswitch);
+	add_count(answer, "lft_sets_shared", &counts->lft_sets_shared);
 	add_count(answer, "pkey_sets", &counts->pkey_sets);
 	add_count(answer, "portinfo_sets", &counts->portinfo_sets);
 	add_count(answer, "resent", &counts->resent);

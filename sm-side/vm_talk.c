@@ -130,6 +130,9 @@ static struct json_object *lease_request(const struct vm_change *change)
 	/* Busy is to be heard before the step's own deadline; it is asked again then. */
 	json_put_number(
 	        request, "wait_ms", d->plan_ms < d->sm_lease_ms ? d->plan_ms : d->sm_lease_ms);
+	/* By it the SM knows who else may hold the lease. */
+	if (*change->plan_hash)
+		json_put_text(request, "hash", change->plan_hash);
 	return request;
 }
 

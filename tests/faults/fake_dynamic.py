@@ -15,6 +15,7 @@ class DynamicSm(Sm):
         self.owes_sweep, self.lids = False, {}
         self.sweeps = True  # False: not yet
         self.located = 0
+        self.sweep_waits = lambda: self.owes_sweep
 
     def start(self):
         self.sweep()
@@ -25,7 +26,7 @@ class DynamicSm(Sm):
         self.sweep_if_owed()
 
     def sweep_if_owed(self):
-        if self.owes_sweep and not self.lease and self.sweeps:
+        if self.owes_sweep and not self.leases and self.sweeps:
             self.sweep()
 
     def sweep(self, keeps_lids=True):

@@ -19,7 +19,7 @@ class PromisingSm(fake_dynamic.DynamicSm):
         return next((lid for lid in range(LID_FIRST, LID_LAST + 1) if lid not in self.lids.values()), None)
 
     def link_changed(self):
-        if not self.lease:
+        if not self.leases:
             self.world.log.append("a link is ordered without the lease")
         super().link_changed()
 
@@ -35,6 +35,10 @@ class PromisingSm(fake_dynamic.DynamicSm):
         name = f"plan{self.plans_made}"
         self.plans[name] = (move["kind"], guid, chosen)
         return {"hash": name, "generation": 1, "lft_sets": 3, "moves": [{"kind": move["kind"], "vm": {"lid": chosen["lid"]}}]}
+
+    def movers_of(self, name):
+        kind, guid, *chosen = self.plans[name]
+        return {guid, *chosen[0].values()} if kind in ("create", "destroy") else super().movers_of(name)
 
     def plan_create(self, guid, move):
         place = (int(move["to_switch_guid"], 16), move["to_switch_port"])
@@ -80,11 +84,11 @@ class World(fake_dynamic.World):
 
     def vm(self, name, host):
         """It was there before everybody else, and before the SM."""
-        self.sm.lease = True
+        self.sm.leases["the world"] = (None, None)
         slot = next(s for s in self.slots if self.slots[s]["host"] == host and not self.slots[s]["vm"])
         self.sm.lids[self.slots[slot]["port_guid"]] = 0x10 + len(self.vms)
         super().vm(name, host)
-        self.sm.lease = None
+        self.sm.leases.clear()
 
     def complaints_of_slots(self):
         guids = {vm["guid"] for vm in self.vms.values() if vm["guid"]}

@@ -86,7 +86,7 @@ def one_whose_port_a_sweep_has_forgotten_is_found_by_the_next():
     """Somebody held the lease for too long; the links are as they should be."""
     with dynamic() as stage:
         def forget():
-            stage.world.sm.lease = None
+            stage.world.sm.leases.clear()
             stage.world.sm.sweep()
             equal(stage.world.vms["vm1"]["guid"] in stage.world.fabric, False, "the SM has forgotten it")
 

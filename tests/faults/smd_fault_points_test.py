@@ -81,7 +81,7 @@ def cannot_rebuild(stage):
 def its_port_is_forgotten(stage):
     """The lease runs out while no link is up with the VM's GUIDs, and a sweep comes by."""
     def forget():
-        stage.world.sm.lease = None
+        stage.world.sm.leases.clear()
         stage.world.sm.sweep()
         equal(stage.world.vms["vm1"]["guid"] in stage.world.fabric, False, "is it forgotten?")
 

@@ -126,8 +126,37 @@ def one_fails_and_the_others_go_on():
         stage.all_well()
 
 
+def the_lease_is_held_together():
+    """All come to `apply` before one of them is answered."""
+    with Crowd() as stage:
+        for host in stage.world.hosts.values():
+            together(host)
+        stage.world.fault("sm", "apply", Rendezvous(stage.world, 4), 4)
+        numbers = [stage.begin(vm, host) for vm, host in (("vm1", "hyp2"), ("vm2", "hyp3"), ("vm3", "hyp2"), ("vm4", "hyp3"))]
+        equal(stage.ends(*numbers), ["done"] * 4)
+        equal(stage.world.sm.refused_leases, 0)
+        stage.all_well()
+
+
+def so_it_is_on_the_way_back():
+    with Crowd() as stage:
+        for host in stage.world.hosts.values():
+            together(host)
+        stage.world.fault("hyp3", "HOST_ATTACH", "fail", 3)
+        stage.world.fault("sm", "undo", Rendezvous(stage.world, 3), 3)
+        numbers = [stage.begin(vm, "hyp3") for vm in ("vm1", "vm2", "vm3")]
+        equal(stage.ends(*numbers), ["failed-at-source"] * 3)
+        stage.all_well()
+
+
+def a_sweep_waits(stage):
+    """So whoever holds the lease holds it alone."""
+    stage.world.sm.sweep_waits = lambda: True
+
+
 def the_lease_is_waited_for():
     with Crowd() as stage:
+        a_sweep_waits(stage)
         number, held = held_in(stage, "HOST_SET_GUIDS", "hyp2")
         other = stage.begin("vm2", "hyp3")
         stage.smd.wait_for(other, "leasing")
@@ -147,6 +176,7 @@ def waits_longer_than_it_has(stage, number):
 
 def who_waits_for_anothers_lease_is_not_timed():
     with Crowd(apply_ms=1500, guids_ms=60000) as stage:
+        a_sweep_waits(stage)
         number, held = held_in(stage, "HOST_SET_GUIDS", "hyp2")
         other = stage.begin("vm2", "hyp3")
         stage.smd.wait_for(other, "leasing")
@@ -158,6 +188,7 @@ def who_waits_for_anothers_lease_is_not_timed():
 
 def nor_is_who_waits_for_it_on_the_way_back():
     with Crowd(plan_ms=1500, guids_ms=60000, attach_ms=60000) as stage:
+        a_sweep_waits(stage)
         failing, fails = held_in(stage, "HOST_ATTACH", "hyp3", "vm2", "hyp3", "fail")
         number, held = held_in(stage, "HOST_SET_GUIDS", "hyp2")
         fails.go.set()
@@ -293,7 +324,8 @@ def guids_at_two_slots_are_set_right_on_all_hosts_whatever_else_is_under_way():
 
 run([four_move_at_the_same_time, one_that_shares_a_connection_is_refused_by_name,
      what_shares_a_connection_only_one_way_is_found_when_it_is_prepared, one_is_prepared_after_the_other,
-     slots_of_those_under_way_are_theirs, no_more_move_than_may, one_fails_and_the_others_go_on, the_lease_is_waited_for,
+     slots_of_those_under_way_are_theirs, no_more_move_than_may, one_fails_and_the_others_go_on, the_lease_is_held_together,
+     so_it_is_on_the_way_back, the_lease_is_waited_for,
      who_waits_for_anothers_lease_is_not_timed, nor_is_who_waits_for_it_on_the_way_back,
      an_sm_that_says_nothing_has_the_steps_time_after_the_other_has_ended,
      an_sm_that_dies_is_waited_for_by_all, killed_in_the_middle_of_several_it_brings_all_to_their_end,

@@ -158,7 +158,7 @@ static void the_sm_is_asked_as_the_plugin_understands(void **unused)
 	        "\"0x0000000000000102\",\"to_switch_port\":2,\"vm_node_guid\":"
 	        "\"0x0000000000001001\"}");
 	assert_string_equal(asked(&m, ACTION_LEASE),
-	        "{\"op\":\"lease\",\"migration\":7,\"ms\":6000,\"wait_ms\":2000}");
+	        "{\"op\":\"lease\",\"migration\":7,\"ms\":6000,\"wait_ms\":2000,\"hash\":\"abc\"}");
 	assert_string_equal(
 	        asked(&m, ACTION_APPLY), "{\"op\":\"apply\",\"migration\":7,\"hash\":\"abc\"}");
 	assert_string_equal(asked(&m, ACTION_UNDO),
