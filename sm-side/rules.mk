@@ -118,6 +118,8 @@ $(call fuzzer,sm_request,$(SM_PROTOCOL_SOURCES),-ljson-c)
 $(B)/obj/tests/unit/sm_sender.o: CPPFLAGS += -isystem /usr/include/infiniband
 $(call unit_test,sm_sender,sm-side/smp_sender_opensm.c,-lpthread)
 $(call unit_test,sm_server,sm-side/sm_server.c,-lpthread)
+$(call unit_test,plugin_lease_table,sm-side/lease_table.c $(PLAN_SOURCES))
+$(call unit_test,plugin_turns,sm-side/move_turns.c $(PLAN_SOURCES),-lpthread)
 
 # ---- end of plugin -----------------------------------------------------------------------------------------------
 

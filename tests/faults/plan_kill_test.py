@@ -18,9 +18,11 @@ from faults.plugin_client import Refused  # noqa: E402
 from faults.sa_truth import check_sa_truth  # noqa: E402
 from lab.deadline import wait_until  # noqa: E402
 from lab.tap import FULL, Tap, print_rows  # noqa: E402
-from simfabric.plugin_lab import UP_S, PluginLab  # noqa: E402
+from simfabric.plugin_lab import UP_S  # noqa: E402
+from simfabric.together_lab import TogetherLab  # noqa: E402
 
-QUICK = {"copy-consistent/sm-apply:wave:1/undone", "copy-consistent/sm-apply:wave:1/finished"}
+QUICK = {"copy-consistent/sm-apply:wave:1/undone", "copy-consistent/sm-apply:wave:1/finished",
+         "at-once/sm-apply:routes:1/undone"}
 DONE_ALREADY = "same-place"  # bring-up has found the GUIDs where they are
 
 
@@ -38,7 +40,7 @@ class Mortal:
         self.start_opensm()
 
 
-class SwapLab(Mortal, PluginLab):
+class SwapLab(Mortal, TogetherLab):
     """Prepopulated LIDs: every slot has one."""
 
     def __init__(self):
@@ -71,6 +73,13 @@ class Plan:
         return Swap(lab, self)
 
 
+class PlansAtOnce(Plan):
+    """As many plans as there are moves, which wait for their turn together."""
+
+    def attempt(self, lab):
+        return AtOnce(lab, self)
+
+
 class DynamicPlan(Plan):
     lab = EmptySlotsLab
 
@@ -85,6 +94,7 @@ class DynamicPlan(Plan):
 PLANS = [Plan("fast", order="fast"), Plan("consistent", order="consistent"), Plan("drop-first", order="drop-first"),
          Plan("minimum", reach="minimum"), Plan("minimum-consistent", reach="minimum", order="consistent"),
          Plan("together", 3, order="fast"), Plan("together-consistent", 3, order="consistent"),
+         PlansAtOnce("at-once", 3, order="fast"), PlansAtOnce("at-once-consistent", 3, order="consistent"),
          DynamicPlan("create", Coming), DynamicPlan("copy", Moving), DynamicPlan("copy-consistent", Moving, order="consistent"),
          DynamicPlan("destroy", Ending)]
 
@@ -151,6 +161,15 @@ class Swap:
     def are_at(self, slots):
         found = [self.lab.guid_at(slot) for slot in slots]
         assert found == self.guids, f"{slots} show {found}, not {self.guids}"
+
+
+class AtOnce(Swap):
+    def begin(self):
+        movers = self.lab.movers(self.pairs, **self.how)
+        answers = self.lab.apply_at_once(movers)
+        assert all(answer["ok"] and answer["together"] == len(movers) for answer in answers), answers
+        for mover in movers:
+            mover.release()
 
 
 def places_passed(lab, plan):

@@ -55,6 +55,7 @@ static void each_op_is_read_with_its_members(void **state)
 	assert_int_equal(
 	        read_line("{\"op\":\"lease\",\"migration\":18,\"ms\":2000}", &r), REFUSAL_NONE);
 	assert_string_equal(r.migration, "18");
+	assert_false(r.has_hash);
 	assert_int_equal(r.ms, 2000);
 	assert_int_equal(r.wait_ms, 2000);
 	assert_int_equal(
@@ -62,6 +63,11 @@ static void each_op_is_read_with_its_members(void **state)
 	        REFUSAL_NONE);
 	assert_string_equal(r.migration, "m");
 	assert_int_equal(r.wait_ms, 0);
+	assert_int_equal(read_line("{\"op\":\"lease\",\"migration\":1,\"ms\":1,"
+	                           "\"hash\":\"00000000deadbeef\"}",
+	                         &r),
+	        REFUSAL_NONE);
+	assert_true(r.has_hash);
 	assert_int_equal(read_line("{\"op\":\"release_lease\",\"migration\":1}", &r), REFUSAL_NONE);
 	assert_false(r.wants_sweep);
 	assert_int_equal(read_line("{\"op\":\"release_lease\",\"migration\":1,\"sweep\":true}", &r),
@@ -159,6 +165,7 @@ static void what_is_not_as_it_should_be_is_a_bad_request(void **state)
 	        {"wait too long", "{\"op\":\"lease\",\"migration\":1,\"ms\":1,\"wait_ms\":10001}"},
 	        {"a sweep or none", "{\"op\":\"release_lease\",\"migration\":1,\"sweep\":1}"},
 	        {"no migration", "{\"op\":\"lease\",\"ms\":1}"},
+	        {"lease of no plan", "{\"op\":\"lease\",\"migration\":1,\"ms\":1,\"hash\":\"x\"}"},
 	        {"empty migration", "{\"op\":\"lease\",\"migration\":\"\",\"ms\":1}"},
 	        {"negative migration", "{\"op\":\"lease\",\"migration\":-1,\"ms\":1}"},
 	        {"migration of a list", "{\"op\":\"lease\",\"migration\":[1],\"ms\":1}"},
