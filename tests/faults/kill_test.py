@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
-"""usage: kill_test.py [VICTIM/STEP/PLACE ...]
+"""usage: kill_test.py [VICTIM/STEP/PLACE/KIND ...]
 
 Whoever is killed in whatever step of a migration: it ends by name, nobody hangs past the overall deadline, nothing is
 executed twice, SA and fabric agree after the restart, and the next migration works. VM 1 moves from hyp1 to hyp3 while
 rc-verify in it talks to VM 2 on hyp2; victims.py says who dies where, and why that is exact. Each cell of the table has
-a system of its own. A few cells, in which each victim appears; all of them with TETHER_FULL=1; those named (words may
-be left out: "OpenSM", "/applying", "tether-smd//after") otherwise. Ends with the table, a row for each cell."""
+a system of its own. tether-smd and OpenSM are killed once more where the hypervisors have dynamic LIDs (KIND "copy", else
+"swap"), and agents in the steps that are others then. A few cells, in which each victim appears; all of them with
+TETHER_FULL=1; those named (words may be left out: "OpenSM", "/applying", "tether-smd//after", "///copy") otherwise. Ends with
+the table, a row for each cell."""
 import os
 import sys
 import time
@@ -17,7 +19,7 @@ from faults.aftermath import (LONGEST_S, both_are_exact, both_are_told, everybod
                               the_end_of, vm_is_where_it_should_be)
 from faults.membership import partitions, pkeys_of  # noqa: E402
 from faults.sa_truth import check_sa_truth  # noqa: E402
-from faults.victims import (DESTINATION, GRACE_S, NEXT, SOURCE, STEPS, VICTIMS, KillLab, Load,  # noqa: E402
+from faults.victims import (ALL_STEPS, DESTINATION, GRACE_S, NEXT, SOURCE, STEPS, VICTIMS, KillLab, Load,  # noqa: E402
                             start_migration)
 from lab.deadline import tails  # noqa: E402
 from lab.tap import FULL, Tap, print_rows  # noqa: E402
@@ -26,19 +28,22 @@ QUICK = {"source agent/stopping/after", "source agent/moving/after", "destinatio
          "peer agent/settling/after", "tether-smd/releasing/before", "tether-smd/applying/after",
          "OpenSM/leasing/before", "OpenSM/applying/after", "VM's process/settling/after",
          "peer's process/reconnecting/before"}
+QUICK = {f"{name}/swap" for name in QUICK} | {"tether-smd/linking/after/copy", "OpenSM/waking/before/copy"}
 BEFORE_COMMIT = ("locating", "preparing", "stopping", "settling")
+# Where links go down and come up.
+OF_LINKS = ("naming", "vacating", "linking", "applying", "unleasing", "waking", "attaching")
 
 
 class Cell:
-    def __init__(self, victim, step, place):
-        self.victim, self.step, self.place = victim, step, place
+    def __init__(self, victim, step, place, kind="swap"):
+        self.victim, self.step, self.place, self.kind = victim, step, place, kind
         self.outcome = self.verdict = "-"
         self.seconds = 0.0  # from the kill to the migration's end
         self.pause_s = None  # the longest of exact programs, the next migration's among them
 
     @property
     def name(self):
-        return f"{self.victim.name}/{self.step}/{self.place}"
+        return f"{self.victim.name}/{self.step}/{self.place}/{self.kind}"
 
     def outcomes(self):
         """What may come of it. A VM whose only process is dead has lost its connections, if that shows too late."""
@@ -50,8 +55,14 @@ class Cell:
         return ("done", "failed-at-source", *lost)
 
 
+def is_of_copies(victim, step):
+    return victim.name in ("tether-smd", "OpenSM") or (step in OF_LINKS and victim.name in ("source agent", "destination agent"))
+
+
 def cells():
-    return [Cell(victim, step, place) for step in STEPS for victim in VICTIMS for place in victim.places(step)]
+    swaps = [Cell(victim, step, place) for step in STEPS for victim in VICTIMS for place in victim.places(step)]
+    return swaps + [Cell(victim, step, place, "copy") for step in ALL_STEPS for victim in VICTIMS if is_of_copies(victim, step)
+                    for place in victim.places(step)]
 
 
 def is_asked_for(cell, wishes):
@@ -84,7 +95,7 @@ def strike(cell, lab, load):
 
 
 def run_cell(cell):
-    with KillLab(partitions=partitions) as lab:
+    with KillLab(partitions=partitions, dynamic=cell.kind == "copy") as lab:
         cell.victim.arm(lab, cell.step, cell.place)
         process_env = {role: lab.armed.get(role) for role in ("process", "peer-process")}
         lab.start()
@@ -111,21 +122,23 @@ def run_cell(cell):
 
 def row_of(cell):
     pause = "-" if cell.pause_s is None else f"{cell.pause_s:.2f}"
-    return cell.victim.name, cell.step, cell.place, cell.outcome, f"{cell.seconds:.2f}", cell.verdict, pause
+    return cell.kind, cell.victim.name, cell.step, cell.place, cell.outcome, f"{cell.seconds:.2f}", cell.verdict, pause
 
 
 def print_table(done):
-    print_rows([("victim", "killed in", "", "outcome", "s", "rc-verify", "longest pause, s"), *map(row_of, done)])
+    print_rows([("kind", "victim", "killed in", "", "outcome", "s", "rc-verify", "longest pause, s"), *map(row_of, done)])
 
 
 def print_matrix(done):
     """The same in short, as DESIGN.md has it: in each field the outcomes of before and after."""
-    def field(step, victim):
-        outcomes = [cell.outcome for cell in done if (cell.step, cell.victim) == (step, victim)]
-        return ", ".join(dict.fromkeys(outcomes))
+    def field(kind, step, victim):
+        outcomes = [cell.outcome for cell in done if (cell.kind, cell.step, cell.victim) == (kind, step, victim)]
+        return ", ".join(dict.fromkeys(outcomes)) or "-"
 
-    print_rows([("killed in", *(victim.name for victim in VICTIMS)),
-                *((step, *(field(step, victim) for victim in VICTIMS)) for step in STEPS)])
+    for kind, steps in (("swap", STEPS), ("copy", ALL_STEPS)):
+        victims = [victim for victim in VICTIMS if any((cell.kind, cell.victim) == (kind, victim) for cell in done)]
+        print_rows([(f"{kind}, killed in", *(victim.name for victim in victims)),
+                    *((step, *(field(kind, step, victim) for victim in victims)) for step in steps)])
 
 
 def main():

@@ -55,6 +55,12 @@ STEPS = {
     "resuming": {"destination": "relay-answer:RESUME", "peer": "relay-answer:RESUME",
                  "process": "shim-end:RESUME", "peer-process": "shim-end:RESUME"},
 }
+# With dynamic LIDs there are two more on it. What has been done before in the same words is counted.
+COPY_STEPS = {
+    "linking": {"destination": "ordered:set-guids:2"},
+    "waking": {"OpenSM": "sm-answer:locate:2"},
+}
+ALL_STEPS = {**STEPS, **COPY_STEPS}
 
 
 class KillLab(System):
@@ -158,14 +164,14 @@ class Victim:
         self.role = role or name
 
     def places(self, step):
-        return PLACES if self.role in STEPS[step] else PLACES[:1]
+        return PLACES if self.role in ALL_STEPS[step] else PLACES[:1]
 
     def arm(self, lab, step, place):
         """Before anything is started. Returns what is added to the environment of the processes in the VMs."""
         if place == "before":
             lab.armed["smd"] = {"TETHER_STOP_AT": f"smd-ask:{step}"}
         else:
-            self.arm_own(lab, STEPS[step][self.role])
+            self.arm_own(lab, ALL_STEPS[step][self.role])
 
     def strike(self, lab, load, place):
         """Returns when it is dead."""
