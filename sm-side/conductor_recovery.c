@@ -135,7 +135,7 @@ static void hold_all(struct conductor *c)
 
 		if (!migration_ended(m) && !is_driven(c, e))
 			root_hold(c->root, m->intent.id, m->intent.vm, &m->intent.address,
-			        c->deadlines->overall_ms);
+			        m->intent.shared_port, c->deadlines->overall_ms);
 	}
 }
 

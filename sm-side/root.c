@@ -337,10 +337,36 @@ int root_tell(struct root *root, const char *host, const Tether__Event *event)
 	return link ? connection_send(link->connection, &frame) : -ENOTCONN;
 }
 
-void root_hold(struct root *root, uint64_t migration, const char *vm, const struct address *address,
-        unsigned ms)
+/* What a barrier is of; there is one for each LID that the VM is known by. */
+struct hold {
+	struct root *root;
+	uint64_t migration;
+	const char *vm;
+	uint64_t until_ms;
+};
+
+static bool hold_at(const struct hold *hold, const struct address *address)
 {
-	if (relay_hold(root->relay, migration, vm, address, monotonic_ms() + ms))
+	return !relay_hold(hold->root->relay, hold->migration, hold->vm, address, hold->until_ms);
+}
+
+static bool hold_at_lid(void *owner, uint32_t lid)
+{
+	struct address address = {.lid = (uint16_t)lid};
+
+	return !lid || hold_at(owner, &address);
+}
+
+void root_hold(struct root *root, uint64_t migration, const char *vm, const struct address *address,
+        bool shared_port, unsigned ms)
+{
+	struct hold hold = {root, migration, vm, monotonic_ms() + ms};
+	bool held = hold_at(&hold, address);
+
+	if (shared_port)
+		held &= numbers_each_lid(
+		        questions_numbers(root->questions), address, hold_at_lid, &hold);
+	if (!held)
 		log_error("root", "no memory to hold connections to %s", vm);
 	root_tick_arm(root);
 }

@@ -36,10 +36,10 @@ int root_send(struct root *root, const Tether__Event *event);
 /* To @host alone, and no answer is expected: what it missed while it was away. -ENOTCONN. */
 int root_tell(struct root *root, const char *host, const Tether__Event *event);
 
-/* Until the end of @migration, or for @ms, nobody connects to @vm at @address, nor @vm to anybody.
- */
+/* Until the end of @migration, or for @ms, nobody connects to @vm at @address, nor @vm to anybody;
+ * @shared_port: nor at any LID that it is known by (root_numbers_set). */
 void root_hold(struct root *root, uint64_t migration, const char *vm, const struct address *address,
-        unsigned ms);
+        bool shared_port, unsigned ms);
 /* @migration has ended, also where no step of the tree has said so. */
 void root_let_go(struct root *root, uint64_t migration);
 

@@ -239,6 +239,41 @@ def on_a_full_disk_it_says_so_and_goes_on_when_there_is_room():
         drain.join()
 
 
+def behind_shared_ports(stage):
+    """A LID for each server; peers know each VM by that of the server where it is."""
+    lids = {host: 7 + number for number, host in enumerate(stage.world.hosts)}
+    before = {vm["lid"]: lids[vm["host"]] for vm in stage.world.vms.values()}
+    for slot in stage.world.slots.values():
+        slot.update(shared_port=True, address={"lid": lids[slot["host"]], "gid": bytes(16)})
+    for vm in stage.world.vms.values():
+        vm["lid"] = before[vm["lid"]]
+    for shim in stage.world.shims.values():
+        for qp in shim.qps.values():
+            qp["remote_lid"] = before[qp["remote_lid"]]
+    return stage
+
+
+def nobody_connects_to_a_vm_behind_a_shared_port_by_a_lid_that_it_had_before():
+    with behind_shared_ports(Stage(fabric="none", env={"TETHER_DIE_AT": "smd-recorded:preparing:2"})) as stage:
+        equal(stage.smd.move("vm1", "hyp2")["outcome"], "done")
+        try:
+            stage.smd.migrate("vm1", "hyp3")
+        except OSError:
+            pass  # it has died already
+        equal(stage.smd.wait(), -9)
+        stage.world.hosts["hyp2"].stop()
+        stage.smd.start()
+        stage.smd.hosts_here(2)
+        host = stage.world.hosts["hyp3"]
+        # By the LID of hyp1, where it was first.
+        host.connects_to("vm1")
+        wait_until("an answer", host.outcomes)
+        equal(host.outcomes(), ["OUTCOME_NONE"])
+        stage.world.hosts["hyp2"].start()
+        equal(stage.smd.wait_for(2)["outcome"], "aborted")
+        wait_until("connected", lambda: host.outcomes() == ["OUTCOME_NONE", "OUTCOME_DONE"])
+
+
 def started_again_it_leaves_all_as_it_is(stage, outcome):
     """vm1 has moved twice; the first of it is closed, and nobody is asked anything about it."""
     stage.smd.start()
@@ -342,6 +377,7 @@ run([killed_before_the_commit_it_is_aborted, killed_while_it_aborts_it_is_aborte
      killed_twice_it_goes_on, a_daemon_that_is_ended_aborts_what_is_not_committed,
      a_daemon_that_is_ended_after_the_commit_goes_on_to_the_end,
      ended_twice_or_too_late_it_leaves_what_is_under_way_to_its_successor,
+     nobody_connects_to_a_vm_behind_a_shared_port_by_a_lid_that_it_had_before,
      on_a_full_disk_it_says_so_and_goes_on_when_there_is_room,
      an_end_that_was_not_written_is_written_before_the_next_move, an_end_that_was_not_written_is_written_when_it_can_be,
      an_end_that_is_missing_is_told_from_the_next_move,
