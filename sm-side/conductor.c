@@ -2,6 +2,7 @@
 #include "sm-side/conductor_state.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -59,11 +60,18 @@ static struct admission shutting_down(void)
 static struct admission may_begin(
         struct conductor *c, const struct conductor_wish *wish, struct migration_intent *intent)
 {
+	const struct migration *left;
 	struct under_way under_way;
 	struct admission admission;
 
 	if (c->closing)
 		return shutting_down();
+	left = conductor_left_over(c);
+	if (left)
+		return admission_refuse("busy",
+		        "migration %" PRIu64
+		        " of %s was under way before a restart and is gone on with first",
+		        left->intent.id, left->intent.vm);
 	if (!conductor_under_way(c, &under_way))
 		return admission_refuse("no-memory", "tether-smd is out of memory");
 	admission = admit(c, &under_way, wish->vm, wish->to, intent);

@@ -112,6 +112,13 @@ static struct ledger_entry *oldest_left(const struct conductor *c)
 	return oldest;
 }
 
+const struct migration *conductor_left_over(const struct conductor *c)
+{
+	const struct ledger_entry *left = oldest_left(c);
+
+	return left ? &left->migration : NULL;
+}
+
 static void recover(struct drive *d, struct ledger_entry *entry)
 {
 	struct conductor *c = d->conductor;

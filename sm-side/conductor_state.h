@@ -127,6 +127,8 @@ extern const struct sm_link_callbacks drive_sm_callbacks;
 
 /* As many as can be driven: go on with what was before the restart. */
 void conductor_recover_next(struct conductor *c);
+/* One that was under way before the restart and is not driven yet; NULL: all are. */
+const struct migration *conductor_left_over(const struct conductor *c);
 /* Numbers of VMs that have moved, from the journal. */
 void conductor_numbers_restore(struct conductor *c);
 /* @host has migration @id open. If it has ended here, or was never known: tell it how it ended. */

@@ -216,7 +216,9 @@ def ended_twice_or_too_late_it_leaves_what_is_under_way_to_its_successor():
 
 
 def on_a_full_disk_it_says_so_and_goes_on_when_there_is_room():
-    with Stage(env={"TETHER_DIE_AT": "smd-asked:detaching:1"}, log="stderr") as stage:
+    stage = Stage(env={"TETHER_DIE_AT": "smd-asked:detaching:1"}, log="stderr")
+    stage.world.vm("vm6", "hyp3")
+    with stage:
         stage.smd.migrate("vm1", "hyp2")
         stage.smd.wait()
         # One epoch is one page: that of the start goes in, that of the migration does not.
@@ -224,7 +226,7 @@ def on_a_full_disk_it_says_so_and_goes_on_when_there_is_room():
         said = next(line for line in stage.smd.child.stderr if b"cannot be gone on with" in line)
         equal(b"migration 1 of vm1 was under way (detaching)" in said and b"is its disk full?" in said, True, said)
         stage.smd.hosts_here(3)
-        equal(stage.smd.migrate("vm2", "hyp2")[1]["reason"], "busy")
+        equal(stage.smd.migrate("vm6", "hyp1")[1]["reason"], "busy")
         # Nor does anybody connect with the VM's numbers of before.
         host = stage.world.hosts["hyp3"]
         host.connects_to("vm1")
@@ -232,7 +234,9 @@ def on_a_full_disk_it_says_so_and_goes_on_when_there_is_room():
         equal(host.outcomes(), ["OUTCOME_NONE"])
         stage.smd.make_room()
         drain = Peer(stage.smd.child.stderr.read)
-        equal(stage.smd.wait_for(1)["outcome"], "done")
+        wait_until("another may begin", lambda: stage.smd.migrate("vm6", "hyp1")[0] == 202)
+        equal("recovering" in [step["state"] for step in stage.smd.get("/v1/migrations/1")[1]["steps"]], True, "it began first")
+        equal([stage.smd.wait_for(number)["outcome"] for number in (1, 2)], ["done", "done"])
         equal(stage.world.complaints(), [])
         wait_until("connected", lambda: host.outcomes() == ["OUTCOME_NONE", "OUTCOME_DONE"])
         stage.smd.stop()
