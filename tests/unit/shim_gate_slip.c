@@ -20,7 +20,7 @@ static void the_sequentially_consistent_form_needs_no_barrier(void **state)
 	assert_int_equal(gate_race(GATE_RACE_PAUSES), 0);
 }
 #else
-/* A slip takes two processors at the same time, for which a busy machine may let them wait. */
+/* Who may not run before all others waits for two processors at the same time on a busy machine. */
 static void without_the_barrier_somebody_slips(void **state)
 {
 	unsigned slips = 0;
