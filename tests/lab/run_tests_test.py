@@ -106,6 +106,15 @@ def one_that_crashes_fails():
         assert status == 1 and row_of(lines, "a") == ("FAIL", 2, 1, f"exit status -{signal.SIGSEGV.value}"), lines
 
 
+def one_that_cannot_be_started_fails_and_the_others_go_on():
+    with a_place() as b:
+        program = b.program("a", PASSES)
+        os.chmod(program, 0o644)
+        status, lines = b.run(program, b.program("b", PASSES))
+        assert status == 1 and row_of(lines, "a") == ("FAIL", 0, 1, "exit status 126"), lines
+        assert row_of(lines, "b") == ("ok", 2, 0, "") and "Permission denied" in "".join(lines), lines
+
+
 def one_that_tests_nothing_fails():
     with a_place() as b:
         status, lines = b.run(b.program("a", "true"))
@@ -200,8 +209,9 @@ def two_runs_at_once_in_one_build():
 
 
 TESTS = (those_that_pass_are_added_up, all_of_one_that_fails_is_shown, one_that_fails_says_so_by_its_status_alone,
-         one_that_crashes_fails, one_that_tests_nothing_fails, who_skips_as_root_fails, one_that_hangs_is_told_and_fails,
-         what_somebody_leaves_is_killed, two_run_side_by_side_and_no_more, blocks_are_not_mixed, two_runs_at_once_in_one_build)
+         one_that_crashes_fails, one_that_cannot_be_started_fails_and_the_others_go_on, one_that_tests_nothing_fails,
+         who_skips_as_root_fails, one_that_hangs_is_told_and_fails, what_somebody_leaves_is_killed,
+         two_run_side_by_side_and_no_more, blocks_are_not_mixed, two_runs_at_once_in_one_build)
 
 
 def main():
