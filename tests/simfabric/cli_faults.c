@@ -129,6 +129,8 @@ static int add_rule(struct cli *cli, enum mad_fault_kind kind, int argc, char **
 		return cli_wrong_usage(cli);
 	if (kind == MAD_FAULT_DELAY && !rule.delay_ns && !rule.per_hop_ns)
 		return cli_fail("a delay needs --us or --us-per-hop");
+	if (kind == MAD_FAULT_DELAY && rule.directions != MAD_REQUEST)
+		return cli_fail("responses are not delayed");
 	fabric_lock(cli->fabric);
 	r = mad_fault_add(cli->fabric, &rule);
 	fabric_unlock(cli->fabric);

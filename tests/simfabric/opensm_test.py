@@ -9,7 +9,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from lab.tap import FULL, Tap  # noqa: E402
 from simfabric.ibsim import Ibsim  # noqa: E402
-from simfabric.lab import Fabric, wait_until  # noqa: E402
+from simfabric.lab import Failed, Fabric, wait_until  # noqa: E402
 
 UP_S = 400 if FULL else 120  # ftree computes long for 11,664 hosts
 NO_PORT = 255
@@ -136,8 +136,21 @@ def loss_is_survived(tap):
         tap.check(dropped > 0 and opensm.up > up, "lost_smps_are_sent_again", dropped)
 
 
+def rules_without_effect_are_refused(tap):
+    with Fabric() as fabric:
+        fabric.create("demo.net")
+        for words in (("delay",), ("delay", "--us", 5, "--direction", "response"), ("delay", "--us", 5, "--direction", "both")):
+            try:
+                fabric.cli("fault", *words)
+            except Failed:
+                continue
+            tap.check(False, "rules_without_effect_are_refused", words)
+        tap.check(not fabric.json("fault", "list"), "rules_without_effect_are_refused", fabric.json("fault", "list"))
+
+
 def main():
     tap = Tap()
+    rules_without_effect_are_refused(tap)
     demo_comes_up(tap)
     for size in SIZES:
         tree_costs_what_the_paper_says(tap, size)
