@@ -73,7 +73,8 @@ static void compare_identity(const osm_opensm_t *osm, const struct plan_transfer
 	compare_enforced(osm, port, differences);
 }
 
-/* One that has gone since carries nothing; whether the others lead around it is asked of them all. */
+/* One that has gone since carries nothing; whether the others lead around it is asked of them all.
+ */
 static void compare_entry(
         const osm_opensm_t *osm, const struct plan_entry *entry, struct differences *differences)
 {
