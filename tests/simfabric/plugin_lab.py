@@ -9,7 +9,7 @@ from lab.build import Build
 from simfabric.lab import Fabric
 
 UP_S = 30
-LEASE_MS = 5000
+LEASE_MS, LONGEST_LEASE_MS = 5000, 10000
 UBSAN_SAYS = ": runtime error: "
 
 
@@ -117,10 +117,14 @@ class PluginLab:
         return sorted(row["slot"] for row in self.fabric.slots())
 
     def exchange_guids(self, a, b):
-        """Both slots show the one's GUIDs for a moment, never a placeholder."""
+        self.exchange_guids_of((a, b))
+
+    def exchange_guids_of(self, *pairs):
+        """Both slots of a pair show the one's GUIDs for a moment, never a placeholder. No slot is in two pairs."""
         rows = {row["node"]: row for row in self.fabric.dump("places")}
-        for slot, row in ((b, rows[a]), (a, rows[b])):
-            self.fabric.cli("guids", slot, row["node_guid"], row["port_guid"])
+        for a, b in pairs:
+            for slot, row in ((b, rows[a]), (a, rows[b])):
+                self.fabric.cli("guids", slot, row["node_guid"], row["port_guid"])
 
     # tether-smd's part.
 
@@ -141,7 +145,9 @@ class PluginLab:
 
     def plan_moves(self, pairs, **how):
         """Who sits in each pair's first slot moves to the second one, all in one plan."""
-        moves = [{"vm_port_guid": self.guid_at(source), **self.place_of(destination)} for source, destination in pairs]
+        rows = {row["slot"]: row for row in self.fabric.slots()}
+        moves = [{"vm_port_guid": rows[source]["port_guid"], "to_switch_guid": rows[destination]["vswitch_guid"],
+                  "to_switch_port": rows[destination]["vswitch_port"]} for source, destination in pairs]
         return self.ask("plan", moves=moves, **how)
 
     def leased(self, ms=LEASE_MS):
@@ -152,11 +158,11 @@ class PluginLab:
         return sm, self.migrations
 
     def apply(self, plan, *pairs):
-        """GUIDs and plan, under a lease."""
-        sm, migration = self.leased()
+        """GUIDs and plan, under a lease: its time begins anew when the GUIDs are there."""
+        sm, migration = self.leased(LONGEST_LEASE_MS)
         with sm:
-            for source, destination in pairs:
-                self.exchange_guids(source, destination)
+            self.exchange_guids_of(*pairs)
+            sm.ask("lease", migration=migration, ms=LEASE_MS)
             return sm.ask("apply", hash=plan["hash"], migration=migration)
 
     def move(self, source, destination):
@@ -168,3 +174,13 @@ class PluginLab:
         """Several moves, each from and to slots of its own."""
         plan = self.plan_moves(pairs, **how)
         return plan, self.apply(plan, *pairs)
+
+    def undo_together(self, plan, pairs):
+        """The plan of these moves taken back, GUIDs and all."""
+        moves = [{"vm_port_guid": move["vm"]["port_guid"], "to_switch_guid": move["from"]["switch_guid"],
+                  "to_switch_port": move["from"]["switch_port"]} for move in plan["moves"]]
+        sm, migration = self.leased(LONGEST_LEASE_MS)
+        with sm:
+            self.exchange_guids_of(*pairs)
+            sm.ask("lease", migration=migration, ms=LEASE_MS)
+            assert sm.ask("undo", moves=moves, hash=plan["hash"], migration=migration)["verified"]

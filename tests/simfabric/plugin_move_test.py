@@ -136,19 +136,9 @@ def evacuations(lab, seed, blue, order):
             assert lab.ask("verify", hash=plan["hash"])["verified"]
             check_sweep(lab)
             if number % 2:
-                undo_moves(lab, plan, pairs)
+                lab.undo_together(plan, pairs)
                 assert tables(lab) == before
                 check_truth(lab, sa, blue)
-
-
-def undo_moves(lab, plan, pairs):
-    moves = [{"vm_port_guid": move["vm"]["port_guid"], "to_switch_guid": move["from"]["switch_guid"],
-              "to_switch_port": move["from"]["switch_port"]} for move in plan["moves"]]
-    sm, migration = lab.leased()
-    with sm:
-        for source, destination in pairs:
-            lab.exchange_guids(source, destination)
-        assert sm.ask("undo", moves=moves, hash=plan["hash"], migration=migration)["verified"]
 
 
 def next_vm_in_the_old_slot_has_not_its_partition(lab):
