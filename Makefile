@@ -212,6 +212,7 @@ help:
 	@echo 'make bench-path   instructions that a message costs with libtether.so; BENCH="--messages N --keep DIR"'
 	@echo 'make bench-plan  instructions that planning a move takes for each switch; BENCH="--sizes N,... --functions N,..."'
 	@echo 'make bench-reconfigure  moves against recomputations on the fat-trees of Table I; SIZES=324,648; BENCH="--help"'
+	@echo 'make bench-evacuate  a hypervisor with 16 VMs evacuated by one plan in each order, and by 16; SIZES="324 6,4,4"; BENCH="--seed N"'
 	@echo 'make bench-smp  LFT Sets by raw SMPs against equations 4 and 5 of the vSwitch paper; SIZES=324,648; BENCH="--help"'
 	@echo 'make surface-table  write the table of what is wrapped into preload/DESIGN.md'
 	@echo 'make install    PREFIX=/usr DESTDIR='

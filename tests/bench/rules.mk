@@ -24,6 +24,11 @@ bench-plan: $(B)/bench/plan_cost $(B)/deps-extra.stamp
 bench-reconfigure: all
 	$(Q)tests/bench/run_bench_reconfigure --build $(B) $(if $(SIZES),--sizes $(SIZES)) $(BENCH)
 
+# SIZES may have commas in one, so they are separated by spaces.
+.PHONY: bench-evacuate
+bench-evacuate: all
+	$(Q)tests/bench/run_bench_evacuate --build $(B) $(if $(SIZES),--sizes "$(SIZES)") $(BENCH)
+
 .PHONY: bench-smp
 bench-smp: all
 	$(Q)tests/bench/run_bench_smp --build $(B) $(if $(SIZES),--sizes $(SIZES)) $(BENCH)

@@ -32,12 +32,12 @@ def recomputation_ms(log):
 
 class TreeLab(PluginLab):
     """A fat-tree under OpenSM, whose state manager says in its log what it is about. @vfs: None for plain CAs.
-    @smp_us: how long each SMP is on its way."""
+    @smp_us: how long each SMP is on its way. @settings: rows for opensm.conf."""
 
-    def __init__(self, size, vfs=None, partitions=None, smp_us=0):
+    def __init__(self, size, vfs=None, partitions=None, smp_us=0, **settings):
         net = [size] if vfs is None else [size, "--vf", str(vfs)]
         model = "plain-ca" if vfs is None else "vswitch"
-        super().__init__({"routing_engine": ENGINE, "transaction_timeout": 1000}, partitions, net, SM_NODE, f"endpoints={model}")
+        super().__init__({"routing_engine": ENGINE, "transaction_timeout": 1000, **settings}, partitions, net, SM_NODE, f"endpoints={model}")
         self.smp_us = smp_us
 
     def conf(self):

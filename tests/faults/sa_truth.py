@@ -87,9 +87,10 @@ def link_findings(truth, sa):
         yield f"SA has no LinkRecord {row}"
 
 
-def path_findings(truth, sa):
+def path_findings(truth, sa, pairs=None):
+    """@pairs: of port GUIDs, from the one to the other; None: all."""
     ports = truth.end_ports
-    pairs = [(a, b) for a in ports for b in ports if a != b]
+    pairs = [(a, b) for a in ports for b in ports if a != b] if pairs is None else pairs
     answers = sa.many_paths([(gid(a), gid(b)) for a, b in pairs])
     for (a, b), paths in zip(pairs, answers):
         names = f"from {ports[a]['node']} to {ports[b]['node']} 0x{b:x}"
@@ -134,9 +135,10 @@ def group_findings(truth, sa):
                 yield f"group {mgid}: what 0x{guid:x} sends comes to {sorted(copies)}, members are at {wanted}"
 
 
-def findings(truth, sa, pkeys=None):
-    """Every way in which the SA and the fabric disagree, as sentences. @pkeys: {port GUID: its P_Keys}."""
-    return [*node_findings(truth, sa), *lid_findings(truth), *link_findings(truth, sa), *path_findings(truth, sa),
+def findings(truth, sa, pkeys=None, pairs=None):
+    """Every way in which the SA and the fabric disagree, as sentences. @pkeys: {port GUID: its P_Keys}. @pairs: whose paths
+    are asked for, if not all."""
+    return [*node_findings(truth, sa), *lid_findings(truth), *link_findings(truth, sa), *path_findings(truth, sa, pairs),
             *pkey_findings(truth, sa, pkeys or {}), *group_findings(truth, sa)]
 
 
