@@ -444,6 +444,22 @@ static void wait_for_sides(struct move_group *group)
 		member->refused = REFUSAL_NOT_ACKNOWLEDGED;
 }
 
+/* Nothing holds a forced reroute up. It routes by who is there, so the entries of who is to come,
+ * or has gone, may be others' again although they were acknowledged. */
+static void drop_rerouted(struct move_group *group)
+{
+	osm_opensm_t *osm = group->tools->osm;
+	struct move_look look;
+
+	CL_PLOCK_ACQUIRE(&osm->lock);
+	move_group_look(group, false, &look);
+	EACH_GOING(group, member)
+	if (!look.left[member - group->members].routes_done)
+		member->refused = REFUSAL_STALE_PLAN;
+	CL_PLOCK_RELEASE(&osm->lock);
+	move_look_end(group, &look);
+}
+
 static bool has_groups(const struct move_group *group)
 {
 	EACH_GOING(group, member)
@@ -460,6 +476,7 @@ static void wait_for_all(struct move_group *group)
 	tools->sender->kind->lft_wait(tools->sender, group->deadline_ns, &group->resent);
 	wait_for_sides(group);
 	drop_unacknowledged(group);
+	drop_rerouted(group);
 	if (osm_exit_flag)
 		refuse_all(group, REFUSAL_SHUTTING_DOWN);
 	/* A tree that is late is no reason to take a move back: OpenSM goes on with it. */

@@ -11,7 +11,7 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from lab.tap import FULL, Tap, print_rows  # noqa: E402
-from simfabric.unrest import EVENTS, Move, UnrestLab, a_sweep  # noqa: E402
+from simfabric.unrest import EVENTS, Move, UnrestLab, a_forced_reroute, a_sweep  # noqa: E402
 
 ROUNDS = 60 if FULL else 4
 HELD = "_vf1", "_vf2"  # ends of the names of slots that hold a VM at first
@@ -184,7 +184,7 @@ def main():
     with DynamicLab() as lab:
         lab.settle()
         for event in EVENTS:
-            for kind in (Create, Copy, Destroy) if FULL else (Copy,):
+            for kind in (Create, Copy, Destroy) if FULL or event is a_forced_reroute else (Copy,):
                 tap.run(f"{kind.__name__}_while_{event.__name__}", in_mid_apply, lab, draw, kind, event)
         tap.run("a_creation_that_was_forgotten_is_made_anew", a_creation_that_was_forgotten_is_made_anew, lab, draw)
         tap.run("all_end_well_whatever_happens", all_end_well_whatever_happens, lab, draw)

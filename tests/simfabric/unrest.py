@@ -20,7 +20,7 @@ FROM_CACHE = "Configuring switch tables using cached routing"
 ROUTED = "tables configured on all switches"
 LFT = "LinearForwardingTable"
 MGID = "ff125eed000000000000000000000003"
-GROUP = ("hyp1_vf1", "hyp2_vf2", "hyp4_vf1", "hyp4")  # where its members sit at first
+GROUP = ("hyp1_vf1", "hyp2_vf2", "hyp4_vf1", "hyp3", "hyp4")  # where its members sit at first
 PROMPT = b"OpenSM $ "
 LEAF_PORTS = range(1, 5)
 
@@ -40,7 +40,7 @@ def read_to_prompt(link):
 
 
 class UnrestLab(PluginLab):
-    """Two VMs are in a partition of their own, four ports in a group."""
+    """Two VMs are in a partition of their own, five ports in a group."""
 
     def __init__(self, **settings):
         self.console_port = free_port()
