@@ -16,7 +16,8 @@ ORDERS = ("fast", "consistent", "drop-first")
 LFT = "LinearForwardingTable"
 SETTINGS = {"packet_life_time": "0x0c",  # 17 ms, which dropping first waits for
             "transaction_timeout": 5000}  # an answer that is late is no reason to send a Set again, which the fabric would count
-LATE_US = 20000  # that LFT Sets are on their way while somebody looks at the tables
+WATCHED_US = 1200000  # about so long the LFT Sets of a plan are on their way, while somebody looks at the tables
+AT_ONCE = 4  # SMPs that OpenSM has under way
 SOON_S = 60
 NO_PORT, LOOP = "no port", "a loop"
 LOOKS_MAX = 5  # at a plan, until a state in its middle has been seen
@@ -112,7 +113,7 @@ def apply_watched(lab, plan, pairs):
     with sm:
         lab.exchange_guids_of(*pairs)
         sm.ask("lease", migration=migration, ms=LEASE_MS)
-        lab.fabric.cli("fault", "delay", "--attribute", LFT, "--method", "set", "--us", LATE_US)
+        lab.fabric.cli("fault", "delay", "--attribute", LFT, "--method", "set", "--us", WATCHED_US * AT_ONCE // plan["lft_sets"])
         lab.fabric.counters_reset()
         sm.send("apply", hash=plan["hash"], migration=migration)
         wait_until("the first LFT Set", lambda: sets(lab.fabric.counters(), LFT) or sm.has_answer(), SOON_S)
