@@ -38,13 +38,22 @@ static enum refusal plan_again(const struct fabric_view *view, const struct endp
 	return refused;
 }
 
+/* Is everybody who moves where they came from? Then there is no move back to plan. */
+static bool have_gone_back(const struct plan *reverse, bool arrived)
+{
+	for (uint32_t i = 0; i < reverse->transfer_count; i++)
+		if (plan_transfer_moves(&reverse->transfers[i]))
+			return arrived;
+	return false;
+}
+
 enum refusal plan_undo(const struct fabric_view *view, const struct endpoint_model *model,
         const struct plan *done, struct plan **back)
 {
 	struct plan *reverse = plan_reverse(done);
 	struct plan_left left;
 	enum refusal refused;
-	bool stand;
+	bool arrived;
 
 	if (!reverse)
 		return REFUSAL_NO_MEMORY;
@@ -54,7 +63,8 @@ enum refusal plan_undo(const struct fabric_view *view, const struct endpoint_mod
 		*back = reverse;
 		return REFUSAL_NONE;
 	}
-	if (refused == REFUSAL_STALE_PLAN && plan_identities_stand(view, reverse, &stand) && !stand)
+	if (refused == REFUSAL_STALE_PLAN && plan_identities_stand(view, reverse, &arrived) &&
+	        !have_gone_back(reverse, arrived))
 		refused = plan_again(view, model, reverse, back);
 	plan_destroy(reverse);
 	return refused;

@@ -427,6 +427,25 @@ static void undo_after_a_sweep_over_its_own_routes_leads_everybody_back(void **s
 	assert_true(taken_back > plans() / 20 && planned_anew > plans() / 20);
 }
 
+/* Where nobody moves, nobody can have gone back already. */
+static void creations_and_ends_are_undone_after_a_sweep(void **state)
+{
+	static const uint64_t seeds[] = {36447, 36688, 37240};
+
+	planned_anew = 0;
+	for (unsigned i = 0; i < sizeof(seeds) / sizeof(*seeds); i++) {
+		struct plan *plan = plan_for(seeds[i], (enum plan_order)(seeds[i] % 3));
+
+		assert_non_null(plan);
+		for (uint32_t k = 0; k < plan->move_count; k++)
+			assert_true(plan->moves[k].kind == VM_CREATE ||
+			            plan->moves[k].kind == VM_DESTROY);
+		check_undo_swept(seeds[i], plan);
+		plan_destroy(plan);
+	}
+	assert_int_equal(planned_anew, sizeof(seeds) / sizeof(*seeds));
+}
+
 /* ---- channels ---- */
 
 static void check_channels(uint64_t seed, const struct plan *plan)
@@ -493,6 +512,7 @@ int main(void)
 	        cmocka_unit_test(half_a_plan_goes_on_or_back_in_order),
 	        cmocka_unit_test(undo_reverts_the_plans_own_entries_only),
 	        cmocka_unit_test(undo_after_a_sweep_over_its_own_routes_leads_everybody_back),
+	        cmocka_unit_test(creations_and_ends_are_undone_after_a_sweep),
 	        cmocka_unit_test(channels_wait_in_no_cycle_before_and_after),
 	        cmocka_unit_test(drop_first_has_no_cycle_of_channels_between),
 	};
