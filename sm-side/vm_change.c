@@ -307,7 +307,8 @@ static void note_timeout(struct vm_change *change)
 	char text[128];
 
 	if (move.verdict != CHANGE_MOVES || move.how != HOW_GO ||
-	        change->state == CHANGE_UNLEASING || change->state == CHANGE_END_UNLEASING)
+	        change->state == CHANGE_UNLEASING || change->state == CHANGE_END_UNLEASING ||
+	        change->state == CHANGE_FADING)
 		return;
 	snprintf(text, sizeof(text), "in %s: %s", state_names[change->state],
 	        states[change->state].meaning);

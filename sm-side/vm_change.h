@@ -26,7 +26,7 @@ enum change_event {
 	CHANGE_EVENT_DONE,     /* everybody asked has done it */
 	CHANGE_EVENT_FAILED,   /* somebody could not */
 	CHANGE_EVENT_HOPELESS, /* so often that asking again is of no use */
-	CHANGE_EVENT_BUSY,     /* the SM is in a sweep, or the port is not Active yet */
+	CHANGE_EVENT_BUSY,     /* the SM is in a sweep, or the port not yet Active, or gone */
 	CHANGE_EVENT_ALREADY,  /* nothing is to be planned */
 	CHANGE_EVENT_STALE,    /* the plan does not fit the fabric any more */
 	CHANGE_EVENT_LEASE_LOST,

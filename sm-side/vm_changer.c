@@ -279,7 +279,9 @@ static unsigned retry_ms(const struct job *job)
 
 	if (change_action_parties(action) & PARTY_HOST)
 		return RETRY_HOST_MS;
-	return action == CHANGE_ACTION_LOCATE ? RETRY_LOCATE_MS : RETRY_MS;
+	return action == CHANGE_ACTION_LOCATE || action == CHANGE_ACTION_LOCATE_GONE
+	               ? RETRY_LOCATE_MS
+	               : RETRY_MS;
 }
 
 static void perform(struct job *job, struct vm_change_output output)

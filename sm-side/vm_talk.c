@@ -159,6 +159,7 @@ struct json_object *vm_talk_request(const struct vm_change *change)
 		json_put_bool(request, "sweep", true);
 		return request;
 	case CHANGE_ACTION_LOCATE:
+	case CHANGE_ACTION_LOCATE_GONE:
 		request = request_new("locate");
 		json_put_guid(request, "port_guid", change->intent.identity.port_guid);
 		return request;
@@ -210,6 +211,10 @@ static enum change_event meaning_of(enum change_action action, const char *reaso
 		if (is_one_of(reason, "unknown-port", "not-master"))
 			return CHANGE_EVENT_BUSY;
 		break;
+	case CHANGE_ACTION_LOCATE_GONE:
+		if (!strcmp(reason, "unknown-port"))
+			return CHANGE_EVENT_DONE;
+		return CHANGE_EVENT_BUSY;
 	default:
 		break;
 	}
@@ -300,6 +305,8 @@ enum change_event vm_talk_take(struct vm_change *change, struct json_object *ans
 		return take_applied(change, answer);
 	case CHANGE_ACTION_LOCATE:
 		return take_location(change, answer);
+	case CHANGE_ACTION_LOCATE_GONE:
+		return CHANGE_EVENT_BUSY;
 	default:
 		return CHANGE_EVENT_DONE;
 	}

@@ -119,7 +119,9 @@ static void what_was_promised_is_taken_back(void **unused)
 				continue;
 			assert_int_not_equal(move.to, CHANGE_REFUSED);
 			if (move.to == CHANGE_ABSENT)
-				assert_int_equal(s, CHANGE_END_UNLEASING);
+				assert_int_equal(s, CHANGE_FADING);
+			if (move.to == CHANGE_FADING)
+				assert_true(s == CHANGE_END_UNLEASING || s == CHANGE_FADING);
 			if (move.to == CHANGE_END_UNLEASING)
 				assert_true(s == CHANGE_END_APPLYING || s == CHANGE_END_PLANNING ||
 				            s == CHANGE_END_UNLEASING);
@@ -193,7 +195,7 @@ static void with_dynamic_lids_routes_come_before_the_link(void **unused)
 	        CHANGE_APPLYING, CHANGE_LINKING, CHANGE_UNLEASING, CHANGE_WAKING, CHANGE_ATTACHING);
 	change = begun(true, true);
 	ROAD(&change, "done", CHANGE_ASKING, CHANGE_DETACHING, CHANGE_END_LEASING, CHANGE_UNLINKING,
-	        CHANGE_END_PLANNING, CHANGE_END_APPLYING, CHANGE_END_UNLEASING);
+	        CHANGE_END_PLANNING, CHANGE_END_APPLYING, CHANGE_END_UNLEASING, CHANGE_FADING);
 }
 
 static void a_prepopulated_slot_is_the_hosts_alone(void **unused)
@@ -229,11 +231,11 @@ static void one_that_does_not_come_leaves_nothing(void **unused)
 	for (unsigned done = 4; done <= 5; done++) {
 		change = failed_after(false, done);
 		ROAD(&change, "failed", CHANGE_END_LEASING, CHANGE_UNLINKING, CHANGE_END_PLANNING,
-		        CHANGE_END_APPLYING, CHANGE_END_UNLEASING);
+		        CHANGE_END_APPLYING, CHANGE_END_UNLEASING, CHANGE_FADING);
 	}
 	change = failed_after(false, 8);
 	ROAD(&change, "failed", CHANGE_DROPPING, CHANGE_END_LEASING, CHANGE_UNLINKING,
-	        CHANGE_END_PLANNING, CHANGE_END_APPLYING, CHANGE_END_UNLEASING);
+	        CHANGE_END_PLANNING, CHANGE_END_APPLYING, CHANGE_END_UNLEASING, CHANGE_FADING);
 }
 
 static void a_vf_that_does_not_leave_stays(void **unused)
