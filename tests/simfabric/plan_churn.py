@@ -196,6 +196,7 @@ class PlanChurn:
         self.begun = self.ended = self.in_flight = self.most_in_flight = 0
         self.ends = collections.Counter()      # (kind, end)
         self.refusals = collections.Counter()  # (op, reason)
+        self.together = collections.Counter()  # how many went out as one
         self.judged = collections.Counter()    # looked at while the lease still held, or not
         self.failures = queue.Queue()
         self.reroutes = 0  # odd while one is asked for
@@ -223,11 +224,12 @@ class PlanChurn:
         force()
         self.reroutes += 1
 
-    def lease(self, sm, attempt):
+    def lease(self, sm, attempt, **members):
         with self.counting:
             self.lab.migrations += 1
             migration = self.lab.migrations
-        return migration if self.note("lease", attempt, sm.request("lease", migration=migration, ms=LEASE_MS)) else None
+        answer = sm.request("lease", migration=migration, ms=LEASE_MS, **members)
+        return migration if self.note("lease", attempt, answer) else None
 
     def verified(self, sm, plan):
         """What verify says; a VM whose hypervisor is unplugged for a moment is asked again."""
@@ -254,8 +256,11 @@ class PlanChurn:
     def apply(self, sm, attempt, plan, migration, reroutes):
         attempt.has_begun = True
         attempt.before()
-        if not self.note("apply", attempt, sm.request("apply", hash=plan["hash"], migration=migration)):
+        answer = sm.request("apply", hash=plan["hash"], migration=migration)
+        if not self.note("apply", attempt, answer):
             return False
+        with self.counting:
+            self.together[answer["together"]] += 1
         try:
             attempt.after()
             self.judge(sm, attempt, plan, migration, reroutes)
@@ -269,7 +274,7 @@ class PlanChurn:
             plan = self.plan(sm, attempt, order)
             if not plan:
                 return plan is None and self.arrived(attempt, None)
-            reroutes, migration = self.reroutes, self.lease(sm, attempt)
+            reroutes, migration = self.reroutes, self.lease(sm, attempt, hash=plan["hash"])
             if migration and self.apply(sm, attempt, plan, migration, reroutes):
                 return self.arrived(attempt, plan)
             return False

@@ -73,7 +73,7 @@ def show(churn, happened):
     rows = [(op, reason, str(count), EXPLAINED[op][reason]) for (op, reason), count in sorted(churn.refusals.items())]
     print_rows([("refused", "as", "times", "since"), *rows])
     print(f"# {len(happened)} times something happened; {churn.judged[True]} were looked at before any sweep, "
-          f"{churn.judged[False]} could not be")
+          f"{churn.judged[False]} could not be; together went {dict(churn.together)}")
 
 
 def much_was_done(churn, actions, happened):
