@@ -13,6 +13,7 @@ from faults.plugin_client import Refused  # noqa: E402
 from lab.tap import FULL, Tap  # noqa: E402
 from simfabric.dynamic_lab import DynamicLab  # noqa: E402
 from simfabric.plugin_lab import PluginLab  # noqa: E402
+from simfabric.together_lab import Mover  # noqa: E402
 
 MOVES = 100 if FULL else 20
 SWEEP_EVERY = 5
@@ -95,6 +96,33 @@ def evacuations_in_each_order(lab):
     assert lab.fabric.check()["lost"] == 0
 
 
+def back_and_forth(lab, pair, errors):
+    """One VM, over a connection of its own for each move."""
+    try:
+        for number in range(MOVES):
+            mover = Mover(lab, *(pair if number % 2 == 0 else pair[::-1]))
+            mover.lease()
+            mover.exchange()
+            answer = mover.apply()
+            assert answer["ok"] and mover.verify(), answer
+            mover.release()
+    except Exception as error:  # told by the test
+        errors.append(error)
+
+
+def vms_move_at_the_same_time(lab):
+    pairs = [(f"hyp{number}_vf{number}", f"hyp{(number % 4) + 1}_vf{(number + 1) % 4 + 1}") for number in (1, 2, 3, 4)]
+    errors = []
+    threads = [threading.Thread(target=back_and_forth, args=(lab, pair, errors)) for pair in pairs]
+    for thread in threads:
+        thread.start()
+    lab.ask_for_sweep()
+    for thread in threads:
+        thread.join()
+    assert not errors, errors[0]
+    assert lab.fabric.check()["lost"] == 0
+
+
 def vms_come_move_and_end(lab):
     for number in range(3):
         slot = f"hyp{number + 1}_vf2"
@@ -117,6 +145,7 @@ def main():
     with PluginLab({"packet_life_time": "0x0c"}) as lab:
         tap.run("moves_among_bystanders", moves_among_bystanders, lab)
         tap.run("evacuations_in_each_order", evacuations_in_each_order, lab)
+        tap.run("vms_move_at_the_same_time", vms_move_at_the_same_time, lab)
         tap.run("opensm_ends_by_itself_with_nothing_reported", opensm_ends_by_itself_with_nothing_reported, lab)
     with DynamicLab(("hyp1_vf1", "hyp3_vf1")) as lab:
         tap.run("vms_come_move_and_end", vms_come_move_and_end, lab)
