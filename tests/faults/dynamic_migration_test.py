@@ -8,6 +8,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
+from faults.membership import Belongings, partitions, pkeys_of  # noqa: E402
 from faults.sa_truth import check_sa_truth, findings, sa_of, shown, truth_of  # noqa: E402
 from lab.deadline import wait_until  # noqa: E402
 from lab.survival import Turns  # noqa: E402
@@ -33,6 +34,10 @@ def check_dynamic(lab, lids, sa):
     assert links_that_are_up(lab) == {row["slot"] for row in lab.fabric.slots() if row["vm"]}
     found = findings(truth_of(lab.fabric), sa)
     assert not found, shown(found)
+
+
+def places(lab):
+    return {row["name"]: row["host"] for row in lab.ask("/v1/vms")["vms"]}
 
 
 def steps_of(moved):
@@ -70,6 +75,28 @@ def each_was_a_copy(runs):
           f"LFT Sets: {sum(moved.count('lft_sets') for moved in runs)}", flush=True)
 
 
+def partition_and_group_go_with_the_vm(lab):
+    """Under the lease, so that the SM never sees the VM without a link."""
+    belongings = Belongings(lab)
+    for vm, host in (("vm1", "hyp3"), ("vm2", "hyp4"), ("vm1", "hyp1")):
+        lab.migrate(vm, host)
+        belongings.check_group()
+        check_sa_truth(lab, settle=True, pkeys=pkeys_of(lab))
+        belongings.check_group()
+
+
+def a_host_is_emptied(lab):
+    """Its VMs move at the same time."""
+    lids = {vm: lab.lid_of(vm) for vm in lab.vms}
+    for host in ("hyp1", "hyp2"):
+        lab.tether("evacuate", host)
+        assert not [vm for vm, at in places(lab).items() if at == host]
+        with sa_of(lab.fabric) as sa:
+            check_dynamic(lab, lids, sa)
+    for row in lab.ask("/v1/migrations")["migrations"]:
+        assert row["kind"] == "copy" and row["outcome"] == "done", row
+
+
 def main():
     tap, runs = Tap(), []
     with System(copy_ms=5, dynamic=True) as lab:
@@ -77,6 +104,12 @@ def main():
         tap.run(f"everything_arrives_once_through_{MIGRATIONS}_migrations_of_either_end", everything_arrives_once, lab, runs)
         tap.run("each_was_a_copy_and_its_link_followed", each_was_a_copy, runs)
         tap.run("sa_and_fabric_agree_afterwards", lambda: check_sa_truth(lab, settle=True))
+    with System(copy_ms=5, dynamic=True, partitions=partitions) as lab:
+        lab.start()
+        tap.run("partition_and_group_go_with_the_vm", partition_and_group_go_with_the_vm, lab)
+    with System(copy_ms=5, dynamic=True, vms={f"vm{i}": f"hyp1_vf{i}" for i in range(1, 5)}) as lab:
+        lab.start()
+        tap.run("a_host_is_emptied", a_host_is_emptied, lab)
     tap.exit()
 
 
