@@ -284,8 +284,12 @@ static enum migration_event take_look(
 {
 	const struct place *expected =
 	        is_expected_at_source(m->journalled) ? &m->intent.source : &m->intent.destination;
+	const char *reason = json_read_string(answer, "reason");
 	struct location location;
 
+	/* One that was started, too, knows nobody before its first sweep. */
+	if (reason && !strcmp(reason, "unknown-port"))
+		return EVENT_BUSY;
 	*carried = !location_read(answer, &location) &&
 	           location.switch_guid == expected->switch_guid &&
 	           location.switch_port == expected->switch_port;

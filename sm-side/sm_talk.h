@@ -17,8 +17,9 @@ struct json_object *sm_talk_request(
 
 /*
  * Take the answer to it: DONE, FAILED (with a finding that says why), BUSY, STALE or ALREADY. What
- * it says of address, place, plan and counts goes into @migration. LOOK: DONE, and *@carried is
- * whether the fabric carries the VM to the place where the journal has it.
+ * it says of address, place, plan and counts goes into @migration. LOOK: BUSY as long as it
+ * knows no port of the VM; DONE, and *@carried is whether the fabric carries the VM to the place
+ * where the journal has it.
  */
 enum migration_event sm_talk_take(struct migration *migration, enum migration_action action,
         struct json_object *answer, bool *carried);

@@ -4,6 +4,7 @@
 GUIDs, under the lease; what a sweep forgets in between a sweep finds again."""
 import sqlite3
 
+import fakes
 from crowd import Crowd, Held
 from fake_dynamic import World
 from smd import Stage, equal, run, wait_until
@@ -147,6 +148,20 @@ def who_waits_for_a_sweep_that_anothers_lease_holds_off_is_not_timed():
         stage.all_well()
 
 
+def an_sm_that_has_just_been_started_too_is_asked_again_where_the_port_is():
+    """It knows nobody before its first sweep, and the VF is attached, so no GUIDs can be set again."""
+    for world in (World, fakes.World):
+        with Stage(world=world, env={"TETHER_DIE_AT": "smd-asked:rebuilding:1"}) as stage:
+            stage.smd.migrate("vm1", "hyp2")
+            equal(stage.smd.wait(), -9)
+            stage.world.fault("sm", "locate", "unknown-port", times=3)
+            stage.smd.start()
+            migration = stage.smd.wait_for(1)
+            is_in_order(stage, migration, "done", "hyp2")
+            equal(states_of(migration).count("rebuilding"), 2)
+            equal("leasing-again" in states_of(migration), False)
+
+
 def several_move_at_once():
     with Crowd(world=World) as stage:
         for hosts in (("hyp2", "hyp3", "hyp2", "hyp3"), ("hyp3", "hyp2", "hyp3", "hyp2")):
@@ -170,5 +185,6 @@ def a_vm_without_vf_is_given_one_and_its_link_comes_up():
 run([the_vm_moves_and_comes_back_with_its_lid, the_kinds_do_not_mix, a_dry_run_says_the_kind,
      what_fails_goes_back_with_its_links, one_whose_port_a_sweep_has_forgotten_is_found_by_the_next,
      an_sm_that_is_restarted_anywhere_under_the_lease_is_waited_for, an_sm_that_has_forgotten_the_lid_is_said,
+     an_sm_that_has_just_been_started_too_is_asked_again_where_the_port_is,
      who_waits_for_a_sweep_that_anothers_lease_holds_off_is_not_timed, several_move_at_once,
      a_vm_without_vf_is_given_one_and_its_link_comes_up])
