@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include <event2/event.h>
 
@@ -26,6 +27,20 @@ static enum migration_action last_word(const struct migration *m)
 	}
 }
 
+/*
+ * Of whatever moves or changes @vm now: a later one would have its next steps refused as old by
+ * whom it is told to.
+ */
+static uint64_t epoch_not_above(const struct conductor *c, const char *vm)
+{
+	const struct vm_change *change = vm_changes_of_vm(vm_changer_changes(c->vms), vm);
+
+	for (const struct ledger_entry *e = c->ledger->newest; e; e = e->older)
+		if (!migration_ended(&e->migration) && !strcmp(e->migration.intent.vm, vm))
+			return e->migration.intent.epoch;
+	return change ? change->intent.epoch : c->ledger->epoch;
+}
+
 void conductor_tell_end(struct conductor *c, const char *host, uint64_t id)
 {
 	struct migration_intent intent = {.id = id};
@@ -40,7 +55,7 @@ void conductor_tell_end(struct conductor *c, const char *host, uint64_t id)
 	migration_init(&unknown, &intent, c->deadlines);
 	unknown.state = STATE_ABORTED;
 	order_fill_step(&order, m, last_word(m), monotonic_us());
-	order.event.epoch = c->ledger->epoch;
+	order.event.epoch = epoch_not_above(c, m->intent.vm);
 	order.event.deadline_ms = c->deadlines->resume_ms;
 	order.event.n_expected = 0;
 	log_info("migration", "%" PRIu64 " ended %s; %s, which has it open, is told", id,

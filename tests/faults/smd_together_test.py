@@ -257,6 +257,26 @@ def killed_in_the_middle_of_several_it_brings_all_to_their_end():
                 stage.all_well()
 
 
+def who_missed_the_end_of_one_move_is_told_beside_the_next():
+    """Of no later epoch than what moves the VM now, whose steps would be old otherwise."""
+    with Crowd() as stage:
+        first = stage.begin("vm1", "hyp3")
+        equal(stage.ends(first), ["done"])
+        host = stage.world.hosts["hyp2"]
+        number, held = held_in(stage, host="hyp3", to="hyp2")
+        equal(stage.smd.move("vm2", "hyp3")["outcome"], "done")
+        hello, host.hello = host.hello, lambda: {**hello(), "open": [first, number]}
+        host.stop()
+        wait_until("hyp2 is away", lambda: stage.smd.get("/v1/health")[1]["hypervisors"] == 3)
+        host.start()
+        stage.smd.hosts_here(4)
+        wait_until("it is told", lambda: f"{first} ended done; hyp2, which has it open, is told" in stage.smd.log())
+        host.hello = hello
+        held.go.set()
+        equal(stage.ends(number), ["done"])
+        stage.all_well()
+
+
 def ended_it_brings_all_to_their_end():
     with Crowd() as stage:
         number, held = held_in(stage)
@@ -334,5 +354,5 @@ run([four_move_at_the_same_time, one_that_shares_a_connection_is_refused_by_name
      who_waits_for_anothers_lease_is_not_timed, nor_is_who_waits_for_it_on_the_way_back,
      an_sm_that_says_nothing_has_the_steps_time_after_the_other_has_ended,
      an_sm_that_dies_is_waited_for_by_all, killed_in_the_middle_of_several_it_brings_all_to_their_end,
-     ended_it_brings_all_to_their_end,
+     who_missed_the_end_of_one_move_is_told_beside_the_next, ended_it_brings_all_to_their_end,
      guids_at_two_slots_are_set_right_on_all_hosts_whatever_else_is_under_way])
