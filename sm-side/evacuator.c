@@ -95,13 +95,26 @@ static bool is_under_way(const struct evacuator *evacuator, const char *vm)
 	       vm_changes_of_vm(vm_changer_changes(conductor_vms(evacuator->conductor)), vm);
 }
 
-/* Its host has said what it has, and not the VM. */
-static bool is_gone(const struct inventory *inventory, const char *host, const char *vm)
+/* It was asked to, and not because a move went wrong. */
+static bool has_given_up_its_vf(const struct evacuator *evacuator, const char *vm)
 {
-	const struct inventory_host *at = NULL;
+	const struct migration *last = ledger_latest_of(conductor_ledger(evacuator->conductor), vm);
 
-	if (inventory_vm(inventory, vm, &at))
-		return strcmp(at->name, host);
+	return vm_changes_has_gone(vm_changer_changes(conductor_vms(evacuator->conductor)), vm,
+	        last ? last->intent.asked_wall_us : 0);
+}
+
+/* Its host has said what it has, and not the VM, or it is there without anything that could move.
+ */
+static bool is_gone(const struct evacuator *evacuator, const char *host, const char *vm)
+{
+	const struct inventory *inventory = conductor_inventory(evacuator->conductor);
+	const struct inventory_host *at = NULL;
+	const Tether__HostVm *found = inventory_vm(inventory, vm, &at);
+
+	if (found)
+		return strcmp(at->name, host) ||
+		       (!*found->slot && has_given_up_its_vf(evacuator, vm));
 	return inventory_is_connected(inventory, host);
 }
 
@@ -115,7 +128,7 @@ static void evacuee_begin(
 
 	if (is_under_way(evacuator, evacuee->vm))
 		return;
-	if (is_gone(inventory, e->host, evacuee->vm)) {
+	if (is_gone(evacuator, e->host, evacuee->vm)) {
 		evacuee_set(evacuee, EVACUEE_DONE, "", "");
 		return;
 	}
