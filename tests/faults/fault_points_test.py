@@ -206,8 +206,9 @@ def run_cell(lab, plan, program, place, time, table):
 
 def is_wanted(plan):
     """Is any of its cells?"""
-    wishes = sys.argv[1:] or ([] if FULL else QUICK)
-    return not wishes or any(plan.name.startswith(wish.split("/")[0]) for wish in wishes)
+    if sys.argv[1:]:
+        return any(plan.name.startswith(wish.split("/")[0]) for wish in sys.argv[1:])
+    return FULL or any(plan.name == cell.split("/")[0] for cell in QUICK)
 
 
 def is_asked_for(name, wishes):
