@@ -293,10 +293,16 @@ static bool is_unpaired(const struct migration *m)
 	return has_finding(m, "peer-without-shim") || has_finding(m, "vm-qp-without-shim");
 }
 
-/* It is started anew, or becomes the master in a moment. */
+/* It is started anew, becomes the master or has swept in a moment. */
 static bool is_without_sm(const struct migration *m)
 {
-	return has_finding(m, "sm-lost") || has_finding(m, "not-master");
+	static const char *const reasons[] = {
+	        "sm-lost", "not-master", "unknown-port", "port-without-lid", "place-differs"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(reasons); i++)
+		if (has_finding(m, reasons[i]))
+			return true;
+	return false;
 }
 
 /* What stood in the way was not the VM's own, or passes: it has another turn. */

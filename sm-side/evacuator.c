@@ -188,13 +188,24 @@ static void leave_behind(struct evacuation *e)
 			evacuee_set(&e->vms[i], EVACUEE_LEFT, "", "");
 }
 
+static void begin_each(struct evacuator *evacuator, struct evacuation *e, bool had_a_turn)
+{
+	for (size_t i = 0; i < e->count && next_may_begin(evacuator, e); i++) {
+		struct evacuee *evacuee = &e->vms[i];
+
+		if (evacuee->state == EVACUEE_WAITING && !evacuee->migration == !had_a_turn &&
+		        !is_held(evacuator, evacuee))
+			evacuee_begin(evacuator, e, evacuee);
+	}
+}
+
+/* Who has had a turn keeps nobody waiting who has not. */
 static void begin_next(struct evacuator *evacuator, struct evacuation *e)
 {
 	if (!is_there_an_sm(evacuator, e))
 		return;
-	for (size_t i = 0; i < e->count && next_may_begin(evacuator, e); i++)
-		if (e->vms[i].state == EVACUEE_WAITING && !is_held(evacuator, &e->vms[i]))
-			evacuee_begin(evacuator, e, &e->vms[i]);
+	begin_each(evacuator, e, false);
+	begin_each(evacuator, e, true);
 }
 
 static bool has_all_ended(const struct evacuation *e)

@@ -236,7 +236,13 @@ static enum migration_event take_location(struct migration *m, struct json_objec
 {
 	struct place *source = &m->intent.source;
 	struct location location;
+	unsigned lid;
 
+	if (!json_read_unsigned(answer, "lid", &lid) && !lid) {
+		find(m, "port-without-lid",
+		        "the SM has given the VM's port no LID yet; is a sweep due?");
+		return EVENT_FAILED;
+	}
 	if (location_read(answer, &location))
 		return malformed(m, "location");
 	if (m->committed)
