@@ -286,6 +286,28 @@ static void the_sms_answers_mean_what_they_say(void **unused)
 	}
 }
 
+/* Where there is no lease, a move of an alias is the first that one hears who has been started. */
+static void between_shared_ports_an_sm_that_is_no_master_yet_is_asked_again(void **unused)
+{
+	static const enum migration_action actions[] = {ACTION_APPLY, ACTION_UNDO};
+
+	for (size_t i = 0; i < ARRAY_SIZE(actions); i++) {
+		struct migration m = begun(STATE_APPLYING);
+
+		m.intent.shared_port = true;
+		assert_int_equal(told(&m, actions[i], "{\"ok\":false,\"reason\":\"not-master\"}"),
+		        EVENT_BUSY);
+		assert_int_equal(m.testimony.finding_count, 0);
+		assert_int_equal(
+		        migration_lookup(i ? STATE_BACK_UNDOING : STATE_APPLYING, EVENT_BUSY).how,
+		        HOW_RETRY);
+		m.intent.shared_port = false;
+		assert_int_equal(told(&m, actions[i], "{\"ok\":false,\"reason\":\"not-master\"}"),
+		        EVENT_FAILED);
+		migration_clear(&m);
+	}
+}
+
 #define LOCATED                                                                                    \
 	"{\"ok\":true,\"lid\":11,\"gid\":\"fe80::1\",\"switch_guid\":\"0x101\",\"switch_port\":%"  \
 	"s}"
@@ -372,6 +394,7 @@ int main(void)
 	        cmocka_unit_test(paths_are_asked_for_to_each_peer_once),
 	        cmocka_unit_test(paths_that_the_sm_answers_reach_reconnect_in_both_directions),
 	        cmocka_unit_test(the_sms_answers_mean_what_they_say),
+	        cmocka_unit_test(between_shared_ports_an_sm_that_is_no_master_yet_is_asked_again),
 	        cmocka_unit_test(a_vm_elsewhere_than_its_host_says_is_refused),
 	        cmocka_unit_test(a_changed_lid_is_found_after_the_move),
 	        cmocka_unit_test(another_guid_at_the_slot_is_refused_before_the_commit),
