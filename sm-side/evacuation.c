@@ -223,6 +223,13 @@ static size_t coming_most(const struct under_way *under_way)
 	       (under_way->changes ? vm_changes_under_way(under_way->changes) : 0);
 }
 
+/* Its guest may be there still; there is nothing that could move. */
+static bool has_given_up_its_vf(const struct under_way *under_way, const Tether__HostVm *vm)
+{
+	return !*vm->slot && under_way->changes &&
+	       vm_changes_has_gone(under_way->changes, vm->name, 0);
+}
+
 static int vms_fill(
         struct evacuation *e, const struct inventory *inventory, const struct under_way *under_way)
 {
@@ -235,7 +242,8 @@ static int vms_fill(
 	for (size_t i = 0; i < count; i++) {
 		struct evacuee *evacuee = &e->vms[e->count];
 
-		if (!is_here(inventory, e->host, said->vms[i]->name))
+		if (!is_here(inventory, e->host, said->vms[i]->name) ||
+		        has_given_up_its_vf(under_way, said->vms[i]))
 			continue;
 		e->count++;
 		snprintf(evacuee->vm, sizeof(evacuee->vm), "%s", said->vms[i]->name);

@@ -247,6 +247,7 @@ def vms_that_come_or_go_meanwhile(stage, guest_ends):
     evacuation = ended(stage, number)
     equal((evacuation["outcome"], "hyp1" in where(stage, *set(stage.world.vms) - {"vm3"})), ("done", False), evacuation)
     equal([vm.get("migration", 0) > 0 for vm in evacuation["vms"] if vm["vm"] in ("vm3", "vm7")], [False, True])
+    equal((ended(stage, begin(stage))["vms"], "vm3" in stage.world.vms), ([], not guest_ends))
 
 
 def vms_that_come_or_go_meanwhile_leave_or_are_gone():
