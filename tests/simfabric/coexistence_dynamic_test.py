@@ -11,7 +11,7 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from lab.tap import FULL, Tap, print_rows  # noqa: E402
-from simfabric.unrest import EVENTS, Move, UnrestLab, a_forced_reroute, a_sweep  # noqa: E402
+from simfabric.unrest import EVENTS, FROM_CACHE, ROUTED, Move, UnrestLab, a_forced_reroute, a_sweep  # noqa: E402
 
 ROUNDS = 60 if FULL else 4
 HELD = "_vf1", "_vf2"  # ends of the names of slots that hold a VM at first
@@ -50,8 +50,8 @@ class Create(Move):
     """Planned and applied before its link comes up."""
     done = ()
 
-    def __init__(self, lab, draw):
-        self.lab, self.slot, self.how = lab, draw.choice(lab.empty), {}
+    def __init__(self, lab, draw, slots=None):
+        self.lab, self.slot, self.how = lab, draw.choice(slots or lab.empty), {}
         self.moves = [{"kind": "create", **lab.new_guids(self.slot), **lab.place_of(self.slot)}]
         self.take_plan()
 
@@ -163,6 +163,23 @@ def a_creation_that_was_forgotten_is_made_anew(lab, draw):
     lab.check()
 
 
+def who_comes_is_not_unknown_to_a_switch_that_was_away(lab, draw):
+    """OpenSM's cache of routes keeps the table of a switch that goes, for its coming back. Nothing but the plugin tells it that
+    somebody is to come whom that table does not know."""
+    lab.fabric.link("V4", 1, "down")
+    mark = lab.log_mark()
+    lab.settle()
+    assert FROM_CACHE in lab.routings_since(mark), "the cache does not stand a leaf that goes"
+    move = Create(lab, draw, [slot for slot in lab.empty if not slot.startswith("hyp4")])
+    move.is_whole = False
+    move.finish()
+    lab.fabric.link("V4", 1, "up")
+    lab.settle()
+    assert lab.routings_since(move.mark)[0] == ROUTED, "routes of before the creation were used"
+    move.arrive()
+    lab.check()
+
+
 def all_end_well_whatever_happens(lab, draw):
     happened = []
     for _ in range(ROUNDS):
@@ -190,6 +207,9 @@ def main():
         tap.run("all_end_well_whatever_happens", all_end_well_whatever_happens, lab, draw)
         print_rows(list(lab.ends.rows()))
         tap.run("every_event_has_met_an_apply_and_some_were_refused", lab.ends.check, EVENTS, (a_sweep,))
+    with DynamicLab(use_ucast_cache="TRUE") as lab:
+        lab.settle()
+        tap.run("who_comes_is_not_unknown_to_a_switch_that_was_away", who_comes_is_not_unknown_to_a_switch_that_was_away, lab, draw)
     tap.exit()
 
 

@@ -11,7 +11,7 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from lab.tap import FULL, Tap, print_rows  # noqa: E402
-from simfabric.unrest import EVENTS, Move, UnrestLab, a_sweep, a_switch_goes  # noqa: E402
+from simfabric.unrest import EVENTS, FROM_CACHE, ROUTED, Move, UnrestLab, a_sweep, a_switch_goes  # noqa: E402
 
 ROUNDS = 100 if FULL else 3
 MOVES_MAX = 3  # in one plan
@@ -80,17 +80,33 @@ def a_hypervisor_that_comes_back_knows_where_the_others_are(lab, draw):
 
 
 def a_move_invalidates_the_unicast_cache(lab, draw):
-    """The sweep after it computes routes, and finds that there is nothing to write; the next one has a cache again."""
+    """The sweep after it computes routes, and finds that there is nothing to write; the next one has a cache again. What OpenSM
+    logs before it is granted the lease is of sweeps that were owed."""
     lab.settle()
-    before = lab.cached_routings()
-    lab.heavy_sweep()
-    assert lab.cached_routings() == before + 1, "the cache is not in use"
-    lab.move(*draw.sample(lab.slots(), 2))
+    assert FROM_CACHE in lab.routings_since(0), "the cache is not in use"
+    move = draw_move(lab, draw)
+    move.finish()
     wrote = lab.heavy_sweep()
-    assert lab.cached_routings() == before + 1, "routes of before the move were used"
+    assert lab.routings_since(move.mark)[0] == ROUTED, "routes of before the move were used"
     assert not any(wrote.values()), f"the heavy sweep wrote {wrote}"
+    before = lab.cached_routings()
     lab.check()
-    assert lab.cached_routings() > before + 1, "there is no cache any more"
+    assert lab.cached_routings() > before, "there is no cache any more"
+
+
+def a_switch_that_was_away_is_not_given_the_table_of_before_the_move(lab, draw):
+    """The cache keeps it for its coming back, and it has ways that are no more."""
+    lab.fabric.link("V4", 1, "down")
+    mark = lab.log_mark()
+    lab.settle()
+    assert FROM_CACHE in lab.routings_since(mark), "the cache does not stand a leaf that goes"
+    source, destination = draw.sample([slot for slot in lab.slots() if not slot.startswith("hyp4")], 2)
+    move = Move(lab, [(source, destination)])
+    move.is_whole = False
+    move.finish()
+    lab.fabric.link("V4", 1, "up")
+    lab.check()
+    assert lab.routings_since(move.mark)[0] == ROUTED, "routes of before the move were used"
 
 
 def moves_end_well_whatever_happens(lab, draw):
@@ -124,7 +140,7 @@ def main():
     with UnrestLab(use_ucast_cache="TRUE") as lab:
         draw = random.Random(seed)
         lab.settle()
-        for test in (a_move_invalidates_the_unicast_cache, *away):
+        for test in (a_move_invalidates_the_unicast_cache, a_switch_that_was_away_is_not_given_the_table_of_before_the_move, *away):
             tap.run(f"with_ucast_cache: {test.__name__}", test, lab, draw)
         print_rows(list(lab.ends.rows()))
     tap.exit()

@@ -24,7 +24,6 @@ EVACUATIONS = 20 if FULL else 2
 ENGINE_MOVES = 100 if FULL else 9
 MGID = "ff125eed000000000000000000000001"
 PACKET_LIFE_TIME = "0x0c"  # 17 ms, which dropping first waits for
-FROM_CACHE = "Configuring switch tables using cached routing"
 
 with open(os.path.join(FABRICS, "demo.net")) as net:
     VSWITCHES = lft_blocks.vswitches(net.read())
@@ -319,23 +318,6 @@ def paths_of_a_moved_vm_are_those_that_sa_answers():
             assert "sl" not in other and any(row["rate"] > 3 for row in applied["paths"]), applied["paths"]
 
 
-def moves_are_kept_where_opensm_caches_routes():
-    """OpenSM keeps the table of a switch that goes, for its coming back; after a move that holds ways that are no more."""
-    with PluginLab({"use_ucast_cache": "TRUE", "log_flags": "0x07"}) as lab, lab.sa() as sa:
-        lab.heavy_sweep()
-        lab.fabric.link("V4", 1, "down")
-        lab.heavy_sweep()
-        assert FROM_CACHE in lab.opensm().log_text(), "OpenSM's cache is not at work"
-        lab.move("hyp1_vf1", "hyp2_vf1")
-        lab.fabric.link("V4", 1, "up")
-        lab.heavy_sweep()
-        check_sweep(lab)
-        lab.move("hyp2_vf1", "hyp4_vf1")
-        check_sweep(lab)
-        found = findings(lab.truth(), sa)
-        assert not found, shown(found)
-
-
 def moves_survive_sweeps(engine, net, node):
     with PluginLab({"routing_engine": engine}, net=net, node=node) as lab:
         assert lab.ask("status")["routing_engine"] == engine, "OpenSM has fallen back to another engine"
@@ -434,8 +416,6 @@ def main():
         tap.run(f"outside_writer_is_noticed: {', '.join(what)}", outside_writer_is_noticed, what)
     tap.run("lmc_is_refused", lmc_is_refused)
     tap.run("paths_of_a_moved_vm_are_those_that_sa_answers", paths_of_a_moved_vm_are_those_that_sa_answers)
-    tap.run("moves_are_kept_where_opensm_caches_routes",
-            moves_are_kept_where_opensm_caches_routes)
     for engine in ("updn", "dnup", "dor", "sssp"):
         tap.run(f"moves_survive_sweeps_under_{engine}", moves_survive_sweeps, engine, "demo.net", "sm")
     # A fat-tree has all its CAs on the same level, the subnet manager's too.

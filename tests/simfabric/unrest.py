@@ -3,6 +3,7 @@
 tether-smd does it: what is stale is planned again. What an apply says it has done is looked at before any sweep can mend it,
 and how each apply ended that something happened to is counted."""
 import collections
+import re
 import socket
 
 from faults.plugin_client import Refused
@@ -82,6 +83,13 @@ class UnrestLab(PluginLab):
     def cached_routings(self):
         """How often OpenSM has taken its routes from the unicast cache."""
         return self.opensm().log_text().count(FROM_CACHE)
+
+    def log_mark(self):
+        return len(self.opensm().log_text())
+
+    def routings_since(self, mark):
+        """FROM_CACHE or ROUTED, of each."""
+        return re.findall(f"{FROM_CACHE}|{ROUTED}", self.opensm().log_text()[mark:])
 
     def routings(self):
         """How often OpenSM has computed routes."""
@@ -233,6 +241,7 @@ class Move:
     """One that is begun, disturbed and brought to its end: from the first slot of each pair to the second one, in a plan
     made in the manner @how."""
 
+    is_whole = True  # the fabric: of who is cut off nothing is asked
     done = ("same-place",)  # what a plan is refused as where somebody, a sweep or a bring-up, has made the move already
 
     def __init__(self, lab, pairs, **how):
@@ -270,7 +279,8 @@ class Move:
         """What @sm was told is so, before any sweep, which would mend what is not."""
         verified = sm.ask("verify", hash=self.plan["hash"])
         assert verified["verified"], f"applied, but {verified['differences']}"
-        self.check_unswept()
+        if self.is_whole:
+            self.check_unswept()
 
     def check_unswept(self):
         self.lab.check_unswept()
@@ -292,6 +302,7 @@ class Move:
             self.heard.append(answer.get("reason"))
             if answer["ok"]:
                 self.check_applied(sm)
+                self.mark = self.lab.log_mark()
             if not answer["ok"] and answer["reason"] in ("stale-plan", "unknown-plan", "not-routed"):
                 return self.plan_again(sm)
             return answer["ok"]
