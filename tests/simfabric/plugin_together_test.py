@@ -108,7 +108,18 @@ def one_whose_guids_are_not_there_is_refused_alone(lab):
     movers[1].exchange()
     assert movers[1].apply()["verified"]
     release(movers)
-    and_back(lab, THERE)
+    one_whose_slot_does_not_answer_is_refused_alone(lab)
+
+
+def one_whose_slot_does_not_answer_is_refused_alone(lab):
+    movers = lab.movers(back(THERE))
+    rule = ("--attribute", "P_KeyTable", "--method", "get", "--node", movers[2].destination)
+    answers = lab.apply_at_once(movers, lost=[rule])
+    assert [answer.get("reason") for answer in answers] == [None, None, "guids-not-there", None], answers
+    assert movers[2].apply()["verified"]
+    check_truth(lab)
+    release(movers)
+    lab.heavy_sweep()  # the loss is an error to OpenSM, for which it sweeps
 
 
 def what_is_lost_of_one_is_not_the_others(lab, order):
@@ -164,6 +175,21 @@ def plans_of_one_vm_or_slot_exclude_each_other(lab):
     assert reason_of(lambda: same_slot.lease(wait_ms=1)) == "busy"
     for mover in (same_vm, same_slot):
         mover.sm.close()
+
+
+def who_waits_to_be_alone_lets_nobody_in_before_him(lab):
+    first, second = Mover(lab, *THERE[0]), Mover(lab, *THERE[1])
+    first.lease()
+    with lab.connect() as alone:
+        alone.send("lease", migration="alone", ms=LONG_MS)
+        wait_until("he waits", lambda: reason_of(lambda: second.lease(wait_ms=1)) == "busy" or not second.release_lease(), SOON_S)
+        assert first.release()
+        assert not alone.receive()["shared"]
+        assert reason_of(lambda: second.lease(wait_ms=1)) == "busy"
+        second.sm.send("lease", migration=second.migration, hash=second.plan["hash"], ms=LONG_MS)
+        assert alone.ask("release_lease", migration="alone")["held"]
+    assert second.answer()["shared"]
+    assert second.release()
 
 
 def a_sweep_that_waits_lets_nobody_join(lab):
@@ -231,7 +257,7 @@ def main():
             tap.run(f"what_is_lost_of_one_is_not_the_others_{order}", what_is_lost_of_one_is_not_the_others, lab, order)
         for test in (nobody_waits_for_who_has_not_come, one_whose_guids_are_not_there_is_refused_alone,
                      a_plan_back_goes_with_plans_forth, plans_of_one_vm_or_slot_exclude_each_other,
-                     a_sweep_that_waits_lets_nobody_join, one_who_goes_away_while_he_waits_is_finished,
+                     who_waits_to_be_alone_lets_nobody_in_before_him, a_sweep_that_waits_lets_nobody_join, one_who_goes_away_while_he_waits_is_finished,
                      whose_lease_runs_out_while_he_waits_hears_so):
             tap.run(test.__name__, test, lab)
         tap.run("a_heavy_sweep_writes_nothing", check_all, lab)

@@ -44,8 +44,11 @@ class Mover:
     def verify(self):
         return self.sm.ask("verify", hash=self.plan["hash"])["verified"]
 
+    def release_lease(self):
+        return self.sm.ask("release_lease", migration=self.migration)["held"]
+
     def release(self):
-        held = self.sm.ask("release_lease", migration=self.migration)["held"]
+        held = self.release_lease()
         self.sm.close()
         return held
 
