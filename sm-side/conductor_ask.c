@@ -118,8 +118,8 @@ static void sm_ask(struct drive *d, enum migration_action action)
 	}
 	if (action == ACTION_LEASE)
 		d->lease_is_lost = false;
-	if (lease_is_asked(d))
-		lease_time(d);
+	if (sm_is_queued_for(d))
+		sm_queue_join(d);
 	d->sm_action = action;
 	request = sm_talk_request(m, action);
 	err = request ? sm_link_ask(d->sm, request, &d->sm_id) : -ENOMEM;

@@ -3,8 +3,9 @@
  * Migrations, and VMs that come or go, hold the SM's lease together, but nobody joins those who
  * hold it when a sweep waits for them, or when the SM does not know what one of them moves. How
  * long that takes is theirs to say: whoever waits while another one of ours is under the lease is
- * not timed, and has the whole time of its step when none is any more. The
- * same goes for who waits for a sweep, which is held off until then.
+ * not timed, and has the whole time of its step when none is any more. The same goes for who waits
+ * for a sweep, which is held off until then, and for who asks for something to be applied while the
+ * SM has not answered those who asked before.
  */
 #include "notifier/base/monotonic.h"
 #include "sm-side/conductor_state.h"
@@ -41,18 +42,43 @@ bool conductor_lease_is_taken(const struct conductor *c)
 	return vm_changer_is_under_lease(c->vms);
 }
 
-bool lease_is_asked(struct drive *d)
+/* The SM works for one after the other, or for all who wait. */
+static bool is_worked_for(const struct drive *d)
+{
+	const struct migration *m = &d->entry->migration;
+	enum migration_action action = migration_state_action(m->state);
+
+	return (action == ACTION_APPLY || action == ACTION_UNDO) && m->intent.fabric &&
+	       !m->intent.shared_port;
+}
+
+static bool another_comes_before(const struct drive *d)
+{
+	EACH_AT_WORK(d->conductor, other)
+	if (other != d && is_worked_for(other) && other->sm_turn < d->sm_turn)
+		return true;
+	return false;
+}
+
+bool sm_is_queued_for(struct drive *d)
 {
 	enum migration_action action = migration_state_action(drive_migration(d)->state);
 
-	return action == ACTION_LEASE || action == ACTION_WAKE;
+	return action == ACTION_LEASE || action == ACTION_WAKE || is_worked_for(d);
 }
 
-void lease_time(struct drive *d)
+void sm_queue_join(struct drive *d)
+{
+	if (is_worked_for(d))
+		d->sm_turn = ++d->conductor->sm_turns;
+	sm_queue_time(d);
+}
+
+void sm_queue_time(struct drive *d)
 {
 	struct migration *m = drive_migration(d);
 
-	if (conductor_lease_is_taken(d->conductor))
+	if (is_worked_for(d) ? another_comes_before(d) : conductor_lease_is_taken(d->conductor))
 		migration_time_stop(m);
 	else
 		migration_time_run(m, monotonic_us());

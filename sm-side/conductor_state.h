@@ -28,6 +28,7 @@ struct drive {
 	uint32_t tree_sequence, host_sequence;
 	uint64_t sm_id;
 	bool sm_carried;
+	uint64_t sm_turn;   /* by which it asked for something to be applied or undone */
 	bool lease_is_lost; /* the SM went away since it was asked for one */
 	bool apply_asked;   /* so what the SM has done, or not, is not known here */
 	enum migration_action sm_action;
@@ -46,6 +47,7 @@ struct conductor {
 	struct event *next, *turn;
 	struct drive *drives;
 	unsigned drive_count;
+	uint64_t sm_turns; /* the last one's */
 	bool has_fabric;
 	bool closing; /* nothing new begins */
 	/* A slot's GUIDs that are being set right outside of any migration; epoch 0: none. */
@@ -107,12 +109,15 @@ void turns_due(evutil_socket_t unused, short what, void *conductor);
 
 /* conductor_lease.c */
 
-/* Its migration asks the SM for the lease. */
-bool lease_is_asked(struct drive *d);
+/* Its migration asks the SM for the lease, for something that is done under it, or waits for a
+ * sweep: others may come before it. */
+bool sm_is_queued_for(struct drive *d);
+/* It asks now. */
+void sm_queue_join(struct drive *d);
+/* Of one that does: its time runs, unless others come before. */
+void sm_queue_time(struct drive *d);
 /* One of ours has it, a migration or a VM that comes or goes. */
 bool conductor_lease_is_taken(const struct conductor *c);
-/* Of one that does: its time runs, unless another migration is under the lease. */
-void lease_time(struct drive *d);
 
 /* conductor_ask.c */
 

@@ -93,7 +93,7 @@ void turns_may_have_come(struct conductor *c)
 	if (vm_changer_waits_for_lease(c->vms))
 		event_active(c->turn, EV_TIMEOUT, 0);
 	EACH_AT_WORK(c, d)
-	if (drive_migration(d)->waits_turn || lease_is_asked(d))
+	if (drive_migration(d)->waits_turn || sm_is_queued_for(d))
 		event_active(c->turn, EV_TIMEOUT, 0);
 }
 
@@ -115,8 +115,8 @@ void turns_due(evutil_socket_t unused, short what, void *context)
 	struct drive *first = first_waiting(c);
 
 	EACH_AT_WORK(c, d)
-	if (lease_is_asked(d))
-		lease_time(d);
+	if (sm_is_queued_for(d))
+		sm_queue_time(d);
 	vm_changer_lease_look(c->vms);
 	if (!first || another_prepares(first))
 		return;

@@ -1,9 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
 """Migrations at the same time: those that share nothing run together, the others one after the other."""
+import time
+
 from crowd import Crowd, Held, Rendezvous, together
 from fake_peer import Peer
 from smd import equal, run, wait_until
+
+APPLY_MS = 3000
 
 
 def four_move_at_the_same_time():
@@ -207,6 +211,28 @@ def nor_is_who_waits_for_it_on_the_way_back():
         stage.all_well()
 
 
+def who_waits_for_the_sm_to_work_is_not_timed():
+    """What the first asks to be applied takes too long, so it goes back; the second has the whole time from then on."""
+    with Crowd(apply_ms=APPLY_MS) as stage:
+        for host in stage.world.hosts.values():
+            together(host)
+        helds = [Held(stage.world), Held(stage.world)]
+        for held in helds:
+            stage.world.fault("sm", "apply", held)
+        first = stage.begin("vm1", "hyp2")
+        equal(helds[0].there.wait(20), True)
+        other = stage.begin("vm2", "hyp3")
+        equal(helds[1].there.wait(20), True)
+        over = time.monotonic() + APPLY_MS / 1000
+        stage.smd.wait_for(first, "back-leasing")
+        wait_until("the other has waited longer than its step has", lambda: time.monotonic() > over + 0.2)
+        equal(stage.smd.get(f"/v1/migrations/{other}")[1]["state"], "applying")
+        for held in reversed(helds):
+            held.go.set()
+        equal(stage.ends(first, other), ["failed-at-source", "done"])
+        stage.all_well()
+
+
 def an_sm_that_says_nothing_has_the_steps_time_after_the_other_has_ended():
     with Crowd(apply_ms=1500, guids_ms=60000) as stage:
         number, held = held_in(stage, "HOST_SET_GUIDS", "hyp2")
@@ -352,7 +378,7 @@ run([four_move_at_the_same_time, one_that_shares_a_connection_is_refused_by_name
      slots_of_those_under_way_are_theirs, no_more_move_than_may, one_fails_and_the_others_go_on, the_lease_is_held_together,
      so_it_is_on_the_way_back, the_lease_is_waited_for,
      who_waits_for_anothers_lease_is_not_timed, nor_is_who_waits_for_it_on_the_way_back,
-     an_sm_that_says_nothing_has_the_steps_time_after_the_other_has_ended,
+     who_waits_for_the_sm_to_work_is_not_timed, an_sm_that_says_nothing_has_the_steps_time_after_the_other_has_ended,
      an_sm_that_dies_is_waited_for_by_all, killed_in_the_middle_of_several_it_brings_all_to_their_end,
      who_missed_the_end_of_one_move_is_told_beside_the_next, ended_it_brings_all_to_their_end,
      guids_at_two_slots_are_set_right_on_all_hosts_whatever_else_is_under_way])
