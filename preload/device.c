@@ -54,8 +54,7 @@ static void learn_gid(struct context *context, uint8_t number, struct port *port
 	union ibv_gid gid;
 
 	for (int i = 0; i < port->attr.gid_tbl_len; i++) {
-		if (below.ibv_query_gid(context->real, number, i, &gid) ||
-		        !gid.global.interface_id)
+		if (below.ibv_query_gid(context->real, number, i, &gid) || !gid.global.interface_id)
 			continue;
 		port->gid = gid;
 		return;

@@ -76,9 +76,10 @@ static struct admission slot_find(const struct inventory *inventory,
 {
 	if (!*wish->slot) {
 		*slot = admission_free_slot(inventory, under_way, wish->host, NULL);
-		return *slot ? (struct admission){0}
-		             : admission_refuse("no-free-vf",
-		                       "all VFs of %s are taken; see tether hosts", wish->host);
+		if (*slot)
+			return (struct admission){0};
+		return admission_refuse(
+		        "no-free-vf", "all VFs of %s are taken; see tether hosts", wish->host);
 	}
 	*slot = inventory_slot(inventory, wish->host, wish->slot);
 	if (!*slot)

@@ -38,10 +38,10 @@ struct test {
 	uint64_t takes_part_in; /* what the next HELLO names as open */
 	uint64_t *open;         /* and all of them */
 	size_t open_count;
-	bool says_welcome;      /* a HELLO that is accepted is written down, too */
-	uint32_t version;       /* what a HELLO says of the protocol */
-	char refused[256];      /* the sentence of the last HELLO that was refused */
-	uint32_t reserved;      /* what a HELLO says is taken; 0: nothing */
+	bool says_welcome; /* a HELLO that is accepted is written down, too */
+	uint32_t version;  /* what a HELLO says of the protocol */
+	char refused[256]; /* the sentence of the last HELLO that was refused */
+	uint32_t reserved; /* what a HELLO says is taken; 0: nothing */
 	uint32_t last_deadline_ms;
 	uint32_t last_request;
 };

@@ -49,7 +49,7 @@ struct harness {
 	uint64_t migration;     /* PREPARE begins another */
 	Tether__Answer *answer; /* the last one */
 	Tether__Answer *stopped, *settled, *attached;
-	Tether__PathRows *paths; /* for RECONNECT; the test's */
+	Tether__PathRows *paths;              /* for RECONNECT; the test's */
 	struct ibv_wc wc[64];                 /* what harness_poll got */
 	void (*meanwhile)(struct harness *h); /* each millisecond that passes */
 };

@@ -97,12 +97,12 @@ static void no_more_move_than_may(void **unused)
 	struct admission admission;
 
 	four_hosts(&inventory);
-	admission =
-	        admission_check(&inventory, &(struct under_way){both, 2, 2, NULL}, "vm1", "b", &intent);
+	admission = admission_check(
+	        &inventory, &(struct under_way){both, 2, 2, NULL}, "vm1", "b", &intent);
 	assert_string_equal(admission.reason, "busy");
 	assert_non_null(strstr(admission.text, "4 of vm3"));
-	admission =
-	        admission_check(&inventory, &(struct under_way){both, 2, 3, NULL}, "vm1", "b", &intent);
+	admission = admission_check(
+	        &inventory, &(struct under_way){both, 2, 3, NULL}, "vm1", "b", &intent);
 	assert_null(admission.reason);
 	inventory_clear(&inventory);
 }
@@ -122,7 +122,8 @@ static void who_takes_part_in_both_is_found_either_way(void **unused)
 	assert_null(admission_sharing(&(struct under_way){list, 1, 4, NULL}, &itself, NULL, 0));
 	assert_null(admission_sharing(&(struct under_way){bare, 1, 4, NULL}, &intent, of_vm3, 1));
 	assert_ptr_equal(
-	        admission_sharing(&(struct under_way){bare, 1, 4, NULL}, &intent, of_vm3, 2), &without);
+	        admission_sharing(&(struct under_way){bare, 1, 4, NULL}, &intent, of_vm3, 2),
+	        &without);
 	without.waits_turn = true;
 	assert_null(admission_sharing(&(struct under_way){bare, 1, 4, NULL}, &intent, of_vm3, 2));
 }
