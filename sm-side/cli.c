@@ -50,6 +50,10 @@ static const struct command commands[] = {
                 "                 not committed is aborted\n"
                 "  --no-wait      print the evacuation's number and end\n"
                 "  --json         the whole evacuation as JSON on stdout, at its end\n"},
+        {"evacuations", "[ID]", 0, 1, "j", cli_evacuations,
+                "Evacuations, the latest first; or one with what has become of each VM.\n"
+                "\n"
+                "  --json      as JSON\n"},
         {"plan", "VM HOST", 2, 2, "orj", cli_plan,
                 "What moving VM to HOST would write into the fabric: which blocks of which "
                 "switches,\n"
@@ -89,7 +93,8 @@ static void usage(FILE *to)
 {
 	fputs("usage: tether [--api PATH] COMMAND ...\n\n", to);
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
-		fprintf(to, "  tether %s %s\n", commands[i].name, commands[i].words);
+		fprintf(to, "  tether %s%s%s\n", commands[i].name, *commands[i].words ? " " : "",
+		        commands[i].words);
 	fputs("\ntether COMMAND --help says more. PATH is the socket of tether-smd's API; without "
 	      "it\n"
 	      "$TETHER_API, then " API_DEFAULT
@@ -99,8 +104,9 @@ static void usage(FILE *to)
 
 static void command_usage(FILE *to, const struct command *command)
 {
-	fprintf(to, "usage: tether [--api PATH] %s %s%s\n\n%s", command->name,
-	        *command->options ? "[OPTION...] " : "", command->words, command->help);
+	fprintf(to, "usage: tether [--api PATH] %s%s%s%s\n\n%s", command->name,
+	        *command->options ? " [OPTION...]" : "", *command->words ? " " : "", command->words,
+	        command->help);
 }
 
 static const struct command *command_find(const char *name)

@@ -40,6 +40,7 @@ int cli_create(const struct cli_options *options);
 int cli_destroy(const struct cli_options *options);
 int cli_vms(const struct cli_options *options);
 int cli_hosts(const struct cli_options *options);
+int cli_evacuations(const struct cli_options *options);
 int cli_run(const struct cli_options *options);
 
 /*
@@ -51,8 +52,10 @@ struct json_object *cli_ask(const char *api, const char *method, const char *pat
         struct json_object *body, long *status);
 /* Say a refusal: "tether: reason: text". */
 void cli_say_refusal(struct json_object *answer);
+/* The exit status of who was answered with that HTTP status. */
+int cli_refused(long status);
 
-enum { HTTP_OK = 200, HTTP_ACCEPTED = 202 };
+enum { HTTP_OK = 200, HTTP_BADREQUEST = 400, HTTP_ACCEPTED = 202 };
 /* What GET of @path answers; NULL where that is no 200: said why. */
 struct json_object *cli_get(const struct cli_options *options, const char *path);
 void cli_print_json(struct json_object *answer);

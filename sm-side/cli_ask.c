@@ -101,6 +101,11 @@ void cli_say_refusal(struct json_object *answer)
 	fprintf(stderr, "tether: %s: %s\n", cli_text(answer, "reason"), cli_text(answer, "text"));
 }
 
+int cli_refused(long status)
+{
+	return status == HTTP_BADREQUEST ? CLI_USAGE : CLI_FAILED;
+}
+
 void cli_print_json(struct json_object *answer)
 {
 	puts(json_object_to_json_string_ext(

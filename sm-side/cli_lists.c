@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
-/* tether vms, hosts: what tether-smd knows. */
+/* tether vms, hosts, evacuations: what tether-smd knows. */
 #include "sm-side/cli.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 
 #include "sm-side/json_read.h"
@@ -78,4 +79,70 @@ int cli_hosts(const struct cli_options *options)
 {
 	return list_print(options, "/v1/hypervisors", "hypervisors",
 	        "HOST             AGENT  SLOT             VM               PORT GUID", host_print);
+}
+
+static const char *evacuation_state(struct json_object *evacuation)
+{
+	const char *outcome = cli_text(evacuation, "outcome");
+
+	return *outcome ? outcome : "under way";
+}
+
+static void evacuation_print(struct json_object *evacuation)
+{
+	printf("%8.0f  %-16s %5.0f %5.0f %7.0f %7.0f %6.0f %5.0f  %s\n",
+	        cli_number(evacuation, "id"), cli_text(evacuation, "host"),
+	        cli_number(evacuation, "total"), cli_number(evacuation, "done"),
+	        cli_number(evacuation, "moving"), cli_number(evacuation, "waiting"),
+	        cli_number(evacuation, "failed"), cli_number(evacuation, "left"),
+	        evacuation_state(evacuation));
+}
+
+static void evacuee_print(struct json_object *vm)
+{
+	printf("  %-16s %-8s", cli_text(vm, "vm"), cli_text(vm, "state"));
+	if (json_object_object_get_ex(vm, "migration", NULL))
+		printf(" migration %.0f", cli_number(vm, "migration"));
+	if (*cli_text(vm, "reason"))
+		printf(" %s: %s", cli_text(vm, "reason"), cli_text(vm, "text"));
+	printf("\n");
+}
+
+static int one_evacuation_print(const struct cli_options *options)
+{
+	char path[64], end;
+	struct json_object *evacuation, *vms;
+	uint64_t id;
+
+	if (options->words[0][0] < '0' || options->words[0][0] > '9' ||
+	        sscanf(options->words[0], "%" SCNu64 "%c", &id, &end) != 1) {
+		fprintf(stderr, "tether: %s is not the number of an evacuation\n",
+		        options->words[0]);
+		return CLI_USAGE;
+	}
+	snprintf(path, sizeof(path), "/v1/evacuations/%" PRIu64, id);
+	evacuation = cli_get(options, path);
+	if (!evacuation)
+		return CLI_FAILED;
+	vms = json_object_object_get(evacuation, "vms");
+	if (options->json)
+		cli_print_json(evacuation);
+	else
+		printf("evacuation %" PRIu64 " of %s: %s\n", id, cli_text(evacuation, "host"),
+		        evacuation_state(evacuation));
+	for (size_t i = 0; !options->json && json_object_is_type(vms, json_type_array) &&
+	                   i < json_object_array_length(vms);
+	        i++)
+		evacuee_print(json_object_array_get_idx(vms, i));
+	json_object_put(evacuation);
+	return CLI_DONE;
+}
+
+int cli_evacuations(const struct cli_options *options)
+{
+	if (options->count)
+		return one_evacuation_print(options);
+	return list_print(options, "/v1/evacuations", "evacuations",
+	        "      ID  HOST               VMS  DONE  MOVING WAITING FAILED  LEFT  STATE",
+	        evacuation_print);
 }

@@ -215,7 +215,7 @@ int cli_migrate(const struct cli_options *options)
 		if (options->json)
 			cli_print_json(answer);
 		json_object_put(answer);
-		return CLI_FAILED;
+		return cli_refused(status);
 	}
 	if (options->no_wait && options->json)
 		cli_print_json(answer);

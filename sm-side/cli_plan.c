@@ -143,6 +143,7 @@ int cli_plan(const struct cli_options *options)
 		return CLI_FAILED;
 	if (status != HTTP_OK) {
 		cli_say_refusal(plan);
+		ended = cli_refused(status);
 	} else if (options->json) {
 		cli_print_json(plan);
 		ended = CLI_DONE;

@@ -421,6 +421,7 @@ static struct json_object *change_object(const struct plan_change *change)
 	struct json_object *object = json_object_new_object();
 
 	json_put_guid(object, "switch_guid", change->switch_guid);
+	json_put_text(object, "kind", change->is_vswitch ? "vswitch" : "physical");
 	json_put_number(object, "block", change->block);
 	json_put_number(object, "wave", change->wave);
 	put_block(object, "before", change->before);

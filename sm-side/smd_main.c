@@ -277,6 +277,8 @@ static int run(struct daemon *daemon)
 		err = journal_start(daemon);
 	if (!err)
 		err = rooms_start(daemon);
+	if (err && s->log && *s->log)
+		fprintf(stderr, "tether-smd: not started; %s says why\n", s->log);
 	if (err)
 		return err;
 	if (smd_settings_doubt(s, doubt, sizeof(doubt)))

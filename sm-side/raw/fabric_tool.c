@@ -187,6 +187,10 @@ static int options_take(
 	if (options->count >= command->least &&
 	        (command->most < 0 || options->count <= command->most))
 		return -1;
+	fprintf(stderr, "tether-fabric: %s takes %s\n\n", command->name,
+	        command->most == 0  ? "nothing else"
+	        : command->most < 0 ? "a move or more"
+	                            : "one file");
 	usage(stderr);
 	return TOOL_USAGE;
 }
@@ -302,6 +306,8 @@ int main(int argc, char **argv)
 	int status;
 
 	if (!command) {
+		if (!is_help && argc > 1)
+			fprintf(stderr, "tether-fabric: no command %s\n\n", argv[1]);
 		usage(is_help ? stdout : stderr);
 		return is_help ? TOOL_DONE : TOOL_USAGE;
 	}

@@ -105,7 +105,8 @@ class Sm:
         self.plans[name] = (guid, other)
         ports = {name: {"port_guid": hex(port), "node_guid": hex(self.world.fabric[port]["node_guid"]),
                         "lid": self.world.fabric[port]["lid"]} for name, port in (("vm", guid), ("other", other))}
-        changes = [{"switch_guid": f"0x{switch:016x}", "block": block, "before": "ff" * 64, "after": "01" * 64}
+        changes = [{"switch_guid": f"0x{switch:016x}", "kind": "vswitch" if switch < 0x200 else "physical", "block": block,
+                    "before": "ff" * 64, "after": "01" * 64}
                    for switch, block in ((0x100, 0), (0x200, 0), (0x200, 1), (0x300, 0), (0x101, 0))]
         return {"hash": name, "generation": 1, **ports, "lft_sets": 5, "lft_sets_physical": 3, "lft_sets_vswitch": 2,
                 "pkey_sets": 4, "portinfo_sets": 2, "groups": 1, "changes": changes,

@@ -25,9 +25,9 @@ def tether(stage, *words, **env):
     return done.returncode, done.stdout, done.stderr
 
 
-def refused(stage, reason, *words):
+def refused(stage, reason, *words, ends=1):
     status, out, err = tether(stage, *words)
-    equal(status, 1, f"exit status of {words}")
+    equal(status, ends, f"exit status of {words}")
     equal(f"tether: {reason}: " in err, True, f"{reason} in {err!r}")
     equal(out, "", "stdout")
 
@@ -115,8 +115,9 @@ def a_plan_is_shown_and_changes_nothing():
         rows = [line.split() for line in out.splitlines()]
         equal(rows[0][:6], ["vm1", "(LID", "16)", "from", "hyp1", "(hyp1-vf0)"])
         equal([row for row in rows if row[:1] == ["0"]],
-              [["0", f"0x{switch:016x}", "-", *blocks] for switch, blocks in ((0x100, "0"), (0x101, "0"), (0x200, "01"),
-                                                                              (0x300, "0"))])
+              [["0", f"0x{switch:016x}", kind, *blocks]
+               for switch, kind, blocks in ((0x100, "vswitch", "0"), (0x101, "vswitch", "0"), (0x200, "physical", "01"),
+                                            (0x300, "physical", "0"))])
         sums = {" ".join(row[:-1]): int(row[-1]) for row in rows[rows.index([], 2) + 1:]}
         equal(sums, {"switches": 4, "blocks": 5, "waves": 1, "LFT Sets, physical": 3, "LFT Sets, vSwitches": 2,
                      "of these by splits": 0, "P_Key Sets": 4, "PortInfo Sets": 2, "multicast groups": 1})
@@ -141,7 +142,7 @@ def a_migration_is_planned_as_asked():
         status, out, err = tether(stage, "migrate", "--order", "consistent", "--reach", "minimum", "--json", "vm1", "hyp2")
         equal((status, json.loads(out)["order"], json.loads(out)["reach"]), (0, "consistent", "minimum"), err)
         equal([(r["order"], r["reach"]) for r in asked], [("consistent", "minimum")])
-        refused(stage, "bad-request", "migrate", "vm1", "hyp3", "--order", "slow")
+        refused(stage, "bad-request", "migrate", "vm1", "hyp3", "--order", "slow", ends=2)
         asked.clear()
         # Planned anew after a restart, too.
         stage.smd.stop()
@@ -161,7 +162,7 @@ def what_cannot_be_planned_is_refused_by_name():
         refused(stage, "unknown-vm", "plan", "vm9", "hyp2")
         refused(stage, "unknown-host", "plan", "vm1", "hyp9")
         refused(stage, "same-host", "plan", "vm1", "hyp1")
-        refused(stage, "bad-request", "plan", "vm1", "hyp2", "--order", "slow")
+        refused(stage, "bad-request", "plan", "vm1", "hyp2", "--order", "slow", ends=2)
         stage.world.fault("sm", "plan", "sl-by-path")
         refused(stage, "sl-by-path", "plan", "vm1", "hyp2")
         for body in ("", "[]", '{"vm":"vm1"}', '{"vm":"vm1","to":7}', '{"vm":"vm1","to":"hyp2","force":"x"}'):
@@ -209,6 +210,23 @@ def lists_say_what_there_is():
         equal({len(h["slots"]) for h in hosts}, {2})
         stage.world.hosts["hyp3"].stop()
         wait_until("hyp3 is away", lambda: "no" in tether(stage, "vms")[1])
+
+
+def evacuations_are_listed_and_shown():
+    with Stage() as stage:
+        equal(len(tether(stage, "evacuations")[1].splitlines()), 1, "none yet")
+        equal(tether(stage, "evacuate", "hyp1")[0], 0)
+        stage.world.fault("vm2/21.147", "STEP_PREPARE", "refuse")
+        equal(tether(stage, "evacuate", "hyp3")[0], 1)
+        status, out, err = tether(stage, "evacuations")
+        equal((status, err, [line.split() for line in out.splitlines()[1:]]),
+              (0, "", [["2", "hyp3", "1", "0", "0", "0", "1", "0", "incomplete"], ["1", "hyp1", "1", "1", "0", "0", "0", "0", "done"]]))
+        status, out, err = tether(stage, "evacuations", "2")
+        equal((status, err, out.splitlines()[0]), (0, "", "evacuation 2 of hyp3: incomplete"))
+        equal(out.split()[5:10], ["vm2", "failed", "migration", "2", "test-refuse:"], out)
+        equal(json.loads(tether(stage, "evacuations", "1", "--json")[1]), stage.smd.get("/v1/evacuations/1")[1])
+        refused(stage, "unknown-evacuation", "evacuations", "9")
+        equal(tether(stage, "evacuations", "x")[0], 2)
 
 
 def wrong_usage_is_status_2():
@@ -382,8 +400,8 @@ def two_daemons_do_not_share_a_journal():
         with open(stage.smd.config) as first, open(config, "w") as second:
             second.write(first.read().replace("api.sock", "api2.sock").replace("agents.sock", "agents2.sock")
                          .replace("smd.log", "smd2.log"))
-        done = subprocess.run([f"{BUILD}/bin/tether-smd", "--config", config], timeout=20)
-        equal(done.returncode, 1)
+        done = subprocess.run([f"{BUILD}/bin/tether-smd", "--config", config], timeout=20, stderr=subprocess.PIPE, text=True)
+        equal((done.returncode, "smd2.log says why" in done.stderr), (1, True), "whoever starts it by hand hears it")
         with open(os.path.join(stage.temporary.name, "smd2.log")) as log:
             equal("belongs to another tether-smd" in log.read(), True)
         equal(stage.smd.move("vm1", "hyp2")["outcome"], "done")
@@ -459,7 +477,7 @@ run([migrate_shows_each_step_and_its_end, what_cannot_be_done_is_refused_by_name
      force_is_advised_where_it_helps_and_lifts_no_veto,
      a_plan_is_shown_and_changes_nothing, a_migration_is_planned_as_asked, what_cannot_be_planned_is_refused_by_name,
      who_asks_for_a_plan_is_answered_though_the_sm_is_not, abort_ends_what_is_under_way,
-     lists_say_what_there_is, wrong_usage_is_status_2, no_daemon_is_said_plainly,
+     lists_say_what_there_is, evacuations_are_listed_and_shown, wrong_usage_is_status_2, no_daemon_is_said_plainly,
      a_daemon_that_dies_meanwhile_is_said_plainly, who_waits_for_a_daemon_that_is_ended_hears_the_end,
      a_daemon_that_dies_before_it_says_that_it_has_begun_is_said_plainly, run_puts_libtether_before_what_is_preloaded,
      bad_input_to_the_api_is_refused_and_harms_nobody, noise_on_the_agents_socket_harms_nobody,

@@ -275,6 +275,8 @@ def usage_is_told(lab):
                   ("plan", "--window", "0", "a:b"), ("plan", "--window", "257", "a:b"), ("plan", "--what", "a:b")):
         done = lab.run([lab.tool.program, *words], 30)
         assert done.returncode == USAGE and "tether-fabric" in done.stderr and not done.stdout, (words, done)
+    for words, said in ((["swap"], "no command swap"), (["plan"], "plan takes a move or more"), (["undo", "a", "b"], "undo takes one file")):
+        assert f"tether-fabric: {said}\n" in lab.run([lab.tool.program, *words], 30).stderr, words
     done = lab.run([lab.tool.program, "--help"], 30)
     assert done.returncode == 0 and "usage" in done.stdout
 

@@ -323,6 +323,7 @@ static void a_plan_is_written_out_in_full(void **state)
 	assert_int_equal(number_of(answer, "splits"), 6);
 	assert_int_equal(json_object_array_length(json_object_object_get(answer, "moves")), 1);
 	assert_int_equal(number_of(row, "wave"), 4);
+	assert_string_equal(text_of(row, "kind"), "physical");
 	assert_int_equal(number_of(row, "block"), 3);
 	assert_int_equal(strlen(text_of(row, "before")), 128);
 	assert_string_equal(text_of(row, "before") + 126, "ff");
