@@ -179,10 +179,14 @@ static void time_under_lease(struct job *job)
 	timer_arm(job);
 }
 
-static bool asks_for_lease(const struct job *job)
+/* For the lease, or for the sweep that comes when nobody has it any more. */
+static bool waits_for_lease(const struct job *job)
 {
-	return change_state_action(job->change->state) == CHANGE_ACTION_LEASE &&
-	       job->change->awaited & PARTY_SM;
+	enum change_action action = change_state_action(job->change->state);
+
+	return job->change->awaited & PARTY_SM &&
+	       (action == CHANGE_ACTION_LEASE || action == CHANGE_ACTION_LOCATE ||
+	               action == CHANGE_ACTION_LOCATE_GONE);
 }
 
 static void sm_ask(struct job *job)
@@ -191,7 +195,7 @@ static void sm_ask(struct job *job)
 	int err = sm_link_have(job);
 
 	job->sm_id = 0;
-	if (asks_for_lease(job))
+	if (waits_for_lease(job))
 		time_under_lease(job);
 	request = err ? NULL : vm_talk_request(job->change);
 	if (!err)
@@ -420,7 +424,7 @@ bool vm_changer_is_under_lease(const struct vm_changer *changer)
 bool vm_changer_waits_for_lease(const struct vm_changer *changer)
 {
 	EACH_JOB(changer, job)
-	if (asks_for_lease(job))
+	if (waits_for_lease(job))
 		return true;
 	return false;
 }
@@ -428,7 +432,7 @@ bool vm_changer_waits_for_lease(const struct vm_changer *changer)
 void vm_changer_lease_look(struct vm_changer *changer)
 {
 	EACH_JOB(changer, job)
-	if (asks_for_lease(job))
+	if (waits_for_lease(job))
 		time_under_lease(job);
 }
 

@@ -42,7 +42,7 @@ int vm_changer_record_ends(struct vm_changer *changer);
 
 /* One of ours is under the SM's lease. */
 bool vm_changer_is_under_lease(const struct vm_changer *changer);
-/* One of ours waits for it. */
+/* One of ours waits for it, or for its end. */
 bool vm_changer_waits_for_lease(const struct vm_changer *changer);
 /* Who has the lease may have changed. */
 void vm_changer_lease_look(struct vm_changer *changer);
