@@ -54,7 +54,7 @@ $(call unit_test,smd_api,sm-side/api_json.c sm-side/plan_json.c sm-side/smd_sett
 	notifier/base/log.c $(LEDGER_SOURCES),-ljson-c -lprotobuf-c $(SETTINGS_LIBS))
 $(call fuzzer,smd_texts,sm-side/api_json.c sm-side/plan_json.c sm-side/inventory.c sm-side/sm_talk.c sm-side/sm_paths.c sm-side/plan_evidence.c $(JSON_SOURCES) \
 	$(filter-out gen/%,$(MIGRATION_SOURCES)) $(B)/gen/tether.pb-c.c,-ljson-c -lprotobuf-c)
-$(call fuzzer,smd_requests,$(EVACUATION_SOURCES) notifier/interest.c $(filter-out gen/%,$(LEDGER_SOURCES)) $(B)/gen/tether.pb-c.c,-ljson-c -lprotobuf-c)
+$(call fuzzer,smd_requests,$(VM_SOURCES) $(EVACUATION_SOURCES) notifier/interest.c $(filter-out gen/%,$(LEDGER_SOURCES)) $(B)/gen/tether.pb-c.c,-ljson-c -lprotobuf-c)
 $(call fuzzer,journal_file,$(JOURNAL_SOURCES) $(filter-out gen/%,$(LEDGER_SOURCES)) $(B)/gen/tether.pb-c.c,-lsqlite3 -ljson-c -lprotobuf-c)
 
 # ---- end of daemon -----------------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
-/* What tether-smd reads of evacuations and dry runs: clients' bodies, the SM's plan on its way out.
- */
+/* What tether-smd reads of evacuations, dry runs and VMs that come and go: clients' bodies, the
+ * SM's plan on its way out, the SM's answers. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +8,8 @@
 #include "sm-side/evacuation_json.h"
 #include "sm-side/json_read.h"
 #include "sm-side/plan_json.h"
+#include "sm-side/vm_change_json.h"
+#include "sm-side/vm_talk.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -37,6 +39,29 @@ static void plan(const char *text, size_t length)
 	json_object_put(answer);
 }
 
+static void vm_wish(const char *text, size_t length)
+{
+	struct vm_wish wish;
+
+	vm_wish_read(text, length, &wish);
+}
+
+/* To each question that a VM which comes or goes asks. */
+static void vm_answer(const char *text, size_t length)
+{
+	struct json_object *answer = json_read_whole(text, length);
+	struct vm_change_intent intent = {.vm = "vm1", .dynamic = true, .fabric = true};
+	struct vm_change change;
+
+	for (int state = 0; answer && state < CHANGE_STATE_COUNT; state++) {
+		vm_change_init(&change, &intent, &deadlines_default);
+		change.state = state;
+		vm_talk_take(&change, answer);
+		json_object_put(vm_change_tell(&change));
+	}
+	json_object_put(answer);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const char *text = (const char *)data + 1;
@@ -49,6 +74,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		break;
 	case 'p':
 		plan(text, size - 1);
+		break;
+	case 'v':
+		vm_wish(text, size - 1);
+		break;
+	case 'a':
+		vm_answer(text, size - 1);
 		break;
 	default:
 		wish(text, size - 1);
