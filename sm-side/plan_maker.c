@@ -57,6 +57,9 @@ static enum refusal lid_as_promised(
 {
 	uint16_t promised = osm_lids_promised(plugin->lids, move->vm_port_guid);
 
+	/* Whose end has been applied OpenSM knows until a sweep has come by. */
+	if (move->kind == VM_DESTROY && !promised)
+		return REFUSAL_UNKNOWN_PORT;
 	if (move->kind == VM_DESTROY)
 		move->lid = promised;
 	if (move->kind != VM_CREATE || !promised)

@@ -242,6 +242,21 @@ def a_slot_is_promised_to_one_only():
         applied(lab, lab.ask("plan", moves=[second]))
 
 
+def one_that_has_ended_is_unknown_at_once(lab):
+    """A successor asks again; no sweep has found its port gone."""
+    lab.create("hyp2_vf2")
+    lab.heavy_sweep()
+    end = {"kind": "destroy", "vm_port_guid": lab.guid_at("hyp2_vf2")}
+    sm, migration = lab.leased()
+    with sm:
+        plan = sm.ask("plan", moves=[end])
+        lab.fabric.link("hyp2_vf2", 1, "down")
+        assert sm.ask("apply", hash=plan["hash"], migration=migration)["verified"]
+        refused("unknown-port", sm.ask, "plan", moves=[end])
+    lab.new_guids("hyp2_vf2")
+    lab.heavy_sweep()
+
+
 def the_order_in_a_request_does_not_matter():
     """One has been promised its LID and has not come yet, the other gets the next one."""
     with DynamicLab(("hyp1_vf1", "hyp3_vf1")) as lab:
@@ -304,6 +319,7 @@ def main():
     with DynamicLab(("hyp1_vf1", "hyp3_vf1")) as lab:
         lab.heavy_sweep()
         tap.run("vms_come_move_and_end", vms_come_move_and_end, lab)
+        tap.run("one_that_has_ended_is_unknown_at_once", one_that_has_ended_is_unknown_at_once, lab)
         tap.run("several_move_at_once", several_move_at_once, lab)
         tap.run("a_lid_rests_before_it_is_given_again", a_lid_rests_before_it_is_given_again, lab)
         tap.run("tables_grow_for_a_high_lid", tables_grow_for_a_high_lid, lab)
