@@ -173,6 +173,7 @@ def the_command_line_creates_and_destroys():
         change_of(stage.smd, "vm7")
         stage.world.fault("hyp2", "HOST_DETACH", lambda: stage.smd.kill() and "died")
         equal(tether(stage, "destroy", "vm7")[0], 3)
+        stage.smd.wait()
         stage.smd.start()
         stage.world.left("vm7")
         equal(change_of(stage.smd, "vm7")["outcome"], "done")
