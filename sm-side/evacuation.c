@@ -304,8 +304,8 @@ static bool is_unpaired(const struct migration *m)
 /* It is started anew, becomes the master or has swept in a moment. */
 static bool is_without_sm(const struct migration *m)
 {
-	static const char *const reasons[] = {
-	        "sm-lost", "not-master", "unknown-port", "port-without-lid", "place-differs"};
+	static const char *const reasons[] = {"sm-lost", "not-master", "unknown-port",
+	        "port-without-lid", "place-differs", "not-routed"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(reasons); i++)
 		if (has_finding(m, reasons[i]))

@@ -159,9 +159,10 @@ def an_sm_that_has_not_swept_yet_is_asked_again():
         stage.world.fault("sm", "locate", lambda: port.update(lid=0))
         stage.world.fault("sm", "locate", lambda: port.update(lid=lid, place=(1, 1)))
         stage.world.fault("sm", "locate", lambda: port.update(place=place))
+        stage.world.fault("sm", "plan", "not-routed")
         equal(ended(stage, begin(stage))["outcome"], "done")
-        equal([[r["reason"] for r in stage.smd.get(f"/v1/migrations/{n}")[1]["refusals"]] for n in (1, 2, 3, 4)],
-              [["unknown-port"], ["port-without-lid"], ["place-differs"], []])
+        equal([[r["reason"] for r in stage.smd.get(f"/v1/migrations/{n}")[1]["refusals"]] for n in (1, 2, 3, 4, 5)],
+              [["unknown-port"], ["port-without-lid"], ["place-differs"], ["not-routed"], []])
         equal(stage.world.complaints(), [])
 
 
