@@ -173,6 +173,7 @@ def all_move_once_more(lab, churn):
 
 def programs_are_exact(lab, pairs, churn):
     """Those whose VMs kept their connections; the others were told, and nothing came twice."""
+    assert any(not set(churn.lost) & set(vms) for vms in PAIRS), f"no pair has kept its connections: {churn.lost}"
     for pair in pairs:
         pair.stop()
     for pair, vms in zip(pairs, PAIRS):
@@ -206,6 +207,7 @@ def much_was_done(churn):
     few = {kind: churn.done(kind) for kind, share in LEAST_DONE.items() if churn.done(kind)[0] < share * churn.done(kind)[1]}
     assert not few, f"(done, ended): {few}"
     assert all(churn.done(kind)[1] for kind in LEAST_DONE), dict(churn.outcomes)
+    assert most_together(churn.evacuations) > 1 or not FULL, "no two evacuations at a time"
 
 
 def churned(tap, lab, seed, actions):
