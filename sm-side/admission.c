@@ -142,6 +142,17 @@ static const Tether__Slot *free_slot_for(const struct inventory *inventory,
 	return slot ? slot : first;
 }
 
+struct admission admission_host(const struct inventory *inventory, const char *host)
+{
+	if (!inventory_find(inventory, host))
+		return admission_refuse("unknown-host",
+		        "no agent has ever called itself %s; see tether hosts", host);
+	if (!inventory_is_connected(inventory, host))
+		return admission_refuse("host-not-connected",
+		        "the agent of %s is not connected; start it first", host);
+	return (struct admission){0};
+}
+
 static struct admission hosts_check(const struct inventory *inventory,
         const struct inventory_host *source, const char *vm, const char *to)
 {

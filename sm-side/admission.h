@@ -25,6 +25,8 @@ struct under_way {
 
 __attribute__((format(printf, 2, 3))) struct admission admission_refuse(
         const char *reason, const char *format, ...);
+/* Is that host known, and its agent connected? */
+struct admission admission_host(const struct inventory *inventory, const char *host);
 
 /*
  * Fill of @intent who, from where and to where: VM, both places, both identities. Slots of

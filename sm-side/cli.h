@@ -54,6 +54,12 @@ struct json_object *cli_ask(const char *api, const char *method, const char *pat
 void cli_say_refusal(struct json_object *answer);
 /* The exit status of who was answered with that HTTP status. */
 int cli_refused(long status);
+/*
+ * Takes the @answer (NULL: none) to a request that something begin: -1, @id is its number and its
+ * end is to be waited for; else what there was to say has been said, and this is the exit status.
+ */
+int cli_begun(
+        const struct cli_options *options, struct json_object *answer, long status, uint64_t *id);
 
 enum { HTTP_OK = 200, HTTP_BADREQUEST = 400, HTTP_ACCEPTED = 202 };
 /* What GET of @path answers; NULL where that is no 200: said why. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 #include "sm-side/cli.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -110,6 +111,25 @@ void cli_print_json(struct json_object *answer)
 {
 	puts(json_object_to_json_string_ext(
 	        answer, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+}
+
+int cli_begun(
+        const struct cli_options *options, struct json_object *answer, long status, uint64_t *id)
+{
+	int ended = options->no_wait ? CLI_DONE : -1;
+
+	if (!answer)
+		return status == CLI_NOT_ANSWERED ? CLI_UNKNOWN : CLI_FAILED;
+	if (status != HTTP_ACCEPTED || json_read_number(answer, "id", UINT64_MAX, id)) {
+		cli_say_refusal(answer);
+		ended = cli_refused(status);
+	}
+	if (options->json && ended >= 0)
+		cli_print_json(answer);
+	else if (ended == CLI_DONE)
+		printf("%" PRIu64 "\n", *id);
+	json_object_put(answer);
+	return ended;
 }
 
 const char *cli_text(struct json_object *from, const char *name)

@@ -149,24 +149,12 @@ static int begin(const struct cli_options *options)
 	struct json_object *wish = wish_of(options), *answer;
 	uint64_t id = 0;
 	long status;
+	int ended;
 
 	answer = cli_ask(options->api, "POST", "/v1/evacuations", wish, &status);
 	json_object_put(wish);
-	if (!answer)
-		return status == CLI_NOT_ANSWERED ? CLI_UNKNOWN : CLI_FAILED;
-	if (status != HTTP_ACCEPTED || json_read_number(answer, "id", UINT64_MAX, &id)) {
-		cli_say_refusal(answer);
-		if (options->json)
-			cli_print_json(answer);
-		json_object_put(answer);
-		return cli_refused(status);
-	}
-	if (options->no_wait && options->json)
-		cli_print_json(answer);
-	else if (options->no_wait)
-		printf("%" PRIu64 "\n", id);
-	json_object_put(answer);
-	return options->no_wait ? CLI_DONE : follow_to_end(options, id, "done");
+	ended = cli_begun(options, answer, status, &id);
+	return ended >= 0 ? ended : follow_to_end(options, id, "done");
 }
 
 static int abort_one(const struct cli_options *options)

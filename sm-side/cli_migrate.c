@@ -195,6 +195,7 @@ int cli_migrate(const struct cli_options *options)
 	struct json_object *body = json_object_new_object(), *answer;
 	uint64_t id = 0;
 	long status;
+	int ended;
 
 	json_put_text(body, "vm", options->words[0]);
 	json_put_text(body, "to", options->words[1]);
@@ -208,21 +209,8 @@ int cli_migrate(const struct cli_options *options)
 	if (!answer && status == CLI_NOT_ANSWERED)
 		fprintf(stderr, "tether: whether the migration has begun is not known; see tether "
 		                "status\n");
-	if (!answer)
-		return status == CLI_NOT_ANSWERED ? CLI_UNKNOWN : CLI_FAILED;
-	if (status != HTTP_ACCEPTED || json_read_number(answer, "id", UINT64_MAX, &id)) {
-		cli_say_refusal(answer);
-		if (options->json)
-			cli_print_json(answer);
-		json_object_put(answer);
-		return cli_refused(status);
-	}
-	if (options->no_wait && options->json)
-		cli_print_json(answer);
-	else if (options->no_wait)
-		printf("%" PRIu64 "\n", id);
-	json_object_put(answer);
-	return options->no_wait ? CLI_DONE : follow_to_end(options, id, "done");
+	ended = cli_begun(options, answer, status, &id);
+	return ended >= 0 ? ended : follow_to_end(options, id, "done");
 }
 
 static int id_parse(const char *text, uint64_t *id)

@@ -105,25 +105,13 @@ static int begin(const struct cli_options *options, const char *method, const ch
 	struct json_object *answer;
 	uint64_t id = 0;
 	long status;
+	int ended;
 
 	answer = cli_ask(options->api, method, path, body, &status);
 	if (!answer && status == CLI_NOT_ANSWERED)
 		fprintf(stderr, "tether: whether it has begun is not known; see tether vms\n");
-	if (!answer)
-		return status == CLI_NOT_ANSWERED ? CLI_UNKNOWN : CLI_FAILED;
-	if (status != HTTP_ACCEPTED || json_read_number(answer, "id", UINT64_MAX, &id)) {
-		cli_say_refusal(answer);
-		if (options->json)
-			cli_print_json(answer);
-		json_object_put(answer);
-		return CLI_FAILED;
-	}
-	if (options->no_wait && options->json)
-		cli_print_json(answer);
-	else if (options->no_wait)
-		printf("%" PRIu64 "\n", id);
-	json_object_put(answer);
-	return options->no_wait ? CLI_DONE : follow_to_end(options, name, id);
+	ended = cli_begun(options, answer, status, &id);
+	return ended >= 0 ? ended : follow_to_end(options, name, id);
 }
 
 /* ---- commands ---- */

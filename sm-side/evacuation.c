@@ -110,21 +110,10 @@ bool evacuation_names_have(const char *names, const char *name)
 
 /* ---- making one ---- */
 
-static struct admission host_check(const struct inventory *inventory, const char *host)
-{
-	if (!inventory_find(inventory, host))
-		return admission_refuse("unknown-host",
-		        "no agent has ever called itself %s; see tether hosts", host);
-	if (!inventory_is_connected(inventory, host))
-		return admission_refuse("host-not-connected",
-		        "the agent of %s is not connected; start it first", host);
-	return (struct admission){0};
-}
-
 static struct admission wish_check(const struct inventory *inventory,
         const struct evacuations *evacuations, const struct evacuation_wish *wish)
 {
-	struct admission admission = host_check(inventory, wish->host);
+	struct admission admission = admission_host(inventory, wish->host);
 	const struct evacuation *open = evacuations_find_open(evacuations, wish->host);
 
 	if (!admission.reason && open)
@@ -132,7 +121,7 @@ static struct admission wish_check(const struct inventory *inventory,
 		        "%s is being evacuated already (evacuation %" PRIu64 ")", wish->host,
 		        open->id);
 	for (size_t i = 0; !admission.reason && i < wish->to_count; i++) {
-		admission = host_check(inventory, wish->to[i]);
+		admission = admission_host(inventory, wish->to[i]);
 		if (!admission.reason && !strcmp(wish->to[i], wish->host))
 			return admission_refuse(
 			        "same-host", "%s cannot take its own VMs", wish->host);

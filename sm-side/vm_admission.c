@@ -32,17 +32,6 @@ static struct identity identity_of(const Tether__Slot *slot)
 	return (struct identity){slot->node_guid, slot->port_guid};
 }
 
-static struct admission host_check(const struct inventory *inventory, const char *host)
-{
-	if (!inventory_find(inventory, host))
-		return admission_refuse("unknown-host",
-		        "no agent has ever called itself %s; see tether hosts", host);
-	if (!inventory_is_connected(inventory, host))
-		return admission_refuse("host-not-connected",
-		        "the agent of %s is not connected; start it first", host);
-	return (struct admission){0};
-}
-
 /* ---- one that comes ---- */
 
 static struct admission newcomer_check(
@@ -129,7 +118,7 @@ struct admission vm_admission_create(const struct inventory *inventory,
         const struct under_way *under_way, const struct vm_wish *wish,
         struct vm_change_intent *intent)
 {
-	struct admission admission = host_check(inventory, wish->host);
+	struct admission admission = admission_host(inventory, wish->host);
 	const Tether__Slot *slot = NULL;
 
 	if (!admission.reason)
@@ -192,7 +181,7 @@ struct admission vm_admission_destroy(const struct inventory *inventory,
 	if (!admission.reason)
 		admission = slot_of_going(inventory, under_way, ledger, vm, &host, &slot);
 	if (!admission.reason)
-		admission = host_check(inventory, host->name);
+		admission = admission_host(inventory, host->name);
 	if (admission.reason)
 		return admission;
 	intent->destroys = true;

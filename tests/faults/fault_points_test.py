@@ -9,7 +9,6 @@ one plan share a system; a few of them, all with TETHER_FULL=1; those named othe
 "undo/sm-", "/sm-apply:routes"). Ends with the table of places and ends."""
 import os
 import signal
-import stat
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -18,43 +17,26 @@ from faults.aftermath import LONGEST_S, everybody_is_there, newest, the_end_of, 
 from faults.fault_points import passed, points_of, states  # noqa: E402
 from faults.membership import partitions, pkeys_of  # noqa: E402
 from faults.sa_truth import check_sa_truth  # noqa: E402
-from faults.victims import GRACE_S, KillLab, start_migration  # noqa: E402
+from faults.victims import GRACE_S, KillLab, StubbornDriver, start_migration  # noqa: E402
 from lab.deadline import tails, wait_until  # noqa: E402
-from lab.system import DRIVER, START_S  # noqa: E402
+from lab.system import START_S  # noqa: E402
 from lab.tap import FULL, Tap, print_rows  # noqa: E402
 
 QUICK = {"undo/smd-asked:back-undoing:1", "undo/sm-apply:port:4", "copy/smd-asked:linking:1", "copy/sm-apply:routes:1"}
 FEWEST_SETS = 4
 # OpenSM is asked for these at any time, or by nobody who has a plan.
 NOT_OF_A_PLAN = {f"{place}:{op}" for place in ("sm-op", "sm-answer") for op in ("status", "verify", "move_alias")}
-# A driver that cannot attach where its file says so, so that a plan has to be undone.
-FAILING_DRIVER = """#!/bin/sh
-if [ "$1" = attach ] && [ "$TETHER_HOST" = "$(cat "{failing}" 2>/dev/null)" ]; then
-	echo "as asked" >&2
-	exit 1
-fi
-exec {driver} "$@"
-"""
 
 
-class PointLab(KillLab):
+class PointLab(StubbornDriver, KillLab):
     """Whose OpenSM and tether-smd are started again and again, each time with a place to die at."""
 
     def __init__(self, **named):
         super().__init__(partitions=partitions, **named)
-        self.failing = self.path("attach-fails-at")
-        self.driver = self.path("driver")
-        with open(self.driver, "w") as script:
-            script.write(FAILING_DRIVER.format(failing=self.failing, driver=DRIVER))
-        os.chmod(self.driver, stat.S_IRWXU)
         self.at = "hyp1"
 
     def destination(self):
         return "hyp3" if self.at != "hyp3" else "hyp4"
-
-    def attach_fails_at(self, host):
-        with open(self.failing, "w") as file:
-            file.write(host or "")
 
     def environment_of(self, program, env):
         """@program starts anew with @env."""

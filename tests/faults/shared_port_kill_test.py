@@ -7,16 +7,15 @@ then, to lead its alias GUID to another LID (move_alias), forth and back. Finish
 and the next migration is done. Two cells; all with TETHER_FULL=1, those named otherwise."""
 import os
 import signal
-import stat
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from faults.aftermath import everybody_is_there, newest, the_end_of, vm_is_where_it_should_be  # noqa: E402
 from faults.sa_truth import gid, sa_of  # noqa: E402
-from faults.victims import KillLab, start_migration  # noqa: E402
+from faults.victims import KillLab, StubbornDriver, start_migration  # noqa: E402
 from lab.deadline import tails, wait_until  # noqa: E402
-from lab.system import DRIVER, SHARED_PORT_NET, START_S  # noqa: E402
+from lab.system import SHARED_PORT_NET, START_S  # noqa: E402
 from lab.tap import FULL, Tap, print_rows  # noqa: E402
 
 FORTH = ["smd-record:applying", "smd-recorded:applying", "smd-ask:applying", "smd-asked:applying", "sm-op:move_alias",
@@ -24,27 +23,11 @@ FORTH = ["smd-record:applying", "smd-recorded:applying", "smd-ask:applying", "sm
 BACK = ["smd-record:back-undoing", "smd-ask:back-undoing", "smd-asked:back-undoing", "sm-op:move_alias:2",
         "sm-answer:move_alias:2"]
 QUICK = ["smd-asked:applying", "sm-answer:move_alias"]
-# A driver that cannot attach where its file says so: the way back.
-FAILING_DRIVER = """#!/bin/sh
-if [ "$1" = attach ] && [ "$TETHER_HOST" = "$(cat "{failing}" 2>/dev/null)" ]; then
-	echo "as asked" >&2
-	exit 1
-fi
-exec {driver} "$@"
-"""
 
 
-class AliasLab(KillLab):
+class AliasLab(StubbornDriver, KillLab):
     def __init__(self):
         super().__init__(net=SHARED_PORT_NET)
-        self.failing, self.driver = self.path("attach-fails-at"), self.path("driver")
-        with open(self.driver, "w") as script:
-            script.write(FAILING_DRIVER.format(failing=self.failing, driver=DRIVER))
-        os.chmod(self.driver, stat.S_IRWXU)
-
-    def attach_fails_at(self, host):
-        with open(self.failing, "w") as file:
-            file.write(host)
 
     def tell_the_sa(self):
         """Of each VF's alias GUID, as drivers do, and again when a subnet manager has come anew."""

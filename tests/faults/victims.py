@@ -12,10 +12,11 @@ notifier/base/die_point.h has the places. Daemons are started again at once, as 
 not."""
 import os
 import signal
+import stat
 
 from lab.deadline import wait_until
 from lab.ports import free_port, is_listening
-from lab.system import START_S, System
+from lab.system import DRIVER, START_S, System
 from lab.workload import last_json
 
 SOURCE, DESTINATION, PEER, NEXT = "hyp1", "hyp3", "hyp2", "hyp4"
@@ -103,6 +104,30 @@ class KillLab(System):
     def place_of(self, vm):
         """(host, slot) by tether-smd's inventory."""
         return next(((row["host"], row["slot"]) for row in self.ask("/v1/vms")["vms"] if row["name"] == vm), None)
+
+
+class StubbornDriver:
+    """Mixed into a lab: its driver does not attach at the host that a file names, so that there is a way back."""
+
+    SCRIPT = """#!/bin/sh
+if [ "$1" = attach ] && [ "$TETHER_HOST" = "$(cat "{failing}" 2>/dev/null)" ]; then
+	echo "as asked" >&2
+	exit 1
+fi
+exec {driver} "$@"
+"""
+
+    def __init__(self, **named):
+        super().__init__(**named)
+        self.failing, self.driver = self.path("attach-fails-at"), self.path("driver")
+        with open(self.driver, "w") as script:
+            script.write(self.SCRIPT.format(failing=self.failing, driver=DRIVER))
+        os.chmod(self.driver, stat.S_IRWXU)
+
+    def attach_fails_at(self, host):
+        """None: nowhere."""
+        with open(self.failing, "w") as file:
+            file.write(host or "")
 
 
 def start_migration(lab, vm, host):
