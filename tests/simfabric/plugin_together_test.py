@@ -248,6 +248,24 @@ def whose_lease_runs_out_while_he_waits_hears_so(lab):
     and_back(lab, THERE)
 
 
+def told_to_end_opensm_lets_nobody_wait(lab):
+    movers = lab.movers(THERE)
+    held = lab.held()
+    held.__enter__()
+    for number, mover in enumerate(movers):
+        mover.send_apply()
+        held.wait_for(number + 1)
+    assert lab.opensm().stop(SOON_S) == 0
+    for mover in movers:
+        assert mover.answer()["reason"] == "shutting-down"
+        mover.sm.close()
+    held.mover.sm.close()
+    lab.fabric.cli("fault", "clear")
+    lab.start_opensm()
+    assert [lab.guid_at(mover.destination) for mover in movers] == [mover.vm for mover in movers]
+    check_all(lab)
+
+
 QUICK = (one_whose_guids_are_not_there_is_refused_alone, plans_of_one_vm_or_slot_exclude_each_other,
          who_waits_to_be_alone_lets_nobody_in_before_him, a_sweep_that_waits_lets_nobody_join,
          whose_lease_runs_out_while_he_waits_hears_so)
@@ -264,6 +282,7 @@ def main():
         for test in QUICK + LONGER if FULL else QUICK:
             tap.run(test.__name__, test, lab)
         tap.run("a_heavy_sweep_writes_nothing", check_all, lab)
+        tap.run("told_to_end_opensm_lets_nobody_wait", told_to_end_opensm_lets_nobody_wait, lab)
     tap.exit()
 
 
