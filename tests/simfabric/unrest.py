@@ -14,7 +14,7 @@ from simfabric.plugin_lab import PluginLab
 
 SOON_S = 20
 LEASE_MS = 8000
-RETRIES = 9  # of an SMP by OpenSM, so that answers can be held back while something happens
+RETRIES = 14  # of an SMP by OpenSM, so that answers can be held back while something happens, on a busy machine, too
 ATTEMPTS = 5
 PACKET_LIFE_TIME = "0x0c"  # 17 ms, which dropping first waits for
 FROM_CACHE = "Configuring switch tables using cached routing"
