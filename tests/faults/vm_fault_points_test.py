@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
 """usage: vm_fault_points_test.py [KIND/PLACE ...]
 
-tether-smd and OpenSM killed at each of their places while a VM with a dynamic LID is created or destroyed, on a fabric with a
+tether-smd, OpenSM and the host's agent killed at each of their places while a VM with a dynamic LID is created or destroyed, on a fabric with a
 real OpenSM: afterwards it is finished or undone, no LID is promised to nobody or held twice, SA says where the fabric carries
 whom, and the VM comes and goes once more. Which places are passed is noted by an undisturbed one. The cells of a kind share a
 system; a few of them, all with TETHER_FULL=1; those named otherwise, by how they begin ("create", "/sm-apply:routes")."""
@@ -22,10 +22,12 @@ from lab.tap import FULL, Tap, print_rows  # noqa: E402
 
 QUICK = {"create/sm-apply:routes:1", "destroy/vm-asked:end-applying:1"}
 VM, HOST = "vm3", "hyp3"
+VICTIMS = {"SMD_VMS": "tether-smd", "OPENSM": "OpenSM", "AGENT": "agent"}
+ORDERS = {f"{place}:{verb}" for place in ("order", "ordered") for verb in ("check", "set-guids", "attach", "detach")}
 # Asked for at any time, or by nobody who creates and destroys.
 NOT_OF_A_VM = {f"{place}:{op}" for place in ("sm-op", "sm-answer") for op in ("status", "verify", "move_alias", "undo", "locate")}
 # Nothing has changed yet.
-ASKED_ONLY = ("checking", "asking", "written", "plan")
+ASKED_ONLY = ("checking", "asking", "written", "plan", "check")
 BEFORE_THE_RECORD = ("vm-record:naming", "vm-record:detaching")
 
 
@@ -44,6 +46,11 @@ class VmLab(KillLab):
             self.smd.wait(START_S)
             self.armed["smd"] = env
             self.start_smd()
+        elif program == "AGENT":
+            self.agents[HOST].signal(signal.SIGTERM)
+            self.agents[HOST].wait(START_S)
+            self.armed[HOST] = env
+            self.start_agent(HOST)
         else:
             self.fabric.opensms[-1].kill()
             self.armed["OpenSM"] = env
@@ -51,11 +58,13 @@ class VmLab(KillLab):
         self.wait_connected(self.hosts)
 
     def victim(self, program):
-        return self.smd if program == "SMD_VMS" else self.fabric.opensms[-1].child
+        return {"SMD_VMS": self.smd, "AGENT": self.agents[HOST]}.get(program) or self.fabric.opensms[-1].child
 
     def bring_back(self, program):
         if program == "SMD_VMS":
             self.start_smd()
+        elif program == "AGENT":
+            self.start_agent(HOST)
         else:
             self.start_opensm(wait=False)
 
@@ -127,12 +136,12 @@ def number_of(lab):
 def places_passed(lab, kind):
     """[(program, place, time)] of an undisturbed one. In the middle of apply: the first time and the last."""
     kind.make_ready(lab)
-    notes = {program: lab.path(f"{kind.name}-{program}") for program in ("SMD_VMS", "OPENSM")}
+    notes = {program: lab.path(f"{kind.name}-{program}") for program in VICTIMS}
     for program, note in notes.items():
         lab.environment_of(program, {"TETHER_PASSED": note})
     lab.tether(*kind.words())
     is_in_order(lab, kind, "done")
-    mine = set(points_of("SMD_VMS")) | set(points_of("OPENSM")) - NOT_OF_A_VM
+    mine = set(points_of("SMD_VMS")) | set(points_of("OPENSM")) - NOT_OF_A_VM | ORDERS
     return [(program, place, time) for program, note in notes.items() for place, times in passed(note).items()
             if place in mine for time in sorted({1, times if place.startswith("sm-apply:") else 1})]
 
@@ -154,7 +163,7 @@ def run_cell(lab, kind, program, place, time, table):
     kind.make_ready(lab)
     lab.tether(*kind.words())
     is_in_order(lab, kind, "done")
-    table.append((kind.name, "tether-smd" if program == "SMD_VMS" else "OpenSM", f"{place}:{time}", outcome))
+    table.append((kind.name, VICTIMS[program], f"{place}:{time}", outcome))
 
 
 def is_asked_for(name):
