@@ -14,6 +14,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 DRIVER = os.path.join(HERE, "..", "simfabric", "driver")
 TOPOLOGY = os.path.join(HERE, "..", "fabrics", "demo.net")
 CLI = os.path.join(BUILD, "bin", "simfabric")
+LET_GO_MS = 5000  # of which the driver leaves itself a tenth to be started and to answer in
 
 
 class Fabric:
@@ -113,7 +114,7 @@ def vm_that_did_not_let_go_is_not_asked_any_more():
             stdout=subprocess.PIPE, text=True) as holder:
         try:
             assert "hyp1_vf1" in holder.stdout.readline()
-            source.order("DETACH", slot="hyp1_vf1", deadline_ms=500)
+            source.order("DETACH", slot="hyp1_vf1", deadline_ms=LET_GO_MS)
             assert source.answer("MOVE")["outcome"] == "OUTCOME_FAILED"
             source.order("GIVE_BACK", sequence=2, slot="hyp1_vf1")
             done(source, "MOVE", 2)
