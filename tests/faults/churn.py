@@ -80,13 +80,14 @@ class Deck:
 
     def draw(self):
         with self.lock:
-            if len(self.cards) < len(DECK):
+            if set(self.cards) != set(DECK):
                 self.cards += DECK
             return self.cards.pop(self.chance.randrange(len(self.cards)))
 
     def put_back(self, kind):
         with self.lock:
-            self.cards.append(kind)
+            if self.cards.count(kind) < DECK.count(kind):
+                self.cards.append(kind)
 
 
 class Churn:

@@ -331,21 +331,24 @@ class PlanChurn:
             self.ended += 1
         return True
 
-    def work(self, count):
+    def work(self, is_enough):
         try:
-            while self.failures.empty() and self.ended < count:
+            while self.failures.empty() and not is_enough():
                 wait_until("something can be done", self.one, PATIENCE_S)
         except Exception as error:  # told by the main thread
             self.failures.put(error)
 
-    def run(self, count, unrest, every):
-        """@unrest(): called after each @every that have ended."""
-        workers = [threading.Thread(target=self.work, args=(count,), daemon=True) for _ in range(WORKERS)]
+    def run(self, count, unrest, every, has_all_happened):
+        """@unrest(): called after each @every that have ended. At least @count, and until @has_all_happened()."""
+        def is_enough():
+            return self.ended >= count and has_all_happened()
+
+        workers = [threading.Thread(target=self.work, args=(is_enough,), daemon=True) for _ in range(WORKERS)]
         for worker in workers:
             worker.start()
         due = every
         while any(worker.is_alive() for worker in workers):
-            if due <= self.ended < count and self.failures.empty():
+            if due <= self.ended and not is_enough() and self.failures.empty():
                 unrest()
                 due = self.ended + every
             time.sleep(0.01)
