@@ -190,6 +190,12 @@ def check_sa_truth(lab, settle=False, pkeys=None):
     assert not found, shown(found)
 
 
+def check_sa_truth_now(lab):
+    """No sweep."""
+    found = all_findings(lab.fabric)
+    assert not found, shown(found)
+
+
 def sweep_by_signal(fabric, sm_socket):
     """Where OpenSM's log is not at hand: NodeInfos are asked for again, then the plugin says that all is quiet."""
     before = sets(fabric.counters(), "NodeInfo", "get")

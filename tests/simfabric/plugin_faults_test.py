@@ -8,7 +8,7 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from faults.plugin_client import Refused  # noqa: E402
-from faults.sa_truth import findings, shown  # noqa: E402
+from faults.sa_truth import check_sa_truth, check_sa_truth_now  # noqa: E402
 from lab.tap import FULL, Tap  # noqa: E402
 from simfabric.dynamic_lab import DynamicLab  # noqa: E402
 from simfabric.lab import wait_until  # noqa: E402
@@ -51,19 +51,6 @@ def lost(attribute, method, node, count, direction="request"):
     return ("--attribute", attribute, "--method", method, "--node", node, "--count", str(count), "--direction", direction)
 
 
-def check_truth(lab):
-    with lab.sa() as sa:
-        found = findings(lab.truth(), sa)
-    assert not found, shown(found)
-
-
-def check_all(lab):
-    check_truth(lab)
-    wrote = lab.heavy_sweep()
-    assert not any(wrote.values()), f"the heavy sweep wrote {wrote}"
-    check_truth(lab)
-
-
 def other_slot(lab, host, besides):
     return next(slot for slot in lab.slots() if slot.startswith(host) and slot != besides)
 
@@ -86,7 +73,7 @@ def check_resent(lab, host, rows):
     assert answer["resent"] == 1, f"sent again: {answer['resent']}"
     assert plan["pkey_sets"] and plan["pkey_sets"] == answer["pkey_sets"] and plan["lft_sets"] == answer["lft_sets"]
     lab.heavy_sweep()  # the loss is an error to OpenSM, for which it sweeps
-    check_all(lab)
+    check_sa_truth(lab)
 
 
 def a_lost_lft_set_is_sent_again(lab):
@@ -122,14 +109,14 @@ def a_slot_that_does_not_answer_is_refused_and_can_be_tried_again(lab):
                 assert after[name]["set"] == before[name]["set"], f"{attribute} lost, but {name} was Set"
         assert sm.ask("apply", hash=plan["hash"], migration=migration)["verified"]
     lab.heavy_sweep()
-    check_all(lab)
+    check_sa_truth(lab)
 
 
 def what_stays_unacknowledged_is_said_and_mended_by_a_sweep(lab):
     plan, answer = move_blue(lab, "hyp2", lambda source, destination: [lost("LinearForwardingTable", "set", "V2", 10000)])
     assert answer.get("reason") == "not-acknowledged", answer
     wait_until("the sweep that follows", lambda: lab.ask("status")["quiet"], 20)
-    check_all(lab)
+    check_sa_truth(lab)
     sm, migration = lab.leased()
     with sm:
         again = sm.ask("apply", hash=plan["hash"], migration=migration)
@@ -178,7 +165,7 @@ def second_attempt(lab, order, host, vswitch, between):
         undo = {"hash": plan["hash"], "vm_port_guid": vm, "migration": migration, **back}
         check_second_attempt(lab, lambda: sm.request("undo", **undo), vswitch, between)
     lab.heavy_sweep()
-    check_all(lab)
+    check_sa_truth(lab)
 
 
 def a_second_attempt_sends_again_what_no_switch_has_taken(lab):
@@ -209,9 +196,9 @@ def what_a_switch_port_lets_through(lab, direction, then):
         else:
             lab.exchange_guids(source, destination)
             assert sm.ask("undo", hash=plan["hash"], vm_port_guid=vm, migration=migration, **back)["verified"]
-        check_truth(lab)
+        check_sa_truth_now(lab)
     lab.heavy_sweep()
-    check_all(lab)
+    check_sa_truth(lab)
 
 
 def a_second_attempt_puts_what_a_switch_port_lets_through(lab):
@@ -243,7 +230,7 @@ def half_a_plan_is_undone(lab):
         assert sm.ask("undo", vm_port_guid=vm, migration=migration, hash=plan["hash"], **back)["verified"]
     assert (lab.fabric.lft_dump(), lab.fabric.dump("places"), lab.fabric.dump("pkeys")) == before
     lab.heavy_sweep()
-    check_all(lab)
+    check_sa_truth(lab)
 
 
 def a_linear_top_that_no_switch_has_taken_is_sent_again():
@@ -266,7 +253,7 @@ def a_linear_top_that_no_switch_has_taken_is_sent_again():
             assert len(lab.fabric.lft_dump()["leaf1"]) > HIGH, "leaf1 looks at no such entry"
             lab.fabric.link("hyp3_vf2", 1, "up")
         lab.heavy_sweep()
-        check_all(lab)
+        check_sa_truth(lab)
 
 
 def attempt(lab, plan):
@@ -303,7 +290,7 @@ def moves_succeed_under_random_loss(lab):
                     continue
         assert attempt(lab, plan), "not even without loss"
     lab.heavy_sweep()
-    check_all(lab)
+    check_sa_truth(lab)
     print(f"# {LOSSY_MOVES} moves, {attempts} attempts")
 
 

@@ -10,7 +10,7 @@ import threading
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from faults.plugin_client import PluginClient, Refused  # noqa: E402
-from faults.sa_truth import findings, sets, shown  # noqa: E402
+from faults.sa_truth import check_sa_truth_now, sets  # noqa: E402
 from lab.tap import Tap  # noqa: E402
 from simfabric.lab import wait_until  # noqa: E402
 from simfabric.plugin_lab import PluginLab  # noqa: E402
@@ -24,12 +24,6 @@ CONTENDED_LEASES = 300
 def node_infos(lab):
     """A heavy sweep asks for many; a move for two."""
     return sets(lab.fabric.counters(), "NodeInfo", "get")
-
-
-def check_truth(lab):
-    with lab.sa() as sa:
-        found = findings(lab.truth(), sa)
-    assert not found, shown(found)
 
 
 def make_a_sweep_wait(lab):
@@ -63,7 +57,7 @@ def a_heavy_sweep_waits_for_the_move(lab):
         assert node_infos(lab) == before + 2, "a sweep has run under the lease"
         sm.ask("release_lease", migration=migration)
         expect_sweep(lab, before + 2)
-    check_truth(lab)
+    check_sa_truth_now(lab)
 
 
 def a_lease_ends_with_its_time(lab):
@@ -156,7 +150,7 @@ def a_move_is_finished_when_its_orderer_goes_away(lab):
                lambda: lab.ask("locate", port_guid=vm)["switch_port"] == plan["to"]["switch_port"], SOON_S)
     following, _ = lab.leased()  # granted only after the apply
     following.close()
-    check_truth(lab)
+    check_sa_truth_now(lab)
 
 
 def a_client_that_does_not_read_holds_nothing_up(lab):
@@ -188,7 +182,7 @@ def a_guid_at_both_slots_keeps_opensm_busy_until_it_is_mended(lab):
         lab.fabric.cli("guids", source, rows[destination]["node_guid"], rows[destination]["port_guid"])
         sm.ask("lease", migration=1, ms=LONG_MS)
         assert sm.ask("apply", hash=plan["hash"], migration=1)["verified"]
-    check_truth(lab)
+    check_sa_truth_now(lab)
     wrote = lab.heavy_sweep()
     assert not any(wrote.values()), f"the heavy sweep wrote {wrote}"
 
@@ -205,7 +199,7 @@ def everything_is_right_after_a_restart(lab):
     lids = {row["port_guid"]: row["lid"] for row in lab.fabric.dump("places")}
     lab.start_opensm()
     assert {row["port_guid"]: row["lid"] for row in lab.fabric.dump("places")} == lids
-    check_truth(lab)
+    check_sa_truth_now(lab)
 
 
 def a_killed_opensm_leaves_a_socket_that_the_next_replaces(lab):
@@ -216,7 +210,7 @@ def a_killed_opensm_leaves_a_socket_that_the_next_replaces(lab):
     sm, migration = lab.leased()
     with sm:
         assert refusal_of(sm, "apply", hash=plan["hash"], migration=migration) == "unknown-plan"
-    check_truth(lab)
+    check_sa_truth_now(lab)
 
 
 def wrong_options_are_named_in_the_log(lab):

@@ -9,7 +9,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from faults.sa_truth import findings, shown  # noqa: E402
+from faults.sa_truth import check_sa_truth_now  # noqa: E402
 from lab.tap import FULL, Tap, print_rows  # noqa: E402
 from simfabric.plugin_lab import PluginLab  # noqa: E402
 
@@ -22,18 +22,12 @@ ORDERS = ("fast", "consistent", "drop-first")
 CONF = {"transaction_timeout": 10, "transaction_retries": 1, "packet_life_time": "0x8"}
 
 
-def check_truth(lab):
-    with lab.sa() as sa:
-        found = findings(lab.truth(), sa)
-    assert not found, shown(found)
-
-
 def check_all(lab):
     lab.heavy_sweep()  # a loss is an error to OpenSM, for which it sweeps
-    check_truth(lab)
+    check_sa_truth_now(lab)
     wrote = lab.heavy_sweep()
     assert not any(wrote.values()), f"the heavy sweep wrote {wrote}"
-    check_truth(lab)
+    check_sa_truth_now(lab)
 
 
 def where(lab):

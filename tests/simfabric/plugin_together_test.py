@@ -10,7 +10,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from faults.lft_blocks import count_changed  # noqa: E402
 from faults.plugin_client import Refused  # noqa: E402
-from faults.sa_truth import findings, shown  # noqa: E402
+from faults.sa_truth import check_sa_truth, check_sa_truth_now  # noqa: E402
 from lab.deadline import wait_until  # noqa: E402
 from lab.tap import FULL, Tap  # noqa: E402
 from simfabric.together_lab import LONG_MS, SOON_S, Mover, TogetherLab  # noqa: E402
@@ -24,27 +24,14 @@ def back(pairs):
     return [(destination, source) for source, destination in pairs]
 
 
-def check_truth(lab):
-    with lab.sa() as sa:
-        found = findings(lab.truth(), sa)
-    assert not found, shown(found)
-
-
-def check_all(lab):
-    check_truth(lab)
-    wrote = lab.heavy_sweep()
-    assert not any(wrote.values()), f"the heavy sweep wrote {wrote}"
-    check_truth(lab)
-
-
 def and_back(lab, pairs):
     movers = lab.movers(back(pairs))
     answers = lab.apply_at_once(movers)
     assert all(answer["ok"] and answer["together"] == len(pairs) for answer in answers), answers
-    check_truth(lab)
+    check_sa_truth_now(lab)
     release(movers)
     if FULL:
-        check_all(lab)
+        check_sa_truth(lab)
 
 
 def release(movers):
@@ -77,11 +64,11 @@ def each_block_is_written_once(lab, order):
             assert sent == changed < sum(alone), f"{sent} Sets for {changed} blocks; {alone} alone"
             # What is another one's and wrote for this one, too, is what is missing to its own plan.
             assert [answer["lft_sets"] + answer["lft_sets_shared"] for answer in answers] == alone, (answers, alone)
-        check_truth(lab)
+        check_sa_truth_now(lab)
         assert all(mover.verify() for mover in movers)
         release(movers)
     if FULL:
-        check_all(lab)
+        check_sa_truth(lab)
 
 
 def nobody_waits_for_who_has_not_come(lab):
@@ -117,7 +104,7 @@ def one_whose_slot_does_not_answer_is_refused_alone(lab):
     answers = lab.apply_at_once(movers, lost=[rule])
     assert [answer.get("reason") for answer in answers] == [None, None, "guids-not-there", None], answers
     assert movers[2].apply()["verified"]
-    check_truth(lab)
+    check_sa_truth_now(lab)
     release(movers)
     lab.heavy_sweep()  # the loss is an error to OpenSM, for which it sweeps
 
@@ -136,10 +123,10 @@ def what_is_lost_of_one_is_not_the_others(lab, order):
     assert lab.ask("status")["sweep_waits"]
     assert movers[0].apply()["verified"]
     assert movers[0].verify()
-    check_truth(lab)
+    check_sa_truth_now(lab)
     release(movers)
     lab.heavy_sweep()  # the loss is an error to OpenSM, for which it sweeps
-    check_all(lab)
+    check_sa_truth(lab)
 
 
 def a_plan_back_goes_with_plans_forth(lab):
@@ -151,7 +138,7 @@ def a_plan_back_goes_with_plans_forth(lab):
     answers = lab.apply_at_once(there + others, 2 * [Mover.send_undo] + 2 * [Mover.send_apply])
     assert all(answer["ok"] and answer["together"] == 4 for answer in answers), answers
     assert [lab.guid_at(mover.source) for mover in there] == [mover.vm for mover in there]
-    check_truth(lab)
+    check_sa_truth_now(lab)
     release(there + others)
     and_back(lab, THERE[2:])
 
@@ -226,7 +213,7 @@ def one_who_goes_away_while_he_waits_is_finished(lab):
     assert lab.guid_at(movers[1].destination) == movers[1].vm
     release(rest)
     wait_until("the lease of the one that is gone has ended", lambda: lab.ask("status")["quiet"], SOON_S)
-    check_truth(lab)
+    check_sa_truth_now(lab)
     and_back(lab, THERE)
 
 
@@ -263,7 +250,7 @@ def told_to_end_opensm_lets_nobody_wait(lab):
     lab.fabric.cli("fault", "clear")
     lab.start_opensm()
     assert [lab.guid_at(mover.destination) for mover in movers] == [mover.vm for mover in movers]
-    check_all(lab)
+    check_sa_truth(lab)
 
 
 QUICK = (one_whose_guids_are_not_there_is_refused_alone, plans_of_one_vm_or_slot_exclude_each_other,
@@ -281,7 +268,7 @@ def main():
             tap.run(f"what_is_lost_of_one_is_not_the_others_{order}", what_is_lost_of_one_is_not_the_others, lab, order)
         for test in QUICK + LONGER if FULL else QUICK:
             tap.run(test.__name__, test, lab)
-        tap.run("a_heavy_sweep_writes_nothing", check_all, lab)
+        tap.run("a_heavy_sweep_writes_nothing", check_sa_truth, lab)
         tap.run("told_to_end_opensm_lets_nobody_wait", told_to_end_opensm_lets_nobody_wait, lab)
     tap.exit()
 
