@@ -60,26 +60,6 @@ static bool is_free(const struct inventory *inventory, const struct under_way *u
 	return free;
 }
 
-static struct admission slot_find(const struct inventory *inventory,
-        const struct under_way *under_way, const struct vm_wish *wish, const Tether__Slot **slot)
-{
-	if (!*wish->slot) {
-		*slot = admission_free_slot(inventory, under_way, wish->host, NULL);
-		if (*slot)
-			return (struct admission){0};
-		return admission_refuse(
-		        "no-free-vf", "all VFs of %s are taken; see tether hosts", wish->host);
-	}
-	*slot = inventory_slot(inventory, wish->host, wish->slot);
-	if (!*slot)
-		return admission_refuse("unknown-slot", "%s has no slot %s; see tether hosts",
-		        wish->host, wish->slot);
-	if (!is_free(inventory, under_way, wish->host, *slot))
-		return admission_refuse(
-		        "slot-in-use", "slot %s of %s is taken", wish->slot, wish->host);
-	return (struct admission){0};
-}
-
 /* Those of an empty slot are nobody's, but whoever is to come there. */
 static bool guid_is_anothers(const struct inventory *inventory, const struct under_way *under_way,
         uint64_t port_guid, const Tether__Slot *slot)
@@ -91,13 +71,64 @@ static bool guid_is_anothers(const struct inventory *inventory, const struct und
 	return (showing && showing != slot) || vm_changes_of_guid(under_way->changes, port_guid);
 }
 
-static struct admission identity_fill(const struct inventory *inventory,
-        const struct under_way *under_way, const struct vm_wish *wish, const Tether__Slot *slot,
-        struct vm_change_intent *intent)
+static struct identity identity_in(const struct vm_wish *wish, const Tether__Slot *slot)
+{
+	return wish->identity.port_guid ? wish->identity : identity_of(slot);
+}
+
+static struct admission identity_check(const struct inventory *inventory,
+        const struct under_way *under_way, const struct vm_wish *wish, const Tether__Slot *slot)
+{
+	uint64_t port_guid = identity_in(wish, slot).port_guid;
+
+	if (guid_is_anothers(inventory, under_way, port_guid, slot))
+		return admission_refuse(
+		        "guid-in-use", "port GUID 0x%016" PRIx64 " is another's", port_guid);
+	return (struct admission){0};
+}
+
+/* The first in which nobody else's GUIDs would come up. */
+static struct admission slot_choose(const struct inventory *inventory,
+        const struct under_way *under_way, const struct vm_wish *wish, const Tether__Slot **slot)
+{
+	struct admission refused = {0};
+
+	*slot = NULL;
+	while ((*slot = admission_free_slot(inventory, under_way, wish->host, *slot))) {
+		struct admission admission = identity_check(inventory, under_way, wish, *slot);
+
+		if (!admission.reason)
+			return admission;
+		if (!refused.reason)
+			refused = admission;
+	}
+	if (refused.reason)
+		return refused;
+	return admission_refuse(
+	        "no-free-vf", "all VFs of %s are taken; see tether hosts", wish->host);
+}
+
+static struct admission slot_find(const struct inventory *inventory,
+        const struct under_way *under_way, const struct vm_wish *wish, const Tether__Slot **slot)
+{
+	if (!*wish->slot)
+		return slot_choose(inventory, under_way, wish, slot);
+	*slot = inventory_slot(inventory, wish->host, wish->slot);
+	if (!*slot)
+		return admission_refuse("unknown-slot", "%s has no slot %s; see tether hosts",
+		        wish->host, wish->slot);
+	if (!is_free(inventory, under_way, wish->host, *slot))
+		return admission_refuse(
+		        "slot-in-use", "slot %s of %s is taken", wish->slot, wish->host);
+	return identity_check(inventory, under_way, wish, *slot);
+}
+
+static struct admission identity_fill(const struct under_way *under_way, const struct vm_wish *wish,
+        const Tether__Slot *slot, struct vm_change_intent *intent)
 {
 	struct identity own = identity_of(slot);
 
-	intent->identity = wish->identity.port_guid ? wish->identity : own;
+	intent->identity = identity_in(wish, slot);
 	intent->lid = wish->lid;
 	if (!slot->dynamic && (wish->lid || wish->identity.port_guid))
 		return admission_refuse("not-dynamic",
@@ -106,11 +137,9 @@ static struct admission identity_fill(const struct inventory *inventory,
 		        wish->host);
 	if (wish->lid && !intent->fabric)
 		return admission_refuse("no-fabric", "there is no SM here to give out LIDs");
-	if (guid_is_anothers(inventory, under_way, intent->identity.port_guid, slot))
-		return admission_refuse("guid-in-use", "port GUID 0x%016" PRIx64 " is another's",
-		        intent->identity.port_guid);
-	if (intent->identity.port_guid != own.port_guid)
-		intent->own = own;
+	intent->own = intent->identity.port_guid == own.port_guid
+	                      ? vm_changes_own(under_way->changes, wish->name, own.port_guid)
+	                      : own;
 	return (struct admission){0};
 }
 
@@ -128,7 +157,7 @@ struct admission vm_admission_create(const struct inventory *inventory,
 	if (!admission.reason)
 		admission = slot_find(inventory, under_way, wish, &slot);
 	if (!admission.reason)
-		admission = identity_fill(inventory, under_way, wish, slot, intent);
+		admission = identity_fill(under_way, wish, slot, intent);
 	if (!admission.reason && place_set(intent, wish->name, wish->host, slot))
 		admission = name_too_long();
 	return admission;

@@ -75,6 +75,15 @@ struct vm_change *vm_changes_latest(const struct vm_changes *changes, const char
 	return change;
 }
 
+const struct vm_change *vm_changes_standing(const struct vm_changes *changes, const char *vm)
+{
+	const struct vm_change *change = changes ? changes->newest : NULL;
+
+	while (change && (change->state == CHANGE_REFUSED || strcmp(change->intent.vm, vm)))
+		change = change->older;
+	return change;
+}
+
 /* ---- under way ---- */
 
 const struct vm_change *vm_changes_of_vm(const struct vm_changes *changes, const char *vm)
@@ -98,10 +107,8 @@ const struct vm_change *vm_changes_of_slot(
 /* The slot in which its VM ends gets its own GUIDs back then; until then no slot shows them. */
 static bool is_owed(const struct vm_changes *changes, const struct vm_change *change)
 {
-	const struct vm_change *latest = vm_changes_latest(changes, change->intent.vm);
-
-	return !vm_change_ended(latest) || (latest->state == CHANGE_LEFT) ||
-	       (latest->state == CHANGE_PRESENT);
+	return change->state != CHANGE_ABSENT &&
+	       vm_changes_standing(changes, change->intent.vm) == change;
 }
 
 const struct vm_change *vm_changes_of_guid(const struct vm_changes *changes, uint64_t port_guid)
@@ -128,10 +135,10 @@ size_t vm_changes_under_way(const struct vm_changes *changes)
 
 struct identity vm_changes_own(const struct vm_changes *changes, const char *vm, uint64_t port_guid)
 {
-	for (const struct vm_change *c = changes->newest; c; c = c->older)
-		if (!strcmp(c->intent.vm, vm) && c->intent.identity.port_guid == port_guid)
-			return c->intent.own;
-	return (struct identity){0};
+	const struct vm_change *standing = vm_changes_standing(changes, vm);
+
+	return standing && standing->intent.identity.port_guid == port_guid ? standing->intent.own
+	                                                                    : (struct identity){0};
 }
 
 bool vm_changes_has_gone(const struct vm_changes *changes, const char *vm, int64_t since_us)

@@ -24,6 +24,8 @@ struct vm_change *vm_changes_add(struct vm_changes *changes, const struct vm_cha
 struct vm_change *vm_changes_find(const struct vm_changes *changes, uint64_t id);
 /* Of @vm the latest; NULL: none. */
 struct vm_change *vm_changes_latest(const struct vm_changes *changes, const char *vm);
+/* The latest that was not refused: how things stand with @vm. NULL: none. */
+const struct vm_change *vm_changes_standing(const struct vm_changes *changes, const char *vm);
 
 /* Under way: of @vm; with this slot; with this GUID, or one that a slot gets back. NULL: none. */
 const struct vm_change *vm_changes_of_vm(const struct vm_changes *changes, const char *vm);

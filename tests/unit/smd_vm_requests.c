@@ -203,6 +203,47 @@ static void what_is_under_way_has_its_name_its_slot_and_its_guids(void **unused)
 	world_clear(&world);
 }
 
+/* Those of b1, which vm2 had displaced, are b1's again. */
+static void guids_that_were_given_back_are_not_owed_any_more(void **unused)
+{
+	struct world world;
+	struct identity its = {5, 6};
+	uint64_t own = 0x2000 + 'b';
+	struct vm_change *again;
+
+	world_make(&world);
+	create(&world, (struct vm_wish){.name = "vm2", .host = "b", .identity = its});
+	begun(&world, CHANGE_PRESENT);
+	world.intent.destroys = true;
+	begun(&world, CHANGE_ABSENT);
+	create(&world, (struct vm_wish){.name = "vm2", .host = "b", .identity = its});
+	world.intent.place = (struct place){.host = "a", .slot = "a1"};
+	world.intent.own = (struct identity){0x1000 + 'a', 0x2000 + 'a'};
+	again = begun(&world, CHANGE_PRESENT);
+	assert_null(vm_changes_of_guid(&world.changes, own));
+	assert_ptr_equal(vm_changes_of_guid(&world.changes, 0x2000 + 'a'), again);
+	assert_string_equal(create(&world, (struct vm_wish){.name = "vm7", .host = "b"}), "");
+	assert_int_equal(world.intent.identity.port_guid, own);
+	world_clear(&world);
+}
+
+static void an_end_that_was_refused_leaves_the_slots_guids_owed(void **unused)
+{
+	struct world world;
+	struct identity its = {5, 6};
+	uint64_t own = 0x2000 + 'b';
+	struct vm_change *present;
+
+	world_make(&world);
+	create(&world, (struct vm_wish){.name = "vm2", .host = "b", .identity = its});
+	present = begun(&world, CHANGE_PRESENT);
+	world.intent.destroys = true;
+	begun(&world, CHANGE_REFUSED);
+	assert_ptr_equal(vm_changes_of_guid(&world.changes, own), present);
+	assert_int_equal(vm_changes_own(&world.changes, "vm2", 6).port_guid, own);
+	world_clear(&world);
+}
+
 static void whether_a_vm_may_go_is_decided_by_name(void **unused)
 {
 	struct world world;
@@ -389,6 +430,8 @@ int main(void)
 	        cmocka_unit_test(a_malformed_wish_is_refused),
 	        cmocka_unit_test(whether_a_vm_may_come_is_decided_by_name),
 	        cmocka_unit_test(what_is_under_way_has_its_name_its_slot_and_its_guids),
+	        cmocka_unit_test(guids_that_were_given_back_are_not_owed_any_more),
+	        cmocka_unit_test(an_end_that_was_refused_leaves_the_slots_guids_owed),
 	        cmocka_unit_test(whether_a_vm_may_go_is_decided_by_name),
 	        cmocka_unit_test(the_sm_is_asked_for_a_creation_and_an_end),
 	        cmocka_unit_test(what_the_sm_answers_is_done_refused_or_where_things_stand),
