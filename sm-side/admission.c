@@ -116,12 +116,26 @@ bool admission_slot_fits(const Tether__Slot *slot, const Tether__Slot *left)
 	return !left || (slot->shared_port == left->shared_port && slot->dynamic == left->dynamic);
 }
 
+/* Its link may be up and the SM route to it for a VM that did not go to its end. */
+static bool is_left_over(const struct inventory *inventory, const struct under_way *under_way,
+        const char *host, const Tether__Slot *slot)
+{
+	const struct inventory_host *at;
+	const struct vm_change *left = under_way ? vm_changes_left_in(under_way->changes, host,
+	                                                   slot->name, slot->port_guid)
+	                                         : NULL;
+	const Tether__HostVm *vm = left ? inventory_vm(inventory, left->intent.vm, &at) : NULL;
+
+	return left && (!vm || !*vm->slot);
+}
+
 const Tether__Slot *admission_free_slot(const struct inventory *inventory,
         const struct under_way *under_way, const char *host, const Tether__Slot *slot)
 {
 	do {
 		slot = inventory_free_slot(inventory, host, slot);
-	} while (slot && admission_slot_is_held(under_way, host, slot->name));
+	} while (slot && (admission_slot_is_held(under_way, host, slot->name) ||
+	                         is_left_over(inventory, under_way, host, slot)));
 	return slot;
 }
 

@@ -34,14 +34,31 @@ static struct identity identity_of(const Tether__Slot *slot)
 
 /* ---- one that comes ---- */
 
-static struct admission newcomer_check(
-        const struct inventory *inventory, const struct vm_wish *wish)
+/* What is left of it would be nobody's to take back. */
+static struct admission rest_check(const struct inventory *inventory,
+        const struct under_way *under_way, const struct vm_wish *wish)
+{
+	const struct vm_change *standing = vm_changes_standing(under_way->changes, wish->name);
+	const struct place *place = standing ? &standing->intent.place : NULL;
+	const Tether__Slot *slot =
+	        place ? inventory_slot(inventory, place->host, place->slot) : NULL;
+
+	if (!slot || vm_changes_left_in(under_way->changes, place->host, place->slot,
+	                     slot->port_guid) != standing)
+		return (struct admission){0};
+	return admission_refuse("vm-exists",
+	        "%s has not gone to its end yet (slot %s of %s); destroy it first", wish->name,
+	        place->slot, place->host);
+}
+
+static struct admission newcomer_check(const struct inventory *inventory,
+        const struct under_way *under_way, const struct vm_wish *wish)
 {
 	const struct inventory_host *at = NULL;
 	const Tether__HostVm *vm = inventory_vm(inventory, wish->name, &at);
 
 	if (!vm || (!*vm->slot && !strcmp(at->name, wish->host)))
-		return (struct admission){0};
+		return rest_check(inventory, under_way, wish);
 	if (*vm->slot)
 		return admission_refuse("vm-exists", "%s has a VF on %s already (slot %s)",
 		        wish->name, at->name, vm->slot);
@@ -153,7 +170,7 @@ struct admission vm_admission_create(const struct inventory *inventory,
 	if (!admission.reason)
 		admission = admission_vm_is_free(under_way, wish->name);
 	if (!admission.reason)
-		admission = newcomer_check(inventory, wish);
+		admission = newcomer_check(inventory, under_way, wish);
 	if (!admission.reason)
 		admission = slot_find(inventory, under_way, wish, &slot);
 	if (!admission.reason)
@@ -165,16 +182,26 @@ struct admission vm_admission_create(const struct inventory *inventory,
 
 /* ---- one that goes ---- */
 
-/* The GUIDs of a VM that has no VF: after a move that was lost, or an end that was not complete. */
-static uint64_t guid_without_vf(
-        const struct under_way *under_way, const struct ledger *ledger, const char *vm)
+/* Of a VM that has no VF: after a move that was lost, or an end that was not complete. */
+static const Tether__Slot *slot_without_vf(const struct inventory *inventory,
+        const struct under_way *under_way, const struct ledger *ledger, const char *vm,
+        const struct inventory_host **host)
 {
-	const struct vm_change *change = vm_changes_latest(under_way->changes, vm);
+	const struct vm_change *standing = vm_changes_standing(under_way->changes, vm);
 	const struct migration *last = ledger_latest_of(ledger, vm);
+	const struct place *place = standing ? &standing->intent.place : NULL;
+	const Tether__Slot *slot;
 
-	if (change && (!last || change->intent.asked_wall_us > last->intent.asked_wall_us))
-		return change->state == CHANGE_LEFT ? change->intent.identity.port_guid : 0;
-	return last && last->state == STATE_LOST ? last->intent.identity.port_guid : 0;
+	if (last && last->state == STATE_LOST &&
+	        (!standing || standing->intent.asked_wall_us <= last->intent.asked_wall_us))
+		return inventory_slot_showing(
+		        inventory, last->intent.identity.port_guid, "", false, host);
+	*host = place ? inventory_find(inventory, place->host) : NULL;
+	slot = *host ? inventory_slot(inventory, place->host, place->slot) : NULL;
+	if (slot && vm_changes_left_in(under_way->changes, place->host, place->slot,
+	                    slot->port_guid) == standing)
+		return slot;
+	return NULL;
 }
 
 static struct admission slot_of_going(const struct inventory *inventory,
@@ -182,14 +209,11 @@ static struct admission slot_of_going(const struct inventory *inventory,
         const struct inventory_host **host, const Tether__Slot **slot)
 {
 	const Tether__HostVm *found = inventory_vm(inventory, vm, host);
-	uint64_t guid;
 
 	*slot = found ? inventory_slot(inventory, (*host)->name, found->slot) : NULL;
 	if (*slot)
 		return (struct admission){0};
-	guid = guid_without_vf(under_way, ledger, vm);
-	if (guid)
-		*slot = inventory_slot_showing(inventory, guid, "", false, host);
+	*slot = slot_without_vf(inventory, under_way, ledger, vm, host);
 	if (*slot && (*slot)->dynamic && !*(*slot)->vm &&
 	        !admission_slot_is_held(under_way, (*host)->name, (*slot)->name))
 		return (struct admission){0};
@@ -197,6 +221,20 @@ static struct admission slot_of_going(const struct inventory *inventory,
 		return admission_refuse(
 		        "unknown-vm", "no host has a VM named %s; see tether vms", vm);
 	return admission_refuse("vm-without-vf", "%s has no VF that it could give up", vm);
+}
+
+/* Where something is left of the VM the slot may show its own GUIDs again, and the SM has the VM's
+ * nevertheless. */
+static void identity_of_going(const struct under_way *under_way, const char *vm, const char *host,
+        const Tether__Slot *slot, struct vm_change_intent *intent)
+{
+	const struct vm_change *left =
+	        vm_changes_left_in(under_way->changes, host, slot->name, slot->port_guid);
+
+	intent->identity = identity_of(slot);
+	if (!*slot->vm && left && !strcmp(left->intent.vm, vm))
+		intent->identity = left->intent.identity;
+	intent->own = vm_changes_own(under_way->changes, vm, intent->identity.port_guid);
 }
 
 struct admission vm_admission_destroy(const struct inventory *inventory,
@@ -214,7 +252,6 @@ struct admission vm_admission_destroy(const struct inventory *inventory,
 	if (admission.reason)
 		return admission;
 	intent->destroys = true;
-	intent->identity = identity_of(slot);
-	intent->own = vm_changes_own(under_way->changes, vm, slot->port_guid);
+	identity_of_going(under_way, vm, host->name, slot, intent);
 	return place_set(intent, vm, host->name, slot) ? name_too_long() : admission;
 }

@@ -111,12 +111,36 @@ static bool is_owed(const struct vm_changes *changes, const struct vm_change *ch
 	       vm_changes_standing(changes, change->intent.vm) == change;
 }
 
+/* Its VM keeps GUIDs, LID or link until it is asked to end again. */
+static bool is_left(const struct vm_changes *changes, const struct vm_change *change)
+{
+	return change->state == CHANGE_LEFT && change->intent.dynamic &&
+	       vm_changes_standing(changes, change->intent.vm) == change;
+}
+
 const struct vm_change *vm_changes_of_guid(const struct vm_changes *changes, uint64_t port_guid)
 {
 	for (const struct vm_change *c = changes ? changes->newest : NULL; c; c = c->older) {
 		if (!vm_change_ended(c) && c->intent.identity.port_guid == port_guid)
 			return c;
 		if (c->intent.own.port_guid == port_guid && is_owed(changes, c))
+			return c;
+		if (c->intent.identity.port_guid == port_guid && is_left(changes, c))
+			return c;
+	}
+	return NULL;
+}
+
+const struct vm_change *vm_changes_left_in(
+        const struct vm_changes *changes, const char *host, const char *slot, uint64_t port_guid)
+{
+	for (const struct vm_change *c = changes ? changes->newest : NULL; c; c = c->older) {
+		const struct vm_change_intent *intent = &c->intent;
+
+		if (is_left(changes, c) && !strcmp(intent->place.host, host) &&
+		        !strcmp(intent->place.slot, slot) &&
+		        (intent->identity.port_guid == port_guid ||
+		                intent->own.port_guid == port_guid))
 			return c;
 	}
 	return NULL;

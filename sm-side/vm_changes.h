@@ -27,11 +27,15 @@ struct vm_change *vm_changes_latest(const struct vm_changes *changes, const char
 /* The latest that was not refused: how things stand with @vm. NULL: none. */
 const struct vm_change *vm_changes_standing(const struct vm_changes *changes, const char *vm);
 
-/* Under way: of @vm; with this slot; with this GUID, or one that a slot gets back. NULL: none. */
+/* Under way: of @vm; with this slot; with this GUID, one that a slot gets back, or that
+ * of a VM of which something is left. NULL: none. */
 const struct vm_change *vm_changes_of_vm(const struct vm_changes *changes, const char *vm);
 const struct vm_change *vm_changes_of_slot(
         const struct vm_changes *changes, const char *host, const char *slot);
 const struct vm_change *vm_changes_of_guid(const struct vm_changes *changes, uint64_t port_guid);
+/* What was left of a VM in a slot, which still shows @port_guid: the VM's, or its own again. */
+const struct vm_change *vm_changes_left_in(
+        const struct vm_changes *changes, const char *host, const char *slot, uint64_t port_guid);
 size_t vm_changes_under_way(const struct vm_changes *changes);
 
 /* What was in the slot when @vm came with @port_guid, and belongs where it ends; all 0: not known,

@@ -173,9 +173,28 @@ def an_sm_that_does_not_give_back_is_named_and_asked_again():
         goes(stage)
 
 
+def what_is_left_of_one_with_guids_of_its_own_is_asked_for_again():
+    for step in ("lease", "apply"):
+        with dynamic() as stage:
+            before = sorted(slot["port_guid"] for slot in stage.world.slots.values())
+            is_there(stage, created(stage.smd, "vm7", "hyp2", node_guid="0x77", port_guid="0x78"))
+            stage.world.fault("sm", step, "sl-by-path", times=100)
+            equal(destroyed(stage.smd, "vm7")["outcome"], "incomplete")
+            stage.world.faults.clear()
+            stage.world.guest("vm8", "hyp2")
+            change = created(stage.smd, "vm8", "hyp2")
+            equal(change["outcome"], "done", change)
+            equal(destroyed(stage.smd, "vm7")["outcome"], "done", step)
+            equal(destroyed(stage.smd, "vm8")["outcome"], "done")
+            stage.world.left("vm8")
+            is_not_there(stage)
+            equal(sorted(slot["port_guid"] for slot in stage.world.slots.values()), before)
+
+
 run([a_vm_gets_the_lowest_free_lid_and_gives_it_back, it_moves_meanwhile_and_gives_it_back_where_it_is,
      guids_that_were_chosen_leave_the_slot_with_their_vm, what_the_sm_refuses_is_told_and_nothing_has_changed,
      one_that_does_not_come_leaves_nothing, nor_does_one_whose_link_does_not_come_up,
      a_plan_that_is_stale_or_a_lease_that_is_lost_is_made_anew, a_lid_that_another_was_promised_meanwhile_is_another,
      an_sm_that_dies_is_asked_again, an_sm_that_is_away_is_waited_for_when_a_vm_has_gone,
-     an_sm_that_does_not_give_back_is_named_and_asked_again])
+     an_sm_that_does_not_give_back_is_named_and_asked_again,
+     what_is_left_of_one_with_guids_of_its_own_is_asked_for_again])

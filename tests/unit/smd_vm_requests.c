@@ -55,8 +55,8 @@ static void a_malformed_wish_is_refused(void **unused)
 /* ---- may it be ---- */
 
 /* One VM at most, and one slot. */
-static void host_says(struct inventory *inventory, const char *host, const char *vm,
-        const char *slot_vm, bool dynamic)
+static void host_says_of_slot(struct inventory *inventory, const char *host, const char *vm,
+        const char *slot_vm, bool dynamic, struct identity shown)
 {
 	Tether__HostVm one_vm = TETHER__HOST_VM__INIT;
 	Tether__Slot one_slot = TETHER__SLOT__INIT;
@@ -70,10 +70,18 @@ static void host_says(struct inventory *inventory, const char *host, const char 
 	one_slot.name = slot;
 	one_slot.vm = (char *)slot_vm;
 	one_slot.dynamic = dynamic;
-	one_slot.node_guid = 0x1000 + (uint8_t)*host;
-	one_slot.port_guid = 0x2000 + (uint8_t)*host;
+	one_slot.node_guid = shown.node_guid;
+	one_slot.port_guid = shown.port_guid;
 	assert_int_equal(inventory_take(inventory, host, vms, vm ? 1 : 0, slots, 1), 0);
 	inventory_host_connected(inventory, host, true);
+}
+
+static void host_says(struct inventory *inventory, const char *host, const char *vm,
+        const char *slot_vm, bool dynamic)
+{
+	struct identity own = {0x1000 + (uint8_t)*host, 0x2000 + (uint8_t)*host};
+
+	host_says_of_slot(inventory, host, vm, slot_vm, dynamic, own);
 }
 
 struct world {
@@ -101,6 +109,13 @@ static void world_clear(struct world *world)
 	inventory_clear(&world->inventory);
 	vm_changes_clear(&world->changes);
 	ledger_clear(&world->ledger);
+}
+
+/* Nobody holds it. */
+static void slot_shows(
+        struct world *world, const char *host, const char *vm, struct identity identity)
+{
+	host_says_of_slot(&world->inventory, host, vm, "", true, identity);
 }
 
 static const char *create(struct world *world, struct vm_wish wish)
@@ -265,6 +280,60 @@ static void whether_a_vm_may_go_is_decided_by_name(void **unused)
 	assert_string_equal(destroy(&world, "vm2"), "vm-without-vf");
 	assert_true(vm_changes_has_gone(&world.changes, "vm2", 1000));
 	assert_false(vm_changes_has_gone(&world.changes, "vm2", 1001));
+	world_clear(&world);
+}
+
+/* vm2 has come to b1 with GUIDs of its own, and its end came as far as @shown. */
+static void left_in_b1(struct world *world, struct identity shown)
+{
+	create(world, (struct vm_wish){.name = "vm2", .host = "b", .identity = {5, 6}});
+	begun(world, CHANGE_PRESENT);
+	world->intent.id++;
+	world->intent.destroys = true;
+	begun(world, CHANGE_LEFT);
+	slot_shows(world, "b", "vm2", shown);
+}
+
+static void what_is_left_of_a_vm_is_ended_by_its_name(void **unused)
+{
+	static const struct identity own = {0x1000 + 'b', 0x2000 + 'b'}, its = {5, 6};
+	const struct identity *shown[] = {&own, &its};
+	struct world world;
+
+	for (size_t i = 0; i < ARRAY_SIZE(shown); i++) {
+		world_make(&world);
+		left_in_b1(&world, *shown[i]);
+		/* That the SM cannot forget it yet does not make it anybody's. */
+		begun(&world, CHANGE_REFUSED);
+		assert_string_equal(destroy(&world, "vm2"), "");
+		assert_string_equal(world.intent.place.slot, "b1");
+		assert_int_equal(world.intent.identity.port_guid, its.port_guid);
+		assert_int_equal(world.intent.identity.node_guid, its.node_guid);
+		assert_int_equal(world.intent.own.port_guid, own.port_guid);
+		world_clear(&world);
+	}
+}
+
+static void a_slot_in_which_something_is_left_is_not_free(void **unused)
+{
+	struct world world;
+	struct under_way under_way;
+	struct identity own = {0x1000 + 'b', 0x2000 + 'b'};
+
+	world_make(&world);
+	left_in_b1(&world, own);
+	under_way = (struct under_way){NULL, 0, 4, &world.changes};
+	assert_null(admission_free_slot(&world.inventory, &under_way, "b", NULL));
+	assert_string_equal(
+	        create(&world, (struct vm_wish){.name = "vm7", .host = "b"}), "no-free-vf");
+	assert_string_equal(
+	        create(&world, (struct vm_wish){.name = "vm7", .host = "b", .slot = "b1"}),
+	        "slot-in-use");
+	assert_string_equal(
+	        create(&world, (struct vm_wish){.name = "vm2", .host = "b"}), "vm-exists");
+	destroy(&world, "vm2");
+	begun(&world, CHANGE_ABSENT);
+	assert_string_equal(create(&world, (struct vm_wish){.name = "vm7", .host = "b"}), "");
 	world_clear(&world);
 }
 
@@ -433,6 +502,8 @@ int main(void)
 	        cmocka_unit_test(guids_that_were_given_back_are_not_owed_any_more),
 	        cmocka_unit_test(an_end_that_was_refused_leaves_the_slots_guids_owed),
 	        cmocka_unit_test(whether_a_vm_may_go_is_decided_by_name),
+	        cmocka_unit_test(what_is_left_of_a_vm_is_ended_by_its_name),
+	        cmocka_unit_test(a_slot_in_which_something_is_left_is_not_free),
 	        cmocka_unit_test(the_sm_is_asked_for_a_creation_and_an_end),
 	        cmocka_unit_test(what_the_sm_answers_is_done_refused_or_where_things_stand),
 	        cmocka_unit_test(the_slot_gets_its_own_guids_when_its_link_goes_down),
