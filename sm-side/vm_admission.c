@@ -77,15 +77,22 @@ static bool is_free(const struct inventory *inventory, const struct under_way *u
 	return free;
 }
 
-/* Those of an empty slot are nobody's, but whoever is to come there. */
-static bool guid_is_anothers(const struct inventory *inventory, const struct under_way *under_way,
-        uint64_t port_guid, const Tether__Slot *slot)
+/* Of VFs with LIDs of their own each is a node of its own, and an SM takes two of one NodeGUID for
+ * one. */
+static bool is_shown(const Tether__Slot *by, struct identity identity, const Tether__Slot *slot)
 {
-	const struct inventory_host *host;
-	const Tether__Slot *showing =
-	        inventory_slot_showing(inventory, port_guid, "", false, &host);
+	return by != slot && (by->port_guid == identity.port_guid ||
+	                             (slot->dynamic && by->node_guid == identity.node_guid));
+}
 
-	return (showing && showing != slot) || vm_changes_of_guid(under_way->changes, port_guid);
+static bool is_shown_beside(
+        const struct inventory *inventory, struct identity identity, const Tether__Slot *slot)
+{
+	for (const struct inventory_host *h = inventory->hosts; h; h = h->next)
+		for (size_t i = 0; h->said && i < h->said->n_slots; i++)
+			if (is_shown(h->said->slots[i], identity, slot))
+				return true;
+	return false;
 }
 
 static struct identity identity_in(const struct vm_wish *wish, const Tether__Slot *slot)
@@ -96,12 +103,15 @@ static struct identity identity_in(const struct vm_wish *wish, const Tether__Slo
 static struct admission identity_check(const struct inventory *inventory,
         const struct under_way *under_way, const struct vm_wish *wish, const Tether__Slot *slot)
 {
-	uint64_t port_guid = identity_in(wish, slot).port_guid;
+	struct identity identity = identity_in(wish, slot);
 
-	if (guid_is_anothers(inventory, under_way, port_guid, slot))
-		return admission_refuse(
-		        "guid-in-use", "port GUID 0x%016" PRIx64 " is another's", port_guid);
-	return (struct admission){0};
+	/* Those of an empty slot are nobody's, but whoever is to come there. */
+	if (!is_shown_beside(inventory, identity, slot) &&
+	        !vm_changes_of_identity(under_way->changes, identity))
+		return (struct admission){0};
+	return admission_refuse("guid-in-use",
+	        "port GUID 0x%016" PRIx64 " or NodeGUID 0x%016" PRIx64 " is another's",
+	        identity.port_guid, identity.node_guid);
 }
 
 /* The first in which nobody else's GUIDs would come up. */

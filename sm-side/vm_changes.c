@@ -118,14 +118,21 @@ static bool is_left(const struct vm_changes *changes, const struct vm_change *ch
 	       vm_changes_standing(changes, change->intent.vm) == change;
 }
 
-const struct vm_change *vm_changes_of_guid(const struct vm_changes *changes, uint64_t port_guid)
+/* Slots with LIDs of their own may be of one node. */
+static bool is_shared(const struct vm_change *change, struct identity a, struct identity b)
+{
+	return a.port_guid == b.port_guid ||
+	       (change->intent.dynamic && a.node_guid && a.node_guid == b.node_guid);
+}
+
+const struct vm_change *vm_changes_of_identity(
+        const struct vm_changes *changes, struct identity identity)
 {
 	for (const struct vm_change *c = changes ? changes->newest : NULL; c; c = c->older) {
-		if (!vm_change_ended(c) && c->intent.identity.port_guid == port_guid)
+		if (is_shared(c, c->intent.identity, identity) &&
+		        (!vm_change_ended(c) || is_left(changes, c)))
 			return c;
-		if (c->intent.own.port_guid == port_guid && is_owed(changes, c))
-			return c;
-		if (c->intent.identity.port_guid == port_guid && is_left(changes, c))
+		if (is_shared(c, c->intent.own, identity) && is_owed(changes, c))
 			return c;
 	}
 	return NULL;

@@ -27,12 +27,13 @@ struct vm_change *vm_changes_latest(const struct vm_changes *changes, const char
 /* The latest that was not refused: how things stand with @vm. NULL: none. */
 const struct vm_change *vm_changes_standing(const struct vm_changes *changes, const char *vm);
 
-/* Under way: of @vm; with this slot; with this GUID, one that a slot gets back, or that
+/* Under way: of @vm; with this slot; with one of these GUIDs, one that a slot gets back, or that
  * of a VM of which something is left. NULL: none. */
 const struct vm_change *vm_changes_of_vm(const struct vm_changes *changes, const char *vm);
 const struct vm_change *vm_changes_of_slot(
         const struct vm_changes *changes, const char *host, const char *slot);
-const struct vm_change *vm_changes_of_guid(const struct vm_changes *changes, uint64_t port_guid);
+const struct vm_change *vm_changes_of_identity(
+        const struct vm_changes *changes, struct identity identity);
 /* What was left of a VM in a slot, which still shows @port_guid: the VM's, or its own again. */
 const struct vm_change *vm_changes_left_in(
         const struct vm_changes *changes, const char *host, const char *slot, uint64_t port_guid);

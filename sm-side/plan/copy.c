@@ -43,12 +43,22 @@ static enum refusal slot_find(const struct fabric_view *view, const struct endpo
 	return REFUSAL_NONE;
 }
 
+/* An SM takes two ports of one NodeGUID for one node's, and a GUID that two have for a fault. */
+static bool guid_is_known(const struct fabric_view *view, uint64_t guid)
+{
+	for (uint32_t i = 0; i < view->end_port_count; i++)
+		if (view->end_ports[i].node_guid == guid || view->end_ports[i].port_guid == guid)
+			return true;
+	return view_find_switch(view, guid) != VIEW_NONE;
+}
+
 static enum refusal identity_make(const struct fabric_view *view,
         const struct plan_move_request *request, struct lid_pool *lids, struct plan_move *move)
 {
 	if (!request->vm_node_guid)
 		return REFUSAL_BAD_REQUEST;
-	if (view_find_end_port(view, request->vm_port_guid) != VIEW_NONE)
+	if (guid_is_known(view, request->vm_port_guid) ||
+	        guid_is_known(view, request->vm_node_guid))
 		return REFUSAL_GUID_IN_USE;
 	move->vm =
 	        (struct plan_identity){request->vm_port_guid, request->vm_node_guid, request->lid};

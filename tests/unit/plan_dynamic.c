@@ -317,6 +317,11 @@ static void refusals_have_their_reasons(void **state)
 	wrong.vm_port_guid = copy.vm_port_guid;
 	assert_int_equal(refusal_of(&wrong, NULL), REFUSAL_GUID_IN_USE);
 	wrong = create;
+	wrong.vm_node_guid = copy.vm_port_guid - 1; /* that one's NodeGUID */
+	assert_int_equal(refusal_of(&wrong, NULL), REFUSAL_GUID_IN_USE);
+	wrong.vm_node_guid = create.to.switch_guid;
+	assert_int_equal(refusal_of(&wrong, NULL), REFUSAL_GUID_IN_USE);
+	wrong = create;
 	wrong.lid = topology_lid_in(&at, held);
 	assert_int_equal(refusal_of(&wrong, NULL), REFUSAL_LID_IN_USE);
 	wrong.lid = TOPOLOGY_LIDS - 1;

@@ -150,6 +150,11 @@ static struct vm_change *begun(struct world *world, enum change_state state)
 	return change;
 }
 
+static const struct vm_change *changes_of_port_guid(const struct world *world, uint64_t guid)
+{
+	return vm_changes_of_identity(&world->changes, (struct identity){.port_guid = guid});
+}
+
 static void whether_a_vm_may_come_is_decided_by_name(void **unused)
 {
 	struct world world;
@@ -206,15 +211,37 @@ static void what_is_under_way_has_its_name_its_slot_and_its_guids(void **unused)
 	        create(&world, (struct vm_wish){.name = "vm7", .host = "b"}), "no-free-vf");
 	assert_string_equal(destroy(&world, "vm2"), "vm-changing");
 	assert_true(admission_slot_is_held(&under_way, "b", "b1"));
-	assert_ptr_equal(vm_changes_of_guid(&world.changes, 6), change);
+	assert_ptr_equal(changes_of_port_guid(&world, 6), change);
 	/* No slot shows what the VM has displaced, for as long as it is there. */
-	assert_ptr_equal(vm_changes_of_guid(&world.changes, displaced.port_guid), change);
+	assert_ptr_equal(changes_of_port_guid(&world, displaced.port_guid), change);
 	change->state = CHANGE_PRESENT;
-	assert_null(vm_changes_of_guid(&world.changes, 6));
-	assert_ptr_equal(vm_changes_of_guid(&world.changes, displaced.port_guid), change);
+	assert_null(changes_of_port_guid(&world, 6));
+	assert_ptr_equal(changes_of_port_guid(&world, displaced.port_guid), change);
 	assert_int_equal(vm_changes_own(&world.changes, "vm2", 6).port_guid, displaced.port_guid);
 	change->state = CHANGE_ABSENT;
-	assert_null(vm_changes_of_guid(&world.changes, displaced.port_guid));
+	assert_null(changes_of_port_guid(&world, displaced.port_guid));
+	world_clear(&world);
+}
+
+static void a_node_guid_is_one_vms_as_well(void **unused)
+{
+	struct world world;
+	struct vm_wish wish = {.name = "vm2", .host = "b", .identity = {0x1000 + 'a', 6}};
+
+	world_make(&world);
+	assert_string_equal(create(&world, wish), "guid-in-use");
+	/* Nobody shows it, but d1 will get it back, or has been promised to vm9. */
+	create(&world, (struct vm_wish){.name = "vm9", .host = "b"});
+	world.intent.place = (struct place){.host = "d", .slot = "d1"};
+	world.intent.identity = (struct identity){7, 8};
+	world.intent.own = (struct identity){9, 10};
+	begun(&world, CHANGE_LEASING);
+	wish.identity = (struct identity){7, 6};
+	assert_string_equal(create(&world, wish), "guid-in-use");
+	wish.identity.node_guid = 9;
+	assert_string_equal(create(&world, wish), "guid-in-use");
+	wish.identity.node_guid = 11;
+	assert_string_equal(create(&world, wish), "");
 	world_clear(&world);
 }
 
@@ -235,8 +262,8 @@ static void guids_that_were_given_back_are_not_owed_any_more(void **unused)
 	world.intent.place = (struct place){.host = "a", .slot = "a1"};
 	world.intent.own = (struct identity){0x1000 + 'a', 0x2000 + 'a'};
 	again = begun(&world, CHANGE_PRESENT);
-	assert_null(vm_changes_of_guid(&world.changes, own));
-	assert_ptr_equal(vm_changes_of_guid(&world.changes, 0x2000 + 'a'), again);
+	assert_null(changes_of_port_guid(&world, own));
+	assert_ptr_equal(changes_of_port_guid(&world, 0x2000 + 'a'), again);
 	assert_string_equal(create(&world, (struct vm_wish){.name = "vm7", .host = "b"}), "");
 	assert_int_equal(world.intent.identity.port_guid, own);
 	world_clear(&world);
@@ -254,7 +281,7 @@ static void an_end_that_was_refused_leaves_the_slots_guids_owed(void **unused)
 	present = begun(&world, CHANGE_PRESENT);
 	world.intent.destroys = true;
 	begun(&world, CHANGE_REFUSED);
-	assert_ptr_equal(vm_changes_of_guid(&world.changes, own), present);
+	assert_ptr_equal(changes_of_port_guid(&world, own), present);
 	assert_int_equal(vm_changes_own(&world.changes, "vm2", 6).port_guid, own);
 	world_clear(&world);
 }
@@ -499,6 +526,7 @@ int main(void)
 	        cmocka_unit_test(a_malformed_wish_is_refused),
 	        cmocka_unit_test(whether_a_vm_may_come_is_decided_by_name),
 	        cmocka_unit_test(what_is_under_way_has_its_name_its_slot_and_its_guids),
+	        cmocka_unit_test(a_node_guid_is_one_vms_as_well),
 	        cmocka_unit_test(guids_that_were_given_back_are_not_owed_any_more),
 	        cmocka_unit_test(an_end_that_was_refused_leaves_the_slots_guids_owed),
 	        cmocka_unit_test(whether_a_vm_may_go_is_decided_by_name),
