@@ -297,6 +297,7 @@ static struct admission reattach_fill(const struct inventory *inventory,
 	const Tether__Slot *abroad = inventory_slot_showing(inventory, guid, to, false, &there);
 	const Tether__Slot *slot = at_home ? at_home : free_slot(inventory, under_way, to);
 	const struct migration *holder;
+	const struct vm_change *change = NULL;
 
 	if (!migration_moves_guids(intent))
 		abroad = NULL;
@@ -320,6 +321,16 @@ static struct admission reattach_fill(const struct inventory *inventory,
 		        "migration %" PRIu64
 		        " of %s has the slot with the GUIDs of %s; ask again when it has ended",
 		        holder->intent.id, holder->intent.vm, intent->vm);
+	if (under_way && at_home)
+		change = vm_changes_of_slot(under_way->changes, to, at_home->name);
+	if (under_way && abroad && !change)
+		change = vm_changes_of_slot(under_way->changes, there->name, abroad->name);
+	if (change)
+		return admission_refuse("busy",
+		        "%s is being %s in the slot with the GUIDs of %s; ask again when that has "
+		        "ended",
+		        change->intent.vm, change->intent.destroys ? "destroyed" : "created",
+		        intent->vm);
 	if (!slot)
 		return admission_refuse(
 		        "no-free-vf", "all VFs of %s are taken; see tether hosts", to);

@@ -95,19 +95,45 @@ static bool is_shown_beside(
 	return false;
 }
 
+/* By a road that was lost; with these GUIDs, which a slot has to show, it is given a VF again
+ * (admission_reattach). */
+static bool is_without_its_vf(const struct under_way *under_way, const struct ledger *ledger,
+        const Tether__HostVm *vm, struct identity identity)
+{
+	const struct migration *last = *vm->slot ? NULL : ledger_latest_of(ledger, vm->name);
+
+	return last && (last->state == STATE_LOST || last->intent.reattach) &&
+	       last->intent.identity.port_guid == identity.port_guid &&
+	       !vm_changes_has_gone(under_way->changes, vm->name, last->intent.asked_wall_us);
+}
+
+static bool is_awaited(const struct inventory *inventory, const struct under_way *under_way,
+        const struct ledger *ledger, const struct vm_wish *wish, struct identity identity)
+{
+	for (const struct inventory_host *h = inventory->hosts; h; h = h->next)
+		for (size_t i = 0; h->said && i < h->said->n_vms; i++)
+			if (strcmp(h->said->vms[i]->name, wish->name) &&
+			        is_without_its_vf(under_way, ledger, h->said->vms[i], identity))
+				return true;
+	return false;
+}
+
 static struct identity identity_in(const struct vm_wish *wish, const Tether__Slot *slot)
 {
 	return wish->identity.port_guid ? wish->identity : identity_of(slot);
 }
 
 static struct admission identity_check(const struct inventory *inventory,
-        const struct under_way *under_way, const struct vm_wish *wish, const Tether__Slot *slot)
+        const struct under_way *under_way, const struct ledger *ledger, const struct vm_wish *wish,
+        const Tether__Slot *slot)
 {
 	struct identity identity = identity_in(wish, slot);
 
 	/* Those of an empty slot are nobody's, but whoever is to come there. */
 	if (!is_shown_beside(inventory, identity, slot) &&
-	        !vm_changes_of_identity(under_way->changes, identity))
+	        !vm_changes_of_identity(under_way->changes, identity) &&
+	        !is_awaited(inventory, under_way, ledger, wish, identity) &&
+	        !is_awaited(inventory, under_way, ledger, wish, identity_of(slot)))
 		return (struct admission){0};
 	return admission_refuse("guid-in-use",
 	        "port GUID 0x%016" PRIx64 " or NodeGUID 0x%016" PRIx64 " is another's",
@@ -116,13 +142,15 @@ static struct admission identity_check(const struct inventory *inventory,
 
 /* The first in which nobody else's GUIDs would come up. */
 static struct admission slot_choose(const struct inventory *inventory,
-        const struct under_way *under_way, const struct vm_wish *wish, const Tether__Slot **slot)
+        const struct under_way *under_way, const struct ledger *ledger, const struct vm_wish *wish,
+        const Tether__Slot **slot)
 {
 	struct admission refused = {0};
 
 	*slot = NULL;
 	while ((*slot = admission_free_slot(inventory, under_way, wish->host, *slot))) {
-		struct admission admission = identity_check(inventory, under_way, wish, *slot);
+		struct admission admission =
+		        identity_check(inventory, under_way, ledger, wish, *slot);
 
 		if (!admission.reason)
 			return admission;
@@ -136,10 +164,11 @@ static struct admission slot_choose(const struct inventory *inventory,
 }
 
 static struct admission slot_find(const struct inventory *inventory,
-        const struct under_way *under_way, const struct vm_wish *wish, const Tether__Slot **slot)
+        const struct under_way *under_way, const struct ledger *ledger, const struct vm_wish *wish,
+        const Tether__Slot **slot)
 {
 	if (!*wish->slot)
-		return slot_choose(inventory, under_way, wish, slot);
+		return slot_choose(inventory, under_way, ledger, wish, slot);
 	*slot = inventory_slot(inventory, wish->host, wish->slot);
 	if (!*slot)
 		return admission_refuse("unknown-slot", "%s has no slot %s; see tether hosts",
@@ -147,7 +176,7 @@ static struct admission slot_find(const struct inventory *inventory,
 	if (!is_free(inventory, under_way, wish->host, *slot))
 		return admission_refuse(
 		        "slot-in-use", "slot %s of %s is taken", wish->slot, wish->host);
-	return identity_check(inventory, under_way, wish, *slot);
+	return identity_check(inventory, under_way, ledger, wish, *slot);
 }
 
 static struct admission identity_fill(const struct under_way *under_way, const struct vm_wish *wish,
@@ -171,7 +200,7 @@ static struct admission identity_fill(const struct under_way *under_way, const s
 }
 
 struct admission vm_admission_create(const struct inventory *inventory,
-        const struct under_way *under_way, const struct vm_wish *wish,
+        const struct under_way *under_way, const struct ledger *ledger, const struct vm_wish *wish,
         struct vm_change_intent *intent)
 {
 	struct admission admission = admission_host(inventory, wish->host);
@@ -182,7 +211,7 @@ struct admission vm_admission_create(const struct inventory *inventory,
 	if (!admission.reason)
 		admission = newcomer_check(inventory, under_way, wish);
 	if (!admission.reason)
-		admission = slot_find(inventory, under_way, wish, &slot);
+		admission = slot_find(inventory, under_way, ledger, wish, &slot);
 	if (!admission.reason)
 		admission = identity_fill(under_way, wish, slot, intent);
 	if (!admission.reason && place_set(intent, wish->name, wish->host, slot))

@@ -20,7 +20,7 @@ struct vm_wish {
 
 /* Fill of @intent who, where and which GUIDs; `fabric` has been filled in. */
 struct admission vm_admission_create(const struct inventory *inventory,
-        const struct under_way *under_way, const struct vm_wish *wish,
+        const struct under_way *under_way, const struct ledger *ledger, const struct vm_wish *wish,
         struct vm_change_intent *intent);
 /* A VM that has no VF any more, but GUIDs and a LID of its own, can be ended still. */
 struct admission vm_admission_destroy(const struct inventory *inventory,

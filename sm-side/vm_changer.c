@@ -552,8 +552,8 @@ struct admission vm_changer_begin_create(
 		        "%s is being evacuated and takes nobody; see /v1/evacuations", wish->host);
 	if (!conductor_under_way(changer->conductor, &under_way))
 		return no_memory();
-	admission = vm_admission_create(
-	        root_inventory(changer->conductor->root), &under_way, wish, &intent);
+	admission = vm_admission_create(root_inventory(changer->conductor->root), &under_way,
+	        changer->conductor->ledger, wish, &intent);
 	free(under_way.migrations);
 	return admission.reason ? admission : begin(changer, &intent, id);
 }

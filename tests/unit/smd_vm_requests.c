@@ -125,7 +125,8 @@ static const char *create(struct world *world, struct vm_wish wish)
 
 	world->intent = (struct vm_change_intent){
 	        .id = world->changes.last_id + 1, .fabric = true, .asked_wall_us = 1000};
-	admission = vm_admission_create(&world->inventory, &under_way, &wish, &world->intent);
+	admission = vm_admission_create(
+	        &world->inventory, &under_way, &world->ledger, &wish, &world->intent);
 	return admission.reason ? admission.reason : "";
 }
 
@@ -364,6 +365,59 @@ static void a_slot_in_which_something_is_left_is_not_free(void **unused)
 	world_clear(&world);
 }
 
+static void a_vm_is_not_given_again_a_slot_where_another_comes(void **unused)
+{
+	static const struct place places[] = {
+	        {.host = "b", .slot = "b1"}, {.host = "c", .slot = "c1"}};
+	struct migration last = {.intent = {.vm = "vm2", .address = {.lid = 5}, .dynamic = true}};
+
+	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
+		struct migration_intent intent = {.fabric = true};
+		struct world world;
+		struct under_way under_way = {NULL, 0, 4, NULL};
+
+		world_make(&world);
+		last.intent.identity.port_guid = 0x2000 + (uint8_t)*places[i].host;
+		assert_null(
+		        admission_reattach(&world.inventory, &under_way, &last, "vm2", "b", &intent)
+		                .reason);
+		world.intent = (struct vm_change_intent){.id = 1, .vm = "vm7", .place = places[i]};
+		begun(&world, CHANGE_ATTACHING);
+		under_way.changes = &world.changes;
+		assert_string_equal(
+		        admission_reattach(&world.inventory, &under_way, &last, "vm2", "b", &intent)
+		                .reason,
+		        "busy");
+		world_clear(&world);
+	}
+}
+
+static void the_guids_of_a_vm_that_lost_its_vf_are_not_given_to_another(void **unused)
+{
+	struct world world;
+	struct migration_intent moved = {.id = 1,
+	        .vm = "vm2",
+	        .address = {.lid = 5},
+	        .identity = {0x1000 + 'b', 0x2000 + 'b'},
+	        .asked_wall_us = 10};
+	struct ledger_entry *entry;
+
+	world_make(&world);
+	entry = ledger_add(&world.ledger, &moved);
+	assert_non_null(entry);
+	entry->migration.state = STATE_LOST;
+	assert_string_equal(
+	        create(&world, (struct vm_wish){.name = "vm7", .host = "b"}), "guid-in-use");
+	assert_string_equal(create(&world, (struct vm_wish){.name = "vm2", .host = "b"}), "");
+	assert_string_equal(
+	        create(&world, (struct vm_wish){.name = "vm7", .host = "b", .identity = {5, 6}}),
+	        "guid-in-use");
+	destroy(&world, "vm2");
+	begun(&world, CHANGE_ABSENT);
+	assert_string_equal(create(&world, (struct vm_wish){.name = "vm7", .host = "b"}), "");
+	world_clear(&world);
+}
+
 /* ---- the SM ---- */
 
 static struct vm_change in(enum change_state state)
@@ -532,6 +586,8 @@ int main(void)
 	        cmocka_unit_test(whether_a_vm_may_go_is_decided_by_name),
 	        cmocka_unit_test(what_is_left_of_a_vm_is_ended_by_its_name),
 	        cmocka_unit_test(a_slot_in_which_something_is_left_is_not_free),
+	        cmocka_unit_test(the_guids_of_a_vm_that_lost_its_vf_are_not_given_to_another),
+	        cmocka_unit_test(a_vm_is_not_given_again_a_slot_where_another_comes),
 	        cmocka_unit_test(the_sm_is_asked_for_a_creation_and_an_end),
 	        cmocka_unit_test(what_the_sm_answers_is_done_refused_or_where_things_stand),
 	        cmocka_unit_test(the_slot_gets_its_own_guids_when_its_link_goes_down),
