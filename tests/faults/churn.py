@@ -19,6 +19,8 @@ REFUSED_S = 0.02  # until somebody else may have made room
 SECOND_US = 1000000
 
 DECK = ("migrate",) * 10 + ("evacuate",) * 3 + ("create",) * 4 + ("destroy",) * 3
+OWN_GUIDS = 1 / 3  # of those who come where LIDs are dynamic: their GUIDs come back with the name
+FIRST_GUID = 0x00d0000000000100
 FEW_ABROAD = 0.05  # of moves: to a host of the other kind, which cannot be
 FEW_ABORTED = 0.1
 
@@ -26,9 +28,27 @@ FEW_ABORTED = 0.1
 ENDS = {
     "migrate": {"done", "refused", "aborted", "failed-at-source", "lost"},
     "evacuate": {"done", "incomplete", "aborted"},
-    "create": {"done", "refused", "failed", "incomplete"},
-    "destroy": {"done", "refused", "failed", "incomplete"},
+    "create": {"done", "refused", "failed"},
+    "destroy": {"done", "refused", "failed"},
 }
+
+# Why one may end otherwise than done where no daemon was dead in its time, by the reasons that it gives.
+UNHURT = {
+    ("migrate", "aborted"): {"abort-asked": "it was"},
+    ("migrate", "refused"): {
+        "busy": "a process takes part in another one",
+        "unknown-port": "a sweep is due",
+        "port-without-lid": "a sweep is due",
+        "place-differs": "a sweep is due",
+        "not-routed": "a cable was away",
+        "peer-without-shim": "its connection was just being made, or ended",
+        "vm-qp-without-shim": "its connection was just being made, or ended",
+    },
+    ("create", "refused"): {"not-routed": "a cable was away", "slot-in-use": "a sweep is due"},
+    ("destroy", "refused"): {"not-routed": "a cable was away"},
+    ("evacuee", "failed"): {"vm-without-vf": "it has been lost"},
+}
+NO_REASON = {"reverted-by-sweep"}  # said of moves that are done, too
 
 # Why a request may be refused here. Anything else is a failure.
 ANY_REQUEST = {
@@ -61,7 +81,6 @@ EXPLAINED = {
         **ANY_REQUEST,
         "no-free-vf": "the host is full",
         "vm-exists": "its guest has not ended for that host's agent",
-        "guid-in-use": "the slot has just been left by whoever has its GUID still",
         "nobody": "all have been created",
     },
     "destroy": {
@@ -100,6 +119,7 @@ class Churn:
         self.evacuees = collections.Counter()   # (state, reason)
         self.why = collections.Counter()        # (action, outcome, reasons) of those that were not done
         self.lost = {}                          # VM whose connections have ended: [span of the migration]
+        self.undone = []                        # ((action, outcome), reasons, span) of what was not done
         self.spans, self.evacuations = [], []
         self.failures = queue.Queue()
         self.counting, self.begun, self.ended = threading.Lock(), 0, 0
@@ -155,19 +175,29 @@ class Churn:
             return refused
         if chance.random() < FEW_ABORTED:
             self.ask("POST", f"/v1/migrations/{number}/abort")
-        return self.note("migrate", self.end_of(f"/v1/migrations/{number}"))
+        return self.note(self.end_of(f"/v1/migrations/{number}"))
 
-    def note(self, kind, migration):
+    def note(self, migration):
         begin = migration["asked_us"] / SECOND_US
         span = begin, begin + max([step["ended_us"] for step in migration["steps"]], default=0) / SECOND_US
-        reasons = ", ".join(sorted({row["reason"] for row in migration["refusals"]}))
         with self.counting:
             self.spans.append(span)
             if migration["outcome"] == "lost":
                 self.lost.setdefault(migration["vm"], []).append(span)
-            if migration["outcome"] != "done":
-                self.why[kind, migration["outcome"], reasons] += 1
+        self.note_end("migrate", migration["outcome"], {row["reason"] for row in migration["refusals"]}, span)
         return migration["outcome"]
+
+    def note_end(self, kind, outcome, reasons, span):
+        if outcome == "done":
+            return
+        with self.counting:
+            self.why[kind, outcome, ", ".join(sorted(reasons))] += 1
+            self.undone.append(((kind, outcome), reasons - NO_REASON, span))
+
+    def undone_for_nothing(self):
+        """What was not done though nobody had died, and does not say why it could not be."""
+        return [(what, reasons) for what, reasons, span in self.undone
+                if not self.lab.deaths.were_between(*span) and not (reasons and reasons <= set(UNHURT.get(what, ())))]
 
     def evacuate(self, chance):
         begin = time.time()
@@ -180,8 +210,10 @@ class Churn:
         for vm in evacuation["vms"]:
             with self.counting:
                 self.evacuees[vm["state"], vm.get("reason", "")] += 1
+            if vm["state"] == "failed" and "migration" not in vm:
+                self.note_end("evacuee", "failed", {vm["reason"]}, (begin, time.time()))
             if "migration" in vm:
-                self.note("evacuee", self.end_of(f"/v1/migrations/{vm['migration']}"))
+                self.note(self.end_of(f"/v1/migrations/{vm['migration']}"))
         with self.counting:
             self.evacuations.append((begin, time.time()))
         return evacuation["outcome"]
@@ -192,13 +224,20 @@ class Churn:
             return "nobody"
         is_gone = True
         try:
-            outcome = self.change("create", vm, "POST", "/v1/vms", {"name": vm, "host": chance.choice(self.lab.hosts)})
+            outcome = self.change("create", vm, "POST", "/v1/vms", self.wish(chance, vm))
             is_gone = vm not in self.guests.alive()
             if is_gone:
                 self.guests.end(vm)
         finally:
             self.guests.let_go(vm, is_gone)
         return outcome
+
+    def wish(self, chance, vm):
+        host = chance.choice(self.lab.hosts)
+        if kind_of(host) != "dynamic" or chance.random() > OWN_GUIDS:
+            return {"name": vm, "host": host}
+        guid = FIRST_GUID + 2 * self.guests.passing.index(vm)
+        return {"name": vm, "host": host, "node_guid": f"0x{guid:016x}", "port_guid": f"0x{guid + 1:016x}"}
 
     def destroy(self, chance):
         vm = self.guests.take(chance, is_gone=False)
@@ -230,10 +269,9 @@ class Churn:
         change = self.end_of(f"/v1/vms/{vm}", lambda answer: answer["change"])
         with self.counting:
             self.spans.append((begin, time.time()))
-            if change["outcome"] != "done":
-                self.why[kind, change["outcome"], change.get("reason", "")] += 1
-            elif change["dynamic"]:
-                self.guests.lids[vm] = change.get("lid") if kind == "create" else None
+            if change["outcome"] == "done":
+                self.guests.lids[vm] = change.get("lid") if kind == "create" and change["dynamic"] else None
+        self.note_end(kind, change["outcome"], {change.get("reason", "")} - {""}, (begin, time.time()))
         return change["outcome"]
 
     # Four at a time.

@@ -11,6 +11,7 @@ from simfabric.lab import FABRICS
 
 PREPOPULATED, DYNAMIC = ("h1", "h2", "h3"), ("h4", "h5", "h6")
 LEAVES = 3
+LINGER_S = 3  # until processes have found their agent again, and the SM has swept
 
 
 def is_of_dynamic(line):
@@ -57,7 +58,7 @@ class Deaths:
 
     def were_between(self, begin, end):
         spans = self.spans + ([(self.since, end)] if self.since else [])
-        return any(since <= end and begin <= until for since, until in spans)
+        return any(since <= end and begin <= until + LINGER_S for since, until in spans)
 
 
 # What happens. Each leaves it as it was, but that daemons have lost what they had in memory.

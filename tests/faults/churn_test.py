@@ -185,6 +185,11 @@ def programs_are_exact(lab, pairs, churn):
             assert is_unharmed(verdict), f"{process.name} ({vms}): {verdict}{tails(pair.logs())}"
 
 
+def what_is_not_done_says_why(churn):
+    undone = churn.undone_for_nothing()
+    assert not undone, f"no daemon had died, and {undone}"
+
+
 def nobody_is_lost_for_nothing(lab, churn):
     spans = [(vm, span) for vm, spans in churn.lost.items() for span in spans]
     unhurt = [(vm, span) for vm, span in spans if not lab.deaths.were_between(*span)]
@@ -226,6 +231,7 @@ def churned(tap, lab, seed, actions):
         return
     tap.run("all has ended and everybody is there", lambda: (everybody_is_there(lab), all_have_ended(lab)))
     tap.run("much of each kind was done, four at a time", much_was_done, churn)
+    tap.run("what is not done says why, or somebody has died over it", what_is_not_done_says_why, churn)
     tap.run("no connection has ended but over a death", nobody_is_lost_for_nothing, lab, churn)
     tap.run("every VM has a VF, where tether-smd and the fabric say so", everyone_has_a_vf, lab, churn)
     tap.run("no LID and no GUID is held twice, none is missing", nothing_is_held_twice, lab, churn, before)
