@@ -35,9 +35,16 @@ struct journal {
 #define TOLD_EVACUATIONS                                                                           \
 	"(SELECT id FROM evacuations WHERE NOT ended UNION "                                       \
 	"SELECT id FROM (SELECT id FROM evacuations ORDER BY id DESC LIMIT 100))"
+/* What VMs that are there have displaced, and what is left of others. */
+#define OWING                                                                                      \
+	"(SELECT id FROM (SELECT max(c.id) AS id, s.state AS state, c.dynamic AS dynamic, "        \
+	"c.own_port_guid AS own FROM vm_changes c JOIN vm_states s ON s.change = c.id AND "        \
+	"s.ended AND s.state <> 'refused' GROUP BY c.vm) WHERE (state = 'left' AND dynamic) OR "   \
+	"(state <> 'absent' AND own <> '0x0000000000000000'))"
 #define CHANGES                                                                                    \
 	"(SELECT id FROM vm_changes EXCEPT SELECT change FROM vm_states WHERE ended UNION SELECT " \
-	"id FROM (SELECT id FROM vm_changes ORDER BY id DESC LIMIT 1000))"
+	"id FROM (SELECT id FROM vm_changes ORDER BY id DESC LIMIT 1000) UNION SELECT id "         \
+	"FROM " OWING ")"
 #define OF_THOSE "WHERE migration IN " OPEN " OR migration IN " LATEST
 
 static int rows_failed(struct journal *journal, const char *path, int code, int err,
@@ -151,7 +158,7 @@ static int roll_back(struct journal *journal)
 /* Old ones out of the file, whose room is used again. */
 static int prune(struct journal *journal)
 {
-	char sql[1280];
+	char sql[2048];
 
 	snprintf(sql, sizeof(sql),
 	        "BEGIN IMMEDIATE;"
@@ -162,7 +169,8 @@ static int prune(struct journal *journal)
 	        "id DESC LIMIT -1 OFFSET %u);"
 	        "DELETE FROM evacuees WHERE evacuation NOT IN (SELECT id FROM evacuations);"
 	        "DELETE FROM vm_changes WHERE id IN (SELECT change FROM vm_states WHERE ended) AND "
-	        "id IN (SELECT id FROM vm_changes ORDER BY id DESC LIMIT -1 OFFSET %u);"
+	        "id IN (SELECT id FROM vm_changes ORDER BY id DESC LIMIT -1 OFFSET %u) AND id NOT "
+	        "IN " OWING ";"
 	        "DELETE FROM plans WHERE migration < (SELECT min(id) FROM migrations);"
 	        "DELETE FROM epochs WHERE epoch IN (SELECT epoch FROM epochs ORDER BY epoch DESC "
 	        "LIMIT -1 OFFSET %u);"

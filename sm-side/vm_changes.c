@@ -23,12 +23,42 @@ void vm_changes_clear(struct vm_changes *changes)
 	changes->count = 0;
 }
 
+const struct vm_change *vm_changes_standing(const struct vm_changes *changes, const char *vm)
+{
+	const struct vm_change *change = changes ? changes->newest : NULL;
+
+	while (change && (change->state == CHANGE_REFUSED || strcmp(change->intent.vm, vm)))
+		change = change->older;
+	return change;
+}
+
+/* The slot in which its VM ends gets its own GUIDs back then; until then no slot shows them. */
+static bool is_owed(const struct vm_changes *changes, const struct vm_change *change)
+{
+	return change->state != CHANGE_ABSENT &&
+	       vm_changes_standing(changes, change->intent.vm) == change;
+}
+
+/* Its VM keeps GUIDs, LID or link until it is asked to end again. */
+static bool is_left(const struct vm_changes *changes, const struct vm_change *change)
+{
+	return change->state == CHANGE_LEFT && change->intent.dynamic &&
+	       vm_changes_standing(changes, change->intent.vm) == change;
+}
+
+/* However long ago it was: the journal keeps the same ones (OWING in journal.c). */
+static bool is_needed(const struct vm_changes *changes, const struct vm_change *change)
+{
+	return is_left(changes, change) ||
+	       (change->intent.own.port_guid && is_owed(changes, change));
+}
+
 static void forget_oldest_ended(struct vm_changes *changes)
 {
 	struct vm_change **found = NULL, *change;
 
 	for (struct vm_change **c = &changes->newest; *c; c = &(*c)->older)
-		if (vm_change_ended(*c))
+		if (vm_change_ended(*c) && !is_needed(changes, *c))
 			found = c;
 	if (!found)
 		return;
@@ -75,15 +105,6 @@ struct vm_change *vm_changes_latest(const struct vm_changes *changes, const char
 	return change;
 }
 
-const struct vm_change *vm_changes_standing(const struct vm_changes *changes, const char *vm)
-{
-	const struct vm_change *change = changes ? changes->newest : NULL;
-
-	while (change && (change->state == CHANGE_REFUSED || strcmp(change->intent.vm, vm)))
-		change = change->older;
-	return change;
-}
-
 /* ---- under way ---- */
 
 const struct vm_change *vm_changes_of_vm(const struct vm_changes *changes, const char *vm)
@@ -102,20 +123,6 @@ const struct vm_change *vm_changes_of_slot(
 		        !strcmp(c->intent.place.slot, slot))
 			return c;
 	return NULL;
-}
-
-/* The slot in which its VM ends gets its own GUIDs back then; until then no slot shows them. */
-static bool is_owed(const struct vm_changes *changes, const struct vm_change *change)
-{
-	return change->state != CHANGE_ABSENT &&
-	       vm_changes_standing(changes, change->intent.vm) == change;
-}
-
-/* Its VM keeps GUIDs, LID or link until it is asked to end again. */
-static bool is_left(const struct vm_changes *changes, const struct vm_change *change)
-{
-	return change->state == CHANGE_LEFT && change->intent.dynamic &&
-	       vm_changes_standing(changes, change->intent.vm) == change;
 }
 
 /* Slots with LIDs of their own may be of one node. */

@@ -19,7 +19,8 @@ struct vm_changes {
 void vm_changes_init(struct vm_changes *changes, const struct deadlines *deadlines);
 void vm_changes_clear(struct vm_changes *changes);
 
-/* A new one; the oldest that has ended is forgotten where there are too many. NULL: no memory. */
+/* A new one; the oldest that has ended is forgotten where there are too many, unless it says
+ * what a VM that is there has displaced, or what is left of one. NULL: no memory. */
 struct vm_change *vm_changes_add(struct vm_changes *changes, const struct vm_change_intent *intent);
 struct vm_change *vm_changes_find(const struct vm_changes *changes, uint64_t id);
 /* Of @vm the latest; NULL: none. */

@@ -68,6 +68,62 @@ static void what_was_written_is_read_in_order_even_by_the_successor_of_one_kille
 	free(heard.lines);
 }
 
+static struct record change_of(uint64_t id, const char *vm, uint64_t own)
+{
+	struct record record = {RECORD_change,
+	        {.change = {.id = id, .dynamic = true, .own = {own, own}, .asked_wall_us = 7}}};
+
+	snprintf(record.value.change.vm, sizeof(record.value.change.vm), "%s", vm);
+	return record;
+}
+
+static struct record write_change(
+        struct journal *journal, uint64_t id, const char *vm, uint64_t own, const char *end)
+{
+	struct record intent = change_of(id, vm, own);
+	struct record state = {RECORD_change_state,
+	        {.change_state = {
+	                 .change = id, .ended = true, .who = "", .reason = "", .text = ""}}};
+
+	snprintf(state.value.change_state.state, sizeof(state.value.change_state.state), "%s", end);
+	assert_int_equal(write_one(journal, intent, false), 0);
+	assert_int_equal(write_one(journal, state, false), 0);
+	return intent;
+}
+
+/* @keep of so many @others are in the file. */
+static void what_vms_owe_is_kept(unsigned keep, uint64_t others)
+{
+	struct heard heard = heard_new();
+	struct record owed, left, plain, given_back;
+	struct journal *journal;
+
+	forget_file();
+	assert_int_equal(open_keeping(keep, &heard, &journal), 0);
+	owed = write_change(journal, 1, "owes", 5, "present");
+	left = write_change(journal, 2, "left", 0, "left");
+	plain = write_change(journal, 3, "plain", 0, "present");
+	given_back = write_change(journal, 4, "gone", 6, "present");
+	write_change(journal, 5, "gone", 6, "absent");
+	write_change(journal, 6, "owes", 6, "refused");
+	for (uint64_t id = 7; id < 7 + others; id++)
+		write_change(journal, id, "others", 0, "absent");
+	journal_close(journal);
+	assert_int_equal(open_keeping(keep, &heard, &journal), 0);
+	assert_true(has(&heard, &owed));
+	assert_true(has(&heard, &left));
+	assert_false(has(&heard, &plain));
+	assert_false(has(&heard, &given_back));
+	journal_close(journal);
+	free(heard.lines);
+}
+
+static void what_vms_owe_is_kept_however_many_have_come_and_gone_since(void **unused)
+{
+	what_vms_owe_is_kept(20, 40);
+	what_vms_owe_is_kept(KEEP, 1010);
+}
+
 static void later_testimony_takes_the_place_of_earlier(void **unused)
 {
 	struct record first = said_of(1, "first"), second = said_of(1, "second");
@@ -202,6 +258,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(
 	                what_was_written_is_read_in_order_even_by_the_successor_of_one_killed),
+	        cmocka_unit_test(what_vms_owe_is_kept_however_many_have_come_and_gone_since),
 	        cmocka_unit_test(later_testimony_takes_the_place_of_earlier),
 	        cmocka_unit_test(old_ends_leave_the_file_and_open_ones_stay),
 	        cmocka_unit_test(a_durable_record_is_synced_and_a_lazy_one_costs_no_sync),

@@ -547,6 +547,39 @@ static void the_slot_gets_its_own_guids_when_its_link_goes_down(void **unused)
 
 /* ---- the journal ---- */
 
+static void ended(
+        struct vm_changes *changes, struct vm_change_intent intent, enum change_state state)
+{
+	intent.id = changes->last_id + 1;
+	vm_changes_add(changes, &intent)->state = state;
+}
+
+static void what_a_vm_owes_is_known_however_long_it_is_there(void **unused)
+{
+	struct vm_change_intent owing = in(CHANGE_PRESENT).intent, other = owing;
+	struct vm_changes changes;
+	size_t most;
+
+	vm_changes_init(&changes, &deadlines_default);
+	ended(&changes, owing, CHANGE_PRESENT);
+	strcpy(other.vm, "left");
+	other.own = (struct identity){0};
+	ended(&changes, other, CHANGE_LEFT);
+	strcpy(other.vm, "others");
+	for (int i = 0; i < 1000; i++)
+		ended(&changes, other, CHANGE_ABSENT);
+	assert_int_equal(vm_changes_own(&changes, owing.vm, owing.identity.port_guid).port_guid, 9);
+	assert_int_equal(vm_changes_standing(&changes, "left")->state, CHANGE_LEFT);
+	/* And no longer. */
+	most = changes.count;
+	ended(&changes, owing, CHANGE_ABSENT);
+	for (int i = 0; i < 1000; i++)
+		ended(&changes, other, CHANGE_ABSENT);
+	assert_null(vm_changes_latest(&changes, owing.vm));
+	assert_int_equal(changes.count, most);
+	vm_changes_clear(&changes);
+}
+
 static void what_has_been_comes_back_from_the_journal(void **unused)
 {
 	struct vm_changes known;
@@ -591,6 +624,7 @@ int main(void)
 	        cmocka_unit_test(the_sm_is_asked_for_a_creation_and_an_end),
 	        cmocka_unit_test(what_the_sm_answers_is_done_refused_or_where_things_stand),
 	        cmocka_unit_test(the_slot_gets_its_own_guids_when_its_link_goes_down),
+	        cmocka_unit_test(what_a_vm_owes_is_known_however_long_it_is_there),
 	        cmocka_unit_test(what_has_been_comes_back_from_the_journal),
 	};
 
