@@ -80,6 +80,17 @@ void lease_holder_end(struct lease_holder *holder)
 	*holder = (struct lease_holder){0};
 }
 
+void lease_holder_reclaim(struct lease_holder *holder, struct lease_claim *claim)
+{
+	if (holder->claim.is_alone) {
+		lease_claim_clear(claim);
+		return;
+	}
+	lease_claim_clear(&holder->claim);
+	holder->claim = *claim;
+	*claim = (struct lease_claim){0};
+}
+
 void lease_table_end_due(struct lease_table *table, uint64_t now_ns)
 {
 	EACH_HOLDER(table, holder)
@@ -119,6 +130,14 @@ const struct lease_holder *lease_table_excluding(
 	if (holder->owner != owner && lease_claims_exclude(&holder->claim, claim))
 		return holder;
 	return NULL;
+}
+
+uint64_t lease_table_meets(
+        const struct lease_table *table, unsigned owner, const struct lease_claim *claim)
+{
+	const struct lease_holder *excluding = lease_table_excluding(table, owner, claim);
+
+	return excluding ? lease_claims_meet_in(claim, &excluding->claim) : 0;
 }
 
 const struct lease_holder *lease_table_settling(const struct lease_table *table)

@@ -51,6 +51,8 @@ struct lease_table {
 struct lease_holder *lease_table_add(struct lease_table *table, unsigned owner,
         const char *migration, struct lease_claim *claim, uint64_t until_ns);
 void lease_holder_end(struct lease_holder *holder);
+/* It holds it for @claim now, which is taken over; who is alone stays so. */
+void lease_holder_reclaim(struct lease_holder *holder, struct lease_claim *claim);
 /* Those whose time is over, and who are not at work. */
 void lease_table_end_due(struct lease_table *table, uint64_t now_ns);
 void lease_table_clear(struct lease_table *table);
@@ -63,6 +65,9 @@ struct lease_holder *lease_table_holding(
 
 /* One, but not @owner's, whose claim excludes @claim. NULL: there is none. */
 const struct lease_holder *lease_table_excluding(
+        const struct lease_table *table, unsigned owner, const struct lease_claim *claim);
+/* Whose port GUID of @claim one of those moves, too, or its slot or LID. 0: nobody's. */
+uint64_t lease_table_meets(
         const struct lease_table *table, unsigned owner, const struct lease_claim *claim);
 /* Who waits for OpenSM to come to rest. NULL: nobody does. */
 const struct lease_holder *lease_table_settling(const struct lease_table *table);

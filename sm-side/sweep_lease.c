@@ -174,12 +174,13 @@ static bool may_join_locked(
 	       !lease_table_excluding(&lease->table, owner, claim);
 }
 
-static enum refusal join_locked(
-        struct sweep_lease *lease, unsigned owner, struct lease_wish *wish, uint64_t deadline_ns)
+static enum refusal join_locked(struct sweep_lease *lease, unsigned owner, struct lease_wish *wish,
+        uint64_t deadline_ns, bool *first)
 {
 	bool is_first = lease_table_is_empty(&lease->table);
 	struct lease_holder *holder;
 
+	*first = is_first;
 	/* So long sweeps may be held while it comes to rest. */
 	holder = lease_table_add(&lease->table, owner, wish->migration, &wish->claim,
 	        is_first ? deadline_ns + NS_PER_MS : monotonic_ns() + wish->ms * NS_PER_MS);
@@ -204,14 +205,12 @@ static void wait_locked(struct sweep_lease *lease, bool is_alone, uint64_t deadl
 }
 
 /* Be one of the holders; the first is not granted it yet. */
-static enum refusal claim(
-        struct sweep_lease *lease, unsigned owner, struct lease_wish *wish, uint64_t deadline_ns)
+static enum refusal claim(struct sweep_lease *lease, unsigned owner, struct lease_wish *wish,
+        uint64_t deadline_ns, bool *is_first)
 {
 	LOCK_GUARD(&lease->lock);
 
 	for (;;) {
-		const struct lease_holder *excluding;
-
 		if (is_down_locked(lease))
 			return REFUSAL_SHUTTING_DOWN;
 		lease_table_end_due(&lease->table, monotonic_ns());
@@ -220,9 +219,8 @@ static enum refusal claim(
 			return REFUSAL_BUSY;
 		if (lease_table_is_empty(&lease->table) ||
 		        may_join_locked(lease, owner, &wish->claim))
-			return join_locked(lease, owner, wish, deadline_ns);
-		excluding = lease_table_excluding(&lease->table, owner, &wish->claim);
-		wish->meets = excluding ? lease_claims_meet_in(&wish->claim, &excluding->claim) : 0;
+			return join_locked(lease, owner, wish, deadline_ns, is_first);
+		wish->meets = lease_table_meets(&lease->table, owner, &wish->claim);
 		if (monotonic_ns() >= deadline_ns)
 			return REFUSAL_BUSY;
 		wait_locked(lease, wish->claim.is_alone, deadline_ns);
@@ -269,57 +267,66 @@ static void end_locked(struct sweep_lease *lease, struct lease_holder *holder)
 	pthread_cond_broadcast(&lease->changed);
 }
 
-/* The holder wants more time: nothing has to come to rest, it is at rest since it was granted. */
-static bool renew(struct sweep_lease *lease, unsigned owner, const struct lease_wish *wish)
+/*
+ * The holder wants more time: nothing has to come to rest, it is at rest since it was granted. It
+ * may want it for another plan. Who names none that is known keeps what he has it for.
+ */
+static enum refusal renew(
+        struct sweep_lease *lease, unsigned owner, struct lease_wish *wish, bool *holds)
 {
 	struct lease_holder *holder;
 	uint64_t now = monotonic_ns();
 	LOCK_GUARD(&lease->lock);
 
+	lease_table_end_due(&lease->table, now);
 	holder = lease_table_holding(&lease->table, owner, wish->migration, now);
-	if (holder)
-		holder->until_ns = now + wish->ms * NS_PER_MS;
-	return holder;
+	*holds = holder;
+	if (!holder)
+		return REFUSAL_NONE;
+	if (!wish->claim.is_alone) {
+		wish->meets = lease_table_meets(&lease->table, owner, &wish->claim);
+		if (lease_table_excluding(&lease->table, owner, &wish->claim))
+			return REFUSAL_BUSY;
+		lease_holder_reclaim(holder, &wish->claim);
+		pthread_cond_broadcast(&lease->changed); /* others may join */
+	}
+	holder->until_ns = now + wish->ms * NS_PER_MS;
+	return REFUSAL_NONE;
 }
 
-/* It has been granted already to whoever has joined others. */
-static bool is_granted(struct sweep_lease *lease, unsigned owner)
-{
-	LOCK_GUARD(&lease->lock);
-
-	return lease_table_of(&lease->table, owner)->is_granted;
-}
-
-static void settled(struct sweep_lease *lease, unsigned owner, enum refusal refused, unsigned ms)
+static enum refusal settled(
+        struct sweep_lease *lease, unsigned owner, enum refusal refused, unsigned ms)
 {
 	struct lease_holder *holder;
+	uint64_t now = monotonic_ns();
 	LOCK_GUARD(&lease->lock);
 
 	holder = lease_table_of(&lease->table, owner);
 	if (refused) {
 		end_locked(lease, holder);
-		return;
+		return refused;
 	}
 	holder->is_granted = true;
-	holder->until_ns = monotonic_ns() + ms * NS_PER_MS;
+	holder->until_ns = now + ms * NS_PER_MS;
 	pthread_cond_broadcast(&lease->changed); /* others may join */
+	return REFUSAL_NONE;
 }
 
 enum refusal sweep_lease_take(struct sweep_lease *lease, unsigned owner, struct lease_wish *wish)
 {
 	uint64_t deadline = monotonic_ns() + wish->wait_ms * NS_PER_MS;
 	enum refusal refused;
+	bool holds, is_first;
 
 	if (!sweep_lease_is_master(lease))
 		return REFUSAL_NOT_MASTER;
-	if (renew(lease, owner, wish))
-		return REFUSAL_NONE;
-	refused = claim(lease, owner, wish, deadline);
-	if (refused || is_granted(lease, owner))
+	refused = renew(lease, owner, wish, &holds);
+	if (refused || holds)
 		return refused;
-	refused = come_to_rest(lease, deadline);
-	settled(lease, owner, refused, wish->ms);
-	return refused;
+	refused = claim(lease, owner, wish, deadline, &is_first);
+	if (refused || !is_first)
+		return refused;
+	return settled(lease, owner, come_to_rest(lease, deadline), wish->ms);
 }
 
 bool sweep_lease_release(struct sweep_lease *lease, unsigned owner, const char *migration)
@@ -343,28 +350,41 @@ void sweep_lease_owner_gone(struct sweep_lease *lease, unsigned owner)
 		end_locked(lease, holder);
 }
 
-/* Its plan need not be the one that the lease was taken for. */
-static bool is_excluded_locked(
-        const struct sweep_lease *lease, unsigned owner, const struct plan *plan)
+/* Its plan need not be the one that the lease was taken for; it is held for this one from now on.
+ */
+static enum refusal take_over_locked(
+        struct sweep_lease *lease, struct lease_holder *holder, const struct plan *plan)
 {
-	const struct lease_claim claim = {.count = plan->transfer_count, .movers = plan->transfers};
+	struct lease_claim claim;
 
-	return lease_table_excluding(&lease->table, owner, &claim);
+	if (lease_claim_of(plan, &claim))
+		return REFUSAL_NO_MEMORY;
+	if (lease_table_excluding(&lease->table, holder->owner, &claim)) {
+		lease_claim_clear(&claim);
+		return REFUSAL_BUSY;
+	}
+	lease_holder_reclaim(holder, &claim);
+	pthread_cond_broadcast(&lease->changed); /* others may join */
+	return REFUSAL_NONE;
 }
 
 enum refusal sweep_lease_enter(struct sweep_lease *lease, unsigned owner, const char *migration,
         const struct plan *plan, uint64_t *deadline_ns)
 {
 	struct lease_holder *holder;
+	enum refusal refused;
+	uint64_t now = monotonic_ns();
 	LOCK_GUARD(&lease->lock);
 
 	if (is_down_locked(lease))
 		return REFUSAL_SHUTTING_DOWN;
-	holder = lease_table_holding(&lease->table, owner, migration, monotonic_ns());
+	lease_table_end_due(&lease->table, now);
+	holder = lease_table_holding(&lease->table, owner, migration, now);
 	if (!holder)
 		return REFUSAL_NO_LEASE;
-	if (plan && is_excluded_locked(lease, owner, plan))
-		return REFUSAL_BUSY;
+	refused = plan ? take_over_locked(lease, holder, plan) : REFUSAL_NONE;
+	if (refused)
+		return refused;
 	holder->is_working = true;
 	*deadline_ns = holder->until_ns;
 	return REFUSAL_NONE;

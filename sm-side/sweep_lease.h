@@ -51,7 +51,8 @@ struct lease_wish {
  * Take the lease for @wish->ms, waiting up to @wish->wait_ms for holders that exclude it to let go,
  * and for OpenSM to come to rest where nobody else holds it. Where OpenSM owes a sweep (an error, a
  * change seen), that is let through first. Who holds it already for that migration has it for so
- * long from now on. BUSY, NOT_MASTER, SHUTTING_DOWN. @owner is not 0.
+ * long from now on, and for that plan, where nobody else holds it for some of that. BUSY,
+ * NOT_MASTER, SHUTTING_DOWN. @owner is not 0.
  */
 enum refusal sweep_lease_take(struct sweep_lease *lease, unsigned owner, struct lease_wish *wish);
 /* Returns whether it was held. */
@@ -60,8 +61,9 @@ void sweep_lease_owner_gone(struct sweep_lease *lease, unsigned owner);
 
 /*
  * Begin work under the lease; sweeps stay held off until sweep_lease_leave, even if the time runs
- * out meanwhile, so be done by *@deadline_ns. @plan: what is carried out; NULL: nothing is moved.
- * NO_LEASE; BUSY: another one holds the lease to move some of that.
+ * out meanwhile, so be done by *@deadline_ns. @plan: what is carried out, and what the lease is
+ * held for from now on; NULL: nothing is moved. NO_LEASE; NO_MEMORY; BUSY: another one holds the
+ * lease to move some of that.
  */
 enum refusal sweep_lease_enter(struct sweep_lease *lease, unsigned owner, const char *migration,
         const struct plan *plan, uint64_t *deadline_ns);

@@ -179,6 +179,40 @@ def who_waits_to_be_alone_lets_nobody_in_before_him(lab):
     assert second.release()
 
 
+def a_lease_is_for_what_was_applied_last(lab):
+    """Who plans anew under it need not keep others from what he moves no more, and keeps them from what he does."""
+    first, again = Mover(lab, *THERE[0]), Mover(lab, "hyp2_vf1", "hyp3_vf1")
+    same_as_first, same_as_again = Mover(lab, "hyp1_vf1", "hyp4_vf1"), Mover(lab, "hyp2_vf2", "hyp3_vf1")
+    first.lease()
+    again.exchange()
+    assert first.sm.ask("apply", hash=again.plan["hash"], migration=first.migration)["verified"]
+    same_as_first.lease(wait_ms=1)
+    assert reason_of(lambda: same_as_again.lease(wait_ms=1)) == "busy"
+    # Nor is it renewed for what another one holds it for now; who names no plan keeps what he has it for.
+    assert reason_of(first.lease) == "busy"
+    first.sm.ask("lease", migration=first.migration, ms=LONG_MS)
+    assert reason_of(lambda: same_as_again.lease(wait_ms=1)) == "busy"
+    assert same_as_first.release()
+    first.lease()
+    same_as_again.lease(wait_ms=1)
+    release([first, same_as_again])
+    again.sm.close()
+    and_back(lab, [("hyp2_vf1", "hyp3_vf1")])
+
+
+def one_whose_time_is_over_is_in_nobodys_way(lab):
+    late, other = Mover(lab, "hyp2_vf1", "hyp3_vf1"), Mover(lab, *THERE[0])
+    other.lease()
+    late.lease(ms=SHORT_MS)
+    over = time.monotonic() + SHORT_MS / 1000
+    wait_until("its time is over", lambda: time.monotonic() > over, SOON_S)
+    late.exchange()
+    assert other.sm.ask("apply", hash=late.plan["hash"], migration=other.migration)["verified"]
+    assert other.release()
+    late.sm.close()
+    and_back(lab, [("hyp2_vf1", "hyp3_vf1")])
+
+
 def a_sweep_that_waits_lets_nobody_join(lab):
     """So leases that overlap do not keep it off for good."""
     first, second, third = (Mover(lab, *pair) for pair in THERE[:3])
@@ -254,7 +288,8 @@ def told_to_end_opensm_lets_nobody_wait(lab):
 
 
 QUICK = (one_whose_guids_are_not_there_is_refused_alone, plans_of_one_vm_or_slot_exclude_each_other,
-         who_waits_to_be_alone_lets_nobody_in_before_him, a_sweep_that_waits_lets_nobody_join,
+         who_waits_to_be_alone_lets_nobody_in_before_him,
+         a_lease_is_for_what_was_applied_last, one_whose_time_is_over_is_in_nobodys_way, a_sweep_that_waits_lets_nobody_join,
          whose_lease_runs_out_while_he_waits_hears_so)
 LONGER = (nobody_waits_for_who_has_not_come, a_plan_back_goes_with_plans_forth, one_who_goes_away_while_he_waits_is_finished)
 

@@ -135,6 +135,35 @@ static void one_that_is_not_granted_yet_holds_nothing(void **state)
 	assert_true(lease_table_is_empty(&table));
 }
 
+static void it_is_for_what_was_planned_last_unless_alone(void **state)
+{
+	struct plan_transfer before = transfer(1, 10, 1, 2), after = transfer(1, 11, 1, 2);
+	struct plan plan = plan_of(&before, 1), anew = plan_of(&after, 1);
+	struct plan_transfer had = transfer(2, 10, 3, 4), has = transfer(3, 11, 5, 6);
+	const struct lease_claim of_before = {.count = 1, .movers = &had};
+	const struct lease_claim of_after = {.count = 1, .movers = &has};
+	struct lease_table table = {0};
+	struct lease_claim claim;
+
+	assert_int_equal(lease_claim_of(&plan, &claim), 0);
+	assert_non_null(lease_table_add(&table, 1, "a", &claim, 100));
+	assert_int_equal(lease_table_meets(&table, 2, &of_before), 0x102);
+	assert_int_equal(lease_table_meets(&table, 2, &of_after), 0);
+	assert_int_equal(lease_claim_of(&anew, &claim), 0);
+	lease_holder_reclaim(lease_table_of(&table, 1), &claim);
+	assert_null(claim.movers);
+	assert_null(lease_table_excluding(&table, 2, &of_before));
+	assert_int_equal(lease_table_meets(&table, 2, &of_after), 0x103);
+	lease_table_clear(&table);
+	assert_int_equal(lease_claim_of(NULL, &claim), 0);
+	assert_non_null(lease_table_add(&table, 1, "a", &claim, 100));
+	assert_int_equal(lease_claim_of(&anew, &claim), 0);
+	lease_holder_reclaim(lease_table_of(&table, 1), &claim);
+	assert_null(claim.movers);
+	assert_non_null(lease_table_excluding(&table, 2, &of_before));
+	lease_table_clear(&table);
+}
+
 static void it_has_room_for_each_connection_once(void **state)
 {
 	struct plan_transfer one = transfer(1, 10, 1, 2);
@@ -165,6 +194,7 @@ int main(void)
 	        cmocka_unit_test(who_does_not_say_what_moves_is_alone),
 	        cmocka_unit_test(it_is_held_until_its_time_and_while_at_work),
 	        cmocka_unit_test(one_that_is_not_granted_yet_holds_nothing),
+	        cmocka_unit_test(it_is_for_what_was_planned_last_unless_alone),
 	        cmocka_unit_test(it_has_room_for_each_connection_once),
 	};
 
