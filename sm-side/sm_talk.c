@@ -179,6 +179,9 @@ static enum migration_event refused(
 	/* One that has just been started becomes the master soon. */
 	if (action == ACTION_LEASE && (!strcmp(reason, "busy") || !strcmp(reason, "not-master")))
 		return EVENT_BUSY;
+	/* Another one holds the lease to move some of that; it lets go in a while. */
+	if ((action == ACTION_APPLY || action == ACTION_UNDO) && !strcmp(reason, "busy"))
+		return EVENT_BUSY;
 	/* The first that it is asked between shared ports, so the first to hear that. */
 	if (m->intent.shared_port && !strcmp(reason, "not-master"))
 		return EVENT_BUSY;

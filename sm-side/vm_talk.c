@@ -195,7 +195,8 @@ static enum change_event meaning_of(enum change_action action, const char *reaso
 	case CHANGE_ACTION_APPLY:
 		if (is_one_of(reason, "stale-plan", "unknown-plan"))
 			return CHANGE_EVENT_STALE;
-		if (!strcmp(reason, "no-lease"))
+		/* Or it is not for what the last plan moves, which another one holds it for. */
+		if (is_one_of(reason, "no-lease", "busy"))
 			return CHANGE_EVENT_LEASE_LOST;
 		break;
 	case CHANGE_ACTION_PLAN:

@@ -128,6 +128,37 @@ def a_lid_that_another_was_promised_meanwhile_is_another():
         is_there(stage, change)
 
 
+class AnothersLease:
+    """Once it is asked to apply something the SM says that another one holds the lease to move some of that, and so it is
+    until it has refused the lease more often than a change is set back."""
+    BUSY = 30
+
+    def __init__(self, stage):
+        self.sm, self.world = stage.world.sm, stage.world
+        stage.world.fault("sm", "apply", self.comes)
+
+    def comes(self):
+        self.refused = self.sm.refused_leases
+        self.sm.leases["another"] = ("another", "not known")
+        for _ in range(self.BUSY):
+            self.world.fault("sm", "lease", None)
+        self.world.fault("sm", "lease", self.goes)
+        return "busy"
+
+    def goes(self):
+        del self.sm.leases["another"]
+
+
+def what_is_under_anothers_lease_is_waited_for():
+    with dynamic() as stage:
+        another = AnothersLease(stage)
+        is_there(stage, created(stage.smd, "vm7", "hyp2"))
+        equal(stage.world.sm.refused_leases - another.refused, AnothersLease.BUSY)
+        another = AnothersLease(stage)
+        goes(stage)
+        equal(stage.world.sm.refused_leases - another.refused, AnothersLease.BUSY)
+
+
 def dies(stage):
     def die():
         stage.world.sm.stop()
@@ -195,6 +226,6 @@ run([a_vm_gets_the_lowest_free_lid_and_gives_it_back, it_moves_meanwhile_and_giv
      guids_that_were_chosen_leave_the_slot_with_their_vm, what_the_sm_refuses_is_told_and_nothing_has_changed,
      one_that_does_not_come_leaves_nothing, nor_does_one_whose_link_does_not_come_up,
      a_plan_that_is_stale_or_a_lease_that_is_lost_is_made_anew, a_lid_that_another_was_promised_meanwhile_is_another,
-     an_sm_that_dies_is_asked_again, an_sm_that_is_away_is_waited_for_when_a_vm_has_gone,
-     an_sm_that_does_not_give_back_is_named_and_asked_again,
+     what_is_under_anothers_lease_is_waited_for, an_sm_that_dies_is_asked_again,
+     an_sm_that_is_away_is_waited_for_when_a_vm_has_gone, an_sm_that_does_not_give_back_is_named_and_asked_again,
      what_is_left_of_one_with_guids_of_its_own_is_asked_for_again])

@@ -232,8 +232,14 @@ def a_stale_plan_is_made_anew():
 
 def a_busy_sm_is_asked_again():
     with Stage() as stage:
-        stage.world.fault("sm", "lease", "busy", times=3)
+        for op in ("lease", "apply"):
+            stage.world.fault("sm", op, "busy", times=3)
         checked(stage, stage.smd.move("vm1", "hyp2"), "done", "hyp2")
+    with Stage() as stage:
+        stage.world.fault("hyp2", "HOST_ATTACH", "fail")
+        stage.world.fault("sm", "undo", "busy", times=3)
+        checked(stage, stage.smd.move("vm1", "hyp2"), "failed-at-source", "hyp1")
+        all_running(stage)
 
 
 def an_sm_that_dies_while_it_applies_is_waited_for():
