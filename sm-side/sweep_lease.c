@@ -170,6 +170,8 @@ bool sweep_lease_is_quiet(struct sweep_lease *lease, unsigned wait_ms)
 static bool may_join_locked(
         const struct sweep_lease *lease, unsigned owner, const struct lease_claim *claim)
 {
+	if (lease_table_is_empty(&lease->table))
+		return claim->is_alone || !lease->alone_wait;
 	return !lease->parked && !lease->alone_wait && !lease_table_settling(&lease->table) &&
 	       !lease_table_excluding(&lease->table, owner, claim);
 }
@@ -217,12 +219,14 @@ static enum refusal claim(struct sweep_lease *lease, unsigned owner, struct leas
 		/* Its release could only be read from the connection that is waiting here. */
 		if (lease_table_of(&lease->table, owner))
 			return REFUSAL_BUSY;
-		if (lease_table_is_empty(&lease->table) ||
-		        may_join_locked(lease, owner, &wish->claim))
+		if (may_join_locked(lease, owner, &wish->claim))
 			return join_locked(lease, owner, wish, deadline_ns, is_first);
 		wish->meets = lease_table_meets(&lease->table, owner, &wish->claim);
-		if (monotonic_ns() >= deadline_ns)
+		if (monotonic_ns() >= deadline_ns) {
+			if (wish->claim.is_alone)
+				pthread_cond_broadcast(&lease->changed); /* others may join */
 			return REFUSAL_BUSY;
+		}
 		wait_locked(lease, wish->claim.is_alone, deadline_ns);
 	}
 }
@@ -294,6 +298,7 @@ static enum refusal renew(
 	return REFUSAL_NONE;
 }
 
+/* Not where sweeps may have gone on meanwhile, since the time for coming to rest was over. */
 static enum refusal settled(
         struct sweep_lease *lease, unsigned owner, enum refusal refused, unsigned ms)
 {
@@ -302,6 +307,8 @@ static enum refusal settled(
 	LOCK_GUARD(&lease->lock);
 
 	holder = lease_table_of(&lease->table, owner);
+	if (!refused && now >= holder->until_ns)
+		refused = REFUSAL_BUSY;
 	if (refused) {
 		end_locked(lease, holder);
 		return refused;

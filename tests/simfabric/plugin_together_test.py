@@ -179,6 +179,25 @@ def who_waits_to_be_alone_lets_nobody_in_before_him(lab):
     assert second.release()
 
 
+def nor_anybody_who_came_before_him(lab):
+    """When the last of those who hold it lets go."""
+    first, *others = (Mover(lab, "hyp1_vf1", slot) for slot in ("hyp3_vf1", "hyp3_vf2", "hyp3_vf3", "hyp4_vf1", "hyp4_vf2"))
+    second = Mover(lab, *THERE[1])
+    first.lease()
+    for mover in others:
+        mover.sm.send("lease", migration=mover.migration, hash=mover.plan["hash"], ms=LONG_MS)
+    with lab.connect() as alone:
+        alone.send("lease", migration="alone", ms=LONG_MS)
+        wait_until("he waits", lambda: reason_of(lambda: second.lease(wait_ms=1)) == "busy" or not second.release_lease(), SOON_S)
+        assert first.release()
+        answer = alone.receive()
+        assert answer["ok"] and not answer["shared"], answer
+        assert alone.ask("release_lease", migration="alone")["held"]
+    for mover in [*others, second]:
+        mover.sm.close()
+    wait_until("all have gone", lambda: lab.ask("status")["quiet"], SOON_S)
+
+
 def a_lease_is_for_what_was_applied_last(lab):
     """Who plans anew under it need not keep others from what he moves no more, and keeps them from what he does."""
     first, again = Mover(lab, *THERE[0]), Mover(lab, "hyp2_vf1", "hyp3_vf1")
@@ -288,7 +307,7 @@ def told_to_end_opensm_lets_nobody_wait(lab):
 
 
 QUICK = (one_whose_guids_are_not_there_is_refused_alone, plans_of_one_vm_or_slot_exclude_each_other,
-         who_waits_to_be_alone_lets_nobody_in_before_him,
+         who_waits_to_be_alone_lets_nobody_in_before_him, nor_anybody_who_came_before_him,
          a_lease_is_for_what_was_applied_last, one_whose_time_is_over_is_in_nobodys_way, a_sweep_that_waits_lets_nobody_join,
          whose_lease_runs_out_while_he_waits_hears_so)
 LONGER = (nobody_waits_for_who_has_not_come, a_plan_back_goes_with_plans_forth, one_who_goes_away_while_he_waits_is_finished)
