@@ -132,8 +132,7 @@ static struct admission identity_check(const struct inventory *inventory,
 	/* Those of an empty slot are nobody's, but whoever is to come there. */
 	if (!is_shown_beside(inventory, identity, slot) &&
 	        !vm_changes_of_identity(under_way->changes, identity) &&
-	        !is_awaited(inventory, under_way, ledger, wish, identity) &&
-	        !is_awaited(inventory, under_way, ledger, wish, identity_of(slot)))
+	        !is_awaited(inventory, under_way, ledger, wish, identity))
 		return (struct admission){0};
 	return admission_refuse("guid-in-use",
 	        "port GUID 0x%016" PRIx64 " or NodeGUID 0x%016" PRIx64 " is another's",
@@ -152,6 +151,8 @@ static struct admission slot_choose(const struct inventory *inventory,
 		struct admission admission =
 		        identity_check(inventory, under_way, ledger, wish, *slot);
 
+		if (is_awaited(inventory, under_way, ledger, wish, identity_of(*slot)))
+			continue;
 		if (!admission.reason)
 			return admission;
 		if (!refused.reason)
@@ -173,7 +174,8 @@ static struct admission slot_find(const struct inventory *inventory,
 	if (!*slot)
 		return admission_refuse("unknown-slot", "%s has no slot %s; see tether hosts",
 		        wish->host, wish->slot);
-	if (!is_free(inventory, under_way, wish->host, *slot))
+	if (!is_free(inventory, under_way, wish->host, *slot) ||
+	        is_awaited(inventory, under_way, ledger, wish, identity_of(*slot)))
 		return admission_refuse(
 		        "slot-in-use", "slot %s of %s is taken", wish->slot, wish->host);
 	return identity_check(inventory, under_way, ledger, wish, *slot);

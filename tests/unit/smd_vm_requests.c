@@ -407,8 +407,15 @@ static void the_guids_of_a_vm_that_lost_its_vf_are_not_given_to_another(void **u
 	assert_non_null(entry);
 	entry->migration.state = STATE_LOST;
 	assert_string_equal(
-	        create(&world, (struct vm_wish){.name = "vm7", .host = "b"}), "guid-in-use");
+	        create(&world, (struct vm_wish){.name = "vm7", .host = "b"}), "no-free-vf");
 	assert_string_equal(create(&world, (struct vm_wish){.name = "vm2", .host = "b"}), "");
+	/* Nor displaced, since a slot has to show them. */
+	assert_string_equal(
+	        create(&world,
+	                (struct vm_wish){
+	                        .name = "vm7", .host = "b", .slot = "b1", .identity = {5, 6}}),
+	        "slot-in-use");
+	entry->migration.intent.identity = (struct identity){5, 6};
 	assert_string_equal(
 	        create(&world, (struct vm_wish){.name = "vm7", .host = "b", .identity = {5, 6}}),
 	        "guid-in-use");
