@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
 """tether-smd killed at each of its places on each road on which a VM gets a VF or gives it up, in a world of fakes: finished
 or undone, no LID kept by nobody, no slot lost. Which places a road passes is noted by an undisturbed run; together they are
-all that the table has. A road's places that an earlier one has had are not killed at again. One in so many of them; all with
-TETHER_FULL=1."""
+all that the table has. A road's places that an earlier one on the same ground has had are not killed at again. One in so
+many of them; all with TETHER_FULL=1."""
 import os
 import sys
 import tempfile
@@ -20,11 +20,7 @@ EACH = 1 if FULL else 16
 
 
 def comes(stage):
-    create(stage.smd, "vm7", "hyp2")
-
-
-def comes_with_guids(stage):
-    create(stage.smd, "vm7", "hyp2", node_guid="0x77", port_guid="0x78")
+    create(stage.smd, "vm7", "hyp2", **stage.guids)
 
 
 def cannot_be_attached(stage):
@@ -51,22 +47,32 @@ def cannot_be_forgotten(stage):
     goes(stage)
 
 
-# (what happens, is the VM there before, its end, world)
-ROADS = [(comes, False, "done", fake_vms.World), (goes, True, "done", fake_vms.World),
-         (comes_with_guids, False, "done", fake_vms.World), (cannot_be_attached, False, "failed", fake_vms.World),
-         (does_not_leave, True, "failed", fake_vms.World), (is_not_taken, False, "refused", fake_vms.World),
-         (cannot_be_forgotten, True, "incomplete", fake_vms.World),
-         (comes, False, "done", fakes.World), (goes, True, "done", fakes.World)]
+# What is done and to be recovered differs: (world, the VM's GUIDs)
+DYNAMIC = (fake_vms.World, {})
+CHOSEN = (fake_vms.World, {"node_guid": "0x77", "port_guid": "0x78"})  # those of the slot are displaced
+PREPOPULATED = (fakes.World, {})
+GROUNDS = [DYNAMIC, CHOSEN, PREPOPULATED]
+
+# (what happens, is the VM there before, its end, grounds)
+ROADS = [(comes, False, "done", GROUNDS), (goes, True, "done", GROUNDS), (cannot_be_attached, False, "failed", GROUNDS),
+         (does_not_leave, True, "failed", GROUNDS), (is_not_taken, False, "refused", GROUNDS),
+         (cannot_be_forgotten, True, "incomplete", [DYNAMIC, CHOSEN])]
 
 
-def begun(road, **env):
+def guids_of_slots(stage):
+    return sorted((slot["node_guid"], slot["port_guid"]) for slot in stage.world.slots.values())
+
+
+def begun(road, ground, **env):
     """Where all is ready for the @road, with tether-smd started with @env for it."""
-    happens, is_there_before, _, world = road
+    happens, is_there_before, _, _ = road
+    world, guids = ground
     stage = Stage(world=world, detach_ms=500)
+    stage.guids, stage.guids_before = guids, guids_of_slots(stage)
     stage.world.guest("vm7", "hyp2")
     stage.__enter__()
     if is_there_before:
-        equal(created(stage.smd, "vm7", "hyp2")["outcome"], "done")
+        equal(created(stage.smd, "vm7", "hyp2", **guids)["outcome"], "done")
     stage.smd.stop()
     stage.smd.start(**env)
     stage.smd.hosts_here(3)
@@ -78,13 +84,13 @@ def begun(road, **env):
     return stage
 
 
-def places_of(road):
+def places_of(road, ground):
     with tempfile.TemporaryDirectory() as directory:
-        return places_noted(road, os.path.join(directory, "passed"))
+        return places_noted(road, ground, os.path.join(directory, "passed"))
 
 
-def places_noted(road, note):
-    stage = begun(road, TETHER_PASSED=note)
+def places_noted(road, ground, note):
+    stage = begun(road, ground, TETHER_PASSED=note)
     try:
         equal(change_of(stage.smd, "vm7")["outcome"], road[2], road[0].__name__)
         return passed(note)
@@ -93,8 +99,8 @@ def places_noted(road, note):
         stage.__exit__(None, None, None)
 
 
-def killed_at(place, road):
-    stage = begun(road, TETHER_DIE_AT=f"{place}:1")
+def killed_at(place, road, ground):
+    stage = begun(road, ground, TETHER_DIE_AT=f"{place}:1")
     try:
         equal(stage.smd.wait(), -9, f"{place}: tether-smd died by itself")
         stage.smd.start()
@@ -128,21 +134,25 @@ def everything_is_in_order(stage, place, road):
 def settled(stage, place):
     if not is_there(stage):
         stage.world.left("vm7")
+        equal(guids_of_slots(stage), stage.guids_before, f"{place}: GUIDs of slots")
     wait_until(f"{place}: {stage.world.complaints()}", lambda: not stage.world.complaints())
 
 
 def killed_anywhere_on_any_road_it_is_finished_or_undone():
-    had, number = set(), 0
+    had, number = [set() for _ in GROUNDS], 0
     for road in ROADS:
-        for place in places_of(road):
-            if place in had or not place.startswith("vm-"):
-                continue
-            had.add(place)
-            number += 1
-            if number % EACH == 0:
-                killed_at(place, road)
-    equal(sorted(set(points_of("SMD_VMS")) - had), [], "places of the table that no road passes")
-    equal(sorted(had - set(points_of("SMD_VMS"))), [], "places that the table does not have")
+        for ground in road[3]:
+            had_here = had[GROUNDS.index(ground)]
+            for place in places_of(road, ground):
+                if place in had_here or not place.startswith("vm-"):
+                    continue
+                had_here.add(place)
+                number += 1
+                if number % EACH == 0:
+                    killed_at(place, road, ground)
+    for had_here in had[:2]:
+        equal(sorted(set(points_of("SMD_VMS")) - had_here), [], "places of the table that no road passes")
+    equal(sorted(set.union(*had) - set(points_of("SMD_VMS"))), [], "places that the table does not have")
     print(f"# {number} places on {len(ROADS)} roads, each {EACH}. of them killed at", flush=True)
 
 
