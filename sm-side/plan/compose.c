@@ -36,10 +36,13 @@ static bool is_same_place(struct view_place a, struct view_place b)
 	return !is_nowhere(a) && view_place_equal(a, b);
 }
 
-/* Two moves of the same VM, or to the same place; or one takes whom the other needs in exchange. */
+/* Two moves of the same VM or node, or to the same place; or one takes whom the other needs in
+ * exchange. */
 static bool is_twice(const struct plan_move *a, const struct plan_move *b)
 {
 	if (a->vm.port_guid == b->vm.port_guid || a->vm.lid == b->vm.lid ||
+	        (a->kind == VM_CREATE && b->kind == VM_CREATE &&
+	                a->vm.node_guid == b->vm.node_guid) ||
 	        is_same_place(a->to, b->to))
 		return true;
 	if (a->kind == MOVE_SWAP && b->kind == MOVE_SWAP)

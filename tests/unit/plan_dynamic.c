@@ -415,7 +415,13 @@ static void moves_that_cannot_be_together_are_refused(void **state)
 	wanted.count = 1;
 	want(VM_CREATE, -1, wanted.to[0]);
 	assert_int_equal(plan_wanted(PLAN_FAST, &plan), REFUSAL_MOVES_COLLIDE);
-	wanted.count = 1;
+	wanted.count = 0;
+	want(VM_CREATE, -1, slot_for(true));
+	want(VM_CREATE, -1, slot_for(true));
+	wanted.moves[1].vm_node_guid = wanted.moves[0].vm_node_guid;
+	assert_int_equal(plan_wanted(PLAN_FAST, &plan), REFUSAL_MOVES_COLLIDE);
+	wanted.count = 0;
+	want(MOVE_COPY, held, slot_for(true));
 	want(VM_DESTROY, held, -1);
 	assert_int_equal(plan_wanted(PLAN_FAST, &plan), REFUSAL_MOVES_COLLIDE);
 	assert_null(plan);
