@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
-"""VMs that come, move, change places and end at the plugin, by four connections at a time: each makes its plan first and
-applies it when it has the lease. The test plays hosts and tether-smd, who ask again until it is done, or take it back."""
+"""VMs that come, move, change places and end at the plugin, by four connections at a time: each makes its plan first, asks
+for the lease by it, and then plans anew, as tether-smd does, and applies that. The test plays hosts and tether-smd, who ask again until it is done, or take it back."""
 import collections
 import queue
 import random
@@ -48,6 +48,7 @@ EXPLAINED = {
         "unknown-plan": "OpenSM was started anew since",
         "not-master": "OpenSM has just been started",
         "no-lease": "the lease's time ran out",
+        "busy": "another one's lease is for what the plan made anew moves",
         "not-routed": "a cable is away",
         "guids-not-there": "the question who is there was lost",
         "not-acknowledged": "a Set was lost too often",
@@ -199,6 +200,7 @@ class PlanChurn:
         self.together = collections.Counter()  # how many went out as one
         self.judged = collections.Counter()    # looked at while the lease still held, or not
         self.failures = queue.Queue()
+        self.lids_differed = 0                 # between the plan that a lease was for and the one that was applied
         self.reroutes = 0  # odd while one is asked for
 
     # One request after the other.
@@ -218,6 +220,12 @@ class PlanChurn:
         if self.note("plan", attempt, answer):
             return answer
         return None if attempt.has_begun and answer["reason"] in attempt.done_by_others else False
+
+    def note_lids(self, first, anew):
+        """A lease is for one LID, and another one is applied?"""
+        lids = [[move["vm"]["lid"] for move in plan["moves"]] for plan in (first, anew)]
+        with self.counting:
+            self.lids_differed += lids[0] != lids[1]
 
     def reroute(self, force):
         self.reroutes += 1
@@ -271,13 +279,16 @@ class PlanChurn:
     def forward(self, attempt, order):
         """True when it is done."""
         with self.lab.connect() as sm:
-            plan = self.plan(sm, attempt, order)
+            plan = first = self.plan(sm, attempt, order)
+            if first:
+                reroutes, migration = self.reroutes, self.lease(sm, attempt, hash=first["hash"])
+                if not migration:
+                    return False
+                plan = self.plan(sm, attempt, order)
             if not plan:
                 return plan is None and self.arrived(attempt, None)
-            reroutes, migration = self.reroutes, self.lease(sm, attempt, hash=plan["hash"])
-            if migration and self.apply(sm, attempt, plan, migration, reroutes):
-                return self.arrived(attempt, plan)
-            return False
+            self.note_lids(first, plan)
+            return self.apply(sm, attempt, plan, migration, reroutes) and self.arrived(attempt, plan)
 
     def arrived(self, attempt, plan):
         attempt.arrive(plan)

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
 """usage: plan_churn_test.py [SEED [ACTIONS]]
 
-Random creations, moves to empty slots, swaps and destructions by four connections to the plugin, plan first and apply
-later, while OpenSM sweeps, routes anew, is killed and started again, cables and hypervisors are unplugged and SMPs are
+Random creations, moves to empty slots, swaps and destructions by four connections to the plugin, each with a plan, a lease
+for it, and under that a plan made anew, which is applied, while OpenSM sweeps, routes anew, is killed and started again, cables and hypervisors are unplugged and SMPs are
 lost. What was applied is verified, and the tables lead there, before any sweep. At the end every VM is in its slot with the
 LID that it was created with, guid2lid has those who are alive and nobody else, no table leads to a LID that nobody has, and
 SA agrees. SEED (printed) draws the same again; who comes first is another matter."""
@@ -73,7 +73,8 @@ def show(churn, happened):
     rows = [(op, reason, str(count), EXPLAINED[op][reason]) for (op, reason), count in sorted(churn.refusals.items())]
     print_rows([("refused", "as", "times", "since"), *rows])
     print(f"# {len(happened)} times something happened; {churn.judged[True]} were looked at before any sweep, "
-          f"{churn.judged[False]} could not be; together went {dict(churn.together)}")
+          f"{churn.judged[False]} could not be; together went {dict(churn.together)}; "
+          f"{churn.lids_differed} times the plan that was applied had other LIDs than the one that the lease was for")
 
 
 def much_was_done(churn, actions):
