@@ -48,6 +48,7 @@ EVACUATION_SOURCES := sm-side/plan_json.c sm-side/evacuation_json.c sm-side/evac
 $(call unit_test,smd_evacuation,sm-side/evacuation.c sm-side/evacuation_room.c sm-side/admission.c sm-side/inventory.c \
 	notifier/interest.c $(LEDGER_SOURCES),-ljson-c -lprotobuf-c)
 VM_SOURCES := sm-side/vm_change_json.c sm-side/vm_admission.c sm-side/vm_talk.c
+$(call unit_test,smd_vm_admission,$(VM_SOURCES) sm-side/admission.c sm-side/inventory.c notifier/interest.c $(LEDGER_SOURCES),-ljson-c -lprotobuf-c)
 $(call unit_test,smd_vm_requests,$(VM_SOURCES) sm-side/admission.c sm-side/inventory.c notifier/interest.c $(LEDGER_SOURCES),-ljson-c -lprotobuf-c)
 $(call unit_test,smd_requests,$(EVACUATION_SOURCES) notifier/interest.c $(LEDGER_SOURCES),-ljson-c -lprotobuf-c)
 $(call unit_test,smd_api,sm-side/api_json.c sm-side/plan_json.c sm-side/smd_settings.c sm-side/inventory.c $(SETTINGS_SOURCES) \
