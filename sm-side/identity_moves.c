@@ -46,7 +46,8 @@ static void check_plans(struct move_group *group)
 	struct move_look look;
 
 	CL_PLOCK_ACQUIRE(&osm->lock);
-	move_group_look(group, false, &look);
+	if (move_group_look(group, false, &look))
+		move_group_drop_cycles(group, &look);
 	CL_PLOCK_RELEASE(&osm->lock);
 	move_look_end(group, &look);
 }

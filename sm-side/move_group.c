@@ -66,6 +66,32 @@ bool move_group_look(struct move_group *group, bool linked, struct move_look *lo
 	return move_group_going(group);
 }
 
+static int find_cycles(struct move_group *group, const struct move_look *look, bool *closes)
+{
+	const struct plan **plans = calloc(group->count + 1, sizeof(*plans));
+	int error;
+
+	if (!plans)
+		return -ENOMEM;
+	EACH_GOING(group, member)
+	plans[member - group->members] = member_plan(member);
+	error = plan_group_find_cycles(look->view, plans, look->left, group->count, closes);
+	free(plans);
+	return error;
+}
+
+void move_group_drop_cycles(struct move_group *group, const struct move_look *look)
+{
+	bool *closes = calloc(group->count + 1, sizeof(*closes));
+
+	if (!closes || find_cycles(group, look, closes))
+		move_group_refuse_all(group, REFUSAL_NO_MEMORY);
+	EACH_GOING(group, member)
+	if (closes[member - group->members])
+		member->refused = REFUSAL_STALE_PLAN;
+	free(closes);
+}
+
 void move_look_end(const struct move_group *group, struct move_look *look)
 {
 	for (uint32_t i = 0; look->left && i < group->count; i++)

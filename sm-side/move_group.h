@@ -57,6 +57,9 @@ struct move_look {
 };
 
 bool move_group_look(struct move_group *group, bool linked, struct move_look *look);
+/* Whose new routes would close a cycle of channels, as the tables are by now and with those of the
+ * others, drops out: its plan is stale. */
+void move_group_drop_cycles(struct move_group *group, const struct move_look *look);
 void move_look_end(const struct move_group *group, struct move_look *look);
 
 /* Those who go as one plan. False: no memory, so nobody goes. */

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "sm-side/plan/channel_dependencies.h"
 #include "sm-side/plan/conflict.h"
 #include "sm-side/plan/group.h"
 #include "sm-side/plan/relabel.h"
@@ -109,6 +111,37 @@ enum refusal plan_group_sets(const struct fabric_view *view, const struct plan *
 	refused = plan_make_sets(view, joined, entries.at, entries.count, sets);
 	entries_clear(&entries);
 	return refused;
+}
+
+static bool may_close_cycle(const struct plan *plan, const struct plan_left *left)
+{
+	return plan && plan->reach == PLAN_MINIMUM && !plan->leads_back &&
+	       left->entry_count == plan->entry_count;
+}
+
+int plan_group_find_cycles(const struct fabric_view *view, const struct plan *const *plans,
+        const struct plan_left *left, uint32_t count, bool *closes)
+{
+	struct entry_list entries = {0};
+	uint32_t room = 0;
+	int error = 0;
+
+	for (uint32_t i = 0; i < count; i++)
+		room += left[i].entry_count;
+	entries.at = calloc(room + 1, sizeof(*entries.at));
+	if (!entries.at)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < count && !error; i++) {
+		closes[i] = false;
+		if (!may_close_cycle(plans[i], &left[i]))
+			continue;
+		entries_append(&entries, left[i].entries, left[i].entry_count);
+		error = entries_close_cycle(view, entries.at, entries.count, &closes[i]);
+		if (closes[i])
+			entries.count -= left[i].entry_count;
+	}
+	entries_clear(&entries);
+	return error;
 }
 
 /* Is the entry of one that comes before the block? Entries ascend by switch GUID, then LID. */

@@ -25,6 +25,16 @@ struct plan *plan_group_join(const struct plan *const *plans, uint32_t count);
 enum refusal plan_group_sets(const struct fabric_view *view, const struct plan *joined,
         const struct plan_left *left, uint32_t count, struct plan_sets *sets);
 
+/*
+ * Reach `minimum` was looked at for cycles of channels in the tables that a plan was made of.
+ * Others have been carried out since, and some go with it: *@closes of each whose new routes would
+ * be in a cycle now, with those of the ones before it that are in none. What is begun is not asked
+ * about, since half of it is no better, nor a way back; NULL is nobody. @left is of each in @view.
+ * -ENOMEM.
+ */
+int plan_group_find_cycles(const struct fabric_view *view, const struct plan *const *plans,
+        const struct plan_left *left, uint32_t count, bool *closes);
+
 /* Does the plan change an entry in that block? */
 bool plan_writes_block(const struct plan *plan, uint64_t switch_guid, uint16_t block);
 

@@ -138,6 +138,7 @@ struct plan {
 	uint64_t generation;
 	enum plan_order order;
 	enum plan_reach reach;
+	bool leads_back; /* it undoes another one (undo.h) */
 	uint32_t move_count, transfer_count, entry_count;
 	struct plan_move *moves;
 	struct plan_transfer *transfers; /* ascending by LID */

@@ -47,7 +47,7 @@ static bool have_gone_back(const struct plan *reverse, bool arrived)
 	return false;
 }
 
-enum refusal plan_undo(const struct fabric_view *view, const struct endpoint_model *model,
+static enum refusal undo_find(const struct fabric_view *view, const struct endpoint_model *model,
         const struct plan *done, struct plan **back)
 {
 	struct plan *reverse = plan_reverse(done);
@@ -67,5 +67,15 @@ enum refusal plan_undo(const struct fabric_view *view, const struct endpoint_mod
 	        !have_gone_back(reverse, arrived))
 		refused = plan_again(view, model, reverse, back);
 	plan_destroy(reverse);
+	return refused;
+}
+
+enum refusal plan_undo(const struct fabric_view *view, const struct endpoint_model *model,
+        const struct plan *done, struct plan **back)
+{
+	enum refusal refused = undo_find(view, model, done, back);
+
+	if (!refused)
+		(*back)->leads_back = true;
 	return refused;
 }

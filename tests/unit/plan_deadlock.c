@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "sm-side/plan/channel_dependencies.h"
+#include "sm-side/plan/group.h"
 #include "sm-side/plan/reach_paths.h"
 #include "unit/plan_topologies.h"
 #include "unit/plan_topology_parts.h"
@@ -303,12 +304,104 @@ static void what_is_planned_keeps_the_promise_and_what_is_refused_would_break_it
 	}
 }
 
+/* ---- plans that were made of the same tables ---- */
+
+static bool has_lid(const struct plan *plan, uint16_t lid)
+{
+	for (uint32_t i = 0; i < plan->transfer_count; i++)
+		if (plan->transfers[i].identity.lid == lid)
+			return true;
+	return false;
+}
+
+static void entries_write_too(const struct plan *plan)
+{
+	for (uint32_t i = 0; i < plan->entry_count; i++)
+		after.switches[plan->entries[i].sw].lft[plan->entries[i].lid] =
+		        plan->entries[i].after;
+}
+
+static bool closes_second(
+        struct fabric_view *view, const struct plan *first, const struct plan *second)
+{
+	const struct plan *plans[] = {first, second};
+	struct plan_left left[2] = {0};
+	bool closes[2];
+
+	for (unsigned i = 0; i < 2; i++)
+		if (plans[i])
+			assert_int_equal(plan_left(view, plans[i], &left[i]), REFUSAL_NONE);
+	assert_int_equal(plan_group_find_cycles(view, plans, left, 2, closes), 0);
+	assert_false(closes[0]);
+	for (unsigned i = 0; i < 2; i++)
+		plan_left_clear(&left[i]);
+	return closes[1];
+}
+
+/* As one, and the second when the first has been carried out: old and new together are those of
+ * the tables before it, or after it. */
+static bool check_both(
+        struct fabric_view *view, const struct plan *first, const struct plan *second)
+{
+	bool together = closes_second(view, first, second), later;
+
+	after = topology;
+	entries_write_too(first);
+	entries_write_too(second);
+	assert_int_equal(together, both_cycle());
+
+	after = topology;
+	entries_write_too(first);
+	topology = after;
+	entries_write_too(second);
+	later = closes_second(view, NULL, second);
+	assert_int_equal(later, both_cycle());
+	assert_true(together || !later);
+	return together;
+}
+
+static bool plan_minimum_between(struct fabric_view *view, struct plan **plan)
+{
+	unsigned a = any_slot(), b = any_slot();
+
+	return a != b && plan_swap(view, a, b, PLAN_MINIMUM, plan);
+}
+
+static void of_two_plans_that_close_a_cycle_the_second_is_found(void **state)
+{
+	unsigned checked = 0, cycles = 0;
+
+	for (uint64_t seed = 0; seed < 8 * SEEDS; seed++) {
+		struct plan *first = NULL, *second = NULL;
+		struct fabric_view *view;
+
+		topology_make(&topology, TOPOLOGY_ANY, seed);
+		if (!topology_promises_no_deadlock(&topology) ||
+		        topology.routing == TOPOLOGY_LAYERED)
+			continue;
+		view = topology_view(&topology);
+		if (plan_minimum_between(view, &first) && plan_minimum_between(view, &second) &&
+		        !has_lid(first, second->moves[0].vm.lid) &&
+		        !has_lid(first, second->moves[0].other.lid)) {
+			cycles += check_both(view, first, second);
+			checked++;
+		}
+		plan_destroy(first);
+		plan_destroy(second);
+		fabric_view_destroy(view);
+	}
+	print_message("# %u pairs of plans, %u in a cycle\n", checked, cycles);
+	assert_in_range(checked, SEEDS, 8 * SEEDS);
+	assert_in_range(cycles, 3, checked / 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(a_cycle_is_seen_where_there_is_one_and_only_there),
 	        cmocka_unit_test(a_full_swap_on_one_lane_brings_nothing_new),
 	        cmocka_unit_test(nothing_within_a_leaf_is_a_deadlock),
+	        cmocka_unit_test(of_two_plans_that_close_a_cycle_the_second_is_found),
 	        cmocka_unit_test(
 	                what_is_planned_keeps_the_promise_and_what_is_refused_would_break_it),
 	};

@@ -13,6 +13,8 @@ static enum refusal undo_of(const struct plan *plan, struct plan **back)
 	enum refusal refused = plan_undo(view, &endpoint_vswitch, plan, back);
 
 	fabric_view_destroy(view);
+	if (!refused)
+		assert_true((*back)->leads_back);
 	return refused;
 }
 
