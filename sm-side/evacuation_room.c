@@ -127,13 +127,10 @@ static void needs_add(struct room *room, const struct evacuation *e,
 	}
 }
 
-/* Of all evacuations, and of @made, which is none of them yet, or NULL. */
-static int room_make(struct room *room, const struct evacuations *evacuations,
-        const struct evacuation *made, const struct inventory *inventory,
-        const struct under_way *under_way)
+/* Of all evacuations, with room for the needs of @most VMs of one that is none of them yet. */
+static int room_make(struct room *room, const struct evacuations *evacuations, size_t most,
+        const struct inventory *inventory, const struct under_way *under_way)
 {
-	size_t most = made ? made->count : 0;
-
 	for (const struct evacuation *e = evacuations->newest; e; e = e->older)
 		most += e->count;
 	room->needs = calloc(most + 1, sizeof(*room->needs));
@@ -252,7 +249,7 @@ struct admission evacuation_destination(const struct evacuations *evacuations,
 	__attribute__((cleanup(room_clear))) struct room room = {0};
 	const struct need *need;
 
-	if (room_make(&room, evacuations, NULL, inventory, under_way))
+	if (room_make(&room, evacuations, 0, inventory, under_way))
 		return admission_refuse("no-memory", "tether-smd is out of memory");
 	need = need_of(&room, evacuee);
 	*host = need ? host_choose(&room, need) : NULL;
@@ -318,7 +315,7 @@ struct admission evacuation_room(const struct evacuations *evacuations,
 	size_t others, placed, needed;
 	char names[128] = "";
 
-	if (room_make(&room, evacuations, made, inventory, under_way))
+	if (room_make(&room, evacuations, made->count, inventory, under_way))
 		return admission_refuse("no-memory", "tether-smd is out of memory");
 	placed = places_find(&room, NULL);
 	host_close(&room, made->host);

@@ -58,8 +58,10 @@ bool move_group_look(struct move_group *group, bool linked, struct move_look *lo
 {
 	look->view = osm_model_view(group->tools->osm);
 	look->left = calloc(group->count + 1, sizeof(*look->left));
-	if (!look->view || !look->left)
+	if (!look->view || !look->left) {
 		move_group_refuse_all(group, REFUSAL_NO_MEMORY);
+		return false;
+	}
 	EACH_GOING(group, member)
 	member->refused = left_of(group, look->view, member_plan(member), linked,
 	        &look->left[member - group->members]);
