@@ -176,6 +176,18 @@ static bool has_plans(const struct vm_change *change)
 	return change->intent.dynamic && change->intent.fabric;
 }
 
+/* Of a creation that the SM was not asked to apply there is nothing to take back. */
+static bool is_sm_concerned(const struct vm_change *change, enum change_state state)
+{
+	return has_plans(change) && (states[state].phase != CHANGE_CLEARING ||
+	                                    change->intent.destroys || change->touched);
+}
+
+bool vm_change_has_place(const struct vm_change *change)
+{
+	return !vm_change_ended(change) && change->state != CHANGE_AWAITING;
+}
+
 bool vm_change_is_under_lease(const struct vm_change *change)
 {
 	switch (change->state) {
@@ -187,7 +199,7 @@ bool vm_change_is_under_lease(const struct vm_change *change)
 	case CHANGE_END_PLANNING:
 	case CHANGE_END_APPLYING:
 	case CHANGE_END_UNLEASING:
-		return has_plans(change);
+		return is_sm_concerned(change, change->state);
 	default:
 		return false;
 	}
@@ -197,13 +209,6 @@ static bool is_of_links(enum change_action action)
 {
 	return action == CHANGE_ACTION_NAME || action == CHANGE_ACTION_LINK_UP ||
 	       action == CHANGE_ACTION_LINK_DOWN;
-}
-
-/* Of a creation that the SM was not asked to apply there is nothing to take back. */
-static bool is_sm_concerned(const struct vm_change *change, enum change_state state)
-{
-	return has_plans(change) && (states[state].phase != CHANGE_CLEARING ||
-	                                    change->intent.destroys || change->touched);
 }
 
 static unsigned parties_of(const struct vm_change *change, enum change_state state)
@@ -217,13 +222,23 @@ static unsigned parties_of(const struct vm_change *change, enum change_state sta
 	return asked;
 }
 
+/* Each phase has its own time, and each question that was not asked before its own setbacks. */
+static void allow(struct vm_change *change, enum change_state to, uint64_t now_us)
+{
+	if (!change->phase_us || change_phase(to) != change_phase(change->state))
+		change->phase_us = now_us + (uint64_t)change->deadlines->change_ms * US_PER_MS;
+	if (to <= change->farthest)
+		return;
+	change->farthest = to;
+	change->setbacks = 0;
+}
+
 static struct vm_change_output enter(
         struct vm_change *change, enum change_state to, uint64_t now_us)
 {
 	while (states[to].phase != CHANGE_ENDED && !parties_of(change, to))
 		to = change_lookup(to, CHANGE_EVENT_DONE).to;
-	if (change_phase(to) != change_phase(change->state))
-		change->setbacks = 0;
+	allow(change, to, now_us);
 	change->state = to;
 	change->awaited = parties_of(change, to);
 	change->failed = false;
@@ -301,14 +316,15 @@ struct vm_change_output vm_change_answered(
 }
 
 /* What turned it off its road is to be found in its status. */
-static void note_timeout(struct vm_change *change)
+static void note_late(struct vm_change *change, enum change_event event)
 {
-	struct change_move move = change_lookup(change->state, CHANGE_EVENT_TIMEOUT);
+	struct change_move move = change_lookup(change->state, event);
 	char text[128];
 
-	if (move.verdict != CHANGE_MOVES || move.how != HOW_GO ||
-	        change->state == CHANGE_UNLEASING || change->state == CHANGE_END_UNLEASING ||
-	        change->state == CHANGE_FADING)
+	if (move.verdict != CHANGE_MOVES || move.how != HOW_GO || change->state == CHANGE_UNLEASING)
+		return;
+	/* What is given back late is given back. */
+	if (change->state >= CHANGE_END_LEASING && move.to != CHANGE_LEFT)
 		return;
 	snprintf(text, sizeof(text), "in %s: %s", state_names[change->state],
 	        states[change->state].meaning);
@@ -316,13 +332,30 @@ static void note_timeout(struct vm_change *change)
 	        change->state == CHANGE_WAKING ? "port-not-active" : "timeout", text);
 }
 
+static bool ends_with_phase(const struct vm_change *change)
+{
+	return change_lookup(change->state, CHANGE_EVENT_OVERALL).verdict == CHANGE_MOVES;
+}
+
+uint64_t vm_change_next_us(const struct vm_change *change)
+{
+	if (!ends_with_phase(change) || (change->timer_us && change->timer_us < change->phase_us))
+		return change->timer_us;
+	return change->phase_us;
+}
+
 struct vm_change_output vm_change_tick(struct vm_change *change, uint64_t now_us)
 {
-	if (!change->timer_us || now_us < change->timer_us)
+	enum change_event event = CHANGE_EVENT_TIMEOUT;
+	uint64_t due_us = vm_change_next_us(change);
+
+	if (!due_us || now_us < due_us)
 		return (struct vm_change_output){0};
+	if (ends_with_phase(change) && now_us >= change->phase_us)
+		event = CHANGE_EVENT_OVERALL;
 	change->timer_us = 0;
-	note_timeout(change);
-	return vm_change_event(change, CHANGE_EVENT_TIMEOUT, now_us);
+	note_late(change, event);
+	return vm_change_event(change, event, now_us);
 }
 
 void vm_change_time_stop(struct vm_change *change)

@@ -31,6 +31,7 @@ enum change_event {
 	CHANGE_EVENT_STALE,    /* the plan does not fit the fabric any more */
 	CHANGE_EVENT_LEASE_LOST,
 	CHANGE_EVENT_TIMEOUT, /* of the step */
+	CHANGE_EVENT_OVERALL, /* the phase's time is over */
 	CHANGE_EVENT_SM_LOST,
 	CHANGE_EVENT_SM_BACK,
 	CHANGE_EVENT_JOURNAL_FAILED,
@@ -73,10 +74,12 @@ struct vm_change {
 	unsigned awaited;  /* parties that have not answered in this state */
 	bool failed;       /* one that has answered could not */
 	bool touched;      /* the SM may have promised a LID */
-	unsigned setbacks; /* failures, and plans and leases that were lost, one after the other */
+	unsigned setbacks; /* failures, plans and leases lost, since it got farther than ever */
+	enum change_state farthest;
 	uint16_t lid;      /* the VM's; 0: not known */
 	uint32_t sequence; /* of the last order */
 	uint64_t timer_us; /* of this state; 0: none */
+	uint64_t phase_us; /* when its phase has taken too long */
 	unsigned changes;  /* counts states entered, for those who wait for news */
 	bool end_is_owed;  /* it has ended, and the journal does not know yet */
 	char plan_hash[80];
@@ -122,6 +125,8 @@ void vm_change_init(struct vm_change *change, const struct vm_change_intent *int
 bool vm_change_ended(const struct vm_change *change);
 /* "done", "refused"; "failed": it is as it was before; "incomplete". NULL: has not ended. */
 const char *vm_change_outcome(const struct vm_change *change);
+/* It counts among those that may be at a time: has not ended, and does not wait for its host. */
+bool vm_change_has_place(const struct vm_change *change);
 /* It is under the SM's lease, or may be. */
 bool vm_change_is_under_lease(const struct vm_change *change);
 
@@ -133,9 +138,11 @@ struct vm_change_output vm_change_event(
 /* @party has answered. Nothing else is set where another is awaited still. */
 struct vm_change_output vm_change_answered(
         struct vm_change *change, unsigned party, bool done, uint64_t now_us);
-/* Its time has run out. */
+/* When to call vm_change_tick; 0: never. */
+uint64_t vm_change_next_us(const struct vm_change *change);
+/* TIMEOUT or OVERALL if one of them is due. */
 struct vm_change_output vm_change_tick(struct vm_change *change, uint64_t now_us);
-/* While it waits for another one's lease its time does not run. */
+/* While it waits for another one's lease its step's time does not run. */
 void vm_change_time_stop(struct vm_change *change);
 void vm_change_time_run(struct vm_change *change, uint64_t now_us);
 

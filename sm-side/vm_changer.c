@@ -61,7 +61,7 @@ static void answered(struct job *job, unsigned party, bool done)
 
 static void timer_arm(struct job *job)
 {
-	uint64_t due = job->change ? job->change->timer_us : 0, now = monotonic_us();
+	uint64_t due = job->change ? vm_change_next_us(job->change) : 0, now = monotonic_us();
 	uint64_t left = due > now ? due - now : 0;
 	struct timeval pause = {(time_t)(left / US_PER_S), (suseconds_t)(left % US_PER_S)};
 
@@ -137,11 +137,37 @@ static bool is_host_connected(const struct job *job)
 	        root_inventory(job->changer->conductor->root), job->change->intent.place.host);
 }
 
+static bool has_room(const struct vm_changer *changer)
+{
+	return vm_changes_at_work(changer->changes) < AT_A_TIME;
+}
+
+/* Neither lease nor link to the SM are kept from others meanwhile. */
+static void await_host(struct job *job)
+{
+	job->host_is_awaited = true;
+	sm_link_destroy(job->sm);
+	job->sm = NULL;
+}
+
+/* At first it is let alone: who is connected has not answered. */
+static void await_looked(struct job *job)
+{
+	if (job->host_is_awaited && is_host_connected(job) && has_room(job->changer))
+		answered(job, PARTY_HOST, true);
+	else
+		await_host(job);
+}
+
 static void host_ask(struct job *job)
 {
 	struct vm_change *change = job->change;
 	struct order order;
 
+	if (change_state_action(change->state) == CHANGE_ACTION_AWAIT) {
+		await_looked(job);
+		return;
+	}
 	job->host_sequence = 0;
 	job->host_is_awaited = !is_host_connected(job);
 	if (job->host_is_awaited) {
@@ -493,7 +519,7 @@ static struct admission may_begin(const struct vm_changer *changer)
 	if (changer->conductor->closing)
 		return admission_refuse("shutting-down", "tether-smd has been told to end; ask "
 		                                         "again when it has been started again");
-	if (vm_changes_under_way(changer->changes) < AT_A_TIME)
+	if (has_room(changer))
 		return (struct admission){0};
 	return admission_refuse("busy",
 	        "%d VMs are being created or destroyed, and no more may be at a time; ask again "
@@ -589,7 +615,8 @@ void vm_changer_close(struct vm_changer *changer)
 bool vm_changer_is_at_work(const struct vm_changer *changer)
 {
 	EACH_JOB(changer, job)
-	return true;
+	if (vm_change_has_place(job->change))
+		return true;
 	return false;
 }
 

@@ -28,6 +28,7 @@ struct admission vm_changer_begin_create(
 struct admission vm_changer_begin_destroy(struct vm_changer *changer, const char *vm, uint64_t *id);
 /* Nothing begins any more; what has changed nothing yet is refused. */
 void vm_changer_close(struct vm_changer *changer);
+/* Whoever waits for his host does so in the journal as well. */
 bool vm_changer_is_at_work(const struct vm_changer *changer);
 
 /* ---- the conductor's events ---- */

@@ -169,6 +169,15 @@ size_t vm_changes_under_way(const struct vm_changes *changes)
 	return count;
 }
 
+size_t vm_changes_at_work(const struct vm_changes *changes)
+{
+	size_t count = 0;
+
+	for (const struct vm_change *c = changes->newest; c; c = c->older)
+		count += vm_change_has_place(c);
+	return count;
+}
+
 /* ---- what has been ---- */
 
 struct identity vm_changes_own(const struct vm_changes *changes, const char *vm, uint64_t port_guid)

@@ -39,6 +39,8 @@ const struct vm_change *vm_changes_of_identity(
 const struct vm_change *vm_changes_left_in(
         const struct vm_changes *changes, const char *host, const char *slot, uint64_t port_guid);
 size_t vm_changes_under_way(const struct vm_changes *changes);
+/* Without those that wait for their hosts. */
+size_t vm_changes_at_work(const struct vm_changes *changes);
 
 /* What was in the slot when @vm came with @port_guid, and belongs where it ends; all 0: not known,
  * or the same. */

@@ -29,6 +29,7 @@
 	DEADLINE(reconnect_ms, 3000, "RECONNECT: both ends of every pair in RTR")                  \
 	DEADLINE(resume_ms, 3000, "RESUME: replayed, gates open")                                  \
 	DEADLINE(overall_ms, 30000, "all of it; what cannot be rebuilt by then ends with errors")  \
+	DEADLINE(change_ms, 120000, "a VM that comes or goes: all of it, and all of the way back") \
 	DEADLINE(inventory_ms, 10000, "agent: the driver says what the host has")                  \
 	DEADLINE(away_ms, 2000, "relays: so long a child may lose its link and be the same one")   \
 	DEADLINE(heartbeat_ms, 100, "links: three of these without a word and the link is dead")   \

@@ -4,7 +4,7 @@
 and takes it back when it has gone down, whatever happens in between."""
 from fake_vms import LID_FIRST, LID_LAST, World
 from smd import Stage, equal, run, wait_until
-from vm_requests import change_of, created, destroy, destroyed
+from vm_requests import change_of, create, created, destroy, destroyed
 
 
 def dynamic(**settings):
@@ -187,11 +187,58 @@ def an_sm_that_is_away_is_waited_for_when_a_vm_has_gone():
 
         stage.world.fault("sm", "apply", away)
         destroy(stage.smd, "vm7")
-        wait_until("it has been asked for in vain", lambda: stage.smd.get("/v1/vms/vm7")[1]["change"]["state"] == "end-applying"
+        wait_until("it has been asked for in vain", lambda: state_of(stage, "vm7") == "end-leasing"
                    and not stage.smd.get("/v1/health")[1]["sm_connected"])
         stage.world.sm.start()
         equal(change_of(stage.smd, "vm7")["outcome"], "done")
         is_not_there(stage)
+
+
+def state_of(stage, name):
+    return stage.smd.get(f"/v1/vms/{name}")[1]["change"]["state"]
+
+
+def ignores_links(host):
+    """Whatever it is told of a link it does not answer. What it does otherwise."""
+    order = host.order
+    host.order = lambda event: None if event["order"]["link"] in ("LINK_UP", "LINK_DOWN") else order(event)
+    return order
+
+
+def roomy(directory):
+    return World(directory, slots=5)
+
+
+def while_the_host_of_four_is_away_others_come_and_go():
+    with Stage(world=roomy) as stage:
+        host, names = stage.world.hosts["hyp2"], [f"vm1{number}" for number in range(4)]
+        order = ignores_links(host)
+        for name in names:
+            stage.world.guest(name, "hyp2")
+            create(stage.smd, name, "hyp2")
+        wait_until("all have heard nothing", lambda: {state_of(stage, name) for name in names} <= {"awaiting", "end-leasing", "unlinking"})
+        host.stop()
+        wait_until("all wait for their host", lambda: {state_of(stage, name) for name in names} == {"awaiting"})
+        stage.world.guest("vm7", "hyp3")
+        equal(created(stage.smd, "vm7", "hyp3", lid=LID_LAST + 1)["outcome"], "done")
+        equal(stage.smd.move("vm1", "hyp3")["outcome"], "done")
+        equal(destroyed(stage.smd, "vm7")["outcome"], "done")
+        stage.world.left("vm7")
+        host.order = order
+        host.start()
+        for name in names:
+            change = change_of(stage.smd, name)
+            equal((change["outcome"], change["host"]), ("failed", "hyp2"))
+        is_in_order(stage)
+
+
+def a_host_that_never_answers_is_named_and_asked_again():
+    with dynamic(guids_ms=300, change_ms=3000) as stage:
+        host = stage.world.hosts["hyp2"]
+        order = ignores_links(host)
+        equal(created(stage.smd, "vm7", "hyp2")["outcome"], "incomplete")
+        host.order = order
+        goes(stage)
 
 
 def an_sm_that_does_not_give_back_is_named_and_asked_again():
@@ -227,5 +274,6 @@ run([a_vm_gets_the_lowest_free_lid_and_gives_it_back, it_moves_meanwhile_and_giv
      one_that_does_not_come_leaves_nothing, nor_does_one_whose_link_does_not_come_up,
      a_plan_that_is_stale_or_a_lease_that_is_lost_is_made_anew, a_lid_that_another_was_promised_meanwhile_is_another,
      what_is_under_anothers_lease_is_waited_for, an_sm_that_dies_is_asked_again,
+     while_the_host_of_four_is_away_others_come_and_go, a_host_that_never_answers_is_named_and_asked_again,
      an_sm_that_is_away_is_waited_for_when_a_vm_has_gone, an_sm_that_does_not_give_back_is_named_and_asked_again,
      what_is_left_of_one_with_guids_of_its_own_is_asked_for_again])

@@ -37,6 +37,13 @@ def does_not_leave(stage):
     goes(stage)
 
 
+def is_awaited(stage):
+    """The slot is given the VM's GUIDs, its link does not come up, and what it is asked on the way back is not answered at first."""
+    for kind in (lambda: None, "fail", "silent"):
+        stage.world.fault("hyp2", "HOST_SET_GUIDS", kind)
+    comes(stage)
+
+
 def is_not_taken(stage):
     stage.world.fault("hyp2", "HOST_CHECK", "refuse")
     comes(stage)
@@ -56,7 +63,7 @@ GROUNDS = [DYNAMIC, CHOSEN, PREPOPULATED]
 # (what happens, is the VM there before, its end, grounds)
 ROADS = [(comes, False, "done", GROUNDS), (goes, True, "done", GROUNDS), (cannot_be_attached, False, "failed", GROUNDS),
          (does_not_leave, True, "failed", GROUNDS), (is_not_taken, False, "refused", GROUNDS),
-         (cannot_be_forgotten, True, "incomplete", [DYNAMIC, CHOSEN])]
+         (is_awaited, False, "failed", [DYNAMIC, CHOSEN]), (cannot_be_forgotten, True, "incomplete", [DYNAMIC, CHOSEN])]
 
 
 def guids_of_slots(stage):
