@@ -11,12 +11,13 @@
 #include "notifier/agent_settings.h"
 #include "notifier/base/cleanup.h"
 #include "notifier/base/log.h"
+#include "notifier/base/version.h"
 #include "notifier/host_role.h"
 #include "tether.pb-c.h"
 
 enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
-static const char version[] = "tether-agent 0.1";
+static const char version[] = "tether-agent " TETHER_VERSION;
 static const char usage[] =
         "usage: tether-agent --config FILE [--check-config] [--foreground]\n"
         "       tether-agent --help | --version\n"

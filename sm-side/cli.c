@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "notifier/base/cleanup.h"
+#include "notifier/base/version.h"
 
 #define API_DEFAULT "/run/tether/api.sock"
 
@@ -91,7 +92,7 @@ static const struct command commands[] = {
 
 static void usage(FILE *to)
 {
-	fputs("usage: tether [--api PATH] COMMAND ...\n\n", to);
+	fputs("usage: tether [--api PATH] COMMAND ...\n       tether --help | --version\n\n", to);
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
 		fprintf(to, "  tether %s%s%s\n", commands[i].name, *commands[i].words ? " " : "",
 		        commands[i].words);
@@ -124,7 +125,8 @@ static const struct option known[] = {{"api", required_argument, NULL, 'a'},
         {"order", required_argument, NULL, 'o'}, {"reach", required_argument, NULL, 'r'},
         {"slot", required_argument, NULL, 's'}, {"lid", required_argument, NULL, 'l'},
         {"node-guid", required_argument, NULL, 'N'}, {"port-guid", required_argument, NULL, 'P'},
-        {"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {0}};
+        {"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'V'}, {0}};
 
 /* Options before the command's name: -1, or the status to end with. */
 static int own_options(int argc, char **argv, struct cli_options *options)
@@ -134,6 +136,10 @@ static int own_options(int argc, char **argv, struct cli_options *options)
 	while ((option = getopt_long(argc, argv, "+", known, NULL)) != -1) {
 		if (option == 'h') {
 			usage(stdout);
+			return CLI_DONE;
+		}
+		if (option == 'V') {
+			puts("tether " TETHER_VERSION);
 			return CLI_DONE;
 		}
 		if (option != 'a') {

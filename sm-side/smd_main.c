@@ -10,6 +10,7 @@
 #include <event2/event.h>
 
 #include "notifier/base/log.h"
+#include "notifier/base/version.h"
 #include "sm-side/api.h"
 #include "sm-side/conductor.h"
 #include "sm-side/dry_run.h"
@@ -25,22 +26,23 @@ enum {
 
 static const char usage[] =
         "usage: tether-smd --config FILE [--check-config]\n"
+        "       tether-smd --help | --version\n"
         "\n"
         "The service beside the subnet manager that moves VMs with their RDMA connections.\n"
         "\n"
         "  --config FILE    settings (tether-smd(8))\n"
-        "  --check-config   read them, say what is wrong, and end\n"
-        "  --help           this text\n";
+        "  --check-config   read them, say what is wrong, and end\n";
 
 struct options {
 	const char *config;
-	bool check_only, help;
+	bool check_only, help, version;
 };
 
 static int options_parse(int argc, char **argv, struct options *options)
 {
 	static const struct option known[] = {{"config", required_argument, NULL, 'c'},
-	        {"check-config", no_argument, NULL, 'n'}, {"help", no_argument, NULL, 'h'}, {0}};
+	        {"check-config", no_argument, NULL, 'n'}, {"help", no_argument, NULL, 'h'},
+	        {"version", no_argument, NULL, 'V'}, {0}};
 	int option;
 
 	while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
@@ -54,11 +56,16 @@ static int options_parse(int argc, char **argv, struct options *options)
 		case 'h':
 			options->help = true;
 			break;
+		case 'V':
+			options->version = true;
+			break;
 		default:
 			return -EINVAL;
 		}
 	}
-	return optind == argc && (options->config || options->help) ? 0 : -EINVAL;
+	if (optind < argc)
+		return -EINVAL;
+	return options->config || options->help || options->version ? 0 : -EINVAL;
 }
 
 struct daemon {
@@ -305,6 +312,10 @@ int main(int argc, char **argv)
 	}
 	if (options.help) {
 		fputs(usage, stdout);
+		return 0;
+	}
+	if (options.version) {
+		puts("tether-smd " TETHER_VERSION);
 		return 0;
 	}
 	umask(077);

@@ -10,6 +10,7 @@
 
 #include "notifier/base/cleanup.h"
 #include "notifier/base/monotonic.h"
+#include "notifier/base/version.h"
 #include "sm-side/json_read.h"
 #include "sm-side/raw/change_file.h"
 #include "sm-side/raw/sm_absent.h"
@@ -55,7 +56,8 @@ static const struct option known[] = {{"ca", required_argument, NULL, 'C'},
 
 static void usage(FILE *to)
 {
-	fputs("usage: tether-fabric COMMAND [OPTION...] ...\n\n"
+	fputs("usage: tether-fabric COMMAND [OPTION...] ...\n"
+	      "       tether-fabric --help | --version\n\n"
 	      "Moves LIDs between slots of an InfiniBand subnet that has no subnet manager: LFT\n"
 	      "entries on the switches, PortInfo at both slots. GUIDs are the hosts' to "
 	      "exchange.\n\n",
@@ -305,6 +307,10 @@ int main(int argc, char **argv)
 	bool is_help = argc > 1 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "help"));
 	int status;
 
+	if (argc > 1 && !strcmp(argv[1], "--version")) {
+		puts("tether-fabric " TETHER_VERSION);
+		return TOOL_DONE;
+	}
 	if (!command) {
 		if (!is_help && argc > 1)
 			fprintf(stderr, "tether-fabric: no command %s\n\n", argv[1]);

@@ -241,6 +241,15 @@ def wrong_usage_is_status_2():
             equal((status, err, "usage: tether" in out), (0, "", True), f"{words}")
 
 
+def every_program_says_which_version_it_is():
+    said = [subprocess.run([f"{BUILD}/bin/{name}", "--version"], capture_output=True, text=True, timeout=20)
+            for name in ("tether", "tether-smd", "tether-fabric", "tether-agent")]
+    equal([done.returncode for done in said], [0] * 4, said)
+    words = [done.stdout.split(",")[0].split() for done in said]
+    equal([name for name, _ in words], ["tether", "tether-smd", "tether-fabric", "tether-agent"])
+    equal(len({version for _, version in words}), 1, words)
+
+
 def no_daemon_is_said_plainly():
     done = subprocess.run([TETHER, "status"], capture_output=True, text=True, timeout=20,
                           env={**os.environ, "TETHER_API": "/nonexistent/api.sock"})
@@ -450,6 +459,7 @@ def the_examples_of_the_man_page_say_what_they_promise():
             rows[view] = ask(stage.smd.journal, example.replace("= 7", "= 1"))
         equal(sorted(rows), ["findings", "history", "plan_entries", "steps", "under_way"])
         equal([row[2:7] for row in rows["history"]], [("vm1", "hyp1", "hyp2", "aborted", "aborted")])
+        equal(rows["history"][0][-1], "swap")
         equal(rows["under_way"], [])
         equal([row[0] for row in rows["steps"]][:4], ["locating", "preparing", "stopping", "settling"])
         equal(len(rows["findings"]) > 0, True)
@@ -477,7 +487,7 @@ run([migrate_shows_each_step_and_its_end, what_cannot_be_done_is_refused_by_name
      force_is_advised_where_it_helps_and_lifts_no_veto,
      a_plan_is_shown_and_changes_nothing, a_migration_is_planned_as_asked, what_cannot_be_planned_is_refused_by_name,
      who_asks_for_a_plan_is_answered_though_the_sm_is_not, abort_ends_what_is_under_way,
-     lists_say_what_there_is, evacuations_are_listed_and_shown, wrong_usage_is_status_2, no_daemon_is_said_plainly,
+     lists_say_what_there_is, evacuations_are_listed_and_shown, wrong_usage_is_status_2, every_program_says_which_version_it_is, no_daemon_is_said_plainly,
      a_daemon_that_dies_meanwhile_is_said_plainly, who_waits_for_a_daemon_that_is_ended_hears_the_end,
      a_daemon_that_dies_before_it_says_that_it_has_begun_is_said_plainly, run_puts_libtether_before_what_is_preloaded,
      bad_input_to_the_api_is_refused_and_harms_nobody, noise_on_the_agents_socket_harms_nobody,
