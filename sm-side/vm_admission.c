@@ -288,6 +288,8 @@ struct admission vm_admission_destroy(const struct inventory *inventory,
 
 	if (!admission.reason)
 		admission = slot_of_going(inventory, under_way, ledger, vm, &host, &slot);
+	if (!host || !slot)
+		return admission;
 	if (!admission.reason)
 		admission = admission_host(inventory, host->name);
 	if (admission.reason)
