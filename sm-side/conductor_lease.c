@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 /*
  * Migrations, and VMs that come or go, hold the SM's lease together, but nobody joins those who
- * hold it when a sweep waits for them, or when the SM does not know what one of them moves. How
- * long that takes is theirs to say: whoever waits while another one of ours is under the lease is
+ * hold it when a sweep waits for them, or when the SM does not know what one of them moves; and
+ * nobody gets it as long as one shows a GUID at two slots without it, as a restart leaves it. How
+ * long that takes is theirs to say: whoever waits while another one of ours is there is
  * not timed, and has the whole time of its step when none is any more. The same goes for who waits
  * for a sweep, which is held off until then, and for who asks for something to be applied while the
  * SM has not answered those who asked before.
@@ -10,9 +11,18 @@
 #include "notifier/base/monotonic.h"
 #include "sm-side/conductor_state.h"
 
-static bool is_under_lease(const struct migration *m)
+static bool leaves_guids_twice(enum migration_state journalled)
+{
+	enum migration_state to = migration_reenter(journalled, FACT_ANYWHERE);
+
+	return to == STATE_RENAMING || to == STATE_BACK_RENAMING;
+}
+
+static bool keeps_lease_from_others(const struct migration *m)
 {
 	switch (m->state) {
+	case STATE_RENAMING:
+	case STATE_REVACATING:
 	case STATE_NAMING:
 	case STATE_VACATING:
 	case STATE_LINKING:
@@ -20,6 +30,8 @@ static bool is_under_lease(const struct migration *m)
 	case STATE_REPLANNING:
 	case STATE_CONFIRMING:
 	case STATE_UNLEASING:
+	case STATE_BACK_RENAMING:
+	case STATE_BACK_REVACATING:
 	case STATE_BACK_NAMING:
 	case STATE_BACK_VACATING:
 	case STATE_BACK_LINKING:
@@ -28,6 +40,9 @@ static bool is_under_lease(const struct migration *m)
 	case STATE_STAY_APPLYING:
 	case STATE_STAY_UNLEASING:
 		return m->intent.fabric && !m->intent.shared_port;
+	case STATE_RECOVERING:
+		return leaves_guids_twice(m->journalled) && m->intent.fabric &&
+		       !m->intent.shared_port && !m->intent.dynamic;
 	default:
 		return false;
 	}
@@ -37,7 +52,7 @@ static bool is_under_lease(const struct migration *m)
 bool conductor_lease_is_taken(const struct conductor *c)
 {
 	EACH_AT_WORK(c, d)
-	if (is_under_lease(drive_migration(d)))
+	if (keeps_lease_from_others(drive_migration(d)))
 		return true;
 	return vm_changer_is_under_lease(c->vms);
 }

@@ -90,11 +90,21 @@ static bool is_of_aliases(enum migration_state state)
 	return action == ACTION_APPLY || action == ACTION_UNDO;
 }
 
+/* With dynamic LIDs no two links are up with one GUID, and between shared ports there is no lease:
+ * nothing to be set right before that. */
+static bool is_before_lease(enum migration_state state)
+{
+	return state == STATE_RENAMING || state == STATE_REVACATING ||
+	       state == STATE_BACK_RENAMING || state == STATE_BACK_REVACATING;
+}
+
 /* Without an SM there is no plan, no lease and no GUID to move. Where no GUID was touched there is
  * nothing to undo; else a sweep may have made the move, though nothing was applied. */
 static bool is_stepped_over(const struct migration *m, enum migration_state state)
 {
-	if (state == STATE_BACK_NAMING && !m->vacated)
+	if (is_before_lease(state) && (m->intent.dynamic || m->intent.shared_port))
+		return true;
+	if ((state == STATE_BACK_NAMING || state == STATE_BACK_RENAMING) && !m->vacated)
 		return true;
 	if ((state == STATE_BACK_VACATING || state == STATE_BACK_UNDOING) && !m->applied)
 		return true;
@@ -195,7 +205,8 @@ static struct migration_output enter(struct migration *m, enum migration_state t
 	if (to == STATE_LOOKING)
 		m->fact = FACT_ANYWHERE;
 	m->applied |= to == STATE_NAMING;
-	m->vacated = (m->vacated || to == STATE_VACATING) && to != STATE_BACK_VACATING;
+	m->vacated = (m->vacated || to == STATE_VACATING || to == STATE_REVACATING) &&
+	             to != STATE_BACK_VACATING && to != STATE_BACK_REVACATING;
 	m->unlinked |= to == STATE_VACATING;
 	return (struct migration_output){.entered = true,
 	        .durable = migration_state_durable(to),

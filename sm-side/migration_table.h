@@ -69,6 +69,7 @@ enum migration_fact {
 	FACT_AT_SOURCE_WITHOUT_VF,
 	FACT_AT_DESTINATION,
 	FACT_AT_DESTINATION_WITHOUT_VF,
+	FACT_SHOWN_TWICE, /* both slots show its GUID */
 	FACT_NOT_CARRIED, /* the fabric does not carry it to where the journal has it by now */
 	FACT_COUNT,
 };

@@ -17,6 +17,22 @@ bool whereabouts_need_sm(const struct migration *migration)
 	       migration_reenter_asks(migration->journalled, FACT_NOT_CARRIED);
 }
 
+static bool shows(const struct inventory *inventory, const struct place *place, uint64_t port_guid)
+{
+	const Tether__Slot *slot = inventory_slot(inventory, place->host, place->slot);
+
+	return slot && slot->port_guid == port_guid;
+}
+
+static bool is_shown_twice(const struct inventory *inventory, const struct migration *migration)
+{
+	const struct migration_intent *intent = &migration->intent;
+
+	return migration_reenter_asks(migration->journalled, FACT_SHOWN_TWICE) &&
+	       shows(inventory, &intent->source, intent->identity.port_guid) &&
+	       shows(inventory, &intent->destination, intent->identity.port_guid);
+}
+
 enum migration_fact whereabouts_fact(
         const struct inventory *inventory, const struct migration *migration, bool carried)
 {
@@ -25,6 +41,8 @@ enum migration_fact whereabouts_fact(
 
 	if (!carried && whereabouts_need_sm(migration))
 		return FACT_NOT_CARRIED;
+	if (is_shown_twice(inventory, migration))
+		return FACT_SHOWN_TWICE;
 	here = inventory_vm_at(inventory, intent->source.host, intent->vm);
 	there = inventory_vm_at(inventory, intent->destination.host, intent->vm);
 	if (there && *there->slot)

@@ -70,4 +70,11 @@ class Held:
 def together(host):
     """@host carries out orders side by side, as an agent with a driver does."""
     plain = host.event
-    host.event = lambda sock, event: Peer(plain, sock, event) if event["order"] else plain(sock, event)
+
+    def aside(sock, event):
+        try:
+            plain(sock, event)
+        except OSError:
+            pass  # who asked has gone
+
+    host.event = lambda sock, event: Peer(aside, sock, event) if event["order"] else plain(sock, event)

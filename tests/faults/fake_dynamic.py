@@ -135,10 +135,13 @@ class World(fakes.World):
         if is_up == (name in self.linked):
             return
         (self.linked.add if is_up else self.linked.discard)(name)
-        guids = [self.slots[slot]["port_guid"] for slot in self.linked]
+        guids = self.guids_to_be_seen()
         if len(set(guids)) != len(guids):
             self.log.append(f"a GUID is to be seen twice, when the link of {name} came up")
         self.sm.link_changed()
+
+    def guids_to_be_seen(self):
+        return [self.slots[slot]["port_guid"] for slot in self.linked]
 
     def shown(self):
         """{GUID: (place, NodeGUID)} of those whose link is up"""

@@ -157,8 +157,16 @@ class Sm:
     def movers_of(self, name):
         return set(self.plans[name])
 
+    def discovery_does_not_end(self):
+        """OpenSM's, once it has met a GUID at two places: it discovers anew for ever. Under a lease it has not begun."""
+        guids = self.world.guids_to_be_seen()
+        return not self.leases and len(set(guids)) != len(guids)
+
     def take_lease(self, sock, request):
         name = request.get("hash")
+        if self.discovery_does_not_end():
+            self.refused_leases += 1
+            return {"reason": "busy"}
         others = [lease for holder, lease in self.leases.items() if holder is not sock]
         if others and (self.sweep_waits() or any(self.excludes(name, other) for _, other in others)):
             self.refused_leases += 1

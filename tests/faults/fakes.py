@@ -88,6 +88,10 @@ class World:
         """Prepopulated LIDs: it is up whoever has the slot."""
         self.log.append(f"the link of {name} is ordered")
 
+    def guids_to_be_seen(self):
+        """By an SM that discovers the fabric."""
+        return [slot["port_guid"] for slot in self.slots.values()]
+
     def complaints_of_slots(self):
         return [f"the fabric carries the GUID of {name} elsewhere" for name, slot in self.slots.items()
                 if self.fabric[slot["port_guid"]]["place"] != (slot["switch_guid"], slot["switch_port"])]
@@ -95,7 +99,7 @@ class World:
     def complaints(self):
         with self.lock:
             bad = []
-            guids = [s["port_guid"] for s in self.slots.values()]
+            guids = World.guids_to_be_seen(self)
             if len(set(guids)) != len(guids):
                 bad.append("a GUID is shown by two slots")
             for name, vm in self.vms.items():

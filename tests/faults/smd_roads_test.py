@@ -255,6 +255,20 @@ def an_sm_that_dies_while_it_applies_is_waited_for():
         all_running(stage)
 
 
+def a_lease_that_ends_between_naming_and_vacating_is_taken_again():
+    """Behind vacating, or on the way back behind the GUIDs: before that an SM meets one of them at two slots."""
+    def restart(sm):
+        sm.stop()
+        sm.start()
+
+    for ends in (lambda sm: sm.leases.clear(), restart):
+        for kind, outcome, host in ((None, "done", "hyp2"), ("fail", "failed-at-source", "hyp1")):
+            with Stage(plan_ms=300) as stage:
+                stage.world.fault("hyp1", "HOST_SET_GUIDS", lambda: ends(stage.world.sm) or kind)
+                checked(stage, stage.smd.move("vm1", "hyp2"), outcome, host)
+                all_running(stage)
+
+
 def an_sm_that_is_gone_before_it_is_asked_to_apply_needs_no_undo():
     with Stage(apply_ms=300) as stage:
         stage.world.fault("hyp1", "HOST_SET_GUIDS", stage.world.sm.stop)
@@ -478,6 +492,7 @@ run([the_vm_moves_and_comes_back, without_an_sm_nothing_is_asked_of_one,
      a_slot_that_kept_the_vms_guid_gives_it_up_when_its_agent_is_back, a_plan_that_cannot_be_applied_is_undone,
      a_failed_attach_goes_on_at_the_source, an_sm_that_is_never_quiet_goes_on_at_the_source, a_stale_plan_is_made_anew,
      a_busy_sm_is_asked_again, an_sm_that_dies_while_it_applies_is_waited_for,
+     a_lease_that_ends_between_naming_and_vacating_is_taken_again,
      an_sm_that_is_gone_before_it_is_asked_to_apply_needs_no_undo, a_move_that_a_sweep_has_made_is_taken,
      an_sm_that_comes_back_and_is_never_quiet_leaves_no_guid_behind,
      a_lid_that_a_sweep_has_changed_is_not_called_done,

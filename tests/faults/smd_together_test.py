@@ -261,7 +261,7 @@ def an_sm_that_dies_is_waited_for_by_all():
 
 
 def killed_in_the_middle_of_several_it_brings_all_to_their_end():
-    for state in ("stopping", "detaching", "moving", "applying", "attaching", "resuming"):
+    for state in ("stopping", "detaching", "moving", "naming", "vacating", "applying", "attaching", "resuming"):
         for count in (1, 2, 3):
             with Crowd(env={"TETHER_DIE_AT": f"smd-asked:{state}:{count}"}) as stage:
                 for vm, host in (("vm1", "hyp2"), ("vm2", "hyp3"), ("vm3", "hyp2")):
@@ -281,6 +281,55 @@ def killed_in_the_middle_of_several_it_brings_all_to_their_end():
                     to = "hyp4" if stage.world.vms[m["vm"]]["host"] != "hyp4" else "hyp1"
                     equal(stage.smd.move(m["vm"], to)["outcome"], "done", f"{state} {count}: again")
                 stage.all_well()
+
+
+def killed_while_guids_are_set(moves, hosts, passes, then, first, outcome):
+    """Of the orders that set GUIDs on each of @hosts @passes pass; those after them, one of each of @moves, are under way when
+    tether-smd is killed, and are carried out or (@then) not. Its successor goes through @first before it asks for a lease."""
+    with Crowd(guids_ms=60000, detach_ms=60000) as stage:
+        for each in stage.world.hosts.values():
+            together(each)
+        for _, to in moves if outcome != "done" else ():
+            stage.world.fault(to, "HOST_ATTACH", "fail")
+        helds = [Held(stage.world, then) for _ in moves]
+        for host in set(hosts):
+            stage.world.fault(host, "HOST_SET_GUIDS", None, passes)
+        for host, held in zip(hosts, helds):
+            stage.world.fault(host, "HOST_SET_GUIDS", held)
+        numbers = [stage.begin(vm, to) for vm, to in moves]
+        for held in helds:
+            equal(held.there.wait(30), True, "it sets GUIDs")
+        stage.smd.kill()
+        for held in helds:
+            held.go.set()
+        stage.smd.start()
+        equal(stage.ends(*numbers), [outcome] * len(moves))
+        for number in numbers:
+            states = [step["state"] for step in stage.smd.get(f"/v1/migrations/{number}")[1]["steps"]]
+            states = states[states.index("recovering") + 1:]
+            equal(states[:len(first) + 1], first + ["leasing-again" if outcome == "done" else "back-leasing"])
+        stage.all_well()
+
+
+ONE_MOVE = (("vm1", "hyp2"),)
+TWO_MOVES = (("vm1", "hyp2"), ("vm2", "hyp3"))
+
+
+def killed_while_it_sets_guids_it_sets_them_right_before_it_asks_for_a_lease():
+    """Each leaves a GUID at two slots, and as long as one does no lease is given."""
+    first = ["renaming", "revacating"]
+    for moves in (ONE_MOVE, TWO_MOVES):
+        sources, destinations = ["hyp1"] * len(moves), [to for _, to in moves]
+        killed_while_guids_are_set(moves, destinations, 0, None, first, "done")  # naming
+        killed_while_guids_are_set(moves, sources, 0, "died", first, "done")  # vacating
+
+
+def so_it_does_on_the_way_back():
+    first = ["back-renaming", "back-revacating"]
+    for moves in (ONE_MOVE, TWO_MOVES):
+        sources, destinations = ["hyp1"] * len(moves), [to for _, to in moves]
+        killed_while_guids_are_set(moves, sources, len(moves), None, first, "failed-at-source")  # back-naming
+        killed_while_guids_are_set(moves, destinations, 1, "died", first[1:], "failed-at-source")  # back-vacating
 
 
 def who_missed_the_end_of_one_move_is_told_beside_the_next():
@@ -361,9 +410,11 @@ def guids_at_two_slots_are_set_right_on_all_hosts_whatever_else_is_under_way():
         stage.world.fault("hyp4", "HOST_MOVE", held)
         under_way = stage.begin("vm6", "hyp1")
         equal(held.there.wait(20), True)
-        stage.world.fault("hyp1", "HOST_ATTACH", stage.world.faults.clear)
-        equal(stage.smd.move("vm7", "hyp1")["outcome"], "done")
+        # Whoever needs the lease has to wait until they are set right.
+        stage.world.fault("hyp1", "HOST_CHECK", lambda: stage.world.faults.clear() or "refuse")
+        equal(stage.smd.move("vm7", "hyp1")["outcome"], "refused")
         wait_until("all show their own", lambda: not slots_that_show_others_guids(stage))
+        equal(stage.smd.move("vm7", "hyp1")["outcome"], "done")
         equal(stage.smd.get(f"/v1/migrations/{under_way}")[1]["ended"], False)
         held.go.set()
         equal(stage.ends(under_way), ["done"])
@@ -380,5 +431,6 @@ run([four_move_at_the_same_time, one_that_shares_a_connection_is_refused_by_name
      who_waits_for_anothers_lease_is_not_timed, nor_is_who_waits_for_it_on_the_way_back,
      who_waits_for_the_sm_to_work_is_not_timed, an_sm_that_says_nothing_has_the_steps_time_after_the_other_has_ended,
      an_sm_that_dies_is_waited_for_by_all, killed_in_the_middle_of_several_it_brings_all_to_their_end,
+     killed_while_it_sets_guids_it_sets_them_right_before_it_asks_for_a_lease, so_it_does_on_the_way_back,
      who_missed_the_end_of_one_move_is_told_beside_the_next, ended_it_brings_all_to_their_end,
      guids_at_two_slots_are_set_right_on_all_hosts_whatever_else_is_under_way])

@@ -280,6 +280,37 @@ static void the_fabric_outweighs_the_journal_where_it_is_asked(void **unused)
 	assert_int_equal(fact("", NULL, false, STATE_DETACHING), FACT_AT_SOURCE_WITHOUT_VF);
 }
 
+/* Naming has been carried out, vacating not. */
+static enum migration_fact fact_of_guids(uint64_t there, enum migration_state journalled)
+{
+	struct inventory inventory = {0};
+	struct migration m = {.intent = {.vm = "vm1",
+	                              .fabric = true,
+	                              .source = {.host = "a", .slot = "a1"},
+	                              .destination = {.host = "b", .slot = "b1"},
+	                              .identity.port_guid = 0x2000 + 'a'},
+	        .journalled = journalled};
+	enum migration_fact found;
+
+	host_says(&inventory, "a", NULL, NULL, "a1", "");
+	host_says(&inventory, "b", "vm1", "", "b1", "");
+	inventory_find(&inventory, "b")->said->slots[0]->port_guid = there;
+	found = whereabouts_fact(&inventory, &m, true);
+	inventory_clear(&inventory);
+	return found;
+}
+
+static void inventories_say_whether_both_slots_show_the_guid(void **unused)
+{
+	const uint64_t same = 0x2000 + 'a';
+
+	assert_int_equal(fact_of_guids(same, STATE_LEASING), FACT_SHOWN_TWICE);
+	assert_int_equal(fact_of_guids(same, STATE_BACK_UNDOING), FACT_SHOWN_TWICE);
+	assert_int_equal(fact_of_guids(same + 1, STATE_LEASING), FACT_AT_DESTINATION_WITHOUT_VF);
+	/* Nobody sets GUIDs there. */
+	assert_int_equal(fact_of_guids(same, STATE_ATTACHING), FACT_AT_DESTINATION_WITHOUT_VF);
+}
+
 static void before_the_commit_the_source_alone_is_waited_for(void **unused)
 {
 	struct inventory inventory = {0};
@@ -308,6 +339,7 @@ int main(void)
 	        cmocka_unit_test(of_two_hosts_that_have_a_vm_the_one_with_the_vf_counts),
 	        cmocka_unit_test(hosts_are_listed_by_name),
 	        cmocka_unit_test(inventories_say_where_the_vm_is),
+	        cmocka_unit_test(inventories_say_whether_both_slots_show_the_guid),
 	        cmocka_unit_test(the_fabric_outweighs_the_journal_where_it_is_asked),
 	        cmocka_unit_test(before_the_commit_the_source_alone_is_waited_for),
 	};

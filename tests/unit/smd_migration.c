@@ -231,8 +231,60 @@ static void a_slot_is_vacated_only_when_the_other_has_the_guids(void **unused)
 				assert_true(s == STATE_NAMING && e == EVENT_DONE);
 			if (move.to == STATE_BACK_VACATING)
 				assert_true(s == STATE_BACK_NAMING && e == EVENT_DONE);
+			if (move.to == STATE_REVACATING)
+				assert_true(s == STATE_RENAMING && e == EVENT_DONE);
+			if (move.to == STATE_BACK_REVACATING)
+				assert_true(s == STATE_BACK_RENAMING && e == EVENT_DONE);
 		}
 	}
+}
+
+static bool sets_guids(enum migration_state state)
+{
+	switch (migration_state_action(state)) {
+	case ACTION_NAME_DESTINATION:
+	case ACTION_NAME_SOURCE:
+	case ACTION_NAME_SOURCE_BACK:
+	case ACTION_NAME_DESTINATION_BACK:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* The SM, which meets one GUID at two places, gives no lease; so both are set right without it. */
+static void a_restart_asks_for_no_lease_before_the_guids_are_set_right(void **unused)
+{
+	for (int s = 0; s < STATE_COUNT; s++) {
+		bool back = migration_phase(s) == PHASE_BACK;
+
+		for (int f = FACT_ANYWHERE; f < FACT_COUNT; f++) {
+			enum migration_state to = migration_reenter(s, f);
+
+			if (sets_guids(s) ||
+			        (f == FACT_SHOWN_TWICE && migration_reenter_asks(s, f)))
+				assert_int_equal(to, back ? STATE_BACK_RENAMING : STATE_RENAMING);
+			else
+				assert_true(to == STATE_COUNT || !sets_guids(to));
+		}
+	}
+	assert_int_equal(migration_lookup(STATE_RENAMING, EVENT_DONE).to, STATE_REVACATING);
+	assert_int_equal(migration_lookup(STATE_REVACATING, EVENT_DONE).to, STATE_LEASING_AGAIN);
+	assert_int_equal(
+	        migration_lookup(STATE_BACK_RENAMING, EVENT_DONE).to, STATE_BACK_REVACATING);
+	assert_int_equal(
+	        migration_lookup(STATE_BACK_REVACATING, EVENT_DONE).to, STATE_BACK_LEASING);
+}
+
+/* Who has failed to set GUIDs, or to hand them back, asks for the lease again: of what he left the
+ * inventories know. */
+static void where_a_lease_is_asked_for_the_inventories_are_looked_at(void **unused)
+{
+	static const enum migration_state states[] = {
+	        STATE_LEASING, STATE_LEASING_AGAIN, STATE_BACK_LEASING, STATE_BACK_UNDOING};
+
+	for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++)
+		assert_true(migration_reenter_asks(states[i], FACT_SHOWN_TWICE));
 }
 
 /* Of two that are up with one GUID neither would be found. Where the host that has the one is not
@@ -280,6 +332,8 @@ int main(void)
 	        cmocka_unit_test(a_stopped_vm_that_is_elsewhere_is_not_aborted),
 	        cmocka_unit_test(each_state_has_its_way_back_after_a_restart),
 	        cmocka_unit_test(a_slot_is_vacated_only_when_the_other_has_the_guids),
+	        cmocka_unit_test(a_restart_asks_for_no_lease_before_the_guids_are_set_right),
+	        cmocka_unit_test(where_a_lease_is_asked_for_the_inventories_are_looked_at),
 	        cmocka_unit_test(a_link_comes_up_only_behind_the_other),
 	        cmocka_unit_test(names_are_read_back),
 	};

@@ -109,6 +109,79 @@ static void without_touched_guids_there_is_nothing_to_undo(void **unused)
 	migration_clear(&m);
 }
 
+/* ---- GUIDs at two slots after a restart ---- */
+
+static void goes_on_with(struct migration *m, const enum migration_state *states, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		migration_event(m, EVENT_DONE, 2);
+		assert_int_equal(m->state, states[i]);
+	}
+	migration_clear(m);
+}
+
+static void guids_are_set_right_before_the_lease_is_asked_for(void **unused)
+{
+	static const enum migration_state there[] = {STATE_RENAMING, STATE_REVACATING,
+	        STATE_LEASING_AGAIN, STATE_NAMING, STATE_VACATING, STATE_APPLYING};
+	static const enum migration_state back[] = {STATE_BACK_RENAMING, STATE_BACK_REVACATING,
+	        STATE_BACK_LEASING, STATE_BACK_VACATING, STATE_BACK_UNDOING};
+	struct migration m;
+
+	recover_at(&m, STATE_NAMING);
+	goes_on_with(&m, there, sizeof(there) / sizeof(there[0]));
+	recover_at(&m, STATE_VACATING);
+	goes_on_with(&m, there, sizeof(there) / sizeof(there[0]));
+	recover_at(&m, STATE_BACK_NAMING);
+	m.vacated = true;
+	goes_on_with(&m, back, sizeof(back) / sizeof(back[0]));
+	/* The source's slot has never been another's, or is the VM's again. */
+	recover_at(&m, STATE_BACK_VACATING);
+	goes_on_with(&m, back + 1, sizeof(back) / sizeof(back[0]) - 1);
+}
+
+static void who_cannot_set_them_right_goes_back(void **unused)
+{
+	static const enum migration_state back[] = {
+	        STATE_BACK_REVACATING, STATE_BACK_LEASING, STATE_BACK_VACATING};
+	static const enum migration_state stay[] = {
+	        STATE_STAY_UNLEASING, STATE_STAYING, STATE_LOST};
+	struct migration m;
+
+	recover_at(&m, STATE_VACATING);
+	migration_event(&m, EVENT_DONE, 2);
+	migration_event(&m, EVENT_FAILED, 2);
+	assert_int_equal(m.state, STATE_BACK_RENAMING);
+	goes_on_with(&m, back, sizeof(back) / sizeof(back[0]));
+	/* A slot is given other GUIDs only when the other one certainly shows the VM's. */
+	recover_at(&m, STATE_VACATING);
+	migration_event(&m, EVENT_DONE, 2);
+	migration_event(&m, EVENT_TIMEOUT, 2);
+	migration_event(&m, EVENT_TIMEOUT, 2);
+	assert_int_equal(m.state, STATE_STAY_APPLYING);
+	goes_on_with(&m, stay, sizeof(stay) / sizeof(stay[0]));
+}
+
+static void links_and_aliases_need_nothing_before_the_lease(void **unused)
+{
+	static const enum migration_state dynamic[] = {STATE_LEASING_AGAIN, STATE_NAMING},
+	                                  shared[] = {STATE_NAMING, STATE_VACATING};
+	struct migration m;
+
+	recover_at(&m, STATE_NAMING);
+	m.intent.dynamic = true;
+	goes_on_with(&m, dynamic, 2);
+	recover_at(&m, STATE_NAMING);
+	m.intent.shared_port = true;
+	goes_on_with(&m, shared, 2);
+	recover_at(&m, STATE_BACK_VACATING);
+	m.intent.dynamic = true;
+	goes_on_with(&m, (enum migration_state[]){STATE_BACK_LEASING, STATE_BACK_VACATING}, 2);
+	recover_at(&m, STATE_BACK_VACATING);
+	m.intent.shared_port = true;
+	goes_on_with(&m, (enum migration_state[]){STATE_BACK_VACATING}, 1);
+}
+
 /* ---- a lease that ran out ---- */
 
 static void a_lease_that_ran_out_is_taken_again_but_not_for_ever(void **unused)
@@ -141,6 +214,9 @@ int main(void)
 	        cmocka_unit_test(a_vm_that_has_moved_is_not_aborted),
 	        cmocka_unit_test(guids_that_were_touched_are_undone_in_the_fabric),
 	        cmocka_unit_test(without_touched_guids_there_is_nothing_to_undo),
+	        cmocka_unit_test(guids_are_set_right_before_the_lease_is_asked_for),
+	        cmocka_unit_test(who_cannot_set_them_right_goes_back),
+	        cmocka_unit_test(links_and_aliases_need_nothing_before_the_lease),
 	        cmocka_unit_test(a_lease_that_ran_out_is_taken_again_but_not_for_ever),
 	};
 
