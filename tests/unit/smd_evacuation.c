@@ -119,14 +119,16 @@ static struct evacuee *evacuee_of(struct evacuation *e, unsigned vm)
 static const char *destination(struct world *world, unsigned vm)
 {
 	struct evacuation *e = world->evacuations.newest;
+	struct evacuee *evacuee = NULL;
 	const char *host = NULL;
 	struct admission admission;
 
-	while (e && (e->ended || !evacuee_of(e, vm)))
-		e = e->older;
-	assert_non_null(e);
+	for (; e; e = e->older)
+		if (!e->ended && (evacuee = evacuee_of(e, vm)))
+			break;
+	assert_non_null(evacuee);
 	admission = evacuation_destination(
-	        &world->evacuations, e, evacuee_of(e, vm), &world->inventory, &nobody, &host);
+	        &world->evacuations, e, evacuee, &world->inventory, &nobody, &host);
 	return admission.reason ? admission.reason : host;
 }
 

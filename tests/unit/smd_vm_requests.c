@@ -40,8 +40,8 @@ static void a_malformed_wish_is_refused(void **unused)
 	        "{\"name\":\"a\",\"host\":\"a\",\"lid\":1.5}",
 	        "{\"name\":\"a\",\"host\":\"a\",\"port_guid\":\"0x1\"}",
 	        "{\"name\":\"a\",\"host\":\"a\",\"port_guid\":\"0x1\",\"node_guid\":\"0\"}",
-	        "{\"name\":\"a\",\"host\":\"a\",\"port_guid\":\"0xffffffffffffffff\","
-	        "\"node_guid\":\"0x1\"}",
+	        ("{\"name\":\"a\",\"host\":\"a\",\"port_guid\":\"0xffffffffffffffff\","
+	         "\"node_guid\":\"0x1\"}"),
 	        "{\"name\":\"a\",\"host\":\"a\",\"slot\":\"\"}",
 	        "{\"name\":\"a\",\"host\":\"a\",\"force\":true}"};
 	struct vm_wish wish;
