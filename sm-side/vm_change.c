@@ -239,6 +239,7 @@ static struct vm_change_output enter(
 	while (states[to].phase != CHANGE_ENDED && !parties_of(change, to))
 		to = change_lookup(to, CHANGE_EVENT_DONE).to;
 	allow(change, to, now_us);
+	change->begun = change_phase(change->state) != CHANGE_TRYING;
 	change->state = to;
 	change->awaited = parties_of(change, to);
 	change->failed = false;
@@ -267,12 +268,16 @@ struct vm_change_output vm_change_recover(struct vm_change *change, uint64_t now
 	return enter(change, to, now_us);
 }
 
-/* What comes back to the same question too often comes to an end. */
+/* What comes back to the same question too often comes to an end, and what has not begun need not.
+ */
 static enum change_event amounts_to(struct vm_change *change, enum change_event event)
 {
 	bool is_setback = event == CHANGE_EVENT_FAILED || event == CHANGE_EVENT_STALE ||
 	                  event == CHANGE_EVENT_LEASE_LOST;
 
+	if (event == CHANGE_EVENT_JOURNAL_FAILED && !change->begun &&
+	        change_phase(change->state) != CHANGE_TRYING)
+		return CHANGE_EVENT_UNBEGUN;
 	if (!is_setback || ++change->setbacks < SETBACKS_MAX ||
 	        change_lookup(change->state, CHANGE_EVENT_HOPELESS).verdict != CHANGE_MOVES)
 		return event;

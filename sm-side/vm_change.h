@@ -35,6 +35,7 @@ enum change_event {
 	CHANGE_EVENT_SM_LOST,
 	CHANGE_EVENT_SM_BACK,
 	CHANGE_EVENT_JOURNAL_FAILED,
+	CHANGE_EVENT_UNBEGUN, /* so has the first record of a state that changes anything */
 	CHANGE_EVENT_TOLD_TO_END,
 	CHANGE_EVENT_COUNT,
 };
@@ -71,9 +72,10 @@ struct vm_change {
 	struct vm_change_intent intent;
 	const struct deadlines *deadlines;
 	enum change_state state;
-	unsigned awaited;  /* parties that have not answered in this state */
-	bool failed;       /* one that has answered could not */
-	bool touched;      /* the SM may have promised a LID */
+	unsigned awaited; /* parties that have not answered in this state */
+	bool failed;      /* one that has answered could not */
+	bool touched;     /* the SM may have promised a LID */
+	bool begun; /* something may have been asked before this state that changes anything */
 	unsigned setbacks; /* failures, plans and leases lost, since it got farther than ever */
 	enum change_state farthest;
 	uint16_t lid;      /* the VM's; 0: not known */

@@ -263,7 +263,12 @@ static void numbers_let_go(struct job *job)
 
 static void finish(struct job *job)
 {
+	struct conductor *c = job->changer->conductor;
+	struct timeval now = {0};
+
 	numbers_let_go(job);
+	if (job->change->end_is_owed && !c->closing)
+		evtimer_add(c->next, &now);
 	job->change = NULL;
 	event_active(job->changer->reap, EV_TIMEOUT, 0);
 }

@@ -3,7 +3,7 @@
 """VMs that get and give up a VF where LIDs are dynamic, in a world of fakes: the SM promises a LID before the link comes up
 and takes it back when it has gone down, whatever happens in between."""
 from fake_vms import LID_FIRST, LID_LAST, World
-from smd import Stage, equal, run, wait_until
+from smd import Locked, Stage, equal, run, wait_until
 from vm_requests import change_of, create, created, destroy, destroyed
 
 
@@ -194,6 +194,22 @@ def an_sm_that_is_away_is_waited_for_when_a_vm_has_gone():
         is_not_there(stage)
 
 
+def what_cannot_be_announced_is_not_begun():
+    with dynamic() as stage:
+        slots = {name: dict(slot) for name, slot in stage.world.slots.items()}
+        locked = Locked(stage.smd)
+        stage.world.fault("hyp2", "HOST_CHECK", locked)
+        change = created(stage.smd, "vm7", "hyp2", node_guid="0x77", port_guid="0x78")
+        equal((change["outcome"], change["reason"], stage.world.slots), ("refused", "journal-failed", slots))
+        locked.unlock()
+        is_there(stage, created(stage.smd, "vm7", "hyp2"))
+        stage.world.fault("sm", "plan", locked)
+        change = destroyed(stage.smd, "vm7")
+        equal((change["outcome"], change["reason"], len(stage.world.slot_of("vm7"))), ("refused", "journal-failed", 1))
+        locked.unlock()
+        goes(stage)
+
+
 def state_of(stage, name):
     return stage.smd.get(f"/v1/vms/{name}")[1]["change"]["state"]
 
@@ -274,6 +290,6 @@ run([a_vm_gets_the_lowest_free_lid_and_gives_it_back, it_moves_meanwhile_and_giv
      one_that_does_not_come_leaves_nothing, nor_does_one_whose_link_does_not_come_up,
      a_plan_that_is_stale_or_a_lease_that_is_lost_is_made_anew, a_lid_that_another_was_promised_meanwhile_is_another,
      what_is_under_anothers_lease_is_waited_for, an_sm_that_dies_is_asked_again,
-     while_the_host_of_four_is_away_others_come_and_go, a_host_that_never_answers_is_named_and_asked_again,
+     what_cannot_be_announced_is_not_begun, while_the_host_of_four_is_away_others_come_and_go, a_host_that_never_answers_is_named_and_asked_again,
      an_sm_that_is_away_is_waited_for_when_a_vm_has_gone, an_sm_that_does_not_give_back_is_named_and_asked_again,
      what_is_left_of_one_with_guids_of_its_own_is_asked_for_again])

@@ -3,9 +3,10 @@
 """VMs that get and give up a VF through tether-smd, in a world of fakes: slots that have GUIDs and LIDs of their own. The SM
 has no part in that; the lid_pool's half is smd_dynamic_vms_test.py's."""
 import os
+import sqlite3
 import subprocess
 
-from smd import BUILD, Stage, equal, run, wait_until
+from smd import BUILD, Locked, Stage, equal, run, wait_until
 from vm_requests import change_of, create, created, destroyed
 
 
@@ -59,6 +60,33 @@ def one_that_is_refused_changes_nothing():
         stage.world.fault("hyp2", "HOST_CHECK", "refuse")
         change = created(stage.smd, "vm7", "hyp2")
         equal((change["outcome"], change["state"], holds(stage, "vm7")), ("refused", "refused", []))
+
+
+def what_cannot_be_announced_is_not_begun():
+    with Stage() as stage:
+        stage.world.guest("vm7", "hyp2")
+        locked = Locked(stage.smd)
+        stage.world.fault("hyp2", "HOST_CHECK", locked)
+        change = created(stage.smd, "vm7", "hyp2")
+        equal((change["outcome"], change["reason"], holds(stage, "vm7")), ("refused", "journal-failed", []))
+        stage.smd.kill()
+        locked.unlock()
+        stage.smd.start()
+        stage.smd.hosts_here(3)
+        equal(change_of(stage.smd, "vm7")["outcome"], "refused")
+        equal(created(stage.smd, "vm7", "hyp2")["outcome"], "done")
+
+
+def an_end_that_was_not_written_is_written_when_it_can_be():
+    with Stage() as stage:
+        stage.world.guest("vm7", "hyp2")
+        locked = Locked(stage.smd)
+        stage.world.fault("hyp2", "HOST_ATTACH", locked)
+        equal(created(stage.smd, "vm7", "hyp2")["outcome"], "done")
+        locked.unlock()
+        reader = sqlite3.connect(f"file:{stage.smd.journal}?mode=ro", uri=True)
+        wait_until("the end is written", lambda: reader.execute("SELECT * FROM vm_states WHERE state = 'present'").fetchall())
+        reader.close()
 
 
 def a_vf_that_does_not_leave_stays():
@@ -180,6 +208,7 @@ def the_command_line_creates_and_destroys():
 
 
 run([a_vm_takes_over_what_its_slot_has_and_leaves_it_there, behind_a_shared_port_too, one_that_cannot_be_attached_has_not_come,
-     one_that_is_refused_changes_nothing, a_vf_that_does_not_leave_stays, a_host_that_can_neither_is_named_and_asked_again,
+     one_that_is_refused_changes_nothing, what_cannot_be_announced_is_not_begun,
+     an_end_that_was_not_written_is_written_when_it_can_be, a_vf_that_does_not_leave_stays, a_host_that_can_neither_is_named_and_asked_again,
      while_a_vm_comes_its_slot_is_nobody_elses, what_a_vm_had_is_not_its_own_any_more,
      told_to_end_it_ends_with_what_has_begun, malformed_requests_change_nothing, the_command_line_creates_and_destroys])

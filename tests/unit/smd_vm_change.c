@@ -139,6 +139,8 @@ static void what_was_promised_is_taken_back(void **unused)
 
 			if (change_phase(s) == CHANGE_TRYING || move.verdict != CHANGE_MOVES)
 				continue;
+			if (e == CHANGE_EVENT_UNBEGUN)
+				continue;
 			assert_int_not_equal(move.to, CHANGE_REFUSED);
 			if (move.to == CHANGE_ABSENT)
 				assert_int_equal(s, CHANGE_FADING);
@@ -348,6 +350,62 @@ static void one_that_does_not_come_leaves_nothing(void **unused)
 	        CHANGE_END_PLANNING, CHANGE_END_APPLYING, CHANGE_END_UNLEASING, CHANGE_FADING);
 }
 
+/* A successor would know of nothing but that it was tried. */
+static void what_cannot_be_announced_is_not_begun(void **unused)
+{
+	for (int kind = 0; kind < 4; kind++) {
+		struct vm_change change = begun(kind & 1, kind & 2);
+
+		while (change_phase(change.state) == CHANGE_TRYING)
+			all_answer(&change);
+		vm_change_event(&change, CHANGE_EVENT_JOURNAL_FAILED, 3000);
+		assert_int_equal(change.state, CHANGE_REFUSED);
+	}
+}
+
+/* Or it would be gone on with from there. */
+static void what_has_begun_is_brought_to_an_end_without_the_journal(void **unused)
+{
+	for (int kind = 0; kind < 4; kind++) {
+		for (unsigned states = 1; states < 10; states++) {
+			struct vm_change change = begun(kind & 1, kind & 2);
+
+			while (change_phase(change.state) == CHANGE_TRYING)
+				all_answer(&change);
+			for (unsigned i = 0; i < states; i++)
+				all_answer(&change);
+			vm_change_event(&change, CHANGE_EVENT_JOURNAL_FAILED, 3000);
+			assert_int_not_equal(change.state, CHANGE_REFUSED);
+		}
+	}
+}
+
+static void who_was_recovered_has_begun(void **unused)
+{
+	struct vm_change change = begun(true, true);
+
+	all_answer(&change);
+	vm_change_recover(&change, 4000);
+	vm_change_event(&change, CHANGE_EVENT_JOURNAL_FAILED, 5000);
+	assert_int_equal(change.state, CHANGE_DETACHING);
+}
+
+static void setbacks_are_those_of_one_question(void **unused)
+{
+	struct vm_change change = begun(true, true);
+
+	all_answer(&change);
+	for (unsigned times = 0; times < 15; times++)
+		vm_change_answered(&change, PARTY_HOST, false, 3000);
+	all_answer(&change);
+	assert_int_equal(change.state, CHANGE_END_LEASING);
+	for (unsigned times = 0; times < 15; times++)
+		vm_change_answered(&change, PARTY_SM, false, 3000);
+	assert_int_equal(change.state, CHANGE_END_LEASING);
+	all_answer(&change);
+	assert_int_equal(change.state, CHANGE_UNLINKING);
+}
+
 static void a_vf_that_does_not_leave_stays(void **unused)
 {
 	struct vm_change change = failed_after(true, 1);
@@ -439,6 +497,10 @@ int main(void)
 	        cmocka_unit_test(with_dynamic_lids_routes_come_before_the_link),
 	        cmocka_unit_test(a_prepopulated_slot_is_the_hosts_alone),
 	        cmocka_unit_test(one_that_does_not_come_leaves_nothing),
+	        cmocka_unit_test(what_cannot_be_announced_is_not_begun),
+	        cmocka_unit_test(what_has_begun_is_brought_to_an_end_without_the_journal),
+	        cmocka_unit_test(who_was_recovered_has_begun),
+	        cmocka_unit_test(setbacks_are_those_of_one_question),
 	        cmocka_unit_test(a_vf_that_does_not_leave_stays),
 	        cmocka_unit_test(whoever_cannot_give_back_is_asked_often_and_then_named),
 	        cmocka_unit_test(a_plan_that_is_stale_for_ever_comes_to_an_end),
