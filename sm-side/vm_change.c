@@ -304,7 +304,8 @@ struct vm_change_output vm_change_event(
 	change->failed = false;
 	return (struct vm_change_output){.action = states[change->state].action,
 	        .parties = change->awaited,
-	        .retry = move.how == HOW_RETRY};
+	        .retry = move.how == HOW_RETRY,
+	        .failed = event == CHANGE_EVENT_FAILED};
 }
 
 struct vm_change_output vm_change_answered(

@@ -94,6 +94,7 @@ struct vm_change_output {
 	bool entered; /* write a record of the state before anything else */
 	bool durable; /* and have it on disk */
 	bool retry;   /* perform the action after a short while, not now */
+	bool failed;  /* since somebody could not */
 	enum change_action action;
 	unsigned parties; /* who is asked for it */
 };

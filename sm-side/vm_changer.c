@@ -19,7 +19,8 @@ enum {
 	AT_A_TIME = 4, /* each has a link to the SM, of which the plugin takes 16 */
 	RETRY_MS = 20,
 	RETRY_LOCATE_MS = 50,
-	RETRY_HOST_MS = 200, /* a driver is a process: it is not started again at once */
+	RETRY_FAILED_MS = 200, /* whoever could not is not asked again at once */
+	RETRY_HOST_MS = 200,   /* a driver is a process: it is not started again at once */
 };
 
 /* One that is being driven. */
@@ -308,12 +309,14 @@ static void forget_asked(struct job *job)
 	evtimer_del(job->retry);
 }
 
-static unsigned retry_ms(const struct job *job)
+static unsigned retry_ms(const struct job *job, bool failed)
 {
 	enum change_action action = change_state_action(job->change->state);
 
 	if (change_action_parties(action) & PARTY_HOST)
 		return RETRY_HOST_MS;
+	if (failed)
+		return RETRY_FAILED_MS;
 	return action == CHANGE_ACTION_LOCATE || action == CHANGE_ACTION_LOCATE_GONE
 	               ? RETRY_LOCATE_MS
 	               : RETRY_MS;
@@ -331,7 +334,7 @@ static void perform(struct job *job, struct vm_change_output output)
 		if (record_entered(job, &output))
 			break;
 	}
-	pause.tv_usec = (suseconds_t)retry_ms(job) * 1000;
+	pause.tv_usec = (suseconds_t)retry_ms(job, output.failed) * 1000;
 	if (output.retry)
 		evtimer_add(job->retry, &pause);
 	else if (output.action == CHANGE_ACTION_FINISH)

@@ -187,6 +187,9 @@ static bool is_one_of(const char *reason, const char *one, const char *other)
 /* What is no refusal but says where things stand; COUNT: it is one. */
 static enum change_event meaning_of(enum change_action action, const char *reason)
 {
+	/* Its link ends soon; whoever is started after it is asked again. */
+	if (!strcmp(reason, "shutting-down"))
+		return CHANGE_EVENT_SM_LOST;
 	switch (action) {
 	case CHANGE_ACTION_LEASE:
 		if (is_one_of(reason, "busy", "not-master"))

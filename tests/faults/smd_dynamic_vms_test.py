@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
 """VMs that get and give up a VF where LIDs are dynamic, in a world of fakes: the SM promises a LID before the link comes up
 and takes it back when it has gone down, whatever happens in between."""
+import threading
+
 from fake_vms import LID_FIRST, LID_LAST, World
 from smd import Locked, Stage, equal, run, wait_until
 from vm_requests import change_of, create, created, destroy, destroyed
@@ -257,6 +259,32 @@ def a_host_that_never_answers_is_named_and_asked_again():
         goes(stage)
 
 
+def told_to_end(stage, op):
+    """The SM says so to whoever asks for @op."""
+    heard = threading.Event()
+
+    def says():
+        heard.set()
+        return "shutting-down"
+
+    stage.world.fault("sm", op, says, times=1000)
+    return heard
+
+
+def an_sm_that_is_told_to_end_is_waited_for():
+    for op in ("plan", "lease", "apply"):
+        with dynamic() as stage:
+            for asked in (create, destroy):
+                heard = told_to_end(stage, op)
+                asked(stage.smd, "vm7", *(["hyp2"] if asked is create else []))
+                wait_until("it is told", heard.is_set)
+                stage.world.faults.clear()
+                stage.world.sm.stop()
+                stage.world.sm.start()
+                equal(change_of(stage.smd, "vm7")["outcome"], "done", (op, asked.__name__))
+            is_not_there(stage)
+
+
 def an_sm_that_does_not_give_back_is_named_and_asked_again():
     with dynamic() as stage:
         is_there(stage, created(stage.smd, "vm7", "hyp2"))
@@ -291,5 +319,5 @@ run([a_vm_gets_the_lowest_free_lid_and_gives_it_back, it_moves_meanwhile_and_giv
      a_plan_that_is_stale_or_a_lease_that_is_lost_is_made_anew, a_lid_that_another_was_promised_meanwhile_is_another,
      what_is_under_anothers_lease_is_waited_for, an_sm_that_dies_is_asked_again,
      what_cannot_be_announced_is_not_begun, while_the_host_of_four_is_away_others_come_and_go, a_host_that_never_answers_is_named_and_asked_again,
-     an_sm_that_is_away_is_waited_for_when_a_vm_has_gone, an_sm_that_does_not_give_back_is_named_and_asked_again,
+     an_sm_that_is_away_is_waited_for_when_a_vm_has_gone, an_sm_that_is_told_to_end_is_waited_for, an_sm_that_does_not_give_back_is_named_and_asked_again,
      what_is_left_of_one_with_guids_of_its_own_is_asked_for_again])
