@@ -168,6 +168,14 @@ static enum migration_event unseen(
 	}
 }
 
+/* The SM has a part in what cannot be taken back any more. */
+static bool is_under_way(const struct migration *m)
+{
+	enum migration_phase phase = migration_phase(m->state);
+
+	return phase == PHASE_FORWARD || phase == PHASE_BACK;
+}
+
 static enum migration_event refused(
         struct migration *m, enum migration_action action, struct json_object *answer)
 {
@@ -179,6 +187,9 @@ static enum migration_event refused(
 	/* One that has just been started becomes the master soon. */
 	if (action == ACTION_LEASE && (!strcmp(reason, "busy") || !strcmp(reason, "not-master")))
 		return EVENT_BUSY;
+	/* It goes, and whoever is started after it has forgotten lease and plan. */
+	if (is_under_way(m) && !strcmp(reason, "shutting-down"))
+		return EVENT_SM_LOST;
 	/* Another one holds the lease to move some of that; it lets go in a while. */
 	if ((action == ACTION_APPLY || action == ACTION_UNDO) && !strcmp(reason, "busy"))
 		return EVENT_BUSY;

@@ -64,6 +64,23 @@ class World:
         with self.lock:
             self.faults.append([who, what, kind, times])
 
+    def sm_told_to_end(self, op):
+        """The SM says so to whoever asks for @op, until it is another one. The event is set at the first."""
+        heard = threading.Event()
+
+        def says():
+            heard.set()
+            return "shutting-down"
+
+        self.fault("sm", op, says, times=1000)
+        return heard
+
+    def sm_another(self):
+        with self.lock:
+            self.faults = [fault for fault in self.faults if fault[0] != "sm"]
+        self.sm.stop()
+        self.sm.start()
+
     def fault_now(self, who, what):
         for fault in self.faults:
             if fault[0] == who and fault[1] == what and fault[3]:

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
 """VMs that get and give up a VF where LIDs are dynamic, in a world of fakes: the SM promises a LID before the link comes up
 and takes it back when it has gone down, whatever happens in between."""
-import threading
 
 from fake_vms import LID_FIRST, LID_LAST, World
 from smd import Locked, Stage, equal, run, wait_until
@@ -259,28 +258,14 @@ def a_host_that_never_answers_is_named_and_asked_again():
         goes(stage)
 
 
-def told_to_end(stage, op):
-    """The SM says so to whoever asks for @op."""
-    heard = threading.Event()
-
-    def says():
-        heard.set()
-        return "shutting-down"
-
-    stage.world.fault("sm", op, says, times=1000)
-    return heard
-
-
 def an_sm_that_is_told_to_end_is_waited_for():
     for op in ("plan", "lease", "apply"):
         with dynamic() as stage:
             for asked in (create, destroy):
-                heard = told_to_end(stage, op)
+                heard = stage.world.sm_told_to_end(op)
                 asked(stage.smd, "vm7", *(["hyp2"] if asked is create else []))
                 wait_until("it is told", heard.is_set)
-                stage.world.faults.clear()
-                stage.world.sm.stop()
-                stage.world.sm.start()
+                stage.world.sm_another()
                 equal(change_of(stage.smd, "vm7")["outcome"], "done", (op, asked.__name__))
             is_not_there(stage)
 

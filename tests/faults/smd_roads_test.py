@@ -255,6 +255,19 @@ def an_sm_that_dies_while_it_applies_is_waited_for():
         all_running(stage)
 
 
+def an_sm_that_is_told_to_end_is_waited_for():
+    for op, outcome, at in (("lease", "done", "hyp2"), ("apply", "done", "hyp2"), ("undo", "failed-at-source", "hyp1")):
+        with Stage() as stage:
+            heard = stage.world.sm_told_to_end(op)
+            if op == "undo":
+                stage.world.fault("hyp2", "HOST_ATTACH", "fail")
+            number = stage.smd.migrate("vm1", "hyp2")[1]["id"]
+            wait_until("it is told", heard.is_set)
+            stage.world.sm_another()
+            checked(stage, stage.smd.wait_for(number), outcome, at)
+            all_running(stage)
+
+
 def a_lease_that_ends_between_naming_and_vacating_is_taken_again():
     """Behind vacating, or on the way back behind the GUIDs: before that an SM meets one of them at two slots."""
     def restart(sm):
@@ -491,7 +504,7 @@ run([the_vm_moves_and_comes_back, without_an_sm_nothing_is_asked_of_one,
      a_vm_whose_guids_nobody_takes_back_keeps_them_where_it_is,
      a_slot_that_kept_the_vms_guid_gives_it_up_when_its_agent_is_back, a_plan_that_cannot_be_applied_is_undone,
      a_failed_attach_goes_on_at_the_source, an_sm_that_is_never_quiet_goes_on_at_the_source, a_stale_plan_is_made_anew,
-     a_busy_sm_is_asked_again, an_sm_that_dies_while_it_applies_is_waited_for,
+     a_busy_sm_is_asked_again, an_sm_that_dies_while_it_applies_is_waited_for, an_sm_that_is_told_to_end_is_waited_for,
      a_lease_that_ends_between_naming_and_vacating_is_taken_again,
      an_sm_that_is_gone_before_it_is_asked_to_apply_needs_no_undo, a_move_that_a_sweep_has_made_is_taken,
      an_sm_that_comes_back_and_is_never_quiet_leaves_no_guid_behind,

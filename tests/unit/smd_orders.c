@@ -254,7 +254,9 @@ static void the_sms_answers_mean_what_they_say(void **unused)
 	        {"not the master yet", ACTION_LEASE, "{\"ok\":false,\"reason\":\"not-master\"}",
 	                EVENT_BUSY},
 	        {"told to end", ACTION_LEASE, "{\"ok\":false,\"reason\":\"shutting-down\"}",
-	                EVENT_FAILED},
+	                EVENT_SM_LOST},
+	        {"told to end", ACTION_APPLY, "{\"ok\":false,\"reason\":\"shutting-down\"}",
+	                EVENT_SM_LOST},
 	        {"planned", ACTION_PLAN, "{\"ok\":true,\"hash\":\"h\"}", EVENT_DONE},
 	        {"planned without a hash", ACTION_PLAN, "{\"ok\":true}", EVENT_FAILED},
 	        {"there by a sweep", ACTION_PLAN, "{\"ok\":false,\"reason\":\"same-place\"}",
@@ -311,6 +313,16 @@ static void between_shared_ports_an_sm_that_is_no_master_yet_is_asked_again(void
 #define LOCATED                                                                                    \
 	"{\"ok\":true,\"lid\":11,\"gid\":\"fe80::1\",\"switch_guid\":\"0x101\",\"switch_port\":%"  \
 	"s}"
+
+static void an_sm_that_is_told_to_end_refuses_what_has_not_begun(void **unused)
+{
+	struct migration m = begun(STATE_LOCATING);
+
+	assert_int_equal(told(&m, ACTION_LOCATE, "{\"ok\":false,\"reason\":\"shutting-down\"}"),
+	        EVENT_FAILED);
+	assert_string_equal(m.testimony.findings[0].reason, "shutting-down");
+	migration_clear(&m);
+}
 
 static void a_vm_elsewhere_than_its_host_says_is_refused(void **unused)
 {
@@ -395,6 +407,7 @@ int main(void)
 	        cmocka_unit_test(paths_that_the_sm_answers_reach_reconnect_in_both_directions),
 	        cmocka_unit_test(the_sms_answers_mean_what_they_say),
 	        cmocka_unit_test(between_shared_ports_an_sm_that_is_no_master_yet_is_asked_again),
+	        cmocka_unit_test(an_sm_that_is_told_to_end_refuses_what_has_not_begun),
 	        cmocka_unit_test(a_vm_elsewhere_than_its_host_says_is_refused),
 	        cmocka_unit_test(a_changed_lid_is_found_after_the_move),
 	        cmocka_unit_test(another_guid_at_the_slot_is_refused_before_the_commit),
