@@ -46,6 +46,7 @@ static void what_is_left_finishes_a_plan_interrupted_anywhere(void **state)
 		left_of(plan, &left, REFUSAL_NONE);
 		assert_true(left.links_done && left.routes_done);
 		assert_int_equal(left.sets.change_count, 0);
+		plan_left_clear(&left);
 		plan_destroy(plan);
 	}
 }
