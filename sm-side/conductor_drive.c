@@ -86,17 +86,23 @@ const char *drive_feed(struct drive *d, enum migration_event event)
 
 /* ---- performing ---- */
 
-void drive_timer_arm(struct drive *d)
+void conductor_timer_arm(struct event *timer, uint64_t due)
 {
-	struct migration *m = drive_migration(d);
-	uint64_t due = m ? migration_next_us(m) : 0, now = monotonic_us();
+	uint64_t now = monotonic_us();
 	uint64_t left = due > now ? due - now : 0;
 	struct timeval pause = {(time_t)(left / US_PER_S), (suseconds_t)(left % US_PER_S)};
 
 	if (!due)
-		evtimer_del(d->timer);
+		evtimer_del(timer);
 	else
-		evtimer_add(d->timer, &pause);
+		evtimer_add(timer, &pause);
+}
+
+void drive_timer_arm(struct drive *d)
+{
+	struct migration *m = drive_migration(d);
+
+	conductor_timer_arm(d->timer, m ? migration_next_us(m) : 0);
 }
 
 static void forget_asked(struct drive *d)

@@ -11,7 +11,7 @@
 #include "notifier/base/monotonic.h"
 #include "sm-side/plan_evidence.h"
 
-static int append(struct conductor *c, const struct record *records, size_t count, bool durable)
+int conductor_append(struct conductor *c, const struct record *records, size_t count, bool durable)
 {
 	int err = journal_append(c->journal, records, count, durable);
 
@@ -23,7 +23,7 @@ static int append(struct conductor *c, const struct record *records, size_t coun
 int conductor_record_epoch(struct conductor *c, uint64_t epoch)
 {
 	struct record record = {RECORD_epoch, {.epoch = {epoch, conductor_wall_us()}}};
-	int err = append(c, &record, 1, true);
+	int err = conductor_append(c, &record, 1, true);
 
 	if (!err)
 		c->ledger->epoch = epoch;
@@ -37,7 +37,7 @@ static int end_record(struct conductor *c, struct ledger_entry *entry)
 
 	if (err)
 		return err;
-	err = append(c, records.at, records.count, true);
+	err = conductor_append(c, records.at, records.count, true);
 	ledger_records_clear(&records);
 	entry->end_is_owed = err;
 	return err;
@@ -59,7 +59,7 @@ int conductor_record_intent(struct conductor *c, const struct migration_intent *
 	int err = conductor_record_ends(c);
 
 	if (!err)
-		err = append(c, &record, 1, true);
+		err = conductor_append(c, &record, 1, true);
 
 	die_point(DIE_SMD_INTENT, "written");
 	return err;
@@ -78,7 +78,7 @@ int drive_record_state(struct drive *d, bool durable)
 	if (err)
 		return err;
 	die_point(DIE_SMD_RECORD, migration_state_name(m->state));
-	err = append(d->conductor, records.at, records.count, durable);
+	err = conductor_append(d->conductor, records.at, records.count, durable);
 	ledger_records_clear(&records);
 	d->entry->end_is_owed = err && migration_ended(m);
 	die_point(DIE_SMD_RECORDED, migration_state_name(m->state));
@@ -96,7 +96,7 @@ int drive_record_plan(struct drive *d, struct json_object *answer)
 		return err;
 	}
 	record.value.plan.migration = drive_migration(d)->intent.id;
-	err = append(d->conductor, &record, 1, false);
+	err = conductor_append(d->conductor, &record, 1, false);
 	die_point(DIE_SMD_PLAN, "written");
 	return err;
 }

@@ -74,6 +74,8 @@ struct migration *drive_migration(const struct drive *d);
 void drive_perform(struct drive *d, struct migration_output output);
 /* Be called when the migration's next deadline is due. */
 void drive_timer_arm(struct drive *d);
+/* The same for any event's timer; @due in us of the monotonic clock, 0: not at all. */
+void conductor_timer_arm(struct event *timer, uint64_t due);
 /* Feed an event; NULL, or the name of why it was refused. */
 const char *drive_feed(struct drive *d, enum migration_event event);
 /* Callbacks of its events. */
@@ -86,6 +88,7 @@ void conductor_rows_let_go(struct conductor *c, struct migration *migration);
 
 /* conductor_record.c: 0, or what journal_append says, which has been logged */
 
+int conductor_append(struct conductor *c, const struct record *records, size_t count, bool durable);
 int conductor_record_epoch(struct conductor *c, uint64_t epoch);
 /* After the ends that are owed. */
 int conductor_record_intent(struct conductor *c, const struct migration_intent *intent);

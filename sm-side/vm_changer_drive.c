@@ -28,14 +28,7 @@ void job_answered(struct job *job, unsigned party, bool done)
 
 void job_timer_arm(struct job *job)
 {
-	uint64_t due = job->change ? vm_change_next_us(job->change) : 0, now = monotonic_us();
-	uint64_t left = due > now ? due - now : 0;
-	struct timeval pause = {(time_t)(left / US_PER_S), (suseconds_t)(left % US_PER_S)};
-
-	if (!due)
-		evtimer_del(job->timer);
-	else
-		evtimer_add(job->timer, &pause);
+	conductor_timer_arm(job->timer, job->change ? vm_change_next_us(job->change) : 0);
 }
 
 /* ---- performing ---- */

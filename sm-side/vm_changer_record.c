@@ -1,20 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 #include "sm-side/vm_changer_state.h"
 
-#include <string.h>
-
 #include "notifier/base/die_point.h"
-#include "notifier/base/log.h"
-
-static int append(
-        struct vm_changer *changer, const struct record *records, size_t count, bool durable)
-{
-	int err = journal_append(changer->conductor->journal, records, count, durable);
-
-	if (err)
-		log_error("journal", "a record could not be written: %s", strerror(-err));
-	return err;
-}
 
 int job_record_state(struct job *job, bool durable)
 {
@@ -23,7 +10,7 @@ int job_record_state(struct job *job, bool durable)
 	int err;
 
 	die_point(DIE_VM_RECORD, change_state_name(change->state));
-	err = append(job->changer, &record, 1, durable);
+	err = conductor_append(job->changer->conductor, &record, 1, durable);
 	change->end_is_owed = err && vm_change_ended(change);
 	die_point(DIE_VM_RECORDED, change_state_name(change->state));
 	return err;
@@ -38,7 +25,7 @@ int vm_changer_record_ends(struct vm_changer *changer)
 
 		if (!c->end_is_owed)
 			continue;
-		err = append(changer, &record, 1, true);
+		err = conductor_append(changer->conductor, &record, 1, true);
 		c->end_is_owed = err;
 	}
 	return err;
@@ -55,7 +42,7 @@ int vm_changer_record_intent(struct vm_changer *changer, const struct vm_change_
 	int err = conductor_record_ends(c);
 
 	if (!err)
-		err = append(changer, records, 2, true);
+		err = conductor_append(c, records, 2, true);
 	if (!err)
 		c->ledger->epoch = intent->epoch;
 	die_point(DIE_VM_INTENT, "written");
