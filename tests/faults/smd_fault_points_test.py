@@ -197,27 +197,43 @@ def killed_with_four_under_way_all_end_by_name_and_in_order():
             with_four_under_way(f"{place}:{1 + number // EACH % len(CROWD)}")
 
 
-RECOVERING = [f"smd-{place}:recovering" for place in ("record", "recorded", "ask", "asked")]
+def places_in(*words):
+    return [f"smd-{place}:{word}" for word in words for place in ("record", "recorded", "ask", "asked")]
+
+
+RECOVERING = places_in("recovering")
+SET_RIGHT, SET_RIGHT_BACK = places_in("renaming", "revacating"), places_in("back-renaming", "back-revacating")
+
+
+def killed_twice(first, places, outcome, happens=moves):
+    """At @first, and its successor at each of @places."""
+    for place in places:
+        with Stage(env={"TETHER_DIE_AT": f"{first}:1"}) as stage:
+            happens(stage)
+            stage.smd.migrate("vm1", "hyp2")
+            equal(stage.smd.wait(), -9, f"{first}: tether-smd died by itself")
+            stage.smd.start(TETHER_DIE_AT=f"{place}:1")
+            equal(stage.smd.wait(), -9, f"{place}: its successor died by itself")
+            stage.smd.start()
+            migration = stage.smd.wait_for(1)
+            equal(migration["outcome"], outcome, place)
+            everything_is_in_order(stage, first, migration)
 
 
 def killed_where_it_looks_where_things_stand_its_successor_looks_again():
-    for place in RECOVERING:
-        with Stage(env={"TETHER_DIE_AT": "smd-asked:detaching:1"}) as stage:
-            stage.smd.migrate("vm1", "hyp2")
-            stage.smd.wait()
-            stage.smd.start(TETHER_DIE_AT=f"{place}:1")
-            equal(stage.smd.wait(), -9, f"{place}: tether-smd died by itself")
-            stage.smd.start()
-            migration = stage.smd.wait_for(1)
-            equal(migration["outcome"], "done", place)
-            everything_is_in_order(stage, "smd-asked:detaching", migration)
+    killed_twice("smd-asked:detaching", RECOVERING, "done")
+
+
+def killed_where_it_sets_guids_right_its_successor_does():
+    killed_twice("smd-ask:vacating", SET_RIGHT, "done")
+    killed_twice("smd-ask:back-naming", SET_RIGHT_BACK, "failed-at-source", cannot_attach)
 
 
 PASSED = set()
 
 
 def killed_on(roads):
-    had, number = set(RECOVERING), 0
+    had, number = {*RECOVERING, *SET_RIGHT, *SET_RIGHT_BACK}, 0
     for happens, outcome, settings in roads:
         for place in places_of(happens, outcome, settings):
             if place in had:
@@ -246,4 +262,5 @@ def together_the_roads_pass_all_places_of_the_table():
 run([killed_anywhere_on_any_road_it_ends_by_name_and_in_order,
      killed_anywhere_on_any_road_of_a_copy_it_ends_by_name_and_in_order,
      together_the_roads_pass_all_places_of_the_table, killed_with_four_under_way_all_end_by_name_and_in_order,
-     killed_where_it_looks_where_things_stand_its_successor_looks_again])
+     killed_where_it_looks_where_things_stand_its_successor_looks_again,
+     killed_where_it_sets_guids_right_its_successor_does])
