@@ -79,7 +79,10 @@ int move_address_take(struct move *move, const Tether__Event *event)
 	if (!move->knows_address)
 		take_address(move, event->address);
 	move->knows_address = true;
-	move->shared_port |= event->shared_port;
+	/* Who opens a device looks at it, but not before the device has been taken: the event that
+	 * says so first is older than that. */
+	if (event->shared_port && !move->shared_port)
+		move->shared_port = true;
 	if (!move->shared_port)
 		return 0;
 	err = move->state == MOVE_KNOWN ? take_lids(move, event) : 0;
