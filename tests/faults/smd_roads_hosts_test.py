@@ -1,27 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
-"""Roads of a migration through tether-smd, with fake hosts, shims and SM at the other ends of its sockets."""
+"""Roads of a migration through tether-smd, among fakes: what hosts, agents and processes do and leave undone."""
 from fake_host import VERSION
+from roads import all_running, at, checked, fails_back_at_the_source, hosts_say_addresses, states
 from smd import Stage, equal, run, wait_until
-
-
-def states(migration):
-    return [step["state"] for step in migration["steps"]]
-
-
-def at(stage, vm):
-    return stage.world.vms[vm]["host"]
-
-
-def checked(stage, migration, outcome, host):
-    equal(migration["outcome"], outcome, f"outcome ({migration['refusals']})")
-    equal(at(stage, "vm1"), host, "the VM's host")
-    equal(stage.world.complaints(), [], "afterwards")
-    return migration
-
-
-def all_running(stage):
-    equal({s.state for s in stage.world.shims.values()}, {"running"}, "processes")
 
 
 def the_vm_moves_and_comes_back():
@@ -36,25 +18,6 @@ def the_vm_moves_and_comes_back():
         checked(stage, stage.smd.move("vm1", "hyp1"), "done", "hyp1")
         checked(stage, stage.smd.move("vm2", "hyp2"), "done", "hyp1")
         all_running(stage)
-
-
-def hosts_say_addresses(stage):
-    """Where no SM can be asked for them."""
-    for slot in stage.world.slots.values():
-        slot["address"] = {"lid": stage.world.fabric[slot["port_guid"]]["lid"]}
-    for host in stage.world.hosts.values():
-        host.stop()
-        host.start()
-    stage.smd.hosts_here(3)
-
-
-def without_an_sm_nothing_is_asked_of_one():
-    with Stage(fabric="none") as stage:
-        stage.world.sm.stop()
-        hosts_say_addresses(stage)
-        migration = stage.smd.move("vm1", "hyp2")
-        equal(migration["outcome"], "done")
-        equal([s for s in states(migration) if s in ("locating", "leasing", "naming", "applying")], [])
 
 
 def a_veto_is_refused_with_its_reason_and_nothing_changes():
@@ -113,14 +76,6 @@ def abort_before_the_commit_aborts_and_after_it_is_too_late():
         checked(stage, stage.smd.move("vm1", "hyp2"), "done", "hyp2")
         equal(answers[1], "too-late")
         equal(stage.smd.ask("POST", "/v1/migrations/2/abort")[1]["reason"], "ended")
-
-
-def fails_back_at_the_source(who, what, kind="fail", **settings):
-    with Stage(**settings) as stage:
-        stage.world.fault(who, what, kind)
-        checked(stage, stage.smd.move("vm1", "hyp2"), "failed-at-source", "hyp1")
-        all_running(stage)
-        checked(stage, stage.smd.move("vm1", "hyp2"), "done", "hyp2")
 
 
 def a_failed_release_goes_on_at_the_source():
@@ -208,129 +163,8 @@ def a_slot_that_kept_the_vms_guid_gives_it_up_when_its_agent_is_back():
         checked(stage, stage.smd.move("vm1", "hyp2"), "done", "hyp2")
 
 
-def a_plan_that_cannot_be_applied_is_undone():
-    fails_back_at_the_source("sm", "apply", "not-acknowledged")
-
-
 def a_failed_attach_goes_on_at_the_source():
     fails_back_at_the_source("hyp2", "HOST_ATTACH")
-
-
-def an_sm_that_is_never_quiet_goes_on_at_the_source():
-    with Stage(apply_ms=200, plan_ms=200) as stage:
-        stage.world.fault("sm", "lease", "busy", times=1000)
-        checked(stage, stage.smd.move("vm1", "hyp2"), "failed-at-source", "hyp1")
-        all_running(stage)
-
-
-def a_stale_plan_is_made_anew():
-    with Stage() as stage:
-        stage.world.fault("sm", "apply", "stale-plan")
-        migration = checked(stage, stage.smd.move("vm1", "hyp2"), "done", "hyp2")
-        equal("replanning" in states(migration), True)
-
-
-def a_busy_sm_is_asked_again():
-    with Stage() as stage:
-        for op in ("lease", "apply"):
-            stage.world.fault("sm", op, "busy", times=3)
-        checked(stage, stage.smd.move("vm1", "hyp2"), "done", "hyp2")
-    with Stage() as stage:
-        stage.world.fault("hyp2", "HOST_ATTACH", "fail")
-        stage.world.fault("sm", "undo", "busy", times=3)
-        checked(stage, stage.smd.move("vm1", "hyp2"), "failed-at-source", "hyp1")
-        all_running(stage)
-
-
-def an_sm_that_dies_while_it_applies_is_waited_for():
-    with Stage() as stage:
-        def die():
-            stage.world.sm.stop()
-            stage.world.sm.start()
-            return "silent"
-
-        stage.world.fault("sm", "apply", die)
-        migration = checked(stage, stage.smd.move("vm1", "hyp2"), "done", "hyp2")
-        equal("leasing-again" in states(migration), True)
-        all_running(stage)
-
-
-def an_sm_that_is_told_to_end_is_waited_for():
-    for op, outcome, at in (("lease", "done", "hyp2"), ("apply", "done", "hyp2"), ("undo", "failed-at-source", "hyp1")):
-        with Stage() as stage:
-            heard = stage.world.sm_told_to_end(op)
-            if op == "undo":
-                stage.world.fault("hyp2", "HOST_ATTACH", "fail")
-            number = stage.smd.migrate("vm1", "hyp2")[1]["id"]
-            wait_until("it is told", heard.is_set)
-            stage.world.sm_another()
-            checked(stage, stage.smd.wait_for(number), outcome, at)
-            all_running(stage)
-
-
-def a_lease_that_ends_between_naming_and_vacating_is_taken_again():
-    """Behind vacating, or on the way back behind the GUIDs: before that an SM meets one of them at two slots."""
-    def restart(sm):
-        sm.stop()
-        sm.start()
-
-    for ends in (lambda sm: sm.leases.clear(), restart):
-        for kind, outcome, host in ((None, "done", "hyp2"), ("fail", "failed-at-source", "hyp1")):
-            with Stage(plan_ms=300) as stage:
-                stage.world.fault("hyp1", "HOST_SET_GUIDS", lambda: ends(stage.world.sm) or kind)
-                checked(stage, stage.smd.move("vm1", "hyp2"), outcome, host)
-                all_running(stage)
-
-
-def an_sm_that_is_gone_before_it_is_asked_to_apply_needs_no_undo():
-    with Stage(apply_ms=300) as stage:
-        stage.world.fault("hyp1", "HOST_SET_GUIDS", stage.world.sm.stop)
-        checked(stage, stage.smd.move("vm1", "hyp2"), "failed-at-source", "hyp1")
-        all_running(stage)
-
-
-def restarted_after_a_sweep(keeps_lids):
-    def die(stage):
-        stage.world.sm.stop()
-        stage.world.sm.sweep(keeps_lids)
-        stage.world.sm.start()
-        return "silent"
-
-    stage = Stage()
-    stage.world.fault("sm", "apply", lambda: die(stage))
-    return stage
-
-
-def a_move_that_a_sweep_has_made_is_taken():
-    with restarted_after_a_sweep(True) as stage:
-        migration = checked(stage, stage.smd.move("vm1", "hyp2"), "done", "hyp2")
-        equal("confirming" in states(migration), True)
-        all_running(stage)
-
-
-def a_lid_that_a_sweep_has_changed_is_not_called_done():
-    with restarted_after_a_sweep(False) as stage:
-        migration = stage.smd.move("vm1", "hyp2")
-        # Nobody is waited for who is told that it is given up.
-        wait_until("all are told", lambda: {s.state for s in stage.world.shims.values()} == {"errored"})
-        checked(stage, migration, "lost", "hyp2")
-        equal([r["reason"] for r in migration["refusals"]], ["lid-changed"])
-
-
-def an_sm_that_comes_back_and_is_never_quiet_leaves_no_guid_behind():
-    with Stage(apply_ms=300, plan_ms=200) as stage:
-        def die():
-            stage.world.sm.stop()
-            stage.world.sm.start()
-            stage.world.fault("sm", "lease", "not-master", times=1000)
-            return "silent"
-
-        stage.world.fault("sm", "apply", die)
-        migration = stage.smd.move("vm1", "hyp2")
-        # What it was asked to apply it may have applied, and cannot be asked to undo.
-        equal(migration["outcome"], "lost")
-        equal(at(stage, "vm1"), "hyp1")
-        equal(stage.world.complaints(), [])
 
 
 def a_peer_left_behind_ends_with_errors_and_the_rest_goes_on():
@@ -494,25 +328,17 @@ def an_agent_that_dies_after_the_commit_is_waited_for():
             all_running(stage)
 
 
-run([the_vm_moves_and_comes_back, without_an_sm_nothing_is_asked_of_one,
-     a_veto_is_refused_with_its_reason_and_nothing_changes, a_peer_without_shim_is_refused_by_its_qpn,
-     a_process_that_does_not_stop_aborts, broken_qps_are_connected_again_after_an_abort,
-     abort_before_the_commit_aborts_and_after_it_is_too_late, a_failed_release_goes_on_at_the_source,
-     a_failed_detach_goes_on_at_the_source, a_failed_copy_of_memory_goes_on_at_the_source,
-     nobody_assumes_where_the_memory_is, a_vf_that_cannot_be_given_back_is_given_back_later,
-     guids_that_cannot_be_set_go_on_at_the_source, guids_that_are_taken_back_late_go_on_at_the_source,
-     a_vm_whose_guids_nobody_takes_back_keeps_them_where_it_is,
-     a_slot_that_kept_the_vms_guid_gives_it_up_when_its_agent_is_back, a_plan_that_cannot_be_applied_is_undone,
-     a_failed_attach_goes_on_at_the_source, an_sm_that_is_never_quiet_goes_on_at_the_source, a_stale_plan_is_made_anew,
-     a_busy_sm_is_asked_again, an_sm_that_dies_while_it_applies_is_waited_for, an_sm_that_is_told_to_end_is_waited_for,
-     a_lease_that_ends_between_naming_and_vacating_is_taken_again,
-     an_sm_that_is_gone_before_it_is_asked_to_apply_needs_no_undo, a_move_that_a_sweep_has_made_is_taken,
-     an_sm_that_comes_back_and_is_never_quiet_leaves_no_guid_behind,
-     a_lid_that_a_sweep_has_changed_is_not_called_done,
+run([the_vm_moves_and_comes_back, a_veto_is_refused_with_its_reason_and_nothing_changes,
+     a_peer_without_shim_is_refused_by_its_qpn, a_process_that_does_not_stop_aborts,
+     broken_qps_are_connected_again_after_an_abort, abort_before_the_commit_aborts_and_after_it_is_too_late,
+     a_failed_release_goes_on_at_the_source, a_failed_detach_goes_on_at_the_source,
+     a_failed_copy_of_memory_goes_on_at_the_source, nobody_assumes_where_the_memory_is,
+     a_vf_that_cannot_be_given_back_is_given_back_later, guids_that_cannot_be_set_go_on_at_the_source,
+     guids_that_are_taken_back_late_go_on_at_the_source, a_vm_whose_guids_nobody_takes_back_keeps_them_where_it_is,
+     a_slot_that_kept_the_vms_guid_gives_it_up_when_its_agent_is_back, a_failed_attach_goes_on_at_the_source,
      a_peer_left_behind_ends_with_errors_and_the_rest_goes_on, what_nobody_can_rebuild_is_lost_and_the_vm_has_its_vf,
      a_vm_without_a_vf_is_given_one_where_it_is, a_vf_that_cannot_be_given_is_lost_again_and_nothing_moves,
      without_an_sm_a_vf_is_given_back_too, the_overall_deadline_ends_it_with_errors_while_the_hosts_go_on,
-     an_agent_that_dies_and_comes_back_before_the_commit_is_waited_for,
-     nothing_is_committed_while_the_destination_is_away, a_vm_that_no_agent_shows_any_more_is_given_a_vf_when_one_does,
-     a_host_of_another_version_is_refused_and_both_are_named, a_process_that_has_ended_holds_nobody_up_for_long,
-     an_agent_that_dies_after_the_commit_is_waited_for])
+     an_agent_that_dies_and_comes_back_before_the_commit_is_waited_for, nothing_is_committed_while_the_destination_is_away,
+     a_vm_that_no_agent_shows_any_more_is_given_a_vf_when_one_does, a_host_of_another_version_is_refused_and_both_are_named,
+     a_process_that_has_ended_holds_nobody_up_for_long, an_agent_that_dies_after_the_commit_is_waited_for])
