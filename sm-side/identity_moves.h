@@ -53,7 +53,7 @@ struct move_member {
 	 * NOT_ACKNOWLEDGED, SHUTTING_DOWN, NO_MEMORY. */
 	enum refusal refused;
 	struct move_result result;
-	/* identity_moves.c's own. */
+	/* The group's own (move_group.h). */
 	bool has_begun, are_sides_put, are_sides_taken;
 };
 

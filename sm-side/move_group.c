@@ -25,10 +25,11 @@ uint32_t move_group_going(const struct move_group *group)
 	return count;
 }
 
-void move_group_refuse_all(struct move_group *group, enum refusal refused)
+bool move_group_refuse_all(struct move_group *group, enum refusal refused)
 {
 	EACH_GOING(group, member)
 	member->refused = refused;
+	return false;
 }
 
 /* ---- what is left ---- */

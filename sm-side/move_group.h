@@ -2,7 +2,7 @@
 /*
  * Those who are carried out together, of whom some drop out on the way: what is left of their plans
  * now, the one plan that they are, and whose a Set was that several have needed. For
- * identity_moves.c.
+ * identity_moves.c and its rooms (move_waves, move_tops, move_ends).
  */
 #ifndef TETHER_MOVE_GROUP_H
 #define TETHER_MOVE_GROUP_H
@@ -44,7 +44,8 @@ static inline const struct plan *member_plan(const struct move_member *member)
 }
 
 uint32_t move_group_going(const struct move_group *group);
-void move_group_refuse_all(struct move_group *group, enum refusal refused);
+/* False, for the caller to pass on. */
+bool move_group_refuse_all(struct move_group *group, enum refusal refused);
 
 /*
  * What is left of each, by what OpenSM believes now, by member. Whose plan is not good any more, or
