@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 #include "sm-side/migration.h"
 
-#include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "notifier/base/cleanup.h"
-#include "sm-side/migration_table.h"
+#include "sm-side/migration_road.h"
 
 enum { US_PER_MS = 1000 };
 
@@ -47,114 +44,6 @@ static void timeline_add(struct migration *m, enum migration_state state, uint64
 	        .ended_us = migration_phase(state) == PHASE_ENDED ? now_us : 0};
 }
 
-static bool action_needs_fabric(enum migration_action action)
-{
-	return migration_action_parties(action) == PARTY_SM || action == ACTION_NAME_DESTINATION ||
-	       action == ACTION_NAME_SOURCE || action == ACTION_NAME_SOURCE_BACK ||
-	       action == ACTION_NAME_DESTINATION_BACK || action == ACTION_LINK_DESTINATION ||
-	       action == ACTION_LINK_SOURCE_BACK;
-}
-
-/* With prepopulated LIDs all links are up all the time, so no sweep is to be waited for. */
-static bool is_of_links(enum migration_state state)
-{
-	enum migration_action action = migration_state_action(state);
-
-	return action == ACTION_LINK_DESTINATION || action == ACTION_LINK_SOURCE_BACK ||
-	       action == ACTION_WAKE;
-}
-
-/* Whose QPs end with errors has no need of a port that is active; what a sweep has done is seen
- * when the port is. */
-static bool is_not_of_its_links(const struct migration *m, enum migration_state state)
-{
-	if (!m->intent.dynamic)
-		return is_of_links(state);
-	if (migration_state_action(state) == ACTION_WAKE && m->given_up)
-		return true;
-	return state == STATE_CONFIRMING ||
-	       ((state == STATE_BACK_LINKING || state == STATE_BACK_WAKING) && !m->unlinked);
-}
-
-static bool is_all_the_sms(enum migration_state state)
-{
-	return migration_action_parties(migration_state_action(state)) == PARTY_SM;
-}
-
-/* Between shared ports there is nothing to plan and nothing to lease; the SM is told where the
- * alias GUID is. */
-static bool is_of_aliases(enum migration_state state)
-{
-	enum migration_action action = migration_state_action(state);
-
-	return action == ACTION_APPLY || action == ACTION_UNDO;
-}
-
-/* With dynamic LIDs no two links are up with one GUID, and between shared ports there is no lease:
- * nothing to be set right before that. */
-static bool is_before_lease(enum migration_state state)
-{
-	return state == STATE_RENAMING || state == STATE_REVACATING ||
-	       state == STATE_BACK_RENAMING || state == STATE_BACK_REVACATING;
-}
-
-/* Without an SM there is no plan, no lease and no GUID to move. Where no GUID was touched there is
- * nothing to undo; else a sweep may have made the move, though nothing was applied. */
-static bool is_stepped_over(const struct migration *m, enum migration_state state)
-{
-	if (is_before_lease(state) && (m->intent.dynamic || m->intent.shared_port))
-		return true;
-	if ((state == STATE_BACK_NAMING || state == STATE_BACK_RENAMING) && !m->vacated)
-		return true;
-	if ((state == STATE_BACK_VACATING || state == STATE_BACK_UNDOING) && !m->applied)
-		return true;
-	if (is_not_of_its_links(m, state))
-		return true;
-	if (m->intent.shared_port)
-		return is_all_the_sms(state) && !(m->intent.fabric && is_of_aliases(state));
-	return !m->intent.fabric && action_needs_fabric(migration_state_action(state));
-}
-
-/* Whose QPs were told to end with errors has no steps left to go through. */
-static bool is_pointless(const struct migration *m, enum migration_state state)
-{
-	return m->given_up && state != STATE_ERRORING &&
-	       migration_action_parties(migration_state_action(state)) == PARTY_TREE;
-}
-
-/* A VM that is given a VF where it is has nowhere to go back to. */
-static enum migration_state back_instead(enum migration_state state)
-{
-	switch (state) {
-	case STATE_BACK_LEASING:
-	case STATE_BACK_NAMING:
-	case STATE_BACK_UNLEASING:
-		return STATE_BACK_UNLEASING;
-	default:
-		return STATE_LOST;
-	}
-}
-
-static enum migration_state entered_instead(const struct migration *m, enum migration_state state)
-{
-	if (m->intent.reattach && migration_phase(state) == PHASE_BACK)
-		state = back_instead(state);
-	while (is_stepped_over(m, state))
-		state = migration_lookup(state, EVENT_DONE).to;
-	if (!is_pointless(m, state))
-		return state;
-	return m->intent.reattach ? STATE_DONE : STATE_LOST;
-}
-
-static unsigned parties_of(const struct migration *m, enum migration_state state)
-{
-	unsigned parties = migration_action_parties(migration_state_action(state));
-
-	if (!m->intent.fabric || (m->intent.shared_port && !is_of_aliases(state)))
-		parties &= ~PARTY_SM;
-	return parties;
-}
-
 /* However often a plan is made anew, all attempts together have the time of one. */
 static bool keeps_timer(enum migration_state from, enum migration_state to)
 {
@@ -178,26 +67,18 @@ static bool is_past_commit(enum migration_state state)
 	return migration_phase(state) == PHASE_FORWARD || migration_phase(state) == PHASE_BACK;
 }
 
-/* The way back is driven. */
-static enum migration_report report_before(const struct migration *m, enum migration_state state)
-{
-	if (!m->intent.called || migration_phase(state) != PHASE_FORWARD)
-		return REPORT_NONE;
-	return migration_action_report(migration_state_action(state));
-}
-
 static struct migration_output enter(struct migration *m, enum migration_state to, uint64_t now_us)
 {
 	/* Who was not there yet when it was given up is told now. */
 	bool tell = m->given_up && m->state == STATE_RECOVERING && !m->intent.reattach;
 
-	to = entered_instead(m, to);
+	to = migration_road_entered(m, to);
 	timers_set(m, to, now_us);
 	timeline_add(m, to, now_us);
 	m->state = to;
-	m->awaited = parties_of(m, to);
+	m->awaited = migration_road_parties(m, to);
 	m->failed = m->waits_turn = false;
-	m->awaited_report = report_before(m, to);
+	m->awaited_report = migration_road_report(m, to);
 	if (migration_phase(to) == PHASE_FORWARD)
 		m->committed = true;
 	else if (migration_phase(to) == PHASE_LEAVING)
@@ -228,40 +109,18 @@ static struct migration_output give_up(
 	return output;
 }
 
-/* The road of a migration whose memory has just moved and whose QPs are beyond saving. */
-static enum migration_state reattach_start(const struct migration_intent *intent)
-{
-	bool shows_guids = !strcmp(intent->source.host, intent->destination.host) &&
-	                   !strcmp(intent->source.slot, intent->destination.slot);
-
-	return shows_guids ? STATE_ATTACHING : STATE_LEASING_AGAIN;
-}
-
 struct migration_output migration_start(struct migration *migration, uint64_t now_us)
 {
 	const struct migration_intent *intent = &migration->intent;
 	struct migration_output output;
 
 	migration->given_up = intent->reattach;
-	output = enter(
-	        migration, intent->reattach ? reattach_start(intent) : STATE_LOCATING, now_us);
+	output = enter(migration,
+	        intent->reattach ? migration_road_reattach(intent) : STATE_LOCATING, now_us);
 
 	/* The first record holds the intent, also where the SM need not be asked. */
 	output.durable = true;
 	return output;
-}
-
-/* Whatever the road forward has behind it was reported, or found done. */
-static unsigned reports_before(const struct migration *m, enum migration_state journalled)
-{
-	unsigned taken = 0;
-
-	if (migration_phase(journalled) != PHASE_FORWARD)
-		return 0;
-	for (enum migration_state state = STATE_RELEASING; state < journalled; state++)
-		if (report_before(m, state) != REPORT_NONE)
-			taken |= 1U << report_before(m, state);
-	return taken;
 }
 
 struct migration_output migration_recover(struct migration *migration,
@@ -274,7 +133,7 @@ struct migration_output migration_recover(struct migration *migration,
 	/* The last records may be missing from the disk: undoing nothing does no harm. */
 	migration->applied = migration->unlinked = migration->committed;
 	migration->vacated |= migration_phase(journalled) == PHASE_FORWARD;
-	migration->reports_taken = reports_before(migration, journalled);
+	migration->reports_taken = migration_road_reported(migration, journalled);
 	if (migration->committed && left_ms)
 		migration->overall_us = now_us + (uint64_t)left_ms * US_PER_MS;
 	return enter(migration, STATE_RECOVERING, now_us);
@@ -339,7 +198,7 @@ struct migration_output migration_event(
 		return give_up(migration, move.to, now_us);
 	case HOW_REPEAT:
 	case HOW_RETRY:
-		migration->awaited = parties_of(migration, migration->state);
+		migration->awaited = migration_road_parties(migration, migration->state);
 		migration->failed = false;
 		return (struct migration_output){.action = migration_state_action(migration->state),
 		        .retry = move.how == HOW_RETRY};
@@ -347,133 +206,6 @@ struct migration_output migration_event(
 		break;
 	}
 	return (struct migration_output){0};
-}
-
-/*
- * All parties of PREPARE have said yes, or all of STOP: is the other end of each of the VM's QPs
- * among them? Of STOP too, since who connects again to an agent that was restarted comes between,
- * and its peer need not have come.
- */
-static bool has_unpaired(struct migration *m)
-{
-	return testimony_find_unpaired(&m->testimony, m->intent.address.lid) != 0 &&
-	       !m->intent.force;
-}
-
-struct migration_output migration_answered(
-        struct migration *migration, unsigned party, bool done, uint64_t now_us)
-{
-	if (!(migration->awaited & party))
-		return (struct migration_output){0};
-	migration->awaited &= ~party;
-	migration->failed |= !done;
-	if (migration->awaited)
-		return (struct migration_output){0};
-	if ((migration->state == STATE_PREPARING || migration->state == STATE_STOPPING) &&
-	        !migration->failed)
-		migration->failed = has_unpaired(migration);
-	return migration_event(migration, migration->failed ? EVENT_FAILED : EVENT_DONE, now_us);
-}
-
-static const char *vm_host(const struct migration *m)
-{
-	bool moved = m->state == STATE_REBUILDING || m->state == STATE_RECONNECTING ||
-	             m->state == STATE_RESUMING;
-
-	return moved ? m->intent.destination.host : m->intent.source.host;
-}
-
-/* @name is the VM's host, a process of the VM ("VM/PID.START") or that with its host before it. */
-static bool is_of_vm(const struct migration *m, const char *name)
-{
-	const char *host = vm_host(m);
-	size_t length = strlen(host);
-
-	if (!strcmp(name, host))
-		return true;
-	if (!strncmp(name, host, length) && name[length] == '/')
-		name += length + 1;
-	length = strlen(m->intent.vm);
-	return !strncmp(name, m->intent.vm, length) && (name[length] == '/' || !name[length]);
-}
-
-static size_t count_refusals_of_vm(const struct migration *m, const Tether__Answer *answer)
-{
-	size_t count = 0;
-
-	for (size_t i = 0; i < answer->n_refusals; i++)
-		count += is_of_vm(m, answer->refusals[i]->who);
-	return count;
-}
-
-/* Processes by name, or the whole host. */
-static bool is_missing(const struct migration *m, const Tether__Answer *answer, bool host_only)
-{
-	for (size_t i = 0; i < answer->n_missing; i++) {
-		if (host_only ? !strcmp(answer->missing[i], vm_host(m))
-		              : is_of_vm(m, answer->missing[i]))
-			return true;
-	}
-	return false;
-}
-
-/* See the header: after the commit the VM's own processes decide. */
-static bool tree_has_done(const struct migration *m, const Tether__Answer *answer)
-{
-	size_t refused = count_refusals_of_vm(m, answer);
-
-	if (answer->outcome == TETHER__OUTCOME__OUTCOME_DONE)
-		return true;
-	if (!m->committed || (!answer->n_refusals && !answer->n_missing))
-		return false;
-	if (m->state == STATE_RELEASING)
-		return !refused && !is_missing(m, answer, false);
-	if (is_missing(m, answer, true))
-		return false;
-	return !refused ||
-	       testimony_count_of_vm(answer->answered, answer->n_answered, m->intent.vm) > refused;
-}
-
-struct migration_output migration_tree_answered(
-        struct migration *migration, const Tether__Answer *answer, uint64_t now_us)
-{
-	bool done = tree_has_done(migration, answer);
-
-	if (!(migration->awaited & PARTY_TREE))
-		return (struct migration_output){0};
-	if (testimony_take(&migration->testimony, migration->intent.vm,
-	            migration->intent.address.lid, answer)) {
-		testimony_find(&migration->testimony, "tether-smd", "bad-answer",
-		        "an answer could not be taken: malformed tables or no memory");
-		done = false;
-	}
-	return migration_answered(migration, PARTY_TREE, done, now_us);
-}
-
-/* "failed" is of whichever is awaited; when none is, of the one before. */
-static bool is_repeated(const struct migration *m, enum migration_report report)
-{
-	bool is_due = report == REPORT_FAILED ? m->awaited_report != REPORT_NONE
-	                                      : m->awaited_report == report;
-
-	return m->reports_taken & 1U << report && !is_due;
-}
-
-struct migration_output migration_reported(
-        struct migration *migration, enum migration_report report, uint64_t now_us)
-{
-	if (migration->state == STATE_RECOVERING)
-		return (struct migration_output){.refused = "recovering"};
-	if (is_repeated(migration, report))
-		return (struct migration_output){0};
-	if (migration->awaited_report == REPORT_NONE ||
-	        (report != REPORT_FAILED && report != migration->awaited_report))
-		return (struct migration_output){.refused = "not-awaited"};
-	migration->awaited_report = REPORT_NONE;
-	migration->reports_taken |= 1U << report;
-	if (report == REPORT_FAILED)
-		return migration_answered(migration, PARTY_HOST, false, now_us);
-	return (struct migration_output){.action = migration_state_action(migration->state)};
 }
 
 struct migration_output migration_tick(struct migration *migration, uint64_t now_us)

@@ -2,7 +2,7 @@
 
 # ---- daemon ------------------------------------------------------------------------------------------------------
 
-MIGRATION_SOURCES := sm-side/vm_change.c sm-side/vm_changes.c sm-side/migration.c sm-side/migration_table.c sm-side/testimony.c sm-side/orders.c \
+MIGRATION_SOURCES := sm-side/vm_change.c sm-side/vm_changes.c sm-side/migration.c sm-side/migration_road.c sm-side/migration_answers.c sm-side/migration_table.c sm-side/testimony.c sm-side/orders.c \
 	notifier/base/deadlines.c notifier/wire/rows.c $(WIRE_SOURCES)
 JSON_SOURCES := sm-side/json_read.c sm-side/guid_text.c
 LEDGER_SOURCES := sm-side/ledger.c sm-side/record.c $(JSON_SOURCES) $(MIGRATION_SOURCES)
