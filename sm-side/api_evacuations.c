@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <event2/buffer.h>
 #include <event2/http.h>
 
 #include "sm-side/evacuation_json.h"
@@ -24,24 +23,20 @@ void api_evacuations_get(struct api *api, struct evhttp_request *request, uint64
 
 void api_evacuations_post(struct api *api, struct evhttp_request *request, uint64_t unused)
 {
-	struct evbuffer *input = evhttp_request_get_input_buffer(request);
-	size_t length = evbuffer_get_length(input);
-	const char *body = (const char *)evbuffer_pullup(input, -1);
+	size_t length;
+	const char *body = api_body(request, &length);
 	struct evacuation_wish wish;
-	const char *wrong = evacuation_wish_read(body ? body : "", length, &wish);
+	const char *wrong = evacuation_wish_read(body, length, &wish);
 	struct admission admission;
 	uint64_t id = 0;
 
 	if (wrong) {
-		api_refuse(request, HTTP_BADREQUEST, "bad-request", wrong);
+		api_refuse_malformed(request, wrong);
 		return;
 	}
 	admission = evacuator_begin(api->evacuator, &wish, &id);
 	free(wish.to);
-	if (admission.reason)
-		api_refuse_admission(request, &admission);
-	else
-		api_reply_id(request, id);
+	api_reply_begun(request, &admission, id);
 }
 
 static void refuse_unknown_evacuation(struct evhttp_request *request)
@@ -76,7 +71,7 @@ void api_evacuation_get(struct api *api, struct evhttp_request *request, uint64_
 	if (!wrong && waits && asked.state >= 0)
 		wrong = "wait has to be change";
 	if (wrong)
-		api_refuse(request, HTTP_BADREQUEST, "bad-request", wrong);
+		api_refuse_malformed(request, wrong);
 	else if (!waits || api_evacuation_is_news(api, id, asked.seen) ||
 	         !api_wait(api, request, &asked))
 		api_evacuation_tell(api, request, id);

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <sys/queue.h>
 
-#include <event2/buffer.h>
 #include <event2/http.h>
 #include <event2/keyvalq_struct.h>
 
@@ -112,7 +111,7 @@ static void plan_ask(struct api *api, struct evhttp_request *request, const char
 	struct admission admission;
 
 	if (wrong) {
-		api_refuse(request, HTTP_BADREQUEST, "bad-request", wrong);
+		api_refuse_malformed(request, wrong);
 		return;
 	}
 	if (!api->dry_run) {
@@ -130,11 +129,10 @@ static void plan_ask(struct api *api, struct evhttp_request *request, const char
 
 void api_plan_post(struct api *api, struct evhttp_request *request, uint64_t unused)
 {
-	struct evbuffer *input = evhttp_request_get_input_buffer(request);
-	size_t length = evbuffer_get_length(input);
-	const char *body = (const char *)evbuffer_pullup(input, -1);
+	size_t length;
+	const char *body = api_body(request, &length);
 	struct plan_question question;
-	const char *wrong = plan_question_read(body ? body : "", length, &question);
+	const char *wrong = plan_question_read(body, length, &question);
 
 	plan_ask(api, request, wrong, &question);
 }

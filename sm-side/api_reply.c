@@ -28,7 +28,7 @@ void api_reply(struct evhttp_request *request, int status, struct json_object *b
 	json_object_put(body);
 }
 
-void api_reply_id(struct evhttp_request *request, uint64_t id)
+static void reply_id(struct evhttp_request *request, uint64_t id)
 {
 	struct json_object *answer = json_object_new_object();
 
@@ -44,6 +44,11 @@ void api_reply_accepted(struct evhttp_request *request)
 void api_refuse(struct evhttp_request *request, int status, const char *reason, const char *text)
 {
 	api_reply(request, status, api_refusal(reason, text));
+}
+
+void api_refuse_malformed(struct evhttp_request *request, const char *wrong)
+{
+	api_refuse(request, HTTP_BADREQUEST, "bad-request", wrong);
 }
 
 void api_refuse_unknown(struct evhttp_request *request)
@@ -65,4 +70,12 @@ static int status_of(const char *reason)
 void api_refuse_admission(struct evhttp_request *request, const struct admission *admission)
 {
 	api_refuse(request, status_of(admission->reason), admission->reason, admission->text);
+}
+
+void api_reply_begun(struct evhttp_request *request, const struct admission *admission, uint64_t id)
+{
+	if (admission->reason)
+		api_refuse_admission(request, admission);
+	else
+		reply_id(request, id);
 }

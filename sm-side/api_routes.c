@@ -17,6 +17,16 @@
 #include "sm-side/api_json.h"
 #include "sm-side/json_read.h"
 
+const char *api_body(struct evhttp_request *request, size_t *length)
+{
+	struct evbuffer *input = evhttp_request_get_input_buffer(request);
+	const char *body;
+
+	*length = evbuffer_get_length(input);
+	body = (const char *)evbuffer_pullup(input, -1);
+	return body ? body : "";
+}
+
 static void migrations_get(struct api *api, struct evhttp_request *request, uint64_t id)
 {
 	api_reply(request, HTTP_OK, api_migrations(conductor_ledger(api->conductor)));
@@ -24,17 +34,16 @@ static void migrations_get(struct api *api, struct evhttp_request *request, uint
 
 static void migrations_post(struct api *api, struct evhttp_request *request, uint64_t unused)
 {
-	struct evbuffer *input = evhttp_request_get_input_buffer(request);
-	size_t length = evbuffer_get_length(input);
-	const char *body = (const char *)evbuffer_pullup(input, -1);
+	size_t length;
+	const char *body = api_body(request, &length);
 	struct api_migrate migrate;
-	const char *wrong = api_migrate_read(body ? body : "", length, &migrate);
+	const char *wrong = api_migrate_read(body, length, &migrate);
 	struct conductor_wish wish = {.vm = migrate.vm, .to = migrate.to};
 	struct admission admission;
-	uint64_t id;
+	uint64_t id = 0;
 
 	if (wrong) {
-		api_refuse(request, HTTP_BADREQUEST, "bad-request", wrong);
+		api_refuse_malformed(request, wrong);
 		return;
 	}
 	wish.force = migrate.force;
@@ -42,10 +51,7 @@ static void migrations_post(struct api *api, struct evhttp_request *request, uin
 	wish.order = migrate.order;
 	wish.reach = migrate.reach;
 	admission = conductor_migrate(api->conductor, &wish, &id);
-	if (admission.reason)
-		api_refuse_admission(request, &admission);
-	else
-		api_reply_id(request, id);
+	api_reply_begun(request, &admission, id);
 }
 
 static int number_parse(const char *text, uint64_t max, uint64_t *number)
@@ -94,7 +100,7 @@ static void migration_get(struct api *api, struct evhttp_request *request, uint6
 	if (!wrong && entry && waits)
 		api_follow(api, id);
 	if (wrong)
-		api_refuse(request, HTTP_BADREQUEST, "bad-request", wrong);
+		api_refuse_malformed(request, wrong);
 	else if (!entry)
 		api_refuse_unknown(request);
 	else if (!waits || api_is_awaited_no_more(&asked, entry) || !api_wait(api, request, &asked))
@@ -125,15 +131,14 @@ static void migration_abort(struct api *api, struct evhttp_request *request, uin
 
 static void migration_report(struct api *api, struct evhttp_request *request, uint64_t id)
 {
-	struct evbuffer *input = evhttp_request_get_input_buffer(request);
-	size_t length = evbuffer_get_length(input);
-	const char *body = (const char *)evbuffer_pullup(input, -1);
+	size_t length;
+	const char *body = api_body(request, &length);
 	enum migration_report report = REPORT_NONE;
-	const char *wrong = api_report_read(body ? body : "", length, &report);
+	const char *wrong = api_report_read(body, length, &report);
 	const char *reason;
 
 	if (wrong) {
-		api_refuse(request, HTTP_BADREQUEST, "bad-request", wrong);
+		api_refuse_malformed(request, wrong);
 		return;
 	}
 	reason = conductor_report(api->conductor, id, report);

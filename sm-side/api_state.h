@@ -56,12 +56,16 @@ struct api {
 /* Puts @body. */
 void api_reply(struct evhttp_request *request, int status, struct json_object *body);
 void api_refuse(struct evhttp_request *request, int status, const char *reason, const char *text);
+/* 400: @wrong with its body or its query. */
+void api_refuse_malformed(struct evhttp_request *request, const char *wrong);
 void api_refuse_unknown(struct evhttp_request *request);
-/* 202, with the number of what has begun, or with nothing. */
-void api_reply_id(struct evhttp_request *request, uint64_t id);
+/* 202, with nothing. */
 void api_reply_accepted(struct evhttp_request *request);
 /* With the status that its reason has. */
 void api_refuse_admission(struct evhttp_request *request, const struct admission *admission);
+/* 202, with the number of what has begun; or refused by @admission. */
+void api_reply_begun(
+        struct evhttp_request *request, const struct admission *admission, uint64_t id);
 
 /* api_waiting.c */
 /* Somebody waits for the end of migration @id. */
@@ -100,6 +104,8 @@ void api_vm_change_tell(struct api *api, struct evhttp_request *request, uint64_
 bool api_vm_is_news(const struct api *api, uint64_t id, unsigned seen);
 
 /* api_routes.c */
+/* In place, not ended by 0; "" where there is none. */
+const char *api_body(struct evhttp_request *request, size_t *length);
 /* ?wait=STATE, ?seen=NUMBER; NULL or what is wrong. *@waits: something was asked. */
 const char *api_query_parse(struct evhttp_request *request, struct waiter *asked, bool *waits);
 void api_route(struct evhttp_request *request, void *api);

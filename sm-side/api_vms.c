@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <event2/buffer.h>
 #include <event2/http.h>
 
 #include "sm-side/json_read.h"
@@ -38,23 +37,19 @@ void api_vms_get(struct api *api, struct evhttp_request *request, uint64_t unuse
 
 void api_vms_post(struct api *api, struct evhttp_request *request, uint64_t unused)
 {
-	struct evbuffer *input = evhttp_request_get_input_buffer(request);
-	size_t length = evbuffer_get_length(input);
-	const char *body = (const char *)evbuffer_pullup(input, -1);
+	size_t length;
+	const char *body = api_body(request, &length);
 	struct vm_wish wish;
-	const char *wrong = vm_wish_read(body ? body : "", length, &wish);
+	const char *wrong = vm_wish_read(body, length, &wish);
 	struct admission admission;
 	uint64_t id = 0;
 
 	if (wrong) {
-		api_refuse(request, HTTP_BADREQUEST, "bad-request", wrong);
+		api_refuse_malformed(request, wrong);
 		return;
 	}
 	admission = vm_changer_begin_create(conductor_vms(api->conductor), &wish, &id);
-	if (admission.reason)
-		api_refuse_admission(request, &admission);
-	else
-		api_reply_id(request, id);
+	api_reply_begun(request, &admission, id);
 }
 
 void api_vm_delete(struct api *api, struct evhttp_request *request, const char *name)
@@ -63,10 +58,7 @@ void api_vm_delete(struct api *api, struct evhttp_request *request, const char *
 	uint64_t id = 0;
 
 	admission = vm_changer_begin_destroy(conductor_vms(api->conductor), name, &id);
-	if (admission.reason)
-		api_refuse_admission(request, &admission);
-	else
-		api_reply_id(request, id);
+	api_reply_begun(request, &admission, id);
 }
 
 static void vm_reply(struct api *api, struct evhttp_request *request, const char *name)
@@ -114,7 +106,7 @@ void api_vm_get(struct api *api, struct evhttp_request *request, const char *nam
 	if (!wrong && waits && asked.state >= 0)
 		wrong = "wait has to be change";
 	if (wrong)
-		api_refuse(request, HTTP_BADREQUEST, "bad-request", wrong);
+		api_refuse_malformed(request, wrong);
 	else if (!waits || api_vm_is_news(api, asked.id, asked.seen) ||
 	         !api_wait(api, request, &asked))
 		vm_reply(api, request, name);
