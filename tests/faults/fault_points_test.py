@@ -41,14 +41,9 @@ class PointLab(StubbornDriver, KillLab):
     def environment_of(self, program, env):
         """@program starts anew with @env."""
         if program == "SMD":
-            self.smd.signal(signal.SIGTERM)
-            self.smd.wait(START_S)
-            self.armed["smd"] = env
-            self.start_smd()
+            self.restart_smd(env)
         else:
-            self.fabric.opensms[-1].kill()
-            self.armed["OpenSM"] = env
-            self.start_opensm()
+            self.restart_opensm(env)
         self.wait_connected(self.hosts)
 
     def victim(self, program):

@@ -38,14 +38,9 @@ class AliasLab(StubbornDriver, KillLab):
 
     def start_anew(self, program, **env):
         if program == "tether-smd":
-            self.smd.signal(signal.SIGTERM)
-            self.smd.wait(START_S)
-            self.armed["smd"] = env
-            self.start_smd()
+            self.restart_smd(env)
         else:
-            self.fabric.opensms[-1].kill()
-            self.armed["OpenSM"] = env
-            self.start_opensm()
+            self.restart_opensm(env)
             self.tell_the_sa()
         self.wait_connected(self.hosts)
 

@@ -98,6 +98,19 @@ class KillLab(System):
         if wait:
             self.fabric.opensm_wait_up(START_S)
 
+    def restart_smd(self, env):
+        """Told to end; the new one with @env."""
+        self.smd.signal(signal.SIGTERM)
+        self.smd.wait(START_S)
+        self.armed["smd"] = env
+        self.start_smd()
+
+    def restart_opensm(self, env):
+        """Killed; the new one with @env."""
+        self.fabric.opensms[-1].kill()
+        self.armed["OpenSM"] = env
+        self.start_opensm()
+
     def migrations(self):
         return self.ask("/v1/migrations")["migrations"]
 

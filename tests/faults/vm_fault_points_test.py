@@ -42,19 +42,14 @@ class VmLab(KillLab):
     def environment_of(self, program, env):
         """@program starts anew with @env."""
         if program == "SMD_VMS":
-            self.smd.signal(signal.SIGTERM)
-            self.smd.wait(START_S)
-            self.armed["smd"] = env
-            self.start_smd()
+            self.restart_smd(env)
         elif program == "AGENT":
             self.agents[HOST].signal(signal.SIGTERM)
             self.agents[HOST].wait(START_S)
             self.armed[HOST] = env
             self.start_agent(HOST)
         else:
-            self.fabric.opensms[-1].kill()
-            self.armed["OpenSM"] = env
-            self.start_opensm()
+            self.restart_opensm(env)
         self.wait_connected(self.hosts)
 
     def victim(self, program):
