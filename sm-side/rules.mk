@@ -29,6 +29,7 @@ $(call program,tether,$(CLI_SOURCES),-lcurl -ljson-c)
 
 $(call unit_test,smd_migration,$(MIGRATION_SOURCES),-lprotobuf-c)
 $(call unit_test,smd_vm_change,$(MIGRATION_SOURCES),-lprotobuf-c)
+$(call unit_test,smd_vm_roads,$(MIGRATION_SOURCES),-lprotobuf-c)
 $(call unit_test,smd_roads,$(MIGRATION_SOURCES),-lprotobuf-c)
 $(call unit_test,smd_answers,$(MIGRATION_SOURCES),-lprotobuf-c)
 $(call unit_test,smd_setbacks,sm-side/sm_talk.c sm-side/sm_paths.c $(JSON_SOURCES) $(MIGRATION_SOURCES),-ljson-c -lprotobuf-c)
