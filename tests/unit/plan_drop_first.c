@@ -71,18 +71,9 @@ static void after_the_pause_no_old_entry_is_left(void **state)
 static void half_of_a_drop_goes_on_or_back(void **state)
 {
 	for (unsigned seed = 0; seed < cases(); seed++) {
-		struct plan_sets sets, rest;
-
 		case_make(seed, PLAN_DROP_FIRST);
 		watch_what_has_traffic();
-		sets_find(&before, &after, &sets);
-		prefixes_write_some(&prefixes, &sets);
-		if (seed % 16 >= 8)
-			after = before;
-		sets_find(&prefixes.at, &after, &rest);
-		assert_holds(&rest);
-		plan_sets_clear(&rest);
-		plan_sets_clear(&sets);
+		assert_half_goes_on_or_back(seed);
 	}
 }
 

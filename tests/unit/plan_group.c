@@ -96,18 +96,6 @@ static void plans_destroy(void)
 		plan_destroy(group.plans[i]);
 }
 
-static void seat(const struct plan *plan)
-{
-	unsigned moved[2 * MOVES_MAX];
-
-	for (uint32_t i = 0; i < plan->transfer_count; i++)
-		moved[i] = fabric.slots[slot_of(plan->transfers[i].identity.port_guid)].identity;
-	for (uint32_t i = 0; i < plan->transfer_count; i++)
-		for (unsigned slot = 0; slot < fabric.slot_count; slot++)
-			if (view_place_equal(plan->transfers[i].to, test_place(&fabric, slot)))
-				fabric.slots[slot].identity = moved[i];
-}
-
 /* The agents exchange the GUIDs of all of them, then the Sets go out as one plan's. *@joined and
  * *@sets are the caller's. */
 static void carry_out(struct plan **joined, struct plan_sets *sets)

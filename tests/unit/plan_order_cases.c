@@ -251,3 +251,17 @@ void assert_holds(const struct plan_sets *sets)
 		fail_msg("%s", prefixes.why);
 	assert_arrived();
 }
+
+void assert_half_goes_on_or_back(unsigned seed)
+{
+	struct plan_sets sets, rest;
+
+	sets_find(&before, &after, &sets);
+	prefixes_write_some(&prefixes, &sets);
+	if (seed % 16 >= 8)
+		after = before;
+	sets_find(&prefixes.at, &after, &rest);
+	assert_holds(&rest);
+	plan_sets_clear(&rest);
+	plan_sets_clear(&sets);
+}

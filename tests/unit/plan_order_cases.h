@@ -24,5 +24,7 @@ unsigned switches_in(const struct plan_sets *sets);
 void case_make(unsigned seed, enum plan_order order);
 void assert_arrived(void);
 void assert_holds(const struct plan_sets *sets);
+/* Onwards or back, by @seed, from the tables as an attempt has left them that ended half way. */
+void assert_half_goes_on_or_back(unsigned seed);
 
 #endif

@@ -69,6 +69,19 @@ static inline void exchange_wanted(void)
 		exchange_identities(slot_of(wanted.requests[i].vm_port_guid), wanted.to[i]);
 }
 
+/* All at once, as a plan has them. */
+static inline void seat(const struct plan *plan)
+{
+	unsigned moved[2 * MOVES_MAX];
+
+	for (uint32_t i = 0; i < plan->transfer_count; i++)
+		moved[i] = fabric.slots[slot_of(plan->transfers[i].identity.port_guid)].identity;
+	for (uint32_t i = 0; i < plan->transfer_count; i++)
+		for (unsigned slot = 0; slot < fabric.slot_count; slot++)
+			if (view_place_equal(plan->transfers[i].to, test_place(&fabric, slot)))
+				fabric.slots[slot].identity = moved[i];
+}
+
 static inline bool is_transferred(const struct plan *plan, unsigned lid)
 {
 	for (uint32_t i = 0; i < plan->transfer_count; i++)

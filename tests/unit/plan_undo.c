@@ -32,21 +32,9 @@ static void carry_out(const struct plan *back)
 	plan_left_clear(&left);
 }
 
-static void identities_to(const struct plan *plan)
-{
-	unsigned moved[2 * MOVES_MAX];
-
-	for (uint32_t i = 0; i < plan->transfer_count; i++)
-		moved[i] = fabric.slots[slot_of(plan->transfers[i].identity.port_guid)].identity;
-	for (uint32_t i = 0; i < plan->transfer_count; i++)
-		for (unsigned slot = 0; slot < fabric.slot_count; slot++)
-			if (view_place_equal(plan->transfers[i].to, test_place(&fabric, slot)))
-				fabric.slots[slot].identity = moved[i];
-}
-
 static void do_plan(const struct plan *plan)
 {
-	identities_to(plan);
+	seat(plan);
 	plan_write(plan);
 }
 
@@ -96,7 +84,7 @@ static void another_plan_in_between_stays(void **state)
 		assert_int_equal(plan_wanted(PLAN_FAST, &others), REFUSAL_NONE);
 		do_plan(others);
 		assert_int_equal(undo_of(own, &back), REFUSAL_NONE);
-		identities_to(back);
+		seat(back);
 		carry_out(back);
 		assert_memory_equal(
 		        fabric.switches, others_alone.switches, sizeof(fabric.switches));
@@ -152,7 +140,7 @@ static void a_sweep_in_between_stays(void **state)
 		sweep_some(routed);
 		swept = fabric;
 		assert_int_equal(undo_of(own, &back), REFUSAL_NONE);
-		identities_to(back);
+		seat(back);
 		carry_out(back);
 		for (uint32_t i = 0; i < own->transfer_count; i++)
 			is_any |= routed[own->transfers[i].identity.lid];
