@@ -11,24 +11,18 @@
 
 #include "notifier/base/cleanup.h"
 #include "sm-side/admission.h"
-#include "sm-side/json_read.h"
 #include "sm-side/orders.h"
-#include "sm-side/sm_talk.h"
+#include "tests/unit/smd_told.h"
 
 static const struct deadlines *const deadlines = &deadlines_default;
 
 static struct migration_intent intent_of(bool fabric)
 {
-	return (struct migration_intent){.id = 7,
-	        .epoch = 3,
-	        .vm = "vm1",
-	        .source = {"hyp1", "vf1", 0x101, 1},
-	        .destination = {"hyp2", "vf2", 0x102, 2},
-	        .identity = {0x1001, 0x2001},
-	        .other = {0x1002, 0x2002},
-	        .address = {.lid = 11},
-	        .fabric = fabric,
-	        .dynamic = true};
+	struct migration_intent intent = intent_between_slots();
+
+	intent.fabric = fabric;
+	intent.dynamic = true;
+	return intent;
 }
 
 static void begin(struct migration *m, bool fabric)
@@ -247,19 +241,6 @@ static void a_copy_is_asked_for(void **unused)
 	assert_false(asks(&m, ACTION_PLAN, "kind"));
 	assert_false(asks(&m, ACTION_UNDO, "kind"));
 	migration_clear(&m);
-}
-
-static enum migration_event told(
-        struct migration *m, enum migration_action action, const char *text)
-{
-	struct json_object *answer = json_read_whole(text, strlen(text));
-	bool carried = false;
-	enum migration_event event;
-
-	assert_non_null(answer);
-	event = sm_talk_take(m, action, answer, &carried);
-	json_object_put(answer);
-	return event;
 }
 
 static void a_port_that_a_sweep_has_dropped_is_waited_for(void **unused)

@@ -9,23 +9,14 @@
 #include <cmocka.h>
 
 #include "notifier/base/cleanup.h"
-#include "sm-side/json_read.h"
 #include "notifier/wire/rows.h"
 #include "sm-side/orders.h"
 #include "sm-side/sm_paths.h"
-#include "sm-side/sm_talk.h"
+#include "tests/unit/smd_told.h"
 
 static struct migration begun(enum migration_state state)
 {
-	struct migration_intent intent = {.id = 7,
-	        .epoch = 3,
-	        .vm = "vm1",
-	        .source = {"hyp1", "vf1", 0x101, 1},
-	        .destination = {"hyp2", "vf2", 0x102, 2},
-	        .identity = {0x1001, 0x2001},
-	        .other = {0x1002, 0x2002},
-	        .address = {.lid = 11},
-	        .fabric = true};
+	struct migration_intent intent = intent_between_slots();
 	struct migration m;
 
 	migration_init(&m, &intent, &deadlines_default);
@@ -168,19 +159,6 @@ static void the_sm_is_asked_as_the_plugin_understands(void **unused)
 	        asked(&m, ACTION_UNLEASE), "{\"op\":\"release_lease\",\"migration\":7}");
 	assert_string_equal(asked(&m, ACTION_STOP), "");
 	migration_clear(&m);
-}
-
-static enum migration_event told(
-        struct migration *m, enum migration_action action, const char *text)
-{
-	struct json_object *answer = json_read_whole(text, strlen(text));
-	bool carried = false;
-	enum migration_event event;
-
-	assert_non_null(answer);
-	event = sm_talk_take(m, action, answer, &carried);
-	json_object_put(answer);
-	return event;
 }
 
 static void queue_pairs_of(struct migration *m, const uint32_t (*lids)[2], size_t count)
