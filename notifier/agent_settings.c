@@ -7,9 +7,9 @@
 #include <string.h>
 
 #include "notifier/base/cleanup.h"
+#include "notifier/base/name.h"
 #include "notifier/base/settings.h"
 #include "notifier/channel.h"
-#include "notifier/host_inventory.h"
 
 static const struct text_row {
 	const char *key;
@@ -72,7 +72,7 @@ static int complete(struct agent_settings *settings, const char *path, char *err
 	}
 	if (strcmp(settings->role, "host"))
 		snprintf(error, size, "%s: role must be \"host\"", path);
-	else if (!host_inventory_name_is_fit(settings->name))
+	else if (!name_is_fit(settings->name))
 		snprintf(error, size, "%s: name \"%s\" has other than letters, digits and _.-:@",
 		        path, settings->name);
 	else if (channel_address(settings->root, &ops, &rest))

@@ -9,8 +9,9 @@
 #include <string.h>
 
 #include "notifier/base/cleanup.h"
+#include "notifier/base/name.h"
 
-enum { GID_BYTES = 16, NAME_MOST = 64 };
+enum { GID_BYTES = 16 };
 
 /* Where decoding stands, for the one line that says what is wrong. */
 struct decoding {
@@ -24,16 +25,6 @@ static int bad(const struct decoding *at, const char *key, const char *what)
 {
 	snprintf(at->error, at->error_size, "%s[%zu].%s %s", at->where, at->index, key, what);
 	return -EBADMSG;
-}
-
-bool host_inventory_name_is_fit(const char *name)
-{
-	size_t length = strlen(name);
-
-	for (size_t i = 0; i < length; i++)
-		if (!isalnum((unsigned char)name[i]) && !strchr("_.-:@", name[i]))
-			return false;
-	return length > 0 && length <= NAME_MOST && *name != '.';
 }
 
 static int text_read(const struct decoding *at, struct json_object *json, const char *key,
@@ -167,7 +158,7 @@ static int vm_read(const struct decoding *at, struct json_object *json, Tether__
 
 	if (!err)
 		err = text_read(at, json, "slot", false, &vm->slot);
-	if (!err && !host_inventory_name_is_fit(vm->name))
+	if (!err && !name_is_fit(vm->name))
 		err = bad(at, "name", "is not fit for a file");
 	return err;
 }

@@ -6,7 +6,6 @@
 #ifndef TETHER_HOST_INVENTORY_H
 #define TETHER_HOST_INVENTORY_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -28,9 +27,6 @@ struct host_inventory {
 int host_inventory_decode(
         struct json_object *json, struct host_inventory *inventory, char *error, size_t error_size);
 void host_inventory_clear(struct host_inventory *inventory);
-
-/* A name that can be a file's and part of a process's ("vm1/12.345"). */
-bool host_inventory_name_is_fit(const char *name);
 
 Tether__HostVm *host_inventory_vm(const struct host_inventory *inventory, const char *name);
 Tether__Slot *host_inventory_slot(const struct host_inventory *inventory, const char *name);

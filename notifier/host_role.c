@@ -12,6 +12,7 @@
 #include "notifier/base/die_point.h"
 #include "notifier/base/log.h"
 #include "notifier/base/monotonic.h"
+#include "notifier/base/name.h"
 
 enum { INVENTORY_AGAIN_MS = 1000 };
 
@@ -229,7 +230,7 @@ int host_role_vm_open(struct host_role *role, const char *vm)
 {
 	int err;
 
-	if (!host_inventory_name_is_fit(vm))
+	if (!name_is_fit(vm))
 		return -EINVAL;
 	err = vm_links_open(role->links, vm);
 	if (!err)

@@ -9,6 +9,8 @@ BASE_SOURCES := notifier/base/log.c notifier/base/deadlines.c notifier/base/die_
 # Apart: libtether.so reads no files and shall not need the library.
 SETTINGS_SOURCES := notifier/base/settings.c
 SETTINGS_LIBS := -linih
+# Nor does it call anybody anything.
+NAME_SOURCES := notifier/base/name.c
 
 # What other programs link: a link's frames and tables, the link itself, the relay.
 FRAME_SOURCES := notifier/wire/frame.c notifier/wire/rows.c notifier/wire/answer.c $(WIRE_SOURCES)
@@ -21,6 +23,7 @@ RELAY_SOURCES := notifier/relay.c notifier/relay_events.c notifier/relay_handing
 LINK_LIBS := -levent_core -lprotobuf-c
 
 $(call unit_test,base_die_point,notifier/base/die_point.c,)
+$(call unit_test,base_name,$(NAME_SOURCES),)
 $(call unit_test,notifier_frame,$(FRAME_SOURCES),-lprotobuf-c)
 RELAY_TEST_SOURCES := tests/unit/relay_harness.c $(RELAY_SOURCES) $(FRAME_SOURCES)
 $(call unit_test,notifier_relay,$(RELAY_TEST_SOURCES),-lprotobuf-c)
@@ -34,14 +37,14 @@ $(call unit_test,notifier_base,$(BASE_SOURCES) $(SETTINGS_SOURCES),$(SETTINGS_LI
 
 AGENT_SOURCES := notifier/agent_main.c notifier/agent_settings.c notifier/host_role.c notifier/host_orders.c \
 	notifier/host_inventory.c notifier/vm_links.c notifier/epoch_file.c notifier/driver.c notifier/driver_exec.c \
-	notifier/driver_keeper.c
+	notifier/driver_keeper.c $(NAME_SOURCES)
 $(call program,tether-agent,$(AGENT_SOURCES) $(RELAY_SOURCES) $(LINK_SOURCES) $(BASE_SOURCES) $(SETTINGS_SOURCES),\
 	$(LINK_LIBS) $(SETTINGS_LIBS) -ljson-c)
 
 $(call unit_test,notifier_connection,$(LINK_SOURCES),$(LINK_LIBS))
 $(call unit_test,notifier_channel,$(LINK_SOURCES),$(LINK_LIBS))
 $(call unit_test,notifier_driver,notifier/driver.c notifier/driver_exec.c notifier/driver_keeper.c \
-	notifier/host_inventory.c $(WIRE_SOURCES),-levent_core -lprotobuf-c -ljson-c)
+	notifier/host_inventory.c $(NAME_SOURCES) $(WIRE_SOURCES),-levent_core -lprotobuf-c -ljson-c)
 
 FRAME_FUZZ_SOURCES := $(patsubst gen/%,$(B)/gen/%,$(FRAME_SOURCES))
 $(call fuzzer,frame,$(FRAME_FUZZ_SOURCES),-lprotobuf-c)

@@ -2,26 +2,15 @@
 /* tether create, destroy: a VM gets a VF or gives it up, on the terminal. */
 #include "sm-side/cli.h"
 
-#include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "notifier/base/name.h"
 #include "sm-side/guid_text.h"
 #include "sm-side/json_read.h"
 
-enum { LID_MAX = 0xbfff, NAME_MOST = 64 };
-
-/* So it can stand in a path. */
-static bool name_is_fit(const char *name)
-{
-	size_t length = strlen(name);
-
-	for (size_t i = 0; i < length; i++)
-		if (!isalnum((unsigned char)name[i]) && !strchr("_.-:@", name[i]))
-			return false;
-	return length > 0 && length <= NAME_MOST && *name != '.';
-}
+enum { LID_MAX = 0xbfff };
 
 static int say_unfit(const char *name)
 {

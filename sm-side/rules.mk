@@ -15,13 +15,13 @@ SMD_SOURCES := sm-side/smd_main.c sm-side/smd_settings.c sm-side/api.c sm-side/a
 	sm-side/plan_evidence.c sm-side/evacuation.c sm-side/evacuation_room.c sm-side/evacuation_record.c sm-side/evacuator.c sm-side/evacuation_json.c sm-side/api_evacuations.c \
 	sm-side/admission.c sm-side/whereabouts.c sm-side/owners.c sm-side/sm_talk.c sm-side/sm_paths.c sm-side/sm_link.c sm-side/root.c \
 	sm-side/root_links.c sm-side/inventory.c sm-side/numbers.c sm-side/shared_event.c sm-side/questions.c $(JOURNAL_SOURCES) $(LEDGER_SOURCES) \
-	$(RELAY_SOURCES) $(LINK_SOURCES) $(BASE_SOURCES) $(SETTINGS_SOURCES)
+	$(RELAY_SOURCES) $(LINK_SOURCES) $(BASE_SOURCES) $(SETTINGS_SOURCES) $(NAME_SOURCES)
 SMD_LIBS := -levent_core -levent_extra -ljson-c -lprotobuf-c -lsqlite3 $(SETTINGS_LIBS)
 
 $(call program,tether-smd,$(sort $(SMD_SOURCES)),$(SMD_LIBS))
 
 CLI_SOURCES := sm-side/cli.c sm-side/cli_ask.c sm-side/cli_migrate.c sm-side/cli_plan.c sm-side/cli_evacuate.c sm-side/cli_vm.c sm-side/cli_lists.c sm-side/cli_run.c \
-	sm-side/migration_table.c $(JSON_SOURCES)
+	sm-side/migration_table.c $(JSON_SOURCES) $(NAME_SOURCES)
 $(B)/obj/sm-side/cli_run.o: CPPFLAGS += -DTETHER_LIBDIR='"$(LIBDIR)"' \
 	-DTETHER_LIBDIR_FROM_BIN='"$(shell realpath -ms --relative-to=$(PREFIX)/bin $(LIBDIR))"'
 
@@ -49,7 +49,7 @@ EVACUATION_SOURCES := sm-side/plan_json.c sm-side/evacuation_json.c sm-side/evac
 	sm-side/admission.c sm-side/inventory.c
 $(call unit_test,smd_evacuation,sm-side/evacuation.c sm-side/evacuation_room.c sm-side/admission.c sm-side/inventory.c \
 	notifier/interest.c $(LEDGER_SOURCES),-ljson-c -lprotobuf-c)
-VM_SOURCES := sm-side/vm_change_json.c sm-side/vm_admission.c sm-side/vm_talk.c
+VM_SOURCES := sm-side/vm_change_json.c sm-side/vm_admission.c sm-side/vm_talk.c $(NAME_SOURCES)
 $(call unit_test,smd_vm_admission,$(VM_SOURCES) sm-side/admission.c sm-side/inventory.c notifier/interest.c $(LEDGER_SOURCES),-ljson-c -lprotobuf-c)
 $(call unit_test,smd_vm_requests,$(VM_SOURCES) sm-side/admission.c sm-side/inventory.c notifier/interest.c $(LEDGER_SOURCES),-ljson-c -lprotobuf-c)
 $(call unit_test,smd_requests,$(EVACUATION_SOURCES) notifier/interest.c $(LEDGER_SOURCES),-ljson-c -lprotobuf-c)

@@ -1,24 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 #include "sm-side/vm_change_json.h"
 
-#include <ctype.h>
 #include <string.h>
 
+#include "notifier/base/name.h"
 #include "sm-side/json_read.h"
 
-enum { LID_MAX = 0xbfff, NAME_MOST = 64 };
+enum { LID_MAX = 0xbfff };
 
 /* ---- what is asked ---- */
-
-bool vm_name_is_fit(const char *name)
-{
-	size_t length = strlen(name);
-
-	for (size_t i = 0; i < length; i++)
-		if (!isalnum((unsigned char)name[i]) && !strchr("_.-:@", name[i]))
-			return false;
-	return length > 0 && length <= NAME_MOST && *name != '.';
-}
 
 static const char *name_read(
         struct json_object *body, const char *member, char name[MIGRATION_NAME_BYTES])
@@ -77,7 +67,7 @@ static const char *wish_read(struct json_object *body, struct vm_wish *wish)
 		if (wrong)
 			return wrong;
 	}
-	if (!*wish->host || !vm_name_is_fit(wish->name))
+	if (!*wish->host || !name_is_fit(wish->name))
 		return "name and host have to be there; a VM's name has up to 64 letters, digits "
 		       "and _.-:@";
 	if (!wish->identity.node_guid != !wish->identity.port_guid)

@@ -13,8 +13,6 @@
 /* {"name", "host"} and perhaps "slot", "node_guid" with "port_guid", "lid"; nothing else. NULL, or
  * what is wrong. */
 const char *vm_wish_read(const char *body, size_t length, struct vm_wish *wish);
-/* May a VM be called so? It becomes the name of a file. */
-bool vm_name_is_fit(const char *name);
 
 /* New objects, which the caller puts. */
 struct json_object *vm_change_tell(const struct vm_change *change);
