@@ -65,6 +65,17 @@ static int number_read(const struct decoding *at, struct json_object *json, cons
 	return 0;
 }
 
+static int flag_read(const struct decoding *at, struct json_object *json, const char *key,
+        protobuf_c_boolean *flag)
+{
+	struct json_object *value = json_object_object_get(json, key);
+
+	if (value && !json_object_is_type(value, json_type_boolean))
+		return bad(at, key, "is neither true nor false");
+	*flag = json_object_get_boolean(value);
+	return 0;
+}
+
 static int gid_read(const struct decoding *at, struct json_object *json, ProtobufCBinaryData *gid)
 {
 	struct json_object *value = json_object_object_get(json, "gid");
@@ -93,7 +104,6 @@ static int address_read(const struct decoding *at, struct json_object *json, Tet
 	uint64_t lid = 0;
 	int err;
 
-	slot->shared_port = json_object_get_boolean(json_object_object_get(json, "shared_port"));
 	if (!json_object_object_get(json, "lid") && !json_object_object_get(json, "gid"))
 		return 0;
 	slot->address = malloc(sizeof(*slot->address));
@@ -179,7 +189,10 @@ static int slot_read(const struct decoding *at, struct json_object *json, Tether
 	if (!err)
 		err = number_read(at, json, "switch_port", 255, &switch_port);
 	slot->switch_port = switch_port;
-	slot->dynamic = json_object_get_boolean(json_object_object_get(json, "dynamic"));
+	if (!err)
+		err = flag_read(at, json, "shared_port", &slot->shared_port);
+	if (!err)
+		err = flag_read(at, json, "dynamic", &slot->dynamic);
 	if (!err)
 		err = address_read(at, json, slot);
 	return err ? err : attributes_read(at, json, slot);

@@ -68,8 +68,6 @@ void api_evacuation_get(struct api *api, struct evhttp_request *request, uint64_
 	bool waits = false;
 	const char *wrong = api_query_parse(request, &asked, &waits);
 
-	if (!wrong && waits && asked.state >= 0)
-		wrong = "wait has to be change";
 	if (wrong)
 		api_refuse_malformed(request, wrong);
 	else if (!waits || api_evacuation_is_news(api, id, asked.seen) ||

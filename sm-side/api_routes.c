@@ -72,6 +72,7 @@ const char *api_query_parse(struct evhttp_request *request, struct waiter *asked
 	const char *wait, *seen, *wrong = NULL;
 	enum migration_state state = STATE_DONE;
 	uint64_t number = 0;
+	bool is_state;
 
 	if (!query)
 		return NULL;
@@ -79,11 +80,14 @@ const char *api_query_parse(struct evhttp_request *request, struct waiter *asked
 		return "the query cannot be read";
 	wait = evhttp_find_header(&values, "wait");
 	seen = evhttp_find_header(&values, "seen");
-	if (wait && strcmp(wait, "change") && migration_state_parse(wait, &state))
+	is_state = wait && strcmp(wait, "change");
+	if (is_state && asked->of != WAITS_FOR_MIGRATION)
+		wrong = "wait has to be change";
+	else if (is_state && migration_state_parse(wait, &state))
 		wrong = "wait has to be a state, or change";
 	else if (seen && number_parse(seen, UINT32_MAX, &number))
 		wrong = "seen has to be a number";
-	asked->state = wait && strcmp(wait, "change") ? (int)state : -1;
+	asked->state = is_state ? (int)state : -1;
 	asked->seen = (unsigned)number;
 	*waits = wait || seen;
 	evhttp_clear_headers(&values);

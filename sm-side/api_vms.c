@@ -103,8 +103,6 @@ void api_vm_get(struct api *api, struct evhttp_request *request, const char *nam
 	bool waits = false;
 	const char *wrong = api_query_parse(request, &asked, &waits);
 
-	if (!wrong && waits && asked.state >= 0)
-		wrong = "wait has to be change";
 	if (wrong)
 		api_refuse_malformed(request, wrong);
 	else if (!waits || api_vm_is_news(api, asked.id, asked.seen) ||
