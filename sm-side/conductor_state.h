@@ -52,6 +52,7 @@ struct conductor {
 	bool closing; /* nothing new begins */
 	/* A slot's GUIDs that are being set right outside of any migration; epoch 0: none. */
 	struct mending *mendings;
+	struct mending_again *mendings_again; /* hosts that are told again by time */
 	void (*changed)(void *owner);
 	void *owner;
 };
@@ -145,7 +146,7 @@ void conductor_tell_end(struct conductor *c, const char *host, uint64_t id);
 /* conductor_mending.c */
 
 /* Where a free slot of @host still shows a GUID that a VM holds elsewhere, have it set right; not
- * where slot or VM is under way. */
+ * where slot or VM is under way. As long as one does, it is looked at again by time. */
 void conductor_mend_guids(struct conductor *c, const char *host);
 /* Its link is another: what it was told it may not have heard. */
 void conductor_mend_guids_again(struct conductor *c, const char *host);

@@ -424,6 +424,30 @@ def guids_at_two_slots_are_set_right_on_all_hosts_whatever_else_is_under_way():
         stage.all_well()
 
 
+def fails_once_more(stage, host):
+    with stage.world.lock:
+        stage.world.faults.clear()
+    stage.world.fault(host, "HOST_SET_GUIDS", "fail")
+
+
+def a_slot_left_with_anothers_guid_is_asked_for_again_by_time():
+    """Without a HELLO and without a migration that ends: none can, as nobody gets a lease before."""
+    with Crowd(detach_ms=3000) as stage:
+        host, link = stage.world.hosts["hyp2"], stage.world.hosts["hyp2"].sock
+        keep_the_guids(stage, ("vm1", "hyp2"))
+        slot, = slots_that_show_others_guids(stage)
+        fails_once_more(stage, "hyp2")
+        wait_until("it shows its own", lambda: not slots_that_show_others_guids(stage))
+        equal(stage.smd.log().count("hyp2 could not set the GUIDs") >= 2, True)
+        equal((host.sock is link, len(stage.smd.get("/v1/migrations")[1]["migrations"])), (True, 1))
+        stage.world.sm.sweep()
+        for shim in stage.world.shims.values():
+            shim.state = "running"  # programs that were started again
+        equal(stage.smd.move("vm2", "hyp2")["outcome"], "done")
+        equal(stage.world.slot_of("vm2"), [slot])
+        stage.all_well()
+
+
 run([four_move_at_the_same_time, one_that_shares_a_connection_is_refused_by_name,
      what_shares_a_connection_only_one_way_is_found_when_it_is_prepared, one_is_prepared_after_the_other,
      slots_of_those_under_way_are_theirs, no_more_move_than_may, one_fails_and_the_others_go_on, the_lease_is_held_together,
@@ -433,4 +457,5 @@ run([four_move_at_the_same_time, one_that_shares_a_connection_is_refused_by_name
      an_sm_that_dies_is_waited_for_by_all, killed_in_the_middle_of_several_it_brings_all_to_their_end,
      killed_while_it_sets_guids_it_sets_them_right_before_it_asks_for_a_lease, so_it_does_on_the_way_back,
      who_missed_the_end_of_one_move_is_told_beside_the_next, ended_it_brings_all_to_their_end,
-     guids_at_two_slots_are_set_right_on_all_hosts_whatever_else_is_under_way])
+     guids_at_two_slots_are_set_right_on_all_hosts_whatever_else_is_under_way,
+     a_slot_left_with_anothers_guid_is_asked_for_again_by_time])
