@@ -106,8 +106,8 @@ bool api_vm_is_news(const struct api *api, uint64_t id, unsigned seen);
 /* api_routes.c */
 /* In place, not ended by 0; "" where there is none. */
 const char *api_body(struct evhttp_request *request, size_t *length);
-/* ?wait=STATE (of a migration alone) or change, ?seen=NUMBER; NULL or what is wrong. @asked says what
- * of. *@waits: something was asked. */
+/* ?wait=STATE (of a migration alone) or change, ?seen=NUMBER; NULL or what is wrong. @asked says
+ * what of. *@waits: something was asked. */
 const char *api_query_parse(struct evhttp_request *request, struct waiter *asked, bool *waits);
 void api_route(struct evhttp_request *request, void *api);
 
