@@ -77,7 +77,7 @@ static bool is_usable(const osm_port_t *port)
 enum refusal alias_move_apply(
         osm_opensm_t *osm, const struct alias_move *move, struct alias_plan *plan)
 {
-	osm_port_t *ports[ALIAS_CHANGES_MAX];
+	osm_port_t *ports[ALIAS_CHANGES_MAX] = {NULL};
 	struct alias_table from, to;
 	enum refusal refused = REFUSAL_UNKNOWN_PORT;
 

@@ -87,8 +87,11 @@ void move_group_drop_cycles(struct move_group *group, const struct move_look *lo
 {
 	bool *closes = calloc(group->count + 1, sizeof(*closes));
 
-	if (!closes || find_cycles(group, look, closes))
+	if (!closes || find_cycles(group, look, closes)) {
 		move_group_refuse_all(group, REFUSAL_NO_MEMORY);
+		free(closes);
+		return;
+	}
 	EACH_GOING(group, member)
 	if (closes[member - group->members])
 		member->refused = REFUSAL_STALE_PLAN;

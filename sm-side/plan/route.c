@@ -6,7 +6,7 @@
 
 uint8_t *route_of(const struct fabric_view *view, uint16_t lid)
 {
-	uint8_t *ports = malloc(view->switch_count + 1);
+	uint8_t *ports = calloc(view->switch_count + 1, 1);
 
 	if (!ports)
 		return NULL;

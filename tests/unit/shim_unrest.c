@@ -83,7 +83,7 @@ static void await_turn(const struct unrest *unrest, const struct unrest_flow *fl
 
 static void everybody_takes_a_turn(const struct unrest *unrest)
 {
-	uint64_t turns[UNREST_FLOWS];
+	uint64_t turns[UNREST_FLOWS] = {0};
 
 	for (int i = 0; i < unrest->flow_count; i++)
 		turns[i] = turns_of(&unrest->flows[i]);
