@@ -50,19 +50,21 @@ static enum refusal carry_out(
 	osm_alias_guid_t *made[ALIAS_CHANGES_MAX] = {NULL};
 	enum refusal refused = REFUSAL_NONE;
 
-	for (unsigned i = 0; i < plan->change_count; i++) {
+	if (!plan->change_count)
+		return REFUSAL_NONE;
+	for (unsigned i = 0; i < ALIAS_CHANGES_MAX; i++) {
 		made[i] = osm_alias_guid_new(cl_hton64(plan->changes[i].after), ports[i]);
 		if (!made[i])
 			refused = REFUSAL_NO_MEMORY;
 	}
-	for (unsigned i = 0; i < plan->change_count && refused; i++)
+	for (unsigned i = 0; i < ALIAS_CHANGES_MAX && refused; i++)
 		if (made[i])
 			osm_alias_guid_delete(&made[i]);
-	if (refused || !plan->change_count)
+	if (refused)
 		return refused;
-	for (unsigned i = 0; i < plan->change_count; i++)
+	for (unsigned i = 0; i < ALIAS_CHANGES_MAX; i++)
 		forget(&osm->subn, cl_hton64(plan->changes[i].before));
-	for (unsigned i = 0; i < plan->change_count; i++)
+	for (unsigned i = 0; i < ALIAS_CHANGES_MAX; i++)
 		change(osm, ports[i], &plan->changes[i], made[i]);
 	osm->sa.dirty = TRUE;
 	osm_sm_signal(&osm->sm, OSM_SIGNAL_GUID_PROCESS_REQUEST);

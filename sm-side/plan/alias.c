@@ -27,7 +27,7 @@ enum refusal alias_plan_make(const struct alias_table *from, const struct alias_
 		return REFUSAL_STALE_PLAN;
 	plan->changes[0] = (struct alias_change){from->port_guid, vm_here, vm, other};
 	plan->changes[1] = (struct alias_change){to->port_guid, other_there, other, vm};
-	plan->change_count = 2;
+	plan->change_count = ALIAS_CHANGES_MAX;
 	plan->guidinfo_sets = plan->change_count;
 	return REFUSAL_NONE;
 }

@@ -33,7 +33,7 @@ struct alias_change {
 
 struct alias_plan {
 	uint16_t lid_before, lid_after;
-	unsigned change_count; /* 0: it is done already */
+	unsigned change_count; /* 0: it is done already; else all of them */
 	struct alias_change changes[ALIAS_CHANGES_MAX];
 	unsigned guidinfo_sets;
 };
