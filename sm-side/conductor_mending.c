@@ -214,6 +214,10 @@ void conductor_mend_guids_again(struct conductor *c, const char *host)
 			at = &(*at)->next;
 	again_end(c, host);
 	conductor_mend_guids(c, host);
+	/* What others show may belong to a VM there. */
+	for (const struct inventory_host *h = root_inventory(c->root)->hosts; h; h = h->next)
+		if (!*again_find(c, h->name))
+			conductor_mend_guids(c, h->name);
 }
 
 bool conductor_mended_guids(struct conductor *c, const Tether__Answer *answer)

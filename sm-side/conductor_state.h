@@ -148,7 +148,8 @@ void conductor_tell_end(struct conductor *c, const char *host, uint64_t id);
 /* Where a free slot of @host still shows a GUID that a VM holds elsewhere, have it set right; not
  * where slot or VM is under way. As long as one does, it is looked at again by time. */
 void conductor_mend_guids(struct conductor *c, const char *host);
-/* Its link is another: what it was told it may not have heard. */
+/* Its link is another: what it was told it may not have heard, and what other hosts show may be a
+ * GUID of its VMs. */
 void conductor_mend_guids_again(struct conductor *c, const char *host);
 /* Is it the answer to that? Then it has been taken. */
 bool conductor_mended_guids(struct conductor *c, const Tether__Answer *answer);

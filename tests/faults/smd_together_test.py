@@ -430,6 +430,16 @@ def fails_once_more(stage, host):
     stage.world.fault(host, "HOST_SET_GUIDS", "fail")
 
 
+def moves_into(stage, vm, slot):
+    """On a fabric that has been swept meanwhile, with programs that were started again."""
+    stage.world.sm.sweep()
+    for shim in stage.world.shims.values():
+        shim.state = "running"
+    equal(stage.smd.move(vm, stage.world.slots[slot]["host"])["outcome"], "done")
+    equal(stage.world.slot_of(vm), [slot])
+    stage.all_well()
+
+
 def a_slot_left_with_anothers_guid_is_asked_for_again_by_time():
     """Without a HELLO and without a migration that ends: none can, as nobody gets a lease before."""
     with Crowd(detach_ms=3000) as stage:
@@ -440,12 +450,24 @@ def a_slot_left_with_anothers_guid_is_asked_for_again_by_time():
         wait_until("it shows its own", lambda: not slots_that_show_others_guids(stage))
         equal(stage.smd.log().count("hyp2 could not set the GUIDs") >= 2, True)
         equal((host.sock is link, len(stage.smd.get("/v1/migrations")[1]["migrations"])), (True, 1))
-        stage.world.sm.sweep()
-        for shim in stage.world.shims.values():
-            shim.state = "running"  # programs that were started again
-        equal(stage.smd.move("vm2", "hyp2")["outcome"], "done")
-        equal(stage.world.slot_of("vm2"), [slot])
-        stage.all_well()
+        moves_into(stage, "vm2", slot)
+
+
+def and_when_the_host_of_the_vm_is_here_after_it():
+    """Before that nobody knows whose GUID the slot shows."""
+    with Crowd(detach_ms=3000) as stage:
+        keep_the_guids(stage, ("vm1", "hyp2"))
+        slot, = slots_that_show_others_guids(stage)
+        stage.smd.kill()
+        stage.world.hosts["hyp1"].stop()
+        with stage.world.lock:
+            stage.world.faults.clear()
+        stage.smd.start()
+        stage.smd.hosts_here(3)
+        stage.world.hosts["hyp1"].start()
+        stage.smd.hosts_here(4)
+        wait_until("it shows its own", lambda: not slots_that_show_others_guids(stage))
+        moves_into(stage, "vm2", slot)
 
 
 run([four_move_at_the_same_time, one_that_shares_a_connection_is_refused_by_name,
@@ -458,4 +480,4 @@ run([four_move_at_the_same_time, one_that_shares_a_connection_is_refused_by_name
      killed_while_it_sets_guids_it_sets_them_right_before_it_asks_for_a_lease, so_it_does_on_the_way_back,
      who_missed_the_end_of_one_move_is_told_beside_the_next, ended_it_brings_all_to_their_end,
      guids_at_two_slots_are_set_right_on_all_hosts_whatever_else_is_under_way,
-     a_slot_left_with_anothers_guid_is_asked_for_again_by_time])
+     a_slot_left_with_anothers_guid_is_asked_for_again_by_time, and_when_the_host_of_the_vm_is_here_after_it])
