@@ -75,8 +75,8 @@ static void run_answer(struct order_run *run, Tether__Outcome outcome, const cha
 	answer.refusals = refusals;
 	answer.n_refusals = reason ? 1 : 0;
 	answer.result = &host_result;
-	relay_order_done(run->role->relay, &answer, monotonic_ms());
-	host_role_fed(run->role);
+	relay_order_done(run->role->agent.relay, &answer, monotonic_ms());
+	agent_relay_fed(&run->role->agent);
 }
 
 static void run_refuse(struct order_run *run, const char *reason, const char *text)

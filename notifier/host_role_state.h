@@ -5,12 +5,10 @@
 
 #include <stdbool.h>
 
-#include "notifier/connection.h"
+#include "notifier/agent_relay.h"
 #include "notifier/driver.h"
-#include "notifier/epoch_file.h"
 #include "notifier/host_inventory.h"
 #include "notifier/host_role.h"
-#include "notifier/relay.h"
 #include "notifier/vm_links.h"
 
 struct order_run;
@@ -18,10 +16,7 @@ struct order_run;
 struct host_role {
 	struct event_base *base;
 	const struct agent_settings *settings;
-	struct epoch_file epoch_file;
-	struct relay *relay;
-	struct event *tick;
-	struct connection *root; /* NULL until the inventory is known */
+	struct agent_relay agent; /* it tells the root when the inventory is known */
 	struct vm_links *links;
 	struct driver *driver;
 	struct event *inventory_again;
@@ -33,8 +28,7 @@ struct host_role {
 	struct order_run *runs; /* orders under way, one of a VM at most */
 };
 
-/* host_role.c: after anything has been handed to the relay. */
-void host_role_fed(void *role);
+/* host_role.c */
 /* Ask the driver what there is; later, where orders are under way. */
 void host_role_take_stock(struct host_role *role);
 /* Take over what the driver says there is; @fresh is emptied. VMs that are new get their socket,

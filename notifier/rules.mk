@@ -35,7 +35,7 @@ $(call unit_test,notifier_barrier,$(RELAY_TEST_SOURCES),-lprotobuf-c)
 $(call unit_test,notifier_interest,notifier/interest.c $(WIRE_SOURCES),-lprotobuf-c)
 $(call unit_test,notifier_base,$(BASE_SOURCES) $(SETTINGS_SOURCES),$(SETTINGS_LIBS))
 
-AGENT_SOURCES := notifier/agent_main.c notifier/agent_settings.c notifier/host_role.c notifier/host_orders.c \
+AGENT_SOURCES := notifier/agent_main.c notifier/agent_settings.c notifier/agent_relay.c notifier/host_role.c notifier/host_orders.c \
 	notifier/host_inventory.c notifier/vm_links.c notifier/epoch_file.c notifier/driver.c notifier/driver_exec.c \
 	notifier/driver_keeper.c $(NAME_SOURCES)
 $(call program,tether-agent,$(AGENT_SOURCES) $(RELAY_SOURCES) $(LINK_SOURCES) $(BASE_SOURCES) $(SETTINGS_SOURCES),\

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/*
+ * What tether-agent has in every role: its relay and the relay's time, the link to its parent with
+ * HELLO, and the epoch on disk. Part of the role that opens it, which has the children, and of the
+ * loop's thread. Log lines are the role's.
+ */
+#ifndef TETHER_AGENT_RELAY_H
+#define TETHER_AGENT_RELAY_H
+
+#include <stdbool.h>
+
+#include "notifier/agent_settings.h"
+#include "notifier/connection.h"
+#include "notifier/epoch_file.h"
+#include "notifier/relay.h"
+
+struct event_base;
+
+/* What the role does. As in struct relay_outputs where it has the same name. */
+struct agent_role {
+	Tether__Role role;
+	bool forgets; /* it has no epoch of its own on disk */
+	void (*child_send)(void *owner, uint32_t child, const Tether__Frame *frame);
+	void (*child_close)(void *owner, uint32_t child, const char *why);
+	/* NULL: orders are refused. */
+	void (*order)(void *owner, const Tether__Event *event);
+	/* What HELLO says of the role beside its name; it stays the owner's. NULL: nothing. */
+	void (*hello)(void *owner, Tether__Hello *hello);
+};
+
+struct agent_relay {
+	struct event_base *base;
+	const struct agent_settings *settings;
+	const struct agent_role *role;
+	void *owner;
+	struct relay *relay;
+	struct epoch_file epoch_file;
+	struct event *tick;
+	struct connection *parent; /* NULL until there is something to tell it */
+};
+
+/* Take the epoch from settings->state_dir, and make the relay. @settings stay the caller's and are
+ * read on until agent_relay_close. -errno, logged; nothing is left open then. */
+int agent_relay_open(struct agent_relay *agent, struct event_base *base,
+        const struct agent_settings *settings, const struct agent_role *role, void *owner);
+/* One that was never opened is fine, if it is zero. */
+void agent_relay_close(struct agent_relay *agent);
+
+/* After anything has been handed to the relay. @agent: a struct agent_relay. */
+void agent_relay_fed(void *agent);
+
+/* To the parent for the first time, or again with another HELLO. */
+void agent_relay_tell(struct agent_relay *agent);
+
+/* The settings have new deadlines. */
+void agent_relay_reload(struct agent_relay *agent);
+
+/* Of links, as the settings say. */
+struct connection_settings agent_relay_links(const struct agent_relay *agent);
+
+#endif
