@@ -35,8 +35,11 @@ struct agent {
 	struct event_base *base;
 	const char *config;
 	struct agent_settings settings;
-	struct host_role *role;
+	const struct role *role;
+	void *made; /* by it */
 };
+
+static const struct role *const roles[] = {&host_role};
 
 /* 0: go on; else the exit status plus one. */
 static int options_read(int count, char **arguments, struct options *options)
@@ -106,7 +109,16 @@ static void on_reload(evutil_socket_t signal, short what, void *at)
 		log_error("agent", "cannot open %s", agent->settings.log);
 	agent_settings_clear(&fresh);
 	log_info("agent", "settings read again");
-	host_role_reload(agent->role);
+	agent->role->reload(agent->made);
+}
+
+/* agent_settings_read knows the same names. */
+static const struct role *role_find(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(roles); i++)
+		if (!strcmp(roles[i]->name, name))
+			return roles[i];
+	return NULL;
 }
 
 static int agent_run(struct agent *agent)
@@ -116,17 +128,18 @@ static int agent_run(struct agent *agent)
 	        evsignal_new(agent->base, SIGINT, on_terminate, agent),
 	        evsignal_new(agent->base, SIGHUP, on_reload, agent),
 	};
-	int err = host_role_create(agent->base, &agent->settings, &agent->role);
+	int err = agent->role->create(agent->base, &agent->settings, &agent->made);
 
 	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
 		if (!signals[i] || event_add(signals[i], NULL))
 			err = -ENOMEM;
 	if (!err) {
-		log_info("agent", "%s, protocol %d, host %s", version,
-		        TETHER__PROTOCOL__PROTOCOL_VERSION, agent->settings.name);
+		log_info("agent", "%s, protocol %d, %s %s", version,
+		        TETHER__PROTOCOL__PROTOCOL_VERSION, agent->role->name,
+		        agent->settings.name);
 		err = event_base_dispatch(agent->base) < 0 ? -EIO : 0;
 	}
-	host_role_destroy(agent->role);
+	agent->role->destroy(agent->made);
 	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
 		if (signals[i])
 			event_free(signals[i]);
@@ -157,6 +170,7 @@ int main(int argc, char **argv)
 	}
 	signal(SIGPIPE, SIG_IGN);
 	agent.config = options.config;
+	agent.role = role_find(agent.settings.role);
 	agent.base = event_base_new();
 	status = agent.base ? agent_run(&agent) : EXIT_FAILED;
 	if (agent.base)

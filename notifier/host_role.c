@@ -179,8 +179,23 @@ static int parts_make(struct host_role *role)
 	return role->links && role->inventory_again ? 0 : -ENOMEM;
 }
 
-int host_role_create(
-        struct event_base *base, const struct agent_settings *settings, struct host_role **made)
+static void host_destroy(void *made)
+{
+	struct host_role *role = made;
+
+	if (!role)
+		return;
+	driver_close(role->driver);
+	host_orders_clear(role);
+	vm_links_destroy(role->links);
+	agent_relay_close(&role->agent);
+	if (role->inventory_again)
+		event_free(role->inventory_again);
+	host_inventory_clear(&role->inventory);
+	free(role);
+}
+
+static int host_create(struct event_base *base, const struct agent_settings *settings, void **made)
 {
 	struct host_role *role = calloc(1, sizeof(*role));
 	int err;
@@ -203,7 +218,7 @@ int host_role_create(
 	err = parts_make(role);
 	if (err) {
 		log_error("host", "%s", strerror(-err));
-		host_role_destroy(role);
+		host_destroy(role);
 		return err;
 	}
 	host_role_take_stock(role);
@@ -211,22 +226,17 @@ int host_role_create(
 	return 0;
 }
 
-void host_role_reload(struct host_role *role)
+static void host_reload(void *made)
 {
+	struct host_role *role = made;
+
 	agent_relay_reload(&role->agent);
 	host_role_take_stock(role);
 }
 
-void host_role_destroy(struct host_role *role)
-{
-	if (!role)
-		return;
-	driver_close(role->driver);
-	host_orders_clear(role);
-	vm_links_destroy(role->links);
-	agent_relay_close(&role->agent);
-	if (role->inventory_again)
-		event_free(role->inventory_again);
-	host_inventory_clear(&role->inventory);
-	free(role);
-}
+const struct role host_role = {
+        .name = "host",
+        .create = host_create,
+        .reload = host_reload,
+        .destroy = host_destroy,
+};
