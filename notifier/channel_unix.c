@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "notifier/base/cleanup.h"
+#include "notifier/channel_socket.h"
 
 enum { BACKLOG = 128 };
 
@@ -117,38 +118,11 @@ static int unix_connected(struct channel *channel)
 	return 0;
 }
 
-static ssize_t unix_receive(struct channel *channel, void *bytes, size_t size)
-{
-	ssize_t count;
-
-	do
-		count = recv(channel->fd, bytes, size, 0);
-	while (count < 0 && errno == EINTR);
-	return count < 0 ? -errno : count;
-}
-
-static ssize_t unix_send(struct channel *channel, const void *bytes, size_t size)
-{
-	ssize_t count;
-
-	do
-		count = send(channel->fd, bytes, size, MSG_NOSIGNAL);
-	while (count < 0 && errno == EINTR);
-	return count < 0 ? -errno : count;
-}
-
-static void unix_close(struct channel *channel)
-{
-	if (channel->fd >= 0)
-		close(channel->fd);
-	channel->fd = -1;
-}
-
 const struct channel_ops channel_unix_ops = {
         .scheme = "unix",
         .connect = unix_connect,
         .connected = unix_connected,
-        .receive = unix_receive,
-        .send = unix_send,
-        .close = unix_close,
+        .receive = channel_socket_receive,
+        .send = channel_socket_send,
+        .close = channel_socket_close,
 };
