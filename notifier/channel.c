@@ -6,8 +6,9 @@
 
 #include "notifier/base/cleanup.h"
 #include "notifier/channel_unix.h"
+#include "notifier/channel_virtio.h"
 
-static const struct channel_ops *const backends[] = {&channel_unix_ops};
+static const struct channel_ops *const backends[] = {&channel_unix_ops, &channel_virtio_ops};
 
 int channel_address(const char *address, const struct channel_ops **ops, const char **rest)
 {

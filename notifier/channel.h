@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 /*
- * What a link runs over: one set of operations per backend (channel_unix.c; TLS, virtio-serial and
- * vsock have the same shape). A channel is one descriptor plus the backend's state; it belongs to
- * the connection that holds it. Nothing here blocks.
+ * What a link runs over: one set of operations per backend (channel_unix.c and so on). A channel is
+ * one descriptor plus the backend's state; it belongs to the connection that holds it. Nothing here
+ * blocks.
  */
 #ifndef TETHER_CHANNEL_H
 #define TETHER_CHANNEL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -17,11 +18,18 @@ struct channel_ops {
 	/* Begin to connect @channel to @address (without the scheme). 0: stands; -EINPROGRESS: ask
 	 * connected when the descriptor is writable. */
 	int (*connect)(struct channel *channel, const char *address);
-	/* 0: stands, handshake and all; -EAGAIN: not yet; else why it failed. */
+	/*
+	 * 0: stands, handshake and all. Not yet: ask again when the descriptor is writable
+	 * (-EINPROGRESS) or readable (-EAGAIN). There is nobody at the other end yet, which is no
+	 * failure and has no deadline: ask when it is readable (-ENOLINK), or by and by, since it
+	 * is all the time (-EHOSTDOWN). Else why it failed.
+	 */
 	int (*connected)(struct channel *channel);
 	/* Bytes, 0 at the end of the stream, -EAGAIN, or another -errno. */
 	ssize_t (*receive)(struct channel *channel, void *bytes, size_t size);
 	ssize_t (*send)(struct channel *channel, const void *bytes, size_t size);
+	/* There is more to receive, though the descriptor may not be readable. NULL: never. */
+	bool (*pending)(const struct channel *channel);
 	void (*close)(struct channel *channel);
 };
 

@@ -113,7 +113,12 @@ static void on_overdue(evutil_socket_t fd, short what, void *at)
 
 static void on_again(evutil_socket_t fd, short what, void *at)
 {
-	link_connect(at);
+	struct connection *connection = at;
+
+	if (connection->state == LINK_CONNECTING)
+		link_ask(connection);
+	else if (connection->state == LINK_DOWN)
+		link_connect(connection);
 }
 
 static void on_later(evutil_socket_t fd, short what, void *at)

@@ -38,7 +38,7 @@ struct connection {
 	struct event *beat; /* every heartbeat_ms: send one if silent, count the peer's */
 	struct event
 	        *overdue; /* a partial frame, a connection attempt or a last word took too long */
-	struct event *again; /* connect again */
+	struct event *again; /* connect again, or ask a channel again whether it stands */
 	struct event *later;
 	unsigned due;        /* of enum later */
 	bool sent, received; /* since the last beat */
@@ -70,6 +70,8 @@ void callback_end(struct connection *connection);
 /* The events that live as long as the link's descriptor. -ENOMEM */
 int link_watch(struct connection *connection);
 void link_open(struct connection *connection);
+/* The channel says whether it stands, or what is to be waited for. */
+void link_ask(struct connection *connection);
 void beat_set(struct connection *connection);
 
 #endif

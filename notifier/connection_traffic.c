@@ -6,6 +6,7 @@
 
 enum {
 	HEARTBEATS_MISSED = 3,
+	NOBODY_MS = 50,     /* then a channel at whose other end nobody was is asked again */
 	READS_AT_ONCE = 16, /* then the loop's other descriptors have their turn */
 };
 
@@ -45,6 +46,13 @@ void beat_set(struct connection *connection)
 		event_add(connection->beat, &period);
 }
 
+static bool has_pending(const struct connection *connection)
+{
+	const struct channel *channel = &connection->channel;
+
+	return channel->ops->pending && channel->ops->pending(channel);
+}
+
 void link_open(struct connection *connection)
 {
 	connection->state = LINK_OPEN;
@@ -54,6 +62,44 @@ void link_open(struct connection *connection)
 	event_add(connection->readable, NULL);
 	beat_set(connection);
 	link_later(connection, LATER_OPENED);
+	if (has_pending(connection))
+		event_active(connection->readable, EV_READ, 0);
+}
+
+/* Who need not be there yet may come at any time. */
+static void nobody_await(struct connection *connection, bool is_told)
+{
+	evtimer_del(connection->overdue);
+	if (is_told) {
+		event_add(connection->readable, NULL);
+	} else {
+		event_del(connection->readable);
+		timer_set(connection->again, NOBODY_MS);
+	}
+}
+
+void link_ask(struct connection *connection)
+{
+	int err = connection->channel.ops->connected(&connection->channel);
+
+	switch (err) {
+	case 0:
+		link_open(connection);
+		return;
+	case -EINPROGRESS:
+		event_del(connection->readable);
+		event_add(connection->writable, NULL);
+		return;
+	case -EAGAIN:
+		event_add(connection->readable, NULL);
+		return;
+	case -ENOLINK:
+	case -EHOSTDOWN:
+		nobody_await(connection, err == -ENOLINK);
+		return;
+	default:
+		link_fail(connection, err, NULL);
+	}
 }
 
 static void frame_in(struct connection *connection, Tether__Frame *frame)
@@ -118,7 +164,7 @@ static int bytes_in(struct connection *connection)
 	}
 	connection->received = true;
 	frame_reader_received(&connection->reader, count);
-	return (size_t)count == room;
+	return (size_t)count == room || has_pending(connection);
 }
 
 static void on_readable(evutil_socket_t fd, short what, void *at)
@@ -127,6 +173,10 @@ static void on_readable(evutil_socket_t fd, short what, void *at)
 	bool any_frame = false;
 	int more = 1;
 
+	if (connection->state == LINK_CONNECTING) {
+		link_ask(connection);
+		return;
+	}
 	callback_begin(connection);
 	for (int i = 0; more && i < READS_AT_ONCE; i++) {
 		more = bytes_in(connection);
@@ -135,8 +185,11 @@ static void on_readable(evutil_socket_t fd, short what, void *at)
 		if (connection->state != LINK_OPEN || connection->destroyed)
 			break;
 	}
-	if (connection->state == LINK_OPEN && !connection->destroyed)
+	if (connection->state == LINK_OPEN && !connection->destroyed) {
 		partial_watch(connection, any_frame);
+		if (more && has_pending(connection))
+			event_active(connection->readable, EV_READ, 0);
+	}
 	callback_end(connection);
 }
 
@@ -166,19 +219,11 @@ static void bytes_out(struct connection *connection)
 static void on_writable(evutil_socket_t fd, short what, void *at)
 {
 	struct connection *connection = at;
-	int err;
 
-	if (connection->state == LINK_OPEN) {
+	if (connection->state == LINK_OPEN)
 		bytes_out(connection);
-		return;
-	}
-	err = connection->channel.ops->connected(&connection->channel);
-	if (!err)
-		link_open(connection);
-	else if (err == -EAGAIN)
-		event_add(connection->writable, NULL);
 	else
-		link_fail(connection, err, NULL);
+		link_ask(connection);
 }
 
 int link_watch(struct connection *connection)

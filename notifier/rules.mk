@@ -15,7 +15,8 @@ NAME_SOURCES := notifier/base/name.c
 # What other programs link: a link's frames and tables, the link itself, the relay.
 FRAME_SOURCES := notifier/wire/frame.c notifier/wire/rows.c notifier/wire/answer.c $(WIRE_SOURCES)
 LINK_SOURCES := notifier/connection.c notifier/connection_traffic.c notifier/byte_queue.c notifier/channel.c \
-	notifier/channel_socket.c notifier/channel_unix.c $(FRAME_SOURCES)
+	notifier/channel_socket.c notifier/channel_unix.c notifier/channel_virtio.c \
+	notifier/session.c $(FRAME_SOURCES)
 RELAY_SOURCES := notifier/relay.c notifier/relay_events.c notifier/relay_handing.c notifier/relay_answers.c \
 	notifier/relay_children.c notifier/relay_absence.c notifier/relay_numbers.c notifier/children.c \
 	notifier/registration.c notifier/registration_requests.c notifier/registration_above.c notifier/registration_hello.c \
@@ -43,10 +44,13 @@ $(call program,tether-agent,$(AGENT_SOURCES) $(RELAY_SOURCES) $(LINK_SOURCES) $(
 
 $(call unit_test,notifier_connection,$(LINK_SOURCES),$(LINK_LIBS))
 $(call unit_test,notifier_channel,$(LINK_SOURCES),$(LINK_LIBS))
+$(call unit_test,notifier_channel_virtio,$(LINK_SOURCES),$(LINK_LIBS))
+$(call unit_test,notifier_session,notifier/session.c,)
 $(call unit_test,notifier_driver,notifier/driver.c notifier/driver_exec.c notifier/driver_keeper.c \
 	notifier/host_inventory.c $(NAME_SOURCES) $(WIRE_SOURCES),-levent_core -lprotobuf-c -ljson-c)
 
 FRAME_FUZZ_SOURCES := $(patsubst gen/%,$(B)/gen/%,$(FRAME_SOURCES))
 $(call fuzzer,frame,$(FRAME_FUZZ_SOURCES),-lprotobuf-c)
 $(call fuzzer,frame_relay,$(RELAY_SOURCES) $(FRAME_FUZZ_SOURCES),-lprotobuf-c)
+$(call fuzzer,session,notifier/session.c,)
 $(call fuzzer,settings,$(SETTINGS_SOURCES) notifier/base/deadlines.c,$(SETTINGS_LIBS))

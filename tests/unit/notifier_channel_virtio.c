@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/*
+ * Both ends of a virtio-serial port. A socket pair is a port whose ends both are there. A
+ * terminal's master side is as the device in a VM is: while nobody has the other side open it says
+ * so all the time.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <termios.h>
+
+#include "notifier/base/cleanup.h"
+#include "notifier/channel_unix.h"
+#include "notifier/channel_virtio.h"
+#include "notifier/session.h"
+#include "tests/unit/socket_place.h"
+
+static void over(int fd, struct channel *channel)
+{
+	fcntl(fd, F_SETFL, O_NONBLOCK);
+	assert_int_equal(channel_virtio_over(fd, channel), 0);
+}
+
+static void pair_make(struct channel *guest, struct channel *host)
+{
+	int fds[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+	over(fds[0], guest);
+	over(fds[1], host);
+}
+
+static void both_stand(struct channel *guest, struct channel *host)
+{
+	int one = -ENOLINK, other = -ENOLINK;
+
+	for (int i = 0; i < 8 && (one || other); i++) {
+		if (one)
+			one = guest->ops->connected(guest);
+		if (other)
+			other = host->ops->connected(host);
+	}
+	assert_int_equal(one, 0);
+	assert_int_equal(other, 0);
+}
+
+static void channel_close(struct channel *channel)
+{
+	channel->ops->close(channel);
+}
+
+static void say(struct channel *channel, const char *text)
+{
+	assert_int_equal(channel->ops->send(channel, text, strlen(text)), strlen(text));
+}
+
+static void hear(struct channel *channel, const char *text)
+{
+	char got[64];
+
+	assert_int_equal(channel->ops->receive(channel, got, sizeof(got)), strlen(text));
+	assert_memory_equal(got, text, strlen(text));
+}
+
+static void hear_nothing(struct channel *channel, int why)
+{
+	assert_int_equal(channel->ops->receive(channel, (char[64]){0}, 64), why);
+}
+
+static void both_ends_meet(void **state)
+{
+	struct channel guest, host;
+
+	pair_make(&guest, &host);
+	assert_int_equal(guest.ops->connected(&guest), -ENOLINK);
+	assert_int_equal(guest.ops->connected(&guest), -ENOLINK);
+	both_stand(&guest, &host);
+	say(&guest, "up");
+	say(&host, "down");
+	hear(&host, "up");
+	hear(&guest, "down");
+	hear_nothing(&guest, -EAGAIN);
+	channel_close(&guest);
+	hear_nothing(&host, 0);
+	channel_close(&host);
+}
+
+/* Its descriptor is not readable for it. */
+static void what_comes_along_with_the_mark_is_kept(void **state)
+{
+	struct channel guest, host;
+
+	pair_make(&guest, &host);
+	assert_int_equal(guest.ops->connected(&guest), -ENOLINK);
+	assert_int_equal(host.ops->connected(&host), -ENOLINK);
+	assert_int_equal(guest.ops->connected(&guest), 0);
+	say(&guest, "hello");
+	assert_int_equal(host.ops->connected(&host), 0);
+	assert_true(host.ops->pending(&host));
+	hear(&host, "hello");
+	assert_false(host.ops->pending(&host));
+	channel_close(&guest);
+	channel_close(&host);
+}
+
+/* The agent in the guest is started again, and the port's socket knows nothing of it. */
+static void successor_ends_the_link(void **state)
+{
+	struct channel guest, successor, host;
+
+	pair_make(&guest, &host);
+	both_stand(&guest, &host);
+	say(&guest, "last word");
+	over(dup(guest.fd), &successor);
+	channel_close(&guest);
+	assert_int_equal(successor.ops->connected(&successor), -ENOLINK);
+	hear(&host, "last word");
+	assert_true(host.ops->pending(&host));
+	hear_nothing(&host, 0);
+	channel_close(&successor);
+	channel_close(&host);
+}
+
+static void socket_that_is_closed_has_failed(void **state)
+{
+	struct channel guest, host;
+
+	pair_make(&guest, &host);
+	assert_int_equal(host.ops->connected(&host), -ENOLINK);
+	assert_int_equal(guest.ops->connected(&guest), -ENOLINK);
+	channel_close(&guest);
+	assert_int_equal(host.ops->connected(&host), -EPIPE);
+	channel_close(&host);
+}
+
+/* Every byte of it is stuffed, so that a write may end between the two halves of one. */
+static void full_port_takes_all_in_the_end(void **state)
+{
+	enum { COUNT = 300000 };
+	CLEANUP_FREE uint8_t *bytes = malloc(COUNT), *got = malloc(COUNT);
+	size_t sent = 0, received = 0;
+	struct channel guest, host;
+	int least = 1;
+
+	pair_make(&guest, &host);
+	both_stand(&guest, &host);
+	setsockopt(guest.fd, SOL_SOCKET, SO_SNDBUF, &least, sizeof(least));
+	for (size_t i = 0; i < COUNT; i++)
+		bytes[i] = i % 3 ? 0x7d : 0x7e;
+	while (received < COUNT) {
+		ssize_t count = guest.ops->send(&guest, bytes + sent, COUNT - sent);
+
+		if (sent < COUNT)
+			assert_true(count > 0 || count == -EAGAIN);
+		sent += sent < COUNT && count > 0 ? (size_t)count : 0;
+		/* An odd number, so that pairs are cut in reading as well. */
+		count = host.ops->receive(&host, got + received, 777);
+		assert_true(count > 0 || count == -EAGAIN);
+		received += count > 0 ? (size_t)count : 0;
+	}
+	assert_memory_equal(bytes, got, COUNT);
+	channel_close(&guest);
+	channel_close(&host);
+}
+
+struct terminal {
+	int master;
+	char path[64];
+};
+
+static int line_open(const struct terminal *terminal)
+{
+	struct termios line;
+	int fd = open(terminal->path, O_RDWR | O_NONBLOCK | O_NOCTTY);
+
+	assert_true(fd >= 0);
+	tcgetattr(fd, &line);
+	cfmakeraw(&line);
+	tcsetattr(fd, TCSANOW, &line);
+	return fd;
+}
+
+static void terminal_make(struct terminal *terminal)
+{
+	terminal->master = posix_openpt(O_RDWR | O_NOCTTY);
+	assert_int_equal(grantpt(terminal->master), 0);
+	assert_int_equal(unlockpt(terminal->master), 0);
+	assert_int_equal(ptsname_r(terminal->master, terminal->path, sizeof(terminal->path)), 0);
+	close(line_open(terminal)); /* from now on it is said that nobody is there */
+}
+
+static void device_says_that_nobody_is_there(void **state)
+{
+	struct pollfd poll_fd = {.events = POLLIN};
+	struct terminal terminal;
+	struct channel guest, host;
+	int line;
+
+	terminal_make(&terminal);
+	over(terminal.master, &guest);
+	poll_fd.fd = guest.fd;
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(poll(&poll_fd, 1, 0), 1);
+		assert_true(poll_fd.revents & POLLHUP);
+		assert_int_equal(guest.ops->connected(&guest), -EHOSTDOWN);
+	}
+	for (int i = 0; i < 2; i++) { /* the host's agent, and the one after it */
+		line = line_open(&terminal);
+		assert_int_equal(guest.ops->connected(&guest), -ENOLINK);
+		close(line);
+		assert_int_equal(guest.ops->connected(&guest), -EHOSTDOWN);
+	}
+	over(line_open(&terminal), &host);
+	both_stand(&guest, &host);
+	say(&host, "down");
+	hear(&guest, "down");
+	channel_close(&host);
+	hear_nothing(&guest, 0);
+	channel_close(&guest);
+}
+
+static void path_says_which_end_it_is(void **state)
+{
+	struct channel guest = {.fd = -1}, host = {.fd = -1}, accepted;
+	struct terminal terminal;
+	struct place place;
+	int listener, fd;
+
+	place_make(&place);
+	assert_int_equal(channel_virtio_ops.connect(&host, place.path), -ENOENT);
+	assert_int_equal(channel_unix_listen(place.path, 0600, &listener), 0);
+	assert_int_equal(channel_virtio_ops.connect(&host, place.path), -EINPROGRESS);
+	fd = accept(listener, NULL, NULL);
+	over(fd, &accepted);
+	both_stand(&host, &accepted);
+	channel_close(&accepted);
+	channel_close(&host);
+	terminal_make(&terminal);
+	assert_int_equal(channel_virtio_ops.connect(&guest, terminal.path), -EINPROGRESS);
+	over(terminal.master, &host);
+	both_stand(&guest, &host);
+	say(&guest, "a line\r\n\x03\x04");
+	hear(&host, "a line\r\n\x03\x04");
+	channel_close(&guest);
+	channel_close(&host);
+	close(listener);
+	place_remove(&place);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(both_ends_meet),
+	        cmocka_unit_test(what_comes_along_with_the_mark_is_kept),
+	        cmocka_unit_test(successor_ends_the_link),
+	        cmocka_unit_test(socket_that_is_closed_has_failed),
+	        cmocka_unit_test(full_port_takes_all_in_the_end),
+	        cmocka_unit_test(device_says_that_nobody_is_there),
+	        cmocka_unit_test(path_says_which_end_it_is),
+	};
+
+	signal(SIGPIPE, SIG_IGN);
+	return cmocka_run_group_tests_name("notifier_channel_virtio", tests, NULL, NULL);
+}
