@@ -7,8 +7,10 @@
 #include "notifier/base/cleanup.h"
 #include "notifier/channel_unix.h"
 #include "notifier/channel_virtio.h"
+#include "notifier/channel_vsock.h"
 
-static const struct channel_ops *const backends[] = {&channel_unix_ops, &channel_virtio_ops};
+static const struct channel_ops *const backends[] = {
+        &channel_unix_ops, &channel_virtio_ops, &channel_vsock_ops};
 
 int channel_address(const char *address, const struct channel_ops **ops, const char **rest)
 {

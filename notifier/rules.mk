@@ -15,7 +15,7 @@ NAME_SOURCES := notifier/base/name.c
 # What other programs link: a link's frames and tables, the link itself, the relay.
 FRAME_SOURCES := notifier/wire/frame.c notifier/wire/rows.c notifier/wire/answer.c $(WIRE_SOURCES)
 LINK_SOURCES := notifier/connection.c notifier/connection_traffic.c notifier/byte_queue.c notifier/channel.c \
-	notifier/channel_socket.c notifier/channel_unix.c notifier/channel_virtio.c \
+	notifier/channel_socket.c notifier/channel_unix.c notifier/channel_virtio.c notifier/channel_vsock.c \
 	notifier/session.c $(FRAME_SOURCES)
 RELAY_SOURCES := notifier/relay.c notifier/relay_events.c notifier/relay_handing.c notifier/relay_answers.c \
 	notifier/relay_children.c notifier/relay_absence.c notifier/relay_numbers.c notifier/children.c \
