@@ -10,7 +10,7 @@ enum { BUCKETS_FIRST = 64, GID_BYTES = 16 };
 struct holding {
 	struct address address;
 	struct holding *next; /* in its bucket */
-	uint32_t *members;
+	uint32_t *members;    /* in order */
 	size_t count, room;
 };
 
@@ -140,13 +140,27 @@ static struct holding **find(const struct interest *interest, const struct addre
 	return at;
 }
 
-static size_t member_index(const struct holding *holding, uint32_t member)
+/* Where @member is, or would be. */
+static size_t member_place(const struct holding *holding, uint32_t member)
 {
-	size_t i = 0;
+	size_t low = 0, high = holding->count;
 
-	while (i < holding->count && holding->members[i] != member)
-		i++;
-	return i;
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+
+		if (holding->members[middle] < member)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static bool is_held_by(const struct holding *holding, uint32_t member)
+{
+	size_t place = member_place(holding, member);
+
+	return place < holding->count && holding->members[place] == member;
 }
 
 static void buckets_grow(struct interest *interest)
@@ -171,8 +185,11 @@ static void buckets_grow(struct interest *interest)
 	interest->buckets_count = grown.buckets_count;
 }
 
-static int member_append(struct holding *holding, uint32_t member)
+/* Who is not there yet. */
+static int member_insert(struct holding *holding, uint32_t member)
 {
+	size_t place = member_place(holding, member);
+
 	if (holding->count == holding->room) {
 		size_t room = holding->room ? holding->room * 2 : 4;
 		uint32_t *members = realloc(holding->members, room * sizeof(*members));
@@ -182,7 +199,10 @@ static int member_append(struct holding *holding, uint32_t member)
 		holding->members = members;
 		holding->room = room;
 	}
-	holding->members[holding->count++] = member;
+	memmove(holding->members + place + 1, holding->members + place,
+	        (holding->count - place) * sizeof(*holding->members));
+	holding->members[place] = member;
+	holding->count++;
 	return 0;
 }
 
@@ -191,7 +211,7 @@ static int holding_create(struct interest *interest, uint32_t member, const stru
 	struct holding *holding = calloc(1, sizeof(*holding));
 	struct holding **at;
 
-	if (!holding || member_append(holding, member)) {
+	if (!holding || member_insert(holding, member)) {
 		free(holding);
 		return -ENOMEM;
 	}
@@ -231,11 +251,11 @@ int interest_add(struct interest *interest, uint32_t member, const struct addres
 
 	if (holding)
 		holding->address.context = address->context;
-	if (holding && member_index(holding, member) < holding->count)
+	if (holding && is_held_by(holding, member))
 		return 0;
 	if (of_member_reserve(interest, member))
 		return -ENOMEM;
-	added = holding ? member_append(holding, member)
+	added = holding ? member_insert(holding, member)
 	                : holding_create(interest, member, address);
 	if (added < 0)
 		return added;
@@ -247,15 +267,15 @@ int interest_drop(struct interest *interest, uint32_t member, const struct addre
 {
 	struct holding **at = find(interest, address);
 	struct holding *holding = *at;
-	size_t i;
+	size_t place;
 
-	if (!holding)
+	if (!holding || !is_held_by(holding, member))
 		return 0;
-	i = member_index(holding, member);
-	if (i == holding->count)
-		return 0;
+	place = member_place(holding, member);
 	interest->of_member[member][address_is_announcement(address)]--;
-	holding->members[i] = holding->members[--holding->count];
+	holding->count--;
+	memmove(holding->members + place, holding->members + place + 1,
+	        (holding->count - place) * sizeof(*holding->members));
 	if (holding->count)
 		return 1;
 	*at = holding->next;
@@ -270,7 +290,7 @@ static bool key_is_held_by(
 {
 	const struct holding *holding = *find(interest, key);
 
-	return holding && (!member || member_index(holding, member) < holding->count);
+	return holding && (!member || is_held_by(holding, member));
 }
 
 bool interest_holds(const struct interest *interest, uint32_t member, const struct address *address)
@@ -317,6 +337,6 @@ void interest_for_each(const struct interest *interest, uint32_t member,
 {
 	for (size_t i = 0; i < interest->buckets_count; i++)
 		for (const struct holding *h = interest->buckets[i]; h; h = h->next)
-			if (!member || member_index(h, member) < h->count)
+			if (!member || is_held_by(h, member))
 				each(context, &h->address);
 }
