@@ -36,15 +36,20 @@ void answer_worsen(Tether__Answer *merged, Tether__Outcome outcome)
 
 int answer_name_add(char ***texts, size_t *count, const char *text)
 {
-	char **grown = realloc(*texts, (*count + 1) * sizeof(*grown));
+	char *copy;
 
-	if (!grown)
+	/* Room for a power of two, full when there are so many. */
+	if (!(*count & (*count - 1))) {
+		char **grown = realloc(*texts, (*count ? 2 * *count : 1) * sizeof(*grown));
+
+		if (!grown)
+			return -ENOMEM;
+		*texts = grown;
+	}
+	copy = strdup(text);
+	if (!copy)
 		return -ENOMEM;
-	*texts = grown;
-	grown[*count] = strdup(text);
-	if (!grown[*count])
-		return -ENOMEM;
-	++*count;
+	(*texts)[(*count)++] = copy;
 	return 0;
 }
 

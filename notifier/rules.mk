@@ -20,7 +20,7 @@ LINK_SOURCES := notifier/connection.c notifier/connection_traffic.c notifier/byt
 RELAY_SOURCES := notifier/relay.c notifier/relay_events.c notifier/relay_handing.c notifier/relay_answers.c \
 	notifier/relay_children.c notifier/relay_absence.c notifier/relay_numbers.c notifier/children.c \
 	notifier/registration.c notifier/registration_requests.c notifier/registration_above.c notifier/registration_hello.c \
-	notifier/barrier.c notifier/interest.c notifier/tally.c notifier/answer_merge.c notifier/number_scope.c
+	notifier/barrier.c notifier/interest.c notifier/tally.c notifier/name_hash.c notifier/answer_merge.c notifier/number_scope.c
 LINK_LIBS := -levent_core -lprotobuf-c
 
 $(call unit_test,base_die_point,notifier/base/die_point.c,)

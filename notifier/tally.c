@@ -2,12 +2,12 @@
 #include "notifier/tally.h"
 
 #include <errno.h>
-#include <search.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "notifier/answer_merge.h"
 #include "notifier/base/cleanup.h"
+#include "notifier/name_hash.h"
 #include "notifier/number_scope.h"
 #include "notifier/wire/frame.h"
 #include "notifier/wire/message.h"
@@ -25,14 +25,17 @@ struct participant {
 	char name[];
 };
 
+enum { ROOM_FIRST = 8 };
+
 struct tally {
 	struct event_key key;
 	char *prefix;
 	struct participant **participants;
 	size_t count, room;
-	void *by_name;  /* tsearch(3) tree of the same */
-	size_t awaited; /* EXPECTED and HANDED */
-	size_t packed;  /* bytes of what was merged */
+	uint32_t *slots; /* by name: a participant's place and 1, or 0; twice as many as there is
+	                    room */
+	size_t awaited;  /* EXPECTED and HANDED */
+	size_t packed;   /* bytes of what was merged */
 	bool too_large;
 	Tether__Answer *merged;
 };
@@ -52,15 +55,11 @@ struct tally *tally_create(const struct event_key *key, const char *prefix)
 	return NULL;
 }
 
-static void tree_node_ignore(void *node)
-{
-}
-
 void tally_destroy(struct tally *tally)
 {
 	if (!tally)
 		return;
-	tdestroy(tally->by_name, tree_node_ignore);
+	free(tally->slots);
 	for (size_t i = 0; i < tally->count; i++)
 		free(tally->participants[i]);
 	free(tally->participants);
@@ -75,11 +74,6 @@ const struct event_key *tally_key(const struct tally *tally)
 	return &tally->key;
 }
 
-static int by_name(const void *a, const void *b)
-{
-	return strcmp(((const struct participant *)a)->name, ((const struct participant *)b)->name);
-}
-
 static struct participant *participant_create(const char *name, enum stand stand)
 {
 	struct participant *participant = malloc(sizeof(*participant) + strlen(name) + 1);
@@ -91,12 +85,43 @@ static struct participant *participant_create(const char *name, enum stand stand
 	return participant;
 }
 
+/* The slot of @name, or the free one that it would have. */
+static uint32_t *slot_of(const struct tally *tally, const char *name)
+{
+	size_t mask = 2 * tally->room - 1, slot = name_hash(name) & mask;
+
+	while (tally->slots[slot] &&
+	        strcmp(tally->participants[tally->slots[slot] - 1]->name, name) != 0)
+		slot = (slot + 1) & mask;
+	return &tally->slots[slot];
+}
+
 static struct participant *find(const struct tally *tally, const char *name)
 {
-	CLEANUP_FREE struct participant *wanted = participant_create(name, STAND_EXPECTED);
-	struct participant **found = wanted ? tfind(wanted, &tally->by_name, by_name) : NULL;
+	uint32_t place = tally->room ? *slot_of(tally, name) : 0;
 
-	return found ? *found : NULL;
+	return place ? tally->participants[place - 1] : NULL;
+}
+
+/* Room is a power of two, so that slots are. */
+static int participants_grow(struct tally *tally)
+{
+	size_t room = tally->room ? tally->room * 2 : ROOM_FIRST;
+	uint32_t *slots = calloc(2 * room, sizeof(*slots));
+	struct participant **grown = realloc(tally->participants, room * sizeof(*grown));
+
+	if (grown)
+		tally->participants = grown;
+	if (!grown || !slots) {
+		free(slots);
+		return -ENOMEM;
+	}
+	free(tally->slots);
+	tally->slots = slots;
+	tally->room = room;
+	for (size_t i = 0; i < tally->count; i++)
+		*slot_of(tally, tally->participants[i]->name) = i + 1;
+	return 0;
 }
 
 static bool is_awaited(enum stand stand)
@@ -113,27 +138,17 @@ static void stand_set(struct tally *tally, struct participant *participant, enum
 
 static int participant_add(struct tally *tally, const char *name, enum stand stand)
 {
-	struct participant *participant = participant_create(name, stand);
+	struct participant *participant;
 
+	if (tally->count == tally->room && participants_grow(tally))
+		return -ENOMEM;
+	participant = participant_create(name, stand);
 	if (!participant)
 		return -ENOMEM;
-	if (tally->count == tally->room) {
-		size_t room = tally->room ? tally->room * 2 : 8;
-		struct participant **grown = realloc(tally->participants, room * sizeof(*grown));
-
-		if (!grown)
-			goto no_memory;
-		tally->participants = grown;
-		tally->room = room;
-	}
-	if (!tsearch(participant, &tally->by_name, by_name))
-		goto no_memory;
 	tally->participants[tally->count++] = participant;
+	*slot_of(tally, name) = tally->count;
 	tally->awaited += is_awaited(stand);
 	return 0;
-no_memory:
-	free(participant);
-	return -ENOMEM;
 }
 
 int tally_expect(struct tally *tally, const char *name)
