@@ -142,7 +142,7 @@ check-full: all $(UNIT_TESTS)
 
 # A report ends the program that it is about, so that its test fails.
 DAEMON_TESTS := tests/sanitized/migration_test.py tests/net/agent_test.py tests/net/agent_orders_test.py
-SANITIZED_TESTS := $(sort $(wildcard tests/sanitized/*_test.py) $(DAEMON_TESTS)) tests/faults/smd_roads_hosts_test.py \
+SANITIZED_TESTS := $(sort $(wildcard tests/sanitized/*_test.py) $(DAEMON_TESTS)) tests/bench/signalling_test.py tests/faults/smd_roads_hosts_test.py \
 	tests/faults/smd_roads_sm_test.py tests/simfabric/raw_losses_test.py
 
 check-asan:
@@ -213,6 +213,7 @@ help:
 	@echo 'make bench-plan  instructions that planning a move takes for each switch; BENCH="--sizes N,... --functions N,..."'
 	@echo 'make bench-reconfigure  moves against recomputations on the fat-trees of Table I; SIZES=324,648; BENCH="--help"'
 	@echo 'make bench-evacuate  a hypervisor with 16 VMs evacuated by one plan in each order, and by 16; SIZES="324 6,4,4"; BENCH="--seed N"'
+	@echo 'make bench-signalling  one event to 1,000 tether-agents with 16 VMs each, told once a server, and to each VM; BENCH="--servers N --vms N"'
 	@echo 'make bench-smp  LFT Sets by raw SMPs against equations 4 and 5 of the vSwitch paper; SIZES=324,648; BENCH="--help"'
 	@echo 'make surface-table  write the table of what is wrapped into preload/DESIGN.md'
 	@echo 'make install    PREFIX=/usr DESTDIR='

@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
+"""Many tether-agents on one machine, the SM's end above them and the VMs' ends below. Each agent is a process of its own, as
+its configuration file says; the VMs' ends share a few. State is kept in memory where there is such a place: so many servers
+have one disk here."""
+import json
+import os
+import select
+import shutil
+import subprocess
+import tempfile
+import time
+
+from lab.process import _die_with_parent
+
+EVERYBODY, SOME = 1001, 1002  # LIDs that all VMs, and those of the first servers, talk to
+END_PROCESSES = os.cpu_count() or 1
+PATIENCE_S = 600
+DRIVER = '#!/bin/sh\nexec cat "${0%/*}/$TETHER_HOST/inventory.json"\n'
+
+
+class Tool:
+    """A program that is told lines and answers with one JSON object a line."""
+
+    def __init__(self, argv, log):
+        with open(log, "ab") as errors:
+            self.child = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
+                                          preexec_fn=_die_with_parent)
+        self.argv, self.log, self.read = argv, log, b""
+
+    def tell(self, *lines):
+        self.child.stdin.write("".join(line + "\n" for line in lines).encode())
+        self.child.stdin.flush()
+
+    def answer(self, seconds=PATIENCE_S):
+        end = time.monotonic() + seconds
+        while b"\n" not in self.read:
+            if not select.select([self.child.stdout], [], [], max(0, end - time.monotonic()))[0]:
+                raise AssertionError(f"{' '.join(self.argv)} says nothing within {seconds} s")
+            more = os.read(self.child.stdout.fileno(), 65536)
+            if not more:
+                with open(self.log) as file:
+                    raise AssertionError(f"{' '.join(self.argv)} has ended: {self.child.wait()} {file.read()[-2000:]}")
+            self.read += more
+        line, self.read = self.read.split(b"\n", 1)
+        answer = json.loads(line)
+        assert "error" not in answer, answer
+        return answer
+
+    def ask(self, line, seconds=PATIENCE_S):
+        self.tell(line)
+        return self.answer(seconds)
+
+    def end(self):
+        """Its exit status."""
+        self.child.stdin.close()
+        try:
+            return self.child.wait(60)
+        except subprocess.TimeoutExpired:
+            self.child.kill()
+            return self.child.wait()
+
+    def kill(self):
+        self.child.kill()
+        self.child.wait()
+
+
+class SignallingLab:
+    def __init__(self, build, servers, vms, some, heartbeat_ms):
+        self.build, self.servers, self.vms, self.some, self.heartbeat_ms = build, servers, vms, some, heartbeat_ms
+        self.directory = tempfile.mkdtemp(prefix="tether-signalling.", dir="/dev/shm" if os.path.isdir("/dev/shm") else None)
+        self.address = f"unix:{self.path('sm.sock')}"
+        self.agents, self.ends, self.sm, self.epoch = [], [], None, 1
+
+    def path(self, *names):
+        return os.path.join(self.directory, *names)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, trace):
+        statuses = []
+        for tool in [*self.ends, self.sm]:
+            if tool:
+                statuses.append(tool.end())
+        for agent in self.agents:
+            agent.terminate()
+        for agent in self.agents:
+            statuses.append(agent.wait(60))
+        shutil.rmtree(self.directory)
+        assert kind or not any(statuses), f"exit statuses: {statuses}"
+
+    # ---- the SM's end ----
+
+    def sm_start(self, mode):
+        where = self.address.split(":", 1)[1]
+        self.sm = Tool([self.build.program("signalling_sm"), mode, where, str(self.heartbeat_ms), str(self.epoch)],
+                       self.path("sm.log"))
+        assert self.sm.answer() == {"listening": True}
+
+    def sm_kill(self):
+        self.sm.kill()
+        self.sm = None
+
+    def event(self, step, migration, sequence, lid):
+        return self.sm.ask(f"event {step} {migration} {self.epoch} {sequence} {lid}")
+
+    # ---- agents ----
+
+    def _host(self, number):
+        return f"h{number:04}"
+
+    def _vm(self, server, vm):
+        return f"{self._host(server)}-{vm:02}"
+
+    def _write(self, path, text):
+        with open(path, "w") as file:
+            file.write(text)
+
+    def _agent_prepare(self, number):
+        host = self._host(number)
+        for name in ("", "state", "vms"):
+            os.mkdir(self.path(host, name))
+        inventory = {"vms": [{"name": self._vm(number, vm), "slot": f"vf{vm}"} for vm in range(self.vms)],
+                     "slots": [{"name": f"vf{vm}", "vm": self._vm(number, vm), "node_guid": hex((number << 16) + 2 * vm + 1),
+                                "port_guid": hex((number << 16) + 2 * vm + 2), "switch_guid": hex(0x8000 + number),
+                                "switch_port": vm + 2} for vm in range(self.vms)]}
+        self._write(self.path(host, "inventory.json"), json.dumps(inventory))
+        settings = {"role": "host", "name": host, "root": self.address, "driver": f"exec:{self.path('driver')}",
+                    "state_dir": self.path(host, "state"), "socket_dir": self.path(host, "vms"),
+                    "log": self.path(host, "log"), "heartbeat_ms": self.heartbeat_ms}
+        self._write(self.path(host, "agent.conf"), "".join(f"{key} = {value}\n" for key, value in settings.items()))
+
+    def agents_start(self):
+        self._write(self.path("driver"), DRIVER)
+        os.chmod(self.path("driver"), 0o755)
+        for number in range(self.servers):
+            self._agent_prepare(number)
+        for number in range(self.servers):
+            self.agents.append(subprocess.Popen(
+                [self.build.program("tether-agent"), "--config", self.path(self._host(number), "agent.conf")],
+                stdin=subprocess.DEVNULL, preexec_fn=_die_with_parent))
+
+    def pids(self):
+        return [agent.pid for agent in self.agents]
+
+    # ---- the VMs' ends ----
+
+    def _lids(self, server):
+        return f"{EVERYBODY} {SOME}" if server < self.some else f"{EVERYBODY}"
+
+    def ends_start(self, address=None):
+        """Below their agents, or all at @address."""
+        programs = min(END_PROCESSES, self.servers)
+        self.ends = [Tool([self.build.program("signalling_ends")], self.path("ends.log")) for _ in range(programs)]
+        for server in range(self.servers):
+            for vm in range(self.vms):
+                name = self._vm(server, vm)
+                at = address or f"unix:{self.path(self._host(server), 'vms', name + '.sock')}"
+                self.ends[server % programs].tell(f"{at} {name} {self._lids(server)}")
+        for end in self.ends:
+            end.tell("go")
+        ready = sum(end.answer()["ready"] for end in self.ends)
+        assert ready == self.servers * self.vms, ready
+
+    def ends_stop(self):
+        for end in self.ends:
+            assert end.end() == 0
+        self.ends = []
+
+    def delivered(self):
+        """(all since the last time, the least and the most that one end got)"""
+        counts = [end.ask("count") for end in self.ends]
+        got = [count for count in counts if count["deliveries"]]
+        return (sum(count["deliveries"] for count in counts), min((count["least"] for count in got), default=0),
+                max(count["most"] for count in counts))
