@@ -42,6 +42,9 @@ AGENT_SOURCES := notifier/agent_main.c notifier/agent_settings.c notifier/agent_
 $(call program,tether-agent,$(AGENT_SOURCES) $(RELAY_SOURCES) $(LINK_SOURCES) $(BASE_SOURCES) $(SETTINGS_SOURCES),\
 	$(LINK_LIBS) $(SETTINGS_LIBS) -ljson-c)
 
+# A private CA; tether and tests.
+AUTHORITY_SOURCES := sm-side/authority.c
+
 $(call unit_test,notifier_connection,$(LINK_SOURCES),$(LINK_LIBS))
 $(call unit_test,notifier_channel,$(LINK_SOURCES),$(LINK_LIBS))
 $(call unit_test,notifier_channel_virtio,$(LINK_SOURCES),$(LINK_LIBS))

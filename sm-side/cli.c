@@ -84,6 +84,20 @@ static const struct command commands[] = {
         {"vms", "", 0, 0, "j", cli_vms, "The VMs and where they are.\n\n  --json      as JSON\n"},
         {"hosts", "", 0, 0, "j", cli_hosts,
                 "The physical servers and their VFs.\n\n  --json      as JSON\n"},
+        {"cert", "ca|issue|revoke|list|crl DIR [ROLE/NAME]", 2, 3, "idj", cli_cert,
+                "A private CA in DIR for links over TLS. Certificates name a role and who has it:\n"
+                "sm/NAME (tether-smd), host/NAME (an agent), relay/NAME (an agent between).\n"
+                "\n"
+                "  ca DIR                 make it: ca.crt, ca.key, ca.crl\n"
+                "  issue DIR ROLE/NAME    a key and a certificate: ROLE-NAME.key, ROLE-NAME.crt\n"
+                "  revoke DIR ROLE/NAME   all certificates of that name, or (SERIAL) one; ca.crl "
+                "anew\n"
+                "  list DIR               what has been issued\n"
+                "  crl DIR                ca.crl anew\n"
+                "\n"
+                "  --issue ROLE/NAME  of ca: these at once; may be given again\n"
+                "  --days N           how long it is good: 3650 (ca), 365 (issue)\n"
+                "  --json             of list: as JSON\n"},
         {"run", "-- COMMAND...", 1, -1, "", cli_run,
                 "Run COMMAND so that its RDMA connections outlive a move of this VM: with\n"
                 "libtether.so in LD_PRELOAD, before what is there. TETHER_AGENT names the agent's\n"
@@ -125,6 +139,7 @@ static const struct option known[] = {{"api", required_argument, NULL, 'a'},
         {"order", required_argument, NULL, 'o'}, {"reach", required_argument, NULL, 'r'},
         {"slot", required_argument, NULL, 's'}, {"lid", required_argument, NULL, 'l'},
         {"node-guid", required_argument, NULL, 'N'}, {"port-guid", required_argument, NULL, 'P'},
+        {"issue", required_argument, NULL, 'i'}, {"days", required_argument, NULL, 'd'},
         {"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'},
         {"version", no_argument, NULL, 'V'}, {0}};
 
@@ -176,6 +191,10 @@ static bool option_take(const struct command *command, int option, struct cli_op
 		options->node_guid = optarg;
 	if (option == 'P')
 		options->port_guid = optarg;
+	if (option == 'i' && options->issue_count < CLI_TO_MAX)
+		options->issue[options->issue_count++] = optarg;
+	if (option == 'd')
+		options->days = optarg;
 	options->force |= option == 'f';
 	options->no_wait |= option == 'n';
 	options->json |= option == 'j';

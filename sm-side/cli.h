@@ -27,7 +27,11 @@ struct cli_options {
 	const char *slot, *lid, *node_guid, *port_guid;
 	const char *to[CLI_TO_MAX];
 	int to_count;
-	int count; /* words */
+	/* Of cert. */
+	const char *issue[CLI_TO_MAX];
+	int issue_count;
+	const char *days; /* NULL: not there */
+	int count;        /* words */
 	char **words;
 };
 
@@ -41,6 +45,7 @@ int cli_destroy(const struct cli_options *options);
 int cli_vms(const struct cli_options *options);
 int cli_hosts(const struct cli_options *options);
 int cli_evacuations(const struct cli_options *options);
+int cli_cert(const struct cli_options *options);
 int cli_run(const struct cli_options *options);
 
 /*

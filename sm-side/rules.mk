@@ -20,12 +20,13 @@ SMD_LIBS := -levent_core -levent_extra -ljson-c -lprotobuf-c -lsqlite3 $(SETTING
 
 $(call program,tether-smd,$(sort $(SMD_SOURCES)),$(SMD_LIBS))
 
+AUTHORITY_DIRECTORY_SOURCES := sm-side/authority_directory.c sm-side/issued.c $(AUTHORITY_SOURCES) notifier/peer_identity.c
 CLI_SOURCES := sm-side/cli.c sm-side/cli_ask.c sm-side/cli_migrate.c sm-side/cli_plan.c sm-side/cli_evacuate.c sm-side/cli_vm.c sm-side/cli_lists.c sm-side/cli_run.c \
-	sm-side/migration_table.c $(JSON_SOURCES) $(NAME_SOURCES)
+	sm-side/cli_cert.c $(AUTHORITY_DIRECTORY_SOURCES) sm-side/migration_table.c $(JSON_SOURCES) $(NAME_SOURCES)
 $(B)/obj/sm-side/cli_run.o: CPPFLAGS += -DTETHER_LIBDIR='"$(LIBDIR)"' \
 	-DTETHER_LIBDIR_FROM_BIN='"$(shell realpath -ms --relative-to=$(PREFIX)/bin $(LIBDIR))"'
 
-$(call program,tether,$(CLI_SOURCES),-lcurl -ljson-c)
+$(call program,tether,$(CLI_SOURCES),-lcurl -ljson-c -lcrypto)
 
 $(call unit_test,smd_migration,$(MIGRATION_SOURCES),-lprotobuf-c)
 $(call unit_test,smd_vm_change,$(MIGRATION_SOURCES),-lprotobuf-c)
