@@ -4,8 +4,10 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "notifier/agent_credentials.h"
 #include "notifier/base/die_point.h"
 #include "notifier/base/log.h"
 #include "notifier/base/monotonic.h"
@@ -131,6 +133,7 @@ static void parent_opened(struct connection *connection, void *at)
 	Tether__Frame frame = TETHER__FRAME__INIT;
 	Tether__Hello hello = TETHER__HELLO__INIT;
 
+	*agent->failure = 0;
 	hello.version = TETHER__PROTOCOL__PROTOCOL_VERSION;
 	hello.role = agent->role->role;
 	hello.name = agent->settings->name;
@@ -205,10 +208,22 @@ static void parent_closed(struct connection *connection, int reason, const char 
 	relay_parent_lost(agent->relay);
 }
 
+/* Each attempt fails for the same reason: it is said once. */
+static void parent_failed(struct connection *connection, const char *text, void *at)
+{
+	struct agent_relay *agent = at;
+
+	if (!strcmp(agent->failure, text))
+		return;
+	snprintf(agent->failure, sizeof(agent->failure), "%s", text);
+	log_warn(agent->settings->role, "no link to %s: %s", agent->settings->root, text);
+}
+
 static const struct connection_callbacks parent_callbacks = {
         .opened = parent_opened,
         .frame = parent_frame,
         .closed = parent_closed,
+        .failed = parent_failed,
 };
 
 struct connection_settings agent_relay_links(const struct agent_relay *agent)
@@ -217,6 +232,7 @@ struct connection_settings agent_relay_links(const struct agent_relay *agent)
 
 	settings.heartbeat_ms = agent->settings->deadlines.heartbeat_ms;
 	settings.reconnect_ms = agent->settings->deadlines.reconnect_link_ms;
+	settings.credentials = agent->credentials;
 	return settings;
 }
 
@@ -235,12 +251,35 @@ void agent_relay_tell(struct agent_relay *agent)
 		        strerror(errno));
 }
 
+static void credentials_read_again(struct agent_relay *agent)
+{
+	char error[256];
+
+	if (credentials_reload(agent->credentials, error, sizeof(error)))
+		log_error(agent->settings->role, "certificates are kept: %s", error);
+	else if (agent->parent)
+		connection_recheck(agent->parent);
+}
+
 void agent_relay_reload(struct agent_relay *agent)
 {
 	struct connection_settings settings = agent_relay_links(agent);
 
 	if (agent->parent)
 		connection_settings_set(agent->parent, &settings);
+	if (agent->credentials)
+		credentials_read_again(agent);
+}
+
+static int credentials_make(struct agent_relay *agent)
+{
+	char error[256];
+	int err =
+	        agent_credentials_make(agent->settings, &agent->credentials, error, sizeof(error));
+
+	if (err)
+		log_error(agent->settings->role, "%s", error);
+	return err;
 }
 
 static int relay_make(struct agent_relay *agent, uint64_t epoch)
@@ -275,6 +314,11 @@ int agent_relay_open(struct agent_relay *agent, struct event_base *base,
 		*agent = (struct agent_relay){0};
 		return err;
 	}
+	err = credentials_make(agent);
+	if (err) {
+		agent_relay_close(agent);
+		return err;
+	}
 	err = relay_make(agent, epoch);
 	if (err) {
 		log_error(settings->role, "%s", strerror(-err));
@@ -293,5 +337,6 @@ void agent_relay_close(struct agent_relay *agent)
 		event_free(agent->tick);
 	if (!agent->role->forgets)
 		epoch_file_close(&agent->epoch_file);
+	credentials_destroy(agent->credentials);
 	*agent = (struct agent_relay){0};
 }

@@ -11,6 +11,7 @@
 
 #include "notifier/agent_settings.h"
 #include "notifier/connection.h"
+#include "notifier/credentials.h"
 #include "notifier/epoch_file.h"
 #include "notifier/relay.h"
 
@@ -36,7 +37,9 @@ struct agent_relay {
 	struct relay *relay;
 	struct epoch_file epoch_file;
 	struct event *tick;
-	struct connection *parent; /* NULL until there is something to tell it */
+	struct credentials *credentials; /* NULL: no link is over TLS */
+	struct connection *parent;       /* NULL until there is something to tell it */
+	char failure[160];               /* of the last attempt to reach it; "": it was reached */
 };
 
 /* Take the epoch from settings->state_dir, and make the relay. @settings stay the caller's and are
@@ -52,7 +55,7 @@ void agent_relay_fed(void *agent);
 /* To the parent for the first time, or again with another HELLO. */
 void agent_relay_tell(struct agent_relay *agent);
 
-/* The settings have new deadlines. */
+/* The settings have new deadlines, and certificates are read again. */
 void agent_relay_reload(struct agent_relay *agent);
 
 /* Of links, as the settings say. */

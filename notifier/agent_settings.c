@@ -9,7 +9,7 @@
 #include "notifier/base/cleanup.h"
 #include "notifier/base/name.h"
 #include "notifier/base/settings.h"
-#include "notifier/channel.h"
+#include "notifier/channel_tls.h"
 
 static const struct text_row {
 	const char *key;
@@ -44,6 +44,7 @@ static int mode_take(struct agent_settings *settings, const char *value)
 static int take(void *context, const char *key, const char *value)
 {
 	struct agent_settings *settings = context;
+	int err;
 
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
 		if (!strcmp(texts[i].key, key))
@@ -52,7 +53,8 @@ static int take(void *context, const char *key, const char *value)
 		return log_level_parse(value, &settings->log_level);
 	if (!strcmp(key, "socket_mode"))
 		return mode_take(settings, value);
-	return deadlines_set(&settings->deadlines, key, value);
+	err = credentials_setting(&settings->tls, key, value);
+	return err != -ENOENT ? err : deadlines_set(&settings->deadlines, key, value);
 }
 
 static int complete(struct agent_settings *settings, const char *path, char *error, size_t size)
@@ -76,7 +78,11 @@ static int complete(struct agent_settings *settings, const char *path, char *err
 		snprintf(error, size, "%s: name \"%s\" has other than letters, digits and _.-:@",
 		        path, settings->name);
 	else if (channel_address(settings->root, &ops, &rest))
-		snprintf(error, size, "%s: root \"%s\" is not unix:/PATH", path, settings->root);
+		snprintf(error, size, "%s: root \"%s\" is neither unix:/PATH nor tls:ADDRESS:PORT",
+		        path, settings->root);
+	else if (ops == &channel_tls_ops && credentials_setting_missing(&settings->tls))
+		snprintf(error, size, "%s: root is tls:, but \"%s\" is not said", path,
+		        credentials_setting_missing(&settings->tls));
 	else if (strncmp(settings->driver, "exec:/", 6))
 		snprintf(
 		        error, size, "%s: driver \"%s\" is not exec:/PATH", path, settings->driver);
@@ -108,4 +114,5 @@ void agent_settings_clear(struct agent_settings *settings)
 		free(*text);
 		*text = NULL;
 	}
+	credentials_files_clear(&settings->tls);
 }

@@ -8,11 +8,13 @@
 
 #include "notifier/base/deadlines.h"
 #include "notifier/base/log.h"
+#include "notifier/credentials_files.h"
 
 struct agent_settings {
 	char *role; /* "host" */
 	char *name;
-	char *root;   /* unix:/run/tether/smd.sock */
+	char *root; /* unix:/run/tether/agents.sock, tls:10.0.0.1:4710 */
+	struct credentials_files tls;
 	char *driver; /* exec:/usr/lib/tether/driver */
 	char *state_dir;
 	char *socket_dir;

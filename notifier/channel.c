@@ -5,12 +5,13 @@
 #include <string.h>
 
 #include "notifier/base/cleanup.h"
+#include "notifier/channel_tls.h"
 #include "notifier/channel_unix.h"
 #include "notifier/channel_virtio.h"
 #include "notifier/channel_vsock.h"
 
 static const struct channel_ops *const backends[] = {
-        &channel_unix_ops, &channel_virtio_ops, &channel_vsock_ops};
+        &channel_unix_ops, &channel_tls_ops, &channel_virtio_ops, &channel_vsock_ops};
 
 int channel_address(const char *address, const struct channel_ops **ops, const char **rest)
 {
@@ -19,10 +20,11 @@ int channel_address(const char *address, const struct channel_ops **ops, const c
 
 		if (strncmp(address, backends[i]->scheme, length) || address[length] != ':')
 			continue;
-		if (!address[length + 1])
+		address += length + 1;
+		if (!*address || (backends[i]->fits && !backends[i]->fits(address)))
 			return -EPROTONOSUPPORT;
 		*ops = backends[i];
-		*rest = address + length + 1;
+		*rest = address;
 		return 0;
 	}
 	return -EPROTONOSUPPORT;

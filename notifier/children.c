@@ -50,6 +50,7 @@ static void child_destroy(struct child *child)
 	child_vms_set(child, NULL, 0);
 	free(child->vm);
 	free(child->name);
+	free(child->certified_name);
 	free(child->program);
 	free(child);
 }

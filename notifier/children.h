@@ -20,6 +20,9 @@ struct child {
 	bool connected;
 	char *vm;   /* of the channel; NULL: see vms */
 	char *name; /* NULL until HELLO */
+	/* What its certificate says that it is; NULL: it has shown none. */
+	char *certified_name;
+	Tether__Role certified_role;
 	Tether__Role role;
 	uint32_t pid;
 	char *program;

@@ -72,22 +72,37 @@ static void connect_later(struct connection *connection)
 	timer_set(connection->again, pause / 2 + chance % (pause / 2 + 1));
 }
 
+/* What the owner hears; the channel knows more than a number. */
+static void reason_note(struct connection *connection, int reason, const char *text)
+{
+	const struct channel *channel = &connection->channel;
+
+	if (!text && channel->ops->why)
+		text = channel->ops->why(channel);
+	connection->reason = reason;
+	if (text != connection->text)
+		snprintf(connection->text, sizeof(connection->text), "%s",
+		        text ? text : strerror(-reason));
+}
+
+static void attempt_failed(struct connection *connection)
+{
+	link_later(connection, LATER_FAILED);
+	connect_later(connection);
+}
+
 void link_fail(struct connection *connection, int reason, const char *text)
 {
 	bool was_open = connection->state == LINK_OPEN;
 
 	if (connection->state == LINK_DOWN)
 		return;
+	reason_note(connection, reason, text);
 	link_down(connection);
-	if (was_open) {
-		connection->reason = reason;
-		if (text != connection->text)
-			snprintf(connection->text, sizeof(connection->text), "%s",
-			        text ? text : strerror(-reason));
+	if (was_open || !connection->address)
 		link_later(connection, LATER_CLOSED);
-	} else {
-		connect_later(connection);
-	}
+	else
+		attempt_failed(connection);
 }
 
 void callback_begin(struct connection *connection)
@@ -106,9 +121,13 @@ void callback_end(struct connection *connection)
 static void on_overdue(evutil_socket_t fd, short what, void *at)
 {
 	struct connection *connection = at;
+	const char *text = "frame not completed in time";
 
-	link_fail(connection, -ETIMEDOUT,
-	        connection->finishing ? connection->text : "frame not completed in time");
+	if (connection->state == LINK_CONNECTING)
+		text = "handshake not completed in time";
+	if (connection->finishing)
+		text = connection->text;
+	link_fail(connection, -ETIMEDOUT, text);
 }
 
 static void on_again(evutil_socket_t fd, short what, void *at)
@@ -136,6 +155,8 @@ static void on_later(evutil_socket_t fd, short what, void *at)
 		connection->callbacks->closed(
 		        connection, connection->reason, connection->text, connection->owner);
 	}
+	if (due & LATER_FAILED && connection->callbacks->failed && !connection->destroyed)
+		connection->callbacks->failed(connection, connection->text, connection->owner);
 	callback_end(connection);
 }
 
@@ -173,11 +194,13 @@ struct connection *connection_accept(struct event_base *base, struct channel *ch
 	}
 	connection->channel = *channel;
 	channel->fd = -1;
+	connection->state = LINK_CONNECTING;
 	if (link_watch(connection)) {
 		connection_destroy(connection);
 		return NULL;
 	}
-	link_open(connection);
+	timer_set(connection->overdue, connection->settings.frame_ms);
+	link_ask(connection);
 	return connection;
 }
 
@@ -186,10 +209,12 @@ static void link_connect(struct connection *connection)
 	const char *rest;
 	int err = channel_address(connection->address, &connection->channel.ops, &rest);
 
+	connection->channel.credentials = connection->settings.credentials;
 	if (!err)
 		err = connection->channel.ops->connect(&connection->channel, rest);
 	if (err && err != -EINPROGRESS) {
-		connect_later(connection);
+		reason_note(connection, err, NULL);
+		attempt_failed(connection);
 		return;
 	}
 	connection->state = LINK_CONNECTING;
@@ -225,6 +250,21 @@ struct connection *connection_connect(struct event_base *base, const char *addre
 	}
 	event_active(connection->again, EV_TIMEOUT, 0);
 	return connection;
+}
+
+const struct channel *connection_channel(const struct connection *connection)
+{
+	return &connection->channel;
+}
+
+void connection_recheck(struct connection *connection)
+{
+	const struct channel_ops *ops = connection->channel.ops;
+
+	if (connection->state != LINK_OPEN || !ops->recheck)
+		return;
+	if (ops->recheck(&connection->channel))
+		link_fail(connection, -EACCES, NULL);
 }
 
 bool connection_is_open(const struct connection *connection)

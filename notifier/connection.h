@@ -5,10 +5,11 @@
  * peer that does not read, write or live costs it one bounded queue and then the link, nothing
  * else.
  *
- * The owner is told of a link's life: opened (at once for an accepted one, from the loop), frames,
- * closed. After closed an accepted connection stays as a husk until connection_destroy; a
- * connecting one goes on trying. Callbacks come from the loop only, never from inside a call below,
- * so any call (connection_destroy too) may be made from any callback.
+ * The owner is told of a link's life: opened (once its channel's handshake has ended, from the
+ * loop), frames, closed (without opened where an accepted one's handshake has failed). After closed
+ * an accepted connection stays as a husk until connection_destroy; a connecting one goes on trying.
+ * Callbacks come from the loop only, never from inside a call below, so any call
+ * (connection_destroy too) may be made from any callback.
  */
 #ifndef TETHER_CONNECTION_H
 #define TETHER_CONNECTION_H
@@ -27,8 +28,9 @@ struct connection_settings {
 	                        */
 	unsigned reconnect_ms; /* first pause before connecting again; doubles, with jitter */
 	unsigned reconnect_max_ms;
-	unsigned frame_ms;      /* a frame that has begun, or a last word, gets so long */
-	size_t queue_max_bytes; /* not yet taken by the peer; more ends the link */
+	unsigned frame_ms; /* a frame that has begun, a last word or a handshake gets so long */
+	size_t queue_max_bytes;          /* not yet taken by the peer; more ends the link */
+	struct credentials *credentials; /* for links over TLS; outlives the connection */
 };
 extern const struct connection_settings connection_settings_default;
 
@@ -41,6 +43,8 @@ struct connection_callbacks {
 	 * -EBADMSG input, -EPIPE end of stream, ...), @text the same in words. Not for connection
 	 * attempts that fail. */
 	void (*closed)(struct connection *connection, int reason, const char *text, void *owner);
+	/* An attempt to connect has failed; another is made after a pause. May be NULL. */
+	void (*failed)(struct connection *connection, const char *text, void *owner);
 };
 
 /* Over an accepted @channel, which is the connection's from here on. NULL: no memory, channel
@@ -58,6 +62,12 @@ struct connection *connection_connect(struct event_base *base, const char *addre
 /* Queue @frame. -ENOTCONN; -EMSGSIZE: nothing was queued; -ENOBUFS: the peer does not read, the
  * link ends. */
 int connection_send(struct connection *connection, const Tether__Frame *frame);
+
+/* What it runs over, to be asked who is at the other end. */
+const struct channel *connection_channel(const struct connection *connection);
+
+/* The credentials have changed: a link whose peer would not be taken now is dropped. */
+void connection_recheck(struct connection *connection);
 
 bool connection_is_open(const struct connection *connection);
 

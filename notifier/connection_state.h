@@ -22,6 +22,7 @@ enum link_state {
 enum later { /* callbacks that are due, from the loop */
 	LATER_OPENED = 1,
 	LATER_CLOSED = 2,
+	LATER_FAILED = 4,
 };
 
 struct connection {
@@ -50,7 +51,7 @@ struct connection {
 	bool finishing;
 
 	int reason;
-	char text[96];
+	char text[160];
 	unsigned in_callbacks;
 	bool destroyed;
 };

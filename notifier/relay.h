@@ -75,6 +75,10 @@ void relay_destroy(struct relay *relay);
  */
 int relay_child_add(struct relay *relay, const char *vm, uint64_t now_ms, uint32_t *child);
 
+/* @child has shown a certificate of @role and @name: its HELLO must say the same. -ENOENT, -ENOMEM.
+ */
+int relay_child_certified(struct relay *relay, uint32_t child, Tether__Role role, const char *name);
+
 /* What came from @child. Not 0: the link is not worth keeping (the owner closes it, and tells the
  * relay with relay_child_gone): -EPROTO no or a second HELLO, -EACCES refused, -ENOENT. */
 int relay_child_frame(

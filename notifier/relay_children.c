@@ -22,6 +22,22 @@ int relay_child_add(struct relay *relay, const char *vm, uint64_t now_ms, uint32
 	return 0;
 }
 
+int relay_child_certified(struct relay *relay, uint32_t link, Tether__Role role, const char *name)
+{
+	struct child *child = children_by_link(&relay->children, link);
+	char *copy;
+
+	if (!child)
+		return -ENOENT;
+	copy = strdup(name);
+	if (!copy)
+		return -ENOMEM;
+	free(child->certified_name);
+	child->certified_name = copy;
+	child->certified_role = role;
+	return 0;
+}
+
 static void hello_answer_send(
         struct relay *relay, const struct child *child, const char *reason, const char *text)
 {
@@ -70,6 +86,16 @@ static bool name_fits(const struct child *child, const Tether__Hello *hello)
 	return hello->role != TETHER__ROLE__ROLE_GUEST || !strcmp(hello->name, child->vm);
 }
 
+static const char *certificate_objection(
+        const struct child *child, const Tether__Hello *hello, const char **text)
+{
+	*text = "its certificate is of another role";
+	if (child->certified_role != hello->role)
+		return "bad-role";
+	*text = "its certificate is of another name";
+	return strcmp(child->certified_name, hello->name) != 0 ? "foreign-name" : NULL;
+}
+
 /* Who may say what: a child of a VM's channel is of that VM. NULL: welcome. */
 static const char *hello_objection(struct relay *relay, const struct child *child,
         const Tether__Hello *hello, const char **text)
@@ -83,6 +109,10 @@ static const char *hello_objection(struct relay *relay, const struct child *chil
 	*text = child->vm ? "a process or a guest is expected here" : "a host is expected here";
 	if (!role_fits(child, hello->role))
 		return "bad-role";
+	if (child->certified_name)
+		reason = certificate_objection(child, hello, text);
+	if (reason)
+		return reason;
 	*text = "it came through the channel of another VM";
 	if (!name_fits(child, hello))
 		return "foreign-name";

@@ -14,14 +14,16 @@ NAME_SOURCES := notifier/base/name.c
 
 # What other programs link: a link's frames and tables, the link itself, the relay.
 FRAME_SOURCES := notifier/wire/frame.c notifier/wire/rows.c notifier/wire/answer.c $(WIRE_SOURCES)
+CREDENTIALS_SOURCES := notifier/peer_identity.c notifier/certificate.c notifier/tls_refusal.c notifier/credentials_files.c \
+	notifier/credentials.c
 LINK_SOURCES := notifier/connection.c notifier/connection_traffic.c notifier/byte_queue.c notifier/channel.c \
-	notifier/channel_socket.c notifier/channel_unix.c notifier/channel_virtio.c notifier/channel_vsock.c \
-	notifier/session.c $(FRAME_SOURCES)
+	notifier/channel_socket.c notifier/channel_unix.c notifier/channel_tls.c notifier/channel_virtio.c \
+	notifier/channel_vsock.c notifier/session.c notifier/listener.c $(CREDENTIALS_SOURCES) $(FRAME_SOURCES) $(BASE_SOURCES) $(SETTINGS_SOURCES) $(NAME_SOURCES)
 RELAY_SOURCES := notifier/relay.c notifier/relay_events.c notifier/relay_handing.c notifier/relay_answers.c \
 	notifier/relay_children.c notifier/relay_absence.c notifier/relay_numbers.c notifier/children.c \
 	notifier/registration.c notifier/registration_requests.c notifier/registration_above.c notifier/registration_hello.c \
 	notifier/barrier.c notifier/interest.c notifier/tally.c notifier/name_hash.c notifier/answer_merge.c notifier/number_scope.c
-LINK_LIBS := -levent_core -lprotobuf-c
+LINK_LIBS := -levent_core -lprotobuf-c -lssl -lcrypto $(SETTINGS_LIBS)
 
 $(call unit_test,base_die_point,notifier/base/die_point.c,)
 $(call unit_test,base_name,$(NAME_SOURCES),)
@@ -36,7 +38,7 @@ $(call unit_test,notifier_barrier,$(RELAY_TEST_SOURCES),-lprotobuf-c)
 $(call unit_test,notifier_interest,notifier/interest.c $(WIRE_SOURCES),-lprotobuf-c)
 $(call unit_test,notifier_base,$(BASE_SOURCES) $(SETTINGS_SOURCES),$(SETTINGS_LIBS))
 
-AGENT_SOURCES := notifier/agent_main.c notifier/agent_settings.c notifier/agent_relay.c notifier/host_role.c notifier/host_orders.c \
+AGENT_SOURCES := notifier/agent_main.c notifier/agent_settings.c notifier/agent_credentials.c notifier/agent_relay.c notifier/host_role.c notifier/host_orders.c \
 	notifier/host_inventory.c notifier/vm_links.c notifier/epoch_file.c notifier/driver.c notifier/driver_exec.c \
 	notifier/driver_keeper.c $(NAME_SOURCES)
 $(call program,tether-agent,$(AGENT_SOURCES) $(RELAY_SOURCES) $(LINK_SOURCES) $(BASE_SOURCES) $(SETTINGS_SOURCES),\
@@ -48,6 +50,7 @@ AUTHORITY_SOURCES := sm-side/authority.c
 $(call unit_test,notifier_connection,$(LINK_SOURCES),$(LINK_LIBS))
 $(call unit_test,notifier_channel,$(LINK_SOURCES),$(LINK_LIBS))
 $(call unit_test,notifier_channel_virtio,$(LINK_SOURCES),$(LINK_LIBS))
+$(call unit_test,notifier_tls,tests/unit/tls_link.c tests/unit/tls_place.c $(AUTHORITY_SOURCES) $(LINK_SOURCES),$(LINK_LIBS))
 $(call unit_test,notifier_session,notifier/session.c,)
 $(call unit_test,notifier_driver,notifier/driver.c notifier/driver_exec.c notifier/driver_keeper.c \
 	notifier/host_inventory.c $(NAME_SOURCES) $(WIRE_SOURCES),-levent_core -lprotobuf-c -ljson-c)

@@ -224,9 +224,14 @@ static int parts_make(struct conductor *c, const struct conductor_settings *sett
 	c->turn = evtimer_new(c->base, turns_due, c);
 	if (!c->vms || !c->next || !c->turn)
 		return -ENOMEM;
-	c->root = root_create(c->base, settings->listen, c->deadlines, c->ledger->epoch,
-	        &conductor_root_callbacks, c);
+	c->root = root_create(c->base, settings->listen, settings->credentials, c->deadlines,
+	        c->ledger->epoch, &conductor_root_callbacks, c);
 	return c->root ? drives_make(c, settings) : -errno;
+}
+
+void conductor_credentials_changed(struct conductor *c)
+{
+	root_credentials_changed(c->root);
 }
 
 struct conductor *conductor_create(struct event_base *base,

@@ -13,14 +13,16 @@
 #include "sm-side/journal.h"
 #include "sm-side/ledger.h"
 
+struct credentials;
 struct event_base;
 struct conductor;
 struct vm_changer;
 struct vm_changes;
 
 struct conductor_settings {
-	const char *listen;    /* path of the socket for agents */
-	const char *sm_socket; /* NULL: there is no SM */
+	const char *listen;              /* addresses for agents (notifier/listener.h) */
+	struct credentials *credentials; /* of its TLS; NULL: none. Outlive the conductor */
+	const char *sm_socket;           /* NULL: there is no SM */
 	const struct deadlines *deadlines;
 	unsigned migrations_max;               /* at a time */
 	const struct evacuations *evacuations; /* hosts that are being emptied take nobody */
@@ -37,6 +39,8 @@ struct conductor *conductor_create(struct event_base *base,
 void conductor_close(struct conductor *conductor);
 /* Is anything being driven that somebody has been asked for? */
 bool conductor_is_at_work(const struct conductor *conductor);
+/* The credentials have been read again (root.h). */
+void conductor_credentials_changed(struct conductor *conductor);
 /* What is under way stays in the journal. */
 void conductor_destroy(struct conductor *conductor);
 

@@ -4,13 +4,11 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <event2/event.h>
 
 #include "notifier/base/log.h"
 #include "notifier/base/monotonic.h"
-#include "notifier/channel_unix.h"
 #include "notifier/wire/message.h"
 #include "notifier/wire/rows.h"
 #include "sm-side/shared_event.h"
@@ -118,10 +116,12 @@ static void notices_due(evutil_socket_t unused, short what, void *context)
 
 /* ---- the relay's outputs ---- */
 
-static void refusal_log(const Tether__HelloAnswer *answer)
+static void refusal_log(const struct link *link, const Tether__HelloAnswer *answer)
 {
+	const char *who = link && link->place ? link->place : "a host";
+
 	for (size_t i = 0; i < answer->n_refusals; i++)
-		log_warn("root", "a host is refused: %s: %s", answer->refusals[i]->reason,
+		log_warn("root", "%s is refused: %s: %s", who, answer->refusals[i]->reason,
 		        answer->refusals[i]->text);
 }
 
@@ -131,7 +131,7 @@ static void child_send(void *owner, uint32_t child, const Tether__Frame *frame)
 	int err = link ? connection_send(link->connection, frame) : 0;
 
 	if (frame->body_case == TETHER__FRAME__BODY_HELLO_ANSWER)
-		refusal_log(frame->hello_answer);
+		refusal_log(link, frame->hello_answer);
 	/* A link that cannot take a frame ends by itself; one frame that is too large would come
 	 * back for ever. */
 	if (err == -EMSGSIZE)
@@ -244,19 +244,14 @@ static int relay_make(struct root *root, const struct deadlines *deadlines, uint
 
 static int events_make(struct root *root)
 {
-	root->accepting =
-	        event_new(root->base, root->fd, EV_READ | EV_PERSIST, root_acceptable, root);
-	root->accepting_again = evtimer_new(root->base, root_accepting_again, root);
 	root->ticking = evtimer_new(root->base, tick_due, root);
 	root->noticing = evtimer_new(root->base, notices_due, root);
-	if (!root->accepting || !root->accepting_again || !root->ticking || !root->noticing)
-		return -ENOMEM;
-	return event_add(root->accepting, NULL) ? -ENOMEM : 0;
+	return root->ticking && root->noticing ? 0 : -ENOMEM;
 }
 
-struct root *root_create(struct event_base *base, const char *path,
-        const struct deadlines *deadlines, uint64_t epoch, const struct root_callbacks *callbacks,
-        void *owner)
+struct root *root_create(struct event_base *base, const char *addresses,
+        struct credentials *credentials, const struct deadlines *deadlines, uint64_t epoch,
+        const struct root_callbacks *callbacks, void *owner)
 {
 	struct root *root = calloc(1, sizeof(*root));
 	int err;
@@ -266,15 +261,13 @@ struct root *root_create(struct event_base *base, const char *path,
 	root->base = base;
 	root->callbacks = callbacks;
 	root->owner = owner;
-	root->fd = -1;
 	root->questions = questions_create(&questions_outputs, root);
-	err = root->questions ? channel_unix_listen(path, 0600, &root->fd) : -ENOMEM;
-	if (!err) {
-		root->path = strdup(path);
-		err = root->path ? relay_make(root, deadlines, epoch) : -ENOMEM;
-	}
+	err = root->questions ? relay_make(root, deadlines, epoch) : -ENOMEM;
 	if (!err)
 		err = events_make(root);
+	if (!err)
+		err = listener_create(
+		        base, addresses, credentials, root_accepted, root, &root->listener);
 	if (err) {
 		root_destroy(root);
 		errno = -err;
@@ -293,10 +286,9 @@ void root_destroy(struct root *root)
 {
 	if (!root)
 		return;
+	listener_destroy(root->listener);
 	root_links_clear(root);
 	relay_destroy(root->relay);
-	event_free_any(root->accepting);
-	event_free_any(root->accepting_again);
 	event_free_any(root->ticking);
 	event_free_any(root->noticing);
 	while (root->notices) {
@@ -305,14 +297,14 @@ void root_destroy(struct root *root)
 		root->notices = notice->next;
 		notice_free(notice);
 	}
-	if (root->fd >= 0)
-		close(root->fd);
-	if (root->path)
-		unlink(root->path);
-	free(root->path);
 	inventory_clear(&root->inventory);
 	questions_destroy(root->questions);
 	free(root);
+}
+
+void root_credentials_changed(struct root *root)
+{
+	root_links_recheck(root);
 }
 
 int root_send(struct root *root, const Tether__Event *event)

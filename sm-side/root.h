@@ -14,6 +14,7 @@
 #include "sm-side/inventory.h"
 #include "tether.pb-c.h"
 
+struct credentials;
 struct event_base;
 struct root;
 
@@ -24,11 +25,15 @@ struct root_callbacks {
 	void (*host_up)(void *owner, const char *host, const uint64_t *open, size_t count);
 };
 
-/* Listen at @path, for root and this process's own user. NULL with errno. */
-struct root *root_create(struct event_base *base, const char *path,
-        const struct deadlines *deadlines, uint64_t epoch, const struct root_callbacks *callbacks,
-        void *owner);
+/* Listen at @addresses (notifier/listener.h). @credentials: for TLS, else NULL; outlive it. NULL
+ * with errno. */
+struct root *root_create(struct event_base *base, const char *addresses,
+        struct credentials *credentials, const struct deadlines *deadlines, uint64_t epoch,
+        const struct root_callbacks *callbacks, void *owner);
 void root_destroy(struct root *root);
+
+/* The credentials have been read again: links whose host would not be taken now end. */
+void root_credentials_changed(struct root *root);
 
 /* To all that are concerned; one answer comes back, at the latest when its deadline has passed.
  * -ENOMEM. */

@@ -1,20 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
-/* The agents' links: accepted, handed to the relay frame by frame, and their end. */
+/* The agents' links: taken over, handed to the relay frame by frame, and their end. */
 #include "sm-side/root_state.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <event2/event.h>
 
 #include "notifier/base/log.h"
 #include "notifier/base/monotonic.h"
-#include "notifier/channel_unix.h"
-
-enum { ACCEPT_PAUSE_MS = 100 };
+#include "notifier/channel_tls.h"
 
 struct link *root_link_of_child(struct root *root, uint32_t child)
 {
@@ -43,6 +39,7 @@ static void link_free(struct link *link)
 	*at = link->next;
 	connection_destroy(link->connection);
 	free(link->host);
+	free(link->place);
 	free(link);
 }
 
@@ -79,85 +76,67 @@ static void link_closed(struct connection *connection, int reason, const char *t
 	if (link->host) {
 		log_warn("root", "host %s is away: %s", link->host, text);
 		inventory_host_connected(&root->inventory, link->host, false);
+	} else if (!link->child) {
+		log_warn("root", "%s is refused: %s", link->place ? link->place : "a link", text);
 	}
 	relay_child_gone(root->relay, link->child, false, monotonic_ms());
 	link_free(link);
 	root_tick_arm(root);
 }
 
+static Tether__Role role_of(const struct peer_identity *identity)
+{
+	return identity->role == PEER_HOST ? TETHER__ROLE__ROLE_HOST : TETHER__ROLE__ROLE_NONE;
+}
+
+static void link_opened(struct connection *connection, void *owner)
+{
+	struct link *link = owner;
+	struct root *root = link->root;
+	const struct peer_identity *identity = channel_tls_identity(connection_channel(connection));
+	int err = relay_child_add(root->relay, NULL, monotonic_ms(), &link->child);
+
+	if (!err && identity)
+		err = relay_child_certified(
+		        root->relay, link->child, role_of(identity), identity->name);
+	if (err) {
+		log_warn("root", "no more links are taken: %s", strerror(-err));
+		connection_finish(connection, strerror(-err));
+	}
+	root_tick_arm(root);
+}
+
 static const struct connection_callbacks connection_callbacks = {
+        .opened = link_opened,
         .frame = link_frame,
         .closed = link_closed,
 };
 
-static bool is_trusted(const struct channel_unix_peer *peer)
+/* Takes @channel. Its child is added when it stands: a handshake that never ends is none's. */
+void root_accepted(struct channel *channel, void *owner)
 {
-	return peer->uid == 0 || peer->uid == geteuid();
-}
-
-/* Takes @channel. */
-static void link_add(struct root *root, struct channel *channel)
-{
+	struct root *root = owner;
 	struct link *link = calloc(1, sizeof(*link));
 
-	if (!link || relay_child_add(root->relay, NULL, monotonic_ms(), &link->child)) {
+	if (!link) {
 		channel->ops->close(channel);
-		free(link);
 		return;
 	}
 	link->root = root;
 	link->next = root->links;
 	root->links = link;
+	if (channel_tls_place(channel))
+		link->place = strdup(channel_tls_place(channel));
 	link->connection = connection_accept(
 	        root->base, channel, &root->connection_settings, &connection_callbacks, link);
-	if (!link->connection) {
-		relay_child_gone(root->relay, link->child, true, monotonic_ms());
+	if (!link->connection)
 		link_free(link);
-	}
 }
 
-/* What waits stays acceptable: without a pause the loop would do nothing else. */
-static void accepting_pause(struct root *root, int err)
+void root_links_recheck(struct root *root)
 {
-	struct timeval pause = {0, ACCEPT_PAUSE_MS * 1000};
-
-	log_error("root", "no agent can be accepted, accepting pauses: %s", strerror(err));
-	event_del(root->accepting);
-	evtimer_add(root->accepting_again, &pause);
-}
-
-void root_accepting_again(evutil_socket_t unused, short what, void *context)
-{
-	struct root *root = context;
-
-	event_add(root->accepting, NULL);
-}
-
-void root_acceptable(evutil_socket_t listener, short what, void *context)
-{
-	struct root *root = context;
-	struct channel_unix_peer peer = {.pidfd = -1};
-	struct channel channel;
-	int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-
-	if (fd < 0) {
-		if (errno != EAGAIN && errno != ECONNABORTED && errno != EINTR)
-			accepting_pause(root, errno);
-		return;
-	}
-	if (channel_unix_accepted(fd, &channel, &peer)) {
-		close(fd);
-		return;
-	}
-	if (peer.pidfd >= 0)
-		close(peer.pidfd);
-	if (!is_trusted(&peer)) {
-		log_warn("root", "uid %u may not be an agent", (unsigned)peer.uid);
-		channel.ops->close(&channel);
-		return;
-	}
-	link_add(root, &channel);
-	root_tick_arm(root);
+	for (struct link *link = root->links; link; link = link->next)
+		connection_recheck(link->connection);
 }
 
 void root_links_clear(struct root *root)

@@ -9,6 +9,7 @@
 #include <event2/util.h>
 
 #include "notifier/connection.h"
+#include "notifier/listener.h"
 #include "notifier/relay.h"
 #include "sm-side/questions.h"
 #include "sm-side/root.h"
@@ -20,15 +21,15 @@ struct link {
 	struct link *next;
 	struct root *root;
 	struct connection *connection;
-	uint32_t child; /* what the relay calls it */
+	uint32_t child; /* what the relay calls it; 0: the link does not stand yet */
 	char *host;     /* NULL: has not said HELLO */
+	char *place;    /* where it comes from; NULL: this machine */
 };
 
 struct root {
 	struct event_base *base;
-	struct event *accepting, *accepting_again, *ticking, *noticing;
-	int fd;
-	char *path;
+	struct event *ticking, *noticing;
+	struct listener *listener;
 	struct relay *relay;
 	struct link *links;
 	struct notice *notices;
@@ -48,8 +49,9 @@ void root_tick_arm(struct root *root);
 struct link *root_link_of_child(struct root *root, uint32_t child);
 struct link *root_link_of_host(struct root *root, const char *host);
 void root_links_clear(struct root *root);
-/* Callbacks of the events of these names; @context: the root. */
-void root_acceptable(evutil_socket_t listener, short what, void *context);
-void root_accepting_again(evutil_socket_t unused, short what, void *context);
+/* Whoever would not be taken now is dropped. */
+void root_links_recheck(struct root *root);
+/* Of the listener. */
+void root_accepted(struct channel *channel, void *root);
 
 #endif

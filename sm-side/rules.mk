@@ -16,7 +16,7 @@ SMD_SOURCES := sm-side/smd_main.c sm-side/smd_settings.c sm-side/api.c sm-side/a
 	sm-side/admission.c sm-side/whereabouts.c sm-side/owners.c sm-side/sm_talk.c sm-side/sm_paths.c sm-side/sm_link.c sm-side/root.c \
 	sm-side/root_links.c sm-side/inventory.c sm-side/numbers.c sm-side/shared_event.c sm-side/questions.c $(JOURNAL_SOURCES) $(LEDGER_SOURCES) \
 	$(RELAY_SOURCES) $(LINK_SOURCES) $(BASE_SOURCES) $(SETTINGS_SOURCES) $(NAME_SOURCES)
-SMD_LIBS := -levent_core -levent_extra -ljson-c -lprotobuf-c -lsqlite3 $(SETTINGS_LIBS)
+SMD_LIBS := $(LINK_LIBS) -levent_extra -ljson-c -lsqlite3 $(SETTINGS_LIBS)
 
 $(call program,tether-smd,$(sort $(SMD_SOURCES)),$(SMD_LIBS))
 
@@ -54,8 +54,8 @@ VM_SOURCES := sm-side/vm_change_json.c sm-side/vm_admission.c sm-side/vm_talk.c 
 $(call unit_test,smd_vm_admission,$(VM_SOURCES) sm-side/admission.c sm-side/inventory.c notifier/interest.c $(LEDGER_SOURCES),-ljson-c -lprotobuf-c)
 $(call unit_test,smd_vm_requests,$(VM_SOURCES) sm-side/admission.c sm-side/inventory.c notifier/interest.c $(LEDGER_SOURCES),-ljson-c -lprotobuf-c)
 $(call unit_test,smd_requests,$(EVACUATION_SOURCES) notifier/interest.c $(LEDGER_SOURCES),-ljson-c -lprotobuf-c)
-$(call unit_test,smd_api,sm-side/api_json.c sm-side/plan_json.c sm-side/smd_settings.c sm-side/inventory.c $(SETTINGS_SOURCES) \
-	notifier/base/log.c $(LEDGER_SOURCES),-ljson-c -lprotobuf-c $(SETTINGS_LIBS))
+$(call unit_test,smd_api,$(sort sm-side/api_json.c sm-side/plan_json.c sm-side/smd_settings.c sm-side/inventory.c $(SETTINGS_SOURCES) \
+	$(LINK_SOURCES) $(LEDGER_SOURCES)),-ljson-c $(LINK_LIBS))
 $(call fuzzer,smd_texts,sm-side/api_json.c sm-side/plan_json.c sm-side/inventory.c sm-side/sm_talk.c sm-side/sm_paths.c sm-side/plan_evidence.c $(JSON_SOURCES) \
 	$(filter-out gen/%,$(MIGRATION_SOURCES)) $(B)/gen/tether.pb-c.c,-ljson-c -lprotobuf-c)
 $(call fuzzer,smd_requests,$(VM_SOURCES) $(EVACUATION_SOURCES) notifier/interest.c $(filter-out gen/%,$(LEDGER_SOURCES)) $(B)/gen/tether.pb-c.c,-ljson-c -lprotobuf-c)

@@ -11,6 +11,8 @@
 
 #include "notifier/base/log.h"
 #include "notifier/base/version.h"
+#include "notifier/credentials.h"
+#include "notifier/listener.h"
 #include "sm-side/api.h"
 #include "sm-side/conductor.h"
 #include "sm-side/dry_run.h"
@@ -71,8 +73,9 @@ static int options_parse(int argc, char **argv, struct options *options)
 struct daemon {
 	struct smd_settings settings;
 	struct event_base *base;
-	struct event *term, *interrupt;
-	struct event *late; /* a migration has not ended in time */
+	struct event *term, *interrupt, *reload;
+	struct credentials *credentials; /* NULL: no TLS */
+	struct event *late;              /* a migration has not ended in time */
 	struct event
 	        *last; /* whoever follows the last migration has had the time to hear its end */
 	bool ending;
@@ -105,6 +108,22 @@ static void end_asked(evutil_socket_t signal, short what, void *context)
 	log_info("smd", "signal %d: ending with the migration that is under way; again: at once",
 	        (int)signal);
 	daemon->ending = true;
+}
+
+/* Certificates, key and CRL are read again. */
+static void reload_asked(evutil_socket_t signal, short what, void *context)
+{
+	struct daemon *daemon = context;
+	char error[256];
+
+	if (!daemon->credentials)
+		return;
+	if (credentials_reload(daemon->credentials, error, sizeof(error))) {
+		log_error("smd", "certificates are kept: %s", error);
+		return;
+	}
+	log_info("smd", "certificates read again");
+	conductor_credentials_changed(daemon->conductor);
 }
 
 static void end_late(evutil_socket_t unused, short what, void *context)
@@ -188,8 +207,10 @@ static int loop_start(struct daemon *daemon)
 	daemon->interrupt = evsignal_new(daemon->base, SIGINT, end_asked, daemon);
 	daemon->late = evtimer_new(daemon->base, end_late, daemon);
 	daemon->last = evtimer_new(daemon->base, end_when_told, daemon);
-	if (!daemon->term || !daemon->interrupt || !daemon->late || !daemon->last ||
-	        evsignal_add(daemon->term, NULL) || evsignal_add(daemon->interrupt, NULL))
+	daemon->reload = evsignal_new(daemon->base, SIGHUP, reload_asked, daemon);
+	if (!daemon->term || !daemon->interrupt || !daemon->reload || !daemon->late ||
+	        !daemon->last || evsignal_add(daemon->term, NULL) ||
+	        evsignal_add(daemon->interrupt, NULL) || evsignal_add(daemon->reload, NULL))
 		return -ENOMEM;
 	return 0;
 }
@@ -214,11 +235,33 @@ static int dry_run_start(struct daemon *daemon)
 	return 0;
 }
 
+static int credentials_start(struct daemon *daemon)
+{
+	const struct peer_identity *identity;
+	char error[256];
+
+	if (!listener_wants_credentials(daemon->settings.listen))
+		return 0;
+	daemon->credentials = credentials_create(&daemon->settings.tls, error, sizeof(error));
+	if (!daemon->credentials) {
+		log_error("smd", "%s", error);
+		return -EINVAL;
+	}
+	identity = credentials_identity(daemon->credentials);
+	if (identity->role == PEER_SM)
+		return 0;
+	log_error("smd", "%s: it is of %s/%s; tether-smd is sm/NAME",
+	        daemon->settings.tls.certificate, peer_identity_role_name(identity->role),
+	        identity->name);
+	return -EINVAL;
+}
+
 static int rooms_start(struct daemon *daemon)
 {
 	struct smd_settings *s = &daemon->settings;
 	struct conductor_settings settings = {
 	        .listen = s->listen,
+	        .credentials = daemon->credentials,
 	        .sm_socket = s->fabric ? s->sm_socket : NULL,
 	        .deadlines = &s->deadlines,
 	        .migrations_max = s->migrations_max,
@@ -264,8 +307,11 @@ static void daemon_clear(struct daemon *daemon)
 		event_free(daemon->term);
 	if (daemon->interrupt)
 		event_free(daemon->interrupt);
+	if (daemon->reload)
+		event_free(daemon->reload);
 	if (daemon->base)
 		event_base_free(daemon->base);
+	credentials_destroy(daemon->credentials);
 	smd_settings_clear(&daemon->settings);
 }
 
@@ -282,6 +328,8 @@ static int run(struct daemon *daemon)
 	err = loop_start(daemon);
 	if (!err)
 		err = journal_start(daemon);
+	if (!err)
+		err = credentials_start(daemon);
 	if (!err)
 		err = rooms_start(daemon);
 	if (err && s->log && *s->log)

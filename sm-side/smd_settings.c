@@ -8,6 +8,7 @@
 
 #include "notifier/base/cleanup.h"
 #include "notifier/base/settings.h"
+#include "notifier/listener.h"
 #include "sm-side/sm_protocol.h"
 
 enum {
@@ -22,9 +23,22 @@ static int take_path(char **target, const char *value)
 	return *value == '/' ? setting_text(target, value) : -EINVAL;
 }
 
+/* Said again it adds to what was said. */
 static int take_listen(struct smd_settings *s, const char *value)
 {
-	return strncmp(value, "unix:", 5) ? -EINVAL : take_path(&s->listen, value + 5);
+	char *all;
+
+	if (!listener_fits(value))
+		return -EINVAL;
+	if (!s->listen_is_said) {
+		s->listen_is_said = true;
+		return setting_text(&s->listen, value);
+	}
+	if (asprintf(&all, "%s %s", s->listen, value) < 0)
+		return -ENOMEM;
+	free(s->listen);
+	s->listen = all;
+	return 0;
 }
 
 static int take_api(struct smd_settings *s, const char *value)
@@ -94,17 +108,19 @@ static const struct {
 static int take(void *context, const char *key, const char *value)
 {
 	struct smd_settings *settings = context;
+	int err;
 
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
 		if (!strcmp(keys[i].key, key))
 			return keys[i].take(settings, value);
 	}
-	return deadlines_set(&settings->deadlines, key, value);
+	err = credentials_setting(&settings->tls, key, value);
+	return err != -ENOENT ? err : deadlines_set(&settings->deadlines, key, value);
 }
 
 static bool defaults_set(struct smd_settings *settings)
 {
-	*settings = (struct smd_settings){.listen = strdup("/run/tether/agents.sock"),
+	*settings = (struct smd_settings){.listen = strdup("unix:/run/tether/agents.sock"),
 	        .api = strdup("/run/tether/api.sock"),
 	        .journal = strdup("/var/lib/tether/journal"),
 	        .journal_keep = JOURNAL_KEEP,
@@ -122,6 +138,7 @@ int smd_settings_read(
         struct smd_settings *settings, const char *path, char *error, size_t error_size)
 {
 	const struct deadlines *d = &settings->deadlines;
+	const char *missing;
 	int err;
 
 	if (!defaults_set(settings)) {
@@ -135,6 +152,12 @@ int smd_settings_read(
 		/* Gates would reopen while others still drain. */
 		snprintf(error, error_size, "%s: lease_ms (%u) has to be longer than stop_ms (%u)",
 		        path, d->lease_ms, d->stop_ms);
+		return -EINVAL;
+	}
+	missing = credentials_setting_missing(&settings->tls);
+	if (listener_wants_credentials(settings->listen) && missing) {
+		snprintf(error, error_size, "%s: listens at tls:, but \"%s\" is not said", path,
+		        missing);
 		return -EINVAL;
 	}
 	if (settings->fabric && d->sm_lease_ms > SM_LEASE_MS_MAX) {
@@ -182,6 +205,7 @@ bool smd_settings_doubt(const struct smd_settings *settings, char *text, size_t 
 void smd_settings_clear(struct smd_settings *settings)
 {
 	free(settings->listen);
+	credentials_files_clear(&settings->tls);
 	free(settings->api);
 	free(settings->journal);
 	free(settings->sm_socket);

@@ -8,9 +8,12 @@
 
 #include "notifier/base/deadlines.h"
 #include "notifier/base/log.h"
+#include "notifier/credentials_files.h"
 
 struct smd_settings {
-	char *listen; /* path of the agents' socket, without "unix:" */
+	char *listen; /* addresses for agents, separated by blanks */
+	bool listen_is_said;
+	struct credentials_files tls;
 	char *api;
 	char *journal;
 	unsigned long journal_keep; /* so many migrations that have ended */

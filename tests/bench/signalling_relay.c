@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 /* The root of tether-smd as it is; what passes between it and its links is counted in between. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "notifier/connection.h"
@@ -69,13 +70,15 @@ static struct teller *relay_begin(struct event_base *base, const char *address,
         void *owner)
 {
 	struct teller *teller = calloc(1, sizeof(*teller));
+	char place[256];
 	int err;
 
 	if (!teller)
 		return NULL;
 	teller->callbacks = callbacks;
 	teller->owner = owner;
-	teller->root = root_create(base, address, deadlines, epoch, &root_callbacks, teller);
+	snprintf(place, sizeof(place), "unix:%s", address);
+	teller->root = root_create(base, place, NULL, deadlines, epoch, &root_callbacks, teller);
 	if (teller->root)
 		return teller;
 	err = errno;

@@ -175,7 +175,7 @@ static void settings_are_read(void **unused)
 	                             "log_level = debug\n",
 	                         &s, error),
 	        0);
-	assert_string_equal(s.listen, "/run/x");
+	assert_string_equal(s.listen, "unix:/run/x");
 	assert_false(s.fabric);
 	assert_int_equal(s.deadlines.stop_ms, 77);
 	assert_int_equal(s.log_level, LOG_LEVEL_DEBUG);

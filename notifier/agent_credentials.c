@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include "notifier/agent_credentials.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "notifier/channel_tls.h"
+
+static bool is_wanted(const struct agent_settings *settings)
+{
+	const struct channel_ops *ops;
+	const char *rest;
+
+	return !channel_address(settings->root, &ops, &rest) && ops == &channel_tls_ops;
+}
+
+/* Whoever is above would refuse it at HELLO; here the log says which file it is. */
+static bool is_own(const struct agent_settings *settings, const struct peer_identity *identity)
+{
+	return !strcmp(settings->role, peer_identity_role_name(identity->role)) &&
+	       !strcmp(settings->name, identity->name);
+}
+
+int agent_credentials_make(const struct agent_settings *settings, struct credentials **made,
+        char *error, size_t error_size)
+{
+	char who[PEER_TEXT_BYTES];
+
+	*made = NULL;
+	if (!is_wanted(settings))
+		return 0;
+	*made = credentials_create(&settings->tls, error, error_size);
+	if (!*made)
+		return -EINVAL;
+	if (is_own(settings, credentials_identity(*made)))
+		return 0;
+	peer_identity_write(credentials_identity(*made), who);
+	snprintf(error, error_size, "%s: it is of %s, this is %s/%s", settings->tls.certificate,
+	        who, settings->role, settings->name);
+	credentials_destroy(*made);
+	*made = NULL;
+	return -EINVAL;
+}

@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include "notifier/credentials.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/err.h>
+#include <openssl/x509.h>
+
+#include "notifier/base/cleanup.h"
+#include "notifier/certificate.h"
+#include "notifier/channel_tls.h"
+
+enum { CERTIFICATES_MOST_BYTES = 16 << 10 };
+
+/* What is read anew, all of it or nothing. */
+struct contexts {
+	SSL_CTX *accepting, *connecting;
+	X509_STORE *store;
+	struct peer_identity identity;
+};
+
+struct credentials {
+	const struct credentials_files *files;
+	struct contexts contexts;
+	struct credentials_counts counts;
+	unsigned handshakes;
+	char *session_address; /* a program connects to one parent */
+	SSL_SESSION *session;
+};
+
+/* ---- reading ---- */
+
+static int failed(const char *path, const char *what, char *error, size_t size)
+{
+	const char *why = ERR_reason_error_string(ERR_peek_last_error());
+
+	/* Of a file that is not there OpenSSL says so last. */
+	snprintf(error, size, "%s: %s: %s", path, what,
+	        why     ? why
+	        : errno ? strerror(errno)
+	                : "no reason given");
+	return -EINVAL;
+}
+
+/* An encrypted key would ask for its passphrase at a terminal that is not there. */
+static int no_passphrase(char *text, int size, int writing, void *unused)
+{
+	return 0;
+}
+
+static int store_read(
+        const struct credentials_files *files, X509_STORE *store, char *error, size_t size)
+{
+	X509_LOOKUP *lookup;
+
+	if (!X509_STORE_load_file(store, files->ca))
+		return failed(files->ca, "no certificate of a CA", error, size);
+	if (!files->crl)
+		return 0;
+	lookup = X509_STORE_add_lookup(store, X509_LOOKUP_file());
+	if (!lookup || X509_load_crl_file(lookup, files->crl, X509_FILETYPE_PEM) < 1)
+		return failed(files->crl, "no list of revoked certificates", error, size);
+	X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK);
+	return 0;
+}
+
+static int own_read(
+        const struct credentials_files *files, SSL_CTX *context, char *error, size_t size)
+{
+	SSL_CTX_set_default_passwd_cb(context, no_passphrase);
+	if (SSL_CTX_use_certificate_chain_file(context, files->certificate) != 1)
+		return failed(files->certificate, "no certificate", error, size);
+	if (SSL_CTX_use_PrivateKey_file(context, files->key, SSL_FILETYPE_PEM) != 1)
+		return failed(files->key, "no key of that certificate", error, size);
+	return 0;
+}
+
+static SSL_CTX *context_make(X509_STORE *store)
+{
+	static const unsigned char scope[] = "tether";
+	SSL_CTX *context = SSL_CTX_new(TLS_method());
+
+	if (!context)
+		return NULL;
+	SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION);
+	SSL_CTX_set_max_proto_version(context, TLS1_3_VERSION);
+	/* A frame says its length, so an end without a word takes nothing from what was said. */
+	SSL_CTX_set_options(context, SSL_OP_IGNORE_UNEXPECTED_EOF);
+	SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE |
+	                                  SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+	                                  SSL_MODE_RELEASE_BUFFERS);
+	SSL_CTX_set_read_ahead(context, 1);
+	SSL_CTX_set_max_cert_list(context, CERTIFICATES_MOST_BYTES);
+	SSL_CTX_set_verify(
+	        context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, channel_tls_verify);
+	SSL_CTX_set_num_tickets(context, 1);
+	SSL_CTX_set_session_id_context(context, scope, sizeof(scope));
+	SSL_CTX_set1_cert_store(context, store);
+	return context;
+}
+
+static int identity_read(
+        const struct credentials_files *files, struct contexts *contexts, char *error, size_t size)
+{
+	int err = certificate_identity(
+	        SSL_CTX_get0_certificate(contexts->accepting), &contexts->identity);
+
+	if (err)
+		snprintf(
+		        error, size, "%s: %s", files->certificate, certificate_identity_fault(err));
+	return err;
+}
+
+static void contexts_clear(struct contexts *contexts)
+{
+	SSL_CTX_free(contexts->accepting);
+	SSL_CTX_free(contexts->connecting);
+	X509_STORE_free(contexts->store);
+	*contexts = (struct contexts){0};
+}
+
+static int contexts_read(
+        const struct credentials_files *files, struct contexts *contexts, char *error, size_t size)
+{
+	int err;
+
+	ERR_clear_error();
+	contexts->store = X509_STORE_new();
+	if (!contexts->store)
+		return failed(files->ca, "no memory", error, size);
+	err = store_read(files, contexts->store, error, size);
+	if (err)
+		return err;
+	contexts->accepting = context_make(contexts->store);
+	contexts->connecting = context_make(contexts->store);
+	if (!contexts->accepting || !contexts->connecting)
+		return failed(files->certificate, "no memory", error, size);
+	/* What is resumed lies with the connecting end alone, sealed (RFC 8446, 4.6.1). */
+	SSL_CTX_set_session_cache_mode(contexts->accepting, SSL_SESS_CACHE_OFF);
+	SSL_CTX_set_session_cache_mode(
+	        contexts->connecting, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+	SSL_CTX_sess_set_new_cb(contexts->connecting, channel_tls_session);
+	err = own_read(files, contexts->accepting, error, size);
+	if (!err)
+		err = own_read(files, contexts->connecting, error, size);
+	return err ? err : identity_read(files, contexts, error, size);
+}
+
+/* ---- life ---- */
+
+static void session_forget(struct credentials *credentials)
+{
+	SSL_SESSION_free(credentials->session);
+	free(credentials->session_address);
+	credentials->session = NULL;
+	credentials->session_address = NULL;
+}
+
+struct credentials *credentials_create(
+        const struct credentials_files *files, char *error, size_t error_size)
+{
+	struct credentials *credentials = calloc(1, sizeof(*credentials));
+
+	if (!credentials) {
+		snprintf(error, error_size, "no memory");
+		return NULL;
+	}
+	credentials->files = files;
+	if (!contexts_read(files, &credentials->contexts, error, error_size))
+		return credentials;
+	credentials_destroy(credentials);
+	return NULL;
+}
+
+int credentials_reload(struct credentials *credentials, char *error, size_t error_size)
+{
+	struct contexts fresh = {0};
+	int err = contexts_read(credentials->files, &fresh, error, error_size);
+
+	if (err) {
+		contexts_clear(&fresh);
+		return err;
+	}
+	/* Links that stand hold what they need of the old ones. */
+	contexts_clear(&credentials->contexts);
+	credentials->contexts = fresh;
+	session_forget(credentials);
+	return 0;
+}
+
+void credentials_destroy(struct credentials *credentials)
+{
+	if (!credentials)
+		return;
+	contexts_clear(&credentials->contexts);
+	session_forget(credentials);
+	free(credentials);
+}
+
+const struct peer_identity *credentials_identity(const struct credentials *credentials)
+{
+	return &credentials->contexts.identity;
+}
+
+const struct credentials_counts *credentials_counts(const struct credentials *credentials)
+{
+	return &credentials->counts;
+}
+
+unsigned credentials_handshakes(const struct credentials *credentials)
+{
+	return credentials->handshakes;
+}
+
+/* ---- for links ---- */
+
+SSL *credentials_ssl(struct credentials *credentials, bool accepting)
+{
+	const struct contexts *contexts = &credentials->contexts;
+
+	return SSL_new(accepting ? contexts->accepting : contexts->connecting);
+}
+
+struct credentials_counts *credentials_counting(struct credentials *credentials)
+{
+	return &credentials->counts;
+}
+
+void credentials_handshake_begins(struct credentials *credentials)
+{
+	credentials->handshakes++;
+}
+
+void credentials_handshake_ends(struct credentials *credentials)
+{
+	credentials->handshakes--;
+}
+
+int credentials_verify(struct credentials *credentials, X509 *certificate)
+{
+	X509_STORE_CTX *trial = X509_STORE_CTX_new();
+	int error = X509_V_ERR_OUT_OF_MEM;
+
+	if (trial && X509_STORE_CTX_init(trial, credentials->contexts.store, certificate, NULL))
+		error = X509_verify_cert(trial) == 1 ? X509_V_OK : X509_STORE_CTX_get_error(trial);
+	X509_STORE_CTX_free(trial);
+	return error;
+}
+
+bool credentials_session_keep(
+        struct credentials *credentials, const SSL *ssl, const char *address, SSL_SESSION *session)
+{
+	char *copy;
+
+	if (SSL_get_SSL_CTX(ssl) != credentials->contexts.connecting)
+		return false;
+	copy = strdup(address);
+	if (!copy)
+		return false;
+	session_forget(credentials);
+	credentials->session_address = copy;
+	credentials->session = session;
+	return true;
+}
+
+SSL_SESSION *credentials_session(const struct credentials *credentials, const char *address)
+{
+	if (!credentials->session_address || strcmp(credentials->session_address, address) != 0)
+		return NULL;
+	return credentials->session;
+}

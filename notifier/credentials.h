@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/*
+ * What a program shows and asks for on links over TLS: its certificate and key, the CA that others'
+ * certificates must be of, and the list of those that are revoked. One for each program; its links
+ * (channel_tls.h) look into it, so it outlives them. Lives in their thread.
+ *
+ * A session is resumed by what the accepting end has sealed and the connecting end has kept; both
+ * are forgotten at credentials_reload, so that who is revoked does not come back by an old one.
+ */
+#ifndef TETHER_CREDENTIALS_H
+#define TETHER_CREDENTIALS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <openssl/ssl.h>
+
+#include "notifier/credentials_files.h"
+#include "notifier/peer_identity.h"
+#include "notifier/tls_refusal.h"
+
+struct credentials;
+
+/* Reads @files, which have to live as long. NULL with one line in @error. */
+struct credentials *credentials_create(
+        const struct credentials_files *files, char *error, size_t error_size);
+/* Reads them again. On failure nothing has changed: -EINVAL with one line in @error. */
+int credentials_reload(struct credentials *credentials, char *error, size_t error_size);
+void credentials_destroy(struct credentials *credentials);
+
+/* Who this program is. */
+const struct peer_identity *credentials_identity(const struct credentials *credentials);
+
+/* What has happened on its links since the start. */
+struct credentials_counts {
+	uint64_t full, resumed; /* handshakes that ended well */
+	uint64_t refused[TLS_REFUSALS];
+};
+const struct credentials_counts *credentials_counts(const struct credentials *credentials);
+/* Links that have been accepted and whose handshake is under way. */
+unsigned credentials_handshakes(const struct credentials *credentials);
+
+/* ---- for channel_tls.c ---- */
+
+/* NULL: no memory. */
+SSL *credentials_ssl(struct credentials *credentials, bool accepting);
+struct credentials_counts *credentials_counting(struct credentials *credentials);
+void credentials_handshake_begins(struct credentials *credentials);
+void credentials_handshake_ends(struct credentials *credentials);
+/* Would this certificate be taken today? 0, else X509_V_ERR_... */
+int credentials_verify(struct credentials *credentials, X509 *certificate);
+/* The last session with @address, to be resumed; takes @session. False, and it does not: @ssl is of
+ * before a reload. */
+bool credentials_session_keep(
+        struct credentials *credentials, const SSL *ssl, const char *address, SSL_SESSION *session);
+SSL_SESSION *credentials_session(const struct credentials *credentials, const char *address);
+
+#endif

@@ -1,0 +1,125 @@
+"""tether-smd and real agents with links over TLS, and the CA that `tether cert` has made for them.
+
+Everything lives in one temporary directory and ends with the `Site` context. What comes is waited for, never slept for.
+"""
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [os.path.dirname(HERE), os.path.join(os.path.dirname(HERE), "faults"), HERE]
+from agent_harness import AGENT, BUILD, DRIVER, INVENTORY, WRAP  # noqa: E402
+from lab.deadline import tails, wait_until  # noqa: E402
+from smd import Smd  # noqa: E402
+
+TETHER = os.path.join(BUILD, "bin", "tether")
+LISTENS = re.compile(r"TLS at (\S+)")
+
+
+class Authority:
+    def __init__(self, directory, *issued):
+        self.directory = directory
+        self.cert("ca", *(word for who in issued for word in ("--issue", who)))
+
+    def cert(self, command, *words):
+        done = subprocess.run([TETHER, "cert", command, self.directory, *words], stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True)
+        if done.returncode:
+            raise AssertionError(f"tether cert {command}: {done.stderr}")
+        return done.stdout
+
+    def issue(self, who, *options):
+        self.cert("issue", who, *options)
+
+    def path(self, name):
+        return os.path.join(self.directory, name)
+
+    def settings(self, who, ca=None):
+        stem = self.path(who.replace("/", "-"))
+        return {"tls_ca": (ca or self).path("ca.crt"), "tls_certificate": stem + ".crt", "tls_key": stem + ".key"}
+
+
+class Host:
+    """One tether-agent with a driver of shell."""
+
+    def __init__(self, site, name, who=None, authority=None, ca=None, **settings):
+        self.name, self.dir = name, os.path.join(site.dir, name)
+        self.log_path = os.path.join(self.dir, "agent.log")
+        for made in ("", "state", "vms"):
+            os.mkdir(os.path.join(self.dir, made))
+        self.write("driver", DRIVER)
+        os.chmod(os.path.join(self.dir, "driver"), 0o755)
+        inventory = json.loads(json.dumps(INVENTORY).replace("vm1", f"{name}-vm"))
+        self.write("inventory.json", json.dumps(inventory))
+        self.settings = {"role": "host", "name": name, "root": f"tls:{site.place}", "driver": f"exec:{self.dir}/driver",
+                         "state_dir": f"{self.dir}/state", "socket_dir": f"{self.dir}/vms", "log": self.log_path,
+                         "log_level": "debug", "heartbeat_ms": 2000,
+                         **(authority or site.ca).settings(who or f"host/{name}", ca), **settings}
+        self.write("agent.conf", "".join(f"{key} = {value}\n" for key, value in self.settings.items() if value))
+        self.process = subprocess.Popen(WRAP + [AGENT, "--config", os.path.join(self.dir, "agent.conf")])
+
+    def write(self, name, text):
+        with open(os.path.join(self.dir, name), "w") as file:
+            file.write(text)
+
+    def log(self):
+        try:
+            with open(self.log_path) as file:
+                return file.read()
+        except FileNotFoundError:
+            return ""
+
+    def says(self, text, count=1):
+        wait_until(f"{self.name} says {text!r}", lambda: self.log().count(text) >= count, logs=[self.log_path])
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.terminate()
+        return self.process.wait(30)
+
+
+class Site:
+    def __init__(self, *issued, crl=False, **settings):
+        self.dir = tempfile.mkdtemp(prefix="tether-tls.")
+        self.ca = Authority(os.path.join(self.dir, "ca"), "sm/smd", *issued)
+        self.hosts = []
+        tls = self.ca.settings("sm/smd")
+        if crl:
+            tls["tls_crl"] = self.ca.path("ca.crl")
+        self.smd = Smd(self.dir, "none", **{"listen": "tls:127.0.0.1:0", **tls, **settings})
+        self.log_path = os.path.join(self.dir, "smd.log")
+
+    def __enter__(self):
+        self.smd.start()
+        self.place = LISTENS.search(self.smd.log()).group(1)
+        return self
+
+    def __exit__(self, kind, error, trace):
+        statuses = [host.stop() for host in self.hosts] + [self.smd.stop()]
+        if kind:
+            print("".join(f"# {line}\n" for line in
+                          tails([self.log_path] + [host.log_path for host in self.hosts]).splitlines()), end="")
+        shutil.rmtree(self.dir)
+        assert kind or not any(statuses), f"exit statuses {statuses}"
+
+    @property
+    def port(self):
+        return int(self.place.rsplit(":", 1)[1])
+
+    def host(self, name, **how):
+        host = Host(self, name, **how)
+        self.hosts.append(host)
+        return host
+
+    def says(self, text, count=1):
+        wait_until(f"tether-smd says {text!r}", lambda: self.smd.log().count(text) >= count, logs=[self.log_path])
+
+    def reload(self):
+        count = self.smd.log().count("certificates read again")
+        self.smd.child.send_signal(signal.SIGHUP)
+        self.says("certificates read again", count + 1)

@@ -1,0 +1,178 @@
+#!/usr/bin/env python3
+"""Links over TLS between tether-smd and agents: whoever has the right certificate comes in, whoever has not is refused, and
+the log says why."""
+import os
+import signal
+import socket
+import ssl
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from agent_harness import PATIENCE_S, VERSION, run_tests  # noqa: E402
+from faults import wire  # noqa: E402
+from tls_harness import Authority, Site  # noqa: E402
+
+
+class Speaker:
+    """A hostile host with a valid certificate, or with none: says by hand what an agent would not."""
+
+    def __init__(self, site, who=None, version=None):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.load_verify_locations(site.ca.path("ca.crt"))
+        if version:
+            context.maximum_version = version
+        if who:
+            files = site.ca.settings(who)
+            context.load_cert_chain(files["tls_certificate"], files["tls_key"])
+        self.link = context.wrap_socket(socket.create_connection(("127.0.0.1", site.port), PATIENCE_S))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.link.close()
+
+    def hello(self, name):
+        wire.send(self.link, "hello", {"version": VERSION, "role": "ROLE_HOST", "name": name})
+
+    def is_closed(self):
+        try:
+            while self.link.recv(4096):
+                pass
+        except OSError:
+            pass
+
+
+def agents_with_certificates_are_here():
+    with Site("host/hyp1", "host/hyp2") as site:
+        site.host("hyp1")
+        site.host("hyp2")
+        site.smd.hosts_here(2)
+        status, answer = site.smd.get("/v1/hypervisors")
+        assert status == 200 and {host["name"] for host in answer["hypervisors"]} == {"hyp1", "hyp2"}, answer
+
+
+def nobody_is_here(site):
+    assert site.smd.get("/v1/hypervisors")[1]["hypervisors"] == []
+
+
+def an_expired_certificate_is_refused():
+    with Site() as site:
+        site.ca.issue("host/hyp1", "--days", "0")
+        host = site.host("hyp1")
+        site.says("is refused: its certificate has expired (host/hyp1)")
+        host.says("the root is away: the other end refuses: certificate expired")
+        nobody_is_here(site)
+
+
+def a_revoked_certificate_is_refused():
+    with Site("host/hyp1", crl=True) as site:
+        site.ca.cert("revoke", "host/hyp1")
+        site.reload()
+        host = site.host("hyp1")
+        site.says("is refused: its certificate is revoked (host/hyp1)")
+        host.says("certificate revoked")
+
+
+def a_certificate_of_another_ca_is_refused():
+    """tether-smd refuses it though the agent itself would take tether-smd's."""
+    with Site() as site:
+        other = Authority(os.path.join(site.dir, "other"), "host/hyp1")
+        host = site.host("hyp1", authority=other, ca=site.ca)
+        site.says("is refused: its certificate is of another CA (host/hyp1)")
+        host.says("unknown CA")
+
+
+def a_root_of_another_ca_is_refused():
+    with Site("host/hyp1") as site:
+        other = Authority(os.path.join(site.dir, "other"))
+        host = site.host("hyp1", ca=other)
+        host.says("its certificate is of another CA (sm/smd)")
+        site.says("is refused: the other end refuses: unknown CA")
+
+
+def a_wrong_host_is_refused():
+    """The right CA and the right role, but it is not the host that it says."""
+    with Site("host/hyp1") as site:
+        site.host("hyp1")
+        site.smd.hosts_here(1)
+        with Speaker(site, "host/hyp1") as speaker:
+            speaker.hello("hyp2")
+            site.says("is refused: foreign-name: its certificate is of another name")
+            speaker.is_closed()
+        assert [host["name"] for host in site.smd.get("/v1/hypervisors")[1]["hypervisors"]] == ["hyp1"]
+
+
+def a_wrong_role_is_refused():
+    with Site("sm/other") as site:
+        with Speaker(site, "sm/other") as speaker:
+            speaker.is_closed()
+        site.says("is refused: its certificate is of a role that has no business here (sm/other)")
+
+
+def who_shows_no_certificate_is_refused():
+    with Site() as site:
+        with Speaker(site) as speaker:
+            speaker.is_closed()
+        site.says("is refused: shows no certificate")
+
+
+def an_older_tls_is_refused():
+    with Site("host/hyp1") as site:
+        try:
+            Speaker(site, "host/hyp1", ssl.TLSVersion.TLSv1_2)
+            raise AssertionError("TLS 1.2 was taken")
+        except ssl.SSLError as error:
+            assert "PROTOCOL_VERSION" in str(error).upper().replace(" ", "_"), error
+        site.says("is refused: speaks an older TLS than 1.3")
+
+
+def plain_text_is_refused():
+    with Site() as site:
+        with socket.create_connection(("127.0.0.1", site.port), PATIENCE_S) as link:
+            wire.send(link, "hello", {"version": VERSION, "role": "ROLE_HOST", "name": "hyp1"})
+            site.says("is refused: plain text, not TLS")
+        nobody_is_here(site)
+
+
+def a_certificate_of_another_host_is_no_agents():
+    """The agent says so itself, and does not begin."""
+    with Site("host/hyp2") as site:
+        host = site.host("hyp1", who="host/hyp2")
+        host.says("it is of host/hyp2, this is host/hyp1")
+        assert host.process.wait(PATIENCE_S) == 1
+        site.hosts.remove(host)
+
+
+def who_is_revoked_is_cut_off_at_sighup():
+    with Site("host/hyp1", "host/hyp2", crl=True) as site:
+        site.host("hyp1")
+        site.host("hyp2")
+        site.smd.hosts_here(2)
+        site.ca.cert("revoke", "host/hyp1")
+        site.reload()
+        site.says("host hyp1 is away: its certificate is revoked (host/hyp1)")
+        site.says("is refused: its certificate is revoked (host/hyp1)")  # it comes again
+        site.smd.hosts_here(1)
+        assert "host hyp2 is away" not in site.smd.log()
+
+
+def an_agent_leaves_a_root_that_is_revoked_at_sighup():
+    with Site("host/hyp1") as site:
+        host = site.host("hyp1", tls_crl=site.ca.path("ca.crl"))
+        site.smd.hosts_here(1)
+        site.ca.cert("revoke", "sm/smd")
+        host.process.send_signal(signal.SIGHUP)
+        host.says("the root is away: its certificate is revoked (sm/smd)")
+        host.says(f"no link to tls:{site.place}: its certificate is revoked (sm/smd)")
+
+
+TESTS = [agents_with_certificates_are_here, an_expired_certificate_is_refused, a_revoked_certificate_is_refused,
+         a_certificate_of_another_ca_is_refused, a_root_of_another_ca_is_refused, a_wrong_host_is_refused, a_wrong_role_is_refused,
+         who_shows_no_certificate_is_refused, an_older_tls_is_refused, plain_text_is_refused,
+         a_certificate_of_another_host_is_no_agents, who_is_revoked_is_cut_off_at_sighup,
+         an_agent_leaves_a_root_that_is_revoked_at_sighup]
+
+if __name__ == "__main__":
+    sys.exit(run_tests(TESTS))

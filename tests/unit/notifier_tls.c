@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/* Links over TLS: who may have one, what goes over it, and how it comes again. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "notifier/base/cleanup.h"
+#include "tests/unit/tls_link.h"
+
+enum { MEGABYTE_NEARLY = (1 << 20) - 100 };
+
+/* ---- what goes over it ---- */
+
+static void each_end_knows_who_the_other_is(void **state)
+{
+	struct holder smd, host;
+	struct tls_scene scene;
+
+	tls_scene_make(&scene);
+	holder_make(&scene.place, &smd, "sm/smd");
+	holder_make(&scene.place, &host, "host/hyp1");
+	tls_end_becomes(&scene.accepting, &smd);
+	tls_end_becomes(&scene.connecting, &host);
+	tls_connect(&scene);
+	tls_run(&scene, &scene.accepting.opened, 1);
+	tls_run(&scene, &scene.connecting.opened, 1);
+	assert_int_equal(scene.accepting.peer.role, PEER_HOST);
+	assert_string_equal(scene.accepting.peer.name, "hyp1");
+	assert_int_equal(scene.connecting.peer.role, PEER_SM);
+	assert_string_equal(scene.connecting.peer.name, "smd");
+	assert_int_equal(credentials_handshakes(scene.accepting.credentials), 0);
+	holder_clear(&smd);
+	holder_clear(&host);
+	tls_scene_clear(&scene);
+}
+
+/* Larger than a record of TLS, and several in one. */
+static void frames_of_every_size_arrive_whole(void **state)
+{
+	static const size_t sizes[] = {0, 1, 100, 16000, 16384, 17000, 100000, MEGABYTE_NEARLY};
+	struct holder smd, relay;
+	struct tls_scene scene;
+
+	tls_scene_make(&scene);
+	holder_make(&scene.place, &smd, "sm/smd");
+	holder_make(&scene.place, &relay, "relay/rack1");
+	tls_end_becomes(&scene.accepting, &smd);
+	tls_end_becomes(&scene.connecting, &relay);
+	tls_connect(&scene);
+	tls_run(&scene, &scene.accepting.opened, 1);
+	for (unsigned i = 0; i < ARRAY_SIZE(sizes); i++) {
+		tls_say(&scene.accepting, sizes[i]);
+		tls_run(&scene, &scene.connecting.frames, i + 1);
+		assert_int_equal(scene.connecting.last_bytes, sizes[i]);
+	}
+	for (unsigned i = 0; i < ARRAY_SIZE(sizes); i++)
+		tls_say(&scene.connecting, sizes[i]);
+	tls_run(&scene, &scene.accepting.frames, ARRAY_SIZE(sizes));
+	assert_int_equal(scene.accepting.last_bytes, MEGABYTE_NEARLY);
+	for (unsigned i = 0; i < 1000; i++)
+		tls_say(&scene.connecting, 10);
+	tls_run(&scene, &scene.accepting.frames, ARRAY_SIZE(sizes) + 1000);
+	holder_clear(&smd);
+	holder_clear(&relay);
+	tls_scene_clear(&scene);
+}
+
+/* ---- who may not have one ---- */
+
+struct refused_case {
+	const char *what;
+	const char *accepting, *connecting;
+	long from_s, until_s; /* of the connecting end's certificate, from now */
+	bool revoked, foreign;
+	bool by_connecting; /* it is the one that refuses */
+	enum tls_refusal kind;
+	const char *text;
+};
+
+enum { HOUR_S = 3600 };
+
+static const struct refused_case refused_cases[] = {
+        {"expired", "sm/smd", "host/hyp1", -2 * HOUR_S, -HOUR_S, .kind = TLS_REFUSAL_EXPIRED,
+                .text = "its certificate has expired (host/hyp1)"},
+        {"not yet valid", "sm/smd", "host/hyp1", HOUR_S, 2 * HOUR_S,
+                .kind = TLS_REFUSAL_NOT_YET_VALID,
+                .text = "its certificate is not valid yet (host/hyp1)"},
+        {"revoked", "sm/smd", "host/hyp1", -HOUR_S, HOUR_S, .revoked = true,
+                .kind = TLS_REFUSAL_REVOKED, .text = "its certificate is revoked (host/hyp1)"},
+        {"of another CA", "sm/smd", "host/hyp1", -HOUR_S, HOUR_S, .foreign = true,
+                .by_connecting = true, .kind = TLS_REFUSAL_FOREIGN_CA,
+                .text = "its certificate is of another CA (sm/smd)"},
+        {"a root that comes as a host", "sm/smd", "sm/other", -HOUR_S, HOUR_S,
+                .kind = TLS_REFUSAL_WRONG_ROLE,
+                .text = "its certificate is of a role that has no business here (sm/other)"},
+        {"a host that poses as the root", "host/hyp2", "host/hyp1", -HOUR_S, HOUR_S,
+                .by_connecting = true, .kind = TLS_REFUSAL_WRONG_ROLE,
+                .text = "its certificate is of a role that has no business here (host/hyp2)"},
+};
+
+static void refused_as_it_should_be(const struct refused_case *row)
+{
+	struct holder accepting, connecting;
+	struct tls_place other;
+	struct tls_scene scene;
+	struct tls_end *refusing;
+
+	tls_scene_make(&scene);
+	tls_place_make(&other);
+	refusing = row->by_connecting ? &scene.connecting : &scene.accepting;
+	holder_make(&scene.place, &accepting, row->accepting);
+	holder_make_dated(row->foreign ? &other : &scene.place, &connecting, row->connecting,
+	        row->from_s, row->until_s);
+	if (row->revoked)
+		tls_place_revoke(&scene.place, &connecting);
+	holder_looks_at_crl(&scene.place, &accepting);
+	tls_end_becomes(&scene.accepting, &accepting);
+	tls_end_becomes(&scene.connecting, &connecting);
+	tls_connect(&scene);
+	tls_run(&scene, row->by_connecting ? &refusing->failed : &refusing->closed, 1);
+	if (strcmp(refusing->text, row->text) != 0)
+		fail_msg("%s: %s", row->what, refusing->text);
+	assert_true(credentials_counts(refusing->credentials)->refused[row->kind] >= 1);
+	assert_int_equal(refusing->opened, 0);
+	/* The other end hears that it is refused, though not always why. */
+	if (!row->by_connecting)
+		tls_run(&scene, &scene.connecting.closed, 1);
+	holder_clear(&accepting);
+	holder_clear(&connecting);
+	tls_place_remove(&other);
+	tls_scene_clear(&scene);
+}
+
+static void whoever_may_not_is_refused_with_the_reason(void **state)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(refused_cases); i++)
+		refused_as_it_should_be(&refused_cases[i]);
+}
+
+/* ---- what is no TLS 1.3 ---- */
+
+static void bytes_are_refused(const void *bytes, size_t length, enum tls_refusal kind)
+{
+	struct tls_scene scene;
+	struct holder smd;
+	int fd;
+
+	tls_scene_make(&scene);
+	holder_make(&scene.place, &smd, "sm/smd");
+	tls_end_becomes(&scene.accepting, &smd);
+	fd = tls_connect_bare(&scene);
+	assert_int_equal(write(fd, bytes, length), length);
+	tls_run(&scene, &scene.accepting.closed, 1);
+	if (strcmp(scene.accepting.text, tls_refusal_text(kind)) != 0)
+		fail_msg("%s: %s", tls_refusal_name(kind), scene.accepting.text);
+	assert_int_equal(credentials_counts(scene.accepting.credentials)->refused[kind], 1);
+	assert_int_equal(credentials_handshakes(scene.accepting.credentials), 0);
+	assert_int_equal(scene.accepting.opened, 0);
+	close(fd);
+	holder_clear(&smd);
+	tls_scene_clear(&scene);
+}
+
+static void plain_text_is_refused(void **state)
+{
+	static const char http[] = "GET / HTTP/1.0\r\n\r\n";
+	static const char frame[] = "\0\0\0\10\12\6\10\1\22\2hi";
+
+	bytes_are_refused(http, strlen(http), TLS_REFUSAL_PLAIN_TEXT);
+	bytes_are_refused(frame, sizeof(frame) - 1, TLS_REFUSAL_PLAIN_TEXT);
+}
+
+/* A ClientHello that knows nothing newer than TLS 1.2. */
+static void an_older_tls_is_refused(void **state)
+{
+	SSL_CTX *context = SSL_CTX_new(TLS_client_method());
+	BIO *out = BIO_new(BIO_s_mem()), *in = BIO_new(BIO_s_mem());
+	char *bytes;
+	long length;
+	SSL *ssl;
+
+	SSL_CTX_set_max_proto_version(context, TLS1_2_VERSION);
+	ssl = SSL_new(context);
+	SSL_set_bio(ssl, in, out);
+	SSL_connect(ssl);
+	length = BIO_get_mem_data(out, &bytes);
+	bytes_are_refused(bytes, length, TLS_REFUSAL_OLD_VERSION);
+	SSL_free(ssl);
+	SSL_CTX_free(context);
+}
+
+static void silence_ends_at_the_deadline(void **state)
+{
+	bytes_are_refused("", 0, TLS_REFUSAL_TOO_SLOW);
+	bytes_are_refused("\26\3\1", 3, TLS_REFUSAL_TOO_SLOW);
+}
+
+/* ---- how it comes again ---- */
+
+static void counted(const struct tls_scene *scene, uint64_t full, uint64_t resumed)
+{
+	const struct credentials_counts *counts = credentials_counts(scene->accepting.credentials);
+
+	assert_int_equal(counts->full, full);
+	assert_int_equal(counts->resumed, resumed);
+	counts = credentials_counts(scene->connecting.credentials);
+	assert_int_equal(counts->full, full);
+	assert_int_equal(counts->resumed, resumed);
+}
+
+static void reload(struct tls_end *end)
+{
+	char error[256] = "";
+
+	if (credentials_reload(end->credentials, error, sizeof(error)))
+		fail_msg("%s", error);
+}
+
+static void a_session_is_resumed_each_time(void **state)
+{
+	struct holder smd, host;
+	struct tls_scene scene;
+
+	tls_scene_make(&scene);
+	holder_make(&scene.place, &smd, "sm/smd");
+	holder_make(&scene.place, &host, "host/hyp1");
+	tls_end_becomes(&scene.accepting, &smd);
+	tls_end_becomes(&scene.connecting, &host);
+	tls_connect(&scene);
+	tls_run(&scene, &scene.accepting.opened, 1);
+	counted(&scene, 1, 0);
+	for (unsigned i = 1; i <= 5; i++) {
+		tls_reconnect(&scene);
+		assert_int_equal(scene.accepting.peer.role, PEER_HOST);
+		assert_string_equal(scene.accepting.peer.name, "hyp1");
+		counted(&scene, 1, i);
+	}
+	/* Neither end resumes what began before its last reload. */
+	reload(&scene.accepting);
+	tls_reconnect(&scene);
+	counted(&scene, 2, 5);
+	reload(&scene.connecting);
+	tls_reconnect(&scene);
+	counted(&scene, 3, 5);
+	tls_reconnect(&scene);
+	counted(&scene, 3, 6);
+	holder_clear(&smd);
+	holder_clear(&host);
+	tls_scene_clear(&scene);
+}
+
+static void who_is_revoked_loses_its_link_at_the_reload(void **state)
+{
+	struct holder smd, host, other;
+	struct tls_scene scene;
+
+	tls_scene_make(&scene);
+	holder_make(&scene.place, &smd, "sm/smd");
+	holder_looks_at_crl(&scene.place, &smd);
+	holder_make(&scene.place, &host, "host/hyp1");
+	holder_make(&scene.place, &other, "host/hyp2");
+	tls_end_becomes(&scene.accepting, &smd);
+	tls_end_becomes(&scene.connecting, &host);
+	tls_connect(&scene);
+	tls_run(&scene, &scene.accepting.opened, 1);
+	tls_place_revoke(&scene.place, &other);
+	reload(&scene.accepting);
+	connection_recheck(scene.accepting.connection);
+	assert_true(connection_is_open(scene.accepting.connection));
+	tls_place_revoke(&scene.place, &host);
+	connection_recheck(scene.accepting.connection);
+	assert_true(connection_is_open(scene.accepting.connection)); /* not read yet */
+	reload(&scene.accepting);
+	connection_recheck(scene.accepting.connection);
+	tls_run(&scene, &scene.accepting.closed, 1);
+	assert_string_equal(scene.accepting.text, "its certificate is revoked (host/hyp1)");
+	/* It comes again and is refused, though it had a session to resume. */
+	tls_run(&scene, &scene.accepting.closed, 2);
+	assert_string_equal(scene.accepting.text, "its certificate is revoked (host/hyp1)");
+	assert_int_equal(scene.accepting.opened, 1);
+	holder_clear(&smd);
+	holder_clear(&host);
+	holder_clear(&other);
+	tls_scene_clear(&scene);
+}
+
+static void what_cannot_be_read_changes_nothing(void **state)
+{
+	struct holder smd, host;
+	struct tls_scene scene;
+	char error[256] = "";
+
+	tls_scene_make(&scene);
+	holder_make(&scene.place, &smd, "sm/smd");
+	holder_make(&scene.place, &host, "host/hyp1");
+	tls_end_becomes(&scene.accepting, &smd);
+	tls_end_becomes(&scene.connecting, &host);
+	assert_int_equal(truncate(smd.files.key, 0), 0);
+	assert_int_equal(
+	        credentials_reload(scene.accepting.credentials, error, sizeof(error)), -EINVAL);
+	assert_non_null(strstr(error, smd.files.key));
+	tls_connect(&scene);
+	tls_run(&scene, &scene.accepting.opened, 1);
+	holder_clear(&smd);
+	holder_clear(&host);
+	tls_scene_clear(&scene);
+}
+
+static void an_address_of_tls_has_a_number_and_a_port(void **state)
+{
+	static const char *const good[] = {"10.0.0.5:4710", "[::1]:4710", "0.0.0.0:1"};
+	static const char *const bad[] = {"", "10.0.0.5", "10.0.0.5:", ":4710", "smd:4710",
+	        "::1:4710", "[::1]", "10.0.0.5:port", "10.0.0.5:70000"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++)
+		assert_true(channel_tls_ops.fits(good[i]));
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		if (channel_tls_ops.fits(bad[i]))
+			fail_msg("taken: %s", bad[i]);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(each_end_knows_who_the_other_is),
+	        cmocka_unit_test(frames_of_every_size_arrive_whole),
+	        cmocka_unit_test(whoever_may_not_is_refused_with_the_reason),
+	        cmocka_unit_test(plain_text_is_refused),
+	        cmocka_unit_test(an_older_tls_is_refused),
+	        cmocka_unit_test(silence_ends_at_the_deadline),
+	        cmocka_unit_test(a_session_is_resumed_each_time),
+	        cmocka_unit_test(who_is_revoked_loses_its_link_at_the_reload),
+	        cmocka_unit_test(what_cannot_be_read_changes_nothing),
+	        cmocka_unit_test(an_address_of_tls_has_a_number_and_a_port),
+	};
+
+	return cmocka_run_group_tests_name("notifier_tls", tests, NULL, NULL);
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/* A link over TLS with both ends in one loop: one end accepts, the other connects. */
+#ifndef TETHER_TESTS_TLS_LINK_H
+#define TETHER_TESTS_TLS_LINK_H
+
+#include <event2/event.h>
+
+#include "notifier/channel_tls.h"
+#include "notifier/connection.h"
+#include "tests/unit/tls_place.h"
+
+/* What one end has heard. */
+struct tls_end {
+	struct tls_scene *scene;
+	struct credentials *credentials;
+	struct connection *connection;
+	unsigned opened, frames, closed, failed;
+	size_t last_bytes;
+	struct peer_identity peer;
+	char text[160]; /* why it was closed or has failed */
+};
+
+struct tls_scene {
+	struct tls_place place;
+	struct event_base *base;
+	struct event *acceptable;
+	int listener;
+	char *at;
+	struct tls_end accepting, connecting;
+	const unsigned *wanted; /* the loop goes on until it is so many */
+	unsigned wanted_count;
+};
+
+void tls_scene_make(struct tls_scene *scene);
+/* The place is the caller's. */
+void tls_scene_clear(struct tls_scene *scene);
+void tls_end_becomes(struct tls_end *end, const struct holder *holder);
+void tls_connect(struct tls_scene *scene);
+/* A bare TCP connection to the accepting end. */
+int tls_connect_bare(struct tls_scene *scene);
+/* Until *@count is @wanted; a test that waits longer than for ever has failed. */
+void tls_run(struct tls_scene *scene, const unsigned *count, unsigned wanted);
+/* A frame of about @size bytes. */
+void tls_say(struct tls_end *end, size_t size);
+/* End the accepted link, as the connecting end sees it, and let it come again. */
+void tls_reconnect(struct tls_scene *scene);
+
+#endif

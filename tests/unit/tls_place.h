@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/* A CA and what it has made, as files in a directory of their own. */
+#ifndef TETHER_TESTS_TLS_PLACE_H
+#define TETHER_TESTS_TLS_PLACE_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "notifier/credentials.h"
+#include "sm-side/authority.h"
+
+struct tls_place {
+	char directory[64];
+	EVP_PKEY *key;
+	X509 *ca;
+	uint64_t crl_number;
+};
+
+/* Whose certificate, and from when until when, in seconds from now. */
+struct holder {
+	const char *who; /* "host/hyp1" */
+	long from_s, until_s;
+	struct credentials_files files;
+	X509 *certificate;
+};
+
+void tls_place_make(struct tls_place *place);
+void tls_place_remove(struct tls_place *place);
+/* Fills holder->files and certificate; with_crl: files.crl too. */
+void holder_make(struct tls_place *place, struct holder *holder, const char *who);
+void holder_make_dated(
+        struct tls_place *place, struct holder *holder, const char *who, long from_s, long until_s);
+void holder_clear(struct holder *holder);
+/* The list of revoked certificates is of these, NULL: of none. */
+void tls_place_revoke(struct tls_place *place, const struct holder *holder);
+void holder_looks_at_crl(const struct tls_place *place, struct holder *holder);
+
+#endif
