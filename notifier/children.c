@@ -47,7 +47,7 @@ static void child_destroy(struct child *child)
 {
 	if (!child)
 		return;
-	child_vms_set(child, NULL, 0);
+	hosts_clear(&child->hosts);
 	free(child->vm);
 	free(child->name);
 	free(child->certified_name);
@@ -92,6 +92,21 @@ struct child *children_by_name(const struct children *children, const char *name
 	return child;
 }
 
+struct child *children_by_host(
+        const struct children *children, const char *name, struct host_behind **host)
+{
+	for (struct child *child = children->first; child; child = child->next) {
+		struct host_behind *found = hosts_find(child->hosts, name);
+
+		if (!found)
+			continue;
+		if (host)
+			*host = found;
+		return child;
+	}
+	return NULL;
+}
+
 void children_remove(struct children *children, struct child *child)
 {
 	struct child **at = &children->first;
@@ -134,22 +149,25 @@ static char *printable(const char *text)
 	return copy;
 }
 
+/* A host stands for itself; an agent between says by and by whom it stands for. */
+static int hosts_introduce(struct child *child, const Tether__Hello *hello)
+{
+	Tether__HostBehind self = host_of_hello(hello);
+
+	if (hello->role != child->role)
+		hosts_clear(&child->hosts);
+	return hello->role == TETHER__ROLE__ROLE_HOST ? hosts_put(&child->hosts, &self) : 0;
+}
+
 int child_introduce(struct child *child, const Tether__Hello *hello)
 {
 	char *name = strdup(hello->name);
 	char *program = printable(hello->program);
-	const char **vms = calloc(hello->n_vms + 1, sizeof(*vms));
-	int err = -ENOMEM;
 
-	for (size_t i = 0; vms && i < hello->n_vms; i++)
-		vms[i] = hello->vms[i]->name;
-	if (name && program && vms)
-		err = child_vms_set(child, vms, hello->n_vms);
-	free(vms);
-	if (err) {
+	if (!name || !program || hosts_introduce(child, hello)) {
 		free(name);
 		free(program);
-		return err;
+		return -ENOMEM;
 	}
 	free(child->name);
 	free(child->program);
@@ -160,35 +178,9 @@ int child_introduce(struct child *child, const Tether__Hello *hello)
 	return 0;
 }
 
-int child_vms_set(struct child *child, const char *const *vms, size_t count)
-{
-	char **copies = count ? calloc(count, sizeof(*copies)) : NULL;
-	size_t made = 0;
-
-	while (copies && made < count && (copies[made] = strdup(vms[made])))
-		made++;
-	if (made < count) {
-		while (made)
-			free(copies[--made]);
-		free(copies);
-		return -ENOMEM;
-	}
-	for (size_t i = 0; i < child->vms_count; i++)
-		free(child->vms[i]);
-	free(child->vms);
-	child->vms = copies;
-	child->vms_count = count;
-	return 0;
-}
-
 bool child_has_vm(const struct child *child, const char *vm)
 {
-	if (child->vm)
-		return !strcmp(child->vm, vm);
-	for (size_t i = 0; i < child->vms_count; i++)
-		if (!strcmp(child->vms[i], vm))
-			return true;
-	return false;
+	return child->vm ? !strcmp(child->vm, vm) : hosts_have_vm(child->hosts, vm);
 }
 
 bool child_is_process(const struct child *child)

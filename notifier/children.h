@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "notifier/host_behind.h"
 #include "tether.pb-c.h"
 
 struct child {
@@ -18,7 +19,7 @@ struct child {
 	uint32_t link; /* what the owner calls it; found by it until another link takes its place */
 	uint32_t member; /* what the registrations call it; stays when the link changes */
 	bool connected;
-	char *vm;   /* of the channel; NULL: see vms */
+	char *vm;   /* of the channel; NULL: see hosts */
 	char *name; /* NULL until HELLO */
 	/* What its certificate says that it is; NULL: it has shown none. */
 	char *certified_name;
@@ -26,8 +27,7 @@ struct child {
 	Tether__Role role;
 	uint32_t pid;
 	char *program;
-	char **vms; /* that the relay behind it has */
-	size_t vms_count;
+	struct host_behind *hosts;
 	uint64_t since_ms; /* link stands without HELLO, or is lost */
 };
 
@@ -44,6 +44,9 @@ struct children {
 struct child *children_add(struct children *children, const char *vm, uint64_t now_ms);
 struct child *children_by_link(const struct children *children, uint32_t link);
 struct child *children_by_name(const struct children *children, const char *name);
+/* The child that is the host @name or has it behind it; @host: may be NULL. */
+struct child *children_by_host(
+        const struct children *children, const char *name, struct host_behind **host);
 void children_remove(struct children *children, struct child *child);
 /* @known comes back over the link of @fresh, which ends. */
 void children_adopt(struct children *children, struct child *known, struct child *fresh);
@@ -51,7 +54,6 @@ void children_clear(struct children *children);
 
 /* Copies what HELLO says. -ENOMEM */
 int child_introduce(struct child *child, const Tether__Hello *hello);
-int child_vms_set(struct child *child, const char *const *vms, size_t count);
 bool child_has_vm(const struct child *child, const char *vm);
 bool child_is_process(const struct child *child);
 

@@ -64,6 +64,7 @@ static void run_answer(struct order_run *run, Tether__Outcome outcome, const cha
 		host_result.elapsed_us = result->elapsed_us;
 		host_result.copy_ms = result->copy_ms;
 	}
+	host_result.host = run->role->settings->name;
 	host_result.vms = inventory->vms;
 	host_result.n_vms = inventory->vms_count;
 	host_result.slots = inventory->slots;

@@ -67,22 +67,22 @@ void registration_process(struct registration *r, struct request *request)
 	}
 }
 
-bool registration_has_room(
-        const struct registration *r, uint32_t member, const struct address *address)
+bool registration_has_room(const struct registration *r, uint32_t member, unsigned weight,
+        const struct address *address)
 {
 	size_t most = address_is_announcement(address) ? ANNOUNCEMENTS_TIMES * r->interests_max
 	                                               : r->interests_max;
 
-	return interest_count_like(r->held, member, address) < most;
+	return interest_count_like(r->held, member, address) < most * weight;
 }
 
-static const char *quota_exceeded(
-        const struct registration *r, uint32_t member, const struct address *address, bool drop)
+static const char *quota_exceeded(const struct registration *r, uint32_t member, unsigned weight,
+        const struct address *address, bool drop)
 {
-	if (requests_count(r, member) >= r->requests_max)
+	if (requests_count(r, member) >= r->requests_max * weight)
 		return "too-many-requests";
 	if (!drop && !interest_holds(r->held, member, address) &&
-	        !registration_has_room(r, member, address))
+	        !registration_has_room(r, member, weight, address))
 		return "too-many-interests";
 	return NULL;
 }
@@ -97,8 +97,8 @@ static bool is_held(const struct registration *r, const struct request *request)
 	       barriers_hold(r->barriers, connects ? request->vm : NULL, &request->address);
 }
 
-void registration_take(
-        struct registration *r, uint32_t member, const char *vm, const Tether__Interest *interest)
+void registration_take(struct registration *r, uint32_t member, unsigned weight, const char *vm,
+        const Tether__Interest *interest)
 {
 	struct request *request;
 	struct address address;
@@ -108,7 +108,7 @@ void registration_take(
 		request_refuse(r, member, interest->request, "bad-address", "neither LID nor GID");
 		return;
 	}
-	excess = quota_exceeded(r, member, &address, interest->drop);
+	excess = quota_exceeded(r, member, weight, &address, interest->drop);
 	request = excess ? NULL : calloc(1, sizeof(*request));
 	if (!request) {
 		request_refuse(r, member, interest->request, excess ? excess : "no-memory", "");

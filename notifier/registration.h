@@ -35,11 +35,11 @@ bool registration_holds(
 
 /*
  * What a member asks. It is told when that is held (NONE), and when it is not held any more and
- * there is nobody above to ask (PARTIAL). @vm: whose channel it came through, NULL: nobody's; kept
- * until the member is gone.
+ * there is nobody above to ask (PARTIAL). @weight: for so many it speaks, each with those quotas.
+ * @vm: whose channel it came through, NULL: nobody's; kept until the member is gone.
  */
-void registration_take(struct registration *registration, uint32_t member, const char *vm,
-        const Tether__Interest *interest);
+void registration_take(struct registration *registration, uint32_t member, unsigned weight,
+        const char *vm, const Tether__Interest *interest);
 
 /*
  * The addresses and announcements of a member's HELLO. It held them before, so they are not held up
@@ -47,7 +47,7 @@ void registration_take(struct registration *registration, uint32_t member, const
  * is lifted. What is beyond its quotas is left out. -EINVAL: a bad address; -ENOMEM: nothing was
  * changed.
  */
-int registration_hello(struct registration *registration, uint32_t member,
+int registration_hello(struct registration *registration, uint32_t member, unsigned weight,
         Tether__Address *const *addresses, size_t count);
 
 /* What is announced under @address, a queue pair with its context; NULL: nothing. Until the next

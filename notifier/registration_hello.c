@@ -62,9 +62,11 @@ static void request_make(
 }
 
 /* What does not fit was refused when it was registered. */
-static void hello_take(struct registration *r, uint32_t member, const struct address *address)
+static void hello_take(
+        struct registration *r, uint32_t member, unsigned weight, const struct address *address)
 {
-	if (!interest_holds(r->held, member, address) && !registration_has_room(r, member, address))
+	if (!interest_holds(r->held, member, address) &&
+	        !registration_has_room(r, member, weight, address))
 		return;
 	if (interest_add(r->held, member, address) >= 0 && !registration_knows_above(r, address))
 		request_make(r, 0, address, false);
@@ -92,8 +94,8 @@ static struct interest *set_of(const struct address_list *list)
 	return set;
 }
 
-int registration_hello(
-        struct registration *r, uint32_t member, Tether__Address *const *addresses, size_t count)
+int registration_hello(struct registration *r, uint32_t member, unsigned weight,
+        Tether__Address *const *addresses, size_t count)
 {
 	struct address_list before = {0}, now;
 	int err = addresses_decode(addresses, count, &now);
@@ -104,7 +106,7 @@ int registration_hello(
 	if (!err) {
 		requests_forget(r, member);
 		for (size_t i = 0; i < now.count; i++)
-			hello_take(r, member, &now.addresses[i]);
+			hello_take(r, member, weight, &now.addresses[i]);
 		for (size_t i = 0; i < before.count; i++)
 			if (!interest_holds(said, ABOVE, &before.addresses[i]))
 				hello_let_go(r, member, &before.addresses[i]);

@@ -76,7 +76,7 @@ void registration_drop_above(struct registration *r, const struct address *addre
 /* registration.c */
 /* Takes @request, which no barrier holds (any more). */
 void registration_process(struct registration *r, struct request *request);
-bool registration_has_room(
-        const struct registration *r, uint32_t member, const struct address *address);
+bool registration_has_room(const struct registration *r, uint32_t member, unsigned weight,
+        const struct address *address);
 
 #endif

@@ -15,7 +15,7 @@ enum {
 	CHILDREN_DEFAULT = 4096,
 	INTERESTS_DEFAULT = 4096,
 	REQUESTS_DEFAULT = 1024,
-	ROOT_TIMES = 16, /* a host speaks for all its VMs */
+	HOST_TIMES = 16, /* a host speaks for all its VMs */
 };
 
 static void interest_up(void *owner, const Tether__Interest *interest)
@@ -52,7 +52,9 @@ static const struct registration_outputs registration_outputs = {
 
 static void settings_complete(struct relay_settings *settings)
 {
-	unsigned times = settings->role == TETHER__ROLE__ROLE_ROOT ? ROOT_TIMES : 1;
+	bool has_hosts = settings->role == TETHER__ROLE__ROLE_ROOT ||
+	                 settings->role == TETHER__ROLE__ROLE_RELAY;
+	unsigned times = has_hosts ? HOST_TIMES : 1;
 
 	if (!settings->away_ms)
 		settings->away_ms = AWAY_MS;
@@ -194,6 +196,8 @@ static int hello_answer_take(struct relay *relay, const Tether__HelloAnswer *ans
 		return -ESTALE;
 	if (!relay_epoch_raise(relay, answer->epoch))
 		return -EIO;
+	relay->parent_is_up = true;
+	relay_hosts_say(relay);
 	registration_parent_up(relay->registration);
 	return 0;
 }
@@ -215,6 +219,9 @@ int relay_parent_frame(struct relay *relay, Tether__Frame *frame, uint64_t now_m
 		registration_answer(relay->registration, frame->interest_answer);
 		relay_settle(relay, now_ms);
 		return err;
+	case TETHER__FRAME__BODY_BEHIND:
+		relay_host_refused(relay, frame->behind);
+		return 0;
 	default:
 		return 0;
 	}
@@ -222,6 +229,7 @@ int relay_parent_frame(struct relay *relay, Tether__Frame *frame, uint64_t now_m
 
 void relay_parent_lost(struct relay *relay)
 {
+	relay->parent_is_up = false;
 	registration_parent_lost(relay->registration);
 }
 
@@ -306,7 +314,7 @@ static uint64_t min_ms(uint64_t a, uint64_t b)
 
 int64_t relay_next_ms(const struct relay *relay, uint64_t now_ms)
 {
-	uint64_t next = registration_next(relay->registration);
+	uint64_t next = min_ms(registration_next(relay->registration), relay_hosts_next(relay));
 
 	for (const struct open_event *open = relay->open; open; open = open->next)
 		next = min_ms(next, open->due_ms);
@@ -332,6 +340,7 @@ void relay_tick(struct relay *relay, uint64_t now_ms)
 
 	relay_settle(relay, now_ms);
 	registration_tick(relay->registration, now_ms);
+	relay_hosts_tick(relay, now_ms);
 	while ((child = child_overdue(relay, now_ms))) {
 		if (child->connected)
 			relay->outputs->child_close(relay->owner, child->link, "no HELLO in time");

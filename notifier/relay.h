@@ -61,6 +61,12 @@ struct relay_outputs {
 	 * all are welcome. Comes before anything else of that child. */
 	int (*hello)(void *owner, uint32_t child, const Tether__Hello *hello, const char **reason,
 	        const char **text);
+	/* A host is here that is @child or behind it, new or with other VMs and slots; as with
+	 * hello, after it. NULL: not wanted. */
+	int (*host)(void *owner, uint32_t child, const Tether__HostBehind *host,
+	        const char **reason, const char **text);
+	/* It is not any more. NULL: not wanted. */
+	void (*host_away)(void *owner, const char *host);
 };
 
 struct relay *relay_create(
@@ -70,8 +76,8 @@ void relay_destroy(struct relay *relay);
 /*
  * A link from below stands; nothing is said to it before its HELLO. @vm: the VM that the channel
  * belongs to; such a child is of that VM whatever it says. NULL: a relay over a channel that names
- * no VM (a host at the root); what VMs it has stands in its HELLO, its HostResults and
- * relay_child_vms. Child ids are never 0 nor used again. -EUSERS: quota; -ENOMEM.
+ * no VM (a host, or an agent between); what VMs it has stands in HELLOs, HostBehinds and
+ * HostResults. Child ids are never 0 nor used again. -EUSERS: quota; -ENOMEM.
  */
 int relay_child_add(struct relay *relay, const char *vm, uint64_t now_ms, uint32_t *child);
 
@@ -88,10 +94,6 @@ int relay_child_frame(
  * fine. */
 void relay_child_gone(struct relay *relay, uint32_t child, bool ended, uint64_t now_ms);
 
-/* The VMs that the relay behind @child has, as the owner knows it (replaces what HELLO said). */
-int relay_child_vms(
-        struct relay *relay, uint32_t child, const char *const *vms, size_t count, uint64_t now_ms);
-
 /* @vm is here (its socket or channel stands): names of it that an event expects are waited for. The
  * root has every VM. -ENOMEM */
 int relay_vm_here(struct relay *relay, const char *vm);
@@ -99,9 +101,9 @@ int relay_vm_here(struct relay *relay, const char *vm);
 /* @vm is not here any more: its children's links are closed, nothing is waited for from them. */
 void relay_vm_left(struct relay *relay, const char *vm, uint64_t now_ms);
 
-/* What came from above: HelloAnswer, Event, InterestAnswer (the rest is ignored). Parts are taken
- * out of @frame. Not 0: the parent is not to be obeyed (-ESTALE: its epoch is older than one seen);
- * close the link. */
+/* What came from above: HelloAnswer, Event, InterestAnswer, HostBehind (the rest is ignored). Parts
+ * are taken out of @frame. Not 0: the parent is not to be obeyed (-ESTALE: its epoch is older than
+ * one seen); close the link. */
 int relay_parent_frame(struct relay *relay, Tether__Frame *frame, uint64_t now_ms);
 /* Its link has ended. */
 void relay_parent_lost(struct relay *relay);
@@ -118,6 +120,10 @@ void relay_let_go(struct relay *relay, uint64_t migration);
 /* The root's own event, and a copy of it is kept. The answer comes through parent_send, maybe
  * before this returns. -ENOMEM. */
 int relay_event(struct relay *relay, const Tether__Event *event, uint64_t now_ms);
+
+/* To @host alone, wherever in the tree it is, and no answer is expected: what it missed while it
+ * was away. -ENOTCONN */
+int relay_tell_host(struct relay *relay, const char *host, const Tether__Event *event);
 
 /* Fill epoch, migrations, step, sequence and addresses of a HELLO upward, to be said on each new
  * link; the rest is the owner's. relay_hello_clear frees what was filled in. -ENOMEM. */

@@ -62,7 +62,7 @@ static void hello_answer_send(
 	relay->outputs->child_send(relay->owner, child->link, &frame);
 }
 
-static bool name_is_clean(const char *name)
+bool relay_name_is_clean(const char *name)
 {
 	size_t length = strlen(name);
 
@@ -75,7 +75,7 @@ static bool name_is_clean(const char *name)
 static bool role_fits(const struct child *child, Tether__Role role)
 {
 	if (!child->vm)
-		return role == TETHER__ROLE__ROLE_HOST;
+		return role == TETHER__ROLE__ROLE_HOST || role == TETHER__ROLE__ROLE_RELAY;
 	return role == TETHER__ROLE__ROLE_SHIM || role == TETHER__ROLE__ROLE_GUEST;
 }
 
@@ -101,12 +101,14 @@ static const char *hello_objection(struct relay *relay, const struct child *chil
         const Tether__Hello *hello, const char **text)
 {
 	const struct child *namesake = children_by_name(&relay->children, hello->name);
+	Tether__HostBehind self = host_of_hello(hello);
 	const char *reason = NULL;
 
 	*text = "a name is 1 to 255 characters that can be printed, without spaces";
-	if (!name_is_clean(hello->name))
+	if (!relay_name_is_clean(hello->name))
 		return "bad-name";
-	*text = child->vm ? "a process or a guest is expected here" : "a host is expected here";
+	*text = child->vm ? "a process or a guest is expected here"
+	                  : "a host, or an agent between, is expected here";
 	if (!role_fits(child, hello->role))
 		return "bad-role";
 	if (child->certified_name)
@@ -117,16 +119,19 @@ static const char *hello_objection(struct relay *relay, const struct child *chil
 	if (!name_fits(child, hello))
 		return "foreign-name";
 	*text = "somebody of this name is here already";
-	if (namesake && namesake->connected)
+	if ((namesake && namesake->connected) ||
+	        (!child->vm && relay_host_is_elsewhere(relay, namesake, hello->name)))
 		return "name-taken";
 	*text = "";
 	if (relay->outputs->hello &&
 	        relay->outputs->hello(relay->owner, child->link, hello, &reason, text))
 		return reason ? reason : "refused";
-	return NULL;
+	if (hello->role != TETHER__ROLE__ROLE_HOST)
+		return NULL;
+	return relay_host_objection(relay, child->link, &self, text);
 }
 
-static int hello_refuse(
+int relay_hello_refuse(
         struct relay *relay, const struct child *child, const char *reason, const char *text)
 {
 	relay->counts.refused_hellos++;
@@ -144,7 +149,17 @@ static int version_refuse(struct relay *relay, const struct child *child, uint32
 	        " of the protocol, this relay version %d: the older of "
 	        "them has to be replaced",
 	        theirs, TETHER__PROTOCOL__PROTOCOL_VERSION);
-	return hello_refuse(relay, child, "version", text);
+	return relay_hello_refuse(relay, child, "version", text);
+}
+
+/* An agent between speaks for all who are behind it. */
+static unsigned child_weight(const struct child *child)
+{
+	unsigned weight = 0;
+
+	for (const struct host_behind *host = child->hosts; host; host = host->next)
+		weight++;
+	return weight ? weight : 1;
 }
 
 static int child_hello(
@@ -158,7 +173,7 @@ static int child_hello(
 		return version_refuse(relay, child, hello->version);
 	objection = hello_objection(relay, child, hello, &text);
 	if (objection)
-		return hello_refuse(relay, child, objection, text);
+		return relay_hello_refuse(relay, child, objection, text);
 	known = children_by_name(&relay->children, hello->name);
 	if (known) {
 		children_adopt(&relay->children, known, child);
@@ -166,12 +181,13 @@ static int child_hello(
 	}
 	err = child_introduce(child, hello);
 	if (!err)
-		err = registration_hello(
-		        relay->registration, child->member, hello->addresses, hello->n_addresses);
+		err = registration_hello(relay->registration, child->member, child_weight(child),
+		        hello->addresses, hello->n_addresses);
 	if (err) {
 		hello_answer_send(relay, child, "bad-addresses", strerror(-err));
 		return -EACCES;
 	}
+	relay_host_here(relay, child);
 	relay_numbers_learn(relay, child, hello);
 	relay_absence_tell(relay, child, hello, now_ms);
 	hello_answer_send(relay, child, NULL, NULL);
@@ -193,20 +209,6 @@ static void child_label(
 		snprintf(label, size, "%s", child->name);
 }
 
-static void vms_from_result(struct child *child, const Tether__HostResult *result)
-{
-	const char **vms;
-
-	if (!result || (!result->n_vms && !result->n_slots))
-		return;
-	vms = calloc(result->n_vms + 1, sizeof(*vms));
-	for (size_t i = 0; vms && i < result->n_vms; i++)
-		vms[i] = result->vms[i]->name;
-	if (vms)
-		child_vms_set(child, vms, result->n_vms);
-	free(vms);
-}
-
 /* What @child has answered without naming has ended there: nobody else can answer for it. */
 static void expected_forget(const struct child *child, struct open_event *open)
 {
@@ -214,8 +216,9 @@ static void expected_forget(const struct child *child, struct open_event *open)
 		return;
 	if (child->vm)
 		tally_forget_vm(open->tally, child->vm);
-	for (size_t i = 0; i < child->vms_count; i++)
-		tally_forget_vm(open->tally, child->vms[i]);
+	for (const struct host_behind *host = child->hosts; host; host = host->next)
+		for (size_t i = 0; i < host->said->n_vms; i++)
+			tally_forget_vm(open->tally, host->said->vms[i]->name);
 }
 
 static void child_answer(
@@ -225,8 +228,7 @@ static void child_answer(
 	struct open_event *open = relay_open_find(relay, &key);
 	char label[RELAY_NAME_BYTES + 128];
 
-	if (child->role == TETHER__ROLE__ROLE_HOST)
-		vms_from_result(child, answer->result);
+	relay_result_take(relay, child, answer->result);
 	if (!open) {
 		if (relay_answered_find(relay, &key))
 			relay->counts.late_answers++;
@@ -259,8 +261,11 @@ int relay_child_frame(
 		child_answer(relay, child, frame->answer, now_ms);
 		return 0;
 	case TETHER__FRAME__BODY_INTEREST:
-		registration_take(relay->registration, child->member, child->vm, frame->interest);
+		registration_take(relay->registration, child->member, child_weight(child),
+		        child->vm, frame->interest);
 		return 0;
+	case TETHER__FRAME__BODY_BEHIND:
+		return relay_behind_take(relay, child, frame->behind, now_ms);
 	case TETHER__FRAME__BODY_HEARTBEAT:
 		return 0;
 	default:
@@ -281,8 +286,7 @@ static void ended_remember(struct ended *ended, const char *name)
 	ended->next = (ended->next + 1) % ARRAY_SIZE(ended->names);
 }
 
-/* It is not here any more, whether it has ended or lives on elsewhere. */
-static void child_left(struct relay *relay, struct child *child)
+void relay_child_left(struct relay *relay, struct child *child)
 {
 	for (struct open_event *open = relay->open; open; open = open->next)
 		tally_forget(open->tally, child->name);
@@ -293,7 +297,7 @@ static void child_ended(struct relay *relay, struct child *child)
 {
 	if (child_is_process(child))
 		ended_remember(&relay->ended, child->name);
-	child_left(relay, child);
+	relay_child_left(relay, child);
 }
 
 void relay_child_gone(struct relay *relay, uint32_t link, bool ended, uint64_t now_ms)
@@ -302,6 +306,7 @@ void relay_child_gone(struct relay *relay, uint32_t link, bool ended, uint64_t n
 
 	if (!child)
 		return;
+	relay_hosts_lost(relay, child, now_ms);
 	if (!child->name) {
 		relay_child_forget(relay, child);
 	} else if (ended) {
@@ -311,18 +316,6 @@ void relay_child_gone(struct relay *relay, uint32_t link, bool ended, uint64_t n
 		child->connected = false;
 		child->since_ms = now_ms;
 	}
-}
-
-int relay_child_vms(
-        struct relay *relay, uint32_t link, const char *const *vms, size_t count, uint64_t now_ms)
-{
-	struct child *child = children_by_link(&relay->children, link);
-	int err = child ? child_vms_set(child, vms, count) : -ENOENT;
-
-	if (err || !child->name)
-		return err;
-	relay_events_hand(relay, child, false, now_ms);
-	return 0;
 }
 
 static struct child *child_of_vm(const struct relay *relay, const char *vm)
@@ -348,7 +341,7 @@ void relay_vm_left(struct relay *relay, const char *vm, uint64_t now_ms)
 		if (child->connected)
 			relay->outputs->child_close(relay->owner, child->link, "the VM has left");
 		if (child->name)
-			child_left(relay, child);
+			relay_child_left(relay, child);
 		else
 			relay_child_forget(relay, child);
 	}

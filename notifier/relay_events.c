@@ -23,12 +23,10 @@ struct open_event *relay_open_find(const struct relay *relay, const struct event
 
 static bool order_has_taker(const struct relay *relay, const Tether__Event *event)
 {
-	const struct child *child;
-
-	if (!event->order || relay_order_is_ours(relay, event))
-		return true;
-	child = children_by_name(&relay->children, event->order->host);
-	return child && child->role == TETHER__ROLE__ROLE_HOST;
+	/* Who is asked between the two has heard of that host, or will: it waits for it. */
+	return !event->order || relay_order_is_ours(relay, event) ||
+	       relay->settings.role == TETHER__ROLE__ROLE_RELAY ||
+	       children_by_host(&relay->children, event->order->host, NULL);
 }
 
 static void vm_takes(const struct relay *relay, struct vm_state *vm, const Tether__Event *event)
@@ -151,6 +149,11 @@ int relay_event_take(struct relay *relay, Tether__Event *event, uint64_t now_ms)
 	const Tether__Answer *answer = relay_answered_find(relay, &key);
 	struct open_event *open;
 
+	if (*event->host) {
+		relay_tell_host(relay, event->host, event);
+		tether__event__free_unpacked(event, NULL);
+		return 0;
+	}
 	relay->counts.events++;
 	if (answer || relay_open_find(relay, &key)) {
 		relay->counts.repeated_events++;

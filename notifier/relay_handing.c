@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 #include "notifier/relay_state.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,7 +10,9 @@
 /* Is the process @name (connected or not) below this relay? */
 static bool is_below(const struct relay *relay, const char *name)
 {
-	if (relay->settings.role == TETHER__ROLE__ROLE_ROOT)
+	/* An agent between is asked for those alone whom its parent has heard of behind it. */
+	if (relay->settings.role == TETHER__ROLE__ROLE_ROOT ||
+	        relay->settings.role == TETHER__ROLE__ROLE_RELAY)
 		return true;
 	for (const struct vm_state *vm = relay->vms; vm; vm = vm->next)
 		if (vm->is_here && name_is_of_vm(name, vm->name))
@@ -31,10 +34,7 @@ static bool expected_of_child(const struct child *child, const char *name)
 		return !strcmp(child->name, name);
 	if (child->vm)
 		return name_is_of_vm(name, child->vm);
-	for (size_t i = 0; i < child->vms_count; i++)
-		if (name_is_of_vm(name, child->vms[i]))
-			return true;
-	return false;
+	return hosts_have_process(child->hosts, name);
 }
 
 static size_t expected_count(const struct child *child, const Tether__Event *event)
@@ -87,8 +87,7 @@ static bool peers_concern(
 
 static bool order_concerns(const struct child *child, const Tether__Event *event)
 {
-	return event->order && child->role == TETHER__ROLE__ROLE_HOST &&
-	       !strcmp(event->order->host, child->name);
+	return event->order && hosts_find(child->hosts, event->order->host);
 }
 
 static bool is_concerned(
@@ -136,8 +135,11 @@ static void event_hand(
 		tally_expect(open->tally, child->name);
 		return;
 	}
-	if (!tally_hand(open->tally, child->name))
-		child_event_send(relay, child, open, now_ms);
+	if (tally_hand(open->tally, child->name))
+		return;
+	child_event_send(relay, child, open, now_ms);
+	if (order_concerns(child, open->event) && strcmp(child->name, open->event->order->host))
+		tally_forget(open->tally, open->event->order->host); /* @child answers for it */
 }
 
 void relay_events_hand(struct relay *relay, const struct child *child, bool again, uint64_t now_ms)
@@ -158,9 +160,28 @@ void relay_hand_out(struct relay *relay, struct open_event *open, uint64_t now_m
 	for (size_t i = 0; i < event->n_expected; i++)
 		if (is_below(relay, event->expected[i]) && !has_ended(relay, event->expected[i]))
 			tally_expect(open->tally, event->expected[i]);
+	if (event->order && relay->settings.role == TETHER__ROLE__ROLE_RELAY)
+		tally_expect(open->tally, event->order->host);
 	for (struct child *child = relay->children.first; child; child = child->next)
 		if (child->name && is_concerned(relay, child, event))
 			event_hand(relay, child, open, now_ms);
+}
+
+int relay_tell_host(struct relay *relay, const char *host, const Tether__Event *event)
+{
+	struct child *child = children_by_host(&relay->children, host, NULL);
+	Tether__Event copy = *event;
+	Tether__Frame frame = TETHER__FRAME__INIT;
+
+	if (!child)
+		child = children_by_name(&relay->children, host);
+	if (!child || !child->connected)
+		return -ENOTCONN;
+	copy.host = (char *)(strcmp(child->name, host) ? host : "");
+	frame.body_case = TETHER__FRAME__BODY_EVENT;
+	frame.event = &copy;
+	relay->outputs->child_send(relay->owner, child->link, &frame);
+	return 0;
 }
 
 bool relay_order_is_ours(const struct relay *relay, const Tether__Event *event)

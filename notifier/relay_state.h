@@ -2,8 +2,9 @@
 /*
  * What a relay knows; shared by relay.c (its making, its parent, time), relay_events.c (events as
  * they come), relay_handing.c (who is handed them), relay_answers.c (their answers),
- * relay_children.c (what comes from below), relay_absence.c (VMs without a device) and
- * relay_numbers.c (numbers that are taken in a VM), and by nobody else.
+ * relay_children.c (what comes from below), relay_behind.c (hosts behind agents between),
+ * relay_absence.c (VMs without a device) and relay_numbers.c (numbers that are taken in a VM), and
+ * by nobody else.
  */
 #ifndef TETHER_RELAY_STATE_H
 #define TETHER_RELAY_STATE_H
@@ -70,6 +71,7 @@ struct relay {
 	        begun[RELAY_BEGUN_MAX]; /* migrations whose end has not come by, the oldest first */
 	size_t begun_count;
 	uint64_t epoch;
+	bool parent_is_up; /* it has answered HELLO; the root's owner never does */
 	struct relay_counts counts;
 };
 
@@ -128,7 +130,37 @@ void relay_numbers_fill(
         const struct relay *relay, const struct child *child, Tether__HelloAnswer *answer);
 void relay_numbers_clear(struct vm_state *vm);
 
+/* relay_behind.c */
+/* The host @name, or an agent of that name, is here and not (behind) @child. */
+bool relay_host_is_elsewhere(
+        const struct relay *relay, const struct child *child, const char *name);
+/* The owner's, against a host that is or is behind the child of @link; NULL: none. */
+const char *relay_host_objection(
+        struct relay *relay, uint32_t link, const Tether__HostBehind *said, const char **text);
+/* @child, a host, has said HELLO. */
+void relay_host_here(struct relay *relay, struct child *child);
+/* What @child says of a host behind it. -EPROTO: it is in no place to */
+int relay_behind_take(
+        struct relay *relay, struct child *child, const Tether__HostBehind *said, uint64_t now_ms);
+/* What a host has now, by its own word. */
+void relay_result_take(struct relay *relay, struct child *child, const Tether__HostResult *result);
+/* Its link has ended. */
+void relay_hosts_lost(struct relay *relay, struct child *child, uint64_t now_ms);
+/* The parent is new, or new again. */
+void relay_hosts_say(struct relay *relay);
+/* The parent does not want it. */
+void relay_host_refused(struct relay *relay, const Tether__HostBehind *said);
+/* When the first that is away is forgotten; UINT64_MAX: none. */
+uint64_t relay_hosts_next(const struct relay *relay);
+void relay_hosts_tick(struct relay *relay, uint64_t now_ms);
+
 /* relay_children.c */
+/* A HELLO is refused, or one that was accepted is not any more; the link is the caller's to end. */
+int relay_hello_refuse(
+        struct relay *relay, const struct child *child, const char *reason, const char *text);
+bool relay_name_is_clean(const char *name);
 void relay_child_forget(struct relay *relay, struct child *child);
+/* It is not here any more, whether it has ended or lives on elsewhere: nobody waits for it. */
+void relay_child_left(struct relay *relay, struct child *child);
 
 #endif

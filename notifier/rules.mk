@@ -20,7 +20,8 @@ LINK_SOURCES := notifier/connection.c notifier/connection_traffic.c notifier/byt
 	notifier/channel_socket.c notifier/channel_unix.c notifier/channel_tls.c notifier/channel_virtio.c \
 	notifier/channel_vsock.c notifier/session.c notifier/listener.c $(CREDENTIALS_SOURCES) $(FRAME_SOURCES) $(BASE_SOURCES) $(SETTINGS_SOURCES) $(NAME_SOURCES)
 RELAY_SOURCES := notifier/relay.c notifier/relay_events.c notifier/relay_handing.c notifier/relay_answers.c \
-	notifier/relay_children.c notifier/relay_absence.c notifier/relay_numbers.c notifier/children.c \
+	notifier/relay_children.c notifier/relay_behind.c notifier/relay_absence.c notifier/relay_numbers.c \
+	notifier/children.c notifier/host_behind.c \
 	notifier/registration.c notifier/registration_requests.c notifier/registration_above.c notifier/registration_hello.c \
 	notifier/barrier.c notifier/interest.c notifier/tally.c notifier/name_hash.c notifier/answer_merge.c notifier/number_scope.c
 LINK_LIBS := -levent_core -lprotobuf-c -lssl -lcrypto $(SETTINGS_LIBS)
@@ -35,6 +36,7 @@ $(call unit_test,notifier_absence,$(RELAY_TEST_SOURCES),-lprotobuf-c)
 $(call unit_test,notifier_answers,$(RELAY_TEST_SOURCES),-lprotobuf-c)
 $(call unit_test,notifier_registration,$(RELAY_TEST_SOURCES),-lprotobuf-c)
 $(call unit_test,notifier_barrier,$(RELAY_TEST_SOURCES),-lprotobuf-c)
+$(call unit_test,notifier_tree,tests/unit/relay_tree.c $(RELAY_SOURCES) $(FRAME_SOURCES),-lprotobuf-c)
 $(call unit_test,notifier_interest,notifier/interest.c $(WIRE_SOURCES),-lprotobuf-c)
 $(call unit_test,notifier_base,$(BASE_SOURCES) $(SETTINGS_SOURCES),$(SETTINGS_LIBS))
 

@@ -68,26 +68,26 @@ static void notice_add(struct root *root, struct notice *notice)
 	event_active(root->noticing, EV_TIMEOUT, 0);
 }
 
-static int notice_fill(struct notice *notice, const Tether__Hello *hello)
+static int notice_fill(struct notice *notice, const char *host, const uint64_t *open, size_t count)
 {
 	notice->kind = NOTICE_UP;
-	notice->host = strdup(hello->name);
-	notice->open = calloc(hello->n_open + 1, sizeof(*notice->open));
+	notice->host = strdup(host);
+	notice->open = calloc(count + 1, sizeof(*notice->open));
 	if (!notice->host || !notice->open)
 		return -ENOMEM;
-	if (hello->n_open)
-		memcpy(notice->open, hello->open, hello->n_open * sizeof(*notice->open));
-	notice->open_count = hello->n_open;
+	if (count)
+		memcpy(notice->open, open, count * sizeof(*notice->open));
+	notice->open_count = count;
 	return 0;
 }
 
-static void notice_up(struct root *root, const Tether__Hello *hello)
+static void notice_up(struct root *root, const char *host, const uint64_t *open, size_t count)
 {
 	struct notice *notice = calloc(1, sizeof(*notice));
 
 	if (!notice)
 		return;
-	if (notice_fill(notice, hello))
+	if (notice_fill(notice, host, open, count))
 		notice_free(notice);
 	else
 		notice_add(root, notice);
@@ -207,17 +207,43 @@ static int hello(void *owner, uint32_t child, const Tether__Hello *hello, const 
 	if (!link)
 		return -ENOENT;
 	link->host = strdup(hello->name);
-	if (!link->host || inventory_take(&root->inventory, hello->name, hello->vms, hello->n_vms,
-	                           hello->slots, hello->n_slots)) {
+	if (!link->host) {
 		*reason = "no-memory";
 		*text = "tether-smd is out of memory";
 		return -ENOMEM;
 	}
-	inventory_host_connected(&root->inventory, hello->name, true);
-	log_info("root", "host %s is here: %zu VMs, %zu slots", hello->name, hello->n_vms,
-	        hello->n_slots);
-	notice_up(root, hello);
+	if (hello->role == TETHER__ROLE__ROLE_HOST)
+		return 0;
+	log_info("root", "agent %s, between hosts and here, is here", hello->name);
+	notice_up(root, hello->name, hello->open, hello->n_open);
 	return 0;
+}
+
+static int host(void *owner, uint32_t child, const Tether__HostBehind *host, const char **reason,
+        const char **text)
+{
+	const struct link *link = root_link_of_child(owner, child);
+	struct root *root = owner;
+
+	if (inventory_take(&root->inventory, host->name, host->vms, host->n_vms, host->slots,
+	            host->n_slots)) {
+		*reason = "no-memory";
+		*text = "tether-smd is out of memory";
+		return -ENOMEM;
+	}
+	inventory_host_connected(&root->inventory, host->name, true);
+	log_info("root", "host %s is here: %zu VMs, %zu slots, by the link of %s", host->name,
+	        host->n_vms, host->n_slots, link && link->host ? link->host : "?");
+	notice_up(root, host->name, host->open, host->n_open);
+	return 0;
+}
+
+static void host_away(void *owner, const char *host)
+{
+	struct root *root = owner;
+
+	inventory_host_connected(&root->inventory, host, false);
+	log_warn("root", "host %s is not here any more", host);
 }
 
 static const struct relay_outputs outputs = {
@@ -225,6 +251,8 @@ static const struct relay_outputs outputs = {
         .child_close = child_close,
         .parent_send = parent_send,
         .hello = hello,
+        .host = host,
+        .host_away = host_away,
 };
 
 /* ---- the root ---- */
@@ -321,12 +349,7 @@ int root_send(struct root *root, const Tether__Event *event)
 
 int root_tell(struct root *root, const char *host, const Tether__Event *event)
 {
-	struct link *link = root_link_of_host(root, host);
-	Tether__Frame frame = TETHER__FRAME__INIT;
-
-	frame.body_case = TETHER__FRAME__BODY_EVENT;
-	frame.event = (Tether__Event *)event;
-	return link ? connection_send(link->connection, &frame) : -ENOTCONN;
+	return relay_tell_host(root->relay, host, event);
 }
 
 /* What a barrier is of; there is one for each LID that the VM is known by. */

@@ -21,15 +21,6 @@ struct link *root_link_of_child(struct root *root, uint32_t child)
 	return link;
 }
 
-struct link *root_link_of_host(struct root *root, const char *host)
-{
-	struct link *link = root->links;
-
-	while (link && (!link->host || strcmp(link->host, host)))
-		link = link->next;
-	return link;
-}
-
 static void link_free(struct link *link)
 {
 	struct link **at = &link->root->links;
@@ -73,12 +64,10 @@ static void link_closed(struct connection *connection, int reason, const char *t
 	struct link *link = owner;
 	struct root *root = link->root;
 
-	if (link->host) {
+	if (link->host)
 		log_warn("root", "host %s is away: %s", link->host, text);
-		inventory_host_connected(&root->inventory, link->host, false);
-	} else if (!link->child) {
+	else if (!link->child)
 		log_warn("root", "%s is refused: %s", link->place ? link->place : "a link", text);
-	}
 	relay_child_gone(root->relay, link->child, false, monotonic_ms());
 	link_free(link);
 	root_tick_arm(root);

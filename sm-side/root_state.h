@@ -47,7 +47,6 @@ void root_tick_arm(struct root *root);
 
 /* root_links.c */
 struct link *root_link_of_child(struct root *root, uint32_t child);
-struct link *root_link_of_host(struct root *root, const char *host);
 void root_links_clear(struct root *root);
 /* Whoever would not be taken now is dropped. */
 void root_links_recheck(struct root *root);

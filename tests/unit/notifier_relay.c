@@ -280,6 +280,8 @@ static void root_finds_the_vm_where_its_host_says(void **state)
 	Tether__HostResult result = TETHER__HOST_RESULT__INIT;
 	Tether__HostVm vm = TETHER__HOST_VM__INIT;
 	Tether__HostVm *vms[] = {&vm};
+	Tether__Slot slot = TETHER__SLOT__INIT;
+	Tether__Slot *slots[] = {&slot};
 
 	vm.name = (char *)"vm1";
 	result.vms = vms;
@@ -288,7 +290,12 @@ static void root_finds_the_vm_where_its_host_says(void **state)
 	EVENT(t, .order_host = "hyp2", .step = TETHER__STEP__STEP_ATTACH);
 	EXPECT(t, "hyp2 < ATTACH.1 order\n");
 	answer_send(t, b, &answer);
-	relay_child_vms(t->relay, a, NULL, 0, t->now_ms);
+	result.n_vms = 0;
+	result.slots = slots;
+	result.n_slots = 1;
+	answer.step = TETHER__STEP__STEP_MOVE;
+	EVENT(t, .order_host = "hyp1", .step = TETHER__STEP__STEP_MOVE);
+	answer_send(t, a, &answer);
 	forget(t);
 	EVENT(t, .to_vm = true, .step = TETHER__STEP__STEP_ATTACH, .sequence = 2);
 	EXPECT(t, "hyp2 < ATTACH.2 vm\n");

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include "notifier/host_behind.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "notifier/children.h"
+#include "notifier/wire/message.h"
+
+struct host_behind *hosts_find(struct host_behind *hosts, const char *name)
+{
+	while (hosts && strcmp(hosts->said->name, name))
+		hosts = hosts->next;
+	return hosts;
+}
+
+static struct host_behind *host_make(struct host_behind **hosts)
+{
+	struct host_behind *host = calloc(1, sizeof(*host));
+
+	if (!host)
+		return NULL;
+	host->next = *hosts;
+	*hosts = host;
+	return host;
+}
+
+int hosts_put(struct host_behind **hosts, const Tether__HostBehind *said)
+{
+	struct host_behind *host = hosts_find(*hosts, said->name);
+	Tether__HostBehind *copy = message_copy(&said->base);
+
+	if (copy && !host)
+		host = host_make(hosts);
+	if (!copy || !host) {
+		if (copy)
+			tether__host_behind__free_unpacked(copy, NULL);
+		return -ENOMEM;
+	}
+	if (host->said)
+		tether__host_behind__free_unpacked(host->said, NULL);
+	host->said = copy;
+	host->away_ms = 0;
+	return 0;
+}
+
+void host_is_away(struct host_behind *host, uint64_t now_ms)
+{
+	if (!host->away_ms)
+		host->away_ms = now_ms ? now_ms : 1;
+}
+
+void hosts_remove(struct host_behind **hosts, struct host_behind *host)
+{
+	while (*hosts != host)
+		hosts = &(*hosts)->next;
+	*hosts = host->next;
+	tether__host_behind__free_unpacked(host->said, NULL);
+	free(host);
+}
+
+void hosts_clear(struct host_behind **hosts)
+{
+	while (*hosts)
+		hosts_remove(hosts, *hosts);
+}
+
+bool hosts_have_vm(const struct host_behind *hosts, const char *vm)
+{
+	for (; hosts; hosts = hosts->next)
+		for (size_t i = 0; i < hosts->said->n_vms; i++)
+			if (!strcmp(hosts->said->vms[i]->name, vm))
+				return true;
+	return false;
+}
+
+bool hosts_have_process(const struct host_behind *hosts, const char *process)
+{
+	for (; hosts; hosts = hosts->next)
+		for (size_t i = 0; i < hosts->said->n_vms; i++)
+			if (name_is_of_vm(process, hosts->said->vms[i]->name))
+				return true;
+	return false;
+}
+
+Tether__HostBehind host_of_hello(const Tether__Hello *hello)
+{
+	Tether__HostBehind host = TETHER__HOST_BEHIND__INIT;
+
+	host.name = hello->name;
+	host.vms = hello->vms;
+	host.n_vms = hello->n_vms;
+	host.slots = hello->slots;
+	host.n_slots = hello->n_slots;
+	host.open = hello->open;
+	host.n_open = hello->n_open;
+	return host;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/*
+ * The hosts that a child stands for: itself where it is one, or those behind an agent between, at
+ * any depth. What each said last of its VMs and slots; one that is away stays for a while. A list,
+ * headed by a pointer that is NULL at first. Pure; part of the children and of their thread.
+ */
+#ifndef TETHER_HOST_BEHIND_H
+#define TETHER_HOST_BEHIND_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "tether.pb-c.h"
+
+struct host_behind {
+	struct host_behind *next;
+	Tether__HostBehind *said;
+	uint64_t away_ms; /* when it went away; 0: it is here */
+};
+
+struct host_behind *hosts_find(struct host_behind *hosts, const char *name);
+/* @said counts from now on, and the host is here. A copy is kept. -ENOMEM: nothing has changed. */
+int hosts_put(struct host_behind **hosts, const Tether__HostBehind *said);
+/* It is away since @now_ms, unless it was before. */
+void host_is_away(struct host_behind *host, uint64_t now_ms);
+void hosts_remove(struct host_behind **hosts, struct host_behind *host);
+void hosts_clear(struct host_behind **hosts);
+
+bool hosts_have_vm(const struct host_behind *hosts, const char *vm);
+/* "vm1/12.345": a process of one of their VMs. */
+bool hosts_have_process(const struct host_behind *hosts, const char *process);
+
+/* What HELLO says of the host that says it; it points into @hello. */
+Tether__HostBehind host_of_hello(const Tether__Hello *hello);
+
+#endif

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/*
+ * Hosts at any depth: each is a child, or behind one that is an agent between. An agent between
+ * tells its parent of each that comes, changes or goes away, and of all when the parent is new. A
+ * host has one place in the tree: where it is here it cannot be somewhere else, and where it comes
+ * it is gone from where it was away.
+ */
+#include "notifier/relay_state.h"
+
+#include <errno.h>
+#include <string.h>
+
+static bool is_between(const struct relay *relay)
+{
+	return relay->settings.role == TETHER__ROLE__ROLE_RELAY;
+}
+
+static void host_up(struct relay *relay, const Tether__HostBehind *said)
+{
+	Tether__Frame frame = TETHER__FRAME__INIT;
+
+	if (!is_between(relay) || !relay->parent_is_up)
+		return; /* relay_hosts_say will */
+	frame.body_case = TETHER__FRAME__BODY_BEHIND;
+	frame.behind = (Tether__HostBehind *)said;
+	relay->outputs->parent_send(relay->owner, &frame);
+}
+
+static void away_up(struct relay *relay, const char *name)
+{
+	Tether__HostBehind away = TETHER__HOST_BEHIND__INIT;
+
+	away.name = (char *)name;
+	away.away = true;
+	host_up(relay, &away);
+}
+
+bool relay_host_is_elsewhere(const struct relay *relay, const struct child *child, const char *name)
+{
+	struct host_behind *host;
+	const struct child *holder = children_by_host(&relay->children, name, &host);
+	const struct child *namesake = children_by_name(&relay->children, name);
+
+	return (holder && holder != child && !host->away_ms) ||
+	       (namesake && namesake != child && namesake->connected);
+}
+
+const char *relay_host_objection(
+        struct relay *relay, uint32_t link, const Tether__HostBehind *said, const char **text)
+{
+	const char *reason = NULL;
+
+	*text = "";
+	if (!relay->outputs->host || !relay->outputs->host(relay->owner, link, said, &reason, text))
+		return NULL;
+	return reason ? reason : "refused";
+}
+
+/* Where it was before it is not expected any more. */
+static void place_take(struct relay *relay, const struct child *child, const char *name)
+{
+	struct child *namesake = children_by_name(&relay->children, name);
+
+	for (struct child *other = relay->children.first; other; other = other->next) {
+		struct host_behind *host = other == child ? NULL : hosts_find(other->hosts, name);
+
+		if (host)
+			hosts_remove(&other->hosts, host);
+	}
+	if (namesake && namesake != child)
+		relay_child_left(relay, namesake);
+}
+
+void relay_host_here(struct relay *relay, struct child *child)
+{
+	struct host_behind *self = hosts_find(child->hosts, child->name);
+
+	if (!self)
+		return;
+	place_take(relay, child, child->name);
+	host_up(relay, self->said);
+}
+
+static void behind_refuse(struct relay *relay, const struct child *child, const char *name,
+        const char *reason, const char *text)
+{
+	Tether__HostBehind host = TETHER__HOST_BEHIND__INIT;
+	Tether__Refusal refusal = TETHER__REFUSAL__INIT;
+	Tether__Refusal *refusals[] = {&refusal};
+	Tether__Frame frame = TETHER__FRAME__INIT;
+
+	relay->counts.refused_hellos++;
+	refusal.who = relay->name;
+	refusal.reason = (char *)reason;
+	refusal.text = (char *)text;
+	host.name = (char *)name;
+	host.refusals = refusals;
+	host.n_refusals = 1;
+	frame.body_case = TETHER__FRAME__BODY_BEHIND;
+	frame.behind = &host;
+	relay->outputs->child_send(relay->owner, child->link, &frame);
+}
+
+/* NULL: it may be there. */
+static const char *behind_objection(struct relay *relay, const struct child *child,
+        const Tether__HostBehind *said, const char **text)
+{
+	*text = "a name is 1 to 255 characters that can be printed, without spaces";
+	if (!relay_name_is_clean(said->name))
+		return "bad-name";
+	*text = "somebody of this name is here already";
+	if (!strcmp(said->name, child->name) || !strcmp(said->name, relay->name) ||
+	        relay_host_is_elsewhere(relay, child, said->name))
+		return "name-taken";
+	return relay_host_objection(relay, child->link, said, text);
+}
+
+static void host_away(struct relay *relay, struct host_behind *host, uint64_t now_ms)
+{
+	if (host->away_ms)
+		return;
+	host_is_away(host, now_ms);
+	if (relay->outputs->host_away)
+		relay->outputs->host_away(relay->owner, host->said->name);
+	away_up(relay, host->said->name);
+}
+
+static void behind_here(
+        struct relay *relay, struct child *child, const Tether__HostBehind *said, uint64_t now_ms)
+{
+	const char *text, *reason = behind_objection(relay, child, said, &text);
+
+	if (!reason && hosts_put(&child->hosts, said)) {
+		reason = "no-memory";
+		text = "";
+	}
+	if (reason) {
+		behind_refuse(relay, child, said->name, reason, text);
+		return;
+	}
+	place_take(relay, child, said->name);
+	host_up(relay, said);
+	relay_events_hand(relay, child, false, now_ms);
+	relay_settle(relay, now_ms);
+}
+
+int relay_behind_take(
+        struct relay *relay, struct child *child, const Tether__HostBehind *said, uint64_t now_ms)
+{
+	struct host_behind *host = hosts_find(child->hosts, said->name);
+
+	if (child->role != TETHER__ROLE__ROLE_RELAY)
+		return -EPROTO;
+	if (!said->away)
+		behind_here(relay, child, said, now_ms);
+	else if (host)
+		host_away(relay, host, now_ms);
+	return 0;
+}
+
+void relay_result_take(struct relay *relay, struct child *child, const Tether__HostResult *result)
+{
+	struct host_behind *host = NULL;
+	Tether__HostBehind said;
+
+	if (result && (result->n_vms || result->n_slots))
+		host = hosts_find(child->hosts,
+		        child->role == TETHER__ROLE__ROLE_HOST ? child->name : result->host);
+	if (!host)
+		return;
+	said = *host->said;
+	said.vms = result->vms;
+	said.n_vms = result->n_vms;
+	said.slots = result->slots;
+	said.n_slots = result->n_slots;
+	hosts_put(&child->hosts, &said);
+}
+
+void relay_hosts_lost(struct relay *relay, struct child *child, uint64_t now_ms)
+{
+	for (struct host_behind *host = child->hosts; host; host = host->next)
+		host_away(relay, host, now_ms);
+}
+
+void relay_hosts_say(struct relay *relay)
+{
+	for (const struct child *child = relay->children.first; child; child = child->next)
+		for (const struct host_behind *host = child->hosts; host; host = host->next)
+			if (!host->away_ms)
+				host_up(relay, host->said);
+}
+
+void relay_host_refused(struct relay *relay, const Tether__HostBehind *said)
+{
+	struct child *child = children_by_host(&relay->children, said->name, NULL);
+	Tether__Frame frame = TETHER__FRAME__INIT;
+
+	if (!child || !child->connected || !said->n_refusals)
+		return;
+	if (child->role == TETHER__ROLE__ROLE_HOST) {
+		relay_hello_refuse(
+		        relay, child, said->refusals[0]->reason, said->refusals[0]->text);
+		relay->outputs->child_close(relay->owner, child->link, "refused above");
+		return;
+	}
+	frame.body_case = TETHER__FRAME__BODY_BEHIND;
+	frame.behind = (Tether__HostBehind *)said;
+	relay->outputs->child_send(relay->owner, child->link, &frame);
+}
+
+/* While a VM moves nobody is forgotten. A host that is a child is forgotten with it. */
+static bool is_forgotten(const struct relay *relay, const struct child *child,
+        const struct host_behind *host, uint64_t now_ms)
+{
+	return child->role == TETHER__ROLE__ROLE_RELAY && host->away_ms &&
+	       host->away_ms + relay->settings.away_ms <= now_ms;
+}
+
+uint64_t relay_hosts_next(const struct relay *relay)
+{
+	uint64_t next = UINT64_MAX;
+
+	if (registration_has_barrier(relay->registration))
+		return next;
+	for (const struct child *child = relay->children.first; child; child = child->next)
+		for (const struct host_behind *host = child->hosts; host; host = host->next)
+			if (is_forgotten(relay, child, host, UINT64_MAX) &&
+			        host->away_ms + relay->settings.away_ms < next)
+				next = host->away_ms + relay->settings.away_ms;
+	return next;
+}
+
+void relay_hosts_tick(struct relay *relay, uint64_t now_ms)
+{
+	if (registration_has_barrier(relay->registration))
+		return;
+	for (struct child *child = relay->children.first; child; child = child->next) {
+		for (struct host_behind *host = child->hosts, *next; host; host = next) {
+			next = host->next;
+			if (is_forgotten(relay, child, host, now_ms))
+				hosts_remove(&child->hosts, host);
+		}
+	}
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/*
+ * A tree of relays without links: what one says lies in a queue until the other is given it. At the
+ * top the root, at the bottom hosts with processes that answer by themselves unless they are told
+ * to be silent. What each process was given is counted.
+ */
+#ifndef TETHER_TESTS_RELAY_TREE_H
+#define TETHER_TESTS_RELAY_TREE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "notifier/relay.h"
+
+enum { TREE_NODES_MOST = 256 };
+
+struct tree_node {
+	const char *kind; /* "root", "between", "host" or "process" */
+	char name[32];
+	char vm[16];     /* process: of which; host: see vms */
+	char vms[4][16]; /* host */
+	size_t vms_count;
+	uint16_t lids[8]; /* process: interest */
+	size_t lids_count;
+	size_t parent;
+	struct relay *relay; /* NULL: a process, or one that is down */
+	uint32_t link;       /* what the parent calls it; 0: no link */
+	bool silent;         /* process: answers nothing */
+	unsigned events;     /* that came over its link from above */
+	unsigned orders;     /* host: carried out */
+	unsigned links_lost;
+};
+
+struct tree {
+	struct tree_node nodes[TREE_NODES_MOST];
+	size_t count;
+	uint64_t now_ms;
+	struct letter *letters, **letters_end;
+	Tether__Answer *answer; /* the root's last */
+	unsigned answers;
+	unsigned registered; /* acknowledgements that reached processes */
+	unsigned held;       /* and words that a registration is held */
+	unsigned hosts_here; /* as the root was told */
+	bool register_more;
+};
+
+struct tree *tree_create(void);
+void tree_destroy(struct tree *tree);
+
+/* Each returns the new node's number; it has said HELLO when the next tree_run is over. */
+size_t tree_between(struct tree *tree, size_t parent, const char *name);
+size_t tree_host(struct tree *tree, size_t parent, const char *name);
+/* @host has @vm from now on; before its first HELLO. */
+void tree_vm(struct tree *tree, size_t host, const char *vm);
+size_t tree_process(struct tree *tree, size_t host, const char *vm, unsigned pid,
+        const uint16_t *lids, size_t lids_count);
+/* Say HELLO over a new link. */
+void tree_connect(struct tree *tree, size_t node);
+/* Its link to its parent is lost; both see it at once. */
+void tree_cut(struct tree *tree, size_t node);
+/* The agent is killed: its links are lost, and it knows nothing any more. */
+void tree_kill(struct tree *tree, size_t node);
+/* A new one, of the same name and epoch, that nobody is connected to yet. */
+void tree_start(struct tree *tree, size_t node);
+
+/* A process says that it connects to @lid, or that it lets go. */
+void tree_interest(struct tree *tree, size_t process, uint16_t lid, bool drop);
+
+/* Deliver letters until there are none: in the order in which they were said. */
+void tree_run(struct tree *tree);
+/* The first that lies there, or one of the @among first links that have any (what one link carries
+ * stays in order). False: none. */
+bool tree_deliver(struct tree *tree, unsigned among);
+void tree_pass(struct tree *tree, uint64_t ms);
+
+/* Events that nodes were given, and the answer, are forgotten. */
+void tree_forget(struct tree *tree);
+/* The root's own event. */
+void tree_event(struct tree *tree, const Tether__Event *event);
+bool tree_answer_names(char **names, size_t count, const char *name);
+
+#endif
