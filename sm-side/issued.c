@@ -77,6 +77,8 @@ char *issued_write(const struct issued *issued, size_t *length)
 	char *text = malloc(issued->count * LINE_BYTES + 1);
 	size_t at = 0;
 
+	if (text)
+		*text = 0;
 	for (size_t i = 0; text && i < issued->count; i++) {
 		const struct issued_row *row = &issued->rows[i];
 		char who[PEER_TEXT_BYTES];

@@ -305,9 +305,46 @@ static void root_waits_for_a_host_that_is_restarted(void **state)
 	EXPECT(t, "> STOP.1 DONE\n");
 }
 
+/* Before anything else is looked at: that a namesake is here is not for whoever is not that host.
+ */
+static void a_child_is_who_its_certificate_says(void **state)
+{
+	static const struct {
+		const char *what;
+		Tether__Role certified;
+		const char *name;
+		const char *said;
+	} rows[] = {
+	        {"itself", TETHER__ROLE__ROLE_HOST, "hyp2", ""},
+	        {"another host", TETHER__ROLE__ROLE_HOST, "hyp3",
+	                "x < HELLO REFUSED (foreign-name)\n"},
+	        {"a host that is here", TETHER__ROLE__ROLE_HOST, "hyp1",
+	                "x < HELLO REFUSED (foreign-name)\n"},
+	        {"a name that begins alike", TETHER__ROLE__ROLE_HOST, "hyp22",
+	                "x < HELLO REFUSED (foreign-name)\n"},
+	        {"another role", TETHER__ROLE__ROLE_NONE, "hyp2", "x < HELLO REFUSED (bad-role)\n"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct test *t = test_create(TETHER__ROLE__ROLE_ROOT, "");
+		uint32_t link;
+
+		host(t, "hyp1", "vm1", 5);
+		forget(t);
+		link = link_add(t, NULL, "x");
+		assert_int_equal(
+		        relay_child_certified(t->relay, link, rows[i].certified, "hyp2"), 0);
+		say_hello(t, link, TETHER__ROLE__ROLE_HOST, rows[i].name, "", NULL, 0);
+		if (strcmp(t->said, rows[i].said) != 0)
+			fail_msg("%s: %s", rows[i].what, t->said);
+		teardown((void **)&t);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(a_child_is_who_its_certificate_says),
 	        HOST_TEST(child_that_comes_back_is_given_the_open_event_again),
 	        HOST_TEST(child_that_has_answered_is_not_asked_again),
 	        HOST_TEST(child_that_stays_away_is_missing),
