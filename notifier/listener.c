@@ -159,7 +159,7 @@ static void on_acceptable(evutil_socket_t fd, short what, void *at)
 		if (errno == EAGAIN || errno == ECONNABORTED || errno == EINTR)
 			return;
 		/* What waits stays acceptable: without a pause the loop would do nothing else. */
-		log_error("listener", "no link can be accepted, accepting pauses: %s",
+		log_error("listener", "no agent can be accepted, accepting pauses: %s",
 		        strerror(errno));
 		pause_ms(place, NO_DESCRIPTOR_PAUSE_MS);
 		return;

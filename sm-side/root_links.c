@@ -75,7 +75,7 @@ static void link_closed(struct connection *connection, int reason, const char *t
 
 static Tether__Role role_of(const struct peer_identity *identity)
 {
-	return identity->role == PEER_HOST ? TETHER__ROLE__ROLE_HOST : TETHER__ROLE__ROLE_NONE;
+	return identity->role == PEER_HOST ? TETHER__ROLE__ROLE_HOST : TETHER__ROLE__ROLE_RELAY;
 }
 
 static void link_opened(struct connection *connection, void *owner)
