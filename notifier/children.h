@@ -19,8 +19,9 @@ struct child {
 	uint32_t link; /* what the owner calls it; found by it until another link takes its place */
 	uint32_t member; /* what the registrations call it; stays when the link changes */
 	bool connected;
-	char *vm;   /* of the channel; NULL: see hosts */
-	char *name; /* NULL until HELLO */
+	char *vm;      /* of the channel; NULL: see hosts */
+	bool is_guest; /* the channel is that of the VM's agent */
+	char *name;    /* NULL until HELLO */
 	/* What its certificate says that it is; NULL: it has shown none. */
 	char *certified_name;
 	Tether__Role certified_role;

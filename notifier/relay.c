@@ -188,15 +188,26 @@ bool relay_epoch_raise(struct relay *relay, uint64_t epoch)
 	return true;
 }
 
-static int hello_answer_take(struct relay *relay, const Tether__HelloAnswer *answer)
+/*
+ * A guest's parent is whichever host it is on. That one has seen less than the host before is no
+ * sign of a root that was replaced, which is a host's to leave.
+ */
+static bool is_stale(const struct relay *relay, const Tether__HelloAnswer *answer)
+{
+	return answer->epoch < relay->epoch && relay->settings.role != TETHER__ROLE__ROLE_GUEST;
+}
+
+static int hello_answer_take(
+        struct relay *relay, const Tether__HelloAnswer *answer, uint64_t now_ms)
 {
 	if (answer->outcome != TETHER__OUTCOME__OUTCOME_DONE)
 		return -EACCES;
-	if (answer->epoch < relay->epoch)
+	if (is_stale(relay, answer))
 		return -ESTALE;
 	if (!relay_epoch_raise(relay, answer->epoch))
 		return -EIO;
 	relay->parent_is_up = true;
+	relay_absence_learn(relay, answer->released, now_ms);
 	relay_hosts_say(relay);
 	registration_parent_up(relay->registration);
 	return 0;
@@ -209,7 +220,7 @@ int relay_parent_frame(struct relay *relay, Tether__Frame *frame, uint64_t now_m
 
 	switch (frame->body_case) {
 	case TETHER__FRAME__BODY_HELLO_ANSWER:
-		return hello_answer_take(relay, frame->hello_answer);
+		return hello_answer_take(relay, frame->hello_answer, now_ms);
 	case TETHER__FRAME__BODY_EVENT:
 		event = frame->event;
 		frame->body_case = TETHER__FRAME__BODY__NOT_SET;

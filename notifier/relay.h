@@ -75,11 +75,14 @@ void relay_destroy(struct relay *relay);
 
 /*
  * A link from below stands; nothing is said to it before its HELLO. @vm: the VM that the channel
- * belongs to; such a child is of that VM whatever it says. NULL: a relay over a channel that names
- * no VM (a host, or an agent between); what VMs it has stands in HELLOs, HostBehinds and
+ * belongs to; such a child is a process of that VM whatever it says. NULL: a relay over a channel
+ * that names no VM (a host, or an agent between); what VMs it has stands in HELLOs, HostBehinds and
  * HostResults. Child ids are never 0 nor used again. -EUSERS: quota; -ENOMEM.
  */
 int relay_child_add(struct relay *relay, const char *vm, uint64_t now_ms, uint32_t *child);
+
+/* The same for the channel of the agent in @vm, which speaks for all processes there. */
+int relay_guest_add(struct relay *relay, const char *vm, uint64_t now_ms, uint32_t *child);
 
 /* @child has shown a certificate of @role and @name: its HELLO must say the same. -ENOENT, -ENOMEM.
  */
@@ -103,7 +106,7 @@ void relay_vm_left(struct relay *relay, const char *vm, uint64_t now_ms);
 
 /* What came from above: HelloAnswer, Event, InterestAnswer, HostBehind (the rest is ignored). Parts
  * are taken out of @frame. Not 0: the parent is not to be obeyed (-ESTALE: its epoch is older than
- * one seen); close the link. */
+ * one seen, which is no matter to a guest: the next host may have seen less); close the link. */
 int relay_parent_frame(struct relay *relay, Tether__Frame *frame, uint64_t now_ms);
 /* Its link has ended. */
 void relay_parent_lost(struct relay *relay);

@@ -75,18 +75,40 @@ static bool takes_part(const Tether__Hello *hello, uint64_t migration)
 	return hello->migration == migration;
 }
 
+static Tether__Event *unknown_to(
+        struct relay *relay, const struct child *child, const Tether__Hello *hello, uint64_t now_ms)
+{
+	struct vm_state *vm = child->vm ? relay_vm_find(relay, child->vm) : NULL;
+
+	if (!vm || !vm->released || now_ms >= vm->released_until_ms ||
+	        takes_part(hello, vm->released->migration))
+		return NULL;
+	vm->released->overall_ms = (uint32_t)(vm->released_until_ms - now_ms);
+	return vm->released;
+}
+
 void relay_absence_tell(
         struct relay *relay, const struct child *child, const Tether__Hello *hello, uint64_t now_ms)
 {
-	struct vm_state *vm = child_is_process(child) ? relay_vm_find(relay, child->vm) : NULL;
 	Tether__Frame frame = TETHER__FRAME__INIT;
 
-	if (!vm || !vm->released || now_ms >= vm->released_until_ms)
-		return;
-	if (takes_part(hello, vm->released->migration))
-		return;
-	vm->released->overall_ms = (uint32_t)(vm->released_until_ms - now_ms);
 	frame.body_case = TETHER__FRAME__BODY_EVENT;
-	frame.event = vm->released;
-	relay->outputs->child_send(relay->owner, child->link, &frame);
+	if (child_is_process(child))
+		frame.event = unknown_to(relay, child, hello, now_ms);
+	if (frame.event)
+		relay->outputs->child_send(relay->owner, child->link, &frame);
+}
+
+Tether__Event *relay_absence_unknown_to(
+        struct relay *relay, const struct child *child, const Tether__Hello *hello, uint64_t now_ms)
+{
+	return child->is_guest ? unknown_to(relay, child, hello, now_ms) : NULL;
+}
+
+void relay_absence_learn(struct relay *relay, const Tether__Event *released, uint64_t now_ms)
+{
+	if (relay->settings.role != TETHER__ROLE__ROLE_GUEST || !released ||
+	        !relay_vm_make(relay, released->vm))
+		return;
+	relay_absence_note(relay, released, now_ms + released->overall_ms);
 }

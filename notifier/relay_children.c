@@ -9,7 +9,8 @@
 
 #include "notifier/base/cleanup.h"
 
-int relay_child_add(struct relay *relay, const char *vm, uint64_t now_ms, uint32_t *link)
+static int child_add(
+        struct relay *relay, const char *vm, bool is_guest, uint64_t now_ms, uint32_t *link)
 {
 	struct child *child;
 
@@ -18,8 +19,19 @@ int relay_child_add(struct relay *relay, const char *vm, uint64_t now_ms, uint32
 	child = children_add(&relay->children, vm, now_ms);
 	if (!child)
 		return -ENOMEM;
+	child->is_guest = is_guest;
 	*link = child->link;
 	return 0;
+}
+
+int relay_child_add(struct relay *relay, const char *vm, uint64_t now_ms, uint32_t *link)
+{
+	return child_add(relay, vm, false, now_ms, link);
+}
+
+int relay_guest_add(struct relay *relay, const char *vm, uint64_t now_ms, uint32_t *link)
+{
+	return child_add(relay, vm, true, now_ms, link);
 }
 
 int relay_child_certified(struct relay *relay, uint32_t link, Tether__Role role, const char *name)
@@ -38,8 +50,9 @@ int relay_child_certified(struct relay *relay, uint32_t link, Tether__Role role,
 	return 0;
 }
 
-static void hello_answer_send(
-        struct relay *relay, const struct child *child, const char *reason, const char *text)
+/* @released: relay_absence_unknown_to; NULL: nothing */
+static void hello_answer_send(struct relay *relay, const struct child *child, const char *reason,
+        const char *text, Tether__Event *released)
 {
 	Tether__HelloAnswer answer = TETHER__HELLO_ANSWER__INIT;
 	Tether__Refusal refusal = TETHER__REFUSAL__INIT;
@@ -57,6 +70,9 @@ static void hello_answer_send(
 	answer.heartbeat_ms = child_is_process(child) ? 0 : relay->settings.heartbeat_ms;
 	if (!reason)
 		relay_numbers_fill(relay, child, &answer);
+	if (child->is_guest)
+		answer.vm = child->vm;
+	answer.released = released;
 	frame.body_case = TETHER__FRAME__BODY_HELLO_ANSWER;
 	frame.hello_answer = &answer;
 	relay->outputs->child_send(relay->owner, child->link, &frame);
@@ -76,7 +92,7 @@ static bool role_fits(const struct child *child, Tether__Role role)
 {
 	if (!child->vm)
 		return role == TETHER__ROLE__ROLE_HOST || role == TETHER__ROLE__ROLE_RELAY;
-	return role == TETHER__ROLE__ROLE_SHIM || role == TETHER__ROLE__ROLE_GUEST;
+	return role == (child->is_guest ? TETHER__ROLE__ROLE_GUEST : TETHER__ROLE__ROLE_SHIM);
 }
 
 static bool name_fits(const struct child *child, const Tether__Hello *hello)
@@ -107,8 +123,9 @@ static const char *hello_objection(struct relay *relay, const struct child *chil
 	*text = "a name is 1 to 255 characters that can be printed, without spaces";
 	if (!relay_name_is_clean(hello->name))
 		return "bad-name";
-	*text = child->vm ? "a process or a guest is expected here"
-	                  : "a host, or an agent between, is expected here";
+	*text = child->is_guest ? "the agent of a guest is expected here"
+	        : child->vm     ? "a process is expected here"
+	                        : "a host, or an agent between, is expected here";
 	if (!role_fits(child, hello->role))
 		return "bad-role";
 	if (child->certified_name)
@@ -135,7 +152,7 @@ int relay_hello_refuse(
         struct relay *relay, const struct child *child, const char *reason, const char *text)
 {
 	relay->counts.refused_hellos++;
-	hello_answer_send(relay, child, reason, text);
+	hello_answer_send(relay, child, reason, text, NULL);
 	return -EACCES;
 }
 
@@ -163,12 +180,17 @@ static unsigned child_weight(const struct child *child)
 }
 
 static int child_hello(
-        struct relay *relay, struct child *child, const Tether__Hello *hello, uint64_t now_ms)
+        struct relay *relay, struct child *child, const Tether__Hello *said, uint64_t now_ms)
 {
+	Tether__Hello named = *said;
+	const Tether__Hello *hello = &named;
 	struct child *known;
 	const char *text, *objection;
 	int err;
 
+	/* A guest need not know what it is called; its channel does. */
+	if (child->is_guest && !*named.name)
+		named.name = child->vm;
 	if (hello->version != TETHER__PROTOCOL__PROTOCOL_VERSION)
 		return version_refuse(relay, child, hello->version);
 	objection = hello_objection(relay, child, hello, &text);
@@ -178,33 +200,33 @@ static int child_hello(
 	if (known) {
 		children_adopt(&relay->children, known, child);
 		child = known;
+		if (child->is_guest)
+			named.name = child->vm;
 	}
 	err = child_introduce(child, hello);
 	if (!err)
 		err = registration_hello(relay->registration, child->member, child_weight(child),
 		        hello->addresses, hello->n_addresses);
 	if (err) {
-		hello_answer_send(relay, child, "bad-addresses", strerror(-err));
+		hello_answer_send(relay, child, "bad-addresses", strerror(-err), NULL);
 		return -EACCES;
 	}
 	relay_host_here(relay, child);
 	relay_numbers_learn(relay, child, hello);
 	relay_absence_tell(relay, child, hello, now_ms);
-	hello_answer_send(relay, child, NULL, NULL);
+	hello_answer_send(
+	        relay, child, NULL, NULL, relay_absence_unknown_to(relay, child, hello, now_ms));
 	relay_events_hand(relay, child, true, now_ms);
 	relay_settle(relay, now_ms);
 	return 0;
 }
 
 /* Stands for `who` where a refusal names nobody: "vm1/4711 ib_write_bw", or a relay's name. */
-static void child_label(
-        const struct relay *relay, const struct child *child, char *label, size_t size)
+static void child_label(const struct child *child, char *label, size_t size)
 {
-	bool in_vm = relay->settings.role == TETHER__ROLE__ROLE_GUEST;
-
 	if (child_is_process(child))
-		snprintf(label, size, "%s%s%u%s%s", in_vm ? "" : child->vm, in_vm ? "" : "/",
-		        child->pid, *child->program ? " " : "", child->program);
+		snprintf(label, size, "%s/%u%s%s", child->vm, child->pid,
+		        *child->program ? " " : "", child->program);
 	else
 		snprintf(label, size, "%s", child->name);
 }
@@ -236,7 +258,7 @@ static void child_answer(
 			relay->counts.unasked_answers++;
 		return;
 	}
-	child_label(relay, child, label, sizeof(label));
+	child_label(child, label, sizeof(label));
 	if (tally_take(open->tally, child->name, label, child_is_process(child), answer)) {
 		relay->counts.unasked_answers++;
 		return;

@@ -71,6 +71,12 @@ static bool event_is_refused(struct relay *relay, const Tether__Event *event)
 	return false;
 }
 
+/* Stands before `who`; a guest's processes have the VM's name already. */
+static const char *answers_prefix(const struct relay *relay)
+{
+	return relay->settings.role == TETHER__ROLE__ROLE_GUEST ? "" : relay->name;
+}
+
 /* Takes @event. */
 static struct open_event *open_create(struct relay *relay, Tether__Event *event, uint64_t now_ms)
 {
@@ -80,7 +86,7 @@ static struct open_event *open_create(struct relay *relay, Tether__Event *event,
 	uint32_t margin_ms = relay_margin_ms(deadline_ms);
 
 	if (open)
-		open->tally = tally_create(&key, relay->name);
+		open->tally = tally_create(&key, answers_prefix(relay));
 	if (!open || !open->tally) {
 		free(open);
 		tether__event__free_unpacked(event, NULL);

@@ -120,6 +120,13 @@ void relay_absence_end(struct vm_state *vm);
 void relay_absence_tell(struct relay *relay, const struct child *child, const Tether__Hello *hello,
         uint64_t now_ms);
 
+/* For the HelloAnswer to a guest that has not been there: the RELEASE of its VM; NULL: it is not
+ * without its device, or knows. The relay's. */
+Tether__Event *relay_absence_unknown_to(struct relay *relay, const struct child *child,
+        const Tether__Hello *hello, uint64_t now_ms);
+/* From the HelloAnswer to this relay, in a guest. */
+void relay_absence_learn(struct relay *relay, const Tether__Event *released, uint64_t now_ms);
+
 /* relay_numbers.c */
 /* An event that was taken, a HELLO that is accepted: what they say of numbers. */
 void relay_numbers_note(struct relay *relay, const Tether__Event *event);

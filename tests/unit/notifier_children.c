@@ -191,13 +191,12 @@ static void hello_is_checked(void **state)
 		const char *said;
 	} rows[] = {
 	        {"a process", "vm1", TETHER__ROLE__ROLE_SHIM, "vm1/1.1", 0, ""},
-	        {"a guest", "vm1", TETHER__ROLE__ROLE_GUEST, "vm1", 0, ""},
+	        {"a guest where processes belong", "vm1", TETHER__ROLE__ROLE_GUEST, "vm1", -EACCES,
+	                "x < HELLO REFUSED (bad-role)\n"},
 	        {"another VM's process", "vm1", TETHER__ROLE__ROLE_SHIM, "vm2/1.1", -EACCES,
 	                "x < HELLO REFUSED (foreign-name)\n"},
 	        {"a VM whose name begins alike", "vm1", TETHER__ROLE__ROLE_SHIM, "vm11/1.1",
 	                -EACCES, "x < HELLO REFUSED (foreign-name)\n"},
-	        {"another guest", "vm1", TETHER__ROLE__ROLE_GUEST, "vm2", -EACCES,
-	                "x < HELLO REFUSED (foreign-name)\n"},
 	        {"a host out of a VM", "vm1", TETHER__ROLE__ROLE_HOST, "hyp2", -EACCES,
 	                "x < HELLO REFUSED (bad-role)\n"},
 	        {"a root out of a VM", "vm1", TETHER__ROLE__ROLE_ROOT, "smd", -EACCES,

@@ -73,6 +73,10 @@ static void say_frame(struct test *t, const Tether__Frame *frame)
 		}
 		for (size_t i = 0; i < frame->hello_answer->n_reserved_qpns; i++)
 			say(t, " not 0x%x", frame->hello_answer->reserved_qpns[i]);
+		if (*frame->hello_answer->vm)
+			say(t, " is %s", frame->hello_answer->vm);
+		if (frame->hello_answer->released)
+			say(t, " released %u", frame->hello_answer->released->overall_ms);
 		break;
 	case TETHER__FRAME__BODY_EVENT:
 		say_event(t, frame->event);
@@ -229,6 +233,13 @@ int root_relay(void **state)
 	return 0;
 }
 
+/* It need not know what it is called. */
+int guest_relay(void **state)
+{
+	*state = test_create(TETHER__ROLE__ROLE_GUEST, "");
+	return 0;
+}
+
 int teardown(void **state)
 {
 	struct test *t = *state;
@@ -243,15 +254,28 @@ void forget(struct test *t)
 	t->said[0] = 0;
 }
 
+static uint32_t link_remember(struct test *t, uint32_t link, const char *name)
+{
+	assert_int_not_equal(link, 0);
+	t->links[t->links_count].link = link;
+	snprintf(t->links[t->links_count++].name, sizeof(t->links[0].name), "%s", name);
+	return link;
+}
+
 uint32_t link_add(struct test *t, const char *vm, const char *name)
 {
 	uint32_t link = 0;
 
 	assert_int_equal(relay_child_add(t->relay, vm, t->now_ms, &link), 0);
-	assert_int_not_equal(link, 0);
-	t->links[t->links_count].link = link;
-	snprintf(t->links[t->links_count++].name, sizeof(t->links[0].name), "%s", name);
-	return link;
+	return link_remember(t, link, name);
+}
+
+uint32_t guest_link_add(struct test *t, const char *vm, const char *name)
+{
+	uint32_t link = 0;
+
+	assert_int_equal(relay_guest_add(t->relay, vm, t->now_ms, &link), 0);
+	return link_remember(t, link, name);
 }
 
 int say_hello(struct test *t, uint32_t link, Tether__Role role, const char *name, const char *vms,
@@ -299,6 +323,14 @@ uint32_t child(struct test *t, const char *vm, const char *name, uint32_t lid)
 	assert_int_equal(say_hello(t, link, vm ? TETHER__ROLE__ROLE_SHIM : TETHER__ROLE__ROLE_HOST,
 	                         name, NULL, &lid, lid ? 1 : 0),
 	        0);
+	return link;
+}
+
+uint32_t guest(struct test *t, const char *vm, const char *name)
+{
+	uint32_t link = guest_link_add(t, vm, vm);
+
+	assert_int_equal(say_hello(t, link, TETHER__ROLE__ROLE_GUEST, name, NULL, NULL, 0), 0);
 	return link;
 }
 

@@ -49,13 +49,17 @@ struct test {
 struct test *test_create(Tether__Role role, const char *name);
 int host_relay(void **state);
 int root_relay(void **state);
+int guest_relay(void **state);
 int teardown(void **state);
 void forget(struct test *t);
 uint32_t link_add(struct test *t, const char *vm, const char *name);
+uint32_t guest_link_add(struct test *t, const char *vm, const char *name);
 int say_hello(struct test *t, uint32_t link, Tether__Role role, const char *name, const char *vms,
         const uint32_t *lids, size_t lids_count);
 /* A process of @vm, or (NULL) a host, that said HELLO with one address; 0: none. */
 uint32_t child(struct test *t, const char *vm, const char *name, uint32_t lid);
+/* The agent in @vm, which may be named "". */
+uint32_t guest(struct test *t, const char *vm, const char *name);
 uint32_t host(struct test *t, const char *name, const char *vms, uint32_t lid);
 Tether__Answer answer_to(Tether__Step step, uint32_t sequence, Tether__Outcome outcome);
 int answer_send(struct test *t, uint32_t link, Tether__Answer *answer);
@@ -102,7 +106,8 @@ void event_send(struct test *t, const struct event_args *args);
 		(t)->said[0] = 0;                                                                  \
 	} while (0)
 
-#define HOST_TEST(name) cmocka_unit_test_setup_teardown(name, host_relay, teardown)
-#define ROOT_TEST(name) cmocka_unit_test_setup_teardown(name, root_relay, teardown)
+#define HOST_TEST(name)  cmocka_unit_test_setup_teardown(name, host_relay, teardown)
+#define ROOT_TEST(name)  cmocka_unit_test_setup_teardown(name, root_relay, teardown)
+#define GUEST_TEST(name) cmocka_unit_test_setup_teardown(name, guest_relay, teardown)
 
 #endif
