@@ -29,7 +29,8 @@ struct child {
 	uint32_t pid;
 	char *program;
 	struct host_behind *hosts;
-	uint64_t since_ms; /* link stands without HELLO, or is lost */
+	unsigned reports_left; /* so many answers to the latest question are its to give */
+	uint64_t since_ms;     /* link stands without HELLO, or is lost */
 };
 
 enum { CHILDREN_MOST = 1 << 14 };

@@ -233,6 +233,11 @@ int relay_parent_frame(struct relay *relay, Tether__Frame *frame, uint64_t now_m
 	case TETHER__FRAME__BODY_BEHIND:
 		relay_host_refused(relay, frame->behind);
 		return 0;
+	case TETHER__FRAME__BODY_REPORT:
+		if (relay->outputs->report)
+			relay->outputs->report(relay->owner, frame->report->request);
+		relay_reports_ask(relay, frame->report->request);
+		return 0;
 	default:
 		return 0;
 	}

@@ -67,6 +67,9 @@ struct relay_outputs {
 	        const char **reason, const char **text);
 	/* It is not any more. NULL: not wanted. */
 	void (*host_away)(void *owner, const char *host);
+	/* The owner is asked how it is: its Report goes to its parent with that number. NULL: it
+	 * does not say. */
+	void (*report)(void *owner, uint32_t request);
 };
 
 struct relay *relay_create(
@@ -144,12 +147,25 @@ void relay_tick(struct relay *relay, uint64_t now_ms);
 /* How much earlier than @deadline_ms a relay gives its answer, so that it is there in time. */
 uint32_t relay_margin_ms(uint32_t deadline_ms);
 
-/* What was not obeyed, by kind. */
+/* Since its making, by kind: what came, and what was not obeyed. */
 struct relay_counts {
-	uint64_t events, repeated_events, old_epochs;
-	uint64_t answers, late_answers, unasked_answers;
-	uint64_t refused_hellos, refused_interests;
+#define COUNT(name, meaning) uint64_t name;
+#include "notifier/relay_counts.def"
 };
 struct relay_counts relay_counts(const struct relay *relay);
+
+/*
+ * Ask all agents below how they are (Report); their answers come through parent_send, each once,
+ * and only for who gives it or is behind him. A question that comes from above is passed on so, and
+ * the owner is asked too (outputs->report).
+ */
+void relay_reports_ask(struct relay *relay, uint32_t request);
+/* Each of those that are asked. */
+void relay_agents_each(const struct relay *relay,
+        void (*each)(void *context, const char *name, Tether__Role role), void *context);
+/* All of a Report but its number and whom it is behind; names in it are the relay's, until it is
+ * told anything. relay_report_clear frees what was filled in. -ENOMEM */
+int relay_report_fill(const struct relay *relay, Tether__Report *report);
+void relay_report_clear(Tether__Report *report);
 
 #endif

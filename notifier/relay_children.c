@@ -288,6 +288,11 @@ int relay_child_frame(
 		return 0;
 	case TETHER__FRAME__BODY_BEHIND:
 		return relay_behind_take(relay, child, frame->behind, now_ms);
+	case TETHER__FRAME__BODY_REPORT:
+		if (child_is_process(child))
+			return -EPROTO;
+		relay_report_take(relay, child, frame->report);
+		return 0;
 	case TETHER__FRAME__BODY_HEARTBEAT:
 		return 0;
 	default:

@@ -3,8 +3,8 @@
  * What a relay knows; shared by relay.c (its making, its parent, time), relay_events.c (events as
  * they come), relay_handing.c (who is handed them), relay_answers.c (their answers),
  * relay_children.c (what comes from below), relay_behind.c (hosts behind agents between),
- * relay_absence.c (VMs without a device) and relay_numbers.c (numbers that are taken in a VM), and
- * by nobody else.
+ * relay_absence.c (VMs without a device), relay_numbers.c (numbers that are taken in a VM) and
+ * relay_reports.c (how the agents are), and by nobody else.
  */
 #ifndef TETHER_RELAY_STATE_H
 #define TETHER_RELAY_STATE_H
@@ -71,7 +71,8 @@ struct relay {
 	        begun[RELAY_BEGUN_MAX]; /* migrations whose end has not come by, the oldest first */
 	size_t begun_count;
 	uint64_t epoch;
-	bool parent_is_up; /* it has answered HELLO; the root's owner never does */
+	bool parent_is_up;     /* it has answered HELLO; the root's owner never does */
+	uint32_t report_asked; /* the latest question for reports */
 	struct relay_counts counts;
 };
 
@@ -160,6 +161,10 @@ void relay_host_refused(struct relay *relay, const Tether__HostBehind *said);
 /* When the first that is away is forgotten; UINT64_MAX: none. */
 uint64_t relay_hosts_next(const struct relay *relay);
 void relay_hosts_tick(struct relay *relay, uint64_t now_ms);
+
+/* relay_reports.c */
+/* @child answers the latest question, for itself or for somebody behind it. */
+void relay_report_take(struct relay *relay, struct child *child, const Tether__Report *report);
 
 /* relay_children.c */
 /* A HELLO is refused, or one that was accepted is not any more; the link is the caller's to end. */

@@ -114,6 +114,7 @@ void api_destroy(struct api *api)
 	while (api->waiters)
 		api_waiter_free(api->waiters);
 	api_plan_clients_clear(api);
+	api_agents_clients_clear(api);
 	api_followed_clear(api);
 	if (api->http)
 		evhttp_free(api->http);

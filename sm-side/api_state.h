@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 /*
  * What the API knows; shared by api.c (listening), api_routes.c (who asks for what), api_plan.c
- * (dry runs), api_evacuations.c, api_vms.c, api_waiting.c (who waits for news) and api_reply.c
- * (what they hear), and by nobody else.
+ * (dry runs), api_agents.c, api_evacuations.c, api_vms.c, api_waiting.c (who waits for news) and
+ * api_reply.c (what they hear), and by nobody else.
  */
 #ifndef TETHER_API_STATE_H
 #define TETHER_API_STATE_H
@@ -16,6 +16,7 @@
 enum { API_ACCEPTED = 202, API_FORBIDDEN = 403, API_CONFLICT = 409 };
 
 struct admission;
+struct agents_client;
 struct dry_run;
 struct evacuator;
 struct evhttp_request;
@@ -47,6 +48,7 @@ struct api {
 	struct evacuator *evacuator;
 	struct dry_run *dry_run; /* NULL: no fabric */
 	struct plan_client *plan_clients;
+	struct agents_client *agents_clients;
 	struct waiter *waiters;
 	unsigned waiter_count;
 	struct followed *followed; /* migrations whose end somebody waits for */
@@ -83,6 +85,10 @@ void api_waiter_free(struct waiter *waiter);
 void api_plan_get(struct api *api, struct evhttp_request *request, uint64_t unused);
 void api_plan_post(struct api *api, struct evhttp_request *request, uint64_t unused);
 void api_plan_clients_clear(struct api *api);
+
+/* api_agents.c */
+void api_agents_get(struct api *api, struct evhttp_request *request, uint64_t unused);
+void api_agents_clients_clear(struct api *api);
 
 /* api_evacuations.c */
 void api_evacuations_get(struct api *api, struct evhttp_request *request, uint64_t unused);

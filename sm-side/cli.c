@@ -98,6 +98,12 @@ static const struct command commands[] = {
                 "  --issue ROLE/NAME  of ca: these at once; may be given again\n"
                 "  --days N           how long it is good: 3650 (ca), 365 (issue)\n"
                 "  --json             of list: as JSON\n"},
+        {"agents", "", 0, 0, "j", cli_agents,
+                "Asks all agents how they are: version, VMs, processes with libtether, and how "
+                "long the\n"
+                "answer took. away: not connected; silent: did not answer in time.\n"
+                "\n"
+                "  --json      as JSON, with what each has counted\n"},
         {"run", "-- COMMAND...", 1, -1, "", cli_run,
                 "Run COMMAND so that its RDMA connections outlive a move of this VM: with\n"
                 "libtether.so in LD_PRELOAD, before what is there. TETHER_AGENT names the agent's\n"

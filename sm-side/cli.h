@@ -43,6 +43,7 @@ int cli_plan(const struct cli_options *options);
 int cli_create(const struct cli_options *options);
 int cli_destroy(const struct cli_options *options);
 int cli_vms(const struct cli_options *options);
+int cli_agents(const struct cli_options *options);
 int cli_hosts(const struct cli_options *options);
 int cli_evacuations(const struct cli_options *options);
 int cli_cert(const struct cli_options *options);
@@ -70,6 +71,10 @@ enum { HTTP_OK = 200, HTTP_BADREQUEST = 400, HTTP_ACCEPTED = 202 };
 /* What GET of @path answers; NULL where that is no 200: said why. */
 struct json_object *cli_get(const struct cli_options *options, const char *path);
 void cli_print_json(struct json_object *answer);
+/* Print each object of the list @name that the API has at @path, or the whole answer as JSON. The
+ * exit status. */
+int cli_list(const struct cli_options *options, const char *path, const char *name,
+        const char *heading, void (*print)(struct json_object *object));
 
 /* "" where it is not there. */
 const char *cli_text(struct json_object *from, const char *name);

@@ -7,8 +7,7 @@
 
 #include "sm-side/json_read.h"
 
-/* Print each object of the list @name that the API has at @path, or the whole answer as JSON. */
-static int list_print(const struct cli_options *options, const char *path, const char *name,
+int cli_list(const struct cli_options *options, const char *path, const char *name,
         const char *heading, void (*print)(struct json_object *object))
 {
 	struct json_object *answer, *list;
@@ -54,7 +53,7 @@ static void vm_print(struct json_object *vm)
 
 int cli_vms(const struct cli_options *options)
 {
-	return list_print(options, "/v1/vms", "vms",
+	return cli_list(options, "/v1/vms", "vms",
 	        "VM               HOST             SLOT             AGENT STATE", vm_print);
 }
 
@@ -77,7 +76,7 @@ static void host_print(struct json_object *host)
 
 int cli_hosts(const struct cli_options *options)
 {
-	return list_print(options, "/v1/hypervisors", "hypervisors",
+	return cli_list(options, "/v1/hypervisors", "hypervisors",
 	        "HOST             AGENT  SLOT             VM               PORT GUID", host_print);
 }
 
@@ -142,7 +141,7 @@ int cli_evacuations(const struct cli_options *options)
 {
 	if (options->count)
 		return one_evacuation_print(options);
-	return list_print(options, "/v1/evacuations", "evacuations",
+	return cli_list(options, "/v1/evacuations", "evacuations",
 	        "      ID  HOST               VMS  DONE  MOVING WAITING FAILED  LEFT  STATE",
 	        evacuation_print);
 }

@@ -319,6 +319,11 @@ struct vm_changer *conductor_vms(const struct conductor *c)
 	return c->vms;
 }
 
+struct agent_poll *conductor_agents(const struct conductor *c)
+{
+	return root_agents(c->root);
+}
+
 const struct inventory *conductor_inventory(const struct conductor *c)
 {
 	return root_inventory(c->root);

@@ -13,6 +13,7 @@
 #include "sm-side/journal.h"
 #include "sm-side/ledger.h"
 
+struct agent_poll;
 struct credentials;
 struct event_base;
 struct conductor;
@@ -74,6 +75,8 @@ struct vm_changer *conductor_vms(const struct conductor *conductor);
 bool conductor_under_way(const struct conductor *conductor, struct under_way *under_way);
 /* Microseconds since 1970. */
 int64_t conductor_wall_us(void);
+/* Who asks the agents how they are. */
+struct agent_poll *conductor_agents(const struct conductor *conductor);
 const struct inventory *conductor_inventory(const struct conductor *conductor);
 bool conductor_has_fabric(const struct conductor *conductor);
 bool conductor_sm_is_up(const struct conductor *conductor);

@@ -196,6 +196,8 @@ static void parent_send(void *owner, const Tether__Frame *frame)
 	else if (frame->body_case == TETHER__FRAME__BODY_INTEREST)
 		questions_interest(
 		        root->questions, frame->interest, root->takes_interest, monotonic_ms());
+	else if (frame->body_case == TETHER__FRAME__BODY_REPORT)
+		agent_poll_take(root->agents, frame->report);
 }
 
 static int hello(void *owner, uint32_t child, const Tether__Hello *hello, const char **reason,
@@ -255,6 +257,30 @@ static const struct relay_outputs outputs = {
         .host_away = host_away,
 };
 
+/* ---- how the agents are ---- */
+
+static void agent_is_here(void *context, const char *name, Tether__Role role)
+{
+	if (agents_here(context, name, role))
+		log_error("root", "no memory to ask %s how it is", name);
+}
+
+static void agents_ask(void *owner, struct agents *agents, uint32_t request)
+{
+	struct root *root = owner;
+
+	for (const struct inventory_host *h = root->inventory.hosts; h; h = h->next)
+		if (agents_know(agents, h->name, TETHER__ROLE__ROLE_HOST))
+			log_error("root", "no memory to name %s", h->name);
+	relay_agents_each(root->relay, agent_is_here, agents);
+	relay_reports_ask(root->relay, request);
+}
+
+struct agent_poll *root_agents(const struct root *root)
+{
+	return root->agents;
+}
+
 /* ---- the root ---- */
 
 static int relay_make(struct root *root, const struct deadlines *deadlines, uint64_t epoch)
@@ -290,7 +316,8 @@ struct root *root_create(struct event_base *base, const char *addresses,
 	root->callbacks = callbacks;
 	root->owner = owner;
 	root->questions = questions_create(&questions_outputs, root);
-	err = root->questions ? relay_make(root, deadlines, epoch) : -ENOMEM;
+	root->agents = agent_poll_create(base, deadlines, agents_ask, root);
+	err = root->questions && root->agents ? relay_make(root, deadlines, epoch) : -ENOMEM;
 	if (!err)
 		err = events_make(root);
 	if (!err)
@@ -327,6 +354,7 @@ void root_destroy(struct root *root)
 	}
 	inventory_clear(&root->inventory);
 	questions_destroy(root->questions);
+	agent_poll_destroy(root->agents);
 	free(root);
 }
 

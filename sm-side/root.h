@@ -14,6 +14,7 @@
 #include "sm-side/inventory.h"
 #include "tether.pb-c.h"
 
+struct agent_poll;
 struct credentials;
 struct event_base;
 struct root;
@@ -49,6 +50,8 @@ void root_hold(struct root *root, uint64_t migration, const char *vm, const stru
 void root_let_go(struct root *root, uint64_t migration);
 
 struct inventory *root_inventory(struct root *root);
+/* Who asks the agents how they are. */
+struct agent_poll *root_agents(const struct root *root);
 /* A result of a host says what it has now. */
 void root_result_take(struct root *root, const char *host, const Tether__HostResult *result);
 /* The VM at @address has moved: its numbers, for peers that connect later. Before RESUME is sent:

@@ -11,6 +11,7 @@
 #include "notifier/connection.h"
 #include "notifier/listener.h"
 #include "notifier/relay.h"
+#include "sm-side/agent_poll.h"
 #include "sm-side/questions.h"
 #include "sm-side/root.h"
 
@@ -35,6 +36,7 @@ struct root {
 	struct notice *notices;
 	struct inventory inventory;
 	struct questions *questions;
+	struct agent_poll *agents;
 	bool takes_interest; /* what comes up now is what an agent has just said in an Interest */
 	struct connection_settings connection_settings;
 	const struct root_callbacks *callbacks;

@@ -7,21 +7,24 @@ MIGRATION_SOURCES := sm-side/vm_change.c sm-side/vm_changes.c sm-side/migration.
 JSON_SOURCES := sm-side/json_read.c sm-side/guid_text.c
 LEDGER_SOURCES := sm-side/ledger.c sm-side/record.c $(JSON_SOURCES) $(MIGRATION_SOURCES)
 JOURNAL_SOURCES := sm-side/journal.c sm-side/journal_file.c sm-side/journal_rows.c notifier/base/log.c
+# The root of the tree, without what it is driven by.
+ROOT_SOURCES := sm-side/root.c sm-side/root_links.c sm-side/inventory.c sm-side/numbers.c sm-side/shared_event.c sm-side/questions.c \
+	sm-side/agents.c sm-side/agent_poll.c
 SMD_SOURCES := sm-side/smd_main.c sm-side/smd_settings.c sm-side/api.c sm-side/api_routes.c sm-side/api_waiting.c \
-	sm-side/api_plan.c sm-side/api_reply.c sm-side/api_json.c sm-side/plan_json.c sm-side/dry_run.c sm-side/conductor.c \
+	sm-side/api_plan.c sm-side/api_agents.c sm-side/agents_json.c sm-side/api_reply.c sm-side/api_json.c sm-side/plan_json.c sm-side/dry_run.c sm-side/conductor.c \
 	sm-side/conductor_drive.c sm-side/conductor_turn.c sm-side/conductor_lease.c sm-side/conductor_ask.c sm-side/conductor_recovery.c sm-side/conductor_mending.c sm-side/conductor_record.c \
 	sm-side/vm_talk.c sm-side/vm_admission.c sm-side/vm_changer.c sm-side/vm_changer_drive.c sm-side/vm_changer_ask.c sm-side/vm_changer_lease.c \
 	sm-side/vm_changer_record.c sm-side/vm_changer_recovery.c sm-side/vm_change_json.c sm-side/api_vms.c \
 	sm-side/plan_evidence.c sm-side/evacuation.c sm-side/evacuation_room.c sm-side/evacuation_record.c sm-side/evacuator.c sm-side/evacuation_json.c sm-side/api_evacuations.c \
-	sm-side/admission.c sm-side/whereabouts.c sm-side/owners.c sm-side/sm_talk.c sm-side/sm_paths.c sm-side/sm_link.c sm-side/root.c \
-	sm-side/root_links.c sm-side/inventory.c sm-side/numbers.c sm-side/shared_event.c sm-side/questions.c $(JOURNAL_SOURCES) $(LEDGER_SOURCES) \
+	sm-side/admission.c sm-side/whereabouts.c sm-side/owners.c sm-side/sm_talk.c sm-side/sm_paths.c sm-side/sm_link.c $(ROOT_SOURCES) \
+	$(JOURNAL_SOURCES) $(LEDGER_SOURCES) \
 	$(RELAY_SOURCES) $(LINK_SOURCES) $(BASE_SOURCES) $(SETTINGS_SOURCES) $(NAME_SOURCES)
 SMD_LIBS := $(LINK_LIBS) -levent_extra -ljson-c -lsqlite3 $(SETTINGS_LIBS)
 
 $(call program,tether-smd,$(sort $(SMD_SOURCES)),$(SMD_LIBS))
 
 AUTHORITY_DIRECTORY_SOURCES := sm-side/authority_directory.c sm-side/issued.c $(AUTHORITY_SOURCES) notifier/peer_identity.c
-CLI_SOURCES := sm-side/cli.c sm-side/cli_ask.c sm-side/cli_migrate.c sm-side/cli_plan.c sm-side/cli_evacuate.c sm-side/cli_vm.c sm-side/cli_lists.c sm-side/cli_run.c \
+CLI_SOURCES := sm-side/cli.c sm-side/cli_ask.c sm-side/cli_migrate.c sm-side/cli_plan.c sm-side/cli_evacuate.c sm-side/cli_vm.c sm-side/cli_lists.c sm-side/cli_agents.c sm-side/cli_run.c \
 	sm-side/cli_cert.c $(AUTHORITY_DIRECTORY_SOURCES) sm-side/migration_table.c $(JSON_SOURCES) $(NAME_SOURCES)
 $(B)/obj/sm-side/cli_run.o: CPPFLAGS += -DTETHER_LIBDIR='"$(LIBDIR)"' \
 	-DTETHER_LIBDIR_FROM_BIN='"$(shell realpath -ms --relative-to=$(PREFIX)/bin $(LIBDIR))"'
@@ -46,6 +49,7 @@ $(call unit_test,smd_dynamic,sm-side/admission.c sm-side/inventory.c notifier/in
 	$(MIGRATION_SOURCES),-ljson-c -lprotobuf-c)
 $(call unit_test,smd_shared_port,sm-side/numbers.c sm-side/shared_event.c sm-side/sm_talk.c sm-side/sm_paths.c $(JSON_SOURCES) \
 	$(MIGRATION_SOURCES) notifier/interest.c $(FRAME_SOURCES),-ljson-c -lprotobuf-c)
+$(call unit_test,smd_agents,sm-side/agents.c sm-side/agents_json.c $(JSON_SOURCES) $(WIRE_SOURCES),-ljson-c -lprotobuf-c)
 $(call unit_test,smd_questions,sm-side/questions.c sm-side/numbers.c notifier/interest.c $(FRAME_SOURCES),-lprotobuf-c)
 EVACUATION_SOURCES := sm-side/plan_json.c sm-side/evacuation_json.c sm-side/evacuation.c sm-side/evacuation_record.c sm-side/evacuation_room.c \
 	sm-side/admission.c sm-side/inventory.c

@@ -31,6 +31,7 @@
 	DEADLINE(overall_ms, 30000, "all of it; what cannot be rebuilt by then ends with errors")  \
 	DEADLINE(change_ms, 120000, "a VM that comes or goes: all of it, and all of the way back") \
 	DEADLINE(inventory_ms, 10000, "agent: the driver says what the host has")                  \
+	DEADLINE(report_ms, 1000, "agents that are asked how they are answer")                     \
 	DEADLINE(away_ms, 2000, "relays: so long a child may lose its link and be the same one")   \
 	DEADLINE(heartbeat_ms, 100, "links: three of these without a word and the link is dead")   \
 	DEADLINE(reconnect_link_ms, 20, "links: first pause before connecting again; doubles")

@@ -34,8 +34,7 @@ bench-smp: all
 	$(Q)tests/bench/run_bench_smp --build $(B) $(if $(SIZES),--sizes $(SIZES)) $(BENCH)
 
 # Programs of make bench-signalling: what it counts is counted between the root and its links.
-SIGNALLING_ROOT := sm-side/root.c sm-side/root_links.c sm-side/inventory.c sm-side/numbers.c sm-side/shared_event.c sm-side/questions.c
-$(call program,signalling_sm,tests/bench/signalling_sm.c tests/bench/signalling_relay.c tests/bench/signalling_flat.c $(SIGNALLING_ROOT) \
+$(call program,signalling_sm,tests/bench/signalling_sm.c tests/bench/signalling_relay.c tests/bench/signalling_flat.c $(ROOT_SOURCES) \
 	$(RELAY_SOURCES) $(LINK_SOURCES) $(BASE_SOURCES),$(LINK_LIBS),\
 	$(foreach f,connection_send relay_child_frame,-Xlinker --wrap=$(f)))
 $(call program,signalling_ends,tests/bench/signalling_ends.c $(LINK_SOURCES) $(BASE_SOURCES),$(LINK_LIBS))

@@ -20,6 +20,7 @@ class Host:
         self.told = []  # answers to registrations
         self.refused = []  # answers to HELLO that were no welcome
         self.version = VERSION
+        self.reports = {}  # what else stands in its reports
 
     def start(self):
         self.stopped = threading.Event()
@@ -52,6 +53,8 @@ class Host:
                     body, message = wire.receive(sock)
                     if body == "event":
                         self.event(sock, message)
+                    elif body == "report":
+                        self.report(sock, message)
                     elif body == "interest_answer":
                         self.told.append(message)
                     elif body == "hello_answer" and message["outcome"] != "OUTCOME_DONE":
@@ -68,6 +71,19 @@ class Host:
                     wire.send(sock, "heartbeat", {"count": 1})
         except OSError:
             pass
+
+    def report(self, sock, question):
+        """How it is; "silent": it does not say."""
+        kind = self.world.fault_now(self.name, "report")
+        if callable(kind):
+            kind = kind()
+        if kind:
+            return
+        with self.world.lock:
+            vms = [{"name": vm["name"], "processes": sum(s.vm == vm["name"] for s in self.shims())} for vm in self.inventory()["vms"]]
+        with self.sending:
+            wire.send(sock, "report", {"request": question["request"], "name": self.name, "role": "ROLE_HOST", "version": "0.1",
+                                       "epoch": self.epoch, "vms": vms, "counters": [{"name": "events", "value": 7}], **self.reports})
 
     def connects_to(self, vm, request=1):
         """A process here is about to connect to @vm; the outcomes of that registration come to be in `outcomes`."""

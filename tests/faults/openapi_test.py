@@ -23,7 +23,7 @@ def the_server_has_the_paths_that_are_described():
 def every_reason_that_stands_in_the_sources_is_described():
     """That each is given at its path, and no other: openapi_reasons_test.py."""
     given = set()
-    for name in ("admission.c", "conductor.c", "evacuation.c", "evacuation_room.c", "evacuator.c", "api_evacuations.c", "api_routes.c", "api_plan.c", "api_reply.c", "vm_admission.c", "vm_changer.c", "api_vms.c"):
+    for name in ("admission.c", "conductor.c", "evacuation.c", "evacuation_room.c", "evacuator.c", "api_evacuations.c", "api_routes.c", "api_plan.c", "api_agents.c", "api_reply.c", "vm_admission.c", "vm_changer.c", "api_vms.c"):
         text = source("sm-side/" + name)
         given |= set(re.findall(r'refuse\w*\(\s*"([a-z-]+)",', text))
         given |= set(re.findall(r'api_refuse\(\s*request,\s*\w+,\s*"([a-z-]+)",', text))
@@ -179,6 +179,7 @@ def what_there_is_is_as_described():
         equal(len(ask(stage, "GET", "/v1/vms")[1]["vms"]), 2)
         equal(len(ask(stage, "GET", "/v1/hypervisors")[1]["hypervisors"]), 3)
         equal(ask(stage, "GET", "/v1/health")[1]["hypervisors"], 3)
+        equal(len(ask(stage, "GET", "/v1/agents")[1]["agents"]), 3)
 
 
 def strangers_are_refused_as_described():

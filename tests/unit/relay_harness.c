@@ -105,6 +105,13 @@ static void say_frame(struct test *t, const Tether__Frame *frame)
 		if (frame->interest_answer->n_refusals)
 			say(t, " (%s)", frame->interest_answer->refusals[0]->reason);
 		break;
+	case TETHER__FRAME__BODY_REPORT:
+		say(t, "report %u", frame->report->request);
+		if (*frame->report->name)
+			say(t, " of %s", frame->report->name);
+		if (*frame->report->behind)
+			say(t, " behind %s", frame->report->behind);
+		break;
 	default:
 		say(t, "?");
 	}
@@ -200,12 +207,18 @@ static int epoch_save(void *owner, uint64_t epoch)
 	return t->epoch_save_error;
 }
 
+static void report(void *owner, uint32_t request)
+{
+	say(owner, "asked to report %u\n", request);
+}
+
 static const struct relay_outputs outputs = {
         .child_send = child_send,
         .child_close = child_close,
         .parent_send = parent_send,
         .order = order,
         .epoch_save = epoch_save,
+        .report = report,
 };
 
 struct test *test_create(Tether__Role role, const char *name)

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/* How this relay's agent is, and those below: asked all at once, answered by each for itself. */
+#include "notifier/relay_state.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "notifier/base/cleanup.h"
+#include "notifier/base/version.h"
+
+static const struct {
+	const char *name;
+	size_t offset;
+} counters[] = {
+#define COUNT(name, meaning) {#name, offsetof(struct relay_counts, name)},
+#include "notifier/relay_counts.def"
+};
+
+static bool is_agent(const struct child *child)
+{
+	return child->name && child->connected && !child_is_process(child);
+}
+
+/* Each host behind it has an agent, and each VM may have one in it; agents between are fewer than
+ * hosts where a tree is worth its levels. */
+static unsigned answers_of(const struct child *child)
+{
+	unsigned hosts = 0, vms = 0;
+
+	for (const struct host_behind *host = child->hosts; host; host = host->next) {
+		hosts++;
+		vms += (unsigned)host->said->n_vms;
+	}
+	if (child->role != TETHER__ROLE__ROLE_RELAY)
+		return 1 + vms;
+	return 1 + 2 * hosts + vms;
+}
+
+void relay_reports_ask(struct relay *relay, uint32_t request)
+{
+	Tether__Report question = TETHER__REPORT__INIT;
+	Tether__Frame frame = TETHER__FRAME__INIT;
+
+	question.request = request;
+	frame.body_case = TETHER__FRAME__BODY_REPORT;
+	frame.report = &question;
+	relay->report_asked = request;
+	for (struct child *child = relay->children.first; child; child = child->next) {
+		if (!is_agent(child))
+			continue;
+		child->reports_left = answers_of(child);
+		relay->outputs->child_send(relay->owner, child->link, &frame);
+	}
+}
+
+void relay_agents_each(const struct relay *relay,
+        void (*each)(void *context, const char *name, Tether__Role role), void *context)
+{
+	for (const struct child *child = relay->children.first; child; child = child->next)
+		if (is_agent(child))
+			each(context, child->name, child->role);
+}
+
+/* Whether @child may say how @report's agent is: itself, or one behind it. Of agents between it is
+ * known only that they are nobody else's. */
+static bool is_its_to_say(
+        const struct relay *relay, const struct child *child, const Tether__Report *report)
+{
+	if (!strcmp(report->name, child->name) && report->role == child->role)
+		return true;
+	if (report->role == TETHER__ROLE__ROLE_GUEST)
+		return child_has_vm(child, report->name);
+	if (child->role != TETHER__ROLE__ROLE_RELAY)
+		return false;
+	if (report->role == TETHER__ROLE__ROLE_HOST)
+		return hosts_find(child->hosts, report->name);
+	return report->role == TETHER__ROLE__ROLE_RELAY && relay_name_is_clean(report->name) &&
+	       !relay_host_is_elsewhere(relay, child, report->name);
+}
+
+void relay_report_take(struct relay *relay, struct child *child, const Tether__Report *report)
+{
+	Tether__Report passed = *report;
+	Tether__Frame frame = TETHER__FRAME__INIT;
+
+	if (report->request != relay->report_asked || !child->reports_left ||
+	        !is_its_to_say(relay, child, report)) {
+		relay->counts.unasked_reports++;
+		return;
+	}
+	child->reports_left--;
+	passed.behind = strcmp(report->name, child->name) ? child->name : (char *)"";
+	frame.body_case = TETHER__FRAME__BODY_REPORT;
+	frame.report = &passed;
+	relay->outputs->parent_send(relay->owner, &frame);
+}
+
+static uint32_t processes_of(const struct relay *relay, const char *vm)
+{
+	uint32_t count = 0;
+
+	for (const struct child *child = relay->children.first; child; child = child->next)
+		count += child->connected && child->name && child_is_process(child) &&
+		         !strcmp(child->vm, vm);
+	return count;
+}
+
+static int vms_fill(const struct relay *relay, Tether__Report *report)
+{
+	Tether__VmReport *vms;
+	size_t count = 0;
+
+	for (const struct vm_state *vm = relay->vms; vm; vm = vm->next)
+		count += vm->is_here;
+	vms = calloc(count + 1, sizeof(*vms));
+	/* The list has one place more: for the block that its messages are in. */
+	report->vms = calloc(count + 1, sizeof(*report->vms));
+	if (!vms || !report->vms) {
+		free(vms);
+		free(report->vms);
+		report->vms = NULL;
+		return -ENOMEM;
+	}
+	for (struct vm_state *vm = relay->vms; vm; vm = vm->next) {
+		Tether__VmReport *of_vm = &vms[report->n_vms];
+
+		if (!vm->is_here)
+			continue;
+		tether__vm_report__init(of_vm);
+		of_vm->name = vm->name;
+		of_vm->processes = processes_of(relay, vm->name);
+		report->vms[report->n_vms++] = of_vm;
+	}
+	report->vms[count] = vms;
+	return 0;
+}
+
+static int counters_fill(const struct relay *relay, Tether__Report *report)
+{
+	const size_t count = ARRAY_SIZE(counters);
+	Tether__Counter *filled = calloc(count, sizeof(*filled));
+
+	report->counters = calloc(count, sizeof(*report->counters));
+	if (!filled || !report->counters) {
+		free(filled);
+		free(report->counters);
+		report->counters = NULL;
+		return -ENOMEM;
+	}
+	for (size_t i = 0; i < count; i++) {
+		tether__counter__init(&filled[i]);
+		filled[i].name = (char *)counters[i].name;
+		memcpy(&filled[i].value, (const char *)&relay->counts + counters[i].offset,
+		        sizeof(filled[i].value));
+		report->counters[i] = &filled[i];
+	}
+	report->n_counters = count;
+	return 0;
+}
+
+int relay_report_fill(const struct relay *relay, Tether__Report *report)
+{
+	tether__report__init(report);
+	if (vms_fill(relay, report) || counters_fill(relay, report)) {
+		relay_report_clear(report);
+		return -ENOMEM;
+	}
+	report->name = relay->name;
+	report->role = relay->settings.role;
+	report->version = (char *)TETHER_VERSION;
+	report->epoch = relay->epoch;
+	report->open = (uint32_t)relay->begun_count;
+	for (const struct child *child = relay->children.first; child; child = child->next)
+		report->agents += is_agent(child);
+	return 0;
+}
+
+void relay_report_clear(Tether__Report *report)
+{
+	if (report->vms)
+		free(report->vms[report->n_vms]);
+	free(report->vms);
+	if (report->n_counters)
+		free(report->counters[0]);
+	free(report->counters);
+	tether__report__init(report);
+}

@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/* How the agents are: who is asked, and who may answer for whom. */
+#include "tests/unit/relay_harness.h"
+
+static uint32_t guest(struct test *t, const char *vm)
+{
+	uint32_t link = link_add(t, vm, vm);
+
+	assert_int_equal(say_hello(t, link, TETHER__ROLE__ROLE_GUEST, vm, NULL, NULL, 0), 0);
+	return link;
+}
+
+static int says_report(
+        struct test *t, uint32_t link, uint32_t request, Tether__Role role, const char *name)
+{
+	Tether__Frame frame = TETHER__FRAME__INIT;
+	Tether__Report report = TETHER__REPORT__INIT;
+
+	report.request = request;
+	report.role = role;
+	report.name = (char *)name;
+	report.behind = (char *)"somebody";
+	frame.body_case = TETHER__FRAME__BODY_REPORT;
+	frame.report = &report;
+	return relay_child_frame(t->relay, link, &frame, t->now_ms);
+}
+
+static void host_says(struct test *t, uint32_t link, uint32_t request, const char *name)
+{
+	assert_int_equal(says_report(t, link, request, TETHER__ROLE__ROLE_HOST, name), 0);
+}
+
+static void guest_says(struct test *t, uint32_t link, uint32_t request, const char *name)
+{
+	assert_int_equal(says_report(t, link, request, TETHER__ROLE__ROLE_GUEST, name), 0);
+}
+
+static void each_agent_is_asked_once_and_no_process(void **state)
+{
+	struct test *t = *state;
+	uint32_t away = guest(t, "vm3");
+
+	child(t, "vm1", "vm1/1.1", 0);
+	guest(t, "vm2");
+	link_add(t, "vm4", "without a HELLO");
+	relay_child_gone(t->relay, away, false, t->now_ms);
+	forget(t);
+	relay_reports_ask(t->relay, 7);
+	EXPECT(t, "vm2 < report 7\n");
+}
+
+static void question_from_above_goes_to_the_owner_and_on(void **state)
+{
+	struct test *t = *state;
+	Tether__Frame frame = TETHER__FRAME__INIT;
+	Tether__Report question = TETHER__REPORT__INIT;
+	uint32_t vm2 = guest(t, "vm2");
+
+	forget(t);
+	question.request = 9;
+	frame.body_case = TETHER__FRAME__BODY_REPORT;
+	frame.report = &question;
+	assert_int_equal(relay_parent_frame(t->relay, &frame, t->now_ms), 0);
+	EXPECT(t, "asked to report 9\nvm2 < report 9\n");
+	guest_says(t, vm2, 9, "vm2");
+	EXPECT(t, "> report 9 of vm2\n");
+}
+
+static void answer_goes_up_once(void **state)
+{
+	struct test *t = *state;
+	uint32_t a = host(t, "hyp1", "", 0);
+
+	relay_reports_ask(t->relay, 7);
+	forget(t);
+	host_says(t, a, 7, "hyp1");
+	host_says(t, a, 7, "hyp1");
+	EXPECT(t, "> report 7 of hyp1\n");
+	assert_int_equal(relay_counts(t->relay).unasked_reports, 1);
+}
+
+static void what_nobody_asked_goes_nowhere(void **state)
+{
+	struct test *t = *state;
+	uint32_t a = host(t, "hyp1", "", 0);
+
+	forget(t);
+	host_says(t, a, 0, "hyp1");
+	relay_reports_ask(t->relay, 7);
+	relay_reports_ask(t->relay, 8);
+	forget(t);
+	host_says(t, a, 7, "hyp1");
+	host_says(t, a, 9, "hyp1");
+	EXPECT(t, "");
+	assert_int_equal(relay_counts(t->relay).unasked_reports, 3);
+	host_says(t, a, 8, "hyp1");
+	EXPECT(t, "> report 8 of hyp1\n");
+}
+
+static void nobody_reports_for_somebody_else(void **state)
+{
+	struct test *t = *state;
+	uint32_t a = host(t, "hyp1", "vm1 vm2", 0);
+
+	host(t, "hyp2", "vm3", 0);
+	relay_reports_ask(t->relay, 7);
+	forget(t);
+	host_says(t, a, 7, "hyp2");
+	guest_says(t, a, 7, "vm3");
+	guest_says(t, a, 7, "hyp1");
+	host_says(t, a, 7, "vm1");
+	EXPECT(t, "");
+	assert_int_equal(relay_counts(t->relay).unasked_reports, 4);
+	/* Whom it is behind, a child is not asked. */
+	guest_says(t, a, 7, "vm1");
+	host_says(t, a, 7, "hyp1");
+	EXPECT(t, "> report 7 of vm1 behind hyp1\n> report 7 of hyp1\n");
+}
+
+/* An agent between, with the host hyp3 and its VM vm3 behind it. */
+static uint32_t between(struct test *t, const char *name)
+{
+	uint32_t link = link_add(t, NULL, name);
+	Tether__Frame frame = TETHER__FRAME__INIT;
+	Tether__HostBehind behind = TETHER__HOST_BEHIND__INIT;
+	Tether__HostVm vm = TETHER__HOST_VM__INIT, *vms[] = {&vm};
+
+	assert_int_equal(say_hello(t, link, TETHER__ROLE__ROLE_RELAY, name, NULL, NULL, 0), 0);
+	vm.name = (char *)"vm3";
+	behind.name = (char *)"hyp3";
+	behind.vms = vms;
+	behind.n_vms = 1;
+	frame.body_case = TETHER__FRAME__BODY_BEHIND;
+	frame.behind = &behind;
+	assert_int_equal(relay_child_frame(t->relay, link, &frame, t->now_ms), 0);
+	return link;
+}
+
+static void agent_between_passes_up_those_behind_it_alone(void **state)
+{
+	struct test *t = *state;
+	uint32_t rack = between(t, "rack1");
+
+	host(t, "hyp1", "vm1", 0);
+	relay_reports_ask(t->relay, 7);
+	forget(t);
+	host_says(t, rack, 7, "hyp1");
+	host_says(t, rack, 7, "hyp4");
+	host_says(t, rack, 7, "rack1");
+	guest_says(t, rack, 7, "vm1");
+	assert_int_equal(says_report(t, rack, 7, TETHER__ROLE__ROLE_RELAY, "hyp1"), 0);
+	EXPECT(t, "");
+	assert_int_equal(relay_counts(t->relay).unasked_reports, 5);
+	assert_int_equal(says_report(t, rack, 7, TETHER__ROLE__ROLE_RELAY, "rack1"), 0);
+	assert_int_equal(says_report(t, rack, 7, TETHER__ROLE__ROLE_RELAY, "rack2"), 0);
+	host_says(t, rack, 7, "hyp3");
+	guest_says(t, rack, 7, "vm3");
+	EXPECT(t, "> report 7 of rack1\n> report 7 of rack2 behind rack1\n"
+	          "> report 7 of hyp3 behind rack1\n> report 7 of vm3 behind rack1\n");
+}
+
+static void no_more_answers_than_there_can_be_agents(void **state)
+{
+	struct test *t = *state;
+	uint32_t a = host(t, "hyp1", "vm1 vm2", 0);
+
+	relay_reports_ask(t->relay, 7);
+	for (size_t i = 0; i < 3; i++)
+		guest_says(t, a, 7, "vm1");
+	assert_int_equal(relay_counts(t->relay).unasked_reports, 0);
+	guest_says(t, a, 7, "vm1");
+	assert_int_equal(relay_counts(t->relay).unasked_reports, 1);
+}
+
+static void process_that_reports_is_not_listened_to(void **state)
+{
+	struct test *t = *state;
+	uint32_t a = child(t, "vm1", "vm1/1.1", 0);
+
+	relay_reports_ask(t->relay, 7);
+	forget(t);
+	assert_int_equal(says_report(t, a, 7, TETHER__ROLE__ROLE_SHIM, "vm1/1.1"), -EPROTO);
+	EXPECT(t, "");
+}
+
+static uint64_t counted(const Tether__Report *report, const char *name)
+{
+	for (size_t i = 0; i < report->n_counters; i++)
+		if (!strcmp(report->counters[i]->name, name))
+			return report->counters[i]->value;
+	fail_msg("%s is not counted", name);
+	return 0;
+}
+
+static uint32_t processes(const Tether__Report *report, const char *vm)
+{
+	for (size_t i = 0; i < report->n_vms; i++)
+		if (!strcmp(report->vms[i]->name, vm))
+			return report->vms[i]->processes;
+	fail_msg("%s is not there", vm);
+	return 0;
+}
+
+static void report_says_what_is_connected(void **state)
+{
+	struct test *t = *state;
+	uint32_t a = child(t, "vm1", "vm1/1.1", 0);
+	Tether__Report report;
+
+	for (size_t i = 1; i <= 4; i++) {
+		char name[8];
+
+		snprintf(name, sizeof(name), "vm%zu", i);
+		assert_int_equal(relay_vm_here(t->relay, name), 0);
+	}
+	relay_vm_left(t->relay, "vm4", t->now_ms);
+	child(t, "vm1", "vm1/2.1", 0);
+	child(t, "vm2", "vm2/1.1", 0);
+	guest(t, "vm2");
+	link_add(t, "vm1", "without a HELLO");
+	assert_int_equal(relay_report_fill(t->relay, &report), 0);
+	assert_string_equal(report.name, "hyp1");
+	assert_int_equal(report.role, TETHER__ROLE__ROLE_HOST);
+	assert_true(*report.version);
+	assert_int_equal(report.n_vms, 3);
+	assert_int_equal(processes(&report, "vm1"), 2);
+	assert_int_equal(processes(&report, "vm2"), 1);
+	assert_int_equal(processes(&report, "vm3"), 0);
+	assert_int_equal(report.agents, 1);
+	relay_report_clear(&report);
+	relay_child_gone(t->relay, a, false, t->now_ms);
+	assert_int_equal(relay_report_fill(t->relay, &report), 0);
+	assert_int_equal(processes(&report, "vm1"), 1);
+	relay_report_clear(&report);
+}
+
+static void report_says_what_is_under_way_and_was_counted(void **state)
+{
+	struct test *t = *state;
+	Tether__Report report;
+
+	EVENT(t, .to_vm = true, .migration = 3, .epoch = 5);
+	EVENT(t, .to_vm = true, .migration = 3, .epoch = 5);
+	assert_int_equal(relay_report_fill(t->relay, &report), 0);
+	assert_int_equal(report.open, 1);
+	assert_int_equal(report.epoch, 5);
+	assert_int_equal(counted(&report, "events"), 2);
+	assert_int_equal(counted(&report, "repeated_events"), 1);
+	assert_int_equal(counted(&report, "late_answers"), 0);
+	relay_report_clear(&report);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        HOST_TEST(each_agent_is_asked_once_and_no_process),
+	        HOST_TEST(question_from_above_goes_to_the_owner_and_on),
+	        ROOT_TEST(answer_goes_up_once),
+	        ROOT_TEST(what_nobody_asked_goes_nowhere),
+	        ROOT_TEST(nobody_reports_for_somebody_else),
+	        ROOT_TEST(agent_between_passes_up_those_behind_it_alone),
+	        ROOT_TEST(no_more_answers_than_there_can_be_agents),
+	        HOST_TEST(process_that_reports_is_not_listened_to),
+	        HOST_TEST(report_says_what_is_connected),
+	        HOST_TEST(report_says_what_is_under_way_and_was_counted),
+	};
+
+	return cmocka_run_group_tests_name("notifier_reports", tests, NULL, NULL);
+}
