@@ -146,11 +146,23 @@ static int agent_run(struct agent *agent)
 	return err ? EXIT_FAILED : 0;
 }
 
+/* Takes @settings. */
+static int config_check(struct agent_settings *settings, const char *path)
+{
+	char error[512];
+	int err = agent_settings_check(settings, path, error, sizeof(error));
+
+	if (err)
+		fprintf(stderr, "tether-agent: %s\n", error);
+	agent_settings_clear(settings);
+	return err ? EXIT_USAGE : 0;
+}
+
 int main(int argc, char **argv)
 {
 	struct agent agent = {0};
 	struct options options;
-	char error[256] = "";
+	char error[512] = "";
 	int status = options_read(argc, argv, &options);
 
 	if (status)
@@ -159,10 +171,8 @@ int main(int argc, char **argv)
 		fprintf(stderr, "tether-agent: %s\n", error);
 		return EXIT_USAGE;
 	}
-	if (options.check_config) {
-		agent_settings_clear(&agent.settings);
-		return 0;
-	}
+	if (options.check_config)
+		return config_check(&agent.settings, options.config);
 	if (log_open("tether-agent", agent.settings.log, agent.settings.log_level)) {
 		fprintf(stderr, "tether-agent: %s: %s\n", agent.settings.log, strerror(errno));
 		agent_settings_clear(&agent.settings);

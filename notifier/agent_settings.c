@@ -5,25 +5,107 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "notifier/base/cleanup.h"
+#include "notifier/base/folder.h"
 #include "notifier/base/name.h"
 #include "notifier/base/settings.h"
 #include "notifier/channel_tls.h"
+#include "notifier/metrics_address.h"
+
+/* One setting into *@target; @file: the settings', beside which relative paths are. */
+typedef int text_take(char **target, const char *file, const char *value);
+
+static int role_take(char **target, const char *file, const char *value)
+{
+	return strcmp(value, "host") ? -EINVAL : setting_text(target, value);
+}
+
+static int name_take(char **target, const char *file, const char *value)
+{
+	return name_is_fit(value) ? setting_text(target, value) : -EINVAL;
+}
+
+static int address_take(char **target, const char *file, const char *value)
+{
+	const struct channel_ops *ops;
+	const char *rest;
+
+	if (!strncmp(value, "unix:", 5))
+		return setting_path(target, file, "unix:", value);
+	return channel_address(value, &ops, &rest) ? -EINVAL : setting_text(target, value);
+}
+
+static int driver_take(char **target, const char *file, const char *value)
+{
+	return setting_path(target, file, "exec:", value);
+}
+
+static int path_take(char **target, const char *file, const char *value)
+{
+	return setting_path(target, file, "", value);
+}
+
+static int log_take(char **target, const char *file, const char *value)
+{
+	if (!strcmp(value, "stderr") || !strcmp(value, "none"))
+		return setting_text(target, value);
+	return path_take(target, file, value);
+}
 
 static const struct text_row {
 	const char *key;
 	size_t offset;
 	const char *standard; /* NULL: must be said */
+	text_take *take;
+	const char *wants; /* what it has to be, for whoever wrote something else */
 } texts[] = {
-        {"role", offsetof(struct agent_settings, role), NULL},
-        {"name", offsetof(struct agent_settings, name), NULL},
-        {"root", offsetof(struct agent_settings, root), NULL},
-        {"driver", offsetof(struct agent_settings, driver), NULL},
-        {"state_dir", offsetof(struct agent_settings, state_dir), "/var/lib/tether"},
-        {"socket_dir", offsetof(struct agent_settings, socket_dir), "/run/tether/vms"},
-        {"log", offsetof(struct agent_settings, log), "stderr"},
+        {"role", offsetof(struct agent_settings, role), NULL, role_take, "host"},
+        {"name", offsetof(struct agent_settings, name), NULL, name_take,
+                "this server's name: letters, digits and _.-:@"},
+        {"root", offsetof(struct agent_settings, root), NULL, address_take,
+                "where tether-smd listens: unix:/PATH or tls:ADDRESS:PORT"},
+        {"driver", offsetof(struct agent_settings, driver), NULL, driver_take,
+                "exec:/PATH, of an executable"},
+        {"state_dir", offsetof(struct agent_settings, state_dir), "/var/lib/tether", path_take,
+                "a directory"},
+        {"socket_dir", offsetof(struct agent_settings, socket_dir), "/run/tether/vms", path_take,
+                "a directory"},
+        {"log", offsetof(struct agent_settings, log), "stderr", log_take, "stderr, none or a file"},
+        {"metrics", offsetof(struct agent_settings, metrics), "none", metrics_address_take,
+                METRICS_ADDRESS_WANT},
 };
+
+/* The other keys, beside the deadlines. */
+static const struct {
+	const char *key, *wants;
+} others[] = {
+        {"log_level", "none, error, warn, info or debug"},
+        {"socket_mode", "a file mode in octal, at most 0777"},
+};
+
+static const char *key_of(size_t index, const char **wants)
+{
+	if (index < ARRAY_SIZE(texts)) {
+		*wants = texts[index].wants;
+		return texts[index].key;
+	}
+	index -= ARRAY_SIZE(texts);
+	if (index < ARRAY_SIZE(others)) {
+		*wants = others[index].wants;
+		return others[index].key;
+	}
+	index -= ARRAY_SIZE(others);
+	*wants = CREDENTIALS_SETTINGS_WANT;
+	if (index < CREDENTIALS_SETTINGS)
+		return credentials_setting_key(index);
+	*wants = DEADLINES_WANT;
+	return deadlines_key(index - CREDENTIALS_SETTINGS);
+}
+
+static const struct settings_words words = {"tether.conf(5)", key_of};
 
 static char **text_of(struct agent_settings *settings, const struct text_row *row)
 {
@@ -41,68 +123,112 @@ static int mode_take(struct agent_settings *settings, const char *value)
 	return 0;
 }
 
+struct reading {
+	struct agent_settings *settings;
+	const char *file;
+};
+
 static int take(void *context, const char *key, const char *value)
 {
-	struct agent_settings *settings = context;
+	const struct reading *reading = context;
+	struct agent_settings *settings = reading->settings;
 	int err;
 
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
 		if (!strcmp(texts[i].key, key))
-			return setting_text(text_of(settings, &texts[i]), value);
+			return texts[i].take(text_of(settings, &texts[i]), reading->file, value);
 	if (!strcmp(key, "log_level"))
 		return log_level_parse(value, &settings->log_level);
 	if (!strcmp(key, "socket_mode"))
 		return mode_take(settings, value);
-	err = credentials_setting(&settings->tls, key, value);
+	err = credentials_setting(&settings->tls, reading->file, key, value);
 	return err != -ENOENT ? err : deadlines_set(&settings->deadlines, key, value);
+}
+
+/* Links over TLS need files. */
+static int tls_complete(struct agent_settings *settings, const char *path, char *error, size_t size)
+{
+	const char *missing = credentials_setting_missing(&settings->tls);
+	const struct channel_ops *ops;
+	const char *rest;
+
+	if (channel_address(settings->root, &ops, &rest) || ops != &channel_tls_ops || !missing)
+		return 0;
+	settings_blame(path, "root", error, size,
+	        "it is tls:, but \"%s\" is not said: add a line \"%s = ...\": %s", missing, missing,
+	        CREDENTIALS_SETTINGS_WANT);
+	return -EINVAL;
 }
 
 static int complete(struct agent_settings *settings, const char *path, char *error, size_t size)
 {
-	const struct channel_ops *ops;
-	const char *rest;
-
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
 		char **text = text_of(settings, &texts[i]);
 
 		if (!*text && !texts[i].standard) {
-			snprintf(error, size, "%s: \"%s\" is not said", path, texts[i].key);
+			snprintf(error, size, "%s: \"%s\" is not said: add a line \"%s = ...\": %s",
+			        path, texts[i].key, texts[i].key, texts[i].wants);
 			return -EINVAL;
 		}
 		if (!*text && setting_text(text, texts[i].standard))
 			return -ENOMEM;
 	}
-	if (strcmp(settings->role, "host"))
-		snprintf(error, size, "%s: role must be \"host\"", path);
-	else if (!name_is_fit(settings->name))
-		snprintf(error, size, "%s: name \"%s\" has other than letters, digits and _.-:@",
-		        path, settings->name);
-	else if (channel_address(settings->root, &ops, &rest))
-		snprintf(error, size, "%s: root \"%s\" is neither unix:/PATH nor tls:ADDRESS:PORT",
-		        path, settings->root);
-	else if (ops == &channel_tls_ops && credentials_setting_missing(&settings->tls))
-		snprintf(error, size, "%s: root is tls:, but \"%s\" is not said", path,
-		        credentials_setting_missing(&settings->tls));
-	else if (strncmp(settings->driver, "exec:/", 6))
-		snprintf(
-		        error, size, "%s: driver \"%s\" is not exec:/PATH", path, settings->driver);
-	else
-		return 0;
-	return -EINVAL;
+	return tls_complete(settings, path, error, size);
 }
 
 int agent_settings_read(
         struct agent_settings *settings, const char *path, char *error, size_t error_size)
 {
+	struct reading reading = {settings, path};
 	int err;
 
 	*settings = (struct agent_settings){
 	        .socket_mode = 0660, .log_level = LOG_LEVEL_INFO, .deadlines = deadlines_default};
-	err = settings_read(path, take, settings, error, error_size);
+	err = settings_read(path, take, &words, &reading, error, error_size);
 	if (!err)
 		err = complete(settings, path, error, error_size);
 	if (err)
 		agent_settings_clear(settings);
+	return err;
+}
+
+static int place_check(
+        const char *path, const char *file, const char *key, char *error, size_t size)
+{
+	char text[256] = "";
+	int err = folder_check(path, text, sizeof(text));
+
+	if (err)
+		settings_blame(file, key, error, size, "%s", text);
+	return err;
+}
+
+static int driver_check(const char *driver, const char *file, char *error, size_t size)
+{
+	const char *path = driver + strlen("exec:");
+	struct stat found;
+
+	if (stat(path, &found))
+		settings_blame(
+		        file, "driver", error, size, "%s is not there: %s", path, strerror(errno));
+	else if (!S_ISREG(found.st_mode) || access(path, X_OK))
+		settings_blame(file, "driver", error, size,
+		        "%s cannot be executed by uid %u: name an executable", path,
+		        (unsigned)geteuid());
+	else
+		return 0;
+	return -EACCES;
+}
+
+int agent_settings_check(
+        const struct agent_settings *settings, const char *path, char *error, size_t error_size)
+{
+	int err = driver_check(settings->driver, path, error, error_size);
+
+	if (!err)
+		err = place_check(settings->state_dir, path, "state_dir", error, error_size);
+	if (!err)
+		err = place_check(settings->socket_dir, path, "socket_dir", error, error_size);
 	return err;
 }
 

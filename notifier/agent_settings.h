@@ -20,6 +20,7 @@ struct agent_settings {
 	char *socket_dir;
 	mode_t socket_mode;
 	char *log;
+	char *metrics; /* where Prometheus asks (metrics_address.h); "none" */
 	enum log_level log_level;
 	struct deadlines deadlines;
 };
@@ -28,6 +29,10 @@ struct agent_settings {
  */
 int agent_settings_read(
         struct agent_settings *settings, const char *path, char *error, size_t error_size);
+/* What they name is there and can be used by this user; for --check-config, since it may change
+ * before the start. -errno with one line in @error that names the line of the file. */
+int agent_settings_check(
+        const struct agent_settings *settings, const char *path, char *error, size_t error_size);
 void agent_settings_clear(struct agent_settings *settings);
 
 #endif

@@ -21,16 +21,24 @@ static const struct {
         {"tls_crl", offsetof(struct credentials_files, crl), false},
 };
 
+_Static_assert(ARRAY_SIZE(settings) == CREDENTIALS_SETTINGS, "all have a name");
+
 static char **file_at(const struct credentials_files *files, size_t setting)
 {
 	return (char **)((char *)files + settings[setting].offset);
 }
 
-int credentials_setting(struct credentials_files *files, const char *key, const char *value)
+const char *credentials_setting_key(size_t index)
+{
+	return settings[index].key;
+}
+
+int credentials_setting(
+        struct credentials_files *files, const char *beside, const char *key, const char *value)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(settings); i++)
 		if (!strcmp(settings[i].key, key))
-			return setting_text(file_at(files, i), value);
+			return setting_path(file_at(files, i), beside, "", value);
 	return -ENOENT;
 }
 

@@ -7,7 +7,7 @@ $(B)/gen/tether.pb-c.c $(B)/gen/tether.pb-c.h &: notifier/wire/tether.proto | $(
 WIRE_SOURCES := gen/tether.pb-c.c notifier/wire/message.c
 BASE_SOURCES := notifier/base/log.c notifier/base/deadlines.c notifier/base/die_point.c
 # Apart: libtether.so reads no files and shall not need the library.
-SETTINGS_SOURCES := notifier/base/settings.c
+SETTINGS_SOURCES := notifier/base/settings.c notifier/base/folder.c notifier/metrics_address.c
 SETTINGS_LIBS := -linih
 # Nor does it call anybody anything.
 NAME_SOURCES := notifier/base/name.c

@@ -7,8 +7,10 @@
 #include <string.h>
 
 #include "notifier/base/cleanup.h"
+#include "notifier/base/folder.h"
 #include "notifier/base/settings.h"
 #include "notifier/listener.h"
+#include "notifier/metrics_address.h"
 #include "sm-side/sm_protocol.h"
 
 enum {
@@ -18,37 +20,46 @@ enum {
 	MIGRATIONS_MAX_MOST = 8, /* each has a link of its own, of which the plugin takes 16 */
 };
 
-static int take_path(char **target, const char *value)
+/* One address more. */
+static int listen_add(struct smd_settings *s, const char *address)
 {
-	return *value == '/' ? setting_text(target, value) : -EINVAL;
-}
-
-/* Said again it adds to what was said. */
-static int take_listen(struct smd_settings *s, const char *value)
-{
+	CLEANUP_FREE char *whole = NULL;
 	char *all;
+	int err = strncmp(address, "unix:", 5) ? setting_text(&whole, address)
+	                                       : setting_path(&whole, s->file, "unix:", address);
 
-	if (!listener_fits(value))
-		return -EINVAL;
-	if (!s->listen_is_said) {
-		s->listen_is_said = true;
-		return setting_text(&s->listen, value);
-	}
-	if (asprintf(&all, "%s %s", s->listen, value) < 0)
+	if (err || !listener_fits(whole))
+		return err ? err : -EINVAL;
+	if (asprintf(&all, "%s%s%s", s->listen_is_said ? s->listen : "",
+	            s->listen_is_said ? " " : "", whole) < 0)
 		return -ENOMEM;
+	s->listen_is_said = true;
 	free(s->listen);
 	s->listen = all;
 	return 0;
 }
 
+/* Said again it adds to what was said. */
+static int take_listen(struct smd_settings *s, const char *value)
+{
+	CLEANUP_FREE char *words = strdup(value);
+	char *rest = words, *word;
+	int err = words ? 0 : -ENOMEM;
+
+	while (!err && (word = strsep(&rest, " \t")))
+		if (*word)
+			err = listen_add(s, word);
+	return !err && !s->listen_is_said ? -EINVAL : err;
+}
+
 static int take_api(struct smd_settings *s, const char *value)
 {
-	return take_path(&s->api, value);
+	return setting_path(&s->api, s->file, "", value);
 }
 
 static int take_journal(struct smd_settings *s, const char *value)
 {
-	return take_path(&s->journal, value);
+	return setting_path(&s->journal, s->file, "", value);
 }
 
 static int take_journal_keep(struct smd_settings *s, const char *value)
@@ -58,7 +69,7 @@ static int take_journal_keep(struct smd_settings *s, const char *value)
 
 static int take_sm_socket(struct smd_settings *s, const char *value)
 {
-	return take_path(&s->sm_socket, value);
+	return setting_path(&s->sm_socket, s->file, "", value);
 }
 
 static int take_fabric(struct smd_settings *s, const char *value)
@@ -82,7 +93,14 @@ static int take_migrations_max(struct smd_settings *s, const char *value)
 
 static int take_log(struct smd_settings *s, const char *value)
 {
-	return setting_text(&s->log, value);
+	if (!strcmp(value, "stderr") || !strcmp(value, "none"))
+		return setting_text(&s->log, value);
+	return setting_path(&s->log, s->file, "", value);
+}
+
+static int take_metrics(struct smd_settings *s, const char *value)
+{
+	return metrics_address_take(&s->metrics, s->file, value);
 }
 
 static int take_log_level(struct smd_settings *s, const char *value)
@@ -93,17 +111,37 @@ static int take_log_level(struct smd_settings *s, const char *value)
 static const struct {
 	const char *key;
 	int (*take)(struct smd_settings *settings, const char *value);
+	const char *wants; /* what it has to be, for whoever wrote something else */
 } keys[] = {
-        {"listen", take_listen},
-        {"api", take_api},
-        {"journal", take_journal},
-        {"journal_keep", take_journal_keep},
-        {"sm_socket", take_sm_socket},
-        {"fabric", take_fabric},
-        {"migrations_max", take_migrations_max},
-        {"log", take_log},
-        {"log_level", take_log_level},
+        {"listen", take_listen,
+                "where agents connect: unix:/PATH, tls:ADDRESS:PORT, or several with blanks "
+                "between them"},
+        {"api", take_api, "a path for the API's socket"},
+        {"journal", take_journal, "a path"},
+        {"journal_keep", take_journal_keep, "a number from 1 to 10000000"},
+        {"sm_socket", take_sm_socket, "the path of the plugin's socket"},
+        {"fabric", take_fabric, "opensm or none"},
+        {"migrations_max", take_migrations_max, "a number from 1 to 8"},
+        {"metrics", take_metrics, METRICS_ADDRESS_WANT},
+        {"log", take_log, "stderr, none or a file"},
+        {"log_level", take_log_level, "none, error, warn, info or debug"},
 };
+
+static const char *key_of(size_t index, const char **wants)
+{
+	if (index < ARRAY_SIZE(keys)) {
+		*wants = keys[index].wants;
+		return keys[index].key;
+	}
+	index -= ARRAY_SIZE(keys);
+	*wants = CREDENTIALS_SETTINGS_WANT;
+	if (index < CREDENTIALS_SETTINGS)
+		return credentials_setting_key(index);
+	*wants = DEADLINES_WANT;
+	return deadlines_key(index - CREDENTIALS_SETTINGS);
+}
+
+static const struct settings_words words = {"tether-smd(8)", key_of};
 
 static int take(void *context, const char *key, const char *value)
 {
@@ -114,7 +152,7 @@ static int take(void *context, const char *key, const char *value)
 		if (!strcmp(keys[i].key, key))
 			return keys[i].take(settings, value);
 	}
-	err = credentials_setting(&settings->tls, key, value);
+	err = credentials_setting(&settings->tls, settings->file, key, value);
 	return err != -ENOENT ? err : deadlines_set(&settings->deadlines, key, value);
 }
 
@@ -126,12 +164,13 @@ static bool defaults_set(struct smd_settings *settings)
 	        .journal_keep = JOURNAL_KEEP,
 	        .sm_socket = strdup("/run/tether/sm.sock"),
 	        .log = strdup("stderr"),
+	        .metrics = strdup("none"),
 	        .log_level = LOG_LEVEL_INFO,
 	        .migrations_max = MIGRATIONS_MAX_DEFAULT,
 	        .fabric = true,
 	        .deadlines = deadlines_default};
 	return settings->listen && settings->api && settings->journal && settings->sm_socket &&
-	       settings->log;
+	       settings->log && settings->metrics;
 }
 
 int smd_settings_read(
@@ -145,25 +184,28 @@ int smd_settings_read(
 		snprintf(error, error_size, "no memory");
 		return -ENOMEM;
 	}
-	err = settings_read(path, take, settings, error, error_size);
+	settings->file = path;
+	err = settings_read(path, take, &words, settings, error, error_size);
 	if (err)
 		return err;
 	if (d->lease_ms <= d->stop_ms) {
 		/* Gates would reopen while others still drain. */
-		snprintf(error, error_size, "%s: lease_ms (%u) has to be longer than stop_ms (%u)",
-		        path, d->lease_ms, d->stop_ms);
+		settings_blame(path, "lease_ms", error, error_size,
+		        "lease_ms (%u) has to be longer than stop_ms (%u)", d->lease_ms,
+		        d->stop_ms);
 		return -EINVAL;
 	}
 	missing = credentials_setting_missing(&settings->tls);
 	if (listener_wants_credentials(settings->listen) && missing) {
-		snprintf(error, error_size, "%s: listens at tls:, but \"%s\" is not said", path,
-		        missing);
+		settings_blame(path, "listen", error, error_size,
+		        "it is at tls:, but \"%s\" is not said: add a line \"%s = ...\": %s",
+		        missing, missing, CREDENTIALS_SETTINGS_WANT);
 		return -EINVAL;
 	}
 	if (settings->fabric && d->sm_lease_ms > SM_LEASE_MS_MAX) {
-		snprintf(error, error_size,
-		        "%s: sm_lease_ms (%u) is longer than the plugin holds sweeps off (%d)",
-		        path, d->sm_lease_ms, SM_LEASE_MS_MAX);
+		settings_blame(path, "sm_lease_ms", error, error_size,
+		        "sm_lease_ms (%u) is longer than the plugin holds sweeps off (%d)",
+		        d->sm_lease_ms, SM_LEASE_MS_MAX);
 		return -EINVAL;
 	}
 	return 0;
@@ -202,6 +244,40 @@ bool smd_settings_doubt(const struct smd_settings *settings, char *text, size_t 
 	return true;
 }
 
+static int place_check(const struct smd_settings *settings, const char *key, const char *path,
+        char *error, size_t error_size)
+{
+	char text[256] = "";
+	int err = folder_check_for(path, text, sizeof(text));
+
+	if (err)
+		settings_blame(settings->file, key, error, error_size, "%s", text);
+	return err;
+}
+
+static int listen_check(const struct smd_settings *settings, char *error, size_t error_size)
+{
+	CLEANUP_FREE char *words_of = strdup(settings->listen);
+	char *rest = words_of, *word;
+	int err = words_of ? 0 : -ENOMEM;
+
+	while (!err && (word = strsep(&rest, " ")))
+		if (!strncmp(word, "unix:", 5))
+			err = place_check(settings, "listen", word + 5, error, error_size);
+	return err;
+}
+
+int smd_settings_check(const struct smd_settings *settings, char *error, size_t error_size)
+{
+	int err = listen_check(settings, error, error_size);
+
+	if (!err)
+		err = place_check(settings, "api", settings->api, error, error_size);
+	if (!err)
+		err = place_check(settings, "journal", settings->journal, error, error_size);
+	return err;
+}
+
 void smd_settings_clear(struct smd_settings *settings)
 {
 	free(settings->listen);
@@ -210,5 +286,6 @@ void smd_settings_clear(struct smd_settings *settings)
 	free(settings->journal);
 	free(settings->sm_socket);
 	free(settings->log);
+	free(settings->metrics);
 	*settings = (struct smd_settings){0};
 }

@@ -11,7 +11,8 @@
 #include "notifier/credentials_files.h"
 
 struct smd_settings {
-	char *listen; /* addresses for agents, separated by blanks */
+	const char *file; /* as it was named; the caller's */
+	char *listen;     /* addresses for agents, separated by blanks */
 	bool listen_is_said;
 	struct credentials_files tls;
 	char *api;
@@ -19,6 +20,7 @@ struct smd_settings {
 	unsigned long journal_keep; /* so many migrations that have ended */
 	char *sm_socket;
 	char *log;
+	char *metrics; /* where Prometheus asks (metrics_address.h); "none" */
 	enum log_level log_level;
 	unsigned migrations_max; /* at a time */
 	bool fabric;             /* there is an OpenSM with the plugin */
@@ -28,6 +30,9 @@ struct smd_settings {
 /* Defaults, then the file. -errno with one line in @error. */
 int smd_settings_read(
         struct smd_settings *settings, const char *path, char *error, size_t error_size);
+/* What they name can be used by this user; for --check-config, since it may change before the
+ * start. -errno with one line in @error that names the line of the file. */
+int smd_settings_check(const struct smd_settings *settings, char *error, size_t error_size);
 /* Settings that work and are hardly meant so: true, with one sentence in @text. */
 bool smd_settings_doubt(const struct smd_settings *settings, char *text, size_t size);
 void smd_settings_clear(struct smd_settings *settings);

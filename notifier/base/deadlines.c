@@ -25,6 +25,11 @@ static const struct {
 #undef DEADLINE
 };
 
+const char *deadlines_key(size_t index)
+{
+	return index < ARRAY_SIZE(rows) ? rows[index].name : NULL;
+}
+
 int deadlines_set(struct deadlines *table, const char *name, const char *value)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {

@@ -9,6 +9,8 @@
 #ifndef TETHER_DEADLINES_H
 #define TETHER_DEADLINES_H
 
+#include <stddef.h>
+
 #define TETHER_DEADLINES(DEADLINE)                                                                 \
 	DEADLINE(prepare_ms, 3000, "PREPARE: every process says what it cannot move")              \
 	DEADLINE(stop_ms, 5000, "STOP: gates closed and sends drained")                            \
@@ -44,6 +46,10 @@ struct deadlines {
 
 /* The table's defaults. */
 extern const struct deadlines deadlines_default;
+
+/* The name of the @index-th row; NULL behind the last one. What a value has to be. */
+const char *deadlines_key(size_t index);
+#define DEADLINES_WANT "a number of milliseconds from 1 to 3600000"
 
 /* Override row @name. -ENOENT: no such row; -EINVAL: not a number from 1 to 3,600,000. */
 int deadlines_set(struct deadlines *table, const char *name, const char *value);

@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <ini.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,7 @@ struct reading {
 	const char *name;
 	int line;
 	setting_take take;
+	const struct settings_words *words; /* NULL: errors say what is wrong alone */
 	void *context;
 	int err;
 	char *error;
@@ -32,6 +34,90 @@ static void fail(struct reading *reading, int err, const char *what, const char 
 	        reading->line, what, key);
 }
 
+enum { TYPING_ERRORS = 2 };
+
+/* How many letters have to be put, taken away or changed, or neighbours exchanged, to make one word
+ * of the other; more than TYPING_ERRORS is not counted out. */
+static size_t distance(const char *a, const char *b, size_t left)
+{
+	size_t best, other;
+
+	while (*a && *a == *b) {
+		a++;
+		b++;
+	}
+	if (!*a && !*b)
+		return 0;
+	if (!left)
+		return TYPING_ERRORS + 1;
+	best = *a && *b ? distance(a + 1, b + 1, left - 1) : TYPING_ERRORS;
+	other = *a ? distance(a + 1, b, left - 1) : best;
+	best = other < best ? other : best;
+	other = *b ? distance(a, b + 1, left - 1) : best;
+	best = other < best ? other : best;
+	other = *a && *b && a[0] == b[1] && a[1] == b[0] ? distance(a + 2, b + 2, left - 1) : best;
+	return 1 + (other < best ? other : best);
+}
+
+/* The key that was meant; NULL: none is near enough. */
+static const char *key_near(const struct settings_words *words, const char *key)
+{
+	const char *near = NULL, *known, *wants;
+	size_t least = TYPING_ERRORS + 1;
+
+	for (size_t i = 0; (known = words->key(i, &wants)); i++) {
+		size_t far = distance(key, known, TYPING_ERRORS);
+
+		if (far < least) {
+			least = far;
+			near = known;
+		}
+	}
+	return near;
+}
+
+static const char *wanted_of(const struct settings_words *words, const char *key)
+{
+	const char *known, *wants = NULL;
+
+	for (size_t i = 0; (known = words->key(i, &wants)); i++)
+		if (!strcmp(known, key))
+			return wants;
+	return NULL;
+}
+
+static void advise(struct reading *reading, const char *format, const char *with)
+{
+	size_t used = strlen(reading->error);
+
+	if (used < reading->error_size)
+		snprintf(reading->error + used, reading->error_size - used, format, with);
+}
+
+static void key_unknown(struct reading *reading, const char *key)
+{
+	const char *near;
+
+	fail(reading, -ENOENT, "unknown key", key);
+	if (!reading->words)
+		return;
+	near = key_near(reading->words, key);
+	if (near)
+		advise(reading, ": is \"%s\" meant?", near);
+	else
+		advise(reading, ": take it out; %s has those that there are",
+		        reading->words->manual);
+}
+
+static void value_bad(struct reading *reading, const char *key)
+{
+	const char *wants = reading->words ? wanted_of(reading->words, key) : NULL;
+
+	fail(reading, -EINVAL, "bad value for", key);
+	if (wants)
+		advise(reading, ": it has to be %s", wants);
+}
+
 static int setting_in(void *context, const char *section, const char *key, const char *value)
 {
 	struct reading *reading = context;
@@ -45,9 +131,9 @@ static int setting_in(void *context, const char *section, const char *key, const
 	}
 	err = reading->take(reading->context, key, value);
 	if (err == -ENOENT)
-		fail(reading, err, "unknown key", key);
+		key_unknown(reading, key);
 	else if (err == -EINVAL)
-		fail(reading, err, "bad value for", key);
+		value_bad(reading, key);
 	else if (err)
 		fail(reading, err, strerror(-err), key);
 	return 1;
@@ -80,12 +166,13 @@ static char *line_next(char *line, int size, void *context)
 	return line;
 }
 
-int settings_parse(const char *text, const char *name, setting_take take, void *context,
-        char *error, size_t error_size)
+int settings_parse(const char *text, const char *name, setting_take take,
+        const struct settings_words *words, void *context, char *error, size_t error_size)
 {
 	struct reading reading = {.rest = text,
 	        .name = name,
 	        .take = take,
+	        .words = words,
 	        .context = context,
 	        .error = error,
 	        .error_size = error_size};
@@ -125,8 +212,8 @@ static int file_read(const char *path, char **text)
 	return 0;
 }
 
-int settings_read(
-        const char *path, setting_take take, void *context, char *error, size_t error_size)
+int settings_read(const char *path, setting_take take, const struct settings_words *words,
+        void *context, char *error, size_t error_size)
 {
 	CLEANUP_FREE char *text = NULL;
 	int err = file_read(path, &text);
@@ -135,7 +222,52 @@ int settings_read(
 		snprintf(error, error_size, "%s: %s", path, strerror(-err));
 		return err;
 	}
-	return settings_parse(text, path, take, context, error, error_size);
+	return settings_parse(text, path, take, words, context, error, error_size);
+}
+
+/* The last line of a key. */
+struct looking {
+	struct reading reading;
+	const char *key;
+	int line; /* 0: nowhere */
+};
+
+static int key_seen(void *context, const char *section, const char *key, const char *value)
+{
+	struct looking *looking = context;
+
+	if (!strcmp(key, looking->key))
+		looking->line = looking->reading.line;
+	return 1;
+}
+
+static int line_of(const char *path, const char *key)
+{
+	CLEANUP_FREE char *text = NULL;
+	struct looking looking = {.key = key};
+
+	if (file_read(path, &text))
+		return 0;
+	looking.reading.rest = text;
+	ini_parse_stream(line_next, &looking.reading, key_seen, &looking);
+	return looking.line;
+}
+
+void settings_blame(
+        const char *path, const char *key, char *error, size_t error_size, const char *format, ...)
+{
+	int line = line_of(path, key), used;
+	va_list args;
+
+	if (line)
+		used = snprintf(error, error_size, "%s:%d: %s: ", path, line, key);
+	else
+		used = snprintf(error, error_size, "%s: %s: ", path, key);
+	if (used < 0 || (size_t)used >= error_size)
+		return;
+	va_start(args, format);
+	vsnprintf(error + used, error_size - used, format, args);
+	va_end(args);
 }
 
 int setting_text(char **target, const char *value)
@@ -149,6 +281,33 @@ int setting_text(char **target, const char *value)
 		return -ENOMEM;
 	free(*target);
 	*target = copy;
+	return 0;
+}
+
+/* Where the file @path is, from the root on; NULL: no such place, or no memory. */
+static char *folder_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	CLEANUP_FREE char *folder = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
+
+	return folder ? realpath(folder, NULL) : NULL;
+}
+
+int setting_path(char **target, const char *beside, const char *scheme, const char *value)
+{
+	const char *path = value + strlen(scheme);
+	CLEANUP_FREE char *folder = NULL;
+	char *whole;
+
+	if (strncmp(value, scheme, strlen(scheme)) || !*path)
+		return -EINVAL;
+	if (*path == '/')
+		return setting_text(target, value);
+	folder = folder_of(beside);
+	if (!folder || asprintf(&whole, "%s%s/%s", scheme, folder, path) < 0)
+		return -ENOMEM;
+	free(*target);
+	*target = whole;
 	return 0;
 }
 

@@ -16,12 +16,19 @@ static int take(void *context, const char *key, const char *value)
 	return deadlines_set(context, key, value);
 }
 
+static const char *key(size_t index, const char **wants)
+{
+	*wants = DEADLINES_WANT;
+	return deadlines_key(index);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	static const struct settings_words words = {"tether.conf(5)", key};
 	struct deadlines deadlines = deadlines_default;
 	CLEANUP_FREE char *text = strndup((const char *)data, size);
 	char error[64] = "";
-	int err = settings_parse(text, "f", take, &deadlines, error, sizeof(error));
+	int err = settings_parse(text, "f", take, &words, &deadlines, error, sizeof(error));
 
 	/* An error is always said, and nothing is said without one. */
 	if (!err != !*error)

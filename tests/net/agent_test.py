@@ -281,12 +281,46 @@ def settings_are_checked():
     with Agent(start=False) as agent:
         good = agent.read("agent.conf")
         assert check(good) == (0, "")
-        lines = good.count("\n")
-        assert check(good + "stopp_ms = 3\n") == (2, f'tether-agent: bad.conf:{lines + 1}: unknown key "stopp_ms"')
-        assert check(good + "stop_ms = soon\n") == (2, f'tether-agent: bad.conf:{lines + 1}: bad value for "stop_ms"')
-        assert check(good.replace("role = host\n", "")) == (2, 'tether-agent: bad.conf: "role" is not said')
-        assert check(good.replace("hyp1", "hyp/1"))[0] == 2
-        assert check(good.replace("unix:", "tls:"))[0] == 2
+        end = good.count("\n") + 1
+        line = {text.split()[0]: number for number, text in enumerate(good.splitlines(), 1)}
+
+        def replaced(key, value):
+            return good.replace(f"{key} = {agent.settings[key]}\n", f"{key} = {value}\n")
+
+        # The line, what is wrong with it, and what to do.
+        for text, said in (
+                (good + "stopp_ms = 3\n", f'bad.conf:{end}: unknown key "stopp_ms": is "stop_ms" meant?'),
+                (good + "colour = 3\n", f'bad.conf:{end}: unknown key "colour": take it out; tether.conf(5) has those that there are'),
+                (good + "stop_ms = soon\n",
+                 f'bad.conf:{end}: bad value for "stop_ms": it has to be a number of milliseconds from 1 to 3600000'),
+                (good + "stop_ms\n", f'bad.conf:{end}: not a line of the form "key = value"'),
+                (good.replace("role = host\n", ""), 'bad.conf: "role" is not said: add a line "role = ...": host'),
+                (replaced("role", "boss"), f'bad.conf:{line["role"]}: bad value for "role": it has to be host'),
+                (replaced("name", "hyp/1"), f'bad.conf:{line["name"]}: bad value for "name": it has to be this server\'s name: '
+                 'letters, digits and _.-:@'),
+                (replaced("root", "tcp:1.2.3.4:5"), f'bad.conf:{line["root"]}: bad value for "root": it has to be where '
+                 'tether-smd listens: unix:/PATH or tls:ADDRESS:PORT'),
+                (replaced("driver", "/bin/true"), f'bad.conf:{line["driver"]}: bad value for "driver": it has to be exec:/PATH, of an '
+                 'executable'),
+                (replaced("log_level", "loud"), f'bad.conf:{line["log_level"]}: bad value for "log_level": it has to be none, error, '
+                 'warn, info or debug'),
+                (good + "socket_mode = 999\n", f'bad.conf:{end}: bad value for "socket_mode": it has to be a file mode in octal, at '
+                 'most 0777'),
+                *((good + f"metrics = {where}\n", f'bad.conf:{end}: bad value for "metrics": it has to be none, 127.0.0.1:PORT, '
+                   '[::1]:PORT or unix:/PATH: only this machine may ask')
+                  for where in ("0.0.0.0:9710", "10.0.0.1:9710", "[::]:9710", "127.0.0.1", "127.0.0.1:0", "9710", "here:9710")),
+                (replaced("driver", "exec:/nonexistent/driver"),
+                 f'bad.conf:{line["driver"]}: driver: /nonexistent/driver is not there: No such file or directory'),
+                (replaced("driver", "exec:agent.conf"),
+                 f'bad.conf:{line["driver"]}: driver: agent.conf cannot be executed by uid {os.geteuid()}: name an executable'),
+                (replaced("state_dir", "agent.conf"),
+                 f'bad.conf:{line["state_dir"]}: state_dir: agent.conf is no directory: name another'),
+                (replaced("socket_dir", "none"), f'bad.conf:{line["socket_dir"]}: socket_dir: none is not there: make it, or have '
+                 'the service manager make it')):
+            assert check(text) == (2, f"tether-agent: {said}"), (said, check(text))
+        for text in (replaced("driver", "exec:driver"), replaced("state_dir", "state"), replaced("root", "unix:root.sock"),
+                     *(good + f"metrics = {where}\n" for where in ("127.0.0.1:9710", "[::1]:9710", "unix:metrics.sock", "none"))):
+            assert check(text) == (0, ""), check(text)
         assert subprocess.run([AGENT, "--nonsense"], capture_output=True).returncode == 2
         assert subprocess.run([AGENT, "--version"], capture_output=True).returncode == 0
         assert subprocess.run([AGENT, "--help"], capture_output=True).returncode == 0

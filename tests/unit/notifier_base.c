@@ -89,11 +89,114 @@ static void settings_say_which_line_is_wrong(void **state)
 
 		print_message("# %s\n", rows[i].what);
 		assert_int_equal(
-		        settings_parse(rows[i].text, "f", take, taken, error, sizeof(error)),
+		        settings_parse(rows[i].text, "f", take, NULL, taken, error, sizeof(error)),
 		        rows[i].err);
 		assert_string_equal(taken, rows[i].taken);
 		assert_string_equal(error, rows[i].error);
 	}
+}
+
+static const char *known_key(size_t index, const char **wants)
+{
+	static const char *const keys[][2] = {
+	        {"name", "a name"}, {"root", NULL}, {"stop_ms", "a number of milliseconds"}};
+
+	if (index >= ARRAY_SIZE(keys))
+		return NULL;
+	*wants = keys[index][1];
+	return keys[index][0];
+}
+
+static void errors_say_what_to_do(void **state)
+{
+	static const struct settings_words words = {"tether.conf(5)", known_key};
+	static const struct {
+		const char *text, *error;
+	} rows[] = {
+	        {"nmae = x\n", "f:1: unknown key \"nmae\": is \"name\" meant?"},
+	        {"nam = x\n", "f:1: unknown key \"nam\": is \"name\" meant?"},
+	        {"roots = x\n", "f:1: unknown key \"roots\": is \"root\" meant?"},
+	        {"\nstopms = 5\n", "f:2: unknown key \"stopms\": is \"stop_ms\" meant?"},
+	        {"colour = red\n", "f:1: unknown key \"colour\": take it out; tether.conf(5) has "
+	                           "those that there are"},
+	        {"name =\n", "f:1: bad value for \"name\": it has to be a name"},
+	        {"root =\n", "f:1: bad value for \"root\""},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		char taken[256] = "", error[256] = "";
+
+		assert_int_not_equal(settings_parse(rows[i].text, "f", take, &words, taken, error,
+		                             sizeof(error)),
+		        0);
+		assert_string_equal(error, rows[i].error);
+	}
+}
+
+/* A file of its own, which is gone afterwards. */
+static void with_file(const char *text, void (*look)(const char *path))
+{
+	char folder[] = "/tmp/notifier_base.XXXXXX", path[64];
+	FILE *file;
+
+	assert_non_null(mkdtemp(folder));
+	snprintf(path, sizeof(path), "%s/agent.conf", folder);
+	file = fopen(path, "we");
+	assert_non_null(file);
+	fputs(text, file);
+	fclose(file);
+	look(path);
+	unlink(path);
+	rmdir(folder);
+}
+
+static void blamed(const char *path)
+{
+	char error[256], expected[256];
+
+	settings_blame(path, "root", error, sizeof(error), "nobody is at %s", "/run/x");
+	snprintf(expected, sizeof(expected), "%s:4: root: nobody is at /run/x", path);
+	assert_string_equal(error, expected);
+	settings_blame(path, "driver", error, sizeof(error), "is not said");
+	snprintf(expected, sizeof(expected), "%s: driver: is not said", path);
+	assert_string_equal(error, expected);
+	settings_blame("/nonexistent", "root", error, sizeof(error), "x");
+	assert_string_equal(error, "/nonexistent: root: x");
+	settings_blame(path, "root", error, 5, "nobody");
+	assert_int_equal(strlen(error), 4);
+}
+
+static void value_that_turns_out_wrong_is_blamed_on_its_last_line(void **state)
+{
+	with_file("root = a\n# root = b\nname = c\n  root = d\n", blamed);
+}
+
+static void taken_from_the_files_folder(const char *path)
+{
+	char *target = NULL, expected[256];
+	const char *slash = strrchr(path, '/');
+
+	assert_int_equal(setting_path(&target, path, "", "a/b"), 0);
+	snprintf(expected, sizeof(expected), "%.*s/a/b", (int)(slash - path), path);
+	assert_string_equal(target, expected);
+	assert_int_equal(setting_path(&target, path, "unix:", "unix:a.sock"), 0);
+	snprintf(expected, sizeof(expected), "unix:%.*s/a.sock", (int)(slash - path), path);
+	assert_string_equal(target, expected);
+	free(target);
+}
+
+static void path_is_taken_from_where_the_file_is(void **state)
+{
+	char *target = NULL;
+
+	with_file("", taken_from_the_files_folder);
+	assert_int_equal(setting_path(&target, "/etc/agent.conf", "exec:", "exec:/a"), 0);
+	assert_string_equal(target, "exec:/a");
+	assert_int_equal(setting_path(&target, "/etc/agent.conf", "exec:", "exec:"), -EINVAL);
+	assert_int_equal(setting_path(&target, "/etc/agent.conf", "exec:", "/a"), -EINVAL);
+	assert_int_equal(setting_path(&target, "/etc/agent.conf", "", ""), -EINVAL);
+	assert_string_equal(target, "exec:/a");
+	free(target);
 }
 
 static void line_too_long_is_not_cut(void **state)
@@ -101,7 +204,8 @@ static void line_too_long_is_not_cut(void **state)
 	char text[1024] = "name = ", taken[1024] = "", error[256];
 
 	memset(text + 7, 'x', sizeof(text) - 8);
-	assert_int_equal(settings_parse(text, "f", take, taken, error, sizeof(error)), -EINVAL);
+	assert_int_equal(
+	        settings_parse(text, "f", take, NULL, taken, error, sizeof(error)), -EINVAL);
 	assert_string_equal(taken, "");
 }
 
@@ -109,7 +213,8 @@ static void file_that_is_not_there_is_named(void **state)
 {
 	char error[256];
 
-	assert_int_equal(settings_read("/nonexistent/agent.conf", take, NULL, error, sizeof(error)),
+	assert_int_equal(
+	        settings_read("/nonexistent/agent.conf", take, NULL, NULL, error, sizeof(error)),
 	        -ENOENT);
 	assert_string_equal(error, "/nonexistent/agent.conf: No such file or directory");
 }
@@ -148,6 +253,9 @@ int main(void)
 	        cmocka_unit_test(a_log_may_be_opened_when_there_is_something_to_say),
 	        cmocka_unit_test(a_log_that_cannot_be_opened_later_says_nothing),
 	        cmocka_unit_test(settings_say_which_line_is_wrong),
+	        cmocka_unit_test(errors_say_what_to_do),
+	        cmocka_unit_test(value_that_turns_out_wrong_is_blamed_on_its_last_line),
+	        cmocka_unit_test(path_is_taken_from_where_the_file_is),
 	        cmocka_unit_test(line_too_long_is_not_cut),
 	        cmocka_unit_test(file_that_is_not_there_is_named),
 	        cmocka_unit_test(numbers_are_bounded),

@@ -185,8 +185,8 @@ static void settings_are_read(void **unused)
 
 static void a_wrong_setting_is_named_with_its_line(void **unused)
 {
-	static const char *const bad[] = {"listen = tcp:1\n", "listen = /run/x\n", "api = x\n",
-	        "journal = x\n", "fabric = maybe\n", "log_level = loud\n", "stop_ms = soon\n",
+	static const char *const bad[] = {"listen = tcp:1\n", "listen = /run/x\n", "api =\n",
+	        "journal =\n", "fabric = maybe\n", "log_level = loud\n", "stop_ms = soon\n",
 	        "stpo_ms = 5\n", "sm_socket =\n"};
 	struct smd_settings s;
 	char error[256];
