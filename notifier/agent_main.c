@@ -11,6 +11,7 @@
 #include "notifier/agent_settings.h"
 #include "notifier/base/cleanup.h"
 #include "notifier/base/log.h"
+#include "notifier/base/service.h"
 #include "notifier/base/version.h"
 #include "notifier/host_role.h"
 #include "tether.pb-c.h"
@@ -88,6 +89,7 @@ static void on_terminate(evutil_socket_t signal, short what, void *at)
 	struct agent *agent = at;
 
 	log_info("agent", "ends by signal %d", (int)signal);
+	service_stopping();
 	event_base_loopbreak(agent->base);
 }
 
@@ -96,10 +98,12 @@ static void on_reload(evutil_socket_t signal, short what, void *at)
 {
 	struct agent *agent = at;
 	struct agent_settings fresh;
-	char error[256] = "";
+	char error[512] = "";
 
+	service_reloading();
 	if (agent_settings_read(&fresh, agent->config, error, sizeof(error))) {
 		log_error("agent", "settings are kept: %s", error);
+		service_ready();
 		return;
 	}
 	agent->settings.deadlines = fresh.deadlines;
@@ -110,6 +114,7 @@ static void on_reload(evutil_socket_t signal, short what, void *at)
 	agent_settings_clear(&fresh);
 	log_info("agent", "settings read again");
 	agent->role->reload(agent->made);
+	service_ready();
 }
 
 /* agent_settings_read knows the same names. */

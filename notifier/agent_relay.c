@@ -8,9 +8,11 @@
 #include <string.h>
 
 #include "notifier/agent_credentials.h"
+#include "notifier/agent_report.h"
 #include "notifier/base/die_point.h"
 #include "notifier/base/log.h"
 #include "notifier/base/monotonic.h"
+#include "notifier/base/service.h"
 
 static const char *step_name(Tether__Step step)
 {
@@ -118,6 +120,7 @@ static const struct relay_outputs outputs = {
         .parent_send = parent_send,
         .order = order,
         .epoch_save = epoch_save,
+        .report = agent_report_send,
 };
 
 static const struct relay_outputs outputs_without_orders = {
@@ -125,6 +128,7 @@ static const struct relay_outputs outputs_without_orders = {
         .child_close = child_close,
         .parent_send = parent_send,
         .epoch_save = epoch_save,
+        .report = agent_report_send,
 };
 
 static void parent_opened(struct connection *connection, void *at)
@@ -149,9 +153,13 @@ static void parent_opened(struct connection *connection, void *at)
 	relay_hello_clear(&hello);
 }
 
-static void hello_answer_log(const struct agent_relay *agent, const Tether__HelloAnswer *answer)
+static void hello_answer_note(struct agent_relay *agent, const Tether__HelloAnswer *answer)
 {
 	const char *room = agent->settings->role;
+
+	agent->parent_is_here = answer->outcome == TETHER__OUTCOME__OUTCOME_DONE;
+	if (agent->parent_is_here)
+		service_status("%s is here", agent->settings->root);
 
 	if (answer->outcome == TETHER__OUTCOME__OUTCOME_DONE)
 		log_info(room, "the root is here, epoch %" PRIu64, answer->epoch);
@@ -185,7 +193,7 @@ static void parent_frame(struct connection *connection, Tether__Frame *frame, vo
 	if (is_left_behind(agent, frame))
 		return;
 	if (frame->body_case == TETHER__FRAME__BODY_HELLO_ANSWER) {
-		hello_answer_log(agent, frame->hello_answer);
+		hello_answer_note(agent, frame->hello_answer);
 	} else if (frame->body_case == TETHER__FRAME__BODY_EVENT) {
 		log_info(room, "migration %" PRIu64 " epoch %" PRIu64 ": %s.%u",
 		        frame->event->migration, frame->event->epoch, step_name(frame->event->step),
@@ -205,6 +213,8 @@ static void parent_closed(struct connection *connection, int reason, const char 
 	struct agent_relay *agent = at;
 
 	log_warn(agent->settings->role, "the root is away: %s", text);
+	agent->parent_is_here = false;
+	service_status("%s is away: %s", agent->settings->root, text);
 	relay_parent_lost(agent->relay);
 }
 
@@ -249,6 +259,7 @@ void agent_relay_tell(struct agent_relay *agent)
 	if (!agent->parent)
 		log_error(agent->settings->role, "no link to %s: %s", agent->settings->root,
 		        strerror(errno));
+	service_ready();
 }
 
 static void credentials_read_again(struct agent_relay *agent)
@@ -320,10 +331,12 @@ int agent_relay_open(struct agent_relay *agent, struct event_base *base,
 		return err;
 	}
 	err = relay_make(agent, epoch);
-	if (err) {
+	if (err)
 		log_error(settings->role, "%s", strerror(-err));
+	else
+		err = agent_report_open(agent);
+	if (err)
 		agent_relay_close(agent);
-	}
 	return err;
 }
 
@@ -331,6 +344,7 @@ void agent_relay_close(struct agent_relay *agent)
 {
 	if (!agent->base)
 		return;
+	agent_report_close(agent);
 	connection_destroy(agent->parent);
 	relay_destroy(agent->relay);
 	if (agent->tick)

@@ -16,6 +16,7 @@
 #include "notifier/relay.h"
 
 struct event_base;
+struct metrics_server;
 
 /* What the role does. As in struct relay_outputs where it has the same name. */
 struct agent_role {
@@ -40,6 +41,8 @@ struct agent_relay {
 	struct credentials *credentials; /* NULL: no link is over TLS */
 	struct connection *parent;       /* NULL until there is something to tell it */
 	char failure[160];               /* of the last attempt to reach it; "": it was reached */
+	bool parent_is_here;             /* it has let this agent in */
+	struct metrics_server *metrics;  /* NULL: nobody may ask */
 };
 
 /* Take the epoch from settings->state_dir, and make the relay. @settings stay the caller's and are

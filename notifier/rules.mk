@@ -24,9 +24,15 @@ RELAY_SOURCES := notifier/relay.c notifier/relay_events.c notifier/relay_handing
 	notifier/children.c notifier/host_behind.c \
 	notifier/registration.c notifier/registration_requests.c notifier/registration_above.c notifier/registration_hello.c \
 	notifier/barrier.c notifier/interest.c notifier/tally.c notifier/name_hash.c notifier/answer_merge.c notifier/number_scope.c
+# Whoever is told how a daemon is: Prometheus, the service manager.
+METRICS_SOURCES := notifier/metrics_text.c notifier/metrics_server.c notifier/agent_metrics.c notifier/http_listener.c
+SERVICE_SOURCES := notifier/base/service.c
 LINK_LIBS := -levent_core -lprotobuf-c -lssl -lcrypto $(SETTINGS_LIBS)
 
 $(call unit_test,base_die_point,notifier/base/die_point.c,)
+$(call unit_test,base_service,$(SERVICE_SOURCES),)
+$(call unit_test,notifier_metrics,notifier/metrics_text.c notifier/agent_metrics.c $(SETTINGS_SOURCES) $(WIRE_SOURCES),\
+	-lprotobuf-c $(SETTINGS_LIBS))
 $(call unit_test,base_name,$(NAME_SOURCES),)
 $(call unit_test,notifier_frame,$(FRAME_SOURCES),-lprotobuf-c)
 RELAY_TEST_SOURCES := tests/unit/relay_harness.c $(RELAY_SOURCES) $(FRAME_SOURCES)
@@ -42,11 +48,11 @@ $(call unit_test,notifier_tree,tests/unit/relay_tree.c $(RELAY_SOURCES) $(FRAME_
 $(call unit_test,notifier_interest,notifier/interest.c $(WIRE_SOURCES),-lprotobuf-c)
 $(call unit_test,notifier_base,$(BASE_SOURCES) $(SETTINGS_SOURCES),$(SETTINGS_LIBS))
 
-AGENT_SOURCES := notifier/agent_main.c notifier/agent_settings.c notifier/agent_credentials.c notifier/agent_relay.c notifier/host_role.c notifier/host_orders.c \
+AGENT_SOURCES := notifier/agent_main.c notifier/agent_settings.c notifier/agent_credentials.c notifier/agent_relay.c notifier/agent_report.c notifier/host_role.c notifier/host_orders.c \
 	notifier/host_inventory.c notifier/vm_links.c notifier/epoch_file.c notifier/driver.c notifier/driver_exec.c \
 	notifier/driver_keeper.c $(NAME_SOURCES)
-$(call program,tether-agent,$(AGENT_SOURCES) $(RELAY_SOURCES) $(LINK_SOURCES) $(BASE_SOURCES) $(SETTINGS_SOURCES),\
-	$(LINK_LIBS) $(SETTINGS_LIBS) -ljson-c)
+$(call program,tether-agent,$(AGENT_SOURCES) $(RELAY_SOURCES) $(LINK_SOURCES) $(BASE_SOURCES) $(SETTINGS_SOURCES) \
+	$(METRICS_SOURCES) $(SERVICE_SOURCES),$(LINK_LIBS) $(SETTINGS_LIBS) -levent_extra -ljson-c)
 
 # A private CA; tether and tests.
 AUTHORITY_SOURCES := sm-side/authority.c

@@ -8,62 +8,25 @@
 
 #include <event2/event.h>
 #include <event2/http.h>
-#include <event2/listener.h>
 
-#include "notifier/base/log.h"
 #include "notifier/channel_unix.h"
+#include "notifier/http_listener.h"
 
 enum {
 	BODY_MAX_BYTES = 64 << 10,
 	HEADERS_MAX_BYTES = 8 << 10,
-	ACCEPT_PAUSE_MS = 100,
 };
-
-/* A listener that evhttp has bound tells of errors in evhttp's name, so there is one in a process.
- */
-static struct api *the_api;
-
-/* What waits stays acceptable: without a pause the loop would do nothing else. */
-static void accepting_failed(struct evconnlistener *listener, void *of_evhttp)
-{
-	struct timeval pause = {0, ACCEPT_PAUSE_MS * 1000};
-
-	log_error("api", "nobody can be accepted, accepting pauses: %s", strerror(errno));
-	evconnlistener_disable(listener);
-	evtimer_add(the_api->again, &pause);
-}
-
-static void accepting_again(evutil_socket_t unused, short what, void *context)
-{
-	struct api *api = context;
-
-	evconnlistener_enable(api->listener);
-}
 
 static int listen_at(struct api *api, const char *path)
 {
-	struct evconnlistener *listener;
 	int fd;
 	int err = channel_unix_listen(path, 0600, &fd);
 
 	if (err)
 		return err;
 	api->path = strdup(path);
-	/* Backlog 0: it listens already. */
-	listener = evconnlistener_new(
-	        api->base, NULL, NULL, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
-	if (!listener) {
-		close(fd);
-		return -ENOMEM;
-	}
-	if (!evhttp_bind_listener(api->http, listener)) {
-		evconnlistener_free(listener);
-		return -ENOMEM;
-	}
-	the_api = api;
-	api->listener = listener;
-	evconnlistener_set_error_cb(listener, accepting_failed);
-	return 0;
+	api->listener = http_listener_create(api->base, api->http, fd, "api");
+	return api->path && api->listener ? 0 : -ENOMEM;
 }
 
 struct api *api_create(struct event_base *base, const char *path)
@@ -74,9 +37,8 @@ struct api *api_create(struct event_base *base, const char *path)
 	if (!api)
 		return NULL;
 	api->base = base;
-	api->again = evtimer_new(base, accepting_again, api);
 	api->http = evhttp_new(base);
-	if (api->http && api->again) {
+	if (api->http) {
 		evhttp_set_allowed_methods(
 		        api->http, EVHTTP_REQ_GET | EVHTTP_REQ_POST | EVHTTP_REQ_DELETE);
 		evhttp_set_max_body_size(api->http, BODY_MAX_BYTES);
@@ -118,8 +80,7 @@ void api_destroy(struct api *api)
 	api_followed_clear(api);
 	if (api->http)
 		evhttp_free(api->http);
-	if (api->again)
-		event_free(api->again);
+	http_listener_destroy(api->listener);
 	if (api->path)
 		unlink(api->path);
 	free(api->path);

@@ -21,6 +21,7 @@ struct dry_run;
 struct evacuator;
 struct evhttp_request;
 struct followed;
+struct http_listener;
 struct json_object;
 struct plan_client;
 
@@ -41,8 +42,7 @@ struct waiter {
 struct api {
 	struct event_base *base;
 	struct evhttp *http;
-	struct evconnlistener *listener; /* http's */
-	struct event *again;
+	struct http_listener *listener; /* http's */
 	char *path;
 	struct conductor *conductor;
 	struct evacuator *evacuator;

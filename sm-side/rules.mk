@@ -18,7 +18,7 @@ SMD_SOURCES := sm-side/smd_main.c sm-side/smd_settings.c sm-side/api.c sm-side/a
 	sm-side/plan_evidence.c sm-side/evacuation.c sm-side/evacuation_room.c sm-side/evacuation_record.c sm-side/evacuator.c sm-side/evacuation_json.c sm-side/api_evacuations.c \
 	sm-side/admission.c sm-side/whereabouts.c sm-side/owners.c sm-side/sm_talk.c sm-side/sm_paths.c sm-side/sm_link.c $(ROOT_SOURCES) \
 	$(JOURNAL_SOURCES) $(LEDGER_SOURCES) \
-	$(RELAY_SOURCES) $(LINK_SOURCES) $(BASE_SOURCES) $(SETTINGS_SOURCES) $(NAME_SOURCES)
+	$(RELAY_SOURCES) $(LINK_SOURCES) $(BASE_SOURCES) $(SETTINGS_SOURCES) $(NAME_SOURCES) $(METRICS_SOURCES) $(SERVICE_SOURCES)
 SMD_LIBS := $(LINK_LIBS) -levent_extra -ljson-c -lsqlite3 $(SETTINGS_LIBS)
 
 $(call program,tether-smd,$(sort $(SMD_SOURCES)),$(SMD_LIBS))

@@ -2,12 +2,13 @@
 """tether-agent in the host role: its relay over real sockets, its root, its start, restarts and end."""
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from agent_harness import AGENT, VERSION, WRAP, Agent, answered, run_tests  # noqa: E402
+from agent_harness import AGENT, PATIENCE_S, VERSION, WRAP, Agent, answered, run_tests  # noqa: E402
 
 
 def hello_says_what_the_driver_found():
@@ -272,6 +273,133 @@ def second_agent_in_the_same_directory_is_refused():
         agent.answer("STOP")
 
 
+def agent_says_how_it_is_when_it_is_asked():
+    with Agent() as agent:
+        agent.shim()
+        agent.shim(name="vm1/11.1")
+        agent.event("STOP", epoch=9, deadline_ms=60000)
+        agent.answer("STOP")
+        agent.down({"report": {"request": 77}})
+        report = agent.root.frame("report")
+        assert (report["request"], report["name"], report["role"]) == (77, "hyp1", "ROLE_HOST"), report
+        assert report["vms"] == [{"name": "vm1", "processes": 2}] and report["epoch"] == 9, report
+        assert report["version"] in subprocess.run([AGENT, "--version"], capture_output=True, text=True).stdout, report
+        counters = {counter["name"]: counter.get("value", 0) for counter in report["counters"]}
+        assert counters["events"] == 1 and counters["late_answers"] == 0, counters
+
+
+class Metrics:
+    """What an agent tells Prometheus at a port of this machine, or at a unix socket."""
+
+    def __init__(self, address):
+        self.address = address
+
+    def connect(self):
+        if self.address.startswith("unix:"):
+            sock = socket.socket(socket.AF_UNIX)
+            sock.connect(self.address[len("unix:"):])
+        else:
+            host, port = self.address.rsplit(":", 1)
+            sock = socket.create_connection((host.strip("[]"), int(port)))
+        sock.settimeout(PATIENCE_S)
+        return sock
+
+    def ask(self, request="GET /metrics"):
+        """(status, body)"""
+        with self.connect() as sock:
+            sock.sendall(f"{request} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+            answer = b""
+            while more := sock.recv(65536):
+                answer += more
+        head, _, body = answer.partition(b"\r\n\r\n")
+        return int(head.split()[1]), body.decode()
+
+    def values(self):
+        """{name, with its labels: value}; each family once, each sample of the family that was announced last."""
+        status, body = self.ask()
+        assert status == 200 and body.endswith("\n"), (status, body)
+        found, families = {}, []
+        for line in body.splitlines():
+            if line.startswith("# TYPE "):
+                families.append(line.split()[2])
+            elif not line.startswith("#"):
+                name, value = line.rsplit(" ", 1)
+                assert name.split("{")[0] == families[-1], (line, families[-1])
+                found[name] = int(value)
+        assert len(set(families)) == len(families), families
+        return found
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
+
+
+def prometheus_is_told():
+    with Agent(start=False) as agent:
+        for address in (f"127.0.0.1:{free_port()}", "unix:" + agent.path("metrics.sock")):
+            agent.write("agent.conf", agent.read("agent.conf").split("metrics =")[0] + f"metrics = {address}\n")
+            agent.start()
+            agent.shim()
+            metrics = Metrics(address)
+            values = metrics.values()
+            assert values["tether_agent_parent_connected"] == 1 and values["tether_agent_vms"] == 1, values
+            assert values['tether_agent_processes{vm="vm1"}'] == 1 and values["tether_agent_events_total"] == 0, values
+            agent.event("STOP", sequence=2)
+            agent.answer("STOP", 2)
+            assert metrics.values()["tether_agent_events_total"] == 1
+            assert metrics.ask("GET /")[0] == 404
+            assert metrics.ask("DELETE /metrics")[0] in (405, 501)
+            agent.process.send_signal(signal.SIGTERM)
+            assert agent.process.wait(10) == 0
+            agent.root.closed(agent.link)
+        assert not os.path.exists(agent.path("metrics.sock"))
+
+
+def who_asks_for_metrics_and_does_not_read_holds_nobody_up():
+    with Agent(start=False) as agent:
+        address = "unix:" + agent.path("metrics.sock")
+        agent.write("agent.conf", agent.read("agent.conf") + f"metrics = {address}\n")
+        agent.start()
+        idle = [Metrics(address).connect() for _ in range(50)]
+        for sock in idle[:25]:
+            sock.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 20)
+        for sock in idle[25:]:
+            sock.sendall(b"GET /metr")
+        shim = agent.shim()
+        agent.event("STOP", to_vm=True)
+        answered(shim, shim.frame("event"))
+        assert agent.answer("STOP")["outcome"] == "OUTCOME_DONE"
+        assert Metrics(address).values()["tether_agent_vms"] == 1
+        for sock in idle:
+            sock.close()
+
+
+def service_manager_is_told():
+    with Agent(start=False) as agent:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+            manager.bind(agent.path("notify"))
+            manager.settimeout(PATIENCE_S)
+
+            def told(word):
+                while True:
+                    said = manager.recv(1024).decode()
+                    if said.startswith(word):
+                        return said
+
+            agent.start(env={"NOTIFY_SOCKET": agent.path("notify")})
+            told("READY=1")
+            assert "root.sock is here" in told("STATUS=")
+            agent.process.send_signal(signal.SIGHUP)
+            assert "MONOTONIC_USEC=" in told("RELOADING=1")
+            told("READY=1")
+            agent.root.close(agent.link)
+            assert "is away" in told("STATUS=")
+            agent.welcome()
+            agent.process.send_signal(signal.SIGTERM)
+            told("STOPPING=1")
+
+
 def settings_are_checked():
     def check(text):
         agent.write("bad.conf", text)
@@ -349,6 +477,10 @@ TESTS = [
     socket_directory_must_be_there,
     sigterm_leaves_nothing_behind,
     second_agent_in_the_same_directory_is_refused,
+    agent_says_how_it_is_when_it_is_asked,
+    prometheus_is_told,
+    who_asks_for_metrics_and_does_not_read_holds_nobody_up,
+    service_manager_is_told,
     settings_are_checked,
 ]
 if WRAP:  # it knows no pidfd_open(2), so the agent learns of a process's end by the deadline only
