@@ -18,6 +18,7 @@ enum { PORT_BYTES = 4096 };
 
 struct port {
 	struct session session;
+	char *path;     /* of the device; NULL: not known */
 	bool has_begun; /* our mark was written to whoever is there */
 	uint8_t mark[SESSION_MARK_BYTES];
 	size_t mark_left; /* of it */
@@ -93,6 +94,7 @@ static int virtio_connect(struct channel *channel, const char *path)
 		close(fd);
 		return err;
 	}
+	((struct port *)channel->state)->path = strdup(path);
 	return -EINPROGRESS;
 }
 
@@ -150,6 +152,15 @@ static int mark_write(struct channel *channel)
 	return port->session.owes_mark ? -EINPROGRESS : 0;
 }
 
+/* The port was unplugged; behind the path may be another by now. */
+static bool is_unplugged(const struct port *port, const struct stat *device)
+{
+	struct stat status;
+
+	return port->path && (stat(port->path, &status) || status.st_dev != device->st_dev ||
+	                             status.st_ino != device->st_ino);
+}
+
 /* The device says that nobody is there for as long as it is so, the socket is of no more use. */
 static int nobody_there(struct channel *channel)
 {
@@ -160,7 +171,9 @@ static int nobody_there(struct channel *channel)
 	port->mark_left = 0;
 	if (fstat(channel->fd, &status))
 		return -errno;
-	return S_ISSOCK(status.st_mode) ? -EPIPE : -EHOSTDOWN;
+	if (S_ISSOCK(status.st_mode))
+		return -EPIPE;
+	return is_unplugged(port, &status) ? -ENODEV : -EHOSTDOWN;
 }
 
 static int virtio_connected(struct channel *channel)
@@ -241,10 +254,14 @@ static ssize_t virtio_send(struct channel *channel, const void *bytes, size_t si
 
 static void virtio_close(struct channel *channel)
 {
+	struct port *port = channel->state;
+
 	if (channel->fd >= 0)
 		close(channel->fd);
 	channel->fd = -1;
-	free(channel->state);
+	if (port)
+		free(port->path);
+	free(port);
 	channel->state = NULL;
 }
 

@@ -269,6 +269,20 @@ static void path_says_which_end_it_is(void **state)
 	place_remove(&place);
 }
 
+/* And may be plugged in again, as another device. */
+static void device_that_is_unplugged_has_failed(void **state)
+{
+	struct channel guest = {.fd = -1};
+	struct terminal terminal;
+
+	terminal_make(&terminal);
+	assert_int_equal(channel_virtio_ops.connect(&guest, terminal.path), -EINPROGRESS);
+	assert_int_equal(guest.ops->connected(&guest), -ENOLINK);
+	close(terminal.master);
+	assert_int_equal(guest.ops->connected(&guest), -ENODEV);
+	channel_close(&guest);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -279,6 +293,7 @@ int main(void)
 	        cmocka_unit_test(full_port_takes_all_in_the_end),
 	        cmocka_unit_test(device_says_that_nobody_is_there),
 	        cmocka_unit_test(path_says_which_end_it_is),
+	        cmocka_unit_test(device_that_is_unplugged_has_failed),
 	};
 
 	signal(SIGPIPE, SIG_IGN);
