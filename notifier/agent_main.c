@@ -13,6 +13,7 @@
 #include "notifier/base/log.h"
 #include "notifier/base/service.h"
 #include "notifier/base/version.h"
+#include "notifier/guest_role.h"
 #include "notifier/host_role.h"
 #include "tether.pb-c.h"
 
@@ -40,7 +41,7 @@ struct agent {
 	void *made; /* by it */
 };
 
-static const struct role *const roles[] = {&host_role};
+static const struct role *const roles[] = {&host_role, &guest_role};
 
 /* 0: go on; else the exit status plus one. */
 static int options_read(int count, char **arguments, struct options *options)

@@ -168,6 +168,13 @@ static void hello_answer_note(struct agent_relay *agent, const Tether__HelloAnsw
 		        answer->refusals[i]->reason, answer->refusals[i]->text);
 }
 
+static int welcome(struct agent_relay *agent, const Tether__HelloAnswer *answer)
+{
+	if (!agent->role->welcomed || answer->outcome != TETHER__OUTCOME__OUTCOME_DONE)
+		return 0;
+	return agent->role->welcomed(agent->owner, answer);
+}
+
 /*
  * An order that lay in the link while this agent was stopped: its root has given it up and may have
  * gone another way since. One that it still wants it gives again at the next HELLO.
@@ -188,19 +195,21 @@ static void parent_frame(struct connection *connection, Tether__Frame *frame, vo
 {
 	struct agent_relay *agent = at;
 	const char *room = agent->settings->role;
-	int err;
+	int err = 0;
 
 	if (is_left_behind(agent, frame))
 		return;
 	if (frame->body_case == TETHER__FRAME__BODY_HELLO_ANSWER) {
 		hello_answer_note(agent, frame->hello_answer);
+		err = welcome(agent, frame->hello_answer);
 	} else if (frame->body_case == TETHER__FRAME__BODY_EVENT) {
 		log_info(room, "migration %" PRIu64 " epoch %" PRIu64 ": %s.%u",
 		        frame->event->migration, frame->event->epoch, step_name(frame->event->step),
 		        frame->event->sequence);
 		die_point(DIE_RELAY, step_name(frame->event->step));
 	}
-	err = relay_parent_frame(agent->relay, frame, monotonic_ms());
+	if (!err)
+		err = relay_parent_frame(agent->relay, frame, monotonic_ms());
 	if (err == -ESTALE)
 		log_error(room, "this root is older than one seen before, it is not obeyed");
 	if (err)
@@ -246,9 +255,18 @@ struct connection_settings agent_relay_links(const struct agent_relay *agent)
 	return settings;
 }
 
-void agent_relay_tell(struct agent_relay *agent)
+static struct connection_settings parent_settings(const struct agent_relay *agent)
 {
 	struct connection_settings settings = agent_relay_links(agent);
+
+	if (agent->role->parent_settings)
+		agent->role->parent_settings(agent->owner, &settings);
+	return settings;
+}
+
+void agent_relay_tell(struct agent_relay *agent)
+{
+	struct connection_settings settings = parent_settings(agent);
 
 	if (agent->parent) {
 		connection_drop(agent->parent, "the host has changed");
@@ -274,7 +292,7 @@ static void credentials_read_again(struct agent_relay *agent)
 
 void agent_relay_reload(struct agent_relay *agent)
 {
-	struct connection_settings settings = agent_relay_links(agent);
+	struct connection_settings settings = parent_settings(agent);
 
 	if (agent->parent)
 		connection_settings_set(agent->parent, &settings);

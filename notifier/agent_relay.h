@@ -28,6 +28,11 @@ struct agent_role {
 	void (*order)(void *owner, const Tether__Event *event);
 	/* What HELLO says of the role beside its name; it stays the owner's. NULL: nothing. */
 	void (*hello)(void *owner, Tether__Hello *hello);
+	/* The parent has accepted it, and the relay does not know yet. Not 0: the link is not worth
+	 * keeping. NULL: nothing. */
+	int (*welcomed)(void *owner, const Tether__HelloAnswer *answer);
+	/* Of the link to the parent; @settings are those of links. NULL: the same. */
+	void (*parent_settings)(void *owner, struct connection_settings *settings);
 };
 
 struct agent_relay {

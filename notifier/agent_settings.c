@@ -2,6 +2,7 @@
 #include "notifier/agent_settings.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,8 @@
 #include "notifier/base/name.h"
 #include "notifier/base/settings.h"
 #include "notifier/channel_tls.h"
+#include "notifier/channel_vsock.h"
+#include "notifier/guest_channel.h"
 #include "notifier/metrics_address.h"
 
 /* One setting into *@target; @file: the settings', beside which relative paths are. */
@@ -20,7 +23,9 @@ typedef int text_take(char **target, const char *file, const char *value);
 
 static int role_take(char **target, const char *file, const char *value)
 {
-	return strcmp(value, "host") ? -EINVAL : setting_text(target, value);
+	if (strcmp(value, "host") != 0 && strcmp(value, "guest") != 0)
+		return -EINVAL;
+	return setting_text(target, value);
 }
 
 static int name_take(char **target, const char *file, const char *value)
@@ -31,11 +36,29 @@ static int name_take(char **target, const char *file, const char *value)
 static int address_take(char **target, const char *file, const char *value)
 {
 	const struct channel_ops *ops;
+	struct channel_vsock_peer peer;
 	const char *rest;
 
 	if (!strncmp(value, "unix:", 5))
 		return setting_path(target, file, "unix:", value);
-	return channel_address(value, &ops, &rest) ? -EINVAL : setting_text(target, value);
+	if (channel_address(value, &ops, &rest) ||
+	        (ops == &channel_vsock_ops && channel_vsock_address(rest, &peer)))
+		return -EINVAL;
+	return setting_text(target, value);
+}
+
+static int listen_take(char **target, const char *file, const char *value)
+{
+	return setting_path(target, file, "unix:", value);
+}
+
+static int guest_channel_take(char **target, const char *file, const char *value)
+{
+	struct guest_channel channel;
+
+	if (guest_channel_parse(value, &channel) || channel.kind > GUEST_CHANNEL_UNIX)
+		return -EINVAL;
+	return setting_text(target, value);
 }
 
 static int driver_take(char **target, const char *file, const char *value)
@@ -62,13 +85,17 @@ static const struct text_row {
 	text_take *take;
 	const char *wants; /* what it has to be, for whoever wrote something else */
 } texts[] = {
-        {"role", offsetof(struct agent_settings, role), NULL, role_take, "host"},
+        {"role", offsetof(struct agent_settings, role), NULL, role_take, "host or guest"},
         {"name", offsetof(struct agent_settings, name), NULL, name_take,
                 "this server's name: letters, digits and _.-:@"},
         {"root", offsetof(struct agent_settings, root), NULL, address_take,
-                "where tether-smd listens: unix:/PATH or tls:ADDRESS:PORT"},
+                "where tether-smd listens: unix:/PATH or tls:ADDRESS:PORT; of a guest "
+                "virtio:/PATH, vsock:CID:PORT or unix:/PATH"},
         {"driver", offsetof(struct agent_settings, driver), NULL, driver_take,
                 "exec:/PATH, of an executable"},
+        {"listen", offsetof(struct agent_settings, listen), "", listen_take, "unix:/PATH"},
+        {"guest_channel", offsetof(struct agent_settings, guest_channel), "none",
+                guest_channel_take, "none or unix"},
         {"state_dir", offsetof(struct agent_settings, state_dir), "/var/lib/tether", path_take,
                 "a directory"},
         {"socket_dir", offsetof(struct agent_settings, socket_dir), "/run/tether/vms", path_take,
@@ -84,6 +111,7 @@ static const struct {
 } others[] = {
         {"log_level", "none, error, warn, info or debug"},
         {"socket_mode", "a file mode in octal, at most 0777"},
+        {"vsock_port", "a number; 0 for none"},
 };
 
 static const char *key_of(size_t index, const char **wants)
@@ -107,6 +135,16 @@ static const char *key_of(size_t index, const char **wants)
 
 static const struct settings_words words = {"tether.conf(5)", key_of};
 
+/* What is not the same in every role. */
+static const struct role_standard {
+	const char *role, *key, *standard;
+} role_standards[] = {
+        {"guest", "name", ""},
+        {"guest", "root", "virtio:/dev/virtio-ports/org.tether.agent.0"},
+        {"guest", "driver", ""},
+        {"guest", "listen", "unix:/run/tether/agent.sock"},
+};
+
 static char **text_of(struct agent_settings *settings, const struct text_row *row)
 {
 	return (char **)((char *)settings + row->offset);
@@ -120,6 +158,17 @@ static int mode_take(struct agent_settings *settings, const char *value)
 	if (end == value || *end || *value == '-' || mode > 0777)
 		return -EINVAL;
 	settings->socket_mode = mode;
+	return 0;
+}
+
+static int vsock_port_take(struct agent_settings *settings, const char *value)
+{
+	char *end;
+	unsigned long port = strtoul(value, &end, 10);
+
+	if (*value < '0' || *value > '9' || *end || port >= UINT32_MAX)
+		return -EINVAL;
+	settings->vsock_port = (uint32_t)port;
 	return 0;
 }
 
@@ -141,6 +190,8 @@ static int take(void *context, const char *key, const char *value)
 		return log_level_parse(value, &settings->log_level);
 	if (!strcmp(key, "socket_mode"))
 		return mode_take(settings, value);
+	if (!strcmp(key, "vsock_port"))
+		return vsock_port_take(settings, value);
 	err = credentials_setting(&settings->tls, reading->file, key, value);
 	return err != -ENOENT ? err : deadlines_set(&settings->deadlines, key, value);
 }
@@ -160,20 +211,58 @@ static int tls_complete(struct agent_settings *settings, const char *path, char 
 	return -EINVAL;
 }
 
+static bool is_guest(const struct agent_settings *settings)
+{
+	return !strcmp(settings->role, "guest");
+}
+
+/* A guest has another parent than a host, and no driver. */
+static int role_complete(
+        struct agent_settings *settings, const char *path, char *error, size_t size)
+{
+	bool is_port =
+	        !strncmp(settings->root, "virtio:", 7) || !strncmp(settings->root, "vsock:", 6);
+
+	if (is_port && !is_guest(settings))
+		settings_blame(path, "root", error, size,
+		        "a host is no guest of another: unix:/PATH or tls:ADDRESS:PORT");
+	else if (!strncmp(settings->root, "tls:", 4) && is_guest(settings))
+		settings_blame(path, "root", error, size,
+		        "a guest has its host above: virtio:/PATH, vsock:CID:PORT or unix:/PATH");
+	else if (*settings->driver && is_guest(settings))
+		settings_blame(path, "driver", error, size, "a guest has none");
+	else
+		return tls_complete(settings, path, error, size);
+	return -EINVAL;
+}
+
+/* NULL: it has to be said. */
+static const char *standard_of(const struct agent_settings *settings, const struct text_row *row)
+{
+	for (size_t i = 0; settings->role && i < ARRAY_SIZE(role_standards); i++)
+		if (!strcmp(role_standards[i].role, settings->role) &&
+		        !strcmp(role_standards[i].key, row->key))
+			return role_standards[i].standard;
+	return row->standard;
+}
+
 static int complete(struct agent_settings *settings, const char *path, char *error, size_t size)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+		const char *standard = standard_of(settings, &texts[i]);
 		char **text = text_of(settings, &texts[i]);
 
-		if (!*text && !texts[i].standard) {
+		if (!*text && !standard) {
 			snprintf(error, size, "%s: \"%s\" is not said: add a line \"%s = ...\": %s",
 			        path, texts[i].key, texts[i].key, texts[i].wants);
 			return -EINVAL;
 		}
-		if (!*text && setting_text(text, texts[i].standard))
+		if (!*text)
+			*text = strdup(standard);
+		if (!*text)
 			return -ENOMEM;
 	}
-	return tls_complete(settings, path, error, size);
+	return role_complete(settings, path, error, size);
 }
 
 int agent_settings_read(

@@ -4,6 +4,7 @@
 #define TETHER_AGENT_SETTINGS_H
 
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "notifier/base/deadlines.h"
@@ -11,11 +12,14 @@
 #include "notifier/credentials_files.h"
 
 struct agent_settings {
-	char *role; /* "host" */
-	char *name;
-	char *root; /* unix:/run/tether/agents.sock, tls:10.0.0.1:4710 */
+	char *role; /* "host", "guest" */
+	char *name; /* of a guest "": its host says it */
+	char *root; /* unix:/run/tether/agents.sock, tls:10.0.0.1:4710; of a guest its host */
 	struct credentials_files tls;
-	char *driver; /* exec:/usr/lib/tether/driver */
+	char *driver;        /* exec:/usr/lib/tether/driver */
+	char *listen;        /* guest: unix:/run/tether/agent.sock */
+	char *guest_channel; /* host, of VMs of which the driver says none (guest_channel.h) */
+	uint32_t vsock_port; /* host: where guests connect; 0: nowhere */
 	char *state_dir;
 	char *socket_dir;
 	mode_t socket_mode;

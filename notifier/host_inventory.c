@@ -10,6 +10,7 @@
 
 #include "notifier/base/cleanup.h"
 #include "notifier/base/name.h"
+#include "notifier/guest_channel.h"
 
 enum { GID_BYTES = 16 };
 
@@ -164,12 +165,17 @@ const char *attributes_lacking(const Tether__Attributes *has, const Tether__Attr
 
 static int vm_read(const struct decoding *at, struct json_object *json, Tether__HostVm *vm)
 {
+	struct guest_channel guest;
 	int err = text_read(at, json, "name", true, &vm->name);
 
 	if (!err)
 		err = text_read(at, json, "slot", false, &vm->slot);
+	if (!err)
+		err = text_read(at, json, "guest", false, &vm->guest);
 	if (!err && !name_is_fit(vm->name))
 		err = bad(at, "name", "is not fit for a file");
+	if (!err && *vm->guest && guest_channel_parse(vm->guest, &guest))
+		err = bad(at, "guest", "is not none, unix, virtio:/PATH or vsock:CID");
 	return err;
 }
 

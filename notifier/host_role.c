@@ -12,13 +12,14 @@
 #include "notifier/base/monotonic.h"
 #include "notifier/base/name.h"
 
-enum { INVENTORY_AGAIN_MS = 1000 };
+enum { INVENTORY_AGAIN_MS = 1000, GUEST_AGAIN_MS = 200 };
 
 static void child_send(void *owner, uint32_t child, const Tether__Frame *frame)
 {
 	struct host_role *role = owner;
 
 	vm_links_send(role->links, child, frame);
+	guest_links_send(role->guests, child, frame);
 }
 
 static void child_close(void *owner, uint32_t child, const char *why)
@@ -26,6 +27,7 @@ static void child_close(void *owner, uint32_t child, const char *why)
 	struct host_role *role = owner;
 
 	vm_links_end(role->links, child, why);
+	guest_links_end(role->guests, child, why);
 }
 
 static void order(void *owner, const Tether__Event *event)
@@ -51,6 +53,15 @@ static const struct agent_role agent_role = {
         .hello = hello,
 };
 
+/* Its processes do without a guest's agent where there is no channel to one. */
+static void guest_open(struct host_role *role, const char *name)
+{
+	const Tether__HostVm *vm = host_inventory_vm(&role->inventory, name);
+
+	guest_links_open(
+	        role->guests, name, vm && *vm->guest ? vm->guest : role->settings->guest_channel);
+}
+
 int host_role_vm_open(struct host_role *role, const char *vm)
 {
 	int err;
@@ -60,12 +71,17 @@ int host_role_vm_open(struct host_role *role, const char *vm)
 	err = vm_links_open(role->links, vm);
 	if (!err)
 		err = host_inventory_vm_add(&role->inventory, vm, vm_links_path(role->links, vm));
-	return err ? err : relay_vm_here(role->agent.relay, vm);
+	if (!err)
+		err = relay_vm_here(role->agent.relay, vm);
+	if (!err)
+		guest_open(role, vm);
+	return err;
 }
 
 void host_role_vm_close(struct host_role *role, const char *vm)
 {
 	vm_links_close(role->links, vm);
+	guest_links_close(role->guests, vm);
 	relay_vm_left(role->agent.relay, vm, monotonic_ms());
 	host_inventory_vm_remove(&role->inventory, vm);
 }
@@ -163,6 +179,28 @@ static void on_inventory_again(evutil_socket_t fd, short what, void *at)
 	host_role_take_stock(at);
 }
 
+/* The host's end of a VM that arrives looks often for the other, since the move waits for it. */
+static struct connection_settings guest_connections(const struct host_role *role)
+{
+	struct connection_settings settings = agent_relay_links(&role->agent);
+
+	settings.heartbeat_ms *= GUEST_BEATS;
+	settings.reconnect_max_ms = GUEST_AGAIN_MS;
+	return settings;
+}
+
+static int guests_make(struct host_role *role)
+{
+	struct guest_links_settings guests = {.directory = role->settings->socket_dir,
+	        .mode = role->settings->socket_mode,
+	        .vsock_port = role->settings->vsock_port};
+	struct connection_settings connections = guest_connections(role);
+
+	role->guests = guest_links_create(role->base, &guests, &connections, role->agent.relay,
+	        agent_relay_fed, &role->agent);
+	return role->guests ? 0 : -errno;
+}
+
 static int parts_make(struct host_role *role)
 {
 	struct vm_links_settings links = {
@@ -176,7 +214,7 @@ static int parts_make(struct host_role *role)
 	role->links = vm_links_create(
 	        role->base, &links, &connections, role->agent.relay, agent_relay_fed, &role->agent);
 	role->inventory_again = evtimer_new(role->base, on_inventory_again, role);
-	return role->links && role->inventory_again ? 0 : -ENOMEM;
+	return role->links && role->inventory_again ? guests_make(role) : -ENOMEM;
 }
 
 static void host_destroy(void *made)
@@ -188,6 +226,7 @@ static void host_destroy(void *made)
 	driver_close(role->driver);
 	host_orders_clear(role);
 	vm_links_destroy(role->links);
+	guest_links_destroy(role->guests);
 	agent_relay_close(&role->agent);
 	if (role->inventory_again)
 		event_free(role->inventory_again);
@@ -229,8 +268,10 @@ static int host_create(struct event_base *base, const struct agent_settings *set
 static void host_reload(void *made)
 {
 	struct host_role *role = made;
+	struct connection_settings guests = guest_connections(role);
 
 	agent_relay_reload(&role->agent);
+	guest_links_settings_set(role->guests, &guests);
 	host_role_take_stock(role);
 }
 

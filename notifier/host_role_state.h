@@ -7,6 +7,7 @@
 
 #include "notifier/agent_relay.h"
 #include "notifier/driver.h"
+#include "notifier/guest_links.h"
 #include "notifier/host_inventory.h"
 #include "notifier/host_role.h"
 #include "notifier/vm_links.h"
@@ -18,6 +19,7 @@ struct host_role {
 	const struct agent_settings *settings;
 	struct agent_relay agent; /* it tells the root when the inventory is known */
 	struct vm_links *links;
+	struct guest_links *guests;
 	struct driver *driver;
 	struct event *inventory_again;
 	bool inventory_wanted; /* asked for while orders were under way */

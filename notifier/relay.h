@@ -27,6 +27,11 @@
 
 struct relay;
 
+enum {
+	GUEST_BEATS = 10
+}; /* heartbeats of a server in one of a guest, which is paused, and starved,
+      for longer */
+
 struct relay_settings {
 	const char *name; /* of this relay; prefixed to `who` on the way up; "" at the root */
 	Tether__Role role;

@@ -67,7 +67,10 @@ static void hello_answer_send(struct relay *relay, const struct child *child, co
 	answer.n_refusals = reason ? 1 : 0;
 	answer.epoch = relay->epoch;
 	answer.name = relay->name;
-	answer.heartbeat_ms = child_is_process(child) ? 0 : relay->settings.heartbeat_ms;
+	if (!child_is_process(child))
+		answer.heartbeat_ms = relay->settings.heartbeat_ms;
+	if (child->is_guest)
+		answer.heartbeat_ms *= GUEST_BEATS;
 	if (!reason)
 		relay_numbers_fill(relay, child, &answer);
 	if (child->is_guest)

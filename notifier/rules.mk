@@ -49,7 +49,8 @@ $(call unit_test,notifier_interest,notifier/interest.c $(WIRE_SOURCES),-lprotobu
 $(call unit_test,notifier_base,$(BASE_SOURCES) $(SETTINGS_SOURCES),$(SETTINGS_LIBS))
 
 AGENT_SOURCES := notifier/agent_main.c notifier/agent_settings.c notifier/agent_credentials.c notifier/agent_relay.c notifier/agent_report.c notifier/host_role.c notifier/host_orders.c \
-	notifier/host_inventory.c notifier/vm_links.c notifier/epoch_file.c notifier/driver.c notifier/driver_exec.c \
+	notifier/host_inventory.c notifier/guest_role.c notifier/guest_links.c notifier/guest_channel.c notifier/vm_links.c \
+	notifier/acceptor.c notifier/epoch_file.c notifier/driver.c notifier/driver_exec.c \
 	notifier/driver_keeper.c $(NAME_SOURCES)
 $(call program,tether-agent,$(AGENT_SOURCES) $(RELAY_SOURCES) $(LINK_SOURCES) $(BASE_SOURCES) $(SETTINGS_SOURCES) \
 	$(METRICS_SOURCES) $(SERVICE_SOURCES),$(LINK_LIBS) $(SETTINGS_LIBS) -levent_extra -ljson-c)
@@ -64,7 +65,7 @@ $(call unit_test,notifier_tls,tests/unit/tls_link.c tests/unit/tls_place.c $(AUT
 $(call unit_test,notifier_certificate,notifier/peer_identity.c notifier/certificate.c $(AUTHORITY_SOURCES) $(NAME_SOURCES),-lcrypto)
 $(call unit_test,notifier_session,notifier/session.c,)
 $(call unit_test,notifier_driver,notifier/driver.c notifier/driver_exec.c notifier/driver_keeper.c \
-	notifier/host_inventory.c $(NAME_SOURCES) $(WIRE_SOURCES),-levent_core -lprotobuf-c -ljson-c)
+	notifier/host_inventory.c notifier/guest_channel.c $(NAME_SOURCES) $(WIRE_SOURCES),-levent_core -lprotobuf-c -ljson-c)
 
 FRAME_FUZZ_SOURCES := $(patsubst gen/%,$(B)/gen/%,$(FRAME_SOURCES))
 $(call fuzzer,frame,$(FRAME_FUZZ_SOURCES),-lprotobuf-c)

@@ -6,9 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
+#include "notifier/acceptor.h"
 #include "notifier/base/cleanup.h"
 #include "notifier/base/log.h"
 #include "notifier/base/monotonic.h"
@@ -16,17 +16,13 @@
 #include "notifier/connection.h"
 #include "notifier/relay.h"
 
-enum {
-	ACCEPT_PAUSE_MS = 100, /* with no descriptor left, a waiting connection stays readable */
-	ENDING_S = 60,         /* so long a process whose link is gone is watched */
-};
+enum { ENDING_S = 60 }; /* so long a process whose link is gone is watched */
 
 struct vm_socket {
 	struct vm_socket *next;
 	struct vm_links *links;
-	int fd;
 	char *path;
-	struct event *acceptable, *again;
+	struct acceptor *acceptor;
 	char vm[];
 };
 
@@ -37,12 +33,14 @@ struct link {
 	struct channel_unix_peer peer;
 	struct event *ended;
 	uint32_t child;
+	char vm[];
 };
 
 struct vm_links {
 	struct event_base *base;
 	char *directory;
 	mode_t mode;
+	bool names_processes;
 	struct connection_settings connections;
 	struct relay *relay;
 	void (*fed)(void *owner);
@@ -62,6 +60,7 @@ struct vm_links *vm_links_create(struct event_base *base, const struct vm_links_
 	links->base = base;
 	links->directory = strdup(settings->directory);
 	links->mode = settings->mode;
+	links->names_processes = settings->names_processes;
 	links->connections = *connections;
 	/* The kernel tells of a process that ends; one that is only stopped must not be lost. */
 	links->connections.heartbeat_ms = 0;
@@ -92,14 +91,9 @@ static void link_destroy(struct link *link)
 
 static void socket_destroy(struct vm_socket *socket)
 {
-	if (socket->acceptable)
-		event_free(socket->acceptable);
-	if (socket->again)
-		event_free(socket->again);
-	if (socket->fd >= 0)
-		close(socket->fd);
-	if (socket->fd >= 0 && socket->path)
+	if (socket->acceptor)
 		unlink(socket->path);
+	acceptor_destroy(socket->acceptor);
 	free(socket->path);
 	free(socket);
 }
@@ -120,11 +114,30 @@ void vm_links_destroy(struct vm_links *links)
 	free(links);
 }
 
+/* "agent/12.345" becomes "vm1/12.345". */
+static int process_name(Tether__Hello *hello, const char *vm)
+{
+	const char *of_vm = strchr(hello->name, '/');
+	char *name;
+
+	if (!of_vm)
+		return 0; /* not one of a process; the relay says so */
+	if (asprintf(&name, "%s%s", vm, of_vm) < 0)
+		return -ENOMEM;
+	free(hello->name);
+	hello->name = name;
+	return 0;
+}
+
 static void on_frame(struct connection *connection, Tether__Frame *frame, void *owner)
 {
 	struct link *link = owner;
-	int err = relay_child_frame(link->links->relay, link->child, frame, monotonic_ms());
+	int err = 0;
 
+	if (link->links->names_processes && frame->body_case == TETHER__FRAME__BODY_HELLO)
+		err = process_name(frame->hello, link->vm);
+	if (!err)
+		err = relay_child_frame(link->links->relay, link->child, frame, monotonic_ms());
 	if (err) {
 		log_warn("vm-links", "pid %d is not listened to: %s", (int)link->peer.pid,
 		        strerror(-err));
@@ -182,7 +195,7 @@ static void link_create(
         struct vm_socket *socket, struct channel *channel, const struct channel_unix_peer *peer)
 {
 	struct vm_links *links = socket->links;
-	struct link *link = calloc(1, sizeof(*link));
+	struct link *link = calloc(1, sizeof(*link) + strlen(socket->vm) + 1);
 	int err = -ENOMEM;
 
 	if (link)
@@ -196,6 +209,7 @@ static void link_create(
 		free(link);
 		return;
 	}
+	strcpy(link->vm, socket->vm);
 	link->links = links;
 	link->peer = *peer;
 	link->next = links->list;
@@ -208,35 +222,18 @@ static void link_create(
 	}
 }
 
-static void on_acceptable(evutil_socket_t listener, short what, void *at)
+static void on_accepted(int fd, void *owner)
 {
-	struct vm_socket *socket = at;
-	struct timeval pause = {.tv_usec = ACCEPT_PAUSE_MS * 1000};
-	int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	struct vm_socket *socket = owner;
 	struct channel_unix_peer peer;
 	struct channel channel;
 
-	if (fd < 0) {
-		if (errno == EAGAIN || errno == ECONNABORTED || errno == EINTR)
-			return;
-		log_error("vm-links", "%s: %s", socket->path, strerror(errno));
-		event_del(socket->acceptable);
-		evtimer_add(socket->again, &pause);
-		return;
-	}
 	if (channel_unix_accepted(fd, &channel, &peer)) {
 		close(fd);
 		return;
 	}
 	link_create(socket, &channel, &peer);
 	socket->links->fed(socket->links->owner);
-}
-
-static void on_accept_again(evutil_socket_t fd, short what, void *at)
-{
-	struct vm_socket *socket = at;
-
-	event_add(socket->acceptable, NULL);
 }
 
 static struct vm_socket **socket_find(const struct vm_links *links, const char *vm)
@@ -251,27 +248,21 @@ static struct vm_socket **socket_find(const struct vm_links *links, const char *
 static int socket_listen(struct vm_socket *socket)
 {
 	struct vm_links *links = socket->links;
-	int err;
+	int fd, err = channel_unix_listen(socket->path, links->mode, &fd);
 
-	if (asprintf(&socket->path, "%s/%s.sock", links->directory, socket->vm) < 0) {
-		socket->path = NULL;
-		return -ENOMEM;
-	}
-	err = channel_unix_listen(socket->path, links->mode, &socket->fd);
 	if (err)
 		return err;
-	socket->acceptable =
-	        event_new(links->base, socket->fd, EV_READ | EV_PERSIST, on_acceptable, socket);
-	socket->again = evtimer_new(links->base, on_accept_again, socket);
-	if (!socket->acceptable || !socket->again || event_add(socket->acceptable, NULL))
-		return -ENOMEM;
-	return 0;
+	socket->acceptor = acceptor_create(links->base, fd, socket->path, on_accepted, socket);
+	if (socket->acceptor)
+		return 0;
+	unlink(socket->path);
+	return -ENOMEM;
 }
 
-int vm_links_open(struct vm_links *links, const char *vm)
+int vm_links_open_at(struct vm_links *links, const char *vm, const char *path)
 {
 	struct vm_socket *socket = *socket_find(links, vm);
-	int err;
+	int err = -ENOMEM;
 
 	if (socket)
 		return 0;
@@ -280,17 +271,28 @@ int vm_links_open(struct vm_links *links, const char *vm)
 		return -ENOMEM;
 	strcpy(socket->vm, vm);
 	socket->links = links;
-	socket->fd = -1;
-	err = socket_listen(socket);
+	socket->path = strdup(path);
+	if (socket->path)
+		err = socket_listen(socket);
 	if (err) {
-		log_error("vm-links", "cannot listen for %s in %s: %s", vm, links->directory,
-		        strerror(-err));
+		log_error("vm-links", "cannot listen for %s at %s: %s", vm, path, strerror(-err));
 		socket_destroy(socket);
 		return err;
 	}
 	socket->next = links->sockets;
 	links->sockets = socket;
 	return 0;
+}
+
+int vm_links_open(struct vm_links *links, const char *vm)
+{
+	CLEANUP_FREE char *path = NULL;
+
+	if (asprintf(&path, "%s/%s.sock", links->directory, vm) < 0) {
+		path = NULL;
+		return -ENOMEM;
+	}
+	return vm_links_open_at(links, vm, path);
 }
 
 void vm_links_close(struct vm_links *links, const char *vm)

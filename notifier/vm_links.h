@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 /*
- * The links of a host's VMs: one listening socket for each VM, DIR/VM.sock, and behind it the VM's
- * processes. Through which socket a process came is all that says of which VM it is. Lives in the
- * loop's thread; feeds one relay.
+ * The links of VMs' processes: one listening socket for each VM, on a host DIR/VM.sock. Through
+ * which socket a process came is all that says of which VM it is. Lives in the loop's thread; feeds
+ * one relay.
  */
 #ifndef TETHER_VM_LINKS_H
 #define TETHER_VM_LINKS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -20,6 +21,9 @@ struct vm_links;
 struct vm_links_settings {
 	const char *directory;
 	mode_t mode; /* of the sockets */
+	/* A process calls itself by its VM's name as far as the name of its socket says it. Where
+	 * that says nothing, in the VM itself, it is called by the VM's whatever it says. */
+	bool names_processes;
 };
 
 /* @fed is called after anything has been handed to @relay. NULL: no memory. */
@@ -31,6 +35,8 @@ void vm_links_destroy(struct vm_links *links);
 
 /* Listen for @vm's processes; done already is fine. -errno as channel_unix_listen. */
 int vm_links_open(struct vm_links *links, const char *vm);
+/* The same at @path. */
+int vm_links_open_at(struct vm_links *links, const char *vm, const char *path);
 /* Listen no more; links that stand are the relay's to end. */
 void vm_links_close(struct vm_links *links, const char *vm);
 /* NULL: not open. */

@@ -422,7 +422,7 @@ def settings_are_checked():
                 (good + "stop_ms = soon\n",
                  f'bad.conf:{end}: bad value for "stop_ms": it has to be a number of milliseconds from 1 to 3600000'),
                 (good + "stop_ms\n", f'bad.conf:{end}: not a line of the form "key = value"'),
-                (good.replace("role = host\n", ""), 'bad.conf: "role" is not said: add a line "role = ...": host'),
+                (good.replace("role = host\n", ""), 'bad.conf: "role" is not said: add a line "role = ...": host or guest'),
                 (replaced("role", "boss"), f'bad.conf:{line["role"]}: bad value for "role": it has to be host'),
                 (replaced("name", "hyp/1"), f'bad.conf:{line["name"]}: bad value for "name": it has to be this server\'s name: '
                  'letters, digits and _.-:@'),
