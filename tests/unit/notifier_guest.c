@@ -61,7 +61,7 @@ static void guest_gets_an_event_once(void **state)
 	uint32_t link;
 
 	relay_vm_here(t->relay, "vm1");
-	link = guest(t, "vm1", "");
+	link = guest_of(t, "vm1", "");
 	EVENT(t, .to_vm = true, .expected = {"vm1/1.1", "vm1/2.1", "vm1/3.1"});
 	EXPECT(t, "vm1 < STOP.1 vm expects vm1/1.1 expects vm1/2.1 expects vm1/3.1\n");
 	assert_int_equal(answer_send(t, link, &answer), 0);
@@ -76,14 +76,14 @@ static void guest_that_is_away_is_waited_for(void **state)
 	uint32_t link;
 
 	relay_vm_here(t->relay, "vm1");
-	link = guest(t, "vm1", "");
+	link = guest_of(t, "vm1", "");
 	relay_child_gone(t->relay, link, false, t->now_ms);
 	EVENT(t, .to_vm = true, .expected = {"vm1/1.1"});
 	EXPECT(t, "");
-	link = guest(t, "vm1", "");
+	link = guest_of(t, "vm1", "");
 	EXPECT(t, "vm1 < STOP.1 vm expects vm1/1.1\n");
 	relay_child_gone(t->relay, link, false, t->now_ms);
-	link = guest(t, "vm1", "");
+	link = guest_of(t, "vm1", "");
 	EXPECT(t, "vm1 < STOP.1 vm expects vm1/1.1\n");
 	assert_int_equal(answer_send(t, link, &answer), 0);
 	EXPECT(t, "> STOP.1 DONE answered vm1/1.1\n");
@@ -94,7 +94,7 @@ static void guest_that_does_not_answer_is_named_with_its_processes(void **state)
 	struct test *t = *state;
 
 	relay_vm_here(t->relay, "vm1");
-	guest(t, "vm1", "");
+	guest_of(t, "vm1", "");
 	EVENT(t, .to_vm = true, .expected = {"vm1/1.1"});
 	forget(t);
 	pass(t, DEADLINE_MS);
@@ -171,7 +171,7 @@ static void refusal_names_vm_and_process(void **state)
 
 	refusal.who = "vm1/4711 ib_write_bw";
 	host = test_create(TETHER__ROLE__ROLE_HOST, "hyp1");
-	link = guest(host, "vm1", "");
+	link = guest_of(host, "vm1", "");
 	EVENT(host, .to_vm = true);
 	forget(host);
 	assert_int_equal(answer_send(host, link, &answer), 0);
@@ -186,19 +186,19 @@ static void guest_is_told_that_its_vm_is_without_its_device(void **state)
 	uint64_t open[] = {1};
 	uint32_t link;
 
-	link = guest(t, "vm1", "");
+	link = guest_of(t, "vm1", "");
 	EVENT(t, .step = RELEASE, .to_vm = true, .overall_ms = 5000);
 	done(t, link, RELEASE, 1);
 	relay_child_gone(t->relay, link, false, t->now_ms);
 	pass(t, 100);
 	forget(t);
 	t->says_welcome = true;
-	link = guest(t, "vm1", "");
+	link = guest_of(t, "vm1", "");
 	EXPECT(t, "vm1 < HELLO DONE is vm1 released 4900\n");
 	relay_child_gone(t->relay, link, false, t->now_ms);
 	t->open = open;
 	t->open_count = 1;
-	guest(t, "vm1", "");
+	guest_of(t, "vm1", "");
 	EXPECT(t, "vm1 < HELLO DONE is vm1\n");
 }
 

@@ -2,14 +2,6 @@
 /* How the agents are: who is asked, and who may answer for whom. */
 #include "tests/unit/relay_harness.h"
 
-static uint32_t guest(struct test *t, const char *vm)
-{
-	uint32_t link = link_add(t, vm, vm);
-
-	assert_int_equal(say_hello(t, link, TETHER__ROLE__ROLE_GUEST, vm, NULL, NULL, 0), 0);
-	return link;
-}
-
 static int says_report(
         struct test *t, uint32_t link, uint32_t request, Tether__Role role, const char *name)
 {
@@ -38,10 +30,10 @@ static void guest_says(struct test *t, uint32_t link, uint32_t request, const ch
 static void each_agent_is_asked_once_and_no_process(void **state)
 {
 	struct test *t = *state;
-	uint32_t away = guest(t, "vm3");
+	uint32_t away = guest_of(t, "vm3", "");
 
 	child(t, "vm1", "vm1/1.1", 0);
-	guest(t, "vm2");
+	guest_of(t, "vm2", "");
 	link_add(t, "vm4", "without a HELLO");
 	relay_child_gone(t->relay, away, false, t->now_ms);
 	forget(t);
@@ -54,7 +46,7 @@ static void question_from_above_goes_to_the_owner_and_on(void **state)
 	struct test *t = *state;
 	Tether__Frame frame = TETHER__FRAME__INIT;
 	Tether__Report question = TETHER__REPORT__INIT;
-	uint32_t vm2 = guest(t, "vm2");
+	uint32_t vm2 = guest_of(t, "vm2", "");
 
 	forget(t);
 	question.request = 9;
@@ -216,7 +208,7 @@ static void report_says_what_is_connected(void **state)
 	relay_vm_left(t->relay, "vm4", t->now_ms);
 	child(t, "vm1", "vm1/2.1", 0);
 	child(t, "vm2", "vm2/1.1", 0);
-	guest(t, "vm2");
+	guest_of(t, "vm2", "");
 	link_add(t, "vm1", "without a HELLO");
 	assert_int_equal(relay_report_fill(t->relay, &report), 0);
 	assert_string_equal(report.name, "hyp1");

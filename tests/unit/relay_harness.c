@@ -339,7 +339,7 @@ uint32_t child(struct test *t, const char *vm, const char *name, uint32_t lid)
 	return link;
 }
 
-uint32_t guest(struct test *t, const char *vm, const char *name)
+uint32_t guest_of(struct test *t, const char *vm, const char *name)
 {
 	uint32_t link = guest_link_add(t, vm, vm);
 

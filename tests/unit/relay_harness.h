@@ -59,7 +59,7 @@ int say_hello(struct test *t, uint32_t link, Tether__Role role, const char *name
 /* A process of @vm, or (NULL) a host, that said HELLO with one address; 0: none. */
 uint32_t child(struct test *t, const char *vm, const char *name, uint32_t lid);
 /* The agent in @vm, which may be named "". */
-uint32_t guest(struct test *t, const char *vm, const char *name);
+uint32_t guest_of(struct test *t, const char *vm, const char *name);
 uint32_t host(struct test *t, const char *name, const char *vms, uint32_t lid);
 Tether__Answer answer_to(Tether__Step step, uint32_t sequence, Tether__Outcome outcome);
 int answer_send(struct test *t, uint32_t link, Tether__Answer *answer);
