@@ -51,10 +51,11 @@ def write(path, rows):
 class System:
     """@vms: which VM sits in which slot at the start. @settings: rows for smd.conf and every agent.conf, so also
     deadlines; PATIENT ones if not given. @copy_ms: how long the simulated copy of a VM's memory takes. @partitions: the
-    text of OpenSM's partitions.conf, made from {VM: its port GUID}. @dynamic: all hypervisors have dynamic LIDs."""
+    text of OpenSM's partitions.conf, made from {VM: its port GUID}. @dynamic: all hypervisors have dynamic LIDs. @guests: an
+    agent in each VM, behind which its processes are."""
 
     def __init__(self, net=DEMO_NET, hosts=("hyp1", "hyp2", "hyp3", "hyp4"), vms=None, copy_ms=100, settings=None,
-                 build=None, with_plugin=True, partitions=None, dynamic=False):
+                 build=None, with_plugin=True, partitions=None, dynamic=False, guests=False):
         self.build = build or Build()
         self.net = net
         self.hosts = list(hosts)
@@ -64,6 +65,7 @@ class System:
         self.with_plugin = with_plugin
         self.partitions = partitions
         self.dynamic = dynamic
+        self.has_guests = guests
         self.vm_guids = {}
         self.directory = tempfile.mkdtemp(prefix="tether-lab-")
         self.children = Children(self.directory)
@@ -71,6 +73,7 @@ class System:
         self.fabric = Fabric(self.directory, self.build.directory)
         self.smd = None
         self.agents = {}
+        self.guests = {}
         self.driver = DRIVER
 
     def __enter__(self):
@@ -104,6 +107,11 @@ class System:
             self.start_agent(host)
         self.wait_connected(self.hosts)
         report("tether-smd and an agent on each hypervisor, all connected")
+        for vm in self.vms if self.has_guests else ():
+            self.start_guest(vm)
+        for vm in self.guests:
+            wait_until(f"{vm}'s agent listens", lambda: os.path.exists(self.guest_socket(vm)), START_S, self.logs(),
+                       [self.guests[vm]])
 
     def start_fabric(self):
         for name in ("vms", "hosts"):
@@ -113,6 +121,7 @@ class System:
             self.fabric.cli("vm", "add", vm, slot)
             host = slot.rsplit("_", 1)[0]
             os.symlink(self.agent_vm_socket(host, vm), self.path("vms", f"{vm}.sock"))
+            os.symlink(self.path("hosts", host, f"{vm}.guest"), self.path("vms", f"{vm}.guest"))
         guids = {row["slot"]: int(row["port_guid"], 16) for row in self.fabric.slots()}
         self.vm_guids = {vm: guids[slot] for vm, slot in self.vms.items()}
         if self.partitions:
@@ -167,10 +176,29 @@ class System:
             "state_dir": home,
             "socket_dir": home,
             "log": self.path(f"agent-{host}.log"),
+            **({"guest_channel": "unix"} if self.has_guests else {}),
             **self.settings})
         self.agents[host] = self.children.start(
             f"agent-{host}", [*self.checker.daemon(self.build.program("tether-agent")), "--config", conf],
             self.environment())
+
+    def guest_socket(self, vm):
+        """Its name says nothing of the VM, as it is in one."""
+        return self.path("guests", vm, "agent.sock")
+
+    def start_guest(self, vm, env=None):
+        """The agent in @vm: a process as the VM's others are, which does not know its name."""
+        os.makedirs(os.path.dirname(self.guest_socket(vm)), exist_ok=True)
+        conf = self.path("guests", vm, "agent.conf")
+        write(conf, {
+            "role": "guest",
+            "root": f"unix:{self.path('vms', vm + '.guest')}",
+            "listen": f"unix:{self.guest_socket(vm)}",
+            "log": self.path(f"guest-{vm}.log"),
+            **self.settings})
+        self.guests[vm] = self.children.start(
+            f"guest-{vm}", [*self.checker.daemon(self.build.program("tether-agent")), "--config", conf],
+            {**self.environment(), **(env or {})})
 
     def wait_connected(self, hosts, seconds=START_S):
         wait_until(f"tether-smd has {', '.join(hosts)} and the SM", lambda: self.is_connected(hosts), seconds,
@@ -215,7 +243,7 @@ class System:
                    **self.checker.environment())
         if vm:
             env["SIMFABRIC_VM"] = vm
-            env["TETHER_AGENT"] = f"unix:{self.path('vms', vm + '.sock')}"
+            env["TETHER_AGENT"] = f"unix:{self.guest_socket(vm) if self.has_guests else self.path('vms', vm + '.sock')}"
         if node:
             env["SIMFABRIC_NODE"] = node
         if vm or node:
@@ -229,7 +257,7 @@ class System:
 
     def obituary(self):
         """Which daemons have ended, with their last words; "" if none."""
-        dead = [daemon for daemon in [self.smd, *self.agents.values()] if daemon and daemon.poll() is not None]
+        dead = [daemon for daemon in [self.smd, *self.agents.values(), *self.guests.values()] if daemon and daemon.poll() is not None]
         return "".join(f"\n{daemon.name} has ended with {daemon.poll()}{tails([daemon.log])}" for daemon in dead)
 
     # The command line.

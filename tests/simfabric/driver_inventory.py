@@ -33,7 +33,8 @@ def vm_is_here(vm, mine, socket_dir):
     if vm["slot"] not in mine:
         return False
     if points_to != target:
-        point(link, target)
+        for suffix in ".guest", ".sock":
+            point(link.removesuffix(".sock") + suffix, target.removesuffix(".sock") + suffix)
     return True
 
 
