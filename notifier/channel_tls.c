@@ -25,9 +25,10 @@ enum {
 struct tls_link {
 	struct credentials *credentials;
 	SSL *ssl;
-	char *address;   /* of the connecting end, else NULL */
-	bool open;       /* the handshake has ended well */
-	bool is_counted; /* among the handshakes under way, or refused already */
+	char *address;      /* of the connecting end, else NULL */
+	bool open;          /* the handshake has ended well */
+	bool is_waited_for; /* it is in `handshaking` */
+	TAILQ_ENTRY(tls_link) handshaking;
 	struct peer_identity identity;
 	char place[PLACE_BYTES]; /* of the peer */
 	char why[WHY_BYTES];     /* it failed; "": it has not */
@@ -239,11 +240,36 @@ static int resumed_check(struct tls_link *link, const X509 *certificate)
 
 /* ---- the handshake ---- */
 
+static void handshake_begins(struct tls_link *link)
+{
+	struct tls_handshakes *handshakes = credentials_handshaking(link->credentials);
+
+	TAILQ_INSERT_TAIL(&handshakes->links, link, handshaking);
+	handshakes->count++;
+	link->is_waited_for = true;
+}
+
 static void handshake_over(struct tls_link *link)
 {
-	if (link->is_counted)
-		credentials_handshake_ends(link->credentials);
-	link->is_counted = false;
+	struct tls_handshakes *handshakes = credentials_handshaking(link->credentials);
+
+	if (!link->is_waited_for)
+		return;
+	TAILQ_REMOVE(&handshakes->links, link, handshaking);
+	handshakes->count--;
+	link->is_waited_for = false;
+}
+
+void channel_tls_give_up_oldest(struct credentials *credentials)
+{
+	struct tls_link *oldest = TAILQ_FIRST(&credentials_handshaking(credentials)->links);
+
+	if (!oldest)
+		return;
+	refuse(oldest, TLS_REFUSAL_CROWDED_OUT, tls_refusal_text(TLS_REFUSAL_CROWDED_OUT));
+	handshake_over(oldest);
+	/* Its connection finds the end of the stream. */
+	shutdown(SSL_get_fd(oldest->ssl), SHUT_RDWR);
 }
 
 static int handshake_done(struct tls_link *link)
@@ -337,8 +363,7 @@ int channel_tls_accepted(int fd, const struct sockaddr_storage *peer,
 		return err;
 	}
 	SSL_set_accept_state(link->ssl);
-	credentials_handshake_begins(credentials);
-	link->is_counted = true;
+	handshake_begins(link);
 	*channel = (struct channel){
 	        .ops = &channel_tls_ops, .fd = fd, .state = link, .credentials = credentials};
 	return 0;
@@ -401,7 +426,7 @@ static void tls_close(struct channel *channel)
 {
 	struct tls_link *link = channel->state;
 
-	if (link && !link->open && link->is_counted)
+	if (link && link->is_waited_for)
 		refuse(link, TLS_REFUSAL_TOO_SLOW, tls_refusal_text(TLS_REFUSAL_TOO_SLOW));
 	/* Else OpenSSL thinks that the session was broken, and does not resume it. */
 	if (link)

@@ -24,6 +24,9 @@ int channel_tls_listen(const char *address, int *fd, char **place);
 int channel_tls_accepted(int fd, const struct sockaddr_storage *peer,
         struct credentials *credentials, struct channel *channel);
 
+/* Of the links whose handshake is under way the oldest comes to its end, from the loop. */
+void channel_tls_give_up_oldest(struct credentials *credentials);
+
 /* Who is at the other end; NULL: not a TLS link, or its handshake has not ended. */
 const struct peer_identity *channel_tls_identity(const struct channel *channel);
 /* "10.0.0.5:41234"; NULL: not a TLS link. */

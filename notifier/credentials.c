@@ -13,7 +13,10 @@
 #include "notifier/certificate.h"
 #include "notifier/channel_tls.h"
 
-enum { CERTIFICATES_MOST_BYTES = 16 << 10 };
+enum {
+	CERTIFICATES_MOST_BYTES = 16 << 10,
+	SESSION_S = 7 * 24 * 3600, /* the most that RFC 8446 has: links stand for long */
+};
 
 /* What is read anew, all of it or nothing. */
 struct contexts {
@@ -26,7 +29,7 @@ struct credentials {
 	const struct credentials_files *files;
 	struct contexts contexts;
 	struct credentials_counts counts;
-	unsigned handshakes;
+	struct tls_handshakes handshakes;
 	char *session_address; /* a program connects to one parent */
 	SSL_SESSION *session;
 };
@@ -140,6 +143,7 @@ static int contexts_read(
 		return failed(files->certificate, "no memory", error, size);
 	/* What is resumed lies with the connecting end alone, sealed (RFC 8446, 4.6.1). */
 	SSL_CTX_set_session_cache_mode(contexts->accepting, SSL_SESS_CACHE_OFF);
+	SSL_CTX_set_timeout(contexts->accepting, SESSION_S);
 	SSL_CTX_set_session_cache_mode(
 	        contexts->connecting, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
 	SSL_CTX_sess_set_new_cb(contexts->connecting, channel_tls_session);
@@ -169,6 +173,7 @@ struct credentials *credentials_create(
 		return NULL;
 	}
 	credentials->files = files;
+	TAILQ_INIT(&credentials->handshakes.links);
 	if (!contexts_read(files, &credentials->contexts, error, error_size))
 		return credentials;
 	credentials_destroy(credentials);
@@ -212,7 +217,7 @@ const struct credentials_counts *credentials_counts(const struct credentials *cr
 
 unsigned credentials_handshakes(const struct credentials *credentials)
 {
-	return credentials->handshakes;
+	return credentials->handshakes.count;
 }
 
 /* ---- for links ---- */
@@ -229,14 +234,9 @@ struct credentials_counts *credentials_counting(struct credentials *credentials)
 	return &credentials->counts;
 }
 
-void credentials_handshake_begins(struct credentials *credentials)
+struct tls_handshakes *credentials_handshaking(struct credentials *credentials)
 {
-	credentials->handshakes++;
-}
-
-void credentials_handshake_ends(struct credentials *credentials)
-{
-	credentials->handshakes--;
+	return &credentials->handshakes;
 }
 
 int credentials_verify(struct credentials *credentials, X509 *certificate)

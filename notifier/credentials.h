@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include <openssl/ssl.h>
 
@@ -45,8 +46,12 @@ unsigned credentials_handshakes(const struct credentials *credentials);
 /* NULL: no memory. */
 SSL *credentials_ssl(struct credentials *credentials, bool accepting);
 struct credentials_counts *credentials_counting(struct credentials *credentials);
-void credentials_handshake_begins(struct credentials *credentials);
-void credentials_handshake_ends(struct credentials *credentials);
+/* Accepted links whose handshake is under way, the oldest first. */
+struct tls_handshakes {
+	TAILQ_HEAD(, tls_link) links;
+	unsigned count;
+};
+struct tls_handshakes *credentials_handshaking(struct credentials *credentials);
 /* Would this certificate be taken today? 0, else X509_V_ERR_... */
 int credentials_verify(struct credentials *credentials, X509 *certificate);
 /* The last session with @address, to be resumed; takes @session. False, and it does not: @ssl is of

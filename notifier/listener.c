@@ -16,8 +16,7 @@
 
 enum {
 	NO_DESCRIPTOR_PAUSE_MS = 100,
-	HANDSHAKES_MOST = 256, /* under way at a time */
-	HANDSHAKES_PAUSE_MS = 5,
+	HANDSHAKES_MOST = 256, /* under way at a time; who brings one more ends the oldest */
 	ADDRESS_BYTES = 256,
 };
 
@@ -90,9 +89,9 @@ bool listener_wants_credentials(const char *addresses)
 
 /* ---- accepting ---- */
 
-static void pause_ms(struct place *place, unsigned ms)
+static void accepting_pause(struct place *place)
 {
-	struct timeval pause = {ms / 1000, (suseconds_t)(ms % 1000) * 1000};
+	struct timeval pause = {0, NO_DESCRIPTOR_PAUSE_MS * 1000};
 
 	event_del(place->acceptable);
 	evtimer_add(place->again, &pause);
@@ -150,10 +149,6 @@ static void on_acceptable(evutil_socket_t fd, short what, void *at)
 	struct channel channel;
 	int taken;
 
-	if (is_tls && credentials_handshakes(listener->credentials) >= HANDSHAKES_MOST) {
-		pause_ms(place, HANDSHAKES_PAUSE_MS);
-		return;
-	}
 	taken = accept4(fd, (struct sockaddr *)&peer, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (taken < 0) {
 		if (errno == EAGAIN || errno == ECONNABORTED || errno == EINTR)
@@ -161,9 +156,11 @@ static void on_acceptable(evutil_socket_t fd, short what, void *at)
 		/* What waits stays acceptable: without a pause the loop would do nothing else. */
 		log_error("listener", "no agent can be accepted, accepting pauses: %s",
 		        strerror(errno));
-		pause_ms(place, NO_DESCRIPTOR_PAUSE_MS);
+		accepting_pause(place);
 		return;
 	}
+	if (is_tls && credentials_handshakes(listener->credentials) >= HANDSHAKES_MOST)
+		channel_tls_give_up_oldest(listener->credentials);
 	if (is_tls ? tls_take(listener, taken, &peer, &channel) : unix_take(taken, &channel))
 		listener->accepted(&channel, listener->owner);
 }

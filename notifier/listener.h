@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 /*
  * Where a program waits for links from other programs' agents: a unix socket, for root and its own
- * user, or a port for TLS. Accepting pauses while no descriptor is left, and while more handshakes
- * are under way than it may be: who connects and says nothing costs those who are there already
- * nothing. Lives in the thread of its event_base.
+ * user, or a port for TLS. Accepting pauses while no descriptor is left. Where too many handshakes
+ * are under way the oldest makes room for whoever comes: those who connect and say nothing keep
+ * nobody out. Lives in the thread of its event_base.
  */
 #ifndef TETHER_LISTENER_H
 #define TETHER_LISTENER_H

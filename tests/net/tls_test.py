@@ -12,6 +12,9 @@ from agent_harness import PATIENCE_S, VERSION, run_tests  # noqa: E402
 from faults import wire  # noqa: E402
 from tls_harness import Authority, Site  # noqa: E402
 
+HANDSHAKES_MOST = 256  # under way at a time
+SILENT = 300
+
 
 class Speaker:
     """A hostile host with a valid certificate, or with none: says by hand what an agent would not."""
@@ -168,9 +171,49 @@ def an_agent_leaves_a_root_that_is_revoked_at_sighup():
         host.says(f"no link to tls:{site.place}: its certificate is revoked (sm/smd)")
 
 
+def a_root_of_an_older_tls_is_left():
+    with Site("host/hyp1") as site:
+        files = site.ca.settings("sm/smd")
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        context.load_cert_chain(files["tls_certificate"], files["tls_key"])
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            host = site.host("hyp1", root=f"tls:127.0.0.1:{listener.getsockname()[1]}")
+            link, _ = listener.accept()
+            try:
+                context.wrap_socket(link, server_side=True)
+                raise AssertionError("TLS 1.2 was spoken")
+            except ssl.SSLError:
+                link.close()
+            host.says("the other end refuses: protocol version")
+
+
+def a_root_of_plain_text_is_left():
+    with Site("host/hyp1") as site, socket.create_server(("127.0.0.1", 0)) as listener:
+        host = site.host("hyp1", root=f"tls:127.0.0.1:{listener.getsockname()[1]}")
+        link, _ = listener.accept()
+        wire.send(link, "hello_answer", {"outcome": "OUTCOME_DONE", "epoch": 1, "name": "root"})
+        host.says("plain text, not TLS")
+        link.close()
+
+
+def who_connects_and_says_nothing_keeps_nobody_out():
+    with Site("host/hyp1") as site:
+        silent = [socket.create_connection(("127.0.0.1", site.port), PATIENCE_S) for _ in range(SILENT)]
+        site.host("hyp1")
+        site.smd.hosts_here(1)
+        # The agent has made room for itself, as the last of those had; the others have their time.
+        site.says("is refused: handshake given up, others came: it was the slowest", SILENT + 1 - HANDSHAKES_MOST)
+        site.says("is refused: handshake not completed in time", HANDSHAKES_MOST - 1)
+        assert "host hyp1 is away" not in site.smd.log()
+        for link in silent:
+            link.close()
+
+
 TESTS = [agents_with_certificates_are_here, an_expired_certificate_is_refused, a_revoked_certificate_is_refused,
          a_certificate_of_another_ca_is_refused, a_root_of_another_ca_is_refused, a_wrong_host_is_refused, a_wrong_role_is_refused,
          who_shows_no_certificate_is_refused, an_older_tls_is_refused, plain_text_is_refused,
+         a_root_of_an_older_tls_is_left, a_root_of_plain_text_is_left, who_connects_and_says_nothing_keeps_nobody_out,
          a_certificate_of_another_host_is_no_agents, who_is_revoked_is_cut_off_at_sighup,
          an_agent_leaves_a_root_that_is_revoked_at_sighup]
 
