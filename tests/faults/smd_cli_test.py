@@ -430,7 +430,7 @@ def without_descriptors_accepting_pauses_and_goes_on():
         resource.prlimit(child, resource.RLIMIT_NOFILE, (len(os.listdir(f"/proc/{child}/fd")), before[1]))
         for sock, path in zip(held, (stage.smd.api_path, os.path.join(stage.temporary.name, "agents.sock"))):
             sock.connect(path)
-        for what in ("no link can be accepted", "nobody can be accepted"):
+        for what in ("no agent can be accepted", "nobody can be accepted"):
             wait_until(what, lambda what=what: f"{what}, accepting pauses: Too many open files" in stage.smd.log())
         resource.prlimit(child, resource.RLIMIT_NOFILE, before)
         equal(stage.smd.move("vm1", "hyp2")["outcome"], "done")
