@@ -98,9 +98,9 @@ def run(mode, migrations, lid=EVERYBODY, first=1):
 class Bench:
     """One size."""
 
-    def __init__(self, build, servers, vms, say=lambda text: None):
+    def __init__(self, build, servers, vms, tls=True, say=lambda text: None):
         self.servers, self.vms, self.some = servers, vms, max(1, servers // 8)
-        self.lab, self.say, self.migration = SignallingLab(build, servers, vms, self.some, HEARTBEAT_MS), say, 1
+        self.lab, self.say, self.migration = SignallingLab(build, servers, vms, self.some, HEARTBEAT_MS, tls), say, 1
 
     def __enter__(self):
         try:
@@ -111,6 +111,7 @@ class Bench:
         return self
 
     def _start(self):
+        self.lab.certificates_make()
         self.lab.sm_start("relay")
         self.lab.agents_start()
         self.lab.sm.ask(f"up {self.servers}")
@@ -131,16 +132,21 @@ class Bench:
     def relay_some(self, migrations):
         return self.measured(Mode(self.lab, self.some, self.some * self.vms), migrations, SOME)
 
+    def _back_ms(self, full, resumed):
+        back = self.lab.sm.ask(f"up {self.servers}")
+        assert not self.lab.tls or (back["full"], back["resumed"]) == (full, resumed), back
+        return back["us"] / 1000
+
     def sm_restart(self, mode):
-        """How long until all agents were back, from when it listened."""
+        """How long until all agents were back, from when it listened: it knows no session of before."""
         self.lab.sm_kill()
         self.lab.sm_start(mode)
-        return self.lab.sm.ask(f"up {self.servers}")["us"] / 1000
+        return self._back_ms(self.servers, 0)
 
     def links_cut(self):
         """How long until all agents were back."""
         assert self.lab.sm.ask("drop")["cut"] == self.servers
-        return self.lab.sm.ask(f"up {self.servers}")["us"] / 1000
+        return self._back_ms(0, self.servers)
 
     def flat(self, migrations):
         self.sm_restart("flat")
@@ -149,8 +155,9 @@ class Bench:
     def flat_connections(self, migrations):
         """Without agents: each VM has a link to the SM's end."""
         self.lab.ends_stop()
+        assert not any(self.lab.agents_stop())
         self.lab.sm_kill()
-        self.lab.address = f"unix:{self.lab.path('direct.sock')}"
+        self.lab.address = self.lab.address_make("direct")
         self.lab.sm_start("flat")
         self.lab.ends_start(self.lab.address)
         return self.measured(Mode(self.lab, self.servers * self.vms, self.servers * self.vms), migrations)

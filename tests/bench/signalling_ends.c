@@ -4,6 +4,8 @@
  * agent (or to the SM's end itself), registers what it talks to, and answers each event at once
  * with DONE.
  *
+ *	signalling_ends [CA CERTIFICATE KEY]
+ *
  * In:  ADDRESS VM LID...       one more end, a process of VM
  *      go                      connect them all
  *      count                   what has been delivered since the last time
@@ -16,6 +18,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,9 +30,13 @@
 
 #include "notifier/base/log.h"
 #include "notifier/connection.h"
+#include "notifier/credentials.h"
 #include "notifier/wire/answer.h"
 
-enum { LIDS_MOST = 4 };
+enum {
+	LIDS_MOST = 4,
+	AT_ONCE = 64, /* connecting: whoever accepts has as long for each as for one */
+};
 
 struct end {
 	struct end *next;
@@ -39,6 +46,7 @@ struct end {
 	char *name; /* "VM/PID.NUMBER" */
 	uint32_t lids[LIDS_MOST];
 	size_t lids_count, acknowledged;
+	bool was_ready;
 	unsigned delivered;
 };
 
@@ -46,9 +54,13 @@ struct ends {
 	struct event_base *base;
 	struct evbuffer *input;
 	struct event *readable;
-	struct end *list;
+	struct end *list, *next; /* to connect */
 	size_t count, ready;
+	struct credentials_files files;
+	struct credentials *credentials; /* NULL: no TLS */
 };
+
+static const struct connection_callbacks callbacks;
 
 static void hello_say(struct connection *connection, void *owner)
 {
@@ -83,13 +95,32 @@ static void interests_say(struct end *end)
 	}
 }
 
+static void next_connect(struct ends *ends)
+{
+	struct connection_settings settings = connection_settings_default;
+	struct end *end = ends->next;
+
+	if (!end)
+		return;
+	ends->next = end->next;
+	settings.heartbeat_ms = 0;
+	settings.credentials = ends->credentials;
+	end->connection = connection_connect(ends->base, end->address, &settings, &callbacks, end);
+	if (!end->connection)
+		fprintf(stderr, "signalling_ends: %s: %s\n", end->address, strerror(errno));
+}
+
 static void acknowledged(struct end *end, const Tether__InterestAnswer *answer)
 {
 	struct ends *ends = end->ends;
 
-	if (answer->outcome != TETHER__OUTCOME__OUTCOME_DONE)
+	if (answer->outcome != TETHER__OUTCOME__OUTCOME_DONE ||
+	        ++end->acknowledged < end->lids_count)
 		return;
-	if (++end->acknowledged == end->lids_count && ++ends->ready == ends->count)
+	if (!end->was_ready)
+		next_connect(ends);
+	end->was_ready = true;
+	if (++ends->ready == ends->count)
 		printf("{\"ready\": %zu}\n", ends->ready);
 }
 
@@ -170,15 +201,9 @@ static void end_add(struct ends *ends, char *line)
 
 static void connect_all(struct ends *ends)
 {
-	struct connection_settings settings = connection_settings_default;
-
-	settings.heartbeat_ms = 0;
-	for (struct end *end = ends->list; end; end = end->next) {
-		end->connection =
-		        connection_connect(ends->base, end->address, &settings, &callbacks, end);
-		if (!end->connection)
-			fprintf(stderr, "signalling_ends: %s: %s\n", end->address, strerror(errno));
-	}
+	ends->next = ends->list;
+	for (int i = 0; i < AT_ONCE; i++)
+		next_connect(ends);
 }
 
 static void count_say(struct ends *ends)
@@ -227,7 +252,20 @@ static void descriptors_raise(void)
 	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-int main(void)
+static int credentials_read(struct ends *ends, char **files)
+{
+	char error[256];
+
+	ends->files = (struct credentials_files){
+	        .ca = files[0], .certificate = files[1], .key = files[2]};
+	ends->credentials = credentials_create(&ends->files, error, sizeof(error));
+	if (ends->credentials)
+		return 0;
+	fprintf(stderr, "signalling_ends: %s\n", error);
+	return -EINVAL;
+}
+
+int main(int argc, char **argv)
 {
 	struct ends ends = {0};
 
@@ -235,6 +273,8 @@ int main(void)
 	signal(SIGPIPE, SIG_IGN);
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	log_open("signalling_ends", "stderr", LOG_LEVEL_ERROR);
+	if (argc == 4 && credentials_read(&ends, argv + 1))
+		return 1;
 	ends.base = event_base_new();
 	ends.input = evbuffer_new();
 	if (ends.base && ends.input)
@@ -249,6 +289,7 @@ int main(void)
 		end_destroy(ends.list);
 		ends.list = next;
 	}
+	credentials_destroy(ends.credentials);
 	event_free(ends.readable);
 	evbuffer_free(ends.input);
 	event_base_free(ends.base);

@@ -9,13 +9,11 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <event2/event.h>
 
-#include "notifier/channel_unix.h"
 #include "notifier/connection.h"
+#include "notifier/listener.h"
 #include "notifier/tally.h"
 #include "tests/bench/signalling_teller.h"
 
@@ -32,11 +30,10 @@ struct link {
 
 struct teller {
 	struct event_base *base;
-	int fd;
-	char *path;
+	struct listener *listener;
 	uint64_t epoch;
 	struct connection_settings settings;
-	struct event *acceptable, *turning;
+	struct event *turning;
 	struct link *links;
 	const struct teller_callbacks *callbacks;
 	void *owner;
@@ -121,7 +118,7 @@ static void turn_due(evutil_socket_t unused, short what, void *context)
 		settle(teller);
 }
 
-static int flat_tell(struct teller *teller, const Tether__Event *event)
+static int tell_each_vm(struct teller *teller, const Tether__Event *event)
 {
 	struct event_key key = {event->migration, event->epoch, event->step, event->sequence};
 
@@ -229,8 +226,9 @@ static const struct connection_callbacks connection_callbacks = {
         .closed = link_closed,
 };
 
-static void link_create(struct teller *teller, struct channel *channel)
+static void accepted(struct channel *channel, void *owner)
 {
+	struct teller *teller = owner;
 	struct link *link = calloc(1, sizeof(*link));
 
 	if (!link) {
@@ -246,23 +244,6 @@ static void link_create(struct teller *teller, struct channel *channel)
 		link_destroy(link);
 }
 
-static void acceptable(evutil_socket_t listener, short what, void *context)
-{
-	struct channel_unix_peer peer = {.pidfd = -1};
-	struct channel channel;
-	int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-
-	if (fd < 0)
-		return;
-	if (channel_unix_accepted(fd, &channel, &peer)) {
-		close(fd);
-		return;
-	}
-	if (peer.pidfd >= 0)
-		close(peer.pidfd);
-	link_create(context, &channel);
-}
-
 /* ---- its life ---- */
 
 static void flat_end(struct teller *teller)
@@ -270,37 +251,15 @@ static void flat_end(struct teller *teller)
 	while (teller->links)
 		link_destroy(teller->links);
 	tally_destroy(teller->tally);
-	if (teller->acceptable)
-		event_free(teller->acceptable);
 	if (teller->turning)
 		event_free(teller->turning);
-	if (teller->fd >= 0)
-		close(teller->fd);
-	if (teller->path)
-		unlink(teller->path);
-	free(teller->path);
+	listener_destroy(teller->listener);
 	free(teller);
 }
 
-static int listen_at(struct teller *teller, const char *address)
-{
-	int err = channel_unix_listen(address, 0600, &teller->fd);
-
-	if (err)
-		return err;
-	teller->path = strdup(address);
-	teller->acceptable =
-	        event_new(teller->base, teller->fd, EV_READ | EV_PERSIST, acceptable, teller);
-	teller->turning = evtimer_new(teller->base, turn_due, teller);
-	if (!teller->path || !teller->acceptable || !teller->turning ||
-	        event_add(teller->acceptable, NULL))
-		return -ENOMEM;
-	return 0;
-}
-
 static struct teller *flat_begin(struct event_base *base, const char *address,
-        const struct deadlines *deadlines, uint64_t epoch, const struct teller_callbacks *callbacks,
-        void *owner)
+        struct credentials *credentials, const struct deadlines *deadlines, uint64_t epoch,
+        const struct teller_callbacks *callbacks, void *owner)
 {
 	struct teller *teller = calloc(1, sizeof(*teller));
 	int err;
@@ -308,13 +267,15 @@ static struct teller *flat_begin(struct event_base *base, const char *address,
 	if (!teller)
 		return NULL;
 	teller->base = base;
-	teller->fd = -1;
 	teller->epoch = epoch;
 	teller->settings = connection_settings_default;
 	teller->settings.heartbeat_ms = deadlines->heartbeat_ms;
 	teller->callbacks = callbacks;
 	teller->owner = owner;
-	err = listen_at(teller, address);
+	teller->turning = evtimer_new(base, turn_due, teller);
+	err = teller->turning ? listener_create(base, address, credentials, accepted, teller,
+	                                &teller->listener)
+	                      : -ENOMEM;
 	if (!err)
 		return teller;
 	flat_end(teller);
@@ -326,5 +287,5 @@ const struct teller_ops teller_flat_ops = {
         .name = "flat",
         .create = flat_begin,
         .destroy = flat_end,
-        .tell = flat_tell,
+        .tell = tell_each_vm,
 };

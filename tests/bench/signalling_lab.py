@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 import time
 
+from lab.ports import free_port
 from lab.process import _die_with_parent
 
 EVERYBODY, SOME = 1001, 1002  # LIDs that all VMs, and those of the first servers, talk to
@@ -65,10 +66,11 @@ class Tool:
 
 
 class SignallingLab:
-    def __init__(self, build, servers, vms, some, heartbeat_ms):
+    def __init__(self, build, servers, vms, some, heartbeat_ms, tls):
         self.build, self.servers, self.vms, self.some, self.heartbeat_ms = build, servers, vms, some, heartbeat_ms
+        self.tls = tls
         self.directory = tempfile.mkdtemp(prefix="tether-signalling.", dir="/dev/shm" if os.path.isdir("/dev/shm") else None)
-        self.address = f"unix:{self.path('sm.sock')}"
+        self.address = self.address_make("sm")
         self.agents, self.ends, self.sm, self.epoch = [], [], None, 1
 
     def path(self, *names):
@@ -78,23 +80,35 @@ class SignallingLab:
         return self
 
     def __exit__(self, kind, error, trace):
-        statuses = []
-        for tool in [*self.ends, self.sm]:
-            if tool:
-                statuses.append(tool.end())
-        for agent in self.agents:
-            agent.terminate()
-        for agent in self.agents:
-            statuses.append(agent.wait(60))
+        statuses = [tool.end() for tool in [*self.ends, self.sm] if tool]
+        statuses += self.agents_stop()
         shutil.rmtree(self.directory)
         assert kind or not any(statuses), f"exit statuses: {statuses}"
+
+    def address_make(self, name):
+        return f"tls:127.0.0.1:{free_port()}" if self.tls else f"unix:{self.path(name + '.sock')}"
+
+    # ---- certificates ----
+
+    def certificates_make(self):
+        if self.tls:
+            who = ["sm/bench", "host/vms", *(f"host/{self._host(number)}" for number in range(self.servers))]
+            words = [word for each in who for word in ("--issue", each)]
+            subprocess.run([self.build.program("tether"), "cert", "ca", self.path("ca"), *words], check=True,
+                           stdout=subprocess.DEVNULL)
+
+    def _certificate(self, who):
+        stem = self.path("ca", who.replace("/", "-"))
+        return {"tls_ca": self.path("ca", "ca.crt"), "tls_certificate": stem + ".crt", "tls_key": stem + ".key"}
+
+    def _files(self, who):
+        return list(self._certificate(who).values()) if self.tls else []
 
     # ---- the SM's end ----
 
     def sm_start(self, mode):
-        where = self.address.split(":", 1)[1]
-        self.sm = Tool([self.build.program("signalling_sm"), mode, where, str(self.heartbeat_ms), str(self.epoch)],
-                       self.path("sm.log"))
+        self.sm = Tool([self.build.program("signalling_sm"), mode, self.address, str(self.heartbeat_ms), str(self.epoch),
+                        *self._files("sm/bench")], self.path("sm.log"))
         assert self.sm.answer() == {"listening": True}
 
     def sm_kill(self):
@@ -127,7 +141,8 @@ class SignallingLab:
         self._write(self.path(host, "inventory.json"), json.dumps(inventory))
         settings = {"role": "host", "name": host, "root": self.address, "driver": f"exec:{self.path('driver')}",
                     "state_dir": self.path(host, "state"), "socket_dir": self.path(host, "vms"),
-                    "log": self.path(host, "log"), "heartbeat_ms": self.heartbeat_ms}
+                    "log": self.path(host, "log"), "heartbeat_ms": self.heartbeat_ms,
+                    **(self._certificate(f"host/{host}") if self.tls else {})}
         self._write(self.path(host, "agent.conf"), "".join(f"{key} = {value}\n" for key, value in settings.items()))
 
     def agents_start(self):
@@ -140,6 +155,14 @@ class SignallingLab:
                 [self.build.program("tether-agent"), "--config", self.path(self._host(number), "agent.conf")],
                 stdin=subprocess.DEVNULL, preexec_fn=_die_with_parent))
 
+    def agents_stop(self):
+        """Their exit statuses."""
+        for agent in self.agents:
+            agent.terminate()
+        statuses = [agent.wait(60) for agent in self.agents]
+        self.agents = []
+        return statuses
+
     def pids(self):
         return [agent.pid for agent in self.agents]
 
@@ -151,7 +174,8 @@ class SignallingLab:
     def ends_start(self, address=None):
         """Below their agents, or all at @address."""
         programs = min(END_PROCESSES, self.servers)
-        self.ends = [Tool([self.build.program("signalling_ends")], self.path("ends.log")) for _ in range(programs)]
+        argv = [self.build.program("signalling_ends"), *(self._files("host/vms") if address else [])]
+        self.ends = [Tool(argv, self.path("ends.log")) for _ in range(programs)]
         for server in range(self.servers):
             for vm in range(self.vms):
                 name = self._vm(server, vm)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 /* The root of tether-smd as it is; what passes between it and its links is counted in between. */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "notifier/connection.h"
@@ -66,19 +65,18 @@ static void relay_end(struct teller *teller)
 }
 
 static struct teller *relay_begin(struct event_base *base, const char *address,
-        const struct deadlines *deadlines, uint64_t epoch, const struct teller_callbacks *callbacks,
-        void *owner)
+        struct credentials *credentials, const struct deadlines *deadlines, uint64_t epoch,
+        const struct teller_callbacks *callbacks, void *owner)
 {
 	struct teller *teller = calloc(1, sizeof(*teller));
-	char place[256];
 	int err;
 
 	if (!teller)
 		return NULL;
 	teller->callbacks = callbacks;
 	teller->owner = owner;
-	snprintf(place, sizeof(place), "unix:%s", address);
-	teller->root = root_create(base, place, NULL, deadlines, epoch, &root_callbacks, teller);
+	teller->root =
+	        root_create(base, address, credentials, deadlines, epoch, &root_callbacks, teller);
 	if (teller->root)
 		return teller;
 	err = errno;
@@ -87,7 +85,7 @@ static struct teller *relay_begin(struct event_base *base, const char *address,
 	return NULL;
 }
 
-static int relay_tell(struct teller *teller, const Tether__Event *event)
+static int tell_servers(struct teller *teller, const Tether__Event *event)
 {
 	return root_send(teller->root, event);
 }
@@ -96,5 +94,5 @@ const struct teller_ops teller_relay_ops = {
         .name = "relay",
         .create = relay_begin,
         .destroy = relay_end,
-        .tell = relay_tell,
+        .tell = tell_servers,
 };

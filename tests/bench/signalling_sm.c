@@ -2,7 +2,7 @@
 /*
  * The SM's end of make bench-signalling:
  *
- *	signalling_sm relay|flat ADDRESS HEARTBEAT_MS EPOCH
+ *	signalling_sm relay|flat ADDRESS HEARTBEAT_MS EPOCH [CA CERTIFICATE KEY]
  *
  * In, one line at a time:      Out, one JSON object each:
  *	up N                        when N links have said HELLO since the start, or the last drop
@@ -30,9 +30,11 @@
 
 #include "notifier/base/cleanup.h"
 #include "notifier/base/log.h"
+#include "notifier/credentials.h"
 #include "tests/bench/signalling_teller.h"
 
-static const char *const usage = "usage: signalling_sm relay|flat ADDRESS HEARTBEAT_MS EPOCH\n";
+static const char *const usage =
+        "usage: signalling_sm relay|flat ADDRESS HEARTBEAT_MS EPOCH [CA CERTIFICATE KEY]\n";
 
 enum { DEADLINE_MS = 60000 };
 
@@ -40,11 +42,14 @@ struct sm {
 	struct event_base *base;
 	const struct teller_ops *ops;
 	struct teller *teller;
+	struct credentials_files files;
+	struct credentials *credentials; /* NULL: no TLS */
 	struct evbuffer *input;
 	struct event *readable;
 
 	size_t up, up_wanted; /* 0: not waited for */
 	uint64_t up_since_us;
+	struct credentials_counts up_since;
 
 	Tether__Event event; /* being told */
 	Tether__Address address;
@@ -63,12 +68,22 @@ static uint64_t clock_us(clockid_t clock)
 	return (uint64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
+static struct credentials_counts handshakes(const struct sm *sm)
+{
+	return sm->credentials ? *credentials_counts(sm->credentials)
+	                       : (struct credentials_counts){0};
+}
+
 static void up_say(struct sm *sm)
 {
+	struct credentials_counts now = handshakes(sm);
+
 	if (!sm->up_wanted || sm->up < sm->up_wanted)
 		return;
-	printf("{\"up\": %zu, \"us\": %" PRIu64 "}\n", sm->up,
-	        clock_us(CLOCK_MONOTONIC) - sm->up_since_us);
+	printf("{\"up\": %zu, \"us\": %" PRIu64 ", \"full\": %" PRIu64 ", \"resumed\": %" PRIu64
+	       "}\n",
+	        sm->up, clock_us(CLOCK_MONOTONIC) - sm->up_since_us, now.full - sm->up_since.full,
+	        now.resumed - sm->up_since.resumed);
 	sm->up_wanted = 0;
 }
 
@@ -174,6 +189,7 @@ static void links_cut(struct sm *sm)
 	if (directory)
 		closedir(directory);
 	sm->up = 0;
+	sm->up_since = handshakes(sm);
 	sm->up_since_us = clock_us(CLOCK_MONOTONIC);
 	printf("{\"cut\": %u}\n", cut);
 }
@@ -217,14 +233,29 @@ static void descriptors_raise(void)
 	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+static int credentials_read(struct sm *sm, char **files)
+{
+	char error[256];
+
+	sm->files = (struct credentials_files){
+	        .ca = files[0], .certificate = files[1], .key = files[2]};
+	sm->credentials = credentials_create(&sm->files, error, sizeof(error));
+	if (sm->credentials)
+		return 0;
+	fprintf(stderr, "signalling_sm: %s\n", error);
+	return -EINVAL;
+}
+
 static int run(struct sm *sm, char **words)
 {
 	struct deadlines deadlines = deadlines_default;
 
+	if (words[4] && credentials_read(sm, words + 4))
+		return 1;
 	deadlines.heartbeat_ms = strtoul(words[2], NULL, 10);
 	sm->up_since_us = clock_us(CLOCK_MONOTONIC);
-	sm->teller = sm->ops->create(
-	        sm->base, words[1], &deadlines, strtoull(words[3], NULL, 10), &callbacks, sm);
+	sm->teller = sm->ops->create(sm->base, words[1], sm->credentials, &deadlines,
+	        strtoull(words[3], NULL, 10), &callbacks, sm);
 	if (!sm->teller) {
 		fprintf(stderr, "signalling_sm: %s: %s\n", words[1], strerror(errno));
 		return 1;
@@ -241,7 +272,7 @@ int main(int argc, char **argv)
 	struct sm sm = {0};
 	int status = 1;
 
-	if (argc != 5 || (strcmp(argv[1], "relay") && strcmp(argv[1], "flat"))) {
+	if ((argc != 5 && argc != 8) || (strcmp(argv[1], "relay") && strcmp(argv[1], "flat"))) {
 		fputs(usage, stderr);
 		return 2;
 	}
@@ -259,6 +290,7 @@ int main(int argc, char **argv)
 		event_free(sm.readable);
 	}
 	expected_clear(&sm);
+	credentials_destroy(sm.credentials);
 	if (sm.input)
 		evbuffer_free(sm.input);
 	if (sm.base)

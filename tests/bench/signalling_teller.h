@@ -13,6 +13,7 @@
 #include "notifier/base/deadlines.h"
 #include "tether.pb-c.h"
 
+struct credentials;
 struct event_base;
 struct teller;
 
@@ -23,9 +24,9 @@ struct teller_callbacks {
 
 struct teller_ops {
 	const char *name;
-	/* NULL with errno. */
+	/* @credentials: NULL without TLS. NULL with errno. */
 	struct teller *(*create)(struct event_base *base, const char *address,
-	        const struct deadlines *deadlines, uint64_t epoch,
+	        struct credentials *credentials, const struct deadlines *deadlines, uint64_t epoch,
 	        const struct teller_callbacks *callbacks, void *owner);
 	void (*destroy)(struct teller *teller);
 	/* One at a time, the caller's until `answered`. -errno */
