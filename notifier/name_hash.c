@@ -45,9 +45,9 @@ static void key_read(uint64_t key[2])
 		memcpy(key, random, 2 * sizeof(*key));
 }
 
-uint64_t name_hash(const char *name)
+uint64_t name_hash(const char *name, size_t length)
 {
-	size_t length = strlen(name), left = length;
+	size_t left = length;
 	uint64_t key[2], word;
 	struct sip sip;
 

@@ -7,8 +7,9 @@
 #ifndef TETHER_NAME_HASH_H
 #define TETHER_NAME_HASH_H
 
+#include <stddef.h>
 #include <stdint.h>
 
-uint64_t name_hash(const char *name);
+uint64_t name_hash(const char *name, size_t length);
 
 #endif

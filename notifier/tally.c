@@ -9,6 +9,7 @@
 #include "notifier/base/cleanup.h"
 #include "notifier/name_hash.h"
 #include "notifier/number_scope.h"
+#include "notifier/vm_names.h"
 #include "notifier/wire/frame.h"
 #include "notifier/wire/message.h"
 
@@ -21,8 +22,10 @@ enum stand {
 };
 
 struct participant {
+	char *name;
+	uint32_t hash;
 	enum stand stand;
-	char name[];
+	bool is_listed; /* the name is the merged answer's */
 };
 
 enum { ROOM_FIRST = 8 };
@@ -30,12 +33,13 @@ enum { ROOM_FIRST = 8 };
 struct tally {
 	struct event_key key;
 	char *prefix;
-	struct participant **participants;
+	struct participant *participants;
 	size_t count, room;
-	uint32_t *slots; /* by name: a participant's place and 1, or 0; twice as many as there is
-	                    room */
-	size_t awaited;  /* EXPECTED and HANDED */
-	size_t packed;   /* bytes of what was merged */
+	uint32_t *slots; /* by name: a participant's place and 1, or 0; twice as many as there
+	                    is room */
+	struct vm_names expected; /* of participants */
+	size_t awaited;           /* EXPECTED and HANDED */
+	size_t packed;            /* bytes of what was merged */
 	bool too_large;
 	Tether__Answer *merged;
 };
@@ -60,8 +64,10 @@ void tally_destroy(struct tally *tally)
 	if (!tally)
 		return;
 	free(tally->slots);
+	vm_names_clear(&tally->expected);
 	for (size_t i = 0; i < tally->count; i++)
-		free(tally->participants[i]);
+		if (!tally->participants[i].is_listed)
+			free(tally->participants[i].name);
 	free(tally->participants);
 	free(tally->prefix);
 	if (tally->merged)
@@ -74,33 +80,36 @@ const struct event_key *tally_key(const struct tally *tally)
 	return &tally->key;
 }
 
-static struct participant *participant_create(const char *name, enum stand stand)
+static uint32_t hash_of(const char *name)
 {
-	struct participant *participant = malloc(sizeof(*participant) + strlen(name) + 1);
-
-	if (participant) {
-		participant->stand = stand;
-		strcpy(participant->name, name);
-	}
-	return participant;
+	return name_hash(name, strlen(name));
 }
 
 /* The slot of @name, or the free one that it would have. */
-static uint32_t *slot_of(const struct tally *tally, const char *name)
+static uint32_t *slot_of(const struct tally *tally, const char *name, uint32_t hash)
 {
-	size_t mask = 2 * tally->room - 1, slot = name_hash(name) & mask;
+	size_t mask = 2 * tally->room - 1, slot = hash & mask;
+	const struct participant *participant;
 
-	while (tally->slots[slot] &&
-	        strcmp(tally->participants[tally->slots[slot] - 1]->name, name) != 0)
-		slot = (slot + 1) & mask;
+	for (; tally->slots[slot]; slot = (slot + 1) & mask) {
+		participant = &tally->participants[tally->slots[slot] - 1];
+		if (participant->hash == hash && !strcmp(participant->name, name))
+			break;
+	}
 	return &tally->slots[slot];
+}
+
+/* Until the next is added. */
+static struct participant *find_hashed(const struct tally *tally, const char *name, uint32_t hash)
+{
+	uint32_t place = tally->room ? *slot_of(tally, name, hash) : 0;
+
+	return place ? &tally->participants[place - 1] : NULL;
 }
 
 static struct participant *find(const struct tally *tally, const char *name)
 {
-	uint32_t place = tally->room ? *slot_of(tally, name) : 0;
-
-	return place ? tally->participants[place - 1] : NULL;
+	return find_hashed(tally, name, hash_of(name));
 }
 
 /* Room is a power of two, so that slots are. */
@@ -108,7 +117,7 @@ static int participants_grow(struct tally *tally)
 {
 	size_t room = tally->room ? tally->room * 2 : ROOM_FIRST;
 	uint32_t *slots = calloc(2 * room, sizeof(*slots));
-	struct participant **grown = realloc(tally->participants, room * sizeof(*grown));
+	struct participant *grown = realloc(tally->participants, room * sizeof(*grown));
 
 	if (grown)
 		tally->participants = grown;
@@ -120,7 +129,7 @@ static int participants_grow(struct tally *tally)
 	tally->slots = slots;
 	tally->room = room;
 	for (size_t i = 0; i < tally->count; i++)
-		*slot_of(tally, tally->participants[i]->name) = i + 1;
+		*slot_of(tally, grown[i].name, grown[i].hash) = i + 1;
 	return 0;
 }
 
@@ -136,24 +145,34 @@ static void stand_set(struct tally *tally, struct participant *participant, enum
 	participant->stand = stand;
 }
 
-static int participant_add(struct tally *tally, const char *name, enum stand stand)
+static int participant_add(struct tally *tally, const struct participant *participant)
 {
-	struct participant *participant;
-
 	if (tally->count == tally->room && participants_grow(tally))
 		return -ENOMEM;
-	participant = participant_create(name, stand);
-	if (!participant)
-		return -ENOMEM;
-	tally->participants[tally->count++] = participant;
-	*slot_of(tally, name) = tally->count;
-	tally->awaited += is_awaited(stand);
+	tally->participants[tally->count++] = *participant;
+	*slot_of(tally, participant->name, participant->hash) = tally->count;
+	tally->awaited += is_awaited(participant->stand);
 	return 0;
+}
+
+/* Who is not there yet. */
+static int child_add(struct tally *tally, const char *name, enum stand stand)
+{
+	struct participant child = {strdup(name), hash_of(name), stand, false};
+
+	if (child.name && !participant_add(tally, &child))
+		return 0;
+	free(child.name);
+	return -ENOMEM;
 }
 
 int tally_expect(struct tally *tally, const char *name)
 {
-	return find(tally, name) ? 0 : participant_add(tally, name, STAND_EXPECTED);
+	if (find(tally, name))
+		return 0;
+	if (child_add(tally, name, STAND_EXPECTED))
+		return -ENOMEM;
+	return vm_names_add(&tally->expected, tally->participants[tally->count - 1].name);
 }
 
 int tally_hand(struct tally *tally, const char *name)
@@ -161,7 +180,7 @@ int tally_hand(struct tally *tally, const char *name)
 	struct participant *participant = find(tally, name);
 
 	if (!participant)
-		return participant_add(tally, name, STAND_HANDED);
+		return child_add(tally, name, STAND_HANDED);
 	if (participant->stand != STAND_ANSWERED)
 		stand_set(tally, participant, STAND_HANDED);
 	return 0;
@@ -191,13 +210,12 @@ void tally_forget(struct tally *tally, const char *name)
 
 void tally_forget_vm(struct tally *tally, const char *vm)
 {
-	size_t length = strlen(vm);
+	uint32_t at = vm_names_first(&tally->expected, vm);
+	struct participant *participant;
 
-	for (size_t i = 0; i < tally->count; i++) {
-		struct participant *participant = tally->participants[i];
-
-		if (participant->stand == STAND_EXPECTED &&
-		        !strncmp(participant->name, vm, length) && participant->name[length] == '/')
+	for (; at; at = vm_names_next(&tally->expected, at)) {
+		participant = find(tally, tally->expected.names[at - 1]);
+		if (participant && participant->stand == STAND_EXPECTED)
 			stand_set(tally, participant, STAND_FORGOTTEN);
 	}
 }
@@ -210,21 +228,22 @@ bool tally_complete(const struct tally *tally)
 /* A name below that answered, or did not: once each, however many relays say it. */
 static int name_below(struct tally *tally, const char *name, enum stand stand)
 {
-	Tether__Answer *merged = tally->merged;
-	struct participant *participant = find(tally, name);
-	int err = 0;
+	char ***list = stand == STAND_ANSWERED ? &tally->merged->answered : &tally->merged->missing;
+	size_t *count =
+	        stand == STAND_ANSWERED ? &tally->merged->n_answered : &tally->merged->n_missing;
+	struct participant below = {.hash = hash_of(name), .stand = stand, .is_listed = true};
+	struct participant *participant = find_hashed(tally, name, below.hash);
 
 	if (participant && !is_awaited(participant->stand))
 		return 0;
-	if (participant)
+	if (answer_name_add(list, count, name))
+		return -ENOMEM;
+	if (participant) {
 		stand_set(tally, participant, stand);
-	else
-		err = participant_add(tally, name, stand);
-	if (err)
-		return err;
-	if (stand == STAND_ANSWERED)
-		return answer_name_add(&merged->answered, &merged->n_answered, name);
-	return answer_name_add(&merged->missing, &merged->n_missing, name);
+		return 0;
+	}
+	below.name = (*list)[*count - 1];
+	return participant_add(tally, &below);
 }
 
 static int names_merge(struct tally *tally, const Tether__Answer *answer)
@@ -332,9 +351,9 @@ static int missing_append(struct tally *tally)
 	int err = 0;
 
 	for (size_t i = 0; !err && i < tally->count; i++)
-		if (is_awaited(tally->participants[i]->stand))
+		if (is_awaited(tally->participants[i].stand))
 			err = answer_name_add(
-			        &merged->missing, &merged->n_missing, tally->participants[i]->name);
+			        &merged->missing, &merged->n_missing, tally->participants[i].name);
 	return err;
 }
 

@@ -52,8 +52,8 @@ bool tally_complete(const struct tally *tally);
 
 /*
  * The one answer; with participants still awaited it is PARTIAL and names them. The caller frees it
- * with tether__answer__free_unpacked. NULL: no memory. An answer that would not fit a frame becomes
- * FAILED, without its tables.
+ * with tether__answer__free_unpacked; the tally can only be destroyed then. NULL: no memory. An
+ * answer that would not fit a frame becomes FAILED, without its tables.
  */
 Tether__Answer *tally_finish(struct tally *tally);
 

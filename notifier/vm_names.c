@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include "notifier/vm_names.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "notifier/name_hash.h"
+
+enum { ROOM_FIRST = 8 };
+
+/* How much of @name is its VM's; 0: it has none. */
+static size_t vm_length(const char *name)
+{
+	const char *slash = strchr(name, '/');
+
+	return slash && slash[1] ? slash - name : 0;
+}
+
+static bool is_of(const char *name, const char *vm, size_t length)
+{
+	return vm_length(name) == length && !strncmp(name, vm, length);
+}
+
+/* The slot of the VM, or the free one that it would have. */
+static uint32_t *slot_of(const struct vm_names *names, const char *vm, size_t length)
+{
+	size_t mask = 2 * names->room - 1, slot = name_hash(vm, length) & mask;
+
+	while (names->slots[slot] && !is_of(names->names[names->slots[slot] - 1], vm, length))
+		slot = (slot + 1) & mask;
+	return &names->slots[slot];
+}
+
+static void link(struct vm_names *names, size_t place)
+{
+	size_t length = vm_length(names->names[place]);
+	uint32_t *slot;
+
+	names->next[place] = 0;
+	if (!length)
+		return;
+	slot = slot_of(names, names->names[place], length);
+	names->next[place] = *slot;
+	*slot = place + 1;
+}
+
+/* Room is a power of two, so that slots are. */
+static int grow(struct vm_names *names)
+{
+	size_t room = names->room ? names->room * 2 : ROOM_FIRST;
+	const char **grown = realloc(names->names, room * sizeof(*grown));
+	uint32_t *next, *slots;
+
+	if (!grown)
+		return -ENOMEM;
+	names->names = grown;
+	next = realloc(names->next, room * sizeof(*next));
+	if (!next)
+		return -ENOMEM;
+	names->next = next;
+	slots = calloc(2 * room, sizeof(*slots));
+	if (!slots)
+		return -ENOMEM;
+	free(names->slots);
+	names->slots = slots;
+	names->room = room;
+	for (size_t i = 0; i < names->count; i++)
+		link(names, i);
+	return 0;
+}
+
+void vm_names_clear(struct vm_names *names)
+{
+	free(names->names);
+	free(names->next);
+	free(names->slots);
+	*names = (struct vm_names){0};
+}
+
+int vm_names_add(struct vm_names *names, const char *name)
+{
+	if (names->count == names->room && grow(names))
+		return -ENOMEM;
+	names->names[names->count] = name;
+	link(names, names->count++);
+	return 0;
+}
+
+uint32_t vm_names_first(const struct vm_names *names, const char *vm)
+{
+	return names->room ? *slot_of(names, vm, strlen(vm)) : 0;
+}

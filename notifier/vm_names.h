@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/*
+ * Many names of processes ("vm1/12.345"), to be asked for those of one VM. Each has its place: how
+ * many were added before it. Pure; one thread. Zero-initialise.
+ */
+#ifndef TETHER_VM_NAMES_H
+#define TETHER_VM_NAMES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct vm_names {
+	const char **names; /* the caller's, as long as they are here */
+	uint32_t *next;     /* of the same VM: its place and 1; 0: none */
+	uint32_t *slots;    /* by VM: the place, and 1, of the last that was added; twice as many as
+	                       there is room */
+	size_t count, room;
+};
+
+void vm_names_clear(struct vm_names *names);
+
+/* A name without a VM has a place, too. -ENOMEM: it was not added. */
+int vm_names_add(struct vm_names *names, const char *name);
+
+/* for (uint32_t at = vm_names_first(&names, vm); at; at = vm_names_next(&names, at)): the place of
+ * each of @vm's is at - 1. */
+uint32_t vm_names_first(const struct vm_names *names, const char *vm);
+static inline uint32_t vm_names_next(const struct vm_names *names, uint32_t at)
+{
+	return names->next[at - 1];
+}
+
+#endif
