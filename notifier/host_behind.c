@@ -75,15 +75,6 @@ bool hosts_have_vm(const struct host_behind *hosts, const char *vm)
 	return false;
 }
 
-bool hosts_have_process(const struct host_behind *hosts, const char *process)
-{
-	for (; hosts; hosts = hosts->next)
-		for (size_t i = 0; i < hosts->said->n_vms; i++)
-			if (name_is_of_vm(process, hosts->said->vms[i]->name))
-				return true;
-	return false;
-}
-
 Tether__HostBehind host_of_hello(const Tether__Hello *hello)
 {
 	Tether__HostBehind host = TETHER__HOST_BEHIND__INIT;

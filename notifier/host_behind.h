@@ -27,8 +27,6 @@ void hosts_remove(struct host_behind **hosts, struct host_behind *host);
 void hosts_clear(struct host_behind **hosts);
 
 bool hosts_have_vm(const struct host_behind *hosts, const char *vm);
-/* "vm1/12.345": a process of one of their VMs. */
-bool hosts_have_process(const struct host_behind *hosts, const char *process);
 
 /* What HELLO says of the host that says it; it points into @hello. */
 Tether__HostBehind host_of_hello(const Tether__Hello *hello);

@@ -93,6 +93,7 @@ struct relay *relay_create(
 void relay_open_destroy(struct open_event *open)
 {
 	tally_destroy(open->tally);
+	vm_names_clear(&open->expected);
 	tether__event__free_unpacked(open->event, NULL);
 	free(open);
 }

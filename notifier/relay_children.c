@@ -311,8 +311,12 @@ void relay_child_forget(struct relay *relay, struct child *child)
 
 static void ended_remember(struct ended *ended, const char *name)
 {
+	char *copy = strdup(name);
+
+	if (!copy)
+		return;
 	free(ended->names[ended->next]);
-	ended->names[ended->next] = strdup(name);
+	ended->names[ended->next] = copy;
 	ended->next = (ended->next + 1) % ARRAY_SIZE(ended->names);
 }
 

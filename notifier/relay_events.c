@@ -77,6 +77,16 @@ static const char *answers_prefix(const struct relay *relay)
 	return relay->settings.role == TETHER__ROLE__ROLE_GUEST ? "" : relay->name;
 }
 
+/* The last first, so that each VM's come in the event's order. */
+static int expected_note(struct open_event *open, const Tether__Event *event)
+{
+	int err = 0;
+
+	for (size_t i = event->n_expected; i-- && !err;)
+		err = vm_names_add(&open->expected, event->expected[i]);
+	return err;
+}
+
 /* Takes @event. */
 static struct open_event *open_create(struct relay *relay, Tether__Event *event, uint64_t now_ms)
 {
@@ -85,14 +95,16 @@ static struct open_event *open_create(struct relay *relay, Tether__Event *event,
 	uint32_t deadline_ms = event->deadline_ms ? event->deadline_ms : DEADLINE_MS;
 	uint32_t margin_ms = relay_margin_ms(deadline_ms);
 
-	if (open)
-		open->tally = tally_create(&key, answers_prefix(relay));
-	if (!open || !open->tally) {
-		free(open);
+	if (!open) {
 		tether__event__free_unpacked(event, NULL);
 		return NULL;
 	}
 	open->event = event;
+	open->tally = tally_create(&key, answers_prefix(relay));
+	if (!open->tally || expected_note(open, event)) {
+		relay_open_destroy(open);
+		return NULL;
+	}
 	open->due_ms = now_ms + (deadline_ms > margin_ms ? deadline_ms - margin_ms : 1);
 	open->children_ms =
 	        now_ms + (deadline_ms > 2 * margin_ms ? deadline_ms - 2 * margin_ms : 1);

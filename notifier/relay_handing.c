@@ -22,28 +22,52 @@ static bool is_below(const struct relay *relay, const char *name)
 
 static bool has_ended(const struct relay *relay, const char *name)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(relay->ended.names); i++)
-		if (relay->ended.names[i] && !strcmp(relay->ended.names[i], name))
+	for (size_t i = 0; i < ARRAY_SIZE(relay->ended.names) && relay->ended.names[i]; i++)
+		if (!strcmp(relay->ended.names[i], name))
 			return true;
 	return false;
 }
 
-static bool expected_of_child(const struct child *child, const char *name)
+/* Where names are put; NULL: they are counted. */
+struct list {
+	char **names;
+	size_t count;
+};
+
+/* Of @vm's, or the one that is called @only. */
+static void expected_take(
+        struct list *list, const struct vm_names *expected, const char *vm, const char *only)
 {
-	if (child_is_process(child))
-		return !strcmp(child->name, name);
-	if (child->vm)
-		return name_is_of_vm(name, child->vm);
-	return hosts_have_process(child->hosts, name);
+	uint32_t at = vm_names_first(expected, vm);
+
+	for (; at; at = vm_names_next(expected, at)) {
+		if (only && strcmp(only, expected->names[at - 1]) != 0)
+			continue;
+		if (list->names)
+			list->names[list->count] = (char *)expected->names[at - 1];
+		list->count++;
+	}
 }
 
-static size_t expected_count(const struct child *child, const Tether__Event *event)
+static void expected_of_child(
+        struct list *list, const struct child *child, const struct vm_names *expected)
 {
-	size_t count = 0;
+	if (child->vm) {
+		expected_take(
+		        list, expected, child->vm, child_is_process(child) ? child->name : NULL);
+		return;
+	}
+	for (const struct host_behind *host = child->hosts; host; host = host->next)
+		for (size_t i = 0; i < host->said->n_vms; i++)
+			expected_take(list, expected, host->said->vms[i]->name, NULL);
+}
 
-	for (size_t i = 0; i < event->n_expected; i++)
-		count += expected_of_child(child, event->expected[i]);
-	return count;
+static size_t expected_count(const struct child *child, const struct open_event *open)
+{
+	struct list list = {0};
+
+	expected_of_child(&list, child, &open->expected);
+	return list.count;
 }
 
 static bool vm_concerns(const struct child *child, const Tether__Event *event)
@@ -91,10 +115,10 @@ static bool order_concerns(const struct child *child, const Tether__Event *event
 }
 
 static bool is_concerned(
-        const struct relay *relay, const struct child *child, const Tether__Event *event)
+        const struct relay *relay, const struct child *child, const struct open_event *open)
 {
-	return vm_concerns(child, event) || peers_concern(relay, child, event) ||
-	       order_concerns(child, event) || expected_count(child, event);
+	return vm_concerns(child, open->event) || peers_concern(relay, child, open->event) ||
+	       order_concerns(child, open->event) || expected_count(child, open);
 }
 
 static uint32_t left_ms(uint64_t until_ms, uint64_t now_ms)
@@ -106,17 +130,16 @@ static uint32_t left_ms(uint64_t until_ms, uint64_t now_ms)
 static void child_event_send(struct relay *relay, const struct child *child,
         const struct open_event *open, uint64_t now_ms)
 {
-	CLEANUP_FREE char **expected = calloc(open->event->n_expected + 1, sizeof(*expected));
+	CLEANUP_FREE char **expected = calloc(expected_count(child, open) + 1, sizeof(*expected));
+	struct list list = {.names = expected};
 	Tether__Event event = *open->event;
 	Tether__Frame frame = TETHER__FRAME__INIT;
 
 	if (!expected)
 		return; /* it will be missing in the answer */
-	event.n_expected = 0;
+	expected_of_child(&list, child, &open->expected);
+	event.n_expected = list.count;
 	event.expected = expected;
-	for (size_t i = 0; i < open->event->n_expected; i++)
-		if (expected_of_child(child, open->event->expected[i]))
-			expected[event.n_expected++] = open->event->expected[i];
 	event.to_vm = vm_concerns(child, open->event);
 	event.to_peers = peers_concern(relay, child, open->event);
 	event.order = order_concerns(child, open->event) ? open->event->order : NULL;
@@ -145,7 +168,7 @@ static void event_hand(
 void relay_events_hand(struct relay *relay, const struct child *child, bool again, uint64_t now_ms)
 {
 	for (struct open_event *open = relay->open; open; open = open->next) {
-		if (!is_concerned(relay, child, open->event) ||
+		if (!is_concerned(relay, child, open) ||
 		        tally_has_answered(open->tally, child->name))
 			continue;
 		if (again || !tally_awaits(open->tally, child->name))
@@ -163,7 +186,7 @@ void relay_hand_out(struct relay *relay, struct open_event *open, uint64_t now_m
 	if (event->order && relay->settings.role == TETHER__ROLE__ROLE_RELAY)
 		tally_expect(open->tally, event->order->host);
 	for (struct child *child = relay->children.first; child; child = child->next)
-		if (child->name && is_concerned(relay, child, event))
+		if (child->name && is_concerned(relay, child, open))
 			event_hand(relay, child, open, now_ms);
 }
 

@@ -13,6 +13,7 @@
 #include "notifier/registration.h"
 #include "notifier/relay.h"
 #include "notifier/tally.h"
+#include "notifier/vm_names.h"
 
 enum { RELAY_NAME_BYTES = 255, RELAY_BEGUN_MAX = 32 };
 
@@ -20,9 +21,10 @@ struct open_event {
 	struct open_event *next;
 	Tether__Event *event;
 	struct tally *tally;
-	uint64_t due_ms;      /* the answer goes up */
-	uint64_t children_ms; /* theirs should be here */
-	uint64_t overall_ms;  /* when the overall deadline is over; 0: not said */
+	struct vm_names expected; /* the event's */
+	uint64_t due_ms;          /* the answer goes up */
+	uint64_t children_ms;     /* theirs should be here */
+	uint64_t overall_ms;      /* when the overall deadline is over; 0: not said */
 };
 
 /* What was answered, for repeats. */
@@ -34,7 +36,7 @@ struct answered {
 
 /* Processes that have ended: events go on expecting them to the end of the migration. */
 struct ended {
-	char *names[256]; /* a ring */
+	char *names[256]; /* a ring, filled from its beginning */
 	size_t next;
 };
 
