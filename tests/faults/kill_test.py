@@ -6,7 +6,8 @@ Whoever is killed in whatever step of a migration: it ends by name, nobody hangs
 executed twice, SA and fabric agree after the restart, and the next migration works. VM 1 moves from hyp1 to hyp3 while
 rc-verify in it talks to VM 2 on hyp2; victims.py says who dies where, and why that is exact. Each cell of the table has
 a system of its own. tether-smd and OpenSM are killed once more where the hypervisors have dynamic LIDs (KIND "copy", else
-"swap"), and agents in the steps that are others then. A few cells, in which each victim appears; all of them with
+"swap"), and agents in the steps that are others then; agents once more where each VM has one of its own (KIND "guests"), and
+those, too. A few cells, in which each victim appears; all of them with
 TETHER_FULL=1; those named (words may be left out: "OpenSM", "/applying", "tether-smd//after", "///copy") otherwise. Ends with
 the table, a row for each cell."""
 import os
@@ -19,8 +20,8 @@ from faults.aftermath import (LONGEST_S, both_are_exact, both_are_told, everybod
                               the_end_of, vm_is_where_it_should_be)
 from faults.membership import partitions, pkeys_of  # noqa: E402
 from faults.sa_truth import check_sa_truth  # noqa: E402
-from faults.victims import (ALL_STEPS, DESTINATION, GRACE_S, NEXT, SOURCE, STEPS, VICTIMS, KillLab, Load,  # noqa: E402
-                            start_migration)
+from faults.victims import (ALL_STEPS, DESTINATION, GRACE_S, GUESTS_VICTIMS, NEXT, SOURCE, STEPS, VICTIMS,  # noqa: E402
+                            KillLab, Load, start_migration)
 from lab.deadline import tails  # noqa: E402
 from lab.tap import FULL, Tap, print_rows  # noqa: E402
 
@@ -28,7 +29,10 @@ QUICK = {"source agent/stopping/after", "source agent/moving/after", "destinatio
          "peer agent/settling/after", "tether-smd/releasing/before", "tether-smd/applying/after",
          "OpenSM/leasing/before", "OpenSM/applying/after", "VM's process/settling/after",
          "peer's process/reconnecting/before"}
-QUICK = {f"{name}/swap" for name in QUICK} | {"tether-smd/linking/after/copy", "OpenSM/waking/before/copy"}
+QUICK_GUESTS = {"VM's agent/preparing/before", "VM's agent/settling/after", "VM's agent/moving/before",
+                "peer's agent/reconnecting/after", "destination agent/rebuilding/after"}
+QUICK = ({f"{name}/swap" for name in QUICK} | {f"{name}/guests" for name in QUICK_GUESTS} |
+         {"tether-smd/linking/after/copy", "OpenSM/waking/before/copy"})
 BEFORE_COMMIT = ("locating", "preparing", "stopping", "settling")
 # Where links go down and come up.
 OF_LINKS = ("naming", "vacating", "linking", "applying", "unleasing", "waking", "attaching")
@@ -61,7 +65,8 @@ def is_of_copies(victim, step):
 
 def cells():
     swaps = [Cell(victim, step, place) for step in STEPS for victim in VICTIMS for place in victim.places(step)]
-    return swaps + [Cell(victim, step, place, "copy") for step in ALL_STEPS for victim in VICTIMS if is_of_copies(victim, step)
+    guests = [Cell(victim, step, place, "guests") for step in STEPS for victim in GUESTS_VICTIMS for place in victim.places(step)]
+    return swaps + guests + [Cell(victim, step, place, "copy") for step in ALL_STEPS for victim in VICTIMS if is_of_copies(victim, step)
                     for place in victim.places(step)]
 
 
@@ -95,7 +100,7 @@ def strike(cell, lab, load):
 
 
 def run_cell(cell):
-    with KillLab(partitions=partitions, dynamic=cell.kind == "copy") as lab:
+    with KillLab(partitions=partitions, dynamic=cell.kind == "copy", guests=cell.kind == "guests") as lab:
         cell.victim.arm(lab, cell.step, cell.place)
         process_env = {role: lab.armed.get(role) for role in ("process", "peer-process")}
         lab.start()
@@ -135,8 +140,8 @@ def print_matrix(done):
         outcomes = [cell.outcome for cell in done if (cell.kind, cell.step, cell.victim) == (kind, step, victim)]
         return ", ".join(dict.fromkeys(outcomes)) or "-"
 
-    for kind, steps in (("swap", STEPS), ("copy", ALL_STEPS)):
-        victims = [victim for victim in VICTIMS if any((cell.kind, cell.victim) == (kind, victim) for cell in done)]
+    for kind, steps in (("swap", STEPS), ("copy", ALL_STEPS), ("guests", STEPS)):
+        victims = [victim for victim in [*VICTIMS, *GUESTS_VICTIMS[:2]] if any((cell.kind, cell.victim) == (kind, victim) for cell in done)]
         print_rows([(f"{kind}, killed in", *(victim.name for victim in victims)),
                     *((step, *(field(kind, step, victim) for victim in victims)) for step in steps)])
 

@@ -62,6 +62,11 @@ COPY_STEPS = {
     "waking": {"OpenSM": "sm-answer:locate:2"},
 }
 ALL_STEPS = {**STEPS, **COPY_STEPS}
+# An agent in a VM has to do what the VM's processes have: it hands it to them.
+for _actors in STEPS.values():
+    for _role, _process in (("guest", "process"), ("peer-guest", "peer-process")):
+        if _process in _actors:
+            _actors[_role] = _actors[_process].replace("shim-end", "relay-answer")
 
 
 class KillLab(System):
@@ -89,6 +94,9 @@ class KillLab(System):
 
     def start_agent(self, host):
         self._start_armed(host, super().start_agent, host)
+
+    def start_guest(self, vm):
+        self._start_armed(f"{vm}'s agent", super().start_guest, vm)
 
     def start_opensm(self, wait=True):
         """With what a killed one has left on the disk. Not waited for where a migration has to go on first."""
@@ -245,6 +253,23 @@ class Agent(Victim):
         lab.start_agent(self.host)
 
 
+class Guest(Victim):
+    """The agent in a VM."""
+
+    def __init__(self, name, role, vm):
+        super().__init__(name, role)
+        self.vm = vm
+
+    def arm_own(self, lab, place):
+        lab.armed[f"{self.vm}'s agent"] = {"TETHER_DIE_AT": place}
+
+    def process(self, lab, load):
+        return lab.guests[self.vm]
+
+    def bring_back(self, lab):
+        lab.start_guest(self.vm)
+
+
 class Smd(Victim):
     def places(self, step):
         return PLACES
@@ -293,3 +318,5 @@ class VmProcess(Victim):
 
 VICTIMS = [Agent("source", SOURCE), Agent("destination", DESTINATION), Agent("peer", PEER), Smd("tether-smd"),
            OpenSm("OpenSM"), VmProcess("VM's process", "process"), VmProcess("peer's process", "peer-process")]
+# Where each VM has an agent of its own.
+GUESTS_VICTIMS = [Guest("VM's agent", "guest", "vm1"), Guest("peer's agent", "peer-guest", "vm2"), *VICTIMS[:3]]
