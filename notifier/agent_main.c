@@ -8,10 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "notifier/agent_credentials.h"
 #include "notifier/agent_settings.h"
 #include "notifier/base/cleanup.h"
 #include "notifier/base/log.h"
 #include "notifier/base/service.h"
+#include "notifier/base/settings.h"
 #include "notifier/base/version.h"
 #include "notifier/guest_role.h"
 #include "notifier/host_role.h"
@@ -155,9 +157,16 @@ static int agent_run(struct agent *agent)
 /* Takes @settings. */
 static int config_check(struct agent_settings *settings, const char *path)
 {
-	char error[512];
+	struct credentials *credentials = NULL;
+	char error[512], text[256];
 	int err = agent_settings_check(settings, path, error, sizeof(error));
 
+	if (!err) {
+		err = agent_credentials_make(settings, &credentials, text, sizeof(text));
+		if (err)
+			settings_blame(path, "tls_certificate", error, sizeof(error), "%s", text);
+	}
+	credentials_destroy(credentials);
 	if (err)
 		fprintf(stderr, "tether-agent: %s\n", error);
 	agent_settings_clear(settings);

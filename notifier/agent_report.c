@@ -8,6 +8,7 @@
 #include "notifier/agent_relay.h"
 #include "notifier/base/log.h"
 #include "notifier/metrics_server.h"
+#include "notifier/tls_metrics.h"
 
 void agent_report_send(void *at, uint32_t request)
 {
@@ -34,6 +35,8 @@ static void metrics_tell(void *at, struct metrics_text *metrics)
 		return;
 	}
 	agent_metrics_tell(&report, agent->parent_is_here, metrics);
+	if (agent->credentials)
+		tls_metrics_tell(credentials_counts(agent->credentials), "tether_agent", metrics);
 	relay_report_clear(&report);
 }
 

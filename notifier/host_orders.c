@@ -236,7 +236,9 @@ static void run_start(struct order_run *run)
 		role->runs = run;
 		return;
 	}
-	log_error("host", "the driver cannot be started: %s", strerror(errno));
+	log_error("host",
+	        "migration %" PRIu64 " epoch %" PRIu64 ": the driver cannot be started: %s",
+	        run->event.migration, run->event.epoch, strerror(errno));
 	if (run->vm_is_new)
 		host_role_vm_close(role, run->order->vm);
 	run_refuse(run, "driver-failed", "the driver cannot be started");

@@ -25,7 +25,7 @@ RELAY_SOURCES := notifier/relay.c notifier/relay_events.c notifier/relay_handing
 	notifier/registration.c notifier/registration_requests.c notifier/registration_above.c notifier/registration_hello.c \
 	notifier/barrier.c notifier/interest.c notifier/tally.c notifier/name_hash.c notifier/vm_names.c notifier/answer_merge.c notifier/number_scope.c
 # Whoever is told how a daemon is: Prometheus, the service manager.
-METRICS_SOURCES := notifier/metrics_text.c notifier/metrics_server.c notifier/agent_metrics.c notifier/http_listener.c
+METRICS_SOURCES := notifier/metrics_text.c notifier/metrics_server.c notifier/agent_metrics.c notifier/tls_metrics.c notifier/http_listener.c
 SERVICE_SOURCES := notifier/base/service.c
 LINK_LIBS := -levent_core -lprotobuf-c -lssl -lcrypto $(SETTINGS_LIBS)
 

@@ -319,6 +319,16 @@ struct vm_changer *conductor_vms(const struct conductor *c)
 	return c->vms;
 }
 
+const uint64_t *conductor_ended(const struct conductor *c)
+{
+	return c->ended;
+}
+
+const struct relay *conductor_relay(const struct conductor *c)
+{
+	return root_relay(c->root);
+}
+
 struct agent_poll *conductor_agents(const struct conductor *c)
 {
 	return root_agents(c->root);

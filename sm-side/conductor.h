@@ -16,6 +16,7 @@
 struct agent_poll;
 struct credentials;
 struct event_base;
+struct relay;
 struct conductor;
 struct vm_changer;
 struct vm_changes;
@@ -75,6 +76,10 @@ struct vm_changer *conductor_vms(const struct conductor *conductor);
 bool conductor_under_way(const struct conductor *conductor, struct under_way *under_way);
 /* Microseconds since 1970. */
 int64_t conductor_wall_us(void);
+/* How many migrations have ended since the start, by state (STATE_COUNT of them). */
+const uint64_t *conductor_ended(const struct conductor *conductor);
+/* The relay at the root of the tree. */
+const struct relay *conductor_relay(const struct conductor *conductor);
 /* Who asks the agents how they are. */
 struct agent_poll *conductor_agents(const struct conductor *conductor);
 const struct inventory *conductor_inventory(const struct conductor *conductor);

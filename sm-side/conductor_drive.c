@@ -183,6 +183,7 @@ static void finish(struct drive *d)
 	struct timeval now = {0};
 
 	log_findings(drive_migration(d));
+	c->ended[drive_migration(d)->state]++;
 	conductor_rows_let_go(c, drive_migration(d));
 	/* Its last step has done so, if there was one. */
 	root_let_go(c->root, drive_migration(d)->intent.id);

@@ -47,7 +47,8 @@ struct conductor {
 	struct event *next, *turn;
 	struct drive *drives;
 	unsigned drive_count;
-	uint64_t sm_turns; /* the last one's */
+	uint64_t sm_turns;           /* the last one's */
+	uint64_t ended[STATE_COUNT]; /* so many migrations since the start, by their end */
 	bool has_fabric;
 	bool closing; /* nothing new begins */
 	/* A slot's GUIDs that are being set right outside of any migration; epoch 0: none. */

@@ -276,6 +276,11 @@ static void agents_ask(void *owner, struct agents *agents, uint32_t request)
 	relay_reports_ask(root->relay, request);
 }
 
+const struct relay *root_relay(const struct root *root)
+{
+	return root->relay;
+}
+
 struct agent_poll *root_agents(const struct root *root)
 {
 	return root->agents;

@@ -17,6 +17,7 @@
 struct agent_poll;
 struct credentials;
 struct event_base;
+struct relay;
 struct root;
 
 struct root_callbacks {
@@ -50,6 +51,8 @@ void root_hold(struct root *root, uint64_t migration, const char *vm, const stru
 void root_let_go(struct root *root, uint64_t migration);
 
 struct inventory *root_inventory(struct root *root);
+/* What it has counted (relay_report_fill). */
+const struct relay *root_relay(const struct root *root);
 /* Who asks the agents how they are. */
 struct agent_poll *root_agents(const struct root *root);
 /* A result of a host says what it has now. */

@@ -10,6 +10,8 @@
 #include <event2/event.h>
 
 #include "notifier/base/log.h"
+#include "notifier/base/service.h"
+#include "notifier/base/settings.h"
 #include "notifier/base/version.h"
 #include "notifier/credentials.h"
 #include "notifier/listener.h"
@@ -18,6 +20,7 @@
 #include "sm-side/dry_run.h"
 #include "sm-side/evacuation_record.h"
 #include "sm-side/evacuator.h"
+#include "sm-side/smd_metrics.h"
 #include "sm-side/smd_settings.h"
 #include "sm-side/vm_changes.h"
 
@@ -87,6 +90,7 @@ struct daemon {
 	struct dry_run *dry_run;
 	struct evacuations evacuations;
 	struct evacuator *evacuator;
+	struct smd_metrics *metrics;
 };
 
 /* Once politely: a VM in the middle of its move would have no VF until the next start. */
@@ -96,6 +100,7 @@ static void end_asked(evutil_socket_t signal, short what, void *context)
 	unsigned ms = daemon->settings.deadlines.overall_ms;
 	struct timeval left = {ms / 1000, (suseconds_t)(ms % 1000) * 1000};
 
+	service_stopping();
 	if (!daemon->ending && daemon->conductor)
 		conductor_close(daemon->conductor);
 	if (daemon->ending || !daemon->conductor || !conductor_is_at_work(daemon->conductor) ||
@@ -110,10 +115,8 @@ static void end_asked(evutil_socket_t signal, short what, void *context)
 	daemon->ending = true;
 }
 
-/* Certificates, key and CRL are read again. */
-static void reload_asked(evutil_socket_t signal, short what, void *context)
+static void credentials_read_again(struct daemon *daemon)
 {
-	struct daemon *daemon = context;
 	char error[256];
 
 	if (!daemon->credentials)
@@ -124,6 +127,35 @@ static void reload_asked(evutil_socket_t signal, short what, void *context)
 	}
 	log_info("smd", "certificates read again");
 	conductor_credentials_changed(daemon->conductor);
+}
+
+/* Log level and deadlines are taken; for the rest tether-smd has to be started again. */
+static void settings_read_again(struct daemon *daemon)
+{
+	struct smd_settings *settings = &daemon->settings, fresh;
+	char error[512];
+
+	if (smd_settings_read(&fresh, settings->file, error, sizeof(error))) {
+		log_error("smd", "settings are kept: %s", error);
+	} else {
+		settings->deadlines = fresh.deadlines;
+		settings->log_level = fresh.log_level;
+		log_info("smd", "settings read again");
+	}
+	smd_settings_clear(&fresh);
+	/* The file may have been moved away by whoever rotates logs. */
+	if (log_open("tether-smd", settings->log, settings->log_level))
+		log_error("smd", "cannot open %s", settings->log);
+}
+
+static void reload_asked(evutil_socket_t signal, short what, void *context)
+{
+	struct daemon *daemon = context;
+
+	service_reloading();
+	settings_read_again(daemon);
+	credentials_read_again(daemon);
+	service_ready();
 }
 
 static void end_late(evutil_socket_t unused, short what, void *context)
@@ -286,11 +318,18 @@ static int rooms_start(struct daemon *daemon)
 	if (!daemon->evacuator)
 		return -ENOMEM;
 	api_evacuator_set(daemon->api, daemon->evacuator);
+	daemon->metrics = smd_metrics_create(
+	        daemon->base, s->metrics, daemon->conductor, daemon->credentials);
+	if (!daemon->metrics) {
+		log_error("smd", "metrics at %s: %s", s->metrics, strerror(errno));
+		return -errno;
+	}
 	return s->fabric ? dry_run_start(daemon) : 0;
 }
 
 static void daemon_clear(struct daemon *daemon)
 {
+	smd_metrics_destroy(daemon->metrics);
 	dry_run_destroy(daemon->dry_run);
 	evacuator_destroy(daemon->evacuator);
 	conductor_destroy(daemon->conductor);
@@ -341,17 +380,36 @@ static int run(struct daemon *daemon)
 	log_info("smd", "epoch %llu; agents at %s, API at %s, fabric %s",
 	        (unsigned long long)daemon->ledger.epoch, s->listen, s->api,
 	        s->fabric ? "opensm" : "none");
+	service_status(
+	        "epoch %llu, agents at %s", (unsigned long long)daemon->ledger.epoch, s->listen);
+	service_ready();
 	if (event_base_dispatch(daemon->base) < 0)
 		return -EIO;
 	/* Whoever waited for the end has been answered; once more round takes it out. */
 	return event_base_loop(daemon->base, EVLOOP_NONBLOCK) < 0 ? -EIO : 0;
 }
 
+/* Certificates, too, are looked into. */
+static int config_check(struct daemon *daemon, char *error, size_t size)
+{
+	const struct smd_settings *s = &daemon->settings;
+	char text[256];
+	int err = smd_settings_check(s, error, size);
+
+	if (err || !listener_wants_credentials(s->listen))
+		return err;
+	daemon->credentials = credentials_create(&s->tls, text, sizeof(text));
+	if (daemon->credentials)
+		return 0;
+	settings_blame(s->file, "tls_certificate", error, size, "%s", text);
+	return -EINVAL;
+}
+
 int main(int argc, char **argv)
 {
 	struct options options = {0};
 	struct daemon daemon = {0};
-	char error[256];
+	char error[512];
 	int err;
 
 	if (options_parse(argc, argv, &options)) {
@@ -368,6 +426,8 @@ int main(int argc, char **argv)
 	}
 	umask(077);
 	err = smd_settings_read(&daemon.settings, options.config, error, sizeof(error));
+	if (!err && options.check_only)
+		err = config_check(&daemon, error, sizeof(error));
 	if (err)
 		fprintf(stderr, "tether-smd: %s\n", error);
 	else if (!options.check_only)

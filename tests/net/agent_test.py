@@ -10,6 +10,8 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from agent_harness import AGENT, PATIENCE_S, VERSION, WRAP, Agent, answered, run_tests  # noqa: E402
 
+from lab.metrics import Metrics, free_port  # noqa: E402
+
 
 def hello_says_what_the_driver_found():
     with Agent() as agent:
@@ -286,53 +288,6 @@ def agent_says_how_it_is_when_it_is_asked():
         assert report["version"] in subprocess.run([AGENT, "--version"], capture_output=True, text=True).stdout, report
         counters = {counter["name"]: counter.get("value", 0) for counter in report["counters"]}
         assert counters["events"] == 1 and counters["late_answers"] == 0, counters
-
-
-class Metrics:
-    """What an agent tells Prometheus at a port of this machine, or at a unix socket."""
-
-    def __init__(self, address):
-        self.address = address
-
-    def connect(self):
-        if self.address.startswith("unix:"):
-            sock = socket.socket(socket.AF_UNIX)
-            sock.connect(self.address[len("unix:"):])
-        else:
-            host, port = self.address.rsplit(":", 1)
-            sock = socket.create_connection((host.strip("[]"), int(port)))
-        sock.settimeout(PATIENCE_S)
-        return sock
-
-    def ask(self, request="GET /metrics"):
-        """(status, body)"""
-        with self.connect() as sock:
-            sock.sendall(f"{request} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
-            answer = b""
-            while more := sock.recv(65536):
-                answer += more
-        head, _, body = answer.partition(b"\r\n\r\n")
-        return int(head.split()[1]), body.decode()
-
-    def values(self):
-        """{name, with its labels: value}; each family once, each sample of the family that was announced last."""
-        status, body = self.ask()
-        assert status == 200 and body.endswith("\n"), (status, body)
-        found, families = {}, []
-        for line in body.splitlines():
-            if line.startswith("# TYPE "):
-                families.append(line.split()[2])
-            elif not line.startswith("#"):
-                name, value = line.rsplit(" ", 1)
-                assert name.split("{")[0] == families[-1], (line, families[-1])
-                found[name] = int(value)
-        assert len(set(families)) == len(families), families
-        return found
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
 
 
 def prometheus_is_told():
