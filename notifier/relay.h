@@ -32,6 +32,14 @@ enum {
 }; /* heartbeats of a server in one of a guest, which is paused, and starved,
       for longer */
 
+/* Of the children that are there at one time no two have the same slot. */
+enum { RELAY_CHILD_SLOTS = 1 << 14 };
+
+static inline uint32_t relay_child_slot(uint32_t child)
+{
+	return child % RELAY_CHILD_SLOTS;
+}
+
 struct relay_settings {
 	const char *name; /* of this relay; prefixed to `who` on the way up; "" at the root */
 	Tether__Role role;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
-#include "sm-side/root_state.h"
+#include "sm-side/root.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -7,10 +7,14 @@
 
 #include <event2/event.h>
 
+#include "notifier/agent_links.h"
 #include "notifier/base/log.h"
 #include "notifier/base/monotonic.h"
+#include "notifier/relay.h"
 #include "notifier/wire/message.h"
 #include "notifier/wire/rows.h"
+#include "sm-side/agent_poll.h"
+#include "sm-side/questions.h"
 #include "sm-side/shared_event.h"
 
 /* What is to be told to the owner, from the loop. */
@@ -23,7 +27,22 @@ struct notice {
 	size_t open_count;
 };
 
-void root_tick_arm(struct root *root)
+struct root {
+	struct event_base *base;
+	struct event *ticking, *noticing;
+	struct relay *relay;
+	struct agent_links *links;
+	struct notice *notices;
+	struct inventory inventory;
+	struct questions *questions;
+	struct agent_poll *agents;
+	bool takes_interest; /* what comes up now is what an agent has just said in an Interest */
+	const struct root_callbacks *callbacks;
+	void *owner;
+};
+
+/* After anything that may have changed when the relay, or a question, wants to be called. */
+static void tick_arm(struct root *root)
 {
 	uint64_t now = monotonic_ms(), question = questions_next(root->questions);
 	int64_t ms = relay_next_ms(root->relay, now);
@@ -44,7 +63,7 @@ static void tick_due(evutil_socket_t unused, short what, void *context)
 
 	relay_tick(root->relay, monotonic_ms());
 	questions_tick(root->questions, monotonic_ms());
-	root_tick_arm(root);
+	tick_arm(root);
 }
 
 /* ---- telling the owner ---- */
@@ -116,35 +135,18 @@ static void notices_due(evutil_socket_t unused, short what, void *context)
 
 /* ---- the relay's outputs ---- */
 
-static void refusal_log(const struct link *link, const Tether__HelloAnswer *answer)
-{
-	const char *who = link && link->place ? link->place : "a host";
-
-	for (size_t i = 0; i < answer->n_refusals; i++)
-		log_warn("root", "%s is refused: %s: %s", who, answer->refusals[i]->reason,
-		        answer->refusals[i]->text);
-}
-
 static void child_send(void *owner, uint32_t child, const Tether__Frame *frame)
 {
-	struct link *link = root_link_of_child(owner, child);
-	int err = link ? connection_send(link->connection, frame) : 0;
+	struct root *root = owner;
 
-	if (frame->body_case == TETHER__FRAME__BODY_HELLO_ANSWER)
-		refusal_log(link, frame->hello_answer);
-	/* A link that cannot take a frame ends by itself; one frame that is too large would come
-	 * back for ever. */
-	if (err == -EMSGSIZE)
-		log_error("root", "a frame for %s is larger than a link carries",
-		        link->host ? link->host : "a new link");
+	agent_links_send(root->links, child, frame);
 }
 
 static void child_close(void *owner, uint32_t child, const char *why)
 {
-	struct link *link = root_link_of_child(owner, child);
+	struct root *root = owner;
 
-	if (link)
-		connection_finish(link->connection, why);
+	agent_links_end(root->links, child, why);
 }
 
 static void answer_take(struct root *root, const Tether__Answer *answer)
@@ -203,20 +205,11 @@ static void parent_send(void *owner, const Tether__Frame *frame)
 static int hello(void *owner, uint32_t child, const Tether__Hello *hello, const char **reason,
         const char **text)
 {
-	struct link *link = root_link_of_child(owner, child);
 	struct root *root = owner;
 
-	if (!link)
-		return -ENOENT;
-	link->host = strdup(hello->name);
-	if (!link->host) {
-		*reason = "no-memory";
-		*text = "tether-smd is out of memory";
-		return -ENOMEM;
-	}
 	if (hello->role == TETHER__ROLE__ROLE_HOST)
 		return 0;
-	log_info("root", "agent %s, between hosts and here, is here", hello->name);
+	log_info("root", "%s, between hosts and here, is here", hello->name);
 	notice_up(root, hello->name, hello->open, hello->n_open);
 	return 0;
 }
@@ -224,7 +217,6 @@ static int hello(void *owner, uint32_t child, const Tether__Hello *hello, const 
 static int host(void *owner, uint32_t child, const Tether__HostBehind *host, const char **reason,
         const char **text)
 {
-	const struct link *link = root_link_of_child(owner, child);
 	struct root *root = owner;
 
 	if (inventory_take(&root->inventory, host->name, host->vms, host->n_vms, host->slots,
@@ -234,8 +226,8 @@ static int host(void *owner, uint32_t child, const Tether__HostBehind *host, con
 		return -ENOMEM;
 	}
 	inventory_host_connected(&root->inventory, host->name, true);
-	log_info("root", "host %s is here: %zu VMs, %zu slots, by the link of %s", host->name,
-	        host->n_vms, host->n_slots, link && link->host ? link->host : "?");
+	log_info("root", "host %s is here: %zu VMs, %zu slots", host->name, host->n_vms,
+	        host->n_slots);
 	notice_up(root, host->name, host->open, host->n_open);
 	return 0;
 }
@@ -245,7 +237,7 @@ static void host_away(void *owner, const char *host)
 	struct root *root = owner;
 
 	inventory_host_connected(&root->inventory, host, false);
-	log_warn("root", "host %s is not here any more", host);
+	log_info("root", "host %s is not connected", host);
 }
 
 static const struct relay_outputs outputs = {
@@ -288,17 +280,40 @@ struct agent_poll *root_agents(const struct root *root)
 
 /* ---- the root ---- */
 
-static int relay_make(struct root *root, const struct deadlines *deadlines, uint64_t epoch)
+static bool frame_comes(void *owner, uint32_t child, Tether__Frame *frame)
 {
+	struct root *root = owner;
+
+	root->takes_interest = frame->body_case == TETHER__FRAME__BODY_INTEREST;
+	return false;
+}
+
+static void relay_fed(void *owner)
+{
+	struct root *root = owner;
+
+	root->takes_interest = false;
+	tick_arm(root);
+}
+
+static const struct agent_links_calls links_calls = {.frame = frame_comes, .fed = relay_fed};
+
+static int relay_make(struct root *root, struct credentials *credentials,
+        const struct deadlines *deadlines, uint64_t epoch)
+{
+	struct connection_settings connections = connection_settings_default;
 	struct relay_settings settings = {.name = "",
 	        .role = TETHER__ROLE__ROLE_ROOT,
 	        .epoch = epoch,
 	        .heartbeat_ms = deadlines->heartbeat_ms};
 
-	root->connection_settings = connection_settings_default;
-	root->connection_settings.heartbeat_ms = deadlines->heartbeat_ms;
+	connections.heartbeat_ms = deadlines->heartbeat_ms;
+	connections.credentials = credentials;
 	root->relay = relay_create(&settings, &outputs, root);
-	return root->relay ? 0 : -ENOMEM;
+	if (root->relay)
+		root->links = agent_links_create(
+		        root->base, root->relay, &connections, "root", &links_calls, root);
+	return root->links ? 0 : -ENOMEM;
 }
 
 static int events_make(struct root *root)
@@ -322,12 +337,11 @@ struct root *root_create(struct event_base *base, const char *addresses,
 	root->owner = owner;
 	root->questions = questions_create(&questions_outputs, root);
 	root->agents = agent_poll_create(base, deadlines, agents_ask, root);
-	err = root->questions && root->agents ? relay_make(root, deadlines, epoch) : -ENOMEM;
+	err = root->questions && root->agents ? relay_make(root, credentials, deadlines, epoch) : -ENOMEM;
 	if (!err)
 		err = events_make(root);
 	if (!err)
-		err = listener_create(
-		        base, addresses, credentials, root_accepted, root, &root->listener);
+		err = agent_links_listen(root->links, addresses);
 	if (err) {
 		root_destroy(root);
 		errno = -err;
@@ -346,8 +360,7 @@ void root_destroy(struct root *root)
 {
 	if (!root)
 		return;
-	listener_destroy(root->listener);
-	root_links_clear(root);
+	agent_links_destroy(root->links);
 	relay_destroy(root->relay);
 	event_free_any(root->ticking);
 	event_free_any(root->noticing);
@@ -365,7 +378,7 @@ void root_destroy(struct root *root)
 
 void root_credentials_changed(struct root *root)
 {
-	root_links_recheck(root);
+	agent_links_recheck(root->links);
 }
 
 int root_send(struct root *root, const Tether__Event *event)
@@ -376,7 +389,7 @@ int root_send(struct root *root, const Tether__Event *event)
 	if (!err)
 		err = relay_event(root->relay, &shared.event, monotonic_ms());
 	shared_event_clear(&shared);
-	root_tick_arm(root);
+	tick_arm(root);
 	return err;
 }
 
@@ -416,13 +429,13 @@ void root_hold(struct root *root, uint64_t migration, const char *vm, const stru
 		        questions_numbers(root->questions), address, hold_at_lid, &hold);
 	if (!held)
 		log_error("root", "no memory to hold connections to %s", vm);
-	root_tick_arm(root);
+	tick_arm(root);
 }
 
 void root_let_go(struct root *root, uint64_t migration)
 {
 	relay_let_go(root->relay, migration);
-	root_tick_arm(root);
+	tick_arm(root);
 }
 
 struct inventory *root_inventory(struct root *root)

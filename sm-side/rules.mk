@@ -8,7 +8,7 @@ JSON_SOURCES := sm-side/json_read.c sm-side/guid_text.c
 LEDGER_SOURCES := sm-side/ledger.c sm-side/record.c $(JSON_SOURCES) $(MIGRATION_SOURCES)
 JOURNAL_SOURCES := sm-side/journal.c sm-side/journal_file.c sm-side/journal_rows.c notifier/base/log.c
 # The root of the tree, without what it is driven by.
-ROOT_SOURCES := sm-side/root.c sm-side/root_links.c sm-side/inventory.c sm-side/numbers.c sm-side/shared_event.c sm-side/questions.c \
+ROOT_SOURCES := sm-side/root.c notifier/agent_links.c sm-side/inventory.c sm-side/numbers.c sm-side/shared_event.c sm-side/questions.c \
 	sm-side/agents.c sm-side/agent_poll.c
 SMD_SOURCES := sm-side/smd_main.c sm-side/smd_metrics.c sm-side/smd_settings.c sm-side/api.c sm-side/api_routes.c sm-side/api_waiting.c \
 	sm-side/api_plan.c sm-side/api_agents.c sm-side/agents_json.c sm-side/api_reply.c sm-side/api_json.c sm-side/plan_json.c sm-side/dry_run.c sm-side/conductor.c \

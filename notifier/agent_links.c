@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include "notifier/agent_links.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "notifier/base/log.h"
+#include "notifier/base/monotonic.h"
+#include "notifier/channel_tls.h"
+#include "notifier/listener.h"
+#include "notifier/relay.h"
+
+/* One agent's link. */
+struct link {
+	struct link *next;
+	struct agent_links *links;
+	struct connection *connection;
+	uint32_t child; /* what the relay calls it; 0: the link does not stand yet */
+	char *name;     /* NULL: has not said HELLO */
+	Tether__Role role;
+	char *place; /* where it comes from; NULL: this machine */
+};
+
+struct agent_links {
+	struct event_base *base;
+	struct relay *relay;
+	struct connection_settings connections;
+	const char *room;
+	const struct agent_links_calls *calls;
+	void *owner;
+	struct listener *listener;
+	struct link *list;
+	struct link *by_slot[RELAY_CHILD_SLOTS];
+};
+
+static struct link *link_of_child(const struct agent_links *links, uint32_t child)
+{
+	struct link *link = links->by_slot[relay_child_slot(child)];
+
+	return link && link->child == child ? link : NULL;
+}
+
+static void link_free(struct link *link)
+{
+	struct link **at = &link->links->list;
+
+	while (*at != link)
+		at = &(*at)->next;
+	*at = link->next;
+	if (link->child && link_of_child(link->links, link->child) == link)
+		link->links->by_slot[relay_child_slot(link->child)] = NULL;
+	connection_destroy(link->connection);
+	free(link->name);
+	free(link->place);
+	free(link);
+}
+
+/* Who is refused has no name here but the one that it gives. */
+static const char *frame_sender(const struct link *link, const Tether__Frame *frame)
+{
+	if (link->name)
+		return link->name;
+	return frame->body_case == TETHER__FRAME__BODY_HELLO ? frame->hello->name : "a new link";
+}
+
+static int frame_take(struct link *link, Tether__Frame *frame)
+{
+	struct agent_links *links = link->links;
+	int err;
+
+	if (links->calls->frame && links->calls->frame(links->owner, link->child, frame))
+		return 0;
+	err = relay_child_frame(links->relay, link->child, frame, monotonic_ms());
+	if (err || frame->body_case != TETHER__FRAME__BODY_HELLO)
+		return err;
+	link->name = strdup(frame->hello->name);
+	link->role = frame->hello->role;
+	return 0;
+}
+
+static void link_frame(struct connection *connection, Tether__Frame *frame, void *owner)
+{
+	struct link *link = owner;
+	int err = frame_take(link, frame);
+
+	if (err) {
+		log_warn(link->links->room, "%s is not listened to: %s", frame_sender(link, frame),
+		        strerror(-err));
+		connection_finish(link->connection, strerror(-err));
+	}
+	link->links->calls->fed(link->links->owner);
+}
+
+static void link_closed(struct connection *connection, int reason, const char *text, void *owner)
+{
+	struct link *link = owner;
+	struct agent_links *links = link->links;
+
+	if (link->name)
+		log_warn(links->room, "%s %s is away: %s",
+		        link->role == TETHER__ROLE__ROLE_HOST ? "host" : "agent", link->name, text);
+	else if (!link->child)
+		log_warn(links->room, "%s is refused: %s", link->place ? link->place : "a link",
+		        text);
+	relay_child_gone(links->relay, link->child, false, monotonic_ms());
+	link_free(link);
+	links->calls->fed(links->owner);
+}
+
+static Tether__Role role_of(const struct peer_identity *identity)
+{
+	switch (identity->role) {
+	case PEER_HOST:
+		return TETHER__ROLE__ROLE_HOST;
+	case PEER_RELAY:
+		return TETHER__ROLE__ROLE_RELAY;
+	default:
+		return TETHER__ROLE__ROLE_NONE;
+	}
+}
+
+static int child_add(struct link *link)
+{
+	struct agent_links *links = link->links;
+	const struct peer_identity *identity =
+	        channel_tls_identity(connection_channel(link->connection));
+	int err = relay_child_add(links->relay, NULL, monotonic_ms(), &link->child);
+
+	if (err)
+		return err;
+	links->by_slot[relay_child_slot(link->child)] = link;
+	return identity ? relay_child_certified(
+	                          links->relay, link->child, role_of(identity), identity->name)
+	                : 0;
+}
+
+static void link_opened(struct connection *connection, void *owner)
+{
+	struct link *link = owner;
+	int err = child_add(link);
+
+	if (err) {
+		log_warn(link->links->room, "no more links are taken: %s", strerror(-err));
+		connection_finish(connection, strerror(-err));
+	}
+	link->links->calls->fed(link->links->owner);
+}
+
+static const struct connection_callbacks connection_callbacks = {
+        .opened = link_opened,
+        .frame = link_frame,
+        .closed = link_closed,
+};
+
+/* Takes @channel. Its child is added when it stands: a handshake that never ends is none's. */
+static void accepted(struct channel *channel, void *owner)
+{
+	struct agent_links *links = owner;
+	struct link *link = calloc(1, sizeof(*link));
+
+	if (!link) {
+		channel->ops->close(channel);
+		return;
+	}
+	link->links = links;
+	link->next = links->list;
+	links->list = link;
+	if (channel_tls_place(channel))
+		link->place = strdup(channel_tls_place(channel));
+	link->connection = connection_accept(
+	        links->base, channel, &links->connections, &connection_callbacks, link);
+	if (!link->connection)
+		link_free(link);
+}
+
+struct agent_links *agent_links_create(struct event_base *base, struct relay *relay,
+        const struct connection_settings *connections, const char *room,
+        const struct agent_links_calls *calls, void *owner)
+{
+	struct agent_links *links = calloc(1, sizeof(*links));
+
+	if (!links)
+		return NULL;
+	links->base = base;
+	links->relay = relay;
+	links->connections = *connections;
+	links->room = room;
+	links->calls = calls;
+	links->owner = owner;
+	return links;
+}
+
+void agent_links_destroy(struct agent_links *links)
+{
+	if (!links)
+		return;
+	listener_destroy(links->listener);
+	while (links->list)
+		link_free(links->list);
+	free(links);
+}
+
+int agent_links_listen(struct agent_links *links, const char *addresses)
+{
+	return listener_create(links->base, addresses, links->connections.credentials, accepted,
+	        links, &links->listener);
+}
+
+static void refusal_log(
+        const char *room, const struct link *link, const Tether__HelloAnswer *answer)
+{
+	const char *who = link && link->place ? link->place : "a host";
+
+	for (size_t i = 0; i < answer->n_refusals; i++)
+		log_warn(room, "%s is refused: %s: %s", who, answer->refusals[i]->reason,
+		        answer->refusals[i]->text);
+}
+
+void agent_links_send(struct agent_links *links, uint32_t child, const Tether__Frame *frame)
+{
+	struct link *link = link_of_child(links, child);
+	int err = link ? connection_send(link->connection, frame) : 0;
+
+	if (frame->body_case == TETHER__FRAME__BODY_HELLO_ANSWER)
+		refusal_log(links->room, link, frame->hello_answer);
+	/* A link that cannot take a frame ends by itself; one frame that is too large would come
+	 * back for ever. */
+	if (err == -EMSGSIZE)
+		log_error(links->room, "a frame for %s is larger than a link carries",
+		        link->name ? link->name : "a new link");
+}
+
+void agent_links_end(struct agent_links *links, uint32_t child, const char *why)
+{
+	struct link *link = link_of_child(links, child);
+
+	if (link)
+		connection_finish(link->connection, why);
+}
+
+void agent_links_recheck(struct agent_links *links)
+{
+	for (struct link *link = links->list; link; link = link->next)
+		connection_recheck(link->connection);
+}
