@@ -6,13 +6,15 @@
 #include <string.h>
 
 #include "notifier/channel_tls.h"
+#include "notifier/listener.h"
 
 static bool is_wanted(const struct agent_settings *settings)
 {
 	const struct channel_ops *ops;
 	const char *rest;
 
-	return !channel_address(settings->root, &ops, &rest) && ops == &channel_tls_ops;
+	return (!channel_address(settings->root, &ops, &rest) && ops == &channel_tls_ops) ||
+	       (settings->listen && listener_wants_credentials(settings->listen));
 }
 
 /* Whoever is above would refuse it at HELLO; here the log says which file it is. */

@@ -17,6 +17,7 @@
 #include "notifier/base/version.h"
 #include "notifier/guest_role.h"
 #include "notifier/host_role.h"
+#include "notifier/relay_role.h"
 #include "tether.pb-c.h"
 
 enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
@@ -43,7 +44,7 @@ struct agent {
 	void *made; /* by it */
 };
 
-static const struct role *const roles[] = {&host_role, &guest_role};
+static const struct role *const roles[] = {&host_role, &relay_role, &guest_role};
 
 /* 0: go on; else the exit status plus one. */
 static int options_read(int count, char **arguments, struct options *options)

@@ -16,6 +16,7 @@
 #include "notifier/channel_tls.h"
 #include "notifier/channel_vsock.h"
 #include "notifier/guest_channel.h"
+#include "notifier/listener.h"
 #include "notifier/metrics_address.h"
 
 /* One setting into *@target; @file: the settings', beside which relative paths are. */
@@ -23,7 +24,8 @@ typedef int text_take(char **target, const char *file, const char *value);
 
 static int role_take(char **target, const char *file, const char *value)
 {
-	if (strcmp(value, "host") != 0 && strcmp(value, "guest") != 0)
+	if (strcmp(value, "host") != 0 && strcmp(value, "relay") != 0 &&
+	        strcmp(value, "guest") != 0)
 		return -EINVAL;
 	return setting_text(target, value);
 }
@@ -49,7 +51,9 @@ static int address_take(char **target, const char *file, const char *value)
 
 static int listen_take(char **target, const char *file, const char *value)
 {
-	return setting_path(target, file, "unix:", value);
+	if (!strncmp(value, "unix:", 5) && !strchr(value, ' '))
+		return setting_path(target, file, "unix:", value);
+	return listener_fits(value) ? setting_text(target, value) : -EINVAL;
 }
 
 static int guest_channel_take(char **target, const char *file, const char *value)
@@ -85,7 +89,7 @@ static const struct text_row {
 	text_take *take;
 	const char *wants; /* what it has to be, for whoever wrote something else */
 } texts[] = {
-        {"role", offsetof(struct agent_settings, role), NULL, role_take, "host or guest"},
+        {"role", offsetof(struct agent_settings, role), NULL, role_take, "host, relay or guest"},
         {"name", offsetof(struct agent_settings, name), NULL, name_take,
                 "this server's name: letters, digits and _.-:@"},
         {"root", offsetof(struct agent_settings, root), NULL, address_take,
@@ -93,7 +97,8 @@ static const struct text_row {
                 "virtio:/PATH, vsock:CID:PORT or unix:/PATH"},
         {"driver", offsetof(struct agent_settings, driver), NULL, driver_take,
                 "exec:/PATH, of an executable"},
-        {"listen", offsetof(struct agent_settings, listen), "", listen_take, "unix:/PATH"},
+        {"listen", offsetof(struct agent_settings, listen), "", listen_take,
+                "unix:/PATH; of a relay tls:ADDRESS:PORT, too, separated by blanks"},
         {"guest_channel", offsetof(struct agent_settings, guest_channel), "none",
                 guest_channel_take, "none or unix"},
         {"state_dir", offsetof(struct agent_settings, state_dir), "/var/lib/tether", path_take,
@@ -143,6 +148,8 @@ static const struct role_standard {
         {"guest", "root", "virtio:/dev/virtio-ports/org.tether.agent.0"},
         {"guest", "driver", ""},
         {"guest", "listen", "unix:/run/tether/agent.sock"},
+        {"relay", "driver", ""},
+        {"relay", "listen", NULL},
 };
 
 static char **text_of(struct agent_settings *settings, const struct text_row *row)
@@ -202,10 +209,11 @@ static int tls_complete(struct agent_settings *settings, const char *path, char 
 	const char *missing = credentials_setting_missing(&settings->tls);
 	const struct channel_ops *ops;
 	const char *rest;
+	bool up = !channel_address(settings->root, &ops, &rest) && ops == &channel_tls_ops;
 
-	if (channel_address(settings->root, &ops, &rest) || ops != &channel_tls_ops || !missing)
+	if (!missing || (!up && !listener_wants_credentials(settings->listen)))
 		return 0;
-	settings_blame(path, "root", error, size,
+	settings_blame(path, up ? "root" : "listen", error, size,
 	        "it is tls:, but \"%s\" is not said: add a line \"%s = ...\": %s", missing, missing,
 	        CREDENTIALS_SETTINGS_WANT);
 	return -EINVAL;
@@ -216,7 +224,12 @@ static bool is_guest(const struct agent_settings *settings)
 	return !strcmp(settings->role, "guest");
 }
 
-/* A guest has another parent than a host, and no driver. */
+static bool is_host(const struct agent_settings *settings)
+{
+	return !strcmp(settings->role, "host");
+}
+
+/* A guest has another parent than a host, and a host alone a driver. */
 static int role_complete(
         struct agent_settings *settings, const char *path, char *error, size_t size)
 {
@@ -229,8 +242,11 @@ static int role_complete(
 	else if (!strncmp(settings->root, "tls:", 4) && is_guest(settings))
 		settings_blame(path, "root", error, size,
 		        "a guest has its host above: virtio:/PATH, vsock:CID:PORT or unix:/PATH");
-	else if (*settings->driver && is_guest(settings))
-		settings_blame(path, "driver", error, size, "a guest has none");
+	else if (*settings->driver && !is_host(settings))
+		settings_blame(path, "driver", error, size, "a %s has none", settings->role);
+	else if (is_guest(settings) &&
+	         (strncmp(settings->listen, "unix:", 5) || strchr(settings->listen, ' ')))
+		settings_blame(path, "listen", error, size, "a guest has one: unix:/PATH");
 	else
 		return tls_complete(settings, path, error, size);
 	return -EINVAL;
@@ -312,11 +328,11 @@ static int driver_check(const char *driver, const char *file, char *error, size_
 int agent_settings_check(
         const struct agent_settings *settings, const char *path, char *error, size_t error_size)
 {
-	int err = driver_check(settings->driver, path, error, error_size);
+	int err = is_host(settings) ? driver_check(settings->driver, path, error, error_size) : 0;
 
-	if (!err)
+	if (!err && !is_guest(settings))
 		err = place_check(settings->state_dir, path, "state_dir", error, error_size);
-	if (!err)
+	if (!err && is_host(settings))
 		err = place_check(settings->socket_dir, path, "socket_dir", error, error_size);
 	return err;
 }

@@ -12,12 +12,12 @@
 #include "notifier/credentials_files.h"
 
 struct agent_settings {
-	char *role; /* "host", "guest" */
+	char *role; /* "host", "relay", "guest" */
 	char *name; /* of a guest "": its host says it */
 	char *root; /* unix:/run/tether/agents.sock, tls:10.0.0.1:4710; of a guest its host */
 	struct credentials_files tls;
-	char *driver;        /* exec:/usr/lib/tether/driver */
-	char *listen;        /* guest: unix:/run/tether/agent.sock */
+	char *driver; /* exec:/usr/lib/tether/driver */
+	char *listen; /* guest: unix:/run/tether/agent.sock; relay: with tls:0.0.0.0:4711, too */
 	char *guest_channel; /* host, of VMs of which the driver says none (guest_channel.h) */
 	uint32_t vsock_port; /* host: where guests connect; 0: nowhere */
 	char *state_dir;

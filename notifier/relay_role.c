@@ -28,23 +28,22 @@ static void child_close(void *owner, uint32_t child, const char *why)
 }
 
 /* Where it cannot listen it is no use above either; it comes again. */
-static void welcome(void *owner)
+static int welcomed(void *owner, const Tether__HelloAnswer *answer)
 {
 	struct relay_role *role = owner;
+	int err = 0;
 
-	if (role->listens)
-		return;
-	if (agent_links_listen(role->links, role->agent.settings->listen))
-		connection_drop(role->agent.parent, "it cannot listen");
-	else
-		role->listens = true;
+	if (!role->listens)
+		err = agent_links_listen(role->links, role->agent.settings->listen);
+	role->listens = !err;
+	return err;
 }
 
 static const struct agent_role agent_role = {
         .role = TETHER__ROLE__ROLE_RELAY,
         .child_send = child_send,
         .child_close = child_close,
-        .welcome = welcome,
+        .welcomed = welcomed,
 };
 
 static const struct agent_links_calls links_calls = {.fed = agent_relay_fed};
@@ -73,8 +72,8 @@ static int relay_role_create(
         struct event_base *base, const struct agent_settings *settings, void **made)
 {
 	struct relay_role *role = calloc(1, sizeof(*role));
-	int err = role ? agent_relay_open(&role->agent, base, settings, &agent_role, role)
-	               : -ENOMEM;
+	int err =
+	        role ? agent_relay_open(&role->agent, base, settings, &agent_role, role) : -ENOMEM;
 
 	if (!err)
 		err = links_make(role);

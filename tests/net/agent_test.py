@@ -377,12 +377,12 @@ def settings_are_checked():
                 (good + "stop_ms = soon\n",
                  f'bad.conf:{end}: bad value for "stop_ms": it has to be a number of milliseconds from 1 to 3600000'),
                 (good + "stop_ms\n", f'bad.conf:{end}: not a line of the form "key = value"'),
-                (good.replace("role = host\n", ""), 'bad.conf: "role" is not said: add a line "role = ...": host or guest'),
-                (replaced("role", "boss"), f'bad.conf:{line["role"]}: bad value for "role": it has to be host'),
+                (good.replace("role = host\n", ""), 'bad.conf: "role" is not said: add a line "role = ...": host, relay or guest'),
+                (replaced("role", "boss"), f'bad.conf:{line["role"]}: bad value for "role": it has to be host, relay or guest'),
                 (replaced("name", "hyp/1"), f'bad.conf:{line["name"]}: bad value for "name": it has to be this server\'s name: '
                  'letters, digits and _.-:@'),
                 (replaced("root", "tcp:1.2.3.4:5"), f'bad.conf:{line["root"]}: bad value for "root": it has to be where '
-                 'tether-smd listens: unix:/PATH or tls:ADDRESS:PORT'),
+                 'tether-smd listens: unix:/PATH or tls:ADDRESS:PORT; of a guest virtio:/PATH, vsock:CID:PORT or unix:/PATH'),
                 (replaced("driver", "/bin/true"), f'bad.conf:{line["driver"]}: bad value for "driver": it has to be exec:/PATH, of an '
                  'executable'),
                 (replaced("log_level", "loud"), f'bad.conf:{line["log_level"]}: bad value for "log_level": it has to be none, error, '
