@@ -149,26 +149,18 @@ static char *printable(const char *text)
 	return copy;
 }
 
-/* A host stands for itself; an agent between says by and by whom it stands for. */
-static int hosts_introduce(struct child *child, const Tether__Hello *hello)
-{
-	Tether__HostBehind self = host_of_hello(hello);
-
-	if (hello->role != child->role)
-		hosts_clear(&child->hosts);
-	return hello->role == TETHER__ROLE__ROLE_HOST ? hosts_put(&child->hosts, &self) : 0;
-}
-
 int child_introduce(struct child *child, const Tether__Hello *hello)
 {
 	char *name = strdup(hello->name);
 	char *program = printable(hello->program);
 
-	if (!name || !program || hosts_introduce(child, hello)) {
+	if (!name || !program) {
 		free(name);
 		free(program);
 		return -ENOMEM;
 	}
+	if (hello->role != child->role)
+		hosts_clear(&child->hosts);
 	free(child->name);
 	free(child->program);
 	child->name = name;

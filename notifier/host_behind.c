@@ -26,7 +26,8 @@ static struct host_behind *host_make(struct host_behind **hosts)
 	return host;
 }
 
-int hosts_put(struct host_behind **hosts, const Tether__HostBehind *said)
+int hosts_put(
+        struct host_behind **hosts, const Tether__HostBehind *said, Tether__HostBehind **before)
 {
 	struct host_behind *host = hosts_find(*hosts, said->name);
 	Tether__HostBehind *copy = message_copy(&said->base);
@@ -38,8 +39,7 @@ int hosts_put(struct host_behind **hosts, const Tether__HostBehind *said)
 			tether__host_behind__free_unpacked(copy, NULL);
 		return -ENOMEM;
 	}
-	if (host->said)
-		tether__host_behind__free_unpacked(host->said, NULL);
+	*before = host->said;
 	host->said = copy;
 	host->away_ms = 0;
 	return 0;

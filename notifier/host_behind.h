@@ -19,8 +19,10 @@ struct host_behind {
 };
 
 struct host_behind *hosts_find(struct host_behind *hosts, const char *name);
-/* @said counts from now on, and the host is here. A copy is kept. -ENOMEM: nothing has changed. */
-int hosts_put(struct host_behind **hosts, const Tether__HostBehind *said);
+/* @said counts from now on, and the host is here. A copy is kept; *@before is what counted, if
+ * anything did, and the caller's to free. -ENOMEM: nothing has changed. */
+int hosts_put(
+        struct host_behind **hosts, const Tether__HostBehind *said, Tether__HostBehind **before);
 /* It is away since @now_ms, unless it was before. */
 void host_is_away(struct host_behind *host, uint64_t now_ms);
 void hosts_remove(struct host_behind **hosts, struct host_behind *host);

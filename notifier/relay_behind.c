@@ -71,16 +71,6 @@ static void place_take(struct relay *relay, const struct child *child, const cha
 		relay_child_left(relay, namesake);
 }
 
-void relay_host_here(struct relay *relay, struct child *child)
-{
-	struct host_behind *self = hosts_find(child->hosts, child->name);
-
-	if (!self)
-		return;
-	place_take(relay, child, child->name);
-	host_up(relay, self->said);
-}
-
 static void behind_refuse(struct relay *relay, const struct child *child, const char *name,
         const char *reason, const char *text)
 {
@@ -125,12 +115,43 @@ static void host_away(struct relay *relay, struct host_behind *host, uint64_t no
 	away_up(relay, host->said->name);
 }
 
+static bool is_at_any(const struct relay *relay, const char *vm)
+{
+	const struct child *child = relay->children.first;
+
+	while (child && !child_has_vm(child, vm))
+		child = child->next;
+	return child;
+}
+
+/* Where a VM has left all that are behind here, the end of its migration need not come by. */
+static void vms_left(struct relay *relay, const Tether__HostBehind *before, uint64_t now_ms)
+{
+	for (size_t i = 0; is_between(relay) && i < before->n_vms; i++)
+		if (!is_at_any(relay, before->vms[i]->name))
+			relay_vm_left(relay, before->vms[i]->name, now_ms);
+}
+
+/* What a host has from now on. */
+static int host_put(
+        struct relay *relay, struct child *child, const Tether__HostBehind *said, uint64_t now_ms)
+{
+	Tether__HostBehind *before = NULL;
+	int err = hosts_put(&child->hosts, said, &before);
+
+	if (!before)
+		return err;
+	vms_left(relay, before, now_ms);
+	tether__host_behind__free_unpacked(before, NULL);
+	return 0;
+}
+
 static void behind_here(
         struct relay *relay, struct child *child, const Tether__HostBehind *said, uint64_t now_ms)
 {
 	const char *text, *reason = behind_objection(relay, child, said, &text);
 
-	if (!reason && hosts_put(&child->hosts, said)) {
+	if (!reason && host_put(relay, child, said, now_ms)) {
 		reason = "no-memory";
 		text = "";
 	}
@@ -142,6 +163,22 @@ static void behind_here(
 	host_up(relay, said);
 	relay_events_hand(relay, child, false, now_ms);
 	relay_settle(relay, now_ms);
+}
+
+int relay_host_here(
+        struct relay *relay, struct child *child, const Tether__Hello *hello, uint64_t now_ms)
+{
+	Tether__HostBehind self = host_of_hello(hello);
+	int err;
+
+	if (hello->role != TETHER__ROLE__ROLE_HOST)
+		return 0;
+	err = host_put(relay, child, &self, now_ms);
+	if (err)
+		return err;
+	place_take(relay, child, child->name);
+	host_up(relay, &self);
+	return 0;
 }
 
 int relay_behind_take(
@@ -158,7 +195,8 @@ int relay_behind_take(
 	return 0;
 }
 
-void relay_result_take(struct relay *relay, struct child *child, const Tether__HostResult *result)
+void relay_result_take(
+        struct relay *relay, struct child *child, const Tether__HostResult *result, uint64_t now_ms)
 {
 	struct host_behind *host = NULL;
 	Tether__HostBehind said;
@@ -173,7 +211,7 @@ void relay_result_take(struct relay *relay, struct child *child, const Tether__H
 	said.n_vms = result->n_vms;
 	said.slots = result->slots;
 	said.n_slots = result->n_slots;
-	hosts_put(&child->hosts, &said);
+	host_put(relay, child, &said, now_ms);
 }
 
 void relay_hosts_lost(struct relay *relay, struct child *child, uint64_t now_ms)

@@ -208,13 +208,14 @@ static int child_hello(
 	}
 	err = child_introduce(child, hello);
 	if (!err)
+		err = relay_host_here(relay, child, hello, now_ms);
+	if (!err)
 		err = registration_hello(relay->registration, child->member, child_weight(child),
 		        hello->addresses, hello->n_addresses);
 	if (err) {
 		hello_answer_send(relay, child, "bad-addresses", strerror(-err), NULL);
 		return -EACCES;
 	}
-	relay_host_here(relay, child);
 	relay_numbers_learn(relay, child, hello);
 	relay_absence_tell(relay, child, hello, now_ms);
 	hello_answer_send(
@@ -253,7 +254,7 @@ static void child_answer(
 	struct open_event *open = relay_open_find(relay, &key);
 	char label[RELAY_NAME_BYTES + 128];
 
-	relay_result_take(relay, child, answer->result);
+	relay_result_take(relay, child, answer->result, now_ms);
 	if (!open) {
 		if (relay_answered_find(relay, &key))
 			relay->counts.late_answers++;

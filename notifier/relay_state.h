@@ -147,13 +147,15 @@ bool relay_host_is_elsewhere(
 /* The owner's, against a host that is or is behind the child of @link; NULL: none. */
 const char *relay_host_objection(
         struct relay *relay, uint32_t link, const Tether__HostBehind *said, const char **text);
-/* @child, a host, has said HELLO. */
-void relay_host_here(struct relay *relay, struct child *child);
+/* @child, if it is a host, has said HELLO. -ENOMEM */
+int relay_host_here(
+        struct relay *relay, struct child *child, const Tether__Hello *hello, uint64_t now_ms);
 /* What @child says of a host behind it. -EPROTO: it is in no place to */
 int relay_behind_take(
         struct relay *relay, struct child *child, const Tether__HostBehind *said, uint64_t now_ms);
 /* What a host has now, by its own word. */
-void relay_result_take(struct relay *relay, struct child *child, const Tether__HostResult *result);
+void relay_result_take(struct relay *relay, struct child *child, const Tether__HostResult *result,
+        uint64_t now_ms);
 /* Its link has ended. */
 void relay_hosts_lost(struct relay *relay, struct child *child, uint64_t now_ms);
 /* The parent is new, or new again. */

@@ -202,6 +202,26 @@ static void vm_is_found_where_the_result_of_an_order_shows_it(void **state)
 	assert_int_equal(tree->nodes[B].events, 0);
 }
 
+/* Nobody below an agent between need be told the end of a migration whose VM has left it. */
+static void barrier_falls_at_each_level_that_the_vm_has_left(void **state)
+{
+	struct tree *tree = *state;
+
+	event_all(tree, TETHER__STEP__STEP_PREPARE, 1, "vm3", 7, NULL, 0);
+	tree_run(tree);
+	tree_interest(tree, PEER2, 7, false);
+	tree_run(tree);
+	assert_int_equal(tree->held, 1);
+	tree->nodes[HYP3].vms_count = 0;
+	relay_vm_left(tree->nodes[HYP3].relay, "vm3", tree->now_ms);
+	event_order(tree, 2, "hyp3");
+	tree_run(tree);
+	assert_int_equal(tree->registered, 0); /* the root holds it */
+	relay_let_go(tree->nodes[ROOT].relay, 1);
+	tree_run(tree);
+	assert_int_equal(tree->registered, 1);
+}
+
 static void host_that_is_away_is_waited_for_and_given_its_order(void **state)
 {
 	struct tree *tree = *state;
@@ -645,6 +665,7 @@ int main(void)
 	        TREE_TEST(lower_level_answers_before_the_upper_gives_up),
 	        TREE_TEST(order_reaches_a_host_at_any_depth),
 	        TREE_TEST(vm_is_found_where_the_result_of_an_order_shows_it),
+	        TREE_TEST(barrier_falls_at_each_level_that_the_vm_has_left),
 	        TREE_TEST(host_that_is_away_is_waited_for_and_given_its_order),
 	        TREE_TEST(host_that_is_away_for_long_is_forgotten_at_every_level),
 	        TREE_TEST(nobody_is_forgotten_while_a_vm_moves),
