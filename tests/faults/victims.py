@@ -98,6 +98,9 @@ class KillLab(System):
     def start_guest(self, vm):
         self._start_armed(f"{vm}'s agent", super().start_guest, vm)
 
+    def start_between(self, name):
+        self._start_armed(name, super().start_between, name)
+
     def start_opensm(self, wait=True):
         """With what a killed one has left on the disk. Not waited for where a migration has to go on first."""
         self.fabric.opensm_start("sm", self.opensm_conf(),

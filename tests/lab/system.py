@@ -52,10 +52,11 @@ class System:
     """@vms: which VM sits in which slot at the start. @settings: rows for smd.conf and every agent.conf, so also
     deadlines; PATIENT ones if not given. @copy_ms: how long the simulated copy of a VM's memory takes. @partitions: the
     text of OpenSM's partitions.conf, made from {VM: its port GUID}. @dynamic: all hypervisors have dynamic LIDs. @guests: an
-    agent in each VM, behind which its processes are."""
+    agent in each VM, behind which its processes are. @tree: {agent: the agent between that is its parent}, both hypervisors
+    and agents between; whoever is not in it has tether-smd."""
 
     def __init__(self, net=DEMO_NET, hosts=("hyp1", "hyp2", "hyp3", "hyp4"), vms=None, copy_ms=100, settings=None,
-                 build=None, with_plugin=True, partitions=None, dynamic=False, guests=False):
+                 build=None, with_plugin=True, partitions=None, dynamic=False, guests=False, tree=None):
         self.build = build or Build()
         self.net = net
         self.hosts = list(hosts)
@@ -66,6 +67,7 @@ class System:
         self.partitions = partitions
         self.dynamic = dynamic
         self.has_guests = guests
+        self.tree = tree or {}
         self.vm_guids = {}
         self.directory = tempfile.mkdtemp(prefix="tether-lab-")
         self.children = Children(self.directory)
@@ -103,6 +105,8 @@ class System:
         self.start_smd()
         self.start_opensm()
         report("OpenSM with libosmtether.so, LFTs written")
+        for name in self.between:
+            self.start_between(name)
         for host in self.hosts:
             self.start_agent(host)
         self.wait_connected(self.hosts)
@@ -164,6 +168,29 @@ class System:
     def agent_vm_socket(self, host, vm):
         return self.path("hosts", host, f"{vm}.sock")
 
+    @property
+    def between(self):
+        return sorted(set(self.tree.values()))
+
+    def parent_socket(self, name):
+        return self.path(f"{self.tree[name]}.sock" if name in self.tree else "root.sock")
+
+    def start_between(self, name):
+        home = self.path("hosts", name)
+        os.makedirs(home, exist_ok=True)
+        conf = os.path.join(home, "agent.conf")
+        write(conf, {
+            "role": "relay",
+            "name": name,
+            "root": f"unix:{self.parent_socket(name)}",
+            "listen": f"unix:{self.path(name + '.sock')}",
+            "state_dir": home,
+            "log": self.path(f"agent-{name}.log"),
+            **self.settings})
+        self.agents[name] = self.children.start(
+            f"agent-{name}", [*self.checker.daemon(self.build.program("tether-agent")), "--config", conf],
+            self.environment())
+
     def start_agent(self, host):
         home = self.path("hosts", host)
         os.makedirs(home, exist_ok=True)
@@ -171,7 +198,7 @@ class System:
         write(conf, {
             "role": "host",
             "name": host,
-            "root": f"unix:{self.path('root.sock')}",
+            "root": f"unix:{self.parent_socket(host)}",
             "driver": f"exec:{self.driver}",
             "state_dir": home,
             "socket_dir": home,
