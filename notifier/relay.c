@@ -80,6 +80,7 @@ struct relay *relay_create(
 	relay->outputs = outputs;
 	relay->owner = owner;
 	relay->epoch = settings->epoch;
+	relay->silence_ms = UINT64_MAX;
 	relay->name = strdup(settings->name);
 	relay->settings.name = relay->name;
 	relay->registration = registration_create(relay->settings.interests_max,
@@ -263,6 +264,12 @@ int relay_hold(struct relay *relay, uint64_t migration, const char *vm,
 
 void relay_let_go(struct relay *relay, uint64_t migration)
 {
+	relay_barrier_lift(relay, migration);
+}
+
+void relay_barrier_lift(struct relay *relay, uint64_t migration)
+{
+	relay->silence_is_stale = true;
 	registration_barrier_lift(relay->registration, migration);
 }
 
@@ -329,14 +336,24 @@ static uint64_t min_ms(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
-int64_t relay_next_ms(const struct relay *relay, uint64_t now_ms)
+/* Asked after each frame of each child: all of them are looked through when there is a reason. */
+static uint64_t silence_until(struct relay *relay)
 {
-	uint64_t next = min_ms(registration_next(relay->registration), relay_hosts_next(relay));
+	if (!relay->silence_is_stale)
+		return relay->silence_ms;
+	relay->silence_is_stale = false;
+	relay->silence_ms = relay_hosts_next(relay);
+	for (const struct child *child = relay->children.first; child; child = child->next)
+		relay->silence_ms = min_ms(relay->silence_ms, child_until(relay, child));
+	return relay->silence_ms;
+}
+
+int64_t relay_next_ms(struct relay *relay, uint64_t now_ms)
+{
+	uint64_t next = min_ms(registration_next(relay->registration), silence_until(relay));
 
 	for (const struct open_event *open = relay->open; open; open = open->next)
 		next = min_ms(next, open->due_ms);
-	for (const struct child *child = relay->children.first; child; child = child->next)
-		next = min_ms(next, child_until(relay, child));
 	if (next == UINT64_MAX)
 		return -1;
 	return next > now_ms ? (int64_t)(next - now_ms) : 0;
@@ -355,6 +372,7 @@ void relay_tick(struct relay *relay, uint64_t now_ms)
 {
 	struct child *child;
 
+	relay->silence_is_stale = true;
 	relay_settle(relay, now_ms);
 	registration_tick(relay->registration, now_ms);
 	relay_hosts_tick(relay, now_ms);

@@ -154,7 +154,7 @@ void relay_hello_clear(Tether__Hello *hello);
 int relay_order_done(struct relay *relay, const Tether__Answer *answer, uint64_t now_ms);
 
 /* Milliseconds from @now_ms to the next relay_tick that matters; -1: none. */
-int64_t relay_next_ms(const struct relay *relay, uint64_t now_ms);
+int64_t relay_next_ms(struct relay *relay, uint64_t now_ms);
 void relay_tick(struct relay *relay, uint64_t now_ms);
 
 /* How much earlier than @deadline_ms a relay gives its answer, so that it is there in time. */

@@ -116,7 +116,7 @@ static void event_close(struct relay *relay, struct open_event *open)
 		relay_answer_up(relay, answer);
 	}
 	if (step_ends_migration(key.step))
-		registration_barrier_lift(relay->registration, key.migration);
+		relay_barrier_lift(relay, key.migration);
 }
 
 static bool is_answerable(const struct relay *relay, const struct open_event *open, uint64_t now_ms)

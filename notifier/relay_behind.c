@@ -109,6 +109,7 @@ static void host_away(struct relay *relay, struct host_behind *host, uint64_t no
 {
 	if (host->away_ms)
 		return;
+	relay->silence_is_stale = true;
 	host_is_away(host, now_ms);
 	if (relay->outputs->host_away)
 		relay->outputs->host_away(relay->owner, host->said->name);

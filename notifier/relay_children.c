@@ -16,6 +16,7 @@ static int child_add(
 
 	if (relay->children.count >= relay->settings.children_max)
 		return -EUSERS;
+	relay->silence_is_stale = true;
 	child = children_add(&relay->children, vm, now_ms);
 	if (!child)
 		return -ENOMEM;
@@ -191,6 +192,7 @@ static int child_hello(
 	const char *text, *objection;
 	int err;
 
+	relay->silence_is_stale = true;
 	/* A guest need not know what it is called; its channel does. */
 	if (child->is_guest && !*named.name)
 		named.name = child->vm;
@@ -341,6 +343,7 @@ void relay_child_gone(struct relay *relay, uint32_t link, bool ended, uint64_t n
 
 	if (!child)
 		return;
+	relay->silence_is_stale = true;
 	relay_hosts_lost(relay, child, now_ms);
 	if (!child->name) {
 		relay_child_forget(relay, child);
@@ -384,6 +387,6 @@ void relay_vm_left(struct relay *relay, const char *vm, uint64_t now_ms)
 		tally_forget_vm(open->tally, vm);
 	/* The end of its migration is told where it is then; the root holds what has to be held. */
 	if (state)
-		registration_barrier_lift(relay->registration, state->migration);
+		relay_barrier_lift(relay, state->migration);
 	relay_settle(relay, now_ms);
 }

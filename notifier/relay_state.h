@@ -76,12 +76,17 @@ struct relay {
 	bool parent_is_up;     /* it has answered HELLO; the root's owner never does */
 	uint32_t report_asked; /* the latest question for reports */
 	struct relay_counts counts;
+	uint64_t silence_ms;   /* when the first that is silent or away has been it for too long:
+	                          not later than that */
+	bool silence_is_stale; /* what follows may have made it earlier, or it is over */
 };
 
 /* relay.c */
 struct vm_state *relay_vm_find(const struct relay *relay, const char *name);
 /* NULL: no memory. */
 struct vm_state *relay_vm_make(struct relay *relay, const char *name);
+/* What @migration's barrier held goes on; also who has been away for too long is forgotten now. */
+void relay_barrier_lift(struct relay *relay, uint64_t migration);
 /* False: a higher epoch could not be stored. */
 bool relay_epoch_raise(struct relay *relay, uint64_t epoch);
 void relay_open_destroy(struct open_event *open);

@@ -290,6 +290,28 @@ static void silent_link_is_closed(void **state)
 	assert_int_equal(relay_next_ms(t->relay, t->now_ms), -1);
 }
 
+/* Its owner is woken then: by nothing else that happens. */
+static void who_is_away_is_forgotten_once_the_migration_has_ended(void **state)
+{
+	struct test *t = *state;
+	uint32_t a = host(t, "hyp1", "vm1", 0), b = host(t, "hyp2", "vm2", 0);
+	int64_t away_ms;
+
+	EVENT(t, .step = PREPARE, .to_vm = true);
+	done(t, a, PREPARE, 1);
+	relay_child_gone(t->relay, b, false, t->now_ms);
+	away_ms = relay_next_ms(t->relay, t->now_ms);
+	EVENT(t, .step = TETHER__STEP__STEP_RESUME, .to_vm = true);
+	done(t, a, TETHER__STEP__STEP_RESUME, 1);
+	assert_in_range(relay_next_ms(t->relay, t->now_ms), 1, away_ms - 1);
+	pass(t, relay_next_ms(t->relay, t->now_ms));
+	assert_int_equal(relay_next_ms(t->relay, t->now_ms), -1);
+	b = host(t, "hyp2", "vm2", 0);
+	assert_int_equal(relay_next_ms(t->relay, t->now_ms), -1);
+	relay_child_gone(t->relay, b, false, t->now_ms);
+	assert_in_range(relay_next_ms(t->relay, t->now_ms), 1, away_ms - 1);
+}
+
 static void root_waits_for_a_host_that_is_restarted(void **state)
 {
 	struct test *t = *state;
@@ -362,6 +384,7 @@ int main(void)
 	        HOST_TEST(name_in_use_cannot_be_taken),
 	        HOST_TEST(nothing_is_taken_before_hello),
 	        HOST_TEST(silent_link_is_closed),
+	        ROOT_TEST(who_is_away_is_forgotten_once_the_migration_has_ended),
 	        ROOT_TEST(root_waits_for_a_host_that_is_restarted),
 	};
 
