@@ -193,6 +193,10 @@ install: all
 	install -m 644 $(filter %/libosmtether.so,$(LIBRARIES)) $(DESTDIR)$(LIBDIR)
 	for p in $(wildcard */*.1 */*.5 */*.7 */*.8); do \
 		install -D -m 644 $$p $(DESTDIR)$(PREFIX)/share/man/man$${p##*.}/$${p##*/}; done
+	install -d $(DESTDIR)$(PREFIX)/share/doc/tether $(DESTDIR)$(PREFIX)/lib/systemd/system
+	install -m 644 $(wildcard */*.conf) $(DESTDIR)$(PREFIX)/share/doc/tether
+	for u in $(wildcard */*.service); do \
+		sed 's,/usr/sbin/,$(PREFIX)/sbin/,' $$u > $(DESTDIR)$(PREFIX)/lib/systemd/system/$${u##*/}; done
 
 clean:
 	rm -rf $(B)

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
-"""make install: what lies where; the installed command finds the installed library; every page renders without a
-warning."""
+"""make install: what lies where; the installed command finds the installed library; units and samples of settings fit;
+every page renders without a warning."""
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -22,6 +23,11 @@ INSTALLED = {
     "usr/sbin/tether-smd": 0o755,
     f"{LIBDIR}/tether/libtether.so": 0o644,
     f"{LIBDIR}/libosmtether.so": 0o644,
+    "usr/share/doc/tether/agent.conf": 0o644,
+    "usr/share/doc/tether/guest.conf": 0o644,
+    "usr/share/doc/tether/smd.conf": 0o644,
+    "usr/lib/systemd/system/tether-agent.service": 0o644,
+    "usr/lib/systemd/system/tether-smd.service": 0o644,
     **{f"usr/share/man/{page}": 0o644 for page in PAGES},
 }
 # Settings of the make that runs this test are not for the one that it runs.
@@ -69,6 +75,43 @@ def installed_daemons_start(root):
         assert said.returncode == 0 and name in said.stdout, f"{name}: {said}"
 
 
+def units_name_what_is_installed(root, prefix):
+    """And have systemd wait for the word that a daemon says when it is ready."""
+    for name in ("tether-agent", "tether-smd"):
+        with open(f"{root}{prefix}/lib/systemd/system/{name}.service") as unit:
+            settings = dict(line.split("=", 1) for line in unit.read().splitlines() if "=" in line and not line.startswith("#"))
+        program, option, config = settings["ExecStart"].split()
+        assert os.access(root + program, os.X_OK), program
+        assert program == f"{prefix}/sbin/{name}" and option == "--config" and config.startswith("/etc/tether/"), settings
+        assert settings["Type"] == "notify" and settings["ExecReload"].endswith("-HUP $MAINPID"), settings
+
+
+def samples_are_good_settings(root, directory):
+    """As they are, with the site's files beside them: nothing to complain of, and what is commented out is good, too."""
+    places = {"/etc/tether": f"{directory}/etc", "/run/tether": f"{directory}/run", "/var/lib/tether": f"{directory}/lib",
+              "/usr/lib/tether": f"{directory}/exec"}
+    for place in (*places.values(), f"{directory}/run/vms"):
+        os.makedirs(place)
+    with open(f"{directory}/exec/driver", "w") as driver:
+        driver.write("#!/bin/sh\n")
+    os.chmod(f"{directory}/exec/driver", 0o755)
+    subprocess.run([f"{root}/usr/bin/tether", "cert", "ca", f"{directory}/etc", "--issue", "sm/smd", "--issue", "host/hyp1"],
+                   check=True, stdout=subprocess.DEVNULL)
+    for name, program in (("agent", "tether-agent"), ("guest", "tether-agent"), ("smd", "tether-smd")):
+        with open(f"{root}/usr/share/doc/tether/{name}.conf") as sample:
+            text = sample.read()
+        for there, here in places.items():
+            text = text.replace(there, here)
+        # Places are said in both, since those that count without a line are not this test's.
+        for commented in (rf"^#(?=\w+ = (unix:)?{directory})", r"^#(?=\w+ = )"):
+            version = re.sub(commented, "", text, flags=re.M)
+            with open(f"{directory}/{name}.conf", "w") as config:
+                config.write(version)
+            said = subprocess.run([f"{root}/usr/sbin/{program}", "--check-config", "--config", f"{directory}/{name}.conf"],
+                                  capture_output=True, text=True, env=environment())
+            assert (said.returncode, said.stderr) == (0, ""), said.stderr
+
+
 def page_renders(root, page):
     said = subprocess.run(["groff", "-mandoc", "-Tutf8", "-ww", "-P-cbu", f"{root}/usr/share/man/{page}"], capture_output=True,
                           text=True, env={**environment(), "LC_ALL": "C.UTF-8"})
@@ -84,9 +127,12 @@ def main():
         tap.run("all_is_there_and_nothing_else", all_is_there_and_nothing_else, f"{root}/one")
         tap.run("the_installed_library_is_preloaded", the_installed_library_is_preloaded, f"{root}/one")
         tap.run("installed_daemons_start", installed_daemons_start, f"{root}/one")
+        tap.run("units_name_what_is_installed", units_name_what_is_installed, f"{root}/one", "/usr")
+        tap.run("samples_are_good_settings", samples_are_good_settings, f"{root}/one", f"{root}/site")
         for page in PAGES:
             tap.run(f"page_renders: {page}", page_renders, f"{root}/one", page)
         tap.run("another_prefix_works_too", another_prefix_works_too, f"{root}/two")
+        tap.run("units_of_another_prefix_name_what_is_installed", units_name_what_is_installed, f"{root}/two", "/opt/tether")
     tap.exit()
 
 
