@@ -325,7 +325,6 @@ static int driver_check(const char *driver, const char *file, char *error, size_
 	return -EACCES;
 }
 
-
 int agent_settings_check(
         const struct agent_settings *settings, const char *path, char *error, size_t error_size)
 {

@@ -111,7 +111,7 @@ def its_settings_are_good_ones(machine):
 
 def what_ends_it_ends_it(machine):
     with open(os.path.join(TOP, "README.md")) as readme:
-        command = re.search(r"`(kill %1 %2; rm -r build/one)`", readme.read()).group(1)
+        command = re.search(r"`(kill %1 %2; wait; rm -r build/one)`", readme.read()).group(1)
     assert machine.says(command)[1] == 0
     wait_until("nothing runs", lambda: machine.says("jobs -r")[0] == "")
     assert sorted(os.listdir(machine.path("build"))) == ["bin", "lib"]
