@@ -14,9 +14,11 @@ import subprocess
 import tempfile
 
 from lab import api
+from lab.authority import Authority
 from lab.build import TOP, Build
 from lab.checker import Checker
 from lab.deadline import Late, tails, wait_until
+from lab.ports import free_port
 from lab.process import Children
 from lab.workload import last_json
 from simfabric.lab import Fabric
@@ -48,15 +50,32 @@ def write(path, rows):
         out.writelines(f"{key} = {value}\n" for key, value in rows.items())
 
 
+class Tls:
+    """A CA, certificates for all, and where tether-smd and agents between listen."""
+
+    def __init__(self, lab):
+        self.lab, self.places, self.authority = lab, {}, None
+
+    def settings(self, who):
+        if not self.authority:
+            issued = ["sm/smd", *(f"host/{host}" for host in self.lab.hosts), *(f"relay/{name}" for name in self.lab.between)]
+            self.authority = Authority(self.lab.build.program("tether"), self.lab.path("ca"), *issued)
+        return self.authority.settings(who)
+
+    def place(self, listener):
+        return self.places.setdefault(listener, f"tls:127.0.0.1:{free_port()}")
+
+
 class System:
     """@vms: which VM sits in which slot at the start. @settings: rows for smd.conf and every agent.conf, so also
     deadlines; PATIENT ones if not given. @copy_ms: how long the simulated copy of a VM's memory takes. @partitions: the
     text of OpenSM's partitions.conf, made from {VM: its port GUID}. @dynamic: all hypervisors have dynamic LIDs. @guests: an
     agent in each VM, behind which its processes are. @tree: {agent: the agent between that is its parent}, both hypervisors
-    and agents between; whoever is not in it has tether-smd."""
+    and agents between; whoever is not in it has tether-smd. @tls: tether-smd and all these agents meet over it."""
 
     def __init__(self, net=DEMO_NET, hosts=("hyp1", "hyp2", "hyp3", "hyp4"), vms=None, copy_ms=100, settings=None,
-                 build=None, with_plugin=True, partitions=None, dynamic=False, guests=False, tree=None):
+                 build=None, with_plugin=True, partitions=None, dynamic=False, guests=False, tree=None,
+                 tls=False):
         self.build = build or Build()
         self.net = net
         self.hosts = list(hosts)
@@ -68,6 +87,7 @@ class System:
         self.dynamic = dynamic
         self.has_guests = guests
         self.tree = tree or {}
+        self.tls = Tls(self) if tls else None
         self.vm_guids = {}
         self.directory = tempfile.mkdtemp(prefix="tether-lab-")
         self.children = Children(self.directory)
@@ -155,7 +175,8 @@ class System:
     def start_smd(self):
         conf = self.path("smd.conf")
         write(conf, {
-            "listen": f"unix:{self.path('root.sock')}",
+            "listen": self.listens_at("root"),
+            **self.certificates("sm/smd"),
             "api": self.api_socket,
             "journal": self.path("journal"),
             "fabric": "opensm" if self.with_plugin else "none",
@@ -172,8 +193,14 @@ class System:
     def between(self):
         return sorted(set(self.tree.values()))
 
-    def parent_socket(self, name):
-        return self.path(f"{self.tree[name]}.sock" if name in self.tree else "root.sock")
+    def listens_at(self, name):
+        return self.tls.place(name) if self.tls else f"unix:{self.path(name + '.sock')}"
+
+    def parent_of(self, name):
+        return self.listens_at(self.tree.get(name, "root"))
+
+    def certificates(self, who):
+        return self.tls.settings(who) if self.tls else {}
 
     def start_between(self, name):
         home = self.path("hosts", name)
@@ -182,8 +209,9 @@ class System:
         write(conf, {
             "role": "relay",
             "name": name,
-            "root": f"unix:{self.parent_socket(name)}",
-            "listen": f"unix:{self.path(name + '.sock')}",
+            "root": self.parent_of(name),
+            "listen": self.listens_at(name),
+            **self.certificates(f"relay/{name}"),
             "state_dir": home,
             "log": self.path(f"agent-{name}.log"),
             **self.settings})
@@ -198,7 +226,8 @@ class System:
         write(conf, {
             "role": "host",
             "name": host,
-            "root": f"unix:{self.parent_socket(host)}",
+            "root": self.parent_of(host),
+            **self.certificates(f"host/{host}"),
             "driver": f"exec:{self.driver}",
             "state_dir": home,
             "socket_dir": home,

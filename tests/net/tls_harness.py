@@ -14,34 +14,12 @@ import tempfile
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.dirname(HERE), os.path.join(os.path.dirname(HERE), "faults"), HERE]
 from agent_harness import AGENT, BUILD, DRIVER, INVENTORY, WRAP  # noqa: E402
+from lab.authority import Authority  # noqa: E402
 from lab.deadline import tails, wait_until  # noqa: E402
 from smd import Smd  # noqa: E402
 
 TETHER = os.path.join(BUILD, "bin", "tether")
 LISTENS = re.compile(r"TLS at (\S+)")
-
-
-class Authority:
-    def __init__(self, directory, *issued):
-        self.directory = directory
-        self.cert("ca", *(word for who in issued for word in ("--issue", who)))
-
-    def cert(self, command, *words):
-        done = subprocess.run([TETHER, "cert", command, self.directory, *words], stdout=subprocess.PIPE,
-                              stderr=subprocess.PIPE, text=True)
-        if done.returncode:
-            raise AssertionError(f"tether cert {command}: {done.stderr}")
-        return done.stdout
-
-    def issue(self, who, *options):
-        self.cert("issue", who, *options)
-
-    def path(self, name):
-        return os.path.join(self.directory, name)
-
-    def settings(self, who, ca=None):
-        stem = self.path(who.replace("/", "-"))
-        return {"tls_ca": (ca or self).path("ca.crt"), "tls_certificate": stem + ".crt", "tls_key": stem + ".key"}
 
 
 class Host:
@@ -86,7 +64,7 @@ class Host:
 class Site:
     def __init__(self, *issued, crl=False, **settings):
         self.dir = tempfile.mkdtemp(prefix="tether-tls.")
-        self.ca = Authority(os.path.join(self.dir, "ca"), "sm/smd", *issued)
+        self.ca = Authority(TETHER, os.path.join(self.dir, "ca"), "sm/smd", *issued)
         self.hosts = []
         tls = self.ca.settings("sm/smd")
         if crl:

@@ -10,7 +10,8 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from agent_harness import PATIENCE_S, VERSION, run_tests  # noqa: E402
 from faults import wire  # noqa: E402
-from tls_harness import Authority, Site  # noqa: E402
+from lab.authority import Authority  # noqa: E402
+from tls_harness import TETHER, Site  # noqa: E402
 
 HANDSHAKES_MOST = 256  # under way at a time
 SILENT = 300
@@ -81,7 +82,7 @@ def a_revoked_certificate_is_refused():
 def a_certificate_of_another_ca_is_refused():
     """tether-smd refuses it though the agent itself would take tether-smd's."""
     with Site() as site:
-        other = Authority(os.path.join(site.dir, "other"), "host/hyp1")
+        other = Authority(TETHER, os.path.join(site.dir, "other"), "host/hyp1")
         host = site.host("hyp1", authority=other, ca=site.ca)
         site.says("is refused: its certificate is of another CA (host/hyp1)")
         host.says("unknown CA")
@@ -89,7 +90,7 @@ def a_certificate_of_another_ca_is_refused():
 
 def a_root_of_another_ca_is_refused():
     with Site("host/hyp1") as site:
-        other = Authority(os.path.join(site.dir, "other"))
+        other = Authority(TETHER, os.path.join(site.dir, "other"))
         host = site.host("hyp1", ca=other)
         host.says("its certificate is of another CA (sm/smd)")
         site.says("is refused: the other end refuses: unknown CA")

@@ -1,0 +1,72 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
+"""rc-verify through migrations that are driven over TLS, with tether-smd started again and certificates read again in
+between: nothing lost, repeated or changed."""
+import os
+import signal
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from faults.sa_truth import check_sa_truth  # noqa: E402
+from lab.deadline import wait_until  # noqa: E402
+from lab.survival import Turns  # noqa: E402
+from lab.system import PATIENT, System  # noqa: E402
+from lab.tap import FULL, Tap  # noqa: E402
+from lab.workload import RcVerify  # noqa: E402
+
+ROUNDS = 10 if FULL else 2
+WORK = ["-q", "8", "--ack-timeout", "18", "--atomics", "client"]
+
+
+def log_of(lab, name):
+    with open(lab.path(f"{name}.log")) as log:
+        return log.read()
+
+
+def smd_started_again(lab):
+    lab.smd.kill()
+    lab.start_smd()
+    lab.wait_connected(lab.hosts)
+
+
+def certificates_read_again(lab):
+    """Another one of each host, and the one from before is revoked."""
+    for host in lab.hosts:
+        lab.tls.authority.cert("revoke", f"host/{host}")
+        lab.tls.authority.issue(f"host/{host}")
+    count = log_of(lab, "smd").count("certificates read again")
+    lab.smd.signal(signal.SIGHUP)
+    wait_until("tether-smd has read the list", lambda: log_of(lab, "smd").count("certificates read again") > count)
+    for host in lab.hosts:
+        wait_until(f"{host} is cut off", lambda: f"host {host} is away: its certificate is revoked" in log_of(lab, "smd"))
+        lab.agents[host].signal(signal.SIGHUP)
+    lab.wait_connected(lab.hosts)
+
+
+def everything_arrives_once(lab):
+    turns = Turns(lab)
+    with RcVerify(lab, "vm2", "vm1", WORK) as verify:
+        wait_until("rc-verify works", verify.is_working, 30, verify.logs(), [verify.client])
+        for _ in range(ROUNDS):
+            for between in (smd_started_again, certificates_read_again):
+                turns.move()
+                between(lab)
+                assert verify.is_running(), verify.words()
+        verify.stop()
+        for verdict in verify.results():
+            found = {name: verdict.get(name) for name in ("lost", "duplicated", "corrupted", "out_of_order")}
+            assert verdict.get("ok") and not any(found.values()) and not verdict["errors"], f"{verdict}{verify.words()}"
+    check_sa_truth(lab)
+
+
+def main():
+    tap = Tap()
+    with System(copy_ms=5, settings=PATIENT, tls=True) as lab:
+        lab.settings["tls_crl"] = lab.path("ca", "ca.crl")
+        lab.start()
+        tap.run(f"everything_arrives_once_through_{2 * ROUNDS}_migrations_over_tls", everything_arrives_once, lab)
+    tap.exit()
+
+
+main()
