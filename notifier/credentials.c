@@ -36,15 +36,20 @@ struct credentials {
 
 /* ---- reading ---- */
 
+/* The first error is what the others follow from. */
+static const char *why(void)
+{
+	unsigned long error = ERR_peek_error();
+
+	if (ERR_SYSTEM_ERROR(error))
+		return strerror(ERR_GET_REASON(error));
+	return ERR_reason_error_string(error);
+}
+
 static int failed(const char *path, const char *what, char *error, size_t size)
 {
-	const char *why = ERR_reason_error_string(ERR_peek_last_error());
-
-	/* Of a file that is not there OpenSSL says so last. */
-	snprintf(error, size, "%s: %s: %s", path, what,
-	        why     ? why
-	        : errno ? strerror(errno)
-	                : "no reason given");
+	snprintf(error, size, "%s: %s: %s", path, what, why() ? why() : "no reason given");
+	ERR_clear_error();
 	return -EINVAL;
 }
 

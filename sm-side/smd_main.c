@@ -14,12 +14,12 @@
 #include "notifier/base/settings.h"
 #include "notifier/base/version.h"
 #include "notifier/credentials.h"
-#include "notifier/listener.h"
 #include "sm-side/api.h"
 #include "sm-side/conductor.h"
 #include "sm-side/dry_run.h"
 #include "sm-side/evacuation_record.h"
 #include "sm-side/evacuator.h"
+#include "sm-side/smd_credentials.h"
 #include "sm-side/smd_metrics.h"
 #include "sm-side/smd_settings.h"
 #include "sm-side/vm_changes.h"
@@ -269,23 +269,13 @@ static int dry_run_start(struct daemon *daemon)
 
 static int credentials_start(struct daemon *daemon)
 {
-	const struct peer_identity *identity;
 	char error[256];
+	int err =
+	        smd_credentials_make(&daemon->settings, &daemon->credentials, error, sizeof(error));
 
-	if (!listener_wants_credentials(daemon->settings.listen))
-		return 0;
-	daemon->credentials = credentials_create(&daemon->settings.tls, error, sizeof(error));
-	if (!daemon->credentials) {
+	if (err)
 		log_error("smd", "%s", error);
-		return -EINVAL;
-	}
-	identity = credentials_identity(daemon->credentials);
-	if (identity->role == PEER_SM)
-		return 0;
-	log_error("smd", "%s: it is of %s/%s; tether-smd is sm/NAME",
-	        daemon->settings.tls.certificate, peer_identity_role_name(identity->role),
-	        identity->name);
-	return -EINVAL;
+	return err;
 }
 
 static int rooms_start(struct daemon *daemon)
@@ -396,13 +386,12 @@ static int config_check(struct daemon *daemon, char *error, size_t size)
 	char text[256];
 	int err = smd_settings_check(s, error, size);
 
-	if (err || !listener_wants_credentials(s->listen))
+	if (err)
 		return err;
-	daemon->credentials = credentials_create(&s->tls, text, sizeof(text));
-	if (daemon->credentials)
-		return 0;
-	settings_blame(s->file, "tls_certificate", error, size, "%s", text);
-	return -EINVAL;
+	err = smd_credentials_make(s, &daemon->credentials, text, sizeof(text));
+	if (err)
+		settings_blame(s->file, "tls_certificate", error, size, "%s", text);
+	return err;
 }
 
 int main(int argc, char **argv)

@@ -38,8 +38,11 @@ class Host:
                          "state_dir": f"{self.dir}/state", "socket_dir": f"{self.dir}/vms", "log": self.log_path,
                          "log_level": "debug", "heartbeat_ms": 2000,
                          **(authority or site.ca).settings(who or f"host/{name}", ca), **settings}
-        self.write("agent.conf", "".join(f"{key} = {value}\n" for key, value in self.settings.items() if value))
-        self.process = subprocess.Popen(WRAP + [AGENT, "--config", os.path.join(self.dir, "agent.conf")])
+        self.process = subprocess.Popen(WRAP + [AGENT, "--config", self.conf(self.settings)])
+
+    def conf(self, settings):
+        self.write("agent.conf", "".join(f"{key} = {value}\n" for key, value in settings.items() if value))
+        return os.path.join(self.dir, "agent.conf")
 
     def write(self, name, text):
         with open(os.path.join(self.dir, name), "w") as file:

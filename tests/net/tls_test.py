@@ -5,14 +5,16 @@ import os
 import signal
 import socket
 import ssl
+import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from agent_harness import PATIENCE_S, VERSION, run_tests  # noqa: E402
+from agent_harness import AGENT, BUILD, PATIENCE_S, VERSION, run_tests  # noqa: E402
 from faults import wire  # noqa: E402
 from lab.authority import Authority  # noqa: E402
 from tls_harness import TETHER, Site  # noqa: E402
 
+SMD = os.path.join(BUILD, "bin", "tether-smd")
 HANDSHAKES_MOST = 256  # under way at a time
 SILENT = 300
 
@@ -149,6 +151,28 @@ def a_certificate_of_another_host_is_no_agents():
         site.hosts.remove(host)
 
 
+def check_config_tries_the_certificates():
+    with Site("host/hyp1", "host/hyp2") as site:
+        host = site.host("hyp1")
+        other = site.ca.settings("host/hyp2")
+        for changed, text in (({}, None), ({"tls_key": other["tls_key"]}, "host-hyp2.key: no key of that certificate"),
+                              (other, "host-hyp2.crt: it is of host/hyp2, this is host/hyp1"),
+                              ({"tls_ca": other["tls_key"]}, "host-hyp2.key: no certificate of a CA"),
+                              ({"tls_crl": "/dev/null"}, "/dev/null: no list of revoked certificates"),
+                              ({"tls_certificate": "/no/file"}, "/no/file: no certificate: No such file or directory")):
+            checked(text, AGENT, host.conf({**host.settings, **changed}), status=2)
+        smd = {"listen": "tls:127.0.0.1:0", "api": f"{host.dir}/api.sock", "journal": f"{host.dir}/journal", "fabric": "none",
+               **site.ca.settings("sm/smd")}
+        for changed, text in (({}, None), (other, "host-hyp2.crt: it is of host/hyp2, tether-smd is sm/NAME")):
+            checked(text, SMD, host.conf({**smd, **changed}), status=1)
+
+
+def checked(text, program, conf, status):
+    done = subprocess.run([program, "--config", conf, "--check-config"], stderr=subprocess.PIPE, text=True)
+    assert done.returncode == (status if text else 0), (text, done)
+    assert (text or "") in done.stderr, (text, done.stderr)
+
+
 def who_is_revoked_is_cut_off_at_sighup():
     with Site("host/hyp1", "host/hyp2", crl=True) as site:
         site.host("hyp1")
@@ -215,7 +239,7 @@ TESTS = [agents_with_certificates_are_here, an_expired_certificate_is_refused, a
          a_certificate_of_another_ca_is_refused, a_root_of_another_ca_is_refused, a_wrong_host_is_refused, a_wrong_role_is_refused,
          who_shows_no_certificate_is_refused, an_older_tls_is_refused, plain_text_is_refused,
          a_root_of_an_older_tls_is_left, a_root_of_plain_text_is_left, who_connects_and_says_nothing_keeps_nobody_out,
-         a_certificate_of_another_host_is_no_agents, who_is_revoked_is_cut_off_at_sighup,
+         a_certificate_of_another_host_is_no_agents, check_config_tries_the_certificates, who_is_revoked_is_cut_off_at_sighup,
          an_agent_leaves_a_root_that_is_revoked_at_sighup]
 
 if __name__ == "__main__":
