@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
-"""rc-verify through migrations that are driven over TLS, with tether-smd started again and certificates read again in
-between: nothing lost, repeated or changed."""
+"""rc-verify through migrations that are driven over TLS, half of the servers behind an agent between, with tether-smd
+started again and all certificates exchanged meanwhile: nothing lost, repeated or changed."""
 import os
 import signal
 import sys
@@ -30,17 +30,24 @@ def smd_started_again(lab):
     lab.wait_connected(lab.hosts)
 
 
+def cut_off(lab, parent, child, number):
+    """Because of its certificate, for the @number-th time; then it takes its new one."""
+    text = f"{child} is away: its certificate is revoked"
+    wait_until(text, lambda: log_of(lab, parent).count(text) >= number)
+    lab.agents[child.split()[1]].signal(signal.SIGHUP)
+
+
 def certificates_read_again(lab):
-    """Another one of each host, and the one from before is revoked."""
-    for host in lab.hosts:
-        lab.tls.authority.cert("revoke", f"host/{host}")
-        lab.tls.authority.issue(f"host/{host}")
-    count = log_of(lab, "smd").count("certificates read again")
+    """Another one for each agent, and the one from before is revoked."""
+    lab.renewed = getattr(lab, "renewed", 0) + 1
+    for who in [f"host/{host}" for host in lab.hosts] + [f"relay/{name}" for name in lab.between]:
+        lab.tls.authority.cert("revoke", who)
+        lab.tls.authority.issue(who)
     lab.smd.signal(signal.SIGHUP)
-    wait_until("tether-smd has read the list", lambda: log_of(lab, "smd").count("certificates read again") > count)
+    for name in lab.between:
+        cut_off(lab, "smd", f"agent {name}", lab.renewed)
     for host in lab.hosts:
-        wait_until(f"{host} is cut off", lambda: f"host {host} is away: its certificate is revoked" in log_of(lab, "smd"))
-        lab.agents[host].signal(signal.SIGHUP)
+        cut_off(lab, f"agent-{lab.tree[host]}" if host in lab.tree else "smd", f"host {host}", lab.renewed)
     lab.wait_connected(lab.hosts)
 
 
@@ -62,7 +69,7 @@ def everything_arrives_once(lab):
 
 def main():
     tap = Tap()
-    with System(copy_ms=5, settings=PATIENT, tls=True) as lab:
+    with System(copy_ms=5, settings=PATIENT, tls=True, tree={"hyp1": "rack1", "hyp2": "rack1"}) as lab:
         lab.settings["tls_crl"] = lab.path("ca", "ca.crl")
         lab.start()
         tap.run(f"everything_arrives_once_through_{2 * ROUNDS}_migrations_over_tls", everything_arrives_once, lab)
