@@ -148,6 +148,8 @@ static void bytes_are_refused(const void *bytes, size_t length, enum tls_refusal
 	int fd;
 
 	tls_scene_make(&scene);
+	if (kind == TLS_REFUSAL_TOO_SLOW)
+		scene.handshake_ms = 50;
 	holder_make(&scene.place, &smd, "sm/smd");
 	tls_end_becomes(&scene.accepting, &smd);
 	fd = tls_connect_bare(&scene);

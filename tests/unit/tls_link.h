@@ -27,6 +27,7 @@ struct tls_scene {
 	int listener;
 	char *at;
 	struct tls_end accepting, connecting;
+	unsigned handshake_ms;  /* of the accepting end; 0: as long as it takes */
 	const unsigned *wanted; /* the loop goes on until it is so many */
 	unsigned wanted_count;
 };
