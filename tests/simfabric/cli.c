@@ -33,12 +33,15 @@ static const struct verb {
                 "let a hypervisor's VFs offer less than the device has"},
         {"link", cli_link, true, "link NODE PORT up|down", "plug or pull a cable"},
         {"fault", cli_fault, true,
-                "fault drop|delay [--attribute A] [--class C] [--method get|set] [--node NODE]\n"
-                "           [--direction request|response|both] [--chance P] [--seed N] [--count "
-                "N]\n"
-                "           [--us N] [--us-per-hop N]\n"
+                "fault drop|delay|duplicate [--attribute A] [--class C] [--method get|set] "
+                "[--kind K]\n"
+                "           [--node NODE] [--direction request|response|both] [--chance P] "
+                "[--seed N]\n"
+                "           [--count N] [--us N] [--us-per-hop N]\n"
+                "           K: Report, ReportResp, InformInfo, InformInfoResp; other GMPs by "
+                "class\n"
                 "       simfabric fault list [--json] | fault clear [ROW]",
-                "lose or delay management packets"},
+                "lose, delay or double management packets"},
         {"data-fault", cli_data_fault, true,
                 "data-fault SETTING...\n"
                 "  [SLID>DLID:]drop.KIND=P  duplicate.KIND=P  delay.KIND=P:US  cut=P:PACKET\n"

@@ -6,6 +6,7 @@
 #include "simfabric/attach.h"
 #include "simfabric/cli.h"
 #include "simfabric/counters.h"
+#include "simfabric/gmp_kinds.h"
 #include "simfabric/topology.h"
 
 static void add_up(struct node_counts *sum, const struct node_counts *counts)
@@ -84,15 +85,21 @@ static struct json_object *describe_gmps(const struct fabric *fabric)
 {
 	struct json_object *list = json_object_new_array();
 	const struct gmp_counts *gmp;
+	const struct gmp_kind *kind;
 
 	for (uint32_t i = 0; (gmp = counters_gmp_row(fabric, i)); i++) {
 		struct json_object *row = json_object_new_object();
 
+		kind = gmp_kind_of(gmp->mgmt_class, gmp->method, gmp->attribute);
+		json_put_string(row, "kind", kind ? kind->name : NULL);
 		json_put_number(row, "class", gmp->mgmt_class);
 		json_put_number(row, "method", gmp->method);
 		json_put_number(row, "attribute", gmp->attribute);
 		json_put_number(row, "delivered", gmp->delivered);
 		json_put_number(row, "lost", gmp->lost);
+		json_put_number(row, "dropped", gmp->dropped);
+		json_put_number(row, "delayed", gmp->delayed);
+		json_put_number(row, "duplicated", gmp->duplicated);
 		json_object_array_add(list, row);
 	}
 	return list;

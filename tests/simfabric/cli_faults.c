@@ -9,6 +9,7 @@
 #include "simfabric/cli.h"
 #include "simfabric/counters.h"
 #include "simfabric/data_faults.h"
+#include "simfabric/gmp_kinds.h"
 #include "simfabric/mad_faults.h"
 #include "simfabric/mad_fields.h"
 #include "simfabric/topology.h"
@@ -20,7 +21,7 @@ static const struct option options[] = {{"attribute", required_argument, NULL, '
         {"node", required_argument, NULL, 'n'}, {"direction", required_argument, NULL, 'd'},
         {"chance", required_argument, NULL, 'p'}, {"seed", required_argument, NULL, 's'},
         {"count", required_argument, NULL, 'N'}, {"us", required_argument, NULL, 'u'},
-        {"us-per-hop", required_argument, NULL, 'h'}, {0}};
+        {"us-per-hop", required_argument, NULL, 'h'}, {"kind", required_argument, NULL, 'k'}, {0}};
 
 static bool parse_number(const char *text, uint64_t most, uint64_t *number)
 {
@@ -70,6 +71,18 @@ static bool parse_chance(const char *text, uint32_t *chance)
 	return true;
 }
 
+static bool parse_kind(const char *name, struct mad_fault *rule)
+{
+	const struct gmp_kind *kind = gmp_kind_by_name(name);
+
+	if (!kind)
+		return false;
+	rule->mgmt_class = kind->mgmt_class;
+	rule->method = kind->method;
+	rule->attribute = kind->attribute;
+	return true;
+}
+
 static bool parse_option(
         const struct fabric *fabric, int option, const char *value, struct mad_fault *rule)
 {
@@ -83,6 +96,8 @@ static bool parse_option(
 		return parse_method(value, &rule->method);
 	case 'd':
 		return parse_direction(value, &rule->directions);
+	case 'k':
+		return parse_kind(value, rule);
 	case 'p':
 		return parse_chance(value, &rule->chance);
 	case 'n':
@@ -111,7 +126,7 @@ static int add_rule(struct cli *cli, enum mad_fault_kind kind, int argc, char **
 {
 	struct mad_fault rule = {
 	        .kind = kind,
-	        .directions = kind == MAD_FAULT_DELAY ? MAD_REQUEST : MAD_REQUEST | MAD_RESPONSE,
+	        .directions = kind == MAD_FAULT_DROP ? MAD_REQUEST | MAD_RESPONSE : MAD_REQUEST,
 	        .node = NO_INDEX,
 	        .chance = MAD_FAULT_CERTAIN,
 	        .left = UINT32_MAX,
@@ -129,19 +144,26 @@ static int add_rule(struct cli *cli, enum mad_fault_kind kind, int argc, char **
 		return cli_wrong_usage(cli);
 	if (kind == MAD_FAULT_DELAY && !rule.delay_ns && !rule.per_hop_ns)
 		return cli_fail("a delay needs --us or --us-per-hop");
-	if (kind == MAD_FAULT_DELAY && rule.directions != MAD_REQUEST)
-		return cli_fail("responses are not delayed");
+	if (kind != MAD_FAULT_DROP && rule.directions != MAD_REQUEST)
+		return cli_fail("what a node itself answers is neither delayed nor doubled");
+	if (kind == MAD_FAULT_DUPLICATE && !rule.mgmt_class)
+		return cli_fail("SMPs are not doubled: say --class or --kind");
 	fabric_lock(cli->fabric);
 	r = mad_fault_add(cli->fabric, &rule);
 	fabric_unlock(cli->fabric);
 	return r < 0 ? cli_fail("more than %d rules", MAD_FAULTS_MAX) : CLI_OK;
 }
 
+static const char *kind_name(uint32_t kind)
+{
+	return kind == MAD_FAULT_DROP ? "drop" : kind == MAD_FAULT_DELAY ? "delay" : "duplicate";
+}
+
 static struct json_object *describe(const struct fabric *fabric, const struct mad_fault *rule)
 {
 	struct json_object *row = json_object_new_object();
 
-	json_put_string(row, "kind", rule->kind == MAD_FAULT_DROP ? "drop" : "delay");
+	json_put_string(row, "kind", kind_name(rule->kind));
 	json_put_bool(row, "requests", rule->directions & MAD_REQUEST);
 	json_put_bool(row, "responses", rule->directions & MAD_RESPONSE);
 	json_put_number(row, "class", rule->mgmt_class);
@@ -200,6 +222,8 @@ int cli_fault(struct cli *cli, int argc, char **argv)
 		return add_rule(cli, MAD_FAULT_DROP, argc - 1, argv + 1);
 	if (argc >= 2 && !strcmp(argv[1], "delay"))
 		return add_rule(cli, MAD_FAULT_DELAY, argc - 1, argv + 1);
+	if (argc >= 2 && !strcmp(argv[1], "duplicate"))
+		return add_rule(cli, MAD_FAULT_DUPLICATE, argc - 1, argv + 1);
 	if (argc >= 2 && !strcmp(argv[1], "list") && (argc == 2 || is_json))
 		return list_rules(cli->fabric, is_json);
 	if (argc < 2 || argc > 3 || strcmp(argv[1], "clear"))

@@ -109,7 +109,7 @@ const struct node_counts *counters_of_node(const struct fabric *fabric, uint32_t
 	return &table(fabric)->nodes[node];
 }
 
-static struct gmp_counts *find_gmp_row(struct fabric *fabric, const uint8_t *mad)
+struct gmp_counts *counters_of_gmp(struct fabric *fabric, const uint8_t *mad)
 {
 	struct counter_table *t = table(fabric);
 	uint16_t attribute = (uint16_t)(mad[16] << 8 | mad[17]);
@@ -129,7 +129,7 @@ static struct gmp_counts *find_gmp_row(struct fabric *fabric, const uint8_t *mad
 
 void counters_gmp(struct fabric *fabric, const uint8_t *mad, bool is_delivered)
 {
-	struct gmp_counts *row = find_gmp_row(fabric, mad);
+	struct gmp_counts *row = counters_of_gmp(fabric, mad);
 
 	if (!row)
 		return;

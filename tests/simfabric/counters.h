@@ -54,6 +54,7 @@ struct gmp_counts {
 	uint16_t attribute;
 	uint32_t delivered;
 	uint32_t lost; /* no route, no taker, queue full or dropped by a rule */
+	uint32_t dropped, delayed, duplicated; /* by a fault rule */
 };
 
 struct smp_effect {
@@ -71,6 +72,8 @@ void counters_smp(struct fabric *fabric, uint32_t node, uint16_t attribute, uint
         struct smp_effect effect);
 void counters_smp_dropped(struct fabric *fabric, uint32_t node, uint16_t attribute);
 void counters_gmp(struct fabric *fabric, const uint8_t *mad, bool is_delivered);
+/* The row of @mad's kind; NULL: there are too many. */
+struct gmp_counts *counters_of_gmp(struct fabric *fabric, const uint8_t *mad);
 const struct node_counts *counters_of_node(const struct fabric *fabric, uint32_t node);
 /* NULL behind the last row. */
 const struct gmp_counts *counters_gmp_row(const struct fabric *fabric, uint32_t index);

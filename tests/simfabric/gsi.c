@@ -97,6 +97,16 @@ static bool deliver(struct fabric *fabric, const struct mad_packet *packet, uint
 	return mad_deliver(fabric, &to, &from, mad, packet->bytes, false);
 }
 
+static bool is_dropped(struct fabric *fabric, const struct mad_packet *packet, uint32_t port)
+{
+	struct gmp_counts *counts = counters_of_gmp(fabric, packet->mad);
+	bool is_lost = mad_is_dropped(fabric, packet->mad, fabric->ports[port].node, MAD_REQUEST);
+
+	if (counts)
+		counts->dropped += is_lost;
+	return is_lost;
+}
+
 bool gsi_arrive(struct fabric *fabric, const struct mad_packet *packet)
 {
 	uint32_t packets = packets_of(packet), port;
@@ -105,7 +115,7 @@ bool gsi_arrive(struct fabric *fabric, const struct mad_packet *packet)
 	if (be32toh(packet->to.qpn) != QP1 ||
 	        forward_data(fabric, packet->origin.port, be16toh(packet->to.lid), packets,
 	                (uint64_t)packets * LOCAL_AND_MAD_BYTES, &port, NULL) ||
-	        mad_is_dropped(fabric, packet->mad, fabric->ports[port].node, MAD_REQUEST)) {
+	        is_dropped(fabric, packet, port)) {
 		counters_gmp(fabric, packet->mad, false);
 		return false;
 	}
@@ -119,6 +129,21 @@ bool gsi_arrive(struct fabric *fabric, const struct mad_packet *packet)
 	return is_answered;
 }
 
+/* True: it arrives later. */
+static bool is_kept_back(
+        struct fabric *fabric, const struct mad_packet *packet, uint32_t node, unsigned hops)
+{
+	struct gmp_counts *counts = counters_of_gmp(fabric, packet->mad);
+	bool is_doubled = mad_is_duplicated(fabric, packet, node, hops);
+	bool is_delayed = mad_is_delayed(fabric, packet, node, hops);
+
+	if (counts) {
+		counts->duplicated += is_doubled;
+		counts->delayed += is_delayed;
+	}
+	return is_delayed;
+}
+
 int gsi_send(struct fabric *fabric, const struct mad_packet *packet, bool *is_answered)
 {
 	uint16_t dlid = be16toh(packet->to.lid);
@@ -129,7 +154,7 @@ int gsi_send(struct fabric *fabric, const struct mad_packet *packet, bool *is_an
 		complete_rmpp_header(packet);
 	if (mad_fault_row(fabric, 0) &&
 	        !forward_unicast(fabric, packet->origin.port, dlid, &to, &hops) &&
-	        mad_is_delayed(fabric, packet, fabric->ports[to].node, hops))
+	        is_kept_back(fabric, packet, fabric->ports[to].node, hops))
 		return 0;
 	*is_answered = gsi_arrive(fabric, packet);
 	return 0;

@@ -84,21 +84,17 @@ bool mad_is_dropped(
 	return mad_fault_drops(fabric, &c);
 }
 
-bool mad_is_delayed(
-        struct fabric *fabric, const struct mad_packet *packet, uint32_t node, unsigned hops)
+/* False: there is no room for it. */
+static bool arrives_later(struct fabric *fabric, const struct mad_packet *packet, uint64_t delay_ns)
 {
-	struct mad_fault_case c = fault_case(packet->mad, node, MAD_REQUEST);
-	uint64_t delay = mad_fault_delay_ns(fabric, &c, hops);
 	struct event event = {
-	        .due_ns = now_ns() + delay,
+	        .due_ns = now_ns() + delay_ns,
 	        .kind = EVENT_MAD_ARRIVES,
 	        .port = packet->origin.port,
 	        .mailbox = packet->origin.mailbox,
 	        .generation = packet->origin.generation,
 	};
 
-	if (!delay)
-		return false;
 	event.message = message_create(fabric, packet->mad, packet->bytes);
 	if (event.message == NO_INDEX)
 		return false;
@@ -109,6 +105,25 @@ bool mad_is_delayed(
 		return true;
 	message_free(fabric, event.message);
 	return false;
+}
+
+bool mad_is_delayed(
+        struct fabric *fabric, const struct mad_packet *packet, uint32_t node, unsigned hops)
+{
+	struct mad_fault_case c = fault_case(packet->mad, node, MAD_REQUEST);
+	uint64_t delay_ns = mad_fault_delay_ns(fabric, &c, hops);
+
+	return delay_ns && arrives_later(fabric, packet, delay_ns);
+}
+
+bool mad_is_duplicated(
+        struct fabric *fabric, const struct mad_packet *packet, uint32_t node, unsigned hops)
+{
+	struct mad_fault_case c = fault_case(packet->mad, node, MAD_REQUEST);
+	uint64_t delay_ns;
+
+	return mad_fault_duplicates(fabric, &c, hops, &delay_ns) &&
+	       arrives_later(fabric, packet, delay_ns);
 }
 
 static void mad_arrives(struct fabric *fabric, const struct event *event)

@@ -50,6 +50,9 @@ bool mad_deliver(struct fabric *fabric, const struct mad_origin *to, const struc
 /* Let the packet arrive later, if a rule says so. */
 bool mad_is_delayed(
         struct fabric *fabric, const struct mad_packet *packet, uint32_t node, unsigned hops);
+/* Let a copy arrive as well, if a rule says so. */
+bool mad_is_duplicated(
+        struct fabric *fabric, const struct mad_packet *packet, uint32_t node, unsigned hops);
 bool mad_is_dropped(
         struct fabric *fabric, const uint8_t *request, uint32_t node, enum mad_direction direction);
 

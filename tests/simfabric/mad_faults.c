@@ -97,6 +97,25 @@ bool mad_fault_drops(struct fabric *fabric, const struct mad_fault_case *packet)
 	return false;
 }
 
+static uint64_t delay_ns_of(const struct mad_fault *rule, unsigned hops)
+{
+	return rule->delay_ns + hops * rule->per_hop_ns;
+}
+
+bool mad_fault_duplicates(struct fabric *fabric, const struct mad_fault_case *packet, unsigned hops,
+        uint64_t *delay_ns)
+{
+	struct fault_table *t = table(fabric);
+
+	for (uint64_t i = 0; i < t->rows_used; i++) {
+		if (t->rows[i].kind != MAD_FAULT_DUPLICATE || !strikes(&t->rows[i], packet))
+			continue;
+		*delay_ns = delay_ns_of(&t->rows[i], hops);
+		return true;
+	}
+	return false;
+}
+
 uint64_t mad_fault_delay_ns(
         struct fabric *fabric, const struct mad_fault_case *packet, unsigned hops)
 {
@@ -105,7 +124,7 @@ uint64_t mad_fault_delay_ns(
 
 	for (uint64_t i = 0; i < t->rows_used; i++) {
 		if (t->rows[i].kind == MAD_FAULT_DELAY && strikes(&t->rows[i], packet))
-			delay += t->rows[i].delay_ns + hops * t->rows[i].per_hop_ns;
+			delay += delay_ns_of(&t->rows[i], hops);
 	}
 	return delay;
 }

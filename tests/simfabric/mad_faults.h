@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 /*
- * Rules that make management packets slow or lose them, by attribute, node and chance. The chance
- * is drawn from each rule's own seeded sequence, so that a run can be repeated. Under the fabric's
- * lock.
+ * Rules that make management packets slow, lose or double them, by attribute, node and chance. The
+ * chance is drawn from each rule's own seeded sequence, so that a run can be repeated. Under the
+ * fabric's lock.
  */
 #ifndef SIMFABRIC_MAD_FAULTS_H
 #define SIMFABRIC_MAD_FAULTS_H
@@ -14,7 +14,11 @@
 
 enum { MAD_FAULTS_MAX = 64, MAD_FAULT_CERTAIN = 1000000 };
 
-enum mad_fault_kind { MAD_FAULT_DROP = 1, MAD_FAULT_DELAY };
+enum mad_fault_kind {
+	MAD_FAULT_DROP = 1,
+	MAD_FAULT_DELAY,
+	MAD_FAULT_DUPLICATE, /* GMPs only: a copy arrives as well, so much later */
+};
 
 enum mad_direction { MAD_REQUEST = 1, MAD_RESPONSE = 2 };
 
@@ -54,6 +58,9 @@ bool mad_fault_drops(struct fabric *fabric, const struct mad_fault_case *packet)
 /* How much later it arrives, over @hops links. */
 uint64_t mad_fault_delay_ns(
         struct fabric *fabric, const struct mad_fault_case *packet, unsigned hops);
+/* Does it arrive a second time? *@delay_ns: how much later. */
+bool mad_fault_duplicates(struct fabric *fabric, const struct mad_fault_case *packet, unsigned hops,
+        uint64_t *delay_ns);
 
 size_t mad_faults_size(const struct net *net);
 

@@ -13,7 +13,7 @@ FABRIC_SOURCES := $(DATA_PLANE_SOURCES) tests/simfabric/packet.c $(addprefix tes
 
 UMAD_FACE_SOURCES := $(addprefix tests/simfabric/,umad_devices.c umad_face.c umad_port.c umad_requests.c)
 
-CLI_SOURCES := $(addprefix tests/simfabric/,cli.c cli_counters.c cli_dump.c cli_fabric.c cli_faults.c cli_vms.c)
+CLI_SOURCES := $(addprefix tests/simfabric/,cli.c cli_counters.c cli_dump.c cli_fabric.c cli_faults.c cli_vms.c gmp_kinds.c)
 $(call program,simfabric,$(FABRIC_SOURCES) $(CLI_SOURCES),-ljson-c -lm)
 
 $(call unit_test,simfabric_net_file,$(addprefix tests/simfabric/,net_file.c net_lines.c),)
@@ -22,6 +22,7 @@ $(call unit_test,simfabric_sma_attributes,$(FABRIC_SOURCES) tests/unit/simfabric
 $(call unit_test,simfabric_sma_ports,$(FABRIC_SOURCES) tests/unit/simfabric_smps.c,)
 $(call unit_test,simfabric_smi,$(FABRIC_SOURCES),)
 $(call unit_test,simfabric_mailbox,$(FABRIC_SOURCES),)
+$(call unit_test,simfabric_gmps,$(FABRIC_SOURCES) tests/simfabric/gmp_kinds.c,)
 $(call unit_test,simfabric_umad_requests,tests/simfabric/umad_requests.c,)
 $(call unit_test,simfabric_attach,$(FABRIC_SOURCES),-lpthread)
 $(call unit_test,simfabric_shared_port,$(FABRIC_SOURCES),)
