@@ -35,6 +35,8 @@ $(call unit_test,notifier_metrics,notifier/metrics_text.c notifier/agent_metrics
 	-lprotobuf-c $(SETTINGS_LIBS))
 $(call unit_test,base_name,$(NAME_SOURCES),)
 $(call unit_test,notifier_notice,notifier/wire/notice.c,)
+$(call unit_test,notifier_notice_watch,notifier/notice_watch.c,)
+$(call unit_test,notifier_subscription,notifier/subscription.c,)
 $(call unit_test,notifier_frame,$(FRAME_SOURCES),-lprotobuf-c)
 RELAY_TEST_SOURCES := tests/unit/relay_harness.c $(RELAY_SOURCES) $(FRAME_SOURCES)
 $(call unit_test,notifier_relay,$(RELAY_TEST_SOURCES),-lprotobuf-c)
