@@ -19,6 +19,7 @@
 #include "sm-side/plan_maker.h"
 #include "sm-side/plan_store.h"
 #include "sm-side/plugin_ops.h"
+#include "sm-side/report_notices.h"
 #include "sm-side/sm_protocol.h"
 #include "sm-side/smp_sender.h"
 #include "sm-side/sweep_lease.h"
@@ -434,6 +435,20 @@ static enum refusal op_verify(struct call *call)
 	return refused;
 }
 
+static enum refusal op_report(struct call *call)
+{
+	const struct sm_request *request = call->request;
+	CLEANUP_FREE bool *heard = calloc(request->notice_count + 1, sizeof(*heard));
+	enum refusal refused;
+
+	if (!heard)
+		return REFUSAL_NO_MEMORY;
+	refused = report_notices(call->plugin->osm, request->notices, request->notice_count, heard);
+	if (!refused)
+		sm_answer_unheard(call->results, request->notices, request->notice_count, heard);
+	return refused;
+}
+
 static enum refusal (*const ops[])(struct call *call) = {
         [SM_STATUS] = op_status,
         [SM_LOCATE] = op_locate,
@@ -444,6 +459,7 @@ static enum refusal (*const ops[])(struct call *call) = {
         [SM_VERIFY] = op_verify,
         [SM_UNDO] = op_undo,
         [SM_MOVE_ALIAS] = op_move_alias,
+        [SM_REPORT] = op_report,
 };
 
 static void results_move(struct json_object *from, struct json_object *into)

@@ -21,6 +21,7 @@ enum {
 	NEEDS_MS = 1 << 5,
 	NEEDS_ALIAS = 1 << 6,
 	MAY_ASK_FOR_SWEEP = 1 << 7,
+	NEEDS_NOTICES = 1 << 8,
 };
 
 static const struct {
@@ -37,6 +38,7 @@ static const struct {
         {"verify", SM_VERIFY, NEEDS_HASH},
         {"undo", SM_UNDO, NEEDS_MOVES | MAY_HAVE_HASH | NEEDS_MIGRATION},
         {"move_alias", SM_MOVE_ALIAS, NEEDS_ALIAS},
+        {"report", SM_REPORT, NEEDS_NOTICES},
 };
 
 const char *sm_op_name(enum sm_op op)
@@ -257,6 +259,47 @@ static const char *read_alias(struct json_object *from, struct sm_request *reque
 	return wrong;
 }
 
+static const char *read_notice(struct json_object *from, struct notice *notice)
+{
+	uint64_t lid;
+
+	if (!json_object_is_type(from, json_type_object))
+		return "one of to is not an object";
+	if (json_read_number(from, "lid", LID_UNICAST_MAX, &lid) || !lid)
+		return "lid is not a unicast LID";
+	if (json_read_number(from, "sequence", INT64_MAX, &notice->sequence))
+		return "sequence is not a number";
+	notice->lid = (uint16_t)lid;
+	return NULL;
+}
+
+/* What is said to all of them, and to whom. */
+static const char *read_notices(struct json_object *from, struct sm_request *request)
+{
+	struct notice common = {0};
+	struct json_object *list;
+	const char *wrong = NULL;
+	size_t count;
+
+	if (json_read_number(from, "signal", INT64_MAX, &common.signal) ||
+	        json_read_number(from, "migration", INT64_MAX, &common.migration) ||
+	        json_read_number(from, "epoch", INT64_MAX, &common.epoch))
+		return "signal, migration or epoch is not a number";
+	if (!json_object_object_get_ex(from, "to", &list) ||
+	        !json_object_is_type(list, json_type_array))
+		return "to is not a list of servers";
+	count = json_object_array_length(list);
+	request->notices = calloc(count + 1, sizeof(*request->notices));
+	if (!request->notices)
+		return "there is no memory for it";
+	for (size_t i = 0; i < count && !wrong; i++) {
+		request->notices[i] = common;
+		wrong = read_notice(json_object_array_get_idx(list, i), &request->notices[i]);
+	}
+	request->notice_count = count;
+	return wrong;
+}
+
 /* NULL, or what is wrong. */
 static const char *read_members(
         struct json_object *from, unsigned members, struct sm_request *request)
@@ -279,6 +322,8 @@ static const char *read_members(
 		wrong = read_times(from, request);
 	if (!wrong && members & NEEDS_ALIAS)
 		wrong = read_alias(from, request);
+	if (!wrong && members & NEEDS_NOTICES)
+		wrong = read_notices(from, request);
 	if (!wrong && members & MAY_ASK_FOR_SWEEP &&
 	        json_read_bool(from, "sweep", &request->wants_sweep) == -EINVAL)
 		wrong = "sweep is neither true nor false";
@@ -296,7 +341,7 @@ static const char *read_request(struct json_object *from, struct sm_request *req
 		return read_members(from, ops[i].members, request);
 	}
 	return "op is none of status, locate, plan, lease, release_lease, apply, verify, undo, "
-	       "move_alias";
+	       "move_alias, report";
 }
 
 enum refusal sm_request_read(const char *line, size_t bytes, struct json_object **id,
@@ -323,8 +368,10 @@ void sm_request_clear(struct sm_request *request)
 {
 	free(request->moves);
 	free(request->peers);
+	free(request->notices);
 	request->moves = NULL;
 	request->peers = NULL;
+	request->notices = NULL;
 }
 
 struct json_object *sm_answer(struct json_object *id, enum refusal refusal, const char *text)
@@ -378,6 +425,17 @@ void sm_answer_counts(struct json_object *answer, const struct plan_counts *coun
 	json_put_number(answer, "portinfo_sets", counts->portinfo);
 	json_put_number(answer, "switchinfo_sets", counts->switchinfo);
 	json_put_number(answer, "groups", counts->groups);
+}
+
+void sm_answer_unheard(
+        struct json_object *answer, const struct notice *notices, size_t count, const bool *heard)
+{
+	struct json_object *list = json_object_new_array();
+
+	for (size_t i = 0; i < count; i++)
+		if (!heard[i])
+			json_object_array_add(list, json_object_new_int(notices[i].lid));
+	json_object_object_add(answer, "unheard", list);
 }
 
 void sm_answer_hash(struct json_object *answer, uint64_t hash)

@@ -12,6 +12,7 @@
 
 #include <json-c/json.h>
 
+#include "notifier/wire/notice.h"
 #include "sm-side/plan/paths.h"
 #include "sm-side/plan/plan.h"
 
@@ -31,6 +32,7 @@ enum sm_op {
 	SM_VERIFY,
 	SM_UNDO,
 	SM_MOVE_ALIAS,
+	SM_REPORT,
 };
 
 const char *sm_op_name(enum sm_op op);
@@ -56,6 +58,9 @@ struct sm_request {
 	/* move_alias's */
 	uint64_t alias, other_alias;
 	uint16_t from_lid, to_lid;
+	/* report's */
+	size_t notice_count;
+	struct notice *notices; /* by sm_request_clear */
 };
 
 /*
@@ -83,6 +88,9 @@ void sm_answer_counts(struct json_object *answer, const struct plan_counts *coun
 /* @sl: of all of them; NULL: as before. */
 void sm_answer_paths(struct json_object *answer, const struct plan_path *paths, uint32_t count,
         const uint8_t *sl);
+/* The LIDs of those notices that nobody heard: "unheard". */
+void sm_answer_unheard(
+        struct json_object *answer, const struct notice *notices, size_t count, const bool *heard);
 void sm_answer_hash(struct json_object *answer, uint64_t hash);
 
 #endif

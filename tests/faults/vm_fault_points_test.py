@@ -25,7 +25,7 @@ VM, HOST = "vm3", "hyp3"
 VICTIMS = {"SMD_VMS": "tether-smd", "OPENSM": "OpenSM", "AGENT": "agent"}
 ORDERS = {f"{place}:{verb}" for place in ("order", "ordered") for verb in ("check", "set-guids", "attach", "detach")}
 # Asked for at any time, or by nobody who creates and destroys.
-NOT_OF_A_VM = {f"{place}:{op}" for place in ("sm-op", "sm-answer") for op in ("status", "verify", "move_alias", "undo", "locate")}
+NOT_OF_A_VM = {f"{place}:{op}" for place in ("sm-op", "sm-answer") for op in ("status", "verify", "move_alias", "report", "undo", "locate")}
 # Nothing has changed yet.
 ASKED_ONLY = ("checking", "asking", "written", "plan", "check")
 BEFORE_THE_RECORD = ("vm-record:naming", "vm-record:detaching")

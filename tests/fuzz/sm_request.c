@@ -10,7 +10,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void check_taken(const struct sm_request *request)
 {
-	if (request->op > SM_UNDO || request->ms > SM_LEASE_MS_MAX ||
+	if (request->op > SM_REPORT || request->ms > SM_LEASE_MS_MAX ||
 	        request->wait_ms > SM_LEASE_MS_MAX ||
 	        !memchr(request->migration, 0, sizeof(request->migration)))
 		abort();
@@ -18,6 +18,11 @@ static void check_taken(const struct sm_request *request)
 	        (!request->move_count || request->order > PLAN_DROP_FIRST ||
 	                request->reach > PLAN_MINIMUM))
 		abort();
+	if (request->op == SM_REPORT && !request->notices)
+		abort();
+	for (size_t i = 0; i < request->notice_count; i++)
+		if (!request->notices[i].lid || request->notices[i].lid > LID_UNICAST_MAX)
+			abort();
 	if (request->op == SM_LEASE && (!request->ms || !*request->migration))
 		abort();
 }

@@ -30,6 +30,8 @@ static enum refusal read_line(const char *line, struct sm_request *request)
 	"{\"op\":\"plan\",\"vm_port_guid\":\"0x1\",\"to_switch_guid\":\"0x2\",\"to_switch_port\":" \
 	"5,"
 
+#define REPORT "{\"op\":\"report\",\"signal\":1,\"migration\":1,\"epoch\":1"
+
 static void each_op_is_read_with_its_members(void **state)
 {
 	struct sm_request r = {0};
@@ -117,6 +119,31 @@ static void several_moves_are_read_from_a_list(void **state)
 	sm_request_clear(&r);
 }
 
+static void a_report_names_servers_and_their_numbers(void **state)
+{
+	struct sm_request r = {0};
+	struct json_object *answer = sm_answer(NULL, REFUSAL_NONE, NULL), *list;
+
+	assert_int_equal(
+	        read_line("{\"op\":\"report\",\"signal\":1700000000000000,\"migration\":7,"
+	                  "\"epoch\":8,"
+	                  "\"to\":[{\"lid\":5,\"sequence\":1},{\"lid\":49151,\"sequence\":9}]}",
+	                &r),
+	        REFUSAL_NONE);
+	assert_int_equal(r.notice_count, 2);
+	assert_int_equal(r.notices[1].lid, 49151);
+	assert_int_equal(r.notices[1].sequence, 9);
+	assert_true(r.notices[0].signal == 1700000000000000);
+	assert_int_equal(r.notices[0].migration, 7);
+	assert_int_equal(r.notices[0].epoch, 8);
+	sm_answer_unheard(answer, r.notices, 2, (bool[]){true, false});
+	list = json_object_object_get(answer, "unheard");
+	assert_int_equal(json_object_array_length(list), 1);
+	assert_int_equal(json_object_get_int(json_object_array_get_idx(list, 0)), 49151);
+	json_object_put(answer);
+	sm_request_clear(&r);
+}
+
 static void what_is_not_as_it_should_be_is_a_bad_request(void **state)
 {
 	static const struct {
@@ -172,6 +199,13 @@ static void what_is_not_as_it_should_be_is_a_bad_request(void **state)
 	        {"migration too long",
 	                "{\"op\":\"lease\",\"ms\":1,\"migration\":\""
 	                "0123456789012345678901234567890123456789012345678901234567890123\"}"},
+	        {"report to nobody", REPORT "}"},
+	        {"report to no list", REPORT ",\"to\":5}"},
+	        {"report to no server", REPORT ",\"to\":[5]}"},
+	        {"report without a LID", REPORT ",\"to\":[{\"sequence\":1}]}"},
+	        {"report to LID 0", REPORT ",\"to\":[{\"lid\":0,\"sequence\":1}]}"},
+	        {"report without a number", REPORT ",\"to\":[{\"lid\":1}]}"},
+	        {"report of no start", "{\"op\":\"report\",\"migration\":1,\"epoch\":1,\"to\":[]}"},
 	        {"no hash", "{\"op\":\"apply\",\"migration\":1}"},
 	        {"hash too short", "{\"op\":\"apply\",\"migration\":1,\"hash\":\"12\"}"},
 	        {"hash of no digits",
@@ -336,6 +370,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(each_op_is_read_with_its_members),
 	        cmocka_unit_test(several_moves_are_read_from_a_list),
+	        cmocka_unit_test(a_report_names_servers_and_their_numbers),
 	        cmocka_unit_test(what_is_not_as_it_should_be_is_a_bad_request),
 	        cmocka_unit_test(the_id_is_echoed_also_when_refused),
 	        cmocka_unit_test(paths_are_asked_for_by_lids_and_answered_in_rows),
