@@ -226,7 +226,12 @@ static int parts_make(struct conductor *c, const struct conductor_settings *sett
 		return -ENOMEM;
 	c->root = root_create(c->base, settings->listen, settings->credentials, c->deadlines,
 	        c->ledger->epoch, &conductor_root_callbacks, c);
-	return c->root ? drives_make(c, settings) : -errno;
+	if (!c->root)
+		return -errno;
+	if (settings->signal_mad)
+		err = root_signal_by_mad(
+		        c->root, settings->sm_socket, c->deadlines, c->ledger->epoch);
+	return err ? err : drives_make(c, settings);
 }
 
 void conductor_credentials_changed(struct conductor *c)

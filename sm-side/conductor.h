@@ -25,6 +25,7 @@ struct conductor_settings {
 	const char *listen;              /* addresses for agents (notifier/listener.h) */
 	struct credentials *credentials; /* of its TLS; NULL: none. Outlive the conductor */
 	const char *sm_socket;           /* NULL: there is no SM */
+	bool signal_mad;                 /* agents are told of events by notices, through the SM */
 	const struct deadlines *deadlines;
 	unsigned migrations_max;               /* at a time */
 	const struct evacuations *evacuations; /* hosts that are being emptied take nobody */

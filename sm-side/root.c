@@ -15,6 +15,7 @@
 #include "notifier/wire/rows.h"
 #include "sm-side/agent_poll.h"
 #include "sm-side/questions.h"
+#include "sm-side/root_signal.h"
 #include "sm-side/shared_event.h"
 
 /* What is to be told to the owner, from the loop. */
@@ -36,6 +37,7 @@ struct root {
 	struct inventory inventory;
 	struct questions *questions;
 	struct agent_poll *agents;
+	struct root_signal *signal; /* NULL: signal = stream */
 	bool takes_interest; /* what comes up now is what an agent has just said in an Interest */
 	const struct root_callbacks *callbacks;
 	void *owner;
@@ -139,7 +141,10 @@ static void child_send(void *owner, uint32_t child, const Tether__Frame *frame)
 {
 	struct root *root = owner;
 
+	if (root_signal_takes(root->signal, child, frame))
+		return;
 	agent_links_send(root->links, child, frame);
+	root_signal_sent(root->signal, child, frame);
 }
 
 static void child_close(void *owner, uint32_t child, const char *why)
@@ -207,6 +212,7 @@ static int hello(void *owner, uint32_t child, const Tether__Hello *hello, const 
 {
 	struct root *root = owner;
 
+	root_signal_hello(root->signal, child, hello);
 	if (hello->role == TETHER__ROLE__ROLE_HOST)
 		return 0;
 	log_info("root", "%s, between hosts and here, is here", hello->name);
@@ -285,7 +291,7 @@ static bool frame_comes(void *owner, uint32_t child, Tether__Frame *frame)
 	struct root *root = owner;
 
 	root->takes_interest = frame->body_case == TETHER__FRAME__BODY_INTEREST;
-	return false;
+	return root_signal_frame(root->signal, child, frame);
 }
 
 static void relay_fed(void *owner)
@@ -337,7 +343,8 @@ struct root *root_create(struct event_base *base, const char *addresses,
 	root->owner = owner;
 	root->questions = questions_create(&questions_outputs, root);
 	root->agents = agent_poll_create(base, deadlines, agents_ask, root);
-	err = root->questions && root->agents ? relay_make(root, credentials, deadlines, epoch) : -ENOMEM;
+	err = root->questions && root->agents ? relay_make(root, credentials, deadlines, epoch)
+	                                      : -ENOMEM;
 	if (!err)
 		err = events_make(root);
 	if (!err)
@@ -360,6 +367,7 @@ void root_destroy(struct root *root)
 {
 	if (!root)
 		return;
+	root_signal_destroy(root->signal);
 	agent_links_destroy(root->links);
 	relay_destroy(root->relay);
 	event_free_any(root->ticking);
@@ -379,6 +387,25 @@ void root_destroy(struct root *root)
 void root_credentials_changed(struct root *root)
 {
 	agent_links_recheck(root->links);
+}
+
+static void signal_send(void *owner, uint32_t child, const Tether__Frame *frame)
+{
+	struct root *root = owner;
+
+	agent_links_send(root->links, child, frame);
+}
+
+int root_signal_by_mad(
+        struct root *root, const char *sm_socket, const struct deadlines *deadlines, uint64_t epoch)
+{
+	const struct root_signal_settings settings = {.sm_socket = sm_socket,
+	        .retry_ms = deadlines->reconnect_link_ms,
+	        .notice_ms = deadlines->notice_ms,
+	        .number = epoch};
+
+	root->signal = root_signal_create(root->base, &settings, signal_send, root);
+	return root->signal ? 0 : -errno;
 }
 
 int root_send(struct root *root, const Tether__Event *event)

@@ -37,6 +37,11 @@ void root_destroy(struct root *root);
 /* The credentials have been read again: links whose host would not be taken now end. */
 void root_credentials_changed(struct root *root);
 
+/* Before any agent is here: have OpenSM tell them of events, which they ask for then; @epoch: this
+ * start's. -errno */
+int root_signal_by_mad(struct root *root, const char *sm_socket, const struct deadlines *deadlines,
+        uint64_t epoch);
+
 /* To all that are concerned; one answer comes back, at the latest when its deadline has passed.
  * -ENOMEM. */
 int root_send(struct root *root, const Tether__Event *event);

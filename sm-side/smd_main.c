@@ -285,6 +285,7 @@ static int rooms_start(struct daemon *daemon)
 	        .listen = s->listen,
 	        .credentials = daemon->credentials,
 	        .sm_socket = s->fabric ? s->sm_socket : NULL,
+	        .signal_mad = s->signal_mad,
 	        .deadlines = &s->deadlines,
 	        .migrations_max = s->migrations_max,
 	        .evacuations = &daemon->evacuations,

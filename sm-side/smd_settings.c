@@ -80,6 +80,14 @@ static int take_fabric(struct smd_settings *s, const char *value)
 	return 0;
 }
 
+static int take_signal(struct smd_settings *s, const char *value)
+{
+	if (strcmp(value, "stream") && strcmp(value, "mad"))
+		return -EINVAL;
+	s->signal_mad = !strcmp(value, "mad");
+	return 0;
+}
+
 static int take_migrations_max(struct smd_settings *s, const char *value)
 {
 	char *end;
@@ -121,6 +129,7 @@ static const struct {
         {"journal_keep", take_journal_keep, "a number from 1 to 10000000"},
         {"sm_socket", take_sm_socket, "the path of the plugin's socket"},
         {"fabric", take_fabric, "opensm or none"},
+        {"signal", take_signal, "stream or mad"},
         {"migrations_max", take_migrations_max, "a number from 1 to 8"},
         {"metrics", take_metrics, METRICS_ADDRESS_WANT},
         {"log", take_log, "stderr, none or a file"},
@@ -200,6 +209,11 @@ int smd_settings_read(
 		settings_blame(path, "listen", error, error_size,
 		        "it is at tls:, but \"%s\" is not said: add a line \"%s = ...\": %s",
 		        missing, missing, CREDENTIALS_SETTINGS_WANT);
+		return -EINVAL;
+	}
+	if (settings->signal_mad && !settings->fabric) {
+		settings_blame(path, "signal", error, error_size,
+		        "signal = mad needs an SM: fabric = opensm");
 		return -EINVAL;
 	}
 	if (settings->fabric && d->sm_lease_ms > SM_LEASE_MS_MAX) {

@@ -24,6 +24,7 @@ struct smd_settings {
 	enum log_level log_level;
 	unsigned migrations_max; /* at a time */
 	bool fabric;             /* there is an OpenSM with the plugin */
+	bool signal_mad;         /* which tells the agents of events */
 	struct deadlines deadlines;
 };
 

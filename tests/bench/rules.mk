@@ -35,7 +35,7 @@ bench-smp: all
 
 # Programs of make bench-signalling: what it counts is counted between the root and its links.
 $(call program,signalling_sm,tests/bench/signalling_sm.c tests/bench/signalling_relay.c tests/bench/signalling_flat.c $(ROOT_SOURCES) \
-	$(RELAY_SOURCES) $(LINK_SOURCES) $(BASE_SOURCES),$(LINK_LIBS),\
+	$(RELAY_SOURCES) $(LINK_SOURCES) $(BASE_SOURCES),$(LINK_LIBS) -ljson-c,\
 	$(foreach f,connection_send relay_child_frame,-Xlinker --wrap=$(f)))
 $(call program,signalling_ends,tests/bench/signalling_ends.c $(LINK_SOURCES) $(BASE_SOURCES),$(LINK_LIBS))
 
