@@ -88,19 +88,24 @@ static void answer_log(const struct agent_relay *agent, const Tether__Answer *an
 		        answer->refusals[i]->reason, answer->refusals[i]->text);
 }
 
+void agent_relay_send(struct agent_relay *agent, const Tether__Frame *frame)
+{
+	int err = agent->parent ? connection_send(agent->parent, frame) : -ENOTCONN;
+
+	if (err && err != -ENOTCONN)
+		log_error(
+		        agent->settings->role, "the root does not get a frame: %s", strerror(-err));
+}
+
 static void parent_send(void *at, const Tether__Frame *frame)
 {
 	struct agent_relay *agent = at;
-	int err;
 
 	if (frame->body_case == TETHER__FRAME__BODY_ANSWER) {
 		die_point(DIE_RELAY_ANSWER, step_name(frame->answer->step));
 		answer_log(agent, frame->answer);
 	}
-	err = agent->parent ? connection_send(agent->parent, frame) : -ENOTCONN;
-	if (err && err != -ENOTCONN)
-		log_error(
-		        agent->settings->role, "the root does not get a frame: %s", strerror(-err));
+	agent_relay_send(agent, frame);
 }
 
 static int epoch_save(void *at, uint64_t epoch)
@@ -199,6 +204,11 @@ static void parent_frame(struct connection *connection, Tether__Frame *frame, vo
 
 	if (is_left_behind(agent, frame))
 		return;
+	if (frame->body_case == TETHER__FRAME__BODY_PULL) {
+		if (agent->role->pull)
+			agent->role->pull(agent->owner, frame->pull);
+		return;
+	}
 	if (frame->body_case == TETHER__FRAME__BODY_HELLO_ANSWER) {
 		hello_answer_note(agent, frame->hello_answer);
 		err = welcome(agent, frame->hello_answer);
@@ -225,6 +235,8 @@ static void parent_closed(struct connection *connection, int reason, const char 
 	agent->parent_is_here = false;
 	service_status("%s is away: %s", agent->settings->root, text);
 	relay_parent_lost(agent->relay);
+	if (agent->role->parent_lost)
+		agent->role->parent_lost(agent->owner);
 }
 
 /* Each attempt fails for the same reason: it is said once. */

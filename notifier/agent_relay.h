@@ -33,6 +33,9 @@ struct agent_role {
 	int (*welcomed)(void *owner, const Tether__HelloAnswer *answer);
 	/* Of the link to the parent; @settings are those of links. NULL: the same. */
 	void (*parent_settings)(void *owner, struct connection_settings *settings);
+	/* What the parent says of notices, and that its link has ended. NULL: not wanted. */
+	void (*pull)(void *owner, const Tether__Pull *pull);
+	void (*parent_lost)(void *owner);
 };
 
 struct agent_relay {
@@ -62,6 +65,9 @@ void agent_relay_fed(void *agent);
 
 /* To the parent for the first time, or again with another HELLO. */
 void agent_relay_tell(struct agent_relay *agent);
+
+/* What is no business of the relay's; lost where there is no parent. */
+void agent_relay_send(struct agent_relay *agent, const Tether__Frame *frame);
 
 /* The settings have new deadlines, and certificates are read again. */
 void agent_relay_reload(struct agent_relay *agent);

@@ -17,6 +17,7 @@
 #include "notifier/channel_vsock.h"
 #include "notifier/guest_channel.h"
 #include "notifier/listener.h"
+#include "notifier/mad_port.h"
 #include "notifier/metrics_address.h"
 
 /* One setting into *@target; @file: the settings', beside which relative paths are. */
@@ -75,6 +76,13 @@ static int path_take(char **target, const char *file, const char *value)
 	return setting_path(target, file, "", value);
 }
 
+static int mad_port_take(char **target, const char *file, const char *value)
+{
+	if (strcmp(value, "none") && !mad_port_name_is_fit(value))
+		return -EINVAL;
+	return setting_text(target, value);
+}
+
 static int log_take(char **target, const char *file, const char *value)
 {
 	if (!strcmp(value, "stderr") || !strcmp(value, "none"))
@@ -105,6 +113,8 @@ static const struct text_row {
                 "a directory"},
         {"socket_dir", offsetof(struct agent_settings, socket_dir), "/run/tether/vms", path_take,
                 "a directory"},
+        {"mad_port", offsetof(struct agent_settings, mad_port), "none", mad_port_take,
+                "none, or the adapter at which notices are heard: CA or CA:PORT"},
         {"log", offsetof(struct agent_settings, log), "stderr", log_take, "stderr, none or a file"},
         {"metrics", offsetof(struct agent_settings, metrics), "none", metrics_address_take,
                 METRICS_ADDRESS_WANT},

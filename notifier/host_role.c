@@ -43,6 +43,21 @@ static void hello(void *owner, Tether__Hello *hello)
 	hello->n_vms = role->inventory.vms_count;
 	hello->slots = role->inventory.slots;
 	hello->n_slots = role->inventory.slots_count;
+	hello->signal_lid = host_signal_lid(role->signal);
+}
+
+static void pull(void *owner, const Tether__Pull *pull)
+{
+	struct host_role *role = owner;
+
+	host_signal_told(role->signal, pull);
+}
+
+static void parent_lost(void *owner)
+{
+	struct host_role *role = owner;
+
+	host_signal_root_lost(role->signal);
 }
 
 static const struct agent_role agent_role = {
@@ -51,6 +66,29 @@ static const struct agent_role agent_role = {
         .child_close = child_close,
         .order = order,
         .hello = hello,
+        .pull = pull,
+        .parent_lost = parent_lost,
+};
+
+static void signal_send(void *owner, const Tether__Frame *frame)
+{
+	struct host_role *role = owner;
+
+	agent_relay_send(&role->agent, frame);
+}
+
+/* The first HELLO waits for the inventory, and says it then. */
+static void signal_moved(void *owner)
+{
+	struct host_role *role = owner;
+
+	if (role->agent.parent)
+		agent_relay_tell(&role->agent);
+}
+
+static const struct host_signal_callbacks signal_callbacks = {
+        .send = signal_send,
+        .moved = signal_moved,
 };
 
 /* Its processes do without a guest's agent where there is no channel to one. */
@@ -201,6 +239,15 @@ static int guests_make(struct host_role *role)
 	return role->guests ? 0 : -errno;
 }
 
+static int signal_make(struct host_role *role)
+{
+	if (!strcmp(role->settings->mad_port, "none"))
+		return 0;
+	role->signal =
+	        host_signal_create(role->base, role->settings->mad_port, &signal_callbacks, role);
+	return role->signal ? 0 : -errno;
+}
+
 static int parts_make(struct host_role *role)
 {
 	struct vm_links_settings links = {
@@ -214,7 +261,10 @@ static int parts_make(struct host_role *role)
 	role->links = vm_links_create(
 	        role->base, &links, &connections, role->agent.relay, agent_relay_fed, &role->agent);
 	role->inventory_again = evtimer_new(role->base, on_inventory_again, role);
-	return role->links && role->inventory_again ? guests_make(role) : -ENOMEM;
+	if (!role->links || !role->inventory_again)
+		return -ENOMEM;
+	err = guests_make(role);
+	return err ? err : signal_make(role);
 }
 
 static void host_destroy(void *made)
@@ -225,6 +275,7 @@ static void host_destroy(void *made)
 		return;
 	driver_close(role->driver);
 	host_orders_clear(role);
+	host_signal_destroy(role->signal);
 	vm_links_destroy(role->links);
 	guest_links_destroy(role->guests);
 	agent_relay_close(&role->agent);

@@ -10,6 +10,7 @@
 #include "notifier/guest_links.h"
 #include "notifier/host_inventory.h"
 #include "notifier/host_role.h"
+#include "notifier/host_signal.h"
 #include "notifier/vm_links.h"
 
 struct order_run;
@@ -17,7 +18,8 @@ struct order_run;
 struct host_role {
 	struct event_base *base;
 	const struct agent_settings *settings;
-	struct agent_relay agent; /* it tells the root when the inventory is known */
+	struct agent_relay agent;   /* it tells the root when the inventory is known */
+	struct host_signal *signal; /* NULL: it hears no notices */
 	struct vm_links *links;
 	struct guest_links *guests;
 	struct driver *driver;

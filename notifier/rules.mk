@@ -57,8 +57,9 @@ AGENT_SOURCES := notifier/agent_main.c notifier/agent_settings.c notifier/agent_
 	notifier/host_inventory.c notifier/guest_role.c notifier/guest_links.c notifier/guest_channel.c notifier/vm_links.c \
 	notifier/acceptor.c notifier/epoch_file.c notifier/driver.c notifier/driver_exec.c \
 	notifier/driver_keeper.c $(NAME_SOURCES)
-$(call program,tether-agent,$(AGENT_SOURCES) $(RELAY_SOURCES) $(LINK_SOURCES) $(BASE_SOURCES) $(SETTINGS_SOURCES) \
-	$(METRICS_SOURCES) $(SERVICE_SOURCES),$(LINK_LIBS) $(SETTINGS_LIBS) -levent_extra -ljson-c)
+NOTICE_SOURCES := notifier/host_signal.c notifier/notice_watch.c notifier/subscription.c notifier/mad_port.c notifier/wire/notice.c
+$(call program,tether-agent,$(AGENT_SOURCES) $(NOTICE_SOURCES) $(RELAY_SOURCES) $(LINK_SOURCES) $(BASE_SOURCES) $(SETTINGS_SOURCES) \
+	$(METRICS_SOURCES) $(SERVICE_SOURCES),$(LINK_LIBS) $(SETTINGS_LIBS) -levent_extra -ljson-c -libumad)
 
 # A private CA; tether and tests.
 AUTHORITY_SOURCES := sm-side/authority.c

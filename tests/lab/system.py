@@ -71,11 +71,13 @@ class System:
     deadlines; PATIENT ones if not given. @copy_ms: how long the simulated copy of a VM's memory takes. @partitions: the
     text of OpenSM's partitions.conf, made from {VM: its port GUID}. @dynamic: all hypervisors have dynamic LIDs. @guests: an
     agent in each VM, behind which its processes are. @tree: {agent: the agent between that is its parent}, both hypervisors
-    and agents between; whoever is not in it has tether-smd. @tls: tether-smd and all these agents meet over it."""
+    and agents between; whoever is not in it has tether-smd. @tls: tether-smd and all these agents meet over it. @signal: "mad", agents are on their
+    hypervisors and hear notices."""
 
     def __init__(self, net=DEMO_NET, hosts=("hyp1", "hyp2", "hyp3", "hyp4"), vms=None, copy_ms=100, settings=None,
                  build=None, with_plugin=True, partitions=None, dynamic=False, guests=False, tree=None,
-                 tls=False):
+                 tls=False, signal="stream"):
+        self.signal = signal
         self.build = build or Build()
         self.net = net
         self.hosts = list(hosts)
@@ -181,6 +183,7 @@ class System:
             "journal": self.path("journal"),
             "fabric": "opensm" if self.with_plugin else "none",
             "sm_socket": self.path("osm.sock"),
+            "signal": self.signal,
             "log": self.path("smd.log"),
             **self.settings})
         self.smd = self.children.start(
@@ -233,10 +236,11 @@ class System:
             "socket_dir": home,
             "log": self.path(f"agent-{host}.log"),
             **({"guest_channel": "unix"} if self.has_guests else {}),
+            **({"mad_port": host} if self.signal == "mad" else {}),
             **self.settings})
         self.agents[host] = self.children.start(
             f"agent-{host}", [*self.checker.daemon(self.build.program("tether-agent")), "--config", conf],
-            self.environment())
+            self.environment(node=host if self.signal == "mad" else None))
 
     def guest_socket(self, vm):
         """Its name says nothing of the VM, as it is in one."""

@@ -38,13 +38,20 @@ def notice_read(data):
 
 
 class NoticeClient(SaClient):
+    """One program of a port takes Reports: where an agent is at work this one can only ask and forge."""
+
     def __init__(self):
         super().__init__()
+        self.listener = None
+        self.heard = []
+
+    def listen(self):
+        if self.listener is not None:
+            return
         mask = (ctypes.c_long * (16 // ctypes.sizeof(ctypes.c_long)))(1 << REPORT)
         self.listener = self.umad.umad_register(self.fd, CLASS_SA, 2, 0, mask)
         if self.listener < 0:
             raise SaError(f"cannot take Reports ({self.listener})")
-        self.heard = []
 
     def lid(self):
         port = UmadPort()
@@ -55,6 +62,8 @@ class NoticeClient(SaClient):
         return lid
 
     def subscribe(self, begin=True, lid=None):
+        if begin:
+            self.listen()
         lid = lid or self.lid()
         inform = struct.pack(">16xHHHBBHH3sBB3s", lid, lid, 0, 0, begin, 0xffff, DEVICE, vendor(1), 0, 0, vendor(VENDOR))
         self.ask(SET, INFORM_INFO, 0, inform)
@@ -88,6 +97,7 @@ class NoticeClient(SaClient):
 
     def reports(self, count, seconds=10):
         """What has been heard, once that is @count in all; or what there is when the time is over."""
+        self.listen()
         end = time.monotonic() + seconds
         while len(self.heard) < count and time.monotonic() < end:
             self._take(50)
