@@ -24,6 +24,12 @@ from lab.deadline import wait_until  # noqa: E402
 VSOCK_PORT = 4711
 
 
+def is_listening(path):
+    """Asked of the kernel: the file is there a moment before."""
+    with open("/proc/net/unix") as rows:
+        return any(row.split()[3] == "00010000" and row.split()[-1] == path for row in rows)
+
+
 class Guest:
     """tether-agent in vm1; `parent` is what its host is reached by."""
 
@@ -78,7 +84,7 @@ class Guest:
 
     def shim(self, name="agent/10.1", migration=0, welcome=True):
         """A process calls itself by the socket that it knows; it has said HELLO."""
-        wait_until("the guest listens", lambda: os.path.exists(self.path("agent.sock")), PATIENCE_S, [self.path("agent.log")])
+        wait_until("the guest listens", lambda: is_listening(self.path("agent.sock")), PATIENCE_S, [self.path("agent.log")])
         links = Links("connect", self.path("agent.sock"))
         self.links.append(links)
         links.opened()
