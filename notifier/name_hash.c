@@ -35,23 +35,23 @@ static inline void sip_take(struct sip *sip, uint64_t word)
 	sip->v0 ^= word;
 }
 
-/* Without them (no kernel does without) every table still finds what is in it. */
-static void key_read(uint64_t key[2])
+static uint64_t key[2];
+
+/* Without a key (no kernel gives none) every table still finds what is in it. */
+__attribute__((constructor)) static void key_read(void)
 {
 	const void *random = (const void *)getauxval(AT_RANDOM);
 
-	key[0] = key[1] = 0;
 	if (random)
-		memcpy(key, random, 2 * sizeof(*key));
+		memcpy(key, random, sizeof(key));
 }
 
 uint64_t name_hash(const char *name, size_t length)
 {
 	size_t left = length;
-	uint64_t key[2], word;
+	uint64_t word;
 	struct sip sip;
 
-	key_read(key);
 	sip = (struct sip){key[0] ^ 0x736f6d6570736575ULL, key[1] ^ 0x646f72616e646f6dULL,
 	        key[0] ^ 0x6c7967656e657261ULL, key[1] ^ 0x7465646279746573ULL};
 	for (; left >= sizeof(word); left -= sizeof(word), name += sizeof(word)) {

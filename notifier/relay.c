@@ -95,6 +95,7 @@ void relay_open_destroy(struct open_event *open)
 {
 	tally_destroy(open->tally);
 	vm_names_clear(&open->expected);
+	free(open->of_child.names);
 	tether__event__free_unpacked(open->event, NULL);
 	free(open);
 }

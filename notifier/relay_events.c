@@ -82,6 +82,8 @@ static int expected_note(struct open_event *open, const Tether__Event *event)
 {
 	int err = 0;
 
+	if (vm_names_reserve(&open->expected, event->n_expected))
+		return -ENOMEM;
 	for (size_t i = event->n_expected; i-- && !err;)
 		err = vm_names_add(&open->expected, event->expected[i]);
 	return err;

@@ -7,6 +7,8 @@
 
 #include "notifier/base/cleanup.h"
 
+enum { OF_CHILD_FIRST = 16 };
+
 /* Is the process @name (connected or not) below this relay? */
 static bool is_below(const struct relay *relay, const char *name)
 {
@@ -28,46 +30,47 @@ static bool has_ended(const struct relay *relay, const char *name)
 	return false;
 }
 
-/* Where names are put; NULL: they are counted. */
-struct list {
-	char **names;
-	size_t count;
-};
+static int of_child_add(struct open_event *open, const char *name)
+{
+	size_t room = open->of_child.room ? 2 * open->of_child.room : OF_CHILD_FIRST;
+	char **grown;
+
+	if (open->of_child.count == open->of_child.room) {
+		grown = realloc(open->of_child.names, room * sizeof(*grown));
+		if (!grown)
+			return -ENOMEM;
+		open->of_child.names = grown;
+		open->of_child.room = room;
+	}
+	open->of_child.names[open->of_child.count++] = (char *)name;
+	return 0;
+}
 
 /* Of @vm's, or the one that is called @only. */
-static void expected_take(
-        struct list *list, const struct vm_names *expected, const char *vm, const char *only)
+static int expected_of_vm(struct open_event *open, const char *vm, const char *only)
 {
-	uint32_t at = vm_names_first(expected, vm);
+	uint32_t at = vm_names_first(&open->expected, vm);
+	int err = 0;
 
-	for (; at; at = vm_names_next(expected, at)) {
-		if (only && strcmp(only, expected->names[at - 1]) != 0)
-			continue;
-		if (list->names)
-			list->names[list->count] = (char *)expected->names[at - 1];
-		list->count++;
-	}
+	for (; at && !err; at = vm_names_next(&open->expected, at))
+		if (!only || !strcmp(only, open->expected.names[at - 1]))
+			err = of_child_add(open, open->expected.names[at - 1]);
+	return err;
 }
 
-static void expected_of_child(
-        struct list *list, const struct child *child, const struct vm_names *expected)
+/* Into open->of_child. -ENOMEM */
+static int expected_of_child(struct open_event *open, const struct child *child)
 {
-	if (child->vm) {
-		expected_take(
-		        list, expected, child->vm, child_is_process(child) ? child->name : NULL);
-		return;
-	}
+	int err = 0;
+
+	open->of_child.count = 0;
+	if (child->vm)
+		return expected_of_vm(
+		        open, child->vm, child_is_process(child) ? child->name : NULL);
 	for (const struct host_behind *host = child->hosts; host; host = host->next)
-		for (size_t i = 0; i < host->said->n_vms; i++)
-			expected_take(list, expected, host->said->vms[i]->name, NULL);
-}
-
-static size_t expected_count(const struct child *child, const struct open_event *open)
-{
-	struct list list = {0};
-
-	expected_of_child(&list, child, &open->expected);
-	return list.count;
+		for (size_t i = 0; i < host->said->n_vms && !err; i++)
+			err = expected_of_vm(open, host->said->vms[i]->name, NULL);
+	return err;
 }
 
 static bool vm_concerns(const struct child *child, const Tether__Event *event)
@@ -115,10 +118,12 @@ static bool order_concerns(const struct child *child, const Tether__Event *event
 }
 
 static bool is_concerned(
-        const struct relay *relay, const struct child *child, const struct open_event *open)
+        const struct relay *relay, const struct child *child, struct open_event *open)
 {
-	return vm_concerns(child, open->event) || peers_concern(relay, child, open->event) ||
-	       order_concerns(child, open->event) || expected_count(child, open);
+	if (vm_concerns(child, open->event) || peers_concern(relay, child, open->event) ||
+	        order_concerns(child, open->event))
+		return true;
+	return expected_of_child(open, child) || open->of_child.count;
 }
 
 static uint32_t left_ms(uint64_t until_ms, uint64_t now_ms)
@@ -127,19 +132,16 @@ static uint32_t left_ms(uint64_t until_ms, uint64_t now_ms)
 }
 
 /* The copy for @child says only what is meant for it. */
-static void child_event_send(struct relay *relay, const struct child *child,
-        const struct open_event *open, uint64_t now_ms)
+static void child_event_send(
+        struct relay *relay, const struct child *child, struct open_event *open, uint64_t now_ms)
 {
-	CLEANUP_FREE char **expected = calloc(expected_count(child, open) + 1, sizeof(*expected));
-	struct list list = {.names = expected};
 	Tether__Event event = *open->event;
 	Tether__Frame frame = TETHER__FRAME__INIT;
 
-	if (!expected)
+	if (expected_of_child(open, child))
 		return; /* it will be missing in the answer */
-	expected_of_child(&list, child, &open->expected);
-	event.n_expected = list.count;
-	event.expected = expected;
+	event.n_expected = open->of_child.count;
+	event.expected = open->of_child.names;
 	event.to_vm = vm_concerns(child, open->event);
 	event.to_peers = peers_concern(relay, child, open->event);
 	event.order = order_concerns(child, open->event) ? open->event->order : NULL;

@@ -22,9 +22,13 @@ struct open_event {
 	Tether__Event *event;
 	struct tally *tally;
 	struct vm_names expected; /* the event's */
-	uint64_t due_ms;          /* the answer goes up */
-	uint64_t children_ms;     /* theirs should be here */
-	uint64_t overall_ms;      /* when the overall deadline is over; 0: not said */
+	struct {
+		char **names; /* the event's, of the child that was looked at last */
+		size_t count, room;
+	} of_child;
+	uint64_t due_ms;      /* the answer goes up */
+	uint64_t children_ms; /* theirs should be here */
+	uint64_t overall_ms;  /* when the overall deadline is over; 0: not said */
 };
 
 /* What was answered, for repeats. */

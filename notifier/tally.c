@@ -156,9 +156,9 @@ static int participant_add(struct tally *tally, const struct participant *partic
 }
 
 /* Who is not there yet. */
-static int child_add(struct tally *tally, const char *name, enum stand stand)
+static int child_add(struct tally *tally, const char *name, uint32_t hash, enum stand stand)
 {
-	struct participant child = {strdup(name), hash_of(name), stand, false};
+	struct participant child = {strdup(name), hash, stand, false};
 
 	if (child.name && !participant_add(tally, &child))
 		return 0;
@@ -168,19 +168,22 @@ static int child_add(struct tally *tally, const char *name, enum stand stand)
 
 int tally_expect(struct tally *tally, const char *name)
 {
-	if (find(tally, name))
+	uint32_t hash = hash_of(name);
+
+	if (find_hashed(tally, name, hash))
 		return 0;
-	if (child_add(tally, name, STAND_EXPECTED))
+	if (child_add(tally, name, hash, STAND_EXPECTED))
 		return -ENOMEM;
 	return vm_names_add(&tally->expected, tally->participants[tally->count - 1].name);
 }
 
 int tally_hand(struct tally *tally, const char *name)
 {
-	struct participant *participant = find(tally, name);
+	uint32_t hash = hash_of(name);
+	struct participant *participant = find_hashed(tally, name, hash);
 
 	if (!participant)
-		return child_add(tally, name, STAND_HANDED);
+		return child_add(tally, name, hash, STAND_HANDED);
 	if (participant->stand != STAND_ANSWERED)
 		stand_set(tally, participant, STAND_HANDED);
 	return 0;

@@ -46,10 +46,9 @@ static void link(struct vm_names *names, size_t place)
 	*slot = place + 1;
 }
 
-/* Room is a power of two, so that slots are. */
-static int grow(struct vm_names *names)
+/* @room is a power of two, so that slots are. */
+static int grow(struct vm_names *names, size_t room)
 {
-	size_t room = names->room ? names->room * 2 : ROOM_FIRST;
 	const char **grown = realloc(names->names, room * sizeof(*grown));
 	uint32_t *next, *slots;
 
@@ -79,9 +78,18 @@ void vm_names_clear(struct vm_names *names)
 	*names = (struct vm_names){0};
 }
 
+int vm_names_reserve(struct vm_names *names, size_t count)
+{
+	size_t room = names->room ? names->room : ROOM_FIRST;
+
+	while (room < count)
+		room *= 2;
+	return room > names->room ? grow(names, room) : 0;
+}
+
 int vm_names_add(struct vm_names *names, const char *name)
 {
-	if (names->count == names->room && grow(names))
+	if (vm_names_reserve(names, names->count + 1))
 		return -ENOMEM;
 	names->names[names->count] = name;
 	link(names, names->count++);

@@ -19,6 +19,8 @@ struct vm_names {
 
 void vm_names_clear(struct vm_names *names);
 
+/* Room for @count in all. -ENOMEM */
+int vm_names_reserve(struct vm_names *names, size_t count);
 /* A name without a VM has a place, too. -ENOMEM: it was not added. */
 int vm_names_add(struct vm_names *names, const char *name);
 
