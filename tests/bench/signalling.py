@@ -139,7 +139,7 @@ class Bench:
 
     def sm_restart(self, mode):
         """How long until all agents were back, from when it listened: it knows no session of before."""
-        self.lab.sm_kill()
+        self.lab.sm_stop()
         self.lab.sm_start(mode)
         return self._back_ms(self.servers, 0)
 
@@ -156,7 +156,7 @@ class Bench:
         """Without agents: each VM has a link to the SM's end."""
         self.lab.ends_stop()
         assert not any(self.lab.agents_stop())
-        self.lab.sm_kill()
+        self.lab.sm_stop()
         self.lab.address = self.lab.address_make("direct")
         self.lab.sm_start("flat")
         self.lab.ends_start(self.lab.address)

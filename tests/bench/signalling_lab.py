@@ -60,10 +60,6 @@ class Tool:
             self.child.kill()
             return self.child.wait()
 
-    def kill(self):
-        self.child.kill()
-        self.child.wait()
-
 
 class SignallingLab:
     def __init__(self, build, servers, vms, some, heartbeat_ms, tls):
@@ -111,8 +107,8 @@ class SignallingLab:
                         *self._files("sm/bench")], self.path("sm.log"))
         assert self.sm.answer() == {"listening": True}
 
-    def sm_kill(self):
-        self.sm.kill()
+    def sm_stop(self):
+        assert self.sm.end() == 0
         self.sm = None
 
     def event(self, step, migration, sequence, lid):
