@@ -14,7 +14,11 @@
 #include "notifier/channel_unix.h"
 #include "notifier/session.h"
 
-enum { PORT_BYTES = 4096 };
+enum {
+	PORT_BYTES = 4096,
+	/* What a predecessor may have left; who goes on without a session is listened to slowly. */
+	SKIPPED_MOST = 4 << 20,
+};
 
 struct port {
 	struct session session;
@@ -23,6 +27,7 @@ struct port {
 	uint8_t mark[SESSION_MARK_BYTES];
 	size_t mark_left; /* of it */
 	bool is_half;     /* of a stuffed byte the first half is written */
+	size_t skipped;   /* bytes that came before the session stood */
 	size_t in_start, in_end;
 	uint8_t in[PORT_BYTES]; /* came along with the mark */
 };
@@ -192,13 +197,16 @@ static int virtio_connected(struct channel *channel)
 	if (count > 0) {
 		port->in_start = 0;
 		port->in_end = session_unpack(&port->session, port->in, (size_t)count, port->in);
+		port->skipped += (size_t)count;
 	}
 	err = mark_write(channel);
 	if (err)
 		return err;
 	if (port->session.ended)
 		return -ECONNRESET;
-	return port->session.stands ? 0 : -ENOLINK;
+	if (port->session.stands)
+		return 0;
+	return port->skipped > SKIPPED_MOST ? -EHOSTDOWN : -ENOLINK;
 }
 
 static ssize_t kept_take(struct port *port, void *bytes, size_t size)

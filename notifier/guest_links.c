@@ -17,7 +17,10 @@
 #include "notifier/guest_channel.h"
 #include "notifier/relay.h"
 
-enum { REFUSED_PAUSE_S = 1 }; /* then a guest that was not listened to may try again */
+enum {
+	REFUSED_PAUSE_S = 1,   /* then a guest that was not listened to may try again */
+	REFUSED_LOG_MS = 1000, /* any program of a guest may connect over vsock, but fill no log */
+};
 
 struct guest {
 	struct guest *next;
@@ -42,6 +45,8 @@ struct guest_links {
 	void (*fed)(void *owner);
 	void *owner;
 	struct acceptor *vsock;
+	uint64_t refused_log_ms; /* when the last line of it was written */
+	unsigned refused;        /* since then */
 	struct guest *guests;
 };
 
@@ -190,6 +195,20 @@ static int virtio_open(struct guest *guest)
 	return guest->again ? virtio_connect(guest) : -ENOMEM;
 }
 
+static void vsock_refused(
+        struct guest_links *links, const struct channel_vsock_peer *peer, const char *why)
+{
+	uint64_t now_ms = monotonic_ms();
+
+	links->refused++;
+	if (links->refused_log_ms && now_ms - links->refused_log_ms < REFUSED_LOG_MS)
+		return;
+	log_warn("guest-links", "CID %u, port %u is not listened to: %s (%u since the last time)",
+	        peer->cid, peer->port, why, links->refused);
+	links->refused_log_ms = now_ms;
+	links->refused = 0;
+}
+
 static void on_vsock_accepted(int fd, void *owner)
 {
 	struct guest_links *links = owner;
@@ -204,7 +223,7 @@ static void on_vsock_accepted(int fd, void *owner)
 		link_accept(guest, &channel);
 		return;
 	}
-	log_warn("guest-links", "CID %u, port %u is not listened to: %s", peer.cid, peer.port,
+	vsock_refused(links, &peer,
 	        err == -EACCES ? "any of its programs has such a port"
 	        : err          ? strerror(-err)
 	                       : "no VM here has that CID");

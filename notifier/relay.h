@@ -28,9 +28,10 @@
 struct relay;
 
 enum {
-	GUEST_BEATS = 10
-}; /* heartbeats of a server in one of a guest, which is paused, and starved,
-      for longer */
+	GUEST_BEATS = 10,  /* heartbeats of a server in one of a guest, which is paused, and
+	                      starved, for longer */
+	GUEST_WEIGHT = 16, /* quotas of a process that a guest has, which speaks for many */
+};
 
 /* Of the children that are there at one time no two have the same slot. */
 enum { RELAY_CHILD_SLOTS = 1 << 14 };

@@ -173,11 +173,13 @@ static int version_refuse(struct relay *relay, const struct child *child, uint32
 	return relay_hello_refuse(relay, child, "version", text);
 }
 
-/* An agent between speaks for all who are behind it. */
+/* An agent between, or in a guest, speaks for all who are behind it. */
 static unsigned child_weight(const struct child *child)
 {
 	unsigned weight = 0;
 
+	if (child->is_guest)
+		return GUEST_WEIGHT;
 	for (const struct host_behind *host = child->hosts; host; host = host->next)
 		weight++;
 	return weight ? weight : 1;

@@ -283,6 +283,29 @@ static void device_that_is_unplugged_has_failed(void **state)
 	channel_close(&guest);
 }
 
+/* It costs the host little, however much it says. */
+static void guest_without_a_session_is_listened_to_slowly(void **state)
+{
+	static uint8_t rubbish[4096];
+	struct channel guest, host;
+	int err = -ENOLINK;
+
+	pair_make(&guest, &host);
+	for (size_t sent = 0; sent <= 4 << 20; sent += sizeof(rubbish)) {
+		assert_int_equal(err, -ENOLINK);
+		assert_int_equal(write(guest.fd, rubbish, sizeof(rubbish)), sizeof(rubbish));
+		err = host.ops->connected(&host);
+	}
+	assert_int_equal(err, -EHOSTDOWN);
+	for (int i = 0; i < 3; i++) {
+		guest.ops->connected(&guest);
+		err = host.ops->connected(&host);
+	}
+	assert_int_equal(err, 0);
+	channel_close(&guest);
+	channel_close(&host);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -294,6 +317,7 @@ int main(void)
 	        cmocka_unit_test(device_says_that_nobody_is_there),
 	        cmocka_unit_test(path_says_which_end_it_is),
 	        cmocka_unit_test(device_that_is_unplugged_has_failed),
+	        cmocka_unit_test(guest_without_a_session_is_listened_to_slowly),
 	};
 
 	signal(SIGPIPE, SIG_IGN);

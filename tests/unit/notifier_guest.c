@@ -245,6 +245,23 @@ static void host_ignores_what_a_guest_is_told(void **state)
 	EXPECT(t, "vm1/1.1 < HELLO DONE\n");
 }
 
+static void guest_may_know_more_addresses_than_a_process(void **state)
+{
+	struct test *t = *state;
+	uint32_t process = child(t, "vm1", "vm1/1.1", 0), link = guest_of(t, "vm2", "");
+
+	for (uint32_t lid = 1; lid <= 9; lid++)
+		interest(t, process, lid, lid, false);
+	assert_non_null(strstr(t->said, "(too-many-interests)"));
+	forget(t);
+	for (uint32_t lid = 1; lid <= 16 * 8; lid++)
+		interest(t, link, lid, lid, false);
+	assert_null(strstr(t->said, "(too-many-"));
+	forget(t);
+	interest(t, link, 999, 999, false);
+	assert_non_null(strstr(t->said, "(too-many-interests)"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -258,6 +275,7 @@ int main(void)
 	        HOST_TEST(guest_is_told_that_its_vm_is_without_its_device),
 	        GUEST_TEST(guest_tells_who_starts_that_the_device_is_away),
 	        HOST_TEST(host_ignores_what_a_guest_is_told),
+	        HOST_TEST(guest_may_know_more_addresses_than_a_process),
 	};
 
 	return cmocka_run_group_tests_name("notifier_guest", tests, NULL, NULL);
