@@ -81,6 +81,9 @@ struct relay_outputs {
 	        const char **reason, const char **text);
 	/* It is not any more. NULL: not wanted. */
 	void (*host_away)(void *owner, const char *host);
+	/* The link of an agent below has ended: it answers no question any more. NULL: not wanted.
+	 */
+	void (*agent_away)(void *owner, const char *name, Tether__Role role);
 	/* The owner is asked how it is: its Report goes to its parent with that number. NULL: it
 	 * does not say. */
 	void (*report)(void *owner, uint32_t request);

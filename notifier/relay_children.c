@@ -347,6 +347,7 @@ void relay_child_gone(struct relay *relay, uint32_t link, bool ended, uint64_t n
 		return;
 	relay->silence_is_stale = true;
 	relay_hosts_lost(relay, child, now_ms);
+	relay_reports_gone(relay, child);
 	if (!child->name) {
 		relay_child_forget(relay, child);
 	} else if (ended) {

@@ -55,6 +55,12 @@ void relay_reports_ask(struct relay *relay, uint32_t request)
 	}
 }
 
+void relay_reports_gone(const struct relay *relay, const struct child *child)
+{
+	if (is_agent(child) && relay->outputs->agent_away)
+		relay->outputs->agent_away(relay->owner, child->name, child->role);
+}
+
 void relay_agents_each(const struct relay *relay,
         void (*each)(void *context, const char *name, Tether__Role role), void *context)
 {
@@ -63,12 +69,19 @@ void relay_agents_each(const struct relay *relay,
 			each(context, child->name, child->role);
 }
 
+/* A guest need not know what it is called: its channel does. */
+static char *name_of(const struct child *child, const Tether__Report *report)
+{
+	return child->role == TETHER__ROLE__ROLE_GUEST && !*report->name ? child->name
+	                                                                 : report->name;
+}
+
 /* Whether @child may say how @report's agent is: itself, or one behind it. Of agents between it is
  * known only that they are nobody else's. */
 static bool is_its_to_say(
         const struct relay *relay, const struct child *child, const Tether__Report *report)
 {
-	if (!strcmp(report->name, child->name) && report->role == child->role)
+	if (!strcmp(name_of(child, report), child->name) && report->role == child->role)
 		return true;
 	if (report->role == TETHER__ROLE__ROLE_GUEST)
 		return child_has_vm(child, report->name);
@@ -91,7 +104,8 @@ void relay_report_take(struct relay *relay, struct child *child, const Tether__R
 		return;
 	}
 	child->reports_left--;
-	passed.behind = strcmp(report->name, child->name) ? child->name : (char *)"";
+	passed.name = name_of(child, report);
+	passed.behind = strcmp(passed.name, child->name) ? child->name : (char *)"";
 	frame.body_case = TETHER__FRAME__BODY_REPORT;
 	frame.report = &passed;
 	relay->outputs->parent_send(relay->owner, &frame);

@@ -176,6 +176,8 @@ uint64_t relay_hosts_next(const struct relay *relay);
 void relay_hosts_tick(struct relay *relay, uint64_t now_ms);
 
 /* relay_reports.c */
+/* Its link has ended. */
+void relay_reports_gone(const struct relay *relay, const struct child *child);
 /* @child answers the latest question, for itself or for somebody behind it. */
 void relay_report_take(struct relay *relay, struct child *child, const Tether__Report *report);
 

@@ -105,6 +105,12 @@ void agent_poll_forget(struct agent_poll *poll, const void *context)
 	}
 }
 
+void agent_poll_gone(struct agent_poll *poll, const char *name, Tether__Role role)
+{
+	agents_gone(&poll->agents, name, role);
+	end_if_all_are_here(poll);
+}
+
 void agent_poll_take(struct agent_poll *poll, const Tether__Report *report)
 {
 	if (agents_take(&poll->agents, report, now_us()))

@@ -28,6 +28,8 @@ int agent_poll_wait(struct agent_poll *poll, agent_poll_told *told, void *contex
 /* Whoever asked with @context does not want to hear it any more. */
 void agent_poll_forget(struct agent_poll *poll, const void *context);
 
+/* One that was asked has gone. */
+void agent_poll_gone(struct agent_poll *poll, const char *name, Tether__Role role);
 /* An answer has come; the relay has seen to it that it is one to the latest question. */
 void agent_poll_take(struct agent_poll *poll, const Tether__Report *report);
 

@@ -108,6 +108,16 @@ int agents_here(struct agents *agents, const char *name, Tether__Role role)
 	return 0;
 }
 
+void agents_gone(struct agents *agents, const char *name, Tether__Role role)
+{
+	for (struct agent *agent = agents->list; agent; agent = agent->next) {
+		bool is_it = agent->role == role && !strcmp(agent->name, name);
+
+		if (is_it || !strcmp(agent->behind, name))
+			agent->connected = agent->answered = false;
+	}
+}
+
 int agents_take(struct agents *agents, const Tether__Report *report, uint64_t now_us)
 {
 	Tether__Report *said = message_copy(&report->base);

@@ -34,6 +34,8 @@ void agents_round(struct agents *agents, uint64_t now_us);
 int agents_know(struct agents *agents, const char *name, Tether__Role role);
 /* Has a link to the root, over which it is asked. -ENOMEM */
 int agents_here(struct agents *agents, const char *name, Tether__Role role);
+/* It is away, and who is reached through it. */
+void agents_gone(struct agents *agents, const char *name, Tether__Role role);
 /* What one answers. -ENOMEM */
 int agents_take(struct agents *agents, const Tether__Report *report, uint64_t now_us);
 /* So many answers are to come yet, as far as those say that have come. */

@@ -244,6 +244,14 @@ static void host_away(void *owner, const char *host)
 
 	inventory_host_connected(&root->inventory, host, false);
 	log_info("root", "host %s is not connected", host);
+	agent_poll_gone(root->agents, host, TETHER__ROLE__ROLE_HOST);
+}
+
+static void agent_away(void *owner, const char *name, Tether__Role role)
+{
+	struct root *root = owner;
+
+	agent_poll_gone(root->agents, name, role);
 }
 
 static const struct relay_outputs outputs = {
@@ -253,6 +261,7 @@ static const struct relay_outputs outputs = {
         .hello = hello,
         .host = host,
         .host_away = host_away,
+        .agent_away = agent_away,
 };
 
 /* ---- how the agents are ---- */

@@ -25,6 +25,7 @@ INSTALLED = {
     f"{LIBDIR}/libosmtether.so": 0o644,
     "usr/share/doc/tether/agent.conf": 0o644,
     "usr/share/doc/tether/guest.conf": 0o644,
+    "usr/share/doc/tether/relay.conf": 0o644,
     "usr/share/doc/tether/smd.conf": 0o644,
     "usr/lib/systemd/system/tether-agent.service": 0o644,
     "usr/lib/systemd/system/tether-smd.service": 0o644,
@@ -95,9 +96,10 @@ def samples_are_good_settings(root, directory):
     with open(f"{directory}/exec/driver", "w") as driver:
         driver.write("#!/bin/sh\n")
     os.chmod(f"{directory}/exec/driver", 0o755)
-    subprocess.run([f"{root}/usr/bin/tether", "cert", "ca", f"{directory}/etc", "--issue", "sm/smd", "--issue", "host/hyp1"],
+    subprocess.run([f"{root}/usr/bin/tether", "cert", "ca", f"{directory}/etc", "--issue", "sm/smd", "--issue", "host/hyp1",
+                    "--issue", "relay/rack1"],
                    check=True, stdout=subprocess.DEVNULL)
-    for name, program in (("agent", "tether-agent"), ("guest", "tether-agent"), ("smd", "tether-smd")):
+    for name, program in (("agent", "tether-agent"), ("guest", "tether-agent"), ("relay", "tether-agent"), ("smd", "tether-smd")):
         with open(f"{root}/usr/share/doc/tether/{name}.conf") as sample:
             text = sample.read()
         for there, here in places.items():

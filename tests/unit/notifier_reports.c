@@ -58,6 +58,19 @@ static void question_from_above_goes_to_the_owner_and_on(void **state)
 	EXPECT(t, "> report 9 of vm2\n");
 }
 
+static void guest_is_called_what_its_channel_says(void **state)
+{
+	struct test *t = *state;
+	uint32_t vm2 = guest_of(t, "vm2", "");
+
+	relay_reports_ask(t->relay, 7);
+	forget(t);
+	guest_says(t, vm2, 7, "vm3");
+	EXPECT(t, "");
+	guest_says(t, vm2, 7, "");
+	EXPECT(t, "> report 7 of vm2\n");
+}
+
 static void answer_goes_up_once(void **state)
 {
 	struct test *t = *state;
@@ -247,6 +260,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        HOST_TEST(each_agent_is_asked_once_and_no_process),
 	        HOST_TEST(question_from_above_goes_to_the_owner_and_on),
+	        HOST_TEST(guest_is_called_what_its_channel_says),
 	        ROOT_TEST(answer_goes_up_once),
 	        ROOT_TEST(what_nobody_asked_goes_nowhere),
 	        ROOT_TEST(nobody_reports_for_somebody_else),

@@ -76,6 +76,24 @@ static void those_behind_an_agent_are_waited_for(void **state)
 	agents_clear(&agents);
 }
 
+static void who_goes_is_not_waited_for(void **state)
+{
+	struct agents agents = {0};
+
+	agents_round(&agents, 0);
+	agents_here(&agents, "rack1", TETHER__ROLE__ROLE_RELAY);
+	agents_here(&agents, "hyp1", TETHER__ROLE__ROLE_HOST);
+	says(&agents, "rack1", "", TETHER__ROLE__ROLE_RELAY, 2, 1);
+	says(&agents, "hyp2", "rack1", TETHER__ROLE__ROLE_HOST, 0, 1);
+	assert_int_equal(agents_pending(&agents), 2);
+	agents_gone(&agents, "rack1", TETHER__ROLE__ROLE_RELAY);
+	assert_false(find(&agents, "hyp2")->connected);
+	assert_int_equal(agents_pending(&agents), 1);
+	agents_gone(&agents, "hyp1", TETHER__ROLE__ROLE_HOST);
+	assert_int_equal(agents_pending(&agents), 0);
+	agents_clear(&agents);
+}
+
 static void who_is_away_stays_with_its_last_word(void **state)
 {
 	struct agents agents = {0};
@@ -181,6 +199,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(round_is_over_when_all_have_answered),
 	        cmocka_unit_test(those_behind_an_agent_are_waited_for),
+	        cmocka_unit_test(who_goes_is_not_waited_for),
 	        cmocka_unit_test(who_is_away_stays_with_its_last_word),
 	        cmocka_unit_test(who_is_behind_another_follows_it),
 	        cmocka_unit_test(who_comes_to_another_place_is_not_there_twice),

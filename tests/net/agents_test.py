@@ -1,0 +1,161 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
+"""`tether agents` over a tree of real daemons: tether-smd, an agent between, two servers, an agent in a VM, processes."""
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from agent_harness import AGENT, BUILD, PATIENCE_S, VERSION, WRAP, Links, run_tests  # noqa: E402
+
+from lab.deadline import wait_until  # noqa: E402
+from lab.metrics import Metrics  # noqa: E402
+
+TETHER, SMD = (os.path.join(BUILD, "bin", name) for name in ("tether", "tether-smd"))
+DRIVER = """#!/bin/sh
+[ "$1" = inventory ] && cat "$(dirname "$0")/$TETHER_HOST.json"
+exit 0
+"""
+COMMON = {"log_level": "debug", "heartbeat_ms": 1000, "reconnect_link_ms": 5, "report_ms": 600000}
+DAEMONS = {
+    "smd": {"listen": "unix:smd.sock", "api": "api.sock", "journal": "journal", "fabric": "none"},
+    "rack1": {"role": "relay", "name": "rack1", "root": "unix:smd.sock", "listen": "unix:rack1.sock", "state_dir": "rack1",
+              "metrics": "unix:rack1.metrics"},
+    "hyp1": {"role": "host", "name": "hyp1", "root": "unix:rack1.sock", "driver": "exec:driver", "state_dir": "hyp1",
+             "socket_dir": "hyp1", "guest_channel": "unix"},
+    "hyp2": {"role": "host", "name": "hyp2", "root": "unix:smd.sock", "driver": "exec:driver", "state_dir": "hyp2",
+             "socket_dir": "hyp2"},
+    "vm1": {"role": "guest", "root": "unix:hyp1/vm1.guest", "listen": "unix:vm1.sock"},
+}
+
+
+class Tree:
+    def __enter__(self):
+        self.directory, self.running, self.links = tempfile.mkdtemp(prefix="tether-agents."), {}, []
+        self.write("driver", DRIVER)
+        os.chmod(self.path("driver"), 0o755)
+        for host, vms in (("hyp1", ("vm1", "vm2")), ("hyp2", ())):
+            self.write(f"{host}.json", json.dumps({"vms": [{"name": vm} for vm in vms], "slots": []}))
+        for name, settings in DAEMONS.items():
+            if "state_dir" in settings:
+                os.mkdir(self.path(settings["state_dir"]))
+            self.write(f"{name}.conf", "".join(f"{key} = {value}\n" for key, value in
+                                               {**COMMON, **settings, "log": f"{name}.log"}.items()))
+        for name in DAEMONS:
+            self.start(name)
+        return self
+
+    def __exit__(self, kind, error, trace):
+        if kind:
+            for name in self.running:
+                with open(self.path(f"{name}.log")) as log:
+                    print("".join(f"# {name}: {line}" for line in log.readlines()[-20:]), end="")
+        for links in self.links:
+            links.end()
+        status = {name: self.stop(name) for name in reversed(list(self.running))}
+        shutil.rmtree(self.directory)
+        assert kind or not any(status.values()), f"exit statuses: {status}"
+
+    def path(self, name):
+        return os.path.join(self.directory, name)
+
+    def write(self, name, text):
+        with open(self.path(name), "w") as file:
+            file.write(text)
+
+    def start(self, name):
+        self.running[name] = subprocess.Popen(WRAP + [SMD if name == "smd" else AGENT, "--config", self.path(f"{name}.conf")])
+
+    def stop(self, name):
+        if self.running[name].poll() is None:
+            self.running[name].terminate()
+        return self.running[name].wait(PATIENCE_S)
+
+    def process(self, socket, name):
+        """A process that was let in."""
+        wait_until(f"{socket} stands", lambda: os.path.exists(self.path(socket)), PATIENCE_S)
+        links = Links("connect", self.path(socket))
+        self.links.append(links)
+        links.opened()
+        links.send({"hello": {"version": VERSION, "role": "ROLE_SHIM", "name": name, "pid": 10, "program": "ib_write_bw"}})
+        assert links.frame("hello_answer")["outcome"] == "OUTCOME_DONE"
+        return links
+
+    def ask(self, *options):
+        said = subprocess.run([TETHER, "--api", self.path("api.sock"), "agents", *options], capture_output=True, text=True,
+                              timeout=PATIENCE_S)
+        return said.stdout if said.returncode == 0 else ""
+
+    def rows(self):
+        """{agent: (role, VMs, processes, "ms", "away" or "silent")}"""
+        return {row[0]: (row[1], int(row[3]), int(row[4]), row[-1])
+                for row in (line.split() for line in self.ask().splitlines()[1:])}
+
+    def wait_rows(self, what, wanted):
+        wait_until(what, lambda: self.rows() == wanted, PATIENCE_S)
+
+
+ALL = {"hyp2": ("host", 0, 0, "ms"), "rack1": ("relay", 0, 0, "ms"), "rack1/hyp1": ("host", 2, 0, "ms"),
+       "rack1/vm1": ("guest", 1, 0, "ms")}
+
+
+def each_agent_of_the_tree_answers_for_itself():
+    with Tree() as tree:
+        tree.wait_rows("all are there", ALL)
+        tree.process("vm1.sock", "agent/10.1")
+        tree.process("vm1.sock", "agent/11.1")
+        tree.process("hyp1/vm2.sock", "vm2/10.1")
+        tree.wait_rows("processes are with the agent that they have connected to",
+                       {**ALL, "rack1/hyp1": ("host", 2, 1, "ms"), "rack1/vm1": ("guest", 1, 2, "ms")})
+        agents = {agent["name"]: agent for agent in json.loads(tree.ask("--json"))["agents"]}
+        assert {name: agent["agents"] for name, agent in agents.items()} == {"rack1": 1, "hyp1": 1, "hyp2": 0, "vm1": 0}, agents
+        assert agents["vm1"]["behind"] == agents["hyp1"]["behind"] == "rack1" and "behind" not in agents["hyp2"], agents
+        assert all(agent["counters"]["unasked_reports"] == 0 for agent in agents.values()), agents
+        assert Metrics("unix:" + tree.path("rack1.metrics")).values()["tether_agent_agents"] == 1
+
+
+def who_is_behind_one_that_is_away_is_away_too():
+    with Tree() as tree:
+        tree.wait_rows("all are there", ALL)
+        tree.stop("rack1")
+        away = {name: (*row[:3], "away") if name.startswith("rack1") else row for name, row in ALL.items()}
+        tree.wait_rows("those behind it are away", away)
+        tree.start("rack1")
+        tree.wait_rows("all are back", ALL)
+
+
+def one_that_is_stopped_is_not_waited_for():
+    with Tree() as tree:
+        tree.wait_rows("all are there", ALL)
+        # The link of one that is stopped ends by its heartbeat before the question does.
+        tree.running["hyp2"].send_signal(subprocess.signal.SIGSTOP)
+        tree.wait_rows("it is away", {**ALL, "hyp2": ("host", 0, 0, "away")})
+        tree.running["hyp2"].send_signal(subprocess.signal.SIGCONT)
+        tree.wait_rows("it is back", ALL)
+
+
+def each_line_of_a_migration_names_it_and_its_epoch():
+    with Tree() as tree:
+        tree.wait_rows("all are there", ALL)
+        said = subprocess.run([TETHER, "--api", tree.path("api.sock"), "migrate", "vm2", "hyp2"], capture_output=True, text=True,
+                              timeout=PATIENCE_S)
+        assert said.returncode == 1, said
+        for name in ("rack1", "hyp1", "hyp2"):
+            with open(tree.path(f"{name}.log")) as log:
+                steps = [line for line in log if re.search(r"[A-Z]+\.[0-9]+ |order ", line)]
+            assert all(re.search(r": migration [0-9]+ epoch [1-9][0-9]*: ", line) for line in steps), steps
+
+
+TESTS = [
+    each_agent_of_the_tree_answers_for_itself,
+    who_is_behind_one_that_is_away_is_away_too,
+    one_that_is_stopped_is_not_waited_for,
+    each_line_of_a_migration_names_it_and_its_epoch,
+]
+
+if __name__ == "__main__":
+    sys.exit(run_tests(TESTS))
