@@ -158,8 +158,8 @@ static void socket_that_is_closed_has_failed(void **state)
 /* Every byte of it is stuffed, so that a write may end between the two halves of one. */
 static void full_port_takes_all_in_the_end(void **state)
 {
-	enum { COUNT = 300000 };
-	CLEANUP_FREE uint8_t *bytes = malloc(COUNT), *got = malloc(COUNT);
+	enum { COUNT = 300000, PIECE = 777 }; /* odd, so that pairs are cut in reading as well */
+	CLEANUP_FREE uint8_t *bytes = malloc(COUNT), *got = malloc(COUNT + PIECE);
 	size_t sent = 0, received = 0;
 	struct channel guest, host;
 	int least = 1;
@@ -175,8 +175,7 @@ static void full_port_takes_all_in_the_end(void **state)
 		if (sent < COUNT)
 			assert_true(count > 0 || count == -EAGAIN);
 		sent += sent < COUNT && count > 0 ? (size_t)count : 0;
-		/* An odd number, so that pairs are cut in reading as well. */
-		count = host.ops->receive(&host, got + received, 777);
+		count = host.ops->receive(&host, got + received, PIECE);
 		assert_true(count > 0 || count == -EAGAIN);
 		received += count > 0 ? (size_t)count : 0;
 	}
