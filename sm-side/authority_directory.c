@@ -233,7 +233,7 @@ static int ca_fill(struct authority_directory *directory, const struct validity 
 int authority_directory_make(const char *path, const struct validity *validity,
         struct authority_directory **made, char error[static AUTHORITY_ERROR_BYTES])
 {
-	struct authority_directory *directory;
+	struct authority_directory *directory = NULL;
 	int err;
 
 	if (mkdir(path, 0755) && errno != EEXIST) {
@@ -242,7 +242,7 @@ int authority_directory_make(const char *path, const struct validity *validity,
 		return err;
 	}
 	err = directory_lock(path, &directory, error);
-	if (err)
+	if (!directory)
 		return err;
 	err = ca_fill(directory, validity, error);
 	if (err) {
@@ -256,10 +256,10 @@ int authority_directory_make(const char *path, const struct validity *validity,
 int authority_directory_open(const char *path, struct authority_directory **opened,
         char error[static AUTHORITY_ERROR_BYTES])
 {
-	struct authority_directory *directory;
+	struct authority_directory *directory = NULL;
 	int err = directory_lock(path, &directory, error);
 
-	if (err)
+	if (!directory)
 		return err;
 	err = own_read(directory, error);
 	if (!err)

@@ -243,11 +243,44 @@ static void a_session_is_resumed_each_time(void **state)
 	reload(&scene.accepting);
 	tls_reconnect(&scene);
 	counted(&scene, 2, 5);
-	reload(&scene.connecting);
+	reload(&scene.connecting); /* what can be resumed is still to be read */
 	tls_reconnect(&scene);
 	counted(&scene, 3, 5);
+	tls_hear(&scene);
+	reload(&scene.connecting); /* it has been read */
 	tls_reconnect(&scene);
-	counted(&scene, 3, 6);
+	counted(&scene, 4, 5);
+	tls_reconnect(&scene);
+	counted(&scene, 4, 6);
+	holder_clear(&smd);
+	holder_clear(&host);
+	tls_scene_clear(&scene);
+}
+
+/* Its certificate was looked at when the session began, and was good then. */
+static void a_session_is_not_resumed_with_what_has_expired(void **state)
+{
+	struct holder smd, host;
+	struct tls_scene scene;
+
+	tls_scene_make(&scene);
+	holder_make(&scene.place, &smd, "sm/smd");
+	holder_make_dated(&scene.place, &host, "host/hyp1", -HOUR_S, 5);
+	tls_end_becomes(&scene.accepting, &smd);
+	tls_end_becomes(&scene.connecting, &host);
+	tls_connect(&scene);
+	tls_run(&scene, &scene.accepting.opened, 1);
+	tls_reconnect(&scene);
+	counted(&scene, 1, 1);
+	while (X509_cmp_current_time(X509_get0_notAfter(host.certificate)) >= 0)
+		usleep(10000);
+	tls_hear(&scene);
+	connection_drop(scene.connecting.connection, "to come again");
+	do /* the end of the link before may come first */
+		tls_run(&scene, &scene.accepting.closed, scene.accepting.closed + 1);
+	while (!strcmp(scene.accepting.text, "end of stream"));
+	assert_string_equal(scene.accepting.text, "its certificate has expired (host/hyp1)");
+	assert_int_equal(scene.accepting.opened, 2);
 	holder_clear(&smd);
 	holder_clear(&host);
 	tls_scene_clear(&scene);
@@ -333,6 +366,7 @@ int main(void)
 	        cmocka_unit_test(an_older_tls_is_refused),
 	        cmocka_unit_test(silence_ends_at_the_deadline),
 	        cmocka_unit_test(a_session_is_resumed_each_time),
+	        cmocka_unit_test(a_session_is_not_resumed_with_what_has_expired),
 	        cmocka_unit_test(who_is_revoked_loses_its_link_at_the_reload),
 	        cmocka_unit_test(what_cannot_be_read_changes_nothing),
 	        cmocka_unit_test(an_address_of_tls_has_a_number_and_a_port),

@@ -185,13 +185,20 @@ void tls_say(struct tls_end *end, size_t size)
 	assert_int_equal(connection_send(end->connection, &frame), 0);
 }
 
+void tls_hear(struct tls_scene *scene)
+{
+	unsigned heard = scene->connecting.frames;
+
+	tls_say(&scene->accepting, 1);
+	tls_run(scene, &scene->connecting.frames, heard + 1);
+}
+
 void tls_reconnect(struct tls_scene *scene)
 {
-	unsigned opened = scene->accepting.opened, said = scene->connecting.frames;
+	unsigned opened = scene->accepting.opened;
 
-	/* What is resumed came with what was read. */
-	tls_say(&scene->accepting, 1);
-	tls_run(scene, &scene->connecting.frames, said + 1);
+	/* What is resumed comes with what is read. */
+	tls_hear(scene);
 	connection_drop(scene->connecting.connection, "to come again");
 	tls_run(scene, &scene->accepting.opened, opened + 1);
 }

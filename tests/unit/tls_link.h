@@ -43,6 +43,8 @@ int tls_connect_bare(struct tls_scene *scene);
 void tls_run(struct tls_scene *scene, const unsigned *count, unsigned wanted);
 /* A frame of about @size bytes. */
 void tls_say(struct tls_end *end, size_t size);
+/* The connecting end reads something. */
+void tls_hear(struct tls_scene *scene);
 /* End the accepted link, as the connecting end sees it, and let it come again. */
 void tls_reconnect(struct tls_scene *scene);
 
