@@ -16,6 +16,7 @@
 #include "notifier/relay.h"
 
 struct event_base;
+struct metrics_text;
 struct metrics_server;
 
 /* What the role does. As in struct relay_outputs where it has the same name. */
@@ -36,6 +37,8 @@ struct agent_role {
 	/* What the parent says of notices, and that its link has ended. NULL: not wanted. */
 	void (*pull)(void *owner, const Tether__Pull *pull);
 	void (*parent_lost)(void *owner);
+	/* What Prometheus is to be told of the role beside its relay. NULL: nothing. */
+	void (*metrics)(void *owner, struct metrics_text *metrics);
 };
 
 struct agent_relay {

@@ -11,6 +11,7 @@
 #include "notifier/base/log.h"
 #include "notifier/base/monotonic.h"
 #include "notifier/base/name.h"
+#include "notifier/notice_metrics.h"
 
 enum { INVENTORY_AGAIN_MS = 1000, GUEST_AGAIN_MS = 200 };
 
@@ -53,6 +54,14 @@ static void pull(void *owner, const Tether__Pull *pull)
 	host_signal_told(role->signal, pull);
 }
 
+static void metrics(void *owner, struct metrics_text *metrics)
+{
+	struct host_role *role = owner;
+
+	if (role->signal)
+		notice_metrics_tell(host_signal_counts(role->signal), metrics);
+}
+
 static void parent_lost(void *owner)
 {
 	struct host_role *role = owner;
@@ -68,6 +77,7 @@ static const struct agent_role agent_role = {
         .hello = hello,
         .pull = pull,
         .parent_lost = parent_lost,
+        .metrics = metrics,
 };
 
 static void signal_send(void *owner, const Tether__Frame *frame)

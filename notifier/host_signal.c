@@ -12,11 +12,15 @@
 #include "notifier/mad_port.h"
 #include "notifier/subscription.h"
 
+enum { SAY_AGAIN_MS = 1000 };
+
 struct host_signal {
 	struct mad_port *port;
 	struct notice_watch watch;
 	struct subscription subscription;
 	struct event *due;
+	uint64_t forged_said; /* of the count, in the log */
+	uint64_t say_again_ms;
 	const struct host_signal_callbacks *callbacks;
 	void *owner;
 };
@@ -31,17 +35,39 @@ static void pull_send(struct host_signal *signal, uint32_t request, uint64_t seq
 	pull.sequence = sequence;
 	frame.body_case = TETHER__FRAME__BODY_PULL;
 	frame.pull = &pull;
+	log_debug("mad", "the root is asked, %" PRIu64 " has been heard of", sequence);
 	signal->callbacks->send(signal->owner, &frame);
+}
+
+static uint64_t sooner(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* Whoever forges does not fill the disk. */
+static uint64_t forged_next(const struct host_signal *signal)
+{
+	return signal->watch.counts.forged == signal->forged_said ? UINT64_MAX
+	                                                          : signal->say_again_ms;
+}
+
+static void forged_log(struct host_signal *signal, uint64_t now)
+{
+	if (forged_next(signal) > now)
+		return;
+	signal->forged_said = signal->watch.counts.forged;
+	signal->say_again_ms = now + SAY_AGAIN_MS;
+	log_warn("mad", "notices are forged: %" PRIu64 " so far", signal->forged_said);
 }
 
 static void due_arm(struct host_signal *signal, uint64_t now)
 {
-	uint64_t next = notice_watch_next(&signal->watch);
-	uint64_t other = subscription_next(&signal->subscription), ms;
+	uint64_t next =
+	        sooner(forged_next(signal), sooner(notice_watch_next(&signal->watch),
+	                                            subscription_next(&signal->subscription)));
+	uint64_t ms;
 	struct timeval pause;
 
-	if (other < next)
-		next = other;
 	ms = next > now ? next - now : 0;
 	pause = (struct timeval){(time_t)(ms / 1000), (suseconds_t)(ms % 1000 * 1000)};
 	if (next == UINT64_MAX)
@@ -61,6 +87,7 @@ static void go_on(struct host_signal *signal)
 	if (subscription_asks(&signal->subscription, now))
 		mad_port_subscribe(
 		        signal->port, signal->subscription.lid, signal->subscription.sm_lid);
+	forged_log(signal, now);
 	due_arm(signal, now);
 }
 
@@ -129,15 +156,10 @@ uint16_t host_signal_lid(const struct host_signal *signal)
 
 void host_signal_told(struct host_signal *signal, const Tether__Pull *pull)
 {
-	unsigned forged;
-
 	if (!signal)
 		return;
-	forged = notice_watch_told(
+	notice_watch_told(
 	        &signal->watch, pull->signal, pull->sequence, pull->request, monotonic_ms());
-	if (forged)
-		log_warn("mad", "%u notices were forged, %" PRIu64 " so far", forged,
-		        signal->watch.counts.forged);
 	if (pull->subscribe)
 		subscription_doubt(&signal->subscription);
 	go_on(signal);
@@ -151,9 +173,9 @@ void host_signal_root_lost(struct host_signal *signal)
 	go_on(signal);
 }
 
-struct notice_counts host_signal_counts(const struct host_signal *signal)
+const struct notice_counts *host_signal_counts(const struct host_signal *signal)
 {
-	return signal ? signal->watch.counts : (struct notice_counts){0};
+	return &signal->watch.counts;
 }
 
 struct host_signal *host_signal_create(struct event_base *base, const char *port,

@@ -36,6 +36,7 @@ uint16_t host_signal_lid(const struct host_signal *signal);
 void host_signal_told(struct host_signal *signal, const Tether__Pull *pull);
 void host_signal_root_lost(struct host_signal *signal);
 
-struct notice_counts host_signal_counts(const struct host_signal *signal);
+/* The signal's. */
+const struct notice_counts *host_signal_counts(const struct host_signal *signal);
 
 #endif

@@ -22,15 +22,8 @@ enum {
 };
 
 struct notice_counts {
-	uint64_t heard;     /* all that are ours */
-	uint64_t news;      /* of a number that the root had not said yet */
-	uint64_t gaps;      /* ... and behind one that had not come */
-	uint64_t repeated;  /* doubled, or behind the root's own word */
-	uint64_t strange;   /* of another start of tether-smd, for another LID, or without a root */
-	uint64_t forged;    /* of a number that was never given */
-	uint64_t malformed; /* by the owner: none of ours, or not as ours are */
-	uint64_t hints;     /* by the root itself */
-	uint64_t pulls;
+#define COUNT(name, meaning) uint64_t name;
+#include "notifier/notice_counts.def"
 };
 
 /* A number that only notices have said so far. */

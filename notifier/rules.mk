@@ -31,7 +31,7 @@ LINK_LIBS := -levent_core -lprotobuf-c -lssl -lcrypto $(SETTINGS_LIBS)
 
 $(call unit_test,base_die_point,notifier/base/die_point.c,)
 $(call unit_test,base_service,$(SERVICE_SOURCES),)
-$(call unit_test,notifier_metrics,notifier/metrics_text.c notifier/agent_metrics.c $(SETTINGS_SOURCES) $(WIRE_SOURCES),\
+$(call unit_test,notifier_metrics,notifier/metrics_text.c notifier/notice_metrics.c notifier/agent_metrics.c $(SETTINGS_SOURCES) $(WIRE_SOURCES),\
 	-lprotobuf-c $(SETTINGS_LIBS))
 $(call unit_test,base_name,$(NAME_SOURCES),)
 $(call unit_test,notifier_notice,notifier/wire/notice.c,)
@@ -57,7 +57,7 @@ AGENT_SOURCES := notifier/agent_main.c notifier/agent_settings.c notifier/agent_
 	notifier/host_inventory.c notifier/guest_role.c notifier/guest_links.c notifier/guest_channel.c notifier/vm_links.c \
 	notifier/acceptor.c notifier/epoch_file.c notifier/driver.c notifier/driver_exec.c \
 	notifier/driver_keeper.c $(NAME_SOURCES)
-NOTICE_SOURCES := notifier/host_signal.c notifier/notice_watch.c notifier/subscription.c notifier/mad_port.c notifier/wire/notice.c
+NOTICE_SOURCES := notifier/host_signal.c notifier/notice_metrics.c notifier/notice_watch.c notifier/subscription.c notifier/mad_port.c notifier/wire/notice.c
 $(call program,tether-agent,$(AGENT_SOURCES) $(NOTICE_SOURCES) $(RELAY_SOURCES) $(LINK_SOURCES) $(BASE_SOURCES) $(SETTINGS_SOURCES) \
 	$(METRICS_SOURCES) $(SERVICE_SOURCES),$(LINK_LIBS) $(SETTINGS_LIBS) -levent_extra -ljson-c -libumad)
 

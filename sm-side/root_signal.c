@@ -19,8 +19,11 @@ struct hearer {
 	uint32_t child;
 	uint16_t lid;
 	struct outbox_host *outbox;
+	uint64_t say_again_ms;
 	char name[];
 };
+
+enum { SAY_AGAIN_MS = 1000 };
 
 struct root_signal {
 	uint64_t number;
@@ -216,11 +219,20 @@ void root_signal_sent(struct root_signal *signal, uint32_t child, const Tether__
 		pull_send(signal, hearer, 0, false);
 }
 
-static void pull_answer(
-        struct root_signal *signal, const struct hearer *hearer, const Tether__Pull *pull)
+/* Whoever claims it again and again does not fill the disk. */
+static bool may_say(struct hearer *hearer, uint64_t now)
+{
+	if (now < hearer->say_again_ms)
+		return false;
+	hearer->say_again_ms = now + SAY_AGAIN_MS;
+	return true;
+}
+
+static void pull_answer(struct root_signal *signal, struct hearer *hearer, const Tether__Pull *pull)
 {
 	/* Nobody here has said so: somebody else sends notices. */
-	if (pull->signal == signal->number && pull->sequence > outbox_sequence(hearer->outbox))
+	if (pull->signal == signal->number && pull->sequence > outbox_sequence(hearer->outbox) &&
+	        may_say(hearer, monotonic_ms()))
 		log_warn("root",
 		        "host %s was told of number %" PRIu64 ", and %" PRIu64
 		        " are given: forged notices",
@@ -231,7 +243,7 @@ static void pull_answer(
 
 bool root_signal_frame(struct root_signal *signal, uint32_t child, const Tether__Frame *frame)
 {
-	const struct hearer *hearer = hearer_of(signal, child);
+	struct hearer *hearer = hearer_of(signal, child);
 
 	if (!hearer || frame->body_case != TETHER__FRAME__BODY_PULL)
 		return false;

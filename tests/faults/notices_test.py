@@ -134,9 +134,10 @@ def forged_notices_cost_a_question_in_a_while_and_are_counted(lab):
     with NoticeWorker(lab.system.fabric.place(FORGER)) as forger:
         began = time.monotonic()
         forger.forge(deceived_lid, signal, list(range(1000000, 1000000 + FORGED)))
-        wait_until("all of them counted", lambda: lab.found(agent, r"were forged, (\d+) so far")[-1:] == [str(FORGED)], START_S,
+        wait_until("all of them counted", lambda: lab.found(agent, r"are forged: (\d+) so far")[-1:] == [str(FORGED)], START_S,
                    lab.system.logs())
-    pulls = len(lab.found("smd", rf"host {DECEIVED} was told of number \d+, and \d+ are given"))
+        pulls = len(lab.found(agent, r"the root is asked, 10000\d\d has been heard of"))
+    assert lab.found("smd", rf"host {DECEIVED} was told of number \d+, and \d+ are given: forged notices")
     most = 2 + (time.monotonic() - began) / PAUSE_S
     print(f"# {FORGED} forged notices: {pulls} questions", flush=True)
     assert 1 <= pulls <= most, (pulls, most)

@@ -12,6 +12,7 @@
 #include "notifier/agent_metrics.h"
 #include "notifier/metrics_address.h"
 #include "notifier/metrics_text.h"
+#include "notifier/notice_metrics.h"
 
 static void families_are_written_as_the_format_wants_them(void **state)
 {
@@ -109,9 +110,24 @@ static void nobody_else_than_this_machine_may_ask(void **state)
 	free(taken);
 }
 
+static void notices_are_told_by_what_they_were(void **state)
+{
+	struct notice_counts counts = {.heard = 9, .news = 4, .forged = 3};
+	struct metrics_text m = {0};
+
+	notice_metrics_tell(&counts, &m);
+	assert_int_equal(metrics_end(&m), 0);
+	assert_non_null(strstr(m.text, "# TYPE tether_agent_notices_total counter\n"
+	                               "tether_agent_notices_total{kind=\"heard\"} 9\n"
+	                               "tether_agent_notices_total{kind=\"news\"} 4\n"));
+	assert_non_null(strstr(m.text, "tether_agent_notices_total{kind=\"forged\"} 3\n"));
+	metrics_clear(&m);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(notices_are_told_by_what_they_were),
 	        cmocka_unit_test(families_are_written_as_the_format_wants_them),
 	        cmocka_unit_test(text_grows_as_it_has_to),
 	        cmocka_unit_test(agent_tells_each_family_once),
