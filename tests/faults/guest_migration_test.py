@@ -14,8 +14,12 @@ from lab.system import PATIENT, CommandFailed, System  # noqa: E402
 from lab.tap import FULL, Tap  # noqa: E402
 from lab.workload import RcVerify  # noqa: E402
 
-MIGRATIONS = 50 if FULL else 8
+MIGRATIONS = 50 if FULL else 6
 WORK = ["-q", "16" if FULL else "8", "--ack-timeout", "18", "--late-every", "1000", "--late-ms", "400", "--atomics", "client"]
+LABS = {
+    "over virtio-serial ports": {"guests": "virtio"},
+    "at the lower end of a deep tree": {"guests": True, "tree": {host: "rack" for host in ("hyp1", "hyp2", "hyp3")}},
+}
 HARMLESS = ("refused", "aborted", "failed-at-source")
 FAULTS = ({}, {"drop.ack": 0.5, "hold": "1:300000"}, {"drop.ack": 1})
 
@@ -60,10 +64,12 @@ def nobody_is_connected_but_guests(lab):
 
 def main():
     tap = Tap()
-    with System(copy_ms=5, settings={**PATIENT, "stop_ms": 3000}, guests=True) as lab:
-        lab.start()
-        tap.run(f"everything_arrives_once_through_{MIGRATIONS}_migrations_of_vms_with_agents", everything_arrives_once, lab)
-        tap.run("processes_are_behind_their_guests", nobody_is_connected_but_guests, lab)
+    for what, named in LABS.items():
+        with System(copy_ms=5, settings={**PATIENT, "stop_ms": 3000}, **named) as lab:
+            lab.start()
+            tap.run(f"everything_arrives_once_through_{MIGRATIONS}_migrations_of_vms_with_agents: {what}",
+                    everything_arrives_once, lab)
+            tap.run(f"processes_are_behind_their_guests: {what}", nobody_is_connected_but_guests, lab)
     tap.exit()
 
 

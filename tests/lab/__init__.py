@@ -3,6 +3,7 @@
 
     deadline.py   waiting for something, with a limit and the logs when it passes
     process.py    one child process with its log; Children takes them all down
+    port.py       a virtio-serial port, as QEMU has it
     ports.py      TCP ports for programs that meet over them
     checker.py    sanitizer or valgrind, and what it reported
     system.py     fabric, OpenSM with the plugin, tether-smd, agents, VMs

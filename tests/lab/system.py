@@ -19,6 +19,7 @@ from lab.build import TOP, Build
 from lab.checker import Checker
 from lab.deadline import Late, tails, wait_until
 from lab.ports import free_port
+from lab.port import Port
 from lab.process import Children
 from lab.workload import last_json
 from simfabric.lab import Fabric
@@ -70,7 +71,7 @@ class System:
     """@vms: which VM sits in which slot at the start. @settings: rows for smd.conf and every agent.conf, so also
     deadlines; PATIENT ones if not given. @copy_ms: how long the simulated copy of a VM's memory takes. @partitions: the
     text of OpenSM's partitions.conf, made from {VM: its port GUID}. @dynamic: all hypervisors have dynamic LIDs. @guests: an
-    agent in each VM, behind which its processes are. @tree: {agent: the agent between that is its parent}, both hypervisors
+    agent in each VM, behind which its processes are; "virtio": reached over virtio-serial ports. @tree: {agent: the agent between that is its parent}, both hypervisors
     and agents between; whoever is not in it has tether-smd. @tls: tether-smd and all these agents meet over it. @signal: "mad", agents are on their
     hypervisors and hear notices."""
 
@@ -88,6 +89,7 @@ class System:
         self.partitions = partitions
         self.dynamic = dynamic
         self.has_guests = guests
+        self.vm_ports = []
         self.tree = tree or {}
         self.tls = Tls(self) if tls else None
         self.vm_guids = {}
@@ -129,6 +131,9 @@ class System:
         report("OpenSM with libosmtether.so, LFTs written")
         for name in self.between:
             self.start_between(name)
+        if self.has_guests == "virtio":
+            self.vm_ports = [Port(self.path("ports", vm), [self.path("ports", f"{host}.{vm}") for host in self.hosts])
+                             for vm in self.vms]
         for host in self.hosts:
             self.start_agent(host)
         self.wait_connected(self.hosts)
@@ -140,7 +145,7 @@ class System:
                        [self.guests[vm]])
 
     def start_fabric(self):
-        for name in ("vms", "hosts"):
+        for name in ("vms", "hosts", "ports"):
             os.mkdir(self.path(name))
         self.fabric.create(self.net_file())
         for vm, slot in self.vms.items():
@@ -235,7 +240,7 @@ class System:
             "state_dir": home,
             "socket_dir": home,
             "log": self.path(f"agent-{host}.log"),
-            **({"guest_channel": "unix"} if self.has_guests else {}),
+            **({"guest_channel": "unix"} if self.has_guests is True else {}),
             **({"mad_port": host} if self.signal == "mad" else {}),
             **self.settings})
         self.agents[host] = self.children.start(
@@ -252,7 +257,7 @@ class System:
         conf = self.path("guests", vm, "agent.conf")
         write(conf, {
             "role": "guest",
-            "root": f"unix:{self.path('vms', vm + '.guest')}",
+            "root": f"virtio:{self.path('ports', vm)}" if self.vm_ports else f"unix:{self.path('vms', vm + '.guest')}",
             "listen": f"unix:{self.guest_socket(vm)}",
             "log": self.path(f"guest-{vm}.log"),
             **self.settings})
@@ -288,6 +293,8 @@ class System:
 
     def take_down(self):
         self.children.take_down()
+        for port in self.vm_ports:
+            port.close()
         self.fabric.take_down()
         if os.environ.get("TETHER_KEEP"):
             print(f"# kept: {self.directory}", flush=True)
@@ -301,6 +308,8 @@ class System:
         env = dict(os.environ, SIMFABRIC=self.fabric.path, SIMFABRIC_CLI=self.build.program("simfabric"),
                    TETHER_VM_SOCKETS=self.path("vms"), SIMFABRIC_COPY_MS=str(self.copy_ms),
                    **self.checker.environment())
+        if self.vm_ports:
+            env["TETHER_VM_PORTS"] = self.path("ports")
         if vm:
             env["SIMFABRIC_VM"] = vm
             env["TETHER_AGENT"] = f"unix:{self.guest_socket(vm) if self.has_guests else self.path('vms', vm + '.sock')}"

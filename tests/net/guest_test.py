@@ -1,20 +1,16 @@
 #!/usr/bin/env python3
 """The agent in a VM, between an agent of a physical server and processes that the test plays: over a unix socket, a
-virtio-serial port that the test plays QEMU for, and vsock (fake_vsock.c). It moves, and either agent is started again."""
+virtio-serial port that the test plays QEMU for (lab/port.py), and vsock (fake_vsock.c). It moves, and either agent is started again."""
 import contextlib
 import json
 import os
-import pty
-import select
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-import tty
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from agent_harness import AGENT, BUILD, INVENTORY, PATIENCE_S, VERSION, WRAP, Agent, Links, answered, run_tests  # noqa: E402
@@ -22,6 +18,7 @@ from agent_harness import AGENT, BUILD, INVENTORY, PATIENCE_S, VERSION, WRAP, Ag
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 from lab.build import Build  # noqa: E402
 from lab.deadline import wait_until  # noqa: E402
+from lab.port import Port  # noqa: E402
 
 VSOCK_PORT = 4711
 
@@ -98,77 +95,6 @@ class Guest:
         return links
 
 
-class Port:
-    """A virtio-serial port as QEMU has it: in the VM a device that is there for as long as somebody has the other end, on the
-    server a socket that takes one agent after the other. What is under way in it stays."""
-
-    def __init__(self):
-        self.dir = tempfile.mkdtemp(prefix="tether-port.")
-        self.device = os.path.join(self.dir, "device")
-        self.path = os.path.join(self.dir, "chardev")
-        self.listener = socket.socket(socket.AF_UNIX)
-        self.listener.bind(self.path)
-        self.listener.listen()
-        self.wake, self.ended = socket.socketpair()
-        self.host = None
-        self.master = -1
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        self.wake.close()
-
-    def _open(self):
-        self.master, self.slave = pty.openpty()
-        tty.setraw(self.slave)
-        os.set_blocking(self.master, False)
-        os.symlink(os.ttyname(self.slave), self.device)
-
-    def _close(self):
-        os.unlink(self.device)
-        os.close(self.slave)
-        os.close(self.master)
-        self.host.close()
-        self.host, self.master = None, -1
-
-    def _pass_on(self):
-        """The slave is kept open here, so that it is no end of the line when the guest's agent is replaced."""
-        ready = select.select([self.host, self.master, self.ended], [], [])[0]
-        if self.ended in ready:
-            return False
-        if self.master in ready:
-            self.host.sendall(os.read(self.master, 4096))
-        if self.host in ready:
-            data = self.host.recv(2048)
-            if not data:
-                raise ConnectionError
-            while data:
-                select.select([], [self.master], [])
-                data = data[os.write(self.master, data):]
-        return True
-
-    def _serve(self):
-        while True:
-            ready = select.select([self.listener, self.ended], [], [])[0]
-            if self.ended in ready:
-                break
-            self.host = self.listener.accept()[0]
-            self._open()
-            goes_on = True
-            try:
-                while goes_on:
-                    goes_on = self._pass_on()
-            except OSError:
-                pass
-            self._close()
-            if not goes_on:
-                break
-        self.listener.close()
-        shutil.rmtree(self.dir)
-
-
 def inventory(**vm):
     return dict(INVENTORY, vms=[dict(INVENTORY["vms"][0], **vm)])
 
@@ -182,11 +108,12 @@ def over_unix(**settings):
 
 @contextlib.contextmanager
 def over_virtio():
-    with Port() as port, Agent(start=False) as agent:
-        agent.write("inventory.json", json.dumps(inventory(guest=f"virtio:{port.path}")))
-        agent.start()
-        with Guest(f"virtio:{port.device}") as guest:
-            yield agent, guest
+    with Agent(start=False) as agent:
+        agent.write("inventory.json", json.dumps(inventory(guest=f"virtio:{agent.path('chardev')}")))
+        with contextlib.closing(Port(agent.path("device"), [agent.path("chardev")])):
+            agent.start()
+            with Guest(f"virtio:{agent.path('device')}") as guest:
+                yield agent, guest
 
 
 def vsock_env(agent, cid):

@@ -48,12 +48,18 @@ def slot(row):
     return {**said, "switch_guid": row["vswitch_guid"], "switch_port": row["vswitch_port"], "dynamic": row["dynamic"]}
 
 
+def channel(host, vm):
+    """To the agent in the VM."""
+    ports = os.environ.get("TETHER_VM_PORTS")
+    return {"guest": f"virtio:{os.path.join(ports, f'{host}.{vm}')}"} if ports else {}
+
+
 def main():
     host, socket_dir = os.environ["TETHER_HOST"], sys.argv[1]
     slots = {row["slot"]: row for row in fabric("slots", "--json") if row["hypervisor"] == host}
     vms = [vm for vm in fabric("vm", "list", "--json") if vm_is_here(vm, slots, socket_dir)]
     print(json.dumps({
-        "vms": [{"name": vm["vm"], "slot": vm["slot"]} for vm in vms],
+        "vms": [{"name": vm["vm"], "slot": vm["slot"], **channel(host, vm["vm"])} for vm in vms],
         "slots": [slot(row) for row in slots.values()],
     }))
 
