@@ -292,13 +292,24 @@ void agent_relay_tell(struct agent_relay *agent)
 	service_ready();
 }
 
+static void age_log(const struct agent_relay *agent)
+{
+	char doubt[256];
+
+	if (credentials_doubt(agent->credentials, time(NULL), doubt, sizeof(doubt)))
+		log_warn(agent->settings->role, "%s", doubt);
+}
+
 static void credentials_read_again(struct agent_relay *agent)
 {
 	char error[256];
 
-	if (credentials_reload(agent->credentials, error, sizeof(error)))
+	if (credentials_reload(agent->credentials, error, sizeof(error))) {
 		log_error(agent->settings->role, "certificates are kept: %s", error);
-	else if (agent->parent)
+		return;
+	}
+	age_log(agent);
+	if (agent->parent)
 		connection_recheck(agent->parent);
 }
 
@@ -320,6 +331,8 @@ static int credentials_make(struct agent_relay *agent)
 
 	if (err)
 		log_error(agent->settings->role, "%s", error);
+	else if (agent->credentials)
+		age_log(agent);
 	return err;
 }
 

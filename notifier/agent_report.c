@@ -36,7 +36,7 @@ static void metrics_tell(void *at, struct metrics_text *metrics)
 	}
 	agent_metrics_tell(&report, agent->parent_is_here, metrics);
 	if (agent->credentials)
-		tls_metrics_tell(credentials_counts(agent->credentials), "tether_agent", metrics);
+		tls_metrics_tell(agent->credentials, "tether_agent", metrics);
 	if (agent->role->metrics)
 		agent->role->metrics(agent->owner, metrics);
 	relay_report_clear(&report);

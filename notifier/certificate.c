@@ -57,3 +57,10 @@ const char *certificate_identity_fault(int err)
 		return "its certificate names a role that is not known, or a name that is none";
 	}
 }
+
+time_t certificate_time(const ASN1_TIME *when)
+{
+	struct tm parts;
+
+	return ASN1_TIME_to_tm(when, &parts) == 1 ? timegm(&parts) : 0;
+}

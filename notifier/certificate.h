@@ -3,6 +3,8 @@
 #ifndef TETHER_CERTIFICATE_H
 #define TETHER_CERTIFICATE_H
 
+#include <time.h>
+
 #include <openssl/x509.h>
 
 #include "notifier/peer_identity.h"
@@ -14,7 +16,10 @@
  */
 int certificate_identity(const X509 *certificate, struct peer_identity *identity);
 
-/* The same in words: "its certificate names no role". */
+/* In seconds since 1970; 0: it cannot be read. */
+time_t certificate_time(const ASN1_TIME *when);
+
+/* Why certificate_identity has failed, in words: "its certificate names no role". */
 const char *certificate_identity_fault(int err);
 
 #endif

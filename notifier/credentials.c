@@ -15,7 +15,9 @@
 
 enum {
 	CERTIFICATES_MOST_BYTES = 16 << 10,
-	SESSION_S = 7 * 24 * 3600, /* the most that RFC 8446 has: links stand for long */
+	DAY_S = 24 * 3600,
+	SESSION_S = 7 * DAY_S, /* the most that RFC 8446 has: links stand for long */
+	SOON_S = 30 * DAY_S,
 };
 
 /* What is read anew, all of it or nothing. */
@@ -23,6 +25,7 @@ struct contexts {
 	SSL_CTX *accepting, *connecting;
 	X509_STORE *store;
 	struct peer_identity identity;
+	time_t own_expires, crl_expires; /* crl 0: there is none */
 };
 
 struct credentials {
@@ -110,12 +113,31 @@ static SSL_CTX *context_make(X509_STORE *store)
 	return context;
 }
 
+/* Of several lists the one that expires first. */
+static time_t crl_expires(X509_STORE *store)
+{
+	const STACK_OF(X509_OBJECT) *objects = X509_STORE_get0_objects(store);
+	time_t first = 0;
+
+	for (int i = 0; i < sk_X509_OBJECT_num(objects); i++) {
+		const X509_CRL *crl = X509_OBJECT_get0_X509_CRL(sk_X509_OBJECT_value(objects, i));
+		const ASN1_TIME *next = crl ? X509_CRL_get0_nextUpdate(crl) : NULL;
+		time_t when = next ? certificate_time(next) : 0;
+
+		if (when && (!first || when < first))
+			first = when;
+	}
+	return first;
+}
+
 static int identity_read(
         const struct credentials_files *files, struct contexts *contexts, char *error, size_t size)
 {
-	int err = certificate_identity(
-	        SSL_CTX_get0_certificate(contexts->accepting), &contexts->identity);
+	const X509 *own = SSL_CTX_get0_certificate(contexts->accepting);
+	int err = certificate_identity(own, &contexts->identity);
 
+	contexts->own_expires = certificate_time(X509_get0_notAfter(own));
+	contexts->crl_expires = crl_expires(contexts->store);
 	if (err)
 		snprintf(
 		        error, size, "%s: %s", files->certificate, certificate_identity_fault(err));
@@ -213,6 +235,30 @@ void credentials_destroy(struct credentials *credentials)
 const struct peer_identity *credentials_identity(const struct credentials *credentials)
 {
 	return &credentials->contexts.identity;
+}
+
+time_t credentials_expire(const struct credentials *credentials)
+{
+	const struct contexts *contexts = &credentials->contexts;
+
+	if (contexts->crl_expires && contexts->crl_expires < contexts->own_expires)
+		return contexts->crl_expires;
+	return contexts->own_expires;
+}
+
+bool credentials_doubt(const struct credentials *credentials, time_t now, char *text, size_t size)
+{
+	const struct contexts *contexts = &credentials->contexts;
+	time_t when = credentials_expire(credentials);
+	bool is_crl = when != contexts->own_expires;
+
+	if (when > now + SOON_S)
+		return false;
+	snprintf(text, size, "%s %s%lld days",
+	        is_crl ? credentials->files->crl : credentials->files->certificate,
+	        when > now ? "expires within " : "has expired, since ",
+	        (long long)(when > now ? (when - now + DAY_S - 1) / DAY_S : (now - when) / DAY_S));
+	return true;
 }
 
 const struct credentials_counts *credentials_counts(const struct credentials *credentials)

@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <time.h>
 #include <sys/queue.h>
 
 #include <openssl/ssl.h>
@@ -31,6 +32,12 @@ void credentials_destroy(struct credentials *credentials);
 
 /* Who this program is. */
 const struct peer_identity *credentials_identity(const struct credentials *credentials);
+
+/* When the first of what others look at expires: the certificate, or, for those who come here, the
+ * list of revoked ones. In seconds since 1970. */
+time_t credentials_expire(const struct credentials *credentials);
+/* That is soon, or was: true, with one sentence in @text. */
+bool credentials_doubt(const struct credentials *credentials, time_t now, char *text, size_t size);
 
 /* What has happened on its links since the start. */
 struct credentials_counts {

@@ -15,10 +15,15 @@ static void kind_put(char *to, size_t size, const char *kind)
 }
 
 void tls_metrics_tell(
-        const struct credentials_counts *counts, const char *prefix, struct metrics_text *metrics)
+        const struct credentials *credentials, const char *prefix, struct metrics_text *metrics)
 {
+	const struct credentials_counts *counts = credentials_counts(credentials);
 	char name[96];
 
+	snprintf(name, sizeof(name), "%s_tls_expires_seconds", prefix);
+	metrics_one(metrics, name, "gauge",
+	        "when the certificate, or the list of revoked ones, expires, since 1970",
+	        (uint64_t)credentials_expire(credentials));
 	snprintf(name, sizeof(name), "%s_tls_handshakes_total", prefix);
 	metrics_family(metrics, name, "counter", "links over TLS that came to stand");
 	metrics_sample(metrics, name, "kind", "full", counts->full);

@@ -8,6 +8,6 @@
 
 /* Families PREFIX_tls_... */
 void tls_metrics_tell(
-        const struct credentials_counts *counts, const char *prefix, struct metrics_text *metrics);
+        const struct credentials *credentials, const char *prefix, struct metrics_text *metrics);
 
 #endif

@@ -115,6 +115,14 @@ static void end_asked(evutil_socket_t signal, short what, void *context)
 	daemon->ending = true;
 }
 
+static void age_log(const struct credentials *credentials)
+{
+	char doubt[256];
+
+	if (credentials_doubt(credentials, time(NULL), doubt, sizeof(doubt)))
+		log_warn("smd", "%s", doubt);
+}
+
 static void credentials_read_again(struct daemon *daemon)
 {
 	char error[256];
@@ -126,6 +134,7 @@ static void credentials_read_again(struct daemon *daemon)
 		return;
 	}
 	log_info("smd", "certificates read again");
+	age_log(daemon->credentials);
 	conductor_credentials_changed(daemon->conductor);
 }
 
@@ -275,6 +284,8 @@ static int credentials_start(struct daemon *daemon)
 
 	if (err)
 		log_error("smd", "%s", error);
+	else if (daemon->credentials)
+		age_log(daemon->credentials);
 	return err;
 }
 

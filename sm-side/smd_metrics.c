@@ -76,7 +76,7 @@ static void tell(void *owner, struct metrics_text *metrics)
 	migrations_tell(conductor, metrics);
 	relay_tell(conductor, metrics);
 	if (of->credentials)
-		tls_metrics_tell(credentials_counts(of->credentials), "tether_smd", metrics);
+		tls_metrics_tell(of->credentials, "tether_smd", metrics);
 }
 
 struct smd_metrics *smd_metrics_create(struct event_base *base, const char *address,

@@ -173,6 +173,14 @@ def checked(text, program, conf, status):
     assert (text or "") in done.stderr, (text, done.stderr)
 
 
+def what_expires_soon_is_said():
+    with Site() as site:
+        site.ca.issue("host/hyp1", "--days", "10")
+        host = site.host("hyp1")
+        host.says("host-hyp1.crt expires within 10 days")
+        assert "expires within" not in site.smd.log()
+
+
 def who_is_revoked_is_cut_off_at_sighup():
     with Site("host/hyp1", "host/hyp2", crl=True) as site:
         site.host("hyp1")
@@ -239,7 +247,7 @@ TESTS = [agents_with_certificates_are_here, an_expired_certificate_is_refused, a
          a_certificate_of_another_ca_is_refused, a_root_of_another_ca_is_refused, a_wrong_host_is_refused, a_wrong_role_is_refused,
          who_shows_no_certificate_is_refused, an_older_tls_is_refused, plain_text_is_refused,
          a_root_of_an_older_tls_is_left, a_root_of_plain_text_is_left, who_connects_and_says_nothing_keeps_nobody_out,
-         a_certificate_of_another_host_is_no_agents, check_config_tries_the_certificates, who_is_revoked_is_cut_off_at_sighup,
+         a_certificate_of_another_host_is_no_agents, check_config_tries_the_certificates, what_expires_soon_is_said, who_is_revoked_is_cut_off_at_sighup,
          an_agent_leaves_a_root_that_is_revoked_at_sighup]
 
 if __name__ == "__main__":

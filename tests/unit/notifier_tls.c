@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "notifier/base/cleanup.h"
+#include "notifier/certificate.h"
 #include "tests/unit/tls_link.h"
 
 enum { MEGABYTE_NEARLY = (1 << 20) - 100 };
@@ -343,6 +344,41 @@ static void what_cannot_be_read_changes_nothing(void **state)
 	tls_scene_clear(&scene);
 }
 
+static void it_is_known_when_the_first_expires(void **state)
+{
+	struct credentials *credentials;
+	struct tls_place place;
+	struct holder smd;
+	char text[256] = "";
+	time_t own, now = time(NULL);
+
+	tls_place_make(&place);
+	holder_make_dated(&place, &smd, "sm/smd", -HOUR_S, 100 * 24 * HOUR_S);
+	own = certificate_time(X509_get0_notAfter(smd.certificate));
+	holder_looks_at_crl(&place, &smd); /* as long as the CA */
+	credentials = credentials_create(&smd.files, text, sizeof(text));
+	assert_non_null(credentials);
+	assert_int_equal(credentials_expire(credentials), own);
+	assert_false(credentials_doubt(credentials, now, text, sizeof(text)));
+	assert_true(credentials_doubt(credentials, own - 10 * HOUR_S, text, sizeof(text)));
+	assert_non_null(strstr(text, ".crt expires within 1 days"));
+	assert_true(credentials_doubt(credentials, own + 50 * HOUR_S, text, sizeof(text)));
+	assert_non_null(strstr(text, ".crt has expired, since 2 days"));
+	credentials_destroy(credentials);
+	holder_clear(&smd);
+	/* A certificate that outlives the CA's list. */
+	holder_make_dated(&place, &smd, "sm/smd", -HOUR_S, 1000L * 24 * HOUR_S);
+	holder_looks_at_crl(&place, &smd);
+	credentials = credentials_create(&smd.files, text, sizeof(text));
+	own = certificate_time(X509_get0_notAfter(place.ca));
+	assert_int_equal(credentials_expire(credentials), own);
+	assert_true(credentials_doubt(credentials, own - 1, text, sizeof(text)));
+	assert_non_null(strstr(text, ".crl expires within"));
+	credentials_destroy(credentials);
+	holder_clear(&smd);
+	tls_place_remove(&place);
+}
+
 static void an_address_of_tls_has_a_number_and_a_port(void **state)
 {
 	static const char *const good[] = {"10.0.0.5:4710", "[::1]:4710", "0.0.0.0:1"};
@@ -369,6 +405,7 @@ int main(void)
 	        cmocka_unit_test(a_session_is_not_resumed_with_what_has_expired),
 	        cmocka_unit_test(who_is_revoked_loses_its_link_at_the_reload),
 	        cmocka_unit_test(what_cannot_be_read_changes_nothing),
+	        cmocka_unit_test(it_is_known_when_the_first_expires),
 	        cmocka_unit_test(an_address_of_tls_has_a_number_and_a_port),
 	};
 
