@@ -37,7 +37,7 @@ static const struct verb {
                 "[--kind K]\n"
                 "           [--node NODE] [--direction request|response|both] [--chance P] "
                 "[--seed N]\n"
-                "           [--count N] [--us N] [--us-per-hop N]\n"
+                "           [--count N] [--us N] [--us-per-hop N] [--per-message]\n"
                 "           K: Report, ReportResp, InformInfo, InformInfoResp; other GMPs by "
                 "class\n"
                 "       simfabric fault list [--json] | fault clear [ROW]",

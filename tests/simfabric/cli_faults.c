@@ -21,7 +21,8 @@ static const struct option options[] = {{"attribute", required_argument, NULL, '
         {"node", required_argument, NULL, 'n'}, {"direction", required_argument, NULL, 'd'},
         {"chance", required_argument, NULL, 'p'}, {"seed", required_argument, NULL, 's'},
         {"count", required_argument, NULL, 'N'}, {"us", required_argument, NULL, 'u'},
-        {"us-per-hop", required_argument, NULL, 'h'}, {"kind", required_argument, NULL, 'k'}, {0}};
+        {"us-per-hop", required_argument, NULL, 'h'}, {"kind", required_argument, NULL, 'k'},
+        {"per-message", no_argument, NULL, 'M'}, {0}};
 
 static bool parse_number(const char *text, uint64_t most, uint64_t *number)
 {
@@ -96,6 +97,9 @@ static bool parse_option(
 		return parse_method(value, &rule->method);
 	case 'd':
 		return parse_direction(value, &rule->directions);
+	case 'M':
+		rule->is_per_message = true;
+		return true;
 	case 'k':
 		return parse_kind(value, rule);
 	case 'p':

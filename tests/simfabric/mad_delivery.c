@@ -73,6 +73,7 @@ static struct mad_fault_case fault_case(
 	        .attribute = mad_get16(mad, MAD_ATTRIBUTE),
 	        .mgmt_class = mad[MAD_CLASS],
 	        .method = mad[MAD_METHOD],
+	        .tid = mad_get64(mad, MAD_TID),
 	};
 }
 

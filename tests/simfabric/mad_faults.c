@@ -63,6 +63,22 @@ static uint32_t draw(uint64_t *state)
 	return (uint32_t)((*state * 0x2545f4914f6cdd1dull) >> 32);
 }
 
+/* In a million. */
+static uint32_t drawn(struct mad_fault *rule, const struct mad_fault_case *packet)
+{
+	uint64_t own = rule->state ^ packet->tid * 0x9e3779b97f4a7c15ull;
+	uint32_t value = 0;
+
+	if (!rule->is_per_message)
+		return (uint64_t)draw(&rule->state) * MAD_FAULT_CERTAIN >> 32;
+	if (!own)
+		own = 1;
+	/* Neighbours are alike in the first. */
+	for (int i = 0; i < 4; i++)
+		value = draw(&own);
+	return (uint64_t)value * MAD_FAULT_CERTAIN >> 32;
+}
+
 static bool is_meant(const struct mad_fault *rule, const struct mad_fault_case *packet)
 {
 	bool is_smp = packet->mgmt_class == CLASS_SUBN_LID || packet->mgmt_class == CLASS_SUBN_DR;
@@ -78,7 +94,7 @@ static bool strikes(struct mad_fault *rule, const struct mad_fault_case *packet)
 {
 	if (!rule->left || !is_meant(rule, packet))
 		return false;
-	if ((uint64_t)draw(&rule->state) * MAD_FAULT_CERTAIN >> 32 >= rule->chance)
+	if (drawn(rule, packet) >= rule->chance)
 		return false;
 	if (rule->left != UINT32_MAX)
 		rule->left--;

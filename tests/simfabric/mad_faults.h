@@ -24,16 +24,18 @@ enum mad_direction { MAD_REQUEST = 1, MAD_RESPONSE = 2 };
 
 struct mad_fault {
 	uint32_t kind;
-	uint32_t directions; /* of enum mad_direction, or-ed */
-	uint32_t node;       /* where it goes to or is answered; NO_INDEX: any */
-	uint16_t attribute;  /* 0: any */
-	uint8_t mgmt_class;  /* 0: all SMPs */
-	uint8_t method;      /* of the request; 0: any */
-	uint32_t chance;     /* in a million */
-	uint32_t left;       /* how many more times; UINT32_MAX: without end */
-	uint64_t state;      /* of the sequence; begins with the seed */
-	uint64_t delay_ns;   /* until arrival: this and */
-	uint64_t per_hop_ns; /* this for each link */
+	uint32_t directions;     /* of enum mad_direction, or-ed */
+	uint32_t node;           /* where it goes to or is answered; NO_INDEX: any */
+	uint16_t attribute;      /* 0: any */
+	uint8_t mgmt_class;      /* 0: all SMPs */
+	uint8_t method;          /* of the request; 0: any */
+	uint32_t chance;         /* in a million */
+	uint32_t is_per_message; /* a MAD that is sent again, by its TID, meets the fate that it met
+	                          */
+	uint32_t left;           /* how many more times; UINT32_MAX: without end */
+	uint64_t state;          /* of the sequence; begins with the seed */
+	uint64_t delay_ns;       /* until arrival: this and */
+	uint64_t per_hop_ns;     /* this for each link */
 	uint64_t hits;
 };
 
@@ -43,6 +45,7 @@ struct mad_fault_case {
 	uint16_t attribute;
 	uint8_t mgmt_class;
 	uint8_t method;
+	uint64_t tid;
 };
 
 /* Returns the rule's row. -ENOSPC. */

@@ -57,6 +57,7 @@ static void send_report(uint8_t number)
 	bool is_answered;
 
 	mad[SA_HEADER_BYTES] = number;
+	mad_set64(mad, MAD_TID, number);
 	assert_int_equal(mad_send(fabric, &packet, &is_answered), 0);
 	assert_false(is_answered);
 }
@@ -125,6 +126,31 @@ static void a_dropped_report_is_lost_once(void **state)
 	assert_int_equal(reports()->delivered, 1);
 }
 
+/* Half of them are lost, whichever those are, and stay so however often they are sent. */
+static void a_lost_message_is_lost_again(void **state)
+{
+	struct mad_fault rule = rule_of(MAD_FAULT_DROP);
+	unsigned lost = 0;
+
+	rule.chance = MAD_FAULT_CERTAIN / 2;
+	rule.left = UINT32_MAX;
+	rule.is_per_message = true;
+	rule.state = 7;
+	mad_fault_add(fabric, &rule);
+	for (unsigned number = 1; number <= 200; number++) {
+		bool is_heard;
+
+		send_report((uint8_t)number);
+		is_heard = heard() >= 0;
+		lost += !is_heard;
+		for (int i = 0; i < 3; i++) {
+			send_report((uint8_t)number);
+			assert_int_equal(heard() >= 0, is_heard);
+		}
+	}
+	assert_in_range(lost, 60, 140);
+}
+
 static void a_late_report_comes_behind_the_next_one(void **state)
 {
 	struct mad_fault rule = rule_of(MAD_FAULT_DELAY);
@@ -177,6 +203,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        on_fabric(a_report_is_heard_by_who_takes_it),
 	        on_fabric(a_dropped_report_is_lost_once),
+	        on_fabric(a_lost_message_is_lost_again),
 	        on_fabric(a_late_report_comes_behind_the_next_one),
 	        on_fabric(a_doubled_report_comes_twice),
 	        on_fabric(a_rule_for_reports_leaves_other_gmps_alone),
