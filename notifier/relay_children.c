@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "notifier/answer_claims.h"
 #include "notifier/base/cleanup.h"
 
 static int child_add(
@@ -251,7 +252,7 @@ static void expected_forget(const struct child *child, struct open_event *open)
 			tally_forget_vm(open->tally, host->said->vms[i]->name);
 }
 
-static void child_answer(
+static void answer_take(
         struct relay *relay, struct child *child, const Tether__Answer *answer, uint64_t now_ms)
 {
 	struct event_key key = answer_key(answer);
@@ -273,6 +274,18 @@ static void child_answer(
 	}
 	expected_forget(child, open);
 	relay_settle(relay, now_ms);
+}
+
+static void child_answer(
+        struct relay *relay, struct child *child, const Tether__Answer *answer, uint64_t now_ms)
+{
+	struct answer_claims claims;
+
+	if (answer_claims_take(&claims, child, answer))
+		return; /* it will be missing */
+	relay->counts.foreign_claims += claims.foreign;
+	answer_take(relay, child, &claims.answer, now_ms);
+	answer_claims_clear(&claims);
 }
 
 int relay_child_frame(

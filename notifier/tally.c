@@ -237,7 +237,8 @@ static int name_below(struct tally *tally, const char *name, enum stand stand)
 	struct participant below = {.hash = hash_of(name), .stand = stand, .is_listed = true};
 	struct participant *participant = find_hashed(tally, name, below.hash);
 
-	if (participant && !is_awaited(participant->stand))
+	/* Who was handed the event is a child, and answers for itself. */
+	if (participant && participant->stand != STAND_EXPECTED)
 		return 0;
 	if (answer_name_add(list, count, name))
 		return -ENOMEM;
