@@ -294,11 +294,12 @@ static int complete(struct agent_settings *settings, const char *path, char *err
 int agent_settings_read(
         struct agent_settings *settings, const char *path, char *error, size_t error_size)
 {
-	struct reading reading = {settings, path};
+	struct reading reading = {.file = path};
 	int err;
 
 	*settings = (struct agent_settings){
 	        .socket_mode = 0660, .log_level = LOG_LEVEL_INFO, .deadlines = deadlines_default};
+	reading.settings = settings;
 	err = settings_read(path, take, &words, &reading, error, error_size);
 	if (!err)
 		err = complete(settings, path, error, error_size);

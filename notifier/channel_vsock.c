@@ -76,7 +76,7 @@ int channel_vsock_listen(uint32_t port, int *fd)
 
 int channel_vsock_accepted(int fd, struct channel *channel, struct channel_vsock_peer *peer)
 {
-	struct sockaddr_vm address;
+	struct sockaddr_vm address = {0};
 	socklen_t length = sizeof(address);
 
 	if (getpeername(fd, (struct sockaddr *)&address, &length))

@@ -91,7 +91,7 @@ static void link_destroy(struct link *link)
 
 static void socket_destroy(struct vm_socket *socket)
 {
-	if (socket->acceptor)
+	if (socket->acceptor && socket->path)
 		unlink(socket->path);
 	acceptor_destroy(socket->acceptor);
 	free(socket->path);

@@ -169,10 +169,8 @@ static void mark_among_the_bytes_is_none(void **state)
 /* Each byte of what a predecessor may have left: a frame, half a mark, half a stuffed byte. */
 static void what_a_predecessor_has_left_is_not_read(void **state)
 {
-	static const char *const left[] = {"\x7d", "\x7e",
-	        "\x7e"
-	        "0123",
-	        "half a frame \x7d\x5e", "\x7d\x7e", "zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz"};
+	static const char *const left[] = {"\x7d", "\x7e", "\1760123", "half a frame \x7d\x5e",
+	        "\x7d\x7e", "zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(left); i++) {
 		CLEANUP_FREE struct port *port = calloc(1, sizeof(*port));
