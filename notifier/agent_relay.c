@@ -108,6 +108,18 @@ static void parent_send(void *at, const Tether__Frame *frame)
 	agent_relay_send(agent, frame);
 }
 
+static void moved(void *at, const Tether__Event *event)
+{
+	struct agent_relay *agent = at;
+	const Tether__Address *now = event->new_address ? event->new_address : event->address;
+
+	log_info(agent->settings->role,
+	        "migration %" PRIu64 " epoch %" PRIu64 ": %s, of interest here, has moved; lid %u",
+	        event->migration, event->epoch, event->vm, now ? now->lid : 0);
+	if (agent->role->moved)
+		agent->role->moved(agent->owner, event);
+}
+
 static int epoch_save(void *at, uint64_t epoch)
 {
 	struct agent_relay *agent = at;
@@ -124,6 +136,7 @@ static const struct relay_outputs outputs = {
         .child_close = child_close,
         .parent_send = parent_send,
         .order = order,
+        .moved = moved,
         .epoch_save = epoch_save,
         .report = agent_report_send,
 };
@@ -132,6 +145,7 @@ static const struct relay_outputs outputs_without_orders = {
         .child_send = child_send,
         .child_close = child_close,
         .parent_send = parent_send,
+        .moved = moved,
         .epoch_save = epoch_save,
         .report = agent_report_send,
 };

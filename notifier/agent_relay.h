@@ -32,6 +32,8 @@ struct agent_role {
 	/* The parent has accepted it, and the relay does not know yet. Not 0: the link is not worth
 	 * keeping. NULL: nothing. */
 	int (*welcomed)(void *owner, const Tether__HelloAnswer *answer);
+	/* NULL: it is logged, and that is all. */
+	void (*moved)(void *owner, const Tether__Event *event);
 	/* Of the link to the parent; @settings are those of links. NULL: the same. */
 	void (*parent_settings)(void *owner, struct connection_settings *settings);
 	/* What the parent says of notices, and that its link has ended. NULL: not wanted. */

@@ -65,7 +65,7 @@ struct child *children_add(struct children *children, const char *vm, uint64_t n
 		child_destroy(child);
 		return NULL;
 	}
-	child->member = ++children->members;
+	child->member = CHILDREN_SELF + ++children->members;
 	child->connected = true;
 	child->since_ms = now_ms;
 	child->next = children->first;

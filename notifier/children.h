@@ -33,7 +33,10 @@ struct child {
 	uint64_t since_ms;     /* link stands without HELLO, or is lost */
 };
 
-enum { CHILDREN_MOST = 1 << 14 };
+enum {
+	CHILDREN_MOST = 1 << 14,
+	CHILDREN_SELF = 1, /* the member that the relay itself is */
+};
 
 struct children {
 	struct child *first;

@@ -50,6 +50,10 @@ void registration_take(struct registration *registration, uint32_t member, unsig
 int registration_hello(struct registration *registration, uint32_t member, unsigned weight,
         Tether__Address *const *addresses, size_t count);
 
+/* @member is the relay itself: nobody waits for an answer, and no barrier holds it. -ENOMEM */
+int registration_own(struct registration *registration, uint32_t member,
+        const struct address *address, bool drop);
+
 /* What is announced under @address, a queue pair with its context; NULL: nothing. Until the next
  * call. */
 const struct address *registration_announced(

@@ -117,6 +117,21 @@ int registration_hello(struct registration *r, uint32_t member, unsigned weight,
 	return err;
 }
 
+int registration_own(
+        struct registration *r, uint32_t member, const struct address *address, bool drop)
+{
+	int err;
+
+	if (drop) {
+		registration_let_go(r, member, address);
+		return 0;
+	}
+	err = interest_add(r->held, member, address);
+	if (err > 0 && !registration_knows_above(r, address))
+		request_make(r, 0, address, false);
+	return err < 0 ? err : 0;
+}
+
 void registration_member_gone(struct registration *r, uint32_t member)
 {
 	struct address_list held;

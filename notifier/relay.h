@@ -68,6 +68,9 @@ struct relay_outputs {
 	/* Carry out event->order and call relay_order_done. NULL: orders for this relay are
 	 * refused. */
 	void (*order)(void *owner, const Tether__Event *event);
+	/* A VM has moved, in whose address somebody here has interest: once for each epoch. NULL:
+	 * not wanted. */
+	void (*moved)(void *owner, const Tether__Event *event);
 	/* A higher epoch than ever before; store it for good. Not 0: the event is refused. NULL:
 	 * not wanted. */
 	int (*epoch_save)(void *owner, uint64_t epoch);
@@ -143,6 +146,10 @@ void relay_let_go(struct relay *relay, uint64_t migration);
 /* The root's own event, and a copy of it is kept. The answer comes through parent_send, maybe
  * before this returns. -ENOMEM. */
 int relay_event(struct relay *relay, const Tether__Event *event, uint64_t now_ms);
+
+/* This relay's owner itself wants to hear of @address, or no more: it makes no connection, so no
+ * barrier holds it. -ENOMEM */
+int relay_own_interest(struct relay *relay, const struct address *address, bool drop);
 
 /* To @host alone, wherever in the tree it is, and no answer is expected: what it missed while it
  * was away. -ENOTCONN */

@@ -182,18 +182,20 @@ int relay_event_take(struct relay *relay, Tether__Event *event, uint64_t now_ms)
 			relay_answer_up(relay, answer);
 		return 0;
 	}
-	if (event_is_refused(relay, event)) {
+	if (event_is_refused(relay, event) || relay_moved_is_known(relay, event)) {
 		tether__event__free_unpacked(event, NULL);
 		return 0;
 	}
 	open = open_create(relay, event, now_ms);
 	if (!open)
 		return -ENOMEM;
-	if (!step_ends_migration(key.step))
+	if (!step_ends_migration(key.step) && !step_is_news(key.step))
 		migration_begins(relay, &key);
-	barrier_set(relay, open, now_ms);
+	if (!step_is_news(key.step))
+		barrier_set(relay, open, now_ms);
 	relay_absence_note(relay, event, migration_until_ms(open, now_ms));
 	relay_numbers_note(relay, event);
+	relay_moved_say(relay, event);
 	relay_hand_out(relay, open, now_ms);
 	open_append(relay, open);
 	relay_order_start(relay, open, now_ms);

@@ -108,6 +108,8 @@ static bool is_known_to(
 static bool peers_concern(
         const struct relay *relay, const struct child *child, const Tether__Event *event)
 {
+	if (step_is_news(event->step) && child_is_process(child))
+		return false;
 	return event->to_peers && !(child->vm && !strcmp(child->vm, event->vm)) &&
 	       is_known_to(relay, child, event);
 }

@@ -3,8 +3,8 @@
  * What a relay knows; shared by relay.c (its making, its parent, time), relay_events.c (events as
  * they come), relay_handing.c (who is handed them), relay_answers.c (their answers),
  * relay_children.c (what comes from below), relay_behind.c (hosts behind agents between),
- * relay_absence.c (VMs without a device), relay_numbers.c (numbers that are taken in a VM) and
- * relay_reports.c (how the agents are), and by nobody else.
+ * relay_absence.c (VMs without a device), relay_numbers.c (numbers that are taken in a VM),
+ * relay_moved.c (VMs that have moved) and relay_reports.c (how the agents are), and by nobody else.
  */
 #ifndef TETHER_RELAY_STATE_H
 #define TETHER_RELAY_STATE_H
@@ -58,6 +58,7 @@ struct vm_state {
 	uint64_t released_until_ms;
 	struct vm_numbers numbers; /* that a new QP may not have */
 	uint32_t order_sequence;   /* of its last order for us in this epoch */
+	uint64_t moved_epoch;      /* of the last news that it has moved */
 	char name[];
 };
 
@@ -100,6 +101,14 @@ void relay_answered_destroy(struct answered *answered);
 /* Takes @event. -ENOMEM */
 int relay_event_take(struct relay *relay, Tether__Event *event, uint64_t now_ms);
 struct open_event *relay_open_find(const struct relay *relay, const struct event_key *key);
+
+/* relay_moved.c */
+/* It moves nothing and ends nothing. */
+bool step_is_news(Tether__Step step);
+/* News that this relay has had; it is answered then. */
+bool relay_moved_is_known(struct relay *relay, const Tether__Event *event);
+/* To the owner, if it is news. */
+void relay_moved_say(struct relay *relay, const Tether__Event *event);
 
 /* relay_handing.c */
 /* Everybody whom @open concerns: who is here is handed it, who is expected is waited for. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 /* Drives one migration: feeds its state machine and performs what that puts out. */
 #include "sm-side/conductor_state.h"
+#include "sm-side/orders.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -177,6 +178,16 @@ void conductor_rows_let_go(struct conductor *c, struct migration *m)
 	rows_clear(&m->testimony.keys.base);
 }
 
+/* Who keeps something of its address looks again. Nothing depends on it, so it is said once and
+ * nobody is waited for. */
+static void tell_moved(struct drive *d)
+{
+	struct order order;
+
+	order_fill_moved(&order, drive_migration(d), monotonic_us());
+	root_send(d->conductor->root, &order.event);
+}
+
 static void finish(struct drive *d)
 {
 	struct conductor *c = d->conductor;
@@ -187,6 +198,8 @@ static void finish(struct drive *d)
 	conductor_rows_let_go(c, drive_migration(d));
 	/* Its last step has done so, if there was one. */
 	root_let_go(c->root, drive_migration(d)->intent.id);
+	if (drive_migration(d)->state == STATE_DONE)
+		tell_moved(d);
 	d->entry = NULL;
 	if (!c->closing)
 		evtimer_add(c->next, &now);

@@ -178,6 +178,17 @@ int order_fill_step(
 	return 0;
 }
 
+void order_fill_moved(struct order *order, struct migration *m, uint64_t now_us)
+{
+	event_fill(order, m, TETHER__STEP__STEP_MOVED, now_us);
+	order->event.deadline_ms = m->deadlines->resume_ms;
+	order->event.to_peers = true;
+	address_fill(&m->intent.address, &order->new_address);
+	if (m->intent.shared_port)
+		order->new_address.lid = m->intent.destination.lid;
+	order->event.new_address = &order->new_address;
+}
+
 /* Whose GUIDs go where. */
 static const struct identity *identity_for(const struct migration *m, enum migration_action action)
 {

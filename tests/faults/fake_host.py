@@ -145,7 +145,8 @@ class Host:
                   "keys": []}
         counts = {}
         for shim in self.shims():
-            if not shim.is_concerned(event):
+            # That a VM has moved is news for agents.
+            if event["step"] == "STEP_MOVED" or not shim.is_concerned(event):
                 continue
             said = shim.ask(event)
             if said is None:

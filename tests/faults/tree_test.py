@@ -39,14 +39,27 @@ def all_are_there(lab):
     assert vms == {"vm1": "hyp1", "vm2": "hyp2"}, vms
 
 
+def told_of(lab, number):
+    """{hypervisor: how often its agent was told that the VM of this migration has moved}."""
+    word = f"migration {number} "
+    lines = {host: open(lab.path(f"agent-{host}.log"), errors="replace").read().splitlines() for host in lab.hosts}
+    counts = {host: sum(word in line and "has moved" in line for line in lines[host]) for host in lab.hosts}
+    return {host: count for host, count in counts.items() if count}
+
+
 def vms_move_between_branches(lab):
     load = Load(lab)
     turns = Turns(lab)
+    peers = {}
     for _ in range(MIGRATIONS):
         moved = turns.move()
         assert moved.answer["outcome"] == "done", moved.answer
+        peers[moved.answer["id"]] = turns.at["vm2" if moved.vm == "vm1" else "vm1"]
+    wait_until("the last move is told", lambda: told_of(lab, max(peers)), START_S, lab.logs())
     both_are_exact(load)
     check_sa_truth(lab)
+    for number, host in peers.items():
+        assert told_of(lab, number) == {host: 1}, f"{number}: {told_of(lab, number)}, and the peer is on {host}"
 
 
 def who_is_behind_one_that_is_away_is_away(lab):
@@ -81,7 +94,7 @@ def main():
     with KillLab(tree=TREE) as lab:
         lab.start()
         tap.run("hypervisors and VMs are known at any depth", all_are_there, lab)
-        tap.run("VMs move between branches, and programs see nothing of it", vms_move_between_branches, lab)
+        tap.run("VMs move between branches, programs see nothing of it, and the peer's agent alone is told once", vms_move_between_branches, lab)
         tap.run("who is behind an agent that is away is away, and comes back with it",
                 who_is_behind_one_that_is_away_is_away, lab)
     for kill in KILLS if FULL else QUICK:

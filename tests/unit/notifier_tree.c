@@ -449,6 +449,90 @@ static void what_one_host_missed_is_told_to_it_alone(void **state)
 	assert_int_equal(relay_tell_host(tree->nodes[ROOT].relay, "hyp9", &event), -107);
 }
 
+static void event_moved(
+        struct tree *tree, uint32_t sequence, uint64_t epoch, const char *vm, uint16_t lid)
+{
+	Tether__Address address;
+	Tether__Event event = event_of(TETHER__STEP__STEP_MOVED, sequence, vm, &address, lid);
+
+	event.epoch = epoch;
+	event.to_peers = true;
+	tree_event(tree, &event);
+	tree_run(tree);
+}
+
+static void move_is_said_once_to_each_server_with_interest(void **state)
+{
+	struct tree *tree = *state;
+	static const unsigned wanted[TREE_NODES_MOST] = {[A] = 1, [B] = 1, [HYP2] = 1, [HYP4] = 1};
+
+	event_moved(tree, 1, 1, "vm1", 5);
+	for (size_t node = A; node < tree->count; node++) {
+		assert_int_equal(tree->nodes[node].moved, wanted[node]);
+		assert_int_equal(tree->nodes[node].events, wanted[node]);
+	}
+	assert_int_equal(tree->answer->outcome, TETHER__OUTCOME__OUTCOME_DONE);
+	/* Again, under its own number and under another: nobody hears it twice. */
+	event_moved(tree, 1, 1, "vm1", 5);
+	event_moved(tree, 2, 1, "vm1", 5);
+	for (size_t node = A; node < tree->count; node++)
+		assert_int_equal(tree->nodes[node].moved, wanted[node]);
+}
+
+static void move_of_an_older_epoch_is_not_said(void **state)
+{
+	struct tree *tree = *state;
+	Tether__Address address;
+	Tether__Event late = event_of(TETHER__STEP__STEP_MOVED, 9, "vm1", &address, 5), next;
+
+	next = event_of(TETHER__STEP__STEP_PREPARE, 1, "vm1", &address, 5);
+	next.epoch = 2;
+	next.migration = 2;
+	next.to_vm = next.to_peers = true;
+	tree_event(tree, &next);
+	tree_run(tree);
+	tree_forget(tree);
+	/* Past the root as well: it lay in a link. */
+	late.to_peers = true;
+	assert_int_equal(relay_tell_host(tree->nodes[ROOT].relay, "hyp2", &late), 0);
+	event_moved(tree, 8, 1, "vm1", 5);
+	tree_run(tree);
+	for (size_t node = A; node < tree->count; node++)
+		assert_int_equal(tree->nodes[node].moved, 0);
+	assert_string_equal(tree->answer->refusals[0]->reason, "old-epoch");
+}
+
+static void move_is_no_migration(void **state)
+{
+	struct tree *tree = *state;
+
+	event_moved(tree, 1, 1, "vm1", 5);
+	tree_interest(tree, STRANGER, 5, false);
+	tree_run(tree);
+	assert_int_equal(tree->registered, 1);
+	tree_cut(tree, HYP4);
+	tree_connect(tree, HYP4);
+	tree_run(tree);
+	assert_int_equal(tree->nodes[HYP4].moved, 1);
+}
+
+static void server_hears_of_addresses_that_it_wants_itself(void **state)
+{
+	struct tree *tree = *state;
+	struct address address = {.lid = 5};
+
+	assert_int_equal(relay_own_interest(tree->nodes[HYP3].relay, &address, false), 0);
+	tree_run(tree);
+	event_moved(tree, 1, 1, "vm1", 5);
+	assert_int_equal(tree->nodes[HYP3].moved, 1);
+	assert_int_equal(tree->nodes[STRANGER].events, 0);
+	assert_int_equal(relay_own_interest(tree->nodes[HYP3].relay, &address, true), 0);
+	tree_run(tree);
+	event_moved(tree, 2, 2, "vm1", 5);
+	assert_int_equal(tree->nodes[HYP3].moved, 1);
+	assert_int_equal(tree->nodes[HYP4].moved, 2);
+}
+
 /* ---- any tree ---- */
 
 static unsigned dice(unsigned sides)
@@ -583,6 +667,49 @@ static void random_event(struct tree *tree, uint32_t sequence)
 	tree_forget(tree);
 }
 
+static bool has_interest_below(const struct tree *tree, size_t above, const char *vm, uint16_t lid)
+{
+	for (size_t i = 0; i < tree->count; i++) {
+		size_t at = i;
+
+		if (!strcmp(tree->nodes[i].vm, vm) || !is_concerned(&tree->nodes[i], "", lid))
+			continue;
+		while (at != above && at)
+			at = tree->nodes[at].parent;
+		if (at == above)
+			return true;
+	}
+	return false;
+}
+
+static void random_move(struct tree *tree, uint32_t sequence)
+{
+	unsigned number = dice(8);
+	uint16_t lid = number + 1;
+	char vm[16];
+
+	snprintf(vm, sizeof(vm), "vm%u", number);
+	event_moved(tree, sequence, sequence, vm, lid);
+	for (size_t i = 1; i < tree->count; i++)
+		if (strcmp(tree->nodes[i].kind, "process") != 0)
+			assert_in_range(tree->nodes[i].moved, has_interest_below(tree, i, vm, lid),
+			        is_above_one_concerned(tree, i, vm, lid));
+	tree_forget(tree);
+}
+
+static void move_reaches_whom_it_concerns_once_in_any_tree(void **state)
+{
+	for (unsigned seed = 1; seed <= RANDOM_TREES; seed++) {
+		struct tree *tree;
+
+		srand(seed);
+		tree = tree_random();
+		for (uint32_t i = 1; i <= RANDOM_EVENTS; i++)
+			random_move(tree, i);
+		tree_destroy(tree);
+	}
+}
+
 static void event_reaches_whom_it_concerns_once_in_any_tree(void **state)
 {
 	for (unsigned seed = 1; seed <= RANDOM_TREES; seed++) {
@@ -677,6 +804,11 @@ int main(void)
 	        TREE_TEST(registration_is_acknowledged_by_the_root_and_held_by_its_barrier),
 	        TREE_TEST(prepare_waits_for_registrations_at_every_depth),
 	        TREE_TEST(what_one_host_missed_is_told_to_it_alone),
+	        TREE_TEST(move_is_said_once_to_each_server_with_interest),
+	        TREE_TEST(move_of_an_older_epoch_is_not_said),
+	        TREE_TEST(move_is_no_migration),
+	        TREE_TEST(server_hears_of_addresses_that_it_wants_itself),
+	        cmocka_unit_test(move_reaches_whom_it_concerns_once_in_any_tree),
 	        cmocka_unit_test(event_reaches_whom_it_concerns_once_in_any_tree),
 	        cmocka_unit_test(agent_killed_at_any_point_costs_no_answer),
 	};

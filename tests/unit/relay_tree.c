@@ -145,12 +145,22 @@ static void host_away(void *at, const char *host)
 	((struct owner *)at)->tree->hosts_here--;
 }
 
-static const struct relay_outputs outputs = {
-        .child_send = child_send, .child_close = child_close, .parent_send = parent_send};
+static void moved(void *at, const Tether__Event *event)
+{
+	struct owner *owner = at;
+
+	owner->tree->nodes[owner->node].moved++;
+}
+
+static const struct relay_outputs outputs = {.child_send = child_send,
+        .child_close = child_close,
+        .parent_send = parent_send,
+        .moved = moved};
 static const struct relay_outputs host_outputs = {.child_send = child_send,
         .child_close = child_close,
         .parent_send = parent_send,
-        .order = order};
+        .order = order,
+        .moved = moved};
 static const struct relay_outputs root_outputs = {.child_send = child_send,
         .child_close = child_close,
         .parent_send = parent_send,
@@ -477,7 +487,7 @@ void tree_pass(struct tree *tree, uint64_t ms)
 void tree_forget(struct tree *tree)
 {
 	for (size_t i = 0; i < tree->count; i++)
-		tree->nodes[i].events = tree->nodes[i].orders = 0;
+		tree->nodes[i].events = tree->nodes[i].orders = tree->nodes[i].moved = 0;
 	if (tree->answer)
 		tether__answer__free_unpacked(tree->answer, NULL);
 	tree->answer = NULL;

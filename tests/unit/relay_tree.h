@@ -29,6 +29,7 @@ struct tree_node {
 	bool silent;         /* process: answers nothing */
 	unsigned events;     /* that came over its link from above */
 	unsigned orders;     /* host: carried out */
+	unsigned moved;      /* how often its owner was told that a VM has moved */
 	unsigned links_lost;
 };
 
