@@ -101,7 +101,7 @@ static void on_terminate(evutil_socket_t signal, short what, void *at)
 static void on_reload(evutil_socket_t signal, short what, void *at)
 {
 	struct agent *agent = at;
-	struct agent_settings fresh;
+	struct agent_settings fresh = {0};
 	char error[512] = "";
 
 	service_reloading();

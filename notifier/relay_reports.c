@@ -196,7 +196,7 @@ void relay_report_clear(Tether__Report *report)
 	if (report->vms)
 		free(report->vms[report->n_vms]);
 	free(report->vms);
-	if (report->n_counters)
+	if (report->counters)
 		free(report->counters[0]);
 	free(report->counters);
 	tether__report__init(report);
