@@ -11,7 +11,7 @@
 
 #include "notifier/base/cleanup.h"
 
-enum { DOUBLINGS_MOST = 16 };
+enum { DOUBLINGS_MOST = 16, PATIENCE_DOUBLINGS = 3 };
 
 const struct connection_settings connection_settings_default = {
         .heartbeat_ms = 100,
@@ -204,6 +204,16 @@ struct connection *connection_accept(struct event_base *base, struct channel *ch
 	return connection;
 }
 
+/* Whoever accepts may have a thousand before this one: then each attempt that is given up has cost
+ * it a handshake for nothing. */
+static unsigned patience_ms(const struct connection *connection)
+{
+	unsigned doublings = connection->attempts < PATIENCE_DOUBLINGS ? connection->attempts
+	                                                               : PATIENCE_DOUBLINGS;
+
+	return connection->settings.frame_ms << doublings;
+}
+
 static void link_connect(struct connection *connection)
 {
 	const char *rest;
@@ -224,7 +234,7 @@ static void link_connect(struct connection *connection)
 		link_open(connection);
 	} else {
 		event_add(connection->writable, NULL);
-		timer_set(connection->overdue, connection->settings.frame_ms);
+		timer_set(connection->overdue, patience_ms(connection));
 	}
 }
 

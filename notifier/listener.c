@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -139,6 +140,15 @@ static bool tls_take(struct listener *listener, int fd, const struct sockaddr_st
 	return false;
 }
 
+/* Where many come at once and each gives up before its turn, nobody would get in: all the time went
+ * into handshakes with those who have gone. */
+static bool has_hung_up(int fd)
+{
+	struct pollfd link = {.fd = fd, .events = POLLRDHUP};
+
+	return poll(&link, 1, 0) == 1 && link.revents & (POLLRDHUP | POLLHUP | POLLERR);
+}
+
 static void on_acceptable(evutil_socket_t fd, short what, void *at)
 {
 	struct place *place = at;
@@ -157,6 +167,10 @@ static void on_acceptable(evutil_socket_t fd, short what, void *at)
 		log_error("listener", "no agent can be accepted, accepting pauses: %s",
 		        strerror(errno));
 		accepting_pause(place);
+		return;
+	}
+	if (is_tls && has_hung_up(taken)) {
+		close(taken);
 		return;
 	}
 	if (is_tls && credentials_handshakes(listener->credentials) >= HANDSHAKES_MOST)

@@ -194,6 +194,27 @@ static void an_older_tls_is_refused(void **state)
 	SSL_CTX_free(context);
 }
 
+/* Else all that it has time for are handshakes with an end that has given up. */
+static void who_accepts_late_is_given_more_time_each_time(void **state)
+{
+	struct holder smd, host;
+	struct tls_scene scene;
+
+	tls_scene_make(&scene);
+	scene.patience_ms = 100;
+	scene.late_ms = 3 * scene.patience_ms;
+	holder_make(&scene.place, &smd, "sm/smd");
+	holder_make(&scene.place, &host, "host/hyp1");
+	tls_end_becomes(&scene.accepting, &smd);
+	tls_end_becomes(&scene.connecting, &host);
+	tls_connect(&scene);
+	tls_run(&scene, &scene.connecting.opened, 1);
+	assert_true(scene.connecting.failed > 0);
+	holder_clear(&smd);
+	holder_clear(&host);
+	tls_scene_clear(&scene);
+}
+
 static void silence_ends_at_the_deadline(void **state)
 {
 	bytes_are_refused("", 0, TLS_REFUSAL_TOO_SLOW);
@@ -400,6 +421,7 @@ int main(void)
 	        cmocka_unit_test(whoever_may_not_is_refused_with_the_reason),
 	        cmocka_unit_test(plain_text_is_refused),
 	        cmocka_unit_test(an_older_tls_is_refused),
+	        cmocka_unit_test(who_accepts_late_is_given_more_time_each_time),
 	        cmocka_unit_test(silence_ends_at_the_deadline),
 	        cmocka_unit_test(a_session_is_resumed_each_time),
 	        cmocka_unit_test(a_session_is_not_resumed_with_what_has_expired),

@@ -74,24 +74,51 @@ static const struct connection_callbacks callbacks = {
         .failed = on_failed,
 };
 
-static void on_acceptable(evutil_socket_t fd, short what, void *at)
+static void accepted(struct tls_scene *scene, int taken)
 {
-	struct tls_scene *scene = at;
 	struct tls_end *end = &scene->accepting;
 	struct connection_settings settings = quick;
 	struct sockaddr_storage peer = {0};
-	socklen_t length = sizeof(peer);
 	struct channel channel;
-	int taken = accept4(fd, (struct sockaddr *)&peer, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
-	if (taken < 0)
-		return;
 	assert_int_equal(channel_tls_accepted(taken, &peer, end->credentials, &channel), 0);
 	connection_destroy(end->connection);
 	if (scene->handshake_ms)
 		settings.frame_ms = scene->handshake_ms;
 	end->connection = connection_accept(scene->base, &channel, &settings, &callbacks, end);
 	assert_non_null(end->connection);
+}
+
+/* One that is accepted later; they have their turns in the order in which they came. */
+struct late {
+	struct tls_scene *scene;
+	int taken;
+};
+
+static void on_late(evutil_socket_t fd, short what, void *at)
+{
+	struct late *late = at;
+
+	accepted(late->scene, late->taken);
+	free(late);
+}
+
+static void on_acceptable(evutil_socket_t fd, short what, void *at)
+{
+	struct tls_scene *scene = at;
+	struct timeval wait = {.tv_usec = 1000 * scene->late_ms};
+	int taken = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	struct late *late;
+
+	if (taken < 0)
+		return;
+	if (!scene->late_ms) {
+		accepted(scene, taken);
+		return;
+	}
+	late = malloc(sizeof(*late));
+	*late = (struct late){scene, taken};
+	event_base_once(scene->base, -1, EV_TIMEOUT, on_late, late, &wait);
 }
 
 void tls_scene_make(struct tls_scene *scene)
@@ -139,6 +166,8 @@ void tls_connect(struct tls_scene *scene)
 	CLEANUP_FREE char *address = NULL;
 
 	settings.credentials = scene->connecting.credentials;
+	if (scene->patience_ms)
+		settings.frame_ms = scene->patience_ms;
 	assert_true(asprintf(&address, "tls:%s", scene->at) > 0);
 	scene->connecting.connection =
 	        connection_connect(scene->base, address, &settings, &callbacks, &scene->connecting);

@@ -28,6 +28,8 @@ struct tls_scene {
 	char *at;
 	struct tls_end accepting, connecting;
 	unsigned handshake_ms;  /* of the accepting end; 0: as long as it takes */
+	unsigned late_ms;       /* it has so much else to do before each handshake */
+	unsigned patience_ms;   /* of the connecting end, at first; 0: as long as it takes */
 	const unsigned *wanted; /* the loop goes on until it is so many */
 	unsigned wanted_count;
 };
