@@ -31,8 +31,9 @@ struct guest {
 	struct connection *connection; /* NULL: it has not come, or was sent away */
 	struct event *again;           /* virtio, to which nobody comes: after it was sent away */
 	bool is_sent_away;
-	uint32_t cid;   /* vsock */
-	uint32_t child; /* 0: no link stands */
+	uint64_t deaf_until_ms; /* after it was */
+	uint32_t cid;           /* vsock */
+	uint32_t child;         /* 0: no link stands */
 	char vm[];
 };
 
@@ -82,6 +83,7 @@ static void on_opened(struct connection *connection, void *owner)
 static void send_away(struct guest *guest, const char *why)
 {
 	guest->is_sent_away = true;
+	guest->deaf_until_ms = monotonic_ms() + REFUSED_PAUSE_S * 1000;
 	connection_finish(guest->connection, why);
 }
 
@@ -126,6 +128,10 @@ static void link_accept(struct guest *guest, struct channel *channel)
 {
 	struct guest_links *links = guest->links;
 
+	if (monotonic_ms() < guest->deaf_until_ms) {
+		channel->ops->close(channel);
+		return;
+	}
 	if (guest->connection)
 		log_info("guest-links", "%s: its guest comes anew", guest->vm);
 	link_destroy(guest);

@@ -262,14 +262,23 @@ def guest_that_takes_itself_for_another_is_refused():
 
 
 def channel_says_who_may_speak():
-    with Agent(guest_channel="unix") as agent:
-        for path, role, name in (("vm1.guest", "ROLE_SHIM", "vm1/10.1"), ("vm1.sock", "ROLE_GUEST", "vm1"),
-                                 ("vm1.guest", "ROLE_HOST", "hyp2")):
+    for path, role, name in (("vm1.guest", "ROLE_SHIM", "vm1/10.1"), ("vm1.sock", "ROLE_GUEST", "vm1"),
+                             ("vm1.guest", "ROLE_HOST", "hyp2")):
+        with Agent(guest_channel="unix") as agent:
             links = agent._links("connect", agent.path(f"vms/{path}"))
             links.opened()
             links.send({"hello": {"version": VERSION, "role": role, "name": name}})
             assert links.frame("hello_answer")["refusals"][0]["reason"] == "bad-role", path
             links.closed()
+
+
+def guest_that_was_refused_is_not_heard_for_a_second():
+    """It comes again at once, and again; that costs its host neither work nor lines in a log."""
+    with Agent(guest_channel="unix") as agent, Guest(f"unix:{agent.path('vms/vm1.guest')}", name="vm2") as guest:
+        began = time.monotonic()
+        wait_until("it has been sent away a few times", lambda: guest.log().count("the root is away") > 10, PATIENCE_S)
+        said = agent.read("agent.log").count("is refused")
+        assert said <= 1 + time.monotonic() - began, said
 
 
 def process_is_called_by_its_vm_whatever_it_says():
@@ -342,6 +351,7 @@ TESTS = [over(channel, test) for channel in CHANNELS for test in (
     guest_that_is_killed_again_and_again_is_heard)] + [
         guest_says_nothing_of_who_starts_while_the_device_is_away, guest_moves_with_its_processes, guest_may_know_its_name,
         guest_that_takes_itself_for_another_is_refused, channel_says_who_may_speak,
+        guest_that_was_refused_is_not_heard_for_a_second,
         process_is_called_by_its_vm_whatever_it_says, guest_that_comes_anew_takes_the_place_of_the_one_before,
         vsock_peer_is_known_by_its_cid, channel_of_an_inventory_is_checked, settings_of_a_guest_are_checked]
 

@@ -86,7 +86,7 @@ static void end_read(struct end *end, size_t most)
 
 static void end_write(struct end *end, const void *bytes, size_t count)
 {
-	uint8_t wire[1 << 12];
+	uint8_t wire[1 << 12] = {0};
 	size_t taken;
 
 	for (const uint8_t *at = bytes; count; at += taken, count -= taken)
