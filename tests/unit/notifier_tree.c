@@ -209,7 +209,7 @@ static void barrier_falls_at_each_level_that_the_vm_has_left(void **state)
 
 	event_all(tree, TETHER__STEP__STEP_PREPARE, 1, "vm3", 7, NULL, 0);
 	tree_run(tree);
-	tree_interest(tree, PEER2, 7, false);
+	tree_interest(tree, PEER2, 7, 0, false);
 	tree_run(tree);
 	assert_int_equal(tree->held, 1);
 	tree->nodes[HYP3].vms_count = 0;
@@ -397,11 +397,11 @@ static void registration_is_acknowledged_by_the_root_and_held_by_its_barrier(voi
 	struct tree *tree = *state;
 	struct address address = {.lid = 9};
 
-	tree_interest(tree, STRANGER, 77, false);
+	tree_interest(tree, STRANGER, 77, 0, false);
 	tree_run(tree);
 	assert_int_equal(tree->registered, 1);
 	assert_int_equal(relay_hold(tree->nodes[ROOT].relay, 1, "vm1", &address, 90000), 0);
-	tree_interest(tree, STRANGER, 9, false);
+	tree_interest(tree, STRANGER, 9, 0, false);
 	tree_run(tree);
 	assert_int_equal(tree->registered, 1);
 	assert_int_equal(tree->held, 1);
@@ -419,7 +419,7 @@ static void prepare_waits_for_registrations_at_every_depth(void **state)
 {
 	struct tree *tree = *state;
 
-	tree_interest(tree, STRANGER, 9, false);
+	tree_interest(tree, STRANGER, 9, 0, false);
 	assert_true(tree_deliver(tree, 1)); /* at hyp3, on its way to a */
 	event_all(tree, TETHER__STEP__STEP_PREPARE, 1, "vm1", 9, NULL, 0);
 	tree_run(tree);
@@ -507,7 +507,7 @@ static void move_is_no_migration(void **state)
 	struct tree *tree = *state;
 
 	event_moved(tree, 1, 1, "vm1", 5);
-	tree_interest(tree, STRANGER, 5, false);
+	tree_interest(tree, STRANGER, 5, 0, false);
 	tree_run(tree);
 	assert_int_equal(tree->registered, 1);
 	tree_cut(tree, HYP4);

@@ -355,7 +355,7 @@ void tree_kill(struct tree *tree, size_t number)
 	tree->nodes[number].relay = NULL;
 }
 
-void tree_interest(struct tree *tree, size_t process, uint16_t lid, bool drop)
+void tree_interest(struct tree *tree, size_t process, uint16_t lid, uint32_t remote_qpn, bool drop)
 {
 	Tether__Frame frame = TETHER__FRAME__INIT;
 	Tether__Interest interest = TETHER__INTEREST__INIT;
@@ -365,6 +365,7 @@ void tree_interest(struct tree *tree, size_t process, uint16_t lid, bool drop)
 	address.lid = lid;
 	interest.request = ++request;
 	interest.address = &address;
+	interest.remote_qpn = remote_qpn;
 	interest.drop = drop;
 	frame.body_case = TETHER__FRAME__BODY_INTEREST;
 	frame.interest = &interest;
@@ -395,6 +396,7 @@ static void process_hears(struct tree *tree, size_t number, const Tether__Frame 
 	if (frame->body_case != TETHER__FRAME__BODY_EVENT)
 		return;
 	node->events++;
+	node->steps |= 1u << frame->event->step;
 	if (!node->silent)
 		process_answers(tree, number, frame->event);
 }
@@ -487,7 +489,8 @@ void tree_pass(struct tree *tree, uint64_t ms)
 void tree_forget(struct tree *tree)
 {
 	for (size_t i = 0; i < tree->count; i++)
-		tree->nodes[i].events = tree->nodes[i].orders = tree->nodes[i].moved = 0;
+		tree->nodes[i].events = tree->nodes[i].steps = tree->nodes[i].orders =
+		        tree->nodes[i].moved = 0;
 	if (tree->answer)
 		tether__answer__free_unpacked(tree->answer, NULL);
 	tree->answer = NULL;

@@ -28,6 +28,7 @@ struct tree_node {
 	uint32_t link;       /* what the parent calls it; 0: no link */
 	bool silent;         /* process: answers nothing */
 	unsigned events;     /* that came over its link from above */
+	unsigned steps;      /* process: which those were of, as bits */
 	unsigned orders;     /* host: carried out */
 	unsigned moved;      /* how often its owner was told that a VM has moved */
 	unsigned links_lost;
@@ -65,8 +66,9 @@ void tree_kill(struct tree *tree, size_t node);
 /* A new one, of the same name and epoch, that nobody is connected to yet. */
 void tree_start(struct tree *tree, size_t node);
 
-/* A process says that it connects to @lid, or that it lets go. */
-void tree_interest(struct tree *tree, size_t process, uint16_t lid, bool drop);
+/* A process says that it connects to @lid, to @remote_qpn there (0: it does not say), or that it
+ * lets go. */
+void tree_interest(struct tree *tree, size_t process, uint16_t lid, uint32_t remote_qpn, bool drop);
 
 /* Deliver letters until there are none: in the order in which they were said. */
 void tree_run(struct tree *tree);
