@@ -22,8 +22,10 @@ static const uint8_t gid[16] = {0xfe, 0x80, [15] = 5};
 
 static void report_make(uint8_t mad[NOTICE_MAD_BYTES])
 {
+	static const uint8_t head[] = {1, 3, 2, 6};
+
 	memset(mad, 0, NOTICE_MAD_BYTES);
-	memcpy(mad, "\x01\x03\x02\x06", 4);
+	memcpy(mad, head, sizeof(head));
 	mad[17] = 2;
 	notice_encode(&said, gid, mad + DATA);
 }
