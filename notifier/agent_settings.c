@@ -254,6 +254,9 @@ static int role_complete(
 		        "a guest has its host above: virtio:/PATH, vsock:CID:PORT or unix:/PATH");
 	else if (*settings->driver && !is_host(settings))
 		settings_blame(path, "driver", error, size, "a %s has none", settings->role);
+	else if (strcmp(settings->mad_port, "none") && !is_host(settings))
+		settings_blame(path, "mad_port", error, size, "a %s has none: a host hears notices",
+		        settings->role);
 	else if (is_guest(settings) &&
 	         (strncmp(settings->listen, "unix:", 5) || strchr(settings->listen, ' ')))
 		settings_blame(path, "listen", error, size, "a guest has one: unix:/PATH");

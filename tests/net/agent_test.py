@@ -389,6 +389,10 @@ def settings_are_checked():
                  'warn, info or debug'),
                 (good + "socket_mode = 999\n", f'bad.conf:{end}: bad value for "socket_mode": it has to be a file mode in octal, at '
                  'most 0777'),
+                *((good + f"mad_port = {port}\n", f'bad.conf:{end}: bad value for "mad_port": it has to be none, or the adapter at which '
+                   'notices are heard: CA or CA:PORT') for port in ("mlx5_0:0", "mlx5_0:x", ":1", "mlx5_0:1:2", "a" * 20)),
+                (good.replace("role = host\n", "role = relay\n").replace(f"driver = {agent.settings['driver']}\n", "mad_port = mlx5_0\n") +
+                 "listen = unix:below.sock\n", f'bad.conf:{line["driver"]}: mad_port: a relay has none: a host hears notices'),
                 *((good + f"metrics = {where}\n", f'bad.conf:{end}: bad value for "metrics": it has to be none, 127.0.0.1:PORT, '
                    '[::1]:PORT or unix:/PATH: only this machine may ask')
                   for where in ("0.0.0.0:9710", "10.0.0.1:9710", "[::]:9710", "127.0.0.1", "127.0.0.1:0", "9710", "here:9710")),
