@@ -192,7 +192,9 @@ static int put(struct root_signal *signal, const struct hearer *hearer, const Te
 	        "migration %" PRIu64 " epoch %" PRIu64 ": host %s is told of it by notice %" PRIu64,
 	        event->migration, event->epoch, hearer->name, notice.sequence);
 	reporter_tell(signal->reporter, &notice);
-	due_arm(signal);
+	/* It is for who has waited longest, and all wait equally long. */
+	if (!evtimer_pending(signal->due, NULL))
+		due_arm(signal);
 	return 0;
 }
 
