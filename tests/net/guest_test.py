@@ -251,6 +251,29 @@ def guest_moves_with_its_processes():
         assert answer["refusals"][0]["reason"] == "old-epoch", answer
 
 
+def copy_of_a_vm_is_another_vm():
+    """The host says so. What is kept of the first concerns nobody any more, and its processes come anew."""
+    with contextlib.ExitStack() as stack:
+        first = stack.enter_context(Agent(name="hyp1", guest_channel="unix"))
+        second = stack.enter_context(Agent(start=False, name="hyp2", guest_channel="unix"))
+        second.write("inventory.json", json.dumps({"vms": [{"name": "vm9"}], "slots": []}))
+        second.start()
+        way = first.path("way")
+        os.symlink(first.path("vms/vm1.guest"), way)
+        guest = stack.enter_context(Guest(f"unix:{way}"))
+        shim = guest.shim()
+        stepped(first, shim, "PREPARE", 1)
+        os.unlink(way)
+        os.symlink(second.path("vms/vm9.guest"), way)
+        first.kill()
+        shim.closed()
+        guest.wait_log("this is vm9")
+        shim = guest.shim()
+        second.event("PREPARE", 1, migration=2, vm="vm9", to_vm=True)
+        answered(shim, shim.frame("event", step="STEP_PREPARE"))
+        assert second.answer("PREPARE", 1)["answered"] == ["vm9/10.1"]
+
+
 def guest_may_know_its_name():
     with over_unix(name="vm1") as (agent, guest):
         stepped(agent, guest.shim(), "PREPARE", 1)
@@ -349,7 +372,8 @@ def over(channel, test):
 TESTS = [over(channel, test) for channel in CHANNELS for test in (
     process_behind_a_guest_is_reached, host_agent_is_started_again, guest_agent_is_started_again,
     guest_that_is_killed_again_and_again_is_heard)] + [
-        guest_says_nothing_of_who_starts_while_the_device_is_away, guest_moves_with_its_processes, guest_may_know_its_name,
+        guest_says_nothing_of_who_starts_while_the_device_is_away, guest_moves_with_its_processes, copy_of_a_vm_is_another_vm,
+        guest_may_know_its_name,
         guest_that_takes_itself_for_another_is_refused, channel_says_who_may_speak,
         guest_that_was_refused_is_not_heard_for_a_second,
         process_is_called_by_its_vm_whatever_it_says, guest_that_comes_anew_takes_the_place_of_the_one_before,
