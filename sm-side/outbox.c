@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "notifier/wire/message.h"
 
@@ -21,7 +20,6 @@ struct outbox_host {
 	struct entry *first, **end;
 	size_t count;
 	uint64_t hint_ms; /* while something waits */
-	char name[];
 };
 
 struct outbox {
@@ -74,18 +72,12 @@ void outbox_destroy(struct outbox *outbox)
 	free(outbox);
 }
 
-struct outbox_host *outbox_host(struct outbox *outbox, const char *name)
+struct outbox_host *outbox_host_add(struct outbox *outbox)
 {
-	struct outbox_host *host = outbox->hosts;
+	struct outbox_host *host = calloc(1, sizeof(*host));
 
-	while (host && strcmp(host->name, name))
-		host = host->next;
-	if (host)
-		return host;
-	host = calloc(1, sizeof(*host) + strlen(name) + 1);
 	if (!host)
 		return NULL;
-	strcpy(host->name, name);
 	host->end = &host->first;
 	host->next = outbox->hosts;
 	outbox->hosts = host;
@@ -171,9 +163,4 @@ struct outbox_host *outbox_overdue(struct outbox *outbox, uint64_t now_ms, unsig
 		return host;
 	}
 	return NULL;
-}
-
-void outbox_hurry(struct outbox_host *host, uint64_t now_ms)
-{
-	host->hint_ms = now_ms;
 }

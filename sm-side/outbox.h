@@ -21,9 +21,9 @@ struct outbox_host;
 struct outbox *outbox_create(void);
 void outbox_destroy(struct outbox *outbox);
 
-/* @name's, kept for good: its numbers go on where its link is lost and comes again. NULL: no
+/* One more host; the outbox's. Its numbers go on where its link is lost and comes again. NULL: no
  * memory. */
-struct outbox_host *outbox_host(struct outbox *outbox, const char *name);
+struct outbox_host *outbox_host_add(struct outbox *outbox);
 
 /* A copy of @event waits for @host, under *@sequence; it is told of it by @hint_ms, or is to be
  * told again. -ENOSPC; -ENOMEM. */
@@ -44,8 +44,5 @@ uint64_t outbox_next(const struct outbox *outbox);
 /* Somebody who has not fetched what it was told of in time; from now on it has @again_ms more. What
  * nobody waits for any more is let go. NULL: nobody. */
 struct outbox_host *outbox_overdue(struct outbox *outbox, uint64_t now_ms, unsigned again_ms);
-
-/* It is to be told of what waits, now. */
-void outbox_hurry(struct outbox_host *host, uint64_t now_ms);
 
 #endif

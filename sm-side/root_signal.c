@@ -135,7 +135,7 @@ static struct hearer *hearer_make(struct root_signal *signal, const char *name)
 		return hearer;
 	hearer = calloc(1, sizeof(*hearer) + strlen(name) + 1);
 	if (hearer)
-		hearer->outbox = outbox_host(signal->outbox, name);
+		hearer->outbox = outbox_host_add(signal->outbox);
 	if (!hearer || !hearer->outbox) {
 		free(hearer);
 		return NULL;

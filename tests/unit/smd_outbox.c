@@ -18,8 +18,8 @@ static struct outbox_host *h1, *h2;
 static int make(void **state)
 {
 	outbox = outbox_create();
-	h1 = outbox_host(outbox, "h1");
-	h2 = outbox_host(outbox, "h2");
+	h1 = outbox_host_add(outbox);
+	h2 = outbox_host_add(outbox);
 	return h1 && h2 ? 0 : -1;
 }
 
@@ -59,7 +59,6 @@ static void numbers_are_each_hosts_own_and_go_on(void **state)
 	assert_int_equal(put(h2, 1, 0), 1);
 	outbox_empty(h1);
 	assert_int_equal(take(h1, 0), 0);
-	assert_ptr_equal(outbox_host(outbox, "h1"), h1);
 	assert_int_equal(outbox_sequence(h1), 2);
 	assert_int_equal(put(h1, 3, 0), 3);
 }
@@ -110,18 +109,6 @@ static void who_does_not_fetch_is_told_again_until_it_is_too_late(void **state)
 	assert_int_equal(take(h2, 3000), 0);
 }
 
-static void who_cannot_hear_is_told_at_once(void **state)
-{
-	put(h1, 1, 0);
-	put(h2, 1, 0);
-	outbox_hurry(h2, 5);
-	assert_ptr_equal(outbox_overdue(outbox, 5, HINT_MS), h2);
-	assert_null(outbox_overdue(outbox, 5, HINT_MS));
-	outbox_empty(h2);
-	outbox_hurry(h2, 6);
-	assert_null(outbox_overdue(outbox, 6, HINT_MS));
-}
-
 static void a_host_that_fetches_nothing_holds_so_much_and_no_more(void **state)
 {
 	Tether__Event event = TETHER__EVENT__INIT;
@@ -144,7 +131,6 @@ int main(void)
 	        on_outbox(events_are_taken_in_their_order_and_once),
 	        on_outbox(a_deadline_goes_on_while_an_event_waits),
 	        on_outbox(who_does_not_fetch_is_told_again_until_it_is_too_late),
-	        on_outbox(who_cannot_hear_is_told_at_once),
 	        on_outbox(a_host_that_fetches_nothing_holds_so_much_and_no_more),
 	};
 
