@@ -11,6 +11,9 @@
 #include "notifier/listener.h"
 #include "notifier/relay.h"
 
+/* Of one certificate at a time: an agent has one link, and the dead ones that it left. */
+enum { LINKS_OF_ONE = 8 };
+
 /* One agent's link. */
 struct link {
 	struct link *next;
@@ -103,6 +106,7 @@ static void link_closed(struct connection *connection, int reason, const char *t
 	else if (!link->child)
 		log_warn(links->room, "%s is refused: %s", link->place ? link->place : "a link",
 		        text);
+	relay_link_ended(links->relay, reason);
 	relay_child_gone(links->relay, link->child, false, monotonic_ms());
 	link_free(link);
 	links->calls->fed(links->owner);
@@ -120,13 +124,31 @@ static Tether__Role role_of(const struct peer_identity *identity)
 	}
 }
 
+static bool is_one_too_many(const struct link *link, const struct peer_identity *identity)
+{
+	const struct peer_identity *of_other;
+	unsigned count = 0;
+
+	for (const struct link *other = link->links->list; identity && other; other = other->next) {
+		of_other = channel_tls_identity(connection_channel(other->connection));
+		count += other->child && of_other && of_other->role == identity->role &&
+		         !strcmp(of_other->name, identity->name);
+	}
+	return count >= LINKS_OF_ONE;
+}
+
 static int child_add(struct link *link)
 {
 	struct agent_links *links = link->links;
 	const struct peer_identity *identity =
 	        channel_tls_identity(connection_channel(link->connection));
-	int err = relay_child_add(links->relay, NULL, monotonic_ms(), &link->child);
+	int err;
 
+	if (is_one_too_many(link, identity)) {
+		relay_link_ended(links->relay, -EUSERS);
+		return -EUSERS;
+	}
+	err = relay_child_add(links->relay, NULL, monotonic_ms(), &link->child);
 	if (err)
 		return err;
 	links->by_slot[relay_child_slot(link->child)] = link;

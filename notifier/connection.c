@@ -122,12 +122,17 @@ static void on_overdue(evutil_socket_t fd, short what, void *at)
 {
 	struct connection *connection = at;
 	const char *text = "frame not completed in time";
+	int reason = -ETIME;
 
-	if (connection->state == LINK_CONNECTING)
+	if (connection->state == LINK_CONNECTING) {
 		text = "handshake not completed in time";
-	if (connection->finishing)
+		reason = -ETIMEDOUT;
+	}
+	if (connection->finishing) {
 		text = connection->text;
-	link_fail(connection, -ETIMEDOUT, text);
+		reason = -ETIMEDOUT;
+	}
+	link_fail(connection, reason, text);
 }
 
 static void on_again(evutil_socket_t fd, short what, void *at)

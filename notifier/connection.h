@@ -39,9 +39,9 @@ struct connection_callbacks {
 	/* @frame is the callee's to look at and to take parts out of; freed afterwards. Heartbeats
 	 * are not passed on. */
 	void (*frame)(struct connection *connection, Tether__Frame *frame, void *owner);
-	/* @reason: -errno of what ended it (-ETIMEDOUT heartbeat, -ENOBUFS queue, -EMSGSIZE or
-	 * -EBADMSG input, -EPIPE end of stream, ...), @text the same in words. Not for connection
-	 * attempts that fail. */
+	/* @reason: -errno of what ended it (-ETIMEDOUT heartbeat, -ETIME half a frame, -ENOBUFS
+	 * queue, -EMSGSIZE or -EBADMSG input, -EPIPE end of stream, ...), @text the same in words.
+	 * Not for connection attempts that fail. */
 	void (*closed)(struct connection *connection, int reason, const char *text, void *owner);
 	/* An attempt to connect has failed; another is made after a pause. May be NULL. */
 	void (*failed)(struct connection *connection, const char *text, void *owner);

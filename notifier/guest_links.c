@@ -108,6 +108,7 @@ static void on_closed(struct connection *connection, int reason, const char *tex
 	struct guest_links *links = guest->links;
 
 	log_info("guest-links", "%s: its guest is away: %s", guest->vm, text);
+	relay_link_ended(links->relay, reason);
 	guest_gone(guest);
 	if (guest->again && guest->is_sent_away)
 		evtimer_add(guest->again, &pause);

@@ -13,6 +13,7 @@ enum {
 	MARGIN_LEAST_MS = 2,
 	MARGIN_MOST_MS = 100,
 	CHILDREN_DEFAULT = 4096,
+	PROCESSES_DEFAULT = 512,
 	INTERESTS_DEFAULT = 4096,
 	REQUESTS_DEFAULT = 1024,
 	HOST_TIMES = 16, /* a host speaks for all its VMs */
@@ -62,6 +63,8 @@ static void settings_complete(struct relay_settings *settings)
 		settings->hello_ms = HELLO_MS;
 	if (!settings->children_max)
 		settings->children_max = CHILDREN_DEFAULT;
+	if (!settings->processes_max)
+		settings->processes_max = PROCESSES_DEFAULT;
 	if (!settings->interests_max)
 		settings->interests_max = INTERESTS_DEFAULT * times;
 	if (!settings->requests_max)
@@ -378,8 +381,10 @@ void relay_tick(struct relay *relay, uint64_t now_ms)
 	registration_tick(relay->registration, now_ms);
 	relay_hosts_tick(relay, now_ms);
 	while ((child = child_overdue(relay, now_ms))) {
-		if (child->connected)
+		if (child->connected) {
+			relay->counts.silent_links++;
 			relay->outputs->child_close(relay->owner, child->link, "no HELLO in time");
+		}
 		relay_child_forget(relay, child);
 	}
 }

@@ -50,6 +50,7 @@ struct relay_settings {
 	unsigned away_ms;       /* so long a child that lost its link keeps its interests */
 	unsigned hello_ms;      /* so long a new link may keep silent; 0: the default */
 	unsigned children_max;  /* quotas, each 0: the default */
+	unsigned processes_max; /* links of processes, per VM */
 	unsigned interests_max; /* per child */
 	unsigned requests_max;  /* registrations under way, per child */
 };
@@ -119,6 +120,11 @@ int relay_child_frame(
 /* Its link has ended. @ended: its process has too, so nobody need wait for it. Unknown ids are
  * fine. */
 void relay_child_gone(struct relay *relay, uint32_t child, bool ended, uint64_t now_ms);
+
+/* Why the link of a child has ended, or was not taken (connection.h): counted, where it is to
+ * blame.
+ */
+void relay_link_ended(struct relay *relay, int reason);
 
 /* @vm is here (its socket or channel stands): names of it that an event expects are waited for. The
  * root has every VM. -ENOMEM */

@@ -45,11 +45,23 @@ bool relay_host_is_elsewhere(const struct relay *relay, const struct child *chil
 	       (namesake && namesake != child && namesake->connected);
 }
 
+/* All of them are looked through for each event. */
+static bool has_too_much(size_t vms, size_t slots)
+{
+	return vms > RELAY_VMS_MAX || slots > RELAY_VMS_MAX;
+}
+
 const char *relay_host_objection(
         struct relay *relay, uint32_t link, const Tether__HostBehind *said, const char **text)
 {
 	const char *reason = NULL;
 
+	*text = "it names more VMs or slots than a host has";
+	if (has_too_much(said->n_vms, said->n_slots))
+		return "too-many-vms";
+	*text = "it names more migrations than an agent has open";
+	if (said->n_open > RELAY_BEGUN_MAX)
+		return "too-many-open";
 	*text = "";
 	if (!relay->outputs->host || !relay->outputs->host(relay->owner, link, said, &reason, text))
 		return NULL;
@@ -205,7 +217,7 @@ void relay_result_take(
 	if (result && (result->n_vms || result->n_slots))
 		host = hosts_find(child->hosts,
 		        child->role == TETHER__ROLE__ROLE_HOST ? child->name : result->host);
-	if (!host)
+	if (!host || has_too_much(result->n_vms, result->n_slots))
 		return;
 	said = *host->said;
 	said.vms = result->vms;

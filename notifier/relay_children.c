@@ -10,13 +10,48 @@
 #include "notifier/answer_claims.h"
 #include "notifier/base/cleanup.h"
 
+/* One VM's links keep nobody else's out. */
+static bool has_room(const struct relay *relay, const char *vm)
+{
+	const struct child *child = relay->children.first;
+	unsigned of_vm = 0;
+
+	for (; vm && child && of_vm < relay->settings.processes_max; child = child->next)
+		of_vm += child->vm && !strcmp(child->vm, vm);
+	return of_vm < relay->settings.processes_max &&
+	       relay->children.count < relay->settings.children_max;
+}
+
+void relay_link_ended(struct relay *relay, int reason)
+{
+	switch (reason) {
+	case -EUSERS:
+		relay->counts.crowded_links++;
+		break;
+	case -EBADMSG:
+		relay->counts.garbled_frames++;
+		break;
+	case -EMSGSIZE:
+		relay->counts.large_frames++;
+		break;
+	case -ETIME:
+		relay->counts.half_frames++;
+		break;
+	case -ENOBUFS:
+		relay->counts.unread_links++;
+		break;
+	}
+}
+
 static int child_add(
         struct relay *relay, const char *vm, bool is_guest, uint64_t now_ms, uint32_t *link)
 {
 	struct child *child;
 
-	if (relay->children.count >= relay->settings.children_max)
+	if (!has_room(relay, is_guest ? NULL : vm)) {
+		relay_link_ended(relay, -EUSERS);
 		return -EUSERS;
+	}
 	relay->silence_is_stale = true;
 	child = children_add(&relay->children, vm, now_ms);
 	if (!child)
@@ -144,6 +179,9 @@ static const char *hello_objection(struct relay *relay, const struct child *chil
 	if ((namesake && namesake->connected) ||
 	        (!child->vm && relay_host_is_elsewhere(relay, namesake, hello->name)))
 		return "name-taken";
+	*text = "it names more migrations than an agent has open";
+	if (!child->vm && hello->n_open > RELAY_BEGUN_MAX)
+		return "too-many-open";
 	*text = "";
 	if (relay->outputs->hello &&
 	        relay->outputs->hello(relay->owner, child->link, hello, &reason, text))
@@ -288,13 +326,9 @@ static void child_answer(
 	answer_claims_clear(&claims);
 }
 
-int relay_child_frame(
-        struct relay *relay, uint32_t link, const Tether__Frame *frame, uint64_t now_ms)
+static int frame_take(
+        struct relay *relay, struct child *child, const Tether__Frame *frame, uint64_t now_ms)
 {
-	struct child *child = children_by_link(&relay->children, link);
-
-	if (!child || !child->connected)
-		return -ENOENT;
 	if (!child->name != (frame->body_case == TETHER__FRAME__BODY_HELLO))
 		return -EPROTO;
 	switch (frame->body_case) {
@@ -319,6 +353,20 @@ int relay_child_frame(
 	default:
 		return -EPROTO;
 	}
+}
+
+int relay_child_frame(
+        struct relay *relay, uint32_t link, const Tether__Frame *frame, uint64_t now_ms)
+{
+	struct child *child = children_by_link(&relay->children, link);
+	int err;
+
+	if (!child || !child->connected)
+		return -ENOENT;
+	err = frame_take(relay, child, frame, now_ms);
+	if (err == -EPROTO)
+		relay->counts.out_of_place_frames++;
+	return err;
 }
 
 void relay_child_forget(struct relay *relay, struct child *child)

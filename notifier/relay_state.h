@@ -15,7 +15,7 @@
 #include "notifier/tally.h"
 #include "notifier/vm_names.h"
 
-enum { RELAY_NAME_BYTES = 255, RELAY_BEGUN_MAX = 32 };
+enum { RELAY_NAME_BYTES = 255, RELAY_BEGUN_MAX = 32, RELAY_VMS_MAX = 4096 };
 
 struct open_event {
 	struct open_event *next;

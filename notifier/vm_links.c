@@ -177,6 +177,7 @@ static void on_closed(struct connection *connection, int reason, const char *tex
 
 	log_info("vm-links", "pid %d: %s%s", (int)link->peer.pid, text,
 	        ended ? ", the process has ended" : "");
+	relay_link_ended(links->relay, reason);
 	relay_child_gone(links->relay, link->child, ended, monotonic_ms());
 	connection_destroy(link->connection);
 	link->connection = NULL;

@@ -139,12 +139,108 @@ static void process_blames_nobody_else(void **state)
 	assert_int_equal(relay_counts(t->relay).foreign_claims, 2);
 }
 
+/* Whatever one VM does, another one's processes find room. */
+static void links_of_a_vm_keep_no_other_out(void **state)
+{
+	struct test *t = *state;
+	uint32_t link;
+	unsigned taken = 0;
+
+	while (!relay_child_add(t->relay, "vm1", t->now_ms, &link))
+		taken++;
+	assert_int_equal(taken, 512);
+	assert_int_equal(relay_child_add(t->relay, "vm1", t->now_ms, &link), -EUSERS);
+	assert_int_equal(relay_counts(t->relay).crowded_links, 2);
+	child(t, "vm2", "vm2/1.1", 0);
+	guest_of(t, "vm1", "");
+	/* Those that say nothing do not keep its own out for ever. */
+	pass(t, 2000);
+	assert_int_equal(relay_counts(t->relay).silent_links, 512);
+	child(t, "vm1", "vm1/1.1", 0);
+}
+
+static void frame_out_of_place_is_counted(void **state)
+{
+	static const Tether__Frame__BodyCase bodies[] = {
+	        TETHER__FRAME__BODY_HELLO,
+	        TETHER__FRAME__BODY_HELLO_ANSWER,
+	        TETHER__FRAME__BODY_EVENT,
+	        TETHER__FRAME__BODY_INTEREST_ANSWER,
+	        TETHER__FRAME__BODY_REPORT,
+	        TETHER__FRAME__BODY_PULL,
+	        TETHER__FRAME__BODY_BEHIND,
+	};
+	struct test *t = *state;
+	uint32_t link = child(t, "vm1", "vm1/1.1", 0);
+	Tether__HostBehind behind = TETHER__HOST_BEHIND__INIT;
+	Tether__Frame frame = TETHER__FRAME__INIT;
+
+	for (size_t i = 0; i < ARRAY_SIZE(bodies); i++) {
+		frame.body_case = bodies[i];
+		frame.behind = &behind;
+		assert_int_equal(relay_child_frame(t->relay, link, &frame, t->now_ms), -EPROTO);
+		assert_int_equal(relay_counts(t->relay).out_of_place_frames, i + 1);
+	}
+	EXPECT(t, "");
+}
+
+static void why_a_link_ended_is_counted_by_kind(void **state)
+{
+	static const int reasons[] = {-EBADMSG, -EMSGSIZE, -ETIME, -ENOBUFS, -EPIPE, -ETIMEDOUT};
+	struct test *t = *state;
+	struct relay_counts counts;
+
+	for (size_t i = 0; i < ARRAY_SIZE(reasons); i++)
+		relay_link_ended(t->relay, reasons[i]);
+	counts = relay_counts(t->relay);
+	assert_int_equal(counts.garbled_frames, 1);
+	assert_int_equal(counts.large_frames, 1);
+	assert_int_equal(counts.half_frames, 1);
+	assert_int_equal(counts.unread_links, 1);
+	assert_int_equal(counts.crowded_links, 0);
+}
+
+/* Each of what a HELLO names costs the root a message, or a look for each event. */
+static void host_that_names_too_much_is_refused(void **state)
+{
+	static uint64_t open[33];
+	static Tether__HostVm vm = TETHER__HOST_VM__INIT;
+	static Tether__HostVm *vms[4097];
+	struct test *t = *state;
+	Tether__Hello hello = TETHER__HELLO__INIT;
+	Tether__Frame frame = TETHER__FRAME__INIT;
+
+	for (size_t i = 0; i < ARRAY_SIZE(vms); i++)
+		vms[i] = &vm;
+	frame.body_case = TETHER__FRAME__BODY_HELLO;
+	frame.hello = &hello;
+	hello.version = TETHER__PROTOCOL__PROTOCOL_VERSION;
+	hello.role = TETHER__ROLE__ROLE_HOST;
+	hello.name = (char *)"hyp1";
+	hello.open = open;
+	hello.n_open = ARRAY_SIZE(open);
+	assert_int_equal(relay_child_frame(t->relay, link_add(t, NULL, "a"), &frame, 0), -EACCES);
+	EXPECT(t, "a < HELLO REFUSED (too-many-open)\n");
+	hello.n_open--;
+	hello.vms = vms;
+	hello.n_vms = ARRAY_SIZE(vms);
+	assert_int_equal(relay_child_frame(t->relay, link_add(t, NULL, "b"), &frame, 0), -EACCES);
+	EXPECT(t, "b < HELLO REFUSED (too-many-vms)\n");
+	hello.n_vms--;
+	assert_int_equal(relay_child_frame(t->relay, link_add(t, NULL, "c"), &frame, 0), 0);
+	assert_int_equal(relay_counts(t->relay).refused_hellos, 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(guest_answers_for_nobody_else),
 	        cmocka_unit_test(host_answers_for_nobody_else),
 	        HOST_TEST(process_blames_nobody_else),
+	        HOST_TEST(links_of_a_vm_keep_no_other_out),
+	        HOST_TEST(frame_out_of_place_is_counted),
+	        HOST_TEST(why_a_link_ended_is_counted_by_kind),
+	        ROOT_TEST(host_that_names_too_much_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
