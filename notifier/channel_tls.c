@@ -2,7 +2,6 @@
 #include "notifier/channel_tls.h"
 
 #include <errno.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -13,12 +12,11 @@
 #include <openssl/err.h>
 
 #include "notifier/base/cleanup.h"
-#include "notifier/base/settings.h"
 #include "notifier/certificate.h"
+#include "notifier/tcp_address.h"
 
 enum {
 	BACKLOG = 1024,
-	PLACE_BYTES = INET6_ADDRSTRLEN + 16,
 	WHY_BYTES = 160,
 };
 
@@ -30,79 +28,17 @@ struct tls_link {
 	bool is_waited_for; /* it is in `handshaking` */
 	TAILQ_ENTRY(tls_link) handshaking;
 	struct peer_identity identity;
-	char place[PLACE_BYTES]; /* of the peer */
-	char why[WHY_BYTES];     /* it failed; "": it has not */
+	char place[TCP_ADDRESS_BYTES]; /* of the peer */
+	char why[WHY_BYTES];           /* it failed; "": it has not */
 };
-
-/* ---- addresses ---- */
-
-/* getaddrinfo takes 70000 for 4464. */
-static bool port_fits(const char *text)
-{
-	unsigned long port;
-
-	return !setting_number(&port, text, 0, UINT16_MAX);
-}
-
-/* "10.0.0.5:4710", "[fd00::5]:4710" */
-static int address_read(const char *address, struct sockaddr_storage *parsed, socklen_t *length)
-{
-	static const struct addrinfo wanted = {.ai_socktype = SOCK_STREAM,
-	        .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE};
-	char text[PLACE_BYTES];
-	char *host = text, *port, *end;
-	struct addrinfo *found;
-
-	if (strlen(address) >= sizeof(text))
-		return -EINVAL;
-	strcpy(text, address);
-	port = strrchr(text, ':');
-	if (!port || port == text || !port[1])
-		return -EINVAL;
-	end = port;
-	*port++ = 0;
-	if (*host == '[' && end[-1] == ']') {
-		end[-1] = 0;
-		host++;
-	} else if (strchr(host, ':')) {
-		return -EINVAL; /* where does the port begin? */
-	}
-	if (!*host || !port_fits(port) || getaddrinfo(host, port, &wanted, &found))
-		return -EINVAL;
-	memcpy(parsed, found->ai_addr, found->ai_addrlen);
-	*length = found->ai_addrlen;
-	freeaddrinfo(found);
-	return 0;
-}
-
-static void place_write(const struct sockaddr_storage *at, char place[static PLACE_BYTES])
-{
-	char host[INET6_ADDRSTRLEN], port[8];
-	bool is_v6 = at->ss_family == AF_INET6;
-
-	if (getnameinfo((const struct sockaddr *)at, sizeof(*at), host, sizeof(host), port,
-	            sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV))
-		snprintf(place, PLACE_BYTES, "an unknown place");
-	else
-		snprintf(place, PLACE_BYTES, "%s%s%s:%s", is_v6 ? "[" : "", host, is_v6 ? "]" : "",
-		        port);
-}
-
-static bool tls_fits(const char *address)
-{
-	struct sockaddr_storage parsed;
-	socklen_t length;
-
-	return !address_read(address, &parsed, &length);
-}
 
 int channel_tls_listen(const char *address, int *fd, char **place)
 {
 	CLEANUP_CLOSE int listener = -1;
 	struct sockaddr_storage at;
 	socklen_t length;
-	char text[PLACE_BYTES];
-	int err = address_read(address, &at, &length), yes = 1;
+	char text[TCP_ADDRESS_BYTES];
+	int err = tcp_address_read(address, &at, &length), yes = 1;
 
 	if (err)
 		return err;
@@ -114,7 +50,7 @@ int channel_tls_listen(const char *address, int *fd, char **place)
 	length = sizeof(at);
 	if (getsockname(listener, (struct sockaddr *)&at, &length))
 		return -errno;
-	place_write(&at, text);
+	tcp_address_write(&at, text);
 	*place = strdup(text);
 	if (!*place)
 		return -ENOMEM;
@@ -347,7 +283,7 @@ static int link_attach(struct tls_link *link, int fd, const struct sockaddr_stor
 
 	if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes)))
 		return -errno;
-	place_write(peer, link->place);
+	tcp_address_write(peer, link->place);
 	SSL_set_app_data(link->ssl, link);
 	return SSL_set_fd(link->ssl, fd) == 1 ? 0 : -ENOMEM;
 }
@@ -391,7 +327,7 @@ static int tls_connect(struct channel *channel, const char *address)
 	struct tls_link *link;
 	SSL_SESSION *session;
 	socklen_t length;
-	int err = address_read(address, &to, &length);
+	int err = tcp_address_read(address, &to, &length);
 
 	if (err)
 		return err;
@@ -510,7 +446,7 @@ const char *channel_tls_place(const struct channel *channel)
 
 const struct channel_ops channel_tls_ops = {
         .scheme = "tls",
-        .fits = tls_fits,
+        .fits = tcp_address_fits,
         .connect = tls_connect,
         .connected = tls_connected,
         .receive = tls_receive,

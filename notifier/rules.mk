@@ -17,7 +17,7 @@ FRAME_SOURCES := notifier/wire/frame.c notifier/wire/rows.c notifier/wire/answer
 CREDENTIALS_SOURCES := notifier/peer_identity.c notifier/certificate.c notifier/tls_refusal.c notifier/credentials_files.c \
 	notifier/credentials.c
 LINK_SOURCES := notifier/connection.c notifier/connection_traffic.c notifier/byte_queue.c notifier/channel.c \
-	notifier/channel_socket.c notifier/channel_unix.c notifier/channel_tls.c notifier/channel_virtio.c \
+	notifier/channel_socket.c notifier/channel_unix.c notifier/channel_tls.c notifier/tcp_address.c notifier/channel_virtio.c \
 	notifier/channel_vsock.c notifier/session.c notifier/listener.c $(CREDENTIALS_SOURCES) $(FRAME_SOURCES) $(BASE_SOURCES) $(SETTINGS_SOURCES) $(NAME_SOURCES)
 RELAY_SOURCES := notifier/relay.c notifier/relay_events.c notifier/relay_handing.c notifier/relay_answers.c \
 	notifier/relay_children.c notifier/relay_behind.c notifier/relay_absence.c notifier/relay_numbers.c notifier/relay_moved.c notifier/relay_reports.c \
