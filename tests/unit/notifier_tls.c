@@ -221,6 +221,40 @@ static void silence_ends_at_the_deadline(void **state)
 	bytes_are_refused("\26\3\1", 3, TLS_REFUSAL_TOO_SLOW);
 }
 
+/* Neither a record that is none, nor one that nobody but the peer could have sealed. */
+static void what_is_not_sealed_by_the_peer_ends_the_link(void **state)
+{
+	static const char *const bytes[] = {
+	        "\0\0\0\4hello", "\27\3\3\0\24twenty bytes of noise", "\26\3\3\0\4\1\0\0\0"};
+	static const size_t lengths[] = {9, 26, 9};
+	static const char *const texts[] = {"plain text, not TLS", "TLS failed: ", "TLS failed: "};
+
+	for (size_t i = 0; i < ARRAY_SIZE(bytes); i++) {
+		struct holder smd, host;
+		struct tls_scene scene;
+		int fd;
+
+		tls_scene_make(&scene);
+		holder_make(&scene.place, &smd, "sm/smd");
+		holder_make(&scene.place, &host, "host/hyp1");
+		tls_end_becomes(&scene.accepting, &smd);
+		tls_end_becomes(&scene.connecting, &host);
+		tls_connect(&scene);
+		tls_run(&scene, &scene.accepting.opened, 1);
+		tls_say(&scene.connecting, 100);
+		tls_run(&scene, &scene.accepting.frames, 1);
+		fd = connection_channel(scene.connecting.connection)->fd;
+		assert_int_equal(write(fd, bytes[i], lengths[i]), lengths[i]);
+		tls_run(&scene, &scene.accepting.closed, 1);
+		assert_int_equal(scene.accepting.frames, 1);
+		if (strncmp(scene.accepting.text, texts[i], strlen(texts[i])) != 0)
+			fail_msg("%s instead of %s", scene.accepting.text, texts[i]);
+		holder_clear(&smd);
+		holder_clear(&host);
+		tls_scene_clear(&scene);
+	}
+}
+
 /* ---- how it comes again ---- */
 
 static void counted(const struct tls_scene *scene, uint64_t full, uint64_t resumed)
@@ -423,6 +457,7 @@ int main(void)
 	        cmocka_unit_test(an_older_tls_is_refused),
 	        cmocka_unit_test(who_accepts_late_is_given_more_time_each_time),
 	        cmocka_unit_test(silence_ends_at_the_deadline),
+	        cmocka_unit_test(what_is_not_sealed_by_the_peer_ends_the_link),
 	        cmocka_unit_test(a_session_is_resumed_each_time),
 	        cmocka_unit_test(a_session_is_not_resumed_with_what_has_expired),
 	        cmocka_unit_test(who_is_revoked_loses_its_link_at_the_reload),
