@@ -177,6 +177,7 @@ def what_expires_soon_is_said():
     with Site() as site:
         site.ca.issue("host/hyp1", "--days", "10")
         host = site.host("hyp1")
+        site.smd.hosts_here(1)
         host.says("host-hyp1.crt expires within 10 days")
         assert "expires within" not in site.smd.log()
 
