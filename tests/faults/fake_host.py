@@ -57,12 +57,17 @@ class Host:
                         self.report(sock, message)
                     elif body == "interest_answer":
                         self.told.append(message)
+                    elif body == "pull":
+                        self.pulled(sock, message)
                     elif body == "hello_answer" and message["outcome"] != "OUTCOME_DONE":
                         self.refused.append(message["refusals"])
             except OSError:
                 stopped.wait(0.02)
             finally:
                 sock.close()
+
+    def pulled(self, sock, message):
+        """One that hears notices has been told that there is something, or what it asked for."""
 
     def beat(self, sock, stopped):
         try:

@@ -14,7 +14,7 @@ from fake_sm import Sm
 
 
 class World:
-    sm_kind = Sm
+    sm_kind, host_kind = Sm, Host
 
     def __init__(self, directory, hosts=("hyp1", "hyp2", "hyp3"), slots=2):
         self.lock = threading.RLock()
@@ -30,7 +30,7 @@ class World:
         for slot in self.slots.values():
             self.fabric[slot["port_guid"]] = {"lid": slot["port_guid"] - 0x2000, "node_guid": slot["node_guid"],
                                               "place": (slot["switch_guid"], slot["switch_port"])}
-        self.hosts = {host: Host(self, host) for host in hosts}
+        self.hosts = {host: self.host_kind(self, host) for host in hosts}
         self.sm = self.sm_kind(self)
 
     def vm(self, name, host):
