@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "notifier/answer_claims.h"
+#include "notifier/row_claims.h"
 #include "notifier/base/cleanup.h"
 
 /* One VM's links keep nobody else's out. */
@@ -290,6 +291,34 @@ static void expected_forget(const struct child *child, struct open_event *open)
 			tally_forget_vm(open->tally, host->said->vms[i]->name);
 }
 
+/* Rows of somebody else's queue pairs: nothing in it can be believed. */
+static int answer_disbelieve(struct relay *relay, struct open_event *open,
+        const struct child *child, const char *label, size_t foreign)
+{
+	Tether__Answer bare;
+	Tether__Refusal refusal = TETHER__REFUSAL__INIT;
+	Tether__Refusal *refusals[] = {&refusal};
+
+	relay->counts.foreign_claims += foreign;
+	refusal.reason = (char *)"foreign-numbers";
+	refusal.text = (char *)"its answer tells of queue pairs that are not its own";
+	answer_begin(&bare, *tally_key(open->tally));
+	bare.outcome = TETHER__OUTCOME__OUTCOME_FAILED;
+	bare.refusals = refusals;
+	bare.n_refusals = 1;
+	return tally_take(open->tally, child->name, label, child_is_process(child), &bare);
+}
+
+static int answer_count(struct relay *relay, struct open_event *open, const struct child *child,
+        const char *label, const Tether__Answer *answer)
+{
+	size_t foreign = row_claims_foreign(child, open->event, answer);
+
+	return foreign ? answer_disbelieve(relay, open, child, label, foreign)
+	               : tally_take(
+	                         open->tally, child->name, label, child_is_process(child), answer);
+}
+
 static void answer_take(
         struct relay *relay, struct child *child, const Tether__Answer *answer, uint64_t now_ms)
 {
@@ -306,7 +335,7 @@ static void answer_take(
 		return;
 	}
 	child_label(child, label, sizeof(label));
-	if (tally_take(open->tally, child->name, label, child_is_process(child), answer)) {
+	if (answer_count(relay, open, child, label, answer)) {
 		relay->counts.unasked_answers++;
 		return;
 	}

@@ -23,7 +23,7 @@ RELAY_SOURCES := notifier/relay.c notifier/relay_events.c notifier/relay_handing
 	notifier/relay_children.c notifier/relay_behind.c notifier/relay_absence.c notifier/relay_numbers.c notifier/relay_moved.c notifier/relay_reports.c \
 	notifier/children.c notifier/host_behind.c \
 	notifier/registration.c notifier/registration_requests.c notifier/registration_above.c notifier/registration_hello.c \
-	notifier/barrier.c notifier/interest.c notifier/tally.c notifier/name_hash.c notifier/vm_names.c notifier/answer_merge.c notifier/answer_claims.c notifier/number_scope.c
+	notifier/barrier.c notifier/interest.c notifier/tally.c notifier/name_hash.c notifier/vm_names.c notifier/answer_merge.c notifier/answer_claims.c notifier/row_claims.c notifier/number_scope.c
 # Whoever is told how a daemon is: Prometheus, the service manager.
 METRICS_SOURCES := notifier/metrics_text.c notifier/metrics_server.c notifier/agent_metrics.c notifier/tls_metrics.c notifier/http_listener.c
 SERVICE_SOURCES := notifier/base/service.c
@@ -48,6 +48,7 @@ $(call unit_test,notifier_answers,$(RELAY_TEST_SOURCES),-lprotobuf-c)
 $(call unit_test,notifier_hostile,$(RELAY_TEST_SOURCES),-lprotobuf-c)
 $(call unit_test,notifier_registration,$(RELAY_TEST_SOURCES),-lprotobuf-c)
 $(call unit_test,notifier_barrier,$(RELAY_TEST_SOURCES),-lprotobuf-c)
+$(call unit_test,notifier_row_claims,$(RELAY_TEST_SOURCES),-lprotobuf-c)
 $(call unit_test,notifier_tree,tests/unit/relay_tree.c $(RELAY_SOURCES) $(FRAME_SOURCES),-lprotobuf-c)
 $(call unit_test,notifier_races,tests/unit/relay_tree.c $(RELAY_SOURCES) $(FRAME_SOURCES),-lprotobuf-c)
 $(call unit_test,notifier_vm_names,notifier/vm_names.c notifier/name_hash.c,)

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include "notifier/row_claims.h"
+
+#include "notifier/wire/rows.h"
+
+/* What is asked about. */
+struct asked {
+	uint32_t lid; /* of the VM that moves; 0: its LID is others', too, or it has none */
+	bool has_vm;
+	bool is_in_vm; /* and no other */
+};
+
+/* A host has VMs beside the one that moves, and rows of both. */
+static bool pair_is_foreign(const struct asked *asked, const struct qp_row *row)
+{
+	if (!asked->has_vm)
+		return row->of_vm || (asked->lid && row->local_lid == asked->lid);
+	return asked->is_in_vm && row->of_vm && asked->lid && row->local_lid != asked->lid;
+}
+
+static size_t foreign_pairs(const struct asked *asked, const Tether__QpRows *rows)
+{
+	size_t count, foreign = 0;
+
+	if (qp_rows_count(rows, &count))
+		return 0;
+	for (size_t i = 0; i < count; i++) {
+		struct qp_row row = qp_rows_get(rows, i);
+
+		foreign += pair_is_foreign(asked, &row);
+	}
+	return foreign;
+}
+
+static size_t foreign_evidence(const struct asked *asked, const Tether__EvidenceRows *rows)
+{
+	size_t count, foreign = 0;
+
+	if (asked->has_vm || !asked->lid || evidence_rows_count(rows, &count))
+		return 0;
+	for (size_t i = 0; i < count; i++)
+		foreign += evidence_rows_get(rows, i).local_lid == asked->lid;
+	return foreign;
+}
+
+/* Keys are the VM's alone. */
+static size_t foreign_keys(const struct asked *asked, const Tether__KeyRows *rows)
+{
+	size_t count;
+
+	return asked->has_vm || key_rows_count(rows, &count) ? 0 : count;
+}
+
+/* In the other steps nobody takes numbers from an answer. */
+static bool numbers_count(Tether__Step step)
+{
+	return step == TETHER__STEP__STEP_PREPARE || step == TETHER__STEP__STEP_SETTLE ||
+	       step == TETHER__STEP__STEP_ATTACH;
+}
+
+size_t row_claims_foreign(
+        const struct child *child, const Tether__Event *event, const Tether__Answer *answer)
+{
+	struct asked asked = {.has_vm = child_has_vm(child, event->vm)};
+
+	if (event->address && !event->shared_port)
+		asked.lid = event->address->lid;
+	asked.is_in_vm = asked.has_vm && child->vm && numbers_count(event->step);
+	return foreign_pairs(&asked, answer->qps) + foreign_evidence(&asked, answer->evidence) +
+	       foreign_keys(&asked, answer->keys);
+}
