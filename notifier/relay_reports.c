@@ -10,6 +10,12 @@
 #include "notifier/base/cleanup.h"
 #include "notifier/base/version.h"
 
+enum {
+	REPORT_VMS_MAX = 4096,
+	REPORT_COUNTERS_MAX = 256,
+	REPORT_VERSION_BYTES = 64,
+};
+
 static const struct {
 	const char *name;
 	size_t offset;
@@ -93,6 +99,22 @@ static bool is_its_to_say(
 	       !relay_host_is_elsewhere(relay, child, report->name);
 }
 
+/* Operators see what it says. */
+static bool is_clean(const Tether__Report *report)
+{
+	if (report->n_vms > REPORT_VMS_MAX || report->n_counters > REPORT_COUNTERS_MAX ||
+	        strlen(report->version) > REPORT_VERSION_BYTES ||
+	        !relay_name_is_clean(report->version))
+		return false;
+	for (size_t i = 0; i < report->n_vms; i++)
+		if (!relay_name_is_clean(report->vms[i]->name))
+			return false;
+	for (size_t i = 0; i < report->n_counters; i++)
+		if (!relay_name_is_clean(report->counters[i]->name))
+			return false;
+	return true;
+}
+
 void relay_report_take(struct relay *relay, struct child *child, const Tether__Report *report)
 {
 	Tether__Report passed = *report;
@@ -104,6 +126,10 @@ void relay_report_take(struct relay *relay, struct child *child, const Tether__R
 		return;
 	}
 	child->reports_left--;
+	if (!is_clean(report)) {
+		relay->counts.bad_reports++;
+		return;
+	}
 	passed.name = name_of(child, report);
 	passed.behind = strcmp(passed.name, child->name) ? child->name : (char *)"";
 	frame.body_case = TETHER__FRAME__BODY_REPORT;

@@ -69,12 +69,28 @@ static int hello(void *owner, uint32_t child, const Tether__Hello *said, const c
 	return 0;
 }
 
+static void report(void *owner, uint32_t request)
+{
+	struct world *world = owner;
+	Tether__Frame frame = TETHER__FRAME__INIT;
+	Tether__Report said;
+
+	if (relay_report_fill(world->relay, &said))
+		return;
+	said.request = request;
+	frame.body_case = TETHER__FRAME__BODY_REPORT;
+	frame.report = &said;
+	parent_send(world, &frame);
+	relay_report_clear(&said);
+}
+
 static const struct relay_outputs outputs = {
         .child_send = child_send,
         .child_close = child_close,
         .parent_send = parent_send,
         .order = order,
         .hello = hello,
+        .report = report,
 };
 
 static void child_speaks(struct world *world, size_t i, const Tether__Frame *frame)

@@ -12,6 +12,7 @@ static int says_report(
 	report.role = role;
 	report.name = (char *)name;
 	report.behind = (char *)"somebody";
+	report.version = (char *)"0.1";
 	frame.body_case = TETHER__FRAME__BODY_REPORT;
 	frame.report = &report;
 	return relay_child_frame(t->relay, link, &frame, t->now_ms);
@@ -177,6 +178,69 @@ static void no_more_answers_than_there_can_be_agents(void **state)
 	assert_int_equal(relay_counts(t->relay).unasked_reports, 1);
 }
 
+/* What stands in a report, beside who says it. */
+struct content {
+	const char *version, *vm, *counter;
+	size_t vms, counters;
+	const char *said;
+};
+
+static void says_content(struct test *t, uint32_t link, const struct content *content)
+{
+	Tether__Frame frame = TETHER__FRAME__INIT;
+	Tether__Report report = TETHER__REPORT__INIT;
+	Tether__VmReport vm = TETHER__VM_REPORT__INIT, *vms[5000];
+	Tether__Counter counter = TETHER__COUNTER__INIT, *counters[500];
+
+	vm.name = (char *)content->vm;
+	counter.name = (char *)content->counter;
+	for (size_t i = 0; i < content->vms; i++)
+		vms[i] = &vm;
+	for (size_t i = 0; i < content->counters; i++)
+		counters[i] = &counter;
+	report.request = 7;
+	report.name = (char *)"hyp1";
+	report.role = TETHER__ROLE__ROLE_HOST;
+	report.version = (char *)content->version;
+	report.vms = vms;
+	report.n_vms = content->vms;
+	report.counters = counters;
+	report.n_counters = content->counters;
+	frame.body_case = TETHER__FRAME__BODY_REPORT;
+	frame.report = &report;
+	assert_int_equal(relay_child_frame(t->relay, link, &frame, t->now_ms), 0);
+}
+
+static void what_no_agent_says_goes_nowhere(void **state)
+{
+	static const char good[] = "> report 7 of hyp1\n";
+	static const char long_version[] =
+	        "0.1.2.3.4.5.6.7.8.9.0.1.2.3.4.5.6.7.8.9.0.1.2.3.4.5.6.7.8.9.0.1.2.3";
+	static const struct content rows[] = {
+	        {"0.1", "vm1", "events", 1, 1, good},
+	        {"0.1", "vm1", "events", 4096, 256, good},
+	        {"", "vm1", "events", 1, 1, ""},
+	        {"\033[2J", "vm1", "events", 1, 1, ""},
+	        {"0.1\n", "vm1", "events", 1, 1, ""},
+	        {long_version, "vm1", "events", 1, 1, ""},
+	        {"0.1", "vm\0331", "events", 1, 1, ""},
+	        {"0.1", "", "events", 1, 1, ""},
+	        {"0.1", "vm1", "ev\nents", 1, 1, ""},
+	        {"0.1", "vm1", "events", 4097, 1, ""},
+	        {"0.1", "vm1", "events", 1, 257, ""},
+	};
+	struct test *t = *state;
+	uint32_t a = host(t, "hyp1", "vm1", 0);
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		relay_reports_ask(t->relay, 7);
+		forget(t);
+		says_content(t, a, &rows[i]);
+		EXPECT(t, rows[i].said);
+	}
+	assert_int_equal(relay_counts(t->relay).bad_reports, ARRAY_SIZE(rows) - 2);
+}
+
 static void process_that_reports_is_not_listened_to(void **state)
 {
 	struct test *t = *state;
@@ -266,6 +330,7 @@ int main(void)
 	        ROOT_TEST(nobody_reports_for_somebody_else),
 	        ROOT_TEST(agent_between_passes_up_those_behind_it_alone),
 	        ROOT_TEST(no_more_answers_than_there_can_be_agents),
+	        ROOT_TEST(what_no_agent_says_goes_nowhere),
 	        HOST_TEST(process_that_reports_is_not_listened_to),
 	        HOST_TEST(report_says_what_is_connected),
 	        HOST_TEST(report_says_what_is_under_way_and_was_counted),
