@@ -28,6 +28,7 @@ struct child {
 	Tether__Role role;
 	uint32_t pid;
 	char *program;
+	unsigned late; /* events in a row that it has not answered in time */
 	struct host_behind *hosts;
 	unsigned reports_left; /* so many answers to the latest question are its to give */
 	uint64_t since_ms;     /* link stands without HELLO, or is lost */

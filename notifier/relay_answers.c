@@ -107,6 +107,7 @@ static void event_close(struct relay *relay, struct open_event *open)
 	        !registration_is_flushed(relay->registration, key.migration))
 		tally_note(open->tally, TETHER__OUTCOME__OUTCOME_PARTIAL, "interest-not-flushed",
 		        "registrations are not acknowledged yet");
+	relay_late_note(relay, open);
 	answer = tally_finish(open->tally);
 	relay_open_destroy(open);
 	if (step_ends_migration(key.step))

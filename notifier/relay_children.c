@@ -250,6 +250,7 @@ static int child_hello(
 		if (child->is_guest)
 			named.name = child->vm;
 	}
+	relay_heard(child);
 	err = child_introduce(child, hello);
 	if (!err)
 		err = relay_host_here(relay, child, hello, now_ms);
@@ -269,8 +270,7 @@ static int child_hello(
 	return 0;
 }
 
-/* Stands for `who` where a refusal names nobody: "vm1/4711 ib_write_bw", or a relay's name. */
-static void child_label(const struct child *child, char *label, size_t size)
+void relay_child_label(const struct child *child, char *label, size_t size)
 {
 	if (child_is_process(child))
 		snprintf(label, size, "%s/%u%s%s", child->vm, child->pid,
@@ -324,7 +324,7 @@ static void answer_take(
 {
 	struct event_key key = answer_key(answer);
 	struct open_event *open = relay_open_find(relay, &key);
-	char label[RELAY_NAME_BYTES + 128];
+	char label[RELAY_LABEL_BYTES];
 
 	relay_result_take(relay, child, answer->result, now_ms);
 	if (!open) {
@@ -334,7 +334,7 @@ static void answer_take(
 			relay->counts.unasked_answers++;
 		return;
 	}
-	child_label(child, label, sizeof(label));
+	relay_child_label(child, label, sizeof(label));
 	if (answer_count(relay, open, child, label, answer)) {
 		relay->counts.unasked_answers++;
 		return;
@@ -348,6 +348,7 @@ static void child_answer(
 {
 	struct answer_claims claims;
 
+	relay_heard(child);
 	if (answer_claims_take(&claims, child, answer))
 		return; /* it will be missing */
 	relay->counts.foreign_claims += claims.foreign;

@@ -162,7 +162,8 @@ static void event_hand(
 		tally_expect(open->tally, child->name);
 		return;
 	}
-	if (tally_hand(open->tally, child->name))
+	if (relay_waits_for(child, open->event) ? tally_hand(open->tally, child->name)
+	                                        : tally_pass_over(open->tally, child->name))
 		return;
 	child_event_send(relay, child, open, now_ms);
 	if (order_concerns(child, open->event) && strcmp(child->name, open->event->order->host))

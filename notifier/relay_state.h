@@ -4,7 +4,8 @@
  * they come), relay_handing.c (who is handed them), relay_answers.c (their answers),
  * relay_children.c (what comes from below), relay_behind.c (hosts behind agents between),
  * relay_absence.c (VMs without a device), relay_numbers.c (numbers that are taken in a VM),
- * relay_moved.c (VMs that have moved) and relay_reports.c (how the agents are), and by nobody else.
+ * relay_moved.c (VMs that have moved), relay_quarantine.c (who is late) and relay_reports.c (how
+ * the agents are), and by nobody else.
  */
 #ifndef TETHER_RELAY_STATE_H
 #define TETHER_RELAY_STATE_H
@@ -102,6 +103,14 @@ void relay_answered_destroy(struct answered *answered);
 int relay_event_take(struct relay *relay, Tether__Event *event, uint64_t now_ms);
 struct open_event *relay_open_find(const struct relay *relay, const struct event_key *key);
 
+/* relay_quarantine.c */
+/* @child's answer to @event is waited for. */
+bool relay_waits_for(const struct child *child, const Tether__Event *event);
+/* @open is about to be answered: who has been handed it and has not answered is late. */
+void relay_late_note(struct relay *relay, struct open_event *open);
+/* @child has said something. */
+void relay_heard(struct child *child);
+
 /* relay_moved.c */
 /* It moves nothing and ends nothing. */
 bool step_is_news(Tether__Step step);
@@ -191,6 +200,9 @@ void relay_reports_gone(const struct relay *relay, const struct child *child);
 void relay_report_take(struct relay *relay, struct child *child, const Tether__Report *report);
 
 /* relay_children.c */
+enum { RELAY_LABEL_BYTES = RELAY_NAME_BYTES + 128 };
+/* Stands for `who` where a refusal names nobody: "vm1/4711 ib_write_bw", or a relay's name. */
+void relay_child_label(const struct child *child, char *label, size_t size);
 /* A HELLO is refused, or one that was accepted is not any more; the link is the caller's to end. */
 int relay_hello_refuse(
         struct relay *relay, const struct child *child, const char *reason, const char *text);

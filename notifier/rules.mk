@@ -20,7 +20,7 @@ LINK_SOURCES := notifier/connection.c notifier/connection_traffic.c notifier/byt
 	notifier/channel_socket.c notifier/channel_unix.c notifier/channel_tls.c notifier/tcp_address.c notifier/channel_virtio.c \
 	notifier/channel_vsock.c notifier/session.c notifier/listener.c $(CREDENTIALS_SOURCES) $(FRAME_SOURCES) $(BASE_SOURCES) $(SETTINGS_SOURCES) $(NAME_SOURCES)
 RELAY_SOURCES := notifier/relay.c notifier/relay_events.c notifier/relay_handing.c notifier/relay_answers.c \
-	notifier/relay_children.c notifier/relay_behind.c notifier/relay_absence.c notifier/relay_numbers.c notifier/relay_moved.c notifier/relay_reports.c \
+	notifier/relay_children.c notifier/relay_behind.c notifier/relay_absence.c notifier/relay_numbers.c notifier/relay_moved.c notifier/relay_quarantine.c notifier/relay_reports.c \
 	notifier/children.c notifier/host_behind.c \
 	notifier/registration.c notifier/registration_requests.c notifier/registration_above.c notifier/registration_hello.c \
 	notifier/barrier.c notifier/interest.c notifier/tally.c notifier/name_hash.c notifier/vm_names.c notifier/answer_merge.c notifier/answer_claims.c notifier/row_claims.c notifier/number_scope.c
@@ -48,6 +48,7 @@ $(call unit_test,notifier_answers,$(RELAY_TEST_SOURCES),-lprotobuf-c)
 $(call unit_test,notifier_hostile,$(RELAY_TEST_SOURCES),-lprotobuf-c)
 $(call unit_test,notifier_registration,$(RELAY_TEST_SOURCES),-lprotobuf-c)
 $(call unit_test,notifier_barrier,$(RELAY_TEST_SOURCES),-lprotobuf-c)
+$(call unit_test,notifier_quarantine,$(RELAY_TEST_SOURCES),-lprotobuf-c)
 $(call unit_test,notifier_row_claims,$(RELAY_TEST_SOURCES),-lprotobuf-c)
 $(call unit_test,notifier_tree,tests/unit/relay_tree.c $(RELAY_SOURCES) $(FRAME_SOURCES),-lprotobuf-c)
 $(call unit_test,notifier_races,tests/unit/relay_tree.c $(RELAY_SOURCES) $(FRAME_SOURCES),-lprotobuf-c)

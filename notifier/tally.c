@@ -16,6 +16,7 @@
 enum stand {
 	STAND_EXPECTED, /* has to answer and is not here yet */
 	STAND_HANDED,
+	STAND_PASSED_OVER, /* handed, and not waited for */
 	STAND_ANSWERED,
 	STAND_MISSING, /* a relay between says that it did not answer */
 	STAND_FORGOTTEN,
@@ -138,6 +139,11 @@ static bool is_awaited(enum stand stand)
 	return stand == STAND_EXPECTED || stand == STAND_HANDED;
 }
 
+static bool is_handed(enum stand stand)
+{
+	return stand == STAND_HANDED || stand == STAND_PASSED_OVER;
+}
+
 static void stand_set(struct tally *tally, struct participant *participant, enum stand stand)
 {
 	tally->awaited -= is_awaited(participant->stand);
@@ -177,23 +183,33 @@ int tally_expect(struct tally *tally, const char *name)
 	return vm_names_add(&tally->expected, tally->participants[tally->count - 1].name);
 }
 
-int tally_hand(struct tally *tally, const char *name)
+static int hand(struct tally *tally, const char *name, enum stand stand)
 {
 	uint32_t hash = hash_of(name);
 	struct participant *participant = find_hashed(tally, name, hash);
 
 	if (!participant)
-		return child_add(tally, name, hash, STAND_HANDED);
+		return child_add(tally, name, hash, stand);
 	if (participant->stand != STAND_ANSWERED)
-		stand_set(tally, participant, STAND_HANDED);
+		stand_set(tally, participant, stand);
 	return 0;
+}
+
+int tally_hand(struct tally *tally, const char *name)
+{
+	return hand(tally, name, STAND_HANDED);
+}
+
+int tally_pass_over(struct tally *tally, const char *name)
+{
+	return hand(tally, name, STAND_PASSED_OVER);
 }
 
 bool tally_awaits(const struct tally *tally, const char *name)
 {
 	const struct participant *participant = find(tally, name);
 
-	return participant && participant->stand == STAND_HANDED;
+	return participant && is_handed(participant->stand);
 }
 
 bool tally_has_answered(const struct tally *tally, const char *name)
@@ -207,7 +223,7 @@ void tally_forget(struct tally *tally, const char *name)
 {
 	struct participant *participant = find(tally, name);
 
-	if (participant && is_awaited(participant->stand))
+	if (participant && (is_awaited(participant->stand) || is_handed(participant->stand)))
 		stand_set(tally, participant, STAND_FORGOTTEN);
 }
 
@@ -265,6 +281,11 @@ static int complain(struct tally *tally, const char *who, const char *reason, co
 {
 	answer_worsen(tally->merged, TETHER__OUTCOME__OUTCOME_FAILED);
 	return answer_refusal_add(tally->merged, tally->prefix, who, reason, text);
+}
+
+int tally_blame(struct tally *tally, const char *label, const char *reason, const char *text)
+{
+	return answer_refusal_add(tally->merged, tally->prefix, label, reason, text);
 }
 
 int tally_note(struct tally *tally, Tether__Outcome outcome, const char *reason, const char *text)
@@ -336,7 +357,7 @@ int tally_take(struct tally *tally, const char *name, const char *label, bool is
 
 	if (!participant)
 		return -ENOENT;
-	if (participant->stand != STAND_HANDED)
+	if (!is_handed(participant->stand))
 		return participant->stand == STAND_ANSWERED ? -EALREADY : -ENOENT;
 	stand_set(tally, participant, STAND_ANSWERED);
 	if (is_process &&
@@ -355,7 +376,8 @@ static int missing_append(struct tally *tally)
 	int err = 0;
 
 	for (size_t i = 0; !err && i < tally->count; i++)
-		if (is_awaited(tally->participants[i].stand))
+		if (is_awaited(tally->participants[i].stand) ||
+		        is_handed(tally->participants[i].stand))
 			err = answer_name_add(
 			        &merged->missing, &merged->n_missing, tally->participants[i].name);
 	return err;

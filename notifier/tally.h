@@ -27,6 +27,8 @@ const struct event_key *tally_key(const struct tally *tally);
  */
 int tally_expect(struct tally *tally, const char *name);
 int tally_hand(struct tally *tally, const char *name);
+/* It is handed the event and not waited for: its answer counts if it comes while others are. */
+int tally_pass_over(struct tally *tally, const char *name);
 /* Handed the event and not yet answered. */
 bool tally_awaits(const struct tally *tally, const char *name);
 bool tally_has_answered(const struct tally *tally, const char *name);
@@ -46,6 +48,9 @@ int tally_take(struct tally *tally, const char *name, const char *label, bool is
 
 /* The relay itself has something to say: worsen the outcome, with a refusal. -ENOMEM */
 int tally_note(struct tally *tally, Tether__Outcome outcome, const char *reason, const char *text);
+
+/* Why @label did not answer. -ENOMEM */
+int tally_blame(struct tally *tally, const char *label, const char *reason, const char *text);
 
 /* Everybody has answered. */
 bool tally_complete(const struct tally *tally);
