@@ -14,6 +14,7 @@
 #include "notifier/base/log.h"
 #include "notifier/channel_tls.h"
 #include "notifier/channel_unix.h"
+#include "notifier/tcp_address.h"
 
 enum {
 	NO_DESCRIPTOR_PAUSE_MS = 100,
@@ -149,6 +150,15 @@ static bool has_hung_up(int fd)
 	return poll(&link, 1, 0) == 1 && link.revents & (POLLRDHUP | POLLHUP | POLLERR);
 }
 
+static void gone_refuse(struct listener *listener, const struct sockaddr_storage *peer)
+{
+	char place[TCP_ADDRESS_BYTES];
+
+	tcp_address_write(peer, place);
+	credentials_counting(listener->credentials)->refused[TLS_REFUSAL_BROKEN_OFF]++;
+	log_warn("listener", "%s is refused: %s", place, tls_refusal_text(TLS_REFUSAL_BROKEN_OFF));
+}
+
 static void on_acceptable(evutil_socket_t fd, short what, void *at)
 {
 	struct place *place = at;
@@ -170,6 +180,7 @@ static void on_acceptable(evutil_socket_t fd, short what, void *at)
 		return;
 	}
 	if (is_tls && has_hung_up(taken)) {
+		gone_refuse(listener, &peer);
 		close(taken);
 		return;
 	}
