@@ -5,6 +5,8 @@ import json
 import os
 import re
 import shutil
+import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -14,13 +16,14 @@ from agent_harness import AGENT, BUILD, PATIENCE_S, VERSION, WRAP, Links, run_te
 
 from lab.deadline import wait_until  # noqa: E402
 from lab.metrics import Metrics  # noqa: E402
+from tls_harness import Site  # noqa: E402
 
 TETHER, SMD = (os.path.join(BUILD, "bin", name) for name in ("tether", "tether-smd"))
 DRIVER = """#!/bin/sh
 [ "$1" = inventory ] && cat "$(dirname "$0")/$TETHER_HOST.json"
 exit 0
 """
-COMMON = {"log_level": "debug", "heartbeat_ms": 1000, "reconnect_link_ms": 5, "report_ms": 600000}
+COMMON = {"log_level": "debug", "heartbeat_ms": 1000, "reconnect_link_ms": 5, "report_ms": 2000}
 DAEMONS = {
     "smd": {"listen": "unix:smd.sock", "api": "api.sock", "journal": "journal", "fabric": "none"},
     "rack1": {"role": "relay", "name": "rack1", "root": "unix:smd.sock", "listen": "unix:rack1.sock", "state_dir": "rack1",
@@ -128,13 +131,12 @@ def who_is_behind_one_that_is_away_is_away_too():
         tree.wait_rows("all are back", ALL)
 
 
-def one_that_is_stopped_is_not_waited_for():
+def one_that_is_stopped_is_away_when_its_link_has_ended():
     with Tree() as tree:
         tree.wait_rows("all are there", ALL)
-        # The link of one that is stopped ends by its heartbeat before the question does.
-        tree.running["hyp2"].send_signal(subprocess.signal.SIGSTOP)
+        tree.running["hyp2"].send_signal(signal.SIGSTOP)
         tree.wait_rows("it is away", {**ALL, "hyp2": ("host", 0, 0, "away")})
-        tree.running["hyp2"].send_signal(subprocess.signal.SIGCONT)
+        tree.running["hyp2"].send_signal(signal.SIGCONT)
         tree.wait_rows("it is back", ALL)
 
 
@@ -150,11 +152,26 @@ def each_line_of_a_migration_names_it_and_its_epoch():
             assert all(re.search(r": migration [0-9]+ epoch [1-9][0-9]*: ", line) for line in steps), steps
 
 
+def what_became_of_links_over_tls_is_told_to_prometheus():
+    with Site("host/hyp1", metrics="unix:metrics.sock") as site:
+        host = site.host("hyp1", metrics="unix:metrics.sock")
+        host.says("the root is here")
+        with socket.create_connection(("127.0.0.1", site.port)) as plain:
+            plain.sendall(b"GET / HTTP/1.1\r\n\r\n")
+            site.says("plain text, not TLS")
+        smd, agent = (Metrics(f"unix:{directory}/metrics.sock") for directory in (site.dir, host.dir))
+        wait_until("the refusal is counted",
+                   lambda: smd.values()['tether_smd_tls_refused_total{kind="plain-text"}'] == 1, PATIENCE_S)
+        assert smd.values()['tether_smd_tls_handshakes_total{kind="full"}'] == 1, smd.values()
+        assert agent.values()['tether_agent_tls_handshakes_total{kind="full"}'] == 1, agent.values()
+
+
 TESTS = [
     each_agent_of_the_tree_answers_for_itself,
     who_is_behind_one_that_is_away_is_away_too,
-    one_that_is_stopped_is_not_waited_for,
+    one_that_is_stopped_is_away_when_its_link_has_ended,
     each_line_of_a_migration_names_it_and_its_epoch,
+    what_became_of_links_over_tls_is_told_to_prometheus,
 ]
 
 if __name__ == "__main__":
