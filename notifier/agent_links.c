@@ -14,6 +14,9 @@
 /* Of one certificate at a time: an agent has one link, and the dead ones that it left. */
 enum { LINKS_OF_ONE = 8 };
 
+/* A host speaks for all its VMs. */
+enum { FRAMES_PER_S = 80000, FRAMES_AT_ONCE = 800000 };
+
 /* One agent's link. */
 struct link {
 	struct link *next;
@@ -207,6 +210,8 @@ struct agent_links *agent_links_create(struct event_base *base, struct relay *re
 	links->base = base;
 	links->relay = relay;
 	links->connections = *connections;
+	links->connections.frames_per_s = FRAMES_PER_S;
+	links->connections.frames_at_once = FRAMES_AT_ONCE;
 	links->room = room;
 	links->calls = calls;
 	links->owner = owner;

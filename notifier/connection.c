@@ -43,13 +43,15 @@ void link_later(struct connection *connection, enum later what)
 
 static void link_down(struct connection *connection)
 {
-	struct event **events[] = {&connection->readable, &connection->writable, &connection->beat};
+	struct event **events[] = {&connection->readable, &connection->writable, &connection->beat,
+	        &connection->resting};
 
 	for (size_t i = 0; i < ARRAY_SIZE(events); i++) {
 		if (*events[i])
 			event_free(*events[i]);
 		*events[i] = NULL;
 	}
+	connection->rate = (struct rate){0};
 	evtimer_del(connection->overdue);
 	connection->channel.ops->close(&connection->channel);
 	frame_reader_clear(&connection->reader);

@@ -28,7 +28,9 @@ struct connection_settings {
 	                        */
 	unsigned reconnect_ms; /* first pause before connecting again; doubles, with jitter */
 	unsigned reconnect_max_ms;
-	unsigned frame_ms; /* a frame that has begun, a last word or a handshake gets so long */
+	unsigned frame_ms;     /* a frame that has begun, a last word or a handshake gets so long */
+	unsigned frames_per_s; /* more of the peer's are read later; 0: no limit */
+	unsigned frames_at_once;         /* but so many are, after a silence */
 	size_t queue_max_bytes;          /* not yet taken by the peer; more ends the link */
 	struct credentials *credentials; /* for links over TLS; outlives the connection */
 };

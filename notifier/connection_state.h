@@ -8,6 +8,7 @@
 
 #include <sys/time.h>
 
+#include "notifier/rate.h"
 #include "notifier/byte_queue.h"
 #include "notifier/connection.h"
 
@@ -36,6 +37,8 @@ struct connection {
 	struct frame_reader reader;
 	struct byte_queue queue;
 	struct event *readable, *writable;
+	struct event *resting; /* the peer has said too much; NULL: it never has */
+	struct rate rate;
 	struct event *beat; /* every heartbeat_ms: send one if silent, count the peer's */
 	struct event
 	        *overdue; /* a partial frame, a connection attempt or a last word took too long */

@@ -4,11 +4,18 @@
 #include <errno.h>
 #include <event2/event.h>
 
+#include "notifier/base/monotonic.h"
+
 enum {
 	HEARTBEATS_MISSED = 3,
 	NOBODY_MS = 50,     /* then a channel at whose other end nobody was is asked again */
 	READS_AT_ONCE = 16, /* then the loop's other descriptors have their turn */
 };
+
+static bool is_resting(const struct connection *connection)
+{
+	return connection->resting && evtimer_pending(connection->resting, NULL);
+}
 
 static void on_beat(evutil_socket_t fd, short what, void *at)
 {
@@ -20,6 +27,7 @@ static void on_beat(evutil_socket_t fd, short what, void *at)
 	 * Beats are counted, not time: where this process itself got no CPU for a while the timer
 	 * fires once for all of it, and what the peer sent meanwhile is read before the next one.
 	 */
+	connection->received |= is_resting(connection);
 	connection->missed = connection->received ? 0 : connection->missed + 1;
 	connection->received = false;
 	/* A link that is refused at once does not get here: it keeps its pause. */
@@ -111,11 +119,50 @@ static void frame_in(struct connection *connection, Tether__Frame *frame)
 	frame_free(frame);
 }
 
-/* All whole frames that are there; true if there was any. */
-static bool frames_in(struct connection *connection)
+static unsigned pause_owed(struct connection *connection, unsigned frames)
+{
+	const struct connection_settings *settings = &connection->settings;
+
+	return rate_take(&connection->rate, settings->frames_per_s, settings->frames_at_once,
+	        frames, monotonic_ms());
+}
+
+static void on_rested(evutil_socket_t fd, short what, void *at)
+{
+	struct connection *connection = at;
+	unsigned pause_ms = pause_owed(connection, 0);
+
+	if (pause_ms) {
+		timer_set(connection->resting, pause_ms);
+		return;
+	}
+	event_add(connection->readable, NULL);
+	/* Some of it is here already. */
+	event_active(connection->readable, EV_READ, 0);
+}
+
+/* The peer has said @count frames more. Where that is too much the rest is read later, and it waits
+ * in the peer's own memory. */
+static void rest_if_flooded(struct connection *connection, unsigned count)
+{
+	unsigned pause_ms = pause_owed(connection, count);
+
+	if (!pause_ms)
+		return;
+	if (!connection->resting)
+		connection->resting = evtimer_new(connection->base, on_rested, connection);
+	if (!connection->resting)
+		return;
+	event_del(connection->readable);
+	evtimer_del(connection->overdue);
+	timer_set(connection->resting, pause_ms);
+}
+
+/* All whole frames that are there; how many. */
+static unsigned frames_in(struct connection *connection)
 {
 	Tether__Frame *frame;
-	bool any = false;
+	unsigned count = 0;
 	int got;
 
 	while (connection->state == LINK_OPEN && !connection->destroyed) {
@@ -124,11 +171,11 @@ static bool frames_in(struct connection *connection)
 			link_fail(connection, got,
 			        got == -EMSGSIZE ? "frame too large" : "not a frame");
 		if (got <= 0)
-			return any;
-		any = true;
+			return count;
+		count++;
 		frame_in(connection, frame);
 	}
-	return any;
+	return count;
 }
 
 /* A frame that has begun must end in time: half a message and silence holds nothing for ever. */
@@ -170,7 +217,7 @@ static int bytes_in(struct connection *connection)
 static void on_readable(evutil_socket_t fd, short what, void *at)
 {
 	struct connection *connection = at;
-	bool any_frame = false;
+	unsigned frames = 0;
 	int more = 1;
 
 	if (connection->state == LINK_CONNECTING) {
@@ -180,14 +227,16 @@ static void on_readable(evutil_socket_t fd, short what, void *at)
 	callback_begin(connection);
 	for (int i = 0; more && i < READS_AT_ONCE; i++) {
 		more = bytes_in(connection);
-		if (connection->state == LINK_OPEN && frames_in(connection))
-			any_frame = true;
+		if (connection->state == LINK_OPEN)
+			frames += frames_in(connection);
 		if (connection->state != LINK_OPEN || connection->destroyed)
 			break;
 	}
 	if (connection->state == LINK_OPEN && !connection->destroyed) {
-		partial_watch(connection, any_frame);
-		if (more && has_pending(connection))
+		partial_watch(connection, frames);
+		if (frames)
+			rest_if_flooded(connection, frames);
+		if (more && !is_resting(connection) && has_pending(connection))
 			event_active(connection->readable, EV_READ, 0);
 	}
 	callback_end(connection);

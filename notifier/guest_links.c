@@ -17,6 +17,8 @@
 #include "notifier/guest_channel.h"
 #include "notifier/relay.h"
 
+/* A guest speaks for all its processes. */
+enum { FRAMES_PER_S = 20000, FRAMES_AT_ONCE = 200000 };
 enum {
 	REFUSED_PAUSE_S = 1,   /* then a guest that was not listened to may try again */
 	REFUSED_LOG_MS = 1000, /* any program of a guest may connect over vsock, but fill no log */
@@ -262,6 +264,8 @@ struct guest_links *guest_links_create(struct event_base *base,
 		links->base = base;
 		links->mode = settings->mode;
 		links->connections = *connections;
+		links->connections.frames_per_s = FRAMES_PER_S;
+		links->connections.frames_at_once = FRAMES_AT_ONCE;
 		links->relay = relay;
 		links->fed = fed;
 		links->owner = owner;

@@ -16,6 +16,9 @@
 #include "notifier/connection.h"
 #include "notifier/relay.h"
 
+/* A program registers with each connection that it makes or lets go, and may make at once as many
+ * as it has quotas for. */
+enum { FRAMES_PER_S = 5000, FRAMES_AT_ONCE = 50000 };
 enum { ENDING_S = 60 }; /* so long a process whose link is gone is watched */
 
 struct vm_socket {
@@ -64,6 +67,8 @@ struct vm_links *vm_links_create(struct event_base *base, const struct vm_links_
 	links->connections = *connections;
 	/* The kernel tells of a process that ends; one that is only stopped must not be lost. */
 	links->connections.heartbeat_ms = 0;
+	links->connections.frames_per_s = FRAMES_PER_S;
+	links->connections.frames_at_once = FRAMES_AT_ONCE;
 	links->relay = relay;
 	links->fed = fed;
 	links->owner = owner;

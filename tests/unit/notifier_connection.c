@@ -394,6 +394,56 @@ static void connecting_side_comes_again_and_again(void **state)
 	place_remove(&place);
 }
 
+static void who_says_too_much_is_read_later_and_loses_nothing(void **state)
+{
+	struct connection_settings slow = quick;
+	struct end a, b;
+
+	slow.frames_per_s = 2000;
+	slow.frames_at_once = 10;
+	pair_open(&a, &b, &slow);
+	for (uint32_t round = 1; round <= 5; round++) {
+		for (uint32_t i = 1; i <= 50; i++)
+			assert_int_equal(interest_send(&a, 50 * (round - 1) + i), 0);
+		b.wanted_frames = 50 * round;
+		run(b.base);
+	}
+	assert_int_equal(b.last, 250);
+	assert_int_equal(b.closed, 0);
+	end_clear(&a, &b);
+}
+
+/* What it owes would take a quarter of an hour. */
+static void who_says_too_much_holds_nobody_else_up(void **state)
+{
+	struct connection_settings slow = quick;
+	struct end a, b, other_a, other_b;
+	int fds[2];
+
+	slow.frames_per_s = 1;
+	slow.frames_at_once = 10;
+	pair_open(&a, &b, &slow);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+	end_open(&other_a, a.base, fds[0], &quick);
+	end_open(&other_b, a.base, fds[1], &quick);
+	for (uint32_t i = 1; i <= 1000; i++)
+		assert_int_equal(interest_send(&a, i), 0);
+	b.wanted_frames = 1000;
+	run(b.base);
+	assert_int_equal(interest_send(&a, 1001), 0);
+	b.wanted_frames = 0;
+	for (uint32_t i = 1; i <= 10; i++) {
+		assert_int_equal(interest_send(&other_a, i), 0);
+		other_b.wanted_frames = i;
+		run(b.base);
+	}
+	assert_int_equal(b.frames, 1000);
+	assert_int_equal(b.closed, 0);
+	connection_destroy(other_a.connection);
+	connection_destroy(other_b.connection);
+	end_clear(&a, &b);
+}
+
 static void address_without_a_known_scheme_is_refused(void **state)
 {
 	struct event_base *base = event_base_new();
@@ -420,6 +470,8 @@ int main(void)
 	        cmocka_unit_test(last_word_is_heard_by_one_who_is_speaking),
 	        cmocka_unit_test(connection_may_be_destroyed_from_its_callback),
 	        cmocka_unit_test(connecting_side_comes_again_and_again),
+	        cmocka_unit_test(who_says_too_much_is_read_later_and_loses_nothing),
+	        cmocka_unit_test(who_says_too_much_holds_nobody_else_up),
 	        cmocka_unit_test(address_without_a_known_scheme_is_refused),
 	};
 

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/* Who says much is listened to later. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "notifier/rate.h"
+
+enum { PER_S = 100, AT_ONCE = 50, NOW_MS = 5000 };
+
+static unsigned take(struct rate *rate, unsigned count, uint64_t now_ms)
+{
+	return rate_take(rate, PER_S, AT_ONCE, count, now_ms);
+}
+
+static void so_many_may_be_said_at_once(void **state)
+{
+	struct rate rate = {0};
+
+	for (unsigned i = 0; i < AT_ONCE; i++)
+		assert_int_equal(take(&rate, 1, NOW_MS), 0);
+	assert_int_equal(take(&rate, 1, NOW_MS), 1000 / PER_S);
+}
+
+static void silence_is_saved_up_to_that(void **state)
+{
+	struct rate rate = {0};
+
+	assert_int_equal(take(&rate, AT_ONCE, NOW_MS), 0);
+	assert_int_equal(take(&rate, AT_ONCE, NOW_MS + 500), 0);
+	assert_int_equal(take(&rate, AT_ONCE, NOW_MS + 60000), 0);
+	assert_int_equal(take(&rate, 1, NOW_MS + 60000), 1000 / PER_S);
+}
+
+static void steady_talk_is_never_held_up(void **state)
+{
+	struct rate rate = {0};
+
+	for (unsigned i = 0; i < 1000; i++)
+		assert_int_equal(take(&rate, 1, NOW_MS + i * 1000 / PER_S), 0);
+}
+
+static void more_than_that_takes_its_time_in_all(void **state)
+{
+	struct rate rate = {0};
+	uint64_t now_ms = NOW_MS;
+
+	for (unsigned i = 0; i < 1000; i++)
+		now_ms += take(&rate, 1, now_ms);
+	assert_in_range(now_ms - NOW_MS, (1000 - AT_ONCE) * 1000 / PER_S - 1000 / PER_S,
+	        (1000 - AT_ONCE) * 1000 / PER_S + 1000 / PER_S);
+}
+
+static void pause_has_an_end_and_the_rest_is_owed(void **state)
+{
+	struct rate rate = {0};
+
+	assert_int_equal(take(&rate, 1000, NOW_MS), RATE_PAUSE_MOST_MS);
+	assert_int_equal(take(&rate, 0, NOW_MS + RATE_PAUSE_MOST_MS), RATE_PAUSE_MOST_MS);
+	assert_int_equal(take(&rate, 0, NOW_MS + 9500), 0);
+}
+
+static void without_a_limit_there_is_none(void **state)
+{
+	struct rate rate = {0};
+
+	assert_int_equal(rate_take(&rate, 0, 0, 1000000, NOW_MS), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(so_many_may_be_said_at_once),
+	        cmocka_unit_test(silence_is_saved_up_to_that),
+	        cmocka_unit_test(steady_talk_is_never_held_up),
+	        cmocka_unit_test(more_than_that_takes_its_time_in_all),
+	        cmocka_unit_test(pause_has_an_end_and_the_rest_is_owed),
+	        cmocka_unit_test(without_a_limit_there_is_none),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
