@@ -35,6 +35,9 @@ class Lab:
         with open(self.system.path(f"{name}.log")) as log:
             return log.read()
 
+    def client(self, node):
+        return NoticeWorker(self.system.fabric.place(node), self.system.checker.environment_of_stock_program())
+
     def begin(self):
         self.begun = {name: len(self.log(name)) for name in ["smd", *(f"agent-{host}" for host in HOSTS)]}
 
@@ -78,7 +81,7 @@ def what_a_server_is_told_it_hears_and_fetches(lab):
 
 def a_deleted_subscription_is_missed_and_made_again(lab):
     lab.begin()
-    with NoticeWorker(lab.system.fabric.place(lab.at)) as client:
+    with lab.client(lab.at) as client:
         client.unsubscribe()
     deaf = lab.at
     lab.move()
@@ -131,7 +134,7 @@ def forged_notices_cost_a_question_in_a_while_and_are_counted(lab):
     signal = int(re.findall(r"smd: epoch (\d+);", lab.log("smd"))[-1])
     agent = f"agent-{DECEIVED}"
     deceived_lid = next(row["lid"] for row in lab.system.fabric.dump("places") if row["node"] == DECEIVED)
-    with NoticeWorker(lab.system.fabric.place(FORGER)) as forger:
+    with lab.client(FORGER) as forger:
         began = time.monotonic()
         forger.forge(deceived_lid, signal, list(range(1000000, 1000000 + FORGED)))
         wait_until("all of them counted", lambda: lab.found(agent, r"are forged: (\d+) so far")[-1:] == [str(FORGED)], START_S,

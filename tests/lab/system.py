@@ -227,6 +227,14 @@ class System:
             f"agent-{name}", [*self.checker.daemon(self.build.program("tether-agent")), "--config", conf],
             self.environment())
 
+    def driver_of_agents(self):
+        """The agent may be on the fabric; its driver is not, and has nothing preloaded."""
+        outside = self.path("driver-outside")
+        with open(outside, "w") as script:
+            script.write(f'#!/bin/sh\nexec env -u LD_PRELOAD "{self.driver}" "$@"\n')
+        os.chmod(outside, 0o700)
+        return outside if self.signal == "mad" else self.driver
+
     def start_agent(self, host):
         home = self.path("hosts", host)
         os.makedirs(home, exist_ok=True)
@@ -236,7 +244,7 @@ class System:
             "name": host,
             "root": self.parent_of(host),
             **self.certificates(f"host/{host}"),
-            "driver": f"exec:{self.driver}",
+            "driver": f"exec:{self.driver_of_agents()}",
             "state_dir": home,
             "socket_dir": home,
             "log": self.path(f"agent-{host}.log"),

@@ -120,9 +120,10 @@ class NoticeClient(SaClient):
 
 
 class NoticeWorker:
-    def __init__(self, place):
+    def __init__(self, place, env=None):
+        """@env: added to its environment."""
         self.child = subprocess.Popen([*place, sys.executable, os.path.abspath(__file__)], stdin=subprocess.PIPE,
-                                      stdout=subprocess.PIPE, text=True)
+                                      stdout=subprocess.PIPE, text=True, env={**os.environ, **(env or {})})
 
     def __enter__(self):
         return self
