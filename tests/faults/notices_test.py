@@ -4,6 +4,7 @@
 Subscriptions that are gone, an SM and a tether-smd that are started anew, notices that somebody forges."""
 import os
 import re
+import signal
 import sys
 import time
 
@@ -131,12 +132,12 @@ def a_restarted_tether_smd_begins_anew(lab):
 
 def forged_notices_cost_a_question_in_a_while_and_are_counted(lab):
     lab.begin()
-    signal = int(re.findall(r"smd: epoch (\d+);", lab.log("smd"))[-1])
+    start = int(re.findall(r"smd: epoch (\d+);", lab.log("smd"))[-1])
     agent = f"agent-{DECEIVED}"
     deceived_lid = next(row["lid"] for row in lab.system.fabric.dump("places") if row["node"] == DECEIVED)
     with lab.client(FORGER) as forger:
         began = time.monotonic()
-        forger.forge(deceived_lid, signal, list(range(1000000, 1000000 + FORGED)))
+        forger.forge(deceived_lid, start, list(range(1000000, 1000000 + FORGED)))
         wait_until("all of them counted", lambda: lab.found(agent, r"are forged: (\d+) so far")[-1:] == [str(FORGED)], START_S,
                    lab.system.logs())
         pulls = len(lab.found(agent, r"the root is asked, 10000\d\d has been heard of"))
@@ -148,6 +149,17 @@ def forged_notices_cost_a_question_in_a_while_and_are_counted(lab):
     lab.move()
 
 
+def daemons_end_by_themselves_and_nothing_is_reported(lab):
+    """By the sanitizer that they were built with, if any."""
+    for daemon in [*lab.system.agents.values(), lab.system.smd]:
+        daemon.signal(signal.SIGTERM)
+        status = daemon.wait(START_S)
+        assert status == 0, f"{daemon.name}: exit status {status}"
+    lab.system.fabric.opensm_stop(START_S)
+    reports = lab.system.checker.reports()
+    assert not reports, reports[:8000]
+
+
 def main():
     tap = Tap()
     settings = {**PATIENT, "heartbeat_ms": 1000, "log_level": "debug"}
@@ -157,7 +169,8 @@ def main():
         for test in (each_server_subscribes_once, what_a_server_is_told_it_hears_and_fetches,
                      a_deleted_subscription_is_missed_and_made_again, a_restarted_opensm_is_subscribed_to_again,
                      without_opensm_servers_are_told_over_their_links, a_restarted_tether_smd_begins_anew,
-                     forged_notices_cost_a_question_in_a_while_and_are_counted):
+                     forged_notices_cost_a_question_in_a_while_and_are_counted,
+                     daemons_end_by_themselves_and_nothing_is_reported):
             tap.run(test.__name__, test, lab)
     tap.exit()
 
