@@ -228,7 +228,7 @@ def agents_are_asked_how_they_are():
 
 
 def an_agent_that_is_away_or_silent_is_listed_so():
-    with Stage(report_ms=300) as stage:
+    with Stage(report_ms=3000) as stage:
         equal([agent["answered"] for agent in stage.smd.get("/v1/agents")[1]["agents"]], [True] * 3)
         stage.world.hosts["hyp1"].stop()
         wait_until("hyp1 is away", lambda: stage.smd.get("/v1/health")[1]["hypervisors"] == 2)
@@ -242,7 +242,7 @@ def an_agent_that_is_away_or_silent_is_listed_so():
 
 
 def who_asks_for_agents_at_once_hears_the_same():
-    with Stage(report_ms=1000) as stage:
+    with Stage(report_ms=3000) as stage:
         asked = threading.Event()
         stage.world.fault("hyp2", "report", lambda: asked.set() or "silent")
         heard = []
@@ -259,7 +259,7 @@ def who_asks_for_agents_at_once_hears_the_same():
 
 
 def an_agent_reports_for_nobody_else():
-    with Stage(report_ms=300) as stage:
+    with Stage(report_ms=3000) as stage:
         stage.world.hosts["hyp2"].reports = {"name": "hyp3", "version": "of hyp2"}
         agents = {agent["name"]: agent for agent in stage.smd.get("/v1/agents")[1]["agents"]}
         equal((agents["hyp3"]["version"], agents["hyp2"]["answered"]), ("0.1", False))

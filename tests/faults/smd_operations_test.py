@@ -78,7 +78,7 @@ def settings_are_read_again_at_sighup():
         good = settings(smd)
         # The log goes on in a new file where the old one was moved away.
         os.rename(log, log + ".1")
-        settings(smd, good.replace("report_ms = 3600000", "report_ms = 300"))
+        settings(smd, good.replace("report_ms = 3600000", "report_ms = 3000"))
         smd.child.send_signal(signal.SIGHUP)
         wait_until("there is a log again", lambda: os.path.exists(log))
         smd.child.send_signal(signal.SIGHUP)
