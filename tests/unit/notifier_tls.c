@@ -321,7 +321,7 @@ static void a_session_is_not_resumed_with_what_has_expired(void **state)
 
 	tls_scene_make(&scene);
 	holder_make(&scene.place, &smd, "sm/smd");
-	holder_make_dated(&scene.place, &host, "host/hyp1", -HOUR_S, 5);
+	holder_make_dated(&scene.place, &host, "host/hyp1", -HOUR_S, 10);
 	tls_end_becomes(&scene.accepting, &smd);
 	tls_end_becomes(&scene.connecting, &host);
 	tls_connect(&scene);
