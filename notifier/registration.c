@@ -35,6 +35,7 @@ void registration_destroy(struct registration *r)
 		free(r->requests);
 		r->requests = next;
 	}
+	free(r->of_member);
 	barriers_clear(&r->barriers);
 	interest_destroy(r->held);
 	interest_destroy(r->above);
@@ -50,12 +51,17 @@ bool registration_holds(
 /* Carry out @request, which no barrier holds (any more), and own it. */
 void registration_process(struct registration *r, struct request *request)
 {
+	int added;
+
 	request->in_barrier = false;
 	if (request->drop) {
 		registration_let_go(r, request->member, &request->address);
 		request_reply(r, request, TETHER__OUTCOME__OUTCOME_DONE);
 		free(request);
-	} else if (interest_add(r->held, request->member, &request->address) < 0) {
+		return;
+	}
+	added = interest_add(r->held, request->member, &request->address);
+	if (added < 0) {
 		request_refuse(r, request->member, request->request, "no-memory", "");
 		free(request);
 	} else if (!request_asks_something(request) &&
@@ -63,7 +69,7 @@ void registration_process(struct registration *r, struct request *request)
 		request_reply(r, request, TETHER__OUTCOME__OUTCOME_DONE);
 		free(request);
 	} else {
-		registration_ask_above(r, request);
+		registration_ask_above(r, request, added == 2);
 	}
 }
 
@@ -109,7 +115,7 @@ void registration_take(struct registration *r, uint32_t member, unsigned weight,
 		return;
 	}
 	excess = quota_exceeded(r, member, weight, &address, interest->drop);
-	request = excess ? NULL : calloc(1, sizeof(*request));
+	request = excess || requests_reserve(r, member) ? NULL : calloc(1, sizeof(*request));
 	if (!request) {
 		request_refuse(r, member, interest->request, excess ? excess : "no-memory", "");
 		return;

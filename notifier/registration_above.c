@@ -67,9 +67,9 @@ static const struct request *on_its_way(const struct registration *r, const stru
 }
 
 /* Send @request up, or along with another; answered later. */
-void registration_ask_above(struct registration *r, struct request *request)
+void registration_ask_above(struct registration *r, struct request *request, bool is_new)
 {
-	bool joins = request->member && !request_asks_something(request);
+	bool joins = !is_new && request->member && !request_asks_something(request);
 	const struct request *other = joins ? on_its_way(r, request) : NULL;
 
 	request_append(r, request);

@@ -57,7 +57,7 @@ static void request_make(
 		request->in_barrier = true;
 		request_append(r, request);
 	} else {
-		registration_ask_above(r, request);
+		registration_ask_above(r, request, false);
 	}
 }
 
@@ -217,6 +217,6 @@ void registration_parent_up(struct registration *r)
 		else if (registration_knows_above(r, &request->address))
 			free(request);
 		else
-			registration_ask_above(r, request);
+			registration_ask_above(r, request, false);
 	}
 }

@@ -1,15 +1,34 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 #include "notifier/registration_state.h"
 
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
+enum { MEMBERS_FIRST = 16 };
+
+/* Whoever floods is refused by this count each time, so it must cost nothing. */
 size_t requests_count(const struct registration *r, uint32_t member)
 {
-	size_t count = 0;
+	return member < r->of_member_room ? r->of_member[member] : 0;
+}
 
-	for (const struct request *q = r->requests; q; q = q->next)
-		count += q->member == member;
-	return count;
+int requests_reserve(struct registration *r, uint32_t member)
+{
+	size_t room = r->of_member_room ? r->of_member_room : MEMBERS_FIRST;
+	uint32_t *grown;
+
+	if (member < r->of_member_room)
+		return 0;
+	while (room <= member)
+		room *= 2;
+	grown = realloc(r->of_member, room * sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	memset(grown + r->of_member_room, 0, (room - r->of_member_room) * sizeof(*grown));
+	r->of_member = grown;
+	r->of_member_room = room;
+	return 0;
 }
 
 void request_append(struct registration *r, struct request *request)
@@ -20,6 +39,9 @@ void request_append(struct registration *r, struct request *request)
 	else
 		r->requests = request;
 	r->last = request;
+	request->is_counted = request->member < r->of_member_room;
+	if (request->is_counted)
+		r->of_member[request->member]++;
 }
 
 void request_unlink(struct registration *r, struct request *request)
@@ -35,6 +57,9 @@ void request_unlink(struct registration *r, struct request *request)
 	*at = request->next;
 	if (r->last == request)
 		r->last = before;
+	if (request->is_counted)
+		r->of_member[request->member]--;
+	request->is_counted = false;
 }
 
 void requests_forget(struct registration *r, uint32_t member)

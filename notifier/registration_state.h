@@ -24,6 +24,7 @@ struct request {
 	bool silent;     /* nobody waits for its answer */
 	bool superseded; /* a drop went up after it: its acknowledgement says nothing any more */
 	bool drop;
+	bool is_counted;  /* in of_member */
 	uint32_t request; /* the asker's number for it */
 	uint32_t remote_qpn;
 	bool datagrams;
@@ -38,6 +39,8 @@ struct registration {
 	size_t interests_max, requests_max;
 	struct request *requests; /* in the order in which they came */
 	struct request *last;     /* of them */
+	uint32_t *of_member;      /* how many, by member */
+	size_t of_member_room;
 	struct barrier *barriers;
 	uint32_t last_id;
 	bool parent_is_up;
@@ -47,6 +50,8 @@ struct registration {
 
 /* registration_requests.c: the list, and what those who ask are told */
 size_t requests_count(const struct registration *r, uint32_t member);
+/* Those of @member that come now are counted. -ENOMEM */
+int requests_reserve(struct registration *r, uint32_t member);
 void request_append(struct registration *r, struct request *request);
 /* Nothing where it is not in the list. */
 void request_unlink(struct registration *r, struct request *request);
@@ -67,8 +72,8 @@ void request_refuse(const struct registration *r, uint32_t member, uint32_t numb
 /* It is not enough that the parent knows the address: numbers are wanted, or a context is said. */
 bool request_asks_something(const struct request *request);
 bool registration_knows_above(const struct registration *r, const struct address *address);
-/* Takes @request, which is answered later. */
-void registration_ask_above(struct registration *r, struct request *request);
+/* Takes @request, which is answered later. @is_new: nobody held its address before. */
+void registration_ask_above(struct registration *r, struct request *request, bool is_new);
 /* @member holds @address no more; where nobody else does, neither does the parent for us. */
 void registration_let_go(struct registration *r, uint32_t member, const struct address *address);
 void registration_drop_above(struct registration *r, const struct address *address);
