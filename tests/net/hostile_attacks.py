@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
+"""What hostile guests and hosts say. Each attack says @count bad things, and by its counter as many are refused, but for what is
+within a quota. Links that have to stand meanwhile are the stack's."""
+import collections
+
+from hostile_lab import VERSION, answer_to, frame, interest
+
+MEGABYTE = 1 << 20
+UNDER_WAY = 16384  # registrations of a guest that nobody above has acknowledged
+QUOTA = 65536  # interests of a host
+PROCESSES = 512  # links of a VM
+LINKS = 8  # of a certificate
+OPEN, VMS = 33, 4097  # more than a host may name
+AT_ONCE = 64  # frames in one write
+
+# allowed: so many are within a quota. least, most, full: how many are said at least, at most, and with TETHER_FULL=1.
+Attack = collections.namedtuple("Attack", "name kind run allowed least most full", defaults=(0, 1, 10**6, 1000))
+
+
+def over_one_link(say):
+    def run(scene, count, stack):
+        enemy = stack.enter_context(scene.enemy())
+        for number in range(0, count, AT_ONCE):
+            enemy.say(b"".join(map(say, range(number, min(count, number + AT_ONCE)))))
+            enemy.let_in()
+    return run
+
+
+def each_over_its_own(say, welcome=True, where=()):
+    """Each costs its link."""
+    def run(scene, count, stack):
+        for number in range(count):
+            with scene.another_enemy() if welcome else scene.connect(*where) as enemy:
+                enemy.say(say(number))
+                enemy.until_closed()
+    return run
+
+
+def hello(*where, **said):
+    return each_over_its_own(lambda number: frame("hello", dict({"version": VERSION}, **said)), welcome=False, where=where)
+
+
+def all_at_once(*where):
+    """Connections that say nothing."""
+    def run(scene, count, stack):
+        for _ in range(count):
+            stack.enter_context(scene.connect(*where))
+    return run
+
+
+def unasked(number, **more):
+    return frame("answer", answer_to(dict({"migration": 1, "epoch": 1, "step": "STEP_STOP", "sequence": (1 << 20) + number}, **more)))
+
+
+OUT_OF_PLACE = {"event": {"vm": "vm2", "epoch": 99, "step": "STEP_ABORT"}, "hello_answer": {"outcome": "OUTCOME_DONE"},
+                "interest_answer": {"request": 1}, "hello": {"version": VERSION, "role": "ROLE_HOST", "name": "evil"},
+                "behind": {"name": "hyp1"}, "pull": {"request": 1}}
+
+COMMON = [
+    Attack("another version", "refused_hellos", hello(role="ROLE_HOST", name="evil", version=1)),
+    Attack("a name that is none", "refused_hellos", hello(role="ROLE_GUEST", name="a b\n")),
+    Attack("another role", "refused_hellos", hello(role="ROLE_ROOT", name="evil")),
+    Attack("an answer that nobody asked for", "unasked_answers", over_one_link(unasked)),
+    Attack("an answer of another epoch", "unasked_answers", over_one_link(lambda number: unasked(0, sequence=1, epoch=2 + number))),
+    Attack("a report that nobody asked for", "unasked_reports", over_one_link(lambda number: frame("report", {
+        "request": 1 + number, "name": "hyp1", "role": "ROLE_HOST"}))),
+    Attack("an address that is none", "refused_interests", over_one_link(lambda number: frame("interest", {
+        "request": number + 1, "address": {"lid": 0x10000}}))),
+    Attack("a megabyte of garbage", "garbled_frames", each_over_its_own(
+        lambda number: MEGABYTE.to_bytes(4, "big") + bytes([0xff]) * MEGABYTE), full=100),
+    Attack("more than a megabyte", "large_frames", each_over_its_own(lambda number: (MEGABYTE + 1).to_bytes(4, "big") + bytes(64))),
+    Attack("garbage", "garbled_frames", each_over_its_own(lambda number: (64).to_bytes(4, "big") + bytes([0xff - number % 16] * 64))),
+    Attack("half a message and silence", "half_frames", each_over_its_own(lambda number: b"\0\0\x10\0half"), most=1),
+    Attack("silence", "silent_links", each_over_its_own(lambda number: b"", welcome=False), most=1),
+] + [Attack(f"{body}, which is not its to send", "out_of_place_frames", each_over_its_own(lambda number, said=said: frame(*said)))
+     for body, said in ((body, (body, message)) for body, message in OUT_OF_PLACE.items())]
+
+GUEST = COMMON + [
+    Attack("HELLO of another VM", "refused_hellos", hello("vm1.guest", role="ROLE_GUEST", name="vm2"), most=1),
+    Attack("HELLO of a host through a guest's channel", "refused_hellos", hello("vm1.guest", role="ROLE_HOST", name="hyp1"), most=1),
+    Attack("HELLO of another VM's process", "refused_hellos", hello(role="ROLE_SHIM", name="vm2/11.1")),
+    Attack("HELLO of its host", "refused_hellos", hello(role="ROLE_HOST", name="hyp1")),
+    Attack("a million interests", "refused_interests", over_one_link(interest), allowed=UNDER_WAY, least=UNDER_WAY + 1000, full=10**6),
+    Attack("10,000 connections", "crowded_links", all_at_once("vm1.sock"), allowed=PROCESSES, least=PROCESSES + 100, full=10**4),
+]
+
+HOST = COMMON + [
+    Attack("HELLO of another host", "refused_hellos", hello(role="ROLE_HOST", name="hyp1")),
+    Attack("HELLO of an agent between", "refused_hellos", hello(role="ROLE_RELAY", name="evil")),
+    Attack("migrations without end", "refused_hellos", hello(role="ROLE_HOST", name="evil", open=list(range(1, OPEN + 1)))),
+    Attack("VMs without end", "refused_hellos", hello(role="ROLE_HOST", name="evil", vms=[{"name": "v"}] * VMS), full=100),
+    Attack("a million interests", "refused_interests", over_one_link(interest), allowed=QUOTA, least=QUOTA + 1000, full=10**6),
+    Attack("10,000 connections", "crowded_links", all_at_once(), allowed=LINKS, least=LINKS + 8, full=10**4),
+]

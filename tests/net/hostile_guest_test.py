@@ -1,0 +1,65 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
+"""A hostile guest beside an honest VM, behind one real tether-agent: whatever it says is refused and counted by kind, and each
+event to the honest VM's process is answered well meanwhile. More of it with TETHER_FULL=1."""
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from agent_harness import PATIENCE_S, run_tests  # noqa: E402
+from hostile_attacks import GUEST  # noqa: E402
+from hostile_lab import LID_OF_VM2, GuestScene, answer_to, frame, refused  # noqa: E402
+from lab.deadline import wait_until  # noqa: E402
+from lab.tap import FULL  # noqa: E402
+
+EVENTS = 1000 if FULL else 20
+
+# What the enemy says of an event to vm2, which it hears of as a peer, before vm2's process has answered.
+LIES = {"answered": ["vm2/11.1", "vm2/12.1"], "missing": ["vm2/11.1", "vm2", "hyp1"],
+        "refusals": [{"who": "vm2/11 ib_write_bw", "reason": "veto", "text": "it says"}],
+        "result": {"host": "hyp1", "vms": [{"name": "vm2"}]}}
+FOREIGN = 7
+
+
+def nobody_answers_for_another_vm():
+    with GuestScene() as scene, scene.enemy() as enemy:
+        enemy.say(frame("interest", {"request": 1, "address": {"lid": LID_OF_VM2}}))
+        wait_until("the enemy is a peer", lambda: scene.root.interests, PATIENCE_S, [scene.log_path])
+        for number in range(1, EVENTS + 1):
+            answer = scene.round_trip(before=lambda: lie(enemy), to_peers=True)
+            assert answer["outcome"] == "OUTCOME_DONE" and answer["answered"] == ["vm2/11.1"], answer
+            assert not answer["missing"] and not answer["result"], answer
+            assert [refusal["who"] for refusal in answer["refusals"]] == ["hyp1/vm1"], answer
+            assert scene.counted("foreign_claims") == FOREIGN * number
+
+
+def lie(enemy):
+    body, event = enemy.answer()
+    while body != "event":
+        body, event = enemy.answer()
+    enemy.say(frame("answer", answer_to(event, **LIES)))
+    return event
+
+
+def an_answer_counts_once():
+    with GuestScene() as scene, scene.enemy() as enemy:
+        enemy.say(frame("interest", {"request": 1, "address": {"lid": LID_OF_VM2}}))
+        wait_until("the enemy is a peer", lambda: scene.root.interests, PATIENCE_S, [scene.log_path])
+        scene.round_trip(before=lambda: replay(enemy), to_peers=True)
+        scene.round_trip()
+        counted = scene.counted("unasked_answers") + scene.counted("late_answers")
+        assert counted == EVENTS, counted
+
+
+def replay(enemy):
+    body, event = enemy.answer()
+    while body != "event":
+        body, event = enemy.answer()
+    for _ in range(1 + EVENTS):
+        enemy.say(frame("answer", answer_to(event)))
+
+
+TESTS = [nobody_answers_for_another_vm, an_answer_counts_once] + [refused(GuestScene, attack, FULL) for attack in GUEST]
+
+if __name__ == "__main__":
+    sys.exit(run_tests(TESTS))

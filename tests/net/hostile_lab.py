@@ -1,0 +1,345 @@
+# SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
+"""Who lies, floods and breaks off: a guest with its channel, a host with a valid certificate. Beside each stands somebody honest,
+whose rounds are timed: a VM's process behind the same agent, or behind another one.
+
+What they say stands in hostile_attacks.py."""
+import contextlib
+import json
+import os
+import queue
+import re
+import select
+import socket
+import ssl
+import struct
+import sys
+import threading
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [os.path.dirname(HERE), HERE]
+from agent_harness import INVENTORY, PATIENCE_S, VERSION, Agent  # noqa: E402
+from faults import wire  # noqa: E402
+from lab.deadline import wait_until  # noqa: E402
+from lab.metrics import Metrics, free_port  # noqa: E402
+from tls_harness import Site  # noqa: E402
+
+DEADLINE_MS = 5000  # of each honest event
+LID_OF_VM2 = 7
+BEAT_S = 0.2  # the root's; whoever it is of is not silent for so long
+INTEREST_TAG = 5 << 3 | 2  # the first byte of a frame that is one
+
+
+def frame(body, message):
+    raw = wire.encode(wire.SCHEMA, "Frame", {body: message})
+    return struct.pack(">I", len(raw)) + raw
+
+
+def interest(number, **more):
+    """Each of another GID, so that none is known already."""
+    return frame("interest", {"request": number + 1, "address": {"gid": struct.pack(">QQ", 0xfe80 << 48, number + 1)}, **more})
+
+
+class Enemy:
+    """A link that says what it likes; what is said to it is read and counted."""
+
+    def __init__(self, link):
+        self.link, self.told = link, 0
+        link.settimeout(PATIENCE_S)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.link.close()
+
+    def say(self, data):
+        """Whoever does not listen any more is no surprise to an enemy."""
+        with contextlib.suppress(OSError):
+            self.link.sendall(data)
+
+    def let_in(self):
+        """What has come meanwhile, so that it need not wait."""
+        with contextlib.suppress(OSError):
+            while select.select([self.link], [], [], 0)[0]:
+                got = len(self.link.recv(1 << 16))
+                self.told += got
+                if not got:
+                    break
+
+    def hello(self, role, name, **more):
+        self.say(frame("hello", {"version": VERSION, "role": role, "name": name, **more}))
+
+    def answer(self):
+        """The next frame that is no heartbeat."""
+        while True:
+            body, message = wire.receive(self.link)
+            if body != "heartbeat":
+                return body, message
+
+    def welcomed(self):
+        body, message = self.answer()
+        assert body == "hello_answer" and message["outcome"] == "OUTCOME_DONE", (body, message)
+        return self
+
+    def until_closed(self):
+        """Read to the end of the link."""
+        with contextlib.suppress(OSError):
+            while got := len(self.link.recv(1 << 16)):
+                self.told += got
+
+
+class Root:
+    """The parent of an agent. It acknowledges nothing, so that what goes up is under way for good."""
+
+    def __init__(self, path):
+        self.answers, self.bytes, self.interests = queue.Queue(), 0, 0
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(path)
+        self.listener.listen()
+        self.link = None
+
+    def welcome(self):
+        self.listener.settimeout(PATIENCE_S)
+        self.link = self.listener.accept()[0]
+        wire.receive(self.link)
+        wire.send(self.link, "hello_answer", {"outcome": "OUTCOME_DONE", "epoch": 1, "name": "root"})
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self):
+        beat = 0
+        with contextlib.suppress(ConnectionError, OSError):
+            while True:
+                if time.monotonic() - beat > BEAT_S:
+                    wire.send(self.link, "heartbeat", {"count": 1})
+                    beat = time.monotonic()
+                size, = struct.unpack(">I", wire.receive_exactly(self.link, 4))
+                raw = wire.receive_exactly(self.link, size)
+                self.bytes += 4 + size
+                if raw[0] == INTEREST_TAG:
+                    self.interests += 1
+                    continue
+                said = wire.decode(wire.SCHEMA, "Frame", raw)
+                if said["answer"]:
+                    self.answers.put(said["answer"])
+
+    def event(self, sequence, **fields):
+        wire.send(self.link, "event", {"migration": 1, "epoch": 1, "step": "STEP_STOP", "sequence": sequence, "vm": "vm2",
+                                       "address": {"lid": LID_OF_VM2}, "deadline_ms": DEADLINE_MS, "to_vm": True, **fields})
+
+    def answer(self, sequence):
+        while True:
+            answer = self.answers.get(timeout=PATIENCE_S)
+            if answer["sequence"] == sequence:
+                return answer
+
+    def close(self):
+        for sock in (self.listener, self.link):
+            if sock:
+                sock.close()
+
+
+class Honest(threading.Thread):
+    """Round after round, until there were @most or it is told to stop; each must end well."""
+
+    def __init__(self, round_trip, most=None):
+        super().__init__(daemon=True)
+        self.round_trip, self.most = round_trip, most
+        self.seconds, self.failure, self.over = [], None, threading.Event()
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, kind, error, trace):
+        self.over.set()
+        self.join()
+        if not kind and self.failure:
+            raise self.failure
+        assert kind or self.seconds
+
+    def run(self):
+        try:
+            while not self.over.is_set() and len(self.seconds) != self.most:
+                began = time.monotonic()
+                self.round_trip()
+                self.seconds.append(time.monotonic() - began)
+        except Exception as failure:  # told by whoever waits for us
+            self.failure = failure
+
+
+class Scene:
+    """A daemon between somebody hostile and somebody honest."""
+
+    def __init__(self):
+        self.enemies = []
+
+    def known(self, enemy):
+        self.enemies.append(enemy)
+        return enemy
+
+    def counted(self, kind):
+        return self.metrics.values()[f"{self.prefix}{kind}_total"]
+
+    def bytes_up(self):
+        return 0
+
+    def __exit__(self, *error):
+        return self.stack.__exit__(*error)
+
+
+class GuestScene(Scene):
+    """One agent: vm1 has a guest that is hostile, vm2 an honest process. The test is the root."""
+
+    prefix = "tether_agent_"
+
+    def __enter__(self):
+        with contextlib.ExitStack() as stack:
+            self.agent = Agent(start=False, guest_channel="unix", log_level="warn")
+            agent = self.agent
+            agent.write("agent.conf", agent.read("agent.conf") + f"metrics = unix:{agent.path('metrics.sock')}\n")
+            agent.write("inventory.json", inventory_of_two())
+            self.root = Root(agent.path("root.sock"))
+            stack.callback(self.root.close)
+            agent.welcome = lambda epoch: self.root.welcome()
+            stack.push(agent.__exit__)
+            agent.start()
+            self.metrics = Metrics(f"unix:{agent.path('metrics.sock')}")
+            self.process = self.honest_process()
+            stack.callback(self.process.link.close)
+            self.sequence = 0
+            self.stack = stack.pop_all()
+        return self
+
+    @property
+    def pid(self):
+        return self.agent.process.pid
+
+    @property
+    def log_path(self):
+        return self.agent.path("agent.log")
+
+    def connect(self, name="vm1.sock"):
+        link = socket.socket(socket.AF_UNIX)
+        link.connect(self.agent.path(f"vms/{name}"))
+        return self.known(Enemy(link))
+
+    def enemy(self):
+        """Welcome, as everybody is at first; where one is refused the next is not heard for a second."""
+        enemy = self.connect("vm1.guest")
+        enemy.hello("ROLE_GUEST", "vm1")
+        return enemy.welcomed()
+
+    def another_enemy(self):
+        """A process in the same VM: any number of them may come."""
+        enemy = self.connect()
+        enemy.hello("ROLE_SHIM", f"vm1/{len(self.enemies)}.1")
+        return enemy.welcomed()
+
+    def honest_process(self):
+        process = self.connect("vm2.sock")
+        process.hello("ROLE_SHIM", "vm2/11.1", pid=11, program="ib_write_bw")
+        return process.welcomed()
+
+    def round_trip(self, before=lambda: None, **fields):
+        """An event to vm2, and its answer. @before: what is done before its process answers."""
+        self.sequence += 1
+        self.root.event(self.sequence, **fields)
+        body, event = self.process.answer()
+        assert body == "event" and event["sequence"] == self.sequence, (body, event)
+        before()
+        wire.send(self.process.link, "answer", answer_to(event))
+        answer = self.root.answer(self.sequence)
+        assert answer["outcome"] == "OUTCOME_DONE" and answer["answered"] == ["vm2/11.1"], answer
+        return answer
+
+    def bytes_up(self):
+        return self.root.bytes
+
+
+class HostScene(Scene):
+    """tether-smd and an honest agent with an honest process, over TLS; the certificate of host/evil is the enemy's."""
+
+    prefix = "tether_smd_"
+
+    def __enter__(self):
+        with contextlib.ExitStack() as stack:
+            metrics = f"127.0.0.1:{free_port()}"
+            self.site = stack.enter_context(Site("host/hyp1", "host/evil", metrics=metrics))
+            self.honest = self.site.host("hyp1")
+            self.site.smd.hosts_here(1)
+            self.metrics = Metrics(metrics)
+            link = socket.socket(socket.AF_UNIX)
+            path = os.path.join(self.honest.dir, "vms", "hyp1-vm.sock")
+            link.connect(path)
+            self.process = stack.enter_context(Enemy(link))
+            self.process.hello("ROLE_SHIM", "hyp1-vm/11.1", pid=11, program="ib_write_bw")
+            self.process.welcomed()
+            self.request = 0
+            self.stack = stack.pop_all()
+        return self
+
+    @property
+    def pid(self):
+        return self.site.smd.child.pid
+
+    @property
+    def log_path(self):
+        return self.site.log_path
+
+    def connect(self):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.load_verify_locations(self.site.ca.path("ca.crt"))
+        files = self.site.ca.settings("host/evil")
+        context.load_cert_chain(files["tls_certificate"], files["tls_key"])
+        return self.known(Enemy(context.wrap_socket(socket.create_connection(("127.0.0.1", self.site.port), PATIENCE_S))))
+
+    def enemy(self):
+        enemy = self.connect()
+        enemy.hello("ROLE_HOST", "evil")
+        return enemy.welcomed()
+
+    another_enemy = enemy
+
+    def round_trip(self):
+        """A registration of the VM's, up to tether-smd and back: each time another question, which nobody has asked before."""
+        self.request += 1
+        wire.send(self.process.link, "interest", {"request": self.request, "address": {"lid": LID_OF_VM2},
+                                                  "remote_qpn": self.request % 0xffffff + 1})
+        body, answer = self.process.answer()
+        assert body == "interest_answer" and answer["request"] == self.request, (body, answer)
+        assert answer["outcome"] == "OUTCOME_DONE", answer
+
+
+def inventory_of_two():
+    vms = [dict(INVENTORY["vms"][0]), {"name": "vm2", "slot": "vf1"}]
+    return json.dumps({"vms": vms, "slots": [INVENTORY["slots"][0], dict(INVENTORY["slots"][1], vm="vm2")]})
+
+
+def answer_to(event, **more):
+    return dict({key: event[key] for key in ("migration", "epoch", "step", "sequence")}, outcome="OUTCOME_DONE", **more)
+
+
+def is_counted(scene, kind, count):
+    wait_until(f"{kind} is {count}", lambda: scene.counted(kind) >= count, PATIENCE_S, [scene.log_path])
+
+
+def count_of(attack, wanted, full=False):
+    return min(attack.most, attack.full if full else max(attack.least, wanted))
+
+
+def refused(scene_of, attack, full, wanted=20):
+    """A test: as many are refused as are said, and no honest round is lost."""
+    def test():
+        count = count_of(attack, wanted, full)
+        with scene_of() as scene, contextlib.ExitStack() as links:
+            before = scene.counted(attack.kind)
+            with Honest(scene.round_trip) as honest:
+                attack.run(scene, count, links)
+                is_counted(scene, attack.kind, before + count - attack.allowed)
+                rounds = len(honest.seconds)
+                wait_until("an honest round behind it", lambda: honest.failure or len(honest.seconds) > rounds, PATIENCE_S)
+            assert scene.counted(attack.kind) == before + count - attack.allowed
+    test.__name__ = re.sub("[^a-z0-9]+", "_", f"{attack.name} is refused".lower())
+    return test
