@@ -42,3 +42,7 @@ $(call program,signalling_ends,tests/bench/signalling_ends.c $(LINK_SOURCES) $(B
 .PHONY: bench-signalling
 bench-signalling: all
 	$(Q)tests/bench/run_bench_signalling --build $(B) $(BENCH)
+
+.PHONY: bench-hostile
+bench-hostile: all
+	$(Q)tests/bench/run_bench_hostile --build $(B) $(BENCH)

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
+"""What a refused message costs, and what an honest VM feels of it (run_bench_hostile)."""
+import contextlib
+import os
+import signal
+import time
+
+from bench.syscalls import SystemCalls
+from hostile_attacks import GUEST, HOST
+from hostile_lab import GuestScene, HostScene, Honest, count_of, is_counted
+
+SETTLED = 5  # times the same number of system calls
+SETTLED_S = 0.05
+LIMITS = {"syscalls": 60, "bytes": 1024}  # for a message, whatever it is
+MEGABYTE_SYSCALLS = 400  # which it takes to receive one
+
+
+class Cost:
+    """System calls of the daemon, and bytes that it said and logged, since the making."""
+
+    def __init__(self, scene):
+        self.scene, self.calls = scene, SystemCalls([scene.pid])
+        self.before = self.now()
+
+    def bytes(self):
+        return sum(enemy.told for enemy in self.scene.enemies) + self.scene.bytes_up() + os.path.getsize(self.scene.log_path)
+
+    def now(self):
+        return self.calls.read()[0], self.bytes()
+
+    def settle(self):
+        """Until it does nothing any more: to ask it would be a system call itself."""
+        same, last = 0, None
+        while same < SETTLED:
+            time.sleep(SETTLED_S)
+            calls = self.calls.read()[0]
+            same = same + 1 if calls == last else 0
+            last = calls
+
+    def each(self, messages):
+        for enemy in self.scene.enemies:
+            if enemy.link.fileno() >= 0:
+                enemy.let_in()
+        after = self.now()
+        self.calls.close()
+        return {name: round((b - a) / messages, 1) for name, a, b in zip(LIMITS, self.before, after)}
+
+
+def cost_of(scene_of, attack, wanted):
+    count = count_of(attack, wanted)
+    with scene_of() as scene, contextlib.ExitStack() as links:
+        before = scene.counted(attack.kind)
+        cost = Cost(scene)
+        attack.run(scene, count, links)
+        cost.settle()
+        each = cost.each(count)
+        is_counted(scene, attack.kind, before + count - attack.allowed)
+    return {"kind": attack.kind, "messages": count, "refused": count - attack.allowed, **each}
+
+
+def percentile(seconds, percent):
+    ordered = sorted(seconds)
+    return round(1000 * ordered[min(len(ordered) - 1, len(ordered) * percent // 100)], 3)
+
+
+@contextlib.contextmanager
+def enemy_at_work(scene, attacks):
+    """A process of its own, so that it takes no time from whoever is timed but the processor's."""
+    pid = os.fork()
+    if not pid:
+        try:
+            while True:
+                for attack in attacks:
+                    with contextlib.ExitStack() as links:
+                        attack.run(scene, 20, links)
+        finally:
+            os._exit(1)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+
+
+def rounds_take(scene, rounds):
+    with Honest(scene.round_trip, rounds) as honest:
+        honest.join()
+    return honest.seconds
+
+
+def honest_rounds(scene_of, attacks, rounds, pairs):
+    quiet, attacked = [], []
+    attacks = [attack for attack in attacks if attack.most > 1]
+    with scene_of() as scene:
+        for _ in range(pairs):
+            quiet += rounds_take(scene, rounds)
+            with enemy_at_work(scene, attacks):
+                attacked += rounds_take(scene, rounds)
+    return {"rounds": len(quiet), "lost": 0,
+            **{name: {f"p{percent}": percentile(seconds, percent) for percent in (50, 99)}
+               for name, seconds in (("quiet_ms", quiet), ("attacked_ms", attacked))}}
+
+
+def measure(messages, rounds, pairs, say):
+    result = {}
+    for who, scene_of, attacks in (("guest", GuestScene, GUEST), ("host", HostScene, HOST)):
+        result[who] = honest_rounds(scene_of, attacks, rounds, pairs)
+        say(f"{who}: {result[who]}")
+        result[who]["refused"] = {}
+        for attack in attacks:
+            result[who]["refused"][attack.name] = cost_of(scene_of, attack, messages)
+            say(f"{who}, {attack.name}: {result[who]['refused'][attack.name]}")
+    return result
+
+
+def dear(result):
+    found = []
+    for who, of_who in result.items():
+        for name, cost in of_who["refused"].items():
+            calls = MEGABYTE_SYSCALLS if name.startswith("a megabyte") else LIMITS["syscalls"]
+            if cost["syscalls"] > calls or cost["bytes"] > LIMITS["bytes"]:
+                found.append(f"{who}, {name}: {cost}")
+    return found

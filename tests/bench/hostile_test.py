@@ -1,0 +1,43 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
+"""make bench-hostile: what a message that is refused costs is within its limits, for each kind, and no honest round is lost
+beside a hostile guest and a hostile host. Few messages and rounds in check, many with TETHER_FULL=1."""
+import json
+import os
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from lab.build import TOP, Build  # noqa: E402
+from lab.tap import FULL, Tap  # noqa: E402
+
+SIZE = ["--messages", "1000", "--rounds", "5000", "--pairs", "10"] if FULL else ["--messages", "20", "--rounds", "100", "--pairs", "1"]
+
+
+def bench():
+    done = subprocess.run([os.path.join(TOP, "tests/bench/run_bench_hostile"), "--build", Build().directory, *SIZE],
+                          capture_output=True, text=True, timeout=3600 if FULL else 300)
+    print("".join(f"# {line}\n" for line in done.stdout.splitlines()[-60:]), end="")
+    assert done.returncode == 0, done.stderr[-2000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def each_kind_is_refused(result):
+    for who in ("guest", "host"):
+        assert result[who]["rounds"] and not result[who]["lost"], result
+        assert {cost["kind"] for cost in result[who]["refused"].values()} >= {
+            "refused_hellos", "unasked_answers", "unasked_reports", "refused_interests", "garbled_frames", "large_frames",
+            "half_frames", "silent_links", "out_of_place_frames", "crowded_links"}, result
+        assert all(cost["refused"] > 0 for cost in result[who]["refused"].values()), result
+
+
+def main():
+    tap = Tap()
+    result = {}
+    tap.run("bench_hostile_ends_with_one_json_object", lambda: result.update(bench()))
+    tap.run("each_kind_is_refused", each_kind_is_refused, result)
+    tap.exit()
+
+
+main()
