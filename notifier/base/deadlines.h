@@ -35,7 +35,8 @@
 	DEADLINE(inventory_ms, 10000, "agent: the driver says what the host has")                  \
 	DEADLINE(report_ms, 1000, "agents that are asked how they are answer")                     \
 	DEADLINE(away_ms, 2000, "relays: so long a child may lose its link and be the same one")   \
-	DEADLINE(notice_ms, 100, "signal = mad: what a notice told of is asked for, or told again")   \
+	DEADLINE(                                                                                  \
+	        notice_ms, 100, "signal = mad: what a notice told of is asked for, or told again") \
 	DEADLINE(heartbeat_ms, 100, "links: three of these without a word and the link is dead")   \
 	DEADLINE(reconnect_link_ms, 20, "links: first pause before connecting again; doubles")
 
