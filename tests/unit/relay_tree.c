@@ -276,7 +276,8 @@ size_t tree_process(struct tree *tree, size_t host, const char *vm, unsigned pid
 	snprintf(name, sizeof(name), "%s/%u.1", vm, pid);
 	node = node_add(tree, "process", host, name);
 	snprintf(tree->nodes[node].vm, sizeof(tree->nodes[node].vm), "%s", vm);
-	memcpy(tree->nodes[node].lids, lids, lids_count * sizeof(*lids));
+	if (lids_count)
+		memcpy(tree->nodes[node].lids, lids, lids_count * sizeof(*lids));
 	tree->nodes[node].lids_count = lids_count;
 	tree_connect(tree, node);
 	return node;
@@ -332,11 +333,12 @@ void tree_connect(struct tree *tree, size_t number)
 void tree_cut(struct tree *tree, size_t number)
 {
 	struct tree_node *node = &tree->nodes[number];
-	struct relay *parent = tree->nodes[node->parent].relay;
 	uint32_t link = node->link;
+	struct relay *parent;
 
 	if (!link)
 		return;
+	parent = tree->nodes[node->parent].relay;
 	node->link = 0;
 	node->links_lost++;
 	if (node->relay)
