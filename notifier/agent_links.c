@@ -223,8 +223,10 @@ void agent_links_destroy(struct agent_links *links)
 	if (!links)
 		return;
 	listener_destroy(links->listener);
-	while (links->list)
-		link_free(links->list);
+	for (struct link *link = links->list, *next; link; link = next) {
+		next = link->next;
+		link_free(link);
+	}
 	free(links);
 }
 
