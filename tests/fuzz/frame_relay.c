@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 /*
  * A relay between a parent and children of which none can be believed. The input is a list of
- * steps: one byte of who speaks, two of length, a packed Frame.
+ * steps: one byte of who speaks, two of length, a packed Frame. Who is 0 to 3 a process, 4 to 7 the
+ * parent, 8 to 11 a child over a channel that names no VM (a host, an agent between), 12 to 15 the
+ * guest of a VM. The first step's byte says by its upper bits what the relay is, too.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +11,7 @@
 #include "notifier/relay.h"
 #include "notifier/wire/frame.h"
 
-enum { CHILDREN = 4 };
+enum { CHILDREN = 16, WHO_MASK = 15, ROLE_SHIFT = 4 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -93,10 +95,21 @@ static const struct relay_outputs outputs = {
         .report = report,
 };
 
+static int child_add(struct world *world, size_t i)
+{
+	const char *vm = i % 2 ? "vm1" : "vm2";
+	uint32_t *child = &world->children[i];
+
+	if (i < 8)
+		return relay_child_add(world->relay, vm, world->now_ms, child);
+	if (i < 12)
+		return relay_child_add(world->relay, NULL, world->now_ms, child);
+	return relay_guest_add(world->relay, vm, world->now_ms, child);
+}
+
 static void child_speaks(struct world *world, size_t i, const Tether__Frame *frame)
 {
-	if (!world->children[i] && relay_child_add(world->relay, i % 2 ? "vm1" : "vm2",
-	                                   world->now_ms, &world->children[i]))
+	if (!world->children[i] && child_add(world, i))
 		return;
 	if (!relay_child_frame(world->relay, world->children[i], frame, world->now_ms))
 		return;
@@ -112,18 +125,27 @@ static void speak(struct world *world, uint8_t who, const uint8_t *bytes, size_t
 		return;
 	world->now_ms += who;
 	relay_tick(world->relay, world->now_ms);
-	if (who % 8 < CHILDREN)
-		child_speaks(world, who % 8, frame);
+	if ((who & WHO_MASK) / 4 != 1)
+		child_speaks(world, who & WHO_MASK, frame);
 	else
 		relay_parent_frame(world->relay, frame, world->now_ms);
 	frame_free(frame);
 }
 
+static Tether__Role role_of(uint8_t bits)
+{
+	static const Tether__Role roles[] = {TETHER__ROLE__ROLE_HOST, TETHER__ROLE__ROLE_RELAY,
+	        TETHER__ROLE__ROLE_ROOT, TETHER__ROLE__ROLE_GUEST};
+
+	return roles[bits % 4];
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct relay_settings settings = {.name = "hyp1", .role = TETHER__ROLE__ROLE_HOST};
+	struct relay_settings settings = {.name = "hyp1"};
 	struct world world = {0};
 
+	settings.role = role_of(size ? data[0] >> ROLE_SHIFT : 0);
 	world.relay = relay_create(&settings, &outputs, &world);
 	relay_vm_here(world.relay, "vm1");
 	while (size > 3) {
