@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
 """A hostile host with a valid certificate beside an honest one, both at a real tether-smd over TLS: whatever it says is refused
 and counted by kind, and each registration of the honest host's VM is answered meanwhile. More of it with TETHER_FULL=1."""
+import contextlib
 import os
 import sys
 
@@ -11,7 +12,6 @@ from hostile_attacks import HOST  # noqa: E402
 from hostile_lab import HostScene, refused  # noqa: E402
 from lab.tap import FULL  # noqa: E402
 
-TESTS = [refused(HostScene, attack, FULL) for attack in HOST]
-
 if __name__ == "__main__":
-    sys.exit(run_tests(TESTS))
+    with HostScene() as scene:
+        sys.exit(run_tests([refused(lambda: contextlib.nullcontext(scene), attack, FULL) for attack in HOST]))

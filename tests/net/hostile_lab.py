@@ -179,7 +179,9 @@ class Scene:
         return enemy
 
     def counted(self, kind):
-        return self.metrics.values()[f"{self.prefix}{kind}_total"]
+        """@kind: of a counter, or of several as a+b."""
+        values = self.metrics.values()
+        return sum(values[f"{self.prefix}{one}_total"] for one in kind.split("+"))
 
     def bytes_up(self):
         return 0
