@@ -181,6 +181,11 @@ static bool option_take(const struct command *command, int option, struct cli_op
 		options->api = optarg;
 	else if (option == '?' || !strchr(command->options, option))
 		return false;
+	/* A host without a certificate would be noticed when it is missing. */
+	if (option == 'i' && options->issue_count == CLI_ISSUE_MAX) {
+		fprintf(stderr, "tether: more than %d --issue\n", CLI_ISSUE_MAX);
+		return false;
+	}
 	if (option == 't' && options->to_count < CLI_TO_MAX)
 		options->to[options->to_count++] = optarg;
 	if (option == 'A')
@@ -197,7 +202,7 @@ static bool option_take(const struct command *command, int option, struct cli_op
 		options->node_guid = optarg;
 	if (option == 'P')
 		options->port_guid = optarg;
-	if (option == 'i' && options->issue_count < CLI_TO_MAX)
+	if (option == 'i')
 		options->issue[options->issue_count++] = optarg;
 	if (option == 'd')
 		options->days = optarg;

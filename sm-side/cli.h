@@ -15,7 +15,7 @@ enum { CLI_DONE = 0, CLI_FAILED = 1, CLI_USAGE = 2, CLI_UNKNOWN = 3 };
 /* In place of an HTTP status: it did not get as far as tether-smd; or the answer never came. */
 enum { CLI_NOT_ASKED = 0, CLI_NOT_ANSWERED = -1 };
 
-enum { CLI_TO_MAX = 256 };
+enum { CLI_TO_MAX = 256, CLI_ISSUE_MAX = 4096 };
 
 /* What comes before and behind the command's own words. */
 struct cli_options {
@@ -28,7 +28,7 @@ struct cli_options {
 	const char *to[CLI_TO_MAX];
 	int to_count;
 	/* Of cert. */
-	const char *issue[CLI_TO_MAX];
+	const char *issue[CLI_ISSUE_MAX];
 	int issue_count;
 	const char *days; /* NULL: not there */
 	int count;        /* words */

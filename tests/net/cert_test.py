@@ -54,6 +54,13 @@ def one_command_makes_all_that_a_first_try_needs():
         assert cert.states() == [("sm/smd", "good"), ("host/hyp1", "good")]
 
 
+def as_many_are_issued_as_are_named():
+    with Cert() as cert:
+        names = [f"host/hyp{number}" for number in range(300)]
+        cert.run("ca", *(word for name in names for word in ("--issue", name)))
+        assert cert.states() == [(name, "good") for name in names]
+
+
 def nobody_else_reads_a_key():
     with Cert() as cert:
         os.umask(0)
@@ -124,7 +131,8 @@ def what_is_damaged_is_named():
         cert.refuses("ca.key: Invalid argument", "list")
 
 
-TESTS = [one_command_makes_all_that_a_first_try_needs, nobody_else_reads_a_key, a_second_certificate_leaves_the_first_good,
+TESTS = [one_command_makes_all_that_a_first_try_needs, as_many_are_issued_as_are_named, nobody_else_reads_a_key,
+         a_second_certificate_leaves_the_first_good,
          revoking_a_name_revokes_all_of_it, what_has_expired_is_listed_so, what_makes_no_sense_is_refused, what_is_damaged_is_named]
 
 if __name__ == "__main__":
