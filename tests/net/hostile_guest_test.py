@@ -8,6 +8,7 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from agent_harness import PATIENCE_S, run_tests  # noqa: E402
 from hostile_attacks import GUEST  # noqa: E402
+from faults.wire import table_of  # noqa: E402
 from hostile_lab import LID_OF_VM2, GuestScene, answer_to, frame, refused  # noqa: E402
 from lab.deadline import wait_until  # noqa: E402
 from lab.tap import FULL  # noqa: E402
@@ -26,19 +27,33 @@ def nobody_answers_for_another_vm():
         enemy.say(frame("interest", {"request": 1, "address": {"lid": LID_OF_VM2}}))
         wait_until("the enemy is a peer", lambda: scene.root.interests, PATIENCE_S, [scene.log_path])
         for number in range(1, EVENTS + 1):
-            answer = scene.round_trip(before=lambda: lie(enemy), to_peers=True)
+            answer = scene.round_trip(before=lambda: lie(enemy, LIES), to_peers=True)
             assert answer["outcome"] == "OUTCOME_DONE" and answer["answered"] == ["vm2/11.1"], answer
             assert not answer["missing"] and not answer["result"], answer
             assert [refusal["who"] for refusal in answer["refusals"]] == ["hyp1/vm1"], answer
             assert scene.counted("foreign_claims") == FOREIGN * number
 
 
-def lie(enemy):
+def nobody_tells_of_another_vms_queue_pairs():
+    """Rows that would send vm2's peers elsewhere; the whole answer is worth nothing then, and is said to be its sender's."""
+    rows = [{"local_lid": LID_OF_VM2, "local_qpn": 0x11, "real_qpn": 0x666, "of_vm": 1}]
+    lies = ({"qps": table_of("QpRows", rows)}, {"keys": table_of("KeyRows", [{"context": 1, "virtual_rkey": 2, "real_rkey": 3}])},
+            {"evidence": table_of("EvidenceRows", [{"local_lid": LID_OF_VM2, "local_qpn": 0x11, "flags": 1}])})
+    with GuestScene() as scene, scene.enemy() as enemy:
+        enemy.say(frame("interest", {"request": 1, "address": {"lid": LID_OF_VM2}}))
+        wait_until("the enemy is a peer", lambda: scene.root.interests, PATIENCE_S, [scene.log_path])
+        for number, lies_of in enumerate(lies, 1):
+            answer = scene.round_trip(before=lambda said=lies_of: lie(enemy, said), outcome="OUTCOME_FAILED", to_peers=True)
+            assert [(refusal["who"], refusal["reason"]) for refusal in answer["refusals"]] == [("hyp1/vm1", "foreign-numbers")], answer
+            assert not any(answer[table] for table in ("qps", "keys", "evidence")), answer
+            assert scene.counted("foreign_claims") == number
+
+
+def lie(enemy, lies):
     body, event = enemy.answer()
     while body != "event":
         body, event = enemy.answer()
-    enemy.say(frame("answer", answer_to(event, **LIES)))
-    return event
+    enemy.say(frame("answer", answer_to(event, **lies)))
 
 
 def an_answer_counts_once():
@@ -59,7 +74,7 @@ def replay(enemy):
         enemy.say(frame("answer", answer_to(event)))
 
 
-TESTS = [nobody_answers_for_another_vm, an_answer_counts_once] + [refused(GuestScene, attack, FULL) for attack in GUEST]
+TESTS = [nobody_answers_for_another_vm, nobody_tells_of_another_vms_queue_pairs, an_answer_counts_once] + [refused(GuestScene, attack, FULL) for attack in GUEST]
 
 if __name__ == "__main__":
     sys.exit(run_tests(TESTS))

@@ -243,7 +243,7 @@ class GuestScene(Scene):
         process.hello("ROLE_SHIM", "vm2/11.1", pid=11, program="ib_write_bw")
         return process.welcomed()
 
-    def round_trip(self, before=lambda: None, **fields):
+    def round_trip(self, before=lambda: None, outcome="OUTCOME_DONE", **fields):
         """An event to vm2, and its answer. @before: what is done before its process answers."""
         self.sequence += 1
         self.root.event(self.sequence, **fields)
@@ -252,7 +252,7 @@ class GuestScene(Scene):
         before()
         wire.send(self.process.link, "answer", answer_to(event))
         answer = self.root.answer(self.sequence)
-        assert answer["outcome"] == "OUTCOME_DONE" and answer["answered"] == ["vm2/11.1"], answer
+        assert answer["outcome"] == outcome and answer["answered"] == ["vm2/11.1"], answer
         return answer
 
     def bytes_up(self):
