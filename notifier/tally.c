@@ -118,15 +118,18 @@ static int participants_grow(struct tally *tally)
 {
 	size_t room = tally->room ? tally->room * 2 : ROOM_FIRST;
 	uint32_t *slots = calloc(2 * room, sizeof(*slots));
-	struct participant *grown = realloc(tally->participants, room * sizeof(*grown));
+	struct participant *grown = calloc(room, sizeof(*grown));
 
-	if (grown)
-		tally->participants = grown;
 	if (!grown || !slots) {
+		free(grown);
 		free(slots);
 		return -ENOMEM;
 	}
+	if (tally->participants)
+		memcpy(grown, tally->participants, tally->count * sizeof(*grown));
+	free(tally->participants);
 	free(tally->slots);
+	tally->participants = grown;
 	tally->slots = slots;
 	tally->room = room;
 	for (size_t i = 0; i < tally->count; i++)
@@ -153,7 +156,9 @@ static void stand_set(struct tally *tally, struct participant *participant, enum
 
 static int participant_add(struct tally *tally, const struct participant *participant)
 {
-	if (tally->count == tally->room && participants_grow(tally))
+	bool is_full = tally->count == tally->room || !tally->participants;
+
+	if (is_full && participants_grow(tally))
 		return -ENOMEM;
 	tally->participants[tally->count++] = *participant;
 	*slot_of(tally, participant->name, participant->hash) = tally->count;

@@ -100,3 +100,8 @@ uint32_t vm_names_first(const struct vm_names *names, const char *vm)
 {
 	return names->room ? *slot_of(names, vm, strlen(vm)) : 0;
 }
+
+uint32_t vm_names_next(const struct vm_names *names, uint32_t at)
+{
+	return names->next[at - 1];
+}

@@ -27,9 +27,6 @@ int vm_names_add(struct vm_names *names, const char *name);
 /* for (uint32_t at = vm_names_first(&names, vm); at; at = vm_names_next(&names, at)): the place of
  * each of @vm's is at - 1. */
 uint32_t vm_names_first(const struct vm_names *names, const char *vm);
-static inline uint32_t vm_names_next(const struct vm_names *names, uint32_t at)
-{
-	return names->next[at - 1];
-}
+uint32_t vm_names_next(const struct vm_names *names, uint32_t at);
 
 #endif
