@@ -34,8 +34,10 @@ class Tool:
 
     def answer(self, seconds=PATIENCE_S):
         end = time.monotonic() + seconds
+        readable = select.poll()
+        readable.register(self.child.stdout, select.POLLIN)
         while b"\n" not in self.read:
-            if not select.select([self.child.stdout], [], [], max(0, end - time.monotonic()))[0]:
+            if not readable.poll(1000 * max(0, end - time.monotonic())):
                 raise AssertionError(f"{' '.join(self.argv)} says nothing within {seconds} s")
             more = os.read(self.child.stdout.fileno(), 65536)
             if not more:
@@ -168,8 +170,8 @@ class SignallingLab:
         return f"{EVERYBODY} {SOME}" if server < self.some else f"{EVERYBODY}"
 
     def ends_start(self, address=None):
-        """Below their agents, or all at @address."""
-        programs = min(END_PROCESSES, self.servers)
+        """Below their agents, or all at @address: then those of a server share a process, since there each server is woken, too."""
+        programs = self.servers if address else min(END_PROCESSES, self.servers)
         argv = [self.build.program("signalling_ends"), *(self._files("host/vms") if address else [])]
         self.ends = [Tool(argv, self.path("ends.log")) for _ in range(programs)]
         for server in range(self.servers):
