@@ -41,6 +41,8 @@ COUNT_OF_EACH_SIZE = 10
 # What has to count them has room for all, and a sender that waits for each to be sent: how long that takes makes it long.
 UNHURRIED = ["-t", "1", "-r", str(COUNT)]
 SIZES = 12  # of -a, to an MTU
+# An end that is given no processor for half a second has not gone; -u: the exponent of what a QP waits for an acknowledgement.
+PATIENT = ["-u", "18"]
 
 QUICK = ("ib_send_bw -c RC --use-srq", "ib_send_bw -c UD -e", "ib_write_bw -c UC -q 8")
 
@@ -63,7 +65,8 @@ def counts_datagrams(row):
 
 def pair_of(lab, row, length):
     program, *arguments = row.split()
-    return perftest(lab, program, "vm2", "vm1", [*arguments, *length], name=row.replace(" ", ""))
+    patience = PATIENT if program in PERFTEST else []
+    return perftest(lab, program, "vm2", "vm1", [*arguments, *patience, *length], name=row.replace(" ", ""))
 
 
 def first_count(row):
