@@ -172,10 +172,14 @@ static void sets_write(const struct plan_sets *sets)
 	}
 }
 
-/* Does a packet at @sw come out at @place? Nobody has to be reached from where there is no entry.
+/* Does a packet at @sw come out at @place? Nobody has to be reached from where there is no entry;
+ * so it is everywhere with a LID beyond the tables, that of a VM which ends and was only promised
+ * it.
  */
 static bool comes_out(unsigned sw, uint16_t lid, struct view_place place)
 {
+	if (lid >= TOPOLOGY_LIDS)
+		return !place.switch_guid;
 	if (topology.switches[sw].lft[lid] == LFT_NO_PORT)
 		return true;
 	for (unsigned hops = 0; hops <= topology.switch_count; hops++) {
@@ -198,6 +202,16 @@ static void check_arrivals(const struct plan *plan)
 				abort();
 }
 
+/* One who ended and was not known but by its LID: nobody can say where routes back would have to
+ * lead. */
+static bool comes_back_to_nowhere(const struct plan *back)
+{
+	for (uint32_t i = 0; i < back->move_count; i++)
+		if (back->moves[i].kind == VM_CREATE && !back->moves[i].to.switch_guid)
+			return true;
+	return false;
+}
+
 static void check_way_back(const struct fabric_view *view, const struct plan *plan)
 {
 	struct plan *back = plan_reverse(plan);
@@ -206,6 +220,12 @@ static void check_way_back(const struct fabric_view *view, const struct plan *pl
 	if (!back || plan_left(view, plan, &left) || !left.routes_done)
 		abort();
 	plan_left_clear(&left);
+	if (comes_back_to_nowhere(back)) {
+		if (plan_left(view, back, &left) == REFUSAL_NONE)
+			plan_left_clear(&left);
+		plan_destroy(back);
+		return;
+	}
 	if (plan_left(view, back, &left))
 		abort();
 	sets_write(&left.sets);
