@@ -232,6 +232,8 @@ class Ends:
             assert self.counts[event.__name__]["ok"], f"{event.__name__}: {dict(self.counts[event.__name__])}"
         total = sum(self.counts.values(), collections.Counter())
         assert 0 < total["ok"] < total.total(), f"all applies ended as {dict(total)}"
+
+    def check_identities(self):
         assert self.pkeys and self.groups, "the plans did not touch partitions and groups"
 
 
