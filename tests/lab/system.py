@@ -228,12 +228,16 @@ class System:
             self.environment())
 
     def driver_of_agents(self):
-        """The agent may be on the fabric; its driver is not, and has nothing preloaded."""
+        """The agent may be on the fabric; its driver is not, and has nothing preloaded. Written once: what an agent is about to
+        run cannot be opened for writing."""
+        if self.signal != "mad":
+            return self.driver
         outside = self.path("driver-outside")
-        with open(outside, "w") as script:
-            script.write(f'#!/bin/sh\nexec env -u LD_PRELOAD "{self.driver}" "$@"\n')
-        os.chmod(outside, 0o700)
-        return outside if self.signal == "mad" else self.driver
+        if not os.path.exists(outside):
+            with open(outside, "w") as script:
+                script.write(f'#!/bin/sh\nexec env -u LD_PRELOAD "{self.driver}" "$@"\n')
+            os.chmod(outside, 0o700)
+        return outside
 
     def start_agent(self, host):
         home = self.path("hosts", host)
