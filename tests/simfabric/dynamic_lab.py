@@ -2,10 +2,8 @@
 """A fabric with OpenSM and libosmtether.so whose VFs are down until a VM has them; the test plays the host agents, who pull
 a VF's link up and down."""
 from faults import lft_blocks
-from lab.deadline import wait_until
 from simfabric.plugin_lab import PluginLab
 
-SOON_S = 30
 FIRST_GUID = 0x00d0000000000001
 PACKET_LIFE_TIME = "0x1f"  # 2 hours, for which a LID rests
 
@@ -26,7 +24,7 @@ class DynamicLab(PluginLab):
 
     def heavy_sweep(self):
         """A link that has just gone up or down makes a sweep of its own, which comes first."""
-        wait_until("OpenSM is at rest", lambda: self.ask("status")["quiet"], SOON_S)
+        self.wait_quiet()
         return super().heavy_sweep()
 
     def new_guids(self, slot):

@@ -13,7 +13,8 @@ from faults.plugin_client import Refused  # noqa: E402
 from faults.sa_truth import findings, shown  # noqa: E402
 from lab.deadline import wait_until  # noqa: E402
 from lab.tap import FULL, Tap  # noqa: E402
-from simfabric.dynamic_lab import SOON_S, DynamicLab  # noqa: E402
+from simfabric.dynamic_lab import DynamicLab  # noqa: E402
+from simfabric.plugin_lab import UP_S  # noqa: E402
 
 ROUNDS = 10 if FULL else 1
 HIGH = 1100
@@ -41,7 +42,7 @@ def a_vm_that_moves_often_is_active_each_time():
         for source, destination in (("hyp1_vf1", "hyp4_vf4"), ("hyp4_vf4", "hyp1_vf1")) * 7:
             lab.copy([(source, destination)], sweep=True)
             wait_until(f"the port in {destination} is active",
-                       lambda: lab.ask("locate", port_guid=lab.guid_at(destination))["state"] == ACTIVE, SOON_S)
+                       lambda: lab.ask("locate", port_guid=lab.guid_at(destination))["state"] == ACTIVE, UP_S)
 
 
 def lid_at(lab, slot):

@@ -6,6 +6,7 @@ import signal
 from faults.plugin_client import PluginClient
 from faults.sa_truth import sa_of, truth_of, written_by
 from lab.build import Build
+from lab.deadline import wait_until
 from simfabric.lab import Fabric
 
 UP_S = 30
@@ -109,6 +110,10 @@ class PluginLab:
     def ask(self, op, **members):
         with self.connect() as sm:
             return sm.ask(op, **members)
+
+    def wait_quiet(self):
+        """Until OpenSM has done what it was at. It answers who joins a group before it makes the group's tree."""
+        wait_until("OpenSM is at rest", lambda: self.ask("status")["quiet"], UP_S)
 
     # The host agents' part.
 

@@ -95,6 +95,7 @@ def random_moves(lab, seed, blue, moves=MOVES):
     with lab.sa() as sa:
         for guid in member_guids(truth):
             sa.join(MGID, gid(guid))
+        lab.wait_quiet()
         check_truth(lab, sa, blue)
         for number in range(moves):
             source, destination = draw.sample(lab.slots(), 2)

@@ -69,6 +69,7 @@ class World:
             lab.fabric.cli("vm", "add", vm, slot)
         with lab.sa() as sa:
             joined = [sa.join(MGID, gid(int(lab.guid_at(slot), 16)), QKEY, BLUE) for slot in (OLD, PEER)]
+        lab.wait_quiet()
         self.mlid = joined[0]["mlid"]
         self.peer = Guest(lab, "peer", BLUE)
         self.mover = Guest(lab, "mover", BLUE)

@@ -13,7 +13,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 from faults.plugin_client import Refused  # noqa: E402
 from faults.sa_truth import findings, shown  # noqa: E402
 from lab.tap import FULL, Tap, print_rows  # noqa: E402
-from simfabric.lab import TOP, wait_until  # noqa: E402
+from simfabric.lab import TOP  # noqa: E402
 from simfabric.plugin_lab import PluginLab  # noqa: E402
 
 ENGINES = ("minhop", "updn", "ftree", "dfsssp", "lash")
@@ -23,7 +23,6 @@ NO_SL = "no SL supplied: "
 SL = 0
 # A fat-tree has all its CAs on the same level, the subnet manager's too.
 NET, SM_NODE = ("4,3,2", "--vf", "3"), "h1"
-REST_S = 20
 MOVES = 20 if FULL else 3
 SWAPPED = "_vf1", "_vf2"  # ends of the names of slots that hold somebody at first
 SWAP, COPY = "swap", "copy"
@@ -50,7 +49,7 @@ class TreeLab(PluginLab):
         self.come_to_rest()
 
     def come_to_rest(self):
-        wait_until("OpenSM is at rest", lambda: self.ask("status")["quiet"], REST_S)
+        self.wait_quiet()
         return self.heavy_sweep()
 
     def leaf_of(self, slot):

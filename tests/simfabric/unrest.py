@@ -111,9 +111,6 @@ class UnrestLab(PluginLab):
         self.join()
         self.wait_quiet()
 
-    def wait_quiet(self):
-        wait_until("OpenSM is at rest", lambda: self.ask("status")["quiet"], SOON_S)
-
     def sweep_waits(self):
         """For a lease to end."""
         return self.ask("status")["sweep_waits"]
