@@ -7,6 +7,7 @@
 
 #include "notifier/base/cleanup.h"
 #include "sm-side/json_read.h"
+#include "sm-side/plan/words.h"
 #include "sm-side/sm_protocol.h"
 
 enum { SL_MAX = 15 };
@@ -48,23 +49,6 @@ const char *sm_op_name(enum sm_op op)
 			return ops[i].name;
 	return "?";
 }
-
-/* Names on the wire, by value. */
-static const char *const kind_names[] = {
-        [MOVE_SWAP] = "swap",
-        [MOVE_COPY] = "copy",
-        [VM_CREATE] = "create",
-        [VM_DESTROY] = "destroy",
-};
-static const char *const order_names[] = {
-        [PLAN_FAST] = "fast",
-        [PLAN_CONSISTENT] = "consistent",
-        [PLAN_DROP_FIRST] = "drop-first",
-};
-static const char *const reach_names[] = {
-        [PLAN_DETERMINISTIC] = "deterministic",
-        [PLAN_MINIMUM] = "minimum",
-};
 
 /* One of @names, by its index; 0 where the member is not there. -EINVAL. */
 static int read_name(struct json_object *from, const char *member, const char *const *names,
@@ -108,7 +92,7 @@ static const char *read_move(struct json_object *from, struct plan_move_request 
 	unsigned kind;
 	uint64_t lid = 0;
 
-	if (read_name(from, "kind", kind_names, ARRAY_SIZE(kind_names), &kind))
+	if (read_name(from, "kind", plan_kind_words, ARRAY_SIZE(plan_kind_words), &kind))
 		return "kind is none of swap, copy, create, destroy";
 	move->kind = (enum plan_move_kind)kind;
 	if (json_read_number(from, "lid", LID_UNICAST_MAX, &lid) == -EINVAL)
@@ -159,9 +143,9 @@ static const char *read_manner(struct json_object *from, struct sm_request *requ
 
 	if (error == -EINVAL)
 		return "sl is not a number from 0 to 15";
-	if (read_name(from, "order", order_names, ARRAY_SIZE(order_names), &order))
+	if (read_name(from, "order", plan_order_words, ARRAY_SIZE(plan_order_words), &order))
 		return "order is none of fast, consistent, drop-first";
-	if (read_name(from, "reach", reach_names, ARRAY_SIZE(reach_names), &reach))
+	if (read_name(from, "reach", plan_reach_words, ARRAY_SIZE(plan_reach_words), &reach))
 		return "reach is neither deterministic nor minimum";
 	request->order = (enum plan_order)order;
 	request->reach = (enum plan_reach)reach;
@@ -506,7 +490,7 @@ static struct json_object *moves_list(const struct plan *plan)
 	for (uint32_t i = 0; i < plan->move_count; i++) {
 		struct json_object *move = json_object_new_object();
 
-		json_put_text(move, "kind", kind_names[plan->moves[i].kind]);
+		json_put_text(move, "kind", plan_kind_words[plan->moves[i].kind]);
 		put_move(move, &plan->moves[i]);
 		json_object_array_add(moves, move);
 	}
@@ -545,8 +529,8 @@ void sm_answer_plan(struct json_object *answer, const struct plan *plan, bool wi
 {
 	sm_answer_hash(answer, plan->hash);
 	json_put_number(answer, "generation", plan->generation);
-	json_put_text(answer, "order", order_names[plan->order]);
-	json_put_text(answer, "reach", reach_names[plan->reach]);
+	json_put_text(answer, "order", plan_order_words[plan->order]);
+	json_put_text(answer, "reach", plan_reach_words[plan->reach]);
 	if (plan->move_count == 1)
 		put_move(answer, &plan->moves[0]);
 	json_object_object_add(answer, "moves", moves_list(plan));

@@ -13,6 +13,7 @@
 #include "notifier/base/cleanup.h"
 #include "sm-side/json_read.h"
 #include "sm-side/plan/content_hash.h"
+#include "sm-side/plan/words.h"
 
 enum {
 	FORMAT = 1,
@@ -23,30 +24,20 @@ enum {
 	BLOCK_DIGITS = 2 * LFT_BLOCK_LIDS,
 };
 
-static const char *const orders[] = {
-        [PLAN_FAST] = "fast",
-        [PLAN_CONSISTENT] = "consistent",
-        [PLAN_DROP_FIRST] = "drop-first",
-};
-static const char *const reaches[] = {
-        [PLAN_DETERMINISTIC] = "deterministic",
-        [PLAN_MINIMUM] = "minimum",
-};
-
 const char *order_name(enum plan_order order)
 {
-	return orders[order];
+	return plan_order_words[order];
 }
 
 const char *reach_name(enum plan_reach reach)
 {
-	return reaches[reach];
+	return plan_reach_words[reach];
 }
 
 int order_parse(const char *text, enum plan_order *order)
 {
-	for (unsigned i = 0; i < ARRAY_SIZE(orders); i++)
-		if (!strcmp(text, orders[i])) {
+	for (unsigned i = 0; i < ARRAY_SIZE(plan_order_words); i++)
+		if (!strcmp(text, plan_order_words[i])) {
 			*order = i;
 			return 0;
 		}
@@ -55,8 +46,8 @@ int order_parse(const char *text, enum plan_order *order)
 
 int reach_parse(const char *text, enum plan_reach *reach)
 {
-	for (unsigned i = 0; i < ARRAY_SIZE(reaches); i++)
-		if (!strcmp(text, reaches[i])) {
+	for (unsigned i = 0; i < ARRAY_SIZE(plan_reach_words); i++)
+		if (!strcmp(text, plan_reach_words[i])) {
 			*reach = i;
 			return 0;
 		}
