@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/* Relays over relays: who is away, comes back, here or elsewhere, or is killed. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/deep_tree.h"
+#include "tests/unit/tree_events.h"
+
+static void host_that_is_away_is_waited_for_and_given_its_order(void **state)
+{
+	struct tree *tree = *state;
+
+	tree_cut(tree, HYP1);
+	tree_run(tree);
+	assert_int_equal(tree->hosts_here, 3);
+	event_order(tree, 1, "hyp1");
+	tree_run(tree);
+	assert_int_equal(tree->answers, 0);
+	tree_connect(tree, HYP1);
+	tree_run(tree);
+	assert_int_equal(tree->hosts_here, 4);
+	assert_int_equal(tree->nodes[HYP1].orders, 1);
+	assert_int_equal(tree->answer->outcome, TETHER__OUTCOME__OUTCOME_DONE);
+}
+
+static void host_that_is_away_for_long_is_forgotten_at_every_level(void **state)
+{
+	struct tree *tree = *state;
+
+	tree_cut(tree, HYP1);
+	tree_pass(tree, 499);
+	event_order(tree, 1, "hyp1");
+	assert_int_equal(tree->answers, 0);
+	tree_pass(tree, 499); /* no further than the order's deadline: it is only waited for */
+	tree_pass(tree, 499);
+	tree_forget(tree);
+	event_order(tree, 2, "hyp1");
+	assert_int_equal(tree->answers, 1);
+	assert_string_equal(tree->answer->refusals[0]->reason, "no-such-host");
+}
+
+static void nobody_is_forgotten_while_a_vm_moves(void **state)
+{
+	struct tree *tree = *state;
+
+	event_all(tree, TETHER__STEP__STEP_PREPARE, 1, "vm1", 5, NULL, 0);
+	tree_run(tree);
+	tree_cut(tree, HYP2);
+	tree_pass(tree, 5000);
+	tree_forget(tree);
+	event_all(tree, TETHER__STEP__STEP_STOP, 2, "vm1", 5, NULL, 0);
+	tree_run(tree);
+	assert_int_equal(tree->answers, 0);
+	tree_connect(tree, HYP2);
+	tree_run(tree);
+	assert_int_equal(tree->answers, 1);
+	assert_int_equal(tree->answer->outcome, TETHER__OUTCOME__OUTCOME_DONE);
+	assert_true(answered(tree, PEER2));
+}
+
+static void host_is_in_one_place_only(void **state)
+{
+	struct tree *tree = *state;
+	size_t other = tree_host(tree, ROOT, "hyp1"), deep = tree_host(tree, A, "hyp4");
+
+	tree_connect(tree, other);
+	tree_connect(tree, deep);
+	tree_run(tree);
+	assert_int_equal(tree->hosts_here, 4);
+	assert_int_equal(tree->nodes[other].link, 0);
+	assert_int_equal(tree->nodes[deep].link, 0);
+	event_order(tree, 1, "hyp1");
+	event_order(tree, 2, "hyp4");
+	tree_run(tree);
+	assert_int_equal(tree->nodes[HYP1].orders + tree->nodes[HYP4].orders, 2);
+	assert_int_equal(tree->nodes[other].orders + tree->nodes[deep].orders, 0);
+}
+
+/* Where it comes it is taken, if it is away where it was. */
+static void host_may_come_back_elsewhere(void **state)
+{
+	struct tree *tree = *state;
+	size_t direct = tree_host(tree, ROOT, "hyp1"), deep = tree_host(tree, B, "hyp4");
+
+	tree_vm(tree, direct, "vm1");
+	tree_vm(tree, deep, "vm4");
+	tree_cut(tree, HYP1);
+	tree_cut(tree, HYP4);
+	tree_run(tree);
+	tree_connect(tree, direct);
+	tree_connect(tree, deep);
+	tree_run(tree);
+	assert_int_equal(tree->hosts_here, 4);
+	tree_forget(tree);
+	event_order(tree, 1, "hyp1");
+	event_order(tree, 2, "hyp4");
+	tree_run(tree);
+	assert_int_equal(tree->nodes[direct].orders, 1);
+	assert_int_equal(tree->nodes[deep].orders, 1);
+	tree_forget(tree);
+	event_all(tree, TETHER__STEP__STEP_PREPARE, 3, "vm4", 7, NULL, 0);
+	tree_run(tree);
+	assert_int_equal(tree->nodes[deep].events, 1);
+	assert_int_equal(tree->answer->outcome, TETHER__OUTCOME__OUTCOME_DONE);
+}
+
+static void killed_agent_between_is_given_the_open_event_again(void **state)
+{
+	struct tree *tree = *state;
+	char *expected[] = {tree->nodes[P1].name, tree->nodes[P2].name, tree->nodes[PEER2].name,
+	        tree->nodes[PEER4].name};
+
+	tree->nodes[PEER2].silent = true;
+	event_all(tree, TETHER__STEP__STEP_STOP, 1, "vm1", 5, expected, 4);
+	tree_run(tree);
+	tree_kill(tree, B);
+	tree_run(tree);
+	assert_int_equal(tree->hosts_here, 2);
+	tree_start(tree, B);
+	tree_connect(tree, B);
+	tree_run(tree);
+	assert_int_equal(tree->answers, 0); /* it knows nobody yet, and has to wait for them */
+	tree_connect(tree, HYP1);
+	tree_run(tree);
+	assert_int_equal(tree->answers, 0);
+	tree->nodes[PEER2].silent = false;
+	tree_connect(tree, HYP2);
+	tree_cut(tree, PEER2);
+	tree_connect(tree, PEER2);
+	tree_run(tree);
+	assert_int_equal(tree->answers, 1);
+	assert_int_equal(tree->answer->outcome, TETHER__OUTCOME__OUTCOME_DONE);
+	assert_int_equal(tree->answer->n_answered, 4);
+	assert_int_equal(tree->nodes[P1].events, 1);
+	assert_int_equal(tree->hosts_here, 4);
+}
+
+static void killed_agent_between_is_given_the_open_order_again(void **state)
+{
+	struct tree *tree = *state;
+
+	tree_cut(tree, HYP1);
+	event_order(tree, 1, "hyp1");
+	tree_run(tree);
+	tree_kill(tree, A);
+	tree_run(tree);
+	tree_start(tree, A);
+	tree_connect(tree, A);
+	tree_run(tree);
+	assert_int_equal(tree->answers, 0);
+	tree_connect(tree, B);
+	tree_run(tree);
+	assert_int_equal(tree->answers, 0);
+	tree_connect(tree, HYP1);
+	tree_run(tree);
+	assert_int_equal(tree->nodes[HYP1].orders, 1);
+	assert_int_equal(tree->answers, 1);
+	assert_int_equal(tree->answer->outcome, TETHER__OUTCOME__OUTCOME_DONE);
+}
+
+static void restarted_root_hears_of_every_host(void **state)
+{
+	struct tree *tree = *state;
+
+	tree_kill(tree, ROOT);
+	tree->hosts_here = 0;
+	tree_start(tree, ROOT);
+	tree_connect(tree, A);
+	tree_connect(tree, HYP4);
+	tree_run(tree);
+	assert_int_equal(tree->hosts_here, 4);
+	event_order(tree, 1, "hyp1");
+	event_all(tree, TETHER__STEP__STEP_PREPARE, 2, "vm1", 5, NULL, 0);
+	tree_run(tree);
+	assert_int_equal(tree->nodes[HYP1].orders, 1);
+	assert_int_equal(tree->answer->n_answered, 4);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        TREE_TEST(host_that_is_away_is_waited_for_and_given_its_order),
+	        TREE_TEST(host_that_is_away_for_long_is_forgotten_at_every_level),
+	        TREE_TEST(nobody_is_forgotten_while_a_vm_moves),
+	        TREE_TEST(host_is_in_one_place_only),
+	        TREE_TEST(host_may_come_back_elsewhere),
+	        TREE_TEST(killed_agent_between_is_given_the_open_event_again),
+	        TREE_TEST(killed_agent_between_is_given_the_open_order_again),
+	        TREE_TEST(restarted_root_hears_of_every_host),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
