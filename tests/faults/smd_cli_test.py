@@ -11,25 +11,10 @@ import subprocess
 import tempfile
 import threading
 
+from command import TETHER, refused, tether
 from smd import BUILD, Smd, Skipped, Stage, equal, run, wait_until
 
 from lab.journal import ask
-
-TETHER = f"{BUILD}/bin/tether"
-
-
-def tether(stage, *words, **env):
-    """(exit status, stdout, stderr)"""
-    done = subprocess.run([TETHER, "--api", stage.smd.api_path, *words], capture_output=True, text=True, timeout=60,
-                          env={**os.environ, **env})
-    return done.returncode, done.stdout, done.stderr
-
-
-def refused(stage, reason, *words, ends=1):
-    status, out, err = tether(stage, *words)
-    equal(status, ends, f"exit status of {words}")
-    equal(f"tether: {reason}: " in err, True, f"{reason} in {err!r}")
-    equal(out, "", "stdout")
 
 
 def migrate_shows_each_step_and_its_end():
@@ -186,7 +171,7 @@ def who_asks_for_a_plan_is_answered_though_the_sm_is_not():
         wait_until("the SM is back", lambda: stage.smd.get("/v1/plan?vm=vm1&to=hyp2")[0] == 200)
         # Whoever does not wait for the answer harms nobody.
         stage.world.fault("sm", "plan", "silent")
-        equal(raw(stage, b"GET /v1/plan?vm=vm1&to=hyp2 HTTP/1.1\r\nHost: x\r\n\r\n")[:12] in (b"", b"HTTP/1.1 503"), True)
+        equal(stage.smd.raw(b"GET /v1/plan?vm=vm1&to=hyp2 HTTP/1.1\r\nHost: x\r\n\r\n")[:12] in (b"", b"HTTP/1.1 503"), True)
         equal(stage.smd.move("vm1", "hyp2")["outcome"], "done")
 
 
@@ -250,7 +235,7 @@ def who_asks_for_agents_at_once_hears_the_same():
         for asker in askers:
             asker.start()
         # One that leaves while it waits is nobody's trouble.
-        equal(raw(stage, b"GET /v1/agents HTTP/1.1\r\nHost: x\r\n\r\n")[:12] in (b"", b"HTTP/1.1 200"), True)
+        equal(stage.smd.raw(b"GET /v1/agents HTTP/1.1\r\nHost: x\r\n\r\n")[:12] in (b"", b"HTTP/1.1 200"), True)
         equal(asked.wait(20), True)
         for asker in askers:
             asker.join()
@@ -360,22 +345,6 @@ def run_puts_libtether_before_what_is_preloaded():
         equal(done.returncode, 1)
 
 
-def raw(stage, data):
-    """What comes back for these bytes; b"" if the link is closed."""
-    with socket.socket(socket.AF_UNIX) as sock:
-        sock.settimeout(20)
-        sock.connect(stage.smd.api_path)
-        answer = b""
-        try:
-            sock.sendall(data)
-            sock.shutdown(socket.SHUT_WR)
-            while more := sock.recv(65536):
-                answer += more
-        except OSError:
-            pass
-        return answer
-
-
 def post(body, length=None):
     return (b"POST /v1/migrations HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: "
             + str(len(body) if length is None else length).encode() + b"\r\n\r\n" + body)
@@ -384,17 +353,17 @@ def post(body, length=None):
 def bad_input_to_the_api_is_refused_and_harms_nobody():
     with Stage() as stage:
         for body in (b"", b"{", b"[]", b'{"vm":"vm1"}', b'{"vm":1,"to":2}', b"\xff" * 100, b"[" * 5000, b"{}" * 100):
-            equal(raw(stage, post(body)).split(b" ")[1], b"400", repr(body[:20]))
-        equal(raw(stage, post(b"x" * 100000, 100000)).startswith(b"HTTP/1.1 2"), False, "a body of 100,000 bytes is taken")
+            equal(stage.smd.raw(post(body)).split(b" ")[1], b"400", repr(body[:20]))
+        equal(stage.smd.raw(post(b"x" * 100000, 100000)).startswith(b"HTTP/1.1 2"), False, "a body of 100,000 bytes is taken")
         equal(stage.smd.ask("GET", "/v1/nothing")[0], 404)
         equal(stage.smd.ask("POST", "/v1/hypervisors", "")[0], 404)
         equal(stage.smd.ask("GET", "/v1/migrations/1?wait=nonsense")[0], 400)
         equal(stage.smd.ask("GET", "/v1/migrations/1?seen=-1")[0], 400)
         equal(stage.smd.ask("GET", "/v1/migrations/99999999999999999999")[0], 404)
-        equal(b" 200 " in raw(stage, b"DELETE /v1/vms HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"), False)
+        equal(b" 200 " in stage.smd.raw(b"DELETE /v1/vms HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"), False)
         noise = random.Random(7)
         for _ in range(200):
-            raw(stage, noise.randbytes(noise.randrange(1, 400)))
+            stage.smd.raw(noise.randbytes(noise.randrange(1, 400)))
         equal(stage.smd.move("vm1", "hyp2")["outcome"], "done")
 
 

@@ -2,20 +2,12 @@
 # SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
 """tether evacuate and /v1/evacuations, with fake hosts, shims and SM at the other ends of tether-smd's sockets."""
 import json
-import os
 import subprocess
 
+from command import TETHER, tether
 from crowd import Crowd, Held, Rendezvous, together
-from smd import BUILD, Locked, Stage, equal, run, wait_until
+from smd import Locked, Stage, equal, run, wait_until
 from vm_requests import create, destroy
-
-TETHER = f"{BUILD}/bin/tether"
-
-
-def tether(stage, *words):
-    done = subprocess.run([TETHER, "--api", stage.smd.api_path, *words], capture_output=True, text=True, timeout=60,
-                          env=dict(os.environ))
-    return done.returncode, done.stdout, done.stderr
 
 
 def begin(stage, host="hyp1", **more):

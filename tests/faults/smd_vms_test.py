@@ -2,11 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
 """VMs that get and give up a VF through tether-smd, in a world of fakes: slots that have GUIDs and LIDs of their own. The SM
 has no part in that; the lid_pool's half is smd_dynamic_vms_test.py's."""
-import os
 import sqlite3
-import subprocess
 
-from smd import BUILD, Locked, Stage, equal, run, wait_until
+from command import tether
+from smd import Locked, Stage, equal, run, wait_until
 from vm_requests import change_of, create, created, destroyed
 
 
@@ -169,12 +168,6 @@ def malformed_requests_change_nothing():
         for path in ("/v1/vms/", "/v1/vms/a/b", "/v1/vms"):
             equal(stage.smd.ask("DELETE", path)[0], 404, path)
         equal({slot["vm"] for slot in stage.world.slots.values()}, {"", "vm1", "vm2"})
-
-
-def tether(stage, *words):
-    done = subprocess.run([f"{BUILD}/bin/tether", "--api", stage.smd.api_path, *words], capture_output=True, text=True,
-                          env={**os.environ}, timeout=60)
-    return done.returncode, done.stdout, done.stderr
 
 
 def the_command_line_creates_and_destroys():
