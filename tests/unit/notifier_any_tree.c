@@ -18,6 +18,19 @@ static unsigned dice(unsigned sides)
 	return (unsigned)rand() % sides;
 }
 
+/* So many letters at most, of those that may come next any. */
+static void deliver_some(struct tree *tree, unsigned letters)
+{
+	while (letters && tree_deliver(tree, 1 + dice(8)))
+		letters--;
+}
+
+static void deliver_all(struct tree *tree)
+{
+	while (tree_deliver(tree, 1 + dice(8)))
+		;
+}
+
 /* Up to six agents between, eight hosts with up to two VMs each, and their processes. */
 static struct tree *tree_random(void)
 {
@@ -50,8 +63,7 @@ static struct tree *tree_random(void)
 			tree_process(tree, host, name, pid, lids, count);
 		}
 	}
-	while (tree_deliver(tree, 1 + dice(8)))
-		;
+	deliver_all(tree);
 	assert_int_equal(tree->hosts_here, hosts);
 	return tree;
 }
@@ -69,19 +81,20 @@ static bool is_concerned(const struct tree_node *node, const char *vm, uint16_t 
 	return false;
 }
 
+/* Itself, too. */
+static bool is_above(const struct tree *tree, size_t above, size_t node)
+{
+	while (node != above && node)
+		node = tree->nodes[node].parent;
+	return node == above;
+}
+
 static bool is_above_one_concerned(
         const struct tree *tree, size_t above, const char *vm, uint16_t lid)
 {
-	for (size_t i = 0; i < tree->count; i++) {
-		size_t at = i;
-
-		if (!is_concerned(&tree->nodes[i], vm, lid))
-			continue;
-		while (at != above && at)
-			at = tree->nodes[at].parent;
-		if (at == above)
+	for (size_t i = 0; i < tree->count; i++)
+		if (is_concerned(&tree->nodes[i], vm, lid) && is_above(tree, above, i))
 			return true;
-	}
 	return false;
 }
 
@@ -133,8 +146,7 @@ static void random_event(struct tree *tree, uint32_t sequence)
 	silent = dice(2) ? somebody_concerned(tree, vm, lid) : 0;
 	tree->nodes[silent].silent = true;
 	event_all(tree, TETHER__STEP__STEP_RESUME, sequence, vm, lid, NULL, 0);
-	while (tree_deliver(tree, 1 + dice(8)))
-		;
+	deliver_all(tree);
 	assert_int_equal(tree->answers, !silent);
 	tree_pass(tree, DEADLINE_MS);
 	everybody_concerned_got_it_once(tree, vm, lid, silent);
@@ -147,16 +159,10 @@ static void random_event(struct tree *tree, uint32_t sequence)
 
 static bool has_interest_below(const struct tree *tree, size_t above, const char *vm, uint16_t lid)
 {
-	for (size_t i = 0; i < tree->count; i++) {
-		size_t at = i;
-
-		if (!strcmp(tree->nodes[i].vm, vm) || !is_concerned(&tree->nodes[i], "", lid))
-			continue;
-		while (at != above && at)
-			at = tree->nodes[at].parent;
-		if (at == above)
+	for (size_t i = 0; i < tree->count; i++)
+		if (strcmp(tree->nodes[i].vm, vm) != 0 && is_concerned(&tree->nodes[i], "", lid) &&
+		        is_above(tree, above, i))
 			return true;
-	}
 	return false;
 }
 
@@ -175,32 +181,6 @@ static void random_move(struct tree *tree, uint32_t sequence)
 	tree_forget(tree);
 }
 
-static void move_reaches_whom_it_concerns_once_in_any_tree(void **state)
-{
-	for (unsigned seed = 1; seed <= RANDOM_TREES; seed++) {
-		struct tree *tree;
-
-		srand(seed);
-		tree = tree_random();
-		for (uint32_t i = 1; i <= RANDOM_EVENTS; i++)
-			random_move(tree, i);
-		tree_destroy(tree);
-	}
-}
-
-static void event_reaches_whom_it_concerns_once_in_any_tree(void **state)
-{
-	for (unsigned seed = 1; seed <= RANDOM_TREES; seed++) {
-		struct tree *tree;
-
-		srand(seed);
-		tree = tree_random();
-		for (uint32_t i = 1; i <= RANDOM_EVENTS; i++)
-			random_event(tree, i);
-		tree_destroy(tree);
-	}
-}
-
 static void reconnect_below(struct tree *tree, size_t node)
 {
 	for (size_t i = 1; i < tree->count; i++)
@@ -209,8 +189,9 @@ static void reconnect_below(struct tree *tree, size_t node)
 }
 
 /* Killed at any point of an event, its children back at any point, in any order. */
-static void random_kill(struct tree *tree, uint32_t sequence)
+static void random_kill(struct tree *tree, uint32_t turn)
 {
+	uint32_t sequence = 2 * turn;
 	size_t killed = 1 + dice(tree->count - 1);
 	unsigned number = dice(8), steps = dice(40);
 	uint16_t lid = number + 1;
@@ -225,18 +206,14 @@ static void random_kill(struct tree *tree, uint32_t sequence)
 		if (is_concerned(&tree->nodes[i], vm, lid))
 			expected[count++] = tree->nodes[i].name;
 	event_all(tree, TETHER__STEP__STEP_STOP, sequence, vm, lid, expected, count);
-	while (steps-- && tree_deliver(tree, 1 + dice(8)))
-		;
+	deliver_some(tree, steps);
 	tree_kill(tree, killed);
-	for (steps = dice(20); steps && tree_deliver(tree, 1 + dice(8)); steps--)
-		;
+	deliver_some(tree, dice(20));
 	tree_start(tree, killed);
 	tree_connect(tree, killed);
-	for (steps = dice(20); steps && tree_deliver(tree, 1 + dice(8)); steps--)
-		;
+	deliver_some(tree, dice(20));
 	reconnect_below(tree, killed);
-	while (tree_deliver(tree, 1 + dice(8)))
-		;
+	deliver_all(tree);
 	assert_int_equal(tree->answers, 1);
 	assert_int_equal(tree->answer->outcome, TETHER__OUTCOME__OUTCOME_DONE);
 	for (size_t i = 0; i < count; i++)
@@ -247,7 +224,7 @@ static void random_kill(struct tree *tree, uint32_t sequence)
 	tree_forget(tree);
 }
 
-static void agent_killed_at_any_point_costs_no_answer(void **state)
+static void in_any_tree(void (*happens)(struct tree *tree, uint32_t turn))
 {
 	for (unsigned seed = 1; seed <= RANDOM_TREES; seed++) {
 		struct tree *tree;
@@ -255,9 +232,24 @@ static void agent_killed_at_any_point_costs_no_answer(void **state)
 		srand(seed);
 		tree = tree_random();
 		for (uint32_t i = 1; i <= RANDOM_EVENTS; i++)
-			random_kill(tree, 2 * i);
+			happens(tree, i);
 		tree_destroy(tree);
 	}
+}
+
+static void move_reaches_whom_it_concerns_once_in_any_tree(void **state)
+{
+	in_any_tree(random_move);
+}
+
+static void event_reaches_whom_it_concerns_once_in_any_tree(void **state)
+{
+	in_any_tree(random_event);
+}
+
+static void agent_killed_at_any_point_costs_no_answer(void **state)
+{
+	in_any_tree(random_kill);
 }
 
 int main(void)
