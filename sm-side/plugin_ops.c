@@ -20,7 +20,8 @@
 #include "sm-side/plan_store.h"
 #include "sm-side/plugin_ops.h"
 #include "sm-side/report_notices.h"
-#include "sm-side/sm_protocol.h"
+#include "sm-side/sm_answer.h"
+#include "sm-side/sm_request.h"
 #include "sm-side/smp_sender.h"
 #include "sm-side/sweep_lease.h"
 

@@ -78,7 +78,7 @@ PLAN_SOURCES := $(sort $(wildcard sm-side/plan/*.c))
 
 PLUGIN_SOURCES := sm-side/osm_plugin.c sm-side/plugin_options.c sm-side/plugin_ops.c sm-side/report_notices.c notifier/wire/notice.c sm-side/alias_move.c sm-side/osm_model.c sm-side/sweep_lease.c sm-side/reread.c \
 	sm-side/lease_table.c sm-side/move_turns.c sm-side/move_work.c sm-side/move_group.c sm-side/identity_moves.c sm-side/move_waves.c sm-side/move_tops.c sm-side/move_ends.c sm-side/identity_move.c sm-side/identity_sides.c sm-side/enforced_pkeys.c sm-side/linear_top.c sm-side/unacknowledged.c sm-side/identity_verify.c sm-side/smp_sender_opensm.c sm-side/plan_store.c sm-side/plan_maker.c sm-side/osm_lids.c \
-	sm-side/sm_protocol.c sm-side/sm_server.c sm-side/json_read.c sm-side/guid_text.c notifier/base/die_point.c $(PLAN_SOURCES)
+	sm-side/sm_request.c sm-side/sm_answer.c sm-side/sm_server.c sm-side/json_read.c sm-side/guid_text.c notifier/base/die_point.c $(PLAN_SOURCES)
 
 # What it calls of OpenSM is found in the program that loads it.
 $(call library,libosmtether.so,$(PLUGIN_SOURCES),-ljson-c -lpthread)
@@ -128,7 +128,7 @@ $(call unit_test,plan_store,sm-side/plan_store.c $(PLAN_SOURCES))
 $(call unit_test,plugin_options,sm-side/plugin_options.c $(PLAN_SOURCES))
 $(B)/obj/tests/unit/plugin_enforced_pkeys.o: CPPFLAGS += -isystem /usr/include/infiniband
 $(call unit_test,plugin_enforced_pkeys,sm-side/enforced_pkeys.c sm-side/osm_model.c $(PLAN_SOURCES),-losmcomp)
-SM_PROTOCOL_SOURCES := sm-side/sm_protocol.c sm-side/json_read.c sm-side/guid_text.c sm-side/plan/refusal.c \
+SM_PROTOCOL_SOURCES := sm-side/sm_request.c sm-side/sm_answer.c sm-side/json_read.c sm-side/guid_text.c sm-side/plan/refusal.c \
 	sm-side/plan/view_fault.c sm-side/plan/words.c
 $(call unit_test,sm_protocol,$(SM_PROTOCOL_SOURCES),-ljson-c)
 $(call fuzzer,sm_request,$(SM_PROTOCOL_SOURCES),-ljson-c)

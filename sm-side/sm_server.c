@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "notifier/base/cleanup.h"
-#include "sm-side/sm_protocol.h"
+#include "sm-side/sm_request.h"
 #include "sm-side/sm_server.h"
 
 enum { SEND_TIMEOUT_S = 2, ACCEPT_PAUSE_MS = 100 };

@@ -11,7 +11,7 @@
 #include "notifier/base/settings.h"
 #include "notifier/listener.h"
 #include "notifier/metrics_address.h"
-#include "sm-side/sm_protocol.h"
+#include "sm-side/sm_request.h"
 
 enum {
 	JOURNAL_KEEP = 10000,

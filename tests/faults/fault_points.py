@@ -32,7 +32,7 @@ def changes():
 
 
 def ops():
-    return re.findall(r'^\s*\{"(\w+)", SM_\w+,', _text("sm-side", "sm_protocol.c"), re.MULTILINE)
+    return re.findall(r'^\s*\{"(\w+)", SM_\w+,', _text("sm-side", "sm_request.c"), re.MULTILINE)
 
 
 def _words_of(place, words):

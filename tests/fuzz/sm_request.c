@@ -4,7 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sm-side/sm_protocol.h"
+#include "sm-side/sm_answer.h"
+#include "sm-side/sm_request.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -20,7 +20,7 @@
 
 #include <cmocka.h>
 
-#include "sm-side/sm_protocol.h"
+#include "sm-side/sm_request.h"
 #include "sm-side/sm_server.h"
 
 static char directory[] = "/tmp/tether-sm-server-XXXXXX";
