@@ -14,9 +14,9 @@ enum { PAUSE_MS = 100 };
 
 struct acceptor {
 	int fd;
-	char *name;
+	const char *who;
 	struct event *acceptable, *again;
-	void (*accepted)(int fd, void *owner);
+	acceptor_accepted accepted;
 	void *owner;
 };
 
@@ -24,12 +24,15 @@ static void on_acceptable(evutil_socket_t listener, short what, void *at)
 {
 	struct acceptor *acceptor = at;
 	struct timeval pause = {.tv_usec = PAUSE_MS * 1000};
-	int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	struct sockaddr_storage peer = {0};
+	socklen_t length = sizeof(peer);
+	int fd = accept4(listener, (struct sockaddr *)&peer, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 	if (fd >= 0) {
-		acceptor->accepted(fd, acceptor->owner);
+		acceptor->accepted(fd, &peer, acceptor->owner);
 	} else if (errno != EAGAIN && errno != ECONNABORTED && errno != EINTR) {
-		log_error("acceptor", "%s: accepting pauses: %s", acceptor->name, strerror(errno));
+		log_error("acceptor", "no %s can be accepted, accepting pauses: %s", acceptor->who,
+		        strerror(errno));
 		event_del(acceptor->acceptable);
 		evtimer_add(acceptor->again, &pause);
 	}
@@ -42,8 +45,8 @@ static void on_again(evutil_socket_t fd, short what, void *at)
 	event_add(acceptor->acceptable, NULL);
 }
 
-struct acceptor *acceptor_create(struct event_base *base, int fd, const char *name,
-        void (*accepted)(int fd, void *owner), void *owner)
+struct acceptor *acceptor_create(
+        struct event_base *base, int fd, const char *who, acceptor_accepted accepted, void *owner)
 {
 	struct acceptor *acceptor = calloc(1, sizeof(*acceptor));
 
@@ -52,13 +55,12 @@ struct acceptor *acceptor_create(struct event_base *base, int fd, const char *na
 		return NULL;
 	}
 	acceptor->fd = fd;
-	acceptor->name = strdup(name);
+	acceptor->who = who;
 	acceptor->accepted = accepted;
 	acceptor->owner = owner;
 	acceptor->acceptable = event_new(base, fd, EV_READ | EV_PERSIST, on_acceptable, acceptor);
 	acceptor->again = evtimer_new(base, on_again, acceptor);
-	if (acceptor->name && acceptor->acceptable && acceptor->again &&
-	        !event_add(acceptor->acceptable, NULL))
+	if (acceptor->acceptable && acceptor->again && !event_add(acceptor->acceptable, NULL))
 		return acceptor;
 	acceptor_destroy(acceptor);
 	return NULL;
@@ -73,6 +75,5 @@ void acceptor_destroy(struct acceptor *acceptor)
 	if (acceptor->again)
 		event_free(acceptor->again);
 	close(acceptor->fd);
-	free(acceptor->name);
 	free(acceptor);
 }

@@ -8,11 +8,15 @@
 
 struct acceptor;
 struct event_base;
+struct sockaddr_storage;
 
-/* @fd, which listens, is the acceptor's from here on; @name stands in the log. Each descriptor that
- * is accepted is the callee's, non-blocking and close-on-exec. NULL: no memory, @fd closed. */
-struct acceptor *acceptor_create(struct event_base *base, int fd, const char *name,
-        void (*accepted)(int fd, void *owner), void *owner);
+/* @fd is the callee's, non-blocking and close-on-exec; @peer: who it is of. */
+typedef void (*acceptor_accepted)(int fd, const struct sockaddr_storage *peer, void *owner);
+
+/* @fd, which listens, is the acceptor's from here on; "no @who can be accepted" stands in the log,
+ * and @who outlives it. NULL: no memory, @fd closed. */
+struct acceptor *acceptor_create(
+        struct event_base *base, int fd, const char *who, acceptor_accepted accepted, void *owner);
 /* May be called from @accepted. NULL is fine. */
 void acceptor_destroy(struct acceptor *acceptor);
 

@@ -143,7 +143,7 @@ static void link_accept(struct guest *guest, struct channel *channel)
 	links->fed(links->owner);
 }
 
-static void on_unix_accepted(int fd, void *owner)
+static void on_unix_accepted(int fd, const struct sockaddr_storage *from, void *owner)
 {
 	struct channel_unix_peer peer = {.pidfd = -1};
 	struct channel channel;
@@ -169,7 +169,7 @@ static int unix_open(struct guest *guest)
 	err = channel_unix_listen(guest->path, links->mode, &fd);
 	if (!err) {
 		guest->acceptor =
-		        acceptor_create(links->base, fd, guest->path, on_unix_accepted, guest);
+		        acceptor_create(links->base, fd, "guest", on_unix_accepted, guest);
 		if (guest->acceptor)
 			return 0;
 		unlink(guest->path);
@@ -218,7 +218,7 @@ static void vsock_refused(
 	links->refused = 0;
 }
 
-static void on_vsock_accepted(int fd, void *owner)
+static void on_vsock_accepted(int fd, const struct sockaddr_storage *from, void *owner)
 {
 	struct guest_links *links = owner;
 	struct guest *guest = links->guests;
@@ -241,15 +241,13 @@ static void on_vsock_accepted(int fd, void *owner)
 
 static int vsock_listen(struct guest_links *links, uint32_t port)
 {
-	char name[32];
 	int fd, err = channel_vsock_listen(port, &fd);
 
 	if (err) {
 		log_error("guest-links", "vsock port %u: %s", port, strerror(-err));
 		return err;
 	}
-	snprintf(name, sizeof(name), "vsock port %u", port);
-	links->vsock = acceptor_create(links->base, fd, name, on_vsock_accepted, links);
+	links->vsock = acceptor_create(links->base, fd, "guest", on_vsock_accepted, links);
 	return links->vsock ? 0 : -ENOMEM;
 }
 

@@ -2,14 +2,13 @@
 #include "notifier/listener.h"
 
 #include <errno.h>
-#include <event2/event.h>
 #include <poll.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "notifier/acceptor.h"
 #include "notifier/base/cleanup.h"
 #include "notifier/base/log.h"
 #include "notifier/channel_tls.h"
@@ -17,7 +16,6 @@
 #include "notifier/tcp_address.h"
 
 enum {
-	NO_DESCRIPTOR_PAUSE_MS = 100,
 	HANDSHAKES_MOST = 256, /* under way at a time; who brings one more ends the oldest */
 	ADDRESS_BYTES = 256,
 };
@@ -27,9 +25,8 @@ struct place {
 	struct place *next;
 	struct listener *listener;
 	const struct channel_ops *ops;
-	int fd;
+	struct acceptor *acceptor;
 	char *path; /* of a unix socket */
-	struct event *acceptable, *again;
 };
 
 struct listener {
@@ -91,21 +88,6 @@ bool listener_wants_credentials(const char *addresses)
 
 /* ---- accepting ---- */
 
-static void accepting_pause(struct place *place)
-{
-	struct timeval pause = {0, NO_DESCRIPTOR_PAUSE_MS * 1000};
-
-	event_del(place->acceptable);
-	evtimer_add(place->again, &pause);
-}
-
-static void on_again(evutil_socket_t unused, short what, void *at)
-{
-	struct place *place = at;
-
-	event_add(place->acceptable, NULL);
-}
-
 static bool is_trusted(const struct channel_unix_peer *peer)
 {
 	return peer->uid == 0 || peer->uid == geteuid();
@@ -159,34 +141,21 @@ static void gone_refuse(struct listener *listener, const struct sockaddr_storage
 	log_warn("listener", "%s is refused: %s", place, tls_refusal_text(TLS_REFUSAL_BROKEN_OFF));
 }
 
-static void on_acceptable(evutil_socket_t fd, short what, void *at)
+static void on_accepted(int fd, const struct sockaddr_storage *peer, void *owner)
 {
-	struct place *place = at;
+	struct place *place = owner;
 	struct listener *listener = place->listener;
 	bool is_tls = place->ops == &channel_tls_ops;
-	struct sockaddr_storage peer = {0};
-	socklen_t length = sizeof(peer);
 	struct channel channel;
-	int taken;
 
-	taken = accept4(fd, (struct sockaddr *)&peer, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
-	if (taken < 0) {
-		if (errno == EAGAIN || errno == ECONNABORTED || errno == EINTR)
-			return;
-		/* What waits stays acceptable: without a pause the loop would do nothing else. */
-		log_error("listener", "no agent can be accepted, accepting pauses: %s",
-		        strerror(errno));
-		accepting_pause(place);
-		return;
-	}
-	if (is_tls && has_hung_up(taken)) {
-		gone_refuse(listener, &peer);
-		close(taken);
+	if (is_tls && has_hung_up(fd)) {
+		gone_refuse(listener, peer);
+		close(fd);
 		return;
 	}
 	if (is_tls && credentials_handshakes(listener->credentials) >= HANDSHAKES_MOST)
 		channel_tls_give_up_oldest(listener->credentials);
-	if (is_tls ? tls_take(listener, taken, &peer, &channel) : unix_take(taken, &channel))
+	if (is_tls ? tls_take(listener, fd, peer, &channel) : unix_take(fd, &channel))
 		listener->accepted(&channel, listener->owner);
 }
 
@@ -194,45 +163,42 @@ static void on_acceptable(evutil_socket_t fd, short what, void *at)
 
 static void place_destroy(struct place *place)
 {
-	if (place->acceptable)
-		event_free(place->acceptable);
-	if (place->again)
-		event_free(place->again);
-	if (place->fd >= 0) {
-		close(place->fd);
-		if (place->path)
-			unlink(place->path);
-	}
+	if (place->acceptor && place->path)
+		unlink(place->path);
+	acceptor_destroy(place->acceptor);
 	free(place->path);
 	free(place);
 }
 
-static int place_listen(struct place *place, const char *rest)
+static int unix_listen(struct place *place, const char *rest, int *fd)
+{
+	place->path = strdup(rest);
+	return place->path ? channel_unix_listen(rest, 0600, fd) : -ENOMEM;
+}
+
+static int tls_listen(struct place *place, const char *rest, int *fd)
 {
 	CLEANUP_FREE char *at = NULL;
-	int err;
+	int err = place->listener->credentials ? channel_tls_listen(rest, fd, &at) : -ENOKEY;
 
-	if (place->ops == &channel_unix_ops) {
-		place->path = strdup(rest);
-		return place->path ? channel_unix_listen(rest, 0600, &place->fd) : -ENOMEM;
-	}
-	if (!place->listener->credentials)
-		return -ENOKEY;
-	err = channel_tls_listen(rest, &place->fd, &at);
 	if (!err)
 		log_info("listener", "TLS at %s", at);
 	return err;
 }
 
-static int place_watch(struct place *place)
+static int place_listen(struct place *place, const char *rest)
 {
-	struct event_base *base = place->listener->base;
+	int fd, err = place->ops == &channel_unix_ops ? unix_listen(place, rest, &fd)
+	                                              : tls_listen(place, rest, &fd);
 
-	place->acceptable = event_new(base, place->fd, EV_READ | EV_PERSIST, on_acceptable, place);
-	place->again = evtimer_new(base, on_again, place);
-	if (!place->acceptable || !place->again || event_add(place->acceptable, NULL))
-		return -ENOMEM;
-	return 0;
+	if (err)
+		return err;
+	place->acceptor = acceptor_create(place->listener->base, fd, "agent", on_accepted, place);
+	if (place->acceptor)
+		return 0;
+	if (place->path)
+		unlink(place->path);
+	return -ENOMEM;
 }
 
 static int place_add(struct listener *listener, const char *address)
@@ -244,11 +210,8 @@ static int place_add(struct listener *listener, const char *address)
 	if (!place)
 		return -ENOMEM;
 	place->listener = listener;
-	place->fd = -1;
 	if (address_take(address, &place->ops, &rest))
 		err = place_listen(place, rest);
-	if (!err)
-		err = place_watch(place);
 	if (err) {
 		log_error("listener", "%s: %s", address, strerror(-err));
 		place_destroy(place);

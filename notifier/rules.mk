@@ -18,7 +18,8 @@ CREDENTIALS_SOURCES := notifier/peer_identity.c notifier/certificate.c notifier/
 	notifier/credentials.c
 LINK_SOURCES := notifier/connection.c notifier/connection_traffic.c notifier/rate.c notifier/byte_queue.c notifier/channel.c \
 	notifier/channel_socket.c notifier/channel_unix.c notifier/channel_tls.c notifier/tcp_address.c notifier/channel_virtio.c \
-	notifier/channel_vsock.c notifier/session.c notifier/listener.c $(CREDENTIALS_SOURCES) $(FRAME_SOURCES) $(BASE_SOURCES) $(SETTINGS_SOURCES) $(NAME_SOURCES)
+	notifier/channel_vsock.c notifier/session.c notifier/listener.c notifier/acceptor.c $(CREDENTIALS_SOURCES) $(FRAME_SOURCES) \
+	$(BASE_SOURCES) $(SETTINGS_SOURCES) $(NAME_SOURCES)
 RELAY_SOURCES := notifier/relay.c notifier/relay_events.c notifier/relay_handing.c notifier/relay_answers.c \
 	notifier/relay_children.c notifier/relay_behind.c notifier/relay_absence.c notifier/relay_numbers.c notifier/relay_moved.c notifier/relay_quarantine.c notifier/relay_reports.c \
 	notifier/children.c notifier/host_behind.c \
@@ -64,7 +65,7 @@ $(call unit_test,notifier_base,$(BASE_SOURCES) $(SETTINGS_SOURCES),$(SETTINGS_LI
 AGENT_SOURCES := notifier/agent_main.c notifier/agent_settings.c notifier/agent_credentials.c notifier/agent_relay.c notifier/agent_report.c notifier/host_role.c notifier/host_orders.c \
 	notifier/relay_role.c notifier/agent_links.c \
 	notifier/host_inventory.c notifier/guest_role.c notifier/guest_links.c notifier/guest_channel.c notifier/vm_links.c \
-	notifier/acceptor.c notifier/epoch_file.c notifier/driver.c notifier/driver_exec.c \
+	notifier/epoch_file.c notifier/driver.c notifier/driver_exec.c \
 	notifier/driver_keeper.c $(NAME_SOURCES)
 NOTICE_SOURCES := notifier/host_signal.c notifier/notice_metrics.c notifier/notice_watch.c notifier/subscription.c notifier/mad_port.c notifier/wire/notice.c
 $(call program,tether-agent,$(AGENT_SOURCES) $(NOTICE_SOURCES) $(RELAY_SOURCES) $(LINK_SOURCES) $(BASE_SOURCES) $(SETTINGS_SOURCES) \

@@ -228,7 +228,7 @@ static void link_create(
 	}
 }
 
-static void on_accepted(int fd, void *owner)
+static void on_accepted(int fd, const struct sockaddr_storage *from, void *owner)
 {
 	struct vm_socket *socket = owner;
 	struct channel_unix_peer peer;
@@ -258,7 +258,7 @@ static int socket_listen(struct vm_socket *socket)
 
 	if (err)
 		return err;
-	socket->acceptor = acceptor_create(links->base, fd, socket->path, on_accepted, socket);
+	socket->acceptor = acceptor_create(links->base, fd, "process", on_accepted, socket);
 	if (socket->acceptor)
 		return 0;
 	unlink(socket->path);
