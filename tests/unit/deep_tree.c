@@ -40,15 +40,3 @@ int tree_end(void **state)
 	tree_destroy(*state);
 	return 0;
 }
-
-bool answered(const struct tree *tree, size_t node)
-{
-	return tree_answer_names(
-	        tree->answer->answered, tree->answer->n_answered, tree->nodes[node].name);
-}
-
-bool missing(const struct tree *tree, size_t node)
-{
-	return tree_answer_names(
-	        tree->answer->missing, tree->answer->n_missing, tree->nodes[node].name);
-}

@@ -18,8 +18,4 @@ int deep_tree(void **state);
 int tree_end(void **state);
 #define TREE_TEST(name) cmocka_unit_test_setup_teardown(name, deep_tree, tree_end)
 
-/* The root's last answer names @node as one that has answered, or has not. */
-bool answered(const struct tree *tree, size_t node);
-bool missing(const struct tree *tree, size_t node);
-
 #endif

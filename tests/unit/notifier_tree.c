@@ -29,8 +29,8 @@ static void event_goes_once_over_each_link_to_somebody_concerned(void **state)
 	assert_int_equal(tree->answers, 1);
 	assert_int_equal(tree->answer->outcome, TETHER__OUTCOME__OUTCOME_DONE);
 	assert_int_equal(tree->answer->n_answered, 4);
-	assert_true(answered(tree, P1) && answered(tree, P2) && answered(tree, PEER2) &&
-	            answered(tree, PEER4));
+	assert_true(tree_answered(tree, P1) && tree_answered(tree, P2) &&
+	            tree_answered(tree, PEER2) && tree_answered(tree, PEER4));
 }
 
 static void silent_process_is_named_through_every_level(void **state)
@@ -45,7 +45,7 @@ static void silent_process_is_named_through_every_level(void **state)
 	assert_int_equal(tree->answers, 1);
 	assert_int_equal(tree->answer->outcome, TETHER__OUTCOME__OUTCOME_PARTIAL);
 	assert_int_equal(tree->answer->n_missing, 1);
-	assert_true(missing(tree, P2));
+	assert_true(tree_missing(tree, P2));
 	assert_int_equal(tree->answer->n_answered, 3);
 }
 
@@ -62,7 +62,7 @@ static void lower_level_answers_before_the_upper_gives_up(void **state)
 		tree_pass(tree, 1);
 	assert_true(tree->now_ms < end);
 	assert_int_equal(tree->answer->n_missing, 1);
-	assert_true(missing(tree, P2));
+	assert_true(tree_missing(tree, P2));
 }
 
 static void order_reaches_a_host_at_any_depth(void **state)

@@ -58,7 +58,7 @@ static void nobody_is_forgotten_while_a_vm_moves(void **state)
 	tree_run(tree);
 	assert_int_equal(tree->answers, 1);
 	assert_int_equal(tree->answer->outcome, TETHER__OUTCOME__OUTCOME_DONE);
-	assert_true(answered(tree, PEER2));
+	assert_true(tree_answered(tree, PEER2));
 }
 
 static void host_is_in_one_place_only(void **state)

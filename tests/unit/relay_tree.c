@@ -504,10 +504,20 @@ void tree_event(struct tree *tree, const Tether__Event *event)
 	assert_int_equal(relay_event(tree->nodes[0].relay, event, tree->now_ms), 0);
 }
 
-bool tree_answer_names(char **names, size_t count, const char *name)
+static bool is_among(char **names, size_t count, const char *name)
 {
 	for (size_t i = 0; i < count; i++)
 		if (!strcmp(names[i], name))
 			return true;
 	return false;
+}
+
+bool tree_answered(const struct tree *tree, size_t node)
+{
+	return is_among(tree->answer->answered, tree->answer->n_answered, tree->nodes[node].name);
+}
+
+bool tree_missing(const struct tree *tree, size_t node)
+{
+	return is_among(tree->answer->missing, tree->answer->n_missing, tree->nodes[node].name);
 }

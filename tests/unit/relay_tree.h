@@ -81,6 +81,8 @@ void tree_pass(struct tree *tree, uint64_t ms);
 void tree_forget(struct tree *tree);
 /* The root's own event. */
 void tree_event(struct tree *tree, const Tether__Event *event);
-bool tree_answer_names(char **names, size_t count, const char *name);
+/* The root's last answer names @node as one that has answered, or has not. */
+bool tree_answered(const struct tree *tree, size_t node);
+bool tree_missing(const struct tree *tree, size_t node);
 
 #endif
