@@ -24,6 +24,19 @@ def settings(smd, text=None):
         return config.read()
 
 
+def check_config_says_what_is_wrong():
+    with tempfile.TemporaryDirectory(prefix="smd.") as directory:
+        smd = Smd(directory)
+        command = [f"{BUILD}/bin/tether-smd", "--check-config", "--config", smd.config]
+        equal(subprocess.run(command, timeout=20).returncode, 0)
+        with open(smd.config, "a") as config:
+            config.write("stpo_ms = 5\n")
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20)
+        equal((done.returncode, "stpo_ms" in done.stderr), (1, True), done.stderr)
+        equal(os.path.exists(smd.journal), False)
+        equal(subprocess.run(command[:1], capture_output=True).returncode, 2)
+
+
 def check_config_says_the_line_what_is_wrong_and_what_to_do():
     with tempfile.TemporaryDirectory(prefix="smd.") as directory:
         smd = Smd(directory)
@@ -156,5 +169,5 @@ def each_line_of_a_migration_names_it_and_its_epoch():
         equal([text for text in about if not re.match(r"[12]/[1-9][0-9]* ", text)], [])
 
 
-run([check_config_says_the_line_what_is_wrong_and_what_to_do, settings_are_read_again_at_sighup, service_manager_is_told,
-     prometheus_is_told, a_port_that_is_taken_is_said, each_line_of_a_migration_names_it_and_its_epoch])
+run([check_config_says_what_is_wrong, check_config_says_the_line_what_is_wrong_and_what_to_do, settings_are_read_again_at_sighup,
+     service_manager_is_told, prometheus_is_told, a_port_that_is_taken_is_said, each_line_of_a_migration_names_it_and_its_epoch])
