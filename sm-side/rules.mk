@@ -130,7 +130,8 @@ $(B)/obj/tests/unit/plugin_enforced_pkeys.o: CPPFLAGS += -isystem /usr/include/i
 $(call unit_test,plugin_enforced_pkeys,sm-side/enforced_pkeys.c sm-side/osm_model.c $(PLAN_SOURCES),-losmcomp)
 SM_PROTOCOL_SOURCES := sm-side/sm_request.c sm-side/sm_answer.c sm-side/json_read.c sm-side/guid_text.c sm-side/plan/refusal.c \
 	sm-side/plan/view_fault.c sm-side/plan/words.c
-$(call unit_test,sm_protocol,$(SM_PROTOCOL_SOURCES),-ljson-c)
+$(call unit_test,sm_request,$(SM_PROTOCOL_SOURCES),-ljson-c)
+$(call unit_test,sm_answer,$(SM_PROTOCOL_SOURCES),-ljson-c)
 $(call fuzzer,sm_request,$(SM_PROTOCOL_SOURCES),-ljson-c)
 $(B)/obj/tests/unit/sm_sender.o: CPPFLAGS += -isystem /usr/include/infiniband
 $(call unit_test,sm_sender,sm-side/smp_sender_opensm.c,-lpthread)
