@@ -11,15 +11,7 @@
 
 #include "notifier/wire/answer.h"
 #include "notifier/wire/message.h"
-
-/* A frame under way. @up: from the node @child to its parent; else the other way. */
-struct letter {
-	struct letter *next;
-	size_t child;
-	unsigned links_lost; /* a link that is lost meanwhile carries nothing any more */
-	bool up;
-	Tether__Frame *frame;
-};
+#include "tests/unit/tree_letters.h"
 
 /* What a relay gives as its owner. */
 struct owner {
@@ -28,19 +20,6 @@ struct owner {
 };
 
 static struct owner owners[TREE_NODES_MOST];
-
-static void letter_add(struct tree *tree, size_t child, bool up, const Tether__Frame *frame)
-{
-	struct letter *letter = calloc(1, sizeof(*letter));
-
-	letter->child = child;
-	letter->links_lost = tree->nodes[child].links_lost;
-	letter->up = up;
-	letter->frame = message_copy(&frame->base);
-	assert_non_null(letter->frame);
-	*tree->letters_end = letter;
-	tree->letters_end = &letter->next;
-}
 
 static size_t node_of_link(const struct tree *tree, size_t parent, uint32_t link)
 {
@@ -225,20 +204,9 @@ struct tree *tree_create(void)
 	return tree;
 }
 
-static void letter_free(struct letter *letter)
-{
-	tether__frame__free_unpacked(letter->frame, NULL);
-	free(letter);
-}
-
 void tree_destroy(struct tree *tree)
 {
-	while (tree->letters) {
-		struct letter *next = tree->letters->next;
-
-		letter_free(tree->letters);
-		tree->letters = next;
-	}
+	letters_clear(tree);
 	for (size_t i = 0; i < tree->count; i++)
 		relay_destroy(tree->nodes[i].relay);
 	if (tree->answer)
@@ -441,34 +409,13 @@ static void letter_deliver(struct tree *tree, struct letter *letter)
 	letter_free(letter);
 }
 
-static bool is_first_of_its_link(const struct tree *tree, const struct letter *letter)
-{
-	const struct letter *other = tree->letters;
-
-	while (other != letter && (other->child != letter->child || other->up != letter->up))
-		other = other->next;
-	return other == letter;
-}
-
 bool tree_deliver(struct tree *tree, unsigned among)
 {
-	struct letter **at = &tree->letters, **chosen = &tree->letters, *letter;
+	struct letter *letter = letter_take(tree, among);
 
-	if (!tree->letters)
-		return false;
-	for (unsigned i = 0; *at && i < among; at = &(*at)->next) {
-		if (!is_first_of_its_link(tree, *at))
-			continue;
-		chosen = at;
-		i++;
-	}
-	letter = *chosen;
-	*chosen = letter->next;
-	if (!letter->next)
-		tree->letters_end = chosen;
-	letter->next = NULL;
-	letter_deliver(tree, letter);
-	return true;
+	if (letter)
+		letter_deliver(tree, letter);
+	return letter != NULL;
 }
 
 void tree_run(struct tree *tree)
