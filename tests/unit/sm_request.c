@@ -33,6 +33,8 @@ static enum refusal read_line(const char *line, struct sm_request *request)
 
 #define APPLY "{\"op\":\"apply\",\"hash\":\"00000000000000aa\",\"migration\":1"
 
+#define GUIDS "\"vm_port_guid\":\"0x1\",\"other_port_guid\":\"0x2\""
+
 #define REPORT "{\"op\":\"report\",\"signal\":1,\"migration\":1,\"epoch\":1"
 
 static void each_op_is_read_with_its_members(void **state)
@@ -53,6 +55,9 @@ static void each_op_is_read_with_its_members(void **state)
 	        REFUSAL_NONE);
 	assert_true(r.has_hash);
 	assert_int_equal(r.hash, 0xdeadbeef);
+	assert_int_equal(
+	        read_line("{\"op\":\"verify\",\"hash\":\"00000000deadbeef\"}", &r), REFUSAL_NONE);
+	assert_int_equal(r.op, SM_VERIFY);
 	assert_int_equal(read_line("{\"op\":\"undo\",\"migration\":1,\"vm_port_guid\":\"0x1\","
 	                           "\"to_switch_guid\":\"0x2\",\"to_switch_port\":3}",
 	                         &r),
@@ -133,6 +138,21 @@ static void a_lease_has_a_migration_and_times(void **state)
 	                         &r),
 	        REFUSAL_NONE);
 	assert_true(r.has_hash);
+	sm_request_clear(&r);
+}
+
+static void an_alias_is_led_from_one_lid_to_another(void **state)
+{
+	struct sm_request r = {0};
+
+	assert_int_equal(
+	        read_line("{\"op\":\"move_alias\",\"from_lid\":1,\"to_lid\":49151," GUIDS "}", &r),
+	        REFUSAL_NONE);
+	assert_int_equal(r.op, SM_MOVE_ALIAS);
+	assert_int_equal(r.from_lid, 1);
+	assert_int_equal(r.to_lid, 49151);
+	assert_int_equal(r.alias, 1);
+	assert_int_equal(r.other_alias, 2);
 	sm_request_clear(&r);
 }
 
@@ -290,6 +310,23 @@ static void a_bad_peer_is_a_bad_request(void **state)
 	refuse_each(rows, ARRAY_SIZE(rows));
 }
 
+static void a_bad_alias_is_a_bad_request(void **state)
+{
+	static const struct bad_line rows[] = {
+	        {"from no LID", "{\"op\":\"move_alias\",\"to_lid\":2," GUIDS "}"},
+	        {"from LID 0", "{\"op\":\"move_alias\",\"from_lid\":0,\"to_lid\":2," GUIDS "}"},
+	        {"to no LID", "{\"op\":\"move_alias\",\"from_lid\":1," GUIDS "}"},
+	        {"to a LID of multicast",
+	                "{\"op\":\"move_alias\",\"from_lid\":1,\"to_lid\":49152," GUIDS "}"},
+	        {"no GUID of the VM", "{\"op\":\"move_alias\",\"from_lid\":1,\"to_lid\":2,"
+	                              "\"other_port_guid\":\"0x2\"}"},
+	        {"no GUID in exchange", "{\"op\":\"move_alias\",\"from_lid\":1,\"to_lid\":2,"
+	                                "\"vm_port_guid\":\"0x1\"}"},
+	};
+
+	refuse_each(rows, ARRAY_SIZE(rows));
+}
+
 static void a_bad_report_is_a_bad_request(void **state)
 {
 	static const struct bad_line rows[] = {
@@ -341,6 +378,7 @@ int main(void)
 	        cmocka_unit_test(a_plan_has_a_place_and_a_manner),
 	        cmocka_unit_test(several_moves_are_read_from_a_list),
 	        cmocka_unit_test(a_lease_has_a_migration_and_times),
+	        cmocka_unit_test(an_alias_is_led_from_one_lid_to_another),
 	        cmocka_unit_test(paths_are_asked_for_by_lids),
 	        cmocka_unit_test(a_report_names_servers_and_their_numbers),
 	        cmocka_unit_test(a_line_that_is_no_request_is_a_bad_one),
@@ -350,6 +388,7 @@ int main(void)
 	        cmocka_unit_test(a_bad_lease_is_a_bad_request),
 	        cmocka_unit_test(a_bad_migration_is_a_bad_request),
 	        cmocka_unit_test(a_bad_peer_is_a_bad_request),
+	        cmocka_unit_test(a_bad_alias_is_a_bad_request),
 	        cmocka_unit_test(a_bad_report_is_a_bad_request),
 	        cmocka_unit_test(a_bad_hash_is_a_bad_request),
 	        cmocka_unit_test(the_id_is_echoed_also_when_refused),
