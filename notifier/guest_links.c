@@ -251,6 +251,13 @@ static int vsock_listen(struct guest_links *links, uint32_t port)
 	return links->vsock ? 0 : -ENOMEM;
 }
 
+static void settings_take(struct guest_links *links, const struct connection_settings *connections)
+{
+	links->connections = *connections;
+	links->connections.frames_per_s = FRAMES_PER_S;
+	links->connections.frames_at_once = FRAMES_AT_ONCE;
+}
+
 struct guest_links *guest_links_create(struct event_base *base,
         const struct guest_links_settings *settings, const struct connection_settings *connections,
         struct relay *relay, void (*fed)(void *owner), void *owner)
@@ -261,9 +268,7 @@ struct guest_links *guest_links_create(struct event_base *base,
 	if (links) {
 		links->base = base;
 		links->mode = settings->mode;
-		links->connections = *connections;
-		links->connections.frames_per_s = FRAMES_PER_S;
-		links->connections.frames_at_once = FRAMES_AT_ONCE;
+		settings_take(links, connections);
 		links->relay = relay;
 		links->fed = fed;
 		links->owner = owner;
@@ -418,8 +423,8 @@ void guest_links_end(struct guest_links *links, uint32_t child, const char *why)
 void guest_links_settings_set(
         struct guest_links *links, const struct connection_settings *connections)
 {
-	links->connections = *connections;
+	settings_take(links, connections);
 	for (struct guest *guest = links->guests; guest; guest = guest->next)
 		if (guest->connection)
-			connection_settings_set(guest->connection, connections);
+			connection_settings_set(guest->connection, &links->connections);
 }

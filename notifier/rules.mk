@@ -79,6 +79,8 @@ $(call unit_test,notifier_connection,$(LINK_SOURCES),$(LINK_LIBS))
 $(call unit_test,notifier_channel,$(LINK_SOURCES),$(LINK_LIBS))
 $(call unit_test,notifier_channel_virtio,$(LINK_SOURCES),$(LINK_LIBS))
 $(call unit_test,notifier_port_links,$(LINK_SOURCES),$(LINK_LIBS))
+$(call unit_test,notifier_guest_links,notifier/guest_links.c notifier/guest_channel.c $(RELAY_SOURCES) $(LINK_SOURCES),\
+	$(LINK_LIBS) $(foreach f,connect settings_set destroy,-Xlinker --wrap=connection_$(f)))
 $(call unit_test,notifier_listener,tests/unit/tls_place.c $(AUTHORITY_SOURCES) $(LINK_SOURCES),$(LINK_LIBS))
 $(call unit_test,notifier_tls,tests/unit/tls_link.c tests/unit/tls_place.c $(AUTHORITY_SOURCES) $(LINK_SOURCES),$(LINK_LIBS))
 $(call unit_test,notifier_certificate,notifier/peer_identity.c notifier/certificate.c $(AUTHORITY_SOURCES) $(NAME_SOURCES),-lcrypto)
