@@ -388,11 +388,6 @@ static struct guest *guest_of_child(const struct guest_links *links, uint32_t ch
 	return guest;
 }
 
-bool guest_links_has(const struct guest_links *links, uint32_t child)
-{
-	return guest_of_child(links, child);
-}
-
 static void refusal_log(const struct guest *guest, const Tether__HelloAnswer *answer)
 {
 	for (size_t i = 0; i < answer->n_refusals; i++)

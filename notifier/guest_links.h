@@ -7,7 +7,6 @@
 #ifndef TETHER_GUEST_LINKS_H
 #define TETHER_GUEST_LINKS_H
 
-#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -41,7 +40,6 @@ void guest_links_close(struct guest_links *links, const char *vm);
 /* The relay's outputs. Nothing happens where @child is none of these. */
 void guest_links_send(struct guest_links *links, uint32_t child, const Tether__Frame *frame);
 void guest_links_end(struct guest_links *links, uint32_t child, const char *why);
-bool guest_links_has(const struct guest_links *links, uint32_t child);
 
 void guest_links_settings_set(
         struct guest_links *links, const struct connection_settings *connections);
