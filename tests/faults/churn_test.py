@@ -72,13 +72,16 @@ def until_done(lab, vm, host):
 
 
 def everyone_has_a_vf(lab, churn):
-    """One that was left without is given one where it is; who has been destroyed has none."""
+    """One that was left without is given one where it is; who has been destroyed has none. An agent may be about to say so."""
+    expected = (set(LASTING) | set(PASSING)) - churn.guests.gone
+    wait_until("only who is there is listed", lambda: {row["name"] for row in lab.ask("/v1/vms")["vms"]} == expected, SOON_S,
+               lab.logs())
     for row in lab.ask("/v1/vms")["vms"]:
         if row["name"] not in churn.guests.alive():
             until_done(lab, row["name"], row["host"])
     there = {row["name"]: row["slot"] for row in lab.ask("/v1/vms")["vms"]}
     assert there == {row["vm"]: row["slot"] for row in churn.guests.slots() if row["vm"]}, there
-    assert set(there) == (set(LASTING) | set(PASSING)) - churn.guests.gone, there
+    assert set(there) == expected, there
 
 
 def identities(lab):
