@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "notifier/base/log.h"
+#include "notifier/base/timer.h"
 
 enum { PAUSE_MS = 100 };
 
@@ -23,7 +24,6 @@ struct acceptor {
 static void on_acceptable(evutil_socket_t listener, short what, void *at)
 {
 	struct acceptor *acceptor = at;
-	struct timeval pause = {.tv_usec = PAUSE_MS * 1000};
 	struct sockaddr_storage peer = {0};
 	socklen_t length = sizeof(peer);
 	int fd = accept4(listener, (struct sockaddr *)&peer, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -34,7 +34,7 @@ static void on_acceptable(evutil_socket_t listener, short what, void *at)
 		log_error("acceptor", "no %s can be accepted, accepting pauses: %s", acceptor->who,
 		        strerror(errno));
 		event_del(acceptor->acceptable);
-		evtimer_add(acceptor->again, &pause);
+		timer_set(acceptor->again, PAUSE_MS);
 	}
 }
 

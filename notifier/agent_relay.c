@@ -13,6 +13,7 @@
 #include "notifier/base/log.h"
 #include "notifier/base/monotonic.h"
 #include "notifier/base/service.h"
+#include "notifier/base/timer.h"
 
 static const char *step_name(Tether__Step step)
 {
@@ -34,12 +35,11 @@ void agent_relay_fed(void *context)
 {
 	struct agent_relay *agent = context;
 	int64_t ms = relay_next_ms(agent->relay, monotonic_ms());
-	struct timeval wait = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
 
 	if (ms < 0)
 		evtimer_del(agent->tick);
 	else
-		evtimer_add(agent->tick, &wait);
+		timer_set(agent->tick, (uint64_t)ms);
 }
 
 static void on_tick(evutil_socket_t fd, short what, void *at)

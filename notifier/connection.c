@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "notifier/base/cleanup.h"
+#include "notifier/base/timer.h"
 
 enum { DOUBLINGS_MOST = 16, PATIENCE_DOUBLINGS = 3 };
 
@@ -22,18 +23,6 @@ const struct connection_settings connection_settings_default = {
 };
 
 static void link_connect(struct connection *connection);
-
-struct timeval timeval_ms(unsigned ms)
-{
-	return (struct timeval){.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
-}
-
-void timer_set(struct event *timer, unsigned ms)
-{
-	struct timeval wait = timeval_ms(ms);
-
-	evtimer_add(timer, &wait);
-}
 
 void link_later(struct connection *connection, enum later what)
 {

@@ -60,8 +60,6 @@ struct connection {
 };
 
 /* connection.c */
-struct timeval timeval_ms(unsigned ms);
-void timer_set(struct event *timer, unsigned ms);
 /* From the loop, the owner is told @what. */
 void link_later(struct connection *connection, enum later what);
 /* Nothing where it is down. @text NULL: what @reason says. */

@@ -5,6 +5,7 @@
 #include <event2/event.h>
 
 #include "notifier/base/monotonic.h"
+#include "notifier/base/timer.h"
 
 enum {
 	HEARTBEATS_MISSED = 3,

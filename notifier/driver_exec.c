@@ -20,6 +20,7 @@
 
 #include "notifier/base/cleanup.h"
 #include "notifier/base/monotonic.h"
+#include "notifier/base/timer.h"
 #include "notifier/driver_keeper.h"
 #include "notifier/host_inventory.h"
 
@@ -359,7 +360,6 @@ static int stream_open(struct driver_job *job, struct stream *stream, int fd, si
 /* After fork: the agent's side of it. The process is killed where this fails. */
 static int job_watch(struct driver_job *job, int out, int err)
 {
-	struct timeval deadline = {job->deadline_ms / 1000, job->deadline_ms % 1000 * 1000};
 	int failed = stream_open(job, &job->output, out, OUTPUT_MOST);
 
 	if (!failed)
@@ -369,7 +369,7 @@ static int job_watch(struct driver_job *job, int out, int err)
 	if (failed)
 		return failed;
 	job->deadline = evtimer_new(job->owner->base, on_deadline, job);
-	if (!job->deadline || evtimer_add(job->deadline, &deadline))
+	if (!job->deadline || timer_set(job->deadline, job->deadline_ms))
 		return -ENOMEM;
 	return 0;
 }

@@ -11,6 +11,7 @@
 #include "notifier/base/log.h"
 #include "notifier/base/monotonic.h"
 #include "notifier/base/name.h"
+#include "notifier/base/timer.h"
 #include "notifier/notice_metrics.h"
 
 enum { INVENTORY_AGAIN_MS = 1000, GUEST_AGAIN_MS = 200 };
@@ -151,9 +152,7 @@ void host_role_inventory(struct host_role *role, struct host_inventory *fresh)
 
 static void stock_again(struct host_role *role)
 {
-	struct timeval again = {INVENTORY_AGAIN_MS / 1000, INVENTORY_AGAIN_MS % 1000 * 1000};
-
-	evtimer_add(role->inventory_again, &again);
+	timer_set(role->inventory_again, INVENTORY_AGAIN_MS);
 }
 
 /* To compare two of them. Without memory they are taken for the same. */

@@ -9,6 +9,7 @@
 
 #include "notifier/base/log.h"
 #include "notifier/base/monotonic.h"
+#include "notifier/base/timer.h"
 #include "notifier/mad_port.h"
 #include "notifier/subscription.h"
 
@@ -60,20 +61,11 @@ static void forged_log(struct host_signal *signal, uint64_t now)
 	log_warn("mad", "notices are forged: %" PRIu64 " so far", signal->forged_said);
 }
 
-static void due_arm(struct host_signal *signal, uint64_t now)
+static void due_arm(struct host_signal *signal)
 {
-	uint64_t next =
+	timer_set_due(signal->due,
 	        sooner(forged_next(signal), sooner(notice_watch_next(&signal->watch),
-	                                            subscription_next(&signal->subscription)));
-	uint64_t ms;
-	struct timeval pause;
-
-	ms = next > now ? next - now : 0;
-	pause = (struct timeval){(time_t)(ms / 1000), (suseconds_t)(ms % 1000 * 1000)};
-	if (next == UINT64_MAX)
-		evtimer_del(signal->due);
-	else
-		evtimer_add(signal->due, &pause);
+	                                            subscription_next(&signal->subscription))));
 }
 
 /* After anything has happened. */
@@ -88,7 +80,7 @@ static void go_on(struct host_signal *signal)
 		mad_port_subscribe(
 		        signal->port, signal->subscription.lid, signal->subscription.sm_lid);
 	forged_log(signal, now);
-	due_arm(signal, now);
+	due_arm(signal);
 }
 
 static void on_due(evutil_socket_t fd, short what, void *at)

@@ -11,6 +11,7 @@
 #include <event2/listener.h>
 
 #include "notifier/base/log.h"
+#include "notifier/base/timer.h"
 
 enum { ACCEPT_PAUSE_MS = 100 };
 
@@ -26,7 +27,6 @@ static struct http_listener *all;
 
 static void accepting_failed(struct evconnlistener *accepting, void *of_evhttp)
 {
-	struct timeval pause = {0, ACCEPT_PAUSE_MS * 1000};
 	struct http_listener *listener = all;
 	int err = errno;
 
@@ -36,7 +36,7 @@ static void accepting_failed(struct evconnlistener *accepting, void *of_evhttp)
 		return;
 	log_error(listener->who, "nobody can be accepted, accepting pauses: %s", strerror(err));
 	evconnlistener_disable(accepting);
-	evtimer_add(listener->again, &pause);
+	timer_set(listener->again, ACCEPT_PAUSE_MS);
 }
 
 static void accepting_again(evutil_socket_t unused, short what, void *context)

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "notifier/base/log.h"
+#include "notifier/base/timer.h"
 #include "notifier/wire/notice.h"
 
 enum {
@@ -183,10 +184,9 @@ static void look(struct mad_port *port)
 
 static void on_look(evutil_socket_t fd, short what, void *at)
 {
-	static const struct timeval pause = {LOOK_MS / 1000, LOOK_MS % 1000 * 1000};
 	struct mad_port *port = at;
 
-	evtimer_add(port->looking, &pause);
+	timer_set(port->looking, LOOK_MS);
 	if (port->fd < 0)
 		open_again(port);
 	look(port);
@@ -217,7 +217,6 @@ void mad_port_subscribe(struct mad_port *port, uint16_t lid, uint16_t sm_lid)
 struct mad_port *mad_port_create(struct event_base *base, const char *name,
         const struct mad_port_callbacks *callbacks, void *owner)
 {
-	static const struct timeval now = {0};
 	struct mad_port *port = calloc(1, sizeof(*port));
 
 	if (!port)
@@ -231,7 +230,7 @@ struct mad_port *mad_port_create(struct event_base *base, const char *name,
 	umad_init();
 	port->umad = calloc(1, umad_size() + NOTICE_MAD_BYTES);
 	errno = ENOMEM;
-	if (port->looking && port->failing && port->umad && !evtimer_add(port->looking, &now)) {
+	if (port->looking && port->failing && port->umad && !timer_set(port->looking, 0)) {
 		errno = EINVAL;
 		if (name_read(name, port->ca, &port->number))
 			return port;

@@ -9,6 +9,7 @@
 
 #include "notifier/base/deadlines.h"
 #include "notifier/base/log.h"
+#include "notifier/base/timer.h"
 
 struct waiting {
 	struct waiting *next;
@@ -59,13 +60,10 @@ static void end_if_all_are_here(struct agent_poll *poll)
 
 static void round_begin(struct agent_poll *poll)
 {
-	unsigned ms = poll->deadlines->report_ms;
-	struct timeval most = {ms / 1000, (suseconds_t)(ms % 1000) * 1000};
-
 	/* The end of a round that nobody waited for any more. */
 	evtimer_del(poll->over);
 	agents_round(&poll->agents, now_us());
-	evtimer_add(poll->over, &most);
+	timer_set(poll->over, poll->deadlines->report_ms);
 	/* 0 is what a relay that has not been asked takes for the latest. */
 	if (!++poll->request)
 		poll->request++;

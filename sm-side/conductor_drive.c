@@ -13,6 +13,7 @@
 
 #include "notifier/base/log.h"
 #include "notifier/base/monotonic.h"
+#include "notifier/base/timer.h"
 #include "notifier/wire/rows.h"
 
 /* A driver is a process: it is not started again at once. */
@@ -230,7 +231,6 @@ static void ask_now(struct drive *d, enum migration_action action)
 void drive_perform(struct drive *d, struct migration_output output)
 {
 	bool of_host = migration_action_parties(output.action) & PARTY_HOST;
-	struct timeval retry = {0, (of_host ? RETRY_HOST_MS : RETRY_MS) * 1000};
 
 	while (output.entered) {
 		d->entry->changes++;
@@ -244,7 +244,7 @@ void drive_perform(struct drive *d, struct migration_output output)
 	if (output.give_up)
 		drive_tell_error(d);
 	if (output.retry)
-		evtimer_add(d->retry, &retry);
+		timer_set(d->retry, of_host ? RETRY_HOST_MS : RETRY_MS);
 	else if (output.action == ACTION_FINISH)
 		finish(d);
 	else if (output.action != ACTION_NOTHING)

@@ -7,6 +7,7 @@
 #include <event2/event.h>
 
 #include "notifier/base/deadlines.h"
+#include "notifier/base/timer.h"
 #include "sm-side/sm_link.h"
 
 struct question {
@@ -129,8 +130,6 @@ static struct question *question_make(struct dry_run *dry_run)
 int dry_run_ask(
         struct dry_run *dry_run, struct json_object *request, dry_run_told *told, void *context)
 {
-	struct timeval patience = {
-	        dry_run->patience_ms / 1000, (suseconds_t)(dry_run->patience_ms % 1000) * 1000};
 	struct question *question = question_make(dry_run);
 	int err;
 
@@ -144,7 +143,7 @@ int dry_run_ask(
 	if (err)
 		question_free(question);
 	else
-		evtimer_add(question->late, &patience);
+		timer_set(question->late, dry_run->patience_ms);
 	return err;
 }
 

@@ -11,6 +11,7 @@
 #include "notifier/base/cleanup.h"
 #include "notifier/base/log.h"
 #include "notifier/base/monotonic.h"
+#include "notifier/base/timer.h"
 #include "sm-side/evacuation_record.h"
 #include "sm-side/vm_changer.h"
 #include "sm-side/vm_changes.h"
@@ -266,7 +267,6 @@ static void evacuation_look(struct evacuator *evacuator, struct evacuation *e)
 
 static void look_due(evutil_socket_t unused, short what, void *context)
 {
-	static const struct timeval pause = {0, LOOK_AGAIN_MS * 1000};
 	struct evacuator *evacuator = context;
 	bool any_open = false;
 
@@ -276,7 +276,7 @@ static void look_due(evutil_socket_t unused, short what, void *context)
 		any_open |= !e->ended;
 	}
 	if (any_open)
-		evtimer_add(evacuator->look, &pause);
+		timer_set(evacuator->look, LOOK_AGAIN_MS);
 }
 
 /* From the loop, since a migration may be in the middle of its step. */

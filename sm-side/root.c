@@ -10,6 +10,7 @@
 #include "notifier/agent_links.h"
 #include "notifier/base/log.h"
 #include "notifier/base/monotonic.h"
+#include "notifier/base/timer.h"
 #include "notifier/relay.h"
 #include "notifier/wire/message.h"
 #include "notifier/wire/rows.h"
@@ -48,15 +49,13 @@ static void tick_arm(struct root *root)
 {
 	uint64_t now = monotonic_ms(), question = questions_next(root->questions);
 	int64_t ms = relay_next_ms(root->relay, now);
-	struct timeval pause;
 
 	if (question != UINT64_MAX)
 		ms = sooner_ms(ms, (int64_t)(question - now));
-	pause = (struct timeval){ms / 1000, (suseconds_t)(ms % 1000) * 1000};
 	if (ms < 0)
 		evtimer_del(root->ticking);
 	else
-		evtimer_add(root->ticking, &pause);
+		timer_set(root->ticking, (uint64_t)ms);
 }
 
 static void tick_due(evutil_socket_t unused, short what, void *context)

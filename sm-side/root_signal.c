@@ -10,6 +10,7 @@
 
 #include "notifier/base/log.h"
 #include "notifier/base/monotonic.h"
+#include "notifier/base/timer.h"
 #include "sm-side/outbox.h"
 #include "sm-side/reporter.h"
 
@@ -47,14 +48,7 @@ static struct hearer *hearer_of(const struct root_signal *signal, uint32_t child
 
 static void due_arm(struct root_signal *signal)
 {
-	uint64_t now = monotonic_ms(), next = outbox_next(signal->outbox);
-	uint64_t ms = next > now ? next - now : 0;
-	struct timeval pause = {(time_t)(ms / 1000), (suseconds_t)(ms % 1000 * 1000)};
-
-	if (next == UINT64_MAX)
-		evtimer_del(signal->due);
-	else
-		evtimer_add(signal->due, &pause);
+	timer_set_due(signal->due, outbox_next(signal->outbox));
 }
 
 static void pull_send(

@@ -12,6 +12,7 @@
 #include <event2/event.h>
 
 #include "notifier/base/log.h"
+#include "notifier/base/timer.h"
 #include "sm-side/json_read.h"
 
 enum {
@@ -36,9 +37,7 @@ static void link_connect(struct sm_link *link);
 
 static void retry_arm(struct sm_link *link)
 {
-	struct timeval pause = {link->retry_ms / 1000, (suseconds_t)(link->retry_ms % 1000) * 1000};
-
-	event_add(link->retry, &pause);
+	timer_set(link->retry, link->retry_ms);
 	link->retry_ms = link->retry_ms * 2 < RETRY_MAX_MS ? link->retry_ms * 2 : RETRY_MAX_MS;
 }
 

@@ -12,6 +12,7 @@
 #include "notifier/base/log.h"
 #include "notifier/base/service.h"
 #include "notifier/base/settings.h"
+#include "notifier/base/timer.h"
 #include "notifier/base/version.h"
 #include "notifier/credentials.h"
 #include "sm-side/api.h"
@@ -97,14 +98,12 @@ struct daemon {
 static void end_asked(evutil_socket_t signal, short what, void *context)
 {
 	struct daemon *daemon = context;
-	unsigned ms = daemon->settings.deadlines.overall_ms;
-	struct timeval left = {ms / 1000, (suseconds_t)(ms % 1000) * 1000};
 
 	service_stopping();
 	if (!daemon->ending && daemon->conductor)
 		conductor_close(daemon->conductor);
 	if (daemon->ending || !daemon->conductor || !conductor_is_at_work(daemon->conductor) ||
-	        evtimer_add(daemon->late, &left)) {
+	        timer_set(daemon->late, daemon->settings.deadlines.overall_ms)) {
 		log_info("smd", "signal %d: ending; what is under way stays in the journal",
 		        (int)signal);
 		event_base_loopbreak(daemon->base);
