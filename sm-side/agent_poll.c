@@ -3,12 +3,12 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include <event2/event.h>
 
 #include "notifier/base/deadlines.h"
 #include "notifier/base/log.h"
+#include "notifier/base/monotonic.h"
 #include "notifier/base/timer.h"
 
 struct waiting {
@@ -26,14 +26,6 @@ struct agent_poll {
 	struct waiting *waiting; /* NULL: no round is under way */
 	uint32_t request;
 };
-
-static uint64_t now_us(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
 
 static void round_over(evutil_socket_t unused, short what, void *context)
 {
@@ -62,7 +54,7 @@ static void round_begin(struct agent_poll *poll)
 {
 	/* The end of a round that nobody waited for any more. */
 	evtimer_del(poll->over);
-	agents_round(&poll->agents, now_us());
+	agents_round(&poll->agents, monotonic_us());
 	timer_set(poll->over, poll->deadlines->report_ms);
 	/* 0 is what a relay that has not been asked takes for the latest. */
 	if (!++poll->request)
@@ -111,7 +103,7 @@ void agent_poll_gone(struct agent_poll *poll, const char *name, Tether__Role rol
 
 void agent_poll_take(struct agent_poll *poll, const Tether__Report *report)
 {
-	if (agents_take(&poll->agents, report, now_us()))
+	if (agents_take(&poll->agents, report, monotonic_us()))
 		log_error("agents", "no memory for what %s says of itself", report->name);
 	end_if_all_are_here(poll);
 }

@@ -2,16 +2,17 @@
 #include "notifier/base/service.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "notifier/base/monotonic.h"
 
 enum { MESSAGE_MAX_BYTES = 512 };
 
@@ -70,11 +71,8 @@ void service_status(const char *format, ...)
 void service_reloading(void)
 {
 	char message[MESSAGE_MAX_BYTES];
-	struct timespec now;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	snprintf(message, sizeof(message), "RELOADING=1\nMONOTONIC_USEC=%llu",
-	        (unsigned long long)now.tv_sec * 1000000 + (unsigned long long)now.tv_nsec / 1000);
+	snprintf(message, sizeof(message), "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, monotonic_us());
 	tell(message);
 }
 
