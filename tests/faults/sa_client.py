@@ -75,13 +75,25 @@ class SaClient:
             raise SaError(f"cannot register ({self.agent})")
         self.buffer = ctypes.create_string_buffer(self.umad.umad_size() + LARGEST)
 
-    def sm_lid(self):
+    def port(self, field):
+        """Of struct UmadPort."""
         port = UmadPort()
         if self.umad.umad_get_port(None, 0, ctypes.byref(port)):
             raise SaError("the port cannot be read")
-        lid = port.sm_lid
+        value = getattr(port, field)
         self.umad.umad_release_port(ctypes.byref(port))
-        return lid
+        return value
+
+    def sm_lid(self):
+        return self.port("sm_lid")
+
+    def _post(self, agent, mad, to, timeout_ms=TIMEOUT_MS, retries=RETRIES):
+        """@to: LID, QPN and Q_Key. What umad_send says."""
+        ctypes.memset(self.buffer, 0, self.umad.umad_size())
+        ctypes.memmove(self.umad.umad_get_mad(self.buffer), bytes(mad), len(mad))
+        lid, qpn, qkey = to
+        self.umad.umad_set_addr(self.buffer, lid, qpn, 0, qkey)
+        return self.umad.umad_send(self.fd, agent, self.buffer, len(mad), timeout_ms, retries)
 
     def _send(self, method, attribute, mask, data):
         self.tid += 1
@@ -90,10 +102,7 @@ class SaClient:
         struct.pack_into(">Q", mad, 36, SM_KEY)
         struct.pack_into(">Q", mad, 48, mask)
         mad[SA_HEADER:SA_HEADER + len(data)] = data
-        ctypes.memset(self.buffer, 0, self.umad.umad_size())
-        ctypes.memmove(self.umad.umad_get_mad(self.buffer), bytes(mad), len(mad))
-        self.umad.umad_set_addr(self.buffer, self.sm_lid(), 1, 0, QP1_QKEY)
-        error = self.umad.umad_send(self.fd, self.agent, self.buffer, len(mad), TIMEOUT_MS, RETRIES)
+        error = self._post(self.agent, mad, (self.sm_lid(), 1, QP1_QKEY))
         if error < 0:
             raise SaError(f"umad_send: {error}")
 
@@ -164,6 +173,10 @@ class SaClient:
                          "pkey": found, "sl": sl & 0xf, "mtu": record[54] & 0x3f, "rate": record[55] & 0x3f})
         return rows
 
+    def many_paths(self, pairs):
+        """For each (sgid, dgid) or (sgid, dgid, pkey) what `paths` says."""
+        return [self.paths(*pair) for pair in pairs]
+
     def set_aliases(self, lid, guids):
         """{entry: GUID} of the GUIDInfo table at @lid, of block 0, as a hypervisor's driver has them set."""
         mask, data = 3, bytearray(72)  # LID and block
@@ -222,10 +235,7 @@ class SaClient:
         mad = bytearray(256)
         struct.pack_into(">BBBBHHQHHI", mad, 0, 1, CLASS_SMP, 1, method, 0, 0, self.tid, attribute, 0, modifier)
         mad[64:64 + len(data)] = data
-        ctypes.memset(self.buffer, 0, self.umad.umad_size())
-        ctypes.memmove(self.umad.umad_get_mad(self.buffer), bytes(mad), len(mad))
-        self.umad.umad_set_addr(self.buffer, lid, 0, 0, 0)
-        if self.umad.umad_send(self.fd, agent, self.buffer, len(mad), TIMEOUT_MS, RETRIES) < 0:
+        if self._post(agent, mad, (lid, 0, 0)) < 0:
             raise SaError(f"cannot send an SMP to LID {lid}")
         answer = self._receive()
         self.umad.umad_unregister(self.fd, agent)
@@ -236,11 +246,17 @@ class SaClient:
 
 
 class SaWorker:
-    """`with SaWorker(["simfabric", "run", "--node", "sm", "--"]) as sa: sa.nodes()`; the methods are SaClient's."""
+    """`with SaWorker(["simfabric", "run", "--node", "sm", "--"]) as sa: sa.nodes()`; the methods are SaClient's, as far as
+    they are `asked`."""
+
+    program = os.path.abspath(__file__)
+    asked = ("nodes", "links", "pkeys", "paths", "many_paths", "join", "leave", "members", "set_aliases", "write_lid",
+             "write_lft_entries")
 
     def __init__(self, place, env=None):
-        self.child = subprocess.Popen([*place, sys.executable, os.path.abspath(__file__)], stdin=subprocess.PIPE,
-                                      stdout=subprocess.PIPE, text=True, env=env)
+        """@env: added to its environment."""
+        self.child = subprocess.Popen([*place, sys.executable, self.program], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                      text=True, env={**os.environ, **(env or {})})
 
     def __enter__(self):
         return self
@@ -255,37 +271,27 @@ class SaWorker:
         self.child.stdin.flush()
         line = self.child.stdout.readline()
         if not line:
-            raise SaError(f"the SA client has ended with status {self.child.wait(10)}")
+            raise SaError(f"the client has ended with status {self.child.wait(10)}")
         answer = json.loads(line)
         if "error" in answer:
             raise SaError(answer["error"])
         return answer["rows"]
 
-    def many_paths(self, pairs):
-        """For each (sgid, dgid) or (sgid, dgid, pkey) what `paths` says."""
-        return self.request("many_paths", [list(pair) for pair in pairs])
-
     def __getattr__(self, name):
-        if name not in ("nodes", "links", "pkeys", "paths", "join", "leave", "members", "set_aliases", "write_lid",
-                        "write_lft_entries"):
+        if name not in self.asked:
             raise AttributeError(name)
         return lambda *arguments: self.request(name, *arguments)
 
 
-def serve():
-    client = SaClient()
+def serve(client):
     for line in sys.stdin:
         request = json.loads(line)
         try:
-            if request["ask"] == "many_paths":
-                rows = [client.paths(*pair) for pair in request["arguments"][0]]
-            else:
-                rows = getattr(client, request["ask"])(*request["arguments"])
-            answer = {"rows": rows}
+            answer = {"rows": getattr(client, request["ask"])(*request["arguments"])}
         except SaError as error:
             answer = {"error": f"{request['ask']}: {error}"}
         print(json.dumps(answer), flush=True)
 
 
 if __name__ == "__main__":
-    serve()
+    serve(SaClient())

@@ -5,15 +5,13 @@
 `with NoticeWorker(fabric.place("hyp1")) as client:` runs this file as a child on that node and hands it one request a line, as
 SaWorker does (faults/sa_client.py)."""
 import ctypes
-import json
 import os
 import struct
-import subprocess
 import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-from faults.sa_client import CLASS_SA, QP1_QKEY, SA_HEADER, SET, SaClient, SaError, UmadPort  # noqa: E402
+from faults.sa_client import CLASS_SA, QP1_QKEY, SA_HEADER, SET, SaClient, SaError, SaWorker, serve  # noqa: E402
 
 REPORT, REPORT_RESPONSE, NOTICE, INFORM_INFO = 0x06, 0x86, 0x02, 0x03
 VENDOR, DEVICE, INFORMATIONAL, VERSION = 0x025448, 0x7465, 4, 1
@@ -54,12 +52,7 @@ class NoticeClient(SaClient):
             raise SaError(f"cannot take Reports ({self.listener})")
 
     def lid(self):
-        port = UmadPort()
-        if self.umad.umad_get_port(None, 0, ctypes.byref(port)):
-            raise SaError("the port cannot be read")
-        lid = port.base_lid
-        self.umad.umad_release_port(ctypes.byref(port))
-        return lid
+        return self.port("base_lid")
 
     def subscribe(self, begin=True, lid=None):
         if begin:
@@ -111,55 +104,15 @@ class NoticeClient(SaClient):
             self.tid += 1
             mad = struct.pack(">BBBBHHQHHI", 1, CLASS_SA, 2, REPORT, 0, 0, self.tid, NOTICE, 0, 0) + bytes(32)
             mad = (mad + notice_bytes(lid or dlid, signal, sequence)).ljust(MAD_BYTES, b"\0")
-            ctypes.memset(self.buffer, 0, self.umad.umad_size())
-            ctypes.memmove(self.umad.umad_get_mad(self.buffer), mad, MAD_BYTES)
-            self.umad.umad_set_addr(self.buffer, dlid, 1, 0, QP1_QKEY)
-            if self.umad.umad_send(self.fd, self.agent, self.buffer, MAD_BYTES, 0, 0) < 0:
+            if self._post(self.agent, mad, (dlid, 1, QP1_QKEY), 0, 0) < 0:
                 raise SaError("cannot send")
         return len(sequences)
 
 
-class NoticeWorker:
-    def __init__(self, place, env=None):
-        """@env: added to its environment."""
-        self.child = subprocess.Popen([*place, sys.executable, os.path.abspath(__file__)], stdin=subprocess.PIPE,
-                                      stdout=subprocess.PIPE, text=True, env={**os.environ, **(env or {})})
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, kind, error, trace):
-        self.child.stdin.close()
-        self.child.wait(10)
-        self.child.stdout.close()
-
-    def request(self, ask, *arguments):
-        self.child.stdin.write(json.dumps({"ask": ask, "arguments": arguments}) + "\n")
-        self.child.stdin.flush()
-        line = self.child.stdout.readline()
-        if not line:
-            raise SaError(f"the client has ended with status {self.child.wait(10)}")
-        answer = json.loads(line)
-        if "error" in answer:
-            raise SaError(answer["error"])
-        return answer["rows"]
-
-    def __getattr__(self, name):
-        if name not in ("lid", "subscribe", "unsubscribe", "reports", "forge"):
-            raise AttributeError(name)
-        return lambda *arguments: self.request(name, *arguments)
-
-
-def serve():
-    client = NoticeClient()
-    for line in sys.stdin:
-        request = json.loads(line)
-        try:
-            answer = {"rows": getattr(client, request["ask"])(*request["arguments"])}
-        except SaError as error:
-            answer = {"error": f"{request['ask']}: {error}"}
-        print(json.dumps(answer), flush=True)
+class NoticeWorker(SaWorker):
+    program = os.path.abspath(__file__)
+    asked = ("lid", "subscribe", "unsubscribe", "reports", "forge")
 
 
 if __name__ == "__main__":
-    serve()
+    serve(NoticeClient())
