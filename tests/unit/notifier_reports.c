@@ -2,10 +2,24 @@
 /* How the agents are: who is asked, and who may answer for whom. */
 #include "tests/unit/relay_harness.h"
 
+static void ask(struct test *t, uint32_t request)
+{
+	relay_reports_ask(t->relay, request);
+	forget(t);
+}
+
+static int report_send(struct test *t, uint32_t link, Tether__Report *report)
+{
+	Tether__Frame frame = TETHER__FRAME__INIT;
+
+	frame.body_case = TETHER__FRAME__BODY_REPORT;
+	frame.report = report;
+	return relay_child_frame(t->relay, link, &frame, t->now_ms);
+}
+
 static int says_report(
         struct test *t, uint32_t link, uint32_t request, Tether__Role role, const char *name)
 {
-	Tether__Frame frame = TETHER__FRAME__INIT;
 	Tether__Report report = TETHER__REPORT__INIT;
 
 	report.request = request;
@@ -13,9 +27,7 @@ static int says_report(
 	report.name = (char *)name;
 	report.behind = (char *)"somebody";
 	report.version = (char *)"0.1";
-	frame.body_case = TETHER__FRAME__BODY_REPORT;
-	frame.report = &report;
-	return relay_child_frame(t->relay, link, &frame, t->now_ms);
+	return report_send(t, link, &report);
 }
 
 static void host_says(struct test *t, uint32_t link, uint32_t request, const char *name)
@@ -26,6 +38,27 @@ static void host_says(struct test *t, uint32_t link, uint32_t request, const cha
 static void guest_says(struct test *t, uint32_t link, uint32_t request, const char *name)
 {
 	assert_int_equal(says_report(t, link, request, TETHER__ROLE__ROLE_GUEST, name), 0);
+}
+
+/* Who reports over a link. */
+struct speaker {
+	const char *what;
+	Tether__Role role;
+	const char *name;
+};
+
+/* What they answer to question 7 goes nowhere, and is counted. */
+static void none_is_listened_to(
+        struct test *t, uint32_t link, const struct speaker *speakers, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		const struct speaker *speaker = &speakers[i];
+
+		print_message("# %s\n", speaker->what);
+		assert_int_equal(says_report(t, link, 7, speaker->role, speaker->name), 0);
+		EXPECT(t, "");
+		assert_int_equal(relay_counts(t->relay).unasked_reports, i + 1);
+	}
 }
 
 static void each_agent_is_asked_once_and_no_process(void **state)
@@ -64,8 +97,7 @@ static void guest_is_called_what_its_channel_says(void **state)
 	struct test *t = *state;
 	uint32_t vm2 = guest_of(t, "vm2", "");
 
-	relay_reports_ask(t->relay, 7);
-	forget(t);
+	ask(t, 7);
 	guest_says(t, vm2, 7, "vm3");
 	EXPECT(t, "");
 	guest_says(t, vm2, 7, "");
@@ -77,8 +109,7 @@ static void answer_goes_up_once(void **state)
 	struct test *t = *state;
 	uint32_t a = host(t, "hyp1", "", 0);
 
-	relay_reports_ask(t->relay, 7);
-	forget(t);
+	ask(t, 7);
 	host_says(t, a, 7, "hyp1");
 	host_says(t, a, 7, "hyp1");
 	EXPECT(t, "> report 7 of hyp1\n");
@@ -92,9 +123,8 @@ static void what_nobody_asked_goes_nowhere(void **state)
 
 	forget(t);
 	host_says(t, a, 0, "hyp1");
-	relay_reports_ask(t->relay, 7);
-	relay_reports_ask(t->relay, 8);
-	forget(t);
+	ask(t, 7);
+	ask(t, 8);
 	host_says(t, a, 7, "hyp1");
 	host_says(t, a, 9, "hyp1");
 	EXPECT(t, "");
@@ -105,18 +135,18 @@ static void what_nobody_asked_goes_nowhere(void **state)
 
 static void nobody_reports_for_somebody_else(void **state)
 {
+	static const struct speaker others[] = {
+	        {"another host", TETHER__ROLE__ROLE_HOST, "hyp2"},
+	        {"another host's guest", TETHER__ROLE__ROLE_GUEST, "vm3"},
+	        {"itself as a guest", TETHER__ROLE__ROLE_GUEST, "hyp1"},
+	        {"its guest as a host", TETHER__ROLE__ROLE_HOST, "vm1"},
+	};
 	struct test *t = *state;
 	uint32_t a = host(t, "hyp1", "vm1 vm2", 0);
 
 	host(t, "hyp2", "vm3", 0);
-	relay_reports_ask(t->relay, 7);
-	forget(t);
-	host_says(t, a, 7, "hyp2");
-	guest_says(t, a, 7, "vm3");
-	guest_says(t, a, 7, "hyp1");
-	host_says(t, a, 7, "vm1");
-	EXPECT(t, "");
-	assert_int_equal(relay_counts(t->relay).unasked_reports, 4);
+	ask(t, 7);
+	none_is_listened_to(t, a, others, ARRAY_SIZE(others));
 	/* Whom it is behind, a child is not asked. */
 	guest_says(t, a, 7, "vm1");
 	host_says(t, a, 7, "hyp1");
@@ -144,19 +174,19 @@ static uint32_t between(struct test *t, const char *name)
 
 static void agent_between_passes_up_those_behind_it_alone(void **state)
 {
+	static const struct speaker others[] = {
+	        {"a host beside it", TETHER__ROLE__ROLE_HOST, "hyp1"},
+	        {"a host that is nowhere", TETHER__ROLE__ROLE_HOST, "hyp4"},
+	        {"itself as a host", TETHER__ROLE__ROLE_HOST, "rack1"},
+	        {"the guest of a host beside it", TETHER__ROLE__ROLE_GUEST, "vm1"},
+	        {"a host beside it as an agent between", TETHER__ROLE__ROLE_RELAY, "hyp1"},
+	};
 	struct test *t = *state;
 	uint32_t rack = between(t, "rack1");
 
 	host(t, "hyp1", "vm1", 0);
-	relay_reports_ask(t->relay, 7);
-	forget(t);
-	host_says(t, rack, 7, "hyp1");
-	host_says(t, rack, 7, "hyp4");
-	host_says(t, rack, 7, "rack1");
-	guest_says(t, rack, 7, "vm1");
-	assert_int_equal(says_report(t, rack, 7, TETHER__ROLE__ROLE_RELAY, "hyp1"), 0);
-	EXPECT(t, "");
-	assert_int_equal(relay_counts(t->relay).unasked_reports, 5);
+	ask(t, 7);
+	none_is_listened_to(t, rack, others, ARRAY_SIZE(others));
 	assert_int_equal(says_report(t, rack, 7, TETHER__ROLE__ROLE_RELAY, "rack1"), 0);
 	assert_int_equal(says_report(t, rack, 7, TETHER__ROLE__ROLE_RELAY, "rack2"), 0);
 	host_says(t, rack, 7, "hyp3");
@@ -187,7 +217,6 @@ struct content {
 
 static void says_content(struct test *t, uint32_t link, const struct content *content)
 {
-	Tether__Frame frame = TETHER__FRAME__INIT;
 	Tether__Report report = TETHER__REPORT__INIT;
 	Tether__VmReport vm = TETHER__VM_REPORT__INIT, *vms[5000];
 	Tether__Counter counter = TETHER__COUNTER__INIT, *counters[500];
@@ -206,9 +235,7 @@ static void says_content(struct test *t, uint32_t link, const struct content *co
 	report.n_vms = content->vms;
 	report.counters = counters;
 	report.n_counters = content->counters;
-	frame.body_case = TETHER__FRAME__BODY_REPORT;
-	frame.report = &report;
-	assert_int_equal(relay_child_frame(t->relay, link, &frame, t->now_ms), 0);
+	assert_int_equal(report_send(t, link, &report), 0);
 }
 
 static void what_no_agent_says_goes_nowhere(void **state)
@@ -233,8 +260,7 @@ static void what_no_agent_says_goes_nowhere(void **state)
 	uint32_t a = host(t, "hyp1", "vm1", 0);
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		relay_reports_ask(t->relay, 7);
-		forget(t);
+		ask(t, 7);
 		says_content(t, a, &rows[i]);
 		EXPECT(t, rows[i].said);
 	}
@@ -246,8 +272,7 @@ static void process_that_reports_is_not_listened_to(void **state)
 	struct test *t = *state;
 	uint32_t a = child(t, "vm1", "vm1/1.1", 0);
 
-	relay_reports_ask(t->relay, 7);
-	forget(t);
+	ask(t, 7);
 	assert_int_equal(says_report(t, a, 7, TETHER__ROLE__ROLE_SHIM, "vm1/1.1"), -EPROTO);
 	EXPECT(t, "");
 }
