@@ -208,6 +208,15 @@ void channel_tls_give_up_oldest(struct credentials *credentials)
 	shutdown(SSL_get_fd(oldest->ssl), SHUT_RDWR);
 }
 
+/* Would it be taken with what is looked at today? */
+static int verify_anew(struct tls_link *link)
+{
+	X509 *certificate = SSL_get0_peer_certificate(link->ssl);
+	int error = credentials_verify(link->credentials, certificate);
+
+	return error == X509_V_OK ? 0 : refuse_verification(link, error, certificate);
+}
+
 static int handshake_done(struct tls_link *link)
 {
 	struct credentials_counts *counts = credentials_counting(link->credentials);
@@ -219,6 +228,8 @@ static int handshake_done(struct tls_link *link)
 		return refuse(link, TLS_REFUSAL_NO_CERTIFICATE,
 		        tls_refusal_text(TLS_REFUSAL_NO_CERTIFICATE));
 	if (resumed && resumed_check(link, certificate))
+		return -EACCES;
+	if (credentials_are_newer(link->credentials, link->ssl) && verify_anew(link))
 		return -EACCES;
 	link->open = true;
 	if (resumed)
@@ -424,10 +435,8 @@ static bool tls_pending(const struct channel *channel)
 static int tls_recheck(struct channel *channel)
 {
 	struct tls_link *link = channel->state;
-	X509 *certificate = link->open ? SSL_get0_peer_certificate(link->ssl) : NULL;
-	int error = certificate ? credentials_verify(link->credentials, certificate) : X509_V_OK;
 
-	return error == X509_V_OK ? 0 : refuse_verification(link, error, certificate);
+	return link->open ? verify_anew(link) : 0;
 }
 
 const struct peer_identity *channel_tls_identity(const struct channel *channel)

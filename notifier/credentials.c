@@ -290,6 +290,14 @@ struct tls_handshakes *credentials_handshaking(struct credentials *credentials)
 	return &credentials->handshakes;
 }
 
+bool credentials_are_newer(const struct credentials *credentials, const SSL *ssl)
+{
+	const struct contexts *contexts = &credentials->contexts;
+	const SSL_CTX *made_by = SSL_get_SSL_CTX(ssl);
+
+	return made_by != contexts->accepting && made_by != contexts->connecting;
+}
+
 int credentials_verify(struct credentials *credentials, X509 *certificate)
 {
 	X509_STORE_CTX *trial = X509_STORE_CTX_new();
@@ -306,7 +314,7 @@ bool credentials_session_keep(
 {
 	char *copy;
 
-	if (SSL_get_SSL_CTX(ssl) != credentials->contexts.connecting)
+	if (credentials_are_newer(credentials, ssl))
 		return false;
 	copy = strdup(address);
 	if (!copy)

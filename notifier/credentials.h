@@ -59,6 +59,8 @@ struct tls_handshakes {
 	unsigned count;
 };
 struct tls_handshakes *credentials_handshaking(struct credentials *credentials);
+/* There was a reload since @ssl was made: its handshake looks at what was read before. */
+bool credentials_are_newer(const struct credentials *credentials, const SSL *ssl);
 /* Would this certificate be taken today? 0, else X509_V_ERR_... */
 int credentials_verify(struct credentials *credentials, X509 *certificate);
 /* The last session with @address, to be resumed; takes @session. False, and it does not: @ssl is of

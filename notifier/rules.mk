@@ -83,6 +83,7 @@ $(call unit_test,notifier_guest_links,notifier/guest_links.c notifier/guest_chan
 	$(LINK_LIBS) $(foreach f,connect settings_set destroy,-Xlinker --wrap=connection_$(f)))
 $(call unit_test,notifier_listener,tests/unit/tls_place.c $(AUTHORITY_SOURCES) $(LINK_SOURCES),$(LINK_LIBS))
 $(call unit_test,notifier_tls,tests/unit/tls_link.c tests/unit/tls_place.c $(AUTHORITY_SOURCES) $(LINK_SOURCES),$(LINK_LIBS))
+$(call unit_test,notifier_tls_reload,tests/unit/tls_link.c tests/unit/tls_place.c $(AUTHORITY_SOURCES) $(LINK_SOURCES),$(LINK_LIBS))
 $(call unit_test,notifier_certificate,notifier/peer_identity.c notifier/certificate.c $(AUTHORITY_SOURCES) $(NAME_SOURCES),-lcrypto)
 $(call unit_test,notifier_session,notifier/session.c,)
 $(call unit_test,notifier_driver,notifier/driver.c notifier/driver_exec.c notifier/driver_keeper.c \

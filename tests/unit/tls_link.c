@@ -87,6 +87,8 @@ static void accepted(struct tls_scene *scene, int taken)
 		settings.frame_ms = scene->handshake_ms;
 	end->connection = connection_accept(scene->base, &channel, &settings, &callbacks, end);
 	assert_non_null(end->connection);
+	scene->accepted++;
+	leave_if_done(scene);
 }
 
 /* One that is accepted later; they have their turns in the order in which they came. */
@@ -158,6 +160,15 @@ void tls_end_becomes(struct tls_end *end, const struct holder *holder)
 	end->credentials = credentials_create(&holder->files, error, sizeof(error));
 	if (!end->credentials)
 		fail_msg("%s", error);
+}
+
+void tls_end_reload(struct tls_end *end)
+{
+	char error[256] = "";
+
+	if (credentials_reload(end->credentials, error, sizeof(error)))
+		fail_msg("%s", error);
+	connection_recheck(end->connection);
 }
 
 void tls_connect(struct tls_scene *scene)

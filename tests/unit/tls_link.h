@@ -27,6 +27,7 @@ struct tls_scene {
 	int listener;
 	char *at;
 	struct tls_end accepting, connecting;
+	unsigned accepted;      /* their handshakes may be still to come */
 	unsigned handshake_ms;  /* of the accepting end; 0: as long as it takes */
 	unsigned late_ms;       /* it has so much else to do before each handshake */
 	unsigned patience_ms;   /* of the connecting end, at first; 0: as long as it takes */
@@ -38,6 +39,8 @@ void tls_scene_make(struct tls_scene *scene);
 /* The place is the caller's. */
 void tls_scene_clear(struct tls_scene *scene);
 void tls_end_becomes(struct tls_end *end, const struct holder *holder);
+/* What SIGHUP does. */
+void tls_end_reload(struct tls_end *end);
 void tls_connect(struct tls_scene *scene);
 /* A bare TCP connection to the accepting end. */
 int tls_connect_bare(struct tls_scene *scene);
