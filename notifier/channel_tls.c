@@ -150,6 +150,14 @@ static int identity_check(struct tls_link *link, const X509 *certificate)
 	return 0;
 }
 
+/* A session that the accepting end has sealed brings back the certificate, but none of those
+ * between: the link could not be looked at again. So there is none where they are needed. */
+static void resuming_forbid_if_between(SSL *ssl, X509_STORE_CTX *trial)
+{
+	if (X509_STORE_CTX_get_num_untrusted(trial) > 1)
+		SSL_set_num_tickets(ssl, 0);
+}
+
 int channel_tls_verify(int ok, X509_STORE_CTX *trial)
 {
 	SSL *ssl = X509_STORE_CTX_get_ex_data(trial, SSL_get_ex_data_X509_STORE_CTX_idx());
@@ -160,7 +168,10 @@ int channel_tls_verify(int ok, X509_STORE_CTX *trial)
 		refuse_verification(link, X509_STORE_CTX_get_error(trial), certificate);
 		return 0;
 	}
-	if (X509_STORE_CTX_get_error_depth(trial) || !identity_check(link, certificate))
+	if (X509_STORE_CTX_get_error_depth(trial))
+		return 1;
+	resuming_forbid_if_between(ssl, trial);
+	if (!identity_check(link, certificate))
 		return 1;
 	X509_STORE_CTX_set_error(trial, X509_V_ERR_CERT_REJECTED);
 	return 0;
@@ -211,10 +222,11 @@ void channel_tls_give_up_oldest(struct credentials *credentials)
 /* Would it be taken with what is looked at today? */
 static int verify_anew(struct tls_link *link)
 {
-	X509 *certificate = SSL_get0_peer_certificate(link->ssl);
-	int error = credentials_verify(link->credentials, certificate);
+	int error = credentials_verify(link->credentials, link->ssl);
 
-	return error == X509_V_OK ? 0 : refuse_verification(link, error, certificate);
+	if (error == X509_V_OK)
+		return 0;
+	return refuse_verification(link, error, SSL_get0_peer_certificate(link->ssl));
 }
 
 static int handshake_done(struct tls_link *link)

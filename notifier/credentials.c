@@ -298,12 +298,13 @@ bool credentials_are_newer(const struct credentials *credentials, const SSL *ssl
 	return made_by != contexts->accepting && made_by != contexts->connecting;
 }
 
-int credentials_verify(struct credentials *credentials, X509 *certificate)
+int credentials_verify(struct credentials *credentials, const SSL *ssl)
 {
 	X509_STORE_CTX *trial = X509_STORE_CTX_new();
 	int error = X509_V_ERR_OUT_OF_MEM;
 
-	if (trial && X509_STORE_CTX_init(trial, credentials->contexts.store, certificate, NULL))
+	if (trial && X509_STORE_CTX_init(trial, credentials->contexts.store,
+	                     SSL_get0_peer_certificate(ssl), SSL_get_peer_cert_chain(ssl)))
 		error = X509_verify_cert(trial) == 1 ? X509_V_OK : X509_STORE_CTX_get_error(trial);
 	X509_STORE_CTX_free(trial);
 	return error;

@@ -61,8 +61,9 @@ struct tls_handshakes {
 struct tls_handshakes *credentials_handshaking(struct credentials *credentials);
 /* There was a reload since @ssl was made: its handshake looks at what was read before. */
 bool credentials_are_newer(const struct credentials *credentials, const SSL *ssl);
-/* Would this certificate be taken today? 0, else X509_V_ERR_... */
-int credentials_verify(struct credentials *credentials, X509 *certificate);
+/* Would the certificate of the other end of @ssl be taken today, with those between that it has
+ * shown? 0, else X509_V_ERR_... */
+int credentials_verify(struct credentials *credentials, const SSL *ssl);
 /* The last session with @address, to be resumed; takes @session. False, and it does not: @ssl is of
  * before a reload. */
 bool credentials_session_keep(

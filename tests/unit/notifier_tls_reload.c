@@ -10,17 +10,35 @@ struct ends {
 	struct tls_scene scene;
 };
 
+static void holders_make(struct ends *ends)
+{
+	struct tls_place *place = &ends->scene.place;
+
+	holder_make(place, &ends->smd, "sm/smd");
+	holder_make(place, &ends->host, "host/hyp1");
+	holder_looks_at_crl(place, &ends->smd);
+	holder_looks_at_crl(place, &ends->host);
+}
+
+static void ends_become(struct ends *ends)
+{
+	tls_end_becomes(&ends->scene.accepting, &ends->smd);
+	tls_end_becomes(&ends->scene.connecting, &ends->host);
+}
+
 static void ends_make(struct ends *ends)
 {
-	struct tls_scene *scene = &ends->scene;
+	tls_scene_make(&ends->scene);
+	holders_make(ends);
+	ends_become(ends);
+}
 
-	tls_scene_make(scene);
-	holder_make(&scene->place, &ends->smd, "sm/smd");
-	holder_make(&scene->place, &ends->host, "host/hyp1");
-	holder_looks_at_crl(&scene->place, &ends->smd);
-	holder_looks_at_crl(&scene->place, &ends->host);
-	tls_end_becomes(&scene->accepting, &ends->smd);
-	tls_end_becomes(&scene->connecting, &ends->host);
+/* The CA of their certificates is below the one that both look at. */
+static void ends_make_below(struct ends *ends)
+{
+	tls_scene_make(&ends->scene);
+	tls_place_put_below(&ends->scene.place);
+	holders_make(ends);
 }
 
 static void ends_clear(struct ends *ends)
@@ -107,6 +125,56 @@ static void whoever_else_comes_in_all_the_same(void **state)
 	ends_clear(&ends);
 }
 
+/* ---- a CA between ---- */
+
+static void reloaded_and_still_open(struct tls_scene *scene)
+{
+	tls_end_reload(&scene->accepting);
+	tls_end_reload(&scene->connecting);
+	assert_true(connection_is_open(scene->accepting.connection));
+	assert_true(connection_is_open(scene->connecting.connection));
+}
+
+static void who_has_shown_a_ca_between_keeps_its_link(void **state)
+{
+	struct ends ends;
+	struct tls_scene *scene = &ends.scene;
+
+	ends_make_below(&ends);
+	ends_become(&ends);
+	tls_connect(scene);
+	tls_run(scene, &scene->accepting.opened, 1);
+	reloaded_and_still_open(scene);
+	tls_reconnect(scene);
+	tls_reconnect(scene); /* there is no session to resume */
+	assert_int_equal(credentials_counts(scene->accepting.credentials)->full, 3);
+	reloaded_and_still_open(scene);
+	tls_place_revoke(&scene->place, &ends.host);
+	tls_end_reload(&scene->accepting);
+	tls_run(scene, &scene->accepting.closed, scene->accepting.closed + 1);
+	assert_string_equal(scene->accepting.text, "its certificate is revoked (host/hyp1)");
+	ends_clear(&ends);
+}
+
+/* The connecting end keeps what the other one has shown. */
+static void so_does_who_has_resumed_where_that_ca_is_known(void **state)
+{
+	struct ends ends;
+	struct tls_scene *scene = &ends.scene;
+
+	ends_make_below(&ends);
+	holder_looks_at_both(&scene->place, &ends.smd);
+	ends_become(&ends);
+	tls_connect(scene);
+	tls_run(scene, &scene->accepting.opened, 1);
+	tls_reconnect(scene);
+	tls_reconnect(scene);
+	tls_run(scene, &scene->connecting.opened, 3);
+	assert_int_equal(credentials_counts(scene->accepting.credentials)->resumed, 2);
+	reloaded_and_still_open(scene);
+	ends_clear(&ends);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -114,6 +182,8 @@ int main(void)
 	        cmocka_unit_test(nor_does_who_has_a_session_to_resume),
 	        cmocka_unit_test(nor_is_a_parent_taken_that_is_revoked_meanwhile),
 	        cmocka_unit_test(whoever_else_comes_in_all_the_same),
+	        cmocka_unit_test(who_has_shown_a_ca_between_keeps_its_link),
+	        cmocka_unit_test(so_does_who_has_resumed_where_that_ca_is_known),
 	};
 
 	return cmocka_run_group_tests_name("notifier_tls_reload", tests, NULL, NULL);

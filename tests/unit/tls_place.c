@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <openssl/pem.h>
+#include <openssl/x509v3.h>
 
 #include "notifier/base/cleanup.h"
 
@@ -30,12 +31,15 @@ static char *path_in(const struct tls_place *place, const char *name, const char
 	return path;
 }
 
-static void certificate_write(const char *path, X509 *certificate)
+/* @next NULL: alone. */
+static void certificates_write(const char *path, X509 *certificate, X509 *next)
 {
 	FILE *file = fopen(path, "w");
 
 	assert_non_null(file);
 	assert_true(PEM_write_X509(file, certificate));
+	if (next)
+		assert_true(PEM_write_X509(file, next));
 	fclose(file);
 }
 
@@ -50,8 +54,35 @@ void tls_place_make(struct tls_place *place)
 	place->ca = authority_ca_make(place->key, "tether test", &validity);
 	assert_non_null(place->ca);
 	path = path_in(place, "ca", ".crt");
-	certificate_write(path, place->ca);
+	certificates_write(path, place->ca, NULL);
 	tls_place_revoke(place, NULL);
+}
+
+/* What `tether cert` makes has no other CA below it. */
+static X509 *above_make(EVP_PKEY *key)
+{
+	struct validity validity = validity_from_now(-HOUR_S, YEAR_S);
+	X509 *above = authority_ca_make(key, "tether test above", &validity);
+	BASIC_CONSTRAINTS any_depth = {.ca = 1};
+
+	assert_non_null(above);
+	assert_int_equal(
+	        X509_add1_ext_i2d(above, NID_basic_constraints, &any_depth, 1, X509V3_ADD_REPLACE),
+	        1);
+	assert_true(X509_sign(above, key, EVP_sha256()));
+	return above;
+}
+
+void tls_place_put_below(struct tls_place *place)
+{
+	EVP_PKEY *key = authority_key_make();
+	CLEANUP_FREE char *path = path_in(place, "ca", ".crt");
+
+	place->above = above_make(key);
+	assert_true(X509_set_issuer_name(place->ca, X509_get_subject_name(place->above)));
+	assert_true(X509_sign(place->ca, key, EVP_sha256()));
+	EVP_PKEY_free(key);
+	certificates_write(path, place->above, NULL);
 }
 
 void tls_place_remove(struct tls_place *place)
@@ -59,6 +90,7 @@ void tls_place_remove(struct tls_place *place)
 	char command[128];
 
 	X509_free(place->ca);
+	X509_free(place->above);
 	EVP_PKEY_free(place->key);
 	snprintf(command, sizeof(command), "rm -r %s", place->directory);
 	assert_int_equal(system(command), 0);
@@ -80,7 +112,8 @@ void holder_make_dated(
 	holder->certificate =
 	        authority_certificate_make(place->ca, place->key, key, &identity, &validity);
 	assert_non_null(holder->certificate);
-	certificate_write(holder->files.certificate, holder->certificate);
+	certificates_write(
+	        holder->files.certificate, holder->certificate, place->above ? place->ca : NULL);
 	file = fopen(holder->files.key, "w");
 	assert_true(PEM_write_PrivateKey(file, key, NULL, NULL, 0, NULL, NULL));
 	fclose(file);
@@ -95,6 +128,13 @@ void holder_make(struct tls_place *place, struct holder *holder, const char *who
 void holder_looks_at_crl(const struct tls_place *place, struct holder *holder)
 {
 	holder->files.crl = path_in(place, "ca", ".crl");
+}
+
+void holder_looks_at_both(const struct tls_place *place, struct holder *holder)
+{
+	free(holder->files.ca);
+	holder->files.ca = path_in(place, "both", ".crt");
+	certificates_write(holder->files.ca, place->above, place->ca);
 }
 
 void holder_clear(struct holder *holder)

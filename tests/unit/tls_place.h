@@ -17,6 +17,7 @@ struct tls_place {
 	char directory[64];
 	EVP_PKEY *key;
 	X509 *ca;
+	X509 *above; /* NULL: the CA has signed itself */
 	uint64_t crl_number;
 };
 
@@ -30,6 +31,11 @@ struct holder {
 
 void tls_place_make(struct tls_place *place);
 void tls_place_remove(struct tls_place *place);
+/* The CA becomes one between: holders that are made from now on show it with their certificates,
+ * and look at one above it. */
+void tls_place_put_below(struct tls_place *place);
+/* It looks at the one between as well. */
+void holder_looks_at_both(const struct tls_place *place, struct holder *holder);
 /* Fills holder->files and certificate; with_crl: files.crl too. */
 void holder_make(struct tls_place *place, struct holder *holder, const char *who);
 void holder_make_dated(
