@@ -323,10 +323,12 @@ static void answer_take(
         struct relay *relay, struct child *child, const Tether__Answer *answer, uint64_t now_ms)
 {
 	struct event_key key = answer_key(answer);
-	struct open_event *open = relay_open_find(relay, &key);
+	struct open_event *open;
 	char label[RELAY_LABEL_BYTES];
 
+	/* Where a VM has left, what is due or waited for nobody else is answered now. */
 	relay_result_take(relay, child, answer->result, now_ms);
+	open = relay_open_find(relay, &key);
 	if (!open) {
 		if (relay_answered_find(relay, &key))
 			relay->counts.late_answers++;

@@ -316,6 +316,30 @@ static void name_that_two_relays_say_goes_up_once(void **state)
 	EXPECT(t, "> STOP.1 DONE answered vm1/1.1\n");
 }
 
+/* It comes when its event is due, before any timer has fired, and says that the VM has left: that
+ * alone closes the event. */
+static void order_is_answered_when_its_event_is_due(void **state)
+{
+	struct test *t = test_create(TETHER__ROLE__ROLE_RELAY, "rack1");
+	Tether__Answer answer =
+	        answer_to(TETHER__STEP__STEP_MOVE, 1, TETHER__OUTCOME__OUTCOME_DONE);
+	Tether__HostResult result = TETHER__HOST_RESULT__INIT;
+	Tether__Slot slot = TETHER__SLOT__INIT, *slots[] = {&slot};
+	uint32_t link = host(t, "hyp1", "vm1", 0);
+
+	EVENT(t, .step = TETHER__STEP__STEP_MOVE, .order_host = "hyp1");
+	forget(t);
+	slot.name = (char *)"0000:3b:00.2";
+	result.slots = slots;
+	result.n_slots = 1;
+	answer.result = &result;
+	t->now_ms += DEADLINE_MS;
+	answer_send(t, link, &answer);
+	EXPECT(t, "> MOVE.1 PARTIAL missing hyp1\n");
+	assert_int_equal(relay_counts(t->relay).late_answers, 1);
+	teardown((void **)&t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -333,6 +357,7 @@ int main(void)
 	        HOST_TEST(what_stop_says_of_broken_queue_pairs_stays),
 	        ROOT_TEST(names_behind_relays_go_up),
 	        ROOT_TEST(name_that_two_relays_say_goes_up_once),
+	        cmocka_unit_test(order_is_answered_when_its_event_is_due),
 	};
 
 	return cmocka_run_group_tests_name("notifier_answers", tests, NULL, NULL);
