@@ -155,7 +155,8 @@ static void rest_if_flooded(struct connection *connection, unsigned count)
 	if (!connection->resting)
 		return;
 	event_del(connection->readable);
-	evtimer_del(connection->overdue);
+	if (!connection->finishing) /* its last word keeps its deadline */
+		evtimer_del(connection->overdue);
 	timer_set(connection->resting, pause_ms);
 }
 

@@ -11,6 +11,7 @@
 #include "notifier/base/cleanup.h"
 #include "notifier/channel_unix.h"
 #include "notifier/connection.h"
+#include "notifier/wire/frame.h"
 #include "tests/unit/socket_place.h"
 
 /* One end and what it has heard. */
@@ -21,7 +22,7 @@ struct end {
 	uint64_t last;
 	int reason;
 	unsigned wanted_frames, wanted_closed, wanted_opened; /* leave the loop then */
-	unsigned destroy_at_frame;
+	unsigned destroy_at_frame, finish_at_frame;
 };
 
 static const struct connection_settings quick = {
@@ -48,6 +49,8 @@ static void on_opened(struct connection *connection, void *owner)
 	leave_if_done(end);
 }
 
+static int large_send(struct end *end, size_t size);
+
 static void on_frame(struct connection *connection, Tether__Frame *frame, void *owner)
 {
 	struct end *end = owner;
@@ -58,6 +61,10 @@ static void on_frame(struct connection *connection, Tether__Frame *frame, void *
 	if (end->destroy_at_frame == end->frames) {
 		connection_destroy(end->connection);
 		end->connection = NULL;
+	}
+	if (end->finish_at_frame == end->frames) {
+		assert_int_equal(large_send(end, FRAME_MAX_BYTES / 2), 0);
+		connection_finish(connection, "said enough");
 	}
 	leave_if_done(end);
 }
@@ -136,6 +143,21 @@ static int interest_send(struct end *end, uint32_t request)
 	frame.body_case = TETHER__FRAME__BODY_INTEREST;
 	frame.interest = &interest;
 	return connection_send(end->connection, &frame);
+}
+
+static void interest_write(int fd)
+{
+	Tether__Frame frame = TETHER__FRAME__INIT;
+	Tether__Interest interest = TETHER__INTEREST__INIT;
+	uint8_t bytes[64];
+	size_t length;
+
+	frame.body_case = TETHER__FRAME__BODY_INTEREST;
+	frame.interest = &interest;
+	assert_int_equal(frame_size(&frame, &length), 0);
+	assert_true(length <= sizeof(bytes));
+	frame_write(&frame, bytes, length);
+	assert_int_equal(write(fd, bytes, length), length);
 }
 
 static int large_send(struct end *end, size_t size)
@@ -444,6 +466,29 @@ static void who_says_too_much_holds_nobody_else_up(void **state)
 	end_clear(&a, &b);
 }
 
+/* It does not read its last word either, and no heartbeat misses it. */
+static void who_says_too_much_is_not_waited_for_at_the_end(void **state)
+{
+	struct connection_settings slow = quick;
+	struct end a;
+	int other;
+
+	slow.heartbeat_ms = 0;
+	slow.frames_per_s = 1;
+	slow.frames_at_once = 10;
+	slow.queue_max_bytes = FRAME_MAX_BYTES;
+	other = half_open(&a, &slow);
+	for (unsigned i = 1; i <= 20; i++)
+		interest_write(other);
+	a.finish_at_frame = 15;
+	a.wanted_closed = 1;
+	run(a.base);
+	assert_int_equal(a.frames, 15);
+	assert_int_equal(a.reason, -ETIMEDOUT);
+	close(other);
+	end_clear(&a, NULL);
+}
+
 static void address_without_a_known_scheme_is_refused(void **state)
 {
 	struct event_base *base = event_base_new();
@@ -472,6 +517,7 @@ int main(void)
 	        cmocka_unit_test(connecting_side_comes_again_and_again),
 	        cmocka_unit_test(who_says_too_much_is_read_later_and_loses_nothing),
 	        cmocka_unit_test(who_says_too_much_holds_nobody_else_up),
+	        cmocka_unit_test(who_says_too_much_is_not_waited_for_at_the_end),
 	        cmocka_unit_test(address_without_a_known_scheme_is_refused),
 	};
 
