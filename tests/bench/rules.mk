@@ -34,10 +34,10 @@ bench-smp: all
 	$(Q)tests/bench/run_bench_smp --build $(B) $(if $(SIZES),--sizes $(SIZES)) $(BENCH)
 
 # Programs of make bench-signalling: what it counts is counted between the root and its links.
-$(call program,signalling_sm,tests/bench/signalling_sm.c tests/bench/signalling_relay.c tests/bench/signalling_flat.c $(ROOT_SOURCES) \
-	$(RELAY_SOURCES) $(LINK_SOURCES) $(BASE_SOURCES),$(LINK_LIBS) -ljson-c,\
+$(call program,signalling_sm,tests/bench/signalling_sm.c tests/bench/signalling_relay.c tests/bench/signalling_flat.c \
+	tests/bench/line_tool.c $(ROOT_SOURCES) $(RELAY_SOURCES) $(LINK_SOURCES) $(BASE_SOURCES),$(LINK_LIBS) -ljson-c,\
 	$(foreach f,connection_send relay_child_frame,-Xlinker --wrap=$(f)))
-$(call program,signalling_ends,tests/bench/signalling_ends.c $(LINK_SOURCES) $(BASE_SOURCES),$(LINK_LIBS))
+$(call program,signalling_ends,tests/bench/signalling_ends.c tests/bench/line_tool.c $(LINK_SOURCES) $(BASE_SOURCES),$(LINK_LIBS))
 
 .PHONY: bench-signalling
 bench-signalling: all

@@ -17,21 +17,15 @@
  */
 #include <errno.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
-#include <event2/buffer.h>
-#include <event2/event.h>
-
-#include "notifier/base/log.h"
 #include "notifier/connection.h"
-#include "notifier/credentials.h"
 #include "notifier/wire/answer.h"
+#include "tests/bench/line_tool.h"
 
 enum {
 	LIDS_MOST = 4,
@@ -51,13 +45,9 @@ struct end {
 };
 
 struct ends {
-	struct event_base *base;
-	struct evbuffer *input;
-	struct event *readable;
+	struct line_tool tool;
 	struct end *list, *next; /* to connect */
 	size_t count, ready;
-	struct credentials_files files;
-	struct credentials *credentials; /* NULL: no TLS */
 };
 
 static const struct connection_callbacks callbacks;
@@ -104,8 +94,9 @@ static void next_connect(struct ends *ends)
 		return;
 	ends->next = end->next;
 	settings.heartbeat_ms = 0;
-	settings.credentials = ends->credentials;
-	end->connection = connection_connect(ends->base, end->address, &settings, &callbacks, end);
+	settings.credentials = ends->tool.credentials;
+	end->connection =
+	        connection_connect(ends->tool.base, end->address, &settings, &callbacks, end);
 	if (!end->connection)
 		fprintf(stderr, "signalling_ends: %s: %s\n", end->address, strerror(errno));
 }
@@ -222,77 +213,32 @@ static void count_say(struct ends *ends)
 	printf("{\"deliveries\": %" PRIu64 ", \"least\": %u, \"most\": %u}\n", sum, least, most);
 }
 
-static void on_input(evutil_socket_t fd, short what, void *context)
+static void told(void *owner, char *line)
 {
-	struct ends *ends = context;
-	char *line;
+	struct ends *ends = owner;
 
-	if (evbuffer_read(ends->input, fd, -1) <= 0) {
-		event_base_loopbreak(ends->base);
-		return;
-	}
-	while ((line = evbuffer_readln(ends->input, NULL, EVBUFFER_EOL_LF))) {
-		if (!strcmp(line, "go"))
-			connect_all(ends);
-		else if (!strcmp(line, "count"))
-			count_say(ends);
-		else
-			end_add(ends, line);
-		free(line);
-	}
-}
-
-static void descriptors_raise(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit))
-		return;
-	limit.rlim_cur = limit.rlim_max;
-	setrlimit(RLIMIT_NOFILE, &limit);
-}
-
-static int credentials_read(struct ends *ends, char **files)
-{
-	char error[256];
-
-	ends->files = (struct credentials_files){
-	        .ca = files[0], .certificate = files[1], .key = files[2]};
-	ends->credentials = credentials_create(&ends->files, error, sizeof(error));
-	if (ends->credentials)
-		return 0;
-	fprintf(stderr, "signalling_ends: %s\n", error);
-	return -EINVAL;
+	if (!strcmp(line, "go"))
+		connect_all(ends);
+	else if (!strcmp(line, "count"))
+		count_say(ends);
+	else
+		end_add(ends, line);
 }
 
 int main(int argc, char **argv)
 {
 	struct ends ends = {0};
+	int err = line_tool_open(
+	        &ends.tool, "signalling_ends", argc == 4 ? argv + 1 : NULL, told, &ends);
 
-	descriptors_raise();
-	signal(SIGPIPE, SIG_IGN);
-	setvbuf(stdout, NULL, _IOLBF, 0);
-	log_open("signalling_ends", "stderr", LOG_LEVEL_ERROR);
-	if (argc == 4 && credentials_read(&ends, argv + 1))
-		return 1;
-	ends.base = event_base_new();
-	ends.input = evbuffer_new();
-	if (ends.base && ends.input)
-		ends.readable =
-		        event_new(ends.base, STDIN_FILENO, EV_READ | EV_PERSIST, on_input, &ends);
-	if (!ends.readable || event_add(ends.readable, NULL))
-		return 1;
-	event_base_dispatch(ends.base);
+	if (!err)
+		line_tool_run(&ends.tool);
 	while (ends.list) {
 		struct end *next = ends.list->next;
 
 		end_destroy(ends.list);
 		ends.list = next;
 	}
-	credentials_destroy(ends.credentials);
-	event_free(ends.readable);
-	evbuffer_free(ends.input);
-	event_base_free(ends.base);
-	libevent_global_shutdown();
-	return 0;
+	line_tool_close(&ends.tool);
+	return !!err;
 }

@@ -16,21 +16,15 @@
 #include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
-#include <event2/buffer.h>
-#include <event2/event.h>
-
-#include "notifier/base/cleanup.h"
-#include "notifier/base/log.h"
-#include "notifier/credentials.h"
+#include "tests/bench/line_tool.h"
 #include "tests/bench/signalling_teller.h"
 
 static const char *const usage =
@@ -39,13 +33,9 @@ static const char *const usage =
 enum { DEADLINE_MS = 60000 };
 
 struct sm {
-	struct event_base *base;
+	struct line_tool tool;
 	const struct teller_ops *ops;
 	struct teller *teller;
-	struct credentials_files files;
-	struct credentials *credentials; /* NULL: no TLS */
-	struct evbuffer *input;
-	struct event *readable;
 
 	size_t up, up_wanted; /* 0: not waited for */
 	uint64_t up_since_us;
@@ -70,8 +60,8 @@ static uint64_t clock_us(clockid_t clock)
 
 static struct credentials_counts handshakes(const struct sm *sm)
 {
-	return sm->credentials ? *credentials_counts(sm->credentials)
-	                       : (struct credentials_counts){0};
+	return sm->tool.credentials ? *credentials_counts(sm->tool.credentials)
+	                            : (struct credentials_counts){0};
 }
 
 static void up_say(struct sm *sm)
@@ -194,8 +184,10 @@ static void links_cut(struct sm *sm)
 	printf("{\"cut\": %u}\n", cut);
 }
 
-static void command(struct sm *sm, const char *line)
+static void told(void *owner, char *line)
 {
+	struct sm *sm = owner;
+
 	if (!strncmp(line, "event ", 6)) {
 		event_tell(sm, line + 6);
 	} else if (!strncmp(line, "up ", 3)) {
@@ -208,93 +200,41 @@ static void command(struct sm *sm, const char *line)
 	}
 }
 
-static void on_input(evutil_socket_t fd, short what, void *context)
-{
-	struct sm *sm = context;
-	char *line;
-
-	if (evbuffer_read(sm->input, fd, -1) <= 0) {
-		event_base_loopbreak(sm->base);
-		return;
-	}
-	while ((line = evbuffer_readln(sm->input, NULL, EVBUFFER_EOL_LF))) {
-		command(sm, line);
-		free(line);
-	}
-}
-
-static void descriptors_raise(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit))
-		return;
-	limit.rlim_cur = limit.rlim_max;
-	setrlimit(RLIMIT_NOFILE, &limit);
-}
-
-static int credentials_read(struct sm *sm, char **files)
-{
-	char error[256];
-
-	sm->files = (struct credentials_files){
-	        .ca = files[0], .certificate = files[1], .key = files[2]};
-	sm->credentials = credentials_create(&sm->files, error, sizeof(error));
-	if (sm->credentials)
-		return 0;
-	fprintf(stderr, "signalling_sm: %s\n", error);
-	return -EINVAL;
-}
-
-static int run(struct sm *sm, char **words)
+static int teller_begin(struct sm *sm, char **words)
 {
 	struct deadlines deadlines = deadlines_default;
+	int err;
 
-	if (words[4] && credentials_read(sm, words + 4))
-		return 1;
 	deadlines.heartbeat_ms = strtoul(words[2], NULL, 10);
+	sm->ops = strcmp(words[0], "flat") ? &teller_relay_ops : &teller_flat_ops;
 	sm->up_since_us = clock_us(CLOCK_MONOTONIC);
-	sm->teller = sm->ops->create(sm->base, words[1], sm->credentials, &deadlines,
+	sm->teller = sm->ops->create(sm->tool.base, words[1], sm->tool.credentials, &deadlines,
 	        strtoull(words[3], NULL, 10), &callbacks, sm);
-	if (!sm->teller) {
-		fprintf(stderr, "signalling_sm: %s: %s\n", words[1], strerror(errno));
-		return 1;
-	}
-	printf("{\"listening\": true}\n");
-	event_add(sm->readable, NULL);
-	event_base_dispatch(sm->base);
-	sm->ops->destroy(sm->teller);
-	return 0;
+	if (sm->teller)
+		return 0;
+	err = -errno;
+	fprintf(stderr, "signalling_sm: %s: %s\n", words[1], strerror(-err));
+	return err;
 }
 
 int main(int argc, char **argv)
 {
 	struct sm sm = {0};
-	int status = 1;
+	int err;
 
 	if ((argc != 5 && argc != 8) || (strcmp(argv[1], "relay") && strcmp(argv[1], "flat"))) {
 		fputs(usage, stderr);
 		return 2;
 	}
-	descriptors_raise();
-	signal(SIGPIPE, SIG_IGN);
-	setvbuf(stdout, NULL, _IOLBF, 0);
-	log_open("signalling_sm", "stderr", LOG_LEVEL_ERROR);
-	sm.ops = strcmp(argv[1], "flat") ? &teller_relay_ops : &teller_flat_ops;
-	sm.base = event_base_new();
-	sm.input = evbuffer_new();
-	if (sm.base && sm.input)
-		sm.readable = event_new(sm.base, STDIN_FILENO, EV_READ | EV_PERSIST, on_input, &sm);
-	if (sm.readable) {
-		status = run(&sm, argv + 1);
-		event_free(sm.readable);
+	err = line_tool_open(&sm.tool, "signalling_sm", argc == 8 ? argv + 5 : NULL, told, &sm);
+	if (!err)
+		err = teller_begin(&sm, argv + 1);
+	if (!err) {
+		printf("{\"listening\": true}\n");
+		line_tool_run(&sm.tool);
+		sm.ops->destroy(sm.teller);
 	}
 	expected_clear(&sm);
-	credentials_destroy(sm.credentials);
-	if (sm.input)
-		evbuffer_free(sm.input);
-	if (sm.base)
-		event_base_free(sm.base);
-	libevent_global_shutdown();
-	return status;
+	line_tool_close(&sm.tool);
+	return !!err;
 }
