@@ -48,8 +48,3 @@ class Metrics:
                 found[name] = int(value)
         assert len(set(families)) == len(families), families
         return found
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]

@@ -10,7 +10,8 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from agent_harness import AGENT, PATIENCE_S, VERSION, WRAP, Agent, answered, run_tests  # noqa: E402
 
-from lab.metrics import Metrics, free_port  # noqa: E402
+from lab.metrics import Metrics  # noqa: E402
+from lab.ports import free_port  # noqa: E402
 
 
 def hello_says_what_the_driver_found():

@@ -21,7 +21,8 @@ sys.path[:0] = [os.path.dirname(HERE), HERE]
 from agent_harness import INVENTORY, PATIENCE_S, VERSION, Agent  # noqa: E402
 from faults import wire  # noqa: E402
 from lab.deadline import wait_until  # noqa: E402
-from lab.metrics import Metrics, free_port  # noqa: E402
+from lab.metrics import Metrics  # noqa: E402
+from lab.ports import free_port  # noqa: E402
 from tls_harness import Site  # noqa: E402
 
 DEADLINE_MS = 5000  # of each honest event
