@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 import time
 
+from lab.authority import Authority
 from lab.ports import free_port
 from lab.process import _die_with_parent
 
@@ -90,17 +91,14 @@ class SignallingLab:
 
     def certificates_make(self):
         if self.tls:
-            who = ["sm/bench", "host/vms", *(f"host/{self._host(number)}" for number in range(self.servers))]
-            words = [word for each in who for word in ("--issue", each)]
-            subprocess.run([self.build.program("tether"), "cert", "ca", self.path("ca"), *words], check=True,
-                           stdout=subprocess.DEVNULL)
+            self.authority = Authority(self.build.program("tether"), self.path("ca"), "sm/bench", "host/vms",
+                                       *(f"host/{self._host(number)}" for number in range(self.servers)))
 
     def _certificate(self, who):
-        stem = self.path("ca", who.replace("/", "-"))
-        return {"tls_ca": self.path("ca", "ca.crt"), "tls_certificate": stem + ".crt", "tls_key": stem + ".key"}
+        return self.authority.settings(who) if self.tls else {}
 
     def _files(self, who):
-        return list(self._certificate(who).values()) if self.tls else []
+        return list(self._certificate(who).values())
 
     # ---- the SM's end ----
 
@@ -140,7 +138,7 @@ class SignallingLab:
         settings = {"role": "host", "name": host, "root": self.address, "driver": f"exec:{self.path('driver')}",
                     "state_dir": self.path(host, "state"), "socket_dir": self.path(host, "vms"),
                     "log": self.path(host, "log"), "heartbeat_ms": self.heartbeat_ms,
-                    **(self._certificate(f"host/{host}") if self.tls else {})}
+                    **self._certificate(f"host/{host}")}
         self._write(self.path(host, "agent.conf"), "".join(f"{key} = {value}\n" for key, value in settings.items()))
 
     def agents_start(self):
