@@ -10,7 +10,6 @@ import queue
 import re
 import select
 import socket
-import ssl
 import struct
 import sys
 import threading
@@ -291,12 +290,7 @@ class HostScene(Scene):
         return self.site.log_path
 
     def connect(self):
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname = False
-        context.load_verify_locations(self.site.ca.path("ca.crt"))
-        files = self.site.ca.settings("host/evil")
-        context.load_cert_chain(files["tls_certificate"], files["tls_key"])
-        return self.known(Enemy(context.wrap_socket(socket.create_connection(("127.0.0.1", self.site.port), PATIENCE_S))))
+        return self.known(Enemy(self.site.connect(self.site.context("host/evil"))))
 
     def enemy(self):
         enemy = self.connect()

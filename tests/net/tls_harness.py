@@ -7,19 +7,30 @@ import os
 import re
 import shutil
 import signal
+import socket
+import ssl
 import subprocess
 import sys
 import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.dirname(HERE), os.path.join(os.path.dirname(HERE), "faults"), HERE]
-from agent_harness import AGENT, BUILD, DRIVER, INVENTORY, WRAP  # noqa: E402
+from agent_harness import AGENT, BUILD, DRIVER, INVENTORY, PATIENCE_S, WRAP  # noqa: E402
 from lab.authority import Authority  # noqa: E402
 from lab.deadline import tails, wait_until  # noqa: E402
 from smd import Smd  # noqa: E402
 
 TETHER = os.path.join(BUILD, "bin", "tether")
 LISTENS = re.compile(r"TLS at (\S+)")
+
+
+def read_to_the_end(link):
+    """Until the other end has closed it."""
+    try:
+        while link.recv(4096):
+            pass
+    except OSError:
+        pass
 
 
 class Host:
@@ -91,6 +102,20 @@ class Site:
     @property
     def port(self):
         return int(self.place.rsplit(":", 1)[1])
+
+    def context(self, who=None):
+        """Of somebody who takes the site's certificates, and shows @who's."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.load_verify_locations(self.ca.path("ca.crt"))
+        if who:
+            files = self.ca.settings(who)
+            context.load_cert_chain(files["tls_certificate"], files["tls_key"])
+        return context
+
+    def connect(self, context):
+        """A link to tether-smd that is spoken over by hand."""
+        return context.wrap_socket(socket.create_connection(("127.0.0.1", self.port), PATIENCE_S))
 
     def host(self, name, **how):
         host = Host(self, name, **how)

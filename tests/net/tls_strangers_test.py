@@ -10,7 +10,7 @@ import threading
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from agent_harness import PATIENCE_S  # noqa: E402
-from tls_harness import Site  # noqa: E402
+from tls_harness import Site, read_to_the_end  # noqa: E402
 
 from lab.tap import FULL, Tap, print_rows  # noqa: E402
 
@@ -50,14 +50,6 @@ KINDS = ((garbage, "plain text, not TLS"),
          (hung_up, "the other end has gone away within the handshake"),
          (old_version, "speaks an older TLS than 1.3"),
          (no_certificate, "shows no certificate"))
-
-
-def read_to_the_end(link):
-    try:
-        while link.recv(4096):
-            pass
-    except OSError:
-        pass
 
 
 class Cost:
@@ -135,9 +127,7 @@ def main():
     costs = [("refused (the agent is asked meanwhile)", "CPU us", "reads, writes", "bytes read", "bytes written")]
     waits = [("the agent's answers", "count", "p50 ms", "p99 ms")]
     with Site("host/hyp1") as site:
-        site.nobody = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        site.nobody.check_hostname = False
-        site.nobody.load_verify_locations(site.ca.path("ca.crt"))
+        site.nobody = site.context()
         site.host("hyp1")
         tap.run(f"{STRANGERS}_strangers_of_each_kind_are_refused_and_nobody_else_pays", nobody_else_pays, site, costs, waits)
     print_rows(costs)

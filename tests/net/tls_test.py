@@ -12,7 +12,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from agent_harness import AGENT, BUILD, PATIENCE_S, VERSION, run_tests  # noqa: E402
 from faults import wire  # noqa: E402
 from lab.authority import Authority  # noqa: E402
-from tls_harness import TETHER, Site  # noqa: E402
+from tls_harness import TETHER, Site, read_to_the_end  # noqa: E402
 
 SMD = os.path.join(BUILD, "bin", "tether-smd")
 HANDSHAKES_MOST = 256  # under way at a time
@@ -23,15 +23,10 @@ class Speaker:
     """A hostile host with a valid certificate, or with none: says by hand what an agent would not."""
 
     def __init__(self, site, who=None, version=None):
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname = False
-        context.load_verify_locations(site.ca.path("ca.crt"))
+        context = site.context(who)
         if version:
             context.maximum_version = version
-        if who:
-            files = site.ca.settings(who)
-            context.load_cert_chain(files["tls_certificate"], files["tls_key"])
-        self.link = context.wrap_socket(socket.create_connection(("127.0.0.1", site.port), PATIENCE_S))
+        self.link = site.connect(context)
 
     def __enter__(self):
         return self
@@ -43,11 +38,7 @@ class Speaker:
         wire.send(self.link, "hello", {"version": VERSION, "role": "ROLE_HOST", "name": name})
 
     def is_closed(self):
-        try:
-            while self.link.recv(4096):
-                pass
-        except OSError:
-            pass
+        read_to_the_end(self.link)
 
 
 def agents_with_certificates_are_here():
