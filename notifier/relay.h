@@ -158,7 +158,7 @@ int relay_event(struct relay *relay, const Tether__Event *event, uint64_t now_ms
 int relay_own_interest(struct relay *relay, const struct address *address, bool drop);
 
 /* To @host alone, wherever in the tree it is, and no answer is expected: what it missed while it
- * was away. -ENOTCONN */
+ * was away. -ENOTCONN; -EIO: its epoch could not be stored */
 int relay_tell_host(struct relay *relay, const char *host, const Tether__Event *event);
 
 /* Fill epoch, migrations, step, sequence and addresses of a HELLO upward, to be said on each new

@@ -205,6 +205,9 @@ int relay_tell_host(struct relay *relay, const char *host, const Tether__Event *
 		child = children_by_name(&relay->children, host);
 	if (!child || !child->connected)
 		return -ENOTCONN;
+	/* It leaves whoever says less than it has seen. */
+	if (!relay_epoch_raise(relay, event->epoch))
+		return -EIO;
 	copy.host = (char *)(strcmp(child->name, host) ? host : "");
 	frame.body_case = TETHER__FRAME__BODY_EVENT;
 	frame.event = &copy;

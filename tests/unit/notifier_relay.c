@@ -310,6 +310,49 @@ static void order_for_an_unknown_host_is_refused(void **state)
 	EXPECT(t, "> STOP.1 REFUSED  (no-such-host)\n");
 }
 
+static Tether__Event abort_of_epoch(uint64_t epoch, const char *host)
+{
+	Tether__Event event = TETHER__EVENT__INIT;
+
+	event.step = TETHER__STEP__STEP_ABORT;
+	event.epoch = epoch;
+	event.migration = 1;
+	event.host = (char *)host;
+	return event;
+}
+
+/* Else it would leave who told it, at its next HELLO, for one that is older than itself. */
+static void who_tells_a_host_an_epoch_has_it_too(void **state)
+{
+	static const Tether__Role roles[] = {TETHER__ROLE__ROLE_ROOT, TETHER__ROLE__ROLE_RELAY};
+
+	for (size_t i = 0; i < ARRAY_SIZE(roles); i++) {
+		struct test *t = test_create(roles[i], "above");
+		Tether__Event event = abort_of_epoch(6, "hyp1");
+		uint32_t link = host(t, "hyp1", "vm1", 0);
+
+		assert_int_equal(t->epoch_welcomed, 0);
+		assert_int_equal(relay_event(t->relay, &event, t->now_ms), 0);
+		EXPECT(t, "hyp1 < ABORT.0\n");
+		assert_int_equal(t->epoch_saved, 6);
+		relay_child_gone(t->relay, link, false, t->now_ms);
+		host(t, "hyp1", "vm1", 0);
+		assert_int_equal(t->epoch_welcomed, 6);
+		teardown((void **)&t);
+	}
+}
+
+static void host_is_not_told_an_epoch_that_cannot_be_stored(void **state)
+{
+	struct test *t = *state;
+	Tether__Event event = abort_of_epoch(6, "");
+
+	host(t, "hyp1", "vm1", 0);
+	t->epoch_save_error = -EIO;
+	assert_int_equal(relay_tell_host(t->relay, "hyp1", &event), -EIO);
+	EXPECT(t, "");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -335,6 +378,8 @@ int main(void)
 	        ROOT_TEST(root_hands_a_host_only_what_is_meant_for_it),
 	        ROOT_TEST(root_finds_the_vm_where_its_host_says),
 	        ROOT_TEST(order_for_an_unknown_host_is_refused),
+	        cmocka_unit_test(who_tells_a_host_an_epoch_has_it_too),
+	        ROOT_TEST(host_is_not_told_an_epoch_that_cannot_be_stored),
 	};
 
 	return cmocka_run_group_tests_name("notifier_relay", tests, NULL, NULL);

@@ -130,6 +130,8 @@ static void child_send(void *owner, uint32_t child, const Tether__Frame *frame)
 {
 	struct test *t = owner;
 
+	if (frame->body_case == TETHER__FRAME__BODY_HELLO_ANSWER)
+		t->epoch_welcomed = frame->hello_answer->epoch;
 	/* Being welcome is what most tests take for granted. */
 	if (!t->says_welcome && frame->body_case == TETHER__FRAME__BODY_HELLO_ANSWER &&
 	        frame->hello_answer->outcome == TETHER__OUTCOME__OUTCOME_DONE)

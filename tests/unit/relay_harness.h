@@ -33,7 +33,8 @@ struct test {
 	char said[8192];
 	uint64_t epoch_saved;
 	int epoch_save_error;
-	bool acknowledge; /* play a parent that acknowledges each registration at once */
+	uint64_t epoch_welcomed; /* of the last HelloAnswer to a child */
+	bool acknowledge;        /* play a parent that acknowledges each registration at once */
 	bool order_at_once;
 	uint64_t takes_part_in; /* what the next HELLO names as open */
 	uint64_t *open;         /* and all of them */
