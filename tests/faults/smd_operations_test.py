@@ -11,8 +11,7 @@ import tempfile
 from smd import BUILD, Smd, Stage, equal, run, wait_until
 
 from lab.metrics import Metrics
-
-PATIENCE_S = 60
+from lab.service_manager import ServiceManager
 
 
 def settings(smd, text=None):
@@ -107,23 +106,14 @@ def settings_are_read_again_at_sighup():
 
 
 def service_manager_is_told():
-    with tempfile.TemporaryDirectory(prefix="notify.") as directory, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-        manager.bind(f"{directory}/notify")
-        manager.settimeout(PATIENCE_S)
-
-        def told(word):
-            while True:
-                said = manager.recv(1024).decode()
-                if said.startswith(word):
-                    return said
-
+    with tempfile.TemporaryDirectory(prefix="notify.") as directory, ServiceManager(f"{directory}/notify") as manager:
         with Stage(env={"NOTIFY_SOCKET": f"{directory}/notify"}) as stage:
-            equal("agents at unix:" in told("STATUS="), True)
-            told("READY=1")
+            equal("agents at unix:" in manager.told("STATUS="), True)
+            manager.told("READY=1")
             stage.smd.child.send_signal(signal.SIGHUP)
-            equal("MONOTONIC_USEC=" in told("RELOADING=1"), True)
-            told("READY=1")
-        told("STOPPING=1")
+            equal("MONOTONIC_USEC=" in manager.told("RELOADING=1"), True)
+            manager.told("READY=1")
+        manager.told("STOPPING=1")
 
 
 def prometheus_is_told():

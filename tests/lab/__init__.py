@@ -5,6 +5,9 @@
     process.py    one child process with its log; Children takes them all down
     port.py       a virtio-serial port, as QEMU has it
     ports.py      TCP ports for programs that meet over them
+    authority.py  a private CA, and certificates of it
+    metrics.py    what a daemon tells Prometheus
+    service_manager.py what it tells systemd
     checker.py    sanitizer or valgrind, and what it reported
     system.py     fabric, OpenSM with the plugin, tether-smd, agents, VMs
     workload.py   programs in VMs: perftest pairs, rc-verify pairs

@@ -2,16 +2,16 @@
 """tether-agent in the host role: its relay over real sockets, its root, its start, restarts and end."""
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from agent_harness import AGENT, PATIENCE_S, VERSION, WRAP, Agent, answered, run_tests  # noqa: E402
+from agent_harness import AGENT, VERSION, WRAP, Agent, answered, run_tests  # noqa: E402
 
 from lab.metrics import Metrics  # noqa: E402
 from lab.ports import free_port  # noqa: E402
+from lab.service_manager import ServiceManager  # noqa: E402
 
 
 def hello_says_what_the_driver_found():
@@ -332,28 +332,18 @@ def who_asks_for_metrics_and_does_not_read_holds_nobody_up():
 
 
 def service_manager_is_told():
-    with Agent(start=False) as agent:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-            manager.bind(agent.path("notify"))
-            manager.settimeout(PATIENCE_S)
-
-            def told(word):
-                while True:
-                    said = manager.recv(1024).decode()
-                    if said.startswith(word):
-                        return said
-
-            agent.start(env={"NOTIFY_SOCKET": agent.path("notify")})
-            told("READY=1")
-            assert "root.sock is here" in told("STATUS=")
-            agent.process.send_signal(signal.SIGHUP)
-            assert "MONOTONIC_USEC=" in told("RELOADING=1")
-            told("READY=1")
-            agent.root.close(agent.link)
-            assert "is away" in told("STATUS=")
-            agent.welcome()
-            agent.process.send_signal(signal.SIGTERM)
-            told("STOPPING=1")
+    with Agent(start=False) as agent, ServiceManager(agent.path("notify")) as manager:
+        agent.start(env={"NOTIFY_SOCKET": agent.path("notify")})
+        manager.told("READY=1")
+        assert "root.sock is here" in manager.told("STATUS=")
+        agent.process.send_signal(signal.SIGHUP)
+        assert "MONOTONIC_USEC=" in manager.told("RELOADING=1")
+        manager.told("READY=1")
+        agent.root.close(agent.link)
+        assert "is away" in manager.told("STATUS=")
+        agent.welcome()
+        agent.process.send_signal(signal.SIGTERM)
+        manager.told("STOPPING=1")
 
 
 def settings_are_checked():
