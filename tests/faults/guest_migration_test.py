@@ -30,13 +30,6 @@ def start_verify(lab):
     return verify
 
 
-def nothing_is_wrong(verify):
-    verify.stop()
-    for verdict in verify.results():
-        found = {name: verdict.get(name) for name in ("lost", "duplicated", "corrupted", "out_of_order")}
-        assert verdict.get("ok") and not any(found.values()) and not verdict["errors"], f"{verdict}{verify.words()}"
-
-
 def everything_arrives_once(lab):
     """What the data plane does meanwhile leaves something to settlement."""
     turns = Turns(lab)
@@ -51,7 +44,7 @@ def everything_arrives_once(lab):
             finally:
                 lab.fabric.data_faults({})
             assert verify.is_running(), verify.words()
-        nothing_is_wrong(verify)
+        verify.end_exactly()
     check_sa_truth(lab)
 
 

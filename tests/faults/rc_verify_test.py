@@ -10,7 +10,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from lab.system import System  # noqa: E402
 from lab.tap import Tap  # noqa: E402
-from lab.workload import RcVerify  # noqa: E402
+from lab.workload import FINDINGS, RcVerify  # noqa: E402
 
 COUNT = ["-n", "20000"]
 SHAPES = {
@@ -26,7 +26,6 @@ HOSTILE = {"drop.request": 0.002, "drop.response": 0.002, "drop.ack": 0.002, "dr
 # What the other side must report.
 FAULTS = {"message_gap": "lost", "message_repeat": "duplicated", "message_corrupt": "corrupted", "write_gap": "lost",
           "write_repeat": "duplicated", "write_corrupt": "corrupted", "add_twice": "duplicated", "swap_twice": "duplicated"}
-FINDINGS = ("lost", "duplicated", "corrupted", "out_of_order", "errors")
 
 
 def run(lab, arguments, seconds=60):

@@ -60,10 +60,7 @@ def everything_arrives_once(lab):
                 turns.move()
                 between(lab)
                 assert verify.is_running(), verify.words()
-        verify.stop()
-        for verdict in verify.results():
-            found = {name: verdict.get(name) for name in ("lost", "duplicated", "corrupted", "out_of_order")}
-            assert verdict.get("ok") and not any(found.values()) and not verdict["errors"], f"{verdict}{verify.words()}"
+        verify.end_exactly()
     check_sa_truth(lab)
 
 

@@ -8,6 +8,8 @@ from lab.ports import free_port, is_listening
 
 # perftest has one completion for so many messages and counts the last one of a queue pair as full.
 CQ_MODERATION = 100
+# What rc-verify may find.
+FINDINGS = ("lost", "duplicated", "corrupted", "out_of_order", "errors")
 
 
 class Pair:
@@ -83,6 +85,14 @@ class RcVerify(Pair):
         """The two verdicts after stop(): dictionaries of server and client."""
         self.wait(seconds)
         return tuple(last_json(process.output()) for process in (self.server, self.client))
+
+    def end_exactly(self):
+        """Stopped, nothing was lost, repeated or changed, and neither side met an error. The verdicts."""
+        self.stop()
+        verdicts = self.results()
+        for verdict in verdicts:
+            assert verdict.get("ok") and not any(verdict[name] for name in FINDINGS), f"{verdict}{self.words()}"
+        return verdicts
 
 
 class UdVerify(Pair):
