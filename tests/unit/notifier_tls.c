@@ -16,24 +16,16 @@ enum { MEGABYTE_NEARLY = (1 << 20) - 100 };
 
 static void each_end_knows_who_the_other_is(void **state)
 {
-	struct holder smd, host;
 	struct tls_scene scene;
 
-	tls_scene_make(&scene);
-	holder_make(&scene.place, &smd, "sm/smd");
-	holder_make(&scene.place, &host, "host/hyp1");
-	tls_end_becomes(&scene.accepting, &smd);
-	tls_end_becomes(&scene.connecting, &host);
-	tls_connect(&scene);
-	tls_run(&scene, &scene.accepting.opened, 1);
+	tls_scene_of(&scene, "host/hyp1");
+	tls_open(&scene);
 	tls_run(&scene, &scene.connecting.opened, 1);
 	assert_int_equal(scene.accepting.peer.role, PEER_HOST);
 	assert_string_equal(scene.accepting.peer.name, "hyp1");
 	assert_int_equal(scene.connecting.peer.role, PEER_SM);
 	assert_string_equal(scene.connecting.peer.name, "smd");
 	assert_int_equal(credentials_handshakes(scene.accepting.credentials), 0);
-	holder_clear(&smd);
-	holder_clear(&host);
 	tls_scene_clear(&scene);
 }
 
@@ -41,16 +33,10 @@ static void each_end_knows_who_the_other_is(void **state)
 static void frames_of_every_size_arrive_whole(void **state)
 {
 	static const size_t sizes[] = {0, 1, 100, 16000, 16384, 17000, 100000, MEGABYTE_NEARLY};
-	struct holder smd, relay;
 	struct tls_scene scene;
 
-	tls_scene_make(&scene);
-	holder_make(&scene.place, &smd, "sm/smd");
-	holder_make(&scene.place, &relay, "relay/rack1");
-	tls_end_becomes(&scene.accepting, &smd);
-	tls_end_becomes(&scene.connecting, &relay);
-	tls_connect(&scene);
-	tls_run(&scene, &scene.accepting.opened, 1);
+	tls_scene_of(&scene, "relay/rack1");
+	tls_open(&scene);
 	for (unsigned i = 0; i < ARRAY_SIZE(sizes); i++) {
 		tls_say(&scene.accepting, sizes[i]);
 		tls_run(&scene, &scene.connecting.frames, i + 1);
@@ -63,8 +49,6 @@ static void frames_of_every_size_arrive_whole(void **state)
 	for (unsigned i = 0; i < 1000; i++)
 		tls_say(&scene.connecting, 10);
 	tls_run(&scene, &scene.accepting.frames, ARRAY_SIZE(sizes) + 1000);
-	holder_clear(&smd);
-	holder_clear(&relay);
 	tls_scene_clear(&scene);
 }
 
@@ -103,22 +87,22 @@ static const struct refused_case refused_cases[] = {
 
 static void refused_as_it_should_be(const struct refused_case *row)
 {
-	struct holder accepting, connecting;
 	struct tls_place other;
 	struct tls_scene scene;
 	struct tls_end *refusing;
+	struct holder *accepting = &scene.accepting.holder, *connecting = &scene.connecting.holder;
 
 	tls_scene_make(&scene);
 	tls_place_make(&other);
 	refusing = row->by_connecting ? &scene.connecting : &scene.accepting;
-	holder_make(&scene.place, &accepting, row->accepting);
-	holder_make_dated(row->foreign ? &other : &scene.place, &connecting, row->connecting,
+	holder_make(&scene.place, accepting, row->accepting);
+	holder_make_dated(row->foreign ? &other : &scene.place, connecting, row->connecting,
 	        row->from_s, row->until_s);
 	if (row->revoked)
-		tls_place_revoke(&scene.place, &connecting);
-	holder_looks_at_crl(&scene.place, &accepting);
-	tls_end_becomes(&scene.accepting, &accepting);
-	tls_end_becomes(&scene.connecting, &connecting);
+		tls_place_revoke(&scene.place, connecting);
+	holder_looks_at_crl(&scene.place, accepting);
+	tls_end_reads(&scene.accepting);
+	tls_end_reads(&scene.connecting);
 	tls_connect(&scene);
 	tls_run(&scene, row->by_connecting ? &refusing->failed : &refusing->closed, 1);
 	if (strcmp(refusing->text, row->text) != 0)
@@ -128,8 +112,6 @@ static void refused_as_it_should_be(const struct refused_case *row)
 	/* The other end hears that it is refused, though not always why. */
 	if (!row->by_connecting)
 		tls_run(&scene, &scene.connecting.closed, 1);
-	holder_clear(&accepting);
-	holder_clear(&connecting);
 	tls_place_remove(&other);
 	tls_scene_clear(&scene);
 }
@@ -145,14 +127,12 @@ static void whoever_may_not_is_refused_with_the_reason(void **state)
 static void bytes_are_refused(const void *bytes, size_t length, enum tls_refusal kind)
 {
 	struct tls_scene scene;
-	struct holder smd;
 	int fd;
 
 	tls_scene_make(&scene);
 	if (kind == TLS_REFUSAL_TOO_SLOW)
 		scene.handshake_ms = 50;
-	holder_make(&scene.place, &smd, "sm/smd");
-	tls_end_becomes(&scene.accepting, &smd);
+	tls_end_becomes(&scene.accepting, "sm/smd");
 	fd = tls_connect_bare(&scene);
 	assert_int_equal(write(fd, bytes, length), length);
 	tls_run(&scene, &scene.accepting.closed, 1);
@@ -162,7 +142,6 @@ static void bytes_are_refused(const void *bytes, size_t length, enum tls_refusal
 	assert_int_equal(credentials_handshakes(scene.accepting.credentials), 0);
 	assert_int_equal(scene.accepting.opened, 0);
 	close(fd);
-	holder_clear(&smd);
 	tls_scene_clear(&scene);
 }
 
@@ -197,21 +176,14 @@ static void an_older_tls_is_refused(void **state)
 /* Else all that it has time for are handshakes with an end that has given up. */
 static void who_accepts_late_is_given_more_time_each_time(void **state)
 {
-	struct holder smd, host;
 	struct tls_scene scene;
 
-	tls_scene_make(&scene);
+	tls_scene_of(&scene, "host/hyp1");
 	scene.patience_ms = 100;
 	scene.late_ms = 3 * scene.patience_ms;
-	holder_make(&scene.place, &smd, "sm/smd");
-	holder_make(&scene.place, &host, "host/hyp1");
-	tls_end_becomes(&scene.accepting, &smd);
-	tls_end_becomes(&scene.connecting, &host);
 	tls_connect(&scene);
 	tls_run(&scene, &scene.connecting.opened, 1);
 	assert_true(scene.connecting.failed > 0);
-	holder_clear(&smd);
-	holder_clear(&host);
 	tls_scene_clear(&scene);
 }
 
@@ -224,33 +196,31 @@ static void silence_ends_at_the_deadline(void **state)
 /* Neither a record that is none, nor one that nobody but the peer could have sealed. */
 static void what_is_not_sealed_by_the_peer_ends_the_link(void **state)
 {
-	static const char *const bytes[] = {
-	        "\0\0\0\4hello", "\27\3\3\0\24twenty bytes of noise", "\26\3\3\0\4\1\0\0\0"};
-	static const size_t lengths[] = {9, 26, 9};
-	static const char *const texts[] = {"plain text, not TLS", "TLS failed: ", "TLS failed: "};
+	static const struct {
+		const char *what, *bytes;
+		size_t length;
+		const char *text;
+	} rows[] = {
+	        {"no record", "\0\0\0\4hello", 9, "plain text, not TLS"},
+	        {"a record of noise", "\27\3\3\0\24twenty bytes of noise", 26, "TLS failed: "},
+	        {"a handshake in the clear", "\26\3\3\0\4\1\0\0\0", 9, "TLS failed: "},
+	};
 
-	for (size_t i = 0; i < ARRAY_SIZE(bytes); i++) {
-		struct holder smd, host;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		struct tls_scene scene;
 		int fd;
 
-		tls_scene_make(&scene);
-		holder_make(&scene.place, &smd, "sm/smd");
-		holder_make(&scene.place, &host, "host/hyp1");
-		tls_end_becomes(&scene.accepting, &smd);
-		tls_end_becomes(&scene.connecting, &host);
-		tls_connect(&scene);
-		tls_run(&scene, &scene.accepting.opened, 1);
+		tls_scene_of(&scene, "host/hyp1");
+		tls_open(&scene);
 		tls_say(&scene.connecting, 100);
 		tls_run(&scene, &scene.accepting.frames, 1);
 		fd = connection_channel(scene.connecting.connection)->fd;
-		assert_int_equal(write(fd, bytes[i], lengths[i]), lengths[i]);
+		assert_int_equal(write(fd, rows[i].bytes, rows[i].length), rows[i].length);
 		tls_run(&scene, &scene.accepting.closed, 1);
 		assert_int_equal(scene.accepting.frames, 1);
-		if (strncmp(scene.accepting.text, texts[i], strlen(texts[i])) != 0)
-			fail_msg("%s instead of %s", scene.accepting.text, texts[i]);
-		holder_clear(&smd);
-		holder_clear(&host);
+		if (strncmp(scene.accepting.text, rows[i].text, strlen(rows[i].text)) != 0)
+			fail_msg("%s: %s instead of %s", rows[i].what, scene.accepting.text,
+			        rows[i].text);
 		tls_scene_clear(&scene);
 	}
 }
@@ -268,26 +238,12 @@ static void counted(const struct tls_scene *scene, uint64_t full, uint64_t resum
 	assert_int_equal(counts->resumed, resumed);
 }
 
-static void reload(struct tls_end *end)
-{
-	char error[256] = "";
-
-	if (credentials_reload(end->credentials, error, sizeof(error)))
-		fail_msg("%s", error);
-}
-
 static void a_session_is_resumed_each_time(void **state)
 {
-	struct holder smd, host;
 	struct tls_scene scene;
 
-	tls_scene_make(&scene);
-	holder_make(&scene.place, &smd, "sm/smd");
-	holder_make(&scene.place, &host, "host/hyp1");
-	tls_end_becomes(&scene.accepting, &smd);
-	tls_end_becomes(&scene.connecting, &host);
-	tls_connect(&scene);
-	tls_run(&scene, &scene.accepting.opened, 1);
+	tls_scene_of(&scene, "host/hyp1");
+	tls_open(&scene);
 	counted(&scene, 1, 0);
 	for (unsigned i = 1; i <= 5; i++) {
 		tls_reconnect(&scene);
@@ -296,39 +252,35 @@ static void a_session_is_resumed_each_time(void **state)
 		counted(&scene, 1, i);
 	}
 	/* Neither end resumes what began before its last reload. */
-	reload(&scene.accepting);
+	tls_end_reload(&scene.accepting);
 	tls_reconnect(&scene);
 	counted(&scene, 2, 5);
-	reload(&scene.connecting); /* what can be resumed is still to be read */
+	tls_end_reload(&scene.connecting); /* what can be resumed is still to be read */
 	tls_reconnect(&scene);
 	counted(&scene, 3, 5);
 	tls_hear(&scene);
-	reload(&scene.connecting); /* it has been read */
+	tls_end_reload(&scene.connecting); /* it has been read */
 	tls_reconnect(&scene);
 	counted(&scene, 4, 5);
 	tls_reconnect(&scene);
 	counted(&scene, 4, 6);
-	holder_clear(&smd);
-	holder_clear(&host);
 	tls_scene_clear(&scene);
 }
 
 /* Its certificate was looked at when the session began, and was good then. */
 static void a_session_is_not_resumed_with_what_has_expired(void **state)
 {
-	struct holder smd, host;
 	struct tls_scene scene;
+	struct holder *host = &scene.connecting.holder;
 
 	tls_scene_make(&scene);
-	holder_make(&scene.place, &smd, "sm/smd");
-	holder_make_dated(&scene.place, &host, "host/hyp1", -HOUR_S, 10);
-	tls_end_becomes(&scene.accepting, &smd);
-	tls_end_becomes(&scene.connecting, &host);
-	tls_connect(&scene);
-	tls_run(&scene, &scene.accepting.opened, 1);
+	tls_end_becomes(&scene.accepting, "sm/smd");
+	holder_make_dated(&scene.place, host, "host/hyp1", -HOUR_S, 10);
+	tls_end_reads(&scene.connecting);
+	tls_open(&scene);
 	tls_reconnect(&scene);
 	counted(&scene, 1, 1);
-	while (X509_cmp_current_time(X509_get0_notAfter(host.certificate)) >= 0)
+	while (X509_cmp_current_time(X509_get0_notAfter(host->certificate)) >= 0)
 		usleep(10000);
 	tls_hear(&scene);
 	connection_drop(scene.connecting.connection, "to come again");
@@ -337,65 +289,51 @@ static void a_session_is_not_resumed_with_what_has_expired(void **state)
 	while (!strcmp(scene.accepting.text, "end of stream"));
 	assert_string_equal(scene.accepting.text, "its certificate has expired (host/hyp1)");
 	assert_int_equal(scene.accepting.opened, 2);
-	holder_clear(&smd);
-	holder_clear(&host);
 	tls_scene_clear(&scene);
 }
 
 static void who_is_revoked_loses_its_link_at_the_reload(void **state)
 {
-	struct holder smd, host, other;
 	struct tls_scene scene;
+	struct holder other;
 
 	tls_scene_make(&scene);
-	holder_make(&scene.place, &smd, "sm/smd");
-	holder_looks_at_crl(&scene.place, &smd);
-	holder_make(&scene.place, &host, "host/hyp1");
+	holder_make(&scene.place, &scene.accepting.holder, "sm/smd");
+	holder_looks_at_crl(&scene.place, &scene.accepting.holder);
+	tls_end_reads(&scene.accepting);
+	tls_end_becomes(&scene.connecting, "host/hyp1");
 	holder_make(&scene.place, &other, "host/hyp2");
-	tls_end_becomes(&scene.accepting, &smd);
-	tls_end_becomes(&scene.connecting, &host);
-	tls_connect(&scene);
-	tls_run(&scene, &scene.accepting.opened, 1);
+	tls_open(&scene);
 	tls_place_revoke(&scene.place, &other);
-	reload(&scene.accepting);
-	connection_recheck(scene.accepting.connection);
+	tls_end_reload(&scene.accepting);
 	assert_true(connection_is_open(scene.accepting.connection));
-	tls_place_revoke(&scene.place, &host);
+	tls_place_revoke(&scene.place, &scene.connecting.holder);
 	connection_recheck(scene.accepting.connection);
 	assert_true(connection_is_open(scene.accepting.connection)); /* not read yet */
-	reload(&scene.accepting);
-	connection_recheck(scene.accepting.connection);
+	tls_end_reload(&scene.accepting);
 	tls_run(&scene, &scene.accepting.closed, 1);
 	assert_string_equal(scene.accepting.text, "its certificate is revoked (host/hyp1)");
 	/* It comes again and is refused, though it had a session to resume. */
 	tls_run(&scene, &scene.accepting.closed, 2);
 	assert_string_equal(scene.accepting.text, "its certificate is revoked (host/hyp1)");
 	assert_int_equal(scene.accepting.opened, 1);
-	holder_clear(&smd);
-	holder_clear(&host);
 	holder_clear(&other);
 	tls_scene_clear(&scene);
 }
 
 static void what_cannot_be_read_changes_nothing(void **state)
 {
-	struct holder smd, host;
 	struct tls_scene scene;
 	char error[256] = "";
+	const char *key;
 
-	tls_scene_make(&scene);
-	holder_make(&scene.place, &smd, "sm/smd");
-	holder_make(&scene.place, &host, "host/hyp1");
-	tls_end_becomes(&scene.accepting, &smd);
-	tls_end_becomes(&scene.connecting, &host);
-	assert_int_equal(truncate(smd.files.key, 0), 0);
+	tls_scene_of(&scene, "host/hyp1");
+	key = scene.accepting.holder.files.key;
+	assert_int_equal(truncate(key, 0), 0);
 	assert_int_equal(
 	        credentials_reload(scene.accepting.credentials, error, sizeof(error)), -EINVAL);
-	assert_non_null(strstr(error, smd.files.key));
-	tls_connect(&scene);
-	tls_run(&scene, &scene.accepting.opened, 1);
-	holder_clear(&smd);
-	holder_clear(&host);
+	assert_non_null(strstr(error, key));
+	tls_open(&scene);
 	tls_scene_clear(&scene);
 }
 

@@ -4,125 +4,108 @@
 
 #include "tests/unit/tls_link.h"
 
-/* An accepting and a connecting end that look at the list of revoked certificates. */
-struct ends {
-	struct holder smd, host;
-	struct tls_scene scene;
-};
-
-static void holders_make(struct ends *ends)
+/* Both ends look at the list of revoked certificates. */
+static void holders_make(struct tls_scene *scene)
 {
-	struct tls_place *place = &ends->scene.place;
+	struct holder *smd = &scene->accepting.holder, *host = &scene->connecting.holder;
 
-	holder_make(place, &ends->smd, "sm/smd");
-	holder_make(place, &ends->host, "host/hyp1");
-	holder_looks_at_crl(place, &ends->smd);
-	holder_looks_at_crl(place, &ends->host);
+	holder_make(&scene->place, smd, "sm/smd");
+	holder_make(&scene->place, host, "host/hyp1");
+	holder_looks_at_crl(&scene->place, smd);
+	holder_looks_at_crl(&scene->place, host);
 }
 
-static void ends_become(struct ends *ends)
+static void ends_read(struct tls_scene *scene)
 {
-	tls_end_becomes(&ends->scene.accepting, &ends->smd);
-	tls_end_becomes(&ends->scene.connecting, &ends->host);
+	tls_end_reads(&scene->accepting);
+	tls_end_reads(&scene->connecting);
 }
 
-static void ends_make(struct ends *ends)
+static void ends_make(struct tls_scene *scene)
 {
-	tls_scene_make(&ends->scene);
-	holders_make(ends);
-	ends_become(ends);
+	tls_scene_make(scene);
+	holders_make(scene);
+	ends_read(scene);
 }
 
 /* The CA of their certificates is below the one that both look at. */
-static void ends_make_below(struct ends *ends)
+static void ends_make_below(struct tls_scene *scene)
 {
-	tls_scene_make(&ends->scene);
-	tls_place_put_below(&ends->scene.place);
-	holders_make(ends);
-}
-
-static void ends_clear(struct ends *ends)
-{
-	holder_clear(&ends->smd);
-	holder_clear(&ends->host);
-	tls_scene_clear(&ends->scene);
+	tls_scene_make(scene);
+	tls_place_put_below(&scene->place);
+	holders_make(scene);
 }
 
 /* ---- a handshake that is under way ---- */
 
 static void who_is_revoked_within_its_handshake_does_not_come_in(void **state)
 {
-	struct ends ends;
-	struct tls_scene *scene = &ends.scene;
-	struct tls_end *end = &scene->accepting;
+	struct tls_scene scene;
+	struct tls_end *end = &scene.accepting;
 
-	ends_make(&ends);
-	tls_connect(scene);
-	tls_run(scene, &scene->accepted, 1);
-	tls_place_revoke(&scene->place, &ends.host);
+	ends_make(&scene);
+	tls_connect(&scene);
+	tls_run(&scene, &scene.accepted, 1);
+	tls_place_revoke(&scene.place, &scene.connecting.holder);
 	tls_end_reload(end);
-	tls_run(scene, &end->closed, 1);
+	tls_run(&scene, &end->closed, 1);
 	assert_string_equal(end->text, "its certificate is revoked (host/hyp1)");
 	assert_int_equal(end->opened, 0);
 	assert_int_equal(credentials_counts(end->credentials)->full, 0);
 	assert_int_equal(credentials_counts(end->credentials)->refused[TLS_REFUSAL_REVOKED], 1);
-	ends_clear(&ends);
+	tls_scene_clear(&scene);
 }
 
 static void nor_does_who_has_a_session_to_resume(void **state)
 {
-	struct ends ends;
-	struct tls_scene *scene = &ends.scene;
-	struct tls_end *end = &scene->accepting;
+	struct tls_scene scene;
+	struct tls_end *end = &scene.accepting;
 
-	ends_make(&ends);
-	tls_connect(scene);
-	tls_run(scene, &end->opened, 1);
-	tls_hear(scene);
-	connection_drop(scene->connecting.connection, "to come again");
-	tls_run(scene, &scene->accepted, 2);
-	tls_place_revoke(&scene->place, &ends.host);
+	ends_make(&scene);
+	tls_open(&scene);
+	tls_hear(&scene);
+	connection_drop(scene.connecting.connection, "to come again");
+	tls_run(&scene, &scene.accepted, 2);
+	tls_place_revoke(&scene.place, &scene.connecting.holder);
 	tls_end_reload(end);
 	do /* the end of the link before may come first */
-		tls_run(scene, &end->closed, end->closed + 1);
+		tls_run(&scene, &end->closed, end->closed + 1);
 	while (!strcmp(end->text, "end of stream"));
 	assert_string_equal(end->text, "its certificate is revoked (host/hyp1)");
 	assert_int_equal(end->opened, 1);
 	assert_int_equal(credentials_counts(end->credentials)->resumed, 0);
-	ends_clear(&ends);
+	tls_scene_clear(&scene);
 }
 
 static void nor_is_a_parent_taken_that_is_revoked_meanwhile(void **state)
 {
-	struct ends ends;
-	struct tls_scene *scene = &ends.scene;
-	struct tls_end *end = &scene->connecting;
+	struct tls_scene scene;
+	struct tls_end *end = &scene.connecting;
 
-	ends_make(&ends);
-	tls_connect(scene);
-	tls_run(scene, &scene->accepted, 1);
-	tls_place_revoke(&scene->place, &ends.smd);
+	ends_make(&scene);
+	tls_connect(&scene);
+	tls_run(&scene, &scene.accepted, 1);
+	tls_place_revoke(&scene.place, &scene.accepting.holder);
 	tls_end_reload(end);
-	tls_run(scene, &end->failed, 1);
+	tls_run(&scene, &end->failed, 1);
 	assert_string_equal(end->text, "its certificate is revoked (sm/smd)");
 	assert_int_equal(end->opened, 0);
-	ends_clear(&ends);
+	tls_scene_clear(&scene);
 }
 
 static void whoever_else_comes_in_all_the_same(void **state)
 {
-	struct ends ends;
-	struct tls_scene *scene = &ends.scene;
+	struct tls_scene scene;
 
-	ends_make(&ends);
-	tls_connect(scene);
-	tls_run(scene, &scene->accepted, 1);
-	tls_end_reload(&scene->accepting);
-	tls_end_reload(&scene->connecting);
-	tls_run(scene, &scene->accepting.opened, 1);
-	tls_run(scene, &scene->connecting.opened, 1);
-	assert_int_equal(scene->accepting.closed, 0);
-	ends_clear(&ends);
+	ends_make(&scene);
+	tls_connect(&scene);
+	tls_run(&scene, &scene.accepted, 1);
+	tls_end_reload(&scene.accepting);
+	tls_end_reload(&scene.connecting);
+	tls_run(&scene, &scene.accepting.opened, 1);
+	tls_run(&scene, &scene.connecting.opened, 1);
+	assert_int_equal(scene.accepting.closed, 0);
+	tls_scene_clear(&scene);
 }
 
 /* ---- a CA between ---- */
@@ -137,42 +120,38 @@ static void reloaded_and_still_open(struct tls_scene *scene)
 
 static void who_has_shown_a_ca_between_keeps_its_link(void **state)
 {
-	struct ends ends;
-	struct tls_scene *scene = &ends.scene;
+	struct tls_scene scene;
 
-	ends_make_below(&ends);
-	ends_become(&ends);
-	tls_connect(scene);
-	tls_run(scene, &scene->accepting.opened, 1);
-	reloaded_and_still_open(scene);
-	tls_reconnect(scene);
-	tls_reconnect(scene); /* there is no session to resume */
-	assert_int_equal(credentials_counts(scene->accepting.credentials)->full, 3);
-	reloaded_and_still_open(scene);
-	tls_place_revoke(&scene->place, &ends.host);
-	tls_end_reload(&scene->accepting);
-	tls_run(scene, &scene->accepting.closed, scene->accepting.closed + 1);
-	assert_string_equal(scene->accepting.text, "its certificate is revoked (host/hyp1)");
-	ends_clear(&ends);
+	ends_make_below(&scene);
+	ends_read(&scene);
+	tls_open(&scene);
+	reloaded_and_still_open(&scene);
+	tls_reconnect(&scene);
+	tls_reconnect(&scene); /* there is no session to resume */
+	assert_int_equal(credentials_counts(scene.accepting.credentials)->full, 3);
+	reloaded_and_still_open(&scene);
+	tls_place_revoke(&scene.place, &scene.connecting.holder);
+	tls_end_reload(&scene.accepting);
+	tls_run(&scene, &scene.accepting.closed, scene.accepting.closed + 1);
+	assert_string_equal(scene.accepting.text, "its certificate is revoked (host/hyp1)");
+	tls_scene_clear(&scene);
 }
 
 /* The connecting end keeps what the other one has shown. */
 static void so_does_who_has_resumed_where_that_ca_is_known(void **state)
 {
-	struct ends ends;
-	struct tls_scene *scene = &ends.scene;
+	struct tls_scene scene;
 
-	ends_make_below(&ends);
-	holder_looks_at_both(&scene->place, &ends.smd);
-	ends_become(&ends);
-	tls_connect(scene);
-	tls_run(scene, &scene->accepting.opened, 1);
-	tls_reconnect(scene);
-	tls_reconnect(scene);
-	tls_run(scene, &scene->connecting.opened, 3);
-	assert_int_equal(credentials_counts(scene->accepting.credentials)->resumed, 2);
-	reloaded_and_still_open(scene);
-	ends_clear(&ends);
+	ends_make_below(&scene);
+	holder_looks_at_both(&scene.place, &scene.accepting.holder);
+	ends_read(&scene);
+	tls_open(&scene);
+	tls_reconnect(&scene);
+	tls_reconnect(&scene);
+	tls_run(&scene, &scene.connecting.opened, 3);
+	assert_int_equal(credentials_counts(scene.accepting.credentials)->resumed, 2);
+	reloaded_and_still_open(&scene);
+	tls_scene_clear(&scene);
 }
 
 int main(void)

@@ -140,6 +140,7 @@ static void end_clear(struct tls_end *end)
 {
 	connection_destroy(end->connection);
 	credentials_destroy(end->credentials);
+	holder_clear(&end->holder);
 }
 
 void tls_scene_clear(struct tls_scene *scene)
@@ -153,11 +154,24 @@ void tls_scene_clear(struct tls_scene *scene)
 	tls_place_remove(&scene->place);
 }
 
-void tls_end_becomes(struct tls_end *end, const struct holder *holder)
+void tls_scene_of(struct tls_scene *scene, const char *connecting)
+{
+	tls_scene_make(scene);
+	tls_end_becomes(&scene->accepting, "sm/smd");
+	tls_end_becomes(&scene->connecting, connecting);
+}
+
+void tls_end_becomes(struct tls_end *end, const char *who)
+{
+	holder_make(&end->scene->place, &end->holder, who);
+	tls_end_reads(end);
+}
+
+void tls_end_reads(struct tls_end *end)
 {
 	char error[256] = "";
 
-	end->credentials = credentials_create(&holder->files, error, sizeof(error));
+	end->credentials = credentials_create(&end->holder.files, error, sizeof(error));
 	if (!end->credentials)
 		fail_msg("%s", error);
 }
@@ -183,6 +197,12 @@ void tls_connect(struct tls_scene *scene)
 	scene->connecting.connection =
 	        connection_connect(scene->base, address, &settings, &callbacks, &scene->connecting);
 	assert_non_null(scene->connecting.connection);
+}
+
+void tls_open(struct tls_scene *scene)
+{
+	tls_connect(scene);
+	tls_run(scene, &scene->accepting.opened, 1);
 }
 
 int tls_connect_bare(struct tls_scene *scene)

@@ -9,9 +9,10 @@
 #include "notifier/connection.h"
 #include "tests/unit/tls_place.h"
 
-/* What one end has heard. */
+/* Who one end is, and what it has heard. */
 struct tls_end {
 	struct tls_scene *scene;
+	struct holder holder;
 	struct credentials *credentials;
 	struct connection *connection;
 	unsigned opened, frames, closed, failed;
@@ -35,13 +36,20 @@ struct tls_scene {
 	unsigned wanted_count;
 };
 
+/* With ends that are nobody yet. */
 void tls_scene_make(struct tls_scene *scene);
-/* The place is the caller's. */
+/* sm/smd accepts, @connecting is to connect. */
+void tls_scene_of(struct tls_scene *scene, const char *connecting);
 void tls_scene_clear(struct tls_scene *scene);
-void tls_end_becomes(struct tls_end *end, const struct holder *holder);
+/* A certificate of the scene's CA is made for it, and read. */
+void tls_end_becomes(struct tls_end *end, const char *who);
+/* It reads what end->holder was made as. */
+void tls_end_reads(struct tls_end *end);
 /* What SIGHUP does. */
 void tls_end_reload(struct tls_end *end);
 void tls_connect(struct tls_scene *scene);
+/* And wait until it has been accepted. */
+void tls_open(struct tls_scene *scene);
 /* A bare TCP connection to the accepting end. */
 int tls_connect_bare(struct tls_scene *scene);
 /* Until *@count is @wanted; a test that waits longer than for ever has failed. */
