@@ -105,7 +105,7 @@ void holder_make_dated(
 	FILE *file;
 
 	assert_int_equal(peer_identity_parse_short(who, strlen(who), &identity), 0);
-	*holder = (struct holder){.who = who};
+	*holder = (struct holder){0};
 	holder->files.ca = path_in(place, "ca", ".crt");
 	holder->files.certificate = path_in(place, who, ".crt");
 	holder->files.key = path_in(place, who, ".key");

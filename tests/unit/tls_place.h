@@ -21,10 +21,7 @@ struct tls_place {
 	uint64_t crl_number;
 };
 
-/* Whose certificate, and from when until when, in seconds from now. */
 struct holder {
-	const char *who; /* "host/hyp1" */
-	long from_s, until_s;
 	struct credentials_files files;
 	X509 *certificate;
 };
@@ -36,8 +33,9 @@ void tls_place_remove(struct tls_place *place);
 void tls_place_put_below(struct tls_place *place);
 /* It looks at the one between as well. */
 void holder_looks_at_both(const struct tls_place *place, struct holder *holder);
-/* Fills holder->files and certificate; with_crl: files.crl too. */
+/* @who: "host/hyp1". It looks at no list of revoked certificates yet. */
 void holder_make(struct tls_place *place, struct holder *holder, const char *who);
+/* Valid from @from_s until @until_s, in seconds from now. */
 void holder_make_dated(
         struct tls_place *place, struct holder *holder, const char *who, long from_s, long until_s);
 void holder_clear(struct holder *holder);
