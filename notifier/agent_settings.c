@@ -83,13 +83,6 @@ static int mad_port_take(char **target, const char *file, const char *value)
 	return setting_text(target, value);
 }
 
-static int log_take(char **target, const char *file, const char *value)
-{
-	if (!strcmp(value, "stderr") || !strcmp(value, "none"))
-		return setting_text(target, value);
-	return path_take(target, file, value);
-}
-
 static const struct text_row {
 	const char *key;
 	size_t offset;
@@ -115,7 +108,8 @@ static const struct text_row {
                 "a directory"},
         {"mad_port", offsetof(struct agent_settings, mad_port), "none", mad_port_take,
                 "none, or the adapter at which notices are heard: CA or CA:PORT"},
-        {"log", offsetof(struct agent_settings, log), "stderr", log_take, "stderr, none or a file"},
+        {"log", offsetof(struct agent_settings, log), "stderr", setting_log,
+                "stderr, none or a file"},
         {"metrics", offsetof(struct agent_settings, metrics), "none", metrics_address_take,
                 METRICS_ADDRESS_WANT},
 };

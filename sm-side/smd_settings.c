@@ -101,9 +101,7 @@ static int take_migrations_max(struct smd_settings *s, const char *value)
 
 static int take_log(struct smd_settings *s, const char *value)
 {
-	if (!strcmp(value, "stderr") || !strcmp(value, "none"))
-		return setting_text(&s->log, value);
-	return setting_path(&s->log, s->file, "", value);
+	return setting_log(&s->log, s->file, value);
 }
 
 static int take_metrics(struct smd_settings *s, const char *value)

@@ -311,6 +311,13 @@ int setting_path(char **target, const char *beside, const char *scheme, const ch
 	return 0;
 }
 
+int setting_log(char **target, const char *beside, const char *value)
+{
+	if (!strcmp(value, "stderr") || !strcmp(value, "none"))
+		return setting_text(target, value);
+	return setting_path(target, beside, "", value);
+}
+
 int setting_number(
         unsigned long *target, const char *value, unsigned long least, unsigned long most)
 {

@@ -48,6 +48,8 @@ int setting_text(char **target, const char *value); /* not empty; frees what was
  * where the file @beside is.
  */
 int setting_path(char **target, const char *beside, const char *scheme, const char *value);
+/* Where the log goes (log.h): stderr, none, or a file, taken as a path. */
+int setting_log(char **target, const char *beside, const char *value);
 int setting_number(
         unsigned long *target, const char *value, unsigned long least, unsigned long most);
 
