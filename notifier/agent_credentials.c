@@ -5,18 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "notifier/channel_tls.h"
-#include "notifier/listener.h"
-
-static bool is_wanted(const struct agent_settings *settings)
-{
-	const struct channel_ops *ops;
-	const char *rest;
-
-	return (!channel_address(settings->root, &ops, &rest) && ops == &channel_tls_ops) ||
-	       (settings->listen && listener_wants_credentials(settings->listen));
-}
-
 /* Whoever is above would refuse it at HELLO; here the log says which file it is. */
 static bool is_own(const struct agent_settings *settings, const struct peer_identity *identity)
 {
@@ -30,7 +18,7 @@ int agent_credentials_make(const struct agent_settings *settings, struct credent
 	char who[PEER_TEXT_BYTES];
 
 	*made = NULL;
-	if (!is_wanted(settings))
+	if (!agent_settings_want_credentials(settings))
 		return 0;
 	*made = credentials_create(&settings->tls, error, error_size);
 	if (!*made)

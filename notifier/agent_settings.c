@@ -207,17 +207,26 @@ static int take(void *context, const char *key, const char *value)
 	return err != -ENOENT ? err : deadlines_set(&settings->deadlines, key, value);
 }
 
-/* Links over TLS need files. */
+static bool is_root_tls(const struct agent_settings *settings)
+{
+	const struct channel_ops *ops;
+	const char *rest;
+
+	return !channel_address(settings->root, &ops, &rest) && ops == &channel_tls_ops;
+}
+
+bool agent_settings_want_credentials(const struct agent_settings *settings)
+{
+	return is_root_tls(settings) || listener_wants_credentials(settings->listen);
+}
+
 static int tls_complete(struct agent_settings *settings, const char *path, char *error, size_t size)
 {
 	const char *missing = credentials_setting_missing(&settings->tls);
-	const struct channel_ops *ops;
-	const char *rest;
-	bool up = !channel_address(settings->root, &ops, &rest) && ops == &channel_tls_ops;
 
-	if (!missing || (!up && !listener_wants_credentials(settings->listen)))
+	if (!missing || !agent_settings_want_credentials(settings))
 		return 0;
-	settings_blame(path, up ? "root" : "listen", error, size,
+	settings_blame(path, is_root_tls(settings) ? "root" : "listen", error, size,
 	        "it is tls:, but \"%s\" is not said: add a line \"%s = ...\": %s", missing, missing,
 	        CREDENTIALS_SETTINGS_WANT);
 	return -EINVAL;

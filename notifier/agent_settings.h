@@ -3,6 +3,7 @@
 #ifndef TETHER_AGENT_SETTINGS_H
 #define TETHER_AGENT_SETTINGS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -38,6 +39,8 @@ int agent_settings_read(
  * before the start. -errno with one line in @error that names the line of the file. */
 int agent_settings_check(
         const struct agent_settings *settings, const char *path, char *error, size_t error_size);
+/* Is any of its links over TLS? */
+bool agent_settings_want_credentials(const struct agent_settings *settings);
 void agent_settings_clear(struct agent_settings *settings);
 
 #endif
