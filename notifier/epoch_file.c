@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "notifier/base/cleanup.h"
+#include "notifier/base/file.h"
 
 enum { TEXT_BYTES = 32, LOCK_PAUSE_MS = 10, LOCK_TRIES = 300 };
 
@@ -68,19 +69,10 @@ int epoch_file_open(struct epoch_file *file, const char *path, uint64_t *epoch)
 
 int epoch_file_save(const struct epoch_file *file, uint64_t epoch)
 {
-	CLEANUP_CLOSE int fd = openat(
-	        file->directory, "epoch.new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	char text[TEXT_BYTES];
 	int length = snprintf(text, sizeof(text), "%" PRIu64 "\n", epoch);
 
-	if (fd < 0)
-		return -errno;
-	if (write(fd, text, length) != length)
-		return errno ? -errno : -EIO;
-	if (fsync(fd) || renameat(file->directory, "epoch.new", file->directory, "epoch") ||
-	        fsync(file->directory))
-		return -errno;
-	return 0;
+	return file_replace(file->directory, "epoch", 0600, text, (size_t)length);
 }
 
 void epoch_file_close(struct epoch_file *file)

@@ -65,7 +65,7 @@ $(call unit_test,notifier_base,$(BASE_SOURCES) $(SETTINGS_SOURCES),$(SETTINGS_LI
 AGENT_SOURCES := notifier/agent_main.c notifier/agent_settings.c notifier/agent_credentials.c notifier/agent_relay.c notifier/agent_report.c notifier/host_role.c notifier/host_orders.c \
 	notifier/relay_role.c notifier/agent_links.c \
 	notifier/host_inventory.c notifier/guest_role.c notifier/guest_links.c notifier/guest_channel.c notifier/vm_links.c \
-	notifier/epoch_file.c notifier/driver.c notifier/driver_exec.c \
+	notifier/epoch_file.c notifier/base/file.c notifier/driver.c notifier/driver_exec.c \
 	notifier/driver_keeper.c $(NAME_SOURCES)
 NOTICE_SOURCES := notifier/host_signal.c notifier/notice_metrics.c notifier/notice_watch.c notifier/subscription.c notifier/mad_port.c notifier/wire/notice.c
 $(call program,tether-agent,$(AGENT_SOURCES) $(NOTICE_SOURCES) $(RELAY_SOURCES) $(LINK_SOURCES) $(BASE_SOURCES) $(SETTINGS_SOURCES) \

@@ -14,6 +14,7 @@
 #include <openssl/pem.h>
 
 #include "notifier/base/cleanup.h"
+#include "notifier/base/file.h"
 
 enum {
 	CLOCKS_APART_S = 3600, /* hosts' clocks differ */
@@ -49,32 +50,11 @@ static int openssl_failed(const char *what, char error[static AUTHORITY_ERROR_BY
 
 /* ---- files ---- */
 
-static int bytes_write(int fd, const char *bytes, size_t length)
-{
-	while (length) {
-		ssize_t count = write(fd, bytes, length);
-
-		if (count < 0)
-			return -errno;
-		bytes += count;
-		length -= count;
-	}
-	return fsync(fd) ? -errno : 0;
-}
-
 static int file_write(const struct authority_directory *directory, const char *name, mode_t mode,
         const char *bytes, size_t length, char error[static AUTHORITY_ERROR_BYTES])
 {
-	char fresh[FILE_NAME_BYTES + 8];
-	CLEANUP_CLOSE int fd = -1;
-	int err;
+	int err = file_replace(directory->fd, name, mode, bytes, length);
 
-	snprintf(fresh, sizeof(fresh), "%s.new", name);
-	unlinkat(directory->fd, fresh, 0); /* left behind */
-	fd = openat(directory->fd, fresh, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
-	err = fd < 0 || fchmod(fd, mode) ? -errno : bytes_write(fd, bytes, length);
-	if (!err && (renameat(directory->fd, fresh, directory->fd, name) || fsync(directory->fd)))
-		err = -errno;
 	return err ? failed(directory, name, err, error) : 0;
 }
 

@@ -23,7 +23,7 @@ SMD_LIBS := $(LINK_LIBS) -levent_extra -ljson-c -lsqlite3 $(SETTINGS_LIBS)
 
 $(call program,tether-smd,$(sort $(SMD_SOURCES)),$(SMD_LIBS))
 
-AUTHORITY_DIRECTORY_SOURCES := sm-side/authority_directory.c sm-side/issued.c $(AUTHORITY_SOURCES) notifier/peer_identity.c
+AUTHORITY_DIRECTORY_SOURCES := notifier/base/file.c sm-side/authority_directory.c sm-side/issued.c $(AUTHORITY_SOURCES) notifier/peer_identity.c
 CLI_SOURCES := sm-side/cli.c sm-side/cli_ask.c sm-side/cli_migrate.c sm-side/cli_plan.c sm-side/cli_evacuate.c sm-side/cli_vm.c sm-side/cli_lists.c sm-side/cli_agents.c sm-side/cli_run.c \
 	sm-side/cli_cert.c $(AUTHORITY_DIRECTORY_SOURCES) sm-side/migration_table.c $(JSON_SOURCES) $(NAME_SOURCES)
 $(B)/obj/sm-side/cli_run.o: CPPFLAGS += -DTETHER_LIBDIR='"$(LIBDIR)"' \
