@@ -15,7 +15,12 @@
 
 #include "notifier/peer_identity.h"
 
-enum { SERIAL_BYTES = 16, SERIAL_TEXT_BYTES = 2 * SERIAL_BYTES + 1 };
+enum {
+	SERIAL_BYTES = 16,
+	SERIAL_TEXT_BYTES = 2 * SERIAL_BYTES + 1,
+	CLOCKS_APART_S =
+	        3600, /* hosts' clocks differ: what is made now holds for so long already */
+};
 
 struct validity {
 	time_t from, until;

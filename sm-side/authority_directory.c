@@ -17,7 +17,6 @@
 #include "notifier/base/file.h"
 
 enum {
-	CLOCKS_APART_S = 3600, /* hosts' clocks differ */
 	ISSUED_MOST_BYTES = 64 << 20,
 	FILE_NAME_BYTES = NAME_MOST + 24,
 };

@@ -9,13 +9,13 @@
 
 #include "notifier/base/cleanup.h"
 #include "sm-side/authority_directory.h"
+#include "sm-side/json_read.h"
 
 enum {
 	DAY_S = 24 * 3600,
 	CA_DAYS = 3650,
 	DAYS = 365,
 	DAYS_MOST = 36500,
-	CLOCKS_APART_S = 3600, /* hosts' clocks differ */
 };
 
 static int say(const char *error)
@@ -141,10 +141,10 @@ static struct json_object *row_json(const struct issued_row *row)
 
 	peer_identity_write(&row->identity, who);
 	date_write(row->until, until);
-	json_object_object_add(json, "name", json_object_new_string(who));
-	json_object_object_add(json, "state", json_object_new_string(state_of(row)));
-	json_object_object_add(json, "until", json_object_new_string(until));
-	json_object_object_add(json, "serial", json_object_new_string(row->serial));
+	json_put_text(json, "name", who);
+	json_put_text(json, "state", state_of(row));
+	json_put_text(json, "until", until);
+	json_put_text(json, "serial", row->serial);
 	return json;
 }
 
