@@ -129,7 +129,28 @@ class Links:
                 self.kill()
 
 
-class Agent:
+class Folder:
+    """`dir`, and the files in it."""
+
+    def path(self, name):
+        return os.path.join(self.dir, name)
+
+    def write(self, name, text):
+        with open(self.path(name), "w") as file:
+            file.write(text)
+
+    def write_conf(self, name, settings):
+        self.write(name, "".join(f"{key} = {value}\n" for key, value in settings.items()))
+
+    def read(self, name):
+        try:
+            with open(self.path(name)) as file:
+                return file.read()
+        except FileNotFoundError:
+            return ""
+
+
+class Agent(Folder):
     def __init__(self, start=True, env=None, **settings):
         self.dir = tempfile.mkdtemp(prefix="tether-agent.")
         self.links = []
@@ -146,21 +167,7 @@ class Agent:
         self.write("driver", DRIVER)
         os.chmod(self.path("driver"), 0o755)
         self.write("inventory.json", json.dumps(INVENTORY))
-        self.write("agent.conf", "".join(f"{key} = {value}\n" for key, value in self.settings.items()))
-
-    def path(self, name):
-        return os.path.join(self.dir, name)
-
-    def write(self, name, text):
-        with open(self.path(name), "w") as file:
-            file.write(text)
-
-    def read(self, name):
-        try:
-            with open(self.path(name)) as file:
-                return file.read()
-        except FileNotFoundError:
-            return ""
+        self.write_conf("agent.conf", self.settings)
 
     def __enter__(self):
         self.root = self._links("listen", self.path("root.sock"))

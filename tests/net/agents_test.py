@@ -12,7 +12,7 @@ import sys
 import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from agent_harness import AGENT, BUILD, PATIENCE_S, VERSION, WRAP, Links, run_tests  # noqa: E402
+from agent_harness import AGENT, BUILD, PATIENCE_S, VERSION, WRAP, Folder, Links, run_tests  # noqa: E402
 
 from lab.deadline import wait_until  # noqa: E402
 from lab.metrics import Metrics  # noqa: E402
@@ -36,9 +36,9 @@ DAEMONS = {
 }
 
 
-class Tree:
+class Tree(Folder):
     def __enter__(self):
-        self.directory, self.running, self.links = tempfile.mkdtemp(prefix="tether-agents."), {}, []
+        self.dir, self.running, self.links = tempfile.mkdtemp(prefix="tether-agents."), {}, []
         self.write("driver", DRIVER)
         os.chmod(self.path("driver"), 0o755)
         for host, vms in (("hyp1", ("vm1", "vm2")), ("hyp2", ())):
@@ -46,8 +46,7 @@ class Tree:
         for name, settings in DAEMONS.items():
             if "state_dir" in settings:
                 os.mkdir(self.path(settings["state_dir"]))
-            self.write(f"{name}.conf", "".join(f"{key} = {value}\n" for key, value in
-                                               {**COMMON, **settings, "log": f"{name}.log"}.items()))
+            self.write_conf(f"{name}.conf", {**COMMON, **settings, "log": f"{name}.log"})
         for name in DAEMONS:
             self.start(name)
         return self
@@ -55,20 +54,12 @@ class Tree:
     def __exit__(self, kind, error, trace):
         if kind:
             for name in self.running:
-                with open(self.path(f"{name}.log")) as log:
-                    print("".join(f"# {name}: {line}" for line in log.readlines()[-20:]), end="")
+                print("".join(f"# {name}: {line}\n" for line in self.read(f"{name}.log").splitlines()[-20:]), end="")
         for links in self.links:
             links.end()
         status = {name: self.stop(name) for name in reversed(list(self.running))}
-        shutil.rmtree(self.directory)
+        shutil.rmtree(self.dir)
         assert kind or not any(status.values()), f"exit statuses: {status}"
-
-    def path(self, name):
-        return os.path.join(self.directory, name)
-
-    def write(self, name, text):
-        with open(self.path(name), "w") as file:
-            file.write(text)
 
     def start(self, name):
         self.running[name] = subprocess.Popen(WRAP + [SMD if name == "smd" else AGENT, "--config", self.path(f"{name}.conf")])

@@ -13,7 +13,7 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from agent_harness import AGENT, BUILD, INVENTORY, PATIENCE_S, VERSION, WRAP, Agent, Links, answered, run_tests  # noqa: E402
+from agent_harness import AGENT, BUILD, INVENTORY, PATIENCE_S, VERSION, WRAP, Agent, Folder, Links, answered, run_tests  # noqa: E402
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 from lab.build import Build  # noqa: E402
@@ -29,7 +29,7 @@ def is_listening(path):
         return any(row.split()[3] == "00010000" and row.split()[-1] == path for row in rows)
 
 
-class Guest:
+class Guest(Folder):
     """tether-agent in vm1; `parent` is what its host is reached by."""
 
     def __init__(self, parent, env=None, **settings):
@@ -39,11 +39,7 @@ class Guest:
         self.links = []
         self.settings = {"role": "guest", "root": parent, "listen": f"unix:{self.path('agent.sock')}",
                          "log": self.path("agent.log"), "log_level": "debug", **settings}
-        with open(self.path("agent.conf"), "w") as conf:
-            conf.writelines(f"{key} = {value}\n" for key, value in self.settings.items())
-
-    def path(self, name):
-        return os.path.join(self.dir, name)
+        self.write_conf("agent.conf", self.settings)
 
     def __enter__(self):
         self.start()
@@ -59,11 +55,7 @@ class Guest:
         assert kind or status == 0, f"the guest's exit status is {status}"
 
     def log(self):
-        try:
-            with open(self.path("agent.log")) as log:
-                return log.read()
-        except FileNotFoundError:
-            return ""
+        return self.read("agent.log")
 
     def wait_log(self, text):
         wait_until(f"the guest's log says {text!r}", lambda: text in self.log(), PATIENCE_S, [self.path("agent.log")])

@@ -15,7 +15,7 @@ import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.dirname(HERE), os.path.join(os.path.dirname(HERE), "faults"), HERE]
-from agent_harness import AGENT, BUILD, DRIVER, INVENTORY, PATIENCE_S, WRAP  # noqa: E402
+from agent_harness import AGENT, BUILD, DRIVER, INVENTORY, PATIENCE_S, WRAP, Folder  # noqa: E402
 from lab.authority import Authority  # noqa: E402
 from lab.deadline import tails, wait_until  # noqa: E402
 from smd import Smd  # noqa: E402
@@ -33,16 +33,16 @@ def read_to_the_end(link):
         pass
 
 
-class Host:
+class Host(Folder):
     """One tether-agent with a driver of shell."""
 
     def __init__(self, site, name, who=None, authority=None, ca=None, **settings):
         self.name, self.dir = name, os.path.join(site.dir, name)
-        self.log_path = os.path.join(self.dir, "agent.log")
+        self.log_path = self.path("agent.log")
         for made in ("", "state", "vms"):
-            os.mkdir(os.path.join(self.dir, made))
+            os.mkdir(self.path(made))
         self.write("driver", DRIVER)
-        os.chmod(os.path.join(self.dir, "driver"), 0o755)
+        os.chmod(self.path("driver"), 0o755)
         inventory = json.loads(json.dumps(INVENTORY).replace("vm1", f"{name}-vm"))
         self.write("inventory.json", json.dumps(inventory))
         self.settings = {"role": "host", "name": name, "root": f"tls:{site.place}", "driver": f"exec:{self.dir}/driver",
@@ -52,19 +52,11 @@ class Host:
         self.process = subprocess.Popen(WRAP + [AGENT, "--config", self.conf(self.settings)])
 
     def conf(self, settings):
-        self.write("agent.conf", "".join(f"{key} = {value}\n" for key, value in settings.items() if value))
-        return os.path.join(self.dir, "agent.conf")
-
-    def write(self, name, text):
-        with open(os.path.join(self.dir, name), "w") as file:
-            file.write(text)
+        self.write_conf("agent.conf", {key: value for key, value in settings.items() if value})
+        return self.path("agent.conf")
 
     def log(self):
-        try:
-            with open(self.log_path) as file:
-                return file.read()
-        except FileNotFoundError:
-            return ""
+        return self.read("agent.log")
 
     def says(self, text, count=1):
         wait_until(f"{self.name} says {text!r}", lambda: self.log().count(text) >= count, logs=[self.log_path])
