@@ -133,9 +133,6 @@ class ManyLab(System):
     def reported(self):
         return collections.Counter(REPORTED.findall(self.text(self.fabric.opensms[-1].log)))
 
-    def delivered(self):
-        return sum(row["delivered"] for row in self.fabric.counters()["gmps"] if row["kind"] == "Report")
-
     def refused_migration(self, vm, host):
         """Its number."""
         try:
@@ -149,7 +146,7 @@ class ManyLab(System):
 
 def report_for_each_server(lab, processes, vm, concerned, rows):
     """@concerned: the numbers of the hosts whose VMs talk to @vm, its own among them."""
-    before, delivered = lab.reported(), lab.delivered()
+    before, delivered = lab.reported(), lab.fabric.gmps_delivered("Report")
     migration = lab.refused_migration(vm, host_name(HOSTS))
     told = lab.told(migration)
     per_host = collections.Counter(host for host, _ in told)
@@ -158,7 +155,7 @@ def report_for_each_server(lab, processes, vm, concerned, rows):
     wait_until("every notice is heard", lambda: lab.heard(migration) == told, START_S)
     reported = lab.reported() - before
     assert len(reported) == len(concerned) and set(reported.values()) == {EVENTS}, reported
-    wait_until("every Report delivered", lambda: lab.delivered() - delivered >= len(told), START_S)
+    wait_until("every Report delivered", lambda: lab.fabric.gmps_delivered("Report") - delivered >= len(told), START_S)
     for step in ("STEP_PREPARE", "STEP_ABORT"):
         rows.append((f"{HOSTS} x {VMS}", step[5:].lower(), str(len(concerned)), str(len(told) // EVENTS),
                      str(sum(reported.values()) // EVENTS), str(processes.handed[migration, step])))

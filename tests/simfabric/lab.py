@@ -224,6 +224,10 @@ class Fabric:
     def counters_reset(self):
         self.cli("counters", "--reset")
 
+    def gmps_delivered(self, kind):
+        """@kind: as gmp_kinds.c has it."""
+        return sum(row["delivered"] for row in self.counters()["gmps"] if row["kind"] == kind)
+
     def sets(self, attribute, key="set"):
         """How many Sets of @attribute all nodes have seen; @key "changed": those that changed a byte."""
         return self.counters()["total"].get(attribute, {}).get(key, 0)

@@ -20,10 +20,6 @@ NOBODYS_LID = 4711
 PATIENCE_S = 10
 
 
-def reports_of(lab):
-    return next((row for row in lab.fabric.counters()["gmps"] if row["kind"] == "Report"), {"delivered": 0, "lost": 0})
-
-
 class Hosts:
     """A subscriber at the PF of each hypervisor."""
 
@@ -47,7 +43,7 @@ class Hosts:
 def nobody_hears_without_subscription(hosts):
     _, unheard = hosts.report(*HOSTS)
     assert unheard == set(HOSTS), unheard
-    assert not reports_of(hosts.lab)["delivered"]
+    assert not hosts.lab.fabric.gmps_delivered("Report")
 
 
 def one_report_goes_to_each_server_that_is_named(hosts):
@@ -61,12 +57,12 @@ def one_report_goes_to_each_server_that_is_named(hosts):
         expected = {"type": 4, "vendor": VENDOR, "device": DEVICE, "lid": hosts.lids[host], "version": 1, "signal": SIGNAL,
                     "sequence": number, "migration": MIGRATION, "epoch": EPOCH}
         assert {key: report[key] for key in expected} == expected, report
-    wait_until("two Reports", lambda: reports_of(hosts.lab)["delivered"] == 2, PATIENCE_S)
+    wait_until("two Reports", lambda: hosts.lab.fabric.gmps_delivered("Report") == 2, PATIENCE_S)
     number, unheard = hosts.report(*HOSTS)
     assert not unheard, unheard
     told = {host: hosts.numbers(host, 2 if host in ("hyp1", "hyp3") else 1) for host in HOSTS}
     assert told == {host: [2, 3] if host in ("hyp1", "hyp3") else [3] for host in HOSTS}, told
-    assert reports_of(hosts.lab)["delivered"] == 6
+    assert hosts.lab.fabric.gmps_delivered("Report") == 6
 
 
 def who_is_not_subscribed_is_named(hosts):
