@@ -210,7 +210,7 @@ help:
 	@echo 'make check-asan, check-tsan   unit tests, daemons, plugin and rc-verify, built with a sanitizer'
 	@echo 'make check-valgrind           tether-smd and the agents under valgrind'
 	@echo 'make fuzz       what reads bytes from others; FUZZ_SECONDS=N for each'
-	@echo 'make lint, format-check       cppcheck and clang-tidy; clang-format (format: apply it)'
+	@echo 'make lint, format-check       cppcheck, clang-tidy, pyflakes; clang-format (format: apply it)'
 	@echo 'make deps       install the Debian packages that are missing (asks for root only then)'
 	@echo 'make bench      measurements on the simulated fabric; one JSON object on the last line; BENCH="--pairs N --moves N"'
 	@echo 'make bench-start  what libtether.so adds to the start of a program; BENCH="--pairs N"'

@@ -17,7 +17,7 @@ from faults.fault_points import passed  # noqa: E402
 from faults.plugin_client import Refused  # noqa: E402
 from faults.sa_truth import check_sa_truth  # noqa: E402
 from lab.deadline import wait_until  # noqa: E402
-from lab.tap import FULL, Tap, print_rows  # noqa: E402
+from lab.tap import FULL, Tap  # noqa: E402
 from simfabric.plugin_lab import UP_S  # noqa: E402
 from simfabric.together_lab import TogetherLab  # noqa: E402
 

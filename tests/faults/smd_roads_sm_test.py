@@ -58,7 +58,7 @@ def an_sm_that_dies_while_it_applies_is_waited_for():
 
 
 def an_sm_that_is_told_to_end_is_waited_for():
-    for op, outcome, at in (("lease", "done", "hyp2"), ("apply", "done", "hyp2"), ("undo", "failed-at-source", "hyp1")):
+    for op, outcome, host in (("lease", "done", "hyp2"), ("apply", "done", "hyp2"), ("undo", "failed-at-source", "hyp1")):
         with Stage() as stage:
             heard = stage.world.sm_told_to_end(op)
             if op == "undo":
