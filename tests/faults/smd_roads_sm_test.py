@@ -66,7 +66,7 @@ def an_sm_that_is_told_to_end_is_waited_for():
             number = stage.smd.migrate("vm1", "hyp2")[1]["id"]
             wait_until("it is told", heard.is_set)
             stage.world.sm_another()
-            checked(stage, stage.smd.wait_for(number), outcome, at)
+            checked(stage, stage.smd.wait_for(number), outcome, host)
             all_running(stage)
 
 
