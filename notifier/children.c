@@ -43,6 +43,30 @@ static bool link_make(struct children *children, uint32_t *link)
 	return false;
 }
 
+/* Whoever holds things for each number holds no more of them than there are children at a time. */
+static bool member_make(struct children *children, struct child *child)
+{
+	uint32_t member = CHILDREN_SELF + 1;
+	struct child **grown;
+
+	while (member < children->members_count && children->members[member])
+		member++;
+	if (member >= children->members_count) {
+		size_t count = children->members_count ? children->members_count * 2 : SLOTS_FIRST;
+
+		grown = realloc(children->members, count * sizeof(*grown));
+		if (!grown)
+			return false;
+		memset(grown + children->members_count, 0,
+		        (count - children->members_count) * sizeof(*grown));
+		children->members = grown;
+		children->members_count = count;
+	}
+	children->members[member] = child;
+	child->member = member;
+	return true;
+}
+
 static void child_destroy(struct child *child)
 {
 	if (!child)
@@ -61,11 +85,11 @@ struct child *children_add(struct children *children, const char *vm, uint64_t n
 
 	if (child && vm)
 		child->vm = strdup(vm);
-	if (!child || (vm && !child->vm) || !link_make(children, &child->link)) {
+	if (!child || (vm && !child->vm) || !link_make(children, &child->link) ||
+	        !member_make(children, child)) {
 		child_destroy(child);
 		return NULL;
 	}
-	child->member = CHILDREN_SELF + ++children->members;
 	child->connected = true;
 	child->since_ms = now_ms;
 	child->next = children->first;
@@ -81,6 +105,11 @@ struct child *children_by_link(const struct children *children, uint32_t link)
 	struct child *child = slot < children->slots_count ? children->slots[slot] : NULL;
 
 	return child && child->link == link ? child : NULL;
+}
+
+struct child *children_by_member(const struct children *children, uint32_t member)
+{
+	return member < children->members_count ? children->members[member] : NULL;
 }
 
 struct child *children_by_name(const struct children *children, const char *name)
@@ -115,6 +144,7 @@ void children_remove(struct children *children, struct child *child)
 		at = &(*at)->next;
 	*at = child->next;
 	children->slots[child->link & SLOT_MASK] = NULL;
+	children->members[child->member] = NULL;
 	children->count--;
 	child_destroy(child);
 }
@@ -135,6 +165,7 @@ void children_clear(struct children *children)
 	while (children->first)
 		children_remove(children, children->first);
 	free(children->slots);
+	free(children->members);
 	*children = (struct children){0};
 }
 

@@ -17,7 +17,8 @@
 struct child {
 	struct child *next;
 	uint32_t link; /* what the owner calls it; found by it until another link takes its place */
-	uint32_t member; /* what the registrations call it; stays when the link changes */
+	uint32_t member; /* what the registrations call it; stays when the link changes, and is
+	                    another's after it */
 	bool connected;
 	char *vm;      /* of the channel; NULL: see hosts */
 	bool is_guest; /* the channel is that of the VM's agent */
@@ -43,12 +44,15 @@ struct children {
 	struct child *first;
 	struct child **slots; /* by the lower bits of the link */
 	size_t slots_count, count;
-	uint32_t links, members; /* ever made */
+	struct child **members; /* by member */
+	size_t members_count;
+	uint32_t links; /* ever made */
 };
 
 /* NULL: no memory, or CHILDREN_MOST. */
 struct child *children_add(struct children *children, const char *vm, uint64_t now_ms);
 struct child *children_by_link(const struct children *children, uint32_t link);
+struct child *children_by_member(const struct children *children, uint32_t member);
 struct child *children_by_name(const struct children *children, const char *name);
 /* The child that is the host @name or has it behind it; @host: may be NULL. */
 struct child *children_by_host(

@@ -33,10 +33,8 @@ static void interest_down(void *owner, uint32_t member, const Tether__InterestAn
 {
 	struct relay *relay = owner;
 	Tether__Frame frame = TETHER__FRAME__INIT;
-	const struct child *child = relay->children.first;
+	const struct child *child = children_by_member(&relay->children, member);
 
-	while (child && child->member != member)
-		child = child->next;
 	if (answer->outcome == TETHER__OUTCOME__OUTCOME_REFUSED)
 		relay->counts.refused_interests++;
 	if (!child || !child->connected)
