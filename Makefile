@@ -81,8 +81,15 @@ $(B)/unit/$(1): $(call obj,tests/unit/$(1).c $(2))
 endef
 unit_test = $(eval $(call unit_test_rule,$(1),$(strip $(2)),$(3)))
 
-# $(call fuzzer,NAME,SOURCES,LIBS): tests/fuzz/NAME.c with LLVMFuzzerTestOneInput, corpus in tests/fuzz/NAME.corpus
+# $(call fuzzer,NAME,SOURCES,LIBS): tests/fuzz/NAME.c with LLVMFuzzerTestOneInput, corpus in tests/fuzz/NAME.corpus. Without
+# libFuzzer the same is a unit test, fuzz_NAME: the corpus and so many changes of it, the same each time.
 define fuzzer_rule
+SOURCES += tests/fuzz/$(1).c
+UNIT_TESTS += $(B)/unit/fuzz_$(1)
+$(B)/unit/fuzz_$(1): $(call obj,tests/fuzz/$(1).c tests/fuzz/replay.c $(patsubst $(B)/gen/%,gen/%,$(2)))
+	$$(call say,LINK)
+	@mkdir -p $$(@D)
+	$$(Q)$$(CC) $$(LDFLAGS) -o $$@ $$(filter %.o,$$^) $(3)
 FUZZERS += $(B)/fuzz/$(1)
 $(B)/fuzz/$(1): tests/fuzz/$(1).c $(2) $(B)/deps.stamp $(B)/deps-extra.stamp $(B)/gen/tether.pb-c.h
 	$$(call say,FUZZ)
