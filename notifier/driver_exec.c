@@ -9,7 +9,6 @@
 #include <event2/event.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <json-c/json.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -22,6 +21,7 @@
 #include "notifier/base/monotonic.h"
 #include "notifier/base/timer.h"
 #include "notifier/driver_keeper.h"
+#include "notifier/driver_output.h"
 #include "notifier/host_inventory.h"
 
 enum {
@@ -29,7 +29,6 @@ enum {
 	OUTPUT_MOST = 1 << 20,
 	OUTPUT_TOLD = 4096,
 	ERRORS_KEPT = 1024,
-	JSON_DEPTH = 8,
 };
 
 extern char **environ;
@@ -242,36 +241,19 @@ static const char *last_line(struct stream *errors)
 	return line;
 }
 
-/* -EBADMSG with @text; what it says goes into @result. Nothing at all is a fine answer to an order.
- */
-static int output_parse(struct driver_job *job, struct driver_result *result,
+/* What it says goes into @result. */
+static int output_judge(struct driver_job *job, struct driver_result *result,
         struct host_inventory *inventory, char *text, size_t size)
 {
-	struct json_tokener *tokener = json_tokener_new_ex(JSON_DEPTH);
-	struct json_object *json =
-	        tokener ? json_tokener_parse_ex(tokener, job->output.bytes, job->output.count)
-	                : NULL;
-	struct json_object *copy_ms;
-	int err = 0;
+	struct driver_output output;
+	int err = driver_output_read(job->output.bytes, job->output.count, job->wants_inventory,
+	        &output, inventory, text, size);
 
-	if (tokener)
-		json_tokener_free(tokener);
-	if (!json_object_is_type(json, json_type_object)) {
-		if (job->output.count || job->wants_inventory) {
-			snprintf(text, size, "its output is not a JSON object");
-			err = -EBADMSG;
-		}
-	} else {
-		copy_ms = json_object_object_get(json, "copy_ms");
-		if (json_object_get_int64(copy_ms) > 0)
-			result->copy_ms = json_object_get_int64(copy_ms);
-		if (job->wants_inventory || json_object_object_get(json, "slots"))
-			err = host_inventory_decode(json, inventory, text, size);
-		if (!err && (job->wants_inventory || json_object_object_get(json, "slots")))
-			result->inventory = inventory;
-	}
-	json_object_put(json);
-	return err;
+	if (err)
+		return err;
+	result->copy_ms = output.copy_ms;
+	result->inventory = output.has_inventory ? inventory : NULL;
+	return 0;
 }
 
 static void result_judge(struct driver_job *job, int status, struct driver_result *result,
@@ -299,7 +281,7 @@ static void result_judge(struct driver_job *job, int status, struct driver_resul
 		else
 			snprintf(text, size, "exit status %d", result->exit_status);
 	} else {
-		result->err = output_parse(job, result, inventory, text, size);
+		result->err = output_judge(job, result, inventory, text, size);
 	}
 }
 

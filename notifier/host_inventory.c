@@ -12,7 +12,10 @@
 #include "notifier/base/name.h"
 #include "notifier/guest_channel.h"
 
-enum { GID_BYTES = 16 };
+enum {
+	GID_BYTES = 16,
+	LISTED_MOST = 4096, /* of VMs and of slots: the relay above takes no more of a host */
+};
 
 /* Where decoding stands, for the one line that says what is wrong. */
 struct decoding {
@@ -38,6 +41,8 @@ static int text_read(const struct decoding *at, struct json_object *json, const 
 		return 0;
 	if (!json_object_is_type(value, json_type_string))
 		return bad(at, key, "is not a string");
+	if (strlen(json_object_get_string(value)) != (size_t)json_object_get_string_len(value))
+		return bad(at, key, "has a zero in it");
 	copy = strdup(json_object_get_string(value));
 	if (!copy)
 		return -ENOMEM;
@@ -184,6 +189,8 @@ static int slot_read(const struct decoding *at, struct json_object *json, Tether
 	uint64_t switch_port = 0;
 	int err = text_read(at, json, "name", true, &slot->name);
 
+	if (!err && !*slot->name)
+		err = bad(at, "name", "is empty");
 	if (!err)
 		err = text_read(at, json, "vm", false, &slot->vm);
 	if (!err)
@@ -218,7 +225,11 @@ static int list_find(struct decoding *at, struct json_object *json, const char *
 		return -EBADMSG;
 	}
 	*count = json_object_array_length(*list);
-	return 0;
+	if (*count <= LISTED_MOST)
+		return 0;
+	snprintf(at->error, at->error_size, "%s has more than %d", key, LISTED_MOST);
+	*count = 0;
+	return -EBADMSG;
 }
 
 static int vms_decode(
@@ -239,6 +250,8 @@ static int vms_decode(
 		tether__host_vm__init(vm);
 		inventory->vms[inventory->vms_count++] = vm;
 		err = vm_read(at, json_object_array_get_idx(list, at->index), vm);
+		if (!err && host_inventory_vm(inventory, vm->name) != vm)
+			err = bad(at, "name", "is another's, too");
 	}
 	return err;
 }
@@ -261,6 +274,8 @@ static int slots_decode(
 		tether__slot__init(slot);
 		inventory->slots[inventory->slots_count++] = slot;
 		err = slot_read(at, json_object_array_get_idx(list, at->index), slot);
+		if (!err && host_inventory_slot(inventory, slot->name) != slot)
+			err = bad(at, "name", "is another's, too");
 	}
 	return err;
 }

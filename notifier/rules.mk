@@ -67,7 +67,7 @@ AGENT_SOURCES := notifier/agent_main.c notifier/agent_settings.c notifier/agent_
 	notifier/relay_role.c notifier/agent_links.c \
 	notifier/host_inventory.c notifier/guest_role.c notifier/guest_links.c notifier/guest_channel.c notifier/vm_links.c \
 	notifier/epoch_file.c notifier/base/file.c notifier/driver.c notifier/driver_exec.c \
-	notifier/driver_keeper.c $(NAME_SOURCES)
+	notifier/driver_output.c notifier/driver_keeper.c $(NAME_SOURCES)
 NOTICE_SOURCES := notifier/host_signal.c notifier/notice_metrics.c notifier/notice_watch.c notifier/subscription.c notifier/mad_port.c notifier/wire/notice.c
 $(call program,tether-agent,$(AGENT_SOURCES) $(NOTICE_SOURCES) $(RELAY_SOURCES) $(LINK_SOURCES) $(BASE_SOURCES) $(SETTINGS_SOURCES) \
 	$(METRICS_SOURCES) $(SERVICE_SOURCES),$(LINK_LIBS) $(SETTINGS_LIBS) -levent_extra -ljson-c -libumad)
@@ -87,12 +87,14 @@ $(call unit_test,notifier_tls,tests/unit/tls_link.c tests/unit/tls_place.c $(AUT
 $(call unit_test,notifier_tls_reload,tests/unit/tls_link.c tests/unit/tls_place.c $(AUTHORITY_SOURCES) $(LINK_SOURCES),$(LINK_LIBS))
 $(call unit_test,notifier_certificate,notifier/peer_identity.c notifier/certificate.c $(AUTHORITY_SOURCES) $(NAME_SOURCES),-lcrypto)
 $(call unit_test,notifier_session,notifier/session.c,)
-$(call unit_test,notifier_driver,notifier/driver.c notifier/driver_exec.c notifier/driver_keeper.c \
+$(call unit_test,notifier_driver,notifier/driver.c notifier/driver_exec.c notifier/driver_output.c notifier/driver_keeper.c \
 	notifier/host_inventory.c notifier/guest_channel.c $(NAME_SOURCES) $(WIRE_SOURCES),-levent_core -lprotobuf-c -ljson-c)
 
 FRAME_FUZZ_SOURCES := $(patsubst gen/%,$(B)/gen/%,$(FRAME_SOURCES))
 $(call fuzzer,frame,$(FRAME_FUZZ_SOURCES),-lprotobuf-c)
 $(call fuzzer,frame_relay,$(RELAY_SOURCES) $(FRAME_FUZZ_SOURCES),-lprotobuf-c)
+$(call fuzzer,driver_output,notifier/driver_output.c notifier/host_inventory.c notifier/guest_channel.c $(NAME_SOURCES) $(FRAME_FUZZ_SOURCES),\
+	-ljson-c -lprotobuf-c)
 $(call fuzzer,session,notifier/session.c,)
 $(call fuzzer,notice,notifier/wire/notice.c,)
 $(call fuzzer,settings,$(SETTINGS_SOURCES) notifier/base/deadlines.c,$(SETTINGS_LIBS))
