@@ -81,7 +81,7 @@ bool address_matches(const struct address *asked, const struct address *held)
 }
 
 /* FNV-1a. */
-static size_t key_hash(const struct address *address)
+size_t address_hash(const struct address *address)
 {
 	uint64_t hash = 0xcbf29ce484222325ULL;
 
@@ -127,7 +127,7 @@ void interest_destroy(struct interest *interest)
 
 static struct holding **bucket(const struct interest *interest, const struct address *address)
 {
-	return &interest->buckets[key_hash(address) & (interest->buckets_count - 1)];
+	return &interest->buckets[address_hash(address) & (interest->buckets_count - 1)];
 }
 
 /* The link that points to @address's holding, or to NULL where it would be. */

@@ -19,7 +19,7 @@ struct registration *registration_create(size_t interests_max, size_t requests_m
 	r->parent_is_up = true;
 	r->outputs = outputs;
 	r->owner = owner;
-	if (r->held && r->above)
+	if (!requests_begin(&r->requests) && r->held && r->above)
 		return r;
 	registration_destroy(r);
 	return NULL;
@@ -29,13 +29,7 @@ void registration_destroy(struct registration *r)
 {
 	if (!r)
 		return;
-	while (r->requests) {
-		struct request *next = r->requests->next;
-
-		free(r->requests);
-		r->requests = next;
-	}
-	free(r->of_member);
+	requests_clear(&r->requests);
 	barriers_clear(&r->barriers);
 	interest_destroy(r->held);
 	interest_destroy(r->above);
@@ -53,7 +47,6 @@ void registration_process(struct registration *r, struct request *request)
 {
 	int added;
 
-	request->in_barrier = false;
 	if (request->drop) {
 		registration_let_go(r, request->member, &request->address);
 		request_reply(r, request, TETHER__OUTCOME__OUTCOME_DONE);
@@ -85,7 +78,7 @@ bool registration_has_room(const struct registration *r, uint32_t member, unsign
 static const char *quota_exceeded(const struct registration *r, uint32_t member, unsigned weight,
         const struct address *address, bool drop)
 {
-	if (requests_count(r, member) >= r->requests_max * weight)
+	if (requests_count(&r->requests, member) >= r->requests_max * weight)
 		return "too-many-requests";
 	if (!drop && !interest_holds(r->held, member, address) &&
 	        !registration_has_room(r, member, weight, address))
@@ -115,7 +108,8 @@ void registration_take(struct registration *r, uint32_t member, unsigned weight,
 		return;
 	}
 	excess = quota_exceeded(r, member, weight, &address, interest->drop);
-	request = excess || requests_reserve(r, member) ? NULL : calloc(1, sizeof(*request));
+	request = excess || requests_reserve(&r->requests, member) ? NULL
+	                                                           : calloc(1, sizeof(*request));
 	if (!request) {
 		request_refuse(r, member, interest->request, excess ? excess : "no-memory", "");
 		return;
@@ -132,8 +126,7 @@ void registration_take(struct registration *r, uint32_t member, unsigned weight,
 		registration_process(r, request);
 		return;
 	}
-	request->in_barrier = true;
-	request_append(r, request);
+	requests_put(&r->requests, request, REQUEST_HELD);
 	request_say_held(r, request);
 }
 
@@ -156,10 +149,10 @@ void registration_barrier_extend(struct registration *r, uint64_t migration, uin
 
 static struct request *request_freed(const struct registration *r)
 {
-	struct request *q = r->requests;
+	struct request *q = TAILQ_FIRST(&r->requests.of_state[REQUEST_HELD]);
 
-	while (q && (!q->in_barrier || is_held(r, q)))
-		q = q->next;
+	while (q && is_held(r, q))
+		q = TAILQ_NEXT(q, in_state);
 	return q;
 }
 
@@ -170,7 +163,7 @@ void registration_barrier_lift(struct registration *r, uint64_t migration)
 	if (!barrier_lift(&r->barriers, migration))
 		return;
 	while ((request = request_freed(r))) {
-		request_unlink(r, request);
+		requests_take(&r->requests, request);
 		registration_process(r, request);
 	}
 }
@@ -182,10 +175,11 @@ bool registration_has_barrier(const struct registration *r)
 
 bool registration_is_flushed(const struct registration *r, uint64_t migration)
 {
-	for (const struct request *q = r->requests; q; q = q->next)
-		if (q->id && !q->held_above &&
-		        barrier_came_after(r->barriers, migration, q->id, &q->address))
-			return false;
+	const struct request *q;
+
+	TAILQ_FOREACH(q, &r->requests.of_state[REQUEST_ASKED], in_state)
+	if (!q->held_above && barrier_came_after(r->barriers, migration, q->id, &q->address))
+		return false;
 	return true;
 }
 

@@ -34,8 +34,7 @@ void registration_drop_above(struct registration *r, const struct address *addre
 	if (!r->parent_is_up)
 		return; /* registration_parent_up sees it */
 	interest_drop(r->above, ABOVE, address);
-	for (struct request *q = r->requests; q; q = q->next)
-		q->superseded = q->superseded || (q->id && address_matches(address, &q->address));
+	requests_supersede(&r->requests, address);
 	drop.id = id_next(r);
 	send_up(r, &drop);
 }
@@ -51,33 +50,20 @@ bool registration_knows_above(const struct registration *r, const struct address
 	return r->parent_is_up && interest_holds(r->above, ABOVE, address);
 }
 
-bool request_asks_something(const struct request *request)
-{
-	return request->remote_qpn || request->datagrams || request->address.qpn;
-}
-
-/* An Interest that is on its way for the same address and asks for no numbers: wait with it. */
-static const struct request *on_its_way(const struct registration *r, const struct request *request)
-{
-	for (const struct request *q = r->requests; q; q = q->next)
-		if (q->id && !q->superseded && !request_asks_something(q) &&
-		        address_matches(&request->address, &q->address))
-			return q;
-	return NULL;
-}
-
 /* Send @request up, or along with another; answered later. */
 void registration_ask_above(struct registration *r, struct request *request, bool is_new)
 {
+	/* One that is on its way for the same address and asks for no numbers: wait with it. */
 	bool joins = !is_new && request->member && !request_asks_something(request);
-	const struct request *other = joins ? on_its_way(r, request) : NULL;
+	const struct request *other = joins ? requests_alike(&r->requests, request) : NULL;
 
-	request_append(r, request);
 	if (!r->parent_is_up) {
+		requests_put(&r->requests, request, REQUEST_WAITING);
 		request_say_not_held(r, request);
 		return;
 	}
 	request->id = other ? other->id : id_next(r);
+	requests_put(&r->requests, request, REQUEST_ASKED);
 	request->held_above = other && other->held_above;
 	if (request->held_above)
 		request_say_held(r, request);
@@ -88,34 +74,24 @@ void registration_ask_above(struct registration *r, struct request *request, boo
 	}
 }
 
-static struct request *request_with_id(const struct registration *r, uint32_t id)
-{
-	struct request *q = r->requests;
-
-	while (q && (!id || q->id != id))
-		q = q->next;
-	return q;
-}
-
 static void held_above(struct registration *r, uint32_t id)
 {
-	for (struct request *q = r->requests; q; q = q->next) {
-		if (q->id != id || q->held_above)
+	struct request *q = requests_by_id(&r->requests, id);
+
+	for (; q; q = request_next_of_id(q)) {
+		if (q->held_above)
 			continue;
 		q->held_above = true;
 		request_say_held(r, q);
 	}
 }
 
-/* @id 0: none of them is. */
-static void not_held_above(struct registration *r, uint32_t id)
+static void not_held_above(struct registration *r, struct request *request)
 {
-	for (struct request *q = r->requests; q; q = q->next) {
-		if (!q->held_above || (id && q->id != id))
-			continue;
-		q->held_above = false;
-		request_say_not_held(r, q);
-	}
+	if (!request->held_above)
+		return;
+	request->held_above = false;
+	request_say_not_held(r, request);
 }
 
 void registration_answer(struct registration *r, const Tether__InterestAnswer *answer)
@@ -128,11 +104,13 @@ void registration_answer(struct registration *r, const Tether__InterestAnswer *a
 		return;
 	}
 	if (answer->outcome == TETHER__OUTCOME__OUTCOME_PARTIAL) {
-		not_held_above(r, answer->request);
+		request = requests_by_id(&r->requests, answer->request);
+		for (; request; request = request_next_of_id(request))
+			not_held_above(r, request);
 		return;
 	}
-	while ((request = request_with_id(r, answer->request))) {
-		request_unlink(r, request);
+	while ((request = requests_by_id(&r->requests, answer->request))) {
+		requests_take(&r->requests, request);
 		if (is_done && !request->superseded)
 			interest_add(r->above, ABOVE, &request->address);
 		else if (!is_done && !registration_knows_above(r, &request->address))
@@ -144,6 +122,9 @@ void registration_answer(struct registration *r, const Tether__InterestAnswer *a
 
 void registration_parent_lost(struct registration *r)
 {
+	struct request *request;
+
 	r->parent_is_up = false;
-	not_held_above(r, 0);
+	TAILQ_FOREACH(request, &r->requests.of_state[REQUEST_ASKED], in_state)
+	not_held_above(r, request);
 }

@@ -54,8 +54,7 @@ static void request_make(
 	request->address = *address;
 	if (drop) {
 		request->member = member;
-		request->in_barrier = true;
-		request_append(r, request);
+		requests_put(&r->requests, request, REQUEST_HELD);
 	} else {
 		registration_ask_above(r, request, false);
 	}
@@ -104,7 +103,7 @@ int registration_hello(struct registration *r, uint32_t member, unsigned weight,
 	if (!err && (!said || held_list(r, member, &before)))
 		err = -ENOMEM;
 	if (!err) {
-		requests_forget(r, member);
+		requests_forget(&r->requests, member);
 		for (size_t i = 0; i < now.count; i++)
 			hello_take(r, member, weight, &now.addresses[i]);
 		for (size_t i = 0; i < before.count; i++)
@@ -136,7 +135,7 @@ void registration_member_gone(struct registration *r, uint32_t member)
 {
 	struct address_list held;
 
-	requests_forget(r, member);
+	requests_forget(&r->requests, member);
 	if (held_list(r, member, &held))
 		return;
 	for (size_t i = 0; i < held.count; i++)
@@ -158,26 +157,14 @@ int registration_hello_up(struct registration *r, struct address **addresses, si
 	interest_destroy(r->above);
 	r->above = above;
 	r->parent_is_up = false;
+	requests_unask(&r->requests);
 	/* Whatever this relay had still to ask by itself is in the HELLO or among these. */
-	requests_forget(r, 0);
+	requests_forget(&r->requests, 0);
 	for (size_t i = HELLO_ADDRESSES; i < held.count; i++)
 		request_make(r, 0, &held.addresses[i], false);
-	for (struct request *q = r->requests; q; q = q->next) {
-		q->id = 0;
-		q->held_above = q->superseded = false;
-	}
 	*addresses = held.addresses;
 	*count = held.count < HELLO_ADDRESSES ? held.count : HELLO_ADDRESSES;
 	return 0;
-}
-
-static struct request *request_unasked(const struct registration *r)
-{
-	struct request *q = r->requests;
-
-	while (q && (q->id || q->in_barrier))
-		q = q->next;
-	return q;
 }
 
 static void drop_if_unheld(void *context, const struct address *address)
@@ -206,12 +193,13 @@ static void above_align(struct registration *r)
 
 void registration_parent_up(struct registration *r)
 {
+	struct request_list *waiting = &r->requests.of_state[REQUEST_WAITING];
 	struct request *request;
 
 	r->parent_is_up = true;
 	above_align(r);
-	while ((request = request_unasked(r))) {
-		request_unlink(r, request);
+	while ((request = TAILQ_FIRST(waiting))) {
+		requests_take(&r->requests, request);
 		if (request->member)
 			registration_process(r, request);
 		else if (registration_knows_above(r, &request->address))

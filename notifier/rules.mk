@@ -23,7 +23,7 @@ LINK_SOURCES := notifier/connection.c notifier/connection_traffic.c notifier/rat
 RELAY_SOURCES := notifier/relay.c notifier/relay_events.c notifier/relay_handing.c notifier/relay_answers.c \
 	notifier/relay_children.c notifier/relay_behind.c notifier/relay_absence.c notifier/relay_numbers.c notifier/relay_moved.c notifier/relay_quarantine.c notifier/relay_reports.c \
 	notifier/children.c notifier/host_behind.c \
-	notifier/registration.c notifier/registration_requests.c notifier/registration_above.c notifier/registration_hello.c \
+	notifier/registration.c notifier/requests.c notifier/registration_replies.c notifier/registration_above.c notifier/registration_hello.c \
 	notifier/barrier.c notifier/interest.c notifier/tally.c notifier/name_hash.c notifier/vm_names.c notifier/answer_merge.c notifier/answer_claims.c notifier/row_claims.c notifier/number_scope.c
 # Whoever is told how a daemon is: Prometheus, the service manager.
 METRICS_SOURCES := notifier/metrics_text.c notifier/metrics_server.c notifier/agent_metrics.c notifier/tls_metrics.c notifier/http_listener.c
@@ -61,6 +61,7 @@ $(call unit_test,notifier_any_tree,tests/unit/tree_events.c $(TREE_TEST_SOURCES)
 $(call unit_test,notifier_races,$(TREE_TEST_SOURCES),-lprotobuf-c)
 $(call unit_test,notifier_vm_names,notifier/vm_names.c notifier/name_hash.c,)
 $(call unit_test,notifier_interest,notifier/interest.c $(WIRE_SOURCES),-lprotobuf-c)
+$(call unit_test,notifier_requests,notifier/requests.c notifier/interest.c $(WIRE_SOURCES),-lprotobuf-c)
 $(call unit_test,notifier_base,$(BASE_SOURCES) $(SETTINGS_SOURCES),$(SETTINGS_LIBS))
 
 AGENT_SOURCES := notifier/agent_main.c notifier/agent_settings.c notifier/agent_credentials.c notifier/agent_relay.c notifier/agent_report.c notifier/host_role.c notifier/host_orders.c \
