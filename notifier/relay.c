@@ -86,7 +86,8 @@ struct relay *relay_create(
 	relay->settings.name = relay->name;
 	relay->registration = registration_create(relay->settings.interests_max,
 	        relay->settings.requests_max, &registration_outputs, relay);
-	if (relay->name && relay->registration)
+	relay->places = vm_places_create();
+	if (relay->name && relay->registration && relay->places)
 		return relay;
 	relay_destroy(relay);
 	return NULL;
@@ -135,6 +136,7 @@ void relay_destroy(struct relay *relay)
 		free(relay->ended.names[i]);
 	children_clear(&relay->children);
 	registration_destroy(relay->registration);
+	vm_places_destroy(relay->places);
 	free(relay->name);
 	free(relay);
 }
@@ -237,6 +239,8 @@ int relay_parent_frame(struct relay *relay, Tether__Frame *frame, uint64_t now_m
 	case TETHER__FRAME__BODY_BEHIND:
 		relay_host_refused(relay, frame->behind);
 		return 0;
+	case TETHER__FRAME__BODY_WHEREABOUTS:
+		return relay_whereabouts(relay, frame->whereabouts, now_ms);
 	case TETHER__FRAME__BODY_REPORT:
 		if (relay->outputs->report)
 			relay->outputs->report(relay->owner, frame->report->request);

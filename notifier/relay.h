@@ -12,8 +12,8 @@
  * `order` is for this relay's owner if it names this relay's host, otherwise for the child of that
  * name.
  *
- * The owner may call the relay again from inside parent_send, order and hello, not from inside
- * child_send and child_close.
+ * The owner may call the relay again from inside parent_send, order, hello and host, not from
+ * inside child_send and child_close.
  */
 #ifndef TETHER_RELAY_H
 #define TETHER_RELAY_H
@@ -133,9 +133,10 @@ int relay_vm_here(struct relay *relay, const char *vm);
 /* @vm is not here any more: its children's links are closed, nothing is waited for from them. */
 void relay_vm_left(struct relay *relay, const char *vm, uint64_t now_ms);
 
-/* What came from above: HelloAnswer, Event, InterestAnswer, HostBehind (the rest is ignored). Parts
- * are taken out of @frame. Not 0: the parent is not to be obeyed (-ESTALE: its epoch is older than
- * one seen, which is no matter to a guest: the next host may have seen less); close the link. */
+/* What came from above: HelloAnswer, Event, InterestAnswer, HostBehind, Whereabouts (the rest is
+ * ignored). Parts are taken out of @frame. Not 0: the parent is not to be obeyed (-ESTALE: its
+ * epoch is older than one seen, which is no matter to a guest: the next host may have seen less);
+ * close the link. */
 int relay_parent_frame(struct relay *relay, Tether__Frame *frame, uint64_t now_ms);
 /* Its link has ended. */
 void relay_parent_lost(struct relay *relay);
@@ -160,6 +161,14 @@ int relay_own_interest(struct relay *relay, const struct address *address, bool 
 /* To @host alone, wherever in the tree it is, and no answer is expected: what it missed while it
  * was away. -ENOTCONN; -EIO: its epoch could not be stored */
 int relay_tell_host(struct relay *relay, const char *host, const Tether__Event *event);
+
+/*
+ * Where VMs are from now on, by the root; what it does not name stays as it is. It is kept, and
+ * told to the hosts that have them or had them, and to each that comes anew. The root's owner may
+ * call it from inside host, for a host that is being welcomed, too. Also what comes from above goes
+ * this way. -ENOMEM: part of it may have been taken.
+ */
+int relay_whereabouts(struct relay *relay, const Tether__Whereabouts *whereabouts, uint64_t now_ms);
 
 /* Fill epoch, migrations, step, sequence and addresses of a HELLO upward, to be said on each new
  * link; the rest is the owner's. relay_hello_clear frees what was filled in. -ENOMEM. */

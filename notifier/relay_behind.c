@@ -174,6 +174,7 @@ static void behind_here(
 	}
 	place_take(relay, child, said->name);
 	host_up(relay, said);
+	relay_places_say_host(relay, child, said->name);
 	relay_events_hand(relay, child, false, now_ms);
 	relay_settle(relay, now_ms);
 }

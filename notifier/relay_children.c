@@ -265,6 +265,10 @@ static int child_hello(
 	relay_absence_tell(relay, child, hello, now_ms);
 	hello_answer_send(
 	        relay, child, NULL, NULL, relay_absence_unknown_to(relay, child, hello, now_ms));
+	if (child->is_guest)
+		relay_places_say_guest(relay, child);
+	else if (child->role == TETHER__ROLE__ROLE_HOST)
+		relay_places_say_host(relay, child, child->name);
 	relay_events_hand(relay, child, true, now_ms);
 	relay_settle(relay, now_ms);
 	return 0;

@@ -4,8 +4,8 @@
  * they come), relay_handing.c (who is handed them), relay_answers.c (their answers),
  * relay_children.c (what comes from below), relay_behind.c (hosts behind agents between),
  * relay_absence.c (VMs without a device), relay_numbers.c (numbers that are taken in a VM),
- * relay_moved.c (VMs that have moved), relay_quarantine.c (who is late) and relay_reports.c (how
- * the agents are), and by nobody else.
+ * relay_moved.c (VMs that have moved), relay_quarantine.c (who is late), relay_places.c (where VMs
+ * are) and relay_reports.c (how the agents are), and by nobody else.
  */
 #ifndef TETHER_RELAY_STATE_H
 #define TETHER_RELAY_STATE_H
@@ -14,6 +14,7 @@
 #include "notifier/registration.h"
 #include "notifier/relay.h"
 #include "notifier/tally.h"
+#include "notifier/vm_places.h"
 #include "notifier/vm_names.h"
 
 enum { RELAY_NAME_BYTES = 255, RELAY_BEGUN_MAX = 32, RELAY_VMS_MAX = 4096 };
@@ -70,6 +71,7 @@ struct relay {
 	void *owner;
 	struct children children;
 	struct registration *registration;
+	struct vm_places *places;
 	struct vm_state *vms;
 	struct open_event *open;   /* in the order in which they came */
 	struct answered *answered; /* the newest first */
@@ -198,6 +200,11 @@ void relay_hosts_tick(struct relay *relay, uint64_t now_ms);
 void relay_reports_gone(const struct relay *relay, const struct child *child);
 /* @child answers the latest question, for itself or for somebody behind it. */
 void relay_report_take(struct relay *relay, struct child *child, const Tether__Report *report);
+
+/* relay_places.c */
+/* @host has come, which is @child or behind it; the agent in a VM has. */
+void relay_places_say_host(struct relay *relay, const struct child *child, const char *host);
+void relay_places_say_guest(struct relay *relay, const struct child *child);
 
 /* relay_children.c */
 enum { RELAY_LABEL_BYTES = RELAY_NAME_BYTES + 128 };

@@ -22,6 +22,7 @@ LINK_SOURCES := notifier/connection.c notifier/connection_traffic.c notifier/rat
 	$(BASE_SOURCES) $(SETTINGS_SOURCES) $(NAME_SOURCES)
 RELAY_SOURCES := notifier/relay.c notifier/relay_events.c notifier/relay_handing.c notifier/relay_answers.c \
 	notifier/relay_children.c notifier/relay_behind.c notifier/relay_absence.c notifier/relay_numbers.c notifier/relay_moved.c notifier/relay_quarantine.c notifier/relay_reports.c \
+	notifier/relay_places.c notifier/vm_places.c \
 	notifier/children.c notifier/host_behind.c \
 	notifier/registration.c notifier/requests.c notifier/registration_replies.c notifier/registration_above.c notifier/registration_hello.c \
 	notifier/barrier.c notifier/interest.c notifier/tally.c notifier/name_hash.c notifier/vm_names.c notifier/answer_merge.c notifier/answer_claims.c notifier/row_claims.c notifier/number_scope.c
@@ -60,6 +61,8 @@ $(call unit_test,notifier_tree_moved,$(DEEP_TREE_TEST_SOURCES),-lprotobuf-c)
 $(call unit_test,notifier_any_tree,tests/unit/tree_events.c $(TREE_TEST_SOURCES),-lprotobuf-c)
 $(call unit_test,notifier_races,$(TREE_TEST_SOURCES),-lprotobuf-c)
 $(call unit_test,notifier_vm_names,notifier/vm_names.c notifier/name_hash.c,)
+$(call unit_test,notifier_vm_places,notifier/vm_places.c notifier/name_hash.c $(WIRE_SOURCES),-lprotobuf-c)
+$(call unit_test,notifier_places,$(RELAY_TEST_SOURCES),-lprotobuf-c)
 $(call unit_test,notifier_interest,notifier/interest.c $(WIRE_SOURCES),-lprotobuf-c)
 $(call unit_test,notifier_requests,notifier/requests.c notifier/interest.c $(WIRE_SOURCES),-lprotobuf-c)
 $(call unit_test,notifier_base,$(BASE_SOURCES) $(SETTINGS_SOURCES),$(SETTINGS_LIBS))

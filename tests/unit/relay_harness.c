@@ -61,6 +61,22 @@ static void say_answer(struct test *t, const Tether__Answer *answer)
 		say(t, " exit %u", answer->result->exit_status);
 }
 
+static void say_places(struct test *t, const Tether__Whereabouts *whereabouts)
+{
+	say(t, "places");
+	for (size_t i = 0; i < whereabouts->n_vms; i++) {
+		const Tether__VmPlace *place = whereabouts->vms[i];
+
+		say(t, " %s at %s", place->vm, *place->host ? place->host : "nobody");
+		if (*place->host_next)
+			say(t, " or %s", place->host_next);
+		for (size_t j = 0; j < place->n_lids; j++)
+			say(t, " lid %u", place->lids[j]);
+		for (size_t j = 0; j < place->n_pkeys; j++)
+			say(t, " pkey 0x%04x", place->pkeys[j]);
+	}
+}
+
 static void say_frame(struct test *t, const Tether__Frame *frame)
 {
 	switch (frame->body_case) {
@@ -105,6 +121,9 @@ static void say_frame(struct test *t, const Tether__Frame *frame)
 		if (frame->interest_answer->n_refusals)
 			say(t, " (%s)", frame->interest_answer->refusals[0]->reason);
 		break;
+	case TETHER__FRAME__BODY_WHEREABOUTS:
+		say_places(t, frame->whereabouts);
+		break;
 	case TETHER__FRAME__BODY_REPORT:
 		say(t, "report %u", frame->report->request);
 		if (*frame->report->name)
@@ -130,6 +149,10 @@ static void child_send(void *owner, uint32_t child, const Tether__Frame *frame)
 {
 	struct test *t = owner;
 
+	if (tether__frame__get_packed_size(frame) > t->frame_bytes_most)
+		t->frame_bytes_most = tether__frame__get_packed_size(frame);
+	if (frame->body_case == TETHER__FRAME__BODY_WHEREABOUTS)
+		t->places_told += frame->whereabouts->n_vms;
 	if (frame->body_case == TETHER__FRAME__BODY_HELLO_ANSWER)
 		t->epoch_welcomed = frame->hello_answer->epoch;
 	/* Being welcome is what most tests take for granted. */
@@ -394,6 +417,34 @@ void event_send(struct test *t, const struct event_args *args)
 		event.order = &host_order;
 	}
 	assert_int_equal(relay_event(t->relay, &event, t->now_ms), 0);
+}
+
+static size_t count_of(const uint32_t *numbers, size_t most)
+{
+	size_t count = 0;
+
+	while (count < most && numbers[count])
+		count++;
+	return count;
+}
+
+void place_say(struct test *t, const struct place_args *args)
+{
+	Tether__Whereabouts whereabouts = TETHER__WHEREABOUTS__INIT;
+	Tether__VmPlace place = TETHER__VM_PLACE__INIT, *places[] = {&place};
+
+	place.vm = (char *)args->vm;
+	place.host = (char *)(args->host ? args->host : "");
+	place.host_next = (char *)(args->next ? args->next : "");
+	place.lids = (uint32_t *)args->lids;
+	place.n_lids = count_of(args->lids, ARRAY_SIZE(args->lids));
+	place.pkeys = (uint32_t *)args->pkeys;
+	place.n_pkeys = count_of(args->pkeys, ARRAY_SIZE(args->pkeys));
+	place.located = !args->unlocated;
+	place.shared_port = args->shared_port;
+	whereabouts.vms = places;
+	whereabouts.n_vms = 1;
+	assert_int_equal(relay_whereabouts(t->relay, &whereabouts, t->now_ms), 0);
 }
 
 int answer_send(struct test *t, uint32_t link, Tether__Answer *answer)

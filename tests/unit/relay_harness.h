@@ -45,6 +45,8 @@ struct test {
 	uint32_t reserved; /* what a HELLO says is taken; 0: nothing */
 	uint32_t last_deadline_ms;
 	uint32_t last_request;
+	size_t places_told;      /* to children */
+	size_t frame_bytes_most; /* of what children were told */
 };
 
 struct test *test_create(Tether__Role role, const char *name);
@@ -96,6 +98,15 @@ struct event_args {
 	uint32_t known_lid, new_lid;
 };
 void event_send(struct test *t, const struct event_args *args);
+
+/* Where a VM is, by the root. */
+struct place_args {
+	const char *vm, *host, *next;
+	uint32_t lids[2], pkeys[2]; /* 0: no more */
+	bool unlocated, shared_port;
+};
+void place_say(struct test *t, const struct place_args *args);
+#define PLACE(t, ...)    place_say(t, &(struct place_args){__VA_ARGS__})
 #define EVENT(t, ...)    event_send(t, &(struct event_args){__VA_ARGS__})
 #define STOPPED(t, link) done(t, link, TETHER__STEP__STEP_STOP, 1)
 #define PREPARE          TETHER__STEP__STEP_PREPARE
