@@ -101,5 +101,8 @@ $(call fuzzer,driver_output,notifier/driver_output.c notifier/host_inventory.c n
 	-ljson-c -lprotobuf-c)
 $(call fuzzer,session,notifier/session.c,)
 $(call fuzzer,notice,notifier/wire/notice.c,)
+LINK_FUZZ_SOURCES := $(patsubst gen/%,$(B)/gen/%,$(LINK_SOURCES))
+$(call fuzzer,agent_settings,notifier/guest_channel.c notifier/mad_port.c notifier/wire/notice.c $(LINK_FUZZ_SOURCES),\
+	$(LINK_LIBS) -libumad)
 $(call fuzzer,settings,$(SETTINGS_SOURCES) notifier/base/deadlines.c,$(SETTINGS_LIBS))
 $(call fuzzer,certificate,notifier/peer_identity.c notifier/certificate.c $(NAME_SOURCES),-lcrypto)

@@ -65,6 +65,7 @@ $(call unit_test,smd_api,$(sort sm-side/api_json.c sm-side/plan_json.c sm-side/s
 $(call fuzzer,smd_texts,sm-side/api_json.c sm-side/plan_json.c sm-side/inventory.c sm-side/sm_talk.c sm-side/sm_paths.c sm-side/plan_evidence.c $(JSON_SOURCES) \
 	$(filter-out gen/%,$(MIGRATION_SOURCES)) $(B)/gen/tether.pb-c.c,-ljson-c -lprotobuf-c)
 $(call fuzzer,smd_requests,$(VM_SOURCES) $(EVACUATION_SOURCES) notifier/interest.c $(filter-out gen/%,$(LEDGER_SOURCES)) $(B)/gen/tether.pb-c.c,-ljson-c -lprotobuf-c)
+$(call fuzzer,smd_settings,sm-side/smd_settings.c $(LINK_FUZZ_SOURCES),$(LINK_LIBS))
 $(call fuzzer,issued,sm-side/issued.c notifier/peer_identity.c $(NAME_SOURCES))
 $(call fuzzer,journal_file,$(JOURNAL_SOURCES) $(filter-out gen/%,$(LEDGER_SOURCES)) $(B)/gen/tether.pb-c.c,-lsqlite3 -ljson-c -lprotobuf-c)
 
