@@ -99,6 +99,8 @@ static int rows_take(struct journal *journal, const char *path,
 	                "WHERE evacuation IN " TOLD_EVACUATIONS " ORDER BY evacuation, place"},
 	        {RECORD_change, "WHERE id IN " CHANGES " ORDER BY id"},
 	        {RECORD_change_state, "WHERE change IN " CHANGES " ORDER BY rowid"},
+	        {RECORD_directory_vm, "ORDER BY vm"},
+	        {RECORD_directory_slot, "ORDER BY host, slot"},
 	};
 
 	for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++) {

@@ -8,11 +8,15 @@
 
 enum { SQL_BYTES = 2048 };
 
-/* For people: what is under way, what has been, one line each; what was planned, an entry a line.
- */
+/* What is nobody's any more leaves no row. For people: what is under way, what has been, one line
+ * each; what was planned, an entry a line. */
 static const char views[] =
         "CREATE INDEX states_of_migration ON states (migration);"
         "CREATE INDEX findings_of_migration ON findings (migration);"
+        "CREATE TRIGGER directory_vm_left AFTER INSERT ON directory_vms WHEN NEW.host = '' "
+        "BEGIN DELETE FROM directory_vms WHERE vm = NEW.vm; END;"
+        "CREATE TRIGGER directory_slot_left AFTER INSERT ON directory_slots WHEN NEW.gone "
+        "BEGIN DELETE FROM directory_slots WHERE host = NEW.host AND slot = NEW.slot; END;"
         "CREATE VIEW history AS SELECT m.id, datetime(m.asked_us / 1000000, 'unixepoch') AS asked, "
         "m.vm, m.source_host, m.destination_host, coalesce(e.outcome, 'under way') AS outcome, "
         "(SELECT s.state FROM states s WHERE s.migration = m.id AND s.state <> 'recovering' "

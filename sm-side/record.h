@@ -92,6 +92,18 @@ struct evacuee_record {
 	unsigned changes;          /* of the evacuation, until then */
 };
 
+/* Whose a VM is; "": nobody's any more. */
+struct directory_vm_record {
+	const char *vm, *host; /* not owned */
+};
+
+struct directory_slot_record {
+	const char *host, *slot; /* not owned */
+	uint64_t switch_guid, port_guid;
+	unsigned switch_port;
+	bool gone;
+};
+
 enum record_kind {
 #define RECORD(kind, table, write, clauses) RECORD_##kind,
 #include "sm-side/record_columns.def"
@@ -110,6 +122,8 @@ union record_value {
 	struct vm_change_intent change;
 	struct change_state_record change_state;
 	struct evacuee_record evacuee;
+	struct directory_vm_record directory_vm;
+	struct directory_slot_record directory_slot;
 };
 
 struct record {

@@ -6,6 +6,7 @@ MIGRATION_SOURCES := sm-side/vm_change.c sm-side/vm_changes.c sm-side/migration.
 	notifier/base/deadlines.c notifier/wire/rows.c $(WIRE_SOURCES)
 JSON_SOURCES := sm-side/json_read.c sm-side/guid_text.c
 LEDGER_SOURCES := sm-side/ledger.c sm-side/record.c $(JSON_SOURCES) $(MIGRATION_SOURCES)
+DIRECTORY_SOURCES := sm-side/directory.c sm-side/directory_vms.c sm-side/directory_slots.c sm-side/directory_record.c
 JOURNAL_SOURCES := sm-side/journal.c sm-side/journal_file.c sm-side/journal_rows.c notifier/base/log.c
 # The root of the tree, without what it is driven by.
 ROOT_SOURCES := sm-side/root.c notifier/agent_links.c sm-side/inventory.c sm-side/numbers.c sm-side/shared_event.c sm-side/questions.c \
@@ -50,6 +51,7 @@ $(call unit_test,smd_dynamic,sm-side/admission.c sm-side/inventory.c notifier/in
 $(call unit_test,smd_shared_port,sm-side/numbers.c sm-side/shared_event.c sm-side/sm_talk.c sm-side/sm_paths.c $(JSON_SOURCES) \
 	$(MIGRATION_SOURCES) notifier/interest.c $(FRAME_SOURCES),-ljson-c -lprotobuf-c)
 $(call unit_test,smd_agents,sm-side/agents.c sm-side/agents_json.c $(JSON_SOURCES) $(WIRE_SOURCES),-ljson-c -lprotobuf-c)
+$(call unit_test,smd_directory,$(DIRECTORY_SOURCES) $(JOURNAL_SOURCES) $(LEDGER_SOURCES),-lsqlite3 -ljson-c -lprotobuf-c)
 $(call unit_test,smd_outbox,sm-side/outbox.c $(WIRE_SOURCES),-lprotobuf-c)
 $(call unit_test,smd_questions,sm-side/questions.c sm-side/numbers.c notifier/interest.c $(FRAME_SOURCES),-lprotobuf-c)
 EVACUATION_SOURCES := sm-side/plan_json.c sm-side/evacuation_json.c sm-side/evacuation.c sm-side/evacuation_record.c sm-side/evacuation_room.c \
