@@ -15,7 +15,8 @@ import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.dirname(HERE), os.path.join(os.path.dirname(HERE), "faults"), HERE]
-from agent_harness import AGENT, BUILD, DRIVER, INVENTORY, PATIENCE_S, WRAP, Folder  # noqa: E402
+from agent_harness import AGENT, BUILD, DRIVER, INVENTORY, PATIENCE_S, VERSION, WRAP, Folder  # noqa: E402
+from faults import wire  # noqa: E402
 from lab.authority import Authority  # noqa: E402
 from lab.deadline import tails, wait_until  # noqa: E402
 from smd import Smd  # noqa: E402
@@ -67,6 +68,28 @@ class Host(Folder):
         return self.process.wait(30)
 
 
+class Speaker:
+    """A hostile host with a valid certificate, or with none: says by hand what an agent would not, to tether-smd or to who listens at @place."""
+
+    def __init__(self, site, who=None, version=None, place=None):
+        context = site.context(who)
+        if version:
+            context.maximum_version = version
+        self.link = site.connect(context, place)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.link.close()
+
+    def hello(self, name, role="ROLE_HOST"):
+        wire.send(self.link, "hello", {"version": VERSION, "role": role, "name": name})
+
+    def is_closed(self):
+        read_to_the_end(self.link)
+
+
 class Site:
     def __init__(self, *issued, crl=False, **settings):
         self.dir = tempfile.mkdtemp(prefix="tether-tls.")
@@ -105,9 +128,10 @@ class Site:
             context.load_cert_chain(files["tls_certificate"], files["tls_key"])
         return context
 
-    def connect(self, context):
-        """A link to tether-smd that is spoken over by hand."""
-        return context.wrap_socket(socket.create_connection(("127.0.0.1", self.port), PATIENCE_S))
+    def connect(self, context, place=None):
+        """A link that is spoken over by hand, to tether-smd or to who listens at @place."""
+        address, port = (place or self.place).rsplit(":", 1)
+        return context.wrap_socket(socket.create_connection((address, int(port)), PATIENCE_S))
 
     def host(self, name, **how):
         host = Host(self, name, **how)

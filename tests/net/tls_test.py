@@ -12,33 +12,11 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from agent_harness import AGENT, BUILD, PATIENCE_S, VERSION, run_tests  # noqa: E402
 from faults import wire  # noqa: E402
 from lab.authority import Authority  # noqa: E402
-from tls_harness import TETHER, Site, read_to_the_end  # noqa: E402
+from tls_harness import TETHER, Site, Speaker  # noqa: E402
 
 SMD = os.path.join(BUILD, "bin", "tether-smd")
 HANDSHAKES_MOST = 256  # under way at a time
 SILENT = 300
-
-
-class Speaker:
-    """A hostile host with a valid certificate, or with none: says by hand what an agent would not."""
-
-    def __init__(self, site, who=None, version=None):
-        context = site.context(who)
-        if version:
-            context.maximum_version = version
-        self.link = site.connect(context)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        self.link.close()
-
-    def hello(self, name):
-        wire.send(self.link, "hello", {"version": VERSION, "role": "ROLE_HOST", "name": name})
-
-    def is_closed(self):
-        read_to_the_end(self.link)
 
 
 def agents_with_certificates_are_here():
@@ -213,6 +191,23 @@ def a_root_of_an_older_tls_is_left():
             host.says("the other end refuses: protocol version")
 
 
+def a_parent_of_a_wrong_role_is_left():
+    """Another host of the same CA poses as tether-smd."""
+    with Site("host/hyp1", "host/other") as site:
+        files = site.ca.settings("host/other")
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(files["tls_certificate"], files["tls_key"])
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            host = site.host("hyp1", root=f"tls:127.0.0.1:{listener.getsockname()[1]}")
+            link, _ = listener.accept()
+            try:
+                with context.wrap_socket(link, server_side=True) as link:
+                    assert link.recv(4096) == b"", "it was told something"
+            except ssl.SSLError as error:
+                assert "BAD_CERTIFICATE" in str(error), error
+            host.says("its certificate is of a role that has no business here (host/other)")
+
+
 def a_root_of_plain_text_is_left():
     with Site("host/hyp1") as site, socket.create_server(("127.0.0.1", 0)) as listener:
         host = site.host("hyp1", root=f"tls:127.0.0.1:{listener.getsockname()[1]}")
@@ -238,7 +233,7 @@ def who_connects_and_says_nothing_keeps_nobody_out():
 TESTS = [agents_with_certificates_are_here, an_expired_certificate_is_refused, a_revoked_certificate_is_refused,
          a_certificate_of_another_ca_is_refused, a_root_of_another_ca_is_refused, a_wrong_host_is_refused, a_wrong_role_is_refused,
          who_shows_no_certificate_is_refused, an_older_tls_is_refused, plain_text_is_refused,
-         a_root_of_an_older_tls_is_left, a_root_of_plain_text_is_left, who_connects_and_says_nothing_keeps_nobody_out,
+         a_root_of_an_older_tls_is_left, a_parent_of_a_wrong_role_is_left, a_root_of_plain_text_is_left, who_connects_and_says_nothing_keeps_nobody_out,
          a_certificate_of_another_host_is_no_agents, check_config_tries_the_certificates, what_expires_soon_is_said, who_is_revoked_is_cut_off_at_sighup,
          an_agent_leaves_a_root_that_is_revoked_at_sighup]
 
