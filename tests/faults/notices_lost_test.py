@@ -4,8 +4,8 @@
 
 signal = mad on a fabric that loses, doubles and delays a tenth of the Reports each, and a tenth of their acknowledgements, while OpenSM,
 tether-smd and agents are killed and started again at random. Migrations go on until so many events have been told by
-notices: each ends by name within the overall deadline, servers end in the migration's epoch, no event reaches an agent twice over one link, and
-rc-verify, which talks all the time, finds nothing lost and nothing executed twice.
+notices and each fault has hit: each ends by name within the overall deadline, servers end in the migration's epoch, no event reaches an agent twice over one link,
+none makes it begin an order twice in its life, and rc-verify, which talks all the time, finds nothing lost and nothing executed twice.
 
 A Report is lost for good, though OpenSM sends it again when it is not acknowledged. When a daemon is killed is random; nothing that is asserted
 depends on it. SEED (printed) draws faults, victims, instants and destinations again."""
@@ -30,7 +30,9 @@ TENTH = 0.1
 LATE_US = 300000  # several steps, and three times notice_ms
 DAEMONS = [victim for victim in VICTIMS if not victim.is_process]
 TOLD = re.compile(r"migration (\d+) epoch \d+: host (\S+) is told of it by notice (\d+)")
-HANDED = re.compile(r"info host: (migration \d+ epoch \d+: [A-Z]+\.\d+)$", re.M)
+# What an agent's log says of its lives, its links, and what it is handed; an order's line follows its event's.
+LINE = re.compile(r"info agent: tether-agent (?P<life>\S+), protocol|info host: the root is (?P<link>here), epoch|"
+                  r"info host: migration \d+ epoch \d+: order (?P<order>\S+) |info host: (?P<event>migration \d+ epoch \d+: [A-Z]+\.\d+)$", re.M)
 
 
 class LossyLab(KillLab):
@@ -38,6 +40,9 @@ class LossyLab(KillLab):
         for kind, options in (("drop", ["--kind", "Report", "--per-message"]), ("drop", ["--kind", "ReportResp"]),
                               ("delay", ["--kind", "Report", "--us", LATE_US]), ("duplicate", ["--kind", "Report", "--us", LATE_US])):
             self.fabric.cli("fault", kind, *options, "--chance", TENTH, "--seed", chance.randrange(1, 1 << 32))
+
+    def hits(self):
+        return {row["kind"] + " " + {6: "Report", 0x86: "ReportResp"}[row["method"]]: row["hits"] for row in self.fabric.json("fault", "list")}
 
     def log(self, name):
         with open(self.path(f"{name}.log")) as log:
@@ -75,6 +80,7 @@ class Run:
         victim.kill(self.lab, self.load)
         victim.bring_back(self.lab)
         self.killed[victim.role] += 1
+        return victim
 
     def answers(self):
         try:
@@ -90,31 +96,44 @@ class Run:
     def one(self, is_disturbed):
         destination = self.chance.choice([host for host in self.lab.hosts if host not in (self.at, PEER)])
         known = self.known()
-        handed = {host: len(self.lab.log(f"agent-{host}")) for host in self.lab.hosts}
         command = start_migration(self.lab, "vm1", destination)
-        if is_disturbed:
-            self.kill_one(destination)
+        struck = self.kill_one(destination) if is_disturbed else None
         row = self.outcome(command, known)
         everybody_is_there(self.lab)
         self.outcomes[row["outcome"] if row else "not begun"] += 1
         assert self.load.is_running(), "the programs have ended"
         vm_is_where_it_should_be(self.lab, row["outcome"] if row else "refused", self.at, destination)
         if row and row["outcome"] == "done":
-            self.servers_are_in(row["epoch"], {self.at, destination, PEER})
+            self.servers_are_in(row["epoch"], {self.at, destination, PEER}, is_newest=not struck or struck.role != "tether-smd")
             self.at = destination
-        if not is_disturbed:
-            self.nothing_came_twice(handed)
+        elif row and row["outcome"] == "aborted":
+            self.servers_are_in(row["epoch"], {self.at}, is_newest=not struck)
 
-    def servers_are_in(self, epoch, hosts):
+    def servers_are_in(self, epoch, hosts, is_newest):
         """In this one, or where tether-smd has been started since, that start's."""
         wait_until(f"{sorted(hosts)} are in epoch {epoch}", lambda: all(self.lab.epoch_of(host) >= epoch for host in hosts), LONGEST_S,
                    self.lab.logs())
+        if is_newest:
+            assert {self.lab.epoch_of(host) for host in hosts} == {epoch}, (epoch, {host: self.lab.epoch_of(host) for host in hosts})
 
-    def nothing_came_twice(self, handed):
-        for host, begin in handed.items():
-            count = collections.Counter(HANDED.findall(self.lab.log(f"agent-{host}")[begin:]))
-            twice = [what for what, times in count.items() if times > 1]
-            assert not twice, f"{host} was handed twice: {twice}"
+    def nothing_came_twice(self):
+        """In the whole run. How often something was handed at all."""
+        handed = 0
+        for host in self.lab.hosts:
+            events, orders = set(), set()
+            for line in LINE.finditer(self.lab.log(f"agent-{host}")):
+                if line["life"]:
+                    orders = set()
+                if line["life"] or line["link"]:
+                    events = set()
+                elif line["event"]:
+                    assert line["event"] not in events, f"{host} was handed twice over one link: {line['event']}"
+                    events.add(line["event"])
+                    last, handed = line["event"], handed + 1
+                else:
+                    assert (last, line["order"]) not in orders, f"{host} has begun twice in one life: {last}, {line['order']}"
+                    orders.add((last, line["order"]))
+        return handed
 
 
 def every_server_ends_in_the_right_epoch(seed, events, result):
@@ -125,16 +144,15 @@ def every_server_ends_in_the_right_epoch(seed, events, result):
         run = Run(lab, chance)
         lab.make_lossy(chance)
         number = 0
-        while len(lab.told()) < events:
+        while len(lab.told()) < events or not all(lab.hits().values()):
             number += 1
             run.one(is_disturbed=number % KILL_EVERY == 0)
         run.one(is_disturbed=False)
         result["pause"] = both_are_exact(run.load)
         result["events"], result["migrations"] = len(lab.told()), number + 1
-        result["faults"] = {row["kind"] + " " + {6: "Report", 0x86: "ReportResp"}[row["method"]]: row["hits"]
-                            for row in lab.fabric.json("fault", "list")}
+        result["faults"] = lab.hits()
         result["outcomes"], result["killed"] = run.outcomes, run.killed
-    assert all(result["faults"].values()) or events < 200, result["faults"]
+        assert run.nothing_came_twice() > events
     assert run.outcomes["done"] > number / 3, run.outcomes
 
 
