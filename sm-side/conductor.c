@@ -8,7 +8,9 @@
 
 #include <event2/event.h>
 
+#include "notifier/base/log.h"
 #include "notifier/base/monotonic.h"
+#include "sm-side/directory.h"
 #include "sm-side/evacuation_room.h"
 
 struct drive *conductor_free_drive(const struct conductor *c)
@@ -105,6 +107,7 @@ struct admission conductor_migrate(
 		return admission_refuse("no-memory", "tether-smd is out of memory");
 	d->apply_asked = false;
 	*id = intent.id;
+	conductor_migration_begins(c, drive_migration(d));
 	drive_perform(d, migration_start(drive_migration(d), monotonic_us()));
 	return admission;
 }
@@ -224,8 +227,8 @@ static int parts_make(struct conductor *c, const struct conductor_settings *sett
 	c->turn = evtimer_new(c->base, turns_due, c);
 	if (!c->vms || !c->next || !c->turn)
 		return -ENOMEM;
-	c->root = root_create(c->base, settings->listen, settings->credentials, c->deadlines,
-	        c->ledger->epoch, &conductor_root_callbacks, c);
+	c->root = root_create(c->base, settings->listen, settings->credentials, c->directory,
+	        c->deadlines, c->ledger->epoch, &conductor_root_callbacks, c);
 	if (!c->root)
 		return -errno;
 	if (settings->signal_mad)
@@ -255,6 +258,7 @@ struct conductor *conductor_create(struct event_base *base,
 	c->ledger = ledger;
 	c->journal = journal;
 	c->evacuations = settings->evacuations;
+	c->directory = settings->directory;
 	c->changed = changed;
 	c->owner = owner;
 	err = parts_make(c, settings);
@@ -265,6 +269,7 @@ struct conductor *conductor_create(struct event_base *base,
 	}
 	ledger_close_overtaken(ledger);
 	conductor_numbers_restore(c);
+	conductor_places_restore(c);
 	evtimer_add(c->next, &now);
 	return c;
 }
@@ -337,6 +342,35 @@ const struct relay *conductor_relay(const struct conductor *c)
 struct agent_poll *conductor_agents(const struct conductor *c)
 {
 	return root_agents(c->root);
+}
+
+const struct directory *conductor_directory(const struct conductor *c)
+{
+	return c->directory;
+}
+
+struct admission conductor_release(struct conductor *c, const char *vm, const char **host)
+{
+	switch (directory_release(c->directory, vm)) {
+	case RELEASE_UNKNOWN:
+		return admission_refuse(
+		        "unknown-vm", "no host has a VM of that name; see tether vms");
+	case RELEASE_MOVING:
+		return admission_refuse("vm-already-moving",
+		        "%s is moving, or is being created; ask again when that has ended", vm);
+	case RELEASE_HELD:
+		return admission_refuse("vm-not-disputed",
+		        "%s is on %s, whose agent is here, and no other host says that it has it",
+		        vm, directory_host_of(c->directory, vm));
+	case RELEASE_DONE:
+		break;
+	}
+	root_places_changed(c->root);
+	*host = directory_host_of(c->directory, vm);
+	log_warn("directory", "VM %s was released by the operator; it is %s%s now", vm,
+	        **host ? "host " : "nobody", **host ? *host : "'s");
+	c->changed(c->owner);
+	return (struct admission){0};
 }
 
 const struct inventory *conductor_inventory(const struct conductor *c)

@@ -18,6 +18,7 @@ struct credentials;
 struct event_base;
 struct relay;
 struct conductor;
+struct directory;
 struct vm_changer;
 struct vm_changes;
 
@@ -30,6 +31,7 @@ struct conductor_settings {
 	unsigned migrations_max;               /* at a time */
 	const struct evacuations *evacuations; /* hosts that are being emptied take nobody */
 	struct vm_changes *changes;            /* from the journal */
+	struct directory *directory;           /* the same; outlives the conductor */
 };
 
 /* @changed, from the loop or from inside conductor_migrate and conductor_abort: something is new in
@@ -83,6 +85,11 @@ const uint64_t *conductor_ended(const struct conductor *conductor);
 const struct relay *conductor_relay(const struct conductor *conductor);
 /* Who asks the agents how they are. */
 struct agent_poll *conductor_agents(const struct conductor *conductor);
+/* Who has which VM and slot, and who says so besides. */
+const struct directory *conductor_directory(const struct conductor *conductor);
+/* By the operator's word @vm is not its host's any more; in *@host whose it is then, "" nobody's.
+ * Not for longer than the next call. */
+struct admission conductor_release(struct conductor *conductor, const char *vm, const char **host);
 const struct inventory *conductor_inventory(const struct conductor *conductor);
 bool conductor_has_fabric(const struct conductor *conductor);
 bool conductor_sm_is_up(const struct conductor *conductor);

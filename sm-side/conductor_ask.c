@@ -315,6 +315,7 @@ static void host_up(void *owner, const char *host, const uint64_t *open, size_t 
 const struct root_callbacks conductor_root_callbacks = {
         .answer = tree_answered,
         .host_up = host_up,
+        .places_changed = conductor_places_changed,
 };
 
 const struct sm_link_callbacks drive_sm_callbacks = {

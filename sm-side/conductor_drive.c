@@ -238,6 +238,8 @@ void drive_perform(struct drive *d, struct migration_output output)
 			forget_asked(d);
 		log_state(drive_migration(d));
 		find_vm_without_vf(d->conductor, drive_migration(d));
+		if (migration_ended(drive_migration(d)))
+			conductor_migration_ends(d->conductor, drive_migration(d));
 		if (record_entered(d, &output))
 			break;
 	}

@@ -13,7 +13,11 @@
 
 int conductor_append(struct conductor *c, const struct record *records, size_t count, bool durable)
 {
-	int err = journal_append(c->journal, records, count, durable);
+	/* Whose things are has been acted on, perhaps: it is known before what follows. */
+	int err = conductor_places_write(c);
+
+	if (!err)
+		err = journal_append(c->journal, records, count, durable);
 
 	if (err)
 		log_error("journal", "a record could not be written: %s", strerror(-err));

@@ -104,7 +104,7 @@ static void pay_ends(struct conductor *c)
 {
 	struct timeval pause = {RECOVER_AGAIN_S, 0};
 
-	if (conductor_record_ends(c))
+	if (conductor_places_write(c) || conductor_record_ends(c))
 		evtimer_add(c->next, &pause);
 }
 

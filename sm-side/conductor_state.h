@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 /*
  * What the rooms of the conductor share: conductor.c begins migrations and ends them on request,
- * conductor_drive.c performs what a state machine puts out, conductor_turn.c keeps those apart that
- * concern the same processes, conductor_lease.c lets them wait for each other's lease,
- * conductor_ask.c asks and takes answers, conductor_recovery.c deals with what was before;
- * vm_changer.c and its rooms drive VMs that get or give up a VF (vm_changer_state.h).
+ * conductor_places.c tells the directory of them, conductor_drive.c performs what a state machine
+ * puts out, conductor_turn.c keeps those apart that concern the same processes, conductor_lease.c
+ * lets them wait for each other's lease, conductor_ask.c asks and takes answers,
+ * conductor_recovery.c deals with what was before; vm_changer.c and its rooms drive VMs that get or
+ * give up a VF (vm_changer_state.h).
  */
 #ifndef TETHER_CONDUCTOR_STATE_H
 #define TETHER_CONDUCTOR_STATE_H
@@ -43,6 +44,7 @@ struct conductor {
 	struct ledger *ledger;
 	const struct evacuations *evacuations;
 	struct journal *journal;
+	struct directory *directory;
 	struct root *root;
 	struct event *next, *turn;
 	struct drive *drives;
@@ -101,6 +103,19 @@ int drive_record_state(struct drive *d, bool durable);
 int conductor_record_ends(struct conductor *c);
 /* The plan in the SM's @answer; it need not be on disk before a state that asks for its APPLY. */
 int drive_record_plan(struct drive *d, struct json_object *answer);
+
+/* conductor_places.c */
+
+/* The journal takes what it is owed of whose things are. As journal_append; nothing is logged. */
+int conductor_places_write(struct conductor *c);
+/* A callback of the root. */
+void conductor_places_changed(void *conductor);
+void conductor_places_restore(struct conductor *c);
+/* After its record; the end before it. */
+void conductor_migration_begins(struct conductor *c, const struct migration *migration);
+void conductor_migration_ends(struct conductor *c, const struct migration *migration);
+void conductor_change_begins(struct conductor *c, const struct vm_change *change);
+void conductor_change_ends(struct conductor *c, const struct vm_change *change);
 
 /* conductor_turn.c */
 

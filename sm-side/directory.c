@@ -144,7 +144,6 @@ int directory_host_says(struct directory *directory, const char *name, Tether__H
 		return -ENOMEM;
 	before = host->said;
 	host->said = said;
-	host->here = true;
 	host->word++;
 	err = vms_take(directory, host, before);
 	if (!err)
@@ -157,12 +156,14 @@ int directory_host_says(struct directory *directory, const char *name, Tether__H
 	return err;
 }
 
-void directory_host_away(struct directory *directory, const char *name)
+int directory_host_here(struct directory *directory, const char *name, bool here)
 {
-	struct directory_host *host = directory_host_find(directory, name);
+	struct directory_host *host =
+	        here ? directory_host_make(directory, name) : directory_host_find(directory, name);
 
 	if (host)
-		host->here = false;
+		host->here = here;
+	return host || !here ? 0 : -ENOMEM;
 }
 
 const char *directory_stale(struct directory *directory)

@@ -41,10 +41,11 @@ struct directory_outputs {
 struct directory *directory_create(const struct directory_outputs *outputs, void *owner);
 void directory_destroy(struct directory *directory);
 
-/* The whole word of @host, which is here. -ENOMEM: some of it may count already. */
+/* Its agent's link stands, or has ended. -ENOMEM */
+int directory_host_here(struct directory *directory, const char *host, bool here);
+/* The whole word of @host. -ENOMEM: some of it may count already. */
 int directory_host_says(struct directory *directory, const char *host, Tether__HostVm **vms,
         size_t vm_count, Tether__Slot **slots, size_t slot_count);
-void directory_host_away(struct directory *directory, const char *host);
 
 /* What is believed of a host's latest word; points into it. */
 struct directory_view {
@@ -86,24 +87,25 @@ enum directory_release directory_release(struct directory *directory, const char
 
 enum { DIRECTORY_LIDS = 64, DIRECTORY_PKEYS = 256 };
 
-/* Its LIDs and P_Keys; @located: it has been asked. More than fit are left out. -ENOMEM */
-int directory_locate(struct directory *directory, const char *vm, bool located,
-        const uint32_t *lids, size_t lid_count, const uint32_t *pkeys, size_t pkey_count);
-
 /* Where a VM is, as the relays are told (tether.proto, VmPlace). */
 struct directory_place {
 	const char *vm, *host, *next; /* "": nobody */
-	bool located;
+	bool located, shared_port;
 	const uint32_t *lids, *pkeys;
 	size_t lid_count, pkey_count;
 };
 
+/* @place: all but whose it is. More numbers than fit are left out. -ENOMEM */
+int directory_locate(struct directory *directory, const struct directory_place *place);
 /* False: @vm is not known. It points into the directory, until the next call that changes it. */
 bool directory_place_of(
         const struct directory *directory, const char *vm, struct directory_place *place);
-/* Of which something has changed since the last call; in no order. */
+/* Of which something has changed since the last call; in no order. What @each is given is good
+ * until directory_tidy. */
 void directory_news(struct directory *directory,
         void (*each)(void *context, const struct directory_place *place), void *context);
+/* Forget the VMs that are nobody's any more and have been told. */
+void directory_tidy(struct directory *directory);
 
 /* Whose it is; "": nobody's. */
 const char *directory_host_of(const struct directory *directory, const char *vm);

@@ -34,7 +34,7 @@ struct directory_vm {
 	bool moves;                         /* a change of ours is under way */
 	bool is_owed, is_news;
 	struct directory_vm *next_owed, *next_news;
-	bool located;
+	bool located, shared_port;
 	uint32_t *lids, *pkeys;
 	size_t lid_count, pkey_count;
 };
@@ -70,7 +70,7 @@ struct directory {
 	/* Trees (tsearch(3)): by name; by host and name; by place and by GUID. */
 	void *hosts, *vms, *slots, *places, *guids;
 	struct directory_host *host_list;
-	struct directory_vm *owed_vms, **owed_vms_end, *news, **news_end;
+	struct directory_vm *owed_vms, **owed_vms_end, *news, **news_end, *told;
 	struct directory_slot *owed_slots, **owed_slots_end;
 	bool slot_let_go; /* somebody may have been waiting for it */
 	uint64_t refused[DIRECTORY_GUID + 1];

@@ -288,23 +288,30 @@ static bool are_numbers(const uint32_t *at, size_t count, const uint32_t *number
 	return count == wanted && (!count || !memcmp(at, numbers, count * sizeof(*at)));
 }
 
-int directory_locate(struct directory *directory, const char *name, bool located,
-        const uint32_t *lids, size_t lid_count, const uint32_t *pkeys, size_t pkey_count)
+static bool is_located_so(const struct directory_vm *vm, const struct directory_place *place)
 {
-	struct directory_vm *vm = directory_vm_find(directory, name);
+	return vm->located == place->located && vm->shared_port == place->shared_port &&
+	       are_numbers(vm->lids, vm->lid_count, place->lids, place->lid_count) &&
+	       are_numbers(vm->pkeys, vm->pkey_count, place->pkeys, place->pkey_count);
+}
+
+int directory_locate(struct directory *directory, const struct directory_place *said)
+{
+	struct directory_vm *vm = directory_vm_find(directory, said->vm);
+	struct directory_place place = *said;
 	int err;
 
-	if (!vm)
+	if (place.lid_count > DIRECTORY_LIDS)
+		place.lid_count = DIRECTORY_LIDS;
+	if (place.pkey_count > DIRECTORY_PKEYS)
+		place.pkey_count = DIRECTORY_PKEYS;
+	if (!vm || is_located_so(vm, &place))
 		return 0;
-	lid_count = lid_count < DIRECTORY_LIDS ? lid_count : DIRECTORY_LIDS;
-	pkey_count = pkey_count < DIRECTORY_PKEYS ? pkey_count : DIRECTORY_PKEYS;
-	if (vm->located == located && are_numbers(vm->lids, vm->lid_count, lids, lid_count) &&
-	        are_numbers(vm->pkeys, vm->pkey_count, pkeys, pkey_count))
-		return 0;
-	err = numbers_put(&vm->lids, &vm->lid_count, lids, lid_count);
+	err = numbers_put(&vm->lids, &vm->lid_count, place.lids, place.lid_count);
 	if (!err)
-		err = numbers_put(&vm->pkeys, &vm->pkey_count, pkeys, pkey_count);
-	vm->located = located && !err;
+		err = numbers_put(&vm->pkeys, &vm->pkey_count, place.pkeys, place.pkey_count);
+	vm->located = place.located && !err;
+	vm->shared_port = place.shared_port;
 	make_news(directory, vm);
 	return err;
 }
@@ -315,6 +322,7 @@ static struct directory_place place_of(const struct directory_vm *vm)
 	        .host = vm->host ? vm->host->name : "",
 	        .next = vm->next ? vm->next->name : "",
 	        .located = vm->located,
+	        .shared_port = vm->shared_port,
 	        .lids = vm->lids,
 	        .pkeys = vm->pkeys,
 	        .lid_count = vm->lid_count,
@@ -334,15 +342,24 @@ bool directory_place_of(
 void directory_news(struct directory *directory,
         void (*each)(void *context, const struct directory_place *place), void *context)
 {
-	while (directory->news) {
-		struct directory_vm *vm = directory->news;
+	directory_tidy(directory);
+	for (struct directory_vm *vm = directory->news; vm; vm = vm->next_news) {
 		struct directory_place place = place_of(vm);
 
-		directory->news = vm->next_news;
-		if (!directory->news)
-			directory->news_end = &directory->news;
-		vm->is_news = false;
 		each(context, &place);
+	}
+	directory->told = directory->news;
+	directory->news = NULL;
+	directory->news_end = &directory->news;
+}
+
+void directory_tidy(struct directory *directory)
+{
+	while (directory->told) {
+		struct directory_vm *vm = directory->told;
+
+		directory->told = vm->next_news;
+		vm->is_news = false;
 		directory_vm_tidy(directory, vm);
 	}
 }

@@ -16,6 +16,7 @@
 #include "notifier/wire/rows.h"
 #include "sm-side/agent_poll.h"
 #include "sm-side/questions.h"
+#include "sm-side/root_places.h"
 #include "sm-side/root_signal.h"
 #include "sm-side/shared_event.h"
 
@@ -36,6 +37,7 @@ struct root {
 	struct agent_links *links;
 	struct notice *notices;
 	struct inventory inventory;
+	struct root_places places;
 	struct questions *questions;
 	struct agent_poll *agents;
 	struct root_signal *signal; /* NULL: signal = stream */
@@ -224,8 +226,9 @@ static int host(void *owner, uint32_t child, const Tether__HostBehind *host, con
 {
 	struct root *root = owner;
 
-	if (inventory_take(&root->inventory, host->name, host->vms, host->n_vms, host->slots,
-	            host->n_slots)) {
+	if (directory_host_here(root->places.directory, host->name, true) ||
+	        root_places_word(&root->places, host->name, host->vms, host->n_vms, host->slots,
+	                host->n_slots, monotonic_ms())) {
 		*reason = "no-memory";
 		*text = "tether-smd is out of memory";
 		return -ENOMEM;
@@ -242,6 +245,7 @@ static void host_away(void *owner, const char *host)
 	struct root *root = owner;
 
 	inventory_host_connected(&root->inventory, host, false);
+	directory_host_here(root->places.directory, host, false);
 	log_info("root", "host %s is not connected", host);
 	agent_poll_gone(root->agents, host, TETHER__ROLE__ROLE_HOST);
 }
@@ -313,7 +317,7 @@ static void relay_fed(void *owner)
 static const struct agent_links_calls links_calls = {.frame = frame_comes, .fed = relay_fed};
 
 static int relay_make(struct root *root, struct credentials *credentials,
-        const struct deadlines *deadlines, uint64_t epoch)
+        struct directory *directory, const struct deadlines *deadlines, uint64_t epoch)
 {
 	struct connection_settings connections = connection_settings_default;
 	struct relay_settings settings = {.name = "",
@@ -324,6 +328,8 @@ static int relay_make(struct root *root, struct credentials *credentials,
 	connections.heartbeat_ms = deadlines->heartbeat_ms;
 	connections.credentials = credentials;
 	root->relay = relay_create(&settings, &outputs, root);
+	root->places = (struct root_places){directory, &root->inventory, root->relay,
+	        root->callbacks->places_changed, root->owner};
 	if (root->relay)
 		root->links = agent_links_create(
 		        root->base, root->relay, &connections, "root", &links_calls, root);
@@ -338,8 +344,9 @@ static int events_make(struct root *root)
 }
 
 struct root *root_create(struct event_base *base, const char *addresses,
-        struct credentials *credentials, const struct deadlines *deadlines, uint64_t epoch,
-        const struct root_callbacks *callbacks, void *owner)
+        struct credentials *credentials, struct directory *directory,
+        const struct deadlines *deadlines, uint64_t epoch, const struct root_callbacks *callbacks,
+        void *owner)
 {
 	struct root *root = calloc(1, sizeof(*root));
 	int err;
@@ -351,8 +358,9 @@ struct root *root_create(struct event_base *base, const char *addresses,
 	root->owner = owner;
 	root->questions = questions_create(&questions_outputs, root);
 	root->agents = agent_poll_create(base, deadlines, agents_ask, root);
-	err = root->questions && root->agents ? relay_make(root, credentials, deadlines, epoch)
-	                                      : -ENOMEM;
+	err = root->questions && root->agents
+	              ? relay_make(root, credentials, directory, deadlines, epoch)
+	              : -ENOMEM;
 	if (!err)
 		err = events_make(root);
 	if (!err)
@@ -482,9 +490,16 @@ void root_result_take(struct root *root, const char *host, const Tether__HostRes
 {
 	if (!result || (!result->n_vms && !result->n_slots))
 		return;
-	if (inventory_take(&root->inventory, host, result->vms, result->n_vms, result->slots,
-	            result->n_slots))
+	if (root_places_word(&root->places, host, result->vms, result->n_vms, result->slots,
+	            result->n_slots, monotonic_ms()))
 		log_error("root", "no memory for the inventory of %s", host);
+	tick_arm(root);
+}
+
+void root_places_changed(struct root *root)
+{
+	root_places_told(&root->places, monotonic_ms());
+	tick_arm(root);
 }
 
 void root_numbers_set(struct root *root, const struct address *address, bool shared_port,

@@ -16,6 +16,7 @@
 
 struct agent_poll;
 struct credentials;
+struct directory;
 struct event_base;
 struct relay;
 struct root;
@@ -25,13 +26,17 @@ struct root_callbacks {
 	void (*answer)(void *owner, const Tether__Answer *answer);
 	/* @open: the migrations that are still open there by its own word. */
 	void (*host_up)(void *owner, const char *host, const uint64_t *open, size_t count);
+	/* The directory has changed: the journal takes what it is owed. Comes from inside whatever
+	 * changed it, and may not call the root. NULL: there is none. */
+	void (*places_changed)(void *owner);
 };
 
-/* Listen at @addresses (notifier/listener.h). @credentials: for TLS, else NULL; outlive it. NULL
- * with errno. */
+/* Listen at @addresses (notifier/listener.h). @credentials: for TLS, else NULL. @directory: says
+ * what is believed of what hosts say. Both outlive it. NULL with errno. */
 struct root *root_create(struct event_base *base, const char *addresses,
-        struct credentials *credentials, const struct deadlines *deadlines, uint64_t epoch,
-        const struct root_callbacks *callbacks, void *owner);
+        struct credentials *credentials, struct directory *directory,
+        const struct deadlines *deadlines, uint64_t epoch, const struct root_callbacks *callbacks,
+        void *owner);
 void root_destroy(struct root *root);
 
 /* The credentials have been read again: links whose host would not be taken now end. */
@@ -54,6 +59,10 @@ void root_hold(struct root *root, uint64_t migration, const char *vm, const stru
         bool shared_port, unsigned ms);
 /* @migration has ended, also where no step of the tree has said so. */
 void root_let_go(struct root *root, uint64_t migration);
+
+/* The directory has been changed by its owner: inventory and relays follow. Not from inside
+ * places_changed. */
+void root_places_changed(struct root *root);
 
 struct inventory *root_inventory(struct root *root);
 /* What it has counted (relay_report_fill). */

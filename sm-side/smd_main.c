@@ -17,6 +17,7 @@
 #include "notifier/credentials.h"
 #include "sm-side/api.h"
 #include "sm-side/conductor.h"
+#include "sm-side/directory_log.h"
 #include "sm-side/dry_run.h"
 #include "sm-side/evacuation_record.h"
 #include "sm-side/evacuator.h"
@@ -85,6 +86,7 @@ struct daemon {
 	bool ending;
 	struct ledger ledger;
 	struct vm_changes changes;
+	struct directory *directory;
 	struct journal *journal;
 	struct api *api;
 	struct conductor *conductor;
@@ -193,6 +195,8 @@ static int take(void *context, const struct record *record)
 		return evacuations_take(&daemon->evacuations, record);
 	if (record->kind == RECORD_change || record->kind == RECORD_change_state)
 		return vm_changes_take(&daemon->changes, record);
+	if (record->kind == RECORD_directory_vm || record->kind == RECORD_directory_slot)
+		return directory_take(daemon->directory, record);
 	return ledger_take(&daemon->ledger, record);
 }
 
@@ -224,6 +228,9 @@ static int journal_start(struct daemon *daemon)
 
 	ledger_init(&daemon->ledger, &daemon->settings.deadlines);
 	vm_changes_init(&daemon->changes, &daemon->settings.deadlines);
+	daemon->directory = directory_create(&directory_log, NULL);
+	if (!daemon->directory)
+		return -ENOMEM;
 	err = journal_open(daemon->settings.journal, (unsigned)daemon->settings.journal_keep, take,
 	        daemon, &daemon->journal, why, sizeof(why));
 	if (daemon->changes.epoch > daemon->ledger.epoch)
@@ -300,6 +307,7 @@ static int rooms_start(struct daemon *daemon)
 	        .migrations_max = s->migrations_max,
 	        .evacuations = &daemon->evacuations,
 	        .changes = &daemon->changes,
+	        .directory = daemon->directory,
 	};
 
 	daemon->api = api_create(daemon->base, s->api);
@@ -336,6 +344,7 @@ static void daemon_clear(struct daemon *daemon)
 	conductor_destroy(daemon->conductor);
 	api_destroy(daemon->api);
 	journal_close(daemon->journal);
+	directory_destroy(daemon->directory);
 	ledger_clear(&daemon->ledger);
 	vm_changes_clear(&daemon->changes);
 	evacuations_clear(&daemon->evacuations);

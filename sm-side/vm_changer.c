@@ -105,6 +105,7 @@ static struct admission begin(
 	}
 	job_add(job, change);
 	*id = intent->id;
+	conductor_change_begins(changer->conductor, change);
 	job_perform(job, vm_change_start(change, monotonic_us()));
 	return (struct admission){0};
 }

@@ -115,6 +115,8 @@ void job_perform(struct job *job, struct vm_change_output output)
 	while (output.entered) {
 		forget_asked(job);
 		log_change(job->change);
+		if (vm_change_ended(job->change))
+			conductor_change_ends(c, job->change);
 		if (record_entered(job, &output))
 			break;
 	}

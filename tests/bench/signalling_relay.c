@@ -5,6 +5,7 @@
 
 #include "notifier/connection.h"
 #include "notifier/relay.h"
+#include "sm-side/directory.h"
 #include "sm-side/root.h"
 #include "tests/bench/signalling_teller.h"
 
@@ -35,6 +36,7 @@ int __wrap_relay_child_frame(
 
 struct teller {
 	struct root *root;
+	struct directory *directory;
 	const struct teller_callbacks *callbacks;
 	void *owner;
 };
@@ -53,6 +55,14 @@ static void host_up(void *owner, const char *host, const uint64_t *open, size_t 
 	teller->callbacks->up(teller->owner);
 }
 
+/* No host takes another's. */
+static void claim_refused(void *owner, const struct directory_claim *claim)
+{
+	abort();
+}
+
+static const struct directory_outputs directory_outputs = {.refused = claim_refused};
+
 static const struct root_callbacks root_callbacks = {
         .answer = answer,
         .host_up = host_up,
@@ -61,6 +71,7 @@ static const struct root_callbacks root_callbacks = {
 static void relay_end(struct teller *teller)
 {
 	root_destroy(teller->root);
+	directory_destroy(teller->directory);
 	free(teller);
 }
 
@@ -75,11 +86,15 @@ static struct teller *relay_begin(struct event_base *base, const char *address,
 		return NULL;
 	teller->callbacks = callbacks;
 	teller->owner = owner;
-	teller->root =
-	        root_create(base, address, credentials, deadlines, epoch, &root_callbacks, teller);
+	teller->directory = directory_create(&directory_outputs, teller);
+	teller->root = teller->directory
+	                       ? root_create(base, address, credentials, teller->directory,
+	                                 deadlines, epoch, &root_callbacks, teller)
+	                       : NULL;
 	if (teller->root)
 		return teller;
 	err = errno;
+	directory_destroy(teller->directory);
 	free(teller);
 	errno = err;
 	return NULL;

@@ -85,6 +85,7 @@ static void says_slots(const char *host, const char *vms, size_t slots, const ui
 		slot[i].switch_port = (uint32_t)places[i];
 		slot[i].port_guid = guids[i];
 	}
+	assert_int_equal(directory_host_here(directory, host, true), 0);
 	assert_int_equal(directory_host_says(directory, host, vm_at, count, slot_at, slots), 0);
 }
 
@@ -156,7 +157,7 @@ static void the_first_who_says_so_has_it(void **state)
 static void who_is_away_keeps_it(void **state)
 {
 	says("a", "vm1");
-	directory_host_away(directory, "a");
+	directory_host_here(directory, "a", false);
 	says("b", "vm1");
 	assert_string_equal(vms_of("b"), "");
 	assert_string_equal(vms_of("a"), "vm1");
@@ -167,7 +168,7 @@ static void who_drops_it_leaves_it_to_the_first_who_waits_and_is_here(void **sta
 	says("a", "vm1");
 	says("b", "vm1");
 	says("c", "vm1");
-	directory_host_away(directory, "b");
+	directory_host_here(directory, "b", false);
 	while (directory_stale(directory))
 		;
 	says("a", "");
@@ -269,7 +270,7 @@ static void the_operator_releases_it_to_who_waits(void **state)
 	assert_string_equal(vms_of("a"), "");
 	/* A host that is dead, and nobody says anything: it is nobody's. */
 	says("c", "vm2");
-	directory_host_away(directory, "c");
+	directory_host_here(directory, "c", false);
 	assert_int_equal(directory_release(directory, "vm2"), RELEASE_DONE);
 	assert_string_equal(vms_of("c"), "");
 	says("b", "vm1 vm2");
@@ -339,20 +340,27 @@ static const char *places(void)
 {
 	*told = '\0';
 	directory_news(directory, tell, NULL);
+	directory_tidy(directory);
 	return told;
 }
 
 static void each_change_of_a_place_is_told_once(void **state)
 {
 	const uint32_t lids[] = {7}, pkeys[] = {0xffff, 0x8001};
+	const struct directory_place place = {.vm = "vm1",
+	        .located = true,
+	        .lids = lids,
+	        .lid_count = 1,
+	        .pkeys = pkeys,
+	        .pkey_count = 2};
 
 	says("a", "vm1");
 	assert_string_equal(places(), "vm1@a+?0/0 ");
 	says("a", "vm1");
 	assert_string_equal(places(), "");
-	assert_int_equal(directory_locate(directory, "vm1", true, lids, 1, pkeys, 2), 0);
+	assert_int_equal(directory_locate(directory, &place), 0);
 	assert_string_equal(places(), "vm1@a+!1/2 ");
-	assert_int_equal(directory_locate(directory, "vm1", true, lids, 1, pkeys, 2), 0);
+	assert_int_equal(directory_locate(directory, &place), 0);
 	assert_string_equal(places(), "");
 	directory_move_begins(directory, "vm1", "a", "b");
 	assert_string_equal(places(), "vm1@a+b!1/2 ");
