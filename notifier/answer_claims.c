@@ -21,17 +21,16 @@ static bool part_is(const struct part *part, const char *name)
 	return !strncmp(name, part->text, part->length) && !name[part->length];
 }
 
-static bool host_has(const struct host_behind *host, const struct part *vm)
+static bool host_has(struct host_behind *host, const struct part *vm)
 {
 	for (size_t i = 0; i < host->said->n_vms; i++)
 		if (part_is(vm, host->said->vms[i]->name))
-			return true;
+			return host_may_have(host, host->said->vms[i]->name);
 	return false;
 }
 
 /* The last that was looked for is often the next one's, too: names come host by host. */
-static bool has_vm(
-        const struct child *child, const struct part *vm, const struct host_behind **last)
+static bool has_vm(const struct child *child, const struct part *vm, struct host_behind **last)
 {
 	if (child->vm)
 		return part_is(vm, child->vm);
@@ -58,7 +57,7 @@ static bool is_between(const struct child *child)
 }
 
 static bool name_is_its(
-        const struct child *child, const char *name, bool answered, const struct host_behind **last)
+        const struct child *child, const char *name, bool answered, struct host_behind **last)
 {
 	struct part first = first_part(name);
 
@@ -93,7 +92,7 @@ static bool result_is_its(const struct child *child, const Tether__HostResult *r
 static size_t names_keep(
         const struct child *child, char **said, size_t count, bool answered, char **kept)
 {
-	const struct host_behind *last = NULL;
+	struct host_behind *last = NULL;
 	size_t left = 0;
 
 	for (size_t i = 0; i < count; i++)

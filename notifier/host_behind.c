@@ -26,8 +26,8 @@ static struct host_behind *host_make(struct host_behind **hosts)
 	return host;
 }
 
-int hosts_put(
-        struct host_behind **hosts, const Tether__HostBehind *said, Tether__HostBehind **before)
+int hosts_put(struct host_behind **hosts, const struct vm_places *places,
+        const Tether__HostBehind *said, Tether__HostBehind **before)
 {
 	struct host_behind *host = hosts_find(*hosts, said->name);
 	Tether__HostBehind *copy = message_copy(&said->base);
@@ -42,6 +42,8 @@ int hosts_put(
 	*before = host->said;
 	host->said = copy;
 	host->away_ms = 0;
+	host->places = places;
+	host->looked_at = UINT64_MAX;
 	return 0;
 }
 
@@ -66,13 +68,43 @@ void hosts_clear(struct host_behind **hosts)
 		hosts_remove(hosts, *hosts);
 }
 
-bool hosts_have_vm(const struct host_behind *hosts, const char *vm)
+static bool may_claim(const struct host_behind *host, const char *vm)
 {
-	for (; hosts; hosts = hosts->next)
-		for (size_t i = 0; i < hosts->said->n_vms; i++)
-			if (!strcmp(hosts->said->vms[i]->name, vm))
-				return true;
+	return vm_place_may_claim(host->places, vm, host->said->name);
+}
+
+/* Names are asked about in each event, and whose a VM is changes seldom: then all are looked up. */
+static bool is_undisputed(struct host_behind *host)
+{
+	uint64_t changes = vm_places_changes(host->places);
+
+	if (host->looked_at == changes)
+		return host->undisputed;
+	host->looked_at = changes;
+	host->undisputed = true;
+	for (size_t i = 0; i < host->said->n_vms && host->undisputed; i++)
+		host->undisputed = may_claim(host, host->said->vms[i]->name);
+	return host->undisputed;
+}
+
+bool host_may_have(struct host_behind *host, const char *vm)
+{
+	return is_undisputed(host) || may_claim(host, vm);
+}
+
+bool host_says_vm(const struct host_behind *host, const char *vm)
+{
+	for (size_t i = 0; i < host->said->n_vms; i++)
+		if (!strcmp(host->said->vms[i]->name, vm))
+			return true;
 	return false;
+}
+
+bool hosts_have_vm(struct host_behind *hosts, const char *vm)
+{
+	while (hosts && !(host_says_vm(hosts, vm) && host_may_have(hosts, vm)))
+		hosts = hosts->next;
+	return hosts;
 }
 
 Tether__HostBehind host_of_hello(const Tether__Hello *hello)

@@ -8,6 +8,7 @@
 #include "notifier/relay_state.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 static bool is_between(const struct relay *relay)
@@ -128,7 +129,7 @@ static void host_away(struct relay *relay, struct host_behind *host, uint64_t no
 	away_up(relay, host->said->name);
 }
 
-static bool is_at_any(const struct relay *relay, const char *vm)
+bool relay_vm_is_below(const struct relay *relay, const char *vm)
 {
 	const struct child *child = relay->children.first;
 
@@ -141,17 +142,28 @@ static bool is_at_any(const struct relay *relay, const char *vm)
 static void vms_left(struct relay *relay, const Tether__HostBehind *before, uint64_t now_ms)
 {
 	for (size_t i = 0; is_between(relay) && i < before->n_vms; i++)
-		if (!is_at_any(relay, before->vms[i]->name))
+		if (!relay_vm_is_below(relay, before->vms[i]->name))
 			relay_vm_left(relay, before->vms[i]->name, now_ms);
 }
 
-/* What a host has from now on. */
+static size_t foreign_count(const struct relay *relay, const Tether__HostBehind *said)
+{
+	size_t foreign = 0;
+
+	for (size_t i = 0; i < said->n_vms; i++)
+		foreign += !vm_place_may_claim(relay->places, said->vms[i]->name, said->name);
+	return foreign;
+}
+
+/* What a host has from now on. Its word is kept and goes up whole: what of it is another's now may
+ * be its own later. */
 static int host_put(
         struct relay *relay, struct child *child, const Tether__HostBehind *said, uint64_t now_ms)
 {
 	Tether__HostBehind *before = NULL;
-	int err = hosts_put(&child->hosts, said, &before);
+	int err = hosts_put(&child->hosts, relay->places, said, &before);
 
+	relay->counts.foreign_vms += foreign_count(relay, said);
 	if (!before)
 		return err;
 	vms_left(relay, before, now_ms);
@@ -209,8 +221,40 @@ int relay_behind_take(
 	return 0;
 }
 
-void relay_result_take(
-        struct relay *relay, struct child *child, const Tether__HostResult *result, uint64_t now_ms)
+/* Who has not been asked may say that a VM has left, not that one has come which nobody knows of.
+ */
+static size_t vms_known(const struct relay *relay, struct host_behind *host,
+        const Tether__HostResult *result, Tether__HostVm **known)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < result->n_vms; i++) {
+		const Tether__VmPlace *place = vm_places_find(relay->places, result->vms[i]->name);
+
+		if (place ? vm_place_is_of(place, host->said->name)
+		          : host_says_vm(host, result->vms[i]->name))
+			known[count++] = result->vms[i];
+	}
+	return count;
+}
+
+static void result_take_unasked(struct relay *relay, struct child *child, struct host_behind *host,
+        const Tether__HostResult *result, uint64_t now_ms)
+{
+	Tether__HostBehind said = *host->said;
+	Tether__HostVm **known = calloc(result->n_vms + 1, sizeof(*known));
+
+	if (!known)
+		return;
+	said.vms = known;
+	said.n_vms = vms_known(relay, host, result, known);
+	relay->counts.foreign_vms += result->n_vms - said.n_vms;
+	host_put(relay, child, &said, now_ms);
+	free(known);
+}
+
+void relay_result_take(struct relay *relay, struct child *child, const Tether__HostResult *result,
+        bool is_asked, uint64_t now_ms)
 {
 	struct host_behind *host = NULL;
 	Tether__HostBehind said;
@@ -220,6 +264,10 @@ void relay_result_take(
 		        child->role == TETHER__ROLE__ROLE_HOST ? child->name : result->host);
 	if (!host || has_too_much(result->n_vms, result->n_slots))
 		return;
+	if (!is_asked) {
+		result_take_unasked(relay, child, host, result, now_ms);
+		return;
+	}
 	said = *host->said;
 	said.vms = result->vms;
 	said.n_vms = result->n_vms;

@@ -290,9 +290,10 @@ static void expected_forget(const struct child *child, struct open_event *open)
 		return;
 	if (child->vm)
 		tally_forget_vm(open->tally, child->vm);
-	for (const struct host_behind *host = child->hosts; host; host = host->next)
+	for (struct host_behind *host = child->hosts; host; host = host->next)
 		for (size_t i = 0; i < host->said->n_vms; i++)
-			tally_forget_vm(open->tally, host->said->vms[i]->name);
+			if (host_may_have(host, host->said->vms[i]->name))
+				tally_forget_vm(open->tally, host->said->vms[i]->name);
 }
 
 /* Rows of somebody else's queue pairs: nothing in it can be believed. */
@@ -331,7 +332,9 @@ static void answer_take(
 	char label[RELAY_LABEL_BYTES];
 
 	/* Where a VM has left, what is due or waited for nobody else is answered now. */
-	relay_result_take(relay, child, answer->result, now_ms);
+	open = relay_open_find(relay, &key);
+	relay_result_take(relay, child, answer->result,
+	        open && tally_awaits(open->tally, child->name), now_ms);
 	open = relay_open_find(relay, &key);
 	if (!open) {
 		if (relay_answered_find(relay, &key))

@@ -67,9 +67,10 @@ static int expected_of_child(struct open_event *open, const struct child *child)
 	if (child->vm)
 		return expected_of_vm(
 		        open, child->vm, child_is_process(child) ? child->name : NULL);
-	for (const struct host_behind *host = child->hosts; host; host = host->next)
+	for (struct host_behind *host = child->hosts; host; host = host->next)
 		for (size_t i = 0; i < host->said->n_vms && !err; i++)
-			err = expected_of_vm(open, host->said->vms[i]->name, NULL);
+			if (host_may_have(host, host->said->vms[i]->name))
+				err = expected_of_vm(open, host->said->vms[i]->name, NULL);
 	return err;
 }
 

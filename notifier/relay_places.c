@@ -22,6 +22,7 @@ struct told {
 	const Tether__VmPlace *place;
 	const struct child *to[TOLD_MOST];
 	size_t count;
+	bool was_below;
 };
 
 /* A frame's worth of places for one child. */
@@ -140,6 +141,14 @@ static void events_hand(struct relay *relay, const struct told *told, uint64_t n
 			relay_events_hand(relay, child, false, now_ms);
 }
 
+/* Where a VM has left all that are behind an agent between, the end of its migration need not come
+ * by. */
+static void vm_leave(struct relay *relay, const struct told *told, uint64_t now_ms)
+{
+	if (told->was_below && !relay_vm_is_below(relay, told->place->vm))
+		relay_vm_left(relay, told->place->vm, now_ms);
+}
+
 int relay_whereabouts(struct relay *relay, const Tether__Whereabouts *whereabouts, uint64_t now_ms)
 {
 	struct told *told = calloc(whereabouts->n_vms + 1, sizeof(*told));
@@ -151,6 +160,8 @@ int relay_whereabouts(struct relay *relay, const Tether__Whereabouts *whereabout
 		const struct child *last = i ? told[i - 1].to[0] : NULL;
 
 		told[i].place = place;
+		told[i].was_below = relay->settings.role == TETHER__ROLE__ROLE_RELAY &&
+		                    relay_vm_is_below(relay, place->vm);
 		told_fill(relay, &told[i], vm_places_find(relay->places, place->vm), last);
 		told_fill(relay, &told[i], place, last);
 		err = place_keep(relay, &told[i]);
@@ -160,6 +171,8 @@ int relay_whereabouts(struct relay *relay, const Tether__Whereabouts *whereabout
 			places_tell(relay, child, told, whereabouts->n_vms);
 	for (size_t i = 0; i < whereabouts->n_vms && relay->open && !err; i++)
 		events_hand(relay, &told[i], now_ms);
+	for (size_t i = 0; i < whereabouts->n_vms && !err; i++)
+		vm_leave(relay, &told[i], now_ms);
 	free(told);
 	relay_settle(relay, now_ms);
 	return err;

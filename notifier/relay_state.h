@@ -182,9 +182,11 @@ int relay_host_here(
 /* What @child says of a host behind it. -EPROTO: it is in no place to */
 int relay_behind_take(
         struct relay *relay, struct child *child, const Tether__HostBehind *said, uint64_t now_ms);
-/* What a host has now, by its own word. */
+/* What a host has now, by its own word; @is_asked: for it. */
 void relay_result_take(struct relay *relay, struct child *child, const Tether__HostResult *result,
-        uint64_t now_ms);
+        bool is_asked, uint64_t now_ms);
+/* A host that is or is behind any child has it. */
+bool relay_vm_is_below(const struct relay *relay, const char *vm);
 /* Its link has ended. */
 void relay_hosts_lost(struct relay *relay, struct child *child, uint64_t now_ms);
 /* The parent is new, or new again. */

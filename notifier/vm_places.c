@@ -26,6 +26,7 @@ struct keyed {
 
 struct vm_places {
 	struct keyed by_vm, by_host, by_lid;
+	uint64_t changes;
 };
 
 static uint64_t hash_of(const char *name)
@@ -166,6 +167,12 @@ static int indexes_add(struct vm_places *places, const Tether__VmPlace *place)
 	return err;
 }
 
+static bool has_same_hosts(const Tether__VmPlace *place, const Tether__VmPlace *said)
+{
+	return place && !strcmp(place->host, said->host) &&
+	       !strcmp(place->host_next, said->host_next);
+}
+
 int vm_places_put(struct vm_places *places, const Tether__VmPlace *said)
 {
 	const Tether__VmPlace *before = vm_places_find(places, said->vm);
@@ -180,6 +187,7 @@ int vm_places_put(struct vm_places *places, const Tether__VmPlace *said)
 			return -ENOMEM;
 		}
 	}
+	places->changes += !has_same_hosts(before, said);
 	if (before) {
 		indexes_remove(places, before);
 		place_free(before);
@@ -221,6 +229,11 @@ const struct vm_place_at *vm_places_at_lid(
 const Tether__VmPlace *vm_place(const struct vm_place_at *at)
 {
 	return at->place;
+}
+
+uint64_t vm_places_changes(const struct vm_places *places)
+{
+	return places ? places->changes : 0;
 }
 
 bool vm_place_may_claim(const struct vm_places *places, const char *vm, const char *host)

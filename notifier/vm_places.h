@@ -34,6 +34,9 @@ const struct vm_place_at *vm_places_at_lid(
         const struct vm_places *places, uint32_t lid, const struct vm_place_at *after);
 const Tether__VmPlace *vm_place(const struct vm_place_at *at);
 
+/* Rises with each change of whose a VM is. */
+uint64_t vm_places_changes(const struct vm_places *places);
+
 /* Nobody else has the VM, as far as is known. @places: may be NULL. */
 bool vm_place_may_claim(const struct vm_places *places, const char *vm, const char *host);
 /* It is @host's, or about to be. */

@@ -124,6 +124,11 @@ static void say_frame(struct test *t, const Tether__Frame *frame)
 	case TETHER__FRAME__BODY_WHEREABOUTS:
 		say_places(t, frame->whereabouts);
 		break;
+	case TETHER__FRAME__BODY_BEHIND:
+		say(t, "%s %s", frame->behind->name, frame->behind->away ? "is away" : "has");
+		for (size_t i = 0; i < frame->behind->n_vms; i++)
+			say(t, " %s", frame->behind->vms[i]->name);
+		break;
 	case TETHER__FRAME__BODY_REPORT:
 		say(t, "report %u", frame->report->request);
 		if (*frame->report->name)
