@@ -6,11 +6,11 @@
  * milliseconds of any monotonic clock), all output through `struct relay_outputs`. One thread.
  *
  * Who is concerned by an event (tether.proto): with `to_vm` the children of that VM, with
- * `to_peers` those with interest in its address that are not of that VM, and whoever `expected`
- * names, as soon as they are there. A child's copy says only what is meant for it: `to_vm` where it
- * has the VM, `to_peers` where it has the interest, of `expected` the names of its own VMs. An
- * `order` is for this relay's owner if it names this relay's host, otherwise for the child of that
- * name.
+ * `to_peers` those with interest in its address that are not of that VM and have one that may talk
+ * to it (`pkeys`), and whoever `expected` names, as soon as they are there. A child's copy says
+ * only what is meant for it: `to_vm` where it has the VM, `to_peers` where it has the interest, of
+ * `expected` the names of its own VMs. An `order` is for this relay's owner if it names this
+ * relay's host, otherwise for the child of that name.
  *
  * The owner may call the relay again from inside parent_send, order, hello and host, not from
  * inside child_send and child_close.

@@ -112,7 +112,7 @@ static bool peers_concern(
 	if (step_is_news(event->step) && child_is_process(child))
 		return false;
 	return event->to_peers && !(child->vm && !strcmp(child->vm, event->vm)) &&
-	       is_known_to(relay, child, event);
+	       is_known_to(relay, child, event) && relay_may_hear(relay, child, event);
 }
 
 static bool order_concerns(const struct child *child, const Tether__Event *event)

@@ -207,6 +207,9 @@ void relay_report_take(struct relay *relay, struct child *child, const Tether__R
 /* @host has come, which is @child or behind it; the agent in a VM has. */
 void relay_places_say_host(struct relay *relay, const struct child *child, const char *host);
 void relay_places_say_guest(struct relay *relay, const struct child *child);
+/* One of @child's VMs may talk to the VM of @event, or nobody knows. */
+bool relay_may_hear(
+        const struct relay *relay, const struct child *child, const Tether__Event *event);
 
 /* relay_children.c */
 enum { RELAY_LABEL_BYTES = RELAY_NAME_BYTES + 128 };

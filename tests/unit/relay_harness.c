@@ -386,6 +386,15 @@ uint32_t host(struct test *t, const char *name, const char *vms, uint32_t lid)
 	return link;
 }
 
+static size_t count_of(const uint32_t *numbers, size_t most)
+{
+	size_t count = 0;
+
+	while (count < most && numbers[count])
+		count++;
+	return count;
+}
+
 void event_send(struct test *t, const struct event_args *args)
 {
 	Tether__Event event = TETHER__EVENT__INIT;
@@ -410,6 +419,8 @@ void event_send(struct test *t, const struct event_args *args)
 	event.n_known_lids = args->known_lid != 0;
 	next.lid = args->new_lid;
 	event.new_address = args->new_lid ? &next : NULL;
+	event.pkeys = (uint32_t *)args->pkeys;
+	event.n_pkeys = count_of(args->pkeys, ARRAY_SIZE(args->pkeys));
 	event.expected = (char **)args->expected;
 	while (event.n_expected < 4 && args->expected[event.n_expected])
 		event.n_expected++;
@@ -422,15 +433,6 @@ void event_send(struct test *t, const struct event_args *args)
 		event.order = &host_order;
 	}
 	assert_int_equal(relay_event(t->relay, &event, t->now_ms), 0);
-}
-
-static size_t count_of(const uint32_t *numbers, size_t most)
-{
-	size_t count = 0;
-
-	while (count < most && numbers[count])
-		count++;
-	return count;
 }
 
 void place_say(struct test *t, const struct place_args *args)
