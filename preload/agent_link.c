@@ -149,11 +149,16 @@ static bool wait_a_little(const struct interest_request *request, uint64_t *sinc
 static void await_answer(const struct interest_request *request)
 {
 	uint64_t since = monotonic_ms();
-	bool waits = true;
+	bool waits = true, was_held = false;
 
 	agent_service_wake();
-	while (!request->answered && waits)
+	while (!request->answered && waits) {
 		waits = wait_a_little(request, &since);
+		if (request->held && !was_held)
+			log_debug("link", "interest in lid %u is held by a migration",
+			        request->remote.lid);
+		was_held = request->held;
+	}
 }
 
 void agent_link_register(struct remote *remote)
