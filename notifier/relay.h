@@ -154,6 +154,11 @@ void relay_let_go(struct relay *relay, uint64_t migration);
  * before this returns. -ENOMEM. */
 int relay_event(struct relay *relay, const Tether__Event *event, uint64_t now_ms);
 
+/* The children, here or away, with interest in @event's address that are not of its VM. For news
+ * (STEP_MOVED): their names are its `expected` then, and nobody else is handed it. */
+void relay_concerned_each(const struct relay *relay, const Tether__Event *event,
+        void (*each)(void *context, const char *name), void *context);
+
 /* This relay's owner itself wants to hear of @address, or no more: it makes no connection, so no
  * barrier holds it. -ENOMEM */
 int relay_own_interest(struct relay *relay, const struct address *address, bool drop);

@@ -379,6 +379,7 @@ static int frame_take(
 	case TETHER__FRAME__BODY_INTEREST:
 		registration_take(relay->registration, child->member, child_weight(child),
 		        child->vm, frame->interest);
+		relay_news_hand(relay, child, now_ms);
 		return 0;
 	case TETHER__FRAME__BODY_BEHIND:
 		return relay_behind_take(relay, child, frame->behind, now_ms);

@@ -115,6 +115,13 @@ static bool peers_concern(
 	       is_known_to(relay, child, event) && relay_may_hear(relay, child, event);
 }
 
+/* Of news the root says itself for whom they are. */
+static bool is_for(const struct child *child, const struct open_event *open)
+{
+	return !step_is_news(open->event->step) || !open->event->n_expected ||
+	       tally_knows(open->tally, child->name);
+}
+
 static bool order_concerns(const struct child *child, const Tether__Event *event)
 {
 	return event->order && hosts_find(child->hosts, event->order->host);
@@ -123,7 +130,8 @@ static bool order_concerns(const struct child *child, const Tether__Event *event
 static bool is_concerned(
         const struct relay *relay, const struct child *child, struct open_event *open)
 {
-	if (vm_concerns(child, open->event) || peers_concern(relay, child, open->event) ||
+	if (vm_concerns(child, open->event) ||
+	        (peers_concern(relay, child, open->event) && is_for(child, open)) ||
 	        order_concerns(child, open->event))
 		return true;
 	return expected_of_child(open, child) || open->of_child.count;
@@ -174,12 +182,33 @@ static void event_hand(
 void relay_events_hand(struct relay *relay, const struct child *child, bool again, uint64_t now_ms)
 {
 	for (struct open_event *open = relay->open; open; open = open->next) {
-		if (!is_concerned(relay, child, open) ||
-		        tally_has_answered(open->tally, child->name))
+		if (tally_has_answered(open->tally, child->name))
 			continue;
+		if (!is_concerned(relay, child, open)) {
+			/* It was started again, and does not know yet who is behind it. */
+			if (again && step_is_news(open->event->step))
+				tally_take_back(open->tally, child->name);
+			continue;
+		}
 		if (again || !tally_awaits(open->tally, child->name))
 			event_hand(relay, child, open, now_ms);
 	}
+}
+
+void relay_news_hand(struct relay *relay, const struct child *child, uint64_t now_ms)
+{
+	for (struct open_event *open = relay->open; open; open = open->next)
+		if (step_is_news(open->event->step) && tally_expects(open->tally, child->name) &&
+		        is_concerned(relay, child, open))
+			event_hand(relay, child, open, now_ms);
+}
+
+void relay_concerned_each(const struct relay *relay, const Tether__Event *event,
+        void (*each)(void *context, const char *name), void *context)
+{
+	for (const struct child *child = relay->children.first; child; child = child->next)
+		if (child->name && peers_concern(relay, child, event))
+			each(context, child->name);
 }
 
 void relay_hand_out(struct relay *relay, struct open_event *open, uint64_t now_ms)

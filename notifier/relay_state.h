@@ -129,6 +129,9 @@ void relay_hand_out(struct relay *relay, struct open_event *open, uint64_t now_m
  * over a link that it has lost since, it gets again (@again).
  */
 void relay_events_hand(struct relay *relay, const struct child *child, bool again, uint64_t now_ms);
+/* @child has said that it has interest in something: news that wait for it to come may be of that.
+ */
+void relay_news_hand(struct relay *relay, const struct child *child, uint64_t now_ms);
 /* It has an order for this relay's owner. */
 bool relay_order_is_ours(const struct relay *relay, const Tether__Event *event);
 /* The owner may finish the order, and with it the event, before this returns. */

@@ -224,6 +224,26 @@ bool tally_has_answered(const struct tally *tally, const char *name)
 	return participant && participant->stand == STAND_ANSWERED;
 }
 
+bool tally_expects(const struct tally *tally, const char *name)
+{
+	const struct participant *participant = find(tally, name);
+
+	return participant && participant->stand == STAND_EXPECTED;
+}
+
+bool tally_knows(const struct tally *tally, const char *name)
+{
+	return find(tally, name);
+}
+
+void tally_take_back(struct tally *tally, const char *name)
+{
+	struct participant *participant = find(tally, name);
+
+	if (participant && is_handed(participant->stand))
+		stand_set(tally, participant, STAND_EXPECTED);
+}
+
 void tally_forget(struct tally *tally, const char *name)
 {
 	struct participant *participant = find(tally, name);

@@ -32,6 +32,12 @@ int tally_pass_over(struct tally *tally, const char *name);
 /* Handed the event and not yet answered. */
 bool tally_awaits(const struct tally *tally, const char *name);
 bool tally_has_answered(const struct tally *tally, const char *name);
+/* @name has to answer and has not been handed the event. */
+bool tally_expects(const struct tally *tally, const char *name);
+/* @name has to answer, has answered, or was to. */
+bool tally_knows(const struct tally *tally, const char *name);
+/* What @name was handed it has not kept: it has to be handed it again. */
+void tally_take_back(struct tally *tally, const char *name);
 /* @name's process has ended: it is neither waited for nor missing. */
 void tally_forget(struct tally *tally, const char *name);
 /* The same for names of @vm ("VM/...") that are expected and have not been handed the event. */

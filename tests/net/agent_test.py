@@ -40,6 +40,30 @@ def event_reaches_processes_and_one_answer_goes_up():
         assert answer["counts"]["qps"] == 6 and answer["qps"]["local_qpn"] == [7, 7], answer
 
 
+def told_that_a_vm_has_moved(agent):
+    return agent.read("agent.log").count("of interest here, has moved")
+
+
+def move_of_another_vm_is_told_once():
+    """Not again where it is repeated, under the same number or another, nor from an epoch before."""
+    with Agent() as agent:
+        shim = agent.shim(lids=[9])
+        moved = {"vm": "vm7", "address": {"lid": 9}, "to_peers": True}
+        for sequence in (1, 1, 2):
+            agent.event("MOVED", sequence, epoch=5, **moved)
+            assert agent.answer("MOVED", sequence)["outcome"] == "OUTCOME_DONE"
+            assert told_that_a_vm_has_moved(agent) == 1
+        agent.event("MOVED", 9, epoch=4, **moved)
+        answer = agent.answer("MOVED", 9)
+        assert answer["outcome"] == "OUTCOME_REFUSED" and answer["refusals"][0]["reason"] == "old-epoch", answer
+        assert told_that_a_vm_has_moved(agent) == 1
+        agent.event("MOVED", 1, migration=2, epoch=6, **moved)
+        agent.answer("MOVED", 1)
+        assert told_that_a_vm_has_moved(agent) == 2
+        agent.event("STOP", 2, to_vm=True)
+        assert shim.frame("event")["step"] == "STEP_STOP"  # it heard nothing of all that
+
+
 def refusal_names_the_process():
     with Agent() as agent:
         shim = agent.shim()
@@ -407,6 +431,7 @@ def settings_are_checked():
 TESTS = [
     hello_says_what_the_driver_found,
     event_reaches_processes_and_one_answer_goes_up,
+    move_of_another_vm_is_told_once,
     refusal_names_the_process,
     process_is_of_the_vm_whose_socket_it_came_through,
     process_of_another_version_is_refused_and_both_are_named,

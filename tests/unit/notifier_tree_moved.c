@@ -81,12 +81,112 @@ static void server_hears_of_addresses_that_it_wants_itself(void **state)
 	assert_int_equal(tree->nodes[HYP4].moved, 2);
 }
 
+/* What a root says that was started again: nobody is connected yet. */
+static void event_moved_for(struct tree *tree, char **names, size_t count)
+{
+	Tether__Address address;
+	Tether__Event event = event_of(TETHER__STEP__STEP_MOVED, 1, "vm1", &address, 5);
+
+	event.to_peers = true;
+	event.expected = names;
+	event.n_expected = count;
+	tree_event(tree, &event);
+	tree_run(tree);
+}
+
+static void root_is_another(struct tree *tree)
+{
+	tree_kill(tree, A);
+	tree_kill(tree, HYP4);
+	tree_kill(tree, ROOT);
+	tree_start(tree, ROOT);
+}
+
+static void move_waits_for_those_to_whom_it_is_said(void **state)
+{
+	struct tree *tree = *state;
+	static char *names[] = {(char *)"hyp2", (char *)"hyp4"};
+	static const size_t process_of[] = {[HYP2] = PEER2, [HYP4] = PEER4};
+
+	tree_kill(tree, HYP2);
+	root_is_another(tree);
+	event_moved_for(tree, names, 2);
+	assert_null(tree->answer);
+	tree_start(tree, A);
+	tree_connect(tree, A);
+	for (size_t host = HYP2; host <= HYP4; host += 2) {
+		/* Its HELLO comes before that of its process. */
+		tree->nodes[host].parent = ROOT;
+		tree_start(tree, host);
+		tree_connect(tree, host);
+		tree_run(tree);
+		assert_int_equal(tree->nodes[host].moved, 0);
+		assert_null(tree->answer);
+		tree_connect(tree, process_of[host]);
+		tree_run(tree);
+		assert_int_equal(tree->nodes[host].moved, 1);
+	}
+	assert_int_equal(tree->answer->outcome, TETHER__OUTCOME__OUTCOME_DONE);
+	assert_int_equal(tree->nodes[A].events, 0);
+}
+
+static void move_is_said_to_nobody_else(void **state)
+{
+	struct tree *tree = *state;
+	static char *names[] = {(char *)"hyp4"};
+
+	event_moved_for(tree, names, 1);
+	for (size_t node = A; node < tree->count; node++)
+		assert_int_equal(tree->nodes[node].moved, node == HYP4);
+	assert_int_equal(tree->nodes[A].events, 0);
+	assert_int_equal(tree->answer->outcome, TETHER__OUTCOME__OUTCOME_DONE);
+}
+
+static void move_is_said_to_who_was_started_again_before_it_was_read(void **state)
+{
+	struct tree *tree = *state;
+	static char *names[] = {(char *)"hyp4"};
+	Tether__Address address;
+	Tether__Event event = event_of(TETHER__STEP__STEP_MOVED, 1, "vm1", &address, 5);
+
+	event.to_peers = true;
+	event.expected = names;
+	event.n_expected = 1;
+	tree_event(tree, &event);
+	tree_kill(tree, HYP4);
+	tree_start(tree, HYP4);
+	tree_connect(tree, HYP4);
+	tree_run(tree);
+	assert_null(tree->answer);
+	tree_connect(tree, PEER4);
+	tree_run(tree);
+	assert_int_equal(tree->nodes[HYP4].moved, 1);
+	assert_int_equal(tree->answer->outcome, TETHER__OUTCOME__OUTCOME_DONE);
+}
+
+static void who_does_not_come_is_named(void **state)
+{
+	struct tree *tree = *state;
+	static char *names[] = {(char *)"hyp2", (char *)"hyp4"};
+
+	tree_kill(tree, HYP2);
+	root_is_another(tree);
+	event_moved_for(tree, names, 2);
+	tree_pass(tree, DEADLINE_MS);
+	assert_int_equal(tree->answer->outcome, TETHER__OUTCOME__OUTCOME_PARTIAL);
+	assert_true(tree_missing(tree, HYP2) && tree_missing(tree, HYP4));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        TREE_TEST(move_is_said_once_to_each_server_with_interest),
 	        TREE_TEST(move_of_an_older_epoch_is_not_said),
 	        TREE_TEST(move_is_no_migration),
+	        TREE_TEST(move_waits_for_those_to_whom_it_is_said),
+	        TREE_TEST(move_is_said_to_nobody_else),
+	        TREE_TEST(move_is_said_to_who_was_started_again_before_it_was_read),
+	        TREE_TEST(who_does_not_come_is_named),
 	        TREE_TEST(server_hears_of_addresses_that_it_wants_itself),
 	};
 
