@@ -219,7 +219,8 @@ static void tree_answered(void *owner, const Tether__Answer *answer)
 	struct conductor *c = owner;
 	struct drive *d;
 
-	if (conductor_mended_guids(c, answer) || vm_changer_answered(c->vms, answer))
+	if (news_answered(c, answer) || conductor_mended_guids(c, answer) ||
+	        vm_changer_answered(c->vms, answer))
 		return;
 	d = drive_of(c, answer);
 	if (d && d->host_sequence && answer->sequence == d->host_sequence)

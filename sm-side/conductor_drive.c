@@ -179,16 +179,6 @@ void conductor_rows_let_go(struct conductor *c, struct migration *m)
 	rows_clear(&m->testimony.keys.base);
 }
 
-/* Who keeps something of its address looks again. Nothing depends on it, so it is said once and
- * nobody is waited for. */
-static void tell_moved(struct drive *d)
-{
-	struct order order;
-
-	order_fill_moved(&order, drive_migration(d), monotonic_us());
-	root_send(d->conductor->root, &order.event);
-}
-
 static void finish(struct drive *d)
 {
 	struct conductor *c = d->conductor;
@@ -199,8 +189,7 @@ static void finish(struct drive *d)
 	conductor_rows_let_go(c, drive_migration(d));
 	/* Its last step has done so, if there was one. */
 	root_let_go(c->root, drive_migration(d)->intent.id);
-	if (drive_migration(d)->state == STATE_DONE)
-		tell_moved(d);
+	news_say(c, d->entry);
 	d->entry = NULL;
 	if (!c->closing)
 		evtimer_add(c->next, &now);

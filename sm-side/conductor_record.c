@@ -37,7 +37,7 @@ int conductor_record_epoch(struct conductor *c, uint64_t epoch)
 static int end_record(struct conductor *c, struct ledger_entry *entry)
 {
 	struct ledger_records records;
-	int err = ledger_state_records(&entry->migration, entry->overall_wall_us, &records);
+	int err = ledger_state_records(entry, &records);
 
 	if (err)
 		return err;
@@ -78,7 +78,8 @@ int drive_record_state(struct drive *d, bool durable)
 	if (m->overall_us && !d->entry->overall_wall_us)
 		d->entry->overall_wall_us =
 		        conductor_wall_us() + (int64_t)(m->overall_us - monotonic_us());
-	err = ledger_state_records(m, d->entry->overall_wall_us, &records);
+	news_find(d);
+	err = ledger_state_records(d->entry, &records);
 	if (err)
 		return err;
 	die_point(DIE_SMD_RECORD, migration_state_name(m->state));

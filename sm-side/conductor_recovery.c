@@ -168,6 +168,8 @@ void conductor_recover_next(struct conductor *c)
 	struct drive *d;
 
 	pay_ends(c);
+	/* Before a later migration of that VM goes on. */
+	news_say_left(c);
 	hold_all(c);
 	while ((left = oldest_left(c)) && (d = conductor_free_drive(c))) {
 		if (conductor_record_epoch(c, c->ledger->epoch + 1)) {

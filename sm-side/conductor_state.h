@@ -159,6 +159,17 @@ void conductor_numbers_restore(struct conductor *c);
 /* @host has migration @id open. If it has ended here, or was never known: tell it how it ended. */
 void conductor_tell_end(struct conductor *c, const char *host, uint64_t id);
 
+/* conductor_news.c */
+
+/* If it is done: whom its news concern. Before the record of that. */
+void news_find(struct drive *d);
+/* If there are any that are not said: say them. */
+void news_say(struct conductor *c, struct ledger_entry *entry);
+/* All that a predecessor, or a lack of memory, has left unsaid. */
+void news_say_left(struct conductor *c);
+/* Is it the answer to news? Then it has been taken. */
+bool news_answered(struct conductor *c, const Tether__Answer *answer);
+
 /* conductor_mending.c */
 
 /* Where a free slot of @host still shows a GUID that a VM holds elsewhere, have it set right; not

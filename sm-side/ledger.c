@@ -17,6 +17,7 @@ void ledger_init(struct ledger *ledger, const struct deadlines *deadlines)
 static void entry_free(struct ledger_entry *entry)
 {
 	migration_clear(&entry->migration);
+	free(entry->servers);
 	free(entry);
 }
 
@@ -168,23 +169,31 @@ static void ending_add(struct ledger_records *records, const struct migration *m
 	}
 }
 
-int ledger_state_records(
-        const struct migration *migration, int64_t overall_wall_us, struct ledger_records *records)
+struct record ledger_news_record(const struct ledger_entry *entry)
 {
-	enum { OTHERS = 3 }; /* than findings */
+	return (struct record){RECORD_news,
+	        {.news = {entry->migration.intent.id, entry->servers, entry->news_are_said}}};
+}
+
+int ledger_state_records(const struct ledger_entry *entry, struct ledger_records *records)
+{
+	enum { OTHERS = 4 }; /* than findings */
+	const struct migration *migration = &entry->migration;
 	int err = 0;
 
 	*records = (struct ledger_records){
 	        .at = calloc(migration->testimony.finding_count + OTHERS, sizeof(*records->at))};
 	if (!records->at)
 		return -ENOMEM;
-	state_add(records, migration, overall_wall_us);
+	state_add(records, migration, entry->overall_wall_us);
 	if (needs_testimony(migration->state))
 		err = said_add(records, migration);
 	if (err)
 		ledger_records_clear(records);
 	else if (migration_ended(migration))
 		ending_add(records, migration);
+	if (!err && entry->servers)
+		records->at[records->count++] = ledger_news_record(entry);
 	return err;
 }
 
@@ -266,6 +275,18 @@ static int ending_take(struct migration *m, const struct ending_record *record)
 	return 0;
 }
 
+static int news_take(struct ledger_entry *entry, const struct news_record *record)
+{
+	char *servers = strdup(record->servers);
+
+	if (!servers)
+		return -ENOMEM;
+	free(entry->servers);
+	entry->servers = servers;
+	entry->news_are_said = record->told;
+	return entry->migration.state == STATE_DONE ? 0 : -EBADMSG;
+}
+
 /* Of a migration that is known. */
 static int part_take(struct ledger *ledger, const struct record *record, uint64_t migration)
 {
@@ -283,6 +304,8 @@ static int part_take(struct ledger *ledger, const struct record *record, uint64_
 		        value->said.said.at, value->said.said.length);
 	case RECORD_ending:
 		return ending_take(&entry->migration, &value->ending);
+	case RECORD_news:
+		return news_take(entry, &value->news);
 	case RECORD_finding:
 		return testimony_find(&entry->migration.testimony, value->finding.who,
 		        value->finding.reason, value->finding.text);
@@ -354,6 +377,8 @@ int ledger_take(struct ledger *ledger, const struct record *record)
 		return part_take(ledger, record, record->value.said.migration);
 	case RECORD_ending:
 		return part_take(ledger, record, record->value.ending.migration);
+	case RECORD_news:
+		return part_take(ledger, record, record->value.news.migration);
 	case RECORD_finding:
 		return part_take(ledger, record, record->value.finding.migration);
 	default:

@@ -19,6 +19,10 @@ struct ledger_entry {
 	unsigned changes;        /* counts states entered, for those who wait for news */
 	bool end_is_owed;        /* it has ended, and the journal does not know yet */
 	int64_t overall_wall_us; /* the overall deadline by the clock on the wall; 0: none yet */
+	/* Whom it is to be said that the VM has moved, names with a blank between; NULL: nobody. */
+	char *servers;
+	bool news_are_out; /* they are being told */
+	bool news_are_said;
 };
 
 struct ledger {
@@ -58,8 +62,9 @@ struct ledger_records {
 };
 
 /* -ENOMEM. */
-int ledger_state_records(
-        const struct migration *migration, int64_t overall_wall_us, struct ledger_records *records);
+int ledger_state_records(const struct ledger_entry *entry, struct ledger_records *records);
+/* That its news are to be said, or have been. */
+struct record ledger_news_record(const struct ledger_entry *entry);
 void ledger_records_clear(struct ledger_records *records);
 
 /*

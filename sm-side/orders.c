@@ -181,7 +181,7 @@ int order_fill_step(
 void order_fill_moved(struct order *order, struct migration *m, uint64_t now_us)
 {
 	event_fill(order, m, TETHER__STEP__STEP_MOVED, now_us);
-	order->event.deadline_ms = m->deadlines->resume_ms;
+	order->event.deadline_ms = m->deadlines->overall_ms;
 	order->event.to_peers = true;
 	address_fill(&m->intent.address, &order->new_address);
 	if (m->intent.shared_port)

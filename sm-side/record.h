@@ -65,6 +65,12 @@ struct finding_record {
 	const char *who, *reason, *text; /* not owned */
 };
 
+struct news_record {
+	uint64_t migration;
+	const char *servers; /* names with a blank between; not owned */
+	bool told;           /* they have been told, or will not be */
+};
+
 struct evacuation_record {
 	uint64_t id;
 	int64_t asked_us; /* since 1970 */
@@ -118,6 +124,7 @@ union record_value {
 	struct plan_record plan;
 	struct ending_record ending;
 	struct finding_record finding;
+	struct news_record news;
 	struct evacuation_record evacuation;
 	struct vm_change_intent change;
 	struct change_state_record change_state;

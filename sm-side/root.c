@@ -2,6 +2,7 @@
 #include "sm-side/root.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -434,6 +435,31 @@ int root_send(struct root *root, const Tether__Event *event)
 	shared_event_clear(&shared);
 	tick_arm(root);
 	return err;
+}
+
+static void name_write(void *names, const char *name)
+{
+	fprintf(names, "%s%s", ftell(names) > 0 ? " " : "", name);
+}
+
+char *root_concerned(struct root *root, const Tether__Event *event)
+{
+	struct shared_event shared;
+	char *names = NULL;
+	size_t size;
+	FILE *stream;
+
+	if (shared_event_make(&shared, event, questions_numbers(root->questions)))
+		return NULL;
+	stream = open_memstream(&names, &size);
+	if (stream)
+		relay_concerned_each(root->relay, &shared.event, name_write, stream);
+	shared_event_clear(&shared);
+	if (!stream || fclose(stream)) {
+		free(names);
+		return NULL;
+	}
+	return names;
 }
 
 int root_tell(struct root *root, const char *host, const Tether__Event *event)

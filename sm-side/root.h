@@ -50,6 +50,9 @@ int root_signal_by_mad(struct root *root, const char *sm_socket, const struct de
 /* To all that are concerned; one answer comes back, at the latest when its deadline has passed.
  * -ENOMEM. */
 int root_send(struct root *root, const Tether__Event *event);
+/* The agents with a link of their own whom news of that event concern, with a blank between; the
+ * caller's. NULL: no memory. */
+char *root_concerned(struct root *root, const Tether__Event *event);
 /* To @host alone, and no answer is expected: what it missed while it was away. -ENOTCONN. */
 int root_tell(struct root *root, const char *host, const Tether__Event *event);
 

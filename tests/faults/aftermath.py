@@ -73,3 +73,12 @@ def both_are_exact(load):
         pauses.append(verdict["longest_pause_ms"] / 1000)
         assert pauses[-1] <= LONGEST_S, f"{process.name} has stood still for {pauses[-1]} s"
     return max(pauses)
+
+
+def told_of(lab, number):
+    """{hypervisor: how often its agent was told that the VM of this migration has moved}."""
+    counts = {}
+    for host in lab.hosts:
+        with open(lab.path(f"agent-{host}.log"), errors="replace") as log:
+            counts[host] = sum(f"migration {number} " in line and "has moved" in line for line in log)
+    return {host: count for host, count in counts.items() if count}

@@ -7,6 +7,7 @@ import sqlite3
 import time
 
 from fake_peer import Peer
+from fault_points import passed
 from smd import Locked, WAL_FRAME, Stage, equal, run, wait_until
 
 TRYING = ["locating", "preparing", "stopping", "settling"]
@@ -305,13 +306,18 @@ def an_end_that_was_not_written_is_written_before_the_next_move():
 
 
 def an_end_that_was_not_written_is_written_when_it_can_be():
-    with Stage() as stage:
+    """And with it that all know by then that the VM has moved."""
+    stage = Stage()
+    stage.env["TETHER_PASSED"] = note = os.path.join(stage.temporary.name, "passed")
+    with stage:
         locked = Locked(stage.smd)
         stage.world.fault("vm2/21.147", "STEP_RESUME", locked)
         equal(stage.smd.move("vm1", "hyp2")["outcome"], "done")
+        wait_until("all know that it has moved", lambda: "smd-news:written" in passed(note))
         locked.unlock()
         reader = sqlite3.connect(f"file:{stage.smd.journal}?mode=ro", uri=True)
         wait_until("the end is written", lambda: reader.execute("SELECT * FROM endings").fetchall())
+        equal(reader.execute("SELECT servers, told FROM news").fetchall(), [("hyp3", 1)])
         reader.close()
         stage.smd.kill()
         stage.smd.start()
@@ -329,6 +335,7 @@ def an_end_that_is_missing_is_told_from_the_next_move():
             stage.smd.kill()
             # As journals were left by those that did not write it again.
             db = sqlite3.connect(stage.smd.journal)
+            db.execute("DELETE FROM news WHERE migration = 1")
             db.execute("DELETE FROM findings WHERE migration = 1")
             db.execute("DELETE FROM endings WHERE migration = 1")
             db.execute("DELETE FROM states WHERE rowid = (SELECT max(rowid) FROM states WHERE migration = 1)")

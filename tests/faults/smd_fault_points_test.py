@@ -114,6 +114,8 @@ def places_of(happens, outcome, settings):
         everybody_is_here(stage)
         happens(stage)
         equal(stage.smd.move("vm1", "hyp2")["outcome"], outcome, happens.__name__)
+        if outcome == "done":
+            wait_until("all know that it has moved", lambda: "smd-news:written" in passed(note))
         return passed(note)
 
 
@@ -145,6 +147,8 @@ def everything_is_in_order(stage, place, migration):
     allowed = OUTCOMES if phase in COMMITTED else ["refused", "aborted"] if phase in ("TRYING", "LEAVING") else OUTCOMES
     if place == "smd-record:releasing":
         allowed = ["aborted"]
+    if place.startswith("smd-news:"):
+        allowed = ["done"]
     equal(migration["outcome"] in allowed, True, f"{place}: ended {migration['outcome']}")
     wait_until(f"{place}: {stage.world.complaints()}", lambda: not stage.world.complaints())
     host = stage.world.vms["vm1"]["host"]

@@ -13,7 +13,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from faults.aftermath import both_are_exact, everybody_is_there, the_end_of  # noqa: E402
+from faults.aftermath import both_are_exact, everybody_is_there, the_end_of, told_of  # noqa: E402
 from faults.sa_truth import check_sa_truth  # noqa: E402
 from faults.victims import GRACE_S, KillLab, Load, start_migration  # noqa: E402
 from lab.deadline import wait_until  # noqa: E402
@@ -37,14 +37,6 @@ def all_are_there(lab):
     assert connected(lab) == set(lab.hosts)
     vms = {row["name"]: row["host"] for row in lab.ask("/v1/vms")["vms"]}
     assert vms == {"vm1": "hyp1", "vm2": "hyp2"}, vms
-
-
-def told_of(lab, number):
-    """{hypervisor: how often its agent was told that the VM of this migration has moved}."""
-    word = f"migration {number} "
-    lines = {host: open(lab.path(f"agent-{host}.log"), errors="replace").read().splitlines() for host in lab.hosts}
-    counts = {host: sum(word in line and "has moved" in line for line in lines[host]) for host in lab.hosts}
-    return {host: count for host, count in counts.items() if count}
 
 
 def vms_move_between_branches(lab):

@@ -57,9 +57,13 @@ struct road {
 
 static void road_add(struct road *road)
 {
-	assert_int_equal(ledger_state_records(
-	                         &road->migration, 1700000030000000, &road->records[road->count]),
-	        0);
+	static char servers[] = "hyp2 hyp3";
+	struct ledger_entry entry = {
+	        .migration = road->migration, .overall_wall_us = 1700000030000000};
+
+	if (migration_ended(&entry.migration))
+		entry.servers = servers;
+	assert_int_equal(ledger_state_records(&entry, &road->records[road->count]), 0);
 	road->states[road->count++] = road->migration.state;
 }
 
@@ -180,6 +184,8 @@ static void a_successor_finds_all_it_needs(void **unused)
 	assert_string_equal(m->testimony.findings[0].reason, "no-answer");
 	assert_int_equal(m->counts.lft_sets, 5);
 	assert_int_equal(m->testimony.counts.replayed, 7);
+	assert_string_equal(ledger.newest->servers, "hyp2 hyp3");
+	assert_false(ledger.newest->news_are_said);
 	assert_int_equal(m->step_count, road.count);
 	assert_int_equal(m->steps[1].started_us, intent.asked_wall_us + 100);
 	ledger_clear(&ledger);
@@ -190,6 +196,23 @@ static struct record state_record_of(uint64_t migration, uint64_t epoch, enum mi
 {
 	return (struct record){
 	        RECORD_state, {.state = {.migration = migration, .epoch = epoch, .state = state}}};
+}
+
+static void news_that_are_said_are_not_said_again(void **unused)
+{
+	static struct road road;
+	struct ledger ledger;
+	struct record record;
+
+	good_road(&road);
+	take_road(&ledger, &road, road.count);
+	ledger.newest->news_are_said = true;
+	record = ledger_news_record(ledger.newest);
+	ledger.newest->news_are_said = false;
+	assert_int_equal(ledger_take(&ledger, &record), 0);
+	assert_true(ledger.newest->news_are_said);
+	ledger_clear(&ledger);
+	road_clear(&road);
 }
 
 static void looking_around_is_not_progress(void **unused)
@@ -292,6 +315,8 @@ static void what_does_not_follow_from_what_was_before_is_refused(void **unused)
 	        {RECORD_ending, {.ending = {.migration = 41, .outcome = STATE_DONE}}},
 	        {RECORD_ending, {.ending = {.migration = 1, .outcome = STATE_DONE}}},
 	        {RECORD_finding, {.finding = {1, "who", "why", "what"}}},
+	        {RECORD_news, {.news = {41, "hyp2", false}}},
+	        {RECORD_news, {.news = {1, "hyp2", false}}},
 	        {RECORD_intent, {.intent = the_intent()}}};
 	struct ledger ledger;
 
@@ -326,6 +351,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(each_prefix_of_the_journal_says_how_far_it_was),
 	        cmocka_unit_test(a_successor_finds_all_it_needs),
+	        cmocka_unit_test(news_that_are_said_are_not_said_again),
 	        cmocka_unit_test(looking_around_is_not_progress),
 	        cmocka_unit_test(several_under_way_are_each_as_far_as_they_were),
 	        cmocka_unit_test(who_was_overtaken_has_ended),

@@ -42,7 +42,8 @@ static void fill(enum record_kind kind, struct cell *cells, char texts[][GID_TEX
 static bool is_bool(const char *name)
 {
 	static const char *const names[] = {"fabric", "shared_port", "dynamic", "force", "reattach",
-	        "called", "given_up", "vacated", "aborted", "ended", "destroys", "touched", "gone"};
+	        "called", "given_up", "vacated", "aborted", "ended", "destroys", "touched", "gone",
+	        "told"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
 		if (!strcmp(name, names[i]))
