@@ -34,22 +34,17 @@ void answer_worsen(Tether__Answer *merged, Tether__Outcome outcome)
 		merged->outcome = outcome;
 }
 
-int answer_name_add(char ***texts, size_t *count, const char *text)
+int answer_name_add(char ***names, size_t *count, const char *name)
 {
-	char *copy;
-
 	/* Room for a power of two, full when there are so many. */
 	if (!(*count & (*count - 1))) {
-		char **grown = realloc(*texts, (*count ? 2 * *count : 1) * sizeof(*grown));
+		char **grown = realloc(*names, (*count ? 2 * *count : 1) * sizeof(*grown));
 
 		if (!grown)
 			return -ENOMEM;
-		*texts = grown;
+		*names = grown;
 	}
-	copy = strdup(text);
-	if (!copy)
-		return -ENOMEM;
-	(*texts)[(*count)++] = copy;
+	(*names)[(*count)++] = (char *)name;
 	return 0;
 }
 
@@ -176,5 +171,5 @@ void answer_shrink(Tether__Answer *merged)
 	while (merged->n_refusals && !answer_is_sendable(merged))
 		tether__refusal__free_unpacked(merged->refusals[--merged->n_refusals], NULL);
 	while (merged->n_answered && !answer_is_sendable(merged))
-		free(merged->answered[--merged->n_answered]);
+		merged->n_answered--;
 }

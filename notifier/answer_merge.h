@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 /*
  * One answer out of several: the worst outcome, all refusals and rows. Pure; part of tally.c and
- * its thread. Answers made here are freed with tether__answer__free_unpacked.
+ * its thread. The names in it are the tally's; without them it is freed with
+ * tether__answer__free_unpacked.
  */
 #ifndef TETHER_ANSWER_MERGE_H
 #define TETHER_ANSWER_MERGE_H
@@ -17,7 +18,7 @@ void answer_worsen(Tether__Answer *answer, Tether__Outcome outcome);
 /* `who` becomes "@prefix/@who". -ENOMEM */
 int answer_refusal_add(Tether__Answer *answer, const char *prefix, const char *who,
         const char *reason, const char *text);
-/* To the list of `answered` or `missing`. -ENOMEM */
+/* To the list of `answered` or `missing`; it is not copied. -ENOMEM */
 int answer_name_add(char ***names, size_t *count, const char *name);
 
 /* The reason (and *@text) why an answer cannot be taken: an unknown outcome, columns of unequal

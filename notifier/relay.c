@@ -96,16 +96,9 @@ struct relay *relay_create(
 void relay_open_destroy(struct open_event *open)
 {
 	tally_destroy(open->tally);
-	vm_names_clear(&open->expected);
 	free(open->of_child.names);
 	tether__event__free_unpacked(open->event, NULL);
 	free(open);
-}
-
-void relay_answered_destroy(struct answered *answered)
-{
-	tether__answer__free_unpacked(answered->answer, NULL);
-	free(answered);
 }
 
 void relay_destroy(struct relay *relay)
@@ -121,7 +114,7 @@ void relay_destroy(struct relay *relay)
 	while (relay->answered) {
 		struct answered *next = relay->answered->next;
 
-		relay_answered_destroy(relay->answered);
+		free(relay->answered);
 		relay->answered = next;
 	}
 	while (relay->vms) {

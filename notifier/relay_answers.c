@@ -50,32 +50,49 @@ static void answered_trim(struct relay *relay)
 		struct answered *old = *at;
 
 		*at = old->next;
-		relay_answered_destroy(old);
+		free(old);
 	}
 }
 
-static void answered_keep(struct relay *relay, Tether__Answer *answer)
+static void answered_keep(struct relay *relay, const Tether__Answer *answer)
 {
-	struct answered *kept = malloc(sizeof(*kept));
+	size_t size = tether__answer__get_packed_size(answer);
+	struct answered *kept = malloc(sizeof(*kept) + size);
 
-	if (!kept) {
-		tether__answer__free_unpacked(answer, NULL);
+	if (!kept)
 		return;
-	}
-	kept->answer = answer;
-	kept->size = tether__answer__get_packed_size(answer);
+	kept->key = answer_key(answer);
+	kept->size = size;
+	tether__answer__pack(answer, kept->packed);
 	kept->next = relay->answered;
 	relay->answered = kept;
 	answered_trim(relay);
 }
 
-const Tether__Answer *relay_answered_find(const struct relay *relay, const struct event_key *key)
+static const struct answered *answered_find(const struct relay *relay, const struct event_key *key)
 {
-	for (const struct answered *a = relay->answered; a; a = a->next) {
-		if (event_key_equal(answer_key(a->answer), *key))
-			return a->answer;
-	}
-	return NULL;
+	const struct answered *answered = relay->answered;
+
+	while (answered && !event_key_equal(answered->key, *key))
+		answered = answered->next;
+	return answered;
+}
+
+bool relay_was_answered(const struct relay *relay, const struct event_key *key)
+{
+	return answered_find(relay, key);
+}
+
+void relay_answer_again(struct relay *relay, const struct event_key *key)
+{
+	const struct answered *kept = answered_find(relay, key);
+	Tether__Answer *answer =
+	        kept ? tether__answer__unpack(NULL, kept->size, kept->packed) : NULL;
+
+	if (!answer)
+		return;
+	relay_answer_up(relay, answer);
+	tether__answer__free_unpacked(answer, NULL);
 }
 
 bool step_ends_migration(Tether__Step step)
@@ -101,7 +118,7 @@ static void migration_ends(struct relay *relay, uint64_t migration)
 static void event_close(struct relay *relay, struct open_event *open)
 {
 	struct event_key key = *tally_key(open->tally);
-	Tether__Answer *answer;
+	const Tether__Answer *answer;
 
 	if (key.step == TETHER__STEP__STEP_PREPARE &&
 	        !registration_is_flushed(relay->registration, key.migration))
@@ -109,13 +126,13 @@ static void event_close(struct relay *relay, struct open_event *open)
 		        "registrations are not acknowledged yet");
 	relay_late_note(relay, open);
 	answer = tally_finish(open->tally);
-	relay_open_destroy(open);
 	if (step_ends_migration(key.step))
 		migration_ends(relay, key.migration);
 	if (answer) {
 		answered_keep(relay, answer);
 		relay_answer_up(relay, answer);
 	}
+	relay_open_destroy(open);
 	if (step_ends_migration(key.step))
 		relay_barrier_lift(relay, key.migration);
 }

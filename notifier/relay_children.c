@@ -337,7 +337,7 @@ static void answer_take(
 	        open && tally_awaits(open->tally, child->name), now_ms);
 	open = relay_open_find(relay, &key);
 	if (!open) {
-		if (relay_answered_find(relay, &key))
+		if (relay_was_answered(relay, &key))
 			relay->counts.late_answers++;
 		else
 			relay->counts.unasked_answers++;

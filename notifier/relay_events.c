@@ -77,18 +77,6 @@ static const char *answers_prefix(const struct relay *relay)
 	return relay->settings.role == TETHER__ROLE__ROLE_GUEST ? "" : relay->name;
 }
 
-/* The last first, so that each VM's come in the event's order. */
-static int expected_note(struct open_event *open, const Tether__Event *event)
-{
-	int err = 0;
-
-	if (vm_names_reserve(&open->expected, event->n_expected))
-		return -ENOMEM;
-	for (size_t i = event->n_expected; i-- && !err;)
-		err = vm_names_add(&open->expected, event->expected[i]);
-	return err;
-}
-
 /* Takes @event. */
 static struct open_event *open_create(struct relay *relay, Tether__Event *event, uint64_t now_ms)
 {
@@ -102,8 +90,8 @@ static struct open_event *open_create(struct relay *relay, Tether__Event *event,
 		return NULL;
 	}
 	open->event = event;
-	open->tally = tally_create(&key, answers_prefix(relay));
-	if (!open->tally || expected_note(open, event)) {
+	open->tally = tally_create(&key, answers_prefix(relay), event->expected, event->n_expected);
+	if (!open->tally) {
 		relay_open_destroy(open);
 		return NULL;
 	}
@@ -166,7 +154,7 @@ static void migration_begins(struct relay *relay, const struct event_key *key)
 int relay_event_take(struct relay *relay, Tether__Event *event, uint64_t now_ms)
 {
 	struct event_key key = event_key(event);
-	const Tether__Answer *answer = relay_answered_find(relay, &key);
+	bool is_answered = relay_was_answered(relay, &key);
 	struct open_event *open;
 
 	if (*event->host) {
@@ -175,11 +163,11 @@ int relay_event_take(struct relay *relay, Tether__Event *event, uint64_t now_ms)
 		return 0;
 	}
 	relay->counts.events++;
-	if (answer || relay_open_find(relay, &key)) {
+	if (is_answered || relay_open_find(relay, &key)) {
 		relay->counts.repeated_events++;
 		tether__event__free_unpacked(event, NULL);
-		if (answer)
-			relay_answer_up(relay, answer);
+		if (is_answered)
+			relay_answer_again(relay, &key);
 		return 0;
 	}
 	if (event_is_refused(relay, event) || relay_moved_is_known(relay, event)) {

@@ -49,12 +49,15 @@ static int of_child_add(struct open_event *open, const char *name)
 /* Of @vm's, or the one that is called @only. */
 static int expected_of_vm(struct open_event *open, const char *vm, const char *only)
 {
-	uint32_t at = vm_names_first(&open->expected, vm);
+	uint32_t at = tally_named_of(open->tally, vm);
 	int err = 0;
 
-	for (; at && !err; at = vm_names_next(&open->expected, at))
-		if (!only || !strcmp(only, open->expected.names[at - 1]))
-			err = of_child_add(open, open->expected.names[at - 1]);
+	for (; at && !err; at = tally_named_next(open->tally, at)) {
+		const char *name = tally_named(open->tally, at);
+
+		if (!only || !strcmp(only, name))
+			err = of_child_add(open, name);
+	}
 	return err;
 }
 
@@ -215,9 +218,12 @@ void relay_hand_out(struct relay *relay, struct open_event *open, uint64_t now_m
 {
 	const Tether__Event *event = open->event;
 
-	for (size_t i = 0; i < event->n_expected; i++)
-		if (is_below(relay, event->expected[i]) && !has_ended(relay, event->expected[i]))
-			tally_expect(open->tally, event->expected[i]);
+	for (uint32_t at = 1; at <= tally_named_count(open->tally); at++) {
+		const char *name = tally_named(open->tally, at);
+
+		if (is_below(relay, name) && !has_ended(relay, name))
+			tally_expect_named(open->tally, at);
+	}
 	if (event->order && relay->settings.role == TETHER__ROLE__ROLE_RELAY)
 		tally_expect(open->tally, event->order->host);
 	for (struct child *child = relay->children.first; child; child = child->next)

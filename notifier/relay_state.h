@@ -15,7 +15,6 @@
 #include "notifier/relay.h"
 #include "notifier/tally.h"
 #include "notifier/vm_places.h"
-#include "notifier/vm_names.h"
 
 enum { RELAY_NAME_BYTES = 255, RELAY_BEGUN_MAX = 32, RELAY_VMS_MAX = 4096 };
 
@@ -23,7 +22,6 @@ struct open_event {
 	struct open_event *next;
 	Tether__Event *event;
 	struct tally *tally;
-	struct vm_names expected; /* the event's */
 	struct {
 		char **names; /* the event's, of the child that was looked at last */
 		size_t count, room;
@@ -36,8 +34,9 @@ struct open_event {
 /* What was answered, for repeats. */
 struct answered {
 	struct answered *next;
-	Tether__Answer *answer;
+	struct event_key key;
 	size_t size;
+	uint8_t packed[];
 };
 
 /* Processes that have ended: events go on expecting them to the end of the migration. */
@@ -98,7 +97,6 @@ void relay_barrier_lift(struct relay *relay, uint64_t migration);
 /* False: a higher epoch could not be stored. */
 bool relay_epoch_raise(struct relay *relay, uint64_t epoch);
 void relay_open_destroy(struct open_event *open);
-void relay_answered_destroy(struct answered *answered);
 
 /* relay_events.c */
 /* Takes @event. -ENOMEM */
@@ -142,7 +140,9 @@ bool step_ends_migration(Tether__Step step);
 void relay_answer_up(struct relay *relay, const Tether__Answer *answer);
 void relay_refuse_up(
         struct relay *relay, const Tether__Event *event, const char *reason, const char *text);
-const Tether__Answer *relay_answered_find(const struct relay *relay, const struct event_key *key);
+bool relay_was_answered(const struct relay *relay, const struct event_key *key);
+/* The same again. */
+void relay_answer_again(struct relay *relay, const struct event_key *key);
 /* Answer what can be answered; after each change of a tally. */
 void relay_settle(struct relay *relay, uint64_t now_ms);
 

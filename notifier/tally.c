@@ -14,6 +14,7 @@
 #include "notifier/wire/message.h"
 
 enum stand {
+	STAND_NAMED,    /* by the event, and it is not below */
 	STAND_EXPECTED, /* has to answer and is not here yet */
 	STAND_HANDED,
 	STAND_PASSED_OVER, /* handed, and not waited for */
@@ -23,29 +24,122 @@ enum stand {
 };
 
 struct participant {
-	char *name;
+	const char *name;
 	uint32_t hash;
-	enum stand stand;
-	bool is_listed; /* the name is the merged answer's */
+	uint8_t stand;
+	bool is_own; /* the name is the tally's */
 };
 
 enum { ROOM_FIRST = 8 };
 
+struct participant_slot {
+	uint32_t hash, at; /* its place and 1; 0: free */
+};
+
 struct tally {
 	struct event_key key;
 	char *prefix;
-	struct participant *participants;
+	struct participant *participants; /* those whom the event names, then the others */
 	size_t count, room;
-	uint32_t *slots; /* by name: a participant's place and 1, or 0; twice as many as there
-	                    is room */
-	struct vm_names expected; /* of participants */
-	size_t awaited;           /* EXPECTED and HANDED */
-	size_t packed;            /* bytes of what was merged */
+	struct participant_slot *slots; /* by name; twice as many as there is room */
+	struct vm_names of_vm;          /* those whom the event names, then others who are expected;
+	                                   participants own the names */
+	size_t named;
+	size_t awaited; /* EXPECTED and HANDED */
+	size_t packed;  /* bytes of what was merged */
 	bool too_large;
-	Tether__Answer *merged;
+	Tether__Answer *merged; /* its names are the participants' */
 };
 
-struct tally *tally_create(const struct event_key *key, const char *prefix)
+static uint32_t hash_of(const char *name)
+{
+	return name_hash(name, strlen(name));
+}
+
+/* The slot of @name, or the free one that it would have. */
+static struct participant_slot *slot_of(const struct tally *tally, const char *name, uint32_t hash)
+{
+	size_t mask = 2 * tally->room - 1, at = hash & mask;
+	struct participant_slot *slot = &tally->slots[at];
+
+	while (slot->at &&
+	        (slot->hash != hash || strcmp(tally->participants[slot->at - 1].name, name) != 0)) {
+		at = (at + 1) & mask;
+		slot = &tally->slots[at];
+	}
+	return slot;
+}
+
+/* Until the next is added. */
+static struct participant *find_hashed(const struct tally *tally, const char *name, uint32_t hash)
+{
+	uint32_t at = tally->room ? slot_of(tally, name, hash)->at : 0;
+
+	return at ? &tally->participants[at - 1] : NULL;
+}
+
+static struct participant *find(const struct tally *tally, const char *name)
+{
+	return find_hashed(tally, name, hash_of(name));
+}
+
+static void slot_free_take(struct tally *tally, uint32_t hash, uint32_t at)
+{
+	size_t mask = 2 * tally->room - 1, slot = hash & mask;
+
+	while (tally->slots[slot].at)
+		slot = (slot + 1) & mask;
+	tally->slots[slot] = (struct participant_slot){hash, at};
+}
+
+/* @room is a power of two, so that slots are. */
+static int participants_grow(struct tally *tally, size_t room)
+{
+	struct participant_slot *slots = calloc(2 * room, sizeof(*slots));
+	struct participant *grown =
+	        slots ? realloc(tally->participants, room * sizeof(*grown)) : NULL;
+
+	if (!grown) {
+		free(slots);
+		return -ENOMEM;
+	}
+	free(tally->slots);
+	tally->participants = grown;
+	tally->slots = slots;
+	tally->room = room;
+	for (size_t i = 0; i < tally->count; i++)
+		slot_free_take(tally, grown[i].hash, i + 1);
+	return 0;
+}
+
+static int participants_reserve(struct tally *tally, size_t count)
+{
+	size_t room = tally->room ? tally->room : ROOM_FIRST;
+
+	while (room < count)
+		room *= 2;
+	return room > tally->room ? participants_grow(tally, room) : 0;
+}
+
+static int names_take(struct tally *tally, char *const *named, size_t count)
+{
+	if (participants_reserve(tally, count) || vm_names_reserve(&tally->of_vm, count))
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++) {
+		struct participant participant = {named[i], hash_of(named[i]), STAND_NAMED, false};
+
+		if (find_hashed(tally, named[i], participant.hash))
+			continue;
+		slot_free_take(tally, participant.hash, tally->count + 1);
+		tally->participants[tally->count++] = participant;
+		vm_names_add(&tally->of_vm, named[i]); /* there is room */
+	}
+	tally->named = tally->count;
+	return 0;
+}
+
+struct tally *tally_create(
+        const struct event_key *key, const char *prefix, char *const *named, size_t count)
 {
 	struct tally *tally = calloc(1, sizeof(*tally));
 
@@ -54,25 +148,32 @@ struct tally *tally_create(const struct event_key *key, const char *prefix)
 	tally->key = *key;
 	tally->prefix = strdup(prefix);
 	tally->merged = answer_create(*key);
-	if (tally->prefix && tally->merged)
+	if (tally->prefix && tally->merged && !names_take(tally, named, count))
 		return tally;
 	tally_destroy(tally);
 	return NULL;
+}
+
+static void merged_free(Tether__Answer *merged)
+{
+	if (!merged)
+		return;
+	merged->n_answered = merged->n_missing = 0;
+	tether__answer__free_unpacked(merged, NULL);
 }
 
 void tally_destroy(struct tally *tally)
 {
 	if (!tally)
 		return;
+	merged_free(tally->merged);
 	free(tally->slots);
-	vm_names_clear(&tally->expected);
+	vm_names_clear(&tally->of_vm);
 	for (size_t i = 0; i < tally->count; i++)
-		if (!tally->participants[i].is_listed)
-			free(tally->participants[i].name);
+		if (tally->participants[i].is_own)
+			free((char *)tally->participants[i].name);
 	free(tally->participants);
 	free(tally->prefix);
-	if (tally->merged)
-		tether__answer__free_unpacked(tally->merged, NULL);
 	free(tally);
 }
 
@@ -81,60 +182,30 @@ const struct event_key *tally_key(const struct tally *tally)
 	return &tally->key;
 }
 
-static uint32_t hash_of(const char *name)
+uint32_t tally_named_count(const struct tally *tally)
 {
-	return name_hash(name, strlen(name));
+	return tally->named;
 }
 
-/* The slot of @name, or the free one that it would have. */
-static uint32_t *slot_of(const struct tally *tally, const char *name, uint32_t hash)
+const char *tally_named(const struct tally *tally, uint32_t at)
 {
-	size_t mask = 2 * tally->room - 1, slot = hash & mask;
-	const struct participant *participant;
-
-	for (; tally->slots[slot]; slot = (slot + 1) & mask) {
-		participant = &tally->participants[tally->slots[slot] - 1];
-		if (participant->hash == hash && !strcmp(participant->name, name))
-			break;
-	}
-	return &tally->slots[slot];
+	return tally->participants[at - 1].name;
 }
 
-/* Until the next is added. */
-static struct participant *find_hashed(const struct tally *tally, const char *name, uint32_t hash)
+/* Of a VM's they are the first. */
+static uint32_t if_named(const struct tally *tally, uint32_t at)
 {
-	uint32_t place = tally->room ? *slot_of(tally, name, hash) : 0;
-
-	return place ? &tally->participants[place - 1] : NULL;
+	return at <= tally->named ? at : 0;
 }
 
-static struct participant *find(const struct tally *tally, const char *name)
+uint32_t tally_named_of(const struct tally *tally, const char *vm)
 {
-	return find_hashed(tally, name, hash_of(name));
+	return if_named(tally, vm_names_first(&tally->of_vm, vm));
 }
 
-/* Room is a power of two, so that slots are. */
-static int participants_grow(struct tally *tally)
+uint32_t tally_named_next(const struct tally *tally, uint32_t at)
 {
-	size_t room = tally->room ? tally->room * 2 : ROOM_FIRST;
-	uint32_t *slots = calloc(2 * room, sizeof(*slots));
-	struct participant *grown = calloc(room, sizeof(*grown));
-
-	if (!grown || !slots) {
-		free(grown);
-		free(slots);
-		return -ENOMEM;
-	}
-	if (tally->participants)
-		memcpy(grown, tally->participants, tally->count * sizeof(*grown));
-	free(tally->participants);
-	free(tally->slots);
-	tally->participants = grown;
-	tally->slots = slots;
-	tally->room = room;
-	for (size_t i = 0; i < tally->count; i++)
-		*slot_of(tally, grown[i].name, grown[i].hash) = i + 1;
-	return 0;
+	return if_named(tally, vm_names_next(&tally->of_vm, at));
 }
 
 static bool is_awaited(enum stand stand)
@@ -154,38 +225,43 @@ static void stand_set(struct tally *tally, struct participant *participant, enum
 	participant->stand = stand;
 }
 
-static int participant_add(struct tally *tally, const struct participant *participant)
+/* Who is not there yet; a copy of the name is kept. NULL: no memory */
+static struct participant *participant_add(
+        struct tally *tally, const char *name, uint32_t hash, enum stand stand)
 {
-	bool is_full = tally->count == tally->room || !tally->participants;
+	struct participant participant = {NULL, hash, stand, true};
 
-	if (is_full && participants_grow(tally))
-		return -ENOMEM;
-	tally->participants[tally->count++] = *participant;
-	*slot_of(tally, participant->name, participant->hash) = tally->count;
-	tally->awaited += is_awaited(participant->stand);
-	return 0;
+	if (participants_reserve(tally, tally->count + 1))
+		return NULL;
+	participant.name = strdup(name);
+	if (!participant.name)
+		return NULL;
+	tally->participants[tally->count++] = participant;
+	slot_free_take(tally, hash, tally->count);
+	tally->awaited += is_awaited(stand);
+	return &tally->participants[tally->count - 1];
 }
 
-/* Who is not there yet. */
-static int child_add(struct tally *tally, const char *name, uint32_t hash, enum stand stand)
+void tally_expect_named(struct tally *tally, uint32_t at)
 {
-	struct participant child = {strdup(name), hash, stand, false};
+	struct participant *participant = &tally->participants[at - 1];
 
-	if (child.name && !participant_add(tally, &child))
-		return 0;
-	free(child.name);
-	return -ENOMEM;
+	if (participant->stand == STAND_NAMED)
+		stand_set(tally, participant, STAND_EXPECTED);
 }
 
 int tally_expect(struct tally *tally, const char *name)
 {
 	uint32_t hash = hash_of(name);
+	struct participant *participant = find_hashed(tally, name, hash);
 
-	if (find_hashed(tally, name, hash))
+	if (participant) {
+		if (participant->stand == STAND_NAMED)
+			stand_set(tally, participant, STAND_EXPECTED);
 		return 0;
-	if (child_add(tally, name, hash, STAND_EXPECTED))
-		return -ENOMEM;
-	return vm_names_add(&tally->expected, tally->participants[tally->count - 1].name);
+	}
+	participant = participant_add(tally, name, hash, STAND_EXPECTED);
+	return participant ? vm_names_add(&tally->of_vm, participant->name) : -ENOMEM;
 }
 
 static int hand(struct tally *tally, const char *name, enum stand stand)
@@ -194,7 +270,7 @@ static int hand(struct tally *tally, const char *name, enum stand stand)
 	struct participant *participant = find_hashed(tally, name, hash);
 
 	if (!participant)
-		return child_add(tally, name, hash, stand);
+		return participant_add(tally, name, hash, stand) ? 0 : -ENOMEM;
 	if (participant->stand != STAND_ANSWERED)
 		stand_set(tally, participant, stand);
 	return 0;
@@ -252,14 +328,20 @@ void tally_forget(struct tally *tally, const char *name)
 		stand_set(tally, participant, STAND_FORGOTTEN);
 }
 
+static struct participant *participant_of(const struct tally *tally, uint32_t at)
+{
+	return at <= tally->named ? &tally->participants[at - 1]
+	                          : find(tally, tally->of_vm.names[at - 1]);
+}
+
 void tally_forget_vm(struct tally *tally, const char *vm)
 {
-	uint32_t at = vm_names_first(&tally->expected, vm);
-	struct participant *participant;
+	uint32_t at = vm_names_first(&tally->of_vm, vm);
 
-	for (; at; at = vm_names_next(&tally->expected, at)) {
-		participant = find(tally, tally->expected.names[at - 1]);
-		if (participant && participant->stand == STAND_EXPECTED)
+	for (; at; at = vm_names_next(&tally->of_vm, at)) {
+		struct participant *participant = participant_of(tally, at);
+
+		if (participant->stand == STAND_EXPECTED)
 			stand_set(tally, participant, STAND_FORGOTTEN);
 	}
 }
@@ -272,23 +354,23 @@ bool tally_complete(const struct tally *tally)
 /* A name below that answered, or did not: once each, however many relays say it. */
 static int name_below(struct tally *tally, const char *name, enum stand stand)
 {
-	char ***list = stand == STAND_ANSWERED ? &tally->merged->answered : &tally->merged->missing;
-	size_t *count =
-	        stand == STAND_ANSWERED ? &tally->merged->n_answered : &tally->merged->n_missing;
-	struct participant below = {.hash = hash_of(name), .stand = stand, .is_listed = true};
-	struct participant *participant = find_hashed(tally, name, below.hash);
+	Tether__Answer *merged = tally->merged;
+	uint32_t hash = hash_of(name);
+	struct participant *participant = find_hashed(tally, name, hash);
 
 	/* Who was handed the event is a child, and answers for itself. */
-	if (participant && participant->stand != STAND_EXPECTED)
+	if (participant && participant->stand != STAND_EXPECTED &&
+	        participant->stand != STAND_NAMED)
 		return 0;
-	if (answer_name_add(list, count, name))
-		return -ENOMEM;
-	if (participant) {
+	if (participant)
 		stand_set(tally, participant, stand);
-		return 0;
-	}
-	below.name = (*list)[*count - 1];
-	return participant_add(tally, &below);
+	else
+		participant = participant_add(tally, name, hash, stand);
+	if (!participant)
+		return -ENOMEM;
+	return stand == STAND_ANSWERED
+	               ? answer_name_add(&merged->answered, &merged->n_answered, participant->name)
+	               : answer_name_add(&merged->missing, &merged->n_missing, participant->name);
 }
 
 static int names_merge(struct tally *tally, const Tether__Answer *answer)
@@ -385,8 +467,8 @@ int tally_take(struct tally *tally, const char *name, const char *label, bool is
 	if (!is_handed(participant->stand))
 		return participant->stand == STAND_ANSWERED ? -EALREADY : -ENOENT;
 	stand_set(tally, participant, STAND_ANSWERED);
-	if (is_process &&
-	        answer_name_add(&tally->merged->answered, &tally->merged->n_answered, name))
+	if (is_process && answer_name_add(&tally->merged->answered, &tally->merged->n_answered,
+	                          participant->name))
 		return -ENOMEM;
 	flaw = answer_flaw(answer, &text);
 	if (flaw)
@@ -408,7 +490,7 @@ static int missing_append(struct tally *tally)
 	return err;
 }
 
-Tether__Answer *tally_finish(struct tally *tally)
+const Tether__Answer *tally_finish(struct tally *tally)
 {
 	Tether__Answer *merged = tally->merged;
 
@@ -421,6 +503,5 @@ Tether__Answer *tally_finish(struct tally *tally)
 		if (complain(tally, "", "answer-too-large", "the answers do not fit one frame"))
 			return NULL;
 	}
-	tally->merged = NULL;
 	return merged;
 }

@@ -15,10 +15,22 @@
 
 struct tally;
 
-/* @prefix stands before each `who` ("hyp1"; "" for none) and is copied. NULL: no memory. */
-struct tally *tally_create(const struct event_key *key, const char *prefix);
+/*
+ * @prefix stands before each `who` ("hyp1"; "" for none) and is copied. @named are the @count names
+ * that the event expects; they stay the caller's and where they are until the tally is destroyed.
+ * NULL: no memory.
+ */
+struct tally *tally_create(
+        const struct event_key *key, const char *prefix, char *const *named, size_t count);
 void tally_destroy(struct tally *tally);
 const struct event_key *tally_key(const struct tally *tally);
+
+/* The names that the event expects, each once, and in its order: from 1 to that number. */
+uint32_t tally_named_count(const struct tally *tally);
+const char *tally_named(const struct tally *tally, uint32_t at);
+/* Those of @vm, until 0. */
+uint32_t tally_named_of(const struct tally *tally, const char *vm);
+uint32_t tally_named_next(const struct tally *tally, uint32_t at);
 
 /*
  * @name has to answer. A child that gets the event is `handed`; a name that the event expects may
@@ -26,6 +38,7 @@ const struct event_key *tally_key(const struct tally *tally);
  * -ENOMEM.
  */
 int tally_expect(struct tally *tally, const char *name);
+void tally_expect_named(struct tally *tally, uint32_t at);
 int tally_hand(struct tally *tally, const char *name);
 /* It is handed the event and not waited for: its answer counts if it comes while others are. */
 int tally_pass_over(struct tally *tally, const char *name);
@@ -62,10 +75,10 @@ int tally_blame(struct tally *tally, const char *label, const char *reason, cons
 bool tally_complete(const struct tally *tally);
 
 /*
- * The one answer; with participants still awaited it is PARTIAL and names them. The caller frees it
- * with tether__answer__free_unpacked; the tally can only be destroyed then. NULL: no memory. An
- * answer that would not fit a frame becomes FAILED, without its tables.
+ * The one answer; with participants still awaited it is PARTIAL and names them. It is the tally's,
+ * which can only be destroyed then. NULL: no memory. An answer that would not fit a frame becomes
+ * FAILED, without its tables.
  */
-Tether__Answer *tally_finish(struct tally *tally);
+const Tether__Answer *tally_finish(struct tally *tally);
 
 #endif

@@ -24,33 +24,45 @@ static bool is_of(const char *name, const char *vm, size_t length)
 }
 
 /* The slot of the VM, or the free one that it would have. */
-static uint32_t *slot_of(const struct vm_names *names, const char *vm, size_t length)
+static struct vm_names_slot *slot_of(
+        const struct vm_names *names, const char *vm, size_t length, uint32_t hash)
 {
-	size_t mask = 2 * names->room - 1, slot = name_hash(vm, length) & mask;
+	size_t mask = 2 * names->room - 1, at = hash & mask;
+	struct vm_names_slot *slot = &names->slots[at];
 
-	while (names->slots[slot] && !is_of(names->names[names->slots[slot] - 1], vm, length))
-		slot = (slot + 1) & mask;
-	return &names->slots[slot];
+	while (slot->first &&
+	        (slot->hash != hash || !is_of(names->names[slot->first - 1], vm, length))) {
+		at = (at + 1) & mask;
+		slot = &names->slots[at];
+	}
+	return slot;
 }
 
 static void link(struct vm_names *names, size_t place)
 {
 	size_t length = vm_length(names->names[place]);
-	uint32_t *slot;
+	struct vm_names_slot *slot;
+	uint32_t hash;
 
 	names->next[place] = 0;
 	if (!length)
 		return;
-	slot = slot_of(names, names->names[place], length);
-	names->next[place] = *slot;
-	*slot = place + 1;
+	hash = name_hash(names->names[place], length);
+	slot = slot_of(names, names->names[place], length, hash);
+	slot->hash = hash;
+	if (slot->first)
+		names->next[slot->last - 1] = place + 1;
+	else
+		slot->first = place + 1;
+	slot->last = place + 1;
 }
 
 /* @room is a power of two, so that slots are. */
 static int grow(struct vm_names *names, size_t room)
 {
 	const char **grown = realloc(names->names, room * sizeof(*grown));
-	uint32_t *next, *slots;
+	struct vm_names_slot *slots;
+	uint32_t *next;
 
 	if (!grown)
 		return -ENOMEM;
@@ -98,7 +110,9 @@ int vm_names_add(struct vm_names *names, const char *name)
 
 uint32_t vm_names_first(const struct vm_names *names, const char *vm)
 {
-	return names->room ? *slot_of(names, vm, strlen(vm)) : 0;
+	size_t length = strlen(vm);
+
+	return names->room ? slot_of(names, vm, length, name_hash(vm, length))->first : 0;
 }
 
 uint32_t vm_names_next(const struct vm_names *names, uint32_t at)

@@ -9,11 +9,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* One VM's; first 0: none's. */
+struct vm_names_slot {
+	uint32_t hash, first, last; /* places and 1 */
+};
+
 struct vm_names {
-	const char **names; /* the caller's, as long as they are here */
-	uint32_t *next;     /* of the same VM: its place and 1; 0: none */
-	uint32_t *slots;    /* by VM: the place, and 1, of the last that was added; twice as many as
-	                       there is room */
+	const char **names;          /* the caller's, as long as they are here */
+	uint32_t *next;              /* of the same VM: its place and 1; 0: none */
+	struct vm_names_slot *slots; /* twice as many as there is room */
 	size_t count, room;
 };
 
@@ -25,7 +29,7 @@ int vm_names_reserve(struct vm_names *names, size_t count);
 int vm_names_add(struct vm_names *names, const char *name);
 
 /* for (uint32_t at = vm_names_first(&names, vm); at; at = vm_names_next(&names, at)): the place of
- * each of @vm's is at - 1. */
+ * each of @vm's is at - 1; in the order in which they were added. */
 uint32_t vm_names_first(const struct vm_names *names, const char *vm);
 uint32_t vm_names_next(const struct vm_names *names, uint32_t at);
 

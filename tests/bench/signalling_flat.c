@@ -66,17 +66,15 @@ static void link_destroy(struct link *link)
 static void settle(struct teller *teller)
 {
 	struct tally *tally = teller->tally;
-	Tether__Answer *answer;
+	const Tether__Answer *answer;
 
 	if (!tally || teller->telling || !tally_complete(tally))
 		return;
 	teller->tally = NULL;
 	answer = tally_finish(tally);
+	if (answer)
+		teller->callbacks->answered(teller->owner, answer);
 	tally_destroy(tally);
-	if (!answer)
-		return;
-	teller->callbacks->answered(teller->owner, answer);
-	tether__answer__free_unpacked(answer, NULL);
 }
 
 /* ---- telling ---- */
@@ -124,7 +122,7 @@ static int tell_each_vm(struct teller *teller, const Tether__Event *event)
 
 	if (teller->tally)
 		return -EBUSY;
-	teller->tally = tally_create(&key, "");
+	teller->tally = tally_create(&key, "", NULL, 0);
 	if (!teller->tally)
 		return -ENOMEM;
 	teller->event = event;

@@ -27,11 +27,12 @@ static size_t count_of(const struct vm_names *names, const char *vm)
 	return count;
 }
 
-static void each_vm_has_its_own_and_no_other(void **state)
+static void each_vm_has_its_own_in_order_and_no_other(void **state)
 {
 	static char texts[VMS * PROCESSES][NAME_BYTES];
 	struct vm_names names = {0};
 	char vm[NAME_BYTES];
+	uint32_t before;
 
 	/* One of each VM after the other, so that they lie far apart. */
 	for (unsigned i = 0; i < VMS * PROCESSES; i++) {
@@ -41,9 +42,12 @@ static void each_vm_has_its_own_and_no_other(void **state)
 	for (unsigned i = 0; i < VMS; i++) {
 		snprintf(vm, sizeof(vm), "vm%u", i);
 		assert_int_equal(count_of(&names, vm), PROCESSES);
+		before = 0;
 		for (uint32_t at = vm_names_first(&names, vm); at; at = vm_names_next(&names, at)) {
 			assert_int_equal((at - 1) % VMS, i);
 			assert_ptr_equal(names.names[at - 1], texts[at - 1]);
+			assert_true(at > before);
+			before = at;
 		}
 	}
 	vm_names_clear(&names);
@@ -75,7 +79,7 @@ static void none_are_nobodys(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(each_vm_has_its_own_and_no_other),
+	        cmocka_unit_test(each_vm_has_its_own_in_order_and_no_other),
 	        cmocka_unit_test(name_without_vm_has_a_place_and_is_nobodys),
 	        cmocka_unit_test(none_are_nobodys),
 	};
