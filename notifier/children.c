@@ -43,28 +43,62 @@ static bool link_make(struct children *children, uint32_t *link)
 	return false;
 }
 
+/* The number of @vm among members: that of its other children, or one that no VM has. */
+static bool vm_number(struct children *children, const char *vm, uint32_t *number)
+{
+	*number = 0;
+	if (!vm)
+		return true;
+	for (const struct child *child = children->first; child; child = child->next) {
+		if (!child->vm || strcmp(child->vm, vm))
+			continue;
+		*number = member_vm(child->member);
+		return true;
+	}
+	for (*number = 1; count_of(&children->of_vm, *number); ++*number)
+		;
+	return !count_reserve(&children->of_vm, *number);
+}
+
+static bool members_grow(struct children *children)
+{
+	size_t count = children->members_count ? children->members_count * 2 : SLOTS_FIRST;
+	struct child **grown = realloc(children->members, count * sizeof(*grown));
+
+	if (!grown)
+		return false;
+	memset(grown + children->members_count, 0,
+	        (count - children->members_count) * sizeof(*grown));
+	children->members = grown;
+	children->members_count = count;
+	return true;
+}
+
 /* Whoever holds things for each number holds no more of them than there are children at a time. */
 static bool member_make(struct children *children, struct child *child)
 {
-	uint32_t member = CHILDREN_SELF + 1;
-	struct child **grown;
+	uint32_t slot = CHILDREN_SELF + 1, vm;
 
-	while (member < children->members_count && children->members[member])
-		member++;
-	if (member >= children->members_count) {
-		size_t count = children->members_count ? children->members_count * 2 : SLOTS_FIRST;
-
-		grown = realloc(children->members, count * sizeof(*grown));
-		if (!grown)
-			return false;
-		memset(grown + children->members_count, 0,
-		        (count - children->members_count) * sizeof(*grown));
-		children->members = grown;
-		children->members_count = count;
-	}
-	children->members[member] = child;
-	child->member = member;
+	while (slot < children->members_count && children->members[slot])
+		slot++;
+	if (slot >= MEMBER_SLOTS || !vm_number(children, child->vm, &vm))
+		return false;
+	if (slot >= children->members_count && !members_grow(children))
+		return false;
+	children->members[slot] = child;
+	child->member = member_of(vm, slot);
+	if (vm)
+		children->of_vm.counts[vm]++;
 	return true;
+}
+
+static void member_forget(struct children *children, const struct child *child)
+{
+	uint32_t vm = member_vm(child->member);
+
+	children->members[member_slot(child->member)] = NULL;
+	if (vm)
+		children->of_vm.counts[vm]--;
 }
 
 static void child_destroy(struct child *child)
@@ -109,7 +143,10 @@ struct child *children_by_link(const struct children *children, uint32_t link)
 
 struct child *children_by_member(const struct children *children, uint32_t member)
 {
-	return member < children->members_count ? children->members[member] : NULL;
+	size_t slot = member_slot(member);
+	struct child *child = slot < children->members_count ? children->members[slot] : NULL;
+
+	return child && child->member == member ? child : NULL;
 }
 
 struct child *children_by_name(const struct children *children, const char *name)
@@ -144,7 +181,7 @@ void children_remove(struct children *children, struct child *child)
 		at = &(*at)->next;
 	*at = child->next;
 	children->slots[child->link & SLOT_MASK] = NULL;
-	children->members[child->member] = NULL;
+	member_forget(children, child);
 	children->count--;
 	child_destroy(child);
 }
@@ -166,6 +203,7 @@ void children_clear(struct children *children)
 		children_remove(children, children->first);
 	free(children->slots);
 	free(children->members);
+	count_clear(&children->of_vm);
 	*children = (struct children){0};
 }
 

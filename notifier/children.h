@@ -11,7 +11,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "notifier/count_table.h"
 #include "notifier/host_behind.h"
+#include "notifier/interest.h"
 #include "tether.pb-c.h"
 
 struct child {
@@ -44,9 +46,10 @@ struct children {
 	struct child *first;
 	struct child **slots; /* by the lower bits of the link */
 	size_t slots_count, count;
-	struct child **members; /* by member */
+	struct child **members; /* by their slots */
 	size_t members_count;
-	uint32_t links; /* ever made */
+	struct count_table of_vm; /* by the number that its members have for it */
+	uint32_t links;           /* ever made */
 };
 
 /* NULL: no memory, or CHILDREN_MOST. */

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "notifier/count_table.h"
+
 enum { BUCKETS_FIRST = 64, GID_BYTES = 16 };
 
 struct holding {
@@ -17,9 +19,10 @@ struct holding {
 struct interest {
 	struct holding **buckets; /* a power of two of them */
 	size_t buckets_count;
-	size_t count;             /* addresses held */
-	uint32_t (*of_member)[2]; /* how many, by member: addresses, announcements */
-	size_t of_member_room;
+	size_t count; /* addresses held */
+	/* How many, by a member's slot and by VM: addresses, announcements. */
+	struct count_table of_member[2], of_vm[2];
+	struct count_table holdings_of_vm; /* each as often as it is held */
 };
 
 static const struct address no_address;
@@ -121,7 +124,11 @@ void interest_destroy(struct interest *interest)
 		}
 	}
 	free(interest->buckets);
-	free(interest->of_member);
+	for (size_t i = 0; i < 2; i++) {
+		count_clear(&interest->of_member[i]);
+		count_clear(&interest->of_vm[i]);
+	}
+	count_clear(&interest->holdings_of_vm);
 	free(interest);
 }
 
@@ -225,41 +232,56 @@ static int holding_create(struct interest *interest, uint32_t member, const stru
 	return 0;
 }
 
-static int of_member_reserve(struct interest *interest, uint32_t member)
+static int counts_reserve(struct interest *interest, uint32_t member, bool announces)
 {
-	size_t room = interest->of_member_room ? interest->of_member_room : 16;
-	uint32_t(*grown)[2];
+	uint32_t vm = member_vm(member);
 
-	if (member < interest->of_member_room)
-		return 0;
-	while (room <= member)
-		room *= 2;
-	grown = realloc(interest->of_member, room * sizeof(*grown));
-	if (!grown)
-		return -ENOMEM;
-	memset(grown + interest->of_member_room, 0,
-	        (room - interest->of_member_room) * sizeof(*grown));
-	interest->of_member = grown;
-	interest->of_member_room = room;
-	return 0;
+	return count_reserve(&interest->of_member[announces], member_slot(member)) ||
+	                       count_reserve(&interest->of_vm[announces], vm) ||
+	                       count_reserve(&interest->holdings_of_vm, vm)
+	               ? -ENOMEM
+	               : 0;
+}
+
+/* Members are in order, and so those of a VM are side by side. */
+static bool vm_holds(const struct holding *holding, uint32_t vm)
+{
+	size_t place = member_place(holding, member_of(vm, 0));
+
+	return vm && place < holding->count && member_vm(holding->members[place]) == vm;
+}
+
+/* @member has come or gone by @by; nobody else of its VM holds it if it @is_alone. */
+static void count_note(
+        struct interest *interest, uint32_t member, bool announces, bool is_alone, int by)
+{
+	uint32_t vm = member_vm(member);
+
+	interest->of_member[announces].counts[member_slot(member)] += by;
+	if (!vm)
+		return;
+	interest->holdings_of_vm.counts[vm] += by;
+	if (is_alone)
+		interest->of_vm[announces].counts[vm] += by;
 }
 
 int interest_add(struct interest *interest, uint32_t member, const struct address *address)
 {
 	struct holding *holding = *find(interest, address);
+	bool is_alone = !holding || !vm_holds(holding, member_vm(member));
 	int added;
 
 	if (holding)
 		holding->address.context = address->context;
 	if (holding && is_held_by(holding, member))
 		return 0;
-	if (of_member_reserve(interest, member))
+	if (counts_reserve(interest, member, address_is_announcement(address)))
 		return -ENOMEM;
 	added = holding ? member_insert(holding, member)
 	                : holding_create(interest, member, address);
 	if (added < 0)
 		return added;
-	interest->of_member[member][address_is_announcement(address)]++;
+	count_note(interest, member, address_is_announcement(address), is_alone, 1);
 	return holding ? 1 : 2;
 }
 
@@ -272,10 +294,11 @@ int interest_drop(struct interest *interest, uint32_t member, const struct addre
 	if (!holding || !is_held_by(holding, member))
 		return 0;
 	place = member_place(holding, member);
-	interest->of_member[member][address_is_announcement(address)]--;
 	holding->count--;
 	memmove(holding->members + place, holding->members + place + 1,
 	        (holding->count - place) * sizeof(*holding->members));
+	count_note(interest, member, address_is_announcement(address),
+	        !vm_holds(holding, member_vm(member)), -1);
 	if (holding->count)
 		return 1;
 	*at = holding->next;
@@ -319,17 +342,34 @@ size_t interest_count(const struct interest *interest, uint32_t member)
 {
 	if (!member)
 		return interest->count;
-	if (member >= interest->of_member_room)
-		return 0;
-	return interest->of_member[member][0] + interest->of_member[member][1];
+	return count_of(&interest->of_member[0], member_slot(member)) +
+	       count_of(&interest->of_member[1], member_slot(member));
 }
 
 size_t interest_count_like(
         const struct interest *interest, uint32_t member, const struct address *address)
 {
-	return member < interest->of_member_room
-	               ? interest->of_member[member][address_is_announcement(address)]
-	               : 0;
+	return count_of(
+	        &interest->of_member[address_is_announcement(address)], member_slot(member));
+}
+
+size_t interest_count_of_vm(
+        const struct interest *interest, uint32_t member, const struct address *address)
+{
+	return count_of(&interest->of_vm[address_is_announcement(address)], member_vm(member));
+}
+
+bool interest_vm_holds(
+        const struct interest *interest, uint32_t member, const struct address *address)
+{
+	const struct holding *holding = *find(interest, address);
+
+	return holding && vm_holds(holding, member_vm(member));
+}
+
+size_t interest_vm_holdings(const struct interest *interest, uint32_t member)
+{
+	return count_of(&interest->holdings_of_vm, member_vm(member));
 }
 
 void interest_for_each(const struct interest *interest, uint32_t member,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 /*
  * Who wants to hear of which address: a set of (member, address), a member being a number that its
- * owner gives to each child. Pure; belongs to one relay and its thread. Holding an address twice is
- * holding it once.
+ * owner gives to each child: which VM it is of, and which of all it is. Pure; belongs to one relay
+ * and its thread. Holding an address twice is holding it once.
  *
  * An address is held under its LID or, where it has none (RoCE), under its GID. Asking with both
  * finds either.
@@ -41,6 +41,25 @@ bool address_matches(const struct address *asked, const struct address *held);
 /* The same for addresses with the same LID, or with none and the same GID. */
 size_t address_hash(const struct address *address);
 
+/* 0 is nobody. */
+enum { MEMBER_SLOTS = 1 << 14 };
+
+/* @vm 0: of none; @slot: no other member's, whatever its VM. */
+static inline uint32_t member_of(uint32_t vm, uint32_t slot)
+{
+	return vm * MEMBER_SLOTS + slot;
+}
+
+static inline uint32_t member_vm(uint32_t member)
+{
+	return member / MEMBER_SLOTS;
+}
+
+static inline uint32_t member_slot(uint32_t member)
+{
+	return member % MEMBER_SLOTS;
+}
+
 struct interest;
 
 struct interest *interest_create(void);
@@ -61,6 +80,14 @@ size_t interest_count(const struct interest *interest, uint32_t member);
 /* How many of @member's are like @address, announcements or not. */
 size_t interest_count_like(
         const struct interest *interest, uint32_t member, const struct address *address);
+
+/* What all members of @member's VM hold: how many different ones like @address, which they would
+ * hold no more of by holding @address; and how often anything. Nothing where it is of none. */
+size_t interest_count_of_vm(
+        const struct interest *interest, uint32_t member, const struct address *address);
+bool interest_vm_holds(
+        const struct interest *interest, uint32_t member, const struct address *address);
+size_t interest_vm_holdings(const struct interest *interest, uint32_t member);
 
 /* Each address that @member holds, or (0) that anybody holds, once. @each may not change the set.
  */

@@ -36,6 +36,11 @@ void registration_destroy(struct registration *r)
 	free(r);
 }
 
+uint64_t registration_crowded(const struct registration *r)
+{
+	return r->crowded;
+}
+
 bool registration_holds(
         const struct registration *r, uint32_t member, const struct address *address)
 {
@@ -66,24 +71,43 @@ void registration_process(struct registration *r, struct request *request)
 	}
 }
 
-bool registration_has_room(const struct registration *r, uint32_t member, unsigned weight,
+static const char its_own[] = "it has as many as it may",
+                  its_vms[] = "its VM has as many as it may";
+
+static bool vm_is_full(
+        const struct registration *r, uint32_t member, size_t most, const struct address *address)
+{
+	if (interest_vm_holdings(r->held, member) >= r->interests_max * VM_HOLDINGS_TIMES)
+		return true;
+	return interest_count_of_vm(r->held, member, address) >= most * VM_INTERESTS_TIMES &&
+	       !interest_vm_holds(r->held, member, address);
+}
+
+const char *registration_full(const struct registration *r, uint32_t member, unsigned weight,
         const struct address *address)
 {
 	size_t most = address_is_announcement(address) ? ANNOUNCEMENTS_TIMES * r->interests_max
 	                                               : r->interests_max;
 
-	return interest_count_like(r->held, member, address) < most * weight;
+	if (interest_count_like(r->held, member, address) >= most * weight)
+		return its_own;
+	return vm_is_full(r, member, most, address) ? its_vms : NULL;
 }
 
+/* Why not, or NULL; *@text: whose quota it is. */
 static const char *quota_exceeded(const struct registration *r, uint32_t member, unsigned weight,
-        const struct address *address, bool drop)
+        const struct address *address, bool drop, const char **text)
 {
+	*text = its_own;
 	if (requests_count(&r->requests, member) >= r->requests_max * weight)
 		return "too-many-requests";
-	if (!drop && !interest_holds(r->held, member, address) &&
-	        !registration_has_room(r, member, weight, address))
-		return "too-many-interests";
-	return NULL;
+	*text = its_vms;
+	if (requests_count_of_vm(&r->requests, member) >= r->requests_max * VM_REQUESTS_TIMES)
+		return "too-many-requests";
+	*text = drop || interest_holds(r->held, member, address)
+	                ? NULL
+	                : registration_full(r, member, weight, address);
+	return *text ? "too-many-interests" : NULL;
 }
 
 /* A VM that lets go of others, or announces something of its own, is in nobody's way; who has heard
@@ -101,17 +125,19 @@ void registration_take(struct registration *r, uint32_t member, unsigned weight,
 {
 	struct request *request;
 	struct address address;
-	const char *excess;
+	const char *excess, *text;
 
 	if (address_decode(interest->address, &address)) {
 		request_refuse(r, member, interest->request, "bad-address", "neither LID nor GID");
 		return;
 	}
-	excess = quota_exceeded(r, member, weight, &address, interest->drop);
+	excess = quota_exceeded(r, member, weight, &address, interest->drop, &text);
 	request = excess || requests_reserve(&r->requests, member) ? NULL
 	                                                           : calloc(1, sizeof(*request));
 	if (!request) {
-		request_refuse(r, member, interest->request, excess ? excess : "no-memory", "");
+		r->crowded += excess && text == its_vms;
+		request_refuse(r, member, interest->request, excess ? excess : "no-memory",
+		        excess ? text : "");
 		return;
 	}
 	request->member = member;

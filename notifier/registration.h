@@ -24,11 +24,21 @@ struct registration_outputs {
 	void (*down)(void *owner, uint32_t member, const Tether__InterestAnswer *answer);
 };
 
+/* What the members of a VM may have together, in quotas of one member. */
+enum {
+	VM_INTERESTS_TIMES = 4,  /* different ones */
+	VM_HOLDINGS_TIMES = 256, /* the same by several is that many */
+	VM_REQUESTS_TIMES = 16,
+};
+
 /* @interests_max and @requests_max are quotas per member; announcements have one of their own, four
  * times as many. */
 struct registration *registration_create(size_t interests_max, size_t requests_max,
         const struct registration_outputs *outputs, void *owner);
 void registration_destroy(struct registration *registration);
+
+/* So often one was refused because of what others of its VM have. */
+uint64_t registration_crowded(const struct registration *registration);
 
 bool registration_holds(
         const struct registration *registration, uint32_t member, const struct address *address);

@@ -65,7 +65,7 @@ static void hello_take(
         struct registration *r, uint32_t member, unsigned weight, const struct address *address)
 {
 	if (!interest_holds(r->held, member, address) &&
-	        !registration_has_room(r, member, weight, address))
+	        registration_full(r, member, weight, address))
 		return;
 	if (interest_add(r->held, member, address) >= 0 && !registration_knows_above(r, address))
 		request_make(r, 0, address, false);

@@ -18,6 +18,7 @@ struct registration {
 	struct interest *held;
 	struct interest *above;
 	size_t interests_max, requests_max;
+	uint64_t crowded;
 	struct requests requests;
 	struct barrier *barriers;
 	uint32_t last_id;
@@ -49,7 +50,9 @@ void registration_drop_above(struct registration *r, const struct address *addre
 /* registration.c */
 /* Takes @request, which no barrier holds (any more). */
 void registration_process(struct registration *r, struct request *request);
-bool registration_has_room(const struct registration *r, uint32_t member, unsigned weight,
+/* NULL: @member may have @address as well, which it does not hold; else whose quota it is that is
+ * full. */
+const char *registration_full(const struct registration *r, uint32_t member, unsigned weight,
         const struct address *address);
 
 #endif

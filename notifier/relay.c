@@ -16,7 +16,8 @@ enum {
 	PROCESSES_DEFAULT = 512,
 	INTERESTS_DEFAULT = 4096,
 	REQUESTS_DEFAULT = 1024,
-	HOST_TIMES = 16, /* a host speaks for all its VMs */
+	HOST_TIMES =
+	        8, /* a host may have what so many of its VMs may: one of them never fills it */
 };
 
 static void interest_up(void *owner, const Tether__Interest *interest)
@@ -53,7 +54,8 @@ static void settings_complete(struct relay_settings *settings)
 {
 	bool has_hosts = settings->role == TETHER__ROLE__ROLE_ROOT ||
 	                 settings->role == TETHER__ROLE__ROLE_RELAY;
-	unsigned times = has_hosts ? HOST_TIMES : 1;
+	unsigned interests_times = has_hosts ? VM_INTERESTS_TIMES * HOST_TIMES : 1;
+	unsigned requests_times = has_hosts ? VM_REQUESTS_TIMES * HOST_TIMES : 1;
 
 	if (!settings->away_ms)
 		settings->away_ms = AWAY_MS;
@@ -64,9 +66,9 @@ static void settings_complete(struct relay_settings *settings)
 	if (!settings->processes_max)
 		settings->processes_max = PROCESSES_DEFAULT;
 	if (!settings->interests_max)
-		settings->interests_max = INTERESTS_DEFAULT * times;
+		settings->interests_max = INTERESTS_DEFAULT * interests_times;
 	if (!settings->requests_max)
-		settings->requests_max = REQUESTS_DEFAULT * times;
+		settings->requests_max = REQUESTS_DEFAULT * requests_times;
 }
 
 struct relay *relay_create(
@@ -386,5 +388,8 @@ void relay_tick(struct relay *relay, uint64_t now_ms)
 
 struct relay_counts relay_counts(const struct relay *relay)
 {
-	return relay->counts;
+	struct relay_counts counts = relay->counts;
+
+	counts.crowded_interests = registration_crowded(relay->registration);
+	return counts;
 }

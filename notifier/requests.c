@@ -3,9 +3,8 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
-enum { BUCKETS_FIRST = 16, MEMBERS_FIRST = 16 };
+enum { BUCKETS_FIRST = 16 };
 
 static struct request_list *lists_create(size_t count)
 {
@@ -38,32 +37,38 @@ void requests_clear(struct requests *requests)
 	}
 	free(requests->by_id);
 	free(requests->by_address);
-	free(requests->of_member);
+	count_clear(&requests->of_member);
+	count_clear(&requests->of_vm);
 }
 
-/* Whoever floods is refused by this count each time, so it must cost nothing. */
+/* Whoever floods is refused by these counts each time, so they must cost nothing. */
 size_t requests_count(const struct requests *requests, uint32_t member)
 {
-	return member < requests->of_member_room ? requests->of_member[member] : 0;
+	return count_of(&requests->of_member, member_slot(member));
+}
+
+size_t requests_count_of_vm(const struct requests *requests, uint32_t member)
+{
+	return member_vm(member) ? count_of(&requests->of_vm, member_vm(member)) : 0;
 }
 
 int requests_reserve(struct requests *requests, uint32_t member)
 {
-	size_t room = requests->of_member_room ? requests->of_member_room : MEMBERS_FIRST;
-	uint32_t *grown;
+	int err = count_reserve(&requests->of_member, member_slot(member));
 
-	if (member < requests->of_member_room)
-		return 0;
-	while (room <= member)
-		room *= 2;
-	grown = realloc(requests->of_member, room * sizeof(*grown));
-	if (!grown)
-		return -ENOMEM;
-	memset(grown + requests->of_member_room, 0,
-	        (room - requests->of_member_room) * sizeof(*grown));
-	requests->of_member = grown;
-	requests->of_member_room = room;
-	return 0;
+	return err ? err : count_reserve(&requests->of_vm, member_vm(member));
+}
+
+static bool is_reserved(const struct requests *requests, uint32_t member)
+{
+	return member_slot(member) < requests->of_member.room &&
+	       member_vm(member) < requests->of_vm.room;
+}
+
+static void count_note(struct requests *requests, uint32_t member, int by)
+{
+	requests->of_member.counts[member_slot(member)] += by;
+	requests->of_vm.counts[member_vm(member)] += by;
 }
 
 bool request_asks_something(const struct request *request)
@@ -128,9 +133,9 @@ static void index_grow(struct requests *requests)
 void requests_put(struct requests *requests, struct request *request, enum request_state state)
 {
 	request->state = state;
-	request->is_counted = request->member < requests->of_member_room;
+	request->is_counted = is_reserved(requests, request->member);
 	if (request->is_counted)
-		requests->of_member[request->member]++;
+		count_note(requests, request->member, 1);
 	if (state == REQUEST_ASKED) {
 		if (requests->asked_count >= requests->buckets_count)
 			index_grow(requests);
@@ -153,7 +158,7 @@ void requests_take(struct requests *requests, struct request *request)
 		index_take(requests, request);
 	TAILQ_REMOVE(&requests->of_state[request->state], request, in_state);
 	if (request->is_counted)
-		requests->of_member[request->member]--;
+		count_note(requests, request->member, -1);
 	request->is_counted = false;
 }
 

@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "notifier/count_table.h"
 #include "notifier/interest.h"
 
 enum request_state {
@@ -32,7 +33,7 @@ struct request {
 	bool silent;     /* nobody waits for its answer */
 	bool superseded; /* a drop went up after it: its acknowledgement says nothing any more */
 	bool drop;
-	bool is_counted;  /* among its member's */
+	bool is_counted;  /* among its member's and its VM's */
 	uint32_t request; /* the asker's number for it */
 	uint32_t remote_qpn;
 	bool datagrams;
@@ -47,16 +48,16 @@ struct requests {
 	struct request_list of_state[REQUEST_STATES]; /* in the order in which they came */
 	struct request_list *by_id, *by_address;      /* of those that are asked */
 	size_t buckets_count, asked_count;
-	uint32_t *of_member; /* how many */
-	size_t of_member_room;
+	struct count_table of_member, of_vm; /* how many, by a member's slot and by VM */
 };
 
 /* -ENOMEM */
 int requests_begin(struct requests *requests);
 void requests_clear(struct requests *requests);
 
-/* So many are @member's. */
+/* So many are @member's, and of all members of its VM (none, where it is of none). */
 size_t requests_count(const struct requests *requests, uint32_t member);
+size_t requests_count_of_vm(const struct requests *requests, uint32_t member);
 /* Those of @member that come now are counted. -ENOMEM */
 int requests_reserve(struct requests *requests, uint32_t member);
 

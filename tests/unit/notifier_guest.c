@@ -254,7 +254,7 @@ static void guest_may_know_more_addresses_than_a_process(void **state)
 		interest(t, process, lid, lid, false);
 	assert_non_null(strstr(t->said, "(too-many-interests)"));
 	forget(t);
-	for (uint32_t lid = 1; lid <= 16 * 8; lid++)
+	for (uint32_t lid = 1; lid <= 4 * 8; lid++)
 		interest(t, link, lid, lid, false);
 	assert_null(strstr(t->said, "(too-many-"));
 	forget(t);

@@ -118,6 +118,44 @@ static void many_are_kept_apart(void **state)
 	interest_destroy(interest);
 }
 
+/* An address that several members of a VM hold is one of its own; one that is held by nobody else
+ * there comes and goes with its member. */
+static void what_a_vm_holds_is_counted_as_its_members_come_and_go(void **state)
+{
+	enum { VMS = 3, OF_VM = 4, MEMBERS = VMS * OF_VM, ADDRESSES = 10, TURNS = 5000 };
+	struct interest *interest = interest_create();
+	bool held[MEMBERS][ADDRESSES] = {0};
+	unsigned seed = 7;
+
+	for (unsigned turn = 0; turn < TURNS; turn++) {
+		unsigned chance = (seed = seed * 1103515245 + 12345) / 65536;
+		unsigned who = chance % MEMBERS, what = chance / MEMBERS % ADDRESSES;
+		uint32_t member = member_of(1 + who % VMS, 1 + who);
+		struct address a = lid(1 + what);
+		size_t different = 0, all = 0;
+
+		if (held[who][what])
+			assert_int_not_equal(interest_drop(interest, member, &a), 0);
+		else
+			assert_int_not_equal(interest_add(interest, member, &a), 0);
+		held[who][what] = !held[who][what];
+		for (unsigned i = 0; i < ADDRESSES; i++) {
+			size_t holders = 0;
+
+			for (unsigned other = who % VMS; other < MEMBERS; other += VMS)
+				holders += held[other][i];
+			different += holders > 0;
+			all += holders;
+			if (i == what)
+				assert_int_equal(
+				        interest_vm_holds(interest, member, &a), holders > 0);
+		}
+		assert_int_equal(interest_count_of_vm(interest, member, &a), different);
+		assert_int_equal(interest_vm_holdings(interest, member), all);
+	}
+	interest_destroy(interest);
+}
+
 static void wire_addresses_are_checked(void **state)
 {
 	static uint8_t bytes[17] = {0xfe, 0x80}, zeros[16];
@@ -162,6 +200,7 @@ int main(void)
 	        cmocka_unit_test(held_is_found_by_what_it_is_held_under),
 	        cmocka_unit_test(adding_and_dropping_say_who_is_first_and_last),
 	        cmocka_unit_test(many_are_kept_apart),
+	        cmocka_unit_test(what_a_vm_holds_is_counted_as_its_members_come_and_go),
 	        cmocka_unit_test(wire_addresses_are_checked),
 	};
 

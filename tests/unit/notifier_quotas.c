@@ -13,6 +13,7 @@
 #include "notifier/relay.h"
 
 enum { LINKS_IN_ALL = 100000, LINKS_FIRST = 1000, SLACK_BYTES = 4096 };
+enum { VM_INTERESTS = 4 * 4096, VM_REQUESTS = 16 * 1024 }; /* of one process, 4096 and 1024 */
 
 /* A host under the root, which acknowledges whatever comes to it. */
 struct scene {
@@ -141,7 +142,7 @@ static uint32_t process_add(struct scene *scene, const char *vm, unsigned pid)
 	return link;
 }
 
-static void interest_say(struct scene *scene, uint32_t link, uint32_t lid)
+static void registration_say(struct scene *scene, uint32_t link, uint32_t lid, bool datagrams)
 {
 	Tether__Interest interest = TETHER__INTEREST__INIT;
 	Tether__Address address = TETHER__ADDRESS__INIT;
@@ -150,10 +151,22 @@ static void interest_say(struct scene *scene, uint32_t link, uint32_t lid)
 	address.lid = lid;
 	interest.request = 1;
 	interest.address = &address;
+	interest.datagrams = datagrams;
 	frame.body_case = TETHER__FRAME__BODY_INTEREST;
 	frame.interest = &interest;
 	scene->outcome = TETHER__OUTCOME__OUTCOME_NONE;
 	assert_int_equal(relay_child_frame(scene->host, link, &frame, 0), 0);
+}
+
+static void interest_say(struct scene *scene, uint32_t link, uint32_t lid)
+{
+	registration_say(scene, link, lid, false);
+}
+
+/* Each goes up by itself, whatever the root knows. */
+static void question_say(struct scene *scene, uint32_t link, uint32_t lid)
+{
+	registration_say(scene, link, lid, true);
 }
 
 static void links_that_come_and_go_leave_nothing_behind(void **state)
@@ -173,11 +186,103 @@ static void links_that_come_and_go_leave_nothing_behind(void **state)
 	assert_int_equal(scene->held_by_root, 0);
 }
 
+/* As many as are taken. */
+static unsigned interests_until_refused(struct scene *scene, uint32_t link, unsigned first)
+{
+	unsigned taken = 0;
+
+	for (;; taken++) {
+		interest_say(scene, link, first + taken);
+		if (scene->outcome == TETHER__OUTCOME__OUTCOME_REFUSED)
+			return taken;
+	}
+}
+
+static uint32_t guest_add(struct scene *scene, const char *vm)
+{
+	uint32_t link;
+
+	assert_int_equal(relay_guest_add(scene->host, vm, 0, &link), 0);
+	assert_int_equal(hello_say(scene->host, link, TETHER__ROLE__ROLE_GUEST, vm), 0);
+	return link;
+}
+
+/* vm2, which shares the server with vm1, finds room here and at the root. */
+static void another_vm_finds_room(struct scene *scene)
+{
+	interest_say(scene, process_add(scene, "vm2", 1), 40000);
+	assert_int_equal(scene->outcome, TETHER__OUTCOME__OUTCOME_DONE);
+}
+
+static void interests_of_a_guest_leave_room_for_other_vms(void **state)
+{
+	struct scene *scene = *state;
+
+	assert_int_equal(interests_until_refused(scene, guest_add(scene, "vm1"), 1), VM_INTERESTS);
+	assert_string_equal(scene->reason, "too-many-interests");
+	assert_int_equal(relay_counts(scene->host).crowded_interests, 1);
+	another_vm_finds_room(scene);
+}
+
+static void interests_of_many_processes_leave_room_for_other_vms(void **state)
+{
+	struct scene *scene = *state;
+	unsigned taken = 0, pid;
+
+	for (pid = 0; taken < VM_INTERESTS; pid++)
+		taken += interests_until_refused(scene, process_add(scene, "vm1", pid), 1 + taken);
+	assert_int_equal(taken, VM_INTERESTS);
+	assert_int_equal(scene->held_by_root, VM_INTERESTS);
+	interest_say(scene, process_add(scene, "vm1", pid), 1 + taken);
+	assert_string_equal(scene->reason, "too-many-interests");
+	/* What its VM holds already costs nobody above anything. */
+	interest_say(scene, process_add(scene, "vm1", pid + 1), taken);
+	assert_int_equal(scene->outcome, TETHER__OUTCOME__OUTCOME_DONE);
+	another_vm_finds_room(scene);
+}
+
+static void room_comes_back_with_what_is_let_go(void **state)
+{
+	struct scene *scene = *state;
+	uint32_t guest = guest_add(scene, "vm1");
+
+	for (unsigned round = 0; round < 3; round++) {
+		assert_int_equal(interests_until_refused(scene, guest, 1), VM_INTERESTS);
+		relay_child_gone(scene->host, guest, true, 0);
+		assert_int_equal(scene->held_by_root, 0);
+		guest = guest_add(scene, "vm1");
+	}
+}
+
+/* As when they wait at the root's barrier. */
+static void registrations_under_way_of_a_vm_leave_room_for_other_vms(void **state)
+{
+	struct scene *scene = *state;
+	unsigned taken = 0;
+
+	scene->root_keeps = true;
+	for (unsigned pid = 0; taken < VM_REQUESTS; pid++)
+		for (uint32_t link = process_add(scene, "vm1", pid); taken < VM_REQUESTS; taken++) {
+			question_say(scene, link, 7);
+			if (scene->outcome == TETHER__OUTCOME__OUTCOME_REFUSED)
+				break;
+		}
+	assert_int_equal(scene->held_by_root, VM_REQUESTS);
+	question_say(scene, process_add(scene, "vm1", 9999), 7);
+	assert_string_equal(scene->reason, "too-many-requests");
+	scene->root_keeps = false;
+	another_vm_finds_room(scene);
+}
+
 #define SCENE_TEST(name) cmocka_unit_test_setup_teardown(name, scene_create, scene_destroy)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	        SCENE_TEST(interests_of_a_guest_leave_room_for_other_vms),
+	        SCENE_TEST(interests_of_many_processes_leave_room_for_other_vms),
+	        SCENE_TEST(room_comes_back_with_what_is_let_go),
+	        SCENE_TEST(registrations_under_way_of_a_vm_leave_room_for_other_vms),
 	        SCENE_TEST(links_that_come_and_go_leave_nothing_behind),
 	};
 
