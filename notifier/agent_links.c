@@ -10,6 +10,7 @@
 #include "notifier/channel_tls.h"
 #include "notifier/listener.h"
 #include "notifier/relay.h"
+#include "notifier/shared_rates.h"
 
 /* Of one certificate at a time: an agent has one link, and the dead ones that it left. */
 enum { LINKS_OF_ONE = 8 };
@@ -22,8 +23,9 @@ struct link {
 	struct link *next;
 	struct agent_links *links;
 	struct connection *connection;
-	uint32_t child; /* what the relay calls it; 0: the link does not stand yet */
-	char *name;     /* NULL: has not said HELLO */
+	struct shared_rate *rate; /* of whom its certificate names; NULL: it has none */
+	uint32_t child;           /* what the relay calls it; 0: the link does not stand yet */
+	char *name;               /* NULL: has not said HELLO */
 	Tether__Role role;
 	char *place; /* where it comes from; NULL: this machine */
 };
@@ -36,6 +38,7 @@ struct agent_links {
 	const struct agent_links_calls *calls;
 	void *owner;
 	struct listener *listener;
+	struct shared_rates *rates;
 	struct link *list;
 	struct link *by_slot[RELAY_CHILD_SLOTS];
 };
@@ -57,6 +60,7 @@ static void link_free(struct link *link)
 	if (link->child && link_of_child(link->links, link->child) == link)
 		link->links->by_slot[relay_child_slot(link->child)] = NULL;
 	connection_destroy(link->connection);
+	shared_rate_release(link->rate);
 	free(link->name);
 	free(link->place);
 	free(link);
@@ -140,6 +144,17 @@ static bool is_one_too_many(const struct link *link, const struct peer_identity 
 	return count >= LINKS_OF_ONE;
 }
 
+static int rate_take_part(struct link *link, const struct peer_identity *identity)
+{
+	struct shared_rates *rates = link->links->rates;
+
+	if (!identity)
+		return 0;
+	link->rate = shared_rate_hold(rates, identity->name, monotonic_ms());
+	connection_rate_share(link->connection, rates, link->rate);
+	return link->rate ? 0 : -ENOMEM;
+}
+
 static int child_add(struct link *link)
 {
 	struct agent_links *links = link->links;
@@ -151,7 +166,9 @@ static int child_add(struct link *link)
 		relay_link_ended(links->relay, -EUSERS);
 		return -EUSERS;
 	}
-	err = relay_child_add(links->relay, NULL, monotonic_ms(), &link->child);
+	err = rate_take_part(link, identity);
+	if (!err)
+		err = relay_child_add(links->relay, NULL, monotonic_ms(), &link->child);
 	if (err)
 		return err;
 	links->by_slot[relay_child_slot(link->child)] = link;
@@ -215,7 +232,11 @@ struct agent_links *agent_links_create(struct event_base *base, struct relay *re
 	links->room = room;
 	links->calls = calls;
 	links->owner = owner;
-	return links;
+	links->rates = shared_rates_create(FRAMES_PER_S, FRAMES_AT_ONCE);
+	if (links->rates)
+		return links;
+	free(links);
+	return NULL;
 }
 
 void agent_links_destroy(struct agent_links *links)
@@ -227,6 +248,7 @@ void agent_links_destroy(struct agent_links *links)
 		next = link->next;
 		link_free(link);
 	}
+	shared_rates_destroy(links->rates);
 	free(links);
 }
 

@@ -258,6 +258,13 @@ struct connection *connection_connect(struct event_base *base, const char *addre
 	return connection;
 }
 
+void connection_rate_share(
+        struct connection *connection, const struct shared_rates *rates, struct shared_rate *rate)
+{
+	connection->rates = rates;
+	connection->shared = rate;
+}
+
 const struct channel *connection_channel(const struct connection *connection)
 {
 	return &connection->channel;

@@ -22,6 +22,8 @@
 
 struct event_base;
 struct connection;
+struct shared_rate;
+struct shared_rates;
 
 struct connection_settings {
 	unsigned heartbeat_ms; /* one is sent at least so often, three missed end the link; 0: none
@@ -29,7 +31,8 @@ struct connection_settings {
 	unsigned reconnect_ms; /* first pause before connecting again; doubles, with jitter */
 	unsigned reconnect_max_ms;
 	unsigned frame_ms;     /* a frame that has begun, a last word or a handshake gets so long */
-	unsigned frames_per_s; /* more of the peer's are read later; 0: no limit */
+	unsigned frames_per_s; /* more of the peer's are read later; 0: no limit. One counts once
+	                          more for each 4 KiB of it. */
 	unsigned frames_at_once;         /* but so many are, after a silence */
 	size_t queue_max_bytes;          /* not yet taken by the peer; more ends the link */
 	struct credentials *credentials; /* for links over TLS; outlives the connection */
@@ -64,6 +67,11 @@ struct connection *connection_connect(struct event_base *base, const char *addre
 /* Queue @frame. -ENOTCONN; -EMSGSIZE: nothing was queued; -ENOBUFS: the peer does not read, the
  * link ends. */
 int connection_send(struct connection *connection, const Tether__Frame *frame);
+
+/* What the peer says counts for @rate, one of @rates, as well, and waits while that is owed to.
+ * Both outlive the connection. */
+void connection_rate_share(
+        struct connection *connection, const struct shared_rates *rates, struct shared_rate *rate);
 
 /* What it runs over, to be asked who is at the other end. */
 const struct channel *connection_channel(const struct connection *connection);

@@ -8,9 +8,10 @@
 
 #include <sys/time.h>
 
-#include "notifier/rate.h"
 #include "notifier/byte_queue.h"
 #include "notifier/connection.h"
+#include "notifier/rate.h"
+#include "notifier/shared_rates.h"
 
 struct event;
 
@@ -39,7 +40,9 @@ struct connection {
 	struct event *readable, *writable;
 	struct event *resting; /* the peer has said too much; NULL: it never has */
 	struct rate rate;
-	struct event *beat; /* every heartbeat_ms: send one if silent, count the peer's */
+	const struct shared_rates *rates;
+	struct shared_rate *shared; /* of them; NULL: only its own counts */
+	struct event *beat;         /* every heartbeat_ms: send one if silent, count the peer's */
 	struct event
 	        *overdue; /* a partial frame, a connection attempt or a last word took too long */
 	struct event *again; /* connect again, or ask a channel again whether it stands */

@@ -9,8 +9,9 @@
 
 enum {
 	HEARTBEATS_MISSED = 3,
-	NOBODY_MS = 50,     /* then a channel at whose other end nobody was is asked again */
-	READS_AT_ONCE = 16, /* then the loop's other descriptors have their turn */
+	NOBODY_MS = 50,      /* then a channel at whose other end nobody was is asked again */
+	BYTES_OF_ONE = 4096, /* a larger frame counts as so many more */
+	READS_AT_ONCE = 16,  /* then the loop's other descriptors have their turn */
 };
 
 static bool is_resting(const struct connection *connection)
@@ -120,12 +121,19 @@ static void frame_in(struct connection *connection, Tether__Frame *frame)
 	frame_free(frame);
 }
 
-static unsigned pause_owed(struct connection *connection, unsigned frames)
+static unsigned pause_owed(struct connection *connection, unsigned said)
 {
 	const struct connection_settings *settings = &connection->settings;
+	const struct shared_rates *rates = connection->rates;
+	uint64_t now_ms = monotonic_ms();
+	unsigned own_ms = rate_take(
+	        &connection->rate, settings->frames_per_s, settings->frames_at_once, said, now_ms);
+	unsigned shared_ms = 0;
 
-	return rate_take(&connection->rate, settings->frames_per_s, settings->frames_at_once,
-	        frames, monotonic_ms());
+	if (connection->shared)
+		shared_ms = rate_take(
+		        &connection->shared->rate, rates->per_s, rates->at_once, said, now_ms);
+	return own_ms > shared_ms ? own_ms : shared_ms;
 }
 
 static void on_rested(evutil_socket_t fd, short what, void *at)
@@ -142,22 +150,23 @@ static void on_rested(evutil_socket_t fd, short what, void *at)
 	event_active(connection->readable, EV_READ, 0);
 }
 
-/* The peer has said @count frames more. Where that is too much the rest is read later, and it waits
- * in the peer's own memory. */
-static void rest_if_flooded(struct connection *connection, unsigned count)
+/* The peer has @said more. Where that is too much the rest is read later, and it waits in the
+ * peer's own memory. */
+static bool rest_if_flooded(struct connection *connection, unsigned said)
 {
-	unsigned pause_ms = pause_owed(connection, count);
+	unsigned pause_ms = pause_owed(connection, said);
 
 	if (!pause_ms)
-		return;
+		return false;
 	if (!connection->resting)
 		connection->resting = evtimer_new(connection->base, on_rested, connection);
 	if (!connection->resting)
-		return;
+		return false;
 	event_del(connection->readable);
 	if (!connection->finishing) /* its last word keeps its deadline */
 		evtimer_del(connection->overdue);
 	timer_set(connection->resting, pause_ms);
+	return true;
 }
 
 /* All whole frames that are there; how many. */
@@ -192,8 +201,9 @@ static void partial_watch(struct connection *connection, bool is_another)
 	}
 }
 
-/* One receive: 1 when there may be more at once, else 0; the link may have failed. */
-static int bytes_in(struct connection *connection)
+/* One receive, *@received more: 1 when there may be more at once, else 0; the link may have failed.
+ */
+static int bytes_in(struct connection *connection, size_t *received)
 {
 	uint8_t *at;
 	size_t room;
@@ -212,6 +222,7 @@ static int bytes_in(struct connection *connection)
 		return 0;
 	}
 	connection->received = true;
+	*received += count;
 	frame_reader_received(&connection->reader, count);
 	return (size_t)count == room || has_pending(connection);
 }
@@ -220,15 +231,19 @@ static void on_readable(evutil_socket_t fd, short what, void *at)
 {
 	struct connection *connection = at;
 	unsigned frames = 0;
+	size_t bytes = 0;
 	int more = 1;
 
 	if (connection->state == LINK_CONNECTING) {
 		link_ask(connection);
 		return;
 	}
+	/* Others with whom it shares may have said too much. */
+	if (connection->shared && rest_if_flooded(connection, 0))
+		return;
 	callback_begin(connection);
 	for (int i = 0; more && i < READS_AT_ONCE; i++) {
-		more = bytes_in(connection);
+		more = bytes_in(connection, &bytes);
 		if (connection->state == LINK_OPEN)
 			frames += frames_in(connection);
 		if (connection->state != LINK_OPEN || connection->destroyed)
@@ -236,8 +251,7 @@ static void on_readable(evutil_socket_t fd, short what, void *at)
 	}
 	if (connection->state == LINK_OPEN && !connection->destroyed) {
 		partial_watch(connection, frames);
-		if (frames)
-			rest_if_flooded(connection, frames);
+		rest_if_flooded(connection, frames + bytes / BYTES_OF_ONE);
 		if (more && !is_resting(connection) && has_pending(connection))
 			event_active(connection->readable, EV_READ, 0);
 	}

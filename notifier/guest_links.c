@@ -16,6 +16,7 @@
 #include "notifier/connection.h"
 #include "notifier/guest_channel.h"
 #include "notifier/relay.h"
+#include "notifier/shared_rates.h"
 
 /* A guest speaks for all its processes. */
 enum { FRAMES_PER_S = 20000, FRAMES_AT_ONCE = 200000 };
@@ -31,6 +32,7 @@ struct guest {
 	struct acceptor *acceptor; /* unix */
 	char *path;
 	struct connection *connection; /* NULL: it has not come, or was sent away */
+	struct shared_rate *rate;      /* its VM's */
 	struct event *again;           /* virtio, to which nobody comes: after it was sent away */
 	bool is_sent_away;
 	uint64_t deaf_until_ms; /* after it was */
@@ -43,6 +45,7 @@ struct guest_links {
 	struct event_base *base;
 	char *directory;
 	mode_t mode;
+	struct shared_rates *rates;
 	struct connection_settings connections;
 	struct relay *relay;
 	void (*fed)(void *owner);
@@ -140,6 +143,8 @@ static void link_accept(struct guest *guest, struct channel *channel)
 	link_destroy(guest);
 	guest->connection = connection_accept(
 	        links->base, channel, &links->connections, &link_callbacks, guest);
+	if (guest->connection && guest->rate)
+		connection_rate_share(guest->connection, links->rates, guest->rate);
 	links->fed(links->owner);
 }
 
@@ -186,6 +191,8 @@ static int virtio_connect(struct guest *guest)
 
 	guest->connection = connection_connect(
 	        links->base, guest->channel, &links->connections, &link_callbacks, guest);
+	if (guest->connection && guest->rate)
+		connection_rate_share(guest->connection, links->rates, guest->rate);
 	return guest->connection ? 0 : -errno;
 }
 
@@ -268,6 +275,7 @@ struct guest_links *guest_links_create(struct event_base *base,
 	if (links) {
 		links->base = base;
 		links->mode = settings->mode;
+		links->rates = settings->rates;
 		settings_take(links, connections);
 		links->relay = relay;
 		links->fed = fed;
@@ -287,6 +295,7 @@ struct guest_links *guest_links_create(struct event_base *base,
 static void guest_destroy(struct guest *guest)
 {
 	link_destroy(guest);
+	shared_rate_release(guest->rate);
 	acceptor_destroy(guest->acceptor);
 	if (guest->path)
 		unlink(guest->path);
@@ -355,7 +364,9 @@ int guest_links_open(struct guest_links *links, const char *vm, const char *chan
 	strcpy(guest->vm, vm);
 	guest->links = links;
 	guest->channel = strdup(channel);
-	if (guest->channel)
+	if (links->rates)
+		guest->rate = shared_rate_hold(links->rates, vm, monotonic_ms());
+	if (guest->channel && !guest->rate == !links->rates)
 		err = channel_open(guest);
 	if (err) {
 		log_error("guest-links", "%s: %s: %s", vm, channel,

@@ -16,11 +16,14 @@ struct connection_settings;
 struct event_base;
 struct guest_links;
 struct relay;
+struct shared_rates;
 
 struct guest_links_settings {
 	const char *directory;
 	mode_t mode;         /* of the sockets in it */
 	uint32_t vsock_port; /* 0: none is listened at */
+	/* A guest has one of these with its VM's processes; outlives the links. NULL: its own. */
+	struct shared_rates *rates;
 };
 
 /* @fed is called after anything has been handed to @relay. NULL with errno; a port that cannot be

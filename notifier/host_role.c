@@ -16,6 +16,9 @@
 
 enum { INVENTORY_AGAIN_MS = 1000, GUEST_AGAIN_MS = 200 };
 
+/* Of all links of a VM, however many they are. */
+enum { VM_FRAMES_PER_S = 20000, VM_FRAMES_AT_ONCE = 200000 };
+
 static void child_send(void *owner, uint32_t child, const Tether__Frame *frame)
 {
 	struct host_role *role = owner;
@@ -240,7 +243,8 @@ static int guests_make(struct host_role *role)
 {
 	struct guest_links_settings guests = {.directory = role->settings->socket_dir,
 	        .mode = role->settings->socket_mode,
-	        .vsock_port = role->settings->vsock_port};
+	        .vsock_port = role->settings->vsock_port,
+	        .rates = role->rates};
 	struct connection_settings connections = guest_connections(role);
 
 	role->guests = guest_links_create(role->base, &guests, &connections, role->agent.relay,
@@ -257,22 +261,30 @@ static int signal_make(struct host_role *role)
 	return role->signal ? 0 : -errno;
 }
 
+static int links_make(struct host_role *role)
+{
+	struct vm_links_settings links = {.directory = role->settings->socket_dir,
+	        .mode = role->settings->socket_mode,
+	        .rates = role->rates};
+	struct connection_settings connections = agent_relay_links(&role->agent);
+
+	role->links = vm_links_create(
+	        role->base, &links, &connections, role->agent.relay, agent_relay_fed, &role->agent);
+	return role->links ? guests_make(role) : -ENOMEM;
+}
+
 static int parts_make(struct host_role *role)
 {
-	struct vm_links_settings links = {
-	        .directory = role->settings->socket_dir, .mode = role->settings->socket_mode};
-	struct connection_settings connections = agent_relay_links(&role->agent);
 	int err = driver_open(role->base, role->settings->driver, role->settings->name,
 	        role->agent.epoch_file.lock, &role->driver);
 
 	if (err)
 		return err;
-	role->links = vm_links_create(
-	        role->base, &links, &connections, role->agent.relay, agent_relay_fed, &role->agent);
+	role->rates = shared_rates_create(VM_FRAMES_PER_S, VM_FRAMES_AT_ONCE);
 	role->inventory_again = evtimer_new(role->base, on_inventory_again, role);
-	if (!role->links || !role->inventory_again)
+	if (!role->rates || !role->inventory_again)
 		return -ENOMEM;
-	err = guests_make(role);
+	err = links_make(role);
 	return err ? err : signal_make(role);
 }
 
@@ -287,6 +299,7 @@ static void host_destroy(void *made)
 	host_signal_destroy(role->signal);
 	vm_links_destroy(role->links);
 	guest_links_destroy(role->guests);
+	shared_rates_destroy(role->rates);
 	agent_relay_close(&role->agent);
 	if (role->inventory_again)
 		event_free(role->inventory_again);

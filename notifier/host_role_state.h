@@ -11,6 +11,7 @@
 #include "notifier/host_inventory.h"
 #include "notifier/host_role.h"
 #include "notifier/host_signal.h"
+#include "notifier/shared_rates.h"
 #include "notifier/vm_links.h"
 
 struct order_run;
@@ -20,6 +21,7 @@ struct host_role {
 	const struct agent_settings *settings;
 	struct agent_relay agent;   /* it tells the root when the inventory is known */
 	struct host_signal *signal; /* NULL: it hears no notices */
+	struct shared_rates *rates; /* of VMs */
 	struct vm_links *links;
 	struct guest_links *guests;
 	struct driver *driver;

@@ -19,3 +19,8 @@ unsigned rate_take(
 	pause_ms = (rate->paid_us - now_us - allowed_us + US_PER_MS - 1) / US_PER_MS;
 	return pause_ms < RATE_PAUSE_MOST_MS ? (unsigned)pause_ms : RATE_PAUSE_MOST_MS;
 }
+
+bool rate_is_settled(const struct rate *rate, uint64_t now_ms)
+{
+	return rate->paid_us <= now_ms * US_PER_MS;
+}

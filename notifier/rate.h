@@ -6,6 +6,7 @@
 #ifndef TETHER_RATE_H
 #define TETHER_RATE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct rate {
@@ -17,5 +18,8 @@ struct rate {
 enum { RATE_PAUSE_MOST_MS = 1000 };
 unsigned rate_take(
         struct rate *rate, unsigned per_s, unsigned at_once, unsigned count, uint64_t now_ms);
+
+/* All that was said has been paid for: one that is new allows no more. */
+bool rate_is_settled(const struct rate *rate, uint64_t now_ms);
 
 #endif

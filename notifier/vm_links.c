@@ -15,6 +15,7 @@
 #include "notifier/channel_unix.h"
 #include "notifier/connection.h"
 #include "notifier/relay.h"
+#include "notifier/shared_rates.h"
 
 /* A program registers with each connection that it makes or lets go, and may make at once as many
  * as it has quotas for. */
@@ -34,6 +35,7 @@ struct link {
 	struct vm_links *links;
 	struct connection *connection; /* NULL: closed, only the process is watched */
 	struct channel_unix_peer peer;
+	struct shared_rate *rate; /* its VM's */
 	struct event *ended;
 	uint32_t child;
 	char vm[];
@@ -44,6 +46,7 @@ struct vm_links {
 	char *directory;
 	mode_t mode;
 	bool names_processes;
+	struct shared_rates *rates;
 	struct connection_settings connections;
 	struct relay *relay;
 	void (*fed)(void *owner);
@@ -64,6 +67,7 @@ struct vm_links *vm_links_create(struct event_base *base, const struct vm_links_
 	links->directory = strdup(settings->directory);
 	links->mode = settings->mode;
 	links->names_processes = settings->names_processes;
+	links->rates = settings->rates;
 	links->connections = *connections;
 	/* The kernel tells of a process that ends; one that is only stopped must not be lost. */
 	links->connections.heartbeat_ms = 0;
@@ -87,6 +91,7 @@ static void link_destroy(struct link *link)
 	if (*at)
 		*at = link->next;
 	connection_destroy(link->connection);
+	shared_rate_release(link->rate);
 	if (link->ended)
 		event_free(link->ended);
 	if (link->peer.pidfd >= 0)
@@ -196,6 +201,17 @@ static const struct connection_callbacks link_callbacks = {
         .closed = on_closed,
 };
 
+static bool link_rate_take(struct link *link)
+{
+	struct shared_rates *rates = link->links->rates;
+
+	if (!rates)
+		return true;
+	link->rate = shared_rate_hold(rates, link->vm, monotonic_ms());
+	connection_rate_share(link->connection, rates, link->rate);
+	return link->rate;
+}
+
 /* Takes @channel and peer->pidfd. */
 static void link_create(
         struct vm_socket *socket, struct channel *channel, const struct channel_unix_peer *peer)
@@ -222,7 +238,7 @@ static void link_create(
 	links->list = link;
 	link->connection =
 	        connection_accept(links->base, channel, &links->connections, &link_callbacks, link);
-	if (!link->connection) {
+	if (!link->connection || !link_rate_take(link)) {
 		relay_child_gone(links->relay, link->child, true, monotonic_ms());
 		link_destroy(link);
 	}

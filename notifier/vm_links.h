@@ -16,6 +16,7 @@
 struct connection_settings;
 struct event_base;
 struct relay;
+struct shared_rates;
 struct vm_links;
 
 struct vm_links_settings {
@@ -24,6 +25,8 @@ struct vm_links_settings {
 	/* A process calls itself by its VM's name as far as the name of its socket says it. Where
 	 * that says nothing, in the VM itself, it is called by the VM's whatever it says. */
 	bool names_processes;
+	/* All links of a VM have one of these together; outlives them. NULL: each has its own. */
+	struct shared_rates *rates;
 };
 
 /* @fed is called after anything has been handed to @relay. NULL: no memory. */

@@ -9,8 +9,10 @@
 #include <unistd.h>
 
 #include "notifier/base/cleanup.h"
+#include "notifier/base/monotonic.h"
 #include "notifier/channel_unix.h"
 #include "notifier/connection.h"
+#include "notifier/shared_rates.h"
 #include "notifier/wire/frame.h"
 #include "tests/unit/socket_place.h"
 
@@ -466,6 +468,89 @@ static void who_says_too_much_holds_nobody_else_up(void **state)
 	end_clear(&a, &b);
 }
 
+/* Ten rounds of others': whatever is ready meanwhile has had its turn. */
+static void loop_goes_on(struct event_base *base)
+{
+	struct end a, b;
+	int fds[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+	end_open(&a, base, fds[0], &quick);
+	end_open(&b, base, fds[1], &quick);
+	for (uint32_t i = 1; i <= 10; i++) {
+		assert_int_equal(interest_send(&a, i), 0);
+		b.wanted_frames = i;
+		run(base);
+	}
+	connection_destroy(a.connection);
+	connection_destroy(b.connection);
+}
+
+/* Another link of vm1 than the one that has said too much, be it there before or new, which would
+ * take a quarter of an hour to pay: nothing is read of it. */
+static void nothing_is_read_of(struct shared_rates *rates, struct event_base *base)
+{
+	struct shared_rate *rate = shared_rate_hold(rates, "vm1", monotonic_ms());
+	struct end a, b;
+	int fds[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+	end_open(&a, base, fds[0], &quick);
+	end_open(&b, base, fds[1], &quick);
+	connection_rate_share(b.connection, rates, rate);
+	for (uint32_t i = 1; i <= 5; i++)
+		assert_int_equal(interest_send(&a, i), 0);
+	loop_goes_on(base);
+	assert_int_equal(b.frames, 0);
+	assert_int_equal(b.closed, 0);
+	connection_destroy(a.connection);
+	connection_destroy(b.connection);
+	shared_rate_release(rate);
+}
+
+static void links_of_a_vm_have_one_rate_and_coming_anew_wins_nothing(void **state)
+{
+	struct shared_rates *rates = shared_rates_create(1, 10);
+	struct shared_rate *rate = shared_rate_hold(rates, "vm1", monotonic_ms());
+	struct event_base *base;
+	struct end a, b;
+
+	pair_open(&a, &b, &quick);
+	base = b.base;
+	connection_rate_share(b.connection, rates, rate);
+	for (uint32_t i = 1; i <= 1000; i++)
+		assert_int_equal(interest_send(&a, i), 0);
+	b.wanted_frames = 1000;
+	run(base);
+	b.wanted_frames = 0;
+	nothing_is_read_of(rates, base);
+	connection_destroy(a.connection);
+	connection_destroy(b.connection);
+	shared_rate_release(rate);
+	nothing_is_read_of(rates, base);
+	event_base_free(base);
+	shared_rates_destroy(rates);
+}
+
+/* Few frames, but as large as they may be. */
+static void large_frames_count_by_their_size(void **state)
+{
+	struct connection_settings slow = quick;
+	struct end a, b;
+
+	slow.frames_per_s = 1;
+	slow.frames_at_once = 10;
+	slow.queue_max_bytes = 4 << 20;
+	pair_open(&a, &b, &slow);
+	assert_int_equal(large_send(&a, FRAME_MAX_BYTES / 2), 0);
+	assert_int_equal(interest_send(&a, 1), 0);
+	loop_goes_on(a.base);
+	loop_goes_on(a.base);
+	assert_in_range(b.frames, 0, 1);
+	assert_int_equal(b.closed, 0);
+	end_clear(&a, &b);
+}
+
 /* It does not read its last word either, and no heartbeat misses it. */
 static void who_says_too_much_is_not_waited_for_at_the_end(void **state)
 {
@@ -517,6 +602,8 @@ int main(void)
 	        cmocka_unit_test(connecting_side_comes_again_and_again),
 	        cmocka_unit_test(who_says_too_much_is_read_later_and_loses_nothing),
 	        cmocka_unit_test(who_says_too_much_holds_nobody_else_up),
+	        cmocka_unit_test(links_of_a_vm_have_one_rate_and_coming_anew_wins_nothing),
+	        cmocka_unit_test(large_frames_count_by_their_size),
 	        cmocka_unit_test(who_says_too_much_is_not_waited_for_at_the_end),
 	        cmocka_unit_test(address_without_a_known_scheme_is_refused),
 	};

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "notifier/rate.h"
+#include "notifier/shared_rates.h"
 
 enum { PER_S = 100, AT_ONCE = 50, NOW_MS = 5000 };
 
@@ -69,6 +70,27 @@ static void without_a_limit_there_is_none(void **state)
 	assert_int_equal(rate_take(&rate, 0, 0, 1000000, NOW_MS), 0);
 }
 
+/* By name, until it is paid. */
+static void what_is_owed_outlives_who_owes(void **state)
+{
+	struct shared_rates *rates = shared_rates_create(PER_S, AT_ONCE);
+	struct shared_rate *first = shared_rate_hold(rates, "vm1", NOW_MS), *again, *other;
+
+	assert_int_equal(take(&first->rate, 2 * AT_ONCE, NOW_MS), 500);
+	shared_rate_release(first);
+	other = shared_rate_hold(rates, "vm2", NOW_MS + 999);
+	assert_int_equal(take(&other->rate, AT_ONCE, NOW_MS + 999), 0);
+	again = shared_rate_hold(rates, "vm1", NOW_MS);
+	assert_int_equal(take(&again->rate, 0, NOW_MS), 500);
+	shared_rate_release(again);
+	shared_rate_release(other);
+	/* Whoever has paid is forgotten with the next that is new. */
+	again = shared_rate_hold(rates, "vm3", NOW_MS + 60000);
+	assert_null(again->next);
+	shared_rate_release(again);
+	shared_rates_destroy(rates);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -78,6 +100,7 @@ int main(void)
 	        cmocka_unit_test(more_than_that_takes_its_time_in_all),
 	        cmocka_unit_test(pause_has_an_end_and_the_rest_is_owed),
 	        cmocka_unit_test(without_a_limit_there_is_none),
+	        cmocka_unit_test(what_is_owed_outlives_who_owes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
