@@ -216,6 +216,13 @@ static void accepted(struct channel *channel, void *owner)
 		link_free(link);
 }
 
+static void settings_take(struct agent_links *links, const struct connection_settings *connections)
+{
+	links->connections = *connections;
+	links->connections.frames_per_s = FRAMES_PER_S;
+	links->connections.frames_at_once = FRAMES_AT_ONCE;
+}
+
 struct agent_links *agent_links_create(struct event_base *base, struct relay *relay,
         const struct connection_settings *connections, const char *room,
         const struct agent_links_calls *calls, void *owner)
@@ -226,9 +233,7 @@ struct agent_links *agent_links_create(struct event_base *base, struct relay *re
 		return NULL;
 	links->base = base;
 	links->relay = relay;
-	links->connections = *connections;
-	links->connections.frames_per_s = FRAMES_PER_S;
-	links->connections.frames_at_once = FRAMES_AT_ONCE;
+	settings_take(links, connections);
 	links->room = room;
 	links->calls = calls;
 	links->owner = owner;
@@ -294,4 +299,12 @@ void agent_links_recheck(struct agent_links *links)
 {
 	for (struct link *link = links->list; link; link = link->next)
 		connection_recheck(link->connection);
+}
+
+void agent_links_settings_set(
+        struct agent_links *links, const struct connection_settings *connections)
+{
+	settings_take(links, connections);
+	for (struct link *link = links->list; link; link = link->next)
+		connection_settings_set(link->connection, &links->connections);
 }

@@ -37,6 +37,10 @@ int agent_links_listen(struct agent_links *links, const char *addresses);
 void agent_links_send(struct agent_links *links, uint32_t child, const Tether__Frame *frame);
 void agent_links_end(struct agent_links *links, uint32_t child, const char *why);
 
+/* New deadlines, for links that stand, too. */
+void agent_links_settings_set(
+        struct agent_links *links, const struct connection_settings *connections);
+
 /* The credentials have changed: whoever would not be taken now is dropped. */
 void agent_links_recheck(struct agent_links *links);
 

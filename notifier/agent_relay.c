@@ -330,7 +330,9 @@ static void credentials_read_again(struct agent_relay *agent)
 void agent_relay_reload(struct agent_relay *agent)
 {
 	struct connection_settings settings = parent_settings(agent);
+	const struct deadlines *deadlines = &agent->settings->deadlines;
 
+	relay_times_set(agent->relay, deadlines->heartbeat_ms, deadlines->away_ms);
 	if (agent->parent)
 		connection_settings_set(agent->parent, &settings);
 	if (agent->credentials)

@@ -429,8 +429,15 @@ void guest_links_end(struct guest_links *links, uint32_t child, const char *why)
 void guest_links_settings_set(
         struct guest_links *links, const struct connection_settings *connections)
 {
+	bool beat_changed = connections->heartbeat_ms != links->connections.heartbeat_ms;
+
 	settings_take(links, connections);
-	for (struct guest *guest = links->guests; guest; guest = guest->next)
-		if (guest->connection)
-			connection_settings_set(guest->connection, &links->connections);
+	for (struct guest *guest = links->guests; guest; guest = guest->next) {
+		if (!guest->connection)
+			continue;
+		connection_settings_set(guest->connection, &links->connections);
+		/* It is told how often to say something when it is welcomed. */
+		if (beat_changed && connection_is_open(guest->connection))
+			connection_drop(guest->connection, "its heartbeat is another now");
+	}
 }

@@ -214,6 +214,15 @@ static int hello_answer_take(
 	return 0;
 }
 
+void relay_times_set(struct relay *relay, unsigned heartbeat_ms, unsigned away_ms)
+{
+	if (heartbeat_ms)
+		relay->settings.heartbeat_ms = heartbeat_ms;
+	if (away_ms)
+		relay->settings.away_ms = away_ms;
+	relay->silence_is_stale = true;
+}
+
 int relay_parent_frame(struct relay *relay, Tether__Frame *frame, uint64_t now_ms)
 {
 	Tether__Event *event;

@@ -133,6 +133,9 @@ int relay_vm_here(struct relay *relay, const char *vm);
 /* @vm is not here any more: its children's links are closed, nothing is waited for from them. */
 void relay_vm_left(struct relay *relay, const char *vm, uint64_t now_ms);
 
+/* From now on; in HelloAnswers, too. 0: as it was. */
+void relay_times_set(struct relay *relay, unsigned heartbeat_ms, unsigned away_ms);
+
 /* What came from above: HelloAnswer, Event, InterestAnswer, HostBehind, Whereabouts (the rest is
  * ignored). Parts are taken out of @frame. Not 0: the parent is not to be obeyed (-ESTALE: its
  * epoch is older than one seen, which is no matter to a guest: the next host may have seen less);

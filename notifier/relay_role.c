@@ -89,8 +89,10 @@ static int relay_role_create(
 static void relay_role_reload(void *made)
 {
 	struct relay_role *role = made;
+	struct connection_settings connections = agent_relay_links(&role->agent);
 
 	agent_relay_reload(&role->agent);
+	agent_links_settings_set(role->links, &connections);
 	agent_links_recheck(role->links);
 }
 

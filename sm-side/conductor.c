@@ -237,6 +237,14 @@ static int parts_make(struct conductor *c, const struct conductor_settings *sett
 	return err ? err : drives_make(c, settings);
 }
 
+void conductor_deadlines_changed(struct conductor *c)
+{
+	root_deadlines_set(c->root, c->deadlines);
+	EACH_DRIVE(c, d)
+	if (d->sm)
+		sm_link_retry_set(d->sm, c->deadlines->reconnect_link_ms);
+}
+
 void conductor_credentials_changed(struct conductor *c)
 {
 	root_credentials_changed(c->root);

@@ -44,6 +44,8 @@ struct conductor *conductor_create(struct event_base *base,
 void conductor_close(struct conductor *conductor);
 /* Is anything being driven that somebody has been asked for? */
 bool conductor_is_at_work(const struct conductor *conductor);
+/* What the settings point to is another: for links that stand, too. */
+void conductor_deadlines_changed(struct conductor *conductor);
 /* The credentials have been read again (root.h). */
 void conductor_credentials_changed(struct conductor *conductor);
 /* What is under way stays in the journal. */

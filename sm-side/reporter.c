@@ -199,6 +199,11 @@ struct reporter *reporter_create(struct event_base *base, const char *sm_socket,
 	return NULL;
 }
 
+void reporter_retry_set(struct reporter *reporter, unsigned retry_ms)
+{
+	sm_link_retry_set(reporter->link, retry_ms);
+}
+
 void reporter_destroy(struct reporter *reporter)
 {
 	if (!reporter)

@@ -24,6 +24,7 @@ struct reporter_callbacks {
 /* @retry_ms: as of sm_link_create. NULL with errno. */
 struct reporter *reporter_create(struct event_base *base, const char *sm_socket, unsigned retry_ms,
         const struct reporter_callbacks *callbacks, void *owner);
+void reporter_retry_set(struct reporter *reporter, unsigned retry_ms);
 void reporter_destroy(struct reporter *reporter);
 
 /* Report @notice. What comes of it is heard by the callbacks, or not at all where a Report is

@@ -41,7 +41,8 @@ struct root {
 	struct root_places places;
 	struct questions *questions;
 	struct agent_poll *agents;
-	struct root_signal *signal; /* NULL: signal = stream */
+	struct credentials *credentials; /* NULL: no TLS */
+	struct root_signal *signal;      /* NULL: signal = stream */
 	bool takes_interest; /* what comes up now is what an agent has just said in an Interest */
 	const struct root_callbacks *callbacks;
 	void *owner;
@@ -317,17 +318,27 @@ static void relay_fed(void *owner)
 
 static const struct agent_links_calls links_calls = {.frame = frame_comes, .fed = relay_fed};
 
-static int relay_make(struct root *root, struct credentials *credentials,
-        struct directory *directory, const struct deadlines *deadlines, uint64_t epoch)
+static struct connection_settings connections_of(
+        const struct deadlines *deadlines, struct credentials *credentials)
 {
 	struct connection_settings connections = connection_settings_default;
-	struct relay_settings settings = {.name = "",
-	        .role = TETHER__ROLE__ROLE_ROOT,
-	        .epoch = epoch,
-	        .heartbeat_ms = deadlines->heartbeat_ms};
 
 	connections.heartbeat_ms = deadlines->heartbeat_ms;
 	connections.credentials = credentials;
+	return connections;
+}
+
+static int relay_make(struct root *root, struct credentials *credentials,
+        struct directory *directory, const struct deadlines *deadlines, uint64_t epoch)
+{
+	struct connection_settings connections = connections_of(deadlines, credentials);
+	struct relay_settings settings = {.name = "",
+	        .role = TETHER__ROLE__ROLE_ROOT,
+	        .epoch = epoch,
+	        .heartbeat_ms = deadlines->heartbeat_ms,
+	        .away_ms = deadlines->away_ms};
+
+	root->credentials = credentials;
 	root->relay = relay_create(&settings, &outputs, root);
 	root->places = (struct root_places){directory, &root->inventory, root->relay,
 	        root->callbacks->places_changed, root->owner};
@@ -399,6 +410,16 @@ void root_destroy(struct root *root)
 	questions_destroy(root->questions);
 	agent_poll_destroy(root->agents);
 	free(root);
+}
+
+void root_deadlines_set(struct root *root, const struct deadlines *deadlines)
+{
+	struct connection_settings connections = connections_of(deadlines, root->credentials);
+
+	relay_times_set(root->relay, deadlines->heartbeat_ms, deadlines->away_ms);
+	agent_links_settings_set(root->links, &connections);
+	root_signal_deadlines_set(root->signal, deadlines);
+	tick_arm(root);
 }
 
 void root_credentials_changed(struct root *root)

@@ -39,6 +39,9 @@ struct root *root_create(struct event_base *base, const char *addresses,
         void *owner);
 void root_destroy(struct root *root);
 
+/* New deadlines, for links that stand, too. */
+void root_deadlines_set(struct root *root, const struct deadlines *deadlines);
+
 /* The credentials have been read again: links whose host would not be taken now end. */
 void root_credentials_changed(struct root *root);
 

@@ -9,6 +9,7 @@
 #include <event2/event.h>
 
 #include "notifier/base/log.h"
+#include "notifier/base/deadlines.h"
 #include "notifier/base/monotonic.h"
 #include "notifier/base/timer.h"
 #include "sm-side/outbox.h"
@@ -271,6 +272,14 @@ struct root_signal *root_signal_create(struct event_base *base,
 		return signal;
 	root_signal_destroy(signal);
 	return NULL;
+}
+
+void root_signal_deadlines_set(struct root_signal *signal, const struct deadlines *deadlines)
+{
+	if (!signal)
+		return;
+	signal->notice_ms = deadlines->notice_ms;
+	reporter_retry_set(signal->reporter, deadlines->reconnect_link_ms);
 }
 
 void root_signal_destroy(struct root_signal *signal)

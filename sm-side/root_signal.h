@@ -15,6 +15,7 @@
 
 #include "tether.pb-c.h"
 
+struct deadlines;
 struct event_base;
 struct root_signal;
 
@@ -30,6 +31,9 @@ struct root_signal *root_signal_create(struct event_base *base,
         const struct root_signal_settings *settings,
         void (*send)(void *owner, uint32_t child, const Tether__Frame *frame), void *owner);
 void root_signal_destroy(struct root_signal *signal);
+
+/* New deadlines. NULL is fine. */
+void root_signal_deadlines_set(struct root_signal *signal, const struct deadlines *deadlines);
 
 /* The agent @child has said who it is, and where it hears notices. */
 void root_signal_hello(struct root_signal *signal, uint32_t child, const Tether__Hello *hello);

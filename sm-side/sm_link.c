@@ -157,6 +157,11 @@ struct sm_link *sm_link_create(struct event_base *base, const char *path, unsign
 	return link;
 }
 
+void sm_link_retry_set(struct sm_link *link, unsigned retry_ms)
+{
+	link->retry_first_ms = retry_ms;
+}
+
 void sm_link_destroy(struct sm_link *link)
 {
 	if (!link)

@@ -25,6 +25,7 @@ struct sm_link_callbacks {
 /* @retry_ms: first pause before connecting again; doubles up to a second. NULL with errno. */
 struct sm_link *sm_link_create(struct event_base *base, const char *path, unsigned retry_ms,
         const struct sm_link_callbacks *callbacks, void *owner);
+void sm_link_retry_set(struct sm_link *link, unsigned retry_ms);
 void sm_link_destroy(struct sm_link *link);
 
 bool sm_link_is_up(const struct sm_link *link);

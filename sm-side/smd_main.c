@@ -150,6 +150,7 @@ static void settings_read_again(struct daemon *daemon)
 	} else {
 		settings->deadlines = fresh.deadlines;
 		settings->log_level = fresh.log_level;
+		conductor_deadlines_changed(daemon->conductor);
 		log_info("smd", "settings read again");
 	}
 	smd_settings_clear(&fresh);
