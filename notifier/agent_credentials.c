@@ -15,6 +15,7 @@ static bool is_own(const struct agent_settings *settings, const struct peer_iden
 int agent_credentials_make(const struct agent_settings *settings, struct credentials **made,
         char *error, size_t error_size)
 {
+	struct peer_identity parent;
 	char who[PEER_TEXT_BYTES];
 
 	*made = NULL;
@@ -23,6 +24,8 @@ int agent_credentials_make(const struct agent_settings *settings, struct credent
 	*made = credentials_create(&settings->tls, error, error_size);
 	if (!*made)
 		return -EINVAL;
+	if (agent_settings_parent(settings, &parent))
+		credentials_parent_set(*made, &parent);
 	if (is_own(settings, credentials_identity(*made)))
 		return 0;
 	peer_identity_write(credentials_identity(*made), who);

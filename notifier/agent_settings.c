@@ -20,6 +20,8 @@
 #include "notifier/mad_port.h"
 #include "notifier/metrics_address.h"
 
+#define ANY_PARENT "any"
+
 /* One setting into *@target; @file: the settings', beside which relative paths are. */
 typedef int text_take(char **target, const char *file, const char *value);
 
@@ -46,6 +48,17 @@ static int address_take(char **target, const char *file, const char *value)
 		return setting_path(target, file, "unix:", value);
 	if (channel_address(value, &ops, &rest) ||
 	        (ops == &channel_vsock_ops && channel_vsock_address(rest, &peer)))
+		return -EINVAL;
+	return setting_text(target, value);
+}
+
+static int parent_name_take(char **target, const char *file, const char *value)
+{
+	struct peer_identity parent;
+
+	if (strcmp(value, ANY_PARENT) != 0 &&
+	        (peer_identity_parse_short(value, strlen(value), &parent) ||
+	                parent.role == PEER_HOST))
 		return -EINVAL;
 	return setting_text(target, value);
 }
@@ -96,6 +109,8 @@ static const struct text_row {
         {"root", offsetof(struct agent_settings, root), NULL, address_take,
                 "where tether-smd listens: unix:/PATH or tls:ADDRESS:PORT; of a guest "
                 "virtio:/PATH, vsock:CID:PORT or unix:/PATH"},
+        {"parent_name", offsetof(struct agent_settings, parent_name), ANY_PARENT, parent_name_take,
+                "sm/NAME or relay/NAME, whose certificate the parent has to show, or any"},
         {"driver", offsetof(struct agent_settings, driver), NULL, driver_take,
                 "exec:/PATH, of an executable"},
         {"listen", offsetof(struct agent_settings, listen), "", listen_take,
@@ -215,6 +230,14 @@ static bool is_root_tls(const struct agent_settings *settings)
 	return !channel_address(settings->root, &ops, &rest) && ops == &channel_tls_ops;
 }
 
+bool agent_settings_parent(const struct agent_settings *settings, struct peer_identity *parent)
+{
+	const char *name = settings->parent_name;
+
+	return strcmp(name, ANY_PARENT) != 0 &&
+	       !peer_identity_parse_short(name, strlen(name), parent);
+}
+
 bool agent_settings_want_credentials(const struct agent_settings *settings)
 {
 	return is_root_tls(settings) || listener_wants_credentials(settings->listen);
@@ -255,6 +278,9 @@ static int role_complete(
 	else if (!strncmp(settings->root, "tls:", 4) && is_guest(settings))
 		settings_blame(path, "root", error, size,
 		        "a guest has its host above: virtio:/PATH, vsock:CID:PORT or unix:/PATH");
+	else if (strcmp(settings->parent_name, ANY_PARENT) != 0 && !is_root_tls(settings))
+		settings_blame(path, "parent_name", error, size,
+		        "root is not tls:, and nobody shows a certificate there");
 	else if (*settings->driver && !is_host(settings))
 		settings_blame(path, "driver", error, size, "a %s has none", settings->role);
 	else if (strcmp(settings->mad_port, "none") && !is_host(settings))

@@ -11,11 +11,13 @@
 #include "notifier/base/deadlines.h"
 #include "notifier/base/log.h"
 #include "notifier/credentials_files.h"
+#include "notifier/peer_identity.h"
 
 struct agent_settings {
 	char *role; /* "host", "relay", "guest" */
 	char *name; /* of a guest "": its host says it */
 	char *root; /* unix:/run/tether/agents.sock, tls:10.0.0.1:4710; of a guest its host */
+	char *parent_name; /* whose certificate that has to be, "sm/smd"; "any" */
 	struct credentials_files tls;
 	char *driver; /* exec:/usr/lib/tether/driver */
 	char *listen; /* guest: unix:/run/tether/agent.sock; relay: with tls:0.0.0.0:4711, too */
@@ -41,6 +43,8 @@ int agent_settings_check(
         const struct agent_settings *settings, const char *path, char *error, size_t error_size);
 /* Is any of its links over TLS? */
 bool agent_settings_want_credentials(const struct agent_settings *settings);
+/* Who its parent has to be. False: any that may be one. */
+bool agent_settings_parent(const struct agent_settings *settings, struct peer_identity *parent);
 void agent_settings_clear(struct agent_settings *settings);
 
 #endif

@@ -137,6 +137,14 @@ static enum peer_role roles_there(const struct tls_link *link)
 	return PEER_RELAY | (link->address ? PEER_SM : PEER_HOST);
 }
 
+/* Of the connecting end: not the one that it has been told. */
+static bool is_another_parent(const struct tls_link *link, const struct peer_identity *identity)
+{
+	const struct peer_identity *parent = credentials_parent(link->credentials);
+
+	return link->address && parent && !peer_identity_equal(parent, identity);
+}
+
 static int identity_check(struct tls_link *link, const X509 *certificate)
 {
 	struct peer_identity identity;
@@ -146,6 +154,8 @@ static int identity_check(struct tls_link *link, const X509 *certificate)
 		return refuse(link, TLS_REFUSAL_NO_ROLE, certificate_identity_fault(err));
 	if (!(roles_there(link) & identity.role))
 		return refuse_certificate(link, TLS_REFUSAL_WRONG_ROLE, certificate, "");
+	if (is_another_parent(link, &identity))
+		return refuse_certificate(link, TLS_REFUSAL_WRONG_PARENT, certificate, "");
 	link->identity = identity;
 	return 0;
 }

@@ -33,7 +33,9 @@ struct credentials {
 	struct contexts contexts;
 	struct credentials_counts counts;
 	struct tls_handshakes handshakes;
-	char *session_address; /* a program connects to one parent */
+	bool has_parent;
+	struct peer_identity parent; /* that it has to be */
+	char *session_address;       /* a program connects to one parent */
 	SSL_SESSION *session;
 };
 
@@ -230,6 +232,18 @@ void credentials_destroy(struct credentials *credentials)
 	contexts_clear(&credentials->contexts);
 	session_forget(credentials);
 	free(credentials);
+}
+
+void credentials_parent_set(struct credentials *credentials, const struct peer_identity *parent)
+{
+	credentials->has_parent = parent;
+	if (parent)
+		credentials->parent = *parent;
+}
+
+const struct peer_identity *credentials_parent(const struct credentials *credentials)
+{
+	return credentials->has_parent ? &credentials->parent : NULL;
 }
 
 const struct peer_identity *credentials_identity(const struct credentials *credentials)

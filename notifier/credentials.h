@@ -33,6 +33,10 @@ void credentials_destroy(struct credentials *credentials);
 /* Who this program is. */
 const struct peer_identity *credentials_identity(const struct credentials *credentials);
 
+/* Who the other end has to be where this program connects; NULL: whoever has the role. */
+void credentials_parent_set(struct credentials *credentials, const struct peer_identity *parent);
+const struct peer_identity *credentials_parent(const struct credentials *credentials);
+
 /* When the first of what others look at expires: the certificate, or, for those who come here, the
  * list of revoked ones. In seconds since 1970. */
 time_t credentials_expire(const struct credentials *credentials);

@@ -23,6 +23,11 @@ bool peer_identity_is_meant(const char *text, size_t length)
 	return length >= strlen(prefix) && !strncasecmp(text, prefix, strlen(prefix));
 }
 
+bool peer_identity_equal(const struct peer_identity *a, const struct peer_identity *b)
+{
+	return a->role == b->role && !strcmp(a->name, b->name);
+}
+
 const char *peer_identity_role_name(enum peer_role role)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(roles); i++)

@@ -32,6 +32,8 @@ int peer_identity_parse(const char *text, size_t length, struct peer_identity *i
 /* "host/hyp1", as operators write it. -EINVAL */
 int peer_identity_parse_short(const char *text, size_t length, struct peer_identity *identity);
 
+bool peer_identity_equal(const struct peer_identity *a, const struct peer_identity *b);
+
 /* "sm", "host", "relay". */
 const char *peer_identity_role_name(enum peer_role role);
 /* "host/hyp1"; its end is always there. */

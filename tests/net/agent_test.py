@@ -406,6 +406,9 @@ def settings_are_checked():
                  'most 0777'),
                 *((good + f"mad_port = {port}\n", f'bad.conf:{end}: bad value for "mad_port": it has to be none, or the adapter at which '
                    'notices are heard: CA or CA:PORT') for port in ("mlx5_0:0", "mlx5_0:x", ":1", "mlx5_0:1:2", "a" * 20)),
+                *((good + f"parent_name = {name}\n", f'bad.conf:{end}: bad value for "parent_name": it has to be sm/NAME or relay/NAME, '
+                   'whose certificate the parent has to show, or any') for name in ("smd", "host/hyp2", "sm/", "tether:sm/smd", "any/")),
+                (good + "parent_name = sm/smd\n", f'bad.conf:{end}: parent_name: root is not tls:, and nobody shows a certificate there'),
                 (good.replace("role = host\n", "role = relay\n").replace(f"driver = {agent.settings['driver']}\n", "mad_port = mlx5_0\n") +
                  "listen = unix:below.sock\n", f'bad.conf:{line["driver"]}: mad_port: a relay has none: a host hears notices'),
                 *((good + f"metrics = {where}\n", f'bad.conf:{end}: bad value for "metrics": it has to be none, 127.0.0.1:PORT, '
@@ -420,7 +423,7 @@ def settings_are_checked():
                 (replaced("socket_dir", "none"), f'bad.conf:{line["socket_dir"]}: socket_dir: none is not there: make it, or have '
                  'the service manager make it')):
             assert check(text) == (2, f"tether-agent: {said}"), (said, check(text))
-        for text in (replaced("driver", "exec:driver"), replaced("state_dir", "state"), replaced("root", "unix:root.sock"),
+        for text in (replaced("driver", "exec:driver"), good + "parent_name = any\n", replaced("state_dir", "state"), replaced("root", "unix:root.sock"),
                      *(good + f"metrics = {where}\n" for where in ("127.0.0.1:9710", "[::1]:9710", "unix:metrics.sock", "none"))):
             assert check(text) == (0, ""), check(text)
         assert subprocess.run([AGENT, "--nonsense"], capture_output=True).returncode == 2

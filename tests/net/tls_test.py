@@ -208,6 +208,25 @@ def a_parent_of_a_wrong_role_is_left():
             host.says("its certificate is of a role that has no business here (host/other)")
 
 
+def an_agent_takes_the_parent_alone_that_it_is_told():
+    """An agent between of the same CA may be another's parent, and poses as its own; sessions are not resumed with it either."""
+    with Site("host/hyp1", "host/hyp2", "relay/rack9") as site:
+        site.host("hyp1", parent_name="sm/smd")
+        site.smd.hosts_here(1)
+        files = site.ca.settings("relay/rack9")
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(files["tls_certificate"], files["tls_key"])
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            host = site.host("hyp2", root=f"tls:127.0.0.1:{listener.getsockname()[1]}", parent_name="sm/smd")
+            link, _ = listener.accept()
+            try:
+                with context.wrap_socket(link, server_side=True) as link:
+                    assert link.recv(4096) == b"", "it was told something"
+            except ssl.SSLError as error:
+                assert "BAD_CERTIFICATE" in str(error), error
+            host.says("its certificate is of somebody else than parent_name says (relay/rack9)")
+
+
 def a_root_of_plain_text_is_left():
     with Site("host/hyp1") as site, socket.create_server(("127.0.0.1", 0)) as listener:
         host = site.host("hyp1", root=f"tls:127.0.0.1:{listener.getsockname()[1]}")
@@ -233,7 +252,8 @@ def who_connects_and_says_nothing_keeps_nobody_out():
 TESTS = [agents_with_certificates_are_here, an_expired_certificate_is_refused, a_revoked_certificate_is_refused,
          a_certificate_of_another_ca_is_refused, a_root_of_another_ca_is_refused, a_wrong_host_is_refused, a_wrong_role_is_refused,
          who_shows_no_certificate_is_refused, an_older_tls_is_refused, plain_text_is_refused,
-         a_root_of_an_older_tls_is_left, a_parent_of_a_wrong_role_is_left, a_root_of_plain_text_is_left, who_connects_and_says_nothing_keeps_nobody_out,
+         a_root_of_an_older_tls_is_left, a_parent_of_a_wrong_role_is_left,
+         an_agent_takes_the_parent_alone_that_it_is_told, a_root_of_plain_text_is_left, who_connects_and_says_nothing_keeps_nobody_out,
          a_certificate_of_another_host_is_no_agents, check_config_tries_the_certificates, what_expires_soon_is_said, who_is_revoked_is_cut_off_at_sighup,
          an_agent_leaves_a_root_that_is_revoked_at_sighup]
 

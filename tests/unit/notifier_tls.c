@@ -60,6 +60,7 @@ struct refused_case {
 	long from_s, until_s; /* of the connecting end's certificate, from now */
 	bool revoked, foreign;
 	bool by_connecting; /* it is the one that refuses */
+	const char *parent; /* that it has been told; NULL: none */
 	enum tls_refusal kind;
 	const char *text;
 };
@@ -83,10 +84,17 @@ static const struct refused_case refused_cases[] = {
         {"a host that poses as the root", "host/hyp2", "host/hyp1", -HOUR_S, HOUR_S,
                 .by_connecting = true, .kind = TLS_REFUSAL_WRONG_ROLE,
                 .text = "its certificate is of a role that has no business here (host/hyp2)"},
+        {"an agent between that poses as the root", "relay/rack1", "host/hyp1", -HOUR_S, HOUR_S,
+                .by_connecting = true, .parent = "sm/smd", .kind = TLS_REFUSAL_WRONG_PARENT,
+                .text = "its certificate is of somebody else than parent_name says (relay/rack1)"},
+        {"another root", "sm/other", "host/hyp1", -HOUR_S, HOUR_S, .by_connecting = true,
+                .parent = "sm/smd", .kind = TLS_REFUSAL_WRONG_PARENT,
+                .text = "its certificate is of somebody else than parent_name says (sm/other)"},
 };
 
 static void refused_as_it_should_be(const struct refused_case *row)
 {
+	struct peer_identity parent;
 	struct tls_place other;
 	struct tls_scene scene;
 	struct tls_end *refusing;
@@ -103,6 +111,11 @@ static void refused_as_it_should_be(const struct refused_case *row)
 	holder_looks_at_crl(&scene.place, accepting);
 	tls_end_reads(&scene.accepting);
 	tls_end_reads(&scene.connecting);
+	if (row->parent) {
+		assert_int_equal(
+		        peer_identity_parse_short(row->parent, strlen(row->parent), &parent), 0);
+		credentials_parent_set(scene.connecting.credentials, &parent);
+	}
 	tls_connect(&scene);
 	tls_run(&scene, row->by_connecting ? &refusing->failed : &refusing->closed, 1);
 	if (strcmp(refusing->text, row->text) != 0)
