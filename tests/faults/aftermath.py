@@ -3,6 +3,7 @@
 import time
 
 from faults.victims import GRACE_S, OVERALL_S, verdict_of
+from lab import journal
 from lab.deadline import tails, wait_until
 from lab.system import START_S
 
@@ -82,3 +83,8 @@ def told_of(lab, number):
         with open(lab.path(f"agent-{host}.log"), errors="replace") as log:
             counts[host] = sum(f"migration {number} " in line and "has moved" in line for line in log)
     return {host: count for host, count in counts.items() if count}
+
+
+def all_know(lab, number):
+    """tether-smd has written that all know it: so nobody hears it any more."""
+    return journal.ask(lab.path("journal"), "SELECT told FROM news WHERE migration = ?", number) == [(1,)]

@@ -8,10 +8,11 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
+from faults.aftermath import all_know, told_of  # noqa: E402
 from faults.sa_truth import gid, sa_of  # noqa: E402
 from lab.deadline import wait_until  # noqa: E402
 from lab.survival import Turns  # noqa: E402
-from lab.system import PATIENT, SHARED_PORT_NET, CommandFailed, System  # noqa: E402
+from lab.system import PATIENT, SHARED_PORT_NET, START_S, CommandFailed, System  # noqa: E402
 from lab.tap import FULL, Tap  # noqa: E402
 from lab.workload import RcVerify, UdVerify  # noqa: E402
 
@@ -41,6 +42,10 @@ def either_end_moves(lab, program, faults):
         finally:
             lab.fabric.data_faults({})
         assert lab.lid_of(migration.vm) != before[migration.vm], "the LID is the port's"
+        peer = turns.at["vm2" if migration.vm == "vm1" else "vm1"]
+        number = migration.answer["id"]
+        wait_until("its peer's agent knows that it has moved", lambda: all_know(lab, number), START_S, lab.logs())
+        assert told_of(lab, number) == {peer: 1}, f"{number}: {told_of(lab, number)}, and the peer is on {peer}"
         moved += 1
         for name in counts:
             counts[name] += migration.count(name)

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "notifier/base/cleanup.h"
 #include "tests/unit/deep_tree.h"
 #include "tests/unit/tree_events.h"
 
@@ -79,6 +80,31 @@ static void server_hears_of_addresses_that_it_wants_itself(void **state)
 	event_moved(tree, 2, 2, "vm1", 5);
 	assert_int_equal(tree->nodes[HYP3].moved, 1);
 	assert_int_equal(tree->nodes[HYP4].moved, 2);
+}
+
+static void move_of_a_shared_port_is_said_by_each_lid_that_it_is_known_by(void **state)
+{
+	struct tree *tree = *state;
+	static uint32_t known[] = {6, 5};
+	Tether__Address address, next;
+	Tether__Event event = event_of(TETHER__STEP__STEP_MOVED, 1, "vm1", &address, 7);
+
+	/* One server knows it by two LIDs, another one hears it where it is now. */
+	tree_interest(tree, PEER2, 6, 0, false);
+	tree_interest(tree, STRANGER, 8, 0, false);
+	tree_run(tree);
+	tree_forget(tree);
+	event_of(TETHER__STEP__STEP_MOVED, 1, "vm1", &next, 8);
+	event.to_peers = event.shared_port = true;
+	event.known_lids = known;
+	event.n_known_lids = ARRAY_SIZE(known);
+	event.new_address = &next;
+	tree_event(tree, &event);
+	tree_run(tree);
+	assert_int_equal(tree->nodes[HYP2].moved, 1);
+	assert_int_equal(tree->nodes[HYP3].moved, 1);
+	assert_int_equal(tree->nodes[HYP4].moved, 1);
+	assert_int_equal(tree->nodes[HYP1].moved, 0);
 }
 
 /* What a root says that was started again: nobody is connected yet. */
@@ -183,6 +209,7 @@ int main(void)
 	        TREE_TEST(move_is_said_once_to_each_server_with_interest),
 	        TREE_TEST(move_of_an_older_epoch_is_not_said),
 	        TREE_TEST(move_is_no_migration),
+	        TREE_TEST(move_of_a_shared_port_is_said_by_each_lid_that_it_is_known_by),
 	        TREE_TEST(move_waits_for_those_to_whom_it_is_said),
 	        TREE_TEST(move_is_said_to_nobody_else),
 	        TREE_TEST(move_is_said_to_who_was_started_again_before_it_was_read),
