@@ -235,6 +235,7 @@ int child_introduce(struct child *child, const Tether__Hello *hello)
 	child->name = name;
 	child->program = program;
 	child->role = hello->role;
+	child->said_hosts = false;
 	child->pid = hello->pid;
 	return 0;
 }
@@ -247,6 +248,11 @@ bool child_has_vm(const struct child *child, const char *vm)
 bool child_is_process(const struct child *child)
 {
 	return child->role == TETHER__ROLE__ROLE_SHIM;
+}
+
+bool child_is_ready(const struct child *child)
+{
+	return child->connected && (child->role != TETHER__ROLE__ROLE_RELAY || child->said_hosts);
 }
 
 bool name_is_of_vm(const char *name, const char *vm)

@@ -33,6 +33,7 @@ struct child {
 	char *program;
 	unsigned late; /* events in a row that it has not answered in time */
 	struct host_behind *hosts;
+	bool said_hosts;       /* an agent between: since its HELLO, all that are behind it */
 	unsigned reports_left; /* so many answers to the latest question are its to give */
 	uint64_t since_ms;     /* link stands without HELLO, or is lost */
 };
@@ -69,6 +70,8 @@ void children_clear(struct children *children);
 int child_introduce(struct child *child, const Tether__Hello *hello);
 bool child_has_vm(const struct child *child, const char *vm);
 bool child_is_process(const struct child *child);
+/* It is here, and what is behind it is known: what it is handed is whole. */
+bool child_is_ready(const struct child *child);
 
 /* "vm1/12.345" is a process of "vm1". */
 bool name_is_of_vm(const char *name, const char *vm);

@@ -3,7 +3,8 @@
  * Hosts at any depth: each is a child, or behind one that is an agent between. An agent between
  * tells its parent of each that comes, changes or goes away, and of all when the parent is new. A
  * host has one place in the tree: where it is here it cannot be somewhere else, and where it comes
- * it is gone from where it was away.
+ * it is gone from where it was away. Until an agent between has said all of them it is handed
+ * nothing: a copy with the names of some would be answered without the others.
  */
 #include "notifier/relay_state.h"
 
@@ -207,6 +208,13 @@ int relay_host_here(
 	return 0;
 }
 
+static void behind_is_known(struct relay *relay, struct child *child, uint64_t now_ms)
+{
+	child->said_hosts = true;
+	relay_events_hand(relay, child, true, now_ms);
+	relay_settle(relay, now_ms);
+}
+
 int relay_behind_take(
         struct relay *relay, struct child *child, const Tether__HostBehind *said, uint64_t now_ms)
 {
@@ -214,7 +222,9 @@ int relay_behind_take(
 
 	if (child->role != TETHER__ROLE__ROLE_RELAY)
 		return -EPROTO;
-	if (!said->away)
+	if (said->all)
+		behind_is_known(relay, child, now_ms);
+	else if (!said->away)
 		behind_here(relay, child, said, now_ms);
 	else if (host)
 		host_away(relay, host, now_ms);
@@ -282,12 +292,21 @@ void relay_hosts_lost(struct relay *relay, struct child *child, uint64_t now_ms)
 		host_away(relay, host, now_ms);
 }
 
+static void all_up(struct relay *relay)
+{
+	Tether__HostBehind all = TETHER__HOST_BEHIND__INIT;
+
+	all.all = true;
+	host_up(relay, &all);
+}
+
 void relay_hosts_say(struct relay *relay)
 {
 	for (const struct child *child = relay->children.first; child; child = child->next)
 		for (const struct host_behind *host = child->hosts; host; host = host->next)
 			if (!host->away_ms)
 				host_up(relay, host->said);
+	all_up(relay);
 }
 
 void relay_host_refused(struct relay *relay, const Tether__HostBehind *said)

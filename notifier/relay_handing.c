@@ -170,7 +170,7 @@ static void child_event_send(
 static void event_hand(
         struct relay *relay, const struct child *child, struct open_event *open, uint64_t now_ms)
 {
-	if (!child->connected) {
+	if (!child_is_ready(child)) {
 		tally_expect(open->tally, child->name);
 		return;
 	}

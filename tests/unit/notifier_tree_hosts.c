@@ -161,6 +161,29 @@ static void killed_agent_between_is_given_the_open_order_again(void **state)
 	assert_int_equal(tree->answer->outcome, TETHER__OUTCOME__OUTCOME_DONE);
 }
 
+/* An agent below it comes back before it has said who is behind it. */
+static void killed_agent_above_others_waits_for_all_that_are_behind_them(void **state)
+{
+	struct tree *tree = *state;
+	char *expected[] = {tree->nodes[P1].name, tree->nodes[P2].name, tree->nodes[PEER2].name,
+	        tree->nodes[PEER4].name};
+
+	event_all(tree, TETHER__STEP__STEP_SETTLE, 1, "vm1", 5, expected, 4);
+	tree_kill(tree, A);
+	tree_start(tree, A);
+	tree_connect(tree, A);
+	tree_run(tree);
+	tree_connect(tree, B);
+	tree_connect(tree, HYP3);
+	tree_run(tree);
+	assert_int_equal(tree->answers, 1);
+	assert_int_equal(tree->answer->outcome, TETHER__OUTCOME__OUTCOME_DONE);
+	assert_int_equal(tree->nodes[P1].events, 1);
+	assert_int_equal(tree->nodes[P2].events, 1);
+	assert_true(tree_answered(tree, P1) && tree_answered(tree, P2) &&
+	            tree_answered(tree, PEER2) && tree_answered(tree, PEER4));
+}
+
 static void restarted_root_hears_of_every_host(void **state)
 {
 	struct tree *tree = *state;
@@ -189,6 +212,7 @@ int main(void)
 	        TREE_TEST(host_may_come_back_elsewhere),
 	        TREE_TEST(killed_agent_between_is_given_the_open_event_again),
 	        TREE_TEST(killed_agent_between_is_given_the_open_order_again),
+	        TREE_TEST(killed_agent_above_others_waits_for_all_that_are_behind_them),
 	        TREE_TEST(restarted_root_hears_of_every_host),
 	};
 
