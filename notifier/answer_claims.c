@@ -88,7 +88,7 @@ static bool result_is_its(const struct child *child, const Tether__HostResult *r
 	return !*result->host || (!result->host[host.length] && has_host(child, &host));
 }
 
-/* Those of @said that are @child's, into @kept; how many. */
+/* Those of @said that are @child's, into @kept; how many. @answered: of processes alone. */
 static size_t names_keep(
         const struct child *child, char **said, size_t count, bool answered, char **kept)
 {
@@ -106,9 +106,11 @@ static int names_take(
 {
 	Tether__Answer *answer = &claims->answer;
 
-	if (child_is_process(child) || !(said->n_answered + said->n_missing))
+	size_t count = said->n_answered + said->n_missing + said->n_ended;
+
+	if (child_is_process(child) || !count)
 		return 0;
-	claims->names = calloc(said->n_answered + said->n_missing, sizeof(*claims->names));
+	claims->names = calloc(count, sizeof(*claims->names));
 	if (!claims->names)
 		return -ENOMEM;
 	answer->answered = claims->names;
@@ -117,6 +119,9 @@ static int names_take(
 	answer->missing = claims->names + answer->n_answered;
 	answer->n_missing =
 	        names_keep(child, said->missing, said->n_missing, false, answer->missing);
+	answer->ended = answer->missing + answer->n_missing;
+	answer->n_ended = names_keep(child, said->ended, said->n_ended, true, answer->ended);
+	claims->foreign += said->n_ended - answer->n_ended;
 	claims->foreign += said->n_answered - answer->n_answered;
 	claims->foreign += said->n_missing - answer->n_missing;
 	return 0;

@@ -153,6 +153,13 @@ const char *answer_flaw(const Tether__Answer *answer, const char **text)
 	return NULL;
 }
 
+bool answer_is_done(const Tether__Answer *answer)
+{
+	const char *text;
+
+	return answer->outcome == TETHER__OUTCOME__OUTCOME_DONE && !answer_flaw(answer, &text);
+}
+
 int answer_absorb(
         Tether__Answer *merged, const Tether__Answer *answer, const char *prefix, const char *label)
 {
@@ -172,4 +179,6 @@ void answer_shrink(Tether__Answer *merged)
 		tether__refusal__free_unpacked(merged->refusals[--merged->n_refusals], NULL);
 	while (merged->n_answered && !answer_is_sendable(merged))
 		merged->n_answered--;
+	while (merged->n_ended && !answer_is_sendable(merged))
+		merged->n_ended--;
 }

@@ -18,12 +18,15 @@ void answer_worsen(Tether__Answer *answer, Tether__Outcome outcome);
 /* `who` becomes "@prefix/@who". -ENOMEM */
 int answer_refusal_add(Tether__Answer *answer, const char *prefix, const char *who,
         const char *reason, const char *text);
-/* To the list of `answered` or `missing`; it is not copied. -ENOMEM */
+/* To the list of `answered`, `missing` or `ended`; it is not copied. -ENOMEM */
 int answer_name_add(char ***names, size_t *count, const char *name);
 
 /* The reason (and *@text) why an answer cannot be taken: an unknown outcome, columns of unequal
  * length. NULL: it can. */
 const char *answer_flaw(const Tether__Answer *answer, const char **text);
+
+/* It can be taken, and says that all is done. */
+bool answer_is_done(const Tether__Answer *answer);
 
 /* Rows, counts, result and refusals of @from; a refusal that names nobody is @label's. -ENOMEM */
 int answer_absorb(

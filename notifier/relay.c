@@ -127,8 +127,7 @@ void relay_destroy(struct relay *relay)
 		free(relay->vms);
 		relay->vms = next;
 	}
-	for (size_t i = 0; i < ARRAY_SIZE(relay->ended.names); i++)
-		free(relay->ended.names[i]);
+	relay_ended_clear(relay);
 	children_clear(&relay->children);
 	registration_destroy(relay->registration);
 	vm_places_destroy(relay->places);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "notifier/answer_claims.h"
+#include "notifier/answer_merge.h"
 #include "notifier/row_claims.h"
 #include "notifier/base/cleanup.h"
 
@@ -251,6 +252,7 @@ static int child_hello(
 			named.name = child->vm;
 	}
 	relay_heard(child);
+	relay_ended_lives(relay, hello->name);
 	err = child_introduce(child, hello);
 	if (!err)
 		err = relay_host_here(relay, child, hello, now_ms);
@@ -283,17 +285,17 @@ void relay_child_label(const struct child *child, char *label, size_t size)
 		snprintf(label, size, "%s", child->name);
 }
 
-/* What @child has answered without naming has ended there: nobody else can answer for it. */
-static void expected_forget(const struct child *child, struct open_event *open)
+/* @child has not done it: whom it does not name nobody else will answer for. */
+static void unnamed_miss(const struct child *child, struct open_event *open)
 {
 	if (child_is_process(child))
 		return;
 	if (child->vm)
-		tally_forget_vm(open->tally, child->vm);
+		tally_miss_vm(open->tally, child->vm);
 	for (struct host_behind *host = child->hosts; host; host = host->next)
 		for (size_t i = 0; i < host->said->n_vms; i++)
 			if (host_may_have(host, host->said->vms[i]->name))
-				tally_forget_vm(open->tally, host->said->vms[i]->name);
+				tally_miss_vm(open->tally, host->said->vms[i]->name);
 }
 
 /* Rows of somebody else's queue pairs: nothing in it can be believed. */
@@ -318,10 +320,13 @@ static int answer_count(struct relay *relay, struct open_event *open, const stru
         const char *label, const Tether__Answer *answer)
 {
 	size_t foreign = row_claims_foreign(child, open->event, answer);
+	int err = foreign ? answer_disbelieve(relay, open, child, label, foreign)
+	                  : tally_take(open->tally, child->name, label, child_is_process(child),
+	                            answer);
 
-	return foreign ? answer_disbelieve(relay, open, child, label, foreign)
-	               : tally_take(
-	                         open->tally, child->name, label, child_is_process(child), answer);
+	if (!err && (foreign || !answer_is_done(answer)))
+		unnamed_miss(child, open);
+	return err;
 }
 
 static void answer_take(
@@ -348,7 +353,6 @@ static void answer_take(
 		relay->counts.unasked_answers++;
 		return;
 	}
-	expected_forget(child, open);
 	relay_settle(relay, now_ms);
 }
 
@@ -415,17 +419,6 @@ void relay_child_forget(struct relay *relay, struct child *child)
 	children_remove(&relay->children, child);
 }
 
-static void ended_remember(struct ended *ended, const char *name)
-{
-	char *copy = strdup(name);
-
-	if (!copy)
-		return;
-	free(ended->names[ended->next]);
-	ended->names[ended->next] = copy;
-	ended->next = (ended->next + 1) % ARRAY_SIZE(ended->names);
-}
-
 void relay_child_left(struct relay *relay, struct child *child)
 {
 	for (struct open_event *open = relay->open; open; open = open->next)
@@ -436,7 +429,7 @@ void relay_child_left(struct relay *relay, struct child *child)
 static void child_ended(struct relay *relay, struct child *child)
 {
 	if (child_is_process(child))
-		ended_remember(&relay->ended, child->name);
+		relay_ended_note(relay, child->name);
 	relay_child_left(relay, child);
 }
 

@@ -22,14 +22,6 @@ static bool is_below(const struct relay *relay, const char *name)
 	return false;
 }
 
-static bool has_ended(const struct relay *relay, const char *name)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(relay->ended.names) && relay->ended.names[i]; i++)
-		if (!strcmp(relay->ended.names[i], name))
-			return true;
-	return false;
-}
-
 static int of_child_add(struct open_event *open, const char *name)
 {
 	size_t room = open->of_child.room ? 2 * open->of_child.room : OF_CHILD_FIRST;
@@ -221,8 +213,11 @@ void relay_hand_out(struct relay *relay, struct open_event *open, uint64_t now_m
 	for (uint32_t at = 1; at <= tally_named_count(open->tally); at++) {
 		const char *name = tally_named(open->tally, at);
 
-		if (is_below(relay, name) && !has_ended(relay, name))
-			tally_expect_named(open->tally, at);
+		if (!is_below(relay, name))
+			continue;
+		tally_expect_named(open->tally, at);
+		if (relay_has_ended(relay, name))
+			tally_end(open->tally, name);
 	}
 	if (event->order && relay->settings.role == TETHER__ROLE__ROLE_RELAY)
 		tally_expect(open->tally, event->order->host);

@@ -2,7 +2,8 @@
 /*
  * What a relay knows; shared by relay.c (its making, its parent, time), relay_events.c (events as
  * they come), relay_handing.c (who is handed them), relay_answers.c (their answers),
- * relay_children.c (what comes from below), relay_behind.c (hosts behind agents between),
+ * relay_children.c (what comes from below), relay_ended.c (processes that have ended),
+ * relay_behind.c (hosts behind agents between),
  * relay_absence.c (VMs without a device), relay_numbers.c (numbers that are taken in a VM),
  * relay_moved.c (VMs that have moved), relay_quarantine.c (who is late), relay_places.c (where VMs
  * are) and relay_reports.c (how the agents are), and by nobody else.
@@ -134,6 +135,14 @@ void relay_news_hand(struct relay *relay, const struct child *child, uint64_t no
 bool relay_order_is_ours(const struct relay *relay, const Tether__Event *event);
 /* The owner may finish the order, and with it the event, before this returns. */
 void relay_order_start(struct relay *relay, struct open_event *open, uint64_t now_ms);
+
+/* relay_ended.c */
+/* The process @name has ended, and is not waited for. */
+void relay_ended_note(struct relay *relay, const char *name);
+/* Another of that name, in a VM that was started again. */
+void relay_ended_lives(struct relay *relay, const char *name);
+bool relay_has_ended(struct relay *relay, const char *name);
+void relay_ended_clear(struct relay *relay);
 
 /* relay_answers.c */
 bool step_ends_migration(Tether__Step step);

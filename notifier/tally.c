@@ -20,6 +20,7 @@ enum stand {
 	STAND_PASSED_OVER, /* handed, and not waited for */
 	STAND_ANSWERED,
 	STAND_MISSING, /* a relay between says that it did not answer */
+	STAND_ENDED,
 	STAND_FORGOTTEN,
 };
 
@@ -158,7 +159,7 @@ static void merged_free(Tether__Answer *merged)
 {
 	if (!merged)
 		return;
-	merged->n_answered = merged->n_missing = 0;
+	merged->n_answered = merged->n_missing = merged->n_ended = 0;
 	tether__answer__free_unpacked(merged, NULL);
 }
 
@@ -346,31 +347,72 @@ void tally_forget_vm(struct tally *tally, const char *vm)
 	}
 }
 
+struct name_list {
+	char ***names;
+	size_t *count;
+};
+
+static struct name_list list_of(Tether__Answer *merged, enum stand stand)
+{
+	if (stand == STAND_ANSWERED)
+		return (struct name_list){&merged->answered, &merged->n_answered};
+	if (stand == STAND_ENDED)
+		return (struct name_list){&merged->ended, &merged->n_ended};
+	return (struct name_list){&merged->missing, &merged->n_missing};
+}
+
+/* Somebody has told of it. */
+static int told(struct tally *tally, struct participant *participant, enum stand stand)
+{
+	struct name_list list = list_of(tally->merged, stand);
+
+	if (answer_name_add(list.names, list.count, participant->name))
+		return -ENOMEM;
+	stand_set(tally, participant, stand);
+	return 0;
+}
+
+int tally_end(struct tally *tally, const char *name)
+{
+	struct participant *participant = find(tally, name);
+
+	if (!participant || !(is_awaited(participant->stand) || is_handed(participant->stand)))
+		return 0;
+	return told(tally, participant, STAND_ENDED);
+}
+
+int tally_miss_vm(struct tally *tally, const char *vm)
+{
+	uint32_t at = vm_names_first(&tally->of_vm, vm);
+	int err = 0;
+
+	for (; at && !err; at = vm_names_next(&tally->of_vm, at)) {
+		struct participant *participant = participant_of(tally, at);
+
+		if (participant->stand == STAND_EXPECTED)
+			err = told(tally, participant, STAND_MISSING);
+	}
+	return err;
+}
+
 bool tally_complete(const struct tally *tally)
 {
 	return !tally->awaited;
 }
 
-/* A name below that answered, or did not: once each, however many relays say it. */
+/* A name below that answered, did not, or has ended: once each, however many relays say it. */
 static int name_below(struct tally *tally, const char *name, enum stand stand)
 {
-	Tether__Answer *merged = tally->merged;
 	uint32_t hash = hash_of(name);
 	struct participant *participant = find_hashed(tally, name, hash);
 
 	/* Who was handed the event is a child, and answers for itself. */
 	if (participant && participant->stand != STAND_EXPECTED &&
-	        participant->stand != STAND_NAMED)
+	        participant->stand != STAND_NAMED && participant->stand != STAND_FORGOTTEN)
 		return 0;
-	if (participant)
-		stand_set(tally, participant, stand);
-	else
-		participant = participant_add(tally, name, hash, stand);
 	if (!participant)
-		return -ENOMEM;
-	return stand == STAND_ANSWERED
-	               ? answer_name_add(&merged->answered, &merged->n_answered, participant->name)
-	               : answer_name_add(&merged->missing, &merged->n_missing, participant->name);
+		participant = participant_add(tally, name, hash, STAND_NAMED);
+	return participant ? told(tally, participant, stand) : -ENOMEM;
 }
 
 static int names_merge(struct tally *tally, const Tether__Answer *answer)
@@ -379,6 +421,8 @@ static int names_merge(struct tally *tally, const Tether__Answer *answer)
 
 	for (size_t i = 0; !err && i < answer->n_answered; i++)
 		err = name_below(tally, answer->answered[i], STAND_ANSWERED);
+	for (size_t i = 0; !err && i < answer->n_ended; i++)
+		err = name_below(tally, answer->ended[i], STAND_ENDED);
 	for (size_t i = 0; !err && i < answer->n_missing; i++)
 		err = name_below(tally, answer->missing[i], STAND_MISSING);
 	return err;
@@ -423,15 +467,14 @@ static int contents_merge(
 	int err;
 
 	answer_worsen(tally->merged, answer->outcome);
-	if (tally->packed + size > FRAME_MAX_BYTES) {
-		tally->too_large = true;
-		return 0;
+	err = is_process ? 0 : names_merge(tally, answer);
+	if (err || tally->packed + size > FRAME_MAX_BYTES) {
+		tally->too_large |= !err;
+		return err;
 	}
 	tally->packed += size;
 	err = collision_note(tally, label, answer);
-	if (!err)
-		err = answer_absorb(tally->merged, answer, tally->prefix, label);
-	return err || is_process ? err : names_merge(tally, answer);
+	return err ? err : answer_absorb(tally->merged, answer, tally->prefix, label);
 }
 
 static bool is_crowded(const struct tally *tally, const Tether__Answer *answer)

@@ -34,8 +34,8 @@ uint32_t tally_named_next(const struct tally *tally, uint32_t at);
 
 /*
  * @name has to answer. A child that gets the event is `handed`; a name that the event expects may
- * also be answered for by another's answer that lists it (a relay between). Repeating is harmless.
- * -ENOMEM.
+ * also be answered for by another's answer that lists it (a relay between) as one that has
+ * answered, is missing or has ended. Repeating is harmless. -ENOMEM.
  */
 int tally_expect(struct tally *tally, const char *name);
 void tally_expect_named(struct tally *tally, uint32_t at);
@@ -51,10 +51,14 @@ bool tally_expects(const struct tally *tally, const char *name);
 bool tally_knows(const struct tally *tally, const char *name);
 /* What @name was handed it has not kept: it has to be handed it again. */
 void tally_take_back(struct tally *tally, const char *name);
-/* @name's process has ended: it is neither waited for nor missing. */
+/* The process @name has ended; the answer says so, if it was to answer. -ENOMEM: it is missing. */
+int tally_end(struct tally *tally, const char *name);
+/* @name is somewhere else: it is neither waited for nor missing, unless somebody tells of it. */
 void tally_forget(struct tally *tally, const char *name);
 /* The same for names of @vm ("VM/...") that are expected and have not been handed the event. */
 void tally_forget_vm(struct tally *tally, const char *vm);
+/* These will not be answered for: they are missing. -ENOMEM */
+int tally_miss_vm(struct tally *tally, const char *vm);
 
 /*
  * Take the answer of @name. @label stands for `who` in a refusal that names nobody. With

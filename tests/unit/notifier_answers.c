@@ -297,6 +297,55 @@ static void names_behind_relays_go_up(void **state)
 	        "> STOP.1 PARTIAL answered vm1/1.1 missing vm1/2.1 hyp1/vm1/4711 x (veto-flow)\n");
 }
 
+/* Of two that are expected of it the host names one, and the other is told of by nobody. */
+static void host_tells_of_the_first(struct test *t, Tether__Outcome outcome)
+{
+	uint32_t a = host(t, "hyp1", "vm1", 0);
+	Tether__Answer answer = answer_to(TETHER__STEP__STEP_STOP, 1, outcome);
+	char *answered[] = {(char *)"vm1/1.1"};
+
+	EVENT(t, .to_vm = true, .expected = {"vm1/1.1", "vm1/2.1"});
+	forget(t);
+	answer.answered = answered;
+	answer.n_answered = 1;
+	answer_send(t, a, &answer);
+}
+
+/* That it has done all does not say that the other has ended. */
+static void who_is_told_of_by_nobody_is_waited_for_and_missing(void **state)
+{
+	struct test *t = *state;
+
+	host_tells_of_the_first(t, TETHER__OUTCOME__OUTCOME_DONE);
+	EXPECT(t, "");
+	pass(t, DEADLINE_MS);
+	EXPECT(t, "> STOP.1 PARTIAL answered vm1/1.1 missing vm1/2.1\n");
+}
+
+static void who_is_not_told_of_where_it_was_not_done_is_missing_at_once(void **state)
+{
+	struct test *t = *state;
+
+	host_tells_of_the_first(t, TETHER__OUTCOME__OUTCOME_FAILED);
+	EXPECT(t, "> STOP.1 FAILED answered vm1/1.1 missing vm1/2.1\n");
+}
+
+static void end_of_a_process_goes_up(void **state)
+{
+	struct test *t = *state;
+	uint32_t a = host(t, "hyp1", "vm1", 0);
+	Tether__Answer answer =
+	        answer_to(TETHER__STEP__STEP_STOP, 1, TETHER__OUTCOME__OUTCOME_DONE);
+	char *ended[] = {(char *)"vm1/1.1"};
+
+	EVENT(t, .to_vm = true, .expected = {"vm1/1.1"});
+	forget(t);
+	answer.ended = ended;
+	answer.n_ended = 1;
+	answer_send(t, a, &answer);
+	EXPECT(t, "> STOP.1 DONE ended vm1/1.1\n");
+}
+
 static void name_that_two_relays_say_goes_up_once(void **state)
 {
 	struct test *t = *state;
@@ -356,6 +405,9 @@ int main(void)
 	        HOST_TEST(what_stop_says_of_datagrams_makes_room_for_the_rest),
 	        HOST_TEST(what_stop_says_of_broken_queue_pairs_stays),
 	        ROOT_TEST(names_behind_relays_go_up),
+	        ROOT_TEST(who_is_told_of_by_nobody_is_waited_for_and_missing),
+	        ROOT_TEST(who_is_not_told_of_where_it_was_not_done_is_missing_at_once),
+	        ROOT_TEST(end_of_a_process_goes_up),
 	        ROOT_TEST(name_that_two_relays_say_goes_up_once),
 	        cmocka_unit_test(order_is_answered_when_its_event_is_due),
 	};

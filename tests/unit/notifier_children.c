@@ -59,7 +59,7 @@ static void ended_process_is_not_waited_for(void **state)
 	relay_child_gone(t->relay, a, false, t->now_ms);
 	EXPECT(t, "");
 	relay_child_gone(t->relay, a, true, t->now_ms);
-	EXPECT(t, "> STOP.1 DONE answered vm1/2.1\n");
+	EXPECT(t, "> STOP.1 DONE answered vm1/2.1 ended vm1/1.1\n");
 }
 
 static void process_that_ended_is_not_expected_any_more(void **state)
@@ -70,7 +70,27 @@ static void process_that_ended_is_not_expected_any_more(void **state)
 	relay_vm_here(t->relay, "vm1");
 	relay_child_gone(t->relay, a, true, t->now_ms);
 	EVENT(t, .to_vm = true, .expected = {"vm1/1.1"});
-	EXPECT(t, "> STOP.1 DONE\n");
+	EXPECT(t, "> STOP.1 DONE ended vm1/1.1\n");
+}
+
+/* A VM that is started again numbers its processes as before. */
+static void process_of_a_name_that_has_ended_lives(void **state)
+{
+	struct test *t = *state;
+	uint32_t a = child(t, "vm1", "vm1/1.1", 0), b = child(t, "vm1", "vm1/2.1", 0);
+
+	relay_vm_here(t->relay, "vm1");
+	relay_child_gone(t->relay, a, true, t->now_ms);
+	relay_child_gone(t->relay, b, true, t->now_ms);
+	a = child(t, "vm1", "vm1/1.1", 0);
+	relay_child_gone(t->relay, a, false, t->now_ms);
+	forget(t);
+	EVENT(t, .to_vm = true, .expected = {"vm1/1.1", "vm1/2.1"});
+	EXPECT(t, "");
+	a = child(t, "vm1", "vm1/1.1", 0);
+	EXPECT(t, "vm1/1.1 < STOP.1 vm expects vm1/1.1\n");
+	STOPPED(t, a);
+	EXPECT(t, "> STOP.1 DONE answered vm1/1.1 ended vm1/2.1\n");
 }
 
 static void child_away_when_the_event_comes_is_waited_for(void **state)
@@ -371,6 +391,7 @@ int main(void)
 	        HOST_TEST(child_that_stays_away_is_missing),
 	        HOST_TEST(ended_process_is_not_waited_for),
 	        HOST_TEST(process_that_ended_is_not_expected_any_more),
+	        HOST_TEST(process_of_a_name_that_has_ended_lives),
 	        HOST_TEST(child_away_when_the_event_comes_is_waited_for),
 	        HOST_TEST(child_forgotten_after_its_time_away_is_not_waited_for),
 	        HOST_TEST(expected_process_gets_the_event_when_it_comes),

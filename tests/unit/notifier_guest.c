@@ -57,6 +57,7 @@ static void guest_gets_an_event_once(void **state)
 {
 	struct test *t = *state;
 	char *names[] = {"vm1/1.1", "vm1/2.1"};
+	char *ended[] = {"vm1/3.1"};
 	Tether__Answer answer = named_answer(names, 2);
 	uint32_t link;
 
@@ -64,8 +65,10 @@ static void guest_gets_an_event_once(void **state)
 	link = guest_of(t, "vm1", "");
 	EVENT(t, .to_vm = true, .expected = {"vm1/1.1", "vm1/2.1", "vm1/3.1"});
 	EXPECT(t, "vm1 < STOP.1 vm expects vm1/1.1 expects vm1/2.1 expects vm1/3.1\n");
+	answer.ended = ended;
+	answer.n_ended = 1;
 	assert_int_equal(answer_send(t, link, &answer), 0);
-	EXPECT(t, "> STOP.1 DONE answered vm1/1.1 answered vm1/2.1\n");
+	EXPECT(t, "> STOP.1 DONE answered vm1/1.1 answered vm1/2.1 ended vm1/3.1\n");
 }
 
 static void guest_that_is_away_is_waited_for(void **state)

@@ -6,7 +6,7 @@
 
 /* What an answer says of somebody; NULL: nothing. */
 struct claim {
-	const char *answered, *missing, *who;
+	const char *answered, *missing, *ended, *who;
 	const char *inventory_of;
 };
 
@@ -21,6 +21,8 @@ static void claim_send(struct test *t, uint32_t link, const struct claim *claim)
 	answer.n_answered = claim->answered ? 1 : 0;
 	answer.missing = (char **)&claim->missing;
 	answer.n_missing = claim->missing ? 1 : 0;
+	answer.ended = (char **)&claim->ended;
+	answer.n_ended = claim->ended ? 1 : 0;
 	refusal.who = (char *)claim->who;
 	refusal.reason = (char *)"veto";
 	answer.refusals = refusals;
@@ -61,6 +63,7 @@ static void guest_answers_for_nobody_else(void **state)
 	                "> STOP.1 DONE answered vm1/1.1 answered vm2/1.1\n"},
 	        {"another VM's process", {.answered = "vm2/1.1"}, 1, vm2_alone},
 	        {"another VM's process is missing", {.missing = "vm2/1.1"}, 1, vm2_alone},
+	        {"another VM's process has ended", {.ended = "vm2/1.1"}, 1, vm2_alone},
 	        {"another VM's guest is missing", {.missing = "vm2"}, 1, vm2_alone},
 	        {"its host is missing", {.missing = "hyp1"}, 1, vm2_alone},
 	        {"a VM is no process", {.answered = "vm1"}, 1, vm2_alone},
@@ -96,6 +99,7 @@ static void host_answers_for_nobody_else(void **state)
 	                "> STOP.1 DONE answered vm2/1.1 answered vm1/1.1\n"},
 	        {"another host's process", {.answered = "vm1/1.1"}, 1, vm1_alone},
 	        {"another host's process is missing", {.missing = "vm1/1.1"}, 1, vm1_alone},
+	        {"another host's process has ended", {.ended = "vm1/1.1"}, 1, vm1_alone},
 	        {"another host is missing", {.missing = "hyp1"}, 1, vm1_alone},
 	        {"blames another host", {.who = "hyp1/vm1/11"}, 1,
 	                "> STOP.1 DONE answered vm1/1.1 hyp2 (veto)\n"},

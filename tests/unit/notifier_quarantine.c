@@ -102,7 +102,7 @@ static void who_has_ended_is_not_missing(void **state)
 	forget(t);
 	relay_child_gone(t->relay, pair.slow, true, t->now_ms);
 	done(t, pair.quick, SETTLE, 4);
-	EXPECT(t, "> SETTLE.4 DONE answered vm1/2.1\n");
+	EXPECT(t, "> SETTLE.4 DONE answered vm1/2.1 ended vm1/1.1\n");
 }
 
 static void who_lost_its_link_is_not_late(void **state)

@@ -49,6 +49,8 @@ static void say_answer(struct test *t, const Tether__Answer *answer)
 		say(t, " answered %s", answer->answered[i]);
 	for (size_t i = 0; i < answer->n_missing; i++)
 		say(t, " missing %s", answer->missing[i]);
+	for (size_t i = 0; i < answer->n_ended; i++)
+		say(t, " ended %s", answer->ended[i]);
 	for (size_t i = 0; i < answer->n_refusals; i++)
 		say(t, " %s (%s)", answer->refusals[i]->who, answer->refusals[i]->reason);
 	if (!qp_rows_count(answer->qps, &rows) && rows)
