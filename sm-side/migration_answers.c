@@ -3,6 +3,9 @@
 
 #include <string.h>
 
+#include "sm-side/orders.h"
+#include "sm-side/roll_call.h"
+
 /*
  * All parties of PREPARE have said yes, or all of STOP: is the other end of each of the VM's QPs
  * among them? Of STOP too, since who connects again to an agent that was restarted comes between,
@@ -88,15 +91,30 @@ static bool tree_has_done(const struct migration *m, const Tether__Answer *answe
 	       testimony_count_of_vm(answer->answered, answer->n_answered, m->intent.vm) > refused;
 }
 
+/* Its rows and findings are taken in, whoever was expected and is told of nowhere among these. 0,
+ * or it could not be taken. */
+static int tree_answer_take(struct migration *m, const Tether__Answer *answer, bool *done)
+{
+	struct roll_call roll;
+	int err = roll_call_take(&roll, m->testimony.processes,
+	        order_expected_count(m, migration_state_action(m->state)), answer);
+
+	if (err)
+		return err;
+	*done = tree_has_done(m, &roll.answer);
+	err = testimony_take(&m->testimony, m->intent.vm, m->intent.address.lid, &roll.answer);
+	roll_call_clear(&roll);
+	return err;
+}
+
 struct migration_output migration_tree_answered(
         struct migration *migration, const Tether__Answer *answer, uint64_t now_us)
 {
-	bool done = tree_has_done(migration, answer);
+	bool done = false;
 
 	if (!(migration->awaited & PARTY_TREE))
 		return (struct migration_output){0};
-	if (testimony_take(&migration->testimony, migration->intent.vm,
-	            migration->intent.address.lid, answer)) {
+	if (tree_answer_take(migration, answer, &done)) {
 		testimony_find(&migration->testimony, "tether-smd", "bad-answer",
 		        "an answer could not be taken: malformed tables or no memory");
 		done = false;

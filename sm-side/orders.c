@@ -155,25 +155,40 @@ static void tables_fill(struct order *order, struct migration *m)
 	paths_fill(event, &m->testimony.paths);
 }
 
-int order_fill_step(
-        struct order *order, struct migration *m, enum migration_action action, uint64_t now_us)
+/* NULL: it is no step. */
+static const struct step_row *step_of(enum migration_action action)
 {
 	const struct step_row *row = steps;
 
 	while (row < steps + ARRAY_SIZE(steps) && row->action != action)
 		row++;
-	if (row == steps + ARRAY_SIZE(steps))
+	return row < steps + ARRAY_SIZE(steps) ? row : NULL;
+}
+
+/* The VM's come first. */
+size_t order_expected_count(const struct migration *m, enum migration_action action)
+{
+	const struct step_row *row = step_of(action);
+
+	if (!row || row->step == TETHER__STEP__STEP_PREPARE)
+		return 0;
+	return row->to_peers ? m->testimony.process_count : m->testimony.vm_process_count;
+}
+
+int order_fill_step(
+        struct order *order, struct migration *m, enum migration_action action, uint64_t now_us)
+{
+	const struct step_row *row = step_of(action);
+
+	if (!row)
 		return -ENOENT;
 	event_fill(order, m, row->step, now_us);
 	order->event.to_vm = true;
 	order->event.to_peers = row->to_peers;
 	if (row->step == TETHER__STEP__STEP_STOP)
 		order->event.lease_ms = m->deadlines->lease_ms;
-	if (row->step != TETHER__STEP__STEP_PREPARE) {
-		order->event.expected = m->testimony.processes;
-		order->event.n_expected =
-		        row->to_peers ? m->testimony.process_count : m->testimony.vm_process_count;
-	}
+	order->event.expected = m->testimony.processes;
+	order->event.n_expected = order_expected_count(m, action);
 	tables_fill(order, m);
 	return 0;
 }

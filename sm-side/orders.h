@@ -19,6 +19,8 @@ struct order {
 /* The step for the tree that belongs to @action; takes the next sequence number. -ENOENT: none. */
 int order_fill_step(struct order *order, struct migration *migration, enum migration_action action,
         uint64_t now_us);
+/* So many of the testimony's processes, from the first on, have to answer it. */
+size_t order_expected_count(const struct migration *migration, enum migration_action action);
 /* It has moved: for whoever keeps something of its address. */
 void order_fill_moved(struct order *order, struct migration *migration, uint64_t now_us);
 /* The order for a host. @attributes: what the destination must offer, or NULL. */

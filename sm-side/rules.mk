@@ -2,7 +2,7 @@
 
 # ---- daemon ------------------------------------------------------------------------------------------------------
 
-MIGRATION_SOURCES := sm-side/vm_change.c sm-side/vm_changes.c sm-side/migration.c sm-side/migration_road.c sm-side/migration_answers.c sm-side/migration_table.c sm-side/testimony.c sm-side/orders.c \
+MIGRATION_SOURCES := sm-side/vm_change.c sm-side/vm_changes.c sm-side/migration.c sm-side/migration_road.c sm-side/migration_answers.c sm-side/roll_call.c sm-side/migration_table.c sm-side/testimony.c sm-side/orders.c \
 	notifier/base/deadlines.c notifier/wire/rows.c $(WIRE_SOURCES)
 JSON_SOURCES := sm-side/json_read.c sm-side/guid_text.c
 LEDGER_SOURCES := sm-side/ledger.c sm-side/record.c $(JSON_SOURCES) $(MIGRATION_SOURCES)
@@ -38,6 +38,7 @@ $(call unit_test,smd_vm_change,$(MIGRATION_SOURCES),-lprotobuf-c)
 $(call unit_test,smd_vm_roads,$(MIGRATION_SOURCES),-lprotobuf-c)
 $(call unit_test,smd_roads,$(MIGRATION_SOURCES),-lprotobuf-c)
 $(call unit_test,smd_answers,$(MIGRATION_SOURCES),-lprotobuf-c)
+$(call unit_test,smd_roll_call,sm-side/roll_call.c $(WIRE_SOURCES),-lprotobuf-c)
 $(call unit_test,smd_setbacks,sm-side/sm_talk.c sm-side/sm_paths.c $(JSON_SOURCES) $(MIGRATION_SOURCES),-ljson-c -lprotobuf-c)
 $(call unit_test,smd_journal,tests/unit/smd_journal_hand.c $(JOURNAL_SOURCES) $(LEDGER_SOURCES),-lsqlite3 -ljson-c -lprotobuf-c)
 $(call unit_test,smd_journal_refused,tests/unit/smd_journal_hand.c $(JOURNAL_SOURCES) $(LEDGER_SOURCES),-lsqlite3 -ljson-c -lprotobuf-c)

@@ -19,7 +19,7 @@ struct said {
 	Tether__EvidenceRows evidence;
 	Tether__QpRows qps;
 	Tether__KeyRows keys;
-	char *answered[4], *missing[4];
+	char *answered[4], *missing[4], *ended[4];
 	Tether__Refusal refusal;
 	Tether__Refusal *refusals[1];
 };
@@ -40,6 +40,7 @@ static void said_init(struct said *said, Tether__Step step, Tether__Outcome outc
 	said->answer.keys = &said->keys;
 	said->answer.answered = said->answered;
 	said->answer.missing = said->missing;
+	said->answer.ended = said->ended;
 	said->answer.refusals = said->refusals;
 }
 
@@ -386,6 +387,80 @@ static void attach_is_asked_of_the_vm_and_keeps_the_peers(void **unused)
 	migration_clear(&m);
 }
 
+/* vm1/1.1 and its peer vm2/2.2 have answered the step before @state; of @state, too, the peer tells
+ * at least. */
+static void drive_to_both(struct migration *m, struct said *said, enum migration_state before,
+        enum migration_state state)
+{
+	drive_to(m, before);
+	said_init(said, TETHER__STEP__STEP_STOP, TETHER__OUTCOME__OUTCOME_DONE);
+	said_answered(said, "vm2/2.2");
+	said_answered(said, "vm1/1.1");
+	migration_tree_answered(m, &said->answer, 2);
+	while (m->state != state)
+		migration_event(m, EVENT_DONE, 2);
+	said->answer.n_answered = 1;
+}
+
+/* The tree says that all is done, and tells of one of them nothing. */
+static void done_without_the_vms_vote_is_not_done(void **unused)
+{
+	struct migration m;
+	struct said said;
+
+	drive_to_both(&m, &said, STATE_STOPPING, STATE_SETTLING);
+	migration_tree_answered(&m, &said.answer, 2);
+	assert_int_equal(m.state, STATE_MENDING_SETTLING);
+	assert_false(m.committed);
+	assert_int_equal(m.testimony.finding_count, 1);
+	assert_string_equal(m.testimony.findings[0].who, "vm1/1.1");
+	assert_string_equal(m.testimony.findings[0].reason, "no-answer");
+	migration_clear(&m);
+}
+
+static void who_has_ended_has_no_vote(void **unused)
+{
+	struct migration m;
+	struct said said;
+
+	drive_to_both(&m, &said, STATE_STOPPING, STATE_SETTLING);
+	said.ended[said.answer.n_ended++] = (char *)"vm1/1.1";
+	migration_tree_answered(&m, &said.answer, 2);
+	assert_true(m.committed);
+	assert_int_equal(m.testimony.finding_count, 0);
+	migration_clear(&m);
+}
+
+/* One that nobody tells of may hold the device. */
+static void vm_is_not_released_without_word_of_all_its_processes(void **unused)
+{
+	struct migration m;
+	struct said said;
+
+	drive_to_both(&m, &said, STATE_SETTLING, STATE_RELEASING);
+	said.answer.step = TETHER__STEP__STEP_RELEASE;
+	migration_tree_answered(&m, &said.answer, 2);
+	assert_int_equal(migration_phase(m.state), PHASE_BACK);
+	assert_string_equal(m.testimony.findings[0].who, "vm1/1.1");
+	migration_clear(&m);
+}
+
+/* As where it is said to be missing. */
+static void peer_that_nobody_tells_of_is_left_behind_after_the_commit(void **unused)
+{
+	struct migration m;
+	struct said said;
+
+	drive_to_both(&m, &said, STATE_RECONNECTING, STATE_RESUMING);
+	said.answer.step = TETHER__STEP__STEP_RESUME;
+	said.answered[0] = (char *)"vm1/1.1";
+	migration_tree_answered(&m, &said.answer, 2);
+	assert_int_equal(m.state, STATE_DONE);
+	assert_int_equal(m.testimony.finding_count, 1);
+	assert_string_equal(m.testimony.findings[0].who, "vm2/2.2");
+	migration_clear(&m);
+}
+
 static void malformed_tables_are_a_failure(void **unused)
 {
 	struct migration m;
@@ -446,6 +521,10 @@ int main(void)
 	        cmocka_unit_test(after_the_commit_the_vms_own_processes_decide),
 	        cmocka_unit_test(attach_supersedes_the_vms_numbers_only),
 	        cmocka_unit_test(attach_is_asked_of_the_vm_and_keeps_the_peers),
+	        cmocka_unit_test(done_without_the_vms_vote_is_not_done),
+	        cmocka_unit_test(who_has_ended_has_no_vote),
+	        cmocka_unit_test(vm_is_not_released_without_word_of_all_its_processes),
+	        cmocka_unit_test(peer_that_nobody_tells_of_is_left_behind_after_the_commit),
 	        cmocka_unit_test(malformed_tables_are_a_failure),
 	        cmocka_unit_test(testimony_survives_the_journal),
 	};
