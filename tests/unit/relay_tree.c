@@ -276,6 +276,7 @@ static void hello_send(struct tree *tree, size_t number)
 	}
 	hello.addresses = addresses_said;
 	hello.n_addresses = node->lids_count;
+	hello.migration = node->takes_part ? 1 : 0;
 	if (node->relay)
 		assert_int_equal(relay_hello_fill(node->relay, &hello), 0);
 	frame.body_case = TETHER__FRAME__BODY_HELLO;
@@ -315,6 +316,19 @@ void tree_cut(struct tree *tree, size_t number)
 		relay_child_gone(parent, link, false, tree->now_ms);
 }
 
+void tree_process_ends(struct tree *tree, size_t number)
+{
+	struct tree_node *node = &tree->nodes[number];
+	struct relay *host = tree->nodes[node->parent].relay;
+	uint32_t link = node->link;
+
+	node->ended = true;
+	node->link = 0;
+	node->links_lost++;
+	if (host && link)
+		relay_child_gone(host, link, true, tree->now_ms);
+}
+
 void tree_kill(struct tree *tree, size_t number)
 {
 	for (size_t i = 1; i < tree->count; i++)
@@ -352,6 +366,7 @@ static void process_answers(struct tree *tree, size_t number, const Tether__Even
 	frame.body_case = TETHER__FRAME__BODY_ANSWER;
 	frame.answer = &answer;
 	letter_add(tree, number, true, &frame);
+	tree->nodes[number].answers++;
 }
 
 static void process_hears(struct tree *tree, size_t number, const Tether__Frame *frame)
@@ -439,7 +454,7 @@ void tree_forget(struct tree *tree)
 {
 	for (size_t i = 0; i < tree->count; i++)
 		tree->nodes[i].events = tree->nodes[i].steps = tree->nodes[i].orders =
-		        tree->nodes[i].moved = 0;
+		        tree->nodes[i].moved = tree->nodes[i].answers = 0;
 	if (tree->answer)
 		tether__answer__free_unpacked(tree->answer, NULL);
 	tree->answer = NULL;

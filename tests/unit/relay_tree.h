@@ -27,6 +27,9 @@ struct tree_node {
 	struct relay *relay; /* NULL: a process, or one that is down */
 	uint32_t link;       /* what the parent calls it; 0: no link */
 	bool silent;         /* process: answers nothing */
+	bool ended;          /* process: it has, and says nothing any more */
+	bool takes_part;     /* process: in migration 1, as its HELLO says */
+	unsigned answers;    /* process: that it has said */
 	unsigned events;     /* that came over its link from above */
 	unsigned steps;      /* process: which those were of, as bits */
 	unsigned orders;     /* host: carried out */
@@ -61,6 +64,8 @@ size_t tree_process(struct tree *tree, size_t host, const char *vm, unsigned pid
 void tree_connect(struct tree *tree, size_t node);
 /* Its link to its parent is lost; both see it at once. */
 void tree_cut(struct tree *tree, size_t node);
+/* The process has ended, as its agent sees if it has a link to it; it does not come again. */
+void tree_process_ends(struct tree *tree, size_t process);
 /* The agent is killed: its links are lost, and it knows nothing any more. */
 void tree_kill(struct tree *tree, size_t node);
 /* A new one, of the same name and epoch, that nobody is connected to yet. */
