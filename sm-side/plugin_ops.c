@@ -16,6 +16,7 @@
 #include "sm-side/move_turns.h"
 #include "sm-side/move_work.h"
 #include "sm-side/osm_model.h"
+#include "sm-side/osm_ports.h"
 #include "sm-side/plan_maker.h"
 #include "sm-side/plan_store.h"
 #include "sm-side/plugin_ops.h"
@@ -112,22 +113,6 @@ static enum refusal op_status(struct call *call)
 	return REFUSAL_NONE;
 }
 
-static void put_pkeys(struct json_object *into, const osm_physp_t *physp)
-{
-	struct json_object *pkeys = json_object_new_array();
-	unsigned blocks = osm_pkey_tbl_get_num_blocks(&physp->pkeys);
-
-	for (unsigned block = 0; block < blocks; block++) {
-		const ib_pkey_table_t *there = osm_model_pkeys_there(physp, block);
-
-		for (unsigned i = 0; there && i < IB_NUM_PKEY_ELEMENTS_IN_BLOCK; i++)
-			if (!ib_pkey_is_invalid(there->pkey_entry[i]))
-				json_object_array_add(pkeys,
-				        json_object_new_int(cl_ntoh16(there->pkey_entry[i])));
-	}
-	json_object_object_add(into, "pkeys", pkeys);
-}
-
 static void put_gid(struct json_object *into, const osm_opensm_t *osm, uint64_t port_guid)
 {
 	char text[GID_TEXT_BYTES];
@@ -156,7 +141,7 @@ static void put_location(
 	json_put_number(into, "state", ib_port_info_get_port_state(&physp->port_info));
 	json_put_text(into, "description", port->p_node->print_desc);
 	json_put_number(into, "groups", cl_qlist_count(&port->mcm_list));
-	put_pkeys(into, physp);
+	osm_ports_put_pkeys(into, physp);
 }
 
 static enum refusal op_locate(struct call *call)
@@ -183,6 +168,16 @@ static enum refusal op_locate(struct call *call)
 	CL_PLOCK_RELEASE(&osm->lock);
 	fabric_view_destroy(view);
 	return refused;
+}
+
+/* One that has just been started knows nobody before its first sweep. */
+static enum refusal op_locate_all(struct call *call)
+{
+	if (!sweep_lease_is_master(call->plugin->lease))
+		return REFUSAL_NOT_MASTER;
+	osm_ports_put(call->results, call->plugin->osm, call->request->wanted,
+	        call->request->wanted_count);
+	return REFUSAL_NONE;
 }
 
 static struct plan_request request_of(struct call *call)
@@ -453,6 +448,7 @@ static enum refusal op_report(struct call *call)
 static enum refusal (*const ops[])(struct call *call) = {
         [SM_STATUS] = op_status,
         [SM_LOCATE] = op_locate,
+        [SM_LOCATE_ALL] = op_locate_all,
         [SM_PLAN] = op_plan,
         [SM_LEASE] = op_lease,
         [SM_RELEASE_LEASE] = op_release_lease,

@@ -80,7 +80,7 @@ CFLAGS_sm-side := -isystem /usr/include/infiniband
 
 PLAN_SOURCES := $(sort $(wildcard sm-side/plan/*.c))
 
-PLUGIN_SOURCES := sm-side/osm_plugin.c sm-side/plugin_options.c sm-side/plugin_ops.c sm-side/report_notices.c notifier/wire/notice.c sm-side/alias_move.c sm-side/osm_model.c sm-side/sweep_lease.c sm-side/reread.c \
+PLUGIN_SOURCES := sm-side/osm_plugin.c sm-side/plugin_options.c sm-side/plugin_ops.c sm-side/report_notices.c notifier/wire/notice.c sm-side/alias_move.c sm-side/osm_model.c sm-side/osm_ports.c sm-side/sweep_lease.c sm-side/reread.c \
 	sm-side/lease_table.c sm-side/move_turns.c sm-side/move_work.c sm-side/move_group.c sm-side/identity_moves.c sm-side/move_waves.c sm-side/move_tops.c sm-side/move_ends.c sm-side/identity_move.c sm-side/identity_sides.c sm-side/enforced_pkeys.c sm-side/linear_top.c sm-side/unacknowledged.c sm-side/identity_verify.c sm-side/smp_sender_opensm.c sm-side/plan_store.c sm-side/plan_maker.c sm-side/osm_lids.c \
 	sm-side/sm_request.c sm-side/sm_answer.c sm-side/sm_server.c sm-side/json_read.c sm-side/guid_text.c notifier/base/die_point.c $(PLAN_SOURCES)
 

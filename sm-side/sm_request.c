@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "notifier/base/cleanup.h"
+#include "sm-side/guid_text.h"
 #include "sm-side/json_read.h"
 #include "sm-side/plan/words.h"
 #include "sm-side/sm_request.h"
@@ -23,6 +24,7 @@ enum {
 	NEEDS_ALIAS = 1 << 6,
 	MAY_ASK_FOR_SWEEP = 1 << 7,
 	NEEDS_NOTICES = 1 << 8,
+	NEEDS_PORTS = 1 << 9,
 };
 
 static const struct {
@@ -32,6 +34,7 @@ static const struct {
 } ops[] = {
         {"status", SM_STATUS, 0},
         {"locate", SM_LOCATE, NEEDS_PORT},
+        {"locate_all", SM_LOCATE_ALL, NEEDS_PORTS},
         {"plan", SM_PLAN, NEEDS_MOVES},
         {"lease", SM_LEASE, NEEDS_MIGRATION | NEEDS_MS | MAY_HAVE_HASH},
         {"release_lease", SM_RELEASE_LEASE, NEEDS_MIGRATION | MAY_ASK_FOR_SWEEP},
@@ -284,6 +287,41 @@ static const char *read_notices(struct json_object *from, struct sm_request *req
 	return wrong;
 }
 
+static const char *read_wanted(struct json_object *from, struct sm_wanted_port *wanted)
+{
+	int64_t lid = json_object_is_type(from, json_type_int) ? json_object_get_int64(from) : 0;
+
+	if (json_object_is_type(from, json_type_string)) {
+		if (guid_parse(json_object_get_string(from), &wanted->port_guid) ||
+		        !wanted->port_guid)
+			return "one of ports is not a GUID";
+		return NULL;
+	}
+	if (lid < 1 || lid > LID_UNICAST_MAX)
+		return "one of ports is neither a GUID nor a unicast LID";
+	wanted->lid = (uint16_t)lid;
+	return NULL;
+}
+
+static const char *read_ports(struct json_object *from, struct sm_request *request)
+{
+	struct json_object *list;
+	const char *wrong = NULL;
+	size_t count;
+
+	if (!json_object_object_get_ex(from, "ports", &list) ||
+	        !json_object_is_type(list, json_type_array))
+		return "ports is not a list of GUIDs and LIDs";
+	count = json_object_array_length(list);
+	request->wanted = calloc(count + 1, sizeof(*request->wanted));
+	if (!request->wanted)
+		return "there is no memory for it";
+	for (size_t i = 0; i < count && !wrong; i++)
+		wrong = read_wanted(json_object_array_get_idx(list, i), &request->wanted[i]);
+	request->wanted_count = count;
+	return wrong;
+}
+
 /* NULL, or what is wrong. */
 static const char *read_members(
         struct json_object *from, unsigned members, struct sm_request *request)
@@ -308,6 +346,8 @@ static const char *read_members(
 		wrong = read_alias(from, request);
 	if (!wrong && members & NEEDS_NOTICES)
 		wrong = read_notices(from, request);
+	if (!wrong && members & NEEDS_PORTS)
+		wrong = read_ports(from, request);
 	if (!wrong && members & MAY_ASK_FOR_SWEEP &&
 	        json_read_bool(from, "sweep", &request->wants_sweep) == -EINVAL)
 		wrong = "sweep is neither true nor false";
@@ -324,8 +364,9 @@ static const char *read_request(struct json_object *from, struct sm_request *req
 		request->op = ops[i].op;
 		return read_members(from, ops[i].members, request);
 	}
-	return "op is none of status, locate, plan, lease, release_lease, apply, verify, undo, "
-	       "move_alias, report";
+	return "op is none of status, locate, locate_all, plan, lease, release_lease, apply, "
+	       "verify, "
+	       "undo, move_alias, report";
 }
 
 enum refusal sm_request_read(const char *line, size_t bytes, struct json_object **id,
@@ -353,7 +394,9 @@ void sm_request_clear(struct sm_request *request)
 	free(request->moves);
 	free(request->peers);
 	free(request->notices);
+	free(request->wanted);
 	request->moves = NULL;
 	request->peers = NULL;
 	request->notices = NULL;
+	request->wanted = NULL;
 }

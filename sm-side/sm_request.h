@@ -24,6 +24,7 @@ enum {
 enum sm_op {
 	SM_STATUS,
 	SM_LOCATE,
+	SM_LOCATE_ALL,
 	SM_PLAN,
 	SM_LEASE,
 	SM_RELEASE_LEASE,
@@ -35,6 +36,11 @@ enum sm_op {
 };
 
 const char *sm_op_name(enum sm_op op);
+
+struct sm_wanted_port {
+	uint64_t port_guid; /* 0: by its LID */
+	uint16_t lid;
+};
 
 /* What an op does not have is zero. */
 struct sm_request {
@@ -60,6 +66,9 @@ struct sm_request {
 	/* report's */
 	size_t notice_count;
 	struct notice *notices; /* by sm_request_clear */
+	/* locate_all's */
+	size_t wanted_count;
+	struct sm_wanted_port *wanted; /* by sm_request_clear */
 };
 
 /*

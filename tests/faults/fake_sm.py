@@ -89,6 +89,13 @@ class Sm:
         return {"lid": port["lid"], "gid": f"fe80::{int(request['port_guid'], 16):x}", "switch_guid": hex(port["place"][0]),
                 "switch_port": port["place"][1], "node_guid": hex(port["node_guid"])}
 
+    def locate_all(self, sock, request):
+        """Without partitions: everybody is a full member of the default one."""
+        by_lid = {port["lid"]: port for port in self.world.fabric.values()}
+        ports = [self.port(one) if isinstance(one, str) else by_lid.get(one) for one in request["ports"]]
+        return {"ports": [port and {"lid": port["lid"], "switch_guid": hex(port["place"][0]), "switch_port": port["place"][1],
+                                    "pkeys": [0xffff]} for port in ports]}
+
     def target(self, request):
         place = (int(request["to_switch_guid"], 16), request["to_switch_port"])
         other = next(g for g in self.world.fabric if self.world.fabric[g]["place"] == place)

@@ -327,6 +327,28 @@ static void a_bad_alias_is_a_bad_request(void **state)
 	refuse_each(rows, ARRAY_SIZE(rows));
 }
 
+static void many_ports_are_named_by_guid_or_lid(void **state)
+{
+	static const char *const bad[] = {"{\"op\":\"locate_all\"}",
+	        "{\"op\":\"locate_all\",\"ports\":5}", "{\"op\":\"locate_all\",\"ports\":[0]}",
+	        "{\"op\":\"locate_all\",\"ports\":[\"0x0\"]}",
+	        "{\"op\":\"locate_all\",\"ports\":[7,\"x\"]}",
+	        "{\"op\":\"locate_all\",\"ports\":[49152]}",
+	        "{\"op\":\"locate_all\",\"ports\":[{}]}"};
+	struct sm_request r = {0};
+
+	assert_int_equal(
+	        read_line("{\"op\":\"locate_all\",\"ports\":[\"0x10\",7]}", &r), REFUSAL_NONE);
+	assert_int_equal(r.wanted_count, 2);
+	assert_int_equal(r.wanted[0].port_guid, 0x10);
+	assert_int_equal(r.wanted[1].port_guid, 0);
+	assert_int_equal(r.wanted[1].lid, 7);
+	assert_int_equal(read_line("{\"op\":\"locate_all\",\"ports\":[]}", &r), REFUSAL_NONE);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		assert_int_equal(read_line(bad[i], &r), REFUSAL_BAD_REQUEST);
+	sm_request_clear(&r);
+}
+
 static void a_bad_report_is_a_bad_request(void **state)
 {
 	static const struct bad_line rows[] = {
@@ -389,6 +411,7 @@ int main(void)
 	        cmocka_unit_test(a_bad_migration_is_a_bad_request),
 	        cmocka_unit_test(a_bad_peer_is_a_bad_request),
 	        cmocka_unit_test(a_bad_alias_is_a_bad_request),
+	        cmocka_unit_test(many_ports_are_named_by_guid_or_lid),
 	        cmocka_unit_test(a_bad_report_is_a_bad_request),
 	        cmocka_unit_test(a_bad_hash_is_a_bad_request),
 	        cmocka_unit_test(the_id_is_echoed_also_when_refused),
