@@ -231,6 +231,12 @@ static int parts_make(struct conductor *c, const struct conductor_settings *sett
 	        c->deadlines, c->ledger->epoch, &conductor_root_callbacks, c);
 	if (!c->root)
 		return -errno;
+	if (settings->sm_socket)
+		c->locator = locator_create(c->base, settings->sm_socket,
+		        c->deadlines->reconnect_link_ms, c->directory, &conductor_locator_callbacks,
+		        c);
+	if (settings->sm_socket && !c->locator)
+		return -errno;
 	if (settings->signal_mad)
 		err = root_signal_by_mad(
 		        c->root, settings->sm_socket, c->deadlines, c->ledger->epoch);
@@ -324,6 +330,7 @@ void conductor_destroy(struct conductor *c)
 		event_free_any(d->timer);
 		event_free_any(d->retry);
 	}
+	locator_destroy(c->locator);
 	root_destroy(c->root);
 	event_free_any(c->next);
 	event_free_any(c->turn);
@@ -374,6 +381,7 @@ struct admission conductor_release(struct conductor *c, const char *vm, const ch
 		break;
 	}
 	root_places_changed(c->root);
+	conductor_look(c);
 	*host = directory_host_of(c->directory, vm);
 	log_warn("directory", "VM %s was released by the operator; it is %s%s now", vm,
 	        **host ? "host " : "nobody", **host ? *host : "'s");
@@ -393,6 +401,8 @@ bool conductor_has_fabric(const struct conductor *c)
 
 bool conductor_sm_is_up(const struct conductor *c)
 {
+	if (!c->locator || !locator_is_up(c->locator))
+		return false;
 	EACH_DRIVE(c, d)
 	if (!d->sm || !sm_link_is_up(d->sm))
 		return false;

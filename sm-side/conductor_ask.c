@@ -116,6 +116,8 @@ static void sm_ask(struct drive *d, enum migration_action action)
 		sm_is_another(d);
 		return;
 	}
+	if (m->state == STATE_LOCATING && !conductor_places_are_known(d))
+		return;
 	if (action == ACTION_LEASE)
 		d->lease_is_lost = false;
 	if (sm_is_queued_for(d))
@@ -129,6 +131,14 @@ static void sm_ask(struct drive *d, enum migration_action action)
 		answered(d, PARTY_SM, true);
 	else if (err)
 		drive_feed(d, EVENT_SM_LOST);
+}
+
+void drive_places_known(struct drive *d)
+{
+	struct migration *m = drive_migration(d);
+
+	if (m->state == STATE_LOCATING && d->places_asked && !d->sm_id && m->awaited & PARTY_SM)
+		sm_ask(d, ACTION_LOCATE);
 }
 
 /* An answer that is there at once may have led to another state already. */
@@ -169,7 +179,7 @@ static void host_answered(struct drive *d, const Tether__Answer *answer)
 	struct migration *m = drive_migration(d);
 	bool done = answer->outcome == TETHER__OUTCOME__OUTCOME_DONE;
 
-	root_result_take(d->conductor->root, d->host, answer->result);
+	conductor_result_take(d->conductor, d->host, answer->result);
 	if (m->state == STATE_LOOKING || m->state == STATE_LOOKING_THERE)
 		m->fact = whereabouts_fact(root_inventory(d->conductor->root), m, true);
 	if (answer->result && answer->result->copy_ms)
@@ -310,6 +320,7 @@ static void host_up(void *owner, const char *host, const uint64_t *open, size_t 
 	EACH_AT_WORK(c, d)
 	drive_host_up(d, host);
 	vm_changer_host_up(c->vms, host);
+	conductor_look(c);
 	conductor_mend_guids_again(c, host);
 }
 

@@ -110,7 +110,7 @@ void drive_timer_arm(struct drive *d)
 static void forget_asked(struct drive *d)
 {
 	d->tree_sequence = d->host_sequence = 0;
-	d->sm_id = 0;
+	d->sm_id = d->places_asked = 0;
 	d->held_action = ACTION_NOTHING;
 	evtimer_del(d->retry);
 }

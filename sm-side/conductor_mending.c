@@ -229,7 +229,7 @@ bool conductor_mended_guids(struct conductor *c, const Tether__Answer *answer)
 		at = &(*at)->next;
 	if (answer->migration || !*at)
 		return false;
-	root_result_take(c->root, (*at)->host, answer->result);
+	conductor_result_take(c, (*at)->host, answer->result);
 	if (answer->outcome != TETHER__OUTCOME__OUTCOME_DONE)
 		log_error("migration", "%s could not set the GUIDs of slot %s", (*at)->host,
 		        (*at)->slot);

@@ -7,6 +7,8 @@
  */
 #include "sm-side/conductor_state.h"
 
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <event2/event.h>
@@ -44,6 +46,20 @@ void conductor_places_changed(void *owner)
 	        "whose VMs and slots are could not be written: %s. It is tried again each %d s",
 	        strerror(-err), AGAIN_S);
 	evtimer_add(c->next, &pause);
+}
+
+/* ---- whom the SM is asked for ---- */
+
+void conductor_look(struct conductor *c)
+{
+	if (c->locator)
+		locator_look(c->locator);
+}
+
+static void look_at_all(struct conductor *c)
+{
+	if (c->locator)
+		locator_ask_all(c->locator);
 }
 
 /* ---- migrations ---- */
@@ -97,6 +113,7 @@ void conductor_migration_ends(struct conductor *c, const struct migration *m)
 {
 	directory_move_ends(c->directory, m->intent.vm, host_at_end(c, m));
 	root_places_changed(c->root);
+	look_at_all(c);
 }
 
 /* ---- VMs that come and go ---- */
@@ -124,7 +141,55 @@ void conductor_change_ends(struct conductor *c, const struct vm_change *change)
 		directory_move_ends(c->directory, intent->vm,
 		        change->state == CHANGE_PRESENT ? intent->place.host : NULL);
 	root_places_changed(c->root);
+	conductor_look(c);
 }
+
+/* ---- LIDs and P_Keys ---- */
+
+void conductor_result_take(struct conductor *c, const char *host, const Tether__HostResult *result)
+{
+	root_result_take(c->root, host, result);
+	conductor_look(c);
+}
+
+bool conductor_places_are_known(struct drive *d)
+{
+	struct locator *locator = d->conductor->locator;
+
+	/* That the SM is away LOCATE hears itself. */
+	if (!sm_link_is_up(d->sm))
+		return true;
+	if (!d->places_asked)
+		d->places_asked = locator_ask_all(locator);
+	return locator_is_up(locator) && locator_done(locator) >= d->places_asked;
+}
+
+static int endpoints_of(void *owner, struct endpoints *endpoints, bool open)
+{
+	struct conductor *c = owner;
+	struct under_way under_way;
+	int err;
+
+	if (!conductor_under_way(c, &under_way))
+		return -ENOMEM;
+	err = endpoints_fill(endpoints, c->directory, root_inventory(c->root), &under_way, open);
+	free(under_way.migrations);
+	return err;
+}
+
+static void places_answered(void *owner)
+{
+	struct conductor *c = owner;
+
+	root_places_changed(c->root);
+	EACH_AT_WORK(c, d)
+	drive_places_known(d);
+}
+
+const struct locator_callbacks conductor_locator_callbacks = {
+        .fill = endpoints_of,
+        .answered = places_answered,
+};
 
 /* ---- after a restart ---- */
 

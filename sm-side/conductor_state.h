@@ -13,6 +13,7 @@
 #include <event2/util.h>
 
 #include "sm-side/conductor.h"
+#include "sm-side/directory_locator.h"
 #include "sm-side/root.h"
 #include "sm-side/sm_link.h"
 #include "sm-side/vm_changer.h"
@@ -28,6 +29,7 @@ struct drive {
 	/* What is asked now and not answered. */
 	uint32_t tree_sequence, host_sequence;
 	uint64_t sm_id;
+	uint64_t places_asked; /* LOCATING: locator_ask_all; 0: not yet */
 	bool sm_carried;
 	uint64_t sm_turn;   /* by which it asked for something to be applied or undone */
 	bool lease_is_lost; /* the SM went away since it was asked for one */
@@ -45,6 +47,7 @@ struct conductor {
 	const struct evacuations *evacuations;
 	struct journal *journal;
 	struct directory *directory;
+	struct locator *locator; /* NULL: no fabric */
 	struct root *root;
 	struct event *next, *turn;
 	struct drive *drives;
@@ -111,6 +114,14 @@ int conductor_places_write(struct conductor *c);
 /* A callback of the root. */
 void conductor_places_changed(void *conductor);
 void conductor_places_restore(struct conductor *c);
+/* Whoever has no LIDs and P_Keys yet is asked for. */
+void conductor_look(struct conductor *c);
+/* What a host has now, by its result. */
+void conductor_result_take(struct conductor *c, const char *host, const Tether__HostResult *result);
+/* LIDs and P_Keys of all VMs are as the SM has them now, or it cannot say; else it is being asked,
+ * and drive_places_known follows. */
+bool conductor_places_are_known(struct drive *d);
+extern const struct locator_callbacks conductor_locator_callbacks;
 /* After its record; the end before it. */
 void conductor_migration_begins(struct conductor *c, const struct migration *migration);
 void conductor_migration_ends(struct conductor *c, const struct migration *migration);
@@ -141,6 +152,8 @@ bool conductor_lease_is_taken(const struct conductor *c);
 
 /* conductor_ask.c */
 
+/* LOCATING goes on. */
+void drive_places_known(struct drive *d);
 /* Ask every party that is awaited. */
 void drive_ask(struct drive *d, enum migration_action action);
 /* Tell VM and peers that the VM's QPs end with errors. */

@@ -90,6 +90,7 @@ enum { DIRECTORY_LIDS = 64, DIRECTORY_PKEYS = 256 };
 /* Where a VM is, as the relays are told (tether.proto, VmPlace). */
 struct directory_place {
 	const char *vm, *host, *next; /* "": nobody */
+	uint64_t port;                /* what the SM is asked for, for whoever asks it */
 	bool located, shared_port;
 	const uint32_t *lids, *pkeys;
 	size_t lid_count, pkey_count;

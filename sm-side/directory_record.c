@@ -2,21 +2,31 @@
 #include "sm-side/directory_state.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 static struct record vm_record(const struct directory_vm *vm)
 {
-	return (struct record){
-	        RECORD_directory_vm, {.directory_vm = {vm->name, vm->host ? vm->host->name : ""}}};
+	const struct directory_vm_record row = {.vm = vm->name,
+	        .host = vm->host ? vm->host->name : "",
+	        .port = vm->port,
+	        .located = vm->located,
+	        .shared_port = vm->shared_port,
+	        .lids = vm->lids_text ? vm->lids_text : "",
+	        .pkeys = vm->pkeys_text ? vm->pkeys_text : ""};
+
+	return (struct record){RECORD_directory_vm, {.directory_vm = row}};
 }
 
 static struct record slot_record(const struct directory_slot *slot)
 {
-	return (struct record){RECORD_directory_slot, {.directory_slot = {.host = slot->host->name,
-	                                                       .slot = slot->name,
-	                                                       .switch_guid = slot->switch_guid,
-	                                                       .switch_port = slot->switch_port,
-	                                                       .port_guid = slot->port_guid,
-	                                                       .gone = !slot->known}}};
+	const struct directory_slot_record row = {.host = slot->host->name,
+	        .slot = slot->name,
+	        .switch_guid = slot->switch_guid,
+	        .switch_port = slot->switch_port,
+	        .port_guid = slot->port_guid,
+	        .gone = !slot->known};
+
+	return (struct record){RECORD_directory_slot, {.directory_slot = row}};
 }
 
 size_t directory_owed(const struct directory *directory, struct record *records, size_t most)
@@ -62,6 +72,42 @@ void directory_paid(struct directory *directory, size_t count)
 		slot_paid(directory);
 }
 
+/* How many numbers of 16 bits; -EBADMSG. */
+static int numbers_parse(const char *text, uint32_t *numbers, int most)
+{
+	int count = 0;
+
+	while (*text && count < most) {
+		char *end;
+		unsigned long number = strtoul(text, &end, 0);
+
+		if (end == text || number > UINT16_MAX || (*end && *end != ' '))
+			return -EBADMSG;
+		numbers[count++] = (uint32_t)number;
+		text = *end ? end + 1 : end;
+	}
+	return *text ? -EBADMSG : count;
+}
+
+static int vm_locate(struct directory *directory, struct directory_vm *vm,
+        const struct directory_vm_record *record)
+{
+	uint32_t lids[DIRECTORY_LIDS], pkeys[DIRECTORY_PKEYS];
+	int lid_count = numbers_parse(record->lids, lids, DIRECTORY_LIDS);
+	int pkey_count = numbers_parse(record->pkeys, pkeys, DIRECTORY_PKEYS);
+	const struct directory_place place = {.port = record->port,
+	        .located = record->located,
+	        .shared_port = record->shared_port,
+	        .lids = lids,
+	        .lid_count = (size_t)lid_count,
+	        .pkeys = pkeys,
+	        .pkey_count = (size_t)pkey_count};
+
+	if (lid_count < 0 || pkey_count < 0)
+		return -EBADMSG;
+	return directory_vm_locate(directory, vm, &place);
+}
+
 static int vm_take(struct directory *directory, const struct directory_vm_record *record)
 {
 	struct directory_host *host = directory_host_make(directory, record->host);
@@ -70,7 +116,7 @@ static int vm_take(struct directory *directory, const struct directory_vm_record
 	if (!host || !vm)
 		return -ENOMEM;
 	directory_vm_put(directory, vm, host);
-	return 0;
+	return vm_locate(directory, vm, record);
 }
 
 static int slot_take(struct directory *directory, const struct directory_slot_record *record)

@@ -34,9 +34,11 @@ struct directory_vm {
 	bool moves;                         /* a change of ours is under way */
 	bool is_owed, is_news;
 	struct directory_vm *next_owed, *next_news;
+	uint64_t port;
 	bool located, shared_port;
 	uint32_t *lids, *pkeys;
 	size_t lid_count, pkey_count;
+	char *lids_text, *pkeys_text; /* for the journal; NULL: none */
 };
 
 struct directory_slot {
@@ -90,6 +92,9 @@ void directory_vm_put(
         struct directory *directory, struct directory_vm *vm, struct directory_host *host);
 /* Who has it, or will; "": nobody. */
 const char *directory_host_of_vm(const struct directory_vm *vm);
+/* What the SM said of it; by the journal, too. -ENOMEM */
+int directory_vm_locate(
+        struct directory *directory, struct directory_vm *vm, const struct directory_place *place);
 /* @host's latest word has it. -ENOMEM */
 int directory_vm_claimed(
         struct directory *directory, struct directory_host *host, const char *name);

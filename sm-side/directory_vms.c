@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <search.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,6 +31,8 @@ void directory_vm_free(void *at)
 	}
 	free(vm->lids);
 	free(vm->pkeys);
+	free(vm->lids_text);
+	free(vm->pkeys_text);
 	free((char *)vm->name);
 	free(vm);
 }
@@ -270,19 +273,6 @@ enum directory_release directory_release(struct directory *directory, const char
 
 /* ---- what the SM says ---- */
 
-static int numbers_put(uint32_t **at, size_t *count, const uint32_t *numbers, size_t wanted)
-{
-	uint32_t *grown = reallocarray(*at, wanted ? wanted : 1, sizeof(*grown));
-
-	if (!grown)
-		return -ENOMEM;
-	*at = grown;
-	*count = wanted;
-	if (wanted)
-		memcpy(grown, numbers, wanted * sizeof(*grown));
-	return 0;
-}
-
 static bool are_numbers(const uint32_t *at, size_t count, const uint32_t *numbers, size_t wanted)
 {
 	return count == wanted && (!count || !memcmp(at, numbers, count * sizeof(*at)));
@@ -291,29 +281,76 @@ static bool are_numbers(const uint32_t *at, size_t count, const uint32_t *number
 static bool is_located_so(const struct directory_vm *vm, const struct directory_place *place)
 {
 	return vm->located == place->located && vm->shared_port == place->shared_port &&
+	       vm->port == place->port &&
 	       are_numbers(vm->lids, vm->lid_count, place->lids, place->lid_count) &&
 	       are_numbers(vm->pkeys, vm->pkey_count, place->pkeys, place->pkey_count);
 }
 
-int directory_locate(struct directory *directory, const struct directory_place *said)
+/* As a list for the journal, and for people. */
+static char *numbers_print(const char *format, const uint32_t *numbers, size_t count)
 {
-	struct directory_vm *vm = directory_vm_find(directory, said->vm);
-	struct directory_place place = *said;
-	int err;
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
 
-	if (place.lid_count > DIRECTORY_LIDS)
-		place.lid_count = DIRECTORY_LIDS;
-	if (place.pkey_count > DIRECTORY_PKEYS)
-		place.pkey_count = DIRECTORY_PKEYS;
-	if (!vm || is_located_so(vm, &place))
-		return 0;
-	err = numbers_put(&vm->lids, &vm->lid_count, place.lids, place.lid_count);
+	if (!out)
+		return NULL;
+	for (size_t i = 0; i < count; i++) {
+		if (i)
+			fputc(' ', out);
+		fprintf(out, format, numbers[i]);
+	}
+	if (!fclose(out))
+		return text;
+	free(text);
+	return NULL;
+}
+
+static int numbers_put(uint32_t **at, size_t *count, char **text, const char *format,
+        const uint32_t *numbers, size_t wanted)
+{
+	uint32_t *grown = reallocarray(*at, wanted ? wanted : 1, sizeof(*grown));
+	char *printed;
+
+	if (!grown)
+		return -ENOMEM;
+	*at = grown;
+	*count = wanted;
+	if (wanted)
+		memcpy(grown, numbers, wanted * sizeof(*grown));
+	printed = numbers_print(format, numbers, wanted);
+	if (!printed)
+		return -ENOMEM;
+	free(*text);
+	*text = printed;
+	return 0;
+}
+
+int directory_vm_locate(
+        struct directory *directory, struct directory_vm *vm, const struct directory_place *place)
+{
+	size_t lids = place->lid_count < DIRECTORY_LIDS ? place->lid_count : DIRECTORY_LIDS;
+	size_t pkeys = place->pkey_count < DIRECTORY_PKEYS ? place->pkey_count : DIRECTORY_PKEYS;
+	int err = numbers_put(&vm->lids, &vm->lid_count, &vm->lids_text, "%u", place->lids, lids);
+
 	if (!err)
-		err = numbers_put(&vm->pkeys, &vm->pkey_count, place.pkeys, place.pkey_count);
-	vm->located = place.located && !err;
-	vm->shared_port = place.shared_port;
+		err = numbers_put(&vm->pkeys, &vm->pkey_count, &vm->pkeys_text, "0x%04x",
+		        place->pkeys, pkeys);
+	vm->port = place->port;
+	vm->located = place->located && !err;
+	vm->shared_port = place->shared_port;
 	make_news(directory, vm);
 	return err;
+}
+
+int directory_locate(struct directory *directory, const struct directory_place *place)
+{
+	struct directory_vm *vm = directory_vm_find(directory, place->vm);
+
+	if (!vm || is_located_so(vm, place))
+		return 0;
+	owe(directory, vm);
+	return directory_vm_locate(directory, vm, place);
 }
 
 static struct directory_place place_of(const struct directory_vm *vm)
@@ -321,6 +358,7 @@ static struct directory_place place_of(const struct directory_vm *vm)
 	return (struct directory_place){.vm = vm->name,
 	        .host = vm->host ? vm->host->name : "",
 	        .next = vm->next ? vm->next->name : "",
+	        .port = vm->port,
 	        .located = vm->located,
 	        .shared_port = vm->shared_port,
 	        .lids = vm->lids,

@@ -98,9 +98,12 @@ struct evacuee_record {
 	unsigned changes;          /* of the evacuation, until then */
 };
 
-/* Whose a VM is; "": nobody's any more. */
+/* Whose a VM is ("": nobody's any more), and what the SM said of it. */
 struct directory_vm_record {
-	const char *vm, *host; /* not owned */
+	const char *vm, *host;     /* not owned, nor are those below */
+	uint64_t port;             /* what the SM was asked for */
+	bool located, shared_port; /* what it said */
+	const char *lids, *pkeys;  /* "7 8", "0xffff 0x8001" */
 };
 
 struct directory_slot_record {

@@ -452,6 +452,8 @@ int root_send(struct root *root, const Tether__Event *event)
 	int err = shared_event_make(&shared, event, questions_numbers(root->questions));
 
 	if (!err)
+		root_places_pkeys(&root->places, &shared.event);
+	if (!err)
 		err = relay_event(root->relay, &shared.event, monotonic_ms());
 	shared_event_clear(&shared);
 	tick_arm(root);
@@ -485,7 +487,10 @@ char *root_concerned(struct root *root, const Tether__Event *event)
 
 int root_tell(struct root *root, const char *host, const Tether__Event *event)
 {
-	return relay_tell_host(root->relay, host, event);
+	Tether__Event copy = *event;
+
+	root_places_pkeys(&root->places, &copy);
+	return relay_tell_host(root->relay, host, &copy);
 }
 
 /* What a barrier is of; there is one for each LID that the VM is known by. */

@@ -93,6 +93,18 @@ void root_places_told(const struct root_places *places, uint64_t now_ms)
 	relays_told(places, now_ms);
 }
 
+void root_places_pkeys(const struct root_places *places, Tether__Event *event)
+{
+	struct directory_place place;
+
+	if (event->order || event->shared_port ||
+	        !directory_place_of(places->directory, event->vm, &place) || !place.located ||
+	        place.shared_port)
+		return;
+	event->pkeys = (uint32_t *)place.pkeys;
+	event->n_pkeys = place.pkey_count;
+}
+
 int root_places_word(const struct root_places *places, const char *host, Tether__HostVm **vms,
         size_t vm_count, Tether__Slot **slots, size_t slot_count, uint64_t now_ms)
 {

@@ -26,6 +26,9 @@ struct root_places {
 /* The whole word of @host. -ENOMEM */
 int root_places_word(const struct root_places *places, const char *host, Tether__HostVm **vms,
         size_t vm_count, Tether__Slot **slots, size_t slot_count, uint64_t now_ms);
+/* Those of the VM of @event, so that only who may talk to it hears of it; under Shared Port its
+ * port is others' too, and says nothing. Point into the directory. */
+void root_places_pkeys(const struct root_places *places, Tether__Event *event);
 /* The directory has been changed: so are the inventory and what the relays know. */
 void root_places_told(const struct root_places *places, uint64_t now_ms);
 

@@ -156,7 +156,7 @@ static void host_answered(struct job *job, const Tether__Answer *answer)
 	bool done = answer->outcome == TETHER__OUTCOME__OUTCOME_DONE;
 
 	job->host_sequence = 0;
-	root_result_take(job->changer->conductor->root, change->intent.place.host, answer->result);
+	conductor_result_take(job->changer->conductor, change->intent.place.host, answer->result);
 	if (answer->n_refusals)
 		vm_change_find(change, answer->refusals[0]->who, answer->refusals[0]->reason,
 		        answer->refusals[0]->text);

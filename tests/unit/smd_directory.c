@@ -404,6 +404,15 @@ static void the_liar_who_comes_first_after_a_restart_is_not_believed(void **stat
 	struct journal *journal;
 	char folder[] = "/tmp/smd_directory.XXXXXX";
 	const uint64_t place[] = {1, 2}, guid[] = {0x11, 0x12}, evil[] = {9, 8};
+	const uint32_t lids[] = {7}, pkeys[] = {0xffff, 0x8001};
+	const struct directory_place located = {.vm = "vm1",
+	        .port = 0x11,
+	        .located = true,
+	        .lids = lids,
+	        .lid_count = 1,
+	        .pkeys = pkeys,
+	        .pkey_count = 2};
+	struct directory_place back;
 
 	assert_non_null(mkdtemp(folder));
 	snprintf(path, sizeof(path), "%s/journal", folder);
@@ -413,12 +422,17 @@ static void the_liar_who_comes_first_after_a_restart_is_not_believed(void **stat
 	assert_int_equal(pay(journal), 0);
 	says_slots("a", "vm1", 1, place, guid);
 	assert_int_equal(pay(journal), 2);
+	assert_int_equal(directory_locate(directory, &located), 0);
+	assert_int_equal(pay(journal), 1);
 	journal_close(journal);
 	unmake(NULL);
 
 	assert_int_equal(make(NULL), 0);
 	journal = journal_begin();
 	assert_string_equal(directory_host_of(directory, "vm1"), "a");
+	assert_true(directory_place_of(directory, "vm1", &back));
+	assert_true(back.located && back.port == 0x11 && back.lid_count == 1 && back.lids[0] == 7);
+	assert_true(back.pkey_count == 2 && back.pkeys[1] == 0x8001);
 	says_slots("evil", "vm1 vm2", 2, evil, guid);
 	assert_string_equal(vms_of("evil"), "vm2");
 	assert_int_equal(slots_of("evil"), 1);

@@ -43,7 +43,7 @@ static bool is_bool(const char *name)
 {
 	static const char *const names[] = {"fabric", "shared_port", "dynamic", "force", "reattach",
 	        "called", "given_up", "vacated", "aborted", "ended", "destroys", "touched", "gone",
-	        "told"};
+	        "told", "located"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
 		if (!strcmp(name, names[i]))

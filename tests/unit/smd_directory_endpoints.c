@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/* By what the SM is asked for each VM, and what its answers say of it. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "sm-side/directory_endpoints.h"
+#include "sm-side/json_read.h"
+
+static struct directory *directory;
+static struct inventory inventory;
+static struct endpoints endpoints;
+static const struct under_way nothing = {0};
+
+static void refused(void *owner, const struct directory_claim *claim)
+{
+	fail();
+}
+
+static const struct directory_outputs outputs = {.refused = refused};
+
+static int make(void **state)
+{
+	directory = directory_create(&outputs, NULL);
+	return directory ? 0 : -1;
+}
+
+static int unmake(void **state)
+{
+	endpoints_clear(&endpoints);
+	inventory_clear(&inventory);
+	directory_destroy(directory);
+	return 0;
+}
+
+/* @host has @vm_name in its one slot, which shows @port_guid and is at port @port of switch 0x100;
+ * 0: without. */
+static void says(const char *host, const char *vm_name, uint64_t port_guid, uint32_t port)
+{
+	Tether__HostVm vm = TETHER__HOST_VM__INIT, *vms[] = {&vm};
+	Tether__Slot slot = TETHER__SLOT__INIT, *slots[] = {&slot};
+	Tether__Address address = TETHER__ADDRESS__INIT;
+
+	vm.name = (char *)vm_name;
+	slot.name = slot.vm = (char *)"vf0";
+	vm.slot = port_guid ? slot.name : (char *)"";
+	slot.port_guid = port_guid;
+	slot.switch_guid = port ? 0x100 : 0;
+	slot.switch_port = port;
+	slot.shared_port = port_guid && !port;
+	address.lid = 9;
+	slot.address = &address;
+	directory_host_here(directory, host, true);
+	assert_int_equal(directory_host_says(directory, host, vms, 1, slots, 1), 0);
+	assert_int_equal(inventory_take(&inventory, host, vms, 1, slots, 1), 0);
+	inventory_host_connected(&inventory, host, true);
+}
+
+static const char *wanted(const struct under_way *under_way, bool open)
+{
+	static char text[256];
+	struct json_object *list;
+
+	endpoints_clear(&endpoints);
+	assert_int_equal(endpoints_fill(&endpoints, directory, &inventory, under_way, open), 0);
+	list = endpoints_wanted(&endpoints, 0, endpoints.count);
+	snprintf(text, sizeof(text), "%s",
+	        json_object_to_json_string_ext(list, JSON_C_TO_STRING_PLAIN));
+	json_object_put(list);
+	return text;
+}
+
+static int answered(const char *ports)
+{
+	char text[512];
+	struct json_object *answer;
+	int err;
+
+	snprintf(text, sizeof(text), "{\"ports\":%s}", ports);
+	answer = json_read_whole(text, strlen(text));
+	assert_non_null(answer);
+	err = endpoints_take(&endpoints, 0, endpoints.count, answer, directory);
+	json_object_put(answer);
+	return err;
+}
+
+/* "!7/0xffff": located, LID, first P_Key; 0 where there is none. */
+static const char *located(const char *vm)
+{
+	static char text[64];
+	struct directory_place place;
+
+	assert_true(directory_place_of(directory, vm, &place));
+	snprintf(text, sizeof(text), "%s%u/0x%x", place.located ? "!" : "?",
+	        place.lid_count ? place.lids[0] : 0, place.pkey_count ? place.pkeys[0] : 0);
+	return text;
+}
+
+#define ROW(lid, port, pkeys)                                                                      \
+	"{\"lid\":" #lid ",\"switch_guid\":\"0x100\",\"switch_port\":" #port ",\"pkeys\":[" pkeys  \
+	"]}"
+
+static void each_vm_is_asked_for_by_its_port(void **state)
+{
+	says("a", "vm1", 0x11, 1);
+	says("b", "vm2", 0x12, 0);
+	says("c", "vm3", 0, 3);
+	assert_string_equal(wanted(&nothing, false), "[\"0x0000000000000011\",9]");
+	assert_int_equal(answered("[" ROW(7, 1, "65535,32769") "," ROW(9, 5, "32767") "]"), 0);
+	assert_string_equal(located("vm1"), "!7/0xffff");
+	assert_string_equal(located("vm2"), "!9/0x7fff");
+	assert_string_equal(located("vm3"), "?0/0x0");
+	assert_string_equal(wanted(&nothing, true), "[]");
+}
+
+static void who_is_nowhere_is_asked_for_again(void **state)
+{
+	says("a", "vm1", 0x11, 1);
+	says("b", "vm2", 0x12, 2);
+	wanted(&nothing, true);
+	assert_int_equal(answered("[null," ROW(8, 2, "65535") "]"), 0);
+	assert_string_equal(located("vm1"), "!0/0x0");
+	assert_string_equal(wanted(&nothing, true), "[\"0x0000000000000011\"]");
+}
+
+static void a_lid_at_another_place_is_not_its_own(void **state)
+{
+	says("a", "vm1", 0x11, 1);
+	wanted(&nothing, true);
+	assert_int_equal(answered("[" ROW(7, 2, "65535") "]"), 0);
+	assert_string_equal(located("vm1"), "!0/0x0");
+}
+
+static void what_was_said_of_another_port_counts_no_more(void **state)
+{
+	says("a", "vm1", 0x11, 1);
+	wanted(&nothing, true);
+	assert_int_equal(answered("[" ROW(7, 1, "65535") "]"), 0);
+	says("a", "vm1", 0x13, 1);
+	assert_string_equal(wanted(&nothing, true), "[\"0x0000000000000013\"]");
+	assert_string_equal(located("vm1"), "?0/0x0");
+	/* It has changed again before the answer comes. */
+	says("a", "vm1", 0, 1);
+	{
+		struct endpoints asked = endpoints;
+
+		endpoints = (struct endpoints){0};
+		wanted(&nothing, true);
+		endpoints_clear(&endpoints);
+		endpoints = asked;
+	}
+	assert_int_equal(answered("[" ROW(7, 1, "65535") "]"), 0);
+	assert_string_equal(located("vm1"), "?0/0x0");
+}
+
+static void a_vm_that_moves_keeps_its_lid_wherever_its_guid_is(void **state)
+{
+	const struct migration moving = {.intent = {.vm = "vm1", .identity = {0x10, 0x11}}};
+	const struct migration *list[] = {&moving};
+	const struct under_way under_way = {list, 1, 4, NULL};
+
+	says("a", "vm1", 0x11, 1);
+	wanted(&nothing, true);
+	assert_int_equal(answered("[" ROW(7, 1, "65535") "]"), 0);
+	says("a", "vm1", 0, 1);
+	assert_string_equal(wanted(&under_way, false), "[\"0x0000000000000011\"]");
+	assert_string_equal(located("vm1"), "!7/0xffff");
+	assert_int_equal(answered("[" ROW(7, 4, "65535") "]"), 0);
+	assert_string_equal(located("vm1"), "!7/0xffff");
+}
+
+static void an_answer_that_is_none_is_not_taken(void **state)
+{
+	static const char *const bad[] = {"[]", "[7]", "[{}]", "[" ROW(0, 1, "") "]",
+	        "[" ROW(65536, 1, "") "]", "[" ROW(7, 1, "65536") "]", "[" ROW(7, 1, "-1") "]",
+	        "[{\"lid\":7,\"switch_guid\":\"0x100\",\"switch_port\":1}]",
+	        "[{\"lid\":7,\"pkeys\":[]}]"};
+
+	says("a", "vm1", 0x11, 1);
+	wanted(&nothing, true);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+		assert_int_equal(answered(bad[i]), -EBADMSG);
+	assert_string_equal(located("vm1"), "?0/0x0");
+}
+
+int main(void)
+{
+#define ENDPOINTS_TEST(f) cmocka_unit_test_setup_teardown(f, make, unmake)
+	const struct CMUnitTest tests[] = {
+	        ENDPOINTS_TEST(each_vm_is_asked_for_by_its_port),
+	        ENDPOINTS_TEST(who_is_nowhere_is_asked_for_again),
+	        ENDPOINTS_TEST(a_lid_at_another_place_is_not_its_own),
+	        ENDPOINTS_TEST(what_was_said_of_another_port_counts_no_more),
+	        ENDPOINTS_TEST(a_vm_that_moves_keeps_its_lid_wherever_its_guid_is),
+	        ENDPOINTS_TEST(an_answer_that_is_none_is_not_taken),
+	};
+
+	return cmocka_run_group_tests_name("smd_directory_endpoints", tests, NULL, NULL);
+}
