@@ -446,13 +446,22 @@ int root_signal_by_mad(
 	return root->signal ? 0 : -errno;
 }
 
+/* What follows from what the root knows of its VM. */
+static int event_make(
+        const struct root *root, struct shared_event *shared, const Tether__Event *event)
+{
+	int err = shared_event_make(shared, event, questions_numbers(root->questions));
+
+	if (!err)
+		root_places_pkeys(&root->places, &shared->event);
+	return err;
+}
+
 int root_send(struct root *root, const Tether__Event *event)
 {
 	struct shared_event shared;
-	int err = shared_event_make(&shared, event, questions_numbers(root->questions));
+	int err = event_make(root, &shared, event);
 
-	if (!err)
-		root_places_pkeys(&root->places, &shared.event);
 	if (!err)
 		err = relay_event(root->relay, &shared.event, monotonic_ms());
 	shared_event_clear(&shared);
@@ -472,7 +481,7 @@ char *root_concerned(struct root *root, const Tether__Event *event)
 	size_t size;
 	FILE *stream;
 
-	if (shared_event_make(&shared, event, questions_numbers(root->questions)))
+	if (event_make(root, &shared, event))
 		return NULL;
 	stream = open_memstream(&names, &size);
 	if (stream)
