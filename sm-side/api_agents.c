@@ -8,6 +8,7 @@
 
 #include "sm-side/agent_poll.h"
 #include "sm-side/agents_json.h"
+#include "sm-side/directory_json.h"
 
 /* Who waits for the agents. */
 struct agents_client {
@@ -48,8 +49,12 @@ static void agents_told(void *context, const struct agents *agents)
 	struct agents_client *client = context, copy = *client;
 	uint64_t epoch = conductor_ledger(copy.api->conductor)->epoch;
 
+	struct json_object *told = agents_tell(agents, epoch);
+
 	client_free(client);
-	api_reply(copy.request, HTTP_OK, agents_tell(agents, epoch));
+	directory_json_agents(
+	        json_object_object_get(told, "agents"), conductor_directory(copy.api->conductor));
+	api_reply(copy.request, HTTP_OK, told);
 }
 
 void api_agents_get(struct api *api, struct evhttp_request *request, uint64_t unused)

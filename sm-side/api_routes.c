@@ -246,10 +246,18 @@ static bool path_matches(const char *path, const char *pattern, uint64_t *id)
 static char *name_take(const char *path, const char *pattern)
 {
 	size_t length = strcspn(pattern, "{");
+	const char *behind = strchr(pattern, '}') + 1;
+	CLEANUP_FREE char *name = NULL;
+	size_t name_length;
 
-	if (strncmp(path, pattern, length) || !path[length] || strchr(path + length, '/'))
+	if (strncmp(path, pattern, length))
 		return NULL;
-	return evhttp_uridecode(path + length, 0, NULL);
+	path += length;
+	name_length = strcspn(path, "/");
+	if (!name_length || strcmp(path + name_length, behind))
+		return NULL;
+	name = strndup(path, name_length);
+	return name ? evhttp_uridecode(name, 0, NULL) : NULL;
 }
 
 static bool named_route(struct api *api, struct evhttp_request *request, const char *path)

@@ -103,6 +103,7 @@ bool api_evacuation_is_news(const struct api *api, uint64_t id, unsigned seen);
 void api_vms_get(struct api *api, struct evhttp_request *request, uint64_t unused);
 void api_vms_post(struct api *api, struct evhttp_request *request, uint64_t unused);
 void api_vm_get(struct api *api, struct evhttp_request *request, const char *name);
+void api_vm_release(struct api *api, struct evhttp_request *request, const char *name);
 void api_vm_delete(struct api *api, struct evhttp_request *request, const char *name);
 /* The VM that the change is of. */
 void api_vm_change_tell(struct api *api, struct evhttp_request *request, uint64_t id);

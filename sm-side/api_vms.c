@@ -7,6 +7,7 @@
 
 #include <event2/http.h>
 
+#include "sm-side/directory_json.h"
 #include "sm-side/json_read.h"
 #include "sm-side/vm_change_json.h"
 #include "sm-side/vm_changer.h"
@@ -30,8 +31,13 @@ static struct under_way under_way_of(const struct api *api)
 void api_vms_get(struct api *api, struct evhttp_request *request, uint64_t unused)
 {
 	struct under_way under_way = under_way_of(api);
+	struct json_object *told = vms_tell(conductor_inventory(api->conductor), &under_way);
+	struct json_object *list = json_object_object_get(told, "vms");
 
-	api_reply(request, HTTP_OK, vms_tell(conductor_inventory(api->conductor), &under_way));
+	for (size_t i = 0; i < json_object_array_length(list); i++)
+		directory_json_vm(
+		        json_object_array_get_idx(list, i), conductor_directory(api->conductor));
+	api_reply(request, HTTP_OK, told);
 	free(under_way.migrations);
 }
 
@@ -61,16 +67,31 @@ void api_vm_delete(struct api *api, struct evhttp_request *request, const char *
 	api_reply_begun(request, &admission, id);
 }
 
+void api_vm_release(struct api *api, struct evhttp_request *request, const char *name)
+{
+	const char *host = "";
+	struct admission admission = conductor_release(api->conductor, name, &host);
+
+	if (!admission.reason)
+		api_reply(request, HTTP_OK, directory_json_released(name, host));
+	else if (!strcmp(admission.reason, "unknown-vm"))
+		api_refuse(request, HTTP_NOTFOUND, admission.reason, admission.text);
+	else
+		api_refuse(request, API_CONFLICT, admission.reason, admission.text);
+}
+
 static void vm_reply(struct api *api, struct evhttp_request *request, const char *name)
 {
 	struct under_way under_way = under_way_of(api);
 	struct json_object *vm = vm_tell(conductor_inventory(api->conductor), &under_way, name);
 
 	free(under_way.migrations);
-	if (vm)
+	if (vm) {
+		directory_json_vm(vm, conductor_directory(api->conductor));
 		api_reply(request, HTTP_OK, vm);
-	else
+	} else {
 		refuse_unknown_vm(request);
+	}
 }
 
 static const struct vm_change *change_of(const struct api *api, uint64_t id)

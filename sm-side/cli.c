@@ -81,7 +81,15 @@ static const struct command commands[] = {
                 "\n"
                 "  --no-wait     print the number of what has begun and end\n"
                 "  --json        the VM as JSON on stdout, at the end\n"},
-        {"vms", "", 0, 0, "j", cli_vms, "The VMs and where they are.\n\n  --json      as JSON\n"},
+        {"release", "VM", 1, 1, "j", cli_release,
+                "VM is not its host's any more: that one is dead and VM runs elsewhere, or it is "
+                "not true\n"
+                "that it has VM. Whoever else says so, and was not believed, has it then.\n"
+                "\n"
+                "  --json      whose it is now, as JSON\n"},
+        {"vms", "", 0, 0, "j", cli_vms,
+                "The VMs and where they are. disputed: other hosts, too, say that they have "
+                "one.\n\n  --json      as JSON\n"},
         {"hosts", "", 0, 0, "j", cli_hosts,
                 "The physical servers and their VFs.\n\n  --json      as JSON\n"},
         {"cert", "ca|issue|revoke|list|crl DIR [ROLE/NAME]", 2, 3, "idj", cli_cert,
@@ -101,7 +109,9 @@ static const struct command commands[] = {
         {"agents", "", 0, 0, "j", cli_agents,
                 "Asks all agents how they are: version, VMs, processes with libtether, and how "
                 "long the\n"
-                "answer took. away: not connected; silent: did not answer in time.\n"
+                "answer took. away: not connected; silent: did not answer in time. What a host "
+                "says to\n"
+                "have and is another's is named below it.\n"
                 "\n"
                 "  --json      as JSON, with what each has counted\n"},
         {"run", "-- COMMAND...", 1, -1, "", cli_run,

@@ -35,6 +35,21 @@ static void lag_print(struct json_object *agent)
 		printf(" %7.2f ms", cli_number(agent, "lag_us") / 1000);
 }
 
+/* What it says to have and is another's. */
+static void not_believed_print(struct json_object *agent)
+{
+	struct json_object *list = json_object_object_get(agent, "not_believed");
+	size_t count =
+	        json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
+
+	for (size_t i = 0; i < count; i++) {
+		struct json_object *one = json_object_array_get_idx(list, i);
+
+		printf("  not believed: %s %s, which is %s's\n", cli_text(one, "what"),
+		        cli_text(one, "name"), cli_text(one, "holder"));
+	}
+}
+
 static void agent_print(struct json_object *agent)
 {
 	struct json_object *vms = json_object_object_get(agent, "vms");
@@ -46,6 +61,7 @@ static void agent_print(struct json_object *agent)
 	        cli_number(agent, "processes"));
 	lag_print(agent);
 	printf("\n");
+	not_believed_print(agent);
 }
 
 int cli_agents(const struct cli_options *options)

@@ -45,10 +45,24 @@ static const char *or_none(const char *text)
 	return *text ? text : "-";
 }
 
+/* Who says, too, that he has it. */
+static void disputed_print(struct json_object *vm)
+{
+	struct json_object *hosts = json_object_object_get(vm, "disputed");
+	size_t count =
+	        json_object_is_type(hosts, json_type_array) ? json_object_array_length(hosts) : 0;
+
+	for (size_t i = 0; i < count; i++)
+		printf("%s%s", i ? ", " : " disputed: ",
+		        json_object_get_string(json_object_array_get_idx(hosts, i)));
+}
+
 static void vm_print(struct json_object *vm)
 {
-	printf("%-16s %-16s %-16s %-5s %s\n", cli_text(vm, "name"), cli_text(vm, "host"),
+	printf("%-16s %-16s %-16s %-5s %s", cli_text(vm, "name"), cli_text(vm, "host"),
 	        or_none(cli_text(vm, "slot")), is_here(vm), cli_text(vm, "state"));
+	disputed_print(vm);
+	printf("\n");
 }
 
 int cli_vms(const struct cli_options *options)

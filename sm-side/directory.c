@@ -219,18 +219,29 @@ struct claims_walk {
 	void *context;
 };
 
-static void vm_claims(const void *node, VISIT visit, void *context)
+static void claims_of(const struct directory_vm *vm, const struct claims_walk *walk)
 {
-	const struct directory_vm *vm = *(const struct directory_vm *const *)node;
-	const struct claims_walk *walk = context;
-
-	if (visit != postorder && visit != leaf)
-		return;
 	for (const struct vm_claim *c = vm->claims; c; c = c->next)
 		if (c->refused)
 			walk->each(walk->context,
 			        &(struct directory_claim){DIRECTORY_VM, c->host->name, vm->name,
 			                directory_host_of_vm(vm)});
+}
+
+static void vm_claims(const void *node, VISIT visit, void *context)
+{
+	if (visit == postorder || visit == leaf)
+		claims_of(*(const struct directory_vm *const *)node, context);
+}
+
+void directory_vm_claims(const struct directory *directory, const char *name,
+        void (*each)(void *context, const struct directory_claim *claim), void *context)
+{
+	const struct claims_walk walk = {each, context};
+	const struct directory_vm *vm = directory_vm_find(directory, name);
+
+	if (vm)
+		claims_of(vm, &walk);
 }
 
 static void slot_claims(const void *node, VISIT visit, void *context)

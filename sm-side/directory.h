@@ -118,6 +118,9 @@ bool directory_has(const struct directory *directory, const char *host, const ch
 /* All claims that are not believed now: by VM, then by host and slot. */
 void directory_claims(const struct directory *directory,
         void (*each)(void *context, const struct directory_claim *claim), void *context);
+/* The same of one VM. */
+void directory_vm_claims(const struct directory *directory, const char *vm,
+        void (*each)(void *context, const struct directory_claim *claim), void *context);
 /* How many there were since the start. */
 uint64_t directory_refused(const struct directory *directory, enum directory_thing thing);
 

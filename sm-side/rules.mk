@@ -15,7 +15,7 @@ SMD_SOURCES := sm-side/smd_main.c sm-side/smd_credentials.c sm-side/smd_metrics.
 	sm-side/api_plan.c sm-side/api_agents.c sm-side/agents_json.c sm-side/api_reply.c sm-side/api_json.c sm-side/plan_json.c sm-side/dry_run.c sm-side/conductor.c \
 	sm-side/conductor_drive.c sm-side/conductor_turn.c sm-side/conductor_lease.c sm-side/conductor_ask.c sm-side/conductor_recovery.c sm-side/conductor_mending.c sm-side/conductor_news.c sm-side/conductor_record.c sm-side/conductor_places.c sm-side/directory_log.c sm-side/directory_endpoints.c sm-side/directory_locator.c \
 	sm-side/vm_talk.c sm-side/vm_admission.c sm-side/vm_changer.c sm-side/vm_changer_drive.c sm-side/vm_changer_ask.c sm-side/vm_changer_lease.c \
-	sm-side/vm_changer_record.c sm-side/vm_changer_recovery.c sm-side/vm_change_json.c sm-side/api_vms.c \
+	sm-side/vm_changer_record.c sm-side/vm_changer_recovery.c sm-side/vm_change_json.c sm-side/api_vms.c sm-side/directory_json.c \
 	sm-side/plan_evidence.c sm-side/evacuation.c sm-side/evacuation_room.c sm-side/evacuation_record.c sm-side/evacuator.c sm-side/evacuation_json.c sm-side/api_evacuations.c \
 	sm-side/admission.c sm-side/whereabouts.c sm-side/owners.c sm-side/sm_talk.c sm-side/sm_paths.c $(ROOT_SOURCES) \
 	$(JOURNAL_SOURCES) $(LEDGER_SOURCES) \

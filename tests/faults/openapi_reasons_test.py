@@ -62,6 +62,7 @@ def who_is_not_there_is_refused():
         coming_refused(stage, "unknown-slot", slot="hyp1-vf0")
         refused(stage.smd, "unknown-vm", "GET", "/v1/vms/vm9")
         refused(stage.smd, "unknown-vm", "DELETE", "/v1/vms/vm9")
+        refused(stage.smd, "unknown-vm", "POST", "/v1/vms/vm9/release")
         for method, path in (("GET", ""), ("POST", "/abort")):
             refused(stage.smd, "unknown-migration", method, "/v1/migrations/9" + path)
             refused(stage.smd, "unknown-evacuation", method, "/v1/evacuations/9" + path)
@@ -110,6 +111,16 @@ def no_more_come_and_go_than_may():
         coming_refused(stage, "vm-changing", name="vm1")
         host_says_anew(stage, "hyp1")
         wait_until("it has ended", lambda: stage.smd.get("/v1/vms/vm1?wait=change&seen=9")[1]["change"]["ended"])
+
+
+def a_vm_that_is_rightly_its_hosts_is_not_released():
+    with Stage() as stage:
+        refused(stage.smd, "vm-not-disputed", "POST", "/v1/vms/vm1/release")
+        heard = []
+        stage.world.fault("vm2/21.147", "STEP_STOP",
+                          lambda: heard.append(WITNESS.ask(stage.smd, "POST", "/v1/vms/vm1/release")[1]["reason"]))
+        stage.smd.move("vm1", "hyp2")
+        equal(heard, ["vm-already-moving"])
 
 
 def hosts_that_cannot_be_meant_are_refused():
@@ -265,7 +276,7 @@ def every_reason_that_is_described_has_been_given_at_its_path():
 
 
 run([what_cannot_be_read_is_refused, who_is_not_there_is_refused, a_vm_that_cannot_come_or_go_is_refused,
-     no_more_come_and_go_than_may, hosts_that_cannot_be_meant_are_refused,
+     no_more_come_and_go_than_may, a_vm_that_is_rightly_its_hosts_is_not_released, hosts_that_cannot_be_meant_are_refused,
      who_has_no_vf_and_where_there_is_none_is_refused, slots_that_do_not_fit_are_refused,
      guids_that_nobody_or_another_has_are_refused, what_is_under_way_is_left_alone, a_host_leaves_once_and_takes_nobody_meanwhile,
      while_it_looks_where_a_vm_is_it_says_so, a_daemon_that_ends_says_so,

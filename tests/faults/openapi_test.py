@@ -174,6 +174,30 @@ def vms_that_come_and_go_are_as_described():
         equal(ask(stage, "DELETE", "/v1/vms/vm7")[0], 409)
 
 
+def what_is_disputed_is_as_described():
+    with Stage() as stage:
+        liar = stage.world.hosts["hyp3"]
+        said = liar.inventory()
+        place = stage.world.slots["hyp1-vf0"]
+        liar.inventory = lambda: {
+            "vms": said["vms"] + [{"name": "vm1", "slot": ""}],
+            "slots": said["slots"] + [{"name": "x", "switch_guid": place["switch_guid"], "switch_port": place["switch_port"]},
+                                      {"name": "y", "port_guid": place["port_guid"]}]}
+        liar.stop()
+        liar.start()
+        wait_until("it has said so", lambda: ask(stage, "GET", "/v1/vms/vm1")[1].get("disputed") == ["hyp3"])
+        vms = {vm["name"]: vm for vm in ask(stage, "GET", "/v1/vms")[1]["vms"]}
+        equal((vms["vm1"]["host"], vms["vm1"]["disputed"], "disputed" in vms["vm2"]), ("hyp1", ["hyp3"], False))
+        agents = {agent["name"]: agent.get("not_believed") for agent in ask(stage, "GET", "/v1/agents")[1]["agents"]}
+        equal(agents["hyp1"], None)
+        equal(agents["hyp3"], [{"what": what, "name": name, "holder": "hyp1"}
+                               for what, name in (("vm", "vm1"), ("slot-place", "x"), ("slot-guid", "y"))])
+        equal(ask(stage, "POST", "/v1/vms/vm1/release"), (200, {"name": "vm1", "host": "hyp3"}))
+        equal(ask(stage, "GET", "/v1/vms/vm1")[1]["host"], "hyp3")
+        equal(ask(stage, "POST", "/v1/vms/vm1/release")[1]["reason"], "vm-not-disputed")
+        equal(ask(stage, "POST", "/v1/vms/vm9/release")[0], 404)
+
+
 def what_there_is_is_as_described():
     with Stage() as stage:
         equal(len(ask(stage, "GET", "/v1/vms")[1]["vms"]), 2)
@@ -211,4 +235,4 @@ run([the_server_has_the_paths_that_are_described, every_reason_that_stands_in_th
      the_states_that_are_described_are_those_that_there_are, a_wrong_answer_is_noticed, migrations_are_as_described,
      an_abort_is_as_described, reports_are_as_described,
      evacuations_are_as_described, a_full_disk_and_an_end_are_as_described, plans_are_as_described,
-     vms_that_come_and_go_are_as_described, what_there_is_is_as_described, strangers_are_refused_as_described, every_answer_that_is_described_has_been_heard])
+     vms_that_come_and_go_are_as_described, what_is_disputed_is_as_described, what_there_is_is_as_described, strangers_are_refused_as_described, every_answer_that_is_described_has_been_heard])
