@@ -9,6 +9,7 @@ costs at most that migration. Whoever is behind one that is away is away, too.
                  `- hyp4
 """
 import os
+import re
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -26,7 +27,8 @@ MIGRATIONS = 24 if FULL else 4
 BETWEEN = ("row1", "rack1")
 STEPS = ("PREPARE", "STOP", "SETTLE", "RELEASE", "RECONNECT", "RESUME")
 KILLS = [(name, place, step) for name in BETWEEN for place in ("relay", "relay-answer") for step in STEPS]
-QUICK = [("row1", "relay", "STOP"), ("rack1", "relay-answer", "RECONNECT")]
+ANSWER = re.compile(r"migration (\d+) epoch \d+: ([A-Z]+)\.\d+ (\w+), (\d+) answered, (\d+) missing")
+QUICK = [("row1", "relay", "STOP"), ("row1", "relay", "SETTLE"), ("rack1", "relay-answer", "RECONNECT")]
 
 
 def connected(lab):
@@ -61,6 +63,17 @@ def who_is_behind_one_that_is_away_is_away(lab):
     lab.wait_connected(lab.hosts)
 
 
+def no_step_was_done_without_anybody(lab):
+    """All of vm1's and vm2's processes are behind row1; ATTACH is asked of the VM's alone."""
+    with open(lab.path("agent-row1.log"), errors="replace") as log:
+        rows = [row.groups() for row in map(ANSWER.search, log) if row]
+    asked = max(int(answered) for number, step, outcome, answered, missing in rows if step == "PREPARE")
+    assert asked >= 2, rows
+    for number, step, outcome, answered, missing in rows:
+        if number == "1" and step in ("STOP", "SETTLE", "RELEASE", "RECONNECT", "RESUME") and outcome.upper() == "DONE":
+            assert int(answered) == asked, f"{step} was done by {answered} of {asked}: {rows}"
+
+
 def killed(name, place, step):
     with KillLab(tree=TREE) as lab:
         lab.armed[name] = {"TETHER_DIE_AT": f"{place}:{step}"}
@@ -73,6 +86,7 @@ def killed(name, place, step):
         command.wait(GRACE_S)
         before = step in ("PREPARE", "STOP", "SETTLE")
         assert migration["outcome"] in (("refused", "aborted", "done") if before else ("done", "failed-at-source")), migration
+        no_step_was_done_without_anybody(lab)
         everybody_is_there(lab)
         lab.migrate("vm1", "hyp4")
         assert lab.place_of("vm1")[0] == "hyp4"

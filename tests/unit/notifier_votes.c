@@ -282,29 +282,64 @@ static bool turn(struct scene *scene, unsigned troubles)
 	return done;
 }
 
-static void nothing_is_done_without_somebody_who_was_expected_and_lives(void **state)
+/* Before it is delivered or at any point after that; nobody else has any trouble. */
+static void one_is_killed(struct scene *scene)
+{
+	struct tree *tree = scene->tree;
+	size_t node = dice(3) ? scene->between[dice(scene->between_count)]
+	                      : scene->hosts[dice(scene->hosts_count)];
+
+	event_is_sent(scene);
+	deliver_some(tree, dice(2) ? dice(60) : 0);
+	tree_kill(tree, node);
+	deliver_some(tree, dice(20));
+	agent_starts(tree, node);
+	all_come_back(scene);
+	assert_int_equal(tree->answers, 1);
+	assert_int_equal(tree->answer->outcome, TETHER__OUTCOME__OUTCOME_DONE);
+	assert_int_equal(tree->answer->n_answered, scene->expected_count);
+	answer_tells_the_truth_of_all(scene);
+	migration_is_over(scene);
+}
+
+static void trees_each(void (*happens)(struct scene *scene))
 {
 	unsigned trees = getenv("TETHER_FULL") ? TREES_FULL : TREES;
 	unsigned first = getenv("VOTES_SEED") ? atoi(getenv("VOTES_SEED")) : 1;
-	unsigned done = 0, turns = 0;
 
 	for (unsigned seed = first; seed < first + trees; seed++) {
 		struct scene scene;
 
 		srand(seed);
-		if (getenv("VOTES_SEED"))
-			fprintf(stderr, "seed %u\n", seed);
 		scene = scene_make();
-		for (unsigned i = 0; i < TURNS; i++, turns++)
-			done += turn(&scene, TROUBLES_MOST);
+		for (unsigned i = 0; i < TURNS; i++)
+			happens(&scene);
 		tree_destroy(scene.tree);
 	}
-	print_message("# %u of %u turns were done\n", done, turns);
+}
+
+static void one_agent_that_is_killed_costs_nobodys_answer(void **state)
+{
+	trees_each(one_is_killed);
+}
+
+static unsigned turns_done;
+
+static void all_sorts_of_trouble(struct scene *scene)
+{
+	turns_done += turn(scene, TROUBLES_MOST);
+}
+
+static void nothing_is_done_without_somebody_who_was_expected_and_lives(void **state)
+{
+	trees_each(all_sorts_of_trouble);
+	print_message("# %u turns were done all the same\n", turns_done);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(one_agent_that_is_killed_costs_nobodys_answer),
 	        cmocka_unit_test(nothing_is_done_without_somebody_who_was_expected_and_lives),
 	};
 
