@@ -35,6 +35,7 @@ struct child {
 	struct host_behind *hosts;
 	bool said_hosts;       /* an agent between: since its HELLO, all that are behind it */
 	unsigned reports_left; /* so many answers to the latest question are its to give */
+	bool report_is_due;    /* and it has not said that there is no more */
 	uint64_t since_ms;     /* link stands without HELLO, or is lost */
 };
 

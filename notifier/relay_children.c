@@ -415,6 +415,7 @@ int relay_child_frame(
 
 void relay_child_forget(struct relay *relay, struct child *child)
 {
+	relay_reports_forget(relay, child);
 	registration_member_gone(relay->registration, child->member);
 	children_remove(&relay->children, child);
 }

@@ -44,6 +44,39 @@ static unsigned answers_of(const struct child *child)
 	return 1 + 2 * hosts + vms;
 }
 
+/* What this relay's own answer could not say yet. */
+static void last_say(struct relay *relay)
+{
+	Tether__Report report = TETHER__REPORT__INIT;
+	Tether__Frame frame = TETHER__FRAME__INIT;
+
+	report.request = relay->report_asked;
+	report.name = relay->name;
+	report.role = relay->settings.role;
+	report.last = true;
+	frame.body_case = TETHER__FRAME__BODY_REPORT;
+	frame.report = &report;
+	relay->outputs->parent_send(relay->owner, &frame);
+}
+
+static void due_end(struct relay *relay, struct child *child)
+{
+	if (!child->report_is_due)
+		return;
+	child->report_is_due = false;
+	if (!--relay->reports_due)
+		last_say(relay);
+}
+
+static void due_begin(struct relay *relay)
+{
+	relay->reports_due = 0;
+	for (struct child *child = relay->children.first; child; child = child->next) {
+		child->report_is_due = is_agent(child);
+		relay->reports_due += child->report_is_due;
+	}
+}
+
 void relay_reports_ask(struct relay *relay, uint32_t request)
 {
 	Tether__Report question = TETHER__REPORT__INIT;
@@ -53,18 +86,28 @@ void relay_reports_ask(struct relay *relay, uint32_t request)
 	frame.body_case = TETHER__FRAME__BODY_REPORT;
 	frame.report = &question;
 	relay->report_asked = request;
+	due_begin(relay);
+	/* The root has no answer of its own. */
+	if (!relay->reports_due && relay->settings.role == TETHER__ROLE__ROLE_ROOT)
+		last_say(relay);
 	for (struct child *child = relay->children.first; child; child = child->next) {
-		if (!is_agent(child))
+		if (!child->report_is_due)
 			continue;
 		child->reports_left = answers_of(child);
 		relay->outputs->child_send(relay->owner, child->link, &frame);
 	}
 }
 
-void relay_reports_gone(const struct relay *relay, const struct child *child)
+void relay_reports_gone(struct relay *relay, struct child *child)
 {
 	if (is_agent(child) && relay->outputs->agent_away)
 		relay->outputs->agent_away(relay->owner, child->name, child->role);
+	due_end(relay, child);
+}
+
+void relay_reports_forget(struct relay *relay, struct child *child)
+{
+	due_end(relay, child);
 }
 
 void relay_agents_each(const struct relay *relay,
@@ -115,26 +158,57 @@ static bool is_clean(const Tether__Report *report)
 	return true;
 }
 
-void relay_report_take(struct relay *relay, struct child *child, const Tether__Report *report)
+static bool is_expected(
+        const struct relay *relay, const struct child *child, const Tether__Report *report)
+{
+	return report->request == relay->report_asked && child->report_is_due &&
+	       is_its_to_say(relay, child, report);
+}
+
+/* Of all below @child: it is no answer of anybody's. */
+static bool is_last_word(const struct child *child, const Tether__Report *report)
+{
+	return report->last && !*report->version && report->role == child->role &&
+	       !strcmp(name_of(child, report), child->name);
+}
+
+static void report_pass(
+        struct relay *relay, const struct child *child, const Tether__Report *report)
 {
 	Tether__Report passed = *report;
 	Tether__Frame frame = TETHER__FRAME__INIT;
 
-	if (report->request != relay->report_asked || !child->reports_left ||
-	        !is_its_to_say(relay, child, report)) {
+	passed.name = name_of(child, report);
+	passed.behind = strcmp(passed.name, child->name) ? child->name : (char *)"";
+	passed.last = false;
+	frame.body_case = TETHER__FRAME__BODY_REPORT;
+	frame.report = &passed;
+	relay->outputs->parent_send(relay->owner, &frame);
+}
+
+void relay_report_take(struct relay *relay, struct child *child, const Tether__Report *report)
+{
+	bool is_own = !strcmp(name_of(child, report), child->name);
+
+	if (!is_expected(relay, child, report)) {
+		relay->counts.unasked_reports++;
+		return;
+	}
+	if (is_last_word(child, report)) {
+		due_end(relay, child);
+		return;
+	}
+	if (!child->reports_left) {
 		relay->counts.unasked_reports++;
 		return;
 	}
 	child->reports_left--;
-	if (!is_clean(report)) {
+	if (is_clean(report))
+		report_pass(relay, child, report);
+	else
 		relay->counts.bad_reports++;
-		return;
-	}
-	passed.name = name_of(child, report);
-	passed.behind = strcmp(passed.name, child->name) ? child->name : (char *)"";
-	frame.body_case = TETHER__FRAME__BODY_REPORT;
-	frame.report = &passed;
-	relay->outputs->parent_send(relay->owner, &frame);
+	if (report->last && is_own)
+		due_end(relay, child);
 }
 
 static uint32_t processes_of(const struct relay *relay, const char *vm)
@@ -214,6 +288,7 @@ int relay_report_fill(const struct relay *relay, Tether__Report *report)
 	report->open = (uint32_t)relay->begun_count;
 	for (const struct child *child = relay->children.first; child; child = child->next)
 		report->agents += is_agent(child);
+	report->last = !report->agents;
 	return 0;
 }
 

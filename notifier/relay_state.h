@@ -83,6 +83,7 @@ struct relay {
 	uint64_t epoch;
 	bool parent_is_up;     /* it has answered HELLO; the root's owner never does */
 	uint32_t report_asked; /* the latest question for reports */
+	unsigned reports_due;  /* children from whom more may come */
 	struct relay_counts counts;
 	uint64_t silence_ms;   /* when the first that is silent or away has been it for too long:
 	                          not later than that */
@@ -211,7 +212,9 @@ void relay_hosts_tick(struct relay *relay, uint64_t now_ms);
 
 /* relay_reports.c */
 /* Its link has ended. */
-void relay_reports_gone(const struct relay *relay, const struct child *child);
+void relay_reports_gone(struct relay *relay, struct child *child);
+/* @child is forgotten. */
+void relay_reports_forget(struct relay *relay, struct child *child);
 /* @child answers the latest question, for itself or for somebody behind it. */
 void relay_report_take(struct relay *relay, struct child *child, const Tether__Report *report);
 

@@ -42,9 +42,10 @@ static void round_over(evutil_socket_t unused, short what, void *context)
 	}
 }
 
-static void end_if_all_are_here(struct agent_poll *poll)
+/* The relay counts what is due. */
+static void end_at_once(struct agent_poll *poll)
 {
-	if (!poll->waiting || agents_pending(&poll->agents))
+	if (!poll->waiting)
 		return;
 	evtimer_del(poll->over);
 	event_active(poll->over, EV_TIMEOUT, 0);
@@ -60,7 +61,6 @@ static void round_begin(struct agent_poll *poll)
 	if (!++poll->request)
 		poll->request++;
 	poll->ask(poll->owner, &poll->agents, poll->request);
-	end_if_all_are_here(poll);
 }
 
 int agent_poll_wait(struct agent_poll *poll, agent_poll_told *told, void *context)
@@ -98,14 +98,14 @@ void agent_poll_forget(struct agent_poll *poll, const void *context)
 void agent_poll_gone(struct agent_poll *poll, const char *name, Tether__Role role)
 {
 	agents_gone(&poll->agents, name, role);
-	end_if_all_are_here(poll);
 }
 
 void agent_poll_take(struct agent_poll *poll, const Tether__Report *report)
 {
-	if (agents_take(&poll->agents, report, monotonic_us()))
+	if (report->last)
+		end_at_once(poll);
+	else if (agents_take(&poll->agents, report, monotonic_us()))
 		log_error("agents", "no memory for what %s says of itself", report->name);
-	end_if_all_are_here(poll);
 }
 
 struct agent_poll *agent_poll_create(struct event_base *base, const struct deadlines *deadlines,

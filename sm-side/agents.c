@@ -137,15 +137,3 @@ int agents_take(struct agents *agents, const Tether__Report *report, uint64_t no
 	agent->lag_us = now_us - agents->asked_us;
 	return 0;
 }
-
-size_t agents_pending(const struct agents *agents)
-{
-	uint64_t expected = 0, answered = 0;
-
-	for (const struct agent *agent = agents->list; agent; agent = agent->next) {
-		expected += agent->connected && !*agent->behind;
-		expected += agent->answered ? agent->said->agents : 0;
-		answered += agent->answered;
-	}
-	return expected > answered ? expected - answered : 0;
-}

@@ -38,8 +38,6 @@ int agents_here(struct agents *agents, const char *name, Tether__Role role);
 void agents_gone(struct agents *agents, const char *name, Tether__Role role);
 /* What one answers. -ENOMEM */
 int agents_take(struct agents *agents, const Tether__Report *report, uint64_t now_us);
-/* So many answers are to come yet, as far as those say that have come. */
-size_t agents_pending(const struct agents *agents);
 void agents_clear(struct agents *agents);
 
 #endif

@@ -88,7 +88,7 @@ class Host:
             vms = [{"name": vm["name"], "processes": sum(s.vm == vm["name"] for s in self.shims())} for vm in self.inventory()["vms"]]
         with self.sending:
             wire.send(sock, "report", {"request": question["request"], "name": self.name, "role": "ROLE_HOST", "version": "0.1",
-                                       "epoch": self.epoch, "vms": vms, "counters": [{"name": "events", "value": 7}], **self.reports})
+                                       "epoch": self.epoch, "vms": vms, "counters": [{"name": "events", "value": 7}], "last": True, **self.reports})
 
     def connects_to(self, vm, request=1):
         """A process here is about to connect to @vm; the outcomes of that registration come to be in `outcomes`."""

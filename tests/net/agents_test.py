@@ -10,7 +10,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from agent_harness import PATIENCE_S, run_tests  # noqa: E402
+from agent_harness import PATIENCE_S, VERSION, Links, run_tests  # noqa: E402
 from agent_tree import TETHER, Tree  # noqa: E402
 
 from lab.deadline import wait_until  # noqa: E402
@@ -44,6 +44,22 @@ def who_is_behind_one_that_is_away_is_away_too():
         tree.wait_rows("those behind it are away", away)
         tree.start("rack1")
         tree.wait_rows("all are back", ALL)
+
+
+def a_round_ends_when_somebody_behind_another_goes():
+    """Asked, and gone before it has answered; nobody waits for report_ms."""
+    with Tree(report_ms=3600000) as tree:
+        tree.wait_rows("all are there", ALL)
+        guest = Links("connect", tree.path("hyp1/vm2.guest"))
+        tree.links.append(guest)
+        guest.opened()
+        guest.send({"hello": {"version": VERSION, "role": "ROLE_GUEST"}})
+        assert guest.frame("hello_answer")["outcome"] == "OUTCOME_DONE"
+        asking = subprocess.Popen([TETHER, "--api", tree.path("api.sock"), "agents"], stdout=subprocess.PIPE, text=True)
+        guest.frame("report")
+        guest.close()
+        assert len(asking.communicate(timeout=PATIENCE_S)[0].splitlines()) == 1 + len(ALL)
+        tree.wait_rows("all are there", ALL)
 
 
 def one_that_is_stopped_is_away_when_its_link_has_ended():
@@ -84,6 +100,7 @@ def what_became_of_links_over_tls_is_told_to_prometheus():
 TESTS = [
     each_agent_of_the_tree_answers_for_itself,
     who_is_behind_one_that_is_away_is_away_too,
+    a_round_ends_when_somebody_behind_another_goes,
     one_that_is_stopped_is_away_when_its_link_has_ended,
     each_line_of_a_migration_names_it_and_its_epoch,
     what_became_of_links_over_tls_is_told_to_prometheus,

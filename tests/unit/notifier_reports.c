@@ -30,6 +30,20 @@ static int says_report(
 	return report_send(t, link, &report);
 }
 
+/* That is all of @name's: its own answer (@version), or a word of its own after it (""). */
+static void last_says(
+        struct test *t, uint32_t link, Tether__Role role, const char *name, const char *version)
+{
+	Tether__Report report = TETHER__REPORT__INIT;
+
+	report.request = 7;
+	report.role = role;
+	report.name = (char *)name;
+	report.version = (char *)version;
+	report.last = true;
+	assert_int_equal(report_send(t, link, &report), 0);
+}
+
 static void host_says(struct test *t, uint32_t link, uint32_t request, const char *name)
 {
 	assert_int_equal(says_report(t, link, request, TETHER__ROLE__ROLE_HOST, name), 0);
@@ -208,6 +222,65 @@ static void no_more_answers_than_there_can_be_agents(void **state)
 	assert_int_equal(relay_counts(t->relay).unasked_reports, 1);
 }
 
+static void last_is_said_when_all_have_said_it(void **state)
+{
+	struct test *t = *state;
+	uint32_t a = host(t, "hyp1", "vm1", 0), b = host(t, "hyp2", "", 0);
+
+	ask(t, 7);
+	last_says(t, b, TETHER__ROLE__ROLE_HOST, "hyp2", "0.1");
+	host_says(t, a, 7, "hyp1");
+	guest_says(t, a, 7, "vm1");
+	EXPECT(t, "> report 7 of hyp2\n> report 7 of hyp1\n> report 7 of vm1 behind hyp1\n");
+	/* Of somebody behind it, or of somebody else, it says nothing. */
+	last_says(t, a, TETHER__ROLE__ROLE_GUEST, "vm1", "");
+	last_says(t, a, TETHER__ROLE__ROLE_HOST, "hyp2", "");
+	EXPECT(t, "");
+	last_says(t, a, TETHER__ROLE__ROLE_HOST, "hyp1", "");
+	EXPECT(t, "> report 7, the last\n");
+	/* After its last word nobody is heard. */
+	host_says(t, a, 7, "hyp1");
+	EXPECT(t, "");
+	assert_int_equal(relay_counts(t->relay).unasked_reports, 3);
+}
+
+static void who_goes_is_not_due_any_more(void **state)
+{
+	struct test *t = *state;
+	uint32_t a = guest_of(t, "vm1", ""), b = guest_of(t, "vm2", "");
+
+	ask(t, 7);
+	last_says(t, a, TETHER__ROLE__ROLE_GUEST, "vm1", "0.1");
+	EXPECT(t, "> report 7 of vm1\n");
+	relay_child_gone(t->relay, b, false, t->now_ms);
+	EXPECT(t, "> report 7 of hyp1, the last\n");
+	/* Nor is one that comes back. */
+	b = guest_of(t, "vm2", "");
+	forget(t);
+	last_says(t, b, TETHER__ROLE__ROLE_GUEST, "vm2", "0.1");
+	EXPECT(t, "");
+}
+
+static void who_is_sent_away_is_not_due_any_more(void **state)
+{
+	struct test *t = *state;
+
+	assert_int_equal(relay_vm_here(t->relay, "vm1"), 0);
+	guest_of(t, "vm1", "");
+	ask(t, 7);
+	relay_vm_left(t->relay, "vm1", t->now_ms);
+	EXPECT(t, "vm1 closed: the VM has left\n> report 7 of hyp1, the last\n");
+}
+
+static void of_nobody_the_last_is_said_at_once(void **state)
+{
+	struct test *t = *state;
+
+	forget(t);
+	relay_reports_ask(t->relay, 7);
+	EXPECT(t, "> report 7, the last\n");
+}
+
 /* What stands in a report, beside who says it. */
 struct content {
 	const char *version, *vm, *counter;
@@ -321,6 +394,7 @@ static void report_says_what_is_connected(void **state)
 	assert_int_equal(processes(&report, "vm2"), 1);
 	assert_int_equal(processes(&report, "vm3"), 0);
 	assert_int_equal(report.agents, 1);
+	assert_false(report.last);
 	relay_report_clear(&report);
 	relay_child_gone(t->relay, a, false, t->now_ms);
 	assert_int_equal(relay_report_fill(t->relay, &report), 0);
@@ -338,6 +412,7 @@ static void report_says_what_is_under_way_and_was_counted(void **state)
 	assert_int_equal(relay_report_fill(t->relay, &report), 0);
 	assert_int_equal(report.open, 1);
 	assert_int_equal(report.epoch, 5);
+	assert_true(report.last);
 	assert_int_equal(counted(&report, "events"), 2);
 	assert_int_equal(counted(&report, "repeated_events"), 1);
 	assert_int_equal(counted(&report, "late_answers"), 0);
@@ -355,6 +430,10 @@ int main(void)
 	        ROOT_TEST(nobody_reports_for_somebody_else),
 	        ROOT_TEST(agent_between_passes_up_those_behind_it_alone),
 	        ROOT_TEST(no_more_answers_than_there_can_be_agents),
+	        ROOT_TEST(last_is_said_when_all_have_said_it),
+	        HOST_TEST(who_goes_is_not_due_any_more),
+	        HOST_TEST(who_is_sent_away_is_not_due_any_more),
+	        ROOT_TEST(of_nobody_the_last_is_said_at_once),
 	        ROOT_TEST(what_no_agent_says_goes_nowhere),
 	        HOST_TEST(process_that_reports_is_not_listened_to),
 	        HOST_TEST(report_says_what_is_connected),

@@ -137,6 +137,8 @@ static void say_frame(struct test *t, const Tether__Frame *frame)
 			say(t, " of %s", frame->report->name);
 		if (*frame->report->behind)
 			say(t, " behind %s", frame->report->behind);
+		if (frame->report->last)
+			say(t, ", the last");
 		break;
 	default:
 		say(t, "?");
