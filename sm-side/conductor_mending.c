@@ -7,6 +7,7 @@
  */
 #include "sm-side/conductor_state.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +25,7 @@ enum { AGAIN_FIRST_S = 1, AGAIN_MOST_S = 60 };
 /* One that has been told and has not answered. */
 struct mending {
 	struct mending *next;
+	uint64_t migration; /* that has left it so */
 	uint64_t epoch;
 	char host[MIGRATION_NAME_BYTES], slot[MIGRATION_NAME_BYTES];
 };
@@ -46,12 +48,14 @@ static bool is_told(const struct conductor *c, const char *host, const char *slo
 	return m;
 }
 
-static struct mending *mending_add(struct conductor *c, const struct order *order)
+static struct mending *mending_add(
+        struct conductor *c, const struct migration *left_by, const struct order *order)
 {
 	struct mending *m = calloc(1, sizeof(*m));
 
 	if (!m)
 		return NULL;
+	m->migration = left_by->intent.id;
 	m->epoch = order->event.epoch;
 	snprintf(m->host, sizeof(m->host), "%s", order->host.host);
 	snprintf(m->slot, sizeof(m->slot), "%s", order->host.slot);
@@ -82,10 +86,12 @@ static int tell(struct conductor *c, const struct owners_second *second)
 	order.event.migration = 0;
 	order.event.epoch = c->ledger->epoch;
 	order.event.deadline_ms = c->deadlines->guids_ms;
-	if (!mending_add(c, &order))
+	if (!mending_add(c, m, &order))
 		return -1;
-	log_warn("migration", "slot %s of %s still shows the GUID of %s: it is given its own",
-	        order.host.slot, order.host.host, m->intent.vm);
+	log_warn("migration",
+	        "%" PRIu64 "/%" PRIu64
+	        " slot %s of %s still shows the GUID of %s: it is given its own",
+	        m->intent.id, order.event.epoch, order.host.slot, order.host.host, m->intent.vm);
 	err = root_send(c->root, &order.event);
 	if (err)
 		mending_end(c, &c->mendings);
@@ -153,7 +159,7 @@ static void again_later(struct conductor *c, const char *host)
 	if (!again)
 		again = again_make(c, host);
 	if (!again) {
-		log_error("migration", "%s cannot be told again by time: no memory", host);
+		log_error("owners", "%s cannot be told again by time: no memory", host);
 		return;
 	}
 	if (evtimer_pending(again->timer, NULL))
@@ -193,7 +199,7 @@ static void tell_all(struct conductor *c, const char *host)
 		return;
 	while (owners_find_second(root_inventory(c->root), &under_way, c->ledger, host, &second))
 		if (!is_told(c, host, second.slot->name) && tell(c, &second))
-			log_error("migration", "%s could not be told to", host);
+			log_error("owners", "%s could not be told to", host);
 	free(under_way.migrations);
 }
 
@@ -231,8 +237,9 @@ bool conductor_mended_guids(struct conductor *c, const Tether__Answer *answer)
 		return false;
 	conductor_result_take(c, (*at)->host, answer->result);
 	if (answer->outcome != TETHER__OUTCOME__OUTCOME_DONE)
-		log_error("migration", "%s could not set the GUIDs of slot %s", (*at)->host,
-		        (*at)->slot);
+		log_error("migration",
+		        "%" PRIu64 "/%" PRIu64 " %s could not set the GUIDs of slot %s",
+		        (*at)->migration, (*at)->epoch, (*at)->host, (*at)->slot);
 	snprintf(host, sizeof(host), "%s", (*at)->host);
 	mending_end(c, at);
 	look_again(c, host);

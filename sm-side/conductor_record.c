@@ -2,6 +2,7 @@
 #include "sm-side/conductor_state.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -97,7 +98,10 @@ int drive_record_plan(struct drive *d, struct json_object *answer)
 	int err = plan_evidence_read(answer, &record.value.plan, &entries);
 
 	if (err) {
-		log_error("journal", "the SM's plan cannot be kept: %s", strerror(-err));
+		log_error("journal",
+		        "migration %" PRIu64 " epoch %" PRIu64 ": the SM's plan cannot be kept: %s",
+		        drive_migration(d)->intent.id, drive_migration(d)->intent.epoch,
+		        strerror(-err));
 		return err;
 	}
 	record.value.plan.migration = drive_migration(d)->intent.id;

@@ -58,8 +58,9 @@ void conductor_tell_end(struct conductor *c, const char *host, uint64_t id)
 	order.event.epoch = epoch_not_above(c, m->intent.vm);
 	order.event.deadline_ms = c->deadlines->resume_ms;
 	order.event.n_expected = 0;
-	log_info("migration", "%" PRIu64 " ended %s; %s, which has it open, is told", id,
-	        entry ? migration_state_name(m->state) : "unknown here", host);
+	log_info("migration", "%" PRIu64 "/%" PRIu64 " ended %s; %s, which has it open, is told",
+	        id, order.event.epoch, entry ? migration_state_name(m->state) : "unknown here",
+	        host);
 	root_tell(c->root, host, &order.event);
 }
 
@@ -92,10 +93,12 @@ static void recover_later(struct conductor *c, const struct migration *m)
 	struct timeval pause = {RECOVER_AGAIN_S, 0};
 
 	log_error("journal",
-	        "migration %" PRIu64 " of %s was under way (%s) and cannot be gone on with before "
+	        "migration %" PRIu64 " epoch %" PRIu64
+	        " of %s was under way (%s) and cannot be gone on with before "
 	        "the journal takes a record; is its disk full? It is tried again each %d s, and no "
 	        "other migration begins",
-	        m->intent.id, m->intent.vm, migration_state_name(m->state), RECOVER_AGAIN_S);
+	        m->intent.id, m->intent.epoch, m->intent.vm, migration_state_name(m->state),
+	        RECOVER_AGAIN_S);
 	evtimer_add(c->next, &pause);
 }
 

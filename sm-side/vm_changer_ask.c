@@ -95,8 +95,8 @@ static void host_ask(struct job *job)
 	job->host_sequence = 0;
 	job->host_is_awaited = !is_host_connected(job);
 	if (job->host_is_awaited) {
-		log_info("vm", "%" PRIu64 " waits for the agent of %s", change->intent.id,
-		        change->intent.place.host);
+		log_info("vm", "%" PRIu64 "/%" PRIu64 " waits for the agent of %s",
+		        change->intent.id, change->intent.epoch, change->intent.place.host);
 		return;
 	}
 	vm_order_fill(&order, change, monotonic_us());

@@ -65,8 +65,8 @@ static void log_change(const struct vm_change *change)
 	        change->intent.vm, change->intent.place.host, change->intent.place.slot,
 	        change_state_name(change->state), change_state_meaning(change->state));
 	if (vm_change_ended(change) && *change->reason)
-		log_warn("vm", "%" PRIu64 " %s: %s: %s", change->intent.id, change->who,
-		        change->reason, change->text);
+		log_warn("vm", "%" PRIu64 "/%" PRIu64 " %s: %s: %s", change->intent.id,
+		        change->intent.epoch, change->who, change->reason, change->text);
 }
 
 /* The record first: what is announced must be known to a successor. */

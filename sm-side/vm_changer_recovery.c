@@ -24,8 +24,9 @@ static int recover(struct vm_changer *changer, struct vm_change *change)
 	if (!job)
 		return err ? err : -ENOMEM;
 	change->intent.epoch = c->ledger->epoch;
-	log_warn("vm", "%" PRIu64 " of %s was under way (%s): it is gone on with",
-	        change->intent.id, change->intent.vm, change_state_name(change->state));
+	log_warn("vm", "%" PRIu64 "/%" PRIu64 " of %s was under way (%s): it is gone on with",
+	        change->intent.id, change->intent.epoch, change->intent.vm,
+	        change_state_name(change->state));
 	if (change_phase(change->state) == CHANGE_TRYING)
 		vm_change_find(change, "tether-smd", "restarted",
 		        "tether-smd was started again before anything had changed");

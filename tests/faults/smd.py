@@ -121,6 +121,12 @@ class Smd:
             return log.read()
 
 
+    def lines_without_number(self):
+        """Each line about a migration, or a VM that comes or goes, has its number and epoch."""
+        return [line for line in self.log().splitlines()
+                if re.search(r" \w+ (migration|vm): ", line) and not re.search(r" \w+ (migration|vm): [1-9][0-9]*/[1-9][0-9]* ", line)]
+
+
 class Locked:
     """A journal in which somebody else writes, so that it takes no record."""
 
@@ -163,11 +169,13 @@ class Stage:
     def __exit__(self, kind, value, trace):
         status = self.smd.stop() if self.smd.child.poll() is None else 0
         self.world.stop()
+        nameless = self.smd.lines_without_number()
         if kind:
             print("\n".join("# " + line for line in self.smd.log().splitlines()[-60:]))
         self.temporary.cleanup()
         if not kind:
             equal(status, 0, "exit status of tether-smd")
+            equal(nameless, [], "lines of the log that do not say which migration, or VM's change, they are of, and of which epoch")
 
 
 def equal(found, expected, what=""):
