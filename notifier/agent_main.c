@@ -13,6 +13,7 @@
 #include "notifier/base/cleanup.h"
 #include "notifier/base/log.h"
 #include "notifier/base/service.h"
+#include "notifier/base/watchdog.h"
 #include "notifier/base/settings.h"
 #include "notifier/base/version.h"
 #include "notifier/guest_role.h"
@@ -137,8 +138,11 @@ static int agent_run(struct agent *agent)
 	        evsignal_new(agent->base, SIGINT, on_terminate, agent),
 	        evsignal_new(agent->base, SIGHUP, on_reload, agent),
 	};
+	struct event *watchdog = NULL;
 	int err = agent->role->create(agent->base, &agent->settings, &agent->made);
 
+	if (!err)
+		err = watchdog_start(agent->base, &watchdog);
 	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
 		if (!signals[i] || event_add(signals[i], NULL))
 			err = -ENOMEM;
@@ -152,6 +156,8 @@ static int agent_run(struct agent *agent)
 	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
 		if (signals[i])
 			event_free(signals[i]);
+	if (watchdog)
+		event_free(watchdog);
 	return err ? EXIT_FAILED : 0;
 }
 

@@ -28,11 +28,11 @@ RELAY_SOURCES := notifier/relay.c notifier/relay_events.c notifier/relay_handing
 	notifier/barrier.c notifier/interest.c notifier/tally.c notifier/name_hash.c notifier/vm_names.c notifier/answer_merge.c notifier/answer_claims.c notifier/row_claims.c notifier/number_scope.c
 # Whoever is told how a daemon is: Prometheus, the service manager.
 METRICS_SOURCES := notifier/metrics_text.c notifier/metrics_server.c notifier/agent_metrics.c notifier/tls_metrics.c notifier/http_listener.c
-SERVICE_SOURCES := notifier/base/service.c
+SERVICE_SOURCES := notifier/base/service.c notifier/base/watchdog.c
 LINK_LIBS := -levent_core -lprotobuf-c -lssl -lcrypto $(SETTINGS_LIBS)
 
 $(call unit_test,base_die_point,notifier/base/die_point.c,)
-$(call unit_test,base_service,$(SERVICE_SOURCES),)
+$(call unit_test,base_service,notifier/base/service.c,)
 $(call unit_test,notifier_metrics,notifier/metrics_text.c notifier/notice_metrics.c notifier/agent_metrics.c $(SETTINGS_SOURCES) $(WIRE_SOURCES),\
 	-lprotobuf-c $(SETTINGS_LIBS))
 $(call unit_test,base_name,$(NAME_SOURCES),)

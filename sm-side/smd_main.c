@@ -11,6 +11,7 @@
 
 #include "notifier/base/log.h"
 #include "notifier/base/service.h"
+#include "notifier/base/watchdog.h"
 #include "notifier/base/settings.h"
 #include "notifier/base/timer.h"
 #include "notifier/base/version.h"
@@ -79,6 +80,7 @@ struct daemon {
 	struct smd_settings settings;
 	struct event_base *base;
 	struct event *term, *interrupt, *reload;
+	struct event *watchdog;          /* NULL: nobody watches */
 	struct credentials *credentials; /* NULL: no TLS */
 	struct event *late;              /* a migration has not ended in time */
 	struct event
@@ -359,6 +361,8 @@ static void daemon_clear(struct daemon *daemon)
 		event_free(daemon->interrupt);
 	if (daemon->reload)
 		event_free(daemon->reload);
+	if (daemon->watchdog)
+		event_free(daemon->watchdog);
 	if (daemon->base)
 		event_base_free(daemon->base);
 	credentials_destroy(daemon->credentials);
@@ -394,6 +398,8 @@ static int run(struct daemon *daemon)
 	service_status(
 	        "epoch %llu, agents at %s", (unsigned long long)daemon->ledger.epoch, s->listen);
 	service_ready();
+	if (watchdog_start(daemon->base, &daemon->watchdog))
+		return -ENOMEM;
 	if (event_base_dispatch(daemon->base) < 0)
 		return -EIO;
 	/* Whoever waited for the end has been answered; once more round takes it out. */

@@ -80,3 +80,30 @@ void service_stopping(void)
 {
 	tell("STOPPING=1");
 }
+
+void service_alive(void)
+{
+	tell("WATCHDOG=1");
+}
+
+/* 0: it is no number. */
+static uint64_t number_of(const char *name)
+{
+	const char *text = getenv(name);
+	char *end;
+	uint64_t number;
+
+	if (!text || *text < '0' || *text > '9')
+		return 0;
+	errno = 0;
+	number = strtoull(text, &end, 10);
+	return *end || errno ? 0 : number;
+}
+
+uint64_t service_alive_us(void)
+{
+	/* A child of whom it watches has the setting, too. */
+	if (getenv("WATCHDOG_PID") && number_of("WATCHDOG_PID") != (uint64_t)getpid())
+		return 0;
+	return number_of("WATCHDOG_USEC") / 2;
+}

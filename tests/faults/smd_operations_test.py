@@ -107,9 +107,10 @@ def settings_are_read_again_at_sighup():
 
 def service_manager_is_told():
     with tempfile.TemporaryDirectory(prefix="notify.") as directory, ServiceManager(f"{directory}/notify") as manager:
-        with Stage(env={"NOTIFY_SOCKET": f"{directory}/notify"}) as stage:
+        with Stage(env={"NOTIFY_SOCKET": f"{directory}/notify", "WATCHDOG_USEC": "20000"}) as stage:
             equal("agents at unix:" in manager.told("STATUS="), True)
             manager.told("READY=1")
+            manager.told("WATCHDOG=1")
             stage.smd.child.send_signal(signal.SIGHUP)
             equal("MONOTONIC_USEC=" in manager.told("RELOADING=1"), True)
             manager.told("READY=1")

@@ -25,3 +25,15 @@ class ServiceManager:
             said = self.socket.recv(1024).decode()
             if said.startswith(word):
                 return said
+
+    def said(self):
+        """All that lies there."""
+        words = []
+        self.socket.setblocking(False)
+        try:
+            while True:
+                words.append(self.socket.recv(1024).decode())
+        except BlockingIOError:
+            return words
+        finally:
+            self.socket.settimeout(PATIENCE_S)

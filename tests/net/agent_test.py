@@ -370,6 +370,22 @@ def service_manager_is_told():
         manager.told("STOPPING=1")
 
 
+def watchdog_hears_that_the_loop_goes_round():
+    with Agent(start=False) as agent, ServiceManager(agent.path("notify")) as manager:
+        agent.start(env={"NOTIFY_SOCKET": agent.path("notify"), "WATCHDOG_USEC": "20000"})
+        for _ in range(3):
+            manager.told("WATCHDOG=1")
+        # What is there when it stands still is all there is.
+        agent.process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, agent.process.pid, os.WSTOPPED | os.WNOWAIT)
+        manager.said()
+        assert manager.said() == []
+        agent.process.send_signal(signal.SIGCONT)
+        manager.told("WATCHDOG=1")
+        agent.process.send_signal(signal.SIGTERM)
+        manager.told("STOPPING=1")
+
+
 def settings_are_checked():
     def check(text):
         agent.write("bad.conf", text)
@@ -459,6 +475,7 @@ TESTS = [
     prometheus_is_told,
     who_asks_for_metrics_and_does_not_read_holds_nobody_up,
     service_manager_is_told,
+    watchdog_hears_that_the_loop_goes_round,
     settings_are_checked,
 ]
 if WRAP:  # it knows no pidfd_open(2), so the agent learns of a process's end by the deadline only

@@ -94,6 +94,27 @@ static void status_is_one_line_of_bounded_length(void **state)
 	manager_end(&m);
 }
 
+static void watched_are_those_whom_the_manager_watches(void **state)
+{
+	char own[32];
+
+	snprintf(own, sizeof(own), "%d", (int)getpid());
+	assert_int_equal(service_alive_us(), 0);
+	setenv("WATCHDOG_USEC", "30000000", 1);
+	assert_int_equal(service_alive_us(), 15000000);
+	setenv("WATCHDOG_PID", "1", 1);
+	assert_int_equal(service_alive_us(), 0);
+	setenv("WATCHDOG_PID", own, 1);
+	assert_int_equal(service_alive_us(), 15000000);
+	for (const char *const *text = (const char *const[]){"", "-1", "x", "1x", "1 ", "1", NULL};
+	        *text; text++) {
+		setenv("WATCHDOG_USEC", *text, 1);
+		assert_int_equal(service_alive_us(), 0);
+	}
+	unsetenv("WATCHDOG_USEC");
+	unsetenv("WATCHDOG_PID");
+}
+
 static void nobody_there_is_fine(void **state)
 {
 	static const char *const paths[] = {"", "x", "/", "@", "relative", "/nonexistent/notify"};
@@ -131,6 +152,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(manager_is_told),
 	        cmocka_unit_test(status_is_one_line_of_bounded_length),
+	        cmocka_unit_test(watched_are_those_whom_the_manager_watches),
 	        cmocka_unit_test(nobody_there_is_fine),
 	        cmocka_unit_test(manager_that_does_not_read_is_not_waited_for),
 	};
