@@ -83,8 +83,9 @@ static struct scene scene_make(void)
 		snprintf(name, sizeof(name), "vm%zu", i);
 		tree_vm(scene.tree, scene.hosts[i], name);
 		tree_connect(scene.tree, scene.hosts[i]);
+		parent = dice(3) ? scene.hosts[i] : tree_guest(scene.tree, scene.hosts[i], name);
 		for (unsigned pid = 1 + dice(3); pid; pid--)
-			process_make(&scene, scene.hosts[i], i, pid);
+			process_make(&scene, parent, i, pid);
 	}
 	scene.hosts_count = hosts;
 	deliver_all(scene.tree);
@@ -124,12 +125,19 @@ static void between_goes_elsewhere(struct scene *scene)
 	scene->tree->nodes[node].parent = parent;
 }
 
+/* Of processes that are behind a guest now and then that. */
+static size_t some_agent(const struct scene *scene)
+{
+	if (dice(3))
+		return scene->between[dice(scene->between_count)];
+	if (dice(2))
+		return scene->hosts[dice(scene->hosts_count)];
+	return scene->tree->nodes[scene->processes[dice(scene->process_count)]].parent;
+}
+
 static void agent_is_killed(struct scene *scene)
 {
-	size_t node = dice(3) ? scene->between[dice(scene->between_count)]
-	                      : scene->hosts[dice(scene->hosts_count)];
-
-	tree_kill(scene->tree, node);
+	tree_kill(scene->tree, some_agent(scene));
 }
 
 static void agent_starts(struct tree *tree, size_t node)
@@ -286,8 +294,7 @@ static bool turn(struct scene *scene, unsigned troubles)
 static void one_is_killed(struct scene *scene)
 {
 	struct tree *tree = scene->tree;
-	size_t node = dice(3) ? scene->between[dice(scene->between_count)]
-	                      : scene->hosts[dice(scene->hosts_count)];
+	size_t node = some_agent(scene);
 
 	event_is_sent(scene);
 	deliver_some(tree, dice(2) ? dice(60) : 0);

@@ -152,6 +152,8 @@ static Tether__Role role_of(const struct tree_node *node)
 		return TETHER__ROLE__ROLE_ROOT;
 	if (!strcmp(node->kind, "between"))
 		return TETHER__ROLE__ROLE_RELAY;
+	if (!strcmp(node->kind, "guest"))
+		return TETHER__ROLE__ROLE_GUEST;
 	return strcmp(node->kind, "host") ? TETHER__ROLE__ROLE_SHIM : TETHER__ROLE__ROLE_HOST;
 }
 
@@ -180,6 +182,8 @@ void tree_start(struct tree *tree, size_t number)
 		relay_parent_lost(node->relay);
 	for (size_t i = 0; i < node->vms_count; i++)
 		relay_vm_here(node->relay, node->vms[i]);
+	if (settings.role == TETHER__ROLE__ROLE_GUEST)
+		relay_vm_here(node->relay, node->name);
 }
 
 static size_t node_add(struct tree *tree, const char *kind, size_t parent, const char *name)
@@ -233,6 +237,15 @@ void tree_vm(struct tree *tree, size_t host, const char *vm)
 
 	snprintf(node->vms[node->vms_count++], sizeof(node->vms[0]), "%s", vm);
 	relay_vm_here(node->relay, vm);
+}
+
+size_t tree_guest(struct tree *tree, size_t host, const char *vm)
+{
+	size_t node = node_add(tree, "guest", host, vm);
+
+	snprintf(tree->nodes[node].vm, sizeof(tree->nodes[node].vm), "%s", vm);
+	tree_connect(tree, node);
+	return node;
 }
 
 size_t tree_process(struct tree *tree, size_t host, const char *vm, unsigned pid,
@@ -293,9 +306,13 @@ void tree_connect(struct tree *tree, size_t number)
 
 	if (!parent->relay)
 		return;
-	assert_int_equal(relay_child_add(parent->relay, *node->vm ? node->vm : NULL, tree->now_ms,
-	                         &node->link),
-	        0);
+	if (role_of(node) == TETHER__ROLE__ROLE_GUEST)
+		assert_int_equal(
+		        relay_guest_add(parent->relay, node->vm, tree->now_ms, &node->link), 0);
+	else
+		assert_int_equal(relay_child_add(parent->relay, *node->vm ? node->vm : NULL,
+		                         tree->now_ms, &node->link),
+		        0);
 	hello_send(tree, number);
 }
 

@@ -16,9 +16,9 @@
 enum { TREE_NODES_MOST = 256 };
 
 struct tree_node {
-	const char *kind; /* "root", "between", "host" or "process" */
+	const char *kind; /* "root", "between", "host", "guest" or "process" */
 	char name[32];
-	char vm[16];     /* process: of which; host: see vms */
+	char vm[16];     /* process, guest: of which; host: see vms */
 	char vms[4][16]; /* host */
 	size_t vms_count;
 	uint16_t lids[8]; /* process: interest */
@@ -58,6 +58,9 @@ size_t tree_between(struct tree *tree, size_t parent, const char *name);
 size_t tree_host(struct tree *tree, size_t parent, const char *name);
 /* @host has @vm from now on; before its first HELLO. */
 void tree_vm(struct tree *tree, size_t host, const char *vm);
+/* The agent in a VM that @host has. */
+size_t tree_guest(struct tree *tree, size_t host, const char *vm);
+/* @host: or the guest of @vm. */
 size_t tree_process(struct tree *tree, size_t host, const char *vm, unsigned pid,
         const uint16_t *lids, size_t lids_count);
 /* Say HELLO over a new link. */
