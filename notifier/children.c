@@ -75,7 +75,7 @@ static bool members_grow(struct children *children)
 }
 
 /* Whoever holds things for each number holds no more of them than there are children at a time. */
-static bool member_make(struct children *children, struct child *child)
+static bool member_make(struct children *children, struct child *child, uint32_t *member)
 {
 	uint32_t slot = CHILDREN_SELF + 1, vm;
 
@@ -86,19 +86,24 @@ static bool member_make(struct children *children, struct child *child)
 	if (slot >= children->members_count && !members_grow(children))
 		return false;
 	children->members[slot] = child;
-	child->member = member_of(vm, slot);
+	*member = member_of(vm, slot);
 	if (vm)
 		children->of_vm.counts[vm]++;
 	return true;
 }
 
-static void member_forget(struct children *children, const struct child *child)
+static void member_forget(struct children *children, uint32_t member)
 {
-	uint32_t vm = member_vm(child->member);
+	uint32_t vm = member_vm(member);
 
-	children->members[member_slot(child->member)] = NULL;
+	children->members[member_slot(member)] = NULL;
 	if (vm)
 		children->of_vm.counts[vm]--;
+}
+
+void children_member_before_make(struct children *children, struct child *child)
+{
+	member_make(children, child, &child->member_before);
 }
 
 static void child_destroy(struct child *child)
@@ -120,7 +125,7 @@ struct child *children_add(struct children *children, const char *vm, uint64_t n
 	if (child && vm)
 		child->vm = strdup(vm);
 	if (!child || (vm && !child->vm) || !link_make(children, &child->link) ||
-	        !member_make(children, child)) {
+	        !member_make(children, child, &child->member)) {
 		child_destroy(child);
 		return NULL;
 	}
@@ -181,7 +186,9 @@ void children_remove(struct children *children, struct child *child)
 		at = &(*at)->next;
 	*at = child->next;
 	children->slots[child->link & SLOT_MASK] = NULL;
-	member_forget(children, child);
+	member_forget(children, child->member);
+	if (child->member_before)
+		member_forget(children, child->member_before);
 	children->count--;
 	child_destroy(child);
 }

@@ -21,6 +21,9 @@ struct child {
 	uint32_t link; /* what the owner calls it; found by it until another link takes its place */
 	uint32_t member; /* what the registrations call it; stays when the link changes, and is
 	                    another's after it */
+	uint32_t member_before; /* what stands for its interests until it is back
+	                           (relay_returning.c); 0: none */
+	bool is_returning;
 	bool connected;
 	char *vm;      /* of the channel; NULL: see hosts */
 	bool is_guest; /* the channel is that of the VM's agent */
@@ -62,6 +65,8 @@ struct child *children_by_name(const struct children *children, const char *name
 /* The child that is the host @name or has it behind it; @host: may be NULL. */
 struct child *children_by_host(
         const struct children *children, const char *name, struct host_behind **host);
+/* Until it is removed; member_before stays 0 where there is no room. */
+void children_member_before_make(struct children *children, struct child *child);
 void children_remove(struct children *children, struct child *child);
 /* @known comes back over the link of @fresh, which ends. */
 void children_adopt(struct children *children, struct child *known, struct child *fresh);

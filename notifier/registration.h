@@ -54,11 +54,14 @@ void registration_take(struct registration *registration, uint32_t member, unsig
 /*
  * The addresses and announcements of a member's HELLO. It held them before, so they are not held up
  * by a barrier; what it held and does not name any more is dropped, behind a barrier only when that
- * is lifted. What is beyond its quotas is left out. -EINVAL: a bad address; -ENOMEM: nothing was
- * changed.
+ * is lifted. What is beyond its quotas is left out. @keep: another member of the same child, which
+ * holds from now on the addresses that it does not name any more; 0: none. -EINVAL: a bad address;
+ * -ENOMEM: nothing was changed.
  */
 int registration_hello(struct registration *registration, uint32_t member, unsigned weight,
-        Tether__Address *const *addresses, size_t count);
+        Tether__Address *const *addresses, size_t count, uint32_t keep);
+/* @member holds nothing any more, behind a barrier only when that is lifted. */
+void registration_let_all_go(struct registration *registration, uint32_t member);
 
 /* @member is the relay itself: nobody waits for an answer, and no barrier holds it. -ENOMEM */
 int registration_own(struct registration *registration, uint32_t member,

@@ -79,6 +79,26 @@ static void hello_let_go(struct registration *r, uint32_t member, const struct a
 		registration_let_go(r, member, address);
 }
 
+static void hello_hand_on(
+        struct registration *r, uint32_t member, uint32_t keep, const struct address *address)
+{
+	if (keep && !address_is_announcement(address))
+		interest_add(r->held, keep, address);
+	hello_let_go(r, member, address);
+}
+
+void registration_let_all_go(struct registration *r, uint32_t member)
+{
+	struct address_list held;
+
+	if (held_list(r, member, &held))
+		return;
+	requests_forget(&r->requests, member);
+	for (size_t i = 0; i < held.count; i++)
+		hello_let_go(r, member, &held.addresses[i]);
+	free(held.addresses);
+}
+
 /* The set of @list, as a member's. */
 static struct interest *set_of(const struct address_list *list)
 {
@@ -94,7 +114,7 @@ static struct interest *set_of(const struct address_list *list)
 }
 
 int registration_hello(struct registration *r, uint32_t member, unsigned weight,
-        Tether__Address *const *addresses, size_t count)
+        Tether__Address *const *addresses, size_t count, uint32_t keep)
 {
 	struct address_list before = {0}, now;
 	int err = addresses_decode(addresses, count, &now);
@@ -108,7 +128,7 @@ int registration_hello(struct registration *r, uint32_t member, unsigned weight,
 			hello_take(r, member, weight, &now.addresses[i]);
 		for (size_t i = 0; i < before.count; i++)
 			if (!interest_holds(said, ABOVE, &before.addresses[i]))
-				hello_let_go(r, member, &before.addresses[i]);
+				hello_hand_on(r, member, keep, &before.addresses[i]);
 	}
 	interest_destroy(said);
 	free(before.addresses);

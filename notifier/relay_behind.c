@@ -71,15 +71,18 @@ const char *relay_host_objection(
 }
 
 /* Where it was before it is not expected any more. */
-static void place_take(struct relay *relay, const struct child *child, const char *name)
+static void place_take(
+        struct relay *relay, const struct child *child, const char *name, uint64_t now_ms)
 {
 	struct child *namesake = children_by_name(&relay->children, name);
 
 	for (struct child *other = relay->children.first; other; other = other->next) {
 		struct host_behind *host = other == child ? NULL : hosts_find(other->hosts, name);
 
-		if (host)
-			hosts_remove(&other->hosts, host);
+		if (!host)
+			continue;
+		hosts_remove(&other->hosts, host);
+		relay_returning_look(relay, other, now_ms);
 	}
 	if (namesake && namesake != child)
 		relay_child_left(relay, namesake);
@@ -185,10 +188,11 @@ static void behind_here(
 		behind_refuse(relay, child, said->name, reason, text);
 		return;
 	}
-	place_take(relay, child, said->name);
+	place_take(relay, child, said->name, now_ms);
 	host_up(relay, said);
 	relay_places_say_host(relay, child, said->name);
 	relay_events_hand(relay, child, false, now_ms);
+	relay_returning_look(relay, child, now_ms);
 	relay_settle(relay, now_ms);
 }
 
@@ -203,7 +207,7 @@ int relay_host_here(
 	err = host_put(relay, child, &self, now_ms);
 	if (err)
 		return err;
-	place_take(relay, child, child->name);
+	place_take(relay, child, child->name, now_ms);
 	host_up(relay, &self);
 	return 0;
 }
@@ -212,6 +216,7 @@ static void behind_is_known(struct relay *relay, struct child *child, uint64_t n
 {
 	child->said_hosts = true;
 	relay_events_hand(relay, child, true, now_ms);
+	relay_returning_look(relay, child, now_ms);
 	relay_settle(relay, now_ms);
 }
 
@@ -359,5 +364,6 @@ void relay_hosts_tick(struct relay *relay, uint64_t now_ms)
 			if (is_forgotten(relay, child, host, now_ms))
 				hosts_remove(&child->hosts, host);
 		}
+		relay_returning_look(relay, child, now_ms);
 	}
 }

@@ -258,7 +258,7 @@ static int child_hello(
 		err = relay_host_here(relay, child, hello, now_ms);
 	if (!err)
 		err = registration_hello(relay->registration, child->member, child_weight(child),
-		        hello->addresses, hello->n_addresses);
+		        hello->addresses, hello->n_addresses, relay_returning_member(relay, child));
 	if (err) {
 		hello_answer_send(relay, child, "bad-addresses", strerror(-err), NULL);
 		return -EACCES;
@@ -417,6 +417,8 @@ void relay_child_forget(struct relay *relay, struct child *child)
 {
 	relay_reports_forget(relay, child);
 	registration_member_gone(relay->registration, child->member);
+	if (child->member_before)
+		registration_member_gone(relay->registration, child->member_before);
 	children_remove(&relay->children, child);
 }
 

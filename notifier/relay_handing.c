@@ -74,31 +74,56 @@ static bool vm_concerns(const struct child *child, const Tether__Event *event)
 	return event->to_vm && child_has_vm(child, event->vm);
 }
 
-static bool is_of_interest(
-        const struct relay *relay, const struct child *child, const Tether__Address *wire)
+static bool is_of_interest(const struct relay *relay, uint32_t member, const Tether__Address *wire)
 {
 	struct address address;
 
 	return !address_decode(wire, &address) &&
-	       registration_holds(relay->registration, child->member, &address);
+	       registration_holds(relay->registration, member, &address);
 }
 
 /* Under Shared Port others know the VM under LIDs that it had, too, and hear its datagrams from the
  * one that it has next. */
-static bool is_known_to(
-        const struct relay *relay, const struct child *child, const Tether__Event *event)
+static bool is_known_to(const struct relay *relay, uint32_t member, const Tether__Event *event)
 {
 	struct address known = {0};
 
-	if (is_of_interest(relay, child, event->address) ||
-	        (event->shared_port && is_of_interest(relay, child, event->new_address)))
+	if (is_of_interest(relay, member, event->address) ||
+	        (event->shared_port && is_of_interest(relay, member, event->new_address)))
 		return true;
 	for (size_t i = 0; i < event->n_known_lids; i++) {
 		known.lid = (uint16_t)event->known_lids[i];
-		if (registration_holds(relay->registration, child->member, &known))
+		if (registration_holds(relay->registration, member, &known))
 			return true;
 	}
 	return false;
+}
+
+/* By those behind it that are not back yet; news wait until they are. */
+static bool was_known_to(
+        const struct relay *relay, const struct child *child, const Tether__Event *event)
+{
+	return child->member_before && !step_is_news(event->step) &&
+	       is_known_to(relay, child->member_before, event);
+}
+
+static bool has_vm_away(const struct child *child, const char *vm)
+{
+	const struct host_behind *host = child->hosts;
+
+	while (host && !(host->away_ms && host_says_vm(host, vm)))
+		host = host->next;
+	return host;
+}
+
+/* Nobody names the processes of a first step: it is asked when it knows them again. */
+static bool is_to_return_first(
+        const struct relay *relay, const struct child *child, const Tether__Event *event)
+{
+	if (!child->is_returning || event->n_expected)
+		return false;
+	return (event->to_peers && was_known_to(relay, child, event)) ||
+	       (event->to_vm && has_vm_away(child, event->vm));
 }
 
 static bool peers_concern(
@@ -107,7 +132,8 @@ static bool peers_concern(
 	if (step_is_news(event->step) && child_is_process(child))
 		return false;
 	return event->to_peers && !(child->vm && !strcmp(child->vm, event->vm)) &&
-	       is_known_to(relay, child, event) && relay_may_hear(relay, child, event);
+	       (is_known_to(relay, child->member, event) || was_known_to(relay, child, event)) &&
+	       relay_may_hear(relay, child, event);
 }
 
 /* Of news the root says itself for whom they are. */
@@ -162,7 +188,7 @@ static void child_event_send(
 static void event_hand(
         struct relay *relay, const struct child *child, struct open_event *open, uint64_t now_ms)
 {
-	if (!child_is_ready(child)) {
+	if (!child_is_ready(child) || is_to_return_first(relay, child, open->event)) {
 		tally_expect(open->tally, child->name);
 		return;
 	}

@@ -3,7 +3,7 @@
  * What a relay knows; shared by relay.c (its making, its parent, time), relay_events.c (events as
  * they come), relay_handing.c (who is handed them), relay_answers.c (their answers),
  * relay_children.c (what comes from below), relay_ended.c (processes that have ended),
- * relay_behind.c (hosts behind agents between),
+ * relay_behind.c (hosts behind agents between), relay_returning.c (agents between that come back),
  * relay_absence.c (VMs without a device), relay_numbers.c (numbers that are taken in a VM),
  * relay_moved.c (VMs that have moved), relay_quarantine.c (who is late), relay_places.c (where VMs
  * are) and relay_reports.c (how the agents are), and by nobody else.
@@ -209,6 +209,12 @@ void relay_host_refused(struct relay *relay, const Tether__HostBehind *said);
 /* When the first that is away is forgotten; UINT64_MAX: none. */
 uint64_t relay_hosts_next(const struct relay *relay);
 void relay_hosts_tick(struct relay *relay, uint64_t now_ms);
+
+/* relay_returning.c */
+/* @child has said HELLO: the member that keeps what it does not name any more; 0: nothing does. */
+uint32_t relay_returning_member(struct relay *relay, struct child *child);
+/* A host behind @child has come back, or is not expected there any more. */
+void relay_returning_look(struct relay *relay, struct child *child, uint64_t now_ms);
 
 /* relay_reports.c */
 /* Its link has ended. */

@@ -201,7 +201,7 @@ static void hello_upward_is_no_larger_than_a_frame(void **state)
 	}
 	assert_int_equal(registration_hello_up(r, &addresses, &count), 0);
 	free(addresses);
-	assert_int_equal(registration_hello(r, 1, 1, pointers, HELD), 0);
+	assert_int_equal(registration_hello(r, 1, 1, pointers, HELD, 0), 0);
 	assert_int_equal(registration_hello_up(r, &addresses, &count), 0);
 	assert_int_equal(count, FITS);
 	free(addresses);

@@ -184,6 +184,74 @@ static void killed_agent_above_others_waits_for_all_that_are_behind_them(void **
 	            tree_answered(tree, PEER2) && tree_answered(tree, PEER4));
 }
 
+/* Nobody names the peers of PREPARE: what it knew of them is waited for until they are back. */
+static void peer_behind_a_killed_agent_is_not_overlooked_at_prepare(void **state)
+{
+	struct tree *tree = *state;
+
+	tree_kill(tree, B);
+	tree_start(tree, B);
+	tree_connect(tree, B);
+	tree_run(tree);
+	event_all(tree, TETHER__STEP__STEP_PREPARE, 1, "vm3", 5, NULL, 0);
+	tree_run(tree);
+	assert_int_equal(tree->answers, 0);
+	tree_connect(tree, HYP1);
+	tree_run(tree);
+	assert_int_equal(tree->answers, 0);
+	tree_connect(tree, HYP2);
+	tree_run(tree);
+	assert_int_equal(tree->answers, 1);
+	assert_int_equal(tree->answer->outcome, TETHER__OUTCOME__OUTCOME_DONE);
+	assert_true(tree_answered(tree, PEER2) && tree_answered(tree, PEER4) &&
+	            tree_answered(tree, STRANGER));
+}
+
+/* Neither are those of the VM itself, nor where it is killed between. */
+static void vm_behind_a_killed_agent_is_not_overlooked_at_prepare(void **state)
+{
+	struct tree *tree = *state;
+
+	tree->nodes[P1].silent = true;
+	event_all(tree, TETHER__STEP__STEP_PREPARE, 1, "vm1", 5, NULL, 0);
+	tree_run(tree);
+	tree_kill(tree, B);
+	tree_start(tree, B);
+	tree_connect(tree, B);
+	tree_run(tree);
+	assert_int_equal(tree->answers, 0);
+	tree_connect(tree, HYP2);
+	tree_run(tree);
+	assert_int_equal(tree->answers, 0);
+	tree->nodes[P1].silent = false;
+	tree_cut(tree, P1);
+	tree_connect(tree, P1);
+	tree_connect(tree, HYP1);
+	tree_run(tree);
+	assert_int_equal(tree->answers, 1);
+	assert_int_equal(tree->answer->outcome, TETHER__OUTCOME__OUTCOME_DONE);
+	assert_int_equal(tree->answer->n_answered, 4);
+}
+
+/* One that does not come back costs the deadline, and is forgotten as if it had been a child. */
+static void host_that_stays_away_from_a_killed_agent_is_forgotten(void **state)
+{
+	struct tree *tree = *state;
+
+	tree_kill(tree, B);
+	tree_start(tree, B);
+	tree_connect(tree, B);
+	tree_run(tree);
+	tree_connect(tree, HYP1);
+	tree_run(tree);
+	tree_pass(tree, 500);
+	event_all(tree, TETHER__STEP__STEP_PREPARE, 1, "vm3", 5, NULL, 0);
+	tree_run(tree);
+	assert_int_equal(tree->answers, 1);
+	assert_int_equal(tree->answer->outcome, TETHER__OUTCOME__OUTCOME_DONE);
+	assert_int_equal(tree->answer->n_answered, 2);
+}
+
 static void restarted_root_hears_of_every_host(void **state)
 {
 	struct tree *tree = *state;
@@ -213,6 +281,9 @@ int main(void)
 	        TREE_TEST(killed_agent_between_is_given_the_open_event_again),
 	        TREE_TEST(killed_agent_between_is_given_the_open_order_again),
 	        TREE_TEST(killed_agent_above_others_waits_for_all_that_are_behind_them),
+	        TREE_TEST(peer_behind_a_killed_agent_is_not_overlooked_at_prepare),
+	        TREE_TEST(vm_behind_a_killed_agent_is_not_overlooked_at_prepare),
+	        TREE_TEST(host_that_stays_away_from_a_killed_agent_is_forgotten),
 	        TREE_TEST(restarted_root_hears_of_every_host),
 	};
 

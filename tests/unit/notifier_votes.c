@@ -309,6 +309,32 @@ static void one_is_killed(struct scene *scene)
 	migration_is_over(scene);
 }
 
+/* Nobody is named by PREPARE: whom it concerns the agents know, and one that is killed before it,
+ * or in the middle of it, does not any more. */
+static void one_between_is_killed_at_prepare(struct scene *scene)
+{
+	struct tree *tree = scene->tree;
+	size_t node = scene->between[dice(scene->between_count)];
+	bool before = dice(2);
+
+	if (before) {
+		tree_kill(tree, node);
+		deliver_some(tree, dice(20));
+		agent_starts(tree, node);
+		somebody_connects(tree, node);
+		deliver_some(tree, dice(20));
+	}
+	event_all(tree, TETHER__STEP__STEP_PREPARE, ++scene->sequence, "vm0", VM_LID, NULL, 0);
+	deliver_some(tree, dice(60));
+	if (!before)
+		tree_kill(tree, node);
+	all_come_back(scene);
+	assert_int_equal(tree->answers, 1);
+	assert_int_equal(tree->answer->outcome, TETHER__OUTCOME__OUTCOME_DONE);
+	assert_int_equal(tree->answer->n_answered, scene->process_count);
+	migration_is_over(scene);
+}
+
 static void trees_each(void (*happens)(struct scene *scene))
 {
 	unsigned trees = getenv("TETHER_FULL") ? TREES_FULL : TREES;
@@ -330,6 +356,11 @@ static void one_agent_that_is_killed_costs_nobodys_answer(void **state)
 	trees_each(one_is_killed);
 }
 
+static void nobody_is_overlooked_at_prepare_because_of_one_that_is_killed(void **state)
+{
+	trees_each(one_between_is_killed_at_prepare);
+}
+
 static unsigned turns_done;
 
 static void all_sorts_of_trouble(struct scene *scene)
@@ -347,6 +378,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(one_agent_that_is_killed_costs_nobodys_answer),
+	        cmocka_unit_test(nobody_is_overlooked_at_prepare_because_of_one_that_is_killed),
 	        cmocka_unit_test(nothing_is_done_without_somebody_who_was_expected_and_lives),
 	};
 
