@@ -38,6 +38,8 @@ static void vms_tell(const Tether__Report *report, struct metrics_text *metrics)
 	static const char name[] = "tether_agent_processes";
 
 	metrics_one(metrics, "tether_agent_vms", "gauge", "VMs here", report->n_vms);
+	metrics_one(metrics, "tether_agent_processes_max", "gauge",
+	        "links that are taken of the processes of one VM; 0: none", report->processes_max);
 	metrics_family(metrics, name, "gauge", "connected processes with libtether.so");
 	for (size_t i = 0; i < report->n_vms; i++)
 		metrics_sample(

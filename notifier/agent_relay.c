@@ -360,6 +360,7 @@ static int relay_make(struct agent_relay *agent, uint64_t epoch)
 	        .epoch = epoch,
 	        .heartbeat_ms = agent->settings->deadlines.heartbeat_ms,
 	        .away_ms = agent->settings->deadlines.away_ms,
+	        .processes_max = agent->settings->vm_processes,
 	};
 
 	agent->relay = relay_create(

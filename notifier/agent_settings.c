@@ -70,6 +70,9 @@ static int listen_take(char **target, const char *file, const char *value)
 	return listener_fits(value) ? setting_text(target, value) : -EINVAL;
 }
 
+/* All links that an agent takes are 16,384: so many of one VM leave room for others'. */
+enum { VM_PROCESSES_STANDARD = 4096, VM_PROCESSES_MOST = 16384 };
+
 static int guest_channel_take(char **target, const char *file, const char *value)
 {
 	struct guest_channel channel;
@@ -136,6 +139,7 @@ static const struct {
         {"log_level", "none, error, warn, info or debug"},
         {"socket_mode", "a file mode in octal, at most 0777"},
         {"vsock_port", "a number; 0 for none"},
+        {"vm_processes", "how many processes of a VM find their agent: 1 to 16384"},
 };
 
 static const char *key_of(size_t index, const char **wants)
@@ -187,14 +191,14 @@ static int mode_take(struct agent_settings *settings, const char *value)
 	return 0;
 }
 
-static int vsock_port_take(struct agent_settings *settings, const char *value)
+static int number_take(uint32_t *number, const char *value, uint32_t least, uint32_t most)
 {
 	char *end;
-	unsigned long port = strtoul(value, &end, 10);
+	unsigned long taken = strtoul(value, &end, 10);
 
-	if (*value < '0' || *value > '9' || *end || port >= UINT32_MAX)
+	if (*value < '0' || *value > '9' || *end || taken < least || taken > most)
 		return -EINVAL;
-	settings->vsock_port = (uint32_t)port;
+	*number = (uint32_t)taken;
 	return 0;
 }
 
@@ -217,7 +221,9 @@ static int take(void *context, const char *key, const char *value)
 	if (!strcmp(key, "socket_mode"))
 		return mode_take(settings, value);
 	if (!strcmp(key, "vsock_port"))
-		return vsock_port_take(settings, value);
+		return number_take(&settings->vsock_port, value, 0, UINT32_MAX - 1);
+	if (!strcmp(key, "vm_processes"))
+		return number_take(&settings->vm_processes, value, 1, VM_PROCESSES_MOST);
 	err = credentials_setting(&settings->tls, reading->file, key, value);
 	return err != -ENOENT ? err : deadlines_set(&settings->deadlines, key, value);
 }
@@ -329,8 +335,10 @@ int agent_settings_read(
 	struct reading reading = {.file = path};
 	int err;
 
-	*settings = (struct agent_settings){
-	        .socket_mode = 0660, .log_level = LOG_LEVEL_INFO, .deadlines = deadlines_default};
+	*settings = (struct agent_settings){.socket_mode = 0660,
+	        .vm_processes = VM_PROCESSES_STANDARD,
+	        .log_level = LOG_LEVEL_INFO,
+	        .deadlines = deadlines_default};
 	reading.settings = settings;
 	err = settings_read(path, take, &words, &reading, error, error_size);
 	if (!err)

@@ -21,8 +21,9 @@ struct agent_settings {
 	struct credentials_files tls;
 	char *driver; /* exec:/usr/lib/tether/driver */
 	char *listen; /* guest: unix:/run/tether/agent.sock; relay: with tls:0.0.0.0:4711, too */
-	char *guest_channel; /* host, of VMs of which the driver says none (guest_channel.h) */
-	uint32_t vsock_port; /* host: where guests connect; 0: nowhere */
+	char *guest_channel;   /* host, of VMs of which the driver says none (guest_channel.h) */
+	uint32_t vm_processes; /* links that are taken of the processes of one VM */
+	uint32_t vsock_port;   /* host: where guests connect; 0: nowhere */
 	char *state_dir;
 	char *socket_dir;
 	char *mad_port; /* at which notices are heard, "mlx5_0:1", or "none" */

@@ -12,8 +12,7 @@ enum {
 	HELLO_MS = 2000,
 	MARGIN_LEAST_MS = 2,
 	MARGIN_MOST_MS = 100,
-	CHILDREN_DEFAULT = 4096,
-	PROCESSES_DEFAULT = 512,
+	PROCESSES_DEFAULT = 4096,
 	INTERESTS_DEFAULT = 4096,
 	REQUESTS_DEFAULT = 1024,
 	HOST_TIMES =
@@ -62,7 +61,7 @@ static void settings_complete(struct relay_settings *settings)
 	if (!settings->hello_ms)
 		settings->hello_ms = HELLO_MS;
 	if (!settings->children_max)
-		settings->children_max = CHILDREN_DEFAULT;
+		settings->children_max = CHILDREN_MOST;
 	if (!settings->processes_max)
 		settings->processes_max = PROCESSES_DEFAULT;
 	if (!settings->interests_max)

@@ -253,6 +253,7 @@ static int vms_fill(const struct relay *relay, Tether__Report *report)
 
 static int counters_fill(const struct relay *relay, Tether__Report *report)
 {
+	const struct relay_counts now = relay_counts(relay);
 	const size_t count = ARRAY_SIZE(counters);
 	Tether__Counter *filled = calloc(count, sizeof(*filled));
 
@@ -266,12 +267,18 @@ static int counters_fill(const struct relay *relay, Tether__Report *report)
 	for (size_t i = 0; i < count; i++) {
 		tether__counter__init(&filled[i]);
 		filled[i].name = (char *)counters[i].name;
-		memcpy(&filled[i].value, (const char *)&relay->counts + counters[i].offset,
+		memcpy(&filled[i].value, (const char *)&now + counters[i].offset,
 		        sizeof(filled[i].value));
 		report->counters[i] = &filled[i];
 	}
 	report->n_counters = count;
 	return 0;
+}
+
+static bool has_processes(const struct relay *relay)
+{
+	return relay->settings.role == TETHER__ROLE__ROLE_HOST ||
+	       relay->settings.role == TETHER__ROLE__ROLE_GUEST;
 }
 
 int relay_report_fill(const struct relay *relay, Tether__Report *report)
@@ -286,6 +293,8 @@ int relay_report_fill(const struct relay *relay, Tether__Report *report)
 	report->version = (char *)TETHER_VERSION;
 	report->epoch = relay->epoch;
 	report->open = (uint32_t)relay->begun_count;
+	if (has_processes(relay))
+		report->processes_max = relay->settings.processes_max;
 	for (const struct child *child = relay->children.first; child; child = child->next)
 		report->agents += is_agent(child);
 	report->last = !report->agents;

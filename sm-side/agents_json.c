@@ -46,6 +46,8 @@ static void said_put(struct json_object *object, const Tether__Report *said)
 	json_put_number(object, "epoch", said->epoch);
 	json_put_number(object, "open", said->open);
 	json_put_number(object, "agents", said->agents);
+	if (said->processes_max)
+		json_put_number(object, "processes_max", said->processes_max);
 	json_object_object_add(object, "counters", counters_of(said));
 }
 

@@ -56,9 +56,9 @@ static void agent_print(struct json_object *agent)
 	const char *version = cli_text(agent, "version");
 
 	name_print(agent);
-	printf(" %-8s %5zu %10.0f", *version ? version : "-",
+	printf(" %-8s %5zu %10.0f %8.0f", *version ? version : "-",
 	        json_object_is_type(vms, json_type_array) ? json_object_array_length(vms) : 0,
-	        cli_number(agent, "processes"));
+	        cli_number(agent, "processes"), cli_number(agent, "processes_max"));
 	lag_print(agent);
 	printf("\n");
 	not_believed_print(agent);
@@ -67,5 +67,6 @@ static void agent_print(struct json_object *agent)
 int cli_agents(const struct cli_options *options)
 {
 	return cli_list(options, "/v1/agents", "agents",
-	        "AGENT                ROLE   VERSION    VMS  PROCESSES        LAG", agent_print);
+	        "AGENT                ROLE   VERSION    VMS  PROCESSES   A VM'S        LAG",
+	        agent_print);
 }

@@ -21,6 +21,7 @@ static void all_said_again(struct agent_settings *settings, struct said_again *a
 	say_text_again(again, "tls_crl", tls->crl);
 	say_again(again, "socket_mode", "%o", settings->socket_mode);
 	say_again(again, "vsock_port", "%u", settings->vsock_port);
+	say_again(again, "vm_processes", "%u", settings->vm_processes);
 #define DEADLINE(name, value, meaning) say_again(again, #name, "%u", settings->deadlines.name);
 	TETHER_DEADLINES(DEADLINE)
 #undef DEADLINE

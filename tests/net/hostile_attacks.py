@@ -3,12 +3,11 @@
 within a quota. Links that have to stand meanwhile are the stack's."""
 import collections
 
-from hostile_lab import VERSION, answer_to, frame, interest
+from hostile_lab import PROCESSES, VERSION, answer_to, frame, interest
 
 MEGABYTE = 1 << 20
 UNDER_WAY = 16384  # registrations of a guest that nobody above has acknowledged
 QUOTA = 131072  # interests of a host
-PROCESSES = 512  # links of a VM
 LINKS = 8  # of a certificate
 OPEN, VMS = 33, 4097  # more than a host may name
 AT_ONCE = 64  # frames in one write

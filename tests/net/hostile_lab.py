@@ -26,6 +26,7 @@ from tls_harness import Site  # noqa: E402
 
 DEADLINE_MS = 5000  # of each honest event
 LID_OF_VM2 = 7
+PROCESSES = 512  # links of a VM, as its host is set
 BEAT_S = 0.2  # the root's; whoever it is of is not silent for so long
 INTEREST_TAG = 5 << 3 | 2  # the first byte of a frame that is one
 
@@ -197,7 +198,7 @@ class GuestScene(Scene):
 
     def __enter__(self):
         with contextlib.ExitStack() as stack:
-            self.agent = Agent(start=False, guest_channel="unix", log_level="warn")
+            self.agent = Agent(start=False, guest_channel="unix", log_level="warn", vm_processes=PROCESSES)
             agent = self.agent
             agent.write("agent.conf", agent.read("agent.conf") + f"metrics = unix:{agent.path('metrics.sock')}\n")
             agent.write("inventory.json", inventory_of_two())

@@ -142,15 +142,38 @@ static void links_of_a_vm_keep_no_other_out(void **state)
 
 	while (!relay_child_add(t->relay, "vm1", t->now_ms, &link))
 		taken++;
-	assert_int_equal(taken, 512);
+	assert_int_equal(taken, 4096);
 	assert_int_equal(relay_child_add(t->relay, "vm1", t->now_ms, &link), -EUSERS);
 	assert_int_equal(relay_counts(t->relay).crowded_links, 2);
 	child(t, "vm2", "vm2/1.1", 0);
 	guest_of(t, "vm1", "");
 	/* Those that say nothing do not keep its own out for ever. */
 	pass(t, 2000);
-	assert_int_equal(relay_counts(t->relay).silent_links, 512);
+	assert_int_equal(relay_counts(t->relay).silent_links, 4096);
 	child(t, "vm1", "vm1/1.1", 0);
+}
+
+static void send_nothing(void *owner, uint32_t child, const Tether__Frame *frame)
+{
+}
+
+static void so_many_processes_of_a_vm_are_taken_as_is_set(void **state)
+{
+	static const struct relay_outputs outputs = {.child_send = send_nothing};
+	const struct relay_settings settings = {
+	        .name = "hyp1", .role = TETHER__ROLE__ROLE_HOST, .processes_max = 3};
+	struct relay *relay = relay_create(&settings, &outputs, NULL);
+	Tether__Report report;
+	uint32_t link;
+
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(relay_child_add(relay, "vm1", 0, &link), 0);
+	assert_int_equal(relay_child_add(relay, "vm1", 0, &link), -EUSERS);
+	assert_int_equal(relay_child_add(relay, "vm2", 0, &link), 0);
+	assert_int_equal(relay_report_fill(relay, &report), 0);
+	assert_int_equal(report.processes_max, 3);
+	relay_report_clear(&report);
+	relay_destroy(relay);
 }
 
 static void frame_out_of_place_is_counted(void **state)
@@ -232,6 +255,7 @@ int main(void)
 	        cmocka_unit_test(host_answers_for_nobody_else),
 	        HOST_TEST(process_blames_nobody_else),
 	        HOST_TEST(links_of_a_vm_keep_no_other_out),
+	        cmocka_unit_test(so_many_processes_of_a_vm_are_taken_as_is_set),
 	        HOST_TEST(frame_out_of_place_is_counted),
 	        HOST_TEST(why_a_link_ended_is_counted_by_kind),
 	        ROOT_TEST(host_that_names_too_much_is_refused),

@@ -149,6 +149,7 @@ static void what_was_said_is_told(void **state)
 	report.role = TETHER__ROLE__ROLE_HOST;
 	report.version = (char *)"0.1";
 	report.epoch = 8;
+	report.processes_max = 100;
 	report.vms = vms;
 	report.n_vms = 2;
 	report.counters = counters;
@@ -163,6 +164,7 @@ static void what_was_said_is_told(void **state)
 	        "\"lag_us\":40,"
 	        "\"vms\":[{\"name\":\"vm1\",\"processes\":3},{\"name\":\"vm2\",\"processes\":4}],"
 	        "\"processes\":7,\"version\":\"0.1\",\"epoch\":8,\"open\":0,\"agents\":0,"
+	        "\"processes_max\":100,"
 	        "\"counters\":{\"events\":5}},"
 	        "{\"name\":\"hyp2\",\"role\":\"host\",\"connected\":false,\"answered\":false,"
 	        "\"vms\":[],\"processes\":0}]}");
