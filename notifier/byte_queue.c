@@ -7,7 +7,7 @@
 
 enum {
 	QUEUE_LEAST = 1024,
-	QUEUE_KEPT = 64 << 10, /* a larger empty queue is given back */
+	QUEUE_KEPT = 16 << 10, /* a larger empty queue is given back */
 };
 
 int byte_queue_reserve(struct byte_queue *queue, size_t length)

@@ -45,6 +45,7 @@ static void link_down(struct connection *connection)
 	connection->channel.ops->close(&connection->channel);
 	frame_reader_clear(&connection->reader);
 	byte_queue_clear(&connection->queue);
+	held_note(connection);
 	connection->state = LINK_DOWN;
 }
 
@@ -263,6 +264,7 @@ void connection_rate_share(
 {
 	connection->rates = rates;
 	connection->shared = rate;
+	held_note(connection);
 }
 
 const struct channel *connection_channel(const struct connection *connection)

@@ -45,8 +45,8 @@ struct connection_callbacks {
 	 * are not passed on. */
 	void (*frame)(struct connection *connection, Tether__Frame *frame, void *owner);
 	/* @reason: -errno of what ended it (-ETIMEDOUT heartbeat, -ETIME half a frame, -ENOBUFS
-	 * queue, -EMSGSIZE or -EBADMSG input, -EPIPE end of stream, ...), @text the same in words.
-	 * Not for connection attempts that fail. */
+	 * queue, -EDQUOT too much for all that share its rate, -EMSGSIZE or -EBADMSG input, -EPIPE
+	 * end of stream, ...), @text the same in words. Not for connection attempts that fail. */
 	void (*closed)(struct connection *connection, int reason, const char *text, void *owner);
 	/* An attempt to connect has failed; another is made after a pause. May be NULL. */
 	void (*failed)(struct connection *connection, const char *text, void *owner);
@@ -68,8 +68,8 @@ struct connection *connection_connect(struct event_base *base, const char *addre
  * link ends. */
 int connection_send(struct connection *connection, const Tether__Frame *frame);
 
-/* What the peer says counts for @rate, one of @rates, as well, and waits while that is owed to.
- * Both outlive the connection. */
+/* What the peer says, and what is held for it, counts for @rate, one of @rates, as well; it waits
+ * while that owes. Both outlive the connection. */
 void connection_rate_share(
         struct connection *connection, const struct shared_rates *rates, struct shared_rate *rate);
 

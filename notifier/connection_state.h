@@ -42,6 +42,7 @@ struct connection {
 	struct rate rate;
 	const struct shared_rates *rates;
 	struct shared_rate *shared; /* of them; NULL: only its own counts */
+	size_t held, unread;        /* what is counted there for this link */
 	struct event *beat;         /* every heartbeat_ms: send one if silent, count the peer's */
 	struct event
 	        *overdue; /* a partial frame, a connection attempt or a last word took too long */
@@ -78,5 +79,7 @@ void link_open(struct connection *connection);
 /* The channel says whether it stands, or what is to be waited for. */
 void link_ask(struct connection *connection);
 void beat_set(struct connection *connection);
+/* What is held for it has changed. */
+void held_note(struct connection *connection);
 
 #endif

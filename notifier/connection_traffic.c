@@ -10,6 +10,7 @@
 enum {
 	HEARTBEATS_MISSED = 3,
 	NOBODY_MS = 50,      /* then a channel at whose other end nobody was is asked again */
+	UNREAD_MS = 100,     /* so long who does not take what he is told is not listened to */
 	BYTES_OF_ONE = 4096, /* a larger frame counts as so many more */
 	READS_AT_ONCE = 16,  /* then the loop's other descriptors have their turn */
 };
@@ -133,6 +134,9 @@ static unsigned pause_owed(struct connection *connection, unsigned said)
 	if (connection->shared)
 		shared_ms = rate_take(
 		        &connection->shared->rate, rates->per_s, rates->at_once, said, now_ms);
+	if (connection->shared && connection->shared->unread > rates->unread_most &&
+	        shared_ms < UNREAD_MS)
+		shared_ms = UNREAD_MS;
 	return own_ms > shared_ms ? own_ms : shared_ms;
 }
 
@@ -201,6 +205,30 @@ static void partial_watch(struct connection *connection, bool is_another)
 	}
 }
 
+void held_note(struct connection *connection)
+{
+	struct shared_rate *shared = connection->shared;
+	size_t unread = connection->queue.end - connection->queue.start;
+	size_t held = connection->queue.size + connection->reader.size;
+
+	if (!shared)
+		return;
+	shared->unread += unread - connection->unread;
+	shared->held += held - connection->held;
+	connection->unread = unread;
+	connection->held = held;
+}
+
+/* There is no room for @more; the link has failed. */
+static bool is_overfull(struct connection *connection, size_t more)
+{
+	held_note(connection);
+	if (!connection->shared || connection->shared->held + more <= connection->rates->held_most)
+		return false;
+	link_fail(connection, -EDQUOT, "too much is held for all of its VM or certificate");
+	return true;
+}
+
 /* One receive, *@received more: 1 when there may be more at once, else 0; the link may have failed.
  */
 static int bytes_in(struct connection *connection, size_t *received)
@@ -214,6 +242,8 @@ static int bytes_in(struct connection *connection, size_t *received)
 		link_fail(connection, err, NULL);
 		return 0;
 	}
+	if (is_overfull(connection, 0))
+		return 0;
 	count = connection->channel.ops->receive(&connection->channel, at, room);
 	if (count == -EAGAIN)
 		return 0;
@@ -250,6 +280,7 @@ static void on_readable(evutil_socket_t fd, short what, void *at)
 			break;
 	}
 	if (connection->state == LINK_OPEN && !connection->destroyed) {
+		held_note(connection);
 		partial_watch(connection, frames);
 		rest_if_flooded(connection, frames + bytes / BYTES_OF_ONE);
 		if (more && !is_resting(connection) && has_pending(connection))
@@ -268,6 +299,7 @@ static void bytes_out(struct connection *connection)
 		        queue->bytes + queue->start, queue->end - queue->start);
 		if (count == -EAGAIN) {
 			event_add(connection->writable, NULL);
+			held_note(connection);
 			return;
 		}
 		if (count < 0) {
@@ -277,6 +309,7 @@ static void bytes_out(struct connection *connection)
 		}
 		byte_queue_taken(queue, count);
 	}
+	held_note(connection);
 	if (connection->finishing)
 		link_fail(connection, -ESHUTDOWN, connection->text);
 }
@@ -316,11 +349,14 @@ int connection_send(struct connection *connection, const Tether__Frame *frame)
 		link_fail(connection, -ENOBUFS, "does not take what is sent");
 		return -ENOBUFS;
 	}
+	if (is_overfull(connection, length))
+		return -ENOBUFS;
 	err = byte_queue_reserve(queue, length);
 	if (err)
 		return err;
 	frame_write(frame, queue->bytes + queue->end, length);
 	queue->end += length;
+	held_note(connection);
 	connection->sent = true;
 	/* Once the loop is back: all that is said in one go leaves in one write. */
 	if (!event_pending(connection->writable, EV_WRITE, NULL))

@@ -42,6 +42,9 @@ void relay_link_ended(struct relay *relay, int reason)
 	case -ENOBUFS:
 		relay->counts.unread_links++;
 		break;
+	case -EDQUOT:
+		relay->counts.full_links++;
+		break;
 	}
 }
 

@@ -12,6 +12,8 @@ struct shared_rates *shared_rates_create(unsigned per_s, unsigned at_once)
 		return NULL;
 	rates->per_s = per_s;
 	rates->at_once = at_once;
+	rates->held_most = SHARED_HELD_MOST;
+	rates->unread_most = SHARED_UNREAD_MOST;
 	return rates;
 }
 

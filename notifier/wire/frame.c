@@ -8,7 +8,7 @@
 
 enum {
 	READER_LEAST = 4096,
-	READER_KEPT = 64 << 10, /* a larger buffer is given back once it is empty */
+	READER_KEPT = 16 << 10, /* a larger buffer is given back once it is empty */
 };
 
 int frame_size(const Tether__Frame *frame, size_t *length)

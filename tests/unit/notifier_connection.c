@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -532,6 +533,110 @@ static void links_of_a_vm_have_one_rate_and_coming_anew_wins_nothing(void **stat
 	shared_rates_destroy(rates);
 }
 
+enum { HELD_MOST = 4 << 20, HALF_SAID = 64 };
+
+static size_t heap_bytes(void)
+{
+	struct mallinfo2 heap = mallinfo2();
+
+	return heap.uordblks + heap.hblkhd;
+}
+
+/* The links of @rate's VM, and the other ends. */
+static void half_links_open(struct event_base *base, struct shared_rates *rates,
+        struct shared_rate *rate, struct end *ends, int *others)
+{
+	struct connection_settings settings = quick;
+	int fds[2];
+
+	settings.frame_ms = 60000;
+	settings.heartbeat_ms = 0;
+	for (size_t i = 0; i < HALF_SAID; i++) {
+		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+		end_open(&ends[i], base, fds[0], &settings);
+		connection_rate_share(ends[i].connection, rates, rate);
+		others[i] = fds[1];
+	}
+}
+
+/* Each says that a frame as large as one may be comes, and its first byte. */
+static void memory_for_all_links_of_a_vm_is_limited(void **state)
+{
+	static const uint8_t said[] = {0, 0x0f, 0xff, 0xff, 0};
+	static struct end ends[HALF_SAID];
+	struct shared_rates *rates = shared_rates_create(0, 0);
+	struct shared_rate *rate = shared_rate_hold(rates, "vm1", monotonic_ms());
+	struct event_base *base = event_base_new();
+	int others[HALF_SAID];
+	unsigned closed = 0;
+	size_t before;
+
+	rates->held_most = HELD_MOST;
+	half_links_open(base, rates, rate, ends, others);
+	loop_goes_on(base);
+	before = heap_bytes();
+	for (size_t i = 0; i < HALF_SAID; i++) {
+		assert_int_equal(write(others[i], said, 4), 4);
+		loop_goes_on(base);
+		assert_int_equal(write(others[i], said + 4, 1), 1);
+		loop_goes_on(base);
+		assert_in_range(heap_bytes(), 0, before + HELD_MOST + FRAME_MAX_BYTES);
+		closed += ends[i].closed;
+		assert_true(!ends[i].closed || ends[i].reason == -EDQUOT);
+	}
+	print_message("# %zd bytes of the heap, %u of %d links have ended\n",
+	        (ssize_t)(heap_bytes() - before), closed, HALF_SAID);
+	assert_in_range(closed, HALF_SAID - HELD_MOST / FRAME_MAX_BYTES, HALF_SAID - 1);
+	for (size_t i = 0; i < HALF_SAID; i++) {
+		connection_destroy(ends[i].connection);
+		close(others[i]);
+	}
+	assert_int_equal(rate->held, 0);
+	assert_int_equal(rate->unread, 0);
+	shared_rate_release(rate);
+	shared_rates_destroy(rates);
+	event_base_free(base);
+}
+
+/* Else whoever asks and takes no answer would fill the queue with them. */
+static void who_takes_nothing_is_not_listened_to(void **state)
+{
+	struct shared_rates *rates = shared_rates_create(0, 0);
+	struct shared_rate *rate = shared_rate_hold(rates, "vm1", monotonic_ms());
+	struct connection_settings settings = quick;
+	struct end end;
+	int other;
+
+	settings.queue_max_bytes = 4 << 20;
+	settings.heartbeat_ms = 0;
+	rates->unread_most = 1000;
+	other = half_open(&end, &settings);
+	connection_rate_share(end.connection, rates, rate);
+	interest_write(other);
+	end.wanted_frames = 1;
+	run(end.base);
+	assert_int_equal(large_send(&end, FRAME_MAX_BYTES / 2), 0);
+	loop_goes_on(end.base);
+	interest_write(other);
+	loop_goes_on(end.base);
+	assert_int_equal(end.frames, 1);
+	for (size_t taken = 0; taken < FRAME_MAX_BYTES / 2;) {
+		uint8_t bytes[4096];
+		ssize_t count = read(other, bytes, sizeof(bytes));
+
+		assert_true(count > 0);
+		taken += count;
+		event_base_loop(end.base, EVLOOP_NONBLOCK);
+	}
+	end.wanted_frames = 2;
+	run(end.base);
+	assert_int_equal(end.closed, 0);
+	end_clear(&end, NULL);
+	close(other);
+	shared_rate_release(rate);
+	shared_rates_destroy(rates);
+}
+
 /* Few frames, but as large as they may be. */
 static void large_frames_count_by_their_size(void **state)
 {
@@ -603,6 +708,8 @@ int main(void)
 	        cmocka_unit_test(who_says_too_much_is_read_later_and_loses_nothing),
 	        cmocka_unit_test(who_says_too_much_holds_nobody_else_up),
 	        cmocka_unit_test(links_of_a_vm_have_one_rate_and_coming_anew_wins_nothing),
+	        cmocka_unit_test(memory_for_all_links_of_a_vm_is_limited),
+	        cmocka_unit_test(who_takes_nothing_is_not_listened_to),
 	        cmocka_unit_test(large_frames_count_by_their_size),
 	        cmocka_unit_test(who_says_too_much_is_not_waited_for_at_the_end),
 	        cmocka_unit_test(address_without_a_known_scheme_is_refused),

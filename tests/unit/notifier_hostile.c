@@ -203,7 +203,8 @@ static void frame_out_of_place_is_counted(void **state)
 
 static void why_a_link_ended_is_counted_by_kind(void **state)
 {
-	static const int reasons[] = {-EBADMSG, -EMSGSIZE, -ETIME, -ENOBUFS, -EPIPE, -ETIMEDOUT};
+	static const int reasons[] = {
+	        -EBADMSG, -EMSGSIZE, -ETIME, -ENOBUFS, -EDQUOT, -EPIPE, -ETIMEDOUT};
 	struct test *t = *state;
 	struct relay_counts counts;
 
@@ -214,6 +215,7 @@ static void why_a_link_ended_is_counted_by_kind(void **state)
 	assert_int_equal(counts.large_frames, 1);
 	assert_int_equal(counts.half_frames, 1);
 	assert_int_equal(counts.unread_links, 1);
+	assert_int_equal(counts.full_links, 1);
 	assert_int_equal(counts.crowded_links, 0);
 }
 

@@ -13,6 +13,7 @@
 #include "notifier/relay.h"
 
 enum { LINKS_IN_ALL = 100000, LINKS_FIRST = 1000, SLACK_BYTES = 4096 };
+enum { VM_BYTES = 48 << 20, HOST_BYTES = 160 << 20, HOST_ANNOUNCEMENTS = 8 * 4 * 4 * 4096 };
 enum { VM_INTERESTS = 4 * 4096, VM_REQUESTS = 16 * 1024 }; /* of one process, 4096 and 1024 */
 
 /* A host under the root, which acknowledges whatever comes to it. */
@@ -214,6 +215,15 @@ static void another_vm_finds_room(struct scene *scene)
 	assert_int_equal(scene->outcome, TETHER__OUTCOME__OUTCOME_DONE);
 }
 
+/* The root keeps its answer. */
+static void another_vm_is_heard(struct scene *scene)
+{
+	size_t before = scene->held_by_root;
+
+	question_say(scene, process_add(scene, "vm2", 1), 40000);
+	assert_int_equal(scene->held_by_root, before + 1);
+}
+
 static void interests_of_a_guest_leave_room_for_other_vms(void **state)
 {
 	struct scene *scene = *state;
@@ -254,6 +264,65 @@ static void room_comes_back_with_what_is_let_go(void **state)
 	}
 }
 
+static void announcement_say(struct scene *scene, struct relay *relay, uint32_t link, uint32_t qpn)
+{
+	Tether__Interest interest = TETHER__INTEREST__INIT;
+	Tether__Address address = TETHER__ADDRESS__INIT;
+	Tether__Frame frame = TETHER__FRAME__INIT;
+
+	address.lid = 1;
+	address.qpn = qpn;
+	address.context = 1;
+	interest.request = 1;
+	interest.address = &address;
+	frame.body_case = TETHER__FRAME__BODY_INTEREST;
+	frame.interest = &interest;
+	relay_child_frame(relay, link, &frame, 0);
+}
+
+/* All that its quotas let it say, by a guest and as many processes as it takes, each of which asks
+ * something as well that nobody answers. */
+static void memory_for_all_that_a_vm_registers_is_limited(void **state)
+{
+	struct scene *scene = *state;
+	size_t before = heap_bytes(), taken;
+	uint32_t guest = guest_add(scene, "vm1");
+
+	for (uint32_t lid = 1; lid <= 2 * VM_INTERESTS; lid++)
+		interest_say(scene, guest, lid);
+	for (uint32_t qpn = 1; qpn <= 8 * VM_INTERESTS; qpn++)
+		announcement_say(scene, scene->host, guest, qpn);
+	scene->root_keeps = true;
+	for (unsigned pid = 0; pid < 64; pid++) {
+		uint32_t process = process_add(scene, "vm1", pid);
+
+		for (uint32_t lid = 1; lid <= 5000; lid++)
+			interest_say(scene, process, lid);
+		for (unsigned i = 0; i < 2000; i++)
+			question_say(scene, process, 7);
+	}
+	taken = heap_bytes() - before;
+	print_message("# %zu bytes at its host and the root\n", taken);
+	assert_in_range(taken, 0, VM_BYTES);
+	another_vm_is_heard(scene);
+}
+
+/* A host that lies without end, at the root alone. */
+static void memory_for_all_that_a_host_registers_is_limited(void **state)
+{
+	struct scene *scene = *state;
+	size_t before = heap_bytes(), taken;
+
+	relay_destroy(scene->host);
+	scene->host = NULL;
+	for (uint32_t i = 1; i <= 2 * HOST_ANNOUNCEMENTS; i++)
+		announcement_say(scene, scene->root, scene->host_link, i);
+	taken = heap_bytes() - before;
+	print_message("# %zu bytes at the root\n", taken);
+	assert_int_equal(scene->held_by_root, HOST_ANNOUNCEMENTS);
+	assert_in_range(taken, 0, HOST_BYTES);
+}
+
 /* As when they wait at the root's barrier. */
 static void registrations_under_way_of_a_vm_leave_room_for_other_vms(void **state)
 {
@@ -283,6 +352,8 @@ int main(void)
 	        SCENE_TEST(interests_of_many_processes_leave_room_for_other_vms),
 	        SCENE_TEST(room_comes_back_with_what_is_let_go),
 	        SCENE_TEST(registrations_under_way_of_a_vm_leave_room_for_other_vms),
+	        SCENE_TEST(memory_for_all_that_a_vm_registers_is_limited),
+	        SCENE_TEST(memory_for_all_that_a_host_registers_is_limited),
 	        SCENE_TEST(links_that_come_and_go_leave_nothing_behind),
 	};
 
