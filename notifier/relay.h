@@ -201,6 +201,10 @@ struct relay_counts {
 };
 struct relay_counts relay_counts(const struct relay *relay);
 
+/* A host has asked for what waits for it (Pull), which is its owner's to answer; @forged: because
+ * of a notice that nobody has given. Counted. */
+void relay_pulled(struct relay *relay, bool forged);
+
 /*
  * Ask all agents below how they are (Report); their answers come through parent_send, each once,
  * and only for who gives it or is behind him. A question that comes from above is passed on so, and

@@ -48,6 +48,12 @@ void relay_link_ended(struct relay *relay, int reason)
 	}
 }
 
+void relay_pulled(struct relay *relay, bool forged)
+{
+	relay->counts.pulls++;
+	relay->counts.forged_pulls += forged;
+}
+
 static int child_add(
         struct relay *relay, const char *vm, bool is_guest, uint64_t now_ms, uint32_t *link)
 {

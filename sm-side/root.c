@@ -303,9 +303,13 @@ struct agent_poll *root_agents(const struct root *root)
 static bool frame_comes(void *owner, uint32_t child, Tether__Frame *frame)
 {
 	struct root *root = owner;
+	bool forged;
 
 	root->takes_interest = frame->body_case == TETHER__FRAME__BODY_INTEREST;
-	return root_signal_frame(root->signal, child, frame);
+	if (!root_signal_frame(root->signal, child, frame, &forged))
+		return false;
+	relay_pulled(root->relay, forged);
+	return true;
 }
 
 static void relay_fed(void *owner)

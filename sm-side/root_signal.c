@@ -225,11 +225,16 @@ static bool may_say(struct hearer *hearer, uint64_t now)
 	return true;
 }
 
+/* Nobody here has said so: somebody else sends notices. */
+static bool is_forged(
+        const struct root_signal *signal, const struct hearer *hearer, const Tether__Pull *pull)
+{
+	return pull->signal == signal->number && pull->sequence > outbox_sequence(hearer->outbox);
+}
+
 static void pull_answer(struct root_signal *signal, struct hearer *hearer, const Tether__Pull *pull)
 {
-	/* Nobody here has said so: somebody else sends notices. */
-	if (pull->signal == signal->number && pull->sequence > outbox_sequence(hearer->outbox) &&
-	        may_say(hearer, monotonic_ms()))
+	if (is_forged(signal, hearer, pull) && may_say(hearer, monotonic_ms()))
 		log_warn("root",
 		        "host %s was told of number %" PRIu64 ", and %" PRIu64
 		        " are given: forged notices",
@@ -238,12 +243,14 @@ static void pull_answer(struct root_signal *signal, struct hearer *hearer, const
 	pull_send(signal, hearer, pull->request, false);
 }
 
-bool root_signal_frame(struct root_signal *signal, uint32_t child, const Tether__Frame *frame)
+bool root_signal_frame(
+        struct root_signal *signal, uint32_t child, const Tether__Frame *frame, bool *forged)
 {
 	struct hearer *hearer = hearer_of(signal, child);
 
 	if (!hearer || frame->body_case != TETHER__FRAME__BODY_PULL)
 		return false;
+	*forged = is_forged(signal, hearer, frame->pull);
 	pull_answer(signal, hearer, frame->pull);
 	return true;
 }

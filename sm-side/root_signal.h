@@ -43,7 +43,9 @@ bool root_signal_takes(struct root_signal *signal, uint32_t child, const Tether_
 /* What the relay had has been sent. */
 void root_signal_sent(struct root_signal *signal, uint32_t child, const Tether__Frame *frame);
 
-/* What came from @child. True: it was a Pull, and is answered. */
-bool root_signal_frame(struct root_signal *signal, uint32_t child, const Tether__Frame *frame);
+/* What came from @child. True: it was a Pull, and is answered; *@forged: of a number that was never
+ * given. */
+bool root_signal_frame(
+        struct root_signal *signal, uint32_t child, const Tether__Frame *frame, bool *forged);
 
 #endif

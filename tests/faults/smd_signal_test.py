@@ -5,6 +5,8 @@ from fake_hearers import HearingWorld
 from roads import all_running, checked
 from smd import Stage, equal, run, wait_until
 
+from lab.metrics import Metrics
+
 STEPS = ["STEP_PREPARE", "STEP_STOP", "STEP_SETTLE", "STEP_RELEASE", "STEP_ATTACH", "STEP_RECONNECT", "STEP_RESUME"]
 
 
@@ -91,12 +93,15 @@ def who_never_asks_costs_the_step_and_nobody_else():
 
 
 def who_asks_without_end_is_answered_and_gets_nothing_twice():
-    with stage_of(notice_ms=10000) as stage:
+    with stage_of(notice_ms=10000, metrics="unix:metrics.sock") as stage:
         host = stage.world.hosts["hyp3"]
         for number in range(3000):
             host.ask(sequence=1000000 + number)
         moved(stage)
         wait_until("all are answered", lambda: len(host.told) == host.asked)
+        counted = Metrics(f"unix:{stage.temporary.name}/metrics.sock").values()
+        equal(counted["tether_smd_forged_pulls_total"], 3000)
+        equal(counted["tether_smd_pulls_total"] >= host.asked, True)
         lines = stage.smd.log().count("forged notices")
         equal(1 <= lines < host.asked / 10, True, f"{lines} lines in the log, for {host.asked} questions")
 
