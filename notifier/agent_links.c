@@ -2,6 +2,7 @@
 #include "notifier/agent_links.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,8 +10,10 @@
 #include "notifier/base/monotonic.h"
 #include "notifier/channel_tls.h"
 #include "notifier/listener.h"
+#include "notifier/refusal_log.h"
 #include "notifier/relay.h"
 #include "notifier/shared_rates.h"
+#include "notifier/tcp_address.h"
 
 /* Of one certificate at a time: an agent has one link, and the dead ones that it left. */
 enum { LINKS_OF_ONE = 8 };
@@ -39,6 +42,7 @@ struct agent_links {
 	void *owner;
 	struct listener *listener;
 	struct shared_rates *rates;
+	struct refusal_log refusals;
 	struct link *list;
 	struct link *by_slot[RELAY_CHILD_SLOTS];
 };
@@ -74,6 +78,22 @@ static const char *frame_sender(const struct link *link, const Tether__Frame *fr
 	return frame->body_case == TETHER__FRAME__BODY_HELLO ? frame->hello->name : "a new link";
 }
 
+/* Whose lines in the log are many: of a certificate, or of an address, whatever its port is. */
+static const char *peer_of(const struct link *link, char *room, size_t size)
+{
+	const struct peer_identity *identity =
+	        channel_tls_identity(connection_channel(link->connection));
+	char *port;
+
+	if (link->name || identity)
+		return link->name ? link->name : identity->name;
+	snprintf(room, size, "%s", link->place ? link->place : "");
+	port = strrchr(room, ':');
+	if (port)
+		*port = 0;
+	return room;
+}
+
 static int frame_take(struct link *link, Tether__Frame *frame)
 {
 	struct agent_links *links = link->links;
@@ -92,11 +112,13 @@ static int frame_take(struct link *link, Tether__Frame *frame)
 static void link_frame(struct connection *connection, Tether__Frame *frame, void *owner)
 {
 	struct link *link = owner;
+	char peer[TCP_ADDRESS_BYTES];
 	int err = frame_take(link, frame);
 
 	if (err) {
-		log_warn(link->links->room, "%s is not listened to: %s", frame_sender(link, frame),
-		        strerror(-err));
+		refusal_tell(link->links, LOG_LEVEL_WARN, link->links->room,
+		        peer_of(link, peer, sizeof(peer)), "%s is not listened to: %s",
+		        frame_sender(link, frame), strerror(-err));
 		connection_finish(link->connection, strerror(-err));
 	}
 	link->links->calls->fed(link->links->owner);
@@ -106,13 +128,15 @@ static void link_closed(struct connection *connection, int reason, const char *t
 {
 	struct link *link = owner;
 	struct agent_links *links = link->links;
+	char room[TCP_ADDRESS_BYTES];
+	const char *peer = peer_of(link, room, sizeof(room));
 
 	if (link->name)
-		log_warn(links->room, "%s %s is away: %s",
+		refusal_tell(links, LOG_LEVEL_WARN, links->room, peer, "%s %s is away: %s",
 		        link->role == TETHER__ROLE__ROLE_HOST ? "host" : "agent", link->name, text);
 	else if (!link->child)
-		log_warn(links->room, "%s is refused: %s", link->place ? link->place : "a link",
-		        text);
+		refusal_tell(links, LOG_LEVEL_WARN, links->room, peer, "%s is refused: %s",
+		        link->place ? link->place : "a link", text);
 	relay_link_ended(links->relay, reason);
 	relay_child_gone(links->relay, link->child, false, monotonic_ms());
 	link_free(link);
@@ -180,10 +204,13 @@ static int child_add(struct link *link)
 static void link_opened(struct connection *connection, void *owner)
 {
 	struct link *link = owner;
+	char peer[TCP_ADDRESS_BYTES];
 	int err = child_add(link);
 
 	if (err) {
-		log_warn(link->links->room, "no more links are taken: %s", strerror(-err));
+		refusal_tell(link->links, LOG_LEVEL_WARN, link->links->room,
+		        peer_of(link, peer, sizeof(peer)), "no more links are taken: %s",
+		        strerror(-err));
 		connection_finish(connection, strerror(-err));
 	}
 	link->links->calls->fed(link->links->owner);
@@ -263,14 +290,16 @@ int agent_links_listen(struct agent_links *links, const char *addresses)
 	        links, &links->listener);
 }
 
-static void refusal_log(
-        const char *room, const struct link *link, const Tether__HelloAnswer *answer)
+static void refusals_tell(
+        struct agent_links *links, const struct link *link, const Tether__HelloAnswer *answer)
 {
 	const char *who = link && link->place ? link->place : "a host";
+	char room[TCP_ADDRESS_BYTES];
+	const char *peer = link ? peer_of(link, room, sizeof(room)) : "";
 
 	for (size_t i = 0; i < answer->n_refusals; i++)
-		log_warn(room, "%s is refused: %s: %s", who, answer->refusals[i]->reason,
-		        answer->refusals[i]->text);
+		refusal_tell(links, LOG_LEVEL_WARN, links->room, peer, "%s is refused: %s: %s", who,
+		        answer->refusals[i]->reason, answer->refusals[i]->text);
 }
 
 void agent_links_send(struct agent_links *links, uint32_t child, const Tether__Frame *frame)
@@ -279,7 +308,7 @@ void agent_links_send(struct agent_links *links, uint32_t child, const Tether__F
 	int err = link ? connection_send(link->connection, frame) : 0;
 
 	if (frame->body_case == TETHER__FRAME__BODY_HELLO_ANSWER)
-		refusal_log(links->room, link, frame->hello_answer);
+		refusals_tell(links, link, frame->hello_answer);
 	/* A link that cannot take a frame ends by itself; one frame that is too large would come
 	 * back for ever. */
 	if (err == -EMSGSIZE)

@@ -15,15 +15,13 @@
 #include "notifier/channel_vsock.h"
 #include "notifier/connection.h"
 #include "notifier/guest_channel.h"
+#include "notifier/refusal_log.h"
 #include "notifier/relay.h"
 #include "notifier/shared_rates.h"
 
 /* A guest speaks for all its processes. */
 enum { FRAMES_PER_S = 20000, FRAMES_AT_ONCE = 200000 };
-enum {
-	REFUSED_PAUSE_S = 1,   /* then a guest that was not listened to may try again */
-	REFUSED_LOG_MS = 1000, /* any program of a guest may connect over vsock, but fill no log */
-};
+enum { REFUSED_PAUSE_S = 1 }; /* then a guest that was not listened to may try again */
 
 struct guest {
 	struct guest *next;
@@ -51,8 +49,7 @@ struct guest_links {
 	void (*fed)(void *owner);
 	void *owner;
 	struct acceptor *vsock;
-	uint64_t refused_log_ms; /* when the last line of it was written */
-	unsigned refused;        /* since then */
+	struct refusal_log refusals; /* by VM; over vsock by CID */
 	struct guest *guests;
 };
 
@@ -79,7 +76,8 @@ static void on_opened(struct connection *connection, void *owner)
 
 	if (err) {
 		guest->child = 0;
-		log_warn("guest-links", "%s: no link for its guest: %s", guest->vm, strerror(-err));
+		refusal_tell(links, LOG_LEVEL_WARN, "guest-links", guest->vm,
+		        "%s: no link for its guest: %s", guest->vm, strerror(-err));
 		connection_drop(connection, "no room for it");
 	}
 	links->fed(links->owner);
@@ -99,8 +97,8 @@ static void on_frame(struct connection *connection, Tether__Frame *frame, void *
 	int err = relay_child_frame(links->relay, guest->child, frame, monotonic_ms());
 
 	if (err) {
-		log_warn("guest-links", "%s: its guest is not listened to: %s", guest->vm,
-		        strerror(-err));
+		refusal_tell(links, LOG_LEVEL_WARN, "guest-links", guest->vm,
+		        "%s: its guest is not listened to: %s", guest->vm, strerror(-err));
 		send_away(guest, "not listened to");
 	}
 	links->fed(links->owner);
@@ -112,7 +110,8 @@ static void on_closed(struct connection *connection, int reason, const char *tex
 	struct guest *guest = owner;
 	struct guest_links *links = guest->links;
 
-	log_info("guest-links", "%s: its guest is away: %s", guest->vm, text);
+	refusal_tell(links, LOG_LEVEL_INFO, "guest-links", guest->vm, "%s: its guest is away: %s",
+	        guest->vm, text);
 	relay_link_ended(links->relay, reason);
 	guest_gone(guest);
 	if (guest->again && guest->is_sent_away)
@@ -139,7 +138,8 @@ static void link_accept(struct guest *guest, struct channel *channel)
 		return;
 	}
 	if (guest->connection)
-		log_info("guest-links", "%s: its guest comes anew", guest->vm);
+		refusal_tell(links, LOG_LEVEL_INFO, "guest-links", guest->vm,
+		        "%s: its guest comes anew", guest->vm);
 	link_destroy(guest);
 	guest->connection = connection_accept(
 	        links->base, channel, &links->connections, &link_callbacks, guest);
@@ -211,18 +211,15 @@ static int virtio_open(struct guest *guest)
 	return guest->again ? virtio_connect(guest) : -ENOMEM;
 }
 
+/* Any program of a guest may connect over vsock. */
 static void vsock_refused(
         struct guest_links *links, const struct channel_vsock_peer *peer, const char *why)
 {
-	uint64_t now_ms = monotonic_ms();
+	char cid[32];
 
-	links->refused++;
-	if (links->refused_log_ms && now_ms - links->refused_log_ms < REFUSED_LOG_MS)
-		return;
-	log_warn("guest-links", "CID %u, port %u is not listened to: %s (%u since the last time)",
-	        peer->cid, peer->port, why, links->refused);
-	links->refused_log_ms = now_ms;
-	links->refused = 0;
+	snprintf(cid, sizeof(cid), "CID %u", peer->cid);
+	refusal_tell(links, LOG_LEVEL_WARN, "guest-links", cid,
+	        "%s, port %u is not listened to: %s", cid, peer->port, why);
 }
 
 static void on_vsock_accepted(int fd, const struct sockaddr_storage *from, void *owner)
@@ -399,11 +396,12 @@ static struct guest *guest_of_child(const struct guest_links *links, uint32_t ch
 	return guest;
 }
 
-static void refusal_log(const struct guest *guest, const Tether__HelloAnswer *answer)
+static void refusals_tell(struct guest *guest, const Tether__HelloAnswer *answer)
 {
 	for (size_t i = 0; i < answer->n_refusals; i++)
-		log_warn("guest-links", "%s: its guest is refused: %s: %s", guest->vm,
-		        answer->refusals[i]->reason, answer->refusals[i]->text);
+		refusal_tell(guest->links, LOG_LEVEL_WARN, "guest-links", guest->vm,
+		        "%s: its guest is refused: %s: %s", guest->vm, answer->refusals[i]->reason,
+		        answer->refusals[i]->text);
 }
 
 void guest_links_send(struct guest_links *links, uint32_t child, const Tether__Frame *frame)
@@ -412,10 +410,10 @@ void guest_links_send(struct guest_links *links, uint32_t child, const Tether__F
 	int err = guest ? connection_send(guest->connection, frame) : 0;
 
 	if (guest && frame->body_case == TETHER__FRAME__BODY_HELLO_ANSWER)
-		refusal_log(guest, frame->hello_answer);
+		refusals_tell(guest, frame->hello_answer);
 	if (err && err != -ENOTCONN)
-		log_warn("guest-links", "%s: its guest does not get a frame: %s", guest->vm,
-		        strerror(-err));
+		refusal_tell(links, LOG_LEVEL_WARN, "guest-links", guest->vm,
+		        "%s: its guest does not get a frame: %s", guest->vm, strerror(-err));
 }
 
 void guest_links_end(struct guest_links *links, uint32_t child, const char *why)

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -13,6 +14,7 @@
 #include "notifier/base/log.h"
 #include "notifier/channel_tls.h"
 #include "notifier/channel_unix.h"
+#include "notifier/refusal_log.h"
 #include "notifier/tcp_address.h"
 
 enum {
@@ -35,6 +37,7 @@ struct listener {
 	listener_accepted accepted;
 	void *owner;
 	struct place *places;
+	struct refusal_log refusals; /* by address */
 };
 
 /* ---- addresses ---- */
@@ -132,13 +135,23 @@ static bool has_hung_up(int fd)
 	return poll(&link, 1, 0) == 1 && link.revents & (POLLRDHUP | POLLHUP | POLLERR);
 }
 
+/* Without its port, which is another each time. */
+static const char *peer_host(const char *place, char host[TCP_ADDRESS_BYTES])
+{
+	const char *port = strrchr(place, ':');
+
+	snprintf(host, TCP_ADDRESS_BYTES, "%.*s", port ? (int)(port - place) : 0, place);
+	return host;
+}
+
 static void gone_refuse(struct listener *listener, const struct sockaddr_storage *peer)
 {
-	char place[TCP_ADDRESS_BYTES];
+	char place[TCP_ADDRESS_BYTES], host[TCP_ADDRESS_BYTES];
 
 	tcp_address_write(peer, place);
 	credentials_counting(listener->credentials)->refused[TLS_REFUSAL_BROKEN_OFF]++;
-	log_warn("listener", "%s is refused: %s", place, tls_refusal_text(TLS_REFUSAL_BROKEN_OFF));
+	refusal_say(&listener->refusals, LOG_LEVEL_WARN, "listener", peer_host(place, host),
+	        "%s is refused: %s", place, tls_refusal_text(TLS_REFUSAL_BROKEN_OFF));
 }
 
 static void on_accepted(int fd, const struct sockaddr_storage *peer, void *owner)

@@ -201,6 +201,9 @@ struct relay_counts {
 };
 struct relay_counts relay_counts(const struct relay *relay);
 
+/* A line about somebody who is refused was left out of the log: counted. */
+void relay_line_unsaid(struct relay *relay);
+
 /* A host has asked for what waits for it (Pull), which is its owner's to answer; @forged: because
  * of a notice that nobody has given. Counted. */
 void relay_pulled(struct relay *relay, bool forged);

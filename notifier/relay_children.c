@@ -48,6 +48,11 @@ void relay_link_ended(struct relay *relay, int reason)
 	}
 }
 
+void relay_line_unsaid(struct relay *relay)
+{
+	relay->counts.unsaid_lines++;
+}
+
 void relay_pulled(struct relay *relay, bool forged)
 {
 	relay->counts.pulls++;

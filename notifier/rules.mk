@@ -16,7 +16,7 @@ NAME_SOURCES := notifier/base/name.c
 FRAME_SOURCES := notifier/wire/frame.c notifier/wire/rows.c notifier/wire/answer.c $(WIRE_SOURCES)
 CREDENTIALS_SOURCES := notifier/peer_identity.c notifier/certificate.c notifier/tls_refusal.c notifier/credentials_files.c \
 	notifier/credentials.c
-LINK_SOURCES := notifier/connection.c notifier/connection_traffic.c notifier/rate.c notifier/shared_rates.c notifier/byte_queue.c notifier/channel.c \
+LINK_SOURCES := notifier/connection.c notifier/connection_traffic.c notifier/rate.c notifier/shared_rates.c notifier/refusal_log.c notifier/byte_queue.c notifier/channel.c \
 	notifier/channel_socket.c notifier/channel_unix.c notifier/channel_tls.c notifier/tcp_address.c notifier/channel_virtio.c \
 	notifier/channel_vsock.c notifier/session.c notifier/listener.c notifier/acceptor.c $(CREDENTIALS_SOURCES) $(FRAME_SOURCES) \
 	$(BASE_SOURCES) $(SETTINGS_SOURCES) $(NAME_SOURCES)
@@ -82,7 +82,7 @@ $(call program,tether-agent,$(AGENT_SOURCES) $(NOTICE_SOURCES) $(RELAY_SOURCES) 
 # A private CA; tether and tests.
 AUTHORITY_SOURCES := sm-side/authority.c
 
-$(call unit_test,notifier_rate,notifier/rate.c notifier/shared_rates.c,)
+$(call unit_test,notifier_rate,notifier/rate.c notifier/shared_rates.c notifier/refusal_log.c $(BASE_SOURCES),)
 $(call unit_test,notifier_connection,$(LINK_SOURCES),$(LINK_LIBS))
 $(call unit_test,notifier_channel,$(LINK_SOURCES),$(LINK_LIBS))
 $(call unit_test,notifier_channel_virtio,$(LINK_SOURCES),$(LINK_LIBS))

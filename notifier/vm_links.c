@@ -14,6 +14,7 @@
 #include "notifier/base/monotonic.h"
 #include "notifier/channel_unix.h"
 #include "notifier/connection.h"
+#include "notifier/refusal_log.h"
 #include "notifier/relay.h"
 #include "notifier/shared_rates.h"
 
@@ -51,6 +52,7 @@ struct vm_links {
 	struct relay *relay;
 	void (*fed)(void *owner);
 	void *owner;
+	struct refusal_log refusals; /* by VM */
 	struct vm_socket *sockets;
 	struct link *list;
 };
@@ -149,8 +151,8 @@ static void on_frame(struct connection *connection, Tether__Frame *frame, void *
 	if (!err)
 		err = relay_child_frame(link->links->relay, link->child, frame, monotonic_ms());
 	if (err) {
-		log_warn("vm-links", "pid %d is not listened to: %s", (int)link->peer.pid,
-		        strerror(-err));
+		refusal_tell(link->links, LOG_LEVEL_WARN, "vm-links", link->vm,
+		        "pid %d is not listened to: %s", (int)link->peer.pid, strerror(-err));
 		connection_finish(connection, "not listened to");
 	}
 	link->links->fed(link->links->owner);
@@ -185,8 +187,8 @@ static void on_closed(struct connection *connection, int reason, const char *tex
 	struct vm_links *links = link->links;
 	bool ended = channel_unix_peer_ended(&link->peer);
 
-	log_info("vm-links", "pid %d: %s%s", (int)link->peer.pid, text,
-	        ended ? ", the process has ended" : "");
+	refusal_tell(links, LOG_LEVEL_INFO, "vm-links", link->vm, "pid %d: %s%s",
+	        (int)link->peer.pid, text, ended ? ", the process has ended" : "");
 	relay_link_ended(links->relay, reason);
 	relay_child_gone(links->relay, link->child, ended, monotonic_ms());
 	connection_destroy(link->connection);
@@ -223,8 +225,8 @@ static void link_create(
 	if (link)
 		err = relay_child_add(links->relay, socket->vm, monotonic_ms(), &link->child);
 	if (err) {
-		log_warn("vm-links", "%s: no link for pid %d: %s", socket->vm, (int)peer->pid,
-		        strerror(-err));
+		refusal_tell(links, LOG_LEVEL_WARN, "vm-links", socket->vm,
+		        "%s: no link for pid %d: %s", socket->vm, (int)peer->pid, strerror(-err));
 		channel->ops->close(channel);
 		if (peer->pidfd >= 0)
 			close(peer->pidfd);
@@ -344,10 +346,11 @@ static struct link *link_of_child(const struct vm_links *links, uint32_t child)
 	return link;
 }
 
-static void refusal_log(const struct link *link, const Tether__HelloAnswer *answer)
+static void refusals_tell(struct link *link, const Tether__HelloAnswer *answer)
 {
 	for (size_t i = 0; i < answer->n_refusals; i++)
-		log_warn("vm-links", "pid %d is refused: %s: %s", (int)link->peer.pid,
+		refusal_tell(link->links, LOG_LEVEL_WARN, "vm-links", link->vm,
+		        "pid %d is refused: %s: %s", (int)link->peer.pid,
 		        answer->refusals[i]->reason, answer->refusals[i]->text);
 }
 
@@ -357,10 +360,10 @@ void vm_links_send(struct vm_links *links, uint32_t child, const Tether__Frame *
 	int err = link ? connection_send(link->connection, frame) : 0;
 
 	if (link && frame->body_case == TETHER__FRAME__BODY_HELLO_ANSWER)
-		refusal_log(link, frame->hello_answer);
+		refusals_tell(link, frame->hello_answer);
 	if (err && err != -ENOTCONN)
-		log_warn("vm-links", "pid %d does not get a frame: %s", (int)link->peer.pid,
-		        strerror(-err));
+		refusal_tell(links, LOG_LEVEL_WARN, "vm-links", link->vm,
+		        "pid %d does not get a frame: %s", (int)link->peer.pid, strerror(-err));
 }
 
 void vm_links_end(struct vm_links *links, uint32_t child, const char *why)

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "notifier/rate.h"
+#include "notifier/refusal_log.h"
 #include "notifier/shared_rates.h"
 
 enum { PER_S = 100, AT_ONCE = 50, NOW_MS = 5000 };
@@ -91,6 +92,24 @@ static void what_is_owed_outlives_who_owes(void **state)
 	shared_rates_destroy(rates);
 }
 
+/* A flood of one peer's lines hides nobody else's, and how many were left out is said. */
+static void lines_about_one_peer_are_few_and_the_rest_is_counted(void **state)
+{
+	struct refusal_log log = {0};
+	unsigned said = 0;
+	uint32_t unsaid, other;
+
+	for (unsigned i = 0; i < 1000; i++)
+		said += refusal_may_be_said(&log, "vm1", NOW_MS, &unsaid);
+	assert_int_equal(said, REFUSALS_AT_ONCE);
+	assert_true(refusal_may_be_said(&log, "vm2", NOW_MS, &other));
+	assert_int_equal(other, 0);
+	assert_false(refusal_may_be_said(&log, "vm1", NOW_MS + 999, &unsaid));
+	assert_true(refusal_may_be_said(&log, "vm1", NOW_MS + 1000, &unsaid));
+	assert_int_equal(unsaid, 1000 - REFUSALS_AT_ONCE + 1);
+	assert_false(refusal_may_be_said(&log, "vm1", NOW_MS + 1000, &unsaid));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -101,6 +120,7 @@ int main(void)
 	        cmocka_unit_test(pause_has_an_end_and_the_rest_is_owed),
 	        cmocka_unit_test(without_a_limit_there_is_none),
 	        cmocka_unit_test(what_is_owed_outlives_who_owes),
+	        cmocka_unit_test(lines_about_one_peer_are_few_and_the_rest_is_counted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
