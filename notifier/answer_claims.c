@@ -21,23 +21,18 @@ static bool part_is(const struct part *part, const char *name)
 	return !strncmp(name, part->text, part->length) && !name[part->length];
 }
 
-static bool host_has(struct host_behind *host, const struct part *vm)
-{
-	for (size_t i = 0; i < host->said->n_vms; i++)
-		if (part_is(vm, host->said->vms[i]->name))
-			return host_may_have(host, host->said->vms[i]->name);
-	return false;
-}
-
 /* The last that was looked for is often the next one's, too: names come host by host. */
-static bool has_vm(const struct child *child, const struct part *vm, struct host_behind **last)
+static bool has_vm(const struct child *child, const struct part *part, struct host_behind **last)
 {
+	struct name vm;
+
 	if (child->vm)
-		return part_is(vm, child->vm);
-	if (*last && host_has(*last, vm))
+		return part_is(part, child->vm);
+	vm = name_part(part->text, part->length);
+	if (*last && host_has_vm(*last, &vm))
 		return true;
 	for (*last = child->hosts; *last; *last = (*last)->next)
-		if (host_has(*last, vm))
+		if (host_has_vm(*last, &vm))
 			return true;
 	return false;
 }

@@ -26,21 +26,35 @@ static struct host_behind *host_make(struct host_behind **hosts)
 	return host;
 }
 
+static int vms_index(struct name_index *index, const Tether__HostBehind *said)
+{
+	if (name_index_reserve(index, said->n_vms))
+		return -ENOMEM;
+	for (size_t i = 0; i < said->n_vms; i++) {
+		struct name vm = name_whole(said->vms[i]->name);
+
+		name_index_add(index, &vm); /* there is room */
+	}
+	return 0;
+}
+
 int hosts_put(struct host_behind **hosts, const struct vm_places *places,
         const Tether__HostBehind *said, Tether__HostBehind **before)
 {
 	struct host_behind *host = hosts_find(*hosts, said->name);
 	Tether__HostBehind *copy = message_copy(&said->base);
+	struct name_index vms = {0};
 
-	if (copy && !host)
-		host = host_make(hosts);
-	if (!copy || !host) {
+	if (!copy || vms_index(&vms, copy) || (!host && !(host = host_make(hosts)))) {
+		name_index_clear(&vms);
 		if (copy)
 			tether__host_behind__free_unpacked(copy, NULL);
 		return -ENOMEM;
 	}
 	*before = host->said;
+	name_index_clear(&host->vms);
 	host->said = copy;
+	host->vms = vms;
 	host->away_ms = 0;
 	host->places = places;
 	host->looked_at = UINT64_MAX;
@@ -58,6 +72,7 @@ void hosts_remove(struct host_behind **hosts, struct host_behind *host)
 	while (*hosts != host)
 		hosts = &(*hosts)->next;
 	*hosts = host->next;
+	name_index_clear(&host->vms);
 	tether__host_behind__free_unpacked(host->said, NULL);
 	free(host);
 }
@@ -92,17 +107,25 @@ bool host_may_have(struct host_behind *host, const char *vm)
 	return is_undisputed(host) || may_claim(host, vm);
 }
 
-bool host_says_vm(const struct host_behind *host, const char *vm)
+bool host_says_vm(const struct host_behind *host, const char *text)
 {
-	for (size_t i = 0; i < host->said->n_vms; i++)
-		if (!strcmp(host->said->vms[i]->name, vm))
-			return true;
-	return false;
+	struct name vm = name_whole(text);
+
+	return name_index_find(&host->vms, &vm);
 }
 
-bool hosts_have_vm(struct host_behind *hosts, const char *vm)
+bool host_has_vm(struct host_behind *host, const struct name *vm)
 {
-	while (hosts && !(host_says_vm(hosts, vm) && host_may_have(hosts, vm)))
+	uint32_t at = name_index_find(&host->vms, vm);
+
+	return at && host_may_have(host, host->vms.names[at - 1].text);
+}
+
+bool hosts_have_vm(struct host_behind *hosts, const char *text)
+{
+	struct name vm = name_whole(text);
+
+	while (hosts && !host_has_vm(hosts, &vm))
 		hosts = hosts->next;
 	return hosts;
 }

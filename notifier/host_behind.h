@@ -11,12 +11,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "notifier/name_index.h"
 #include "notifier/vm_places.h"
 #include "tether.pb-c.h"
 
 struct host_behind {
 	struct host_behind *next;
 	Tether__HostBehind *said; /* its own word, whatever others say */
+	struct name_index vms;    /* that it says */
 	uint64_t away_ms;         /* when it went away; 0: it is here */
 	/* What others say; the relay's. Of all that is said here nothing is another's, as they were
 	 * when they had changed so often. */
@@ -40,6 +42,8 @@ void hosts_clear(struct host_behind **hosts);
 bool host_says_vm(const struct host_behind *host, const char *vm);
 /* No other host has @vm, which this one says that it has. */
 bool host_may_have(struct host_behind *host, const char *vm);
+/* By both. */
+bool host_has_vm(struct host_behind *host, const struct name *vm);
 bool hosts_have_vm(struct host_behind *hosts, const char *vm);
 
 /* What HELLO says of the host that says it; it points into @hello. */

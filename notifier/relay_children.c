@@ -304,12 +304,15 @@ static void unnamed_miss(const struct child *child, struct open_event *open)
 {
 	if (child_is_process(child))
 		return;
-	if (child->vm)
-		tally_miss_vm(open->tally, child->vm);
+	if (child->vm) {
+		struct name vm = name_whole(child->vm);
+
+		tally_miss_vm(open->tally, &vm);
+	}
 	for (struct host_behind *host = child->hosts; host; host = host->next)
-		for (size_t i = 0; i < host->said->n_vms; i++)
-			if (host_may_have(host, host->said->vms[i]->name))
-				tally_miss_vm(open->tally, host->said->vms[i]->name);
+		for (size_t i = 0; i < host->vms.count; i++)
+			if (host_may_have(host, host->vms.names[i].text))
+				tally_miss_vm(open->tally, &host->vms.names[i]);
 }
 
 /* Rows of somebody else's queue pairs: nothing in it can be believed. */
@@ -482,6 +485,7 @@ static struct child *child_of_vm(const struct relay *relay, const char *vm)
 void relay_vm_left(struct relay *relay, const char *vm, uint64_t now_ms)
 {
 	struct vm_state *state = relay_vm_find(relay, vm);
+	struct name name = name_whole(vm);
 	struct child *child;
 
 	if (state) {
@@ -498,7 +502,7 @@ void relay_vm_left(struct relay *relay, const char *vm, uint64_t now_ms)
 			relay_child_forget(relay, child);
 	}
 	for (struct open_event *open = relay->open; open; open = open->next)
-		tally_forget_vm(open->tally, vm);
+		tally_forget_vm(open->tally, &name);
 	/* The end of its migration is told where it is then; the root holds what has to be held. */
 	if (state)
 		relay_barrier_lift(relay, state->migration);

@@ -39,7 +39,7 @@ static int of_child_add(struct open_event *open, const char *name)
 }
 
 /* Of @vm's, or the one that is called @only. */
-static int expected_of_vm(struct open_event *open, const char *vm, const char *only)
+static int expected_of_vm(struct open_event *open, const struct name *vm, const char *only)
 {
 	uint32_t at = tally_named_of(open->tally, vm);
 	int err = 0;
@@ -59,13 +59,17 @@ static int expected_of_child(struct open_event *open, const struct child *child)
 	int err = 0;
 
 	open->of_child.count = 0;
-	if (child->vm)
-		return expected_of_vm(
-		        open, child->vm, child_is_process(child) ? child->name : NULL);
+	if (child->vm) {
+		struct name vm = name_whole(child->vm);
+
+		return expected_of_vm(open, &vm, child_is_process(child) ? child->name : NULL);
+	}
+	if (!tally_named_count(open->tally))
+		return 0;
 	for (struct host_behind *host = child->hosts; host; host = host->next)
-		for (size_t i = 0; i < host->said->n_vms && !err; i++)
-			if (host_may_have(host, host->said->vms[i]->name))
-				err = expected_of_vm(open, host->said->vms[i]->name, NULL);
+		for (size_t i = 0; i < host->vms.count && !err; i++)
+			if (host_may_have(host, host->vms.names[i].text))
+				err = expected_of_vm(open, &host->vms.names[i], NULL);
 	return err;
 }
 

@@ -7,7 +7,6 @@
 
 #include "notifier/answer_merge.h"
 #include "notifier/base/cleanup.h"
-#include "notifier/name_hash.h"
 #include "notifier/number_scope.h"
 #include "notifier/vm_names.h"
 #include "notifier/wire/frame.h"
@@ -25,117 +24,75 @@ enum stand {
 };
 
 struct participant {
-	const char *name;
-	uint32_t hash;
 	uint8_t stand;
 	bool is_own; /* the name is the tally's */
-};
-
-enum { ROOM_FIRST = 8 };
-
-struct participant_slot {
-	uint32_t hash, at; /* its place and 1; 0: free */
 };
 
 struct tally {
 	struct event_key key;
 	char *prefix;
-	struct participant *participants; /* those whom the event names, then the others */
-	size_t count, room;
-	struct participant_slot *slots; /* by name; twice as many as there is room */
-	struct vm_names of_vm;          /* those whom the event names, then others who are expected;
-	                                   participants own the names */
+	struct name_index names;          /* those whom the event names, then the others */
+	struct participant *participants; /* by the place of their name */
+	size_t room;
+	struct vm_names of_vm; /* those whom the event names, then others who are expected; the
+	                          texts are those of names */
 	size_t named;
 	size_t awaited; /* EXPECTED and HANDED */
 	size_t packed;  /* bytes of what was merged */
 	bool too_large;
-	Tether__Answer *merged; /* its names are the participants' */
+	Tether__Answer *merged; /* its names are those of names */
 };
 
-static uint32_t hash_of(const char *name)
-{
-	return name_hash(name, strlen(name));
-}
-
-/* The slot of @name, or the free one that it would have. */
-static struct participant_slot *slot_of(const struct tally *tally, const char *name, uint32_t hash)
-{
-	size_t mask = 2 * tally->room - 1, at = hash & mask;
-	struct participant_slot *slot = &tally->slots[at];
-
-	while (slot->at &&
-	        (slot->hash != hash || strcmp(tally->participants[slot->at - 1].name, name) != 0)) {
-		at = (at + 1) & mask;
-		slot = &tally->slots[at];
-	}
-	return slot;
-}
-
 /* Until the next is added. */
-static struct participant *find_hashed(const struct tally *tally, const char *name, uint32_t hash)
+static struct participant *find_named(const struct tally *tally, const struct name *name)
 {
-	uint32_t at = tally->room ? slot_of(tally, name, hash)->at : 0;
+	uint32_t at = name_index_find(&tally->names, name);
 
 	return at ? &tally->participants[at - 1] : NULL;
 }
 
-static struct participant *find(const struct tally *tally, const char *name)
+static struct participant *find(const struct tally *tally, const char *text)
 {
-	return find_hashed(tally, name, hash_of(name));
+	struct name name = name_whole(text);
+
+	return find_named(tally, &name);
 }
 
-static void slot_free_take(struct tally *tally, uint32_t hash, uint32_t at)
+static const char *text_of(const struct tally *tally, const struct participant *participant)
 {
-	size_t mask = 2 * tally->room - 1, slot = hash & mask;
-
-	while (tally->slots[slot].at)
-		slot = (slot + 1) & mask;
-	tally->slots[slot] = (struct participant_slot){hash, at};
+	return tally->names.names[participant - tally->participants].text;
 }
 
-/* @room is a power of two, so that slots are. */
-static int participants_grow(struct tally *tally, size_t room)
+/* As much as there is for names. */
+static int participants_reserve(struct tally *tally, size_t count)
 {
-	struct participant_slot *slots = calloc(2 * room, sizeof(*slots));
-	struct participant *grown =
-	        slots ? realloc(tally->participants, room * sizeof(*grown)) : NULL;
+	struct participant *grown;
 
-	if (!grown) {
-		free(slots);
+	if (name_index_reserve(&tally->names, count))
 		return -ENOMEM;
-	}
-	free(tally->slots);
+	if (tally->names.room == tally->room)
+		return 0;
+	grown = realloc(tally->participants, tally->names.room * sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
 	tally->participants = grown;
-	tally->slots = slots;
-	tally->room = room;
-	for (size_t i = 0; i < tally->count; i++)
-		slot_free_take(tally, grown[i].hash, i + 1);
+	tally->room = tally->names.room;
 	return 0;
 }
 
-static int participants_reserve(struct tally *tally, size_t count)
-{
-	size_t room = tally->room ? tally->room : ROOM_FIRST;
-
-	while (room < count)
-		room *= 2;
-	return room > tally->room ? participants_grow(tally, room) : 0;
-}
-
-static int names_take(struct tally *tally, char *const *named, size_t count)
+static int named_take(struct tally *tally, char *const *named, size_t count)
 {
 	if (participants_reserve(tally, count) || vm_names_reserve(&tally->of_vm, count))
 		return -ENOMEM;
 	for (size_t i = 0; i < count; i++) {
-		struct participant participant = {named[i], hash_of(named[i]), STAND_NAMED, false};
+		struct name name = name_whole(named[i]);
 
-		if (find_hashed(tally, named[i], participant.hash))
+		name_index_add(&tally->names, &name); /* there is room, here and below */
+		if (tally->names.count == tally->named)
 			continue;
-		slot_free_take(tally, participant.hash, tally->count + 1);
-		tally->participants[tally->count++] = participant;
-		vm_names_add(&tally->of_vm, named[i]); /* there is room */
+		tally->participants[tally->named++] = (struct participant){STAND_NAMED, false};
+		vm_names_add(&tally->of_vm, named[i]);
 	}
-	tally->named = tally->count;
 	return 0;
 }
 
@@ -149,7 +106,7 @@ struct tally *tally_create(
 	tally->key = *key;
 	tally->prefix = strdup(prefix);
 	tally->merged = answer_create(*key);
-	if (tally->prefix && tally->merged && !names_take(tally, named, count))
+	if (tally->prefix && tally->merged && !named_take(tally, named, count))
 		return tally;
 	tally_destroy(tally);
 	return NULL;
@@ -168,11 +125,11 @@ void tally_destroy(struct tally *tally)
 	if (!tally)
 		return;
 	merged_free(tally->merged);
-	free(tally->slots);
 	vm_names_clear(&tally->of_vm);
-	for (size_t i = 0; i < tally->count; i++)
+	for (size_t i = 0; i < tally->names.count; i++)
 		if (tally->participants[i].is_own)
-			free((char *)tally->participants[i].name);
+			free((char *)tally->names.names[i].text);
+	name_index_clear(&tally->names);
 	free(tally->participants);
 	free(tally->prefix);
 	free(tally);
@@ -190,7 +147,7 @@ uint32_t tally_named_count(const struct tally *tally)
 
 const char *tally_named(const struct tally *tally, uint32_t at)
 {
-	return tally->participants[at - 1].name;
+	return tally->names.names[at - 1].text;
 }
 
 /* Of a VM's they are the first. */
@@ -199,7 +156,7 @@ static uint32_t if_named(const struct tally *tally, uint32_t at)
 	return at <= tally->named ? at : 0;
 }
 
-uint32_t tally_named_of(const struct tally *tally, const char *vm)
+uint32_t tally_named_of(const struct tally *tally, const struct name *vm)
 {
 	return if_named(tally, vm_names_first(&tally->of_vm, vm));
 }
@@ -228,19 +185,20 @@ static void stand_set(struct tally *tally, struct participant *participant, enum
 
 /* Who is not there yet; a copy of the name is kept. NULL: no memory */
 static struct participant *participant_add(
-        struct tally *tally, const char *name, uint32_t hash, enum stand stand)
+        struct tally *tally, const struct name *name, enum stand stand)
 {
-	struct participant participant = {NULL, hash, stand, true};
+	struct name own = *name;
+	struct participant *participant;
 
-	if (participants_reserve(tally, tally->count + 1))
+	if (participants_reserve(tally, tally->names.count + 1))
 		return NULL;
-	participant.name = strdup(name);
-	if (!participant.name)
+	own.text = strndup(name->text, name->length);
+	if (!own.text)
 		return NULL;
-	tally->participants[tally->count++] = participant;
-	slot_free_take(tally, hash, tally->count);
+	participant = &tally->participants[name_index_add(&tally->names, &own) - 1];
+	*participant = (struct participant){stand, true};
 	tally->awaited += is_awaited(stand);
-	return &tally->participants[tally->count - 1];
+	return participant;
 }
 
 void tally_expect_named(struct tally *tally, uint32_t at)
@@ -251,27 +209,27 @@ void tally_expect_named(struct tally *tally, uint32_t at)
 		stand_set(tally, participant, STAND_EXPECTED);
 }
 
-int tally_expect(struct tally *tally, const char *name)
+int tally_expect(struct tally *tally, const char *text)
 {
-	uint32_t hash = hash_of(name);
-	struct participant *participant = find_hashed(tally, name, hash);
+	struct name name = name_whole(text);
+	struct participant *participant = find_named(tally, &name);
 
 	if (participant) {
 		if (participant->stand == STAND_NAMED)
 			stand_set(tally, participant, STAND_EXPECTED);
 		return 0;
 	}
-	participant = participant_add(tally, name, hash, STAND_EXPECTED);
-	return participant ? vm_names_add(&tally->of_vm, participant->name) : -ENOMEM;
+	participant = participant_add(tally, &name, STAND_EXPECTED);
+	return participant ? vm_names_add(&tally->of_vm, text_of(tally, participant)) : -ENOMEM;
 }
 
-static int hand(struct tally *tally, const char *name, enum stand stand)
+static int hand(struct tally *tally, const char *text, enum stand stand)
 {
-	uint32_t hash = hash_of(name);
-	struct participant *participant = find_hashed(tally, name, hash);
+	struct name name = name_whole(text);
+	struct participant *participant = find_named(tally, &name);
 
 	if (!participant)
-		return participant_add(tally, name, hash, stand) ? 0 : -ENOMEM;
+		return participant_add(tally, &name, stand) ? 0 : -ENOMEM;
 	if (participant->stand != STAND_ANSWERED)
 		stand_set(tally, participant, stand);
 	return 0;
@@ -310,7 +268,9 @@ bool tally_expects(const struct tally *tally, const char *name)
 
 bool tally_knows(const struct tally *tally, const char *name)
 {
-	return find(tally, name);
+	const struct participant *participant = find(tally, name);
+
+	return participant && participant->stand != STAND_NAMED;
 }
 
 void tally_take_back(struct tally *tally, const char *name)
@@ -335,7 +295,7 @@ static struct participant *participant_of(const struct tally *tally, uint32_t at
 	                          : find(tally, tally->of_vm.names[at - 1]);
 }
 
-void tally_forget_vm(struct tally *tally, const char *vm)
+void tally_forget_vm(struct tally *tally, const struct name *vm)
 {
 	uint32_t at = vm_names_first(&tally->of_vm, vm);
 
@@ -366,7 +326,7 @@ static int told(struct tally *tally, struct participant *participant, enum stand
 {
 	struct name_list list = list_of(tally->merged, stand);
 
-	if (answer_name_add(list.names, list.count, participant->name))
+	if (answer_name_add(list.names, list.count, text_of(tally, participant)))
 		return -ENOMEM;
 	stand_set(tally, participant, stand);
 	return 0;
@@ -381,7 +341,7 @@ int tally_end(struct tally *tally, const char *name)
 	return told(tally, participant, STAND_ENDED);
 }
 
-int tally_miss_vm(struct tally *tally, const char *vm)
+int tally_miss_vm(struct tally *tally, const struct name *vm)
 {
 	uint32_t at = vm_names_first(&tally->of_vm, vm);
 	int err = 0;
@@ -401,17 +361,17 @@ bool tally_complete(const struct tally *tally)
 }
 
 /* A name below that answered, did not, or has ended: once each, however many relays say it. */
-static int name_below(struct tally *tally, const char *name, enum stand stand)
+static int name_below(struct tally *tally, const char *text, enum stand stand)
 {
-	uint32_t hash = hash_of(name);
-	struct participant *participant = find_hashed(tally, name, hash);
+	struct name name = name_whole(text);
+	struct participant *participant = find_named(tally, &name);
 
 	/* Who was handed the event is a child, and answers for itself. */
 	if (participant && participant->stand != STAND_EXPECTED &&
 	        participant->stand != STAND_NAMED && participant->stand != STAND_FORGOTTEN)
 		return 0;
 	if (!participant)
-		participant = participant_add(tally, name, hash, STAND_NAMED);
+		participant = participant_add(tally, &name, STAND_NAMED);
 	return participant ? told(tally, participant, stand) : -ENOMEM;
 }
 
@@ -511,7 +471,7 @@ int tally_take(struct tally *tally, const char *name, const char *label, bool is
 		return participant->stand == STAND_ANSWERED ? -EALREADY : -ENOENT;
 	stand_set(tally, participant, STAND_ANSWERED);
 	if (is_process && answer_name_add(&tally->merged->answered, &tally->merged->n_answered,
-	                          participant->name))
+	                          text_of(tally, participant)))
 		return -ENOMEM;
 	flaw = answer_flaw(answer, &text);
 	if (flaw)
@@ -525,11 +485,11 @@ static int missing_append(struct tally *tally)
 	Tether__Answer *merged = tally->merged;
 	int err = 0;
 
-	for (size_t i = 0; !err && i < tally->count; i++)
+	for (size_t i = 0; !err && i < tally->names.count; i++)
 		if (is_awaited(tally->participants[i].stand) ||
 		        is_handed(tally->participants[i].stand))
 			err = answer_name_add(
-			        &merged->missing, &merged->n_missing, tally->participants[i].name);
+			        &merged->missing, &merged->n_missing, tally->names.names[i].text);
 	return err;
 }
 

@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "notifier/name_index.h"
 #include "notifier/wire/answer.h"
 
 struct tally;
@@ -29,7 +30,7 @@ const struct event_key *tally_key(const struct tally *tally);
 uint32_t tally_named_count(const struct tally *tally);
 const char *tally_named(const struct tally *tally, uint32_t at);
 /* Those of @vm, until 0. */
-uint32_t tally_named_of(const struct tally *tally, const char *vm);
+uint32_t tally_named_of(const struct tally *tally, const struct name *vm);
 uint32_t tally_named_next(const struct tally *tally, uint32_t at);
 
 /*
@@ -56,9 +57,9 @@ int tally_end(struct tally *tally, const char *name);
 /* @name is somewhere else: it is neither waited for nor missing, unless somebody tells of it. */
 void tally_forget(struct tally *tally, const char *name);
 /* The same for names of @vm ("VM/...") that are expected and have not been handed the event. */
-void tally_forget_vm(struct tally *tally, const char *vm);
+void tally_forget_vm(struct tally *tally, const struct name *vm);
 /* These will not be answered for: they are missing. -ENOMEM */
-int tally_miss_vm(struct tally *tally, const char *vm);
+int tally_miss_vm(struct tally *tally, const struct name *vm);
 
 /*
  * Take the answer of @name. @label stands for `who` in a refusal that names nobody. With

@@ -2,11 +2,8 @@
 #include "notifier/vm_names.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "notifier/name_hash.h"
 
 enum { ROOM_FIRST = 8 };
 
@@ -18,50 +15,20 @@ static size_t vm_length(const char *name)
 	return slash && slash[1] ? slash - name : 0;
 }
 
-static bool is_of(const char *name, const char *vm, size_t length)
+/* There is no more of them than of names. */
+static int chains_reserve(struct vm_names *names, size_t room)
 {
-	return vm_length(name) == length && !strncmp(name, vm, length);
+	struct vm_names_chain *chains = realloc(names->chains, room * sizeof(*chains));
+
+	if (!chains)
+		return -ENOMEM;
+	names->chains = chains;
+	return name_index_reserve(&names->vms, room);
 }
 
-/* The slot of the VM, or the free one that it would have. */
-static struct vm_names_slot *slot_of(
-        const struct vm_names *names, const char *vm, size_t length, uint32_t hash)
-{
-	size_t mask = 2 * names->room - 1, at = hash & mask;
-	struct vm_names_slot *slot = &names->slots[at];
-
-	while (slot->first &&
-	        (slot->hash != hash || !is_of(names->names[slot->first - 1], vm, length))) {
-		at = (at + 1) & mask;
-		slot = &names->slots[at];
-	}
-	return slot;
-}
-
-static void link(struct vm_names *names, size_t place)
-{
-	size_t length = vm_length(names->names[place]);
-	struct vm_names_slot *slot;
-	uint32_t hash;
-
-	names->next[place] = 0;
-	if (!length)
-		return;
-	hash = name_hash(names->names[place], length);
-	slot = slot_of(names, names->names[place], length, hash);
-	slot->hash = hash;
-	if (slot->first)
-		names->next[slot->last - 1] = place + 1;
-	else
-		slot->first = place + 1;
-	slot->last = place + 1;
-}
-
-/* @room is a power of two, so that slots are. */
 static int grow(struct vm_names *names, size_t room)
 {
 	const char **grown = realloc(names->names, room * sizeof(*grown));
-	struct vm_names_slot *slots;
 	uint32_t *next;
 
 	if (!grown)
@@ -71,14 +38,9 @@ static int grow(struct vm_names *names, size_t room)
 	if (!next)
 		return -ENOMEM;
 	names->next = next;
-	slots = calloc(2 * room, sizeof(*slots));
-	if (!slots)
+	if (chains_reserve(names, room))
 		return -ENOMEM;
-	free(names->slots);
-	names->slots = slots;
 	names->room = room;
-	for (size_t i = 0; i < names->count; i++)
-		link(names, i);
 	return 0;
 }
 
@@ -86,7 +48,8 @@ void vm_names_clear(struct vm_names *names)
 {
 	free(names->names);
 	free(names->next);
-	free(names->slots);
+	free(names->chains);
+	name_index_clear(&names->vms);
 	*names = (struct vm_names){0};
 }
 
@@ -99,20 +62,41 @@ int vm_names_reserve(struct vm_names *names, size_t count)
 	return room > names->room ? grow(names, room) : 0;
 }
 
+/* The name at @place is the last of @vm's; there is room. */
+static void chain(struct vm_names *names, const struct name *vm, size_t place)
+{
+	size_t vms = names->vms.count;
+	struct vm_names_chain *chain = &names->chains[name_index_add(&names->vms, vm) - 1];
+
+	if (names->vms.count > vms)
+		chain->first = place + 1;
+	else
+		names->next[chain->last - 1] = place + 1;
+	chain->last = place + 1;
+}
+
 int vm_names_add(struct vm_names *names, const char *name)
 {
+	size_t length = vm_length(name);
+
 	if (vm_names_reserve(names, names->count + 1))
 		return -ENOMEM;
 	names->names[names->count] = name;
-	link(names, names->count++);
+	names->next[names->count] = 0;
+	if (length) {
+		struct name vm = name_part(name, length);
+
+		chain(names, &vm, names->count);
+	}
+	names->count++;
 	return 0;
 }
 
-uint32_t vm_names_first(const struct vm_names *names, const char *vm)
+uint32_t vm_names_first(const struct vm_names *names, const struct name *vm)
 {
-	size_t length = strlen(vm);
+	uint32_t at = name_index_find(&names->vms, vm);
 
-	return names->room ? slot_of(names, vm, length, name_hash(vm, length))->first : 0;
+	return at ? names->chains[at - 1].first : 0;
 }
 
 uint32_t vm_names_next(const struct vm_names *names, uint32_t at)

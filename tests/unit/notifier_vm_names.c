@@ -18,11 +18,12 @@ static void name_make(char name[NAME_BYTES], unsigned vm, unsigned process)
 	snprintf(name, NAME_BYTES, "vm%u/%u.1", vm, process);
 }
 
-static size_t count_of(const struct vm_names *names, const char *vm)
+static size_t count_of(const struct vm_names *names, const char *text)
 {
+	struct name vm = name_whole(text);
 	size_t count = 0;
 
-	for (uint32_t at = vm_names_first(names, vm); at; at = vm_names_next(names, at))
+	for (uint32_t at = vm_names_first(names, &vm); at; at = vm_names_next(names, at))
 		count++;
 	return count;
 }
@@ -31,7 +32,8 @@ static void each_vm_has_its_own_in_order_and_no_other(void **state)
 {
 	static char texts[VMS * PROCESSES][NAME_BYTES];
 	struct vm_names names = {0};
-	char vm[NAME_BYTES];
+	char text[NAME_BYTES];
+	struct name vm;
 	uint32_t before;
 
 	/* One of each VM after the other, so that they lie far apart. */
@@ -40,10 +42,12 @@ static void each_vm_has_its_own_in_order_and_no_other(void **state)
 		assert_int_equal(vm_names_add(&names, texts[i]), 0);
 	}
 	for (unsigned i = 0; i < VMS; i++) {
-		snprintf(vm, sizeof(vm), "vm%u", i);
-		assert_int_equal(count_of(&names, vm), PROCESSES);
+		snprintf(text, sizeof(text), "vm%u", i);
+		assert_int_equal(count_of(&names, text), PROCESSES);
+		vm = name_whole(text);
 		before = 0;
-		for (uint32_t at = vm_names_first(&names, vm); at; at = vm_names_next(&names, at)) {
+		for (uint32_t at = vm_names_first(&names, &vm); at;
+		        at = vm_names_next(&names, at)) {
 			assert_int_equal((at - 1) % VMS, i);
 			assert_ptr_equal(names.names[at - 1], texts[at - 1]);
 			assert_true(at > before);
