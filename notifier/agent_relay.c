@@ -82,6 +82,9 @@ static void answer_log(const struct agent_relay *agent, const Tether__Answer *an
 	for (size_t i = 0; i < answer->n_missing; i++)
 		log_warn(room, "migration %" PRIu64 " epoch %" PRIu64 ": no answer from %s",
 		        answer->migration, answer->epoch, answer->missing[i]);
+	for (size_t i = 0; i < answer->n_ended; i++)
+		log_info(room, "migration %" PRIu64 " epoch %" PRIu64 ": %s has ended",
+		        answer->migration, answer->epoch, answer->ended[i]);
 	for (size_t i = 0; i < answer->n_refusals; i++)
 		log_warn(room, "migration %" PRIu64 " epoch %" PRIu64 ": %s: %s: %s",
 		        answer->migration, answer->epoch, answer->refusals[i]->who,

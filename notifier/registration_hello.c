@@ -79,10 +79,12 @@ static void hello_let_go(struct registration *r, uint32_t member, const struct a
 		registration_let_go(r, member, address);
 }
 
-static void hello_hand_on(
-        struct registration *r, uint32_t member, uint32_t keep, const struct address *address)
+/* Whoever comes again and again with others has no more than one quota of those of before. */
+static void hello_hand_on(struct registration *r, uint32_t member, uint32_t keep, unsigned weight,
+        const struct address *address)
 {
-	if (keep && !address_is_announcement(address))
+	if (keep && !address_is_announcement(address) &&
+	        !registration_full(r, keep, weight, address))
 		interest_add(r->held, keep, address);
 	hello_let_go(r, member, address);
 }
@@ -128,7 +130,7 @@ int registration_hello(struct registration *r, uint32_t member, unsigned weight,
 			hello_take(r, member, weight, &now.addresses[i]);
 		for (size_t i = 0; i < before.count; i++)
 			if (!interest_holds(said, ABOVE, &before.addresses[i]))
-				hello_hand_on(r, member, keep, &before.addresses[i]);
+				hello_hand_on(r, member, keep, weight, &before.addresses[i]);
 	}
 	interest_destroy(said);
 	free(before.addresses);

@@ -211,6 +211,34 @@ static void hello_upward_is_no_larger_than_a_frame(void **state)
 	registration_destroy(r);
 }
 
+/* A member that says HELLO with others each time: what is kept for it is one quota at most. */
+static void what_is_kept_of_helloes_before_is_limited(void **unused)
+{
+	enum { MEMBER = 2, BEFORE, MOST = 8 };
+	static const struct registration_outputs outputs = {.up = count_up, .down = say_nothing};
+	size_t up = 0, kept = 0;
+	struct registration *r = registration_create(MOST, MOST, &outputs, &up);
+	Tether__Address said = TETHER__ADDRESS__INIT, *pointer = &said;
+
+	for (uint32_t lid = 1; lid <= 4 * MOST; lid++) {
+		said.lid = lid;
+		assert_int_equal(registration_hello(r, MEMBER, 1, &pointer, 1, BEFORE), 0);
+	}
+	for (uint32_t lid = 1; lid <= 4 * MOST; lid++) {
+		struct address address = {.lid = lid};
+
+		kept += registration_holds(r, BEFORE, &address);
+	}
+	assert_int_equal(kept, MOST);
+	registration_let_all_go(r, BEFORE);
+	for (uint32_t lid = 1; lid <= 4 * MOST; lid++) {
+		struct address address = {.lid = lid};
+
+		assert_false(registration_holds(r, BEFORE, &address));
+	}
+	registration_destroy(r);
+}
+
 static void requests_under_way_are_limited(void **state)
 {
 	struct test *t = *state;
@@ -363,6 +391,7 @@ int main(void)
 	        HOST_TEST(hello_beyond_the_quota_is_taken_as_far_as_it_goes),
 	        HOST_TEST(announcements_have_a_quota_of_their_own),
 	        cmocka_unit_test(hello_upward_is_no_larger_than_a_frame),
+	        cmocka_unit_test(what_is_kept_of_helloes_before_is_limited),
 	        HOST_TEST(requests_under_way_are_limited),
 	        HOST_TEST(bad_address_is_refused),
 	        HOST_TEST(announced_queue_pair_is_known_until_it_is_withdrawn),

@@ -17,7 +17,7 @@
 
 enum {
 	TREES = 150,
-	TREES_FULL = 20000,
+	TREES_FULL = 8000,
 	TURNS = 8,
 	TROUBLES_MOST = 6,
 	VM_LID = 5,
