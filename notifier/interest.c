@@ -14,6 +14,8 @@ struct holding {
 	struct holding *next; /* in its bucket */
 	uint32_t *members;    /* in order */
 	size_t count, room;
+	uint32_t *pkeys; /* NULL: not known */
+	size_t pkeys_count;
 };
 
 struct interest {
@@ -110,6 +112,13 @@ struct interest *interest_create(void)
 	return NULL;
 }
 
+static void holding_destroy(struct holding *holding)
+{
+	free(holding->members);
+	free(holding->pkeys);
+	free(holding);
+}
+
 void interest_destroy(struct interest *interest)
 {
 	if (!interest)
@@ -119,8 +128,7 @@ void interest_destroy(struct interest *interest)
 			struct holding *holding = interest->buckets[i];
 
 			interest->buckets[i] = holding->next;
-			free(holding->members);
-			free(holding);
+			holding_destroy(holding);
 		}
 	}
 	free(interest->buckets);
@@ -302,8 +310,7 @@ int interest_drop(struct interest *interest, uint32_t member, const struct addre
 	if (holding->count)
 		return 1;
 	*at = holding->next;
-	free(holding->members);
-	free(holding);
+	holding_destroy(holding);
 	interest->count--;
 	return 2;
 }
@@ -331,6 +338,44 @@ const struct address *interest_find(const struct interest *interest, const struc
 	const struct holding *holding = *find(interest, address);
 
 	return holding ? &holding->address : NULL;
+}
+
+/* By LID, or by GID where it is held under that. */
+static struct holding *find_either(const struct interest *interest, const struct address *address)
+{
+	struct address by_gid = *address;
+	struct holding *holding = address->lid ? *find(interest, address) : NULL;
+
+	by_gid.lid = 0;
+	return holding || !gid_is_set(&by_gid) ? holding : *find(interest, &by_gid);
+}
+
+int interest_pkeys_set(struct interest *interest, const struct address *address,
+        const uint32_t *pkeys, size_t count)
+{
+	struct holding *holding = find_either(interest, address);
+	uint32_t *copy;
+
+	if (!holding)
+		return -ENOENT;
+	copy = count ? malloc(count * sizeof(*copy)) : NULL;
+	if (count && !copy)
+		return -ENOMEM;
+	if (count)
+		memcpy(copy, pkeys, count * sizeof(*copy));
+	free(holding->pkeys);
+	holding->pkeys = copy;
+	holding->pkeys_count = count;
+	return 0;
+}
+
+const uint32_t *interest_pkeys(
+        const struct interest *interest, const struct address *address, size_t *count)
+{
+	const struct holding *holding = find_either(interest, address);
+
+	*count = holding ? holding->pkeys_count : 0;
+	return holding ? holding->pkeys : NULL;
 }
 
 bool interest_is_held(const struct interest *interest, const struct address *address)

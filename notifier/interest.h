@@ -75,6 +75,13 @@ bool interest_is_held(const struct interest *interest, const struct address *add
 /* What is held under the key of @address, with its context; NULL: nothing. Until the next change.
  */
 const struct address *interest_find(const struct interest *interest, const struct address *address);
+/* P_Keys that are kept with what is held under @address, as long as it is; a copy. -ENOENT: nothing
+ * is; -ENOMEM */
+int interest_pkeys_set(struct interest *interest, const struct address *address,
+        const uint32_t *pkeys, size_t count);
+/* NULL: none are known. Until the next change. */
+const uint32_t *interest_pkeys(
+        const struct interest *interest, const struct address *address, size_t *count);
 /* How many addresses and announcements @member holds, or (0) how many are held by anybody. */
 size_t interest_count(const struct interest *interest, uint32_t member);
 /* How many of @member's are like @address, announcements or not. */

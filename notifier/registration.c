@@ -2,6 +2,7 @@
 #include "notifier/registration_state.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum { ANNOUNCEMENTS_TIMES = 4 }; /* as many as addresses */
 
@@ -58,12 +59,17 @@ void registration_process(struct registration *r, struct request *request)
 		free(request);
 		return;
 	}
+	if (!request_may_talk(r, request)) {
+		request_refuse_foreign(r, request);
+		free(request);
+		return;
+	}
 	added = interest_add(r->held, request->member, &request->address);
+	request->added = request->added || added > 0;
 	if (added < 0) {
 		request_refuse(r, request->member, request->request, "no-memory", "");
 		free(request);
-	} else if (!request_asks_something(request) &&
-	           registration_knows_above(r, &request->address)) {
+	} else if (!request_asks_something(request) && request_is_known_above(r, request)) {
 		request_reply(r, request, TETHER__OUTCOME__OUTCOME_DONE);
 		free(request);
 	} else {
@@ -120,9 +126,31 @@ static bool is_held(const struct registration *r, const struct request *request)
 	       barriers_hold(r->barriers, connects ? request->vm : NULL, &request->address);
 }
 
+void registration_take_up(struct registration *r, struct request *request)
+{
+	if (!is_held(r, request)) {
+		registration_process(r, request);
+		return;
+	}
+	requests_put(&r->requests, request, REQUEST_HELD);
+	request_say_held(r, request);
+}
+
+/* The name lies behind it, since who says it may be gone when it is answered. */
+static struct request *request_of(const char *asker)
+{
+	size_t size = strlen(asker) + 1;
+	struct request *request = calloc(1, sizeof(*request) + size);
+
+	if (request)
+		request->asker = memcpy(request + 1, asker, size);
+	return request;
+}
+
 void registration_take(struct registration *r, uint32_t member, unsigned weight, const char *vm,
         const Tether__Interest *interest)
 {
+	const char *asker = vm ? vm : interest->vm;
 	struct request *request;
 	struct address address;
 	const char *excess, *text;
@@ -132,8 +160,7 @@ void registration_take(struct registration *r, uint32_t member, unsigned weight,
 		return;
 	}
 	excess = quota_exceeded(r, member, weight, &address, interest->drop, &text);
-	request = excess || requests_reserve(&r->requests, member) ? NULL
-	                                                           : calloc(1, sizeof(*request));
+	request = excess || requests_reserve(&r->requests, member) ? NULL : request_of(asker);
 	if (!request) {
 		r->crowded += excess && text == its_vms;
 		request_refuse(r, member, interest->request, excess ? excess : "no-memory",
@@ -148,12 +175,7 @@ void registration_take(struct registration *r, uint32_t member, unsigned weight,
 	request->heard = interest->heard && interest->datagrams && !interest->drop;
 	request->vm = vm;
 	request->address = address;
-	if (!is_held(r, request)) {
-		registration_process(r, request);
-		return;
-	}
-	requests_put(&r->requests, request, REQUEST_HELD);
-	request_say_held(r, request);
+	registration_take_up(r, request);
 }
 
 const struct address *registration_announced(

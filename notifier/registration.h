@@ -19,9 +19,16 @@
 
 struct registration;
 
+struct request;
+
 struct registration_outputs {
 	void (*up)(void *owner, const Tether__Interest *interest);
 	void (*down)(void *owner, uint32_t member, const Tether__InterestAnswer *answer);
+	/* P_Keys of all VMs at @address; NULL: not known. Until the next call. */
+	const uint32_t *(*pkeys)(void *owner, const struct address *address, size_t *count);
+	/* Who asks may talk to somebody with @pkeys. Not for the relay itself. */
+	bool (*may_talk)(
+	        void *owner, const struct request *request, const uint32_t *pkeys, size_t count);
 };
 
 /* What the members of a VM may have together, in quotas of one member. */
@@ -46,7 +53,8 @@ bool registration_holds(
 /*
  * What a member asks. It is told when that is held (NONE), and when it is not held any more and
  * there is nobody above to ask (PARTIAL). @weight: for so many it speaks, each with those quotas.
- * @vm: whose channel it came through, NULL: nobody's; kept until the member is gone.
+ * @vm: whose channel it came through, NULL: nobody's; kept until the member is gone. Who may not
+ * talk to the VM at the address is refused (foreign-partition).
  */
 void registration_take(struct registration *registration, uint32_t member, unsigned weight,
         const char *vm, const Tether__Interest *interest);
@@ -71,6 +79,9 @@ int registration_own(struct registration *registration, uint32_t member,
  * call. */
 const struct address *registration_announced(
         const struct registration *registration, const struct address *address);
+
+/* It refuses somebody for the partition of his VM. */
+bool answer_is_of_partition(const Tether__InterestAnswer *answer);
 
 void registration_member_gone(struct registration *registration, uint32_t member);
 

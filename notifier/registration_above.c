@@ -15,6 +15,8 @@ static void send_up(struct registration *r, const struct request *request)
 	interest.remote_qpn = request->remote_qpn;
 	interest.datagrams = request->datagrams;
 	interest.heard = request->heard;
+	if (request->asker)
+		interest.vm = (char *)request->asker;
 	r->outputs->up(r->owner, &interest);
 }
 
@@ -63,6 +65,7 @@ void registration_ask_above(struct registration *r, struct request *request, boo
 		return;
 	}
 	request->id = other ? other->id : id_next(r);
+	request->sent = !other;
 	requests_put(&r->requests, request, REQUEST_ASKED);
 	request->held_above = other && other->held_above;
 	if (request->held_above)
@@ -94,9 +97,44 @@ static void not_held_above(struct registration *r, struct request *request)
 	request_say_not_held(r, request);
 }
 
+static void unhold(struct registration *r, const struct request *request)
+{
+	bool is_known = registration_knows_above(r, &request->address);
+
+	if ((is_known && !request->added) ||
+	        requests_member_asks(&r->requests, request->member, &request->address))
+		return;
+	if (is_known)
+		registration_let_go(r, request->member, &request->address);
+	else
+		interest_drop(r->held, request->member, &request->address);
+}
+
+static void refused_above(
+        struct registration *r, const struct request *request, const Tether__InterestAnswer *answer)
+{
+	unhold(r, request);
+	request_pass_down(r, request, answer);
+}
+
+static void done_above(
+        struct registration *r, const struct request *request, const Tether__InterestAnswer *answer)
+{
+	if (!request->superseded && interest_add(r->above, ABOVE, &request->address) >= 0)
+		interest_pkeys_set(r->above, &request->address, answer->pkeys, answer->n_pkeys);
+	/* Whose the address is may be known only now. */
+	if (request_may_talk(r, request)) {
+		request_pass_down(r, request, answer);
+		return;
+	}
+	unhold(r, request);
+	request_refuse_foreign(r, request);
+}
+
 void registration_answer(struct registration *r, const Tether__InterestAnswer *answer)
 {
 	bool is_done = answer->outcome == TETHER__OUTCOME__OUTCOME_DONE;
+	struct request_list others;
 	struct request *request;
 
 	if (answer->outcome == TETHER__OUTCOME__OUTCOME_NONE) {
@@ -109,15 +147,16 @@ void registration_answer(struct registration *r, const Tether__InterestAnswer *a
 			not_held_above(r, request);
 		return;
 	}
+	registration_set_apart(r, answer, &others);
 	while ((request = requests_by_id(&r->requests, answer->request))) {
 		requests_take(&r->requests, request);
-		if (is_done && !request->superseded)
-			interest_add(r->above, ABOVE, &request->address);
-		else if (!is_done && !registration_knows_above(r, &request->address))
-			interest_drop(r->held, request->member, &request->address);
-		request_pass_down(r, request, answer);
+		if (is_done)
+			done_above(r, request, answer);
+		else
+			refused_above(r, request, answer);
 		free(request);
 	}
+	registration_ask_again(r, &others);
 }
 
 void registration_parent_lost(struct registration *r)

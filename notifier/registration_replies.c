@@ -1,6 +1,23 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 #include "notifier/registration_state.h"
 
+/* Whoever is told that it is registered keeps them with the address. */
+static void pkeys_fill(
+        const struct registration *r, const struct request *request, Tether__InterestAnswer *answer)
+{
+	const uint32_t *pkeys;
+	size_t count = 0;
+
+	if (answer->outcome != TETHER__OUTCOME__OUTCOME_DONE || request->drop ||
+	        address_is_announcement(&request->address))
+		return;
+	pkeys = registration_pkeys(r, &request->address, &count);
+	if (pkeys) {
+		answer->pkeys = (uint32_t *)pkeys;
+		answer->n_pkeys = count;
+	}
+}
+
 void request_reply(
         const struct registration *r, const struct request *request, Tether__Outcome outcome)
 {
@@ -8,6 +25,7 @@ void request_reply(
 
 	answer.request = request->request;
 	answer.outcome = outcome;
+	pkeys_fill(r, request, &answer);
 	if (!request->silent)
 		r->outputs->down(r->owner, request->member, &answer);
 }
@@ -31,6 +49,7 @@ void request_pass_down(const struct registration *r, const struct request *reque
 	Tether__InterestAnswer copy = *answer;
 
 	copy.request = request->request;
+	pkeys_fill(r, request, &copy);
 	copy.moving |= request->heard && barriers_hold(r->barriers, NULL, &request->address);
 	if (!request->silent)
 		r->outputs->down(r->owner, request->member, &copy);

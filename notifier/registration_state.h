@@ -2,8 +2,8 @@
 /*
  * What a registration room knows; shared by registration.c (what members ask, and the barriers),
  * registration_above.c (what the parent knows and is asked), registration_hello.c (who says HELLO,
- * to us and we to the parent) and registration_replies.c (what those who ask are told), and by
- * nobody else.
+ * to us and we to the parent), registration_partitions.c (who may not ask for what) and
+ * registration_replies.c (what those who ask are told), and by nobody else.
  */
 #ifndef TETHER_REGISTRATION_STATE_H
 #define TETHER_REGISTRATION_STATE_H
@@ -47,7 +47,23 @@ void registration_ask_above(struct registration *r, struct request *request, boo
 void registration_let_go(struct registration *r, uint32_t member, const struct address *address);
 void registration_drop_above(struct registration *r, const struct address *address);
 
+/* registration_partitions.c */
+const uint32_t *registration_pkeys(
+        const struct registration *r, const struct address *address, size_t *count);
+/* As far as is known here. */
+bool request_may_talk(const struct registration *r, const struct request *request);
+/* The parent has acknowledged the address, for somebody with whom the VM there may talk, too. */
+bool request_is_known_above(const struct registration *r, const struct request *request);
+void request_refuse_foreign(const struct registration *r, const struct request *request);
+/* Where @answer refuses one VM's process: those of other VMs that waited along are taken out, and
+ * ask by themselves when it has been told. */
+void registration_set_apart(
+        struct registration *r, const Tether__InterestAnswer *answer, struct request_list *others);
+void registration_ask_again(struct registration *r, struct request_list *others);
+
 /* registration.c */
+/* Takes @request: it is held, or carried out. */
+void registration_take_up(struct registration *r, struct request *request);
 /* Takes @request, which no barrier holds (any more). */
 void registration_process(struct registration *r, struct request *request);
 /* NULL: @member may have @address as well, which it does not hold; else whose quota it is that is

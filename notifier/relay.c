@@ -33,20 +33,27 @@ static void interest_down(void *owner, uint32_t member, const Tether__InterestAn
 {
 	struct relay *relay = owner;
 	Tether__Frame frame = TETHER__FRAME__INIT;
+	Tether__InterestAnswer said = *answer;
 	const struct child *child = children_by_member(&relay->children, member);
 
-	if (answer->outcome == TETHER__OUTCOME__OUTCOME_REFUSED)
+	if (answer->outcome == TETHER__OUTCOME__OUTCOME_REFUSED) {
 		relay->counts.refused_interests++;
+		relay->counts.foreign_partitions += answer_is_of_partition(answer);
+	}
 	if (!child || !child->connected)
 		return;
+	if (child_is_process(child))
+		said.n_pkeys = 0; /* it checks nothing */
 	frame.body_case = TETHER__FRAME__BODY_INTEREST_ANSWER;
-	frame.interest_answer = (Tether__InterestAnswer *)answer;
+	frame.interest_answer = &said;
 	relay->outputs->child_send(relay->owner, child->link, &frame);
 }
 
 static const struct registration_outputs registration_outputs = {
         .up = interest_up,
         .down = interest_down,
+        .pkeys = relay_pkeys_at,
+        .may_talk = relay_may_ask,
 };
 
 static void settings_complete(struct relay_settings *settings)
@@ -130,6 +137,7 @@ void relay_destroy(struct relay *relay)
 	children_clear(&relay->children);
 	registration_destroy(relay->registration);
 	vm_places_destroy(relay->places);
+	free(relay->pkeys_at.pkeys);
 	free(relay->name);
 	free(relay);
 }

@@ -178,40 +178,6 @@ int relay_whereabouts(struct relay *relay, const Tether__Whereabouts *whereabout
 	return err;
 }
 
-static bool vm_may_hear(const struct relay *relay, const char *vm, const Tether__Event *event)
-{
-	const Tether__VmPlace *place = vm_places_find(relay->places, vm);
-
-	return place && place->located &&
-	       pkeys_may_talk(place->pkeys, place->n_pkeys, event->pkeys, event->n_pkeys);
-}
-
-static bool host_may_hear(
-        const struct relay *relay, struct host_behind *host, const Tether__Event *event)
-{
-	for (size_t i = 0; i < host->said->n_vms; i++)
-		if (host_may_have(host, host->said->vms[i]->name) &&
-		        vm_may_hear(relay, host->said->vms[i]->name, event))
-			return true;
-	return false;
-}
-
-/* News says nothing that is not to be heard, and is for agents whose own port is in any partition.
- */
-bool relay_may_hear(
-        const struct relay *relay, const struct child *child, const Tether__Event *event)
-{
-	struct host_behind *host = child->hosts;
-
-	if (!event->n_pkeys || step_is_news(event->step))
-		return true;
-	if (child->vm)
-		return vm_may_hear(relay, child->vm, event);
-	while (host && !host_may_hear(relay, host, event))
-		host = host->next;
-	return host;
-}
-
 void relay_places_say_host(struct relay *relay, const struct child *child, const char *host)
 {
 	const struct vm_place_at *at = NULL;

@@ -6,7 +6,8 @@
  * relay_behind.c (hosts behind agents between), relay_returning.c (agents between that come back),
  * relay_absence.c (VMs without a device), relay_numbers.c (numbers that are taken in a VM),
  * relay_moved.c (VMs that have moved), relay_quarantine.c (who is late), relay_places.c (where VMs
- * are) and relay_reports.c (how the agents are), and by nobody else.
+ * are), relay_partitions.c (who may talk to whom) and relay_reports.c (how the agents are), and by
+ * nobody else.
  */
 #ifndef TETHER_RELAY_STATE_H
 #define TETHER_RELAY_STATE_H
@@ -14,6 +15,7 @@
 #include "notifier/children.h"
 #include "notifier/registration.h"
 #include "notifier/relay.h"
+#include "notifier/requests.h"
 #include "notifier/tally.h"
 #include "notifier/vm_places.h"
 
@@ -72,6 +74,10 @@ struct relay {
 	struct children children;
 	struct registration *registration;
 	struct vm_places *places;
+	struct {
+		uint32_t *pkeys; /* of the address that was looked at last */
+		size_t count, room;
+	} pkeys_at;
 	struct vm_state *vms;
 	struct open_event *open;   /* in the order in which they came */
 	struct answered *answered; /* the newest first */
@@ -228,6 +234,10 @@ void relay_report_take(struct relay *relay, struct child *child, const Tether__R
 /* @host has come, which is @child or behind it; the agent in a VM has. */
 void relay_places_say_host(struct relay *relay, const struct child *child, const char *host);
 void relay_places_say_guest(struct relay *relay, const struct child *child);
+/* relay_partitions.c */
+/* For the registrations (registration.h); @at: the relay. */
+const uint32_t *relay_pkeys_at(void *at, const struct address *address, size_t *count);
+bool relay_may_ask(void *at, const struct request *request, const uint32_t *pkeys, size_t count);
 /* One of @child's VMs may talk to the VM of @event, or nobody knows. */
 bool relay_may_hear(
         const struct relay *relay, const struct child *child, const Tether__Event *event);

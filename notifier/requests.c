@@ -222,6 +222,24 @@ struct request *requests_alike(const struct requests *requests, const struct req
 	return of_address(requests, &request->address, false);
 }
 
+static bool member_asks(
+        const struct requests *requests, uint32_t member, const struct address *address, bool asks)
+{
+	const struct request *request;
+
+	TAILQ_FOREACH(request, bucket_of_address(requests, address, asks), of_address)
+	if (request->member == member && address_matches(address, &request->address))
+		return true;
+	return false;
+}
+
+bool requests_member_asks(
+        const struct requests *requests, uint32_t member, const struct address *address)
+{
+	return member_asks(requests, member, address, false) ||
+	       member_asks(requests, member, address, true);
+}
+
 void requests_supersede(struct requests *requests, const struct address *address)
 {
 	struct request *request;

@@ -38,7 +38,10 @@ struct request {
 	uint32_t remote_qpn;
 	bool datagrams;
 	bool heard;
-	const char *vm; /* of the member, or NULL */
+	bool added;        /* its member did not hold the address before */
+	bool sent;         /* an Interest went up for it, and not for another that it waits with */
+	const char *vm;    /* of the member, or NULL */
+	const char *asker; /* whose process asks: the member's, or what it says; NULL: its own */
 	struct address address;
 };
 
@@ -76,6 +79,9 @@ struct request *request_next_of_id(const struct request *request);
 bool request_asks_something(const struct request *request);
 /* One that is asked for what @request is, no drop has gone up after, and asks for no numbers. */
 struct request *requests_alike(const struct requests *requests, const struct request *request);
+/* @member has asked for @address, and no drop has gone up since. */
+bool requests_member_asks(
+        const struct requests *requests, uint32_t member, const struct address *address);
 /* A drop of @address goes up. */
 void requests_supersede(struct requests *requests, const struct address *address);
 /* What was asked was asked in vain: all of it waits for a parent. */

@@ -3,6 +3,15 @@
 
 #include "notifier/wire/answer.h"
 
+static size_t count_of(const uint32_t *numbers, size_t most)
+{
+	size_t count = 0;
+
+	while (count < most && numbers[count])
+		count++;
+	return count;
+}
+
 static void say(struct test *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
 static void say(struct test *t, const char *format, ...)
 {
@@ -160,6 +169,8 @@ static void child_send(void *owner, uint32_t child, const Tether__Frame *frame)
 
 	if (tether__frame__get_packed_size(frame) > t->frame_bytes_most)
 		t->frame_bytes_most = tether__frame__get_packed_size(frame);
+	if (frame->body_case == TETHER__FRAME__BODY_INTEREST_ANSWER)
+		t->told_pkeys = frame->interest_answer->n_pkeys;
 	if (frame->body_case == TETHER__FRAME__BODY_WHEREABOUTS)
 		t->places_told += frame->whereabouts->n_vms;
 	if (frame->body_case == TETHER__FRAME__BODY_HELLO_ANSWER)
@@ -184,6 +195,24 @@ void registered(struct test *t, uint32_t request, Tether__Outcome outcome)
 
 	answer.request = request;
 	answer.outcome = outcome;
+	answer.pkeys = t->says_pkeys;
+	answer.n_pkeys = count_of(t->says_pkeys, ARRAY_SIZE(t->says_pkeys));
+	frame.body_case = TETHER__FRAME__BODY_INTEREST_ANSWER;
+	frame.interest_answer = &answer;
+	assert_int_equal(relay_parent_frame(t->relay, &frame, t->now_ms), 0);
+}
+
+void refused_above(struct test *t, uint32_t request, const char *reason)
+{
+	Tether__Frame frame = TETHER__FRAME__INIT;
+	Tether__InterestAnswer answer = TETHER__INTEREST_ANSWER__INIT;
+	Tether__Refusal refusal = TETHER__REFUSAL__INIT, *refusals[] = {&refusal};
+
+	refusal.reason = (char *)reason;
+	answer.request = request;
+	answer.outcome = TETHER__OUTCOME__OUTCOME_REFUSED;
+	answer.refusals = refusals;
+	answer.n_refusals = 1;
 	frame.body_case = TETHER__FRAME__BODY_INTEREST_ANSWER;
 	frame.interest_answer = &answer;
 	assert_int_equal(relay_parent_frame(t->relay, &frame, t->now_ms), 0);
@@ -198,6 +227,7 @@ static void parent_send(void *owner, const Tether__Frame *frame)
 	if (frame->body_case != TETHER__FRAME__BODY_INTEREST)
 		return;
 	t->last_request = frame->interest->request;
+	snprintf(t->last_asker, sizeof(t->last_asker), "%s", frame->interest->vm);
 	if (t->acknowledge && !frame->interest->drop)
 		registered(t, frame->interest->request, TETHER__OUTCOME__OUTCOME_DONE);
 }
@@ -390,15 +420,6 @@ uint32_t host(struct test *t, const char *name, const char *vms, uint32_t lid)
 	return link;
 }
 
-static size_t count_of(const uint32_t *numbers, size_t most)
-{
-	size_t count = 0;
-
-	while (count < most && numbers[count])
-		count++;
-	return count;
-}
-
 void event_send(struct test *t, const struct event_args *args)
 {
 	Tether__Event event = TETHER__EVENT__INIT;
@@ -481,6 +502,7 @@ static void interest_send(
 	Tether__Interest message = TETHER__INTEREST__INIT;
 
 	message.request = request;
+	message.vm = (char *)(t->asker ? t->asker : "");
 	message.address = address;
 	message.drop = drop;
 	frame.body_case = TETHER__FRAME__BODY_INTEREST;
@@ -504,6 +526,7 @@ static void ask_numbers(struct test *t, uint32_t link, uint32_t request, uint32_
 
 	address.lid = lid;
 	message.request = request;
+	message.vm = (char *)(t->asker ? t->asker : "");
 	message.address = &address;
 	message.datagrams = true;
 	message.heard = heard;

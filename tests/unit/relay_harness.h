@@ -45,6 +45,11 @@ struct test {
 	uint32_t reserved; /* what a HELLO says is taken; 0: nothing */
 	uint32_t last_deadline_ms;
 	uint32_t last_request;
+	char last_asker[32];     /* whose VM's, of the last Interest that went up */
+	uint32_t says_pkeys[2];  /* what the parent says of an address that it acknowledges; 0: no
+	                            more */
+	const char *asker;       /* what a host's Interest says of its VM */
+	uint32_t told_pkeys;     /* how many the last InterestAnswer to a child had */
 	size_t places_told;      /* to children */
 	size_t frame_bytes_most; /* of what children were told */
 };
@@ -77,6 +82,7 @@ void announce(
         struct test *t, uint32_t link, uint32_t request, const struct address *own, bool drop);
 void pass(struct test *t, uint64_t ms);
 void registered(struct test *t, uint32_t request, Tether__Outcome outcome);
+void refused_above(struct test *t, uint32_t request, const char *reason);
 void order_done(struct test *t, Tether__Step step, uint32_t sequence, uint32_t status);
 int hello_answered(struct test *t, uint64_t epoch);
 
