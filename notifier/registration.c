@@ -77,6 +77,13 @@ void registration_process(struct registration *r, struct request *request)
 	}
 }
 
+bool registration_may_announce(const struct registration *r, uint32_t member, const char *asker,
+        const struct address *address)
+{
+	return !address_is_announcement(address) ||
+	       r->outputs->may_announce(r->owner, member, asker, address);
+}
+
 static const char its_own[] = "it has as many as it may",
                   its_vms[] = "its VM has as many as it may";
 
@@ -157,6 +164,11 @@ void registration_take(struct registration *r, uint32_t member, unsigned weight,
 
 	if (address_decode(interest->address, &address)) {
 		request_refuse(r, member, interest->request, "bad-address", "neither LID nor GID");
+		return;
+	}
+	if (!interest->drop && !registration_may_announce(r, member, asker, &address)) {
+		request_refuse(r, member, interest->request, "foreign-lid",
+		        "the LID is not of the VM that announces it");
 		return;
 	}
 	excess = quota_exceeded(r, member, weight, &address, interest->drop, &text);

@@ -26,6 +26,9 @@ struct registration_outputs {
 	void (*down)(void *owner, uint32_t member, const Tether__InterestAnswer *answer);
 	/* P_Keys of all VMs at @address; NULL: not known. Until the next call. */
 	const uint32_t *(*pkeys)(void *owner, const struct address *address, size_t *count);
+	/* It may announce @address as its own. @asker: whose process does; NULL: not said. */
+	bool (*may_announce)(
+	        void *owner, uint32_t member, const char *asker, const struct address *address);
 	/* Who asks may talk to somebody with @pkeys. Not for the relay itself. */
 	bool (*may_talk)(
 	        void *owner, const struct request *request, const uint32_t *pkeys, size_t count);
@@ -54,7 +57,8 @@ bool registration_holds(
  * What a member asks. It is told when that is held (NONE), and when it is not held any more and
  * there is nobody above to ask (PARTIAL). @weight: for so many it speaks, each with those quotas.
  * @vm: whose channel it came through, NULL: nobody's; kept until the member is gone. Who may not
- * talk to the VM at the address is refused (foreign-partition).
+ * talk to the VM at the address is refused (foreign-partition), who announces what is at another's
+ * LID as well (foreign-lid).
  */
 void registration_take(struct registration *registration, uint32_t member, unsigned weight,
         const char *vm, const Tether__Interest *interest);
@@ -62,9 +66,9 @@ void registration_take(struct registration *registration, uint32_t member, unsig
 /*
  * The addresses and announcements of a member's HELLO. It held them before, so they are not held up
  * by a barrier; what it held and does not name any more is dropped, behind a barrier only when that
- * is lifted. What is beyond its quotas is left out. @keep: another member of the same child, which
- * holds from now on the addresses that it does not name any more; 0: none. -EINVAL: a bad address;
- * -ENOMEM: nothing was changed.
+ * is lifted. What is beyond its quotas, or not its to announce, is left out. @keep: another member
+ * of the same child, which holds from now on the addresses that it does not name any more; 0: none.
+ * -EINVAL: a bad address; -ENOMEM: nothing was changed.
  */
 int registration_hello(struct registration *registration, uint32_t member, unsigned weight,
         Tether__Address *const *addresses, size_t count, uint32_t keep);

@@ -64,6 +64,8 @@ static void request_make(
 static void hello_take(
         struct registration *r, uint32_t member, unsigned weight, const struct address *address)
 {
+	if (!registration_may_announce(r, member, NULL, address))
+		return;
 	if (!interest_holds(r->held, member, address) &&
 	        registration_full(r, member, weight, address))
 		return;

@@ -66,6 +66,9 @@ void registration_ask_again(struct registration *r, struct request_list *others)
 void registration_take_up(struct registration *r, struct request *request);
 /* Takes @request, which no barrier holds (any more). */
 void registration_process(struct registration *r, struct request *request);
+/* It is none, or of the member's own. */
+bool registration_may_announce(const struct registration *r, uint32_t member, const char *asker,
+        const struct address *address);
 /* NULL: @member may have @address as well, which it does not hold; else whose quota it is that is
  * full. */
 const char *registration_full(const struct registration *r, uint32_t member, unsigned weight,

@@ -54,6 +54,7 @@ static const struct registration_outputs registration_outputs = {
         .down = interest_down,
         .pkeys = relay_pkeys_at,
         .may_talk = relay_may_ask,
+        .may_announce = relay_may_announce,
 };
 
 static void settings_complete(struct relay_settings *settings)

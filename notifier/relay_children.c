@@ -336,7 +336,7 @@ static int answer_disbelieve(struct relay *relay, struct open_event *open,
 static int answer_count(struct relay *relay, struct open_event *open, const struct child *child,
         const char *label, const Tether__Answer *answer)
 {
-	size_t foreign = row_claims_foreign(child, open->event, answer);
+	size_t foreign = row_claims_foreign(relay->places, child, open->event, answer);
 	int err = foreign ? answer_disbelieve(relay, open, child, label, foreign)
 	                  : tally_take(open->tally, child->name, label, child_is_process(child),
 	                            answer);

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "notifier/base/cleanup.h"
+#include "notifier/lid_claims.h"
 
 enum {
 	TOLD_MOST = 4, /* two hosts before, two now */
@@ -203,4 +203,19 @@ void relay_places_say_guest(struct relay *relay, const struct child *child)
 		return;
 	batch_add(relay, child, &batch, place);
 	batch_send(relay, child, &batch);
+}
+
+bool relay_may_announce(void *at, uint32_t member, const char *asker, const struct address *address)
+{
+	struct relay *relay = at;
+	const struct child *child = children_by_member(&relay->children, member);
+
+	if (!child)
+		return true;
+	if (!asker || !child_has_vm(child, asker))
+		asker = child->vm;
+	if (!lid_is_foreign(relay->places, child, asker, address->lid))
+		return true;
+	relay->counts.foreign_lids++;
+	return false;
 }

@@ -234,6 +234,10 @@ void relay_report_take(struct relay *relay, struct child *child, const Tether__R
 /* @host has come, which is @child or behind it; the agent in a VM has. */
 void relay_places_say_host(struct relay *relay, const struct child *child, const char *host);
 void relay_places_say_guest(struct relay *relay, const struct child *child);
+/* For the registrations (registration.h); @at: the relay. */
+bool relay_may_announce(
+        void *at, uint32_t member, const char *asker, const struct address *address);
+
 /* relay_partitions.c */
 /* For the registrations (registration.h); @at: the relay. */
 const uint32_t *relay_pkeys_at(void *at, const struct address *address, size_t *count);

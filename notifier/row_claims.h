@@ -9,8 +9,9 @@
 
 #include "notifier/children.h"
 
-/* Rows of @answer, to @event, that are not @child's to say. Its tables are whole. */
-size_t row_claims_foreign(
-        const struct child *child, const Tether__Event *event, const Tether__Answer *answer);
+/* Rows of @answer, to @event, that are not @child's to say: of the VM that moves, or at LIDs of
+ * others. Its tables are whole. */
+size_t row_claims_foreign(const struct vm_places *places, const struct child *child,
+        const Tether__Event *event, const Tether__Answer *answer);
 
 #endif

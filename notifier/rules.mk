@@ -25,7 +25,7 @@ RELAY_SOURCES := notifier/relay.c notifier/relay_events.c notifier/relay_handing
 	notifier/relay_places.c notifier/relay_partitions.c notifier/vm_places.c \
 	notifier/children.c notifier/host_behind.c \
 	notifier/registration.c notifier/requests.c notifier/registration_replies.c notifier/registration_above.c notifier/registration_hello.c notifier/registration_partitions.c \
-	notifier/barrier.c notifier/interest.c notifier/tally.c notifier/name_hash.c notifier/name_index.c notifier/vm_names.c notifier/answer_merge.c notifier/answer_claims.c notifier/row_claims.c notifier/number_scope.c
+	notifier/barrier.c notifier/interest.c notifier/tally.c notifier/name_hash.c notifier/name_index.c notifier/vm_names.c notifier/answer_merge.c notifier/answer_claims.c notifier/row_claims.c notifier/lid_claims.c notifier/number_scope.c
 # Whoever is told how a daemon is: Prometheus, the service manager.
 METRICS_SOURCES := notifier/metrics_text.c notifier/metrics_server.c notifier/agent_metrics.c notifier/tls_metrics.c notifier/http_listener.c
 SERVICE_SOURCES := notifier/base/service.c notifier/base/watchdog.c
@@ -66,6 +66,7 @@ $(call unit_test,notifier_vm_names,notifier/vm_names.c notifier/name_index.c not
 $(call unit_test,notifier_vm_places,notifier/vm_places.c notifier/name_hash.c $(WIRE_SOURCES),-lprotobuf-c)
 $(call unit_test,notifier_foreign_vms,$(RELAY_TEST_SOURCES),-lprotobuf-c)
 $(call unit_test,notifier_foreign_partition,$(RELAY_TEST_SOURCES),-lprotobuf-c)
+$(call unit_test,notifier_lid_claims,$(RELAY_TEST_SOURCES),-lprotobuf-c)
 $(call unit_test,notifier_partitions,$(RELAY_TEST_SOURCES),-lprotobuf-c)
 $(call unit_test,notifier_places,$(RELAY_TEST_SOURCES),-lprotobuf-c)
 $(call unit_test,notifier_interest,notifier/interest.c $(WIRE_SOURCES),-lprotobuf-c)

@@ -195,6 +195,11 @@ int vm_places_put(struct vm_places *places, const Tether__VmPlace *said)
 	return 0;
 }
 
+bool vm_places_are_none(const struct vm_places *places)
+{
+	return !places->by_vm.count;
+}
+
 const Tether__VmPlace *vm_places_find(const struct vm_places *places, const char *vm)
 {
 	const struct vm_place_at *at = NULL;

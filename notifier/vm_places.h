@@ -23,6 +23,8 @@ void vm_places_destroy(struct vm_places *places);
  * nothing has changed. */
 int vm_places_put(struct vm_places *places, const Tether__VmPlace *said);
 
+bool vm_places_are_none(const struct vm_places *places);
+
 /* NULL: it has none. All that is found here is good until the next vm_places_put of that VM. */
 const Tether__VmPlace *vm_places_find(const struct vm_places *places, const char *vm);
 
