@@ -135,7 +135,8 @@ static bool is_held(const struct registration *r, const struct request *request)
 
 void registration_take_up(struct registration *r, struct request *request)
 {
-	if (!is_held(r, request)) {
+	/* Who is refused need not wait for it. */
+	if (!is_held(r, request) || !request_may_talk(r, request)) {
 		registration_process(r, request);
 		return;
 	}

@@ -179,6 +179,21 @@ static void it_asks_by_itself_where_the_one_that_is_refused_has_gone(void **stat
 	EXPECT(t, "vm3/1.1 < registered 1 DONE\n");
 }
 
+static void who_is_refused_is_not_held(void **state)
+{
+	struct test *t = *state;
+	uint32_t link;
+
+	three_vms(t);
+	link = host(t, "hyp1", "vm2 vm3", 0);
+	EVENT(t, .vm = "vm1", .lid = LID, .to_vm = true, .step = PREPARE, .expected = {"vm1/1.1"});
+	forget(t);
+	asks_for(t, link, 1, "vm2");
+	EXPECT(t, "hyp1 < registered 1 REFUSED (foreign-partition)\n");
+	asks_for(t, link, 2, "vm3");
+	EXPECT(t, "hyp1 < registered 2 NONE\n");
+}
+
 static int between_relay(void **state)
 {
 	*state = test_create(TETHER__ROLE__ROLE_RELAY, "row1");
@@ -214,6 +229,7 @@ int main(void)
 	        ROOT_TEST(root_tells_no_numbers),
 	        ROOT_TEST(name_of_a_foreign_vm_does_not_help),
 	        ROOT_TEST(nobody_is_refused_before_the_sm_was_asked),
+	        ROOT_TEST(who_is_refused_is_not_held),
 	        HOST_TEST(host_says_whose_process_asks),
 	        HOST_TEST(what_was_said_of_an_address_answers_who_may),
 	        HOST_TEST(who_waited_with_one_that_is_refused_asks_by_itself),
