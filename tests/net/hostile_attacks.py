@@ -3,7 +3,7 @@
 within a quota. Links that have to stand meanwhile are the stack's."""
 import collections
 
-from hostile_lab import PROCESSES, VERSION, answer_to, frame, interest
+from hostile_lab import LID_OF_VM2, PROCESSES, VERSION, answer_to, frame, interest
 
 MEGABYTE = 1 << 20
 UNDER_WAY = 16384  # registrations of a guest that nobody above has acknowledged
@@ -11,14 +11,15 @@ QUOTA = 131072  # interests of a host
 LINKS = 8  # of a certificate
 OPEN, VMS = 33, 4097  # more than a host may name
 AT_ONCE = 64  # frames in one write
+HONEST_VM = "hyp1-vm"  # of the honest host
 
 # allowed: so many are within a quota. least, most, full: how many are said at least, at most, and with TETHER_FULL=1.
 Attack = collections.namedtuple("Attack", "name kind run allowed least most full", defaults=(0, 1, 10**6, 1000))
 
 
-def over_one_link(say):
+def over_one_link(say, who="enemy"):
     def run(scene, count, stack):
-        enemy = stack.enter_context(scene.enemy())
+        enemy = stack.enter_context(getattr(scene, who)())
         for number in range(0, count, AT_ONCE):
             enemy.say(b"".join(map(say, range(number, min(count, number + AT_ONCE)))))
             enemy.let_in()
@@ -39,6 +40,13 @@ def hello(*where, **said):
     return each_over_its_own(lambda number: frame("hello", dict({"version": VERSION}, **said)), welcome=False, where=where)
 
 
+def foreign_vm_in_hello(scene, count, stack):
+    for _ in range(count):
+        with scene.connect() as enemy:
+            enemy.hello("ROLE_HOST", "evil", vms=[{"name": HONEST_VM}])
+            enemy.welcomed()
+
+
 def all_at_once(*where):
     """Connections that say nothing: one too many is refused at once, the others when they have been silent for too long."""
     def run(scene, count, stack):
@@ -47,8 +55,10 @@ def all_at_once(*where):
     return run
 
 
-def unasked(number, **more):
-    return frame("answer", answer_to(dict({"migration": 1, "epoch": 1, "step": "STEP_STOP", "sequence": (1 << 20) + number}, **more)))
+def unasked(number, said=None, **more):
+    """@more: of the event that it says it answers; @said: of the answer."""
+    event = dict({"migration": 1, "epoch": 1, "step": "STEP_STOP", "sequence": (1 << 20) + number}, **more)
+    return frame("answer", answer_to(event, **(said or {})))
 
 
 OUT_OF_PLACE = {"event": {"vm": "vm2", "epoch": 99, "step": "STEP_ABORT"}, "hello_answer": {"outcome": "OUTCOME_DONE"},
@@ -75,6 +85,10 @@ COMMON = [
      for body, said in ((body, (body, message)) for body, message in OUT_OF_PLACE.items())]
 
 GUEST = COMMON + [
+    Attack("an announcement at another VM's LID", "foreign_lids", over_one_link(lambda number: frame("interest", {
+        "request": number + 1, "address": {"lid": LID_OF_VM2, "qpn": number + 1, "context": 1}}), who="stranger")),
+    Attack("the numbers of a VM in another partition", "foreign_partitions", over_one_link(lambda number: frame("interest", {
+        "request": number + 1, "address": {"lid": LID_OF_VM2}, "remote_qpn": number + 1}), who="stranger")),
     Attack("HELLO of another VM", "refused_hellos", hello("vm1.guest", role="ROLE_GUEST", name="vm2"), most=1),
     Attack("HELLO of a host through a guest's channel", "refused_hellos", hello("vm1.guest", role="ROLE_HOST", name="hyp1"), most=1),
     Attack("HELLO of another VM's process", "refused_hellos", hello(role="ROLE_SHIM", name="vm2/11.1")),
@@ -84,6 +98,9 @@ GUEST = COMMON + [
 ]
 
 HOST = COMMON + [
+    Attack("HELLO with another host's VM", "foreign_vms", foreign_vm_in_hello),
+    Attack("a result with another host's VM that nobody asked for", "foreign_vms", over_one_link(lambda number: unasked(
+        number, {"result": {"host": "evil", "vms": [{"name": HONEST_VM}], "slots": [{"name": "vf0"}]}}))),
     Attack("HELLO of another host", "refused_hellos", hello(role="ROLE_HOST", name="hyp1")),
     Attack("HELLO of an agent between", "refused_hellos", hello(role="ROLE_RELAY", name="evil")),
     Attack("migrations without end", "refused_hellos", hello(role="ROLE_HOST", name="evil", open=list(range(1, OPEN + 1)))),

@@ -9,7 +9,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from agent_harness import PATIENCE_S, run_tests  # noqa: E402
 from hostile_attacks import GUEST  # noqa: E402
 from faults.wire import table_of  # noqa: E402
-from hostile_lab import LID_OF_VM2, GuestScene, answer_to, frame, refused  # noqa: E402
+from hostile_lab import LID_OF_VM2, PKEY_OF_VM2, GuestScene, answer_to, frame, refused  # noqa: E402
 from lab.deadline import wait_until  # noqa: E402
 from lab.tap import FULL  # noqa: E402
 
@@ -20,6 +20,7 @@ LIES = {"answered": ["vm2/11.1", "vm2/12.1"], "missing": ["vm2/11.1", "vm2", "hy
         "refusals": [{"who": "vm2/11 ib_write_bw", "reason": "veto", "text": "it says"}],
         "result": {"host": "hyp1", "vms": [{"name": "vm2"}]}}
 FOREIGN = 7
+LID_OF_VM3 = 9
 
 
 def nobody_answers_for_another_vm():
@@ -49,10 +50,40 @@ def nobody_tells_of_another_vms_queue_pairs():
             assert scene.counted("foreign_claims") == number
 
 
+def nobody_hears_of_a_vm_in_another_partition():
+    """Though it had said that it talks to it, before the SM was asked of either."""
+    with GuestScene() as scene, scene.enemy() as enemy:
+        enemy.say(frame("interest", {"request": 1, "address": {"lid": LID_OF_VM2}}))
+        wait_until("the enemy is a peer", lambda: scene.root.interests, PATIENCE_S, [scene.log_path])
+        scene.keep_apart(enemy)
+        for _ in range(EVENTS):
+            scene.round_trip(to_peers=True, pkeys=[PKEY_OF_VM2])
+        scene.round_trip(to_peers=True, before=lambda: lie(enemy, {}))
+        assert enemy.heard == [scene.sequence], enemy.heard
+
+
+def nobody_tells_of_queue_pairs_at_another_vms_lid():
+    """Not of the VM that moves, but of a third: here vm2's by vm1, while vm3 moves."""
+    rows = ({"qps": table_of("QpRows", [{"local_lid": LID_OF_VM2, "local_qpn": 0x11, "real_qpn": 0x666}])},
+            {"evidence": table_of("EvidenceRows", [{"local_lid": LID_OF_VM2, "local_qpn": 0x11, "flags": 1}])})
+    with GuestScene() as scene, scene.stranger() as enemy:
+        enemy.say(frame("interest", {"request": 1, "address": {"lid": LID_OF_VM3}}))
+        wait_until("the enemy is a peer", lambda: scene.root.interests, PATIENCE_S, [scene.log_path])
+        for number, lies_of in enumerate(rows, 1):
+            scene.sequence += 1
+            scene.root.event(scene.sequence, vm="vm3", address={"lid": LID_OF_VM3}, to_vm=False, to_peers=True)
+            lie(enemy, lies_of)
+            answer = scene.root.answer(scene.sequence)
+            assert answer["outcome"] == "OUTCOME_FAILED" and answer["refusals"][0]["reason"] == "foreign-numbers", answer
+            assert not answer["qps"] and not answer["evidence"], answer
+            assert scene.counted("foreign_claims") == number
+
+
 def lie(enemy, lies):
     body, event = enemy.answer()
     while body != "event":
         body, event = enemy.answer()
+    enemy.heard.append(event["sequence"])
     enemy.say(frame("answer", answer_to(event, **lies)))
 
 
@@ -74,7 +105,8 @@ def replay(enemy):
         enemy.say(frame("answer", answer_to(event)))
 
 
-TESTS = [nobody_answers_for_another_vm, nobody_tells_of_another_vms_queue_pairs, an_answer_counts_once] + [refused(GuestScene, attack, FULL) for attack in GUEST]
+TESTS = [nobody_answers_for_another_vm, nobody_tells_of_another_vms_queue_pairs, nobody_tells_of_queue_pairs_at_another_vms_lid,
+         nobody_hears_of_a_vm_in_another_partition, an_answer_counts_once] + [refused(GuestScene, attack, FULL) for attack in GUEST]
 
 if __name__ == "__main__":
     sys.exit(run_tests(TESTS))

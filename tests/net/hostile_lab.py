@@ -25,7 +25,8 @@ from lab.ports import free_port  # noqa: E402
 from tls_harness import Site  # noqa: E402
 
 DEADLINE_MS = 5000  # of each honest event
-LID_OF_VM2 = 7
+LID_OF_VM1, LID_OF_VM2 = 5, 7
+PKEY_OF_VM1, PKEY_OF_VM2 = 0x8001, 0x8002
 PROCESSES = 512  # links of a VM, as its host is set
 BEAT_S = 0.2  # the root's; whoever it is of is not silent for so long
 INTEREST_TAG = 5 << 3 | 2  # the first byte of a frame that is one
@@ -46,6 +47,7 @@ class Enemy:
 
     def __init__(self, link):
         self.link, self.told = link, 0
+        self.heard = []  # events that were answered
         link.settimeout(PATIENCE_S)
 
     def __enter__(self):
@@ -127,6 +129,9 @@ class Root:
     def event(self, sequence, **fields):
         wire.send(self.link, "event", {"migration": 1, "epoch": 1, "step": "STEP_STOP", "sequence": sequence, "vm": "vm2",
                                        "address": {"lid": LID_OF_VM2}, "deadline_ms": DEADLINE_MS, "to_vm": True, **fields})
+
+    def places_say(self, *places):
+        wire.send(self.link, "whereabouts", {"vms": list(places)})
 
     def answer(self, sequence):
         while True:
@@ -232,6 +237,19 @@ class GuestScene(Scene):
         enemy = self.connect("vm1.guest")
         enemy.hello("ROLE_GUEST", "vm1")
         return enemy.welcomed()
+
+    def stranger(self):
+        """An enemy whose VM is located, as vm2 is, in another partition."""
+        enemy = self.enemy()
+        self.keep_apart(enemy)
+        return enemy
+
+    def keep_apart(self, enemy):
+        self.root.places_say(
+            {"vm": "vm1", "host": "hyp1", "lids": [LID_OF_VM1], "pkeys": [PKEY_OF_VM1], "located": True},
+            {"vm": "vm2", "host": "hyp1", "lids": [LID_OF_VM2], "pkeys": [PKEY_OF_VM2], "located": True})
+        body, said = enemy.answer()
+        assert body == "whereabouts" and [place["vm"] for place in said["vms"]] == ["vm1"], (body, said)
 
     def another_enemy(self):
         """A process in the same VM, which may come any number of times."""
