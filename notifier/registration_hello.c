@@ -64,8 +64,10 @@ static void request_make(
 static void hello_take(
         struct registration *r, uint32_t member, unsigned weight, const struct address *address)
 {
-	if (!registration_may_announce(r, member, NULL, address))
+	if (!registration_may_announce(r, member, NULL, address)) {
+		registration_let_go(r, member, address);
 		return;
+	}
 	if (!interest_holds(r->held, member, address) &&
 	        registration_full(r, member, weight, address))
 		return;

@@ -275,9 +275,3 @@ bool pkeys_may_talk(const uint32_t *a, size_t a_count, const uint32_t *b, size_t
 				return true;
 	return false;
 }
-
-bool vm_may_talk(const Tether__VmPlace *a, const Tether__VmPlace *b)
-{
-	return a->located && b->located &&
-	       pkeys_may_talk(a->pkeys, a->n_pkeys, b->pkeys, b->n_pkeys);
-}

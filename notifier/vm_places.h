@@ -47,7 +47,5 @@ bool vm_place_has_lid(const Tether__VmPlace *place, uint32_t lid);
 
 /* Of two with these P_Keys: one is a full member of a partition that both are in. */
 bool pkeys_may_talk(const uint32_t *a, size_t a_count, const uint32_t *b, size_t b_count);
-/* Both are located, and may. */
-bool vm_may_talk(const Tether__VmPlace *a, const Tether__VmPlace *b);
 
 #endif

@@ -164,20 +164,6 @@ static void one_of_two_that_talk_is_a_full_member(void **state)
 	}
 }
 
-static void who_is_not_located_talks_to_nobody(void **state)
-{
-	uint32_t pkey = 0xffff;
-	Tether__VmPlace a = TETHER__VM_PLACE__INIT, b = TETHER__VM_PLACE__INIT;
-
-	a.pkeys = b.pkeys = &pkey;
-	a.n_pkeys = b.n_pkeys = 1;
-	a.located = true;
-	assert_false(vm_may_talk(&a, &b));
-	assert_false(vm_may_talk(&b, &a));
-	b.located = true;
-	assert_true(vm_may_talk(&a, &b));
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -187,7 +173,6 @@ int main(void)
 	        cmocka_unit_test(shared_lid_is_of_several),
 	        cmocka_unit_test(vm_without_a_place_may_be_anybodys),
 	        cmocka_unit_test(one_of_two_that_talk_is_a_full_member),
-	        cmocka_unit_test(who_is_not_located_talks_to_nobody),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
