@@ -56,15 +56,22 @@ static void batch_add(struct relay *relay, const struct child *child, struct bat
 		batch_send(relay, child, batch);
 }
 
-/* Places of one host come in a row: who had the last is asked first. */
+/* Who has a host. */
+struct holder {
+	const char *host; /* NULL: of none */
+	const struct child *child;
+};
+
+/* Places of one host come in a row: the last that was looked for is often the next. @last goes on
+ * with @host as long as it is used. */
 static const struct child *child_with_host(
-        const struct relay *relay, const char *host, const struct child *last)
+        const struct relay *relay, const char *host, struct holder *last)
 {
 	if (!*host)
 		return NULL;
-	if (last && hosts_find(last->hosts, host))
-		return last;
-	return children_by_host(&relay->children, host, NULL);
+	if (!last->host || strcmp(last->host, host) != 0)
+		*last = (struct holder){host, children_by_host(&relay->children, host, NULL)};
+	return last->child;
 }
 
 static void told_add(struct told *told, const struct child *child)
@@ -76,9 +83,8 @@ static void told_add(struct told *told, const struct child *child)
 		told->to[told->count++] = child;
 }
 
-/* @last: who was told of the place before this one; NULL: nobody. */
 static void told_fill(const struct relay *relay, struct told *told, const Tether__VmPlace *place,
-        const struct child *last)
+        struct holder *last)
 {
 	if (!place)
 		return;
@@ -99,13 +105,17 @@ static bool is_told(const struct told *told, const struct child *child)
 static void places_tell(
         struct relay *relay, const struct child *child, const struct told *told, size_t count)
 {
-	struct batch batch = {.places = calloc(count + 1, sizeof(*batch.places))};
+	struct batch batch = {0};
 
-	if (!batch.places)
-		return; /* nothing is checked there then */
-	for (size_t i = 0; i < count; i++)
-		if (is_told(&told[i], child))
-			batch_add(relay, child, &batch, told[i].place);
+	for (size_t i = 0; i < count; i++) {
+		if (!is_told(&told[i], child))
+			continue;
+		if (!batch.places)
+			batch.places = calloc(count, sizeof(*batch.places));
+		if (!batch.places)
+			return; /* nothing is checked there then */
+		batch_add(relay, child, &batch, told[i].place);
+	}
 	batch_send(relay, child, &batch);
 	free(batch.places);
 }
@@ -117,8 +127,8 @@ static bool is_ours(const struct relay *relay, const struct told *told)
 	case TETHER__ROLE__ROLE_HOST:
 		return vm_place_is_of(told->place, relay->name);
 	case TETHER__ROLE__ROLE_RELAY:
-		return child_with_host(relay, told->place->host, NULL) ||
-		       child_with_host(relay, told->place->host_next, NULL);
+		return children_by_host(&relay->children, told->place->host, NULL) ||
+		       children_by_host(&relay->children, told->place->host_next, NULL);
 	default:
 		return true;
 	}
@@ -149,30 +159,59 @@ static void vm_leave(struct relay *relay, const struct told *told, uint64_t now_
 		relay_vm_left(relay, told->place->vm, now_ms);
 }
 
+/* Whom it concerns, and it counts from now on. */
+static int place_take(struct relay *relay, struct told *told, struct holder *last)
+{
+	const Tether__VmPlace *before = vm_places_find(relay->places, told->place->vm);
+	struct holder passing;
+
+	told->was_below = relay->settings.role == TETHER__ROLE__ROLE_RELAY &&
+	                  relay_vm_is_below(relay, told->place->vm);
+	told_fill(relay, told, told->place, last);
+	passing = *last; /* what it is called before is not kept */
+	told_fill(relay, told, before, &passing);
+	return place_keep(relay, told);
+}
+
+/* In a guest, and at the root while a host is being welcomed, it concerns nobody. */
+static bool concerns_anybody(const struct relay *relay, const struct told *told, size_t count)
+{
+	bool has_guests = relay->settings.role == TETHER__ROLE__ROLE_HOST;
+
+	for (size_t i = 0; i < count && !has_guests; i++)
+		if (told[i].count)
+			return true;
+	return has_guests;
+}
+
+static void places_pass_on(
+        struct relay *relay, const struct told *told, size_t count, uint64_t now_ms)
+{
+	const struct child *child = relay->children.first;
+
+	if (!concerns_anybody(relay, told, count))
+		child = NULL;
+	for (; child; child = child->next)
+		if (child->connected && child->name && !child_is_process(child))
+			places_tell(relay, child, told, count);
+	for (size_t i = 0; i < count && relay->open; i++)
+		events_hand(relay, &told[i], now_ms);
+	for (size_t i = 0; i < count; i++)
+		vm_leave(relay, &told[i], now_ms);
+}
+
 int relay_whereabouts(struct relay *relay, const Tether__Whereabouts *whereabouts, uint64_t now_ms)
 {
 	struct told *told = calloc(whereabouts->n_vms + 1, sizeof(*told));
+	struct holder last = {0};
 	int err = told ? 0 : -ENOMEM;
 
 	for (size_t i = 0; i < whereabouts->n_vms && !err; i++) {
-		const Tether__VmPlace *place = whereabouts->vms[i];
-
-		const struct child *last = i ? told[i - 1].to[0] : NULL;
-
-		told[i].place = place;
-		told[i].was_below = relay->settings.role == TETHER__ROLE__ROLE_RELAY &&
-		                    relay_vm_is_below(relay, place->vm);
-		told_fill(relay, &told[i], vm_places_find(relay->places, place->vm), last);
-		told_fill(relay, &told[i], place, last);
-		err = place_keep(relay, &told[i]);
+		told[i].place = whereabouts->vms[i];
+		err = place_take(relay, &told[i], &last);
 	}
-	for (const struct child *child = relay->children.first; child && !err; child = child->next)
-		if (child->connected && child->name && !child_is_process(child))
-			places_tell(relay, child, told, whereabouts->n_vms);
-	for (size_t i = 0; i < whereabouts->n_vms && relay->open && !err; i++)
-		events_hand(relay, &told[i], now_ms);
-	for (size_t i = 0; i < whereabouts->n_vms && !err; i++)
-		vm_leave(relay, &told[i], now_ms);
+	if (!err)
+		places_pass_on(relay, told, whereabouts->n_vms, now_ms);
 	free(told);
 	relay_settle(relay, now_ms);
 	return err;
