@@ -58,6 +58,7 @@ DEEP_TREE_TEST_SOURCES := tests/unit/deep_tree.c tests/unit/tree_events.c $(TREE
 $(call unit_test,notifier_tree,$(DEEP_TREE_TEST_SOURCES),-lprotobuf-c)
 $(call unit_test,notifier_tree_hosts,$(DEEP_TREE_TEST_SOURCES),-lprotobuf-c)
 $(call unit_test,notifier_tree_moved,$(DEEP_TREE_TEST_SOURCES),-lprotobuf-c)
+$(call unit_test,notifier_tree_places,$(DEEP_TREE_TEST_SOURCES),-lprotobuf-c)
 $(call unit_test,notifier_any_tree,tests/unit/tree_events.c $(TREE_TEST_SOURCES),-lprotobuf-c)
 $(call unit_test,notifier_votes,tests/unit/tree_events.c $(TREE_TEST_SOURCES),-lprotobuf-c)
 $(call unit_test,notifier_races,$(TREE_TEST_SOURCES),-lprotobuf-c)

@@ -394,6 +394,8 @@ static void process_hears(struct tree *tree, size_t number, const Tether__Frame 
 		tree->registered +=
 		        frame->interest_answer->outcome == TETHER__OUTCOME__OUTCOME_DONE;
 		tree->held += frame->interest_answer->outcome == TETHER__OUTCOME__OUTCOME_NONE;
+		tree->refused +=
+		        frame->interest_answer->outcome == TETHER__OUTCOME__OUTCOME_REFUSED;
 	}
 	if (frame->body_case != TETHER__FRAME__BODY_EVENT)
 		return;
@@ -499,4 +501,23 @@ bool tree_answered(const struct tree *tree, size_t node)
 bool tree_missing(const struct tree *tree, size_t node)
 {
 	return is_among(tree->answer->missing, tree->answer->n_missing, tree->nodes[node].name);
+}
+
+void tree_place(struct tree *tree, const char *vm, const char *host, const char *next, uint32_t lid,
+        uint32_t pkey)
+{
+	Tether__Whereabouts whereabouts = TETHER__WHEREABOUTS__INIT;
+	Tether__VmPlace place = TETHER__VM_PLACE__INIT, *places[] = {&place};
+
+	place.vm = (char *)vm;
+	place.host = (char *)host;
+	place.host_next = (char *)next;
+	place.lids = &lid;
+	place.n_lids = 1;
+	place.pkeys = &pkey;
+	place.n_pkeys = 1;
+	place.located = true;
+	whereabouts.vms = places;
+	whereabouts.n_vms = 1;
+	assert_int_equal(relay_whereabouts(tree->nodes[0].relay, &whereabouts, tree->now_ms), 0);
 }

@@ -46,6 +46,7 @@ struct tree {
 	unsigned answers;
 	unsigned registered; /* acknowledgements that reached processes */
 	unsigned held;       /* and words that a registration is held */
+	unsigned refused;    /* and that it is refused */
 	unsigned hosts_here; /* as the root was told */
 	bool register_more;
 };
@@ -84,6 +85,11 @@ void tree_run(struct tree *tree);
  * stays in order). False: none. */
 bool tree_deliver(struct tree *tree, unsigned among);
 void tree_pass(struct tree *tree, uint64_t ms);
+
+/* The root says where @vm is: which host has it, which is about to ("": none), its LID and P_Key.
+ */
+void tree_place(struct tree *tree, const char *vm, const char *host, const char *next, uint32_t lid,
+        uint32_t pkey);
 
 /* Events that nodes were given, and the answer, are forgotten. */
 void tree_forget(struct tree *tree);
