@@ -18,6 +18,8 @@
 /* Of one certificate at a time: an agent has one link, and the dead ones that it left. */
 enum { LINKS_OF_ONE = 8 };
 
+enum { KEY_BYTES = 512 };
+
 /* A host speaks for all its VMs. */
 enum { FRAMES_PER_S = 80000, FRAMES_AT_ONCE = 800000 };
 
@@ -94,6 +96,13 @@ static const char *peer_of(const struct link *link, char *room, size_t size)
 	return room;
 }
 
+/* Lines of one kind hide none of another. */
+static const char *peer_and_reason(const char *peer, const char *reason, char key[KEY_BYTES])
+{
+	snprintf(key, KEY_BYTES, "%s %s", peer, reason);
+	return key;
+}
+
 static int frame_take(struct link *link, Tether__Frame *frame)
 {
 	struct agent_links *links = link->links;
@@ -128,15 +137,15 @@ static void link_closed(struct connection *connection, int reason, const char *t
 {
 	struct link *link = owner;
 	struct agent_links *links = link->links;
-	char room[TCP_ADDRESS_BYTES];
+	char room[TCP_ADDRESS_BYTES], key[KEY_BYTES];
 	const char *peer = peer_of(link, room, sizeof(room));
 
 	if (link->name)
 		refusal_tell(links, LOG_LEVEL_WARN, links->room, peer, "%s %s is away: %s",
 		        link->role == TETHER__ROLE__ROLE_HOST ? "host" : "agent", link->name, text);
 	else if (!link->child)
-		refusal_tell(links, LOG_LEVEL_WARN, links->room, peer, "%s is refused: %s",
-		        link->place ? link->place : "a link", text);
+		refusal_tell(links, LOG_LEVEL_WARN, links->room, peer_and_reason(peer, text, key),
+		        "%s is refused: %s", link->place ? link->place : "a link", text);
 	relay_link_ended(links->relay, reason);
 	relay_child_gone(links->relay, link->child, false, monotonic_ms());
 	link_free(link);
@@ -294,12 +303,14 @@ static void refusals_tell(
         struct agent_links *links, const struct link *link, const Tether__HelloAnswer *answer)
 {
 	const char *who = link && link->place ? link->place : "a host";
-	char room[TCP_ADDRESS_BYTES];
+	char room[TCP_ADDRESS_BYTES], key[KEY_BYTES];
 	const char *peer = link ? peer_of(link, room, sizeof(room)) : "";
 
 	for (size_t i = 0; i < answer->n_refusals; i++)
-		refusal_tell(links, LOG_LEVEL_WARN, links->room, peer, "%s is refused: %s: %s", who,
-		        answer->refusals[i]->reason, answer->refusals[i]->text);
+		refusal_tell(links, LOG_LEVEL_WARN, links->room,
+		        peer_and_reason(peer, answer->refusals[i]->reason, key),
+		        "%s is refused: %s: %s", who, answer->refusals[i]->reason,
+		        answer->refusals[i]->text);
 }
 
 void agent_links_send(struct agent_links *links, uint32_t child, const Tether__Frame *frame)

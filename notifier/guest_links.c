@@ -49,7 +49,8 @@ struct guest_links {
 	void (*fed)(void *owner);
 	void *owner;
 	struct acceptor *vsock;
-	struct refusal_log refusals; /* by VM; over vsock by CID */
+	struct refusal_log refusals;  /* by VM */
+	struct refusal_log strangers; /* over vsock, by CID */
 	struct guest *guests;
 };
 
@@ -218,8 +219,9 @@ static void vsock_refused(
 	char cid[32];
 
 	snprintf(cid, sizeof(cid), "CID %u", peer->cid);
-	refusal_tell(links, LOG_LEVEL_WARN, "guest-links", cid,
-	        "%s, port %u is not listened to: %s", cid, peer->port, why);
+	if (!refusal_say(&links->strangers, LOG_LEVEL_WARN, "guest-links", cid,
+	            "%s, port %u is not listened to: %s", cid, peer->port, why))
+		relay_line_unsaid(links->relay);
 }
 
 static void on_vsock_accepted(int fd, const struct sockaddr_storage *from, void *owner)
@@ -273,6 +275,7 @@ struct guest_links *guest_links_create(struct event_base *base,
 		links->base = base;
 		links->mode = settings->mode;
 		links->rates = settings->rates;
+		links->strangers.at_once = 1;
 		settings_take(links, connections);
 		links->relay = relay;
 		links->fed = fed;

@@ -25,13 +25,14 @@ bool refusal_may_be_said(
 {
 	size_t place = place_of(peer);
 	struct rate *rate = &log->places[place].rate;
+	unsigned at_once = log->at_once ? log->at_once : REFUSALS_AT_ONCE;
 
 	/* What is left unsaid is not owed. */
-	if (rate_take(rate, REFUSALS_PER_S, REFUSALS_AT_ONCE - 1, 0, now_ms)) {
+	if (rate_take(rate, REFUSALS_PER_S, at_once - 1, 0, now_ms)) {
 		log->places[place].unsaid++;
 		return false;
 	}
-	rate_take(rate, REFUSALS_PER_S, REFUSALS_AT_ONCE, 1, now_ms);
+	rate_take(rate, REFUSALS_PER_S, at_once, 1, now_ms);
 	*unsaid = log->places[place].unsaid;
 	log->places[place].unsaid = 0;
 	return true;

@@ -16,6 +16,7 @@
 enum { REFUSAL_PLACES = 64, REFUSALS_AT_ONCE = 20, REFUSALS_PER_S = 1 };
 
 struct refusal_log {
+	unsigned at_once; /* 0: REFUSALS_AT_ONCE */
 	/* By the peer's name or address: a few share one. */
 	struct {
 		struct rate rate;

@@ -19,6 +19,7 @@ from agent_harness import AGENT, BUILD, DRIVER, INVENTORY, PATIENCE_S, VERSION, 
 from faults import wire  # noqa: E402
 from lab.authority import Authority  # noqa: E402
 from lab.deadline import tails, wait_until  # noqa: E402
+from lab.metrics import Metrics  # noqa: E402
 from smd import Smd  # noqa: E402
 
 TETHER = os.path.join(BUILD, "bin", "tether")
@@ -137,6 +138,13 @@ class Site:
         host = Host(self, name, **how)
         self.hosts.append(host)
         return host
+
+    def refused(self, kind):
+        """How many links, where it has metrics = unix:metrics.sock."""
+        return Metrics(f"unix:{self.dir}/metrics.sock").values()[f'tether_smd_tls_refused_total{{kind="{kind}"}}']
+
+    def refuses(self, kind, count):
+        wait_until(f"{count} are refused: {kind}", lambda: self.refused(kind) == count, logs=[self.log_path])
 
     def says(self, text, count=1):
         wait_until(f"tether-smd says {text!r}", lambda: self.smd.log().count(text) >= count, logs=[self.log_path])

@@ -7,6 +7,7 @@ import socket
 import ssl
 import sys
 import threading
+import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from agent_harness import PATIENCE_S  # noqa: E402
@@ -15,6 +16,7 @@ from tls_harness import Site, read_to_the_end  # noqa: E402
 from lab.tap import FULL, Tap, print_rows  # noqa: E402
 
 STRANGERS = 2500 if FULL else 400  # of each kind
+LINES_AT_ONCE = 2 * 20  # about those of an address by who accepts and by who shakes hands, and then one a second each
 TICKS_US = 1000000 // os.sysconf("SC_CLK_TCK")
 HELLO = b"\0\0\0\10\12\6\10\1\22\2hi"
 
@@ -46,10 +48,11 @@ def no_certificate(site, link):
         read_to_the_end(sealed)
 
 
-KINDS = ((garbage, "plain text, not TLS"),
-         (hung_up, "the other end has gone away within the handshake"),
-         (old_version, "speaks an older TLS than 1.3"),
-         (no_certificate, "shows no certificate"))
+# Who comes, what the log says of some of them, and as what all are counted.
+KINDS = ((garbage, "plain text, not TLS", "plain-text"),
+         (hung_up, "the other end has gone away within the handshake", "broken-off"),
+         (old_version, "speaks an older TLS than 1.3", "old-version"),
+         (no_certificate, "shows no certificate", "no-certificate"))
 
 
 class Cost:
@@ -103,10 +106,13 @@ def come(site, kind, count):
 
 
 def refused_and_counted(site, rows):
-    for kind, text in KINDS:
-        before = Cost(site.smd.child.pid)
+    for kind, text, counted in KINDS:
+        before, were, began = Cost(site.smd.child.pid), site.refused(counted), time.monotonic()
         come(site, kind, STRANGERS)
-        site.says(f"is refused: {text}", STRANGERS)
+        site.refuses(counted, were + STRANGERS)
+        site.says(f"is refused: {text}")
+        lines = site.smd.log().count(f"is refused: {text}")
+        assert lines <= LINES_AT_ONCE + 2 * (time.monotonic() - began + 1), lines
         rows.append(Cost(site.smd.child.pid).row(text, before, STRANGERS))
 
 
@@ -126,7 +132,7 @@ def main():
     tap = Tap()
     costs = [("refused (the agent is asked meanwhile)", "CPU us", "reads, writes", "bytes read", "bytes written")]
     waits = [("the agent's answers", "count", "p50 ms", "p99 ms")]
-    with Site("host/hyp1") as site:
+    with Site("host/hyp1", metrics="unix:metrics.sock") as site:
         site.nobody = site.context()
         site.host("hyp1")
         tap.run(f"{STRANGERS}_strangers_of_each_kind_are_refused_and_nobody_else_pays", nobody_else_pays, site, costs, waits)

@@ -237,13 +237,15 @@ def a_root_of_plain_text_is_left():
 
 
 def who_connects_and_says_nothing_keeps_nobody_out():
-    with Site("host/hyp1") as site:
+    with Site("host/hyp1", metrics="unix:metrics.sock") as site:
         silent = [socket.create_connection(("127.0.0.1", site.port), PATIENCE_S) for _ in range(SILENT)]
         site.host("hyp1")
         site.smd.hosts_here(1)
         # The agent has made room for itself, as the last of those had; the others have their time.
-        site.says("is refused: handshake given up, others came: it was the slowest", SILENT + 1 - HANDSHAKES_MOST)
-        site.says("is refused: handshake not completed in time", HANDSHAKES_MOST - 1)
+        site.refuses("crowded-out", SILENT + 1 - HANDSHAKES_MOST)
+        site.refuses("too-slow", HANDSHAKES_MOST - 1)
+        site.says("is refused: handshake given up, others came: it was the slowest")
+        site.says("is refused: handshake not completed in time")
         assert "host hyp1 is away" not in site.smd.log()
         for link in silent:
             link.close()
