@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 #include <unistd.h>
 
 #include "notifier/acceptor.h"
@@ -21,24 +22,29 @@
 /* A program registers with each connection that it makes or lets go, and may make at once as many
  * as it has quotas for. */
 enum { FRAMES_PER_S = 5000, FRAMES_AT_ONCE = 50000 };
-enum { ENDING_S = 60 }; /* so long a process whose link is gone is watched */
+enum {
+	ENDING_S = 60,       /* so long a process whose link is gone is watched */
+	WATCHED_MOST = 1024, /* of a VM */
+};
 
 struct vm_socket {
 	struct vm_socket *next;
 	struct vm_links *links;
 	char *path;
 	struct acceptor *acceptor;
+	unsigned watched; /* of its processes without a link */
 	char vm[];
 };
 
 struct link {
-	struct link *next;
+	LIST_ENTRY(link) in_list;
 	struct vm_links *links;
 	struct connection *connection; /* NULL: closed, only the process is watched */
 	struct channel_unix_peer peer;
 	struct shared_rate *rate; /* its VM's */
 	struct event *ended;
 	uint32_t child;
+	bool is_welcome; /* the relay knows it by name, and waits for it when its link is gone */
 	char vm[];
 };
 
@@ -54,7 +60,8 @@ struct vm_links {
 	void *owner;
 	struct refusal_log refusals; /* by VM */
 	struct vm_socket *sockets;
-	struct link *list;
+	LIST_HEAD(, link) list;
+	struct link *by_slot[RELAY_CHILD_SLOTS]; /* those that stand */
 };
 
 struct vm_links *vm_links_create(struct event_base *base, const struct vm_links_settings *settings,
@@ -84,18 +91,47 @@ struct vm_links *vm_links_create(struct event_base *base, const struct vm_links_
 	return NULL;
 }
 
+static struct vm_socket **socket_find(const struct vm_links *links, const char *vm)
+{
+	struct vm_socket **at = (struct vm_socket **)&links->sockets;
+
+	while (*at && strcmp((*at)->vm, vm))
+		at = &(*at)->next;
+	return at;
+}
+
+static struct link *link_of_child(const struct vm_links *links, uint32_t child)
+{
+	struct link *link = links->by_slot[relay_child_slot(child)];
+
+	return link && link->child == child ? link : NULL;
+}
+
+static void link_down(struct link *link)
+{
+	if (link_of_child(link->links, link->child) == link)
+		link->links->by_slot[relay_child_slot(link->child)] = NULL;
+	connection_destroy(link->connection);
+	link->connection = NULL;
+}
+
+static void watched_forget(struct link *link)
+{
+	struct vm_socket *socket = *socket_find(link->links, link->vm);
+
+	event_free(link->ended);
+	/* It may be another than it was. */
+	if (socket && socket->watched)
+		socket->watched--;
+}
+
 static void link_destroy(struct link *link)
 {
-	struct link **at = &link->links->list;
-
-	while (*at && *at != link)
-		at = &(*at)->next;
-	if (*at)
-		*at = link->next;
-	connection_destroy(link->connection);
+	LIST_REMOVE(link, in_list);
+	link_down(link);
 	shared_rate_release(link->rate);
 	if (link->ended)
-		event_free(link->ended);
+		watched_forget(link);
 	if (link->peer.pidfd >= 0)
 		close(link->peer.pidfd);
 	free(link);
@@ -114,8 +150,8 @@ void vm_links_destroy(struct vm_links *links)
 {
 	if (!links)
 		return;
-	while (links->list)
-		link_destroy(links->list);
+	while (!LIST_EMPTY(&links->list))
+		link_destroy(LIST_FIRST(&links->list));
 	while (links->sockets) {
 		struct vm_socket *next = links->sockets->next;
 
@@ -150,6 +186,8 @@ static void on_frame(struct connection *connection, Tether__Frame *frame, void *
 		err = process_name(frame->hello, link->vm);
 	if (!err)
 		err = relay_child_frame(link->links->relay, link->child, frame, monotonic_ms());
+	if (!err && frame->body_case == TETHER__FRAME__BODY_HELLO)
+		link->is_welcome = true;
 	if (err) {
 		refusal_tell(link->links, LOG_LEVEL_WARN, "vm-links", link->vm,
 		        "pid %d is not listened to: %s", (int)link->peer.pid, strerror(-err));
@@ -169,16 +207,21 @@ static void on_process_ended(evutil_socket_t fd, short what, void *at)
 	links->fed(links->owner);
 }
 
-/* The end of a link is seen a moment before the end of its process, and may be without it. */
+/* The end of a link is seen a moment before the end of its process, and may be without it. Whoever
+ * closes and comes again any number of times takes no more descriptors for that. */
 static bool link_watch_process(struct link *link)
 {
 	struct timeval ending = {.tv_sec = ENDING_S};
+	struct vm_links *links = link->links;
+	struct vm_socket *socket = *socket_find(links, link->vm);
 
-	if (link->peer.pidfd < 0)
+	if (link->peer.pidfd < 0 || !link->is_welcome || !socket || socket->watched >= WATCHED_MOST)
 		return false;
-	link->ended =
-	        event_new(link->links->base, link->peer.pidfd, EV_READ, on_process_ended, link);
-	return link->ended && !event_add(link->ended, &ending);
+	link->ended = event_new(links->base, link->peer.pidfd, EV_READ, on_process_ended, link);
+	if (!link->ended)
+		return false;
+	socket->watched++;
+	return !event_add(link->ended, &ending);
 }
 
 static void on_closed(struct connection *connection, int reason, const char *text, void *owner)
@@ -191,8 +234,7 @@ static void on_closed(struct connection *connection, int reason, const char *tex
 	        (int)link->peer.pid, text, ended ? ", the process has ended" : "");
 	relay_link_ended(links->relay, reason);
 	relay_child_gone(links->relay, link->child, ended, monotonic_ms());
-	connection_destroy(link->connection);
-	link->connection = NULL;
+	link_down(link);
 	if (ended || !link_watch_process(link))
 		link_destroy(link);
 	links->fed(links->owner);
@@ -236,8 +278,8 @@ static void link_create(
 	strcpy(link->vm, socket->vm);
 	link->links = links;
 	link->peer = *peer;
-	link->next = links->list;
-	links->list = link;
+	LIST_INSERT_HEAD(&links->list, link, in_list);
+	links->by_slot[relay_child_slot(link->child)] = link;
 	link->connection =
 	        connection_accept(links->base, channel, &links->connections, &link_callbacks, link);
 	if (!link->connection || !link_rate_take(link)) {
@@ -258,15 +300,6 @@ static void on_accepted(int fd, const struct sockaddr_storage *from, void *owner
 	}
 	link_create(socket, &channel, &peer);
 	socket->links->fed(socket->links->owner);
-}
-
-static struct vm_socket **socket_find(const struct vm_links *links, const char *vm)
-{
-	struct vm_socket **at = (struct vm_socket **)&links->sockets;
-
-	while (*at && strcmp((*at)->vm, vm))
-		at = &(*at)->next;
-	return at;
 }
 
 static int socket_listen(struct vm_socket *socket)
@@ -335,15 +368,6 @@ const char *vm_links_path(const struct vm_links *links, const char *vm)
 	const struct vm_socket *socket = *socket_find(links, vm);
 
 	return socket ? socket->path : NULL;
-}
-
-static struct link *link_of_child(const struct vm_links *links, uint32_t child)
-{
-	struct link *link = links->list;
-
-	while (link && (link->child != child || !link->connection))
-		link = link->next;
-	return link;
 }
 
 static void refusals_tell(struct link *link, const Tether__HelloAnswer *answer)

@@ -12,6 +12,7 @@ LINKS = 8  # of a certificate
 OPEN, VMS = 33, 4097  # more than a host may name
 AT_ONCE = 64  # frames in one write
 HONEST_VM = "hyp1-vm"  # of the honest host
+BEATS = frame("heartbeat", {}) * 300  # of each of its links: as many as a VM may say at once, and no more
 
 # allowed: so many are within a quota. least, most, full: how many are said at least, at most, and with TETHER_FULL=1.
 Attack = collections.namedtuple("Attack", "name kind run allowed least most full", defaults=(0, 1, 10**6, 1000))
@@ -33,6 +34,17 @@ def each_over_its_own(say, welcome=True, where=()):
             with scene.another_enemy() if welcome else scene.connect(*where) as enemy:
                 enemy.say(say(number))
                 enemy.until_closed()
+    return run
+
+
+def over_every_link(say):
+    """As many links as a VM may have, and over each what costs its sender least, then its part."""
+    def run(scene, count, stack):
+        enemies = [stack.enter_context(scene.process_of_vm1(f"vm1/{pid}.1")) for pid in range(1, PROCESSES + 1)]
+        for number in range(max(count, PROCESSES)):
+            enemy = enemies[number % PROCESSES]
+            enemy.say((BEATS if number < PROCESSES else b"") + say(number))
+            enemy.let_in()
     return run
 
 
@@ -94,6 +106,7 @@ GUEST = COMMON + [
     Attack("HELLO of another VM's process", "refused_hellos", hello(role="ROLE_SHIM", name="vm2/11.1")),
     Attack("HELLO of its host", "refused_hellos", hello(role="ROLE_HOST", name="hyp1")),
     Attack("a million interests", "refused_interests", over_one_link(interest), allowed=UNDER_WAY, least=UNDER_WAY + 1000, full=10**6),
+    Attack("all links of a VM at once", "unasked_answers", over_every_link(unasked), least=PROCESSES, full=10**5),
     Attack("10,000 connections", "crowded_links+silent_links", all_at_once("vm1.sock"), least=PROCESSES + 100, full=10**4),
 ]
 

@@ -9,11 +9,13 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from agent_harness import PATIENCE_S, run_tests  # noqa: E402
 from hostile_attacks import GUEST  # noqa: E402
 from faults.wire import table_of  # noqa: E402
-from hostile_lab import LID_OF_VM2, PKEY_OF_VM2, GuestScene, answer_to, frame, refused  # noqa: E402
+from hostile_lab import LID_OF_VM2, PKEY_OF_VM2, GuestScene, Honest, answer_to, frame, refused  # noqa: E402
 from lab.deadline import wait_until  # noqa: E402
 from lab.tap import FULL  # noqa: E402
 
 EVENTS = 1000 if FULL else 20
+WATCHED = 1024  # processes of a VM without a link
+AGAIN = 20000 if FULL else WATCHED + 100
 
 # What the enemy says of an event to vm2, which it hears of as a peer, before vm2's process has answered.
 LIES = {"answered": ["vm2/11.1", "vm2/12.1"], "missing": ["vm2/11.1", "vm2", "hyp1"],
@@ -105,8 +107,28 @@ def replay(enemy):
         enemy.say(frame("answer", answer_to(event)))
 
 
+def whoever_comes_again_and_again_takes_few_descriptors():
+    """The agent watches a process whose link is gone, by a descriptor; one process brings about any number of such."""
+    with GuestScene() as scene:
+        before = descriptors(scene)
+        with Honest(scene.round_trip) as honest:
+            for _ in range(AGAIN):
+                with scene.another_enemy() as enemy:
+                    enemy.say(frame("pull", {"request": 1}))
+                    enemy.until_closed()
+                scene.enemies.clear()
+            rounds = len(honest.seconds)
+            wait_until("an honest round behind it", lambda: honest.failure or len(honest.seconds) > rounds, PATIENCE_S)
+        assert descriptors(scene) - before <= WATCHED + 8, descriptors(scene)
+
+
+def descriptors(scene):
+    return len(os.listdir(f"/proc/{scene.pid}/fd"))
+
+
 TESTS = [nobody_answers_for_another_vm, nobody_tells_of_another_vms_queue_pairs, nobody_tells_of_queue_pairs_at_another_vms_lid,
-         nobody_hears_of_a_vm_in_another_partition, an_answer_counts_once] + [refused(GuestScene, attack, FULL) for attack in GUEST]
+         nobody_hears_of_a_vm_in_another_partition, an_answer_counts_once,
+         whoever_comes_again_and_again_takes_few_descriptors] + [refused(GuestScene, attack, FULL) for attack in GUEST]
 
 if __name__ == "__main__":
     sys.exit(run_tests(TESTS))

@@ -253,8 +253,11 @@ class GuestScene(Scene):
 
     def another_enemy(self):
         """A process in the same VM, which may come any number of times."""
+        return self.process_of_vm1("vm1/1.1")
+
+    def process_of_vm1(self, name):
         enemy = self.connect()
-        enemy.hello("ROLE_SHIM", "vm1/1.1")
+        enemy.hello("ROLE_SHIM", name)
         return enemy.welcomed()
 
     def honest_process(self):
