@@ -13,7 +13,7 @@
 #include "notifier/relay.h"
 
 enum { LINKS_IN_ALL = 100000, LINKS_FIRST = 1000, SLACK_BYTES = 4096 };
-enum { VM_BYTES = 48 << 20, HOST_BYTES = 160 << 20, HOST_ANNOUNCEMENTS = 8 * 4 * 4 * 4096 };
+enum { VM_BYTES = 64 << 20, HOST_BYTES = 192 << 20, HOST_ANNOUNCEMENTS = 8 * 4 * 4 * 4096 };
 enum { VM_INTERESTS = 4 * 4096, VM_REQUESTS = 16 * 1024 }; /* of one process, 4096 and 1024 */
 
 /* A host under the root, which acknowledges whatever comes to it. */
