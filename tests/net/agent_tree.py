@@ -15,7 +15,7 @@ DRIVER = """#!/bin/sh
 [ "$1" = inventory ] && cat "$(dirname "$0")/$TETHER_HOST.json"
 exit 0
 """
-COMMON = {"log_level": "debug", "heartbeat_ms": 1000, "reconnect_link_ms": 5, "report_ms": 2000}
+COMMON = {"log_level": "debug", "heartbeat_ms": 1000, "reconnect_link_ms": 5, "report_ms": 60000}
 DAEMONS = {
     "smd": {"listen": "unix:smd.sock", "api": "api.sock", "journal": "journal", "fabric": "none"},
     "rack1": {"role": "relay", "name": "rack1", "root": "unix:smd.sock", "listen": "unix:rack1.sock", "state_dir": "rack1",

@@ -5,7 +5,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 
@@ -15,7 +14,6 @@ from agent_tree import TETHER, Tree  # noqa: E402
 
 from lab.deadline import wait_until  # noqa: E402
 from lab.metrics import Metrics  # noqa: E402
-from tls_harness import Site  # noqa: E402
 
 ALL = {"hyp2": ("host", 0, 0, "ms"), "rack1": ("relay", 0, 0, "ms"), "rack1/hyp1": ("host", 2, 0, "ms"),
        "rack1/vm1": ("guest", 1, 0, "ms")}
@@ -83,27 +81,12 @@ def each_line_of_a_migration_names_it_and_its_epoch():
             assert all(re.search(r": migration [0-9]+ epoch [1-9][0-9]*: ", line) for line in steps), steps
 
 
-def what_became_of_links_over_tls_is_told_to_prometheus():
-    with Site("host/hyp1", metrics="unix:metrics.sock") as site:
-        host = site.host("hyp1", metrics="unix:metrics.sock")
-        host.says("the root is here")
-        with socket.create_connection(("127.0.0.1", site.port)) as plain:
-            plain.sendall(b"GET / HTTP/1.1\r\n\r\n")
-            site.says("plain text, not TLS")
-        smd, agent = (Metrics(f"unix:{directory}/metrics.sock") for directory in (site.dir, host.dir))
-        wait_until("the refusal is counted",
-                   lambda: smd.values()['tether_smd_tls_refused_total{kind="plain-text"}'] == 1, PATIENCE_S)
-        assert smd.values()['tether_smd_tls_handshakes_total{kind="full"}'] == 1, smd.values()
-        assert agent.values()['tether_agent_tls_handshakes_total{kind="full"}'] == 1, agent.values()
-
-
 TESTS = [
     each_agent_of_the_tree_answers_for_itself,
     who_is_behind_one_that_is_away_is_away_too,
     a_round_ends_when_somebody_behind_another_goes,
     one_that_is_stopped_is_away_when_its_link_has_ended,
     each_line_of_a_migration_names_it_and_its_epoch,
-    what_became_of_links_over_tls_is_told_to_prometheus,
 ]
 
 if __name__ == "__main__":

@@ -12,6 +12,8 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from agent_harness import AGENT, BUILD, PATIENCE_S, VERSION, run_tests  # noqa: E402
 from faults import wire  # noqa: E402
 from lab.authority import Authority  # noqa: E402
+from lab.deadline import wait_until  # noqa: E402
+from lab.metrics import Metrics  # noqa: E402
 from tls_harness import TETHER, Site, Speaker  # noqa: E402
 
 SMD = os.path.join(BUILD, "bin", "tether-smd")
@@ -251,12 +253,27 @@ def who_connects_and_says_nothing_keeps_nobody_out():
             link.close()
 
 
+def what_became_of_links_over_tls_is_told_to_prometheus():
+    with Site("host/hyp1", metrics="unix:metrics.sock") as site:
+        host = site.host("hyp1", metrics="unix:metrics.sock")
+        host.says("the root is here")
+        with socket.create_connection(("127.0.0.1", site.port)) as plain:
+            plain.sendall(b"GET / HTTP/1.1\r\n\r\n")
+            site.says("plain text, not TLS")
+        smd, agent = (Metrics(f"unix:{directory}/metrics.sock") for directory in (site.dir, host.dir))
+        wait_until("the refusal is counted",
+                   lambda: smd.values()['tether_smd_tls_refused_total{kind="plain-text"}'] == 1, PATIENCE_S)
+        assert smd.values()['tether_smd_tls_handshakes_total{kind="full"}'] == 1, smd.values()
+        assert agent.values()['tether_agent_tls_handshakes_total{kind="full"}'] == 1, agent.values()
+
+
 TESTS = [agents_with_certificates_are_here, an_expired_certificate_is_refused, a_revoked_certificate_is_refused,
          a_certificate_of_another_ca_is_refused, a_root_of_another_ca_is_refused, a_wrong_host_is_refused, a_wrong_role_is_refused,
          who_shows_no_certificate_is_refused, an_older_tls_is_refused, plain_text_is_refused,
          a_root_of_an_older_tls_is_left, a_parent_of_a_wrong_role_is_left,
          an_agent_takes_the_parent_alone_that_it_is_told, a_root_of_plain_text_is_left, who_connects_and_says_nothing_keeps_nobody_out,
          a_certificate_of_another_host_is_no_agents, check_config_tries_the_certificates, what_expires_soon_is_said, who_is_revoked_is_cut_off_at_sighup,
+         what_became_of_links_over_tls_is_told_to_prometheus,
          an_agent_leaves_a_root_that_is_revoked_at_sighup]
 
 if __name__ == "__main__":
