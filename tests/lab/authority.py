@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
 """A private CA that `tether cert` makes, for systems whose links are over TLS."""
 import os
+import ssl
 import subprocess
 
 
@@ -26,3 +27,13 @@ class Authority:
         """What tls_ settings a program has that is @who; @ca: whose certificates it takes."""
         stem = self.path(who.replace("/", "-"))
         return {"tls_ca": (ca or self).path("ca.crt"), "tls_certificate": stem + ".crt", "tls_key": stem + ".key"}
+
+    def context(self, who=None):
+        """Of somebody who takes these certificates, and shows @who's."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.load_verify_locations(self.path("ca.crt"))
+        if who:
+            files = self.settings(who)
+            context.load_cert_chain(files["tls_certificate"], files["tls_key"])
+        return context

@@ -340,6 +340,14 @@ def answer_to(event, **more):
     return dict({key: event[key] for key in ("migration", "epoch", "step", "sequence")}, outcome="OUTCOME_DONE", **more)
 
 
+def to_something_else(event):
+    """Answers that are not to @event, each in one thing."""
+    steps = ("STEP_STOP", "STEP_RESUME")
+    others = {"migration": event["migration"] + 1000, "step": steps[event["step"] == steps[0]], "sequence": event["sequence"] + 1000}
+    return [answer_to(dict(event, epoch=event["epoch"] + later)) for later in (-1, 1)] + \
+        [answer_to(dict(event, **{key: value})) for key, value in others.items()]
+
+
 def is_counted(scene, kind, count):
     wait_until(f"{kind} is {count}", lambda: scene.counted(kind) >= count, PATIENCE_S, [scene.log_path])
 

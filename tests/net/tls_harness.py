@@ -8,7 +8,6 @@ import re
 import shutil
 import signal
 import socket
-import ssl
 import subprocess
 import sys
 import tempfile
@@ -121,13 +120,7 @@ class Site:
 
     def context(self, who=None):
         """Of somebody who takes the site's certificates, and shows @who's."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname = False
-        context.load_verify_locations(self.ca.path("ca.crt"))
-        if who:
-            files = self.ca.settings(who)
-            context.load_cert_chain(files["tls_certificate"], files["tls_key"])
-        return context
+        return self.ca.context(who)
 
     def connect(self, context, place=None):
         """A link that is spoken over by hand, to tether-smd or to who listens at @place."""
