@@ -93,6 +93,7 @@ void die_point(enum die_place place, const char *word)
 		        die_point_matches(wishes[i].setting, &wishes[i].left, place, word))
 			signals[count++] = wishes[i].signal;
 	pthread_mutex_unlock(&lock);
+	/* To this thread: another that took it would let this one go on for a while. */
 	while (count)
-		kill(getpid(), signals[--count]);
+		raise(signals[--count]);
 }

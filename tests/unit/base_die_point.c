@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include <poll.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -69,6 +71,54 @@ static void process_stops_and_goes_on(void **state)
 	assert_int_equal(WEXITSTATUS(status), 7);
 }
 
+enum { STOPS = 100 };
+
+/* Comes to its place, and says so if it gets past. */
+static void *come_to_the_place(void *said)
+{
+	die_point(DIE_SHIM_END, "STOP");
+	(void)!write(*(int *)said, "x", 1);
+	return NULL;
+}
+
+/* In the child: as libtether's own thread does, while the program's sleeps. */
+static void stop_in_another_thread(int said)
+{
+	pthread_t thread;
+
+	setenv("TETHER_STOP_AT", "shim-end:STOP", 1);
+	pthread_create(&thread, NULL, come_to_the_place, &said);
+	for (;;)
+		pause();
+}
+
+/* A signal to a process may be taken by any of its threads, and whoever has sent it goes on for a
+ * while. */
+static void nothing_is_done_behind_the_place(void **state)
+{
+	int passed = 0;
+
+	for (int i = 0; i < STOPS; i++) {
+		struct pollfd said = {.events = POLLIN};
+		int ends[2], status;
+		pid_t child;
+
+		assert_int_equal(pipe(ends), 0);
+		child = fork();
+		if (!child)
+			stop_in_another_thread(ends[1]);
+		said.fd = ends[0];
+		waitpid(child, &status, WUNTRACED);
+		passed += poll(&said, 1, 0);
+		kill(child, SIGKILL);
+		waitpid(child, NULL, 0);
+		close(ends[0]);
+		close(ends[1]);
+		assert_true(WIFSTOPPED(status));
+	}
+	assert_int_equal(passed, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -76,6 +126,7 @@ int main(void)
 	        cmocka_unit_test(the_counted_passage_matches_and_no_other),
 	        cmocka_unit_test(process_dies_at_the_second_passage),
 	        cmocka_unit_test(process_stops_and_goes_on),
+	        cmocka_unit_test(nothing_is_done_behind_the_place),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
