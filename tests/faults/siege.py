@@ -59,6 +59,10 @@ class Target:
     def another_enemy(self):
         return self._welcome(*self.others)
 
+    def process_of_vm1(self, name):
+        where, role, _ = self.others
+        return self._welcome(where, role, name)
+
 
 class Siege(threading.Thread):
     """All of @attacks in turn, again and again, until it is over. `said`: {attack: how often it was refused}."""
@@ -87,19 +91,28 @@ class Siege(threading.Thread):
         except Exception as failure:  # told by whoever waits for us
             self.failure = failure
 
+    def _say(self, attack, count, links):
+        """False: a link has ended without a word."""
+        try:
+            attack.run(self.target, count, links)
+        except ConnectionError:
+            return False
+        return True
+
     def _make(self, attack):
         """Its links stand until all that has to be refused is counted: silence takes its time."""
         count = count_of(attack, FEW)
         refused = count - attack.allowed
         before = self.target.counted(attack.kind)
         with contextlib.ExitStack() as links:
+            heard = self._say(attack, count, links)
+
             def is_refused():
                 if self.target.counted(attack.kind) >= before + refused:
                     return True
                 # Said once more where it may not have been heard: a guest that was refused is not for a while.
-                return attack.most == 1 and attack.run(self.target, count, links)
+                return (attack.most == 1 or not heard) and self._say(attack, count, links) and False
 
-            attack.run(self.target, count, links)
             wait_until(f"{attack.name}: {refused} are refused", is_refused, COUNTED_S)
         self.said[attack.name] = self.said.get(attack.name, 0) + refused
 

@@ -15,7 +15,8 @@ HONEST_VM = "hyp1-vm"  # of the honest host
 BEATS = frame("heartbeat", {}) * 300  # of each of its links: as many as a VM may say at once, and no more
 
 # allowed: so many are within a quota. least, most, full: how many are said at least, at most, and with TETHER_FULL=1.
-Attack = collections.namedtuple("Attack", "name kind run allowed least most full", defaults=(0, 1, 10**6, 1000))
+# body: of which kind of frame it is a lie.
+Attack = collections.namedtuple("Attack", "name kind run allowed least most full body", defaults=(0, 1, 10**6, 1000, None))
 
 
 def over_one_link(say, who="enemy"):
@@ -27,12 +28,14 @@ def over_one_link(say, who="enemy"):
     return run
 
 
-def each_over_its_own(say, welcome=True, where=()):
-    """Each costs its link."""
+def each_over_its_own(say, welcome=True, where=(), reason=None):
+    """Each costs its link; @reason: which is said."""
     def run(scene, count, stack):
         for number in range(count):
             with scene.another_enemy() if welcome else scene.connect(*where) as enemy:
                 enemy.say(say(number))
+                if reason:
+                    enemy.is_refused("hello_answer", reason)
                 enemy.until_closed()
     return run
 
@@ -48,8 +51,15 @@ def over_every_link(say):
     return run
 
 
-def hello(*where, **said):
-    return each_over_its_own(lambda number: frame("hello", dict({"version": VERSION}, **said)), welcome=False, where=where)
+def hello(reason, *where, **said):
+    return each_over_its_own(lambda number: frame("hello", dict({"version": VERSION}, **said)), False, where, reason)
+
+
+def bad_address(scene, count, stack):
+    enemy = stack.enter_context(scene.enemy())
+    for number in range(count):
+        enemy.say(frame("interest", {"request": number + 1, "address": {"lid": 0x10000}}))
+        enemy.is_refused("interest_answer", "bad-address")
 
 
 def foreign_vm_in_hello(scene, count, stack):
@@ -75,25 +85,25 @@ def unasked(number, said=None, **more):
 
 OUT_OF_PLACE = {"event": {"vm": "vm2", "epoch": 99, "step": "STEP_ABORT"}, "hello_answer": {"outcome": "OUTCOME_DONE"},
                 "interest_answer": {"request": 1}, "hello": {"version": VERSION, "role": "ROLE_HOST", "name": "evil"},
-                "behind": {"name": "hyp1"}, "pull": {"request": 1}}
+                "behind": {"name": "hyp1"}, "pull": {"request": 1},
+                "whereabouts": {"vms": [{"vm": "vm2", "host": "evil", "located": True}]}}
 
 COMMON = [
-    Attack("another version", "refused_hellos", hello(role="ROLE_HOST", name="evil", version=1)),
-    Attack("a name that is none", "refused_hellos", hello(role="ROLE_GUEST", name="a b\n")),
-    Attack("another role", "refused_hellos", hello(role="ROLE_ROOT", name="evil")),
-    Attack("an answer that nobody asked for", "unasked_answers", over_one_link(unasked)),
+    Attack("another version", "refused_hellos", hello("version", role="ROLE_HOST", name="evil", version=1)),
+    Attack("a name that is none", "refused_hellos", hello("bad-name", role="ROLE_GUEST", name="a b\n")),
+    Attack("another role", "refused_hellos", hello("bad-role", role="ROLE_ROOT", name="evil")),
+    Attack("an answer that nobody asked for", "unasked_answers", over_one_link(unasked), body="answer"),
     Attack("an answer of another epoch", "unasked_answers", over_one_link(lambda number: unasked(0, sequence=1, epoch=2 + number))),
     Attack("a report that nobody asked for", "unasked_reports", over_one_link(lambda number: frame("report", {
-        "request": 1 + number, "name": "hyp1", "role": "ROLE_HOST"}))),
-    Attack("an address that is none", "refused_interests", over_one_link(lambda number: frame("interest", {
-        "request": number + 1, "address": {"lid": 0x10000}}))),
+        "request": 1 + number, "name": "hyp1", "role": "ROLE_HOST"})), body="report"),
+    Attack("an address that is none", "refused_interests", bad_address, body="interest"),
     Attack("a megabyte of garbage", "garbled_frames", each_over_its_own(
         lambda number: MEGABYTE.to_bytes(4, "big") + bytes([0xff]) * MEGABYTE), full=100),
     Attack("more than a megabyte", "large_frames", each_over_its_own(lambda number: (MEGABYTE + 1).to_bytes(4, "big") + bytes(64))),
     Attack("garbage", "garbled_frames", each_over_its_own(lambda number: (64).to_bytes(4, "big") + bytes([0xff - number % 16] * 64))),
     Attack("half a message and silence", "half_frames", each_over_its_own(lambda number: b"\0\0\x10\0half"), most=1),
     Attack("silence", "silent_links", each_over_its_own(lambda number: b"", welcome=False), most=1),
-] + [Attack(f"{body}, which is not its to send", "out_of_place_frames", each_over_its_own(lambda number, said=said: frame(*said)))
+] + [Attack(f"{body}, which is not its to send", "out_of_place_frames", each_over_its_own(lambda number, said=said: frame(*said)), body=body)
      for body, said in ((body, (body, message)) for body, message in OUT_OF_PLACE.items())]
 
 GUEST = COMMON + [
@@ -101,10 +111,10 @@ GUEST = COMMON + [
         "request": number + 1, "address": {"lid": LID_OF_VM2, "qpn": number + 1, "context": 1}}), who="stranger")),
     Attack("the numbers of a VM in another partition", "foreign_partitions", over_one_link(lambda number: frame("interest", {
         "request": number + 1, "address": {"lid": LID_OF_VM2}, "remote_qpn": number + 1}), who="stranger")),
-    Attack("HELLO of another VM", "refused_hellos", hello("vm1.guest", role="ROLE_GUEST", name="vm2"), most=1),
-    Attack("HELLO of a host through a guest's channel", "refused_hellos", hello("vm1.guest", role="ROLE_HOST", name="hyp1"), most=1),
-    Attack("HELLO of another VM's process", "refused_hellos", hello(role="ROLE_SHIM", name="vm2/11.1")),
-    Attack("HELLO of its host", "refused_hellos", hello(role="ROLE_HOST", name="hyp1")),
+    Attack("HELLO of another VM", "refused_hellos", hello("foreign-name", "vm1.guest", role="ROLE_GUEST", name="vm2"), most=1),
+    Attack("HELLO of a host through a guest's channel", "refused_hellos", hello("bad-role", "vm1.guest", role="ROLE_HOST", name="hyp1"), most=1),
+    Attack("HELLO of another VM's process", "refused_hellos", hello("foreign-name", role="ROLE_SHIM", name="vm2/11.1")),
+    Attack("HELLO of its host", "refused_hellos", hello("bad-role", role="ROLE_HOST", name="hyp1")),
     Attack("a million interests", "refused_interests", over_one_link(interest), allowed=UNDER_WAY, least=UNDER_WAY + 1000, full=10**6),
     Attack("all links of a VM at once", "unasked_answers", over_every_link(unasked), least=PROCESSES, full=10**5),
     Attack("10,000 connections", "crowded_links+silent_links", all_at_once("vm1.sock"), least=PROCESSES + 100, full=10**4),
@@ -114,10 +124,10 @@ HOST = COMMON + [
     Attack("HELLO with another host's VM", "foreign_vms", foreign_vm_in_hello),
     Attack("a result with another host's VM that nobody asked for", "foreign_vms", over_one_link(lambda number: unasked(
         number, {"result": {"host": "evil", "vms": [{"name": HONEST_VM}], "slots": [{"name": "vf0"}]}}))),
-    Attack("HELLO of another host", "refused_hellos", hello(role="ROLE_HOST", name="hyp1")),
-    Attack("HELLO of an agent between", "refused_hellos", hello(role="ROLE_RELAY", name="evil")),
-    Attack("migrations without end", "refused_hellos", hello(role="ROLE_HOST", name="evil", open=list(range(1, OPEN + 1)))),
-    Attack("VMs without end", "refused_hellos", hello(role="ROLE_HOST", name="evil", vms=[{"name": "v"}] * VMS), full=100),
+    Attack("HELLO of another host", "refused_hellos", hello("foreign-name", role="ROLE_HOST", name="hyp1")),
+    Attack("HELLO of an agent between", "refused_hellos", hello("bad-role", role="ROLE_RELAY", name="evil")),
+    Attack("migrations without end", "refused_hellos", hello("too-many-open", role="ROLE_HOST", name="evil", open=list(range(1, OPEN + 1)))),
+    Attack("VMs without end", "refused_hellos", hello("too-many-vms", role="ROLE_HOST", name="evil", vms=[{"name": "v"}] * VMS), full=100),
     Attack("a million interests", "refused_interests", over_one_link(interest), allowed=QUOTA, least=QUOTA + 1000, full=10**6),
     Attack("10,000 connections", "crowded_links+silent_links", all_at_once(), least=LINKS + 8, full=10**4),
 ]

@@ -7,9 +7,9 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from agent_harness import PATIENCE_S, run_tests  # noqa: E402
-from hostile_attacks import GUEST  # noqa: E402
-from faults.wire import table_of  # noqa: E402
-from hostile_lab import LID_OF_VM2, PKEY_OF_VM2, GuestScene, Honest, answer_to, frame, refused  # noqa: E402
+from hostile_attacks import GUEST, HOST  # noqa: E402
+from faults.wire import SCHEMA, table_of  # noqa: E402
+from hostile_lab import LID_OF_VM2, PKEY_OF_VM2, GuestScene, Honest, answer_to, frame, is_counted, refused, to_something_else  # noqa: E402
 from lab.deadline import wait_until  # noqa: E402
 from lab.tap import FULL  # noqa: E402
 
@@ -82,9 +82,7 @@ def nobody_tells_of_queue_pairs_at_another_vms_lid():
 
 
 def lie(enemy, lies):
-    body, event = enemy.answer()
-    while body != "event":
-        body, event = enemy.answer()
+    event = event_to(enemy)
     enemy.heard.append(event["sequence"])
     enemy.say(frame("answer", answer_to(event, **lies)))
 
@@ -99,10 +97,45 @@ def an_answer_counts_once():
         assert counted == EVENTS, counted
 
 
-def replay(enemy):
+def answers_to_something_else_are_none():
+    """The event stays open for the right one: what was counted before that was not taken for it."""
+    wrong = 0
+
+    def say_wrong_ones():
+        nonlocal wrong
+        event = event_to(enemy)
+        others = to_something_else(event)
+        for other in others:
+            enemy.say(frame("answer", other))
+        wrong += len(others)
+        is_counted(scene, "unasked_answers+late_answers", wrong)
+        enemy.say(frame("answer", answer_to(event)))
+
+    with GuestScene() as scene, scene.enemy() as enemy:
+        enemy.say(frame("interest", {"request": 1, "address": {"lid": LID_OF_VM2}}))
+        wait_until("the enemy is a peer", lambda: scene.root.interests, PATIENCE_S, [scene.log_path])
+        for _ in range(EVENTS):
+            answer = scene.round_trip(before=say_wrong_ones, to_peers=True, migration=7, epoch=9)
+            assert not answer["missing"], answer
+            assert scene.counted("unasked_answers+late_answers") == wrong
+
+
+def each_kind_of_frame_is_lied_with():
+    """But heartbeats: they say nothing."""
+    for attacks in (GUEST, HOST):
+        left = set(SCHEMA.messages["Frame"]) - {attack.body for attack in attacks} - {"heartbeat"}
+        assert not left, left
+
+
+def event_to(enemy):
     body, event = enemy.answer()
     while body != "event":
         body, event = enemy.answer()
+    return event
+
+
+def replay(enemy):
+    event = event_to(enemy)
     for _ in range(1 + EVENTS):
         enemy.say(frame("answer", answer_to(event)))
 
@@ -127,7 +160,7 @@ def descriptors(scene):
 
 
 TESTS = [nobody_answers_for_another_vm, nobody_tells_of_another_vms_queue_pairs, nobody_tells_of_queue_pairs_at_another_vms_lid,
-         nobody_hears_of_a_vm_in_another_partition, an_answer_counts_once,
+         nobody_hears_of_a_vm_in_another_partition, an_answer_counts_once, answers_to_something_else_are_none, each_kind_of_frame_is_lied_with,
          whoever_comes_again_and_again_takes_few_descriptors] + [refused(GuestScene, attack, FULL) for attack in GUEST]
 
 if __name__ == "__main__":

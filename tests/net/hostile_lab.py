@@ -8,6 +8,7 @@ import json
 import os
 import queue
 import re
+import resource
 import select
 import socket
 import struct
@@ -23,6 +24,9 @@ from lab.deadline import wait_until  # noqa: E402
 from lab.metrics import Metrics  # noqa: E402
 from lab.ports import free_port  # noqa: E402
 from tls_harness import Site  # noqa: E402
+
+# For 10,000 connections, here and in the daemons that are started here.
+resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
 
 DEADLINE_MS = 5000  # of each honest event
 LID_OF_VM1, LID_OF_VM2 = 5, 7
@@ -84,6 +88,13 @@ class Enemy:
         body, message = self.answer()
         assert body == "hello_answer" and message["outcome"] == "OUTCOME_DONE", (body, message)
         return self
+
+    def is_refused(self, body, reason):
+        """The next of these answers says so."""
+        said = self.answer()
+        while said[0] != body:
+            said = self.answer()
+        assert [refusal["reason"] for refusal in said[1]["refusals"]] == [reason], said
 
     def until_closed(self):
         """Read to the end of the link."""
@@ -203,7 +214,7 @@ class GuestScene(Scene):
 
     def __enter__(self):
         with contextlib.ExitStack() as stack:
-            self.agent = Agent(start=False, guest_channel="unix", log_level="warn", vm_processes=PROCESSES)
+            self.agent = Agent(start=False, guest_channel="unix", log_level="warn")
             agent = self.agent
             agent.write("agent.conf", agent.read("agent.conf") + f"metrics = unix:{agent.path('metrics.sock')}\n")
             agent.write("inventory.json", inventory_of_two())
