@@ -37,14 +37,30 @@ static void check_round_trip(const Tether__Frame *frame)
 	frame_reader_clear(&reader);
 }
 
-static void check_rows(const Tether__Answer *answer)
+static void check_rows(const Tether__QpRows *qps, const Tether__EvidenceRows *evidence,
+        const Tether__KeyRows *keys, const Tether__PathRows *paths)
 {
 	size_t count;
 
-	if (answer->qps && !qp_rows_count(answer->qps, &count) && count)
-		(void)qp_rows_get(answer->qps, count - 1);
-	if (answer->evidence && !evidence_rows_count(answer->evidence, &count) && count)
-		(void)evidence_rows_get(answer->evidence, count - 1);
+	if (qps && !qp_rows_count(qps, &count) && count)
+		(void)qp_rows_get(qps, count - 1);
+	if (evidence && !evidence_rows_count(evidence, &count) && count)
+		(void)evidence_rows_get(evidence, count - 1);
+	if (keys && !key_rows_count(keys, &count) && count)
+		(void)key_rows_get(keys, count - 1);
+	if (paths && !path_rows_count(paths, &count) && count)
+		(void)path_rows_get(paths, count - 1);
+}
+
+static void check_tables(const Tether__Frame *frame)
+{
+	if (frame->body_case == TETHER__FRAME__BODY_ANSWER)
+		check_rows(frame->answer->qps, frame->answer->evidence, frame->answer->keys, NULL);
+	else if (frame->body_case == TETHER__FRAME__BODY_INTEREST_ANSWER)
+		check_rows(frame->interest_answer->qps, NULL, frame->interest_answer->keys, NULL);
+	else if (frame->body_case == TETHER__FRAME__BODY_EVENT)
+		check_rows(frame->event->qps, frame->event->evidence, frame->event->keys,
+		        frame->event->paths);
 }
 
 static int frames_take(struct frame_reader *reader)
@@ -54,8 +70,7 @@ static int frames_take(struct frame_reader *reader)
 
 	while ((got = frame_reader_next(reader, &frame)) == 1) {
 		check_round_trip(frame);
-		if (frame->body_case == TETHER__FRAME__BODY_ANSWER)
-			check_rows(frame->answer);
+		check_tables(frame);
 		frame_free(frame);
 	}
 	return got;
