@@ -3,6 +3,7 @@
 
 #include <endian.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -118,6 +119,49 @@ static void budget_free(void *data, void *at)
 	free(at);
 }
 
+static bool is_sound(const ProtobufCMessage *message);
+
+/* The messages in one field of @message. */
+static bool field_is_sound(const ProtobufCMessage *message, const ProtobufCFieldDescriptor *field)
+{
+	const char *base = (const char *)message;
+	const void *at = base + field->offset;
+	const void *quantifier = base + field->quantifier_offset;
+
+	if (field->label == PROTOBUF_C_LABEL_REPEATED) {
+		ProtobufCMessage *const *many = *(ProtobufCMessage *const *const *)at;
+
+		for (size_t i = 0; i < *(const size_t *)quantifier; i++)
+			if (!is_sound(many[i]))
+				return false;
+		return true;
+	}
+	if (field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF &&
+	        *(const uint32_t *)quantifier != field->id)
+		return true;
+	at = *(const void *const *)at;
+	return !at || is_sound(at);
+}
+
+/*
+ * What is not known is kept and passed on. A field of number 0 is none: protobuf-c takes one whose
+ * number is written in two bytes, writes it in one, and takes that for garbage; whoever passed it
+ * on would lose his own link for it.
+ */
+static bool is_sound(const ProtobufCMessage *message)
+{
+	const ProtobufCMessageDescriptor *kind = message->descriptor;
+
+	for (unsigned i = 0; i < message->n_unknown_fields; i++)
+		if (!message->unknown_fields[i].tag)
+			return false;
+	for (unsigned i = 0; i < kind->n_fields; i++)
+		if (kind->fields[i].type == PROTOBUF_C_TYPE_MESSAGE &&
+		        !field_is_sound(message, &kind->fields[i]))
+			return false;
+	return true;
+}
+
 static int decode(const uint8_t *bytes, size_t length, Tether__Frame **frame)
 {
 	struct budget budget = {.left = FRAME_MAX_UNPACKED};
@@ -126,7 +170,7 @@ static int decode(const uint8_t *bytes, size_t length, Tether__Frame **frame)
 
 	if (!unpacked)
 		return budget.exceeded ? -EMSGSIZE : -EBADMSG;
-	if (unpacked->body_case == TETHER__FRAME__BODY__NOT_SET) {
+	if (unpacked->body_case == TETHER__FRAME__BODY__NOT_SET || !is_sound(&unpacked->base)) {
 		frame_free(unpacked);
 		return -EBADMSG;
 	}
