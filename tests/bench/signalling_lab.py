@@ -16,6 +16,7 @@ from lab.process import _die_with_parent
 
 EVERYBODY, SOME = 1001, 1002  # LIDs that all VMs, and those of the first servers, talk to
 END_PROCESSES = os.cpu_count() or 1
+AT_ONCE = 8  # programs that connect: who accepts has handshakes with so many only
 PATIENCE_S = 600
 DRIVER = '#!/bin/sh\nexec cat "${0%/*}/$TETHER_HOST/inventory.json"\n'
 
@@ -64,13 +65,34 @@ class Tool:
             return self.child.wait()
 
 
+class Way:
+    """An SM's end, and the VMs' ends that it tells: through the agents, or by a link to each."""
+
+    def __init__(self):
+        self.sm, self.ends = None, []
+
+    def tools(self):
+        return [tool for tool in (*self.ends, self.sm) if tool]
+
+    def event(self, step, migration, epoch, sequence, lid):
+        return self.sm.ask(f"event {step} {migration} {epoch} {sequence} {lid}")
+
+    def delivered(self):
+        """(all since the last time, the least and the most that one end got)"""
+        counts = [end.ask("count") for end in self.ends]
+        got = [count for count in counts if count["deliveries"]]
+        return (sum(count["deliveries"] for count in counts), min((count["least"] for count in got), default=0),
+                max(count["most"] for count in counts))
+
+
 class SignallingLab:
     def __init__(self, build, servers, vms, some, heartbeat_ms, tls):
         self.build, self.servers, self.vms, self.some, self.heartbeat_ms = build, servers, vms, some, heartbeat_ms
         self.tls = tls
         self.directory = tempfile.mkdtemp(prefix="tether-signalling.", dir="/dev/shm" if os.path.isdir("/dev/shm") else None)
         self.address = self.address_make("sm")
-        self.agents, self.ends, self.sm, self.epoch = [], [], None, 1
+        self.agents, self.epoch = [], 1
+        self.behind, self.direct = Way(), Way()
 
     def path(self, *names):
         return os.path.join(self.directory, *names)
@@ -79,7 +101,7 @@ class SignallingLab:
         return self
 
     def __exit__(self, kind, error, trace):
-        statuses = [tool.end() for tool in [*self.ends, self.sm] if tool]
+        statuses = [tool.end() for way in (self.behind, self.direct) for tool in way.tools()]
         statuses += self.agents_stop()
         shutil.rmtree(self.directory)
         assert kind or not any(statuses), f"exit statuses: {statuses}"
@@ -102,17 +124,19 @@ class SignallingLab:
 
     # ---- the SM's end ----
 
+    def _sm_start(self, mode, address):
+        sm = Tool([self.build.program("signalling_sm"), mode, address, str(self.heartbeat_ms), str(self.epoch),
+                   *self._files("sm/bench")], self.path("sm.log"))
+        assert sm.answer() == {"listening": True}
+        return sm
+
     def sm_start(self, mode):
-        self.sm = Tool([self.build.program("signalling_sm"), mode, self.address, str(self.heartbeat_ms), str(self.epoch),
-                        *self._files("sm/bench")], self.path("sm.log"))
-        assert self.sm.answer() == {"listening": True}
+        """Above the agents."""
+        self.behind.sm = self._sm_start(mode, self.address)
 
     def sm_stop(self):
-        assert self.sm.end() == 0
-        self.sm = None
-
-    def event(self, step, migration, sequence, lid):
-        return self.sm.ask(f"event {step} {migration} {self.epoch} {sequence} {lid}")
+        assert self.behind.sm.end() == 0
+        self.behind.sm = None
 
     # ---- agents ----
 
@@ -167,29 +191,29 @@ class SignallingLab:
     def _lids(self, server):
         return f"{EVERYBODY} {SOME}" if server < self.some else f"{EVERYBODY}"
 
-    def ends_start(self, address=None):
-        """Below their agents, or all at @address: then those of a server share a process, since there each server is woken, too."""
-        programs = self.servers if address else min(END_PROCESSES, self.servers)
-        argv = [self.build.program("signalling_ends"), *(self._files("host/vms") if address else [])]
-        self.ends = [Tool(argv, self.path("ends.log")) for _ in range(programs)]
+    def _ends_start(self, way, programs, argv, address_of):
+        way.ends = [Tool(argv, self.path("ends.log")) for _ in range(programs)]
         for server in range(self.servers):
             for vm in range(self.vms):
                 name = self._vm(server, vm)
-                at = address or f"unix:{self.path(self._host(server), 'vms', name + '.sock')}"
-                self.ends[server % programs].tell(f"{at} {name} {self._lids(server)}")
-        for end in self.ends:
-            end.tell("go")
-        ready = sum(end.answer()["ready"] for end in self.ends)
+                way.ends[server % programs].tell(f"{address_of(server, name)} {name} {self._lids(server)}")
+        ready = 0
+        for first in range(0, programs, AT_ONCE):
+            some = way.ends[first:first + AT_ONCE]
+            for end in some:
+                end.tell("go")
+            ready += sum(end.answer()["ready"] for end in some)
         assert ready == self.servers * self.vms, ready
 
-    def ends_stop(self):
-        for end in self.ends:
-            assert end.end() == 0
-        self.ends = []
+    def ends_start(self):
+        """Below their agents."""
+        program = self.build.program("signalling_ends")
+        self._ends_start(self.behind, min(END_PROCESSES, self.servers), [program],
+                         lambda server, name: f"unix:{self.path(self._host(server), 'vms', name + '.sock')}")
 
-    def delivered(self):
-        """(all since the last time, the least and the most that one end got)"""
-        counts = [end.ask("count") for end in self.ends]
-        got = [count for count in counts if count["deliveries"]]
-        return (sum(count["deliveries"] for count in counts), min((count["least"] for count in got), default=0),
-                max(count["most"] for count in counts))
+    def direct_start(self):
+        """Each VM at an SM's end itself. Those of a server share a process, since there each server is woken, too."""
+        address = self.address_make("direct")
+        program = self.build.program("signalling_ends")
+        self.direct.sm = self._sm_start("flat", address)
+        self._ends_start(self.direct, self.servers, [program, *self._files("host/vms")], lambda server, name: address)

@@ -16,11 +16,13 @@ from lab.tap import FULL, Tap  # noqa: E402
 SANITIZED = bool(os.environ.get("TETHER_SANITIZE"))
 SERVERS, VMS, MIGRATIONS = (100, 8, 1) if SANITIZED else (1000, 16, 20) if FULL else (12, 4, 2)
 WHOLE = FULL and not SANITIZED
+SIZES = ((10, 100, 1000), (1, 4, 16)) if WHOLE else ((4, 8), (1, 2))
 SYSCALLS_MOST = 60
 
 
 def bench():
-    options = ["--table", "10,100,1000x1,4,16"] if WHOLE else ["--table", "", "--no-gates"]
+    options = ["--table", "" if SANITIZED else "x".join(",".join(map(str, numbers)) for numbers in SIZES)]
+    options += [] if WHOLE else ["--no-gates"]
     done = subprocess.run([os.path.join(TOP, "tests/bench/run_bench_signalling"), "--build", Build().directory,
                            "--servers", str(SERVERS), "--vms", str(VMS), "--migrations", str(MIGRATIONS), *options],
                           capture_output=True, text=True, timeout=3600 if FULL or SANITIZED else 300)
@@ -37,7 +39,15 @@ def one_message_a_server_and_one_a_vm(result):
 
 
 def agent_spends_few_system_calls(result):
-    assert all(0 < count <= SYSCALLS_MOST for count in result["agent_syscalls_by_step"].values()), result
+    assert result["agent_syscalls"] is not None, "system calls are not counted here"
+    assert all(0 < count <= SYSCALLS_MOST for count in result["agent_syscalls_most_by_step"].values()), result
+
+
+def table_has_each_size(result):
+    sizes = [(row["servers"], row["vms"]) for row in result["table"]]
+    assert sizes == [(servers, vms) for servers in SIZES[0] for vms in SIZES[1]], sizes
+    assert all(row["events_from_sm"] == row["servers"] and row["deliveries"] == row["servers"] * row["vms"]
+               for row in result["table"]), result["table"]
 
 
 def main():
@@ -47,6 +57,7 @@ def main():
     tap.run("one_message_a_server_and_one_a_vm", one_message_a_server_and_one_a_vm, result)
     if not SANITIZED:
         tap.run("agent_spends_few_system_calls", agent_spends_few_system_calls, result)
+        tap.run("table_has_each_size", table_has_each_size, result)
     tap.exit()
 
 
