@@ -62,6 +62,7 @@ static void answered_keep(struct relay *relay, const Tether__Answer *answer)
 	if (!kept)
 		return;
 	kept->key = answer_key(answer);
+	kept->told = answer->n_answered + answer->n_missing + answer->n_ended;
 	kept->size = size;
 	tether__answer__pack(answer, kept->packed);
 	kept->next = relay->answered;
@@ -76,6 +77,19 @@ static const struct answered *answered_find(const struct relay *relay, const str
 	while (answered && !event_key_equal(answered->key, *key))
 		answered = answered->next;
 	return answered;
+}
+
+void relay_answered_forget(struct relay *relay, const struct event_key *key, size_t names)
+{
+	struct answered **at = &relay->answered, *old;
+
+	while (*at && !event_key_equal((*at)->key, *key))
+		at = &(*at)->next;
+	old = *at;
+	if (!old || old->told >= names)
+		return;
+	*at = old->next;
+	free(old);
 }
 
 bool relay_was_answered(const struct relay *relay, const struct event_key *key)

@@ -192,6 +192,7 @@ static void behind_here(
 	host_up(relay, said);
 	relay_places_say_host(relay, child, said->name);
 	relay_events_hand(relay, child, false, now_ms);
+	relay_host_came(relay, child, hosts_find(child->hosts, said->name), now_ms);
 	relay_returning_look(relay, child, now_ms);
 	relay_settle(relay, now_ms);
 }

@@ -370,6 +370,7 @@ static void answer_take(
 		relay->counts.unasked_answers++;
 		return;
 	}
+	relay_answer_look(relay, child, open, now_ms);
 	relay_settle(relay, now_ms);
 }
 

@@ -102,6 +102,20 @@ static struct open_event *open_create(struct relay *relay, Tether__Event *event,
 	return open;
 }
 
+void relay_open_renew(struct relay *relay, struct open_event *open, uint64_t now_ms)
+{
+	const Tether__Event *event = open->event;
+	struct event_key key = event_key(event);
+	struct tally *tally =
+	        tally_create(&key, answers_prefix(relay), event->expected, event->n_expected);
+
+	if (!tally)
+		return; /* who is not told of will be missing */
+	tally_destroy(open->tally);
+	open->tally = tally;
+	relay_hand_out(relay, open, now_ms);
+}
+
 static uint64_t migration_until_ms(const struct open_event *open, uint64_t now_ms)
 {
 	return open->overall_ms ? open->overall_ms : now_ms + OVERALL_MS;
@@ -154,8 +168,8 @@ static void migration_begins(struct relay *relay, const struct event_key *key)
 int relay_event_take(struct relay *relay, Tether__Event *event, uint64_t now_ms)
 {
 	struct event_key key = event_key(event);
-	bool is_answered = relay_was_answered(relay, &key);
 	struct open_event *open;
+	bool is_answered;
 
 	if (*event->host) {
 		relay_tell_host(relay, event->host, event);
@@ -163,6 +177,8 @@ int relay_event_take(struct relay *relay, Tether__Event *event, uint64_t now_ms)
 		return 0;
 	}
 	relay->counts.events++;
+	relay_narrower_forget(relay, event);
+	is_answered = relay_was_answered(relay, &key);
 	if (is_answered || relay_open_find(relay, &key)) {
 		relay->counts.repeated_events++;
 		tether__event__free_unpacked(event, NULL);

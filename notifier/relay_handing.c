@@ -189,7 +189,7 @@ static void child_event_send(
 	relay->outputs->child_send(relay->owner, child->link, &frame);
 }
 
-static void event_hand(
+void relay_event_hand(
         struct relay *relay, const struct child *child, struct open_event *open, uint64_t now_ms)
 {
 	if (!child_is_ready(child) || is_to_return_first(relay, child, open->event)) {
@@ -216,7 +216,7 @@ void relay_events_hand(struct relay *relay, const struct child *child, bool agai
 			continue;
 		}
 		if (again || !tally_awaits(open->tally, child->name))
-			event_hand(relay, child, open, now_ms);
+			relay_event_hand(relay, child, open, now_ms);
 	}
 }
 
@@ -225,7 +225,7 @@ void relay_news_hand(struct relay *relay, const struct child *child, uint64_t no
 	for (struct open_event *open = relay->open; open; open = open->next)
 		if (step_is_news(open->event->step) && tally_expects(open->tally, child->name) &&
 		        is_concerned(relay, child, open))
-			event_hand(relay, child, open, now_ms);
+			relay_event_hand(relay, child, open, now_ms);
 }
 
 void relay_concerned_each(const struct relay *relay, const Tether__Event *event,
@@ -253,7 +253,7 @@ void relay_hand_out(struct relay *relay, struct open_event *open, uint64_t now_m
 		tally_expect(open->tally, event->order->host);
 	for (struct child *child = relay->children.first; child; child = child->next)
 		if (child->name && is_concerned(relay, child, open))
-			event_hand(relay, child, open, now_ms);
+			relay_event_hand(relay, child, open, now_ms);
 }
 
 int relay_tell_host(struct relay *relay, const char *host, const Tether__Event *event)

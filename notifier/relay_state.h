@@ -3,7 +3,8 @@
  * What a relay knows; shared by relay.c (its making, its parent, time), relay_events.c (events as
  * they come), relay_handing.c (who is handed them), relay_answers.c (their answers),
  * relay_children.c (what comes from below), relay_ended.c (processes that have ended),
- * relay_behind.c (hosts behind agents between), relay_returning.c (agents between that come back),
+ * relay_renewal.c (events that are asked anew), relay_behind.c (hosts behind agents between),
+ * relay_returning.c (agents between that come back),
  * relay_absence.c (VMs without a device), relay_numbers.c (numbers that are taken in a VM),
  * relay_moved.c (VMs that have moved), relay_quarantine.c (who is late), relay_places.c (where VMs
  * are), relay_partitions.c (who may talk to whom) and relay_reports.c (how the agents are), and by
@@ -32,12 +33,14 @@ struct open_event {
 	uint64_t due_ms;      /* the answer goes up */
 	uint64_t children_ms; /* theirs should be here */
 	uint64_t overall_ms;  /* when the overall deadline is over; 0: not said */
+	unsigned renewals;    /* so often everybody was asked anew */
 };
 
 /* What was answered, for repeats. */
 struct answered {
 	struct answered *next;
 	struct event_key key;
+	size_t told; /* of so many names */
 	size_t size;
 	uint8_t packed[];
 };
@@ -110,6 +113,18 @@ void relay_open_destroy(struct open_event *open);
 /* Takes @event. -ENOMEM */
 int relay_event_take(struct relay *relay, Tether__Event *event, uint64_t now_ms);
 struct open_event *relay_open_find(const struct relay *relay, const struct event_key *key);
+/* Everybody whom it concerns is asked anew. */
+void relay_open_renew(struct relay *relay, struct open_event *open, uint64_t now_ms);
+
+/* relay_renewal.c */
+/* What is open here of @event, or was answered, names fewer: it is forgotten, to be asked anew. */
+void relay_narrower_forget(struct relay *relay, const Tether__Event *event);
+/* @host is behind @child now. */
+void relay_host_came(
+        struct relay *relay, const struct child *child, struct host_behind *host, uint64_t now_ms);
+/* @child has answered @open, maybe a copy that did not name all who are behind it now. */
+void relay_answer_look(
+        struct relay *relay, const struct child *child, struct open_event *open, uint64_t now_ms);
 
 /* relay_quarantine.c */
 /* @child's answer to @event is waited for. */
@@ -138,6 +153,9 @@ void relay_events_hand(struct relay *relay, const struct child *child, bool agai
 /* @child has said that it has interest in something: news that wait for it to come may be of that.
  */
 void relay_news_hand(struct relay *relay, const struct child *child, uint64_t now_ms);
+/* Whether it has it already or not. */
+void relay_event_hand(
+        struct relay *relay, const struct child *child, struct open_event *open, uint64_t now_ms);
 /* It has an order for this relay's owner. */
 bool relay_order_is_ours(const struct relay *relay, const Tether__Event *event);
 /* The owner may finish the order, and with it the event, before this returns. */
@@ -159,6 +177,8 @@ void relay_refuse_up(
 bool relay_was_answered(const struct relay *relay, const struct event_key *key);
 /* The same again. */
 void relay_answer_again(struct relay *relay, const struct event_key *key);
+/* If it told of fewer than @names. */
+void relay_answered_forget(struct relay *relay, const struct event_key *key, size_t names);
 /* Answer what can be answered; after each change of a tally. */
 void relay_settle(struct relay *relay, uint64_t now_ms);
 

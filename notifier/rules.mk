@@ -21,7 +21,7 @@ LINK_SOURCES := notifier/connection.c notifier/connection_traffic.c notifier/rat
 	notifier/channel_vsock.c notifier/session.c notifier/listener.c notifier/acceptor.c $(CREDENTIALS_SOURCES) $(FRAME_SOURCES) \
 	$(BASE_SOURCES) $(SETTINGS_SOURCES) $(NAME_SOURCES)
 RELAY_SOURCES := notifier/relay.c notifier/relay_events.c notifier/relay_handing.c notifier/relay_answers.c \
-	notifier/relay_children.c notifier/relay_ended.c notifier/relay_behind.c notifier/relay_returning.c notifier/relay_absence.c notifier/relay_numbers.c notifier/relay_moved.c notifier/relay_quarantine.c notifier/relay_reports.c \
+	notifier/relay_children.c notifier/relay_ended.c notifier/relay_behind.c notifier/relay_returning.c notifier/relay_renewal.c notifier/relay_absence.c notifier/relay_numbers.c notifier/relay_moved.c notifier/relay_quarantine.c notifier/relay_reports.c \
 	notifier/relay_places.c notifier/relay_partitions.c notifier/vm_places.c \
 	notifier/children.c notifier/host_behind.c \
 	notifier/registration.c notifier/requests.c notifier/registration_replies.c notifier/registration_above.c notifier/registration_hello.c notifier/registration_partitions.c \

@@ -295,6 +295,15 @@ static struct participant *participant_of(const struct tally *tally, uint32_t at
 	                          : find(tally, tally->of_vm.names[at - 1]);
 }
 
+bool tally_expects_vm(const struct tally *tally, const struct name *vm)
+{
+	uint32_t at = vm_names_first(&tally->of_vm, vm);
+
+	while (at && participant_of(tally, at)->stand != STAND_EXPECTED)
+		at = vm_names_next(&tally->of_vm, at);
+	return at;
+}
+
 void tally_forget_vm(struct tally *tally, const struct name *vm)
 {
 	uint32_t at = vm_names_first(&tally->of_vm, vm);

@@ -48,6 +48,8 @@ bool tally_awaits(const struct tally *tally, const char *name);
 bool tally_has_answered(const struct tally *tally, const char *name);
 /* @name has to answer and has not been handed the event. */
 bool tally_expects(const struct tally *tally, const char *name);
+/* Some name of @vm ("VM/...") does. */
+bool tally_expects_vm(const struct tally *tally, const struct name *vm);
 /* @name has to answer, has answered, or was to. */
 bool tally_knows(const struct tally *tally, const char *name);
 /* What @name was handed it has not kept: it has to be handed it again. */

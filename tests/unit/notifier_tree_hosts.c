@@ -184,6 +184,61 @@ static void killed_agent_above_others_waits_for_all_that_are_behind_them(void **
 	            tree_answered(tree, PEER2) && tree_answered(tree, PEER4));
 }
 
+/* Nobody knows any more who is behind whom: what has been answered for one host is asked again,
+ * with the other's. */
+static void hosts_that_come_back_one_by_one_are_all_asked(void **state)
+{
+	struct tree *tree = *state;
+	char *expected[] = {tree->nodes[P1].name, tree->nodes[P2].name, tree->nodes[PEER2].name,
+	        tree->nodes[PEER4].name};
+
+	event_all(tree, TETHER__STEP__STEP_SETTLE, 1, "vm1", 5, expected, 4);
+	tree_kill(tree, B);
+	tree_kill(tree, A);
+	tree_start(tree, A);
+	tree_start(tree, B);
+	tree_connect(tree, A);
+	tree_connect(tree, B);
+	tree_run(tree);
+	tree_connect(tree, HYP1);
+	tree_run(tree);
+	assert_int_equal(tree->answers, 0);
+	tree_connect(tree, HYP2);
+	tree_run(tree);
+	assert_int_equal(tree->answers, 1);
+	assert_int_equal(tree->answer->outcome, TETHER__OUTCOME__OUTCOME_DONE);
+	assert_int_equal(tree->answer->n_answered, 4);
+	assert_int_equal(tree->answer->counts->processes, 4);
+	assert_int_equal(tree->nodes[P1].events, 1);
+}
+
+/* As a host does that is started with another parent. */
+static void host_that_comes_to_one_who_has_the_event_is_asked_there(void **state)
+{
+	struct tree *tree = *state;
+	char *expected[] = {tree->nodes[P1].name, tree->nodes[P2].name, tree->nodes[PEER2].name,
+	        tree->nodes[PEER4].name};
+
+	tree_cut(tree, HYP4);
+	tree_run(tree);
+	tree->nodes[PEER2].silent = true;
+	event_all(tree, TETHER__STEP__STEP_SETTLE, 1, "vm1", 5, expected, 4);
+	tree_run(tree);
+	tree->nodes[HYP4].parent = B;
+	tree_connect(tree, HYP4);
+	tree_run(tree);
+	assert_int_equal(tree->nodes[PEER4].events, 1);
+	assert_int_equal(tree->answers, 0);
+	tree->nodes[PEER2].silent = false;
+	tree_cut(tree, PEER2);
+	tree_connect(tree, PEER2);
+	tree_run(tree);
+	assert_int_equal(tree->answers, 1);
+	assert_int_equal(tree->answer->outcome, TETHER__OUTCOME__OUTCOME_DONE);
+	assert_int_equal(tree->answer->n_answered, 4);
+	assert_int_equal(tree->answer->counts->processes, 4);
+}
+
 /* Nobody names the peers of PREPARE: what it knew of them is waited for until they are back. */
 static void peer_behind_a_killed_agent_is_not_overlooked_at_prepare(void **state)
 {
@@ -281,6 +336,8 @@ int main(void)
 	        TREE_TEST(killed_agent_between_is_given_the_open_event_again),
 	        TREE_TEST(killed_agent_between_is_given_the_open_order_again),
 	        TREE_TEST(killed_agent_above_others_waits_for_all_that_are_behind_them),
+	        TREE_TEST(hosts_that_come_back_one_by_one_are_all_asked),
+	        TREE_TEST(host_that_comes_to_one_who_has_the_event_is_asked_there),
 	        TREE_TEST(peer_behind_a_killed_agent_is_not_overlooked_at_prepare),
 	        TREE_TEST(vm_behind_a_killed_agent_is_not_overlooked_at_prepare),
 	        TREE_TEST(host_that_stays_away_from_a_killed_agent_is_forgotten),

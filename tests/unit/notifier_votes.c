@@ -28,6 +28,7 @@ struct scene {
 	size_t between[6], hosts[8], processes[40];
 	size_t between_count, hosts_count, process_count;
 	uint32_t sequence;
+	bool has_gone_elsewhere; /* somebody, since the turn began */
 	char *expected[40];
 	size_t expected_nodes[40], expected_count;
 };
@@ -110,6 +111,7 @@ static void host_goes_elsewhere(struct scene *scene)
 {
 	size_t host = scene->hosts[dice(scene->hosts_count)];
 
+	scene->has_gone_elsewhere = true;
 	tree_cut(scene->tree, host);
 	scene->tree->nodes[host].parent = dice(4) ? scene->between[dice(scene->between_count)] : 0;
 }
@@ -121,6 +123,7 @@ static void between_goes_elsewhere(struct scene *scene)
 
 	if (is_above(scene->tree, node, parent))
 		return;
+	scene->has_gone_elsewhere = true;
 	tree_cut(scene->tree, node);
 	scene->tree->nodes[node].parent = parent;
 }
@@ -242,6 +245,10 @@ static void answer_tells_the_truth_of_all(const struct scene *scene)
 	const Tether__Answer *answer = scene->tree->answer;
 
 	assert_int_equal(scene->tree->answers, 1);
+	/* One that has answered through two agents has done so twice. */
+	if (!scene->has_gone_elsewhere)
+		assert_int_equal(
+		        answer->counts ? answer->counts->processes : 0, answer->n_answered);
 	for (size_t i = 0; i < scene->expected_count; i++) {
 		const struct tree_node *node = &scene->tree->nodes[scene->expected_nodes[i]];
 		unsigned answered = times_named(answer->answered, answer->n_answered, node->name);
@@ -272,6 +279,7 @@ static bool turn(struct scene *scene, unsigned troubles)
 	bool done;
 
 	tree_forget(scene->tree);
+	scene->has_gone_elsewhere = false;
 	for (unsigned i = dice(troubles + 1); i; i--) {
 		trouble(scene);
 		deliver_some(scene->tree, dice(10));
@@ -344,6 +352,8 @@ static void trees_each(void (*happens)(struct scene *scene))
 		struct scene scene;
 
 		srand(seed);
+		if (getenv("VOTES_SEED"))
+			fprintf(stderr, "seed %u\n", seed);
 		scene = scene_make();
 		for (unsigned i = 0; i < TURNS; i++)
 			happens(&scene);

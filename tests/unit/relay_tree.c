@@ -376,10 +376,13 @@ void tree_interest(struct tree *tree, size_t process, uint16_t lid, uint32_t rem
 static void process_answers(struct tree *tree, size_t number, const Tether__Event *event)
 {
 	Tether__Frame frame = TETHER__FRAME__INIT;
+	Tether__Counts counts = TETHER__COUNTS__INIT;
 	Tether__Answer answer;
 
 	answer_begin(&answer, event_key(event));
 	answer.outcome = TETHER__OUTCOME__OUTCOME_DONE;
+	counts.processes = 1;
+	answer.counts = &counts;
 	frame.body_case = TETHER__FRAME__BODY_ANSWER;
 	frame.answer = &answer;
 	letter_add(tree, number, true, &frame);
