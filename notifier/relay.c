@@ -218,6 +218,7 @@ static int hello_answer_take(
 	relay_absence_learn(relay, answer->released, now_ms);
 	relay_hosts_say(relay);
 	registration_parent_up(relay->registration);
+	relay_hosts_all(relay);
 	return 0;
 }
 

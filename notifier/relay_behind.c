@@ -71,18 +71,15 @@ const char *relay_host_objection(
 }
 
 /* Where it was before it is not expected any more. */
-static void place_take(
-        struct relay *relay, const struct child *child, const char *name, uint64_t now_ms)
+static void place_take(struct relay *relay, const struct child *child, const char *name)
 {
 	struct child *namesake = children_by_name(&relay->children, name);
 
 	for (struct child *other = relay->children.first; other; other = other->next) {
 		struct host_behind *host = other == child ? NULL : hosts_find(other->hosts, name);
 
-		if (!host)
-			continue;
-		hosts_remove(&other->hosts, host);
-		relay_returning_look(relay, other, now_ms);
+		if (host)
+			hosts_remove(&other->hosts, host);
 	}
 	if (namesake && namesake != child)
 		relay_child_left(relay, namesake);
@@ -188,12 +185,11 @@ static void behind_here(
 		behind_refuse(relay, child, said->name, reason, text);
 		return;
 	}
-	place_take(relay, child, said->name, now_ms);
+	place_take(relay, child, said->name);
 	host_up(relay, said);
 	relay_places_say_host(relay, child, said->name);
 	relay_events_hand(relay, child, false, now_ms);
 	relay_host_came(relay, child, hosts_find(child->hosts, said->name), now_ms);
-	relay_returning_look(relay, child, now_ms);
 	relay_settle(relay, now_ms);
 }
 
@@ -208,16 +204,28 @@ int relay_host_here(
 	err = host_put(relay, child, &self, now_ms);
 	if (err)
 		return err;
-	place_take(relay, child, child->name, now_ms);
+	place_take(relay, child, child->name);
 	host_up(relay, &self);
 	return 0;
 }
 
+void relay_hosts_all(struct relay *relay)
+{
+	Tether__HostBehind all = TETHER__HOST_BEHIND__INIT;
+
+	all.all = true;
+	host_up(relay, &all);
+}
+
 static void behind_is_known(struct relay *relay, struct child *child, uint64_t now_ms)
 {
+	bool is_news = !child->said_hosts;
+
 	child->said_hosts = true;
-	relay_events_hand(relay, child, true, now_ms);
-	relay_returning_look(relay, child, now_ms);
+	if (is_news)
+		relay_events_hand(relay, child, true, now_ms);
+	relay_hosts_all(relay);
+	relay_returning_look(relay, now_ms);
 	relay_settle(relay, now_ms);
 }
 
@@ -298,21 +306,12 @@ void relay_hosts_lost(struct relay *relay, struct child *child, uint64_t now_ms)
 		host_away(relay, host, now_ms);
 }
 
-static void all_up(struct relay *relay)
-{
-	Tether__HostBehind all = TETHER__HOST_BEHIND__INIT;
-
-	all.all = true;
-	host_up(relay, &all);
-}
-
 void relay_hosts_say(struct relay *relay)
 {
 	for (const struct child *child = relay->children.first; child; child = child->next)
 		for (const struct host_behind *host = child->hosts; host; host = host->next)
 			if (!host->away_ms)
 				host_up(relay, host->said);
-	all_up(relay);
 }
 
 void relay_host_refused(struct relay *relay, const Tether__HostBehind *said)
@@ -365,6 +364,6 @@ void relay_hosts_tick(struct relay *relay, uint64_t now_ms)
 			if (is_forgotten(relay, child, host, now_ms))
 				hosts_remove(&child->hosts, host);
 		}
-		relay_returning_look(relay, child, now_ms);
 	}
+	relay_returning_look(relay, now_ms);
 }

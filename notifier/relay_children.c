@@ -286,6 +286,10 @@ static int child_hello(
 	else if (child->role == TETHER__ROLE__ROLE_HOST)
 		relay_places_say_host(relay, child, child->name);
 	relay_events_hand(relay, child, true, now_ms);
+	if (child->role == TETHER__ROLE__ROLE_HOST) {
+		relay_hosts_all(relay);
+		relay_returning_look(relay, now_ms);
+	}
 	relay_settle(relay, now_ms);
 	return 0;
 }

@@ -23,7 +23,7 @@ uint32_t relay_returning_member(struct relay *relay, struct child *child)
 	return child->is_returning ? child->member_before : 0;
 }
 
-void relay_returning_look(struct relay *relay, struct child *child, uint64_t now_ms)
+static void look(struct relay *relay, struct child *child, uint64_t now_ms)
 {
 	if (!child->is_returning || !child_is_ready(child) || is_any_away(child))
 		return;
@@ -32,4 +32,10 @@ void relay_returning_look(struct relay *relay, struct child *child, uint64_t now
 	relay_events_hand(relay, child, true, now_ms);
 	if (child->member_before)
 		registration_let_all_go(relay->registration, child->member_before);
+}
+
+void relay_returning_look(struct relay *relay, uint64_t now_ms)
+{
+	for (struct child *child = relay->children.first; child; child = child->next)
+		look(relay, child, now_ms);
 }

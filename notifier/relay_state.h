@@ -230,6 +230,8 @@ bool relay_vm_is_below(const struct relay *relay, const char *vm);
 void relay_hosts_lost(struct relay *relay, struct child *child, uint64_t now_ms);
 /* The parent is new, or new again. */
 void relay_hosts_say(struct relay *relay);
+/* All that are here have been said to it, and what they hold. */
+void relay_hosts_all(struct relay *relay);
 /* The parent does not want it. */
 void relay_host_refused(struct relay *relay, const Tether__HostBehind *said);
 /* When the first that is away is forgotten; UINT64_MAX: none. */
@@ -239,8 +241,8 @@ void relay_hosts_tick(struct relay *relay, uint64_t now_ms);
 /* relay_returning.c */
 /* @child has said HELLO: the member that keeps what it does not name any more; 0: nothing does. */
 uint32_t relay_returning_member(struct relay *relay, struct child *child);
-/* A host behind @child has come back, or is not expected there any more. */
-void relay_returning_look(struct relay *relay, struct child *child, uint64_t now_ms);
+/* Hosts have come back, with what they hold, or are not expected any more. */
+void relay_returning_look(struct relay *relay, uint64_t now_ms);
 
 /* relay_reports.c */
 /* Its link has ended. */
