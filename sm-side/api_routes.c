@@ -196,6 +196,18 @@ static void hypervisors_get(struct api *api, struct evhttp_request *request, uin
 	api_reply(request, HTTP_OK, api_hypervisors(conductor_inventory(api->conductor)));
 }
 
+static void hypervisor_delete(struct api *api, struct evhttp_request *request, const char *name)
+{
+	struct admission admission = conductor_forget(api->conductor, name);
+
+	if (!admission.reason)
+		api_reply(request, HTTP_OK, json_object_new_object());
+	else if (!strcmp(admission.reason, "unknown-host"))
+		api_refuse(request, HTTP_NOTFOUND, admission.reason, admission.text);
+	else
+		api_refuse(request, API_CONFLICT, admission.reason, admission.text);
+}
+
 /* ---- who answers ---- */
 
 static const struct {

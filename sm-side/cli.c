@@ -87,6 +87,10 @@ static const struct command commands[] = {
                 "that it has VM. Whoever else says so, and was not believed, has it then.\n"
                 "\n"
                 "  --json      whose it is now, as JSON\n"},
+        {"forget", "HOST", 1, 1, "", cli_forget,
+                "HOST will not come back, under this name: its VMs and slots are not its any more. "
+                "Whoever\n"
+                "else says that he has them, and was not believed, has them then.\n"},
         {"vms", "", 0, 0, "j", cli_vms,
                 "The VMs and where they are. disputed: other hosts, too, say that they have "
                 "one.\n\n  --json      as JSON\n"},

@@ -43,6 +43,7 @@ int cli_plan(const struct cli_options *options);
 int cli_create(const struct cli_options *options);
 int cli_destroy(const struct cli_options *options);
 int cli_release(const struct cli_options *options);
+int cli_forget(const struct cli_options *options);
 int cli_vms(const struct cli_options *options);
 int cli_agents(const struct cli_options *options);
 int cli_hosts(const struct cli_options *options);

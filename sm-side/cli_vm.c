@@ -14,7 +14,8 @@ enum { LID_MAX = 0xbfff };
 
 static int say_unfit(const char *name)
 {
-	fprintf(stderr, "tether: %s is not the name of a VM: up to %d letters, digits and _.-:@\n",
+	fprintf(stderr,
+	        "tether: %s is no name of a VM or a server: up to %d letters, digits and _.-:@\n",
 	        name, NAME_MOST);
 	return CLI_USAGE;
 }
@@ -177,6 +178,23 @@ int cli_release(const struct cli_options *options)
 		printf("%s: %s%s\n", name,
 		        *cli_text(answer, "host") ? "is now on " : "is nobody's now",
 		        cli_text(answer, "host"));
+	json_object_put(answer);
+	return answer && status == HTTP_OK ? CLI_DONE : CLI_FAILED;
+}
+
+int cli_forget(const struct cli_options *options)
+{
+	const char *name = options->words[0];
+	char path[NAME_MOST + 32];
+	struct json_object *answer;
+	long status;
+
+	if (!name_is_fit(name))
+		return say_unfit(name);
+	snprintf(path, sizeof(path), "/v1/hypervisors/%s", name);
+	answer = cli_ask(options->api, "DELETE", path, NULL, &status);
+	if (answer && status != HTTP_OK)
+		cli_say_refusal(answer);
 	json_object_put(answer);
 	return answer && status == HTTP_OK ? CLI_DONE : CLI_FAILED;
 }

@@ -10,7 +10,6 @@
 
 #include "notifier/base/log.h"
 #include "notifier/base/monotonic.h"
-#include "sm-side/directory.h"
 #include "sm-side/evacuation_room.h"
 
 struct drive *conductor_free_drive(const struct conductor *c)
@@ -362,31 +361,6 @@ struct agent_poll *conductor_agents(const struct conductor *c)
 const struct directory *conductor_directory(const struct conductor *c)
 {
 	return c->directory;
-}
-
-struct admission conductor_release(struct conductor *c, const char *vm, const char **host)
-{
-	switch (directory_release(c->directory, vm)) {
-	case RELEASE_UNKNOWN:
-		return admission_refuse(
-		        "unknown-vm", "no host has a VM of that name; see tether vms");
-	case RELEASE_MOVING:
-		return admission_refuse("vm-already-moving",
-		        "%s is moving, or is being created; ask again when that has ended", vm);
-	case RELEASE_HELD:
-		return admission_refuse("vm-not-disputed",
-		        "%s is on %s, whose agent is here, and no other host says that it has it",
-		        vm, directory_host_of(c->directory, vm));
-	case RELEASE_DONE:
-		break;
-	}
-	root_places_changed(c->root);
-	conductor_look(c);
-	*host = directory_host_of(c->directory, vm);
-	log_warn("directory", "VM %s was released by the operator; it is %s%s now", vm,
-	        **host ? "host " : "nobody", **host ? *host : "'s");
-	c->changed(c->owner);
-	return (struct admission){0};
 }
 
 const struct inventory *conductor_inventory(const struct conductor *c)

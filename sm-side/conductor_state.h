@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 /*
  * What the rooms of the conductor share: conductor.c begins migrations and ends them on request,
- * conductor_places.c tells the directory of them, conductor_drive.c performs what a state machine
- * puts out, conductor_turn.c keeps those apart that concern the same processes, conductor_lease.c
- * lets them wait for each other's lease, conductor_ask.c asks and takes answers,
- * conductor_recovery.c deals with what was before; vm_changer.c and its rooms drive VMs that get or
- * give up a VF (vm_changer_state.h).
+ * conductor_places.c tells the directory of them, conductor_release.c what the operator says of it,
+ * conductor_drive.c performs what a state machine puts out, conductor_turn.c keeps those apart that
+ * concern the same processes, conductor_lease.c lets them wait for each other's lease,
+ * conductor_ask.c asks and takes answers, conductor_recovery.c deals with what was before;
+ * vm_changer.c and its rooms drive VMs that get or give up a VF (vm_changer_state.h).
  */
 #ifndef TETHER_CONDUCTOR_STATE_H
 #define TETHER_CONDUCTOR_STATE_H

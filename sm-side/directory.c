@@ -8,6 +8,8 @@
 
 #include "notifier/wire/message.h"
 
+enum { SAID_MOST = 16 }; /* of a word, which may be long */
+
 static int by_name(const void *a, const void *b)
 {
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
@@ -83,7 +85,8 @@ void directory_destroy(struct directory *directory)
 void directory_refuse(struct directory *directory, const struct directory_claim *claim)
 {
 	directory->refused[claim->thing]++;
-	directory->outputs->refused(directory->owner, claim);
+	if (!directory->takes_word || directory->of_word++ < SAID_MOST)
+		directory->outputs->refused(directory->owner, claim);
 }
 
 uint64_t directory_refused(const struct directory *directory, enum directory_thing thing)
@@ -132,6 +135,19 @@ static int slots_look_again(struct directory *directory)
 	return err;
 }
 
+static void word_begin(struct directory *directory)
+{
+	directory->takes_word = true;
+	directory->of_word = 0;
+}
+
+static void word_end(struct directory *directory, const char *host)
+{
+	directory->takes_word = false;
+	if (directory->of_word > SAID_MOST)
+		directory->outputs->more(directory->owner, host, directory->of_word - SAID_MOST);
+}
+
 int directory_host_says(struct directory *directory, const char *name, Tether__HostVm **vms,
         size_t vm_count, Tether__Slot **slots, size_t slot_count)
 {
@@ -145,12 +161,14 @@ int directory_host_says(struct directory *directory, const char *name, Tether__H
 	before = host->said;
 	host->said = said;
 	host->word++;
+	word_begin(directory);
 	err = vms_take(directory, host, before);
 	if (!err)
 		err = directory_slots_take(directory, host);
 	if (!err && directory->slot_let_go)
 		err = slots_look_again(directory);
 	host->is_stale = false;
+	word_end(directory, name);
 	if (before)
 		tether__hello__free_unpacked(before, NULL);
 	return err;
@@ -161,9 +179,35 @@ int directory_host_here(struct directory *directory, const char *name, bool here
 	struct directory_host *host =
 	        here ? directory_host_make(directory, name) : directory_host_find(directory, name);
 
-	if (host)
+	if (host) {
 		host->here = here;
+		host->is_forgotten &= !here;
+	}
 	return host || !here ? 0 : -ENOMEM;
+}
+
+bool directory_knows(const struct directory *directory, const char *name)
+{
+	const struct directory_host *host = directory_host_find(directory, name);
+
+	return host && !host->is_forgotten;
+}
+
+bool directory_forget(struct directory *directory, const char *name)
+{
+	struct directory_host *host = directory_host_find(directory, name);
+
+	if (!host || host->here || directory_vms_forget(directory, host))
+		return false;
+	directory_slots_forget(directory, host);
+	if (host->said)
+		tether__hello__free_unpacked(host->said, NULL);
+	host->said = NULL;
+	host->is_stale = false;
+	host->is_forgotten = true;
+	if (slots_look_again(directory))
+		directory->slot_let_go = true; /* at the next word */
+	return true;
 }
 
 const char *directory_stale(struct directory *directory)

@@ -33,8 +33,10 @@ struct directory_claim {
 };
 
 struct directory_outputs {
-	/* One that is not believed, when it is first heard. */
+	/* One that is not believed, when it is first heard; of one word only some. */
 	void (*refused)(void *owner, const struct directory_claim *claim);
+	/* So many more of the word that @host has just said. */
+	void (*more)(void *owner, const char *host, size_t count);
 };
 
 /* NULL: no memory. */
@@ -108,6 +110,12 @@ void directory_news(struct directory *directory,
 /* Forget the VMs that are nobody's any more and have been told. */
 void directory_tidy(struct directory *directory);
 
+/* The operator knows that @host will not come back: nothing is its any more. False: it is here, or
+ * not known, or a change of ours that it has to do with is under way. */
+bool directory_forget(struct directory *directory, const char *host);
+
+/* It has said something, or has something by the journal. */
+bool directory_knows(const struct directory *directory, const char *host);
 /* Whose it is; "": nobody's. */
 const char *directory_host_of(const struct directory *directory, const char *vm);
 /* Who may have it, too, while a change of ours is under way; "": nobody. */

@@ -27,4 +27,9 @@ static void refused(void *owner, const struct directory_claim *claim)
 	}
 }
 
-const struct directory_outputs directory_log = {.refused = refused};
+static void more(void *owner, const char *host, size_t count)
+{
+	log_warn("directory", "host %s says %zu more such things; see tether agents", host, count);
+}
+
+const struct directory_outputs directory_log = {.refused = refused, .more = more};

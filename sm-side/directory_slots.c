@@ -277,6 +277,15 @@ static void slots_drop(struct directory *directory, struct directory_host *host)
 	}
 }
 
+void directory_slots_forget(struct directory *directory, struct directory_host *host)
+{
+	/* None is of the next word. */
+	host->word++;
+	for (struct directory_slot *slot = host->slots; slot; slot = slot->next)
+		memset(slot->ours, 0, sizeof(slot->ours));
+	slots_drop(directory, host);
+}
+
 int directory_slots_take(struct directory *directory, struct directory_host *host)
 {
 	int err = 0;

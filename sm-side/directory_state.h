@@ -12,7 +12,7 @@
 struct directory_host {
 	const char *name; /* first, as trees look for it */
 	struct directory_host *next;
-	bool here, is_stale;
+	bool here, is_stale, is_forgotten;
 	uint64_t word; /* counts them */
 	Tether__Hello *said;
 	struct directory_slot *slots;
@@ -76,6 +76,8 @@ struct directory {
 	struct directory_slot *owed_slots, **owed_slots_end;
 	bool slot_let_go; /* somebody may have been waiting for it */
 	uint64_t refused[DIRECTORY_GUID + 1];
+	size_t of_word; /* claims of the word that is being taken that are not believed */
+	bool takes_word;
 };
 
 /* directory.c */
@@ -104,6 +106,9 @@ void directory_vm_unclaimed(
 /* Nothing needs it any more, perhaps: it may be freed. */
 void directory_vm_tidy(struct directory *directory, struct directory_vm *vm);
 void directory_vm_free(void *vm);
+/* @host will not come back. -EBUSY: one of its VMs moves, and nothing has changed; -ENOMEM: the
+ * same. */
+int directory_vms_forget(struct directory *directory, struct directory_host *host);
 
 /* directory_slots.c */
 struct directory_slot *directory_slot_find(
@@ -115,6 +120,8 @@ int directory_slot_put(struct directory *directory, struct directory_slot *slot,
         uint64_t switch_guid, uint32_t switch_port, uint64_t port_guid);
 /* @host's latest word. -ENOMEM */
 int directory_slots_take(struct directory *directory, struct directory_host *host);
+/* All of @host's. */
+void directory_slots_forget(struct directory *directory, struct directory_host *host);
 void directory_slot_tidy(struct directory *directory, struct directory_slot *slot);
 void directory_slot_free(void *slot);
 

@@ -271,6 +271,56 @@ enum directory_release directory_release(struct directory *directory, const char
 	return RELEASE_DONE;
 }
 
+/* VMs that @host has, or says to have. */
+struct had {
+	const struct directory_host *host;
+	struct directory_vm **at;
+	size_t count, room;
+	int err;
+};
+
+static int had_add(struct had *had, struct directory_vm *vm)
+{
+	size_t room = had->room ? 2 * had->room : 16;
+	struct directory_vm **grown = had->at;
+
+	if (had->count == had->room) {
+		grown = reallocarray(had->at, room, sizeof(*grown));
+		if (!grown)
+			return -ENOMEM;
+		had->at = grown;
+		had->room = room;
+	}
+	had->at[had->count++] = vm;
+	return 0;
+}
+
+static void had_look(const void *node, VISIT visit, void *context)
+{
+	struct directory_vm *vm = *(struct directory_vm *const *)node;
+	struct had *had = context;
+
+	if (had->err || (visit != postorder && visit != leaf) ||
+	        (!may_have(vm, had->host) && !claim_of(vm, had->host)))
+		return;
+	had->err = vm->moves && may_have(vm, had->host) ? -EBUSY : had_add(had, vm);
+}
+
+int directory_vms_forget(struct directory *directory, struct directory_host *host)
+{
+	struct had had = {.host = host};
+
+	twalk_r(directory->vms, had_look, &had);
+	for (size_t i = 0; i < had.count && !had.err; i++) {
+		claim_end(had.at[i], host);
+		if (had.at[i]->host == host)
+			pass_on(directory, had.at[i]);
+		judge(directory, had.at[i]);
+	}
+	free(had.at);
+	return had.err;
+}
+
 /* ---- what the SM says ---- */
 
 static bool are_numbers(const uint32_t *at, size_t count, const uint32_t *numbers, size_t wanted)

@@ -77,6 +77,20 @@ int inventory_take(struct inventory *inventory, const char *host, Tether__HostVm
 	return 0;
 }
 
+void inventory_forget(struct inventory *inventory, const char *host)
+{
+	struct inventory_host **at = &inventory->hosts;
+	struct inventory_host *found;
+
+	while (*at && strcmp((*at)->name, host))
+		at = &(*at)->next;
+	found = *at;
+	if (!found)
+		return;
+	*at = found->next;
+	host_free(found);
+}
+
 void inventory_host_connected(struct inventory *inventory, const char *host, bool connected)
 {
 	struct inventory_host *h = inventory_find(inventory, host);

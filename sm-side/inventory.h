@@ -30,6 +30,9 @@ int inventory_take(struct inventory *inventory, const char *host, Tether__HostVm
 /* Its agent's link stands, or has ended. */
 void inventory_host_connected(struct inventory *inventory, const char *host, bool connected);
 
+/* As if never heard of. */
+void inventory_forget(struct inventory *inventory, const char *host);
+
 /* NULL: never heard of. */
 struct inventory_host *inventory_find(const struct inventory *inventory, const char *host);
 bool inventory_is_connected(const struct inventory *inventory, const char *host);

@@ -13,7 +13,7 @@ ROOT_SOURCES := sm-side/root.c sm-side/root_places.c $(DIRECTORY_SOURCES) notifi
 	sm-side/agents.c sm-side/agent_poll.c sm-side/root_signal.c sm-side/outbox.c sm-side/reporter.c sm-side/sm_link.c $(JSON_SOURCES)
 SMD_SOURCES := sm-side/smd_main.c sm-side/smd_credentials.c sm-side/smd_metrics.c sm-side/smd_settings.c sm-side/api.c sm-side/api_routes.c sm-side/api_waiting.c \
 	sm-side/api_plan.c sm-side/api_agents.c sm-side/agents_json.c sm-side/api_reply.c sm-side/api_json.c sm-side/plan_json.c sm-side/dry_run.c sm-side/conductor.c \
-	sm-side/conductor_drive.c sm-side/conductor_turn.c sm-side/conductor_lease.c sm-side/conductor_ask.c sm-side/conductor_recovery.c sm-side/conductor_mending.c sm-side/conductor_news.c sm-side/conductor_record.c sm-side/conductor_places.c sm-side/directory_log.c sm-side/directory_endpoints.c sm-side/directory_locator.c \
+	sm-side/conductor_drive.c sm-side/conductor_turn.c sm-side/conductor_lease.c sm-side/conductor_ask.c sm-side/conductor_recovery.c sm-side/conductor_mending.c sm-side/conductor_news.c sm-side/conductor_record.c sm-side/conductor_places.c sm-side/conductor_release.c sm-side/directory_log.c sm-side/directory_endpoints.c sm-side/directory_locator.c \
 	sm-side/vm_talk.c sm-side/vm_admission.c sm-side/vm_changer.c sm-side/vm_changer_drive.c sm-side/vm_changer_ask.c sm-side/vm_changer_lease.c \
 	sm-side/vm_changer_record.c sm-side/vm_changer_recovery.c sm-side/vm_change_json.c sm-side/api_vms.c sm-side/directory_json.c \
 	sm-side/plan_evidence.c sm-side/evacuation.c sm-side/evacuation_room.c sm-side/evacuation_record.c sm-side/evacuator.c sm-side/evacuation_json.c sm-side/api_evacuations.c \

@@ -63,6 +63,7 @@ def who_is_not_there_is_refused():
         refused(stage.smd, "unknown-vm", "GET", "/v1/vms/vm9")
         refused(stage.smd, "unknown-vm", "DELETE", "/v1/vms/vm9")
         refused(stage.smd, "unknown-vm", "POST", "/v1/vms/vm9/release")
+        refused(stage.smd, "unknown-host", "DELETE", "/v1/hypervisors/hyp9")
         for method, path in (("GET", ""), ("POST", "/abort")):
             refused(stage.smd, "unknown-migration", method, "/v1/migrations/9" + path)
             refused(stage.smd, "unknown-evacuation", method, "/v1/evacuations/9" + path)
@@ -121,6 +122,22 @@ def a_vm_that_is_rightly_its_hosts_is_not_released():
                           lambda: heard.append(WITNESS.ask(stage.smd, "POST", "/v1/vms/vm1/release")[1]["reason"]))
         stage.smd.move("vm1", "hyp2")
         equal(heard, ["vm-already-moving"])
+
+
+def a_host_that_is_here_or_needed_is_not_forgotten():
+    with Stage() as stage:
+        refused(stage.smd, "host-connected", "DELETE", "/v1/hypervisors/hyp1")
+        heard = []
+
+        def gone_in_the_middle():
+            stage.world.hosts["hyp2"].stop()
+            wait_until("its going has been noticed", lambda: not connected(stage, "hyp2"))
+            heard.append(WITNESS.ask(stage.smd, "DELETE", "/v1/hypervisors/hyp2")[1]["reason"])
+            stage.world.hosts["hyp2"].start()
+
+        stage.world.fault("vm2/21.147", "STEP_STOP", gone_in_the_middle)
+        stage.smd.move("vm1", "hyp2")
+        equal(heard, ["busy"])
 
 
 def hosts_that_cannot_be_meant_are_refused():
@@ -276,7 +293,8 @@ def every_reason_that_is_described_has_been_given_at_its_path():
 
 
 run([what_cannot_be_read_is_refused, who_is_not_there_is_refused, a_vm_that_cannot_come_or_go_is_refused,
-     no_more_come_and_go_than_may, a_vm_that_is_rightly_its_hosts_is_not_released, hosts_that_cannot_be_meant_are_refused,
+     no_more_come_and_go_than_may, a_vm_that_is_rightly_its_hosts_is_not_released, a_host_that_is_here_or_needed_is_not_forgotten,
+     hosts_that_cannot_be_meant_are_refused,
      who_has_no_vf_and_where_there_is_none_is_refused, slots_that_do_not_fit_are_refused,
      guids_that_nobody_or_another_has_are_refused, what_is_under_way_is_left_alone, a_host_leaves_once_and_takes_nobody_meanwhile,
      while_it_looks_where_a_vm_is_it_says_so, a_daemon_that_ends_says_so,

@@ -23,7 +23,7 @@ def the_server_has_the_paths_that_are_described():
 def every_reason_that_stands_in_the_sources_is_described():
     """That each is given at its path, and no other: openapi_reasons_test.py."""
     given = set()
-    for name in ("admission.c", "conductor.c", "evacuation.c", "evacuation_room.c", "evacuator.c", "api_evacuations.c", "api_routes.c", "api_plan.c", "api_agents.c", "api_reply.c", "vm_admission.c", "vm_changer.c", "api_vms.c"):
+    for name in ("admission.c", "conductor.c", "conductor_release.c", "evacuation.c", "evacuation_room.c", "evacuator.c", "api_evacuations.c", "api_routes.c", "api_plan.c", "api_agents.c", "api_reply.c", "vm_admission.c", "vm_changer.c", "api_vms.c"):
         text = source("sm-side/" + name)
         given |= set(re.findall(r'refuse\w*\(\s*"([a-z-]+)",', text))
         given |= set(re.findall(r'api_refuse\(\s*request,\s*\w+,\s*"([a-z-]+)",', text))
@@ -196,6 +196,14 @@ def what_is_disputed_is_as_described():
         equal(ask(stage, "GET", "/v1/vms/vm1")[1]["host"], "hyp3")
         equal(ask(stage, "POST", "/v1/vms/vm1/release")[1]["reason"], "vm-not-disputed")
         equal(ask(stage, "POST", "/v1/vms/vm9/release")[0], 404)
+        stage.world.hosts["hyp1"].stop()
+        wait_until("it is away", lambda: not next(
+            host["connected"] for host in ask(stage, "GET", "/v1/hypervisors")[1]["hypervisors"] if host["name"] == "hyp1"))
+        equal(ask(stage, "DELETE", "/v1/hypervisors/hyp1"), (200, {}))
+        equal(ask(stage, "DELETE", "/v1/hypervisors/hyp1")[0], 404)
+        equal(ask(stage, "DELETE", "/v1/hypervisors/hyp2")[0], 409)
+        hosts = {host["name"]: host for host in ask(stage, "GET", "/v1/hypervisors")[1]["hypervisors"]}
+        equal(("hyp1" in hosts, [slot["name"] for slot in hosts["hyp3"]["slots"]][-2:]), (False, ["x", "y"]))
 
 
 def what_there_is_is_as_described():

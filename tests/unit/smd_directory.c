@@ -14,7 +14,7 @@
 #include "sm-side/directory.h"
 #include "sm-side/journal.h"
 
-enum { SLOTS = 8 };
+enum { SLOTS = 32 };
 
 static struct directory *directory;
 static char heard[1024]; /* refused claims, one behind the other */
@@ -34,7 +34,14 @@ static void refused(void *owner, const struct directory_claim *claim)
 	note(owner, claim);
 }
 
-static const struct directory_outputs outputs = {.refused = refused};
+static size_t left_unsaid;
+
+static void more(void *owner, const char *host, size_t count)
+{
+	left_unsaid += count;
+}
+
+static const struct directory_outputs outputs = {.refused = refused, .more = more};
 
 static int make(void **state)
 {
@@ -277,6 +284,43 @@ static void the_operator_releases_it_to_who_waits(void **state)
 	assert_string_equal(vms_of("b"), "vm1 vm2");
 }
 
+static void a_host_that_will_not_come_back_leaves_all_it_had(void **state)
+{
+	const uint64_t place[] = {1}, guid[] = {0x11};
+
+	says_slots("a", "vm1 vm2", 1, place, guid);
+	says_slots("b", "vm1", 1, place, guid);
+	assert_false(directory_forget(directory, "a"));
+	assert_false(directory_forget(directory, "c"));
+	directory_host_here(directory, "a", false);
+	directory_move_begins(directory, "vm2", "a", "b");
+	assert_false(directory_forget(directory, "a"));
+	directory_move_ends(directory, "vm2", "a");
+	assert_true(directory_forget(directory, "a"));
+	assert_string_equal(vms_of("b"), "vm1");
+	assert_int_equal(slots_of("b"), 1);
+	assert_string_equal(directory_host_of(directory, "vm2"), "");
+	assert_string_equal(claims(), "");
+	/* It has come all the same: as anybody who comes. */
+	says_slots("a", "vm1 vm2", 1, place, guid);
+	assert_string_equal(vms_of("a"), "vm2");
+	assert_int_equal(slots_of("a"), 0);
+}
+
+static void of_a_long_word_not_all_is_told(void **state)
+{
+	static const char twenty[] = "1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20";
+
+	left_unsaid = 0;
+	says("a", twenty);
+	says("b", twenty);
+	assert_non_null(strstr(heard, "b:16>a "));
+	assert_null(strstr(heard, "b:17>a "));
+	assert_int_equal(left_unsaid, 4);
+	assert_int_equal(directory_refused(directory, DIRECTORY_VM), 20);
+	assert_non_null(strstr(claims(), "b:20>a "));
+}
+
 /* ---- slots ---- */
 
 static void a_place_is_one_hosts(void **state)
@@ -461,6 +505,8 @@ int main(void)
 	        DIRECTORY_TEST(a_move_that_failed_leaves_it_at_its_source),
 	        DIRECTORY_TEST(a_creation_is_its_hosts_before_that_says_so),
 	        DIRECTORY_TEST(the_operator_releases_it_to_who_waits),
+	        DIRECTORY_TEST(a_host_that_will_not_come_back_leaves_all_it_had),
+	        DIRECTORY_TEST(of_a_long_word_not_all_is_told),
 	        DIRECTORY_TEST(a_place_is_one_hosts),
 	        DIRECTORY_TEST(a_guid_is_shown_by_one_host),
 	        DIRECTORY_TEST(a_slot_shows_what_our_moves_had_it_show),
