@@ -8,8 +8,6 @@
 
 #include "notifier/wire/message.h"
 
-enum { SAID_MOST = 16 }; /* of a word, which may be long */
-
 static int by_name(const void *a, const void *b)
 {
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
@@ -85,8 +83,7 @@ void directory_destroy(struct directory *directory)
 void directory_refuse(struct directory *directory, const struct directory_claim *claim)
 {
 	directory->refused[claim->thing]++;
-	if (!directory->takes_word || directory->of_word++ < SAID_MOST)
-		directory->outputs->refused(directory->owner, claim);
+	directory->outputs->refused(directory->owner, claim);
 }
 
 uint64_t directory_refused(const struct directory *directory, enum directory_thing thing)
@@ -135,19 +132,6 @@ static int slots_look_again(struct directory *directory)
 	return err;
 }
 
-static void word_begin(struct directory *directory)
-{
-	directory->takes_word = true;
-	directory->of_word = 0;
-}
-
-static void word_end(struct directory *directory, const char *host)
-{
-	directory->takes_word = false;
-	if (directory->of_word > SAID_MOST)
-		directory->outputs->more(directory->owner, host, directory->of_word - SAID_MOST);
-}
-
 int directory_host_says(struct directory *directory, const char *name, Tether__HostVm **vms,
         size_t vm_count, Tether__Slot **slots, size_t slot_count)
 {
@@ -161,14 +145,12 @@ int directory_host_says(struct directory *directory, const char *name, Tether__H
 	before = host->said;
 	host->said = said;
 	host->word++;
-	word_begin(directory);
 	err = vms_take(directory, host, before);
 	if (!err)
 		err = directory_slots_take(directory, host);
 	if (!err && directory->slot_let_go)
 		err = slots_look_again(directory);
 	host->is_stale = false;
-	word_end(directory, name);
 	if (before)
 		tether__hello__free_unpacked(before, NULL);
 	return err;

@@ -33,10 +33,8 @@ struct directory_claim {
 };
 
 struct directory_outputs {
-	/* One that is not believed, when it is first heard; of one word only some. */
+	/* One that is not believed, when it is first heard. */
 	void (*refused)(void *owner, const struct directory_claim *claim);
-	/* So many more of the word that @host has just said. */
-	void (*more)(void *owner, const char *host, size_t count);
 };
 
 /* NULL: no memory. */
@@ -45,7 +43,8 @@ void directory_destroy(struct directory *directory);
 
 /* Its agent's link stands, or has ended. -ENOMEM */
 int directory_host_here(struct directory *directory, const char *host, bool here);
-/* The whole word of @host. -ENOMEM: some of it may count already. */
+/* The whole word of @host. What no VM may be called (name_is_fit) is left out. -ENOMEM: some of it
+ * may count already. */
 int directory_host_says(struct directory *directory, const char *host, Tether__HostVm **vms,
         size_t vm_count, Tether__Slot **slots, size_t slot_count);
 

@@ -76,8 +76,6 @@ struct directory {
 	struct directory_slot *owed_slots, **owed_slots_end;
 	bool slot_let_go; /* somebody may have been waiting for it */
 	uint64_t refused[DIRECTORY_GUID + 1];
-	size_t of_word; /* claims of the word that is being taken that are not believed */
-	bool takes_word;
 };
 
 /* directory.c */

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "notifier/base/name.h"
+
 static int by_name(const void *a, const void *b)
 {
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
@@ -168,9 +170,15 @@ static struct vm_claim *claim_make(struct directory_vm *vm, struct directory_hos
 
 int directory_vm_claimed(struct directory *directory, struct directory_host *host, const char *name)
 {
-	struct directory_vm *vm = directory_vm_make(directory, name);
-	struct vm_claim *claim = vm ? claim_make(vm, host) : NULL;
+	struct directory_vm *vm;
+	struct vm_claim *claim;
 
+	if (!name_is_fit(name)) {
+		directory->refused[DIRECTORY_VM]++;
+		return 0;
+	}
+	vm = directory_vm_make(directory, name);
+	claim = vm ? claim_make(vm, host) : NULL;
 	if (!claim)
 		return -ENOMEM;
 	claim->word = host->word;

@@ -52,8 +52,8 @@ $(call unit_test,smd_dynamic,sm-side/admission.c sm-side/inventory.c notifier/in
 $(call unit_test,smd_shared_port,sm-side/numbers.c sm-side/shared_event.c sm-side/sm_talk.c sm-side/sm_paths.c $(JSON_SOURCES) \
 	$(MIGRATION_SOURCES) notifier/interest.c $(FRAME_SOURCES),-ljson-c -lprotobuf-c)
 $(call unit_test,smd_agents,sm-side/agents.c sm-side/agents_json.c $(JSON_SOURCES) $(WIRE_SOURCES),-ljson-c -lprotobuf-c)
-$(call unit_test,smd_directory,$(DIRECTORY_SOURCES) $(JOURNAL_SOURCES) $(LEDGER_SOURCES),-lsqlite3 -ljson-c -lprotobuf-c)
-$(call unit_test,smd_directory_endpoints,$(DIRECTORY_SOURCES) sm-side/directory_endpoints.c sm-side/inventory.c $(LEDGER_SOURCES),-ljson-c -lprotobuf-c)
+$(call unit_test,smd_directory,$(DIRECTORY_SOURCES) $(NAME_SOURCES) $(JOURNAL_SOURCES) $(LEDGER_SOURCES),-lsqlite3 -ljson-c -lprotobuf-c)
+$(call unit_test,smd_directory_endpoints,$(DIRECTORY_SOURCES) $(NAME_SOURCES) sm-side/directory_endpoints.c sm-side/inventory.c $(LEDGER_SOURCES),-ljson-c -lprotobuf-c)
 $(call unit_test,smd_outbox,sm-side/outbox.c $(WIRE_SOURCES),-lprotobuf-c)
 $(call unit_test,smd_questions,sm-side/questions.c sm-side/numbers.c notifier/interest.c $(FRAME_SOURCES),-lprotobuf-c)
 EVACUATION_SOURCES := sm-side/plan_json.c sm-side/evacuation_json.c sm-side/evacuation.c sm-side/evacuation_record.c sm-side/evacuation_room.c \

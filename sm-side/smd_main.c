@@ -16,6 +16,7 @@
 #include "notifier/base/timer.h"
 #include "notifier/base/version.h"
 #include "notifier/credentials.h"
+#include "notifier/refusal_log.h"
 #include "sm-side/api.h"
 #include "sm-side/conductor.h"
 #include "sm-side/directory_log.h"
@@ -89,6 +90,7 @@ struct daemon {
 	struct ledger ledger;
 	struct vm_changes changes;
 	struct directory *directory;
+	struct refusal_log refusals; /* of the directory */
 	struct journal *journal;
 	struct api *api;
 	struct conductor *conductor;
@@ -231,7 +233,7 @@ static int journal_start(struct daemon *daemon)
 
 	ledger_init(&daemon->ledger, &daemon->settings.deadlines);
 	vm_changes_init(&daemon->changes, &daemon->settings.deadlines);
-	daemon->directory = directory_create(&directory_log, NULL);
+	daemon->directory = directory_create(&directory_log, &daemon->refusals);
 	if (!daemon->directory)
 		return -ENOMEM;
 	err = journal_open(daemon->settings.journal, (unsigned)daemon->settings.journal_keep, take,

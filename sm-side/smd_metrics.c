@@ -10,6 +10,7 @@
 #include "notifier/metrics_server.h"
 #include "notifier/relay.h"
 #include "notifier/tls_metrics.h"
+#include "sm-side/directory.h"
 
 struct smd_metrics {
 	const struct conductor *conductor;
@@ -29,6 +30,20 @@ static void hosts_tell(const struct conductor *conductor, struct metrics_text *m
 	for (const struct inventory_host *h = inventory->hosts; h; h = h->next)
 		metrics_sample(metrics, "tether_smd_host_vms", "host", h->name,
 		        h->said ? h->said->n_vms : 0);
+}
+
+static void claims_tell(const struct conductor *conductor, struct metrics_text *metrics)
+{
+	static const char name[] = "tether_smd_claims_not_believed_total";
+	static const char *const things[] = {[DIRECTORY_VM] = "vm",
+	        [DIRECTORY_PLACE] = "slot-place",
+	        [DIRECTORY_GUID] = "slot-guid"};
+
+	metrics_family(
+	        metrics, name, "counter", "what a server said to have that was another's, by kind");
+	for (enum directory_thing thing = DIRECTORY_VM; thing <= DIRECTORY_GUID; thing++)
+		metrics_sample(metrics, name, "what", things[thing],
+		        directory_refused(conductor_directory(conductor), thing));
 }
 
 /* By outcome, since the start. */
@@ -73,6 +88,7 @@ static void tell(void *owner, struct metrics_text *metrics)
 	metrics_one(metrics, "tether_smd_sm_connected", "gauge", "1: the link to OpenSM stands",
 	        conductor_sm_is_up(conductor));
 	hosts_tell(conductor, metrics);
+	claims_tell(conductor, metrics);
 	migrations_tell(conductor, metrics);
 	relay_tell(conductor, metrics);
 	if (of->credentials)
