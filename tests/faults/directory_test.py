@@ -15,12 +15,13 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from faults.liar import Liar  # noqa: E402
 from lab.deadline import wait_until  # noqa: E402
-from lab.system import START_S, CommandFailed, System  # noqa: E402
+from lab.system import PATIENT, START_S, CommandFailed, System  # noqa: E402
 from lab.tap import FULL, Tap  # noqa: E402
 from lab.workload import RcVerify  # noqa: E402
 
 LIAR, EVIL = "hyp4", "evil"  # a host, and the VM that it has
 ROUNDS = 10 if FULL else 1
+HEARTBEAT_MS = 5000  # the liar is a thread of the test, and shall not be missed
 WORK = ["-q", "4", "--ack-timeout", "18"]
 
 
@@ -35,7 +36,7 @@ class Lab(System):
     """No agent runs on the liar's server: the test speaks for it."""
 
     def __init__(self):
-        super().__init__(copy_ms=5, tls=True, partitions=partitions,
+        super().__init__(copy_ms=5, tls=True, partitions=partitions, settings={**PATIENT, "heartbeat_ms": HEARTBEAT_MS},
                          vms={"vm1": "hyp1_vf1", "vm2": "hyp2_vf1", EVIL: f"{LIAR}_vf1"})
         self.honest = [host for host in self.hosts if host != LIAR]
 
@@ -136,10 +137,21 @@ def first_after_a_restart(lab, liar):
     lab.wait_connected(lab.honest)
 
 
+def located(lab, liar):
+    """The SM has said which partition its VM is in: what it asks for is refused from now on."""
+    def refused():
+        liar.interest(lab.lid_of("vm1"), EVIL)
+        return liar.answers["foreign-partition"]
+
+    wait_until("the liar may not ask", refused, START_S, lab.logs())
+    liar.answers.clear()
+
+
 def the_honest_go_on_and_the_liar_hears_nothing(lab):
     with lab.liar() as liar, RcVerify(lab, "vm2", "vm1", WORK) as verify:
         wait_until("rc-verify works", verify.is_working, START_S, verify.logs(), [verify.client])
         nobody_believes_it(lab, liar)
+        located(lab, liar)
         for _ in range(ROUNDS):
             moved_while_it_lies(lab, liar)
             liar.hello = lab.lies()
@@ -151,6 +163,7 @@ def the_honest_go_on_and_the_liar_hears_nothing(lab):
             moved_while_it_lies(lab, liar)
         verify.end_exactly()
         assert liar.told_of("vm1", "vm2") == 0, liar.events
+        assert set(liar.answers) == {"foreign-partition"}, liar.answers
         print(f"# | {liar.hellos} HELLOs with lies; answers to its {liar.request} questions: {dict(liar.answers)}", flush=True)
 
 
