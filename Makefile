@@ -150,7 +150,7 @@ check-full: all $(UNIT_TESTS)
 # A report ends the program that it is about, so that its test fails.
 DAEMON_TESTS := tests/sanitized/migration_test.py tests/net/agent_test.py tests/net/agent_orders_test.py tests/net/agents_test.py tests/net/guest_test.py
 SANITIZED_TESTS := $(sort $(wildcard tests/sanitized/*_test.py) $(DAEMON_TESTS)) tests/bench/signalling_test.py tests/faults/smd_roads_hosts_test.py tests/faults/notices_test.py \
-	tests/faults/smd_roads_sm_test.py tests/simfabric/raw_losses_test.py tests/net/tls_test.py \
+	tests/faults/smd_roads_sm_test.py tests/simfabric/raw_losses_test.py tests/net/tls_test.py tests/faults/tls_migration_test.py \
 	tests/net/cert_test.py
 
 check-asan:

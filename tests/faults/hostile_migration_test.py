@@ -18,7 +18,9 @@ from lab.system import PATIENT, START_S, System  # noqa: E402
 from lab.tap import FULL, Tap, print_rows  # noqa: E402
 from lab.workload import RcVerify  # noqa: E402
 
-SETTINGS = {**PATIENT, "heartbeat_ms": 5000, "metrics": "unix:metrics.sock", "log_level": "warn"}
+# Whoever is attacked is not to be given up for being slow under a checker.
+SETTINGS = {**PATIENT, "prepare_ms": 30000, "stop_ms": 30000, "settle_ms": 30000, "lease_ms": 90000, "detach_ms": 30000,
+            "attach_ms": 30000, "reconnect_ms": 30000, "resume_ms": 30000, "overall_ms": 240000, "heartbeat_ms": 5000, "metrics": "unix:metrics.sock", "log_level": "warn"}
 WORK = ["-q", "4", "--ack-timeout", "18"]
 # VMs, LIDs and partitions there are others than here.
 ELSEWHERE = {"foreign_lids", "foreign_partitions", "foreign_vms"}
@@ -53,7 +55,7 @@ class HostileLab(System):
 def move(lab, times):
     """To and fro; tether says that each is done."""
     for number in range(times):
-        done = lab.migrate("vm2", ("hyp3", "hyp1")[number % 2])
+        done = lab.migrate("vm2", ("hyp3", "hyp1")[number % 2], seconds=240)
         assert done["outcome"] == "done", done
 
 
