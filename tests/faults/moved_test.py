@@ -12,7 +12,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 from faults.aftermath import all_know, the_end_of, told_of  # noqa: E402
 from faults.victims import KillLab, has_stopped, start_migration  # noqa: E402
 from lab.deadline import wait_until  # noqa: E402
-from lab.system import START_S  # noqa: E402
+from lab.system import PATIENT, START_S  # noqa: E402
 from lab.tap import FULL, Tap  # noqa: E402
 from lab.workload import RcVerify  # noqa: E402
 
@@ -111,7 +111,7 @@ def one_peer_and_none(lab, mover):
 
 def main():
     tap = Tap()
-    with KillLab(vms=VMS, tree=TREE) as lab:
+    with KillLab(vms=VMS, tree=TREE, settings={**PATIENT, "heartbeat_ms": 1000}) as lab:
         lab.start()
         work = ["-q", "2", "--depth", "16"]
         pairs = [RcVerify(lab, server, client, work, name=f"{server}-{client}")
