@@ -12,7 +12,6 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from agent_harness import PATIENCE_S, VERSION, Links, run_tests  # noqa: E402
 from agent_tree import TETHER, Tree  # noqa: E402
 
-from lab.deadline import wait_until  # noqa: E402
 from lab.metrics import Metrics  # noqa: E402
 
 ALL = {"hyp2": ("host", 0, 0, "ms"), "rack1": ("relay", 0, 0, "ms"), "rack1/hyp1": ("host", 2, 0, "ms"),
