@@ -50,15 +50,27 @@ static void not_believed_print(struct json_object *agent)
 	}
 }
 
+/* How many processes of one VM it takes; an agent between takes none. */
+static void vm_most_print(struct json_object *agent)
+{
+	double most = cli_number(agent, "processes_max");
+
+	if (most)
+		printf(" %8.0f", most);
+	else
+		printf(" %8s", "-");
+}
+
 static void agent_print(struct json_object *agent)
 {
 	struct json_object *vms = json_object_object_get(agent, "vms");
 	const char *version = cli_text(agent, "version");
 
 	name_print(agent);
-	printf(" %-8s %5zu %10.0f %8.0f", *version ? version : "-",
+	printf(" %-8s %5zu %10.0f", *version ? version : "-",
 	        json_object_is_type(vms, json_type_array) ? json_object_array_length(vms) : 0,
-	        cli_number(agent, "processes"), cli_number(agent, "processes_max"));
+	        cli_number(agent, "processes"));
+	vm_most_print(agent);
 	lag_print(agent);
 	printf("\n");
 	not_believed_print(agent);
@@ -67,6 +79,6 @@ static void agent_print(struct json_object *agent)
 int cli_agents(const struct cli_options *options)
 {
 	return cli_list(options, "/v1/agents", "agents",
-	        "AGENT                ROLE   VERSION    VMS  PROCESSES   A VM'S        LAG",
+	        "AGENT                ROLE   VERSION    VMS  PROCESSES  VM-MOST        LAG",
 	        agent_print);
 }
