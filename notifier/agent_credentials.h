@@ -4,7 +4,7 @@
 #define TETHER_AGENT_CREDENTIALS_H
 
 #include "notifier/agent_settings.h"
-#include "notifier/credentials.h"
+#include "notifier/certificates/credentials.h"
 
 /* 0 with *@made (NULL: no link of this agent is over TLS), else -errno with one line in @error. */
 int agent_credentials_make(const struct agent_settings *settings, struct credentials **made,

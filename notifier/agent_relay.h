@@ -10,10 +10,10 @@
 #include <stdbool.h>
 
 #include "notifier/agent_settings.h"
-#include "notifier/connection.h"
-#include "notifier/credentials.h"
+#include "notifier/link/connection.h"
+#include "notifier/certificates/credentials.h"
 #include "notifier/epoch_file.h"
-#include "notifier/relay.h"
+#include "notifier/relay/relay.h"
 
 struct event_base;
 struct metrics_text;

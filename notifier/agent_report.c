@@ -4,11 +4,11 @@
 #include <errno.h>
 #include <string.h>
 
-#include "notifier/agent_metrics.h"
+#include "notifier/metrics/agent_metrics.h"
 #include "notifier/agent_relay.h"
 #include "notifier/base/log.h"
-#include "notifier/metrics_server.h"
-#include "notifier/tls_metrics.h"
+#include "notifier/metrics/metrics_server.h"
+#include "notifier/metrics/tls_metrics.h"
 
 void agent_report_send(void *at, uint32_t request)
 {

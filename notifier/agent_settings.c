@@ -13,12 +13,12 @@
 #include "notifier/base/folder.h"
 #include "notifier/base/name.h"
 #include "notifier/base/settings.h"
-#include "notifier/channel_tls.h"
-#include "notifier/channel_vsock.h"
-#include "notifier/guest_channel.h"
-#include "notifier/listener.h"
-#include "notifier/mad_port.h"
-#include "notifier/metrics_address.h"
+#include "notifier/channel/channel_tls.h"
+#include "notifier/channel/channel_vsock.h"
+#include "notifier/link/guest_channel.h"
+#include "notifier/link/listener.h"
+#include "notifier/notices/mad_port.h"
+#include "notifier/metrics/metrics_address.h"
 
 #define ANY_PARENT "any"
 

@@ -10,8 +10,8 @@
 
 #include "notifier/base/deadlines.h"
 #include "notifier/base/log.h"
-#include "notifier/credentials_files.h"
-#include "notifier/peer_identity.h"
+#include "notifier/certificates/credentials_files.h"
+#include "notifier/certificates/peer_identity.h"
 
 struct agent_settings {
 	char *role; /* "host", "relay", "guest" */

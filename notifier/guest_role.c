@@ -9,7 +9,7 @@
 #include "notifier/base/log.h"
 #include "notifier/base/monotonic.h"
 #include "notifier/base/name.h"
-#include "notifier/vm_links.h"
+#include "notifier/link/vm_links.h"
 
 /* The host's end may come back at any moment, and the VM waits for it: look often. */
 enum { RECONNECT_MAX_MS = 100 };

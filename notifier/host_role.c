@@ -12,7 +12,7 @@
 #include "notifier/base/monotonic.h"
 #include "notifier/base/name.h"
 #include "notifier/base/timer.h"
-#include "notifier/notice_metrics.h"
+#include "notifier/notices/notice_metrics.h"
 
 enum { INVENTORY_AGAIN_MS = 1000, GUEST_AGAIN_MS = 200 };
 

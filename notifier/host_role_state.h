@@ -6,13 +6,13 @@
 #include <stdbool.h>
 
 #include "notifier/agent_relay.h"
-#include "notifier/driver.h"
-#include "notifier/guest_links.h"
-#include "notifier/host_inventory.h"
+#include "notifier/driver/driver.h"
+#include "notifier/link/guest_links.h"
+#include "notifier/driver/host_inventory.h"
 #include "notifier/host_role.h"
-#include "notifier/host_signal.h"
-#include "notifier/shared_rates.h"
-#include "notifier/vm_links.h"
+#include "notifier/notices/host_signal.h"
+#include "notifier/link/shared_rates.h"
+#include "notifier/link/vm_links.h"
 
 struct order_run;
 

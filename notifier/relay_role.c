@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "notifier/agent_links.h"
+#include "notifier/link/agent_links.h"
 #include "notifier/agent_relay.h"
 
 struct relay_role {

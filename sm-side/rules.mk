@@ -2,75 +2,79 @@
 
 # ---- daemon ------------------------------------------------------------------------------------------------------
 
-MIGRATION_SOURCES := sm-side/vm_change.c sm-side/vm_changes.c sm-side/migration.c sm-side/migration_road.c sm-side/migration_answers.c sm-side/roll_call.c sm-side/migration_table.c sm-side/testimony.c sm-side/orders.c \
-	notifier/base/deadlines.c notifier/wire/rows.c $(WIRE_SOURCES)
+MIGRATION_SOURCES := sm-side/vm_change/vm_change.c sm-side/vm_change/vm_changes.c $(addprefix sm-side/migration/,migration.c \
+	migration_road.c migration_answers.c roll_call.c migration_table.c testimony.c orders.c) notifier/base/deadlines.c \
+	notifier/wire/rows.c $(WIRE_SOURCES)
 JSON_SOURCES := sm-side/json_read.c sm-side/guid_text.c
-LEDGER_SOURCES := sm-side/ledger.c sm-side/record.c $(JSON_SOURCES) $(MIGRATION_SOURCES)
-DIRECTORY_SOURCES := sm-side/directory.c sm-side/directory_vms.c sm-side/directory_slots.c sm-side/directory_record.c
-JOURNAL_SOURCES := sm-side/journal.c sm-side/journal_file.c sm-side/journal_rows.c notifier/base/log.c
+LEDGER_SOURCES := sm-side/journal/ledger.c sm-side/journal/record.c $(JSON_SOURCES) $(MIGRATION_SOURCES)
+DIRECTORY_SOURCES := $(addprefix sm-side/directory/,directory.c directory_vms.c directory_slots.c directory_record.c)
+JOURNAL_SOURCES := $(addprefix sm-side/journal/,journal.c journal_file.c journal_rows.c) notifier/base/log.c
 # The root of the tree, without what it is driven by.
-ROOT_SOURCES := sm-side/root.c sm-side/root_places.c $(DIRECTORY_SOURCES) notifier/agent_links.c sm-side/inventory.c sm-side/numbers.c sm-side/shared_event.c sm-side/questions.c \
-	sm-side/agents.c sm-side/agent_poll.c sm-side/root_signal.c sm-side/outbox.c sm-side/reporter.c sm-side/sm_link.c $(JSON_SOURCES)
-SMD_SOURCES := sm-side/smd_main.c sm-side/smd_credentials.c sm-side/smd_metrics.c sm-side/smd_settings.c sm-side/api.c sm-side/api_routes.c sm-side/api_waiting.c \
-	sm-side/api_plan.c sm-side/api_agents.c sm-side/agents_json.c sm-side/api_reply.c sm-side/api_json.c sm-side/plan_json.c sm-side/dry_run.c sm-side/conductor.c \
-	sm-side/conductor_drive.c sm-side/conductor_turn.c sm-side/conductor_lease.c sm-side/conductor_ask.c sm-side/conductor_recovery.c sm-side/conductor_mending.c sm-side/conductor_news.c sm-side/conductor_record.c sm-side/conductor_places.c sm-side/conductor_release.c sm-side/directory_log.c sm-side/directory_endpoints.c sm-side/directory_locator.c \
-	sm-side/vm_talk.c sm-side/vm_admission.c sm-side/vm_changer.c sm-side/vm_changer_drive.c sm-side/vm_changer_ask.c sm-side/vm_changer_lease.c \
-	sm-side/vm_changer_record.c sm-side/vm_changer_recovery.c sm-side/vm_change_json.c sm-side/api_vms.c sm-side/directory_json.c \
-	sm-side/plan_evidence.c sm-side/evacuation.c sm-side/evacuation_room.c sm-side/evacuation_record.c sm-side/evacuator.c sm-side/evacuation_json.c sm-side/api_evacuations.c \
-	sm-side/admission.c sm-side/whereabouts.c sm-side/owners.c sm-side/sm_talk.c sm-side/sm_paths.c $(ROOT_SOURCES) \
-	$(JOURNAL_SOURCES) $(LEDGER_SOURCES) \
-	$(RELAY_SOURCES) $(LINK_SOURCES) $(BASE_SOURCES) $(SETTINGS_SOURCES) $(NAME_SOURCES) $(METRICS_SOURCES) $(SERVICE_SOURCES)
+ROOT_SOURCES := $(addprefix sm-side/root/,root.c root_places.c inventory.c numbers.c shared_event.c questions.c agents.c \
+	agent_poll.c root_signal.c outbox.c reporter.c sm_link.c) $(DIRECTORY_SOURCES) notifier/link/agent_links.c $(JSON_SOURCES)
+SMD_SOURCES := $(addprefix sm-side/,smd_main.c smd_credentials.c smd_metrics.c smd_settings.c) $(addprefix sm-side/api/,api.c \
+	api_routes.c api_waiting.c api_plan.c api_agents.c agents_json.c api_reply.c api_json.c plan_json.c dry_run.c \
+	vm_change_json.c api_vms.c directory_json.c evacuation_json.c api_evacuations.c) \
+	$(addprefix sm-side/conductor/,conductor.c conductor_drive.c conductor_turn.c conductor_lease.c conductor_ask.c \
+	conductor_recovery.c conductor_mending.c conductor_news.c conductor_record.c conductor_places.c conductor_release.c \
+	evacuation.c evacuation_room.c evacuation_record.c evacuator.c) $(addprefix sm-side/directory/,directory_log.c \
+	directory_endpoints.c directory_locator.c) $(addprefix sm-side/vm_change/,vm_talk.c vm_admission.c vm_changer.c \
+	vm_changer_drive.c vm_changer_ask.c vm_changer_lease.c vm_changer_record.c vm_changer_recovery.c) \
+	sm-side/journal/plan_evidence.c $(addprefix sm-side/migration/,admission.c whereabouts.c owners.c sm_talk.c sm_paths.c) \
+	$(ROOT_SOURCES) $(JOURNAL_SOURCES) $(LEDGER_SOURCES) $(RELAY_SOURCES) $(LINK_SOURCES) $(BASE_SOURCES) $(SETTINGS_SOURCES) \
+	$(NAME_SOURCES) $(METRICS_SOURCES) $(SERVICE_SOURCES)
 SMD_LIBS := $(LINK_LIBS) -levent_extra -ljson-c -lsqlite3 $(SETTINGS_LIBS)
 
 $(call program,tether-smd,$(sort $(SMD_SOURCES)),$(SMD_LIBS))
 
-AUTHORITY_DIRECTORY_SOURCES := notifier/base/file.c sm-side/authority_directory.c sm-side/issued.c $(AUTHORITY_SOURCES) notifier/peer_identity.c
-CLI_SOURCES := sm-side/cli.c sm-side/cli_ask.c sm-side/cli_migrate.c sm-side/cli_plan.c sm-side/cli_evacuate.c sm-side/cli_vm.c sm-side/cli_lists.c sm-side/cli_agents.c sm-side/cli_run.c \
-	sm-side/cli_cert.c $(AUTHORITY_DIRECTORY_SOURCES) sm-side/migration_table.c $(JSON_SOURCES) $(NAME_SOURCES)
-$(B)/obj/sm-side/cli_run.o: CPPFLAGS += -DTETHER_LIBDIR='"$(LIBDIR)"' \
+AUTHORITY_DIRECTORY_SOURCES := notifier/base/file.c sm-side/cli/authority_directory.c sm-side/cli/issued.c $(AUTHORITY_SOURCES) \
+	notifier/certificates/peer_identity.c
+CLI_SOURCES := $(addprefix sm-side/cli/,cli.c cli_ask.c cli_migrate.c cli_plan.c cli_evacuate.c cli_vm.c cli_lists.c cli_agents.c \
+	cli_run.c cli_cert.c) $(AUTHORITY_DIRECTORY_SOURCES) sm-side/migration/migration_table.c $(JSON_SOURCES) $(NAME_SOURCES)
+$(B)/obj/sm-side/cli/cli_run.o: CPPFLAGS += -DTETHER_LIBDIR='"$(LIBDIR)"' \
 	-DTETHER_LIBDIR_FROM_BIN='"$(shell realpath -ms --relative-to=$(PREFIX)/bin $(LIBDIR))"'
 
 $(call program,tether,$(CLI_SOURCES),-lcurl -ljson-c -lcrypto)
 
-$(call unit_test,smd_issued,sm-side/issued.c notifier/peer_identity.c $(NAME_SOURCES))
+$(call unit_test,smd_issued,sm-side/cli/issued.c notifier/certificates/peer_identity.c $(NAME_SOURCES))
 $(call unit_test,smd_migration,$(MIGRATION_SOURCES),-lprotobuf-c)
 $(call unit_test,smd_vm_change,$(MIGRATION_SOURCES),-lprotobuf-c)
 $(call unit_test,smd_vm_roads,$(MIGRATION_SOURCES),-lprotobuf-c)
 $(call unit_test,smd_roads,$(MIGRATION_SOURCES),-lprotobuf-c)
 $(call unit_test,smd_answers,$(MIGRATION_SOURCES),-lprotobuf-c)
-$(call unit_test,smd_roll_call,sm-side/roll_call.c $(WIRE_SOURCES),-lprotobuf-c)
-$(call unit_test,smd_setbacks,sm-side/sm_talk.c sm-side/sm_paths.c $(JSON_SOURCES) $(MIGRATION_SOURCES),-ljson-c -lprotobuf-c)
+$(call unit_test,smd_roll_call,sm-side/migration/roll_call.c $(WIRE_SOURCES),-lprotobuf-c)
+$(call unit_test,smd_setbacks,sm-side/migration/sm_talk.c sm-side/migration/sm_paths.c $(JSON_SOURCES) $(MIGRATION_SOURCES),-ljson-c -lprotobuf-c)
 $(call unit_test,smd_journal,tests/unit/smd_journal_hand.c $(JOURNAL_SOURCES) $(LEDGER_SOURCES),-lsqlite3 -ljson-c -lprotobuf-c)
 $(call unit_test,smd_journal_refused,tests/unit/smd_journal_hand.c $(JOURNAL_SOURCES) $(LEDGER_SOURCES),-lsqlite3 -ljson-c -lprotobuf-c)
-$(call unit_test,smd_record,sm-side/record.c sm-side/plan_evidence.c $(JSON_SOURCES) $(MIGRATION_SOURCES),-ljson-c -lprotobuf-c)
+$(call unit_test,smd_record,sm-side/journal/record.c sm-side/journal/plan_evidence.c $(JSON_SOURCES) $(MIGRATION_SOURCES),-ljson-c -lprotobuf-c)
 $(call unit_test,smd_ledger,$(LEDGER_SOURCES),-ljson-c -lprotobuf-c)
-$(call unit_test,smd_orders,sm-side/sm_talk.c sm-side/sm_paths.c $(JSON_SOURCES) $(MIGRATION_SOURCES),-ljson-c -lprotobuf-c)
-$(call unit_test,smd_admission,sm-side/admission.c sm-side/inventory.c sm-side/whereabouts.c \
-	notifier/interest.c $(MIGRATION_SOURCES),-lprotobuf-c)
-$(call unit_test,smd_dynamic,sm-side/admission.c sm-side/inventory.c notifier/interest.c sm-side/sm_talk.c sm-side/sm_paths.c $(JSON_SOURCES) \
+$(call unit_test,smd_orders,sm-side/migration/sm_talk.c sm-side/migration/sm_paths.c $(JSON_SOURCES) $(MIGRATION_SOURCES),-ljson-c -lprotobuf-c)
+$(call unit_test,smd_admission,sm-side/migration/admission.c sm-side/root/inventory.c sm-side/migration/whereabouts.c \
+	notifier/relay/interest.c $(MIGRATION_SOURCES),-lprotobuf-c)
+$(call unit_test,smd_dynamic,sm-side/migration/admission.c sm-side/root/inventory.c notifier/relay/interest.c sm-side/migration/sm_talk.c sm-side/migration/sm_paths.c $(JSON_SOURCES) \
 	$(MIGRATION_SOURCES),-ljson-c -lprotobuf-c)
-$(call unit_test,smd_shared_port,sm-side/numbers.c sm-side/shared_event.c sm-side/sm_talk.c sm-side/sm_paths.c $(JSON_SOURCES) \
-	$(MIGRATION_SOURCES) notifier/interest.c $(FRAME_SOURCES),-ljson-c -lprotobuf-c)
-$(call unit_test,smd_agents,sm-side/agents.c sm-side/agents_json.c $(JSON_SOURCES) $(WIRE_SOURCES),-ljson-c -lprotobuf-c)
+$(call unit_test,smd_shared_port,sm-side/root/numbers.c sm-side/root/shared_event.c sm-side/migration/sm_talk.c sm-side/migration/sm_paths.c $(JSON_SOURCES) \
+	$(MIGRATION_SOURCES) notifier/relay/interest.c $(FRAME_SOURCES),-ljson-c -lprotobuf-c)
+$(call unit_test,smd_agents,sm-side/root/agents.c sm-side/api/agents_json.c $(JSON_SOURCES) $(WIRE_SOURCES),-ljson-c -lprotobuf-c)
 $(call unit_test,smd_directory,$(DIRECTORY_SOURCES) $(NAME_SOURCES) $(JOURNAL_SOURCES) $(LEDGER_SOURCES),-lsqlite3 -ljson-c -lprotobuf-c)
-$(call unit_test,smd_directory_endpoints,$(DIRECTORY_SOURCES) $(NAME_SOURCES) sm-side/directory_endpoints.c sm-side/inventory.c $(LEDGER_SOURCES),-ljson-c -lprotobuf-c)
-$(call unit_test,smd_outbox,sm-side/outbox.c $(WIRE_SOURCES),-lprotobuf-c)
-$(call unit_test,smd_questions,sm-side/questions.c sm-side/numbers.c notifier/interest.c $(FRAME_SOURCES),-lprotobuf-c)
-EVACUATION_SOURCES := sm-side/plan_json.c sm-side/evacuation_json.c sm-side/evacuation.c sm-side/evacuation_record.c sm-side/evacuation_room.c \
-	sm-side/admission.c sm-side/inventory.c
-$(call unit_test,smd_evacuation,sm-side/evacuation.c sm-side/evacuation_room.c sm-side/admission.c sm-side/inventory.c \
-	notifier/interest.c $(LEDGER_SOURCES),-ljson-c -lprotobuf-c)
-VM_SOURCES := sm-side/vm_change_json.c sm-side/vm_admission.c sm-side/vm_talk.c $(NAME_SOURCES)
-$(call unit_test,smd_vm_admission,$(VM_SOURCES) sm-side/admission.c sm-side/inventory.c notifier/interest.c $(LEDGER_SOURCES),-ljson-c -lprotobuf-c)
-$(call unit_test,smd_vm_requests,$(VM_SOURCES) sm-side/admission.c sm-side/inventory.c notifier/interest.c $(LEDGER_SOURCES),-ljson-c -lprotobuf-c)
-$(call unit_test,smd_requests,$(EVACUATION_SOURCES) notifier/interest.c $(LEDGER_SOURCES),-ljson-c -lprotobuf-c)
-$(call unit_test,smd_api,$(sort sm-side/api_json.c sm-side/plan_json.c sm-side/smd_settings.c sm-side/inventory.c $(SETTINGS_SOURCES) \
+$(call unit_test,smd_directory_endpoints,$(DIRECTORY_SOURCES) $(NAME_SOURCES) sm-side/directory/directory_endpoints.c sm-side/root/inventory.c $(LEDGER_SOURCES),-ljson-c -lprotobuf-c)
+$(call unit_test,smd_outbox,sm-side/root/outbox.c $(WIRE_SOURCES),-lprotobuf-c)
+$(call unit_test,smd_questions,sm-side/root/questions.c sm-side/root/numbers.c notifier/relay/interest.c $(FRAME_SOURCES),-lprotobuf-c)
+EVACUATION_SOURCES := sm-side/api/plan_json.c sm-side/api/evacuation_json.c $(addprefix sm-side/conductor/,evacuation.c \
+	evacuation_record.c evacuation_room.c) sm-side/migration/admission.c sm-side/root/inventory.c
+$(call unit_test,smd_evacuation,sm-side/conductor/evacuation.c sm-side/conductor/evacuation_room.c sm-side/migration/admission.c sm-side/root/inventory.c \
+	notifier/relay/interest.c $(LEDGER_SOURCES),-ljson-c -lprotobuf-c)
+VM_SOURCES := sm-side/api/vm_change_json.c sm-side/vm_change/vm_admission.c sm-side/vm_change/vm_talk.c $(NAME_SOURCES)
+$(call unit_test,smd_vm_admission,$(VM_SOURCES) sm-side/migration/admission.c sm-side/root/inventory.c notifier/relay/interest.c $(LEDGER_SOURCES),-ljson-c -lprotobuf-c)
+$(call unit_test,smd_vm_requests,$(VM_SOURCES) sm-side/migration/admission.c sm-side/root/inventory.c notifier/relay/interest.c $(LEDGER_SOURCES),-ljson-c -lprotobuf-c)
+$(call unit_test,smd_requests,$(EVACUATION_SOURCES) notifier/relay/interest.c $(LEDGER_SOURCES),-ljson-c -lprotobuf-c)
+$(call unit_test,smd_api,$(sort sm-side/api/api_json.c sm-side/api/plan_json.c sm-side/smd_settings.c sm-side/root/inventory.c $(SETTINGS_SOURCES) \
 	$(LINK_SOURCES) $(LEDGER_SOURCES)),-ljson-c $(LINK_LIBS))
-$(call fuzzer,smd_texts,sm-side/api_json.c sm-side/plan_json.c sm-side/inventory.c sm-side/sm_talk.c sm-side/sm_paths.c sm-side/plan_evidence.c $(JSON_SOURCES) \
+$(call fuzzer,smd_texts,sm-side/api/api_json.c sm-side/api/plan_json.c sm-side/root/inventory.c sm-side/migration/sm_talk.c sm-side/migration/sm_paths.c sm-side/journal/plan_evidence.c $(JSON_SOURCES) \
 	$(filter-out gen/%,$(MIGRATION_SOURCES)) $(B)/gen/tether.pb-c.c,-ljson-c -lprotobuf-c)
-$(call fuzzer,smd_requests,$(VM_SOURCES) $(EVACUATION_SOURCES) notifier/interest.c $(filter-out gen/%,$(LEDGER_SOURCES)) $(B)/gen/tether.pb-c.c,-ljson-c -lprotobuf-c)
+$(call fuzzer,smd_requests,$(VM_SOURCES) $(EVACUATION_SOURCES) notifier/relay/interest.c $(filter-out gen/%,$(LEDGER_SOURCES)) $(B)/gen/tether.pb-c.c,-ljson-c -lprotobuf-c)
 $(call fuzzer,smd_settings,sm-side/smd_settings.c $(LINK_FUZZ_SOURCES),$(LINK_LIBS))
-$(call fuzzer,issued,sm-side/issued.c notifier/peer_identity.c $(NAME_SOURCES))
+$(call fuzzer,issued,sm-side/cli/issued.c notifier/certificates/peer_identity.c $(NAME_SOURCES))
 $(call fuzzer,journal_file,$(JOURNAL_SOURCES) $(filter-out gen/%,$(LEDGER_SOURCES)) $(B)/gen/tether.pb-c.c,-lsqlite3 -ljson-c -lprotobuf-c)
 
 # ---- end of daemon -----------------------------------------------------------------------------------------------
@@ -81,9 +85,11 @@ CFLAGS_sm-side := -isystem /usr/include/infiniband
 
 PLAN_SOURCES := $(sort $(wildcard sm-side/plan/*.c))
 
-PLUGIN_SOURCES := sm-side/osm_plugin.c sm-side/plugin_options.c sm-side/plugin_ops.c sm-side/report_notices.c notifier/wire/notice.c sm-side/alias_move.c sm-side/osm_model.c sm-side/osm_ports.c sm-side/sweep_lease.c sm-side/reread.c \
-	sm-side/lease_table.c sm-side/move_turns.c sm-side/move_work.c sm-side/move_group.c sm-side/identity_moves.c sm-side/move_waves.c sm-side/move_tops.c sm-side/move_ends.c sm-side/identity_move.c sm-side/identity_sides.c sm-side/enforced_pkeys.c sm-side/linear_top.c sm-side/unacknowledged.c sm-side/identity_verify.c sm-side/smp_sender_opensm.c sm-side/plan_store.c sm-side/plan_maker.c sm-side/osm_lids.c \
-	sm-side/sm_request.c sm-side/sm_answer.c sm-side/sm_server.c sm-side/json_read.c sm-side/guid_text.c notifier/base/die_point.c $(PLAN_SOURCES)
+PLUGIN_SOURCES := $(addprefix sm-side/plugin/,osm_plugin.c plugin_options.c plugin_ops.c report_notices.c osm_model.c osm_ports.c \
+	sweep_lease.c lease_table.c move_turns.c move_work.c plan_store.c plan_maker.c osm_lids.c sm_request.c sm_answer.c \
+	sm_server.c) notifier/wire/notice.c $(addprefix sm-side/identity/,alias_move.c reread.c move_group.c identity_moves.c \
+	move_waves.c move_tops.c move_ends.c identity_move.c identity_sides.c enforced_pkeys.c linear_top.c unacknowledged.c \
+	identity_verify.c smp_sender_opensm.c) sm-side/json_read.c sm-side/guid_text.c notifier/base/die_point.c $(PLAN_SOURCES)
 
 # What it calls of OpenSM is found in the program that loads it.
 $(call library,libosmtether.so,$(PLUGIN_SOURCES),-ljson-c -lpthread)
@@ -129,20 +135,20 @@ $(call unit_test,plan_lid_pool,$(PLAN_SOURCES))
 $(call unit_test,plan_dynamic,tests/unit/plan_dynamic_cases.c $(TOPOLOGY_SOURCES) $(PLAN_SOURCES))
 $(call unit_test,plan_dynamic_claims,tests/unit/plan_dynamic_cases.c $(TOPOLOGY_SOURCES) $(PLAN_SOURCES))
 $(call unit_test,plan_stability,$(PLAN_SOURCES))
-$(call unit_test,plan_store,sm-side/plan_store.c $(PLAN_SOURCES))
-$(call unit_test,plugin_options,sm-side/plugin_options.c $(PLAN_SOURCES))
+$(call unit_test,plan_store,sm-side/plugin/plan_store.c $(PLAN_SOURCES))
+$(call unit_test,plugin_options,sm-side/plugin/plugin_options.c $(PLAN_SOURCES))
 $(B)/obj/tests/unit/plugin_enforced_pkeys.o: CPPFLAGS += -isystem /usr/include/infiniband
-$(call unit_test,plugin_enforced_pkeys,sm-side/enforced_pkeys.c sm-side/osm_model.c $(PLAN_SOURCES),-losmcomp)
-SM_PROTOCOL_SOURCES := sm-side/sm_request.c sm-side/sm_answer.c sm-side/json_read.c sm-side/guid_text.c sm-side/plan/refusal.c \
-	sm-side/plan/view_fault.c sm-side/plan/words.c
+$(call unit_test,plugin_enforced_pkeys,sm-side/identity/enforced_pkeys.c sm-side/plugin/osm_model.c $(PLAN_SOURCES),-losmcomp)
+SM_PROTOCOL_SOURCES := sm-side/plugin/sm_request.c sm-side/plugin/sm_answer.c sm-side/json_read.c sm-side/guid_text.c \
+	$(addprefix sm-side/plan/,refusal.c view_fault.c words.c)
 $(call unit_test,sm_request,$(SM_PROTOCOL_SOURCES),-ljson-c)
 $(call unit_test,sm_answer,$(SM_PROTOCOL_SOURCES),-ljson-c)
 $(call fuzzer,sm_request,$(SM_PROTOCOL_SOURCES),-ljson-c)
 $(B)/obj/tests/unit/sm_sender.o: CPPFLAGS += -isystem /usr/include/infiniband
-$(call unit_test,sm_sender,sm-side/smp_sender_opensm.c,-lpthread)
-$(call unit_test,sm_server,sm-side/sm_server.c,-lpthread)
-$(call unit_test,plugin_lease_table,sm-side/lease_table.c $(PLAN_SOURCES))
-$(call unit_test,plugin_turns,sm-side/move_turns.c $(PLAN_SOURCES),-lpthread)
+$(call unit_test,sm_sender,sm-side/identity/smp_sender_opensm.c,-lpthread)
+$(call unit_test,sm_server,sm-side/plugin/sm_server.c,-lpthread)
+$(call unit_test,plugin_lease_table,sm-side/plugin/lease_table.c $(PLAN_SOURCES))
+$(call unit_test,plugin_turns,sm-side/plugin/move_turns.c $(PLAN_SOURCES),-lpthread)
 
 # ---- end of plugin -----------------------------------------------------------------------------------------------
 

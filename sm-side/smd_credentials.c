@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "notifier/listener.h"
+#include "notifier/link/listener.h"
 
 int smd_credentials_make(const struct smd_settings *settings, struct credentials **made,
         char *error, size_t error_size)

@@ -3,7 +3,7 @@
 #ifndef TETHER_SMD_CREDENTIALS_H
 #define TETHER_SMD_CREDENTIALS_H
 
-#include "notifier/credentials.h"
+#include "notifier/certificates/credentials.h"
 #include "sm-side/smd_settings.h"
 
 /* 0 with *@made (NULL: it listens at no address of TLS), else -errno with one line in @error. */

@@ -5,12 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "notifier/agent_metrics.h"
+#include "notifier/metrics/agent_metrics.h"
 #include "notifier/base/version.h"
-#include "notifier/metrics_server.h"
-#include "notifier/relay.h"
-#include "notifier/tls_metrics.h"
-#include "sm-side/directory.h"
+#include "notifier/metrics/metrics_server.h"
+#include "notifier/relay/relay.h"
+#include "notifier/metrics/tls_metrics.h"
+#include "sm-side/directory/directory.h"
 
 struct smd_metrics {
 	const struct conductor *conductor;

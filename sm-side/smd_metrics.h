@@ -3,7 +3,7 @@
 #ifndef TETHER_SMD_METRICS_H
 #define TETHER_SMD_METRICS_H
 
-#include "sm-side/conductor.h"
+#include "sm-side/conductor/conductor.h"
 
 struct credentials;
 struct smd_metrics;

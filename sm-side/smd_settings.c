@@ -9,9 +9,9 @@
 #include "notifier/base/cleanup.h"
 #include "notifier/base/folder.h"
 #include "notifier/base/settings.h"
-#include "notifier/listener.h"
-#include "notifier/metrics_address.h"
-#include "sm-side/sm_request.h"
+#include "notifier/link/listener.h"
+#include "notifier/metrics/metrics_address.h"
+#include "sm-side/plugin/sm_request.h"
 
 enum {
 	JOURNAL_KEEP = 10000,

@@ -8,7 +8,7 @@
 
 #include "notifier/base/deadlines.h"
 #include "notifier/base/log.h"
-#include "notifier/credentials_files.h"
+#include "notifier/certificates/credentials_files.h"
 
 struct smd_settings {
 	const char *file; /* as it was named; the caller's */

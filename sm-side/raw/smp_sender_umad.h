@@ -12,7 +12,7 @@
 
 #include "sm-side/raw/fabric_read.h"
 #include "sm-side/raw/umad_window.h"
-#include "sm-side/smp_sender.h"
+#include "sm-side/identity/smp_sender.h"
 
 /*
  * @window and @fabric stay the caller's and outlive it. @by_lid: Sets for switches are routed by

@@ -6,7 +6,7 @@
 #ifndef TETHER_LINE_TOOL_H
 #define TETHER_LINE_TOOL_H
 
-#include "notifier/credentials.h"
+#include "notifier/certificates/credentials.h"
 
 struct event;
 struct event_base;

@@ -23,7 +23,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "notifier/connection.h"
+#include "notifier/link/connection.h"
 #include "notifier/wire/answer.h"
 #include "tests/bench/line_tool.h"
 

@@ -12,9 +12,9 @@
 
 #include <event2/event.h>
 
-#include "notifier/connection.h"
-#include "notifier/listener.h"
-#include "notifier/tally.h"
+#include "notifier/link/connection.h"
+#include "notifier/link/listener.h"
+#include "notifier/relay/tally.h"
 #include "tests/bench/signalling_teller.h"
 
 enum { TURNS_MOST = 1024 }; /* VMs of a server, so that each has a sequence of its own */

@@ -3,10 +3,10 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "notifier/connection.h"
-#include "notifier/relay.h"
-#include "sm-side/directory.h"
-#include "sm-side/root.h"
+#include "notifier/link/connection.h"
+#include "notifier/relay/relay.h"
+#include "sm-side/directory/directory.h"
+#include "sm-side/root/root.h"
 #include "tests/bench/signalling_teller.h"
 
 struct teller_counts teller_counts;

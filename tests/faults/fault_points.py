@@ -21,18 +21,18 @@ def _rows():
 
 def states():
     """{name: its phase}"""
-    rows = re.findall(r"^STATE\((\w+),\s*(\w+),", _text("sm-side", "migration_states.def"), re.MULTILINE)
+    rows = re.findall(r"^STATE\((\w+),\s*(\w+),", _text("sm-side", "migration", "migration_states.def"), re.MULTILINE)
     return {name.lower().replace("_", "-"): phase for name, phase in rows}
 
 
 def changes():
     """{name: its phase}"""
-    rows = re.findall(r"^STATE\((\w+),\s*(\w+),", _text("sm-side", "vm_change_states.def"), re.MULTILINE)
+    rows = re.findall(r"^STATE\((\w+),\s*(\w+),", _text("sm-side", "vm_change", "vm_change_states.def"), re.MULTILINE)
     return {name.lower().replace("_", "-"): phase for name, phase in rows}
 
 
 def ops():
-    return re.findall(r'^\s*\{"(\w+)", SM_\w+,', _text("sm-side", "sm_request.c"), re.MULTILINE)
+    return re.findall(r'^\s*\{"(\w+)", SM_\w+,', _text("sm-side", "plugin", "sm_request.c"), re.MULTILINE)
 
 
 def _words_of(place, words):

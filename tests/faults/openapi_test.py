@@ -16,14 +16,14 @@ def ask(stage, method, path, body=None):
 
 
 def the_server_has_the_paths_that_are_described():
-    routes = re.findall(r'^(?:ROUTE|NAMED)\((\w+), "([^"]+)"', source("sm-side/api_routes.def"), re.M)
+    routes = re.findall(r'^(?:ROUTE|NAMED)\((\w+), "([^"]+)"', source("sm-side/api/api_routes.def"), re.M)
     equal(set(routes), set(DESCRIPTION.operations()))
 
 
 def every_reason_that_stands_in_the_sources_is_described():
     """That each is given at its path, and no other: openapi_reasons_test.py."""
     given = set()
-    for name in ("admission.c", "conductor.c", "conductor_release.c", "evacuation.c", "evacuation_room.c", "evacuator.c", "api_evacuations.c", "api_routes.c", "api_plan.c", "api_agents.c", "api_reply.c", "vm_admission.c", "vm_changer.c", "api_vms.c"):
+    for name in ("migration/admission.c", "conductor/conductor.c", "conductor/conductor_release.c", "conductor/evacuation.c", "conductor/evacuation_room.c", "conductor/evacuator.c", "api/api_evacuations.c", "api/api_routes.c", "api/api_plan.c", "api/api_agents.c", "api/api_reply.c", "vm_change/vm_admission.c", "vm_change/vm_changer.c", "api/api_vms.c"):
         text = source("sm-side/" + name)
         given |= set(re.findall(r'refuse\w*\(\s*"([a-z-]+)",', text))
         given |= set(re.findall(r'api_refuse\(\s*request,\s*\w+,\s*"([a-z-]+)",', text))
@@ -33,7 +33,7 @@ def every_reason_that_stands_in_the_sources_is_described():
 
 
 def the_states_that_are_described_are_those_that_there_are():
-    states = re.findall(r"^STATE\((\w+),", source("sm-side/migration_states.def"), re.M)
+    states = re.findall(r"^STATE\((\w+),", source("sm-side/migration/migration_states.def"), re.M)
     equal(DESCRIPTION.whole["components"]["schemas"]["State"]["enum"], [s.lower().replace("_", "-") for s in states])
 
 

@@ -7,7 +7,7 @@
 
 #include <openssl/x509v3.h>
 
-#include "notifier/certificate.h"
+#include "notifier/certificates/certificate.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -3,13 +3,13 @@
  * What a driver says, and the inventory that comes of it, orders included. The first byte says what
  * it was asked: 'i' the inventory, anything else an order.
  */
-#include "notifier/driver_output.h"
+#include "notifier/driver/driver_output.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "notifier/base/name.h"
-#include "notifier/host_inventory.h"
+#include "notifier/driver/host_inventory.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

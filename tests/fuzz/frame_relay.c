@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "notifier/relay.h"
+#include "notifier/relay/relay.h"
 #include "notifier/wire/frame.h"
 
 enum { CHILDREN = 16, WHO_MASK = 15, ROLE_SHIFT = 4 };

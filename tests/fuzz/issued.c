@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "notifier/base/cleanup.h"
-#include "sm-side/issued.h"
+#include "sm-side/cli/issued.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -12,8 +12,8 @@
 #include <unistd.h>
 
 #include "notifier/base/log.h"
-#include "sm-side/journal.h"
-#include "sm-side/ledger.h"
+#include "sm-side/journal/journal.h"
+#include "sm-side/journal/ledger.h"
 
 enum { DAMAGE_BYTES = 5 };
 

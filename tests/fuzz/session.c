@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "notifier/session.h"
+#include "notifier/channel/session.h"
 
 enum { MOST = 1 << 16, OWN = 0x7e };
 

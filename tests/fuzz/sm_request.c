@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sm-side/sm_answer.h"
-#include "sm-side/sm_request.h"
+#include "sm-side/plugin/sm_answer.h"
+#include "sm-side/plugin/sm_request.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -5,11 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sm-side/evacuation_json.h"
+#include "sm-side/api/evacuation_json.h"
 #include "sm-side/json_read.h"
-#include "sm-side/plan_json.h"
-#include "sm-side/vm_change_json.h"
-#include "sm-side/vm_talk.h"
+#include "sm-side/api/plan_json.h"
+#include "sm-side/api/vm_change_json.h"
+#include "sm-side/vm_change/vm_talk.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -5,8 +5,8 @@
  */
 #include "sm-side/smd_settings.h"
 
-#include "notifier/listener.h"
-#include "sm-side/sm_request.h"
+#include "notifier/link/listener.h"
+#include "sm-side/plugin/sm_request.h"
 #include "tests/fuzz/settings_file.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -4,10 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sm-side/api_json.h"
+#include "sm-side/api/api_json.h"
 #include "sm-side/json_read.h"
-#include "sm-side/plan_evidence.h"
-#include "sm-side/sm_talk.h"
+#include "sm-side/journal/plan_evidence.h"
+#include "sm-side/migration/sm_talk.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

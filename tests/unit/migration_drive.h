@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "sm-side/migration.h"
+#include "sm-side/migration/migration.h"
 
 static const struct deadlines *const deadlines = &deadlines_default;
 

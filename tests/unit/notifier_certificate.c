@@ -12,8 +12,8 @@
 #include <openssl/x509v3.h>
 
 #include "notifier/base/cleanup.h"
-#include "notifier/certificate.h"
-#include "sm-side/authority.h"
+#include "notifier/certificates/certificate.h"
+#include "sm-side/cli/authority.h"
 
 #define NAME_64 "0123456789012345678901234567890123456789012345678901234567890123"
 

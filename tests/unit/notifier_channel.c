@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#include "notifier/channel_unix.h"
+#include "notifier/channel/channel_unix.h"
 #include "tests/unit/socket_place.h"
 
 static void only_a_stale_socket_is_replaced(void **state)

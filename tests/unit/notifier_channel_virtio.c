@@ -13,9 +13,9 @@
 #include <termios.h>
 
 #include "notifier/base/cleanup.h"
-#include "notifier/channel_unix.h"
-#include "notifier/channel_virtio.h"
-#include "notifier/session.h"
+#include "notifier/channel/channel_unix.h"
+#include "notifier/channel/channel_virtio.h"
+#include "notifier/channel/session.h"
 #include "tests/unit/socket_place.h"
 
 enum { PATIENCE_MS = 20000 };

@@ -11,9 +11,9 @@
 
 #include "notifier/base/cleanup.h"
 #include "notifier/base/monotonic.h"
-#include "notifier/channel_unix.h"
-#include "notifier/connection.h"
-#include "notifier/shared_rates.h"
+#include "notifier/channel/channel_unix.h"
+#include "notifier/link/connection.h"
+#include "notifier/link/shared_rates.h"
 #include "notifier/wire/frame.h"
 #include "tests/unit/socket_place.h"
 

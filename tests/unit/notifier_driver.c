@@ -15,8 +15,8 @@
 #include <cmocka.h>
 
 #include "notifier/base/cleanup.h"
-#include "notifier/driver.h"
-#include "notifier/host_inventory.h"
+#include "notifier/driver/driver.h"
+#include "notifier/driver/host_inventory.h"
 
 enum { DEADLINE_MS = 20000 };
 

@@ -8,8 +8,8 @@
 
 #include <cmocka.h>
 
-#include "notifier/connection.h"
-#include "notifier/guest_links.h"
+#include "notifier/link/connection.h"
+#include "notifier/link/guest_links.h"
 
 static char played;
 static struct connection_settings given; /* last */

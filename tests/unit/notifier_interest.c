@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "notifier/base/cleanup.h"
-#include "notifier/interest.h"
+#include "notifier/relay/interest.h"
 
 static struct address lid(uint16_t number)
 {

@@ -2,7 +2,7 @@
 /* Whoever tells of queue pairs at a LID that is not of his VM is not believed. */
 #include "tests/unit/relay_harness.h"
 
-#include "notifier/lid_claims.h"
+#include "notifier/relay/lid_claims.h"
 
 enum { OWN = 5, OTHERS = 6, NOBODYS = 7 };
 

@@ -12,9 +12,9 @@
 
 #include <event2/event.h>
 
-#include "notifier/channel_tls.h"
-#include "notifier/credentials.h"
-#include "notifier/listener.h"
+#include "notifier/channel/channel_tls.h"
+#include "notifier/certificates/credentials.h"
+#include "notifier/link/listener.h"
 #include "tests/unit/tls_place.h"
 
 enum { GONE = 3 };

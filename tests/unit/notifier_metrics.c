@@ -9,10 +9,10 @@
 
 #include <cmocka.h>
 
-#include "notifier/agent_metrics.h"
-#include "notifier/metrics_address.h"
-#include "notifier/metrics_text.h"
-#include "notifier/notice_metrics.h"
+#include "notifier/metrics/agent_metrics.h"
+#include "notifier/metrics/metrics_address.h"
+#include "notifier/metrics/metrics_text.h"
+#include "notifier/notices/notice_metrics.h"
 
 static void families_are_written_as_the_format_wants_them(void **state)
 {

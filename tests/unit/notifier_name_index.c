@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "notifier/name_index.h"
+#include "notifier/relay/name_index.h"
 
 enum { NAMES = 1000, NAME_BYTES = 16 };
 

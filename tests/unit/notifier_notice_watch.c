@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "notifier/notice_watch.h"
+#include "notifier/notices/notice_watch.h"
 
 enum { LID = 5, SIGNAL = 1000 };
 

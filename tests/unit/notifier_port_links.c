@@ -14,8 +14,8 @@
 
 #include <cmocka.h>
 
-#include "notifier/channel_virtio.h"
-#include "notifier/connection.h"
+#include "notifier/channel/channel_virtio.h"
+#include "notifier/link/connection.h"
 
 enum { FRAME_MS = 40, WAIT_MS = 4 * FRAME_MS };
 

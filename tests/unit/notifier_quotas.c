@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "notifier/relay.h"
+#include "notifier/relay/relay.h"
 
 enum { LINKS_IN_ALL = 100000, LINKS_FIRST = 1000, SLACK_BYTES = 4096 };
 enum { VM_BYTES = 64 << 20, HOST_BYTES = 192 << 20, HOST_ANNOUNCEMENTS = 8 * 4 * 4 * 4096 };

@@ -6,9 +6,9 @@
 
 #include <cmocka.h>
 
-#include "notifier/rate.h"
-#include "notifier/refusal_log.h"
-#include "notifier/shared_rates.h"
+#include "notifier/link/rate.h"
+#include "notifier/link/refusal_log.h"
+#include "notifier/link/shared_rates.h"
 
 enum { PER_S = 100, AT_ONCE = 50, NOW_MS = 5000 };
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 /* Interest on its way up, its quotas, and what the parent knows after a broken link. */
-#include "notifier/registration.h"
+#include "notifier/relay/registration.h"
 #include "tests/unit/relay_harness.h"
 
 static void only_new_interest_goes_up(void **state)

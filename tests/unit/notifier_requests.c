@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "notifier/requests.h"
+#include "notifier/relay/requests.h"
 
 enum { TURNS = 20000, MOST = 600, MEMBERS = 5, IDS = 50, LIDS = 8 };
 

@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "notifier/base/cleanup.h"
-#include "notifier/session.h"
+#include "notifier/channel/session.h"
 
 enum { MARK = 0x7e, ESCAPE = 0x7d };
 

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "notifier/subscription.h"
+#include "notifier/notices/subscription.h"
 
 static struct subscription s;
 

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "notifier/base/cleanup.h"
-#include "notifier/certificate.h"
+#include "notifier/certificates/certificate.h"
 #include "tests/unit/tls_link.h"
 
 enum { MEGABYTE_NEARLY = (1 << 20) - 100 };

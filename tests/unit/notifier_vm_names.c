@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "notifier/base/cleanup.h"
-#include "notifier/vm_names.h"
+#include "notifier/relay/vm_names.h"
 
 enum { VMS = 500, PROCESSES = 3, NAME_BYTES = 32 };
 

@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "notifier/base/cleanup.h"
-#include "notifier/vm_places.h"
+#include "notifier/relay/vm_places.h"
 
 enum { VMS = 500, HOSTS = 20, NAME_BYTES = 16 };
 

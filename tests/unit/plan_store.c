@@ -8,8 +8,8 @@
 
 #include <cmocka.h>
 
-#include "sm-side/identity_move.h"
-#include "sm-side/plan_store.h"
+#include "sm-side/identity/identity_move.h"
+#include "sm-side/plugin/plan_store.h"
 
 enum { KEPT = 256, MANY = 3 * KEPT };
 

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "sm-side/enforced_pkeys.h"
+#include "sm-side/identity/enforced_pkeys.h"
 
 enum { BLOCK = IB_NUM_PKEY_ELEMENTS_IN_BLOCK, BLOCKS = 3, KEYS = BLOCKS * BLOCK };
 

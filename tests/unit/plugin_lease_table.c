@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "notifier/base/cleanup.h"
-#include "sm-side/lease_table.h"
+#include "sm-side/plugin/lease_table.h"
 
 /* What moves in each: by number, from slot to slot of switch 9. */
 static struct plan_transfer transfer(unsigned vm, unsigned lid, unsigned from, unsigned to)

@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "sm-side/plan/endpoint.h"
-#include "sm-side/plugin_options.h"
+#include "sm-side/plugin/plugin_options.h"
 
 static struct plugin_options options;
 

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "sm-side/move_turns.h"
+#include "sm-side/plugin/move_turns.h"
 
 enum { PEOPLE_MAX = 8, GROUPS_MAX = 4000, CROWD = 8, ROUNDS = 400 };
 

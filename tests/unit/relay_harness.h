@@ -16,8 +16,8 @@
 #include <cmocka.h>
 
 #include "notifier/base/cleanup.h"
-#include "notifier/interest.h"
-#include "notifier/relay.h"
+#include "notifier/relay/interest.h"
+#include "notifier/relay/relay.h"
 #include "notifier/wire/rows.h"
 
 enum { LINKS = 64, DEADLINE_MS = 1000 };

@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "notifier/relay.h"
+#include "notifier/relay/relay.h"
 
 enum { TREE_NODES_MOST = 256 };
 

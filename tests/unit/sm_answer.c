@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "sm-side/sm_answer.h"
+#include "sm-side/plugin/sm_answer.h"
 
 static int64_t number_of(struct json_object *from, const char *name)
 {

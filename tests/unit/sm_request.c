@@ -10,8 +10,8 @@
 #include <cmocka.h>
 
 #include "notifier/base/cleanup.h"
-#include "sm-side/sm_answer.h"
-#include "sm-side/sm_request.h"
+#include "sm-side/plugin/sm_answer.h"
+#include "sm-side/plugin/sm_request.h"
 
 static enum refusal read_line(const char *line, struct sm_request *request)
 {

@@ -13,8 +13,8 @@
 #include <opensm/osm_opensm.h>
 
 #include "notifier/base/monotonic.h"
-#include "sm-side/osm_model.h"
-#include "sm-side/smp_sender.h"
+#include "sm-side/plugin/osm_model.h"
+#include "sm-side/identity/smp_sender.h"
 
 enum { BLOCKS = 4 };
 

@@ -20,8 +20,8 @@
 
 #include <cmocka.h>
 
-#include "sm-side/sm_request.h"
-#include "sm-side/sm_server.h"
+#include "sm-side/plugin/sm_request.h"
+#include "sm-side/plugin/sm_server.h"
 
 static char directory[] = "/tmp/tether-sm-server-XXXXXX";
 static char path[64];

@@ -9,9 +9,9 @@
 
 #include "notifier/base/cleanup.h"
 #include "notifier/wire/rows.h"
-#include "sm-side/admission.h"
-#include "sm-side/numbers.h"
-#include "sm-side/whereabouts.h"
+#include "sm-side/migration/admission.h"
+#include "sm-side/root/numbers.h"
+#include "sm-side/migration/whereabouts.h"
 
 static void host_says(struct inventory *inventory, const char *host, const char *vm,
         const char *vm_slot, const char *slot, const char *slot_vm)

@@ -8,8 +8,8 @@
 
 #include <cmocka.h>
 
-#include "sm-side/agents.h"
-#include "sm-side/agents_json.h"
+#include "sm-side/root/agents.h"
+#include "sm-side/api/agents_json.h"
 #include "sm-side/json_read.h"
 
 static void says(struct agents *agents, const char *name, const char *behind, Tether__Role role,

@@ -11,7 +11,7 @@
 
 #include "notifier/wire/frame.h"
 #include "notifier/wire/rows.h"
-#include "sm-side/orders.h"
+#include "sm-side/migration/orders.h"
 #include "tests/unit/migration_drive.h"
 
 struct said {

@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #include "notifier/base/cleanup.h"
-#include "sm-side/api_json.h"
+#include "sm-side/api/api_json.h"
 #include "sm-side/guid_text.h"
 #include "sm-side/json_read.h"
 #include "sm-side/smd_settings.h"

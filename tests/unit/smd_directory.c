@@ -11,8 +11,8 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "sm-side/directory.h"
-#include "sm-side/journal.h"
+#include "sm-side/directory/directory.h"
+#include "sm-side/journal/journal.h"
 
 enum { SLOTS = 32 };
 

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "sm-side/directory_endpoints.h"
+#include "sm-side/directory/directory_endpoints.h"
 #include "sm-side/json_read.h"
 
 static struct directory *directory;

@@ -10,8 +10,8 @@
 #include <cmocka.h>
 
 #include "notifier/base/cleanup.h"
-#include "sm-side/admission.h"
-#include "sm-side/orders.h"
+#include "sm-side/migration/admission.h"
+#include "sm-side/migration/orders.h"
 #include "tests/unit/smd_told.h"
 
 static const struct deadlines *const deadlines = &deadlines_default;

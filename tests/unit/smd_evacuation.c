@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "notifier/base/cleanup.h"
-#include "sm-side/evacuation_room.h"
+#include "sm-side/conductor/evacuation_room.h"
 
 enum { HOSTS = 6, SLOTS = 4, VMS_MAX = HOSTS * SLOTS, STRANGER = 99 };
 

@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "notifier/base/cleanup.h"
-#include "sm-side/issued.h"
+#include "sm-side/cli/issued.h"
 
 static const char list[] = "0a 100 0 sm/smd\n"
                            "0b 100 0 host/hyp1\n"

@@ -20,9 +20,9 @@
 
 #include "notifier/base/cleanup.h"
 #include "notifier/base/log.h"
-#include "sm-side/journal.h"
-#include "sm-side/journal_file.h"
-#include "sm-side/ledger.h"
+#include "sm-side/journal/journal.h"
+#include "sm-side/journal/journal_file.h"
+#include "sm-side/journal/ledger.h"
 #include "unit/smd_journal_hand.h"
 
 static unsigned syncs;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 /*
- * Journals by hand, for the tests of sm-side/journal.h: a folder for one, records to put in, what
- * is heard when one is read, and the files' bytes.
+ * Journals by hand, for the tests of sm-side/journal/journal.h: a folder for one, records to put
+ * in, what is heard when one is read, and the files' bytes.
  */
 #ifndef TETHER_TEST_SMD_JOURNAL_HAND_H
 #define TETHER_TEST_SMD_JOURNAL_HAND_H
@@ -10,8 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "sm-side/journal.h"
-#include "sm-side/ledger.h"
+#include "sm-side/journal/journal.h"
+#include "sm-side/journal/ledger.h"
 
 enum { KEEP = 10000, LINES_MAX = 4096, LINE_BYTES = 96, FILE_BYTES_MAX = 4 << 20 };
 

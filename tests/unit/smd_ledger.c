@@ -12,7 +12,7 @@
 
 #include "notifier/base/cleanup.h"
 #include "notifier/wire/rows.h"
-#include "sm-side/ledger.h"
+#include "sm-side/journal/ledger.h"
 
 enum { RECORDS_MAX = 64 };
 

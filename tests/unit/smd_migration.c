@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "sm-side/migration.h"
+#include "sm-side/migration/migration.h"
 
 static void every_pair_is_moved_ignored_or_refused(void **unused)
 {
@@ -28,7 +28,7 @@ static void no_pair_has_two_moves(void **unused)
 	static int seen[STATE_COUNT][EVENT_COUNT];
 
 #define MOVE(from, event, to, how) seen[STATE_##from][EVENT_##event]++;
-#include "sm-side/migration_states.def"
+#include "sm-side/migration/migration_states.def"
 	for (int s = 0; s < STATE_COUNT; s++) {
 		for (int e = 0; e < EVENT_COUNT; e++)
 			assert_true(seen[s][e] <= 1);

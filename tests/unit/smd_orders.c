@@ -10,8 +10,8 @@
 
 #include "notifier/base/cleanup.h"
 #include "notifier/wire/rows.h"
-#include "sm-side/orders.h"
-#include "sm-side/sm_paths.h"
+#include "sm-side/migration/orders.h"
+#include "sm-side/migration/sm_paths.h"
 #include "tests/unit/smd_told.h"
 
 static struct migration begun(enum migration_state state)

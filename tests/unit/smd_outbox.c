@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "sm-side/outbox.h"
+#include "sm-side/root/outbox.h"
 
 enum { HINT_MS = 100 };
 

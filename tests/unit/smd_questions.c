@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "notifier/wire/rows.h"
-#include "sm-side/questions.h"
+#include "sm-side/root/questions.h"
 
 /*
  * The VM at LID 11 has moved: QP 0x100 of context 1 is 0x900 now, and 0x200 of context 2 itself;

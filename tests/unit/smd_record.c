@@ -12,7 +12,7 @@
 
 #include "notifier/base/cleanup.h"
 #include "sm-side/json_read.h"
-#include "sm-side/plan_evidence.h"
+#include "sm-side/journal/plan_evidence.h"
 
 /* Every column has a value of its own, so that two that are mixed up are seen. */
 static void fill(enum record_kind kind, struct cell *cells, char texts[][GID_TEXT_BYTES])

@@ -10,10 +10,10 @@
 #include <cmocka.h>
 
 #include "notifier/base/cleanup.h"
-#include "sm-side/evacuation_json.h"
-#include "sm-side/evacuation_record.h"
+#include "sm-side/api/evacuation_json.h"
+#include "sm-side/conductor/evacuation_record.h"
 #include "sm-side/json_read.h"
-#include "sm-side/plan_json.h"
+#include "sm-side/api/plan_json.h"
 
 static void a_wish_to_evacuate_is_read(void **unused)
 {

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "sm-side/roll_call.h"
+#include "sm-side/migration/roll_call.h"
 
 enum { MANY = 1000 };
 

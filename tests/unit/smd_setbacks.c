@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "sm-side/sm_talk.h"
+#include "sm-side/migration/sm_talk.h"
 #include "tests/unit/migration_drive.h"
 
 static void recover_at(struct migration *m, enum migration_state journalled)

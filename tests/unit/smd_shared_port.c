@@ -11,12 +11,12 @@
 #include <string.h>
 
 #include "notifier/wire/rows.h"
-#include "sm-side/numbers.h"
-#include "sm-side/shared_event.h"
+#include "sm-side/root/numbers.h"
+#include "sm-side/root/shared_event.h"
 #include "notifier/base/deadlines.h"
-#include "sm-side/migration.h"
-#include "sm-side/sm_talk.h"
-#include "sm-side/testimony.h"
+#include "sm-side/migration/migration.h"
+#include "sm-side/migration/sm_talk.h"
+#include "sm-side/migration/testimony.h"
 
 /*
  * VM A was known at LID 5 and is at 7; B was at 6 and is at 5, where A has been. Both have a queue

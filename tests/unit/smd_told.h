@@ -13,8 +13,8 @@
 #include <cmocka.h>
 
 #include "sm-side/json_read.h"
-#include "sm-side/migration.h"
-#include "sm-side/sm_talk.h"
+#include "sm-side/migration/migration.h"
+#include "sm-side/migration/sm_talk.h"
 
 static inline struct migration_intent intent_between_slots(void)
 {

@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "notifier/base/cleanup.h"
-#include "sm-side/vm_admission.h"
+#include "sm-side/vm_change/vm_admission.h"
 
 /* One VM at most, and one slot. */
 static void host_says_of_slot(struct inventory *inventory, const char *host, const char *vm,

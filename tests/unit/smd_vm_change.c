@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "sm-side/vm_change.h"
+#include "sm-side/vm_change/vm_change.h"
 
 static void every_pair_is_moved_or_ignored(void **unused)
 {
@@ -28,7 +28,7 @@ static void no_pair_has_two_moves(void **unused)
 	static int seen[CHANGE_STATE_COUNT][CHANGE_EVENT_COUNT];
 
 #define MOVE(from, event, to, how) seen[CHANGE_##from][CHANGE_EVENT_##event]++;
-#include "sm-side/vm_change_states.def"
+#include "sm-side/vm_change/vm_change_states.def"
 	for (int s = 0; s < CHANGE_STATE_COUNT; s++)
 		for (int e = 0; e < CHANGE_EVENT_COUNT; e++)
 			assert_true(seen[s][e] <= 1);

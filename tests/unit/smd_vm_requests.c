@@ -10,8 +10,8 @@
 
 #include "notifier/base/cleanup.h"
 #include "sm-side/json_read.h"
-#include "sm-side/vm_change_json.h"
-#include "sm-side/vm_talk.h"
+#include "sm-side/api/vm_change_json.h"
+#include "sm-side/vm_change/vm_talk.h"
 
 static void a_wish_is_read(void **unused)
 {

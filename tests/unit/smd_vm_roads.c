@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "sm-side/vm_change.h"
+#include "sm-side/vm_change/vm_change.h"
 
 static struct vm_change begun(bool destroys, bool dynamic)
 {

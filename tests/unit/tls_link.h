@@ -5,8 +5,8 @@
 
 #include <event2/event.h>
 
-#include "notifier/channel_tls.h"
-#include "notifier/connection.h"
+#include "notifier/channel/channel_tls.h"
+#include "notifier/link/connection.h"
 #include "tests/unit/tls_place.h"
 
 /* Who one end is, and what it has heard. */

@@ -10,8 +10,8 @@
 
 #include <cmocka.h>
 
-#include "notifier/credentials.h"
-#include "sm-side/authority.h"
+#include "notifier/certificates/credentials.h"
+#include "sm-side/cli/authority.h"
 
 struct tls_place {
 	char directory[64];

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include "notifier/link/shared_rates.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct shared_rates *shared_rates_create(unsigned per_s, unsigned at_once)
+{
+	struct shared_rates *rates = calloc(1, sizeof(*rates));
+
+	if (!rates)
+		return NULL;
+	rates->per_s = per_s;
+	rates->at_once = at_once;
+	rates->held_most = SHARED_HELD_MOST;
+	rates->unread_most = SHARED_UNREAD_MOST;
+	return rates;
+}
+
+void shared_rates_destroy(struct shared_rates *rates)
+{
+	if (!rates)
+		return;
+	while (rates->first) {
+		struct shared_rate *next = rates->first->next;
+
+		free(rates->first);
+		rates->first = next;
+	}
+	free(rates);
+}
+
+/* Those that have paid and gone. */
+static void forget_settled(struct shared_rates *rates, uint64_t now_ms)
+{
+	struct shared_rate **at = &rates->first;
+
+	while (*at) {
+		struct shared_rate *rate = *at;
+
+		if (rate->holders || !rate_is_settled(&rate->rate, now_ms)) {
+			at = &rate->next;
+			continue;
+		}
+		*at = rate->next;
+		free(rate);
+	}
+}
+
+static struct shared_rate *find(const struct shared_rates *rates, const char *name)
+{
+	struct shared_rate *rate = rates->first;
+
+	while (rate && strcmp(rate->name, name))
+		rate = rate->next;
+	return rate;
+}
+
+struct shared_rate *shared_rate_hold(struct shared_rates *rates, const char *name, uint64_t now_ms)
+{
+	struct shared_rate *rate = find(rates, name);
+
+	if (!rate) {
+		forget_settled(rates, now_ms);
+		rate = calloc(1, sizeof(*rate) + strlen(name) + 1);
+		if (!rate)
+			return NULL;
+		strcpy(rate->name, name);
+		rate->next = rates->first;
+		rates->first = rate;
+	}
+	rate->holders++;
+	return rate;
+}
+
+void shared_rate_release(struct shared_rate *rate)
+{
+	if (rate)
+		rate->holders--;
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/*
+ * How much all links of somebody may say together (rate.h), and how much may be held for them, by
+ * name: of a VM, or of whom a certificate names. What he owes outlives his links, so that coming
+ * anew wins nothing. Pure; any thread, one at a time.
+ */
+#ifndef TETHER_SHARED_RATES_H
+#define TETHER_SHARED_RATES_H
+
+#include <stddef.h>
+
+#include "notifier/link/rate.h"
+
+struct shared_rate {
+	struct shared_rate *next;
+	struct rate rate;
+	size_t held; /* bytes of memory for what his links have said in part, and have to be told */
+	size_t unread; /* bytes that he has not taken yet */
+	unsigned holders;
+	char name[];
+};
+
+struct shared_rates {
+	struct shared_rate *first;
+	unsigned per_s, at_once;
+	/* Set to what follows; bytes. A link that would need more ends; while more is unread, none
+	 * is listened to. */
+	size_t held_most, unread_most;
+};
+
+enum { SHARED_HELD_MOST = 512 << 20, SHARED_UNREAD_MOST = 32 << 20 };
+
+struct shared_rates *shared_rates_create(unsigned per_s, unsigned at_once);
+/* Nobody may hold any. NULL is fine. */
+void shared_rates_destroy(struct shared_rates *rates);
+
+/* One link more is @name's; its rate stays until it is released. NULL: no memory. */
+struct shared_rate *shared_rate_hold(struct shared_rates *rates, const char *name, uint64_t now_ms);
+/* NULL is fine. */
+void shared_rate_release(struct shared_rate *rate);
+
+#endif

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/*
+ * Whose a LID is, under which somebody tells of queue pairs of his own. Where the SM has said which
+ * LIDs a VM has, it has no other; where it has not, none that it has given to another. Pure; part
+ * of the relay and of its thread.
+ */
+#ifndef TETHER_LID_CLAIMS_H
+#define TETHER_LID_CLAIMS_H
+
+#include "notifier/relay/children.h"
+
+/* @lid (0: none, which is nobody's) is not of @vm, which @child has; NULL: of none of its VMs. */
+bool lid_is_foreign(
+        const struct vm_places *places, const struct child *child, const char *vm, uint32_t lid);
+
+#endif

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include "notifier/relay/relay_state.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "notifier/wire/message.h"
+
+enum {
+	DEADLINE_MS = 5000, /* of an event that names none */
+	OVERALL_MS = 30000, /* of a migration that does not say what is left in all */
+};
+
+struct open_event *relay_open_find(const struct relay *relay, const struct event_key *key)
+{
+	struct open_event *open = relay->open;
+
+	while (open && !event_key_equal(*tally_key(open->tally), *key))
+		open = open->next;
+	return open;
+}
+
+static bool order_has_taker(const struct relay *relay, const Tether__Event *event)
+{
+	/* Who is asked between the two has heard of that host, or will: it waits for it. */
+	return !event->order || relay_order_is_ours(relay, event) ||
+	       relay->settings.role == TETHER__ROLE__ROLE_RELAY ||
+	       children_by_host(&relay->children, event->order->host, NULL);
+}
+
+static void vm_takes(const struct relay *relay, struct vm_state *vm, const Tether__Event *event)
+{
+	if (event->epoch > vm->epoch)
+		vm->order_sequence = 0;
+	if (relay_order_is_ours(relay, event))
+		vm->order_sequence = event->sequence;
+	vm->epoch = event->epoch;
+	vm->migration = event->migration;
+}
+
+/* Refused: true, and answered so. */
+static bool event_is_refused(struct relay *relay, const Tether__Event *event)
+{
+	struct vm_state *vm = *event->vm ? relay_vm_make(relay, event->vm) : NULL;
+
+	if (vm && event->epoch < vm->epoch) {
+		relay->counts.old_epochs++;
+		relay_refuse_up(relay, event, "old-epoch", "a newer migration of this VM is known");
+		return true;
+	}
+	/* Steps overtake each other harmlessly; an order that was given up for a later one must not
+	 * be carried out after that. */
+	if (vm && event->epoch == vm->epoch && relay_order_is_ours(relay, event) &&
+	        event->sequence < vm->order_sequence) {
+		relay->counts.old_epochs++;
+		relay_refuse_up(relay, event, "old-order", "a later order for this VM is known");
+		return true;
+	}
+	if (!relay_epoch_raise(relay, event->epoch)) {
+		relay_refuse_up(relay, event, "epoch-not-saved", "the epoch could not be stored");
+		return true;
+	}
+	if (!order_has_taker(relay, event)) {
+		relay_refuse_up(
+		        relay, event, "no-such-host", "the host that is ordered is not here");
+		return true;
+	}
+	if (vm)
+		vm_takes(relay, vm, event);
+	return false;
+}
+
+/* Stands before `who`; a guest's processes have the VM's name already. */
+static const char *answers_prefix(const struct relay *relay)
+{
+	return relay->settings.role == TETHER__ROLE__ROLE_GUEST ? "" : relay->name;
+}
+
+/* Takes @event. */
+static struct open_event *open_create(struct relay *relay, Tether__Event *event, uint64_t now_ms)
+{
+	struct open_event *open = calloc(1, sizeof(*open));
+	struct event_key key = event_key(event);
+	uint32_t deadline_ms = event->deadline_ms ? event->deadline_ms : DEADLINE_MS;
+	uint32_t margin_ms = relay_margin_ms(deadline_ms);
+
+	if (!open) {
+		tether__event__free_unpacked(event, NULL);
+		return NULL;
+	}
+	open->event = event;
+	open->tally = tally_create(&key, answers_prefix(relay), event->expected, event->n_expected);
+	if (!open->tally) {
+		relay_open_destroy(open);
+		return NULL;
+	}
+	open->due_ms = now_ms + (deadline_ms > margin_ms ? deadline_ms - margin_ms : 1);
+	open->children_ms =
+	        now_ms + (deadline_ms > 2 * margin_ms ? deadline_ms - 2 * margin_ms : 1);
+	open->overall_ms = event->overall_ms ? now_ms + event->overall_ms : 0;
+	return open;
+}
+
+void relay_open_renew(struct relay *relay, struct open_event *open, uint64_t now_ms)
+{
+	const Tether__Event *event = open->event;
+	struct event_key key = event_key(event);
+	struct tally *tally =
+	        tally_create(&key, answers_prefix(relay), event->expected, event->n_expected);
+
+	if (!tally)
+		return; /* who is not told of will be missing */
+	tally_destroy(open->tally);
+	open->tally = tally;
+	relay_hand_out(relay, open, now_ms);
+}
+
+static uint64_t migration_until_ms(const struct open_event *open, uint64_t now_ms)
+{
+	return open->overall_ms ? open->overall_ms : now_ms + OVERALL_MS;
+}
+
+/* PREPARE sets it. Where it is missed later, this relay or one above was started again meanwhile.
+ * An order alone sets none: who gets nothing else is not told the end. */
+static void barrier_set(struct relay *relay, const struct open_event *open, uint64_t now_ms)
+{
+	const Tether__Event *event = open->event;
+	uint64_t until_ms = migration_until_ms(open, now_ms);
+	struct address address, known = {0};
+
+	if (!(event->to_vm || event->to_peers) || step_ends_migration(event->step) ||
+	        address_decode(event->address, &address)) {
+		registration_barrier_extend(relay->registration, event->migration, until_ms);
+		return;
+	}
+	registration_barrier(relay->registration, event->migration, event->vm, &address, until_ms);
+	for (size_t i = 0; i < event->n_known_lids; i++) {
+		known.lid = (uint16_t)event->known_lids[i];
+		registration_barrier(
+		        relay->registration, event->migration, event->vm, &known, until_ms);
+	}
+}
+
+static void open_append(struct relay *relay, struct open_event *open)
+{
+	struct open_event **at = &relay->open;
+
+	while (*at)
+		at = &(*at)->next;
+	*at = open;
+}
+
+/* Where more are open than one tether-smd has under way, the oldest are forgotten. */
+static void migration_begins(struct relay *relay, const struct event_key *key)
+{
+	relay->last = *key;
+	for (size_t i = 0; i < relay->begun_count; i++)
+		if (relay->begun[i] == key->migration)
+			return;
+	if (relay->begun_count == RELAY_BEGUN_MAX)
+		memmove(relay->begun, relay->begun + 1,
+		        --relay->begun_count * sizeof(*relay->begun));
+	relay->begun[relay->begun_count++] = key->migration;
+}
+
+/* Takes @event. */
+int relay_event_take(struct relay *relay, Tether__Event *event, uint64_t now_ms)
+{
+	struct event_key key = event_key(event);
+	struct open_event *open;
+	bool is_answered;
+
+	if (*event->host) {
+		relay_tell_host(relay, event->host, event);
+		tether__event__free_unpacked(event, NULL);
+		return 0;
+	}
+	relay->counts.events++;
+	relay_narrower_forget(relay, event);
+	is_answered = relay_was_answered(relay, &key);
+	if (is_answered || relay_open_find(relay, &key)) {
+		relay->counts.repeated_events++;
+		tether__event__free_unpacked(event, NULL);
+		if (is_answered)
+			relay_answer_again(relay, &key);
+		return 0;
+	}
+	if (event_is_refused(relay, event) || relay_moved_is_known(relay, event)) {
+		tether__event__free_unpacked(event, NULL);
+		return 0;
+	}
+	open = open_create(relay, event, now_ms);
+	if (!open)
+		return -ENOMEM;
+	if (!step_ends_migration(key.step) && !step_is_news(key.step))
+		migration_begins(relay, &key);
+	if (!step_is_news(key.step))
+		barrier_set(relay, open, now_ms);
+	relay_absence_note(relay, event, migration_until_ms(open, now_ms));
+	relay_numbers_note(relay, event);
+	relay_moved_say(relay, event);
+	relay_hand_out(relay, open, now_ms);
+	open_append(relay, open);
+	relay_order_start(relay, open, now_ms);
+	relay_settle(relay, now_ms);
+	return 0;
+}
+
+int relay_event(struct relay *relay, const Tether__Event *event, uint64_t now_ms)
+{
+	Tether__Event *copy = message_copy(&event->base);
+
+	return copy ? relay_event_take(relay, copy, now_ms) : -ENOMEM;
+}
+
+int relay_order_done(struct relay *relay, const Tether__Answer *answer, uint64_t now_ms)
+{
+	struct event_key key = answer_key(answer);
+	struct open_event *open = relay_open_find(relay, &key);
+	int err = open ? tally_take(open->tally, relay->name, "", false, answer) : -ENOENT;
+
+	relay_settle(relay, now_ms);
+	return err;
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/*
+ * An agent between that was started again knows nobody, and its HELLO brings no interests; those of
+ * the hosts behind it come with them. Until all of these are back, or forgotten, their interests
+ * stand as they were, as a second member's: who is asked for in PREPARE has no other name.
+ */
+#include "notifier/relay/relay_state.h"
+
+static bool is_any_away(const struct child *child)
+{
+	const struct host_behind *host = child->hosts;
+
+	while (host && !host->away_ms)
+		host = host->next;
+	return host;
+}
+
+uint32_t relay_returning_member(struct relay *relay, struct child *child)
+{
+	child->is_returning = child->role == TETHER__ROLE__ROLE_RELAY && is_any_away(child);
+	if (child->is_returning && !child->member_before)
+		children_member_before_make(&relay->children, child);
+	return child->is_returning ? child->member_before : 0;
+}
+
+static void look(struct relay *relay, struct child *child, uint64_t now_ms)
+{
+	if (!child->is_returning || !child_is_ready(child) || is_any_away(child))
+		return;
+	child->is_returning = false;
+	/* While it still has them: its own may be held by the event's barrier. */
+	relay_events_hand(relay, child, true, now_ms);
+	if (child->member_before)
+		registration_let_all_go(relay->registration, child->member_before);
+}
+
+void relay_returning_look(struct relay *relay, uint64_t now_ms)
+{
+	for (struct child *child = relay->children.first; child; child = child->next)
+		look(relay, child, now_ms);
+}

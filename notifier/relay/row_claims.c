@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include "notifier/relay/row_claims.h"
+
+#include "notifier/relay/lid_claims.h"
+#include "notifier/wire/rows.h"
+
+/* What is asked about, and who answers. */
+struct asked {
+	const struct vm_places *places;
+	const struct child *child;
+	struct {
+		uint32_t lid;
+		bool is_foreign;
+	} last;       /* rows of one LID come one after the other */
+	uint32_t lid; /* of the VM that moves; 0: its LID is others', too, or it has none */
+	bool has_vm;
+	bool is_in_vm; /* and no other */
+};
+
+static bool is_foreign_at(struct asked *asked, uint32_t lid)
+{
+	if (lid != asked->last.lid) {
+		asked->last.lid = lid;
+		asked->last.is_foreign =
+		        lid_is_foreign(asked->places, asked->child, asked->child->vm, lid);
+	}
+	return asked->last.is_foreign;
+}
+
+/* A host has VMs beside the one that moves, and rows of both. */
+static bool pair_is_foreign(const struct asked *asked, const struct qp_row *row)
+{
+	if (!asked->has_vm)
+		return row->of_vm || (asked->lid && row->local_lid == asked->lid);
+	return asked->is_in_vm && row->of_vm && asked->lid && row->local_lid != asked->lid;
+}
+
+static size_t foreign_pairs(struct asked *asked, const Tether__QpRows *rows)
+{
+	size_t count, foreign = 0;
+
+	if (qp_rows_count(rows, &count))
+		return 0;
+	for (size_t i = 0; i < count; i++) {
+		struct qp_row row = qp_rows_get(rows, i);
+
+		foreign += pair_is_foreign(asked, &row) || is_foreign_at(asked, row.local_lid);
+	}
+	return foreign;
+}
+
+static size_t foreign_evidence(struct asked *asked, const Tether__EvidenceRows *rows)
+{
+	size_t count, foreign = 0;
+
+	if (evidence_rows_count(rows, &count))
+		return 0;
+	for (size_t i = 0; i < count; i++) {
+		uint32_t lid = evidence_rows_get(rows, i).local_lid;
+
+		foreign += (!asked->has_vm && asked->lid && lid == asked->lid) ||
+		           is_foreign_at(asked, lid);
+	}
+	return foreign;
+}
+
+/* Keys are the VM's alone. */
+static size_t foreign_keys(const struct asked *asked, const Tether__KeyRows *rows)
+{
+	size_t count;
+
+	return asked->has_vm || key_rows_count(rows, &count) ? 0 : count;
+}
+
+/* In the other steps nobody takes numbers from an answer. */
+static bool numbers_count(Tether__Step step)
+{
+	return step == TETHER__STEP__STEP_PREPARE || step == TETHER__STEP__STEP_SETTLE ||
+	       step == TETHER__STEP__STEP_ATTACH;
+}
+
+size_t row_claims_foreign(const struct vm_places *places, const struct child *child,
+        const Tether__Event *event, const Tether__Answer *answer)
+{
+	struct asked asked = {
+	        .places = places, .child = child, .has_vm = child_has_vm(child, event->vm)};
+
+	if (event->address && !event->shared_port)
+		asked.lid = event->address->lid;
+	asked.is_in_vm = asked.has_vm && child->vm && numbers_count(event->step);
+	return foreign_pairs(&asked, answer->qps) + foreign_evidence(&asked, answer->evidence) +
+	       foreign_keys(&asked, answer->keys);
+}

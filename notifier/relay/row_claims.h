@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/*
+ * Whose the queue pairs are of which an answer's tables tell. Only who has the VM that moves may
+ * tell of the VM's own, and who is in it not of others as if they were: by these rows peers find a
+ * queue pair, and what is executed twice or never. Pure; part of the relay and of its thread.
+ */
+#ifndef TETHER_ROW_CLAIMS_H
+#define TETHER_ROW_CLAIMS_H
+
+#include "notifier/relay/children.h"
+
+/* Rows of @answer, to @event, that are not @child's to say: of the VM that moves, or at LIDs of
+ * others. Its tables are whole. */
+size_t row_claims_foreign(const struct vm_places *places, const struct child *child,
+        const Tether__Event *event, const Tether__Answer *answer);
+
+#endif

@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/* Drives one migration: feeds its state machine and performs what that puts out. */
+#include "sm-side/conductor/conductor_state.h"
+#include "sm-side/migration/orders.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <event2/event.h>
+
+#include "notifier/base/log.h"
+#include "notifier/base/monotonic.h"
+#include "notifier/base/timer.h"
+#include "notifier/wire/rows.h"
+
+/* A driver is a process: it is not started again at once. */
+enum { RETRY_MS = 20, RETRY_HOST_MS = 200 };
+
+int64_t conductor_wall_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (int64_t)now.tv_sec * US_PER_S + now.tv_nsec / 1000;
+}
+
+struct migration *drive_migration(const struct drive *d)
+{
+	return d->entry ? &d->entry->migration : NULL;
+}
+
+void conductor_find(struct migration *m, const char *reason, const char *text)
+{
+	testimony_find(&m->testimony, "tether-smd", reason, text);
+}
+
+/* ---- feeding the state machine ---- */
+
+static const char *event_reason(enum migration_event event)
+{
+	switch (event) {
+	case EVENT_TIMEOUT:
+		return "timeout";
+	case EVENT_OVERALL:
+		return "overall-deadline";
+	case EVENT_ABORT_ASKED:
+		return "abort-asked";
+	case EVENT_AGENT_LOST:
+		return "agent-lost";
+	case EVENT_SM_LOST:
+		return "sm-lost";
+	case EVENT_JOURNAL_FAILED:
+		return "journal-failed";
+	default:
+		return NULL;
+	}
+}
+
+/* What turned the migration off its road is to be found in its status. */
+static void note_turn(struct migration *m, enum migration_state before, enum migration_event event)
+{
+	const char *reason = event_reason(event);
+	enum migration_phase from = migration_phase(before), to = migration_phase(m->state);
+	char text[128];
+
+	if (!reason || (from == to && event != EVENT_OVERALL))
+		return;
+	snprintf(text, sizeof(text), "in %s: %s", migration_state_name(before),
+	        migration_state_meaning(before));
+	conductor_find(m, reason, text);
+}
+
+const char *drive_feed(struct drive *d, enum migration_event event)
+{
+	struct migration *m = drive_migration(d);
+	enum migration_state before = m->state;
+	struct migration_output output = migration_event(m, event, monotonic_us());
+
+	if (output.refused)
+		return output.refused;
+	note_turn(m, before, event);
+	drive_perform(d, output);
+	return NULL;
+}
+
+/* ---- performing ---- */
+
+void conductor_timer_arm(struct event *timer, uint64_t due)
+{
+	uint64_t now = monotonic_us();
+	uint64_t left = due > now ? due - now : 0;
+	struct timeval pause = {(time_t)(left / US_PER_S), (suseconds_t)(left % US_PER_S)};
+
+	if (!due)
+		evtimer_del(timer);
+	else
+		evtimer_add(timer, &pause);
+}
+
+void drive_timer_arm(struct drive *d)
+{
+	struct migration *m = drive_migration(d);
+
+	conductor_timer_arm(d->timer, m ? migration_next_us(m) : 0);
+}
+
+static void forget_asked(struct drive *d)
+{
+	d->tree_sequence = d->host_sequence = 0;
+	d->sm_id = d->places_asked = 0;
+	d->held_action = ACTION_NOTHING;
+	evtimer_del(d->retry);
+}
+
+static void log_state(const struct migration *m)
+{
+	log_info("migration", "%" PRIu64 "/%" PRIu64 " %s from %s to %s: %s (%s)", m->intent.id,
+	        m->intent.epoch, m->intent.vm, m->intent.source.host, m->intent.destination.host,
+	        migration_state_name(m->state), migration_state_meaning(m->state));
+}
+
+static void log_findings(const struct migration *m)
+{
+	for (size_t i = 0; i < m->testimony.finding_count; i++) {
+		const struct finding *f = &m->testimony.findings[i];
+
+		log_warn("migration", "%" PRIu64 "/%" PRIu64 " %s: %s: %s", m->intent.id,
+		        m->intent.epoch, f->who, f->reason, f->text);
+	}
+}
+
+/* The end that leaves something to do says what. */
+static void find_vm_without_vf(const struct conductor *c, struct migration *m)
+{
+	const struct inventory_host *host = NULL;
+	const Tether__HostVm *vm = inventory_vm(root_inventory(c->root), m->intent.vm, &host);
+	char text[3 * MIGRATION_NAME_BYTES + 128];
+
+	if (m->state != STATE_LOST || (vm && *vm->slot))
+		return;
+	if (vm)
+		snprintf(text, sizeof(text),
+		        "it is on %s and has no VF; tether migrate %s %s gives it one there",
+		        host->name, m->intent.vm, host->name);
+	else
+		snprintf(text, sizeof(text),
+		        "no agent shows it; when that of %s does, tether migrate %s %s gives it a "
+		        "VF there",
+		        m->intent.destination.host, m->intent.vm, m->intent.destination.host);
+	testimony_find(&m->testimony, m->intent.vm, "vm-without-vf", text);
+}
+
+static bool was_committed(const struct migration *m)
+{
+	for (size_t i = 0; i < m->step_count; i++)
+		if (migration_phase(m->steps[i].state) == PHASE_FORWARD)
+			return true;
+	return false;
+}
+
+/* Where the VM is lost some of its contexts may have been rebuilt, and have said so; numbers of an
+ * earlier place are nobody's in any case. */
+void conductor_rows_let_go(struct conductor *c, struct migration *m)
+{
+	static const Tether__QpRows no_qps = TETHER__QP_ROWS__INIT;
+	static const Tether__KeyRows no_keys = TETHER__KEY_ROWS__INIT;
+
+	if (m->testimony.rebuilt || m->state == STATE_DONE || m->state == STATE_FAILED_AT_SOURCE)
+		root_numbers_set(c->root, &m->intent.address, m->intent.shared_port,
+		        &m->testimony.qps, &m->testimony.keys);
+	else if (m->state == STATE_LOST && was_committed(m))
+		root_numbers_set(
+		        c->root, &m->intent.address, m->intent.shared_port, &no_qps, &no_keys);
+	rows_clear(&m->testimony.evidence.base);
+	rows_clear(&m->testimony.qps.base);
+	rows_clear(&m->testimony.keys.base);
+}
+
+static void finish(struct drive *d)
+{
+	struct conductor *c = d->conductor;
+	struct timeval now = {0};
+
+	log_findings(drive_migration(d));
+	c->ended[drive_migration(d)->state]++;
+	conductor_rows_let_go(c, drive_migration(d));
+	/* Its last step has done so, if there was one. */
+	root_let_go(c->root, drive_migration(d)->intent.id);
+	news_say(c, d->entry);
+	d->entry = NULL;
+	if (!c->closing)
+		evtimer_add(c->next, &now);
+}
+
+/* The record first: what is announced must be known to a successor. */
+static bool record_entered(struct drive *d, struct migration_output *output)
+{
+	struct migration_output turned;
+
+	if (!drive_record_state(d, output->durable))
+		return true;
+	turned = migration_event(drive_migration(d), EVENT_JOURNAL_FAILED, monotonic_us());
+	if (!turned.entered)
+		return true;
+	conductor_find(drive_migration(d), "journal-failed", "a record could not be written");
+	*output = turned;
+	return false;
+}
+
+/* Whatever is asked now need not be asked again in a moment. */
+static void ask_now(struct drive *d, enum migration_action action)
+{
+	evtimer_del(d->retry);
+	drive_ask(d, action);
+}
+
+void drive_perform(struct drive *d, struct migration_output output)
+{
+	bool of_host = migration_action_parties(output.action) & PARTY_HOST;
+
+	while (output.entered) {
+		d->entry->changes++;
+		if (output.action != ACTION_NOTHING)
+			forget_asked(d);
+		log_state(drive_migration(d));
+		find_vm_without_vf(d->conductor, drive_migration(d));
+		if (migration_ended(drive_migration(d)))
+			conductor_migration_ends(d->conductor, drive_migration(d));
+		if (record_entered(d, &output))
+			break;
+	}
+	if (output.give_up)
+		drive_tell_error(d);
+	if (output.retry)
+		timer_set(d->retry, of_host ? RETRY_HOST_MS : RETRY_MS);
+	else if (output.action == ACTION_FINISH)
+		finish(d);
+	else if (output.action != ACTION_NOTHING)
+		ask_now(d, output.action);
+	drive_timer_arm(d);
+	if (output.entered) {
+		turns_may_have_come(d->conductor);
+		d->conductor->changed(d->conductor->owner);
+	}
+}
+
+void drive_timer_due(evutil_socket_t unused, short what, void *context)
+{
+	struct drive *d = context;
+	struct migration *m = drive_migration(d);
+	uint64_t now = monotonic_us();
+	enum migration_state before;
+	struct migration_output output;
+	bool overall;
+
+	if (!m)
+		return;
+	before = m->state;
+	overall = m->overall_us && now >= m->overall_us;
+	output = migration_tick(m, now);
+	note_turn(m, before, overall ? EVENT_OVERALL : EVENT_TIMEOUT);
+	drive_perform(d, output);
+}
+
+void drive_retry_due(evutil_socket_t unused, short what, void *context)
+{
+	struct drive *d = context;
+
+	if (drive_migration(d))
+		drive_ask(d, migration_state_action(drive_migration(d)->state));
+}

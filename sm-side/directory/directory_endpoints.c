@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include "sm-side/directory/directory_endpoints.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sm-side/json_read.h"
+
+void endpoints_clear(struct endpoints *endpoints)
+{
+	for (size_t i = 0; i < endpoints->count; i++)
+		free(endpoints->at[i].vm);
+	free(endpoints->at);
+	*endpoints = (struct endpoints){0};
+}
+
+static int add(struct endpoints *endpoints, const struct endpoint *endpoint)
+{
+	size_t room = endpoints->room ? 2 * endpoints->room : 16;
+	struct endpoint *grown;
+
+	if (endpoints->count == endpoints->room) {
+		grown = reallocarray(endpoints->at, room, sizeof(*grown));
+		if (!grown)
+			return -ENOMEM;
+		endpoints->at = grown;
+		endpoints->room = room;
+	}
+	endpoints->at[endpoints->count] = *endpoint;
+	endpoints->at[endpoints->count].vm = strdup(endpoint->vm);
+	if (!endpoints->at[endpoints->count].vm)
+		return -ENOMEM;
+	endpoints->count++;
+	return 0;
+}
+
+/* What its place in the directory is of: another port, another answer. */
+static uint64_t port_of(const struct endpoint *endpoint)
+{
+	return endpoint->port_guid ? endpoint->port_guid : endpoint->lid;
+}
+
+static bool is_open(const struct directory_place *place)
+{
+	return !place->located || !place->lid_count;
+}
+
+/* Its port is @endpoint's from now on; 0: it has none. */
+static int port_set(struct directory *directory, const struct endpoint *endpoint, bool *open)
+{
+	struct directory_place place, other = {.vm = endpoint->vm, .port = port_of(endpoint)};
+
+	*open = true;
+	if (!directory_place_of(directory, endpoint->vm, &place))
+		return 0;
+	*open = is_open(&place);
+	if (place.port == other.port)
+		return 0;
+	*open = true;
+	return directory_locate(directory, &other);
+}
+
+static int consider(struct endpoints *endpoints, struct directory *directory,
+        const struct endpoint *endpoint, bool only_open)
+{
+	bool is_open;
+	int err = port_set(directory, endpoint, &is_open);
+
+	if (err || !port_of(endpoint) || (only_open && !is_open))
+		return err;
+	return add(endpoints, endpoint);
+}
+
+static bool is_moving(const struct under_way *under_way, const char *vm)
+{
+	for (size_t i = 0; i < under_way->count; i++)
+		if (!strcmp(under_way->migrations[i]->intent.vm, vm))
+			return true;
+	return false;
+}
+
+static struct endpoint endpoint_of(const Tether__HostVm *vm, const Tether__Slot *slot)
+{
+	struct endpoint endpoint = {.vm = vm->name};
+
+	if (!slot)
+		return endpoint;
+	endpoint.shared_port = slot->shared_port;
+	endpoint.switch_guid = slot->switch_guid;
+	endpoint.switch_port = slot->switch_port;
+	if (!slot->shared_port)
+		endpoint.port_guid = slot->port_guid;
+	else if (slot->address)
+		endpoint.lid = (uint16_t)slot->address->lid;
+	return endpoint;
+}
+
+static int host_fill(struct endpoints *endpoints, struct directory *directory,
+        const struct inventory *inventory, const struct inventory_host *host,
+        const struct under_way *under_way, bool open)
+{
+	int err = 0;
+
+	for (size_t i = 0; host->said && i < host->said->n_vms && !err; i++) {
+		const Tether__HostVm *vm = host->said->vms[i];
+		struct endpoint endpoint =
+		        endpoint_of(vm, inventory_slot(inventory, host->name, vm->slot));
+
+		if (!is_moving(under_way, vm->name))
+			err = consider(endpoints, directory, &endpoint, open);
+	}
+	return err;
+}
+
+static int moving_fill(struct endpoints *endpoints, struct directory *directory,
+        const struct migration_intent *intent, bool open)
+{
+	struct endpoint endpoint = {
+	        .vm = (char *)intent->vm, .port_guid = intent->identity.port_guid};
+
+	/* Between shared ports it is at another one then, and known by both. */
+	if (intent->shared_port)
+		return 0;
+	return consider(endpoints, directory, &endpoint, open);
+}
+
+int endpoints_fill(struct endpoints *endpoints, struct directory *directory,
+        const struct inventory *inventory, const struct under_way *under_way, bool open)
+{
+	int err = 0;
+
+	*endpoints = (struct endpoints){0};
+	for (size_t i = 0; i < under_way->count && !err; i++)
+		err = moving_fill(endpoints, directory, &under_way->migrations[i]->intent, open);
+	for (const struct inventory_host *h = inventory->hosts; h && !err; h = h->next)
+		if (h->connected)
+			err = host_fill(endpoints, directory, inventory, h, under_way, open);
+	if (err)
+		endpoints_clear(endpoints);
+	return err;
+}
+
+/* ---- asking ---- */
+
+struct json_object *endpoints_wanted(const struct endpoints *endpoints, size_t first, size_t count)
+{
+	struct json_object *list = json_object_new_array();
+	char text[GUID_TEXT_BYTES];
+
+	for (size_t i = first; i < first + count; i++) {
+		const struct endpoint *endpoint = &endpoints->at[i];
+
+		guid_format(endpoint->port_guid, text);
+		json_object_array_add(list, endpoint->port_guid
+		                                    ? json_object_new_string(text)
+		                                    : json_object_new_int(endpoint->lid));
+	}
+	return list;
+}
+
+/* How many there are; -EBADMSG. */
+static int pkeys_read(struct json_object *row, uint32_t pkeys[DIRECTORY_PKEYS])
+{
+	struct json_object *list;
+	size_t count;
+
+	if (!json_object_object_get_ex(row, "pkeys", &list) ||
+	        !json_object_is_type(list, json_type_array))
+		return -EBADMSG;
+	count = json_object_array_length(list);
+	if (count > DIRECTORY_PKEYS)
+		count = DIRECTORY_PKEYS;
+	for (size_t i = 0; i < count; i++) {
+		struct json_object *one = json_object_array_get_idx(list, i);
+		int64_t pkey =
+		        json_object_is_type(one, json_type_int) ? json_object_get_int64(one) : -1;
+
+		if (pkey < 0 || pkey > UINT16_MAX)
+			return -EBADMSG;
+		pkeys[i] = (uint32_t)pkey;
+	}
+	return (int)count;
+}
+
+/* Its host has it elsewhere than the SM: what the SM says is not of this VM. */
+static int is_there(const struct endpoint *endpoint, struct json_object *row, bool *there)
+{
+	uint64_t switch_guid;
+	unsigned port;
+
+	if (json_read_guid(row, "switch_guid", &switch_guid) ||
+	        json_read_unsigned(row, "switch_port", &port))
+		return -EBADMSG;
+	*there = !endpoint->switch_guid ||
+	         (endpoint->switch_guid == switch_guid && endpoint->switch_port == port);
+	return 0;
+}
+
+static int row_take(
+        const struct endpoint *endpoint, struct json_object *row, struct directory *directory)
+{
+	struct directory_place now, place = {.vm = endpoint->vm,
+	                                    .port = port_of(endpoint),
+	                                    .located = true,
+	                                    .shared_port = endpoint->shared_port};
+	uint32_t pkeys[DIRECTORY_PKEYS];
+	bool there = true;
+	uint32_t lid;
+	int count;
+
+	if (!directory_place_of(directory, endpoint->vm, &now) || now.port != place.port)
+		return 0;
+	if (!row)
+		return directory_locate(directory, &place);
+	if (json_read_unsigned(row, "lid", &lid) || !lid || lid > UINT16_MAX)
+		return -EBADMSG;
+	count = pkeys_read(row, pkeys);
+	if (count < 0 || is_there(endpoint, row, &there))
+		return -EBADMSG;
+	if (there) {
+		place.lids = &lid;
+		place.lid_count = 1;
+		place.pkeys = pkeys;
+		place.pkey_count = (size_t)count;
+	}
+	return directory_locate(directory, &place);
+}
+
+int endpoints_take(const struct endpoints *endpoints, size_t first, size_t count,
+        struct json_object *answer, struct directory *directory)
+{
+	struct json_object *list;
+	int err = 0;
+
+	if (!json_object_object_get_ex(answer, "ports", &list) ||
+	        !json_object_is_type(list, json_type_array) ||
+	        json_object_array_length(list) != count)
+		return -EBADMSG;
+	for (size_t i = 0; i < count && !err; i++) {
+		struct json_object *row = json_object_array_get_idx(list, i);
+
+		if (row && !json_object_is_type(row, json_type_object))
+			return -EBADMSG;
+		err = row_take(&endpoints->at[first + i], row, directory);
+	}
+	return err;
+}

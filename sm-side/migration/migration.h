@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/*
+ * One migration: the table of migration_states.def and what it needs to be driven. Pure: what
+ * happens comes in as events and answers with the time they came at (microseconds of any monotonic
+ * clock), what has to be done goes out as a struct migration_output; no I/O, no clock. Belongs to
+ * the conductor and its thread.
+ *
+ * After the commit a step of the tree counts as done when the VM's own processes have done it.
+ * RELEASE: all of them, since one may hold the device. Later: unless its host is missing, or all of
+ * them could not; one that its host is there to miss has ended, or hangs. Whoever did not answer is
+ * kept as a finding and left behind, since everybody else would have to wait for it.
+ */
+#ifndef TETHER_MIGRATION_H
+#define TETHER_MIGRATION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "notifier/relay/interest.h"
+#include "sm-side/migration/migration_table.h"
+#include "sm-side/migration/testimony.h"
+
+enum {
+	MIGRATION_NAME_BYTES = 128, /* names of VMs, hosts and slots, with the final 0 */
+	PLAN_WORD_BYTES = 16,       /* an order or a reach */
+};
+
+struct identity {
+	uint64_t node_guid, port_guid;
+};
+
+struct place {
+	char host[MIGRATION_NAME_BYTES];
+	char slot[MIGRATION_NAME_BYTES];
+	uint64_t switch_guid; /* 0: not a vSwitch */
+	unsigned switch_port;
+	unsigned lid; /* Shared Port: of the port; else 0 */
+};
+
+/* What a migration is about; all of it is in its first record of the journal. */
+struct migration_intent {
+	uint64_t id, epoch;
+	char vm[MIGRATION_NAME_BYTES];
+	struct place source, destination;
+	struct identity identity; /* moves with the VM */
+	struct identity other;    /* was at the destination, comes to the source's slot */
+	struct address address;   /* the VM's; known from LOCATING on */
+	bool fabric;              /* the SM has a part in it; else its states are stepped over */
+	bool shared_port;         /* the VM's LID is that of a port which it shares, and changes */
+	bool dynamic; /* dynamic LIDs: a slot without VM has no link and no LID (kind "copy") */
+	bool force;
+	uint64_t evacuation;                                 /* that it is part of; 0: none */
+	char order[PLAN_WORD_BYTES], reach[PLAN_WORD_BYTES]; /* of its plan; "": as the SM does */
+	bool called;   /* an orchestrator detaches, moves and attaches, and reports it */
+	bool reattach; /* the VM is at the destination and has lost its VF; `source` shows its GUIDs
+	                */
+	int64_t asked_wall_us; /* microseconds since 1970 */
+};
+
+/* What peers and SM know the VM's port by goes with it to another slot. */
+static inline bool migration_moves_guids(const struct migration_intent *intent)
+{
+	return intent->fabric || intent->shared_port;
+}
+
+/* Of its plan, for people. */
+static inline const char *migration_kind(const struct migration_intent *intent)
+{
+	if (intent->shared_port)
+		return "alias";
+	return intent->dynamic ? "copy" : "swap";
+}
+
+struct migration_step {
+	enum migration_state state;
+	uint64_t started_us, ended_us; /* ended 0: under way */
+};
+
+struct migration_counts {
+	unsigned lft_sets, lft_sets_physical, lft_sets_vswitch, pkey_sets, portinfo_sets, resent;
+	unsigned lft_sets_shared; /* that are in another migration's lft_sets */
+	unsigned sm_elapsed_us, copy_ms;
+};
+
+struct migration {
+	struct migration_intent intent;
+	const struct deadlines *deadlines;
+	enum migration_state state;
+	enum migration_state journalled;      /* RECOVERING: what the last record says */
+	enum migration_fact fact;             /* RECOVERING, LOOKING */
+	unsigned awaited;                     /* parties that have not answered in this state */
+	bool failed;                          /* one that has answered could not */
+	enum migration_report awaited_report; /* before the host is asked */
+	unsigned reports_taken;               /* as bits; not in the journal */
+	bool waits_turn;                      /* PREPARING: nobody has been asked yet */
+	bool committed;
+	bool given_up; /* the VM's QPs were told to end with errors */
+	bool applied;  /* GUIDs were touched: by APPLY or a sweep the fabric may have changed */
+	bool vacated;  /* the source's slot may show other GUIDs than the VM's */
+	bool unlinked; /* dynamic LIDs: its link may have gone down; the SM's sweep is to be waited
+	                  for */
+	unsigned leases_lost; /* how often one ran out under APPLY or UNDO */
+	uint64_t busy_with;   /* refused because of this migration; 0: not */
+	uint32_t sequence;
+	uint64_t timer_us;   /* of this state; 0: none */
+	uint64_t overall_us; /* 0: does not run yet */
+	char plan_hash[80];
+	struct testimony testimony;
+	struct migration_step *steps;
+	size_t step_count;
+	struct migration_counts counts;
+};
+
+struct migration_output {
+	bool entered; /* write a record of the state before anything else */
+	bool durable; /* and have it on disk */
+	bool give_up; /* send ERROR to VM and peers, wait for nobody */
+	bool retry;   /* perform the action after a short while, not now */
+	enum migration_action action;
+	const char *refused; /* the name of why the event is not obeyed; nothing else is set */
+};
+
+void migration_init(struct migration *migration, const struct migration_intent *intent,
+        const struct deadlines *deadlines);
+void migration_clear(struct migration *migration);
+
+/* Begin with LOCATING; a reattach where the VM's memory is at the destination already. */
+struct migration_output migration_start(struct migration *migration, uint64_t now_us);
+/*
+ * Begin after a restart, with RECOVERING. @left_ms: of the overall deadline; counts after the
+ * commit only. When the parties of LOOK have answered, `fact` says where the VM is.
+ */
+struct migration_output migration_recover(struct migration *migration,
+        enum migration_state journalled, bool given_up, unsigned left_ms, uint64_t now_us);
+
+struct migration_output migration_event(
+        struct migration *migration, enum migration_event event, uint64_t now_us);
+
+/* A party has answered: done or not. One that is not awaited is ignored. */
+struct migration_output migration_answered(
+        struct migration *migration, unsigned party, bool done, uint64_t now_us);
+/* The same for the tree; the answer's rows and findings are taken in. */
+struct migration_output migration_tree_answered(
+        struct migration *migration, const Tether__Answer *answer, uint64_t now_us);
+
+/* What the orchestrator of a called migration says: its host is asked then, or the step has failed.
+ * One that was taken before is taken again, and changes nothing: its answer may have been lost.
+ * Refused where it is not awaited. */
+struct migration_output migration_reported(
+        struct migration *migration, enum migration_report report, uint64_t now_us);
+
+/* TIMEOUT or OVERALL if one of them is due. */
+struct migration_output migration_tick(struct migration *migration, uint64_t now_us);
+/* When to call that; 0: never. */
+uint64_t migration_next_us(const struct migration *migration);
+
+/* PREPARE has to wait for its turn; the step's time begins when that comes. */
+void migration_turn_wait(struct migration *migration);
+void migration_turn_take(struct migration *migration, uint64_t now_us);
+
+/* The step waits for another migration, which has its own deadlines. When it does so no more it has
+ * all of its time; if it had not been stopped, that runs on. */
+void migration_time_stop(struct migration *migration);
+void migration_time_run(struct migration *migration, uint64_t now_us);
+
+bool migration_ended(const struct migration *migration);
+
+#endif
