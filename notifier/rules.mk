@@ -11,6 +11,7 @@ SETTINGS_SOURCES := notifier/base/settings.c notifier/base/folder.c notifier/met
 SETTINGS_LIBS := -linih
 # Nor does it call anybody anything.
 NAME_SOURCES := notifier/base/name.c
+INTEREST_SOURCES := notifier/relay/interest.c notifier/relay/name_hash.c
 
 # What other programs link: a link's frames and tables, the link itself, the relay.
 FRAME_SOURCES := notifier/wire/frame.c notifier/wire/rows.c notifier/wire/answer.c $(WIRE_SOURCES)
@@ -70,8 +71,8 @@ $(call unit_test,notifier_foreign_partition,$(RELAY_TEST_SOURCES),-lprotobuf-c)
 $(call unit_test,notifier_lid_claims,$(RELAY_TEST_SOURCES),-lprotobuf-c)
 $(call unit_test,notifier_partitions,$(RELAY_TEST_SOURCES),-lprotobuf-c)
 $(call unit_test,notifier_places,$(RELAY_TEST_SOURCES),-lprotobuf-c)
-$(call unit_test,notifier_interest,notifier/relay/interest.c $(WIRE_SOURCES),-lprotobuf-c)
-$(call unit_test,notifier_requests,notifier/relay/requests.c notifier/relay/interest.c $(WIRE_SOURCES),-lprotobuf-c)
+$(call unit_test,notifier_interest,$(INTEREST_SOURCES) $(WIRE_SOURCES),-lprotobuf-c)
+$(call unit_test,notifier_requests,notifier/relay/requests.c $(INTEREST_SOURCES) $(WIRE_SOURCES),-lprotobuf-c)
 $(call unit_test,notifier_base,$(BASE_SOURCES) $(SETTINGS_SOURCES),$(SETTINGS_LIBS))
 
 AGENT_SOURCES := $(addprefix notifier/,agent_main.c agent_settings.c agent_credentials.c agent_relay.c agent_report.c host_role.c \

@@ -50,29 +50,29 @@ $(call unit_test,smd_record,sm-side/journal/record.c sm-side/journal/plan_eviden
 $(call unit_test,smd_ledger,$(LEDGER_SOURCES),-ljson-c -lprotobuf-c)
 $(call unit_test,smd_orders,sm-side/migration/sm_talk.c sm-side/migration/sm_paths.c $(JSON_SOURCES) $(MIGRATION_SOURCES),-ljson-c -lprotobuf-c)
 $(call unit_test,smd_admission,sm-side/migration/admission.c sm-side/root/inventory.c sm-side/migration/whereabouts.c \
-	notifier/relay/interest.c $(MIGRATION_SOURCES),-lprotobuf-c)
-$(call unit_test,smd_dynamic,sm-side/migration/admission.c sm-side/root/inventory.c notifier/relay/interest.c sm-side/migration/sm_talk.c sm-side/migration/sm_paths.c $(JSON_SOURCES) \
+	$(INTEREST_SOURCES) $(MIGRATION_SOURCES),-lprotobuf-c)
+$(call unit_test,smd_dynamic,sm-side/migration/admission.c sm-side/root/inventory.c $(INTEREST_SOURCES) sm-side/migration/sm_talk.c sm-side/migration/sm_paths.c $(JSON_SOURCES) \
 	$(MIGRATION_SOURCES),-ljson-c -lprotobuf-c)
 $(call unit_test,smd_shared_port,sm-side/root/numbers.c sm-side/root/shared_event.c sm-side/migration/sm_talk.c sm-side/migration/sm_paths.c $(JSON_SOURCES) \
-	$(MIGRATION_SOURCES) notifier/relay/interest.c $(FRAME_SOURCES),-ljson-c -lprotobuf-c)
+	$(MIGRATION_SOURCES) $(INTEREST_SOURCES) $(FRAME_SOURCES),-ljson-c -lprotobuf-c)
 $(call unit_test,smd_agents,sm-side/root/agents.c sm-side/api/agents_json.c $(JSON_SOURCES) $(WIRE_SOURCES),-ljson-c -lprotobuf-c)
 $(call unit_test,smd_directory,$(DIRECTORY_SOURCES) $(NAME_SOURCES) $(JOURNAL_SOURCES) $(LEDGER_SOURCES),-lsqlite3 -ljson-c -lprotobuf-c)
 $(call unit_test,smd_directory_endpoints,$(DIRECTORY_SOURCES) $(NAME_SOURCES) sm-side/directory/directory_endpoints.c sm-side/root/inventory.c $(LEDGER_SOURCES),-ljson-c -lprotobuf-c)
 $(call unit_test,smd_outbox,sm-side/root/outbox.c $(WIRE_SOURCES),-lprotobuf-c)
-$(call unit_test,smd_questions,sm-side/root/questions.c sm-side/root/numbers.c notifier/relay/interest.c $(FRAME_SOURCES),-lprotobuf-c)
+$(call unit_test,smd_questions,sm-side/root/questions.c sm-side/root/numbers.c $(INTEREST_SOURCES) $(FRAME_SOURCES),-lprotobuf-c)
 EVACUATION_SOURCES := sm-side/api/plan_json.c sm-side/api/evacuation_json.c $(addprefix sm-side/conductor/,evacuation.c \
 	evacuation_record.c evacuation_room.c) sm-side/migration/admission.c sm-side/root/inventory.c
 $(call unit_test,smd_evacuation,sm-side/conductor/evacuation.c sm-side/conductor/evacuation_room.c sm-side/migration/admission.c sm-side/root/inventory.c \
-	notifier/relay/interest.c $(LEDGER_SOURCES),-ljson-c -lprotobuf-c)
+	$(INTEREST_SOURCES) $(LEDGER_SOURCES),-ljson-c -lprotobuf-c)
 VM_SOURCES := sm-side/api/vm_change_json.c sm-side/vm_change/vm_admission.c sm-side/vm_change/vm_talk.c $(NAME_SOURCES)
-$(call unit_test,smd_vm_admission,$(VM_SOURCES) sm-side/migration/admission.c sm-side/root/inventory.c notifier/relay/interest.c $(LEDGER_SOURCES),-ljson-c -lprotobuf-c)
-$(call unit_test,smd_vm_requests,$(VM_SOURCES) sm-side/migration/admission.c sm-side/root/inventory.c notifier/relay/interest.c $(LEDGER_SOURCES),-ljson-c -lprotobuf-c)
-$(call unit_test,smd_requests,$(EVACUATION_SOURCES) notifier/relay/interest.c $(LEDGER_SOURCES),-ljson-c -lprotobuf-c)
+$(call unit_test,smd_vm_admission,$(VM_SOURCES) sm-side/migration/admission.c sm-side/root/inventory.c $(INTEREST_SOURCES) $(LEDGER_SOURCES),-ljson-c -lprotobuf-c)
+$(call unit_test,smd_vm_requests,$(VM_SOURCES) sm-side/migration/admission.c sm-side/root/inventory.c $(INTEREST_SOURCES) $(LEDGER_SOURCES),-ljson-c -lprotobuf-c)
+$(call unit_test,smd_requests,$(EVACUATION_SOURCES) $(INTEREST_SOURCES) $(LEDGER_SOURCES),-ljson-c -lprotobuf-c)
 $(call unit_test,smd_api,$(sort sm-side/api/api_json.c sm-side/api/plan_json.c sm-side/smd_settings.c sm-side/root/inventory.c $(SETTINGS_SOURCES) \
 	$(LINK_SOURCES) $(LEDGER_SOURCES)),-ljson-c $(LINK_LIBS))
 $(call fuzzer,smd_texts,sm-side/api/api_json.c sm-side/api/plan_json.c sm-side/root/inventory.c sm-side/migration/sm_talk.c sm-side/migration/sm_paths.c sm-side/journal/plan_evidence.c $(JSON_SOURCES) \
 	$(filter-out gen/%,$(MIGRATION_SOURCES)) $(B)/gen/tether.pb-c.c,-ljson-c -lprotobuf-c)
-$(call fuzzer,smd_requests,$(VM_SOURCES) $(EVACUATION_SOURCES) notifier/relay/interest.c $(filter-out gen/%,$(LEDGER_SOURCES)) $(B)/gen/tether.pb-c.c,-ljson-c -lprotobuf-c)
+$(call fuzzer,smd_requests,$(VM_SOURCES) $(EVACUATION_SOURCES) $(INTEREST_SOURCES) $(filter-out gen/%,$(LEDGER_SOURCES)) $(B)/gen/tether.pb-c.c,-ljson-c -lprotobuf-c)
 $(call fuzzer,smd_settings,sm-side/smd_settings.c $(LINK_FUZZ_SOURCES),$(LINK_LIBS))
 $(call fuzzer,issued,sm-side/cli/issued.c notifier/certificates/peer_identity.c $(NAME_SOURCES))
 $(call fuzzer,journal_file,$(JOURNAL_SOURCES) $(filter-out gen/%,$(LEDGER_SOURCES)) $(B)/gen/tether.pb-c.c,-lsqlite3 -ljson-c -lprotobuf-c)

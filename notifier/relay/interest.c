@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "notifier/relay/count_table.h"
+#include "notifier/relay/name_hash.h"
 
 enum { BUCKETS_FIRST = 64, GID_BYTES = 16 };
 
@@ -85,17 +86,18 @@ bool address_matches(const struct address *asked, const struct address *held)
 	return gid_is_set(asked) && !memcmp(asked->gid, held->gid, GID_BYTES);
 }
 
-/* FNV-1a. */
 size_t address_hash(const struct address *address)
 {
-	uint64_t hash = 0xcbf29ce484222325ULL;
+	struct {
+		uint8_t gid[GID_BYTES];
+		uint32_t lid, qpn, context;
+	} key = {.lid = address->lid, .qpn = address->qpn};
 
-	if (address->lid)
-		return address->lid ^
-		       (address->qpn ? address->qpn : address->context) * 0x9e3779b1u;
-	for (size_t i = 0; i < GID_BYTES; i++)
-		hash = (hash ^ address->gid[i]) * 0x100000001b3ULL;
-	return hash ^ hash >> 32;
+	if (!address->lid)
+		memcpy(key.gid, address->gid, GID_BYTES);
+	if (!address->qpn)
+		key.context = address->context;
+	return name_hash((const char *)&key, sizeof(key));
 }
 
 struct interest *interest_create(void)

@@ -38,7 +38,9 @@ int address_decode(const Tether__Address *wire, struct address *address);
 void address_encode(const struct address *address, Tether__Address *wire);
 /* Asking for @asked finds what is held under @held. */
 bool address_matches(const struct address *asked, const struct address *held);
-/* The same for addresses with the same LID, or with none and the same GID. */
+/* The same for addresses with the same LID, or with none and the same GID, and the same queue pair,
+ * or with none and the same context. Keyed: nobody can choose addresses that fall into one place.
+ */
 size_t address_hash(const struct address *address);
 
 /* 0 is nobody. */

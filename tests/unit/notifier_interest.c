@@ -156,6 +156,56 @@ static void what_a_vm_holds_is_counted_as_its_members_come_and_go(void **state)
 	interest_destroy(interest);
 }
 
+/* What one who knows it all but the key would try: GIDs that FNV-1a, folded, puts into one place.
+ */
+static struct address gid_chosen(uint32_t *at)
+{
+	struct address address = gid(0);
+	uint64_t hash;
+
+	do {
+		++*at;
+		memcpy(address.gid + 8, at, sizeof(*at));
+		hash = 0xcbf29ce484222325ULL;
+		for (size_t i = 0; i < sizeof(address.gid); i++)
+			hash = (hash ^ address.gid[i]) * 0x100000001b3ULL;
+	} while ((hash ^ hash >> 32) & 0xfff);
+	return address;
+}
+
+/* Of queue pairs and contexts: numbers that leave the lower bits as they are. */
+static struct address address_chosen(unsigned kind, uint32_t number, uint32_t *at)
+{
+	switch (kind) {
+	case 0:
+		return gid_chosen(at);
+	case 1:
+		return (struct address){.lid = 5, .qpn = number << 20};
+	default:
+		return (struct address){.lid = 5, .context = number << 20};
+	}
+}
+
+static void chosen_addresses_do_not_share_one_place(void **state)
+{
+	enum { KINDS = 3, PLACES = 1 << 12, SHARE = 32 };
+
+	for (unsigned kind = 0; kind < KINDS; kind++) {
+		unsigned places[PLACES] = {0}, most = 0;
+		uint32_t at = 0;
+
+		for (uint32_t i = 0; i < PLACES; i++) {
+			struct address address = address_chosen(kind, i + 1, &at);
+			unsigned *place = &places[address_hash(&address) % PLACES];
+
+			++*place;
+			most = *place > most ? *place : most;
+		}
+		print_message("# kind %u: %u in one place\n", kind, most);
+		assert_in_range(most, 1, SHARE);
+	}
+}
+
 static void wire_addresses_are_checked(void **state)
 {
 	static uint8_t bytes[17] = {0xfe, 0x80}, zeros[16];
@@ -201,6 +251,7 @@ int main(void)
 	        cmocka_unit_test(adding_and_dropping_say_who_is_first_and_last),
 	        cmocka_unit_test(many_are_kept_apart),
 	        cmocka_unit_test(what_a_vm_holds_is_counted_as_its_members_come_and_go),
+	        cmocka_unit_test(chosen_addresses_do_not_share_one_place),
 	        cmocka_unit_test(wire_addresses_are_checked),
 	};
 
