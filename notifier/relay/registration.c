@@ -208,22 +208,28 @@ void registration_barrier_extend(struct registration *r, uint64_t migration, uin
 	barrier_extend(r->barriers, migration, until_ms);
 }
 
-static struct request *request_freed(const struct registration *r)
+static void held_free(struct registration *r)
 {
-	struct request *q = TAILQ_FIRST(&r->requests.of_state[REQUEST_HELD]);
+	struct request *request = TAILQ_FIRST(&r->requests.of_state[REQUEST_HELD]), *next;
 
-	while (q && is_held(r, q))
-		q = TAILQ_NEXT(q, in_state);
-	return q;
+	for (; request; request = next) {
+		next = TAILQ_NEXT(request, in_state);
+		if (is_held(r, request))
+			continue;
+		requests_take(&r->requests, request);
+		requests_put(&r->requests, request, REQUEST_FREED);
+	}
 }
 
+/* Looked at once each, however many there are. */
 void registration_barrier_lift(struct registration *r, uint64_t migration)
 {
 	struct request *request;
 
 	if (!barrier_lift(&r->barriers, migration))
 		return;
-	while ((request = request_freed(r))) {
+	held_free(r);
+	while ((request = TAILQ_FIRST(&r->requests.of_state[REQUEST_FREED]))) {
 		requests_take(&r->requests, request);
 		registration_process(r, request);
 	}

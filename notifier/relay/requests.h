@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 /*
- * Registrations that are not answered yet: those that a barrier here holds, those that wait for a
- * parent, and those that the parent has been asked. The last are found by number and by address
- * however many there are, since whoever floods makes many. Pure; part of a registration and of its
- * thread.
+ * Registrations that are not answered yet: those that a barrier here holds, those that it held
+ * until now, those that wait for a parent, and those that the parent has been asked. The last are
+ * found by number and by address however many there are, since whoever floods makes many. Pure;
+ * part of a registration and of its thread.
  */
 #ifndef TETHER_REQUESTS_H
 #define TETHER_REQUESTS_H
@@ -18,6 +18,7 @@
 
 enum request_state {
 	REQUEST_HELD,    /* by a barrier here */
+	REQUEST_FREED,   /* by none any more */
 	REQUEST_WAITING, /* for a parent */
 	REQUEST_ASKED,
 	REQUEST_STATES,
