@@ -37,6 +37,7 @@ $(call unit_test,base_service,notifier/base/service.c,)
 $(call unit_test,notifier_metrics,notifier/metrics/metrics_text.c notifier/notices/notice_metrics.c notifier/metrics/agent_metrics.c $(SETTINGS_SOURCES) $(WIRE_SOURCES),\
 	-lprotobuf-c $(SETTINGS_LIBS))
 $(call unit_test,base_name,$(NAME_SOURCES),)
+$(call unit_test,base_file,notifier/base/file.c,)
 $(call unit_test,notifier_notice,notifier/wire/notice.c,)
 $(call unit_test,notifier_notice_watch,notifier/notices/notice_watch.c,)
 $(call unit_test,notifier_subscription,notifier/notices/subscription.c,)

@@ -23,6 +23,19 @@ static int bytes_write(int fd, const char *bytes, size_t length)
 	return fsync(fd) ? -errno : 0;
 }
 
+/* What a umask takes is a group's and others'. */
+static int fresh_open(int directory, const char *fresh, mode_t mode, int *fd)
+{
+	const int how = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC;
+
+	*fd = openat(directory, fresh, how, mode);
+	if (*fd < 0 && errno == EEXIST && !unlinkat(directory, fresh, 0)) /* left behind */
+		*fd = openat(directory, fresh, how, mode);
+	if (*fd < 0)
+		return -errno;
+	return mode & (S_IRWXG | S_IRWXO) && fchmod(*fd, mode) ? -errno : 0;
+}
+
 int file_replace(int directory, const char *name, mode_t mode, const char *bytes, size_t length)
 {
 	char fresh[NAME_MAX + 1];
@@ -31,9 +44,9 @@ int file_replace(int directory, const char *name, mode_t mode, const char *bytes
 
 	if (snprintf(fresh, sizeof(fresh), "%s.new", name) > NAME_MAX)
 		return -ENAMETOOLONG;
-	unlinkat(directory, fresh, 0); /* left behind */
-	fd = openat(directory, fresh, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
-	err = fd < 0 || fchmod(fd, mode) ? -errno : bytes_write(fd, bytes, length);
+	err = fresh_open(directory, fresh, mode, &fd);
+	if (!err)
+		err = bytes_write(fd, bytes, length);
 	if (!err && (renameat(directory, fresh, directory, name) || fsync(directory)))
 		err = -errno;
 	return err;

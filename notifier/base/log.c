@@ -17,6 +17,7 @@ enum log_level log_level_now = LOG_LEVEL_NONE;
 
 static const char *const level_names[] = {"none", "error", "warn", "info", "debug"};
 static char program_name[32];
+static int program_pid; /* 0: a stranger's, which may fork */
 static atomic_int log_fd = NOWHERE;
 static char opened_later[PATH_MAX];
 
@@ -43,6 +44,7 @@ int log_open(const char *program, const char *where, enum log_level level)
 		close(former);
 	atomic_store(&log_fd, fd);
 	snprintf(program_name, sizeof(program_name), "%s", program);
+	program_pid = getpid();
 	log_level_now = fd == NOWHERE ? LOG_LEVEL_NONE : level;
 	return 0;
 }
@@ -53,6 +55,7 @@ int log_open_later(const char *program, const char *where, enum log_level level)
 		return -ENAMETOOLONG;
 	strcpy(opened_later, where);
 	snprintf(program_name, sizeof(program_name), "%s", program);
+	program_pid = 0;
 	atomic_store(&log_fd, LATER);
 	log_level_now = level;
 	return 0;
@@ -93,7 +96,8 @@ static int line_start(char *line, enum log_level level, const char *subsystem)
 	gmtime_r(&now.tv_sec, &day);
 	strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S", &day);
 	return snprintf(line, LINE_MAX_BYTES, "%s.%06ldZ %s[%d] %s %s: ", stamp, now.tv_nsec / 1000,
-	        program_name, (int)getpid(), level_names[level], subsystem);
+	        program_name, program_pid ? program_pid : (int)getpid(), level_names[level],
+	        subsystem);
 }
 
 void log_line(enum log_level level, const char *subsystem, const char *format, ...)

@@ -10,8 +10,9 @@
 enum log_level { LOG_LEVEL_NONE, LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 
 /*
- * @where: "stderr", "none" or a path that is appended to. @program stands in each line. Returns 0
- * or -errno (the path cannot be opened; the log stays as it was).
+ * @where: "stderr", "none" or a path that is appended to. @program stands in each line, with the
+ * number of this process: a child that is forked later says its parent's. Returns 0 or -errno (the
+ * path cannot be opened; the log stays as it was).
  */
 int log_open(const char *program, const char *where, enum log_level level);
 /*
