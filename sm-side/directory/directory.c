@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "notifier/wire/message.h"
-
 static int by_name(const void *a, const void *b)
 {
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
@@ -93,18 +91,6 @@ uint64_t directory_refused(const struct directory *directory, enum directory_thi
 
 /* ---- words of hosts ---- */
 
-static Tether__Hello *word_copy(
-        Tether__HostVm **vms, size_t vm_count, Tether__Slot **slots, size_t slot_count)
-{
-	Tether__Hello hello = TETHER__HELLO__INIT;
-
-	hello.vms = vms;
-	hello.n_vms = vm_count;
-	hello.slots = slots;
-	hello.n_slots = slot_count;
-	return message_copy(&hello.base);
-}
-
 static int vms_take(
         struct directory *directory, struct directory_host *host, const Tether__Hello *before)
 {
@@ -136,7 +122,8 @@ int directory_host_says(struct directory *directory, const char *name, Tether__H
         size_t vm_count, Tether__Slot **slots, size_t slot_count)
 {
 	struct directory_host *host = directory_host_make(directory, name);
-	Tether__Hello *said = host ? word_copy(vms, vm_count, slots, slot_count) : NULL;
+	Tether__Hello *said =
+	        host ? directory_word_copy(directory, vms, vm_count, slots, slot_count) : NULL;
 	Tether__Hello *before;
 	int err;
 

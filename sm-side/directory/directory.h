@@ -43,8 +43,8 @@ void directory_destroy(struct directory *directory);
 
 /* Its agent's link stands, or has ended. -ENOMEM */
 int directory_host_here(struct directory *directory, const char *host, bool here);
-/* The whole word of @host. What no VM may be called (name_is_fit) is left out. -ENOMEM: some of it
- * may count already. */
+/* The whole word of @host. What no VM may be called (name_is_fit) is left out, and of VMs or slots
+ * of one name all but the first. -ENOMEM: some of it may count already. */
 int directory_host_says(struct directory *directory, const char *host, Tether__HostVm **vms,
         size_t vm_count, Tether__Slot **slots, size_t slot_count);
 

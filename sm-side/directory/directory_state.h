@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 /*
- * What the directory knows; shared by directory.c (hosts and their words), directory_vms.c (whose a
- * VM is), directory_slots.c (whose a slot's place and GUID are) and directory_record.c (what the
- * journal knows of that), and by nobody else.
+ * What the directory knows; shared by directory.c (hosts and their words), directory_word.c (what
+ * is kept of a word), directory_vms.c (whose a VM is), directory_slots.c (whose a slot's place and
+ * GUID are) and directory_record.c (what the journal knows of that), and by nobody else.
  */
 #ifndef TETHER_DIRECTORY_STATE_H
 #define TETHER_DIRECTORY_STATE_H
@@ -83,6 +83,12 @@ struct directory_host *directory_host_find(const struct directory *directory, co
 /* NULL: no memory. */
 struct directory_host *directory_host_make(struct directory *directory, const char *name);
 void directory_refuse(struct directory *directory, const struct directory_claim *claim);
+
+/* directory_word.c */
+/* A copy of a host's word without rows whose name has come before in it: they would be one thing by
+ * the name, and another by what they say. The caller's; NULL: no memory. */
+Tether__Hello *directory_word_copy(struct directory *directory, Tether__HostVm **vms,
+        size_t vm_count, Tether__Slot **slots, size_t slot_count);
 
 /* directory_vms.c */
 struct directory_vm *directory_vm_find(const struct directory *directory, const char *name);

@@ -67,7 +67,8 @@ class Lab(System):
         return {"vms": [{"name": vm, "slot": slot} for vm, slot in
                         ((EVIL, mine["name"]), ("vm1", "stolen-guid"), ("vm2", "stolen-place"))],
                 "slots": [mine, {**slots["vm1"], "name": "stolen-guid", "switch_guid": 0},
-                          {**slots["vm2"], "name": "stolen-place", "port_guid": 0x77}],
+                          {**slots["vm2"], "name": "stolen-place", "port_guid": 0x77},
+                          {**slots["vm1"], "name": "twice", "switch_guid": 0}, {"name": "twice", "port_guid": 0x78}],
                 "addresses": [{"lid": self.lid_of(vm)} for vm in ("vm1", "vm2")]}
 
     @staticmethod
@@ -91,11 +92,12 @@ def nobody_believes_it(lab, liar):
     assert disputed == {EVIL: None, "vm1": [LIAR], "vm2": [LIAR]}, disputed
     agent = next(row for row in lab.ask("/v1/agents")["agents"] if row["name"] == LIAR)
     refused = sorted((one["what"], one["name"]) for one in agent["not_believed"])
-    assert refused == [("slot-guid", "stolen-guid"), ("slot-place", "stolen-place"), ("vm", "vm1"), ("vm", "vm2")], refused
+    assert refused == [("slot-guid", "stolen-guid"), ("slot-guid", "twice"), ("slot-place", "stolen-place"),
+                       ("vm", "vm1"), ("vm", "vm2")], refused
     for vm in ("vm1", "vm2"):
         assert re.search(rf"host {LIAR} says that it has VM {vm}, which is host hyp\d's: not believed", lab.log())
     slots = {slot["name"] for host in lab.ask("/v1/hypervisors")["hypervisors"] for slot in host["slots"]}
-    assert not {"stolen-guid", "stolen-place"} & slots, slots
+    assert not {"stolen-guid", "stolen-place", "twice"} & slots, slots
 
 
 def moved_while_it_lies(lab, liar):
