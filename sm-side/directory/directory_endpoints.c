@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "sm-side/json_read.h"
+#include "sm-side/plan/fabric_view.h"
 
 void endpoints_clear(struct endpoints *endpoints)
 {
@@ -80,6 +81,12 @@ static bool is_moving(const struct under_way *under_way, const char *vm)
 	return false;
 }
 
+/* Its host says what it likes, and the SM refuses a request that asks for what is no port's. */
+static uint16_t unicast(uint32_t lid)
+{
+	return lid <= LID_UNICAST_MAX ? (uint16_t)lid : 0;
+}
+
 static struct endpoint endpoint_of(const Tether__HostVm *vm, const Tether__Slot *slot)
 {
 	struct endpoint endpoint = {.vm = vm->name};
@@ -92,7 +99,7 @@ static struct endpoint endpoint_of(const Tether__HostVm *vm, const Tether__Slot 
 	if (!slot->shared_port)
 		endpoint.port_guid = slot->port_guid;
 	else if (slot->address)
-		endpoint.lid = (uint16_t)slot->address->lid;
+		endpoint.lid = unicast(slot->address->lid);
 	return endpoint;
 }
 

@@ -20,6 +20,7 @@ from lab.tap import FULL, Tap  # noqa: E402
 from lab.workload import RcVerify  # noqa: E402
 
 LIAR, EVIL = "hyp4", "evil"  # a host, and the VM that it has
+NOWHERE = "a-nowhere"  # a VM that it makes up: at a LID that no port can have
 ROUNDS = 10 if FULL else 1
 HEARTBEAT_MS = 5000  # the liar is a thread of the test, and shall not be missed
 WORK = ["-q", "4", "--ack-timeout", "18"]
@@ -65,10 +66,11 @@ class Lab(System):
         own = next(row for row in self.fabric.slots() if row["vm"] == EVIL)
         mine = {"name": f"{LIAR}_vf1", "vm": EVIL, "node_guid": int(own["node_guid"], 16), "port_guid": int(own["port_guid"], 16)}
         return {"vms": [{"name": vm, "slot": slot} for vm, slot in
-                        ((EVIL, mine["name"]), ("vm1", "stolen-guid"), ("vm2", "stolen-place"))],
+                        ((EVIL, mine["name"]), ("vm1", "stolen-guid"), ("vm2", "stolen-place"), (NOWHERE, "no-lid"))],
                 "slots": [mine, {**slots["vm1"], "name": "stolen-guid", "switch_guid": 0},
                           {**slots["vm2"], "name": "stolen-place", "port_guid": 0x77},
-                          {**slots["vm1"], "name": "twice", "switch_guid": 0}, {"name": "twice", "port_guid": 0x78}],
+                          {**slots["vm1"], "name": "twice", "switch_guid": 0}, {"name": "twice", "port_guid": 0x78},
+                          {"name": "no-lid", "vm": NOWHERE, "shared_port": True, "address": {"lid": 0xc001}}],
                 "addresses": [{"lid": self.lid_of(vm)} for vm in ("vm1", "vm2")]}
 
     @staticmethod
@@ -89,7 +91,7 @@ def nobody_believes_it(lab, liar):
     at = lab.vms_at()
     assert at[EVIL] == LIAR and at["vm1"] != LIAR and at["vm2"] != LIAR, at
     disputed = {row["name"]: row.get("disputed") for row in lab.ask("/v1/vms")["vms"]}
-    assert disputed == {EVIL: None, "vm1": [LIAR], "vm2": [LIAR]}, disputed
+    assert disputed == {EVIL: None, NOWHERE: None, "vm1": [LIAR], "vm2": [LIAR]}, disputed
     agent = next(row for row in lab.ask("/v1/agents")["agents"] if row["name"] == LIAR)
     refused = sorted((one["what"], one["name"]) for one in agent["not_believed"])
     assert refused == [("slot-guid", "stolen-guid"), ("slot-guid", "twice"), ("slot-place", "stolen-place"),
@@ -133,7 +135,7 @@ def first_after_a_restart(lab, liar):
     wait_until("tether-smd answers", lambda: lab.is_connected([]), START_S, lab.logs(), [lab.smd])
     liar.hello_again()
     wait_until("it is here", lambda: lab.is_connected([LIAR]), START_S, lab.logs())
-    assert lab.vms_at() == {EVIL: LIAR}, lab.vms_at()
+    assert lab.vms_at() == {EVIL: LIAR, NOWHERE: LIAR}, lab.vms_at()
     for host in lab.honest:
         lab.agents[host].signal(signal.SIGCONT)
     lab.wait_connected(lab.honest)

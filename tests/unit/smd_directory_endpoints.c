@@ -16,6 +16,7 @@ static struct directory *directory;
 static struct inventory inventory;
 static struct endpoints endpoints;
 static const struct under_way nothing = {0};
+static uint32_t shared_lid; /* of slots behind a shared port */
 
 static void refused(void *owner, const struct directory_claim *claim)
 {
@@ -26,6 +27,7 @@ static const struct directory_outputs outputs = {.refused = refused};
 
 static int make(void **state)
 {
+	shared_lid = 9;
 	directory = directory_create(&outputs, NULL);
 	return directory ? 0 : -1;
 }
@@ -37,6 +39,9 @@ static int unmake(void **state)
 	directory_destroy(directory);
 	return 0;
 }
+
+/* LID of a slot behind a shared port. */
+static uint32_t shared_lid;
 
 /* @host has @vm_name in its one slot, which shows @port_guid and is at port @port of switch 0x100;
  * 0: without. */
@@ -53,7 +58,7 @@ static void says(const char *host, const char *vm_name, uint64_t port_guid, uint
 	slot.switch_guid = port ? 0x100 : 0;
 	slot.switch_port = port;
 	slot.shared_port = port_guid && !port;
-	address.lid = 9;
+	address.lid = shared_lid;
 	slot.address = &address;
 	directory_host_here(directory, host, true);
 	assert_int_equal(directory_host_says(directory, host, vms, 1, slots, 1), 0);
@@ -116,6 +121,21 @@ static void each_vm_is_asked_for_by_its_port(void **state)
 	assert_string_equal(located("vm2"), "!9/0x7fff");
 	assert_string_equal(located("vm3"), "?0/0x0");
 	assert_string_equal(wanted(&nothing, true), "[]");
+}
+
+static void what_is_no_ports_lid_is_not_asked_for(void **state)
+{
+	static const uint32_t lids[] = {0, 0xc000, 0xc001, 0xffff, 0x1c001, 0x10009};
+
+	says("a", "vm1", 0x11, 1);
+	for (size_t i = 0; i < sizeof(lids) / sizeof(*lids); i++) {
+		shared_lid = lids[i];
+		says("b", "vm2", 0x12, 0);
+		assert_string_equal(wanted(&nothing, false), "[\"0x0000000000000011\"]");
+	}
+	shared_lid = 0xbfff;
+	says("b", "vm2", 0x12, 0);
+	assert_string_equal(wanted(&nothing, false), "[\"0x0000000000000011\",49151]");
 }
 
 static void who_is_nowhere_is_asked_for_again(void **state)
@@ -193,6 +213,7 @@ int main(void)
 #define ENDPOINTS_TEST(f) cmocka_unit_test_setup_teardown(f, make, unmake)
 	const struct CMUnitTest tests[] = {
 	        ENDPOINTS_TEST(each_vm_is_asked_for_by_its_port),
+	        ENDPOINTS_TEST(what_is_no_ports_lid_is_not_asked_for),
 	        ENDPOINTS_TEST(who_is_nowhere_is_asked_for_again),
 	        ENDPOINTS_TEST(a_lid_at_another_place_is_not_its_own),
 	        ENDPOINTS_TEST(what_was_said_of_another_port_counts_no_more),
