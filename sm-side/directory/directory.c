@@ -18,10 +18,39 @@ struct directory_host *directory_host_find(const struct directory *directory, co
 	return found ? *found : NULL;
 }
 
+static void restored_clear(struct directory_host *host)
+{
+	while (host->restored_count)
+		free(host->restored[--host->restored_count]);
+	free(host->restored);
+	host->restored = NULL;
+	host->restored_room = 0;
+}
+
+int directory_host_restored(struct directory_host *host, const char *vm)
+{
+	size_t room = host->restored_room ? 2 * host->restored_room : 16;
+	char **grown = host->restored;
+
+	if (host->restored_count == host->restored_room) {
+		grown = reallocarray(host->restored, room, sizeof(*grown));
+		if (!grown)
+			return -ENOMEM;
+		host->restored = grown;
+		host->restored_room = room;
+	}
+	grown[host->restored_count] = strdup(vm);
+	if (!grown[host->restored_count])
+		return -ENOMEM;
+	host->restored_count++;
+	return 0;
+}
+
 static void host_free(void *at)
 {
 	struct directory_host *host = at;
 
+	restored_clear(host);
 	if (host->said)
 		tether__hello__free_unpacked(host->said, NULL);
 	free((char *)host->name);
@@ -100,6 +129,10 @@ static int vms_take(
 		err = directory_vm_claimed(directory, host, host->said->vms[i]->name);
 	for (size_t i = 0; before && i < before->n_vms && !err; i++)
 		directory_vm_unclaimed(directory, host, before->vms[i]->name);
+	for (size_t i = 0; i < host->restored_count && !err; i++)
+		directory_vm_unclaimed(directory, host, host->restored[i]);
+	if (!err)
+		restored_clear(host);
 	return err;
 }
 
@@ -172,6 +205,7 @@ bool directory_forget(struct directory *directory, const char *name)
 	if (host->said)
 		tether__hello__free_unpacked(host->said, NULL);
 	host->said = NULL;
+	restored_clear(host);
 	host->is_stale = false;
 	host->is_forgotten = true;
 	if (slots_look_again(directory))

@@ -113,9 +113,8 @@ static int vm_take(struct directory *directory, const struct directory_vm_record
 	struct directory_host *host = directory_host_make(directory, record->host);
 	struct directory_vm *vm = directory_vm_make(directory, record->vm);
 
-	if (!host || !vm)
+	if (!host || !vm || directory_vm_put(directory, vm, host))
 		return -ENOMEM;
-	directory_vm_put(directory, vm, host);
 	return vm_locate(directory, vm, record);
 }
 

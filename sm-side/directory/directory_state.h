@@ -17,13 +17,16 @@ struct directory_host {
 	Tether__Hello *said;
 	struct directory_slot *slots;
 	size_t disputed; /* slots of its word that are not believed */
+	/* VMs that it has by the journal; its first word may drop them. */
+	char **restored;
+	size_t restored_count, restored_room;
 };
 
-/* A host has it by its latest word. */
+/* A host has it by its latest word, or by the journal as long as it has said nothing. */
 struct vm_claim {
 	struct vm_claim *next;
 	struct directory_host *host;
-	uint64_t word;
+	uint64_t word; /* 0: by the journal */
 	bool refused;
 };
 
@@ -82,6 +85,8 @@ struct directory {
 struct directory_host *directory_host_find(const struct directory *directory, const char *name);
 /* NULL: no memory. */
 struct directory_host *directory_host_make(struct directory *directory, const char *name);
+/* It has @vm by the journal. -ENOMEM */
+int directory_host_restored(struct directory_host *host, const char *vm);
 void directory_refuse(struct directory *directory, const struct directory_claim *claim);
 
 /* directory_word.c */
@@ -93,8 +98,8 @@ Tether__Hello *directory_word_copy(struct directory *directory, Tether__HostVm *
 /* directory_vms.c */
 struct directory_vm *directory_vm_find(const struct directory *directory, const char *name);
 struct directory_vm *directory_vm_make(struct directory *directory, const char *name);
-/* By the journal. */
-void directory_vm_put(
+/* By the journal. -ENOMEM */
+int directory_vm_put(
         struct directory *directory, struct directory_vm *vm, struct directory_host *host);
 /* Who has it, or will; "": nobody. */
 const char *directory_host_of_vm(const struct directory_vm *vm);

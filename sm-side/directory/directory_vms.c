@@ -104,7 +104,7 @@ static void judge(struct directory *directory, struct directory_vm *vm)
 	for (struct vm_claim *c = vm->claims; c; c = c->next) {
 		bool was_refused = c->refused;
 
-		c->refused = !may_have(vm, c->host);
+		c->refused = c->word && !may_have(vm, c->host);
 		if (c->refused != was_refused)
 			c->host->is_stale = true;
 		if (c->refused && !was_refused)
@@ -124,13 +124,6 @@ static void give(struct directory *directory, struct directory_vm *vm, struct di
 		host->is_stale = true;
 	vm->host = host;
 	owe(directory, vm);
-	make_news(directory, vm);
-}
-
-void directory_vm_put(
-        struct directory *directory, struct directory_vm *vm, struct directory_host *host)
-{
-	vm->host = host;
 	make_news(directory, vm);
 }
 
@@ -166,6 +159,14 @@ static struct vm_claim *claim_make(struct directory_vm *vm, struct directory_hos
 	if (*end)
 		(*end)->host = host;
 	return *end;
+}
+
+int directory_vm_put(
+        struct directory *directory, struct directory_vm *vm, struct directory_host *host)
+{
+	vm->host = host;
+	make_news(directory, vm);
+	return claim_make(vm, host) ? directory_host_restored(host, vm->name) : -ENOMEM;
 }
 
 int directory_vm_claimed(struct directory *directory, struct directory_host *host, const char *name)

@@ -481,6 +481,80 @@ static size_t pay(struct journal *journal)
 	return count;
 }
 
+static void journal_end(struct journal *journal, const char *folder)
+{
+	journal_close(journal);
+	unlink(path);
+	snprintf(path, sizeof(path), "%s/journal-wal", folder);
+	unlink(path);
+	snprintf(path, sizeof(path), "%s/journal-shm", folder);
+	unlink(path);
+	assert_int_equal(rmdir(folder), 0);
+}
+
+static struct journal *restart(struct journal *journal)
+{
+	pay(journal);
+	journal_close(journal);
+	unmake(NULL);
+	assert_int_equal(make(NULL), 0);
+	return journal_begin();
+}
+
+static void what_a_hosts_first_word_after_a_restart_has_not_is_not_its_own_any_more(void **state)
+{
+	char folder[] = "/tmp/smd_directory.XXXXXX";
+	struct journal *journal;
+
+	assert_non_null(mkdtemp(folder));
+	snprintf(path, sizeof(path), "%s/journal", folder);
+	journal = journal_begin();
+	says("a", "vm1 vm2 vm3 vm4");
+	journal = restart(journal);
+	/* While tether-smd was away vm1 was moved by hand, and vm2 has ended. */
+	says("b", "vm1");
+	assert_string_equal(vms_of("b"), "");
+	assert_int_equal(directory_move_begins(directory, "vm4", "a", "b"), 0);
+	places();
+	says("a", "vm3");
+	assert_string_equal(vms_of("b"), "vm1");
+	assert_string_equal(directory_host_of(directory, "vm2"), "");
+	assert_string_equal(directory_host_of(directory, "vm3"), "a");
+	assert_string_equal(directory_host_of(directory, "vm4"), "a");
+	assert_string_equal(places(), "vm1@b+?0/0 vm2@+?0/0 ");
+	pay(journal);
+	assert_false(directory_place_of(directory, "vm2", &(struct directory_place){0}));
+	journal = restart(journal);
+	assert_string_equal(directory_host_of(directory, "vm1"), "b");
+	assert_string_equal(directory_host_of(directory, "vm2"), "");
+	journal_end(journal, folder);
+}
+
+static void who_has_said_nothing_yet_after_a_restart_claims_nothing(void **state)
+{
+	char folder[] = "/tmp/smd_directory.XXXXXX";
+	struct journal *journal;
+
+	assert_non_null(mkdtemp(folder));
+	snprintf(path, sizeof(path), "%s/journal", folder);
+	journal = journal_begin();
+	says("a", "vm1 vm2");
+	journal = restart(journal);
+	assert_int_equal(directory_move_begins(directory, "vm1", "a", "b"), 0);
+	says("b", "vm1");
+	directory_move_ends(directory, "vm1", "b");
+	assert_string_equal(claims(), "");
+	assert_string_equal(news(), "");
+	/* It comes back, and does as before. */
+	says("a", "vm1 vm2");
+	assert_string_equal(claims(), "a:vm1>b ");
+	assert_string_equal(vms_of("a"), "vm2");
+	directory_host_here(directory, "a", false);
+	assert_true(directory_forget(directory, "a"));
+	assert_string_equal(claims(), "");
+	journal_end(journal, folder);
+}
+
 static void the_liar_who_comes_first_after_a_restart_is_not_believed(void **state)
 {
 	struct journal *journal;
@@ -522,13 +596,7 @@ static void the_liar_who_comes_first_after_a_restart_is_not_believed(void **stat
 	assert_string_equal(vms_of("a"), "vm1");
 	assert_int_equal(slots_of("a"), 1);
 	pay(journal);
-	journal_close(journal);
-	unlink(path);
-	snprintf(path, sizeof(path), "%s/journal-wal", folder);
-	unlink(path);
-	snprintf(path, sizeof(path), "%s/journal-shm", folder);
-	unlink(path);
-	assert_int_equal(rmdir(folder), 0);
+	journal_end(journal, folder);
 }
 
 int main(void)
@@ -550,6 +618,9 @@ int main(void)
 	        DIRECTORY_TEST(a_name_that_comes_again_in_a_word_brings_nothing),
 	        DIRECTORY_TEST(a_slot_shows_what_our_moves_had_it_show),
 	        DIRECTORY_TEST(each_change_of_a_place_is_told_once),
+	        DIRECTORY_TEST(
+	                what_a_hosts_first_word_after_a_restart_has_not_is_not_its_own_any_more),
+	        DIRECTORY_TEST(who_has_said_nothing_yet_after_a_restart_claims_nothing),
 	        DIRECTORY_TEST(the_liar_who_comes_first_after_a_restart_is_not_believed),
 	};
 
