@@ -57,7 +57,7 @@ $(call unit_test,smd_shared_port,sm-side/root/numbers.c sm-side/root/shared_even
 	$(MIGRATION_SOURCES) $(INTEREST_SOURCES) $(FRAME_SOURCES),-ljson-c -lprotobuf-c)
 $(call unit_test,smd_agents,sm-side/root/agents.c sm-side/api/agents_json.c $(JSON_SOURCES) $(WIRE_SOURCES),-ljson-c -lprotobuf-c)
 $(call unit_test,smd_directory,$(DIRECTORY_SOURCES) $(NAME_SOURCES) $(JOURNAL_SOURCES) $(LEDGER_SOURCES),-lsqlite3 -ljson-c -lprotobuf-c)
-$(call unit_test,smd_directory_endpoints,$(DIRECTORY_SOURCES) $(NAME_SOURCES) sm-side/directory/directory_endpoints.c sm-side/root/inventory.c $(LEDGER_SOURCES),-ljson-c -lprotobuf-c)
+$(call unit_test,smd_directory_endpoints,$(DIRECTORY_SOURCES) $(NAME_SOURCES) sm-side/directory/directory_endpoints.c sm-side/root/inventory.c $(LEDGER_SOURCES),-ljson-c -lprotobuf-c -Xlinker --wrap=strcmp)
 $(call unit_test,smd_outbox,sm-side/root/outbox.c $(WIRE_SOURCES),-lprotobuf-c)
 $(call unit_test,smd_questions,sm-side/root/questions.c sm-side/root/numbers.c $(INTEREST_SOURCES) $(FRAME_SOURCES),-lprotobuf-c)
 EVACUATION_SOURCES := sm-side/api/plan_json.c sm-side/api/evacuation_json.c $(addprefix sm-side/conductor/,evacuation.c \

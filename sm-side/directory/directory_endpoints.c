@@ -104,15 +104,13 @@ static struct endpoint endpoint_of(const Tether__HostVm *vm, const Tether__Slot 
 }
 
 static int host_fill(struct endpoints *endpoints, struct directory *directory,
-        const struct inventory *inventory, const struct inventory_host *host,
-        const struct under_way *under_way, bool open)
+        const struct inventory_host *host, const struct under_way *under_way, bool open)
 {
 	int err = 0;
 
 	for (size_t i = 0; host->said && i < host->said->n_vms && !err; i++) {
 		const Tether__HostVm *vm = host->said->vms[i];
-		struct endpoint endpoint =
-		        endpoint_of(vm, inventory_slot(inventory, host->name, vm->slot));
+		struct endpoint endpoint = endpoint_of(vm, inventory_slot_of(host, vm->slot));
 
 		if (!is_moving(under_way, vm->name))
 			err = consider(endpoints, directory, &endpoint, open);
@@ -142,7 +140,7 @@ int endpoints_fill(struct endpoints *endpoints, struct directory *directory,
 		err = moving_fill(endpoints, directory, &under_way->migrations[i]->intent, open);
 	for (const struct inventory_host *h = inventory->hosts; h && !err; h = h->next)
 		if (h->connected)
-			err = host_fill(endpoints, directory, inventory, h, under_way, open);
+			err = host_fill(endpoints, directory, h, under_way, open);
 	if (err)
 		endpoints_clear(endpoints);
 	return err;

@@ -140,16 +140,19 @@ const Tether__HostVm *inventory_vm(
 	return best;
 }
 
+const Tether__Slot *inventory_slot_of(const struct inventory_host *host, const char *slot)
+{
+	for (size_t i = 0; host && host->said && i < host->said->n_slots; i++) {
+		if (!strcmp(host->said->slots[i]->name, slot))
+			return host->said->slots[i];
+	}
+	return NULL;
+}
+
 const Tether__Slot *inventory_slot(
         const struct inventory *inventory, const char *host, const char *slot)
 {
-	const struct inventory_host *h = inventory_find(inventory, host);
-
-	for (size_t i = 0; h && h->said && i < h->said->n_slots; i++) {
-		if (!strcmp(h->said->slots[i]->name, slot))
-			return h->said->slots[i];
-	}
-	return NULL;
+	return inventory_slot_of(inventory_find(inventory, host), slot);
 }
 
 static const Tether__Slot *slot_of_host_showing(

@@ -46,6 +46,7 @@ const Tether__HostVm *inventory_vm_at(
         const struct inventory *inventory, const char *host, const char *name);
 const Tether__Slot *inventory_slot(
         const struct inventory *inventory, const char *host, const char *slot);
+const Tether__Slot *inventory_slot_of(const struct inventory_host *host, const char *slot);
 /* The slot that shows @port_guid: at @host (@at_host) or at any other; NULL: none. */
 const Tether__Slot *inventory_slot_showing(const struct inventory *inventory, uint64_t port_guid,
         const char *host, bool at_host, const struct inventory_host **found);

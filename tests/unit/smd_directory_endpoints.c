@@ -18,6 +18,17 @@ static struct endpoints endpoints;
 static const struct under_way nothing = {0};
 static uint32_t shared_lid; /* of slots behind a shared port */
 
+static size_t compared;
+
+int __real_strcmp(const char *a, const char *b);
+int __wrap_strcmp(const char *a, const char *b);
+
+int __wrap_strcmp(const char *a, const char *b)
+{
+	compared++;
+	return __real_strcmp(a, b);
+}
+
 static void refused(void *owner, const struct directory_claim *claim)
 {
 	fail();
@@ -208,6 +219,33 @@ static void an_answer_that_is_none_is_not_taken(void **state)
 	assert_string_equal(located("vm1"), "?0/0x0");
 }
 
+/* Names that are compared where so many hosts more have a VM each. */
+static size_t compared_with(unsigned *hosts, unsigned more)
+{
+	char host[16], vm[16];
+
+	for (unsigned end = *hosts + more; *hosts < end; ++*hosts) {
+		snprintf(host, sizeof(host), "host%u", *hosts);
+		snprintf(vm, sizeof(vm), "vm%u", *hosts);
+		says(host, vm, 0x1000 + *hosts, 1 + *hosts);
+	}
+	endpoints_clear(&endpoints);
+	compared = 0;
+	assert_int_equal(endpoints_fill(&endpoints, directory, &inventory, &nothing, false), 0);
+	assert_int_equal(endpoints.count, *hosts);
+	print_message("# %u hosts: %zu names\n", *hosts, compared);
+	return compared;
+}
+
+static void twice_as_many_hosts_are_twice_the_work(void **state)
+{
+	unsigned hosts = 0;
+	size_t half = compared_with(&hosts, 500);
+
+	assert_true(half);
+	assert_true(compared_with(&hosts, 500) < 3 * half);
+}
+
 int main(void)
 {
 #define ENDPOINTS_TEST(f) cmocka_unit_test_setup_teardown(f, make, unmake)
@@ -219,6 +257,7 @@ int main(void)
 	        ENDPOINTS_TEST(what_was_said_of_another_port_counts_no_more),
 	        ENDPOINTS_TEST(a_vm_that_moves_keeps_its_lid_wherever_its_guid_is),
 	        ENDPOINTS_TEST(an_answer_that_is_none_is_not_taken),
+	        ENDPOINTS_TEST(twice_as_many_hosts_are_twice_the_work),
 	};
 
 	return cmocka_run_group_tests_name("smd_directory_endpoints", tests, NULL, NULL);
