@@ -12,16 +12,32 @@
 #include "notifier/relay/row_claims.h"
 #include "notifier/base/cleanup.h"
 
-/* One VM's links keep nobody else's out. */
+enum { LINKS_FEW = 16 };
+
+static unsigned min_of(unsigned a, unsigned b)
+{
+	return a < b ? a : b;
+}
+
+/* The links of one VM keep nobody else's out: they are no more than what is @left for others, but
+ * for a few. In a VM there are no others. */
+static unsigned links_most(const struct relay *relay, unsigned left)
+{
+	if (relay->settings.role == TETHER__ROLE__ROLE_GUEST)
+		return relay->settings.processes_max;
+	return min_of(relay->settings.processes_max, left > LINKS_FEW ? left : LINKS_FEW);
+}
+
 static bool has_room(const struct relay *relay, const char *vm)
 {
+	unsigned left = relay->settings.children_max -
+	                min_of(relay->children.count, relay->settings.children_max);
+	unsigned of_vm = 0, most = links_most(relay, left);
 	const struct child *child = relay->children.first;
-	unsigned of_vm = 0;
 
-	for (; vm && child && of_vm < relay->settings.processes_max; child = child->next)
+	for (; vm && child && of_vm < most; child = child->next)
 		of_vm += child->vm && !strcmp(child->vm, vm);
-	return of_vm < relay->settings.processes_max &&
-	       relay->children.count < relay->settings.children_max;
+	return of_vm < most && left;
 }
 
 void relay_link_ended(struct relay *relay, int reason)

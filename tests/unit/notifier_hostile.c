@@ -176,6 +176,51 @@ static void so_many_processes_of_a_vm_are_taken_as_is_set(void **state)
 	relay_destroy(relay);
 }
 
+/* Nor do all that several VMs may have. */
+static void links_of_several_vms_keep_no_other_out(void **state)
+{
+	static const struct relay_outputs outputs = {.child_send = send_nothing};
+	const struct relay_settings settings = {.name = "hyp1",
+	        .role = TETHER__ROLE__ROLE_HOST,
+	        .children_max = 1024,
+	        .processes_max = 256};
+	static const char *const hostile[] = {"vm1", "vm2", "vm3", "vm4"};
+	const unsigned taken[] = {256, 256, 256, 128};
+	struct relay *relay = relay_create(&settings, &outputs, NULL);
+	uint32_t link;
+
+	for (size_t i = 0; i < ARRAY_SIZE(hostile); i++) {
+		unsigned count = 0;
+
+		while (!relay_child_add(relay, hostile[i], 0, &link))
+			count++;
+		assert_int_equal(count, taken[i]);
+	}
+	for (unsigned i = 0; i < 64; i++)
+		assert_int_equal(relay_child_add(relay, "vm5", 0, &link), 0);
+	assert_int_equal(relay_guest_add(relay, "vm5", 0, &link), 0);
+	/* Whoever comes later still has a few. */
+	for (unsigned i = 0; i < 16; i++)
+		assert_int_equal(relay_child_add(relay, "vm6", 0, &link), 0);
+	relay_destroy(relay);
+}
+
+static void agent_in_a_vm_leaves_no_room_for_others(void **state)
+{
+	static const struct relay_outputs outputs = {.child_send = send_nothing};
+	const struct relay_settings settings = {.name = "vm1",
+	        .role = TETHER__ROLE__ROLE_GUEST,
+	        .children_max = 64,
+	        .processes_max = 64};
+	struct relay *relay = relay_create(&settings, &outputs, NULL);
+	uint32_t link;
+
+	for (unsigned i = 0; i < 64; i++)
+		assert_int_equal(relay_child_add(relay, "vm1", 0, &link), 0);
+	assert_int_equal(relay_child_add(relay, "vm1", 0, &link), -EUSERS);
+	relay_destroy(relay);
+}
+
 static void frame_out_of_place_is_counted(void **state)
 {
 	static const Tether__Frame__BodyCase bodies[] = {
@@ -257,6 +302,8 @@ int main(void)
 	        cmocka_unit_test(host_answers_for_nobody_else),
 	        HOST_TEST(process_blames_nobody_else),
 	        HOST_TEST(links_of_a_vm_keep_no_other_out),
+	        cmocka_unit_test(links_of_several_vms_keep_no_other_out),
+	        cmocka_unit_test(agent_in_a_vm_leaves_no_room_for_others),
 	        cmocka_unit_test(so_many_processes_of_a_vm_are_taken_as_is_set),
 	        HOST_TEST(frame_out_of_place_is_counted),
 	        HOST_TEST(why_a_link_ended_is_counted_by_kind),
