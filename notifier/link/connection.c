@@ -260,7 +260,7 @@ struct connection *connection_connect(struct event_base *base, const char *addre
 }
 
 void connection_rate_share(
-        struct connection *connection, const struct shared_rates *rates, struct shared_rate *rate)
+        struct connection *connection, struct shared_rates *rates, struct shared_rate *rate)
 {
 	connection->rates = rates;
 	connection->shared = rate;

@@ -71,7 +71,7 @@ int connection_send(struct connection *connection, const Tether__Frame *frame);
 /* What the peer says, and what is held for it, counts for @rate, one of @rates, as well; it waits
  * while that owes. Both outlive the connection. */
 void connection_rate_share(
-        struct connection *connection, const struct shared_rates *rates, struct shared_rate *rate);
+        struct connection *connection, struct shared_rates *rates, struct shared_rate *rate);
 
 /* What it runs over, to be asked who is at the other end. */
 const struct channel *connection_channel(const struct connection *connection);

@@ -40,7 +40,7 @@ struct connection {
 	struct event *readable, *writable;
 	struct event *resting; /* the peer has said too much; NULL: it never has */
 	struct rate rate;
-	const struct shared_rates *rates;
+	struct shared_rates *rates;
 	struct shared_rate *shared; /* of them; NULL: only its own counts */
 	size_t held, unread;        /* what is counted there for this link */
 	struct event *beat;         /* every heartbeat_ms: send one if silent, count the peer's */

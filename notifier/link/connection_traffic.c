@@ -214,7 +214,7 @@ void held_note(struct connection *connection)
 	if (!shared)
 		return;
 	shared->unread += unread - connection->unread;
-	shared->held += held - connection->held;
+	shared_rate_held(connection->rates, shared, connection->held, held);
 	connection->unread = unread;
 	connection->held = held;
 }
@@ -223,7 +223,8 @@ void held_note(struct connection *connection)
 static bool is_overfull(struct connection *connection, size_t more)
 {
 	held_note(connection);
-	if (!connection->shared || connection->shared->held + more <= connection->rates->held_most)
+	if (!connection->shared ||
+	        shared_rate_has_room(connection->rates, connection->shared, more))
 		return false;
 	link_fail(connection, -EDQUOT, "too much is held for all of its VM or certificate");
 	return true;

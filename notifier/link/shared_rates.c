@@ -14,6 +14,7 @@ struct shared_rates *shared_rates_create(unsigned per_s, unsigned at_once)
 	rates->at_once = at_once;
 	rates->held_most = SHARED_HELD_MOST;
 	rates->unread_most = SHARED_UNREAD_MOST;
+	rates->all_most = SHARED_ALL_MOST;
 	return rates;
 }
 
@@ -77,4 +78,20 @@ void shared_rate_release(struct shared_rate *rate)
 {
 	if (rate)
 		rate->holders--;
+}
+
+void shared_rate_held(
+        struct shared_rates *rates, struct shared_rate *rate, size_t before, size_t now)
+{
+	rate->held += now - before;
+	rates->held += now - before;
+}
+
+bool shared_rate_has_room(
+        const struct shared_rates *rates, const struct shared_rate *rate, size_t more)
+{
+	size_t left = rates->held < rates->all_most ? rates->all_most - rates->held : 0;
+	size_t needed = rate->held + more;
+
+	return needed <= rates->held_most && (needed <= SHARED_HELD_LITTLE || needed <= left);
 }

@@ -581,6 +581,7 @@ static void memory_for_all_links_of_a_vm_is_limited(void **state)
 		assert_int_equal(write(others[i], said + 4, 1), 1);
 		loop_goes_on(base);
 		assert_in_range(heap_bytes(), 0, before + HELD_MOST + FRAME_MAX_BYTES);
+		assert_int_equal(rates->held, rate->held);
 		closed += ends[i].closed;
 		assert_true(!ends[i].closed || ends[i].reason == -EDQUOT);
 	}
@@ -592,6 +593,7 @@ static void memory_for_all_links_of_a_vm_is_limited(void **state)
 		close(others[i]);
 	}
 	assert_int_equal(rate->held, 0);
+	assert_int_equal(rates->held, 0);
 	assert_int_equal(rate->unread, 0);
 	shared_rate_release(rate);
 	shared_rates_destroy(rates);

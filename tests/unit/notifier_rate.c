@@ -92,6 +92,51 @@ static void what_is_owed_outlives_who_owes(void **state)
 	shared_rates_destroy(rates);
 }
 
+/* Takes what it gets, 1 MiB at a time; how much. */
+static unsigned memory_taken(struct shared_rates *rates, struct shared_rate *rate, unsigned most)
+{
+	const size_t step = 1 << 20;
+	unsigned taken = 0;
+
+	for (; taken < most && shared_rate_has_room(rates, rate, step); taken++)
+		shared_rate_held(rates, rate, rate->held, rate->held + step);
+	return taken;
+}
+
+static void memory_of_all_together_has_a_bound_that_leaves_each_a_little(void **state)
+{
+	const struct {
+		const char *name;
+		unsigned wants, gets;
+	} rows[] = {
+	        {"vm1", 1000, 512}, /* as much as it may */
+	        {"vm2", 1000, 512},
+	        {"vm3", 300, 300},
+	        {"vm4", 1000, 362}, /* half of what is left */
+	        {"vm5", 1000, 181},
+	        {"vm6", 1000, 91},
+	        {"vm7", 1000, 45},
+	        {"vm8", 1000, 23},
+	        {"vm9", 1000, 16},
+	        {"vm10", 1000, 16},
+	};
+	struct shared_rates *rates = shared_rates_create(0, 0);
+	struct shared_rate *held[sizeof(rows) / sizeof(*rows)];
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		held[i] = shared_rate_hold(rates, rows[i].name, NOW_MS);
+		assert_int_equal(memory_taken(rates, held[i], rows[i].wants), rows[i].gets);
+	}
+	shared_rate_held(rates, held[0], held[0]->held, 0);
+	assert_true(memory_taken(rates, held[9], 1000) > 100);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		shared_rate_held(rates, held[i], held[i]->held, 0);
+		shared_rate_release(held[i]);
+	}
+	assert_int_equal(rates->held, 0);
+	shared_rates_destroy(rates);
+}
+
 /* A flood of one peer's lines hides nobody else's, and how many were left out is said. */
 static void lines_about_one_peer_are_few_and_the_rest_is_counted(void **state)
 {
@@ -120,6 +165,7 @@ int main(void)
 	        cmocka_unit_test(pause_has_an_end_and_the_rest_is_owed),
 	        cmocka_unit_test(without_a_limit_there_is_none),
 	        cmocka_unit_test(what_is_owed_outlives_who_owes),
+	        cmocka_unit_test(memory_of_all_together_has_a_bound_that_leaves_each_a_little),
 	        cmocka_unit_test(lines_about_one_peer_are_few_and_the_rest_is_counted),
 	};
 
