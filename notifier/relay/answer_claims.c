@@ -21,18 +21,46 @@ static bool part_is(const struct part *part, const char *name)
 	return !strncmp(name, part->text, part->length) && !name[part->length];
 }
 
-/* The last that was looked for is often the next one's, too: names come host by host. */
-static bool has_vm(const struct child *child, const struct part *part, struct host_behind **last)
+/* Whose VM was asked about last: names come host by host, and VM by VM. */
+struct last {
+	struct host_behind *host;
+	uint32_t at; /* its place and 1; 0: none yet */
+};
+
+/* It is that one, or the next. */
+static bool is_near(struct last *last, const struct part *part)
+{
+	if (!last->host)
+		return false;
+	if (host_vm_is_at(last->host, last->at + 1, part->text, part->length)) {
+		last->at++;
+		return true;
+	}
+	return host_vm_is_at(last->host, last->at, part->text, part->length);
+}
+
+static bool is_found_at(struct last *last, struct host_behind *host, const struct name *vm)
+{
+	uint32_t at = host_vm_find(host, vm);
+
+	if (at)
+		*last = (struct last){host, at};
+	return at;
+}
+
+static bool has_vm(const struct child *child, const struct part *part, struct last *last)
 {
 	struct name vm;
 
 	if (child->vm)
 		return part_is(part, child->vm);
-	vm = name_part(part->text, part->length);
-	if (*last && host_has_vm(*last, &vm))
+	if (is_near(last, part))
 		return true;
-	for (*last = child->hosts; *last; *last = (*last)->next)
-		if (host_has_vm(*last, &vm))
+	vm = name_part(part->text, part->length);
+	if (last->host && is_found_at(last, last->host, &vm))
+		return true;
+	for (struct host_behind *host = child->hosts; host; host = host->next)
+		if (is_found_at(last, host, &vm))
 			return true;
 	return false;
 }
@@ -52,7 +80,7 @@ static bool is_between(const struct child *child)
 }
 
 static bool name_is_its(
-        const struct child *child, const char *name, bool answered, struct host_behind **last)
+        const struct child *child, const char *name, bool answered, struct last *last)
 {
 	struct part first = first_part(name);
 
@@ -87,7 +115,7 @@ static bool result_is_its(const struct child *child, const Tether__HostResult *r
 static size_t names_keep(
         const struct child *child, char **said, size_t count, bool answered, char **kept)
 {
-	struct host_behind *last = NULL;
+	struct last last = {.host = child->hosts};
 	size_t left = 0;
 
 	for (size_t i = 0; i < count; i++)

@@ -114,11 +114,22 @@ bool host_says_vm(const struct host_behind *host, const char *text)
 	return name_index_find(&host->vms, &vm);
 }
 
-bool host_has_vm(struct host_behind *host, const struct name *vm)
+uint32_t host_vm_find(struct host_behind *host, const struct name *vm)
 {
 	uint32_t at = name_index_find(&host->vms, vm);
 
-	return at && host_may_have(host, host->vms.names[at - 1].text);
+	return at && host_may_have(host, host->vms.names[at - 1].text) ? at : 0;
+}
+
+bool host_has_vm(struct host_behind *host, const struct name *vm)
+{
+	return host_vm_find(host, vm);
+}
+
+bool host_vm_is_at(struct host_behind *host, uint32_t at, const char *vm, size_t length)
+{
+	return at && at <= host->vms.count && name_is(&host->vms.names[at - 1], vm, length) &&
+	       host_may_have(host, host->vms.names[at - 1].text);
 }
 
 bool hosts_have_vm(struct host_behind *hosts, const char *text)

@@ -44,6 +44,10 @@ bool host_says_vm(const struct host_behind *host, const char *vm);
 bool host_may_have(struct host_behind *host, const char *vm);
 /* By both. */
 bool host_has_vm(struct host_behind *host, const struct name *vm);
+/* Its place among those that the host says and 1; 0: it has it not. */
+uint32_t host_vm_find(struct host_behind *host, const struct name *vm);
+/* Is that the VM at @at, any place and 1, and the host's? */
+bool host_vm_is_at(struct host_behind *host, uint32_t at, const char *vm, size_t length);
 bool hosts_have_vm(struct host_behind *hosts, const char *vm);
 
 /* What HELLO says of the host that says it; it points into @hello. */

@@ -2,7 +2,6 @@
 #include "notifier/relay/name_index.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,9 +19,14 @@ struct name name_whole(const char *text)
 	return name_part(text, strlen(text));
 }
 
+bool name_is(const struct name *name, const char *text, size_t length)
+{
+	return name->length == length && !memcmp(name->text, text, length);
+}
+
 static bool is_same(const struct name *a, const struct name *b)
 {
-	return a->hash == b->hash && a->length == b->length && !memcmp(a->text, b->text, a->length);
+	return a->hash == b->hash && name_is(a, b->text, b->length);
 }
 
 /* The slot of @name, or the free one that it would have. */

@@ -6,6 +6,7 @@
 #ifndef TETHER_NAME_INDEX_H
 #define TETHER_NAME_INDEX_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,6 +19,8 @@ struct name {
 
 struct name name_whole(const char *text);
 struct name name_part(const char *text, size_t length);
+/* Without its number being worked out. */
+bool name_is(const struct name *name, const char *text, size_t length);
 
 struct name_slot {
 	uint32_t hash, at; /* the place and 1; 0: free */

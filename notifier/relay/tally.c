@@ -37,8 +37,9 @@ struct tally {
 	struct vm_names of_vm; /* those whom the event names, then others who are expected; the
 	                          texts are those of names */
 	size_t named;
-	size_t awaited; /* EXPECTED and HANDED */
-	size_t packed;  /* bytes of what was merged */
+	size_t told_last; /* the place and 1 of whom somebody below told of last */
+	size_t awaited;   /* EXPECTED and HANDED */
+	size_t packed;    /* bytes of what was merged */
 	bool too_large;
 	Tether__Answer *merged; /* its names are those of names */
 };
@@ -369,19 +370,41 @@ bool tally_complete(const struct tally *tally)
 	return !tally->awaited;
 }
 
+/* Most names come host by host, in the order in which the event named them. */
+static struct participant *find_next(const struct tally *tally, const char *text)
+{
+	size_t at = tally->told_last;
+
+	return at < tally->names.count && name_is(&tally->names.names[at], text, strlen(text))
+	               ? &tally->participants[at]
+	               : NULL;
+}
+
+static struct participant *find_or_add(struct tally *tally, const char *text)
+{
+	struct participant *participant = find_next(tally, text);
+	struct name name;
+
+	if (participant)
+		return participant;
+	name = name_whole(text);
+	participant = find_named(tally, &name);
+	return participant ? participant : participant_add(tally, &name, STAND_NAMED);
+}
+
 /* A name below that answered, did not, or has ended: once each, however many relays say it. */
 static int name_below(struct tally *tally, const char *text, enum stand stand)
 {
-	struct name name = name_whole(text);
-	struct participant *participant = find_named(tally, &name);
+	struct participant *participant = find_or_add(tally, text);
 
-	/* Who was handed the event is a child, and answers for itself. */
-	if (participant && participant->stand != STAND_EXPECTED &&
-	        participant->stand != STAND_NAMED && participant->stand != STAND_FORGOTTEN)
-		return 0;
 	if (!participant)
-		participant = participant_add(tally, &name, STAND_NAMED);
-	return participant ? told(tally, participant, stand) : -ENOMEM;
+		return -ENOMEM;
+	tally->told_last = participant - tally->participants + 1;
+	/* Who was handed the event is a child, and answers for itself. */
+	if (participant->stand != STAND_EXPECTED && participant->stand != STAND_NAMED &&
+	        participant->stand != STAND_FORGOTTEN)
+		return 0;
+	return told(tally, participant, stand);
 }
 
 static int names_merge(struct tally *tally, const Tether__Answer *answer)

@@ -119,6 +119,53 @@ static void host_answers_for_nobody_else(void **state)
 	}
 }
 
+/* hyp1 has vm1, hyp2 the others; hyp2 names some in an order that nobody expects. */
+static void names_count_in_whatever_order_they_come(void **state)
+{
+	enum { NAMES_MOST = 6 };
+	static const struct {
+		const char *names[NAMES_MOST];
+		unsigned foreign;
+		const char *said;
+	} rows[] = {
+	        {{"vm2/1.1", "vm2/2.1", "vm3/1.1", "vm4/1.1"}, 0,
+	                "> STOP.1 DONE answered vm1/1.1 answered vm2/1.1 answered vm2/2.1 "
+	                "answered vm3/1.1 answered vm4/1.1\n"},
+	        {{"vm4/1.1", "vm3/1.1", "vm2/2.1", "vm2/1.1"}, 0,
+	                "> STOP.1 DONE answered vm1/1.1 answered vm4/1.1 answered vm3/1.1 "
+	                "answered vm2/2.1 answered vm2/1.1\n"},
+	        {{"vm2/1.1", "vm1/1.1", "vm2/2.1", "vm31/1.1", "vm3/1.1", "vm4/1.1"}, 2,
+	                "> STOP.1 DONE answered vm1/1.1 answered vm2/1.1 answered vm2/2.1 "
+	                "answered vm3/1.1 answered vm4/1.1\n"},
+	        {{"vm3/1.1", "vm3/1.1", "vm2/2.1", "vm4/1.1", "vm4/1.1", "vm2/1.1"}, 0,
+	                "> STOP.1 DONE answered vm1/1.1 answered vm3/1.1 answered vm2/2.1 "
+	                "answered vm4/1.1 answered vm2/1.1\n"},
+	        {{"vm4/9.9", "vm2/1.1", "vm3/1.1", "vm2/2.1", "vm4/1.1", "vm5/1.1"}, 1,
+	                "> STOP.1 DONE answered vm1/1.1 answered vm4/9.9 answered vm2/1.1 "
+	                "answered vm3/1.1 answered vm2/2.1 answered vm4/1.1\n"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		static const struct claim vm1 = {.answered = "vm1/1.1"};
+		struct test *t = test_create(TETHER__ROLE__ROLE_ROOT, "");
+		uint32_t first = host(t, "hyp1", "vm1", 7),
+		         second = host(t, "hyp2", "vm2 vm3 vm4", 7);
+		Tether__Answer answer = answer_to(STOP, 1, TETHER__OUTCOME__OUTCOME_DONE);
+
+		EVENT(t, .vm = "vm9", .lid = 7, .to_peers = true,
+		        .expected = {"vm2/1.1", "vm2/2.1", "vm3/1.1", "vm4/1.1"});
+		forget(t);
+		claim_send(t, first, &vm1);
+		answer.answered = (char **)rows[i].names;
+		while (answer.n_answered < NAMES_MOST && rows[i].names[answer.n_answered])
+			answer.n_answered++;
+		assert_int_equal(answer_send(t, second, &answer), 0);
+		EXPECT(t, rows[i].said);
+		assert_int_equal(relay_counts(t->relay).foreign_claims, rows[i].foreign);
+		teardown((void **)&t);
+	}
+}
+
 /* It names things of its own as it likes, but nobody. */
 static void process_blames_nobody_else(void **state)
 {
@@ -300,6 +347,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(guest_answers_for_nobody_else),
 	        cmocka_unit_test(host_answers_for_nobody_else),
+	        cmocka_unit_test(names_count_in_whatever_order_they_come),
 	        HOST_TEST(process_blames_nobody_else),
 	        HOST_TEST(links_of_a_vm_keep_no_other_out),
 	        cmocka_unit_test(links_of_several_vms_keep_no_other_out),
