@@ -34,6 +34,7 @@ struct notice {
 struct root {
 	struct event_base *base;
 	struct event *ticking, *noticing;
+	uint64_t ticks_ms; /* when it goes off; UINT64_MAX: it does not; 0: it is not known */
 	struct relay *relay;
 	struct agent_links *links;
 	struct notice *notices;
@@ -53,19 +54,25 @@ static void tick_arm(struct root *root)
 {
 	uint64_t now = monotonic_ms(), question = questions_next(root->questions);
 	int64_t ms = relay_next_ms(root->relay, now);
+	uint64_t at_ms;
 
 	if (question != UINT64_MAX)
 		ms = sooner_ms(ms, (int64_t)(question - now));
+	at_ms = ms < 0 ? UINT64_MAX : now + (uint64_t)ms;
+	if (at_ms == root->ticks_ms)
+		return; /* as after each of a thousand answers */
+	root->ticks_ms = at_ms;
 	if (ms < 0)
 		evtimer_del(root->ticking);
-	else
-		timer_set(root->ticking, (uint64_t)ms);
+	else if (timer_set(root->ticking, (uint64_t)ms))
+		root->ticks_ms = 0;
 }
 
 static void tick_due(evutil_socket_t unused, short what, void *context)
 {
 	struct root *root = context;
 
+	root->ticks_ms = 0;
 	relay_tick(root->relay, monotonic_ms());
 	questions_tick(root->questions, monotonic_ms());
 	tick_arm(root);
