@@ -18,7 +18,7 @@ SMD_SOURCES := $(addprefix sm-side/,smd_main.c smd_credentials.c smd_metrics.c s
 	$(addprefix sm-side/conductor/,conductor.c conductor_drive.c conductor_turn.c conductor_lease.c conductor_ask.c \
 	conductor_recovery.c conductor_mending.c conductor_news.c conductor_record.c conductor_places.c conductor_release.c \
 	evacuation.c evacuation_room.c evacuation_record.c evacuator.c) $(addprefix sm-side/directory/,directory_log.c \
-	directory_endpoints.c directory_locator.c) $(addprefix sm-side/vm_change/,vm_talk.c vm_admission.c vm_changer.c \
+	directory_endpoints.c directory_lids.c directory_locator.c) $(addprefix sm-side/vm_change/,vm_talk.c vm_admission.c vm_changer.c \
 	vm_changer_drive.c vm_changer_ask.c vm_changer_lease.c vm_changer_record.c vm_changer_recovery.c) \
 	sm-side/journal/plan_evidence.c $(addprefix sm-side/migration/,admission.c whereabouts.c owners.c sm_talk.c sm_paths.c) \
 	$(ROOT_SOURCES) $(JOURNAL_SOURCES) $(LEDGER_SOURCES) $(RELAY_SOURCES) $(LINK_SOURCES) $(BASE_SOURCES) $(SETTINGS_SOURCES) \
@@ -57,7 +57,7 @@ $(call unit_test,smd_shared_port,sm-side/root/numbers.c sm-side/root/shared_even
 	$(MIGRATION_SOURCES) $(INTEREST_SOURCES) $(FRAME_SOURCES),-ljson-c -lprotobuf-c)
 $(call unit_test,smd_agents,sm-side/root/agents.c sm-side/api/agents_json.c $(JSON_SOURCES) $(WIRE_SOURCES),-ljson-c -lprotobuf-c)
 $(call unit_test,smd_directory,$(DIRECTORY_SOURCES) $(NAME_SOURCES) $(JOURNAL_SOURCES) $(LEDGER_SOURCES),-lsqlite3 -ljson-c -lprotobuf-c)
-$(call unit_test,smd_directory_endpoints,$(DIRECTORY_SOURCES) $(NAME_SOURCES) sm-side/directory/directory_endpoints.c sm-side/root/inventory.c $(LEDGER_SOURCES),-ljson-c -lprotobuf-c -Xlinker --wrap=strcmp)
+$(call unit_test,smd_directory_endpoints,$(DIRECTORY_SOURCES) $(NAME_SOURCES) sm-side/directory/directory_endpoints.c sm-side/directory/directory_lids.c sm-side/root/inventory.c $(LEDGER_SOURCES),-ljson-c -lprotobuf-c -Xlinker --wrap=strcmp)
 $(call unit_test,smd_outbox,sm-side/root/outbox.c $(WIRE_SOURCES),-lprotobuf-c)
 $(call unit_test,smd_questions,sm-side/root/questions.c sm-side/root/numbers.c $(INTEREST_SOURCES) $(FRAME_SOURCES),-lprotobuf-c)
 EVACUATION_SOURCES := sm-side/api/plan_json.c sm-side/api/evacuation_json.c $(addprefix sm-side/conductor/,evacuation.c \

@@ -102,6 +102,9 @@ int directory_locate(struct directory *directory, const struct directory_place *
 /* False: @vm is not known. It points into the directory, until the next call that changes it. */
 bool directory_place_of(
         const struct directory *directory, const char *vm, struct directory_place *place);
+/* Each VM that is known, in no order. */
+void directory_each(const struct directory *directory,
+        void (*each)(void *context, const struct directory_place *place), void *context);
 /* Of which something has changed since the last call; in no order. What @each is given is good
  * until directory_tidy. */
 void directory_news(struct directory *directory,

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sm-side/directory/directory_lids.h"
 #include "sm-side/json_read.h"
 #include "sm-side/plan/fabric_view.h"
 
@@ -122,7 +123,7 @@ static int moving_fill(struct endpoints *endpoints, struct directory *directory,
         const struct migration_intent *intent, bool open)
 {
 	struct endpoint endpoint = {
-	        .vm = (char *)intent->vm, .port_guid = intent->identity.port_guid};
+	        .vm = (char *)intent->vm, .port_guid = intent->identity.port_guid, .moves = true};
 
 	/* Between shared ports it is at another one then, and known by both. */
 	if (intent->shared_port)
@@ -188,7 +189,8 @@ static int pkeys_read(struct json_object *row, uint32_t pkeys[DIRECTORY_PKEYS])
 	return (int)count;
 }
 
-/* Its host has it elsewhere than the SM: what the SM says is not of this VM. */
+/* Its host has it elsewhere than the SM, or says of no place that it is there: what the SM says is
+ * not of this VM. */
 static int is_there(const struct endpoint *endpoint, struct json_object *row, bool *there)
 {
 	uint64_t switch_guid;
@@ -197,13 +199,14 @@ static int is_there(const struct endpoint *endpoint, struct json_object *row, bo
 	if (json_read_guid(row, "switch_guid", &switch_guid) ||
 	        json_read_unsigned(row, "switch_port", &port))
 		return -EBADMSG;
-	*there = !endpoint->switch_guid ||
+	*there = endpoint->moves || endpoint->shared_port ||
 	         (endpoint->switch_guid == switch_guid && endpoint->switch_port == port);
 	return 0;
 }
 
-static int row_take(
-        const struct endpoint *endpoint, struct json_object *row, struct directory *directory)
+/* @lids: whose they are, for those behind shared ports. */
+static int row_take(const struct endpoint *endpoint, struct json_object *row,
+        struct directory *directory, struct directory_lids *lids)
 {
 	struct directory_place now, place = {.vm = endpoint->vm,
 	                                    .port = port_of(endpoint),
@@ -223,7 +226,7 @@ static int row_take(
 	count = pkeys_read(row, pkeys);
 	if (count < 0 || is_there(endpoint, row, &there))
 		return -EBADMSG;
-	if (there) {
+	if (there && (!lids || directory_lids_share(lids, &now, lid))) {
 		place.lids = &lid;
 		place.lid_count = 1;
 		place.pkeys = pkeys;
@@ -232,22 +235,51 @@ static int row_take(
 	return directory_locate(directory, &place);
 }
 
+/* One kind only, as those behind shared ports are looked at when all others are located. */
+static int rows_take(const struct endpoint *endpoints, size_t count, struct json_object *list,
+        struct directory *directory, struct directory_lids *lids)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < count && !err; i++) {
+		struct json_object *row = json_object_array_get_idx(list, i);
+
+		if (endpoints[i].shared_port != !!lids)
+			continue;
+		if (row && !json_object_is_type(row, json_type_object))
+			return -EBADMSG;
+		err = row_take(&endpoints[i], row, directory, lids);
+	}
+	return err;
+}
+
+static bool is_any_shared(const struct endpoint *endpoints, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (endpoints[i].shared_port)
+			return true;
+	return false;
+}
+
 int endpoints_take(const struct endpoints *endpoints, size_t first, size_t count,
         struct json_object *answer, struct directory *directory)
 {
+	const struct endpoint *asked = &endpoints->at[first];
+	struct directory_lids *lids;
 	struct json_object *list;
-	int err = 0;
+	int err;
 
 	if (!json_object_object_get_ex(answer, "ports", &list) ||
 	        !json_object_is_type(list, json_type_array) ||
 	        json_object_array_length(list) != count)
 		return -EBADMSG;
-	for (size_t i = 0; i < count && !err; i++) {
-		struct json_object *row = json_object_array_get_idx(list, i);
-
-		if (row && !json_object_is_type(row, json_type_object))
-			return -EBADMSG;
-		err = row_take(&endpoints->at[first + i], row, directory);
-	}
+	err = rows_take(asked, count, list, directory, NULL);
+	if (err || !is_any_shared(asked, count))
+		return err;
+	lids = directory_lids_of(directory);
+	if (!lids)
+		return -ENOMEM;
+	err = rows_take(asked, count, list, directory, lids);
+	directory_lids_free(lids);
 	return err;
 }

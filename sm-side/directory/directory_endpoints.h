@@ -15,9 +15,10 @@ struct endpoint {
 	char *vm;
 	uint64_t port_guid; /* 0: by its LID */
 	uint16_t lid;
-	uint64_t switch_guid; /* 0: where it is is not known here */
+	uint64_t switch_guid; /* 0: it is at no place */
 	unsigned switch_port;
 	bool shared_port;
+	bool moves; /* wherever it is */
 };
 
 struct endpoints {
@@ -39,7 +40,8 @@ int endpoints_fill(struct endpoints *endpoints, struct directory *directory,
 /* "ports" of a request for @count of them from @first on; the caller puts it. */
 struct json_object *endpoints_wanted(const struct endpoints *endpoints, size_t first, size_t count);
 /* The same of its answer, into the directory; a VM whose port is another by now is left as it is.
- * -EBADMSG; -ENOMEM */
+ * Where the SM has the port elsewhere than the host, or the LID of a shared port is another host's,
+ * the VM is nowhere. -EBADMSG; -ENOMEM */
 int endpoints_take(const struct endpoints *endpoints, size_t first, size_t count,
         struct json_object *answer, struct directory *directory);
 

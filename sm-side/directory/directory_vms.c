@@ -436,6 +436,30 @@ bool directory_place_of(
 	return vm;
 }
 
+struct places_walk {
+	void (*each)(void *context, const struct directory_place *place);
+	void *context;
+};
+
+static void place_look(const void *node, VISIT visit, void *context)
+{
+	const struct places_walk *walk = context;
+	struct directory_place place;
+
+	if (visit != postorder && visit != leaf)
+		return;
+	place = place_of(*(const struct directory_vm *const *)node);
+	walk->each(walk->context, &place);
+}
+
+void directory_each(const struct directory *directory,
+        void (*each)(void *context, const struct directory_place *place), void *context)
+{
+	struct places_walk walk = {each, context};
+
+	twalk_r(directory->vms, place_look, &walk);
+}
+
 void directory_news(struct directory *directory,
         void (*each)(void *context, const struct directory_place *place), void *context)
 {

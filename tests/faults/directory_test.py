@@ -20,7 +20,8 @@ from lab.tap import FULL, Tap  # noqa: E402
 from lab.workload import RcVerify  # noqa: E402
 
 LIAR, EVIL = "hyp4", "evil"  # a host, and the VM that it has
-NOWHERE = "a-nowhere"  # a VM that it makes up: at a LID that no port can have
+# VMs that it makes up: at a LID that no port can have, at a VM's LID as if that were its shared port's, with the SM's GUID
+MADE_UP = ("a-nowhere", "a-shared", "a-placeless")
 ROUNDS = 10 if FULL else 1
 HEARTBEAT_MS = 5000  # the liar is a thread of the test, and shall not be missed
 WORK = ["-q", "4", "--ack-timeout", "18"]
@@ -64,14 +65,21 @@ class Lab(System):
         """Its own VM and slot, which nobody doubts; VMs, a place and a GUID that are others', and interest in their LIDs."""
         slots = {vm: self.as_said(self.slot(vm)) for vm in ("vm1", "vm2")}
         own = next(row for row in self.fabric.slots() if row["vm"] == EVIL)
-        mine = {"name": f"{LIAR}_vf1", "vm": EVIL, "node_guid": int(own["node_guid"], 16), "port_guid": int(own["port_guid"], 16)}
+        mine = {"name": f"{LIAR}_vf1", "vm": EVIL, "node_guid": int(own["node_guid"], 16), "port_guid": int(own["port_guid"], 16),
+                "switch_guid": int(own["vswitch_guid"], 16), "switch_port": own["vswitch_port"]}
         return {"vms": [{"name": vm, "slot": slot} for vm, slot in
-                        ((EVIL, mine["name"]), ("vm1", "stolen-guid"), ("vm2", "stolen-place"), (NOWHERE, "no-lid"))],
+                        ((EVIL, mine["name"]), ("vm1", "stolen-guid"), ("vm2", "stolen-place"), *zip(MADE_UP, MADE_UP))],
                 "slots": [mine, {**slots["vm1"], "name": "stolen-guid", "switch_guid": 0},
                           {**slots["vm2"], "name": "stolen-place", "port_guid": 0x77},
                           {**slots["vm1"], "name": "twice", "switch_guid": 0}, {"name": "twice", "port_guid": 0x78},
-                          {"name": "no-lid", "vm": NOWHERE, "shared_port": True, "address": {"lid": 0xc001}}],
+                          {"name": MADE_UP[0], "vm": MADE_UP[0], "shared_port": True, "address": {"lid": 0xc001}},
+                          {"name": MADE_UP[1], "vm": MADE_UP[1], "shared_port": True, "address": {"lid": self.lid_of("vm1")}},
+                          {"name": MADE_UP[2], "vm": MADE_UP[2], "port_guid": self.sm_guid()}],
                 "addresses": [{"lid": self.lid_of(vm)} for vm in ("vm1", "vm2")]}
+
+    def sm_guid(self):
+        """Of a port that no host has, which is in each partition."""
+        return int(re.search(r"sm guid (0x[0-9a-f]+)", self.fabric.run("sminfo", node="sm").stdout)[1], 16)
 
     @staticmethod
     def as_said(slot):
@@ -91,7 +99,7 @@ def nobody_believes_it(lab, liar):
     at = lab.vms_at()
     assert at[EVIL] == LIAR and at["vm1"] != LIAR and at["vm2"] != LIAR, at
     disputed = {row["name"]: row.get("disputed") for row in lab.ask("/v1/vms")["vms"]}
-    assert disputed == {EVIL: None, NOWHERE: None, "vm1": [LIAR], "vm2": [LIAR]}, disputed
+    assert disputed == {**dict.fromkeys((EVIL, *MADE_UP)), "vm1": [LIAR], "vm2": [LIAR]}, disputed
     agent = next(row for row in lab.ask("/v1/agents")["agents"] if row["name"] == LIAR)
     refused = sorted((one["what"], one["name"]) for one in agent["not_believed"])
     assert refused == [("slot-guid", "stolen-guid"), ("slot-guid", "twice"), ("slot-place", "stolen-place"),
@@ -135,7 +143,7 @@ def first_after_a_restart(lab, liar):
     wait_until("tether-smd answers", lambda: lab.is_connected([]), START_S, lab.logs(), [lab.smd])
     liar.hello_again()
     wait_until("it is here", lambda: lab.is_connected([LIAR]), START_S, lab.logs())
-    assert lab.vms_at() == {EVIL: LIAR, NOWHERE: LIAR}, lab.vms_at()
+    assert lab.vms_at() == dict.fromkeys((EVIL, *MADE_UP), LIAR), lab.vms_at()
     for host in lab.honest:
         lab.agents[host].signal(signal.SIGCONT)
     lab.wait_connected(lab.honest)

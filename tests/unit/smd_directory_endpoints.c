@@ -12,6 +12,8 @@
 #include "sm-side/directory/directory_endpoints.h"
 #include "sm-side/json_read.h"
 
+enum { NO_PLACE = UINT8_MAX }; /* of a port of its own all the same */
+
 static struct directory *directory;
 static struct inventory inventory;
 static struct endpoints endpoints;
@@ -55,7 +57,7 @@ static int unmake(void **state)
 static uint32_t shared_lid;
 
 /* @host has @vm_name in its one slot, which shows @port_guid and is at port @port of switch 0x100;
- * 0: without. */
+ * 0: without, behind a shared port. */
 static void says(const char *host, const char *vm_name, uint64_t port_guid, uint32_t port)
 {
 	Tether__HostVm vm = TETHER__HOST_VM__INIT, *vms[] = {&vm};
@@ -66,7 +68,7 @@ static void says(const char *host, const char *vm_name, uint64_t port_guid, uint
 	slot.name = slot.vm = (char *)"vf0";
 	vm.slot = port_guid ? slot.name : (char *)"";
 	slot.port_guid = port_guid;
-	slot.switch_guid = port ? 0x100 : 0;
+	slot.switch_guid = port && port != NO_PLACE ? 0x100 : 0;
 	slot.switch_port = port;
 	slot.shared_port = port_guid && !port;
 	address.lid = shared_lid;
@@ -167,6 +169,58 @@ static void a_lid_at_another_place_is_not_its_own(void **state)
 	assert_string_equal(located("vm1"), "!0/0x0");
 }
 
+/* Whose port it is nobody could say: storage's, the SM's. */
+static void who_says_no_place_is_nowhere(void **state)
+{
+	says("a", "vm1", 0x11, NO_PLACE);
+	assert_string_equal(wanted(&nothing, true), "[\"0x0000000000000011\"]");
+	assert_int_equal(answered("[" ROW(7, 2, "65535") "]"), 0);
+	assert_string_equal(located("vm1"), "!0/0x0");
+}
+
+static void a_vms_own_lid_is_no_shared_port_of_another_hosts(void **state)
+{
+	says("a", "vm1", 0x11, 1);
+	says("b", "vm2", 0x12, 0);
+	/* Whichever is asked for first. */
+	for (int order = 0; order < 2; order++) {
+		assert_string_equal(wanted(&nothing, false),
+		        order ? "[9,\"0x0000000000000011\"]" : "[\"0x0000000000000011\",9]");
+		assert_int_equal(answered("[" ROW(9, 1, "65535") "," ROW(9, 1, "65535") "]"), 0);
+		assert_string_equal(located("vm1"), "!9/0xffff");
+		assert_string_equal(located("vm2"), "!0/0x0");
+		unmake(NULL);
+		assert_int_equal(make(NULL), 0);
+		says("A", "vm2", 0x12, 0);
+		says("b", "vm1", 0x11, 1);
+	}
+	/* It was there before that VM came. */
+	wanted(&nothing, false);
+	assert_int_equal(answered("[" ROW(9, 1, "65535") ",null]"), 0);
+	assert_string_equal(located("vm2"), "!9/0xffff");
+	assert_int_equal(answered("[" ROW(9, 1, "65535") "," ROW(9, 1, "65535") "]"), 0);
+	assert_string_equal(located("vm2"), "!0/0x0");
+}
+
+static void a_shared_ports_lid_is_the_first_hosts(void **state)
+{
+	says("b", "vm1", 0x11, 0);
+	wanted(&nothing, false);
+	assert_int_equal(answered("[" ROW(9, 1, "65535") "]"), 0);
+	says("a", "vm2", 0x12, 0);
+	assert_string_equal(wanted(&nothing, false), "[9,9]");
+	assert_int_equal(answered("[" ROW(9, 1, "65535") "," ROW(9, 1, "65535") "]"), 0);
+	assert_string_equal(located("vm1"), "!9/0xffff");
+	assert_string_equal(located("vm2"), "!0/0x0");
+	/* It is another port's by now. */
+	shared_lid = 8;
+	says("b", "vm1", 0x11, 0);
+	assert_string_equal(wanted(&nothing, false), "[9,8]");
+	assert_int_equal(answered("[" ROW(9, 1, "65535") "," ROW(8, 1, "65535") "]"), 0);
+	assert_string_equal(located("vm1"), "!8/0xffff");
+	assert_string_equal(located("vm2"), "!9/0xffff");
+}
+
 static void what_was_said_of_another_port_counts_no_more(void **state)
 {
 	says("a", "vm1", 0x11, 1);
@@ -254,6 +308,9 @@ int main(void)
 	        ENDPOINTS_TEST(what_is_no_ports_lid_is_not_asked_for),
 	        ENDPOINTS_TEST(who_is_nowhere_is_asked_for_again),
 	        ENDPOINTS_TEST(a_lid_at_another_place_is_not_its_own),
+	        ENDPOINTS_TEST(who_says_no_place_is_nowhere),
+	        ENDPOINTS_TEST(a_vms_own_lid_is_no_shared_port_of_another_hosts),
+	        ENDPOINTS_TEST(a_shared_ports_lid_is_the_first_hosts),
 	        ENDPOINTS_TEST(what_was_said_of_another_port_counts_no_more),
 	        ENDPOINTS_TEST(a_vm_that_moves_keeps_its_lid_wherever_its_guid_is),
 	        ENDPOINTS_TEST(an_answer_that_is_none_is_not_taken),
