@@ -210,8 +210,22 @@ static void changes_note(struct conductor *c, const struct vm_change *change)
 	change_notes(c, change);
 }
 
+static void is_not_known(void *context, const struct directory_place *place)
+{
+	if (directory_locate(context, &(struct directory_place){.vm = place->vm}))
+		log_error("directory", "no memory for %s", place->vm);
+}
+
+/* Where there is no SM any more nobody would say that what one said has changed. */
+static void places_forget(struct conductor *c)
+{
+	directory_each(c->directory, is_not_known, c->directory);
+}
+
 void conductor_places_restore(struct conductor *c)
 {
+	if (!c->has_fabric)
+		places_forget(c);
 	migrations_note(c, c->ledger->newest);
 	changes_note(c, vm_changer_changes(c->vms)->newest);
 	root_places_changed(c->root);

@@ -15,6 +15,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from faults.liar import Liar  # noqa: E402
 from lab.deadline import wait_until  # noqa: E402
+from lab.journal import ask  # noqa: E402
 from lab.system import PATIENT, START_S, CommandFailed, System  # noqa: E402
 from lab.tap import FULL, Tap  # noqa: E402
 from lab.workload import RcVerify  # noqa: E402
@@ -207,6 +208,26 @@ def the_operator_takes_it_away(lab):
         liar.hello_again()
 
 
+def where_there_is_no_sm_nobody_is_kept_from_anything(lab):
+    """Whatever an SM said before: it could not take it back."""
+    def known():
+        return {vm for (vm,) in ask(lab.path("journal"), "SELECT vm FROM directory_vms WHERE located")}
+
+    assert {"vm1", "vm2"} <= known(), known()
+    with lab.liar() as liar:
+        located(lab, liar)
+        lab.smd.kill()
+        lab.with_plugin = False
+        lab.start_smd()
+        lab.wait_connected(lab.honest)
+        liar.answers.clear()
+        liar.hello_again()
+        liar.interest(lab.lid_of("vm1"), EVIL)
+        wait_until("it is answered", lambda: liar.answers, START_S, lab.logs())
+        assert "foreign-partition" not in liar.answers, liar.answers
+        assert not known(), known()
+
+
 def main():
     tap = Tap()
     with Lab() as lab:
@@ -214,6 +235,7 @@ def main():
         tap.run("the honest go on and the liar hears nothing", the_honest_go_on_and_the_liar_hears_nothing, lab)
         tap.run("of its own VM it hears", of_its_own_vm_it_hears, lab)
         tap.run("the operator takes a VM away from who is dead", the_operator_takes_it_away, lab)
+        tap.run("where there is no SM nobody is kept from anything", where_there_is_no_sm_nobody_is_kept_from_anything, lab)
     tap.exit()
 
 
