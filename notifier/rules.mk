@@ -38,6 +38,7 @@ $(call unit_test,notifier_metrics,notifier/metrics/metrics_text.c notifier/notic
 	-lprotobuf-c $(SETTINGS_LIBS))
 $(call unit_test,base_name,$(NAME_SOURCES),)
 $(call unit_test,base_file,notifier/base/file.c,)
+$(call unit_test,notifier_message,$(WIRE_SOURCES),-lprotobuf-c)
 $(call unit_test,notifier_notice,notifier/wire/notice.c,)
 $(call unit_test,notifier_notice_watch,notifier/notices/notice_watch.c,)
 $(call unit_test,notifier_subscription,notifier/notices/subscription.c,)

@@ -11,4 +11,12 @@
  */
 void *message_copy(const ProtobufCMessage *message);
 
+/*
+ * Likewise, of many names in few pieces of memory, which are added to @pieces (NULL at first).
+ * Nothing in it is freed but all of it, by message_pieces_free, also where it is NULL.
+ */
+struct message_piece;
+void *message_copy_in_pieces(const ProtobufCMessage *message, struct message_piece **pieces);
+void message_pieces_free(struct message_piece *pieces);
+
 #endif

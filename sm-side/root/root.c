@@ -25,7 +25,8 @@
 struct notice {
 	struct notice *next;
 	enum { NOTICE_ANSWER, NOTICE_UP } kind;
-	Tether__Answer *answer;
+	Tether__Answer *answer; /* in pieces */
+	struct message_piece *pieces;
 	char *host;
 	uint64_t *open;
 	size_t open_count;
@@ -82,8 +83,7 @@ static void tick_due(evutil_socket_t unused, short what, void *context)
 
 static void notice_free(struct notice *notice)
 {
-	if (notice->answer)
-		tether__answer__free_unpacked(notice->answer, NULL);
+	message_pieces_free(notice->pieces);
 	free(notice->host);
 	free(notice->open);
 	free(notice);
@@ -169,11 +169,12 @@ static void answer_take(struct root *root, const Tether__Answer *answer)
 	struct notice *notice = calloc(1, sizeof(*notice));
 
 	if (notice)
-		notice->answer = message_copy(&answer->base);
+		notice->answer = message_copy_in_pieces(&answer->base, &notice->pieces);
 	if (!notice || !notice->answer) {
 		/* The step's own timer ends it. */
 		log_error("root", "no memory for an answer");
-		free(notice);
+		if (notice)
+			notice_free(notice);
 		return;
 	}
 	notice->kind = NOTICE_ANSWER;
