@@ -48,6 +48,8 @@ $(call unit_test,smd_journal,tests/unit/smd_journal_hand.c $(JOURNAL_SOURCES) $(
 $(call unit_test,smd_journal_refused,tests/unit/smd_journal_hand.c $(JOURNAL_SOURCES) $(LEDGER_SOURCES),-lsqlite3 -ljson-c -lprotobuf-c)
 $(call unit_test,smd_record,sm-side/journal/record.c sm-side/journal/plan_evidence.c $(JSON_SOURCES) $(MIGRATION_SOURCES),-ljson-c -lprotobuf-c)
 $(call unit_test,smd_ledger,$(LEDGER_SOURCES),-ljson-c -lprotobuf-c)
+$(call unit_test,smd_news,sm-side/conductor/conductor_news.c $(LEDGER_SOURCES) notifier/base/log.c notifier/base/die_point.c,-ljson-c -lprotobuf-c \
+	-Xlinker --wrap=vm_changes_has_gone)
 $(call unit_test,smd_orders,sm-side/migration/sm_talk.c sm-side/migration/sm_paths.c $(JSON_SOURCES) $(MIGRATION_SOURCES),-ljson-c -lprotobuf-c)
 $(call unit_test,smd_admission,sm-side/migration/admission.c sm-side/root/inventory.c sm-side/migration/whereabouts.c \
 	$(INTEREST_SOURCES) $(MIGRATION_SOURCES),-lprotobuf-c)

@@ -72,11 +72,16 @@ static int news_send(struct conductor *c, struct ledger_entry *entry)
 	return root_send(c->root, &order.event);
 }
 
+static bool is_left_to_say(const struct ledger_entry *entry)
+{
+	return entry->servers && !entry->news_are_out && !entry->news_are_said;
+}
+
 void news_say(struct conductor *c, struct ledger_entry *entry)
 {
 	const struct migration_intent *intent = &entry->migration.intent;
 
-	if (!entry->servers || entry->news_are_out || entry->news_are_said)
+	if (!is_left_to_say(entry))
 		return;
 	entry->news_are_out = true;
 	if (news_send(c, entry)) {
@@ -94,7 +99,7 @@ static void say_left(struct conductor *c, struct ledger_entry *entry)
 	if (!entry)
 		return;
 	say_left(c, entry->older);
-	if (migration_ended(&entry->migration) &&
+	if (is_left_to_say(entry) && migration_ended(&entry->migration) &&
 	        !vm_changes_has_gone(vm_changer_changes(c->vms), entry->migration.intent.vm,
 	                entry->migration.intent.asked_wall_us))
 		news_say(c, entry);
