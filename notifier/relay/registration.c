@@ -4,7 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ANNOUNCEMENTS_TIMES = 4 }; /* as many as addresses */
+enum {
+	ANNOUNCEMENTS_TIMES = 4, /* as many as addresses */
+	FREED_AT_ONCE = 1000,
+};
 
 struct registration *registration_create(size_t interests_max, size_t requests_max,
         const struct registration_outputs *outputs, void *owner)
@@ -133,7 +136,7 @@ static bool is_held(const struct registration *r, const struct request *request)
 	       barriers_hold(r->barriers, connects ? request->vm : NULL, &request->address);
 }
 
-void registration_take_up(struct registration *r, struct request *request)
+static void carry_out(struct registration *r, struct request *request)
 {
 	/* Who is refused need not wait for it. */
 	if (!is_held(r, request) || !request_may_talk(r, request)) {
@@ -142,6 +145,15 @@ void registration_take_up(struct registration *r, struct request *request)
 	}
 	requests_put(&r->requests, request, REQUEST_HELD);
 	request_say_held(r, request);
+}
+
+/* What a member asks is carried out in the order in which it asks it. */
+void registration_take_up(struct registration *r, struct request *request)
+{
+	if (!request->heard && requests_has_freed(&r->requests, request->member))
+		requests_put(&r->requests, request, REQUEST_FREED);
+	else
+		carry_out(r, request);
 }
 
 /* The name lies behind it, since who says it may be gone when it is answered. */
@@ -221,18 +233,29 @@ static void held_free(struct registration *r)
 	}
 }
 
-/* Looked at once each, however many there are. */
+static bool any_is_freed(const struct registration *r)
+{
+	return !TAILQ_EMPTY(&r->requests.of_state[REQUEST_FREED]);
+}
+
+/* It may be many thousands of one who floods: the next ones when others have had their turn.
+ * Another barrier may stand by then. */
+static void freed_carry_out(struct registration *r)
+{
+	for (unsigned i = 0; i < FREED_AT_ONCE && any_is_freed(r); i++) {
+		struct request *request = TAILQ_FIRST(&r->requests.of_state[REQUEST_FREED]);
+
+		requests_take(&r->requests, request);
+		carry_out(r, request);
+	}
+}
+
 void registration_barrier_lift(struct registration *r, uint64_t migration)
 {
-	struct request *request;
-
 	if (!barrier_lift(&r->barriers, migration))
 		return;
 	held_free(r);
-	while ((request = TAILQ_FIRST(&r->requests.of_state[REQUEST_FREED]))) {
-		requests_take(&r->requests, request);
-		registration_process(r, request);
-	}
+	freed_carry_out(r);
 }
 
 bool registration_has_barrier(const struct registration *r)
@@ -252,7 +275,7 @@ bool registration_is_flushed(const struct registration *r, uint64_t migration)
 
 uint64_t registration_next(const struct registration *r)
 {
-	return barriers_next(r->barriers);
+	return any_is_freed(r) ? 0 : barriers_next(r->barriers);
 }
 
 void registration_tick(struct registration *r, uint64_t now_ms)
@@ -261,4 +284,5 @@ void registration_tick(struct registration *r, uint64_t now_ms)
 
 	while (barriers_overdue(r->barriers, now_ms, &migration))
 		registration_barrier_lift(r, migration);
+	freed_carry_out(r);
 }

@@ -109,13 +109,14 @@ int registration_barrier(struct registration *registration, uint64_t migration, 
         const struct address *address, uint64_t until_ms);
 void registration_barrier_extend(
         struct registration *registration, uint64_t migration, uint64_t until_ms);
+/* What it held is carried out, so much at once; the rest by registration_tick. */
 void registration_barrier_lift(struct registration *registration, uint64_t migration);
 bool registration_has_barrier(const struct registration *registration);
 
 /* What was on its way up when the barrier was set has been acknowledged, or is held above. */
 bool registration_is_flushed(const struct registration *registration, uint64_t migration);
 
-/* When the first barrier ends by itself; UINT64_MAX: none. */
+/* When the first barrier ends by itself; 0: there is more to do at once; UINT64_MAX: none. */
 uint64_t registration_next(const struct registration *registration);
 void registration_tick(struct registration *registration, uint64_t now_ms);
 

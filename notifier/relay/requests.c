@@ -39,6 +39,7 @@ void requests_clear(struct requests *requests)
 	free(requests->by_address);
 	count_clear(&requests->of_member);
 	count_clear(&requests->of_vm);
+	count_clear(&requests->freed_of_member);
 }
 
 /* Whoever floods is refused by these counts each time, so they must cost nothing. */
@@ -50,6 +51,11 @@ size_t requests_count(const struct requests *requests, uint32_t member)
 size_t requests_count_of_vm(const struct requests *requests, uint32_t member)
 {
 	return member_vm(member) ? count_of(&requests->of_vm, member_vm(member)) : 0;
+}
+
+bool requests_has_freed(const struct requests *requests, uint32_t member)
+{
+	return count_of(&requests->freed_of_member, member_slot(member));
 }
 
 int requests_reserve(struct requests *requests, uint32_t member)
@@ -130,6 +136,22 @@ static void index_grow(struct requests *requests)
 	index_put(requests, request);
 }
 
+static void freed_put(struct requests *requests, struct request *request)
+{
+	struct count_table *freed = &requests->freed_of_member;
+
+	request->is_behind = !count_reserve(freed, member_slot(request->member));
+	if (request->is_behind)
+		freed->counts[member_slot(request->member)]++;
+}
+
+static void freed_take(struct requests *requests, struct request *request)
+{
+	if (request->is_behind)
+		requests->freed_of_member.counts[member_slot(request->member)]--;
+	request->is_behind = false;
+}
+
 void requests_put(struct requests *requests, struct request *request, enum request_state state)
 {
 	request->state = state;
@@ -142,6 +164,8 @@ void requests_put(struct requests *requests, struct request *request, enum reque
 		requests->asked_count++;
 		index_put(requests, request);
 	}
+	if (state == REQUEST_FREED)
+		freed_put(requests, request);
 	TAILQ_INSERT_TAIL(&requests->of_state[state], request, in_state);
 }
 
@@ -156,6 +180,7 @@ void requests_take(struct requests *requests, struct request *request)
 {
 	if (request->state == REQUEST_ASKED)
 		index_take(requests, request);
+	freed_take(requests, request);
 	TAILQ_REMOVE(&requests->of_state[request->state], request, in_state);
 	if (request->is_counted)
 		count_note(requests, request->member, -1);

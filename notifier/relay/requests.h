@@ -18,7 +18,7 @@
 
 enum request_state {
 	REQUEST_HELD,    /* by a barrier here */
-	REQUEST_FREED,   /* by none any more */
+	REQUEST_FREED,   /* by none any more; it is carried out when those before it have been */
 	REQUEST_WAITING, /* for a parent */
 	REQUEST_ASKED,
 	REQUEST_STATES,
@@ -35,6 +35,7 @@ struct request {
 	bool superseded; /* a drop went up after it: its acknowledgement says nothing any more */
 	bool drop;
 	bool is_counted;  /* among its member's and its VM's */
+	bool is_behind;   /* among those of its member that are freed */
 	uint32_t request; /* the asker's number for it */
 	uint32_t remote_qpn;
 	bool datagrams;
@@ -53,6 +54,7 @@ struct requests {
 	struct request_list *by_id, *by_address;      /* of those that are asked */
 	size_t buckets_count, asked_count;
 	struct count_table of_member, of_vm; /* how many, by a member's slot and by VM */
+	struct count_table freed_of_member;  /* by its slot */
 };
 
 /* -ENOMEM */
@@ -64,6 +66,9 @@ size_t requests_count(const struct requests *requests, uint32_t member);
 size_t requests_count_of_vm(const struct requests *requests, uint32_t member);
 /* Those of @member that come now are counted. -ENOMEM */
 int requests_reserve(struct requests *requests, uint32_t member);
+
+/* Some of @member's are freed. */
+bool requests_has_freed(const struct requests *requests, uint32_t member);
 
 /* Takes @request, which is in none; with an id it is asked. */
 void requests_put(struct requests *requests, struct request *request, enum request_state state);
