@@ -2,6 +2,7 @@
 """Programs that have to live through moves of their VM while they run."""
 import time
 
+from lab.deadline import tails
 from lab.migration import migrate
 from lab.system import CommandFailed
 from lab.tap import FULL
@@ -39,8 +40,10 @@ class Moving:
             try:
                 return self.move()
             except CommandFailed as error:
-                if "-without-shim" not in str(error) or time.monotonic() > end:
+                if "-without-shim" not in str(error):
                     raise
+                if time.monotonic() > end:
+                    raise AssertionError(f"after {CONNECT_S} s: {error}{tails(self.lab.logs())}{''.join(pair.words() for pair in pairs)}") from error
             expect_running(pairs)
             time.sleep(0.05)
 
