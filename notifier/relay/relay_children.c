@@ -470,7 +470,7 @@ void relay_child_left(struct relay *relay, struct child *child)
 static void child_ended(struct relay *relay, struct child *child)
 {
 	if (child_is_process(child))
-		relay_ended_note(relay, child->name);
+		relay_ended_note(relay, child->vm, child->name);
 	relay_child_left(relay, child);
 }
 

@@ -45,10 +45,18 @@ struct answered {
 	uint8_t packed[];
 };
 
-/* Processes that have ended: events go on expecting them to the end of the migration. */
+struct ended_name {
+	uint64_t hash;
+	char *text;
+};
+
+/* Processes of a VM that have ended: events go on expecting them to the end of the migration. */
 struct ended {
-	char *names[256]; /* a ring, filled from its beginning */
-	size_t next;
+	struct ended *next_vm;
+	struct ended_name *names;
+	size_t count, room;
+	size_t next; /* where no room is left: the oldest */
+	char vm[];
 };
 
 struct vm_numbers {
@@ -84,8 +92,8 @@ struct relay {
 	struct vm_state *vms;
 	struct open_event *open;   /* in the order in which they came */
 	struct answered *answered; /* the newest first */
-	struct ended ended;
-	struct event_key last; /* migration 0: none under way */
+	struct ended *ended;       /* of each VM that had any */
+	struct event_key last;     /* migration 0: none under way */
 	uint64_t
 	        begun[RELAY_BEGUN_MAX]; /* migrations whose end has not come by, the oldest first */
 	size_t begun_count;
@@ -162,8 +170,8 @@ bool relay_order_is_ours(const struct relay *relay, const Tether__Event *event);
 void relay_order_start(struct relay *relay, struct open_event *open, uint64_t now_ms);
 
 /* relay_ended.c */
-/* The process @name has ended, and is not waited for. */
-void relay_ended_note(struct relay *relay, const char *name);
+/* The process @name of @vm has ended, and is not waited for. */
+void relay_ended_note(struct relay *relay, const char *vm, const char *name);
 /* Another of that name, in a VM that was started again. */
 void relay_ended_lives(struct relay *relay, const char *name);
 bool relay_has_ended(struct relay *relay, const char *name);

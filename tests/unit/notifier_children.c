@@ -73,6 +73,41 @@ static void process_that_ended_is_not_expected_any_more(void **state)
 	EXPECT(t, "> STOP.1 DONE ended vm1/1.1\n");
 }
 
+static void come_and_end(struct test *t, const char *vm, unsigned count)
+{
+	char name[32];
+
+	for (unsigned i = 1; i <= count; i++) {
+		snprintf(name, sizeof(name), "%s/%u.1", vm, i);
+		relay_child_gone(t->relay, child(t, vm, name, 0), true, t->now_ms);
+		t->links_count--;
+		forget(t);
+	}
+}
+
+static void processes_of_others_that_end_push_nobody_out(void **state)
+{
+	struct test *t = *state;
+
+	relay_vm_here(t->relay, "vm1");
+	come_and_end(t, "vm1", 1);
+	come_and_end(t, "vm2", 5000);
+	EVENT(t, .to_vm = true, .expected = {"vm1/1.1"});
+	EXPECT(t, "> STOP.1 DONE ended vm1/1.1\n");
+}
+
+/* As many as may be here at one time; a job that was here may end as a whole. */
+static void all_processes_of_a_vm_may_end(void **state)
+{
+	struct test *t = *state;
+
+	relay_vm_here(t->relay, "vm1");
+	EVENT(t, .step = PREPARE, .sequence = 1);
+	come_and_end(t, "vm1", 4096);
+	EVENT(t, .sequence = 2, .to_vm = true, .expected = {"vm1/1.1", "vm1/2000.1", "vm1/4096.1"});
+	EXPECT(t, "> STOP.2 DONE ended vm1/1.1 ended vm1/2000.1 ended vm1/4096.1\n");
+}
+
 /* A VM that is started again numbers its processes as before. */
 static void process_of_a_name_that_has_ended_lives(void **state)
 {
@@ -391,6 +426,8 @@ int main(void)
 	        HOST_TEST(child_that_stays_away_is_missing),
 	        HOST_TEST(ended_process_is_not_waited_for),
 	        HOST_TEST(process_that_ended_is_not_expected_any_more),
+	        HOST_TEST(processes_of_others_that_end_push_nobody_out),
+	        HOST_TEST(all_processes_of_a_vm_may_end),
 	        HOST_TEST(process_of_a_name_that_has_ended_lives),
 	        HOST_TEST(child_away_when_the_event_comes_is_waited_for),
 	        HOST_TEST(child_forgotten_after_its_time_away_is_not_waited_for),
