@@ -24,6 +24,7 @@ struct child {
 	uint32_t member_before; /* what stands for its interests until it is back
 	                           (relay_returning.c); 0: none */
 	bool is_returning;
+	uint64_t returns_ms; /* since when, where it does */
 	bool connected;
 	char *vm;      /* of the channel; NULL: see hosts */
 	bool is_guest; /* the channel is that of the VM's agent */

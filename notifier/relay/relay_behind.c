@@ -222,6 +222,7 @@ static void behind_is_known(struct relay *relay, struct child *child, uint64_t n
 	bool is_news = !child->said_hosts;
 
 	child->said_hosts = true;
+	relay->silence_is_stale = true;
 	if (is_news)
 		relay_events_hand(relay, child, true, now_ms);
 	relay_hosts_all(relay);
@@ -342,7 +343,7 @@ static bool is_forgotten(const struct relay *relay, const struct child *child,
 
 uint64_t relay_hosts_next(const struct relay *relay)
 {
-	uint64_t next = UINT64_MAX;
+	uint64_t next = relay_returning_next(relay);
 
 	if (registration_has_barrier(relay->registration))
 		return next;
@@ -354,10 +355,8 @@ uint64_t relay_hosts_next(const struct relay *relay)
 	return next;
 }
 
-void relay_hosts_tick(struct relay *relay, uint64_t now_ms)
+static void hosts_forget(struct relay *relay, uint64_t now_ms)
 {
-	if (registration_has_barrier(relay->registration))
-		return;
 	for (struct child *child = relay->children.first; child; child = child->next) {
 		for (struct host_behind *host = child->hosts, *next; host; host = next) {
 			next = host->next;
@@ -365,5 +364,11 @@ void relay_hosts_tick(struct relay *relay, uint64_t now_ms)
 				hosts_remove(&child->hosts, host);
 		}
 	}
+}
+
+void relay_hosts_tick(struct relay *relay, uint64_t now_ms)
+{
+	if (!registration_has_barrier(relay->registration))
+		hosts_forget(relay, now_ms);
 	relay_returning_look(relay, now_ms);
 }

@@ -288,7 +288,7 @@ static int child_hello(
 		err = relay_host_here(relay, child, hello, now_ms);
 	if (!err)
 		err = registration_hello(relay->registration, child->member, child_weight(child),
-		        hello->addresses, hello->n_addresses, relay_returning_member(relay, child));
+		        hello->addresses, hello->n_addresses, relay_returning_member(relay, child, now_ms));
 	if (err) {
 		hello_answer_send(relay, child, "bad-addresses", strerror(-err), NULL);
 		return -EACCES;

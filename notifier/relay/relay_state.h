@@ -248,7 +248,9 @@ void relay_hosts_tick(struct relay *relay, uint64_t now_ms);
 
 /* relay_returning.c */
 /* @child has said HELLO: the member that keeps what it does not name any more; 0: nothing does. */
-uint32_t relay_returning_member(struct relay *relay, struct child *child);
+uint32_t relay_returning_member(struct relay *relay, struct child *child, uint64_t now_ms);
+/* When the first that are not back are not waited for any more; UINT64_MAX: none. */
+uint64_t relay_returning_next(const struct relay *relay);
 /* Hosts have come back, with what they hold, or are not expected any more. */
 void relay_returning_look(struct relay *relay, uint64_t now_ms);
 

@@ -307,6 +307,69 @@ static void host_that_stays_away_from_a_killed_agent_is_forgotten(void **state)
 	assert_int_equal(tree->answer->n_answered, 2);
 }
 
+static void prepare_another(struct tree *tree, const char *vm, uint16_t lid)
+{
+	Tether__Address address;
+	Tether__Event event = event_of(TETHER__STEP__STEP_PREPARE, 2, vm, &address, lid);
+
+	event.migration = event.epoch = 2;
+	event.to_vm = event.to_peers = true;
+	tree_forget(tree);
+	tree_event(tree, &event);
+	tree_run(tree);
+}
+
+/* HYP2 does not come back to B while VMs move, one after the other. */
+static void host_stays_away_while_a_vm_moves(struct tree *tree)
+{
+	event_all(tree, TETHER__STEP__STEP_PREPARE, 1, "vm1", 9, NULL, 0);
+	tree_run(tree);
+	assert_int_equal(tree->answers, 1);
+	tree_kill(tree, B);
+	tree_start(tree, B);
+	tree_connect(tree, B);
+	tree_connect(tree, HYP1);
+	tree_run(tree);
+}
+
+static void one_dead_host_does_not_hold_up_those_beside_it(void **state)
+{
+	struct tree *tree = *state;
+
+	host_stays_away_while_a_vm_moves(tree);
+	tree_pass(tree, 500);
+	prepare_another(tree, "vm3", 5);
+	assert_int_equal(tree->answers, 1);
+	assert_int_equal(tree->answer->outcome, TETHER__OUTCOME__OUTCOME_DONE);
+	assert_true(tree_answered(tree, PEER4) && tree_answered(tree, STRANGER));
+	/* What it knows of its own it has not forgotten: who names it waits for it. */
+	event_all(tree, TETHER__STEP__STEP_STOP, 3, "vm1", 9,
+	        (char *[]){tree->nodes[PEER2].name, tree->nodes[PEER4].name}, 2);
+	tree_run(tree);
+	assert_int_equal(tree->answers, 1);
+	tree_connect(tree, HYP2);
+	tree_run(tree);
+	assert_int_equal(tree->answers, 2);
+	assert_true(tree_answered(tree, PEER2));
+}
+
+/* Who asks meanwhile is answered when their time is over, or all are back: not later. */
+static void hosts_have_their_time_to_come_back_also_while_a_vm_moves(void **state)
+{
+	struct tree *tree = *state;
+
+	tree_pass(tree, 700);
+	host_stays_away_while_a_vm_moves(tree);
+	tree_pass(tree, 499);
+	prepare_another(tree, "vm3", 5);
+	assert_int_equal(tree->answers, 0);
+	assert_int_equal(relay_next_ms(tree->nodes[A].relay, tree->now_ms), 1);
+	tree_pass(tree, 1);
+	assert_int_equal(tree->answers, 1);
+	assert_int_equal(tree->answer->outcome, TETHER__OUTCOME__OUTCOME_DONE);
+	assert_true(relay_next_ms(tree->nodes[A].relay, tree->now_ms) > 0);
+}
+
 static void restarted_root_hears_of_every_host(void **state)
 {
 	struct tree *tree = *state;
@@ -341,6 +404,8 @@ int main(void)
 	        TREE_TEST(peer_behind_a_killed_agent_is_not_overlooked_at_prepare),
 	        TREE_TEST(vm_behind_a_killed_agent_is_not_overlooked_at_prepare),
 	        TREE_TEST(host_that_stays_away_from_a_killed_agent_is_forgotten),
+	        TREE_TEST(one_dead_host_does_not_hold_up_those_beside_it),
+	        TREE_TEST(hosts_have_their_time_to_come_back_also_while_a_vm_moves),
 	        TREE_TEST(restarted_root_hears_of_every_host),
 	};
 
