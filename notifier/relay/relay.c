@@ -105,6 +105,7 @@ struct relay *relay_create(
 void relay_open_destroy(struct open_event *open)
 {
 	tally_destroy(open->tally);
+	tally_destroy(open->before);
 	free(open->of_child.names);
 	tether__event__free_unpacked(open->event, NULL);
 	free(open);

@@ -136,6 +136,7 @@ static void event_close(struct relay *relay, struct open_event *open)
 	struct event_key key = *tally_key(open->tally);
 	const Tether__Answer *answer;
 
+	relay_open_close(open);
 	if (key.step == TETHER__STEP__STEP_PREPARE &&
 	        !registration_is_flushed(relay->registration, key.migration))
 		tally_note(open->tally, TETHER__OUTCOME__OUTCOME_PARTIAL, "interest-not-flushed",

@@ -102,6 +102,19 @@ static struct open_event *open_create(struct relay *relay, Tether__Event *event,
 	return open;
 }
 
+/* Who came so late that the others have no time to answer anew costs himself alone. */
+static void before_keep(struct open_event *open)
+{
+	struct tally *fewer = open->tally;
+
+	if (!open->before || tally_told(open->tally) >= tally_told(open->before)) {
+		fewer = open->before;
+		open->before = open->tally;
+	}
+	open->tally = NULL;
+	tally_destroy(fewer);
+}
+
 void relay_open_renew(struct relay *relay, struct open_event *open, uint64_t now_ms)
 {
 	const Tether__Event *event = open->event;
@@ -111,9 +124,18 @@ void relay_open_renew(struct relay *relay, struct open_event *open, uint64_t now
 
 	if (!tally)
 		return; /* who is not told of will be missing */
-	tally_destroy(open->tally);
+	before_keep(open);
 	open->tally = tally;
 	relay_hand_out(relay, open, now_ms);
+}
+
+void relay_open_close(struct open_event *open)
+{
+	if (tally_complete(open->tally))
+		return;
+	before_keep(open);
+	open->tally = open->before;
+	open->before = NULL;
 }
 
 static uint64_t migration_until_ms(const struct open_event *open, uint64_t now_ms)

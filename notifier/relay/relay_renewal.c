@@ -4,7 +4,8 @@
  * of whose processes some are expected. A copy that names more than the one before is asked for
  * anew below, where all who have answered answer as they did. Where it has answered already its
  * answer cannot be told apart from those that it is merged with: so everybody is asked anew here,
- * too, a few times at most.
+ * too, a few times at most. Where they are not in time with that the answer is the one that there
+ * was before, in which whoever came is missing.
  */
 #include "notifier/relay/relay_state.h"
 

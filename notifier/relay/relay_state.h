@@ -26,6 +26,7 @@ struct open_event {
 	struct open_event *next;
 	Tether__Event *event;
 	struct tally *tally;
+	struct tally *before; /* of those that were renewed, the one that tells of the most */
 	struct {
 		char **names; /* the event's, of the child that was looked at last */
 		size_t count, room;
@@ -123,6 +124,9 @@ int relay_event_take(struct relay *relay, Tether__Event *event, uint64_t now_ms)
 struct open_event *relay_open_find(const struct relay *relay, const struct event_key *key);
 /* Everybody whom it concerns is asked anew. */
 void relay_open_renew(struct relay *relay, struct open_event *open, uint64_t now_ms);
+/* It is about to be answered; where not all were in time to answer anew what was known before may
+ * be more. */
+void relay_open_close(struct open_event *open);
 
 /* relay_renewal.c */
 /* What is open here of @event, or was answered, names fewer: it is forgotten, to be asked anew. */

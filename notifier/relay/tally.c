@@ -365,6 +365,11 @@ int tally_miss_vm(struct tally *tally, const struct name *vm)
 	return err;
 }
 
+size_t tally_told(const struct tally *tally)
+{
+	return tally->merged->n_answered + tally->merged->n_ended;
+}
+
 bool tally_complete(const struct tally *tally)
 {
 	return !tally->awaited;

@@ -78,6 +78,9 @@ int tally_note(struct tally *tally, Tether__Outcome outcome, const char *reason,
 /* Why @label did not answer. -ENOMEM */
 int tally_blame(struct tally *tally, const char *label, const char *reason, const char *text);
 
+/* So many names are known to have answered, or to have ended. */
+size_t tally_told(const struct tally *tally);
+
 /* Everybody has answered. */
 bool tally_complete(const struct tally *tally);
 

@@ -239,6 +239,32 @@ static void host_that_comes_to_one_who_has_the_event_is_asked_there(void **state
 	assert_int_equal(tree->answer->counts->processes, 4);
 }
 
+/* What all others have answered is asked anew, and there is no time left for that. */
+static void host_that_comes_just_before_the_deadline_costs_itself_alone(void **state)
+{
+	struct tree *tree = *state;
+	char *expected[] = {tree->nodes[P1].name, tree->nodes[P2].name, tree->nodes[PEER2].name,
+	        tree->nodes[PEER4].name};
+
+	tree->nodes[PEER4].silent = true;
+	event_all(tree, TETHER__STEP__STEP_RECONNECT, 1, "vm1", 5, expected, 4);
+	tree_run(tree);
+	tree->now_ms += 949; /* its own agent says nothing, either */
+	assert_int_equal(tree->answers, 0);
+	tree_cut(tree, HYP4);
+	tree->nodes[HYP4].parent = B;
+	tree_connect(tree, HYP4);
+	tree_run(tree);
+	assert_int_equal(tree->answers, 0);
+	relay_tick(tree->nodes[ROOT].relay, tree->now_ms + 1);
+	assert_int_equal(tree->answers, 1);
+	assert_int_equal(tree->answer->outcome, TETHER__OUTCOME__OUTCOME_PARTIAL);
+	assert_true(
+	        tree_answered(tree, P1) && tree_answered(tree, P2) && tree_answered(tree, PEER2));
+	assert_true(tree_missing(tree, PEER4));
+	assert_int_equal(tree->answer->n_missing, 1);
+}
+
 /* Nobody names the peers of PREPARE: what it knew of them is waited for until they are back. */
 static void peer_behind_a_killed_agent_is_not_overlooked_at_prepare(void **state)
 {
@@ -401,6 +427,7 @@ int main(void)
 	        TREE_TEST(killed_agent_above_others_waits_for_all_that_are_behind_them),
 	        TREE_TEST(hosts_that_come_back_one_by_one_are_all_asked),
 	        TREE_TEST(host_that_comes_to_one_who_has_the_event_is_asked_there),
+	        TREE_TEST(host_that_comes_just_before_the_deadline_costs_itself_alone),
 	        TREE_TEST(peer_behind_a_killed_agent_is_not_overlooked_at_prepare),
 	        TREE_TEST(vm_behind_a_killed_agent_is_not_overlooked_at_prepare),
 	        TREE_TEST(host_that_stays_away_from_a_killed_agent_is_forgotten),
