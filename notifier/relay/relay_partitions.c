@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 /*
  * Who may talk to whom, by the P_Keys in the places: what of an event concerns whom, and who may
- * register for an address. Where nobody has asked the SM nobody is refused, but hears nothing of
- * the moves of those of whom it was asked.
+ * register for an address. A VM of which nobody has asked the SM is not refused, but hears nothing
+ * of the moves of those of whom it was asked; where there is no VM nobody asks for one.
  */
 #include "notifier/relay/relay_state.h"
 
@@ -83,25 +83,37 @@ const uint32_t *relay_pkeys_at(void *at, const struct address *address, size_t *
 	return *count ? relay->pkeys_at.pkeys : NULL;
 }
 
-/* It has a VM that may, or none of which the SM was asked. */
+/* It has a VM that may, or some, and none of which the SM was asked. */
 static bool any_may_talk(
         const struct relay *relay, const struct child *child, const uint32_t *pkeys, size_t count)
 {
-	bool has_any = false;
+	bool has_open = false, has_asked = false;
 
 	for (struct host_behind *host = child->hosts; host; host = host->next) {
 		for (size_t i = 0; i < host->said->n_vms; i++) {
 			const char *vm = host->said->vms[i]->name;
 			const Tether__VmPlace *place = vm_places_find(relay->places, vm);
 
-			if (!has_pkeys(place) || !host_may_have(host, vm))
+			if (!host_may_have(host, vm))
 				continue;
-			if (may_talk(place, pkeys, count))
+			if (has_pkeys(place) && may_talk(place, pkeys, count))
 				return true;
-			has_any = true;
+			has_asked |= has_pkeys(place);
+			has_open |= !has_pkeys(place);
 		}
 	}
-	return !has_any;
+	return has_open && !has_asked;
+}
+
+/* By its own word, or by the root's, who may be ahead of it. */
+static bool child_is_of_vm(const struct relay *relay, const struct child *child, const char *vm)
+{
+	const Tether__VmPlace *place = vm_places_find(relay->places, vm);
+	const struct host_behind *host = child->hosts;
+
+	while (place && host && !vm_place_is_of(place, host->said->name))
+		host = host->next;
+	return (place && host) || child_has_vm(child, vm);
 }
 
 /* What an agent itself keeps of an address is no connection of a VM; numbers are for VMs. Who names
@@ -113,7 +125,7 @@ static bool child_may_ask(const struct relay *relay, const struct child *child,
 
 	if (!*request->asker && !request_asks_something(request))
 		return true;
-	if (!child_has_vm(child, request->asker))
+	if (!child_is_of_vm(relay, child, request->asker))
 		return any_may_talk(relay, child, pkeys, count);
 	place = vm_places_find(relay->places, request->asker);
 	return !has_pkeys(place) || vm_place_has_lid(place, request->address.lid) ||

@@ -192,6 +192,18 @@ def of_its_own_vm_it_hears(lab):
         assert liar.told_of("vm1", "vm2") == 0, liar.events
 
 
+def who_has_no_vm_is_told_nothing(lab):
+    """There is nobody whom it could ask for, whatever VM it names."""
+    with lab.liar() as liar:
+        liar.hello = {**liar.hello, "vms": []}
+        liar.hello_again()
+        asked = [(lab.lid_of(lid), vm) for lid in ("vm1", "vm2") for vm in (EVIL, "vm1", "vm2", "nobody", "")]
+        for lid, vm in asked:
+            liar.interest(lid, vm)
+        wait_until("it is answered", lambda: liar.answers.total() >= len(asked), START_S, lab.logs())
+        assert set(liar.answers) == {"foreign-partition"}, liar.answers
+
+
 def the_operator_takes_it_away(lab):
     """A server that is dead, and its VM runs elsewhere: there is nobody else who may have it before the operator has said so."""
     with lab.liar() as liar:
@@ -234,6 +246,7 @@ def main():
         lab.start()
         tap.run("the honest go on and the liar hears nothing", the_honest_go_on_and_the_liar_hears_nothing, lab)
         tap.run("of its own VM it hears", of_its_own_vm_it_hears, lab)
+        tap.run("who has no VM is told nothing", who_has_no_vm_is_told_nothing, lab)
         tap.run("the operator takes a VM away from who is dead", the_operator_takes_it_away, lab)
         tap.run("where there is no SM nobody is kept from anything", where_there_is_no_sm_nobody_is_kept_from_anything, lab)
     tap.exit()

@@ -71,6 +71,39 @@ static void name_of_a_foreign_vm_does_not_help(void **state)
 	EXPECT(t, "hyp1 < registered 1 REFUSED (foreign-partition)\n");
 }
 
+/* There is nobody whom it could be for. */
+static void who_has_no_vm_is_told_nothing(void **state)
+{
+	struct test *t = *state;
+	uint32_t link;
+
+	three_vms(t);
+	link = host(t, "hyp2", "", 0);
+	forget(t);
+	t->asker = "";
+	ask_datagrams(t, link, 1, LID);
+	EXPECT(t, "hyp2 < registered 1 REFUSED (foreign-partition)\n");
+	asks_for(t, link, 2, "vm3");
+	EXPECT(t, "hyp2 < registered 2 REFUSED (foreign-partition)\n");
+	asks_for(t, link, 3, "vm9");
+	EXPECT(t, "hyp2 < registered 3 REFUSED (foreign-partition)\n");
+}
+
+/* It comes there, and its processes with it, before its host has said so. */
+static void vm_that_comes_asks_before_its_host_says_that_it_has_it(void **state)
+{
+	struct test *t = *state;
+	uint32_t link;
+
+	three_vms(t);
+	PLACE(t, .vm = "vm3", .host = "hyp1", .next = "hyp2", .lids = {7}, .pkeys = {0x0001});
+	link = host(t, "hyp2", "", 0);
+	forget(t);
+	asks_for(t, link, 1, "vm3");
+	EXPECT(t, "> interest 5\n"
+	          "hyp2 < registered 1 DONE\n");
+}
+
 static void nobody_is_refused_before_the_sm_was_asked(void **state)
 {
 	struct test *t = *state;
@@ -228,6 +261,8 @@ int main(void)
 	        ROOT_TEST(root_refuses_by_the_askers_vm),
 	        ROOT_TEST(root_tells_no_numbers),
 	        ROOT_TEST(name_of_a_foreign_vm_does_not_help),
+	        ROOT_TEST(who_has_no_vm_is_told_nothing),
+	        ROOT_TEST(vm_that_comes_asks_before_its_host_says_that_it_has_it),
 	        ROOT_TEST(nobody_is_refused_before_the_sm_was_asked),
 	        ROOT_TEST(who_is_refused_is_not_held),
 	        HOST_TEST(host_says_whose_process_asks),
