@@ -53,6 +53,12 @@ static bool are_all_plain(const struct vm_places *places, const struct child *ch
 	return has_any;
 }
 
+bool lid_is_anothers(
+        const struct vm_places *places, const struct child *child, const char *vm, uint32_t lid)
+{
+	return lid && whose_lid(places, child, vm, lid) == ANOTHERS;
+}
+
 bool lid_is_foreign(
         const struct vm_places *places, const struct child *child, const char *vm, uint32_t lid)
 {

@@ -12,5 +12,9 @@
 /* @lid (0: none, which is nobody's) is not of @vm, which @child has; NULL: of none of its VMs. */
 bool lid_is_foreign(
         const struct vm_places *places, const struct child *child, const char *vm, uint32_t lid);
+/* And of another VM alone. One that nobody has any more a process may go on telling of: its context
+ * shows the first it had, or it is at a port of which the SM was not asked. */
+bool lid_is_anothers(
+        const struct vm_places *places, const struct child *child, const char *vm, uint32_t lid);
 
 #endif

@@ -11,6 +11,7 @@
 #include "notifier/relay/answer_merge.h"
 #include "notifier/relay/row_claims.h"
 #include "notifier/base/cleanup.h"
+#include "notifier/wire/message.h"
 
 enum { LINKS_FEW = 16 };
 
@@ -288,7 +289,8 @@ static int child_hello(
 		err = relay_host_here(relay, child, hello, now_ms);
 	if (!err)
 		err = registration_hello(relay->registration, child->member, child_weight(child),
-		        hello->addresses, hello->n_addresses, relay_returning_member(relay, child, now_ms));
+		        hello->addresses, hello->n_addresses,
+		        relay_returning_member(relay, child, now_ms));
 	if (err) {
 		hello_answer_send(relay, child, "bad-addresses", strerror(-err), NULL);
 		return -EACCES;
@@ -353,13 +355,32 @@ static int answer_disbelieve(struct relay *relay, struct open_event *open,
 	return tally_take(open->tally, child->name, label, child_is_process(child), &bare);
 }
 
+/* But for rows at LIDs of those who are not behind it. */
+static int answer_tally(struct relay *relay, struct open_event *open, const struct child *child,
+        const char *label, const Tether__Answer *answer)
+{
+	size_t others = row_claims_others(relay->places, child, answer);
+	Tether__Answer *left = others ? message_copy(&answer->base) : NULL;
+	int err;
+
+	if (others && !left)
+		return -ENOMEM;
+	if (left)
+		row_claims_leave_out(relay->places, child, left);
+	relay->counts.foreign_claims += others;
+	err = tally_take(
+	        open->tally, child->name, label, child_is_process(child), left ? left : answer);
+	if (left)
+		tether__answer__free_unpacked(left, NULL);
+	return err;
+}
+
 static int answer_count(struct relay *relay, struct open_event *open, const struct child *child,
         const char *label, const Tether__Answer *answer)
 {
 	size_t foreign = row_claims_foreign(relay->places, child, open->event, answer);
 	int err = foreign ? answer_disbelieve(relay, open, child, label, foreign)
-	                  : tally_take(open->tally, child->name, label, child_is_process(child),
-	                            answer);
+	                  : answer_tally(relay, open, child, label, answer);
 
 	if (!err && (foreign || !answer_is_done(answer)))
 		unnamed_miss(child, open);

@@ -19,10 +19,12 @@ struct asked {
 
 static bool is_foreign_at(struct asked *asked, uint32_t lid)
 {
+	if (!asked->child->vm)
+		return false; /* left out */
 	if (lid != asked->last.lid) {
 		asked->last.lid = lid;
 		asked->last.is_foreign =
-		        lid_is_foreign(asked->places, asked->child, asked->child->vm, lid);
+		        lid_is_anothers(asked->places, asked->child, asked->child->vm, lid);
 	}
 	return asked->last.is_foreign;
 }
@@ -90,4 +92,60 @@ size_t row_claims_foreign(const struct vm_places *places, const struct child *ch
 	asked.is_in_vm = asked.has_vm && child->vm && numbers_count(event->step);
 	return foreign_pairs(&asked, answer->qps) + foreign_evidence(&asked, answer->evidence) +
 	       foreign_keys(&asked, answer->keys);
+}
+
+/* Of whom the rows are that are chosen. */
+struct of_others {
+	const struct vm_places *places;
+	const struct child *child;
+};
+
+static bool is_not_others(const struct of_others *of, uint32_t lid)
+{
+	return !lid_is_anothers(of->places, of->child, NULL, lid);
+}
+
+static bool pair_is_left(const ProtobufCMessage *table, size_t index, const void *choice)
+{
+	return is_not_others(choice, qp_rows_get((const Tether__QpRows *)table, index).local_lid);
+}
+
+static bool evidence_is_left(const ProtobufCMessage *table, size_t index, const void *choice)
+{
+	return is_not_others(
+	        choice, evidence_rows_get((const Tether__EvidenceRows *)table, index).local_lid);
+}
+
+static size_t others_count(
+        const ProtobufCMessage *table, rows_choose *is_left, const struct of_others *of)
+{
+	size_t count, others = 0;
+
+	if (rows_count(table, &count))
+		return 0;
+	for (size_t i = 0; i < count; i++)
+		others += !is_left(table, i, of);
+	return others;
+}
+
+size_t row_claims_others(
+        const struct vm_places *places, const struct child *child, const Tether__Answer *answer)
+{
+	struct of_others of = {places, child};
+
+	if (child->vm || vm_places_are_none(places))
+		return 0;
+	return others_count((const ProtobufCMessage *)answer->qps, pair_is_left, &of) +
+	       others_count((const ProtobufCMessage *)answer->evidence, evidence_is_left, &of);
+}
+
+void row_claims_leave_out(
+        const struct vm_places *places, const struct child *child, Tether__Answer *answer)
+{
+	struct of_others of = {places, child};
+
+	if (others_count((ProtobufCMessage *)answer->qps, pair_is_left, &of))
+		rows_filter(&answer->qps->base, pair_is_left, &of);
+	if (others_count((ProtobufCMessage *)answer->evidence, evidence_is_left, &of))
+		rows_filter(&answer->evidence->base, evidence_is_left, &of);
 }

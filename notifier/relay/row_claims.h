@@ -9,9 +9,18 @@
 
 #include "notifier/relay/children.h"
 
-/* Rows of @answer, to @event, that are not @child's to say: of the VM that moves, or at LIDs of
- * others. Its tables are whole. */
+/* Rows of @answer, to @event, that are not @child's to say: of the VM that moves, or, where it is
+ * of one VM, at LIDs of others. Its tables are whole. */
 size_t row_claims_foreign(const struct vm_places *places, const struct child *child,
         const Tether__Event *event, const Tether__Answer *answer);
+/*
+ * Those of a host, or an agent between, at LIDs of VMs that are not behind it. It speaks for many,
+ * and may not know whose they are: they are left out, and the rest counts. @answer is the caller's,
+ * and whole; how many.
+ */
+size_t row_claims_others(
+        const struct vm_places *places, const struct child *child, const Tether__Answer *answer);
+void row_claims_leave_out(
+        const struct vm_places *places, const struct child *child, Tether__Answer *answer);
 
 #endif

@@ -155,7 +155,34 @@ static void row_send(struct test *t, uint32_t link, bool evidence, uint32_t lid)
 	rows_clear(&rows_said.base);
 }
 
-/* A peer's rows: of its own LID, or of a third's. */
+/* It goes on with the LID that it had when it began, or is at another port: at its host, and at the
+ * root. Announcements are made anew for each LID. */
+static void rows_at_a_lid_that_is_nobodys_are_no_lie(void **state)
+{
+	for (unsigned i = 0; i < 4; i++) {
+		bool evidence = i & 1, at_host = i & 2;
+		struct test *t =
+		        test_create(at_host ? TETHER__ROLE__ROLE_HOST : TETHER__ROLE__ROLE_ROOT,
+		                at_host ? "hyp1" : "");
+		uint32_t link;
+
+		PLACE(t, .vm = "vm1", .host = "hyp1", .lids = {OWN});
+		PLACE(t, .vm = "vm3", .host = "hyp3", .lids = {OTHERS});
+		link = at_host ? child(t, "vm1", "vm1/1.1", 0) : host(t, "hyp1", "vm1", 0);
+		EVENT(t, .vm = "vm1", .lid = OWN, .to_vm = true, .step = TETHER__STEP__STEP_SETTLE);
+		forget(t);
+		row_send(t, link, evidence, NOBODYS);
+		assert_null(strstr(t->said, "foreign-numbers"));
+		assert_non_null(strstr(t->said, "> SETTLE.1 DONE"));
+		assert_int_equal(relay_counts(t->relay).foreign_claims, 0);
+		announces(t, link, 1, "vm1", NOBODYS, false);
+		assert_non_null(strstr(t->said, "REFUSED (foreign-lid)"));
+		teardown((void **)&t);
+	}
+}
+
+/* A peer's rows: of its own LID, or of a third's. A host that tells of the latter speaks for
+ * others, too, and may not know whose they are: only those rows do not count. */
 static void rows_are_of_its_own_lid(void **state)
 {
 	for (unsigned i = 0; i < 4; i++) {
@@ -170,8 +197,32 @@ static void rows_are_of_its_own_lid(void **state)
 		        .step = TETHER__STEP__STEP_SETTLE);
 		forget(t);
 		row_send(t, peer, evidence, lies ? OTHERS : OWN);
-		assert_int_equal(strstr(t->said, "FAILED hyp2 (foreign-numbers)") != NULL, lies);
+		assert_string_equal(t->said, lies       ? "> SETTLE.1 DONE\n"
+		                             : evidence ? "> SETTLE.1 DONE evidence 1\n"
+		                                        : "> SETTLE.1 DONE qps 1\n");
 		assert_int_equal(relay_counts(t->relay).foreign_claims, lies);
+		teardown((void **)&t);
+	}
+}
+
+/* Its process speaks for itself alone, and its host knows whose that LID is. */
+static void process_that_tells_of_another_vm_is_not_believed(void **state)
+{
+	for (unsigned evidence = 0; evidence < 2; evidence++) {
+		struct test *t = test_create(TETHER__ROLE__ROLE_HOST, "hyp1");
+		uint32_t link;
+
+		PLACE(t, .vm = "vm2", .host = "hyp1", .lids = {OWN});
+		PLACE(t, .vm = "vm3", .host = "hyp1", .lids = {OTHERS});
+		t->acknowledge = true;
+		link = child(t, "vm2", "vm2/1.1", 9);
+		EVENT(t, .vm = "vm1", .lid = 9, .to_peers = true,
+		        .step = TETHER__STEP__STEP_SETTLE);
+		forget(t);
+		row_send(t, link, evidence, OTHERS);
+		assert_non_null(strstr(t->said, " FAILED"));
+		assert_non_null(strstr(t->said, "(foreign-numbers)"));
+		assert_int_equal(relay_counts(t->relay).foreign_claims, 1);
 		teardown((void **)&t);
 	}
 }
@@ -215,7 +266,9 @@ int main(void)
 	        ROOT_TEST(liar_changes_nothing_of_anothers),
 	        ROOT_TEST(announcement_in_hello_is_left_out),
 	        ROOT_TEST(what_was_believed_before_is_left_out_of_the_next_hello),
+	        cmocka_unit_test(rows_at_a_lid_that_is_nobodys_are_no_lie),
 	        cmocka_unit_test(rows_are_of_its_own_lid),
+	        cmocka_unit_test(process_that_tells_of_another_vm_is_not_believed),
 	        ROOT_TEST(host_speaks_for_all_its_vms),
 	        ROOT_TEST(host_whose_vm_has_just_left_still_tells_of_it),
 	};
