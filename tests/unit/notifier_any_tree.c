@@ -15,7 +15,8 @@ enum { RANDOM_TREES = 60, RANDOM_EVENTS = 12 };
 
 static unsigned dice(unsigned sides)
 {
-	return (unsigned)rand() % sides;
+	assert_true(sides);
+	return (unsigned)rand() % (sides ? sides : 1);
 }
 
 /* So many letters at most, of those that may come next any. */

@@ -88,7 +88,7 @@ static bool is_superseded(const struct request *request, const struct address *a
 static void drop_goes_up(struct model *m)
 {
 	struct address address = address_of(chance(m, LIDS));
-	bool expected[MOST];
+	bool expected[MOST] = {false};
 
 	for (size_t i = 0; i < m->count; i++)
 		expected[i] = is_superseded(m->all[i], &address);

@@ -35,7 +35,8 @@ struct scene {
 
 static unsigned dice(unsigned sides)
 {
-	return (unsigned)rand() % sides;
+	assert_true(sides);
+	return (unsigned)rand() % (sides ? sides : 1);
 }
 
 static void deliver_some(struct tree *tree, unsigned letters)
@@ -346,13 +347,14 @@ static void one_between_is_killed_at_prepare(struct scene *scene)
 static void trees_each(void (*happens)(struct scene *scene))
 {
 	unsigned trees = getenv("TETHER_FULL") ? TREES_FULL : TREES;
-	unsigned first = getenv("VOTES_SEED") ? atoi(getenv("VOTES_SEED")) : 1;
+	const char *from = getenv("VOTES_SEED");
+	unsigned first = from ? strtoul(from, NULL, 10) : 1;
 
 	for (unsigned seed = first; seed < first + trees; seed++) {
 		struct scene scene;
 
 		srand(seed);
-		if (getenv("VOTES_SEED"))
+		if (from)
 			fprintf(stderr, "seed %u\n", seed);
 		scene = scene_make();
 		for (unsigned i = 0; i < TURNS; i++)
