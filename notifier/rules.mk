@@ -21,7 +21,7 @@ LINK_SOURCES := $(addprefix notifier/link/,connection.c connection_traffic.c rat
 	listener.c acceptor.c) $(addprefix notifier/channel/,channel.c channel_socket.c channel_unix.c channel_tls.c tcp_address.c \
 	channel_virtio.c channel_vsock.c session.c) $(CREDENTIALS_SOURCES) $(FRAME_SOURCES) $(BASE_SOURCES) $(SETTINGS_SOURCES) \
 	$(NAME_SOURCES)
-RELAY_SOURCES := $(addprefix notifier/relay/,relay.c relay_events.c relay_handing.c relay_answers.c relay_children.c relay_ended.c \
+RELAY_SOURCES := $(addprefix notifier/relay/,relay.c relay_events.c relay_handing.c relay_answers.c relay_links.c relay_hello.c relay_children.c relay_ended.c \
 	relay_behind.c relay_returning.c relay_renewal.c relay_absence.c relay_numbers.c relay_moved.c relay_quarantine.c \
 	relay_reports.c relay_places.c relay_partitions.c vm_places.c children.c host_behind.c registration.c requests.c \
 	registration_replies.c registration_above.c registration_hello.c registration_partitions.c barrier.c interest.c tally.c \

@@ -2,13 +2,13 @@
 /*
  * What a relay knows; shared by relay.c (its making, its parent, time), relay_events.c (events as
  * they come), relay_handing.c (who is handed them), relay_answers.c (their answers),
- * relay_children.c (what comes from below), relay_ended.c (processes that have ended),
- * relay_renewal.c (events that are asked anew), relay_behind.c (hosts behind agents between),
- * relay_returning.c (agents between that come back),
- * relay_absence.c (VMs without a device), relay_numbers.c (numbers that are taken in a VM),
- * relay_moved.c (VMs that have moved), relay_quarantine.c (who is late), relay_places.c (where VMs
- * are), relay_partitions.c (who may talk to whom) and relay_reports.c (how the agents are), and by
- * nobody else.
+ * relay_links.c (links from below), relay_hello.c (who is at their other end), relay_children.c
+ * (what comes from there), relay_ended.c (processes that have ended), relay_renewal.c (events that
+ * are asked anew), relay_behind.c (hosts behind agents between), relay_returning.c (agents between
+ * that come back), relay_absence.c (VMs without a device), relay_numbers.c (numbers that are taken
+ * in a VM), relay_moved.c (VMs that have moved), relay_quarantine.c (who is late), relay_places.c
+ * (where VMs are), relay_partitions.c (who may talk to whom) and relay_reports.c (how the agents
+ * are), and by nobody else.
  */
 #ifndef TETHER_RELAY_STATE_H
 #define TETHER_RELAY_STATE_H
@@ -282,14 +282,21 @@ bool relay_may_ask(void *at, const struct request *request, const uint32_t *pkey
 bool relay_may_hear(
         const struct relay *relay, const struct child *child, const Tether__Event *event);
 
-/* relay_children.c */
-enum { RELAY_LABEL_BYTES = RELAY_NAME_BYTES + 128 };
-/* Stands for `who` where a refusal names nobody: "vm1/4711 ib_write_bw", or a relay's name. */
-void relay_child_label(const struct child *child, char *label, size_t size);
+/* relay_hello.c */
+/* The first that @child says. -EACCES: it is refused, and has been told. */
+int relay_hello_take(
+        struct relay *relay, struct child *child, const Tether__Hello *said, uint64_t now_ms);
+/* For how many it speaks: quotas are so many times a child's. */
+unsigned relay_child_weight(const struct child *child);
 /* A HELLO is refused, or one that was accepted is not any more; the link is the caller's to end. */
 int relay_hello_refuse(
         struct relay *relay, const struct child *child, const char *reason, const char *text);
 bool relay_name_is_clean(const char *name);
+
+/* relay_children.c */
+enum { RELAY_LABEL_BYTES = RELAY_NAME_BYTES + 128 };
+/* Stands for `who` where a refusal names nobody: "vm1/4711 ib_write_bw", or a relay's name. */
+void relay_child_label(const struct child *child, char *label, size_t size);
 void relay_child_forget(struct relay *relay, struct child *child);
 /* It is not here any more, whether it has ended or lives on elsewhere: nobody waits for it. */
 void relay_child_left(struct relay *relay, struct child *child);
