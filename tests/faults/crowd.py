@@ -37,10 +37,10 @@ class Crowd(Stage):
 
 
 class Rendezvous:
-    """A fault that goes on when @count have come to it: so many are there at the same time."""
+    """A fault that goes on, and does @then, when @count have come to it: so many are there at the same time."""
 
-    def __init__(self, world, count):
-        self.world, self.barrier = world, threading.Barrier(count)
+    def __init__(self, world, count, then=None):
+        self.world, self.barrier, self.then = world, threading.Barrier(count), then
 
     def __call__(self):
         """Fakes answer with the world locked; others may have to come in."""
@@ -49,6 +49,7 @@ class Rendezvous:
             self.barrier.wait(20)
         finally:
             self.world.lock.acquire()
+        return self.then
 
 
 class Held:

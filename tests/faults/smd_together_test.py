@@ -290,8 +290,9 @@ def killed_while_guids_are_set(moves, hosts, passes, then, first, outcome):
     with Crowd(guids_ms=60000, detach_ms=60000) as stage:
         for each in stage.world.hosts.values():
             together(each)
+        all_are_there = Rendezvous(stage.world, len(moves), "fail")  # none sets GUIDs on its way back before each has on its way
         for _, to in moves if outcome != "done" else ():
-            stage.world.fault(to, "HOST_ATTACH", "fail")
+            stage.world.fault(to, "HOST_ATTACH", all_are_there)
         helds = [Held(stage.world, then) for _ in moves]
         for host in set(hosts):
             stage.world.fault(host, "HOST_SET_GUIDS", None, passes)
