@@ -10,8 +10,9 @@ LEDGER_SOURCES := sm-side/journal/ledger.c sm-side/journal/record.c $(JSON_SOURC
 DIRECTORY_SOURCES := $(addprefix sm-side/directory/,directory.c directory_word.c directory_vms.c directory_slots.c directory_record.c)
 JOURNAL_SOURCES := $(addprefix sm-side/journal/,journal.c journal_file.c journal_rows.c) notifier/base/log.c
 # The root of the tree, without what it is driven by.
-ROOT_SOURCES := $(addprefix sm-side/root/,root.c root_places.c inventory.c numbers.c shared_event.c questions.c agents.c \
-	agent_poll.c root_signal.c outbox.c reporter.c sm_link.c) $(DIRECTORY_SOURCES) notifier/link/agent_links.c $(JSON_SOURCES)
+ROOT_SOURCES := $(addprefix sm-side/root/,root.c root_outputs.c root_events.c root_holds.c owner_notices.c root_places.c \
+	inventory.c numbers.c shared_event.c questions.c agents.c agent_poll.c root_signal.c outbox.c reporter.c sm_link.c) \
+	$(DIRECTORY_SOURCES) notifier/link/agent_links.c $(JSON_SOURCES)
 SMD_SOURCES := $(addprefix sm-side/,smd_main.c smd_credentials.c smd_metrics.c smd_settings.c) $(addprefix sm-side/api/,api.c \
 	api_routes.c api_waiting.c api_plan.c api_agents.c agents_json.c api_reply.c api_json.c plan_json.c dry_run.c \
 	vm_change_json.c api_vms.c directory_json.c evacuation_json.c api_evacuations.c) \
