@@ -7,7 +7,8 @@ MIGRATION_SOURCES := sm-side/vm_change/vm_change.c sm-side/vm_change/vm_changes.
 	notifier/wire/rows.c $(WIRE_SOURCES)
 JSON_SOURCES := sm-side/json_read.c sm-side/guid_text.c
 LEDGER_SOURCES := sm-side/journal/ledger.c sm-side/journal/record.c $(JSON_SOURCES) $(MIGRATION_SOURCES)
-DIRECTORY_SOURCES := $(addprefix sm-side/directory/,directory.c directory_word.c directory_vms.c directory_slots.c directory_record.c)
+DIRECTORY_SOURCES := $(addprefix sm-side/directory/,directory.c directory_word.c directory_vms.c \
+	directory_vm_places.c directory_slots.c directory_record.c)
 JOURNAL_SOURCES := $(addprefix sm-side/journal/,journal.c journal_file.c journal_rows.c) notifier/base/log.c
 # The root of the tree, without what it is driven by.
 ROOT_SOURCES := $(addprefix sm-side/root/,root.c root_outputs.c root_events.c root_holds.c owner_notices.c root_places.c \

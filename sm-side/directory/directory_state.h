@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 /*
  * What the directory knows; shared by directory.c (hosts and their words), directory_word.c (what
- * is kept of a word), directory_vms.c (whose a VM is), directory_slots.c (whose a slot's place and
- * GUID are) and directory_record.c (what the journal knows of that), and by nobody else.
+ * is kept of a word), directory_vms.c (whose a VM is), directory_vm_places.c (what the SM says of
+ * it, and who is told where it is), directory_slots.c (whose a slot's place and GUID are) and
+ * directory_record.c (what the journal knows of that), and by nobody else.
  */
 #ifndef TETHER_DIRECTORY_STATE_H
 #define TETHER_DIRECTORY_STATE_H
@@ -103,9 +104,6 @@ int directory_vm_put(
         struct directory *directory, struct directory_vm *vm, struct directory_host *host);
 /* Who has it, or will; "": nobody. */
 const char *directory_host_of_vm(const struct directory_vm *vm);
-/* What the SM said of it; by the journal, too. -ENOMEM */
-int directory_vm_locate(
-        struct directory *directory, struct directory_vm *vm, const struct directory_place *place);
 /* @host's latest word has it. -ENOMEM */
 int directory_vm_claimed(
         struct directory *directory, struct directory_host *host, const char *name);
@@ -118,6 +116,16 @@ void directory_vm_free(void *vm);
 /* @host will not come back. -EBUSY: one of its VMs moves, and nothing has changed; -ENOMEM: the
  * same. */
 int directory_vms_forget(struct directory *directory, struct directory_host *host);
+
+/* The journal does not know yet what has changed. */
+void directory_vm_owe(struct directory *directory, struct directory_vm *vm);
+
+/* directory_vm_places.c */
+/* What the SM said of it; by the journal, too. -ENOMEM */
+int directory_vm_locate(
+        struct directory *directory, struct directory_vm *vm, const struct directory_place *place);
+/* What has changed is to be told by directory_news. */
+void directory_vm_make_news(struct directory *directory, struct directory_vm *vm);
 
 /* directory_slots.c */
 struct directory_slot *directory_slot_find(
