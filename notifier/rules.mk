@@ -91,7 +91,9 @@ $(call program,tether-agent,$(AGENT_SOURCES) $(NOTICE_SOURCES) $(RELAY_SOURCES) 
 AUTHORITY_SOURCES := sm-side/cli/authority.c
 
 $(call unit_test,notifier_rate,notifier/link/rate.c notifier/link/shared_rates.c notifier/link/refusal_log.c $(BASE_SOURCES),)
-$(call unit_test,notifier_connection,$(LINK_SOURCES),$(LINK_LIBS))
+$(call unit_test,notifier_connection,tests/unit/link_ends.c $(LINK_SOURCES),$(LINK_LIBS))
+$(call unit_test,notifier_link_rates,tests/unit/link_ends.c $(LINK_SOURCES),$(LINK_LIBS))
+$(call unit_test,notifier_link_memory,tests/unit/link_ends.c $(LINK_SOURCES),$(LINK_LIBS))
 $(call unit_test,notifier_channel,$(LINK_SOURCES),$(LINK_LIBS))
 $(call unit_test,notifier_channel_virtio,$(LINK_SOURCES),$(LINK_LIBS))
 $(call unit_test,notifier_port_links,$(LINK_SOURCES),$(LINK_LIBS))
