@@ -2,6 +2,7 @@
 #include "tests/unit/relay_harness.h"
 
 #include "notifier/wire/answer.h"
+#include "tests/unit/relay_said.h"
 
 static size_t count_of(const uint32_t *numbers, size_t most)
 {
@@ -10,182 +11,6 @@ static size_t count_of(const uint32_t *numbers, size_t most)
 	while (count < most && numbers[count])
 		count++;
 	return count;
-}
-
-static void say(struct test *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void say(struct test *t, const char *format, ...)
-{
-	size_t used = strlen(t->said);
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(t->said + used, sizeof(t->said) - used, format, args);
-	va_end(args);
-}
-
-static const char *step_name(Tether__Step step)
-{
-	return protobuf_c_enum_descriptor_get_value(&tether__step__descriptor, step)->name + 5;
-}
-
-static const char *outcome_name(Tether__Outcome outcome)
-{
-	return protobuf_c_enum_descriptor_get_value(&tether__outcome__descriptor, outcome)->name +
-	       8;
-}
-
-static void say_event(struct test *t, const Tether__Event *event)
-{
-	say(t, "%s.%u", step_name(event->step), event->sequence);
-	if (event->to_vm)
-		say(t, " vm");
-	if (event->to_peers)
-		say(t, " peers");
-	if (event->order)
-		say(t, " order");
-	for (size_t i = 0; i < event->n_expected; i++)
-		say(t, " expects %s", event->expected[i]);
-	t->last_deadline_ms = event->deadline_ms;
-}
-
-static void say_answer(struct test *t, const Tether__Answer *answer)
-{
-	size_t rows;
-
-	say(t, "%s.%u %s", step_name(answer->step), answer->sequence,
-	        outcome_name(answer->outcome));
-	for (size_t i = 0; i < answer->n_answered; i++)
-		say(t, " answered %s", answer->answered[i]);
-	for (size_t i = 0; i < answer->n_missing; i++)
-		say(t, " missing %s", answer->missing[i]);
-	for (size_t i = 0; i < answer->n_ended; i++)
-		say(t, " ended %s", answer->ended[i]);
-	for (size_t i = 0; i < answer->n_refusals; i++)
-		say(t, " %s (%s)", answer->refusals[i]->who, answer->refusals[i]->reason);
-	if (!qp_rows_count(answer->qps, &rows) && rows)
-		say(t, " qps %zu", rows);
-	if (!evidence_rows_count(answer->evidence, &rows) && rows)
-		say(t, " evidence %zu", rows);
-	if (answer->counts)
-		say(t, " replayed %u", answer->counts->replayed);
-	if (answer->result)
-		say(t, " exit %u", answer->result->exit_status);
-}
-
-static void say_places(struct test *t, const Tether__Whereabouts *whereabouts)
-{
-	say(t, "places");
-	for (size_t i = 0; i < whereabouts->n_vms; i++) {
-		const Tether__VmPlace *place = whereabouts->vms[i];
-
-		say(t, " %s at %s", place->vm, *place->host ? place->host : "nobody");
-		if (*place->host_next)
-			say(t, " or %s", place->host_next);
-		for (size_t j = 0; j < place->n_lids; j++)
-			say(t, " lid %u", place->lids[j]);
-		for (size_t j = 0; j < place->n_pkeys; j++)
-			say(t, " pkey 0x%04x", place->pkeys[j]);
-	}
-}
-
-static void say_frame(struct test *t, const Tether__Frame *frame)
-{
-	switch (frame->body_case) {
-	case TETHER__FRAME__BODY_HELLO_ANSWER:
-		say(t, "HELLO %s", outcome_name(frame->hello_answer->outcome));
-		if (frame->hello_answer->n_refusals) {
-			say(t, " (%s)", frame->hello_answer->refusals[0]->reason);
-			snprintf(t->refused, sizeof(t->refused), "%s",
-			        frame->hello_answer->refusals[0]->text);
-		}
-		for (size_t i = 0; i < frame->hello_answer->n_reserved_qpns; i++)
-			say(t, " not 0x%x", frame->hello_answer->reserved_qpns[i]);
-		if (*frame->hello_answer->vm)
-			say(t, " is %s", frame->hello_answer->vm);
-		if (frame->hello_answer->released)
-			say(t, " released %u", frame->hello_answer->released->overall_ms);
-		break;
-	case TETHER__FRAME__BODY_EVENT:
-		say_event(t, frame->event);
-		break;
-	case TETHER__FRAME__BODY_ANSWER:
-		say_answer(t, frame->answer);
-		break;
-	case TETHER__FRAME__BODY_INTEREST:
-		say(t, "%s %u", frame->interest->drop ? "drop" : "interest",
-		        frame->interest->address->lid);
-		if (frame->interest->address->qpn)
-			say(t, " own %u of context %u", frame->interest->address->qpn,
-			        frame->interest->address->context);
-		if (frame->interest->remote_qpn)
-			say(t, " qpn %u", frame->interest->remote_qpn);
-		if (frame->interest->datagrams)
-			say(t, " datagrams");
-		if (frame->interest->heard)
-			say(t, " heard");
-		break;
-	case TETHER__FRAME__BODY_INTEREST_ANSWER:
-		say(t, "registered %u %s", frame->interest_answer->request,
-		        outcome_name(frame->interest_answer->outcome));
-		if (frame->interest_answer->moving)
-			say(t, " moving");
-		if (frame->interest_answer->n_refusals)
-			say(t, " (%s)", frame->interest_answer->refusals[0]->reason);
-		break;
-	case TETHER__FRAME__BODY_WHEREABOUTS:
-		say_places(t, frame->whereabouts);
-		break;
-	case TETHER__FRAME__BODY_BEHIND:
-		say(t, "%s %s", frame->behind->name, frame->behind->away ? "is away" : "has");
-		for (size_t i = 0; i < frame->behind->n_vms; i++)
-			say(t, " %s", frame->behind->vms[i]->name);
-		break;
-	case TETHER__FRAME__BODY_REPORT:
-		say(t, "report %u", frame->report->request);
-		if (*frame->report->name)
-			say(t, " of %s", frame->report->name);
-		if (*frame->report->behind)
-			say(t, " behind %s", frame->report->behind);
-		if (frame->report->last)
-			say(t, ", the last");
-		break;
-	default:
-		say(t, "?");
-	}
-	say(t, "\n");
-}
-
-static const char *link_name(const struct test *t, uint32_t link)
-{
-	for (size_t i = 0; i < t->links_count; i++)
-		if (t->links[i].link == link)
-			return t->links[i].name;
-	return "?";
-}
-
-static void child_send(void *owner, uint32_t child, const Tether__Frame *frame)
-{
-	struct test *t = owner;
-
-	if (tether__frame__get_packed_size(frame) > t->frame_bytes_most)
-		t->frame_bytes_most = tether__frame__get_packed_size(frame);
-	if (frame->body_case == TETHER__FRAME__BODY_INTEREST_ANSWER)
-		t->told_pkeys = frame->interest_answer->n_pkeys;
-	if (frame->body_case == TETHER__FRAME__BODY_WHEREABOUTS)
-		t->places_told += frame->whereabouts->n_vms;
-	if (frame->body_case == TETHER__FRAME__BODY_HELLO_ANSWER)
-		t->epoch_welcomed = frame->hello_answer->epoch;
-	/* Being welcome is what most tests take for granted. */
-	if (!t->says_welcome && frame->body_case == TETHER__FRAME__BODY_HELLO_ANSWER &&
-	        frame->hello_answer->outcome == TETHER__OUTCOME__OUTCOME_DONE)
-		return;
-	say(t, "%s < ", link_name(t, child));
-	say_frame(t, frame);
-}
-
-static void child_close(void *owner, uint32_t child, const char *why)
-{
-	say(owner, "%s closed: %s\n", link_name(owner, child), why);
 }
 
 void registered(struct test *t, uint32_t request, Tether__Outcome outcome)
@@ -218,20 +43,6 @@ void refused_above(struct test *t, uint32_t request, const char *reason)
 	assert_int_equal(relay_parent_frame(t->relay, &frame, t->now_ms), 0);
 }
 
-static void parent_send(void *owner, const Tether__Frame *frame)
-{
-	struct test *t = owner;
-
-	say(t, "> ");
-	say_frame(t, frame);
-	if (frame->body_case != TETHER__FRAME__BODY_INTEREST)
-		return;
-	t->last_request = frame->interest->request;
-	snprintf(t->last_asker, sizeof(t->last_asker), "%s", frame->interest->vm);
-	if (t->acknowledge && !frame->interest->drop)
-		registered(t, frame->interest->request, TETHER__OUTCOME__OUTCOME_DONE);
-}
-
 Tether__Answer answer_to(Tether__Step step, uint32_t sequence, Tether__Outcome outcome)
 {
 	Tether__Answer answer;
@@ -252,39 +63,6 @@ void order_done(struct test *t, Tether__Step step, uint32_t sequence, uint32_t s
 	relay_order_done(t->relay, &answer, t->now_ms);
 }
 
-static void order(void *owner, const Tether__Event *event)
-{
-	struct test *t = owner;
-
-	say(t, "order %d %s\n", event->order->action, event->order->vm);
-	t->last_deadline_ms = event->deadline_ms;
-	if (t->order_at_once)
-		order_done(t, event->step, event->sequence, 0);
-}
-
-static int epoch_save(void *owner, uint64_t epoch)
-{
-	struct test *t = owner;
-
-	if (!t->epoch_save_error)
-		t->epoch_saved = epoch;
-	return t->epoch_save_error;
-}
-
-static void report(void *owner, uint32_t request)
-{
-	say(owner, "asked to report %u\n", request);
-}
-
-static const struct relay_outputs outputs = {
-        .child_send = child_send,
-        .child_close = child_close,
-        .parent_send = parent_send,
-        .order = order,
-        .epoch_save = epoch_save,
-        .report = report,
-};
-
 struct test *test_create(Tether__Role role, const char *name)
 {
 	struct test *t = calloc(1, sizeof(*t));
@@ -294,7 +72,7 @@ struct test *test_create(Tether__Role role, const char *name)
 	t->now_ms = 1000;
 	t->acknowledge = true;
 	t->version = TETHER__PROTOCOL__PROTOCOL_VERSION;
-	t->relay = relay_create(&settings, &outputs, t);
+	t->relay = relay_create(&settings, &relay_said, t);
 	return t;
 }
 
