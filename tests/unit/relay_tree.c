@@ -9,142 +9,8 @@
 
 #include <cmocka.h>
 
-#include "notifier/wire/answer.h"
-#include "notifier/wire/message.h"
 #include "tests/unit/tree_letters.h"
-
-/* What a relay gives as its owner. */
-struct owner {
-	struct tree *tree;
-	size_t node;
-};
-
-static struct owner owners[TREE_NODES_MOST];
-
-static size_t node_of_link(const struct tree *tree, size_t parent, uint32_t link)
-{
-	size_t i = 0;
-
-	while (i < tree->count && (tree->nodes[i].parent != parent || tree->nodes[i].link != link))
-		i++;
-	return i;
-}
-
-static void child_send(void *at, uint32_t link, const Tether__Frame *frame)
-{
-	struct owner *owner = at;
-	size_t child = node_of_link(owner->tree, owner->node, link);
-
-	if (child < owner->tree->count)
-		letter_add(owner->tree, child, false, frame);
-}
-
-static void child_close(void *at, uint32_t link, const char *why)
-{
-	struct owner *owner = at;
-	size_t child = node_of_link(owner->tree, owner->node, link);
-
-	if (child == owner->tree->count)
-		return;
-	owner->tree->nodes[child].link = 0;
-	owner->tree->nodes[child].links_lost++;
-	if (owner->tree->nodes[child].relay)
-		relay_parent_lost(owner->tree->nodes[child].relay);
-}
-
-static void acknowledge(struct tree *tree, const Tether__Interest *interest)
-{
-	Tether__InterestAnswer answer = TETHER__INTEREST_ANSWER__INIT;
-	Tether__Frame frame = TETHER__FRAME__INIT;
-
-	answer.request = interest->request;
-	answer.outcome = TETHER__OUTCOME__OUTCOME_DONE;
-	frame.body_case = TETHER__FRAME__BODY_INTEREST_ANSWER;
-	frame.interest_answer = &answer;
-	relay_parent_frame(tree->nodes[0].relay, &frame, tree->now_ms);
-}
-
-static void root_says(struct tree *tree, const Tether__Frame *frame)
-{
-	if (frame->body_case == TETHER__FRAME__BODY_INTEREST) {
-		acknowledge(tree, frame->interest);
-	} else if (frame->body_case == TETHER__FRAME__BODY_ANSWER) {
-		if (tree->answer)
-			tether__answer__free_unpacked(tree->answer, NULL);
-		tree->answer = message_copy(&frame->answer->base);
-		tree->answers++;
-	}
-}
-
-static void parent_send(void *at, const Tether__Frame *frame)
-{
-	struct owner *owner = at;
-
-	if (!owner->node)
-		root_says(owner->tree, frame);
-	else if (owner->tree->nodes[owner->node].link)
-		letter_add(owner->tree, owner->node, true, frame);
-}
-
-static void order(void *at, const Tether__Event *event)
-{
-	struct owner *owner = at;
-	struct tree_node *node = &owner->tree->nodes[owner->node];
-	Tether__HostResult result = TETHER__HOST_RESULT__INIT;
-	Tether__HostVm vms[4], *said[4];
-	Tether__Slot slot = TETHER__SLOT__INIT, *slots[] = {&slot};
-	Tether__Answer answer;
-
-	node->orders++;
-	answer_begin(&answer, event_key(event));
-	answer.outcome = TETHER__OUTCOME__OUTCOME_DONE;
-	for (size_t i = 0; i < node->vms_count; i++) {
-		tether__host_vm__init(&vms[i]);
-		vms[i].name = node->vms[i];
-		said[i] = &vms[i];
-	}
-	result.host = node->name;
-	result.vms = said;
-	result.n_vms = node->vms_count;
-	result.slots = slots;
-	result.n_slots = 1;
-	answer.result = &result;
-	relay_order_done(node->relay, &answer, owner->tree->now_ms);
-}
-
-static int host_here(void *at, uint32_t child, const Tether__HostBehind *host, const char **reason,
-        const char **text)
-{
-	((struct owner *)at)->tree->hosts_here++;
-	return 0;
-}
-
-static void host_away(void *at, const char *host)
-{
-	((struct owner *)at)->tree->hosts_here--;
-}
-
-static void moved(void *at, const Tether__Event *event)
-{
-	struct owner *owner = at;
-
-	owner->tree->nodes[owner->node].moved++;
-}
-
-static const struct relay_outputs outputs = {.child_send = child_send,
-        .child_close = child_close,
-        .parent_send = parent_send,
-        .moved = moved};
-static const struct relay_outputs host_outputs = {.child_send = child_send,
-        .child_close = child_close,
-        .parent_send = parent_send,
-        .order = order,
-        .moved = moved};
-static const struct relay_outputs root_outputs = {.child_send = child_send,
-        .child_close = child_close,
-        .parent_send = parent_send,
-        .host = host_here,
-        .host_away = host_away};
+#include "tests/unit/tree_owners.h"
 
 static Tether__Role role_of(const struct tree_node *node)
 {
@@ -157,13 +23,6 @@ static Tether__Role role_of(const struct tree_node *node)
 	return strcmp(node->kind, "host") ? TETHER__ROLE__ROLE_SHIM : TETHER__ROLE__ROLE_HOST;
 }
 
-static const struct relay_outputs *outputs_of(Tether__Role role)
-{
-	if (role == TETHER__ROLE__ROLE_ROOT)
-		return &root_outputs;
-	return role == TETHER__ROLE__ROLE_HOST ? &host_outputs : &outputs;
-}
-
 void tree_start(struct tree *tree, size_t number)
 {
 	struct tree_node *node = &tree->nodes[number];
@@ -174,8 +33,8 @@ void tree_start(struct tree *tree, size_t number)
 
 	if (settings.role == TETHER__ROLE__ROLE_SHIM)
 		return;
-	owners[number] = (struct owner){tree, number};
-	node->relay = relay_create(&settings, outputs_of(settings.role), &owners[number]);
+	node->relay =
+	        relay_create(&settings, tree_outputs_of(settings.role), tree_owner(tree, number));
 	assert_non_null(node->relay);
 	/* Without a parent nothing goes up. */
 	if (number)
@@ -371,105 +230,6 @@ void tree_interest(struct tree *tree, size_t process, uint16_t lid, uint32_t rem
 	frame.body_case = TETHER__FRAME__BODY_INTEREST;
 	frame.interest = &interest;
 	letter_add(tree, process, true, &frame);
-}
-
-static void process_answers(struct tree *tree, size_t number, const Tether__Event *event)
-{
-	Tether__Frame frame = TETHER__FRAME__INIT;
-	Tether__Counts counts = TETHER__COUNTS__INIT;
-	Tether__Answer answer;
-
-	answer_begin(&answer, event_key(event));
-	answer.outcome = TETHER__OUTCOME__OUTCOME_DONE;
-	counts.processes = 1;
-	answer.counts = &counts;
-	frame.body_case = TETHER__FRAME__BODY_ANSWER;
-	frame.answer = &answer;
-	letter_add(tree, number, true, &frame);
-	tree->nodes[number].answers++;
-}
-
-static void process_hears(struct tree *tree, size_t number, const Tether__Frame *frame)
-{
-	struct tree_node *node = &tree->nodes[number];
-
-	if (frame->body_case == TETHER__FRAME__BODY_INTEREST_ANSWER) {
-		tree->registered +=
-		        frame->interest_answer->outcome == TETHER__OUTCOME__OUTCOME_DONE;
-		tree->held += frame->interest_answer->outcome == TETHER__OUTCOME__OUTCOME_NONE;
-		tree->refused +=
-		        frame->interest_answer->outcome == TETHER__OUTCOME__OUTCOME_REFUSED;
-	}
-	if (frame->body_case != TETHER__FRAME__BODY_EVENT)
-		return;
-	node->events++;
-	node->steps |= 1u << frame->event->step;
-	if (!node->silent)
-		process_answers(tree, number, frame->event);
-}
-
-static void letter_up(struct tree *tree, const struct letter *letter)
-{
-	struct tree_node *node = &tree->nodes[letter->child];
-	struct relay *parent = tree->nodes[node->parent].relay;
-	uint32_t link = node->link;
-
-	if (!relay_child_frame(parent, link, letter->frame, tree->now_ms) || !node->link)
-		return;
-	tree_cut(tree, letter->child);
-}
-
-static void letter_down(struct tree *tree, const struct letter *letter)
-{
-	struct tree_node *node = &tree->nodes[letter->child];
-
-	if (!strcmp(node->kind, "process")) {
-		process_hears(tree, letter->child, letter->frame);
-		return;
-	}
-	node->events += letter->frame->body_case == TETHER__FRAME__BODY_EVENT;
-	if (node->relay && relay_parent_frame(node->relay, letter->frame, tree->now_ms))
-		tree_cut(tree, letter->child);
-}
-
-static void letter_deliver(struct tree *tree, struct letter *letter)
-{
-	const struct tree_node *node = &tree->nodes[letter->child];
-
-	if (node->link && letter->links_lost == node->links_lost &&
-	        tree->nodes[node->parent].relay) {
-		if (letter->up)
-			letter_up(tree, letter);
-		else
-			letter_down(tree, letter);
-	}
-	letter_free(letter);
-}
-
-bool tree_deliver(struct tree *tree, unsigned among)
-{
-	struct letter *letter = letter_take(tree, among);
-
-	if (letter)
-		letter_deliver(tree, letter);
-	return letter != NULL;
-}
-
-void tree_run(struct tree *tree)
-{
-	while (tree_deliver(tree, 1))
-		;
-}
-
-void tree_pass(struct tree *tree, uint64_t ms)
-{
-	tree->now_ms += ms;
-	/* From below, as deadlines have it. */
-	for (size_t i = tree->count; i-- > 0;) {
-		if (tree->nodes[i].relay)
-			relay_tick(tree->nodes[i].relay, tree->now_ms);
-		tree_run(tree);
-	}
 }
 
 void tree_forget(struct tree *tree)
