@@ -102,6 +102,7 @@ $(call unit_test,notifier_guest_links,notifier/link/guest_links.c notifier/link/
 $(call unit_test,notifier_listener,tests/unit/tls_place.c $(AUTHORITY_SOURCES) $(LINK_SOURCES),$(LINK_LIBS))
 $(call unit_test,notifier_tls,tests/unit/tls_link.c tests/unit/tls_place.c $(AUTHORITY_SOURCES) $(LINK_SOURCES),$(LINK_LIBS))
 $(call unit_test,notifier_tls_reload,tests/unit/tls_link.c tests/unit/tls_place.c $(AUTHORITY_SOURCES) $(LINK_SOURCES),$(LINK_LIBS))
+$(call unit_test,notifier_tls_shown,tests/unit/tls_link.c tests/unit/tls_place.c $(AUTHORITY_SOURCES) $(LINK_SOURCES),$(LINK_LIBS))
 $(call unit_test,notifier_certificate,notifier/certificates/peer_identity.c notifier/certificates/certificate.c $(AUTHORITY_SOURCES) $(NAME_SOURCES),-lcrypto)
 $(call unit_test,notifier_session,notifier/channel/session.c,)
 $(call unit_test,notifier_driver,notifier/driver/driver.c notifier/driver/driver_exec.c notifier/driver/driver_output.c notifier/driver/driver_keeper.c \
