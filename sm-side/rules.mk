@@ -62,7 +62,10 @@ $(call unit_test,smd_dynamic,sm-side/migration/admission.c sm-side/root/inventor
 $(call unit_test,smd_shared_port,sm-side/root/numbers.c sm-side/root/shared_event.c sm-side/migration/sm_talk.c sm-side/migration/sm_paths.c $(JSON_SOURCES) \
 	$(MIGRATION_SOURCES) $(INTEREST_SOURCES) $(FRAME_SOURCES),-ljson-c -lprotobuf-c)
 $(call unit_test,smd_agents,sm-side/root/agents.c sm-side/api/agents_json.c $(JSON_SOURCES) $(WIRE_SOURCES),-ljson-c -lprotobuf-c)
-$(call unit_test,smd_directory,$(DIRECTORY_SOURCES) $(NAME_SOURCES) $(JOURNAL_SOURCES) $(LEDGER_SOURCES),-lsqlite3 -ljson-c -lprotobuf-c)
+DIRECTORY_TEST_SOURCES := tests/unit/smd_directory_hand.c $(DIRECTORY_SOURCES) $(NAME_SOURCES) $(LEDGER_SOURCES)
+$(call unit_test,smd_directory,$(DIRECTORY_TEST_SOURCES),-ljson-c -lprotobuf-c)
+$(call unit_test,smd_directory_slots,$(DIRECTORY_TEST_SOURCES),-ljson-c -lprotobuf-c)
+$(call unit_test,smd_directory_journal,$(JOURNAL_SOURCES) $(DIRECTORY_TEST_SOURCES),-lsqlite3 -ljson-c -lprotobuf-c)
 $(call unit_test,smd_directory_endpoints,$(DIRECTORY_SOURCES) $(NAME_SOURCES) sm-side/directory/directory_endpoints.c sm-side/directory/directory_lids.c sm-side/root/inventory.c $(LEDGER_SOURCES),-ljson-c -lprotobuf-c -Xlinker --wrap=strcmp)
 $(call unit_test,smd_outbox,sm-side/root/outbox.c $(WIRE_SOURCES),-lprotobuf-c)
 $(call unit_test,smd_questions,sm-side/root/questions.c sm-side/root/numbers.c $(INTEREST_SOURCES) $(FRAME_SOURCES),-lprotobuf-c)
