@@ -6,8 +6,6 @@
 #include <string.h>
 
 #include "notifier/relay/answer_merge.h"
-#include "notifier/base/cleanup.h"
-#include "notifier/wire/message.h"
 
 /* Until the next is added. */
 static struct participant *find_named(const struct tally *tally, const struct name *name)

@@ -3,11 +3,8 @@
 #include "notifier/relay/tally_state.h"
 
 #include <errno.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "notifier/relay/answer_merge.h"
-#include "notifier/base/cleanup.h"
 #include "notifier/relay/number_scope.h"
 #include "notifier/wire/frame.h"
 #include "notifier/wire/message.h"
