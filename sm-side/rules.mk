@@ -7,8 +7,8 @@ MIGRATION_SOURCES := sm-side/vm_change/vm_change.c sm-side/vm_change/vm_changes.
 	notifier/wire/rows.c $(WIRE_SOURCES)
 JSON_SOURCES := sm-side/json_read.c sm-side/guid_text.c
 LEDGER_SOURCES := sm-side/journal/ledger.c sm-side/journal/record.c $(JSON_SOURCES) $(MIGRATION_SOURCES)
-DIRECTORY_SOURCES := $(addprefix sm-side/directory/,directory.c directory_word.c directory_vms.c \
-	directory_vm_places.c directory_slots.c directory_record.c)
+DIRECTORY_SOURCES := $(addprefix sm-side/directory/,directory.c directory_word.c directory_rate.c directory_vms.c \
+	directory_vm_places.c directory_slots.c directory_record.c) notifier/link/rate.c
 JOURNAL_SOURCES := $(addprefix sm-side/journal/,journal.c journal_file.c journal_rows.c) notifier/base/log.c
 # The root of the tree, without what it is driven by.
 ROOT_SOURCES := $(addprefix sm-side/root/,root.c root_outputs.c root_events.c root_holds.c owner_notices.c root_places.c \
@@ -66,6 +66,7 @@ DIRECTORY_TEST_SOURCES := tests/unit/smd_directory_hand.c $(DIRECTORY_SOURCES) $
 $(call unit_test,smd_directory,$(DIRECTORY_TEST_SOURCES),-ljson-c -lprotobuf-c)
 $(call unit_test,smd_directory_slots,$(DIRECTORY_TEST_SOURCES),-ljson-c -lprotobuf-c)
 $(call unit_test,smd_directory_journal,$(JOURNAL_SOURCES) $(DIRECTORY_TEST_SOURCES),-lsqlite3 -ljson-c -lprotobuf-c)
+$(call unit_test,smd_directory_rate,$(DIRECTORY_SOURCES) $(NAME_SOURCES) $(LEDGER_SOURCES),-ljson-c -lprotobuf-c)
 $(call unit_test,smd_directory_endpoints,$(DIRECTORY_SOURCES) $(NAME_SOURCES) sm-side/directory/directory_endpoints.c sm-side/directory/directory_lids.c sm-side/root/inventory.c $(LEDGER_SOURCES),-ljson-c -lprotobuf-c -Xlinker --wrap=strcmp)
 $(call unit_test,smd_outbox,sm-side/root/outbox.c $(WIRE_SOURCES),-lprotobuf-c)
 $(call unit_test,smd_questions,sm-side/root/questions.c sm-side/root/numbers.c $(INTEREST_SOURCES) $(FRAME_SOURCES),-lprotobuf-c)

@@ -44,6 +44,9 @@ static void claims_tell(const struct conductor *conductor, struct metrics_text *
 	for (enum directory_thing thing = DIRECTORY_VM; thing <= DIRECTORY_GUID; thing++)
 		metrics_sample(metrics, name, "what", things[thing],
 		        directory_refused(conductor_directory(conductor), thing));
+	metrics_one(metrics, "tether_smd_words_put_off_total", "counter",
+	        "HELLOs refused since their server said something else of itself too often",
+	        directory_put_off(conductor_directory(conductor)));
 }
 
 /* By outcome, since the start. */

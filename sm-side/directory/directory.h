@@ -43,6 +43,12 @@ void directory_destroy(struct directory *directory);
 
 /* Its agent's link stands, or has ended. -ENOMEM */
 int directory_host_here(struct directory *directory, const char *host, bool here);
+/* May it say this of itself now? What it said last it may say at any time, something else only so
+ * often, by how many rows both have; else it is to be heard later. */
+bool directory_host_may_say(struct directory *directory, const char *host, Tether__HostVm **vms,
+        size_t vm_count, Tether__Slot **slots, size_t slot_count, uint64_t now_ms);
+/* How many words were put off so since the start. */
+uint64_t directory_put_off(const struct directory *directory);
 /* The whole word of @host. What no VM may be called (name_is_fit) is left out, and of VMs or slots
  * of one name all but the first. -ENOMEM: some of it may count already. */
 int directory_host_says(struct directory *directory, const char *host, Tether__HostVm **vms,

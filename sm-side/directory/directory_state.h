@@ -1,20 +1,23 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 /*
  * What the directory knows; shared by directory.c (hosts and their words), directory_word.c (what
- * is kept of a word), directory_vms.c (whose a VM is), directory_vm_places.c (what the SM says of
- * it, and who is told where it is), directory_slots.c (whose a slot's place and GUID are) and
- * directory_record.c (what the journal knows of that), and by nobody else.
+ * is kept of a word), directory_rate.c (how often it may be another), directory_vms.c (whose a VM
+ * is), directory_vm_places.c (what the SM says of it, and who is told where it is),
+ * directory_slots.c (whose a slot's place and GUID are) and directory_record.c (what the journal
+ * knows of that), and by nobody else.
  */
 #ifndef TETHER_DIRECTORY_STATE_H
 #define TETHER_DIRECTORY_STATE_H
 
+#include "notifier/link/rate.h"
 #include "sm-side/directory/directory.h"
 
 struct directory_host {
 	const char *name; /* first, as trees look for it */
 	struct directory_host *next;
 	bool here, is_stale, is_forgotten;
-	uint64_t word; /* counts them */
+	uint64_t word;     /* counts them */
+	struct rate words; /* how often they were others than before */
 	Tether__Hello *said;
 	struct directory_slot *slots;
 	size_t disputed; /* slots of its word that are not believed */
@@ -80,6 +83,7 @@ struct directory {
 	struct directory_slot *owed_slots, **owed_slots_end;
 	bool slot_let_go; /* somebody may have been waiting for it */
 	uint64_t refused[DIRECTORY_GUID + 1];
+	uint64_t put_off;
 };
 
 /* directory.c */

@@ -15,6 +15,7 @@
 enum {
 	PRUNE_PARTS = 100,       /* so many times, while as many migrations end as are kept */
 	CHECKPOINT_PAGES = 1000, /* of the WAL */
+	WAL_PAGES_MOST = 4000,   /* also where nothing ends: hosts say what is theirs */
 };
 
 struct journal {
@@ -185,22 +186,31 @@ static int prune(struct journal *journal)
 	return roll_back(journal);
 }
 
+/* What is in the WAL goes into the file, and the WAL is written from its beginning again. */
+static int checkpoint(struct journal *journal, int pages)
+{
+	if (journal->wal_pages <= pages ||
+	        sqlite3_wal_checkpoint_v2(
+	                journal->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL) == SQLITE_OK)
+		return 0;
+	return journal_file_errno(journal->db);
+}
+
 /*
- * What costs time is done when a migration has ended: its VM waits for nothing any more. A failure
- * does no harm: it is tried again with the next end.
+ * What costs time is done when a migration has @ended: its VM waits for nothing any more. Only
+ * where none does for long is the WAL made shorter in between. A failure does no harm: it is tried
+ * again with the next end.
  */
-static void tidy(struct journal *journal)
+static void tidy(struct journal *journal, bool ended)
 {
 	int err = 0;
 
-	if (journal->ended > journal->keep / PRUNE_PARTS) {
+	if (ended && journal->ended > journal->keep / PRUNE_PARTS) {
 		err = prune(journal);
 		journal->ended = err ? journal->ended : 0;
 	}
-	if (!err && journal->wal_pages > CHECKPOINT_PAGES &&
-	        sqlite3_wal_checkpoint_v2(
-	                journal->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL) != SQLITE_OK)
-		err = journal_file_errno(journal->db);
+	if (!err)
+		err = checkpoint(journal, ended ? CHECKPOINT_PAGES : WAL_PAGES_MOST);
 	if (err)
 		log_warn("journal", "it could not be tidied up: %s", strerror(-err));
 }
@@ -240,8 +250,7 @@ int journal_append(
 		         (records[i].kind == RECORD_change_state &&
 		                 records[i].value.change_state.ended);
 	journal->ended += ended;
-	if (ended)
-		tidy(journal);
+	tidy(journal, ended);
 	return 0;
 }
 

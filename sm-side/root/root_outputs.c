@@ -56,6 +56,12 @@ static int host(void *owner, uint32_t child, const Tether__HostBehind *host, con
 {
 	struct root *root = owner;
 
+	if (!directory_host_may_say(root->places.directory, host->name, host->vms, host->n_vms,
+	            host->slots, host->n_slots, monotonic_ms())) {
+		*reason = "too-many-changes";
+		*text = "it says something else of itself too often: it is heard again later";
+		return -EAGAIN;
+	}
 	if (directory_host_here(root->places.directory, host->name, true) ||
 	        root_places_word(&root->places, host->name, host->vms, host->n_vms, host->slots,
 	                host->n_slots, monotonic_ms())) {

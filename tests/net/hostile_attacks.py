@@ -9,6 +9,7 @@ MEGABYTE = 1 << 20
 UNDER_WAY = 16384  # registrations of a guest that nobody above has acknowledged
 QUOTA = 131072  # interests of a host
 LINKS = 8  # of a certificate
+WORDS = 2  # of all that a host may have, each another one
 OPEN, VMS = 33, 4097  # more than a host may name
 AT_ONCE = 64  # frames in one write
 HONEST_VM = "hyp1-vm"  # of the honest host
@@ -67,6 +68,18 @@ def foreign_vm_in_hello(scene, count, stack):
         with scene.connect() as enemy:
             enemy.hello("ROLE_HOST", "evil", vms=[{"name": HONEST_VM}])
             enemy.welcomed()
+
+
+def another_word_each_time(scene, count, stack):
+    """By a host of its own: who is put off is so for a while."""
+    slots = [{"name": f"vf{number}"} for number in range(VMS - 1)]
+    for number in range(count):
+        with scene.connect("fickle") as enemy:
+            enemy.hello("ROLE_HOST", "fickle", slots=slots, vms=[{"name": f"v{number}.{vm}"} for vm in range(VMS - 1)])
+            if number < WORDS:
+                enemy.welcomed()
+            else:
+                enemy.is_refused("hello_answer", "too-many-changes")
 
 
 def all_at_once(*where):
@@ -131,3 +144,6 @@ HOST = COMMON + [
     Attack("a million interests", "refused_interests", over_one_link(interest), allowed=QUOTA, least=QUOTA + 1000, full=10**6),
     Attack("10,000 connections", "crowded_links+silent_links", all_at_once(), least=LINKS + 8, full=10**4),
 ]
+
+# Not to be measured: what of it is within the quota is written, and costs what it costs.
+OTHER_WORDS = Attack("other VMs and slots each time", "words_put_off", another_word_each_time, allowed=WORDS, least=WORDS + 1, full=100)

@@ -8,10 +8,10 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from agent_harness import run_tests  # noqa: E402
-from hostile_attacks import HOST  # noqa: E402
+from hostile_attacks import HOST, OTHER_WORDS  # noqa: E402
 from hostile_lab import HostScene, refused  # noqa: E402
 from lab.tap import FULL  # noqa: E402
 
 if __name__ == "__main__":
     with HostScene() as scene:
-        sys.exit(run_tests([refused(lambda: contextlib.nullcontext(scene), attack, FULL) for attack in HOST]))
+        sys.exit(run_tests([refused(lambda: contextlib.nullcontext(scene), attack, FULL) for attack in [*HOST, OTHER_WORDS]]))

@@ -300,7 +300,7 @@ class HostScene(Scene):
     def __enter__(self):
         with contextlib.ExitStack() as stack:
             metrics = f"127.0.0.1:{free_port()}"
-            self.site = stack.enter_context(Site("host/hyp1", "host/evil", metrics=metrics))
+            self.site = stack.enter_context(Site("host/hyp1", "host/evil", "host/fickle", metrics=metrics))
             self.honest = self.site.host("hyp1")
             self.site.smd.hosts_here(1)
             self.metrics = Metrics(metrics)
@@ -322,8 +322,8 @@ class HostScene(Scene):
     def log_path(self):
         return self.site.log_path
 
-    def connect(self):
-        return self.known(Enemy(self.site.connect(self.site.context("host/evil"))))
+    def connect(self, name="evil"):
+        return self.known(Enemy(self.site.connect(self.site.context(f"host/{name}"))))
 
     def enemy(self):
         enemy = self.connect()

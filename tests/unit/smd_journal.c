@@ -253,6 +253,29 @@ static void who_only_reads_keeps_nobody_out_and_who_writes_is_waited_for_no_long
 	free(heard.lines);
 }
 
+static void the_wal_stays_short_also_where_no_migration_ends(void **unused)
+{
+	enum { WRITES = 12000, BYTES_MOST = 20 << 20 };
+	struct directory_vm_record vm = {.vm = "vm1", .lids = "", .pkeys = ""};
+	struct heard heard = heard_new();
+	struct journal *journal;
+	struct stat file;
+
+	forget_file();
+	assert_int_equal(open_and_hear(&heard, &journal), 0);
+	for (int i = 0; i < WRITES; i++) {
+		vm.host = i % 2 ? "a" : "b";
+		assert_int_equal(
+		        write_one(journal,
+		                (struct record){RECORD_directory_vm, {.directory_vm = vm}}, false),
+		        0);
+	}
+	assert_int_equal(stat(wal, &file), 0);
+	assert_true(file.st_size < BYTES_MOST);
+	journal_close(journal);
+	free(heard.lines);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -266,6 +289,7 @@ int main(void)
 	                a_full_disk_takes_none_of_a_record_and_the_next_when_there_is_room),
 	        cmocka_unit_test(
 	                who_only_reads_keeps_nobody_out_and_who_writes_is_waited_for_no_longer_than_a_moment),
+	        cmocka_unit_test(the_wal_stays_short_also_where_no_migration_ends),
 	};
 
 	return cmocka_run_group_tests(tests, directory_make, directory_remove);
