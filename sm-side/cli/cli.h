@@ -70,7 +70,10 @@ int cli_begun(
         const struct cli_options *options, struct json_object *answer, long status, uint64_t *id);
 
 enum { HTTP_OK = 200, HTTP_BADREQUEST = 400, HTTP_ACCEPTED = 202 };
-/* What GET of @path answers; NULL where that is no 200: said why. */
+/* What is answered to a request without a body; NULL where that is not @expected: said why. */
+struct json_object *cli_expect(
+        const struct cli_options *options, const char *method, const char *path, long expected);
+/* The same of GET and 200. */
 struct json_object *cli_get(const struct cli_options *options, const char *path);
 void cli_print_json(struct json_object *answer);
 /* Print each object of the list @name that the API has at @path, or the whole answer as JSON. The

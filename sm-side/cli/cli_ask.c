@@ -146,15 +146,21 @@ double cli_number(struct json_object *from, const char *name)
 	return json_read_number(from, name, UINT64_MAX, &number) ? 0 : (double)number;
 }
 
-struct json_object *cli_get(const struct cli_options *options, const char *path)
+struct json_object *cli_expect(
+        const struct cli_options *options, const char *method, const char *path, long expected)
 {
 	long status;
-	struct json_object *answer = cli_ask(options->api, "GET", path, NULL, &status);
+	struct json_object *answer = cli_ask(options->api, method, path, NULL, &status);
 
-	if (answer && status != HTTP_OK) {
+	if (answer && status != expected) {
 		cli_say_refusal(answer);
 		json_object_put(answer);
 		return NULL;
 	}
 	return answer;
+}
+
+struct json_object *cli_get(const struct cli_options *options, const char *path)
+{
+	return cli_expect(options, "GET", path, HTTP_OK);
 }

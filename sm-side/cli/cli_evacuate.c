@@ -162,7 +162,6 @@ static int abort_one(const struct cli_options *options)
 	struct json_object *answer;
 	char path[96], end;
 	uint64_t id;
-	long status;
 
 	if (options->count != 0 || options->abort[0] < '0' || options->abort[0] > '9' ||
 	        sscanf(options->abort, "%" SCNu64 "%c", &id, &end) != 1) {
@@ -170,14 +169,10 @@ static int abort_one(const struct cli_options *options)
 		return CLI_USAGE;
 	}
 	snprintf(path, sizeof(path), "/v1/evacuations/%" PRIu64 "/abort", id);
-	answer = cli_ask(options->api, "POST", path, NULL, &status);
+	answer = cli_expect(options, "POST", path, HTTP_ACCEPTED);
 	if (!answer)
 		return CLI_FAILED;
-	if (status != HTTP_ACCEPTED)
-		cli_say_refusal(answer);
 	json_object_put(answer);
-	if (status != HTTP_ACCEPTED)
-		return CLI_FAILED;
 	return options->no_wait ? CLI_DONE : follow_to_end(options, id, "aborted");
 }
 

@@ -298,20 +298,14 @@ int cli_abort(const struct cli_options *options)
 	struct json_object *answer;
 	char path[64];
 	uint64_t id;
-	long status;
 	int err = id_parse(options->words[0], &id);
 
 	if (err)
 		return err;
 	snprintf(path, sizeof(path), "/v1/migrations/%" PRIu64 "/abort", id);
-	answer = cli_ask(options->api, "POST", path, NULL, &status);
+	answer = cli_expect(options, "POST", path, HTTP_ACCEPTED);
 	if (!answer)
 		return CLI_FAILED;
-	if (status != HTTP_ACCEPTED) {
-		cli_say_refusal(answer);
-		json_object_put(answer);
-		return CLI_FAILED;
-	}
 	json_object_put(answer);
 	return options->no_wait ? CLI_DONE : follow_to_end(options, id, "aborted");
 }

@@ -164,22 +164,21 @@ int cli_release(const struct cli_options *options)
 	const char *name = options->words[0];
 	char path[NAME_MOST + 32];
 	struct json_object *answer;
-	long status;
 
 	if (!name_is_fit(name))
 		return say_unfit(name);
 	snprintf(path, sizeof(path), "/v1/vms/%s/release", name);
-	answer = cli_ask(options->api, "POST", path, NULL, &status);
-	if (answer && status != HTTP_OK)
-		cli_say_refusal(answer);
-	else if (answer && options->json)
+	answer = cli_expect(options, "POST", path, HTTP_OK);
+	if (!answer)
+		return CLI_FAILED;
+	if (options->json)
 		cli_print_json(answer);
-	else if (answer)
+	else
 		printf("%s: %s%s\n", name,
 		        *cli_text(answer, "host") ? "is now on " : "is nobody's now",
 		        cli_text(answer, "host"));
 	json_object_put(answer);
-	return answer && status == HTTP_OK ? CLI_DONE : CLI_FAILED;
+	return CLI_DONE;
 }
 
 int cli_forget(const struct cli_options *options)
@@ -187,16 +186,15 @@ int cli_forget(const struct cli_options *options)
 	const char *name = options->words[0];
 	char path[NAME_MOST + 32];
 	struct json_object *answer;
-	long status;
 
 	if (!name_is_fit(name))
 		return say_unfit(name);
 	snprintf(path, sizeof(path), "/v1/hypervisors/%s", name);
-	answer = cli_ask(options->api, "DELETE", path, NULL, &status);
-	if (answer && status != HTTP_OK)
-		cli_say_refusal(answer);
+	answer = cli_expect(options, "DELETE", path, HTTP_OK);
+	if (!answer)
+		return CLI_FAILED;
 	json_object_put(answer);
-	return answer && status == HTTP_OK ? CLI_DONE : CLI_FAILED;
+	return CLI_DONE;
 }
 
 int cli_destroy(const struct cli_options *options)
