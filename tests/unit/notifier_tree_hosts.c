@@ -169,10 +169,7 @@ static void killed_agent_above_others_waits_for_all_that_are_behind_them(void **
 	        tree->nodes[PEER4].name};
 
 	event_all(tree, TETHER__STEP__STEP_SETTLE, 1, "vm1", 5, expected, 4);
-	tree_kill(tree, A);
-	tree_start(tree, A);
-	tree_connect(tree, A);
-	tree_run(tree);
+	tree_restart(tree, A);
 	tree_connect(tree, B);
 	tree_connect(tree, HYP3);
 	tree_run(tree);
@@ -270,10 +267,7 @@ static void peer_behind_a_killed_agent_is_not_overlooked_at_prepare(void **state
 {
 	struct tree *tree = *state;
 
-	tree_kill(tree, B);
-	tree_start(tree, B);
-	tree_connect(tree, B);
-	tree_run(tree);
+	tree_restart(tree, B);
 	event_all(tree, TETHER__STEP__STEP_PREPARE, 1, "vm3", 5, NULL, 0);
 	tree_run(tree);
 	assert_int_equal(tree->answers, 0);
@@ -296,10 +290,7 @@ static void vm_behind_a_killed_agent_is_not_overlooked_at_prepare(void **state)
 	tree->nodes[P1].silent = true;
 	event_all(tree, TETHER__STEP__STEP_PREPARE, 1, "vm1", 5, NULL, 0);
 	tree_run(tree);
-	tree_kill(tree, B);
-	tree_start(tree, B);
-	tree_connect(tree, B);
-	tree_run(tree);
+	tree_restart(tree, B);
 	assert_int_equal(tree->answers, 0);
 	tree_connect(tree, HYP2);
 	tree_run(tree);
@@ -319,10 +310,7 @@ static void host_that_stays_away_from_a_killed_agent_is_forgotten(void **state)
 {
 	struct tree *tree = *state;
 
-	tree_kill(tree, B);
-	tree_start(tree, B);
-	tree_connect(tree, B);
-	tree_run(tree);
+	tree_restart(tree, B);
 	tree_connect(tree, HYP1);
 	tree_run(tree);
 	tree_pass(tree, 500);

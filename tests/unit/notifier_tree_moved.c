@@ -179,10 +179,7 @@ static void move_is_said_to_who_was_started_again_before_it_was_read(void **stat
 	event.expected = names;
 	event.n_expected = 1;
 	tree_event(tree, &event);
-	tree_kill(tree, HYP4);
-	tree_start(tree, HYP4);
-	tree_connect(tree, HYP4);
-	tree_run(tree);
+	tree_restart(tree, HYP4);
 	assert_null(tree->answer);
 	tree_connect(tree, PEER4);
 	tree_run(tree);

@@ -88,10 +88,7 @@ static void place_follows_a_host_that_is_told_anew(void **state)
 	struct tree *tree = *state;
 
 	places_say(tree);
-	tree_kill(tree, A);
-	tree_start(tree, A);
-	tree_connect(tree, A);
-	tree_run(tree);
+	tree_restart(tree, A);
 	tree_connect(tree, B);
 	tree_connect(tree, HYP3);
 	tree_run(tree);

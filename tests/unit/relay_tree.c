@@ -215,6 +215,14 @@ void tree_kill(struct tree *tree, size_t number)
 	tree->nodes[number].relay = NULL;
 }
 
+void tree_restart(struct tree *tree, size_t number)
+{
+	tree_kill(tree, number);
+	tree_start(tree, number);
+	tree_connect(tree, number);
+	tree_run(tree);
+}
+
 void tree_interest(struct tree *tree, size_t process, uint16_t lid, uint32_t remote_qpn, bool drop)
 {
 	Tether__Frame frame = TETHER__FRAME__INIT;

@@ -74,6 +74,8 @@ void tree_process_ends(struct tree *tree, size_t process);
 void tree_kill(struct tree *tree, size_t node);
 /* A new one, of the same name and epoch, that nobody is connected to yet. */
 void tree_start(struct tree *tree, size_t node);
+/* Killed, started and connected, and all has been delivered; those below are still to connect. */
+void tree_restart(struct tree *tree, size_t node);
 
 /* A process says that it connects to @lid, to @remote_qpn there (0: it does not say), or that it
  * lets go. */
