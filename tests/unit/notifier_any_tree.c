@@ -9,28 +9,10 @@
 
 #include <cmocka.h>
 
+#include "tests/unit/tree_chance.h"
 #include "tests/unit/tree_events.h"
 
 enum { RANDOM_TREES = 60, RANDOM_EVENTS = 12 };
-
-static unsigned dice(unsigned sides)
-{
-	assert_true(sides);
-	return (unsigned)rand() % (sides ? sides : 1);
-}
-
-/* So many letters at most, of those that may come next any. */
-static void deliver_some(struct tree *tree, unsigned letters)
-{
-	while (letters && tree_deliver(tree, 1 + dice(8)))
-		letters--;
-}
-
-static void deliver_all(struct tree *tree)
-{
-	while (tree_deliver(tree, 1 + dice(8)))
-		;
-}
 
 /* Up to six agents between, eight hosts with up to two VMs each, and their processes. */
 static struct tree *tree_random(void)

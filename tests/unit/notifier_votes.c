@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "tests/unit/tree_chance.h"
 #include "tests/unit/tree_events.h"
 
 enum {
@@ -32,24 +33,6 @@ struct scene {
 	char *expected[40];
 	size_t expected_nodes[40], expected_count;
 };
-
-static unsigned dice(unsigned sides)
-{
-	assert_true(sides);
-	return (unsigned)rand() % (sides ? sides : 1);
-}
-
-static void deliver_some(struct tree *tree, unsigned letters)
-{
-	while (letters && tree_deliver(tree, 1 + dice(8)))
-		letters--;
-}
-
-static void deliver_all(struct tree *tree)
-{
-	while (tree_deliver(tree, 1 + dice(8)))
-		;
-}
 
 /* Those who talk to vm0 are in every VM, vm0 on the first host. */
 static void process_make(struct scene *scene, size_t host, unsigned vm, unsigned pid)
