@@ -10,13 +10,13 @@ import socket
 import struct
 import subprocess
 import sys
-import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "net"))
 from hostile_lab import PATIENCE_S, VERSION, Enemy, answer_to, count_of, frame, to_something_else  # noqa: E402
 from faults import wire  # noqa: E402
 from faults.wire import SCHEMA  # noqa: E402
+from lab.background import Background  # noqa: E402
 from lab.deadline import wait_until  # noqa: E402
 from lab.metrics import Metrics  # noqa: E402
 
@@ -64,32 +64,19 @@ class Target:
         return self._welcome(where, role, name)
 
 
-class Siege(threading.Thread):
+class Siege(Background):
     """All of @attacks in turn, again and again, until it is over. `said`: {attack: how often it was refused}."""
 
     def __init__(self, target, attacks):
-        super().__init__(daemon=True)
+        super().__init__()
         self.target, self.attacks = target, attacks
-        self.said, self.rounds, self.failure, self.over = {}, 0, None, threading.Event()
+        self.said, self.rounds = {}, 0
 
-    def __enter__(self):
-        self.start()
-        return self
-
-    def __exit__(self, kind, error, trace):
-        self.over.set()
-        self.join()
-        if not kind and self.failure:
-            raise self.failure
-
-    def run(self):
-        try:
-            while not self.over.is_set():
-                for attack in self.attacks:
-                    self._make(attack)
-                self.rounds += 1
-        except Exception as failure:  # told by whoever waits for us
-            self.failure = failure
+    def work(self):
+        while not self.is_over():
+            for attack in self.attacks:
+                self._make(attack)
+            self.rounds += 1
 
     def _say(self, attack, count, links):
         """False: a link has ended without a word."""
@@ -127,46 +114,33 @@ def of_wire(inventory, vms):
             "slots": [slot(row) for row in inventory["slots"]]}
 
 
-class LyingPeer(threading.Thread):
+class LyingPeer(Background):
     """The agent of @host, by hand over TLS. Its VM shares a partition with the VM at @lid, and says that it talks to that one.
     `lies`: what it says before each right answer; `events`: of whom it was asked."""
 
     def __init__(self, lab, host, vm, lid):
-        super().__init__(daemon=True)
+        super().__init__()
         self.host, self.vm, self.lid = host, vm, lid
         env = dict(lab.environment(), TETHER_HOST=host)
         said = subprocess.run([lab.driver, "inventory", f"socket_dir={lab.path('hosts', host)}"], env=env, check=True,
                               stdout=subprocess.PIPE, text=True)
         self.inventory = of_wire(json.loads(said.stdout), {vm})
         self.link = tls_link(lab, f"host/{host}")
-        self.events, self.wrong, self.foreign, self.failure, self.over = [], 0, 0, None, threading.Event()
+        self.events, self.wrong, self.foreign = [], 0, 0
         self.is_registered = False
 
-    def __enter__(self):
-        self.start()
-        return self
-
     def __exit__(self, kind, error, trace):
-        self.over.set()
-        self.join()
-        self.link.close()
-        if not kind and self.failure:
-            raise self.failure
+        with self.link:
+            super().__exit__(kind, error, trace)
 
     def say(self, body, message):
         self.link.sendall(frame(body, message))
 
-    def run(self):
-        try:
-            self._speak()
-        except Exception as failure:  # told by whoever waits for us
-            self.failure = failure
-
-    def _speak(self):
+    def work(self):
         self.say("hello", {"version": VERSION, "role": "ROLE_HOST", "name": self.host, **self.inventory})
         self.link.settimeout(BEAT_S / 2)
         data, beat, beats = b"", 0.0, 0
-        while not self.over.is_set():
+        while not self.is_over():
             if time.monotonic() - beat > BEAT_S:
                 beats += 1
                 self.say("heartbeat", {"count": beats})

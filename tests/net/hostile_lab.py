@@ -20,6 +20,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.dirname(HERE), HERE]
 from agent_harness import INVENTORY, PATIENCE_S, VERSION, Agent  # noqa: E402
 from faults import wire  # noqa: E402
+from lab.background import Background  # noqa: E402
 from lab.deadline import wait_until  # noqa: E402
 from lab.metrics import Metrics  # noqa: E402
 from lab.ports import free_port  # noqa: E402
@@ -156,33 +157,23 @@ class Root:
                 sock.close()
 
 
-class Honest(threading.Thread):
+class Honest(Background):
     """Round after round, until there were @most or it is told to stop; each must end well."""
 
     def __init__(self, round_trip, most=None):
-        super().__init__(daemon=True)
+        super().__init__()
         self.round_trip, self.most = round_trip, most
-        self.seconds, self.failure, self.over = [], None, threading.Event()
-
-    def __enter__(self):
-        self.start()
-        return self
+        self.seconds = []
 
     def __exit__(self, kind, error, trace):
-        self.over.set()
-        self.join()
-        if not kind and self.failure:
-            raise self.failure
+        super().__exit__(kind, error, trace)
         assert kind or self.seconds
 
-    def run(self):
-        try:
-            while not self.over.is_set() and len(self.seconds) != self.most:
-                began = time.monotonic()
-                self.round_trip()
-                self.seconds.append(time.monotonic() - began)
-        except Exception as failure:  # told by whoever waits for us
-            self.failure = failure
+    def work(self):
+        while not self.is_over() and len(self.seconds) != self.most:
+            began = time.monotonic()
+            self.round_trip()
+            self.seconds.append(time.monotonic() - began)
 
 
 class Scene:
