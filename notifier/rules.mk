@@ -16,7 +16,7 @@ INTEREST_SOURCES := notifier/relay/interest.c notifier/relay/name_hash.c
 # What other programs link: a link's frames and tables, the link itself, the relay.
 FRAME_SOURCES := notifier/wire/frame.c notifier/wire/rows.c notifier/wire/answer.c $(WIRE_SOURCES)
 CREDENTIALS_SOURCES := $(addprefix notifier/certificates/,peer_identity.c certificate.c tls_refusal.c credentials_files.c \
-	credentials.c)
+	credentials.c sessions.c)
 LINK_SOURCES := $(addprefix notifier/link/,connection.c connection_traffic.c rate.c shared_rates.c refusal_log.c byte_queue.c \
 	listener.c acceptor.c) $(addprefix notifier/channel/,channel.c channel_socket.c channel_unix.c channel_tls.c tcp_address.c \
 	channel_virtio.c channel_vsock.c session.c) $(CREDENTIALS_SOURCES) $(FRAME_SOURCES) $(BASE_SOURCES) $(SETTINGS_SOURCES) \
@@ -102,6 +102,8 @@ $(call unit_test,notifier_guest_links,notifier/link/guest_links.c notifier/link/
 $(call unit_test,notifier_listener,tests/unit/tls_place.c $(AUTHORITY_SOURCES) $(LINK_SOURCES),$(LINK_LIBS))
 $(call unit_test,notifier_tls,tests/unit/tls_link.c tests/unit/tls_place.c $(AUTHORITY_SOURCES) $(LINK_SOURCES),$(LINK_LIBS))
 $(call unit_test,notifier_tls_reload,tests/unit/tls_link.c tests/unit/tls_place.c $(AUTHORITY_SOURCES) $(LINK_SOURCES),$(LINK_LIBS))
+$(call unit_test,notifier_tls_resumed,tests/unit/tls_link.c tests/unit/tls_place.c $(AUTHORITY_SOURCES) $(LINK_SOURCES),$(LINK_LIBS))
+$(call unit_test,notifier_sessions,notifier/certificates/sessions.c,-lssl -lcrypto)
 $(call unit_test,notifier_tls_shown,tests/unit/tls_link.c tests/unit/tls_place.c $(AUTHORITY_SOURCES) $(LINK_SOURCES),$(LINK_LIBS))
 $(call unit_test,notifier_certificate,notifier/certificates/peer_identity.c notifier/certificates/certificate.c $(AUTHORITY_SOURCES) $(NAME_SOURCES),-lcrypto)
 $(call unit_test,notifier_session,notifier/channel/session.c,)

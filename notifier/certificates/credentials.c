@@ -11,6 +11,7 @@
 
 #include "notifier/base/cleanup.h"
 #include "notifier/certificates/certificate.h"
+#include "notifier/certificates/sessions.h"
 #include "notifier/channel/channel_tls.h"
 
 enum {
@@ -26,6 +27,7 @@ struct contexts {
 	X509_STORE *store;
 	struct peer_identity identity;
 	time_t own_expires, crl_expires; /* crl 0: there is none */
+	struct sessions sessions;        /* of those who are accepted */
 };
 
 struct credentials {
@@ -114,7 +116,6 @@ static SSL_CTX *context_make(X509_STORE *store)
 	SSL_CTX_set_max_cert_list(context, CERTIFICATES_MOST_BYTES);
 	SSL_CTX_set_verify(
 	        context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, channel_tls_verify);
-	SSL_CTX_set_num_tickets(context, 1);
 	SSL_CTX_set_session_id_context(context, scope, sizeof(scope));
 	SSL_CTX_set1_cert_store(context, store);
 	return context;
@@ -156,7 +157,23 @@ static void contexts_clear(struct contexts *contexts)
 	SSL_CTX_free(contexts->accepting);
 	SSL_CTX_free(contexts->connecting);
 	X509_STORE_free(contexts->store);
+	sessions_clear(&contexts->sessions);
 	*contexts = (struct contexts){0};
+}
+
+/*
+ * Each ticket is the number of a session that is kept here, and is used again. Were it the session
+ * itself, sealed, the certificate in it would have to be decoded when it comes and when the next
+ * one goes, which costs more than the rest of the handshake.
+ */
+static void accepting_sessions(SSL_CTX *context)
+{
+	SSL_CTX_set_options(context, SSL_OP_NO_TICKET);
+	SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_SERVER | SSL_SESS_CACHE_NO_INTERNAL);
+	SSL_CTX_set_timeout(context, SESSION_S);
+	SSL_CTX_sess_set_new_cb(context, channel_tls_session);
+	SSL_CTX_sess_set_get_cb(context, channel_tls_session_find);
+	SSL_CTX_set_num_tickets(context, 0); /* until a certificate has been looked at */
 }
 
 static int contexts_read(
@@ -175,9 +192,7 @@ static int contexts_read(
 	contexts->connecting = context_make(contexts->store);
 	if (!contexts->accepting || !contexts->connecting)
 		return failed(files->certificate, "no memory", error, size);
-	/* What is resumed lies with the connecting end alone, sealed (RFC 8446, 4.6.1). */
-	SSL_CTX_set_session_cache_mode(contexts->accepting, SSL_SESS_CACHE_OFF);
-	SSL_CTX_set_timeout(contexts->accepting, SESSION_S);
+	accepting_sessions(contexts->accepting);
 	SSL_CTX_set_session_cache_mode(
 	        contexts->connecting, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
 	SSL_CTX_sess_set_new_cb(contexts->connecting, channel_tls_session);
@@ -345,9 +360,25 @@ bool credentials_session_keep(
 	return true;
 }
 
+/* A copy, since OpenSSL lets none be resumed twice. */
 SSL_SESSION *credentials_session(const struct credentials *credentials, const char *address)
 {
 	if (!credentials->session_address || strcmp(credentials->session_address, address) != 0)
 		return NULL;
-	return credentials->session;
+	return SSL_SESSION_dup(credentials->session);
+}
+
+bool credentials_peer_keep(struct credentials *credentials, const SSL *ssl,
+        const struct peer_identity *peer, SSL_SESSION *session)
+{
+	return !credentials_are_newer(credentials, ssl) &&
+	       !sessions_keep(&credentials->contexts.sessions, peer, session);
+}
+
+SSL_SESSION *credentials_peer_session(const struct credentials *credentials, const SSL *ssl,
+        const unsigned char *id, size_t length)
+{
+	if (credentials_are_newer(credentials, ssl))
+		return NULL;
+	return sessions_find(&credentials->contexts.sessions, id, length);
 }

@@ -4,8 +4,8 @@
  * certificates must be of, and the list of those that are revoked. One for each program; its links
  * (channel_tls.h) look into it, so it outlives them. Lives in their thread.
  *
- * A session is resumed by what the accepting end has sealed and the connecting end has kept; both
- * are forgotten at credentials_reload, so that who is revoked does not come back by an old one.
+ * A session is resumed with what both ends have kept of it; that is forgotten at
+ * credentials_reload, so that who is revoked does not come back by an old one.
  */
 #ifndef TETHER_CREDENTIALS_H
 #define TETHER_CREDENTIALS_H
@@ -72,6 +72,13 @@ int credentials_verify(struct credentials *credentials, const SSL *ssl);
  * before a reload. */
 bool credentials_session_keep(
         struct credentials *credentials, const SSL *ssl, const char *address, SSL_SESSION *session);
+/* The caller's. */
 SSL_SESSION *credentials_session(const struct credentials *credentials, const char *address);
+/* The session of @peer, who was accepted by @ssl. Likewise. */
+bool credentials_peer_keep(struct credentials *credentials, const SSL *ssl,
+        const struct peer_identity *peer, SSL_SESSION *session);
+/* Of whoever says its number; NULL: nobody's. */
+SSL_SESSION *credentials_peer_session(const struct credentials *credentials, const SSL *ssl,
+        const unsigned char *id, size_t length);
 
 #endif

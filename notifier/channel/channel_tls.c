@@ -160,14 +160,6 @@ static int identity_check(struct tls_link *link, const X509 *certificate)
 	return 0;
 }
 
-/* A session that the accepting end has sealed brings back the certificate, but none of those
- * between: the link could not be looked at again. So there is none where they are needed. */
-static void resuming_forbid_if_between(SSL *ssl, X509_STORE_CTX *trial)
-{
-	if (X509_STORE_CTX_get_num_untrusted(trial) > 1)
-		SSL_set_num_tickets(ssl, 0);
-}
-
 int channel_tls_verify(int ok, X509_STORE_CTX *trial)
 {
 	SSL *ssl = X509_STORE_CTX_get_ex_data(trial, SSL_get_ex_data_X509_STORE_CTX_idx());
@@ -180,7 +172,8 @@ int channel_tls_verify(int ok, X509_STORE_CTX *trial)
 	}
 	if (X509_STORE_CTX_get_error_depth(trial))
 		return 1;
-	resuming_forbid_if_between(ssl, trial);
+	/* The accepting end's; who resumes has one. */
+	SSL_set_num_tickets(ssl, 1);
 	if (!identity_check(link, certificate))
 		return 1;
 	X509_STORE_CTX_set_error(trial, X509_V_ERR_CERT_REJECTED);
@@ -381,6 +374,7 @@ static int tls_connect(struct channel *channel, const char *address)
 	session = credentials_session(channel->credentials, address);
 	if (session)
 		SSL_set_session(link->ssl, session);
+	SSL_SESSION_free(session);
 	return -EINPROGRESS;
 }
 
@@ -388,7 +382,17 @@ int channel_tls_session(SSL *ssl, SSL_SESSION *session)
 {
 	struct tls_link *link = SSL_get_app_data(ssl);
 
-	return credentials_session_keep(link->credentials, ssl, link->address, session);
+	if (link->address)
+		return credentials_session_keep(link->credentials, ssl, link->address, session);
+	return credentials_peer_keep(link->credentials, ssl, &link->identity, session);
+}
+
+SSL_SESSION *channel_tls_session_find(SSL *ssl, const unsigned char *id, int length, int *copy)
+{
+	const struct tls_link *link = SSL_get_app_data(ssl);
+
+	*copy = 1; /* it stays kept here */
+	return credentials_peer_session(link->credentials, ssl, id, (size_t)length);
 }
 
 static void tls_close(struct channel *channel)

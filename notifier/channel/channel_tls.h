@@ -35,5 +35,6 @@ const char *channel_tls_place(const struct channel *channel);
 /* Callbacks of OpenSSL's contexts. */
 int channel_tls_verify(int ok, X509_STORE_CTX *trial);
 int channel_tls_session(SSL *ssl, SSL_SESSION *session);
+SSL_SESSION *channel_tls_session_find(SSL *ssl, const unsigned char *id, int length, int *copy);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
-/* Links over TLS: who may have one, what goes over it, and how it comes again. */
+/* Links over TLS: who may have one, and what goes over it. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -238,72 +238,7 @@ static void what_is_not_sealed_by_the_peer_ends_the_link(void **state)
 	}
 }
 
-/* ---- how it comes again ---- */
-
-static void counted(const struct tls_scene *scene, uint64_t full, uint64_t resumed)
-{
-	const struct credentials_counts *counts = credentials_counts(scene->accepting.credentials);
-
-	assert_int_equal(counts->full, full);
-	assert_int_equal(counts->resumed, resumed);
-	counts = credentials_counts(scene->connecting.credentials);
-	assert_int_equal(counts->full, full);
-	assert_int_equal(counts->resumed, resumed);
-}
-
-static void a_session_is_resumed_each_time(void **state)
-{
-	struct tls_scene scene;
-
-	tls_scene_of(&scene, "host/hyp1");
-	tls_open(&scene);
-	counted(&scene, 1, 0);
-	for (unsigned i = 1; i <= 5; i++) {
-		tls_reconnect(&scene);
-		assert_int_equal(scene.accepting.peer.role, PEER_HOST);
-		assert_string_equal(scene.accepting.peer.name, "hyp1");
-		counted(&scene, 1, i);
-	}
-	/* Neither end resumes what began before its last reload. */
-	tls_end_reload(&scene.accepting);
-	tls_reconnect(&scene);
-	counted(&scene, 2, 5);
-	tls_end_reload(&scene.connecting); /* what can be resumed is still to be read */
-	tls_reconnect(&scene);
-	counted(&scene, 3, 5);
-	tls_hear(&scene);
-	tls_end_reload(&scene.connecting); /* it has been read */
-	tls_reconnect(&scene);
-	counted(&scene, 4, 5);
-	tls_reconnect(&scene);
-	counted(&scene, 4, 6);
-	tls_scene_clear(&scene);
-}
-
-/* Its certificate was looked at when the session began, and was good then. */
-static void a_session_is_not_resumed_with_what_has_expired(void **state)
-{
-	struct tls_scene scene;
-	struct holder *host = &scene.connecting.holder;
-
-	tls_scene_make(&scene);
-	tls_end_becomes(&scene.accepting, "sm/smd");
-	holder_make_dated(&scene.place, host, "host/hyp1", -HOUR_S, 10);
-	tls_end_reads(&scene.connecting);
-	tls_open(&scene);
-	tls_reconnect(&scene);
-	counted(&scene, 1, 1);
-	while (X509_cmp_current_time(X509_get0_notAfter(host->certificate)) >= 0)
-		usleep(10000);
-	tls_hear(&scene);
-	connection_drop(scene.connecting.connection, "to come again");
-	do /* the end of the link before may come first */
-		tls_run(&scene, &scene.accepting.closed, scene.accepting.closed + 1);
-	while (!strcmp(scene.accepting.text, "end of stream"));
-	assert_string_equal(scene.accepting.text, "its certificate has expired (host/hyp1)");
-	assert_int_equal(scene.accepting.opened, 2);
-	tls_scene_clear(&scene);
-}
+/* ---- what is read anew ---- */
 
 static void who_is_revoked_loses_its_link_at_the_reload(void **state)
 {
@@ -409,8 +344,6 @@ int main(void)
 	        cmocka_unit_test(who_accepts_late_is_given_more_time_each_time),
 	        cmocka_unit_test(silence_ends_at_the_deadline),
 	        cmocka_unit_test(what_is_not_sealed_by_the_peer_ends_the_link),
-	        cmocka_unit_test(a_session_is_resumed_each_time),
-	        cmocka_unit_test(a_session_is_not_resumed_with_what_has_expired),
 	        cmocka_unit_test(who_is_revoked_loses_its_link_at_the_reload),
 	        cmocka_unit_test(what_cannot_be_read_changes_nothing),
 	        cmocka_unit_test(it_is_known_when_the_first_expires),
