@@ -67,6 +67,9 @@ $(call unit_test,smd_directory,$(DIRECTORY_TEST_SOURCES),-ljson-c -lprotobuf-c)
 $(call unit_test,smd_directory_slots,$(DIRECTORY_TEST_SOURCES),-ljson-c -lprotobuf-c)
 $(call unit_test,smd_directory_journal,$(JOURNAL_SOURCES) $(DIRECTORY_TEST_SOURCES),-lsqlite3 -ljson-c -lprotobuf-c)
 $(call unit_test,smd_directory_rate,$(DIRECTORY_SOURCES) $(NAME_SOURCES) $(LEDGER_SOURCES),-ljson-c -lprotobuf-c)
+$(call unit_test,smd_locator,$(addprefix sm-side/directory/,directory_locator.c directory_endpoints.c directory_lids.c) $(DIRECTORY_SOURCES) $(NAME_SOURCES) \
+	notifier/link/refusal_log.c notifier/base/log.c sm-side/root/inventory.c $(LEDGER_SOURCES),-ljson-c -lprotobuf-c -levent_core \
+	$(foreach f,log_line clock_gettime,-Xlinker --wrap=$(f)))
 $(call unit_test,smd_directory_endpoints,$(DIRECTORY_SOURCES) $(NAME_SOURCES) sm-side/directory/directory_endpoints.c sm-side/directory/directory_lids.c sm-side/root/inventory.c $(LEDGER_SOURCES),-ljson-c -lprotobuf-c -Xlinker --wrap=strcmp)
 $(call unit_test,smd_outbox,sm-side/root/outbox.c $(WIRE_SOURCES),-lprotobuf-c)
 $(call unit_test,smd_questions,sm-side/root/questions.c sm-side/root/numbers.c $(INTEREST_SOURCES) $(FRAME_SOURCES),-lprotobuf-c)

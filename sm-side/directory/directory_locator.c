@@ -8,6 +8,7 @@
 
 #include "notifier/base/log.h"
 #include "notifier/base/timer.h"
+#include "notifier/link/refusal_log.h"
 #include "sm-side/json_read.h"
 #include "sm-side/root/sm_link.h"
 
@@ -30,6 +31,7 @@ struct locator {
 	/* Rounds for all: how many have been asked for, begun and done. */
 	uint64_t wanted, begun, done;
 	bool look_wanted;
+	struct refusal_log refusals; /* of the SM; each word of a host has it asked */
 };
 
 static void round_end(struct locator *locator, bool in_vain);
@@ -152,7 +154,8 @@ static void answered(void *owner, uint64_t id, struct json_object *answer)
 	if (json_read_bool(answer, "ok", &ok) || !ok ||
 	        endpoints_take(&locator->round, locator->first, locator->count, answer,
 	                locator->directory)) {
-		log_warn("sm", "the SM does not say where VMs are: %s", reason ? reason : "?");
+		refusal_say(&locator->refusals, LOG_LEVEL_WARN, "sm", "locate_all",
+		        "the SM does not say where VMs are: %s", reason ? reason : "?");
 		round_end(locator, true);
 		return;
 	}

@@ -46,7 +46,8 @@ static int hello(void *owner, uint32_t child, const Tether__Hello *hello, const 
 	root_signal_hello(root->signal, child, hello);
 	if (hello->role == TETHER__ROLE__ROLE_HOST)
 		return 0;
-	log_info("root", "%s, between hosts and here, is here", hello->name);
+	refusal_tell(root, LOG_LEVEL_INFO, "root", hello->name,
+	        "%s, between hosts and here, is here", hello->name);
 	owner_notices_up(root->notices, hello->name, hello->open, hello->n_open);
 	return 0;
 }
@@ -70,8 +71,8 @@ static int host(void *owner, uint32_t child, const Tether__HostBehind *host, con
 		return -ENOMEM;
 	}
 	inventory_host_connected(&root->inventory, host->name, true);
-	log_info("root", "host %s is here: %zu VMs, %zu slots", host->name, host->n_vms,
-	        host->n_slots);
+	refusal_tell(root, LOG_LEVEL_INFO, "root", host->name,
+	        "host %s is here: %zu VMs, %zu slots", host->name, host->n_vms, host->n_slots);
 	owner_notices_up(root->notices, host->name, host->open, host->n_open);
 	return 0;
 }
@@ -82,7 +83,7 @@ static void host_away(void *owner, const char *host)
 
 	inventory_host_connected(&root->inventory, host, false);
 	directory_host_here(root->places.directory, host, false);
-	log_info("root", "host %s is not connected", host);
+	refusal_tell(root, LOG_LEVEL_INFO, "root", host, "host %s is not connected", host);
 	agent_poll_gone(root->agents, host, TETHER__ROLE__ROLE_HOST);
 }
 

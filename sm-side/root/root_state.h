@@ -6,6 +6,7 @@
 #define TETHER_ROOT_STATE_H
 
 #include "notifier/link/agent_links.h"
+#include "notifier/link/refusal_log.h"
 #include "notifier/relay/relay.h"
 #include "sm-side/root/agent_poll.h"
 #include "sm-side/root/owner_notices.h"
@@ -27,6 +28,7 @@ struct root {
 	struct agent_poll *agents;
 	struct credentials *credentials; /* NULL: no TLS */
 	struct root_signal *signal;      /* NULL: signal = stream */
+	struct refusal_log refusals;     /* agents that come and go */
 	bool takes_interest; /* what comes up now is what an agent has just said in an Interest */
 	const struct root_callbacks *callbacks;
 	void *owner;
