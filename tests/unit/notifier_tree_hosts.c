@@ -6,8 +6,25 @@
 
 #include <cmocka.h>
 
+#include "notifier/base/cleanup.h"
 #include "tests/unit/deep_tree.h"
 #include "tests/unit/tree_events.h"
+
+/* Of vm1, and of its processes and peers by name. */
+static void event_expecting_all(struct tree *tree, Tether__Step step)
+{
+	char *expected[] = {tree->nodes[P1].name, tree->nodes[P2].name, tree->nodes[PEER2].name,
+	        tree->nodes[PEER4].name};
+
+	event_all(tree, step, 1, "vm1", 5, expected, ARRAY_SIZE(expected));
+}
+
+static void is_done_by(const struct tree *tree, size_t count)
+{
+	assert_int_equal(tree->answers, 1);
+	assert_int_equal(tree->answer->outcome, TETHER__OUTCOME__OUTCOME_DONE);
+	assert_int_equal(tree->answer->n_answered, count);
+}
 
 static void host_that_is_away_is_waited_for_and_given_its_order(void **state)
 {
@@ -110,11 +127,9 @@ static void host_may_come_back_elsewhere(void **state)
 static void killed_agent_between_is_given_the_open_event_again(void **state)
 {
 	struct tree *tree = *state;
-	char *expected[] = {tree->nodes[P1].name, tree->nodes[P2].name, tree->nodes[PEER2].name,
-	        tree->nodes[PEER4].name};
 
 	tree->nodes[PEER2].silent = true;
-	event_all(tree, TETHER__STEP__STEP_STOP, 1, "vm1", 5, expected, 4);
+	event_expecting_all(tree, TETHER__STEP__STEP_STOP);
 	tree_run(tree);
 	tree_kill(tree, B);
 	tree_run(tree);
@@ -131,9 +146,7 @@ static void killed_agent_between_is_given_the_open_event_again(void **state)
 	tree_cut(tree, PEER2);
 	tree_connect(tree, PEER2);
 	tree_run(tree);
-	assert_int_equal(tree->answers, 1);
-	assert_int_equal(tree->answer->outcome, TETHER__OUTCOME__OUTCOME_DONE);
-	assert_int_equal(tree->answer->n_answered, 4);
+	is_done_by(tree, 4);
 	assert_int_equal(tree->nodes[P1].events, 1);
 	assert_int_equal(tree->hosts_here, 4);
 }
@@ -165,10 +178,8 @@ static void killed_agent_between_is_given_the_open_order_again(void **state)
 static void killed_agent_above_others_waits_for_all_that_are_behind_them(void **state)
 {
 	struct tree *tree = *state;
-	char *expected[] = {tree->nodes[P1].name, tree->nodes[P2].name, tree->nodes[PEER2].name,
-	        tree->nodes[PEER4].name};
 
-	event_all(tree, TETHER__STEP__STEP_SETTLE, 1, "vm1", 5, expected, 4);
+	event_expecting_all(tree, TETHER__STEP__STEP_SETTLE);
 	tree_restart(tree, A);
 	tree_connect(tree, B);
 	tree_connect(tree, HYP3);
@@ -186,10 +197,8 @@ static void killed_agent_above_others_waits_for_all_that_are_behind_them(void **
 static void hosts_that_come_back_one_by_one_are_all_asked(void **state)
 {
 	struct tree *tree = *state;
-	char *expected[] = {tree->nodes[P1].name, tree->nodes[P2].name, tree->nodes[PEER2].name,
-	        tree->nodes[PEER4].name};
 
-	event_all(tree, TETHER__STEP__STEP_SETTLE, 1, "vm1", 5, expected, 4);
+	event_expecting_all(tree, TETHER__STEP__STEP_SETTLE);
 	tree_kill(tree, B);
 	tree_kill(tree, A);
 	tree_start(tree, A);
@@ -202,9 +211,7 @@ static void hosts_that_come_back_one_by_one_are_all_asked(void **state)
 	assert_int_equal(tree->answers, 0);
 	tree_connect(tree, HYP2);
 	tree_run(tree);
-	assert_int_equal(tree->answers, 1);
-	assert_int_equal(tree->answer->outcome, TETHER__OUTCOME__OUTCOME_DONE);
-	assert_int_equal(tree->answer->n_answered, 4);
+	is_done_by(tree, 4);
 	assert_int_equal(tree->answer->counts->processes, 4);
 	assert_int_equal(tree->nodes[P1].events, 1);
 }
@@ -213,13 +220,11 @@ static void hosts_that_come_back_one_by_one_are_all_asked(void **state)
 static void host_that_comes_to_one_who_has_the_event_is_asked_there(void **state)
 {
 	struct tree *tree = *state;
-	char *expected[] = {tree->nodes[P1].name, tree->nodes[P2].name, tree->nodes[PEER2].name,
-	        tree->nodes[PEER4].name};
 
 	tree_cut(tree, HYP4);
 	tree_run(tree);
 	tree->nodes[PEER2].silent = true;
-	event_all(tree, TETHER__STEP__STEP_SETTLE, 1, "vm1", 5, expected, 4);
+	event_expecting_all(tree, TETHER__STEP__STEP_SETTLE);
 	tree_run(tree);
 	tree->nodes[HYP4].parent = B;
 	tree_connect(tree, HYP4);
@@ -230,9 +235,7 @@ static void host_that_comes_to_one_who_has_the_event_is_asked_there(void **state
 	tree_cut(tree, PEER2);
 	tree_connect(tree, PEER2);
 	tree_run(tree);
-	assert_int_equal(tree->answers, 1);
-	assert_int_equal(tree->answer->outcome, TETHER__OUTCOME__OUTCOME_DONE);
-	assert_int_equal(tree->answer->n_answered, 4);
+	is_done_by(tree, 4);
 	assert_int_equal(tree->answer->counts->processes, 4);
 }
 
@@ -240,11 +243,9 @@ static void host_that_comes_to_one_who_has_the_event_is_asked_there(void **state
 static void host_that_comes_just_before_the_deadline_costs_itself_alone(void **state)
 {
 	struct tree *tree = *state;
-	char *expected[] = {tree->nodes[P1].name, tree->nodes[P2].name, tree->nodes[PEER2].name,
-	        tree->nodes[PEER4].name};
 
 	tree->nodes[PEER4].silent = true;
-	event_all(tree, TETHER__STEP__STEP_RECONNECT, 1, "vm1", 5, expected, 4);
+	event_expecting_all(tree, TETHER__STEP__STEP_RECONNECT);
 	tree_run(tree);
 	tree->now_ms += 949; /* its own agent says nothing, either */
 	assert_int_equal(tree->answers, 0);
@@ -300,9 +301,7 @@ static void vm_behind_a_killed_agent_is_not_overlooked_at_prepare(void **state)
 	tree_connect(tree, P1);
 	tree_connect(tree, HYP1);
 	tree_run(tree);
-	assert_int_equal(tree->answers, 1);
-	assert_int_equal(tree->answer->outcome, TETHER__OUTCOME__OUTCOME_DONE);
-	assert_int_equal(tree->answer->n_answered, 4);
+	is_done_by(tree, 4);
 }
 
 /* One that does not come back costs the deadline, and is forgotten as if it had been a child. */
@@ -316,9 +315,7 @@ static void host_that_stays_away_from_a_killed_agent_is_forgotten(void **state)
 	tree_pass(tree, 500);
 	event_all(tree, TETHER__STEP__STEP_PREPARE, 1, "vm3", 5, NULL, 0);
 	tree_run(tree);
-	assert_int_equal(tree->answers, 1);
-	assert_int_equal(tree->answer->outcome, TETHER__OUTCOME__OUTCOME_DONE);
-	assert_int_equal(tree->answer->n_answered, 2);
+	is_done_by(tree, 2);
 }
 
 static void prepare_another(struct tree *tree, const char *vm, uint16_t lid)
