@@ -176,12 +176,18 @@ def an_agent_leaves_a_root_that_is_revoked_at_sighup():
         host.says(f"no link to tls:{site.place}: its certificate is revoked (sm/smd)")
 
 
+def context_of(site, who):
+    """@who of the site's CA as the end that accepts."""
+    files = site.ca.settings(who)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(files["tls_certificate"], files["tls_key"])
+    return context
+
+
 def a_root_of_an_older_tls_is_left():
     with Site("host/hyp1") as site:
-        files = site.ca.settings("sm/smd")
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context = context_of(site, "sm/smd")
         context.maximum_version = ssl.TLSVersion.TLSv1_2
-        context.load_cert_chain(files["tls_certificate"], files["tls_key"])
         with socket.create_server(("127.0.0.1", 0)) as listener:
             host = site.host("hyp1", root=f"tls:127.0.0.1:{listener.getsockname()[1]}")
             link, _ = listener.accept()
@@ -193,21 +199,24 @@ def a_root_of_an_older_tls_is_left():
             host.says("the other end refuses: protocol version")
 
 
+def leaves_a_parent_that_is(who, site, name, why, **settings):
+    """@who poses as the parent of the host @name."""
+    context = context_of(site, who)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        host = site.host(name, root=f"tls:127.0.0.1:{listener.getsockname()[1]}", **settings)
+        link, _ = listener.accept()
+        try:
+            with context.wrap_socket(link, server_side=True) as link:
+                assert link.recv(4096) == b"", "it was told something"
+        except ssl.SSLError as error:
+            assert "BAD_CERTIFICATE" in str(error), error
+        host.says(f"its certificate is of {why} ({who})")
+
+
 def a_parent_of_a_wrong_role_is_left():
     """Another host of the same CA poses as tether-smd."""
     with Site("host/hyp1", "host/other") as site:
-        files = site.ca.settings("host/other")
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(files["tls_certificate"], files["tls_key"])
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            host = site.host("hyp1", root=f"tls:127.0.0.1:{listener.getsockname()[1]}")
-            link, _ = listener.accept()
-            try:
-                with context.wrap_socket(link, server_side=True) as link:
-                    assert link.recv(4096) == b"", "it was told something"
-            except ssl.SSLError as error:
-                assert "BAD_CERTIFICATE" in str(error), error
-            host.says("its certificate is of a role that has no business here (host/other)")
+        leaves_a_parent_that_is("host/other", site, "hyp1", "a role that has no business here")
 
 
 def an_agent_takes_the_parent_alone_that_it_is_told():
@@ -215,18 +224,7 @@ def an_agent_takes_the_parent_alone_that_it_is_told():
     with Site("host/hyp1", "host/hyp2", "relay/rack9") as site:
         site.host("hyp1", parent_name="sm/smd")
         site.smd.hosts_here(1)
-        files = site.ca.settings("relay/rack9")
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(files["tls_certificate"], files["tls_key"])
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            host = site.host("hyp2", root=f"tls:127.0.0.1:{listener.getsockname()[1]}", parent_name="sm/smd")
-            link, _ = listener.accept()
-            try:
-                with context.wrap_socket(link, server_side=True) as link:
-                    assert link.recv(4096) == b"", "it was told something"
-            except ssl.SSLError as error:
-                assert "BAD_CERTIFICATE" in str(error), error
-            host.says("its certificate is of somebody else than parent_name says (relay/rack9)")
+        leaves_a_parent_that_is("relay/rack9", site, "hyp2", "somebody else than parent_name says", parent_name="sm/smd")
 
 
 def a_root_of_plain_text_is_left():
