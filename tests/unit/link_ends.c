@@ -2,14 +2,12 @@
 #include "tests/unit/link_ends.h"
 
 #include <fcntl.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "notifier/base/cleanup.h"
 #include "notifier/channel/channel_unix.h"
 #include "notifier/wire/frame.h"
+#include "tests/unit/large_hello.h"
 
 const struct connection_settings link_quick = {
         .heartbeat_ms = 20,
@@ -150,16 +148,7 @@ void interest_write(int fd)
 
 int large_send(struct link_end *end, size_t size)
 {
-	Tether__Frame frame = TETHER__FRAME__INIT;
-	Tether__Hello hello = TETHER__HELLO__INIT;
-	CLEANUP_FREE char *name = malloc(size + 1);
-
-	memset(name, 'n', size);
-	name[size] = 0;
-	hello.name = name;
-	frame.body_case = TETHER__FRAME__BODY_HELLO;
-	frame.hello = &hello;
-	return connection_send(end->connection, &frame);
+	return large_hello_send(end->connection, size);
 }
 
 void link_loop_goes_on(struct event_base *base)

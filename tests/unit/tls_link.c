@@ -12,6 +12,7 @@
 #include <netinet/in.h>
 
 #include "notifier/base/cleanup.h"
+#include "tests/unit/large_hello.h"
 
 enum { PATIENCE_S = 20 };
 
@@ -233,16 +234,7 @@ void tls_run(struct tls_scene *scene, const unsigned *count, unsigned wanted)
 
 void tls_say(struct tls_end *end, size_t size)
 {
-	Tether__Frame frame = TETHER__FRAME__INIT;
-	Tether__Hello hello = TETHER__HELLO__INIT;
-	CLEANUP_FREE char *name = malloc(size + 1);
-
-	memset(name, 'n', size);
-	name[size] = 0;
-	hello.name = name;
-	frame.body_case = TETHER__FRAME__BODY_HELLO;
-	frame.hello = &hello;
-	assert_int_equal(connection_send(end->connection, &frame), 0);
+	assert_int_equal(large_hello_send(end->connection, size), 0);
 }
 
 void tls_hear(struct tls_scene *scene)
