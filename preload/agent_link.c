@@ -173,7 +173,8 @@ void agent_link_register(struct remote *remote)
 	interests_ask(&request, remote);
 	await_answer(&request);
 	if (request.answered)
-		log_debug("link", "interest in lid %u is acknowledged", remote->lid);
+		log_debug("link", "interest in lid %u is %s", remote->lid,
+		        request.refused ? "refused" : "acknowledged");
 	else
 		log_warn("link", "no agent has acknowledged interest in lid %u", remote->lid);
 	interests_done(&request, remote);

@@ -186,7 +186,7 @@ static void frame_take(Tether__Frame *frame)
 		break;
 	case TETHER__FRAME__BODY_INTEREST_ANSWER:
 		pthread_mutex_lock(&agent_link.lock);
-		interests_answered(frame->interest_answer);
+		interests_answered(frame->interest_answer, monotonic_ms());
 		pthread_cond_broadcast(&agent_link.changed);
 		pthread_mutex_unlock(&agent_link.lock);
 		break;
@@ -240,7 +240,7 @@ static void interests_send(void)
 		interests_hear(sender);
 		pthread_cond_broadcast(&agent_link.changed);
 	}
-	while (service.welcome && interests_next(&interest, &address))
+	while (service.welcome && interests_next(&interest, &address, monotonic_ms()))
 		agent_socket_pack(&frame);
 	pthread_mutex_unlock(&agent_link.lock);
 	out_flush();
@@ -268,6 +268,17 @@ static void service_wait(int64_t timeout_ms)
 		link_read();
 }
 
+/* Also until one of the interests that were refused is asked for again. */
+static int64_t refused_wait(int64_t timeout_ms)
+{
+	uint64_t now = monotonic_ms();
+	int64_t wait_ms;
+
+	LOCK_GUARD(&agent_link.lock);
+	wait_ms = service.welcome ? interests_wait(now) : -1;
+	return wait_ms < 0 ? timeout_ms : sooner_ms(timeout_ms, wait_ms);
+}
+
 static void *serve(void *unused)
 {
 	for (;;) {
@@ -287,7 +298,7 @@ static void *serve(void *unused)
 		if (datagram_questions_are_open())
 			timeout_ms = sooner_ms(timeout_ms, deadlines_default.reconnect_link_ms);
 		interests_send();
-		service_wait(timeout_ms);
+		service_wait(refused_wait(timeout_ms));
 	}
 	return NULL;
 }

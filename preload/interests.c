@@ -10,10 +10,12 @@
 #include "preload/datagram_numbers.h"
 #include "preload/heard_senders.h"
 #include "preload/interest_answer.h"
+#include "preload/interest_room.h"
 
 struct interest {
 	struct remote to;
 	unsigned users;     /* connections, and address handles */
+	bool refused;       /* there was no room for it above */
 	bool to_be_dropped; /* the agent is to hear that nobody is left */
 	bool idle;          /* without users, and kept since handles come and go */
 	/* Numbers of datagram queue pairs there: */
@@ -32,6 +34,7 @@ static struct number_table by_lid; /* of them those that have a LID */
 static TAILQ_HEAD(, interest) idle = TAILQ_HEAD_INITIALIZER(idle); /* the longest idle first */
 static unsigned idle_count;
 static unsigned under_way; /* of them those that have a request */
+static struct interest_room room_above;
 static TAILQ_HEAD(, interest_request) requests = TAILQ_HEAD_INITIALIZER(requests);
 static uint32_t last_id;
 
@@ -161,9 +164,17 @@ void interests_took_numbers(const struct remote *remote)
 		forget_numbers(remote);
 }
 
+static void accepted(struct interest *interest)
+{
+	if (interest->refused)
+		interest_room_has_one_less(&room_above);
+	interest->refused = false;
+}
+
 static void drop(struct interest *interest)
 {
 	not_idle(interest);
+	accepted(interest);
 	interest->to_be_dropped = true;
 	interest->datagrams = interest->known = interest->unsent = false;
 	not_under_way(interest);
@@ -265,7 +276,7 @@ static bool next_datagrams(Tether__Interest *wire, Tether__Address *address)
 		return false;
 	TAILQ_FOREACH(interest, &interests, link)
 	{
-		if (!interest->unsent || interest->request)
+		if (!interest->unsent || interest->request || interest->refused)
 			continue;
 		interest->unsent = false;
 		under_way++;
@@ -275,6 +286,30 @@ static bool next_datagrams(Tether__Interest *wire, Tether__Address *address)
 		address_of(&interest->to, address);
 		return true;
 	}
+	return false;
+}
+
+/* Nobody waits for it any more. */
+static bool next_refused(Tether__Interest *wire, Tether__Address *address, uint64_t now_ms)
+{
+	struct interest *interest;
+
+	if (interest_room_wait(&room_above, now_ms))
+		return false;
+	TAILQ_FOREACH(interest, &interests, link)
+	{
+		if (!interest->refused || interest->request)
+			continue;
+		room_above.is_asked = true;
+		under_way++;
+		interest->unsent = false;
+		interest->request = wire->request = ++last_id;
+		wire->datagrams = interest->datagrams;
+		wire->heard = interest->heard;
+		address_of(&interest->to, address);
+		return true;
+	}
+	room_above.due_ms = now_ms + ROOM_PAUSE_FIRST_MS;
 	return false;
 }
 
@@ -289,12 +324,18 @@ static bool next_announcement(Tether__Interest *wire, Tether__Address *address)
 	return true;
 }
 
-bool interests_next(Tether__Interest *interest, Tether__Address *address)
+int64_t interests_wait(uint64_t now_ms)
+{
+	return interest_room_wait(&room_above, now_ms);
+}
+
+bool interests_next(Tether__Interest *interest, Tether__Address *address, uint64_t now_ms)
 {
 	tether__interest__init(interest);
 	interest->address = address;
 	return next_announcement(interest, address) || next_question(interest, address) ||
-	       next_datagrams(interest, address) || next_drop(interest, address);
+	       next_datagrams(interest, address) || next_refused(interest, address, now_ms) ||
+	       next_drop(interest, address);
 }
 
 /* In the middle of a move they are right as what was heard goes; who sends there asks, and waits.
@@ -315,10 +356,30 @@ static void take_datagrams(const struct remote *remote, const Tether__InterestAn
 		interest->known = !answer->moving;
 }
 
-static void request_answered(struct interest_request *request, const Tether__InterestAnswer *answer)
+/* @again: it was asked for since it had been refused. */
+static void judged(struct interest *interest, const Tether__InterestAnswer *answer, bool again,
+        uint64_t now_ms)
 {
+	if (!answer_is_of_room(answer))
+		accepted(interest);
+	else if (!interest->refused)
+		interest_room_refuses(&room_above, now_ms);
+	else if (again)
+		interest_room_refuses_again(&room_above, now_ms);
+	interest->refused = answer_is_of_room(answer);
+}
+
+static void request_answered(
+        struct interest_request *request, const Tether__InterestAnswer *answer, uint64_t now_ms)
+{
+	struct interest *interest = request->own ? NULL : find(&request->remote);
+
 	request->answered = true;
 	request->refused = answer->outcome != TETHER__OUTCOME__OUTCOME_DONE;
+	if (interest)
+		judged(interest, answer, false, now_ms);
+	if (interest && interest->refused)
+		return; /* that is said once, not each time */
 	if (request->refused)
 		log_warn("link", "%s: %s",
 		        request->own ? "announcement of a queue pair" : "interest in an address",
@@ -332,7 +393,7 @@ static void request_answered(struct interest_request *request, const Tether__Int
 /* Who hears a sender in the middle of a move, or of whom there is nobody to ask, does not wait for
  * the end of it. An address that is known by handles alone is dropped with them: as a sender it is
  * not known. */
-static void datagrams_answered(const Tether__InterestAnswer *answer, bool is_last)
+static void datagrams_answered(const Tether__InterestAnswer *answer, bool is_last, uint64_t now_ms)
 {
 	struct interest *interest;
 
@@ -340,10 +401,12 @@ static void datagrams_answered(const Tether__InterestAnswer *answer, bool is_las
 	{
 		if (!interest->request || interest->request != answer->request)
 			continue;
-		if (is_last)
+		if (is_last) {
 			not_under_way(interest);
+			judged(interest, answer, true, now_ms);
+		}
 		interest->held = !is_last;
-		if (answer->outcome == TETHER__OUTCOME__OUTCOME_DONE)
+		if (answer->outcome == TETHER__OUTCOME__OUTCOME_DONE && interest->datagrams)
 			take_datagrams(&interest->to, answer);
 		if (interest->heard)
 			sender_set_known(interest->to.lid);
@@ -351,7 +414,7 @@ static void datagrams_answered(const Tether__InterestAnswer *answer, bool is_las
 	}
 }
 
-void interests_answered(const Tether__InterestAnswer *answer)
+void interests_answered(const Tether__InterestAnswer *answer, uint64_t now_ms)
 {
 	bool held = answer->outcome == TETHER__OUTCOME__OUTCOME_NONE;
 	bool is_last = !held && answer->outcome != TETHER__OUTCOME__OUTCOME_PARTIAL;
@@ -363,17 +426,17 @@ void interests_answered(const Tether__InterestAnswer *answer)
 			continue;
 		request->held = held;
 		if (is_last)
-			request_answered(request, answer);
+			request_answered(request, answer, now_ms);
 		return;
 	}
-	datagrams_answered(answer, is_last);
+	datagrams_answered(answer, is_last, now_ms);
 }
 
 /* What is known may change meanwhile and nobody says so. */
 static void datagrams_unknown(struct interest *interest)
 {
 	interest->known = false;
-	interest->unsent = interest->datagrams;
+	interest->unsent = interest->datagrams && !interest->refused;
 	not_under_way(interest);
 }
 
@@ -386,6 +449,7 @@ void interests_link_lost(void)
 	request->sent = request->held = false;
 	TAILQ_FOREACH(interest, &interests, link)
 	datagrams_unknown(interest);
+	interest_room_link_lost(&room_above);
 }
 
 void interests_forget(void)
@@ -393,6 +457,7 @@ void interests_forget(void)
 	TAILQ_INIT(&interests);
 	TAILQ_INIT(&idle);
 	idle_count = under_way = 0;
+	room_above = (struct interest_room){0};
 	by_lid = (struct number_table){0};
 	announcements_forget();
 	TAILQ_INIT(&requests);
@@ -426,7 +491,8 @@ void interests_list(struct interest_list *list)
 		return;
 	TAILQ_FOREACH(interest, &interests, link)
 	{
-		if (interest->to_be_dropped)
+		/* One that was refused is to take nobody's room of those that were not. */
+		if (interest->to_be_dropped || interest->refused)
 			continue;
 		address_of(&interest->to, &list->addresses[list->count]);
 		list_append(list);

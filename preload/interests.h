@@ -53,8 +53,10 @@ bool interests_drop(const struct remote *remote);
 int interests_announce(struct interest_request *request, const struct announcement *what);
 
 /* The next frame to go up; false: none. @address belongs to the caller as well. */
-bool interests_next(Tether__Interest *interest, Tether__Address *address);
-void interests_answered(const Tether__InterestAnswer *answer);
+bool interests_next(Tether__Interest *interest, Tether__Address *address, uint64_t now_ms);
+/* In so many milliseconds there is one that was refused for a quota; -1: there is none. */
+int64_t interests_wait(uint64_t now_ms);
+void interests_answered(const Tether__InterestAnswer *answer, uint64_t now_ms);
 /* What was sent may not have arrived: it goes again. */
 void interests_link_lost(void);
 /* In a child after fork. */

@@ -108,6 +108,22 @@ static void what_was_held_is_not_without_a_link(void **state)
 	assert_int_equal(a.remote.real_qpn, QPN);
 }
 
+/* Its application has gone on meanwhile. */
+static void what_there_was_no_room_for_is_asked_for_again(void **state)
+{
+	struct asker a = {0};
+
+	asker_begin(&a);
+	agent_has_no_room(agent_is_asked(NULL));
+	while (asker_is_waiting(&a))
+		;
+	time_passes(LONG_S);
+	agent_is_heard();
+	agent_answers(agent_is_asked(NULL), TETHER__OUTCOME__OUTCOME_DONE);
+	agent_is_heard();
+	asker_end(&a);
+}
+
 #define TEST(name) cmocka_unit_test(name)
 
 int main(void)
@@ -118,6 +134,7 @@ int main(void)
 	        TEST(a_migration_that_holds_a_question_is_waited_for_to_its_end),
 	        TEST(what_is_held_no_longer_is_waited_for_as_if_it_never_was),
 	        TEST(who_is_refused_has_had_no_agent_since_it_lost_one),
+	        TEST(what_there_was_no_room_for_is_asked_for_again),
 	        TEST(what_was_held_is_not_without_a_link),
 	};
 

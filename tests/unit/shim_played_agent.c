@@ -266,6 +266,22 @@ void agent_answers(uint32_t request, Tether__Outcome outcome)
 	answer_interest(request, outcome, LID, REAL_QPN);
 }
 
+void agent_has_no_room(uint32_t request)
+{
+	Tether__InterestAnswer answer = TETHER__INTEREST_ANSWER__INIT;
+	Tether__Refusal refusal = TETHER__REFUSAL__INIT, *refusals[] = {&refusal};
+	Tether__Frame frame = TETHER__FRAME__INIT;
+
+	refusal.reason = "too-many-interests";
+	answer.request = request;
+	answer.outcome = TETHER__OUTCOME__OUTCOME_REFUSED;
+	answer.refusals = refusals;
+	answer.n_refusals = 1;
+	frame.body_case = TETHER__FRAME__BODY_INTEREST_ANSWER;
+	frame.interest_answer = &answer;
+	agent_says(&frame);
+}
+
 Tether__Frame *agent_hears_interest(void)
 {
 	Tether__Frame *frame = agent_reads();

@@ -46,6 +46,7 @@ void agent_goes_for_good(void);
 /* The number of the question that comes; with a GID, which one it names. */
 uint32_t agent_is_asked(uint8_t *gid);
 void agent_answers(uint32_t request, Tether__Outcome outcome);
+void agent_has_no_room(uint32_t request);
 Tether__Frame *agent_hears_interest(void);
 uint32_t agent_is_asked_for_datagrams(uint32_t lid);
 /* It names a datagram for its reason. */

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/* Interests that are refused for a quota are asked for again, and said once. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "notifier/base/log.h"
+#include "preload/agent_link.h"
+#include "preload/interest_room.h"
+#include "preload/interests.h"
+
+enum { NOW_MS = 1000, LATER_MS = 1000 * ROOM_PAUSE_MOST_MS, CONNECTIONS = 3 };
+
+struct context_list contexts = TAILQ_HEAD_INITIALIZER(contexts);
+
+bool agent_link_is_there(void)
+{
+	return false;
+}
+
+void agent_link_wake(void)
+{
+}
+
+static int warnings;
+
+void __wrap_log_line(enum log_level level, const char *subsystem, const char *format, ...);
+void __wrap_log_line(enum log_level level, const char *subsystem, const char *format, ...)
+{
+	warnings += level == LOG_LEVEL_WARN;
+}
+
+static int setup(void **state)
+{
+	interests_forget();
+	warnings = 0;
+	return 0;
+}
+
+static struct remote at(uint32_t lid)
+{
+	return (struct remote){.lid = lid, .real_lid = lid, .qpn = 0x100 + lid};
+}
+
+/* The number of what goes up at that time, which is about @lid; 0: nothing does. */
+static uint32_t next(uint64_t now_ms, uint32_t *lid)
+{
+	Tether__Interest interest;
+	Tether__Address address;
+
+	if (!interests_next(&interest, &address, now_ms))
+		return 0;
+	*lid = interest.address->lid;
+	return interest.request;
+}
+
+static void answered(uint32_t request, const char *reason, uint64_t now_ms)
+{
+	Tether__InterestAnswer answer = TETHER__INTEREST_ANSWER__INIT;
+	Tether__Refusal refusal = TETHER__REFUSAL__INIT, *refusals[] = {&refusal};
+
+	refusal.reason = (char *)reason;
+	answer.request = request;
+	answer.outcome = reason ? TETHER__OUTCOME__OUTCOME_REFUSED : TETHER__OUTCOME__OUTCOME_DONE;
+	answer.refusals = refusals;
+	answer.n_refusals = reason ? 1 : 0;
+	interests_answered(&answer, now_ms);
+}
+
+static void connects(uint32_t lid, const char *reason)
+{
+	struct interest_request request;
+	struct remote remote = at(lid);
+	uint32_t about;
+
+	interests_ask(&request, &remote);
+	answered(next(NOW_MS, &about), reason, NOW_MS);
+	assert_true(request.answered);
+	assert_int_equal(about, lid);
+	interests_done(&request, &remote);
+}
+
+static void all_are_refused(void)
+{
+	for (uint32_t lid = 1; lid <= CONNECTIONS; lid++)
+		connects(lid, "too-many-interests");
+}
+
+static size_t in_hello(void)
+{
+	struct interest_list list;
+	size_t count;
+
+	interests_list(&list);
+	count = list.count;
+	interest_list_free(&list);
+	return count;
+}
+
+static void it_is_said_once(void **state)
+{
+	all_are_refused();
+	assert_int_equal(warnings, 1);
+}
+
+static void one_is_asked_for_again_after_a_pause_that_doubles(void **state)
+{
+	uint64_t now = NOW_MS, pause = ROOM_PAUSE_FIRST_MS;
+	uint32_t lid, request;
+
+	all_are_refused();
+	for (int i = 0; i < 10; i++) {
+		assert_int_equal(next(now + pause - 1, &lid), 0);
+		assert_int_equal(interests_wait(now + pause - 1), 1);
+		now += pause;
+		request = next(now, &lid);
+		assert_int_not_equal(request, 0);
+		assert_int_equal(next(LATER_MS, &lid), 0);
+		assert_int_equal(interests_wait(LATER_MS), -1);
+		answered(request, "too-many-interests", now);
+		pause = 2 * pause < ROOM_PAUSE_MOST_MS ? 2 * pause : ROOM_PAUSE_MOST_MS;
+	}
+	assert_int_equal(warnings, 1);
+}
+
+static void as_soon_as_one_is_accepted_the_others_follow(void **state)
+{
+	uint32_t lid, last = 0;
+
+	all_are_refused();
+	assert_int_equal(in_hello(), 0);
+	for (size_t i = 1; i <= CONNECTIONS; i++) {
+		uint32_t request = next(NOW_MS + ROOM_PAUSE_FIRST_MS, &lid);
+
+		assert_int_not_equal(request, 0);
+		assert_int_not_equal(lid, last);
+		last = lid;
+		answered(request, NULL, NOW_MS + ROOM_PAUSE_FIRST_MS);
+		assert_int_equal(in_hello(), i);
+	}
+	assert_int_equal(next(LATER_MS, &lid), 0);
+	assert_int_equal(interests_wait(LATER_MS), -1);
+	connects(CONNECTIONS + 1, "too-many-interests");
+	assert_int_equal(warnings, 2);
+}
+
+static void what_is_of_interest_no_more_is_not_asked_for(void **state)
+{
+	struct remote remote = at(1);
+	uint32_t lid;
+
+	connects(1, "too-many-interests");
+	assert_true(interests_drop(&remote));
+	assert_int_not_equal(next(NOW_MS, &lid), 0); /* the drop */
+	assert_int_equal(next(LATER_MS, &lid), 0);
+	assert_int_equal(interests_wait(LATER_MS), -1);
+}
+
+static void over_the_next_link_it_is_asked_for_again(void **state)
+{
+	uint32_t lid;
+
+	connects(1, "too-many-requests");
+	assert_int_not_equal(next(LATER_MS, &lid), 0);
+	interests_link_lost();
+	assert_int_not_equal(next(LATER_MS, &lid), 0);
+}
+
+/* There never will be room for these. */
+static void what_is_refused_for_another_reason_is_not_asked_for(void **state)
+{
+	uint32_t lid;
+
+	connects(1, "foreign-partition");
+	assert_int_equal(next(LATER_MS, &lid), 0);
+	assert_int_equal(interests_wait(LATER_MS), -1);
+}
+
+int main(void)
+{
+#define ROOM_TEST(f) cmocka_unit_test_setup(f, setup)
+	const struct CMUnitTest tests[] = {
+	        ROOM_TEST(it_is_said_once),
+	        ROOM_TEST(one_is_asked_for_again_after_a_pause_that_doubles),
+	        ROOM_TEST(as_soon_as_one_is_accepted_the_others_follow),
+	        ROOM_TEST(what_is_of_interest_no_more_is_not_asked_for),
+	        ROOM_TEST(over_the_next_link_it_is_asked_for_again),
+	        ROOM_TEST(what_is_refused_for_another_reason_is_not_asked_for),
+	};
+
+	log_level_now = LOG_LEVEL_WARN;
+	return cmocka_run_group_tests_name("shim_interest_room", tests, NULL, NULL);
+}
