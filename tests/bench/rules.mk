@@ -37,7 +37,7 @@ bench-smp: all
 $(call program,signalling_sm,tests/bench/signalling_sm.c tests/bench/signalling_relay.c tests/bench/signalling_flat.c \
 	tests/bench/line_tool.c $(ROOT_SOURCES) $(RELAY_SOURCES) $(LINK_SOURCES) $(BASE_SOURCES),$(LINK_LIBS) -ljson-c,\
 	$(foreach f,connection_send relay_child_frame,-Xlinker --wrap=$(f)))
-$(call program,signalling_ends,tests/bench/signalling_ends.c tests/bench/line_tool.c $(LINK_SOURCES) $(BASE_SOURCES),$(LINK_LIBS))
+$(call program,signalling_ends,tests/bench/signalling_ends.c tests/bench/signalling_end.c tests/bench/line_tool.c $(LINK_SOURCES) $(BASE_SOURCES),$(LINK_LIBS))
 
 .PHONY: bench-signalling
 bench-signalling: all

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 /*
- * The VMs' ends of make bench-signalling, as many as it is told: each has a link of its own to its
- * agent (or to the SM's end itself), registers what it talks to, and answers each event at once
- * with DONE.
+ * The VMs' ends of make bench-signalling (signalling_end.h), as many as it is told, each over a
+ * link of its own to its agent, or to the SM's end itself.
  *
- *	signalling_ends [CA CERTIFICATE KEY]
+ *	signalling_ends together|apart [CA CERTIFICATE KEY]
+ *
+ * Together: in one thread, which is woken once for many. Apart: each in a thread of its own with
+ * all that it has, so that each sleeps and is woken by what comes for it, as each agent is. What a
+ * sender on the same machine pays of that it pays for each.
  *
  * In:  ADDRESS VM LID...       one more end, a process of VM
  *      go                      connect them all
@@ -17,184 +20,173 @@
  */
 #include <errno.h>
 #include <inttypes.h>
-#include <stdbool.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "notifier/link/connection.h"
-#include "notifier/wire/answer.h"
+#include <event2/event.h>
+
 #include "tests/bench/line_tool.h"
+#include "tests/bench/signalling_end.h"
 
 enum {
-	LIDS_MOST = 4,
 	AT_ONCE = 64, /* connecting: whoever accepts has as long for each as for one */
 };
 
-struct end {
-	struct end *next;
+static const char *const usage = "usage: signalling_ends together|apart [CA CERTIFICATE KEY]\n";
+
+struct each {
+	struct each *next;
 	struct ends *ends;
-	struct connection *connection;
-	char *address;
-	char *name; /* "VM/PID.NUMBER" */
-	uint32_t lids[LIDS_MOST];
-	size_t lids_count, acknowledged;
-	bool was_ready;
-	unsigned delivered;
+	struct end end;
+	pthread_t thread;
+	bool has_thread;
 };
 
 struct ends {
 	struct line_tool tool;
-	struct end *list, *next; /* to connect */
-	size_t count, ready;
+	bool are_apart;
+	int stop[2]; /* a pipe; threads end when its other end is closed */
+	struct each *list;
+	size_t count;
+
+	pthread_mutex_t lock; /* what follows */
+	struct each *next;    /* to connect */
+	size_t ready;
 };
 
-static const struct connection_callbacks callbacks;
+/* ---- a thread for each ---- */
 
-static void hello_say(struct connection *connection, void *owner)
+static void on_stop(evutil_socket_t fd, short what, void *context)
 {
-	struct end *end = owner;
-	Tether__Frame frame = TETHER__FRAME__INIT;
-	Tether__Hello hello = TETHER__HELLO__INIT;
-
-	hello.version = TETHER__PROTOCOL__PROTOCOL_VERSION;
-	hello.role = TETHER__ROLE__ROLE_SHIM;
-	hello.name = end->name;
-	hello.pid = getpid();
-	hello.program = (char *)"bench";
-	frame.body_case = TETHER__FRAME__BODY_HELLO;
-	frame.hello = &hello;
-	end->acknowledged = 0;
-	connection_send(connection, &frame);
+	event_base_loopbreak(context);
 }
 
-static void interests_say(struct end *end)
+static void loop_run(struct each *each, struct event_base *base, struct credentials *credentials)
 {
-	for (size_t i = 0; i < end->lids_count; i++) {
-		Tether__Frame frame = TETHER__FRAME__INIT;
-		Tether__Interest interest = TETHER__INTEREST__INIT;
-		Tether__Address address = TETHER__ADDRESS__INIT;
+	struct event *stop =
+	        event_new(base, each->ends->stop[0], EV_READ | EV_PERSIST, on_stop, base);
 
-		address.lid = end->lids[i];
-		interest.request = i + 1;
-		interest.address = &address;
-		frame.body_case = TETHER__FRAME__BODY_INTEREST;
-		frame.interest = &interest;
-		connection_send(end->connection, &frame);
-	}
+	if (stop && !event_add(stop, NULL) && !end_connect(&each->end, base, credentials))
+		event_base_dispatch(base);
+	end_disconnect(&each->end);
+	if (stop)
+		event_free(stop);
 }
 
-static void next_connect(struct ends *ends)
+static void *thread_run(void *context)
 {
-	struct connection_settings settings = connection_settings_default;
-	struct end *end = ends->next;
+	struct each *each = context;
+	struct line_tool *tool = &each->ends->tool;
+	struct event_base *base = event_base_new();
+	char error[256] = "no memory";
+	struct credentials *credentials = NULL;
 
-	if (!end)
-		return;
-	ends->next = end->next;
-	settings.heartbeat_ms = 0;
-	settings.credentials = ends->tool.credentials;
-	end->connection =
-	        connection_connect(ends->tool.base, end->address, &settings, &callbacks, end);
-	if (!end->connection)
-		fprintf(stderr, "signalling_ends: %s: %s\n", end->address, strerror(errno));
+	if (tool->credentials)
+		credentials = credentials_create(&tool->files, error, sizeof(error));
+	if (base && !credentials == !tool->credentials)
+		loop_run(each, base, credentials);
+	else
+		fprintf(stderr, "signalling_ends: %s\n", error);
+	credentials_destroy(credentials);
+	if (base)
+		event_base_free(base);
+	return NULL;
 }
 
-static void acknowledged(struct end *end, const Tether__InterestAnswer *answer)
-{
-	struct ends *ends = end->ends;
+/* ---- connecting ---- */
 
-	if (answer->outcome != TETHER__OUTCOME__OUTCOME_DONE ||
-	        ++end->acknowledged < end->lids_count)
-		return;
-	if (!end->was_ready)
-		next_connect(ends);
-	end->was_ready = true;
-	if (++ends->ready == ends->count)
-		printf("{\"ready\": %zu}\n", ends->ready);
+/* Locked, so that who ends sees all that have begun. */
+static void thread_begin(struct each *each)
+{
+	int err = pthread_create(&each->thread, NULL, thread_run, each);
+
+	each->has_thread = !err;
+	if (err)
+		fprintf(stderr, "signalling_ends: a thread: %s\n", strerror(err));
 }
 
-static void event_answer(struct end *end, const Tether__Event *event)
+static void connect_next(struct ends *ends)
 {
-	Tether__Frame frame = TETHER__FRAME__INIT;
-	Tether__Answer answer;
+	struct each *each;
 
-	end->delivered++;
-	answer_begin(&answer, event_key(event));
-	frame.body_case = TETHER__FRAME__BODY_ANSWER;
-	frame.answer = &answer;
-	connection_send(end->connection, &frame);
+	pthread_mutex_lock(&ends->lock);
+	each = ends->next;
+	if (each)
+		ends->next = each->next;
+	if (each && ends->are_apart)
+		thread_begin(each);
+	pthread_mutex_unlock(&ends->lock);
+	if (each && !ends->are_apart)
+		end_connect(&each->end, ends->tool.base, ends->tool.credentials);
 }
 
-static void on_frame(struct connection *connection, Tether__Frame *frame, void *owner)
+static void on_ready(struct end *end, bool first)
 {
-	struct end *end = owner;
+	struct ends *ends = end->owner;
+	size_t ready;
 
-	switch (frame->body_case) {
-	case TETHER__FRAME__BODY_HELLO_ANSWER:
-		if (frame->hello_answer->outcome != TETHER__OUTCOME__OUTCOME_DONE)
-			fprintf(stderr, "signalling_ends: %s is refused\n", end->name);
-		interests_say(end);
-		break;
-	case TETHER__FRAME__BODY_INTEREST_ANSWER:
-		acknowledged(end, frame->interest_answer);
-		break;
-	case TETHER__FRAME__BODY_EVENT:
-		event_answer(end, frame->event);
-		break;
-	default:
-		break;
-	}
+	if (first)
+		connect_next(ends);
+	pthread_mutex_lock(&ends->lock);
+	ready = ++ends->ready;
+	pthread_mutex_unlock(&ends->lock);
+	if (ready == ends->count)
+		printf("{\"ready\": %zu}\n", ready);
 }
 
-static void on_closed(struct connection *connection, int reason, const char *text, void *owner)
+static void on_gone(struct end *end)
 {
-	struct end *end = owner;
+	struct ends *ends = end->owner;
 
-	if (end->acknowledged == end->lids_count)
-		end->ends->ready--;
+	pthread_mutex_lock(&ends->lock);
+	ends->ready--;
+	pthread_mutex_unlock(&ends->lock);
 }
 
-static const struct connection_callbacks callbacks = {
-        .opened = hello_say,
-        .frame = on_frame,
-        .closed = on_closed,
-};
-
-static void end_destroy(struct end *end)
+static void each_destroy(struct each *each)
 {
-	connection_destroy(end->connection);
-	free(end->address);
-	free(end->name);
-	free(end);
+	end_disconnect(&each->end);
+	free(each->end.address);
+	free(each->end.name);
+	free(each);
 }
+
+/* ---- what it is told ---- */
 
 static void end_add(struct ends *ends, char *line)
 {
-	struct end *end = calloc(1, sizeof(*end));
+	struct each *each = calloc(1, sizeof(*each));
+	struct end *end = &each->end;
 	char *at, *address = strtok_r(line, " ", &at), *vm = strtok_r(NULL, " ", &at), *lid;
 
-	if (!end || !address || !vm ||
+	if (!each || !address || !vm ||
 	        asprintf(&end->name, "%s/%d.%zu", vm, (int)getpid(), ends->count) < 0) {
 		fprintf(stderr, "signalling_ends: what is that end?\n");
-		free(end);
+		free(each);
 		return;
 	}
-	end->ends = ends;
+	end->ready = on_ready;
+	end->gone = on_gone;
+	end->owner = ends;
 	end->address = strdup(address);
-	while (end->lids_count < LIDS_MOST && (lid = strtok_r(NULL, " ", &at)))
+	while (end->lids_count < END_LIDS_MOST && (lid = strtok_r(NULL, " ", &at)))
 		end->lids[end->lids_count++] = strtoul(lid, NULL, 10);
-	end->next = ends->list;
-	ends->list = end;
+	each->ends = ends;
+	each->next = ends->list;
+	ends->list = each;
 	ends->count++;
 }
 
 static void connect_all(struct ends *ends)
 {
+	pthread_mutex_lock(&ends->lock);
 	ends->next = ends->list;
+	pthread_mutex_unlock(&ends->lock);
 	for (int i = 0; i < AT_ONCE; i++)
-		next_connect(ends);
+		connect_next(ends);
 }
 
 static void count_say(struct ends *ends)
@@ -202,13 +194,14 @@ static void count_say(struct ends *ends)
 	unsigned least = 0, most = 0;
 	uint64_t sum = 0;
 
-	for (struct end *end = ends->list; end; end = end->next) {
-		if (end->delivered && (!least || end->delivered < least))
-			least = end->delivered;
-		if (end->delivered > most)
-			most = end->delivered;
-		sum += end->delivered;
-		end->delivered = 0;
+	for (struct each *each = ends->list; each; each = each->next) {
+		unsigned delivered = end_delivered(&each->end);
+
+		if (delivered && (!least || delivered < least))
+			least = delivered;
+		if (delivered > most)
+			most = delivered;
+		sum += delivered;
 	}
 	printf("{\"deliveries\": %" PRIu64 ", \"least\": %u, \"most\": %u}\n", sum, least, most);
 }
@@ -225,20 +218,43 @@ static void told(void *owner, char *line)
 		end_add(ends, line);
 }
 
+static void ends_end(struct ends *ends)
+{
+	pthread_mutex_lock(&ends->lock);
+	ends->next = NULL; /* no thread begins another any more */
+	pthread_mutex_unlock(&ends->lock);
+	close(ends->stop[1]);
+	for (struct each *each = ends->list; each; each = each->next)
+		if (each->has_thread)
+			pthread_join(each->thread, NULL);
+	while (ends->list) {
+		struct each *next = ends->list->next;
+
+		each_destroy(ends->list);
+		ends->list = next;
+	}
+	close(ends->stop[0]);
+}
+
 int main(int argc, char **argv)
 {
-	struct ends ends = {0};
-	int err = line_tool_open(
-	        &ends.tool, "signalling_ends", argc == 4 ? argv + 1 : NULL, told, &ends);
+	struct ends ends = {.lock = PTHREAD_MUTEX_INITIALIZER};
+	int err;
 
+	if ((argc != 2 && argc != 5) || (strcmp(argv[1], "together") && strcmp(argv[1], "apart"))) {
+		fputs(usage, stderr);
+		return 2;
+	}
+	if (pipe(ends.stop)) {
+		perror("signalling_ends: a pipe");
+		return 1;
+	}
+	ends.are_apart = !strcmp(argv[1], "apart");
+	err = line_tool_open(
+	        &ends.tool, "signalling_ends", argc == 5 ? argv + 2 : NULL, told, &ends);
 	if (!err)
 		line_tool_run(&ends.tool);
-	while (ends.list) {
-		struct end *next = ends.list->next;
-
-		end_destroy(ends.list);
-		ends.list = next;
-	}
+	ends_end(&ends);
 	line_tool_close(&ends.tool);
 	return !!err;
 }

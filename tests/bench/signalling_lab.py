@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
 """Many tether-agents on one machine, the SM's end above them and the VMs' ends below. Each agent is a process of its own, as
-its configuration file says; the VMs' ends share a few. State is kept in memory where there is such a place: so many servers
-have one disk here."""
+its configuration file says; the VMs' ends share a few, and those with links of their own have a thread each. State is kept in
+memory where there is such a place: so many servers have one disk here."""
 import json
 import os
 import select
@@ -208,12 +208,13 @@ class SignallingLab:
     def ends_start(self):
         """Below their agents."""
         program = self.build.program("signalling_ends")
-        self._ends_start(self.behind, min(END_PROCESSES, self.servers), [program],
+        self._ends_start(self.behind, min(END_PROCESSES, self.servers), [program, "together"],
                          lambda server, name: f"unix:{self.path(self._host(server), 'vms', name + '.sock')}")
 
     def direct_start(self):
-        """Each VM at an SM's end itself. Those of a server share a process, since there each server is woken, too."""
+        """Each VM at an SM's end itself. Each sleeps in a thread of its own, as each agent does in its process: on one machine
+        who sends pays for waking who is sent to, and pays it alike for an agent and for a VM then."""
         address = self.address_make("direct")
         program = self.build.program("signalling_ends")
         self.direct.sm = self._sm_start("flat", address)
-        self._ends_start(self.direct, self.servers, [program, *self._files("host/vms")], lambda server, name: address)
+        self._ends_start(self.direct, self.servers, [program, "apart", *self._files("host/vms")], lambda server, name: address)
