@@ -213,7 +213,7 @@ static bool is_left_behind(const struct agent_relay *agent, const Tether__Frame 
 	return true;
 }
 
-static void parent_frame(struct connection *connection, Tether__Frame *frame, void *at)
+static void parent_frame(struct connection *connection, const Tether__Frame *frame, void *at)
 {
 	struct agent_relay *agent = at;
 	const char *room = agent->settings->role;

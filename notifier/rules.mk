@@ -4,7 +4,7 @@ $(B)/gen/tether.pb-c.c $(B)/gen/tether.pb-c.h &: notifier/wire/tether.proto | $(
 	@mkdir -p $(B)/gen
 	$(Q)protoc-c --proto_path=notifier/wire --c_out=$(B)/gen tether.proto
 
-WIRE_SOURCES := gen/tether.pb-c.c notifier/wire/message.c
+WIRE_SOURCES := gen/tether.pb-c.c notifier/wire/message.c notifier/wire/pieces.c
 BASE_SOURCES := notifier/base/log.c notifier/base/deadlines.c notifier/base/die_point.c
 # Apart: libtether.so reads no files and shall not need the library.
 SETTINGS_SOURCES := notifier/base/settings.c notifier/base/folder.c notifier/metrics/metrics_address.c
@@ -38,7 +38,7 @@ $(call unit_test,notifier_metrics,notifier/metrics/metrics_text.c notifier/notic
 	-lprotobuf-c $(SETTINGS_LIBS))
 $(call unit_test,base_name,$(NAME_SOURCES),)
 $(call unit_test,base_file,notifier/base/file.c,)
-$(call unit_test,notifier_message,$(WIRE_SOURCES),-lprotobuf-c)
+$(call unit_test,notifier_message,$(WIRE_SOURCES),-lprotobuf-c -Xlinker --wrap=malloc)
 $(call unit_test,notifier_notice,notifier/wire/notice.c,)
 $(call unit_test,notifier_notice_watch,notifier/notices/notice_watch.c,)
 $(call unit_test,notifier_subscription,notifier/notices/subscription.c,)

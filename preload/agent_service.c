@@ -14,6 +14,7 @@
 #include "notifier/base/deadlines.h"
 #include "notifier/base/log.h"
 #include "notifier/base/monotonic.h"
+#include "notifier/wire/message.h"
 #include "preload/agent_socket.h"
 #include "preload/datagram_questions.h"
 #include "preload/heard_senders.h"
@@ -179,10 +180,11 @@ static void frame_take(Tether__Frame *frame)
 		hello_answered(frame->hello_answer);
 		break;
 	case TETHER__FRAME__BODY_EVENT:
-		event = frame->event;
-		frame->event = NULL;
-		frame->body_case = TETHER__FRAME__BODY__NOT_SET;
-		steps_event(event, monotonic_ms(), answer_send, NULL);
+		event = message_copy(&frame->event->base);
+		if (event)
+			steps_event(event, monotonic_ms(), answer_send, NULL);
+		else
+			log_error("agent", "no memory for an event; its deadline ends it");
 		break;
 	case TETHER__FRAME__BODY_INTEREST_ANSWER:
 		pthread_mutex_lock(&agent_link.lock);

@@ -103,7 +103,7 @@ static const char *peer_and_reason(const char *peer, const char *reason, char ke
 	return key;
 }
 
-static int frame_take(struct link *link, Tether__Frame *frame)
+static int frame_take(struct link *link, const Tether__Frame *frame)
 {
 	struct agent_links *links = link->links;
 	int err;
@@ -118,7 +118,7 @@ static int frame_take(struct link *link, Tether__Frame *frame)
 	return 0;
 }
 
-static void link_frame(struct connection *connection, Tether__Frame *frame, void *owner)
+static void link_frame(struct connection *connection, const Tether__Frame *frame, void *owner)
 {
 	struct link *link = owner;
 	char peer[TCP_ADDRESS_BYTES];

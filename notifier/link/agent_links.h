@@ -18,7 +18,7 @@ struct relay;
 struct agent_links_calls {
 	/* What came from @child, before the relay has it. True: that is not for the relay. May be
 	 * NULL. */
-	bool (*frame)(void *owner, uint32_t child, Tether__Frame *frame);
+	bool (*frame)(void *owner, uint32_t child, const Tether__Frame *frame);
 	/* After anything has been handed to the relay. */
 	void (*fed)(void *owner);
 };

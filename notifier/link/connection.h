@@ -41,9 +41,9 @@ extern const struct connection_settings connection_settings_default;
 
 struct connection_callbacks {
 	void (*opened)(struct connection *connection, void *owner);
-	/* @frame is the callee's to look at and to take parts out of; freed afterwards. Heartbeats
-	 * are not passed on. */
-	void (*frame)(struct connection *connection, Tether__Frame *frame, void *owner);
+	/* @frame is freed afterwards; who keeps something of it copies that. Heartbeats are not
+	 * passed on. */
+	void (*frame)(struct connection *connection, const Tether__Frame *frame, void *owner);
 	/* @reason: -errno of what ended it (-ETIMEDOUT heartbeat, -ETIME half a frame, -ENOBUFS
 	 * queue, -EDQUOT too much for all that share its rate, -EMSGSIZE or -EBADMSG input, -EPIPE
 	 * end of stream, ...), @text the same in words. Not for connection attempts that fail. */

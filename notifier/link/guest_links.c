@@ -91,7 +91,7 @@ static void send_away(struct guest *guest, const char *why)
 	connection_finish(guest->connection, why);
 }
 
-static void on_frame(struct connection *connection, Tether__Frame *frame, void *owner)
+static void on_frame(struct connection *connection, const Tether__Frame *frame, void *owner)
 {
 	struct guest *guest = owner;
 	struct guest_links *links = guest->links;

@@ -162,31 +162,33 @@ void vm_links_destroy(struct vm_links *links)
 	free(links);
 }
 
-/* "agent/12.345" becomes "vm1/12.345". */
-static int process_name(Tether__Hello *hello, const char *vm)
+/* "agent/12.345" is taken as "vm1/12.345". */
+static int hello_take(struct link *link, const Tether__Frame *said)
 {
-	const char *of_vm = strchr(hello->name, '/');
-	char *name;
+	const char *of_vm = strchr(said->hello->name, '/');
+	Tether__Frame frame = *said;
+	Tether__Hello hello = *said->hello;
+	CLEANUP_FREE char *name = NULL;
 
-	if (!of_vm)
-		return 0; /* not one of a process; the relay says so */
-	if (asprintf(&name, "%s%s", vm, of_vm) < 0)
-		return -ENOMEM;
-	free(hello->name);
-	hello->name = name;
-	return 0;
+	if (of_vm) { /* it is one of a process; else the relay says so */
+		if (asprintf(&name, "%s%s", link->vm, of_vm) < 0)
+			return -ENOMEM;
+		hello.name = name;
+	}
+	frame.hello = &hello;
+	return relay_child_frame(link->links->relay, link->child, &frame, monotonic_ms());
 }
 
-static void on_frame(struct connection *connection, Tether__Frame *frame, void *owner)
+static void on_frame(struct connection *connection, const Tether__Frame *frame, void *owner)
 {
 	struct link *link = owner;
-	int err = 0;
+	bool is_hello = frame->body_case == TETHER__FRAME__BODY_HELLO;
+	int err =
+	        is_hello && link->links->names_processes
+	                ? hello_take(link, frame)
+	                : relay_child_frame(link->links->relay, link->child, frame, monotonic_ms());
 
-	if (link->links->names_processes && frame->body_case == TETHER__FRAME__BODY_HELLO)
-		err = process_name(frame->hello, link->vm);
-	if (!err)
-		err = relay_child_frame(link->links->relay, link->child, frame, monotonic_ms());
-	if (!err && frame->body_case == TETHER__FRAME__BODY_HELLO)
+	if (!err && is_hello)
 		link->is_welcome = true;
 	if (err) {
 		refusal_tell(link->links, LOG_LEVEL_WARN, "vm-links", link->vm,

@@ -107,7 +107,7 @@ void relay_open_destroy(struct open_event *open)
 	tally_destroy(open->tally);
 	tally_destroy(open->before);
 	free(open->of_child.names);
-	tether__event__free_unpacked(open->event, NULL);
+	pieces_free(&open->pieces);
 	free(open);
 }
 
@@ -232,19 +232,15 @@ void relay_times_set(struct relay *relay, unsigned heartbeat_ms, unsigned away_m
 	relay->silence_is_stale = true;
 }
 
-int relay_parent_frame(struct relay *relay, Tether__Frame *frame, uint64_t now_ms)
+int relay_parent_frame(struct relay *relay, const Tether__Frame *frame, uint64_t now_ms)
 {
-	Tether__Event *event;
 	int err = 0;
 
 	switch (frame->body_case) {
 	case TETHER__FRAME__BODY_HELLO_ANSWER:
 		return hello_answer_take(relay, frame->hello_answer, now_ms);
 	case TETHER__FRAME__BODY_EVENT:
-		event = frame->event;
-		frame->body_case = TETHER__FRAME__BODY__NOT_SET;
-		frame->event = NULL;
-		return relay_event_take(relay, event, now_ms);
+		return relay_event(relay, frame->event, now_ms);
 	case TETHER__FRAME__BODY_INTEREST_ANSWER:
 		registration_answer(relay->registration, frame->interest_answer);
 		relay_settle(relay, now_ms);

@@ -137,10 +137,9 @@ void relay_vm_left(struct relay *relay, const char *vm, uint64_t now_ms);
 void relay_times_set(struct relay *relay, unsigned heartbeat_ms, unsigned away_ms);
 
 /* What came from above: HelloAnswer, Event, InterestAnswer, HostBehind, Whereabouts (the rest is
- * ignored). Parts are taken out of @frame. Not 0: the parent is not to be obeyed (-ESTALE: its
- * epoch is older than one seen, which is no matter to a guest: the next host may have seen less);
- * close the link. */
-int relay_parent_frame(struct relay *relay, Tether__Frame *frame, uint64_t now_ms);
+ * ignored). Not 0: the parent is not to be obeyed (-ESTALE: its epoch is older than one seen, which
+ * is no matter to a guest: the next host may have seen less); close the link. */
+int relay_parent_frame(struct relay *relay, const Tether__Frame *frame, uint64_t now_ms);
 /* Its link has ended. */
 void relay_parent_lost(struct relay *relay);
 
@@ -154,7 +153,7 @@ int relay_hold(struct relay *relay, uint64_t migration, const char *vm,
 void relay_let_go(struct relay *relay, uint64_t migration);
 
 /* The root's own event, and a copy of it is kept. The answer comes through parent_send, maybe
- * before this returns. -ENOMEM. */
+ * before this returns. -ENOMEM */
 int relay_event(struct relay *relay, const Tether__Event *event, uint64_t now_ms);
 
 /* The children, here or away, with interest in @event's address that are not of its VM. For news

@@ -77,20 +77,21 @@ static const char *answers_prefix(const struct relay *relay)
 	return relay->settings.role == TETHER__ROLE__ROLE_GUEST ? "" : relay->name;
 }
 
-/* Takes @event. */
-static struct open_event *open_create(struct relay *relay, Tether__Event *event, uint64_t now_ms)
+/* Keeps a copy of @event. NULL: no memory. */
+static struct open_event *open_create(
+        struct relay *relay, const Tether__Event *event, uint64_t now_ms)
 {
 	struct open_event *open = calloc(1, sizeof(*open));
 	struct event_key key = event_key(event);
 	uint32_t deadline_ms = event->deadline_ms ? event->deadline_ms : DEADLINE_MS;
 	uint32_t margin_ms = relay_margin_ms(deadline_ms);
 
-	if (!open) {
-		tether__event__free_unpacked(event, NULL);
+	if (!open)
 		return NULL;
-	}
-	open->event = event;
-	open->tally = tally_create(&key, answers_prefix(relay), event->expected, event->n_expected);
+	open->event = message_copy_in_pieces(&event->base, &open->pieces);
+	if (open->event)
+		open->tally = tally_create(&key, answers_prefix(relay), open->event->expected,
+		        open->event->n_expected);
 	if (!open->tally) {
 		relay_open_destroy(open);
 		return NULL;
@@ -186,8 +187,7 @@ static void migration_begins(struct relay *relay, const struct event_key *key)
 	relay->begun[relay->begun_count++] = key->migration;
 }
 
-/* Takes @event. */
-int relay_event_take(struct relay *relay, Tether__Event *event, uint64_t now_ms)
+int relay_event(struct relay *relay, const Tether__Event *event, uint64_t now_ms)
 {
 	struct event_key key = event_key(event);
 	struct open_event *open;
@@ -195,7 +195,6 @@ int relay_event_take(struct relay *relay, Tether__Event *event, uint64_t now_ms)
 
 	if (*event->host) {
 		relay_tell_host(relay, event->host, event);
-		tether__event__free_unpacked(event, NULL);
 		return 0;
 	}
 	relay->counts.events++;
@@ -203,18 +202,16 @@ int relay_event_take(struct relay *relay, Tether__Event *event, uint64_t now_ms)
 	is_answered = relay_was_answered(relay, &key);
 	if (is_answered || relay_open_find(relay, &key)) {
 		relay->counts.repeated_events++;
-		tether__event__free_unpacked(event, NULL);
 		if (is_answered)
 			relay_answer_again(relay, &key);
 		return 0;
 	}
-	if (event_is_refused(relay, event) || relay_moved_is_known(relay, event)) {
-		tether__event__free_unpacked(event, NULL);
+	if (event_is_refused(relay, event) || relay_moved_is_known(relay, event))
 		return 0;
-	}
 	open = open_create(relay, event, now_ms);
 	if (!open)
 		return -ENOMEM;
+	event = open->event;
 	if (!step_ends_migration(key.step) && !step_is_news(key.step))
 		migration_begins(relay, &key);
 	if (!step_is_news(key.step))
@@ -227,13 +224,6 @@ int relay_event_take(struct relay *relay, Tether__Event *event, uint64_t now_ms)
 	relay_order_start(relay, open, now_ms);
 	relay_settle(relay, now_ms);
 	return 0;
-}
-
-int relay_event(struct relay *relay, const Tether__Event *event, uint64_t now_ms)
-{
-	Tether__Event *copy = message_copy(&event->base);
-
-	return copy ? relay_event_take(relay, copy, now_ms) : -ENOMEM;
 }
 
 int relay_order_done(struct relay *relay, const Tether__Answer *answer, uint64_t now_ms)

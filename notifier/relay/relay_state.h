@@ -19,12 +19,14 @@
 #include "notifier/relay/requests.h"
 #include "notifier/relay/tally.h"
 #include "notifier/relay/vm_places.h"
+#include "notifier/wire/pieces.h"
 
 enum { RELAY_NAME_BYTES = 255, RELAY_BEGUN_MAX = 32, RELAY_VMS_MAX = 4096 };
 
 struct open_event {
 	struct open_event *next;
-	Tether__Event *event;
+	const Tether__Event *event; /* in pieces */
+	struct pieces pieces;
 	struct tally *tally;
 	struct tally *before; /* of those that were renewed, the one that tells of the most */
 	struct {
@@ -119,8 +121,6 @@ bool relay_epoch_raise(struct relay *relay, uint64_t epoch);
 void relay_open_destroy(struct open_event *open);
 
 /* relay_events.c */
-/* Takes @event. -ENOMEM */
-int relay_event_take(struct relay *relay, Tether__Event *event, uint64_t now_ms);
 struct open_event *relay_open_find(const struct relay *relay, const struct event_key *key);
 /* Everybody whom it concerns is asked anew. */
 void relay_open_renew(struct relay *relay, struct open_event *open, uint64_t now_ms);

@@ -7,9 +7,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "notifier/wire/pieces.h"
+
 enum {
 	READER_LEAST = 4096,
 	READER_KEPT = 16 << 10, /* a larger buffer is given back once it is empty */
+	/* Enough memory for most frames: a message or two with their fields, and so many bytes
+	 * for one that is packed: names double, and each has a pointer. */
+	PIECE_BYTES = 1024,
+	UNFOLDS_TO = 4,
 };
 
 int frame_size(const Tether__Frame *frame, size_t *length)
@@ -95,8 +101,9 @@ void frame_reader_received(struct frame_reader *reader, size_t count)
 	reader->end += count;
 }
 
-/* What one frame may unfold to; protobuf-c asks for each piece. */
+/* What one frame may unfold to, in pieces that go with it. */
 struct budget {
+	struct pieces pieces;
 	size_t left;
 	bool exceeded;
 };
@@ -110,13 +117,14 @@ static void *budget_alloc(void *data, size_t size)
 		return NULL;
 	}
 	budget->left -= size;
-	return malloc(size);
+	return pieces_alloc(&budget->pieces, size);
 }
 
+/* With all the others. */
 static void budget_free(void *data, void *at)
 {
 	(void)data;
-	free(at);
+	(void)at;
 }
 
 static bool is_sound(const ProtobufCMessage *message);
@@ -166,16 +174,18 @@ static int decode(const uint8_t *bytes, size_t length, Tether__Frame **frame)
 {
 	struct budget budget = {.left = FRAME_MAX_UNPACKED};
 	ProtobufCAllocator allocator = {budget_alloc, budget_free, &budget};
-	Tether__Frame *unpacked = tether__frame__unpack(&allocator, length, bytes);
+	Tether__Frame *unpacked;
 
-	if (!unpacked)
-		return budget.exceeded ? -EMSGSIZE : -EBADMSG;
-	if (unpacked->body_case == TETHER__FRAME__BODY__NOT_SET || !is_sound(&unpacked->base)) {
-		frame_free(unpacked);
-		return -EBADMSG;
+	if (pieces_begin(&budget.pieces, PIECE_BYTES + UNFOLDS_TO * length))
+		return -ENOMEM;
+	unpacked = tether__frame__unpack(&allocator, length, bytes);
+	if (unpacked && unpacked->body_case != TETHER__FRAME__BODY__NOT_SET &&
+	        is_sound(&unpacked->base)) {
+		*frame = unpacked;
+		return 1;
 	}
-	*frame = unpacked;
-	return 1;
+	pieces_free(&budget.pieces);
+	return budget.exceeded ? -EMSGSIZE : -EBADMSG;
 }
 
 static void taken(struct frame_reader *reader, size_t length)
@@ -216,7 +226,9 @@ void frame_reader_clear(struct frame_reader *reader)
 	*reader = (struct frame_reader){0};
 }
 
+/* The frame itself is the first that was allocated. */
 void frame_free(Tether__Frame *frame)
 {
-	tether__frame__free_unpacked(frame, NULL);
+	if (frame)
+		pieces_free_of(frame);
 }

@@ -44,7 +44,8 @@ int frame_reader_room(struct frame_reader *reader, uint8_t **at, size_t *room);
 void frame_reader_received(struct frame_reader *reader, size_t count);
 
 /*
- * Take one frame: 1 with *@frame (free it with frame_free), 0 when more bytes are needed.
+ * Take one frame: 1 with *@frame (free it with frame_free; what is in it goes with it, so that
+ * who keeps something copies it: message.h), 0 when more bytes are needed.
  * -EMSGSIZE: announces more than the cap, or nothing; -EBADMSG: not a Frame, or one with an empty
  * body (a kind that this version does not know); -ENOMEM. After an error only the link's end helps.
  */

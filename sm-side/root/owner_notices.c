@@ -14,7 +14,7 @@ struct notice {
 	struct notice *next;
 	enum { NOTICE_ANSWER, NOTICE_UP } kind;
 	Tether__Answer *answer; /* in pieces */
-	struct message_piece *pieces;
+	struct pieces pieces;
 	char *host;
 	uint64_t *open;
 	size_t open_count;
@@ -29,7 +29,7 @@ struct owner_notices {
 
 static void notice_free(struct notice *notice)
 {
-	message_pieces_free(notice->pieces);
+	pieces_free(&notice->pieces);
 	free(notice->host);
 	free(notice->open);
 	free(notice);

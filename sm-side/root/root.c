@@ -69,7 +69,7 @@ struct agent_poll *root_agents(const struct root *root)
 
 /* ---- the root ---- */
 
-static bool frame_comes(void *owner, uint32_t child, Tether__Frame *frame)
+static bool frame_comes(void *owner, uint32_t child, const Tether__Frame *frame)
 {
 	struct root *root = owner;
 	bool forged;

@@ -65,7 +65,7 @@ static void event_answer(struct end *end, const Tether__Event *event)
 	connection_send(end->connection, &frame);
 }
 
-static void on_frame(struct connection *connection, Tether__Frame *frame, void *owner)
+static void on_frame(struct connection *connection, const Tether__Frame *frame, void *owner)
 {
 	struct end *end = owner;
 

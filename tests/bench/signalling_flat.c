@@ -195,7 +195,7 @@ static void interest_answer(struct link *link, const Tether__Interest *interest)
 	connection_send(link->connection, &frame);
 }
 
-static void link_frame(struct connection *connection, Tether__Frame *frame, void *owner)
+static void link_frame(struct connection *connection, const Tether__Frame *frame, void *owner)
 {
 	struct link *link = owner;
 

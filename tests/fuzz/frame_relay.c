@@ -129,7 +129,7 @@ static void speak(struct world *world, uint8_t who, const uint8_t *bytes, size_t
 		child_speaks(world, who & WHO_MASK, frame);
 	else
 		relay_parent_frame(world->relay, frame, world->now_ms);
-	frame_free(frame);
+	tether__frame__free_unpacked(frame, NULL);
 }
 
 static Tether__Role role_of(uint8_t bits)

@@ -33,7 +33,7 @@ static void on_opened(struct connection *connection, void *owner)
 	leave_if_done(end);
 }
 
-static void on_frame(struct connection *connection, Tether__Frame *frame, void *owner)
+static void on_frame(struct connection *connection, const Tether__Frame *frame, void *owner)
 {
 	struct link_end *end = owner;
 

@@ -52,7 +52,7 @@ static void frames_survive_any_split(void **state)
 		assert_int_equal(frame_encode(frame, &bytes, &size), 0);
 		memcpy(stream + length, bytes, size);
 		length += size;
-		frame_free(frame);
+		tether__frame__free_unpacked(frame, NULL);
 	}
 	for (size_t step = 1; step <= length; step++) {
 		struct frame_reader reader = {0};

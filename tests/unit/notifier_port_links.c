@@ -38,7 +38,7 @@ static void on_opened(struct connection *connection, void *owner)
 	((struct end *)owner)->opened++;
 }
 
-static void on_frame(struct connection *connection, Tether__Frame *frame, void *owner)
+static void on_frame(struct connection *connection, const Tether__Frame *frame, void *owner)
 {
 	((struct end *)owner)->frames++;
 }

@@ -40,7 +40,7 @@ static void on_opened(struct connection *connection, void *owner)
 	leave_if_done(end->scene);
 }
 
-static void on_frame(struct connection *connection, Tether__Frame *frame, void *owner)
+static void on_frame(struct connection *connection, const Tether__Frame *frame, void *owner)
 {
 	struct tls_end *end = owner;
 
