@@ -67,11 +67,36 @@ void api_vm_delete(struct api *api, struct evhttp_request *request, const char *
 	api_reply_begun(request, &admission, id);
 }
 
+/* Nothing, or {"force": BOOL}. NULL, or what is wrong. */
+static const char *release_read(struct evhttp_request *request, bool *force)
+{
+	size_t length;
+	const char *body = api_body(request, &length);
+	struct json_object *wish;
+	bool is_wrong;
+
+	*force = false;
+	if (!length)
+		return NULL;
+	wish = json_read_whole(body, length);
+	is_wrong = !json_object_is_type(wish, json_type_object) ||
+	           json_read_bool(wish, "force", force) || json_object_object_length(wish) != 1;
+	json_object_put(wish);
+	return is_wrong ? "force, true or false, is the only member" : NULL;
+}
+
 void api_vm_release(struct api *api, struct evhttp_request *request, const char *name)
 {
 	const char *host = "";
-	struct admission admission = conductor_release(api->conductor, name, &host);
+	struct admission admission;
+	bool force;
+	const char *wrong = release_read(request, &force);
 
+	if (wrong) {
+		api_refuse_malformed(request, wrong);
+		return;
+	}
+	admission = conductor_release(api->conductor, name, force, &host);
 	if (!admission.reason)
 		api_reply(request, HTTP_OK, directory_json_released(name, host));
 	else if (!strcmp(admission.reason, "unknown-vm"))

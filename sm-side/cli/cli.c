@@ -81,11 +81,14 @@ static const struct command commands[] = {
                 "\n"
                 "  --no-wait     print the number of what has begun and end\n"
                 "  --json        the VM as JSON on stdout, at the end\n"},
-        {"release", "VM", 1, 1, "j", cli_release,
+        {"release", "VM", 1, 1, "fj", cli_release,
                 "VM is not its host's any more: that one is dead and VM runs elsewhere, or it is "
                 "not true\n"
                 "that it has VM. Whoever else says so, and was not believed, has it then.\n"
                 "\n"
+                "  --force     though nobody else has said so yet: what that host says of VM does "
+                "not count\n"
+                "              any more, until VM is moved to it or tether-smd is started again\n"
                 "  --json      whose it is now, as JSON\n"},
         {"forget", "HOST", 1, 1, "", cli_forget,
                 "HOST will not come back, under this name: its VMs and slots are not its any more. "

@@ -163,22 +163,28 @@ int cli_release(const struct cli_options *options)
 {
 	const char *name = options->words[0];
 	char path[NAME_MOST + 32];
-	struct json_object *answer;
+	struct json_object *answer, *wish;
+	bool released;
+	long status;
 
 	if (!name_is_fit(name))
 		return say_unfit(name);
 	snprintf(path, sizeof(path), "/v1/vms/%s/release", name);
-	answer = cli_expect(options, "POST", path, HTTP_OK);
-	if (!answer)
-		return CLI_FAILED;
-	if (options->json)
+	wish = json_object_new_object();
+	json_put_bool(wish, "force", options->force);
+	answer = cli_ask(options->api, "POST", path, wish, &status);
+	json_object_put(wish);
+	released = answer && status == HTTP_OK;
+	if (answer && !released)
+		cli_say_refusal(answer);
+	else if (released && options->json)
 		cli_print_json(answer);
-	else
+	else if (released)
 		printf("%s: %s%s\n", name,
 		        *cli_text(answer, "host") ? "is now on " : "is nobody's now",
 		        cli_text(answer, "host"));
 	json_object_put(answer);
-	return CLI_DONE;
+	return released ? CLI_DONE : CLI_FAILED;
 }
 
 int cli_forget(const struct cli_options *options)

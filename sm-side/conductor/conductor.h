@@ -91,7 +91,8 @@ struct agent_poll *conductor_agents(const struct conductor *conductor);
 const struct directory *conductor_directory(const struct conductor *conductor);
 /* By the operator's word @vm is not its host's any more; in *@host whose it is then, "" nobody's.
  * Not for longer than the next call. */
-struct admission conductor_release(struct conductor *conductor, const char *vm, const char **host);
+struct admission conductor_release(
+        struct conductor *conductor, const char *vm, bool force, const char **host);
 /* By the operator's word that server will not come back: nothing is its any more. */
 struct admission conductor_forget(struct conductor *conductor, const char *host);
 const struct inventory *conductor_inventory(const struct conductor *conductor);

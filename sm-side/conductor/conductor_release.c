@@ -10,9 +10,10 @@
 #include "sm-side/directory/directory.h"
 #include "sm-side/conductor/evacuation_room.h"
 
-struct admission conductor_release(struct conductor *c, const char *vm, const char **host)
+struct admission conductor_release(
+        struct conductor *c, const char *vm, bool force, const char **host)
 {
-	switch (directory_release(c->directory, vm)) {
+	switch (directory_release(c->directory, vm, force)) {
 	case RELEASE_UNKNOWN:
 		return admission_refuse(
 		        "unknown-vm", "no host has a VM of that name; see tether vms");
@@ -21,7 +22,8 @@ struct admission conductor_release(struct conductor *c, const char *vm, const ch
 		        "%s is moving, or is being created; ask again when that has ended", vm);
 	case RELEASE_HELD:
 		return admission_refuse("vm-not-disputed",
-		        "%s is on %s, whose agent is here, and no other host says that it has it",
+		        "%s is on %s, whose agent is here, and no other host says that it has it; "
+		        "--force (\"force\": true) takes it away all the same",
 		        vm, directory_host_of(c->directory, vm));
 	case RELEASE_DONE:
 		break;

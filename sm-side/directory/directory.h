@@ -87,8 +87,10 @@ enum directory_release {
 	RELEASE_HELD,    /* whose it is is here, and nobody else says that he has it */
 };
 
-/* The operator knows better: the VM is not its host's any more. */
-enum directory_release directory_release(struct directory *directory, const char *vm);
+/* The operator knows better: the VM is not its host's any more. @force: though nobody else has said
+ * that he has it, and until a change of ours brings it there that host's word on it does not count.
+ */
+enum directory_release directory_release(struct directory *directory, const char *vm, bool force);
 
 /* ---- what the SM says of a VM ---- */
 

@@ -8,6 +8,13 @@ static void refused(void *owner, const struct directory_claim *claim)
 {
 	switch (claim->thing) {
 	case DIRECTORY_VM:
+		if (!*claim->holder) {
+			refusal_say(owner, LOG_LEVEL_WARN, "directory", claim->host,
+			        "host %s says that it has VM %s, which the operator has taken from "
+			        "it: not believed",
+			        claim->host, claim->name);
+			break;
+		}
 		refusal_say(owner, LOG_LEVEL_WARN, "directory", claim->host,
 		        "host %s says that it has VM %s, which is host %s's: not believed. Where "
 		        "that one is wrong or gone: tether release %s",

@@ -36,9 +36,10 @@ struct vm_claim {
 
 struct directory_vm {
 	const char *name;
-	struct directory_host *host, *next; /* NULL: nobody */
-	struct vm_claim *claims;            /* the first who said so first */
-	bool moves;                         /* a change of ours is under way */
+	struct directory_host *host, *next;  /* NULL: nobody */
+	const struct directory_host *barred; /* the operator's word is against it; NULL: nobody */
+	struct vm_claim *claims;             /* the first who said so first */
+	bool moves;                          /* a change of ours is under way */
 	bool is_owed, is_news;
 	struct directory_vm *next_owed, *next_news;
 	uint64_t port;

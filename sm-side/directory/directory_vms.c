@@ -57,7 +57,8 @@ struct directory_vm *directory_vm_make(struct directory *directory, const char *
 
 void directory_vm_tidy(struct directory *directory, struct directory_vm *vm)
 {
-	if (vm->host || vm->next || vm->claims || vm->moves || vm->is_owed || vm->is_news)
+	if (vm->host || vm->next || vm->barred || vm->claims || vm->moves || vm->is_owed ||
+	        vm->is_news)
 		return;
 	tdelete(vm, &directory->vms, by_name);
 	directory_vm_free(vm);
@@ -111,6 +112,8 @@ static void give(struct directory *directory, struct directory_vm *vm, struct di
 		vm->host->is_stale = true;
 	if (host)
 		host->is_stale = true;
+	if (vm->barred == host)
+		vm->barred = NULL;
 	vm->host = host;
 	directory_vm_owe(directory, vm);
 	directory_vm_make_news(directory, vm);
@@ -130,7 +133,7 @@ static void pass_on(struct directory *directory, struct directory_vm *vm)
 {
 	const struct vm_claim *claim = vm->claims;
 
-	while (claim && !claim->host->here)
+	while (claim && (!claim->host->here || claim->host == vm->barred))
 		claim = claim->next;
 	give(directory, vm, claim ? claim->host : NULL);
 }
@@ -172,7 +175,7 @@ int directory_vm_claimed(struct directory *directory, struct directory_host *hos
 	if (!claim)
 		return -ENOMEM;
 	claim->word = host->word;
-	if (!vm->host && (!vm->moves || host == vm->next))
+	if (!vm->host && host != vm->barred && (!vm->moves || host == vm->next))
 		give(directory, vm, host);
 	judge(directory, vm);
 	return 0;
@@ -252,7 +255,7 @@ void directory_move_ends(struct directory *directory, const char *name, const ch
 	judge(directory, vm);
 }
 
-enum directory_release directory_release(struct directory *directory, const char *name)
+enum directory_release directory_release(struct directory *directory, const char *name, bool force)
 {
 	struct directory_vm *vm = directory_vm_find(directory, name);
 	struct directory_host *host = vm ? vm->host : NULL;
@@ -261,9 +264,12 @@ enum directory_release directory_release(struct directory *directory, const char
 		return RELEASE_UNKNOWN;
 	if (vm->moves)
 		return RELEASE_MOVING;
-	if (host->here && claim_of(vm, host) && vm->claims->next == NULL)
+	if (force)
+		vm->barred = host;
+	else if (host->here && claim_of(vm, host) && vm->claims->next == NULL)
 		return RELEASE_HELD;
-	claim_end(vm, host);
+	else
+		claim_end(vm, host);
 	pass_on(directory, vm);
 	judge(directory, vm);
 	return RELEASE_DONE;
@@ -299,7 +305,7 @@ static void had_look(const void *node, VISIT visit, void *context)
 	struct had *had = context;
 
 	if (had->err || (visit != postorder && visit != leaf) ||
-	        (!may_have(vm, had->host) && !claim_of(vm, had->host)))
+	        (!may_have(vm, had->host) && !claim_of(vm, had->host) && vm->barred != had->host))
 		return;
 	had->err = vm->moves && may_have(vm, had->host) ? -EBUSY : had_add(had, vm);
 }
@@ -311,6 +317,8 @@ int directory_vms_forget(struct directory *directory, struct directory_host *hos
 	twalk_r(directory->vms, had_look, &had);
 	for (size_t i = 0; i < had.count && !had.err; i++) {
 		claim_end(had.at[i], host);
+		if (had.at[i]->barred == host)
+			had.at[i]->barred = NULL;
 		if (had.at[i]->host == host)
 			pass_on(directory, had.at[i]);
 		judge(directory, had.at[i]);

@@ -46,7 +46,8 @@ def what_cannot_be_read_is_refused():
     with Stage() as stage:
         for path in ("/v1/migrations", "/v1/evacuations", "/v1/plan", "/v1/migrations/1/steps"):
             refused(stage.smd, "bad-request", "POST", path, "{")
-        refused(stage.smd, "bad-request", "POST", "/v1/vms", "{")
+        for path in ("/v1/vms", "/v1/vms/vm1/release"):
+            refused(stage.smd, "bad-request", "POST", path, "{")
         refused(stage.smd, "bad-request", "GET", "/v1/vms/vm1?wait=done")
         refused(stage.smd, "bad-request", "GET", "/v1/plan?vm=vm1")
         for path in ("/v1/migrations/1", "/v1/evacuations/1"):

@@ -195,6 +195,8 @@ def what_is_disputed_is_as_described():
         equal(ask(stage, "POST", "/v1/vms/vm1/release"), (200, {"name": "vm1", "host": "hyp3"}))
         equal(ask(stage, "GET", "/v1/vms/vm1")[1]["host"], "hyp3")
         equal(ask(stage, "POST", "/v1/vms/vm1/release")[1]["reason"], "vm-not-disputed")
+        equal(ask(stage, "POST", "/v1/vms/vm1/release", {"force": 1})[0], 400)
+        equal(ask(stage, "POST", "/v1/vms/vm1/release", {"force": False})[1]["reason"], "vm-not-disputed")
         equal(ask(stage, "POST", "/v1/vms/vm9/release")[0], 404)
         stage.world.hosts["hyp1"].stop()
         wait_until("it is away", lambda: not next(

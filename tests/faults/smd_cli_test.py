@@ -25,6 +25,15 @@ def migrate_shows_each_step_and_its_end():
         equal(stage.smd.wait_for(3)["outcome"], "done")
 
 
+def a_name_that_somebody_sits_on_is_taken_away_by_force():
+    with Stage() as stage:
+        status, _, err = tether(stage, "release", "vm1")
+        equal((status, "vm-not-disputed" in err, "--force" in err), (1, True, True), err)
+        equal(tether(stage, "release", "--force", "vm1")[:2], (0, "vm1: is nobody's now\n"))
+        equal("vm1" in tether(stage, "vms")[1], False)
+        refused(stage, "unknown-vm", "release", "--force", "vm1")
+
+
 def what_cannot_be_done_is_refused_by_name_and_changes_nothing():
     with Stage() as stage:
         refused(stage, "unknown-vm", "migrate", "vm9", "hyp2")
@@ -204,7 +213,7 @@ def run_puts_libtether_before_what_is_preloaded():
         equal(done.returncode, 1)
 
 
-run([migrate_shows_each_step_and_its_end, what_cannot_be_done_is_refused_by_name_and_changes_nothing,
+run([migrate_shows_each_step_and_its_end, a_name_that_somebody_sits_on_is_taken_away_by_force, what_cannot_be_done_is_refused_by_name_and_changes_nothing,
      while_one_moves_others_are_refused, a_refused_migration_says_why_and_what_next,
      force_is_advised_where_it_helps_and_lifts_no_veto, abort_ends_what_is_under_way, lists_say_what_there_is,
      evacuations_are_listed_and_shown, wrong_usage_is_status_2, every_program_says_which_version_it_is,

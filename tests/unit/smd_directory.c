@@ -121,14 +121,14 @@ static void a_creation_is_its_hosts_before_that_says_so(void **state)
 
 static void the_operator_releases_it_to_who_waits(void **state)
 {
-	assert_int_equal(directory_release(directory, "vm1"), RELEASE_UNKNOWN);
+	assert_int_equal(directory_release(directory, "vm1", false), RELEASE_UNKNOWN);
 	says("a", "vm1");
-	assert_int_equal(directory_release(directory, "vm1"), RELEASE_HELD);
+	assert_int_equal(directory_release(directory, "vm1", false), RELEASE_HELD);
 	directory_move_begins(directory, "vm1", "a", "b");
-	assert_int_equal(directory_release(directory, "vm1"), RELEASE_MOVING);
+	assert_int_equal(directory_release(directory, "vm1", false), RELEASE_MOVING);
 	directory_move_ends(directory, "vm1", "a");
 	says("b", "vm1");
-	assert_int_equal(directory_release(directory, "vm1"), RELEASE_DONE);
+	assert_int_equal(directory_release(directory, "vm1", false), RELEASE_DONE);
 	assert_string_equal(vms_of("b"), "vm1");
 	assert_string_equal(vms_of("a"), "");
 	/* The one before waits, as soon as he says it again. */
@@ -137,10 +137,35 @@ static void the_operator_releases_it_to_who_waits(void **state)
 	/* A host that is dead, and nobody says anything: it is nobody's. */
 	says("c", "vm2");
 	directory_host_here(directory, "c", false);
-	assert_int_equal(directory_release(directory, "vm2"), RELEASE_DONE);
+	assert_int_equal(directory_release(directory, "vm2", false), RELEASE_DONE);
 	assert_string_equal(vms_of("c"), "");
 	says("b", "vm1 vm2");
 	assert_string_equal(vms_of("b"), "vm1 vm2");
+}
+
+/* It was there first, for a VM that was not there yet. */
+static void by_force_the_operator_takes_it_from_who_is_here(void **state)
+{
+	says("evil", "vm1");
+	assert_int_equal(directory_release(directory, "vm1", true), RELEASE_DONE);
+	assert_string_equal(vms_of("evil"), "");
+	assert_string_equal(news(), "evil:vm1> ");
+	/* However often it says so. */
+	says("evil", "vm1");
+	says("evil", "");
+	says("evil", "vm1");
+	assert_string_equal(vms_of("evil"), "");
+	says("a", "vm1");
+	assert_string_equal(vms_of("a"), "vm1");
+	says("a", "");
+	assert_string_equal(vms_of("evil"), "");
+	/* Our own changes count. */
+	directory_move_begins(directory, "vm1", NULL, "evil");
+	directory_move_ends(directory, "vm1", "evil");
+	assert_string_equal(vms_of("evil"), "vm1");
+	says("evil", "");
+	says("evil", "vm1");
+	assert_string_equal(vms_of("evil"), "vm1");
 }
 
 static void a_host_that_will_not_come_back_leaves_all_it_had(void **state)
@@ -215,6 +240,7 @@ int main(void)
 	        DIRECTORY_TEST(a_move_that_failed_leaves_it_at_its_source),
 	        DIRECTORY_TEST(a_creation_is_its_hosts_before_that_says_so),
 	        DIRECTORY_TEST(the_operator_releases_it_to_who_waits),
+	        DIRECTORY_TEST(by_force_the_operator_takes_it_from_who_is_here),
 	        DIRECTORY_TEST(a_host_that_will_not_come_back_leaves_all_it_had),
 	        DIRECTORY_TEST(what_no_vm_may_be_called_is_nobodys),
 	        DIRECTORY_TEST(each_change_of_a_place_is_told_once),
