@@ -11,6 +11,11 @@ enum {
 	PROGRAM_BYTES = 64,
 };
 
+static size_t min_of(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
 static bool slots_grow(struct children *children)
 {
 	size_t count = children->slots_count ? children->slots_count * 2 : SLOTS_FIRST;
@@ -32,9 +37,10 @@ static bool link_make(struct children *children, uint32_t *link)
 {
 	if (children->count == children->slots_count && !slots_grow(children))
 		return false;
-	for (size_t slot = 0; slot < children->slots_count; slot++) {
+	for (size_t slot = children->slot_free; slot < children->slots_count; slot++) {
 		if (children->slots[slot])
 			continue;
+		children->slot_free = slot;
 		if (!(++children->links << 14))
 			++children->links;
 		*link = children->links << 14 | slot;
@@ -77,7 +83,7 @@ static bool members_grow(struct children *children)
 /* Whoever holds things for each number holds no more of them than there are children at a time. */
 static bool member_make(struct children *children, struct child *child, uint32_t *member)
 {
-	uint32_t slot = CHILDREN_SELF + 1, vm;
+	uint32_t slot = (uint32_t)children->member_free, vm;
 
 	while (slot < children->members_count && children->members[slot])
 		slot++;
@@ -86,6 +92,7 @@ static bool member_make(struct children *children, struct child *child, uint32_t
 	if (slot >= children->members_count && !members_grow(children))
 		return false;
 	children->members[slot] = child;
+	children->member_free = slot + 1;
 	*member = member_of(vm, slot);
 	if (vm)
 		children->of_vm.counts[vm]++;
@@ -97,6 +104,7 @@ static void member_forget(struct children *children, uint32_t member)
 	uint32_t vm = member_vm(member);
 
 	children->members[member_slot(member)] = NULL;
+	children->member_free = min_of(children->member_free, member_slot(member));
 	if (vm)
 		children->of_vm.counts[vm]--;
 }
@@ -106,11 +114,47 @@ void children_member_before_make(struct children *children, struct child *child)
 	member_make(children, child, &child->member_before);
 }
 
+void children_begin(struct children *children)
+{
+	*children = (struct children){.member_free = CHILDREN_SELF + 1};
+	TAILQ_INIT(&children->silent);
+	TAILQ_INIT(&children->away);
+}
+
+static struct silent_children *silent_with(struct children *children, const struct child *child)
+{
+	return child->silence == SILENT ? &children->silent : &children->away;
+}
+
+static void silence_ends(struct children *children, struct child *child)
+{
+	if (child->silence == SPEAKS)
+		return;
+	TAILQ_REMOVE(silent_with(children, child), child, silent);
+	child->silence = SPEAKS;
+}
+
+static void silence_begins(
+        struct children *children, struct child *child, enum silence silence, uint64_t now_ms)
+{
+	struct child *before;
+
+	silence_ends(children, child);
+	child->silence = silence;
+	child->since_ms = now_ms;
+	before = TAILQ_LAST(silent_with(children, child), silent_children);
+	while (before && before->since_ms > now_ms)
+		before = TAILQ_PREV(before, silent_children, silent);
+	if (before)
+		TAILQ_INSERT_AFTER(silent_with(children, child), before, child, silent);
+	else
+		TAILQ_INSERT_HEAD(silent_with(children, child), child, silent);
+}
+
 static void child_destroy(struct child *child)
 {
 	if (!child)
 		return;
-	hosts_clear(&child->hosts);
 	free(child->vm);
 	free(child->name);
 	free(child->certified_name);
@@ -130,8 +174,11 @@ struct child *children_add(struct children *children, const char *vm, uint64_t n
 		return NULL;
 	}
 	child->connected = true;
-	child->since_ms = now_ms;
+	silence_begins(children, child, SILENT, now_ms);
 	child->next = children->first;
+	child->at = &children->first;
+	if (child->next)
+		child->next->at = &child->next;
 	children->first = child;
 	children->slots[child->link & SLOT_MASK] = child;
 	children->count++;
@@ -156,36 +203,87 @@ struct child *children_by_member(const struct children *children, uint32_t membe
 
 struct child *children_by_name(const struct children *children, const char *name)
 {
-	struct child *child = children->first;
+	const struct name_node *node = name_table_find(&children->names, name);
 
-	while (child && (!child->name || strcmp(child->name, name)))
-		child = child->next;
-	return child;
+	return node ? node->owner : NULL;
 }
 
 struct child *children_by_host(
         const struct children *children, const char *name, struct host_behind **host)
 {
-	for (struct child *child = children->first; child; child = child->next) {
-		struct host_behind *found = hosts_find(child->hosts, name);
+	const struct name_node *node = name_table_find(&children->hosts, name);
+	struct host_behind *found = node ? node->owner : NULL;
 
-		if (!found)
-			continue;
-		if (host)
-			*host = found;
-		return child;
+	if (found && host)
+		*host = found;
+	return found ? found->child : NULL;
+}
+
+static bool is_of(const struct name_node *node, const struct child *child)
+{
+	const struct host_behind *host = node->owner;
+
+	return host->child == child;
+}
+
+struct host_behind *children_host_elsewhere(
+        const struct children *children, const struct child *child, const char *name)
+{
+	const struct name_node *node = name_table_find(&children->hosts, name);
+
+	while (node && is_of(node, child))
+		node = name_table_next(node);
+	return node ? node->owner : NULL;
+}
+
+int children_host_put(struct children *children, struct child *child,
+        const struct vm_places *places, const Tether__HostBehind *said, Tether__HostBehind **before)
+{
+	int err = hosts_put(&child->hosts, places, said, before);
+	struct host_behind *host = err ? NULL : hosts_find(child->hosts, said->name);
+
+	if (err)
+		return err;
+	if (*before) {
+		host->named.name = host->said->name; /* the same, where it is now */
+		return 0;
 	}
-	return NULL;
+	host->child = child;
+	err = name_table_add(&children->hosts, &host->named, host->said->name, host);
+	if (err)
+		hosts_remove(&child->hosts, host);
+	return err;
+}
+
+void children_host_remove(struct children *children, struct host_behind *host)
+{
+	name_table_remove(&children->hosts, &host->named);
+	hosts_remove(&host->child->hosts, host);
+}
+
+static void hosts_forget(struct children *children, struct child *child)
+{
+	while (child->hosts)
+		children_host_remove(children, child->hosts);
+}
+
+static void slot_forget(struct children *children, uint32_t link)
+{
+	size_t slot = link & SLOT_MASK;
+
+	children->slots[slot] = NULL;
+	children->slot_free = min_of(children->slot_free, slot);
 }
 
 void children_remove(struct children *children, struct child *child)
 {
-	struct child **at = &children->first;
-
-	while (*at != child)
-		at = &(*at)->next;
-	*at = child->next;
-	children->slots[child->link & SLOT_MASK] = NULL;
+	*child->at = child->next;
+	if (child->next)
+		child->next->at = child->at;
+	silence_ends(children, child);
+	name_table_remove(&children->names, &child->named);
+	hosts_forget(children, child);
+	slot_forget(children, child->link);
 	member_forget(children, child->member);
 	if (child->member_before)
 		member_forget(children, child->member_before);
@@ -197,11 +295,18 @@ void children_adopt(struct children *children, struct child *known, struct child
 {
 	uint32_t link = fresh->link;
 
-	children->slots[known->link & SLOT_MASK] = NULL;
+	slot_forget(children, known->link);
 	children_remove(children, fresh);
+	silence_ends(children, known);
 	known->link = link;
 	known->connected = true;
 	children->slots[link & SLOT_MASK] = known;
+}
+
+void children_lost(struct children *children, struct child *child, uint64_t now_ms)
+{
+	child->connected = false;
+	silence_begins(children, child, AWAY, now_ms);
 }
 
 void children_clear(struct children *children)
@@ -211,7 +316,9 @@ void children_clear(struct children *children)
 	free(children->slots);
 	free(children->members);
 	count_clear(&children->of_vm);
-	*children = (struct children){0};
+	name_table_clear(&children->names);
+	name_table_clear(&children->hosts);
+	children_begin(children);
 }
 
 /* It goes into logs and answers: no control characters, no end. */
@@ -225,21 +332,33 @@ static char *printable(const char *text)
 	return copy;
 }
 
-int child_introduce(struct child *child, const Tether__Hello *hello)
+/* Who has a name has come back by it. */
+static int name_take(struct children *children, struct child *child, const char *name)
 {
-	char *name = strdup(hello->name);
+	char *copy = child->name ? NULL : strdup(name);
+
+	if (child->name)
+		return 0;
+	if (!copy || name_table_add(&children->names, &child->named, copy, child)) {
+		free(copy);
+		return -ENOMEM;
+	}
+	child->name = copy;
+	silence_ends(children, child);
+	return 0;
+}
+
+int children_introduce(struct children *children, struct child *child, const Tether__Hello *hello)
+{
 	char *program = printable(hello->program);
 
-	if (!name || !program) {
-		free(name);
+	if (!program || name_take(children, child, hello->name)) {
 		free(program);
 		return -ENOMEM;
 	}
 	if (hello->role != child->role)
-		hosts_clear(&child->hosts);
-	free(child->name);
+		hosts_forget(children, child);
 	free(child->program);
-	child->name = name;
 	child->program = program;
 	child->role = hello->role;
 	child->said_hosts = false;

@@ -12,11 +12,16 @@
 #include <stdint.h>
 
 #include "notifier/relay/name_index.h"
+#include "notifier/relay/name_table.h"
 #include "notifier/relay/vm_places.h"
 #include "tether.pb-c.h"
 
+struct child;
+
 struct host_behind {
 	struct host_behind *next;
+	struct name_node named;   /* among those of all children (children.c) */
+	struct child *child;      /* whose it is; children.c */
 	Tether__HostBehind *said; /* its own word, whatever others say */
 	struct name_index vms;    /* that it says */
 	uint64_t away_ms;         /* when it went away; 0: it is here */

@@ -90,6 +90,7 @@ struct relay *relay_create(
 	relay->outputs = outputs;
 	relay->owner = owner;
 	relay->epoch = settings->epoch;
+	children_begin(&relay->children);
 	relay->silence_ms = UINT64_MAX;
 	relay->name = strdup(settings->name);
 	relay->settings.name = relay->name;
@@ -335,20 +336,24 @@ void relay_hello_clear(Tether__Hello *hello)
 	hello->n_open = 0;
 }
 
-/* When @child's silence ends; UINT64_MAX: it is not silent. */
-static uint64_t child_until(const struct relay *relay, const struct child *child)
-{
-	if (!child->name)
-		return child->since_ms + relay->settings.hello_ms;
-	/* While a VM moves, a lost link is no reason to forget who is concerned. */
-	if (child->connected || registration_has_barrier(relay->registration))
-		return UINT64_MAX;
-	return child->since_ms + relay->settings.away_ms;
-}
-
 static uint64_t min_ms(uint64_t a, uint64_t b)
 {
 	return a < b ? a : b;
+}
+
+/* The child whose silence ends first, at *@until; UINT64_MAX: nobody is silent. */
+static struct child *child_until(const struct relay *relay, uint64_t *until)
+{
+	struct child *silent = TAILQ_FIRST(&relay->children.silent);
+	struct child *away = TAILQ_FIRST(&relay->children.away);
+	uint64_t until_hello = silent ? silent->since_ms + relay->settings.hello_ms : UINT64_MAX;
+
+	*until = until_hello;
+	/* While a VM moves, a lost link is no reason to forget who is concerned. */
+	if (!away || registration_has_barrier(relay->registration))
+		return silent;
+	*until = min_ms(until_hello, away->since_ms + relay->settings.away_ms);
+	return *until < until_hello ? away : silent;
 }
 
 /* Asked after each frame of each child: all of them are looked through when there is a reason. */
@@ -358,15 +363,16 @@ static uint64_t silence_until(struct relay *relay)
 		return relay->silence_ms;
 	relay->silence_is_stale = false;
 	relay->silence_ms = relay_hosts_next(relay);
-	for (const struct child *child = relay->children.first; child; child = child->next)
-		relay->silence_ms = min_ms(relay->silence_ms, child_until(relay, child));
 	return relay->silence_ms;
 }
 
 int64_t relay_next_ms(struct relay *relay, uint64_t now_ms)
 {
 	uint64_t next = min_ms(registration_next(relay->registration), silence_until(relay));
+	uint64_t until;
 
+	child_until(relay, &until);
+	next = min_ms(next, until);
 	for (const struct open_event *open = relay->open; open; open = open->next)
 		next = min_ms(next, open->due_ms);
 	if (next == UINT64_MAX)
@@ -376,11 +382,10 @@ int64_t relay_next_ms(struct relay *relay, uint64_t now_ms)
 
 static struct child *child_overdue(const struct relay *relay, uint64_t now_ms)
 {
-	struct child *child = relay->children.first;
+	uint64_t until;
+	struct child *child = child_until(relay, &until);
 
-	while (child && child_until(relay, child) > now_ms)
-		child = child->next;
-	return child;
+	return until <= now_ms ? child : NULL;
 }
 
 void relay_tick(struct relay *relay, uint64_t now_ms)

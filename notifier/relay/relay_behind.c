@@ -74,13 +74,10 @@ const char *relay_host_objection(
 static void place_take(struct relay *relay, const struct child *child, const char *name)
 {
 	struct child *namesake = children_by_name(&relay->children, name);
+	struct host_behind *host;
 
-	for (struct child *other = relay->children.first; other; other = other->next) {
-		struct host_behind *host = other == child ? NULL : hosts_find(other->hosts, name);
-
-		if (host)
-			hosts_remove(&other->hosts, host);
-	}
+	while ((host = children_host_elsewhere(&relay->children, child, name)))
+		children_host_remove(&relay->children, host);
 	if (namesake && namesake != child)
 		relay_child_left(relay, namesake);
 }
@@ -123,7 +120,6 @@ static void host_away(struct relay *relay, struct host_behind *host, uint64_t no
 {
 	if (host->away_ms)
 		return;
-	relay->silence_is_stale = true;
 	host_is_away(host, now_ms);
 	if (relay->outputs->host_away)
 		relay->outputs->host_away(relay->owner, host->said->name);
@@ -162,7 +158,7 @@ static int host_put(
         struct relay *relay, struct child *child, const Tether__HostBehind *said, uint64_t now_ms)
 {
 	Tether__HostBehind *before = NULL;
-	int err = hosts_put(&child->hosts, relay->places, said, &before);
+	int err = children_host_put(&relay->children, child, relay->places, said, &before);
 
 	relay->counts.foreign_vms += foreign_count(relay, said);
 	if (!before)
@@ -241,8 +237,10 @@ int relay_behind_take(
 		behind_is_known(relay, child, now_ms);
 	else if (!said->away)
 		behind_here(relay, child, said, now_ms);
-	else if (host)
+	else if (host) {
+		relay->silence_is_stale = true;
 		host_away(relay, host, now_ms);
+	}
 	return 0;
 }
 
@@ -303,6 +301,7 @@ void relay_result_take(struct relay *relay, struct child *child, const Tether__H
 
 void relay_hosts_lost(struct relay *relay, struct child *child, uint64_t now_ms)
 {
+	relay->silence_is_stale |= child->role == TETHER__ROLE__ROLE_RELAY;
 	for (struct host_behind *host = child->hosts; host; host = host->next)
 		host_away(relay, host, now_ms);
 }
@@ -361,7 +360,7 @@ static void hosts_forget(struct relay *relay, uint64_t now_ms)
 		for (struct host_behind *host = child->hosts, *next; host; host = next) {
 			next = host->next;
 			if (is_forgotten(relay, child, host, now_ms))
-				hosts_remove(&child->hosts, host);
+				children_host_remove(&relay->children, host);
 		}
 	}
 }

@@ -200,7 +200,6 @@ void relay_child_gone(struct relay *relay, uint32_t link, bool ended, uint64_t n
 
 	if (!child)
 		return;
-	relay->silence_is_stale = true;
 	relay_hosts_lost(relay, child, now_ms);
 	relay_reports_gone(relay, child);
 	if (!child->name) {
@@ -209,8 +208,7 @@ void relay_child_gone(struct relay *relay, uint32_t link, bool ended, uint64_t n
 		child_ended(relay, child);
 		relay_settle(relay, now_ms);
 	} else {
-		child->connected = false;
-		child->since_ms = now_ms;
+		children_lost(&relay->children, child, now_ms);
 	}
 }
 

@@ -153,7 +153,6 @@ int relay_hello_take(
 	const char *text, *objection;
 	int err;
 
-	relay->silence_is_stale = true;
 	/* A guest need not know what it is called; its channel does. */
 	if (child->is_guest && !*named.name)
 		named.name = child->vm;
@@ -171,7 +170,7 @@ int relay_hello_take(
 	}
 	relay_heard(child);
 	relay_ended_lives(relay, hello->name);
-	err = child_introduce(child, hello);
+	err = children_introduce(&relay->children, child, hello);
 	if (!err)
 		err = relay_host_here(relay, child, hello, now_ms);
 	if (!err)

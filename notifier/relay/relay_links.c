@@ -78,7 +78,6 @@ static int child_add(
 		relay_link_ended(relay, -EUSERS);
 		return -EUSERS;
 	}
-	relay->silence_is_stale = true;
 	child = children_add(&relay->children, vm, now_ms);
 	if (!child)
 		return -ENOMEM;

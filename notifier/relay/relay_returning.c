@@ -21,6 +21,8 @@ uint32_t relay_returning_member(struct relay *relay, struct child *child, uint64
 {
 	child->returns_ms = now_ms;
 	child->is_returning = child->role == TETHER__ROLE__ROLE_RELAY && is_any_away(child);
+	relay->silence_is_stale |= child->is_returning;
+	relay->may_return |= child->is_returning;
 	if (child->is_returning && !child->member_before)
 		children_member_before_make(&relay->children, child);
 	return child->is_returning ? child->member_before : 0;
@@ -38,6 +40,8 @@ uint64_t relay_returning_next(const struct relay *relay)
 {
 	uint64_t next = UINT64_MAX;
 
+	if (!relay->may_return)
+		return next;
 	for (const struct child *child = relay->children.first; child; child = child->next)
 		if (until(relay, child) < next)
 			next = until(relay, child);
@@ -57,6 +61,11 @@ static void look(struct relay *relay, struct child *child, uint64_t now_ms)
 
 void relay_returning_look(struct relay *relay, uint64_t now_ms)
 {
-	for (struct child *child = relay->children.first; child; child = child->next)
+	if (!relay->may_return)
+		return;
+	relay->may_return = false;
+	for (struct child *child = relay->children.first; child; child = child->next) {
 		look(relay, child, now_ms);
+		relay->may_return |= child->is_returning;
+	}
 }

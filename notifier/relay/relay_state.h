@@ -105,8 +105,9 @@ struct relay {
 	uint32_t report_asked; /* the latest question for reports */
 	unsigned reports_due;  /* children from whom more may come */
 	struct relay_counts counts;
-	uint64_t silence_ms;   /* when the first that is silent or away has been it for too long:
-	                          not later than that */
+	uint64_t silence_ms;   /* when the first host behind a child that is away, or is to come
+	                          back, has been it for too long: not later than that */
+	bool may_return;       /* an agent between is waited for so; false: none is */
 	bool silence_is_stale; /* what follows may have made it earlier, or it is over */
 };
 
