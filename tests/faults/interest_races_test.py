@@ -40,7 +40,7 @@ WHO = ("tether-smd", "OpenSM", *AGENTS, *PROCESSES)
 # Before PREPARE, or asked for at any time.
 NOT_BETWEEN = {"smd-intent:written", *(f"{place}:{word}" for place in ("smd-record", "smd-recorded", "smd-ask", "smd-asked")
                                        for word in ("locating",)),
-               *(f"{place}:{op}" for place in ("sm-op", "sm-answer") for op in ("status", "locate", "verify", "report"))}
+               *(f"{place}:{op}" for place in ("sm-op", "sm-answer") for op in ("status", "locate", "locate_all", "verify", "report"))}
 QUICK = ("tether-smd/smd-ask:stopping", "source/relay-answer:PREPARE", "VM's process/shim-end:SETTLE", "OpenSM/sm-answer:apply",
          "destination/order:attach", "peer/relay:RESUME")
 # The VM's device is about to go, is away, or about to come: no program begins there.
