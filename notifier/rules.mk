@@ -25,7 +25,7 @@ RELAY_SOURCES := $(addprefix notifier/relay/,relay.c relay_events.c relay_handin
 	relay_behind.c relay_returning.c relay_renewal.c relay_absence.c relay_numbers.c relay_moved.c relay_quarantine.c \
 	relay_reports.c relay_places.c relay_partitions.c vm_places.c children.c host_behind.c registration.c requests.c \
 	registration_replies.c registration_above.c registration_hello.c registration_partitions.c barrier.c interest.c tally.c tally_merge.c \
-	name_hash.c name_index.c name_table.c vm_names.c answer_merge.c answer_claims.c row_claims.c lid_claims.c number_scope.c)
+	name_hash.c name_index.c name_table.c vm_names.c roster.c answer_merge.c answer_claims.c row_claims.c lid_claims.c number_scope.c)
 # Whoever is told how a daemon is: Prometheus, the service manager.
 METRICS_SOURCES := $(addprefix notifier/metrics/,metrics_text.c metrics_server.c agent_metrics.c tls_metrics.c) \
 	notifier/link/http_listener.c
@@ -68,6 +68,7 @@ $(call unit_test,notifier_votes,tests/unit/tree_chance.c tests/unit/tree_events.
 $(call unit_test,notifier_races,$(TREE_TEST_SOURCES),-lprotobuf-c)
 $(call unit_test,notifier_name_index,notifier/relay/name_index.c notifier/relay/name_hash.c,)
 $(call unit_test,notifier_name_table,notifier/relay/name_table.c notifier/relay/name_hash.c,)
+$(call unit_test,notifier_roster,$(addprefix notifier/relay/,roster.c vm_names.c name_index.c name_hash.c),)
 $(call unit_test,notifier_vm_names,notifier/relay/vm_names.c notifier/relay/name_index.c notifier/relay/name_hash.c,)
 $(call unit_test,notifier_vm_places,notifier/relay/vm_places.c notifier/relay/name_hash.c $(WIRE_SOURCES),-lprotobuf-c)
 $(call unit_test,notifier_foreign_vms,$(RELAY_TEST_SOURCES),-lprotobuf-c)

@@ -108,6 +108,7 @@ void relay_open_destroy(struct open_event *open)
 	tally_destroy(open->tally);
 	tally_destroy(open->before);
 	free(open->of_child.names);
+	roster_release(open->roster);
 	pieces_free(&open->pieces);
 	free(open);
 }
@@ -137,6 +138,7 @@ void relay_destroy(struct relay *relay)
 		relay->vms = next;
 	}
 	relay_ended_clear(relay);
+	rosters_clear(&relay->rosters);
 	children_clear(&relay->children);
 	registration_destroy(relay->registration);
 	vm_places_destroy(relay->places);

@@ -125,8 +125,10 @@ static void migration_ends(struct relay *relay, uint64_t migration)
 		if (relay->begun[i] != migration)
 			relay->begun[kept++] = relay->begun[i];
 	relay->begun_count = kept;
-	if (!kept)
-		relay_ended_clear(relay); /* nobody expects them any more */
+	if (kept)
+		return;
+	relay_ended_clear(relay); /* nobody expects them any more */
+	rosters_clear(&relay->rosters);
 }
 
 /* @open has left the list of what is open, so that the owner may call the relay from parent_send.

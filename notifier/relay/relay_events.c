@@ -77,6 +77,28 @@ static const char *answers_prefix(const struct relay *relay)
 	return relay->settings.role == TETHER__ROLE__ROLE_GUEST ? "" : relay->name;
 }
 
+/* A copy of @event, and the roster of those whom it names. -ENOMEM */
+static int event_keep(struct relay *relay, struct open_event *open, const Tether__Event *said)
+{
+	Tether__Event bare = *said, *event;
+
+	if (said->n_expected) {
+		open->roster = rosters_get(&relay->rosters, said->expected, said->n_expected);
+		if (!open->roster)
+			return -ENOMEM;
+	}
+	bare.n_expected = 0;
+	event = message_copy_in_pieces(&bare.base, &open->pieces);
+	if (!event)
+		return -ENOMEM;
+	if (open->roster) {
+		event->expected = roster_texts(open->roster);
+		event->n_expected = roster_count(open->roster);
+	}
+	open->event = event;
+	return 0;
+}
+
 /* Keeps a copy of @event. NULL: no memory. */
 static struct open_event *open_create(
         struct relay *relay, const Tether__Event *event, uint64_t now_ms)
@@ -88,10 +110,8 @@ static struct open_event *open_create(
 
 	if (!open)
 		return NULL;
-	open->event = message_copy_in_pieces(&event->base, &open->pieces);
-	if (open->event)
-		open->tally = tally_create(&key, answers_prefix(relay), open->event->expected,
-		        open->event->n_expected);
+	if (!event_keep(relay, open, event))
+		open->tally = tally_create(&key, answers_prefix(relay), open->roster);
 	if (!open->tally) {
 		relay_open_destroy(open);
 		return NULL;
@@ -120,8 +140,7 @@ void relay_open_renew(struct relay *relay, struct open_event *open, uint64_t now
 {
 	const Tether__Event *event = open->event;
 	struct event_key key = event_key(event);
-	struct tally *tally =
-	        tally_create(&key, answers_prefix(relay), event->expected, event->n_expected);
+	struct tally *tally = tally_create(&key, answers_prefix(relay), open->roster);
 
 	if (!tally)
 		return; /* who is not told of will be missing */

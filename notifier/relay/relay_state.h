@@ -17,6 +17,7 @@
 #include "notifier/relay/registration.h"
 #include "notifier/relay/relay.h"
 #include "notifier/relay/requests.h"
+#include "notifier/relay/roster.h"
 #include "notifier/relay/tally.h"
 #include "notifier/relay/vm_places.h"
 #include "notifier/wire/pieces.h"
@@ -25,8 +26,9 @@ enum { RELAY_NAME_BYTES = 255, RELAY_BEGUN_MAX = 32, RELAY_VMS_MAX = 4096 };
 
 struct open_event {
 	struct open_event *next;
-	const Tether__Event *event; /* in pieces */
+	const Tether__Event *event; /* in pieces, but for those whom it expects */
 	struct pieces pieces;
+	struct roster *roster; /* whom the event expects; NULL: nobody is named */
 	struct tally *tally;
 	struct tally *before; /* of those that were renewed, the one that tells of the most */
 	struct {
@@ -94,6 +96,7 @@ struct relay {
 	} pkeys_at;
 	struct vm_state *vms;
 	struct open_event *open;   /* in the order in which they came */
+	struct rosters rosters;    /* of those that came last */
 	struct answered *answered; /* the newest first */
 	struct ended *ended;       /* of each VM that had any */
 	struct event_key last;     /* migration 0: none under way */

@@ -10,9 +10,12 @@
 /* Until the next is added. */
 static struct participant *find_named(const struct tally *tally, const struct name *name)
 {
-	uint32_t at = name_index_find(&tally->names, name);
+	uint32_t at = tally->roster ? roster_find(tally->roster, name) : 0;
 
-	return at ? &tally->participants[at - 1] : NULL;
+	if (at)
+		return &tally->participants[at - 1];
+	at = name_index_find(&tally->others, name);
+	return at ? &tally->participants[tally->named + at - 1] : NULL;
 }
 
 struct participant *tally_find(const struct tally *tally, const char *text)
@@ -24,44 +27,41 @@ struct participant *tally_find(const struct tally *tally, const char *text)
 
 const char *tally_text(const struct tally *tally, const struct participant *participant)
 {
-	return tally->names.names[participant - tally->participants].text;
+	return tally_name_at(tally, participant - tally->participants)->text;
 }
 
-/* As much as there is for names. */
-static int participants_reserve(struct tally *tally, size_t count)
+/* For so many others, or more. */
+static int participants_reserve(struct tally *tally, size_t others)
 {
 	struct participant *grown;
 
-	if (name_index_reserve(&tally->names, count))
+	if (name_index_reserve(&tally->others, others))
 		return -ENOMEM;
-	if (tally->names.room == tally->room)
+	if (tally->participants && tally->room == tally->others.room)
 		return 0;
-	grown = realloc(tally->participants, tally->names.room * sizeof(*grown));
+	grown = realloc(tally->participants,
+	        (tally->named + tally->others.room) * sizeof(*tally->participants));
 	if (!grown)
 		return -ENOMEM;
 	tally->participants = grown;
-	tally->room = tally->names.room;
+	tally->room = tally->others.room;
 	return 0;
 }
 
-static int named_take(struct tally *tally, char *const *named, size_t count)
+/* Nothing is known of them yet. */
+static int named_take(struct tally *tally, struct roster *roster)
 {
-	if (participants_reserve(tally, count) || vm_names_reserve(&tally->of_vm, count))
+	if (!roster || !roster_count(roster))
+		return 0;
+	tally->participants = calloc(roster_count(roster), sizeof(*tally->participants));
+	if (!tally->participants)
 		return -ENOMEM;
-	for (size_t i = 0; i < count; i++) {
-		struct name name = name_whole(named[i]);
-
-		name_index_add(&tally->names, &name); /* there is room, here and below */
-		if (tally->names.count == tally->named)
-			continue;
-		tally->participants[tally->named++] = (struct participant){STAND_NAMED, false};
-		vm_names_add(&tally->of_vm, named[i]);
-	}
+	tally->roster = roster_hold(roster);
+	tally->named = roster_count(roster);
 	return 0;
 }
 
-struct tally *tally_create(
-        const struct event_key *key, const char *prefix, char *const *named, size_t count)
+struct tally *tally_create(const struct event_key *key, const char *prefix, struct roster *roster)
 {
 	struct tally *tally = calloc(1, sizeof(*tally));
 
@@ -70,7 +70,7 @@ struct tally *tally_create(
 	tally->key = *key;
 	tally->prefix = strdup(prefix);
 	tally->merged = answer_create(*key);
-	if (tally->prefix && tally->merged && !named_take(tally, named, count))
+	if (tally->prefix && tally->merged && !named_take(tally, roster))
 		return tally;
 	tally_destroy(tally);
 	return NULL;
@@ -89,12 +89,12 @@ void tally_destroy(struct tally *tally)
 	if (!tally)
 		return;
 	merged_free(tally->merged);
-	vm_names_clear(&tally->of_vm);
-	for (size_t i = 0; i < tally->names.count; i++)
-		if (tally->participants[i].is_own)
-			free((char *)tally->names.names[i].text);
-	name_index_clear(&tally->names);
+	vm_names_clear(&tally->others_of_vm);
+	for (size_t i = 0; i < tally->others.count; i++)
+		free((char *)tally->others.names[i].text);
+	name_index_clear(&tally->others);
 	free(tally->participants);
+	roster_release(tally->roster);
 	free(tally->prefix);
 	free(tally);
 }
@@ -111,23 +111,17 @@ uint32_t tally_named_count(const struct tally *tally)
 
 const char *tally_named(const struct tally *tally, uint32_t at)
 {
-	return tally->names.names[at - 1].text;
-}
-
-/* Of a VM's they are the first. */
-static uint32_t if_named(const struct tally *tally, uint32_t at)
-{
-	return at <= tally->named ? at : 0;
+	return roster_name(tally->roster, at)->text;
 }
 
 uint32_t tally_named_of(const struct tally *tally, const struct name *vm)
 {
-	return if_named(tally, vm_names_first(&tally->of_vm, vm));
+	return tally->roster ? roster_first_of(tally->roster, vm) : 0;
 }
 
 uint32_t tally_named_next(const struct tally *tally, uint32_t at)
 {
-	return if_named(tally, vm_names_next(&tally->of_vm, at));
+	return roster_next_of(tally->roster, at);
 }
 
 void tally_stand_set(struct tally *tally, struct participant *participant, enum stand stand)
@@ -144,13 +138,14 @@ static struct participant *participant_add(
 	struct name own = *name;
 	struct participant *participant;
 
-	if (participants_reserve(tally, tally->names.count + 1))
+	if (participants_reserve(tally, tally->others.count + 1))
 		return NULL;
 	own.text = strndup(name->text, name->length);
 	if (!own.text)
 		return NULL;
-	participant = &tally->participants[name_index_add(&tally->names, &own) - 1];
-	*participant = (struct participant){stand, true};
+	participant =
+	        &tally->participants[tally->named + name_index_add(&tally->others, &own) - 1];
+	*participant = (struct participant){stand};
 	tally->awaited += stand_is_awaited(stand);
 	return participant;
 }
@@ -174,7 +169,8 @@ int tally_expect(struct tally *tally, const char *text)
 		return 0;
 	}
 	participant = participant_add(tally, &name, STAND_EXPECTED);
-	return participant ? vm_names_add(&tally->of_vm, tally_text(tally, participant)) : -ENOMEM;
+	return participant ? vm_names_add(&tally->others_of_vm, tally_text(tally, participant))
+	                   : -ENOMEM;
 }
 
 static int hand(struct tally *tally, const char *text, enum stand stand)
@@ -244,26 +240,52 @@ void tally_forget(struct tally *tally, const char *name)
 		tally_stand_set(tally, participant, STAND_FORGOTTEN);
 }
 
+/* Of @vm the named, then those of the others who were expected: in places that count on. */
+static uint32_t first_of(const struct tally *tally, const struct name *vm)
+{
+	uint32_t at = tally_named_of(tally, vm);
+
+	if (at)
+		return at;
+	at = vm_names_first(&tally->others_of_vm, vm);
+	return at ? tally->named + at : 0;
+}
+
+static uint32_t next_of(const struct tally *tally, const struct name *vm, uint32_t at)
+{
+	if (at > tally->named) {
+		at = vm_names_next(&tally->others_of_vm, at - tally->named);
+	} else {
+		uint32_t named = roster_next_of(tally->roster, at);
+
+		if (named)
+			return named;
+		at = vm_names_first(&tally->others_of_vm, vm);
+	}
+	return at ? tally->named + at : 0;
+}
+
 static struct participant *participant_of(const struct tally *tally, uint32_t at)
 {
-	return at <= tally->named ? &tally->participants[at - 1]
-	                          : tally_find(tally, tally->of_vm.names[at - 1]);
+	return at <= tally->named
+	               ? &tally->participants[at - 1]
+	               : tally_find(tally, tally->others_of_vm.names[at - tally->named - 1]);
 }
 
 bool tally_expects_vm(const struct tally *tally, const struct name *vm)
 {
-	uint32_t at = vm_names_first(&tally->of_vm, vm);
+	uint32_t at = first_of(tally, vm);
 
 	while (at && participant_of(tally, at)->stand != STAND_EXPECTED)
-		at = vm_names_next(&tally->of_vm, at);
+		at = next_of(tally, vm, at);
 	return at;
 }
 
 void tally_forget_vm(struct tally *tally, const struct name *vm)
 {
-	uint32_t at = vm_names_first(&tally->of_vm, vm);
+	uint32_t at = first_of(tally, vm);
 
-	for (; at; at = vm_names_next(&tally->of_vm, at)) {
+	for (; at; at = next_of(tally, vm, at)) {
 		struct participant *participant = participant_of(tally, at);
 
 		if (participant->stand == STAND_EXPECTED)
@@ -308,10 +330,10 @@ int tally_end(struct tally *tally, const char *name)
 
 int tally_miss_vm(struct tally *tally, const struct name *vm)
 {
-	uint32_t at = vm_names_first(&tally->of_vm, vm);
+	uint32_t at = first_of(tally, vm);
 	int err = 0;
 
-	for (; at && !err; at = vm_names_next(&tally->of_vm, at)) {
+	for (; at && !err; at = next_of(tally, vm, at)) {
 		struct participant *participant = participant_of(tally, at);
 
 		if (participant->stand == STAND_EXPECTED)
@@ -335,7 +357,7 @@ static struct participant *find_next(const struct tally *tally, const char *text
 {
 	size_t at = tally->told_last;
 
-	return at < tally->names.count && name_is(&tally->names.names[at], text, strlen(text))
+	return at < tally_participants(tally) && !strcmp(tally_name_at(tally, at)->text, text)
 	               ? &tally->participants[at]
 	               : NULL;
 }

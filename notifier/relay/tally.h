@@ -14,15 +14,14 @@
 #include "notifier/relay/name_index.h"
 #include "notifier/wire/answer.h"
 
+struct roster;
 struct tally;
 
 /*
- * @prefix stands before each `who` ("hyp1"; "" for none) and is copied. @named are the @count names
- * that the event expects; they stay the caller's and where they are until the tally is destroyed.
- * NULL: no memory.
+ * @prefix stands before each `who` ("hyp1"; "" for none) and is copied. @roster has the names that
+ * the event expects, and is held; NULL: none. NULL: no memory.
  */
-struct tally *tally_create(
-        const struct event_key *key, const char *prefix, char *const *named, size_t count);
+struct tally *tally_create(const struct event_key *key, const char *prefix, struct roster *roster);
 void tally_destroy(struct tally *tally);
 const struct event_key *tally_key(const struct tally *tally);
 

@@ -106,11 +106,11 @@ static int missing_append(struct tally *tally)
 	Tether__Answer *merged = tally->merged;
 	int err = 0;
 
-	for (size_t i = 0; !err && i < tally->names.count; i++)
+	for (size_t i = 0; !err && i < tally_participants(tally); i++)
 		if (stand_is_awaited(tally->participants[i].stand) ||
 		        stand_is_handed(tally->participants[i].stand))
-			err = answer_name_add(
-			        &merged->missing, &merged->n_missing, tally->names.names[i].text);
+			err = answer_name_add(&merged->missing, &merged->n_missing,
+			        tally_name_at(tally, i)->text);
 	return err;
 }
 

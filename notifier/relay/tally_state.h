@@ -4,6 +4,7 @@
 #ifndef TETHER_TALLY_STATE_H
 #define TETHER_TALLY_STATE_H
 
+#include "notifier/relay/roster.h"
 #include "notifier/relay/tally.h"
 #include "notifier/relay/vm_names.h"
 
@@ -20,23 +21,22 @@ enum stand {
 
 struct participant {
 	uint8_t stand;
-	bool is_own; /* the name is the tally's */
 };
 
 struct tally {
 	struct event_key key;
 	char *prefix;
-	struct name_index names;          /* those whom the event names, then the others */
-	struct participant *participants; /* by the place of their name */
+	struct roster *roster;            /* those whom the event names; NULL: none */
+	size_t named;                     /* so many */
+	struct name_index others;         /* who takes part besides; the texts are the tally's */
+	struct participant *participants; /* the named by their places, then the others by theirs */
 	size_t room;
-	struct vm_names of_vm; /* those whom the event names, then others who are expected; the
-	                          texts are those of names */
-	size_t named;
+	struct vm_names others_of_vm; /* of the others those who are expected */
 	size_t told_last; /* the place and 1 of whom somebody below told of last */
 	size_t awaited;   /* EXPECTED and HANDED */
 	size_t packed;    /* bytes of what was merged */
 	bool too_large;
-	Tether__Answer *merged; /* its names are those of names */
+	Tether__Answer *merged; /* its names are those of participants */
 };
 
 static inline bool stand_is_awaited(enum stand stand)
@@ -51,6 +51,18 @@ static inline bool stand_is_handed(enum stand stand)
 
 /* Until the next is added. NULL: it takes no part. */
 struct participant *tally_find(const struct tally *tally, const char *text);
+static inline size_t tally_participants(const struct tally *tally)
+{
+	return tally->named + tally->others.count;
+}
+
+/* The name of the one at that place. */
+static inline const struct name *tally_name_at(const struct tally *tally, size_t place)
+{
+	return place < tally->named ? roster_name(tally->roster, place + 1)
+	                            : &tally->others.names[place - tally->named];
+}
+
 /* Its name. */
 const char *tally_text(const struct tally *tally, const struct participant *participant);
 void tally_stand_set(struct tally *tally, struct participant *participant, enum stand stand);

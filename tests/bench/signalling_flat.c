@@ -122,7 +122,7 @@ static int tell_each_vm(struct teller *teller, const Tether__Event *event)
 
 	if (teller->tally)
 		return -EBUSY;
-	teller->tally = tally_create(&key, "", NULL, 0);
+	teller->tally = tally_create(&key, "", NULL);
 	if (!teller->tally)
 		return -ENOMEM;
 	teller->event = event;
