@@ -143,8 +143,7 @@ static struct participant *participant_add(
 	own.text = strndup(name->text, name->length);
 	if (!own.text)
 		return NULL;
-	participant =
-	        &tally->participants[tally->named + name_index_add(&tally->others, &own) - 1];
+	participant = &tally->participants[tally->named + name_index_add(&tally->others, &own) - 1];
 	*participant = (struct participant){stand};
 	tally->awaited += stand_is_awaited(stand);
 	return participant;

@@ -32,9 +32,9 @@ struct tally {
 	struct participant *participants; /* the named by their places, then the others by theirs */
 	size_t room;
 	struct vm_names others_of_vm; /* of the others those who are expected */
-	size_t told_last; /* the place and 1 of whom somebody below told of last */
-	size_t awaited;   /* EXPECTED and HANDED */
-	size_t packed;    /* bytes of what was merged */
+	size_t told_last;             /* the place and 1 of whom somebody below told of last */
+	size_t awaited;               /* EXPECTED and HANDED */
+	size_t packed;                /* bytes of what was merged */
 	bool too_large;
 	Tether__Answer *merged; /* its names are those of participants */
 };
