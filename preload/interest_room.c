@@ -8,7 +8,7 @@
 bool answer_is_of_room(const Tether__InterestAnswer *answer)
 {
 	static const char *const reasons[] = {
-	        "too-many-interests", "too-many-requests", "no-memory"};
+	        "too-many-interests", "too-many-requests", "no-memory", "foreign-partition"};
 
 	if (answer->outcome != TETHER__OUTCOME__OUTCOME_REFUSED || !answer->n_refusals)
 		return false;
@@ -26,14 +26,16 @@ static void pause_begin(struct interest_room *room, uint64_t now_ms)
 }
 
 /* Said once, and again when all were registered in between. */
-void interest_room_refuses(struct interest_room *room, uint64_t now_ms)
+void interest_room_refuses(struct interest_room *room, const char *why, uint64_t now_ms)
 {
 	if (room->refused++)
 		return;
 	log_warn("link",
-	        "this process or its VM has interest in more addresses than agents have room for: "
-	        "moves of VMs at the others are refused or not heard of here. Those are asked for "
-	        "again; end connections, or spread them over more VMs");
+	        "interest in an address is refused: %s. Moves of the VM there are refused, or not "
+	        "heard of here, until it is accepted: it is asked for again, as are others that "
+	        "are "
+	        "refused. Where there are too many, end connections or spread them over more VMs",
+	        why);
 	pause_begin(room, now_ms);
 }
 

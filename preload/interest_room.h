@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 /*
- * Interests for which those above have no room (a quota): how many there are, and when the next of
- * them is asked for again. One at a time, after a pause that doubles for as long as there is none;
- * once there is, the others follow at once. Pure; wants the lock of agent_link_state.h.
+ * Interests that those above have refused and may accept later, since there is no room for them (a
+ * quota) or their VM is not known to be in a partition with the address: how many there are, and
+ * when the next of them is asked for again. One at a time, after a pause that doubles for as long
+ * as that is in vain; then the others follow at once. Pure; wants the lock of agent_link_state.h.
  */
 #ifndef TETHER_INTEREST_ROOM_H
 #define TETHER_INTEREST_ROOM_H
@@ -21,10 +22,10 @@ struct interest_room {
 	bool is_asked;     /* it is under way */
 };
 
-/* Refused for a quota: it may be accepted later. */
+/* Refused, and may be accepted later. */
 bool answer_is_of_room(const Tether__InterestAnswer *answer);
-/* One that was registered, or asked for by a thread, is refused now. */
-void interest_room_refuses(struct interest_room *room, uint64_t now_ms);
+/* One that was registered, or asked for by a thread, is refused now; why. */
+void interest_room_refuses(struct interest_room *room, const char *why, uint64_t now_ms);
 /* One of those that were refused has been asked for again in vain. */
 void interest_room_refuses_again(struct interest_room *room, uint64_t now_ms);
 /* One of them is registered now, or of interest no more: there is room for another. */

@@ -356,6 +356,14 @@ static void take_datagrams(const struct remote *remote, const Tether__InterestAn
 		interest->known = !answer->moving;
 }
 
+/* The next time it is another's turn. */
+static void refused_again(struct interest *interest, uint64_t now_ms)
+{
+	interest_room_refuses_again(&room_above, now_ms);
+	TAILQ_REMOVE(&interests, interest, link);
+	TAILQ_INSERT_TAIL(&interests, interest, link);
+}
+
 /* @again: it was asked for since it had been refused. */
 static void judged(struct interest *interest, const Tether__InterestAnswer *answer, bool again,
         uint64_t now_ms)
@@ -363,9 +371,9 @@ static void judged(struct interest *interest, const Tether__InterestAnswer *answ
 	if (!answer_is_of_room(answer))
 		accepted(interest);
 	else if (!interest->refused)
-		interest_room_refuses(&room_above, now_ms);
+		interest_room_refuses(&room_above, answer->refusals[0]->text, now_ms);
 	else if (again)
-		interest_room_refuses_again(&room_above, now_ms);
+		refused_again(interest, now_ms);
 	interest->refused = answer_is_of_room(answer);
 }
 

@@ -46,7 +46,7 @@ void request_refuse_foreign(const struct registration *r, const struct request *
 {
 	if (!request->silent)
 		request_refuse(r, request->member, request->request, foreign_partition,
-		        "its VM is in no partition with the one at this address");
+		        "its VM is in no partition with the one at this address, or nowhere");
 }
 
 bool answer_is_of_partition(const Tether__InterestAnswer *answer)

@@ -2,7 +2,8 @@
 /*
  * Who may talk to whom, by the P_Keys in the places: what of an event concerns whom, and who may
  * register for an address. A VM of which nobody has asked the SM is not refused, but hears nothing
- * of the moves of those of whom it was asked; where there is no VM nobody asks for one.
+ * of the moves of those of whom it was asked; one that the SM does not know where its host has it,
+ * or that has no VF, is nowhere and asks for nothing, and where there is no VM nobody asks for one.
  */
 #include "notifier/relay/relay_state.h"
 
@@ -12,6 +13,12 @@
 static bool has_pkeys(const Tether__VmPlace *place)
 {
 	return place && place->located && place->n_pkeys;
+}
+
+/* Nobody has asked the SM of it. */
+static bool is_open(const Tether__VmPlace *place)
+{
+	return !place || !place->located;
 }
 
 static bool may_talk(const Tether__VmPlace *place, const uint32_t *pkeys, size_t count)
@@ -98,8 +105,8 @@ static bool any_may_talk(
 				continue;
 			if (has_pkeys(place) && may_talk(place, pkeys, count))
 				return true;
-			has_asked |= has_pkeys(place);
-			has_open |= !has_pkeys(place);
+			has_asked |= !is_open(place);
+			has_open |= is_open(place);
 		}
 	}
 	return has_open && !has_asked;
@@ -128,7 +135,7 @@ static bool child_may_ask(const struct relay *relay, const struct child *child,
 	if (!child_is_of_vm(relay, child, request->asker))
 		return any_may_talk(relay, child, pkeys, count);
 	place = vm_places_find(relay->places, request->asker);
-	return !has_pkeys(place) || vm_place_has_lid(place, request->address.lid) ||
+	return is_open(place) || vm_place_has_lid(place, request->address.lid) ||
 	       may_talk(place, pkeys, count);
 }
 

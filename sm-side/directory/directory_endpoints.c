@@ -48,16 +48,18 @@ static bool is_open(const struct directory_place *place)
 	return !place->located || !place->lid_count;
 }
 
-/* Its port is @endpoint's from now on; 0: it has none. */
+/* Its port is @endpoint's from now on; 0: it has none, and is nowhere. */
 static int port_set(struct directory *directory, const struct endpoint *endpoint, bool *open)
 {
-	struct directory_place place, other = {.vm = endpoint->vm, .port = port_of(endpoint)};
+	struct directory_place place, other = {.vm = endpoint->vm,
+	                                      .port = port_of(endpoint),
+	                                      .located = !port_of(endpoint)};
 
 	*open = true;
 	if (!directory_place_of(directory, endpoint->vm, &place))
 		return 0;
 	*open = is_open(&place);
-	if (place.port == other.port)
+	if (place.port == other.port && (other.port || place.located))
 		return 0;
 	*open = true;
 	return directory_locate(directory, &other);

@@ -89,6 +89,23 @@ static void who_has_no_vm_is_told_nothing(void **state)
 	EXPECT(t, "hyp2 < registered 3 REFUSED (foreign-partition)\n");
 }
 
+/* It has no VF, or a GUID that the SM does not know there: it can talk to nobody. */
+static void vm_that_is_nowhere_is_told_nothing(void **state)
+{
+	struct test *t = *state;
+	uint32_t link;
+
+	three_vms(t);
+	PLACE(t, .vm = "vm4", .host = "hyp1");
+	link = host(t, "hyp1", "vm4", 0);
+	forget(t);
+	asks_for(t, link, 1, "vm4");
+	EXPECT(t, "hyp1 < registered 1 REFUSED (foreign-partition)\n");
+	t->asker = "";
+	ask_datagrams(t, link, 2, LID);
+	EXPECT(t, "hyp1 < registered 2 REFUSED (foreign-partition)\n");
+}
+
 /* It comes there, and its processes with it, before its host has said so. */
 static void vm_that_comes_asks_before_its_host_says_that_it_has_it(void **state)
 {
@@ -262,6 +279,7 @@ int main(void)
 	        ROOT_TEST(root_tells_no_numbers),
 	        ROOT_TEST(name_of_a_foreign_vm_does_not_help),
 	        ROOT_TEST(who_has_no_vm_is_told_nothing),
+	        ROOT_TEST(vm_that_is_nowhere_is_told_nothing),
 	        ROOT_TEST(vm_that_comes_asks_before_its_host_says_that_it_has_it),
 	        ROOT_TEST(nobody_is_refused_before_the_sm_was_asked),
 	        ROOT_TEST(who_is_refused_is_not_held),

@@ -108,7 +108,7 @@ static void it_is_said_once(void **state)
 static void one_is_asked_for_again_after_a_pause_that_doubles(void **state)
 {
 	uint64_t now = NOW_MS, pause = ROOM_PAUSE_FIRST_MS;
-	uint32_t lid, request;
+	uint32_t lid = 0, request;
 
 	all_are_refused();
 	for (int i = 0; i < 10; i++) {
@@ -146,6 +146,26 @@ static void as_soon_as_one_is_accepted_the_others_follow(void **state)
 	assert_int_equal(warnings, 2);
 }
 
+/* Its VM may have been nowhere when it asked. */
+static void one_that_is_refused_for_good_keeps_no_other_from_being_asked_for(void **state)
+{
+	uint64_t now = LATER_MS;
+	uint32_t lid, request;
+
+	connects(1, "foreign-partition");
+	connects(2, "too-many-interests");
+	request = next(now, &lid);
+	assert_int_equal(lid, 1);
+	answered(request, "foreign-partition", now);
+	now += LATER_MS;
+	request = next(now, &lid);
+	assert_int_equal(lid, 2);
+	answered(request, NULL, now);
+	assert_int_equal(in_hello(), 1);
+	assert_int_not_equal(next(now, &lid), 0);
+	assert_int_equal(lid, 1);
+}
+
 static void what_is_of_interest_no_more_is_not_asked_for(void **state)
 {
 	struct remote remote = at(1);
@@ -173,7 +193,7 @@ static void what_is_refused_for_another_reason_is_not_asked_for(void **state)
 {
 	uint32_t lid;
 
-	connects(1, "foreign-partition");
+	connects(1, "bad-address");
 	assert_int_equal(next(LATER_MS, &lid), 0);
 	assert_int_equal(interests_wait(LATER_MS), -1);
 }
@@ -185,6 +205,7 @@ int main(void)
 	        ROOM_TEST(it_is_said_once),
 	        ROOM_TEST(one_is_asked_for_again_after_a_pause_that_doubles),
 	        ROOM_TEST(as_soon_as_one_is_accepted_the_others_follow),
+	        ROOM_TEST(one_that_is_refused_for_good_keeps_no_other_from_being_asked_for),
 	        ROOM_TEST(what_is_of_interest_no_more_is_not_asked_for),
 	        ROOM_TEST(over_the_next_link_it_is_asked_for_again),
 	        ROOM_TEST(what_is_refused_for_another_reason_is_not_asked_for),
