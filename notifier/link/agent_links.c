@@ -25,7 +25,7 @@ enum { FRAMES_PER_S = 80000, FRAMES_AT_ONCE = 800000 };
 
 /* One agent's link. */
 struct link {
-	struct link *next;
+	struct link *next, **at; /* what points to it */
 	struct agent_links *links;
 	struct connection *connection;
 	struct shared_rate *rate; /* of whom its certificate names; NULL: it has none */
@@ -58,11 +58,9 @@ static struct link *link_of_child(const struct agent_links *links, uint32_t chil
 
 static void link_free(struct link *link)
 {
-	struct link **at = &link->links->list;
-
-	while (*at != link)
-		at = &(*at)->next;
-	*at = link->next;
+	*link->at = link->next;
+	if (link->next)
+		link->next->at = link->at;
 	if (link->child && link_of_child(link->links, link->child) == link)
 		link->links->by_slot[relay_child_slot(link->child)] = NULL;
 	connection_destroy(link->connection);
@@ -164,28 +162,27 @@ static Tether__Role role_of(const struct peer_identity *identity)
 	}
 }
 
-static bool is_one_too_many(const struct link *link, const struct peer_identity *identity)
-{
-	const struct peer_identity *of_other;
-	unsigned count = 0;
-
-	for (const struct link *other = link->links->list; identity && other; other = other->next) {
-		of_other = channel_tls_identity(connection_channel(other->connection));
-		count += other->child && of_other && of_other->role == identity->role &&
-		         !strcmp(of_other->name, identity->name);
-	}
-	return count >= LINKS_OF_ONE;
-}
-
+/* Of its certificate's, which has so many links as its rate has holders. -EUSERS: enough. */
 static int rate_take_part(struct link *link, const struct peer_identity *identity)
 {
 	struct shared_rates *rates = link->links->rates;
+	struct shared_rate *rate;
+	char who[PEER_TEXT_BYTES];
 
 	if (!identity)
 		return 0;
-	link->rate = shared_rate_hold(rates, identity->name, monotonic_ms());
-	connection_rate_share(link->connection, rates, link->rate);
-	return link->rate ? 0 : -ENOMEM;
+	peer_identity_write(identity, who);
+	rate = shared_rate_hold(rates, who, monotonic_ms());
+	if (!rate)
+		return -ENOMEM;
+	if (rate->holders > LINKS_OF_ONE) {
+		shared_rate_release(rate);
+		relay_link_ended(link->links->relay, -EUSERS);
+		return -EUSERS;
+	}
+	link->rate = rate;
+	connection_rate_share(link->connection, rates, rate);
+	return 0;
 }
 
 static int child_add(struct link *link)
@@ -193,13 +190,8 @@ static int child_add(struct link *link)
 	struct agent_links *links = link->links;
 	const struct peer_identity *identity =
 	        channel_tls_identity(connection_channel(link->connection));
-	int err;
+	int err = rate_take_part(link, identity);
 
-	if (is_one_too_many(link, identity)) {
-		relay_link_ended(links->relay, -EUSERS);
-		return -EUSERS;
-	}
-	err = rate_take_part(link, identity);
 	if (!err)
 		err = relay_child_add(links->relay, NULL, monotonic_ms(), &link->child);
 	if (err)
@@ -243,6 +235,9 @@ static void accepted(struct channel *channel, void *owner)
 	}
 	link->links = links;
 	link->next = links->list;
+	link->at = &links->list;
+	if (link->next)
+		link->next->at = &link->next;
 	links->list = link;
 	if (channel_tls_place(channel))
 		link->place = strdup(channel_tls_place(channel));

@@ -1,8 +1,35 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 #include "notifier/link/shared_rates.h"
 
+#include <search.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { FEW = 16 };
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(a, b);
+}
+
+static struct shared_rate *find(const struct shared_rates *rates, const char *name)
+{
+	char **found = tfind(name, &rates->by_name, by_name);
+
+	return found ? (void *)(*found - offsetof(struct shared_rate, name)) : NULL;
+}
+
+/* The one at *@at. */
+static void rate_remove(struct shared_rates *rates, struct shared_rate **at)
+{
+	struct shared_rate *rate = *at;
+
+	*at = rate->next;
+	tdelete(rate->name, &rates->by_name, by_name);
+	rates->count--;
+	free(rate);
+}
 
 struct shared_rates *shared_rates_create(unsigned per_s, unsigned at_once)
 {
@@ -22,38 +49,41 @@ void shared_rates_destroy(struct shared_rates *rates)
 {
 	if (!rates)
 		return;
-	while (rates->first) {
-		struct shared_rate *next = rates->first->next;
-
-		free(rates->first);
-		rates->first = next;
-	}
+	while (rates->first)
+		rate_remove(rates, &rates->first);
 	free(rates);
 }
 
-/* Those that have paid and gone. */
+/* Those that have paid and gone: looked for when there are twice as many as last were left. */
 static void forget_settled(struct shared_rates *rates, uint64_t now_ms)
 {
 	struct shared_rate **at = &rates->first;
 
+	if (rates->count > FEW && rates->count < 2 * rates->tidied)
+		return;
 	while (*at) {
-		struct shared_rate *rate = *at;
-
-		if (rate->holders || !rate_is_settled(&rate->rate, now_ms)) {
-			at = &rate->next;
-			continue;
-		}
-		*at = rate->next;
-		free(rate);
+		if ((*at)->holders || !rate_is_settled(&(*at)->rate, now_ms))
+			at = &(*at)->next;
+		else
+			rate_remove(rates, at);
 	}
+	rates->tidied = rates->count;
 }
 
-static struct shared_rate *find(const struct shared_rates *rates, const char *name)
+static struct shared_rate *rate_make(struct shared_rates *rates, const char *name)
 {
-	struct shared_rate *rate = rates->first;
+	struct shared_rate *rate = calloc(1, sizeof(*rate) + strlen(name) + 1);
 
-	while (rate && strcmp(rate->name, name))
-		rate = rate->next;
+	if (!rate)
+		return NULL;
+	strcpy(rate->name, name);
+	if (!tsearch(rate->name, &rates->by_name, by_name)) {
+		free(rate);
+		return NULL;
+	}
+	rate->next = rates->first;
+	rates->first = rate;
+	rates->count++;
 	return rate;
 }
 
@@ -63,14 +93,10 @@ struct shared_rate *shared_rate_hold(struct shared_rates *rates, const char *nam
 
 	if (!rate) {
 		forget_settled(rates, now_ms);
-		rate = calloc(1, sizeof(*rate) + strlen(name) + 1);
-		if (!rate)
-			return NULL;
-		strcpy(rate->name, name);
-		rate->next = rates->first;
-		rates->first = rate;
+		rate = rate_make(rates, name);
 	}
-	rate->holders++;
+	if (rate)
+		rate->holders++;
 	return rate;
 }
 

@@ -23,6 +23,8 @@ struct shared_rate {
 
 struct shared_rates {
 	struct shared_rate *first;
+	void *by_name;        /* the same; tsearch(3) */
+	size_t count, tidied; /* tidied: so many were left when those that had paid went last */
 	unsigned per_s, at_once;
 	size_t held; /* for all together; bytes, as what follows */
 	/* Set to what is below. A link that would need more ends; while more is unread, none is

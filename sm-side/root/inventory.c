@@ -2,11 +2,19 @@
 #include "sm-side/root/inventory.h"
 
 #include <errno.h>
+#include <search.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "notifier/wire/message.h"
+
+static int by_name(const void *a, const void *b)
+{
+	const struct inventory_host *one = a, *other = b;
+
+	return strcmp(one->name, other->name);
+}
 
 static void host_free(struct inventory_host *host)
 {
@@ -16,23 +24,28 @@ static void host_free(struct inventory_host *host)
 	free(host);
 }
 
+/* The one at *@at. */
+static void host_remove(struct inventory *inventory, struct inventory_host **at)
+{
+	struct inventory_host *host = *at;
+
+	*at = host->next;
+	tdelete(host, &inventory->by_name, by_name);
+	host_free(host);
+}
+
 void inventory_clear(struct inventory *inventory)
 {
-	while (inventory->hosts) {
-		struct inventory_host *host = inventory->hosts;
-
-		inventory->hosts = host->next;
-		host_free(host);
-	}
+	while (inventory->hosts)
+		host_remove(inventory, &inventory->hosts);
 }
 
 struct inventory_host *inventory_find(const struct inventory *inventory, const char *host)
 {
-	struct inventory_host *h = inventory->hosts;
+	const struct inventory_host like = {.name = (char *)host};
+	struct inventory_host **found = tfind(&like, &inventory->by_name, by_name);
 
-	while (h && strcmp(h->name, host))
-		h = h->next;
-	return h;
+	return found ? *found : NULL;
 }
 
 static struct inventory_host *host_make(struct inventory *inventory, const char *name)
@@ -46,7 +59,8 @@ static struct inventory_host *host_make(struct inventory *inventory, const char 
 	if (!host)
 		return NULL;
 	host->name = strdup(name);
-	if (!host->name) {
+	if (!host->name || !tsearch(host, &inventory->by_name, by_name)) {
+		free(host->name);
 		free(host);
 		return NULL;
 	}
@@ -80,15 +94,11 @@ int inventory_take(struct inventory *inventory, const char *host, Tether__HostVm
 void inventory_forget(struct inventory *inventory, const char *host)
 {
 	struct inventory_host **at = &inventory->hosts;
-	struct inventory_host *found;
 
 	while (*at && strcmp((*at)->name, host))
 		at = &(*at)->next;
-	found = *at;
-	if (!found)
-		return;
-	*at = found->next;
-	host_free(found);
+	if (*at)
+		host_remove(inventory, at);
 }
 
 void inventory_host_connected(struct inventory *inventory, const char *host, bool connected)

@@ -20,6 +20,7 @@ struct inventory_host {
 
 struct inventory {
 	struct inventory_host *hosts; /* by name */
+	void *by_name;                /* the same; tsearch(3) */
 };
 
 void inventory_clear(struct inventory *inventory);

@@ -3,9 +3,11 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
+#include "notifier/base/cleanup.h"
 #include "notifier/link/rate.h"
 #include "notifier/link/refusal_log.h"
 #include "notifier/link/shared_rates.h"
@@ -92,6 +94,31 @@ static void what_is_owed_outlives_who_owes(void **state)
 	shared_rates_destroy(rates);
 }
 
+/* However many have been here. */
+static void who_owes_nothing_and_has_gone_is_forgotten(void **state)
+{
+	struct shared_rates *rates = shared_rates_create(PER_S, AT_ONCE);
+	struct shared_rate *stays[100], *comes;
+	char name[16];
+
+	for (unsigned i = 0; i < ARRAY_SIZE(stays); i++) {
+		snprintf(name, sizeof(name), "vm%u", i);
+		stays[i] = shared_rate_hold(rates, name, NOW_MS);
+	}
+	for (unsigned i = 0; i < 10000; i++) {
+		snprintf(name, sizeof(name), "other%u", i);
+		comes = shared_rate_hold(rates, name, NOW_MS + i);
+		assert_int_equal(comes->holders, 1);
+		shared_rate_release(comes);
+		assert_true(rates->count <= 2 * ARRAY_SIZE(stays));
+	}
+	for (unsigned i = 0; i < ARRAY_SIZE(stays); i++) {
+		assert_ptr_equal(shared_rate_hold(rates, stays[i]->name, NOW_MS), stays[i]);
+		assert_int_equal(stays[i]->holders, 2);
+	}
+	shared_rates_destroy(rates);
+}
+
 /* Takes what it gets, 1 MiB at a time; how much. */
 static unsigned memory_taken(struct shared_rates *rates, struct shared_rate *rate, unsigned most)
 {
@@ -165,6 +192,7 @@ int main(void)
 	        cmocka_unit_test(pause_has_an_end_and_the_rest_is_owed),
 	        cmocka_unit_test(without_a_limit_there_is_none),
 	        cmocka_unit_test(what_is_owed_outlives_who_owes),
+	        cmocka_unit_test(who_owes_nothing_and_has_gone_is_forgotten),
 	        cmocka_unit_test(memory_of_all_together_has_a_bound_that_leaves_each_a_little),
 	        cmocka_unit_test(lines_about_one_peer_are_few_and_the_rest_is_counted),
 	};
