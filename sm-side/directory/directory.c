@@ -118,6 +118,12 @@ uint64_t directory_refused(const struct directory *directory, enum directory_thi
 	return directory->refused[thing];
 }
 
+void directory_host_stale(struct directory *directory, struct directory_host *host, bool stale)
+{
+	directory->stale += stale - host->is_stale;
+	host->is_stale = stale;
+}
+
 /* ---- words of hosts ---- */
 
 static int vms_take(
@@ -146,7 +152,7 @@ static int slots_look_again(struct directory *directory)
 		if (!h->disputed || !h->here)
 			continue;
 		err = directory_slots_take(directory, h);
-		h->is_stale = true;
+		directory_host_stale(directory, h, true);
 	}
 	return err;
 }
@@ -170,7 +176,7 @@ int directory_host_says(struct directory *directory, const char *name, Tether__H
 		err = directory_slots_take(directory, host);
 	if (!err && directory->slot_let_go)
 		err = slots_look_again(directory);
-	host->is_stale = false;
+	directory_host_stale(directory, host, false);
 	if (before)
 		tether__hello__free_unpacked(before, NULL);
 	return err;
@@ -206,7 +212,7 @@ bool directory_forget(struct directory *directory, const char *name)
 		tether__hello__free_unpacked(host->said, NULL);
 	host->said = NULL;
 	restored_clear(host);
-	host->is_stale = false;
+	directory_host_stale(directory, host, false);
 	host->is_forgotten = true;
 	if (slots_look_again(directory))
 		directory->slot_let_go = true; /* at the next word */
@@ -215,10 +221,12 @@ bool directory_forget(struct directory *directory, const char *name)
 
 const char *directory_stale(struct directory *directory)
 {
-	for (struct directory_host *h = directory->host_list; h; h = h->next) {
+	struct directory_host *h = directory->host_list;
+
+	for (; directory->stale && h; h = h->next) {
 		if (!h->is_stale)
 			continue;
-		h->is_stale = false;
+		directory_host_stale(directory, h, false);
 		if (h->said)
 			return h->name;
 	}

@@ -80,6 +80,7 @@ struct directory {
 	/* Trees (tsearch(3)): by name; by host and name; by place and by GUID. */
 	void *hosts, *vms, *slots, *places, *guids;
 	struct directory_host *host_list;
+	size_t stale; /* so many of them are */
 	struct directory_vm *owed_vms, **owed_vms_end, *news, **news_end, *told;
 	struct directory_slot *owed_slots, **owed_slots_end;
 	bool slot_let_go; /* somebody may have been waiting for it */
@@ -91,6 +92,8 @@ struct directory {
 struct directory_host *directory_host_find(const struct directory *directory, const char *name);
 /* NULL: no memory. */
 struct directory_host *directory_host_make(struct directory *directory, const char *name);
+/* What is believed of its word may be something else than when it was asked for last. */
+void directory_host_stale(struct directory *directory, struct directory_host *host, bool stale);
 /* It has @vm by the journal. -ENOMEM */
 int directory_host_restored(struct directory_host *host, const char *vm);
 void directory_refuse(struct directory *directory, const struct directory_claim *claim);

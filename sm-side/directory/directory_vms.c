@@ -96,7 +96,7 @@ static void judge(struct directory *directory, struct directory_vm *vm)
 
 		c->refused = c->word && !may_have(vm, c->host);
 		if (c->refused != was_refused)
-			c->host->is_stale = true;
+			directory_host_stale(directory, c->host, true);
 		if (c->refused && !was_refused)
 			directory_refuse(
 			        directory, &(struct directory_claim){DIRECTORY_VM, c->host->name,
@@ -109,9 +109,9 @@ static void give(struct directory *directory, struct directory_vm *vm, struct di
 	if (vm->host == host)
 		return;
 	if (vm->host)
-		vm->host->is_stale = true;
+		directory_host_stale(directory, vm->host, true);
 	if (host)
-		host->is_stale = true;
+		directory_host_stale(directory, host, true);
 	if (vm->barred == host)
 		vm->barred = NULL;
 	vm->host = host;
