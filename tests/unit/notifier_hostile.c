@@ -311,7 +311,8 @@ static void why_a_link_ended_is_counted_by_kind(void **state)
 	assert_int_equal(counts.crowded_links, 0);
 }
 
-/* Each of what a HELLO names costs the root a message, or a look for each event. */
+/* Each of what a HELLO names costs the root a message, or a look for each event. Who is between
+ * refuses it as well, and passes nothing on. */
 static void host_that_names_too_much_is_refused(void **state)
 {
 	static uint64_t open[33];
@@ -342,6 +343,12 @@ static void host_that_names_too_much_is_refused(void **state)
 	assert_int_equal(relay_counts(t->relay).refused_hellos, 2);
 }
 
+static int agent_between(void **state)
+{
+	*state = test_create(TETHER__ROLE__ROLE_RELAY, "row1");
+	return 0;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -356,6 +363,8 @@ int main(void)
 	        HOST_TEST(frame_out_of_place_is_counted),
 	        HOST_TEST(why_a_link_ended_is_counted_by_kind),
 	        ROOT_TEST(host_that_names_too_much_is_refused),
+	        cmocka_unit_test_setup_teardown(
+	                host_that_names_too_much_is_refused, agent_between, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
