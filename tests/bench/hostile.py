@@ -56,7 +56,7 @@ def cost_of(scene, attack, wanted):
         cost.settle()
         each = cost.each(count)
         is_counted(scene, attack.kind, before + count - attack.allowed)
-    return {"kind": attack.kind, "messages": count, "refused": count - attack.allowed, **each}
+    return {"kind": attack.kind, "messages": count, "refused": count - attack.allowed, "weight": attack.weight, **each}
 
 
 def percentile(seconds, percent):
@@ -136,6 +136,6 @@ def dear(result):
     for who, of_who in result.items():
         for name, cost in of_who["refused"].items():
             calls = MEGABYTE_SYSCALLS if name.startswith("a megabyte") else LIMITS["syscalls"]
-            if cost["syscalls"] > calls or cost["bytes"] > LIMITS["bytes"]:
+            if cost["syscalls"] > calls or cost["bytes"] > LIMITS["bytes"] * cost["weight"]:
                 found.append(f"{who}, {name}: {cost}")
     return found

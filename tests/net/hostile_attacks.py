@@ -3,7 +3,7 @@
 within a quota. Links that have to stand meanwhile are the stack's."""
 import collections
 
-from hostile_lab import LID_OF_VM2, PROCESSES, VERSION, answer_to, frame, interest
+from hostile_lab import LID_OF_VM2, PROCESSES, VERSION, answer_to, frame, gid, interest, interest_in
 
 MEGABYTE = 1 << 20
 UNDER_WAY = 16384  # registrations of a guest that nobody above has acknowledged
@@ -11,13 +11,14 @@ QUOTA = 131072  # interests of a host
 LINKS = 8  # of a certificate
 WORDS = 2  # of all that a host may have, each another one
 OPEN, VMS = 33, 4097  # more than a host may name
+INTERESTS = 2000  # in one HELLO
 AT_ONCE = 64  # frames in one write
 HONEST_VM = "hyp1-vm"  # of the honest host
 BEATS = frame("heartbeat", {}) * 300  # of each of its links: as many as a VM may say at once, and no more
 
 # allowed: so many are within a quota. least, most, full: how many are said at least, at most, and with TETHER_FULL=1.
-# body: of which kind of frame it is a lie.
-Attack = collections.namedtuple("Attack", "name kind run allowed least most full body", defaults=(0, 1, 10**6, 1000, None))
+# body: of which kind of frame it is a lie. weight: each costs as much as so many of others may.
+Attack = collections.namedtuple("Attack", "name kind run allowed least most full body weight", defaults=(0, 1, 10**6, 1000, None, 1))
 
 
 def over_one_link(say, who="enemy"):
@@ -82,6 +83,36 @@ def another_word_each_time(scene, count, stack):
                 enemy.is_refused("hello_answer", "too-many-changes")
 
 
+def alike(number):
+    """The same low bits, and the same exclusive or of their words: by a hash that anybody can foresee they might be in one place."""
+    return interest_in(number, gid(number << 40, number << 40))
+
+
+def twice(number):
+    """What is held is held once."""
+    return interest_in(number, gid(number // 2 + 1))
+
+
+def others_each_time(number):
+    return [{"gid": gid(which + 1, number + 1)} for which in range(INTERESTS)]
+
+
+def hellos_of_processes(scene, count, stack):
+    """Of one VM, each with other interests; then what is counted."""
+    for number in range(count):
+        with scene.connect() as enemy:
+            enemy.hello("ROLE_SHIM", f"vm1/{number + 1}.1", addresses=others_each_time(number))
+            enemy.welcomed()
+            enemy.say(unasked(number))
+
+
+def hellos_of_a_host(scene, count, stack):
+    for number in range(count):
+        with scene.connect() as enemy:
+            enemy.hello("ROLE_HOST", "evil", vms=[{"name": HONEST_VM}], addresses=others_each_time(number))
+            enemy.welcomed()
+
+
 def all_at_once(*where):
     """Connections that say nothing: one too many is refused at once, the others when they have been silent for too long."""
     def run(scene, count, stack):
@@ -129,6 +160,9 @@ GUEST = COMMON + [
     Attack("HELLO of another VM's process", "refused_hellos", hello("foreign-name", role="ROLE_SHIM", name="vm2/11.1")),
     Attack("HELLO of its host", "refused_hellos", hello("bad-role", role="ROLE_HOST", name="hyp1")),
     Attack("a million interests", "refused_interests", over_one_link(interest), allowed=UNDER_WAY, least=UNDER_WAY + 1000, full=10**6),
+    Attack("interests that fall together", "refused_interests", over_one_link(alike), allowed=UNDER_WAY, least=UNDER_WAY + 1000, full=10**6),
+    Attack("interests that are held twice", "refused_interests", over_one_link(twice), allowed=UNDER_WAY, least=UNDER_WAY + 1000, full=10**6),
+    Attack("HELLOs with interests", "unasked_answers", hellos_of_processes, full=100, weight=INTERESTS),
     Attack("all links of a VM at once", "unasked_answers", over_every_link(unasked), least=PROCESSES, full=10**5),
     Attack("10,000 connections", "crowded_links+silent_links", all_at_once("vm1.sock"), least=PROCESSES + 100, full=10**4),
 ]
@@ -142,6 +176,9 @@ HOST = COMMON + [
     Attack("migrations without end", "refused_hellos", hello("too-many-open", role="ROLE_HOST", name="evil", open=list(range(1, OPEN + 1)))),
     Attack("VMs without end", "refused_hellos", hello("too-many-vms", role="ROLE_HOST", name="evil", vms=[{"name": "v"}] * VMS), full=100),
     Attack("a million interests", "refused_interests", over_one_link(interest), allowed=QUOTA, least=QUOTA + 1000, full=10**6),
+    Attack("interests that fall together", "refused_interests", over_one_link(alike), allowed=QUOTA, least=QUOTA + 1000, full=10**6),
+    Attack("interests that are held twice", "refused_interests", over_one_link(twice), allowed=2 * QUOTA, least=2 * QUOTA + 1000, full=10**6),
+    Attack("HELLOs with interests", "foreign_vms", hellos_of_a_host, full=100),
     Attack("10,000 connections", "crowded_links+silent_links", all_at_once(), least=LINKS + 8, full=10**4),
 ]
 

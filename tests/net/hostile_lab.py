@@ -42,9 +42,17 @@ def frame(body, message):
     return struct.pack(">I", len(raw)) + raw
 
 
+def gid(number, prefix=0):
+    return struct.pack(">QQ", 0xfe80 << 48 ^ prefix, number)
+
+
+def interest_in(number, address, **more):
+    return frame("interest", {"request": number + 1, "address": {"gid": address}, **more})
+
+
 def interest(number, **more):
     """Each of another GID, so that none is known already."""
-    return frame("interest", {"request": number + 1, "address": {"gid": struct.pack(">QQ", 0xfe80 << 48, number + 1)}, **more})
+    return interest_in(number, gid(number + 1), **more)
 
 
 class Enemy:
