@@ -135,12 +135,17 @@ bool relay_vm_is_below(const struct relay *relay, const char *vm)
 	return child;
 }
 
-/* Where a VM has left all that are behind here, the end of its migration need not come by. */
-static void vms_left(struct relay *relay, const Tether__HostBehind *before, uint64_t now_ms)
+/* Where a VM has left all that are behind here, the end of its migration need not come by. Most are
+ * where they were, behind @child. */
+static void vms_left(struct relay *relay, const struct child *child,
+        const Tether__HostBehind *before, uint64_t now_ms)
 {
-	for (size_t i = 0; is_between(relay) && i < before->n_vms; i++)
-		if (!relay_vm_is_below(relay, before->vms[i]->name))
-			relay_vm_left(relay, before->vms[i]->name, now_ms);
+	for (size_t i = 0; is_between(relay) && i < before->n_vms; i++) {
+		const char *vm = before->vms[i]->name;
+
+		if (!child_has_vm(child, vm) && !relay_vm_is_below(relay, vm))
+			relay_vm_left(relay, vm, now_ms);
+	}
 }
 
 static size_t foreign_count(const struct relay *relay, const Tether__HostBehind *said)
@@ -163,7 +168,7 @@ static int host_put(
 	relay->counts.foreign_vms += foreign_count(relay, said);
 	if (!before)
 		return err;
-	vms_left(relay, before, now_ms);
+	vms_left(relay, child, before, now_ms);
 	tether__host_behind__free_unpacked(before, NULL);
 	return 0;
 }
