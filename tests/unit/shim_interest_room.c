@@ -32,13 +32,6 @@ void __wrap_log_line(enum log_level level, const char *subsystem, const char *fo
 	warnings += level == LOG_LEVEL_WARN;
 }
 
-static int setup(void **state)
-{
-	interests_forget();
-	warnings = 0;
-	return 0;
-}
-
 static struct remote at(uint32_t lid)
 {
 	return (struct remote){.lid = lid, .real_lid = lid, .qpn = 0x100 + lid};
@@ -54,6 +47,27 @@ static uint32_t next(uint64_t now_ms, uint32_t *lid)
 		return 0;
 	*lid = interest.address->lid;
 	return interest.request;
+}
+
+static int setup(void **state)
+{
+	warnings = 0;
+	return 0;
+}
+
+/* Nothing is of interest any more, and the agent has heard so. */
+static int teardown(void **state)
+{
+	uint32_t about;
+
+	for (uint32_t lid = 1; lid <= CONNECTIONS + 1; lid++) {
+		struct remote remote = at(lid);
+
+		interests_drop(&remote);
+	}
+	while (next(NOW_MS, &about))
+		;
+	return 0;
 }
 
 static void answered(uint32_t request, const char *reason, uint64_t now_ms)
@@ -200,7 +214,7 @@ static void what_is_refused_for_another_reason_is_not_asked_for(void **state)
 
 int main(void)
 {
-#define ROOM_TEST(f) cmocka_unit_test_setup(f, setup)
+#define ROOM_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 	        ROOM_TEST(it_is_said_once),
 	        ROOM_TEST(one_is_asked_for_again_after_a_pause_that_doubles),
