@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <search.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,6 +14,7 @@
 #include "notifier/base/deadlines.h"
 #include "notifier/base/monotonic.h"
 #include "notifier/base/timer.h"
+#include "notifier/relay/relay.h"
 #include "sm-side/root/outbox.h"
 #include "sm-side/root/reporter.h"
 
@@ -31,6 +34,8 @@ struct root_signal {
 	uint64_t number;
 	unsigned notice_ms;
 	struct hearer *hearers;
+	void *by_name;                             /* the same; tsearch(3) */
+	struct hearer *by_slot[RELAY_CHILD_SLOTS]; /* those that are here */
 	struct outbox *outbox;
 	struct reporter *reporter;
 	struct event *due;
@@ -40,11 +45,19 @@ struct root_signal {
 
 static struct hearer *hearer_of(const struct root_signal *signal, uint32_t child)
 {
-	struct hearer *hearer = signal ? signal->hearers : NULL;
+	struct hearer *hearer = signal ? signal->by_slot[relay_child_slot(child)] : NULL;
 
-	while (hearer && hearer->child != child)
-		hearer = hearer->next;
-	return hearer;
+	return hearer && hearer->child == child ? hearer : NULL;
+}
+
+/* @child 0: by none. */
+static void heard_by(struct root_signal *signal, struct hearer *hearer, uint32_t child)
+{
+	if (hearer_of(signal, hearer->child) == hearer)
+		signal->by_slot[relay_child_slot(hearer->child)] = NULL;
+	hearer->child = child;
+	if (child)
+		signal->by_slot[relay_child_slot(child)] = hearer;
 }
 
 static void due_arm(struct root_signal *signal)
@@ -113,30 +126,37 @@ static const struct reporter_callbacks reporter_callbacks = {
 
 /* ---- hosts ---- */
 
-static struct hearer **hearer_by_name(struct root_signal *signal, const char *name)
+static int by_name(const void *a, const void *b)
 {
-	struct hearer **at = &signal->hearers;
+	return strcmp(a, b);
+}
 
-	while (*at && strcmp((*at)->name, name))
-		at = &(*at)->next;
-	return at;
+static struct hearer *hearer_by_name(const struct root_signal *signal, const char *name)
+{
+	char **found = tfind(name, &signal->by_name, by_name);
+
+	return found ? (void *)(*found - offsetof(struct hearer, name)) : NULL;
 }
 
 static struct hearer *hearer_make(struct root_signal *signal, const char *name)
 {
-	struct hearer **at = hearer_by_name(signal, name), *hearer = *at;
+	struct hearer *hearer = hearer_by_name(signal, name);
 
 	if (hearer)
 		return hearer;
 	hearer = calloc(1, sizeof(*hearer) + strlen(name) + 1);
-	if (hearer)
+	if (!hearer)
+		return NULL;
+	strcpy(hearer->name, name);
+	if (tsearch(hearer->name, &signal->by_name, by_name))
 		hearer->outbox = outbox_host_add(signal->outbox);
-	if (!hearer || !hearer->outbox) {
+	if (!hearer->outbox) {
+		tdelete(hearer->name, &signal->by_name, by_name);
 		free(hearer);
 		return NULL;
 	}
-	strcpy(hearer->name, name);
-	*at = hearer;
+	hearer->next = signal->hearers;
+	signal->hearers = hearer;
 	return hearer;
 }
 
@@ -148,14 +168,14 @@ void root_signal_hello(struct root_signal *signal, uint32_t child, const Tether_
 
 	if (!signal)
 		return;
-	hearer = hears ? hearer_make(signal, hello->name) : *hearer_by_name(signal, hello->name);
+	hearer = hears ? hearer_make(signal, hello->name) : hearer_by_name(signal, hello->name);
 	if (hears && !hearer)
 		log_error("root", "no memory for notices to %s", hello->name);
 	if (!hearer)
 		return;
 	/* The relay hands it what is open anew. */
 	outbox_empty(hearer->outbox);
-	hearer->child = hears ? child : 0;
+	heard_by(signal, hearer, hears ? child : 0);
 	hearer->lid = hears ? (uint16_t)hello->signal_lid : 0;
 }
 
@@ -298,6 +318,7 @@ void root_signal_destroy(struct root_signal *signal)
 		struct hearer *hearer = signal->hearers;
 
 		signal->hearers = hearer->next;
+		tdelete(hearer->name, &signal->by_name, by_name);
 		free(hearer);
 	}
 	outbox_destroy(signal->outbox);
