@@ -4,7 +4,7 @@ $(B)/gen/tether.pb-c.c $(B)/gen/tether.pb-c.h &: notifier/wire/tether.proto | $(
 	@mkdir -p $(B)/gen
 	$(Q)protoc-c --proto_path=notifier/wire --c_out=$(B)/gen tether.proto
 
-WIRE_SOURCES := gen/tether.pb-c.c notifier/wire/message.c notifier/wire/pieces.c
+WIRE_SOURCES := gen/tether.pb-c.c notifier/wire/message.c notifier/wire/message_equal.c notifier/wire/pieces.c
 BASE_SOURCES := notifier/base/log.c notifier/base/deadlines.c notifier/base/die_point.c
 # Apart: libtether.so reads no files and shall not need the library.
 SETTINGS_SOURCES := notifier/base/settings.c notifier/base/folder.c notifier/metrics/metrics_address.c
@@ -67,6 +67,7 @@ $(call unit_test,notifier_any_tree,tests/unit/tree_chance.c tests/unit/tree_even
 $(call unit_test,notifier_votes,tests/unit/tree_chance.c tests/unit/tree_events.c $(TREE_TEST_SOURCES),-lprotobuf-c)
 $(call unit_test,notifier_races,$(TREE_TEST_SOURCES),-lprotobuf-c)
 $(call unit_test,notifier_name_index,notifier/relay/name_index.c notifier/relay/name_hash.c,)
+$(call unit_test,notifier_message_equal,$(WIRE_SOURCES),-lprotobuf-c)
 $(call unit_test,notifier_name_table,notifier/relay/name_table.c notifier/relay/name_hash.c,)
 $(call unit_test,notifier_roster,$(addprefix notifier/relay/,roster.c vm_names.c name_index.c name_hash.c),)
 $(call unit_test,notifier_vm_names,notifier/relay/vm_names.c notifier/relay/name_index.c notifier/relay/name_hash.c,)

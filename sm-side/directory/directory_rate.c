@@ -5,40 +5,13 @@
  */
 #include "sm-side/directory/directory_state.h"
 
-#include <stdlib.h>
-#include <string.h>
-
-#include "notifier/wire/message.h"
+#include "notifier/wire/message_equal.h"
 
 enum {
 	ROWS_AT_ONCE = 16384, /* a host with as many VMs and slots as there may be, twice */
 	ROWS_PER_S = 64,
 	ROWS_OF_ANY = 16, /* what a transaction costs, however small it is */
 };
-
-/* Packed, the caller's; NULL: no memory. */
-static uint8_t *word_pack(const Tether__Hello *word, size_t *size)
-{
-	uint8_t *bytes;
-
-	*size = tether__hello__get_packed_size(word);
-	bytes = malloc(*size ? *size : 1);
-	if (bytes)
-		tether__hello__pack(word, bytes);
-	return bytes;
-}
-
-static bool is_same(const Tether__Hello *one, const Tether__Hello *other)
-{
-	size_t size, other_size;
-	uint8_t *bytes = word_pack(one, &size);
-	uint8_t *other_bytes = word_pack(other, &other_size);
-	bool same = bytes && other_bytes && size == other_size && !memcmp(bytes, other_bytes, size);
-
-	free(bytes);
-	free(other_bytes);
-	return same;
-}
 
 static unsigned rows_of(const Tether__Hello *word)
 {
@@ -55,7 +28,7 @@ bool directory_host_may_say(struct directory *directory, const char *name, Tethe
 	word.n_vms = vm_count;
 	word.slots = slots;
 	word.n_slots = slot_count;
-	if (!host || (host->said && is_same(host->said, &word)))
+	if (!host || (host->said && message_equal(&host->said->base, &word.base)))
 		return true;
 	if (rate_take(&host->words, ROWS_PER_S, ROWS_AT_ONCE, 0, now_ms)) {
 		directory->put_off++;
