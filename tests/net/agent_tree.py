@@ -26,6 +26,18 @@ DAEMONS = {
              "socket_dir": "hyp2"},
     "vm1": {"role": "guest", "root": "unix:hyp1/vm1.guest", "listen": "unix:vm1.sock"},
 }
+VMS = {"hyp1": ("vm1", "vm2"), "hyp2": ()}
+SLOTS = 3
+
+
+def inventory(number, vms):
+    """Of the hypervisor of this number: a VF for each VM, the others empty."""
+    slots = [{"name": f"vf{n}", "node_guid": hex(number << 16 | 0x1000 | n), "port_guid": hex(number << 16 | 0x2000 | n),
+              "switch_guid": hex(number << 16 | 0x3000), "switch_port": 2 + n, "attributes": {"max_qp": 100, "max_mtu": 5}}
+             for n in range(SLOTS)]
+    for slot, vm in zip(slots, vms):
+        slot["vm"] = vm
+    return {"vms": [{"name": vm, "slot": slot["name"]} for slot, vm in zip(slots, vms)], "slots": slots}
 
 
 class Tree(Folder):
@@ -38,8 +50,8 @@ class Tree(Folder):
         self.dir, self.running, self.links = tempfile.mkdtemp(prefix="tether-agents."), {}, []
         self.write("driver", DRIVER)
         os.chmod(self.path("driver"), 0o755)
-        for host, vms in (("hyp1", ("vm1", "vm2")), ("hyp2", ())):
-            self.write(f"{host}.json", json.dumps({"vms": [{"name": vm} for vm in vms], "slots": []}))
+        for number, (host, vms) in enumerate(VMS.items(), 1):
+            self.write(f"{host}.json", json.dumps(inventory(number, vms)))
         for name, settings in DAEMONS.items():
             if "state_dir" in settings:
                 os.mkdir(self.path(settings["state_dir"]))

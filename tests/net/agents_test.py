@@ -9,13 +9,16 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from agent_harness import PATIENCE_S, VERSION, Links, run_tests  # noqa: E402
+from agent_harness import PATIENCE_S, VERSION, Links, answered, run_tests  # noqa: E402
 from agent_tree import TETHER, Tree  # noqa: E402
 
+from lab.deadline import wait_until  # noqa: E402
 from lab.metrics import Metrics  # noqa: E402
 
 ALL = {"hyp2": ("host", 0, 0, "ms"), "rack1": ("relay", 0, 0, "ms"), "rack1/hyp1": ("host", 2, 0, "ms"),
        "rack1/vm1": ("guest", 1, 0, "ms")}
+# Steps come and are answered, the driver begins and ends, somebody refuses.
+OF_A_MIGRATION = re.compile(r"\b[A-Z]+\.[0-9]+\b|\border |\bcheck vm|\bveto-")
 
 
 def each_agent_of_the_tree_answers_for_itself():
@@ -71,13 +74,24 @@ def one_that_is_stopped_is_away_when_its_link_has_ended():
 def each_line_of_a_migration_names_it_and_its_epoch():
     with Tree() as tree:
         tree.wait_rows("all are there", ALL)
-        said = subprocess.run([TETHER, "--api", tree.path("api.sock"), "migrate", "vm2", "hyp2"], capture_output=True, text=True,
-                              timeout=PATIENCE_S)
-        assert said.returncode == 1, said
-        for name in ("rack1", "hyp1", "hyp2"):
-            with open(tree.path(f"{name}.log")) as log:
-                steps = [line for line in log if re.search(r"[A-Z]+\.[0-9]+ |order ", line)]
-            assert all(re.search(r": migration [0-9]+ epoch [1-9][0-9]*: ", line) for line in steps), steps
+        process = tree.process("vm1.sock", "agent/10.1")
+        asking = subprocess.Popen([TETHER, "--api", tree.path("api.sock"), "migrate", "vm1", "hyp2"], stdout=subprocess.PIPE,
+                                  stderr=subprocess.STDOUT, text=True)
+        prepare = process.frame("event", step="STEP_PREPARE")
+        answered(process, prepare, "OUTCOME_REFUSED", refusals=[{"reason": "veto-flow", "text": "as asked"}])
+        abort = process.frame("event", step="STEP_ABORT")
+        answered(process, abort)
+        said = asking.communicate(timeout=PATIENCE_S)[0]
+        assert asking.returncode == 1 and "veto-flow" in said, said
+        refused = ["PREPARE.", "REFUSED", "veto-flow", "ABORT."]
+        checked = ["order check", "check vm1: done", "PREPARE."]
+        for name, words in {"rack1": refused, "hyp1": refused, "vm1": refused, "hyp2": checked}.items():
+            wait_until(f"{name} has answered the last", lambda: re.search(rf" {words[-1]}[0-9]+ DONE,", tree.read(f"{name}.log")),
+                       PATIENCE_S)
+            lines = [line for line in tree.read(f"{name}.log").splitlines() if OF_A_MIGRATION.search(line)]
+            assert all(any(word in line for line in lines) for word in words), f"{name} does not say all of {words}: {lines}"
+            for line in lines:
+                assert f": migration {prepare['migration']} epoch {prepare['epoch']}: " in line, f"{name}: {line}"
 
 
 TESTS = [
