@@ -106,6 +106,7 @@ $(call unit_test,notifier_listener,tests/unit/tls_place.c $(AUTHORITY_SOURCES) $
 $(call unit_test,notifier_tls,tests/unit/tls_link.c tests/unit/tls_place.c $(AUTHORITY_SOURCES) $(LINK_SOURCES),$(LINK_LIBS))
 $(call unit_test,notifier_tls_reload,tests/unit/tls_link.c tests/unit/tls_place.c $(AUTHORITY_SOURCES) $(LINK_SOURCES),$(LINK_LIBS))
 $(call unit_test,notifier_tls_resumed,tests/unit/tls_link.c tests/unit/tls_place.c $(AUTHORITY_SOURCES) $(LINK_SOURCES),$(LINK_LIBS))
+$(call unit_test,notifier_tls_session_life,tests/unit/tls_link.c tests/unit/tls_place.c $(AUTHORITY_SOURCES) $(LINK_SOURCES),$(LINK_LIBS) -Xlinker --wrap=time)
 $(call unit_test,notifier_sessions,notifier/certificates/sessions.c,-lssl -lcrypto)
 $(call unit_test,notifier_tls_shown,tests/unit/tls_link.c tests/unit/tls_place.c $(AUTHORITY_SOURCES) $(LINK_SOURCES),$(LINK_LIBS))
 $(call unit_test,notifier_certificate,notifier/certificates/peer_identity.c notifier/certificates/certificate.c $(AUTHORITY_SOURCES) $(NAME_SOURCES),-lcrypto)

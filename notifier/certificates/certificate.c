@@ -64,3 +64,16 @@ time_t certificate_time(const ASN1_TIME *when)
 
 	return ASN1_TIME_to_tm(when, &parts) == 1 ? timegm(&parts) : 0;
 }
+
+time_t certificates_expire(const STACK_OF(X509) * chain)
+{
+	time_t first = 0;
+
+	for (int i = 0; i < sk_X509_num(chain); i++) {
+		time_t when = certificate_time(X509_get0_notAfter(sk_X509_value(chain, i)));
+
+		if (!i || when < first)
+			first = when;
+	}
+	return first;
+}

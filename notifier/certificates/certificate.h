@@ -18,6 +18,8 @@ int certificate_identity(const X509 *certificate, struct peer_identity *identity
 
 /* In seconds since 1970; 0: it cannot be read. */
 time_t certificate_time(const ASN1_TIME *when);
+/* When the first of @chain does; 0: there is none, or one cannot be read. */
+time_t certificates_expire(const STACK_OF(X509) * chain);
 
 /* Why certificate_identity has failed, in words: "its certificate names no role". */
 const char *certificate_identity_fault(int err);

@@ -271,13 +271,15 @@ const struct peer_identity *credentials_identity(const struct credentials *crede
 	return &credentials->contexts.identity;
 }
 
+/* Whichever comes first. */
+static time_t crl_or(const struct contexts *contexts, time_t when)
+{
+	return contexts->crl_expires && contexts->crl_expires < when ? contexts->crl_expires : when;
+}
+
 time_t credentials_expire(const struct credentials *credentials)
 {
-	const struct contexts *contexts = &credentials->contexts;
-
-	if (contexts->crl_expires && contexts->crl_expires < contexts->own_expires)
-		return contexts->crl_expires;
-	return contexts->own_expires;
+	return crl_or(&credentials->contexts, credentials->contexts.own_expires);
 }
 
 bool credentials_doubt(const struct credentials *credentials, time_t now, char *text, size_t size)
@@ -344,6 +346,15 @@ int credentials_verify(struct credentials *credentials, const SSL *ssl)
 	return error;
 }
 
+/* None of these is looked at again when it is resumed. */
+static void session_limit(const struct contexts *contexts, const SSL *ssl, SSL_SESSION *session)
+{
+	time_t until = crl_or(contexts, certificates_expire(SSL_get0_verified_chain(ssl)));
+	time_t life = until - SSL_SESSION_get_time(session);
+
+	SSL_SESSION_set_timeout(session, life < 0 ? 0 : life < SESSION_S ? life : SESSION_S);
+}
+
 bool credentials_session_keep(
         struct credentials *credentials, const SSL *ssl, const char *address, SSL_SESSION *session)
 {
@@ -355,6 +366,7 @@ bool credentials_session_keep(
 	if (!copy)
 		return false;
 	session_forget(credentials);
+	session_limit(&credentials->contexts, ssl, session);
 	credentials->session_address = copy;
 	credentials->session = session;
 	return true;
@@ -363,7 +375,8 @@ bool credentials_session_keep(
 /* A copy, since OpenSSL lets none be resumed twice. */
 SSL_SESSION *credentials_session(const struct credentials *credentials, const char *address)
 {
-	if (!credentials->session_address || strcmp(credentials->session_address, address) != 0)
+	if (!credentials->session_address || strcmp(credentials->session_address, address) != 0 ||
+	        session_is_over(credentials->session))
 		return NULL;
 	return SSL_SESSION_dup(credentials->session);
 }
@@ -371,8 +384,10 @@ SSL_SESSION *credentials_session(const struct credentials *credentials, const ch
 bool credentials_peer_keep(struct credentials *credentials, const SSL *ssl,
         const struct peer_identity *peer, SSL_SESSION *session)
 {
-	return !credentials_are_newer(credentials, ssl) &&
-	       !sessions_keep(&credentials->contexts.sessions, peer, session);
+	if (credentials_are_newer(credentials, ssl))
+		return false;
+	session_limit(&credentials->contexts, ssl, session);
+	return !sessions_keep(&credentials->contexts.sessions, peer, session);
 }
 
 SSL_SESSION *credentials_peer_session(const struct credentials *credentials, const SSL *ssl,

@@ -5,7 +5,8 @@
  * (channel_tls.h) look into it, so it outlives them. Lives in their thread.
  *
  * A session is resumed with what both ends have kept of it; that is forgotten at
- * credentials_reload, so that who is revoked does not come back by an old one.
+ * credentials_reload, so that who is revoked does not come back by an old one, and is over when the
+ * first of the certificates that were looked at expires, or the list of revoked ones.
  */
 #ifndef TETHER_CREDENTIALS_H
 #define TETHER_CREDENTIALS_H
@@ -72,7 +73,7 @@ int credentials_verify(struct credentials *credentials, const SSL *ssl);
  * before a reload. */
 bool credentials_session_keep(
         struct credentials *credentials, const SSL *ssl, const char *address, SSL_SESSION *session);
-/* The caller's. */
+/* The caller's; NULL: there is none, or it is over. */
 SSL_SESSION *credentials_session(const struct credentials *credentials, const char *address);
 /* The session of @peer, who was accepted by @ssl. Likewise. */
 bool credentials_peer_keep(struct credentials *credentials, const SSL *ssl,

@@ -96,7 +96,7 @@ int sessions_keep(struct sessions *sessions, const struct peer_identity *peer, S
 	return err;
 }
 
-static bool is_over(const SSL_SESSION *session)
+bool session_is_over(const SSL_SESSION *session)
 {
 	return time(NULL) - SSL_SESSION_get_time(session) >= SSL_SESSION_get_timeout(session);
 }
@@ -106,5 +106,5 @@ SSL_SESSION *sessions_find(const struct sessions *sessions, const unsigned char 
 	const struct kept like = {.id = id, .id_length = (unsigned)length};
 	struct kept **at = tfind(&like, &sessions->by_id, by_id);
 
-	return at && !is_over((*at)->session) ? (*at)->session : NULL;
+	return at && !session_is_over((*at)->session) ? (*at)->session : NULL;
 }

@@ -7,6 +7,7 @@
 #ifndef TETHER_SESSIONS_H
 #define TETHER_SESSIONS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include <openssl/ssl.h>
@@ -27,6 +28,8 @@ int sessions_keep(
         struct sessions *sessions, const struct peer_identity *peer, SSL_SESSION *session);
 /* NULL: there is none, or its time is over. */
 SSL_SESSION *sessions_find(const struct sessions *sessions, const unsigned char *id, size_t length);
+/* Its time, as SSL_SESSION_set_timeout says, is over; of either end. */
+bool session_is_over(const SSL_SESSION *session);
 void sessions_clear(struct sessions *sessions);
 
 #endif

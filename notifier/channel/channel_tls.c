@@ -180,14 +180,6 @@ int channel_tls_verify(int ok, X509_STORE_CTX *trial)
 	return 0;
 }
 
-/* A session that is resumed brings the certificate that was checked when it began. */
-static int resumed_check(struct tls_link *link, const X509 *certificate)
-{
-	if (X509_cmp_current_time(X509_get0_notAfter(certificate)) < 0)
-		return refuse_verification(link, X509_V_ERR_CERT_HAS_EXPIRED, certificate);
-	return identity_check(link, certificate);
-}
-
 /* ---- the handshake ---- */
 
 static void handshake_begins(struct tls_link *link)
@@ -242,7 +234,8 @@ static int handshake_done(struct tls_link *link)
 	if (!certificate)
 		return refuse(link, TLS_REFUSAL_NO_CERTIFICATE,
 		        tls_refusal_text(TLS_REFUSAL_NO_CERTIFICATE));
-	if (resumed && resumed_check(link, certificate))
+	/* It brings the certificate that was checked when it began, and ends with it. */
+	if (resumed && identity_check(link, certificate))
 		return -EACCES;
 	if (credentials_are_newer(link->credentials, link->ssl) && verify_anew(link))
 		return -EACCES;

@@ -75,13 +75,31 @@ static X509 *above_make(EVP_PKEY *key)
 
 void tls_place_put_below(struct tls_place *place)
 {
-	EVP_PKEY *key = authority_key_make();
+	EVP_PKEY *key = place->above_key = authority_key_make();
 	CLEANUP_FREE char *path = path_in(place, "ca", ".crt");
 
 	place->above = above_make(key);
 	assert_true(X509_set_issuer_name(place->ca, X509_get_subject_name(place->above)));
 	assert_true(X509_sign(place->ca, key, EVP_sha256()));
-	EVP_PKEY_free(key);
+	certificates_write(path, place->above, NULL);
+}
+
+static void ends(X509 *certificate, EVP_PKEY *signer, long until_s)
+{
+	assert_non_null(X509_gmtime_adj(X509_getm_notAfter(certificate), until_s));
+	assert_true(X509_sign(certificate, signer, EVP_sha256()));
+}
+
+void tls_place_ca_ends(struct tls_place *place, long until_s)
+{
+	ends(place->ca, place->above_key, until_s);
+}
+
+void tls_place_above_ends(struct tls_place *place, long until_s)
+{
+	CLEANUP_FREE char *path = path_in(place, "ca", ".crt");
+
+	ends(place->above, place->above_key, until_s);
 	certificates_write(path, place->above, NULL);
 }
 
@@ -92,6 +110,7 @@ void tls_place_remove(struct tls_place *place)
 	X509_free(place->ca);
 	X509_free(place->above);
 	EVP_PKEY_free(place->key);
+	EVP_PKEY_free(place->above_key);
 	snprintf(command, sizeof(command), "rm -r %s", place->directory);
 	assert_int_equal(system(command), 0);
 }
@@ -143,20 +162,45 @@ void holder_clear(struct holder *holder)
 	X509_free(holder->certificate);
 }
 
+static void crl_write(const struct tls_place *place, X509_CRL *crl)
+{
+	CLEANUP_FREE char *path = path_in(place, "ca", ".crl");
+	FILE *file = fopen(path, "w");
+
+	assert_non_null(file);
+	assert_true(PEM_write_X509_CRL(file, crl));
+	fclose(file);
+}
+
+static X509_CRL *crl_make(struct tls_place *place, const struct revocation *revoked, size_t count)
+{
+	X509_CRL *crl = authority_crl_make(
+	        place->ca, place->key, revoked, count, ++place->crl_number, time(NULL) - HOUR_S);
+
+	assert_non_null(crl);
+	return crl;
+}
+
 void tls_place_revoke(struct tls_place *place, const struct holder *holder)
 {
 	struct revocation revoked = {.when = time(NULL)};
-	CLEANUP_FREE char *path = path_in(place, "ca", ".crl");
 	X509_CRL *crl;
-	FILE *file;
 
 	if (holder)
 		authority_serial(holder->certificate, revoked.serial);
-	crl = authority_crl_make(place->ca, place->key, &revoked, holder ? 1 : 0,
-	        ++place->crl_number, time(NULL) - HOUR_S);
-	assert_non_null(crl);
-	file = fopen(path, "w");
-	assert_true(PEM_write_X509_CRL(file, crl));
-	fclose(file);
+	crl = crl_make(place, &revoked, holder ? 1 : 0);
+	crl_write(place, crl);
+	X509_CRL_free(crl);
+}
+
+void tls_place_crl_ends(struct tls_place *place, long until_s)
+{
+	X509_CRL *crl = crl_make(place, NULL, 0);
+	ASN1_TIME *until = ASN1_TIME_set(NULL, time(NULL) + until_s);
+
+	assert_true(X509_CRL_set1_nextUpdate(crl, until));
+	assert_true(X509_CRL_sign(crl, place->key, EVP_sha256()));
+	crl_write(place, crl);
+	ASN1_TIME_free(until);
 	X509_CRL_free(crl);
 }

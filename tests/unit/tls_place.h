@@ -18,6 +18,7 @@ struct tls_place {
 	EVP_PKEY *key;
 	X509 *ca;
 	X509 *above; /* NULL: the CA has signed itself */
+	EVP_PKEY *above_key;
 	uint64_t crl_number;
 };
 
@@ -31,6 +32,11 @@ void tls_place_remove(struct tls_place *place);
 /* The CA becomes one between: holders that are made from now on show it with their certificates,
  * and look at one above it. */
 void tls_place_put_below(struct tls_place *place);
+/* Put below, the CA or the one above it is valid until @until_s from now. */
+void tls_place_ca_ends(struct tls_place *place, long until_s);
+void tls_place_above_ends(struct tls_place *place, long until_s);
+/* The list of revoked certificates is. */
+void tls_place_crl_ends(struct tls_place *place, long until_s);
 /* It looks at the one between as well. */
 void holder_looks_at_both(const struct tls_place *place, struct holder *holder);
 /* @who: "host/hyp1". It looks at no list of revoked certificates yet. */
