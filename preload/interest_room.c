@@ -5,17 +5,21 @@
 
 #include "notifier/base/log.h"
 
-bool answer_is_of_room(const Tether__InterestAnswer *answer)
+enum room_reason interest_room_reason(const Tether__InterestAnswer *answer)
 {
-	static const char *const reasons[] = {
-	        "too-many-interests", "too-many-requests", "no-memory", "foreign-partition"};
+	static const char *const names[ROOM_REASONS] = {
+	        [ROOM_TOO_MANY_INTERESTS] = "too-many-interests",
+	        [ROOM_TOO_MANY_REQUESTS] = "too-many-requests",
+	        [ROOM_NO_MEMORY] = "no-memory",
+	        [ROOM_FOREIGN_PARTITION] = "foreign-partition",
+	};
 
 	if (answer->outcome != TETHER__OUTCOME__OUTCOME_REFUSED || !answer->n_refusals)
-		return false;
-	for (size_t i = 0; i < sizeof(reasons) / sizeof(*reasons); i++)
-		if (!strcmp(answer->refusals[0]->reason, reasons[i]))
-			return true;
-	return false;
+		return ROOM_ACCEPTS;
+	for (int i = ROOM_ACCEPTS + 1; i < ROOM_REASONS; i++)
+		if (!strcmp(answer->refusals[0]->reason, names[i]))
+			return i;
+	return ROOM_ACCEPTS;
 }
 
 static void pause_begin(struct interest_room *room, uint64_t now_ms)
@@ -25,18 +29,36 @@ static void pause_begin(struct interest_room *room, uint64_t now_ms)
 	room->due_ms = now_ms + room->pause_ms;
 }
 
-/* Said once, and again when all were registered in between. */
-void interest_room_refuses(struct interest_room *room, const char *why, uint64_t now_ms)
+/* Each reason is said once, and again when none was refused for it in between. */
+static void count(struct interest_room *room, const Tether__InterestAnswer *answer)
 {
-	if (room->refused++)
+	const Tether__Refusal *why = answer->refusals[0];
+
+	if (room->refused_for[interest_room_reason(answer)]++)
 		return;
 	log_warn("link",
-	        "interest in an address is refused: %s. Moves of the VM there are refused, or not "
-	        "heard of here, until it is accepted: it is asked for again, as are others that "
-	        "are "
-	        "refused. Where there are too many, end connections or spread them over more VMs",
-	        why);
-	pause_begin(room, now_ms);
+	        "interest in an address is refused: %s%s%s. Unless it is registered from before, "
+	        "moves of the VM there are refused, or not heard of here, until it is accepted: it "
+	        "is asked for again, as are others that are refused. Where there are too many, end "
+	        "connections or spread them over more VMs",
+	        why->reason, *why->text ? ": " : "", why->text);
+}
+
+void interest_room_refuses(
+        struct interest_room *room, const Tether__InterestAnswer *answer, uint64_t now_ms)
+{
+	count(room, answer);
+	if (!room->refused++)
+		pause_begin(room, now_ms);
+}
+
+void interest_room_refuses_for(
+        struct interest_room *room, enum room_reason before, const Tether__InterestAnswer *answer)
+{
+	if (interest_room_reason(answer) == before)
+		return;
+	room->refused_for[before]--;
+	count(room, answer);
 }
 
 void interest_room_refuses_again(struct interest_room *room, uint64_t now_ms)
@@ -48,18 +70,24 @@ void interest_room_refuses_again(struct interest_room *room, uint64_t now_ms)
 	pause_begin(room, now_ms);
 }
 
-void interest_room_has_one_less(struct interest_room *room)
+static void ask_at_once(struct interest_room *room)
 {
 	room->is_asked = false;
 	room->pause_ms = 0;
 	room->due_ms = 0;
+}
+
+void interest_room_has_one_less(struct interest_room *room, enum room_reason reason)
+{
+	ask_at_once(room);
+	room->refused_for[reason]--;
 	if (!--room->refused)
-		log_info("link", "all addresses that are of interest are registered again");
+		log_info("link", "of the addresses that were refused none is waited for any more");
 }
 
 void interest_room_link_lost(struct interest_room *room)
 {
-	room->is_asked = false;
+	ask_at_once(room);
 }
 
 int64_t interest_room_wait(const struct interest_room *room, uint64_t now_ms)

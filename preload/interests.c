@@ -14,10 +14,11 @@
 
 struct interest {
 	struct remote to;
-	unsigned users;     /* connections, and address handles */
-	bool refused;       /* there was no room for it above */
-	bool to_be_dropped; /* the agent is to hear that nobody is left */
-	bool idle;          /* without users, and kept since handles come and go */
+	unsigned users;  /* connections, and address handles */
+	bool registered; /* it was accepted, and stays so when another question is refused */
+	enum room_reason refused; /* the last question about it, why */
+	bool to_be_dropped;       /* the agent is to hear that nobody is left */
+	bool idle;                /* without users, and kept since handles come and go */
 	/* Numbers of datagram queue pairs there: */
 	bool datagrams;   /* somebody uses them */
 	bool heard;       /* they come from there: it has a user for that, for good */
@@ -167,8 +168,8 @@ void interests_took_numbers(const struct remote *remote)
 static void accepted(struct interest *interest)
 {
 	if (interest->refused)
-		interest_room_has_one_less(&room_above);
-	interest->refused = false;
+		interest_room_has_one_less(&room_above, interest->refused);
+	interest->refused = ROOM_ACCEPTS;
 }
 
 static void drop(struct interest *interest)
@@ -364,17 +365,31 @@ static void refused_again(struct interest *interest, uint64_t now_ms)
 	TAILQ_INSERT_TAIL(&interests, interest, link);
 }
 
+static void refused(struct interest *interest, const Tether__InterestAnswer *answer, bool again,
+        uint64_t now_ms)
+{
+	if (!interest->refused)
+		interest_room_refuses(&room_above, answer, now_ms);
+	else
+		interest_room_refuses_for(&room_above, interest->refused, answer);
+	if (interest->refused && again)
+		refused_again(interest, now_ms);
+	interest->refused = interest_room_reason(answer);
+	/* That is never said of one that is. */
+	if (interest->refused == ROOM_TOO_MANY_INTERESTS)
+		interest->registered = false;
+}
+
 /* @again: it was asked for since it had been refused. */
 static void judged(struct interest *interest, const Tether__InterestAnswer *answer, bool again,
         uint64_t now_ms)
 {
-	if (!answer_is_of_room(answer))
+	if (interest_room_reason(answer))
+		refused(interest, answer, again, now_ms);
+	else
 		accepted(interest);
-	else if (!interest->refused)
-		interest_room_refuses(&room_above, answer->refusals[0]->text, now_ms);
-	else if (again)
-		refused_again(interest, now_ms);
-	interest->refused = answer_is_of_room(answer);
+	if (answer->outcome == TETHER__OUTCOME__OUTCOME_DONE)
+		interest->registered = true;
 }
 
 static void request_answered(
@@ -499,8 +514,9 @@ void interests_list(struct interest_list *list)
 		return;
 	TAILQ_FOREACH(interest, &interests, link)
 	{
-		/* One that was refused is to take nobody's room of those that were not. */
-		if (interest->to_be_dropped || interest->refused)
+		/* One that was refused is to take nobody's room of those that were not. One that
+		 * is registered all the same would be let go. */
+		if (interest->to_be_dropped || (interest->refused && !interest->registered))
 			continue;
 		address_of(&interest->to, &list->addresses[list->count]);
 		list_append(list);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
-/* Interests that are refused for a quota are asked for again, and said once. */
+/* Interests that are refused for a quota are asked for again, and said once for each reason. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <cmocka.h>
 
 #include "notifier/base/log.h"
@@ -25,11 +26,14 @@ void agent_link_wake(void)
 }
 
 static int warnings;
+static const char *last_info;
 
 void __wrap_log_line(enum log_level level, const char *subsystem, const char *format, ...);
 void __wrap_log_line(enum log_level level, const char *subsystem, const char *format, ...)
 {
 	warnings += level == LOG_LEVEL_WARN;
+	if (level == LOG_LEVEL_INFO)
+		last_info = format;
 }
 
 static struct remote at(uint32_t lid)
@@ -52,6 +56,7 @@ static uint32_t next(uint64_t now_ms, uint32_t *lid)
 static int setup(void **state)
 {
 	warnings = 0;
+	last_info = "";
 	return 0;
 }
 
@@ -63,7 +68,8 @@ static int teardown(void **state)
 	for (uint32_t lid = 1; lid <= CONNECTIONS + 1; lid++) {
 		struct remote remote = at(lid);
 
-		interests_drop(&remote);
+		for (int i = 0; i < CONNECTIONS; i++)
+			interests_drop(&remote);
 	}
 	while (next(NOW_MS, &about))
 		;
@@ -202,6 +208,101 @@ static void over_the_next_link_it_is_asked_for_again(void **state)
 	assert_int_not_equal(next(LATER_MS, &lid), 0);
 }
 
+static void over_the_next_link_the_first_is_asked_for_at_once(void **state)
+{
+	uint64_t now = NOW_MS;
+	uint32_t lid;
+
+	connects(1, "too-many-interests");
+	for (int i = 0; i < 10; i++) {
+		now += ROOM_PAUSE_MOST_MS;
+		answered(next(now, &lid), "too-many-interests", now);
+	}
+	assert_int_equal(next(now, &lid), 0);
+	interests_link_lost();
+	assert_int_equal(interests_wait(now), 0);
+	assert_int_not_equal(next(now, &lid), 0);
+}
+
+/* The agent keeps it, so a HELLO without it would let it go. */
+static void what_is_registered_stays_so_where_another_question_is_refused(void **state)
+{
+	static const char *const reasons[] = {
+	        "too-many-requests", "no-memory", "foreign-partition"};
+
+	for (uint32_t lid = 1; lid <= CONNECTIONS; lid++) {
+		connects(lid, NULL);
+		connects(lid, reasons[lid - 1]);
+		assert_int_equal(in_hello(), lid);
+	}
+	interests_link_lost();
+	assert_int_equal(in_hello(), CONNECTIONS);
+}
+
+static void what_is_registered_is_asked_for_again_all_the_same(void **state)
+{
+	uint32_t lid;
+
+	connects(1, NULL);
+	connects(1, "foreign-partition");
+	assert_int_not_equal(next(LATER_MS, &lid), 0);
+	assert_int_equal(lid, 1);
+}
+
+/* As after a HELLO to an agent that has less room than the one before. */
+static void what_is_one_too_many_is_not_registered_any_more(void **state)
+{
+	connects(1, NULL);
+	connects(1, "too-many-interests");
+	assert_int_equal(in_hello(), 0);
+	connects(1, "too-many-requests");
+	assert_int_equal(in_hello(), 0);
+	connects(1, NULL);
+	assert_int_equal(in_hello(), 1);
+}
+
+static void each_reason_is_said_once(void **state)
+{
+	connects(1, "foreign-partition");
+	assert_int_equal(warnings, 1);
+	connects(2, "too-many-interests");
+	assert_int_equal(warnings, 2);
+	connects(3, "foreign-partition");
+	connects(4, "too-many-interests");
+	assert_int_equal(warnings, 2);
+}
+
+static void another_reason_for_the_same_address_is_said(void **state)
+{
+	uint32_t lid;
+
+	connects(1, "foreign-partition");
+	connects(1, "too-many-requests");
+	assert_int_equal(warnings, 2);
+	answered(next(LATER_MS, &lid), "too-many-interests", LATER_MS);
+	assert_int_equal(warnings, 3);
+}
+
+static void a_reason_is_said_again_where_another_lasts(void **state)
+{
+	connects(1, "foreign-partition");
+	connects(2, "too-many-interests");
+	connects(2, NULL);
+	assert_string_equal(last_info, "");
+	connects(2, "too-many-interests");
+	assert_int_equal(warnings, 3);
+}
+
+static void the_end_is_said_for_what_it_is(void **state)
+{
+	struct remote remote = at(1);
+
+	connects(1, "too-many-interests");
+	assert_true(interests_drop(&remote));
+	assert_non_null(strstr(last_info, "none is waited for any more"));
+	assert_null(strstr(last_info, "registered"));
+}
+
 /* There never will be room for these. */
 static void what_is_refused_for_another_reason_is_not_asked_for(void **state)
 {
@@ -222,9 +323,17 @@ int main(void)
 	        ROOM_TEST(one_that_is_refused_for_good_keeps_no_other_from_being_asked_for),
 	        ROOM_TEST(what_is_of_interest_no_more_is_not_asked_for),
 	        ROOM_TEST(over_the_next_link_it_is_asked_for_again),
+	        ROOM_TEST(over_the_next_link_the_first_is_asked_for_at_once),
+	        ROOM_TEST(what_is_registered_stays_so_where_another_question_is_refused),
+	        ROOM_TEST(what_is_registered_is_asked_for_again_all_the_same),
+	        ROOM_TEST(what_is_one_too_many_is_not_registered_any_more),
+	        ROOM_TEST(each_reason_is_said_once),
+	        ROOM_TEST(another_reason_for_the_same_address_is_said),
+	        ROOM_TEST(a_reason_is_said_again_where_another_lasts),
+	        ROOM_TEST(the_end_is_said_for_what_it_is),
 	        ROOM_TEST(what_is_refused_for_another_reason_is_not_asked_for),
 	};
 
-	log_level_now = LOG_LEVEL_WARN;
+	log_level_now = LOG_LEVEL_INFO;
 	return cmocka_run_group_tests_name("shim_interest_room", tests, NULL, NULL);
 }
