@@ -5,9 +5,11 @@ import os
 import signal
 import time
 
+from agent_harness import PATIENCE_S
 from bench.syscalls import SystemCalls
 from hostile_attacks import GUEST, HOST
-from hostile_lab import GuestScene, HostScene, Honest, count_of, is_counted
+from hostile_lab import GuestScene, HostScene, Honest, count_of
+from lab.deadline import wait_until
 
 SETTLED = 3  # times the same number of system calls
 SETTLED_S = 0.05
@@ -17,10 +19,15 @@ REFUSED_FEWEST = 20  # beside honest rounds, so that they have met an enemy
 
 
 class Cost:
-    """System calls of the daemon, and bytes that it said and logged, since the making."""
+    """System calls of the daemon, and bytes that it said and logged, since the making, but for those of asking its counters."""
 
-    def __init__(self, scene):
-        self.scene, self.calls = scene, SystemCalls([scene.pid])
+    def __init__(self, scene, kind, calls=None):
+        self.scene, self.kind, self.calls = scene, kind, calls or SystemCalls([scene.pid])
+        self.settle()
+        asleep = self.calls.read()[0]
+        self.counted_before, self.asked = scene.counted(kind), 0
+        self.settle()
+        self.calls_to_ask = self.calls.read()[0] - asleep
         self.before = self.now()
 
     def bytes(self):
@@ -38,24 +45,33 @@ class Cost:
             same = same + 1 if calls == last else 0
             last = calls
 
+    def counted(self):
+        self.asked += 1
+        return self.scene.counted(self.kind) - self.counted_before
+
+    def until_counted(self, count):
+        """It may have been waiting for the processor all the while: what is quiet is over when all is counted."""
+        self.settle()
+        wait_until(f"{self.kind} is {count}", lambda: self.counted() >= count, PATIENCE_S, [self.scene.log_path])
+        self.settle()
+
     def each(self, messages):
         for enemy in self.scene.enemies:
             if enemy.link.fileno() >= 0:
                 enemy.let_in()
-        after = self.now()
+        calls, octets = (b - a for a, b in zip(self.before, self.now()))
         self.calls.close()
-        return {name: round((b - a) / messages, 1) for name, a, b in zip(LIMITS, self.before, after)}
+        spent = calls - self.asked * self.calls_to_ask, octets
+        return {name: round(max(0, all_of_it) / messages, 1) for name, all_of_it in zip(LIMITS, spent)}
 
 
-def cost_of(scene, attack, wanted):
+def cost_of(scene, attack, wanted, calls=None):
     count = count_of(attack, wanted)
     with contextlib.ExitStack() as links:
-        before = scene.counted(attack.kind)
-        cost = Cost(scene)
+        cost = Cost(scene, attack.kind, calls)
         attack.run(scene, count, links)
-        cost.settle()
+        cost.until_counted(count - attack.allowed)
         each = cost.each(count)
-        is_counted(scene, attack.kind, before + count - attack.allowed)
     return {"kind": attack.kind, "messages": count, "refused": count - attack.allowed, "weight": attack.weight, **each}
 
 

@@ -1,0 +1,60 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
+"""What make bench-hostile says that a message costs, of a daemon whose system calls and counters are known."""
+import os
+import sys
+
+TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path[:0] = [TESTS, os.path.join(TESTS, "net")]
+
+from bench import hostile  # noqa: E402
+from hostile_attacks import Attack  # noqa: E402
+from lab.tap import Tap  # noqa: E402
+
+TO_ASK, OF_A_MESSAGE = 4, 10
+
+
+class SlowDaemon:
+    """It does what it was told only when it has been asked as often as @idle says."""
+
+    enemies, log_path = (), os.devnull
+
+    def __init__(self, idle):
+        self.idle, self.told, self.refused, self.calls = idle, 0, 0, 0
+
+    def bytes_up(self):
+        return 0
+
+    def counted(self, kind):
+        self.calls += TO_ASK
+        if self.told:
+            self.idle -= 1
+        if self.idle < 0:
+            self.refused, self.calls, self.told = self.refused + self.told, self.calls + OF_A_MESSAGE * self.told, 0
+        return self.refused
+
+    def read(self):
+        return [self.calls]
+
+    def close(self):
+        pass
+
+    def run(self, scene, count, stack):
+        self.told += count
+
+
+def what_is_done_late_is_counted():
+    for idle in (0, 3):
+        daemon = SlowDaemon(idle)
+        cost = hostile.cost_of(daemon, Attack("late", "refused_hellos", daemon.run), 5, daemon)
+        assert cost["syscalls"] == OF_A_MESSAGE, cost
+
+
+def main():
+    hostile.SETTLED_S = 0
+    tap = Tap()
+    tap.run("what_is_done_late_is_counted", what_is_done_late_is_counted)
+    tap.exit()
+
+
+main()
