@@ -4,10 +4,12 @@ import contextlib
 import os
 import signal
 import time
+from unittest import mock
 
 from agent_harness import PATIENCE_S
+from bench.hostile_lies import LIES
 from bench.syscalls import SystemCalls
-from hostile_attacks import GUEST, HOST
+from hostile_attacks import GUEST, HOST, OTHER_WORDS
 from hostile_lab import GuestScene, HostScene, Honest, count_of
 from lab.deadline import wait_until
 
@@ -19,13 +21,15 @@ REFUSED_FEWEST = 20  # beside honest rounds, so that they have met an enemy
 
 
 class Cost:
-    """System calls of the daemon, and bytes that it said and logged, since the making, but for those of asking its counters."""
+    """System calls of the daemon, and bytes that it said and logged, but for those of asking its counters: since the making, or
+    since all was said that is allowed."""
 
-    def __init__(self, scene, kind, calls=None):
-        self.scene, self.kind, self.calls = scene, kind, calls or SystemCalls([scene.pid])
+    def __init__(self, scene, attack, calls=None):
+        self.scene, self.kind, self.allowed = scene, attack.kind, attack.allowed
+        self.calls = calls or SystemCalls([scene.pid])
         self.settle()
         asleep = self.calls.read()[0]
-        self.counted_before, self.asked = scene.counted(kind), 0
+        self.counted_before, self.asked = scene.counted(self.kind), 0
         self.settle()
         self.calls_to_ask = self.calls.read()[0] - asleep
         self.before = self.now()
@@ -36,10 +40,21 @@ class Cost:
     def now(self):
         return self.calls.read()[0], self.bytes()
 
+    def about_to_say(self, number):
+        if number == self.allowed:
+            self.settle()
+            self.before = self.now()
+
+    def let_in(self):
+        for enemy in self.scene.enemies:
+            if enemy.link.fileno() >= 0:
+                enemy.let_in()
+
     def settle(self):
         """Until it does nothing any more: to ask it would be a system call itself."""
         same, last = 0, None
         while same < SETTLED:
+            self.let_in()
             time.sleep(SETTLED_S)
             calls = self.calls.read()[0]
             same = same + 1 if calls == last else 0
@@ -56,9 +71,6 @@ class Cost:
         self.settle()
 
     def each(self, messages):
-        for enemy in self.scene.enemies:
-            if enemy.link.fileno() >= 0:
-                enemy.let_in()
         calls, octets = (b - a for a, b in zip(self.before, self.now()))
         self.calls.close()
         spent = calls - self.asked * self.calls_to_ask, octets
@@ -68,11 +80,13 @@ class Cost:
 def cost_of(scene, attack, wanted, calls=None):
     count = count_of(attack, wanted)
     with contextlib.ExitStack() as links:
-        cost = Cost(scene, attack.kind, calls)
+        cost = Cost(scene, attack, calls)
+        links.enter_context(mock.patch.object(scene, "about_to_say", cost.about_to_say))
         attack.run(scene, count, links)
         cost.until_counted(count - attack.allowed)
-        each = cost.each(count)
-    return {"kind": attack.kind, "messages": count, "refused": count - attack.allowed, "weight": attack.weight, **each}
+        each = cost.each(count - attack.allowed)
+    return {"kind": attack.kind, "messages": count, "refused": count - attack.allowed, "weight": attack.weight,
+            **each}
 
 
 def percentile(seconds, percent):
@@ -132,18 +146,23 @@ def honest_rounds(scene_of, attacks, rounds, pairs):
                for name, seconds in (("quiet_ms", quiet), ("attacked_ms", attacked))}}
 
 
+def costs_of(scene_of, attacks, messages, say):
+    """What is said once only has its enemy kept out for a while, and a lie of an event needs peers."""
+    found = {}
+    with scene_of() as scene:
+        for attack in attacks:
+            with scene_of() if attack.most == 1 or attack in LIES else contextlib.nullcontext(scene) as of_its_own:
+                found[attack.name] = cost_of(of_its_own, attack, messages)
+            say(f"{attack.name}: {found[attack.name]}")
+    return found
+
+
 def measure(messages, rounds, pairs, say):
     result = {}
-    for who, scene_of, attacks in (("guest", GuestScene, GUEST), ("host", HostScene, HOST)):
+    for who, scene_of, attacks, more in (("guest", GuestScene, GUEST, LIES), ("host", HostScene, HOST, [OTHER_WORDS])):
         result[who] = honest_rounds(scene_of, attacks, rounds, pairs)
         say(f"{who}: {result[who]}")
-        result[who]["refused"] = {}
-        with scene_of() as scene:
-            for attack in attacks:
-                # What is said once only has its enemy kept out for a while.
-                with scene_of() if attack.most == 1 else contextlib.nullcontext(scene) as of_its_own:
-                    result[who]["refused"][attack.name] = cost_of(of_its_own, attack, messages)
-                say(f"{who}, {attack.name}: {result[who]['refused'][attack.name]}")
+        result[who]["refused"] = costs_of(scene_of, attacks + more, messages, lambda text, who=who: say(f"{who}, {text}"))
     return result
 
 

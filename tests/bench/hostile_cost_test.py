@@ -11,7 +11,7 @@ from bench import hostile  # noqa: E402
 from hostile_attacks import Attack  # noqa: E402
 from lab.tap import Tap  # noqa: E402
 
-TO_ASK, OF_A_MESSAGE = 4, 10
+TO_ASK, OF_A_MESSAGE, OF_AN_ALLOWED, ALLOWED = 4, 10, 3, 100
 
 
 class SlowDaemon:
@@ -24,6 +24,9 @@ class SlowDaemon:
 
     def bytes_up(self):
         return 0
+
+    def about_to_say(self, number):
+        pass
 
     def counted(self, kind):
         self.calls += TO_ASK
@@ -40,7 +43,9 @@ class SlowDaemon:
         pass
 
     def run(self, scene, count, stack):
-        self.told += count
+        for number in range(count):
+            scene.about_to_say(number)
+            self.told += 1
 
 
 def what_is_done_late_is_counted():
@@ -50,10 +55,25 @@ def what_is_done_late_is_counted():
         assert cost["syscalls"] == OF_A_MESSAGE, cost
 
 
+def what_is_allowed_is_free():
+    class Quota(SlowDaemon):
+        def counted(self, kind):
+            self.refused, self.calls = max(0, self.told - ALLOWED), self.calls + TO_ASK
+            return self.refused
+
+        def read(self):
+            return [self.calls + OF_AN_ALLOWED * min(self.told, ALLOWED) + OF_A_MESSAGE * max(0, self.told - ALLOWED)]
+
+    daemon = Quota(0)
+    cost = hostile.cost_of(daemon, Attack("over a quota", "refused_interests", daemon.run, allowed=ALLOWED), ALLOWED + 5, daemon)
+    assert cost["syscalls"] == OF_A_MESSAGE and cost["refused"] == 5, cost
+
+
 def main():
     hostile.SETTLED_S = 0
     tap = Tap()
     tap.run("what_is_done_late_is_counted", what_is_done_late_is_counted)
+    tap.run("what_is_allowed_is_free", what_is_allowed_is_free)
     tap.exit()
 
 
