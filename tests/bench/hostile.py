@@ -15,7 +15,8 @@ from lab.deadline import wait_until
 
 SETTLED = 3  # times the same number of system calls
 SETTLED_S = 0.05
-LIMITS = {"syscalls": 60, "bytes": 1024}  # for a message, whatever it is
+LIMITS = {"syscalls": 60, "bytes": 1024}  # for a message that costs its link
+LIMITS_OF_A_LINK = {"syscalls": 2, "bytes": 128}  # for one that leaves it standing
 MEGABYTE_SYSCALLS = 400  # which it takes to receive one
 REFUSED_FEWEST = 20  # beside honest rounds, so that they have met an enemy
 
@@ -86,7 +87,7 @@ def cost_of(scene, attack, wanted, calls=None):
         cost.until_counted(count - attack.allowed)
         each = cost.each(count - attack.allowed)
     return {"kind": attack.kind, "messages": count, "refused": count - attack.allowed, "weight": attack.weight,
-            **each}
+            "keeps_its_link": hasattr(attack.run, "keeps_its_link"), **each}
 
 
 def percentile(seconds, percent):
@@ -166,11 +167,12 @@ def measure(messages, rounds, pairs, say):
     return result
 
 
+def limits_of(name, cost):
+    limits = LIMITS_OF_A_LINK if cost["keeps_its_link"] else LIMITS
+    calls = MEGABYTE_SYSCALLS if name.startswith("a megabyte") else limits["syscalls"]
+    return {"syscalls": calls, "bytes": limits["bytes"] * cost["weight"]}
+
+
 def dear(result):
-    found = []
-    for who, of_who in result.items():
-        for name, cost in of_who["refused"].items():
-            calls = MEGABYTE_SYSCALLS if name.startswith("a megabyte") else LIMITS["syscalls"]
-            if cost["syscalls"] > calls or cost["bytes"] > LIMITS["bytes"] * cost["weight"]:
-                found.append(f"{who}, {name}: {cost}")
-    return found
+    return [f"{who}, {name}: {cost}" for who, of_who in result.items() for name, cost in of_who["refused"].items()
+            if any(cost[what] > most for what, most in limits_of(name, cost).items())]

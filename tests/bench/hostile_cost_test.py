@@ -69,11 +69,19 @@ def what_is_allowed_is_free():
     assert cost["syscalls"] == OF_A_MESSAGE and cost["refused"] == 5, cost
 
 
+def what_keeps_its_link_costs_little():
+    cost = {"weight": 1, "keeps_its_link": True, "syscalls": 1.9, "bytes": 120}
+    assert not hostile.dear({"guest": {"refused": {"one": cost, "two": dict(cost, keeps_its_link=False, syscalls=59, bytes=1000)}}})
+    for more in ({"syscalls": 2.1}, {"bytes": 129}, {"keeps_its_link": False, "syscalls": 61}):
+        assert len(hostile.dear({"guest": {"refused": {"one": dict(cost, **more)}}})) == 1, more
+
+
 def main():
     hostile.SETTLED_S = 0
     tap = Tap()
     tap.run("what_is_done_late_is_counted", what_is_done_late_is_counted)
     tap.run("what_is_allowed_is_free", what_is_allowed_is_free)
+    tap.run("what_keeps_its_link_costs_little", what_keeps_its_link_costs_little)
     tap.exit()
 
 
