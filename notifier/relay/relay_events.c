@@ -10,6 +10,7 @@
 enum {
 	DEADLINE_MS = 5000, /* of an event that names none */
 	OVERALL_MS = 30000, /* of a migration that does not say what is left in all */
+	KEPT_BYTES = 1024,  /* of an event without its names */
 };
 
 struct open_event *relay_open_find(const struct relay *relay, const struct event_key *key)
@@ -88,6 +89,9 @@ static int event_keep(struct relay *relay, struct open_event *open, const Tether
 			return -ENOMEM;
 	}
 	bare.n_expected = 0;
+	/* News may stay open for long, and of many VMs: a whole piece would be too much. */
+	if (pieces_begin(&open->pieces, KEPT_BYTES + 2 * tether__event__get_packed_size(&bare)))
+		return -ENOMEM;
 	event = message_copy_in_pieces(&bare.base, &open->pieces);
 	if (!event)
 		return -ENOMEM;
