@@ -95,6 +95,8 @@ AUTHORITY_SOURCES := sm-side/cli/authority.c
 
 $(call unit_test,notifier_rate,notifier/link/rate.c notifier/link/shared_rates.c notifier/link/refusal_log.c $(BASE_SOURCES),)
 $(call unit_test,notifier_connection,tests/unit/link_ends.c $(LINK_SOURCES),$(LINK_LIBS))
+$(call unit_test,notifier_back_off,tests/unit/link_ends.c $(LINK_SOURCES),\
+	$(LINK_LIBS) $(foreach f,evutil_secure_rng_get_bytes event_add,-Xlinker --wrap=$(f)))
 $(call unit_test,notifier_link_rates,tests/unit/link_ends.c $(LINK_SOURCES),$(LINK_LIBS))
 $(call unit_test,notifier_link_memory,tests/unit/link_ends.c $(LINK_SOURCES),$(LINK_LIBS))
 $(call unit_test,notifier_channel,$(LINK_SOURCES),$(LINK_LIBS))
