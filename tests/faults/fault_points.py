@@ -25,6 +25,12 @@ def states():
     return {name.lower().replace("_", "-"): phase for name, phase in rows}
 
 
+def actions():
+    """{name of a state: its action}"""
+    rows = re.findall(r"^STATE\((\w+),\s*\w+,\s*(\w+),", _text("sm-side", "migration", "migration_states.def"), re.MULTILINE)
+    return {name.lower().replace("_", "-"): action for name, action in rows}
+
+
 def changes():
     """{name: its phase}"""
     rows = re.findall(r"^STATE\((\w+),\s*(\w+),", _text("sm-side", "vm_change", "vm_change_states.def"), re.MULTILINE)

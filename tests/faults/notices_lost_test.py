@@ -3,9 +3,11 @@
 """usage: notices_lost_test.py [SEED [EVENTS]]
 
 signal = mad on a fabric that loses, doubles and delays a tenth of the Reports each, and a tenth of their acknowledgements, while OpenSM,
-tether-smd and agents are killed and started again at random. Migrations go on until so many events have been told by
-notices and each fault has hit: each ends by name within the overall deadline, servers end in the migration's epoch, no event reaches an agent twice over one link,
-none makes it begin an order twice in its life, and rc-verify, which talks all the time, finds nothing lost and nothing executed twice.
+tether-smd and agents are killed and started again at random. Migrations go on until so many events have
+been told by notices, each fault has hit, each daemon was killed and agents have counted notices that came twice and that came behind one
+that had not come: each ends by name within the overall deadline, servers that were asked to prepare end in the migration's epoch, no event
+reaches an agent twice over one link, none makes it begin an order twice in its life, no process takes a step more often than states of the
+migration ask for it in that epoch, and rc-verify, which talks all the time, finds nothing lost and nothing executed twice.
 
 A Report is lost for good, though OpenSM sends it again when it is not acknowledged. When a daemon is killed is random; nothing that is asserted
 depends on it. SEED (printed) draws faults, victims, instants and destinations again."""
@@ -19,8 +21,12 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from faults.aftermath import LONGEST_S, both_are_exact, everybody_is_there, newest, the_end_of, vm_is_where_it_should_be  # noqa: E402
+from faults.fault_points import actions, passed  # noqa: E402
 from faults.victims import PEER, SOURCE, VICTIMS, Agent, KillLab, Load, start_migration  # noqa: E402
+from faults.wire import SCHEMA  # noqa: E402
+from lab import journal  # noqa: E402
 from lab.deadline import wait_until  # noqa: E402
+from lab.metrics import Metrics  # noqa: E402
 from lab.system import START_S  # noqa: E402
 from lab.tap import FULL, Tap, print_rows  # noqa: E402
 
@@ -29,10 +35,14 @@ KILL_EVERY = 2  # migrations
 TENTH = 0.1
 LATE_US = 300000  # several steps, and three times notice_ms
 DAEMONS = [victim for victim in VICTIMS if not victim.is_process]
+MET = ("repeated", "gaps")  # of what agents count of notices
 TOLD = re.compile(r"migration (\d+) epoch \d+: host (\S+) is told of it by notice (\d+)")
 # What an agent's log says of its lives, its links, and what it is handed; an order's line follows its event's.
 LINE = re.compile(r"info agent: tether-agent (?P<life>\S+), protocol|info host: the root is (?P<link>here), epoch|"
                   r"info host: migration \d+ epoch \d+: order (?P<order>\S+) |info host: (?P<event>migration \d+ epoch \d+: [A-Z]+\.\d+)$", re.M)
+STARTED = re.compile(r"info smd: epoch (\d+); ")
+PREPARED = re.compile(r"info host: migration (\d+) epoch \d+: PREPARE\.\d+ [A-Z]+, ")
+TAKEN = re.compile(r"migration (\d+) epoch (\d+) step (\d+): outcome \d+, ")  # a process, as it notes shim-end
 
 
 class LossyLab(KillLab):
@@ -58,16 +68,40 @@ class LossyLab(KillLab):
         except (OSError, ValueError):
             return 0
 
+    def prepared(self, migration):
+        """The hosts that have answered PREPARE."""
+        return [host for host in self.hosts if str(migration) in PREPARED.findall(self.log(f"agent-{host}"))]
+
+    def start_epoch(self):
+        """Of the tether-smd that runs."""
+        return int(STARTED.findall(self.log("smd"))[-1])
+
+    def notices(self, host):
+        """What its agent has counted in this life."""
+        values = Metrics("unix:" + self.path("hosts", host, "metrics")).values()
+        return collections.Counter({what: values[f'tether_agent_notices_total{{kind="{what}"}}'] for what in MET})
+
 
 class Run:
     def __init__(self, lab, chance):
         self.lab, self.chance = lab, chance
         self.at = SOURCE
-        self.load = Load(lab)
+        self.notes = [lab.path(f"passed-{end}") for end in ("server", "client")]
+        self.load = Load(lab, **{f"{end}_env": {"TETHER_PASSED": note, "TETHER_LOG": "stderr", "TETHER_LOG_LEVEL": "info"}
+                                 for end, note in zip(("server", "client"), self.notes)})
         self.outcomes, self.killed = collections.Counter(), collections.Counter()
+        self.met_by_killed, self.deck = collections.Counter(), []
+
+    def met(self):
+        return sum(map(self.lab.notices, self.lab.hosts), self.met_by_killed)
+
+    def has_met_all(self):
+        return all(self.lab.hits().values()) and all(self.killed[victim.role] for victim in DAEMONS) and all(self.met()[what] for what in MET)
 
     def victim(self, destination):
-        victim = self.chance.choice(DAEMONS)
+        if not self.deck:
+            self.deck = self.chance.sample(DAEMONS, len(DAEMONS))
+        victim = self.deck.pop()
         return {"source": Agent("source", self.at), "destination": Agent("destination", destination)}.get(victim.role, victim)
 
     def known(self):
@@ -77,6 +111,8 @@ class Run:
     def kill_one(self, destination):
         victim = self.victim(destination)
         time.sleep(self.chance.random())
+        if isinstance(victim, Agent):
+            self.met_by_killed += self.lab.notices(victim.host)
         victim.kill(self.lab, self.load)
         victim.bring_back(self.lab)
         self.killed[victim.role] += 1
@@ -103,18 +139,48 @@ class Run:
         self.outcomes[row["outcome"] if row else "not begun"] += 1
         assert self.load.is_running(), "the programs have ended"
         vm_is_where_it_should_be(self.lab, row["outcome"] if row else "refused", self.at, destination)
+        if row:
+            self.servers_are_right(row, struck, destination)
         if row and row["outcome"] == "done":
-            self.servers_are_in(row["epoch"], {self.at, destination, PEER}, is_newest=not struck or struck.role != "tether-smd")
             self.at = destination
-        elif row and row["outcome"] == "aborted":
-            self.servers_are_in(row["epoch"], {self.at}, is_newest=not struck)
+
+    def servers_are_right(self, row, struck, destination):
+        """All that were asked to prepare, however it has ended; whom a tether-smd that was started since had nothing to ask is in that start's."""
+        outcome, epoch, prepared = row["outcome"], row["epoch"], set(self.lab.prepared(row["id"]))
+        if outcome == "done":
+            assert prepared, row
+            prepared |= {self.at, destination, PEER}
+        if struck and struck.role == "tether-smd":
+            self.servers_are_in(self.lab.start_epoch(), prepared, is_newest=False)
+            told = {destination} if outcome == "done" else {self.at} if outcome == "aborted" else set()
+            self.servers_are_in(epoch, told, is_newest=False)
+        else:
+            self.servers_are_in(epoch, prepared, is_newest=outcome == "done" or not struck)
 
     def servers_are_in(self, epoch, hosts, is_newest):
-        """In this one, or where tether-smd has been started since, that start's."""
         wait_until(f"{sorted(hosts)} are in epoch {epoch}", lambda: all(self.lab.epoch_of(host) >= epoch for host in hosts), LONGEST_S,
                    self.lab.logs())
         if is_newest:
             assert {self.lab.epoch_of(host) for host in hosts} == {epoch}, (epoch, {host: self.lab.epoch_of(host) for host in hosts})
+
+    def asked(self):
+        """{(migration, epoch, step): how often, by tether-smd's states}; a way back settles once more."""
+        action, number = actions(), SCHEMA.enums["Step"]
+        rows = journal.ask(self.lab.path("journal"), "SELECT migration, epoch, state FROM states")
+        return collections.Counter((str(migration), str(epoch), str(number.get(f"STEP_{action[state]}"))) for migration, epoch, state in rows)
+
+    def nothing_was_taken_twice(self):
+        """By a process, in the whole run. How many steps were."""
+        steps, asked = 0, self.asked()
+        for log, note in zip(self.load.logs(), self.notes):
+            with open(log, errors="replace") as lines:
+                taken = TAKEN.findall(lines.read())
+            twice = {step: times for step, times in collections.Counter(taken).items() if times > max(1, asked[step])}
+            assert not twice, f"(migration, epoch, step): how often taken: {twice}"
+            ended = sum(times for place, times in passed(note).items() if place.startswith("shim-end:"))
+            assert ended == len(taken), f"{ended} steps noted, {len(taken)} logged"
+            steps += ended
+        return steps
 
     def nothing_came_twice(self):
         """In the whole run. How often something was handed at all."""
@@ -139,20 +205,22 @@ class Run:
 def every_server_ends_in_the_right_epoch(seed, events, result):
     chance = random.Random(seed)
     with LossyLab(signal="mad", settings=None) as lab:
-        lab.settings = {**lab.settings, "log_level": "debug"}
+        lab.settings = {**lab.settings, "log_level": "debug", "metrics": "unix:metrics"}
         lab.start()
         run = Run(lab, chance)
         lab.make_lossy(chance)
         number = 0
-        while len(lab.told()) < events or not all(lab.hits().values()):
+        while len(lab.told()) < events or not run.has_met_all():
             number += 1
+            assert number <= events, f"not all was met: {lab.hits()}, {run.killed}, {run.met()}"
             run.one(is_disturbed=number % KILL_EVERY == 0)
         run.one(is_disturbed=False)
         result["pause"] = both_are_exact(run.load)
         result["events"], result["migrations"] = len(lab.told()), number + 1
-        result["faults"] = lab.hits()
+        result["faults"], result["met"] = lab.hits(), run.met()
         result["outcomes"], result["killed"] = run.outcomes, run.killed
         assert run.nothing_came_twice() > events
+        assert run.nothing_was_taken_twice() > number
     assert run.outcomes["done"] > number / 3, run.outcomes
 
 
@@ -163,9 +231,9 @@ def main():
     tap, result = Tap(), {}
     tap.run("every_server_ends_in_the_right_epoch", every_server_ends_in_the_right_epoch, seed, events, result)
     if "events" in result:
-        print_rows([("events", "migrations", "outcomes", "killed", "faults", "longest pause"),
+        print_rows([("events", "migrations", "outcomes", "killed", "faults", "met", "longest pause"),
                     (str(result["events"]), str(result["migrations"]), *(", ".join(f"{what} {count}" for what, count in sorted(
-                        result[name].items())) for name in ("outcomes", "killed", "faults")), f"{result['pause']:.2f} s")])
+                        result[name].items())) for name in ("outcomes", "killed", "faults", "met")), f"{result['pause']:.2f} s")])
     tap.exit()
 
 
