@@ -77,12 +77,6 @@ void hosts_remove(struct host_behind **hosts, struct host_behind *host)
 	free(host);
 }
 
-void hosts_clear(struct host_behind **hosts)
-{
-	while (*hosts)
-		hosts_remove(hosts, *hosts);
-}
-
 static bool may_claim(const struct host_behind *host, const char *vm)
 {
 	return vm_place_may_claim(host->places, vm, host->said->name);

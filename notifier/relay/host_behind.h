@@ -41,7 +41,6 @@ int hosts_put(struct host_behind **hosts, const struct vm_places *places,
 /* It is away since @now_ms, unless it was before. */
 void host_is_away(struct host_behind *host, uint64_t now_ms);
 void hosts_remove(struct host_behind **hosts, struct host_behind *host);
-void hosts_clear(struct host_behind **hosts);
 
 /* By its own word. */
 bool host_says_vm(const struct host_behind *host, const char *vm);
