@@ -43,8 +43,9 @@ void directory_destroy(struct directory *directory);
 
 /* Its agent's link stands, or has ended. -ENOMEM */
 int directory_host_here(struct directory *directory, const char *host, bool here);
-/* May it say this of itself now? What it said last it may say at any time, something else only so
- * often, by how many rows both have; else it is to be heard later. */
+/* May it say this of itself now? What it said last it may say at any time, in any order, something
+ * else only so often, by how many rows are in one of both and not in the other; else it is to be
+ * heard later. */
 bool directory_host_may_say(struct directory *directory, const char *host, Tether__HostVm **vms,
         size_t vm_count, Tether__Slot **slots, size_t slot_count, uint64_t now_ms);
 /* How many words were put off so since the start. */

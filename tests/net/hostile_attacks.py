@@ -86,11 +86,11 @@ def foreign_vm_in_hello(scene, count, stack):
 
 def another_word_each_time(scene, count, stack):
     """By a host of its own: who is put off is so for a while."""
-    slots = [{"name": f"vf{number}"} for number in range(VMS - 1)]
     for number in range(count):
+        rows = [{"name": f"{number}.{row}"} for row in range(VMS - 1)]
         scene.about_to_say(number)
         with scene.connect("fickle") as enemy:
-            enemy.hello("ROLE_HOST", "fickle", slots=slots, vms=[{"name": f"v{number}.{vm}"} for vm in range(VMS - 1)])
+            enemy.hello("ROLE_HOST", "fickle", slots=rows, vms=rows)
             if number < WORDS:
                 enemy.welcomed()
             else:
