@@ -21,6 +21,12 @@ MEGABYTE_SYSCALLS = 400  # which it takes to receive one
 REFUSED_FEWEST = 20  # beside honest rounds, so that they have met an enemy
 
 
+def sleeps(pid):
+    """It waits for nothing but what others do: not for a processor, either."""
+    with open(f"/proc/{pid}/stat") as stat:
+        return stat.read().rpartition(")")[2].split()[0] == "S"
+
+
 class Cost:
     """System calls of the daemon, and bytes that it said and logged, but for those of asking its counters: since the making, or
     since all was said that is allowed."""
@@ -58,7 +64,7 @@ class Cost:
             self.let_in()
             time.sleep(SETTLED_S)
             calls = self.calls.read()[0]
-            same = same + 1 if calls == last else 0
+            same = same + 1 if calls == last and sleeps(self.scene.pid) else 0
             last = calls
 
     def counted(self):

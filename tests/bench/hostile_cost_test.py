@@ -3,6 +3,7 @@
 """What make bench-hostile says that a message costs, of a daemon whose system calls and counters are known."""
 import os
 import sys
+from unittest import mock
 
 TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path[:0] = [TESTS, os.path.join(TESTS, "net")]
@@ -17,7 +18,7 @@ TO_ASK, OF_A_MESSAGE, OF_AN_ALLOWED, ALLOWED = 4, 10, 3, 100
 class SlowDaemon:
     """It does what it was told only when it has been asked as often as @idle says."""
 
-    enemies, log_path = (), os.devnull
+    enemies, log_path, pid = (), os.devnull, 0
 
     def __init__(self, idle):
         self.idle, self.told, self.refused, self.calls = idle, 0, 0, 0
@@ -55,6 +56,13 @@ def what_is_done_late_is_counted():
         assert cost["syscalls"] == OF_A_MESSAGE, cost
 
 
+def who_waits_for_a_processor_is_not_quiet():
+    waits = [False] * 20
+    with mock.patch.object(hostile, "sleeps", lambda pid: waits.pop() if waits else True):
+        hostile.cost_of(daemon := SlowDaemon(0), Attack("late", "refused_hellos", daemon.run), 5, daemon)
+    assert not waits
+
+
 def what_is_allowed_is_free():
     class Quota(SlowDaemon):
         def counted(self, kind):
@@ -77,9 +85,10 @@ def what_keeps_its_link_costs_little():
 
 
 def main():
-    hostile.SETTLED_S = 0
+    hostile.SETTLED_S, hostile.sleeps = 0, lambda pid: True
     tap = Tap()
     tap.run("what_is_done_late_is_counted", what_is_done_late_is_counted)
+    tap.run("who_waits_for_a_processor_is_not_quiet", who_waits_for_a_processor_is_not_quiet)
     tap.run("what_is_allowed_is_free", what_is_allowed_is_free)
     tap.run("what_keeps_its_link_costs_little", what_keeps_its_link_costs_little)
     tap.exit()

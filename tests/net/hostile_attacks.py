@@ -48,15 +48,14 @@ def over_every_link(say):
     """As many links as a VM may have, and over each what costs its sender least, then its part."""
     def run(scene, count, stack):
         enemies = [stack.enter_context(scene.process_of_vm1(f"vm1/{pid}.1")) for pid in range(1, PROCESSES + 1)]
-        for enemy in enemies:
-            enemy.say(BEATS)
-            enemy.let_in()
+        for enemy in enemies:  # the end of them is asked after, so that none is under way any more
+            enemy.say(BEATS + frame("interest", {"request": 1, "address": {"lid": 0x10000}}))
+            enemy.is_refused("interest_answer", "bad-address")
         for number in range(max(count, PROCESSES)):
             scene.about_to_say(number)
             enemy = enemies[number % PROCESSES]
             enemy.say(say(number))
             enemy.let_in()
-    run.keeps_its_link = True
     return run
 
 
