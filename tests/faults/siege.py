@@ -181,10 +181,10 @@ class LyingPeer(Background):
             self.wrong += 1
 
 
-# In the name of others: two processes that answered, one and a VM that did not, a refusal, an inventory.
-LIES = {"answered": ["vm2/11.1", "vm3/12.1"], "missing": ["vm2/11.1", "vm3/12.1"],
+# In the name of others: two processes that answered, did not, and have ended; a refusal.
+LIES = {"answered": ["vm2/11.1", "vm3/12.1"], "missing": ["vm2/11.1", "vm3/12.1"], "ended": ["vm2/11.1", "vm3/12.1"],
         "refusals": [{"who": "vm2/11 rc-verify", "reason": "veto", "text": "it says"}]}
-FOREIGN = 5
+FOREIGN = 7
 
 
 def tls_link(lab, who):
