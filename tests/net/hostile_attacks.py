@@ -14,6 +14,7 @@ OPEN, VMS = 33, 4097  # more than a host may name
 INTERESTS = 2000  # in one HELLO
 AT_ONCE = 64  # frames in one write
 HONEST_VM = "hyp1-vm"  # of the honest host
+HALF = b"\0\0\x10\0half"
 BEATS = frame("heartbeat", {}) * 300  # of each of its links: as many as a VM may say at once, and no more
 
 # allowed: so many are within a quota. least, most, full: how many are said at least, at most, and with TETHER_FULL=1.
@@ -57,6 +58,12 @@ def over_every_link(say):
             enemy.say(say(number))
             enemy.let_in()
     return run
+
+
+def half_over_every_link(scene, count, stack):
+    """As many links as a VM may have, all of which wait for the rest of a message."""
+    for pid in range(1, count + 1):
+        stack.enter_context(scene.process_of_vm1(f"vm1/{pid}.1")).say(HALF)
 
 
 def hello(reason, *where, **said):
@@ -140,6 +147,17 @@ def unasked(number, said=None, **more):
     return frame("answer", answer_to(event, **(said or {})))
 
 
+NAME_BYTES = 64
+NAMES = [f"vm1/{number:0{NAME_BYTES - 6}}" for number in range((MEGABYTE - 256) // NAME_BYTES)]  # each two bytes more in a frame
+
+
+def names_of_a_megabyte(number):
+    """As many as fit one frame, of which nothing else is wrong."""
+    said = unasked(number, {"answered": NAMES})
+    assert MEGABYTE - 512 < len(said) <= MEGABYTE, len(said)
+    return said
+
+
 OUT_OF_PLACE = {"event": {"vm": "vm2", "epoch": 99, "step": "STEP_ABORT"}, "hello_answer": {"outcome": "OUTCOME_DONE"},
                 "interest_answer": {"request": 1}, "hello": {"version": VERSION, "role": "ROLE_HOST", "name": "evil"},
                 "behind": {"name": "hyp1"}, "pull": {"request": 1},
@@ -156,9 +174,10 @@ COMMON = [
     Attack("an address that is none", "refused_interests", bad_address, body="interest"),
     Attack("a megabyte of garbage", "garbled_frames", each_over_its_own(
         lambda number: MEGABYTE.to_bytes(4, "big") + bytes([0xff]) * MEGABYTE), full=100),
+    Attack("a megabyte of names in an answer that nobody asked for", "unasked_answers", over_one_link(names_of_a_megabyte), full=100),
     Attack("more than a megabyte", "large_frames", each_over_its_own(lambda number: (MEGABYTE + 1).to_bytes(4, "big") + bytes(64))),
     Attack("garbage", "garbled_frames", each_over_its_own(lambda number: (64).to_bytes(4, "big") + bytes([0xff - number % 16] * 64))),
-    Attack("half a message and silence", "half_frames", each_over_its_own(lambda number: b"\0\0\x10\0half"), most=1),
+    Attack("half a message and silence", "half_frames", each_over_its_own(lambda number: HALF), most=1),
     Attack("silence", "silent_links", each_over_its_own(lambda number: b"", welcome=False), most=1),
 ] + [Attack(f"{body}, which is not its to send", "out_of_place_frames", each_over_its_own(lambda number, said=said: frame(*said)), body=body)
      for body, said in ((body, (body, message)) for body, message in OUT_OF_PLACE.items())]
@@ -172,6 +191,7 @@ GUEST = COMMON + [
     Attack("HELLO of a host through a guest's channel", "refused_hellos", hello("bad-role", "vm1.guest", role="ROLE_HOST", name="hyp1"), most=1),
     Attack("HELLO of another VM's process", "refused_hellos", hello("foreign-name", role="ROLE_SHIM", name="vm2/11.1")),
     Attack("HELLO of its host", "refused_hellos", hello("bad-role", role="ROLE_HOST", name="hyp1")),
+    Attack("half a message and silence over all links of a VM at once", "half_frames", half_over_every_link, least=PROCESSES, most=PROCESSES),
     Attack("a million interests", "refused_interests", over_one_link(interest), allowed=UNDER_WAY, least=UNDER_WAY + 1000, full=10**6),
     Attack("interests that fall together", "refused_interests", over_one_link(alike), allowed=UNDER_WAY, least=UNDER_WAY + 1000, full=10**6),
     Attack("interests that are held twice", "refused_interests", over_one_link(twice), allowed=UNDER_WAY, least=UNDER_WAY + 1000, full=10**6),
