@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
-"""Two servers with valid certificates, of which one lies about the other's VMs and slots, and about LIDs of a partition in which
-none of its VMs is: before a migration, in the middle of it, after it, and as the first that comes when tether-smd has been
+"""Two servers with valid certificates, of which one lies about the other's VMs and slots, asks for LIDs of a partition in which
+none of its VMs is, and announces queue pairs there: before a migration, in the middle of it, after it, and as the first that comes when tether-smd has been
 killed and started again. It is not believed, by name; it hears nothing of the VMs that are not its own (counted), and what they
 do goes on: nothing lost, repeated or changed."""
 import os
@@ -16,6 +16,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 from faults.liar import Liar  # noqa: E402
 from lab.deadline import wait_until  # noqa: E402
 from lab.journal import ask  # noqa: E402
+from lab.metrics import Metrics  # noqa: E402
 from lab.system import PATIENT, START_S, CommandFailed, System  # noqa: E402
 from lab.tap import FULL, Tap  # noqa: E402
 from lab.workload import RcVerify  # noqa: E402
@@ -26,6 +27,7 @@ MADE_UP = ("a-nowhere", "a-shared", "a-placeless")
 ROUNDS = 10 if FULL else 1
 HEARTBEAT_MS = 5000  # the liar is a thread of the test, and shall not be missed
 WORK = ["-q", "4", "--ack-timeout", "18"]
+COUNTERS = {"foreign-lid": "foreign_lids", "foreign-partition": "foreign_partitions"}
 
 
 def partitions(guids):
@@ -39,7 +41,7 @@ class Lab(System):
     """No agent runs on the liar's server: the test speaks for it."""
 
     def __init__(self):
-        super().__init__(copy_ms=5, tls=True, partitions=partitions, settings={**PATIENT, "heartbeat_ms": HEARTBEAT_MS},
+        super().__init__(copy_ms=5, tls=True, partitions=partitions, settings={**PATIENT, "heartbeat_ms": HEARTBEAT_MS, "metrics": "unix:metrics.sock"},
                          vms={"vm1": "hyp1_vf1", "vm2": "hyp2_vf1", EVIL: f"{LIAR}_vf1"})
         self.honest = [host for host in self.hosts if host != LIAR]
 
@@ -91,6 +93,11 @@ class Lab(System):
         with open(self.path("smd.log"), errors="replace") as log:
             return log.read()
 
+    def refused(self):
+        """What tether-smd has counted since its start, by the reason of the answers."""
+        values = Metrics(f"unix:{self.path('metrics.sock')}").values()
+        return {reason: values[f"tether_smd_{counter}_total"] for reason, counter in COUNTERS.items()}
+
     def vms_at(self):
         return {row["name"]: row["host"] for row in self.ask("/v1/vms")["vms"]}
 
@@ -112,17 +119,23 @@ def nobody_believes_it(lab, liar):
 
 
 def moved_while_it_lies(lab, liar):
-    """It comes anew with all its lies, and asks for LIDs that are not its VM's to ask for, as often as it can meanwhile."""
+    """It comes anew with all its lies, asks for LIDs that are not its VM's to ask for, and has queue pairs there, as often as it
+    can meanwhile. As much is refused by each reason as was said, by tether-smd's answers and by its counters."""
     over = threading.Event()
     hellos = liar.hellos
     lids = [lab.lid_of(vm) for vm in ("vm1", "vm2")]
+    said, answers, counted = 0, liar.answers.copy(), lab.refused()
 
     def lie():
+        nonlocal said
         while not over.is_set():
             liar.hello_again()
             for lid in lids:
                 for vm in (EVIL, "vm1", "vm2", ""):
                     liar.interest(lid, vm)
+                    liar.announce(lid, vm)
+                    said += 1
+            wait_until("it is answered", liar.is_answered, START_S, lab.logs())
 
     lying = threading.Thread(target=lie, daemon=True)
     lying.start()
@@ -133,6 +146,10 @@ def moved_while_it_lies(lab, liar):
         lying.join()
     assert migration["outcome"] == "done", migration
     assert liar.hellos > hellos
+    assert liar.answers - answers == dict.fromkeys(COUNTERS, said), (liar.answers, answers, said)
+    now = lab.refused()
+    # The addresses in its HELLOs are not looked at.
+    assert {reason: now[reason] - counted[reason] for reason in COUNTERS} == dict.fromkeys(COUNTERS, said), (counted, now, said)
 
 
 def first_after_a_restart(lab, liar):
@@ -157,6 +174,7 @@ def located(lab, liar):
         return liar.answers["foreign-partition"]
 
     wait_until("the liar may not ask", refused, START_S, lab.logs())
+    wait_until("it is answered", liar.is_answered, START_S, lab.logs())
     liar.answers.clear()
 
 
@@ -176,7 +194,7 @@ def the_honest_go_on_and_the_liar_hears_nothing(lab):
             moved_while_it_lies(lab, liar)
         verify.end_exactly()
         assert liar.told_of("vm1", "vm2") == 0, liar.events
-        assert set(liar.answers) == {"foreign-partition"}, liar.answers
+        assert set(liar.answers) == set(COUNTERS), liar.answers
         print(f"# | {liar.hellos} HELLOs with lies; answers to its {liar.request} questions: {dict(liar.answers)}", flush=True)
 
 

@@ -24,6 +24,7 @@ class Liar:
         self.answers = collections.Counter()  # to questions: the reason, or the outcome
         self.refused, self.hellos = [], 0
         self.link, self.request, self.lock = None, 0, threading.Lock()
+        self.open = set()  # questions over this link that are not answered
 
     def __enter__(self):
         self.connect()
@@ -40,6 +41,7 @@ class Liar:
     def connect(self):
         """Returns when it has been welcomed."""
         link = self.context.wrap_socket(socket.create_connection(self.place, PATIENCE_S))
+        self.open.clear()
         answered = threading.Event()
         refused = len(self.refused)
         wire.send(link, "hello", {"version": VERSION, "role": "ROLE_HOST", "name": self.name, **self.hello})
@@ -67,9 +69,20 @@ class Liar:
             if link:
                 wire.send(link, body, message)
 
-    def interest(self, lid, vm):
+    def ask(self, address, vm, **more):
         self.request += 1
-        self.say("interest", {"request": self.request, "address": {"lid": lid}, "remote_qpn": 0x100, "vm": vm})
+        self.open.add(self.request)
+        self.say("interest", {"request": self.request, "address": address, "vm": vm, **more})
+
+    def interest(self, lid, vm):
+        self.ask({"lid": lid}, vm, remote_qpn=0x100)
+
+    def announce(self, lid, vm):
+        """A queue pair that is there, of a context that has moved."""
+        self.ask({"lid": lid, "qpn": 0x100, "context": 1}, vm)
+
+    def is_answered(self):
+        return not self.open
 
     def read(self, link, answered):
         with contextlib.suppress(OSError):
@@ -93,6 +106,7 @@ class Liar:
                 self.say("answer", {**key, "outcome": "OUTCOME_DONE"})
         elif body == "interest_answer":
             self.answers.update([refusal["reason"] for refusal in message["refusals"]] or [message["outcome"]])
+            self.open.discard(message["request"])
 
     def told_of(self, *vms):
         """But for the news that it has moved, which say nothing that is not to be heard."""
