@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
 """Migrations while others are hostile, on a simulated fabric with all links over TLS. One hypervisor's agent lies: it has a
 valid certificate and a VM that may rightly talk to the one that moves, so that it is told, and answers to something else,
-twice, and in the name of others. Meanwhile a host with a valid certificate and nothing else, and the guest of a VM beside the
+twice, in the name of others, and with rows of another VM's queue pairs. Meanwhile a host with a valid certificate and nothing else, and the guest of a VM beside the
 one that moves, go through all that hostile_attacks.py has. Every migration is done, rc-verify loses nothing, and whatever is
 hostile is refused and counted."""
 import os
@@ -14,6 +14,7 @@ from faults.sa_truth import check_sa_truth  # noqa: E402
 from faults.siege import COUNTED_S, LyingPeer, Siege, Target, tls_link, unix_link  # noqa: E402
 from hostile_attacks import GUEST, HOST  # noqa: E402
 from lab.deadline import wait_until  # noqa: E402
+from lab.journal import ask  # noqa: E402
 from lab.system import PATIENT, START_S, System  # noqa: E402
 from lab.tap import FULL, Tap, print_rows  # noqa: E402
 from lab.workload import RcVerify  # noqa: E402
@@ -59,6 +60,10 @@ def move(lab, times):
         assert done["outcome"] == "done", done
 
 
+def located(lab):
+    return {vm for (vm,) in ask(lab.path("journal"), "SELECT vm FROM directory_vms WHERE located")}
+
+
 def counts(root, peer):
     """[(counted, said)] of what the peer does wrong."""
     return [(root.counted("unasked_answers+late_answers"), peer.wrong), (root.counted("foreign_claims"), peer.foreign)]
@@ -67,6 +72,7 @@ def counts(root, peer):
 def who_lies_is_not_believed(lab, verify, peer):
     root = lab.root()
     wait_until("it is a peer", lambda: peer.failure or peer.is_registered, START_S, lab.logs())
+    wait_until("the SM has said where VMs are", lambda: located(lab) >= {"vm2", "vm3"}, START_S, lab.logs())
     move(lab, MIGRATIONS)
     steps = {event["step"] for event in peer.events}
     assert {"STEP_PREPARE", "STEP_STOP", "STEP_SETTLE", "STEP_RECONNECT", "STEP_RESUME"} <= steps, steps
@@ -104,7 +110,7 @@ def main():
         with RcVerify(lab, "vm3", "vm2", WORK) as verify:
             wait_until("rc-verify works", verify.is_working, START_S, verify.logs(), [verify.client])
             # To the end: a hypervisor that is away is waited for.
-            with LyingPeer(lab, "hyp4", "vm4", lab.lid_of("vm2")) as peer:
+            with LyingPeer(lab, "hyp4", "vm4", lab.lid_of("vm2"), lab.lid_of("vm3")) as peer:
                 tap.run("a peer that lies is not believed, and migrations are done", who_lies_is_not_believed, lab, verify, peer)
                 tap.run("migrations are done while others are hostile", others_are_hostile_meanwhile, lab, verify)
             tap.run("nothing was lost", nothing_was_lost, lab, verify)

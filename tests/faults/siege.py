@@ -116,11 +116,11 @@ def of_wire(inventory, vms):
 
 class LyingPeer(Background):
     """The agent of @host, by hand over TLS. Its VM shares a partition with the VM at @lid, and says that it talks to that one.
-    `lies`: what it says before each right answer; `events`: of whom it was asked."""
+    Before each right answer it lies, also of queue pairs at @third, another VM's LID; `events`: of whom it was asked."""
 
-    def __init__(self, lab, host, vm, lid):
+    def __init__(self, lab, host, vm, lid, third):
         super().__init__()
-        self.host, self.vm, self.lid = host, vm, lid
+        self.host, self.vm, self.lid, self.third = host, vm, lid, third
         env = dict(lab.environment(), TETHER_HOST=host)
         said = subprocess.run([lab.driver, "inventory", f"socket_dir={lab.path('hosts', host)}"], env=env, check=True,
                               stdout=subprocess.PIPE, text=True)
@@ -174,17 +174,24 @@ class LyingPeer(Background):
         for lie in to_something_else(event):
             self.say("answer", lie)
             self.wrong += 1
-        self.say("answer", answer_to(event, **LIES))
+        self.say("answer", answer_to(event, **LIES, **self._rows()))
         self.foreign += FOREIGN
         for _ in range(FEW):
             self.say("answer", answer_to(event))
             self.wrong += 1
 
+    def _rows(self):
+        """Of the third VM's queue pairs, two each: where one is now, and what it has done."""
+        pairs = [{"local_lid": self.third, "local_qpn": qpn, "real_qpn": 0x666, "remote_lid": self.lid, "remote_qpn": 0x11}
+                 for qpn in (0x11, 0x12)]
+        evidence = [{"local_lid": self.third, "local_qpn": qpn, "remote_lid": self.lid, "remote_qpn": 0x11} for qpn in (0x11, 0x12)]
+        return {"qps": wire.table_of("QpRows", pairs), "evidence": wire.table_of("EvidenceRows", evidence)}
+
 
 # In the name of others: two processes that answered, did not, and have ended; a refusal.
 LIES = {"answered": ["vm2/11.1", "vm3/12.1"], "missing": ["vm2/11.1", "vm3/12.1"], "ended": ["vm2/11.1", "vm3/12.1"],
         "refusals": [{"who": "vm2/11 rc-verify", "reason": "veto", "text": "it says"}]}
-FOREIGN = 7
+FOREIGN = 7 + 4  # and rows
 
 
 def tls_link(lab, who):
