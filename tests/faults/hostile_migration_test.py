@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
 """Migrations while others are hostile, on a simulated fabric with all links over TLS. One hypervisor's agent lies: it has a
 valid certificate and a VM that may rightly talk to the one that moves, so that it is told, and answers to something else,
-twice, in the name of others, and with rows of another VM's queue pairs. Meanwhile a host with a valid certificate and nothing else, and the guest of a VM beside the
-one that moves, go through all that hostile_attacks.py has. Every migration is done, rc-verify loses nothing, and whatever is
-hostile is refused and counted."""
+twice, in the name of others, and with rows of another VM's queue pairs. Meanwhile a host with a valid certificate and nothing
+else, and the guest of a VM beside the one that moves, go through all that hostile_attacks.py has. Every migration is done,
+rc-verify loses nothing, and whatever is hostile is refused and counted."""
 import os
 import sys
 
@@ -12,7 +12,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from faults.sa_truth import check_sa_truth  # noqa: E402
 from faults.siege import COUNTED_S, LyingPeer, Siege, Target, tls_link, unix_link  # noqa: E402
-from hostile_attacks import GUEST, HOST  # noqa: E402
+from hostile_attacks import GUEST, HOST, UNDER_WAY  # noqa: E402
 from lab.deadline import wait_until  # noqa: E402
 from lab.journal import ask  # noqa: E402
 from lab.system import PATIENT, START_S, System  # noqa: E402
@@ -81,8 +81,16 @@ def who_lies_is_not_believed(lab, verify, peer):
     assert verify.is_running(), verify.words()
 
 
+def answered_above(attack):
+    """What a guest says twice is under way twice only where nobody acknowledges it, and is held once."""
+    if attack.name != "interests that are held twice":
+        return attack
+    return attack._replace(allowed=2 * UNDER_WAY, least=2 * UNDER_WAY + 1000)
+
+
 def others_are_hostile_meanwhile(lab, verify):
-    at_host, at_guest = ([attack for attack in attacks if attack.kind not in ELSEWHERE] for attacks in (HOST, GUEST))
+    at_host = [attack for attack in HOST if attack.kind not in ELSEWHERE]
+    at_guest = [answered_above(attack) for attack in GUEST if attack.kind not in ELSEWHERE]
     with Siege(lab.root(), at_host) as at_root, Siege(lab.source(), at_guest) as at_source:
         sieges = (at_root, at_source)
         moves = 0
