@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
 """A hostile host with a valid certificate beside an honest one, both at a real tether-smd over TLS: whatever it says is refused
-and counted by kind, and each registration of the honest host's VM is answered meanwhile. More of it with TETHER_FULL=1."""
+and counted by kind, and each registration of the honest host's VM is answered meanwhile, and its
+process's answers to each migration in time. More of it with TETHER_FULL=1."""
 import contextlib
 import os
 import sys

@@ -209,6 +209,9 @@ class Scene:
     def about_to_say(self, number):
         """The enemy is, with what comes before @number said."""
 
+    def honest_round(self):
+        self.round_trip()
+
     def __exit__(self, *error):
         return self.stack.__exit__(*error)
 
@@ -306,9 +309,10 @@ class HostScene(Scene):
     def __enter__(self):
         with contextlib.ExitStack() as stack:
             metrics = f"127.0.0.1:{free_port()}"
-            self.site = stack.enter_context(Site("host/hyp1", "host/evil", "host/fickle", metrics=metrics))
+            self.site = stack.enter_context(Site("host/hyp1", "host/hyp2", "host/evil", "host/fickle", metrics=metrics, prepare_ms=DEADLINE_MS))
             self.honest = self.site.host("hyp1")
-            self.site.smd.hosts_here(1)
+            self.site.host("hyp2", inventory=elsewhere())
+            self.site.smd.hosts_here(2)
             self.metrics = Metrics(metrics)
             link = socket.socket(socket.AF_UNIX)
             path = os.path.join(self.honest.dir, "vms", "hyp1-vm.sock")
@@ -347,10 +351,34 @@ class HostScene(Scene):
         assert body == "interest_answer" and answer["request"] == self.request, (body, answer)
         assert answer["outcome"] == "OUTCOME_DONE", answer
 
+    def honest_round(self):
+        self.round_trip()
+        self.vetoed_migration()
+
+    def vetoed_migration(self):
+        """The VM's process says no when it is asked, within the deadline, and is let go: nobody is missed."""
+        status, migration = self.site.smd.migrate("hyp1-vm", "hyp2")
+        assert status == 202, (status, migration)
+        veto = {"who": "qp 0x11", "reason": "veto-flow", "text": "as asked"}
+        self._answers("STEP_PREPARE", {"outcome": "OUTCOME_REFUSED", "refusals": [veto]})
+        self._answers("STEP_ABORT", {})
+        ended = self.site.smd.wait_for(migration["id"], "refused")
+        assert ended["state"] == "refused" and [one["reason"] for one in ended["refusals"]] == ["veto-flow"], ended
+
+    def _answers(self, step, said):
+        body, event = self.process.answer()
+        assert body == "event" and event["step"] == step, (body, event)
+        wire.send(self.process.link, "answer", {**answer_to(event), **said})
+
 
 def inventory_of_two():
     vms = [dict(INVENTORY["vms"][0]), {"name": "vm2", "slot": "vf1"}]
     return json.dumps({"vms": vms, "slots": [INVENTORY["slots"][0], dict(INVENTORY["slots"][1], vm="vm2")]})
+
+
+def elsewhere():
+    """A slot that is free, and another than all here."""
+    return {"vms": [], "slots": [dict(INVENTORY["slots"][0], vm="", node_guid="0x9001", port_guid="0x9002", switch_guid="0x9003")]}
 
 
 def answer_to(event, **more):
@@ -379,7 +407,7 @@ def refused(scene_of, attack, full, wanted=20):
         count = count_of(attack, wanted, full)
         with scene_of() as scene, contextlib.ExitStack() as links:
             before = scene.counted(attack.kind)
-            with Honest(scene.round_trip) as honest:
+            with Honest(scene.honest_round) as honest:
                 attack.run(scene, count, links)
                 is_counted(scene, attack.kind, before + count - attack.allowed)
                 rounds = len(honest.seconds)

@@ -37,15 +37,14 @@ def read_to_the_end(link):
 class Host(Folder):
     """One tether-agent with a driver of shell."""
 
-    def __init__(self, site, name, who=None, authority=None, ca=None, **settings):
+    def __init__(self, site, name, who=None, authority=None, ca=None, inventory=None, **settings):
         self.name, self.dir = name, os.path.join(site.dir, name)
         self.log_path = self.path("agent.log")
         for made in ("", "state", "vms"):
             os.mkdir(self.path(made))
         self.write("driver", DRIVER)
         os.chmod(self.path("driver"), 0o755)
-        inventory = json.loads(json.dumps(INVENTORY).replace("vm1", f"{name}-vm"))
-        self.write("inventory.json", json.dumps(inventory))
+        self.write("inventory.json", json.dumps(inventory or INVENTORY).replace("vm1", f"{name}-vm"))
         self.settings = {"role": "host", "name": name, "root": f"tls:{site.place}", "driver": f"exec:{self.dir}/driver",
                          "state_dir": f"{self.dir}/state", "socket_dir": f"{self.dir}/vms", "log": self.log_path,
                          "log_level": "debug", "heartbeat_ms": 2000,
