@@ -151,7 +151,7 @@ check-full: all $(UNIT_TESTS)
 DAEMON_TESTS := tests/sanitized/migration_test.py tests/net/agent_test.py tests/net/agent_orders_test.py tests/net/agents_test.py tests/net/guest_test.py
 SANITIZED_TESTS := $(sort $(wildcard tests/sanitized/*_test.py) $(DAEMON_TESTS)) tests/bench/signalling_test.py tests/faults/smd_roads_hosts_test.py tests/faults/notices_test.py \
 	tests/faults/smd_roads_sm_test.py tests/simfabric/raw_losses_test.py tests/net/tls_test.py tests/faults/tls_migration_test.py \
-	tests/net/cert_test.py
+	tests/net/cert_test.py tests/net/hostile_guest_test.py tests/net/hostile_host_test.py
 
 check-asan:
 	$(Q)$(MAKE) --no-print-directory B=$(B)/asan SANITIZE=address,undefined OPT=-O1 check-sanitized
