@@ -2,15 +2,15 @@
 """What a refused message costs, and what an honest VM feels of it (run_bench_hostile)."""
 import contextlib
 import os
-import signal
 import time
 from unittest import mock
 
 from agent_harness import PATIENCE_S
 from bench.hostile_lies import LIES
+from bench.hostile_siege import honest_rounds
 from bench.syscalls import SystemCalls
 from hostile_attacks import GUEST, HOST, OTHER_WORDS
-from hostile_lab import GuestScene, HostScene, Honest, count_of
+from hostile_lab import GuestScene, HostScene, count_of
 from lab.deadline import wait_until
 
 SETTLED = 3  # times the same number of system calls
@@ -18,7 +18,6 @@ SETTLED_S = 0.05
 LIMITS = {"syscalls": 60, "bytes": 1024}  # for a message that costs its link
 LIMITS_OF_A_LINK = {"syscalls": 2, "bytes": 128}  # for one that leaves it standing
 MEGABYTE_SYSCALLS = 400  # which it takes to receive one
-REFUSED_FEWEST = 20  # beside honest rounds, so that they have met an enemy
 
 
 def sleeps(pid):
@@ -96,63 +95,6 @@ def cost_of(scene, attack, wanted, calls=None):
             "keeps_its_link": hasattr(attack.run, "keeps_its_link"), **each}
 
 
-def percentile(seconds, percent):
-    ordered = sorted(seconds)
-    return round(1000 * ordered[min(len(ordered) - 1, len(ordered) * percent // 100)], 3)
-
-
-@contextlib.contextmanager
-def enemy_at_work(scene, attacks):
-    """A process of its own, so that it takes no time from whoever is timed but the processor's."""
-    pid = os.fork()
-    if not pid:
-        try:
-            while True:
-                for attack in attacks:
-                    # Now and then it comes before its last link is known to have ended.
-                    with contextlib.suppress(AssertionError, OSError), contextlib.ExitStack() as links:
-                        attack.run(scene, 20, links)
-        finally:
-            os._exit(1)
-    try:
-        yield
-    finally:
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
-
-
-def rounds_take(scene, rounds):
-    with Honest(scene.round_trip, rounds) as honest:
-        honest.join()
-    return honest.seconds
-
-
-def rounds_beside_an_enemy(scene, attacks, kinds, rounds):
-    """What each took, and how often the enemy was refused meanwhile. They go on until it was."""
-    seconds, refused = [], 0
-    with enemy_at_work(scene, attacks):
-        before = scene.counted(kinds)
-        while not seconds or refused < REFUSED_FEWEST:
-            seconds += rounds_take(scene, rounds)
-            refused = scene.counted(kinds) - before
-    return seconds, refused
-
-
-def honest_rounds(scene_of, attacks, rounds, pairs):
-    quiet, attacked, refused = [], [], 0
-    attacks = [attack for attack in attacks if attack.most > 1]
-    kinds = "+".join(sorted({attack.kind for attack in attacks if "+" not in attack.kind}))
-    with scene_of() as scene:
-        for _ in range(pairs):
-            quiet += rounds_take(scene, rounds)
-            seconds, refused_now = rounds_beside_an_enemy(scene, attacks, kinds, rounds)
-            attacked += seconds
-            refused += refused_now
-    return {"rounds": len(quiet), "lost": 0, "refused_meanwhile": refused,
-            **{name: {f"p{percent}": percentile(seconds, percent) for percent in (50, 99)}
-               for name, seconds in (("quiet_ms", quiet), ("attacked_ms", attacked))}}
-
-
 def costs_of(scene_of, attacks, messages, say):
     """What is said once only has its enemy kept out for a while, and a lie of an event needs peers."""
     found = {}
@@ -164,10 +106,11 @@ def costs_of(scene_of, attacks, messages, say):
     return found
 
 
-def measure(messages, rounds, pairs, say):
+def measure(messages, rounds, pairs, connections, say):
     result = {}
-    for who, scene_of, attacks, more in (("guest", GuestScene, GUEST, LIES), ("host", HostScene, HOST, [OTHER_WORDS])):
-        result[who] = honest_rounds(scene_of, attacks, rounds, pairs)
+    for who, scene_of, attacks, more, links in (("guest", GuestScene, GUEST, LIES, connections),
+                                                ("host", HostScene, HOST + [OTHER_WORDS], [], connections // 10)):
+        result[who] = honest_rounds(scene_of, attacks, rounds, pairs, links)
         say(f"{who}: {result[who]}")
         result[who]["refused"] = costs_of(scene_of, attacks + more, messages, lambda text, who=who: say(f"{who}, {text}"))
     return result

@@ -273,7 +273,11 @@ class GuestScene(Scene):
 
     def another_enemy(self):
         """A process in the same VM, which may come any number of times."""
-        return self.process_of_vm1("vm1/1.1")
+        return self.process_of_vm1("vm1/1001.1")
+
+    def slow_enemy(self):
+        """It keeps its name for long, and no other enemy from coming."""
+        return self.process_of_vm1("vm1/1002.1")
 
     def process_of_vm1(self, name):
         enemy = self.connect()
@@ -309,7 +313,7 @@ class HostScene(Scene):
     def __enter__(self):
         with contextlib.ExitStack() as stack:
             metrics = f"127.0.0.1:{free_port()}"
-            self.site = stack.enter_context(Site("host/hyp1", "host/hyp2", "host/evil", "host/fickle", metrics=metrics, prepare_ms=DEADLINE_MS))
+            self.site = stack.enter_context(Site("host/hyp1", "host/hyp2", "host/evil", "host/fickle", "host/slow", metrics=metrics, prepare_ms=DEADLINE_MS))
             self.honest = self.site.host("hyp1")
             self.site.host("hyp2", inventory=elsewhere())
             self.site.smd.hosts_here(2)
@@ -335,12 +339,16 @@ class HostScene(Scene):
     def connect(self, name="evil"):
         return self.known(Enemy(self.site.connect(self.site.context(f"host/{name}"))))
 
-    def enemy(self):
-        enemy = self.connect()
-        enemy.hello("ROLE_HOST", "evil")
+    def enemy(self, name="evil"):
+        enemy = self.connect(name)
+        enemy.hello("ROLE_HOST", name)
         return enemy.welcomed()
 
     another_enemy = enemy
+
+    def slow_enemy(self):
+        """It keeps its name for long, and no other enemy from coming."""
+        return self.enemy("slow")
 
     def round_trip(self):
         """A registration of the VM's, up to tether-smd and back: each time another question, which nobody has asked before."""
