@@ -38,14 +38,15 @@ static struct ended_name *find(struct ended *ended, const char *name)
 
 static struct ended *make(struct relay *relay, const char *vm, const char *name)
 {
-	struct ended **at = of_vm(relay, name);
+	struct ended **at = of_vm(relay, name), *ended = *at;
 
-	if (*at)
-		return *at;
-	*at = calloc(1, sizeof(**at) + strlen(vm) + 1);
-	if (*at)
-		strcpy((*at)->vm, vm);
-	return *at;
+	if (ended)
+		return ended;
+	ended = calloc(1, sizeof(*ended) + strlen(vm) + 1);
+	if (ended)
+		strcpy(ended->vm, vm);
+	*at = ended;
+	return ended;
 }
 
 /* At most as many as may be here at one time, while a VM moves. -ENOMEM: only if there is room for

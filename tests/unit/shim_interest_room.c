@@ -47,6 +47,7 @@ static uint32_t next(uint64_t now_ms, uint32_t *lid)
 	Tether__Interest interest;
 	Tether__Address address;
 
+	*lid = 0;
 	if (!interests_next(&interest, &address, now_ms))
 		return 0;
 	*lid = interest.address->lid;
