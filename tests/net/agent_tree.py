@@ -82,8 +82,9 @@ class Tree(Folder):
 
     def stop(self, name):
         if self.running[name].poll() is None:
-            self.running[name].terminate()
+            # In this order: a SIGCONT at its end undoes the stop in which a sanitizer looks for leaks, and waits for it for good.
             self.running[name].send_signal(signal.SIGCONT)
+            self.running[name].terminate()
         return self.running[name].wait(PATIENCE_S)
 
     def process(self, socket, name):
