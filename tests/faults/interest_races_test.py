@@ -37,8 +37,9 @@ DEADLINES = {**dict.fromkeys(("prepare_ms", "stop_ms", "settle_ms", "release_ms"
 AGENTS = {"source": SOURCE, "destination": DESTINATION, "peer": PEER}
 PROCESSES = ("VM's process", "peer's process")
 WHO = ("tether-smd", "OpenSM", *AGENTS, *PROCESSES)
-# Before PREPARE, or asked for at any time.
-NOT_BETWEEN = {"smd-intent:written", *(f"{place}:{word}" for place in ("smd-record", "smd-recorded", "smd-ask", "smd-asked")
+# Before PREPARE, behind RESUME, or asked for at any time.
+NOT_BETWEEN = {"smd-intent:written", "relay:MOVED", "relay-answer:MOVED",
+               *(f"{place}:{word}" for place in ("smd-record", "smd-recorded", "smd-ask", "smd-asked")
                                        for word in ("locating",)),
                *(f"{place}:{op}" for place in ("sm-op", "sm-answer") for op in ("status", "locate", "locate_all", "verify", "report"))}
 QUICK = ("tether-smd/smd-ask:stopping", "source/relay-answer:PREPARE", "VM's process/shim-end:SETTLE", "OpenSM/sm-answer:apply",
