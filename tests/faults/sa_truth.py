@@ -20,6 +20,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 from faults.fabric_truth import FabricTruth  # noqa: E402
 from faults.plugin_client import PluginClient  # noqa: E402
 from faults.sa_client import SaWorker, gid_text  # noqa: E402
+from lab.build import Build  # noqa: E402
 from simfabric.lab import Fabric, wait_until  # noqa: E402
 
 PREFIX = 0xfe80000000000000
@@ -44,7 +45,7 @@ def opensm_node(fabric):
 
 def sa_of(fabric):
     """Asks from the SM's own node."""
-    return SaWorker(fabric.place(node=opensm_node(fabric)))
+    return SaWorker(fabric.place(node=opensm_node(fabric)), Build(fabric.build).strangers())
 
 
 def gid(guid):

@@ -23,6 +23,12 @@ class Build:
                 return [f"/usr/lib/x86_64-linux-gnu/{library}"]
         return []
 
+    def strangers(self):
+        """Environment of a program of others that loads a library of this build: the runtime comes first, and has nothing to
+        say on their leaks."""
+        runtime = self.sanitizer()
+        return {"LD_PRELOAD": " ".join(runtime), "ASAN_OPTIONS": "detect_leaks=0"} if runtime else {}
+
     def preload(self, tether):
         """libtether above libsimfabric: the shim must find the simulated verbs where it looks for real ones."""
         libraries = self.sanitizer()

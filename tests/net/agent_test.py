@@ -7,7 +7,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from agent_harness import AGENT, VERSION, WRAP, Agent, answered, run_tests  # noqa: E402
+from agent_harness import AGENT, PATIENCE_S, VERSION, WRAP, Agent, answered, run_tests  # noqa: E402
 
 from lab.metrics import Metrics  # noqa: E402
 from lab.ports import free_port  # noqa: E402
@@ -384,6 +384,7 @@ def watchdog_hears_that_the_loop_goes_round():
         manager.told("WATCHDOG=1")
         agent.process.send_signal(signal.SIGTERM)
         manager.told("STOPPING=1")
+        assert agent.process.wait(PATIENCE_S) == 0
 
 
 def settings_are_checked():
