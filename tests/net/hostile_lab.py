@@ -29,7 +29,8 @@ from tls_harness import Site  # noqa: E402
 # For 10,000 connections, here and in the daemons that are started here.
 resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
 
-DEADLINE_MS = 5000  # of each honest event
+# Of each honest event; with a race detector in it everything takes ten times as long.
+DEADLINE_MS = 60000 if "thread" in os.environ.get("TETHER_SANITIZE", "") else 5000
 LID_OF_VM1, LID_OF_VM2 = 5, 7
 PKEY_OF_VM1, PKEY_OF_VM2 = 0x8001, 0x8002
 PROCESSES = 512  # links of a VM, as its host is set
@@ -313,7 +314,8 @@ class HostScene(Scene):
     def __enter__(self):
         with contextlib.ExitStack() as stack:
             metrics = f"127.0.0.1:{free_port()}"
-            self.site = stack.enter_context(Site("host/hyp1", "host/hyp2", "host/evil", "host/fickle", "host/slow", metrics=metrics, prepare_ms=DEADLINE_MS))
+            self.site = stack.enter_context(Site("host/hyp1", "host/hyp2", "host/evil", "host/fickle", "host/slow",
+                                                 metrics=metrics, prepare_ms=DEADLINE_MS, settle_ms=DEADLINE_MS))
             self.honest = self.site.host("hyp1")
             self.site.host("hyp2", inventory=elsewhere())
             self.site.smd.hosts_here(2)
