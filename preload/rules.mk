@@ -5,7 +5,7 @@ SHIM_SOURCES := $(addprefix preload/,real_verbs.c passed_on.c load.c intercept_d
 	memory.c memory_map.c memory_windows.c window_work.c window_binding.c completions.c completion_queue.c completion_ring.c queue_pair.c queue_pair_states.c shared_receive_queue.c xrc.c \
 	address_handle.c data_path.c data_path_poll.c data_path_ex.c data_path_cq_ex.c translation.c fork_watch.c reserved_numbers.c aside.c work_log.c gate.c settlement.c sq_psns.c move.c move_address.c veto.c drain.c evidence.c rebuild_in_place.c rebuild_away.c rebuild.c \
 	shown_clock.c device_clock.c completion_stamps.c completion_moderation.c \
-	reconnect.c step_works.c steps.c announcements.c interest_answer.c interest_room.c interests.c self.c agent_link.c agent_service.c agent_socket.c \
+	reconnect.c step_works.c steps.c announcements.c interest_answer.c interest_room.c interests.c interest_questions.c interest_replies.c interest_hello.c self.c agent_link.c agent_service.c agent_socket.c \
 	datagram_numbers.c heard_senders.c port_tables.c port_indices.c port_questions.c datagrams.c datagram_questions.c datagram_counts.c arrivals.c multicast.c)
 
 $(B)/gen/libtether.map: preload/libtether.map.in preload/wrapped_symbols.def | $(B)/deps.stamp
@@ -27,7 +27,7 @@ $(call unit_test,shim_settlement,preload/settlement.c preload/work_log.c,-lpthre
 $(call unit_test,shim_work_log,preload/work_log.c preload/completion_ring.c preload/translation.c,-lpthread)
 
 # Everything but what binds the real verbs and talks to an agent.
-SHIM_BARE := $(filter-out %/real_verbs.c %/load.c %/intercept_dlopen.c %/library_search.c %/agent_link.c %/agent_service.c %/agent_socket.c %/announcements.c %/interest_answer.c %/interest_room.c %/interests.c %/datagram_questions.c %/self.c,$(SHIM_SOURCES)) \
+SHIM_BARE := $(filter-out %/real_verbs.c %/load.c %/intercept_dlopen.c %/library_search.c %/agent_link.c %/agent_service.c %/agent_socket.c %/announcements.c %/interest_answer.c %/interest_room.c %/interests.c %/interest_questions.c %/interest_replies.c %/interest_hello.c %/datagram_questions.c %/self.c,$(SHIM_SOURCES)) \
 	$(FRAME_SOURCES) $(BASE_SOURCES)
 $(call unit_test,shim_wrapped,tests/unit/shim_noted_verbs.c $(SHIM_BARE),-lprotobuf-c -lpthread)
 
@@ -99,8 +99,8 @@ $(call unit_test,shim_datagrams_arrivals,tests/unit/shim_letters.c $(SHIM_HARNES
 $(call unit_test,shim_uc,tests/unit/shim_letters.c $(SHIM_HARNESS),-lprotobuf-c -lpthread)
 $(call unit_test,shim_multicast,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
 # The room itself is part of the agent that is played.
-PLAYED_AGENT := tests/unit/shim_played_agent.c preload/announcements.c preload/interest_answer.c preload/interest_room.c preload/interests.c preload/reserved_numbers.c preload/translation.c preload/datagram_numbers.c preload/heard_senders.c preload/gate.c preload/self.c $(FRAME_SOURCES) $(BASE_SOURCES)
-$(call unit_test,shim_interest_room,preload/announcements.c preload/interest_answer.c preload/interest_room.c preload/interests.c preload/translation.c preload/datagram_numbers.c preload/heard_senders.c preload/gate.c $(FRAME_SOURCES) $(BASE_SOURCES),\
+PLAYED_AGENT := tests/unit/shim_played_agent.c preload/announcements.c preload/interest_answer.c preload/interest_room.c preload/interests.c preload/interest_questions.c preload/interest_replies.c preload/interest_hello.c preload/reserved_numbers.c preload/translation.c preload/datagram_numbers.c preload/heard_senders.c preload/gate.c preload/self.c $(FRAME_SOURCES) $(BASE_SOURCES)
+$(call unit_test,shim_interest_room,preload/announcements.c preload/interest_answer.c preload/interest_room.c preload/interests.c preload/interest_questions.c preload/interest_replies.c preload/interest_hello.c preload/translation.c preload/datagram_numbers.c preload/heard_senders.c preload/gate.c $(FRAME_SOURCES) $(BASE_SOURCES),\
 	-lprotobuf-c -lpthread -Xlinker --wrap=log_line)
 $(call unit_test,shim_agent_link,$(PLAYED_AGENT),-lprotobuf-c -lpthread)
 $(call unit_test,shim_agent_handles,$(PLAYED_AGENT),-lprotobuf-c -lpthread)

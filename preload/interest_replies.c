@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/* What comes back: who waited for it goes on, what was refused waits for room. */
+#include "preload/interests_state.h"
+
+#include <errno.h>
+
+#include "notifier/base/log.h"
+#include "preload/datagram_numbers.h"
+#include "preload/heard_senders.h"
+#include "preload/interest_answer.h"
+
+/* In the middle of a move they are right as what was heard goes; who sends there asks, and waits.
+ */
+static void take_datagrams(const struct remote *remote, const Tether__InterestAnswer *answer)
+{
+	struct datagram_numbers *numbers = datagram_numbers_of(remote->lid, &remote->gid);
+	struct interest *interest = interest_find(remote);
+	int err = numbers ? datagram_numbers_take(numbers, answer->qps) : -ENOMEM;
+
+	if (err) {
+		log_error("link", "lid %u: numbers of datagram queue pairs: error %d", remote->lid,
+		        -err);
+		return;
+	}
+	log_debug("link", "lid %u: numbers of datagram queue pairs are known", remote->lid);
+	if (interest)
+		interest->known = !answer->moving;
+}
+
+/* The next time it is another's turn. */
+static void refused_again(struct interest *interest, uint64_t now_ms)
+{
+	interest_room_refuses_again(&all_interests.room_above, now_ms);
+	TAILQ_REMOVE(&all_interests.list, interest, link);
+	TAILQ_INSERT_TAIL(&all_interests.list, interest, link);
+}
+
+static void refused(struct interest *interest, const Tether__InterestAnswer *answer, bool again,
+        uint64_t now_ms)
+{
+	if (!interest->refused)
+		interest_room_refuses(&all_interests.room_above, answer, now_ms);
+	else
+		interest_room_refuses_for(&all_interests.room_above, interest->refused, answer);
+	if (interest->refused && again)
+		refused_again(interest, now_ms);
+	interest->refused = interest_room_reason(answer);
+	/* That is never said of one that is. */
+	if (interest->refused == ROOM_TOO_MANY_INTERESTS)
+		interest->registered = false;
+}
+
+/* @again: it was asked for since it had been refused. */
+static void judged(struct interest *interest, const Tether__InterestAnswer *answer, bool again,
+        uint64_t now_ms)
+{
+	if (interest_room_reason(answer))
+		refused(interest, answer, again, now_ms);
+	else
+		interest_accepted(interest);
+	if (answer->outcome == TETHER__OUTCOME__OUTCOME_DONE)
+		interest->registered = true;
+}
+
+static void request_answered(
+        struct interest_request *request, const Tether__InterestAnswer *answer, uint64_t now_ms)
+{
+	struct interest *interest = request->own ? NULL : interest_find(&request->remote);
+
+	request->answered = true;
+	request->refused = answer->outcome != TETHER__OUTCOME__OUTCOME_DONE;
+	if (interest)
+		judged(interest, answer, false, now_ms);
+	if (interest && interest->refused)
+		return; /* that is said once, not each time */
+	if (request->refused)
+		log_warn("link", "%s: %s",
+		        request->own ? "announcement of a queue pair" : "interest in an address",
+		        answer->n_refusals ? answer->refusals[0]->text : "not accepted");
+	else if (request->datagrams && !request->remote.qpn)
+		take_datagrams(&request->remote, answer);
+	else if (!request->own)
+		interest_answer_take(answer, &request->remote);
+}
+
+/* Who hears a sender in the middle of a move, or of whom there is nobody to ask, does not wait for
+ * the end of it. An address that is known by handles alone is dropped with them: as a sender it is
+ * not known. */
+static void datagrams_answered(const Tether__InterestAnswer *answer, bool is_last, uint64_t now_ms)
+{
+	struct interest *interest;
+
+	TAILQ_FOREACH(interest, &all_interests.list, link)
+	{
+		if (!interest->request || interest->request != answer->request)
+			continue;
+		if (is_last) {
+			interest_not_under_way(interest);
+			judged(interest, answer, true, now_ms);
+		}
+		interest->held = !is_last;
+		if (answer->outcome == TETHER__OUTCOME__OUTCOME_DONE && interest->datagrams)
+			take_datagrams(&interest->to, answer);
+		if (interest->heard)
+			sender_set_known(interest->to.lid);
+		return;
+	}
+}
+
+void interests_answered(const Tether__InterestAnswer *answer, uint64_t now_ms)
+{
+	bool held = answer->outcome == TETHER__OUTCOME__OUTCOME_NONE;
+	bool is_last = !held && answer->outcome != TETHER__OUTCOME__OUTCOME_PARTIAL;
+	struct interest_request *request;
+
+	TAILQ_FOREACH(request, &all_interests.requests, link)
+	{
+		if (request->id != answer->request)
+			continue;
+		request->held = held;
+		if (is_last)
+			request_answered(request, answer, now_ms);
+		return;
+	}
+	datagrams_answered(answer, is_last, now_ms);
+}
