@@ -45,7 +45,7 @@ static ProtobufCBinaryData data_copy(struct copying *copying, const ProtobufCBin
 
 static ProtobufCMessage *copy(struct copying *copying, const ProtobufCMessage *message);
 
-static size_t element_size(ProtobufCType type)
+size_t message_element_size(ProtobufCType type)
 {
 	switch (type) {
 	case PROTOBUF_C_TYPE_INT64:
@@ -95,7 +95,7 @@ static void repeated_copy(
         struct copying *copying, const ProtobufCFieldDescriptor *field, void *at, size_t *count)
 {
 	const void *from = *(void *const *)at;
-	size_t size = *count * element_size(field->type);
+	size_t size = *count * message_element_size(field->type);
 	void *to = *count ? room_for(copying, size) : NULL;
 
 	if (!to)

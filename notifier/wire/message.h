@@ -15,4 +15,7 @@ void *message_copy(const ProtobufCMessage *message);
 /* Likewise, in @pieces: nothing in it is freed but with all of them, also where it is NULL. */
 void *message_copy_in_pieces(const ProtobufCMessage *message, struct pieces *pieces);
 
+/* Bytes that one of a repeated field of that type takes in its array. */
+size_t message_element_size(ProtobufCType type);
+
 #endif

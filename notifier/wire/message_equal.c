@@ -6,6 +6,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "notifier/wire/message.h"
+
 static bool strings_equal(const char *one, const char *other)
 {
 	return !strcmp(one ? one : "", other ? other : "");
@@ -21,28 +23,6 @@ static bool bytes_equal(const ProtobufCBinaryData *one, const ProtobufCBinaryDat
 	return one->len == other->len && (!one->len || !memcmp(one->data, other->data, one->len));
 }
 
-static size_t size_of(ProtobufCType type)
-{
-	switch (type) {
-	case PROTOBUF_C_TYPE_INT64:
-	case PROTOBUF_C_TYPE_SINT64:
-	case PROTOBUF_C_TYPE_SFIXED64:
-	case PROTOBUF_C_TYPE_UINT64:
-	case PROTOBUF_C_TYPE_FIXED64:
-	case PROTOBUF_C_TYPE_DOUBLE:
-		return sizeof(uint64_t);
-	case PROTOBUF_C_TYPE_BOOL:
-		return sizeof(protobuf_c_boolean);
-	case PROTOBUF_C_TYPE_STRING:
-	case PROTOBUF_C_TYPE_MESSAGE:
-		return sizeof(void *);
-	case PROTOBUF_C_TYPE_BYTES:
-		return sizeof(ProtobufCBinaryData);
-	default:
-		return sizeof(uint32_t);
-	}
-}
-
 static bool values_equal(ProtobufCType type, const void *one, const void *other)
 {
 	switch (type) {
@@ -54,14 +34,14 @@ static bool values_equal(ProtobufCType type, const void *one, const void *other)
 	case PROTOBUF_C_TYPE_BYTES:
 		return bytes_equal(one, other);
 	default:
-		return !memcmp(one, other, size_of(type));
+		return !memcmp(one, other, message_element_size(type));
 	}
 }
 
 /* Of @count each. */
 static bool lists_equal(ProtobufCType type, const char *one, const char *other, size_t count)
 {
-	size_t size = size_of(type);
+	size_t size = message_element_size(type);
 
 	for (size_t i = 0; i < count; i++)
 		if (!values_equal(type, one + i * size, other + i * size))

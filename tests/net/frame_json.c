@@ -7,21 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static size_t element_size(const ProtobufCFieldDescriptor *field)
-{
-	switch (field->type) {
-	case PROTOBUF_C_TYPE_UINT64:
-	case PROTOBUF_C_TYPE_FIXED64:
-		return 8;
-	case PROTOBUF_C_TYPE_STRING:
-	case PROTOBUF_C_TYPE_MESSAGE:
-		return sizeof(void *);
-	case PROTOBUF_C_TYPE_BYTES:
-		return sizeof(ProtobufCBinaryData);
-	default:
-		return 4;
-	}
-}
+#include "notifier/wire/message.h"
 
 static struct json_object *bytes_to_json(const ProtobufCBinaryData *bytes)
 {
@@ -84,7 +70,8 @@ static struct json_object *list_to_json(
 
 	for (size_t i = 0; i < count; i++)
 		json_object_array_add(list,
-		        element_to_json(field, (const char *)elements + i * element_size(field)));
+		        element_to_json(field,
+		                (const char *)elements + i * message_element_size(field->type)));
 	return list;
 }
 
@@ -190,11 +177,11 @@ static bool field_from_json(
 	if (!json_object_is_type(json, json_type_array))
 		return false;
 	count = json_object_array_length(json);
-	elements = calloc(count + 1, element_size(field));
+	elements = calloc(count + 1, message_element_size(field->type));
 	*(void **)at = elements;
 	for (size_t i = 0; i < count; i++) {
 		if (!element_from_json(field, json_object_array_get_idx(json, i),
-		            elements + i * element_size(field)))
+		            elements + i * message_element_size(field->type)))
 			return false;
 		++*(size_t *)quantifier;
 	}
