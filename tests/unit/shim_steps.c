@@ -134,6 +134,22 @@ static void what_came_after_prepare_is_refused_at_stop(void **state)
 	assert_int_equal(ibv_dereg_mr(mr), 0);
 }
 
+/* What was said once stands: nothing is looked at, or done, a second time. */
+static void a_repeated_event_works_nothing(void **state)
+{
+	struct harness *h = *state;
+	uint8_t *pages = pages_map(3);
+	struct ibv_mr *mr = ibv_reg_mr(h->vm.pd, pages, 3 * 4096, IBV_ACCESS_LOCAL_WRITE);
+	Tether__Event event;
+
+	harness_event_fill(h, &event, TETHER__STEP__STEP_PREPARE);
+	assert_int_equal(harness_event(h, &event), DONE);
+	munmap(pages + 4096, 4096); /* whoever looks now refuses */
+	assert_int_equal(harness_event(h, &event), DONE);
+	harness_expect(h, TETHER__STEP__STEP_ABORT, DONE);
+	assert_int_equal(ibv_dereg_mr(mr), 0);
+}
+
 static void one_migration_at_a_time_for_a_queue_pair(void **state)
 {
 	struct harness *h = *state;
@@ -182,6 +198,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        CONNECTED(a_repeated_event_gets_the_same_answer),
+	        CONNECTED(a_repeated_event_works_nothing),
 	        CONNECTED(an_older_epoch_is_refused),
 	        CONNECTED(epochs_of_different_vms_are_not_compared),
 	        CONNECTED(an_event_that_was_overtaken_begins_nothing),
