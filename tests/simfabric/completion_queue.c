@@ -168,3 +168,45 @@ void completion_queue_release_held(struct completion_queue *queue, const struct 
 	if (queue->notify_due_ns)
 		queue->notify_due_ns = 1;
 }
+
+void completion_queue_look_anew(
+        struct completion_queue *queue, bool (*is_held)(const struct completion *completion))
+{
+	bool released = false;
+
+	for (uint32_t i = queue->head; i != queue->tail; i++) {
+		struct completion *completion = at(queue, i);
+
+		if (completion->visible_ns != COMPLETION_HELD || is_held(completion))
+			continue;
+		completion->visible_ns = 0;
+		released = true;
+	}
+	if (released && queue->notify_due_ns)
+		queue->notify_due_ns = 1;
+}
+
+const struct completion *completion_queue_find_receive(
+        const struct completion_queue *queue, const struct queue_pair *qp, uint32_t psn)
+{
+	for (uint32_t i = queue->head; i != queue->tail; i++) {
+		const struct completion *completion = at(queue, i);
+
+		if (completion->qp == qp && completion->is_receive && completion->psn == psn &&
+		        completion->wc.status != IBV_WC_WR_FLUSH_ERR)
+			return completion;
+	}
+	return NULL;
+}
+
+bool completion_queue_hides(
+        const struct completion_queue *queue, const struct completion *completion, uint64_t now_ns)
+{
+	for (uint32_t i = queue->head; i != queue->tail; i++) {
+		if (at(queue, i)->visible_ns > now_ns)
+			return true;
+		if (at(queue, i) == completion)
+			return false;
+	}
+	return false;
+}

@@ -16,11 +16,15 @@ struct completion {
 	struct ibv_wc wc;
 	struct queue_pair *qp; /* NULL: it is no more, or has been reset */
 	uint32_t covers;       /* polled, it frees this many slots of the queue it came from */
+	uint32_t psn;          /* of a RECV: of the packet that completed it */
 	bool is_receive;
 	bool solicited;
 	uint64_t visible_ns;   /* the application may see it from then on */
 	uint64_t completed_ns; /* when it was written, by completion_queue_push */
 };
+
+/* Of visible_ns: hidden until somebody makes it visible. */
+#define COMPLETION_HELD UINT64_MAX
 
 enum completion_arm { NOT_ARMED, ARMED_SOLICITED, ARMED_ALL };
 
@@ -65,5 +69,15 @@ void completion_queue_purge(struct completion_queue *queue, const struct queue_p
 void completion_queue_orphan(struct completion_queue *queue, const struct queue_pair *qp);
 /* The application may see the queue pair's receive completions at once. */
 void completion_queue_release_held(struct completion_queue *queue, const struct queue_pair *qp);
+/* And those that are held without end, unless @is_held says that they still are. */
+void completion_queue_look_anew(
+        struct completion_queue *queue, bool (*is_held)(const struct completion *completion));
+/* The RECV that the packet of @psn completed has a completion here; NULL: it has not, or not any
+ * more. */
+const struct completion *completion_queue_find_receive(
+        const struct completion_queue *queue, const struct queue_pair *qp, uint32_t psn);
+/* Nobody can poll it yet: it is held, or one before it is. */
+bool completion_queue_hides(
+        const struct completion_queue *queue, const struct completion *completion, uint64_t now_ns);
 
 #endif

@@ -96,7 +96,12 @@ static bool is_cut_off(const struct fault_rule *rule, struct fault_dice *dice,
 	return cut->active;
 }
 
-struct fault_fate data_faults_decide(const struct data_faults *faults, struct fault_dice *dice,
+static bool is_reliable(const struct packet *packet)
+{
+	return packet_kind(packet) < KIND_UC;
+}
+
+struct fault_fate data_faults_decide(struct data_faults *faults, struct fault_dice *dice,
         struct fault_cut *cut, const struct packet *packet)
 {
 	const struct fault_rule *rule = rule_for(faults, packet);
@@ -104,7 +109,8 @@ struct fault_fate data_faults_decide(const struct data_faults *faults, struct fa
 	struct fault_fate fate = {0};
 
 	shake(dice, __atomic_load_n(&faults->seed, __ATOMIC_RELAXED));
-	fate.drop = is_cut_off(rule, dice, cut, packet) || happens(dice, load(&kind->drop));
+	fate.drop = is_cut_off(rule, dice, cut, packet) || happens(dice, load(&kind->drop)) ||
+	            (is_reliable(packet) && qp_faults_lose(&faults->qps, packet));
 	fate.duplicate = happens(dice, load(&kind->duplicate));
 	if (happens(dice, load(&kind->delay)))
 		fate.delay_ns = 1 + roll(dice) % (load(&kind->delay_us) * 1000ull + 1);
@@ -222,7 +228,10 @@ static int set_preset(struct data_faults *faults, const char *name)
 	store(&faults->reset_purges, is_mlx5);
 	store(&faults->err_flushes_receives, is_mlx5);
 	store(&faults->err_gives_back_sent, 0);
+	store(&faults->raises_last_wqe, is_mlx5);
 	store(&faults->live_rq_psn, 1);
+	store(&faults->live_sq_psn, 1);
+	store(&faults->given_psns, 0);
 	store(&faults->colliding_numbers, 0);
 	store(&faults->shifted_tables, 0);
 	store(&faults->strange_clocks, 0);
@@ -240,7 +249,10 @@ static int set_switch(struct data_faults *faults, const char *setting)
 	        {"reset_purges=", &faults->reset_purges},
 	        {"err_flushes_receives=", &faults->err_flushes_receives},
 	        {"err_gives_back_sent=", &faults->err_gives_back_sent},
+	        {"raises_last_wqe=", &faults->raises_last_wqe},
 	        {"live_rq_psn=", &faults->live_rq_psn},
+	        {"live_sq_psn=", &faults->live_sq_psn},
+	        {"given_psns=", &faults->given_psns},
 	        {"colliding_numbers=", &faults->colliding_numbers},
 	        {"shifted_tables=", &faults->shifted_tables},
 	        {"strange_clocks=", &faults->strange_clocks},
@@ -277,15 +289,31 @@ static int pass_all(struct data_faults *faults)
 	store(&faults->is_active, 0);
 	__atomic_store_n(&faults->rule_count, 1, __ATOMIC_RELEASE);
 	memset(faults->rules, 0, sizeof(faults->rules));
+	qp_faults_clear(&faults->qps);
 	store(&faults->hold_receives, 0);
 	store(&faults->hold_sends, 0);
 	store(&faults->hold_until_query, 0);
 	return 0;
 }
 
-int data_faults_set(struct data_faults *faults, const char *setting)
+static int set_packets(struct data_faults *faults, const char *setting)
 {
+	size_t digits = strspn(setting, "0123456789");
 	int err;
+
+	if (setting[digits] == '/')
+		err = qp_faults_set(&faults->qps, setting);
+	else if (digits)
+		err = set_for_pair(faults, setting);
+	else
+		err = set_rule(&faults->rules[0], setting);
+	if (!err)
+		store(&faults->is_active, 1);
+	return err;
+}
+
+static int set_one(struct data_faults *faults, const char *setting)
+{
 
 	if (!strcmp(setting, "none"))
 		return pass_all(faults);
@@ -299,11 +327,13 @@ int data_faults_set(struct data_faults *faults, const char *setting)
 		return parse_chance(setting + 10, &faults->hold_sends, &faults->hold_sends_us);
 	if (!set_switch(faults, setting))
 		return 0;
-	if (setting[0] >= '0' && setting[0] <= '9')
-		err = set_for_pair(faults, setting);
-	else
-		err = set_rule(&faults->rules[0], setting);
-	if (!err)
-		store(&faults->is_active, 1);
+	return set_packets(faults, setting);
+}
+
+int data_faults_set(struct data_faults *faults, const char *setting)
+{
+	int err = set_one(faults, setting);
+
+	__atomic_fetch_add(&faults->changes, 1, __ATOMIC_RELEASE);
 	return err;
 }

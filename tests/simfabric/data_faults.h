@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "simfabric/packet.h"
+#include "simfabric/qp_faults.h"
 #include "simfabric/shared_file.h"
 
 enum packet_kind {
@@ -45,8 +46,10 @@ struct fault_rule {
 struct data_faults {
 	uint32_t is_active; /* some rule does something: else packets need not be looked at */
 	uint32_t rule_count;
+	uint32_t changes; /* counted, so that an HCA looks anew at what it holds */
 	uint64_t seed;
 	struct fault_rule rules[FAULT_RULES_MAX];
+	struct qp_faults qps;
 	/* A receive's completion becomes visible after its message was acknowledged. */
 	uint32_t hold_receives; /* probability */
 	uint32_t hold_us;
@@ -58,7 +61,10 @@ struct data_faults {
 	uint32_t err_flushes_receives; /* ERR completes what was posted to be received */
 	uint32_t err_gives_back_sent;  /* and UD's and UC's unsignalled sends that were executed,
 	                                  but for those before one with a completion */
+	uint32_t raises_last_wqe;      /* IBV_EVENT_QP_LAST_WQE_REACHED */
 	uint32_t live_rq_psn;          /* ibv_query_qp tells the responder's PSN, else 0 */
+	uint32_t live_sq_psn;          /* and the requester's */
+	uint32_t given_psns;           /* those that are not live: what the QP was given, not 0 */
 	uint32_t colliding_numbers;    /* QPNs and keys start alike on every slot */
 	uint32_t swapped_numbers;      /* and, after a move, each is another's: hca_numbers.h */
 	uint32_t shifted_tables; /* on devices opened from now on GIDs and P_Keys stand elsewhere */
@@ -83,7 +89,7 @@ struct fault_cut {
 	uint32_t last_psn; /* a packet not after it begins another try */
 };
 
-struct fault_fate data_faults_decide(const struct data_faults *faults, struct fault_dice *dice,
+struct fault_fate data_faults_decide(struct data_faults *faults, struct fault_dice *dice,
         struct fault_cut *cut, const struct packet *packet);
 /* How long the completion of a receive stays hidden; 0: not at all. */
 uint64_t data_faults_hold_ns(
@@ -98,12 +104,17 @@ enum packet_kind packet_kind(const struct packet *packet);
  * for all or, with SLID>DLID: in front, for packets from one LID to another, KIND being request,
  * response, ack, rnr, uc or ud and P a probability from 0 to 1;
  *
+ *   LID/QPN:ACTION=WHERE  LID/QPN:pass
+ *
+ * for the work of one queue pair (qp_faults.h);
+ *
  *   hold=P:MICROSECONDS  hold_until_query=0|1  hold_send=P:MICROSECONDS  seed=N  none
- *   reset_purges= err_flushes_receives= live_rq_psn= colliding_numbers= swapped_numbers=0|1
- *   shifted_tables= strange_clocks= err_gives_back_sent=0|1
+ *   reset_purges= err_flushes_receives= raises_last_wqe= err_gives_back_sent=0|1
+ *   live_rq_psn= live_sq_psn= given_psns=0|1
+ *   colliding_numbers= swapped_numbers= shifted_tables= strange_clocks=0|1
  *   preset=mlx5|rxe
  *
- * "none" lets packets and completions pass again; a preset sets the two rows before it. -EINVAL:
+ * "none" lets packets and completions pass again; a preset sets the three rows before it. -EINVAL:
  * not understood; -ENOSPC: too many pairs.
  */
 int data_faults_set(struct data_faults *faults, const char *setting);

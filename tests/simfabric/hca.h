@@ -79,6 +79,7 @@ struct hca {
 	struct hca_place place;
 	const struct port *port;
 	struct data_faults *faults;
+	uint32_t faults_seen; /* faults->changes that it has looked at */
 	unsigned table_shift; /* GIDs and P_Keys stand so many places further on */
 	struct hca_clock clock;
 	struct hca_queue_pair *queue_pairs;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 #include <errno.h>
 
+#include "simfabric/hca_faults.h"
 #include "simfabric/hca_multicast.h"
 #include "simfabric/hca_numbers.h"
 #include "simfabric/hca_port.h"
@@ -114,8 +115,7 @@ int hca_modify_queue_pair(struct hca_queue_pair *qp, const struct ibv_qp_attr *a
 
 	if (!port_allows(hca, attr, mask))
 		return -EINVAL;
-	hca->host.err_flushes_receives = hca->faults->err_flushes_receives;
-	hca->host.err_gives_back_sent = hca->faults->err_gives_back_sent;
+	hca_faults_apply(hca);
 	err = queue_pair_modify(&qp->engine, attr, mask);
 	if (!err && (mask & IBV_QP_STATE) && attr->qp_state == IBV_QPS_RESET) {
 		take_completions_away(qp);
@@ -130,7 +130,9 @@ void hca_query_queue_pair(struct hca_queue_pair *qp, struct ibv_qp_attr *attr)
 
 	queue_pair_query(&qp->engine, attr);
 	if (!faults->live_rq_psn)
-		attr->rq_psn = 0;
+		attr->rq_psn = faults->given_psns ? qp->engine.attr.rq_psn : 0;
+	if (!faults->live_sq_psn)
+		attr->sq_psn = faults->given_psns ? qp->engine.attr.sq_psn : 0;
 	if (!faults->hold_until_query)
 		return;
 	if (qp->engine.type == IBV_QPT_XRC_RECV)

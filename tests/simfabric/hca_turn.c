@@ -4,6 +4,7 @@
 
 #include "simfabric/counters.h"
 #include "simfabric/forward.h"
+#include "simfabric/hca_faults.h"
 #include "simfabric/hca_multicast.h"
 #include "simfabric/hca_port.h"
 #include "simfabric/hca_process.h"
@@ -80,12 +81,12 @@ static bool complete(
 	                                                offsetof(struct hca_completion_queue,
 	                                                        queue));
 	struct completion held;
-	uint64_t hold_ns = hca_wire_hold_ns(hca_of(qp), completion->is_receive);
+	uint64_t visible_ns = hca_faults_visible_ns(qp, completion);
 	bool was_overrun = queue->overrun;
 
-	if (hold_ns) {
+	if (visible_ns) {
 		held = *completion;
-		held.visible_ns = qp->host->now_ns + hold_ns;
+		held.visible_ns = visible_ns;
 		completion = &held;
 	}
 	if (completion_queue_push(queue, completion, qp->host->now_ns))
@@ -131,6 +132,8 @@ const struct queue_pair_host hca_host_calls = {
         .path_bits = path_bits,
         .gid = gid,
         .is_under_way = hca_wire_is_under_way,
+        .is_held = hca_faults_is_held,
+        .refuses_receive = hca_faults_refuses_receive,
         .complete = complete,
         .event = event,
         .srq_taken = srq_taken,
@@ -279,6 +282,7 @@ bool hca_turn(void)
 	if (!hca_process.ring)
 		return false;
 	now_ns = tell_time();
+	hca_faults_turn();
 	moved = take_packets_in();
 	run_timers(now_ns);
 	send_packets_out();

@@ -86,7 +86,7 @@ void queue_pair_fail(struct queue_pair *qp)
 	requester_flush(qp);
 	responder_flush(qp);
 	/* An XRC target has no receives to be the last of: any SRQ of its domain serves it. */
-	if (qp->uses_srq && qp->type != IBV_QPT_XRC_RECV)
+	if (qp->host->raises_last_wqe && qp->uses_srq && qp->type != IBV_QPT_XRC_RECV)
 		qp->host->event(qp, IBV_EVENT_QP_LAST_WQE_REACHED);
 }
 

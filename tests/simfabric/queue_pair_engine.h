@@ -42,6 +42,7 @@ struct queue_pair_host {
 	/* Behaviours in which adapters differ (data_faults.h). */
 	bool err_flushes_receives;
 	bool err_gives_back_sent;
+	bool raises_last_wqe;
 
 	/*
 	 * Room for one packet to the queue pair's peer; NULL: none now, the host calls
@@ -58,6 +59,12 @@ struct queue_pair_host {
 	bool (*gid)(struct queue_pair *qp, uint8_t index, union ibv_gid *gid);
 	/* The last packet to the peer is still on the way or its answer not yet made. */
 	bool (*is_under_way)(struct queue_pair *qp);
+
+	/* Faults at will; both may be NULL. The request of @psn must not be sent now, and the host
+	 * says when it may (ready); @begins: it is the first packet of a message that never was
+	 * sent. What is to be received next finds no buffer. */
+	bool (*is_held)(struct queue_pair *qp, uint32_t psn, bool begins);
+	bool (*refuses_receive)(struct queue_pair *qp);
 
 	/* False: the completion queue is full. */
 	bool (*complete)(struct queue_pair *qp, struct completion_queue *queue,
@@ -117,10 +124,11 @@ struct responder {
 	uint32_t msn;
 	uint16_t message; /* IS_SEND or IS_WRITE inside a message of several packets, else 0 */
 	bool has_receive;
-	bool nak_sent;     /* nothing more until the expected packet comes */
-	bool skips;        /* UC: nothing more until the next message begins */
-	bool heard;        /* a packet has come: COMM_EST is raised */
-	uint64_t received; /* bytes of this message */
+	bool nak_sent;      /* nothing more until the expected packet comes */
+	bool lacks_receive; /* its answer was RNR */
+	bool skips;         /* UC: nothing more until the next message begins */
+	bool heard;         /* a packet has come: COMM_EST is raised */
+	uint64_t received;  /* bytes of this message */
 	struct receive_work receive;
 	struct {
 		uint64_t address, length;

@@ -85,6 +85,11 @@ bool requester_pass_local_work(struct queue_pair *qp)
 	return true;
 }
 
+static bool is_held(struct queue_pair *qp, const struct send_work *work)
+{
+	return qp->host->is_held && qp->host->is_held(qp, qp->requester.next_psn, !work->started);
+}
+
 /* The request that has the next packet to send, NULL: none may be sent now. */
 static struct send_work *work_to_send(struct queue_pair *qp)
 {
@@ -101,7 +106,9 @@ static struct send_work *work_to_send(struct queue_pair *qp)
 		return NULL;
 	if ((work->flags & IBV_SEND_FENCE) && requester->reads_out)
 		return NULL;
-	if (!work->started && (qp->state == IBV_QPS_SQD || !start_work(qp, work)))
+	if (!work->started && qp->state == IBV_QPS_SQD)
+		return NULL;
+	if (is_held(qp, work) || (!work->started && !start_work(qp, work)))
 		return NULL;
 	if (wants_answer(work) && requester->reads_out >= qp->attr.max_rd_atomic)
 		return NULL;

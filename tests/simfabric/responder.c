@@ -21,7 +21,7 @@ void responder_start(struct queue_pair *qp, uint32_t psn)
 	responder->msn = 0;
 	responder->message = 0;
 	responder->has_receive = responder->nak_sent = responder->heard = false;
-	responder->skips = false;
+	responder->skips = responder->lacks_receive = false;
 	responder->received = 0;
 	responder->saved_next = 0;
 	memset(responder->saved, 0, sizeof(responder->saved));
@@ -34,6 +34,8 @@ bool responder_take_receive(struct queue_pair *qp)
 {
 	struct responder *responder = &qp->responder;
 
+	if (qp->host->refuses_receive && qp->host->refuses_receive(qp))
+		return false;
 	if (!receive_queue_take(responder->queue, &responder->receive))
 		return false;
 	responder->has_receive = true;
@@ -60,6 +62,7 @@ void responder_describe_receive(struct queue_pair *qp, const struct packet *pack
 	completion->is_receive = true;
 	if (!packet)
 		return;
+	completion->psn = packet->psn;
 	completion->solicited = packet->solicited;
 	completion->wc.slid = packet->slid;
 	completion->wc.sl = packet->sl;
@@ -329,7 +332,7 @@ static void refused(struct queue_pair *qp, uint8_t syndrome)
 {
 	responses_owe_nak(qp, syndrome);
 	if ((syndrome & SYNDROME_KIND) == SYNDROME_RNR_NAK) {
-		qp->responder.nak_sent = true;
+		qp->responder.nak_sent = qp->responder.lacks_receive = true;
 		return;
 	}
 	qp->host->event(qp, syndrome == SYNDROME_NAK_ACCESS      ? IBV_EVENT_QP_ACCESS_ERR
@@ -402,7 +405,7 @@ void responder_receive(struct queue_pair *qp, const struct packet *packet)
 		repeated(qp, packet);
 		return;
 	}
-	responder->nak_sent = false;
+	responder->nak_sent = responder->lacks_receive = false;
 	syndrome = execute(qp, packet);
 	if (syndrome == SYNDROME_ACK || syndrome == KEY_STAYS)
 		executed(qp, packet);

@@ -5,7 +5,7 @@ QUEUE_PAIR_SOURCES := $(addprefix tests/simfabric/,address_handle.c completion_q
 	memory_windows.c packet.c qp_states.c queue_pair_engine.c request_packets.c requester.c requester_answers.c \
 	requester_completions.c responder.c responses.c scatter_gather.c unreliable.c work_queue.c xrc.c)
 # The data plane's part of the shared file.
-DATA_PLANE_SOURCES := $(addprefix tests/simfabric/,data_faults.c packet_ring.c qpn_table.c)
+DATA_PLANE_SOURCES := $(addprefix tests/simfabric/,data_faults.c packet_ring.c qp_faults.c qpn_table.c)
 
 FABRIC_SOURCES := $(DATA_PLANE_SOURCES) tests/simfabric/packet.c $(addprefix tests/simfabric/,attach.c clients.c counters.c event_heap.c \
 	fault_points.c forward.c gsi.c issm.c links.c mad_delivery.c mad_faults.c mailbox.c messages.c mkey.c net_file.c net_lines.c \
@@ -38,7 +38,7 @@ $(call library,libsimfabric.so,$(sort $(FABRIC_SOURCES) $(QUEUE_PAIR_SOURCES) $(
 	-lpthread,$(VERBS_VERSIONS))
 
 # Two queue pairs on a wire that the test controls.
-HCA_PAIR := tests/unit/hca_pair.c tests/unit/hca_pair_checks.c $(QUEUE_PAIR_SOURCES)
+HCA_PAIR := tests/unit/hca_pair.c tests/unit/hca_pair_checks.c tests/simfabric/qp_faults.c $(QUEUE_PAIR_SOURCES)
 $(call unit_test,hca_transfers,$(HCA_PAIR),)
 $(call unit_test,hca_lost_packets,$(HCA_PAIR),)
 $(call unit_test,hca_errors,$(HCA_PAIR),)
@@ -53,6 +53,8 @@ $(call unit_test,hca_strange_requests,$(HCA_PAIR) tests/unit/hca_by_hand.c,)
 $(call unit_test,hca_strange_responses,$(HCA_PAIR) tests/unit/hca_by_hand.c,)
 $(call unit_test,hca_unreliable,$(HCA_PAIR),)
 $(call unit_test,hca_xrc,$(HCA_PAIR),)
+$(call unit_test,hca_qp_faults,tests/simfabric/qp_faults.c tests/simfabric/packet.c,)
+$(call unit_test,hca_work_states,tests/simfabric/work_state.c $(HCA_PAIR),)
 $(call unit_test,hca_packet_ring,tests/simfabric/packet_ring.c tests/simfabric/fault_points.c,-lpthread)
 $(call unit_test,hca_memory_keys,tests/simfabric/memory_keys.c tests/simfabric/scatter_gather.c,)
 $(call unit_test,hca_data_faults,$(FABRIC_SOURCES),)

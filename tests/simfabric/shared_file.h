@@ -25,7 +25,7 @@ struct fabric;
 struct wake_fds;
 
 enum {
-	FABRIC_VERSION = 4,
+	FABRIC_VERSION = 5,
 	NO_INDEX = 0xffffffff,
 	REDO_MAX_WORDS = 128,
 };

@@ -176,15 +176,50 @@ static void presets_are_the_adapters(void **state)
 
 	assert_int_equal(data_faults_set(&faults, "preset=mlx5"), 0);
 	assert_true(faults.reset_purges && faults.err_flushes_receives && faults.live_rq_psn);
+	assert_true(faults.raises_last_wqe && faults.live_sq_psn);
 	assert_int_equal(data_faults_set(&faults, "preset=rxe"), 0);
-	assert_false(faults.reset_purges || faults.err_flushes_receives);
-	assert_true(faults.live_rq_psn);
+	assert_false(faults.reset_purges || faults.err_flushes_receives || faults.raises_last_wqe);
+	assert_true(faults.live_rq_psn && faults.live_sq_psn);
 	assert_int_equal(data_faults_set(&faults, "live_rq_psn=0"), 0);
 	assert_false(faults.live_rq_psn);
+	assert_int_equal(data_faults_set(&faults, "live_sq_psn=0"), 0);
+	assert_false(faults.live_sq_psn);
+	assert_int_equal(data_faults_set(&faults, "given_psns=1"), 0);
+	assert_true(faults.given_psns);
 	assert_int_equal(data_faults_set(&faults, "err_gives_back_sent=1"), 0);
 	assert_true(faults.err_gives_back_sent);
 	assert_int_equal(data_faults_set(&faults, "preset=mlx5"), 0);
-	assert_false(faults.err_gives_back_sent);
+	assert_false(faults.err_gives_back_sent || faults.given_psns);
+}
+
+static void a_queue_pairs_rules_go_beside_those_of_all(void **state)
+{
+	struct sender sender = {0};
+	struct packet packet = packet_of(OP_SEND_ONLY);
+
+	set(&sender, "3/5:lose=@10");
+	assert_true(sender.faults.is_active);
+	packet.src_qpn = 5;
+	packet.psn = 9;
+	assert_false(decide(&sender, &packet).drop);
+	packet.psn = 10;
+	assert_true(decide(&sender, &packet).drop);
+	/* What has no acknowledgement has no such rules. */
+	packet.opcode |= TRANSPORT_UC;
+	assert_false(decide(&sender, &packet).drop);
+	packet.opcode = OP_SEND_ONLY;
+	set(&sender, "none");
+	assert_false(decide(&sender, &packet).drop);
+}
+
+static void each_change_is_counted(void **state)
+{
+	struct data_faults faults = {0};
+
+	data_faults_set(&faults, "drop.ack=1");
+	data_faults_set(&faults, "3/5:rnr=0");
+	data_faults_set(&faults, "none");
+	assert_int_equal(faults.changes, 3);
 }
 
 static void what_is_not_understood_is_refused_and_changes_nothing(void **state)
@@ -194,7 +229,8 @@ static void what_is_not_understood_is_refused_and_changes_nothing(void **state)
 	        "delay.ack=0.5", "delay.ack=0.5:", "delay.ack=0.5:x", "cut=1", "hold=1",
 	        "hold_send=1", "seed=", "seed=1x", "preset=cx5", "reset_purges=2",
 	        "live_rq_psn=", "3>7", "3>7:", "3>70000:drop.request=1", "3:drop.request=1",
-	        "3>7:preset=mlx5", "nonsense=1"};
+	        "3>7:preset=mlx5", "3/5:", "3/5:rnr", "3>7:3/5:pass", "live_sq_psn=2",
+	        "nonsense=1"};
 	struct data_faults faults = {0}, before;
 
 	data_faults_set(&faults, "preset=mlx5");
@@ -230,6 +266,8 @@ int main(void)
 	        cmocka_unit_test(cut_loses_the_rest_of_a_message_from_its_packet_on),
 	        cmocka_unit_test(none_lets_everything_pass_and_leaves_the_adapter),
 	        cmocka_unit_test(presets_are_the_adapters),
+	        cmocka_unit_test(a_queue_pairs_rules_go_beside_those_of_all),
+	        cmocka_unit_test(each_change_is_counted),
 	        cmocka_unit_test(what_is_not_understood_is_refused_and_changes_nothing),
 	        cmocka_unit_test(rules_for_pairs_end_somewhere),
 	};

@@ -76,6 +76,8 @@ static void pair_send(struct queue_pair *qp, struct packet *packet)
 	end->pair->sent[end->index]++;
 	if (end->pair->fate)
 		copies = end->pair->fate(end->pair->test, end->index, packet, &delay_ns);
+	if (end->pair->faults && qp_faults_lose(end->pair->faults, packet))
+		copies = 0;
 	for (int i = 0; i < copies; i++)
 		pair_put(end->pair, !end->index, packet, i ? 0 : delay_ns);
 }
@@ -89,10 +91,58 @@ static bool pair_never_under_way(struct queue_pair *qp)
 	return false;
 }
 
+static struct qp_name pair_name(int index)
+{
+	return (struct qp_name){pair_lid(index), 0x100u + (uint32_t)index};
+}
+
+static bool pair_is_held(struct queue_pair *qp, uint32_t psn, bool begins)
+{
+	const struct pair_end *end = pair_end_of(qp);
+	struct qp_name name = pair_name(end->index);
+
+	return end->pair->faults && qp_faults_hold(end->pair->faults, &name, psn, begins);
+}
+
+static bool pair_refuses_receive(struct queue_pair *qp)
+{
+	const struct pair_end *end = pair_end_of(qp);
+	struct qp_name peer = pair_name(!end->index);
+
+	return end->pair->faults &&
+	       qp_faults_refuse(end->pair->faults, &peer, qp->responder.expected_psn);
+}
+
+static bool pair_hides(const struct pair_end *end, const struct completion *completion, bool is_new)
+{
+	struct qp_name peer = pair_name(!end->index);
+
+	return end->pair->faults && completion->is_receive &&
+	       completion->wc.status == IBV_WC_SUCCESS &&
+	       qp_faults_hold_receive(end->pair->faults, &peer, completion->psn, is_new);
+}
+
 static bool pair_complete(
         struct queue_pair *qp, struct completion_queue *queue, const struct completion *completion)
 {
-	return completion_queue_push(queue, completion, qp->host->now_ns);
+	struct completion copy = *completion;
+
+	if (pair_hides(pair_end_of(qp), completion, true))
+		copy.visible_ns = COMPLETION_HELD;
+	return completion_queue_push(queue, &copy, qp->host->now_ns);
+}
+
+static bool pair_still_hides(const struct completion *completion)
+{
+	return pair_hides((struct pair_end *)(void *)completion->qp->host, completion, false);
+}
+
+void pair_look_anew(struct pair *pair)
+{
+	for (int i = 0; i < 2; i++) {
+		pair->end[i].is_ready = true;
+		completion_queue_look_anew(&pair->end[i].receive_completions, pair_still_hides);
+	}
 }
 
 static void pair_event(struct queue_pair *qp, enum ibv_event_type type)
@@ -157,6 +207,7 @@ static void pair_end_open(struct pair *pair, int index, const struct pair_option
 	end->host = (struct queue_pair_host){
 	        .keys = memory_keys_create(0x1000u * (uint32_t)(index + 1), 0),
 	        .err_flushes_receives = true,
+	        .raises_last_wqe = true,
 	        .reserve = pair_reserve,
 	        .send = pair_send,
 	        .discard = pair_discard,
@@ -164,6 +215,8 @@ static void pair_end_open(struct pair *pair, int index, const struct pair_option
 	        .path_bits = pair_path_bits,
 	        .gid = pair_gid_row,
 	        .is_under_way = pair_never_under_way,
+	        .is_held = pair_is_held,
+	        .refuses_receive = pair_refuses_receive,
 	        .complete = pair_complete,
 	        .event = pair_event,
 	        .srq_taken = pair_srq_taken,

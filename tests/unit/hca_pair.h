@@ -6,6 +6,7 @@
 #ifndef UNIT_HCA_PAIR_H
 #define UNIT_HCA_PAIR_H
 
+#include "simfabric/qp_faults.h"
 #include "simfabric/queue_pair_engine.h"
 
 enum {
@@ -48,7 +49,8 @@ struct pair {
 	uint32_t port_mtu; /* of both ports */
 	uint64_t now_ns;
 	uint64_t order;
-	uint64_t sent[2]; /* packets that left each end */
+	uint64_t sent[2];         /* packets that left each end */
+	struct qp_faults *faults; /* NULL: none */
 	pair_fate fate;
 	void *test;
 };
@@ -76,6 +78,9 @@ const void *pair_pd(void);
 /* Two LIDs each (an LMC of 1), so that a path bit shows. */
 uint16_t pair_lid(int index);
 union ibv_gid pair_gid(int index);
+
+/* The faults have been changed: what is held goes on where it may. */
+void pair_look_anew(struct pair *pair);
 
 /* What is ready is sent; true: something was. */
 bool pair_transmit(struct pair *pair);
