@@ -85,19 +85,20 @@ void address_handle_lead(struct address_handle *ah, uint32_t lid, struct ibv_sen
 
 int address_handle_tear_down(struct address_handle *ah)
 {
+	const struct context *context = context_of(ah->shown.context);
 	int err = 0;
 
 	while (ah->routes) {
 		struct address_route *route = ah->routes;
 
-		err = below.ibv_destroy_ah(route->real);
+		err = unless_gone(context, below.ibv_destroy_ah(route->real));
 		if (err)
 			return -err;
 		ah->routes = route->next;
 		free(route);
 	}
 	if (ah->real)
-		err = below.ibv_destroy_ah(ah->real);
+		err = unless_gone(context, below.ibv_destroy_ah(ah->real));
 	if (!err)
 		ah->real = NULL;
 	return -err;

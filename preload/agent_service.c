@@ -19,6 +19,7 @@
 #include "preload/datagram_questions.h"
 #include "preload/heard_senders.h"
 #include "preload/interests.h"
+#include "preload/lost_devices.h"
 #include "preload/reserved_numbers.h"
 #include "preload/self.h"
 #include "preload/settings.h"
@@ -255,12 +256,13 @@ static void service_wait(int64_t timeout_ms)
 	struct pollfd fds[] = {
 	        {.fd = service.wake, .events = POLLIN},
 	        {.fd = agent_socket_fd(), .events = POLLIN},
+	        {.fd = lost_devices_fd(), .events = POLLIN},
 	};
 	uint64_t drained;
 
 	if (agent_socket_has_unsent())
 		fds[1].events |= POLLOUT;
-	if (poll(fds, 2, timeout_ms > INT_MAX ? INT_MAX : (int)timeout_ms) <= 0)
+	if (poll(fds, 3, timeout_ms > INT_MAX ? INT_MAX : (int)timeout_ms) <= 0)
 		return;
 	if (fds[0].revents && read(service.wake, &drained, sizeof(drained)) < 0)
 		log_debug("link", "spurious wake-up");
@@ -284,8 +286,12 @@ static int64_t refused_wait(int64_t timeout_ms)
 static void *serve(void *unused)
 {
 	for (;;) {
+		int64_t lost_ms = lost_devices_tick(monotonic_ms());
 		int64_t timeout_ms = steps_tick(monotonic_ms(), answer_send, NULL);
 		uint64_t now = monotonic_ms();
+
+		if (lost_ms >= 0)
+			timeout_ms = sooner_ms(timeout_ms, lost_ms);
 
 		/* A VM without its device is perhaps somewhere else. */
 		if (is_connected() && steps_is_away() && agent_socket_has_changed())
@@ -322,9 +328,16 @@ static int thread_start(void)
 
 int agent_service_start(void)
 {
+	int err = lost_devices_begin();
+
+	if (err)
+		return err;
 	service.wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	service.pause_ms = deadlines_default.reconnect_link_ms;
-	return service.wake < 0 ? -errno : thread_start();
+	err = service.wake < 0 ? -errno : thread_start();
+	if (err)
+		lost_devices_forget();
+	return err;
 }
 
 void agent_service_wake(void)
@@ -343,6 +356,7 @@ void agent_service_forget(void)
 		close(service.wake);
 	memset(&service, 0, sizeof(service));
 	service.wake = -1;
+	lost_devices_forget();
 	steps_forget();
 	datagram_questions_forget();
 }

@@ -8,6 +8,7 @@
 #include "notifier/base/log.h"
 #include "preload/control.h"
 #include "preload/event_count.h"
+#include "preload/lost_devices.h"
 #include "preload/uncancelled.h"
 
 struct kept_event {
@@ -243,6 +244,8 @@ static int read_real(struct context *context, struct ibv_async_event *event,
 		return -1;
 	*event = event_shown(&real);
 	taken = !event_is_of_a_move(context, event) && object_learns(event);
+	if (event_is_about(&real) == ABOUT_DEVICE)
+		taken &= !lost_device_says(context, real.event_type);
 	if (taken)
 		note(context, event);
 	below.ibv_ack_async_event(&real);
@@ -269,6 +272,13 @@ void async_events_collect(struct context *context)
 
 	while (read_real(context, &event, async_events_raise) >= 0)
 		;
+}
+
+void async_events_look(struct context *context)
+{
+	outer_fd_transit_begin(&context->async);
+	async_events_collect(context);
+	outer_fd_transit_end(&context->async);
 }
 
 void async_events_raise_last_wqe(struct queue_pair *qp)

@@ -23,6 +23,9 @@ void async_events_raise_last_wqe(struct queue_pair *qp);
 /* What the device has told so far is read; control verbs. */
 void async_events_collect(struct context *context);
 
+/* The same by the service thread, while the application may be reading. */
+void async_events_look(struct context *context);
+
 /* Unread events of an object are dropped, those that were got are waited for. After the real object
  * is gone, without locks. */
 void async_events_await_cq(struct completion_queue *cq);

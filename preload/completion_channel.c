@@ -354,6 +354,7 @@ static int destroy_real(struct completion_channel *channel)
 		return 0;
 	unwatch(channel);
 	err = below.ibv_destroy_comp_channel(channel->real);
+	err = unless_gone(context_of(channel->shown.context), err);
 	if (!err)
 		channel->real = NULL;
 	return -err;

@@ -236,6 +236,7 @@ static int destroy_real(struct completion_queue *cq)
 {
 	int err = cq->real ? below.ibv_destroy_cq(cq->real) : 0;
 
+	err = unless_gone(cq->context, err);
 	if (!err)
 		cq->real = NULL;
 	return err;

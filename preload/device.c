@@ -18,6 +18,7 @@
 #include "preload/data_path_cq_ex.h"
 #include "preload/device_clock.h"
 #include "preload/device_list.h"
+#include "preload/lost_devices.h"
 #include "preload/memory.h"
 #include "preload/memory_windows.h"
 #include "preload/move.h"
@@ -119,6 +120,8 @@ static int shown_query_port(
 		return EINVAL;
 	port = &context->ports[number - 1];
 	control_enter(context, NEEDS_NOTHING);
+	if (context->phase == PHASE_LOST)
+		err = ENODEV;
 	if (context->phase == PHASE_RUNNING) {
 		err = ___ibv_query_port(context->real, number, &now);
 		if (!err && port->known) {
@@ -256,6 +259,7 @@ static struct context *context_create(struct device *device, bool has_moved)
 	if (ibv_query_device_ex(context->real, NULL, &context->attr))
 		memset(&context->attr, 0, sizeof(context->attr));
 	attr_restrict(&context->attr);
+	lost_device_opens(context);
 	sq_psns_arrive(context);
 	context_clock_begin(context);
 	context_learn_ports(context);
@@ -351,6 +355,7 @@ WRAPPER struct ibv_context *ibv_import_device(int fd)
 void context_close_real(struct context *context)
 {
 	async_events_detach(context);
+	lost_device_closes(context);
 	if (context->inherited)
 		below.ibv_close_device(context->real);
 	else
@@ -366,11 +371,13 @@ int context_open_real(struct context *context)
 	if (err)
 		return err;
 	err = inner_fd_prepare(context->real->async_fd);
-	if (err)
+	if (err) {
 		context_close_real(context);
-	else
-		sq_psns_arrive(context);
-	return err;
+		return err;
+	}
+	lost_device_opens(context);
+	sq_psns_arrive(context);
+	return 0;
 }
 
 /* The parent's threads may be in any of its queues, and its moves have no end here. */

@@ -349,8 +349,6 @@ void queue_pair_end(struct queue_pair *qp, enum ibv_wc_status first)
  */
 static void queue_pair_go_on(struct queue_pair *qp)
 {
-	if (!qp->real)
-		return;
 	if (qp->application_error)
 		queue_pair_end(qp, IBV_WC_WR_FLUSH_ERR);
 	else if (qp->flushed)
@@ -367,8 +365,10 @@ void drain_let_go(struct move *move)
 	EACH_CONCERNED(move, context, qp)
 	{
 		queue_pair_close(qp);
-		queue_pair_go_on(qp);
-		queue_pair_let_go(qp);
+		if (qp->real) {
+			queue_pair_go_on(qp);
+			queue_pair_let_go(qp);
+		}
 		queue_pair_open(qp);
 		qp->migration.move = NULL;
 	}

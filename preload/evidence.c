@@ -94,7 +94,7 @@ int evidence_report_rebuilt(const struct move *move, Tether__Answer *answer)
 
 	EACH_QUEUE_PAIR(context, qp)
 	{
-		if (!err && move_has_context(move, context) && !qp->migration.lost)
+		if (!err && move_takes_along(move, context) && !qp->migration.lost)
 			err = report_numbers_of(move, qp, rows);
 	}
 	return err ? err : report_shared_queues(move, rows);

@@ -398,7 +398,7 @@ int memory_windows_tear_down(struct context *context)
 	LOCK_GUARD(&windows->lock);
 	TAILQ_FOREACH(mw, &windows->list, link)
 	{
-		err = err ? err : -dealloc_real(mw);
+		err = err ? err : unless_gone(context, -dealloc_real(mw));
 	}
 	if (!err)
 		number_table_clear(&windows->places);

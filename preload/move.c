@@ -14,6 +14,11 @@ bool move_has_context(const struct move *move, const struct context *context)
 	return move_has_ports(move, context->ports);
 }
 
+bool move_takes_along(const struct move *move, const struct context *context)
+{
+	return context->phase != PHASE_LOST && move_has_context(move, context);
+}
+
 void move_set_phase(struct move *move, enum context_phase phase)
 {
 	struct context *context;
@@ -76,7 +81,7 @@ static bool is_concerned(
         const struct move *move, const struct context *context, const struct queue_pair *qp)
 {
 	if (qp->datagrams)
-		return queue_pair_is_active(qp) && move_has_context(move, context);
+		return queue_pair_is_active(qp) && move_takes_along(move, context);
 	return queue_pair_is_connected(qp) &&
 	       (move_has_context(move, context) || move_has_peer(move, qp));
 }

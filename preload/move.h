@@ -50,6 +50,7 @@ struct move {
 	Tether__Event *event;     /* being carried out */
 	uint64_t event_ms;        /* when it came */
 	bool begun;               /* its first part is done */
+	bool lost_its_device;     /* before the vote: it ends here */
 	Tether__Answer *answered; /* the last one, to be repeated */
 	Tether__Counts counts;
 	TAILQ_ENTRY(move) link;
@@ -58,6 +59,8 @@ struct move {
 
 /* The context is the VM's: it moves. */
 bool move_has_context(const struct move *move, const struct context *context);
+/* And it has not been lost for good. */
+bool move_takes_along(const struct move *move, const struct context *context);
 /* The phase of the VM's contexts, of those too that are opened from now on; control verbs kept out.
  */
 void move_set_phase(struct move *move, enum context_phase phase);
@@ -94,9 +97,9 @@ struct queue_pair *move_find(const struct move *move, const struct pair_names *n
 #define EACH_CONCERNED(move_, context, qp)                                                         \
 	EACH_QUEUE_PAIR(context, qp)                                                               \
 	if (qp->migration.move == (move_))
-/* The VM's contexts. */
+/* The VM's contexts but for those that are lost. */
 #define EACH_MOVING(move_, context)                                                                \
 	TAILQ_FOREACH(context, &contexts, link)                                                    \
-	if (move_has_context(move_, context))
+	if (move_takes_along(move_, context))
 
 #endif

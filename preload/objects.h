@@ -98,6 +98,10 @@ struct context {
 	struct outer_fd async; /* what the application polls */
 	bool hides_events;     /* what comes now comes from a move */
 	bool fatal_told;       /* IBV_EVENT_DEVICE_FATAL: it will not get a device again */
+	bool is_gone;          /* its device was taken away; atomic: threads read events */
+	/* While it is asked whether it is there; the service thread's (lost_devices.h). */
+	unsigned asks_left, unanswered;
+	uint64_t ask_ms;
 	pthread_mutex_t async_lock;
 	TAILQ_HEAD(, kept_event) kept_events; /* read ahead of the application; under that lock */
 	bool moved;                           /* lkeys may need translation */
@@ -345,6 +349,12 @@ struct queue_pair {
 };
 
 enum { POST_CHUNK = 16, EX_HAS_LOCAL_WORK = -1 };
+
+/* What a device that is gone does not let go of is given up: it is not used again. */
+static inline int unless_gone(const struct context *context, int err)
+{
+	return __atomic_load_n(&context->is_gone, __ATOMIC_RELAXED) ? 0 : err;
+}
 
 #define container_of(at, type, member) ((type *)((char *)(at)-offsetof(type, member)))
 

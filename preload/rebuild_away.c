@@ -20,7 +20,7 @@
 int queue_pair_destroy_real(struct queue_pair *qp)
 {
 	uint32_t number = qp->real->qp_num;
-	int err = -below.ibv_destroy_qp(qp->real);
+	int err = unless_gone(qp->context, -below.ibv_destroy_qp(qp->real));
 
 	if (err)
 		return err;
@@ -33,7 +33,7 @@ int queue_pair_destroy_real(struct queue_pair *qp)
 /* It may not be destroyed as long as it is in a group. */
 static int leave_and_destroy(struct queue_pair *qp)
 {
-	int err = multicast_leave(qp);
+	int err = unless_gone(qp->context, multicast_leave(qp));
 
 	if (err)
 		return err;
@@ -70,7 +70,7 @@ static int shared_queue_tear_down(struct shared_receive_queue *srq)
 	}
 	gate_close(&srq->gate);
 	if (srq->real)
-		err = -below.ibv_destroy_srq(srq->real);
+		err = unless_gone(srq->context, -below.ibv_destroy_srq(srq->real));
 	if (!err) {
 		srq->real = NULL;
 		srq->held = true;
@@ -92,7 +92,7 @@ static int shared_queue_tear_down(struct shared_receive_queue *srq)
 	EACH_OBJECT(type, object, list)                                                            \
 	{                                                                                          \
 		if (!err && object->real)                                                          \
-			err = -below.verb(object->real);                                           \
+			err = unless_gone(context, -below.verb(object->real));                     \
 		if (!err)                                                                          \
 			object->real = NULL;                                                       \
 	}
@@ -133,7 +133,7 @@ static int context_tear_down(struct context *context)
 
 static bool is_whole(const struct context *context)
 {
-	bool missing = !context->real || !memory_windows_are_whole(context);
+	bool missing = !context->real || context->is_gone || !memory_windows_are_whole(context);
 
 	IS_ANY_MISSING(protection_domain, pds);
 	IS_ANY_MISSING(memory_region, mrs);
@@ -166,6 +166,34 @@ static void tell_that_it_is_lost(struct context *context)
 	context->fatal_told = true;
 }
 
+static void flush(struct queue_pair *qp)
+{
+	queue_pair_close(qp);
+	queue_pair_flush(qp, IBV_WC_WR_FLUSH_ERR);
+	queue_pair_open(qp);
+}
+
+/* Those of a lost context that the move did not concern, which have no end of their own. */
+static void flush_bystanders(struct context *context, const struct move *move)
+{
+	EACH_OBJECT(queue_pair, qp, qps)
+	{
+		if (qp->migration.move != move)
+			flush(qp);
+	}
+}
+
+/* What it had completed is taken first. Who hears that it is lost finds all the rest flushed. */
+void rebuild_lose(struct context *context)
+{
+	context->phase = PHASE_LOST;
+	context_tear_down(context);
+	EACH_OBJECT(queue_pair, qp, qps)
+	flush(qp);
+	tell_that_it_is_lost(context);
+	context->hides_events = false;
+}
+
 void rebuild_end(struct move *move)
 {
 	struct context *context;
@@ -177,6 +205,7 @@ void rebuild_end(struct move *move)
 			context->phase = PHASE_LOST;
 			context_tear_down(context);
 			tell_that_it_is_lost(context);
+			flush_bystanders(context, move);
 		}
 		context->hides_events = false;
 	}

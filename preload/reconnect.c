@@ -235,7 +235,9 @@ static void go_on(struct queue_pair *qp)
 {
 	if (!qp->application_error)
 		queue_pair_post_kept(qp);
-	queue_pair_let_go(qp);
+	/* Without a device it stays held, and flushes what is posted. */
+	if (qp->real)
+		queue_pair_let_go(qp);
 	qp->migration.move = NULL;
 }
 

@@ -158,6 +158,15 @@ static void report_vote(struct move *move, Tether__Answer *answer)
 		failed_with(answer, "no-evidence", "evidence cannot be reported", err);
 }
 
+/* Its queue pairs have ended with it. */
+static bool has_lost_its_device(const struct move *move, Tether__Answer *answer)
+{
+	if (move->lost_its_device)
+		answer_outcome_is(answer, TETHER__OUTCOME__OUTCOME_FAILED, "device-lost",
+		        "the device was taken away before it was released");
+	return move->lost_its_device;
+}
+
 static enum progress work_stop(
         struct move *move, Tether__Answer *answer, uint64_t now_ms, bool late)
 {
@@ -168,6 +177,8 @@ static enum progress work_stop(
 		report_vote(move, answer);
 		return FINISHED;
 	}
+	if (has_lost_its_device(move, answer))
+		return FINISHED;
 	if (!move->begun) {
 		move->begun = true;
 		if (!may_begin(move, answer))
@@ -190,6 +201,8 @@ static enum progress vote(struct move *move, Tether__Answer *answer, uint64_t no
 {
 	int err;
 
+	if (move->state < MOVE_VOTED && has_lost_its_device(move, answer))
+		return FINISHED;
 	/* Again, for what was made after STOP. */
 	if (!move->begun && move->state < MOVE_VOTED) {
 		move->begun = true;

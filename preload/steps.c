@@ -312,6 +312,21 @@ int steps_is_away(void)
 	return 0;
 }
 
+bool steps_lose_device(const struct context *context)
+{
+	struct move *move;
+	bool in_hand = false;
+
+	TAILQ_FOREACH(move, &moves, link)
+	{
+		if (move->state == MOVE_ENDED || !move_takes_along(move, context))
+			continue;
+		in_hand |= move->state >= MOVE_VOTED;
+		move->lost_its_device |= move->state < MOVE_VOTED;
+	}
+	return in_hand;
+}
+
 void steps_forget(void)
 {
 	while (!TAILQ_EMPTY(&moves)) {

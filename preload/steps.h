@@ -10,9 +10,12 @@
 #ifndef TETHER_STEPS_H
 #define TETHER_STEPS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "tether.pb-c.h"
+
+struct context;
 
 /* @event is taken over. Answers go to @send, which does not keep them. */
 typedef void steps_send(const Tether__Answer *answer, void *owner);
@@ -29,5 +32,12 @@ int steps_is_away(void);
 
 /* In a child after fork: nothing is under way. */
 void steps_forget(void);
+
+/*
+ * The device of @context is gone. True: a migration has the context in hand, and goes on or ends by
+ * itself, since all that is known of its queue pairs was said. False: it is lost; migrations of it
+ * fail.
+ */
+bool steps_lose_device(const struct context *context);
 
 #endif

@@ -92,7 +92,7 @@ bool veto_is_shared(const struct move *move)
 	bool any_moves = false;
 
 	TAILQ_FOREACH(context, &contexts, link)
-	any_moves |= move_has_context(move, context);
+	any_moves |= move_takes_along(move, context);
 	if (any_moves && fork_watch_finds_child(EXEC_PATIENCE_MS))
 		return true;
 	return fork_watch_is_child() && (any_moves || move->of_our_vm);
@@ -114,7 +114,8 @@ static void check_context(const struct context *context, veto_set found)
  */
 static bool leaves_behind(const struct move *move, const struct context *context)
 {
-	return move->of_our_vm && !move->of_a_peer && !move_has_context(move, context);
+	return move->of_our_vm && !move->of_a_peer && context->phase != PHASE_LOST &&
+	       !move_has_context(move, context);
 }
 
 /* Each that has a queue pair which may begin anew in place. */
@@ -145,7 +146,7 @@ int veto_check(const struct move *move, Tether__Answer *answer)
 	{
 		found[VETO_OTHER_DEVICE] |= leaves_behind(move, context);
 		found[VETO_MEMORY_WINDOW] |= !can_bind_again(move, context);
-		if (!move_has_context(move, context))
+		if (!move_takes_along(move, context))
 			continue;
 		any_moves = true;
 		check_context(context, found);

@@ -110,6 +110,7 @@ int xrc_domain_tear_down(struct xrc_domain *domain)
 {
 	int err = domain->real ? -ibv_close_xrcd(domain->real) : 0;
 
+	err = unless_gone(domain->nowhere.context, err);
 	if (!err)
 		domain->real = NULL;
 	return err;

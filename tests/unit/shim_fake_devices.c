@@ -13,6 +13,7 @@
 #include "tests/unit/shim_fake_completions.h"
 #include "tests/unit/shim_fake_events.h"
 #include "tests/unit/shim_fake_hca.h"
+#include "tests/unit/shim_fake_loss.h"
 #include "tests/unit/shim_fake_queue_pairs.h"
 #include "tests/unit/shim_fake_rarities.h"
 #include "tests/unit/shim_fake_shared_queues.h"
@@ -97,6 +98,8 @@ static int query_port(
 	        .pkey_tbl_len = FAKE_PKEYS,
 	        .link_layer = IBV_LINK_LAYER_INFINIBAND};
 
+	if (fake_is_gone(context))
+		return EIO;
 	if (port != 1)
 		return EINVAL;
 	memcpy(attr, &all, size < sizeof(all) ? size : sizeof(all));

@@ -6,6 +6,7 @@
 #include "tests/unit/shim_fake_completions.h"
 #include "tests/unit/shim_fake_devices.h"
 #include "tests/unit/shim_fake_events.h"
+#include "tests/unit/shim_fake_loss.h"
 #include "tests/unit/shim_fake_memory.h"
 #include "tests/unit/shim_fake_queue_pairs.h"
 #include "tests/unit/shim_fake_rarities.h"
@@ -48,26 +49,26 @@ const struct real_verbs *real_verbs(void)
 	        .ibv_get_pkey_index = fake_get_pkey_index,
 	        .ibv_init_ah_from_wc = fake_init_ah_from_wc,
 	        .ibv_alloc_pd = fake_alloc_pd,
-	        .ibv_dealloc_pd = fake_dealloc_pd,
+	        .ibv_dealloc_pd = lost_dealloc_pd,
 	        .ibv_reg_mr = fake_reg_mr,
 	        .ibv_reg_mr_iova2 = fake_reg_mr_iova2,
 	        .ibv_rereg_mr = fake_rereg_mr,
-	        .ibv_dereg_mr = fake_dereg_mr,
+	        .ibv_dereg_mr = lost_dereg_mr,
 	        .ibv_create_cq = fake_create_cq,
 	        .ibv_resize_cq = fake_resize_cq,
-	        .ibv_destroy_cq = fake_destroy_cq,
+	        .ibv_destroy_cq = lost_destroy_cq,
 	        .ibv_create_qp = fake_create_qp,
-	        .ibv_modify_qp = fake_modify_qp,
-	        .ibv_query_qp = fake_query_qp,
-	        .ibv_destroy_qp = fake_destroy_qp,
+	        .ibv_modify_qp = lost_modify_qp,
+	        .ibv_query_qp = lost_query_qp,
+	        .ibv_destroy_qp = lost_destroy_qp,
 	        .ibv_create_ah = fake_create_ah,
-	        .ibv_destroy_ah = fake_destroy_ah,
+	        .ibv_destroy_ah = lost_destroy_ah,
 	        .ibv_create_srq = fake_create_srq,
 	        .ibv_modify_srq = fake_modify_srq,
 	        .ibv_query_srq = fake_query_srq,
-	        .ibv_destroy_srq = fake_destroy_srq,
+	        .ibv_destroy_srq = lost_destroy_srq,
 	        .ibv_create_comp_channel = fake_create_comp_channel,
-	        .ibv_destroy_comp_channel = fake_destroy_comp_channel,
+	        .ibv_destroy_comp_channel = lost_destroy_comp_channel,
 	        .ibv_get_cq_event = fake_get_cq_event,
 	        .ibv_ack_cq_events = fake_ack_cq_events,
 	        .ibv_get_async_event = fake_get_async_event,

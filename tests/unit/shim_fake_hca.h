@@ -23,6 +23,10 @@ struct fake {
 	/* What is listed; the VM's HCA is in slot `slot` of several, or away (-1). */
 	int slot;
 	bool peer_is_hidden; /* from the list of devices */
+	/* 1 << slot: taken away while open. What was completed can be polled, everything else
+	 * answers EIO, and nothing is flushed. */
+	unsigned gone;
+	bool peer_is_gone; /* likewise */
 	/* Work is executed and acknowledged as soon as it is posted. */
 	bool automatic;
 	/* Posts fail from the n-th work request of a list on; -1: they do not. */

@@ -118,6 +118,25 @@ void steps_forget(void)
 {
 }
 
+int lost_devices_begin(void)
+{
+	return 0;
+}
+
+int lost_devices_fd(void)
+{
+	return -1;
+}
+
+void lost_devices_forget(void)
+{
+}
+
+int64_t lost_devices_tick(uint64_t now_ms)
+{
+	return -1;
+}
+
 void datagram_questions_turn(void)
 {
 }

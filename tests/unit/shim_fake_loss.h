@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/*
+ * Verbs of the fake HCA on a device that may have been taken away (fake.gone): as of a provider
+ * whose kernel has parted it from its context, destroying fails, too, and is not to be tried twice.
+ */
+#ifndef TEST_SHIM_FAKE_LOSS_H
+#define TEST_SHIM_FAKE_LOSS_H
+
+#include <infiniband/verbs.h>
+#include <stdbool.h>
+
+bool fake_is_gone(const struct ibv_context *context);
+
+int lost_destroy_qp(struct ibv_qp *qp);
+int lost_destroy_cq(struct ibv_cq *cq);
+int lost_destroy_srq(struct ibv_srq *srq);
+int lost_destroy_ah(struct ibv_ah *ah);
+int lost_destroy_comp_channel(struct ibv_comp_channel *channel);
+int lost_dereg_mr(struct ibv_mr *mr);
+int lost_dealloc_pd(struct ibv_pd *pd);
+int lost_modify_qp(struct ibv_qp *qp, struct ibv_qp_attr *attr, int mask);
+int lost_query_qp(
+        struct ibv_qp *qp, struct ibv_qp_attr *attr, int mask, struct ibv_qp_init_attr *init);
+
+#endif
