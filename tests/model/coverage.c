@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include "model/coverage.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+static const char *const flag_names[FLAGS] = {
+        "signalled", "unsignalled", "inline", "fenced", "solicited"};
+static const char *const state_names[STOP_STATES] = {
+        "not sent", "in part", "unacked", "unseen", "rnr", "answer lost"};
+
+static bool has_flag(const struct work *work, bool is_signaled, unsigned flag)
+{
+	switch (flag) {
+	case FLAG_SIGNALED:
+		return is_signaled;
+	case FLAG_UNSIGNALED:
+		return !is_signaled;
+	case FLAG_INLINE:
+		return work->flags & IBV_SEND_INLINE;
+	case FLAG_FENCED:
+		return work->flags & IBV_SEND_FENCE;
+	default:
+		return work->flags & IBV_SEND_SOLICITED;
+	}
+}
+
+void coverage_note(struct coverage *coverage, const struct work *work, bool is_signaled,
+        enum stop_state state, bool is_peer, bool is_shared)
+{
+	unsigned opcode = 0;
+
+	while (opcode < OPCODES && work_opcodes[opcode] != work->opcode)
+		opcode++;
+	for (unsigned flag = 0; opcode < OPCODES && flag < FLAGS; flag++) {
+		if (has_flag(work, is_signaled, flag))
+			coverage->counts[opcode][flag][state][is_peer][is_shared]++;
+	}
+}
+
+void coverage_add(struct coverage *to, const struct coverage *coverage)
+{
+	const uint64_t *from = (const uint64_t *)coverage;
+	uint64_t *sum = (uint64_t *)to;
+
+	for (size_t i = 0; i < sizeof(*to) / sizeof(*sum); i++)
+		sum[i] += from[i];
+}
+
+static const char *flag_is_impossible(const struct work *work, unsigned flag)
+{
+	if (flag == FLAG_INLINE && work_has_answer(work))
+		return "brings data, sends none";
+	if (flag == FLAG_SOLICITED && !work_takes_receive(work))
+		return "no RECV to mark";
+	return NULL;
+}
+
+const char *coverage_unreachable(unsigned opcode, unsigned flag, enum stop_state state)
+{
+	const struct work work = {.opcode = (uint8_t)work_opcodes[opcode]};
+	const char *why = flag_is_impossible(&work, flag);
+
+	if (why)
+		return why;
+	switch (state) {
+	case STOP_IN_PART:
+		if (work_is_atomic(&work))
+			return "one packet, one answer";
+		return flag == FLAG_INLINE ? "fits into a packet" : NULL;
+	case STOP_UNSEEN:
+		return work_takes_receive(&work) ? NULL : "takes no RECV";
+	case STOP_RNR:
+		return work_takes_receive(&work) ? NULL : "waits for no RECV";
+	case STOP_UNACKNOWLEDGED:
+		return work_has_answer(&work) ? "its answer acknowledges it" : NULL;
+	case STOP_ANSWER_LOST:
+		return work_has_answer(&work) ? NULL : "has no answer";
+	default:
+		return NULL;
+	}
+}
+
+unsigned coverage_empty(const struct coverage *coverage)
+{
+	unsigned empty = 0;
+
+	for (unsigned opcode = 0; opcode < OPCODES; opcode++) {
+		for (unsigned flag = 0; flag < FLAGS; flag++) {
+			for (unsigned state = 0; state < STOP_STATES; state++) {
+				const uint64_t(*cell)[2] = coverage->counts[opcode][flag][state];
+
+				if (coverage_unreachable(opcode, flag, state))
+					continue;
+				empty += !cell[0][0] + !cell[0][1] + !cell[1][0] + !cell[1][1];
+			}
+		}
+	}
+	return empty;
+}
+
+/* Of the four ways to ask, the smallest count: what is covered least. */
+static void print_cell(
+        const struct coverage *coverage, unsigned opcode, unsigned flag, unsigned state, FILE *file)
+{
+	const uint64_t(*cell)[2] = coverage->counts[opcode][flag][state];
+	uint64_t least = UINT64_MAX;
+
+	for (unsigned i = 0; i < 4; i++)
+		least = cell[i / 2][i % 2] < least ? cell[i / 2][i % 2] : least;
+	if (coverage_unreachable(opcode, flag, state))
+		fprintf(file, " %11s", least ? "IMPOSSIBLE" : "-");
+	else
+		fprintf(file, " %11" PRIu64, least);
+}
+
+static void print_reasons(const char *prefix, FILE *file)
+{
+	const char *said[16];
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < OPCODES * FLAGS * STOP_STATES; i++) {
+		const char *why = coverage_unreachable(
+		        i / (FLAGS * STOP_STATES), i / STOP_STATES % FLAGS, i % STOP_STATES);
+		unsigned j = 0;
+
+		while (why && j < count && strcmp(said[j], why))
+			j++;
+		if (!why || j < count || count == sizeof(said) / sizeof(*said))
+			continue;
+		said[count++] = why;
+		fprintf(file, "%sno cell: %s\n", prefix, why);
+	}
+}
+
+void coverage_print(const struct coverage *coverage, const char *prefix, FILE *file)
+{
+	fprintf(file, "%s%-13s %-12s", prefix, "at the stop", "");
+	for (unsigned state = 0; state < STOP_STATES; state++)
+		fprintf(file, " %11s", state_names[state]);
+	fprintf(file, "\n");
+	for (unsigned opcode = 0; opcode < OPCODES; opcode++) {
+		for (unsigned flag = 0; flag < FLAGS; flag++) {
+			fprintf(file, "%s%-13s %-12s", prefix, opcode_name(work_opcodes[opcode]),
+			        flag_names[flag]);
+			for (unsigned state = 0; state < STOP_STATES; state++)
+				print_cell(coverage, opcode, flag, state, file);
+			fprintf(file, "\n");
+		}
+	}
+	fprintf(file, "%sleast of VM or peer asking, RQ or SRQ at the other end\n", prefix);
+	print_reasons(prefix, file);
+}

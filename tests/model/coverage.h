@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/*
+ * Which work was in which state when a move stopped it: cells of opcode, flag, state, who posted it
+ * (the VM that moves or a peer) and where the other end's RECVs come from. Cells that cannot be are
+ * named with the reason; `empty` are those that can and were not.
+ */
+#ifndef MODEL_COVERAGE_H
+#define MODEL_COVERAGE_H
+
+#include <stdint.h>
+#include <stdio.h>
+
+#include "model/program.h"
+#include "model/program_text.h"
+
+/* preload/DESIGN.md, "Evidence". */
+enum stop_state {
+	STOP_NOT_SENT,
+	STOP_IN_PART,        /* delivered in part; of a READ, answered in part */
+	STOP_UNACKNOWLEDGED, /* executed, and the requester does not know */
+	STOP_UNSEEN,         /* acknowledged, and the RECV's completion is not visible */
+	STOP_RNR,            /* waits for a RECV */
+	STOP_ANSWER_LOST,    /* executed, and the answer will not come by itself */
+	STOP_STATES,
+};
+
+enum covered_flag { FLAG_SIGNALED, FLAG_UNSIGNALED, FLAG_INLINE, FLAG_FENCED, FLAG_SOLICITED };
+
+struct coverage {
+	uint64_t counts[OPCODES][FLAGS][STOP_STATES][2][2];
+};
+
+void coverage_note(struct coverage *coverage, const struct work *work, bool is_signaled,
+        enum stop_state state, bool is_peer, bool is_shared);
+void coverage_add(struct coverage *to, const struct coverage *coverage);
+
+/* Why there is no such cell; NULL: there is. @opcode: place in work_opcodes. */
+const char *coverage_unreachable(unsigned opcode, unsigned flag, enum stop_state state);
+unsigned coverage_empty(const struct coverage *coverage);
+/* Lines that begin with @prefix. */
+void coverage_print(const struct coverage *coverage, const char *prefix, FILE *file);
+
+#endif

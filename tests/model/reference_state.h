@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/* What the rooms of the reference share. */
+#ifndef MODEL_REFERENCE_STATE_H
+#define MODEL_REFERENCE_STATE_H
+
+#include "model/reference.h"
+
+enum { SAID_MOST = 16, SAID_LENGTH = 200, NO_WORK = UINT32_MAX };
+
+/* A work request that an end has posted. */
+struct sent {
+	const struct work *work;
+	uint64_t compare;
+	uint64_t original;  /* of an atomic that was answered */
+	uint32_t taking;    /* of the end's work that takes a RECV: its place among it */
+	bool completed;     /* has had a completion */
+	bool failed;        /* one with an error */
+	bool taken;         /* its cell was seen full */
+	bool answered;      /* READ or atomic */
+	uint32_t low, high; /* versions, when a READ was posted */
+};
+
+struct received {
+	uint8_t wrong;
+	bool completed;
+};
+
+/* Why an end may have an error, as of now. */
+enum {
+	CAUSE_OWN = 1 << 0,     /* it was taken to ERR, or a RECV, or the other's request */
+	CAUSE_PEER = 1 << 1,    /* the other end may be in ERR or gone: retries may run out */
+	CAUSE_RECEIVE = 1 << 2, /* the other end's RECVs may fail */
+	CAUSE_EXCUSED = 1 << 3,
+};
+
+struct end_state {
+	bool connected, destroyed;
+	struct sent *sent;
+	uint32_t sent_count, room;
+	uint32_t taking_count;
+	uint32_t executed;    /* so many are known to be */
+	uint32_t checked;     /* so many have shown their effect */
+	uint32_t signaled_to; /* all signalled work before has completed */
+	uint32_t last_failed; /* the last with an error; NO_WORK: none */
+	bool has_failed;      /* it, or one of its RECVs, has had an error */
+	bool own_failed;      /* one of its RECVs has */
+	bool has_wrong;       /* it has posted work that must fail */
+	unsigned causes;
+	uint32_t arrived;               /* RECVs that completed with success here */
+	uint32_t hot_newest[HOT_CELLS]; /* number of the newest writing seen, plus 1 */
+	uint32_t versions[VERSIONED_CELLS];
+};
+
+struct queue_state {
+	struct received *received;
+	uint32_t count, room;
+	uint32_t next; /* the oldest that has not completed; own queues complete in order */
+	uint32_t completed;
+	bool has_wrong;
+};
+
+struct reference {
+	const struct program *program;
+	struct end_state ends[ENDS_MOST];
+	struct queue_state queues[QUEUES];
+	uint32_t work_count[ENDS_MOST];
+	const struct work **order[ENDS_MOST]; /* what each end is to post */
+	uint64_t counters[PROCESSES][COUNTERS];
+	char said[SAID_MOST][SAID_LENGTH];
+	unsigned violations;
+};
+
+void __attribute__((format(printf, 2, 3)))
+violated(struct reference *reference, const char *format, ...);
+
+/* ---- causes ---- */
+
+/* @end has posted @work. */
+void causes_of_work(struct reference *reference, unsigned end, const struct work *work);
+void causes_of_receive(struct reference *reference, unsigned queue, unsigned wrong);
+/* @end may be in ERR from now on, or is gone. */
+void causes_of_failure(struct reference *reference, unsigned end);
+bool send_error_has_cause(const struct reference *reference, unsigned end, uint32_t number,
+        enum ibv_wc_status status);
+bool receive_error_has_cause(const struct reference *reference, unsigned end, unsigned queue,
+        uint32_t number, enum ibv_wc_status status);
+
+/* ---- completions ---- */
+
+void send_completed(struct reference *reference, const struct event *event);
+void receive_completed(struct reference *reference, const struct event *event);
+/* The first @count of @end's work are executed: what can be seen of them? */
+void work_is_executed(struct reference *reference, unsigned end, uint32_t count);
+
+/* ---- memory ---- */
+
+void cell_was_taken(struct reference *reference, const struct event *event);
+void cell_was_left(struct reference *reference, const struct event *event);
+void hot_cell_was_seen(struct reference *reference, const struct event *event);
+void read_was_posted(struct reference *reference, unsigned end, struct sent *sent);
+void work_was_answered(struct reference *reference, const struct event *event);
+void effects_are_seen(struct reference *reference, unsigned end);
+/* Each counter's values are one path through the atomics, each taken once. */
+void counters_are_explained(struct reference *reference);
+
+static inline struct sent *sent_at(struct reference *reference, unsigned end, uint32_t number)
+{
+	struct end_state *state = &reference->ends[end];
+
+	return number < state->sent_count ? &state->sent[number] : NULL;
+}
+
+#endif

@@ -1,0 +1,656 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/* Traces made by hand: those that may be are taken, each kind of violation is found. */
+#include "model/reference.h"
+
+#include <string.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include "model/pattern.h"
+
+/* One link from A to P. End 0 sends, and queue 1 is where end 1 receives. */
+struct run {
+	struct program *program;
+	struct reference *reference;
+	uint8_t bytes[MESSAGE_MOST];
+	uint32_t receives;
+};
+
+enum { SIGNALED = IBV_SEND_SIGNALED };
+
+static struct run run_of(const struct work *work, unsigned count)
+{
+	struct run run = {.program = program_new()};
+
+	run.program->link_count = 1;
+	run.program->links[0] = (struct program_link){
+	        .process = {PROCESS_A, PROCESS_P},
+	        .mtu = IBV_MTU_256,
+	        .depth = 16,
+	        .reads = 4,
+	        .rnr_retry = 7,
+	};
+	for (unsigned i = 0; i < count; i++)
+		program_add_work(run.program, &work[i]);
+	program_add(run.program,
+	        (struct action){.kind = ACTION_POST, .of = 0, .count = (uint16_t)count});
+	run.reference = reference_new(run.program);
+	reference_event(run.reference, &(struct event){.kind = EVENT_CONNECTED});
+	return run;
+}
+
+static void run_over(struct run *run)
+{
+	reference_free(run->reference);
+	program_free(run->program);
+}
+
+static void tell(struct run *run, struct event event)
+{
+	reference_event(run->reference, &event);
+}
+
+static void sends(struct run *run, unsigned count)
+{
+	while (count--)
+		tell(run, (struct event){.kind = EVENT_SENT, .of = 0});
+}
+
+static void receives(struct run *run, unsigned count, enum wrong wrong)
+{
+	while (count--)
+		tell(run, (struct event){.kind = EVENT_RECEIVE,
+		                  .queue = 1,
+		                  .number = run->receives++,
+		                  .how = wrong});
+}
+
+static void completes(
+        struct run *run, uint32_t number, enum ibv_wc_opcode opcode, enum ibv_wc_status status)
+{
+	tell(run, (struct event){.kind = EVENT_COMPLETED,
+	                  .of = 0,
+	                  .wc = {.wr_id = wr_id_of_send(0, number),
+	                          .status = status,
+	                          .opcode = opcode}});
+}
+
+static void arrives_as(struct run *run, uint32_t receive, uint32_t work, struct ibv_wc wc)
+{
+	wc.wr_id = wr_id_of_receive(1, receive);
+	pattern_fill(run->bytes, sizeof(run->bytes), 0, work);
+	tell(run, (struct event){.kind = EVENT_COMPLETED, .of = 1, .wc = wc, .data = run->bytes});
+}
+
+static void arrives(struct run *run, uint32_t receive, uint32_t work, uint32_t length)
+{
+	arrives_as(run, receive, work, (struct ibv_wc){.opcode = IBV_WC_RECV, .byte_len = length});
+}
+
+static void receive_fails(struct run *run, uint32_t receive, enum ibv_wc_status status)
+{
+	arrives_as(run, receive, 0, (struct ibv_wc){.status = status});
+}
+
+static void cell_is_full(struct run *run, uint32_t number)
+{
+	pattern_fill(run->bytes, sizeof(run->bytes), 0, number);
+	tell(run,
+	        (struct event){.kind = EVENT_TAKEN, .of = 0, .number = number, .data = run->bytes});
+}
+
+static void hot_cell_is(struct run *run, uint32_t number)
+{
+	uint64_t word = number ? cell_word(0, number) : 0;
+
+	tell(run, (struct event){.kind = EVENT_HOT, .of = 0, .how = 0, .data = &word});
+}
+
+static void read_brings(struct run *run, uint32_t number, unsigned owner, uint32_t count)
+{
+	uint64_t words[HOT_BYTES / 8];
+
+	cell_fill(words, sizeof(words), cell_word(owner, count));
+	tell(run, (struct event){.kind = EVENT_ANSWER, .of = 0, .number = number, .data = words});
+}
+
+static void atomic_brings(struct run *run, uint32_t number, uint64_t original)
+{
+	tell(run,
+	        (struct event){.kind = EVENT_ANSWER, .of = 0, .number = number, .data = &original});
+}
+
+static void counter_is(struct run *run, uint64_t value)
+{
+	tell(run, (struct event){.kind = EVENT_COUNTER, .of = PROCESS_P, .value = value});
+}
+
+static const struct work send = {
+        .opcode = IBV_WR_SEND, .flags = SIGNALED, .sges = 1, .length = 300};
+static const struct work quiet = {.opcode = IBV_WR_SEND, .sges = 1, .length = 9};
+static const struct work send_imm = {.opcode = IBV_WR_SEND_WITH_IMM,
+        .flags = SIGNALED,
+        .sges = 1,
+        .length = 20,
+        .operand = 0x77};
+static const struct work write_cell = {.opcode = IBV_WR_RDMA_WRITE,
+        .flags = SIGNALED,
+        .sges = 1,
+        .length = 100,
+        .place = PLACE_CELL};
+static const struct work write_hot = {.opcode = IBV_WR_RDMA_WRITE,
+        .flags = SIGNALED,
+        .sges = 1,
+        .length = HOT_BYTES,
+        .place = PLACE_HOT};
+static const struct work fenced_hot = {.opcode = IBV_WR_RDMA_WRITE,
+        .flags = SIGNALED | IBV_SEND_FENCE,
+        .sges = 1,
+        .length = HOT_BYTES,
+        .place = PLACE_HOT};
+static const struct work read_hot = {.opcode = IBV_WR_RDMA_READ,
+        .flags = SIGNALED,
+        .sges = 1,
+        .length = HOT_BYTES,
+        .place = PLACE_HOT};
+static const struct work read_version = {.opcode = IBV_WR_RDMA_READ,
+        .flags = SIGNALED,
+        .sges = 1,
+        .length = HOT_BYTES,
+        .place = PLACE_VERSIONED};
+static const struct work add_5 = {.opcode = IBV_WR_ATOMIC_FETCH_AND_ADD,
+        .flags = SIGNALED,
+        .sges = 1,
+        .length = 8,
+        .place = PLACE_COUNTER,
+        .operand = 5};
+static const struct work swap_99 = {.opcode = IBV_WR_ATOMIC_CMP_AND_SWP,
+        .flags = SIGNALED,
+        .sges = 1,
+        .length = 8,
+        .place = PLACE_COUNTER,
+        .operand = 99};
+static const struct work wrong_key = {.opcode = IBV_WR_RDMA_WRITE,
+        .flags = SIGNALED,
+        .sges = 1,
+        .length = 100,
+        .place = PLACE_CELL,
+        .wrong = WRONG_RKEY};
+
+#define BEGIN   reference_counter_begins(PROCESS_P, 0)
+#define SUCCESS IBV_WC_SUCCESS
+#define FLUSH   IBV_WC_WR_FLUSH_ERR
+
+/* ---- what may be ---- */
+
+static void messages(struct run *run)
+{
+	sends(run, 3);
+	receives(run, 3, RIGHT);
+	arrives(run, 0, 0, 300);
+	completes(run, 0, IBV_WC_SEND, SUCCESS);
+	arrives(run, 1, 1, 9);
+	arrives(run, 2, 2, 300);
+	completes(run, 2, IBV_WC_SEND, SUCCESS);
+}
+
+static void writes(struct run *run)
+{
+	sends(run, 2);
+	cell_is_full(run, 0);
+	hot_cell_is(run, 2);
+	completes(run, 0, IBV_WC_RDMA_WRITE, SUCCESS);
+	completes(run, 1, IBV_WC_RDMA_WRITE, SUCCESS);
+}
+
+static void refused(struct run *run)
+{
+	sends(run, 2);
+	completes(run, 0, IBV_WC_RDMA_WRITE, IBV_WC_REM_ACCESS_ERR);
+	completes(run, 1, IBV_WC_SEND, FLUSH);
+	counter_is(run, BEGIN);
+}
+
+static void counted(struct run *run)
+{
+	sends(run, 1);
+	tell(run, (struct event){.kind = EVENT_SENT, .value = BEGIN + 5});
+	atomic_brings(run, 0, BEGIN);
+	completes(run, 0, IBV_WC_FETCH_ADD, SUCCESS);
+	atomic_brings(run, 1, BEGIN + 5);
+	completes(run, 1, IBV_WC_COMP_SWAP, SUCCESS);
+	counter_is(run, 99);
+}
+
+static void flushed_atomic_was_executed(struct run *run)
+{
+	sends(run, 1);
+	tell(run, (struct event){.kind = EVENT_FAILED, .of = 0});
+	completes(run, 0, IBV_WC_FETCH_ADD, FLUSH);
+	counter_is(run, BEGIN + 5);
+}
+
+static void read_of_both_versions(struct run *run)
+{
+	uint64_t words[8];
+
+	sends(run, 1);
+	tell(run, (struct event){.kind = EVENT_TOUCHED, .of = 1, .number = 2});
+	cell_fill(words, sizeof(words), cell_word(1, 1));
+	words[7] = cell_word(1, 2);
+	tell(run, (struct event){.kind = EVENT_ANSWER, .data = words});
+	completes(run, 0, IBV_WC_RDMA_READ, SUCCESS);
+}
+
+static void later_write_is_read(struct run *run)
+{
+	sends(run, 3);
+	hot_cell_is(run, 3);
+	read_brings(run, 1, 0, 3);
+	completes(run, 0, IBV_WC_RDMA_WRITE, SUCCESS);
+	completes(run, 1, IBV_WC_RDMA_READ, SUCCESS);
+	completes(run, 2, IBV_WC_RDMA_WRITE, SUCCESS);
+}
+
+static void starved(struct run *run)
+{
+	sends(run, 2);
+	receives(run, 1, RIGHT);
+	arrives(run, 0, 0, 300);
+	completes(run, 0, IBV_WC_SEND, SUCCESS);
+}
+
+static void destroyed_peer(struct run *run)
+{
+	sends(run, 2);
+	receives(run, 2, RIGHT);
+	arrives(run, 0, 0, 300);
+	tell(run, (struct event){.kind = EVENT_DESTROYED, .of = 1});
+	completes(run, 0, IBV_WC_SEND, IBV_WC_RETRY_EXC_ERR);
+	completes(run, 1, IBV_WC_SEND, FLUSH);
+}
+
+static void short_receive(struct run *run)
+{
+	sends(run, 2);
+	receives(run, 1, WRONG_SHORT);
+	receives(run, 1, RIGHT);
+	receive_fails(run, 0, IBV_WC_LOC_LEN_ERR);
+	receive_fails(run, 1, FLUSH);
+	completes(run, 0, IBV_WC_SEND, IBV_WC_REM_INV_REQ_ERR);
+	completes(run, 1, IBV_WC_SEND, FLUSH);
+}
+
+static void excused(struct run *run)
+{
+	sends(run, 1);
+	tell(run, (struct event){.kind = EVENT_EXCUSED, .of = 0});
+	completes(run, 0, IBV_WC_SEND, IBV_WC_RETRY_EXC_ERR);
+}
+
+/* ---- what may not ---- */
+
+static void twice(struct run *run)
+{
+	writes(run);
+	completes(run, 1, IBV_WC_RDMA_WRITE, SUCCESS);
+}
+
+static void out_of_order(struct run *run)
+{
+	sends(run, 2);
+	receives(run, 2, RIGHT);
+	arrives(run, 0, 0, 300);
+	arrives(run, 1, 1, 300);
+	completes(run, 1, IBV_WC_SEND, SUCCESS);
+	completes(run, 0, IBV_WC_SEND, SUCCESS);
+}
+
+static void never_completes(struct run *run)
+{
+	sends(run, 1);
+	receives(run, 1, RIGHT);
+	arrives(run, 0, 0, 300);
+}
+
+static void unsignalled_completes(struct run *run)
+{
+	sends(run, 1);
+	receives(run, 1, RIGHT);
+	arrives(run, 0, 0, 9);
+	completes(run, 0, IBV_WC_SEND, SUCCESS);
+}
+
+static void unsignalled_is_lost(struct run *run)
+{
+	sends(run, 1);
+	receives(run, 1, RIGHT);
+}
+
+static void message_is_lost(struct run *run)
+{
+	sends(run, 1);
+	receives(run, 1, RIGHT);
+	completes(run, 0, IBV_WC_SEND, SUCCESS);
+}
+
+static void message_comes_twice(struct run *run)
+{
+	messages(run);
+	receives(run, 1, RIGHT);
+	arrives(run, 3, 2, 300);
+}
+
+static void messages_change_places(struct run *run)
+{
+	sends(run, 2);
+	receives(run, 2, RIGHT);
+	arrives(run, 0, 1, 300);
+}
+
+static void receives_change_places(struct run *run)
+{
+	sends(run, 2);
+	receives(run, 2, RIGHT);
+	arrives(run, 1, 0, 300);
+}
+
+static void length_is_wrong(struct run *run)
+{
+	sends(run, 1);
+	receives(run, 1, RIGHT);
+	arrives(run, 0, 0, 299);
+	completes(run, 0, IBV_WC_SEND, SUCCESS);
+}
+
+static void immediate_is_wrong(struct run *run)
+{
+	sends(run, 1);
+	receives(run, 1, RIGHT);
+	arrives_as(run, 0, 0,
+	        (struct ibv_wc){.opcode = IBV_WC_RECV,
+	                .byte_len = 20,
+	                .imm_data = 0x78,
+	                .wc_flags = IBV_WC_WITH_IMM});
+	completes(run, 0, IBV_WC_SEND, SUCCESS);
+}
+
+static void nothing_was_sent(struct run *run)
+{
+	receives(run, 1, RIGHT);
+	arrives(run, 0, 0, 300);
+}
+
+static void receive_completes_twice(struct run *run)
+{
+	sends(run, 2);
+	receives(run, 1, RIGHT);
+	arrives(run, 0, 0, 300);
+	arrives(run, 0, 1, 300);
+}
+
+static void write_is_lost(struct run *run)
+{
+	sends(run, 1);
+	completes(run, 0, IBV_WC_RDMA_WRITE, SUCCESS);
+}
+
+static void write_comes_twice(struct run *run)
+{
+	sends(run, 1);
+	cell_is_full(run, 0);
+	completes(run, 0, IBV_WC_RDMA_WRITE, SUCCESS);
+	cell_is_full(run, 0);
+}
+
+static void write_begins_again(struct run *run)
+{
+	writes(run);
+	tell(run, (struct event){.kind = EVENT_LEFT, .number = 0, .data = run->bytes});
+}
+
+static void write_is_overtaken(struct run *run)
+{
+	sends(run, 2);
+	hot_cell_is(run, 2);
+	hot_cell_is(run, 1);
+	hot_cell_is(run, 2);
+	completes(run, 0, IBV_WC_RDMA_WRITE, SUCCESS);
+	completes(run, 1, IBV_WC_RDMA_WRITE, SUCCESS);
+}
+
+static void other_data(struct run *run)
+{
+	sends(run, 1);
+	pattern_fill(run->bytes, sizeof(run->bytes), 0, 0);
+	run->bytes[99] ^= 2;
+	tell(run, (struct event){.kind = EVENT_TAKEN, .number = 0, .data = run->bytes});
+	completes(run, 0, IBV_WC_RDMA_WRITE, SUCCESS);
+}
+
+static void error_without_cause(struct run *run)
+{
+	sends(run, 1);
+	completes(run, 0, IBV_WC_SEND, IBV_WC_RETRY_EXC_ERR);
+}
+
+static void flush_without_cause(struct run *run)
+{
+	sends(run, 1);
+	completes(run, 0, IBV_WC_SEND, FLUSH);
+}
+
+static void receive_fails_without_cause(struct run *run)
+{
+	receives(run, 1, RIGHT);
+	receive_fails(run, 0, FLUSH);
+}
+
+static void success_behind_an_error(struct run *run)
+{
+	sends(run, 2);
+	receives(run, 2, RIGHT);
+	completes(run, 0, IBV_WC_RDMA_WRITE, IBV_WC_REM_ACCESS_ERR);
+	arrives(run, 0, 1, 300);
+	completes(run, 1, IBV_WC_SEND, SUCCESS);
+}
+
+static void second_error_is_no_flush(struct run *run)
+{
+	sends(run, 2);
+	completes(run, 0, IBV_WC_RDMA_WRITE, IBV_WC_REM_ACCESS_ERR);
+	completes(run, 1, IBV_WC_SEND, IBV_WC_RETRY_EXC_ERR);
+}
+
+static void wrong_key_is_let_in(struct run *run)
+{
+	sends(run, 2);
+	receives(run, 2, RIGHT);
+	arrives(run, 0, 1, 300);
+	completes(run, 1, IBV_WC_SEND, SUCCESS);
+}
+
+static void flush_is_missing(struct run *run)
+{
+	sends(run, 2);
+	completes(run, 0, IBV_WC_RDMA_WRITE, IBV_WC_REM_ACCESS_ERR);
+}
+
+static void receive_flush_is_missing(struct run *run)
+{
+	receives(run, 2, RIGHT);
+	tell(run, (struct event){.kind = EVENT_FAILED, .of = 1});
+	receive_fails(run, 0, FLUSH);
+}
+
+static void old_version_is_read(struct run *run)
+{
+	tell(run, (struct event){.kind = EVENT_TOUCHED, .of = 1, .number = 2});
+	sends(run, 1);
+	read_brings(run, 0, 1, 1);
+	completes(run, 0, IBV_WC_RDMA_READ, SUCCESS);
+}
+
+static void read_is_before_its_write(struct run *run)
+{
+	uint64_t words[8] = {0};
+
+	sends(run, 3);
+	tell(run, (struct event){.kind = EVENT_ANSWER, .number = 1, .data = words});
+}
+
+static void write_passes_its_fence(struct run *run)
+{
+	sends(run, 3);
+	read_brings(run, 1, 0, 3);
+}
+
+static void added_twice(struct run *run)
+{
+	sends(run, 1);
+	tell(run, (struct event){.kind = EVENT_SENT, .value = BEGIN + 5});
+	atomic_brings(run, 0, BEGIN);
+	completes(run, 0, IBV_WC_FETCH_ADD, SUCCESS);
+	atomic_brings(run, 1, BEGIN + 10);
+	completes(run, 1, IBV_WC_COMP_SWAP, SUCCESS);
+	counter_is(run, BEGIN + 10);
+}
+
+static void not_added(struct run *run)
+{
+	sends(run, 1);
+	atomic_brings(run, 0, BEGIN);
+	completes(run, 0, IBV_WC_FETCH_ADD, SUCCESS);
+	counter_is(run, BEGIN);
+}
+
+static void no_answer(struct run *run)
+{
+	sends(run, 1);
+	completes(run, 0, IBV_WC_RDMA_READ, SUCCESS);
+}
+
+static void wrong_opcode(struct run *run)
+{
+	sends(run, 1);
+	receives(run, 1, RIGHT);
+	arrives(run, 0, 0, 300);
+	completes(run, 0, IBV_WC_RDMA_WRITE, SUCCESS);
+}
+
+struct row {
+	const char *what;
+	struct work work[3];
+	unsigned count;
+	void (*trace)(struct run *run);
+	const char *said; /* a part of the first sentence; NULL: nothing is wrong */
+};
+
+static const struct row rows[] = {
+        {"messages", {send, quiet, send}, 3, messages, NULL},
+        {"writes", {write_cell, write_hot}, 2, writes, NULL},
+        {"refused", {wrong_key, send}, 2, refused, NULL},
+        {"counted", {add_5, swap_99}, 2, counted, NULL},
+        {"flushed atomic", {add_5}, 1, flushed_atomic_was_executed, NULL},
+        {"both versions", {read_version}, 1, read_of_both_versions, NULL},
+        {"later write", {write_hot, read_hot, write_hot}, 3, later_write_is_read, NULL},
+        {"starved", {send, send}, 2, starved, NULL},
+        {"destroyed peer", {send, send}, 2, destroyed_peer, NULL},
+        {"short RECV", {send, send}, 2, short_receive, NULL},
+        {"excused", {send}, 1, excused, NULL},
+
+        {"twice", {write_cell, write_hot}, 2, twice, "completes twice"},
+        {"out of order", {send, send}, 2, out_of_order, "completes before work 0"},
+        {"never completes", {send}, 1, never_completes, "has not completed"},
+        {"unsignalled completes", {quiet}, 1, unsignalled_completes, "nobody asked for"},
+        {"unsignalled is lost", {quiet}, 1, unsignalled_is_lost, "has not been executed"},
+        {"message is lost", {send}, 1, message_is_lost, "1 messages, 0 have completed"},
+        {"message comes twice", {send, quiet, send}, 3, message_comes_twice, "nothing more was"},
+        {"messages change places", {send, send}, 2, messages_change_places, "with other data"},
+        {"RECVs change places", {send, send}, 2, receives_change_places, "0 is the next"},
+        {"length", {send}, 1, length_is_wrong, "with 299"},
+        {"immediate", {send_imm}, 1, immediate_is_wrong, "immediate data 0x78"},
+        {"nothing was sent", {send}, 1, nothing_was_sent, "nothing more was sent"},
+        {"RECV twice", {send, send}, 2, receive_completes_twice, "RECV 0 of queue 1 completes"},
+        {"write is lost", {write_cell}, 1, write_is_lost, "its cell is not full"},
+        {"hot write is lost", {write_hot}, 1, write_is_lost, "cell 0 holds 0"},
+        {"write twice", {write_cell}, 1, write_comes_twice, "was executed twice"},
+        {"write begins again", {write_cell, write_hot}, 2, write_begins_again, "begun again"},
+        {"write is overtaken", {write_hot, write_hot}, 2, write_is_overtaken, "held work 1"},
+        {"other data", {write_cell}, 1, other_data, "has other data"},
+        {"error without cause", {send}, 1, error_without_cause, "without a cause"},
+        {"flush without cause", {send}, 1, flush_without_cause, "without a cause"},
+        {"RECV error", {send}, 1, receive_fails_without_cause, "without a cause"},
+        {"success behind an error", {wrong_key, send}, 2, success_behind_an_error,
+                "cannot be: wrong rkey"},
+        {"second error", {wrong_key, send}, 2, second_error_is_no_flush, "without a cause"},
+        {"wrong key", {wrong_key, send}, 2, wrong_key_is_let_in, "cannot be: wrong rkey"},
+        {"flush is missing", {wrong_key, send}, 2, flush_is_missing, "work 1 of 2 has not"},
+        {"RECV flush is missing", {send}, 1, receive_flush_is_missing, "1 of its 2 RECVs"},
+        {"old version", {read_version}, 1, old_version_is_read, "not 2 to 2"},
+        {"read before write", {write_hot, read_hot, write_hot}, 3, read_is_before_its_write,
+                "brings 0x0, not 1 to 3"},
+        {"fence", {write_hot, read_hot, fenced_hot}, 3, write_passes_its_fence, "not 1 to 1"},
+        {"added twice", {add_5, swap_99}, 2, added_twice, "no order of the atomics"},
+        {"not added", {add_5}, 1, not_added, "no order of the atomics"},
+        {"no answer", {read_hot}, 1, no_answer, "was not told"},
+        {"opcode", {send}, 1, wrong_opcode, "send, completes as 1"},
+};
+
+static void traces_are_judged(void **state)
+{
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		const struct row *row = &rows[i];
+		struct run run = run_of(row->work, row->count);
+		const char *said;
+
+		row->trace(&run);
+		reference_judge(run.reference);
+		said = reference_said(run.reference, 0);
+		if (!row->said != !said || (said && !strstr(said, row->said)))
+			fail_msg("%s: said \"%s\"", row->what, said ? said : "nothing");
+		run_over(&run);
+	}
+}
+
+static void missing_receives_are_counted(void **state)
+{
+	struct work work[] = {send, quiet, send};
+	struct run run = run_of(work, 3);
+
+	sends(&run, 3);
+	assert_int_equal(reference_missing_receives(run.reference, 1), 3);
+	receives(&run, 2, RIGHT);
+	assert_int_equal(reference_missing_receives(run.reference, 1), 1);
+	arrives(&run, 0, 0, 300);
+	assert_int_equal(reference_missing_receives(run.reference, 1), 1);
+	receives(&run, 1, RIGHT);
+	assert_int_equal(reference_missing_receives(run.reference, 1), 0);
+	run_over(&run);
+}
+
+static void it_is_known_when_all_is_done(void **state)
+{
+	struct work work[] = {send, quiet, send};
+	struct run run = run_of(work, 3);
+
+	assert_false(reference_is_done(run.reference, 0));
+	messages(&run);
+	assert_true(reference_is_done(run.reference, 0));
+	assert_int_equal(reference_executed(run.reference, 0), 3);
+	run_over(&run);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(traces_are_judged),
+	        cmocka_unit_test(missing_receives_are_counted),
+	        cmocka_unit_test(it_is_known_when_all_is_done),
+	};
+
+	return cmocka_run_group_tests_name("model_reference", tests, NULL, NULL);
+}
