@@ -6,3 +6,16 @@ MODEL_REFERENCE := $(addprefix tests/model/,reference.c reference_causes.c refer
 $(call unit_test,model_reference,$(MODEL_PROGRAM) $(MODEL_REFERENCE),)
 $(call unit_test,model_shrink,$(MODEL_PROGRAM) tests/model/shrink.c,)
 $(call unit_test,model_coverage,$(MODEL_PROGRAM) tests/model/coverage.c,)
+
+# The library over the simulated HCA in one process, where nothing happens by itself.
+
+include tests/simfabric/sources.mk
+
+TURNS_SOURCES := $(filter-out tests/simfabric/hca_at_hand.c tests/simfabric/hca_thread.c,$(VERBS_FACE_SOURCES)) tests/model/turns.c
+$(call library,libsimfabric-turns.so,$(sort $(FABRIC_SOURCES) $(QUEUE_PAIR_SOURCES) $(TURNS_SOURCES)),-lpthread,-Xlinker -Bsymbolic)
+
+# The library under test stands in the program; what simfabric makes of the fabric's file, too.
+MODEL_WORLD := $(SHIM_BARE) $(FABRIC_SOURCES) $(addprefix tests/model/,world.c world_fabric.c world_verbs.c world_clock.c root.c no_agent.c)
+MODEL_LIBS := -Xlinker --export-dynamic-symbol=clock_gettime -Xlinker --export-dynamic-symbol=getrandom -lprotobuf-c -lpthread -ldl
+$(call unit_test,model_world,$(MODEL_WORLD),$(MODEL_LIBS))
+$(B)/unit/model_world: | $(B)/lib/libsimfabric-turns.so

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 /*
  * What the rooms of the HCA share of the process: its ring, its devices, its queue pairs. For
- * hca.c, hca_objects.c, hca_turn.c and hca_thread.c only; under the HCA's lock.
+ * hca.c, hca_objects.c, hca_turn.c, hca_at_hand.c and hca_thread.c only; under the HCA's lock.
  */
 #ifndef SIMFABRIC_HCA_PROCESS_H
 #define SIMFABRIC_HCA_PROCESS_H
@@ -51,6 +51,15 @@ void hca_forget_ready(const struct queue_pair *gone);
 void hca_unlink_queue_pair(struct hca_queue_pair *qp);
 /* Tell what has happened to the ports since the last time; costs too much for each turn. */
 void hca_watch_ports(void);
+/* The parts of a turn (hca_at_hand.c puts them together). The time, for every device; one packet
+ * that has come; timers that have run out; completions that were held long enough. */
+uint64_t hca_tell_time(void);
+void hca_deliver(const struct packet *packet);
+void hca_run_timers(uint64_t now_ns);
+void hca_release_held_completions(uint64_t now_ns);
+/* The one that has waited longest to send; NULL: none. */
+struct queue_pair *hca_take_ready(void);
+void hca_tell_counters(struct hca *hca);
 /* When the next turn is due although no packet comes; UINT64_MAX: never. */
 uint64_t hca_next_due_ns(void);
 

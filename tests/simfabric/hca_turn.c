@@ -10,10 +10,7 @@
 #include "simfabric/hca_process.h"
 #include "simfabric/hca_wire.h"
 
-enum {
-	TURN_PACKETS = 128, /* taken in before answers go out */
-	HEADER_BYTES = 24,  /* LRH, BTH and ICRC; extended headers are not counted */
-};
+enum { HEADER_BYTES = 24 }; /* LRH, BTH and ICRC; extended headers are not counted */
 
 uint64_t hca_now_ns(void)
 {
@@ -38,7 +35,7 @@ void hca_ready(struct queue_pair *qp)
 	hca_process.ready_last = qp;
 }
 
-static struct queue_pair *take_ready(void)
+struct queue_pair *hca_take_ready(void)
 {
 	struct queue_pair *qp = hca_process.ready_first;
 
@@ -161,7 +158,7 @@ void hca_count_received(struct hca *hca, const struct packet *packet)
 }
 
 /* Both ends of the port's own cable count; the cables between switches do not. */
-static void tell_counters(struct hca *hca)
+void hca_tell_counters(struct hca *hca)
 {
 	uint32_t peer = hca->port->peer;
 
@@ -176,7 +173,7 @@ static void tell_counters(struct hca *hca)
 
 /* ---- turns ---- */
 
-static uint64_t tell_time(void)
+uint64_t hca_tell_time(void)
 {
 	uint64_t now_ns = hca_now_ns();
 
@@ -185,7 +182,7 @@ static uint64_t tell_time(void)
 	return now_ns;
 }
 
-static void deliver(const struct packet *packet)
+void hca_deliver(const struct packet *packet)
 {
 	struct hca_queue_pair *qp = hca_find_queue_pair(packet->dest_qpn);
 	const struct port *port;
@@ -209,20 +206,7 @@ static void deliver(const struct packet *packet)
 	queue_pair_receive(&qp->engine, packet);
 }
 
-static bool take_packets_in(void)
-{
-	const struct packet *packet;
-	int n = 0;
-
-	while (n < TURN_PACKETS && (packet = packet_ring_peek(hca_process.ring))) {
-		deliver(packet);
-		packet_ring_done(hca_process.ring);
-		n++;
-	}
-	return n > 0;
-}
-
-static void run_timers(uint64_t now_ns)
+void hca_run_timers(uint64_t now_ns)
 {
 	if (hca_process.due_ns > now_ns)
 		return;
@@ -243,73 +227,11 @@ static void run_timers(uint64_t now_ns)
 	}
 }
 
-/* Each queue pair that is ready gets one burst. */
-static bool send_packets_out(void)
-{
-	struct queue_pair *last = hca_process.ready_last, *qp;
-
-	if (!last)
-		return false;
-	do {
-		qp = take_ready();
-		if (queue_pair_transmit(qp))
-			hca_ready(qp);
-	} while (qp != last && hca_process.ready_first);
-	return true;
-}
-
-static void release_held_completions(uint64_t now_ns)
+void hca_release_held_completions(uint64_t now_ns)
 {
 	for (struct hca *hca = hca_process.hcas; hca; hca = hca->next) {
 		for (struct hca_completion_queue *cq = hca->completion_queues; cq;
 		        cq = cq->next_of_hca)
 			completion_queue_turn(&cq->queue, now_ns);
 	}
-}
-
-void hca_transmit(struct hca_queue_pair *qp)
-{
-	qp->hca->host.now_ns = hca_now_ns();
-	if (queue_pair_transmit(&qp->engine))
-		hca_ready(&qp->engine);
-}
-
-bool hca_turn(void)
-{
-	uint64_t now_ns;
-	bool moved;
-
-	if (!hca_process.ring)
-		return false;
-	now_ns = tell_time();
-	hca_faults_turn();
-	moved = take_packets_in();
-	run_timers(now_ns);
-	send_packets_out();
-	packet_ring_answered(hca_process.ring);
-	hca_wire_turn(now_ns);
-	release_held_completions(now_ns);
-	for (struct hca *hca = hca_process.hcas; hca; hca = hca->next)
-		tell_counters(hca);
-	return moved;
-}
-
-uint64_t hca_next_due_ns(void)
-{
-	uint64_t now_ns = hca_now_ns(), due_ns = hca_process.due_ns, wire_due_ns;
-
-	/* A ring was full, or a burst was over. */
-	if (hca_process.ready_first)
-		return now_ns;
-	wire_due_ns = hca_wire_next_due_ns();
-	if (wire_due_ns < due_ns)
-		due_ns = wire_due_ns;
-	for (struct hca *hca = hca_process.hcas; hca; hca = hca->next) {
-		for (struct hca_completion_queue *cq = hca->completion_queues; cq;
-		        cq = cq->next_of_hca) {
-			if (cq->queue.notify_due_ns && cq->queue.notify_due_ns < due_ns)
-				due_ns = cq->queue.notify_due_ns;
-		}
-	}
-	return due_ns;
 }
