@@ -2,7 +2,6 @@
 #include "preload/drain.h"
 
 #include <stdlib.h>
-#include <sys/random.h>
 
 #include "notifier/base/log.h"
 #include "preload/completion_queue.h"
@@ -218,15 +217,6 @@ static uint32_t frontier(uint32_t before, uint32_t after)
 	return before == PSN_UNKNOWN || psn_distance(before, after) >= 0 ? after : before;
 }
 
-static uint32_t random_psn(void)
-{
-	uint32_t psn = 0;
-
-	if (getrandom(&psn, sizeof(psn), GRND_NONBLOCK) < 0)
-		psn = (uint32_t)(uintptr_t)&psn >> 4;
-	return psn & PSN_MASK;
-}
-
 /* A provider looks at the address before it looks at the state. */
 static void address_as(struct ibv_send_wr *wr, const struct queue_pair *qp, uint32_t sequence)
 {
@@ -277,7 +267,7 @@ static int queue_pair_break(struct queue_pair *qp)
 	m->rq_psn = frontier(before.rq_psn, after.rq_psn);
 	m->sq_psn = frontier(before.sq_psn, after.sq_psn);
 	sq_psns_learn(qp);
-	m->fresh_psn = random_psn();
+	m->fresh_psn = psn_far_from(qp->sends.next_psn);
 	m->broken = true;
 	/* What is posted from here on would only be given back. */
 	queue_pair_hold_receives(qp);

@@ -127,6 +127,14 @@ bool settlement_atomic_exposed(const struct send_log *log)
 	return false;
 }
 
+/* A step by the golden section of the circle: the places of many steps lie well apart. */
+uint32_t psn_far_from(uint32_t next_psn)
+{
+	const uint32_t step = 0x9e3779;
+
+	return (next_psn + step) & PSN_MASK;
+}
+
 void implied_receives_add(struct implied_receives *implied, uint32_t psn)
 {
 	implied->count += psn_distance(psn, implied->rq_psn) >= 0;

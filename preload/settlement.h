@@ -49,6 +49,14 @@ struct settlement settle_sends_blindly(struct send_log *log);
  */
 bool settlement_atomic_exposed(const struct send_log *log);
 
+/*
+ * The first PSN of the next incarnation, @next_psn being what the last one would have sent next.
+ * Packets and acknowledgements of before may still be under way; none of them may be expected, or
+ * taken for an acknowledgement, by what begins now. So it is far from those of the last incarnation
+ * and of many before it, whichever way one counts.
+ */
+uint32_t psn_far_from(uint32_t next_psn);
+
 /* The receiver's side: how many RECVs the sender's work has taken, by the sender's word. */
 struct implied_receives {
 	uint32_t count;  /* begins as EvidenceRow.sent */

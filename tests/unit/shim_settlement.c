@@ -365,6 +365,23 @@ static void blind_settlement_replays_what_was_executed(void **state)
 	send_log_fini(&log);
 }
 
+/* A window of 64 Ki packets each, and thirty moves whose packets may all be under way yet. */
+static void an_incarnation_begins_far_from_all_before_it(void **state)
+{
+	enum { MOVES = 30, WINDOW = 1 << 16 };
+	uint32_t begins[MOVES] = {FIRST_PSN};
+
+	for (int i = 1; i < MOVES; i++) {
+		begins[i] = psn_far_from((begins[i - 1] + 37) & PSN_MASK);
+		assert_int_equal(begins[i] & ~(uint32_t)PSN_MASK, 0);
+		for (int before = 0; before < i; before++) {
+			int32_t apart = psn_distance(begins[before], begins[i]);
+
+			assert_true(apart > WINDOW || apart < -WINDOW);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -381,6 +398,7 @@ int main(void)
 	        cmocka_unit_test(an_unanswered_atomic_is_exposed_whatever_is_before_it),
 	        cmocka_unit_test(receives_are_implied_by_what_we_accepted),
 	        cmocka_unit_test(blind_settlement_replays_what_was_executed),
+	        cmocka_unit_test(an_incarnation_begins_far_from_all_before_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
