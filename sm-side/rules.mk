@@ -22,7 +22,7 @@ SMD_SOURCES := $(addprefix sm-side/,smd_main.c smd_credentials.c smd_metrics.c s
 	evacuation.c evacuation_room.c evacuation_record.c evacuator.c) $(addprefix sm-side/directory/,directory_log.c \
 	directory_endpoints.c directory_lids.c directory_locator.c) $(addprefix sm-side/vm_change/,vm_talk.c vm_admission.c vm_changer.c \
 	vm_changer_drive.c vm_changer_ask.c vm_changer_lease.c vm_changer_record.c vm_changer_recovery.c) \
-	sm-side/journal/plan_evidence.c $(addprefix sm-side/migration/,admission.c whereabouts.c owners.c sm_talk.c sm_paths.c) \
+	sm-side/journal/plan_evidence.c $(addprefix sm-side/migration/,admission.c turns.c whereabouts.c owners.c sm_talk.c sm_paths.c) \
 	$(ROOT_SOURCES) $(JOURNAL_SOURCES) $(LEDGER_SOURCES) $(RELAY_SOURCES) $(LINK_SOURCES) $(BASE_SOURCES) $(SETTINGS_SOURCES) \
 	$(NAME_SOURCES) $(METRICS_SOURCES) $(SERVICE_SOURCES)
 SMD_LIBS := $(LINK_LIBS) -levent_extra -ljson-c -lsqlite3 $(SETTINGS_LIBS)
@@ -57,6 +57,8 @@ $(call unit_test,smd_news,sm-side/conductor/conductor_news.c $(LEDGER_SOURCES) n
 $(call unit_test,smd_orders,sm-side/migration/sm_talk.c sm-side/migration/sm_paths.c $(JSON_SOURCES) $(MIGRATION_SOURCES),-ljson-c -lprotobuf-c)
 $(call unit_test,smd_admission,sm-side/migration/admission.c sm-side/root/inventory.c sm-side/migration/whereabouts.c \
 	$(INTEREST_SOURCES) $(MIGRATION_SOURCES),-lprotobuf-c)
+$(call unit_test,smd_both_ends,$(addprefix sm-side/migration/,turns.c admission.c) sm-side/root/inventory.c $(INTEREST_SOURCES) \
+	$(MIGRATION_SOURCES),-lprotobuf-c)
 $(call unit_test,smd_dynamic,sm-side/migration/admission.c sm-side/root/inventory.c $(INTEREST_SOURCES) sm-side/migration/sm_talk.c sm-side/migration/sm_paths.c $(JSON_SOURCES) \
 	$(MIGRATION_SOURCES),-ljson-c -lprotobuf-c)
 $(call unit_test,smd_shared_port,sm-side/root/numbers.c sm-side/root/shared_event.c sm-side/migration/sm_talk.c sm-side/migration/sm_paths.c $(JSON_SOURCES) \

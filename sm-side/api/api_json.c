@@ -190,6 +190,8 @@ struct json_object *api_migration(const struct ledger_entry *entry, bool short_f
 	json_put_text(object, "kind", migration_kind(&m->intent));
 	if (m->awaited_report)
 		json_put_text(object, "awaits", migration_report_name(m->awaited_report));
+	if (m->waits_turn && m->busy_with)
+		json_put_number(object, "waits_for", m->busy_with);
 	if (short_form)
 		return object;
 	json_put_number(object, "lid", m->intent.address.lid);

@@ -141,11 +141,25 @@ static struct json_object *migration_get(
 	return cli_get(options, path);
 }
 
+/* Once for each that it waits for. */
+static double wait_print(FILE *to, struct json_object *migration, double said)
+{
+	double other = cli_number(migration, "waits_for");
+
+	if (other && other != said)
+		fprintf(to,
+		        "  waits for migration %.0f, which moves the other end of its "
+		        "connections\n",
+		        other);
+	return other;
+}
+
 /* Until it has ended; the server answers when something is new. NULL: said why. */
 static struct json_object *follow(const struct cli_options *options, uint64_t id)
 {
 	unsigned seen = 0;
 	size_t printed = 0;
+	double waited = 0;
 
 	for (;;) {
 		struct json_object *migration;
@@ -163,6 +177,7 @@ static struct json_object *follow(const struct cli_options *options, uint64_t id
 			return NULL;
 		}
 		printed = steps_print(stderr, migration, printed);
+		waited = wait_print(stderr, migration, waited);
 		if (bool_of(migration, "ended"))
 			return migration;
 		seen = (unsigned)cli_number(migration, "changes");
@@ -280,6 +295,7 @@ static int status_of_one(const struct cli_options *options)
 		        cli_text(migration, "from_slot"), cli_text(migration, "to"),
 		        cli_text(migration, "to_slot"));
 		printf("%s: %s\n", cli_text(migration, "state"), cli_text(migration, "meaning"));
+		wait_print(stdout, migration, 0);
 		steps_print(stdout, migration, 0);
 		counts_print(migration);
 		refusals_print(stdout, migration);

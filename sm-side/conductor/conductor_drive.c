@@ -210,6 +210,22 @@ static bool record_entered(struct drive *d, struct migration_output *output)
 	return false;
 }
 
+/* What is told late of the attempt before is of an older epoch. False: it cannot begin. */
+static bool begin_again(struct drive *d, struct migration_output *output)
+{
+	struct conductor *c = d->conductor;
+
+	if (!output->again)
+		return true;
+	if (!conductor_record_epoch(c, c->ledger->epoch + 1)) {
+		drive_migration(d)->intent.epoch = c->ledger->epoch;
+		return true;
+	}
+	conductor_find(drive_migration(d), "journal-failed", "an epoch could not be written");
+	*output = migration_event(drive_migration(d), EVENT_JOURNAL_FAILED, monotonic_us());
+	return false;
+}
+
 /* Whatever is asked now need not be asked again in a moment. */
 static void ask_now(struct drive *d, enum migration_action action)
 {
@@ -222,6 +238,8 @@ void drive_perform(struct drive *d, struct migration_output output)
 	bool of_host = migration_action_parties(output.action) & PARTY_HOST;
 
 	while (output.entered) {
+		if (!begin_again(d, &output))
+			continue;
 		d->entry->changes++;
 		if (output.action != ACTION_NOTHING)
 			forget_asked(d);

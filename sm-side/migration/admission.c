@@ -20,8 +20,7 @@ struct admission admission_refuse(const char *reason, const char *format, ...)
 	return admission;
 }
 
-/* It has, or may have, asked processes to take part, and they may be stopped by it. */
-static bool has_asked(const struct migration *m)
+bool admission_has_asked(const struct migration *m)
 {
 	return m->state != STATE_LOCATING && m->state != STATE_DROPPING && !m->waits_turn;
 }
@@ -32,7 +31,7 @@ const struct migration *admission_sharing(const struct under_way *under_way,
 	for (size_t i = 0; under_way && i < under_way->count; i++) {
 		const struct migration *m = under_way->migrations[i];
 
-		if (m->intent.id == intent->id || !has_asked(m))
+		if (m->intent.id == intent->id || !admission_has_asked(m))
 			continue;
 		if (testimony_count_of_vm(
 		            m->testimony.processes, m->testimony.process_count, intent->vm) ||
@@ -61,8 +60,10 @@ struct admission admission_vm_is_free(const struct under_way *under_way, const c
 	        change->intent.destroys ? "destroyed" : "created");
 }
 
-/* May the VM move besides what moves already? */
-static struct admission others_check(const struct under_way *under_way, const char *vm)
+/* May the VM move besides what moves already? Who shares connections with that waits for its turn;
+ * not who would be given a VF at once, nor an evacuation, which has others to move meanwhile. */
+static struct admission others_check(
+        const struct under_way *under_way, const char *vm, bool may_wait)
 {
 	struct migration_intent intent = {0};
 	struct admission admission = admission_vm_is_free(under_way, vm);
@@ -77,7 +78,7 @@ static struct admission others_check(const struct under_way *under_way, const ch
 		        under_way->count, under_way->migrations[0]->intent.id,
 		        under_way->migrations[0]->intent.vm, under_way->most);
 	snprintf(intent.vm, sizeof(intent.vm), "%s", vm);
-	other = admission_sharing(under_way, &intent, NULL, 0);
+	other = may_wait ? NULL : admission_sharing(under_way, &intent, NULL, 0);
 	if (!other)
 		return (struct admission){0};
 	return admission_refuse("busy",
@@ -272,7 +273,7 @@ struct admission admission_check(const struct inventory *inventory,
 		        "unknown-vm", "no host has a VM named %s; see tether vms", vm);
 	admission = hosts_check(inventory, source, vm, to);
 	if (!admission.reason)
-		admission = others_check(under_way, vm);
+		admission = others_check(under_way, vm, !intent->evacuation);
 	if (!admission.reason)
 		admission = slots_fill(inventory, under_way, source->name, found, to, intent);
 	return admission;
@@ -348,7 +349,7 @@ struct admission admission_reattach(const struct inventory *inventory,
         const struct under_way *under_way, const struct migration *last, const char *vm,
         const char *to, struct migration_intent *intent)
 {
-	struct admission admission = others_check(under_way, vm);
+	struct admission admission = others_check(under_way, vm, false);
 
 	if (!inventory_is_connected(inventory, to))
 		return admission_refuse("host-not-connected",

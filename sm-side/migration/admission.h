@@ -65,6 +65,9 @@ struct admission admission_reattach(const struct inventory *inventory,
 const struct migration *admission_sharing(const struct under_way *under_way,
         const struct migration_intent *intent, char *const *names, size_t count);
 
+/* It has, or may have, asked processes to take part, and they may be stopped by it. */
+bool admission_has_asked(const struct migration *migration);
+
 /* What the VM has seen of its VF, to be found again at the destination; NULL: not known. */
 const Tether__Attributes *admission_attributes(
         const struct inventory *inventory, const struct migration_intent *intent);

@@ -67,12 +67,26 @@ static bool is_past_commit(enum migration_state state)
 	return migration_phase(state) == PHASE_FORWARD || migration_phase(state) == PHASE_BACK;
 }
 
+/* What was said in the attempt before is not of this one. */
+static void begin_again(struct migration *m)
+{
+	testimony_clear(&m->testimony);
+	m->testimony.shared_port = m->intent.shared_port;
+	m->overall_us = 0;
+	m->plan_hash[0] = '\0';
+	m->yields = false;
+}
+
 static struct migration_output enter(struct migration *m, enum migration_state to, uint64_t now_us)
 {
 	/* Who was not there yet when it was given up is told now. */
 	bool tell = m->given_up && m->state == STATE_RECOVERING && !m->intent.reattach;
+	bool again;
 
 	to = migration_road_entered(m, to);
+	again = m->yields && migration_phase(to) == PHASE_TRYING;
+	if (again)
+		begin_again(m);
 	timers_set(m, to, now_us);
 	timeline_add(m, to, now_us);
 	m->state = to;
@@ -92,6 +106,7 @@ static struct migration_output enter(struct migration *m, enum migration_state t
 	return (struct migration_output){.entered = true,
 	        .durable = migration_state_durable(to),
 	        .give_up = tell,
+	        .again = again,
 	        .action = migration_state_action(to)};
 }
 
@@ -181,6 +196,7 @@ struct migration_output migration_event(
 	struct migration_move move;
 
 	event = amounts_to(migration, event);
+	migration->abort_asked |= event == EVENT_ABORT_ASKED && migration->yields;
 	move = migration_lookup(migration->state, event);
 	/* What is committed by an older record needs none of this epoch. */
 	if (event == EVENT_JOURNAL_FAILED && is_past_commit(migration->journalled))
@@ -243,8 +259,16 @@ void migration_turn_wait(struct migration *migration)
 void migration_turn_take(struct migration *m, uint64_t now_us)
 {
 	m->waits_turn = false;
+	m->busy_with = 0;
 	migration_time_stop(m);
 	migration_time_run(m, now_us);
+}
+
+void migration_turn_yield(struct migration *m, uint64_t other)
+{
+	m->waited_for += m->busy_with != other;
+	m->busy_with = other;
+	m->yields = !m->waits_turn;
 }
 
 uint64_t migration_next_us(const struct migration *migration)

@@ -94,6 +94,9 @@ struct migration {
 	enum migration_report awaited_report; /* before the host is asked */
 	unsigned reports_taken;               /* as bits; not in the journal */
 	bool waits_turn;                      /* PREPARING: nobody has been asked yet */
+	bool yields;         /* all is given back for busy_with, then it begins again */
+	bool abort_asked;    /* while it yields */
+	unsigned waited_for; /* so many others have been let go first */
 	bool committed;
 	bool given_up; /* the VM's QPs were told to end with errors */
 	bool applied;  /* GUIDs were touched: by APPLY or a sweep the fabric may have changed */
@@ -101,7 +104,8 @@ struct migration {
 	bool unlinked; /* dynamic LIDs: its link may have gone down; the SM's sweep is to be waited
 	                  for */
 	unsigned leases_lost; /* how often one ran out under APPLY or UNDO */
-	uint64_t busy_with;   /* refused because of this migration; 0: not */
+	uint64_t busy_with; /* waits for this migration's end, or was refused because of it; 0: not
+	                     */
 	uint32_t sequence;
 	uint64_t timer_us;   /* of this state; 0: none */
 	uint64_t overall_us; /* 0: does not run yet */
@@ -117,6 +121,7 @@ struct migration_output {
 	bool durable; /* and have it on disk */
 	bool give_up; /* send ERROR to VM and peers, wait for nobody */
 	bool retry;   /* perform the action after a short while, not now */
+	bool again;   /* LOCATING once more, and needs an epoch for that */
 	enum migration_action action;
 	const char *refused; /* the name of why the event is not obeyed; nothing else is set */
 };
@@ -158,6 +163,13 @@ uint64_t migration_next_us(const struct migration *migration);
 /* PREPARE has to wait for its turn; the step's time begins when that comes. */
 void migration_turn_wait(struct migration *migration);
 void migration_turn_take(struct migration *migration, uint64_t now_us);
+
+/*
+ * Migration @other moves the other end of its connections: it waits for the end of that. Who has
+ * been asked already is told to drop it, or to open again: in place of the end that this leads to
+ * it begins again, with an epoch of its own. An abort meanwhile is the end.
+ */
+void migration_turn_yield(struct migration *migration, uint64_t other);
 
 /* The step waits for another migration, which has its own deadlines. When it does so no more it has
  * all of its time; if it had not been stopped, that runs on. */

@@ -91,8 +91,17 @@ static enum migration_state back_instead(enum migration_state state)
 	}
 }
 
+/* Who yields to another has not come to an end, unless somebody wants it to. */
+static enum migration_state again_instead(const struct migration *m, enum migration_state state)
+{
+	if (!m->yields || (state != STATE_REFUSED && state != STATE_ABORTED))
+		return state;
+	return m->abort_asked ? STATE_ABORTED : STATE_LOCATING;
+}
+
 enum migration_state migration_road_entered(const struct migration *m, enum migration_state state)
 {
+	state = again_instead(m, state);
 	if (m->intent.reattach && migration_phase(state) == PHASE_BACK)
 		state = back_instead(state);
 	while (is_stepped_over(m, state))

@@ -79,3 +79,14 @@ def together(host):
             pass  # who asked has gone
 
     host.event = lambda sock, event: Peer(aside, sock, event) if event["order"] else plain(sock, event)
+
+
+def held_in(stage, order="HOST_DETACH", host="hyp1", vm="vm1", to="hyp2", then=None):
+    """A migration of @vm that stands in the middle of @order, and what lets it go."""
+    for each in stage.world.hosts.values():
+        together(each)
+    held = Held(stage.world, then)
+    stage.world.fault(host, order, held)
+    number = stage.smd.migrate(vm, to)[1]["id"]
+    equal(held.there.wait(20), True)
+    return number, held

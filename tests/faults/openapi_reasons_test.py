@@ -196,7 +196,7 @@ def guids_that_nobody_or_another_has_are_refused():
 
 
 def what_is_under_way_is_left_alone():
-    with Stage() as stage:
+    with Stage(migrations_max=1) as stage:
         def before_the_commit():
             refused(stage.smd, "vm-already-moving", "POST", "/v1/migrations", {"vm": "vm1", "to": "hyp3"})
             refused(stage.smd, "busy", "POST", "/v1/migrations", {"vm": "vm2", "to": "hyp1"})

@@ -8,6 +8,7 @@ import tempfile
 import threading
 
 from command import TETHER, refused, tether
+from crowd import held_in
 from smd import BUILD, Stage, equal, run, wait_until
 
 
@@ -59,12 +60,25 @@ def while_one_moves_others_are_refused():
 
         def others():
             refused(stage, "vm-already-moving", "migrate", "vm1", "hyp3")
-            refused(stage, "busy", "migrate", "vm2", "hyp2")
             gate.set()
 
         stage.world.fault("hyp1", "HOST_DETACH", others)
         equal(stage.smd.move("vm1", "hyp2")["outcome"], "done")
         equal(gate.is_set(), True)
+
+
+def one_that_waits_for_another_says_so():
+    with Stage() as stage:
+        said = []
+        number, held = held_in(stage)
+        other = threading.Thread(target=lambda: said.append(tether(stage, "migrate", "vm2", "hyp1")))
+        other.start()
+        wait_until("the second waits", lambda: "waits for migration 1" in tether(stage, "status", "2")[1])
+        held.go.set()
+        other.join(60)
+        status, out, err = said[0]
+        equal((status, err.count("waits for migration 1"), "migration 2: done" in out), (0, 1, True), (out, err))
+        equal(stage.smd.wait_for(number)["outcome"], "done")
 
 
 def a_refused_migration_says_why_and_what_next():
@@ -214,7 +228,7 @@ def run_puts_libtether_before_what_is_preloaded():
 
 
 run([migrate_shows_each_step_and_its_end, a_name_that_somebody_sits_on_is_taken_away_by_force, what_cannot_be_done_is_refused_by_name_and_changes_nothing,
-     while_one_moves_others_are_refused, a_refused_migration_says_why_and_what_next,
+     while_one_moves_others_are_refused, one_that_waits_for_another_says_so, a_refused_migration_says_why_and_what_next,
      force_is_advised_where_it_helps_and_lifts_no_veto, abort_ends_what_is_under_way, lists_say_what_there_is,
      evacuations_are_listed_and_shown, wrong_usage_is_status_2, every_program_says_which_version_it_is,
      no_daemon_is_said_plainly, a_daemon_that_dies_meanwhile_is_said_plainly,

@@ -43,16 +43,28 @@ static void four_hosts(struct inventory *inventory)
 	inventory_host_connected(inventory, "d", false);
 }
 
-static const char *reason(
-        struct inventory *inventory, const struct migration *other, const char *vm, const char *to)
+static const char *reason_of(struct inventory *inventory, const struct migration *other,
+        const char *vm, const char *to, uint64_t evacuation)
 {
-	struct migration_intent intent = {0};
+	struct migration_intent intent = {.evacuation = evacuation};
 	struct under_way under_way = {&other, other != NULL, 4, NULL};
 	struct admission admission = admission_check(inventory, &under_way, vm, to, &intent);
 
 	if (admission.reason)
 		assert_true(strlen(admission.text) > 10);
 	return admission.reason ? admission.reason : "";
+}
+
+static const char *reason(
+        struct inventory *inventory, const struct migration *other, const char *vm, const char *to)
+{
+	return reason_of(inventory, other, vm, to, 0);
+}
+
+static const char *reason_of_evacuee(
+        struct inventory *inventory, const struct migration *other, const char *vm, const char *to)
+{
+	return reason_of(inventory, other, vm, to, 1);
 }
 
 static void each_wrong_request_has_its_name(void **unused)
@@ -76,7 +88,9 @@ static void each_wrong_request_has_its_name(void **unused)
 	assert_string_equal(reason(&inventory, NULL, "vm1", "c"), "no-free-vf");
 	assert_string_equal(reason(&inventory, NULL, "vm1", "d"), "host-not-connected");
 	assert_string_equal(reason(&inventory, &same, "vm1", "b"), "vm-already-moving");
-	assert_string_equal(reason(&inventory, &sharing, "vm1", "b"), "busy");
+	assert_string_equal(reason(&inventory, &sharing, "vm1", "b"), "");
+	assert_string_equal(reason_of_evacuee(&inventory, &sharing, "vm1", "b"), "busy");
+	assert_string_equal(reason_of_evacuee(&inventory, &apart, "vm1", "b"), "");
 	assert_string_equal(reason(&inventory, &apart, "vm1", "b"), "");
 	assert_string_equal(reason(&inventory, &slot_taken, "vm1", "b"), "no-free-vf");
 	assert_string_equal(reason(&inventory, NULL, "vm1", "b"), "");

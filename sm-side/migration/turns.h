@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/*
+ * Whose turn it is to PREPARE. Who is concerned by a migration is known from the answers to that;
+ * so one asks after the other, and who shares connections with one that has asked waits for its
+ * end. Pure.
+ *
+ * Nobody waits for one that has not asked, and who waits has asked nobody: so no two wait for each
+ * other. Who has let others go first often enough lets nobody past who was asked for later.
+ */
+#ifndef TETHER_TURNS_H
+#define TETHER_TURNS_H
+
+#include "sm-side/migration/admission.h"
+
+enum turn {
+	TURN_IS_OURS,
+	TURN_WAITS,         /* another is being prepared, or goes first */
+	TURN_WAITS_FOR_END, /* of *@other, which moves the other end of our connections */
+};
+
+/* @migration is PREPARING and has asked nobody; *@other is set with TURN_WAITS_FOR_END only. */
+enum turn turn_of(const struct under_way *under_way, const struct migration *migration,
+        const struct migration **other);
+
+/* The one of those that wait that was asked for first after migration @after; NULL: none. */
+const struct migration *turn_next(const struct under_way *under_way, uint64_t after);
+
+/* An evacuation asks again by itself, and has others to move meanwhile. */
+bool turn_may_be_waited_for(const struct migration *migration);
+
+#endif
