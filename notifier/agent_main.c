@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <getopt.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -19,7 +20,7 @@
 #include "notifier/guest_role.h"
 #include "notifier/host_role.h"
 #include "notifier/relay_role.h"
-#include "tether.pb-c.h"
+#include "notifier/wire/versions.h"
 
 enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
@@ -75,7 +76,7 @@ static int options_read(int count, char **arguments, struct options *options)
 			fputs(usage, stdout);
 			return 1;
 		case 'V':
-			printf("%s, protocol %d\n", version, TETHER__PROTOCOL__PROTOCOL_VERSION);
+			printf("%s, protocol %" PRIu32 "\n", version, versions_newest());
 			return 1;
 		default:
 			fputs(usage, stderr);
@@ -147,9 +148,8 @@ static int agent_run(struct agent *agent)
 		if (!signals[i] || event_add(signals[i], NULL))
 			err = -ENOMEM;
 	if (!err) {
-		log_info("agent", "%s, protocol %d, %s %s", version,
-		        TETHER__PROTOCOL__PROTOCOL_VERSION, agent->role->name,
-		        agent->settings.name);
+		log_info("agent", "%s, protocol %" PRIu32 ", %s %s", version, versions_newest(),
+		        agent->role->name, agent->settings.name);
 		err = event_base_dispatch(agent->base) < 0 ? -EIO : 0;
 	}
 	agent->role->destroy(agent->made);
@@ -185,8 +185,10 @@ int main(int argc, char **argv)
 	struct agent agent = {0};
 	struct options options;
 	char error[512] = "";
-	int status = options_read(argc, argv, &options);
+	int status;
 
+	versions_pretend(getenv("TETHER_PROTOCOL"));
+	status = options_read(argc, argv, &options);
 	if (status)
 		return status - 1;
 	if (agent_settings_read(&agent.settings, options.config, error, sizeof(error))) {

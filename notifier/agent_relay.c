@@ -14,6 +14,8 @@
 #include "notifier/base/monotonic.h"
 #include "notifier/base/service.h"
 #include "notifier/base/timer.h"
+#include "notifier/wire/fit.h"
+#include "notifier/wire/versions.h"
 
 static const char *step_name(Tether__Step step)
 {
@@ -93,8 +95,13 @@ static void answer_log(const struct agent_relay *agent, const Tether__Answer *an
 
 void agent_relay_send(struct agent_relay *agent, const Tether__Frame *frame)
 {
-	int err = agent->parent ? connection_send(agent->parent, frame) : -ENOTCONN;
+	struct pieces pieces = {0};
+	const Tether__Frame *fit = frame_fit(relay_parent_version(agent->relay), frame, &pieces);
+	int err = -ENOTCONN;
 
+	if (agent->parent)
+		err = fit ? connection_send(agent->parent, fit) : -ENOMEM;
+	pieces_free(&pieces);
 	if (err && err != -ENOTCONN)
 		log_error(
 		        agent->settings->role, "the root does not get a frame: %s", strerror(-err));
@@ -160,7 +167,7 @@ static void parent_opened(struct connection *connection, void *at)
 	Tether__Hello hello = TETHER__HELLO__INIT;
 
 	*agent->failure = 0;
-	hello.version = TETHER__PROTOCOL__PROTOCOL_VERSION;
+	versions_say(&hello);
 	hello.role = agent->role->role;
 	hello.name = agent->settings->name;
 	if (agent->role->hello)

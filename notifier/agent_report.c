@@ -21,7 +21,7 @@ void agent_report_send(void *at, uint32_t request)
 	report.request = request;
 	frame.body_case = TETHER__FRAME__BODY_REPORT;
 	frame.report = &report;
-	connection_send(agent->parent, &frame);
+	agent_relay_send(agent, &frame);
 	relay_report_clear(&report);
 }
 

@@ -4,7 +4,13 @@ $(B)/gen/tether.pb-c.c $(B)/gen/tether.pb-c.h &: notifier/wire/tether.proto | $(
 	@mkdir -p $(B)/gen
 	$(Q)protoc-c --proto_path=notifier/wire --c_out=$(B)/gen tether.proto
 
-WIRE_SOURCES := gen/tether.pb-c.c notifier/wire/message.c notifier/wire/message_equal.c notifier/wire/pieces.c
+# The contract that the oldest neighbour speaks, for the test that compares.
+$(B)/gen/tether_5.pb-c.c: tests/unit/tether_5.proto | $(B)/deps.stamp
+	@mkdir -p $(B)/gen
+	$(Q)protoc-c --proto_path=tests/unit --c_out=$(B)/gen tether_5.proto
+
+WIRE_SOURCES := gen/tether.pb-c.c notifier/wire/message.c notifier/wire/message_equal.c notifier/wire/pieces.c \
+	notifier/wire/versions.c notifier/wire/fit.c
 BASE_SOURCES := notifier/base/log.c notifier/base/deadlines.c notifier/base/die_point.c
 # Apart: libtether.so reads no files and shall not need the library.
 SETTINGS_SOURCES := notifier/base/settings.c notifier/base/folder.c notifier/metrics/metrics_address.c
@@ -23,7 +29,7 @@ LINK_SOURCES := $(addprefix notifier/link/,connection.c connection_traffic.c rat
 	$(NAME_SOURCES)
 RELAY_SOURCES := $(addprefix notifier/relay/,relay.c relay_events.c relay_handing.c relay_answers.c relay_links.c relay_hello.c relay_children.c relay_ended.c \
 	relay_behind.c relay_returning.c relay_renewal.c relay_absence.c relay_numbers.c relay_moved.c relay_quarantine.c \
-	relay_reports.c relay_places.c relay_partitions.c vm_places.c children.c host_behind.c registration.c requests.c \
+	relay_reports.c relay_versions.c relay_places.c relay_partitions.c vm_places.c children.c host_behind.c registration.c requests.c \
 	registration_replies.c registration_above.c registration_hello.c registration_partitions.c barrier.c interest.c tally.c tally_merge.c \
 	name_hash.c name_index.c name_table.c vm_names.c roster.c answer_merge.c answer_claims.c row_claims.c lid_claims.c number_scope.c)
 # Whoever is told how a daemon is: Prometheus, the service manager.
@@ -56,6 +62,7 @@ $(call unit_test,notifier_registration,$(RELAY_TEST_SOURCES),-lprotobuf-c)
 $(call unit_test,notifier_barrier,$(RELAY_TEST_SOURCES),-lprotobuf-c)
 $(call unit_test,notifier_freed,$(RELAY_TEST_SOURCES),-lprotobuf-c -Xlinker --wrap=barriers_hold)
 $(call unit_test,notifier_quarantine,$(RELAY_TEST_SOURCES),-lprotobuf-c)
+$(call unit_test,notifier_neighbours,$(RELAY_TEST_SOURCES),-lprotobuf-c)
 $(call unit_test,notifier_row_claims,$(RELAY_TEST_SOURCES),-lprotobuf-c)
 TREE_TEST_SOURCES := $(addprefix tests/unit/,relay_tree.c tree_owners.c tree_letters.c tree_delivery.c) $(RELAY_SOURCES) $(FRAME_SOURCES)
 DEEP_TREE_TEST_SOURCES := tests/unit/deep_tree.c tests/unit/tree_events.c $(TREE_TEST_SOURCES)
@@ -67,6 +74,7 @@ $(call unit_test,notifier_any_tree,tests/unit/tree_chance.c tests/unit/tree_even
 $(call unit_test,notifier_votes,tests/unit/tree_chance.c tests/unit/tree_events.c $(TREE_TEST_SOURCES),-lprotobuf-c)
 $(call unit_test,notifier_races,$(TREE_TEST_SOURCES),-lprotobuf-c)
 $(call unit_test,notifier_name_index,notifier/relay/name_index.c notifier/relay/name_hash.c,)
+$(call unit_test,notifier_versions,gen/tether_5.pb-c.c $(WIRE_SOURCES),-lprotobuf-c)
 $(call unit_test,notifier_message_equal,$(WIRE_SOURCES),-lprotobuf-c)
 $(call unit_test,notifier_name_table,notifier/relay/name_table.c notifier/relay/name_hash.c,)
 $(call unit_test,notifier_roster,$(addprefix notifier/relay/,roster.c vm_names.c name_index.c name_hash.c),)

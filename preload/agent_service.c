@@ -14,7 +14,9 @@
 #include "notifier/base/deadlines.h"
 #include "notifier/base/log.h"
 #include "notifier/base/monotonic.h"
+#include "notifier/wire/fit.h"
 #include "notifier/wire/message.h"
+#include "notifier/wire/versions.h"
 #include "preload/agent_socket.h"
 #include "preload/datagram_questions.h"
 #include "preload/heard_senders.h"
@@ -32,8 +34,9 @@ enum {
 
 static struct {
 	pthread_t thread;
-	int wake;     /* eventfd: something is to be sent */
-	bool welcome; /* our hello was accepted */
+	int wake;         /* eventfd: something is to be sent */
+	bool welcome;     /* our hello was accepted */
+	uint32_t version; /* of the protocol, if it was */
 	unsigned pause_ms;
 	uint64_t next_try_ms;
 } service = {.wake = -1};
@@ -82,6 +85,19 @@ static void frame_send(const Tether__Frame *frame)
 	out_flush();
 }
 
+/* What the agent does not know of it is left out. */
+static void frame_send_fit(const Tether__Frame *frame)
+{
+	struct pieces pieces = {0};
+	const Tether__Frame *fit = frame_fit(service.version, frame, &pieces);
+
+	if (fit)
+		frame_send(fit);
+	else
+		disconnect("no memory");
+	pieces_free(&pieces);
+}
+
 static void interests_send(void);
 
 /* What was announced on the way to it goes first. */
@@ -92,7 +108,7 @@ static void answer_send(const Tether__Answer *answer, void *owner)
 	interests_send();
 	frame.body_case = TETHER__FRAME__BODY_ANSWER;
 	frame.answer = (Tether__Answer *)answer;
-	frame_send(&frame);
+	frame_send_fit(&frame);
 }
 
 static void hello_send(void)
@@ -105,7 +121,7 @@ static void hello_send(void)
 
 	self_name(settings()->vm, name, sizeof(name));
 	self_program(program, sizeof(program));
-	hello.version = TETHER__PROTOCOL__PROTOCOL_VERSION;
+	versions_say(&hello);
 	hello.role = TETHER__ROLE__ROLE_SHIM;
 	hello.name = name;
 	hello.pid = (uint32_t)getpid();
@@ -157,6 +173,7 @@ static void hello_answered(const Tether__HelloAnswer *answer)
 	if (reserved_numbers_add(answer->reserved_qpns, answer->n_reserved_qpns))
 		log_error("link", "not all numbers of the VM are known");
 	service.welcome = true;
+	service.version = versions_chosen(answer->version);
 	log_debug("link", "welcomed by %s", answer->name);
 	pthread_mutex_lock(&agent_link.lock);
 	agent_link.absent_since_ms = 0;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "notifier/base/log.h"
+#include "notifier/wire/versions.h"
 
 static struct settings read_once = {.settlement = true, .rebinding = true};
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -58,6 +59,7 @@ static void read_environment(void)
 	read_once.vm = copy_of(getenv("TETHER_VM"));
 	if (!read_once.vm)
 		read_once.vm = vm_of_socket(read_once.agent_path);
+	versions_pretend(getenv("TETHER_PROTOCOL"));
 	read_once.settlement = !is_off("TETHER_SETTLEMENT");
 	read_once.rebinding = !is_off("TETHER_REBINDING");
 }

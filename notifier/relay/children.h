@@ -37,6 +37,7 @@ struct child {
 	char *certified_name;
 	Tether__Role certified_role;
 	Tether__Role role;
+	uint32_t version; /* of the protocol, over its link */
 	uint32_t pid;
 	char *program;
 	unsigned late; /* events in a row that it has not answered in time */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "notifier/base/cleanup.h"
+#include "notifier/wire/versions.h"
 
 enum {
 	AWAY_MS = 2000,
@@ -46,7 +47,7 @@ static void interest_down(void *owner, uint32_t member, const Tether__InterestAn
 		said.n_pkeys = 0; /* it checks nothing */
 	frame.body_case = TETHER__FRAME__BODY_INTEREST_ANSWER;
 	frame.interest_answer = &said;
-	relay->outputs->child_send(relay->owner, child->link, &frame);
+	relay_child_say(relay, child, &frame);
 }
 
 static const struct registration_outputs registration_outputs = {
@@ -219,6 +220,7 @@ static int hello_answer_take(
 	if (!relay_epoch_raise(relay, answer->epoch))
 		return -EIO;
 	relay->parent_is_up = true;
+	relay->parent_version = versions_chosen(answer->version);
 	relay_absence_learn(relay, answer->released, now_ms);
 	relay_hosts_say(relay);
 	registration_parent_up(relay->registration);
@@ -261,6 +263,11 @@ int relay_parent_frame(struct relay *relay, const Tether__Frame *frame, uint64_t
 	default:
 		return 0;
 	}
+}
+
+uint32_t relay_parent_version(const struct relay *relay)
+{
+	return relay->parent_version;
 }
 
 void relay_parent_lost(struct relay *relay)

@@ -140,6 +140,8 @@ void relay_times_set(struct relay *relay, unsigned heartbeat_ms, unsigned away_m
  * ignored). Not 0: the parent is not to be obeyed (-ESTALE: its epoch is older than one seen, which
  * is no matter to a guest: the next host may have seen less); close the link. */
 int relay_parent_frame(struct relay *relay, const Tether__Frame *frame, uint64_t now_ms);
+/* Of the protocol, as its HelloAnswer has it. */
+uint32_t relay_parent_version(const struct relay *relay);
 /* Its link has ended. */
 void relay_parent_lost(struct relay *relay);
 

@@ -96,7 +96,7 @@ void relay_absence_tell(
 	if (child_is_process(child))
 		frame.event = unknown_to(relay, child, hello, now_ms);
 	if (frame.event)
-		relay->outputs->child_send(relay->owner, child->link, &frame);
+		relay_child_say(relay, child, &frame);
 }
 
 Tether__Event *relay_absence_unknown_to(

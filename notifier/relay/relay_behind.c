@@ -99,7 +99,7 @@ static void behind_refuse(struct relay *relay, const struct child *child, const 
 	host.n_refusals = 1;
 	frame.body_case = TETHER__FRAME__BODY_BEHIND;
 	frame.behind = &host;
-	relay->outputs->child_send(relay->owner, child->link, &frame);
+	relay_child_say(relay, child, &frame);
 }
 
 /* NULL: it may be there. */
@@ -334,7 +334,7 @@ void relay_host_refused(struct relay *relay, const Tether__HostBehind *said)
 	}
 	frame.body_case = TETHER__FRAME__BODY_BEHIND;
 	frame.behind = (Tether__HostBehind *)said;
-	relay->outputs->child_send(relay->owner, child->link, &frame);
+	relay_child_say(relay, child, &frame);
 }
 
 /* While a VM moves nobody is forgotten. A host that is a child is forgotten with it. */

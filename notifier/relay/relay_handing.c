@@ -186,7 +186,7 @@ static void child_event_send(
 		event.overall_ms = left_ms(open->overall_ms, now_ms);
 	frame.body_case = TETHER__FRAME__BODY_EVENT;
 	frame.event = &event;
-	relay->outputs->child_send(relay->owner, child->link, &frame);
+	relay_child_say(relay, child, &frame);
 }
 
 void relay_event_hand(
@@ -196,6 +196,8 @@ void relay_event_hand(
 		tally_expect(open->tally, child->name);
 		return;
 	}
+	if (relay_needs_refuse(relay, child, open))
+		return;
 	if (relay_waits_for(child, open->event) ? tally_hand(open->tally, child->name)
 	                                        : tally_pass_over(open->tally, child->name))
 		return;
@@ -272,7 +274,7 @@ int relay_tell_host(struct relay *relay, const char *host, const Tether__Event *
 	copy.host = (char *)(strcmp(child->name, host) ? host : "");
 	frame.body_case = TETHER__FRAME__BODY_EVENT;
 	frame.event = &copy;
-	relay->outputs->child_send(relay->owner, child->link, &frame);
+	relay_child_say(relay, child, &frame);
 	return 0;
 }
 

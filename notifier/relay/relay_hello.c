@@ -3,8 +3,6 @@
 #include "notifier/relay/relay_state.h"
 
 #include <errno.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 /* @released: relay_absence_unknown_to; NULL: nothing */
@@ -33,9 +31,10 @@ static void hello_answer_send(struct relay *relay, const struct child *child, co
 	if (child->is_guest)
 		answer.vm = child->vm;
 	answer.released = released;
+	answer.version = child->version;
 	frame.body_case = TETHER__FRAME__BODY_HELLO_ANSWER;
 	frame.hello_answer = &answer;
-	relay->outputs->child_send(relay->owner, child->link, &frame);
+	relay_child_say(relay, child, &frame);
 }
 
 bool relay_name_is_clean(const char *name)
@@ -119,19 +118,6 @@ int relay_hello_refuse(
 	return -EACCES;
 }
 
-/* Names both, since whoever reads it has to know which one to replace. */
-static int version_refuse(struct relay *relay, const struct child *child, uint32_t theirs)
-{
-	char text[160];
-
-	snprintf(text, sizeof(text),
-	        "it speaks version %" PRIu32
-	        " of the protocol, this relay version %d: the older of "
-	        "them has to be replaced",
-	        theirs, TETHER__PROTOCOL__PROTOCOL_VERSION);
-	return relay_hello_refuse(relay, child, "version", text);
-}
-
 /* An agent between, or in a guest, speaks for all who are behind it. */
 unsigned relay_child_weight(const struct child *child)
 {
@@ -156,13 +142,14 @@ int relay_hello_take(
 	/* A guest need not know what it is called; its channel does. */
 	if (child->is_guest && !*named.name)
 		named.name = child->vm;
-	if (hello->version != TETHER__PROTOCOL__PROTOCOL_VERSION)
-		return version_refuse(relay, child, hello->version);
+	if (relay_version_agree(relay, child, hello))
+		return -EACCES;
 	objection = hello_objection(relay, child, hello, &text);
 	if (objection)
 		return relay_hello_refuse(relay, child, objection, text);
 	known = children_by_name(&relay->children, hello->name);
 	if (known) {
+		known->version = child->version;
 		children_adopt(&relay->children, known, child);
 		child = known;
 		if (child->is_guest)

@@ -42,7 +42,7 @@ static void batch_send(struct relay *relay, const struct child *child, struct ba
 	whereabouts.n_vms = batch->count;
 	frame.body_case = TETHER__FRAME__BODY_WHEREABOUTS;
 	frame.whereabouts = &whereabouts;
-	relay->outputs->child_send(relay->owner, child->link, &frame);
+	relay_child_say(relay, child, &frame);
 	batch->count = batch->bytes = 0;
 }
 

@@ -9,6 +9,7 @@
 
 #include "notifier/base/cleanup.h"
 #include "notifier/base/version.h"
+#include "notifier/wire/versions.h"
 
 enum {
 	REPORT_VMS_MAX = 4096,
@@ -94,7 +95,7 @@ void relay_reports_ask(struct relay *relay, uint32_t request)
 		if (!child->report_is_due)
 			continue;
 		child->reports_left = answers_of(child);
-		relay->outputs->child_send(relay->owner, child->link, &frame);
+		relay_child_say(relay, child, &frame);
 	}
 }
 
@@ -245,6 +246,7 @@ static int vms_fill(const struct relay *relay, Tether__Report *report)
 		tether__vm_report__init(of_vm);
 		of_vm->name = vm->name;
 		of_vm->processes = processes_of(relay, vm->name);
+		of_vm->protocol = relay_oldest_of(relay, vm->name);
 		report->vms[report->n_vms++] = of_vm;
 	}
 	report->vms[count] = vms;
@@ -291,6 +293,7 @@ int relay_report_fill(const struct relay *relay, Tether__Report *report)
 	report->name = relay->name;
 	report->role = relay->settings.role;
 	report->version = (char *)TETHER_VERSION;
+	report->protocol = versions_newest();
 	report->epoch = relay->epoch;
 	report->open = (uint32_t)relay->begun_count;
 	if (has_processes(relay))

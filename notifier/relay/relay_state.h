@@ -7,8 +7,8 @@
  * are asked anew), relay_behind.c (hosts behind agents between), relay_returning.c (agents between
  * that come back), relay_absence.c (VMs without a device), relay_numbers.c (numbers that are taken
  * in a VM), relay_moved.c (VMs that have moved), relay_quarantine.c (who is late), relay_places.c
- * (where VMs are), relay_partitions.c (who may talk to whom) and relay_reports.c (how the agents
- * are), and by nobody else.
+ * (where VMs are), relay_partitions.c (who may talk to whom), relay_reports.c (how the agents are)
+ * and relay_versions.c (what is spoken with whom), and by nobody else.
  */
 #ifndef TETHER_RELAY_STATE_H
 #define TETHER_RELAY_STATE_H
@@ -104,6 +104,7 @@ struct relay {
 	        begun[RELAY_BEGUN_MAX]; /* migrations whose end has not come by, the oldest first */
 	size_t begun_count;
 	uint64_t epoch;
+	uint32_t parent_version;
 	bool parent_is_up;     /* it has answered HELLO; the root's owner never does */
 	uint32_t report_asked; /* the latest question for reports */
 	unsigned reports_due;  /* children from whom more may come */
@@ -296,6 +297,18 @@ unsigned relay_child_weight(const struct child *child);
 int relay_hello_refuse(
         struct relay *relay, const struct child *child, const char *reason, const char *text);
 bool relay_name_is_clean(const char *name);
+
+/* relay_versions.c */
+/* What @child does not know of it is left out. */
+void relay_child_say(struct relay *relay, const struct child *child, const Tether__Frame *frame);
+/* -EACCES: none is known to both, and @child has been told. */
+int relay_version_agree(struct relay *relay, struct child *child, const Tether__Hello *hello);
+/* @child takes part in @event by speaking less than that needs: its answer is given in its stead.
+ */
+bool relay_needs_refuse(
+        const struct relay *relay, const struct child *child, struct open_event *open);
+/* The oldest that is spoken with a process of @vm; 0: there are none. */
+uint32_t relay_oldest_of(const struct relay *relay, const char *vm);
 
 /* relay_children.c */
 enum { RELAY_LABEL_BYTES = RELAY_NAME_BYTES + 128 };

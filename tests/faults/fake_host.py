@@ -7,7 +7,7 @@ import threading
 import wire
 from fake_peer import Peer
 
-VERSION = wire.SCHEMA.enums["Protocol"]["PROTOCOL_VERSION"]
+OLDEST, VERSION = (wire.SCHEMA.enums["Protocol"][name] for name in ("PROTOCOL_OLDEST", "PROTOCOL_VERSION"))
 
 
 class Host:

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
 """Roads of a migration through tether-smd, among fakes: what hosts, agents and processes do and leave undone."""
-from fake_host import VERSION
+from fake_host import OLDEST, VERSION
 from roads import all_running, at, checked, fails_back_at_the_source, hosts_say_addresses, states
 from smd import Stage, equal, run, wait_until
 
@@ -278,16 +278,16 @@ def nothing_is_committed_while_the_destination_is_away():
         all_running(stage)
 
 
-def a_host_of_another_version_is_refused_and_both_are_named():
+def a_host_two_versions_apart_is_refused_and_both_are_named():
     with Stage() as stage:
         host = stage.world.hosts["hyp2"]
         host.stop()
         stage.smd.hosts_here(2)
-        host.version = VERSION - 1
+        host.version = OLDEST - 1
         host.start()
         wait_until("it is refused", lambda: host.refused)
         refusal, = host.refused[0]
-        text = f"it speaks version {VERSION - 1} of the protocol, this relay version {VERSION}: "
+        text = f"it speaks version {OLDEST - 1} of the protocol, this relay versions {OLDEST} to {VERSION}: "
         equal((refusal["reason"], refusal["text"][:len(text)]), ("version", text))
         equal(f"a host is refused: version: {text}" in stage.smd.log(), True, stage.smd.log())
         wait_until("its name is logged", lambda: "hyp2 is not listened to" in stage.smd.log())
@@ -340,5 +340,5 @@ run([the_vm_moves_and_comes_back, a_veto_is_refused_with_its_reason_and_nothing_
      a_vm_without_a_vf_is_given_one_where_it_is, a_vf_that_cannot_be_given_is_lost_again_and_nothing_moves,
      without_an_sm_a_vf_is_given_back_too, the_overall_deadline_ends_it_with_errors_while_the_hosts_go_on,
      an_agent_that_dies_and_comes_back_before_the_commit_is_waited_for, nothing_is_committed_while_the_destination_is_away,
-     a_vm_that_no_agent_shows_any_more_is_given_a_vf_when_one_does, a_host_of_another_version_is_refused_and_both_are_named,
+     a_vm_that_no_agent_shows_any_more_is_given_a_vf_when_one_does, a_host_two_versions_apart_is_refused_and_both_are_named,
      a_process_that_has_ended_holds_nobody_up_for_long, an_agent_that_dies_after_the_commit_is_waited_for])

@@ -17,7 +17,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 from faults.wire import SCHEMA  # noqa: E402
 
-VERSION = SCHEMA.enums["Protocol"]["PROTOCOL_VERSION"]
+OLDEST, VERSION = (SCHEMA.enums["Protocol"][name] for name in ("PROTOCOL_OLDEST", "PROTOCOL_VERSION"))
 BUILD = os.path.abspath(os.environ.get("TETHER_BUILD", "build"))
 AGENT = os.path.join(BUILD, "bin", "tether-agent")
 FRAME_TOOL = os.path.join(BUILD, "bin", "frame_tool")

@@ -7,7 +7,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from agent_harness import AGENT, PATIENCE_S, VERSION, WRAP, Agent, answered, run_tests  # noqa: E402
+from agent_harness import AGENT, OLDEST, PATIENCE_S, VERSION, WRAP, Agent, answered, run_tests  # noqa: E402
 
 from lab.metrics import Metrics  # noqa: E402
 from lab.ports import free_port  # noqa: E402
@@ -84,15 +84,15 @@ def process_is_of_the_vm_whose_socket_it_came_through():
         links.closed()
 
 
-def process_of_another_version_is_refused_and_both_are_named():
+def process_two_versions_apart_is_refused_and_both_are_named():
     with Agent() as agent:
         shim = agent.shim()
-        for version in (VERSION - 1, VERSION + 1):
+        for version in (OLDEST - 1, VERSION + 1):
             other = agent._links("connect", agent.path("vms/vm1.sock"))
             other.opened()
             other.send({"hello": {"version": version, "role": "ROLE_SHIM", "name": "vm1/11.1"}})
             refusal, = other.frame("hello_answer")["refusals"]
-            text = f"it speaks version {version} of the protocol, this relay version {VERSION}: "
+            text = f"it speaks version {version} of the protocol, this relay versions {OLDEST} to {VERSION}: "
             assert refusal["reason"] == "version" and refusal["text"].startswith(text), refusal
             other.closed()
             assert f"is refused: version: {text}" in agent.read("agent.log")
@@ -106,7 +106,7 @@ def root_that_refuses_it_is_quoted_and_asked_again():
         agent.root.close(agent.link)
         agent.root.closed(agent.link)
         agent.link = agent.root.opened()
-        agent.root.frame("hello", agent.link, version=VERSION)
+        agent.root.frame("hello", agent.link, version=OLDEST, newest=VERSION)
         agent.down({"hello_answer": {"outcome": "OUTCOME_REFUSED", "refusals": [
             {"reason": "version", "text": "it speaks another"}]}})
         agent.root.closed(agent.link)
@@ -454,7 +454,7 @@ TESTS = [
     move_of_another_vm_is_told_once,
     refusal_names_the_process,
     process_is_of_the_vm_whose_socket_it_came_through,
-    process_of_another_version_is_refused_and_both_are_named,
+    process_two_versions_apart_is_refused_and_both_are_named,
     root_that_refuses_it_is_quoted_and_asked_again,
     interest_is_acknowledged_by_the_root,
     interest_of_a_killed_process_is_dropped,

@@ -278,32 +278,6 @@ static void hello_is_checked(void **state)
 	}
 }
 
-/* Older or newer: what it would say might mean something else here. */
-static void another_version_is_refused_and_both_are_named(void **state)
-{
-	static const uint32_t versions[] = {
-	        0, TETHER__PROTOCOL__PROTOCOL_VERSION - 1, TETHER__PROTOCOL__PROTOCOL_VERSION + 1};
-
-	for (size_t i = 0; i < ARRAY_SIZE(versions); i++) {
-		struct test *t = test_create(TETHER__ROLE__ROLE_HOST, "hyp1");
-		uint32_t link = link_add(t, "vm1", "x");
-		char text[128];
-
-		t->version = versions[i];
-		assert_int_equal(
-		        say_hello(t, link, TETHER__ROLE__ROLE_SHIM, "vm1/1.1", NULL, NULL, 0),
-		        -EACCES);
-		EXPECT(t, "x < HELLO REFUSED (version)\n");
-		snprintf(text, sizeof(text),
-		        "it speaks version %u of the protocol, this relay version %d: ",
-		        versions[i], TETHER__PROTOCOL__PROTOCOL_VERSION);
-		assert_memory_equal(t->refused, text, strlen(text));
-		EVENT(t, .to_vm = true); /* it is no child */
-		EXPECT(t, "> STOP.1 DONE\n");
-		teardown((void **)&t);
-	}
-}
-
 static void name_in_use_cannot_be_taken(void **state)
 {
 	struct test *t = *state;
@@ -438,7 +412,6 @@ int main(void)
 	        HOST_TEST(vm_that_left_is_not_waited_for),
 	        HOST_TEST(process_of_a_vm_that_left_and_comes_back_is_waited_for),
 	        cmocka_unit_test(hello_is_checked),
-	        cmocka_unit_test(another_version_is_refused_and_both_are_named),
 	        HOST_TEST(name_in_use_cannot_be_taken),
 	        HOST_TEST(nothing_is_taken_before_hello),
 	        HOST_TEST(silent_link_is_closed),

@@ -144,6 +144,7 @@ int say_hello(struct test *t, uint32_t link, Tether__Role role, const char *name
 	char *rest = NULL;
 
 	hello.version = t->version;
+	hello.newest = t->newest;
 	hello.role = role;
 	hello.name = (char *)name;
 	hello.pid = 4711;
@@ -210,6 +211,7 @@ void event_send(struct test *t, const struct event_args *args)
 	event.step = args->step ? args->step : TETHER__STEP__STEP_STOP;
 	event.sequence = args->sequence ? args->sequence : 1;
 	event.deadline_ms = DEADLINE_MS;
+	event.needs = args->needs;
 	event.overall_ms = args->overall_ms;
 	event.vm = (char *)(args->vm ? args->vm : "vm1");
 	address.lid = args->lid ? args->lid : 5;

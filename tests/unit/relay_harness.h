@@ -40,7 +40,9 @@ struct test {
 	uint64_t *open;         /* and all of them */
 	size_t open_count;
 	bool says_welcome; /* a HELLO that is accepted is written down, too */
-	uint32_t version;  /* what a HELLO says of the protocol */
+	uint32_t version;  /* what a HELLO says of the protocol: the oldest */
+	uint32_t newest;   /* 0: no other */
+	uint32_t spoken;   /* by the last HelloAnswer to a child */
 	char refused[256]; /* the sentence of the last HELLO that was refused */
 	uint32_t reserved; /* what a HELLO says is taken; 0: nothing */
 	uint32_t last_deadline_ms;
@@ -103,6 +105,7 @@ struct event_args {
 	/* Under Shared Port: where it was, and comes to. 0: it is behind a vSwitch. */
 	uint32_t known_lid, new_lid;
 	uint32_t pkeys[2]; /* of the VM; 0: no more */
+	uint32_t needs;    /* version of the protocol */
 };
 void event_send(struct test *t, const struct event_args *args);
 

@@ -185,8 +185,10 @@ static void child_send(void *owner, uint32_t child, const Tether__Frame *frame)
 		t->told_pkeys = frame->interest_answer->n_pkeys;
 	if (frame->body_case == TETHER__FRAME__BODY_WHEREABOUTS)
 		t->places_told += frame->whereabouts->n_vms;
-	if (frame->body_case == TETHER__FRAME__BODY_HELLO_ANSWER)
+	if (frame->body_case == TETHER__FRAME__BODY_HELLO_ANSWER) {
 		t->epoch_welcomed = frame->hello_answer->epoch;
+		t->spoken = frame->hello_answer->version;
+	}
 	/* Being welcome is what most tests take for granted. */
 	if (!t->says_welcome && frame->body_case == TETHER__FRAME__BODY_HELLO_ANSWER &&
 	        frame->hello_answer->outcome == TETHER__OUTCOME__OUTCOME_DONE)

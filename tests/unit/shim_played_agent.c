@@ -201,7 +201,8 @@ void agent_hears_hello(void)
 	assert_true(agent >= 0);
 	hello = agent_reads();
 	assert_int_equal(hello->body_case, TETHER__FRAME__BODY_HELLO);
-	assert_int_equal(hello->hello->version, TETHER__PROTOCOL__PROTOCOL_VERSION);
+	assert_int_equal(hello->hello->version, TETHER__PROTOCOL__PROTOCOL_OLDEST);
+	assert_int_equal(hello->hello->newest, TETHER__PROTOCOL__PROTOCOL_VERSION);
 	frame_free(hello);
 }
 
