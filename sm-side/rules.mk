@@ -3,7 +3,7 @@
 # ---- daemon ------------------------------------------------------------------------------------------------------
 
 MIGRATION_SOURCES := sm-side/vm_change/vm_change.c sm-side/vm_change/vm_changes.c $(addprefix sm-side/migration/,migration.c \
-	migration_road.c migration_answers.c roll_call.c migration_table.c testimony.c orders.c) notifier/base/deadlines.c \
+	migration_road.c migration_answers.c roll_call.c migration_table.c testimony.c orders.c needs.c) notifier/base/deadlines.c \
 	notifier/wire/rows.c $(WIRE_SOURCES)
 JSON_SOURCES := sm-side/json_read.c sm-side/guid_text.c
 LEDGER_SOURCES := sm-side/journal/ledger.c sm-side/journal/record.c $(JSON_SOURCES) $(MIGRATION_SOURCES)
@@ -102,7 +102,7 @@ PLAN_SOURCES := $(sort $(wildcard sm-side/plan/*.c))
 
 PLUGIN_SOURCES := $(addprefix sm-side/plugin/,osm_plugin.c plugin_options.c plugin_ops.c report_notices.c osm_model.c osm_ports.c \
 	sweep_lease.c lease_table.c move_turns.c move_work.c plan_store.c plan_maker.c osm_lids.c sm_request.c sm_answer.c \
-	sm_server.c) notifier/wire/notice.c $(addprefix sm-side/identity/,alias_move.c reread.c move_group.c identity_moves.c \
+	sm_server.c) notifier/wire/notice.c notifier/wire/versions.c $(addprefix sm-side/identity/,alias_move.c reread.c move_group.c identity_moves.c \
 	move_waves.c move_tops.c move_ends.c identity_move.c identity_sides.c enforced_pkeys.c linear_top.c unacknowledged.c \
 	identity_verify.c smp_sender_opensm.c) sm-side/json_read.c sm-side/guid_text.c notifier/base/die_point.c $(PLAN_SOURCES)
 
@@ -154,7 +154,7 @@ $(call unit_test,plan_store,sm-side/plugin/plan_store.c $(PLAN_SOURCES))
 $(call unit_test,plugin_options,sm-side/plugin/plugin_options.c $(PLAN_SOURCES))
 $(B)/obj/tests/unit/plugin_enforced_pkeys.o: CPPFLAGS += -isystem /usr/include/infiniband
 $(call unit_test,plugin_enforced_pkeys,sm-side/identity/enforced_pkeys.c sm-side/plugin/osm_model.c $(PLAN_SOURCES),-losmcomp)
-SM_PROTOCOL_SOURCES := sm-side/plugin/sm_request.c sm-side/plugin/sm_answer.c sm-side/json_read.c sm-side/guid_text.c \
+SM_PROTOCOL_SOURCES := notifier/wire/versions.c sm-side/plugin/sm_request.c sm-side/plugin/sm_answer.c sm-side/json_read.c sm-side/guid_text.c \
 	$(addprefix sm-side/plan/,refusal.c view_fault.c words.c)
 $(call unit_test,sm_request,$(SM_PROTOCOL_SOURCES),-ljson-c)
 $(call unit_test,sm_answer,$(SM_PROTOCOL_SOURCES),-ljson-c)

@@ -17,12 +17,14 @@
 #include "notifier/base/version.h"
 #include "notifier/certificates/credentials.h"
 #include "notifier/link/refusal_log.h"
+#include "notifier/wire/versions.h"
 #include "sm-side/api/api.h"
 #include "sm-side/conductor/conductor.h"
 #include "sm-side/directory/directory_log.h"
 #include "sm-side/api/dry_run.h"
 #include "sm-side/conductor/evacuation_record.h"
 #include "sm-side/conductor/evacuator.h"
+#include "sm-side/migration/needs.h"
 #include "sm-side/smd_credentials.h"
 #include "sm-side/smd_metrics.h"
 #include "sm-side/smd_settings.h"
@@ -154,6 +156,7 @@ static void settings_read_again(struct daemon *daemon)
 	} else {
 		settings->deadlines = fresh.deadlines;
 		settings->log_level = fresh.log_level;
+		needs_at_least((uint32_t)fresh.protocol_least);
 		conductor_deadlines_changed(daemon->conductor);
 		log_info("smd", "settings read again");
 	}
@@ -315,6 +318,7 @@ static int rooms_start(struct daemon *daemon)
 	        .directory = daemon->directory,
 	};
 
+	needs_at_least((uint32_t)s->protocol_least);
 	daemon->api = api_create(daemon->base, s->api);
 	if (!daemon->api) {
 		log_error("api", "%s: %s", s->api, strerror(errno));
@@ -442,6 +446,7 @@ int main(int argc, char **argv)
 		puts("tether-smd " TETHER_VERSION);
 		return 0;
 	}
+	versions_pretend(getenv("TETHER_PROTOCOL"));
 	umask(077);
 	err = smd_settings_read(&daemon.settings, options.config, error, sizeof(error));
 	if (!err && options.check_only)

@@ -12,6 +12,7 @@
 #include "notifier/link/listener.h"
 #include "notifier/metrics/metrics_address.h"
 #include "sm-side/plugin/sm_request.h"
+#include "tether.pb-c.h"
 
 enum {
 	JOURNAL_KEEP = 10000,
@@ -99,6 +100,12 @@ static int take_migrations_max(struct smd_settings *s, const char *value)
 	return 0;
 }
 
+static int take_protocol_least(struct smd_settings *s, const char *value)
+{
+	return setting_number(&s->protocol_least, value, TETHER__PROTOCOL__PROTOCOL_OLDEST,
+	        TETHER__PROTOCOL__PROTOCOL_VERSION);
+}
+
 static int take_log(struct smd_settings *s, const char *value)
 {
 	return setting_log(&s->log, s->file, value);
@@ -129,6 +136,7 @@ static const struct {
         {"fabric", take_fabric, "opensm or none"},
         {"signal", take_signal, "stream or mad"},
         {"migrations_max", take_migrations_max, "a number from 1 to 8"},
+        {"protocol_least", take_protocol_least, "a version of the protocol, 5 or 6"},
         {"metrics", take_metrics, METRICS_ADDRESS_WANT},
         {"log", take_log, "stderr, none or a file"},
         {"log_level", take_log_level, "none, error, warn, info or debug"},

@@ -22,9 +22,10 @@ struct smd_settings {
 	char *log;
 	char *metrics; /* where Prometheus asks (metrics_address.h); "none" */
 	enum log_level log_level;
-	unsigned migrations_max; /* at a time */
-	bool fabric;             /* there is an OpenSM with the plugin */
-	bool signal_mad;         /* which tells the agents of events */
+	unsigned migrations_max;      /* at a time */
+	unsigned long protocol_least; /* that all who take part have to speak; 0: any */
+	bool fabric;                  /* there is an OpenSM with the plugin */
+	bool signal_mad;              /* which tells the agents of events */
 	struct deadlines deadlines;
 };
 

@@ -61,13 +61,34 @@ static void vm_most_print(struct json_object *agent)
 		printf(" %8s", "-");
 }
 
+/* "6", or "6/5": a process of its VMs speaks 5. */
+static void protocol_print(struct json_object *agent, struct json_object *vms)
+{
+	double own = cli_number(agent, "protocol"), oldest = own;
+	size_t count =
+	        json_object_is_type(vms, json_type_array) ? json_object_array_length(vms) : 0;
+	char text[32] = "-";
+
+	for (size_t i = 0; i < count; i++) {
+		double one = cli_number(json_object_array_get_idx(vms, i), "protocol");
+
+		if (one && one < oldest)
+			oldest = one;
+	}
+	if (own)
+		snprintf(text, sizeof(text), oldest < own ? "%.0f/%.0f" : "%.0f", own, oldest);
+	printf(" %8s", text);
+}
+
 static void agent_print(struct json_object *agent)
 {
 	struct json_object *vms = json_object_object_get(agent, "vms");
 	const char *version = cli_text(agent, "version");
 
 	name_print(agent);
-	printf(" %-8s %5zu %10.0f", *version ? version : "-",
+	printf(" %-8s", *version ? version : "-");
+	protocol_print(agent, vms);
+	printf(" %5zu %10.0f",
 	        json_object_is_type(vms, json_type_array) ? json_object_array_length(vms) : 0,
 	        cli_number(agent, "processes"));
 	vm_most_print(agent);
@@ -79,6 +100,7 @@ static void agent_print(struct json_object *agent)
 int cli_agents(const struct cli_options *options)
 {
 	return cli_list(options, "/v1/agents", "agents",
-	        "AGENT                ROLE   VERSION    VMS  PROCESSES  VM-MOST        LAG",
+	        "AGENT                ROLE   VERSION  PROTOCOL   VMS  PROCESSES  VM-MOST        "
+	        "LAG",
 	        agent_print);
 }

@@ -3,11 +3,13 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "notifier/base/die_point.h"
 #include "notifier/base/log.h"
 #include "notifier/base/monotonic.h"
+#include "sm-side/migration/needs.h"
 #include "sm-side/migration/orders.h"
 #include "sm-side/migration/sm_talk.h"
 #include "sm-side/migration/whereabouts.h"
@@ -141,6 +143,24 @@ void drive_places_known(struct drive *d)
 		sm_ask(d, ACTION_LOCATE);
 }
 
+/* It is asked for some things only when there is no way back. */
+static void sm_version_look(struct drive *d)
+{
+	struct migration *m = drive_migration(d);
+	uint32_t needs = needs_of(&m->intent), speaks = d->sm ? sm_link_version(d->sm) : needs;
+	char text[160];
+
+	if (speaks >= needs)
+		return;
+	snprintf(text, sizeof(text),
+	        "libosmtether.so speaks version %" PRIu32
+	        " of the protocol, and this migration needs %" PRIu32
+	        ": start OpenSM again with a newer one",
+	        speaks, needs);
+	testimony_find(&m->testimony, "sm", "older-protocol", text);
+	m->failed = true;
+}
+
 /* An answer that is there at once may have led to another state already. */
 void drive_ask(struct drive *d, enum migration_action action)
 {
@@ -151,6 +171,8 @@ void drive_ask(struct drive *d, enum migration_action action)
 	if (action == ACTION_PREPARE && !turn_take(d))
 		return;
 	die_point(DIE_SMD_ASK, migration_state_name(state));
+	if (action == ACTION_PREPARE)
+		sm_version_look(d);
 	if (parties & PARTY_TREE)
 		tree_ask(d, action);
 	if (parties & PARTY_HOST && m->state == state)

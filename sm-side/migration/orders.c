@@ -6,6 +6,7 @@
 #include "notifier/base/cleanup.h"
 #include "notifier/wire/frame.h"
 #include "notifier/wire/rows.h"
+#include "sm-side/migration/needs.h"
 
 enum { US_PER_MS = 1000 };
 
@@ -99,6 +100,8 @@ static void event_fill(struct order *order, struct migration *m, Tether__Step st
 	event->vm = m->intent.vm;
 	event->address = &order->address;
 	event->force = m->intent.force;
+	if (!m->committed)
+		event->needs = needs_of(&m->intent);
 	event->overall_ms =
 	        m->overall_us ? left_ms(m->overall_us, now_us) : m->deadlines->overall_ms;
 }

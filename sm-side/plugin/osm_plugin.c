@@ -14,6 +14,7 @@
 #include <opensm/osm_opensm.h>
 #include <opensm/osm_version.h>
 
+#include "notifier/wire/versions.h"
 #include "sm-side/plugin/move_turns.h"
 #include "sm-side/plugin/osm_lids.h"
 #include "sm-side/plugin/plan_store.h"
@@ -68,6 +69,7 @@ static void *construct(osm_opensm_t *osm)
 	struct plugin *plugin;
 	int error;
 
+	versions_pretend(getenv("TETHER_PROTOCOL"));
 	if (wrong) {
 		osm_log(&osm->log, OSM_LOG_ERROR, "tether: %s\n", wrong);
 		return NULL;

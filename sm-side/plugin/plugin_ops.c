@@ -10,6 +10,7 @@
 #include "notifier/base/cleanup.h"
 #include "notifier/base/die_point.h"
 #include "notifier/base/monotonic.h"
+#include "notifier/wire/versions.h"
 #include "sm-side/identity/alias_move.h"
 #include "sm-side/guid_text.h"
 #include "sm-side/json_read.h"
@@ -85,6 +86,13 @@ static void put_turns(struct call *call)
 	move_turns_count(call->plugin->turns, &at_work, &waiting);
 	json_put_number(call->results, "at_work", at_work);
 	json_put_number(call->results, "turns_wait", waiting);
+}
+
+static enum refusal op_hello(struct call *call)
+{
+	json_put_number(call->results, "oldest", versions_oldest());
+	json_put_number(call->results, "newest", versions_newest());
+	return REFUSAL_NONE;
 }
 
 static enum refusal op_status(struct call *call)
@@ -467,6 +475,19 @@ static void results_move(struct json_object *from, struct json_object *into)
 	}
 }
 
+static enum refusal carry_out(struct call *call)
+{
+	enum sm_op op = call->request->op;
+	enum refusal refused;
+
+	if (op == SM_HELLO)
+		return op_hello(call); /* a link begins, of which no move is in need yet */
+	die_point(DIE_SM_OP, sm_op_name(op));
+	refused = ops[op](call);
+	die_point(DIE_SM_ANSWER, sm_op_name(op));
+	return refused;
+}
+
 char *plugin_answer(void *owner, unsigned connection, const char *line, size_t bytes)
 {
 	struct sm_request request;
@@ -477,12 +498,9 @@ char *plugin_answer(void *owner, unsigned connection, const char *line, size_t b
 	enum refusal refused = sm_request_read(line, bytes, &id, &request, &text);
 
 	call.results = json_object_new_object();
-	if (!refused) {
-		die_point(DIE_SM_OP, sm_op_name(request.op));
-		refused = ops[request.op](&call);
-		die_point(DIE_SM_ANSWER, sm_op_name(request.op));
-	}
-	answer = sm_answer(id, refused, refused == REFUSAL_BAD_REQUEST ? text : NULL);
+	if (!refused)
+		refused = carry_out(&call);
+	answer = sm_answer(id, refused, text);
 	sm_answer_fault(answer, refused, &call.fault);
 	if (!refused)
 		results_move(call.results, answer);

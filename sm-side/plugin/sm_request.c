@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "notifier/base/cleanup.h"
+#include "notifier/wire/versions.h"
 #include "sm-side/guid_text.h"
 #include "sm-side/json_read.h"
 #include "sm-side/plan/words.h"
@@ -32,6 +33,7 @@ static const struct {
 	enum sm_op op;
 	unsigned members;
 } ops[] = {
+        {"hello", SM_HELLO, 0},
         {"status", SM_STATUS, 0},
         {"locate", SM_LOCATE, NEEDS_PORT},
         {"locate_all", SM_LOCATE_ALL, NEEDS_PORTS},
@@ -354,19 +356,41 @@ static const char *read_members(
 	return wrong;
 }
 
+/* The oldest build has not heard of it. */
+static bool is_known(enum sm_op op)
+{
+	return op != SM_HELLO || versions_newest() > TETHER__PROTOCOL__PROTOCOL_OLDEST;
+}
+
 static const char *read_request(struct json_object *from, struct sm_request *request)
 {
 	const char *name = json_read_string(from, "op");
 
 	for (unsigned i = 0; name && i < ARRAY_SIZE(ops); i++) {
-		if (strcmp(name, ops[i].name))
+		if (strcmp(name, ops[i].name) || !is_known(ops[i].op))
 			continue;
 		request->op = ops[i].op;
 		return read_members(from, ops[i].members, request);
 	}
-	return "op is none of status, locate, locate_all, plan, lease, release_lease, apply, "
-	       "verify, "
-	       "undo, move_alias, report";
+	return "op is none of hello, status, locate, locate_all, plan, lease, release_lease, "
+	       "apply, verify, undo, move_alias, report";
+}
+
+/* Each request says what is spoken; where it does not, the oldest is. */
+static bool is_spoken(struct json_object *from, struct sm_request *request)
+{
+	uint64_t version = TETHER__PROTOCOL__PROTOCOL_OLDEST;
+	char ours[64];
+
+	if (json_read_number(from, "protocol", UINT32_MAX, &version) != -EINVAL &&
+	        version >= versions_oldest() && version <= versions_newest())
+		return true;
+	versions_name(versions_oldest(), versions_newest(), ours, sizeof(ours));
+	snprintf(request->wrong, sizeof(request->wrong),
+	        "tether-smd speaks version %" PRIu64 " of the protocol, libosmtether.so %s: they "
+	        "may be one version apart, so the older has to be replaced",
+	        version, ours);
+	return false;
 }
 
 enum refusal sm_request_read(const char *line, size_t bytes, struct json_object **id,
@@ -385,6 +409,11 @@ enum refusal sm_request_read(const char *line, size_t bytes, struct json_object 
 	        !json_object_is_type(found, json_type_array))
 		*id = json_object_get(found);
 	*text = read_request(from, request);
+	if (!*text && request->op != SM_HELLO && !is_spoken(from, request)) {
+		*text = request->wrong;
+		json_object_put(from);
+		return REFUSAL_VERSION;
+	}
 	json_object_put(from);
 	return *text ? REFUSAL_BAD_REQUEST : REFUSAL_NONE;
 }

@@ -22,6 +22,7 @@ enum {
 };
 
 enum sm_op {
+	SM_HELLO,
 	SM_STATUS,
 	SM_LOCATE,
 	SM_LOCATE_ALL,
@@ -45,6 +46,7 @@ struct sm_wanted_port {
 /* What an op does not have is zero. */
 struct sm_request {
 	enum sm_op op;
+	char wrong[240];    /* what is, where the sentence has numbers */
 	uint64_t port_guid; /* locate's */
 	enum plan_order order;
 	enum plan_reach reach;
@@ -73,8 +75,8 @@ struct sm_request {
 
 /*
  * Read a line without its end. *@id is what the answer has to echo, also where the rest is no good:
- * a new reference, or NULL. BAD_REQUEST, with a sentence in *@text. sm_request_clear @request in
- * any case.
+ * a new reference, or NULL. BAD_REQUEST or VERSION, with a sentence in *@text. sm_request_clear
+ * @request in any case.
  */
 enum refusal sm_request_read(const char *line, size_t bytes, struct json_object **id,
         struct sm_request *request, const char **text);

@@ -2,6 +2,7 @@
 #include "sm-side/root/sm_link.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -13,6 +14,7 @@
 
 #include "notifier/base/log.h"
 #include "notifier/base/timer.h"
+#include "notifier/wire/versions.h"
 #include "sm-side/json_read.h"
 
 enum {
@@ -28,6 +30,8 @@ struct sm_link {
 	struct sockaddr_un address;
 	unsigned retry_first_ms, retry_ms;
 	bool up;
+	uint32_t version; /* while it is up */
+	bool complained;  /* of one that speaks no version that is known here */
 	uint64_t last_id;
 	const struct sm_link_callbacks *callbacks;
 	void *owner;
@@ -55,6 +59,52 @@ static void link_close(struct sm_link *link, const char *why)
 	}
 }
 
+static void link_up(struct sm_link *link, uint32_t version)
+{
+	link->up = true;
+	link->version = version;
+	link->complained = false;
+	link->retry_ms = link->retry_first_ms;
+	log_info(
+	        "sm", "linked to the SM at %s, protocol %" PRIu32, link->address.sun_path, version);
+	link->callbacks->up(link->owner);
+}
+
+static void versions_complain(struct sm_link *link, uint32_t oldest, uint32_t newest)
+{
+	char theirs[64], ours[64];
+
+	versions_name(oldest, newest, theirs, sizeof(theirs));
+	versions_name(versions_oldest(), versions_newest(), ours, sizeof(ours));
+	if (!link->complained)
+		log_error("sm",
+		        "libosmtether.so at %s speaks %s of the protocol, this tether-smd %s: they "
+		        "may be one version apart, so the older has to be replaced",
+		        link->address.sun_path, theirs, ours);
+	link->complained = true;
+	link_close(link, "no version in common");
+}
+
+/* One that knows no such question speaks the oldest. */
+static void hello_answered(struct sm_link *link, struct json_object *answer)
+{
+	uint64_t oldest = TETHER__PROTOCOL__PROTOCOL_OLDEST, newest = 0;
+	uint32_t version;
+	bool ok = false;
+
+	json_read_bool(answer, "ok", &ok);
+	if (ok && (json_read_number(answer, "oldest", UINT32_MAX, &oldest) ||
+	                  json_read_number(answer, "newest", UINT32_MAX, &newest))) {
+		link_close(link, "not an answer");
+		return;
+	}
+	version = versions_common((uint32_t)oldest, (uint32_t)newest);
+	if (version)
+		link_up(link, version);
+	else
+		versions_complain(link, (uint32_t)oldest, (uint32_t)newest);
+}
+
 /* False: the link has been closed. */
 static bool line_take(struct sm_link *link, const char *line, size_t length)
 {
@@ -66,7 +116,10 @@ static bool line_take(struct sm_link *link, const char *line, size_t length)
 		link_close(link, "not an answer");
 		return false;
 	}
-	link->callbacks->answer(link->owner, id, answer);
+	if (link->up)
+		link->callbacks->answer(link->owner, id, answer);
+	else
+		hello_answered(link, answer);
 	json_object_put(answer);
 	return link->stream != NULL;
 }
@@ -89,15 +142,22 @@ static void readable(struct bufferevent *stream, void *context)
 		link_close(link, "a line without end");
 }
 
+static void hello_say(struct sm_link *link)
+{
+	static const char hello[] = "{\"id\":0,\"op\":\"hello\"}\n";
+
+	if (versions_newest() == TETHER__PROTOCOL__PROTOCOL_OLDEST)
+		link_up(link, versions_newest()); /* that one has not heard of it */
+	else if (evbuffer_add(bufferevent_get_output(link->stream), hello, sizeof(hello) - 1))
+		link_close(link, "no memory");
+}
+
 static void happened(struct bufferevent *stream, short what, void *context)
 {
 	struct sm_link *link = context;
 
 	if (what & BEV_EVENT_CONNECTED) {
-		link->up = true;
-		link->retry_ms = link->retry_first_ms;
-		log_info("sm", "linked to the SM at %s", link->address.sun_path);
-		link->callbacks->up(link->owner);
+		hello_say(link);
 		return;
 	}
 	link_close(link, what & BEV_EVENT_EOF ? "closed by the SM" : strerror(errno));
@@ -177,6 +237,11 @@ bool sm_link_is_up(const struct sm_link *link)
 	return link->up;
 }
 
+uint32_t sm_link_version(const struct sm_link *link)
+{
+	return link->up ? link->version : 0;
+}
+
 int sm_link_ask(struct sm_link *link, struct json_object *request, uint64_t *id)
 {
 	struct evbuffer *output;
@@ -189,6 +254,8 @@ int sm_link_ask(struct sm_link *link, struct json_object *request, uint64_t *id)
 	}
 	output = bufferevent_get_output(link->stream);
 	json_put_number(request, "id", ++link->last_id);
+	if (link->version > TETHER__PROTOCOL__PROTOCOL_OLDEST)
+		json_put_number(request, "protocol", link->version);
 	text = json_object_to_json_string_ext(request, JSON_C_TO_STRING_PLAIN);
 	if (!text || evbuffer_add_printf(output, "%s\n", text) < 0)
 		err = -ENOMEM;

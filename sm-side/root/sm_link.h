@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 /*
  * The link to the plugin in OpenSM: JSON lines over a unix socket, connected again whenever it
- * ends. Lives in the thread of its event_base; never blocks. Callbacks come from the loop only,
- * never from inside a call below.
+ * ends; it is up when both ends have agreed on a version. Lives in the thread of its event_base;
+ * never blocks. Callbacks come from the loop only, never from inside a call below.
  */
 #ifndef TETHER_SM_LINK_H
 #define TETHER_SM_LINK_H
@@ -29,6 +29,8 @@ void sm_link_retry_set(struct sm_link *link, unsigned retry_ms);
 void sm_link_destroy(struct sm_link *link);
 
 bool sm_link_is_up(const struct sm_link *link);
+/* Of the protocol, that both ends speak; 0: it is not up. */
+uint32_t sm_link_version(const struct sm_link *link);
 
 /* Send @request (put in any case); *@id is what its answer comes with. -ENOTCONN; -ENOMEM. */
 int sm_link_ask(struct sm_link *link, struct json_object *request, uint64_t *id);

@@ -4,6 +4,7 @@ import json
 import os
 import socket
 
+from fake_host import OLDEST, VERSION
 from fake_peer import Peer
 
 
@@ -15,6 +16,7 @@ class Sm:
         self.listener, self.connections, self.plans, self.leases = None, [], {}, {}
         self.refused_leases = self.plans_made = 0
         self.plan_asked = lambda request: None  # a test may look
+        self.speaks = (OLDEST, VERSION)  # versions of the protocol; None: it was built before there was more than one
         self.sweep_waits = lambda: False  # for the leases to end, so that nobody joins those who hold them
 
     def start(self):
@@ -78,6 +80,11 @@ class Sm:
         op = self.take_lease if request["op"] == "lease" else getattr(self, request["op"])
         answer = {"reason": kind} if kind else op(sock, request)
         return {"ok": False, "text": "as asked", **answer} if "reason" in answer else {"ok": True, **answer}
+
+    def hello(self, sock, request):
+        if not self.speaks:
+            return {"reason": "bad-request"}
+        return dict(zip(("oldest", "newest"), self.speaks))
 
     def port(self, text):
         return self.world.fabric.get(int(text, 16))

@@ -72,12 +72,13 @@ class System:
     deadlines; PATIENT ones if not given. @copy_ms: how long the simulated copy of a VM's memory takes. @partitions: the
     text of OpenSM's partitions.conf, made from {VM: its port GUID}. @dynamic: all hypervisors have dynamic LIDs. @guests: an
     agent in each VM, behind which its processes are; "virtio": reached over virtio-serial ports. @tree: {agent: the agent between that is its parent}, both hypervisors
-    and agents between; whoever is not in it has tether-smd. @tls: tether-smd and all these agents meet over it. @signal: "mad", agents are on their
+    and agents between; whoever is not in it has tether-smd. @tls: tether-smd and all these agents meet over it. @smd_settings: more rows for smd.conf. @signal: "mad", agents are on their
     hypervisors and hear notices."""
 
     def __init__(self, net=DEMO_NET, hosts=("hyp1", "hyp2", "hyp3", "hyp4"), vms=None, copy_ms=100, settings=None,
                  build=None, with_plugin=True, partitions=None, dynamic=False, guests=False, tree=None,
-                 tls=False, signal="stream"):
+                 tls=False, signal="stream", smd_settings=None):
+        self.smd_settings = smd_settings or {}
         self.signal = signal
         self.build = build or Build()
         self.net = net
@@ -190,7 +191,8 @@ class System:
             "sm_socket": self.path("osm.sock"),
             "signal": self.signal,
             "log": self.path("smd.log"),
-            **self.settings})
+            **self.settings,
+            **self.smd_settings})
         self.smd = self.children.start(
             "smd", [*self.checker.daemon(self.build.program("tether-smd")), "--config", conf], self.environment())
 
@@ -281,13 +283,18 @@ class System:
         wait_until(f"tether-smd has {', '.join(hosts)} and the SM", lambda: self.is_connected(hosts), seconds,
                    self.logs(), [self.smd])
 
-    def is_connected(self, hosts):
+    def has_hosts(self, hosts):
         try:
-            hosts_said = self.ask("/v1/hypervisors")["hypervisors"]
-            sm_is_up = not self.with_plugin or self.ask("/v1/health")["sm_connected"]
+            said = self.ask("/v1/hypervisors")["hypervisors"]
         except OSError:
             return False
-        return sm_is_up and {row["name"] for row in hosts_said if row["connected"]}.issuperset(hosts)
+        return {row["name"] for row in said if row["connected"]}.issuperset(hosts)
+
+    def is_connected(self, hosts):
+        try:
+            return (not self.with_plugin or self.ask("/v1/health")["sm_connected"]) and self.has_hosts(hosts)
+        except OSError:
+            return False
 
     def ask(self, path):
         """GET @path of tether-smd's API, decoded. OSError when there is no good answer."""

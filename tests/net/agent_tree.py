@@ -104,7 +104,7 @@ class Tree(Folder):
 
     def rows(self):
         """{agent: (role, VMs, processes, "ms", "away" or "silent")}"""
-        return {row[0]: (row[1], int(row[3]), int(row[4]), row[-1])
+        return {row[0]: (row[1], int(row[4]), int(row[5]), row[-1])
                 for row in (line.split() for line in self.ask().splitlines()[1:])}
 
     def wait_rows(self, what, wanted):

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "notifier/base/cleanup.h"
+#include "notifier/wire/versions.h"
 #include "sm-side/plugin/sm_answer.h"
 #include "sm-side/plugin/sm_request.h"
 
@@ -41,6 +42,8 @@ static void each_op_is_read_with_its_members(void **state)
 {
 	struct sm_request r = {0};
 
+	assert_int_equal(read_line("{\"op\":\"hello\"}", &r), REFUSAL_NONE);
+	assert_int_equal(r.op, SM_HELLO);
 	assert_int_equal(read_line("{\"id\":1,\"op\":\"status\"}", &r), REFUSAL_NONE);
 	assert_int_equal(r.op, SM_STATUS);
 	assert_int_equal(read_line("{\"op\":\"locate\",\"port_guid\":\"0x10\"}", &r), REFUSAL_NONE);
@@ -393,10 +396,54 @@ static void the_id_is_echoed_also_when_refused(void **state)
 	json_object_put(answer);
 }
 
+static void what_is_spoken_is_looked_at(void **state)
+{
+	static const struct {
+		const char *pretended, *line, *text;
+		enum refusal refused;
+	} rows[] = {
+	        {"6", "{\"op\":\"status\"}", NULL, REFUSAL_NONE},
+	        {"6", "{\"op\":\"status\",\"protocol\":5}", NULL, REFUSAL_NONE},
+	        {"6", "{\"op\":\"status\",\"protocol\":6}", NULL, REFUSAL_NONE},
+	        {"6", "{\"op\":\"status\",\"protocol\":7}",
+	                "tether-smd speaks version 7 of the protocol, libosmtether.so versions 5 "
+	                "to "
+	                "6: they may be one version apart, so the older has to be replaced",
+	                REFUSAL_VERSION},
+	        {"6", "{\"op\":\"status\",\"protocol\":\"6\"}", NULL, REFUSAL_VERSION},
+	        {"7", "{\"op\":\"status\",\"protocol\":7}", NULL, REFUSAL_NONE},
+	        {"7", "{\"op\":\"status\"}",
+	                "tether-smd speaks version 5 of the protocol, libosmtether.so versions 6 "
+	                "to "
+	                "7: they may be one version apart, so the older has to be replaced",
+	                REFUSAL_VERSION},
+	        {"7", "{\"op\":\"hello\"}", NULL, REFUSAL_NONE},
+	        /* That build has not heard of it. */
+	        {"5", "{\"op\":\"hello\"}", NULL, REFUSAL_BAD_REQUEST},
+	        {"5", "{\"op\":\"status\",\"protocol\":6}", NULL, REFUSAL_VERSION},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct sm_request r;
+		struct json_object *id;
+		const char *text;
+
+		versions_pretend(rows[i].pretended);
+		assert_int_equal(
+		        sm_request_read(rows[i].line, strlen(rows[i].line), &id, &r, &text),
+		        rows[i].refused);
+		if (rows[i].text)
+			assert_string_equal(text, rows[i].text);
+		sm_request_clear(&r);
+	}
+	versions_pretend("6");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(each_op_is_read_with_its_members),
+	        cmocka_unit_test(what_is_spoken_is_looked_at),
 	        cmocka_unit_test(a_plan_has_a_place_and_a_manner),
 	        cmocka_unit_test(several_moves_are_read_from_a_list),
 	        cmocka_unit_test(a_lease_has_a_migration_and_times),

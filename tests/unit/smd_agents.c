@@ -141,6 +141,7 @@ static void what_was_said_is_told(void **state)
 
 	vm1.name = (char *)"vm1";
 	vm1.processes = 3;
+	vm1.protocol = 6;
 	vm2.name = (char *)"vm2";
 	vm2.processes = 4;
 	counter.name = (char *)"events";
@@ -148,6 +149,7 @@ static void what_was_said_is_told(void **state)
 	report.name = (char *)"hyp1";
 	report.role = TETHER__ROLE__ROLE_HOST;
 	report.version = (char *)"0.1";
+	report.protocol = 6;
 	report.epoch = 8;
 	report.processes_max = 100;
 	report.vms = vms;
@@ -162,8 +164,10 @@ static void what_was_said_is_told(void **state)
 	        "{\"epoch\":9,\"agents\":["
 	        "{\"name\":\"hyp1\",\"role\":\"host\",\"connected\":true,\"answered\":true,"
 	        "\"lag_us\":40,"
-	        "\"vms\":[{\"name\":\"vm1\",\"processes\":3},{\"name\":\"vm2\",\"processes\":4}],"
-	        "\"processes\":7,\"version\":\"0.1\",\"epoch\":8,\"open\":0,\"agents\":0,"
+	        "\"vms\":[{\"name\":\"vm1\",\"processes\":3,\"protocol\":6},"
+	        "{\"name\":\"vm2\",\"processes\":4,\"protocol\":5}],"
+	        "\"processes\":7,\"version\":\"0.1\",\"protocol\":6,\"epoch\":8,\"open\":0,"
+	        "\"agents\":0,"
 	        "\"processes_max\":100,"
 	        "\"counters\":{\"events\":5}},"
 	        "{\"name\":\"hyp2\",\"role\":\"host\",\"connected\":false,\"answered\":false,"
