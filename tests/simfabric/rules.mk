@@ -52,6 +52,7 @@ $(call unit_test,hca_qp_states,tests/simfabric/qp_states.c,)
 $(call program,verbs-objects,$(wildcard tests/simfabric/verbs_objects*.c),-libverbs -lpthread)
 VERBS_SHELL_SOURCES := $(wildcard tests/simfabric/verbs_shell*.c)
 $(call program,verbs-shell,$(VERBS_SHELL_SOURCES),-libverbs)
+$(call program,loopback-verify,tests/simfabric/loopback_verify.c demo-apps/verify/device.c demo-apps/verify/process.c,-libverbs)
 
 # Programs that are not linked with libibverbs.
 $(call program,verbs-shell-by-dlopen,$(VERBS_SHELL_SOURCES) tests/simfabric/verbs_by_dlopen.c,-ldl -lpthread)

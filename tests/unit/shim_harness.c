@@ -118,12 +118,10 @@ static struct ibv_context *open_lid(uint16_t lid)
 	return found;
 }
 
-void end_open(struct end *end, uint16_t lid, bool with_srq)
+static void end_make(struct end *end, bool with_srq)
 {
 	struct ibv_srq_init_attr srq = {.attr = {.max_wr = HARNESS_DEPTH, .max_sge = 1}};
 
-	end->context = open_lid(lid);
-	assert_non_null(end->context);
 	end->memory = calloc(1, HARNESS_BYTES);
 	end->pd = ibv_alloc_pd(end->context);
 	end->mr = ibv_reg_mr(end->pd, end->memory, HARNESS_BYTES,
@@ -134,6 +132,32 @@ void end_open(struct end *end, uint16_t lid, bool with_srq)
 	end->srq = with_srq ? ibv_create_srq(end->pd, &srq) : NULL;
 	assert_non_null(end->mr);
 	assert_non_null(end->cq);
+}
+
+void end_open(struct end *end, uint16_t lid, bool with_srq)
+{
+	end->context = open_lid(lid);
+	assert_non_null(end->context);
+	end_make(end, with_srq);
+}
+
+enum harness_ends harness_ends;
+
+const char *const harness_ends_names[ENDS_COUNT] = {
+        [ENDS_APART] = "ends_apart",
+        [ENDS_IN_VM] = "both_ends_in_the_vm",
+        [ENDS_ON_DEVICE] = "both_ends_of_one_open_device",
+};
+
+static void peer_open(struct harness *h)
+{
+	h->peer.shares_context = harness_ends == ENDS_ON_DEVICE;
+	if (!h->peer.shares_context) {
+		end_open(&h->peer, harness_peer_lid(), h->with_srq);
+		return;
+	}
+	h->peer.context = h->vm.context;
+	end_make(&h->peer, h->with_srq);
 }
 
 void end_create_qp(struct end *end, const struct harness *h)
@@ -220,14 +244,14 @@ void harness_open(struct harness *h)
 	h->now_ms = 1000;
 	h->vm.with_channel = h->peer.with_channel = h->with_channel;
 	end_open(&h->vm, FAKE_LID_VM, h->with_srq);
-	end_open(&h->peer, FAKE_LID_PEER, h->with_srq);
+	peer_open(h);
 }
 
 void harness_connect(struct harness *h)
 {
 	end_create_qp(&h->vm, h);
 	end_create_qp(&h->peer, h);
-	end_connect(&h->vm, &h->peer, FAKE_LID_PEER);
+	end_connect(&h->vm, &h->peer, harness_peer_lid());
 	end_connect(&h->peer, &h->vm, FAKE_LID_VM);
 }
 
@@ -244,14 +268,15 @@ void end_close(struct end *end)
 		assert_int_equal(ibv_destroy_comp_channel(end->channel), 0);
 	assert_int_equal(ibv_dereg_mr(end->mr), 0);
 	assert_int_equal(ibv_dealloc_pd(end->pd), 0);
-	assert_int_equal(ibv_close_device(end->context), 0);
+	if (!end->shares_context)
+		assert_int_equal(ibv_close_device(end->context), 0);
 	free(end->memory);
 }
 
 void harness_close(struct harness *h)
 {
-	end_close(&h->vm);
 	end_close(&h->peer);
+	end_close(&h->vm);
 	harness_forget_answers(h);
 	steps_forget();
 	assert_int_equal(fake.live_objects, 0);

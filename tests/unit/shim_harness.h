@@ -27,6 +27,7 @@ struct remote;
 
 struct end {
 	bool with_channel;
+	bool shares_context; /* with the other end, which closes it */
 	struct ibv_context *context;
 	struct ibv_pd *pd;
 	struct ibv_mr *mr;
@@ -53,6 +54,35 @@ struct harness {
 	struct ibv_wc wc[64];                 /* what harness_poll got */
 	void (*meanwhile)(struct harness *h); /* each millisecond that passes */
 };
+
+/* Where the other end is. Kept from one harness to the next. */
+enum harness_ends {
+	ENDS_APART,
+	ENDS_IN_VM,     /* opened by the same process once more */
+	ENDS_ON_DEVICE, /* of the same open device */
+	ENDS_COUNT
+};
+extern enum harness_ends harness_ends;
+extern const char *const harness_ends_names[ENDS_COUNT];
+/* The LID at which the VM has its peer. */
+static inline uint16_t harness_peer_lid(void)
+{
+	return harness_ends == ENDS_APART ? FAKE_LID_PEER : FAKE_LID_VM;
+}
+static inline bool harness_is_loopback(void)
+{
+	return harness_ends != ENDS_APART;
+}
+
+/* The tests once for each of these: the number that failed. */
+#define HARNESS_RUN_WHEREVER_ENDS_ARE(tests)                                                       \
+	({                                                                                         \
+		int failed_ = 0;                                                                   \
+		for (; harness_ends < ENDS_COUNT; harness_ends++)                                  \
+			failed_ += cmocka_run_group_tests_name(                                    \
+			        harness_ends_names[harness_ends], tests, NULL, NULL);              \
+		failed_;                                                                           \
+	})
 
 /* Connections, and address handles, that the agent has been told of and has not been told the end
  * of. */

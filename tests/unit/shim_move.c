@@ -351,5 +351,5 @@ int main(void)
 	        EITHER(without_a_live_frontier_unfinished_work_ends_with_an_error),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return HARNESS_RUN_WHEREVER_ENDS_ARE(tests);
 }

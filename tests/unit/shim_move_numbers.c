@@ -118,5 +118,5 @@ int main(void)
 	        EITHER(a_dead_key_reaches_nothing),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return HARNESS_RUN_WHEREVER_ENDS_ARE(tests);
 }

@@ -141,5 +141,5 @@ int main(void)
 	        CONNECTED(who_has_voted_says_so_when_it_is_stopped_again),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return HARNESS_RUN_WHEREVER_ENDS_ARE(tests);
 }

@@ -177,5 +177,5 @@ int main(void)
 	        CONNECTED(modify_to_err_while_stopped_flushes_at_once),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return HARNESS_RUN_WHEREVER_ENDS_ARE(tests);
 }

@@ -144,5 +144,5 @@ int main(void)
 	                datagrams_know_no_windows, harness_setup_datagrams, harness_teardown),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return HARNESS_RUN_WHEREVER_ENDS_ARE(tests);
 }

@@ -131,5 +131,5 @@ int main(void)
 	        TEST(a_queue_pair_takes_its_windows_with_it),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return HARNESS_RUN_WHEREVER_ENDS_ARE(tests);
 }

@@ -218,18 +218,22 @@ static void a_window_may_go_before_its_bind_is_done(void **state)
 
 int main(void)
 {
+	/* There the device stays with its connection, or with its windows. */
+	const struct CMUnitTest of_who_stays[] = {
+	        TEST(an_open_bind_is_not_broken_where_reset_ends_it),
+	        TEST(an_open_bind_of_type_1_is_not_broken),
+	        TEST(a_peers_binds_that_wait_are_not_broken),
+	};
 	const struct CMUnitTest tests[] = {
 	        TEST(a_bind_that_a_message_followed_is_done),
 	        TEST(a_bind_that_waited_is_done_in_its_turn),
 	        TEST(what_is_posted_while_it_moves_is_done_afterwards),
 	        TEST(binds_that_nobody_asked_after_are_not_shown),
 	        TEST(an_open_bind_is_not_broken_where_reset_keeps_it),
-	        TEST(an_open_bind_is_not_broken_where_reset_ends_it),
-	        TEST(an_open_bind_of_type_1_is_not_broken),
-	        TEST(a_peers_binds_that_wait_are_not_broken),
 	        TEST(an_open_bind_is_waited_for),
 	        TEST(a_window_may_go_before_its_bind_is_done),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(of_who_stays, NULL, NULL) +
+	       HARNESS_RUN_WHEREVER_ENDS_ARE(tests);
 }

@@ -212,7 +212,7 @@ static void a_target_may_be_left_in_rtr(void **state)
 	        .path_mtu = IBV_MTU_1024,
 	        .dest_qp_num = h->peer.qp->qp_num,
 	        .rq_psn = HARNESS_FIRST_PSN,
-	        .ah_attr = {.dlid = FAKE_LID_PEER, .port_num = 1}};
+	        .ah_attr = {.dlid = harness_peer_lid(), .port_num = 1}};
 	assert_int_equal(
 	        ibv_modify_qp(xrc.vm.target, &attr,
 	                IBV_QP_STATE | IBV_QP_AV | IBV_QP_PATH_MTU | IBV_QP_DEST_QPN |
@@ -298,5 +298,5 @@ int main(void)
 	        TEST(who_closes_all_queues_gives_way),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return HARNESS_RUN_WHEREVER_ENDS_ARE(tests);
 }

@@ -96,10 +96,10 @@ int xrc_setup(void **state)
 	harness_open(h);
 	xend_open(&xrc.vm, &h->vm);
 	xend_open(&xrc.peer, &h->peer);
-	connect_to(&h->vm, h->vm.qp, xrc.peer.target, FAKE_LID_PEER);
+	connect_to(&h->vm, h->vm.qp, xrc.peer.target, harness_peer_lid());
 	connect_to(&h->peer, xrc.peer.target, h->vm.qp, FAKE_LID_VM);
 	connect_to(&h->peer, h->peer.qp, xrc.vm.target, FAKE_LID_VM);
-	connect_to(&h->vm, xrc.vm.target, h->peer.qp, FAKE_LID_PEER);
+	connect_to(&h->vm, xrc.vm.target, h->peer.qp, harness_peer_lid());
 	*state = &xrc;
 	return 0;
 }

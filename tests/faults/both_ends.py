@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
+"""Two VMs that talk to each other and are moved at once, in each way that somebody may ask for that."""
+import re
+from concurrent.futures import ThreadPoolExecutor
+
+from lab import api
+from lab.deadline import wait_until
+from lab.system import MIGRATE_S, CommandFailed
+
+VMS = ("vm1", "vm2")
+HOLDS = ("stopping", "settling", "releasing", "detaching", "moving", "leasing", "naming", "vacating", "applying", "unleasing",
+         "attaching", "rebuilding", "reconnecting", "resuming")
+# Why one may be aborted that nobody has asked to be.
+EXCUSES = {"atomic-unanswered", "window-unanswered"}
+AGAIN = 12  # so often one that was aborted is asked for
+
+
+class Pair:
+    """@lab's vm1 and vm2. Each way returns whether both were done as they were asked for at first."""
+
+    def __init__(self, lab, draw):
+        self.lab, self.draw = lab, draw
+        self.ended, self.waited = [], 0
+        self.at = {}
+        self.look()
+
+    def look(self):
+        self.at = {row["name"]: row["host"] for row in self.lab.ask("/v1/vms")["vms"]}
+
+    def faults(self, settings):
+        self.lab.fabric.data_faults(settings)
+
+    def ways(self):
+        return [self.each_to_a_host_of_its_own, self.each_to_where_the_other_was, self.both_to_one_host, self.both_from_one_host,
+                self.both_from_one_host_to_one_host, self.by_two_commands, self.by_an_evacuation, self.called,
+                self.one_aborted_at_any_step, self.tether_smd_killed_while_one_waits]
+
+    # ---- where to ----
+
+    def others(self, *hosts):
+        left = [host for host in self.lab.hosts if host not in hosts]
+        self.draw.shuffle(left)
+        return left
+
+    def place_apart(self):
+        """So that they are on two hosts."""
+        if self.at["vm1"] == self.at["vm2"]:
+            self.move_at_last("vm2", self.others(self.at["vm1"])[0])
+
+    def place_together(self):
+        if self.at["vm1"] != self.at["vm2"]:
+            self.move_at_last("vm2", self.at["vm1"])
+
+    def each_to_a_host_of_its_own(self):
+        self.place_apart()
+        return self.both(*self.others(*self.at.values())[:2])
+
+    def each_to_where_the_other_was(self):
+        self.place_apart()
+        return self.both(self.at["vm2"], self.at["vm1"])
+
+    def both_to_one_host(self):
+        self.place_apart()
+        return self.both(*[self.others(*self.at.values())[0]] * 2)
+
+    def both_from_one_host(self):
+        self.place_together()
+        return self.both(*self.others(self.at["vm1"])[:2])
+
+    def both_from_one_host_to_one_host(self):
+        self.place_together()
+        return self.both(*[self.others(self.at["vm1"])[0]] * 2)
+
+    # ---- asking ----
+
+    def ask(self, vm, host, **more):
+        status, answer = api.request(self.lab.api_socket, "POST", "/v1/migrations", {"vm": vm, "to": host, **more})
+        assert status == 202, f"{vm} to {host}: {answer}"
+        return answer["id"]
+
+    def end_of(self, number):
+        """The migration when it has ended; the API answers within half a minute in any case."""
+        def ended():
+            try:
+                status, row = api.request(self.lab.api_socket, "GET", f"/v1/migrations/{number}?wait=done", timeout=MIGRATE_S)
+            except OSError:
+                return None  # it is being started again
+            assert status == 200, row
+            self.sees(row)
+            return row if row["ended"] else None
+
+        return wait_until(f"migration {number} has ended", ended, MIGRATE_S, self.lab.logs())
+
+    def sees(self, row):
+        self.waited += bool(row.get("waits_for"))
+
+    def both_asked(self, vm1_to, vm2_to, **more):
+        """Their numbers; one at random first."""
+        to = {"vm1": vm1_to, "vm2": vm2_to}
+        order = self.draw.sample(VMS, 2)
+        numbers = {vm: self.ask(vm, to[vm], **more) for vm in order}
+        row = self.lab.ask(f"/v1/migrations/{numbers[order[1]]}")
+        self.sees(wait_until("the second waits, or has begun", lambda: self.is_told(row["id"]), MIGRATE_S, self.lab.logs()))
+        return to, numbers
+
+    def is_told(self, number):
+        row = self.lab.ask(f"/v1/migrations/{number}")
+        return row if row.get("waits_for") or row["state"] not in ("locating", "preparing") else None
+
+    def both(self, vm1_to, vm2_to):
+        to, numbers = self.both_asked(vm1_to, vm2_to)
+        return self.both_end(to, {vm: self.end_of(number) for vm, number in numbers.items()})
+
+    # ---- other ways to ask ----
+
+    def by_two_commands(self):
+        self.place_apart()
+        to = dict(zip(VMS, self.others(*self.at.values())[:2]))
+        with ThreadPoolExecutor(2) as pool:
+            said = dict(zip(VMS, pool.map(self.command, VMS, to.values())))
+        return self.both_end(to, said)
+
+    def command(self, vm, host):
+        try:
+            return self.lab.migrate(vm, host)
+        except CommandFailed as failed:
+            if "outcome" not in failed.answer:
+                raise
+            return failed.answer
+
+    def by_an_evacuation(self):
+        """An evacuation asks again itself for what was busy, not for what was aborted."""
+        self.place_together()
+        source = self.at["vm1"]
+        try:
+            self.lab.tether("evacuate", source)
+            done = True
+        except CommandFailed as failed:
+            done = False
+            assert {vm["reason"] for vm in failed.answer["vms"] if vm["state"] == "failed"} <= EXCUSES, failed
+        self.look()
+        self.finish({vm: self.others(source)[0] for vm in VMS if self.at[vm] == source})
+        return done
+
+    def called(self):
+        """The orchestrator reports each step at once; the hosts carry it out and find it not done yet."""
+        self.place_apart()
+        to, numbers = self.both_asked(*self.others(*self.at.values())[:2], mode="called")
+        with ThreadPoolExecutor(2) as pool:
+            rows = list(pool.map(self.orchestrate, numbers.values()))
+        return self.both_end(to, dict(zip(numbers, rows)))
+
+    def orchestrate(self, number):
+        while True:
+            row = self.lab.ask(f"/v1/migrations/{number}")
+            if row["ended"]:
+                return row
+            if row.get("awaits"):
+                api.request(self.lab.api_socket, "POST", f"/v1/migrations/{number}/steps", {"step": row["awaits"]})
+            else:
+                api.request(self.lab.api_socket, "GET", f"/v1/migrations/{number}?wait=change&seen={row['changes']}",
+                            timeout=MIGRATE_S)
+
+    # ---- disturbed ----
+
+    def one_aborted_at_any_step(self):
+        self.place_apart()
+        to, numbers = self.both_asked(*self.others(*self.at.values())[:2])
+        number = numbers[self.draw.choice(VMS)]
+        state = self.draw.choice((None, "locating", "preparing", "stopping", "settling", "releasing"))
+        if state:
+            api.request(self.lab.api_socket, "GET", f"/v1/migrations/{number}?wait={state}", timeout=MIGRATE_S)
+        status, answer = api.request(self.lab.api_socket, "POST", f"/v1/migrations/{number}/abort")
+        assert status == 202 or answer["reason"] in ("too-late", "ended"), answer
+        return self.both_end(to, {vm: self.end_of(each) for vm, each in numbers.items()}, {"abort-asked"})
+
+    def tether_smd_killed_while_one_waits(self):
+        self.place_apart()
+        to, numbers = self.both_asked(*self.others(*self.at.values())[:2])
+        self.lab.smd.kill()
+        self.lab.start_smd()
+        self.lab.wait_connected(self.lab.hosts)
+        return self.both_end(to, {vm: self.end_of(each) for vm, each in numbers.items()}, {None})
+
+    # ---- ends ----
+
+    def both_end(self, to, rows, excuses=frozenset()):
+        """@rows: the migrations by VM. One that was not done has its reason, and is done when it is asked for again."""
+        for vm, row in rows.items():
+            reasons = {refusal["reason"] for refusal in row["refusals"]} or {None}
+            assert row["outcome"] == "done" or (row["outcome"] == "aborted" and reasons & (EXCUSES | excuses)), f"{vm}: {row}"
+        self.ended.extend(rows.values())
+        apart(self.lab.path("smd.log"), {row["id"] for row in rows.values()})
+        self.look()
+        left = {vm: to[vm] for vm in VMS if rows[vm]["outcome"] != "done"}
+        for vm in VMS:
+            assert (self.at[vm] == to[vm]) == (vm not in left), f"{vm} is on {self.at[vm]}: {rows[vm]}"
+        self.finish(left)
+        return not left
+
+    def finish(self, left):
+        self.faults({})
+        for vm, host in left.items():
+            self.move_at_last(vm, host)
+
+    def move_at_last(self, vm, host):
+        for _ in range(AGAIN):
+            row = self.command(vm, host)
+            if row["outcome"] == "done":
+                break
+            assert EXCUSES & {refusal["reason"] for refusal in row["refusals"]}, row
+        self.look()
+        assert self.at[vm] == host, f"{vm} is not on {host}: {row}"
+
+
+ENTERED = re.compile(r"migration: (\d+)/\d+ vm\d from \S+ to \S+: ([a-z-]+) \(")
+
+
+def apart(log, numbers):
+    """Neither has waited with closed gates for the other's copy: by tether-smd's @log, what one of @numbers holds it has let go
+    before another holds anything."""
+    holding, seen = set(), set()
+    for line in open(log, errors="replace"):
+        entered = ENTERED.search(line)
+        if not entered or int(entered[1]) not in numbers or entered[2] == "recovering":
+            continue
+        seen.add(int(entered[1]))
+        if entered[2] in HOLDS or entered[2].startswith(("back-", "mending-")):
+            holding.add(entered[1])
+        else:
+            holding.discard(entered[1])
+        assert len(holding) <= 1, f"both at once: {line}"
+    assert seen == numbers, f"{log} says nothing of {numbers - seen}"
