@@ -286,6 +286,7 @@ struct connection_settings agent_relay_links(const struct agent_relay *agent)
 	struct connection_settings settings = connection_settings_default;
 
 	settings.heartbeat_ms = agent->settings->deadlines.heartbeat_ms;
+	settings.ask_ms = agent->settings->deadlines.ask_ms;
 	settings.reconnect_ms = agent->settings->deadlines.reconnect_link_ms;
 	settings.credentials = agent->credentials;
 	return settings;
@@ -295,6 +296,7 @@ static struct connection_settings parent_settings(const struct agent_relay *agen
 {
 	struct connection_settings settings = agent_relay_links(agent);
 
+	settings.ask_ms = 0;
 	if (agent->role->parent_settings)
 		agent->role->parent_settings(agent->owner, &settings);
 	return settings;

@@ -73,6 +73,7 @@ static void parent_settings(void *owner, struct connection_settings *settings)
 	const struct guest_role *role = owner;
 
 	settings->reconnect_max_ms = RECONNECT_MAX_MS;
+	settings->ask_ms = role->settings->deadlines.ask_ms;
 	settings->heartbeat_ms *= GUEST_BEATS;
 	if (role->heartbeat_ms)
 		settings->heartbeat_ms = role->heartbeat_ms;

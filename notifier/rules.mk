@@ -20,10 +20,10 @@ NAME_SOURCES := notifier/base/name.c
 INTEREST_SOURCES := notifier/relay/interest.c notifier/relay/name_hash.c
 
 # What other programs link: a link's frames and tables, the link itself, the relay.
-FRAME_SOURCES := notifier/wire/frame.c notifier/wire/rows.c notifier/wire/answer.c $(WIRE_SOURCES)
+FRAME_SOURCES := notifier/wire/frame.c notifier/wire/repeats.c notifier/wire/byte_queue.c notifier/wire/rows.c notifier/wire/answer.c $(WIRE_SOURCES)
 CREDENTIALS_SOURCES := $(addprefix notifier/certificates/,peer_identity.c certificate.c tls_refusal.c credentials_files.c \
 	credentials.c sessions.c)
-LINK_SOURCES := $(addprefix notifier/link/,connection.c connection_traffic.c rate.c shared_rates.c refusal_log.c byte_queue.c \
+LINK_SOURCES := $(addprefix notifier/link/,connection.c connection_traffic.c connection_repeats.c rate.c shared_rates.c refusal_log.c \
 	listener.c acceptor.c) $(addprefix notifier/channel/,channel.c channel_socket.c channel_unix.c channel_tls.c tcp_address.c \
 	channel_virtio.c channel_vsock.c session.c) $(CREDENTIALS_SOURCES) $(FRAME_SOURCES) $(BASE_SOURCES) $(SETTINGS_SOURCES) \
 	$(NAME_SOURCES)
@@ -49,6 +49,7 @@ $(call unit_test,notifier_notice,notifier/wire/notice.c,)
 $(call unit_test,notifier_notice_watch,notifier/notices/notice_watch.c,)
 $(call unit_test,notifier_subscription,notifier/notices/subscription.c,)
 $(call unit_test,notifier_frame,$(FRAME_SOURCES),-lprotobuf-c)
+$(call unit_test,notifier_repeats,$(FRAME_SOURCES),-lprotobuf-c)
 RELAY_TEST_SOURCES := tests/unit/relay_harness.c tests/unit/relay_said.c $(RELAY_SOURCES) $(FRAME_SOURCES)
 $(call unit_test,notifier_relay,$(RELAY_TEST_SOURCES),-lprotobuf-c)
 $(call unit_test,notifier_children,$(RELAY_TEST_SOURCES),-lprotobuf-c)
@@ -107,6 +108,7 @@ $(call unit_test,notifier_back_off,tests/unit/link_ends.c $(LINK_SOURCES),\
 	$(LINK_LIBS) $(foreach f,evutil_secure_rng_get_bytes event_add,-Xlinker --wrap=$(f)))
 $(call unit_test,notifier_link_rates,tests/unit/link_ends.c $(LINK_SOURCES),$(LINK_LIBS))
 $(call unit_test,notifier_link_memory,tests/unit/link_ends.c $(LINK_SOURCES),$(LINK_LIBS))
+$(call unit_test,notifier_link_repeats,tests/unit/link_ends.c $(LINK_SOURCES),$(LINK_LIBS))
 $(call unit_test,notifier_channel,$(LINK_SOURCES),$(LINK_LIBS))
 $(call unit_test,notifier_channel_virtio,$(LINK_SOURCES),$(LINK_LIBS))
 $(call unit_test,notifier_port_links,$(LINK_SOURCES),$(LINK_LIBS))

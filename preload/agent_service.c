@@ -300,6 +300,14 @@ static int64_t refused_wait(int64_t timeout_ms)
 	return wait_ms < 0 ? timeout_ms : sooner_ms(timeout_ms, wait_ms);
 }
 
+/* Also until the agent has been silent about what it was told. */
+static int64_t asked_wait(int64_t timeout_ms)
+{
+	int64_t wait_ms = agent_socket_wait(monotonic_ms());
+
+	return wait_ms < 0 ? timeout_ms : sooner_ms(timeout_ms, wait_ms);
+}
+
 static void *serve(void *unused)
 {
 	for (;;) {
@@ -319,11 +327,12 @@ static void *serve(void *unused)
 			timeout_ms = sooner_ms(timeout_ms, (int64_t)(service.next_try_ms - now));
 		else if (steps_is_away())
 			timeout_ms = sooner_ms(timeout_ms, deadlines_default.reconnect_link_ms);
+		agent_socket_turn(now);
 		datagram_questions_turn();
 		if (datagram_questions_are_open())
 			timeout_ms = sooner_ms(timeout_ms, deadlines_default.reconnect_link_ms);
 		interests_send();
-		service_wait(refused_wait(timeout_ms));
+		service_wait(asked_wait(refused_wait(timeout_ms)));
 	}
 	return NULL;
 }

@@ -10,7 +10,10 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "notifier/base/deadlines.h"
 #include "notifier/base/log.h"
+#include "notifier/base/monotonic.h"
+#include "notifier/wire/repeats.h"
 #include "preload/settings.h"
 
 static struct {
@@ -18,6 +21,7 @@ static struct {
 	dev_t device; /* of the socket that we are connected to */
 	ino_t inode;
 	struct frame_reader reader;
+	struct repeats repeats;
 	uint8_t *out;
 	size_t out_start, out_end, out_size;
 } wire = {.fd = -1};
@@ -51,6 +55,7 @@ int agent_socket_connect(void)
 	if (fd < 0)
 		return fd;
 	wire.fd = fd;
+	repeats_begin(&wire.repeats);
 	if (!stat(settings()->agent_path, &at)) {
 		wire.device = at.st_dev;
 		wire.inode = at.st_ino;
@@ -63,6 +68,7 @@ void agent_socket_close(void)
 	close(wire.fd);
 	wire.fd = -1;
 	frame_reader_clear(&wire.reader);
+	repeats_clear(&wire.repeats);
 	wire.out_start = wire.out_end = 0;
 }
 
@@ -106,18 +112,69 @@ static int out_room(size_t length)
 	return 0;
 }
 
-void agent_socket_pack(const Tether__Frame *frame)
+static void beat_pack(bool asks);
+
+void agent_socket_pack(const Tether__Frame *said)
 {
+	Tether__Frame frame = *said;
 	size_t length;
 
 	if (wire.fd < 0)
 		return;
-	if (frame_size(frame, &length) || out_room(length)) {
+	repeats_number(&wire.repeats, &frame);
+	if (frame_size(&frame, &length) || out_room(length)) {
 		log_error("link", "a frame cannot be sent");
 		return;
 	}
-	frame_write(frame, wire.out + wire.out_end, length);
+	frame_write(&frame, wire.out + wire.out_end, length);
 	wire.out_end += length;
+	if (repeats_said(&wire.repeats, &frame, wire.out + wire.out_end - length, length,
+	            monotonic_ms(), deadlines_default.ask_ms))
+		log_error("link", "a frame will not be sent again if it is lost");
+	if (repeats_is_much(&wire.repeats))
+		beat_pack(true);
+}
+
+static void beat_pack(bool asks)
+{
+	Tether__Heartbeat beat = TETHER__HEARTBEAT__INIT;
+	Tether__Frame frame = TETHER__FRAME__INIT;
+
+	repeats_beat(&wire.repeats, &beat, asks);
+	if (asks)
+		repeats_asked(&wire.repeats, monotonic_ms(), deadlines_default.ask_ms);
+	frame.body_case = TETHER__FRAME__BODY_HEARTBEAT;
+	frame.heartbeat = &beat;
+	agent_socket_pack(&frame);
+}
+
+int64_t agent_socket_wait(uint64_t now_ms)
+{
+	return wire.fd < 0 ? -1 : repeats_wait(&wire.repeats, now_ms, deadlines_default.ask_ms);
+}
+
+void agent_socket_turn(uint64_t now_ms)
+{
+	if (agent_socket_wait(now_ms))
+		return;
+	if (agent_socket_has_unsent())
+		repeats_asked(&wire.repeats, now_ms, deadlines_default.ask_ms);
+	else
+		beat_pack(true);
+}
+
+/* Where all that was said has been taken. */
+static void again_pack(void)
+{
+	const uint8_t *bytes;
+	size_t length;
+
+	repeats_again(&wire.repeats, &bytes, &length);
+	if (agent_socket_has_unsent() || !length || out_room(length))
+		return;
+	memcpy(wire.out + wire.out_end, bytes, length);
+	wire.out_end += length;
+	beat_pack(true);
 }
 
 int agent_socket_flush(void)
@@ -153,7 +210,26 @@ ssize_t agent_socket_receive(void)
 	return got < 0 ? -errno : got;
 }
 
+static bool is_next(const Tether__Frame *frame)
+{
+	unsigned then =
+	        repeats_heard(&wire.repeats, frame, monotonic_ms(), deadlines_default.ask_ms);
+
+	if (then & REPEATS_AGAIN)
+		again_pack();
+	else if (then & REPEATS_SPEAK)
+		beat_pack(false);
+	return then & REPEATS_PASS;
+}
+
 int agent_socket_next(Tether__Frame **frame)
 {
-	return frame_reader_next(&wire.reader, frame);
+	int got;
+
+	while ((got = frame_reader_next(&wire.reader, frame)) > 0) {
+		if (is_next(*frame))
+			return got;
+		frame_free(*frame);
+	}
+	return got;
 }

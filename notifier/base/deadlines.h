@@ -38,6 +38,8 @@
 	DEADLINE(                                                                                  \
 	        notice_ms, 100, "signal = mad: what a notice told of is asked for, or told again") \
 	DEADLINE(heartbeat_ms, 100, "links: three of these without a word and the link is dead")   \
+	DEADLINE(ask_ms, 500,                                                                      \
+	        "links to processes and guests: who is silent about a frame is asked")             \
 	DEADLINE(reconnect_link_ms, 20, "links: first pause before connecting again; doubles")
 
 struct deadlines {

@@ -250,6 +250,7 @@ static void accepted(struct channel *channel, void *owner)
 static void settings_take(struct agent_links *links, const struct connection_settings *connections)
 {
 	links->connections = *connections;
+	links->connections.ask_ms = 0; /* heartbeats are frequent */
 	links->connections.frames_per_s = FRAMES_PER_S;
 	links->connections.frames_at_once = FRAMES_AT_ONCE;
 }

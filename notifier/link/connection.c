@@ -33,7 +33,7 @@ void link_later(struct connection *connection, enum later what)
 static void link_down(struct connection *connection)
 {
 	struct event **events[] = {&connection->readable, &connection->writable, &connection->beat,
-	        &connection->resting};
+	        &connection->resting, &connection->asking};
 
 	for (size_t i = 0; i < ARRAY_SIZE(events); i++) {
 		if (*events[i])
@@ -45,6 +45,7 @@ static void link_down(struct connection *connection)
 	connection->channel.ops->close(&connection->channel);
 	frame_reader_clear(&connection->reader);
 	byte_queue_clear(&connection->queue);
+	repeats_clear(&connection->repeats);
 	held_note(connection);
 	connection->state = LINK_DOWN;
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 /*
- * One link: frames in and out of a channel over libevent, with caps, heartbeat and, on the side
- * that connects, connecting again. Lives in the thread of its event_base. It never blocks, and a
- * peer that does not read, write or live costs it one bounded queue and then the link, nothing
- * else.
+ * One link: frames in and out of a channel over libevent, with caps, heartbeat, what was lost said
+ * again (wire/repeats.h) and, on the side that connects, connecting again. Lives in the thread of
+ * its event_base. It never blocks, and a peer that does not read, write or live costs it one
+ * bounded queue and then the link, nothing else.
  *
  * The owner is told of a link's life: opened (once its channel's handshake has ended, from the
  * loop), frames, closed (without opened where an accepted one's handshake has failed). After closed
@@ -28,6 +28,8 @@ struct shared_rates;
 struct connection_settings {
 	unsigned heartbeat_ms; /* one is sent at least so often, three missed end the link; 0: none
 	                        */
+	unsigned ask_ms; /* a frame of which the peer has not said for so long that it has it is
+	                    asked about; 0: heartbeats do that */
 	unsigned reconnect_ms; /* first pause before connecting again; doubles, with jitter */
 	unsigned reconnect_max_ms;
 	unsigned frame_ms;     /* a frame that has begun, a last word or a handshake gets so long */
@@ -41,8 +43,8 @@ extern const struct connection_settings connection_settings_default;
 
 struct connection_callbacks {
 	void (*opened)(struct connection *connection, void *owner);
-	/* @frame is freed afterwards; who keeps something of it copies that. Heartbeats are not
-	 * passed on. */
+	/* @frame is freed afterwards; who keeps something of it copies that. In order and once, if
+	 * the peer counts; heartbeats are not passed on. */
 	void (*frame)(struct connection *connection, const Tether__Frame *frame, void *owner);
 	/* @reason: -errno of what ended it (-ETIMEDOUT heartbeat, -ETIME half a frame, -ENOBUFS
 	 * queue, -EDQUOT too much for all that share its rate, -EMSGSIZE or -EBADMSG input, -EPIPE

@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 /*
- * What a connection knows; shared by connection.c (its life: connecting, ending, connecting again)
- * and connection_traffic.c (what goes over it while it is open), and by nobody else.
+ * What a connection knows; shared by connection.c (its life: connecting, ending, connecting again),
+ * connection_traffic.c (what goes over it while it is open) and connection_repeats.c (what of that
+ * is said again), and by nobody else.
  */
 #ifndef TETHER_CONNECTION_STATE_H
 #define TETHER_CONNECTION_STATE_H
 
 #include <sys/time.h>
 
-#include "notifier/link/byte_queue.h"
 #include "notifier/link/connection.h"
 #include "notifier/link/rate.h"
 #include "notifier/link/shared_rates.h"
+#include "notifier/wire/byte_queue.h"
+#include "notifier/wire/repeats.h"
 
 struct event;
 
@@ -37,6 +39,8 @@ struct connection {
 	struct channel channel;
 	struct frame_reader reader;
 	struct byte_queue queue;
+	struct repeats repeats;
+	struct event *asking; /* the peer is silent about what it was told; NULL: it never was */
 	struct event *readable, *writable;
 	struct event *resting; /* the peer has said too much; NULL: it never has */
 	struct rate rate;
@@ -81,5 +85,16 @@ void link_ask(struct connection *connection);
 void beat_set(struct connection *connection);
 /* What is held for it has changed. */
 void held_note(struct connection *connection);
+
+/* connection_repeats.c */
+/* There is room for @length bytes more of what the peer may not have. */
+bool repeats_have_room(const struct connection *connection, size_t length);
+/* @frame, numbered, was queued as @length bytes. */
+void frame_said(struct connection *connection, const Tether__Frame *frame, const uint8_t *bytes,
+        size_t length);
+/* Whether @frame is to be handed up. The link may have failed. */
+bool frame_is_next(struct connection *connection, const Tether__Frame *frame);
+/* A heartbeat, which the peer has to answer at once if it @asks. */
+void beat_say(struct connection *connection, bool asks);
 
 #endif

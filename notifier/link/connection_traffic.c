@@ -23,8 +23,6 @@ static bool is_resting(const struct connection *connection)
 static void on_beat(evutil_socket_t fd, short what, void *at)
 {
 	struct connection *connection = at;
-	Tether__Heartbeat heartbeat = TETHER__HEARTBEAT__INIT;
-	Tether__Frame frame = TETHER__FRAME__INIT;
 
 	/*
 	 * Beats are counted, not time: where this process itself got no CPU for a while the timer
@@ -39,12 +37,8 @@ static void on_beat(evutil_socket_t fd, short what, void *at)
 		link_fail(connection, -ETIMEDOUT, "no heartbeat");
 		return;
 	}
-	if (!connection->sent) {
-		heartbeat.count = ++connection->beats;
-		frame.body_case = TETHER__FRAME__BODY_HEARTBEAT;
-		frame.heartbeat = &heartbeat;
-		connection_send(connection, &frame);
-	}
+	if (!connection->sent)
+		beat_say(connection, false);
 	connection->sent = false;
 }
 
@@ -67,6 +61,7 @@ static bool has_pending(const struct connection *connection)
 void link_open(struct connection *connection)
 {
 	connection->state = LINK_OPEN;
+	repeats_begin(&connection->repeats);
 	connection->sent = connection->received = true;
 	connection->missed = 0;
 	evtimer_del(connection->overdue);
@@ -117,7 +112,7 @@ static void frame_in(struct connection *connection, Tether__Frame *frame)
 {
 	if (!connection->settings.heartbeat_ms)
 		connection->attempts = 0;
-	if (frame->body_case != TETHER__FRAME__BODY_HEARTBEAT && !connection->finishing)
+	if (frame_is_next(connection, frame) && !connection->finishing)
 		connection->callbacks->frame(connection, frame, connection->owner);
 	frame_free(frame);
 }
@@ -209,7 +204,8 @@ void held_note(struct connection *connection)
 {
 	struct shared_rate *shared = connection->shared;
 	size_t unread = connection->queue.end - connection->queue.start;
-	size_t held = connection->queue.size + connection->reader.size;
+	size_t held =
+	        connection->queue.size + connection->reader.size + connection->repeats.kept.size;
 
 	if (!shared)
 		return;
@@ -336,17 +332,21 @@ int link_watch(struct connection *connection)
 	return connection->readable && connection->writable && connection->beat ? 0 : -ENOMEM;
 }
 
-int connection_send(struct connection *connection, const Tether__Frame *frame)
+int connection_send(struct connection *connection, const Tether__Frame *said)
 {
 	struct byte_queue *queue = &connection->queue;
+	Tether__Frame numbered = *said, *frame = &numbered;
 	size_t length;
-	int err = frame_size(frame, &length);
+	int err;
 
 	if (connection->state != LINK_OPEN || connection->finishing)
 		return -ENOTCONN;
+	repeats_number(&connection->repeats, frame);
+	err = frame_size(frame, &length);
 	if (err)
 		return err;
-	if (queue->end - queue->start + length > connection->settings.queue_max_bytes) {
+	if (queue->end - queue->start + length > connection->settings.queue_max_bytes ||
+	        !repeats_have_room(connection, length)) {
 		link_fail(connection, -ENOBUFS, "does not take what is sent");
 		return -ENOBUFS;
 	}
@@ -357,10 +357,6 @@ int connection_send(struct connection *connection, const Tether__Frame *frame)
 		return err;
 	frame_write(frame, queue->bytes + queue->end, length);
 	queue->end += length;
-	held_note(connection);
-	connection->sent = true;
-	/* Once the loop is back: all that is said in one go leaves in one write. */
-	if (!event_pending(connection->writable, EV_WRITE, NULL))
-		event_active(connection->writable, EV_WRITE, 0);
+	frame_said(connection, frame, queue->bytes + queue->end - length, length);
 	return 0;
 }

@@ -17,7 +17,7 @@
 enum {
 	FRAME_HEADER_BYTES = 4,
 	FRAME_MAX_BYTES = 1 << 20,     /* packed, without the header */
-	FRAME_AROUND_BYTES = 16,       /* at most, of a frame around an answer or an event */
+	FRAME_AROUND_BYTES = 32,       /* at most, of a frame around an answer or an event */
 	FRAME_MAX_UNPACKED = 16 << 20, /* many tiny sub-messages unfold to more than they weigh */
 };
 

@@ -9,7 +9,8 @@
  *      "close": true}
  * Out: {"link": 1, "opened": true}   {"link": 1, "frame": {...}}   {"link": 1, "closed": "why"}
  *
- * Ends with its standard input. Heartbeats are answered in kind and not shown.
+ * Ends with its standard input. Heartbeats are answered by heartbeats and not shown;
+ * frames are not counted.
  */
 #include <errno.h>
 #include <poll.h>
@@ -100,10 +101,15 @@ static void frame_send(size_t i, const Tether__Frame *frame)
 
 static void frame_in(size_t i, Tether__Frame *frame)
 {
+	Tether__Heartbeat beat = TETHER__HEARTBEAT__INIT;
+	Tether__Frame answer = TETHER__FRAME__INIT;
 	struct json_object *line;
 
 	if (frame->body_case == TETHER__FRAME__BODY_HEARTBEAT) {
-		frame_send(i, frame);
+		answer.body_case = frame->body_case;
+		answer.heartbeat = &beat;
+		beat.count = frame->heartbeat->count;
+		frame_send(i, &answer);
 	} else {
 		line = line_of(i);
 		json_object_object_add(line, "frame", message_to_json(&frame->base));

@@ -38,8 +38,9 @@ BEAT_S = 0.2  # the root's; whoever it is of is not silent for so long
 INTEREST_TAG = 5 << 3 | 2  # the first byte of a frame that is one
 
 
-def frame(body, message):
-    raw = wire.encode(wire.SCHEMA, "Frame", {body: message})
+def frame(body, message, **count):
+    """@count: what it says of numbers."""
+    raw = wire.encode(wire.SCHEMA, "Frame", {body: message, **count})
     return struct.pack(">I", len(raw)) + raw
 
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
-#include "notifier/link/byte_queue.h"
+#include "notifier/wire/byte_queue.h"
 
 #include <errno.h>
 #include <stdlib.h>
