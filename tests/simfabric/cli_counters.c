@@ -6,6 +6,7 @@
 #include "simfabric/attach.h"
 #include "simfabric/cli.h"
 #include "simfabric/counters.h"
+#include "simfabric/data_faults.h"
 #include "simfabric/gmp_kinds.h"
 #include "simfabric/topology.h"
 
@@ -105,6 +106,20 @@ static struct json_object *describe_gmps(const struct fabric *fabric)
 	return list;
 }
 
+static struct json_object *describe_packets(const struct data_faults *faults)
+{
+	struct json_object *kinds = json_object_new_object();
+
+	for (unsigned kind = 0; kind < KIND_COUNT; kind++) {
+		struct json_object *row = json_object_new_object();
+
+		json_put_number(row, "seen", faults->packets[kind].seen);
+		json_put_number(row, "lost", faults->packets[kind].lost);
+		json_object_object_add(kinds, packet_kind_name(kind), row);
+	}
+	return kinds;
+}
+
 static struct json_object *describe_all(const struct fabric *fabric)
 {
 	struct json_object *object = json_object_new_object(), *nodes = json_object_new_object();
@@ -119,6 +134,7 @@ static struct json_object *describe_all(const struct fabric *fabric)
 	json_object_object_add(object, "total", describe(&sum));
 	json_object_object_add(object, "nodes", nodes);
 	json_object_object_add(object, "gmps", describe_gmps(fabric));
+	json_object_object_add(object, "packets", describe_packets(data_faults_of(fabric)));
 	return object;
 }
 

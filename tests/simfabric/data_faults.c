@@ -101,11 +101,17 @@ static bool is_reliable(const struct packet *packet)
 	return packet_kind(packet) < KIND_UC;
 }
 
+static void count(uint64_t *counter)
+{
+	__atomic_fetch_add(counter, 1, __ATOMIC_RELAXED);
+}
+
 struct fault_fate data_faults_decide(struct data_faults *faults, struct fault_dice *dice,
         struct fault_cut *cut, const struct packet *packet)
 {
 	const struct fault_rule *rule = rule_for(faults, packet);
 	const struct kind_faults *kind = &rule->kinds[packet_kind(packet)];
+	struct packet_counts *counts = &faults->packets[packet_kind(packet)];
 	struct fault_fate fate = {0};
 
 	shake(dice, __atomic_load_n(&faults->seed, __ATOMIC_RELAXED));
@@ -114,6 +120,9 @@ struct fault_fate data_faults_decide(struct data_faults *faults, struct fault_di
 	fate.duplicate = happens(dice, load(&kind->duplicate));
 	if (happens(dice, load(&kind->delay)))
 		fate.delay_ns = 1 + roll(dice) % (load(&kind->delay_us) * 1000ull + 1);
+	count(&counts->seen);
+	if (fate.drop)
+		count(&counts->lost);
 	return fate;
 }
 
@@ -132,6 +141,11 @@ uint64_t data_faults_hold_ns(
 /* ---- settings ---- */
 
 static const char *const kind_names[KIND_COUNT] = {"request", "response", "ack", "rnr", "uc", "ud"};
+
+const char *packet_kind_name(enum packet_kind kind)
+{
+	return kind_names[kind];
+}
 
 static void store(uint32_t *word, uint32_t value)
 {

@@ -43,6 +43,11 @@ struct fault_rule {
 	uint32_t cut_from; /* the first packet of it that is lost, all others after it as well */
 };
 
+/* While some rule does something. */
+struct packet_counts {
+	uint64_t seen, lost; /* of all; of these here */
+};
+
 struct data_faults {
 	uint32_t is_active; /* some rule does something: else packets need not be looked at */
 	uint32_t rule_count;
@@ -50,6 +55,7 @@ struct data_faults {
 	uint64_t seed;
 	struct fault_rule rules[FAULT_RULES_MAX];
 	struct qp_faults qps;
+	struct packet_counts packets[KIND_COUNT];
 	/* A receive's completion becomes visible after its message was acknowledged. */
 	uint32_t hold_receives; /* probability */
 	uint32_t hold_us;
@@ -97,6 +103,8 @@ struct fault_fate data_faults_decide(struct data_faults *faults, struct fault_di
 uint64_t data_faults_hold_ns(
         const struct data_faults *faults, struct fault_dice *dice, bool is_receive);
 enum packet_kind packet_kind(const struct packet *packet);
+/* As settings call it. */
+const char *packet_kind_name(enum packet_kind kind);
 
 /*
  * One setting, as the command line says it; under the fabric's lock:

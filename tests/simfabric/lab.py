@@ -218,7 +218,8 @@ class Fabric:
     # What the fabric holds and has counted.
 
     def counters(self):
-        """{"total": {attribute: {"get", "set", "changed", "other", "dropped"}}, "nodes": {name: ...}, "gmps": [...]}"""
+        """{"total": {attribute: {"get", "set", "changed", "other", "dropped"}}, "nodes": {name: ...}, "gmps": [...],
+        "packets": {kind: {"seen", "lost"}}}, these while data faults are set."""
         return self.json("counters")
 
     def counters_reset(self):

@@ -25,7 +25,7 @@ struct fabric;
 struct wake_fds;
 
 enum {
-	FABRIC_VERSION = 5,
+	FABRIC_VERSION = 6,
 	NO_INDEX = 0xffffffff,
 	REDO_MAX_WORDS = 128,
 };

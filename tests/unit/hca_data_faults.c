@@ -71,6 +71,22 @@ static void probability_is_kept(void **state)
 	assert_in_range(lost_of(&sender, &packet, 100000), 24000, 26000);
 }
 
+static void what_is_seen_and_lost_is_counted(void **state)
+{
+	struct sender sender = {0};
+	struct packet packet = packet_of(OP_SEND_ONLY);
+	const struct packet_counts *counts = &sender.faults.packets[KIND_REQUEST];
+	unsigned lost;
+
+	set(&sender, "drop.request=0.25");
+	lost = lost_of(&sender, &packet, 1000);
+	assert_int_equal(counts->seen, 1000);
+	assert_int_equal(counts->lost, lost);
+	set(&sender, "none");
+	assert_int_equal(counts->seen, 1000);
+	assert_int_equal(sender.faults.packets[KIND_ACK].seen, 0);
+}
+
 static void same_seed_gives_the_same_fates(void **state)
 {
 	struct sender a = {0}, b = {0}, c = {0};
@@ -260,6 +276,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(only_the_kind_that_was_named_is_lost),
 	        cmocka_unit_test(probability_is_kept),
+	        cmocka_unit_test(what_is_seen_and_lost_is_counted),
 	        cmocka_unit_test(same_seed_gives_the_same_fates),
 	        cmocka_unit_test(delay_is_between_nothing_and_its_limit),
 	        cmocka_unit_test(pair_has_a_rule_of_its_own),
