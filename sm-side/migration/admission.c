@@ -87,6 +87,21 @@ static struct admission others_check(
 	        other->intent.id, other->intent.vm, vm);
 }
 
+struct admission admission_has_one_vf(
+        const struct inventory *inventory, const char *host, const char *vm, const char *slot)
+{
+	const Tether__Slot *other =
+	        *slot ? inventory_other_slot_of_vm(inventory, host, vm, slot) : NULL;
+
+	if (!other)
+		return (struct admission){0};
+	return admission_refuse("several-vfs",
+	        "%s has a VF in slot %s of %s and another in %s: a VM moves with one, and would "
+	        "lose the other with all that is connected over it; end what uses one of them, "
+	        "take that one away from the VM, and ask again",
+	        vm, slot, host, other->name);
+}
+
 static bool is_place(const struct place *place, const char *host, const char *slot)
 {
 	return !strcmp(place->host, host) && !strcmp(place->slot, slot);
@@ -272,6 +287,8 @@ struct admission admission_check(const struct inventory *inventory,
 		return admission_refuse(
 		        "unknown-vm", "no host has a VM named %s; see tether vms", vm);
 	admission = hosts_check(inventory, source, vm, to);
+	if (!admission.reason)
+		admission = admission_has_one_vf(inventory, source->name, vm, found->slot);
 	if (!admission.reason)
 		admission = others_check(under_way, vm, !intent->evacuation);
 	if (!admission.reason)

@@ -65,6 +65,10 @@ struct admission admission_reattach(const struct inventory *inventory,
 const struct migration *admission_sharing(const struct under_way *under_way,
         const struct migration_intent *intent, char *const *names, size_t count);
 
+/* A VM moves with one VF, and gives up one. */
+struct admission admission_has_one_vf(
+        const struct inventory *inventory, const char *host, const char *vm, const char *slot);
+
 /* It has, or may have, asked processes to take part, and they may be stopped by it. */
 bool admission_has_asked(const struct migration *migration);
 

@@ -291,6 +291,8 @@ struct admission vm_admission_destroy(const struct inventory *inventory,
 	if (!host || !slot)
 		return admission;
 	if (!admission.reason)
+		admission = admission_has_one_vf(inventory, host->name, vm, slot->name);
+	if (!admission.reason)
 		admission = admission_host(inventory, host->name);
 	if (admission.reason)
 		return admission;

@@ -100,6 +100,49 @@ def peer_without_libtether_is_refused_and_left_behind_by_force(lab):
         assert pair.client.wait(END_S) != 0, f"its queue pair has no error{pair.words()}"
 
 
+def says_so_of(lab, host, vm, slot):
+    """@host's driver says from now on that @vm has the VF in @slot, too: simfabric's VMs have one."""
+    script = lab.path("driver-two-vfs")
+    with open(script, "w") as out:
+        out.write(f'''#!/bin/sh
+[ "$1" = inventory ] || exec "{lab.driver}" "$@"
+"{lab.driver}" "$@" | sed -E 's/"name": "{slot}", "vm": (null|"")/"name": "{slot}", "vm": "{vm}"/'
+''')
+        os.chmod(script, 0o700)
+    driver, lab.driver = lab.driver, script
+    restart_agent(lab, host)
+    lab.driver = driver
+
+
+def restart_agent(lab, host):
+    lab.agents[host].kill()
+    lab.agents[host].wait(10)
+    wait_until(f"{host} is away", lambda: not lab.is_connected([host]), 10, lab.logs())
+    lab.start_agent(host)
+    lab.wait_connected(lab.hosts)
+
+
+def vm_with_two_vfs_is_refused(lab):
+    host = next(row["host"] for row in lab.ask("/v1/vms")["vms"] if row["name"] == "vm1")
+    slot = next(row["slot"] for row in lab.fabric.slots() if row["slot"].startswith(f"{host}_vf") and not row["vm"])
+    says_so_of(lab, host, "vm1", slot)
+    to = "hyp2" if host != "hyp2" else "hyp1"
+    refused(lab, "several-vfs", "vm1", to)
+    restart_agent(lab, host)
+    assert lab.migrate("vm1", to)["outcome"] == "done"
+
+
+def vm_with_a_device_that_nobody_has_named_is_refused(lab):
+    """As one on another subnet, which its host's driver does not list: a program of the VM has it open."""
+    environment = {**lab.environment(node="hyp4", tether=True), "TETHER_AGENT": lab.environment(vm="vm1")["TETHER_AGENT"]}
+    holder = Peer(lab.fabric, node="hyp4", preload=environment["LD_PRELOAD"], env=environment)
+    holder.open()
+    host = next(row["host"] for row in lab.ask("/v1/vms")["vms"] if row["name"] == "vm1")
+    refused(lab, "veto-other-device", "vm1", "hyp2" if host != "hyp2" else "hyp1")
+    holder.qp()
+    holder.end()
+
+
 def main():
     tap = Tap()
     with System(copy_ms=1000, vms={"vm1": "hyp1_vf1", "vm2": "hyp2_vf1", **FULL_HOST}) as lab:
@@ -120,6 +163,8 @@ def main():
                 program_that_shares_its_device_with_a_child_is_refused, lab)
         tap.run("peer_without_libtether_is_refused_and_left_behind_by_force",
                 peer_without_libtether_is_refused_and_left_behind_by_force, lab)
+        tap.run("vm_with_a_device_that_nobody_has_named_is_refused", vm_with_a_device_that_nobody_has_named_is_refused, lab)
+        tap.run("vm_with_two_vfs_is_refused", vm_with_two_vfs_is_refused, lab)
         tap.run("sa_and_fabric_agree_afterwards", check_sa_truth, lab)
     tap.exit()
 
