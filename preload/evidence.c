@@ -18,15 +18,16 @@
 
 /* ---- what we say ---- */
 
+/* @alone: as of one that is connected to nobody. */
 static int report_numbers_of(
-        const struct move *move, const struct queue_pair *qp, Tether__QpRows *rows)
+        const struct move *move, const struct queue_pair *qp, bool alone, Tether__QpRows *rows)
 {
 	struct qp_row row = {
 	        .local_lid = queue_pair_lid(qp),
 	        .local_qpn = queue_pair_number(qp),
 	        .real_qpn = qp->real ? qp->real->qp_num : 0,
-	        .remote_lid = qp->remote.lid,
-	        .remote_qpn = qp->remote.qpn,
+	        .remote_lid = alone ? 0 : qp->remote.lid,
+	        .remote_qpn = alone ? 0 : qp->remote.qpn,
 	        .sq_psn = qp->migration.fresh_psn,
 	        .context = qp->context->number,
 	        .real_lid = queue_pair_real_lid(qp),
@@ -50,7 +51,7 @@ static int report_shared_queues(const struct move *move, Tether__QpRows *rows)
 	return err;
 }
 
-int evidence_report_pairs(const struct move *move, Tether__Answer *answer)
+static int report_all(const struct move *move, bool ended_alone, Tether__Answer *answer)
 {
 	Tether__QpRows *rows = answer_qps(answer);
 	const struct context *context;
@@ -60,9 +61,21 @@ int evidence_report_pairs(const struct move *move, Tether__Answer *answer)
 	EACH_CONCERNED(move, context, qp)
 	{
 		if (!err && !qp->migration.lost)
-			err = report_numbers_of(move, qp, rows);
+			err = report_numbers_of(
+			        move, qp, ended_alone && qp->application_error, rows);
 	}
 	return err ? err : report_shared_queues(move, rows);
+}
+
+/* One that is in ERR for the application has nothing to lose: nobody need show its other end. */
+int evidence_report_pairs(const struct move *move, Tether__Answer *answer)
+{
+	return report_all(move, true, answer);
+}
+
+int evidence_report_voted(const struct move *move, Tether__Answer *answer)
+{
+	return report_all(move, false, answer);
 }
 
 /* Under Shared Port what is made in it later is known under the LID that it shows, and is where it
@@ -95,7 +108,7 @@ int evidence_report_rebuilt(const struct move *move, Tether__Answer *answer)
 	EACH_QUEUE_PAIR(context, qp)
 	{
 		if (!err && move_takes_along(move, context) && !qp->migration.lost)
-			err = report_numbers_of(move, qp, rows);
+			err = report_numbers_of(move, qp, false, rows);
 	}
 	return err ? err : report_shared_queues(move, rows);
 }

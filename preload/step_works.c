@@ -153,7 +153,7 @@ static void report_vote(struct move *move, Tether__Answer *answer)
 	int err = evidence_report(move, answer);
 
 	if (!err)
-		err = evidence_report_pairs(move, answer);
+		err = evidence_report_voted(move, answer);
 	if (err)
 		failed_with(answer, "no-evidence", "evidence cannot be reported", err);
 }

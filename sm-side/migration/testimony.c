@@ -316,9 +316,11 @@ int testimony_find_unpaired(struct testimony *testimony, uint16_t vm_lid)
 	for (size_t i = 0; i < count; i++) {
 		struct pair_key *k = &ends[i].key;
 		struct pair_key other = {k->remote_lid, k->remote_qpn, k->local_lid, k->local_qpn};
+		struct pair_key ended = {k->remote_lid, k->remote_qpn, 0, 0};
 
 		if (!must_be_paired(testimony, vm_lid, &ends[i]) ||
-		        bsearch(&other, ends, count, sizeof(*ends), pair_key_compare))
+		        bsearch(&other, ends, count, sizeof(*ends), pair_key_compare) ||
+		        bsearch(&ended, ends, count, sizeof(*ends), pair_key_compare))
 			continue;
 		if (find_one_unpaired(testimony, k, ends[i].is_of_vm))
 			return -ENOMEM;

@@ -3,7 +3,6 @@
 """What cannot be done is refused with a clear error and a non-zero exit status, and nothing has changed: not the
 fabric, not who holds which VF, and the programs run on."""
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -57,13 +56,6 @@ def moving_vm_is_refused(lab, verify):
     assert verify.is_running()
 
 
-def words_of(lab, vm):
-    """Of four bytes, sent by its port since the fabric was made; each question costs a hundred or so."""
-    lid = next(row["lid"] for row in lab.fabric.slots() if row["vm"] == vm)
-    text = lab.fabric.run("perfquery", "-x", lid, 1, node="sm").stdout
-    return int(re.search(r"PortXmitData:\.*(\d+)", text).group(1))
-
-
 def program_that_shares_its_device_with_a_child_is_refused(lab):
     """The migration is refused by name, the program goes on."""
     environment = lab.environment(vm="vm1", tether=True)
@@ -89,9 +81,9 @@ class HalfCovered(Pair):
 
 
 def peer_without_libtether_is_refused_and_left_behind_by_force(lab):
-    before = words_of(lab, "vm1")
+    before = lab.words_of("vm1")
     with HalfCovered(lab) as pair:
-        wait_until("ib_write_bw works", lambda: words_of(lab, "vm1") > before + WORDS, 20, pair.logs(),
+        wait_until("ib_write_bw works", lambda: lab.words_of("vm1") > before + WORDS, 20, pair.logs(),
                    [pair.server, pair.client])
         refused(lab, "peer-without-shim", "vm1", "hyp1")
         assert pair.is_running(), f"it was not left alone{pair.words()}"

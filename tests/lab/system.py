@@ -9,6 +9,7 @@ Everything lives in one temporary directory; it is kept when TETHER_KEEP is set.
 that every host and the SM are connected. Use it from the main thread only: children die with the thread that started
 them."""
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -306,6 +307,11 @@ class System:
     def lid_of(self, vm):
         """By the fabric. It stays when the VM moves, but under Shared Port."""
         return next(row["lid"] for row in self.fabric.slots() if row["vm"] == vm)
+
+    def words_of(self, vm):
+        """Of four bytes, sent by its port since the fabric was made; each question costs a hundred or so."""
+        text = self.fabric.run("perfquery", "-x", self.lid_of(vm), 1, node="sm").stdout
+        return int(re.search(r"PortXmitData:\.*(\d+)", text).group(1))
 
     def is_migrating(self, vm):
         return any(row["vm"] == vm and not row["ended"] for row in self.ask("/v1/migrations")["migrations"])

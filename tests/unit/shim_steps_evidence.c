@@ -161,6 +161,38 @@ static void modify_to_err_while_stopped_flushes_at_once(void **state)
 	assert_int_equal(end_pending(&h->vm), 0);
 }
 
+static struct qp_row row_of(const struct harness *h, const struct end *end)
+{
+	struct qp_row row = {0};
+
+	for (size_t i = 0; i < h->answer->qps->n_local_qpn; i++) {
+		row = qp_rows_get(h->answer->qps, i);
+		if (row.local_qpn == end->qp->qp_num)
+			return row;
+	}
+	fail_msg("there is no row of qp 0x%x", end->qp->qp_num);
+	return row;
+}
+
+/* Nobody need show the other end of such a one; both settle as ever. */
+static void one_that_has_ended_is_connected_to_nobody(void **state)
+{
+	struct harness *h = *state;
+	struct ibv_qp_attr attr = {.qp_state = IBV_QPS_ERR};
+
+	harness_expect(h, TETHER__STEP__STEP_PREPARE, DONE);
+	assert_int_equal(row_of(h, &h->vm).remote_qpn, h->peer.qp->qp_num);
+	assert_int_equal(ibv_modify_qp(h->vm.qp, &attr, IBV_QP_STATE), 0);
+	harness_expect(h, TETHER__STEP__STEP_ABORT, DONE);
+	harness_expect(h, TETHER__STEP__STEP_PREPARE, DONE);
+	assert_int_equal(row_of(h, &h->vm).remote_qpn, 0);
+	assert_int_equal(row_of(h, &h->vm).remote_lid, 0);
+	assert_int_equal(row_of(h, &h->peer).remote_qpn, h->vm.qp->qp_num);
+	harness_stop(h);
+	assert_int_equal(qp_rows_get(h->settled->qps, 0).remote_qpn, h->peer.qp->qp_num);
+	harness_go_on(h);
+}
+
 #define CONNECTED(test) cmocka_unit_test_setup_teardown(test, harness_setup, harness_teardown)
 
 int main(void)
@@ -174,6 +206,7 @@ int main(void)
 	        CONNECTED(an_error_that_the_stop_finds_is_the_applications),
 	        CONNECTED(what_the_stop_posts_itself_is_not_shown),
 	        CONNECTED(a_queue_pair_destroyed_in_between_leaves_its_peer_an_error),
+	        CONNECTED(one_that_has_ended_is_connected_to_nobody),
 	        CONNECTED(modify_to_err_while_stopped_flushes_at_once),
 	};
 

@@ -105,6 +105,27 @@ static void a_qp_of_the_vm_that_nobody_shows_is_refused_by_name(void **unused)
 	migration_clear(&m);
 }
 
+/* Its process shows it as one that is connected to nobody; the other end does not know yet. */
+static void the_other_end_of_one_that_has_ended_is_shown(void **unused)
+{
+	struct migration m;
+	struct said said;
+
+	drive_to(&m, STATE_PREPARING);
+	said_init(&said, TETHER__STEP__STEP_PREPARE, TETHER__OUTCOME__OUTCOME_DONE);
+	said_qp(&said, 11, 0x100, 0, 0);
+	said_qp(&said, 12, 0x200, 11, 0x100);
+	said_qp(&said, 11, 0x101, 12, 0x201);
+	said_qp(&said, 12, 0x201, 0, 0);
+	migration_answered(&m, PARTY_SM, true, 2);
+	migration_answered(&m, PARTY_HOST, true, 2);
+	migration_tree_answered(&m, &said.answer, 2);
+	assert_int_equal(m.state, STATE_STOPPING);
+	assert_int_equal(m.testimony.finding_count, 0);
+	said_clear(&said);
+	migration_clear(&m);
+}
+
 static void force_moves_in_spite_of_a_peer_without_shim(void **unused)
 {
 	struct migration m;
@@ -122,6 +143,7 @@ int main(void)
 	        cmocka_unit_test(a_veto_waits_for_the_others_reasons),
 	        cmocka_unit_test(a_peer_without_shim_is_refused_by_name),
 	        cmocka_unit_test(a_datagram_qp_needs_no_other_end),
+	        cmocka_unit_test(the_other_end_of_one_that_has_ended_is_shown),
 	        cmocka_unit_test(a_qp_of_the_vm_that_nobody_shows_is_refused_by_name),
 	        cmocka_unit_test(force_moves_in_spite_of_a_peer_without_shim),
 	};
