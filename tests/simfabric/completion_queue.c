@@ -84,6 +84,17 @@ static bool make_room(struct completion_queue *queue)
 	return true;
 }
 
+/* When all that is in the queue can be seen: what stands behind a held one waits for it. */
+static uint64_t all_visible_ns(const struct completion_queue *queue)
+{
+	uint64_t visible_ns = 0;
+
+	for (uint32_t i = queue->head; i != queue->tail; i++)
+		if (at(queue, i)->visible_ns > visible_ns)
+			visible_ns = at(queue, i)->visible_ns;
+	return visible_ns;
+}
+
 bool completion_queue_push(
         struct completion_queue *queue, const struct completion *completion, uint64_t now_ns)
 {
@@ -91,12 +102,12 @@ bool completion_queue_push(
 		return false;
 	*at(queue, queue->tail) = *completion;
 	at(queue, queue->tail++)->completed_ns = now_ns;
-	if (completion->visible_ns > queue->held_until_ns)
-		queue->held_until_ns = completion->visible_ns;
+	if (completion->visible_ns > queue->held_until_ns || queue->held_until_ns > now_ns)
+		queue->held_until_ns = all_visible_ns(queue);
 	if (!raises_event(queue, completion))
 		return true;
-	if (completion->visible_ns > now_ns)
-		notify_no_later(queue, completion->visible_ns);
+	if (queue->held_until_ns > now_ns)
+		notify_no_later(queue, queue->held_until_ns);
 	else if (!is_moderated(queue) || ++queue->moderated >= queue->moderate_count)
 		notify(queue);
 	else
@@ -134,13 +145,18 @@ void completion_queue_moderate(struct completion_queue *queue, uint32_t count, u
 /* A held completion counts as not there yet, so arming sees it coming. */
 void completion_queue_arm(struct completion_queue *queue, bool solicited_only, uint64_t now_ns)
 {
+	uint64_t visible_ns = 0;
+
 	if (queue->armed != ARMED_ALL)
 		queue->armed = solicited_only ? ARMED_SOLICITED : ARMED_ALL;
 	if (queue->held_until_ns <= now_ns)
 		return;
-	for (uint32_t i = queue->head; i != queue->tail && !queue->notify_due_ns; i++)
-		if (at(queue, i)->visible_ns > now_ns && raises_event(queue, at(queue, i)))
-			queue->notify_due_ns = at(queue, i)->visible_ns;
+	for (uint32_t i = queue->head; i != queue->tail && !queue->notify_due_ns; i++) {
+		if (at(queue, i)->visible_ns > visible_ns)
+			visible_ns = at(queue, i)->visible_ns;
+		if (visible_ns > now_ns && raises_event(queue, at(queue, i)))
+			queue->notify_due_ns = visible_ns;
+	}
 }
 
 void completion_queue_purge(struct completion_queue *queue, const struct queue_pair *qp)
@@ -160,13 +176,20 @@ void completion_queue_orphan(struct completion_queue *queue, const struct queue_
 			at(queue, i)->qp = NULL;
 }
 
+/* Something was held, and is not any more: its event is due where it is not behind another. */
+static void let_events_go(struct completion_queue *queue)
+{
+	queue->held_until_ns = all_visible_ns(queue);
+	if (queue->notify_due_ns)
+		queue->notify_due_ns = 1;
+}
+
 void completion_queue_release_held(struct completion_queue *queue, const struct queue_pair *qp)
 {
 	for (uint32_t i = queue->head; i != queue->tail; i++)
 		if (at(queue, i)->qp == qp && at(queue, i)->is_receive)
 			at(queue, i)->visible_ns = 0;
-	if (queue->notify_due_ns)
-		queue->notify_due_ns = 1;
+	let_events_go(queue);
 }
 
 void completion_queue_look_anew(
@@ -182,8 +205,8 @@ void completion_queue_look_anew(
 		completion->visible_ns = 0;
 		released = true;
 	}
-	if (released && queue->notify_due_ns)
-		queue->notify_due_ns = 1;
+	if (released)
+		let_events_go(queue);
 }
 
 const struct completion *completion_queue_find_receive(

@@ -97,6 +97,13 @@ static void held_completion_raises_its_event_when_it_shows(void **state)
 	assert_int_equal(events, 1);
 }
 
+static void push_at(struct completion_queue *queue, uint64_t now_ns)
+{
+	struct completion completion = {.wc = {.wr_id = 9}};
+
+	assert_true(completion_queue_push(queue, &completion, now_ns));
+}
+
 static void arming_sees_a_held_completion_coming(void **state)
 {
 	struct completion_queue *queue = *state;
@@ -116,9 +123,36 @@ static void arming_does_not_count_what_is_there(void **state)
 	completion_queue_arm(queue, false, 160);
 	completion_queue_turn(queue, 1000);
 	assert_int_equal(events, 0);
-	push(queue, 3, &qp_a, 0);
+	push_at(queue, 1000);
 	assert_int_equal(events, 1);
-	push(queue, 4, &qp_a, 0);
+	push_at(queue, 1000);
+	assert_int_equal(events, 1);
+}
+
+/* Nobody can poll it earlier. */
+static void what_is_behind_a_held_one_raises_its_event_with_it(void **state)
+{
+	struct completion_queue *queue = *state;
+
+	push(queue, 1, &qp_a, 150);
+	completion_queue_arm(queue, false, 100);
+	push_at(queue, 110);
+	assert_int_equal(events, 0);
+	completion_queue_turn(queue, 150);
+	assert_int_equal(events, 1);
+}
+
+static void arming_sees_what_is_behind_a_held_one_coming(void **state)
+{
+	struct completion_queue *queue = *state;
+	struct completion failed = {.wc = {.status = IBV_WC_WR_FLUSH_ERR}};
+
+	push(queue, 1, &qp_a, 150);
+	completion_queue_push(queue, &failed, 100);
+	completion_queue_arm(queue, true, 110);
+	completion_queue_turn(queue, 149);
+	assert_int_equal(events, 0);
+	completion_queue_turn(queue, 150);
 	assert_int_equal(events, 1);
 }
 
@@ -282,6 +316,8 @@ int main(void)
 	        TEST(held_completion_raises_its_event_when_it_shows),
 	        TEST(arming_sees_a_held_completion_coming),
 	        TEST(arming_does_not_count_what_is_there),
+	        TEST(what_is_behind_a_held_one_raises_its_event_with_it),
+	        TEST(arming_sees_what_is_behind_a_held_one_coming),
 	        TEST(solicited_arm_waits_for_a_solicited_or_failed_one),
 	        TEST(arm_for_all_is_not_weakened),
 	        TEST(purge_takes_one_queue_pairs_completions),
