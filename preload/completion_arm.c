@@ -95,11 +95,10 @@ bool completion_arm_sift(struct completion_queue *cq)
 void completion_arm_uproot(struct completion_queue *cq)
 {
 	struct completion_arm *arm = &cq->arm;
-	bool is_told = completion_channel_forget_unjudged(cq);
-	bool is_due_later = completion_queue_is_moderated(cq);
-	bool is_spent = arm->met || ((is_told || is_due_later) && may_be_met(arm));
+	bool is_spent = may_be_met(arm);
 	bool is_due = is_spent || arm->overdue;
 
+	completion_channel_forget_unjudged(cq);
 	*arm = (struct completion_arm){.kind = is_spent ? ARM_NONE : arm->kind};
 	if (is_due)
 		completion_channel_raise(cq);
