@@ -291,6 +291,11 @@ int drain_break(struct move *move)
 		queue_pair_open(qp);
 		err = err ? err : failed;
 	}
+	EACH_CONCERNED(move, context, qp)
+	{
+		if (qp->migration.broken && sq_psns_rq_is_empty(qp))
+			qp->migration.rq_psn = PSN_UNKNOWN;
+	}
 	return err;
 }
 

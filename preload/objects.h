@@ -72,6 +72,7 @@ struct window_set {
 /* What its devices have been seen to keep (sq_psns.h). */
 struct sq_psns {
 	uint32_t kept; /* 1 << enum ibv_qp_type */
+	bool rq_told;  /* of some queue pair another rq_psn than 0 */
 	uint32_t vendor_id, vendor_part_id;
 };
 

@@ -323,6 +323,32 @@ static void without_a_live_frontier_unfinished_work_ends_with_an_error(void **st
 	assert_int_equal(end_pending(&h->vm), 0);
 }
 
+/* An empty field is a number where numbers wrap, and this one would be in the middle. */
+BOTH_WAYS(an_empty_frontier_is_none_where_numbers_wrap)
+{
+	fake.psns_are_live = false;
+	for (uint64_t i = 0; i < HARNESS_DEPTH; i++)
+		write8(s, i, "sent", IBV_SEND_SIGNALED);
+	assert_int_equal(end_run_unacknowledged(s.from, HARNESS_DEPTH), HARNESS_DEPTH);
+	harness_move(h);
+	assert_int_equal(harness_poll(h, s.from), HARNESS_DEPTH);
+	assert_int_equal(h->wc[0].status, IBV_WC_RETRY_EXC_ERR);
+	assert_int_equal(end_pending(s.from), 0);
+	harness_close(h);
+	harness_begin(h, (struct harness){0});
+}
+
+static void without_a_live_frontier_reads_alone_are_replayed(void **state)
+{
+	struct harness *h = *state;
+
+	fake.psns_are_live = false;
+	end_rdma(&h->vm, &h->peer, IBV_WR_RDMA_READ, 1, 0, 8, IBV_SEND_SIGNALED);
+	harness_move(h);
+	assert_int_equal(end_run(&h->vm, 1), 1);
+	harness_expect_one(h, &h->vm, 1);
+}
+
 #define EITHER(test) cmocka_unit_test_setup_teardown(test, harness_setup, harness_teardown)
 #define SHARED(test) cmocka_unit_test_setup_teardown(test, harness_setup_srq, harness_teardown)
 
@@ -349,6 +375,8 @@ int main(void)
 	        EITHER(flushes_that_come_after_the_move_are_not_errors),
 	        EITHER(without_a_live_frontier_finished_work_goes_on),
 	        EITHER(without_a_live_frontier_unfinished_work_ends_with_an_error),
+	        EITHER(an_empty_frontier_is_none_where_numbers_wrap),
+	        EITHER(without_a_live_frontier_reads_alone_are_replayed),
 	};
 
 	return HARNESS_RUN_WHEREVER_ENDS_ARE(tests);
