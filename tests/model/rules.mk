@@ -19,3 +19,9 @@ MODEL_WORLD := $(SHIM_BARE) $(FABRIC_SOURCES) $(addprefix tests/model/,world.c w
 MODEL_LIBS := -Xlinker --export-dynamic-symbol=clock_gettime -Xlinker --export-dynamic-symbol=getrandom -lprotobuf-c -lpthread -ldl
 $(call unit_test,model_world,$(MODEL_WORLD),$(MODEL_LIBS))
 $(B)/unit/model_world: | $(B)/lib/libsimfabric-turns.so
+
+# Each class of work in each state at the stop, by rules of the simulated HCA (qp_faults.h).
+INJECTED := $(addprefix tests/model/,injected_cases.c injected_table.c injected_make.c injected_ends.c injected_batch.c injected_check.c)
+$(call program,injected-cases,$(INJECTED) $(MODEL_WORLD) tests/simfabric/work_state.c tests/simfabric/request_packets.c \
+	tests/simfabric/completion_queue.c tests/simfabric/scatter_gather.c tests/simfabric/memory_keys.c,$(MODEL_LIBS))
+$(B)/bin/injected-cases: | $(B)/lib/libsimfabric-turns.so

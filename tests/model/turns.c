@@ -8,6 +8,7 @@
 #include "simfabric/hca_faults.h"
 #include "simfabric/hca_process.h"
 #include "simfabric/hca_wire.h"
+#include "simfabric/requester.h"
 
 struct letter {
 	TAILQ_ENTRY(letter) link;
@@ -52,11 +53,21 @@ void hca_transmit(struct hca_queue_pair *qp)
 	hca_ready(&qp->engine);
 }
 
+/* What no packet carries is done whoever looks: the library waits for windows that it binds itself
+ * and lets nothing else happen meanwhile. */
+static void do_local_work(void)
+{
+	for (struct queue_pair *qp = hca_process.ready_first; qp; qp = qp->next_ready)
+		while (requester_pass_local_work(qp))
+			;
+}
+
 /* True: who polls in vain is not sent to sleep. */
 bool hca_turn(void)
 {
 	hca_tell_time();
 	hca_faults_turn();
+	do_local_work();
 	return true;
 }
 

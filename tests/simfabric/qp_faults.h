@@ -22,7 +22,7 @@
 #include "simfabric/packet.h"
 
 enum {
-	QP_FAULTS_MAX = 64,
+	QP_FAULTS_MAX = 256,
 };
 
 enum qp_fault_action {
