@@ -92,6 +92,12 @@ static int path_take(char **target, const char *file, const char *value)
 	return setting_path(target, file, "", value);
 }
 
+static int devices_take(char **target, const char *file, const char *value)
+{
+	return strcmp(value, "none") ? setting_path(target, file, "", value)
+	                             : setting_text(target, value);
+}
+
 static int mad_port_take(char **target, const char *file, const char *value)
 {
 	if (strcmp(value, "none") && !mad_port_name_is_fit(value))
@@ -124,6 +130,8 @@ static const struct text_row {
                 "a directory"},
         {"socket_dir", offsetof(struct agent_settings, socket_dir), "/run/tether/vms", path_take,
                 "a directory"},
+        {"devices", offsetof(struct agent_settings, devices), "none", devices_take,
+                "none, or the directory of the RDMA device nodes"},
         {"mad_port", offsetof(struct agent_settings, mad_port), "none", mad_port_take,
                 "none, or the adapter at which notices are heard: CA or CA:PORT"},
         {"log", offsetof(struct agent_settings, log), "stderr", setting_log,
@@ -170,6 +178,7 @@ static const struct role_standard {
         {"guest", "name", ""},
         {"guest", "root", "virtio:/dev/virtio-ports/org.tether.agent.0"},
         {"guest", "driver", ""},
+        {"guest", "devices", "/dev/infiniband"},
         {"guest", "listen", "unix:/run/tether/agent.sock"},
         {"relay", "driver", ""},
         {"relay", "listen", NULL},

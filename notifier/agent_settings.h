@@ -26,6 +26,7 @@ struct agent_settings {
 	uint32_t vsock_port;   /* host: where guests connect; 0: nowhere */
 	char *state_dir;
 	char *socket_dir;
+	char *devices;  /* the folder of the device nodes; a host: of folders of VMs; "none" */
 	char *mad_port; /* at which notices are heard, "mlx5_0:1", or "none" */
 	mode_t socket_mode;
 	char *log;

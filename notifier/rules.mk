@@ -29,7 +29,7 @@ LINK_SOURCES := $(addprefix notifier/link/,connection.c connection_traffic.c con
 	$(NAME_SOURCES)
 RELAY_SOURCES := $(addprefix notifier/relay/,relay.c relay_events.c relay_handing.c relay_answers.c relay_links.c relay_hello.c relay_children.c relay_ended.c \
 	relay_behind.c relay_returning.c relay_renewal.c relay_absence.c relay_numbers.c relay_moved.c relay_quarantine.c \
-	relay_reports.c relay_versions.c relay_places.c relay_partitions.c vm_places.c children.c host_behind.c registration.c requests.c \
+	relay_reports.c relay_versions.c relay_holders.c relay_places.c relay_partitions.c vm_places.c children.c host_behind.c registration.c requests.c \
 	registration_replies.c registration_above.c registration_hello.c registration_partitions.c barrier.c interest.c tally.c tally_merge.c \
 	name_hash.c name_index.c name_table.c vm_names.c roster.c answer_merge.c answer_claims.c row_claims.c lid_claims.c number_scope.c)
 # Whoever is told how a daemon is: Prometheus, the service manager.
@@ -39,6 +39,7 @@ SERVICE_SOURCES := notifier/base/service.c notifier/base/watchdog.c
 LINK_LIBS := -levent_core -lprotobuf-c -lssl -lcrypto $(SETTINGS_LIBS)
 
 $(call unit_test,base_die_point,notifier/base/die_point.c,)
+$(call unit_test,base_device_holders,notifier/base/device_holders.c,)
 $(call unit_test,base_service,notifier/base/service.c,)
 $(call unit_test,notifier_metrics,notifier/metrics/metrics_text.c notifier/notices/notice_metrics.c notifier/metrics/agent_metrics.c $(SETTINGS_SOURCES) $(WIRE_SOURCES),\
 	-lprotobuf-c $(SETTINGS_LIBS))
@@ -64,6 +65,7 @@ $(call unit_test,notifier_barrier,$(RELAY_TEST_SOURCES),-lprotobuf-c)
 $(call unit_test,notifier_freed,$(RELAY_TEST_SOURCES),-lprotobuf-c -Xlinker --wrap=barriers_hold)
 $(call unit_test,notifier_quarantine,$(RELAY_TEST_SOURCES),-lprotobuf-c)
 $(call unit_test,notifier_neighbours,$(RELAY_TEST_SOURCES),-lprotobuf-c)
+$(call unit_test,notifier_holders,$(RELAY_TEST_SOURCES),-lprotobuf-c)
 $(call unit_test,notifier_row_claims,$(RELAY_TEST_SOURCES),-lprotobuf-c)
 TREE_TEST_SOURCES := $(addprefix tests/unit/,relay_tree.c tree_owners.c tree_letters.c tree_delivery.c) $(RELAY_SOURCES) $(FRAME_SOURCES)
 DEEP_TREE_TEST_SOURCES := tests/unit/deep_tree.c tests/unit/tree_events.c $(TREE_TEST_SOURCES)
@@ -93,7 +95,7 @@ $(call unit_test,notifier_base,$(BASE_SOURCES) $(SETTINGS_SOURCES),$(SETTINGS_LI
 AGENT_SOURCES := $(addprefix notifier/,agent_main.c agent_settings.c agent_credentials.c agent_relay.c agent_report.c host_role.c \
 	host_orders.c relay_role.c guest_role.c epoch_file.c) $(addprefix notifier/link/,agent_links.c guest_links.c \
 	guest_channel.c vm_links.c) $(addprefix notifier/driver/,host_inventory.c driver.c driver_exec.c driver_output.c \
-	driver_keeper.c) notifier/base/file.c $(NAME_SOURCES)
+	driver_keeper.c) notifier/base/file.c notifier/base/device_holders.c $(NAME_SOURCES)
 NOTICE_SOURCES := $(addprefix notifier/notices/,host_signal.c notice_metrics.c notice_watch.c subscription.c mad_port.c) \
 	notifier/wire/notice.c
 $(call program,tether-agent,$(AGENT_SOURCES) $(NOTICE_SOURCES) $(RELAY_SOURCES) $(LINK_SOURCES) $(BASE_SOURCES) $(SETTINGS_SOURCES) \

@@ -7,8 +7,9 @@
  * are asked anew), relay_behind.c (hosts behind agents between), relay_returning.c (agents between
  * that come back), relay_absence.c (VMs without a device), relay_numbers.c (numbers that are taken
  * in a VM), relay_moved.c (VMs that have moved), relay_quarantine.c (who is late), relay_places.c
- * (where VMs are), relay_partitions.c (who may talk to whom), relay_reports.c (how the agents are)
- * and relay_versions.c (what is spoken with whom), and by nobody else.
+ * (where VMs are), relay_partitions.c (who may talk to whom), relay_reports.c (how the agents are),
+ * relay_versions.c (what is spoken with whom) and relay_holders.c (who holds a device), and by
+ * nobody else.
  */
 #ifndef TETHER_RELAY_STATE_H
 #define TETHER_RELAY_STATE_H
@@ -297,6 +298,10 @@ unsigned relay_child_weight(const struct child *child);
 int relay_hello_refuse(
         struct relay *relay, const struct child *child, const char *reason, const char *text);
 bool relay_name_is_clean(const char *name);
+
+/* relay_holders.c */
+/* PREPARE for a VM that is here: is its device held by anybody who is not? */
+void relay_holders_look(struct relay *relay, struct open_event *open);
 
 /* relay_versions.c */
 /* What @child does not know of it is left out. */

@@ -74,6 +74,9 @@ int tally_take(struct tally *tally, const char *name, const char *label, bool is
 /* The relay itself has something to say: worsen the outcome, with a refusal. -ENOMEM */
 int tally_note(struct tally *tally, Tether__Outcome outcome, const char *reason, const char *text);
 
+/* Nobody has asked @label, and it is refused for it. -ENOMEM */
+int tally_refuse(struct tally *tally, const char *label, const char *reason, const char *text);
+
 /* Why @label did not answer. -ENOMEM */
 int tally_blame(struct tally *tally, const char *label, const char *reason, const char *text);
 

@@ -20,6 +20,12 @@ int tally_blame(struct tally *tally, const char *label, const char *reason, cons
 	return answer_refusal_add(tally->merged, tally->prefix, label, reason, text);
 }
 
+int tally_refuse(struct tally *tally, const char *label, const char *reason, const char *text)
+{
+	answer_worsen(tally->merged, TETHER__OUTCOME__OUTCOME_REFUSED);
+	return tally_blame(tally, label, reason, text);
+}
+
 int tally_note(struct tally *tally, Tether__Outcome outcome, const char *reason, const char *text)
 {
 	answer_worsen(tally->merged, outcome);

@@ -73,12 +73,14 @@ class System:
     deadlines; PATIENT ones if not given. @copy_ms: how long the simulated copy of a VM's memory takes. @partitions: the
     text of OpenSM's partitions.conf, made from {VM: its port GUID}. @dynamic: all hypervisors have dynamic LIDs. @guests: an
     agent in each VM, behind which its processes are; "virtio": reached over virtio-serial ports. @tree: {agent: the agent between that is its parent}, both hypervisors
-    and agents between; whoever is not in it has tether-smd. @tls: tether-smd and all these agents meet over it. @smd_settings: more rows for smd.conf. @signal: "mad", agents are on their
+    and agents between; whoever is not in it has tether-smd. @tls: tether-smd and all these agents meet over it. @smd_settings: more rows for smd.conf. @devices: VMs have device nodes, by which an
+    agent sees who holds a device. @signal: "mad", agents are on their
     hypervisors and hear notices."""
 
     def __init__(self, net=DEMO_NET, hosts=("hyp1", "hyp2", "hyp3", "hyp4"), vms=None, copy_ms=100, settings=None,
                  build=None, with_plugin=True, partitions=None, dynamic=False, guests=False, tree=None,
-                 tls=False, signal="stream", smd_settings=None):
+                 tls=False, signal="stream", smd_settings=None, devices=False):
+        self.devices = devices
         self.smd_settings = smd_settings or {}
         self.signal = signal
         self.build = build or Build()
@@ -147,7 +149,7 @@ class System:
                        [self.guests[vm]])
 
     def start_fabric(self):
-        for name in ("vms", "hosts", "ports"):
+        for name in ("vms", "hosts", "ports", "devices", *(os.path.join("devices", vm) for vm in self.vms)):
             os.mkdir(self.path(name))
         self.fabric.create(self.net_file())
         for vm, slot in self.vms.items():
@@ -257,6 +259,7 @@ class System:
             "log": self.path(f"agent-{host}.log"),
             **({"guest_channel": "unix"} if self.has_guests is True else {}),
             **({"mad_port": host} if self.signal == "mad" else {}),
+            **({"devices": self.path("devices")} if self.devices and not self.has_guests else {}),
             **self.settings})
         self.agents[host] = self.children.start(
             f"agent-{host}", [*self.checker.daemon(self.build.program("tether-agent")), "--config", conf],
@@ -275,6 +278,7 @@ class System:
             "root": f"virtio:{self.path('ports', vm)}" if self.vm_ports else f"unix:{self.path('vms', vm + '.guest')}",
             "listen": f"unix:{self.guest_socket(vm)}",
             "log": self.path(f"guest-{vm}.log"),
+            "devices": self.path("devices", vm) if self.devices else "none",
             **self.settings})
         self.guests[vm] = self.children.start(
             f"guest-{vm}", [*self.checker.daemon(self.build.program("tether-agent")), "--config", conf],
@@ -337,6 +341,8 @@ class System:
             env["TETHER_VM_PORTS"] = self.path("ports")
         if vm:
             env["SIMFABRIC_VM"] = vm
+            if self.devices:
+                env["SIMFABRIC_DEVICES"] = self.path("devices", vm)
             env["TETHER_AGENT"] = f"unix:{self.guest_socket(vm) if self.has_guests else self.path('vms', vm + '.sock')}"
         if node:
             env["SIMFABRIC_NODE"] = node

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 /* Devices and contexts. */
 #include <endian.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -192,6 +194,18 @@ static void port_event(struct hca *hca, enum port_event what)
 	}
 }
 
+/* What stands in /dev/infiniband: who holds the device can be seen by it. -1: there is none. */
+static int node_open(void)
+{
+	const char *folder = getenv("SIMFABRIC_DEVICES");
+	char path[PATH_MAX];
+
+	if (!folder)
+		return -1;
+	snprintf(path, sizeof(path), "%s/uverbs0", folder);
+	return open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+}
+
 static struct face_context *make_context(struct ibv_device *device, struct hca *hca)
 {
 	struct face_context *context = calloc(1, sizeof(*context));
@@ -206,7 +220,7 @@ static struct face_context *make_context(struct ibv_device *device, struct hca *
 		return NULL;
 	}
 	public->device = device;
-	public->cmd_fd = -1;
+	public->cmd_fd = node_open();
 	public->num_comp_vectors = COMPLETION_VECTORS;
 	public->abi_compat = __VERBS_ABI_IS_EXTENDED;
 	pthread_mutex_init(&public->mutex, NULL);
@@ -276,6 +290,8 @@ ENTRY int ibv_close_device(struct ibv_context *public)
 		hca_close(context->hca);
 	}
 	close(public->async_fd);
+	if (public->cmd_fd >= 0)
+		close(public->cmd_fd);
 	free(context);
 	return 0;
 }

@@ -44,6 +44,10 @@ struct test {
 	uint32_t newest;   /* 0: no other */
 	uint32_t spoken;   /* by the last HelloAnswer to a child */
 	char refused[256]; /* the sentence of the last HELLO that was refused */
+	struct {
+		uint32_t pid, parent;
+		const char *program;
+	} holders[4];      /* of any VM's device; pid 0: no more */
 	uint32_t reserved; /* what a HELLO says is taken; 0: nothing */
 	uint32_t last_deadline_ms;
 	uint32_t last_request;
