@@ -13,11 +13,15 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 from faults.both_ends import Pair  # noqa: E402
 from faults.sa_truth import check_sa_truth  # noqa: E402
 from lab.deadline import wait_until  # noqa: E402
-from lab.system import PATIENT, System  # noqa: E402
+from lab.system import PATIENT, SHARED_PORT_NET, System  # noqa: E402
 from lab.tap import FULL, Tap, print_rows  # noqa: E402
-from lab.workload import RcVerify  # noqa: E402
+from lab.workload import RcVerify, UdVerify  # noqa: E402
 
-ROUNDS = 200 if FULL else 14
+ROUNDS = 200 if FULL else 11
+ROUNDS_OF_DATAGRAMS = 20 if FULL else 4
+ROUNDS_OF_OTHERS = 20
+# Other systems; the ways are the same.
+OTHERS = {"dynamic_lids": {"dynamic": True}, "agents_in_the_vms": {"guests": True}, "shared_ports": {"net": SHARED_PORT_NET}} if FULL else {}
 WORK = ["-q", "8", "--atomics", "client", "--ack-timeout", "18", "--late-every", "1000", "--late-ms", "400"]
 # An atomic without its answer aborts a migration before the transport gives up on it.
 SETTINGS = {**PATIENT, "stop_ms": 1500}
@@ -84,6 +88,21 @@ def both_move_at_once(lab, rounds, draw):
           f'"duplicated": {sum(v["duplicated"] for v in verdicts)}, "corrupted": {sum(v["corrupted"] for v in verdicts)}}}', flush=True)
 
 
+def no_datagram_is_lost(lab, rounds, draw):
+    """On a calm fabric."""
+    moves = Rounds(lab, draw)
+    with UdVerify(lab, "vm2", "vm1") as verify:
+        ways = moves.pair.ways()
+        for number in range(rounds):
+            time.sleep(SETTLE_S)
+            moves.round(ways[number % len(ways)], {})
+            assert verify.is_running(), f"ud-verify ended after round {number}{verify.words()}"
+        verify.stop()
+        verdicts = verify.results()
+    for verdict in verdicts:
+        assert verdict.get("ok") and not verdict["lost"], verdict
+
+
 def main():
     seed = int(sys.argv[1]) if len(sys.argv) > 1 else random.SystemRandom().randrange(1 << 32)
     rounds = int(sys.argv[2]) if len(sys.argv) > 2 else ROUNDS
@@ -93,7 +112,13 @@ def main():
         lab.start()
         tap.run(f"both_ends_move_at_once_{rounds}_times_and_everything_arrives_once", both_move_at_once, lab, rounds,
                 random.Random(seed))
+        tap.run(f"so_they_do_{ROUNDS_OF_DATAGRAMS}_times_and_no_datagram_is_lost", no_datagram_is_lost, lab, ROUNDS_OF_DATAGRAMS,
+                random.Random(seed))
         tap.run("sa_and_fabric_agree_afterwards", check_sa_truth, lab)
+    for name, system in OTHERS.items():
+        with System(copy_ms=5, settings=SETTINGS, **system) as lab:
+            lab.start()
+            tap.run(f"so_they_do_{ROUNDS_OF_OTHERS}_times_with_{name}", both_move_at_once, lab, ROUNDS_OF_OTHERS, random.Random(seed))
     tap.exit()
 
 

@@ -6,6 +6,8 @@ import time
 from crowd import Crowd, Held, held_in
 from smd import equal, run, wait_until
 
+STATES = ("locating", "preparing", "stopping", "settling", "releasing", "detaching", "moving", "leasing", "naming", "vacating", "applying",
+          "unleasing", "attaching", "rebuilding", "reconnecting", "resuming")
 
 def waiting(stage, number, other):
     """The migration, when it waits for @other to end, and has asked nobody."""
@@ -117,6 +119,56 @@ def killed_while_one_waits_that_one_is_aborted_and_the_other_done():
         stage.all_well()
 
 
+def killed_at_each_step_of_either_it_brings_both_to_their_end():
+    """The first time that it asks in a state is the first migration's, the second time the other's."""
+    for state in STATES:
+        for count in (1, 2):
+            what = f"{state} {count}"
+            with Crowd(env={"TETHER_DIE_AT": f"smd-asked:{state}:{count}"}) as stage:
+                for vm, host in (("vm1", "hyp2"), ("vm5", "hyp3")):
+                    try:
+                        stage.smd.migrate(vm, host)
+                    except OSError:
+                        break  # it has died already
+                equal(stage.smd.wait(), -9, f"{what}: tether-smd died by itself")
+                stage.smd.start()
+                known = stage.smd.get("/v1/migrations")[1]["migrations"]
+                equal(set(stage.ends(*(m["id"] for m in known))) <= {"done", "aborted"}, True, what)
+                wait_until(f"{what}: {stage.world.complaints()}", lambda: not stage.world.complaints())
+                stage.smd.hosts_here(4)
+                wait_until("the SM is here", lambda: stage.smd.get("/v1/health")[1]["sm_connected"])
+                again = [stage.begin(vm, "hyp4") for vm in ("vm1", "vm5")]
+                equal(stage.ends(*again), ["done", "done"], what)
+                stage.all_well()
+
+
+def held_at(stage, who, passes):
+    """Whoever is asked after @passes others is held."""
+    held = Held(stage.world)
+    if passes:
+        stage.world.fault(*who, None, passes)
+    stage.world.fault(*who, held)
+    return held
+
+
+def aborted_at_each_step_of_either_the_other_is_done():
+    for asked in (("sm", "locate"), ("vm5", "STEP_PREPARE"), ("vm5", "STEP_STOP"), ("vm5", "STEP_SETTLE")):
+        for passes in (0, 1):
+            with Crowd() as stage:
+                who = (asked[0] if asked[0] == "sm" else stage.processes[asked[0]].name, asked[1])
+                held = held_at(stage, who, passes)
+                numbers = [stage.begin("vm1", "hyp2"), stage.begin("vm5", "hyp3")]
+                equal(held.there.wait(20), True)
+                states = {stage.smd.get(f"/v1/migrations/{n}")[1]["state"]: n for n in numbers}
+                state = {"locate": "locating", "STEP_PREPARE": "preparing", "STEP_STOP": "stopping", "STEP_SETTLE": "settling"}[who[1]]
+                number = numbers[passes] if who[0] != "sm" else states.get(state, numbers[passes])
+                equal(stage.smd.ask("POST", f"/v1/migrations/{number}/abort")[0], 202)
+                held.go.set()
+                equal(sorted(stage.ends(*numbers)), ["aborted", "done"], f"{who} {passes}")
+                equal(stage.smd.get(f"/v1/migrations/{number}")[1]["outcome"], "aborted", f"{who} {passes}")
+                stage.all_well()
+
+
 def seen_one_way_only(stage):
     """As datagrams do: a process of vm1 is concerned by a move of vm3, and not the other way round."""
     stage.processes["vm1"].hears = {stage.world.vms["vm3"]["lid"]}
@@ -162,5 +214,6 @@ run([one_that_shares_a_connection_waits_for_the_others_end, whoever_shares_nothi
      one_that_waits_is_aborted_and_nobody_has_heard_of_it, however_the_first_ends_the_second_is_done,
      both_go_to_where_the_other_was, one_that_waits_for_another_is_not_timed,
      killed_while_one_waits_that_one_is_aborted_and_the_other_done,
+     killed_at_each_step_of_either_it_brings_both_to_their_end, aborted_at_each_step_of_either_the_other_is_done,
      what_shares_a_connection_only_one_way_is_given_back_and_waits,
      aborted_while_it_is_given_back_it_has_ended])
