@@ -31,7 +31,7 @@ static void shares_with(struct migration *m, const struct migration *other)
 		m->busy_with = other->intent.id;
 }
 
-static bool waits_for_turn(struct drive *d)
+static bool waits_for_turn(struct drive *d, const struct migration *other)
 {
 	struct migration *m = drive_migration(d);
 
@@ -39,6 +39,8 @@ static bool waits_for_turn(struct drive *d)
 		log_info("migration", "%" PRIu64 "/%" PRIu64 " waits for another to be prepared",
 		        m->intent.id, m->intent.epoch);
 	migration_turn_wait(m);
+	if (!other)
+		m->busy_with = 0;
 	return false;
 }
 
@@ -81,7 +83,7 @@ bool turn_take(struct drive *d)
 		free(under_way.migrations);
 	}
 	if (turn == TURN_WAITS)
-		return waits_for_turn(d);
+		return waits_for_turn(d, other);
 	if (turn == TURN_WAITS_FOR_END)
 		return turn_may_be_waited_for(m) ? waits_for_end(d, other)
 		                                 : is_refused_as_shared(d, other);

@@ -27,17 +27,12 @@ static const struct migration *sharing(const struct under_way *under_way, const 
 enum turn turn_of(const struct under_way *under_way, const struct migration *m,
         const struct migration **other)
 {
-	const struct migration *shares;
-
+	*other = sharing(under_way, m);
 	for (size_t i = 0; i < under_way->count; i++)
 		if (under_way->migrations[i]->intent.id != m->intent.id &&
 		        goes_before(under_way->migrations[i], m))
 			return TURN_WAITS;
-	shares = sharing(under_way, m);
-	if (!shares)
-		return TURN_IS_OURS;
-	*other = shares;
-	return TURN_WAITS_FOR_END;
+	return *other ? TURN_WAITS_FOR_END : TURN_IS_OURS;
 }
 
 const struct migration *turn_next(const struct under_way *under_way, uint64_t after)

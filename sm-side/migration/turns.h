@@ -15,10 +15,11 @@
 enum turn {
 	TURN_IS_OURS,
 	TURN_WAITS,         /* another is being prepared, or goes first */
-	TURN_WAITS_FOR_END, /* of *@other, which moves the other end of our connections */
+	TURN_WAITS_FOR_END, /* of the one that moves the other end of our connections */
 };
 
-/* @migration is PREPARING and has asked nobody; *@other is set with TURN_WAITS_FOR_END only. */
+/* @migration is PREPARING and has asked nobody. *@other: whose end it would wait for in any case;
+ * NULL: nobody's. */
 enum turn turn_of(const struct under_way *under_way, const struct migration *migration,
         const struct migration **other);
 

@@ -155,15 +155,15 @@ static int board_open(struct board *board, const char *name)
 
 /* ---- sending ---- */
 
-static int post(struct end *end, struct ibv_send_wr *wr, uint64_t *local)
+static int post(struct end *end, const struct ibv_send_wr *wr, uint64_t *local)
 {
 	struct ibv_sge sge = {(uintptr_t)local, sizeof(*local), end->mr->lkey};
-	struct ibv_send_wr *bad;
+	struct ibv_send_wr posted = *wr, *bad;
 	int err;
 
-	wr->sg_list = &sge;
-	wr->num_sge = 1;
-	err = ibv_post_send(end->qp, wr, &bad);
+	posted.sg_list = &sge;
+	posted.num_sge = 1;
+	err = ibv_post_send(end->qp, &posted, &bad);
 	return err ? failed("post", err) : 0;
 }
 

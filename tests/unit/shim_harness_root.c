@@ -54,11 +54,16 @@ Tether__Outcome harness_event(struct harness *h, Tether__Event *event)
 	return h->answer ? h->answer->outcome : TETHER__OUTCOME__OUTCOME_NONE;
 }
 
+static uint32_t lid_of_mover(const struct harness *h)
+{
+	return h->moves_peer ? FAKE_LID_PEER : FAKE_LID_VM;
+}
+
 void harness_event_fill(struct harness *h, Tether__Event *event, Tether__Step step)
 {
 	static Tether__Address address = TETHER__ADDRESS__INIT;
 
-	address.lid = FAKE_LID_VM;
+	address.lid = lid_of_mover(h);
 	tether__event__init(event);
 	h->migration += step == TETHER__STEP__STEP_PREPARE;
 	event->migration = h->migration;
@@ -68,7 +73,7 @@ void harness_event_fill(struct harness *h, Tether__Event *event, Tether__Step st
 	event->deadline_ms = DEADLINE_MS;
 	event->lease_ms = LEASE_MS;
 	event->overall_ms = OVERALL_MS;
-	event->vm = (char *)"vm1";
+	event->vm = (char *)(h->moves_peer ? "vm2" : "vm1");
 	event->address = &address;
 	event->to_vm = true;
 	event->to_peers = !h->vm_alone;
@@ -83,13 +88,13 @@ static void merge_numbers(const struct harness *h, Tether__QpRows *rows)
 	for (size_t i = 0; i < h->settled->qps->n_local_qpn; i++) {
 		struct qp_row row = qp_rows_get(h->settled->qps, i);
 
-		if (row.local_lid != FAKE_LID_VM)
+		if (row.local_lid != lid_of_mover(h))
 			qp_rows_append(rows, &row);
 	}
 	for (size_t i = 0; i < vm->n_local_qpn; i++) {
 		struct qp_row row = qp_rows_get(vm, i);
 
-		if (row.local_lid == FAKE_LID_VM)
+		if (row.local_lid == lid_of_mover(h))
 			qp_rows_append(rows, &row);
 	}
 }

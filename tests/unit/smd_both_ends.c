@@ -49,6 +49,11 @@ struct world {
 static const char *const vms[MOVES_MAX] = {"vm1", "vm2", "vm3"};
 static const char *const names[MOVES_MAX] = {"vm1/1.1", "vm2/2.2", "vm3/3.3"};
 
+static unsigned count_of(const struct kind *kind)
+{
+	return kind->moves < MOVES_MAX ? kind->moves : MOVES_MAX;
+}
+
 /* ---- from a standing to a migration and back ---- */
 
 static bool is_answered_by(
@@ -57,7 +62,7 @@ static bool is_answered_by(
 	if (of == other || kind->sharing == SHARE_BOTH_WAYS)
 		return true;
 	if (kind->sharing == SHARE_ONE_WAY)
-		return of == kind->moves - 1;
+		return of == count_of(kind) - 1;
 	return s->seen || s->waited_for;
 }
 
@@ -66,8 +71,9 @@ static void processes_fill(
 {
 	char **list = calloc(MOVES_MAX, sizeof(*list));
 
+	assert_non_null(list);
 	m->testimony.processes = list;
-	for (unsigned i = 0; i < kind->moves; i++)
+	for (unsigned i = 0; i < count_of(kind); i++)
 		if (is_answered_by(kind, of, s, i))
 			list[m->testimony.process_count++] = strdup(names[i]);
 }
@@ -83,7 +89,7 @@ static void stand_up(
 	        .fabric = true};
 
 	strcpy(intent.vm, vms[of]);
-	if (kind->evacuation && of == kind->moves - 1)
+	if (kind->evacuation && of == count_of(kind) - 1)
 		intent.evacuation = 1;
 	migration_init(m, &intent, &deadlines_default);
 	m->state = s->state;
@@ -144,7 +150,7 @@ struct crew {
 static void crew_look(struct crew *crew)
 {
 	crew->under_way = (struct under_way){.migrations = crew->list, .most = MOVES_MAX};
-	for (unsigned i = 0; i < crew->kind->moves; i++)
+	for (unsigned i = 0; i < count_of(crew->kind); i++)
 		if (!migration_ended(&crew->moves[i]))
 			crew->list[crew->under_way.count++] = &crew->moves[i];
 }
@@ -153,7 +159,7 @@ static void crew_stand_up(struct crew *crew, const struct kind *kind, const stru
 {
 	memset(crew, 0, sizeof(*crew));
 	crew->kind = kind;
-	for (unsigned i = 0; i < kind->moves; i++) {
+	for (unsigned i = 0; i < count_of(kind); i++) {
 		stand_up(&crew->moves[i], kind, i, &world->moves[i]);
 		crew->seen[i] = world->moves[i].seen;
 	}
@@ -165,7 +171,7 @@ static struct world crew_lie_down(struct crew *crew)
 	struct world world;
 
 	memset(&world, 0, sizeof(world));
-	for (unsigned i = 0; i < crew->kind->moves; i++) {
+	for (unsigned i = 0; i < count_of(crew->kind); i++) {
 		world.moves[i] = standing_of(&crew->moves[i], crew->seen[i]);
 		migration_clear(&crew->moves[i]);
 	}
@@ -183,14 +189,16 @@ static bool turn_take(struct crew *crew, struct migration *m)
 		migration_turn_take(m, 1);
 		return true;
 	}
-	if (turn == TURN_WAITS_FOR_END && !turn_may_be_waited_for(m)) {
+	if (turn == TURN_WAITS_FOR_END && other && !turn_may_be_waited_for(m)) {
 		migration_turn_take(m, 1);
 		m->busy_with = other->intent.id;
 		migration_event(m, EVENT_FAILED, 1);
 		return false;
 	}
 	migration_turn_wait(m);
-	if (turn == TURN_WAITS_FOR_END)
+	if (!other)
+		m->busy_with = 0;
+	else if (turn == TURN_WAITS_FOR_END)
 		migration_turn_yield(m, other->intent.id);
 	return false;
 }
@@ -288,18 +296,27 @@ static bool can(const struct crew *crew, unsigned i, enum what what)
 	return what < DO_FACT_1 || looks(m->state);
 }
 
+static enum migration_fact fact_of(enum what what)
+{
+	switch (what) {
+	case DO_FACT_2:
+		return FACT_AT_SOURCE_WITHOUT_VF;
+	case DO_FACT_3:
+		return FACT_AT_DESTINATION;
+	default:
+		return FACT_AT_SOURCE;
+	}
+}
+
 static void happen(struct crew *crew, unsigned i, enum what what)
 {
-	static const enum migration_fact facts[DO_COUNT] = {[DO_FACT_1] = FACT_AT_SOURCE,
-	        [DO_FACT_2] = FACT_AT_SOURCE_WITHOUT_VF,
-	        [DO_FACT_3] = FACT_AT_DESTINATION};
 	struct migration *m = &crew->moves[i];
 	enum migration_event event = events[what];
 
 	if (what == DO_DONE && is_heard(m->state))
 		hear(crew, i);
 	if (what >= DO_FACT_1)
-		m->fact = facts[what];
+		m->fact = fact_of(what);
 	if (what == DO_OVERALL)
 		m->overall_us = 0;
 	if (event == EVENT_DONE && m->failed)
@@ -310,7 +327,7 @@ static void happen(struct crew *crew, unsigned i, enum what what)
 
 static void kill_and_recover(struct crew *crew)
 {
-	for (unsigned i = 0; i < crew->kind->moves; i++) {
+	for (unsigned i = 0; i < count_of(crew->kind); i++) {
 		struct migration *m = &crew->moves[i];
 		enum migration_state journalled =
 		        m->state == STATE_RECOVERING ? m->journalled : m->state;
@@ -354,7 +371,7 @@ static const char *said(const struct kind *kind, const struct world *world)
 	static char text[512];
 	size_t length = 0;
 
-	for (unsigned i = 0; i < kind->moves; i++)
+	for (unsigned i = 0; i < count_of(kind); i++)
 		length += (size_t)snprintf(text + length, sizeof(text) - length, "%s: %s%s%s%s ",
 		        vms[i], migration_state_name(world->moves[i].state),
 		        world->moves[i].waits_turn ? " waits" : "",
@@ -367,7 +384,7 @@ static bool have_the_same(const struct kind *kind, unsigned one, unsigned other)
 {
 	return kind->sharing != SHARE_ONE_WAY ||
 	       (kind->sharing == SHARE_ONE_WAY &&
-	               (one == kind->moves - 1 || other == kind->moves - 1));
+	               (one == count_of(kind) - 1 || other == count_of(kind) - 1));
 }
 
 /* Those that are seen late may be in STOP both, where shims keep them apart (preload/move.h), and
@@ -379,7 +396,7 @@ static bool holds_too(const struct kind *kind, const struct standing *s)
 
 static void assert_one_holds(const struct kind *kind, const struct world *world)
 {
-	for (unsigned i = 0; i < kind->moves; i++)
+	for (unsigned i = 0; i < count_of(kind); i++)
 		for (unsigned k = 0; k < i; k++)
 			if (have_the_same(kind, i, k) && holds_too(kind, &world->moves[i]) &&
 			        holds_too(kind, &world->moves[k]))
@@ -388,7 +405,7 @@ static void assert_one_holds(const struct kind *kind, const struct world *world)
 
 static bool all_ended(const struct kind *kind, const struct world *world)
 {
-	for (unsigned i = 0; i < kind->moves; i++)
+	for (unsigned i = 0; i < count_of(kind); i++)
 		if (migration_phase(world->moves[i].state) != PHASE_ENDED)
 			return false;
 	return true;
@@ -406,7 +423,7 @@ static void assert_ends(const struct kind *kind, const struct world *from)
 			return;
 		crew_stand_up(&crew, kind, &world);
 		turns_give(&crew);
-		for (unsigned i = 0; i < kind->moves; i++)
+		for (unsigned i = 0; i < count_of(kind); i++)
 			if (can(&crew, i, DO_DONE) && !crew.moves[i].waits_turn) {
 				happen(&crew, i, DO_DONE);
 				break;
@@ -454,7 +471,7 @@ static void visit_each_next(struct walk *walk, const struct world *world)
 	struct crew crew;
 	struct world next;
 
-	for (unsigned i = 0; i < walk->kind->moves; i++)
+	for (unsigned i = 0; i < count_of(walk->kind); i++)
 		for (enum what what = 0; what < DO_COUNT; what++) {
 			crew_stand_up(&crew, walk->kind, world);
 			if (can(&crew, i, what))
@@ -482,18 +499,18 @@ static void walk_all(struct walk *walk, const struct kind *kind)
 	*walk = (struct walk){.kind = kind,
 	        .worlds = calloc(WORLDS_MAX, sizeof(struct world)),
 	        .places = calloc(2 * WORLDS_MAX, sizeof(uint32_t))};
-	for (unsigned i = 0; i < kind->moves; i++)
+	for (unsigned i = 0; i < count_of(kind); i++)
 		first.moves[i].state = STATE_LOCATING;
 	visit(walk, &first);
 	for (uint32_t i = 0; i < walk->count; i++) {
 		struct world world = walk->worlds[i];
 
 		assert_ends(kind, &world);
-		for (unsigned k = 0; all_ended(kind, &world) && k < kind->moves; k++)
+		for (unsigned k = 0; all_ended(kind, &world) && k < count_of(kind); k++)
 			walk->ended[world.moves[k].state]++;
 		visit_each_next(walk, &world);
 	}
-	print_message("%u migrations, sharing %d%s%s%s: %u worlds\n", kind->moves, kind->sharing,
+	print_message("%u migrations, sharing %d%s%s%s: %u worlds\n", count_of(kind), kind->sharing,
 	        kind->evacuation ? ", one of an evacuation" : "", kind->faults ? ", faults" : "",
 	        kind->kills ? ", kills" : "", walk->count);
 }
@@ -585,6 +602,11 @@ static void who_has_let_two_go_first_is_the_next(void **unused)
 	first.state = STATE_DONE;
 	under_way.migrations = list + 1;
 	under_way.count = 2;
+	/* Whose end it has waited for is over. */
+	last.waits_turn = false;
+	assert_int_equal(turn_of(&under_way, &waits, &other), TURN_WAITS);
+	assert_null(other);
+	last.waits_turn = true;
 	assert_ptr_equal(turn_next(&under_way, 0), &waits);
 	assert_int_equal(turn_of(&under_way, &waits, &other), TURN_IS_OURS);
 	assert_ptr_equal(turn_next(&under_way, 2), &last);
