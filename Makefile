@@ -36,7 +36,7 @@ endif
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all help deps demo demo-mpi check-unit check check-full check-asan check-tsan check-valgrind lint format-check format bench bench-start \
+.PHONY: all help deps demo demo-mpi check-unit check check-full check-spin check-asan check-tsan check-valgrind lint format-check format bench bench-start \
 	fuzz install clean
 
 # ---- what rules.mk files say -------------------------------------------------------------------------------------
@@ -147,6 +147,9 @@ check: all $(UNIT_TESTS)
 check-full: all $(UNIT_TESTS)
 	$(Q)TETHER_FULL=1 $(RUN_TESTS) $(UNIT_TESTS) $(INTEGRATION_TESTS)
 
+check-spin: $(B)/deps.stamp
+	$(Q)TETHER_FULL=1 $(RUN_TESTS) tests/model/protocol_test.py
+
 # A report ends the program that it is about, so that its test fails.
 DAEMON_TESTS := tests/sanitized/migration_test.py tests/net/agent_test.py tests/net/agent_orders_test.py tests/net/agents_test.py tests/net/guest_test.py
 SANITIZED_TESTS := $(sort $(wildcard tests/sanitized/*_test.py) $(DAEMON_TESTS)) tests/bench/signalling_test.py tests/faults/smd_roads_hosts_test.py tests/faults/notices_test.py \
@@ -214,6 +217,7 @@ help:
 	@echo 'make demo-mpi   MPI jobs whose VMs move at random; DEMO_MPI="--seed N"'
 	@echo 'make check      unit tests and whole systems, small counts; check-unit: unit tests alone'
 	@echo 'make check-full the same with large counts (TETHER_FULL=1)'
+	@echo 'make check-spin the protocol as a model: all that spin can reach, and what fails without each of its parts'
 	@echo 'make check-asan, check-tsan   unit tests, daemons, plugin and rc-verify, built with a sanitizer'
 	@echo 'make check-valgrind           tether-smd and the agents under valgrind'
 	@echo 'make fuzz       what reads bytes from others; FUZZ_SECONDS=N for each'

@@ -180,6 +180,25 @@ static bool was_stopped(enum migration_state state)
 	return state != STATE_LOCATING && state != STATE_PREPARING && state != STATE_DROPPING;
 }
 
+/* Where the machine dies, a successor that does not know of it would wait for processes whose device
+ * has gone, or leave them where they are not. */
+static void what_moves_a_vm_or_its_vf_is_on_disk_before(void **unused)
+{
+	for (int s = 0; s < STATE_COUNT; s++) {
+		switch (migration_state_action(s)) {
+		case ACTION_DETACH:
+		case ACTION_MOVE_MEMORY:
+		case ACTION_ATTACH_VF:
+		case ACTION_MOVE_MEMORY_BACK:
+		case ACTION_GIVE_BACK:
+			assert_true(migration_state_durable(s));
+			break;
+		default:
+			break;
+		}
+	}
+}
+
 static void a_stopped_vm_that_is_elsewhere_is_not_aborted(void **unused)
 {
 	for (int s = 0; s < STATE_COUNT; s++) {
@@ -329,6 +348,7 @@ int main(void)
 	        cmocka_unit_test(committed_is_never_aborted),
 	        cmocka_unit_test(after_the_vote_nothing_is_plainly_aborted),
 	        cmocka_unit_test(the_commit_is_the_only_way_forward_and_is_durable),
+	        cmocka_unit_test(what_moves_a_vm_or_its_vf_is_on_disk_before),
 	        cmocka_unit_test(a_stopped_vm_that_is_elsewhere_is_not_aborted),
 	        cmocka_unit_test(each_state_has_its_way_back_after_a_restart),
 	        cmocka_unit_test(a_slot_is_vacated_only_when_the_other_has_the_guids),
