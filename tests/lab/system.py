@@ -156,7 +156,7 @@ class System:
             self.fabric.cli("vm", "add", vm, slot)
             host = slot.rsplit("_", 1)[0]
             os.symlink(self.agent_vm_socket(host, vm), self.path("vms", f"{vm}.sock"))
-            os.symlink(self.path("hosts", host, f"{vm}.guest"), self.path("vms", f"{vm}.guest"))
+            os.symlink(os.path.join(self.home_of_sockets(host), f"{vm}.guest"), self.path("vms", f"{vm}.guest"))
         guids = {row["slot"]: int(row["port_guid"], 16) for row in self.fabric.slots()}
         self.vm_guids = {vm: guids[slot] for vm, slot in self.vms.items()}
         if self.partitions:
@@ -199,8 +199,12 @@ class System:
         self.smd = self.children.start(
             "smd", [*self.checker.daemon(self.build.program("tether-smd")), "--config", conf], self.environment())
 
+    def home_of_sockets(self, host):
+        """Where the VMs there find its agent."""
+        return self.path("hosts", host)
+
     def agent_vm_socket(self, host, vm):
-        return self.path("hosts", host, f"{vm}.sock")
+        return os.path.join(self.home_of_sockets(host), f"{vm}.sock")
 
     @property
     def between(self):
@@ -268,6 +272,9 @@ class System:
     def guest_socket(self, vm):
         """Its name says nothing of the VM, as it is in one."""
         return self.path("guests", vm, "agent.sock")
+
+    def socket_for_programs(self, vm):
+        return self.guest_socket(vm) if self.has_guests else self.path("vms", vm + ".sock")
 
     def start_guest(self, vm, env=None):
         """The agent in @vm: a process as the VM's others are, which does not know its name."""
@@ -343,7 +350,7 @@ class System:
             env["SIMFABRIC_VM"] = vm
             if self.devices:
                 env["SIMFABRIC_DEVICES"] = self.path("devices", vm)
-            env["TETHER_AGENT"] = f"unix:{self.guest_socket(vm) if self.has_guests else self.path('vms', vm + '.sock')}"
+            env["TETHER_AGENT"] = f"unix:{self.socket_for_programs(vm)}"
         if node:
             env["SIMFABRIC_NODE"] = node
         if vm or node:

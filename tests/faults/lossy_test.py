@@ -1,0 +1,244 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
+"""usage: lossy_test.py [SEED [PROGRAM...]]
+
+rc-verify, mpi-verify and hpcc through migrations of either end while one in ten messages is lost, of each kind and on each way of the
+signalling, and one in a hundred packets: nothing lost, nothing twice, nothing changed. A migration counts that is done; one that was
+given up, and after which the VM went on where it was, is asked for again. What was lost is counted, for each way apart, and where that
+is nothing the test fails. 50 migrations each with TETHER_FULL=1."""
+import os
+import random
+import shutil
+import sys
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path[:0] = [os.path.join(TOP, "tests"), os.path.join(TOP, "demo-apps")]
+
+import hpcc  # noqa: E402
+from faults.lossy_lab import PACKETS, SHARE, LossyLab  # noqa: E402
+from faults.lossy_wire import DOWN, UP  # noqa: E402
+from faults.sa_truth import check_sa_truth  # noqa: E402
+from lab.deadline import Late, wait_until  # noqa: E402
+from lab.mpi import SETTINGS, Job, MpiVerify, Wander, slots  # noqa: E402
+from lab.survival import Turns  # noqa: E402
+from lab.system import PATIENT, CommandFailed  # noqa: E402
+from lab.tap import FULL, Tap, print_rows  # noqa: E402
+from lab.workload import FINDINGS, RcVerify  # noqa: E402
+from mpi_runs import has_begun  # noqa: E402
+
+MIGRATIONS = 50 if FULL else 2
+HARMLESS = Wander.HARMLESS
+ENOUGH = 150  # messages: of so many some are lost
+STRAY = 3  # times more or less than a share are lost of many by no chance
+HPCC_S = 600
+A_JOB = 3  # migrations: it takes longer than these
+WORK = ["-q", "8"]
+# Lost packets are sent again as soon as by rc-verify's queue pairs, so that programs work more than they wait.
+os.environ["UCX_RC_TIMEOUT"] = "67ms"
+VERIFIED = ("lost", "duplicated", "reordered", "corrupted", "failed", "errors")
+
+
+class Result:
+    """Of one program's run."""
+
+    def __init__(self, program):
+        self.program, self.done, self.again, self.findings = program, 0, 0, {}
+        self.levels, self.bodies, self.packets, self.notices, self.longest_s = {}, {}, {}, {}, 0.0
+
+    def take(self, lab):
+        self.levels, self.bodies = lab.wires.counts()
+        self.packets = {kind: row for kind, row in lab.fabric.counters()["packets"].items() if row["seen"]}
+        self.notices = lab.notices()
+
+    def rows(self):
+        yield from ((self.program, f"{level}, {way}", frames, lost) for (level, way), (frames, lost) in sorted(self.levels.items()))
+        yield from ((self.program, f"packets: {kind}", row["seen"], row["lost"]) for kind, row in self.packets.items())
+        yield from ((self.program, f"notices: {kind}", "", lost) for kind, lost in self.notices.items())
+
+    def say(self):
+        print(f"# | {self.program}: {self.done} migrations, the longest {self.longest_s:.1f} s, {self.again} asked for again; found: "
+              f"{self.findings or 'nothing'}", flush=True)
+        print(f"# | messages lost: {', '.join(f'{lost} {body}' for body, (_, lost) in sorted(self.bodies.items()))}", flush=True)
+        print_rows([("under", "way", "seen", "lost"), *(tuple(map(str, row)) for row in self.rows())])
+
+
+class TakenTurns:
+    """Of rc-verify's two ends."""
+
+    def __init__(self, lab):
+        self.turns, self.again = Turns(lab), 0
+
+    def step(self):
+        try:
+            return self.turns.move()
+        except CommandFailed as failed:
+            if failed.answer.get("outcome") not in HARMLESS:
+                raise
+            self.again += 1
+            if self.again > MIGRATIONS:
+                raise
+            print(f"# asked for again: {failed.answer['outcome']}, {[row['text'] for row in failed.answer.get('refusals', [])]}",
+                  flush=True)
+            self.turns.look()
+            return None
+
+
+def migrate_through(result, step, is_at_work, words):
+    """@step: a migration, or None for one that is to be asked for again."""
+    while result.done < MIGRATIONS:
+        moved = step()
+        assert is_at_work(), f"it ended after migration {result.done}{words()}"
+        result.done += moved is not None
+        if moved:
+            result.longest_s = max(result.longest_s, moved.ended - moved.began)
+
+
+def under_rc_verify(lab, result, options=()):
+    turns = TakenTurns(lab)
+    with RcVerify(lab, "vm2", "vm1", [*WORK, *options]) as verify:
+        wait_until("rc-verify works", verify.is_working, 30, verify.logs(), [verify.client])
+        migrate_through(result, turns.step, verify.is_running, verify.words)
+        result.again = turns.again
+        verdicts = verify.end_exactly()
+    result.findings = {name: sum(verdict[name] for verdict in verdicts) for name in FINDINGS}
+
+
+def under_mpi_verify(lab, result):
+    wander = Wander(lab, random.Random(lab.seed), lambda what: print(f"# asked for again: {what}", flush=True))
+    with MpiVerify(lab, "openmpi", "rc_verbs", ["--seed", str(lab.seed % 1000)]) as job:
+        job.wait_rounds(1)
+        migrate_through(result, wander.step, job.is_running, job.words)
+        job.wait_rounds(1)
+        status, said = job.finish()
+        result.again = wander.in_vain
+        result.findings = {name: said.get(name) for name in VERIFIED}
+        assert status == 0 and said.get("ok"), f"{status} {said}{job.words()}"
+
+
+def hpcc_once(lab, wander, result, number):
+    """A migration that ends when the job has ended does not count. It is rare: a process is not known to have ended, since whoever
+    listens sees the wire's."""
+    directory = lab.path(f"hpcc{number}")
+    os.mkdir(directory)
+    with open(os.path.join(directory, "hpccinf.txt"), "w") as out:
+        out.write(hpcc.input_text(len(lab.vms)))
+    output = os.path.join(directory, "hpccoutf.txt")
+    with Job(lab, "openmpi", "rc_verbs", [shutil.which("hpcc")], name=f"hpcc{number}", directory=directory) as job:
+        wait_until("hpcc's first section", lambda: has_begun(output), HPCC_S, job.logs(), [job.process])
+        for _ in range(min(A_JOB, MIGRATIONS - result.done)):
+            wander.pause()
+            if not job.is_running():
+                break
+            moved = wander.step()
+            result.done += job.is_running()
+            result.longest_s = max(result.longest_s, moved.ended - moved.began)
+        assert job.process.wait(HPCC_S) == 0, job.words()
+    with open(output, errors="replace") as text:
+        found = hpcc.findings(text.read())
+    assert not found, f"{found}{job.words()}"
+
+
+def under_hpcc(lab, result):
+    """One job after the other, each of which finds its results right."""
+    wander = Wander(lab, random.Random(lab.seed), lambda what: print(f"# asked for again: {what}", flush=True))
+    number = 0
+    while result.done < MIGRATIONS:
+        number += 1
+        hpcc_once(lab, wander, result, number)
+    result.again = wander.in_vain
+    result.program = f"hpcc, {number} jobs"
+
+
+def run(seed, program, result):
+    under, system = RUNS[program]
+    with LossyLab(seed, **system) as lab:
+        lab.start_fabric()
+        if lab.signal == "mad":
+            lab.lose_notices()
+        lab.start_services()
+        lab.lose_packets()
+        try:
+            under(lab, result)
+        finally:
+            result.take(lab)
+        lab.fabric.data_faults({})
+        check_sa_truth(lab)
+
+
+def nothing_is_lost_twice_or_changed(seed, program, results):
+    result = Result(program)
+    try:
+        run(seed, program, result)
+    finally:
+        result.say()
+    results.append(result)
+    assert result.done == MIGRATIONS and not any(result.findings.values()), result.findings
+
+
+def without_repeats_the_same_run_fails(seed):
+    """Everybody is of the version before, which repeats nothing."""
+    os.environ["TETHER_PROTOCOL"] = "5"
+    try:
+        run(seed, "rc-verify", Result("rc-verify"))
+    except (Late, CommandFailed) as failure:
+        print(f"# | without repeats: {str(failure).splitlines()[0]}", flush=True)
+        return
+    finally:
+        del os.environ["TETHER_PROTOCOL"]
+    raise AssertionError("it has come to its end")
+
+
+def share_is(seen, lost, share):
+    return share / STRAY < lost / seen < share * STRAY
+
+
+def messages_were_lost(result):
+    """Between all who speak to each other, both ways where there were enough, and as many as it was to be in all."""
+    for what, (frames, lost) in result.levels.items():
+        assert lost or frames < ENOUGH, f"{result.program}: {what}: none of {frames}"
+    for level in {level for level, _ in result.levels}:
+        assert any(result.levels[level, way][1] for way in (UP, DOWN)), f"{result.program}: {level}: none"
+    frames, lost = map(sum, zip(*result.levels.values()))
+    assert share_is(frames, lost, SHARE), f"{result.program}: {lost} of {frames}"
+    lost = result.notices.values()
+    assert not lost or (all(lost) if FULL else any(lost)), result.notices
+
+
+def packets_were_lost(result):
+    for kind in ("request", "response", "ack"):
+        row = result.packets[kind]
+        assert row["seen"] > 10 * ENOUGH and share_is(row["seen"], row["lost"], PACKETS), f"{result.program}: {kind}: {row}"
+
+
+def as_much_was_lost_as_is_said(results):
+    assert results, "no run came to its end"
+    for result in results:
+        messages_were_lost(result)
+        packets_were_lost(result)
+
+
+RC_SYSTEM = {"copy_ms": 5, "settings": PATIENT, "guests": True, "signal": "mad", "tree": {host: "rack" for host in ("hyp1", "hyp2")}}
+MPI_SYSTEM = {"copy_ms": 20, "settings": {**SETTINGS, "heartbeat_ms": 200}, "vms": slots(2)}
+RUNS = {
+    "rc-verify": (under_rc_verify, RC_SYSTEM),
+    "mpi-verify": (under_mpi_verify, MPI_SYSTEM),
+    "hpcc": (under_hpcc, MPI_SYSTEM),
+}
+if FULL:
+    RUNS["rc-verify, shared receives"] = (lambda *of: under_rc_verify(*of, ["--receives", "shared", "--cq", "each"]), RC_SYSTEM)
+    RUNS["rc-verify over xrc"] = (lambda *of: under_rc_verify(*of, ["--transport", "xrc"]), RC_SYSTEM)
+
+
+def main():
+    seed = int(sys.argv[1]) if len(sys.argv) > 1 else random.SystemRandom().randrange(1, 1 << 32)
+    print(f"# | seed {seed}", flush=True)
+    tap, results = Tap(), []
+    for program in sys.argv[2:] or RUNS:
+        tap.run(f"nothing_is_lost_twice_or_changed_through_{MIGRATIONS}_migrations: {program}", nothing_is_lost_twice_or_changed,
+                seed, program, results)
+    tap.run("as_much_was_lost_as_is_said", as_much_was_lost_as_is_said, results)
+    tap.run("without_repeats_the_same_run_fails", without_repeats_the_same_run_fails, seed)
+    tap.exit()
+
+
+main()
