@@ -80,6 +80,8 @@ struct vm_links *vm_links_create(struct event_base *base, const struct vm_links_
 	links->connections = *connections;
 	/* The kernel tells of a process that ends; one that is only stopped must not be lost. */
 	links->connections.heartbeat_ms = 0;
+	/* Many may be late at once, for want of a processor. */
+	links->connections.ask_ms *= 2;
 	links->connections.frames_per_s = FRAMES_PER_S;
 	links->connections.frames_at_once = FRAMES_AT_ONCE;
 	links->relay = relay;
