@@ -6,6 +6,7 @@
 #include "preload/completion_arm.h"
 #include "preload/completion_stamps.h"
 #include "preload/data_path.h"
+#include "preload/lost_peers.h"
 #include "preload/shared_receive_queue.h"
 #include "preload/window_binding.h"
 #include "preload/window_work.h"
@@ -206,7 +207,8 @@ static bool receive_flush_is_late(const struct queue_pair *qp, const struct ibv_
 
 bool completion_is_of_a_move(const struct queue_pair *qp, const struct ibv_wc *wc)
 {
-	return (qp->held && !qp->application_error && status_is_of_a_move(wc->status)) ||
+	return ((qp->held || lost_peer_is_missed(qp)) && !qp->application_error &&
+	               status_is_of_a_move(wc->status)) ||
 	       receive_flush_is_late(qp, wc);
 }
 
@@ -269,10 +271,13 @@ static bool is_of_an_earlier_incarnation(const struct queue_pair *qp, uint64_t t
 
 bool completion_failed(struct queue_pair *qp, struct ibv_wc *wc)
 {
-	bool of_the_move = completion_is_of_a_move(qp, wc);
+	bool of_the_move;
 
 	if (is_of_an_earlier_incarnation(qp, wc->wr_id))
 		return false;
+	if (wc->status == IBV_WC_RETRY_EXC_ERR)
+		lost_peer_is_noticed(qp);
+	of_the_move = completion_is_of_a_move(qp, wc);
 	if (!tag_is_receive(wc->wr_id) && wc->wr_id & TAG_REBINDING) {
 		window_binding_failed(qp);
 		return false;
@@ -330,6 +335,7 @@ void queue_pair_flush(struct queue_pair *qp, enum ibv_wc_status first)
 	queue_pair_flush_sends(qp, first);
 	queue_pair_flush_receives(qp);
 	async_events_raise_last_wqe(qp);
+	lost_peer_is_over(qp);
 	qp->application_error = true;
 	qp->shown.qp_base.state = IBV_QPS_ERR;
 }

@@ -5,6 +5,7 @@
 
 #include "preload/completions.h"
 #include "preload/datagrams.h"
+#include "preload/lost_devices.h"
 #include "preload/memory_windows.h"
 #include "preload/window_work.h"
 #include "preload/xrc.h"
@@ -99,12 +100,25 @@ static __attribute__((noinline)) int keep_sends(
 	return 0;
 }
 
+/* A device that is gone, and is not told of yet, has taken it all the same. */
+static __attribute__((noinline, cold)) int sends_failed(
+        struct queue_pair *qp, uint32_t count, uint32_t *posted, int err)
+{
+	uint32_t kept;
+
+	if (!lost_device_is_behind(qp->context, err))
+		return err;
+	err = keep_sends(qp, count - *posted, &kept);
+	*posted += kept;
+	return err;
+}
+
 static int give_filled(struct queue_pair *qp, uint32_t count, uint32_t *posted)
 {
 	int err = give_sends(qp, qp->sends.head, count, posted);
 
 	send_log_commit(&qp->sends, *posted, true);
-	return err;
+	return __builtin_expect(err, 0) ? sends_failed(qp, count, posted, err) : 0;
 }
 
 /* What is executed is not posted again; so many are that come before the next of that. */
@@ -270,6 +284,11 @@ static int post_filled_receives(struct queue_pair *qp, uint32_t count, uint32_t 
 	}
 	err = queue_pair_give_receives(qp, qp->receives.head, count, posted);
 	receive_log_commit(&qp->receives, *posted, true);
+	if (__builtin_expect(err, 0) && lost_device_is_behind(qp->context, err)) {
+		receive_log_commit(&qp->receives, count - *posted, false);
+		*posted = count;
+		err = 0;
+	}
 	return err;
 }
 
@@ -341,6 +360,10 @@ static int post_shared(struct shared_receive_queue *srq, const struct ibv_recv_w
 		return 0;
 	}
 	err = shared_queue_give(srq, &index, 1, &posted);
+	if (err && lost_device_is_behind(srq->context, err)) {
+		shared_log_returned(&srq->log, index);
+		return 0;
+	}
 	if (err)
 		shared_log_give_back(&srq->log, index);
 	return err;

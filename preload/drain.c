@@ -120,7 +120,7 @@ void drain_harvest(struct move *move)
 
 static bool atomic_is_exposed(const struct queue_pair *qp)
 {
-	return !qp->application_error && !qp->migration.broken &&
+	return !qp->application_error && !qp->migration.broken && !qp->context->awaits_device &&
 	       settlement_atomic_exposed(&qp->sends);
 }
 
@@ -128,7 +128,8 @@ static bool windows_are_exposed(const struct queue_pair *qp)
 {
 	bool stays = !move_has_context(qp->migration.move, qp->context);
 
-	return !qp->application_error && !qp->migration.broken && window_work_is_exposed(qp, stays);
+	return !qp->application_error && !qp->migration.broken && !qp->context->awaits_device &&
+	       window_work_is_exposed(qp, stays);
 }
 
 static bool is_quiet(struct queue_pair *qp, uint64_t now_ms, unsigned stuck_ms)
@@ -276,6 +277,16 @@ static int queue_pair_break(struct queue_pair *qp)
 	return 0;
 }
 
+/* Its device was taken away: what its responder has accepted it cannot say. */
+static void queue_pair_is_broken_already(struct queue_pair *qp)
+{
+	struct queue_pair_migration *m = &qp->migration;
+
+	m->rq_psn = m->sq_psn = PSN_UNKNOWN;
+	m->fresh_psn = psn_far_from(qp->sends.next_psn);
+	m->broken = true;
+}
+
 int drain_break(struct move *move)
 {
 	struct context *context;
@@ -284,6 +295,8 @@ int drain_break(struct move *move)
 
 	EACH_CONCERNED(move, context, qp)
 	{
+		if (!qp->migration.broken && context->awaits_device)
+			queue_pair_is_broken_already(qp);
 		if (qp->migration.broken || !qp->real)
 			continue;
 		queue_pair_close(qp);
@@ -309,7 +322,8 @@ bool drain_frontiers_are_known(struct move *move)
 	EACH_CONCERNED(move, context, qp)
 	{
 		queue_pair_close_completions(qp);
-		known &= qp->flushed || qp->application_error || qp->sends.tail == qp->sends.posted;
+		known &= !qp->real || qp->flushed || qp->application_error ||
+		         qp->sends.tail == qp->sends.posted;
 		queue_pair_open_completions(qp);
 	}
 	return known;
@@ -360,7 +374,8 @@ void drain_let_go(struct move *move)
 	EACH_CONCERNED(move, context, qp)
 	{
 		queue_pair_close(qp);
-		if (qp->real) {
+		/* Whose device or peer is waited for is told when that is over. */
+		if (qp->real && !qp->misses_peer) {
 			queue_pair_go_on(qp);
 			queue_pair_let_go(qp);
 		}

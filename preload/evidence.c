@@ -260,6 +260,7 @@ static void take_row(struct move *move, const struct evidence_row *row, bool unf
 	if (!unfinished) {
 		m->has_evidence = true;
 		m->remote_rq_psn = row->rq_psn;
+		m->remote_receives = row->receives;
 		m->implied_receives = row->sent;
 	} else if (m->rq_psn != PSN_UNKNOWN) {
 		struct implied_receives implied = {m->implied_receives, m->rq_psn};
@@ -347,6 +348,8 @@ static void settle_one(struct move *move, struct queue_pair *qp)
 		result = settle_sent(&qp->sends, qp->flushed, m->sq_psn, sq_psns_are_kept(qp));
 	else if (!settings()->settlement)
 		result = settle_sends_blindly(&qp->sends);
+	else if (m->remote_rq_psn == PSN_UNKNOWN)
+		result = settle_sends_by_receives(&qp->sends, m->remote_receives);
 	else
 		result = settle_sends(&qp->sends, m->remote_rq_psn);
 	m->lost |= result.lost;

@@ -11,7 +11,9 @@
 #include "preload/async_events.h"
 #include "preload/control.h"
 #include "preload/device.h"
+#include "preload/lost_peers.h"
 #include "preload/rebuild.h"
+#include "preload/settings.h"
 #include "preload/steps.h"
 
 /* A device that is on its way out says something else first, and answers for a moment longer. */
@@ -49,7 +51,8 @@ void lost_device_opens(struct context *context)
 {
 	struct epoll_event wanted = {.events = EPOLLIN | EPOLLET};
 
-	context->asks_left = context->unanswered = 0;
+	__atomic_store_n(&context->asks_left, 0, __ATOMIC_RELAXED);
+	context->unanswered = 0;
 	if (watch.fd >= 0 && epoll_ctl(watch.fd, EPOLL_CTL_ADD, context->real->async_fd, &wanted))
 		log_warn("device", "its loss is not noticed: error %d", errno);
 }
@@ -61,37 +64,57 @@ void lost_device_closes(struct context *context)
 	__atomic_store_n(&context->is_gone, false, __ATOMIC_RELAXED);
 }
 
-static void be_due(void)
+bool lost_devices_are_watched(void)
+{
+	return watch.fd >= 0;
+}
+
+void lost_devices_look_soon(void)
 {
 	if (!__atomic_exchange_n(&watch.is_due, true, __ATOMIC_RELEASE))
 		agent_link_wake();
 }
-
-bool lost_device_says(struct context *context, enum ibv_event_type type)
-{
-	if (watch.fd < 0 || context->inherited)
-		return false;
-	if (type == IBV_EVENT_DEVICE_FATAL)
-		__atomic_store_n(&context->is_gone, true, __ATOMIC_RELAXED);
-	else
-		__atomic_store_n(&context->asks_left, ASKED_TIMES, __ATOMIC_RELAXED);
-	be_due();
-	return type == IBV_EVENT_DEVICE_FATAL;
-}
-
-/* ---- the service thread ---- */
 
 static bool is_of_a_device_that_is_gone(int err)
 {
 	return err == EIO || err == ENODEV || err == ENXIO;
 }
 
+static void suspect(struct context *context)
+{
+	__atomic_store_n(&context->asks_left, ASKED_TIMES, __ATOMIC_RELAXED);
+	lost_devices_look_soon();
+}
+
+bool lost_device_is_behind(struct context *context, int err)
+{
+	if (watch.fd < 0 || context->inherited || !is_of_a_device_that_is_gone(err))
+		return false;
+	suspect(context);
+	return settings()->unplanned_ms;
+}
+
+bool lost_device_says(struct context *context, enum ibv_event_type type)
+{
+	if (watch.fd < 0 || context->inherited)
+		return false;
+	if (type != IBV_EVENT_DEVICE_FATAL) {
+		suspect(context);
+		return false;
+	}
+	__atomic_store_n(&context->is_gone, true, __ATOMIC_RELAXED);
+	lost_devices_look_soon();
+	return true;
+}
+
+/* ---- the service thread ---- */
+
 static void ask(struct context *context, uint64_t now_ms)
 {
 	struct ibv_port_attr attr;
 	int err = ___ibv_query_port(context->real, 1, &attr);
 
-	context->asks_left--;
+	__atomic_fetch_sub(&context->asks_left, 1, __ATOMIC_RELAXED);
 	context->ask_ms = now_ms + ASKED_EVERY_MS;
 	context->unanswered = is_of_a_device_that_is_gone(err) ? context->unanswered + 1 : 0;
 	if (context->unanswered >= GONE_AFTER)
@@ -100,25 +123,57 @@ static void ask(struct context *context, uint64_t now_ms)
 
 static void lose(struct context *context)
 {
-	if (steps_lose_device(context))
+	if (steps_lose_device(context, true))
 		return;
 	log_error("device", "%s was taken away: all of it ends", context->device->shown.name);
 	rebuild_lose(context);
 }
 
+/* TETHER_UNPLANNED=reconnect */
+static void await_another(struct context *context, uint64_t now_ms)
+{
+	if (steps_lose_device(context, false))
+		return;
+	log_warn("device", "%s was taken away: another one is waited for",
+	        context->device->shown.name);
+	rebuild_await_device(context);
+	context->awaits_until_ms = now_ms + settings()->unplanned_ms;
+}
+
+static void be_due_at(uint64_t at_ms)
+{
+	if (at_ms && (!watch.asked_ms || at_ms < watch.asked_ms))
+		watch.asked_ms = at_ms;
+}
+
+static bool is_asked(const struct context *context)
+{
+	return __atomic_load_n(&context->asks_left, __ATOMIC_RELAXED);
+}
+
+static void look_at_device(struct context *context, uint64_t now_ms)
+{
+	async_events_look(context);
+	if (is_asked(context) && !context->is_gone && now_ms >= context->ask_ms)
+		ask(context, now_ms);
+	if (context->is_gone && settings()->unplanned_ms)
+		await_another(context, now_ms);
+	else if (context->is_gone)
+		lose(context);
+	else if (is_asked(context))
+		be_due_at(context->ask_ms);
+}
+
 static void look(struct context *context, uint64_t now_ms)
 {
-	if (!context->real || context->phase == PHASE_LOST)
-		return;
-	async_events_look(context);
-	if (context->asks_left && !context->is_gone && now_ms >= context->ask_ms)
-		ask(context, now_ms);
-	if (context->is_gone)
+	if (context->real && context->phase != PHASE_LOST)
+		look_at_device(context, now_ms);
+	if (context->awaits_device && now_ms >= context->awaits_until_ms)
 		lose(context);
-	else if (context->asks_left)
-		watch.asked_ms = watch.asked_ms && watch.asked_ms < context->ask_ms
-		                         ? watch.asked_ms
-		                         : context->ask_ms;
+	if (context->awaits_device)
+		be_due_at(now_ms < context->awaits_until_ms ? context->awaits_until_ms
+		                                            : now_ms + ASKED_EVERY_MS);
+	be_due_at(lost_peers_look(context, now_ms));
 }
 
 /* Edges say that there is something, not of whom: those who could tell may have been closed. */

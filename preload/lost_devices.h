@@ -24,6 +24,14 @@ int64_t lost_devices_tick(uint64_t now_ms);
 void lost_device_opens(struct context *context);
 void lost_device_closes(struct context *context);
 
+/* Any thread: the service thread is there; it has something to look at. */
+bool lost_devices_are_watched(void);
+void lost_devices_look_soon(void);
+
+/* Whoever gives a device work that it has refused with the errno @err. True: it is asked whether it
+ * is gone, and TETHER_UNPLANNED has the work kept for the next one. */
+bool lost_device_is_behind(struct context *context, int err);
+
 /* Whoever reads an event that is about the device. True: it is told in another way, once. */
 bool lost_device_says(struct context *context, enum ibv_event_type type);
 

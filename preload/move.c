@@ -29,7 +29,7 @@ void move_set_phase(struct move *move, enum context_phase phase)
 	if (phase != PHASE_RUNNING)
 		TAILQ_INSERT_TAIL(&taking, move, phase_link);
 	EACH_MOVING(move, context)
-	context->phase = phase;
+	context->phase = context->awaits_device && phase < PHASE_AWAY ? PHASE_AWAY : phase;
 }
 
 enum context_phase move_phase_of(const struct context *context)

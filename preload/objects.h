@@ -100,6 +100,8 @@ struct context {
 	bool hides_events;     /* what comes now comes from a move */
 	bool fatal_told;       /* IBV_EVENT_DEVICE_FATAL: it will not get a device again */
 	bool is_gone;          /* its device was taken away; atomic: threads read events */
+	bool awaits_device;    /* that was it, and the application is not told before: */
+	uint64_t awaits_until_ms;
 	/* While it is asked whether it is there; the service thread's (lost_devices.h). */
 	unsigned asks_left, unanswered;
 	uint64_t ask_ms;
@@ -288,6 +290,7 @@ struct queue_pair_migration {
 	/* the other side's word: RELEASE, or RECONNECT after an abort */
 	bool has_evidence;
 	uint32_t remote_rq_psn;
+	uint32_t remote_receives; /* its RECVs that have completed */
 	uint32_t implied_receives;
 	bool lost;    /* ends with an error */
 	bool settled; /* fates are decided */
@@ -315,9 +318,12 @@ struct queue_pair {
 	bool flushed;           /* the device has begun to give back unfinished work */
 	bool last_wqe_told;     /* IBV_EVENT_QP_LAST_WQE_REACHED, since it is in ERR; atomic */
 	bool made_up_due;       /* counted in send_cq->made_up_due */
-	bool half_made;         /* of a rebuild that failed; the device has not let it go yet */
-	bool has_ex;            /* made with send_ops_flags */
-	bool announced;         /* the agent knows which context it is of */
+	bool misses_peer; /* its retries are used up, and it is not told yet (lost_peers.h); atomic
+	                   */
+	uint64_t misses_until_ms;
+	bool half_made; /* of a rebuild that failed; the device has not let it go yet */
+	bool has_ex;    /* made with send_ops_flags */
+	bool announced; /* the agent knows which context it is of */
 	struct send_log sends;
 	struct receive_log receives;
 	struct datagram_counts sent;     /* of UD; inside the send gate */

@@ -23,6 +23,8 @@ void rebuild_repost_shared(void);
 bool rebuild_is_whole(const struct move *move);
 /* A context whose device was taken away is lost, with all that is open in it. */
 void rebuild_lose(struct context *context);
+/* Or it waits for the next, and its queue pairs are held: a move may settle and rebuild them. */
+void rebuild_await_device(struct context *context);
 /* The end, however far it went: a context whose objects all stand runs, every other is lost. */
 void rebuild_end(struct move *move);
 

@@ -51,7 +51,8 @@ static int queue_pair_tear_down(struct queue_pair *qp)
 	queue_pair_harvest(qp);
 	if (qp->real) {
 		err = qp->half_made ? queue_pair_destroy_real(qp) : leave_and_destroy(qp);
-		if (!err)
+		/* What is open is to be settled yet, by the numbers that it has. */
+		if (!err && !qp->context->awaits_device)
 			queue_pair_begin_incarnation(qp);
 	}
 	queue_pair_hold(qp);
@@ -183,11 +184,47 @@ static void flush_bystanders(struct context *context, const struct move *move)
 	}
 }
 
+/* What its device gives back from here on is of the loss. */
+static void hold(struct queue_pair *qp)
+{
+	queue_pair_close(qp);
+	queue_pair_hold(qp);
+	queue_pair_hold_receives(qp);
+	queue_pair_open(qp);
+}
+
+void rebuild_await_device(struct context *context)
+{
+	EACH_OBJECT(queue_pair, qp, qps)
+	hold(qp);
+	context->awaits_device = true;
+	context->phase = PHASE_AWAY;
+	context_tear_down(context);
+}
+
+static void begin_incarnation(struct queue_pair *qp)
+{
+	queue_pair_close(qp);
+	queue_pair_begin_incarnation(qp);
+	queue_pair_open(qp);
+}
+
+/* All is settled now. */
+static void context_has_waited(struct context *context)
+{
+	if (!context->awaits_device)
+		return;
+	EACH_OBJECT(queue_pair, qp, qps)
+	begin_incarnation(qp);
+	context->awaits_device = false;
+}
+
 /* What it had completed is taken first. Who hears that it is lost finds all the rest flushed. */
 void rebuild_lose(struct context *context)
 {
 	context->phase = PHASE_LOST;
 	context_tear_down(context);
+	context->awaits_device = false;
 	EACH_OBJECT(queue_pair, qp, qps)
 	flush(qp);
 	tell_that_it_is_lost(context);
@@ -204,6 +241,7 @@ void rebuild_end(struct move *move)
 		if (!is_whole(context)) {
 			context->phase = PHASE_LOST;
 			context_tear_down(context);
+			context->awaits_device = false;
 			tell_that_it_is_lost(context);
 			flush_bystanders(context, move);
 		}
@@ -221,6 +259,8 @@ int rebuild_tear_down(struct move *move)
 	{
 		if (!err)
 			err = context_tear_down(context);
+		if (!err)
+			context_has_waited(context);
 	}
 	return err;
 }

@@ -47,6 +47,27 @@ static bool is_off(const char *name)
 	return value && !strcmp(value, "off");
 }
 
+enum { UNPLANNED_S = 60, UNPLANNED_MOST_S = 86400 };
+
+/* reconnect, or reconnect:SECONDS */
+static unsigned unplanned_ms(const char *value)
+{
+	const char *word = "reconnect";
+	unsigned long seconds = UNPLANNED_S;
+	char *end = NULL;
+
+	if (!value || !strcmp(value, "tell"))
+		return 0;
+	if (!strncmp(value, "reconnect:", strlen(word) + 1))
+		seconds = strtoul(value + strlen(word) + 1, &end, 10);
+	else if (strcmp(value, word))
+		seconds = 0;
+	if (seconds && seconds <= UNPLANNED_MOST_S && !(end && *end))
+		return (unsigned)seconds * 1000;
+	log_warn("settings", "TETHER_UNPLANNED=%s is neither tell nor reconnect[:SECONDS]", value);
+	return 0;
+}
+
 static void read_environment(void)
 {
 	const char *agent = getenv("TETHER_AGENT");
@@ -60,6 +81,7 @@ static void read_environment(void)
 	if (!read_once.vm)
 		read_once.vm = vm_of_socket(read_once.agent_path);
 	versions_pretend(getenv("TETHER_PROTOCOL"));
+	read_once.unplanned_ms = unplanned_ms(getenv("TETHER_UNPLANNED"));
 	read_once.settlement = !is_off("TETHER_SETTLEMENT");
 	read_once.rebinding = !is_off("TETHER_REBINDING");
 }

@@ -67,6 +67,40 @@ static bool is_within(const struct send_log *log, uint32_t psn)
 	       psn_distance(first_open_psn(log), psn) >= 0;
 }
 
+/* Behind the last open work of which a RECV that has completed tells; tail if there is none. */
+static uint32_t told_by_receives(const struct send_log *log, uint32_t receives)
+{
+	uint32_t told = log->tail;
+
+	for (uint32_t i = log->tail; i != log->posted; i++) {
+		const struct send_slot *slot = send_log_at(log, i);
+
+		if (opcode_takes_receive(slot->opcode) && (int32_t)(receives - slot->receives) >= 0)
+			told = i + 1;
+	}
+	return told;
+}
+
+struct settlement settle_sends_by_receives(struct send_log *log, uint32_t receives)
+{
+	const uint32_t told = told_by_receives(log, receives);
+	struct settlement result = {0};
+
+	for (uint32_t i = log->tail; i != log->posted && !result.lost; i++) {
+		struct send_slot *slot = send_log_at(log, i);
+
+		if (slot->fate != FATE_OPEN)
+			continue;
+		if (slot->opcode == IBV_WR_RDMA_READ)
+			result.replayed++;
+		else if ((int32_t)(told - i) > 0 && !opcode_is_atomic(slot->opcode))
+			slot_is_executed(log, slot, &result);
+		else
+			result.lost = true;
+	}
+	return result;
+}
+
 struct settlement settle_sends(struct send_log *log, uint32_t rq_psn)
 {
 	struct settlement result = {0};

@@ -30,6 +30,14 @@ struct settlement {
 struct settlement settle_sends(struct send_log *log, uint32_t rq_psn);
 
 /*
+ * The same where there is no such PSN, the responder's device being gone. @receives: how many of
+ * its RECVs have completed for us. A responder executes in order (IBA 9.7.4), so the work that took
+ * the last of them was executed, and what is before it. Of what is behind it only READs are
+ * replayed: anything else may have been executed.
+ */
+struct settlement settle_sends_by_receives(struct send_log *log, uint32_t receives);
+
+/*
  * The same for a transport that acknowledges nothing. @sq_psn: the first PSN that our own device
  * has not sent, or PSN_UNKNOWN. What ERR gave back (@flushed) may have been sent all the same: it
  * is not sent again unless @sq_psn says that it was not. The first of the incarnation says so only

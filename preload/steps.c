@@ -312,7 +312,7 @@ int steps_is_away(void)
 	return 0;
 }
 
-bool steps_lose_device(const struct context *context)
+bool steps_lose_device(const struct context *context, bool ends)
 {
 	struct move *move;
 	bool in_hand = false;
@@ -322,7 +322,7 @@ bool steps_lose_device(const struct context *context)
 		if (move->state == MOVE_ENDED || !move_takes_along(move, context))
 			continue;
 		in_hand |= move->state >= MOVE_VOTED;
-		move->lost_its_device |= move->state < MOVE_VOTED;
+		move->lost_its_device |= ends && move->state < MOVE_VOTED;
 	}
 	return in_hand;
 }

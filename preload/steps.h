@@ -35,9 +35,9 @@ void steps_forget(void);
 
 /*
  * The device of @context is gone. True: a migration has the context in hand, and goes on or ends by
- * itself, since all that is known of its queue pairs was said. False: it is lost; migrations of it
- * fail.
+ * itself, since all that is known of its queue pairs was said. False: it is lost if it @ends, and
+ * migrations of it fail.
  */
-bool steps_lose_device(const struct context *context);
+bool steps_lose_device(const struct context *context, bool ends);
 
 #endif

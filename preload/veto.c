@@ -48,7 +48,7 @@ static bool can_reopen(const struct context *context)
 	struct ibv_context *again;
 
 	if (!context->real)
-		return false;
+		return context->awaits_device;
 	again = below.ibv_open_device(context->real->device);
 	if (again)
 		below.ibv_close_device(again);

@@ -27,6 +27,7 @@ struct fake {
 	 * answers EIO, and nothing is flushed. */
 	unsigned gone;
 	bool peer_is_gone; /* likewise */
+	bool gone_refuses; /* what is posted then */
 	/* Work is executed and acknowledged as soon as it is posted. */
 	bool automatic;
 	/* Posts fail from the n-th work request of a list on; -1: they do not. */

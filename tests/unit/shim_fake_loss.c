@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "notifier/base/cleanup.h"
 #include "tests/unit/shim_fake_completions.h"
 #include "tests/unit/shim_fake_devices.h"
 #include "tests/unit/shim_fake_events.h"
@@ -14,6 +15,22 @@
 bool fake_is_gone(const struct ibv_context *context)
 {
 	return fake_is_vm(context) ? fake.gone >> fake_slot_of(context) & 1 : fake.peer_is_gone;
+}
+
+int lost_refuses(const struct ibv_context *context)
+{
+	return fake.gone_refuses && fake_is_gone(context) ? EIO : 0;
+}
+
+void fake_give_up(struct ibv_qp *shown)
+{
+	struct fake_qp *qp = (struct fake_qp *)shown;
+
+	LOCK_GUARD(&fake_lock);
+	if (qp->completed != qp->head)
+		fake_complete_send(qp, IBV_WC_RETRY_EXC_ERR);
+	fake_flush(qp);
+	shown->state = IBV_QPS_ERR;
 }
 
 #define DESTROYS(verb, type)                                                                       \

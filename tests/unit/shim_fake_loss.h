@@ -11,6 +11,12 @@
 
 bool fake_is_gone(const struct ibv_context *context);
 
+/* Where a test says that it refuses work then, too. */
+int lost_refuses(const struct ibv_context *context);
+
+/* Its transport has: the first of what is open fails with RETRY_EXC_ERR, the rest is flushed. */
+void fake_give_up(struct ibv_qp *real_qp);
+
 int lost_destroy_qp(struct ibv_qp *qp);
 int lost_destroy_cq(struct ibv_cq *cq);
 int lost_destroy_srq(struct ibv_srq *srq);

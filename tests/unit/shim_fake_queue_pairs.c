@@ -10,6 +10,7 @@
 #include "tests/unit/shim_fake_completions.h"
 #include "tests/unit/shim_fake_events.h"
 #include "tests/unit/shim_fake_hca.h"
+#include "tests/unit/shim_fake_loss.h"
 #include "tests/unit/shim_fake_memory.h"
 #include "tests/unit/shim_fake_rarities.h"
 #include "tests/unit/shim_fake_shared_queues.h"
@@ -274,6 +275,9 @@ int fake_post_send(struct ibv_qp *shown, struct ibv_send_wr *wr, struct ibv_send
 {
 	struct fake_qp *qp = (struct fake_qp *)shown;
 
+	*bad = wr;
+	if (lost_refuses(shown->context))
+		return EIO;
 	fake_inside();
 	LOCK_GUARD(&fake_lock);
 	for (int i = 0; wr; wr = wr->next, i++) {
@@ -310,6 +314,9 @@ int fake_post_recv(struct ibv_qp *shown, struct ibv_recv_wr *wr, struct ibv_recv
 {
 	struct fake_qp *qp = (struct fake_qp *)shown;
 
+	*bad = wr;
+	if (lost_refuses(shown->context))
+		return EIO;
 	LOCK_GUARD(&fake_lock);
 	for (; wr; wr = wr->next)
 		fake_queue_receive(qp->receives, wr);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include "tests/unit/shim_fake_loss.h"
 #include "tests/unit/shim_fake_shared_queues.h"
 
 #include <errno.h>
@@ -107,6 +108,9 @@ int fake_query_srq(struct ibv_srq *srq, struct ibv_srq_attr *attr)
 
 int fake_post_srq_recv(struct ibv_srq *srq, struct ibv_recv_wr *wr, struct ibv_recv_wr **bad)
 {
+	*bad = wr;
+	if (lost_refuses(srq->context))
+		return EIO;
 	LOCK_GUARD(&fake_lock);
 	for (; wr; wr = wr->next)
 		fake_queue_receive(&((struct fake_srq *)srq)->queue, wr);

@@ -202,6 +202,49 @@ static void what_was_sent_is_settled_as_each_row_says(void **state)
 	}
 }
 
+static const struct by_receives {
+	const char *what, *posted;
+	unsigned completed, receives; /* sends here, RECVs there */
+	const char *fates;
+	bool lost;
+} rows_by_receives[] = {
+        {"nothing is open", "ss", 2, 1, "", false},
+        {"the last was received", "sws", 0, 2, "xxx", false},
+        {"a WRITE before a message that was received", "wws", 0, 1, "xxx", false},
+        {"a WRITE behind it may have been executed", "sw", 0, 1, "xr", true},
+        {"nothing was received", "s", 0, 0, "r", true},
+        {"a message behind it may have been executed", "ss", 0, 1, "xr", true},
+        {"WRITE_WITH_IMM takes one, too", "wm", 0, 1, "xx", false},
+        {"a READ is replayed, before and behind it", "rsr", 0, 1, "rxr", false},
+        {"READs alone are replayed", "rr", 0, 0, "rr", false},
+        {"a READ before what may have been executed", "srw", 0, 1, "xrr", true},
+        {"an atomic before it has lost its answer", "as", 0, 1, "rr", true},
+        {"an atomic behind it may have been executed", "sa", 0, 1, "xr", true},
+        {"what was counted before", "sss", 2, 3, "x", false},
+        {"and fewer than have completed", "sss", 2, 2, "r", true},
+};
+
+static void by_receives_only_what_they_prove_is_done(void **state)
+{
+	for (size_t i = 0; i < sizeof(rows_by_receives) / sizeof(rows_by_receives[0]); i++) {
+		const struct by_receives *row = &rows_by_receives[i];
+		struct settlement result;
+		struct send_log log;
+		char fates[DEPTH + 1];
+
+		log_setup(&log);
+		posted_as(&log, row->posted);
+		if (row->completed)
+			send_log_retire(&log, row->completed - 1);
+		result = settle_sends_by_receives(&log, row->receives);
+		fates_of(&log, fates);
+		if (strcmp(fates, row->fates) || result.lost != row->lost)
+			fail_msg("%s: %s, not %s, lost %d", row->what, fates, row->fates,
+			        result.lost);
+		send_log_fini(&log);
+	}
+}
+
 static void settle_and_fini(struct send_log *log, uint32_t rq_psn, struct settlement *result)
 {
 	*result = settle_sends(log, rq_psn);
@@ -387,6 +430,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(each_row_is_settled_as_it_says),
 	        cmocka_unit_test(what_was_sent_is_settled_as_each_row_says),
+	        cmocka_unit_test(by_receives_only_what_they_prove_is_done),
 	        cmocka_unit_test(an_unknown_frontier_loses_unfinished_work),
 	        cmocka_unit_test(an_unknown_frontier_is_nothing_to_finished_work),
 	        cmocka_unit_test(a_frontier_never_sent_contradicts),

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include "preload/lost_peers.h"
+
+#include "notifier/base/log.h"
+#include "preload/drain.h"
+#include "preload/lost_devices.h"
+#include "preload/move.h"
+#include "preload/queue_pair.h"
+#include "preload/settings.h"
+
+enum { LOOK_AGAIN_MS = 100 }; /* at one whose migration takes longer */
+
+void lost_peer_is_noticed(struct queue_pair *qp)
+{
+	if (!settings()->unplanned_ms || !qp->reliable || qp->held || qp->application_error ||
+	        qp->context->inherited || !lost_devices_are_watched())
+		return;
+	__atomic_store_n(&qp->misses_peer, true, __ATOMIC_RELAXED);
+	lost_devices_look_soon();
+}
+
+/* A stop may have been quicker. */
+static void hold(struct queue_pair *qp, uint64_t now_ms)
+{
+	log_warn("peer", "qp 0x%x: its other end does not answer, held", queue_pair_number(qp));
+	if (!qp->held)
+		queue_pair_hold(qp);
+	if (!qp->receives_held)
+		queue_pair_hold_receives(qp);
+	qp->misses_until_ms = now_ms + settings()->unplanned_ms;
+}
+
+static void end(struct queue_pair *qp)
+{
+	lost_peer_is_over(qp);
+	queue_pair_end(qp, IBV_WC_RETRY_EXC_ERR);
+	queue_pair_let_go(qp);
+	queue_pair_let_receives_go(qp);
+}
+
+/* A migration that has stopped it ends it, or connects it again. */
+static bool is_in_hand(const struct queue_pair *qp)
+{
+	return qp->migration.move && qp->migration.move->state != MOVE_KNOWN;
+}
+
+static void look(struct queue_pair *qp, uint64_t now_ms)
+{
+	queue_pair_close(qp);
+	if (!qp->misses_until_ms)
+		hold(qp, now_ms);
+	else if (now_ms >= qp->misses_until_ms && !is_in_hand(qp))
+		end(qp);
+	queue_pair_open(qp);
+}
+
+uint64_t lost_peers_look(struct context *context, uint64_t now_ms)
+{
+	struct queue_pair *qp;
+	uint64_t next = 0;
+
+	TAILQ_FOREACH(qp, &context->qps, link)
+	{
+		if (!lost_peer_is_missed(qp) || !qp->real)
+			continue;
+		look(qp, now_ms);
+		if (lost_peer_is_missed(qp) && (!next || qp->misses_until_ms < next))
+			next = qp->misses_until_ms;
+	}
+	return next && next <= now_ms ? now_ms + LOOK_AGAIN_MS : next;
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/*
+ * TETHER_UNPLANNED=reconnect: a queue pair whose retries are used up does not say so at once, since
+ * its other end's device may have been taken away and another one may be given to it. It is held,
+ * as in a stop, until a migration of the other end connects it again, or the time is over.
+ */
+#ifndef TETHER_LOST_PEERS_H
+#define TETHER_LOST_PEERS_H
+
+#include "preload/objects.h"
+
+/* Its transport has given up; the poller's, inside the gate of the completion queue. */
+void lost_peer_is_noticed(struct queue_pair *qp);
+static inline bool lost_peer_is_missed(const struct queue_pair *qp)
+{
+	return __atomic_load_n(&qp->misses_peer, __ATOMIC_RELAXED);
+}
+/* It has ended, or was connected again; its gates closed. */
+static inline void lost_peer_is_over(struct queue_pair *qp)
+{
+	qp->misses_until_ms = 0;
+	__atomic_store_n(&qp->misses_peer, false, __ATOMIC_RELAXED);
+}
+
+/* The service thread's, control verbs kept out: hold those that were noticed, end those that have
+ * waited. When it matters again, on the clock of @now_ms; 0: never. */
+uint64_t lost_peers_look(struct context *context, uint64_t now_ms);
+
+#endif

@@ -1,0 +1,392 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/*
+ * TETHER_UNPLANNED=reconnect: the application is not told of a device that was taken away, nor of a
+ * peer whose device was; a migration settles what can be settled, and the rest ends with an error.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "preload/lost_devices.h"
+#include "preload/objects.h"
+#include "tests/unit/shim_fake_loss.h"
+#include "tests/unit/shim_harness.h"
+
+enum { WAITS_MS = 60000 };
+
+static struct harness h;
+
+static int setup_with(struct harness wanted)
+{
+	assert_int_equal(lost_devices_begin(), 0);
+	harness_begin(&h, wanted);
+	return 0;
+}
+
+static int setup(void **state)
+{
+	return setup_with((struct harness){0});
+}
+
+static int setup_shared(void **state)
+{
+	return setup_with((struct harness){.with_srq = true});
+}
+
+static int teardown(void **state)
+{
+	harness_close(&h);
+	lost_devices_forget();
+	return 0;
+}
+
+static void service_looks(void)
+{
+	lost_devices_tick(h.now_ms);
+}
+
+/* It takes down what nobody else knows of it. */
+static void lose_device(void)
+{
+	fake.gone |= 1u << fake.slot;
+	fake_async_event(context_of(h.vm.context)->real,
+	        (struct ibv_async_event){.event_type = IBV_EVENT_DEVICE_FATAL});
+	fake.slot = -1;
+	service_looks();
+}
+
+static void peer_gives_up(void)
+{
+	fake_give_up(real_of(h.peer.qp));
+	assert_int_equal(harness_poll(&h, &h.peer), 0);
+	service_looks();
+}
+
+static bool is_told(const struct end *end)
+{
+	return context_of(end->context)->fatal_told;
+}
+
+/* The VM has a device again, and is moved. */
+static void recover(void)
+{
+	fake.slot = 1;
+	harness_move(&h);
+	assert_false(is_told(&h.vm));
+	assert_int_equal(context_of(h.vm.context)->phase, PHASE_RUNNING);
+}
+
+static int write8(struct end *from, struct end *to, uint64_t wr_id)
+{
+	return end_rdma(from, to, IBV_WR_RDMA_WRITE, wr_id, 0, 8, IBV_SEND_SIGNALED);
+}
+
+static void expect(struct end *end, unsigned count, const enum ibv_wc_status *statuses)
+{
+	assert_int_equal(harness_poll(&h, end), count);
+	for (unsigned i = 0; i < count; i++)
+		assert_int_equal(h.wc[i].status, statuses[i]);
+}
+
+#define EXPECT(end, ...)                                                                           \
+	do {                                                                                       \
+		const enum ibv_wc_status statuses[] = {__VA_ARGS__};                               \
+                                                                                                   \
+		expect(end, sizeof(statuses) / sizeof(statuses[0]), statuses);                     \
+	} while (0)
+
+static const enum ibv_wc_status DONE_WELL = IBV_WC_SUCCESS;
+
+/* ---- the VM's own work: its peer knows ---- */
+
+static void what_the_vm_has_sent_is_exact(void **state)
+{
+	strcpy((char *)h.vm.memory, "first");
+	for (uint64_t i = 1; i <= 3; i++)
+		assert_int_equal(write8(&h.vm, &h.peer, i), 0);
+	assert_int_equal(end_run(&h.vm, 1), 1);
+	assert_int_equal(end_run_unacknowledged(&h.vm, 1), 1);
+	strcpy((char *)h.peer.memory, "later");
+	lose_device();
+	assert_false(is_told(&h.vm));
+	EXPECT(&h.vm, DONE_WELL);
+	assert_int_equal(write8(&h.vm, &h.peer, 4), 0);
+	recover();
+	/* Not once more what had been executed. */
+	assert_string_equal((char *)h.peer.memory, "later");
+	assert_int_equal(end_pending(&h.vm), 2);
+	assert_int_equal(end_run(&h.vm, 2), 2);
+	EXPECT(&h.vm, DONE_WELL, DONE_WELL, DONE_WELL);
+	assert_string_equal((char *)h.peer.memory, "first");
+}
+
+static void receives_are_there_afterwards(void **state)
+{
+	assert_int_equal(end_receive(&h.vm, 1, 256, 64), 0);
+	lose_device();
+	assert_int_equal(end_receive(&h.vm, 2, 256, 64), 0);
+	assert_int_equal(harness_poll(&h, &h.vm), 0);
+	recover();
+	for (uint64_t i = 1; i <= 2; i++) {
+		assert_int_equal(end_send(&h.peer, i, 0, 8, IBV_SEND_SIGNALED), 0);
+		assert_int_equal(end_run(&h.peer, 1), 1);
+		harness_expect_one(&h, &h.vm, i);
+	}
+	EXPECT(&h.peer, DONE_WELL, DONE_WELL);
+}
+
+/* The device refuses it before anybody has noticed why, and does not even say so itself. */
+static void what_is_refused_before_that_is_kept(void **state)
+{
+	fake.gone = 1;
+	fake.gone_refuses = true;
+	assert_int_equal(write8(&h.vm, &h.peer, 1), 0);
+	assert_int_equal(end_receive(&h.vm, 9, 256, 64), 0);
+	assert_int_equal(write8(&h.vm, &h.peer, 2), 0);
+	for (int i = 0; i < 3; i++, h.now_ms += 100)
+		service_looks();
+	assert_int_equal(context_of(h.vm.context)->phase, PHASE_AWAY);
+	recover();
+	assert_int_equal(end_run(&h.vm, 2), 2);
+	EXPECT(&h.vm, DONE_WELL, DONE_WELL);
+	assert_int_equal(end_send(&h.peer, 3, 0, 8, IBV_SEND_SIGNALED), 0);
+	assert_int_equal(end_run(&h.peer, 1), 1);
+	harness_expect_one(&h, &h.vm, 9);
+	EXPECT(&h.peer, DONE_WELL);
+}
+
+static void an_atomic_that_was_executed_ends_its_queue_pair(void **state)
+{
+	assert_int_equal(end_fetch_add(&h.vm, &h.peer, 1, 0, 1), 0);
+	assert_int_equal(end_run_unacknowledged(&h.vm, 1), 1);
+	lose_device();
+	recover();
+	EXPECT(&h.vm, IBV_WC_RETRY_EXC_ERR);
+}
+
+static void an_atomic_that_was_not_is_executed(void **state)
+{
+	assert_int_equal(end_fetch_add(&h.vm, &h.peer, 1, 0, 1), 0);
+	lose_device();
+	recover();
+	assert_int_equal(end_run(&h.vm, 1), 1);
+	EXPECT(&h.vm, DONE_WELL);
+}
+
+/* ---- its peers' work toward it ---- */
+
+static void send_to_vm(uint64_t wr_id)
+{
+	assert_int_equal(end_receive(&h.vm, wr_id, 256, 64), 0);
+	assert_int_equal(end_send(&h.peer, wr_id, 0, 8, IBV_SEND_SIGNALED), 0);
+}
+
+static void what_the_vm_has_received_was_sent(void **state)
+{
+	assert_int_equal(write8(&h.peer, &h.vm, 1), 0);
+	send_to_vm(2);
+	assert_int_equal(end_run_unacknowledged(&h.peer, 2), 2);
+	lose_device();
+	peer_gives_up();
+	recover();
+	EXPECT(&h.peer, DONE_WELL, DONE_WELL);
+	EXPECT(&h.vm, DONE_WELL);
+	assert_int_equal(end_pending(&h.peer), 0);
+}
+
+/* It may have been executed, and is neither replayed nor called done. */
+static void what_nobody_can_tell_ends_with_an_error(void **state)
+{
+	send_to_vm(1);
+	assert_int_equal(write8(&h.peer, &h.vm, 2), 0);
+	assert_int_equal(end_run_unacknowledged(&h.peer, 2), 2);
+	strcpy((char *)h.vm.memory, "changed since");
+	lose_device();
+	peer_gives_up();
+	recover();
+	EXPECT(&h.peer, DONE_WELL, IBV_WC_RETRY_EXC_ERR);
+	assert_string_equal((char *)h.vm.memory, "changed since");
+}
+
+static void a_read_of_its_memory_is_replayed(void **state)
+{
+	strcpy((char *)h.vm.memory, "read");
+	assert_int_equal(end_rdma(&h.peer, &h.vm, IBV_WR_RDMA_READ, 1, 0, 8, IBV_SEND_SIGNALED), 0);
+	assert_int_equal(end_run_unacknowledged(&h.peer, 1), 1);
+	lose_device();
+	peer_gives_up();
+	recover();
+	assert_int_equal(end_run(&h.peer, 1), 1);
+	EXPECT(&h.peer, DONE_WELL);
+	assert_string_equal((char *)h.peer.memory, "read");
+}
+
+/* ---- a peer that waits ---- */
+
+static void a_peer_is_not_told_that_its_retries_are_used_up(void **state)
+{
+	assert_int_equal(write8(&h.vm, &h.peer, 1), 0);
+	assert_int_equal(end_rdma(&h.peer, &h.vm, IBV_WR_RDMA_READ, 1, 0, 8, IBV_SEND_SIGNALED), 0);
+	assert_int_equal(end_receive(&h.peer, 9, 256, 64), 0);
+	lose_device();
+	peer_gives_up();
+	assert_int_equal(end_rdma(&h.peer, &h.vm, IBV_WR_RDMA_READ, 2, 0, 8, IBV_SEND_SIGNALED), 0);
+	assert_int_equal(end_receive(&h.peer, 10, 256, 64), 0);
+	assert_int_equal(harness_poll(&h, &h.peer), 0);
+	recover();
+	assert_int_equal(end_run(&h.peer, 2), 2);
+	EXPECT(&h.peer, DONE_WELL, DONE_WELL);
+	assert_int_equal(fake_receives(real_of(h.peer.qp)), 2);
+	assert_int_equal(end_run(&h.vm, 1), 1);
+	EXPECT(&h.vm, DONE_WELL);
+}
+
+static void a_peer_that_has_waited_in_vain_is_told(void **state)
+{
+	assert_int_equal(write8(&h.peer, &h.vm, 1), 0);
+	assert_int_equal(write8(&h.peer, &h.vm, 2), 0);
+	assert_int_equal(end_receive(&h.peer, 9, 256, 64), 0);
+	peer_gives_up();
+	h.now_ms += WAITS_MS - 1;
+	service_looks();
+	assert_int_equal(harness_poll(&h, &h.peer), 0);
+	h.now_ms++;
+	service_looks();
+	EXPECT(&h.peer, IBV_WC_RETRY_EXC_ERR, IBV_WC_WR_FLUSH_ERR, IBV_WC_WR_FLUSH_ERR);
+	assert_int_equal(write8(&h.peer, &h.vm, 3), 0);
+	EXPECT(&h.peer, IBV_WC_WR_FLUSH_ERR);
+}
+
+/* ---- the end of waiting ---- */
+
+static void who_has_waited_in_vain_is_told(void **state)
+{
+	assert_int_equal(write8(&h.vm, &h.peer, 1), 0);
+	assert_int_equal(end_receive(&h.vm, 9, 0, 64), 0);
+	lose_device();
+	h.now_ms += WAITS_MS - 1;
+	service_looks();
+	assert_false(is_told(&h.vm));
+	assert_int_equal(harness_poll(&h, &h.vm), 0);
+	h.now_ms++;
+	service_looks();
+	assert_true(is_told(&h.vm));
+	EXPECT(&h.vm, IBV_WC_WR_FLUSH_ERR, IBV_WC_WR_FLUSH_ERR);
+	assert_int_equal(write8(&h.vm, &h.peer, 2), 0);
+	EXPECT(&h.vm, IBV_WC_WR_FLUSH_ERR);
+}
+
+static void an_abort_before_the_vote_lets_it_wait_on(void **state)
+{
+	assert_int_equal(write8(&h.vm, &h.peer, 1), 0);
+	lose_device();
+	fake.slot = 1;
+	harness_expect(&h, TETHER__STEP__STEP_PREPARE, DONE);
+	harness_expect(&h, TETHER__STEP__STEP_STOP, DONE);
+	harness_expect(&h, TETHER__STEP__STEP_ABORT, DONE);
+	assert_int_equal(context_of(h.vm.context)->phase, PHASE_AWAY);
+	recover();
+	assert_int_equal(end_run(&h.vm, 1), 1);
+	EXPECT(&h.vm, DONE_WELL);
+}
+
+static void an_abort_before_the_vote_lets_a_peer_wait_on(void **state)
+{
+	assert_int_equal(
+	        end_rdma(&h.peer, &h.vm, IBV_WR_RDMA_READ, 1, 0, 8, IBV_SEND_SIGNALED), 0);
+	lose_device();
+	peer_gives_up();
+	fake.slot = 1;
+	harness_expect(&h, TETHER__STEP__STEP_PREPARE, DONE);
+	harness_expect(&h, TETHER__STEP__STEP_STOP, DONE);
+	harness_expect(&h, TETHER__STEP__STEP_ABORT, DONE);
+	assert_int_equal(harness_poll(&h, &h.peer), 0);
+	recover();
+	assert_int_equal(end_run(&h.peer, 1), 1);
+	EXPECT(&h.peer, DONE_WELL);
+}
+
+static void an_abort_behind_it_ends_the_wait(void **state)
+{
+	assert_int_equal(write8(&h.vm, &h.peer, 1), 0);
+	lose_device();
+	fake.slot = 1;
+	harness_stop(&h);
+	harness_expect(&h, TETHER__STEP__STEP_ABORT, DONE);
+	harness_expect(&h, TETHER__STEP__STEP_SETTLE, DONE);
+	harness_expect(&h, TETHER__STEP__STEP_RECONNECT, DONE);
+	harness_expect(&h, TETHER__STEP__STEP_RESUME, DONE);
+	assert_true(is_told(&h.vm));
+	assert_int_equal(harness_poll(&h, &h.vm), 1);
+	assert_int_not_equal(h.wc[0].status, IBV_WC_SUCCESS);
+}
+
+static void in_stop_the_migration_goes_on(void **state)
+{
+	assert_int_equal(write8(&h.vm, &h.peer, 1), 0);
+	harness_expect(&h, TETHER__STEP__STEP_PREPARE, DONE);
+	harness_expect(&h, TETHER__STEP__STEP_STOP, DONE);
+	lose_device();
+	harness_expect(&h, TETHER__STEP__STEP_SETTLE, DONE);
+	harness_expect(&h, TETHER__STEP__STEP_RELEASE, DONE);
+	fake.slot = 1;
+	harness_arrive(&h);
+	assert_false(is_told(&h.vm));
+	assert_int_equal(end_run(&h.vm, 1), 1);
+	EXPECT(&h.vm, DONE_WELL);
+}
+
+/* What is lost twice is settled twice. */
+static void it_is_lost_and_found_again_and_again(void **state)
+{
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(end_receive(&h.vm, 9, 256, 64), 0);
+		assert_int_equal(write8(&h.vm, &h.peer, 1), 0);
+		assert_int_equal(end_run_unacknowledged(&h.vm, i & 1), i & 1);
+		lose_device();
+		fake.slot = 1 + i % 2;
+		fake.gone &= ~(1u << fake.slot);
+		harness_stop(&h);
+		harness_go_on(&h);
+		assert_false(is_told(&h.vm));
+		assert_int_equal(end_run(&h.vm, 1), !(i & 1));
+		EXPECT(&h.vm, DONE_WELL);
+	}
+}
+
+#define TEST(name)   cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define SHARED(name) cmocka_unit_test_setup_teardown(name, setup_shared, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        TEST(what_the_vm_has_sent_is_exact),
+	        TEST(receives_are_there_afterwards),
+	        SHARED(receives_are_there_afterwards),
+	        TEST(what_is_refused_before_that_is_kept),
+	        SHARED(what_is_refused_before_that_is_kept),
+	        TEST(an_atomic_that_was_executed_ends_its_queue_pair),
+	        TEST(an_atomic_that_was_not_is_executed),
+	        TEST(what_the_vm_has_received_was_sent),
+	        SHARED(what_the_vm_has_received_was_sent),
+	        TEST(what_nobody_can_tell_ends_with_an_error),
+	        TEST(a_read_of_its_memory_is_replayed),
+	        TEST(a_peer_is_not_told_that_its_retries_are_used_up),
+	        TEST(a_peer_that_has_waited_in_vain_is_told),
+	        TEST(who_has_waited_in_vain_is_told),
+	        TEST(an_abort_before_the_vote_lets_it_wait_on),
+	        TEST(an_abort_before_the_vote_lets_a_peer_wait_on),
+	        TEST(an_abort_behind_it_ends_the_wait),
+	        TEST(in_stop_the_migration_goes_on),
+	        TEST(it_is_lost_and_found_again_and_again),
+	};
+
+	setenv("TETHER_UNPLANNED", "reconnect", 1);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
