@@ -56,6 +56,7 @@ static const struct verb {
                 "  LID/QPN:pass   takes its rules away\n"
                 "  hold=P:US  hold_until_query=0|1  hold_send=P:US  seed=N  none  preset=mlx5|rxe\n"
                 "  reset_purges=  err_flushes_receives=  raises_last_wqe=  colliding_numbers=0|1\n"
+                "  loss_flushes=  loss_is_fatal=0|1\n"
                 "  live_rq_psn=  live_sq_psn=0|1: else 0 is told; with given_psns=1 what was "
                 "given\n"
                 "  err_gives_back_sent=0|1: of UD and UC, what was sent without a completion\n"

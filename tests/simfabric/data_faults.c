@@ -243,6 +243,8 @@ static int set_preset(struct data_faults *faults, const char *name)
 	store(&faults->err_flushes_receives, is_mlx5);
 	store(&faults->err_gives_back_sent, 0);
 	store(&faults->raises_last_wqe, is_mlx5);
+	store(&faults->loss_flushes, 0);
+	store(&faults->loss_is_fatal, is_mlx5);
 	store(&faults->live_rq_psn, 1);
 	store(&faults->live_sq_psn, 1);
 	store(&faults->given_psns, 0);
@@ -264,6 +266,8 @@ static int set_switch(struct data_faults *faults, const char *setting)
 	        {"err_flushes_receives=", &faults->err_flushes_receives},
 	        {"err_gives_back_sent=", &faults->err_gives_back_sent},
 	        {"raises_last_wqe=", &faults->raises_last_wqe},
+	        {"loss_flushes=", &faults->loss_flushes},
+	        {"loss_is_fatal=", &faults->loss_is_fatal},
 	        {"live_rq_psn=", &faults->live_rq_psn},
 	        {"live_sq_psn=", &faults->live_sq_psn},
 	        {"given_psns=", &faults->given_psns},

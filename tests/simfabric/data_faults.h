@@ -71,6 +71,8 @@ struct data_faults {
 	uint32_t live_rq_psn;          /* ibv_query_qp tells the responder's PSN, else 0 */
 	uint32_t live_sq_psn;          /* and the requester's */
 	uint32_t given_psns;           /* those that are not live: what the QP was given, not 0 */
+	uint32_t loss_flushes;         /* a VF that is taken by surprise gives work back before */
+	uint32_t loss_is_fatal;        /* and tells DEVICE_FATAL, else GID_CHANGE */
 	uint32_t colliding_numbers;    /* QPNs and keys start alike on every slot */
 	uint32_t swapped_numbers;      /* and, after a move, each is another's: hca_numbers.h */
 	uint32_t shifted_tables; /* on devices opened from now on GIDs and P_Keys stand elsewhere */
@@ -118,6 +120,7 @@ const char *packet_kind_name(enum packet_kind kind);
  *
  *   hold=P:MICROSECONDS  hold_until_query=0|1  hold_send=P:MICROSECONDS  seed=N  none
  *   reset_purges= err_flushes_receives= raises_last_wqe= err_gives_back_sent=0|1
+ *   loss_flushes= loss_is_fatal=0|1
  *   live_rq_psn= live_sq_psn= given_psns=0|1
  *   colliding_numbers= swapped_numbers= shifted_tables= strange_clocks=0|1
  *   preset=mlx5|rxe

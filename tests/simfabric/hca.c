@@ -66,7 +66,8 @@ static void take_away(struct hca *hca)
 		hca_detach_all_groups(qp);
 		hca_unlink_queue_pair(qp);
 		qpn_give_back(hca->fabric, hca->place.port, qp->engine.qpn);
-		queue_pair_fail(&qp->engine);
+		if (hca->faults->loss_flushes)
+			queue_pair_fail(&qp->engine);
 	}
 	if (hca->gone)
 		hca->gone(hca);

@@ -346,6 +346,7 @@ def vm_has_vf(fabric):
 
 
 def surprise_detach_is_fatal_once(fabric):
+    fabric.cli("data-fault", "loss_flushes=1")
     a, b = in_vms(fabric)
     for n in range(2):
         a.do("recv", 0, 10 + n, 0, 64)
@@ -358,6 +359,27 @@ def surprise_detach_is_fatal_once(fabric):
     same(a.error("query", 0), EIO)
     same(a.events(50), [])
     same(a.end(), 0)
+
+
+def lost_in_silence(fabric, preset, event):
+    fabric.cli("data-fault", f"preset={preset}")
+    a, b = in_vms(fabric)
+    a.do("recv", 0, 10, 0, 64)
+    a.do("send", 0, 1, 0, 8)  # nobody receives it
+    fabric.detach("vm1", surprise=True)
+    same(a.events(2000), [EVENTS[event]])
+    same([a.poll("send", 50), a.poll("recv", 50)], [None, None])
+    same(a.error("send", 0, 2, 0, 8), EIO)
+    same(a.end(), 0)
+    fabric.cli("data-fault", "preset=mlx5")
+
+
+def mlx5_flushes_nothing_when_it_is_lost(fabric):
+    lost_in_silence(fabric, "mlx5", "device_fatal")
+
+
+def rxe_does_not_even_say_so(fabric):
+    lost_in_silence(fabric, "rxe", "gid_change")
 
 
 def after_a_move_numbers_and_keys_are_others(fabric):
@@ -401,7 +423,8 @@ PLAIN = [wrong_rkey_fails_both_ends, key_of_a_region_that_is_gone_is_wrong, send
          shared_receives_are_taken_in_order_and_reported_at_the_end, lost_and_late_packets_are_made_good,
          executed_and_never_acknowledged, message_cut_in_the_middle, acknowledged_before_the_completion_shows,
          dead_rq_psn_says_nothing, fault_for_one_pair_spares_the_others]
-IN_VMS = [asked_detach_waits_for_the_last_context, surprise_detach_is_fatal_once,
+IN_VMS = [asked_detach_waits_for_the_last_context, surprise_detach_is_fatal_once, mlx5_flushes_nothing_when_it_is_lost,
+          rxe_does_not_even_say_so,
           after_a_move_numbers_and_keys_are_others, colliding_numbers_are_the_same_again]
 
 

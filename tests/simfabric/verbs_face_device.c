@@ -169,6 +169,9 @@ static void device_gone(struct hca *hca)
 {
 	struct ibv_async_event event = {.event_type = IBV_EVENT_DEVICE_FATAL};
 
+	if (!hca->faults->loss_is_fatal)
+		event = (struct ibv_async_event){
+		        .element.port_num = 1, .event_type = IBV_EVENT_GID_CHANGE};
 	for (struct face_context *c = face.contexts; c; c = c->next) {
 		if (c->hca == hca)
 			face_raise(c, &event);
