@@ -57,7 +57,7 @@ $(call unit_test,smd_news,sm-side/conductor/conductor_news.c $(LEDGER_SOURCES) n
 $(call unit_test,smd_orders,sm-side/migration/sm_talk.c sm-side/migration/sm_paths.c $(JSON_SOURCES) $(MIGRATION_SOURCES),-ljson-c -lprotobuf-c)
 $(call unit_test,smd_admission,sm-side/migration/admission.c sm-side/root/inventory.c sm-side/migration/whereabouts.c \
 	$(INTEREST_SOURCES) $(MIGRATION_SOURCES),-lprotobuf-c)
-$(call unit_test,smd_both_ends,$(addprefix sm-side/migration/,turns.c admission.c) sm-side/root/inventory.c $(INTEREST_SOURCES) \
+$(call unit_test,smd_both_ends,tests/unit/both_ends_crew.c $(addprefix sm-side/migration/,turns.c admission.c) sm-side/root/inventory.c $(INTEREST_SOURCES) \
 	$(MIGRATION_SOURCES),-lprotobuf-c)
 $(call unit_test,smd_dynamic,sm-side/migration/admission.c sm-side/root/inventory.c $(INTEREST_SOURCES) sm-side/migration/sm_talk.c sm-side/migration/sm_paths.c $(JSON_SOURCES) \
 	$(MIGRATION_SOURCES),-ljson-c -lprotobuf-c)

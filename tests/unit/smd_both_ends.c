@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 /*
  * Migrations whose VMs are connected, asked for at once: every order in which their steps can end,
- * each of them done, failed, too late or aborted, and tether-smd killed between, walked through the
- * machine that runs (migration_states.def, turns.c). A world is a row of migrations; it is made
- * anew from what distinguishes it before each step.
+ * each of them done, failed, too late or aborted, and tether-smd killed between.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,340 +13,9 @@
 
 #include <cmocka.h>
 
-#include "sm-side/migration/migration.h"
-#include "sm-side/migration/turns.h"
+#include "tests/unit/both_ends_crew.h"
 
-enum { MOVES_MAX = 3, WORLDS_MAX = 1 << 21, FAIR_STEPS = 200, WAITED_FOR_SEEN = 3 };
-
-/* Who sees whom: which processes answer a migration besides those of its own VM. */
-enum sharing {
-	SHARE_BOTH_WAYS,
-	SHARE_ONE_WAY, /* as those do who hear datagrams only: the last sees all others, nobody him
-	                */
-	SHARE_SEEN_LATE, /* at STOP: their agent was being started anew when they were prepared */
-};
-
-struct kind {
-	enum sharing sharing;
-	unsigned moves;
-	bool evacuation; /* the last one */
-	bool faults, kills;
-};
-
-/* What distinguishes one migration from another that is as far. */
-struct standing {
-	uint8_t state, journalled, fact, busy_with, waited_for;
-	bool waits_turn, yields, abort_asked, committed, given_up, applied, vacated, unlinked;
-	bool overall, broken, prepared, seen;
-};
-
-struct world {
-	struct standing moves[MOVES_MAX];
-};
-
-static const char *const vms[MOVES_MAX] = {"vm1", "vm2", "vm3"};
-static const char *const names[MOVES_MAX] = {"vm1/1.1", "vm2/2.2", "vm3/3.3"};
-
-static unsigned count_of(const struct kind *kind)
-{
-	return kind->moves < MOVES_MAX ? kind->moves : MOVES_MAX;
-}
-
-/* ---- from a standing to a migration and back ---- */
-
-static bool is_answered_by(
-        const struct kind *kind, unsigned of, const struct standing *s, unsigned other)
-{
-	if (of == other || kind->sharing == SHARE_BOTH_WAYS)
-		return true;
-	if (kind->sharing == SHARE_ONE_WAY)
-		return of == count_of(kind) - 1;
-	return s->seen || s->waited_for;
-}
-
-static void processes_fill(
-        struct migration *m, const struct kind *kind, unsigned of, const struct standing *s)
-{
-	char **list = calloc(MOVES_MAX, sizeof(*list));
-
-	assert_non_null(list);
-	m->testimony.processes = list;
-	for (unsigned i = 0; i < count_of(kind); i++)
-		if (is_answered_by(kind, of, s, i))
-			list[m->testimony.process_count++] = strdup(names[i]);
-}
-
-static void stand_up(
-        struct migration *m, const struct kind *kind, unsigned of, const struct standing *s)
-{
-	struct migration_intent intent = {.id = of + 1,
-	        .epoch = 1,
-	        .source = {.host = "hyp1", .slot = "vf1"},
-	        .destination = {.host = "hyp2", .slot = "vf2"},
-	        .address = {.lid = (uint16_t)(of + 1)},
-	        .fabric = true};
-
-	strcpy(intent.vm, vms[of]);
-	if (kind->evacuation && of == count_of(kind) - 1)
-		intent.evacuation = 1;
-	migration_init(m, &intent, &deadlines_default);
-	m->state = s->state;
-	m->journalled = s->journalled;
-	m->fact = s->fact;
-	m->busy_with = s->busy_with;
-	m->waited_for = s->waited_for;
-	m->waits_turn = s->waits_turn;
-	m->yields = s->yields;
-	m->abort_asked = s->abort_asked;
-	m->committed = s->committed;
-	m->given_up = s->given_up;
-	m->applied = s->applied;
-	m->vacated = s->vacated;
-	m->unlinked = s->unlinked;
-	m->overall_us = s->overall;
-	m->testimony.broken = s->broken;
-	if (s->prepared)
-		processes_fill(m, kind, of, s);
-}
-
-static struct standing standing_of(const struct migration *m, bool seen)
-{
-	struct standing s;
-
-	memset(&s, 0, sizeof(s));
-	s.state = (uint8_t)m->state;
-	if (m->state == STATE_RECOVERING || m->committed)
-		s.journalled = (uint8_t)m->journalled;
-	s.fact = (uint8_t)m->fact;
-	s.busy_with = (uint8_t)m->busy_with;
-	s.waited_for = (uint8_t)(m->waited_for < WAITED_FOR_SEEN ? m->waited_for : WAITED_FOR_SEEN);
-	s.waits_turn = m->waits_turn;
-	s.yields = m->yields;
-	s.abort_asked = m->abort_asked;
-	s.committed = m->committed;
-	s.given_up = m->given_up;
-	s.applied = m->applied;
-	s.vacated = m->vacated;
-	s.unlinked = m->unlinked;
-	s.overall = m->overall_us;
-	s.broken = m->testimony.broken;
-	s.prepared = m->testimony.process_count;
-	s.seen = seen && s.prepared;
-	if (migration_ended(m))
-		s = (struct standing){.state = s.state};
-	return s;
-}
-
-struct crew {
-	const struct kind *kind;
-	struct migration moves[MOVES_MAX];
-	bool seen[MOVES_MAX];
-	const struct migration *list[MOVES_MAX];
-	struct under_way under_way;
-};
-
-static void crew_look(struct crew *crew)
-{
-	crew->under_way = (struct under_way){.migrations = crew->list, .most = MOVES_MAX};
-	for (unsigned i = 0; i < count_of(crew->kind); i++)
-		if (!migration_ended(&crew->moves[i]))
-			crew->list[crew->under_way.count++] = &crew->moves[i];
-}
-
-static void crew_stand_up(struct crew *crew, const struct kind *kind, const struct world *world)
-{
-	memset(crew, 0, sizeof(*crew));
-	crew->kind = kind;
-	for (unsigned i = 0; i < count_of(kind); i++) {
-		stand_up(&crew->moves[i], kind, i, &world->moves[i]);
-		crew->seen[i] = world->moves[i].seen;
-	}
-	crew_look(crew);
-}
-
-static struct world crew_lie_down(struct crew *crew)
-{
-	struct world world;
-
-	memset(&world, 0, sizeof(world));
-	for (unsigned i = 0; i < count_of(crew->kind); i++) {
-		world.moves[i] = standing_of(&crew->moves[i], crew->seen[i]);
-		migration_clear(&crew->moves[i]);
-	}
-	return world;
-}
-
-/* ---- what the conductor does (conductor_turn.c) ---- */
-
-static bool turn_take(struct crew *crew, struct migration *m)
-{
-	const struct migration *other = NULL;
-	enum turn turn = turn_of(&crew->under_way, m, &other);
-
-	if (turn == TURN_IS_OURS) {
-		migration_turn_take(m, 1);
-		return true;
-	}
-	if (turn == TURN_WAITS_FOR_END && other && !turn_may_be_waited_for(m)) {
-		migration_turn_take(m, 1);
-		m->busy_with = other->intent.id;
-		migration_event(m, EVENT_FAILED, 1);
-		return false;
-	}
-	migration_turn_wait(m);
-	if (!other)
-		m->busy_with = 0;
-	else if (turn == TURN_WAITS_FOR_END)
-		migration_turn_yield(m, other->intent.id);
-	return false;
-}
-
-static void entered(struct crew *crew, struct migration *m, struct migration_output output)
-{
-	if (output.entered && m->state == STATE_PREPARING)
-		turn_take(crew, m);
-	/* Whoever has voted is broken. */
-	if (m->state == STATE_SETTLING || m->state == STATE_MENDING_SETTLING)
-		m->testimony.broken = true;
-}
-
-static void turns_give(struct crew *crew)
-{
-	const struct migration *next;
-	uint64_t after = 0;
-
-	while ((next = turn_next(&crew->under_way, after))) {
-		after = next->intent.id;
-		turn_take(crew, &crew->moves[after - 1]);
-	}
-}
-
-static bool is_heard(enum migration_state state)
-{
-	return state == STATE_PREPARING || state == STATE_STOPPING;
-}
-
-static void hear(struct crew *crew, unsigned i)
-{
-	struct migration *m = &crew->moves[i];
-	const struct migration *other;
-	struct standing s = standing_of(m, crew->seen[i]);
-
-	s.seen = crew->seen[i] = m->state == STATE_STOPPING;
-	testimony_clear(&m->testimony);
-	processes_fill(m, crew->kind, i, &s);
-	other = admission_sharing(
-	        &crew->under_way, &m->intent, m->testimony.processes, m->testimony.process_count);
-	m->failed |= other != NULL;
-	if (other && turn_may_be_waited_for(m))
-		migration_turn_yield(m, other->intent.id);
-	else if (other)
-		m->busy_with = other->intent.id;
-}
-
-/* ---- what can happen ---- */
-
-enum what {
-	DO_DONE,
-	DO_FAIL,
-	DO_TIMEOUT,
-	DO_OVERALL,
-	DO_ABORT,
-	DO_AGENT_LOST,
-	DO_FACT_1,
-	DO_FACT_2,
-	DO_FACT_3,
-	DO_COUNT
-};
-
-static const enum migration_event events[DO_COUNT] = {
-        [DO_DONE] = EVENT_DONE,
-        [DO_FAIL] = EVENT_FAILED,
-        [DO_TIMEOUT] = EVENT_TIMEOUT,
-        [DO_OVERALL] = EVENT_OVERALL,
-        [DO_ABORT] = EVENT_ABORT_ASKED,
-        [DO_AGENT_LOST] = EVENT_AGENT_LOST,
-        [DO_FACT_1] = EVENT_DONE,
-        [DO_FACT_2] = EVENT_DONE,
-        [DO_FACT_3] = EVENT_DONE,
-};
-
-static bool looks(enum migration_state state)
-{
-	return state == STATE_RECOVERING || state == STATE_LOOKING_THERE;
-}
-
-static bool can(const struct crew *crew, unsigned i, enum what what)
-{
-	const struct migration *m = &crew->moves[i];
-
-	if (migration_ended(m))
-		return false;
-	if (m->waits_turn)
-		return what == DO_ABORT && crew->kind->faults;
-	if (what == DO_DONE)
-		return true;
-	if (!crew->kind->faults || (what == DO_OVERALL && !m->overall_us))
-		return false;
-	/* The commit is on disk before a VF leaves. */
-	if (what > DO_FACT_1 && !m->committed)
-		return false;
-	return what < DO_FACT_1 || looks(m->state);
-}
-
-static enum migration_fact fact_of(enum what what)
-{
-	switch (what) {
-	case DO_FACT_2:
-		return FACT_AT_SOURCE_WITHOUT_VF;
-	case DO_FACT_3:
-		return FACT_AT_DESTINATION;
-	default:
-		return FACT_AT_SOURCE;
-	}
-}
-
-static void happen(struct crew *crew, unsigned i, enum what what)
-{
-	struct migration *m = &crew->moves[i];
-	enum migration_event event = events[what];
-
-	if (what == DO_DONE && is_heard(m->state))
-		hear(crew, i);
-	if (what >= DO_FACT_1)
-		m->fact = fact_of(what);
-	if (what == DO_OVERALL)
-		m->overall_us = 0;
-	if (event == EVENT_DONE && m->failed)
-		event = EVENT_FAILED;
-	entered(crew, m, migration_event(m, event, 1));
-	crew_look(crew);
-}
-
-static void kill_and_recover(struct crew *crew)
-{
-	for (unsigned i = 0; i < count_of(crew->kind); i++) {
-		struct migration *m = &crew->moves[i];
-		enum migration_state journalled =
-		        m->state == STATE_RECOVERING ? m->journalled : m->state;
-		struct migration_intent intent = m->intent;
-		struct migration fresh;
-
-		if (migration_ended(m))
-			continue;
-		migration_init(&fresh, &intent, &deadlines_default);
-		/* Rows and processes are in the journal. */
-		if (m->testimony.process_count) {
-			struct standing s = standing_of(m, crew->seen[i]);
-
-			processes_fill(&fresh, crew->kind, i, &s);
-		}
-		migration_recover(&fresh, journalled, m->given_up, 1000, 1);
-		fresh.testimony.broken = false;
-		migration_clear(m);
-		*m = fresh;
-	}
-}
+enum { WORLDS_MAX = 1 << 21, FAIR_STEPS = 200 };
 
 /* ---- what must hold ---- */
 
@@ -371,9 +38,9 @@ static const char *said(const struct kind *kind, const struct world *world)
 	static char text[512];
 	size_t length = 0;
 
-	for (unsigned i = 0; i < count_of(kind); i++)
+	for (unsigned i = 0; i < kind_moves(kind); i++)
 		length += (size_t)snprintf(text + length, sizeof(text) - length, "%s: %s%s%s%s ",
-		        vms[i], migration_state_name(world->moves[i].state),
+		        crew_vms[i], migration_state_name(world->moves[i].state),
 		        world->moves[i].waits_turn ? " waits" : "",
 		        world->moves[i].yields ? " yields" : "",
 		        world->moves[i].abort_asked ? " abort asked" : "");
@@ -384,7 +51,7 @@ static bool have_the_same(const struct kind *kind, unsigned one, unsigned other)
 {
 	return kind->sharing != SHARE_ONE_WAY ||
 	       (kind->sharing == SHARE_ONE_WAY &&
-	               (one == count_of(kind) - 1 || other == count_of(kind) - 1));
+	               (one == kind_moves(kind) - 1 || other == kind_moves(kind) - 1));
 }
 
 /* Those that are seen late may be in STOP both, where shims keep them apart (preload/move.h), and
@@ -396,7 +63,7 @@ static bool holds_too(const struct kind *kind, const struct standing *s)
 
 static void assert_one_holds(const struct kind *kind, const struct world *world)
 {
-	for (unsigned i = 0; i < count_of(kind); i++)
+	for (unsigned i = 0; i < kind_moves(kind); i++)
 		for (unsigned k = 0; k < i; k++)
 			if (have_the_same(kind, i, k) && holds_too(kind, &world->moves[i]) &&
 			        holds_too(kind, &world->moves[k]))
@@ -405,7 +72,7 @@ static void assert_one_holds(const struct kind *kind, const struct world *world)
 
 static bool all_ended(const struct kind *kind, const struct world *world)
 {
-	for (unsigned i = 0; i < count_of(kind); i++)
+	for (unsigned i = 0; i < kind_moves(kind); i++)
 		if (migration_phase(world->moves[i].state) != PHASE_ENDED)
 			return false;
 	return true;
@@ -422,10 +89,10 @@ static void assert_ends(const struct kind *kind, const struct world *from)
 		if (all_ended(kind, &world))
 			return;
 		crew_stand_up(&crew, kind, &world);
-		turns_give(&crew);
-		for (unsigned i = 0; i < count_of(kind); i++)
-			if (can(&crew, i, DO_DONE) && !crew.moves[i].waits_turn) {
-				happen(&crew, i, DO_DONE);
+		crew_give_turns(&crew);
+		for (unsigned i = 0; i < kind_moves(kind); i++)
+			if (crew_can(&crew, i, DO_DONE) && !crew.moves[i].waits_turn) {
+				crew_happens(&crew, i, DO_DONE);
 				break;
 			}
 		world = crew_lie_down(&crew);
@@ -471,22 +138,22 @@ static void visit_each_next(struct walk *walk, const struct world *world)
 	struct crew crew;
 	struct world next;
 
-	for (unsigned i = 0; i < count_of(walk->kind); i++)
+	for (unsigned i = 0; i < kind_moves(walk->kind); i++)
 		for (enum what what = 0; what < DO_COUNT; what++) {
 			crew_stand_up(&crew, walk->kind, world);
-			if (can(&crew, i, what))
-				happen(&crew, i, what);
+			if (crew_can(&crew, i, what))
+				crew_happens(&crew, i, what);
 			next = crew_lie_down(&crew);
 			visit(walk, &next);
 		}
 	crew_stand_up(&crew, walk->kind, world);
-	turns_give(&crew);
+	crew_give_turns(&crew);
 	next = crew_lie_down(&crew);
 	visit(walk, &next);
 	if (!walk->kind->kills)
 		return;
 	crew_stand_up(&crew, walk->kind, world);
-	kill_and_recover(&crew);
+	crew_recovers(&crew);
 	next = crew_lie_down(&crew);
 	visit(walk, &next);
 }
@@ -499,20 +166,20 @@ static void walk_all(struct walk *walk, const struct kind *kind)
 	*walk = (struct walk){.kind = kind,
 	        .worlds = calloc(WORLDS_MAX, sizeof(struct world)),
 	        .places = calloc(2 * WORLDS_MAX, sizeof(uint32_t))};
-	for (unsigned i = 0; i < count_of(kind); i++)
+	for (unsigned i = 0; i < kind_moves(kind); i++)
 		first.moves[i].state = STATE_LOCATING;
 	visit(walk, &first);
 	for (uint32_t i = 0; i < walk->count; i++) {
 		struct world world = walk->worlds[i];
 
 		assert_ends(kind, &world);
-		for (unsigned k = 0; all_ended(kind, &world) && k < count_of(kind); k++)
+		for (unsigned k = 0; all_ended(kind, &world) && k < kind_moves(kind); k++)
 			walk->ended[world.moves[k].state]++;
 		visit_each_next(walk, &world);
 	}
-	print_message("%u migrations, sharing %d%s%s%s: %u worlds\n", count_of(kind), kind->sharing,
-	        kind->evacuation ? ", one of an evacuation" : "", kind->faults ? ", faults" : "",
-	        kind->kills ? ", kills" : "", walk->count);
+	print_message("%u migrations, sharing %d%s%s%s: %u worlds\n", kind_moves(kind),
+	        kind->sharing, kind->evacuation ? ", one of an evacuation" : "",
+	        kind->faults ? ", faults" : "", kind->kills ? ", kills" : "", walk->count);
 }
 
 static void walk_free(struct walk *walk)
