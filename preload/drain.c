@@ -306,7 +306,7 @@ int drain_break(struct move *move)
 	}
 	EACH_CONCERNED(move, context, qp)
 	{
-		if (qp->migration.broken && sq_psns_rq_is_empty(qp))
+		if (qp->migration.broken && !psns_rq_is_told(qp))
 			qp->migration.rq_psn = PSN_UNKNOWN;
 	}
 	return err;

@@ -339,6 +339,17 @@ void evidence_give_up_receives(struct move *move)
 
 /* ---- and what follows ---- */
 
+static struct settlement settle_by_evidence(struct queue_pair *qp)
+{
+	const struct queue_pair_migration *m = &qp->migration;
+	struct settlement result = settle_sends(&qp->sends, m->remote_rq_psn);
+
+	if (!result.lost && qp->sends.tail != qp->sends.posted &&
+	        settlement_is_belied(&qp->sends, m->remote_receives))
+		result.lost = result.contradicts = true;
+	return result;
+}
+
 static void settle_one(struct move *move, struct queue_pair *qp)
 {
 	struct queue_pair_migration *m = &qp->migration;
@@ -351,7 +362,7 @@ static void settle_one(struct move *move, struct queue_pair *qp)
 	else if (m->remote_rq_psn == PSN_UNKNOWN)
 		result = settle_sends_by_receives(&qp->sends, m->remote_receives);
 	else
-		result = settle_sends(&qp->sends, m->remote_rq_psn);
+		result = settle_by_evidence(qp);
 	m->lost |= result.lost;
 	window_work_settled(qp);
 	move->counts.made_up += result.made_up;

@@ -72,7 +72,7 @@ struct window_set {
 /* What its devices have been seen to keep (sq_psns.h). */
 struct sq_psns {
 	uint32_t kept; /* 1 << enum ibv_qp_type */
-	bool rq_told;  /* of some queue pair another rq_psn than 0 */
+	bool rq_kept;  /* the responder's, by some queue pair */
 	uint32_t vendor_id, vendor_part_id;
 };
 
@@ -290,7 +290,7 @@ struct queue_pair_migration {
 	/* the other side's word: RELEASE, or RECONNECT after an abort */
 	bool has_evidence;
 	uint32_t remote_rq_psn;
-	uint32_t remote_receives; /* its RECVs that have completed */
+	uint32_t remote_receives; /* RECVs that have completed there */
 	uint32_t implied_receives;
 	bool lost;    /* ends with an error */
 	bool settled; /* fates are decided */
@@ -328,6 +328,7 @@ struct queue_pair {
 	struct receive_log receives;
 	struct datagram_counts sent;     /* of UD; inside the send gate */
 	struct datagram_counts received; /* of UD; inside recv_cq's gate */
+	uint32_t given_rq_psn;        /* that its responder began with, at RTR */
 	uint32_t receives_done;       /* successful, of this incarnation; inside recv_cq's gate */
 	struct ibv_sge *scratch_sges; /* translated, for POST_CHUNK work requests */
 	struct ibv_sge *scratch_receive_sges;

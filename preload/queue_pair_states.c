@@ -50,6 +50,8 @@ static void record(struct queue_pair *qp, const struct ibv_qp_attr *attr, int ma
 	qp->attr_mask |= mask;
 	if (mask & IBV_QP_PATH_MTU)
 		qp->sends.mtu = 128u << attr->path_mtu;
+	if (mask & IBV_QP_RQ_PSN)
+		qp->given_rq_psn = attr->rq_psn & PSN_MASK;
 	if (mask & IBV_QP_SQ_PSN)
 		send_log_number_from(
 		        &qp->sends, qp->sq_psn_agreed ? qp->migration.fresh_psn : attr->sq_psn);
@@ -335,7 +337,7 @@ int queue_pair_to_rtr(struct queue_pair *qp, uint32_t rq_psn)
 	struct ibv_qp_attr attr = qp->attr;
 
 	attr.qp_state = IBV_QPS_RTR;
-	attr.rq_psn = rq_psn;
+	attr.rq_psn = qp->given_rq_psn = rq_psn;
 	attr.dest_qp_num = qp->remote.real_qpn;
 	attr.ah_attr.dlid = (uint16_t)qp->remote.real_lid;
 	attr.ah_attr.grh.dgid = qp->remote.real_gid;

@@ -121,6 +121,19 @@ struct settlement settle_sends(struct send_log *log, uint32_t rq_psn)
 	return result;
 }
 
+bool settlement_is_belied(const struct send_log *log, uint32_t receives)
+{
+	uint32_t taken = log->receives_done;
+
+	for (uint32_t i = log->tail; i != log->posted; i++) {
+		const struct send_slot *slot = send_log_at(log, i);
+
+		if (slot->fate == FATE_EXECUTED)
+			taken = slot->receives;
+	}
+	return (int32_t)(receives - taken) > 0;
+}
+
 bool settlement_psn_has_moved(const struct send_log *log, uint32_t sq_psn)
 {
 	return is_within(log, sq_psn) && sq_psn != log->first_psn;

@@ -38,6 +38,12 @@ struct settlement settle_sends(struct send_log *log, uint32_t rq_psn);
 struct settlement settle_sends_by_receives(struct send_log *log, uint32_t receives);
 
 /*
+ * Behind settle_sends: the receiver says that @receives RECVs have completed in this incarnation,
+ * which are more than what counts as executed has taken. So it does not tell where it is.
+ */
+bool settlement_is_belied(const struct send_log *log, uint32_t receives);
+
+/*
  * The same for a transport that acknowledges nothing. @sq_psn: the first PSN that our own device
  * has not sent, or PSN_UNKNOWN. What ERR gave back (@flushed) may have been sent all the same: it
  * is not sent again unless @sq_psn says that it was not. The first of the incarnation says so only

@@ -305,7 +305,7 @@ ENTRY int ibv_close_device(struct ibv_context *public)
  * A ConnectX virtual function's part, unless the topology names another: perftest uses ibv_wr_*
  * only on parts that it knows.
  */
-enum { PART_ID_CONNECTX_VF = 4126 };
+enum { VENDOR_MELLANOX = 0x02c9, PART_ID_CONNECTX_VF = 4126 };
 
 static void fill_device_attr(const struct hca *hca, struct ibv_device_attr *attr)
 {
@@ -317,7 +317,7 @@ static void fill_device_attr(const struct hca *hca, struct ibv_device_attr *attr
 	        .sys_image_guid = htobe64(node->system_guid),
 	        .max_mr_size = UINT64_MAX,
 	        .page_size_cap = 0xfffff000,
-	        .vendor_id = node->vendor_id,
+	        .vendor_id = hca->faults->live_rq_psn ? VENDOR_MELLANOX : node->vendor_id,
 	        .vendor_part_id = node->device_id ? node->device_id : PART_ID_CONNECTX_VF,
 	        .max_qp = (int)slot_max_qp(hca->fabric, hca->place.slot, HCA_MAX_QP),
 	        .max_qp_wr = HCA_MAX_WR,

@@ -113,6 +113,7 @@ int fake_query_device(struct ibv_context *context, struct ibv_device_attr *attr)
 	        .max_sge = FAKE_MAX_SGE,
 	        .max_cqe = 4 * FAKE_QUEUE,
 	        .phys_port_cnt = 1,
+	        .vendor_id = fake.psns_are_live ? FAKE_VENDOR_COUNTS : 0,
 	        .vendor_part_id = fake.part};
 	return 0;
 }

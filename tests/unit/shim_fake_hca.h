@@ -17,7 +17,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { FAKE_LID_VM = 1, FAKE_LID_PEER = 2, FAKE_MTU = 1024 };
+enum { FAKE_LID_VM = 1, FAKE_LID_PEER = 2, FAKE_MTU = 1024, FAKE_VENDOR_COUNTS = 0x02c9 };
 
 struct fake {
 	/* What is listed; the VM's HCA is in slot `slot` of several, or away (-1). */
@@ -37,6 +37,7 @@ struct fake {
 	bool err_gives_back_what_was_sent; /* without acknowledgements: what has no completion */
 	bool psns_are_live;
 	bool sq_psns_are_as_given; /* in RTS */
+	bool rq_psns_are_as_given; /* in RTR */
 	uint32_t part;             /* vendor_part_id */
 	/* Receive completions are kept back until fake_release_receives. */
 	bool hold_receives;

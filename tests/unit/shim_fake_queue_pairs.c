@@ -239,6 +239,8 @@ int fake_query_qp(
 	attr->qp_state = shown->state;
 	attr->rq_psn = fake.psns_are_live ? qp->expected_psn : 0;
 	attr->sq_psn = fake.psns_are_live ? qp->sent_psn : 0;
+	if (fake.rq_psns_are_as_given)
+		attr->rq_psn = qp->attr.rq_psn;
 	if (fake.sq_psns_are_as_given)
 		attr->sq_psn = qp->given_psn;
 	memset(init, 0, sizeof(*init));

@@ -241,6 +241,7 @@ void end_connect(struct end *end, const struct end *to, uint16_t lid)
 void harness_open(struct harness *h)
 {
 	fake_reset();
+	fake.psns_are_live = !h->psns_are_dead;
 	h->now_ms = 1000;
 	h->vm.with_channel = h->peer.with_channel = h->with_channel;
 	end_open(&h->vm, FAKE_LID_VM, h->with_srq);

@@ -44,8 +44,9 @@ struct harness {
 	struct end vm, peer;
 	enum ibv_qp_type type; /* 0: RC */
 	bool with_srq, with_ex, with_channel, signal_all;
-	bool moves_peer; /* it is the other one's move, on whose device it stays */
-	bool vm_alone;   /* events are meant for the VM's processes only */
+	bool moves_peer;    /* it is the other one's move, on whose device it stays */
+	bool psns_are_dead; /* the devices' PSNs, and of nobody of whom more is known */
+	bool vm_alone;      /* events are meant for the VM's processes only */
 	uint64_t now_ms;
 	uint32_t sequence;
 	uint64_t migration;     /* PREPARE begins another */

@@ -298,9 +298,17 @@ static void flushes_that_come_after_the_move_are_not_errors(void **state)
 	harness_expect_one(h, &h->peer, 2);
 }
 
+/* Anew, on devices that do not say how far they have received: nothing, or what they were given. */
+static void begin_dead(struct harness *h, bool as_given)
+{
+	harness_close(h);
+	harness_begin(h, (struct harness){.psns_are_dead = true});
+	fake.rq_psns_are_as_given = as_given;
+}
+
 BOTH_WAYS(without_a_live_frontier_finished_work_goes_on)
 {
-	fake.psns_are_live = false;
+	begin_dead(h, false);
 	write8(s, 1, "done", IBV_SEND_SIGNALED);
 	end_run(s.from, 1);
 	harness_expect_one(h, s.from, 1);
@@ -314,7 +322,7 @@ static void without_a_live_frontier_unfinished_work_ends_with_an_error(void **st
 {
 	struct harness *h = *state;
 
-	fake.psns_are_live = false;
+	begin_dead(h, false);
 	write8(from_vm(h), 1, "sent", IBV_SEND_SIGNALED);
 	end_run_unacknowledged(&h->vm, 1);
 	harness_move(h);
@@ -326,7 +334,7 @@ static void without_a_live_frontier_unfinished_work_ends_with_an_error(void **st
 /* An empty field is a number where numbers wrap, and this one would be in the middle. */
 BOTH_WAYS(an_empty_frontier_is_none_where_numbers_wrap)
 {
-	fake.psns_are_live = false;
+	begin_dead(h, false);
 	for (uint64_t i = 0; i < HARNESS_DEPTH; i++)
 		write8(s, i, "sent", IBV_SEND_SIGNALED);
 	assert_int_equal(end_run_unacknowledged(s.from, HARNESS_DEPTH), HARNESS_DEPTH);
@@ -334,19 +342,45 @@ BOTH_WAYS(an_empty_frontier_is_none_where_numbers_wrap)
 	assert_int_equal(harness_poll(h, s.from), HARNESS_DEPTH);
 	assert_int_equal(h->wc[0].status, IBV_WC_RETRY_EXC_ERR);
 	assert_int_equal(end_pending(s.from), 0);
-	harness_close(h);
-	harness_begin(h, (struct harness){0});
 }
 
 static void without_a_live_frontier_reads_alone_are_replayed(void **state)
 {
 	struct harness *h = *state;
 
-	fake.psns_are_live = false;
+	begin_dead(h, false);
 	end_rdma(&h->vm, &h->peer, IBV_WR_RDMA_READ, 1, 0, 8, IBV_SEND_SIGNALED);
 	harness_move(h);
 	assert_int_equal(end_run(&h->vm, 1), 1);
 	harness_expect_one(h, &h->vm, 1);
+}
+
+/* As if nothing had been received; of WRITEs nobody could tell. */
+BOTH_WAYS(a_frontier_as_it_was_given_is_none)
+{
+	begin_dead(h, true);
+	write8(s, 1, "sent", IBV_SEND_SIGNALED);
+	write8(s, 2, "too", IBV_SEND_SIGNALED);
+	assert_int_equal(end_run_unacknowledged(s.from, 2), 2);
+	harness_move(h);
+	assert_int_equal(harness_poll(h, s.from), 2);
+	assert_int_equal(h->wc[0].status, IBV_WC_RETRY_EXC_ERR);
+	assert_int_equal(end_pending(s.from), 0);
+}
+
+/* Of a vendor whose devices count; this one does not. */
+BOTH_WAYS(receives_belie_a_frontier_that_stands_still)
+{
+	fake.rq_psns_are_as_given = true;
+	end_receive(s.to, 50, 0, 8);
+	end_send(s.from, 1, 8, 8, IBV_SEND_SIGNALED);
+	assert_int_equal(end_run_unacknowledged(s.from, 1), 1);
+	harness_move(h);
+	assert_int_equal(harness_poll(h, s.from), 1);
+	assert_int_equal(h->wc[0].status, IBV_WC_RETRY_EXC_ERR);
+	assert_int_equal(end_pending(s.from), 0);
+	harness_close(h);
+	harness_begin(h, (struct harness){0});
 }
 
 #define EITHER(test) cmocka_unit_test_setup_teardown(test, harness_setup, harness_teardown)
@@ -377,6 +411,8 @@ int main(void)
 	        EITHER(without_a_live_frontier_unfinished_work_ends_with_an_error),
 	        EITHER(an_empty_frontier_is_none_where_numbers_wrap),
 	        EITHER(without_a_live_frontier_reads_alone_are_replayed),
+	        EITHER(a_frontier_as_it_was_given_is_none),
+	        EITHER(receives_belie_a_frontier_that_stands_still),
 	};
 
 	return HARNESS_RUN_WHEREVER_ENDS_ARE(tests);
