@@ -39,9 +39,17 @@ static void fail_all(const char *what)
 	fail(c, what);
 }
 
-static void injected_world(uint64_t seed, size_t bytes)
+/* Of an adapter that keeps no PSNs half of the worlds have one that tells those that it was given.
+ */
+static void injected_world(const struct injected *c, uint64_t seed, size_t bytes)
 {
 	world_begin(seed, NULL);
+	world_set(c->is_mlx5 ? "preset=mlx5" : "preset=rxe");
+	if (c->course == COURSE_DEAD) {
+		world_set("live_rq_psn=0");
+		world_set("live_sq_psn=0");
+		world_set(seed & 1 ? "given_psns=1" : "given_psns=0");
+	}
 	hosts_open(bytes);
 }
 
@@ -319,12 +327,7 @@ void injected_batch(struct injected *cases, unsigned count, uint64_t seed)
 		c->place = bytes;
 		bytes += (c->used + CASE_GUARD) & ~7u;
 	}
-	injected_world(seed, bytes);
-	world_set(cases->is_mlx5 ? "preset=mlx5" : "preset=rxe");
-	if (cases->course == COURSE_DEAD) {
-		world_set("live_rq_psn=0");
-		world_set("live_sq_psn=0");
-	}
+	injected_world(cases, seed, bytes);
 	begin();
 	look_at_states("does not come into its state");
 	root_begin(&m, 0);

@@ -307,6 +307,16 @@ ENTRY int ibv_close_device(struct ibv_context *public)
  */
 enum { VENDOR_MELLANOX = 0x02c9, PART_ID_CONNECTX_VF = 4126 };
 
+/* One that does not keep its PSNs is of nobody of whom more is known. */
+static uint32_t vendor_of(const struct hca *hca)
+{
+	const struct node *node = &hca->fabric->nodes[hca->port->node];
+
+	if (!hca->faults->live_rq_psn)
+		return 0;
+	return node->vendor_id ? node->vendor_id : VENDOR_MELLANOX;
+}
+
 static void fill_device_attr(const struct hca *hca, struct ibv_device_attr *attr)
 {
 	const struct node *node = &hca->fabric->nodes[hca->port->node];
@@ -317,7 +327,7 @@ static void fill_device_attr(const struct hca *hca, struct ibv_device_attr *attr
 	        .sys_image_guid = htobe64(node->system_guid),
 	        .max_mr_size = UINT64_MAX,
 	        .page_size_cap = 0xfffff000,
-	        .vendor_id = hca->faults->live_rq_psn ? VENDOR_MELLANOX : node->vendor_id,
+	        .vendor_id = vendor_of(hca),
 	        .vendor_part_id = node->device_id ? node->device_id : PART_ID_CONNECTX_VF,
 	        .max_qp = (int)slot_max_qp(hca->fabric, hca->place.slot, HCA_MAX_QP),
 	        .max_qp_wr = HCA_MAX_WR,
