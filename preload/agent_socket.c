@@ -22,6 +22,8 @@ static struct {
 	ino_t inode;
 	struct frame_reader reader;
 	struct repeats repeats;
+	bool is_broken; /* there was no memory for a frame: it is missed by nobody, so the link ends
+	                 */
 	uint8_t *out;
 	size_t out_start, out_end, out_size;
 } wire = {.fd = -1};
@@ -69,6 +71,7 @@ void agent_socket_close(void)
 	wire.fd = -1;
 	frame_reader_clear(&wire.reader);
 	repeats_clear(&wire.repeats);
+	wire.is_broken = false;
 	wire.out_start = wire.out_end = 0;
 }
 
@@ -124,13 +127,16 @@ void agent_socket_pack(const Tether__Frame *said)
 	repeats_number(&wire.repeats, &frame);
 	if (frame_size(&frame, &length) || out_room(length)) {
 		log_error("link", "a frame cannot be sent");
+		wire.is_broken = true;
 		return;
 	}
 	frame_write(&frame, wire.out + wire.out_end, length);
 	wire.out_end += length;
 	if (repeats_said(&wire.repeats, &frame, wire.out + wire.out_end - length, length,
-	            monotonic_ms(), deadlines_default.ask_ms))
-		log_error("link", "a frame will not be sent again if it is lost");
+	            monotonic_ms(), deadlines_default.ask_ms)) {
+		log_error("link", "a frame cannot be kept, to be sent again");
+		wire.is_broken = true;
+	}
 	if (repeats_is_much(&wire.repeats))
 		beat_pack(true);
 }
@@ -179,6 +185,8 @@ static void again_pack(void)
 
 int agent_socket_flush(void)
 {
+	if (wire.is_broken)
+		return -ENOMEM;
 	while (wire.fd >= 0 && wire.out_start != wire.out_end) {
 		ssize_t sent = send(wire.fd, wire.out + wire.out_start,
 		        wire.out_end - wire.out_start, MSG_NOSIGNAL | MSG_DONTWAIT);

@@ -25,7 +25,8 @@ static bool is_missing(const struct repeats *repeats)
 /* Whoever is of a version from before does not count. */
 void repeats_begin(struct repeats *repeats)
 {
-	*repeats = (struct repeats){.counts_not = versions_newest() < COUNTS_SINCE};
+	*repeats = (struct repeats){
+	        .counts_not = versions_newest() < COUNTS_SINCE, .again_most = UINT64_MAX};
 }
 
 void repeats_number(const struct repeats *repeats, Tether__Frame *frame)
@@ -82,14 +83,16 @@ void repeats_again(struct repeats *repeats, const uint8_t **bytes, size_t *lengt
 	const struct byte_queue *kept = &repeats->kept;
 	size_t left = kept->end - kept->start;
 	size_t taken = 0;
+	uint64_t frames = 0;
 
 	*bytes = left ? kept->bytes + kept->start : NULL;
-	while (taken < left) {
+	while (taken < left && frames < repeats->again_most) {
 		size_t more = first_length(*bytes + taken);
 
 		if (taken && taken + more > REPEATS_AT_ONCE)
 			break;
 		taken += more;
+		frames++;
 	}
 	*length = taken;
 }
@@ -117,14 +120,18 @@ static void had_note(struct repeats *repeats, uint64_t number, uint64_t now_ms, 
 		repeats->unasked = 0;
 }
 
-/* It wants them from where it has them. */
+/*
+ * It wants them from where it has them. Sooner than the pause it gets twice as many as it has taken
+ * since: who takes them one by one does not get all of them for each.
+ */
 static unsigned again_if_in_time(struct repeats *repeats, uint64_t now_ms)
 {
-	if (byte_queue_is_empty(&repeats->kept))
+	uint64_t taken = repeats->had + 1 - repeats->again_from;
+	bool is_soon = repeats->again_from && now_ms - repeats->again_ms < REPEATS_AGAIN_MS;
+
+	if (byte_queue_is_empty(&repeats->kept) || (is_soon && !taken))
 		return 0;
-	if (repeats->again_from == repeats->had + 1 &&
-	        now_ms - repeats->again_ms < REPEATS_AGAIN_MS)
-		return 0;
+	repeats->again_most = is_soon ? 2 * taken : UINT64_MAX;
 	repeats->again_from = repeats->had + 1;
 	repeats->again_ms = now_ms;
 	return REPEATS_AGAIN;

@@ -44,7 +44,8 @@ struct repeats {
 	bool counts_not;        /* or one of both does not; neither: it has said nothing yet */
 	uint64_t missed_ms;     /* when we said that some are missing; 0: not of these */
 	uint64_t again_ms;      /* when we said ours again, */
-	uint64_t again_from;    /* and which */
+	uint64_t again_from;    /* and which, */
+	uint64_t again_most;    /* and how many at most */
 	uint64_t due_ms;        /* when silence is asked about; 0: nothing is kept */
 	unsigned asked;         /* so often in vain */
 	size_t unasked;         /* bytes that were kept since */

@@ -422,6 +422,30 @@ static void lies_cost_who_tells_them(void **state)
 	wire_end();
 }
 
+/* All that is behind, for each frame that it takes in the same moment. */
+static void who_takes_one_at_a_time_is_given_few(void **state)
+{
+	enum { KEPT = 1000 };
+	struct repeats *repeats = &wire.a.repeats;
+	size_t all = 0, length;
+	const uint8_t *bytes;
+	size_t whole;
+
+	wire_make(0, 0, 1);
+	for (int i = 0; i < KEPT; i++)
+		give(&wire.a);
+	whole = repeats->kept.end - repeats->kept.start;
+	for (uint64_t heard = 1; heard <= KEPT; heard++) {
+		if (!(repeats_heard(repeats, lie(0, heard, 0, true), 5000, ASK_MS) & REPEATS_AGAIN))
+			continue;
+		repeats_again(repeats, &bytes, &length);
+		all += length;
+	}
+	/* Once all, and twice each. */
+	assert_in_range(all, whole, 3 * whole + 1000);
+	wire_end();
+}
+
 /* It says nothing that the version before does not know, whoever is there. */
 static void a_build_from_before_does_not_count(void **state)
 {
@@ -449,12 +473,13 @@ static void much_is_said_again_in_parts(void **state)
 {
 	Tether__Hello hello = TETHER__HELLO__INIT;
 	Tether__Frame frame = TETHER__FRAME__INIT;
-	struct repeats repeats = {0};
+	struct repeats repeats;
 	const uint8_t *first, *next;
 	size_t length;
 	char *name = malloc(REPEATS_AT_ONCE);
 
 	assert_non_null(name);
+	repeats_begin(&repeats);
 	memset(name, 'x', REPEATS_AT_ONCE - 1);
 	name[REPEATS_AT_ONCE - 1] = '\0';
 	hello.name = name;
@@ -493,6 +518,7 @@ int main(void)
 	        cmocka_unit_test(who_does_not_count_gets_nothing_twice),
 	        cmocka_unit_test(little_is_kept),
 	        cmocka_unit_test(lies_cost_who_tells_them),
+	        cmocka_unit_test(who_takes_one_at_a_time_is_given_few),
 	        cmocka_unit_test(a_build_from_before_does_not_count),
 	        cmocka_unit_test(much_is_said_again_in_parts),
 	};
