@@ -83,8 +83,10 @@ struct injected {
 	struct ibv_wc sent[CASE_COMPLETIONS], received[CASE_COMPLETIONS];
 	unsigned sent_count, received_count;
 	unsigned receives_posted;
-	bool was_unfinished; /* something was open at the stop, and is no READ */
-	const char *failed;  /* what was not as it has to be; NULL: nothing */
+	/* Something was open at the stop that is no READ, and no RECV behind it, or of it, was
+	 * complete: at all, or for anybody to see. */
+	bool was_untold, was_unseen;
+	const char *failed; /* what was not as it has to be; NULL: nothing */
 };
 
 /* 0 to @count - 1, by the case's own dice. */

@@ -97,18 +97,33 @@ static bool all_are_in_their_states(void)
 	return true;
 }
 
+/* A RECV that has completed tells of all work up to the one that took it. */
+static void note_what_is_told(
+        struct injected *c, const struct planned *planned, const struct work_found *work)
+{
+	bool is_open = work->state != WORK_DONE && work->state != WORK_RECEIVE_HIDDEN;
+
+	if (planned->was_executed && planned_takes_receive(planned)) {
+		c->was_untold = false;
+		c->was_unseen = c->was_unseen && work->receive_is_hidden;
+		c->was_unseen |= is_open && work->receive_is_hidden;
+	} else if (is_open && planned->opcode != IBV_WR_RDMA_READ) {
+		c->was_untold = c->was_unseen = true;
+	}
+}
+
 /* At the moment of the stop: what was executed stands, whatever its sender knows. */
 static void note_what_is_executed(struct injected *c)
 {
 	struct work_ends ends = ends_of(c);
 
+	c->was_untold = c->was_unseen = false;
 	for (unsigned i = 0; i < c->count && is_with_the_device(&ends, i); i++) {
 		struct work_found work = work_state_of(&ends, i);
 		struct planned *planned = &c->works[i];
 
 		planned->was_executed = work.accepted == planned_packets(c, planned);
-		c->was_unfinished |= work.state != WORK_DONE && work.state != WORK_RECEIVE_HIDDEN &&
-		                     planned->opcode != IBV_WR_RDMA_READ;
+		note_what_is_told(c, planned, &work);
 		if (!planned->was_executed || !planned_writes(planned))
 			continue;
 		planned->is_overwritten = true;
