@@ -19,6 +19,7 @@
 #include "preload/device_clock.h"
 #include "preload/device_list.h"
 #include "preload/lost_devices.h"
+#include "preload/lock_limit.h"
 #include "preload/memory.h"
 #include "preload/memory_windows.h"
 #include "preload/move.h"
@@ -296,6 +297,7 @@ WRAPPER struct ibv_context *ibv_open_device(struct ibv_device *shown)
 	if (!device)
 		return below.ibv_open_device(shown);
 	agent_link_start();
+	lock_limit_note();
 	do {
 		has_moved |= control_enter_device(device);
 		context = context_create(device, has_moved);

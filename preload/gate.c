@@ -58,6 +58,11 @@ static void barrier(void)
 		membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
 }
 
+bool gate_can_revoke(void)
+{
+	return barrier_kind != BARRIER_MEMBARRIER || !membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
+}
+
 static void lock(struct gate *gate)
 {
 	if (!pthread_mutex_trylock(&gate->lock))

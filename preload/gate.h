@@ -40,6 +40,8 @@ struct gate {
 enum gate_pass { GATE_OWNED, GATE_NESTED, GATE_LOCKED };
 
 void gate_init(struct gate *gate);
+/* Owners can still be told to stay out: no seccomp(2) came between. */
+bool gate_can_revoke(void);
 void gate_fini(struct gate *gate);
 /* In a child after fork: left by all threads but this one, if it is its owner. */
 void gate_inherit(struct gate *gate);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "preload/address_handle.h"
 #include "preload/aside.h"
@@ -208,6 +209,24 @@ static struct mapped_part region_mapped(
 	if (mr->access & IBV_ACCESS_ON_DEMAND)
 		return (struct mapped_part){start, mr->shown.length, 1, true};
 	return memory_map_part(map, start, mr->shown.length);
+}
+
+uint64_t memory_regions_locked(const struct context *context)
+{
+	const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+	const struct memory_region *mr;
+	uint64_t bytes = 0;
+
+	TAILQ_FOREACH(mr, &context->mrs, link)
+	{
+		uintptr_t start = (uintptr_t)mr->shown.addr & ~(page - 1);
+		uintptr_t end =
+		        ((uintptr_t)mr->shown.addr + mr->shown.length + page - 1) & ~(page - 1);
+
+		if (!(mr->access & IBV_ACCESS_ON_DEMAND))
+			bytes += end - start;
+	}
+	return bytes;
 }
 
 static int region_rebuild(struct memory_region *mr, const struct memory_map *map)

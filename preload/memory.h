@@ -18,6 +18,9 @@ int memory_regions_rebuild(struct context *context);
 int memory_advise(struct ibv_pd *pd, enum ibv_advise_mr_advice advice, uint32_t flags,
         struct ibv_sge *sges, uint32_t count);
 
+/* That the kernel locks for the regions of @context: whole pages, but for those on demand. */
+uint64_t memory_regions_locked(const struct context *context);
+
 /* Whole, in one piece or not there at all, and with the access that it was registered for. */
 bool memory_region_can_move(const struct memory_region *mr, const struct memory_map *map);
 

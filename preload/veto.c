@@ -9,6 +9,8 @@
 #include "preload/completion_queue.h"
 #include "preload/device.h"
 #include "preload/fork_watch.h"
+#include "preload/gate.h"
+#include "preload/lock_limit.h"
 #include "preload/memory.h"
 #include "preload/window_binding.h"
 #include "preload/xrc.h"
@@ -135,6 +137,7 @@ int veto_check(const struct move *move, Tether__Answer *answer)
 	const struct queue_pair *qp;
 	veto_set found = {false};
 	bool any_moves = false;
+	uint64_t locked = 0;
 	int err = 0;
 
 	EACH_QUEUE_PAIR(context, qp)
@@ -149,12 +152,15 @@ int veto_check(const struct move *move, Tether__Answer *answer)
 		if (!move_takes_along(move, context))
 			continue;
 		any_moves = true;
+		locked += memory_regions_locked(context);
 		check_context(context, found);
 	}
 	found[VETO_RDMA_CM] = any_moves && holds_rdma_cm();
 	found[VETO_IMPORTED_DEVICE] = any_moves && device_was_imported;
 	found[VETO_ELSEWHERE] = verbs_are_elsewhere && (any_moves || move->of_our_vm);
 	found[VETO_FORKED] = veto_is_shared(move);
+	found[VETO_MEMORY_LIMIT] = lock_limit_forbids(locked);
+	found[VETO_MEMBARRIER] = !gate_can_revoke();
 	for (int i = 0; i < VETO_COUNT && !err; i++) {
 		if (found[i])
 			err = refusal_add(answer, "", vetoes[i].name, vetoes[i].text);

@@ -6,12 +6,17 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -226,6 +231,55 @@ static void cannot_reopen_end(struct harness *h)
 	fake.opens_no_more = false;
 }
 
+/* As a daemon that has registered its memory and then changes its user. */
+static struct rlimit may_lock;
+
+static void lock_memory(bool may)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+	struct __user_cap_data_struct *of = &data[CAP_TO_INDEX(CAP_IPC_LOCK)];
+
+	assert_int_equal(syscall(SYS_capget, &header, data), 0);
+	if (may)
+		of->effective |= of->permitted & CAP_TO_MASK(CAP_IPC_LOCK);
+	else
+		of->effective &= ~(uint32_t)CAP_TO_MASK(CAP_IPC_LOCK);
+	assert_int_equal(syscall(SYS_capset, &header, data), 0);
+}
+
+static void memory_limit(struct harness *h)
+{
+	struct rlimit less;
+
+	getrlimit(RLIMIT_MEMLOCK, &may_lock);
+	less = may_lock;
+	less.rlim_cur = 0;
+	assert_int_equal(setrlimit(RLIMIT_MEMLOCK, &less), 0);
+	lock_memory(false);
+}
+
+static void memory_limit_end(struct harness *h)
+{
+	assert_int_equal(setrlimit(RLIMIT_MEMLOCK, &may_lock), 0);
+	lock_memory(true);
+}
+
+/* What no process can take back: the last row. */
+static void no_membarrier(struct harness *h)
+{
+	struct sock_filter code[] = {
+	        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+	        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_membarrier, 0, 1),
+	        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+	        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = {sizeof(code) / sizeof(*code), code};
+
+	assert_int_equal(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+	assert_int_equal(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), 0);
+}
+
 /* @end: without it the program has to end. @also: another one, which comes with it. */
 static const struct row {
 	void (*begin)(struct harness *h);
@@ -245,6 +299,8 @@ static const struct row {
         [VETO_MEMORY_WINDOW] = {memory_window, memory_window_end},
         [VETO_FORKED] = {forked, forked_end},
         [VETO_CANNOT_REOPEN] = {cannot_reopen, cannot_reopen_end},
+        [VETO_MEMORY_LIMIT] = {memory_limit, memory_limit_end},
+        [VETO_MEMBARRIER] = {no_membarrier},
 };
 
 /* ---- the test ---- */
@@ -289,6 +345,10 @@ static void is_refused_by_its_name_and_nothing_is_touched(void **state)
 
 	if (!row->begin)
 		fail_msg("%s has no row here", names[veto]);
+#ifdef TETHER_TSAN
+	if (veto == VETO_MEMBARRIER)
+		skip(); /* it is not needed there */
+#endif
 	both_ways(h);
 	row->begin(h);
 	live = fake.live_objects;
