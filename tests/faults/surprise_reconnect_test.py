@@ -10,7 +10,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from lab.deadline import wait_until  # noqa: E402
 from lab.system import System  # noqa: E402
-from lab.tap import Tap  # noqa: E402
+from lab.tap import FULL, Tap  # noqa: E402
 from lab.workload import perftest  # noqa: E402
 
 END_S = 60
@@ -62,8 +62,9 @@ def main():
     tap = Tap()
     with System(copy_ms=5) as lab:
         lab.start()
-        tap.run("goes_on_when_it_has_a_device_again", goes_on_with_the_next_device, lab, "hyp1", "hyp3", True)
-        tap.run("goes_on_with_the_destinations", goes_on_with_the_next_device, lab, "hyp3", "hyp1", False)
+        tap.run("goes_on_with_the_destinations", goes_on_with_the_next_device, lab, "hyp1", "hyp3", False)
+        if FULL:
+            tap.run("goes_on_when_it_has_a_device_again", goes_on_with_the_next_device, lab, "hyp3", "hyp1", True)
         tap.run("is_told_when_nobody_comes", is_told_when_nobody_comes, lab)
     tap.exit()
 
