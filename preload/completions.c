@@ -226,6 +226,8 @@ static bool send_failed(struct queue_pair *qp, struct ibv_wc *wc, bool of_the_mo
 
 	if (!qp->flushed)
 		retire_before(&qp->sends, sequence);
+	if (of_the_move && !qp->flushed && wc->status != IBV_WC_WR_FLUSH_ERR)
+		qp->migration.given_up = wc->status;
 	if (of_the_move)
 		qp->flushed = true;
 	/* Nor is the marker the application's that SETTLE posts behind all work. */
@@ -254,8 +256,12 @@ static bool receive_failed(struct queue_pair *qp, struct ibv_wc *wc, bool of_the
 
 	if (qp->srq)
 		return shared_receive_failed(qp, wc, of_the_move);
-	if (of_the_move)
+	/* What was flushed before it and taken for the move's own is given back with it, in order.
+	 */
+	if (of_the_move || (qp->held && sequence != qp->receives.tail)) {
+		qp->migration.receives_flushed = true;
 		return false;
+	}
 	wc->wr_id = receive_log_at(&qp->receives, sequence)->wr_id;
 	receive_log_retire(&qp->receives, sequence);
 	return true;

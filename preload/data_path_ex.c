@@ -252,28 +252,32 @@ static inline int post_built(struct queue_pair *qp, post_filled_fn *post_filled)
 }
 
 /*
- * All or nothing, but work of different kinds is given to the device piece by piece: where it
- * refuses one behind others, those cannot be taken back. Then it fails as an error of the work.
+ * All or nothing, but what the device has taken before it refused one cannot be taken back: work of
+ * different kinds is given to it piece by piece, and the queue of one in ERR may be full of what it
+ * flushed. Then it fails as an error of the work.
  */
-static int complete_local(struct queue_pair *qp)
+static inline int complete_with(
+        struct queue_pair *qp, post_filled_fn *post_filled, enum ibv_wc_status refused)
 {
 	enum gate_pass pass = gate_enter(&qp->send_gate);
 	const uint32_t count = qp->ex_count;
-	int err = post_built(qp, window_work_post_filled);
+	int err = post_built(qp, post_filled);
 	bool in_part = err && qp->ex_count < count;
 
 	if (in_part)
 		window_work_keep(qp, qp->ex_count);
 	gate_leave(&qp->send_gate, pass);
 	if (in_part)
-		window_work_refused(qp);
+		window_work_refused(qp, refused);
 	return in_part ? 0 : err;
 }
 
 /* Local work, or an error. */
 static __attribute__((noinline, cold)) int complete_closely(struct queue_pair *qp)
 {
-	return qp->ex_error == EX_HAS_LOCAL_WORK ? complete_local(qp) : qp->ex_error;
+	return qp->ex_error == EX_HAS_LOCAL_WORK
+	               ? complete_with(qp, window_work_post_filled, IBV_WC_MW_BIND_ERR)
+	               : qp->ex_error;
 }
 
 static int wr_complete(struct ibv_qp_ex *qpx)
@@ -281,14 +285,10 @@ static int wr_complete(struct ibv_qp_ex *qpx)
 	struct queue_pair *qp = of(qpx);
 	int err = qp->ex_error;
 
-	if (!err) {
-		enum gate_pass pass = gate_enter(&qp->send_gate);
-
-		err = post_built(qp, queue_pair_post_filled);
-		gate_leave(&qp->send_gate, pass);
-	} else {
+	if (!err)
+		err = complete_with(qp, queue_pair_post_filled, IBV_WC_WR_FLUSH_ERR);
+	else
 		err = complete_closely(qp);
-	}
 	gate_leave(&qp->build_gate, qp->ex_pass);
 	return err;
 }

@@ -282,6 +282,8 @@ struct queue_pair_migration {
 	uint32_t last_signalled; /* drained when this one is complete */
 	uint32_t tail_seen;
 	uint64_t progress_ms;
+	enum ibv_wc_status given_up; /* by its own transport, since the gate was closed; 0: not */
+	bool receives_flushed;       /* a RECV was given back, and not shown */
 	/* SETTLE */
 	bool broken;        /* taken to ERR by this library */
 	uint32_t rq_psn;    /* our responder's when it stopped, or PSN_UNKNOWN */

@@ -203,7 +203,7 @@ void window_work_keep(struct queue_pair *qp, uint32_t count)
 	send_log_commit(&qp->sends, count, false);
 }
 
-void window_work_refused(struct queue_pair *qp)
+void window_work_refused(struct queue_pair *qp, enum ibv_wc_status first)
 {
 	const struct send_log *log = &qp->sends;
 
@@ -211,8 +211,7 @@ void window_work_refused(struct queue_pair *qp)
 	queue_pair_close(qp);
 	if (!qp->held && log->posted != log->head) {
 		queue_pair_harvest(qp);
-		queue_pair_end(
-		        qp, log->tail == log->posted ? IBV_WC_MW_BIND_ERR : IBV_WC_WR_FLUSH_ERR);
+		queue_pair_end(qp, log->tail == log->posted ? first : IBV_WC_WR_FLUSH_ERR);
 	}
 	queue_pair_open(qp);
 	control_leave();

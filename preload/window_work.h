@@ -33,9 +33,10 @@ int window_work_post_filled(struct queue_pair *qp, uint32_t count, uint32_t *pos
 void window_work_keep(struct queue_pair *qp, uint32_t count);
 /*
  * The device has refused the first that was kept, behind others: the queue pair ends, as by a
- * completion with an error; one that is stopped tries again at RESUME. The build gate alone.
+ * completion with an error, @first if nothing before it is open; one that is stopped tries again at
+ * RESUME. The build gate alone.
  */
-void window_work_refused(struct queue_pair *qp);
+void window_work_refused(struct queue_pair *qp, enum ibv_wc_status first);
 
 /* For ibv_context_ops: type 1. As ibv_bind_mw(3) says; enters the gates. */
 int window_work_bind(struct ibv_qp *qp, struct ibv_mw *mw, struct ibv_mw_bind *bind);

@@ -250,6 +250,29 @@ static void more_than_the_queue_takes_is_all_or_nothing(void **state)
 	assert_int_equal(end_pending(&h->vm), 0);
 }
 
+/* It cannot be taken back; so the application is not told that nothing was posted. */
+static void what_the_device_takes_of_a_batch_comes_back_once(void **state)
+{
+	struct harness *h = *state;
+	struct ibv_qp_ex *qpx = ibv_qp_to_qp_ex(h->vm.qp);
+
+	fake.automatic = false;
+	fake.post_fails_at = 2;
+	ibv_wr_start(qpx);
+	for (unsigned i = 0; i < 4; i++) {
+		qpx->wr_id = i;
+		ibv_wr_send(qpx);
+	}
+	assert_int_equal(ibv_wr_complete(qpx), 0);
+	fake.post_fails_at = -1;
+	assert_int_equal(harness_poll(h, &h->vm), 4);
+	for (unsigned i = 0; i < 4; i++) {
+		assert_int_equal(h->wc[i].wr_id, i);
+		assert_int_equal(h->wc[i].status, IBV_WC_WR_FLUSH_ERR);
+	}
+	assert_int_equal(harness_poll(h, &h->vm), 0);
+}
+
 #define PLAIN(test) cmocka_unit_test_setup_teardown(test, setup, harness_teardown)
 #define EX(test)    cmocka_unit_test_setup_teardown(test, setup_ex, harness_teardown)
 
@@ -270,6 +293,7 @@ int main(void)
 	        EX(builders_post_what_they_build),
 	        EX(an_abort_posts_nothing),
 	        EX(more_than_the_queue_takes_is_all_or_nothing),
+	        EX(what_the_device_takes_of_a_batch_comes_back_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
