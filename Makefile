@@ -41,7 +41,7 @@ endif
 
 # ---- what rules.mk files say -------------------------------------------------------------------------------------
 
-PROGRAMS :=
+BUILT_PROGRAMS :=
 LIBRARIES :=
 UNIT_TESTS :=
 FUZZERS :=
@@ -51,7 +51,7 @@ obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 # $(call program,NAME,SOURCES,LIBS[,LDFLAGS])
 define program_rule
 SOURCES += $(2)
-PROGRAMS += $(B)/bin/$(1)
+BUILT_PROGRAMS += $(B)/bin/$(1)
 $(B)/bin/$(1): $(call obj,$(2))
 	$$(call say,LINK)
 	@mkdir -p $$(@D)
@@ -102,7 +102,7 @@ include $(wildcard */rules.mk tests/*/rules.mk)
 
 # ---- building ----------------------------------------------------------------------------------------------------
 
-all: $(PROGRAMS) $(LIBRARIES)
+all: $(BUILT_PROGRAMS) $(LIBRARIES)
 
 # Per-folder flags: CFLAGS_preload and the like, from the folder's rules.mk.
 $(B)/obj/%.o: %.c | $(B)/deps.stamp $(B)/gen/tether.pb-c.h
@@ -133,7 +133,7 @@ $(B)/deps.stamp $(B)/deps-extra.stamp: .ci/deps
 # Programs side by side; each prints TAP, the runner adds up and ends with "N passed, N failed". Long ones are begun first, so
 # that none is left over when the others have ended.
 RUN_TESTS = tests/run_tests --build $(B)
-LONG_TESTS := $(patsubst %,tests/faults/%_migration_test.py,options perftest middleware datagram xrc rc_verify) \
+LONG_TESTS := tests/model/check_model_test.py $(patsubst %,tests/faults/%_migration_test.py,options perftest middleware datagram xrc rc_verify) \
 	tests/simfabric/verbs_perftest_test.py tests/faults/churn_test.py tests/faults/kill_test.py tests/faults/sweep_test.py
 SHORT_TESTS := $(filter-out $(LONG_TESTS) tests/sanitized/%,$(sort $(wildcard tests/*/*_test.py tests/*/*_test.sh)))
 INTEGRATION_TESTS := $(LONG_TESTS) $(SHORT_TESTS)
@@ -197,8 +197,8 @@ bench-start: $(B)/lib/libtether.so
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(LIBDIR)/tether
-	install -m 755 $(filter %/tether,$(PROGRAMS)) $(DESTDIR)$(PREFIX)/bin
-	install -m 755 $(filter %/tether-agent %/tether-fabric %/tether-smd,$(PROGRAMS)) $(DESTDIR)$(PREFIX)/sbin
+	install -m 755 $(filter %/tether,$(BUILT_PROGRAMS)) $(DESTDIR)$(PREFIX)/bin
+	install -m 755 $(filter %/tether-agent %/tether-fabric %/tether-smd,$(BUILT_PROGRAMS)) $(DESTDIR)$(PREFIX)/sbin
 	install -m 644 $(filter %/libtether.so,$(LIBRARIES)) $(DESTDIR)$(LIBDIR)/tether
 	install -m 644 $(filter %/libosmtether.so,$(LIBRARIES)) $(DESTDIR)$(LIBDIR)
 	for p in $(wildcard */*.1 */*.5 */*.7 */*.8); do \
@@ -218,6 +218,7 @@ help:
 	@echo 'make check      unit tests and whole systems, small counts; check-unit: unit tests alone'
 	@echo 'make check-full the same with large counts (TETHER_FULL=1)'
 	@echo 'make check-spin the protocol as a model: all that spin can reach, and what fails without each of its parts'
+	@echo 'make check-model  random programs with migrations against a reference model; PROGRAMS=N SEED=S'
 	@echo 'make check-asan, check-tsan   unit tests, daemons, plugin and rc-verify, built with a sanitizer'
 	@echo 'make check-valgrind           tether-smd and the agents under valgrind'
 	@echo 'make fuzz       what reads bytes from others; FUZZ_SECONDS=N for each'

@@ -7,7 +7,7 @@
 static const char *const flag_names[FLAGS] = {
         "signalled", "unsignalled", "inline", "fenced", "solicited"};
 static const char *const state_names[STOP_STATES] = {
-        "not sent", "in part", "unacked", "unseen", "rnr", "answer lost"};
+        "not sent", "in part", "unacked", "answer lost", "rnr", "unseen"};
 
 static bool has_flag(const struct work *work, bool is_signaled, unsigned flag)
 {
@@ -65,8 +65,8 @@ const char *coverage_unreachable(unsigned opcode, unsigned flag, enum stop_state
 		return why;
 	switch (state) {
 	case STOP_IN_PART:
-		if (work_is_atomic(&work))
-			return "one packet, one answer";
+		if (work_has_answer(&work))
+			return "asked for by one packet";
 		return flag == FLAG_INLINE ? "fits into a packet" : NULL;
 	case STOP_UNSEEN:
 		return work_takes_receive(&work) ? NULL : "takes no RECV";

@@ -13,14 +13,14 @@
 #include "model/program.h"
 #include "model/program_text.h"
 
-/* preload/DESIGN.md, "Evidence". */
+/* preload/DESIGN.md, "Evidence"; as enum work_state has them. */
 enum stop_state {
 	STOP_NOT_SENT,
-	STOP_IN_PART,        /* delivered in part; of a READ, answered in part */
+	STOP_IN_PART,        /* delivered in part */
 	STOP_UNACKNOWLEDGED, /* executed, and the requester does not know */
-	STOP_UNSEEN,         /* acknowledged, and the RECV's completion is not visible */
+	STOP_ANSWER_LOST,    /* executed, and the answer is not here */
 	STOP_RNR,            /* waits for a RECV */
-	STOP_ANSWER_LOST,    /* executed, and the answer will not come by itself */
+	STOP_UNSEEN,         /* acknowledged, and the RECV's completion is not visible */
 	STOP_STATES,
 };
 

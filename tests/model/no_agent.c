@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
-/* The link to the agent of a world, which hears no registrations: its root knows who is there. */
+/*
+ * The link to the agent of a world. Its root knows who is there; who connects to a VM that has
+ * moved hears at once by which numbers it goes now, since all of them are in this process.
+ */
 #include "preload/agent_link.h"
 #include "preload/datagram_questions.h"
+#include "preload/objects.h"
 #include "preload/steps.h"
 
 void agent_link_start(void)
@@ -12,8 +16,36 @@ void agent_link_forget_parent(void)
 {
 }
 
+static void learn_keys(const struct context *context, struct remote *remote)
+{
+	const struct memory_region *mr;
+
+	TAILQ_FOREACH(mr, &context->mrs, link)
+	{
+		if (!mr->real)
+			continue;
+		remote->keys = remote_keys_of(remote->lid, context->number);
+		remote_keys_set(remote->keys, mr->shown.rkey, mr->real->rkey, false);
+	}
+}
+
 void agent_link_register(struct remote *remote)
 {
+	const struct context *context;
+	const struct queue_pair *qp;
+
+	TAILQ_FOREACH(context, &contexts, link)
+	{
+		if (!context->moved || context->ports[0].attr.lid != remote->lid)
+			continue;
+		TAILQ_FOREACH(qp, &context->qps, link)
+		{
+			if (queue_pair_number(qp) != remote->qpn || !qp->real)
+				continue;
+			remote->real_qpn = qp->real->qp_num;
+			learn_keys(context, remote);
+		}
+	}
 }
 
 void agent_link_register_datagrams(struct remote *remote)

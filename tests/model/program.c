@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "simfabric/qp_faults.h"
+
 static void *grown(void *array, unsigned count, unsigned *room, size_t size)
 {
 	if (count < *room)
@@ -70,6 +72,31 @@ unsigned program_count(const struct program *program, enum action_kind kind)
 	for (unsigned i = 0; i < program->action_count; i++)
 		count += program->actions[i].kind == kind;
 	return count;
+}
+
+void program_signal_enough(struct program *program)
+{
+	unsigned quiet[ENDS_MOST] = {0};
+	struct work *last[ENDS_MOST] = {NULL};
+
+	for (unsigned i = 0; i < program->action_count; i++) {
+		const struct action *action = &program->actions[i];
+		unsigned end = action->of;
+
+		for (unsigned j = 0; action->kind == ACTION_POST && j < action->count; j++) {
+			struct work *work = &program->work[action->first + j];
+
+			if (++quiet[end] >= end_link(program, end)->depth / 2u)
+				work->flags |= IBV_SEND_SIGNALED;
+			if (work_is_signaled(program, end, work))
+				quiet[end] = 0;
+			last[end] = work;
+		}
+	}
+	for (unsigned end = 0; end < ENDS_MOST; end++) {
+		if (last[end])
+			last[end]->flags |= IBV_SEND_SIGNALED;
+	}
 }
 
 /* ---- is it sound? ---- */
@@ -140,6 +167,9 @@ static bool action_is_sound(
 		return is_alive(life, action->of) && work_range_is_sound(program, action);
 	case ACTION_RECEIVE:
 		return is_alive(life, action->of) && action->how < WRONG_COUNT;
+	case ACTION_FAULT:
+		return is_alive(life, action->of) && action->how > QP_FAULT_NONE &&
+		       action->how < QP_FAULT_COUNT;
 	case ACTION_TOUCH:
 		return is_alive(life, action->of) && action->how < VERSIONED_CELLS;
 	case ACTION_FAIL:

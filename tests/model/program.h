@@ -64,6 +64,8 @@ enum action_kind {
 	ACTION_RUN,     /* @count small things happen in the world */
 	ACTION_MOVE,    /* a migration of the VM of process @of begins */
 	ACTION_PIECE,   /* @count pieces of the migrations that are under way */
+	ACTION_FAULT, /* to end @of's next message: @how: enum qp_fault_action; @count: fault_count
+	               */
 	ACTION_KINDS,
 };
 
@@ -72,6 +74,12 @@ struct action {
 	uint16_t count;
 	uint32_t first;
 };
+
+/* From packet @packet on, @times or, if that is 0, until a migration has voted. */
+static inline uint16_t fault_count(unsigned packet, unsigned times)
+{
+	return (uint16_t)(packet << 8 | times);
+}
 
 struct program_link {
 	uint8_t process[2];
@@ -94,7 +102,7 @@ struct program_world {
 	uint8_t dead_rq_psn;
 	uint8_t drop, duplicate, delay; /* per cent of packets */
 	uint8_t hold;                   /* per cent of RECV completions that come late */
-	uint16_t drain_ms;
+	uint16_t stop_ms; /* so long STOP waits for what is under way; 0: as long as it does */
 };
 
 struct program {
@@ -123,6 +131,11 @@ void program_write(const struct program *program, FILE *file);
 
 /* Its actions name only what exists then: a link that is there, connected once, and so on. */
 bool program_is_sound(const struct program *program);
+/*
+ * So that it can be run: a queue gives back what is unsignalled only with a completion behind it,
+ * so there is one in each half of a queue, and the last work of each end asks for one.
+ */
+void program_signal_enough(struct program *program);
 unsigned program_count(const struct program *program, enum action_kind kind);
 
 static inline unsigned end_other(unsigned end)

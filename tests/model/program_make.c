@@ -4,6 +4,7 @@
 
 #include "model/chance.h"
 #include "model/program.h"
+#include "simfabric/qp_faults.h"
 
 /* Of a program in the making. */
 struct maker {
@@ -14,7 +15,8 @@ struct maker {
 	unsigned posted[ENDS_MOST], wanted[ENDS_MOST];
 	unsigned taking[ENDS_MOST];   /* posted work that takes a RECV */
 	unsigned received[ENDS_MOST]; /* RECVs posted on account of the end */
-	unsigned moves_left, posts_left, troubles_left;
+	unsigned moves_left, troubles_left;
+	bool has_atomics; /* with one open nothing is broken: the others show more */
 };
 
 static unsigned below(struct maker *m, unsigned count)
@@ -58,7 +60,7 @@ static void draw_link(struct maker *m, unsigned index)
 	link->reads = (uint8_t)chance_between(&m->chance, 1, 4);
 	link->rnr_retry = percent(m, 95) ? 7 : (uint8_t)below(m, 3);
 	for (unsigned i = 0; i < 2; i++) {
-		if (!link->shares[i] && percent(m, 6))
+		if (!link->shares[i] && !m->program->world.drop && percent(m, 8))
 			link->starved |= (uint8_t)(1 << i);
 	}
 	m->alive[m->alive_count++] = index;
@@ -80,15 +82,16 @@ static void draw_world(struct maker *m)
 	world->seed = chance_next(&m->chance);
 	world->rxe = percent(m, 40);
 	world->dead_rq_psn = percent(m, 10);
-	if (percent(m, 75))
-		world->drop = (uint8_t)chance_between(&m->chance, 1, 12);
+	if (percent(m, 50))
+		world->drop = (uint8_t)chance_between(&m->chance, 1, 3);
 	if (percent(m, 50))
 		world->duplicate = (uint8_t)chance_between(&m->chance, 1, 10);
 	if (percent(m, 50))
 		world->delay = (uint8_t)chance_between(&m->chance, 1, 30);
 	if (percent(m, 50))
 		world->hold = (uint8_t)chance_between(&m->chance, 1, 50);
-	world->drain_ms = percent(m, 50) ? (uint16_t)below(m, 3) : (uint16_t)below(m, 40);
+	if (percent(m, 80))
+		world->stop_ms = (uint16_t)chance_between(&m->chance, 1, percent(m, 70) ? 3 : 60);
 }
 
 /* ---- work ---- */
@@ -112,6 +115,8 @@ static uint16_t draw_length(struct maker *m, const struct program_link *link)
 	}
 }
 
+enum { ATOMIC_OPCODES = 2 };
+
 static uint8_t draw_opcode(struct maker *m)
 {
 	static const uint8_t opcodes[] = {IBV_WR_SEND, IBV_WR_SEND, IBV_WR_SEND_WITH_IMM,
@@ -119,7 +124,7 @@ static uint8_t draw_opcode(struct maker *m)
 	        IBV_WR_RDMA_READ, IBV_WR_RDMA_READ, IBV_WR_ATOMIC_FETCH_AND_ADD,
 	        IBV_WR_ATOMIC_CMP_AND_SWP};
 
-	return opcodes[below(m, sizeof(opcodes))];
+	return opcodes[below(m, sizeof(opcodes) - (m->has_atomics ? 0 : ATOMIC_OPCODES))];
 }
 
 static void draw_place(struct maker *m, struct work *work)
@@ -146,9 +151,9 @@ static void draw_flags(struct maker *m, struct work *work)
 {
 	if (percent(m, 45))
 		work->flags |= IBV_SEND_SIGNALED;
-	if (percent(m, 12))
+	if (percent(m, 20))
 		work->flags |= IBV_SEND_FENCE;
-	if (work_takes_receive(work) && percent(m, 25))
+	if (work_takes_receive(work) && percent(m, 35))
 		work->flags |= IBV_SEND_SOLICITED;
 	if (!work_has_answer(work) && work->length <= INLINE_MOST && percent(m, 40))
 		work->flags |= IBV_SEND_INLINE;
@@ -196,11 +201,27 @@ static void add(struct maker *m, enum action_kind kind, unsigned of, unsigned ho
 	                                .count = (uint16_t)count});
 }
 
+/*
+ * Where packets are lost RECVs are there before what takes them: whatever is lost while a queue
+ * pair waits for one counts as a retry, and in the end there are too many.
+ */
+static void receives_come_first(struct maker *m, unsigned end, unsigned count)
+{
+	unsigned other = end_other(end), need = m->taking[end] + count;
+
+	if (!m->program->world.drop || m->received[other] >= need)
+		return;
+	need += below(m, 8);
+	add(m, ACTION_RECEIVE, other, RIGHT, need - m->received[other]);
+	m->received[other] = need;
+}
+
 static void add_post(struct maker *m, unsigned end, bool wrong)
 {
 	unsigned count = chance_between(&m->chance, 1, percent(m, 20) ? 9 : 4);
 	unsigned first = m->program->work_count;
 
+	receives_come_first(m, end, count);
 	for (unsigned i = 0; i < count; i++) {
 		struct work work = draw_work(m, end_link(m->program, end));
 
@@ -293,6 +314,55 @@ static unsigned draw_poster(struct maker *m)
 	return count ? ends[below(m, count)] : ENDS_MOST;
 }
 
+/* Of several packets, of which the first ones pass. */
+static void add_long_message(struct maker *m, unsigned end)
+{
+	static const uint8_t opcodes[] = {
+	        IBV_WR_SEND, IBV_WR_SEND_WITH_IMM, IBV_WR_RDMA_WRITE, IBV_WR_RDMA_WRITE_WITH_IMM};
+	struct work work = {.opcode = opcodes[below(m, sizeof(opcodes))],
+	        .length = MESSAGE_MOST,
+	        .sges = 1,
+	        .operand = chance_next(&m->chance)};
+	struct action post = {.kind = ACTION_POST, .of = (uint8_t)end, .count = 1};
+
+	work.place = work_writes(&work) ? PLACE_CELL : PLACE_NONE;
+	draw_flags(m, &work);
+	receives_come_first(m, end, 1);
+	m->taking[end] += work_takes_receive(&work);
+	m->posted[end]++;
+	post.first = program_add_work(m->program, &work);
+	program_add(m->program, post);
+}
+
+/* What is asked just before a stop is then found in all states. */
+static void add_fault(struct maker *m, unsigned end)
+{
+	unsigned how = chance_between(&m->chance, QP_HOLD, QP_FAULT_COUNT - 1);
+	bool is_lost = how == QP_LOSE || how == QP_LOSE_ACKS || how == QP_LOSE_ANSWERS;
+	bool in_part = (how == QP_HOLD || how == QP_LOSE) && percent(m, 60),
+	     drops = m->program->world.drop;
+	unsigned times = 0;
+
+	/* Each time is a retry. */
+	if (is_lost)
+		times = chance_between(&m->chance, 1, drops ? 2 : 5);
+	else if (how == QP_RNR && drops)
+		times = 5;
+	add(m, ACTION_FAULT, end, how,
+	        fault_count(in_part ? chance_between(&m->chance, 1, 2) : 0, times));
+	if (in_part)
+		add_long_message(m, end);
+	add_post(m, end, false);
+}
+
+static void add_faults(struct maker *m)
+{
+	for (unsigned i = 0; i < 2 * m->alive_count; i++) {
+		if (percent(m, 40))
+			add_fault(m, 2 * m->alive[i / 2] + (i & 1));
+	}
+}
+
 /* So far apart that all of them come while there is work to post. */
 static void maybe_move(struct maker *m)
 {
@@ -306,24 +376,9 @@ static void maybe_move(struct maker *m)
 	if (!m->moves_left || (left > 12 && below(m, left / 4) >= m->moves_left))
 		return;
 	m->moves_left--;
+	add_faults(m);
+	add(m, ACTION_RUN, 0, 0, chance_between(&m->chance, 1, 60));
 	add(m, ACTION_MOVE, percent(m, 65) ? PROCESS_A : PROCESS_B, 0, 0);
-}
-
-/* So that an end tells when it has done everything. */
-static void signal_last(struct program *program)
-{
-	struct work *last[ENDS_MOST] = {NULL};
-
-	for (unsigned i = 0; i < program->action_count; i++) {
-		const struct action *action = &program->actions[i];
-
-		if (action->kind == ACTION_POST)
-			last[action->of] = &program->work[action->first + action->count - 1];
-	}
-	for (unsigned end = 0; end < ENDS_MOST; end++) {
-		if (last[end])
-			last[end]->flags |= IBV_SEND_SIGNALED;
-	}
 }
 
 struct program *program_make(uint64_t seed)
@@ -334,6 +389,7 @@ struct program *program_make(uint64_t seed)
 	m.program->seed = seed;
 	draw_world(&m);
 	draw_links(&m);
+	m.has_atomics = percent(&m, 55);
 	m.moves_left = chance_between(&m.chance, 2, 4);
 	m.troubles_left = percent(&m, 40) ? chance_between(&m.chance, 1, 3) : 0;
 	while ((end = draw_poster(&m)) != ENDS_MOST) {
@@ -348,6 +404,6 @@ struct program *program_make(uint64_t seed)
 	}
 	while (m.moves_left--)
 		add(&m, ACTION_MOVE, PROCESS_A, 0, 0);
-	signal_last(m.program);
+	program_signal_enough(m.program);
 	return m.program;
 }

@@ -19,7 +19,7 @@ static const char *const opcode_names[] = {
         "send", "send-imm", "write", "write-imm", "read", "fetch-add", "compare-swap", NULL};
 
 static const char *const action_names[] = {"post", "receive", "poll", "touch", "fail", "destroy",
-        "connect", "run", "move", "piece", NULL};
+        "connect", "run", "move", "piece", "fault", NULL};
 
 static const struct {
 	char letter;
@@ -99,9 +99,9 @@ void program_write(const struct program *program, FILE *file)
 	fprintf(file, "program 0x%" PRIx64 "\n", program->seed);
 	fprintf(file,
 	        "world seed=0x%" PRIx64 " rxe=%u dead_rq_psn=%u drop=%u duplicate=%u delay=%u "
-	        "hold=%u drain_ms=%u\n",
+	        "hold=%u stop_ms=%u\n",
 	        world->seed, world->rxe, world->dead_rq_psn, world->drop, world->duplicate,
-	        world->delay, world->hold, world->drain_ms);
+	        world->delay, world->hold, world->stop_ms);
 	write_links(program, file);
 	for (unsigned i = 0; i < program->action_count; i++)
 		write_action(program, &program->actions[i], file);
@@ -145,9 +145,9 @@ static bool read_head(struct reader *reader)
 	if (!next_line(reader) ||
 	        sscanf(reader->line,
 	                "world seed=0x%" SCNx64 " rxe=%hhu dead_rq_psn=%hhu drop=%hhu "
-	                "duplicate=%hhu delay=%hhu hold=%hhu drain_ms=%hu",
+	                "duplicate=%hhu delay=%hhu hold=%hhu stop_ms=%hu",
 	                &world->seed, &world->rxe, &world->dead_rq_psn, &world->drop,
-	                &world->duplicate, &world->delay, &world->hold, &world->drain_ms) != 8)
+	                &world->duplicate, &world->delay, &world->hold, &world->stop_ms) != 8)
 		return refuse(reader, "no world");
 	return true;
 }

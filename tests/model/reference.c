@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "model/reference_state.h"
+#include "simfabric/qp_faults.h"
 
 void violated(struct reference *reference, const char *format, ...)
 {
@@ -274,6 +275,31 @@ unsigned reference_executed(const struct reference *reference, unsigned end)
 	return reference->ends[end].executed;
 }
 
+/*
+ * RECVs of a shared queue that nobody gives back: what a queue pair has taken whose completions
+ * went with it, or, in ERR, for a message that came in part. Where ERR does not flush RECVs that is
+ * each queue pair that a migration breaks.
+ */
+static uint32_t kept_by_the_dead(const struct reference *reference, unsigned queue)
+{
+	uint32_t kept = 0;
+
+	for (unsigned end = 0; queue >= ENDS_MOST && end < 2 * reference->program->link_count;
+	        end++) {
+		const struct end_state *state = &reference->ends[end];
+
+		if (reference_queue_of(reference->program, end) != queue)
+			continue;
+		if (state->destroyed)
+			kept += reference->ends[end_other(end)].taking_count - state->arrived;
+		else if (reference->program->world.rxe)
+			kept += 1 + program_count(reference->program, ACTION_MOVE);
+		else
+			kept += state->has_failed;
+	}
+	return kept;
+}
+
 unsigned reference_missing_receives(const struct reference *reference, unsigned queue)
 {
 	const struct queue_state *state = &reference->queues[queue];
@@ -288,10 +314,26 @@ unsigned reference_missing_receives(const struct reference *reference, unsigned 
 		if (sender->taking_count > reference->ends[end].arrived)
 			wanted += sender->taking_count - reference->ends[end].arrived;
 	}
+	if (wanted)
+		wanted += kept_by_the_dead(reference, queue);
 	return wanted > there ? wanted - there : 0;
 }
 
-/* Messages that were acknowledged have come. */
+/* Completions of RECVs may come after the acknowledgement, as long after as the world likes. */
+static bool hides_receives(const struct program *program)
+{
+	for (unsigned i = 0; i < program->action_count; i++) {
+		if (program->actions[i].kind == ACTION_FAULT &&
+		        program->actions[i].how == QP_HOLD_RECEIVES)
+			return true;
+	}
+	return program->world.hold;
+}
+
+/*
+ * Messages that were acknowledged have come. A queue pair that fails while completions are hidden
+ * gives all its RECVs back.
+ */
 static void messages_have_come(struct reference *reference, unsigned end)
 {
 	const struct end_state *state = &reference->ends[end];
@@ -299,6 +341,8 @@ static void messages_have_come(struct reference *reference, unsigned end)
 	uint32_t taken = 0;
 
 	if (peer->destroyed || peer->causes & CAUSE_EXCUSED)
+		return;
+	if (peer->has_failed && hides_receives(reference->program))
 		return;
 	for (uint32_t i = 0; i < state->executed; i++)
 		taken += work_takes_receive(state->sent[i].work);

@@ -23,14 +23,29 @@ static enum ibv_wc_opcode completes_as(const struct work *work)
 
 /* ---- of work ---- */
 
+/* The other end has done the first @count. */
 static void work_must_be_right(struct reference *reference, unsigned end, uint32_t count)
 {
 	const struct end_state *state = &reference->ends[end];
 
 	for (uint32_t i = state->executed; i < count; i++) {
-		if (state->sent[i].work->wrong != RIGHT)
+		const struct work *work = state->sent[i].work;
+
+		if (work->wrong != RIGHT && !work_fails_late(work))
 			violated(reference, "end %u: work %u is done, and cannot be: wrong %s", end,
-			        i, wrong_names[state->sent[i].work->wrong]);
+			        i, wrong_names[work->wrong]);
+	}
+}
+
+/* They have all gone well, since one behind them has. */
+static void nothing_has_failed(struct reference *reference, unsigned end, uint32_t count)
+{
+	struct end_state *state = &reference->ends[end];
+
+	for (; state->right_to < count; state->right_to++) {
+		if (work_fails_late(state->sent[state->right_to].work))
+			violated(reference, "end %u: work %u is done, and cannot be: wrong lkey",
+			        end, state->right_to);
 	}
 }
 
@@ -92,6 +107,7 @@ static void send_succeeded(struct reference *reference, const struct event *even
 		violated(reference, "end %u: work %u, %s, completes as %d", event->of, number,
 		        opcode_name(work->opcode), event->wc.opcode);
 	work_is_executed(reference, event->of, number + 1);
+	nothing_has_failed(reference, event->of, number + 1);
 	if (work_has_answer(work) && !state->sent[number].answered)
 		violated(
 		        reference, "end %u: the answer to work %u was not told", event->of, number);

@@ -14,7 +14,8 @@ struct path {
 	unsigned steps; /* looked at, so that a search ends */
 };
 
-enum { STEPS_MOST = 100000 };
+/* More unknown atomics than can be tried are not held against anybody. */
+enum { STEPS_MOST = 500000 };
 
 /* @end's next atomic on the counter; NULL: none. */
 static const struct sent *next_of(struct path *path, unsigned end)
@@ -26,8 +27,10 @@ static const struct sent *next_of(struct path *path, unsigned end)
 	for (; path->at[end] < state->sent_count; path->at[end]++) {
 		const struct sent *sent = &state->sent[path->at[end]];
 
-		if (work_is_atomic(sent->work) && sent->work->index == path->counter &&
-		        sent->work->wrong == RIGHT)
+		/* The other end has refused it, and takes nothing more. */
+		if (sent->work->wrong != RIGHT && !work_fails_late(sent->work))
+			return NULL;
+		if (work_is_atomic(sent->work) && sent->work->index == path->counter)
 			return sent;
 	}
 	return NULL;
@@ -68,16 +71,24 @@ static bool goes_on_by(struct path *path, unsigned end, const struct sent *sent,
 	return found;
 }
 
-/* Values do not come again, so where a known original fits there is no other way. */
+/*
+ * Values do not come again, so where a known original fits there is no other way; but what changes
+ * nothing, a comparison that failed, goes first.
+ */
 static int known_step(struct path *path, uint64_t value)
 {
+	int found = -1;
+
 	for (unsigned end = 0; end < 2 * path->reference->program->link_count; end++) {
 		const struct sent *sent = next_of(path, end);
 
-		if (sent && sent->answered && sent->original == value)
+		if (!sent || !sent->answered || sent->original != value)
+			continue;
+		if (after(sent, value) == value)
 			return (int)end;
+		found = (int)end;
 	}
-	return -1;
+	return found;
 }
 
 static bool goes_on(struct path *path, uint64_t value)
@@ -89,7 +100,7 @@ static bool goes_on(struct path *path, uint64_t value)
 	if (is_complete(path, value))
 		return true;
 	if (path->steps++ > STEPS_MOST)
-		return false;
+		return true;
 	for (unsigned end = 0; end < 2 * path->reference->program->link_count; end++) {
 		const struct sent *sent = next_of(path, end);
 

@@ -40,6 +40,7 @@ struct end_state {
 	uint32_t taking_count;
 	uint32_t executed;    /* so many are known to be */
 	uint32_t checked;     /* so many have shown their effect */
+	uint32_t right_to;    /* so many are known to have gone well */
 	uint32_t signaled_to; /* all signalled work before has completed */
 	uint32_t last_failed; /* the last with an error; NO_WORK: none */
 	bool has_failed;      /* it, or one of its RECVs, has had an error */
@@ -102,6 +103,15 @@ void work_was_answered(struct reference *reference, const struct event *event);
 void effects_are_seen(struct reference *reference, unsigned end);
 /* Each counter's values are one path through the atomics, each taken once. */
 void counters_are_explained(struct reference *reference);
+
+/*
+ * The other end has done it, and it fails when the answer comes, which may be after that has done
+ * what follows.
+ */
+static inline bool work_fails_late(const struct work *work)
+{
+	return work->wrong == WRONG_LKEY && work_has_answer(work);
+}
 
 static inline struct sent *sent_at(struct reference *reference, unsigned end, uint32_t number)
 {

@@ -117,7 +117,7 @@ void root_tell(struct migration *m, Tether__Step step)
 	event.epoch = m->id;
 	event.step = step;
 	event.sequence = ++last_sequence;
-	event.deadline_ms = DEADLINE_MS;
+	event.deadline_ms = m->deadline_ms ? m->deadline_ms : DEADLINE_MS;
 	event.lease_ms = LEASE_MS;
 	event.overall_ms = OVERALL_MS;
 	event.vm = (char *)"vm";

@@ -19,7 +19,8 @@
 struct migration {
 	unsigned vm;
 	uint64_t id;
-	Tether__Step step; /* that was told last */
+	Tether__Step step;    /* that was told last */
+	uint32_t deadline_ms; /* of the next; 0: the usual one */
 	bool is_answered;
 	Tether__Outcome outcome;
 	char reason[64]; /* the first that was given for another outcome than DONE */

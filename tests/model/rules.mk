@@ -11,7 +11,7 @@ $(call unit_test,model_coverage,$(MODEL_PROGRAM) tests/model/coverage.c,)
 
 include tests/simfabric/sources.mk
 
-TURNS_SOURCES := $(filter-out tests/simfabric/hca_at_hand.c tests/simfabric/hca_thread.c,$(VERBS_FACE_SOURCES)) tests/model/turns.c
+TURNS_SOURCES := $(filter-out tests/simfabric/hca_at_hand.c tests/simfabric/hca_thread.c,$(VERBS_FACE_SOURCES)) tests/model/turns.c tests/model/turns_states.c tests/simfabric/work_state.c
 $(call library,libsimfabric-turns.so,$(sort $(FABRIC_SOURCES) $(QUEUE_PAIR_SOURCES) $(TURNS_SOURCES)),-lpthread,-Xlinker -Bsymbolic)
 
 # The library under test stands in the program; what simfabric makes of the fabric's file, too.
@@ -25,3 +25,20 @@ INJECTED := $(addprefix tests/model/,injected_cases.c injected_table.c injected_
 $(call program,injected-cases,$(INJECTED) $(MODEL_WORLD) tests/simfabric/work_state.c tests/simfabric/request_packets.c \
 	tests/simfabric/completion_queue.c tests/simfabric/scatter_gather.c tests/simfabric/memory_keys.c,$(MODEL_LIBS))
 $(B)/bin/injected-cases: | $(B)/lib/libsimfabric-turns.so
+
+# Random programs in it.
+CHECK_MODEL := $(MODEL_PROGRAM) $(MODEL_REFERENCE) $(addprefix tests/model/,shrink.c coverage.c actors.c posting.c eye.c probe.c movers.c \
+	run_program.c check_model.c)
+$(call program,check-model,$(CHECK_MODEL) $(MODEL_WORLD),$(MODEL_LIBS))
+$(B)/bin/check-model: | $(B)/lib/libsimfabric-turns.so
+
+.PHONY: check-model mutant
+check-model: $(B)/bin/check-model
+	$(Q)$< --programs $(or $(PROGRAMS),200) --seed $(or $(SEED),1) --kept tests/model/seeds
+
+# make mutant NAME=n FILE=preload/x.c SOURCE=path: the same with another file in place of one, as BUILD/mutants/n.
+MUTANT_OBJECTS = $(filter-out $(call obj,$(FILE)),$(sort $(call obj,$(CHECK_MODEL) $(MODEL_WORLD))))
+mutant: $(B)/bin/check-model
+	@mkdir -p $(B)/mutants
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $(B)/mutants/$(NAME).o $(SOURCE)
+	$(Q)$(CC) $(LDFLAGS) -o $(B)/mutants/$(NAME) $(MUTANT_OBJECTS) $(B)/mutants/$(NAME).o $(MODEL_LIBS)

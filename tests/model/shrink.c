@@ -68,6 +68,7 @@ static bool is_of_link(const struct action *action, unsigned link)
 	case ACTION_POST:
 	case ACTION_RECEIVE:
 	case ACTION_TOUCH:
+	case ACTION_FAULT:
 	case ACTION_FAIL:
 		return action->of / 2 == link;
 	case ACTION_DESTROY:
@@ -81,7 +82,8 @@ static bool is_of_link(const struct action *action, unsigned link)
 static void renumber(struct action *action, unsigned link)
 {
 	bool is_end = action->kind == ACTION_POST || action->kind == ACTION_RECEIVE ||
-	              action->kind == ACTION_TOUCH || action->kind == ACTION_FAIL;
+	              action->kind == ACTION_TOUCH || action->kind == ACTION_FAIL ||
+	              action->kind == ACTION_FAULT;
 
 	if (is_end && action->of / 2 > link)
 		action->of -= 2;
@@ -163,6 +165,8 @@ static bool do_less(struct shrinking *s)
 	for (unsigned i = 0; i < s->best->action_count && s->attempts; i++) {
 		unsigned count = s->best->actions[i].count, half = count / 2;
 
+		if (s->best->actions[i].kind == ACTION_FAULT)
+			continue;
 		while (half) {
 			if (attempt(s, with_less_of(s->best, i, 0, count - half)) ||
 			        (s->best->actions[i].kind == ACTION_POST &&

@@ -9,6 +9,7 @@
 #include "simfabric/hca_process.h"
 #include "simfabric/hca_wire.h"
 #include "simfabric/requester.h"
+#include "tests/model/turns_states.h"
 
 struct letter {
 	TAILQ_ENTRY(letter) link;
@@ -228,4 +229,5 @@ __attribute__((visibility("default"))) const struct turns simfabric_turns = {
         .expire = expire,
         .next_due_ns = next_due_ns,
         .forget = forget,
+        .states = turns_states,
 };

@@ -13,7 +13,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct ibv_qp;
 struct packet;
+
+/* A request by its wr_id; @state: enum work_state. */
+typedef void turns_state(void *argument, uint64_t wr_id, unsigned state);
 
 struct turns {
 	/* Queue pairs that have something to send. The n-th sends one burst. */
@@ -29,6 +33,9 @@ struct turns {
 	uint64_t (*next_due_ns)(void);
 	/* Packets under way are lost, all of them. */
 	void (*forget)(void);
+	/* Each request that @asks has, or had lately, and that is not over. Both ends in RTS. */
+	void (*states)(
+	        struct ibv_qp *asks, struct ibv_qp *answers, turns_state *tell, void *argument);
 };
 
 extern const struct turns simfabric_turns;

@@ -146,9 +146,36 @@ static void a_copy_is_the_same(void **state)
 	program_free(program);
 }
 
+/* Else a full queue of unsignalled work would never have room again. */
+static void each_half_of_a_queue_asks_for_a_completion(void **state)
+{
+	for (uint64_t seed = 0; seed < SEEDS; seed++) {
+		struct program *program = program_make(seed);
+		unsigned quiet[ENDS_MOST] = {0};
+
+		program_signal_enough(program);
+		for (unsigned i = 0; i < program->action_count; i++) {
+			const struct action *action = &program->actions[i];
+			unsigned end = action->of;
+
+			for (unsigned j = 0; action->kind == ACTION_POST && j < action->count;
+			        j++) {
+				quiet[end]++;
+				if (work_is_signaled(
+				            program, end, &program->work[action->first + j]))
+					quiet[end] = 0;
+				assert_true(quiet[end] < end_link(program, end)->depth / 2u);
+			}
+		}
+		for (unsigned end = 0; end < ENDS_MOST; end++)
+			assert_int_equal(quiet[end], 0);
+		program_free(program);
+	}
+}
+
 static const char head[] =
         "program 0x1\n"
-        "world seed=0x2 rxe=0 dead_rq_psn=0 drop=0 duplicate=0 delay=0 hold=0 drain_ms=5\n";
+        "world seed=0x2 rxe=0 dead_rq_psn=0 drop=0 duplicate=0 delay=0 hold=0 stop_ms=5\n";
 static const char one_link[] = "link A P mtu=1 depth=8 reads=1 rnr_retry=7 starved=0 late=0\n"
                                "  end shares=0 cq=0,0 builders=0 signal_all=0\n"
                                "  end shares=0 cq=0,0 builders=0 signal_all=0\n";
@@ -197,6 +224,7 @@ int main(void)
 	        cmocka_unit_test(all_opcodes_flags_and_faults_are_drawn),
 	        cmocka_unit_test(what_is_written_can_be_read),
 	        cmocka_unit_test(a_copy_is_the_same),
+	        cmocka_unit_test(each_half_of_a_queue_asks_for_a_completion),
 	        cmocka_unit_test(what_cannot_be_is_refused),
 	};
 
