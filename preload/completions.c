@@ -69,8 +69,10 @@ static void deliver(struct completion_queue *cq, const struct ibv_wc *wc, bool d
 	completion_arm_arrived(cq, wc, device_tells);
 }
 
+/* A READ that was to be done again has failed: what was executed behind it is flushed with it. */
 static void make_up(struct queue_pair *qp, bool device_tells)
 {
+	enum ibv_wc_status status = qp->application_error ? IBV_WC_WR_FLUSH_ERR : IBV_WC_SUCCESS;
 	struct send_log *log = &qp->sends;
 	struct completion_ring *ring = &qp->send_cq->ring;
 
@@ -81,7 +83,7 @@ static void make_up(struct queue_pair *qp, bool device_tells)
 		if (completion_ring_reserve(ring, 1))
 			break;
 		if (slot->flags & IBV_SEND_SIGNALED) {
-			struct ibv_wc wc = completion_of_slot(qp, slot, IBV_WC_SUCCESS);
+			struct ibv_wc wc = completion_of_slot(qp, slot, status);
 
 			deliver(qp->send_cq, &wc, device_tells);
 		}

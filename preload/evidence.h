@@ -10,9 +10,9 @@
 #include "preload/move.h"
 
 /*
- * Tables of the answers: the pairs concerned, asked for and behind a vote; every queue pair that was rebuilt, also one that is
- * not connected yet, since whoever connects to it later has only its virtual number; evidence;
- * rkeys. -ENOMEM.
+ * Tables of the answers: the pairs concerned, asked for and behind a vote; every queue pair that
+ * was rebuilt, also one that is not connected yet, since whoever connects to it later has only its
+ * virtual number; evidence; rkeys. -ENOMEM.
  */
 int evidence_report_pairs(const struct move *move, Tether__Answer *answer);
 int evidence_report_voted(const struct move *move, Tether__Answer *answer);
