@@ -27,7 +27,7 @@ MPI_VERIFY_SOURCES := $(MPI_VERIFY_CHECKERS) $(addprefix demo-apps/mpi_verify/,m
 	collectives.c reductions.c window.c one_sided.c atomics.c)
 # $(call mpi_verify,openmpi|mpich,FLAGS)
 define mpi_verify_rule
-PROGRAMS += $(B)/bin/mpi-verify-$(1)
+BUILT_PROGRAMS += $(B)/bin/mpi-verify-$(1)
 $(B)/bin/mpi-verify-$(1): $(patsubst %.c,$(B)/obj/$(1)/%.o,$(MPI_VERIFY_SOURCES))
 	$$(call say,LINK)
 	@mkdir -p $$(@D)

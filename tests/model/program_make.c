@@ -363,6 +363,31 @@ static void add_faults(struct maker *m)
 	}
 }
 
+/* What fails just before a stop is seen during it, what it takes along before it or after it. */
+static void add_move(struct maker *m)
+{
+	unsigned end = draw_end(m), process = end_process(m->program, end);
+	unsigned mover = process <= PROCESS_B ? process : PROCESS_A;
+	bool fails = percent(m, 10);
+
+	if (fails) {
+		add(m, ACTION_RECEIVE, end, RIGHT, 2);
+		m->received[end] += 2;
+		add_post(m, end, true);
+	}
+	add(m, ACTION_RUN, 0, 0, chance_between(&m->chance, 1, fails ? 5 : 60));
+	if (!fails)
+		mover = percent(m, 65) ? PROCESS_A : PROCESS_B;
+	add(m, ACTION_MOVE, mover, 0, 0);
+	if (!fails)
+		return;
+	add(m, ACTION_PIECE, 0, 0, 2);
+	add(m, ACTION_RUN, 0, 0, 20);
+	add(m, ACTION_POLL, process, end_link(m->program, end)->cq[end & 1][1], 16);
+	add(m, ACTION_RECEIVE, end, RIGHT, 1);
+	m->received[end]++;
+}
+
 /* So far apart that all of them come while there is work to post. */
 static void maybe_move(struct maker *m)
 {
@@ -377,8 +402,7 @@ static void maybe_move(struct maker *m)
 		return;
 	m->moves_left--;
 	add_faults(m);
-	add(m, ACTION_RUN, 0, 0, chance_between(&m->chance, 1, 60));
-	add(m, ACTION_MOVE, percent(m, 65) ? PROCESS_A : PROCESS_B, 0, 0);
+	add_move(m);
 }
 
 struct program *program_make(uint64_t seed)

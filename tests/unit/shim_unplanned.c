@@ -298,8 +298,7 @@ static void an_abort_before_the_vote_lets_it_wait_on(void **state)
 
 static void an_abort_before_the_vote_lets_a_peer_wait_on(void **state)
 {
-	assert_int_equal(
-	        end_rdma(&h.peer, &h.vm, IBV_WR_RDMA_READ, 1, 0, 8, IBV_SEND_SIGNALED), 0);
+	assert_int_equal(end_rdma(&h.peer, &h.vm, IBV_WR_RDMA_READ, 1, 0, 8, IBV_SEND_SIGNALED), 0);
 	lose_device();
 	peer_gives_up();
 	fake.slot = 1;

@@ -180,8 +180,8 @@ static bool was_stopped(enum migration_state state)
 	return state != STATE_LOCATING && state != STATE_PREPARING && state != STATE_DROPPING;
 }
 
-/* Where the machine dies, a successor that does not know of it would wait for processes whose device
- * has gone, or leave them where they are not. */
+/* Where the machine dies, a successor that does not know of it would wait for processes whose
+ * device has gone, or leave them where they are not. */
 static void what_moves_a_vm_or_its_vf_is_on_disk_before(void **unused)
 {
 	for (int s = 0; s < STATE_COUNT; s++) {
