@@ -85,6 +85,13 @@ static void address_fill(const struct address *address, Tether__Address *wire)
 	wire->gid.len = sizeof(address->gid);
 }
 
+/* Whoever has taken part is told the end, whatever it speaks by now. */
+static bool asks(Tether__Step step)
+{
+	return step == TETHER__STEP__STEP_PREPARE || step == TETHER__STEP__STEP_STOP ||
+	       step == TETHER__STEP__STEP_SETTLE;
+}
+
 static void event_fill(struct order *order, struct migration *m, Tether__Step step, uint64_t now_us)
 {
 	Tether__Event *event = &order->event;
@@ -100,7 +107,7 @@ static void event_fill(struct order *order, struct migration *m, Tether__Step st
 	event->vm = m->intent.vm;
 	event->address = &order->address;
 	event->force = m->intent.force;
-	if (!m->committed)
+	if (asks(step) && !m->committed)
 		event->needs = needs_of(&m->intent);
 	event->overall_ms =
 	        m->overall_us ? left_ms(m->overall_us, now_us) : m->deadlines->overall_ms;

@@ -10,6 +10,7 @@
 
 #include "notifier/base/cleanup.h"
 #include "notifier/wire/rows.h"
+#include "sm-side/migration/needs.h"
 #include "sm-side/migration/orders.h"
 #include "sm-side/migration/sm_paths.h"
 #include "tests/unit/smd_told.h"
@@ -49,6 +50,39 @@ static void every_step_of_the_tree_has_its_event(void **unused)
 		assert_int_equal(order_fill_host(&order, &m, a, NULL, 2000), host ? 0 : -2);
 		assert_int_equal(m.sequence, before + tree + host);
 	}
+	migration_clear(&m);
+}
+
+/* Up to the commit whoever cannot do what it takes refuses; the end is everybody's to hear. */
+static void what_is_needed_is_said_to_whom_it_is_asked_of(void **unused)
+{
+	static const struct {
+		enum migration_action action;
+		bool asks;
+	} rows[] = {
+	        {ACTION_PREPARE, true},
+	        {ACTION_STOP, true},
+	        {ACTION_SETTLE, true},
+	        {ACTION_ABORT, false},
+	        {ACTION_RELEASE, false},
+	        {ACTION_RECONNECT, false},
+	        {ACTION_RESUME, false},
+	        {ACTION_ERROR, false},
+	};
+	struct migration m = begun(STATE_STOPPING);
+	struct order order;
+
+	needs_at_least(6);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		assert_int_equal(order_fill_step(&order, &m, rows[i].action, 2000), 0);
+		assert_int_equal(order.event.needs, rows[i].asks ? 6 : 0);
+	}
+	assert_int_equal(order_fill_host(&order, &m, ACTION_PREPARE, NULL, 2000), 0);
+	assert_int_equal(order.event.needs, 6);
+	m.committed = true;
+	order_fill_step(&order, &m, ACTION_SETTLE, 2000);
+	assert_int_equal(order.event.needs, 0);
+	needs_at_least(0);
 	migration_clear(&m);
 }
 
@@ -376,6 +410,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(every_step_of_the_tree_has_its_event),
+	        cmocka_unit_test(what_is_needed_is_said_to_whom_it_is_asked_of),
 	        cmocka_unit_test(an_event_says_how_much_time_is_left),
 	        cmocka_unit_test(each_slot_gets_the_guids_that_belong_there),
 	        cmocka_unit_test(who_brings_the_vf_says_whether_resume_follows),
