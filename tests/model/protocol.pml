@@ -366,12 +366,7 @@ end:	do
  * An older epoch, or one that was overtaken, is refused; the same again gets the same answer. Who has ended refuses all but the
  * last words, which change nothing: tether-smd's side knows (IS_IN).
  */
-#ifdef NO_ORDER
-#define IS_NEW(x, e) (heard[x] != (e))
-#else
-#define IS_NEW(x, e) (heard[x] < (e))
-#endif
-#define COMES(x, e, s) (state != SILENT && move[x] < ENDED && said[e] == (s) && IS_NEW(x, e))
+#define COMES(x, e, s) (state != SILENT && move[x] < ENDED && said[e] == (s) && heard[x] < (e))
 #define IS_AWAITED(e, s) ((e) == NOW && (s) == state)
 
 /* An answer arrives at once or never: later, or again, comes to the same. That it was lost shows where it has evidence. */
