@@ -193,21 +193,20 @@ const struct locator_callbacks conductor_locator_callbacks = {
 
 /* ---- after a restart ---- */
 
-/* The oldest first, so that the latest counts. */
-static void migrations_note(struct conductor *c, const struct ledger_entry *entry)
+/* The oldest first, of both kinds, so that the latest counts. */
+static void all_note(
+        struct conductor *c, const struct ledger_entry *entry, const struct vm_change *change)
 {
-	if (!entry)
+	if (!entry && !change)
 		return;
-	migrations_note(c, entry->older);
-	migration_notes(c, &entry->migration);
-}
-
-static void changes_note(struct conductor *c, const struct vm_change *change)
-{
-	if (!change)
-		return;
-	changes_note(c, change->older);
-	change_notes(c, change);
+	if (!change ||
+	        (entry && entry->migration.intent.asked_wall_us >= change->intent.asked_wall_us)) {
+		all_note(c, entry->older, change);
+		migration_notes(c, &entry->migration);
+	} else {
+		all_note(c, entry, change->older);
+		change_notes(c, change);
+	}
 }
 
 static void is_not_known(void *context, const struct directory_place *place)
@@ -226,7 +225,6 @@ void conductor_places_restore(struct conductor *c)
 {
 	if (!c->has_fabric)
 		places_forget(c);
-	migrations_note(c, c->ledger->newest);
-	changes_note(c, vm_changer_changes(c->vms)->newest);
+	all_note(c, c->ledger->newest, vm_changer_changes(c->vms)->newest);
 	root_places_changed(c->root);
 }

@@ -3,6 +3,7 @@
 """VMs that get and give up a VF where LIDs are dynamic, in a world of fakes: the SM promises a LID before the link comes up
 and takes it back when it has gone down, whatever happens in between."""
 
+from crowd import Held
 from fake_vms import LID_FIRST, LID_LAST, World
 from smd import Locked, Stage, equal, run, wait_until
 from vm_requests import change_of, create, created, destroy, destroyed
@@ -298,7 +299,30 @@ def what_is_left_of_one_with_guids_of_its_own_is_asked_for_again():
             equal(sorted(slot["port_guid"] for slot in stage.world.slots.values()), before)
 
 
-run([a_vm_gets_the_lowest_free_lid_and_gives_it_back, it_moves_meanwhile_and_gives_it_back_where_it_is,
+def what_a_migration_has_a_slot_show_is_believed_after_a_restart_whoever_was_there_before():
+    """Its GUIDs are ours, and not those of the VMs that came and went in both slots earlier."""
+    with dynamic() as stage:
+        equal(created(stage.smd, "vm7", "hyp2")["outcome"], "done")
+        slot = stage.world.slot_of("vm7")[0]
+        goes(stage)
+        stage.world.guest("vm8", "hyp1")
+        equal(created(stage.smd, "vm8", "hyp1")["outcome"], "done")
+        held = Held(stage.world, "died")
+        stage.world.fault("hyp1", "HOST_MOVE", held)
+        number = stage.smd.migrate("vm8", "hyp2")[1]["id"]
+        equal(stage.smd.get(f"/v1/migrations/{number}")[1]["to_slot"], slot)
+        equal(held.there.wait(20), True)
+        stage.smd.kill()
+        held.go.set()
+        stage.smd.start()
+        equal(stage.smd.wait_for(number)["outcome"], "done")
+        said = {row["name"]: row["vm"] for host in stage.smd.get("/v1/hypervisors")[1]["hypervisors"] for row in host["slots"]}
+        equal(said.get(slot), "vm8", said)
+        is_in_order(stage)
+
+
+run([what_a_migration_has_a_slot_show_is_believed_after_a_restart_whoever_was_there_before,
+     a_vm_gets_the_lowest_free_lid_and_gives_it_back, it_moves_meanwhile_and_gives_it_back_where_it_is,
      guids_that_were_chosen_leave_the_slot_with_their_vm, what_the_sm_refuses_is_told_and_nothing_has_changed,
      one_that_does_not_come_leaves_nothing, nor_does_one_whose_link_does_not_come_up,
      a_plan_that_is_stale_or_a_lease_that_is_lost_is_made_anew, a_lid_that_another_was_promised_meanwhile_is_another,
