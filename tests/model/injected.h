@@ -77,6 +77,7 @@ struct injected {
 	uint32_t used;             /* bytes of memory at either end */
 	size_t place;              /* where they begin */
 	char rules[RULES_MAX][32]; /* without the queue pair's name */
+	bool receive_is_hidden;    /* at the stop */
 	bool polls;                /* the program polls all the time */
 
 	struct side asks, answers;

@@ -83,10 +83,12 @@ static bool is_with_the_device(const struct work_ends *ends, unsigned work)
 static bool is_in_its_state(const struct injected *c)
 {
 	struct work_ends ends = ends_of(c);
+	struct work_found subject;
 
 	if (!is_with_the_device(&ends, c->subject))
 		return c->cell.state == WORK_NOT_SENT && c->works[c->subject].is_kept;
-	return work_state_of(&ends, c->subject).state == c->cell.state;
+	subject = work_state_of(&ends, c->subject);
+	return subject.state == c->cell.state && subject.receive_is_hidden == c->receive_is_hidden;
 }
 
 static bool all_are_in_their_states(void)

@@ -50,37 +50,46 @@ static bool cell_is_wanted(const struct wish *wish, const struct cell *cell)
 	       is_wanted(wish->target, target_names[cell->target]) && is_wanted(wish->state, state);
 }
 
-/* By course and adapter, which hold for a whole batch. */
-struct lists {
+/*
+ * What goes through one migration: cases of one course and adapter, which hold for all. And of one
+ * kind of waiting: RELEASE waits for all RECVs of its process, so one that is waited for rightly
+ * would hide that another is not.
+ */
+enum { LISTS = COURSE_COUNT * 2 * STATES };
+
+struct list {
 	struct key {
 		struct cell cell;
 		uint32_t number;
-	} * keys[COURSE_COUNT][2];
-	uint32_t counts[COURSE_COUNT][2];
-	uint32_t room[COURSE_COUNT][2];
+	} * keys;
+	uint32_t count, room;
 };
 
-static void list(struct lists *lists, const struct cell *cell, uint32_t number)
+static struct list *list_of(struct list *lists, const struct injected *c)
+{
+	unsigned waits = c->receive_is_hidden ? c->cell.state : WORK_NOT_SENT;
+
+	return &lists[((unsigned)c->course * 2 + c->is_mlx5) * STATES + waits];
+}
+
+static void list_add(struct list *lists, const struct cell *cell, uint32_t number)
 {
 	struct injected c;
-	uint32_t *count, *room;
-	struct key **keys;
+	struct list *list;
 
 	injected_make(&c, cell, number);
-	count = &lists->counts[c.course][c.is_mlx5];
-	room = &lists->room[c.course][c.is_mlx5];
-	keys = &lists->keys[c.course][c.is_mlx5];
-	if (*count == *room) {
-		*room = *room * 2 + 64;
-		*keys = realloc(*keys, *room * sizeof(**keys));
-		if (!*keys)
+	list = list_of(lists, &c);
+	if (list->count == list->room) {
+		list->room = list->room * 2 + 64;
+		list->keys = realloc(list->keys, list->room * sizeof(*list->keys));
+		if (!list->keys)
 			exit(2);
 	}
-	(*keys)[(*count)++] = (struct key){*cell, number};
+	list->keys[list->count++] = (struct key){*cell, number};
 }
 
 /* One of each cell after the other, so that a batch has some of many. */
-static void list_all(struct lists *lists, const struct wish *wish, uint32_t each)
+static void list_all(struct list *lists, const struct wish *wish, uint32_t each)
 {
 	for (uint32_t number = 0; number < each; number++) {
 		struct cell cell = {0};
@@ -91,7 +100,7 @@ static void list_all(struct lists *lists, const struct wish *wish, uint32_t each
 			continue;
 		do {
 			if (cell_is_wanted(wish, &cell))
-				list(lists, &cell, number);
+				list_add(lists, &cell, number);
 		} while (cell_next(&cell));
 	}
 }
@@ -154,30 +163,25 @@ static void run_in_a_world(const struct key *keys, uint32_t number, uint64_t see
 	_exit(0);
 }
 
-static void run_all(const struct lists *lists)
+static void run_all(const struct list *lists)
 {
-	const uint32_t most = CASES_AT_ONCE;
 	uint64_t seed = 1;
 
-	for (unsigned course = 0; course < COURSE_COUNT; course++)
-		for (unsigned is_mlx5 = 0; is_mlx5 < 2; is_mlx5++) {
-			uint32_t left = lists->counts[course][is_mlx5];
-			const struct key *keys = lists->keys[course][is_mlx5];
+	for (unsigned i = 0; i < LISTS; i++) {
+		uint32_t number;
 
-			while (left) {
-				uint32_t number = left < most ? left : most;
-
-				run_in_a_world(keys, number, seed++);
-				keys += number;
-				left -= number;
-			}
+		for (uint32_t at = 0; at < lists[i].count; at += number) {
+			number = lists[i].count - at;
+			number = number < CASES_AT_ONCE ? number : CASES_AT_ONCE;
+			run_in_a_world(lists[i].keys + at, number, seed++);
 		}
+	}
 }
 
 int main(int argc, char **argv)
 {
 	const char *words[6] = {0};
-	struct lists lists = {0};
+	static struct list lists[LISTS];
 	uint32_t each;
 	unsigned cells, classes;
 
@@ -193,8 +197,8 @@ int main(int argc, char **argv)
 	        NULL, sizeof(*found), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (found == MAP_FAILED)
 		return 2;
-	list_all(&lists, &(struct wish){words[1], words[2], words[3], words[4], words[5]}, each);
-	run_all(&lists);
+	list_all(lists, &(struct wish){words[1], words[2], words[3], words[4], words[5]}, each);
+	run_all(lists);
 	case_counts_print(&found->counts);
 	cells = words[1] ? 0 : case_counts_short(&found->counts, each);
 	classes = words[1] ? 0 : case_counts_short_classes(&found->counts, OF_A_CLASS);

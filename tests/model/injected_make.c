@@ -156,7 +156,8 @@ static void plan_rnr(struct injected *c)
 static void plan_executed(struct injected *c)
 {
 	add_rule(c, "lose_acks", draw_first_concerned(c), 0);
-	if (planned_takes_receive(&c->works[c->subject]) && !injected_draw(c, 3))
+	c->receive_is_hidden = planned_takes_receive(&c->works[c->subject]) && !injected_draw(c, 3);
+	if (c->receive_is_hidden)
 		add_rule(c, "hold_receives", c->subject, 0);
 }
 
@@ -193,6 +194,7 @@ static void plan_rules(struct injected *c)
 		plan_rnr(c);
 		break;
 	default:
+		c->receive_is_hidden = true;
 		add_rule(c, "hold_receives", draw_first_concerned(c), 0);
 		break;
 	}
