@@ -288,6 +288,14 @@ static void be_refused(struct migration *m)
 
 /* ---- the end ---- */
 
+/* What nobody asked a completion of may be sent again only when a timer runs out. */
+static bool is_idle(const struct injected *c)
+{
+	const struct queue_pair *asks = engine_of(c->asks.qp);
+
+	return !asks || asks->requester.queue.oldest == asks->requester.queue.posted;
+}
+
 static bool all_are_complete(void)
 {
 	bool are = true;
@@ -295,7 +303,7 @@ static bool all_are_complete(void)
 	EACH_CASE(c)
 	{
 		injected_poll(c);
-		are &= c->failed || injected_is_complete(c, batch.is_last);
+		are &= c->failed || (injected_is_complete(c, batch.is_last) && is_idle(c));
 	}
 	return are;
 }
