@@ -330,7 +330,7 @@ struct queue_pair {
 	struct receive_log receives;
 	struct datagram_counts sent;     /* of UD; inside the send gate */
 	struct datagram_counts received; /* of UD; inside recv_cq's gate */
-	uint32_t given_rq_psn;        /* that its responder began with, at RTR */
+	uint32_t given_rq_psn;           /* that its responder began with, at RTR */
 	uint32_t receives_done;       /* successful, of this incarnation; inside recv_cq's gate */
 	struct ibv_sge *scratch_sges; /* translated, for POST_CHUNK work requests */
 	struct ibv_sge *scratch_receive_sges;
