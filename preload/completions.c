@@ -236,7 +236,7 @@ static bool send_failed(struct queue_pair *qp, struct ibv_wc *wc, bool of_the_mo
 	if (of_the_move || (qp->held && sequence == qp->sends.posted))
 		return false;
 	wc->wr_id = slot->wr_id;
-	send_log_retire(&qp->sends, sequence);
+	send_log_retire_failed(&qp->sends, sequence);
 	return true;
 }
 

@@ -295,6 +295,12 @@ static inline void send_log_seal(struct send_log *log)
 	log->incarnation = incarnation_after(log->incarnation);
 }
 
+/* The same where that of @sequence is an error: it has taken no RECV for certain. */
+static inline void send_log_retire_failed(struct send_log *log, uint32_t sequence)
+{
+	__atomic_store_n(&log->tail, sequence + 1, __ATOMIC_RELEASE);
+}
+
 /* Nothing was posted in this incarnation; its numbers begin here. */
 static inline void send_log_number_from(struct send_log *log, uint32_t psn)
 {
