@@ -26,6 +26,17 @@ static bool is_concerned(const struct run *run, unsigned end, unsigned vm)
 static const char *const fault_names[] = {
         NULL, "hold", "lose", "lose_acks", "lose_answers", "hold_receives", "rnr"};
 
+static void pass(struct run *run, unsigned end)
+{
+	char setting[64];
+
+	snprintf(setting, sizeof(setting), "%u/%u:pass",
+	        world_lid_of(end_process(run->program, end)),
+	        world_real_of(run->ends[end].qp)->qp_num);
+	world_set(setting);
+}
+
+/* One at a time: each loss is a retry. */
 void probe_fault(struct run *run, unsigned end, unsigned how, unsigned count)
 {
 	unsigned lid = world_lid_of(end_process(run->program, end)), times = count & 0xff;
@@ -34,6 +45,7 @@ void probe_fault(struct run *run, unsigned end, unsigned how, unsigned count)
 
 	if (!is_alive(run, end) || !world_real_of(run->ends[end].qp))
 		return;
+	pass(run, end);
 	at = snprintf(setting, sizeof(setting), "%u/%u:%s=0.%u", lid,
 	        world_real_of(run->ends[end].qp)->qp_num, fault_names[how], count >> 8);
 	if (times)
@@ -43,15 +55,9 @@ void probe_fault(struct run *run, unsigned end, unsigned how, unsigned count)
 
 void probe_pass(struct run *run)
 {
-	char setting[64];
-
 	for (unsigned end = 0; end < 2 * run->program->link_count; end++) {
-		if (!is_alive(run, end) || !world_real_of(run->ends[end].qp))
-			continue;
-		snprintf(setting, sizeof(setting), "%u/%u:pass",
-		        world_lid_of(end_process(run->program, end)),
-		        world_real_of(run->ends[end].qp)->qp_num);
-		world_set(setting);
+		if (is_alive(run, end) && world_real_of(run->ends[end].qp))
+			pass(run, end);
 	}
 }
 
