@@ -25,7 +25,8 @@ from lab.tap import FULL, Tap, print_rows  # noqa: E402
 QUICK = {"undo/smd-asked:back-undoing:1", "undo/sm-apply:port:4", "copy/smd-asked:linking:1", "copy/sm-apply:routes:1"}
 FEWEST_SETS = 4
 # OpenSM is asked for these at any time, or by nobody who has a plan.
-NOT_OF_A_PLAN = {f"{place}:{op}" for place in ("sm-op", "sm-answer") for op in ("status", "locate_all", "verify", "move_alias", "report")}
+NOT_OF_A_PLAN = {f"{place}:{op}" for place in ("sm-op", "sm-answer")
+                 for op in ("hello", "status", "locate_all", "verify", "move_alias", "report")}
 
 
 class PointLab(StubbornDriver, KillLab):
