@@ -353,9 +353,9 @@ void queue_pair_end(struct queue_pair *qp, enum ibv_wc_status first)
 }
 
 /*
- * Nobody has broken it, so what was flushed was given up by its own transport: the other end is
- * dead or unreachable. Held, it has not said so. If only RECVs were seen to be flushed, why is said
- * by a completion that is late.
+ * Nobody has broken it, so it has failed of its own: its transport gave up, with the status that
+ * the device told; or it has refused a request, and all that it had was flushed. Held, it has not
+ * said so. If only RECVs were seen to be flushed, why is said by a completion that is late.
  */
 static void queue_pair_go_on(struct queue_pair *qp)
 {
@@ -364,7 +364,7 @@ static void queue_pair_go_on(struct queue_pair *qp)
 	if (qp->application_error)
 		queue_pair_end(qp, IBV_WC_WR_FLUSH_ERR);
 	else if (qp->flushed)
-		queue_pair_end(qp, given_up ? given_up : IBV_WC_RETRY_EXC_ERR);
+		queue_pair_end(qp, given_up ? given_up : IBV_WC_WR_FLUSH_ERR);
 	else
 		queue_pair_post_kept(qp);
 	if (qp->migration.receives_flushed)

@@ -3,7 +3,8 @@
  * check-model [--programs N] [--seed S] [--jobs N] [--kept DIR] [--first] [--shrink] [FILE...]
  *
  * Runs the programs that are kept (DIR/NAME.txt) and N random ones, each in a process of its own,
- * and judges them. One that fails is made small and printed. The last line is a JSON object.
+ * and judges them. One that fails is made small and printed. The last line is a JSON object:
+ * "excuses" are the ends whose error has no other cause than EVENT_EXCUSED.
  * --first: end with the first that fails, and say how many it took. FILEs, or seeds of programs
  * (0x...): only these, with all that is said of them, and made small with --shrink.
  */
@@ -46,7 +47,7 @@ static struct {
 
 static struct job jobs[JOBS_MOST];
 static struct coverage coverage;
-static unsigned done, moved, in_vain, aborted, violations;
+static unsigned done, moved, in_vain, aborted, excuses, violations;
 
 static struct run_result *shared_result(void)
 {
@@ -155,6 +156,7 @@ static void take(struct job *job, int status)
 	moved += result->moved;
 	in_vain += result->in_vain;
 	aborted += result->aborted;
+	excuses += result->excuses;
 	coverage_add(&coverage, &result->coverage);
 	if (result->violations) {
 		violations++;
@@ -261,9 +263,9 @@ static int run_file(const char *path)
 	if (getenv("MODEL_TEXT"))
 		program_write(program, stdout);
 	printf("# %s: %u moved, %u in vain, %u aborted, %" PRIu64
-	       " turns, %u violations, 0x%" PRIx64 "\n",
+	       " turns, %u excuses, %u violations, 0x%" PRIx64 "\n",
 	        path, result->moved, result->in_vain, result->aborted, result->turns,
-	        result->violations, result->hash);
+	        result->excuses, result->violations, result->hash);
 	if (result->violations && options.shrinks)
 		show_failure(program, result);
 	else
@@ -316,7 +318,8 @@ int main(int argc, char **argv)
 	if (!options.first)
 		coverage_print(&coverage, "# | ", stdout);
 	printf("# %u migrations were in vain, %u aborted\n", in_vain, aborted);
-	printf("{\"programs\": %u, \"migrations\": %u, \"violations\": %u, \"empty_cells\": %u}\n",
-	        done, moved, violations, coverage_empty(&coverage));
+	printf("{\"programs\": %u, \"migrations\": %u, \"violations\": %u, \"empty_cells\": %u, "
+	       "\"excuses\": %u}\n",
+	        done, moved, violations, coverage_empty(&coverage), excuses);
 	return violations != 0;
 }

@@ -26,6 +26,11 @@ unsigned reference_violations(const struct reference *reference)
 	return reference->violations;
 }
 
+unsigned reference_excuses(const struct reference *reference)
+{
+	return reference->excuses;
+}
+
 const char *reference_said(const struct reference *reference, unsigned index)
 {
 	return index < reference->violations && index < SAID_MOST ? reference->said[index] : NULL;
@@ -125,7 +130,7 @@ static void work_was_sent(struct reference *reference, const struct event *event
 	end->sent_count++;
 	if (sent->work->opcode == IBV_WR_RDMA_READ)
 		read_was_posted(reference, event->of, sent);
-	causes_of_work(reference, event->of, sent->work);
+	end->has_wrong |= sent->work->wrong != RIGHT;
 }
 
 static void receive_was_posted(struct reference *reference, const struct event *event)
@@ -144,17 +149,10 @@ static void receive_was_posted(struct reference *reference, const struct event *
 			abort();
 	}
 	queue->received[queue->count++] = (struct received){.wrong = (uint8_t)event->how};
-	if (event->how != RIGHT)
-		causes_of_receive(reference, event->queue, event->how);
+	queue->has_wrong |= event->how != RIGHT;
 }
 
 /* ---- one event after the other ---- */
-
-static void end_was_failed(struct reference *reference, unsigned end)
-{
-	reference->ends[end].causes |= CAUSE_OWN;
-	causes_of_failure(reference, end);
-}
 
 static void link_was_connected(struct reference *reference, unsigned link)
 {
@@ -164,6 +162,7 @@ static void link_was_connected(struct reference *reference, unsigned link)
 
 void reference_event(struct reference *reference, const struct event *event)
 {
+	reference->now++;
 	switch (event->kind) {
 	case EVENT_CONNECTED:
 		link_was_connected(reference, event->of);
@@ -193,15 +192,14 @@ void reference_event(struct reference *reference, const struct event *event)
 		work_was_answered(reference, event);
 		return;
 	case EVENT_FAILED:
-		end_was_failed(reference, event->of);
+		reference->ends[event->of].failed_at = reference->now;
 		return;
 	case EVENT_DESTROYED:
 		reference->ends[event->of].destroyed = true;
-		causes_of_failure(reference, event->of);
+		reference->ends[event->of].destroyed_at = reference->now;
 		return;
 	case EVENT_EXCUSED:
-		reference->ends[event->of].causes |= CAUSE_EXCUSED | CAUSE_OWN;
-		causes_of_failure(reference, event->of);
+		end_was_excused(reference, event->of);
 		return;
 	case EVENT_COUNTER:
 		reference->counters[event->of][event->how] = event->value;
@@ -232,9 +230,12 @@ static uint32_t blocked_from(const struct reference *reference, unsigned end)
 }
 
 /* Whether unsignalled work has been executed can be seen of it, and nothing stands in its way. */
-static bool must_have_been_executed(const struct end_state *state, const struct work *work)
+static bool must_have_been_executed(
+        const struct reference *reference, unsigned end, const struct work *work)
 {
-	return !state->causes && !state->has_failed &&
+	const struct end_state *peer = &reference->ends[end_other(end)];
+
+	return !end_is_down(&reference->ends[end]) && !end_is_down(peer) && !peer->destroyed &&
 	       (work_takes_receive(work) || (work_writes(work) && work->length));
 }
 
@@ -242,7 +243,7 @@ static bool must_have_been_executed(const struct end_state *state, const struct 
 static uint32_t first_unfinished(const struct reference *reference, unsigned end)
 {
 	const struct end_state *state = &reference->ends[end];
-	uint32_t to = state->has_failed ? state->sent_count : blocked_from(reference, end);
+	uint32_t to = end_is_down(state) ? state->sent_count : blocked_from(reference, end);
 
 	for (uint32_t i = 0; i < to; i++) {
 		const struct sent *sent = &state->sent[i];
@@ -250,7 +251,8 @@ static uint32_t first_unfinished(const struct reference *reference, unsigned end
 		if (work_is_signaled(reference->program, end, sent->work)) {
 			if (!sent->completed)
 				return i;
-		} else if (i >= state->executed && must_have_been_executed(state, sent->work)) {
+		} else if (i >= state->executed &&
+		           must_have_been_executed(reference, end, sent->work)) {
 			return i;
 		}
 	}
@@ -295,7 +297,7 @@ static uint32_t kept_by_the_dead(const struct reference *reference, unsigned que
 		else if (reference->program->world.rxe)
 			kept += 1 + program_count(reference->program, ACTION_MOVE);
 		else
-			kept += state->has_failed;
+			kept += end_is_down(state);
 	}
 	return kept;
 }
@@ -309,7 +311,7 @@ unsigned reference_missing_receives(const struct reference *reference, unsigned 
 		const struct end_state *sender = &reference->ends[end_other(end)];
 
 		if (reference_queue_of(reference->program, end) != queue ||
-		        reference->ends[end].destroyed || sender->has_failed)
+		        reference->ends[end].destroyed || end_is_down(sender))
 			continue;
 		if (sender->taking_count > reference->ends[end].arrived)
 			wanted += sender->taking_count - reference->ends[end].arrived;
@@ -340,7 +342,7 @@ static void messages_have_come(struct reference *reference, unsigned end)
 	const struct end_state *peer = &reference->ends[end_other(end)];
 	uint32_t taken = 0;
 
-	if (peer->destroyed || peer->causes & CAUSE_EXCUSED)
+	if (peer->destroyed)
 		return;
 	if (peer->has_failed && hides_receives(reference->program))
 		return;
@@ -357,7 +359,7 @@ static void receives_have_completed(struct reference *reference, unsigned end)
 	const struct end_state *state = &reference->ends[end];
 	const struct queue_state *queue = &reference->queues[end];
 
-	if (end_shares(reference->program, end) || state->destroyed || !state->has_failed ||
+	if (end_shares(reference->program, end) || state->destroyed || !end_is_down(state) ||
 	        reference->program->world.rxe)
 		return;
 	if (queue->completed < queue->count)
@@ -382,6 +384,8 @@ static void judge_end(struct reference *reference, unsigned end)
 
 unsigned reference_judge(struct reference *reference)
 {
+	for (unsigned end = 0; end < 2 * reference->program->link_count; end++)
+		errors_have_causes(reference, end);
 	for (unsigned end = 0; end < 2 * reference->program->link_count; end++) {
 		if (reference->ends[end].connected)
 			judge_end(reference, end);

@@ -24,6 +24,8 @@ void reference_event(struct reference *reference, const struct event *event);
 unsigned reference_judge(struct reference *reference);
 
 unsigned reference_violations(const struct reference *reference);
+/* Ends that have failed, or whose RECVs came back, for no other cause than EVENT_EXCUSED. */
+unsigned reference_excuses(const struct reference *reference);
 /* NULL: there are not so many. */
 const char *reference_said(const struct reference *reference, unsigned index);
 

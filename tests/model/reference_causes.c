@@ -1,42 +1,44 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
-/* Which errors a program has asked for. */
+/*
+ * What has caused an error. Completion queues are polled as the program likes, so a cause may be
+ * seen behind what it has caused: it is looked for at the end. It has to be there then: that it was
+ * possible is not enough, but for an end that was destroyed before it could be seen.
+ */
+#include "model/program_text.h"
 #include "model/reference_state.h"
 
-void causes_of_failure(struct reference *reference, unsigned end)
+struct failure failure_now(
+        const struct reference *reference, unsigned end, uint32_t number, enum ibv_wc_status status)
 {
-	reference->ends[end_other(end)].causes |= CAUSE_PEER;
+	return (struct failure){
+	        .at = reference->now,
+	        .number = number,
+	        .status = status,
+	        .own_count = reference->ends[end].sent_count,
+	        .peer_count = reference->ends[end_other(end)].sent_count,
+	        .is_excused = reference->ends[end].is_excused,
+	};
 }
 
-/*
- * Work that fails takes its own queue pair to ERR. What the other end refuses takes that there as
- * well; what is wrong here it never hears of (IBA 9.9.2).
- */
-void causes_of_work(struct reference *reference, unsigned end, const struct work *work)
+/* ---- excuses ---- */
+
+void end_was_excused(struct reference *reference, unsigned end)
 {
-	if (work_takes_receive(work) && end_link(reference->program, end)->rnr_retry < 7)
-		causes_of_failure(reference, end);
-	if (work->wrong == RIGHT)
-		return;
-	reference->ends[end].has_wrong = true;
-	causes_of_failure(reference, end);
-	if (work->wrong == WRONG_LKEY)
-		return;
-	reference->ends[end_other(end)].causes |= CAUSE_OWN;
-	causes_of_failure(reference, end_other(end));
+	struct end_state *state = &reference->ends[end];
+
+	state->is_excused = true;
+	state->excused_to = state->sent_count;
 }
 
-/* Whoever takes it fails, and so does the message's sender. */
-void causes_of_receive(struct reference *reference, unsigned queue, unsigned wrong)
+void excuse_may_be_over(struct reference *reference, unsigned end, uint32_t count)
 {
-	reference->queues[queue].has_wrong = true;
-	for (unsigned end = 0; end < 2 * reference->program->link_count; end++) {
-		if (reference_queue_of(reference->program, end) != queue)
-			continue;
-		reference->ends[end].causes |= CAUSE_OWN;
-		reference->ends[end_other(end)].causes |= CAUSE_PEER | CAUSE_RECEIVE;
-		causes_of_failure(reference, end_other(end));
-	}
+	if (count <= reference->ends[end].excused_to)
+		return;
+	reference->ends[end].is_excused = false;
+	reference->ends[end_other(end)].is_excused = false;
 }
+
+/* ---- what may be at all ---- */
 
 static bool own_fault_is(const struct work *work, enum ibv_wc_status status)
 {
@@ -51,48 +53,184 @@ static bool own_fault_is(const struct work *work, enum ibv_wc_status status)
 	}
 }
 
-/* The first error of the queue pair, or what follows from it. */
-bool send_error_has_cause(
+bool send_error_may_be(
         const struct reference *reference, unsigned end, uint32_t number, enum ibv_wc_status status)
 {
 	const struct end_state *state = &reference->ends[end];
 	const struct work *work = state->sent[number].work;
-	bool is_first = state->last_failed == NO_WORK;
 
 	if (status == IBV_WC_WR_FLUSH_ERR)
-		return !is_first || state->own_failed || state->causes & CAUSE_OWN;
-	if (!is_first)
-		return false;
-	if (state->causes & CAUSE_EXCUSED || own_fault_is(work, status))
 		return true;
+	if (state->last_failed != NO_WORK)
+		return false;
 	switch (status) {
 	case IBV_WC_RETRY_EXC_ERR:
-		return state->causes & CAUSE_PEER;
+		return true;
 	case IBV_WC_RNR_RETRY_EXC_ERR:
 		return work_takes_receive(work) && end_link(reference->program, end)->rnr_retry < 7;
 	case IBV_WC_REM_INV_REQ_ERR:
 	case IBV_WC_REM_OP_ERR:
-		return work_takes_receive(work) && state->causes & CAUSE_RECEIVE;
+		return work_takes_receive(work);
 	default:
-		return false;
+		return own_fault_is(work, status);
 	}
 }
 
-bool receive_error_has_cause(const struct reference *reference, unsigned end, unsigned queue,
-        uint32_t number, enum ibv_wc_status status)
+bool receive_error_may_be(const struct reference *reference, unsigned queue, uint32_t number,
+        enum ibv_wc_status status)
 {
-	const struct end_state *state = &reference->ends[end];
-
 	switch (status) {
 	case IBV_WC_WR_FLUSH_ERR:
-		return state->has_failed || state->has_wrong || state->causes & CAUSE_OWN ||
-		       (state->causes & CAUSE_PEER) != 0 ||
-		       end_link(reference->program, end)->rnr_retry < 7;
+		return true;
 	case IBV_WC_LOC_LEN_ERR:
 		return reference->queues[queue].received[number].wrong == WRONG_SHORT;
 	case IBV_WC_LOC_PROT_ERR:
 		return reference->queues[queue].received[number].wrong == WRONG_LKEY;
 	default:
-		return state->causes & CAUSE_EXCUSED;
+		return false;
 	}
+}
+
+/* ---- what has caused it ---- */
+
+static bool was_before(uint32_t what, uint32_t when)
+{
+	return what && what < when;
+}
+
+/* The first error of its work is one that follows from nothing but that work. */
+static bool has_fault(const struct end_state *state, uint32_t count)
+{
+	return state->first.at && state->first.number < count &&
+	       state->first.status != IBV_WC_RETRY_EXC_ERR &&
+	       state->first.status != IBV_WC_WR_FLUSH_ERR;
+}
+
+/*
+ * @end is in ERR since it has refused a request: one of the first @count of the other end, which
+ * has failed by now, and not by a fault of earlier work. What is wrong in a request's own memory
+ * the responder never hears of (IBA 9.9.2).
+ */
+static bool has_refused(const struct reference *reference, unsigned end, uint32_t count)
+{
+	const struct end_state *sender = &reference->ends[end_other(end)];
+
+	if (!end_is_down(sender) && !sender->destroyed)
+		return false;
+	for (uint32_t i = 0; i < count && i < sender->sent_count; i++) {
+		const struct work *work = sender->sent[i].work;
+
+		if (work->wrong != RIGHT && work->wrong != WRONG_LKEY)
+			return !has_fault(sender, i);
+	}
+	return false;
+}
+
+/* It was destroyed, and had reason to fail: whether it did, and with what, nobody has seen. */
+static bool took_its_reason_along(const struct reference *reference, unsigned end)
+{
+	const struct end_state *state = &reference->ends[end];
+	unsigned queue = reference_queue_of(reference->program, end);
+
+	return state->destroyed &&
+	       (state->has_wrong || reference->queues[queue].has_wrong ||
+	               (end_link(reference->program, end)->rnr_retry < 7 && state->taking_count));
+}
+
+/* @end is in ERR or gone, and not on the other end's account. */
+static bool is_down_by_itself(
+        const struct reference *reference, unsigned end, const struct failure *of_other)
+{
+	const struct end_state *state = &reference->ends[end];
+
+	return was_before(state->failed_at, of_other->at) ||
+	       was_before(state->destroyed_at, of_other->at) ||
+	       has_fault(state, of_other->peer_count) || state->first_receive.at ||
+	       has_refused(reference, end, of_other->own_count) ||
+	       took_its_reason_along(reference, end);
+}
+
+/* @end is in ERR, and none of its work has to say why. */
+static bool was_failed(
+        const struct reference *reference, unsigned end, const struct failure *failure)
+{
+	const struct end_state *state = &reference->ends[end];
+
+	return was_before(state->failed_at, failure->at) || state->first_receive.at ||
+	       has_refused(reference, end, failure->peer_count);
+}
+
+/* The other end's RECV for this message has failed. */
+static bool receive_was_wrong(
+        const struct reference *reference, unsigned end, const struct failure *failure)
+{
+	const struct end_state *peer = &reference->ends[end_other(end)];
+	unsigned queue = reference_queue_of(reference->program, end_other(end));
+	enum ibv_wc_status status = failure->status == IBV_WC_REM_INV_REQ_ERR ? IBV_WC_LOC_LEN_ERR
+	                                                                      : IBV_WC_LOC_PROT_ERR;
+
+	if (!peer->first_receive.at)
+		return peer->destroyed && reference->queues[queue].has_wrong;
+	return peer->first_receive.status == status &&
+	       reference->ends[end].sent[failure->number].taking >= peer->arrived;
+}
+
+static bool work_has_cause(
+        const struct reference *reference, unsigned end, const struct failure *failure)
+{
+	switch (failure->status) {
+	case IBV_WC_WR_FLUSH_ERR:
+		return was_failed(reference, end, failure) ||
+		       was_before(reference->ends[end].first_flush.at, failure->at);
+	case IBV_WC_RETRY_EXC_ERR:
+		return is_down_by_itself(reference, end_other(end), failure);
+	case IBV_WC_REM_INV_REQ_ERR:
+	case IBV_WC_REM_OP_ERR:
+		return receive_was_wrong(reference, end, failure);
+	default:
+		return true;
+	}
+}
+
+/* Work that was posted by then has failed; or a migration found nobody at the other end. */
+static bool flush_has_cause(
+        const struct reference *reference, unsigned end, const struct failure *failure)
+{
+	const struct failure *first = &reference->ends[end].first;
+
+	return was_failed(reference, end, failure) ||
+	       (first->at && first->status != IBV_WC_WR_FLUSH_ERR &&
+	               first->number < failure->own_count) ||
+	       is_down_by_itself(reference, end_other(end), failure) ||
+	       took_its_reason_along(reference, end);
+}
+
+/* Work that an excuse may be for: its oldest has run out of retries, the rest is flushed. */
+static bool is_excused(const struct failure *failure)
+{
+	return failure->is_excused &&
+	       (failure->status == IBV_WC_RETRY_EXC_ERR || failure->status == IBV_WC_WR_FLUSH_ERR);
+}
+
+void errors_have_causes(struct reference *reference, unsigned end)
+{
+	const struct end_state *state = &reference->ends[end];
+	bool excuses = false;
+
+	if (state->first.at && !work_has_cause(reference, end, &state->first)) {
+		excuses |= is_excused(&state->first);
+		if (!is_excused(&state->first))
+			violated(reference,
+			        "end %u: work %u, %s, ends with status %d without a cause", end,
+			        state->first.number,
+			        opcode_name(state->sent[state->first.number].work->opcode),
+			        state->first.status);
+	}
+	if (state->first_flush.at && !flush_has_cause(reference, end, &state->first_flush)) {
+		excuses |= is_excused(&state->first_flush);
+		if (!is_excused(&state->first_flush))
+			violated(reference, "end %u: RECV %u ends with status %d without a cause",
+			        end, state->first_flush.number, state->first_flush.status);
+	}
+	reference->excuses += excuses;
 }

@@ -108,6 +108,7 @@ static void send_succeeded(struct reference *reference, const struct event *even
 		        opcode_name(work->opcode), event->wc.opcode);
 	work_is_executed(reference, event->of, number + 1);
 	nothing_has_failed(reference, event->of, number + 1);
+	excuse_may_be_over(reference, event->of, number + 1);
 	if (work_has_answer(work) && !state->sent[number].answered)
 		violated(
 		        reference, "end %u: the answer to work %u was not told", event->of, number);
@@ -121,16 +122,17 @@ static void send_has_failed(struct reference *reference, const struct event *eve
 {
 	struct end_state *state = &reference->ends[event->of];
 
-	if (!send_error_has_cause(reference, event->of, number, event->wc.status))
+	if (!send_error_may_be(reference, event->of, number, event->wc.status))
 		violated(reference, "end %u: work %u, %s, ends with status %d without a cause",
 		        event->of, number, opcode_name(state->sent[number].work->opcode),
 		        event->wc.status);
-	if (state->last_failed == NO_WORK)
+	if (state->last_failed == NO_WORK) {
+		state->first = failure_now(reference, event->of, number, event->wc.status);
 		work_is_executed(reference, event->of, number);
+	}
 	state->sent[number].failed = true;
 	state->last_failed = number;
 	state->has_failed = true;
-	causes_of_failure(reference, event->of);
 }
 
 void send_completed(struct reference *reference, const struct event *event)
@@ -214,18 +216,22 @@ static void receive_succeeded(struct reference *reference, const struct event *e
 	message_is(reference, event, number);
 	state->arrived++;
 	work_is_executed(reference, end_other(event->of), number + 1);
+	excuse_may_be_over(reference, end_other(event->of), number + 1);
 }
 
 static void receive_has_failed(
         struct reference *reference, const struct event *event, unsigned queue, uint32_t number)
 {
 	struct end_state *state = &reference->ends[event->of];
+	struct failure *failure = event->wc.status == IBV_WC_WR_FLUSH_ERR ? &state->first_flush
+	                                                                  : &state->first_receive;
 
-	if (!receive_error_has_cause(reference, event->of, queue, number, event->wc.status))
+	if (!receive_error_may_be(reference, queue, number, event->wc.status))
 		violated(reference, "end %u: RECV %u ends with status %d without a cause",
 		        event->of, number, event->wc.status);
+	if (!failure->at)
+		*failure = failure_now(reference, event->of, number, event->wc.status);
 	state->has_failed = state->own_failed = true;
-	causes_of_failure(reference, event->of);
 }
 
 static void receive_order_is_kept(

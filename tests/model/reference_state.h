@@ -25,12 +25,13 @@ struct received {
 	bool completed;
 };
 
-/* Why an end may have an error, as of now. */
-enum {
-	CAUSE_OWN = 1 << 0,     /* it was taken to ERR, or a RECV, or the other's request */
-	CAUSE_PEER = 1 << 1,    /* the other end may be in ERR or gone: retries may run out */
-	CAUSE_RECEIVE = 1 << 2, /* the other end's RECVs may fail */
-	CAUSE_EXCUSED = 1 << 3,
+/* The first error of an end's work or of its RECVs, for which a cause is looked for at the end. */
+struct failure {
+	uint32_t at; /* the event's number; 0: there was none */
+	uint32_t number;
+	enum ibv_wc_status status;
+	uint32_t own_count, peer_count; /* what both ends had posted by then */
+	bool is_excused;
 };
 
 struct end_state {
@@ -46,8 +47,14 @@ struct end_state {
 	bool has_failed;      /* it, or one of its RECVs, has had an error */
 	bool own_failed;      /* one of its RECVs has */
 	bool has_wrong;       /* it has posted work that must fail */
-	unsigned causes;
-	uint32_t arrived;               /* RECVs that completed with success here */
+	uint32_t failed_at;   /* it was taken to ERR, 0: it was not */
+	uint32_t destroyed_at;
+	struct failure first;         /* of its work */
+	struct failure first_flush;   /* of its RECVs */
+	struct failure first_receive; /* the RECV that was wrong */
+	bool is_excused;
+	uint32_t excused_to; /* what was posted when it was; if more is done, nothing was broken */
+	uint32_t arrived;    /* RECVs that completed with success here */
 	uint32_t hot_newest[HOT_CELLS]; /* number of the newest writing seen, plus 1 */
 	uint32_t versions[VERSIONED_CELLS];
 };
@@ -69,6 +76,8 @@ struct reference {
 	uint64_t counters[PROCESSES][COUNTERS];
 	char said[SAID_MOST][SAID_LENGTH];
 	unsigned violations;
+	uint32_t now;     /* events so far */
+	unsigned excuses; /* ends whose error has no other cause */
 };
 
 void __attribute__((format(printf, 2, 3)))
@@ -76,15 +85,18 @@ violated(struct reference *reference, const char *format, ...);
 
 /* ---- causes ---- */
 
-/* @end has posted @work. */
-void causes_of_work(struct reference *reference, unsigned end, const struct work *work);
-void causes_of_receive(struct reference *reference, unsigned queue, unsigned wrong);
-/* @end may be in ERR from now on, or is gone. */
-void causes_of_failure(struct reference *reference, unsigned end);
-bool send_error_has_cause(const struct reference *reference, unsigned end, uint32_t number,
+struct failure failure_now(const struct reference *reference, unsigned end, uint32_t number,
         enum ibv_wc_status status);
-bool receive_error_has_cause(const struct reference *reference, unsigned end, unsigned queue,
-        uint32_t number, enum ibv_wc_status status);
+/* Such an error of work or of a RECV may be, if it is found at the end what has caused it. */
+bool send_error_may_be(const struct reference *reference, unsigned end, uint32_t number,
+        enum ibv_wc_status status);
+bool receive_error_may_be(const struct reference *reference, unsigned queue, uint32_t number,
+        enum ibv_wc_status status);
+void end_was_excused(struct reference *reference, unsigned end);
+/* @end's work before @count is done: if it was posted behind an excuse, that is over. */
+void excuse_may_be_over(struct reference *reference, unsigned end, uint32_t count);
+/* At the end. */
+void errors_have_causes(struct reference *reference, unsigned end);
 
 /* ---- completions ---- */
 
@@ -111,6 +123,12 @@ void counters_are_explained(struct reference *reference);
 static inline bool work_fails_late(const struct work *work)
 {
 	return work->wrong == WRONG_LKEY && work_has_answer(work);
+}
+
+/* Its queue pair is in ERR, as far as the application knows. */
+static inline bool end_is_down(const struct end_state *state)
+{
+	return state->has_failed || state->failed_at;
 }
 
 static inline struct sent *sent_at(struct reference *reference, unsigned end, uint32_t number)

@@ -266,6 +266,7 @@ static void judge(struct run *run)
 		eye_look_last(run);
 		count = reference_judge(run->reference);
 	}
+	run->result->excuses = reference_excuses(run->reference);
 	for (unsigned i = 0; i < count; i++) {
 		const char *said = reference_said(run->reference, i);
 

@@ -11,6 +11,7 @@ enum { RESULT_SAID = 6, RESULT_LENGTH = 200 };
 struct run_result {
 	bool is_complete; /* it has come to its end; else it crashed or hangs */
 	unsigned moved, in_vain, aborted, violations;
+	unsigned excuses; /* errors that nothing else explains, see EVENT_EXCUSED */
 	uint64_t turns;
 	uint64_t hash; /* of all that was seen */
 	char said[RESULT_SAID][RESULT_LENGTH];

@@ -20,7 +20,8 @@ enum event_kind {
 	EVENT_ANSWER,  /* to @of's READ or atomic @number, known to be done: @data */
 	EVENT_FAILED,  /* end @of was taken to ERR by the application */
 	EVENT_DESTROYED, /* end @of */
-	EVENT_EXCUSED,   /* end @of may fail: the settlement cannot know (@text says why) */
+	EVENT_EXCUSED,   /* end @of may fail: the settlement cannot know (@text says why); until
+	                  * more of the link is done than was posted by then */
 	EVENT_COUNTER,   /* at the end: counter @how of process @of is @value */
 	EVENT_LEFT,      /* at the end: the cell of @of's work @number is @data */
 };

@@ -291,6 +291,33 @@ static void excused(struct run *run)
 	completes(run, 0, IBV_WC_SEND, IBV_WC_RETRY_EXC_ERR);
 }
 
+static void failed_gives_all_back(struct run *run)
+{
+	sends(run, 1);
+	receives(run, 1, RIGHT);
+	tell(run, (struct event){.kind = EVENT_FAILED, .of = 0});
+	tell(run, (struct event){.kind = EVENT_FAILED, .of = 1});
+	completes(run, 0, IBV_WC_SEND, FLUSH);
+	receive_fails(run, 0, FLUSH);
+}
+
+/* The other end has refused the first before it has said so. */
+static void refused_is_seen_late(struct run *run)
+{
+	receives(run, 1, RIGHT);
+	sends(run, 2);
+	receive_fails(run, 0, FLUSH);
+	completes(run, 0, IBV_WC_RDMA_WRITE, IBV_WC_REM_ACCESS_ERR);
+	completes(run, 1, IBV_WC_SEND, FLUSH);
+}
+
+static void rnr_retries_run_out(struct run *run)
+{
+	run->program->links[0].rnr_retry = 1;
+	sends(run, 1);
+	completes(run, 0, IBV_WC_SEND, IBV_WC_RNR_RETRY_EXC_ERR);
+}
+
 /* ---- what may not ---- */
 
 static void twice(struct run *run)
@@ -486,6 +513,90 @@ static void receive_flush_is_missing(struct run *run)
 	receive_fails(run, 0, FLUSH);
 }
 
+static void no_receive_is_flushed(struct run *run)
+{
+	receives(run, 3, RIGHT);
+	tell(run, (struct event){.kind = EVENT_FAILED, .of = 1});
+}
+
+static void starved_is_not_flushed(struct run *run)
+{
+	sends(run, 1);
+	tell(run, (struct event){.kind = EVENT_FAILED, .of = 0});
+}
+
+/* That the other end's RNR retries may run out is no cause of anything here. */
+static void few_retries_cause_nothing(struct run *run)
+{
+	run->program->links[0].rnr_retry = 1;
+	receives(run, 2, RIGHT);
+	sends(run, 1);
+	arrives(run, 0, 0, 300);
+	completes(run, 0, IBV_WC_SEND, SUCCESS);
+	receive_fails(run, 1, FLUSH);
+}
+
+static void few_retries_lose_nothing(struct run *run)
+{
+	run->program->links[0].rnr_retry = 1;
+	receives(run, 1, RIGHT);
+	sends(run, 1);
+}
+
+static void retries_run_out_by_rnr(struct run *run)
+{
+	run->program->links[0].rnr_retry = 1;
+	sends(run, 1);
+	completes(run, 0, IBV_WC_SEND, IBV_WC_RETRY_EXC_ERR);
+}
+
+static void peer_fails_later(struct run *run)
+{
+	sends(run, 1);
+	receives(run, 1, RIGHT);
+	completes(run, 0, IBV_WC_SEND, IBV_WC_RETRY_EXC_ERR);
+	tell(run, (struct event){.kind = EVENT_FAILED, .of = 1});
+	receive_fails(run, 0, FLUSH);
+}
+
+/* A RECV that would fail, and has not. */
+static void unused_receive_causes_nothing(struct run *run)
+{
+	receives(run, 1, RIGHT);
+	receives(run, 1, WRONG_SHORT);
+	sends(run, 1);
+	completes(run, 0, IBV_WC_SEND, IBV_WC_RETRY_EXC_ERR);
+}
+
+static void excused_of_another_status(struct run *run)
+{
+	sends(run, 1);
+	tell(run, (struct event){.kind = EVENT_EXCUSED, .of = 0});
+	completes(run, 0, IBV_WC_SEND, IBV_WC_REM_OP_ERR);
+}
+
+static void excused_loses_nothing(struct run *run)
+{
+	receives(run, 1, RIGHT);
+	sends(run, 1);
+	tell(run, (struct event){.kind = EVENT_EXCUSED, .of = 0});
+	tell(run, (struct event){.kind = EVENT_EXCUSED, .of = 1});
+}
+
+/* Work that was posted behind it is done: nothing was broken. */
+static void excuse_is_over(struct run *run)
+{
+	receives(run, 2, RIGHT);
+	sends(run, 1);
+	tell(run, (struct event){.kind = EVENT_EXCUSED, .of = 0});
+	sends(run, 2);
+	arrives(run, 0, 0, 300);
+	completes(run, 0, IBV_WC_SEND, SUCCESS);
+	arrives(run, 1, 1, 300);
+	completes(run, 1, IBV_WC_SEND, SUCCESS);
+	completes(run, 2, IBV_WC_SEND, IBV_WC_RETRY_EXC_ERR);
+}
+
 static void old_version_is_read(struct run *run)
 {
 	tell(run, (struct event){.kind = EVENT_TOUCHED, .of = 1, .number = 2});
@@ -561,6 +672,9 @@ static const struct row rows[] = {
         {"destroyed peer", {send, send}, 2, destroyed_peer, NULL},
         {"short RECV", {send, send}, 2, short_receive, NULL},
         {"excused", {send}, 1, excused, NULL},
+        {"failed", {send}, 1, failed_gives_all_back, NULL},
+        {"refused, seen late", {wrong_key, send}, 2, refused_is_seen_late, NULL},
+        {"RNR retries", {send}, 1, rnr_retries_run_out, NULL},
 
         {"twice", {write_cell, write_hot}, 2, twice, "completes twice"},
         {"out of order", {send, send}, 2, out_of_order, "completes before work 0"},
@@ -590,6 +704,16 @@ static const struct row rows[] = {
         {"wrong key", {wrong_key, send}, 2, wrong_key_is_let_in, "cannot be: wrong rkey"},
         {"flush is missing", {wrong_key, send}, 2, flush_is_missing, "work 1 of 2 has not"},
         {"RECV flush is missing", {send}, 1, receive_flush_is_missing, "1 of its 2 RECVs"},
+        {"no RECV is flushed", {send}, 1, no_receive_is_flushed, "3 of its 3 RECVs"},
+        {"starved is not flushed", {send}, 1, starved_is_not_flushed, "has not completed"},
+        {"few retries", {send}, 1, few_retries_cause_nothing, "RECV 1 ends with status 5"},
+        {"few retries, unsignalled", {quiet}, 1, few_retries_lose_nothing, "not been executed"},
+        {"retries by RNR", {send}, 1, retries_run_out_by_rnr, "without a cause"},
+        {"peer fails later", {send}, 1, peer_fails_later, "status 12 without a cause"},
+        {"wrong RECV behind", {send}, 1, unused_receive_causes_nothing, "without a cause"},
+        {"excused, other status", {send}, 1, excused_of_another_status, "without a cause"},
+        {"excused, unsignalled", {quiet}, 1, excused_loses_nothing, "not been executed"},
+        {"excuse is over", {send, send, send}, 3, excuse_is_over, "without a cause"},
         {"old version", {read_version}, 1, old_version_is_read, "not 2 to 2"},
         {"read before write", {write_hot, read_hot, write_hot}, 3, read_is_before_its_write,
                 "brings 0x0, not 1 to 3"},
@@ -614,6 +738,22 @@ static void traces_are_judged(void **state)
 			fail_msg("%s: said \"%s\"", row->what, said ? said : "nothing");
 		run_over(&run);
 	}
+}
+
+static void excuses_are_counted(void **state)
+{
+	struct run run = run_of(&send, 1);
+
+	excused(&run);
+	assert_int_equal(reference_judge(run.reference), 0);
+	assert_int_equal(reference_excuses(run.reference), 1);
+	run_over(&run);
+
+	run = run_of(&send, 1);
+	tell(&run, (struct event){.kind = EVENT_EXCUSED, .of = 0});
+	destroyed_peer(&run);
+	assert_int_equal(reference_excuses(run.reference), 0);
+	run_over(&run);
 }
 
 static void missing_receives_are_counted(void **state)
@@ -648,6 +788,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(traces_are_judged),
+	        cmocka_unit_test(excuses_are_counted),
 	        cmocka_unit_test(missing_receives_are_counted),
 	        cmocka_unit_test(it_is_known_when_all_is_done),
 	};

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "preload/real_verbs.h"
+#include "tests/unit/shim_fake_queue_pairs.h"
 #include "tests/unit/shim_harness.h"
 
 static void an_abort_before_the_vote_goes_on_as_if_nothing_had_been(void **state)
@@ -56,27 +57,39 @@ static void an_abort_after_the_vote_is_mended_on_the_same_device(void **state)
 	assert_int_equal(h->wc[1].wr_id, 2);
 }
 
-/* Its transport has given up: the peer is dead. Nothing was ever broken by the stop. */
-static void what_the_transport_gave_up_while_stopped_ends_with_errors_at_an_abort(void **state)
+static void fails_while_stopped(struct harness *h, enum ibv_wc_status told)
 {
-	struct harness *h = *state;
 	struct ibv_qp_attr attr = {.qp_state = IBV_QPS_ERR};
 
 	harness_write(h, 1);
 	harness_expect(h, TETHER__STEP__STEP_PREPARE, DONE);
 	harness_expect(h, TETHER__STEP__STEP_STOP, DONE);
 	harness_write(h, 2);
+	if (told != IBV_WC_WR_FLUSH_ERR)
+		fake_complete_send((struct fake_qp *)real_of(h->vm.qp), told);
 	assert_int_equal(below.ibv_modify_qp(real_of(h->vm.qp), &attr, IBV_QP_STATE), 0);
 	assert_int_equal(harness_poll(h, &h->vm), 0);
 	harness_expect(h, TETHER__STEP__STEP_ABORT, DONE);
 	assert_int_equal(harness_poll(h, &h->vm), 2);
 	assert_int_equal(h->wc[0].wr_id, 1);
-	assert_int_equal(h->wc[0].status, IBV_WC_RETRY_EXC_ERR);
+	assert_int_equal(h->wc[0].status, told);
 	assert_int_equal(h->wc[1].wr_id, 2);
 	assert_int_equal(h->wc[1].status, IBV_WC_WR_FLUSH_ERR);
 	harness_write(h, 3);
 	assert_int_equal(harness_poll(h, &h->vm), 1);
 	assert_int_equal(h->wc[0].status, IBV_WC_WR_FLUSH_ERR);
+}
+
+/* Its transport has given up: the peer is dead. Nothing was ever broken by the stop. */
+static void what_the_transport_gave_up_while_stopped_ends_with_errors_at_an_abort(void **state)
+{
+	fails_while_stopped(*state, IBV_WC_RETRY_EXC_ERR);
+}
+
+/* It has refused a request of the other end: its own work has failed at nothing. */
+static void what_was_flushed_while_stopped_is_flushed_at_an_abort(void **state)
+{
+	fails_while_stopped(*state, IBV_WC_WR_FLUSH_ERR);
 }
 
 static void an_abort_after_the_commit_is_too_late(void **state)
@@ -136,6 +149,7 @@ int main(void)
 	        CONNECTED(an_abort_before_the_vote_goes_on_as_if_nothing_had_been),
 	        CONNECTED(an_abort_after_the_vote_is_mended_on_the_same_device),
 	        CONNECTED(what_the_transport_gave_up_while_stopped_ends_with_errors_at_an_abort),
+	        CONNECTED(what_was_flushed_while_stopped_is_flushed_at_an_abort),
 	        CONNECTED(an_abort_after_the_commit_is_too_late),
 	        CONNECTED(who_was_let_go_is_stopped_again_to_mend_the_others),
 	        CONNECTED(who_has_voted_says_so_when_it_is_stopped_again),
