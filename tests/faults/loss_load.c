@@ -73,6 +73,23 @@ static void do_run(const char *seconds)
 	answer_if(work_runs((unsigned)atoi(seconds)), "not all lanes run");
 }
 
+/* Whoever is told of no loss goes on in full. */
+static void do_again(const char *seconds)
+{
+	answer_if(work_runs_again((unsigned)atoi(seconds)), "not all lanes go on");
+}
+
+static void do_fatal(const char *unused)
+{
+	unsigned fatal;
+
+	pthread_mutex_lock(&book.lock);
+	fatal = book.fatal;
+	pthread_mutex_unlock(&book.lock);
+	printf("{\"fatal\": %u}\n", fatal);
+	fflush(stdout);
+}
+
 /* The device is gone: all that must complete has by the time, what is posted then as well. */
 static void do_lost(const char *text)
 {
@@ -134,6 +151,8 @@ static const struct {
                             */
         {"connect", do_connect}, {"send", do_send},
         {"run", do_run},       /* until all lanes have had success; seconds */
+        {"again", do_again},   /* the same from now on */
+        {"fatal", do_fatal},   /* how many have been told */
         {"lost", do_lost},     /* until the loss is over; seconds */
         {"broken", do_broken}, /* until the other end's is; seconds */
         {"close", do_close},   /* the verdict */

@@ -113,6 +113,7 @@ void work_send(void);
 /* Until each lane has had some success; until the device has been lost; until the sends of all
  * connected lanes have failed. False: not within @seconds. */
 bool work_runs(unsigned seconds);
+bool work_runs_again(unsigned seconds);
 bool work_is_lost(unsigned seconds);
 bool work_is_broken(unsigned seconds);
 /* One more of each kind, for a device that is gone. */

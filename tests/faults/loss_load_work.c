@@ -297,6 +297,15 @@ bool work_runs(unsigned seconds)
 	return await(each_has_succeeded, seconds);
 }
 
+/* From here on: what came before counts no more. */
+bool work_runs_again(unsigned seconds)
+{
+	pthread_mutex_lock(&book.lock);
+	memset(book.successes, 0, sizeof(book.successes));
+	pthread_mutex_unlock(&book.lock);
+	return work_runs(seconds);
+}
+
 bool work_is_lost(unsigned seconds)
 {
 	bool lost = await(is_lost, seconds);

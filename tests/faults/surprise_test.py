@@ -2,12 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
 """usage: surprise_test.py [SEED [LOSSES]]
 
-VM 1's device is taken away by surprise, at any moment, under load of every kind (loss_load.h): without a migration and in
-the middle of one, of VM 1 or of its peer, as mlx5 does it, as rxe does it, and with all work flushed. Each time: every receive and every signalled
-work request completes once, an unsignalled one at most once and with an error; DEVICE_FATAL comes once; who sleeps wakes;
-what is posted afterwards is flushed; everything can be destroyed; the other end is told by its transport; nothing is left
-in either process, in the agents or in the fabric; and the VM is given a VF again, on which the same processes go on. 20
-times, 200 with TETHER_FULL=1."""
+VM 1's device is taken away by surprise, under load of every kind (loss_load.h): every second time in a phase of a migration,
+of VM 1 or of its peer, in which tether-smd has stopped itself (loss_phases.py), else at any moment, of a migration or without
+one; as mlx5 does it, as rxe does it, and with all work flushed. Each time: every receive and every signalled work request
+completes once, an unsignalled one at most once and with an error; DEVICE_FATAL comes once; who sleeps wakes; what is posted
+afterwards is flushed; everything can be destroyed; the other end is told by its transport; nothing is left in either process,
+in the agents or in the fabric; the migration ends as its phase promises; and the VM is given a VF again, on which the same
+processes go on. 20 times, 200 with TETHER_FULL=1."""
+import collections
 import json
 import os
 import random
@@ -18,21 +20,29 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
+from faults import loss_phases  # noqa: E402
+from faults.victims import KillLab  # noqa: E402
 from lab.deadline import tails, wait_until  # noqa: E402
 from lab.metrics import Metrics  # noqa: E402
-from lab.system import CommandFailed, PATIENT, System  # noqa: E402
+from lab.system import CommandFailed, PATIENT  # noqa: E402
 from lab.tap import FULL, Tap  # noqa: E402
 from simfabric.lab import Failed  # noqa: E402
 
+LOAD_ENV = {"TETHER_LOG": "stderr", "TETHER_LOG_LEVEL": "info", "GLIBC_TUNABLES": "glibc.malloc.tcache_count=0"}
+STEP_SETTLE = 3  # notifier/wire/tether.proto
 LOSSES = 200 if FULL else 20
 # loss-load's transport: 5 retries of 134 ms, which may be four times as long each (IBA 9.7.6.1.3), and a busy machine.
 TRANSPORT_S = 4 * 6 * 0.134
 END_S = TRANSPORT_S + 10
 RUN_S = 30
+PHASES = loss_phases.PHASES
+ENDS = ("refused", "aborted", "done")
 LONGEST_WAIT_S = 0.2  # before the device goes; of a migration, its usual length
 MIGRATION_S = 0.5
-# Bytes. A queue pair's log alone has more than the first.
-HEAP_OF_A_LOSS, HEAP_OF_A_MIGRATION = 1024, 8192
+STOP_MS = 6000  # a peer's atomic to a device that was lost before is waited for as long
+# Bytes, for all losses together: 2 KiB left by each are seen at once. A process keeps the answers of so many migrations that
+# have ended (preload/steps.c).
+HEAP_OF_ALL_LOSSES, HEAP_OF_ALL_MIGRATIONS, HEAP_OF_AN_ANSWER, ANSWERS = 1024, 8192, 1536, 64
 WAYS = {"mlx5": ["preset=mlx5"], "rxe": ["preset=rxe", "err_flushes_receives=1"], "flushed": ["preset=mlx5", "loss_flushes=1"]}
 
 
@@ -43,9 +53,8 @@ class Load:
         self.vm = vm
         self.log = lab.path(f"load-{vm}.log")
         with open(self.log, "ab") as errors:
-            self.child = subprocess.Popen([lab.build.program("loss-load")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
-                                          text=True, env={**lab.environment(vm=vm, tether=True), "TETHER_LOG": "stderr",
-                                                                    "GLIBC_TUNABLES": "glibc.malloc.tcache_count=0"})
+            self.child = subprocess.Popen([lab.build.program("loss-load")], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                          stderr=errors, text=True, env={**lab.environment(vm=vm, tether=True), **LOAD_ENV})
 
     def put(self, *words):
         print(*words, file=self.child.stdin, flush=True)
@@ -65,6 +74,11 @@ class Load:
         """How many descriptors and threads."""
         return tuple(len(os.listdir(f"/proc/{self.child.pid}/{what}")) for what in ("fd", "task"))
 
+    def votes(self):
+        """How many SETTLEs it has answered."""
+        with open(self.log, errors="replace") as log:
+            return log.read().count(f" step {STEP_SETTLE}: outcome ")
+
     def end(self):
         self.child.stdin.close()
         assert self.child.wait(RUN_S) == 0
@@ -81,7 +95,7 @@ class Move(threading.Thread):
 
     def __init__(self, lab, vm, to):
         super().__init__()
-        self.lab, self.vm, self.to, self.outcome = lab, vm, to, None
+        self.lab, self.vm, self.to, self.outcome, self.said = lab, vm, to, None, ""
         self.start()
 
     def run(self):
@@ -90,14 +104,19 @@ class Move(threading.Thread):
             self.outcome = "done"
         except CommandFailed as error:
             self.outcome = error.answer.get("outcome", error.answer.get("reason", "?"))
+            self.said = json.dumps(error.answer)
 
 
 class Stage:
     def __init__(self, lab, chance):
         self.lab, self.chance = lab, chance
         self.loads = [Load(lab, "vm1"), Load(lab, "vm2")]
-        self.before = None  # bytes and what is open in both processes after the loss before
+        self.heaps = None  # bytes in both processes after the loss before
+        self.open_first = None  # descriptors and threads in both after the first
+        self.migrations = 0
+        self.grown = {False: [0, 0], True: [0, 0]}  # bytes since the first loss, in losses alone and in migrations
         self.ends = {}
+        self.hits = collections.Counter()  # by the name of the phase
 
     def slot_of(self, vm):
         return next((row["slot"] for row in self.lab.fabric.slots() if row["vm"] == vm), None)
@@ -106,10 +125,9 @@ class Stage:
         """{VM: (host, slot)} by tether-smd's inventory."""
         return {row["name"]: (row["host"], row["slot"]) for row in self.lab.ask("/v1/vms")["vms"]}
 
-    def move_one(self):
-        """Of VM 1, or of its peer."""
+    def move(self, vm):
         taken = [host for host, _ in self.places().values()]
-        return Move(self.lab, self.chance.choice(["vm1", "vm2"]), self.chance.choice([host for host in self.lab.hosts if host not in taken]))
+        return Move(self.lab, vm, self.chance.choice([host for host in self.lab.hosts if host not in taken]))
 
     def begin(self):
         for load, other in zip(self.loads, reversed(both(self.loads, "open"))):
@@ -128,7 +146,7 @@ class Stage:
 
     def strike(self, moves):
         """Its device goes, at some moment, perhaps of a migration; behind the vote that one goes on without it."""
-        move = self.move_one() if moves else None
+        move = self.move(self.chance.choice(["vm1", "vm2"])) if moves else None
         time.sleep(self.chance.uniform(0, MIGRATION_S if moves else LONGEST_WAIT_S))
         struck = self.take_away()
         outcome = "none"
@@ -136,13 +154,36 @@ class Stage:
             move.join()
             outcome = f"{move.vm} {move.outcome}"
         assert struck or moves
+        assert not move or move.outcome in ENDS, f"{outcome}: {move.said}{tails(self.lab.logs())}"
         if self.slot_of("vm1"):
             assert self.take_away()
             outcome += ", and again" if struck else ", then"
         self.ends[outcome] = self.ends.get(outcome, 0) + 1
 
-    def end(self):
-        self.loads[0].do("lost", int(END_S))
+    def strike_in(self, phase):
+        """Its device goes in @phase; what is promised of that comes of it. Whoever goes on loses its next device as well."""
+        voted, source = self.loads[1].votes() + 1, self.places()["vm1"][0]
+        move = self.move(phase.vm)
+        loss_phases.wait_until_stopped(self.lab)
+        if phase.begun:
+            loss_phases.let_begin(self.lab, source, lambda: self.loads[1].votes() == voted)
+        assert self.take_away()
+        if phase.program == loss_phases.ENDS:
+            self.loads[0].do("lost", int(END_S))
+        else:
+            assert self.loads[0].do("fatal")["fatal"] == 0, phase
+        loss_phases.go_on(self.lab, source)
+        move.join()
+        loss_phases.check_end(phase, move, self.lab.logs())
+        if phase.program == loss_phases.GOES_ON:
+            both(self.loads, "again", RUN_S)
+            assert self.take_away()
+        self.hits[phase.name] += 1
+
+    def end(self, told):
+        """@told: VM 1's program has been, and was looked at."""
+        if not told:
+            self.loads[0].do("lost", int(END_S))
         self.loads[1].do("broken", int(END_S))
         victim, peer = both(self.loads, "close")
         for verdict in victim, peer:
@@ -151,15 +192,20 @@ class Stage:
         return victim, peer
 
     def leaves_nothing(self, verdicts, moved):
-        """Beside what a migration leaves for good: its answers, and what peers are called."""
+        """All that losses have left since the first is within a fixed budget. A migration leaves for good its answers, as many as
+        are kept, and what peers are called: those have an account of their own."""
         heaps = [verdict["heap"] for verdict in verdicts]
         what_is_open = [load.holds() for load in self.loads]
-        if self.before:
-            for heap, before in zip(heaps, self.before[0]):
-                assert heap <= before + (HEAP_OF_A_MIGRATION if moved else HEAP_OF_A_LOSS), f"{self.before[0]} became {heaps} bytes"
-            wait_until(f"as much is open as before: {self.before[1]}, not {what_is_open}",
-                       lambda: [load.holds() for load in self.loads] == self.before[1], RUN_S)
-        self.before = heaps, self.before[1] if self.before else what_is_open
+        self.migrations += moved
+        if self.heaps:
+            budget = HEAP_OF_ALL_MIGRATIONS + HEAP_OF_AN_ANSWER * min(self.migrations, ANSWERS) if moved else HEAP_OF_ALL_LOSSES
+            account = self.grown[moved]
+            for nth, (heap, before) in enumerate(zip(heaps, self.heaps)):
+                account[nth] += heap - before
+            assert max(account) <= budget, f"{account} bytes are left {'in migrations' if moved else 'alone'}, {budget} may be"
+            wait_until(f"as much is open as behind the first: {self.open_first}, not {what_is_open}",
+                       lambda: [load.holds() for load in self.loads] == self.open_first, RUN_S)
+        self.heaps, self.open_first = heaps, self.open_first or what_is_open
 
     def give_a_device(self):
         """To where it was; of a VM that a migration has lost tether-smd knows how."""
@@ -171,12 +217,23 @@ class Stage:
         else:
             self.lab.migrate("vm1", host)
 
-    def lose(self, way, moves):
+    def lose(self, way, moves, phase):
         self.lab.fabric.cli("data-fault", *WAYS[way])
+        if phase:
+            loss_phases.arm(self.lab, phase)
         self.begin()
-        self.strike(moves)
-        self.leaves_nothing(self.end(), moves)
+        if phase:
+            self.strike_in(phase)
+        else:
+            self.strike(moves)
+        self.leaves_nothing(self.end(phase and phase.program == loss_phases.ENDS), moves)
         self.give_a_device()
+
+    def each_phase_was_hit(self, losses):
+        """As often as is asked for, and losses at any time have hit migrations as well."""
+        least = losses // 2 // len(PHASES)
+        assert all(self.hits[phase.name] >= least for phase in PHASES), f"{dict(self.hits)}, not {least} each"
+        assert sum(count for end, count in self.ends.items() if end != "none") >= losses // 4, self.ends
 
     def daemons_remember_nothing(self):
         of_smd = Metrics(f"unix:{self.lab.path('metrics.sock')}").values()
@@ -190,23 +247,34 @@ class Stage:
         return sum(count for name, count in values.items() if name.startswith("tether_agent_processes{"))
 
 
+def kind_of(nth):
+    """Every second loss is in a phase, each way in each in the long run; of the others one in two at any time of a migration."""
+    if nth % 2 == 0:
+        return list(WAYS)[nth // 2 % len(WAYS)], nth % 4 == 2, None
+    rounds, which = divmod(nth // 2, len(PHASES))
+    return list(WAYS)[(which + rounds) % len(WAYS)], True, PHASES[which]
+
+
 def main():
     seed = int(sys.argv[1]) if len(sys.argv) > 1 else random.randrange(1 << 32)
     losses = int(sys.argv[2]) if len(sys.argv) > 2 else LOSSES
     print(f"# surprise_test.py {seed} {losses}", flush=True)
     chance = random.Random(seed)
     tap = Tap()
-    with System(copy_ms=5, settings={**PATIENT, "metrics": "unix:metrics.sock"}) as lab:
+    with KillLab(settings={**PATIENT, "stop_ms": STOP_MS, "metrics": "unix:metrics.sock"}) as lab:
         lab.start()
         stage = Stage(lab, chance)
         for nth in range(losses):
-            way, moves = list(WAYS)[nth % len(WAYS)], nth % 2 == 1
-            if not tap.run(f"loss {nth + 1}, {way}, {'in a migration' if moves else 'alone'}", stage.lose, way, moves):
+            way, moves, phase = kind_of(nth)
+            what = phase.name if phase else "any time of a migration" if moves else "alone"
+            if not tap.run(f"loss {nth + 1}, {way}, {what}", stage.lose, way, moves, phase):
                 tap.exit()
         for load in stage.loads:
             load.end()
         tap.run("daemons_and_fabric_remember_nothing", stage.daemons_remember_nothing)
-        print(f"# ends of migrations: {stage.ends}", flush=True)
+        tap.run("each_phase_was_hit", stage.each_phase_was_hit, losses)
+        print(f"# in phases: {dict(stage.hits)}\n# at any time: {stage.ends}\n"
+              f"# bytes left: alone {stage.grown[False]}, by {stage.migrations} migrations {stage.grown[True]}", flush=True)
     tap.exit()
 
 
