@@ -23,6 +23,7 @@ int async_events_open(struct context *context)
 	if (err)
 		return err;
 	TAILQ_INIT(&context->kept_events);
+	pthread_mutex_init(&context->read_lock, NULL);
 	pthread_mutex_init(&context->async_lock, NULL);
 	err = inner_fd_prepare(context->real->async_fd);
 	if (!err)
@@ -44,6 +45,7 @@ void async_events_detach(struct context *context)
 
 void async_events_inherit(struct context *context)
 {
+	pthread_mutex_init(&context->read_lock, NULL);
 	pthread_mutex_init(&context->async_lock, NULL);
 	outer_fd_inherit(&context->async);
 	if (context->real)
@@ -240,6 +242,7 @@ static int read_real(struct context *context, struct ibv_async_event *event,
 		errno = EAGAIN;
 		return -1;
 	}
+	LOCK_GUARD(&context->read_lock);
 	if (below.ibv_get_async_event(context->real, &real))
 		return -1;
 	*event = event_shown(&real);
@@ -406,4 +409,5 @@ void async_events_close(struct context *context)
 		unkeep(context, TAILQ_FIRST(&context->kept_events));
 	outer_fd_close(&context->async);
 	pthread_mutex_destroy(&context->async_lock);
+	pthread_mutex_destroy(&context->read_lock);
 }

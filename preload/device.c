@@ -260,7 +260,6 @@ static struct context *context_create(struct device *device, bool has_moved)
 	if (ibv_query_device_ex(context->real, NULL, &context->attr))
 		memset(&context->attr, 0, sizeof(context->attr));
 	attr_restrict(&context->attr);
-	lost_device_opens(context);
 	sq_psns_arrive(context);
 	context_clock_begin(context);
 	context_learn_ports(context);
@@ -283,6 +282,8 @@ static bool take_place(struct context *context)
 	context->phase = move_phase_of(context);
 	if (context->phase == PHASE_AWAY)
 		return false;
+	/* What it tells from here on finds it in the list. */
+	lost_device_opens(context);
 	TAILQ_INSERT_TAIL(&contexts, context, link);
 	device_is_used(context->device, true);
 	return true;

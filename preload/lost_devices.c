@@ -2,9 +2,11 @@
 #include "preload/lost_devices.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "notifier/base/cleanup.h"
 #include "notifier/base/log.h"
 #include "notifier/base/monotonic.h"
 #include "preload/agent_link.h"
@@ -16,14 +18,20 @@
 #include "preload/settings.h"
 #include "preload/steps.h"
 
-/* A device that is on its way out says something else first, and answers for a moment longer. */
-enum { ASKED_TIMES = 20, ASKED_EVERY_MS = 100, GONE_AFTER = 3 };
+/*
+ * A device that is on its way out says something else first, and answers for a moment longer. What
+ * its loss ends does not come back, so a shorter silence is none.
+ */
+enum { ASKED_TIMES = 20, ASKED_EVERY_MS = 100, GONE_AFTER = 20 };
 
 static struct {
-	int fd;            /* epoll: of all devices, by edge, since the application may not read */
-	bool is_due;       /* atomic: one is gone, or is to be asked */
-	uint64_t asked_ms; /* the next is asked; 0: nobody */
-} watch = {.fd = -1};
+	int fd;             /* epoll: of all devices, by edge, since the application may not read */
+	bool is_due;        /* atomic: one is gone, or a peer is missed */
+	bool asks;          /* atomic: one is to be asked */
+	uint64_t looked_ms; /* the next of those is due; 0: nobody */
+	uint64_t asked_ms;  /* the next is asked; 0: nobody */
+	pthread_mutex_t asking; /* while one is, outside of the control section: it is not closed */
+} watch = {.fd = -1, .asking = PTHREAD_MUTEX_INITIALIZER};
 
 int lost_devices_begin(void)
 {
@@ -43,8 +51,9 @@ void lost_devices_forget(void)
 	if (watch.fd >= 0)
 		close(watch.fd);
 	watch.fd = -1;
-	watch.is_due = false;
-	watch.asked_ms = 0;
+	watch.is_due = watch.asks = false;
+	watch.looked_ms = watch.asked_ms = 0;
+	pthread_mutex_init(&watch.asking, NULL);
 }
 
 void lost_device_opens(struct context *context)
@@ -59,8 +68,12 @@ void lost_device_opens(struct context *context)
 
 void lost_device_closes(struct context *context)
 {
-	if (watch.fd >= 0 && !context->inherited)
+	if (watch.fd >= 0 && !context->inherited) {
 		epoll_ctl(watch.fd, EPOLL_CTL_DEL, context->real->async_fd, NULL);
+		/* It may be being asked. */
+		pthread_mutex_lock(&watch.asking);
+		pthread_mutex_unlock(&watch.asking);
+	}
 	__atomic_store_n(&context->is_gone, false, __ATOMIC_RELAXED);
 }
 
@@ -83,7 +96,8 @@ static bool is_of_a_device_that_is_gone(int err)
 static void suspect(struct context *context)
 {
 	__atomic_store_n(&context->asks_left, ASKED_TIMES, __ATOMIC_RELAXED);
-	lost_devices_look_soon();
+	if (!__atomic_exchange_n(&watch.asks, true, __ATOMIC_RELEASE))
+		agent_link_wake();
 }
 
 bool lost_device_is_behind(struct context *context, int err)
@@ -109,16 +123,80 @@ bool lost_device_says(struct context *context, enum ibv_event_type type)
 
 /* ---- the service thread ---- */
 
+/*
+ * Beside any control verb, as an application's thread that reads events: an object whose event is
+ * not acknowledged is not destroyed, a context that is in the list is not closed.
+ */
+static void hear(void)
+{
+	struct context *context;
+
+	LOCK_GUARD(&contexts_lock);
+	TAILQ_FOREACH(context, &contexts, link)
+	{
+		if (context->real && context->phase != PHASE_LOST)
+			async_events_look(context);
+	}
+}
+
+static void be_due_at(uint64_t *due_ms, uint64_t at_ms)
+{
+	if (at_ms && (!*due_ms || at_ms < *due_ms))
+		*due_ms = at_ms;
+}
+
+static bool is_asked(const struct context *context)
+{
+	return context->real && context->phase != PHASE_LOST &&
+	       __atomic_load_n(&context->asks_left, __ATOMIC_RELAXED) &&
+	       !__atomic_load_n(&context->is_gone, __ATOMIC_RELAXED);
+}
+
+/* It is not closed before it has been asked. */
+static struct context *next_to_ask(uint64_t now_ms)
+{
+	struct context *context;
+
+	LOCK_GUARD(&contexts_lock);
+	watch.asked_ms = 0;
+	TAILQ_FOREACH(context, &contexts, link)
+	{
+		if (!is_asked(context))
+			continue;
+		if (now_ms >= context->ask_ms)
+			break;
+		be_due_at(&watch.asked_ms, context->ask_ms);
+	}
+	if (context)
+		pthread_mutex_lock(&watch.asking);
+	return context;
+}
+
+/* Who does not answer is asked on. */
 static void ask(struct context *context, uint64_t now_ms)
 {
 	struct ibv_port_attr attr;
-	int err = ___ibv_query_port(context->real, 1, &attr);
 
-	__atomic_fetch_sub(&context->asks_left, 1, __ATOMIC_RELAXED);
 	context->ask_ms = now_ms + ASKED_EVERY_MS;
-	context->unanswered = is_of_a_device_that_is_gone(err) ? context->unanswered + 1 : 0;
-	if (context->unanswered >= GONE_AFTER)
+	if (is_of_a_device_that_is_gone(___ibv_query_port(context->real, 1, &attr))) {
+		context->unanswered++;
+	} else {
+		context->unanswered = 0;
+		__atomic_fetch_sub(&context->asks_left, 1, __ATOMIC_RELAXED);
+	}
+	if (context->unanswered >= GONE_AFTER) {
 		__atomic_store_n(&context->is_gone, true, __ATOMIC_RELAXED);
+		__atomic_store_n(&watch.is_due, true, __ATOMIC_RELEASE);
+	}
+	pthread_mutex_unlock(&watch.asking);
+}
+
+static void ask_who_is_due(uint64_t now_ms)
+{
+	struct context *context;
+
+	while ((context = next_to_ask(now_ms)))
+		ask(context, now_ms);
 }
 
 static void lose(struct context *context)
@@ -140,40 +218,38 @@ static void await_another(struct context *context, uint64_t now_ms)
 	context->awaits_until_ms = now_ms + settings()->unplanned_ms;
 }
 
-static void be_due_at(uint64_t at_ms)
-{
-	if (at_ms && (!watch.asked_ms || at_ms < watch.asked_ms))
-		watch.asked_ms = at_ms;
-}
-
-static bool is_asked(const struct context *context)
-{
-	return __atomic_load_n(&context->asks_left, __ATOMIC_RELAXED);
-}
-
-static void look_at_device(struct context *context, uint64_t now_ms)
+static void look_at_lost(struct context *context, uint64_t now_ms)
 {
 	async_events_look(context);
-	if (is_asked(context) && !context->is_gone && now_ms >= context->ask_ms)
-		ask(context, now_ms);
-	if (context->is_gone && settings()->unplanned_ms)
+	if (settings()->unplanned_ms)
 		await_another(context, now_ms);
-	else if (context->is_gone)
+	else
 		lose(context);
-	else if (is_asked(context))
-		be_due_at(context->ask_ms);
 }
 
 static void look(struct context *context, uint64_t now_ms)
 {
-	if (context->real && context->phase != PHASE_LOST)
-		look_at_device(context, now_ms);
+	if (context->real && context->is_gone && context->phase != PHASE_LOST)
+		look_at_lost(context, now_ms);
 	if (context->awaits_device && now_ms >= context->awaits_until_ms)
 		lose(context);
 	if (context->awaits_device)
-		be_due_at(now_ms < context->awaits_until_ms ? context->awaits_until_ms
-		                                            : now_ms + ASKED_EVERY_MS);
-	be_due_at(lost_peers_look(context, now_ms));
+		be_due_at(&watch.looked_ms, now_ms < context->awaits_until_ms
+		                                    ? context->awaits_until_ms
+		                                    : now_ms + ASKED_EVERY_MS);
+	be_due_at(&watch.looked_ms, lost_peers_look(context, now_ms));
+}
+
+/* What ends, or waits, is changed with control verbs kept out. */
+static void look_alone(uint64_t now_ms)
+{
+	struct context *context;
+
+	watch.looked_ms = 0;
+	control_exclusive_begin();
+	TAILQ_FOREACH(context, &contexts, link)
+	look(context, now_ms);
+	control_exclusive_end();
 }
 
 /* Edges say that there is something, not of whom: those who could tell may have been closed. */
@@ -184,21 +260,24 @@ static bool has_heard(void)
 	return watch.fd >= 0 && epoll_wait(watch.fd, some, 16, 0) > 0;
 }
 
+static bool is_due(bool *flag, uint64_t due_ms, uint64_t now_ms)
+{
+	return __atomic_exchange_n(flag, false, __ATOMIC_ACQUIRE) || (due_ms && now_ms >= due_ms);
+}
+
 int64_t lost_devices_tick(uint64_t now_ms)
 {
-	struct context *context;
-	bool due = has_heard();
+	uint64_t next_ms;
 
-	due |= __atomic_exchange_n(&watch.is_due, false, __ATOMIC_ACQUIRE);
-	due |= watch.asked_ms && now_ms >= watch.asked_ms;
-	if (due) {
-		watch.asked_ms = 0;
-		control_exclusive_begin();
-		TAILQ_FOREACH(context, &contexts, link)
-		look(context, now_ms);
-		control_exclusive_end();
-	}
-	if (!watch.asked_ms)
+	if (has_heard())
+		hear();
+	if (is_due(&watch.asks, watch.asked_ms, now_ms))
+		ask_who_is_due(now_ms);
+	if (is_due(&watch.is_due, watch.looked_ms, now_ms))
+		look_alone(now_ms);
+	next_ms = watch.looked_ms;
+	be_due_at(&next_ms, watch.asked_ms);
+	if (!next_ms)
 		return -1;
-	return watch.asked_ms > now_ms ? (int64_t)(watch.asked_ms - now_ms) : 0;
+	return next_ms > now_ms ? (int64_t)(next_ms - now_ms) : 0;
 }

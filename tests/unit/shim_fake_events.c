@@ -10,6 +10,7 @@
 
 #include "notifier/base/cleanup.h"
 #include "tests/simfabric/verbs_face_acks.h"
+#include "tests/unit/shim_fake_completions.h"
 #include "tests/unit/shim_fake_hca.h"
 
 pthread_mutex_t fake_lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
@@ -230,6 +231,7 @@ int fake_get_async_event(struct ibv_context *context, struct ibv_async_event *as
 	if (read_event(context, context->async_fd, &event))
 		return -1;
 	*async = event.async;
+	fake_inside();
 	return 0;
 }
 

@@ -56,8 +56,10 @@ struct fake {
 	bool sets_window_keys;    /* of type 2, where a bind is posted */
 	bool delays_local_work;   /* until fake_execute */
 	int xrcd_fd, xrcd_oflags; /* of the XRC domain opened last */
-	/* Called once, by the next that posts a send, polls or allocates a domain. */
+	/* Called once, by the next that posts a send, polls, allocates a domain, asks for a
+	 * port or gets an asynchronous event. */
 	void (*inside)(void);
+	struct ibv_context *asked;               /* the last one, for a port */
 	const struct ibv_device_attr_ex *offers; /* what is opened from now on; NULL: the least */
 	unsigned opens, closes;                  /* of contexts */
 	unsigned qps_made;

@@ -149,7 +149,7 @@ static void what_is_refused_before_that_is_kept(void **state)
 	assert_int_equal(write8(&h.vm, &h.peer, 1), 0);
 	assert_int_equal(end_receive(&h.vm, 9, 256, 64), 0);
 	assert_int_equal(write8(&h.vm, &h.peer, 2), 0);
-	for (int i = 0; i < 3; i++, h.now_ms += 100)
+	for (int i = 0; i < 20; i++, h.now_ms += 100)
 		service_looks();
 	assert_int_equal(context_of(h.vm.context)->phase, PHASE_AWAY);
 	recover();
