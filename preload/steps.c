@@ -165,6 +165,9 @@ static void begin(struct move *move, Tether__Event *event, uint64_t now_ms)
 	move->event = event;
 	move->event_ms = now_ms;
 	move->begun = false;
+	/* It begins again, and takes along what the VM has now. */
+	if (event->step == TETHER__STEP__STEP_PREPARE && event->epoch > move->epoch)
+		move->lost_its_device = false;
 	move->epoch = event->epoch;
 	move->sequence = event->sequence;
 	if (event->overall_ms)

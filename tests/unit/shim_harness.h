@@ -50,6 +50,7 @@ struct harness {
 	uint64_t now_ms;
 	uint32_t sequence;
 	uint64_t migration;     /* PREPARE begins another */
+	unsigned begun_again;   /* so often, each under a new epoch */
 	Tether__Answer *answer; /* the last one */
 	Tether__Answer *stopped, *settled, *attached;
 	Tether__PathRows *paths;              /* for RECONNECT; the test's */

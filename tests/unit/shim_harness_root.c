@@ -67,7 +67,7 @@ void harness_event_fill(struct harness *h, Tether__Event *event, Tether__Step st
 	tether__event__init(event);
 	h->migration += step == TETHER__STEP__STEP_PREPARE;
 	event->migration = h->migration;
-	event->epoch = 1;
+	event->epoch = 1 + h->begun_again;
 	event->step = step;
 	event->sequence = ++h->sequence;
 	event->deadline_ms = DEADLINE_MS;

@@ -594,6 +594,27 @@ static void in_prepare_it_ends_at_stop(void **state)
 	assert_int_equal(context_of(h.vm.context)->phase, PHASE_LOST);
 }
 
+/* The VM was given another one, and the root begins again. */
+static void it_begins_again_with_the_next_one(void **state)
+{
+	struct end lost = h.vm, peer = h.peer;
+
+	step(TETHER__STEP__STEP_PREPARE);
+	lose_device();
+	step_fails(TETHER__STEP__STEP_STOP, "device-lost");
+	step(TETHER__STEP__STEP_ABORT);
+	fake.slot = 1;
+	end_open(&h.vm, FAKE_LID_VM, false);
+	end_open(&h.peer, FAKE_LID_PEER, false);
+	harness_connect(&h);
+	h.migration--;
+	h.begun_again++;
+	harness_move(&h);
+	expect_alive(&h.vm);
+	end_close(&lost);
+	end_close(&peer);
+}
+
 /* What was kept back was never with the device, and is flushed like all else. */
 static void in_stop_it_ends_at_settle(void **state)
 {
@@ -748,6 +769,7 @@ int main(void)
 	        TEST(verbs_that_need_a_device_fail),
 	        TEST(the_device_that_comes_next_is_opened_used_and_moved),
 	        TEST(in_prepare_it_ends_at_stop),
+	        TEST(it_begins_again_with_the_next_one),
 	        TEST(in_stop_it_ends_at_settle),
 	        TEST(before_the_lease_ends_it_is_not_opened),
 	        TEST(behind_the_vote_the_move_goes_on),
