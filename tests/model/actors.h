@@ -91,6 +91,8 @@ unsigned eye_poll(struct run *run, unsigned process, unsigned cq, unsigned count
 void mover_want(struct run *run, unsigned vm);
 /* One small piece of what is under way, if something is. */
 void mover_piece(struct run *run);
+/* Whose STOP is not answered yet is aborted. */
+void mover_give_up(struct run *run);
 bool mover_is_idle(void);
 /* Nobody has spoken to the library for so long that it would soon go on alone. */
 bool mover_is_due(void);

@@ -242,6 +242,17 @@ static void piece_of(struct run *run, struct mover *mover)
 	}
 }
 
+void mover_give_up(struct run *run)
+{
+	for (unsigned vm = 0; vm < VMS; vm++) {
+		struct mover *mover = &movers[vm];
+
+		if (mover->is_active && !mover->migration.is_answered &&
+		        mover->migration.step == TETHER__STEP__STEP_STOP)
+			abort_it(run, mover);
+	}
+}
+
 void mover_piece(struct run *run)
 {
 	unsigned first = world_draw(VMS);

@@ -11,9 +11,10 @@
 #include "preload/settings.h"
 
 enum {
-	TURNS_BETWEEN = 3,   /* at most, of the world, between two things that the program does */
-	TURNS_MOST = 200000, /* at the end, until everything has come to rest */
-	HASTY = 400,         /* a timer in so many turns does not wait for what is under way */
+	TURNS_BETWEEN = 3,     /* at most, of the world, between two things that the program does */
+	TURNS_MOST = 200000,   /* at the end, until everything has come to rest */
+	TURNS_PATIENT = 20000, /* a STOP that takes longer waits for what nobody does meanwhile */
+	HASTY = 400,           /* a timer in so many turns does not wait for what is under way */
 	LAST_TURNS = 200,
 	PATIENCE_NS = 500000,
 	SETTINGS_MOST = 24,
@@ -108,14 +109,21 @@ static void go_on(struct run *run, unsigned turns)
 	}
 }
 
-/* A control verb that makes connections would wait for the end of the migration. */
+/*
+ * A control verb that makes connections would wait for the end of the migration. That may wait for
+ * a RECV, which nobody posts meanwhile: it is given up in time.
+ */
 static void wait_for_movers(struct run *run)
 {
 	for (unsigned turns = 0; !mover_is_idle() && turns < TURNS_MOST; turns++) {
 		go_on(run, 1);
 		if (turns % 4 == 0)
 			mover_piece(run);
+		if (turns % TURNS_PATIENT == TURNS_PATIENT - 1)
+			mover_give_up(run);
 	}
+	if (!mover_is_idle())
+		run_says(run, "a migration has no end");
 }
 
 static void destroy(struct run *run, unsigned link, unsigned first)
@@ -152,7 +160,8 @@ static void do_action(struct run *run, const struct action *action)
 		return;
 	case ACTION_CONNECT:
 		wait_for_movers(run);
-		actors_connect(run, action->of);
+		if (mover_is_idle())
+			actors_connect(run, action->of);
 		return;
 	case ACTION_RUN:
 		go_on(run, action->count);
