@@ -144,8 +144,9 @@ static bool is_quiet(struct queue_pair *qp, uint64_t now_ms, unsigned stuck_ms)
 		m->tail_seen = tail;
 		m->progress_ms = now_ms;
 	}
-	return (qp->flushed || now_ms - m->progress_ms >= stuck_ms) && !atomic_is_exposed(qp) &&
-	       !windows_are_exposed(qp);
+	/* Given up by its transport: nothing that is open is answered any more. */
+	return qp->flushed || (now_ms - m->progress_ms >= stuck_ms && !atomic_is_exposed(qp) &&
+	                              !windows_are_exposed(qp));
 }
 
 bool drain_is_done(struct move *move, uint64_t now_ms, unsigned stuck_ms)

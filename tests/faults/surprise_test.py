@@ -39,7 +39,6 @@ PHASES = loss_phases.PHASES
 ENDS = ("refused", "aborted", "done")
 LONGEST_WAIT_S = 0.2  # before the device goes; of a migration, its usual length
 MIGRATION_S = 0.5
-STOP_MS = 6000  # a peer's atomic to a device that was lost before is waited for as long
 # Bytes, for all losses together: 2 KiB left by each are seen at once. A process keeps the answers of so many migrations that
 # have ended (preload/steps.c).
 HEAP_OF_ALL_LOSSES, HEAP_OF_ALL_MIGRATIONS, HEAP_OF_AN_ANSWER, ANSWERS = 1024, 8192, 1536, 64
@@ -261,7 +260,7 @@ def main():
     print(f"# surprise_test.py {seed} {losses}", flush=True)
     chance = random.Random(seed)
     tap = Tap()
-    with KillLab(settings={**PATIENT, "stop_ms": STOP_MS, "metrics": "unix:metrics.sock"}) as lab:
+    with KillLab(settings={**PATIENT, "metrics": "unix:metrics.sock"}) as lab:
         lab.start()
         stage = Stage(lab, chance)
         for nth in range(losses):

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 
+#include "tests/unit/shim_fake_loss.h"
 #include "tests/unit/shim_harness.h"
 
 static void the_lease_reopens_gates_before_the_vote(void **state)
@@ -86,6 +87,25 @@ static void a_step_without_a_deadline_ends_with_the_lease(void **state)
 	assert_int_equal(end_pending(&h->vm), 1);
 }
 
+/* The transport's retries are used up: STOP has nothing to wait for. */
+static void an_atomic_that_was_given_up_is_not_waited_for(void **state)
+{
+	struct harness *h = *state;
+	uint64_t begun_ms;
+
+	post_atomic(h, 1);
+	harness_expect(h, TETHER__STEP__STEP_PREPARE, DONE);
+	fake_give_up(real_of(h->vm.qp));
+	begun_ms = h->now_ms;
+	harness_expect(h, TETHER__STEP__STEP_STOP, FAILED);
+	assert_string_equal(harness_reason(h), "atomic-unanswered");
+	assert_true(h->now_ms - begun_ms < 20);
+	harness_expect(h, TETHER__STEP__STEP_ABORT, DONE);
+	assert_int_equal(harness_poll(h, &h->vm), 1);
+	assert_int_equal(h->wc[0].wr_id, 1);
+	assert_int_equal(h->wc[0].status, IBV_WC_RETRY_EXC_ERR);
+}
+
 static void after_the_vote_nobody_decides_alone(void **state)
 {
 	struct harness *h = *state;
@@ -156,6 +176,7 @@ int main(void)
 	        CONNECTED(an_atomic_of_who_had_reopened_ends_the_vote_by_name_and_is_not_broken),
 	        CONNECTED(a_lease_does_not_end_in_the_middle_of_a_step),
 	        CONNECTED(a_step_without_a_deadline_ends_with_the_lease),
+	        CONNECTED(an_atomic_that_was_given_up_is_not_waited_for),
 	        CONNECTED(after_the_vote_nobody_decides_alone),
 	        CONNECTED(at_the_overall_deadline_work_ends_with_errors),
 	        CONNECTED(without_a_device_later_work_is_flushed_too),
