@@ -192,7 +192,8 @@ void reference_event(struct reference *reference, const struct event *event)
 		work_was_answered(reference, event);
 		return;
 	case EVENT_FAILED:
-		reference->ends[event->of].failed_at = reference->now;
+		if (!reference->ends[event->of].failed_at)
+			reference->ends[event->of].failed_at = reference->now;
 		return;
 	case EVENT_DESTROYED:
 		reference->ends[event->of].destroyed = true;

@@ -137,6 +137,20 @@ static bool took_its_reason_along(const struct reference *reference, unsigned en
 	               (end_link(reference->program, end)->rnr_retry < 7 && state->taking_count));
 }
 
+/*
+ * Its RNR retries ran out where a move was about to hold it: the request is done again, and finds
+ * the other end gone, which has failed for its having failed.
+ */
+static bool ran_out_unseen(const struct reference *reference, unsigned end)
+{
+	const struct failure *first = &reference->ends[end].first;
+
+	return first->at && first->status == IBV_WC_RETRY_EXC_ERR &&
+	       reference->ends[end_other(end)].first.at &&
+	       end_link(reference->program, end)->rnr_retry < 7 &&
+	       work_takes_receive(reference->ends[end].sent[first->number].work);
+}
+
 /* @end is in ERR or gone, and not on the other end's account. */
 static bool is_down_by_itself(
         const struct reference *reference, unsigned end, const struct failure *of_other)
@@ -146,7 +160,7 @@ static bool is_down_by_itself(
 	return was_before(state->failed_at, of_other->at) ||
 	       was_before(state->destroyed_at, of_other->at) ||
 	       has_fault(state, of_other->peer_count) || state->first_receive.at ||
-	       has_refused(reference, end, of_other->own_count) ||
+	       has_refused(reference, end, of_other->own_count) || ran_out_unseen(reference, end) ||
 	       took_its_reason_along(reference, end);
 }
 
@@ -183,7 +197,8 @@ static bool work_has_cause(
 		return was_failed(reference, end, failure) ||
 		       was_before(reference->ends[end].first_flush.at, failure->at);
 	case IBV_WC_RETRY_EXC_ERR:
-		return is_down_by_itself(reference, end_other(end), failure);
+		return ran_out_unseen(reference, end) ||
+		       is_down_by_itself(reference, end_other(end), failure);
 	case IBV_WC_REM_INV_REQ_ERR:
 	case IBV_WC_REM_OP_ERR:
 		return receive_was_wrong(reference, end, failure);
