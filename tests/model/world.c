@@ -101,11 +101,13 @@ void world_begin(uint64_t seed, const char *const *settings)
 	world.hca = world_verbs_load();
 	for (unsigned vm = 0; vm < WORLD_VMS; vm++)
 		world_attach(vm, vm);
+	world_verbs_join();
+	world_fabric_unname();
 }
 
 void world_end(void)
 {
-	world_fabric_remove();
+	world_fabric_close();
 }
 
 void world_set(const char *setting)

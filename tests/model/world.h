@@ -30,7 +30,7 @@ struct world {
 extern struct world world;
 
 /* @settings: as `simfabric fault data` has them, ended by NULL. Dies with a word if it cannot be
- * made. The files are in memory and gone when it ends, and when the process does. */
+ * made. Its files are in memory, and have no names once it stands. */
 void world_begin(uint64_t seed, const char *const *settings);
 void world_end(void);
 /* One setting, from now on. */

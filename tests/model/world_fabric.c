@@ -36,9 +36,19 @@ static struct identity identity_of_free(unsigned slot)
 	return (struct identity){(uint16_t)(LID_FREE + slot), GUID_FREE + slot};
 }
 
+void world_fabric_unname(void)
+{
+	char path[96];
+
+	snprintf(path, sizeof(path), "%s/fabric", folder);
+	fabric_destroy(path);
+	rmdir(folder);
+}
+
 static _Noreturn void die(const char *what, int err)
 {
 	fprintf(stderr, "world: %s: %s\n", what, strerror(err < 0 ? -err : err));
+	world_fabric_unname();
 	_exit(2);
 }
 
@@ -137,14 +147,9 @@ void world_fabric_make(uint64_t seed)
 	setenv("SIMFABRIC", path, 1);
 }
 
-void world_fabric_remove(void)
+void world_fabric_close(void)
 {
-	char path[96];
-
-	snprintf(path, sizeof(path), "%s/fabric", folder);
 	fabric_close(fabric);
-	fabric_destroy(path);
-	rmdir(folder);
 }
 
 void world_fabric_set(const char *setting)

@@ -7,7 +7,10 @@
 
 /* SIMFABRIC names it then. */
 void world_fabric_make(uint64_t seed);
-void world_fabric_remove(void);
+/* Once everybody has it mapped: its files have no names any more, so nothing is left of them
+ * however the process ends. What has no fabric yet is ended so, too. */
+void world_fabric_unname(void);
+void world_fabric_close(void);
 void world_fabric_set(const char *setting);
 
 #endif

@@ -9,6 +9,7 @@
 
 #include "preload/real_verbs.h"
 #include "tests/model/world.h"
+#include "tests/model/world_fabric.h"
 
 static struct real_verbs face, verbs;
 
@@ -100,6 +101,7 @@ static void *library(void)
 	handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
 	if (!handle) {
 		fprintf(stderr, "world: %s\n", dlerror());
+		world_fabric_unname();
 		_exit(2);
 	}
 	return handle;
@@ -117,4 +119,14 @@ const struct turns *world_verbs_load(void)
 	verbs.ibv_get_device_guid = guid_of;
 	verbs.ibv_open_device = open_there;
 	return dlsym(handle, "simfabric_turns");
+}
+
+void world_verbs_join(void)
+{
+	struct ibv_device **list = list_all(NULL);
+	struct ibv_context *context = *list ? open_there(*list) : NULL;
+
+	if (context)
+		face.ibv_close_device(context);
+	free_list(list);
 }

@@ -10,6 +10,8 @@
 #include "tests/model/turns.h"
 
 const struct turns *world_verbs_load(void);
+/* A device is opened and closed, so that the HCA has all the files that it will want. */
+void world_verbs_join(void);
 /* Whose device has this name now; -1: nobody's. */
 int world_verbs_vm_of(const char *device);
 

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -215,6 +216,20 @@ static void a_seed_makes_one_run(void **state)
 	assert_int_not_equal(outcomes[0].turns, outcomes[2].turns);
 }
 
+/* However its process ends nothing is left of it. */
+static void a_world_that_stands_has_no_names(void **state)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (!pid) {
+		world_begin(1, NULL);
+		_exit(access(getenv("SIMFABRIC"), F_OK) ? 0 : 3);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
 static int share(void **state)
 {
 	*state = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -226,6 +241,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test_setup(everything_arrives_once_through_moves_of_both_ends, share),
 	        cmocka_unit_test_setup(a_seed_makes_one_run, share),
+	        cmocka_unit_test(a_world_that_stands_has_no_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
