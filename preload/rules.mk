@@ -72,6 +72,8 @@ $(call unit_test,shim_completion_events,tests/unit/shim_channels.c $(SHIM_HARNES
 $(call unit_test,shim_completion_sleepers,tests/unit/shim_channels.c $(SHIM_HARNESS),-lprotobuf-c -lpthread)
 $(call unit_test,shim_unplanned,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
 $(call unit_test,shim_lost_devices,tests/unit/shim_channels.c $(SHIM_HARNESS),-lprotobuf-c -lpthread)
+$(call unit_test,shim_lost_noticed,tests/unit/shim_channels.c $(SHIM_HARNESS),-lprotobuf-c -lpthread)
+$(call unit_test,shim_lost_in_moves,tests/unit/shim_channels.c $(SHIM_HARNESS),-lprotobuf-c -lpthread)
 $(call unit_test,shim_shared,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
 $(call unit_test,shim_windows,tests/unit/shim_windows_ends.c $(SHIM_HARNESS),-lprotobuf-c -lpthread)
 $(call unit_test,shim_windows_type_1,tests/unit/shim_windows_ends.c $(SHIM_HARNESS),-lprotobuf-c -lpthread)
