@@ -17,42 +17,12 @@
 #include "preload/objects.h"
 #include "tests/unit/shim_fake_loss.h"
 #include "tests/unit/shim_harness.h"
+#include "tests/unit/shim_lost_ends.h"
 
 enum { WAITS_MS = 60000 };
 
-static struct harness h;
-
-static int setup_with(struct harness wanted)
-{
-	assert_int_equal(lost_devices_begin(), 0);
-	harness_begin(&h, wanted);
-	return 0;
-}
-
-static int setup(void **state)
-{
-	return setup_with((struct harness){0});
-}
-
-static int setup_shared(void **state)
-{
-	return setup_with((struct harness){.with_srq = true});
-}
-
-static int teardown(void **state)
-{
-	harness_close(&h);
-	lost_devices_forget();
-	return 0;
-}
-
-static void service_looks(void)
-{
-	lost_devices_tick(h.now_ms);
-}
-
 /* It takes down what nobody else knows of it. */
-static void lose_device(void)
+static void lose_without_a_word(void)
 {
 	fake.gone |= 1u << fake.slot;
 	fake_async_event(context_of(h.vm.context)->real,
@@ -113,7 +83,7 @@ static void what_the_vm_has_sent_is_exact(void **state)
 	assert_int_equal(end_run(&h.vm, 1), 1);
 	assert_int_equal(end_run_unacknowledged(&h.vm, 1), 1);
 	strcpy((char *)h.peer.memory, "later");
-	lose_device();
+	lose_without_a_word();
 	assert_false(is_told(&h.vm));
 	EXPECT(&h.vm, DONE_WELL);
 	assert_int_equal(write8(&h.vm, &h.peer, 4), 0);
@@ -129,7 +99,7 @@ static void what_the_vm_has_sent_is_exact(void **state)
 static void receives_are_there_afterwards(void **state)
 {
 	assert_int_equal(end_receive(&h.vm, 1, 256, 64), 0);
-	lose_device();
+	lose_without_a_word();
 	assert_int_equal(end_receive(&h.vm, 2, 256, 64), 0);
 	assert_int_equal(harness_poll(&h, &h.vm), 0);
 	recover();
@@ -165,7 +135,7 @@ static void an_atomic_that_was_executed_ends_its_queue_pair(void **state)
 {
 	assert_int_equal(end_fetch_add(&h.vm, &h.peer, 1, 0, 1), 0);
 	assert_int_equal(end_run_unacknowledged(&h.vm, 1), 1);
-	lose_device();
+	lose_without_a_word();
 	recover();
 	EXPECT(&h.vm, IBV_WC_RETRY_EXC_ERR);
 }
@@ -173,7 +143,7 @@ static void an_atomic_that_was_executed_ends_its_queue_pair(void **state)
 static void an_atomic_that_was_not_is_executed(void **state)
 {
 	assert_int_equal(end_fetch_add(&h.vm, &h.peer, 1, 0, 1), 0);
-	lose_device();
+	lose_without_a_word();
 	recover();
 	assert_int_equal(end_run(&h.vm, 1), 1);
 	EXPECT(&h.vm, DONE_WELL);
@@ -192,7 +162,7 @@ static void what_the_vm_has_received_was_sent(void **state)
 	assert_int_equal(write8(&h.peer, &h.vm, 1), 0);
 	send_to_vm(2);
 	assert_int_equal(end_run_unacknowledged(&h.peer, 2), 2);
-	lose_device();
+	lose_without_a_word();
 	peer_gives_up();
 	recover();
 	EXPECT(&h.peer, DONE_WELL, DONE_WELL);
@@ -207,7 +177,7 @@ static void what_nobody_can_tell_ends_with_an_error(void **state)
 	assert_int_equal(write8(&h.peer, &h.vm, 2), 0);
 	assert_int_equal(end_run_unacknowledged(&h.peer, 2), 2);
 	strcpy((char *)h.vm.memory, "changed since");
-	lose_device();
+	lose_without_a_word();
 	peer_gives_up();
 	recover();
 	EXPECT(&h.peer, DONE_WELL, IBV_WC_RETRY_EXC_ERR);
@@ -219,7 +189,7 @@ static void a_read_of_its_memory_is_replayed(void **state)
 	strcpy((char *)h.vm.memory, "read");
 	assert_int_equal(end_rdma(&h.peer, &h.vm, IBV_WR_RDMA_READ, 1, 0, 8, IBV_SEND_SIGNALED), 0);
 	assert_int_equal(end_run_unacknowledged(&h.peer, 1), 1);
-	lose_device();
+	lose_without_a_word();
 	peer_gives_up();
 	recover();
 	assert_int_equal(end_run(&h.peer, 1), 1);
@@ -234,7 +204,7 @@ static void a_peer_is_not_told_that_its_retries_are_used_up(void **state)
 	assert_int_equal(write8(&h.vm, &h.peer, 1), 0);
 	assert_int_equal(end_rdma(&h.peer, &h.vm, IBV_WR_RDMA_READ, 1, 0, 8, IBV_SEND_SIGNALED), 0);
 	assert_int_equal(end_receive(&h.peer, 9, 256, 64), 0);
-	lose_device();
+	lose_without_a_word();
 	peer_gives_up();
 	assert_int_equal(end_rdma(&h.peer, &h.vm, IBV_WR_RDMA_READ, 2, 0, 8, IBV_SEND_SIGNALED), 0);
 	assert_int_equal(end_receive(&h.peer, 10, 256, 64), 0);
@@ -269,7 +239,7 @@ static void who_has_waited_in_vain_is_told(void **state)
 {
 	assert_int_equal(write8(&h.vm, &h.peer, 1), 0);
 	assert_int_equal(end_receive(&h.vm, 9, 0, 64), 0);
-	lose_device();
+	lose_without_a_word();
 	h.now_ms += WAITS_MS - 1;
 	service_looks();
 	assert_false(is_told(&h.vm));
@@ -285,7 +255,7 @@ static void who_has_waited_in_vain_is_told(void **state)
 static void an_abort_before_the_vote_lets_it_wait_on(void **state)
 {
 	assert_int_equal(write8(&h.vm, &h.peer, 1), 0);
-	lose_device();
+	lose_without_a_word();
 	fake.slot = 1;
 	harness_expect(&h, TETHER__STEP__STEP_PREPARE, DONE);
 	harness_expect(&h, TETHER__STEP__STEP_STOP, DONE);
@@ -299,7 +269,7 @@ static void an_abort_before_the_vote_lets_it_wait_on(void **state)
 static void an_abort_before_the_vote_lets_a_peer_wait_on(void **state)
 {
 	assert_int_equal(end_rdma(&h.peer, &h.vm, IBV_WR_RDMA_READ, 1, 0, 8, IBV_SEND_SIGNALED), 0);
-	lose_device();
+	lose_without_a_word();
 	peer_gives_up();
 	fake.slot = 1;
 	harness_expect(&h, TETHER__STEP__STEP_PREPARE, DONE);
@@ -314,7 +284,7 @@ static void an_abort_before_the_vote_lets_a_peer_wait_on(void **state)
 static void an_abort_behind_it_ends_the_wait(void **state)
 {
 	assert_int_equal(write8(&h.vm, &h.peer, 1), 0);
-	lose_device();
+	lose_without_a_word();
 	fake.slot = 1;
 	harness_stop(&h);
 	harness_expect(&h, TETHER__STEP__STEP_ABORT, DONE);
@@ -331,7 +301,7 @@ static void in_stop_the_migration_goes_on(void **state)
 	assert_int_equal(write8(&h.vm, &h.peer, 1), 0);
 	harness_expect(&h, TETHER__STEP__STEP_PREPARE, DONE);
 	harness_expect(&h, TETHER__STEP__STEP_STOP, DONE);
-	lose_device();
+	lose_without_a_word();
 	harness_expect(&h, TETHER__STEP__STEP_SETTLE, DONE);
 	harness_expect(&h, TETHER__STEP__STEP_RELEASE, DONE);
 	fake.slot = 1;
@@ -348,7 +318,7 @@ static void it_is_lost_and_found_again_and_again(void **state)
 		assert_int_equal(end_receive(&h.vm, 9, 256, 64), 0);
 		assert_int_equal(write8(&h.vm, &h.peer, 1), 0);
 		assert_int_equal(end_run_unacknowledged(&h.vm, i & 1), i & 1);
-		lose_device();
+		lose_without_a_word();
 		fake.slot = 1 + i % 2;
 		fake.gone &= ~(1u << fake.slot);
 		harness_stop(&h);
@@ -358,9 +328,6 @@ static void it_is_lost_and_found_again_and_again(void **state)
 		EXPECT(&h.vm, DONE_WELL);
 	}
 }
-
-#define TEST(name)   cmocka_unit_test_setup_teardown(name, setup, teardown)
-#define SHARED(name) cmocka_unit_test_setup_teardown(name, setup_shared, teardown)
 
 int main(void)
 {
