@@ -100,7 +100,7 @@ CFLAGS_sm-side := -isystem /usr/include/infiniband
 
 PLAN_SOURCES := $(sort $(wildcard sm-side/plan/*.c))
 
-PLUGIN_SOURCES := $(addprefix sm-side/plugin/,osm_plugin.c plugin_options.c plugin_ops.c report_notices.c osm_model.c osm_ports.c \
+PLUGIN_SOURCES := $(addprefix sm-side/plugin/,osm_plugin.c plugin_options.c plugin_ops.c plugin_questions.c plugin_plans.c report_notices.c osm_model.c osm_ports.c \
 	sweep_lease.c lease_table.c move_turns.c move_work.c plan_store.c plan_maker.c osm_lids.c sm_request.c sm_answer.c \
 	sm_server.c) notifier/wire/notice.c notifier/wire/versions.c $(addprefix sm-side/identity/,alias_move.c reread.c move_group.c identity_moves.c \
 	move_waves.c move_tops.c move_ends.c identity_move.c identity_sides.c enforced_pkeys.c linear_top.c unacknowledged.c \
