@@ -69,11 +69,14 @@ static void deliver(struct completion_queue *cq, const struct ibv_wc *wc, bool d
 	completion_arm_arrived(cq, wc, device_tells);
 }
 
-/* A READ that was to be done again has failed: what was executed behind it is flushed with it. */
+/*
+ * A READ that was to be done again has failed: what was executed behind it is flushed with it. That
+ * the queue pair is in ERR is no reason: what the device did before may still complete behind it.
+ */
 static void make_up(struct queue_pair *qp, bool device_tells)
 {
-	enum ibv_wc_status status = qp->application_error ? IBV_WC_WR_FLUSH_ERR : IBV_WC_SUCCESS;
 	struct send_log *log = &qp->sends;
+	enum ibv_wc_status status = log->has_failed ? IBV_WC_WR_FLUSH_ERR : IBV_WC_SUCCESS;
 	struct completion_ring *ring = &qp->send_cq->ring;
 
 	while (log->executed && send_log_at(log, log->tail)->fate == FATE_EXECUTED) {

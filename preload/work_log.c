@@ -294,6 +294,7 @@ void send_log_clear(struct send_log *log)
 {
 	log->tail = log->head;
 	log->executed = 0;
+	log->has_failed = false;
 	send_log_restart(log, 0);
 }
 

@@ -88,6 +88,7 @@ struct send_log {
 	uint32_t receives;    /* of the last one logged; the poster's */
 	uint32_t incarnation; /* changes while both gates are closed */
 	uint32_t executed;    /* slots with FATE_EXECUTED; inside the poller's gate */
+	bool has_failed;      /* an error was told of some of it; the poller's */
 	uint32_t tail __attribute__((aligned(64))); /* the oldest open one; the poller's */
 	uint32_t receives_done; /* `receives` of the last one completed; the poller's */
 };
@@ -298,6 +299,7 @@ static inline void send_log_seal(struct send_log *log)
 /* The same where that of @sequence is an error: it has taken no RECV for certain. */
 static inline void send_log_retire_failed(struct send_log *log, uint32_t sequence)
 {
+	log->has_failed = true;
 	__atomic_store_n(&log->tail, sequence + 1, __ATOMIC_RELEASE);
 }
 
