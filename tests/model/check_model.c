@@ -26,7 +26,8 @@
 
 enum {
 	JOBS_MOST = 16,
-	CPU_SECONDS = 30, /* of one program: else it hangs */
+	CPU_SECONDS = 30,   /* of one program: else it hangs */
+	WALL_SECONDS = 600, /* the same of one that sleeps, however much runs beside it */
 	SHRINK_ATTEMPTS = 300,
 	SHRUNK_MOST = 3, /* more failures are named only */
 	PROGRESS_EVERY = 1000,
@@ -72,9 +73,15 @@ static pid_t run_apart(const struct program *program, struct run_result *result)
 	if (pid)
 		return pid;
 	setrlimit(RLIMIT_CPU, &cpu);
+	alarm(WALL_SECONDS);
 	setrlimit(RLIMIT_CORE, &core);
 	run_program(program, result);
 	_exit(0);
+}
+
+static bool hangs(int status)
+{
+	return WIFSIGNALED(status) && (WTERMSIG(status) == SIGXCPU || WTERMSIG(status) == SIGALRM);
 }
 
 static void note_end(struct run_result *result, int status)
@@ -82,10 +89,7 @@ static void note_end(struct run_result *result, int status)
 	if (result->is_complete && !status)
 		return;
 	snprintf(result->said[0], RESULT_LENGTH,
-	        WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU
-	                ? "it hangs"
-	                : "its process ends with status 0x%x",
-	        (unsigned)status);
+	        hangs(status) ? "it hangs" : "its process ends with status 0x%x", (unsigned)status);
 	result->violations = 1;
 }
 
@@ -274,12 +278,25 @@ static int run_file(const char *path)
 	return result->violations != 0;
 }
 
+static void usage(FILE *file)
+{
+	fprintf(file, "usage: check-model [--programs N] [--seed S] [--jobs N] [--kept DIR] "
+	              "[--first] [--shrink] "
+	              "[FILE|0xSEED...]\n"
+	              "--first: end with the first program that fails. FILEs, or seeds of "
+	              "programs: only these;\n"
+	              "--shrink makes one that fails small. TETHER_LOG=stderr "
+	              "TETHER_LOG_LEVEL=debug shows what the\n"
+	              "program sees and the library says; MODEL_TEXT=1 the program. Exit: 0, 1 for "
+	              "a violation, 2.\n");
+}
+
 static void read_options(int argc, char **argv)
 {
 	static const struct option known[] = {{"programs", required_argument, NULL, 'p'},
 	        {"seed", required_argument, NULL, 's'}, {"jobs", required_argument, NULL, 'j'},
 	        {"kept", required_argument, NULL, 'k'}, {"first", no_argument, NULL, 'f'},
-	        {"shrink", no_argument, NULL, 'm'}, {0}};
+	        {"shrink", no_argument, NULL, 'm'}, {"help", no_argument, NULL, 'h'}, {0}};
 	int option;
 
 	while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
@@ -295,8 +312,10 @@ static void read_options(int argc, char **argv)
 			options.first = true;
 		else if (option == 'm')
 			options.shrinks = true;
+		else if (option == 'h')
+			exit((usage(stdout), 0));
 		else
-			exit(2);
+			exit((usage(stderr), 2));
 	}
 	if (!options.job_count || options.job_count > JOBS_MOST)
 		options.job_count = 2;
