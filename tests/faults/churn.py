@@ -16,6 +16,7 @@ ANSWER_S = 40  # the API holds an answer back for 30
 PATIENCE_S = 120
 AWAY_S = 0.05
 REFUSED_S = 0.02  # until somebody else may have made room
+DEAD_S = 0.2  # until whoever is dead may be back
 SECOND_US = 1000000
 
 DECK = ("migrate",) * 10 + ("evacuate",) * 3 + ("create",) * 4 + ("destroy",) * 3
@@ -24,7 +25,7 @@ FIRST_GUID = 0x00d0000000000100
 FEW_ABROAD = 0.05  # of moves: to a host of the other kind, which cannot be
 FEW_ABORTED = 0.1
 
-# What has ended counts; who is refused at the request has done nothing.
+# What has ended counts; who is refused at the request, or at a death, has done nothing.
 ENDS = {
     "migrate": {"done", "refused", "aborted", "failed-at-source", "lost"},
     "evacuate": {"done", "incomplete", "aborted"},
@@ -33,25 +34,33 @@ ENDS = {
 }
 
 # Why one may end otherwise than done where no daemon was dead in its time, by the reasons that it gives.
+NOT_NOW = {
+    "busy": "a process takes part in another one",
+    "unknown-port": "a sweep is due",
+    "port-without-lid": "a sweep is due",
+    "place-differs": "a sweep is due",
+    "not-routed": "a cable was away",
+    "peer-without-shim": "its connection was just being made, or ended",
+    "vm-qp-without-shim": "its connection was just being made, or ended",
+}
 UNHURT = {
-    ("migrate", "aborted"): {"abort-asked": "it was"},
-    ("migrate", "refused"): {
-        "busy": "a process takes part in another one",
-        "unknown-port": "a sweep is due",
-        "port-without-lid": "a sweep is due",
-        "place-differs": "a sweep is due",
-        "not-routed": "a cable was away",
-        "peer-without-shim": "its connection was just being made, or ended",
-        "vm-qp-without-shim": "its connection was just being made, or ended",
-    },
+    # Whoever was asked to prepare may have refused by then.
+    ("migrate", "aborted"): {"abort-asked": "it was", **NOT_NOW},
+    ("migrate", "refused"): NOT_NOW,
     ("create", "refused"): {"not-routed": "a cable was away", "slot-in-use": "a sweep is due"},
     ("destroy", "refused"): {"not-routed": "a cable was away"},
     ("evacuee", "failed"): {"vm-without-vf": "it has been lost"},
 }
 NO_REASON = {"reverted-by-sweep"}  # said of moves that are done, too
+NEEDED = {("migrate", "aborted"): {"abort-asked"}}  # of its reasons
+
+# As it ends that was refused while a daemon was dead. How many are depends on how long the next one takes to start, so it
+# counts as one that was refused at the request: it comes again.
+REFUSED_AT_A_DEATH = "refused-at-a-death"
 
 # Why a request may be refused here. Anything else is a failure.
 ANY_REQUEST = {
+    REFUSED_AT_A_DEATH: "a daemon was dead, or not back",
     "busy": "four are under way, or a process that takes part in another one",
     "host-evacuating": "somebody empties that host",
     "host-not-connected": "its agent has been killed",
@@ -184,20 +193,21 @@ class Churn:
             self.spans.append(span)
             if migration["outcome"] == "lost":
                 self.lost.setdefault(migration["vm"], []).append(span)
-        self.note_end("migrate", migration["outcome"], {row["reason"] for row in migration["refusals"]}, span)
-        return migration["outcome"]
+        return self.note_end("migrate", migration["outcome"], {row["reason"] for row in migration["refusals"]}, span)
 
     def note_end(self, kind, outcome, reasons, span):
+        """The outcome, as it counts."""
         if outcome == "done":
-            return
+            return outcome
         with self.counting:
             self.why[kind, outcome, ", ".join(sorted(reasons))] += 1
             self.undone.append(((kind, outcome), reasons - NO_REASON, span))
+        return REFUSED_AT_A_DEATH if outcome == "refused" and self.lab.deaths.were_between(*span) else outcome
 
     def undone_for_nothing(self):
         """What was not done though nobody had died, and does not say why it could not be."""
         return [(what, reasons) for what, reasons, span in self.undone
-                if not self.lab.deaths.were_between(*span) and not (reasons and reasons <= set(UNHURT.get(what, ())))]
+                if not self.lab.deaths.were_between(*span) and not says_why(what, reasons)]
 
     def evacuate(self, chance):
         begin = time.time()
@@ -271,8 +281,7 @@ class Churn:
             self.spans.append((begin, time.time()))
             if change["outcome"] == "done":
                 self.guests.lids[vm] = change.get("lid") if kind == "create" and change["dynamic"] else None
-        self.note_end(kind, change["outcome"], {change.get("reason", "")} - {""}, (begin, time.time()))
-        return change["outcome"]
+        return self.note_end(kind, change["outcome"], {change.get("reason", "")} - {""}, (begin, time.time()))
 
     # Four at a time.
 
@@ -286,7 +295,7 @@ class Churn:
             self.ended += has_ended
         if not has_ended:
             self.deck.put_back(kind)
-            time.sleep(REFUSED_S)
+            time.sleep(DEAD_S if outcome == REFUSED_AT_A_DEATH else REFUSED_S)
 
     def work(self, actions):
         try:
@@ -321,6 +330,10 @@ class Churn:
     def done(self, kind):
         """(done, ended)"""
         return self.outcomes[kind, "done"], sum(self.outcomes[kind, end] for end in ENDS[kind])
+
+
+def says_why(what, reasons):
+    return bool(reasons) and reasons <= set(UNHURT.get(what, ())) and reasons >= NEEDED.get(what, set())
 
 
 def most_together(spans):

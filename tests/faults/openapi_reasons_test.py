@@ -283,8 +283,7 @@ def a_daemon_without_room_says_so():
         stage.smd.kill()
         # For the epoch of the start, which is one page.
         stage.smd.start(room=WAL_FRAME + WAL_FRAME // 2)
-        stage.smd.hosts_here(3)
-        wait_until("the SM is here", lambda: stage.smd.get("/v1/health")[1]["sm_connected"])
+        stage.smd.all_here(3)
         refused(stage.smd, "journal-failed", "POST", "/v1/migrations", {"vm": "vm1", "to": "hyp1"})
         evacuation_refused(stage, "journal-failed", host="hyp2")
         coming_refused(stage, "journal-failed")

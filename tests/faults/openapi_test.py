@@ -79,8 +79,7 @@ def a_full_disk_and_an_end_are_as_described():
         stage.smd.kill()
         # For the epoch of the start, which is one page.
         stage.smd.start(room=WAL_FRAME + WAL_FRAME // 2)
-        stage.smd.hosts_here(3)
-        wait_until("the SM is here", lambda: stage.smd.get("/v1/health")[1]["sm_connected"])
+        stage.smd.all_here(3)
         equal(ask(stage, "POST", "/v1/migrations", {"vm": "vm1", "to": "hyp1"})[1]["reason"], "journal-failed")
         equal(ask(stage, "POST", "/v1/evacuations", {"host": "hyp2"})[1]["reason"], "journal-failed")
         equal(ask(stage, "POST", "/v1/vms", {"name": "vm7", "host": "hyp2"})[1]["reason"], "journal-failed")

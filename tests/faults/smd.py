@@ -114,6 +114,12 @@ class Smd:
     def hosts_here(self, count):
         wait_until(f"{count} hosts are here", lambda: self.get("/v1/health")[1]["hypervisors"] == count)
 
+    def all_here(self, count):
+        """Hosts and the SM, where there is one: whoever asks for a VM's move before is refused."""
+        self.hosts_here(count)
+        if "fabric = opensm" in open(self.config).read():
+            wait_until("the SM is here", lambda: self.get("/v1/health")[1]["sm_connected"])
+
     def log(self):
         if not os.path.exists(os.path.join(self.directory, "smd.log")):
             return ""
@@ -161,9 +167,7 @@ class Stage:
         self.world.start()
         self.smd.start(**self.env)
         if self.smd.child.poll() is None:
-            self.smd.hosts_here(self.host_count)
-            if "fabric = opensm" in open(self.smd.config).read():
-                wait_until("the SM is here", lambda: self.smd.get("/v1/health")[1]["sm_connected"])
+            self.smd.all_here(self.host_count)
         return self
 
     def __exit__(self, kind, value, trace):

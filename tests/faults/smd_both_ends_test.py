@@ -114,7 +114,7 @@ def killed_while_one_waits_that_one_is_aborted_and_the_other_done():
         held.go.set()
         stage.smd.start()
         equal(stage.ends(number, second), ["done", "aborted"])
-        stage.smd.hosts_here(4)
+        stage.smd.all_here(4)
         equal(stage.smd.move("vm5", "hyp3")["outcome"], "done")
         stage.all_well()
 
@@ -135,8 +135,7 @@ def killed_at_each_step_of_either_it_brings_both_to_their_end():
                 known = stage.smd.get("/v1/migrations")[1]["migrations"]
                 equal(set(stage.ends(*(m["id"] for m in known))) <= {"done", "aborted"}, True, what)
                 wait_until(f"{what}: {stage.world.complaints()}", lambda: not stage.world.complaints())
-                stage.smd.hosts_here(4)
-                wait_until("the SM is here", lambda: stage.smd.get("/v1/health")[1]["sm_connected"])
+                stage.smd.all_here(4)
                 again = [stage.begin(vm, "hyp4") for vm in ("vm1", "vm5")]
                 equal(stage.ends(*again), ["done", "done"], what)
                 stage.all_well()

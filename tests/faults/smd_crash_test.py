@@ -42,7 +42,7 @@ def ended_well(place, state, outcomes, prepare=lambda stage: None):
         wait_until(f"{what}: {stage.world.complaints()}", lambda: not stage.world.complaints())
         equal({s.state for s in stage.world.shims.values()}, {"running"}, f"{what}: processes")
         equal(stage.world.vms["vm1"]["host"], "hyp2" if migration["outcome"] == "done" else "hyp1", what)
-        stage.smd.hosts_here(3)
+        stage.smd.all_here(3)
         again = stage.smd.move("vm1", "hyp3")
         equal(again["outcome"], "done", f"{what}: asked again")
         equal(stage.world.complaints(), [], f"{what}: asked again")
@@ -97,8 +97,7 @@ def killed_while_a_vm_is_given_a_vf_it_is_given():
             equal(stage.smd.move("vm1", "hyp2")["outcome"], "lost")
             stage.smd.stop()
             stage.smd.start(TETHER_DIE_AT=f"smd-asked:{state}:1")
-            stage.smd.hosts_here(3)
-            wait_until("the SM is here", lambda: stage.smd.get("/v1/health")[1]["sm_connected"])
+            stage.smd.all_here(3)
             try:
                 stage.smd.migrate("vm1", "hyp2")
             except ConnectionError:
@@ -143,6 +142,8 @@ def killed_together_with_the_agents_it_goes_on():
         def prepare(stage):
             for host in stage.world.hosts.values():
                 host.stop()
+            stage.smd.hosts_here(0)
+            for host in stage.world.hosts.values():
                 host.start()
             stage.smd.hosts_here(3)
 
@@ -227,7 +228,7 @@ def on_a_full_disk_it_says_so_and_goes_on_when_there_is_room():
         stage.smd.start(room=WAL_FRAME + WAL_FRAME // 2)
         said = next(line for line in stage.smd.child.stderr if b"cannot be gone on with" in line)
         equal(bool(re.search(rb"migration 1 epoch [0-9]+ of vm1 was under way \(detaching\)", said)) and b"is its disk full?" in said, True, said)
-        stage.smd.hosts_here(3)
+        stage.smd.all_here(3)
         equal(stage.smd.migrate("vm6", "hyp1")[1]["reason"], "busy")
         # Nor does anybody connect with the VM's numbers of before.
         host = stage.world.hosts["hyp3"]
@@ -283,7 +284,7 @@ def nobody_connects_to_a_vm_behind_a_shared_port_by_a_lid_that_it_had_before():
 def started_again_it_leaves_all_as_it_is(stage, outcome):
     """vm1 has moved twice; the first of it is closed, and nobody is asked anything about it."""
     stage.smd.start()
-    stage.smd.hosts_here(3)
+    stage.smd.all_here(3)
     first = stage.smd.wait_for(1)
     equal((first["outcome"], at(stage)), (outcome, "hyp3"))
     equal("recovering" in stage.smd.log(), False, "a migration that has ended was recovered")

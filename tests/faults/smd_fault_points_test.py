@@ -111,17 +111,12 @@ def places_of(happens, outcome, settings):
         note = os.path.join(stage.temporary.name, "passed")
         stage.smd.stop()
         stage.smd.start(TETHER_PASSED=note)
-        everybody_is_here(stage)
+        stage.smd.all_here(3)
         happens(stage)
         equal(stage.smd.move("vm1", "hyp2")["outcome"], outcome, happens.__name__)
         if outcome == "done":
             wait_until("all know that it has moved", lambda: "smd-news:written" in passed(note))
         return passed(note)
-
-
-def everybody_is_here(stage):
-    stage.smd.hosts_here(3)
-    wait_until("the SM is here", lambda: stage.smd.get("/v1/health")[1]["sm_connected"])
 
 
 def killed_at(place, happens, settings):
@@ -158,7 +153,7 @@ def everything_is_in_order(stage, place, migration):
     stage.world.faults.clear()
     for shim in stage.world.shims.values():
         shim.state = "running"  # programs that were started again, where they were told errors
-    stage.smd.hosts_here(3)
+    stage.smd.all_here(3)
     equal(stage.smd.move("vm1", "hyp3")["outcome"], "done", f"{place}: asked again")
     equal(stage.world.complaints(), [], f"{place}: asked again")
 
@@ -180,7 +175,7 @@ def with_four_under_way(place):
         begun_until_it_dies(stage)
         equal(stage.smd.wait(), -9, f"{place}: tether-smd died by itself")
         stage.smd.start()
-        stage.smd.hosts_here(4)
+        stage.smd.all_here(4)
         for migration in stage.smd.get("/v1/migrations")[1]["migrations"]:
             outcome = stage.smd.wait_for(migration["id"])["outcome"]
             equal(outcome in ("done", "aborted"), True, f"{place}: {migration['vm']} ended {outcome}")

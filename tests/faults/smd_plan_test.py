@@ -46,8 +46,7 @@ def a_migration_is_planned_as_asked():
         # Planned anew after a restart, too.
         stage.smd.stop()
         stage.smd.start(TETHER_DIE_AT="smd-asked:moving:1")
-        stage.smd.hosts_here(3)
-        wait_until("the SM is here", lambda: stage.smd.get("/v1/health")[1]["sm_connected"])
+        stage.smd.all_here(3)
         tether(stage, "migrate", "--order", "drop-first", "vm1", "hyp3")
         stage.smd.wait()
         stage.world.fault("sm", "apply", "stale-plan")

@@ -234,8 +234,7 @@ def killed_in_the_middle_of_several_it_brings_all_to_their_end():
                 outcomes = stage.ends(*(m["id"] for m in known))
                 equal(set(outcomes) <= {"done", "aborted"}, True, f"{state} {count}: {outcomes}")
                 wait_until(f"{state} {count}: {stage.world.complaints()}", lambda: not stage.world.complaints())
-                stage.smd.hosts_here(4)
-                wait_until("the SM is here", lambda: stage.smd.get("/v1/health")[1]["sm_connected"])
+                stage.smd.all_here(4)
                 for m in known:
                     to = "hyp4" if stage.world.vms[m["vm"]]["host"] != "hyp4" else "hyp1"
                     equal(stage.smd.move(m["vm"], to)["outcome"], "done", f"{state} {count}: again")
@@ -425,7 +424,7 @@ def and_when_the_host_of_the_vm_is_here_after_it():
         stage.smd.start()
         stage.smd.hosts_here(3)
         stage.world.hosts["hyp1"].start()
-        stage.smd.hosts_here(4)
+        stage.smd.all_here(4)
         wait_until("it shows its own", lambda: not slots_that_show_others_guids(stage))
         moves_into(stage, "vm2", slot)
 

@@ -82,8 +82,7 @@ def begun(road, ground, **env):
         equal(created(stage.smd, "vm7", "hyp2", **guids)["outcome"], "done")
     stage.smd.stop()
     stage.smd.start(**env)
-    stage.smd.hosts_here(3)
-    wait_until("the SM is here", lambda: stage.smd.get("/v1/health")[1]["sm_connected"])
+    stage.smd.all_here(3)
     try:
         happens(stage)
     except ConnectionError:
@@ -111,7 +110,7 @@ def killed_at(place, road, ground):
     try:
         equal(stage.smd.wait(), -9, f"{place}: tether-smd died by itself")
         stage.smd.start()
-        stage.smd.hosts_here(3)
+        stage.smd.all_here(3)
         everything_is_in_order(stage, place, road)
     except BaseException:
         stage.__exit__(*sys.exc_info())

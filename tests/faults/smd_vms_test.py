@@ -71,7 +71,7 @@ def what_cannot_be_announced_is_not_begun():
         stage.smd.kill()
         locked.unlock()
         stage.smd.start()
-        stage.smd.hosts_here(3)
+        stage.smd.all_here(3)
         equal(change_of(stage.smd, "vm7")["outcome"], "refused")
         equal(created(stage.smd, "vm7", "hyp2")["outcome"], "done")
 
@@ -138,7 +138,7 @@ def what_a_vm_had_is_not_its_own_any_more():
         equal(stage.smd.migrate("vm1", "hyp2")[1]["reason"], "vm-without-vf")
         stage.smd.kill()
         stage.smd.start()
-        stage.smd.hosts_here(3)
+        stage.smd.all_here(3)
         equal(stage.smd.migrate("vm1", "hyp2")[1]["reason"], "vm-without-vf")
         equal(stage.smd.get("/v1/vms/vm1")[1]["change"]["outcome"], "done")
 

@@ -30,7 +30,7 @@ MIGRATE_S = 60
 # Many programs that poll share few processors here, and a driver is a process to be started: what bounds an orderly
 # step is made longer, so that a test fails for what it tests. Kill tests set their own.
 PATIENT = {"stop_ms": 15000, "settle_ms": 8000, "lease_ms": 25000, "release_ms": 8000, "detach_ms": 15000, "guids_ms": 9000,
-           "sm_lease_ms": 9000, "apply_ms": 9000,
+           "plan_ms": 8000, "sm_lease_ms": 9000, "apply_ms": 9000, "wake_ms": 20000,
            "attach_ms": 10000, "reconnect_ms": 8000, "resume_ms": 8000, "prepare_ms": 8000, "overall_ms": 45000}
 DEMO_NET = os.path.join(TOP, "tests", "fabrics", "demo.net")
 SHARED_PORT_NET = os.path.join(TOP, "tests", "fabrics", "shared_port.net")
