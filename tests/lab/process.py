@@ -39,8 +39,8 @@ class Process:
             raise Late(f"{self.name} ({' '.join(self.argv)}) has not ended within {seconds} s\n{tail(self.log)}") from None
 
     def signal(self, number):
-        if self.child.poll() is None:
-            os.kill(self.pid, number)
+        """Somebody else may be waiting for its end at the same time."""
+        self.child.send_signal(number)
 
     def kill(self):
         """Also whatever it has started."""
