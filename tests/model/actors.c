@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 #include "model/actors.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -42,6 +43,41 @@ static void must(struct run *run, const void *object, const char *what)
 		run_says(run, "%s cannot be made", what);
 }
 
+static void open_domain(struct run *run, struct actor *actor)
+{
+	struct ibv_xrcd_init_attr domain = {
+	        .comp_mask = IBV_XRCD_INIT_ATTR_FD | IBV_XRCD_INIT_ATTR_OFLAGS,
+	        .fd = -1,
+	        .oflags = O_CREAT | O_EXCL,
+	};
+	struct ibv_srq_init_attr_ex srq = {
+	        .attr = {.max_wr = RECEIVE_DEPTH, .max_sge = SGES_MOST},
+	        .comp_mask = IBV_SRQ_INIT_ATTR_TYPE | IBV_SRQ_INIT_ATTR_PD |
+	                     IBV_SRQ_INIT_ATTR_XRCD | IBV_SRQ_INIT_ATTR_CQ,
+	        .srq_type = IBV_SRQT_XRC,
+	        .pd = actor->pd,
+	};
+
+	srq.xrcd = actor->domain = ibv_open_xrcd(actor->context, &domain);
+	must(run, actor->domain, "a domain");
+	for (unsigned i = 0; i < XRC_SRQS; i++) {
+		srq.cq = actor->cq[run->program->world.apart ? i : 0];
+		actor->xrc_srq[i] = ibv_create_srq_ex(actor->context, &srq);
+		must(run, actor->xrc_srq[i], "a shared queue of XRC");
+		if (ibv_get_srq_num(actor->xrc_srq[i], &actor->xrc_number[i]))
+			must(run, NULL, "a number of a shared queue");
+	}
+}
+
+static bool has_xrc(const struct program *program)
+{
+	bool has = false;
+
+	for (unsigned i = 0; i < program->link_count; i++)
+		has |= program->links[i].xrc;
+	return has;
+}
+
 static void open_actor(struct run *run, unsigned process)
 {
 	struct ibv_srq_init_attr srq = {
@@ -64,6 +100,8 @@ static void open_actor(struct run *run, unsigned process)
 	}
 	actor->srq = ibv_create_srq(actor->pd, &srq);
 	must(run, actor->srq, "a shared queue");
+	if (has_xrc(run->program))
+		open_domain(run, actor);
 	actor->counters = (uint64_t *)(void *)memory_of(actor, COUNTERS * sizeof(uint64_t));
 	for (unsigned i = 0; i < COUNTERS; i++)
 		actor->counters[i] = reference_counter_begins(process, i);
@@ -126,6 +164,19 @@ void actors_open(struct run *run)
 
 /* ---- queue pairs ---- */
 
+static void create_target(struct run *run, struct actor_end *state)
+{
+	struct ibv_qp_init_attr_ex attr = {
+	        .qp_type = IBV_QPT_XRC_RECV,
+	        .comp_mask = IBV_QP_INIT_ATTR_XRCD,
+	        .xrcd = state->actor->domain,
+	};
+
+	state->qp = ibv_create_qp_ex(state->actor->context, &attr);
+	must(run, state->qp, "a target");
+	state->qpn = state->qp->qp_num;
+}
+
 static void create_end(struct run *run, unsigned end)
 {
 	const struct program_link *link = end_link(run->program, end);
@@ -146,6 +197,15 @@ static void create_end(struct run *run, unsigned end)
 	        .pd = state->actor->pd,
 	};
 
+	if (end_is_target(run->program, end)) {
+		create_target(run, state);
+		return;
+	}
+	if (link->xrc) {
+		attr.qp_type = IBV_QPT_XRC_SEND;
+		attr.recv_cq = NULL;
+		attr.cap.max_recv_wr = 0;
+	}
 	if (link->builders[side]) {
 		attr.comp_mask |= IBV_QP_INIT_ATTR_SEND_OPS_FLAGS;
 		attr.send_ops_flags = IBV_QP_EX_WITH_SEND | IBV_QP_EX_WITH_SEND_WITH_IMM |
@@ -167,6 +227,20 @@ static void to_state(struct run *run, unsigned end, struct ibv_qp_attr attr, int
 		run_says(run, "end %u: to state %d: error %d", end, attr.qp_state, err);
 }
 
+/* Of XRC one end asks, and the other answers. */
+static int answering(const struct run *run, unsigned end)
+{
+	return end_receives(run->program, end) ? IBV_QP_MAX_DEST_RD_ATOMIC | IBV_QP_MIN_RNR_TIMER
+	                                       : 0;
+}
+
+static int asking(const struct run *run, unsigned end)
+{
+	return end_posts(run->program, end)
+	               ? IBV_QP_RETRY_CNT | IBV_QP_RNR_RETRY | IBV_QP_MAX_QP_RD_ATOMIC
+	               : 0;
+}
+
 static void connect_end(struct run *run, unsigned end)
 {
 	const struct program_link *link = end_link(run->program, end);
@@ -186,7 +260,7 @@ static void connect_end(struct run *run, unsigned end)
 	                .ah_attr = {.dlid = world_lid_of(end_process(run->program, other)),
 	                        .port_num = 1}},
 	        IBV_QP_AV | IBV_QP_PATH_MTU | IBV_QP_DEST_QPN | IBV_QP_RQ_PSN |
-	                IBV_QP_MAX_DEST_RD_ATOMIC | IBV_QP_MIN_RNR_TIMER);
+	                answering(run, end));
 	to_state(run, end,
 	        (struct ibv_qp_attr){.qp_state = IBV_QPS_RTS,
 	                .sq_psn = FIRST_PSN + end * 0x1000,
@@ -194,8 +268,7 @@ static void connect_end(struct run *run, unsigned end)
 	                .retry_cnt = 7,
 	                .rnr_retry = link->rnr_retry,
 	                .max_rd_atomic = link->reads},
-	        IBV_QP_SQ_PSN | IBV_QP_TIMEOUT | IBV_QP_RETRY_CNT | IBV_QP_RNR_RETRY |
-	                IBV_QP_MAX_QP_RD_ATOMIC);
+	        IBV_QP_SQ_PSN | IBV_QP_TIMEOUT | asking(run, end));
 	run->ends[end].is_connected = true;
 }
 

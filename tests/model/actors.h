@@ -23,6 +23,9 @@ struct actor {
 	struct ibv_mr *mr[KEYS];
 	struct ibv_cq *cq[PROCESS_CQS];
 	struct ibv_srq *srq;
+	struct ibv_xrcd *domain;
+	struct ibv_srq *xrc_srq[XRC_SRQS];
+	uint32_t xrc_number[XRC_SRQS];
 	uint8_t *memory;
 	size_t used;
 	uint8_t *free_buffers[1024]; /* for RECVs, oldest first */
@@ -74,7 +77,8 @@ int actors_end_of(const struct run *run, unsigned process, uint32_t qpn);
 
 /* As much as there is room for of what the end is to post. */
 void post_due(struct run *run, unsigned end);
-void post_receives(struct run *run, unsigned end, unsigned count, enum wrong wrong);
+/* @how: receive_how */
+void post_receives(struct run *run, unsigned end, unsigned count, unsigned how);
 
 /* ---- eye.c ---- */
 

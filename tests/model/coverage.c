@@ -9,6 +9,9 @@ static const char *const flag_names[FLAGS] = {
 static const char *const state_names[STOP_STATES] = {
         "not sent", "in part", "unacked", "answer lost", "rnr", "unseen"};
 
+/* Who asks, and where the other end's RECVs come from. */
+enum { WAYS = 2 * FROM_COUNT };
+
 static bool has_flag(const struct work *work, bool is_signaled, unsigned flag)
 {
 	switch (flag) {
@@ -26,7 +29,7 @@ static bool has_flag(const struct work *work, bool is_signaled, unsigned flag)
 }
 
 void coverage_note(struct coverage *coverage, const struct work *work, bool is_signaled,
-        enum stop_state state, bool is_peer, bool is_shared)
+        enum stop_state state, bool is_peer, enum covered_queue from)
 {
 	unsigned opcode = 0;
 
@@ -34,7 +37,7 @@ void coverage_note(struct coverage *coverage, const struct work *work, bool is_s
 		opcode++;
 	for (unsigned flag = 0; opcode < OPCODES && flag < FLAGS; flag++) {
 		if (has_flag(work, is_signaled, flag))
-			coverage->counts[opcode][flag][state][is_peer][is_shared]++;
+			coverage->counts[opcode][flag][state][is_peer][from]++;
 	}
 }
 
@@ -88,26 +91,26 @@ unsigned coverage_empty(const struct coverage *coverage)
 	for (unsigned opcode = 0; opcode < OPCODES; opcode++) {
 		for (unsigned flag = 0; flag < FLAGS; flag++) {
 			for (unsigned state = 0; state < STOP_STATES; state++) {
-				const uint64_t(*cell)[2] = coverage->counts[opcode][flag][state];
+				const uint64_t *cell = coverage->counts[opcode][flag][state][0];
 
-				if (coverage_unreachable(opcode, flag, state))
-					continue;
-				empty += !cell[0][0] + !cell[0][1] + !cell[1][0] + !cell[1][1];
+				for (unsigned i = 0; i < WAYS; i++)
+					empty += !coverage_unreachable(opcode, flag, state) &&
+					         !cell[i];
 			}
 		}
 	}
 	return empty;
 }
 
-/* Of the four ways to ask, the smallest count: what is covered least. */
+/* Of the ways to ask, the smallest count: what is covered least. */
 static void print_cell(
         const struct coverage *coverage, unsigned opcode, unsigned flag, unsigned state, FILE *file)
 {
-	const uint64_t(*cell)[2] = coverage->counts[opcode][flag][state];
+	const uint64_t *cell = coverage->counts[opcode][flag][state][0];
 	uint64_t least = UINT64_MAX;
 
-	for (unsigned i = 0; i < 4; i++)
-		least = cell[i / 2][i % 2] < least ? cell[i / 2][i % 2] : least;
+	for (unsigned i = 0; i < WAYS; i++)
+		least = cell[i] < least ? cell[i] : least;
 	if (coverage_unreachable(opcode, flag, state))
 		fprintf(file, " %11s", least ? "IMPOSSIBLE" : "-");
 	else
@@ -148,6 +151,6 @@ void coverage_print(const struct coverage *coverage, const char *prefix, FILE *f
 			fprintf(file, "\n");
 		}
 	}
-	fprintf(file, "%sleast of VM or peer asking, RQ or SRQ at the other end\n", prefix);
+	fprintf(file, "%sleast of VM or peer asking, RQ, SRQ or XRC at the other end\n", prefix);
 	print_reasons(prefix, file);
 }

@@ -26,12 +26,14 @@ enum stop_state {
 
 enum covered_flag { FLAG_SIGNALED, FLAG_UNSIGNALED, FLAG_INLINE, FLAG_FENCED, FLAG_SOLICITED };
 
+enum covered_queue { FROM_RQ, FROM_SRQ, FROM_XRC, FROM_COUNT };
+
 struct coverage {
-	uint64_t counts[OPCODES][FLAGS][STOP_STATES][2][2];
+	uint64_t counts[OPCODES][FLAGS][STOP_STATES][2][FROM_COUNT];
 };
 
 void coverage_note(struct coverage *coverage, const struct work *work, bool is_signaled,
-        enum stop_state state, bool is_peer, bool is_shared);
+        enum stop_state state, bool is_peer, enum covered_queue from);
 void coverage_add(struct coverage *to, const struct coverage *coverage);
 
 /* Why there is no such cell; NULL: there is. @opcode: place in work_opcodes. */

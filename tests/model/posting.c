@@ -105,6 +105,10 @@ static void fill(struct run *run, unsigned end, uint32_t number, struct ibv_send
 		wr->wr.rdma.remote_addr = remote_address(run, end, number);
 		wr->wr.rdma.rkey = remote_key(run, end, number);
 	}
+	if (end_link(run->program, end)->xrc)
+		wr->qp_type.xrc.remote_srqn =
+		        run->ends[end_other(end)]
+		                .actor->xrc_number[work_srq(run->program, end, work)];
 }
 
 /* ---- one way, and the other ---- */
@@ -162,6 +166,8 @@ static void build(struct ibv_qp_ex *qp, const struct ibv_send_wr *wr)
 		ibv_wr_atomic_cmp_swp(qp, wr->wr.atomic.rkey, wr->wr.atomic.remote_addr,
 		        wr->wr.atomic.compare_add, wr->wr.atomic.swap);
 	}
+	if (qp->qp_base.qp_type == IBV_QPT_XRC_SEND)
+		ibv_wr_set_xrc_srqn(qp, wr->qp_type.xrc.remote_srqn);
 	set_data(qp, wr);
 }
 
@@ -249,9 +255,22 @@ static void keep_buffer(struct actor_queue *queue, uint8_t *buffer)
 	queue->buffers[queue->count++] = buffer;
 }
 
-void post_receives(struct run *run, unsigned end, unsigned count, enum wrong wrong)
+static int post_receive(struct run *run, unsigned end, unsigned srq, struct ibv_recv_wr *wr)
 {
-	unsigned queue = reference_queue_of(run->program, end);
+	struct actor_end *state = &run->ends[end];
+	struct ibv_recv_wr *bad;
+
+	if (end_is_target(run->program, end))
+		return ibv_post_srq_recv(state->actor->xrc_srq[srq], wr, &bad);
+	if (end_shares(run->program, end))
+		return ibv_post_srq_recv(state->actor->srq, wr, &bad);
+	return ibv_post_recv(state->qp, wr, &bad);
+}
+
+void post_receives(struct run *run, unsigned end, unsigned count, unsigned how)
+{
+	unsigned queue = reference_queue_of(run->program, end, receive_srq(how));
+	enum wrong wrong = receive_wrong(how);
 	struct actor_end *state = &run->ends[end];
 	struct actor_queue *receives = &run->queues[queue];
 
@@ -261,11 +280,9 @@ void post_receives(struct run *run, unsigned end, unsigned count, enum wrong wro
 		        .length = wrong == WRONG_SHORT ? SHORT_BYTES : MESSAGE_MOST,
 		        .lkey = local_key(state, receives->count, wrong)};
 		struct ibv_recv_wr wr = {.wr_id = wr_id_of_receive(queue, receives->count),
-		                           .sg_list = &sge,
-		                           .num_sge = 1},
-		                   *bad;
-		int err = queue < ENDS_MOST ? ibv_post_recv(state->qp, &wr, &bad)
-		                            : ibv_post_srq_recv(state->actor->srq, &wr, &bad);
+		        .sg_list = &sge,
+		        .num_sge = 1};
+		int err = post_receive(run, end, receive_srq(how), &wr);
 
 		if (err) {
 			if (err != ENOMEM)

@@ -82,6 +82,13 @@ struct look {
 	struct coverage *seen;
 };
 
+static enum covered_queue receives_from(const struct program *program, unsigned end)
+{
+	if (end_is_target(program, end))
+		return FROM_XRC;
+	return end_shares(program, end) ? FROM_SRQ : FROM_RQ;
+}
+
 /* The states of enum work_state before WORK_DONE are those of enum stop_state. */
 static void note(void *argument, uint64_t tag, unsigned state)
 {
@@ -93,7 +100,7 @@ static void note(void *argument, uint64_t tag, unsigned state)
 		return;
 	coverage_note(look->seen, work, work_is_signaled(program, look->end, work),
 	        (enum stop_state)state, end_process(program, look->end) != look->vm,
-	        end_shares(program, end_other(look->end)));
+	        receives_from(program, end_other(look->end)));
 }
 
 static void look_at_end(struct look *look)

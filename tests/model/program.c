@@ -110,6 +110,8 @@ static bool link_is_sound(const struct program_link *link)
 		        link->cq[i][1] >= PROCESS_CQS)
 			return false;
 	}
+	if (link->xrc && (link->shares[0] || link->shares[1] || link->starved))
+		return false;
 	return link->mtu >= IBV_MTU_256 && link->mtu <= IBV_MTU_4096 && link->depth &&
 	       link->reads && link->rnr_retry <= 7;
 }
@@ -151,6 +153,12 @@ static bool is_alive(const enum life *life, unsigned end)
 	return end < ENDS_MOST && life[end / 2] == ALIVE;
 }
 
+static bool receives_are_sound(const struct program *program, const struct action *action)
+{
+	return end_receives(program, action->of) && receive_wrong(action->how) < WRONG_COUNT &&
+	       receive_srq(action->how) < end_srqs(program, action->of);
+}
+
 static bool becomes(enum life *life, unsigned link, enum life from, enum life to)
 {
 	if (link >= LINKS_MOST || life[link] != from)
@@ -164,12 +172,13 @@ static bool action_is_sound(
 {
 	switch (action->kind) {
 	case ACTION_POST:
-		return is_alive(life, action->of) && work_range_is_sound(program, action);
+		return is_alive(life, action->of) && end_posts(program, action->of) &&
+		       work_range_is_sound(program, action);
 	case ACTION_RECEIVE:
-		return is_alive(life, action->of) && action->how < WRONG_COUNT;
+		return is_alive(life, action->of) && receives_are_sound(program, action);
 	case ACTION_FAULT:
-		return is_alive(life, action->of) && action->how > QP_FAULT_NONE &&
-		       action->how < QP_FAULT_COUNT;
+		return is_alive(life, action->of) && end_posts(program, action->of) &&
+		       action->how > QP_FAULT_NONE && action->how < QP_FAULT_COUNT;
 	case ACTION_TOUCH:
 		return is_alive(life, action->of) && action->how < VERSIONED_CELLS;
 	case ACTION_FAIL:

@@ -8,6 +8,9 @@
  * that is made in place of a destroyed one is an end of another link, so an end lives once. An
  * end's work requests are numbered in the order in which it posts them, from 0.
  *
+ * Of XRC one end sends, the even one, and the other is a target: it posts nothing, and its RECVs
+ * come from the XRC SRQs of its process, each message's from the one that it names.
+ *
  * What an end writes at the other one lies in memory that is its own, so that each execution can
  * be told: work with PLACE_CELL has a cell for itself, which the other side's eye empties when it
  * is full; PLACE_HOT is written again and again.
@@ -23,6 +26,7 @@
 enum {
 	PROCESSES = 4,
 	PROCESS_CQS = 3,
+	XRC_SRQS = 2, /* of each process */
 	LINKS_MOST = 8,
 	LINKS_AT_ONCE = 4,
 	ENDS_MOST = 2 * LINKS_MOST,
@@ -55,7 +59,7 @@ struct work {
 
 enum action_kind {
 	ACTION_POST,    /* @count requests at end @of, from work[@first] on */
-	ACTION_RECEIVE, /* @count RECVs in the receive queue of end @of; @how: enum wrong */
+	ACTION_RECEIVE, /* @count RECVs in the receive queue of end @of; @how: receive_how */
 	ACTION_POLL,    /* queue @how of process @of, at most @count */
 	ACTION_TOUCH,   /* what end @of may READ has another version, cell @how */
 	ACTION_FAIL,    /* end @of to ERR */
@@ -81,6 +85,22 @@ static inline uint16_t fault_count(unsigned packet, unsigned times)
 	return (uint16_t)(packet << 8 | times);
 }
 
+/* Such RECVs; of a target in XRC SRQ @srq, else 0. */
+static inline uint8_t receive_how(enum wrong wrong, unsigned srq)
+{
+	return (uint8_t)(srq << 4 | wrong);
+}
+
+static inline enum wrong receive_wrong(unsigned how)
+{
+	return how & 0xf;
+}
+
+static inline unsigned receive_srq(unsigned how)
+{
+	return how >> 4;
+}
+
 struct program_link {
 	uint8_t process[2];
 	uint8_t shares[2];   /* the end's RECVs come from its process's SRQ */
@@ -93,6 +113,7 @@ struct program_link {
 	uint8_t rnr_retry; /* 7: for ever */
 	uint8_t starved;   /* bit of each end: RECVs that are missing at the end are not posted */
 	uint8_t is_late;   /* made by ACTION_CONNECT */
+	uint8_t xrc;       /* else RC */
 };
 
 /* What the world is set to for this program. */
@@ -103,6 +124,7 @@ struct program_world {
 	uint8_t drop, duplicate, delay; /* per cent of packets */
 	uint8_t hold;                   /* per cent of RECV completions that come late */
 	uint16_t stop_ms; /* so long STOP waits for what is under way; 0: as long as it does */
+	uint8_t apart;    /* each XRC SRQ of a process completes in a queue of its own */
 };
 
 struct program {
@@ -156,6 +178,40 @@ static inline unsigned end_process(const struct program *program, unsigned end)
 static inline bool end_shares(const struct program *program, unsigned end)
 {
 	return end_link(program, end)->shares[end & 1];
+}
+
+static inline bool end_is_target(const struct program *program, unsigned end)
+{
+	return end_link(program, end)->xrc && end & 1;
+}
+
+static inline bool end_posts(const struct program *program, unsigned end)
+{
+	return !end_is_target(program, end);
+}
+
+static inline bool end_receives(const struct program *program, unsigned end)
+{
+	return !end_link(program, end)->xrc || end & 1;
+}
+
+/* RECVs of others, too, may lie where its own do. */
+static inline bool end_takes_from_srq(const struct program *program, unsigned end)
+{
+	return end_shares(program, end) || end_is_target(program, end);
+}
+
+/* From so many receive queues it takes. */
+static inline unsigned end_srqs(const struct program *program, unsigned end)
+{
+	return end_is_target(program, end) ? XRC_SRQS : 1;
+}
+
+/* The XRC SRQ that a message of @end names; 0 where there is none to name. */
+static inline unsigned work_srq(
+        const struct program *program, unsigned end, const struct work *work)
+{
+	return end_link(program, end)->xrc ? (unsigned)(work->operand >> 63) : 0;
 }
 
 /* Work that asks for a completion, by itself or by its queue. */

@@ -58,9 +58,11 @@ static void write_links(const struct program *program, FILE *file)
 		const struct program_link *link = &program->links[i];
 
 		fprintf(file,
-		        "link %s %s mtu=%u depth=%u reads=%u rnr_retry=%u starved=%u late=%u\n",
+		        "link %s %s mtu=%u depth=%u reads=%u rnr_retry=%u starved=%u late=%u "
+		        "xrc=%u\n",
 		        process_names[link->process[0]], process_names[link->process[1]], link->mtu,
-		        link->depth, link->reads, link->rnr_retry, link->starved, link->is_late);
+		        link->depth, link->reads, link->rnr_retry, link->starved, link->is_late,
+		        link->xrc);
 		for (unsigned j = 0; j < 2; j++)
 			fprintf(file, "  end shares=%u cq=%u,%u builders=%u signal_all=%u\n",
 			        link->shares[j], link->cq[j][0], link->cq[j][1], link->builders[j],
@@ -99,9 +101,9 @@ void program_write(const struct program *program, FILE *file)
 	fprintf(file, "program 0x%" PRIx64 "\n", program->seed);
 	fprintf(file,
 	        "world seed=0x%" PRIx64 " rxe=%u dead_rq_psn=%u drop=%u duplicate=%u delay=%u "
-	        "hold=%u stop_ms=%u\n",
+	        "hold=%u stop_ms=%u apart=%u\n",
 	        world->seed, world->rxe, world->dead_rq_psn, world->drop, world->duplicate,
-	        world->delay, world->hold, world->stop_ms);
+	        world->delay, world->hold, world->stop_ms, world->apart);
 	write_links(program, file);
 	for (unsigned i = 0; i < program->action_count; i++)
 		write_action(program, &program->actions[i], file);
@@ -135,6 +137,7 @@ static bool next_line(struct reader *reader)
 	return false;
 }
 
+/* Programs that were kept before there was XRC say nothing of it, the last word of a line. */
 static bool read_head(struct reader *reader)
 {
 	struct program_world *world = &reader->program->world;
@@ -145,9 +148,10 @@ static bool read_head(struct reader *reader)
 	if (!next_line(reader) ||
 	        sscanf(reader->line,
 	                "world seed=0x%" SCNx64 " rxe=%hhu dead_rq_psn=%hhu drop=%hhu "
-	                "duplicate=%hhu delay=%hhu hold=%hhu stop_ms=%hu",
+	                "duplicate=%hhu delay=%hhu hold=%hhu stop_ms=%hu apart=%hhu",
 	                &world->seed, &world->rxe, &world->dead_rq_psn, &world->drop,
-	                &world->duplicate, &world->delay, &world->hold, &world->stop_ms) != 8)
+	                &world->duplicate, &world->delay, &world->hold, &world->stop_ms,
+	                &world->apart) < 8)
 		return refuse(reader, "no world");
 	return true;
 }
@@ -172,9 +176,9 @@ static bool read_link(struct reader *reader)
 		return refuse(reader, "too many links");
 	if (sscanf(reader->line,
 	            "link %7s %7s mtu=%hhu depth=%hhu reads=%hhu rnr_retry=%hhu starved=%hhu "
-	            "late=%hhu",
+	            "late=%hhu xrc=%hhu",
 	            names[0], names[1], &link->mtu, &link->depth, &link->reads, &link->rnr_retry,
-	            &link->starved, &link->is_late) != 8)
+	            &link->starved, &link->is_late, &link->xrc) < 8)
 		return refuse(reader, "no link");
 	for (unsigned i = 0; i < 2; i++) {
 		process[i] = find_name(process_names, names[i]);

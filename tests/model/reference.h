@@ -12,7 +12,7 @@
 #include "model/program.h"
 #include "model/trace.h"
 
-enum { QUEUES = ENDS_MOST + PROCESSES };
+enum { QUEUES = ENDS_MOST + PROCESSES * (1 + XRC_SRQS) };
 
 struct reference;
 
@@ -40,8 +40,8 @@ bool reference_has_failed(const struct reference *reference, unsigned end);
 /* RECVs that @queue lacks for what is posted to those that take from it. */
 unsigned reference_missing_receives(const struct reference *reference, unsigned queue);
 
-/* The receive queue that @end takes from. */
-unsigned reference_queue_of(const struct program *program, unsigned end);
+/* The receive queue that @end takes from; of a target's the one that @srq says. */
+unsigned reference_queue_of(const struct program *program, unsigned end, unsigned srq);
 /* What a counter holds at the beginning. */
 uint64_t reference_counter_begins(unsigned process, unsigned counter);
 

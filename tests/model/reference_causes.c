@@ -126,14 +126,23 @@ static bool has_refused(const struct reference *reference, unsigned end, uint32_
 	return false;
 }
 
+static bool takes_wrong_receives(const struct reference *reference, unsigned end)
+{
+	bool takes = false;
+
+	for (unsigned srq = 0; srq < end_srqs(reference->program, end); srq++)
+		takes |= reference->queues[reference_queue_of(reference->program, end, srq)]
+		                 .has_wrong;
+	return takes;
+}
+
 /* It was destroyed, and had reason to fail: whether it did, and with what, nobody has seen. */
 static bool took_its_reason_along(const struct reference *reference, unsigned end)
 {
 	const struct end_state *state = &reference->ends[end];
-	unsigned queue = reference_queue_of(reference->program, end);
 
 	return state->destroyed &&
-	       (state->has_wrong || reference->queues[queue].has_wrong ||
+	       (state->has_wrong || takes_wrong_receives(reference, end) ||
 	               (end_link(reference->program, end)->rnr_retry < 7 && state->taking_count));
 }
 
@@ -179,14 +188,14 @@ static bool receive_was_wrong(
         const struct reference *reference, unsigned end, const struct failure *failure)
 {
 	const struct end_state *peer = &reference->ends[end_other(end)];
-	unsigned queue = reference_queue_of(reference->program, end_other(end));
+	const struct sent *sent = &reference->ends[end].sent[failure->number];
+	unsigned queue = queue_of_message(reference, end, sent->work);
 	enum ibv_wc_status status = failure->status == IBV_WC_REM_INV_REQ_ERR ? IBV_WC_LOC_LEN_ERR
 	                                                                      : IBV_WC_LOC_PROT_ERR;
 
 	if (!peer->first_receive.at)
 		return peer->destroyed && reference->queues[queue].has_wrong;
-	return peer->first_receive.status == status &&
-	       reference->ends[end].sent[failure->number].taking >= peer->arrived;
+	return peer->first_receive.status == status && sent->taking >= peer->arrived;
 }
 
 static bool work_has_cause(

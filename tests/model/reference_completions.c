@@ -53,13 +53,13 @@ static void nothing_has_failed(struct reference *reference, unsigned end, uint32
 static void receives_must_be_there(struct reference *reference, unsigned end, uint32_t count)
 {
 	const struct end_state *state = &reference->ends[end];
-	unsigned queue = reference_queue_of(reference->program, end_other(end));
 
 	for (uint32_t i = state->executed; i < count; i++) {
 		const struct sent *sent = &state->sent[i];
+		unsigned queue = queue_of_message(reference, end, sent->work);
 
 		if (work_takes_receive(sent->work) &&
-		        sent->taking >= reference->queues[queue].count)
+		        sent->in_queue >= reference->queues[queue].count)
 			violated(reference, "end %u: work %u is done without a RECV", end, i);
 	}
 }
@@ -165,14 +165,22 @@ void send_completed(struct reference *reference, const struct event *event)
 
 /* ---- of RECVs ---- */
 
-/* The next message that the other end sends to @end; NO_WORK: it has not posted so many. */
-static uint32_t next_message(const struct reference *reference, unsigned end)
+/*
+ * The next message that the other end sends to @end by way of @queue; NO_WORK: it has not posted so
+ * many.
+ */
+static uint32_t next_message(const struct reference *reference, unsigned end, unsigned queue)
 {
 	const struct end_state *sender = &reference->ends[end_other(end)];
-	uint32_t arrived = reference->ends[end].arrived;
+	const struct end_state *state = &reference->ends[end];
 
 	for (uint32_t i = 0; i < sender->sent_count; i++) {
-		if (work_takes_receive(sender->sent[i].work) && sender->sent[i].taking == arrived)
+		const struct work *work = sender->sent[i].work;
+		unsigned srq = work_srq(reference->program, end_other(end), work);
+
+		if (work_takes_receive(work) &&
+		        queue_of_message(reference, end_other(end), work) == queue &&
+		        sender->sent[i].in_queue == state->arrived_from[srq])
 			return i;
 	}
 	return NO_WORK;
@@ -200,21 +208,34 @@ static void message_is(struct reference *reference, const struct event *event, u
 		        number, sender);
 }
 
-static void receive_succeeded(struct reference *reference, const struct event *event)
+/* What completes in several queues is polled in any order. */
+static bool completes_in_one(const struct reference *reference, unsigned end)
+{
+	return !end_is_target(reference->program, end) || !reference->program->world.apart;
+}
+
+static void receive_succeeded(
+        struct reference *reference, const struct event *event, unsigned queue)
 {
 	struct end_state *state = &reference->ends[event->of];
-	uint32_t number = next_message(reference, event->of);
+	uint32_t number = next_message(reference, event->of, queue);
+	const struct sent *sent;
 
 	if (number == NO_WORK) {
 		violated(reference, "end %u: a RECV completes, and nothing more was sent",
 		        event->of);
 		return;
 	}
-	if (state->own_failed)
+	sent = &reference->ends[end_other(event->of)].sent[number];
+	if (completes_in_one(reference, event->of) && sent->taking != state->arrived)
+		violated(reference, "end %u: message %u completes, and %u is the next", event->of,
+		        sent->taking, state->arrived);
+	if (state->own_failed && completes_in_one(reference, event->of))
 		violated(
 		        reference, "end %u: a message comes behind the error of a RECV", event->of);
 	message_is(reference, event, number);
 	state->arrived++;
+	state->arrived_from[work_srq(reference->program, end_other(event->of), sent->work)]++;
 	work_is_executed(reference, end_other(event->of), number + 1);
 	excuse_may_be_over(reference, end_other(event->of), number + 1);
 }
@@ -238,7 +259,7 @@ static void receive_order_is_kept(
         struct reference *reference, struct queue_state *queue, unsigned end, uint32_t number)
 {
 	queue->completed++;
-	if (end_shares(reference->program, end))
+	if (end_takes_from_srq(reference->program, end))
 		return;
 	if (number != queue->next)
 		violated(reference, "end %u: RECV %u completes, and %u is the next", end, number,
@@ -252,8 +273,7 @@ void receive_completed(struct reference *reference, const struct event *event)
 	uint32_t number = wr_id_number(event->wc.wr_id);
 	struct queue_state *queue = owner < QUEUES ? &reference->queues[owner] : NULL;
 
-	if (!queue || number >= queue->count ||
-	        owner != reference_queue_of(reference->program, event->of)) {
+	if (!queue || number >= queue->count || !end_takes_from(reference, event->of, owner)) {
 		violated(reference, "end %u: a completion of a RECV that it does not have: 0x%llx",
 		        event->of, (unsigned long long)event->wc.wr_id);
 		return;
@@ -266,7 +286,7 @@ void receive_completed(struct reference *reference, const struct event *event)
 	queue->received[number].completed = true;
 	receive_order_is_kept(reference, queue, event->of, number);
 	if (event->wc.status == IBV_WC_SUCCESS)
-		receive_succeeded(reference, event);
+		receive_succeeded(reference, event, owner);
 	else
 		receive_has_failed(reference, event, owner, number);
 	effects_are_seen(reference, end_other(event->of));

@@ -13,6 +13,7 @@ struct sent {
 	uint64_t compare;
 	uint64_t original;  /* of an atomic that was answered */
 	uint32_t taking;    /* of the end's work that takes a RECV: its place among it */
+	uint32_t in_queue;  /* and among that which takes one from the same queue */
 	bool completed;     /* has had a completion */
 	bool failed;        /* one with an error */
 	bool taken;         /* its cell was seen full */
@@ -39,15 +40,16 @@ struct end_state {
 	struct sent *sent;
 	uint32_t sent_count, room;
 	uint32_t taking_count;
-	uint32_t executed;    /* so many are known to be */
-	uint32_t checked;     /* so many have shown their effect */
-	uint32_t right_to;    /* so many are known to have gone well */
-	uint32_t signaled_to; /* all signalled work before has completed */
-	uint32_t last_failed; /* the last with an error; NO_WORK: none */
-	bool has_failed;      /* it, or one of its RECVs, has had an error */
-	bool own_failed;      /* one of its RECVs has */
-	bool has_wrong;       /* it has posted work that must fail */
-	uint32_t failed_at;   /* it was taken to ERR, 0: it was not */
+	uint32_t taking_from[XRC_SRQS]; /* by work_srq */
+	uint32_t executed;              /* so many are known to be */
+	uint32_t checked;               /* so many have shown their effect */
+	uint32_t right_to;              /* so many are known to have gone well */
+	uint32_t signaled_to;           /* all signalled work before has completed */
+	uint32_t last_failed;           /* the last with an error; NO_WORK: none */
+	bool has_failed;                /* it, or one of its RECVs, has had an error */
+	bool own_failed;                /* one of its RECVs has */
+	bool has_wrong;                 /* it has posted work that must fail */
+	uint32_t failed_at;             /* it was taken to ERR, 0: it was not */
 	uint32_t destroyed_at;
 	struct failure first;         /* of its work */
 	struct failure first_flush;   /* of its RECVs */
@@ -55,6 +57,7 @@ struct end_state {
 	bool is_excused;
 	uint32_t excused_to; /* what was posted when it was; if more is done, nothing was broken */
 	uint32_t arrived;    /* RECVs that completed with success here */
+	uint32_t arrived_from[XRC_SRQS];
 	uint32_t hot_newest[HOT_CELLS]; /* number of the newest writing seen, plus 1 */
 	uint32_t versions[VERSIONED_CELLS];
 };
@@ -129,6 +132,23 @@ static inline bool work_fails_late(const struct work *work)
 static inline bool end_is_down(const struct end_state *state)
 {
 	return state->has_failed || state->failed_at;
+}
+
+static inline bool end_takes_from(const struct reference *reference, unsigned end, unsigned queue)
+{
+	for (unsigned srq = 0; srq < end_srqs(reference->program, end); srq++) {
+		if (reference_queue_of(reference->program, end, srq) == queue)
+			return true;
+	}
+	return false;
+}
+
+/* Where the RECV lies that @end's work takes. */
+static inline unsigned queue_of_message(
+        const struct reference *reference, unsigned end, const struct work *work)
+{
+	return reference_queue_of(
+	        reference->program, end_other(end), work_srq(reference->program, end, work));
 }
 
 static inline struct sent *sent_at(struct reference *reference, unsigned end, uint32_t number)

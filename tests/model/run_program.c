@@ -215,15 +215,25 @@ static unsigned poll_all(struct run *run)
 	return got;
 }
 
+static void post_missing_of(struct run *run, unsigned end)
+{
+	for (unsigned srq = 0; srq < end_srqs(run->program, end); srq++) {
+		unsigned queue = reference_queue_of(run->program, end, srq);
+		unsigned missing = reference_missing_receives(run->reference, queue);
+
+		if (missing)
+			post_receives(
+			        run, end, missing < 20 ? missing : 20, receive_how(RIGHT, srq));
+	}
+}
+
 /* RECVs that are missing come now, but for those that never do. */
 static void post_missing_receives(struct run *run)
 {
 	for (unsigned end = 0; end < 2 * run->program->link_count; end++) {
-		unsigned queue = reference_queue_of(run->program, end);
-		unsigned missing = reference_missing_receives(run->reference, queue);
-
-		if (missing && !(end_link(run->program, end)->starved & 1 << (end & 1)))
-			post_receives(run, end, missing < 20 ? missing : 20, RIGHT);
+		if (end_receives(run->program, end) &&
+		        !(end_link(run->program, end)->starved & 1 << (end & 1)))
+			post_missing_of(run, end);
 	}
 }
 

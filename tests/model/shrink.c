@@ -187,7 +187,7 @@ static bool calm_world(struct shrinking *s)
 	uint8_t settings[] = {offsetof(struct program_world, drop),
 	        offsetof(struct program_world, duplicate), offsetof(struct program_world, delay),
 	        offsetof(struct program_world, hold), offsetof(struct program_world, rxe),
-	        offsetof(struct program_world, dead_rq_psn)};
+	        offsetof(struct program_world, dead_rq_psn), offsetof(struct program_world, apart)};
 	bool changed = false;
 
 	for (unsigned i = 0; i < sizeof(settings); i++) {
@@ -200,6 +200,32 @@ static bool calm_world(struct shrinking *s)
 		}
 		*setting = 0;
 		changed |= attempt(s, calm);
+	}
+	return changed;
+}
+
+/* A link of XRC as one of RC. */
+static struct program *with_plain_link(const struct program *program, unsigned link)
+{
+	struct program *plain = program_copy(program);
+
+	plain->links[link].xrc = 0;
+	for (unsigned i = 0; i < plain->action_count; i++) {
+		struct action *action = &plain->actions[i];
+
+		if (action->kind == ACTION_RECEIVE && action->of / 2 == link)
+			action->how = receive_how(receive_wrong(action->how), 0);
+	}
+	return plain;
+}
+
+static bool make_links_plain(struct shrinking *s)
+{
+	bool changed = false;
+
+	for (unsigned link = 0; link < s->best->link_count; link++) {
+		if (s->best->links[link].xrc)
+			changed |= attempt(s, with_plain_link(s->best, link));
 	}
 	return changed;
 }
@@ -220,6 +246,7 @@ struct program *shrink(
 		changed |= leave_out_actions(&s);
 		changed |= do_less(&s);
 		changed |= calm_world(&s);
+		changed |= make_links_plain(&s);
 	}
 	return s.best;
 }

@@ -39,7 +39,7 @@ struct event {
 
 /* ---- wr_ids ---- */
 
-/* Receive queues: of the ends, then the shared ones of the processes. */
+/* Receive queues: of the ends, then the shared ones of the processes, then their XRC SRQs. */
 static inline uint64_t wr_id_of_send(unsigned end, uint32_t number)
 {
 	return (uint64_t)end << 32 | number;

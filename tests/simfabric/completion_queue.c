@@ -192,6 +192,18 @@ void completion_queue_release_held(struct completion_queue *queue, const struct 
 	let_events_go(queue);
 }
 
+void completion_queue_write_out(struct completion_queue *queue, const struct queue_pair *qp)
+{
+	uint32_t newest = queue->tail;
+
+	while (newest != queue->head && at(queue, newest - 1)->qp != qp)
+		newest--;
+	for (uint32_t i = queue->head; i != newest; i++)
+		at(queue, i)->visible_ns = 0;
+	if (newest != queue->head)
+		let_events_go(queue);
+}
+
 void completion_queue_look_anew(
         struct completion_queue *queue, bool (*is_held)(const struct completion *completion))
 {

@@ -67,6 +67,9 @@ void completion_queue_arm(struct completion_queue *queue, bool solicited_only, u
 /* The queue pair's completions: throw away, or keep without the queue pair. */
 void completion_queue_purge(struct completion_queue *queue, const struct queue_pair *qp);
 void completion_queue_orphan(struct completion_queue *queue, const struct queue_pair *qp);
+/* A device has written all of a queue pair's completions, and what is before them, when it has
+ * given it back. */
+void completion_queue_write_out(struct completion_queue *queue, const struct queue_pair *qp);
 /* The application may see the queue pair's receive completions at once. */
 void completion_queue_release_held(struct completion_queue *queue, const struct queue_pair *qp);
 /* And those that are held without end, unless @is_held says that they still are. */

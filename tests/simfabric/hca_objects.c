@@ -93,6 +93,8 @@ void hca_remove_queue_pair(struct hca_queue_pair *qp)
 	if (!hca->is_gone)
 		qpn_give_back(hca->fabric, hca->place.port, qp->engine.qpn);
 	hca_forget_ready(&qp->engine);
+	if (qp->engine.type == IBV_QPT_XRC_RECV)
+		visit_all_queues(qp, completion_queue_write_out);
 	take_completions_away(qp);
 	queue_pair_fini(&qp->engine);
 }

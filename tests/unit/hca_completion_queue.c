@@ -223,6 +223,21 @@ static void query_lets_go_what_was_held(void **state)
 	assert_pops(queue, 1000, 1);
 }
 
+static void what_is_given_back_is_written(void **state)
+{
+	struct completion_queue *queue = *state;
+
+	push(queue, 1, &qp_b, 5000);
+	push(queue, 2, &qp_a, 4000);
+	push(queue, 3, &qp_b, 6000);
+	completion_queue_write_out(queue, qp(&qp_a));
+	completion_queue_orphan(queue, qp(&qp_a));
+	assert_pops(queue, 100, 1);
+	assert_pops(queue, 100, 2);
+	assert_null(completion_queue_peek(queue, 100));
+	assert_pops(queue, 6000, 3);
+}
+
 static void resize_keeps_what_waits(void **state)
 {
 	struct completion_queue *queue = *state;
@@ -323,6 +338,7 @@ int main(void)
 	        TEST(purge_takes_one_queue_pairs_completions),
 	        TEST(orphans_stay_without_their_queue_pair),
 	        TEST(query_lets_go_what_was_held),
+	        TEST(what_is_given_back_is_written),
 	        TEST(resize_keeps_what_waits),
 	        TEST(full_queue_that_ignores_it_loses_the_oldest),
 	        TEST(completion_tells_when_it_was_written),

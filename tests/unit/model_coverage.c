@@ -16,7 +16,7 @@ static void work_is_noted_for_each_of_its_flags(void **state)
 {
 	static struct coverage coverage;
 
-	coverage_note(&coverage, &send, true, STOP_RNR, true, false);
+	coverage_note(&coverage, &send, true, STOP_RNR, true, FROM_RQ);
 	assert_int_equal(coverage.counts[0][FLAG_SIGNALED][STOP_RNR][1][0], 1);
 	assert_int_equal(coverage.counts[0][FLAG_SOLICITED][STOP_RNR][1][0], 1);
 	assert_int_equal(coverage.counts[0][FLAG_UNSIGNALED][STOP_RNR][1][0], 0);
@@ -28,13 +28,13 @@ static void empty_cells_are_those_that_can_be(void **state)
 	static struct coverage coverage, twice;
 	unsigned all = coverage_empty(&coverage);
 
-	assert_in_range(all, 100, OPCODES * FLAGS * STOP_STATES * 4 - 1);
-	coverage_note(&coverage, &send, true, STOP_NOT_SENT, false, false);
+	assert_in_range(all, 100, OPCODES * FLAGS * STOP_STATES * 6 - 1);
+	coverage_note(&coverage, &send, true, STOP_NOT_SENT, false, FROM_RQ);
 	assert_int_equal(coverage_empty(&coverage), all - 2);
-	coverage_note(&coverage, &send, true, STOP_NOT_SENT, false, false);
+	coverage_note(&coverage, &send, true, STOP_NOT_SENT, false, FROM_RQ);
 	assert_int_equal(coverage_empty(&coverage), all - 2);
 	/* One that cannot be does not count. */
-	coverage_note(&coverage, &send, true, STOP_ANSWER_LOST, false, false);
+	coverage_note(&coverage, &send, true, STOP_ANSWER_LOST, false, FROM_RQ);
 	assert_int_equal(coverage_empty(&coverage), all - 2);
 	coverage_add(&twice, &coverage);
 	coverage_add(&twice, &coverage);
@@ -59,7 +59,7 @@ static void the_table_has_a_row_for_each_opcode_and_flag(void **state)
 	size_t size;
 	FILE *file = open_memstream(&text, &size);
 
-	coverage_note(&coverage, &send, true, STOP_ANSWER_LOST, false, false);
+	coverage_note(&coverage, &send, true, STOP_ANSWER_LOST, false, FROM_RQ);
 	coverage_print(&coverage, "# | ", file);
 	fclose(file);
 	for (at = text; (at = strstr(at, "# | ")); at++)

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/* What the rooms of program_make.c share: a program in the making, and what is drawn of it. */
+#ifndef MODEL_PROGRAM_MAKE_H
+#define MODEL_PROGRAM_MAKE_H
+
+#include "model/chance.h"
+#include "model/program.h"
+
+struct maker {
+	struct program *program;
+	struct chance chance;
+	struct chance of_xrc;          /* what is said of XRC alone, so that other programs stay */
+	unsigned alive[LINKS_AT_ONCE]; /* links */
+	unsigned alive_count;
+	unsigned posted[ENDS_MOST], wanted[ENDS_MOST];
+	unsigned taking[ENDS_MOST][XRC_SRQS];   /* posted work that takes a RECV from there */
+	unsigned received[ENDS_MOST][XRC_SRQS]; /* RECVs posted on account of the end */
+	unsigned moves_left, troubles_left;
+	bool has_atomics; /* with one open nothing is broken: the others show more */
+	bool has_xrc;
+};
+
+static inline unsigned below(struct maker *m, unsigned count)
+{
+	return chance_below(&m->chance, count);
+}
+
+static inline bool percent(struct maker *m, unsigned percents)
+{
+	return chance_percent(&m->chance, percents);
+}
+
+void draw_world(struct maker *m);
+/* The next one, at its place. */
+void draw_link(struct maker *m, unsigned index);
+void draw_links(struct maker *m);
+
+struct work draw_work(struct maker *m, const struct program_link *link);
+void draw_flags(struct maker *m, struct work *work);
+void make_wrong(struct maker *m, struct work *work);
+
+#endif
