@@ -38,6 +38,7 @@ NOT_NOW = {
     "busy": "a process takes part in another one",
     "unknown-port": "a sweep is due",
     "port-without-lid": "a sweep is due",
+    "slot-in-use": "a sweep is due",
     "place-differs": "a sweep is due",
     "not-routed": "a cable was away",
     "peer-without-shim": "its connection was just being made, or ended",

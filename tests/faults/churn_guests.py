@@ -6,6 +6,7 @@ import signal
 import threading
 
 from lab.deadline import wait_until
+from simfabric import vm_sockets
 
 SOON_S = 30
 
@@ -42,11 +43,9 @@ class Guests:
 
     def end(self, vm):
         """The guest without VF ends; its host's agent looks at what there is."""
-        link = self.lab.path("vms", f"{vm}.sock")
-        host = os.path.basename(os.path.dirname(os.readlink(link))) if os.path.islink(link) else None
-        if host:
-            os.unlink(link)
-            self.lab.agents[host].signal(signal.SIGHUP)
+        agent_socket = vm_sockets.end(self.lab.path("vms"), vm)
+        if agent_socket:
+            self.lab.agents[os.path.basename(os.path.dirname(agent_socket))].signal(signal.SIGHUP)
         wait_until(f"{vm} is gone", lambda: self.is_gone(vm), SOON_S, self.lab.logs())
 
     def is_gone(self, vm):

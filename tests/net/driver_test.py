@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """simfabric's driver under two agents: a VM's VF goes from one hypervisor of a fabric to another, and back."""
+import fcntl
 import json
 import os
 import shutil
@@ -8,7 +9,9 @@ import sys
 import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 from agent_harness import BUILD, Agent, answered, run_tests  # noqa: E402
+from simfabric import vm_sockets  # noqa: E402
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 DRIVER = os.path.join(HERE, "..", "simfabric", "driver")
@@ -47,6 +50,68 @@ class Fabric:
     def link(self, vm):
         path = os.path.join(self.sockets, vm + ".sock")
         return os.readlink(path) if os.path.islink(path) else None
+
+
+class Inventory:
+    """Of hyp1 by the driver alone, without an agent. Paused: it stands still when it has seen who has which VF."""
+
+    CLI = """#!/bin/sh
+said=$({cli} "$@")
+case $* in *"vm list"*) echo >{listed}; read -r go <{go} ;; esac
+echo "$said"
+"""
+
+    def __init__(self, fabric, paused=False):
+        self.listed, self.go, script = (os.path.join(fabric.dir, name) for name in ("listed", "go", "cli"))
+        if paused:
+            os.mkfifo(self.listed)
+            os.mkfifo(self.go)
+            with open(script, "w", encoding="ascii") as out:
+                out.write(self.CLI.format(cli=CLI, listed=self.listed, go=self.go))
+            os.chmod(script, 0o700)
+        env = {**os.environ, **fabric.env, "TETHER_HOST": "hyp1", **({"SIMFABRIC_CLI": script} if paused else {})}
+        self.driver = subprocess.Popen([DRIVER, "inventory", f"socket_dir={fabric.dir}/hyp1"], stdout=subprocess.PIPE, env=env)
+
+    def until_paused(self):
+        with open(self.listed, encoding="ascii") as listed:
+            listed.read()
+
+    def go_on(self):
+        with open(self.go, "w", encoding="ascii") as go:
+            go.write("on\n")
+
+    def vms(self):
+        said = json.loads(self.driver.communicate()[0])
+        assert not self.driver.returncode
+        return {vm["name"]: vm["slot"] for vm in said["vms"]}
+
+
+def is_held(folder):
+    fd = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return False
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+
+
+def guest_that_ends_while_its_host_is_looked_at_has_ended():
+    with Fabric() as fabric:
+        assert Inventory(fabric).vms() == {"vm1": "hyp1_vf1"}
+        late = Inventory(fabric, paused=True)
+        late.until_paused()
+        fabric.cli("detach", "vm1")
+        if is_held(fabric.sockets):
+            late.go_on()
+            vm_sockets.end(fabric.sockets, "vm1")
+        else:
+            vm_sockets.end(fabric.sockets, "vm1")
+            late.go_on()
+        late.vms()
+        assert fabric.link("vm1") is None
+        assert Inventory(fabric).vms() == {}
 
 
 def done(agent, step, sequence):
@@ -167,6 +232,7 @@ def refusals_say_why():
 sys.exit(run_tests([
     hypervisor_has_its_slots_and_its_vms,
     vm_moves_and_its_processes_find_the_other_agent,
+    guest_that_ends_while_its_host_is_looked_at_has_ended,
     vm_is_given_back,
     vm_that_did_not_let_go_is_not_asked_any_more,
     orders_done_before_are_done_again_without_harm,

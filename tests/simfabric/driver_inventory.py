@@ -11,6 +11,8 @@ import os
 import subprocess
 import sys
 
+import vm_sockets
+
 
 def fabric(*words):
     return json.loads(subprocess.run([os.environ.get("SIMFABRIC_CLI", "simfabric"), "-f", os.environ["SIMFABRIC"], *words],
@@ -27,7 +29,7 @@ def point(link, target):
 def vm_is_here(vm, mine, socket_dir):
     target = os.path.join(socket_dir, vm["vm"] + ".sock")
     link = os.path.join(os.environ["TETHER_VM_SOCKETS"], vm["vm"] + ".sock")
-    points_to = os.readlink(link) if os.path.islink(link) else None
+    points_to = vm_sockets.target_of(os.environ["TETHER_VM_SOCKETS"], vm["vm"])
     if vm["slot"] is None:
         return points_to == target
     if vm["slot"] not in mine:
@@ -56,8 +58,9 @@ def channel(host, vm):
 
 def main():
     host, socket_dir = os.environ["TETHER_HOST"], sys.argv[1]
-    slots = {row["slot"]: row for row in fabric("slots", "--json") if row["hypervisor"] == host}
-    vms = [vm for vm in fabric("vm", "list", "--json") if vm_is_here(vm, slots, socket_dir)]
+    with vm_sockets.held(os.environ["TETHER_VM_SOCKETS"]):
+        slots = {row["slot"]: row for row in fabric("slots", "--json") if row["hypervisor"] == host}
+        vms = [vm for vm in fabric("vm", "list", "--json") if vm_is_here(vm, slots, socket_dir)]
     print(json.dumps({
         "vms": [{"name": vm["vm"], "slot": vm["slot"], **channel(host, vm["vm"])} for vm in vms],
         "slots": [slot(row) for row in slots.values()],
