@@ -229,7 +229,7 @@ static void run_start(struct order_run *run)
 	        .deadline_ms = run->until_ms > now_ms ? run->until_ms - now_ms : 0};
 
 	die_point(DIE_ORDER, driver_verb(run->order->action));
-	role->begun++;
+	host_stock_apart(role, run->order);
 	run->job = role->driver->ops->start(role->driver, &request, run_done, run);
 	if (run->job) {
 		run->next = role->runs;
@@ -312,6 +312,13 @@ void host_order(struct host_role *role, const Tether__Event *event)
 		run_after(running, run);
 	else
 		run_begin(run);
+}
+
+void host_orders_each(struct host_role *role,
+        void (*each)(struct host_role *role, const Tether__HostOrder *order))
+{
+	for (const struct order_run *run = role->runs; run; run = run->next)
+		each(role, run->order);
 }
 
 void host_orders_clear(struct host_role *role)

@@ -7,14 +7,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "notifier/base/cleanup.h"
 #include "notifier/base/log.h"
 #include "notifier/base/monotonic.h"
 #include "notifier/base/name.h"
-#include "notifier/base/timer.h"
 #include "notifier/notices/notice_metrics.h"
 
-enum { INVENTORY_AGAIN_MS = 1000, GUEST_AGAIN_MS = 200 };
+enum { GUEST_AGAIN_MS = 200 };
 
 /* Of all links of a VM, however many they are. */
 enum { VM_FRAMES_PER_S = 20000, VM_FRAMES_AT_ONCE = 200000 };
@@ -153,82 +151,6 @@ void host_role_inventory(struct host_role *role, struct host_inventory *fresh)
 	agent_relay_fed(&role->agent);
 }
 
-static void stock_again(struct host_role *role)
-{
-	timer_set(role->inventory_again, INVENTORY_AGAIN_MS);
-}
-
-/* To compare two of them. Without memory they are taken for the same. */
-static uint8_t *inventory_pack(const struct host_inventory *inventory, size_t *size)
-{
-	Tether__Hello hello = TETHER__HELLO__INIT;
-	uint8_t *packed;
-
-	hello.vms = inventory->vms;
-	hello.n_vms = inventory->vms_count;
-	hello.slots = inventory->slots;
-	hello.n_slots = inventory->slots_count;
-	*size = tether__hello__get_packed_size(&hello);
-	packed = malloc(*size + 1);
-	if (packed)
-		tether__hello__pack(&hello, packed);
-	else
-		*size = 0;
-	return packed;
-}
-
-static void stock_taken(void *context, const struct driver_result *result)
-{
-	struct host_role *role = context;
-	CLEANUP_FREE uint8_t *before = NULL, *after = NULL;
-	size_t before_size, after_size;
-
-	role->stocktaking = false;
-	if (result->err) {
-		log_error("host", "the driver does not say what this host has: %s", result->text);
-		stock_again(role);
-		return;
-	}
-	if (role->runs || role->inventory_wanted || role->begun != role->begun_at_stock) {
-		host_role_take_stock(role);
-		return;
-	}
-	before = inventory_pack(&role->inventory, &before_size);
-	host_role_inventory(role, result->inventory);
-	after = inventory_pack(&role->inventory, &after_size);
-	log_info("host", "%zu VMs, %zu slots", role->inventory.vms_count,
-	        role->inventory.slots_count);
-	/* A link that stands is not broken for nothing. */
-	if (!role->agent.parent || before_size != after_size ||
-	        (after_size && memcmp(before, after, after_size) != 0))
-		agent_relay_tell(&role->agent);
-}
-
-void host_role_take_stock(struct host_role *role)
-{
-	Tether__HostOrder nothing = TETHER__HOST_ORDER__INIT;
-	struct driver_request request = {.order = &nothing,
-	        .socket_dir = role->settings->socket_dir,
-	        .deadline_ms = role->settings->deadlines.inventory_ms};
-
-	if (role->runs || role->stocktaking) {
-		role->inventory_wanted = true;
-		return;
-	}
-	role->inventory_wanted = false;
-	role->begun_at_stock = role->begun;
-	role->stocktaking = role->driver->ops->start(role->driver, &request, stock_taken, role);
-	if (role->stocktaking)
-		return;
-	log_error("host", "the driver cannot be started: %s", strerror(errno));
-	stock_again(role);
-}
-
-static void on_inventory_again(evutil_socket_t fd, short what, void *at)
-{
-	host_role_take_stock(at);
-}
-
 /* The host's end of a VM that arrives looks often for the other, since the move waits for it. */
 static struct connection_settings guest_connections(const struct host_role *role)
 {
@@ -281,10 +203,11 @@ static int parts_make(struct host_role *role)
 	if (err)
 		return err;
 	role->rates = shared_rates_create(VM_FRAMES_PER_S, VM_FRAMES_AT_ONCE);
-	role->inventory_again = evtimer_new(role->base, on_inventory_again, role);
-	if (!role->rates || !role->inventory_again)
+	if (!role->rates)
 		return -ENOMEM;
-	err = links_make(role);
+	err = host_stock_create(role);
+	if (!err)
+		err = links_make(role);
 	return err ? err : signal_make(role);
 }
 
@@ -301,8 +224,7 @@ static void host_destroy(void *made)
 	guest_links_destroy(role->guests);
 	shared_rates_destroy(role->rates);
 	agent_relay_close(&role->agent);
-	if (role->inventory_again)
-		event_free(role->inventory_again);
+	host_stock_clear(role);
 	host_inventory_clear(&role->inventory);
 	free(role);
 }

@@ -15,6 +15,7 @@
 #include "notifier/link/vm_links.h"
 
 struct order_run;
+struct order_apart;
 
 struct host_role {
 	struct event_base *base;
@@ -26,17 +27,22 @@ struct host_role {
 	struct guest_links *guests;
 	struct driver *driver;
 	struct event *inventory_again;
-	bool inventory_wanted; /* asked for while orders were under way */
-	bool stocktaking;      /* the driver is being asked */
-	unsigned begun,
-	        begun_at_stock; /* orders, so that what it says is not older than they are */
+	bool inventory_wanted;     /* asked for once more */
+	bool stocktaking;          /* the driver is being asked */
+	struct order_apart *apart; /* orders of which it cannot say what they have done */
 	struct host_inventory inventory;
 	struct order_run *runs; /* orders under way, one of a VM at most */
 };
 
-/* host_role.c */
-/* Ask the driver what there is; later, where orders are under way. */
+/* host_stock.c */
+/* Ask the driver what there is; once more, if it is being asked. */
 void host_role_take_stock(struct host_role *role);
+/* The driver begins with @order. */
+void host_stock_apart(struct host_role *role, const Tether__HostOrder *order);
+int host_stock_create(struct host_role *role);
+void host_stock_clear(struct host_role *role);
+
+/* host_role.c */
 /* Take over what the driver says there is; @fresh is emptied. VMs that are new get their socket,
  * others lose theirs. */
 void host_role_inventory(struct host_role *role, struct host_inventory *fresh);
@@ -46,6 +52,9 @@ void host_role_vm_close(struct host_role *role, const char *vm);
 
 /* host_orders.c: carry out event->order. */
 void host_order(struct host_role *role, const Tether__Event *event);
+/* Each that is under way. */
+void host_orders_each(struct host_role *role,
+        void (*each)(struct host_role *role, const Tether__HostOrder *order));
 /* After the driver was closed: no order is under way any more. */
 void host_orders_clear(struct host_role *role);
 

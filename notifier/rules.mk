@@ -94,8 +94,8 @@ $(call unit_test,notifier_requests,notifier/relay/requests.c $(INTEREST_SOURCES)
 $(call unit_test,notifier_base,$(BASE_SOURCES) $(SETTINGS_SOURCES),$(SETTINGS_LIBS))
 
 AGENT_SOURCES := $(addprefix notifier/,agent_main.c agent_settings.c agent_credentials.c agent_relay.c agent_report.c host_role.c \
-	host_orders.c relay_role.c guest_role.c epoch_file.c) $(addprefix notifier/link/,agent_links.c guest_links.c \
-	guest_channel.c vm_links.c) $(addprefix notifier/driver/,host_inventory.c driver.c driver_exec.c driver_output.c \
+	host_orders.c host_stock.c relay_role.c guest_role.c epoch_file.c) $(addprefix notifier/link/,agent_links.c guest_links.c \
+	guest_channel.c vm_links.c) $(addprefix notifier/driver/,host_inventory.c host_inventory_keep.c driver.c driver_exec.c driver_output.c \
 	driver_keeper.c) notifier/base/file.c notifier/base/device_holders.c $(NAME_SOURCES)
 NOTICE_SOURCES := $(addprefix notifier/notices/,host_signal.c notice_metrics.c notice_watch.c subscription.c mad_port.c) \
 	notifier/wire/notice.c
@@ -127,7 +127,7 @@ $(call unit_test,notifier_tls_shown,tests/unit/tls_link.c tests/unit/tls_place.c
 $(call unit_test,notifier_certificate,notifier/certificates/peer_identity.c notifier/certificates/certificate.c $(AUTHORITY_SOURCES) $(NAME_SOURCES),-lcrypto)
 $(call unit_test,notifier_session,notifier/channel/session.c,)
 $(call unit_test,notifier_driver,notifier/driver/driver.c notifier/driver/driver_exec.c notifier/driver/driver_output.c notifier/driver/driver_keeper.c \
-	notifier/driver/host_inventory.c notifier/link/guest_channel.c $(NAME_SOURCES) $(WIRE_SOURCES),-levent_core -lprotobuf-c -ljson-c)
+	notifier/driver/host_inventory.c notifier/driver/host_inventory_keep.c notifier/link/guest_channel.c $(NAME_SOURCES) $(WIRE_SOURCES),-levent_core -lprotobuf-c -ljson-c)
 
 FRAME_FUZZ_SOURCES := $(patsubst gen/%,$(B)/gen/%,$(FRAME_SOURCES))
 $(call fuzzer,frame,$(FRAME_FUZZ_SOURCES),-lprotobuf-c)

@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """What tether-agent is ordered, and the driver that it orders it of: done, failed, slow, given again, given up."""
+import json
 import os
 import signal
 import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from agent_harness import Agent, answered, run_tests  # noqa: E402
+from agent_harness import INVENTORY, Agent, answered, run_tests  # noqa: E402
 
 
 def detach_is_ordered_and_the_inventory_follows():
@@ -226,6 +227,29 @@ def after_a_failed_order_the_driver_is_asked_what_there_is():
         assert agent.hello["slots"][0]["port_guid"] == 0x2009, agent.hello
 
 
+def other_vms_are_known_while_an_order_does_not_end():
+    with Agent() as agent:
+        os.mkfifo(agent.path("go"))
+        agent.write("detach.sh", 'echo begun > "$here/begun"; read -r word < "$here/go"')
+        agent.order("DETACH", slot="vf0", deadline_ms=60000)
+        wait_for_text(agent, "begun")
+        # The driver sees vm1's VF gone already, which the order has not said.
+        agent.write("inventory.json", json.dumps({"vms": [{"name": "vm8"}, {"name": "vm1"}],
+                                                  "slots": [{**slot, "vm": ""} for slot in INVENTORY["slots"]]}))
+        agent.process.send_signal(signal.SIGHUP)
+        agent.root.closed(agent.link)
+        agent.welcome()
+        assert {vm["name"]: vm.get("slot") for vm in agent.hello["vms"]} == {"vm8": None, "vm1": "vf0"}, agent.hello
+        assert [slot.get("vm") for slot in agent.hello["slots"]] == ["vm1", None], agent.hello
+        agent.write("inventory.json", json.dumps({**INVENTORY, "vms": [{"name": "vm1"}],
+                                                  "slots": [{**slot, "vm": ""} for slot in INVENTORY["slots"]]}))
+        agent.write("go", "on\n")
+        result = agent.answer("MOVE")["result"]
+        assert {vm["name"]: vm.get("slot") for vm in result["vms"]} == {"vm8": None, "vm1": None}, result
+        agent.welcome()  # it has looked once more
+        assert {vm["name"]: vm.get("slot") for vm in agent.hello["vms"]} == {"vm1": None}, agent.hello
+
+
 def driver_may_say_the_inventory_with_any_order():
     with Agent() as agent:
         agent.write("detach.sh", 'sed s/vf0/vf5/g "$here/inventory.json"')
@@ -261,6 +285,7 @@ TESTS = [
     another_order_for_a_vm_ends_the_one_at_work_first,
     the_same_order_waits_for_the_one_at_work,
     after_a_failed_order_the_driver_is_asked_what_there_is,
+    other_vms_are_known_while_an_order_does_not_end,
     driver_may_say_the_inventory_with_any_order,
     driver_that_fails_at_start_is_asked_again,
 ]

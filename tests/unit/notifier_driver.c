@@ -375,6 +375,52 @@ static void inventory_follows_orders(void **state)
 	json_object_put(json);
 }
 
+static struct host_inventory inventory_of(const char *text)
+{
+	struct json_object *json = json_tokener_parse(text);
+	struct host_inventory inventory = {0};
+	char error[128];
+
+	assert_int_equal(host_inventory_decode(json, &inventory, error, sizeof(error)), 0);
+	json_object_put(json);
+	return inventory;
+}
+
+/* a: under way, and in both; b: comes by it; c: goes by it; d: has ended by itself; e: is new. */
+static void what_an_order_is_at_stays_as_it_is_known(void **state)
+{
+	static const char *const orders[][2] = {{"a", ""}, {"b", "vf1"}, {"c", ""}, {"", "vf4"}};
+	struct host_inventory known = inventory_of(
+	        "{\"vms\": [{\"name\": \"a\", \"slot\": \"vf0\"}, {\"name\": \"b\"}, "
+	        "{\"name\": \"d\"}], "
+	        "\"slots\": [{\"name\": \"vf0\", \"vm\": \"a\"}, "
+	        "{\"name\": \"vf1\", \"port_guid\": 1}, {\"name\": \"vf2\"}, "
+	        "{\"name\": \"vf3\", \"port_guid\": 3}, {\"name\": \"vf4\", \"port_guid\": 4}]}");
+	struct host_inventory fresh = inventory_of(
+	        "{\"vms\": [{\"name\": \"e\"}, {\"name\": \"c\", \"slot\": \"vf2\"}, "
+	        "{\"name\": \"a\"}], "
+	        "\"slots\": [{\"name\": \"vf0\"}, {\"name\": \"vf1\", \"vm\": \"b\", "
+	        "\"port_guid\": 9}, {\"name\": \"vf2\", \"vm\": \"c\"}, "
+	        "{\"name\": \"vf3\", \"port_guid\": 5}, {\"name\": \"vf4\", \"port_guid\": 6}]}");
+
+	assert_int_equal(host_inventory_room(&fresh, &known), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(orders); i++)
+		host_inventory_keep(&fresh, &known, orders[i][0], orders[i][1]);
+	assert_int_equal(fresh.vms_count, 3);
+	assert_non_null(host_inventory_vm(&fresh, "e"));
+	assert_string_equal(host_inventory_vm(&fresh, "a")->slot, "vf0");
+	assert_string_equal(host_inventory_vm(&fresh, "b")->slot, "");
+	assert_int_equal(fresh.slots_count, 5);
+	assert_string_equal(host_inventory_slot(&fresh, "vf0")->vm, "a");
+	assert_string_equal(host_inventory_slot(&fresh, "vf1")->vm, "");
+	assert_int_equal(host_inventory_slot(&fresh, "vf1")->port_guid, 1);
+	assert_string_equal(host_inventory_slot(&fresh, "vf2")->vm, "");
+	assert_int_equal(host_inventory_slot(&fresh, "vf3")->port_guid, 5);
+	assert_int_equal(host_inventory_slot(&fresh, "vf4")->port_guid, 4);
+	host_inventory_clear(&fresh);
+	host_inventory_clear(&known);
+}
+
 static void every_attribute_is_compared(void **state)
 {
 	Tether__Attributes has = TETHER__ATTRIBUTES__INIT, wanted = TETHER__ATTRIBUTES__INIT;
@@ -410,6 +456,7 @@ int main(void)
 	        cmocka_unit_test(a_slot_says_whether_it_is_dynamic),
 	        cmocka_unit_test(bad_inventory_changes_nothing),
 	        cmocka_unit_test(inventory_follows_orders),
+	        cmocka_unit_test(what_an_order_is_at_stays_as_it_is_known),
 	        cmocka_unit_test(every_attribute_is_compared),
 	};
 
