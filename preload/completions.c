@@ -235,8 +235,9 @@ static bool send_failed(struct queue_pair *qp, struct ibv_wc *wc, bool of_the_mo
 		qp->migration.given_up = wc->status;
 	if (of_the_move)
 		qp->flushed = true;
-	/* Nor is the marker the application's that SETTLE posts behind all work. */
-	if (of_the_move || (qp->held && sequence == qp->sends.posted))
+	/* Behind what was taken for the move's own it is flushed with that, in order. Nor is the
+	 * marker the application's that SETTLE posts behind all work. */
+	if (of_the_move || (qp->held && (qp->flushed || sequence == qp->sends.posted)))
 		return false;
 	wc->wr_id = slot->wr_id;
 	send_log_retire_failed(&qp->sends, sequence);
@@ -341,10 +342,19 @@ void queue_pair_flush_receives(struct queue_pair *qp)
 	qp->recv_cq->detour = true;
 }
 
+/* It gives them back itself in ERR, behind those that it has completed, which may be late. */
+static bool device_has_receives(const struct queue_pair *qp)
+{
+	const struct queue_pair_migration *m = &qp->migration;
+
+	return qp->real && !qp->receives_held && !m->broken && !m->receives_flushed;
+}
+
 void queue_pair_flush(struct queue_pair *qp, enum ibv_wc_status first)
 {
 	queue_pair_flush_sends(qp, first);
-	queue_pair_flush_receives(qp);
+	if (!device_has_receives(qp))
+		queue_pair_flush_receives(qp);
 	async_events_raise_last_wqe(qp);
 	lost_peer_is_over(qp);
 	qp->application_error = true;

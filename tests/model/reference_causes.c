@@ -193,8 +193,11 @@ static bool receive_was_wrong(
 	enum ibv_wc_status status = failure->status == IBV_WC_REM_INV_REQ_ERR ? IBV_WC_LOC_LEN_ERR
 	                                                                      : IBV_WC_LOC_PROT_ERR;
 
+	/* It went with the queue pair, or was hidden until a move gave all RECVs back. */
 	if (!peer->first_receive.at)
-		return peer->destroyed && reference->queues[queue].has_wrong;
+		return (peer->destroyed ||
+		               (peer->has_failed && hides_receives(reference->program))) &&
+		       reference->queues[queue].has_wrong;
 	return peer->first_receive.status == status && sent->taking >= peer->arrived;
 }
 

@@ -125,7 +125,7 @@ unsigned reference_missing_receives(const struct reference *reference, unsigned 
 }
 
 /* Completions of RECVs may come after the acknowledgement, as long after as the world likes. */
-static bool hides_receives(const struct program *program)
+bool hides_receives(const struct program *program)
 {
 	for (unsigned i = 0; i < program->action_count; i++) {
 		if (program->actions[i].kind == ACTION_FAULT &&
@@ -136,8 +136,8 @@ static bool hides_receives(const struct program *program)
 }
 
 /*
- * Messages that were acknowledged have come. A queue pair that fails while completions are hidden
- * gives all its RECVs back.
+ * Messages that were acknowledged have come. A queue pair that is in ERR when a move settles gives
+ * all its RECVs back, those too of which the completions were hidden until then.
  */
 static void messages_have_come(struct reference *reference, unsigned end)
 {

@@ -86,6 +86,8 @@ struct reference {
 void __attribute__((format(printf, 2, 3)))
 violated(struct reference *reference, const char *format, ...);
 
+bool hides_receives(const struct program *program);
+
 /* ---- causes ---- */
 
 struct failure failure_now(const struct reference *reference, unsigned end, uint32_t number,

@@ -92,6 +92,30 @@ static void what_was_flushed_while_stopped_is_flushed_at_an_abort(void **state)
 	fails_while_stopped(*state, IBV_WC_WR_FLUSH_ERR);
 }
 
+/* Its device has the RECVs: what it has completed is told as it is, however late that comes. */
+static void a_message_that_came_before_a_failure_is_not_flushed_at_an_abort(void **state)
+{
+	struct harness *h = *state;
+	struct ibv_qp_attr attr = {.qp_state = IBV_QPS_ERR};
+
+	fake.hold_receives = true;
+	fake.err_flushes_receives = false; /* they come behind it */
+	end_receive(&h->vm, 50, 256, 8);
+	end_send(&h->peer, 1, 256, 8, IBV_SEND_SIGNALED);
+	harness_write(h, 1);
+	harness_expect(h, TETHER__STEP__STEP_PREPARE, DONE);
+	harness_expect(h, TETHER__STEP__STEP_STOP, DONE);
+	assert_int_equal(end_run(&h->peer, 1), 1);
+	assert_int_equal(below.ibv_modify_qp(real_of(h->vm.qp), &attr, IBV_QP_STATE), 0);
+	assert_int_equal(harness_poll(h, &h->vm), 0);
+	harness_expect(h, TETHER__STEP__STEP_ABORT, DONE);
+	assert_int_equal(harness_poll(h, &h->vm), 1);
+	assert_int_equal(h->wc[0].wr_id, 1);
+	assert_int_equal(h->wc[0].status, IBV_WC_WR_FLUSH_ERR);
+	fake_release_receives();
+	harness_expect_one(h, &h->vm, 50);
+}
+
 static void an_abort_after_the_commit_is_too_late(void **state)
 {
 	struct harness *h = *state;
@@ -150,6 +174,7 @@ int main(void)
 	        CONNECTED(an_abort_after_the_vote_is_mended_on_the_same_device),
 	        CONNECTED(what_the_transport_gave_up_while_stopped_ends_with_errors_at_an_abort),
 	        CONNECTED(what_was_flushed_while_stopped_is_flushed_at_an_abort),
+	        CONNECTED(a_message_that_came_before_a_failure_is_not_flushed_at_an_abort),
 	        CONNECTED(an_abort_after_the_commit_is_too_late),
 	        CONNECTED(who_was_let_go_is_stopped_again_to_mend_the_others),
 	        CONNECTED(who_has_voted_says_so_when_it_is_stopped_again),
