@@ -131,7 +131,7 @@ static int change_apply(struct order_run *run)
 
 	switch (order->action) {
 	case TETHER__HOST_ACTION__HOST_DETACH:
-		return host_inventory_detached(&role->inventory, order->vm);
+		return host_inventory_detached(&role->inventory, order->vm, order->slot);
 	case TETHER__HOST_ACTION__HOST_MOVE:
 		host_role_vm_close(role, order->vm);
 		return 0;

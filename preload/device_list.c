@@ -178,14 +178,31 @@ WRAPPER int ibv_get_device_index(struct ibv_device *shown)
 
 /* ---- opening ---- */
 
-/* Some other device that the application has open is @candidate. */
-static bool is_anothers(const struct device *device, const struct ibv_device *candidate)
+/* Some other device that the application has open is @candidate. Between two places one has no
+ * name: what it was called before may be what this one is called now. */
+static bool is_open_as(const struct device *device, const struct ibv_device *candidate)
 {
 	const struct device *other;
 
 	TAILQ_FOREACH(other, &devices, link)
 	{
-		if (other != device && other->contexts && is_named(other, candidate))
+		if (other != device && other->opened && is_named(other, candidate))
+			return true;
+	}
+	return false;
+}
+
+/* The same, or will be: by its GUID, or by the name that it had. */
+static bool is_anothers(const struct device *device, struct ibv_device *candidate)
+{
+	__be64 guid = below.ibv_get_device_guid(candidate);
+	const struct device *other;
+
+	TAILQ_FOREACH(other, &devices, link)
+	{
+		if (other != device && other->contexts &&
+		        (is_named(other, candidate) ||
+		                (guid && guid != device->guid && other->guid == guid)))
 			return true;
 	}
 	return false;
@@ -196,7 +213,7 @@ static struct ibv_device *with_guid(const struct device *device, struct ibv_devi
 	struct ibv_device *found = NULL;
 
 	for (struct ibv_device **d = list; *d; d++) {
-		if (below.ibv_get_device_guid(*d) != device->guid || is_anothers(device, *d))
+		if (below.ibv_get_device_guid(*d) != device->guid || is_open_as(device, *d))
 			continue;
 		if (!found || is_named(device, *d))
 			found = *d;

@@ -9,6 +9,7 @@
 #include "preload/completion_queue.h"
 #include "preload/completions.h"
 #include "preload/drain.h"
+#include "preload/move_address.h"
 #include "preload/queue_pair.h"
 #include "preload/settings.h"
 #include "preload/settlement.h"
@@ -79,7 +80,8 @@ int evidence_report_voted(const struct move *move, Tether__Answer *answer)
 }
 
 /* Under Shared Port what is made in it later is known under the LID that it shows, and is where it
- * is now: so the root is told of it, though it may have no queue pair yet. */
+ * is now, and of several VFs it is in one: so the root is told of it, though it may have no queue
+ * pair yet. */
 static int report_contexts(const struct move *move, Tether__QpRows *rows)
 {
 	const struct context *context;
@@ -92,7 +94,7 @@ static int report_contexts(const struct move *move, Tether__QpRows *rows)
 		        .context = context->number,
 		        .of_vm = true};
 
-		if (!err && move->shared_port)
+		if (!err && (move->shared_port || move_has_several_vfs(move)))
 			err = qp_rows_append(rows, &row);
 	}
 	return err;

@@ -83,10 +83,9 @@ int move_address_take(struct move *move, const Tether__Event *event)
 	 * says so first is older than that. */
 	if (event->shared_port && !move->shared_port)
 		move->shared_port = true;
-	if (!move->shared_port)
-		return 0;
+	/* Of a VM with several VFs, too. */
 	err = move->state == MOVE_KNOWN ? take_lids(move, event) : 0;
-	return err ? err : take_qps(move, event->qps);
+	return err || !move->shared_port ? err : take_qps(move, event->qps);
 }
 
 void move_address_clear(struct move *move)
@@ -114,27 +113,30 @@ bool move_address_is(const struct move *move, const Tether__Event *event)
 		return false;
 	by_lid = (move->lid || address->lid) && !move->shared_port && !event->shared_port;
 	if (by_lid)
-		return move->lid == address->lid;
+		return move_has_lid(move, address->lid);
 	return address->gid.len == sizeof(move->gid) &&
 	       is_gid(move, (const union ibv_gid *)(const void *)address->gid.data);
+}
+
+static bool have_any_lid(const struct move *move, const struct port *ports)
+{
+	bool found = ports_have_lid(ports, move->lid);
+
+	for (size_t i = 0; i < move->known_lid_count; i++)
+		found |= ports_have_lid(ports, move->known_lids[i]);
+	return found;
 }
 
 bool move_has_ports(const struct move *move, const struct port *ports)
 {
 	if (move->lid && !move->shared_port)
-		return ports_have_lid(ports, move->lid);
+		return have_any_lid(move, ports);
 	return move->has_gid && ports_have_gid(ports, &move->gid);
 }
 
-bool move_has_lid(const struct move *move, uint32_t lid)
+bool move_has_several_vfs(const struct move *move)
 {
-	if (lid == move->lid)
-		return lid;
-	for (size_t i = 0; i < move->known_lid_count; i++) {
-		if (move->known_lids[i] == lid)
-			return true;
-	}
-	return false;
+	return !move->shared_port && move->known_lid_count;
 }
 
 bool move_has_address(const struct move *move, uint32_t lid, const union ibv_gid *gid)

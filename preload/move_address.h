@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 /*
- * By what others know a VM that moves. Its LID says it, or where there is none its GID. Under
+ * By what others know a VM that moves. Its LID says it, or those of its VFs, or where there is none
+ * its GID. Under
  * Shared Port the LID is others' as well: there a context is the VM's by its GID, and a queue pair
  * at one of the LIDs under which the VM is known by its number; as long as nobody has said the VM's
  * numbers (before STOP), each may be. The service thread's, control verbs kept out.
@@ -15,11 +16,23 @@
 int move_address_take(struct move *move, const Tether__Event *event);
 void move_address_clear(struct move *move);
 
+/* It is known under that LID. */
+static inline bool move_has_lid(const struct move *move, uint32_t lid)
+{
+	if (lid == move->lid)
+		return lid;
+	for (size_t i = 0; i < move->known_lid_count; i++) {
+		if (move->known_lids[i] == lid)
+			return true;
+	}
+	return false;
+}
+
 /* The event is of the same VM as @move. */
 bool move_address_is(const struct move *move, const Tether__Event *event);
 bool move_has_ports(const struct move *move, const struct port *ports);
-/* It is known under that LID. */
-bool move_has_lid(const struct move *move, uint32_t lid);
+/* Each of its VFs has a LID of its own. */
+bool move_has_several_vfs(const struct move *move);
 /* What is sent to that address goes to the VM, or may. */
 bool move_has_address(const struct move *move, uint32_t lid, const union ibv_gid *gid);
 /* Who is at the other end of a connection is in the VM, or may be. */
@@ -38,7 +51,7 @@ int move_each_lid_in(
 /* The row is of the VM itself. */
 static inline bool move_has_row(const struct move *move, const struct qp_row *row)
 {
-	return move->shared_port ? row->of_vm : row->local_lid == move->lid;
+	return move->shared_port ? row->of_vm : move_has_lid(move, row->local_lid);
 }
 
 #endif

@@ -10,6 +10,7 @@
 #include "preload/datagrams.h"
 #include "preload/drain.h"
 #include "preload/lost_peers.h"
+#include "preload/move_address.h"
 #include "preload/move_events.h"
 #include "preload/queue_pair.h"
 #include "preload/rebuild.h"
@@ -22,7 +23,7 @@ static uint32_t lid_of_context(const struct move *move, const Tether__QpRows *qp
 {
 	size_t count;
 
-	if (!move->shared_port || qp_rows_count(qps, &count))
+	if (!(move->shared_port || move_has_several_vfs(move)) || qp_rows_count(qps, &count))
 		return move->lid;
 	for (size_t i = 0; i < count; i++) {
 		struct qp_row row = qp_rows_get(qps, i);
@@ -61,6 +62,9 @@ static void take_address(struct queue_pair *qp, const struct qp_row *row, const 
 	if (row->real_lid)
 		qp->remote.real_lid = row->real_lid;
 	if (!to || !move_has_peer(move, qp))
+		return;
+	/* It is said of the first VF, and none has another one than before. */
+	if (move_has_several_vfs(move) && qp->remote.lid != move->lid)
 		return;
 	if (to->lid && !row->real_lid)
 		qp->remote.real_lid = to->lid;

@@ -23,6 +23,7 @@ $(call unit_test,shim_gate,preload/gate.c,-lpthread)
 $(call unit_test,shim_gate_slip,,-lpthread)
 $(call unit_test,shim_clock,preload/shown_clock.c,)
 $(call unit_test,shim_move_address,preload/move_address.c $(FRAME_SOURCES),-lprotobuf-c)
+$(call unit_test,shim_device_names,preload/device_list.c,-lpthread)
 $(call unit_test,shim_settlement,preload/settlement.c preload/work_log.c,-lpthread)
 $(call unit_test,shim_work_log,preload/work_log.c preload/completion_ring.c preload/translation.c,-lpthread)
 

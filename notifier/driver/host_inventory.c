@@ -378,23 +378,37 @@ void host_inventory_vm_remove(struct host_inventory *inventory, const char *name
 	}
 }
 
-int host_inventory_detached(struct host_inventory *inventory, const char *name)
+/* The first that the VM has; "": none. */
+static const char *slot_of_vm(const struct host_inventory *inventory, const char *vm)
+{
+	for (size_t i = 0; i < inventory->slots_count; i++)
+		if (!strcmp(inventory->slots[i]->vm, vm))
+			return inventory->slots[i]->name;
+	return "";
+}
+
+int host_inventory_detached(struct host_inventory *inventory, const char *name, const char *slot)
 {
 	Tether__HostVm *vm = host_inventory_vm(inventory, name);
 	int err = 0;
 
 	for (size_t i = 0; !err && i < inventory->slots_count; i++)
-		if (!strcmp(inventory->slots[i]->vm, name))
+		if (!strcmp(inventory->slots[i]->vm, name) &&
+		        (!*slot || !strcmp(inventory->slots[i]->name, slot)))
 			err = text_set(&inventory->slots[i]->vm, "");
-	return err || !vm ? err : text_set(&vm->slot, "");
+	return err || !vm ? err : text_set(&vm->slot, slot_of_vm(inventory, name));
 }
 
 int host_inventory_attached(struct host_inventory *inventory, const char *name, const char *slot)
 {
 	Tether__HostVm *vm = host_inventory_vm(inventory, name);
-	Tether__Slot *found = host_inventory_slot(inventory, slot);
-	int err = vm ? text_set(&vm->slot, slot) : 0;
+	Tether__Slot *found = host_inventory_slot(inventory, slot), *had;
+	int err = 0;
 
+	/* Of several the one that it had first names it. */
+	had = vm ? host_inventory_slot(inventory, vm->slot) : NULL;
+	if (vm && (!had || strcmp(had->vm, name)))
+		err = text_set(&vm->slot, slot);
 	return err || !found ? err : text_set(&found->vm, name);
 }
 

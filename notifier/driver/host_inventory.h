@@ -36,7 +36,8 @@ int host_inventory_vm_add(struct host_inventory *inventory, const char *name, co
 void host_inventory_vm_remove(struct host_inventory *inventory, const char *name);
 
 /* What an order that succeeded has changed. -ENOMEM; names that are not there change nothing. */
-int host_inventory_detached(struct host_inventory *inventory, const char *vm);
+/* @slot "": it has no VF any more. */
+int host_inventory_detached(struct host_inventory *inventory, const char *vm, const char *slot);
 int host_inventory_attached(struct host_inventory *inventory, const char *vm, const char *slot);
 void host_inventory_guids(
         struct host_inventory *inventory, const char *slot, uint64_t node_guid, uint64_t port_guid);

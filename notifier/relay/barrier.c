@@ -14,7 +14,8 @@ struct barrier {
 	char vm[];
 };
 
-/* Under Shared Port a VM is known under several addresses, and has a barrier at each. */
+/* Under Shared Port, or with several VFs, a VM is known under several addresses, and has a barrier
+ * at each. */
 static struct barrier *barrier_find(
         const struct barrier *barriers, uint64_t migration, const struct address *address)
 {

@@ -87,7 +87,7 @@ static bool is_of_interest(const struct relay *relay, uint32_t member, const Tet
 }
 
 /* Under Shared Port others know the VM under LIDs that it had, too, and hear its datagrams from the
- * one that it has next. */
+ * one that it has next. With several VFs it has several. */
 static bool is_known_to(const struct relay *relay, uint32_t member, const Tether__Event *event)
 {
 	struct address known = {0};

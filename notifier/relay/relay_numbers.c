@@ -52,6 +52,16 @@ void relay_numbers_clear(struct vm_state *vm)
 	vm->numbers = (struct vm_numbers){0};
 }
 
+/* Where a VM has several VFs, each has one. */
+static bool is_lid_of_vm(const Tether__Event *event, uint32_t lid)
+{
+	bool is_its = lid == event->address->lid;
+
+	for (size_t i = 0; i < event->n_known_lids; i++)
+		is_its |= lid == event->known_lids[i];
+	return is_its;
+}
+
 void relay_numbers_note(struct relay *relay, const Tether__Event *event)
 {
 	struct vm_state *vm = event->to_vm ? relay_vm_find(relay, event->vm) : NULL;
@@ -63,7 +73,7 @@ void relay_numbers_note(struct relay *relay, const Tether__Event *event)
 	for (size_t i = 0; i < count; i++) {
 		struct qp_row row = qp_rows_get(event->qps, i);
 
-		if (event->shared_port ? !row.of_vm : row.local_lid != event->address->lid)
+		if (event->shared_port ? !row.of_vm : !is_lid_of_vm(event, row.local_lid))
 			continue;
 		vm->numbers.qpns[vm->numbers.count++] = row.local_qpn;
 		vm->numbers.qpns[vm->numbers.count++] = row.real_qpn;

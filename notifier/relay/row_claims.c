@@ -13,9 +13,19 @@ struct asked {
 		bool is_foreign;
 	} last;       /* rows of one LID come one after the other */
 	uint32_t lid; /* of the VM that moves; 0: its LID is others', too, or it has none */
+	const Tether__Event *event; /* has those of its other VFs */
 	bool has_vm;
 	bool is_in_vm; /* and no other */
 };
+
+static bool is_lid_of_vm(const struct asked *asked, uint32_t lid)
+{
+	bool is_its = lid == asked->lid;
+
+	for (size_t i = 0; i < asked->event->n_known_lids; i++)
+		is_its |= lid == asked->event->known_lids[i];
+	return asked->lid && is_its;
+}
 
 static bool is_foreign_at(struct asked *asked, uint32_t lid)
 {
@@ -33,8 +43,8 @@ static bool is_foreign_at(struct asked *asked, uint32_t lid)
 static bool pair_is_foreign(const struct asked *asked, const struct qp_row *row)
 {
 	if (!asked->has_vm)
-		return row->of_vm || (asked->lid && row->local_lid == asked->lid);
-	return asked->is_in_vm && row->of_vm && asked->lid && row->local_lid != asked->lid;
+		return row->of_vm || is_lid_of_vm(asked, row->local_lid);
+	return asked->is_in_vm && row->of_vm && asked->lid && !is_lid_of_vm(asked, row->local_lid);
 }
 
 static size_t foreign_pairs(struct asked *asked, const Tether__QpRows *rows)
@@ -60,8 +70,8 @@ static size_t foreign_evidence(struct asked *asked, const Tether__EvidenceRows *
 	for (size_t i = 0; i < count; i++) {
 		uint32_t lid = evidence_rows_get(rows, i).local_lid;
 
-		foreign += (!asked->has_vm && asked->lid && lid == asked->lid) ||
-		           is_foreign_at(asked, lid);
+		foreign +=
+		        (!asked->has_vm && is_lid_of_vm(asked, lid)) || is_foreign_at(asked, lid);
 	}
 	return foreign;
 }
@@ -84,8 +94,10 @@ static bool numbers_count(Tether__Step step)
 size_t row_claims_foreign(const struct vm_places *places, const struct child *child,
         const Tether__Event *event, const Tether__Answer *answer)
 {
-	struct asked asked = {
-	        .places = places, .child = child, .has_vm = child_has_vm(child, event->vm)};
+	struct asked asked = {.places = places,
+	        .child = child,
+	        .event = event,
+	        .has_vm = child_has_vm(child, event->vm)};
 
 	if (event->address && !event->shared_port)
 		asked.lid = event->address->lid;

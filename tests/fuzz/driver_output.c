@@ -63,7 +63,7 @@ static void orders(struct host_inventory *inventory)
 		                           ? inventory->slots[i % inventory->slots_count]->name
 		                           : "none";
 
-		claim(!host_inventory_detached(inventory, vm));
+		claim(!host_inventory_detached(inventory, vm, ""));
 		host_inventory_guids(inventory, slot, i, ~i);
 		claim(!host_inventory_attached(inventory, vm, slot));
 	}

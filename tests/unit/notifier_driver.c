@@ -361,7 +361,7 @@ static void inventory_follows_orders(void **state)
 	char error[128];
 
 	assert_int_equal(host_inventory_decode(json, &inventory, error, sizeof(error)), 0);
-	assert_int_equal(host_inventory_detached(&inventory, "vm1"), 0);
+	assert_int_equal(host_inventory_detached(&inventory, "vm1", "vf0"), 0);
 	assert_string_equal(host_inventory_vm(&inventory, "vm1")->slot, "");
 	assert_string_equal(host_inventory_slot(&inventory, "vf0")->vm, "");
 	assert_int_equal(host_inventory_attached(&inventory, "vm1", "vf1"), 0);
@@ -421,6 +421,32 @@ static void what_an_order_is_at_stays_as_it_is_known(void **state)
 	host_inventory_clear(&known);
 }
 
+static void of_several_vfs_the_vm_names_one_that_it_has(void **state)
+{
+	struct json_object *json =
+	        json_tokener_parse("{\"vms\": [{\"name\": \"vm1\", \"slot\": \"vf0\"}], "
+	                           "\"slots\": [{\"name\": \"vf0\", \"vm\": \"vm1\"}, "
+	                           "{\"name\": \"vf1\", \"vm\": \"vm1\"}]}");
+	struct host_inventory inventory = {0};
+	char error[128];
+
+	assert_int_equal(host_inventory_decode(json, &inventory, error, sizeof(error)), 0);
+	assert_int_equal(host_inventory_detached(&inventory, "vm1", "vf0"), 0);
+	assert_string_equal(host_inventory_vm(&inventory, "vm1")->slot, "vf1");
+	assert_string_equal(host_inventory_slot(&inventory, "vf0")->vm, "");
+	assert_string_equal(host_inventory_slot(&inventory, "vf1")->vm, "vm1");
+	assert_int_equal(host_inventory_detached(&inventory, "vm1", "vf1"), 0);
+	assert_string_equal(host_inventory_vm(&inventory, "vm1")->slot, "");
+	assert_int_equal(host_inventory_attached(&inventory, "vm1", "vf1"), 0);
+	assert_int_equal(host_inventory_attached(&inventory, "vm1", "vf0"), 0);
+	assert_string_equal(host_inventory_vm(&inventory, "vm1")->slot, "vf1");
+	assert_string_equal(host_inventory_slot(&inventory, "vf0")->vm, "vm1");
+	assert_int_equal(host_inventory_detached(&inventory, "vm1", ""), 0);
+	assert_string_equal(host_inventory_vm(&inventory, "vm1")->slot, "");
+	host_inventory_clear(&inventory);
+	json_object_put(json);
+}
+
 static void every_attribute_is_compared(void **state)
 {
 	Tether__Attributes has = TETHER__ATTRIBUTES__INIT, wanted = TETHER__ATTRIBUTES__INIT;
@@ -457,6 +483,7 @@ int main(void)
 	        cmocka_unit_test(bad_inventory_changes_nothing),
 	        cmocka_unit_test(inventory_follows_orders),
 	        cmocka_unit_test(what_an_order_is_at_stays_as_it_is_known),
+	        cmocka_unit_test(of_several_vfs_the_vm_names_one_that_it_has),
 	        cmocka_unit_test(every_attribute_is_compared),
 	};
 

@@ -121,12 +121,39 @@ static void lid_of_a_shared_port_is_nobodys_alone(void **state)
 	EXPECT(t, "> SETTLE.1 DONE qps 1\n");
 }
 
+enum { SECOND_LID = 8 };
+
+/* Rows at either LID are its own; who has interest in the one that is not the address is a peer. */
+static void of_two_vfs_rows_at_each_are_the_vms(void **state)
+{
+	static const struct lie own = {.local_lid = SECOND_LID, .of_vm = true};
+	static const struct lie stolen = {.local_lid = SECOND_LID};
+	static const struct lie stolen_evidence = {.local_lid = SECOND_LID, .table = EVIDENCE};
+	struct test *t = test_create(TETHER__ROLE__ROLE_HOST, "hyp1");
+	uint32_t vm, peer, other;
+
+	t->acknowledge = true;
+	vm = child(t, "vm1", "vm1/1.1", 0);
+	peer = child(t, "vm2", "vm2/1.1", SECOND_LID);
+	other = child(t, "vm3", "vm3/1.1", SECOND_LID);
+	EVENT(t, .vm = "vm1", .lid = LID, .second_lid = SECOND_LID, .to_vm = true, .to_peers = true,
+	        .step = TETHER__STEP__STEP_SETTLE);
+	forget(t);
+	lie_send(t, vm, TETHER__STEP__STEP_SETTLE, &own);
+	lie_send(t, peer, TETHER__STEP__STEP_SETTLE, &stolen);
+	lie_send(t, other, TETHER__STEP__STEP_SETTLE, &stolen_evidence);
+	assert_int_equal(relay_counts(t->relay).foreign_claims, 2);
+	assert_null(strstr(t->said, " hyp1/vm1/"));
+	teardown((void **)&t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(rows_are_believed_of_whose_they_are),
 	        ROOT_TEST(host_tells_of_the_vm_if_it_has_it),
 	        ROOT_TEST(lid_of_a_shared_port_is_nobodys_alone),
+	        cmocka_unit_test(of_two_vfs_rows_at_each_are_the_vms),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -203,7 +203,7 @@ void event_send(struct test *t, const struct event_args *args)
 {
 	Tether__Event event = TETHER__EVENT__INIT;
 	Tether__Address address = TETHER__ADDRESS__INIT, next = TETHER__ADDRESS__INIT;
-	uint32_t known[] = {args->known_lid};
+	uint32_t known[] = {args->known_lid ? args->known_lid : args->second_lid};
 	Tether__HostOrder host_order = TETHER__HOST_ORDER__INIT;
 
 	event.migration = args->migration ? args->migration : 1;
@@ -221,7 +221,7 @@ void event_send(struct test *t, const struct event_args *args)
 	event.qps = args->qps;
 	event.shared_port = args->known_lid;
 	event.known_lids = known;
-	event.n_known_lids = args->known_lid != 0;
+	event.n_known_lids = known[0] != 0;
 	next.lid = args->new_lid;
 	event.new_address = args->new_lid ? &next : NULL;
 	event.pkeys = (uint32_t *)args->pkeys;

@@ -108,8 +108,9 @@ struct event_args {
 	Tether__QpRows *qps;
 	/* Under Shared Port: where it was, and comes to. 0: it is behind a vSwitch. */
 	uint32_t known_lid, new_lid;
-	uint32_t pkeys[2]; /* of the VM; 0: no more */
-	uint32_t needs;    /* version of the protocol */
+	uint32_t second_lid; /* of its second VF; 0: it has none */
+	uint32_t pkeys[2];   /* of the VM; 0: no more */
+	uint32_t needs;      /* version of the protocol */
 };
 void event_send(struct test *t, const struct event_args *args);
 

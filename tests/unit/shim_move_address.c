@@ -167,6 +167,49 @@ static void each_lid_of_before_and_after_comes_once(void **state)
 	rows_clear(&rows.base);
 }
 
+/* Two VFs, at NOW and at HOME. */
+static void heard_of_two_vfs(Tether__Step step)
+{
+	static uint32_t other[] = {HOME};
+	Tether__Event event = TETHER__EVENT__INIT;
+	Tether__Address address = TETHER__ADDRESS__INIT;
+
+	address.lid = NOW;
+	event.step = step;
+	event.address = &address;
+	event.known_lids = other;
+	event.n_known_lids = 1;
+	assert_int_equal(move_address_take(&move, &event), 0);
+	/* Whichever of them leads. */
+	address.lid = HOME;
+	assert_true(move_address_is(&move, &event));
+	address.lid = ELSEWHERE;
+	assert_false(move_address_is(&move, &event));
+}
+
+static void of_two_vfs_each_is_the_vms(void **state)
+{
+	struct port first = port_at(NOW, &vm_gid), second = port_at(HOME, &other_gid);
+	struct port anothers = port_at(ELSEWHERE, &vm_gid);
+	struct remote to_first = remote(NOW, QPN), to_second = remote(HOME, QPN);
+	struct remote elsewhere = remote(ELSEWHERE, QPN);
+	struct qp_row its = {.local_lid = HOME}, anothers_row = {.local_lid = ELSEWHERE};
+	uint32_t lids[8] = {0};
+
+	heard_of_two_vfs(TETHER__STEP__STEP_PREPARE);
+	assert_true(move_has_several_vfs(&move));
+	assert_true(move_has_ports(&move, &first) && move_has_ports(&move, &second));
+	assert_false(move_has_ports(&move, &anothers));
+	assert_true(move_has_remote(&move, &to_first) && move_has_remote(&move, &to_second));
+	assert_false(move_has_remote(&move, &elsewhere));
+	assert_true(move_has_row(&move, &its));
+	assert_false(move_has_row(&move, &anothers_row));
+	assert_int_equal(move_each_lid(&move, note, lids), 0);
+	assert_int_equal(lids[0], NOW);
+	assert_int_equal(lids[1], HOME);
+	assert_int_equal(lids[2], 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -178,6 +221,7 @@ int main(void)
 	        TEST(rows_are_its_that_say_so),
 	        TEST(its_lids_stay_the_same_from_stop_on),
 	        TEST(each_lid_of_before_and_after_comes_once),
+	        TEST(of_two_vfs_each_is_the_vms),
 	};
 
 	return cmocka_run_group_tests_name("shim_move_address", tests, NULL, NULL);
