@@ -22,7 +22,7 @@ SMD_SOURCES := $(addprefix sm-side/,smd_main.c smd_credentials.c smd_metrics.c s
 	evacuation.c evacuation_room.c evacuation_record.c evacuator.c) $(addprefix sm-side/directory/,directory_log.c \
 	directory_endpoints.c directory_lids.c directory_locator.c) $(addprefix sm-side/vm_change/,vm_talk.c vm_admission.c vm_changer.c \
 	vm_changer_drive.c vm_changer_ask.c vm_changer_lease.c vm_changer_record.c vm_changer_recovery.c) \
-	sm-side/journal/plan_evidence.c $(addprefix sm-side/migration/,admission.c turns.c whereabouts.c owners.c sm_talk.c sm_paths.c) \
+	sm-side/journal/plan_evidence.c $(addprefix sm-side/migration/,admission.c admission_vfs.c turns.c whereabouts.c owners.c sm_talk.c sm_paths.c) \
 	$(ROOT_SOURCES) $(JOURNAL_SOURCES) $(LEDGER_SOURCES) $(RELAY_SOURCES) $(LINK_SOURCES) $(BASE_SOURCES) $(SETTINGS_SOURCES) \
 	$(NAME_SOURCES) $(METRICS_SOURCES) $(SERVICE_SOURCES)
 SMD_LIBS := $(LINK_LIBS) -levent_extra -ljson-c -lsqlite3 $(SETTINGS_LIBS)
@@ -55,11 +55,13 @@ $(call unit_test,smd_ledger,$(LEDGER_SOURCES),-ljson-c -lprotobuf-c)
 $(call unit_test,smd_news,sm-side/conductor/conductor_news.c $(LEDGER_SOURCES) notifier/base/log.c notifier/base/die_point.c,-ljson-c -lprotobuf-c \
 	-Xlinker --wrap=vm_changes_has_gone)
 $(call unit_test,smd_orders,sm-side/migration/sm_talk.c sm-side/migration/sm_paths.c $(JSON_SOURCES) $(MIGRATION_SOURCES),-ljson-c -lprotobuf-c)
-$(call unit_test,smd_admission,sm-side/migration/admission.c sm-side/root/inventory.c sm-side/migration/whereabouts.c \
+$(call unit_test,smd_admission,sm-side/migration/admission.c sm-side/migration/admission_vfs.c sm-side/root/inventory.c sm-side/migration/whereabouts.c \
 	$(INTEREST_SOURCES) $(MIGRATION_SOURCES),-lprotobuf-c)
-$(call unit_test,smd_both_ends,tests/unit/both_ends_crew.c $(addprefix sm-side/migration/,turns.c admission.c) sm-side/root/inventory.c $(INTEREST_SOURCES) \
+$(call unit_test,smd_admission_vfs,sm-side/migration/admission.c sm-side/migration/admission_vfs.c sm-side/root/inventory.c sm-side/migration/whereabouts.c \
+	$(INTEREST_SOURCES) $(MIGRATION_SOURCES),-lprotobuf-c)
+$(call unit_test,smd_both_ends,tests/unit/both_ends_crew.c $(addprefix sm-side/migration/,turns.c admission.c admission_vfs.c) sm-side/root/inventory.c $(INTEREST_SOURCES) \
 	$(MIGRATION_SOURCES),-lprotobuf-c)
-$(call unit_test,smd_dynamic,sm-side/migration/admission.c sm-side/root/inventory.c $(INTEREST_SOURCES) sm-side/migration/sm_talk.c sm-side/migration/sm_paths.c $(JSON_SOURCES) \
+$(call unit_test,smd_dynamic,sm-side/migration/admission.c sm-side/migration/admission_vfs.c sm-side/root/inventory.c $(INTEREST_SOURCES) sm-side/migration/sm_talk.c sm-side/migration/sm_paths.c $(JSON_SOURCES) \
 	$(MIGRATION_SOURCES),-ljson-c -lprotobuf-c)
 $(call unit_test,smd_shared_port,sm-side/root/numbers.c sm-side/root/shared_event.c sm-side/migration/sm_talk.c sm-side/migration/sm_paths.c $(JSON_SOURCES) \
 	$(MIGRATION_SOURCES) $(INTEREST_SOURCES) $(FRAME_SOURCES),-ljson-c -lprotobuf-c)
@@ -76,12 +78,12 @@ $(call unit_test,smd_directory_endpoints,$(DIRECTORY_SOURCES) $(NAME_SOURCES) sm
 $(call unit_test,smd_outbox,sm-side/root/outbox.c $(WIRE_SOURCES),-lprotobuf-c)
 $(call unit_test,smd_questions,sm-side/root/questions.c sm-side/root/numbers.c $(INTEREST_SOURCES) $(FRAME_SOURCES),-lprotobuf-c)
 EVACUATION_SOURCES := sm-side/api/plan_json.c sm-side/api/evacuation_json.c $(addprefix sm-side/conductor/,evacuation.c \
-	evacuation_record.c evacuation_room.c) sm-side/migration/admission.c sm-side/root/inventory.c
-$(call unit_test,smd_evacuation,sm-side/conductor/evacuation.c sm-side/conductor/evacuation_room.c sm-side/migration/admission.c sm-side/root/inventory.c \
+	evacuation_record.c evacuation_room.c) sm-side/migration/admission.c sm-side/migration/admission_vfs.c sm-side/root/inventory.c
+$(call unit_test,smd_evacuation,sm-side/conductor/evacuation.c sm-side/conductor/evacuation_room.c sm-side/migration/admission.c sm-side/migration/admission_vfs.c sm-side/root/inventory.c \
 	$(INTEREST_SOURCES) $(LEDGER_SOURCES),-ljson-c -lprotobuf-c)
 VM_SOURCES := sm-side/api/vm_change_json.c sm-side/vm_change/vm_admission.c sm-side/vm_change/vm_talk.c $(NAME_SOURCES)
-$(call unit_test,smd_vm_admission,$(VM_SOURCES) sm-side/migration/admission.c sm-side/root/inventory.c $(INTEREST_SOURCES) $(LEDGER_SOURCES),-ljson-c -lprotobuf-c)
-$(call unit_test,smd_vm_requests,$(VM_SOURCES) sm-side/migration/admission.c sm-side/root/inventory.c $(INTEREST_SOURCES) $(LEDGER_SOURCES),-ljson-c -lprotobuf-c)
+$(call unit_test,smd_vm_admission,$(VM_SOURCES) sm-side/migration/admission.c sm-side/migration/admission_vfs.c sm-side/root/inventory.c $(INTEREST_SOURCES) $(LEDGER_SOURCES),-ljson-c -lprotobuf-c)
+$(call unit_test,smd_vm_requests,$(VM_SOURCES) sm-side/migration/admission.c sm-side/migration/admission_vfs.c sm-side/root/inventory.c $(INTEREST_SOURCES) $(LEDGER_SOURCES),-ljson-c -lprotobuf-c)
 $(call unit_test,smd_requests,$(EVACUATION_SOURCES) $(INTEREST_SOURCES) $(LEDGER_SOURCES),-ljson-c -lprotobuf-c)
 $(call unit_test,smd_api,$(sort sm-side/api/api_json.c sm-side/api/plan_json.c sm-side/smd_settings.c sm-side/root/inventory.c $(SETTINGS_SOURCES) \
 	$(LINK_SOURCES) $(LEDGER_SOURCES)),-ljson-c $(LINK_LIBS))

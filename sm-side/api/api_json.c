@@ -169,6 +169,23 @@ static void place_put(struct json_object *object, const char *host_name, const c
 	json_put_text(object, slot_name, place->slot);
 }
 
+/* The VFs beside the one that is told of. */
+static struct json_object *others_of(const struct migration_intent *intent)
+{
+	struct json_object *list = json_object_new_array();
+
+	for (unsigned i = 1; i < migration_vf_count(intent); i++) {
+		const struct moving_vf *vf = &intent->vfs[i];
+		struct json_object *object = json_object_new_object();
+
+		json_put_text(object, "from_slot", vf->source.slot);
+		json_put_text(object, "to_slot", vf->destination.slot);
+		json_put_number(object, "lid", vf->address.lid);
+		json_object_array_add(list, object);
+	}
+	return list;
+}
+
 struct json_object *api_migration(const struct ledger_entry *entry, bool short_form)
 {
 	const struct migration *m = &entry->migration;
@@ -195,6 +212,7 @@ struct json_object *api_migration(const struct ledger_entry *entry, bool short_f
 	if (short_form)
 		return object;
 	json_put_number(object, "lid", m->intent.address.lid);
+	json_object_object_add(object, "others", others_of(&m->intent));
 	json_put_bool(object, "force", m->intent.force);
 	json_put_text(object, "order", *m->intent.order ? m->intent.order : "fast");
 	json_put_text(object, "reach", *m->intent.reach ? m->intent.reach : "deterministic");

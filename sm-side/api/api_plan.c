@@ -121,6 +121,12 @@ static void plan_ask(struct api *api, struct evhttp_request *request, const char
 	}
 	admission = admission_check(
 	        conductor_inventory(api->conductor), NULL, question->vm, question->to, &intent);
+	if (!admission.reason && intent.others)
+		admission = admission_refuse("several-vfs",
+		        "%s moves with its %u VFs at once, by a plan for each; what one of them "
+		        "would "
+		        "change is not told here",
+		        intent.vm, migration_vf_count(&intent));
 	if (admission.reason)
 		api_refuse_admission(request, &admission);
 	else

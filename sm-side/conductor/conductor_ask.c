@@ -29,8 +29,7 @@ static void tree_ask(struct drive *d, enum migration_action action)
 
 	d->tree_sequence = m->sequence;
 	if (m->committed && (action == ACTION_RECONNECT || action == ACTION_RESUME))
-		root_numbers_set(d->conductor->root, &m->intent.address, m->intent.shared_port,
-		        &m->testimony.qps, &m->testimony.keys);
+		conductor_numbers_set(d->conductor, m, &m->testimony.qps, &m->testimony.keys);
 	if (!err)
 		err = root_send(d->conductor->root, &order.event);
 	if (err) {
@@ -65,7 +64,7 @@ static void host_ask(struct drive *d, enum migration_action action)
 		return;
 	}
 	err = order_fill_host(&order, m, action,
-	        admission_attributes(root_inventory(d->conductor->root), &m->intent),
+	        admission_attributes(root_inventory(d->conductor->root), &m->intent, m->host_vf),
 	        monotonic_us());
 	if (!err && !inventory_is_connected(root_inventory(d->conductor->root), order.host.host)) {
 		log_info("migration", "%" PRIu64 "/%" PRIu64 " waits for the agent of %s",
@@ -162,16 +161,17 @@ static void sm_version_look(struct drive *d)
 }
 
 /* An answer that is there at once may have led to another state already. */
-void drive_ask(struct drive *d, enum migration_action action)
+void drive_ask(struct drive *d, enum migration_action action, unsigned parties)
 {
 	struct migration *m = drive_migration(d);
-	unsigned parties = m->awaited;
 	enum migration_state state = m->state;
+	bool first = parties & PARTY_TREE;
 
-	if (action == ACTION_PREPARE && !turn_take(d))
+	parties &= m->awaited;
+	if (action == ACTION_PREPARE && first && !turn_take(d))
 		return;
 	die_point(DIE_SMD_ASK, migration_state_name(state));
-	if (action == ACTION_PREPARE)
+	if (action == ACTION_PREPARE && first)
 		sm_version_look(d);
 	if (parties & PARTY_TREE)
 		tree_ask(d, action);
@@ -291,6 +291,8 @@ static void sm_answered(void *owner, uint64_t id, struct json_object *answer)
 	m->fact = whereabouts_fact(root_inventory(d->conductor->root), m, d->sm_carried);
 	if (event == EVENT_DONE || event == EVENT_FAILED)
 		answered(d, PARTY_SM, event == EVENT_DONE);
+	else if (event == EVENT_ALREADY)
+		drive_perform(d, migration_is_there(m, monotonic_us()));
 	else
 		drive_feed(d, event);
 }

@@ -161,6 +161,14 @@ static bool was_committed(const struct migration *m)
 	return false;
 }
 
+void conductor_numbers_set(struct conductor *c, const struct migration *m,
+        const Tether__QpRows *qps, const Tether__KeyRows *keys)
+{
+	for (unsigned i = 0; i < migration_vf_count(&m->intent); i++)
+		root_numbers_set(
+		        c->root, &m->intent.vfs[i].address, m->intent.shared_port, qps, keys);
+}
+
 /* Where the VM is lost some of its contexts may have been rebuilt, and have said so; numbers of an
  * earlier place are nobody's in any case. */
 void conductor_rows_let_go(struct conductor *c, struct migration *m)
@@ -169,11 +177,9 @@ void conductor_rows_let_go(struct conductor *c, struct migration *m)
 	static const Tether__KeyRows no_keys = TETHER__KEY_ROWS__INIT;
 
 	if (m->testimony.rebuilt || m->state == STATE_DONE || m->state == STATE_FAILED_AT_SOURCE)
-		root_numbers_set(c->root, &m->intent.address, m->intent.shared_port,
-		        &m->testimony.qps, &m->testimony.keys);
+		conductor_numbers_set(c, m, &m->testimony.qps, &m->testimony.keys);
 	else if (m->state == STATE_LOST && was_committed(m))
-		root_numbers_set(
-		        c->root, &m->intent.address, m->intent.shared_port, &no_qps, &no_keys);
+		conductor_numbers_set(c, m, &no_qps, &no_keys);
 	rows_clear(&m->testimony.evidence.base);
 	rows_clear(&m->testimony.qps.base);
 	rows_clear(&m->testimony.keys.base);
@@ -227,10 +233,10 @@ static bool begin_again(struct drive *d, struct migration_output *output)
 }
 
 /* Whatever is asked now need not be asked again in a moment. */
-static void ask_now(struct drive *d, enum migration_action action)
+static void ask_now(struct drive *d, const struct migration_output *output)
 {
 	evtimer_del(d->retry);
-	drive_ask(d, action);
+	drive_ask(d, output->action, output->parties ? output->parties : PARTY_ALL);
 }
 
 void drive_perform(struct drive *d, struct migration_output output)
@@ -257,7 +263,7 @@ void drive_perform(struct drive *d, struct migration_output output)
 	else if (output.action == ACTION_FINISH)
 		finish(d);
 	else if (output.action != ACTION_NOTHING)
-		ask_now(d, output.action);
+		ask_now(d, &output);
 	drive_timer_arm(d);
 	if (output.entered) {
 		turns_may_have_come(d->conductor);
@@ -288,5 +294,5 @@ void drive_retry_due(evutil_socket_t unused, short what, void *context)
 	struct drive *d = context;
 
 	if (drive_migration(d))
-		drive_ask(d, migration_state_action(drive_migration(d)->state));
+		drive_ask(d, migration_state_action(drive_migration(d)->state), PARTY_ALL);
 }

@@ -84,9 +84,11 @@ static void migration_notes(struct conductor *c, const struct migration *m)
 	const struct migration_intent *intent = &m->intent;
 	const char *to = intent->destination.host;
 
-	if (migration_moves_guids(intent)) {
-		slot_shows(c, &intent->source, &intent->identity, &intent->other);
-		slot_shows(c, &intent->destination, &intent->identity, &intent->other);
+	for (unsigned i = 0; migration_moves_guids(intent) && i < migration_vf_count(intent); i++) {
+		const struct moving_vf *vf = &intent->vfs[i];
+
+		slot_shows(c, &vf->source, &vf->identity, &vf->other);
+		slot_shows(c, &vf->destination, &vf->identity, &vf->other);
 	}
 	if (!migration_ended(m))
 		begins(c, intent->vm, intent->reattach ? to : intent->source.host, to);

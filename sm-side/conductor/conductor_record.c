@@ -60,11 +60,11 @@ int conductor_record_ends(struct conductor *c)
 
 int conductor_record_intent(struct conductor *c, const struct migration_intent *intent)
 {
-	struct record record = {RECORD_intent, {.intent = *intent}};
+	struct record records[MIGRATION_VFS_MAX];
 	int err = conductor_record_ends(c);
 
 	if (!err)
-		err = conductor_append(c, &record, 1, true);
+		err = conductor_append(c, records, ledger_intent_records(intent, records), true);
 
 	die_point(DIE_SMD_INTENT, "written");
 	return err;

@@ -158,8 +158,10 @@ static void hold_all(struct conductor *c)
 	for (struct ledger_entry *e = c->ledger->newest; e; e = e->older) {
 		struct migration *m = &e->migration;
 
-		if (!migration_ended(m) && !is_driven(c, e))
-			root_hold(c->root, m->intent.id, m->intent.vm, &m->intent.address,
+		if (migration_ended(m) || is_driven(c, e))
+			continue;
+		for (unsigned i = 0; i < migration_vf_count(&m->intent); i++)
+			root_hold(c->root, m->intent.id, m->intent.vm, &m->intent.vfs[i].address,
 			        m->intent.shared_port, c->deadlines->overall_ms);
 	}
 }

@@ -90,6 +90,9 @@ void drive_timer_due(evutil_socket_t unused, short what, void *drive);
 void drive_retry_due(evutil_socket_t unused, short what, void *drive);
 /* Note what has been found here, for the migration's status. */
 void conductor_find(struct migration *migration, const char *reason, const char *text);
+/* From now on the VM's numbers at each of its addresses are these. */
+void conductor_numbers_set(struct conductor *c, const struct migration *m,
+        const Tether__QpRows *qps, const Tether__KeyRows *keys);
 /* Keep of an ended migration what late peers ask for, and let the rest go. */
 void conductor_rows_let_go(struct conductor *c, struct migration *migration);
 
@@ -154,8 +157,8 @@ bool conductor_lease_is_taken(const struct conductor *c);
 
 /* LOCATING goes on. */
 void drive_places_known(struct drive *d);
-/* Ask every party that is awaited. */
-void drive_ask(struct drive *d, enum migration_action action);
+/* Ask those of @parties that are awaited. */
+void drive_ask(struct drive *d, enum migration_action action, unsigned parties);
 /* Tell VM and peers that the VM's QPs end with errors. */
 void drive_tell_error(struct drive *d);
 extern const struct root_callbacks conductor_root_callbacks;

@@ -139,7 +139,7 @@ static void turns_give(struct conductor *c)
 
 	while ((d = next_waiting(c, after))) {
 		after = drive_migration(d)->intent.id;
-		drive_ask(d, ACTION_PREPARE);
+		drive_ask(d, ACTION_PREPARE, PARTY_ALL);
 		drive_timer_arm(d);
 	}
 }

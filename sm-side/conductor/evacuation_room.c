@@ -17,11 +17,12 @@ bool evacuation_empties(const struct evacuations *evacuations, const char *host)
 
 /* ---- who needs a VF, and which there are ---- */
 
-/* Somebody who waits. */
+/* A VF of somebody who waits; he has one of these for each, one after the other. */
 struct need {
 	const struct evacuation *evacuation;
 	const struct evacuee *evacuee;
 	const Tether__Slot *left; /* the slot that he leaves; NULL: not known */
+	size_t vfs;               /* that go together */
 };
 
 /* A free slot. */
@@ -114,6 +115,24 @@ static bool is_to_leave(const struct evacuation *e, const struct evacuee *evacue
 	return !at || !strcmp(at->name, e->host);
 }
 
+/* @vm is at @host; NULL: nowhere. */
+static void need_add(struct room *room, const struct evacuation *e, const struct evacuee *evacuee,
+        const struct inventory *inventory, const char *host, const Tether__HostVm *vm)
+{
+	const Tether__Slot *left[MIGRATION_VFS_MAX] = {
+	        vm ? inventory_slot(inventory, host, vm->slot) : NULL};
+	const Tether__Slot *other = NULL;
+	size_t count = 1;
+
+	/* What could not go with the first is refused when its turn comes. */
+	while (left[0] && count < MIGRATION_VFS_MAX &&
+	        (other = inventory_other_slot_of_vm(inventory, host, vm->name, vm->slot, other)))
+		if (!other->shared_port && admission_slot_fits(other, left[0]))
+			left[count++] = other;
+	for (size_t i = 0; i < count; i++)
+		room->needs[room->need_count++] = (struct need){e, evacuee, left[i], count};
+}
+
 static void needs_add(struct room *room, const struct evacuation *e,
         const struct inventory *inventory, const struct under_way *under_way)
 {
@@ -122,18 +141,19 @@ static void needs_add(struct room *room, const struct evacuation *e,
 		const Tether__HostVm *vm = inventory_vm(inventory, e->vms[i].vm, &at);
 
 		if (is_to_leave(e, &e->vms[i], at, under_way))
-			room->needs[room->need_count++] = (struct need){e, &e->vms[i],
-			        vm ? inventory_slot(inventory, at->name, vm->slot) : NULL};
+			need_add(room, e, &e->vms[i], inventory, vm ? at->name : NULL, vm);
 	}
 }
 
-/* Of all evacuations, with room for the needs of @most VMs of one that is none of them yet. */
+/* Of all evacuations, with room for the needs of @most VMs of one that is none of them yet. That
+ * all VFs of a VM find a place says not that they find one at one host: that is looked at when its
+ * turn comes. */
 static int room_make(struct room *room, const struct evacuations *evacuations, size_t most,
         const struct inventory *inventory, const struct under_way *under_way)
 {
 	for (const struct evacuation *e = evacuations->newest; e; e = e->older)
 		most += e->count;
-	room->needs = calloc(most + 1, sizeof(*room->needs));
+	room->needs = calloc(most * MIGRATION_VFS_MAX + 1, sizeof(*room->needs));
 	room->seats = calloc(slots_all(inventory) + 1, sizeof(*room->seats));
 	if (!room->needs || !room->seats)
 		return -1;
@@ -170,7 +190,7 @@ static bool place_find(struct room *room, const struct need *need)
 	return seat_take(room, need);
 }
 
-/* For as many as can be. */
+/* For as many as can be; not for @but and what goes with it. */
 static size_t places_find(struct room *room, const struct need *but)
 {
 	size_t count = 0;
@@ -178,7 +198,8 @@ static size_t places_find(struct room *room, const struct need *but)
 	for (size_t i = 0; i < room->seat_count; i++)
 		room->seats[i].taken = NULL;
 	for (size_t i = 0; i < room->need_count; i++)
-		count += &room->needs[i] != but && place_find(room, &room->needs[i]);
+		count += !(but && room->needs[i].evacuee == but->evacuee) &&
+		         place_find(room, &room->needs[i]);
 	return count;
 }
 
@@ -199,7 +220,7 @@ static struct seat *roomiest(const struct room *room, const struct need *need)
 			first = seat;
 			count = 0;
 		}
-		if (++count > most) {
+		if (++count > most && count >= need->vfs) {
 			most = count;
 			best = first;
 		}
@@ -213,13 +234,26 @@ static void host_reject(struct room *room, const char *host)
 		room->seats[i].rejected |= room->seats[i].host == host;
 }
 
+/* Those that it takes at @seat's host: the first. */
+static void seats_go(struct room *room, const struct seat *seat, const struct need *need, bool gone)
+{
+	size_t left = need->vfs;
+
+	for (size_t i = 0; i < room->seat_count && left; i++) {
+		if (room->seats[i].host != seat->host || !may_take(&room->seats[i], need))
+			continue;
+		room->seats[i].gone = gone;
+		left--;
+	}
+}
+
 static size_t places_beside(struct room *room, struct seat *seat, const struct need *need)
 {
 	size_t count;
 
-	seat->gone = true;
+	seats_go(room, seat, need, true);
 	count = places_find(room, need);
-	seat->gone = false;
+	seats_go(room, seat, need, false);
 	return count;
 }
 
@@ -229,7 +263,7 @@ static const char *host_choose(struct room *room, const struct need *need)
 	size_t all = places_find(room, NULL);
 	struct seat *seat;
 
-	while ((seat = roomiest(room, need)) && places_beside(room, seat, need) + 1 < all)
+	while ((seat = roomiest(room, need)) && places_beside(room, seat, need) + need->vfs < all)
 		host_reject(room, seat->host);
 	return seat ? seat->host : NULL;
 }
@@ -261,20 +295,31 @@ struct admission evacuation_destination(const struct evacuations *evacuations,
 
 /* ---- room for all ---- */
 
+static size_t vms_count(const struct room *room, size_t first)
+{
+	size_t count = 0;
+
+	for (size_t i = first; i < room->need_count; i++)
+		count += i == first || room->needs[i].evacuee != room->needs[i - 1].evacuee;
+	return count;
+}
+
 /* Those of the evacuation who find none, from @first on; false: all do. */
 static bool who_finds_none(
         struct room *room, size_t first, char *names, size_t size, size_t *needed)
 {
-	bool any = false;
+	const struct evacuee *named = NULL;
 
-	*needed = 0;
-	for (size_t i = first; i < room->need_count; i++, ++*needed) {
-		if (place_find(room, &room->needs[i]))
+	*needed = vms_count(room, first);
+	for (size_t i = first; i < room->need_count; i++) {
+		const struct evacuee *evacuee = room->needs[i].evacuee;
+
+		if (place_find(room, &room->needs[i]) || evacuee == named)
 			continue;
-		evacuation_name_append(names, size, room->needs[i].evacuee->vm);
-		any = true;
+		evacuation_name_append(names, size, evacuee->vm);
+		named = evacuee;
 	}
-	return any;
+	return named;
 }
 
 /* What it could have and no other needs. */
@@ -298,7 +343,7 @@ static struct admission refuse_others(const struct room *room, const struct evac
 	return admission_refuse("no-capacity",
 	        "%zu VMs of other hosts that are being evacuated (%s is one) need the free VFs of "
 	        "%s, which would take nobody; nothing was changed",
-	        room->need_count, e->host, made->host);
+	        vms_count(room, 0), e->host, made->host);
 }
 
 static void host_close(struct room *room, const char *host)

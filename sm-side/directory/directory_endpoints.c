@@ -37,10 +37,20 @@ static int add(struct endpoints *endpoints, const struct endpoint *endpoint)
 	return 0;
 }
 
-/* What its place in the directory is of: another port, another answer. */
+/* By what the SM is asked for it; 0: it has none yet. */
 static uint64_t port_of(const struct endpoint *endpoint)
 {
 	return endpoint->port_guid ? endpoint->port_guid : endpoint->lid;
+}
+
+/* In whatever order they are. */
+static uint64_t port_of_all(const struct endpoint *endpoints, size_t count)
+{
+	uint64_t port = 0;
+
+	for (size_t i = 0; i < count; i++)
+		port += port_of(&endpoints[i]);
+	return port;
 }
 
 static bool is_open(const struct directory_place *place)
@@ -51,9 +61,8 @@ static bool is_open(const struct directory_place *place)
 /* Its port is @endpoint's from now on; 0: it has none, and is nowhere. */
 static int port_set(struct directory *directory, const struct endpoint *endpoint, bool *open)
 {
-	struct directory_place place, other = {.vm = endpoint->vm,
-	                                      .port = port_of(endpoint),
-	                                      .located = !port_of(endpoint)};
+	struct directory_place place,
+	        other = {.vm = endpoint->vm, .port = endpoint->port, .located = !endpoint->port};
 
 	*open = true;
 	if (!directory_place_of(directory, endpoint->vm, &place))
@@ -65,15 +74,25 @@ static int port_set(struct directory *directory, const struct endpoint *endpoint
 	return directory_locate(directory, &other);
 }
 
+/* @of_vm: all @count of a VM. */
 static int consider(struct endpoints *endpoints, struct directory *directory,
-        const struct endpoint *endpoint, bool only_open)
+        struct endpoint *of_vm, size_t count, bool only_open)
 {
-	bool is_open;
-	int err = port_set(directory, endpoint, &is_open);
+	uint64_t port = port_of_all(of_vm, count);
+	bool is_open, goes_on = false;
+	int err;
 
-	if (err || !port_of(endpoint) || (only_open && !is_open))
-		return err;
-	return add(endpoints, endpoint);
+	of_vm->port = port;
+	err = port_set(directory, of_vm, &is_open);
+	for (size_t i = 0; i < count && !err && (!only_open || is_open); i++) {
+		of_vm[i].port = port;
+		of_vm[i].goes_on = goes_on;
+		if (!port_of(&of_vm[i]))
+			continue;
+		err = add(endpoints, &of_vm[i]);
+		goes_on = true;
+	}
+	return err;
 }
 
 static bool is_moving(const struct under_way *under_way, const char *vm)
@@ -106,6 +125,24 @@ static struct endpoint endpoint_of(const Tether__HostVm *vm, const Tether__Slot 
 	return endpoint;
 }
 
+/* Into @of_vm, all that it has; how many. */
+static size_t vm_fill(struct endpoint of_vm[MIGRATION_VFS_MAX], const struct inventory_host *host,
+        const Tether__HostVm *vm)
+{
+	const Tether__Slot *first = inventory_slot_of(host, vm->slot);
+	size_t count = 1;
+
+	of_vm[0] = endpoint_of(vm, first);
+	for (size_t i = 0; first && i < host->said->n_slots && count < MIGRATION_VFS_MAX; i++) {
+		const Tether__Slot *slot = host->said->slots[i];
+
+		if (slot != first && !strcmp(slot->vm, vm->name) && !slot->shared_port &&
+		        !first->shared_port)
+			of_vm[count++] = endpoint_of(vm, slot);
+	}
+	return count;
+}
+
 static int host_fill(struct endpoints *endpoints, struct directory *directory,
         const struct inventory_host *host, const struct under_way *under_way, bool open)
 {
@@ -113,10 +150,11 @@ static int host_fill(struct endpoints *endpoints, struct directory *directory,
 
 	for (size_t i = 0; host->said && i < host->said->n_vms && !err; i++) {
 		const Tether__HostVm *vm = host->said->vms[i];
-		struct endpoint endpoint = endpoint_of(vm, inventory_slot_of(host, vm->slot));
+		struct endpoint of_vm[MIGRATION_VFS_MAX];
+		size_t count = vm_fill(of_vm, host, vm);
 
 		if (!is_moving(under_way, vm->name))
-			err = consider(endpoints, directory, &endpoint, open);
+			err = consider(endpoints, directory, of_vm, count, open);
 	}
 	return err;
 }
@@ -124,13 +162,17 @@ static int host_fill(struct endpoints *endpoints, struct directory *directory,
 static int moving_fill(struct endpoints *endpoints, struct directory *directory,
         const struct migration_intent *intent, bool open)
 {
-	struct endpoint endpoint = {
-	        .vm = (char *)intent->vm, .port_guid = intent->identity.port_guid, .moves = true};
+	struct endpoint of_vm[MIGRATION_VFS_MAX];
+	unsigned count = migration_vf_count(intent);
 
 	/* Between shared ports it is at another one then, and known by both. */
 	if (intent->shared_port)
 		return 0;
-	return consider(endpoints, directory, &endpoint, open);
+	for (unsigned i = 0; i < count; i++)
+		of_vm[i] = (struct endpoint){.vm = (char *)intent->vm,
+		        .port_guid = intent->vfs[i].identity.port_guid,
+		        .moves = true};
+	return consider(endpoints, directory, of_vm, count, open);
 }
 
 int endpoints_fill(struct endpoints *endpoints, struct directory *directory,
@@ -151,6 +193,17 @@ int endpoints_fill(struct endpoints *endpoints, struct directory *directory,
 
 /* ---- asking ---- */
 
+size_t endpoints_batch(const struct endpoints *endpoints, size_t first, size_t most)
+{
+	size_t left = endpoints->count - first;
+
+	if (left <= most)
+		return left;
+	while (most && endpoints->at[first + most].goes_on)
+		most--;
+	return most;
+}
+
 struct json_object *endpoints_wanted(const struct endpoints *endpoints, size_t first, size_t count)
 {
 	struct json_object *list = json_object_new_array();
@@ -167,28 +220,40 @@ struct json_object *endpoints_wanted(const struct endpoints *endpoints, size_t f
 	return list;
 }
 
-/* How many there are; -EBADMSG. */
-static int pkeys_read(struct json_object *row, uint32_t pkeys[DIRECTORY_PKEYS])
+/* What the SM says of a VM, all its VFs together. */
+struct found {
+	uint32_t lids[MIGRATION_VFS_MAX], pkeys[DIRECTORY_PKEYS];
+	size_t lid_count, pkey_count;
+};
+
+static void pkey_note(struct found *found, uint32_t pkey)
+{
+	for (size_t i = 0; i < found->pkey_count; i++)
+		if (found->pkeys[i] == pkey)
+			return;
+	if (found->pkey_count < DIRECTORY_PKEYS)
+		found->pkeys[found->pkey_count++] = pkey;
+}
+
+/* -EBADMSG */
+static int pkeys_read(struct json_object *row, bool there, struct found *found)
 {
 	struct json_object *list;
-	size_t count;
 
 	if (!json_object_object_get_ex(row, "pkeys", &list) ||
 	        !json_object_is_type(list, json_type_array))
 		return -EBADMSG;
-	count = json_object_array_length(list);
-	if (count > DIRECTORY_PKEYS)
-		count = DIRECTORY_PKEYS;
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < json_object_array_length(list) && i < DIRECTORY_PKEYS; i++) {
 		struct json_object *one = json_object_array_get_idx(list, i);
 		int64_t pkey =
 		        json_object_is_type(one, json_type_int) ? json_object_get_int64(one) : -1;
 
 		if (pkey < 0 || pkey > UINT16_MAX)
 			return -EBADMSG;
-		pkeys[i] = (uint32_t)pkey;
+		if (there)
+			pkey_note(found, (uint32_t)pkey);
 	}
-	return (int)count;
+	return 0;
 }
 
 /* Its host has it elsewhere than the SM, or says of no place that it is there: what the SM says is
@@ -206,35 +271,58 @@ static int is_there(const struct endpoint *endpoint, struct json_object *row, bo
 	return 0;
 }
 
-/* @lids: whose they are, for those behind shared ports. */
-static int row_take(const struct endpoint *endpoint, struct json_object *row,
-        struct directory *directory, struct directory_lids *lids)
+/* @lids: whose they are, for those behind shared ports. NULL @row: the SM knows no such port. */
+static int row_read(const struct endpoint *endpoint, struct json_object *row,
+        const struct directory_place *now, struct directory_lids *lids, struct found *found)
 {
-	struct directory_place now, place = {.vm = endpoint->vm,
-	                                    .port = port_of(endpoint),
-	                                    .located = true,
-	                                    .shared_port = endpoint->shared_port};
-	uint32_t pkeys[DIRECTORY_PKEYS];
 	bool there = true;
 	uint32_t lid;
-	int count;
+	int err;
+
+	if (!row)
+		return 0;
+	if (!json_object_is_type(row, json_type_object) || json_read_unsigned(row, "lid", &lid) ||
+	        !lid || lid > UINT16_MAX || is_there(endpoint, row, &there))
+		return -EBADMSG;
+	there = there && (!lids || directory_lids_share(lids, now, lid));
+	err = pkeys_read(row, there, found);
+	if (!err && there && found->lid_count < MIGRATION_VFS_MAX)
+		found->lids[found->lid_count++] = lid;
+	return err;
+}
+
+/* @endpoint is the first of @count of a VM, of which the rows from @first on are. */
+static int vm_take(const struct endpoint *endpoint, size_t count, struct json_object *list,
+        size_t first, struct directory *directory, struct directory_lids *lids)
+{
+	struct directory_place now, place = {.vm = endpoint->vm,
+	                                    .port = endpoint->port,
+	                                    .located = true,
+	                                    .shared_port = endpoint->shared_port};
+	struct found found = {0};
+	int err = 0;
 
 	if (!directory_place_of(directory, endpoint->vm, &now) || now.port != place.port)
 		return 0;
-	if (!row)
-		return directory_locate(directory, &place);
-	if (json_read_unsigned(row, "lid", &lid) || !lid || lid > UINT16_MAX)
-		return -EBADMSG;
-	count = pkeys_read(row, pkeys);
-	if (count < 0 || is_there(endpoint, row, &there))
-		return -EBADMSG;
-	if (there && (!lids || directory_lids_share(lids, &now, lid))) {
-		place.lids = &lid;
-		place.lid_count = 1;
-		place.pkeys = pkeys;
-		place.pkey_count = (size_t)count;
-	}
+	for (size_t i = 0; i < count && !err; i++)
+		err = row_read(&endpoint[i], json_object_array_get_idx(list, first + i), &now, lids,
+		        &found);
+	if (err)
+		return err;
+	place.lids = found.lids;
+	place.lid_count = found.lid_count;
+	place.pkeys = found.pkeys;
+	place.pkey_count = found.pkey_count;
 	return directory_locate(directory, &place);
+}
+
+static size_t count_of_vm(const struct endpoint *endpoints, size_t count)
+{
+	size_t of_vm = 1;
+
+	while (of_vm < count && endpoints[of_vm].goes_on)
+		of_vm++;
+	return of_vm;
 }
 
 /* One kind only, as those behind shared ports are looked at when all others are located. */
@@ -243,14 +331,10 @@ static int rows_take(const struct endpoint *endpoints, size_t count, struct json
 {
 	int err = 0;
 
-	for (size_t i = 0; i < count && !err; i++) {
-		struct json_object *row = json_object_array_get_idx(list, i);
-
-		if (endpoints[i].shared_port != !!lids)
-			continue;
-		if (row && !json_object_is_type(row, json_type_object))
-			return -EBADMSG;
-		err = row_take(&endpoints[i], row, directory, lids);
+	for (size_t i = 0, of_vm; i < count && !err; i += of_vm) {
+		of_vm = count_of_vm(&endpoints[i], count - i);
+		if (endpoints[i].shared_port == !!lids)
+			err = vm_take(&endpoints[i], of_vm, list, i, directory, lids);
 	}
 	return err;
 }

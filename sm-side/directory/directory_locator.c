@@ -40,9 +40,7 @@ static int request_send(struct locator *locator)
 {
 	struct json_object *request = json_object_new_object();
 
-	locator->count = locator->round.count - locator->first;
-	if (locator->count > ROWS_MAX)
-		locator->count = ROWS_MAX;
+	locator->count = endpoints_batch(&locator->round, locator->first, ROWS_MAX);
 	json_put_text(request, "op", "locate_all");
 	json_object_object_add(request, "ports",
 	        endpoints_wanted(&locator->round, locator->first, locator->count));

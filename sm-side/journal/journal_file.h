@@ -12,7 +12,7 @@
 
 enum {
 	JOURNAL_APPLICATION = 0x74657468, /* "teth", application_id of the database */
-	JOURNAL_SCHEMA = 2,               /* user_version */
+	JOURNAL_SCHEMA = 3,               /* user_version */
 };
 
 struct why {

@@ -141,7 +141,32 @@ static void state_add(
 	        .overall_us = overall_wall_us,
 	        .given_up = m->given_up,
 	        .vacated = m->vacated};
-	memcpy(state->plan, m->plan_hash, sizeof(state->plan));
+	memcpy(state->plan, m->plan_hash[0], sizeof(state->plan));
+}
+
+static struct record vf_record(const struct migration_intent *intent, unsigned place)
+{
+	return (struct record){RECORD_vf,
+	        {.vf = {.migration = intent->id, .place = place, .vf = intent->vfs[place]}}};
+}
+
+size_t ledger_intent_records(
+        const struct migration_intent *intent, struct record records[MIGRATION_VFS_MAX])
+{
+	records[0] = (struct record){RECORD_intent, {.intent = *intent}};
+	for (unsigned i = 1; i < migration_vf_count(intent); i++)
+		records[i] = vf_record(intent, i);
+	return migration_vf_count(intent);
+}
+
+static void vfs_add(struct ledger_records *records, const struct migration *m)
+{
+	for (unsigned i = 1; i < migration_vf_count(&m->intent); i++) {
+		struct record *record = &records->at[records->count++];
+
+		*record = vf_record(&m->intent, i);
+		memcpy(record->value.vf.plan, m->plan_hash[i], PLAN_HASH_BYTES);
+	}
 }
 
 static int said_add(struct ledger_records *records, const struct migration *m)
@@ -177,7 +202,7 @@ struct record ledger_news_record(const struct ledger_entry *entry)
 
 int ledger_state_records(const struct ledger_entry *entry, struct ledger_records *records)
 {
-	enum { OTHERS = 4 }; /* than findings */
+	enum { OTHERS = 4 + MIGRATION_VFS_MAX }; /* than findings */
 	const struct migration *migration = &entry->migration;
 	int err = 0;
 
@@ -186,6 +211,7 @@ int ledger_state_records(const struct ledger_entry *entry, struct ledger_records
 	if (!records->at)
 		return -ENOMEM;
 	state_add(records, migration, entry->overall_wall_us);
+	vfs_add(records, migration);
 	if (needs_testimony(migration->state))
 		err = said_add(records, migration);
 	if (err)
@@ -259,10 +285,27 @@ static int state_take(struct ledger_entry *entry, const struct state_record *rec
 	m->given_up = record->given_up;
 	m->vacated = record->vacated;
 	if (*record->plan)
-		memcpy(m->plan_hash, record->plan, sizeof(m->plan_hash));
+		memcpy(m->plan_hash[0], record->plan, PLAN_HASH_BYTES);
 	if (record->overall_us)
 		entry->overall_wall_us = record->overall_us;
 	entry->changes++;
+	return 0;
+}
+
+/* Hosts are those of the first. */
+static int vf_take(struct migration *m, const struct vf_record *record)
+{
+	struct moving_vf *vf;
+
+	if (!record->place || record->place >= MIGRATION_VFS_MAX)
+		return -EBADMSG;
+	vf = &m->intent.vfs[record->place];
+	*vf = record->vf;
+	memcpy(vf->source.host, m->intent.source.host, sizeof(vf->source.host));
+	memcpy(vf->destination.host, m->intent.destination.host, sizeof(vf->destination.host));
+	memcpy(m->plan_hash[record->place], record->plan, PLAN_HASH_BYTES);
+	if (record->place > m->intent.others)
+		m->intent.others = record->place;
 	return 0;
 }
 
@@ -299,6 +342,8 @@ static int part_take(struct ledger *ledger, const struct record *record, uint64_
 	case RECORD_state:
 		epoch_take(ledger, value->state.epoch);
 		return state_take(entry, &value->state);
+	case RECORD_vf:
+		return vf_take(&entry->migration, &value->vf);
 	case RECORD_said:
 		return testimony_unpack(&entry->migration.testimony, entry->migration.intent.vm,
 		        value->said.said.at, value->said.said.length);
@@ -373,6 +418,8 @@ int ledger_take(struct ledger *ledger, const struct record *record)
 		return intent_take(ledger, &record->value.intent);
 	case RECORD_state:
 		return part_take(ledger, record, record->value.state.migration);
+	case RECORD_vf:
+		return part_take(ledger, record, record->value.vf.migration);
 	case RECORD_said:
 		return part_take(ledger, record, record->value.said.migration);
 	case RECORD_ending:

@@ -61,6 +61,9 @@ struct ledger_records {
 	uint8_t *said;
 };
 
+/* The intent; how many. */
+size_t ledger_intent_records(
+        const struct migration_intent *intent, struct record records[MIGRATION_VFS_MAX]);
 /* -ENOMEM. */
 int ledger_state_records(const struct ledger_entry *entry, struct ledger_records *records);
 /* That its news are to be said, or have been. */

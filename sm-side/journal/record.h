@@ -34,9 +34,17 @@ struct state_record {
 	struct address address;
 	uint64_t source_switch;
 	unsigned source_switch_port;
-	char plan[80];      /* "": none */
-	int64_t overall_us; /* the overall deadline, since 1970; 0: does not run yet */
+	char plan[PLAN_HASH_BYTES]; /* "": none */
+	int64_t overall_us;         /* the overall deadline, since 1970; 0: does not run yet */
 	bool given_up, vacated;
+};
+
+/* What of a VF beside the first the intent has, and its plan as far as there is one. */
+struct vf_record {
+	uint64_t migration;
+	unsigned place; /* in the intent */
+	struct moving_vf vf;
+	char plan[PLAN_HASH_BYTES];
 };
 
 struct said_record {
@@ -123,6 +131,7 @@ union record_value {
 	struct epoch_record epoch;
 	struct migration_intent intent;
 	struct state_record state;
+	struct vf_record vf;
 	struct said_record said;
 	struct plan_record plan;
 	struct ending_record ending;

@@ -29,8 +29,8 @@ __attribute__((format(printf, 2, 3))) struct admission admission_refuse(
 struct admission admission_host(const struct inventory *inventory, const char *host);
 
 /*
- * Fill of @intent who, from where and to where: VM, both places, both identities. Slots of
- * migrations under way are theirs. One that shares a connection with the VM, as far as that is
+ * Fill of @intent who, from where and to where: VM, both places, both identities, of each VF. Slots
+ * of migrations under way are theirs. One that shares a connection with the VM, as far as that is
  * known, has to end first: the two would wait for each other.
  */
 struct admission admission_check(const struct inventory *inventory,
@@ -39,6 +39,14 @@ struct admission admission_check(const struct inventory *inventory,
 
 /* Nobody moves the VM, creates or destroys it. */
 struct admission admission_vm_is_free(const struct under_way *under_way, const char *vm);
+/* May the VM move besides what moves already? Who shares connections with that waits for its turn
+ * (@may_wait); not who would be given a VF at once, nor an evacuation, which has others to move
+ * meanwhile. */
+struct admission admission_beside_others(
+        const struct under_way *under_way, const char *vm, bool may_wait);
+/* Whose migration has the slot; NULL: nobody's. */
+const struct migration *admission_slot_holder(
+        const struct under_way *under_way, const char *host, const char *slot);
 /* By one that moves, comes or goes. */
 bool admission_slot_is_held(const struct under_way *under_way, const char *host, const char *slot);
 
@@ -65,7 +73,7 @@ struct admission admission_reattach(const struct inventory *inventory,
 const struct migration *admission_sharing(const struct under_way *under_way,
         const struct migration_intent *intent, char *const *names, size_t count);
 
-/* A VM moves with one VF, and gives up one. */
+/* Which one a VM gives up that has several is not said. */
 struct admission admission_has_one_vf(
         const struct inventory *inventory, const char *host, const char *vm, const char *slot);
 
@@ -74,6 +82,6 @@ bool admission_has_asked(const struct migration *migration);
 
 /* What the VM has seen of its VF, to be found again at the destination; NULL: not known. */
 const Tether__Attributes *admission_attributes(
-        const struct inventory *inventory, const struct migration_intent *intent);
+        const struct inventory *inventory, const struct migration_intent *intent, unsigned vf);
 
 #endif

@@ -2,6 +2,7 @@
 #include "sm-side/migration/migration.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "sm-side/migration/migration_road.h"
 
@@ -21,6 +22,18 @@ void migration_clear(struct migration *migration)
 	free(migration->steps);
 	migration->steps = NULL;
 	migration->step_count = 0;
+}
+
+size_t migration_other_lids(struct migration *m)
+{
+	size_t count = 0;
+
+	for (unsigned i = 1; i < migration_vf_count(&m->intent); i++)
+		if (m->intent.vfs[i].address.lid)
+			m->other_lids[count++] = m->intent.vfs[i].address.lid;
+	m->testimony.other_lids = m->other_lids;
+	m->testimony.other_lid_count = count;
+	return count;
 }
 
 bool migration_ended(const struct migration *migration)
@@ -73,7 +86,7 @@ static void begin_again(struct migration *m)
 	testimony_clear(&m->testimony);
 	m->testimony.shared_port = m->intent.shared_port;
 	m->overall_us = 0;
-	m->plan_hash[0] = '\0';
+	memset(m->plan_hash, 0, sizeof(m->plan_hash));
 	m->yields = false;
 }
 
@@ -84,6 +97,8 @@ static struct migration_output enter(struct migration *m, enum migration_state t
 	bool again;
 
 	to = migration_road_entered(m, to);
+	if (m->state != STATE_REPLANNING)
+		memset(m->is_there, 0, sizeof(m->is_there));
 	again = m->yields && migration_phase(to) == PHASE_TRYING;
 	if (again)
 		begin_again(m);
@@ -92,6 +107,8 @@ static struct migration_output enter(struct migration *m, enum migration_state t
 	m->state = to;
 	m->awaited = migration_road_parties(m, to);
 	m->failed = m->waits_turn = false;
+	m->host_vf = m->sm_vf = 0;
+	m->has_left = false;
 	m->awaited_report = migration_road_report(m, to);
 	if (migration_phase(to) == PHASE_FORWARD)
 		m->committed = true;
@@ -213,6 +230,8 @@ struct migration_output migration_event(
 	case HOW_GIVE_UP:
 		return give_up(migration, move.to, now_us);
 	case HOW_REPEAT:
+		migration->sm_vf = 0;
+		/* fall through */
 	case HOW_RETRY:
 		migration->awaited = migration_road_parties(migration, migration->state);
 		migration->failed = false;

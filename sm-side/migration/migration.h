@@ -24,6 +24,8 @@
 enum {
 	MIGRATION_NAME_BYTES = 128, /* names of VMs, hosts and slots, with the final 0 */
 	PLAN_WORD_BYTES = 16,       /* an order or a reach */
+	MIGRATION_VFS_MAX = 4,      /* of a VM */
+	PLAN_HASH_BYTES = 80,
 };
 
 struct identity {
@@ -38,17 +40,34 @@ struct place {
 	unsigned lid; /* Shared Port: of the port; else 0 */
 };
 
-/* What a migration is about; all of it is in its first record of the journal. */
+/* One VF of the VM. */
+#define MOVING_VF                                                                                  \
+	struct place source, destination;                                                          \
+	struct identity identity; /* moves with the VM */                                          \
+	struct identity other;    /* was at the destination, comes to the source's slot */         \
+	struct address address    /* the VM's; known from LOCATING on */
+
+struct moving_vf {
+	MOVING_VF;
+};
+
+/*
+ * What a migration is about; all of it is in its first records of the journal. The first VF leads:
+ * what is said of the migration's source, destination, identities and address is its.
+ */
 struct migration_intent {
 	uint64_t id, epoch;
 	char vm[MIGRATION_NAME_BYTES];
-	struct place source, destination;
-	struct identity identity; /* moves with the VM */
-	struct identity other;    /* was at the destination, comes to the source's slot */
-	struct address address;   /* the VM's; known from LOCATING on */
-	bool fabric;              /* the SM has a part in it; else its states are stepped over */
-	bool shared_port;         /* the VM's LID is that of a port which it shares, and changes */
-	bool dynamic; /* dynamic LIDs: a slot without VM has no link and no LID (kind "copy") */
+	union {
+		struct {
+			MOVING_VF;
+		};
+		struct moving_vf vfs[MIGRATION_VFS_MAX];
+	};
+	unsigned others;  /* VFs beside the first */
+	bool fabric;      /* the SM has a part in it; else its states are stepped over */
+	bool shared_port; /* the VM's LID is that of a port which it shares, and changes */
+	bool dynamic;     /* dynamic LIDs: a slot without VM has no link and no LID (kind "copy") */
 	bool force;
 	uint64_t evacuation;                                 /* that it is part of; 0: none */
 	char order[PLAN_WORD_BYTES], reach[PLAN_WORD_BYTES]; /* of its plan; "": as the SM does */
@@ -57,6 +76,11 @@ struct migration_intent {
 	                */
 	int64_t asked_wall_us; /* microseconds since 1970 */
 };
+
+static inline unsigned migration_vf_count(const struct migration_intent *intent)
+{
+	return 1 + intent->others;
+}
 
 /* What peers and SM know the VM's port by goes with it to another slot. */
 static inline bool migration_moves_guids(const struct migration_intent *intent)
@@ -87,10 +111,13 @@ struct migration {
 	struct migration_intent intent;
 	const struct deadlines *deadlines;
 	enum migration_state state;
-	enum migration_state journalled;      /* RECOVERING: what the last record says */
-	enum migration_fact fact;             /* RECOVERING, LOOKING */
-	unsigned awaited;                     /* parties that have not answered in this state */
-	bool failed;                          /* one that has answered could not */
+	enum migration_state journalled; /* RECOVERING: what the last record says */
+	enum migration_fact fact;        /* RECOVERING, LOOKING */
+	unsigned awaited;                /* parties that have not answered in this state */
+	bool failed;                     /* one that has answered could not */
+	unsigned host_vf, sm_vf; /* which VF host and SM are asked for, one after the other */
+	bool has_left; /* that VF the destination, where it may have come: before it is given back
+	                */
 	enum migration_report awaited_report; /* before the host is asked */
 	unsigned reports_taken;               /* as bits; not in the journal */
 	bool waits_turn;                      /* PREPARING: nobody has been asked yet */
@@ -107,9 +134,12 @@ struct migration {
 	uint64_t busy_with; /* waits for this migration's end, or was refused because of it; 0: not
 	                     */
 	uint32_t sequence;
-	uint64_t timer_us;   /* of this state; 0: none */
-	uint64_t overall_us; /* 0: does not run yet */
-	char plan_hash[80];
+	uint64_t timer_us;                                  /* of this state; 0: none */
+	uint64_t overall_us;                                /* 0: does not run yet */
+	char plan_hash[MIGRATION_VFS_MAX][PLAN_HASH_BYTES]; /* of each VF; "": none */
+	bool is_there[MIGRATION_VFS_MAX]; /* the SM carries it there: nothing is to be applied */
+	uint32_t other_lids[MIGRATION_VFS_MAX]; /* beside the first VF's, as far as they are known
+	                                         */
 	struct testimony testimony;
 	struct migration_step *steps;
 	size_t step_count;
@@ -123,6 +153,7 @@ struct migration_output {
 	bool retry;   /* perform the action after a short while, not now */
 	bool again;   /* LOCATING once more, and needs an epoch for that */
 	enum migration_action action;
+	unsigned parties;    /* who is asked; 0: all that are awaited */
 	const char *refused; /* the name of why the event is not obeyed; nothing else is set */
 };
 
@@ -145,6 +176,8 @@ struct migration_output migration_event(
 /* A party has answered: done or not. One that is not awaited is ignored. */
 struct migration_output migration_answered(
         struct migration *migration, unsigned party, bool done, uint64_t now_us);
+/* The SM says that there is nothing to plan for the VF of which it was asked: it is there. */
+struct migration_output migration_is_there(struct migration *migration, uint64_t now_us);
 /* The same for the tree; the answer's rows and findings are taken in. */
 struct migration_output migration_tree_answered(
         struct migration *migration, const Tether__Answer *answer, uint64_t now_us);
@@ -177,5 +210,11 @@ void migration_time_stop(struct migration *migration);
 void migration_time_run(struct migration *migration, uint64_t now_us);
 
 bool migration_ended(const struct migration *migration);
+
+/* Of several VFs some may have come to the destination: on the way back each has to leave its slot
+ * there before that gets its own GUIDs. That is to be asked of the host now. */
+bool migration_takes_back(const struct migration *migration);
+/* Fill in `other_lids`; how many. They are the testimony's, too, from then on. */
+size_t migration_other_lids(struct migration *migration);
 
 #endif

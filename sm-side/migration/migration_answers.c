@@ -13,8 +13,51 @@
  */
 static bool has_unpaired(struct migration *m)
 {
+	migration_other_lids(m);
 	return testimony_find_unpaired(&m->testimony, m->intent.address.lid) != 0 &&
 	       !m->intent.force;
+}
+
+bool migration_takes_back(const struct migration *m)
+{
+	return m->intent.others && !m->has_left &&
+	       migration_state_action(m->state) == ACTION_NAME_DESTINATION_BACK;
+}
+
+/* What host and SM are asked of one VF after the other: a lease is one for all of them, as are the
+ * memory and what there is. */
+static bool is_of_each_vf(enum migration_action action, unsigned party)
+{
+	switch (action) {
+	case ACTION_LEASE:
+	case ACTION_UNLEASE:
+	case ACTION_MOVE_MEMORY:
+	case ACTION_MOVE_MEMORY_BACK:
+	case ACTION_LOOK_SOURCE:
+	case ACTION_LOOK_DESTINATION:
+		return false;
+	case ACTION_LOOK:
+		return party == PARTY_SM;
+	default:
+		return party != PARTY_TREE;
+	}
+}
+
+/* Is there another one to ask for, or more to be asked for this one? */
+static bool next_vf(struct migration *m, unsigned party)
+{
+	unsigned *vf = party == PARTY_HOST ? &m->host_vf : &m->sm_vf;
+
+	if (party == PARTY_HOST && migration_takes_back(m)) {
+		m->has_left = true;
+		return true;
+	}
+	m->has_left = false;
+	if (!is_of_each_vf(migration_state_action(m->state), party) ||
+	        *vf + 1 >= migration_vf_count(&m->intent))
+		return false;
+	++*vf;
+	return true;
 }
 
 struct migration_output migration_answered(
@@ -22,6 +65,9 @@ struct migration_output migration_answered(
 {
 	if (!(migration->awaited & party))
 		return (struct migration_output){0};
+	if (done && next_vf(migration, party))
+		return (struct migration_output){
+		        .action = migration_state_action(migration->state), .parties = party};
 	migration->awaited &= ~party;
 	migration->failed |= !done;
 	if (migration->awaited)
@@ -30,6 +76,17 @@ struct migration_output migration_answered(
 	        !migration->failed)
 		migration->failed = has_unpaired(migration);
 	return migration_event(migration, migration->failed ? EVENT_FAILED : EVENT_DONE, now_us);
+}
+
+struct migration_output migration_is_there(struct migration *m, uint64_t now_us)
+{
+	bool all = true;
+
+	m->is_there[m->sm_vf] = true;
+	for (unsigned i = 0; i < migration_vf_count(&m->intent); i++)
+		all &= m->is_there[i];
+	return all ? migration_event(m, EVENT_ALREADY, now_us)
+	           : migration_answered(m, PARTY_SM, true, now_us);
 }
 
 static const char *vm_host(const struct migration *m)
@@ -102,6 +159,7 @@ static int tree_answer_take(struct migration *m, const Tether__Answer *answer, b
 	if (err)
 		return err;
 	*done = tree_has_done(m, &roll.answer);
+	migration_other_lids(m);
 	err = testimony_take(&m->testimony, m->intent.vm, m->intent.address.lid, &roll.answer);
 	roll_call_clear(&roll);
 	return err;

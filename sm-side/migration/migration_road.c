@@ -131,6 +131,7 @@ enum migration_report migration_road_report(const struct migration *m, enum migr
 /* The road of a migration whose memory has just moved and whose QPs are beyond saving. */
 enum migration_state migration_road_reattach(const struct migration_intent *intent)
 {
+	/* Of several VFs each is, or none. */
 	bool shows_guids = !strcmp(intent->source.host, intent->destination.host) &&
 	                   !strcmp(intent->source.slot, intent->destination.slot);
 

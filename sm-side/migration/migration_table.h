@@ -60,7 +60,7 @@ enum migration_report {
 };
 
 /* Who is asked, as bits. */
-enum { PARTY_NOBODY = 0, PARTY_TREE = 1, PARTY_HOST = 2, PARTY_SM = 4 };
+enum { PARTY_NOBODY = 0, PARTY_TREE = 1, PARTY_HOST = 2, PARTY_SM = 4, PARTY_ALL = 7 };
 
 /* Where the VM is, by the inventories of both hosts and by the SM. */
 enum migration_fact {

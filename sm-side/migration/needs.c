@@ -15,6 +15,11 @@ static bool moves_links(const struct migration_intent *intent)
 	return intent->dynamic;
 }
 
+static bool moves_several_vfs(const struct migration_intent *intent)
+{
+	return intent->others;
+}
+
 /* Rows of versions that nobody speaks any more may go. */
 static const struct {
 	bool (*is)(const struct migration_intent *intent);
@@ -22,6 +27,7 @@ static const struct {
 } kinds[] = {
         {moves_a_shared_port, 3},
         {moves_links, 4},
+        {moves_several_vfs, 6},
 };
 
 void needs_at_least(uint32_t version)

@@ -101,6 +101,9 @@ static void event_fill(struct order *order, struct migration *m, Tether__Step st
 	event->migration = m->intent.id;
 	event->epoch = m->intent.epoch;
 	event->shared_port = m->intent.shared_port;
+	/* Of a shared port the root knows them. */
+	event->n_known_lids = migration_other_lids(m);
+	event->known_lids = m->other_lids;
 	event->step = step;
 	event->sequence = ++m->sequence;
 	event->deadline_ms = deadline_ms(m, now_us);
@@ -215,17 +218,17 @@ void order_fill_moved(struct order *order, struct migration *m, uint64_t now_us)
 }
 
 /* Whose GUIDs go where. */
-static const struct identity *identity_for(const struct migration *m, enum migration_action action)
+static const struct identity *identity_for(const struct moving_vf *vf, enum migration_action action)
 {
 	switch (action) {
 	case ACTION_NAME_DESTINATION:
 	case ACTION_LINK_DESTINATION:
 	case ACTION_NAME_SOURCE_BACK:
 	case ACTION_LINK_SOURCE_BACK:
-		return &m->intent.identity;
+		return &vf->identity;
 	case ACTION_NAME_SOURCE:
 	case ACTION_NAME_DESTINATION_BACK:
-		return &m->intent.other;
+		return &vf->other;
 	default:
 		return NULL;
 	}
@@ -237,19 +240,33 @@ static bool brings_device(Tether__HostAction order)
 	       order == TETHER__HOST_ACTION__HOST_GIVE_BACK;
 }
 
+static const struct host_row taking_back = {ACTION_NAME_DESTINATION_BACK, MOVE_STEP,
+        TETHER__HOST_ACTION__HOST_DETACH, DESTINATION, LINK_KEEP};
+
+/* NULL: it is nothing that a host is asked. */
+static const struct host_row *host_row_of(const struct migration *m, enum migration_action action)
+{
+	const struct host_row *row = hosts;
+
+	if (action == ACTION_NAME_DESTINATION_BACK && migration_takes_back(m))
+		return &taking_back;
+	while (row < hosts + ARRAY_SIZE(hosts) && row->action != action)
+		row++;
+	return row < hosts + ARRAY_SIZE(hosts) ? row : NULL;
+}
+
 int order_fill_host(struct order *order, struct migration *m, enum migration_action action,
         const Tether__Attributes *attributes, uint64_t now_us)
 {
-	const struct host_row *row = hosts;
-	const struct identity *identity = identity_for(m, action);
+	const struct host_row *row = host_row_of(m, action);
+	struct moving_vf *vf = &m->intent.vfs[m->host_vf];
+	const struct identity *identity = identity_for(vf, action);
 	struct place *place, *other;
 
-	while (row < hosts + ARRAY_SIZE(hosts) && row->action != action)
-		row++;
-	if (row == hosts + ARRAY_SIZE(hosts))
+	if (!row)
 		return -ENOENT;
-	place = row->host == SOURCE ? &m->intent.source : &m->intent.destination;
-	other = row->host == SOURCE ? &m->intent.destination : &m->intent.source;
+	place = row->host == SOURCE ? &vf->source : &vf->destination;
+	other = row->host == SOURCE ? &vf->destination : &vf->source;
 	event_fill(order, m, row->step, now_us);
 	tether__host_order__init(&order->host);
 	order->event.order = &order->host;

@@ -10,21 +10,33 @@ static bool is_at(const struct place *place, const char *host, const char *slot)
 	return !strcmp(place->host, host) && !strcmp(place->slot, slot);
 }
 
+static bool vf_left_by(const struct migration_intent *intent, const char *host,
+        const Tether__Slot *slot, enum migration_action *action, unsigned *which)
+{
+	for (unsigned i = 0; i < migration_vf_count(intent); i++) {
+		const struct moving_vf *vf = &intent->vfs[i];
+
+		if (vf->identity.port_guid != slot->port_guid)
+			continue;
+		*which = i;
+		*action = is_at(&vf->source, host, slot->name) ? ACTION_NAME_SOURCE
+		                                               : ACTION_NAME_DESTINATION_BACK;
+		return is_at(&vf->source, host, slot->name) ||
+		       is_at(&vf->destination, host, slot->name);
+	}
+	return false;
+}
+
 /* The slot of the two that is not the VM's shows what the other one did before. */
 static struct migration *left_by(const struct ledger *ledger, const char *host,
         const Tether__Slot *slot, const char *vm, enum migration_action *action)
 {
 	for (struct ledger_entry *e = ledger->newest; e; e = e->older) {
-		const struct migration_intent *intent = &e->migration.intent;
+		struct migration_intent *intent = &e->migration.intent;
 
-		if (intent->identity.port_guid != slot->port_guid || strcmp(intent->vm, vm) ||
-		        !migration_ended(&e->migration) || !migration_moves_guids(intent))
-			continue;
-		if (is_at(&intent->source, host, slot->name))
-			*action = ACTION_NAME_SOURCE;
-		else if (is_at(&intent->destination, host, slot->name))
-			*action = ACTION_NAME_DESTINATION_BACK;
-		else
+		if (strcmp(intent->vm, vm) || !migration_ended(&e->migration) ||
+		        !migration_moves_guids(intent) ||
+		        !vf_left_by(intent, host, slot, action, &e->migration.host_vf))
 			continue;
 		return &e->migration;
 	}

@@ -13,7 +13,7 @@
 struct owners_second {
 	const Tether__Slot *slot;     /* the inventory's */
 	struct migration *left_by;    /* the migration that left it so */
-	enum migration_action action; /* of that, which sets its GUIDs right */
+	enum migration_action action; /* of that and its `host_vf`, which sets its GUIDs right */
 };
 
 /* The next one of @host behind @second->slot (NULL: the first), of which neither slot nor VM is one

@@ -21,7 +21,7 @@ static void peer_put(struct json_object *list, bool *is_known, uint32_t lid)
 
 static void peers_put(struct json_object *list, bool *is_known, const struct migration *m)
 {
-	uint32_t vm = m->intent.address.lid;
+	uint32_t vm = m->intent.vfs[m->sm_vf].address.lid;
 	size_t count;
 
 	if (qp_rows_count(&m->testimony.qps, &count))
@@ -89,8 +89,11 @@ void sm_paths_take(struct migration *m, struct json_object *answer)
 	Tether__PathRows *paths = &m->testimony.paths;
 	struct json_object *list;
 
-	rows_clear(TABLE(paths));
-	tether__path_rows__init(paths);
+	/* What was said of the VFs before this one stands beside it. */
+	if (!m->sm_vf) {
+		rows_clear(TABLE(paths));
+		tether__path_rows__init(paths);
+	}
 	if (!json_object_object_get_ex(answer, "paths", &list) ||
 	        !json_object_is_type(list, json_type_array))
 		return;
@@ -99,7 +102,7 @@ void sm_paths_take(struct migration *m, struct json_object *answer)
 		struct path_row row;
 
 		if (json_object_is_type(from, json_type_object) && !row_read(from, &row) &&
-		        row.local_lid == m->intent.address.lid)
+		        row.local_lid == m->intent.vfs[m->sm_vf].address.lid)
 			row_take(paths, &row);
 	}
 }

@@ -20,11 +20,22 @@ static struct json_object *request_new(const char *op)
 	return request;
 }
 
+/* The VF of which the SM is asked now. */
+static const struct moving_vf *vf_of(const struct migration *m)
+{
+	return &m->intent.vfs[m->sm_vf];
+}
+
+static const char *hash_of(const struct migration *m)
+{
+	return m->plan_hash[m->sm_vf];
+}
+
 static struct json_object *locate_request(const struct migration *m)
 {
 	struct json_object *request = request_new("locate");
 
-	json_put_guid(request, "port_guid", m->intent.identity.port_guid);
+	json_put_guid(request, "port_guid", vf_of(m)->identity.port_guid);
 	return request;
 }
 
@@ -33,7 +44,7 @@ static void put_target(
 {
 	if (m->intent.dynamic)
 		json_put_text(request, "kind", "copy");
-	json_put_guid(request, "vm_port_guid", m->intent.identity.port_guid);
+	json_put_guid(request, "vm_port_guid", vf_of(m)->identity.port_guid);
 	json_put_guid(request, "to_switch_guid", to->switch_guid);
 	json_put_number(request, "to_switch_port", to->switch_port);
 }
@@ -42,8 +53,8 @@ static struct json_object *plan_request(const struct migration *m)
 {
 	struct json_object *request = request_new("plan");
 
-	put_target(request, m, &m->intent.destination);
-	json_put_guid(request, "vm_node_guid", m->intent.identity.node_guid);
+	put_target(request, m, &vf_of(m)->destination);
+	json_put_guid(request, "vm_node_guid", vf_of(m)->identity.node_guid);
 	if (*m->intent.order)
 		json_put_text(request, "order", m->intent.order);
 	if (*m->intent.reach)
@@ -100,23 +111,26 @@ struct json_object *sm_talk_request(const struct migration *m, enum migration_ac
 		request = leased_request(m, "lease");
 		json_put_number(request, "ms", m->deadlines->sm_lease_ms);
 		json_put_number(request, "wait_ms", lease_wait_ms(m->deadlines));
-		/* By it the SM knows who else may hold the lease. */
-		if (*m->plan_hash)
-			json_put_text(request, "hash", m->plan_hash);
+		/* By it the SM knows who else may hold the lease: nobody beside one of several
+		 * plans. */
+		if (*m->plan_hash[0] && !m->intent.others)
+			json_put_text(request, "hash", m->plan_hash[0]);
 		return request;
 	case ACTION_APPLY:
+		if (m->is_there[m->sm_vf])
+			return locate_request(m);
 		request = leased_request(m, "apply");
 		/* Where there was none yet, the answer asks for one. */
-		json_put_text(request, "hash", *m->plan_hash ? m->plan_hash : "none");
+		json_put_text(request, "hash", *hash_of(m) ? hash_of(m) : "none");
 		sm_paths_ask(request, m);
 		return request;
 	case ACTION_UNDO:
 		request = leased_request(m, "undo");
-		put_target(request, m, &m->intent.source);
+		put_target(request, m, &vf_of(m)->source);
 		sm_paths_ask(request, m);
 		/* By it the SM knows which entries are the plan's own. */
-		if (*m->plan_hash)
-			json_put_text(request, "hash", m->plan_hash);
+		if (*hash_of(m))
+			json_put_text(request, "hash", hash_of(m));
 		return request;
 	case ACTION_UNLEASE:
 		request = leased_request(m, "release_lease");
@@ -176,6 +190,19 @@ static bool is_under_way(const struct migration *m)
 	return phase == PHASE_FORWARD || phase == PHASE_BACK;
 }
 
+static enum migration_event of_no_subnet(struct migration *m)
+{
+	char text[MIGRATION_NAME_BYTES + 200];
+
+	snprintf(text, sizeof(text),
+	        "the SM knows no port of the VF in slot %s: a VM moves with VFs of one subnet, "
+	        "whose "
+	        "SM tether-smd asks",
+	        vf_of(m)->source.slot);
+	find(m, "several-vfs", text);
+	return EVENT_FAILED;
+}
+
 static enum migration_event refused(
         struct migration *m, enum migration_action action, struct json_object *answer)
 {
@@ -209,6 +236,8 @@ static enum migration_event refused(
 		return EVENT_SM_BACK;
 	if (m->intent.dynamic && !strcmp(reason, "unknown-port"))
 		return unseen(m, action, answer);
+	if (m->intent.others && m->state == STATE_LOCATING && !strcmp(reason, "unknown-port"))
+		return of_no_subnet(m);
 	/* Where nobody has told it of them it has nothing to say of them, and never had. */
 	if (m->intent.shared_port && !strcmp(reason, "unknown-port"))
 		return EVENT_DONE;
@@ -239,19 +268,20 @@ static enum migration_event confirm_location(struct migration *m, const struct l
 {
 	char text[200];
 
-	if (location->lid == m->intent.address.lid)
+	if (location->lid == vf_of(m)->address.lid)
 		return EVENT_DONE;
 	snprintf(text, sizeof(text),
 	        "a sweep gave the VM LID %u instead of %u; OpenSM has to keep its guid2lid file "
 	        "across restarts (OSM_CACHE_DIR)",
-	        location->lid, m->intent.address.lid);
+	        location->lid, vf_of(m)->address.lid);
 	find(m, "lid-changed", text);
 	return EVENT_FAILED;
 }
 
 static enum migration_event take_location(struct migration *m, struct json_object *answer)
 {
-	struct place *source = &m->intent.source;
+	struct moving_vf *vf = &m->intent.vfs[m->sm_vf];
+	struct place *source = &vf->source;
 	struct location location;
 	unsigned lid;
 
@@ -272,8 +302,8 @@ static enum migration_event take_location(struct migration *m, struct json_objec
 	}
 	source->switch_guid = location.switch_guid;
 	source->switch_port = location.switch_port;
-	m->intent.address.lid = (uint16_t)location.lid;
-	memcpy(m->intent.address.gid, location.gid, sizeof(location.gid));
+	vf->address.lid = (uint16_t)location.lid;
+	memcpy(vf->address.gid, location.gid, sizeof(location.gid));
 	return EVENT_DONE;
 }
 
@@ -283,8 +313,8 @@ enum { PORT_ACTIVE = 4 };
 static enum migration_event take_wake(struct migration *m, struct json_object *answer)
 {
 	const struct place *expected = migration_phase(m->state) == PHASE_FORWARD
-	                                       ? &m->intent.destination
-	                                       : &m->intent.source;
+	                                       ? &vf_of(m)->destination
+	                                       : &vf_of(m)->source;
 	struct location location;
 	unsigned state = 0;
 
@@ -306,14 +336,15 @@ static enum migration_event take_look(
         struct migration *m, struct json_object *answer, bool *carried)
 {
 	const struct place *expected =
-	        is_expected_at_source(m->journalled) ? &m->intent.source : &m->intent.destination;
+	        is_expected_at_source(m->journalled) ? &vf_of(m)->source : &vf_of(m)->destination;
 	const char *reason = json_read_string(answer, "reason");
 	struct location location;
 
 	/* One that was started, too, knows nobody before its first sweep. */
 	if (reason && !strcmp(reason, "unknown-port"))
 		return EVENT_BUSY;
-	*carried = !location_read(answer, &location) &&
+	/* All of the VM's VFs are, or it is not. */
+	*carried = (*carried || !m->sm_vf) && !location_read(answer, &location) &&
 	           location.switch_guid == expected->switch_guid &&
 	           location.switch_port == expected->switch_port;
 	return EVENT_DONE;
@@ -334,14 +365,14 @@ static enum migration_event take_plan(struct migration *m, struct json_object *a
 	struct json_object *other = json_read_object(answer, "other");
 	uint64_t port_guid;
 
-	if (json_read_text(answer, "hash", m->plan_hash, sizeof(m->plan_hash)))
+	if (json_read_text(answer, "hash", m->plan_hash[m->sm_vf], PLAN_HASH_BYTES))
 		return malformed(m, "hash");
 	take_stability(m, answer);
 	/* Once the GUIDs are exchanged the slot shows the VM's. A dynamic one shows none to the SM.
 	 */
 	if (m->committed || m->intent.dynamic || !other ||
 	        json_read_guid(other, "port_guid", &port_guid) ||
-	        port_guid == m->intent.other.port_guid)
+	        port_guid == vf_of(m)->other.port_guid)
 		return EVENT_DONE;
 	find(m, "slot-differs",
 	        "the SM has another GUID at the destination's slot than its host has");
@@ -398,6 +429,9 @@ enum migration_event sm_talk_take(struct migration *m, enum migration_action act
 	case ACTION_PLAN:
 		return take_plan(m, answer);
 	case ACTION_APPLY:
+		if (m->is_there[m->sm_vf])
+			return take_location(m, answer);
+		/* fall through */
 	case ACTION_UNDO:
 		return m->intent.shared_port ? EVENT_DONE : take_applied(m, answer);
 	default:

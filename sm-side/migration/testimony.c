@@ -139,11 +139,21 @@ static int take_processes(struct testimony *testimony, const char *vm, const Tet
 	return err;
 }
 
+static bool is_lid_of_vm(const struct testimony *testimony, uint16_t vm_lid, uint32_t lid)
+{
+	bool is_its = lid == vm_lid;
+
+	for (size_t i = 0; i < testimony->other_lid_count; i++)
+		is_its |= lid == testimony->other_lids[i];
+	return is_its;
+}
+
 /* Under Shared Port a LID is others', too. */
 static bool is_row_of_vm(
         const struct testimony *testimony, uint16_t vm_lid, const struct qp_row *row)
 {
-	return testimony->shared_port ? row->of_vm : row->local_lid == vm_lid;
+	return testimony->shared_port ? row->of_vm
+	                              : is_lid_of_vm(testimony, vm_lid, row->local_lid);
 }
 
 struct vm_choice {
@@ -294,7 +304,8 @@ static bool must_be_paired(
 		return false;
 	if (testimony->shared_port)
 		return end->is_of_vm;
-	return k->local_lid == vm_lid || k->remote_lid == vm_lid;
+	return is_lid_of_vm(testimony, vm_lid, k->local_lid) ||
+	       is_lid_of_vm(testimony, vm_lid, k->remote_lid);
 }
 
 int testimony_find_unpaired(struct testimony *testimony, uint16_t vm_lid)

@@ -4,8 +4,8 @@
  * part, their QPs, evidence, keys and counts. Pure; belongs to its migration and its thread.
  *
  * QPs are rows of (local, remote) as the applications know them, so a pair is two rows with local
- * and remote exchanged. Rows of the VM are those whose local LID is the VM's; under Shared Port,
- * where it is others' too, those that say so.
+ * and remote exchanged. Rows of the VM are those whose local LID is one of the VM's; under Shared
+ * Port, where it is others' too, those that say so.
  */
 #ifndef TETHER_TESTIMONY_H
 #define TETHER_TESTIMONY_H
@@ -33,9 +33,11 @@ struct testimony {
 	Tether__KeyRows keys;
 	Tether__PathRows paths; /* as the SM says (sm_paths.h) */
 	Tether__Counts counts;
-	bool shared_port; /* its rows say themselves that they are the VM's */
-	bool rebuilt;     /* the VM's rows are of ATTACH */
-	bool broken;      /* a QP is in ERR by a shim's doing, so plain reopening would not do */
+	bool shared_port;           /* its rows say themselves that they are the VM's */
+	const uint32_t *other_lids; /* of the VM, beside the one that is said; its migration's */
+	size_t other_lid_count;
+	bool rebuilt; /* the VM's rows are of ATTACH */
+	bool broken;  /* a QP is in ERR by a shim's doing, so plain reopening would not do */
 };
 
 void testimony_init(struct testimony *testimony);

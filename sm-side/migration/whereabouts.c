@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 #include "sm-side/migration/whereabouts.h"
 
+#include <string.h>
+
 bool whereabouts_are_known(const struct inventory *inventory, const struct migration *migration)
 {
 	bool asks = migration->committed ||
@@ -28,9 +30,41 @@ static bool is_shown_twice(const struct inventory *inventory, const struct migra
 {
 	const struct migration_intent *intent = &migration->intent;
 
-	return migration_reenter_asks(migration->journalled, FACT_SHOWN_TWICE) &&
-	       shows(inventory, &intent->source, intent->identity.port_guid) &&
-	       shows(inventory, &intent->destination, intent->identity.port_guid);
+	if (!migration_reenter_asks(migration->journalled, FACT_SHOWN_TWICE))
+		return false;
+	for (unsigned i = 0; i < migration_vf_count(intent); i++) {
+		const struct moving_vf *vf = &intent->vfs[i];
+
+		if (shows(inventory, &vf->source, vf->identity.port_guid) &&
+		        shows(inventory, &vf->destination, vf->identity.port_guid))
+			return true;
+	}
+	return false;
+}
+
+/* They come and go one after the other: all are to have come, or all to have gone. */
+static bool has_vfs(const struct inventory *inventory, const struct migration_intent *intent,
+        bool at_destination, bool all)
+{
+	unsigned held = 0;
+
+	for (unsigned i = 0; i < migration_vf_count(intent); i++) {
+		const struct place *place =
+		        at_destination ? &intent->vfs[i].destination : &intent->vfs[i].source;
+		const Tether__Slot *slot = inventory_slot(inventory, place->host, place->slot);
+
+		held += slot && !strcmp(slot->vm, intent->vm);
+	}
+	return all ? held == migration_vf_count(intent) : held;
+}
+
+static bool is_with_vf(const struct inventory *inventory, const struct migration *m,
+        const Tether__HostVm *vm, bool at_destination)
+{
+	if (!vm || !m->intent.others)
+		return vm && *vm->slot;
+	return has_vfs(inventory, &m->intent, at_destination,
+	        at_destination || migration_phase(m->journalled) == PHASE_BACK);
 }
 
 enum migration_fact whereabouts_fact(
@@ -45,9 +79,9 @@ enum migration_fact whereabouts_fact(
 		return FACT_SHOWN_TWICE;
 	here = inventory_vm_at(inventory, intent->source.host, intent->vm);
 	there = inventory_vm_at(inventory, intent->destination.host, intent->vm);
-	if (there && *there->slot)
+	if (is_with_vf(inventory, migration, there, true))
 		return FACT_AT_DESTINATION;
-	if (here && *here->slot)
+	if (is_with_vf(inventory, migration, here, false))
 		return FACT_AT_SOURCE;
 	/* On its way both may have it. */
 	if (!here == !there)

@@ -199,14 +199,19 @@ static bool is_shown_elsewhere(
 	       inventory_slot_showing(inventory, slot->port_guid, host, false, &found);
 }
 
-const Tether__Slot *inventory_other_slot_of_vm(
-        const struct inventory *inventory, const char *host, const char *vm, const char *slot)
+const Tether__Slot *inventory_other_slot_of_vm(const struct inventory *inventory, const char *host,
+        const char *vm, const char *slot, const Tether__Slot *after)
 {
 	const struct inventory_host *h = inventory_find(inventory, host);
+	bool behind = !after;
 
-	for (size_t i = 0; h && h->said && i < h->said->n_slots; i++)
-		if (!strcmp(h->said->slots[i]->vm, vm) && strcmp(h->said->slots[i]->name, slot))
-			return h->said->slots[i];
+	for (size_t i = 0; h && h->said && i < h->said->n_slots; i++) {
+		const Tether__Slot *other = h->said->slots[i];
+
+		if (behind && !strcmp(other->vm, vm) && strcmp(other->name, slot))
+			return other;
+		behind |= other == after;
+	}
 	return NULL;
 }
 

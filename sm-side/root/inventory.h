@@ -51,9 +51,10 @@ const Tether__Slot *inventory_slot_of(const struct inventory_host *host, const c
 /* The slot that shows @port_guid: at @host (@at_host) or at any other; NULL: none. */
 const Tether__Slot *inventory_slot_showing(const struct inventory *inventory, uint64_t port_guid,
         const char *host, bool at_host, const struct inventory_host **found);
-/* Of the VFs that @vm holds at @host, one that is not in @slot; NULL: it has no other. */
-const Tether__Slot *inventory_other_slot_of_vm(
-        const struct inventory *inventory, const char *host, const char *vm, const char *slot);
+/* The next of the slots behind @after (NULL: the first) that @vm holds at @host, but for @slot;
+ * NULL: there is none. */
+const Tether__Slot *inventory_other_slot_of_vm(const struct inventory *inventory, const char *host,
+        const char *vm, const char *slot, const Tether__Slot *after);
 /* The next slot of @host behind @after (NULL: the first) that no VM holds and whose GUID no other
  * slot shows; NULL: none. */
 const Tether__Slot *inventory_free_slot(

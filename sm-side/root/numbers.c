@@ -85,6 +85,42 @@ static int qps_of_vm(Tether__QpRows *into, const Tether__QpRows *from, const str
 	return err;
 }
 
+/* A VM may have several LIDs, and contexts at each. */
+static bool is_of_another_lid(
+        const Tether__QpRows *qps, const struct numbers_row *vm, uint32_t context)
+{
+	bool is_elsewhere = false;
+
+	for (size_t i = 0; !vm->shared_port && i < qps->n_local_qpn; i++) {
+		struct qp_row row = qp_rows_get(qps, i);
+
+		if (!row.of_vm || row.context != context)
+			continue;
+		if (row.local_lid == vm->address.lid)
+			return false;
+		is_elsewhere = true;
+	}
+	return is_elsewhere;
+}
+
+/* Keys of a context come one after the other. */
+static int keys_of_vm(
+        struct numbers_row *vm, const Tether__QpRows *qps, const Tether__KeyRows *from)
+{
+	bool left_out = false;
+	int err = 0;
+
+	for (size_t i = 0; i < from->n_context && !err; i++) {
+		struct key_row row = key_rows_get(from, i);
+
+		if (!i || row.context != from->context[i - 1])
+			left_out = is_of_another_lid(qps, vm, row.context);
+		if (!left_out)
+			err = key_rows_append(&vm->keys, &row);
+	}
+	return err;
+}
+
 int numbers_set(struct numbers *numbers, const struct address *address, bool shared_port,
         const Tether__QpRows *qps, const Tether__KeyRows *keys)
 {
@@ -97,7 +133,7 @@ int numbers_set(struct numbers *numbers, const struct address *address, bool sha
 	row->address = *address;
 	err = qps_of_vm(&row->qps, qps, row);
 	if (!err)
-		err = rows_concatenate(&row->keys.base, &keys->base);
+		err = keys_of_vm(row, qps, keys);
 	if (err)
 		row_clear(row);
 	return err;

@@ -22,7 +22,8 @@ typedef const struct address *numbers_announced(void *owner, const struct addres
 void numbers_clear(struct numbers *numbers);
 
 /*
- * From now on those of the VM at @address are its rows in @qps, and @keys. @shared_port: its GID
+ * From now on those of the VM at @address are its rows in @qps, and of @keys those of its contexts
+ * there. @shared_port: its GID
  * names it, since the LID is others' too; a context goes on being known under the LID that it had
  * first. -ENOMEM: none are.
  */

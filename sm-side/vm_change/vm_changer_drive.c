@@ -42,8 +42,7 @@ static void numbers_let_go(struct job *job)
 	const struct migration *last = ledger_latest_of(c->ledger, job->change->intent.vm);
 
 	if (last && job->change->state == CHANGE_ABSENT)
-		root_numbers_set(c->root, &last->intent.address, last->intent.shared_port, &no_qps,
-		        &no_keys);
+		conductor_numbers_set(c, last, &no_qps, &no_keys);
 }
 
 static void finish(struct job *job)

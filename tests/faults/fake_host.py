@@ -193,11 +193,14 @@ class Host:
                 if s.vm == order["vm"] and s.state not in ("released", "errored")]
         if held:
             self.world.log.append(f"{order['vm']} is detached while {held} hold the device")
-        for slot in self.world.slot_of(order["vm"]):
-            self.world.slots[slot]["vm"] = ""
+        if self.world.slots[order["slot"]]["vm"] == order["vm"]:
+            self.world.slots[order["slot"]]["vm"] = ""
 
     def host_move(self, order):
         vm = self.world.vms[order["vm"]]
+        left = [s for s in self.world.slot_of(order["vm"]) if self.world.slots[s]["host"] == self.name]
+        if left and len(self.world.guids_of(order["vm"])) > 1:
+            self.world.log.append(f"{order['vm']} leaves {self.name} with {left} still attached")
         if vm["host"] == self.name:
             vm["host"] = order["peer_host"]
         elif vm["host"] != order["peer_host"]:

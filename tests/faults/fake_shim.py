@@ -5,6 +5,11 @@ import wire
 BROKEN = wire.SCHEMA.enums["EvidenceFlag"]["EVIDENCE_BROKEN"]
 
 
+def lids_of(event):
+    """By which the VM is known: those of its VFs."""
+    return {event["address"]["lid"], *event["known_lids"]}
+
+
 class Shim:
     """A process with libtether: the steps it has been through, and no more than that."""
 
@@ -32,11 +37,16 @@ class Shim:
         else:
             self.rest = state
 
-    def rows(self, lid):
-        mine = self.world.vms[self.vm]["lid"]
-        return [{"local_lid": mine, "local_qpn": qpn, "real_qpn": qp["real"], "remote_lid": qp["remote_lid"],
-                 "remote_qpn": qp["remote_qpn"], "sq_psn": 7, "context": self.pid, "real_lid": mine, "of_vm": int(lid == mine)}
-                for qpn, qp in self.qps.items() if lid in (mine, qp["remote_lid"])]
+    def lid_of(self, qp):
+        """Of the VF that it is on: its VM's first, unless it says another one."""
+        return qp.get("lid", self.world.vms[self.vm]["lid"])
+
+    def rows(self, event):
+        lids = lids_of(event)
+        return [{"local_lid": self.lid_of(qp), "local_qpn": qpn, "real_qpn": qp["real"], "remote_lid": qp["remote_lid"],
+                 "remote_qpn": qp["remote_qpn"], "sq_psn": 7, "context": self.pid, "real_lid": self.lid_of(qp),
+                 "of_vm": int(self.lid_of(qp) in lids)}
+                for qpn, qp in self.qps.items() if lids & {self.lid_of(qp), qp["remote_lid"]}]
 
     def talks_to(self):
         return self.hears | {q["remote_lid"] for q in self.qps.values()}
@@ -44,7 +54,7 @@ class Shim:
     def is_concerned(self, event):
         if self.vm == event["vm"]:
             return event["to_vm"]
-        return event["to_peers"] and event["address"]["lid"] in self.talks_to()
+        return event["to_peers"] and bool(lids_of(event) & self.talks_to())
 
     def ask(self, event):
         """An answer's parts, or None: no answer."""
@@ -80,14 +90,14 @@ class Shim:
 
     def evidence(self, event, flags):
         return [{"local_lid": r["local_lid"], "local_qpn": r["local_qpn"], "remote_lid": r["remote_lid"],
-                 "remote_qpn": r["remote_qpn"], "flags": flags} for r in self.rows(event["address"]["lid"])]
+                 "remote_qpn": r["remote_qpn"], "flags": flags} for r in self.rows(event)]
 
     def step_prepare(self, event):
         if self.state != "running":
             return {"outcome": "OUTCOME_REFUSED"} if self.state == "errored" else self.wrong(event)
         self.moves[event["migration"]] = "running"
         self.moving[event["migration"]] = event["vm"]
-        return {"qps": self.rows(event["address"]["lid"]), "counts": {"processes": 1, "qps": len(self.qps)}}
+        return {"qps": self.rows(event), "counts": {"processes": 1, "qps": len(self.qps)}}
 
     def step_stop(self, event):
         if self.state == "voted":
@@ -101,45 +111,45 @@ class Shim:
         if self.state not in ("stopped", "voted"):
             return self.wrong(event)
         self.state = "voted"
-        return {"evidence": self.evidence(event, BROKEN), "qps": self.rows(event["address"]["lid"])}
+        return {"evidence": self.evidence(event, BROKEN), "qps": self.rows(event)}
 
     def step_release(self, event):
         if self.state not in ("voted", "released"):
             return self.wrong(event)
         others = {(e["local_lid"], e["local_qpn"]) for e in wire.rows_of(event["evidence"])}
         if any((q["remote_lid"], q["remote_qpn"]) not in others for q in self.qps.values()
-               if event["address"]["lid"] in (q["remote_lid"], self.world.vms[self.vm]["lid"])):
+               if lids_of(event) & {q["remote_lid"], self.lid_of(q)}):
             self.world.log.append(f"{self.name}: RELEASE without the other side's evidence")
         if self.vm == event["vm"]:
             self.state = "released"
         return {}
 
     def step_attach(self, event):
-        if self.state not in ("released", "rebuilt", "voted") or not self.world.slot_of(self.vm):
+        if self.state not in ("released", "rebuilt", "voted") or len(self.world.slot_of(self.vm)) != len(self.world.guids_of(self.vm)):
             return self.wrong(event)
         self.state = "rebuilt"
         for qp in self.qps.values():
             qp["real"] += 0x1000
-        return {"qps": self.rows(event["address"]["lid"]),
+        return {"qps": self.rows(event),
                 "keys": [{"context": self.pid, "virtual_rkey": 5, "real_rkey": 6}]}
 
     def step_reconnect(self, event):
         if self.state not in ("rebuilt", "voted", "connected"):
             return self.wrong(event)
         numbers = {(r["local_lid"], r["local_qpn"]): r["real_qpn"] for r in wire.rows_of(event["qps"])}
-        for row in self.rows(event["address"]["lid"]):
+        for row in self.rows(event):
             qp = self.qps[row["local_qpn"]]
             qp["connected_to"] = numbers.get((row["remote_lid"], row["remote_qpn"]))
         self.state = "connected"
         return {}
 
     def step_resume(self, event):
-        mine = [self.qps[row["local_qpn"]] for row in self.rows(event["address"]["lid"])]
+        mine = [self.qps[row["local_qpn"]] for row in self.rows(event)]
         lost = [q for q in mine if "connected_to" in q and q["connected_to"] is None]
         if self.state not in ("connected", "voted", "stopped"):
             return self.wrong(event)
         self.end("errored" if lost or self.state != "connected" else "running")
-        for row in self.rows(event["address"]["lid"]):
+        for row in self.rows(event):
             self.qps[row["local_qpn"]].pop("connected_to", None)
         return {"counts": {"replayed": 3, "made_up": 2, "errors": len(lost)}}
 

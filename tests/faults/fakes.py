@@ -39,6 +39,16 @@ class World:
         guid = self.slots[slot]["port_guid"]
         self.vms[name] = {"host": host, "lid": self.fabric[guid]["lid"], "guid": guid}
 
+    def second_vf(self, name, slot):
+        """The free @slot of its host is the VM's, too; its LID."""
+        self.slots[slot]["vm"] = name
+        self.vms[name]["guids"] = {*self.guids_of(name), self.slots[slot]["port_guid"]}
+        return self.fabric[self.slots[slot]["port_guid"]]["lid"]
+
+    def guids_of(self, name):
+        """Of all its VFs."""
+        return self.vms[name].get("guids") or {self.vms[name]["guid"]} - {None}
+
     def guest(self, name, host):
         """A VM on @host without a VF."""
         self.vms[name] = {"host": host, "lid": None, "guid": None}
@@ -52,11 +62,11 @@ class World:
         self.shims[shim.name] = shim
         return shim
 
-    def connect(self, a, b):
-        """A QP of each, connected to the other's."""
+    def connect(self, a, b, lid=None):
+        """A QP of each, connected to the other's; @lid: of the VF of @a, if that is not its VM's first."""
         qpn = 0x100 + 2 * sum(len(s.qps) for s in self.shims.values())
-        a.qps[qpn] = {"remote_lid": self.vms[b.vm]["lid"], "remote_qpn": qpn + 1, "real": qpn}
-        b.qps[qpn + 1] = {"remote_lid": self.vms[a.vm]["lid"], "remote_qpn": qpn, "real": qpn + 1}
+        a.qps[qpn] = {"remote_lid": self.vms[b.vm]["lid"], "remote_qpn": qpn + 1, "real": qpn, **({"lid": lid} if lid else {})}
+        b.qps[qpn + 1] = {"remote_lid": lid or self.vms[a.vm]["lid"], "remote_qpn": qpn, "real": qpn + 1}
 
     def fault(self, who, what, kind, times=1):
         """When @who (a host, a shim's name, or "sm") is asked @what (an order, a step, an op): do @kind instead:
@@ -123,10 +133,10 @@ class World:
                 held = self.slot_of(name)
                 if vm["guid"] is None and not held:
                     continue
-                if len(held) != 1 or self.slots[held[0]]["host"] != vm["host"]:
+                if len(held) != len(self.guids_of(name)) or {self.slots[s]["host"] for s in held} != {vm["host"]}:
                     bad.append(f"{name} on {vm['host']} holds {held}")
-                elif self.slots[held[0]]["port_guid"] != vm["guid"]:
-                    bad.append(f"{name}'s slot {held[0]} shows another GUID")
+                elif {self.slots[s]["port_guid"] for s in held} != self.guids_of(name):
+                    bad.append(f"{name}'s slots {held} show other GUIDs")
             bad += self.complaints_of_slots()
             for shim in self.shims.values():
                 if shim.state not in ("running", "errored"):

@@ -170,9 +170,9 @@ def who_has_no_vf_and_where_there_is_none_is_refused():
         refused(stage.smd, "vm-without-vf", "DELETE", "/v1/vms/vm7")
 
 
-def who_has_two_vfs_is_refused():
+def who_has_two_vfs_that_cannot_go_together_is_refused():
     with Stage() as stage:
-        stage.world.slots["hyp1-vf1"]["vm"] = "vm1"
+        stage.world.slots["hyp1-vf1"].update(vm="vm1", dynamic=True)
         host_says_anew(stage, "hyp1")
         before = [dict(slot) for slot in stage.world.slots.values()]
         move_refused(stage, "several-vfs")
@@ -310,7 +310,7 @@ def every_reason_that_is_described_has_been_given_at_its_path():
 run([what_cannot_be_read_is_refused, who_is_not_there_is_refused, a_vm_that_cannot_come_or_go_is_refused,
      no_more_come_and_go_than_may, a_vm_that_is_rightly_its_hosts_is_not_released, a_host_that_is_here_or_needed_is_not_forgotten,
      hosts_that_cannot_be_meant_are_refused,
-     who_has_no_vf_and_where_there_is_none_is_refused, who_has_two_vfs_is_refused, slots_that_do_not_fit_are_refused,
+     who_has_no_vf_and_where_there_is_none_is_refused, who_has_two_vfs_that_cannot_go_together_is_refused, slots_that_do_not_fit_are_refused,
      guids_that_nobody_or_another_has_are_refused, what_is_under_way_is_left_alone, a_host_leaves_once_and_takes_nobody_meanwhile,
      while_it_looks_where_a_vm_is_it_says_so, a_daemon_that_ends_says_so,
      a_daemon_without_room_says_so, what_the_sm_does_not_plan_is_not_planned,

@@ -92,13 +92,18 @@ def peer_without_libtether_is_refused_and_left_behind_by_force(lab):
         assert pair.client.wait(END_S) != 0, f"its queue pair has no error{pair.words()}"
 
 
+STRANGER = "0x00000000decaf001"  # no port of this subnet
+
+
 def says_so_of(lab, host, vm, slot):
-    """@host's driver says from now on that @vm has the VF in @slot, too: simfabric's VMs have one."""
+    """@host's driver says from now on that @vm has the VF in @slot, too, and that this one is of another subnet: its SM has given
+    it its GUID."""
     script = lab.path("driver-two-vfs")
+    guid = next(row["port_guid"] for row in lab.fabric.slots() if row["slot"] == slot)
     with open(script, "w") as out:
         out.write(f'''#!/bin/sh
 [ "$1" = inventory ] || exec "{lab.driver}" "$@"
-"{lab.driver}" "$@" | sed -E 's/"name": "{slot}", "vm": (null|"")/"name": "{slot}", "vm": "{vm}"/'
+"{lab.driver}" "$@" | sed -E 's/"name": "{slot}", "vm": (null|"")/"name": "{slot}", "vm": "{vm}"/; s/"port_guid": "{guid}"/"port_guid": "{STRANGER}"/'
 ''')
         os.chmod(script, 0o700)
     driver, lab.driver = lab.driver, script
@@ -114,7 +119,7 @@ def restart_agent(lab, host):
     lab.wait_connected(lab.hosts)
 
 
-def vm_with_two_vfs_is_refused(lab):
+def vm_with_vfs_of_two_subnets_is_refused(lab):
     host = next(row["host"] for row in lab.ask("/v1/vms")["vms"] if row["name"] == "vm1")
     slot = next(row["slot"] for row in lab.fabric.slots() if row["slot"].startswith(f"{host}_vf") and not row["vm"])
     says_so_of(lab, host, "vm1", slot)
@@ -156,7 +161,7 @@ def main():
         tap.run("peer_without_libtether_is_refused_and_left_behind_by_force",
                 peer_without_libtether_is_refused_and_left_behind_by_force, lab)
         tap.run("vm_with_a_device_that_nobody_has_named_is_refused", vm_with_a_device_that_nobody_has_named_is_refused, lab)
-        tap.run("vm_with_two_vfs_is_refused", vm_with_two_vfs_is_refused, lab)
+        tap.run("vm_with_vfs_of_two_subnets_is_refused", vm_with_vfs_of_two_subnets_is_refused, lab)
         tap.run("sa_and_fabric_agree_afterwards", check_sa_truth, lab)
     tap.exit()
 

@@ -101,31 +101,6 @@ static void each_wrong_request_has_its_name(void **unused)
 	inventory_clear(&inventory);
 }
 
-static void who_has_two_vfs_is_told_which(void **unused)
-{
-	Tether__HostVm vm = TETHER__HOST_VM__INIT;
-	Tether__Slot one = TETHER__SLOT__INIT, other = TETHER__SLOT__INIT;
-	Tether__HostVm *vms[] = {&vm};
-	Tether__Slot *slots[] = {&one, &other};
-	struct inventory inventory = {0};
-	struct migration_intent intent = {0};
-	struct admission admission;
-
-	four_hosts(&inventory);
-	vm.name = one.vm = other.vm = (char *)"vm1";
-	vm.slot = one.name = (char *)"a1";
-	other.name = (char *)"a2";
-	assert_int_equal(inventory_take(&inventory, "a", vms, 1, slots, 2), 0);
-	admission = admission_check(&inventory, NULL, "vm1", "b", &intent);
-	assert_string_equal(admission.reason, "several-vfs");
-	assert_non_null(strstr(admission.text, "a1"));
-	assert_non_null(strstr(admission.text, "a2"));
-	other.vm = (char *)"vm2";
-	assert_int_equal(inventory_take(&inventory, "a", vms, 1, slots, 2), 0);
-	assert_null(admission_check(&inventory, NULL, "vm1", "b", &intent).reason);
-	inventory_clear(&inventory);
-}
-
 static void no_more_move_than_may(void **unused)
 {
 	struct inventory inventory = {0};
@@ -369,7 +344,6 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(each_wrong_request_has_its_name),
-	        cmocka_unit_test(who_has_two_vfs_is_told_which),
 	        cmocka_unit_test(no_more_move_than_may),
 	        cmocka_unit_test(who_takes_part_in_both_is_found_either_way),
 	        cmocka_unit_test(the_intent_says_who_goes_where_with_which_guids),

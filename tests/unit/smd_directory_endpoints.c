@@ -137,6 +137,65 @@ static void each_vm_is_asked_for_by_its_port(void **state)
 	assert_string_equal(wanted(&nothing, true), "[]");
 }
 
+/* vm1 on a in two slots, at ports 1 and 2. */
+static void says_two(const char *second_vm)
+{
+	Tether__HostVm vm = TETHER__HOST_VM__INIT, *vms[] = {&vm};
+	Tether__Slot one = TETHER__SLOT__INIT, other = TETHER__SLOT__INIT,
+	             *slots[] = {&one, &other};
+
+	vm.name = one.vm = (char *)"vm1";
+	vm.slot = one.name = (char *)"vf0";
+	other.name = (char *)"vf1";
+	other.vm = (char *)second_vm;
+	one.port_guid = 0x11;
+	other.port_guid = 0x12;
+	one.switch_guid = other.switch_guid = 0x100;
+	one.switch_port = 1;
+	other.switch_port = 2;
+	directory_host_here(directory, "a", true);
+	assert_int_equal(directory_host_says(directory, "a", vms, 1, slots, 2), 0);
+	assert_int_equal(inventory_take(&inventory, "a", vms, 1, slots, 2), 0);
+	inventory_host_connected(&inventory, "a", true);
+}
+
+static void all_vfs_of_a_vm_say_where_it_is(void **state)
+{
+	const char *both = "[\"0x0000000000000011\",\"0x0000000000000012\"]";
+	struct directory_place place;
+
+	says_two("vm1");
+	says("Z", "vm2", 0x13, 3);
+	assert_int_equal((endpoints_clear(&endpoints), endpoints_fill(&endpoints, directory,
+	                                                       &inventory, &nothing, false)),
+	        0);
+	assert_int_equal(endpoints_batch(&endpoints, 0, 3), 3);
+	assert_int_equal(endpoints_batch(&endpoints, 0, 2), 1);
+	assert_int_equal(endpoints_batch(&endpoints, 1, 2), 2);
+	inventory_forget(&inventory, "Z");
+	assert_string_equal(wanted(&nothing, false), both);
+	assert_int_equal(
+	        answered("[" ROW(7, 1, "65535,32769") "," ROW(9, 2, "65535,32770") "]"), 0);
+	assert_true(directory_place_of(directory, "vm1", &place));
+	assert_int_equal(place.lid_count, 2);
+	assert_int_equal(place.lids[0] + place.lids[1], 7 + 9);
+	assert_int_equal(place.pkey_count, 3);
+	assert_string_equal(wanted(&nothing, true), "[]");
+	/* Of one at another place, or that the SM does not know, nothing counts. */
+	wanted(&nothing, false);
+	assert_int_equal(answered("[" ROW(7, 1, "65535") "," ROW(9, 5, "32770") "]"), 0);
+	assert_true(directory_place_of(directory, "vm1", &place));
+	assert_int_equal(place.lid_count, 1);
+	assert_int_equal(place.pkey_count, 1);
+	wanted(&nothing, false);
+	assert_int_equal(answered("[null," ROW(9, 2, "32770") "]"), 0);
+	assert_string_equal(located("vm1"), "!9/0x8002");
+	/* It has one less: another answer. */
+	says_two("");
+	assert_string_equal(wanted(&nothing, true), "[\"0x0000000000000011\"]");
+	assert_string_equal(located("vm1"), "?0/0x0");
+}
+
 static void what_is_no_ports_lid_is_not_asked_for(void **state)
 {
 	static const uint32_t lids[] = {0, 0xc000, 0xc001, 0xffff, 0x1c001, 0x10009};
@@ -306,6 +365,7 @@ int main(void)
 #define ENDPOINTS_TEST(f) cmocka_unit_test_setup_teardown(f, make, unmake)
 	const struct CMUnitTest tests[] = {
 	        ENDPOINTS_TEST(each_vm_is_asked_for_by_its_port),
+	        ENDPOINTS_TEST(all_vfs_of_a_vm_say_where_it_is),
 	        ENDPOINTS_TEST(what_is_no_ports_lid_is_not_asked_for),
 	        ENDPOINTS_TEST(who_is_nowhere_is_asked_for_again),
 	        ENDPOINTS_TEST(a_lid_at_another_place_is_not_its_own),

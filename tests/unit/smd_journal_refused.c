@@ -91,7 +91,7 @@ static void a_foreign_file_is_refused_by_name_and_left_alone(void **unused)
 		is_refused_untouched(-EINVAL, files[i].words);
 	}
 	forget_file();
-	sql_in("PRAGMA journal_mode = WAL; CREATE TABLE letters (text); PRAGMA user_version = 2");
+	sql_in("PRAGMA journal_mode = WAL; CREATE TABLE letters (text); PRAGMA user_version = 3");
 	is_refused_untouched(-EINVAL, "not a journal");
 }
 
@@ -102,9 +102,9 @@ static void another_schema_is_refused(void **unused)
 
 	forget_file();
 	written_by_somebody_killed(write_two);
-	sql_in("PRAGMA user_version = 3");
-	is_refused_untouched(-EINVAL, "has schema 3");
-	sql_in("PRAGMA user_version = 2; CREATE TRIGGER more AFTER INSERT ON epochs "
+	sql_in("PRAGMA user_version = 4");
+	is_refused_untouched(-EINVAL, "has schema 4");
+	sql_in("PRAGMA user_version = 3; CREATE TRIGGER more AFTER INSERT ON epochs "
 	       "BEGIN DELETE FROM states; END");
 	is_refused_untouched(-EBADMSG, "its tables");
 	sql_in("DROP TRIGGER more");

@@ -86,7 +86,7 @@ static void good_road(struct road *road)
 		else
 			migration_event(m, EVENT_DONE, now += 100);
 		if (m->state == STATE_APPLYING)
-			snprintf(m->plan_hash, sizeof(m->plan_hash), "abc");
+			strcpy(m->plan_hash[0], "abc");
 		if (migration_ended(m)) {
 			testimony_find(&m->testimony, "hyp3", "no-answer", "said nothing");
 			m->counts.lft_sets = 5;
@@ -177,7 +177,7 @@ static void a_successor_finds_all_it_needs(void **unused)
 	m = &ledger_find(&ledger, 41)->migration;
 	assert_same_intent(&m->intent, &intent);
 	assert_int_equal(ledger.newest->overall_wall_us, 1700000030000000);
-	assert_string_equal(m->plan_hash, "abc");
+	assert_string_equal(m->plan_hash[0], "abc");
 	assert_int_equal(m->testimony.qps.n_local_qpn, 1);
 	assert_int_equal(m->testimony.vm_process_count, 1);
 	assert_int_equal(m->testimony.finding_count, 1);
@@ -329,6 +329,64 @@ static void what_does_not_follow_from_what_was_before_is_refused(void **unused)
 	ledger_clear(&ledger);
 }
 
+static void the_vfs_of_a_vm_are_as_they_were_in_the_last_record(void **unused)
+{
+	struct migration_intent intent = the_intent();
+	struct record records[MIGRATION_VFS_MAX];
+	struct ledger_records later;
+	struct ledger ledger;
+	struct migration *found;
+	size_t count;
+
+	intent.others = 2;
+	for (unsigned i = 1; i < 3; i++) {
+		struct moving_vf *vf = &intent.vfs[i];
+
+		*vf = intent.vfs[0];
+		snprintf(vf->source.slot, sizeof(vf->source.slot), "here%u", i);
+		snprintf(vf->destination.slot, sizeof(vf->destination.slot), "there%u", i);
+		vf->identity.port_guid = 0x100 + i;
+		vf->other.node_guid = 0x200 + i;
+		vf->address.lid = 0;
+	}
+	ledger_init(&ledger, &deadlines_default);
+	count = ledger_intent_records(&intent, records);
+	assert_int_equal(count, 3);
+	/* How many there are is in no column. */
+	records[0].value.intent.others = 0;
+	for (size_t i = 0; i < count; i++)
+		assert_int_equal(ledger_take(&ledger, &records[i]), 0);
+	found = &ledger_find(&ledger, intent.id)->migration;
+	assert_int_equal(found->intent.others, 2);
+	/* LOCATING has said more of one of them. */
+	found->intent.vfs[2].address.lid = 77;
+	strcpy(found->plan_hash[2], "def");
+	found->state = STATE_PREPARING;
+	assert_int_equal(ledger_state_records(ledger.newest, &later), 0);
+	ledger_clear(&ledger);
+	ledger_init(&ledger, &deadlines_default);
+	for (size_t i = 0; i < count; i++)
+		assert_int_equal(ledger_take(&ledger, &records[i]), 0);
+	for (size_t i = 0; i < later.count; i++)
+		assert_int_equal(ledger_take(&ledger, &later.at[i]), 0);
+	found = &ledger_find(&ledger, intent.id)->migration;
+	assert_int_equal(found->intent.others, 2);
+	assert_string_equal(found->intent.vfs[1].source.host, intent.source.host);
+	assert_string_equal(found->intent.vfs[2].destination.host, intent.destination.host);
+	assert_string_equal(found->intent.vfs[2].destination.slot, "there2");
+	assert_int_equal(found->intent.vfs[1].identity.port_guid, 0x101);
+	assert_int_equal(found->intent.vfs[2].other.node_guid, 0x202);
+	assert_int_equal(found->intent.vfs[2].address.lid, 77);
+	assert_string_equal(found->plan_hash[2], "def");
+	assert_string_equal(found->intent.source.slot, intent.source.slot);
+	records[1].value.vf.place = 0;
+	assert_int_equal(ledger_take(&ledger, &records[1]), -EBADMSG);
+	records[1].value.vf.place = MIGRATION_VFS_MAX;
+	assert_int_equal(ledger_take(&ledger, &records[1]), -EBADMSG);
+	ledger_records_clear(&later);
+	ledger_clear(&ledger);
+}
+
 static void old_ends_are_forgotten_open_ones_never(void **unused)
 {
 	struct migration_intent intent = the_intent();
@@ -357,6 +415,7 @@ int main(void)
 	        cmocka_unit_test(who_was_overtaken_has_ended),
 	        cmocka_unit_test(others_are_as_they_were),
 	        cmocka_unit_test(what_does_not_follow_from_what_was_before_is_refused),
+	        cmocka_unit_test(the_vfs_of_a_vm_are_as_they_were_in_the_last_record),
 	        cmocka_unit_test(old_ends_are_forgotten_open_ones_never),
 	};
 

@@ -175,7 +175,7 @@ static void the_sm_is_asked_as_the_plugin_understands(void **unused)
 {
 	struct migration m = begun(STATE_APPLYING);
 
-	strcpy(m.plan_hash, "abc");
+	strcpy(m.plan_hash[0], "abc");
 	assert_string_equal(asked(&m, ACTION_LOCATE),
 	        "{\"op\":\"locate\",\"port_guid\":\"0x0000000000002001\"}");
 	assert_string_equal(asked(&m, ACTION_PLAN),
@@ -208,7 +208,7 @@ static void paths_are_asked_for_to_each_peer_once(void **unused)
 	        {11, 20}, {20, 11}, {11, 20}, {30, 11}, {11, 0}, {11, 0xc000}, {5, 6}, {11, 11}};
 	struct migration m = begun(STATE_APPLYING);
 
-	strcpy(m.plan_hash, "abc");
+	strcpy(m.plan_hash[0], "abc");
 	queue_pairs_of(&m, lids, ARRAY_SIZE(lids));
 	assert_string_equal(asked(&m, ACTION_APPLY),
 	        "{\"op\":\"apply\",\"migration\":7,\"hash\":\"abc\",\"peers\":[20,30]}");

@@ -290,6 +290,42 @@ static void datagram_queue_pairs(struct test *t)
 	interest_add(t->announced, 1, &second);
 }
 
+/* Contexts at each: what is announced at the one is not missed at the other, and has no keys there.
+ */
+static void a_vm_with_two_lids_has_the_keys_of_each_at_it(void **state)
+{
+	const struct qp_row rows[] = {
+	        {.local_lid = 31, .local_qpn = 0x1, .real_qpn = 0x11, .context = 1, .of_vm = 1},
+	        {.local_lid = 32, .context = 2, .of_vm = 1},
+	        {.local_lid = 32, .local_qpn = 0x1, .real_qpn = 0x21, .context = 2, .of_vm = 1},
+	};
+	const struct address vfs[] = {{.lid = 31}, {.lid = 32}};
+	const struct address first = {.lid = 31, .context = 1};
+	const struct address second = {.lid = 32, .context = 2};
+	Tether__QpRows qps = TETHER__QP_ROWS__INIT;
+	Tether__KeyRows keys = TETHER__KEY_ROWS__INIT;
+	struct test *t = *state;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		qp_rows_append(&qps, &rows[i]);
+	key_rows_append(&keys, &(struct key_row){.context = 1, .virtual_rkey = 5, .real_rkey = 61});
+	key_rows_append(&keys, &(struct key_row){.context = 2, .virtual_rkey = 5, .real_rkey = 62});
+	for (size_t i = 0; i < 2; i++)
+		assert_int_equal(
+		        numbers_set(questions_numbers(t->questions), &vfs[i], false, &qps, &keys),
+		        0);
+	interest_add(t->announced, 1, &first);
+	interest_add(t->announced, 1, &second);
+	for (size_t i = 0; i < 2; i++)
+		assert_false(numbers_are_doubtful(
+		        questions_numbers(t->questions), &vfs[i], announced, t));
+	say(t, 1, &vfs[0], false, 0x1, 0);
+	say(t, 2, &vfs[1], false, 0x1, 0);
+	EXPECT(t, "1: qp 0x11 key 61\n2: qp 0x21 key 62\n");
+	rows_clear(&qps.base);
+	rows_clear(&keys.base);
+}
+
 static void all_datagram_queue_pairs_of_an_address_are_told_at_once(void **state)
 {
 	struct test *t = *state;
@@ -325,6 +361,7 @@ int main(void)
 	        TEST(question_waits_until_the_contexts_are_announced),
 	        TEST(numbers_of_those_who_do_not_come_back_are_forgotten),
 	        TEST(withdrawn_context_takes_its_numbers_along),
+	        TEST(a_vm_with_two_lids_has_the_keys_of_each_at_it),
 	        TEST(who_asks_nothing_does_not_wait),
 	        TEST(all_datagram_queue_pairs_of_an_address_are_told_at_once),
 	        TEST(datagram_queue_pairs_of_those_who_ended_are_not_told),
