@@ -69,8 +69,8 @@ class Tls:
 
 
 class System:
-    """@vms: which VM sits in which slot at the start. @settings: rows for smd.conf and every agent.conf, so also
-    deadlines; PATIENT ones if not given. @copy_ms: how long the simulated copy of a VM's memory takes. @partitions: the
+    """@vms: which VM sits in which slot at the start; "vm1+2" is the second VF of vm1: programs in it see that one, in "vm1 vm1+2"
+    both. @settings: rows for smd.conf and every agent.conf, so also deadlines; PATIENT ones if not given. @copy_ms: how long the simulated copy of a VM's memory takes. @partitions: the
     text of OpenSM's partitions.conf, made from {VM: its port GUID}. @dynamic: all hypervisors have dynamic LIDs. @guests: an
     agent in each VM, behind which its processes are; "virtio": reached over virtio-serial ports. @tree: {agent: the agent between that is its parent}, both hypervisors
     and agents between; whoever is not in it has tether-smd. @tls: tether-smd and all these agents meet over it. @smd_settings: more rows for smd.conf. @devices: VMs have device nodes, by which an
@@ -154,6 +154,8 @@ class System:
         self.fabric.create(self.net_file())
         for vm, slot in self.vms.items():
             self.fabric.cli("vm", "add", vm, slot)
+            if "+" in vm:
+                continue
             host = slot.rsplit("_", 1)[0]
             os.symlink(self.agent_vm_socket(host, vm), self.path("vms", f"{vm}.sock"))
             os.symlink(os.path.join(self.home_of_sockets(host), f"{vm}.guest"), self.path("vms", f"{vm}.guest"))
@@ -274,7 +276,8 @@ class System:
         return self.path("guests", vm, "agent.sock")
 
     def socket_for_programs(self, vm):
-        return self.guest_socket(vm) if self.has_guests else self.path("vms", vm + ".sock")
+        whole = re.split("[ +]", vm)[0]
+        return self.guest_socket(whole) if self.has_guests else self.path("vms", whole + ".sock")
 
     def start_guest(self, vm, env=None):
         """The agent in @vm: a process as the VM's others are, which does not know its name."""

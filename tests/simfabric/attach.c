@@ -86,23 +86,59 @@ static int current_of_vm(const struct fabric *fabric, const char *name, struct h
 	return 0;
 }
 
-int attach_current(struct fabric *fabric, struct hca_place *place)
+static unsigned places_of_vms(
+        struct fabric *fabric, const char *names, struct hca_place places[ATTACH_PLACES_MAX])
 {
-	const char *vm = getenv("SIMFABRIC_VM"), *name = getenv("SIMFABRIC_NODE");
-	uint32_t node;
-	int r;
+	char name[NODE_NAME_BYTES];
+	unsigned count = 0;
 
-	if (vm) {
-		fabric_lock(fabric);
-		r = current_of_vm(fabric, vm, place);
-		fabric_unlock(fabric);
-		return r;
+	fabric_lock(fabric);
+	while (count < ATTACH_PLACES_MAX && *names) {
+		size_t length = strcspn(names, " ");
+
+		snprintf(name, sizeof(name), "%.*s", (int)length, names);
+		count += !current_of_vm(fabric, name, &places[count]);
+		names += length + strspn(names + length, " ");
 	}
+	fabric_unlock(fabric);
+	return count;
+}
+
+unsigned attach_places(struct fabric *fabric, struct hca_place places[ATTACH_PLACES_MAX])
+{
+	const char *vms = getenv("SIMFABRIC_VM"), *name = getenv("SIMFABRIC_NODE");
+	uint32_t node;
+
+	if (vms)
+		return places_of_vms(fabric, vms, places);
 	node = name ? node_find(fabric, name) : NO_INDEX;
 	if (node == NO_INDEX || node_is_switch(&fabric->nodes[node]))
+		return 0;
+	set_place(fabric, node, fabric->nodes[node].slot, places);
+	return 1;
+}
+
+int attach_current(struct fabric *fabric, struct hca_place *place)
+{
+	struct hca_place places[ATTACH_PLACES_MAX];
+
+	if (!attach_places(fabric, places))
 		return -ENODEV;
-	set_place(fabric, node, fabric->nodes[node].slot, place);
+	*place = places[0];
 	return 0;
+}
+
+int attach_named(struct fabric *fabric, const char *device_name, struct hca_place *place)
+{
+	struct hca_place places[ATTACH_PLACES_MAX];
+	unsigned count = attach_places(fabric, places);
+
+	for (unsigned i = 0; i < count; i++)
+		if (!strcmp(places[i].device_name, device_name)) {
+			*place = places[i];
+			return 0;
+		}
+	return -ENODEV;
 }
 
 uint64_t place_node_guid(const struct fabric *fabric, const struct hca_place *place)

@@ -36,8 +36,15 @@ struct hca_place {
 uint64_t place_node_guid(const struct fabric *fabric, const struct hca_place *place);
 uint64_t place_port_guid(const struct fabric *fabric, const struct hca_place *place);
 
-/* The HCA that this process (node or VM, from its environment) sees now. -ENODEV: none attached. */
+/*
+ * The HCAs that this process sees now, by its environment: the one of its node, or of its VM; or of
+ * each of its VMs, named with blanks between. How many.
+ */
+enum { ATTACH_PLACES_MAX = 4 };
+unsigned attach_places(struct fabric *fabric, struct hca_place places[ATTACH_PLACES_MAX]);
+/* The first, or the one with this name. -ENODEV: none attached. */
 int attach_current(struct fabric *fabric, struct hca_place *place);
+int attach_named(struct fabric *fabric, const char *device_name, struct hca_place *place);
 
 /* An open context holds the VF. Counted per client slot, so that the count of a killed process is
  * given back. */

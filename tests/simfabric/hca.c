@@ -220,14 +220,14 @@ static int open_place(const struct hca_place *place, struct hca **opened)
 	return 0;
 }
 
-int hca_open(struct hca **hca)
+int hca_open(const char *device_name, struct hca **hca)
 {
 	struct hca_place place;
 	struct fabric *fabric;
 	int err = process_fabric(&fabric);
 
 	if (!err)
-		err = attach_current(fabric, &place);
+		err = attach_named(fabric, device_name, &place);
 	if (err)
 		return err;
 	pthread_mutex_lock(&opening);

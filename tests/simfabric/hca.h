@@ -101,10 +101,10 @@ struct hca {
 };
 
 /*
- * The device that this process sees now, held for one more context. -ENODEV: none; -EUSERS: too
- * many processes; -ENOMEM. Starts the process's thread with the first one.
+ * The device that this process sees now under that name, held for one more context. -ENODEV: none;
+ * -EUSERS: too many processes; -ENOMEM. Starts the process's thread with the first one.
  */
-int hca_open(struct hca **hca);
+int hca_open(const char *device_name, struct hca **hca);
 /* One context less; the last one gives the VF back. All objects are destroyed before. */
 void hca_close(struct hca *hca);
 

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 /*
- * loopback-verify [DEVICE...]: one process whose queue pairs are connected to each other, two by
- * two and one to itself, on each device (the first, if none is named). Each end sends numbered
- * messages of each class to the other; receives are posted late now and then. Every completion has
- * to be the next one, every number, sum and pattern right. SIGTERM ends it: what is open completes,
- * the last line is one JSON object, exit status 0 only if all was exact.
+ * loopback-verify [-x] [DEVICE...]: one process whose queue pairs are connected to each other, two
+ * by two and one to itself, on each device (the first, if none is named); -x: those of one device
+ * to those of the other. Each end sends numbered messages of each class to the other; receives are
+ * posted late now and then. Every completion has to be the next one, every number, sum and pattern
+ * right. SIGTERM ends it: what is open completes, the last line is one JSON object, exit status 0
+ * only if all was exact.
  */
 #include <endian.h>
 #include <inttypes.h>
@@ -64,6 +65,7 @@ struct board {
 
 static struct board boards[DEVICES_MAX];
 static unsigned board_count;
+static bool is_crossed;
 static uint64_t polls, progress_us;
 
 static int wrong(const struct end *end, const char *what, uint64_t is, uint64_t should)
@@ -92,6 +94,7 @@ static int end_open(struct end *end, struct board *board)
 	return end->mr && end->qp ? 0 : failed("queue pair", 12);
 }
 
+/* @board: that of the end that it is connected to. */
 static int end_connect(struct end *end, const struct board *board)
 {
 	struct ibv_qp_attr init = {.qp_state = IBV_QPS_INIT,
@@ -128,7 +131,19 @@ static int end_connect(struct end *end, const struct board *board)
 /* Two by two; the last one is left over, and has itself. */
 static struct end *other_of(struct board *board, unsigned i)
 {
-	return &board->ends[i + 1 == ENDS ? i : i ^ 1];
+	return &board->ends[is_crossed || i + 1 == ENDS ? i : i ^ 1];
+}
+
+static int board_connect(struct board *board)
+{
+	struct board *other = is_crossed ? &boards[board == boards] : board;
+	int err = 0;
+
+	for (unsigned i = 0; i < ENDS && !err; i++) {
+		board->ends[i].to = other_of(other, i);
+		err = end_connect(&board->ends[i], other);
+	}
+	return err;
 }
 
 static int board_open(struct board *board, const char *name)
@@ -146,10 +161,6 @@ static int board_open(struct board *board, const char *name)
 		return failed("device", 12);
 	for (unsigned i = 0; i < ENDS && !err; i++)
 		err = end_open(&board->ends[i], board);
-	for (unsigned i = 0; i < ENDS && !err; i++) {
-		board->ends[i].to = other_of(board, i);
-		err = end_connect(&board->ends[i], board);
-	}
 	return err;
 }
 
@@ -385,11 +396,16 @@ int main(int argc, char **argv)
 	int err = 0;
 
 	stop_signals_catch();
+	is_crossed = argc > 1 && !strcmp(argv[1], "-x");
+	argv += is_crossed;
+	argc -= is_crossed;
 	board_count = argc > 1 ? (unsigned)argc - 1 : 1;
-	if (board_count > DEVICES_MAX)
+	if (board_count > DEVICES_MAX || (is_crossed && board_count != DEVICES_MAX))
 		return 2;
 	for (unsigned b = 0; b < board_count && !err; b++)
 		err = board_open(&boards[b], argc > 1 ? argv[b + 1] : NULL);
+	for (unsigned b = 0; b < board_count && !err; b++)
+		err = board_connect(&boards[b]);
 	if (!err)
 		err = run();
 	if (!err)

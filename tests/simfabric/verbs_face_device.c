@@ -69,19 +69,13 @@ static struct face_device *find_device(const char *name)
 	return device;
 }
 
-static int current_place(struct fabric **fabric, struct hca_place *place)
-{
-	int err = process_fabric(fabric);
-
-	return err ? err : attach_current(*fabric, place);
-}
-
 ENTRY struct ibv_device **ibv_get_device_list(int *num_devices)
 {
-	struct ibv_device **list = calloc(2, sizeof(*list));
-	struct face_device *device = NULL;
-	struct hca_place place;
+	struct ibv_device **list = calloc(ATTACH_PLACES_MAX + 1, sizeof(*list));
+	struct hca_place places[ATTACH_PLACES_MAX];
 	struct fabric *fabric;
+	unsigned count = 0;
+	int used = 0;
 
 	if (num_devices)
 		*num_devices = 0;
@@ -89,13 +83,16 @@ ENTRY struct ibv_device **ibv_get_device_list(int *num_devices)
 		errno = ENOMEM;
 		return NULL;
 	}
-	if (!current_place(&fabric, &place))
-		device = find_device(place.device_name);
-	if (device) {
-		list[0] = &device->device;
-		if (num_devices)
-			*num_devices = 1;
+	if (!process_fabric(&fabric))
+		count = attach_places(fabric, places);
+	for (unsigned i = 0; i < count; i++) {
+		struct face_device *device = find_device(places[i].device_name);
+
+		if (device)
+			list[used++] = &device->device;
 	}
+	if (num_devices)
+		*num_devices = used;
 	return list;
 }
 
@@ -119,7 +116,7 @@ ENTRY __be64 ibv_get_device_guid(struct ibv_device *device)
 	struct hca_place place;
 	struct fabric *fabric;
 
-	if (current_place(&fabric, &place) || strcmp(place.device_name, device->name))
+	if (process_fabric(&fabric) || attach_named(fabric, device->name, &place))
 		return 0;
 	return htobe64(place_node_guid(fabric, &place));
 }
@@ -239,13 +236,9 @@ ENTRY struct ibv_context *ibv_open_device(struct ibv_device *device)
 {
 	struct face_context *context;
 	struct hca *hca;
-	int err = hca_open(&hca);
+	/* It may have been listed before the VF was exchanged for another one. */
+	int err = hca_open(device->name, &hca);
 
-	if (!err && strcmp(hca->place.device_name, device->name)) {
-		/* It was listed before the VF was exchanged for another one. */
-		hca_close(hca);
-		err = -ENODEV;
-	}
 	if (err) {
 		errno = -err;
 		return NULL;
