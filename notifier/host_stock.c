@@ -66,16 +66,16 @@ static void stock_again(struct host_role *role)
 }
 
 /* Of orders that were beside it @fresh says what is known. -ENOMEM */
-static int orders_keep(struct host_role *role, struct host_inventory *fresh)
+static int orders_keep(const struct host_role *role, struct host_inventory *fresh)
 {
-	for (const struct order_apart *apart = role->apart; apart; apart = apart->next)
-		if (!apart->order)
-			return -ENOMEM;
-	if (host_inventory_room(fresh, &role->inventory))
-		return -ENOMEM;
-	for (const struct order_apart *apart = role->apart; apart; apart = apart->next)
-		host_inventory_keep(fresh, &role->inventory, apart->order->vm, apart->order->slot);
-	return 0;
+	const struct order_apart *apart = role->apart;
+	int err = 0;
+
+	for (; apart && !err; apart = apart->next)
+		err = apart->order ? host_inventory_keep(fresh, &role->inventory, apart->order->vm,
+		                             apart->order->slot)
+		                   : -ENOMEM;
+	return err;
 }
 
 /* To compare two of them. Without memory they are taken for the same. */

@@ -42,14 +42,10 @@ int host_inventory_attached(struct host_inventory *inventory, const char *vm, co
 void host_inventory_guids(
         struct host_inventory *inventory, const char *slot, uint64_t node_guid, uint64_t port_guid);
 
-/*
- * @fresh was looked for while an order was under way: of @vm and of @slot it has what @known has,
- * row for row, which @known loses. host_inventory_room before: then there is room in it for all of
- * @known's VMs. -ENOMEM
- */
-int host_inventory_room(struct host_inventory *fresh, const struct host_inventory *known);
-void host_inventory_keep(struct host_inventory *fresh, struct host_inventory *known, const char *vm,
-        const char *slot);
+/* @fresh was looked for while an order was under way: of @vm and of @slot it says what @known does,
+ * however often this is called. -ENOMEM: some of it, perhaps. */
+int host_inventory_keep(struct host_inventory *fresh, const struct host_inventory *known,
+        const char *vm, const char *slot);
 
 /* The first attribute of which @has is less than @wanted, by name; NULL: none. */
 const char *attributes_lacking(const Tether__Attributes *has, const Tether__Attributes *wanted);

@@ -7,16 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-int host_inventory_room(struct host_inventory *fresh, const struct host_inventory *known)
-{
-	Tether__HostVm **grown =
-	        reallocarray(fresh->vms, fresh->vms_count + known->vms_count + 1, sizeof(*grown));
-
-	if (!grown)
-		return -ENOMEM;
-	fresh->vms = grown;
-	return 0;
-}
+#include "notifier/wire/message.h"
 
 static Tether__HostVm **vm_find(const struct host_inventory *inventory, const char *name)
 {
@@ -26,20 +17,39 @@ static Tether__HostVm **vm_find(const struct host_inventory *inventory, const ch
 	return NULL;
 }
 
-static void vm_keep(struct host_inventory *fresh, struct host_inventory *known, const char *name)
+/* Takes @row. */
+static int vm_append(struct host_inventory *inventory, Tether__HostVm *row)
 {
-	Tether__HostVm **has = vm_find(fresh, name), **had = vm_find(known, name), *row;
+	Tether__HostVm **grown =
+	        reallocarray(inventory->vms, inventory->vms_count + 1, sizeof(*grown));
 
-	if (has && had) {
-		row = *has;
-		*has = *had;
-		*had = row;
-	} else if (has) {
-		host_inventory_vm_remove(fresh, name);
-	} else if (had) {
-		fresh->vms[fresh->vms_count++] = *had;
-		*had = known->vms[--known->vms_count];
+	if (!grown) {
+		tether__host_vm__free_unpacked(row, NULL);
+		return -ENOMEM;
 	}
+	inventory->vms = grown;
+	inventory->vms[inventory->vms_count++] = row;
+	return 0;
+}
+
+static int vm_keep(
+        struct host_inventory *fresh, const struct host_inventory *known, const char *name)
+{
+	const Tether__HostVm *had = host_inventory_vm(known, name);
+	Tether__HostVm **has = vm_find(fresh, name), *row;
+
+	if (!had) {
+		host_inventory_vm_remove(fresh, name);
+		return 0;
+	}
+	row = message_copy(&had->base);
+	if (!row)
+		return -ENOMEM;
+	if (!has)
+		return vm_append(fresh, row);
+	tether__host_vm__free_unpacked(*has, NULL);
+	*has = row;
+	return 0;
 }
 
 static bool is_of(const Tether__Slot *row, const char *vm)
@@ -47,22 +57,22 @@ static bool is_of(const Tether__Slot *row, const char *vm)
 	return *vm && !strcmp(row->vm, vm);
 }
 
-void host_inventory_keep(struct host_inventory *fresh, struct host_inventory *known, const char *vm,
-        const char *slot)
+int host_inventory_keep(struct host_inventory *fresh, const struct host_inventory *known,
+        const char *vm, const char *slot)
 {
-	vm_keep(fresh, known, vm);
-	for (size_t i = 0; i < known->slots_count; i++) {
-		Tether__Slot **had = &known->slots[i], **has = fresh->slots, *row;
-		size_t left = fresh->slots_count;
+	int err = vm_keep(fresh, known, vm);
 
-		while (left && strcmp((*has)->name, (*had)->name)) {
-			has++;
-			left--;
-		}
-		if (!left || (strcmp((*had)->name, slot) && !is_of(*had, vm) && !is_of(*has, vm)))
+	for (size_t i = 0; i < fresh->slots_count && !err; i++) {
+		Tether__Slot **has = &fresh->slots[i], *row;
+		const Tether__Slot *had = host_inventory_slot(known, (*has)->name);
+
+		if (!had || (strcmp(had->name, slot) && !is_of(had, vm) && !is_of(*has, vm)))
 			continue;
-		row = *has;
-		*has = *had;
-		*had = row;
+		row = message_copy(&had->base);
+		if (!row)
+			return -ENOMEM;
+		tether__slot__free_unpacked(*has, NULL);
+		*has = row;
 	}
+	return err;
 }

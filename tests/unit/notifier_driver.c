@@ -403,9 +403,10 @@ static void what_an_order_is_at_stays_as_it_is_known(void **state)
 	        "\"port_guid\": 9}, {\"name\": \"vf2\", \"vm\": \"c\"}, "
 	        "{\"name\": \"vf3\", \"port_guid\": 5}, {\"name\": \"vf4\", \"port_guid\": 6}]}");
 
-	assert_int_equal(host_inventory_room(&fresh, &known), 0);
-	for (size_t i = 0; i < ARRAY_SIZE(orders); i++)
-		host_inventory_keep(&fresh, &known, orders[i][0], orders[i][1]);
+	/* Several orders may be at the same. */
+	for (size_t i = 0; i < 2 * ARRAY_SIZE(orders); i++)
+		assert_int_equal(
+		        host_inventory_keep(&fresh, &known, orders[i / 2][0], orders[i / 2][1]), 0);
 	assert_int_equal(fresh.vms_count, 3);
 	assert_non_null(host_inventory_vm(&fresh, "e"));
 	assert_string_equal(host_inventory_vm(&fresh, "a")->slot, "vf0");
