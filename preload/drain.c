@@ -132,6 +132,12 @@ static bool windows_are_exposed(const struct queue_pair *qp)
 	       window_work_is_exposed(qp, stays);
 }
 
+/* Once its transport has given up nothing is answered any more. */
+static bool awaits_answer(const struct queue_pair *qp)
+{
+	return !qp->flushed && (atomic_is_exposed(qp) || windows_are_exposed(qp));
+}
+
 static bool is_quiet(struct queue_pair *qp, uint64_t now_ms, unsigned stuck_ms)
 {
 	struct queue_pair_migration *m = &qp->migration;
@@ -144,9 +150,7 @@ static bool is_quiet(struct queue_pair *qp, uint64_t now_ms, unsigned stuck_ms)
 		m->tail_seen = tail;
 		m->progress_ms = now_ms;
 	}
-	/* Given up by its transport: nothing that is open is answered any more. */
-	return qp->flushed || (now_ms - m->progress_ms >= stuck_ms && !atomic_is_exposed(qp) &&
-	                              !windows_are_exposed(qp));
+	return qp->flushed || (now_ms - m->progress_ms >= stuck_ms && !awaits_answer(qp));
 }
 
 bool drain_is_done(struct move *move, uint64_t now_ms, unsigned stuck_ms)
@@ -188,6 +192,11 @@ bool drain_has_exposed_atomic(const struct move *move)
 bool drain_has_exposed_windows(const struct move *move)
 {
 	return has_any(move, windows_are_exposed);
+}
+
+bool drain_awaits_answer(const struct move *move)
+{
+	return has_any(move, awaits_answer);
 }
 
 /* ---- SETTLE ---- */

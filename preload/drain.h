@@ -22,11 +22,13 @@ bool drain_is_done(struct move *move, uint64_t now_ms, unsigned stuck_ms);
 bool drain_has_exposed_atomic(const struct move *move);
 /* Likewise, one has work that binds or invalidates memory windows (window_work.h). */
 bool drain_has_exposed_windows(const struct move *move);
+/* One has either, and its transport has not given up: the answer may come. */
+bool drain_awaits_answer(const struct move *move);
 
 /*
  * Take every concerned queue pair to ERR and note its responder's frontier; -errno. Nothing that is
  * still under way in the fabric can be executed after that, so the note stays true. Idempotent. Not
- * while an atomic is exposed.
+ * while an answer is awaited.
  */
 int drain_break(struct move *move);
 /* The device has begun to give unfinished work back, or there is none: completions are all here. */

@@ -46,6 +46,7 @@ struct move {
 	enum context_phase phase; /* of the VM's contexts */
 	uint32_t lease_ms;        /* so long without a word, before the vote: go on alone */
 	uint64_t lease_end_ms;
+	bool went_on_alone;       /* at its end, and was not stopped again */
 	uint64_t overall_end_ms;  /* 0: none */
 	Tether__Event *event;     /* being carried out */
 	uint64_t event_ms;        /* when it came */

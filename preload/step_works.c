@@ -8,6 +8,7 @@
 #include "notifier/base/deadlines.h"
 #include "notifier/base/log.h"
 #include "notifier/wire/answer.h"
+#include "notifier/wire/rows.h"
 #include "preload/arrivals.h"
 #include "preload/control.h"
 #include "preload/datagrams.h"
@@ -184,6 +185,7 @@ static enum progress work_stop(
 		if (!may_begin(move, answer))
 			return FINISHED;
 		hold(move, now_ms);
+		move->went_on_alone = false;
 	}
 	drained =
 	        drain_is_done(move, now_ms, deadlines_default.drain_ms) &&
@@ -195,6 +197,32 @@ static enum progress work_stop(
 	evidence_report_pairs(move, answer);
 	arrivals_report(move, answer);
 	return FINISHED;
+}
+
+static bool somebody_has_voted(const struct move *move)
+{
+	const Tether__EvidenceRows *rows = move->event->evidence;
+	size_t count;
+
+	if (evidence_rows_count(rows, &count))
+		return false;
+	for (size_t i = 0; i < count; i++) {
+		if (evidence_rows_get(rows, i).flags & TETHER__EVIDENCE_FLAG__EVIDENCE_BROKEN)
+			return true;
+	}
+	return false;
+}
+
+/* What it has sent since its gates opened may be on its way to an end that votes now. So it is
+ * held, and has no vote before all have been drained by another STOP, or somebody has voted
+ * already. */
+static bool has_no_vote(const struct move *move, Tether__Answer *answer)
+{
+	if (!move->went_on_alone || somebody_has_voted(move))
+		return false;
+	answer_outcome_is(answer, TETHER__OUTCOME__OUTCOME_FAILED, "lease-over",
+	        "had gone on alone when it was asked for its vote");
+	return true;
 }
 
 static enum progress vote(struct move *move, Tether__Answer *answer, uint64_t now_ms, bool late)
@@ -210,6 +238,8 @@ static enum progress vote(struct move *move, Tether__Answer *answer, uint64_t no
 		if (!may_begin(move, answer))
 			return FINISHED;
 		hold(move, now_ms);
+		if (has_no_vote(move, answer))
+			return FINISHED;
 	}
 	move_events_take_over(move);
 	drain_harvest(move);
@@ -219,10 +249,12 @@ static enum progress vote(struct move *move, Tether__Answer *answer, uint64_t no
 	if (move->state < MOVE_VOTED && !late &&
 	        !arrivals_are_here(move, now_ms, deadlines_default.datagram_ms))
 		return WORKING;
-	if (!late && (drain_has_exposed_atomic(move) || drain_has_exposed_windows(move)))
-		return WORKING;
-	if (is_exposed(move, answer))
+	if (drain_awaits_answer(move)) {
+		if (!late)
+			return WORKING;
+		is_exposed(move, answer);
 		return FINISHED;
+	}
 	err = drain_break(move);
 	/* From here on some are in ERR: an abort connects those again. */
 	move->state = MOVE_VOTED;

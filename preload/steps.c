@@ -225,6 +225,7 @@ static void lease_ends(struct move *move, steps_send *send, void *owner)
 	        (unsigned long long)move->id);
 	control_exclusive_begin();
 	step_let_go(move);
+	move->went_on_alone = true;
 	control_exclusive_end();
 	if (!answer)
 		return;

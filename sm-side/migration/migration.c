@@ -190,7 +190,8 @@ static enum migration_event amounts_to(const struct migration *m, enum migration
  * gone. */
 static bool may_be_released(enum migration_state journalled)
 {
-	return journalled == STATE_SETTLING || journalled == STATE_MENDING_SETTLING;
+	return journalled == STATE_SETTLING || journalled == STATE_MENDING_STOPPING ||
+	       journalled == STATE_MENDING_SETTLING;
 }
 
 /* Where the commit is missing from the journal it is not known what else is. */

@@ -66,7 +66,7 @@ def killed_while_broken_qps_are_mended_they_are_mended():
     def prepare(stage):
         stage.world.fault("vm2/21.147", "STEP_SETTLE", "fail")
 
-    for state in ("mending-settling", "mending-reconnecting", "mending-resuming"):
+    for state in ("mending-stopping", "mending-settling", "mending-reconnecting", "mending-resuming"):
         for place in PLACES:
             ended_well(place, state, ["aborted"], prepare)
 

@@ -55,7 +55,7 @@ def broken_qps_are_connected_again_after_an_abort():
             shim.broken = True
         stage.world.fault("vm2/21.147", "STEP_SETTLE", "fail")
         migration = checked(stage, stage.smd.move("vm1", "hyp2"), "aborted", "hyp1")
-        equal(states(migration)[-4:], ["mending-settling", "mending-reconnecting", "mending-resuming", "aborted"])
+        equal(states(migration)[-5:], ["mending-stopping", "mending-settling", "mending-reconnecting", "mending-resuming", "aborted"])
         all_running(stage)
 
 

@@ -63,13 +63,6 @@ class VoteLab(KillLab):
             wire.close()
 
 
-class CalmLoad(Load):
-    """Without atomics. Where a lease has run out and votes are asked for after it, one may be on its way to an end that has just
-    voted, and ends with an error (preload/DESIGN.md, "The pause")."""
-
-    WORK = [*Load.WORK, "--atomics", "off"]
-
-
 class Cell:
     def __init__(self, victim, way, place):
         self.victim, self.way, self.place = victim, way, place
@@ -174,7 +167,7 @@ def run_cell(cell):
         cell.arm(lab)
         envs = {role: lab.armed.get(role) for role in ("process", "peer-process")}
         lab.start()
-        load = (CalmLoad if cell.is_smd else Load)(lab, server_env=envs["peer-process"], client_env=envs["process"])
+        load = Load(lab, server_env=envs["peer-process"], client_env=envs["process"])
         command = start_migration(lab, "vm1", DESTINATION)
         cell.strike(lab, load)
         left_alone_long_enough(cell, lab, load)

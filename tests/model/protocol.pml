@@ -3,9 +3,16 @@
  * A migration of one VM with two peers: gate, lease, vote, commit and RTR barrier, as a model for spin. PROTOCOL.md says what stands
  * for what, and what is left out; protocol_test.py searches all of it and has each property fail once.
  *
- * Settings (-D): CRASHES=N of tether-smd, DEATHS=N of processes; CALM: nobody dies, and nothing is late or lost; ONLY=NAME_NUMBER: that
- * property alone; and what is taken out, by its name in PROTOCOL.md.
+ * Settings (-D): CRASHES=N of tether-smd, DEATHS=N of processes; CALM: nobody dies, and nothing is late or lost; STANDSTILL: the same,
+ * but tether-smd stands still for as long as it likes, and the work is an atomic; ONLY=NAME_NUMBER: that property alone; and what is
+ * taken out, by its name in PROTOCOL.md.
  */
+#ifdef STANDSTILL
+#define CALM
+#define IS_ATOMIC true
+#else
+#define IS_ATOMIC false
+#endif
 #ifndef CRASHES
 #define CRASHES 1
 #endif
@@ -48,34 +55,35 @@ PROPERTY(nothing_is_lost);
 #define STOPPING 1
 #define SETTLING 2
 #define RESTOPPING 3
-#define ABORTING 4
-#define MENDING_SETTLING 5
-#define MENDING_RECONNECTING 6
-#define MENDING_RESUMING 7
-#define RELEASING 8 /* the commit */
-#define DETACHING 9
-#define MOVING 10
-#define NAMING 11
-#define VACATING 12
-#define ATTACHING 13
-#define REBUILDING 14
-#define RECONNECTING 15
-#define RESUMING 16
-#define BACK_NAMING 17
-#define BACK_VACATING 18
-#define BACK_MOVING 19
-#define STAYING 20
-#define BACK_GIVING 21
-#define BACK_REBUILDING 22
-#define BACK_RECONNECTING 23
-#define BACK_RESUMING 24
-#define ERRORING 25
+#define MENDING_STOPPING 4
+#define ABORTING 5
+#define MENDING_SETTLING 6
+#define MENDING_RECONNECTING 7
+#define MENDING_RESUMING 8
+#define RELEASING 9 /* the commit */
+#define DETACHING 10
+#define MOVING 11
+#define NAMING 12
+#define VACATING 13
+#define ATTACHING 14
+#define REBUILDING 15
+#define RECONNECTING 16
+#define RESUMING 17
+#define BACK_NAMING 18
+#define BACK_VACATING 19
+#define BACK_MOVING 20
+#define STAYING 21
+#define BACK_GIVING 22
+#define BACK_REBUILDING 23
+#define BACK_RECONNECTING 24
+#define BACK_RESUMING 25
+#define ERRORING 26
 /* What is said once more after the end: RESUME, ERROR or ABORT. */
-#define DONE 26
-#define FAILED_AT_SOURCE 27
-#define LOST 28
-#define ABORTED 29
-#define SILENT 30 /* killed for good, or unheard for ever */
+#define DONE 27
+#define FAILED_AT_SOURCE 28
+#define LOST 29
+#define ABORTED 30
+#define SILENT 31 /* killed for good, or unheard for ever */
 
 #define IS_TRYING(s) ((s) <= SETTLING)
 #define IS_LEAVING(s) ((s) >= RESTOPPING && (s) <= MENDING_RESUMING)
@@ -227,7 +235,9 @@ inline end_settle(end, theirs)
 			:: IS_SENDER(end) && work == SENT ->
 				if
 #ifndef NO_EVIDENCE
-				:: saw -> work = SUCCESS
+				:: saw && !IS_ATOMIC -> work = SUCCESS
+				/* Executed, and its answer was its responder's alone. */
+				:: saw && IS_ATOMIC -> end_over(end)
 #endif
 				:: else -> work = REPLAYED
 				fi
@@ -318,6 +328,13 @@ inline ends_over(x)
 	fi
 }
 
+/* Nothing is lost, so what was executed is answered, and a transport's retries take longer than what has been said takes to arrive. */
+#ifdef STANDSTILL
+#define IS_GIVEN_UP (!old_taken && (heard[PARTY(sender)] == NOW || move[PARTY(sender)] == STOPPED))
+#else
+#define IS_GIVEN_UP true
+#endif
+
 /* The fabric between the ends of one pair. */
 proctype Fabric()
 {
@@ -352,7 +369,7 @@ end:	do
 		work = SUCCESS;
 		HOLDS(success_is_true, executed == 1) }
 	/* The other end of the old connection does not answer any more. */
-	:: d_step { old_packet && work == SENT && qp[sender] == OLD && qp[OTHER(sender)] != OLD ->
+	:: d_step { old_packet && work == SENT && qp[sender] == OLD && qp[OTHER(sender)] != OLD && IS_GIVEN_UP ->
 		if
 		:: move[PARTY(sender)] == STOPPED -> qp[sender] = FLUSHED
 		:: else -> end_over(sender)
@@ -418,19 +435,39 @@ inline do_stop(x, e, s)
 {
 	if
 	:: move[x] >= VOTED -> testify(x, e, s)
+	:: move[x] < VOTED && IS_ATOMIC && PARTY(sender) == (x) && qp[sender] == FLUSHED -> hold(x); says_no(x, e, s)
 	:: else -> hold(x)
 	fi
 }
 
+/*
+ * Who has gone on alone, its lease being over, is held, and has no vote before it was stopped again, or is told that another has voted.
+ * Who was never stopped votes; only where nothing is late nobody is that.
+ */
+#ifdef LATE_VOTES
+#define HAS_NO_VOTE(x, e) false
+#else
+#define HAS_NO_VOTE(x, e) (move[x] < STOPPED && !rows[e])
+#endif
+#ifdef STANDSTILL
+#define MAY_VOTE(x, e) (!HAS_NO_VOTE(x, e))
+#else
+#define MAY_VOTE(x, e) true
+#endif
+
 inline do_settle(x, e, s)
 {
 	if
-	:: move[x] < VOTED -> hold(x)
-	:: else
-	fi;
-	ends_break(x);
-	move[x] = VOTED;
-	testify(x, e, s)
+	:: HAS_NO_VOTE(x, e) -> hold(x); says_no(x, e, s)
+	:: MAY_VOTE(x, e) ->
+		if
+		:: move[x] < VOTED -> hold(x)
+		:: else
+		fi;
+		ends_break(x);
+		move[x] = VOTED;
+		testify(x, e, s)
+	fi
 }
 
 inline do_release(x, e)
@@ -517,6 +554,19 @@ inline do_die(x)
 }
 
 #define HEARS(x, e, s) d_step { COMES(x, e, s) -> take(x, e, s);
+/* STOP and SETTLE of who has an atomic: it is held, and answers when that is answered, or its transport has given up. */
+#ifdef STANDSTILL
+#define AWAITS(x) (PARTY(sender) == (x) && work == SENT && qp[sender] == OLD)
+#define STOPS(x, e, s)                                                                                                              \
+	:: d_step { COMES(x, e, s) && move[x] < STOPPED && AWAITS(x) -> hold(x) }                                                   \
+	:: d_step { COMES(x, e, s) && !AWAITS(x) -> take(x, e, s); do_stop(x, e, s) }
+#define SETTLES(x, e, s)                                                                                                            \
+	:: d_step { COMES(x, e, s) && move[x] < STOPPED && AWAITS(x) && !HAS_NO_VOTE(x, e) -> hold(x) }                             \
+	:: d_step { COMES(x, e, s) && (!AWAITS(x) || HAS_NO_VOTE(x, e)) -> take(x, e, s); do_settle(x, e, s) }
+#else
+#define STOPS(x, e, s) :: HEARS(x, e, s) do_stop(x, e, s) }
+#define SETTLES(x, e, s) :: HEARS(x, e, s) do_settle(x, e, s) }
+#endif
 /* What it says is lost. */
 #ifdef CALM
 #define UNHEARD(x, e, s) d_step { false ->
@@ -531,17 +581,20 @@ inline do_die(x)
 #endif
 
 #define ALL_HEAR(x, e)                                                                                                              \
-	:: HEARS(x, e, STOPPING) do_stop(x, e, STOPPING) }                                                                          \
+	STOPS(x, e, STOPPING)                                                                                                       \
 	:: UNHEARD(x, e, STOPPING) do_stop(x, e, LOCATING) }                                                                        \
 	:: CANNOT(x, e, STOPPING)                                                                                                   \
-	:: HEARS(x, e, SETTLING) do_settle(x, e, SETTLING) }                                                                        \
+	SETTLES(x, e, SETTLING)                                                                                                     \
 	:: UNHEARD(x, e, SETTLING) do_settle(x, e, LOCATING) }                                                                      \
 	:: CANNOT(x, e, SETTLING)                                                                                                   \
-	:: HEARS(x, e, RESTOPPING) do_stop(x, e, RESTOPPING) }                                                                      \
+	STOPS(x, e, MENDING_STOPPING)                                                                                               \
+	:: UNHEARD(x, e, MENDING_STOPPING) do_stop(x, e, LOCATING) }                                                                \
+	:: CANNOT(x, e, MENDING_STOPPING)                                                                                           \
+	STOPS(x, e, RESTOPPING)                                                                                                     \
 	:: UNHEARD(x, e, RESTOPPING) do_stop(x, e, LOCATING) }                                                                      \
 	:: HEARS(x, e, ABORTING) do_abort(x, e, ABORTING) }                                                                         \
 	:: UNHEARD(x, e, ABORTING) do_abort(x, e, LOCATING) }                                                                       \
-	:: HEARS(x, e, MENDING_SETTLING) do_settle(x, e, MENDING_SETTLING) }                                                        \
+	SETTLES(x, e, MENDING_SETTLING)                                                                                             \
 	:: UNHEARD(x, e, MENDING_SETTLING) do_settle(x, e, LOCATING) }                                                              \
 	:: CANNOT(x, e, MENDING_SETTLING)                                                                                           \
 	:: HEARS(x, e, MENDING_RECONNECTING) do_reconnect(x, e, true) }                                                             \
@@ -579,7 +632,10 @@ inline do_die(x)
 #else
 #define OVERALL(x) :: d_step { move[x] >= VOTED && move[x] <= CONNECTED -> ends_over(x); ended(x) }
 #endif
-#ifdef CALM
+#ifdef STANDSTILL
+/* tether-smd stands still once, in front of the votes. */
+#define ALONE(x) :: d_step { move[x] == STOPPED && (state < SETTLING || (state == SETTLING && heard[x] != NOW)) -> let_go(x) }
+#elif defined(CALM)
 #define ALONE(x)
 #else
 #define ALONE(x)                                                                                                                    \
@@ -669,7 +725,7 @@ inline put_order(h)
 	has_done[h] = 0
 }
 
-#define HAS_ROWS(s) ((s) == RELEASING || (s) == RECONNECTING || (s) == BACK_RECONNECTING || (s) == MENDING_RECONNECTING)
+#define HAS_ROWS(s) ((s) == MENDING_SETTLING || (s) == RELEASING || (s) == RECONNECTING || (s) == BACK_RECONNECTING || (s) == MENDING_RECONNECTING)
 
 /* What has been carried out is not looked at in another state. */
 inline forget_order(h)
@@ -761,7 +817,7 @@ inline recover(from, knows)
 	if
 	:: from == LOCATING -> enter(ABORTING)
 	:: from == STOPPING -> enter(RESTOPPING)
-	:: from == SETTLING -> enter(MENDING_SETTLING)
+	:: from == SETTLING || from == MENDING_SETTLING -> enter(MENDING_STOPPING)
 	:: from == DETACHING && knows && memory == SOURCE && !(vf & SOURCE) -> enter(MOVING)
 	:: (from == DETACHING || from == MOVING) && knows && memory == DESTINATION -> enter(NAMING)
 	:: from == VACATING -> enter(NAMING)
@@ -800,10 +856,12 @@ end:	do
 	:: d_step { state == STOPPING && ALL_ARE_IN && ANY_IS_BAD -> enter((ANY_IS_BROKEN -> MENDING_SETTLING : ABORTING)) }
 	:: d_step { state == STOPPING -> enter((ANY_IS_BROKEN -> MENDING_SETTLING : RESTOPPING)) }
 	:: d_step { state == SETTLING && ALL_ARE_IN && !ANY_IS_BAD -> enter(RELEASING) }
-	:: d_step { state == SETTLING -> enter(MENDING_SETTLING) }
+	:: d_step { state == SETTLING -> enter(MENDING_STOPPING) }
 
 	:: d_step { state == RESTOPPING && ALL_ARE_IN -> enter((ANY_IS_BROKEN -> MENDING_SETTLING : ABORTING)) }
 	:: LATE(RESTOPPING) enter((ANY_IS_BROKEN -> MENDING_SETTLING : ABORTING)) }
+	:: d_step { state == MENDING_STOPPING && ALL_ARE_IN -> enter((ANY_IS_BROKEN || ANY_IS_BAD -> MENDING_SETTLING : ABORTING)) }
+	:: LATE(MENDING_STOPPING) enter(MENDING_SETTLING) }
 	:: d_step { state == ABORTING && ALL_ARE_IN -> enter((ANY_IS_BROKEN -> MENDING_SETTLING : ABORTED)) }
 	:: LATE(ABORTING) enter((ANY_IS_BROKEN -> MENDING_SETTLING : ABORTED)) }
 	:: d_step { state == MENDING_SETTLING && ALL_ARE_IN -> enter(MENDING_RECONNECTING) }

@@ -21,12 +21,15 @@ MODEL = os.path.join(os.path.dirname(os.path.abspath(__file__)), "protocol.pml")
 MEMORY_MB = 12000 if FULL else 3800
 DEPTH_MAX = 2000
 # What is searched: name, settings. CALM: nobody dies and nothing is late or lost, so nothing may be lost.
-PROOFS = [("proof", ["CRASHES=1", "DEATHS=0"]), ("deaths", ["CRASHES=0", "DEATHS=1"]), ("calm", ["CRASHES=1", "CALM"])]
+# STANDSTILL: the same of an atomic, where tether-smd stands still for longer than leases.
+PROOFS = [("proof", ["CRASHES=1", "DEATHS=0"]), ("deaths", ["CRASHES=0", "DEATHS=1"]), ("calm", ["CRASHES=1", "CALM"]),
+          ("standstill", ["CRASHES=0", "STANDSTILL"])]
 # ends: that there is no circle.
 LONG_PROOFS = [("ends", ["CRASHES=0", "DEATHS=0"]), ("crash-and-death", ["CRASHES=1", "DEATHS=1"]),
                ("two-crashes", ["CRASHES=2", "DEATHS=0"])]
 # What is taken out, the property that fails then, and what it takes beside that.
-REMOVALS = [("NO_VOTE", "executed_once", []), ("NO_LEASE", "everybody_goes_on", []), ("NO_BARRIER", "both_in_rtr", [])]
+REMOVALS = [("NO_VOTE", "executed_once", []), ("NO_LEASE", "everybody_goes_on", []), ("NO_BARRIER", "both_in_rtr", []),
+            ("LATE_VOTES", "nothing_is_lost", ["CRASHES=0", "STANDSTILL"])]
 LONG_REMOVALS = [
     ("NO_EVIDENCE", "executed_once", []), ("SAME_PSN", "executed_once", []),
     ("CONNECTS_UNVOTED", "never_to_an_old_connection", []), ("CONNECTS_UNVOTED", "success_is_true", []),

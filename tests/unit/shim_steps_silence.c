@@ -8,6 +8,7 @@
 
 #include <errno.h>
 
+#include "notifier/wire/rows.h"
 #include "tests/unit/shim_fake_loss.h"
 #include "tests/unit/shim_harness.h"
 
@@ -30,19 +31,25 @@ static void post_atomic(struct harness *h, uint64_t wr_id)
 	assert_int_equal(fake_execute(real_of(h->vm.qp), 1, false), 1);
 }
 
-/* It reopened alone and has posted since; the late SETTLE stops it again, and then nobody speaks.
- */
-static void an_atomic_of_who_had_reopened_ends_the_vote_by_name_and_is_not_broken(void **state)
+static void reopen_alone(struct harness *h)
 {
-	struct harness *h = *state;
-
 	harness_expect(h, TETHER__STEP__STEP_PREPARE, DONE);
 	harness_expect(h, TETHER__STEP__STEP_STOP, DONE);
 	harness_time_passes(h, 5100);
+}
+
+/* It reopened alone and has posted since; the late SETTLE stops it again, and then nobody speaks.
+ */
+static void who_had_reopened_is_held_and_has_no_vote(void **state)
+{
+	struct harness *h = *state;
+
+	reopen_alone(h);
 	post_atomic(h, 1);
 	harness_expect(h, TETHER__STEP__STEP_SETTLE, FAILED);
-	assert_string_equal(harness_reason(h), "atomic-unanswered");
+	assert_string_equal(harness_reason(h), "lease-over");
 	assert_int_equal(real_of(h->vm.qp)->state, IBV_QPS_RTS);
+	assert_int_equal(real_of(h->peer.qp)->state, IBV_QPS_RTS);
 	harness_write(h, 2);
 	assert_int_equal(end_pending(&h->vm), 0);
 	harness_time_passes(h, 5100);
@@ -51,6 +58,39 @@ static void an_atomic_of_who_had_reopened_ends_the_vote_by_name_and_is_not_broke
 	assert_int_equal(harness_poll(h, &h->vm), 2);
 	assert_int_equal(h->wc[0].wr_id, 1);
 	assert_int_equal(h->wc[0].status, IBV_WC_SUCCESS);
+}
+
+/* All have had their answers then. */
+static void who_is_stopped_again_votes(void **state)
+{
+	struct harness *h = *state;
+
+	reopen_alone(h);
+	post_atomic(h, 1);
+	harness_expect(h, TETHER__STEP__STEP_SETTLE, FAILED);
+	fake_acknowledge(real_of(h->vm.qp));
+	harness_expect(h, TETHER__STEP__STEP_STOP, DONE);
+	harness_expect(h, TETHER__STEP__STEP_SETTLE, DONE);
+	harness_go_on(h);
+	harness_expect_one(h, &h->vm, 1);
+}
+
+/* To refuse would help nobody: the connection is mended by what both say. */
+static void who_hears_that_another_has_voted_votes_though_it_had_reopened(void **state)
+{
+	struct harness *h = *state;
+	Tether__EvidenceRows rows = TETHER__EVIDENCE_ROWS__INIT;
+	struct evidence_row row = {
+	        .local_lid = FAKE_LID_PEER, .flags = TETHER__EVIDENCE_FLAG__EVIDENCE_BROKEN};
+	Tether__Event event;
+
+	reopen_alone(h);
+	evidence_rows_append(&rows, &row);
+	harness_event_fill(h, &event, TETHER__STEP__STEP_SETTLE);
+	event.evidence = &rows;
+	assert_int_equal(harness_event(h, &event), DONE);
+	assert_int_equal(real_of(h->vm.qp)->state, IBV_QPS_ERR);
+	rows_clear(&rows.base);
 }
 
 /* A short lease, and an atomic that nobody answers; what is posted next waits, or does not. */
@@ -104,6 +144,43 @@ static void an_atomic_that_was_given_up_is_not_waited_for(void **state)
 	assert_int_equal(harness_poll(h, &h->vm), 1);
 	assert_int_equal(h->wc[0].wr_id, 1);
 	assert_int_equal(h->wc[0].status, IBV_WC_RETRY_EXC_ERR);
+}
+
+/* The vote neither: what the other end has not had goes out again, once. */
+static void an_atomic_that_was_given_up_is_settled_by_evidence(void **state)
+{
+	struct harness *h = *state;
+	uint64_t begun_ms, *counter = (uint64_t *)(void *)(h->peer.memory + 64);
+
+	*counter = 40;
+	harness_expect(h, TETHER__STEP__STEP_PREPARE, DONE);
+	assert_int_equal(end_fetch_add(&h->vm, &h->peer, 1, 64, 2), 0);
+	fake_give_up(real_of(h->vm.qp));
+	begun_ms = h->now_ms;
+	harness_expect(h, TETHER__STEP__STEP_SETTLE, DONE);
+	assert_true(h->now_ms - begun_ms < 20);
+	harness_go_on(h);
+	assert_int_equal(end_run(&h->vm, 9), 1);
+	harness_expect_one(h, &h->vm, 1);
+	assert_int_equal(*counter, 42);
+}
+
+/* Its answer was the other end's alone. */
+static void one_that_was_executed_and_given_up_ends_its_queue_pair(void **state)
+{
+	struct harness *h = *state;
+	uint64_t *counter = (uint64_t *)(void *)(h->peer.memory + 64);
+
+	*counter = 40;
+	harness_expect(h, TETHER__STEP__STEP_PREPARE, DONE);
+	assert_int_equal(end_fetch_add(&h->vm, &h->peer, 1, 64, 2), 0);
+	assert_int_equal(end_run_unacknowledged(&h->vm, 1), 1);
+	fake_give_up(real_of(h->vm.qp));
+	harness_expect(h, TETHER__STEP__STEP_SETTLE, DONE);
+	harness_go_on(h);
+	assert_int_equal(harness_poll(h, &h->vm), 1);
+	assert_int_equal(h->wc[0].status, IBV_WC_RETRY_EXC_ERR);
+	assert_int_equal(*counter, 42);
 }
 
 static void after_the_vote_nobody_decides_alone(void **state)
@@ -173,10 +250,14 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        CONNECTED(the_lease_reopens_gates_before_the_vote),
-	        CONNECTED(an_atomic_of_who_had_reopened_ends_the_vote_by_name_and_is_not_broken),
+	        CONNECTED(who_had_reopened_is_held_and_has_no_vote),
+	        CONNECTED(who_is_stopped_again_votes),
+	        CONNECTED(who_hears_that_another_has_voted_votes_though_it_had_reopened),
 	        CONNECTED(a_lease_does_not_end_in_the_middle_of_a_step),
 	        CONNECTED(a_step_without_a_deadline_ends_with_the_lease),
 	        CONNECTED(an_atomic_that_was_given_up_is_not_waited_for),
+	        CONNECTED(an_atomic_that_was_given_up_is_settled_by_evidence),
+	        CONNECTED(one_that_was_executed_and_given_up_ends_its_queue_pair),
 	        CONNECTED(after_the_vote_nobody_decides_alone),
 	        CONNECTED(at_the_overall_deadline_work_ends_with_errors),
 	        CONNECTED(without_a_device_later_work_is_flushed_too),

@@ -59,7 +59,7 @@ static void after_the_commit_a_missing_peer_is_left_behind(void **unused)
 {
 	assert_int_equal(
 	        after_partial(STATE_SETTLING, TETHER__STEP__STEP_SETTLE, "vm1/1.1", "vm2/2.2"),
-	        STATE_MENDING_SETTLING);
+	        STATE_MENDING_STOPPING);
 	assert_int_equal(
 	        after_partial(STATE_RELEASING, TETHER__STEP__STEP_RELEASE, "vm1/1.1", "vm2/2.2"),
 	        STATE_DETACHING);
@@ -113,7 +113,7 @@ static void done_without_the_vms_vote_is_not_done(void **unused)
 
 	drive_to_both(&m, &said, STATE_STOPPING, STATE_SETTLING);
 	migration_tree_answered(&m, &said.answer, 2);
-	assert_int_equal(m.state, STATE_MENDING_SETTLING);
+	assert_int_equal(m.state, STATE_MENDING_STOPPING);
 	assert_false(m.committed);
 	assert_int_equal(m.testimony.finding_count, 1);
 	assert_string_equal(m.testimony.findings[0].who, "vm1/1.1");

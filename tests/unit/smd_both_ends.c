@@ -28,6 +28,7 @@ static bool holds(const struct standing *s)
 		return true;
 	default:
 		return s->state == STATE_STOPPING || s->state == STATE_SETTLING ||
+		       s->state == STATE_MENDING_STOPPING ||
 		       s->state == STATE_MENDING_SETTLING ||
 		       s->state == STATE_MENDING_RECONNECTING || s->state == STATE_MENDING_RESUMING;
 	}

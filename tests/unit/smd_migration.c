@@ -148,11 +148,31 @@ static void after_the_vote_nothing_is_plainly_aborted(void **unused)
 		struct migration_move move = migration_lookup(STATE_SETTLING, e);
 
 		assert_true(move.verdict != VERDICT_MOVE || move.to == STATE_RELEASING ||
+		            move.to == STATE_MENDING_STOPPING);
+		move = migration_lookup(STATE_MENDING_STOPPING, e);
+		assert_true(move.verdict != VERDICT_MOVE || e == EVENT_DONE ||
 		            move.to == STATE_MENDING_SETTLING);
+	}
+}
+
+/* Who was not asked for longer than its lease has gone on alone, and has no vote until then. */
+static void whoever_is_asked_again_for_its_vote_was_stopped_again(void **unused)
+{
+	for (int s = 0; s < STATE_COUNT; s++) {
+		for (int e = 0; e < EVENT_COUNT; e++) {
+			struct migration_move move = migration_lookup(s, e);
+
+			if (move.verdict != VERDICT_MOVE || move.to != STATE_MENDING_SETTLING)
+				continue;
+			assert_true(migration_state_action(s) == ACTION_STOP ||
+			            s == STATE_ABORTING || s == STATE_RELEASING);
+		}
+		for (int f = FACT_ANYWHERE; f < FACT_COUNT; f++)
+			assert_int_not_equal(migration_reenter(s, f), STATE_MENDING_SETTLING);
 	}
 	for (int f = FACT_ANYWHERE; f < FACT_COUNT; f++)
 		assert_int_equal(migration_reenter(STATE_SETTLING, f),
-		        without_commit(f, STATE_MENDING_SETTLING));
+		        without_commit(f, STATE_MENDING_STOPPING));
 }
 
 static void the_commit_is_the_only_way_forward_and_is_durable(void **unused)
@@ -347,6 +367,7 @@ int main(void)
 	        cmocka_unit_test(nothing_outside_the_shims_changes_before_the_commit),
 	        cmocka_unit_test(committed_is_never_aborted),
 	        cmocka_unit_test(after_the_vote_nothing_is_plainly_aborted),
+	        cmocka_unit_test(whoever_is_asked_again_for_its_vote_was_stopped_again),
 	        cmocka_unit_test(the_commit_is_the_only_way_forward_and_is_durable),
 	        cmocka_unit_test(what_moves_a_vm_or_its_vf_is_on_disk_before),
 	        cmocka_unit_test(a_stopped_vm_that_is_elsewhere_is_not_aborted),

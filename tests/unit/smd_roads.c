@@ -101,12 +101,20 @@ static const struct road roads[] = {
                 "locating preparing stopping restopping mending-settling mending-reconnecting "
                 "mending-resuming aborted"},
         {"the vote fails: those who have voted have broken their QPs", true,
-                "done done done failed done done done",
-                "locating preparing stopping settling mending-settling mending-reconnecting "
-                "mending-resuming aborted"},
-        {"abort asked between STOP and the commit", true, "done done done abort done done done",
-                "locating preparing stopping settling mending-settling mending-reconnecting "
-                "mending-resuming aborted"},
+                "done done done failed broken done done done",
+                "locating preparing stopping settling mending-stopping mending-settling "
+                "mending-reconnecting mending-resuming aborted"},
+        {"the vote fails, and all say that they have not voted", true,
+                "done done done failed done done",
+                "locating preparing stopping settling mending-stopping aborting aborted"},
+        {"the vote fails, and not all say whether they have voted", true,
+                "done done done failed failed done done done",
+                "locating preparing stopping settling mending-stopping mending-settling "
+                "mending-reconnecting mending-resuming aborted"},
+        {"abort asked between STOP and the commit", true,
+                "done done done abort broken done done done",
+                "locating preparing stopping settling mending-stopping mending-settling "
+                "mending-reconnecting mending-resuming aborted"},
         {"broken QPs are connected again", true, "done done broken done done done",
                 "locating preparing stopping mending-settling mending-reconnecting "
                 "mending-resuming aborted"},
@@ -115,12 +123,12 @@ static const struct road roads[] = {
                 "mending-resuming aborted"},
         {"the disk is full before the commit", true, "done done disk done",
                 "locating preparing stopping aborting aborted"},
-        {"the disk is full before the vote", true, "done done done disk done done done",
-                "locating preparing stopping settling mending-settling mending-reconnecting "
-                "mending-resuming aborted"},
-        {"an agent is not there for the commit", true, "done done lost done lost done done done",
-                "locating preparing stopping settling mending-settling mending-reconnecting "
-                "mending-resuming aborted"},
+        {"the disk is full before the vote", true, "done done done disk done done",
+                "locating preparing stopping settling mending-stopping aborting aborted"},
+        {"an agent is not there for the commit", true,
+                "done done lost done lost timeout done done done",
+                "locating preparing stopping settling mending-stopping mending-settling "
+                "mending-reconnecting mending-resuming aborted"},
         {"abort after the commit is too late", true, "done done done done abort done",
                 TO_COMMIT " detaching"},
         {"a process does not release", true, "done done done done failed done done done",

@@ -47,7 +47,8 @@ static void a_commit_of_the_journal_is_not_taken_back(void **unused)
 
 static void a_vm_that_has_moved_is_not_aborted(void **unused)
 {
-	static const enum migration_state journalled[] = {STATE_SETTLING, STATE_MENDING_SETTLING};
+	static const enum migration_state journalled[] = {
+	        STATE_SETTLING, STATE_MENDING_STOPPING, STATE_MENDING_SETTLING};
 	static const struct {
 		enum migration_fact fact;
 		enum migration_state end;
@@ -58,17 +59,17 @@ static void a_vm_that_has_moved_is_not_aborted(void **unused)
 	        {FACT_AT_DESTINATION_WITHOUT_VF, STATE_DONE},
 	};
 
-	for (size_t k = 0; k < 2 * sizeof(rows) / sizeof(rows[0]); k++) {
+	for (size_t k = 0; k < 3 * sizeof(rows) / sizeof(rows[0]); k++) {
 		struct migration m;
 
-		recover_at(&m, journalled[k % 2]);
-		m.fact = rows[k / 2].fact;
+		recover_at(&m, journalled[k % 3]);
+		m.fact = rows[k / 3].fact;
 		migration_event(&m, EVENT_DONE, 2);
-		assert_int_equal(m.committed, rows[k / 2].end != STATE_ABORTED);
-		assert_int_equal(m.overall_us != 0, rows[k / 2].end != STATE_ABORTED);
+		assert_int_equal(m.committed, rows[k / 3].end != STATE_ABORTED);
+		assert_int_equal(m.overall_us != 0, rows[k / 3].end != STATE_ABORTED);
 		for (int i = 0; !migration_ended(&m) && i < STATE_COUNT; i++)
 			migration_event(&m, EVENT_DONE, 2);
-		assert_int_equal(m.state, rows[k / 2].end);
+		assert_int_equal(m.state, rows[k / 3].end);
 		migration_clear(&m);
 	}
 }

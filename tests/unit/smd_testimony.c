@@ -124,7 +124,7 @@ static void malformed_tables_are_a_failure(void **unused)
 	said_qp(&said, 11, 0x100, 12, 0x200);
 	said.qps.n_context = 0;
 	migration_tree_answered(&m, &said.answer, 2);
-	assert_int_equal(m.state, STATE_MENDING_SETTLING);
+	assert_int_equal(m.state, STATE_MENDING_STOPPING);
 	said.qps.n_context = 1;
 	said_clear(&said);
 	migration_clear(&m);
