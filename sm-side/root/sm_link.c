@@ -19,6 +19,7 @@
 
 enum {
 	RETRY_MAX_MS = 1000,
+	HELLO_MS = 3000, /* `hello` needs nothing of OpenSM, whatever that is at */
 	LINE_MAX_BYTES = 16 << 20, /* a plan lists the blocks that it changes */
 	READ_BYTES = 1 << 16,
 };
@@ -26,12 +27,12 @@ enum {
 struct sm_link {
 	struct event_base *base;
 	struct bufferevent *stream; /* NULL: waiting to connect again */
-	struct event *retry;
+	struct event *retry; /* connect again; with a stream that is not up: `hello` is not answered */
 	struct sockaddr_un address;
 	unsigned retry_first_ms, retry_ms;
 	bool up;
 	uint32_t version; /* while it is up */
-	bool complained;  /* of one that speaks no version that is known here */
+	bool complained;  /* of one that speaks no version that is known here, or nothing */
 	uint64_t last_id;
 	const struct sm_link_callbacks *callbacks;
 	void *owner;
@@ -61,6 +62,7 @@ static void link_close(struct sm_link *link, const char *why)
 
 static void link_up(struct sm_link *link, uint32_t version)
 {
+	event_del(link->retry);
 	link->up = true;
 	link->version = version;
 	link->complained = false;
@@ -150,6 +152,20 @@ static void hello_say(struct sm_link *link)
 		link_up(link, versions_newest()); /* that one has not heard of it */
 	else if (evbuffer_add(bufferevent_get_output(link->stream), hello, sizeof(hello) - 1))
 		link_close(link, "no memory");
+	else
+		timer_set(link->retry, HELLO_MS);
+}
+
+/* It may hang, and be another one when it is asked again. */
+static void hello_overdue(struct sm_link *link)
+{
+	if (!link->complained)
+		log_error("sm",
+		        "whoever listens at %s does not answer `hello` within %d ms: OpenSM hangs "
+		        "there, or it is not libosmtether.so; it is asked again and again",
+		        link->address.sun_path, HELLO_MS);
+	link->complained = true;
+	link_close(link, "hello is not answered");
 }
 
 static void happened(struct bufferevent *stream, short what, void *context)
@@ -185,6 +201,8 @@ static void retry_due(evutil_socket_t unused, short what, void *context)
 
 	if (!link->stream)
 		link_connect(link);
+	else if (!link->up)
+		hello_overdue(link);
 }
 
 struct sm_link *sm_link_create(struct event_base *base, const char *path, unsigned retry_ms,

@@ -25,6 +25,17 @@ def an_sm_that_is_never_quiet_goes_on_at_the_source():
         all_running(stage)
 
 
+def an_sm_that_does_not_say_which_versions_it_speaks_is_asked_again():
+    with Stage() as stage:
+        stage.smd.stop()
+        stage.world.fault("sm", "hello", "silent")
+        stage.smd.start()
+        stage.smd.hosts_here(3)
+        wait_until("it is said", lambda: "does not answer `hello`" in stage.smd.log())
+        wait_until("the SM is here", lambda: stage.smd.get("/v1/health")[1]["sm_connected"])
+        checked(stage, stage.smd.move("vm1", "hyp2"), "done", "hyp2")
+
+
 def a_stale_plan_is_made_anew():
     with Stage() as stage:
         stage.world.fault("sm", "apply", "stale-plan")
@@ -136,7 +147,8 @@ def an_sm_that_comes_back_and_is_never_quiet_leaves_no_guid_behind():
 
 
 run([without_an_sm_nothing_is_asked_of_one, a_plan_that_cannot_be_applied_is_undone,
-     an_sm_that_is_never_quiet_goes_on_at_the_source, a_stale_plan_is_made_anew, a_busy_sm_is_asked_again,
+     an_sm_that_is_never_quiet_goes_on_at_the_source, an_sm_that_does_not_say_which_versions_it_speaks_is_asked_again,
+     a_stale_plan_is_made_anew, a_busy_sm_is_asked_again,
      an_sm_that_dies_while_it_applies_is_waited_for, an_sm_that_is_told_to_end_is_waited_for,
      a_lease_that_ends_between_naming_and_vacating_is_taken_again,
      an_sm_that_is_gone_before_it_is_asked_to_apply_needs_no_undo, a_move_that_a_sweep_has_made_is_taken,
