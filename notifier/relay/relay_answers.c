@@ -131,6 +131,23 @@ static void migration_ends(struct relay *relay, uint64_t migration)
 	rosters_clear(&relay->rosters);
 }
 
+/*
+ * An order was the last that comes here: its VM is not here (any more), and nobody who is would be
+ * told the end. Agents between do not judge, since the VM may be on its way from one of theirs to
+ * another; nor does the root, which ends all by itself.
+ */
+static bool ends_unheard(const struct relay *relay, const Tether__Event *event)
+{
+	const struct vm_state *vm = relay_vm_find(relay, event->vm);
+
+	if (!event->order || relay->settings.role != TETHER__ROLE__ROLE_HOST || (vm && vm->is_here))
+		return false;
+	for (const struct child *child = relay->children.first; child; child = child->next)
+		if (child->hosts || relay_is_known_to(relay, child, event))
+			return false;
+	return true;
+}
+
 /* @open has left the list of what is open, so that the owner may call the relay from parent_send.
  */
 static void event_close(struct relay *relay, struct open_event *open)
@@ -145,7 +162,7 @@ static void event_close(struct relay *relay, struct open_event *open)
 		        "registrations are not acknowledged yet");
 	relay_late_note(relay, open);
 	answer = tally_finish(open->tally);
-	if (step_ends_migration(key.step))
+	if (step_ends_migration(key.step) || ends_unheard(relay, open->event))
 		migration_ends(relay, key.migration);
 	if (answer) {
 		answered_keep(relay, answer);

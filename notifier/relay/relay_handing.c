@@ -120,6 +120,12 @@ static bool has_vm_away(const struct child *child, const char *vm)
 	return host;
 }
 
+bool relay_is_known_to(
+        const struct relay *relay, const struct child *child, const Tether__Event *event)
+{
+	return is_known_to(relay, child->member, event) || was_known_to(relay, child, event);
+}
+
 /* Nobody names the processes of a first step: it is asked when it knows them again. */
 static bool is_to_return_first(
         const struct relay *relay, const struct child *child, const Tether__Event *event)
@@ -136,8 +142,7 @@ static bool peers_concern(
 	if (step_is_news(event->step) && child_is_process(child))
 		return false;
 	return event->to_peers && !(child->vm && !strcmp(child->vm, event->vm)) &&
-	       (is_known_to(relay, child->member, event) || was_known_to(relay, child, event)) &&
-	       relay_may_hear(relay, child, event);
+	       relay_is_known_to(relay, child, event) && relay_may_hear(relay, child, event);
 }
 
 /* Of news the root says itself for whom they are. */

@@ -174,6 +174,9 @@ void relay_news_hand(struct relay *relay, const struct child *child, uint64_t no
 /* Whether it has it already or not. */
 void relay_event_hand(
         struct relay *relay, const struct child *child, struct open_event *open, uint64_t now_ms);
+/* It has interest in the VM's address, or those behind it had that are to come back. */
+bool relay_is_known_to(
+        const struct relay *relay, const struct child *child, const Tether__Event *event);
 /* It has an order for this relay's owner. */
 bool relay_order_is_ours(const struct relay *relay, const Tether__Event *event);
 /* The owner may finish the order, and with it the event, before this returns. */

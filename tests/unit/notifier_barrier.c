@@ -212,6 +212,51 @@ static void barrier_falls_where_the_vm_has_left(void **state)
 	EXPECT(t, "> interest 5\nvm2/1.1 < registered 1 DONE\n");
 }
 
+static size_t count_open(struct test *t)
+{
+	Tether__Hello hello = TETHER__HELLO__INIT;
+	size_t count;
+
+	assert_int_equal(relay_hello_fill(t->relay, &hello), 0);
+	count = hello.n_open;
+	relay_hello_clear(&hello);
+	return count;
+}
+
+/* PREPARE to its last order at the host that vm1 leaves. */
+static void move_away(struct test *t)
+{
+	relay_vm_here(t->relay, "vm1");
+	t->order_at_once = true;
+	EVENT(t, .to_vm = true, .to_peers = true, .step = PREPARE, .lid = 5);
+	assert_int_equal(count_open(t), 1);
+	EVENT(t, .order_host = "hyp1", .sequence = 2, .lid = 5);
+	assert_int_equal(count_open(t), 1); /* it may come back */
+	relay_vm_left(t->relay, "vm1", t->now_ms);
+	EVENT(t, .order_host = "hyp1", .sequence = 3, .lid = 5);
+}
+
+/* The end is told where the VM is then. */
+static void no_migration_stays_open_where_its_vm_has_left(void **state)
+{
+	struct test *t = *state;
+
+	move_away(t);
+	assert_int_equal(count_open(t), 0);
+}
+
+static void one_stays_open_where_a_peer_is_told_its_end(void **state)
+{
+	struct test *t = *state;
+	uint32_t a = child(t, "vm2", "vm2/1.1", 5);
+
+	move_away(t);
+	assert_int_equal(count_open(t), 1);
+	EVENT(t, .to_peers = true, .step = TETHER__STEP__STEP_RESUME, .sequence = 9, .lid = 5);
+	done(t, a, TETHER__STEP__STEP_RESUME, 9);
+	assert_int_equal(count_open(t), 0);
+}
+
 static void prepare_is_answered_after_earlier_registrations_are_acknowledged(void **state)
 {
 	struct test *t = *state;
@@ -363,6 +408,8 @@ int main(void)
 	        HOST_TEST(drop_during_a_move_waits_for_its_end),
 	        HOST_TEST(barrier_ends_with_the_overall_deadline),
 	        HOST_TEST(barrier_falls_where_the_vm_has_left),
+	        HOST_TEST(no_migration_stays_open_where_its_vm_has_left),
+	        HOST_TEST(one_stays_open_where_a_peer_is_told_its_end),
 	        HOST_TEST(prepare_is_answered_after_earlier_registrations_are_acknowledged),
 	        HOST_TEST(prepare_does_not_wait_for_what_is_held_above),
 	        HOST_TEST(prepare_that_cannot_be_flushed_is_partial),
