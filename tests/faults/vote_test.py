@@ -7,7 +7,8 @@ the VM has one VF, and each end is as sm-side/DESIGN.md says. kill_test.py has w
 rc-verify in it talks to VM 2 on hyp2.
 
   before     tether-smd is about to ask for the votes
-  between    the victim has voted, or done what SETTLE asked of it, and has not said so; all have been asked
+  between    one of the programs has voted (the victim's, if it has one, and that has not been said), and the other has not been asked:
+             its agent is cut off until the victim is struck. Both is seen in what they passed (TETHER_PASSED)
   voted      all have voted, and the commit is about to be written
   committed  it is on disk, and nobody has been asked to RELEASE
   releasing  all have been asked
@@ -25,7 +26,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from faults.aftermath import both_are_exact, everybody_is_there, is_told, the_end_of, vm_is_where_it_should_be  # noqa: E402
 from faults.cut_wire import CutWire, place_of  # noqa: E402
-from faults.victims import (DEADLINES, DESTINATION, GRACE_S, NEXT, SOURCE, VICTIMS, KillLab, Load, has_stopped,  # noqa: E402
+from faults.victims import (DEADLINES, DESTINATION, GRACE_S, NEXT, PEER, SOURCE, VICTIMS, KillLab, Load, has_stopped,  # noqa: E402
                             start_migration)
 from lab.deadline import tails, wait_until  # noqa: E402
 from lab.system import START_S  # noqa: E402
@@ -35,12 +36,13 @@ TIMES = {**DEADLINES, "lease_ms": 2500, "overall_ms": 20000,
          "stop_ms": 2000,
          **dict.fromkeys(("prepare_ms", "settle_ms", "release_ms", "reconnect_ms", "resume_ms", "attach_ms"), 4000)}
 # Where tether-smd stops itself, and what it is about then.
-PLACES = {"before": "smd-ask:settling", "between": "smd-asked:settling",
+PLACES = {"before": "smd-ask:settling", "between": "smd-ask:settling",
           "voted": "smd-record:releasing", "committed": "smd-ask:releasing", "releasing": "smd-asked:releasing"}
 AFTER_COMMIT = ("committed", "releasing")
 # What the victim itself has done where it is stopped between.
 DONE_WITH_SETTLE = {"source": "relay-answer:SETTLE", "peer": "relay-answer:SETTLE",
                     "process": "shim-end:SETTLE", "peer-process": "shim-end:SETTLE"}
+VOTED = "shim-end:SETTLE"
 QUICK = {"VM's process/stopped/between", "peer agent/cut off/before", "tether-smd/stopped/before"}
 LONGEST_S = TIMES["overall_ms"] / 1000 * 2 + GRACE_S
 
@@ -82,26 +84,28 @@ class Cell:
 
     @property
     def can_be_left_behind(self):
-        """One of the programs did not answer, or could not."""
-        return self.victim.is_process or self.victim.role in ("source", "peer")
+        """One of the programs did not answer, or could not; or one has voted, and there was no tether-smd for the other."""
+        return self.victim.is_process or self.victim.role in ("source", "peer") or (self.is_smd and self.place == "between")
 
     @property
     def stops_itself(self):
-        return self.way == "stopped" and self.place == "between" and self.victim.role in DONE_WITH_SETTLE
+        return self.place == "between" and self.victim.role in DONE_WITH_SETTLE
+
+    @property
+    def voter(self):
+        return "peer-process" if self.victim.role in ("peer", "peer-process") else "process"
 
     def arm(self, lab):
+        lab.armed["smd"] = {"TETHER_STOP_AT": PLACES[self.place]}
         if self.stops_itself:
             who = self.victim.role if self.victim.is_process else self.victim.host
             lab.armed[who] = {"TETHER_STOP_AT": DONE_WITH_SETTLE[self.victim.role]}
-        else:
-            lab.armed["smd"] = {"TETHER_STOP_AT": PLACES[self.place]}
 
     def strike(self, lab, load):
-        if self.stops_itself:
-            victim = self.victim.process(lab, load)
-            wait_until("the victim has stopped", lambda: has_stopped(victim), START_S, lab.logs(), [victim])
-            return
         wait_until("tether-smd has stopped at the step", lambda: has_stopped(lab.smd), START_S, lab.logs(), [lab.smd])
+        if self.place == "between":
+            self.strike_between(lab, load)
+            return
         if self.way == "cut off":
             for name in lab.wires if self.is_smd else [self.victim.host]:
                 lab.wires[name].cut()
@@ -109,6 +113,26 @@ class Cell:
             self.victim.process(lab, load).signal(signal.SIGSTOP)
         if not (self.is_smd and self.way == "stopped"):
             lab.smd.signal(signal.SIGCONT)
+
+    def strike_between(self, lab, load):
+        other = "process" if self.voter == "peer-process" else "peer-process"
+        late = lab.wires[PEER if other == "peer-process" else SOURCE]
+        victim = self.victim.process(lab, load)
+        late.cut()
+        lab.smd.signal(signal.SIGCONT)
+        wait_until("one has voted", lambda: has_passed(lab, self.voter, VOTED), START_S, lab.logs())
+        if self.stops_itself:
+            wait_until("the victim has stopped", lambda: has_stopped(victim), START_S, lab.logs(), [victim])
+        if self.way == "cut off":
+            for name in lab.wires if self.is_smd else [self.victim.host]:
+                lab.wires[name].cut()
+            if self.stops_itself:
+                victim.signal(signal.SIGCONT)
+        elif not self.stops_itself:
+            victim.signal(signal.SIGSTOP)
+        assert not has_passed(lab, other, VOTED), "both have voted"
+        if self.way != "cut off" or not self.is_smd:
+            late.mend()
 
     def bring_back(self, lab, load):
         if self.way == "cut off":
@@ -133,6 +157,17 @@ def is_asked_for(cell):
     if sys.argv[1:]:
         return any(all(word in ("", own) for word, own in zip(wish.split("/"), cell.name.split("/"))) for wish in sys.argv[1:])
     return FULL or cell.name in QUICK
+
+
+def passes_of(lab, role):
+    return lab.path(f"passed-{role}")
+
+
+def has_passed(lab, role, place):
+    """The program in that VM has come by this place (notifier/base/die_points.def)."""
+    with open(passes_of(lab, role), "a+", encoding="utf-8") as passed:
+        passed.seek(0)
+        return place in passed.read().split()
 
 
 def counts_of(process):
@@ -165,7 +200,7 @@ def left_alone_long_enough(cell, lab, load):
 def run_cell(cell):
     with VoteLab() as lab:
         cell.arm(lab)
-        envs = {role: lab.armed.get(role) for role in ("process", "peer-process")}
+        envs = {role: {**lab.armed.get(role, {}), "TETHER_PASSED": passes_of(lab, role)} for role in ("process", "peer-process")}
         lab.start()
         load = Load(lab, server_env=envs["peer-process"], client_env=envs["process"])
         command = start_migration(lab, "vm1", DESTINATION)
