@@ -12,7 +12,7 @@
  * `expected` the names of its own VMs. An `order` is for this relay's owner if it names this
  * relay's host, otherwise for the child of that name.
  *
- * The owner may call the relay again from inside parent_send, order, hello and host, not from
+ * The owner may call the relay again from inside parent_send, child_answered, order, hello and host, not from
  * inside child_send and child_close.
  */
 #ifndef TETHER_RELAY_H
@@ -66,6 +66,8 @@ struct relay_outputs {
 	 * it may drop what it gets: the relay says it again after relay_parent_frame(HelloAnswer).
 	 */
 	void (*parent_send)(void *owner, const Tether__Frame *frame);
+	/* A child has answered an event that others have not answered yet. NULL: not wanted. */
+	void (*child_answered)(void *owner, const Tether__Answer *answer);
 	/* Carry out event->order and call relay_order_done. NULL: orders for this relay are
 	 * refused. */
 	void (*order)(void *owner, const Tether__Event *event);

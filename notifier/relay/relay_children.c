@@ -112,6 +112,8 @@ static void answer_take(
 	}
 	relay_answer_look(relay, child, open, now_ms);
 	relay_settle(relay, now_ms);
+	if (relay->outputs->child_answered && relay_open_find(relay, &key))
+		relay->outputs->child_answered(relay->owner, answer);
 }
 
 static void child_answer(

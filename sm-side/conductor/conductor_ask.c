@@ -261,6 +261,32 @@ static void tree_answered(void *owner, const Tether__Answer *answer)
 		step_answered(d, answer);
 }
 
+static const Tether__Refusal *device_lost(const Tether__Answer *answer)
+{
+	for (size_t i = 0; i < answer->n_refusals; i++)
+		if (!strcmp(answer->refusals[i]->reason, "device-lost"))
+			return answer->refusals[i];
+	return NULL;
+}
+
+/*
+ * Whose VM's device has gone has nothing to move. So the others, who may still wait for what nobody
+ * answers, are not waited for: nobody has voted. Behind STOP everybody's word is needed all the
+ * same.
+ */
+static void agent_answered(void *owner, const Tether__Answer *answer)
+{
+	struct drive *d = drive_of(owner, answer);
+	struct migration *m = d ? drive_migration(d) : NULL;
+	const Tether__Refusal *lost = device_lost(answer);
+
+	if (!m || !lost || m->state != STATE_STOPPING || answer->sequence != d->tree_sequence)
+		return;
+	testimony_find(&m->testimony, lost->who, lost->reason, lost->text);
+	d->tree_sequence = 0;
+	drive_feed(d, EVENT_FAILED);
+}
+
 static bool is_plan(enum migration_action action)
 {
 	return action == ACTION_PREPARE || action == ACTION_PLAN;
@@ -350,6 +376,7 @@ static void host_up(void *owner, const char *host, const uint64_t *open, size_t 
 
 const struct root_callbacks conductor_root_callbacks = {
         .answer = tree_answered,
+        .agent_answer = agent_answered,
         .host_up = host_up,
         .places_changed = conductor_places_changed,
 };

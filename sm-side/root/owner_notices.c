@@ -12,7 +12,7 @@
 
 struct notice {
 	struct notice *next;
-	enum { NOTICE_ANSWER, NOTICE_UP } kind;
+	enum { NOTICE_ANSWER, NOTICE_AGENT_ANSWER, NOTICE_UP } kind;
 	Tether__Answer *answer; /* in pieces */
 	struct pieces pieces;
 	char *host;
@@ -71,7 +71,7 @@ void owner_notices_up(
 		notice_add(notices, notice);
 }
 
-void owner_notices_answer(struct owner_notices *notices, const Tether__Answer *answer)
+static void answer_add(struct owner_notices *notices, const Tether__Answer *answer, int kind)
 {
 	struct notice *notice = calloc(1, sizeof(*notice));
 
@@ -84,8 +84,18 @@ void owner_notices_answer(struct owner_notices *notices, const Tether__Answer *a
 			notice_free(notice);
 		return;
 	}
-	notice->kind = NOTICE_ANSWER;
+	notice->kind = kind;
 	notice_add(notices, notice);
+}
+
+void owner_notices_answer(struct owner_notices *notices, const Tether__Answer *answer)
+{
+	answer_add(notices, answer, NOTICE_ANSWER);
+}
+
+void owner_notices_agent_answer(struct owner_notices *notices, const Tether__Answer *answer)
+{
+	answer_add(notices, answer, NOTICE_AGENT_ANSWER);
 }
 
 static void notices_due(evutil_socket_t unused, short what, void *context)
@@ -99,6 +109,9 @@ static void notices_due(evutil_socket_t unused, short what, void *context)
 		switch (notice->kind) {
 		case NOTICE_ANSWER:
 			notices->callbacks->answer(notices->owner, notice->answer);
+			break;
+		case NOTICE_AGENT_ANSWER:
+			notices->callbacks->agent_answer(notices->owner, notice->answer);
 			break;
 		case NOTICE_UP:
 			notices->callbacks->host_up(

@@ -18,6 +18,7 @@ void owner_notices_destroy(struct owner_notices *notices);
 
 /* A copy of @answer. */
 void owner_notices_answer(struct owner_notices *notices, const Tether__Answer *answer);
+void owner_notices_agent_answer(struct owner_notices *notices, const Tether__Answer *answer);
 /* @open: as of host_up. */
 void owner_notices_up(
         struct owner_notices *notices, const char *host, const uint64_t *open, size_t count);

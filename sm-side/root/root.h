@@ -24,6 +24,8 @@ struct root;
 struct root_callbacks {
 	/* To an event of root_send. */
 	void (*answer)(void *owner, const Tether__Answer *answer);
+	/* Of one agent that has failed STOP, while others have not answered. */
+	void (*agent_answer)(void *owner, const Tether__Answer *answer);
 	/* @open: the migrations that are still open there by its own word. */
 	void (*host_up)(void *owner, const char *host, const uint64_t *open, size_t count);
 	/* The directory has changed: the journal takes what it is owed. Comes from inside whatever

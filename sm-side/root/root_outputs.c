@@ -38,6 +38,15 @@ static void parent_send(void *owner, const Tether__Frame *frame)
 		agent_poll_take(root->agents, frame->report);
 }
 
+static void child_answered(void *owner, const Tether__Answer *answer)
+{
+	struct root *root = owner;
+
+	if (answer->step == TETHER__STEP__STEP_STOP &&
+	        answer->outcome == TETHER__OUTCOME__OUTCOME_FAILED)
+		owner_notices_agent_answer(root->notices, answer);
+}
+
 static int hello(void *owner, uint32_t child, const Tether__Hello *hello, const char **reason,
         const char **text)
 {
@@ -98,6 +107,8 @@ const struct relay_outputs root_relay_outputs = {
         .child_send = child_send,
         .child_close = child_close,
         .parent_send = parent_send,
+        .child_answered = child_answered,
+
         .hello = hello,
         .host = host,
         .host_away = host_away,

@@ -149,6 +149,8 @@ class Host:
         answer = {"outcome": "OUTCOME_DONE", "answered": [], "missing": [], "refusals": [], "evidence": [], "qps": [],
                   "keys": []}
         counts = {}
+        if self.world.fault_now(self.name, event["step"]) == "silent":
+            return None
         for shim in self.shims():
             # That a VM has moved is news for agents.
             if event["step"] == "STEP_MOVED" or not shim.is_concerned(event):

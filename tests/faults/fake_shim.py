@@ -63,9 +63,10 @@ class Shim:
             kind = kind()
         if kind == "silent":
             return None
-        if kind in ("refuse", "fail"):
+        if kind in ("refuse", "fail", "device-lost"):
+            reason = kind if kind == "device-lost" else f"test-{kind}"
             return {"outcome": "OUTCOME_REFUSED" if kind == "refuse" else "OUTCOME_FAILED",
-                    "refusals": [{"who": f"{self.vm}/{self.pid} prog", "reason": f"test-{kind}", "text": "as asked"}]}
+                    "refusals": [{"who": f"{self.vm}/{self.pid} prog", "reason": reason, "text": "as asked"}]}
         if step != "STEP_PREPARE" and event["migration"] not in self.moves:
             return {"outcome": "OUTCOME_DONE"}  # not ours, or over
         self.history.append(step)

@@ -49,6 +49,15 @@ def a_process_that_does_not_stop_aborts():
         all_running(stage)
 
 
+def nobody_is_waited_for_when_the_device_is_lost():
+    with Stage(stop_ms=7000) as stage:
+        stage.world.fault("hyp3", "STEP_STOP", "silent")
+        stage.world.fault("vm1/11.77", "STEP_STOP", "device-lost")
+        migration = checked(stage, stage.smd.move("vm1", "hyp2"), "aborted", "hyp1")
+        equal([refusal["reason"] for refusal in migration["refusals"]], ["device-lost"])
+        all_running(stage)
+
+
 def broken_qps_are_connected_again_after_an_abort():
     with Stage() as stage:
         for shim in stage.world.shims.values():
@@ -330,7 +339,7 @@ def an_agent_that_dies_after_the_commit_is_waited_for():
 
 run([the_vm_moves_and_comes_back, a_veto_is_refused_with_its_reason_and_nothing_changes,
      a_peer_without_shim_is_refused_by_its_qpn, a_process_that_does_not_stop_aborts,
-     broken_qps_are_connected_again_after_an_abort, abort_before_the_commit_aborts_and_after_it_is_too_late,
+     nobody_is_waited_for_when_the_device_is_lost, broken_qps_are_connected_again_after_an_abort, abort_before_the_commit_aborts_and_after_it_is_too_late,
      a_failed_release_goes_on_at_the_source, a_failed_detach_goes_on_at_the_source,
      a_failed_copy_of_memory_goes_on_at_the_source, nobody_assumes_where_the_memory_is,
      a_vf_that_cannot_be_given_back_is_given_back_later, guids_that_cannot_be_set_go_on_at_the_source,
