@@ -100,7 +100,7 @@ bool turn_is_shared(struct drive *d, const Tether__Answer *answer)
 	if ((m->state != STATE_PREPARING && m->state != STATE_STOPPING) ||
 	        !conductor_under_way(d->conductor, &under_way))
 		return false;
-	other = admission_sharing(&under_way, &m->intent, answer->answered, answer->n_answered);
+	other = turn_sharing(&under_way, m, answer->answered, answer->n_answered);
 	free(under_way.migrations);
 	if (other)
 		shares_with(m, other);

@@ -4,8 +4,9 @@
  * so one asks after the other, and who shares connections with one that has asked waits for its
  * end. Pure.
  *
- * Nobody waits for one that has not asked, and who waits has asked nobody: so no two wait for each
- * other. Who has let others go first often enough lets nobody past who was asked for later.
+ * Who waits has asked nobody, and waits for one that has asked, or was asked for earlier: so there
+ * is no circle. Who has let others go first often enough lets nobody past who was asked for later
+ * and shares connections with it.
  */
 #ifndef TETHER_TURNS_H
 #define TETHER_TURNS_H
@@ -22,6 +23,14 @@ enum turn {
  * NULL: nobody's. */
 enum turn turn_of(const struct under_way *under_way, const struct migration *migration,
         const struct migration **other);
+
+/*
+ * Whose end @migration has to wait for by what it has been answered now, by @names: of one that has
+ * asked, or, while it is being prepared, of one that was there first and has let others go before.
+ * NULL: nobody's.
+ */
+const struct migration *turn_sharing(const struct under_way *under_way,
+        const struct migration *migration, char *const *names, size_t count);
 
 /* The one of those that wait that was asked for first after migration @after; NULL: none. */
 const struct migration *turn_next(const struct under_way *under_way, uint64_t after);

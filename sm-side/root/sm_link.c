@@ -19,7 +19,7 @@
 
 enum {
 	RETRY_MAX_MS = 1000,
-	HELLO_MS = 3000, /* `hello` needs nothing of OpenSM, whatever that is at */
+	HELLO_MS = 3000,           /* `hello` needs nothing of OpenSM, whatever that is at */
 	LINE_MAX_BYTES = 16 << 20, /* a plan lists the blocks that it changes */
 	READ_BYTES = 1 << 16,
 };
@@ -27,7 +27,8 @@ enum {
 struct sm_link {
 	struct event_base *base;
 	struct bufferevent *stream; /* NULL: waiting to connect again */
-	struct event *retry; /* connect again; with a stream that is not up: `hello` is not answered */
+	struct event
+	        *retry; /* connect again; with a stream that is not up: `hello` is not answered */
 	struct sockaddr_un address;
 	unsigned retry_first_ms, retry_ms;
 	bool up;

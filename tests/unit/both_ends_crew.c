@@ -190,8 +190,8 @@ static void hear(struct crew *crew, unsigned i)
 	s.seen = crew->seen[i] = m->state == STATE_STOPPING;
 	testimony_clear(&m->testimony);
 	processes_fill(m, crew->kind, i, &s);
-	other = admission_sharing(
-	        &crew->under_way, &m->intent, m->testimony.processes, m->testimony.process_count);
+	other = turn_sharing(
+	        &crew->under_way, m, m->testimony.processes, m->testimony.process_count);
 	m->failed |= other != NULL;
 	if (other && turn_may_be_waited_for(m))
 		migration_turn_yield(m, other->intent.id);

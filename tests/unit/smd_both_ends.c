@@ -28,8 +28,7 @@ static bool holds(const struct standing *s)
 		return true;
 	default:
 		return s->state == STATE_STOPPING || s->state == STATE_SETTLING ||
-		       s->state == STATE_MENDING_STOPPING ||
-		       s->state == STATE_MENDING_SETTLING ||
+		       s->state == STATE_MENDING_STOPPING || s->state == STATE_MENDING_SETTLING ||
 		       s->state == STATE_MENDING_RECONNECTING || s->state == STATE_MENDING_RESUMING;
 	}
 }
@@ -243,6 +242,29 @@ static void nor_does_one_where_tether_smd_is_killed_between(void **unused)
 	}
 }
 
+/* @last was asked for later than @waits, which has let two go first. */
+static void assert_last_waits_if_it_shares(
+        const struct under_way *under_way, struct migration *last, const struct migration *waits)
+{
+	char *apart[] = {"vm3/3.3", "vm4/4.4"}, *together[] = {"vm3/3.3", "vm2/2.2"};
+	const struct migration *other;
+
+	assert_int_equal(turn_of(under_way, last, &other), TURN_IS_OURS);
+	last->waits_turn = false; /* it asks */
+	assert_null(turn_sharing(under_way, last, apart, 2));
+	assert_ptr_equal(turn_sharing(under_way, last, together, 2), waits);
+	/* Behind PREPARE it is not held up any more. */
+	last->state = STATE_STOPPING;
+	assert_null(turn_sharing(under_way, last, together, 2));
+	last->state = STATE_PREPARING;
+	migration_turn_yield(last, waits->intent.id);
+	migration_turn_wait(last);
+	assert_int_equal(turn_of(under_way, last, &other), TURN_WAITS_FOR_END);
+	assert_ptr_equal(other, waits);
+	last->busy_with = 0;
+	last->yields = false;
+}
+
 static void who_has_let_two_go_first_is_the_next(void **unused)
 {
 	char *processes[] = {"vm1/1.1", "vm2/2.2"};
@@ -265,7 +287,7 @@ static void who_has_let_two_go_first_is_the_next(void **unused)
 			migration_turn_yield(&waits, other->intent.id);
 		assert_int_equal(waits.waited_for, before);
 	}
-	assert_int_equal(turn_of(&under_way, &last, &other), TURN_WAITS);
+	assert_last_waits_if_it_shares(&under_way, &last, &waits);
 	assert_int_equal(turn_of(&under_way, &waits, &other), TURN_WAITS_FOR_END);
 	first.state = STATE_DONE;
 	under_way.migrations = list + 1;
@@ -278,6 +300,9 @@ static void who_has_let_two_go_first_is_the_next(void **unused)
 	assert_ptr_equal(turn_next(&under_way, 0), &waits);
 	assert_int_equal(turn_of(&under_way, &waits, &other), TURN_IS_OURS);
 	assert_ptr_equal(turn_next(&under_way, 2), &last);
+	assert_int_equal(turn_of(&under_way, &last, &other), TURN_IS_OURS);
+	/* Those that share its connections and do not see that have gone past. */
+	waits.waited_for = 4;
 	assert_int_equal(turn_of(&under_way, &last, &other), TURN_WAITS);
 }
 
