@@ -46,7 +46,9 @@ static bool has_to_wait(
 		return false;
 	if (context->phase == PHASE_AWAY)
 		return true;
-	return need == NEEDS_CONNECTION && (context->phase == PHASE_STOPPED || (qp && qp->held));
+	return need == NEEDS_CONNECTION &&
+	       (context->phase == PHASE_STOPPED ||
+	               (qp && __atomic_load_n(&qp->held, __ATOMIC_RELAXED)));
 }
 
 static int enter(const struct context *context, const struct queue_pair *qp, enum control_need need)

@@ -271,6 +271,22 @@ int queue_pair_give_receives(
 	return err;
 }
 
+int queue_pair_give_kept_receives(struct queue_pair *qp)
+{
+	struct receive_log *log = &qp->receives;
+	int err = 0;
+
+	while (log->posted != log->head && !err) {
+		uint32_t count = log->head - log->posted, posted;
+
+		if (count > POST_CHUNK)
+			count = POST_CHUNK;
+		err = queue_pair_give_receives(qp, log->posted, count, &posted);
+		log->posted += posted;
+	}
+	return err;
+}
+
 static int post_filled_receives(struct queue_pair *qp, uint32_t count, uint32_t *posted)
 {
 	int err = 0;

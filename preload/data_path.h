@@ -41,6 +41,8 @@ int shared_queue_give(struct shared_receive_queue *srq, const uint32_t *indices,
 
 /* What is kept, as far as it goes to nobody who is stopped. Inside the send gate. An errno. */
 int queue_pair_give_kept(struct queue_pair *qp);
+/* The same of RECVs, inside the receive gate. */
+int queue_pair_give_kept_receives(struct queue_pair *qp);
 /* @count slots ahead of head are filled: post them, or keep them while stopped. An errno. */
 int queue_pair_post_filled(struct queue_pair *qp, uint32_t count, uint32_t *posted);
 

@@ -44,7 +44,7 @@ void queue_pair_hold(struct queue_pair *qp)
 void queue_pair_let_go(struct queue_pair *qp)
 {
 	gate_let_go(&qp->send_gate);
-	qp->held = false;
+	__atomic_store_n(&qp->held, false, __ATOMIC_RELAXED);
 }
 
 void queue_pair_hold_receives(struct queue_pair *qp)

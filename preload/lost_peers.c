@@ -2,6 +2,7 @@
 #include "preload/lost_peers.h"
 
 #include "notifier/base/log.h"
+#include "preload/data_path.h"
 #include "preload/drain.h"
 #include "preload/lost_devices.h"
 #include "preload/move.h"
@@ -42,6 +43,25 @@ static void end(struct queue_pair *qp)
 static bool is_in_hand(const struct queue_pair *qp)
 {
 	return qp->migration.move && qp->migration.move->state != MOVE_KNOWN;
+}
+
+/* The device flushes the RECVs that it has, behind those that it has completed: those that were
+ * kept, too. */
+static void let_receives_go(struct queue_pair *qp)
+{
+	struct queue_pair_migration *m = &qp->migration;
+
+	queue_pair_let_receives_go(qp);
+	if (!qp->srq && !m->receives_flushed && queue_pair_give_kept_receives(qp))
+		m->receives_flushed = true;
+}
+
+void lost_peer_is_left(struct queue_pair *qp)
+{
+	if (!lost_peer_is_missed(qp) || is_in_hand(qp))
+		return;
+	queue_pair_let_go(qp);
+	let_receives_go(qp);
 }
 
 static void look(struct queue_pair *qp, uint64_t now_ms)

@@ -22,6 +22,12 @@ static inline void lost_peer_is_over(struct queue_pair *qp)
 	__atomic_store_n(&qp->misses_peer, false, __ATOMIC_RELAXED);
 }
 
+/*
+ * Its program takes it to ERR and waits no longer: nothing is kept any more, unless a migration has
+ * it in hand. A control verb, its gates closed; what is left in the log is for the caller to flush.
+ */
+void lost_peer_is_left(struct queue_pair *qp);
+
 /* The service thread's, control verbs kept out: hold those that were noticed, end those that have
  * waited. When it matters again, on the clock of @now_ms; 0: never. */
 uint64_t lost_peers_look(struct context *context, uint64_t now_ms);

@@ -315,7 +315,7 @@ struct queue_pair {
 	bool datagrams;         /* UD: each work request names its address */
 	bool looks_at_receives; /* UD, or a peer may have invalidated a memory window */
 	bool is_target;         /* of XRC: see xrc_domain */
-	bool held;              /* stopped: sends go to the log only */
+	bool held;              /* stopped: sends go to the log only; atomic */
 	bool receives_held;
 	bool application_error; /* in ERR for the application, or by it */
 	bool flushed;           /* the device has begun to give back unfinished work */

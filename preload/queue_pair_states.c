@@ -8,6 +8,8 @@
 #include "preload/completions.h"
 #include "preload/control.h"
 #include "preload/datagram_numbers.h"
+#include "preload/drain.h"
+#include "preload/lost_peers.h"
 #include "preload/memory_windows.h"
 
 static const struct {
@@ -74,12 +76,21 @@ static int modify_to_reset(struct queue_pair *qp, struct ibv_qp_attr *attr, int 
 		windows_forget_queue_pair(qp);
 		qp->receives_done = 0;
 		qp->application_error = qp->flushed = qp->sq_psn_agreed = qp->last_wqe_told = false;
+		qp->migration.receives_flushed = false;
+		lost_peer_is_over(qp);
+		queue_pair_let_receives_go(qp);
 		qp->remote = (struct remote){0};
 		qp->attr_mask = 0;
 		qp->shown.qp_base.state = IBV_QPS_RESET;
 	}
 	queue_pair_open(qp);
 	return err;
+}
+
+/* Not with its device: stopped, or not told of the error that it had. */
+static bool has_kept_work(const struct queue_pair *qp)
+{
+	return qp->held || lost_peer_is_missed(qp) || qp->sends.posted != qp->sends.head;
 }
 
 /* A stopped queue pair goes to ERR without its device: its work is flushed here. */
@@ -93,8 +104,9 @@ static int modify_to_error(struct queue_pair *qp, struct ibv_qp_attr *attr, int 
 		err = below.ibv_modify_qp(qp->real, attr, mask);
 	if (qp->held)
 		err = 0;
-	if (!err && (qp->held || qp->sends.posted != qp->sends.head)) {
+	if (!err && has_kept_work(qp)) {
 		queue_pair_harvest(qp);
+		lost_peer_is_left(qp);
 		queue_pair_flush(qp, IBV_WC_WR_FLUSH_ERR);
 	}
 	if (!err) {

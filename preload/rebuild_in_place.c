@@ -19,22 +19,6 @@ void queue_pair_begin_incarnation(struct queue_pair *qp)
 	qp->flushed = false;
 }
 
-static int repost_receives(struct queue_pair *qp)
-{
-	struct receive_log *log = &qp->receives;
-	int err = 0;
-
-	while (log->posted != log->head && !err) {
-		uint32_t count = log->head - log->posted, posted;
-
-		if (count > POST_CHUNK)
-			count = POST_CHUNK;
-		err = -queue_pair_give_receives(qp, log->posted, count, &posted);
-		log->posted += posted;
-	}
-	return err;
-}
-
 int queue_pair_to_application_state(struct queue_pair *qp)
 {
 	enum ibv_qp_state state = qp->shown.qp_base.state;
@@ -45,7 +29,8 @@ int queue_pair_to_application_state(struct queue_pair *qp)
 	err = queue_pair_to_init(qp);
 	if (err)
 		return err;
-	return qp->application_error ? queue_pair_to_state(qp, IBV_QPS_ERR) : repost_receives(qp);
+	return qp->application_error ? queue_pair_to_state(qp, IBV_QPS_ERR)
+	                             : -queue_pair_give_kept_receives(qp);
 }
 
 /* ---- in place ---- */

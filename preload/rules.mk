@@ -72,6 +72,7 @@ $(call unit_test,shim_datagram_sleepers,tests/unit/shim_unrest.c tests/unit/shim
 $(call unit_test,shim_completion_events,tests/unit/shim_channels.c $(SHIM_HARNESS),-lprotobuf-c -lpthread)
 $(call unit_test,shim_completion_sleepers,tests/unit/shim_channels.c $(SHIM_HARNESS),-lprotobuf-c -lpthread)
 $(call unit_test,shim_unplanned,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
+$(call unit_test,shim_missed_peers,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
 $(call unit_test,shim_lost_devices,tests/unit/shim_channels.c $(SHIM_HARNESS),-lprotobuf-c -lpthread)
 $(call unit_test,shim_lost_noticed,tests/unit/shim_channels.c $(SHIM_HARNESS),-lprotobuf-c -lpthread)
 $(call unit_test,shim_lost_in_moves,tests/unit/shim_channels.c $(SHIM_HARNESS),-lprotobuf-c -lpthread)

@@ -9,69 +9,10 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "preload/lost_devices.h"
-#include "preload/objects.h"
-#include "tests/unit/shim_fake_loss.h"
-#include "tests/unit/shim_harness.h"
-#include "tests/unit/shim_lost_ends.h"
-
-enum { WAITS_MS = 60000 };
-
-/* It takes down what nobody else knows of it. */
-static void lose_without_a_word(void)
-{
-	fake.gone |= 1u << fake.slot;
-	fake_async_event(context_of(h.vm.context)->real,
-	        (struct ibv_async_event){.event_type = IBV_EVENT_DEVICE_FATAL});
-	fake.slot = -1;
-	service_looks();
-}
-
-static void peer_gives_up(void)
-{
-	fake_give_up(real_of(h.peer.qp));
-	assert_int_equal(harness_poll(&h, &h.peer), 0);
-	service_looks();
-}
-
-static bool is_told(const struct end *end)
-{
-	return context_of(end->context)->fatal_told;
-}
-
-/* The VM has a device again, and is moved. */
-static void recover(void)
-{
-	fake.slot = 1;
-	harness_move(&h);
-	assert_false(is_told(&h.vm));
-	assert_int_equal(context_of(h.vm.context)->phase, PHASE_RUNNING);
-}
-
-static int write8(struct end *from, struct end *to, uint64_t wr_id)
-{
-	return end_rdma(from, to, IBV_WR_RDMA_WRITE, wr_id, 0, 8, IBV_SEND_SIGNALED);
-}
-
-static void expect(struct end *end, unsigned count, const enum ibv_wc_status *statuses)
-{
-	assert_int_equal(harness_poll(&h, end), count);
-	for (unsigned i = 0; i < count; i++)
-		assert_int_equal(h.wc[i].status, statuses[i]);
-}
-
-#define EXPECT(end, ...)                                                                           \
-	do {                                                                                       \
-		const enum ibv_wc_status statuses[] = {__VA_ARGS__};                               \
-                                                                                                   \
-		expect(end, sizeof(statuses) / sizeof(statuses[0]), statuses);                     \
-	} while (0)
-
-static const enum ibv_wc_status DONE_WELL = IBV_WC_SUCCESS;
+#include "tests/unit/shim_unplanned_ends.h"
 
 /* ---- the VM's own work: its peer knows ---- */
 
@@ -197,42 +138,6 @@ static void a_read_of_its_memory_is_replayed(void **state)
 	assert_string_equal((char *)h.peer.memory, "read");
 }
 
-/* ---- a peer that waits ---- */
-
-static void a_peer_is_not_told_that_its_retries_are_used_up(void **state)
-{
-	assert_int_equal(write8(&h.vm, &h.peer, 1), 0);
-	assert_int_equal(end_rdma(&h.peer, &h.vm, IBV_WR_RDMA_READ, 1, 0, 8, IBV_SEND_SIGNALED), 0);
-	assert_int_equal(end_receive(&h.peer, 9, 256, 64), 0);
-	lose_without_a_word();
-	peer_gives_up();
-	assert_int_equal(end_rdma(&h.peer, &h.vm, IBV_WR_RDMA_READ, 2, 0, 8, IBV_SEND_SIGNALED), 0);
-	assert_int_equal(end_receive(&h.peer, 10, 256, 64), 0);
-	assert_int_equal(harness_poll(&h, &h.peer), 0);
-	recover();
-	assert_int_equal(end_run(&h.peer, 2), 2);
-	EXPECT(&h.peer, DONE_WELL, DONE_WELL);
-	assert_int_equal(fake_receives(real_of(h.peer.qp)), 2);
-	assert_int_equal(end_run(&h.vm, 1), 1);
-	EXPECT(&h.vm, DONE_WELL);
-}
-
-static void a_peer_that_has_waited_in_vain_is_told(void **state)
-{
-	assert_int_equal(write8(&h.peer, &h.vm, 1), 0);
-	assert_int_equal(write8(&h.peer, &h.vm, 2), 0);
-	assert_int_equal(end_receive(&h.peer, 9, 256, 64), 0);
-	peer_gives_up();
-	h.now_ms += WAITS_MS - 1;
-	service_looks();
-	assert_int_equal(harness_poll(&h, &h.peer), 0);
-	h.now_ms++;
-	service_looks();
-	EXPECT(&h.peer, IBV_WC_RETRY_EXC_ERR, IBV_WC_WR_FLUSH_ERR, IBV_WC_WR_FLUSH_ERR);
-	assert_int_equal(write8(&h.peer, &h.vm, 3), 0);
-	EXPECT(&h.peer, IBV_WC_WR_FLUSH_ERR);
-}
-
 /* ---- the end of waiting ---- */
 
 static void who_has_waited_in_vain_is_told(void **state)
@@ -264,21 +169,6 @@ static void an_abort_before_the_vote_lets_it_wait_on(void **state)
 	recover();
 	assert_int_equal(end_run(&h.vm, 1), 1);
 	EXPECT(&h.vm, DONE_WELL);
-}
-
-static void an_abort_before_the_vote_lets_a_peer_wait_on(void **state)
-{
-	assert_int_equal(end_rdma(&h.peer, &h.vm, IBV_WR_RDMA_READ, 1, 0, 8, IBV_SEND_SIGNALED), 0);
-	lose_without_a_word();
-	peer_gives_up();
-	fake.slot = 1;
-	harness_expect(&h, TETHER__STEP__STEP_PREPARE, DONE);
-	harness_expect(&h, TETHER__STEP__STEP_STOP, DONE);
-	harness_expect(&h, TETHER__STEP__STEP_ABORT, DONE);
-	assert_int_equal(harness_poll(&h, &h.peer), 0);
-	recover();
-	assert_int_equal(end_run(&h.peer, 1), 1);
-	EXPECT(&h.peer, DONE_WELL);
 }
 
 static void an_abort_behind_it_ends_the_wait(void **state)
@@ -343,11 +233,8 @@ int main(void)
 	        SHARED(what_the_vm_has_received_was_sent),
 	        TEST(what_nobody_can_tell_ends_with_an_error),
 	        TEST(a_read_of_its_memory_is_replayed),
-	        TEST(a_peer_is_not_told_that_its_retries_are_used_up),
-	        TEST(a_peer_that_has_waited_in_vain_is_told),
 	        TEST(who_has_waited_in_vain_is_told),
 	        TEST(an_abort_before_the_vote_lets_it_wait_on),
-	        TEST(an_abort_before_the_vote_lets_a_peer_wait_on),
 	        TEST(an_abort_behind_it_ends_the_wait),
 	        TEST(in_stop_the_migration_goes_on),
 	        TEST(it_is_lost_and_found_again_and_again),

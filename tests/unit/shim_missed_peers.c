@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/* TETHER_UNPLANNED=reconnect: a queue pair whose other end does not answer any more waits for it,
+ * unless its program does not. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdlib.h>
+
+#include "tests/unit/shim_unplanned_ends.h"
+#include "tests/unit/shim_watched.h"
+
+/* ---- a peer that waits ---- */
+
+static void a_peer_is_not_told_that_its_retries_are_used_up(void **state)
+{
+	assert_int_equal(write8(&h.vm, &h.peer, 1), 0);
+	assert_int_equal(end_rdma(&h.peer, &h.vm, IBV_WR_RDMA_READ, 1, 0, 8, IBV_SEND_SIGNALED), 0);
+	assert_int_equal(end_receive(&h.peer, 9, 256, 64), 0);
+	lose_without_a_word();
+	peer_gives_up();
+	assert_int_equal(end_rdma(&h.peer, &h.vm, IBV_WR_RDMA_READ, 2, 0, 8, IBV_SEND_SIGNALED), 0);
+	assert_int_equal(end_receive(&h.peer, 10, 256, 64), 0);
+	assert_int_equal(harness_poll(&h, &h.peer), 0);
+	recover();
+	assert_int_equal(end_run(&h.peer, 2), 2);
+	EXPECT(&h.peer, DONE_WELL, DONE_WELL);
+	assert_int_equal(fake_receives(real_of(h.peer.qp)), 2);
+	assert_int_equal(end_run(&h.vm, 1), 1);
+	EXPECT(&h.vm, DONE_WELL);
+}
+
+static void a_peer_that_has_waited_in_vain_is_told(void **state)
+{
+	assert_int_equal(write8(&h.peer, &h.vm, 1), 0);
+	assert_int_equal(write8(&h.peer, &h.vm, 2), 0);
+	assert_int_equal(end_receive(&h.peer, 9, 256, 64), 0);
+	peer_gives_up();
+	h.now_ms += WAITS_MS - 1;
+	service_looks();
+	assert_int_equal(harness_poll(&h, &h.peer), 0);
+	h.now_ms++;
+	service_looks();
+	EXPECT(&h.peer, IBV_WC_RETRY_EXC_ERR, IBV_WC_WR_FLUSH_ERR, IBV_WC_WR_FLUSH_ERR);
+	assert_int_equal(write8(&h.peer, &h.vm, 3), 0);
+	EXPECT(&h.peer, IBV_WC_WR_FLUSH_ERR);
+}
+
+static void an_abort_before_the_vote_lets_a_peer_wait_on(void **state)
+{
+	assert_int_equal(end_rdma(&h.peer, &h.vm, IBV_WR_RDMA_READ, 1, 0, 8, IBV_SEND_SIGNALED), 0);
+	lose_without_a_word();
+	peer_gives_up();
+	fake.slot = 1;
+	harness_expect(&h, TETHER__STEP__STEP_PREPARE, DONE);
+	harness_expect(&h, TETHER__STEP__STEP_STOP, DONE);
+	harness_expect(&h, TETHER__STEP__STEP_ABORT, DONE);
+	assert_int_equal(harness_poll(&h, &h.peer), 0);
+	recover();
+	assert_int_equal(end_run(&h.peer, 1), 1);
+	EXPECT(&h.peer, DONE_WELL);
+}
+
+/* ---- its program does not ---- */
+
+static int modify_peer(enum ibv_qp_state state)
+{
+	struct ibv_qp_attr attr = {.qp_state = state};
+
+	return ibv_modify_qp(h.peer.qp, &attr, IBV_QP_STATE);
+}
+
+static void *reset_peer(void *unused)
+{
+	assert_int_equal(modify_peer(IBV_QPS_RESET), 0);
+	return NULL;
+}
+
+static void peer_is_reset(void)
+{
+	struct watched reset;
+
+	watched_start(&reset, reset_peer, NULL);
+	assert_true(watched_ends_at_once(&reset));
+	watched_join(&reset);
+	assert_int_equal(harness_poll(&h, &h.peer), 0);
+	service_looks();
+	assert_false(queue_pair_of(h.peer.qp)->held);
+}
+
+/* What a program does that has an error: begin anew, with whoever is there. */
+static void is_connected_anew(void)
+{
+	struct ibv_qp_attr attr = {.qp_state = IBV_QPS_RESET};
+
+	peer_is_reset();
+	assert_int_equal(ibv_modify_qp(h.vm.qp, &attr, IBV_QP_STATE), 0);
+	end_connect(&h.vm, &h.peer, FAKE_LID_PEER);
+	end_connect(&h.peer, &h.vm, FAKE_LID_VM);
+	assert_int_equal(end_receive(&h.peer, 20, 256, 64), 0);
+	assert_int_equal(write8(&h.peer, &h.vm, 21), 0);
+	assert_int_equal(end_run(&h.peer, 1), 1);
+	assert_int_equal(end_send(&h.vm, 22, 0, 8, IBV_SEND_SIGNALED), 0);
+	assert_int_equal(end_run(&h.vm, 1), 1);
+	EXPECT(&h.peer, DONE_WELL, DONE_WELL);
+	EXPECT(&h.vm, DONE_WELL);
+}
+
+static void work_of_a_peer(void)
+{
+	assert_int_equal(write8(&h.peer, &h.vm, 1), 0);
+	assert_int_equal(end_receive(&h.peer, 9, 256, 64), 0);
+}
+
+static void a_peer_that_does_not_wait_is_let_go(void **state)
+{
+	work_of_a_peer();
+	peer_gives_up();
+	assert_int_equal(write8(&h.peer, &h.vm, 2), 0);
+	assert_int_equal(end_receive(&h.peer, 10, 256, 64), 0);
+	assert_int_equal(modify_peer(IBV_QPS_ERR), 0);
+	EXPECT(&h.peer, IBV_WC_WR_FLUSH_ERR, IBV_WC_WR_FLUSH_ERR, IBV_WC_WR_FLUSH_ERR,
+	        IBV_WC_WR_FLUSH_ERR);
+	assert_int_equal(write8(&h.peer, &h.vm, 3), 0);
+	EXPECT(&h.peer, IBV_WC_WR_FLUSH_ERR);
+	is_connected_anew();
+}
+
+/* Not held yet. */
+static void a_peer_that_does_not_wait_is_told_at_once(void **state)
+{
+	work_of_a_peer();
+	fake_give_up(real_of(h.peer.qp));
+	assert_int_equal(harness_poll(&h, &h.peer), 0);
+	assert_int_equal(modify_peer(IBV_QPS_ERR), 0);
+	EXPECT(&h.peer, IBV_WC_WR_FLUSH_ERR, IBV_WC_WR_FLUSH_ERR);
+	is_connected_anew();
+}
+
+static void a_peer_that_is_reset_is_not_waited_for(void **state)
+{
+	work_of_a_peer();
+	fake_give_up(real_of(h.peer.qp));
+	assert_int_equal(harness_poll(&h, &h.peer), 0);
+	is_connected_anew();
+}
+
+/* It was received before, and its completion comes late. */
+static void what_came_before_a_peer_was_left_is_not_flushed(void **state)
+{
+	fake.hold_receives = true;
+	fake.err_flushes_receives = false; /* they come behind it */
+	work_of_a_peer();
+	assert_int_equal(end_send(&h.vm, 1, 256, 8, IBV_SEND_SIGNALED), 0);
+	assert_int_equal(end_run(&h.vm, 1), 1);
+	peer_gives_up();
+	assert_int_equal(end_receive(&h.peer, 10, 256, 64), 0);
+	assert_int_equal(modify_peer(IBV_QPS_ERR), 0);
+	EXPECT(&h.peer, IBV_WC_WR_FLUSH_ERR);
+	fake_release_receives();
+	harness_expect_one(&h, &h.peer, 9);
+	assert_int_equal(fake_receives(real_of(h.peer.qp)), 1);
+}
+
+/* It lets it go in its end. */
+static void a_migration_has_a_peer_in_hand(void **state)
+{
+	work_of_a_peer();
+	lose_without_a_word();
+	peer_gives_up();
+	fake.slot = 1;
+	harness_expect(&h, TETHER__STEP__STEP_PREPARE, DONE);
+	harness_expect(&h, TETHER__STEP__STEP_STOP, DONE);
+	assert_int_equal(modify_peer(IBV_QPS_ERR), 0);
+	EXPECT(&h.peer, IBV_WC_WR_FLUSH_ERR, IBV_WC_WR_FLUSH_ERR);
+	harness_expect(&h, TETHER__STEP__STEP_ABORT, DONE);
+	peer_is_reset();
+	assert_int_equal(end_receive(&h.peer, 10, 256, 64), 0);
+	assert_int_equal(fake_receives(real_of(h.peer.qp)), 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        TEST(a_peer_is_not_told_that_its_retries_are_used_up),
+	        TEST(a_peer_that_has_waited_in_vain_is_told),
+	        TEST(a_peer_that_does_not_wait_is_let_go),
+	        TEST(a_peer_that_does_not_wait_is_told_at_once),
+	        TEST(a_peer_that_is_reset_is_not_waited_for),
+	        TEST(what_came_before_a_peer_was_left_is_not_flushed),
+	        TEST(a_migration_has_a_peer_in_hand),
+	        TEST(an_abort_before_the_vote_lets_a_peer_wait_on),
+	};
+
+	setenv("TETHER_UNPLANNED", "reconnect", 1);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
