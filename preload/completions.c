@@ -342,12 +342,14 @@ void queue_pair_flush_receives(struct queue_pair *qp)
 	qp->recv_cq->detour = true;
 }
 
-/* It gives them back itself in ERR, behind those that it has completed, which may be late. */
+/* All of them: it gives them back itself in ERR, behind those that it has completed, which may be
+ * late. */
 static bool device_has_receives(const struct queue_pair *qp)
 {
 	const struct queue_pair_migration *m = &qp->migration;
 
-	return qp->real && !qp->receives_held && !m->broken && !m->receives_flushed;
+	return qp->real && !qp->receives_held && !m->broken && !m->receives_flushed &&
+	       qp->receives.posted == qp->receives.head;
 }
 
 void queue_pair_flush(struct queue_pair *qp, enum ibv_wc_status first)

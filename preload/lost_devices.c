@@ -15,6 +15,7 @@
 #include "preload/device.h"
 #include "preload/lost_peers.h"
 #include "preload/rebuild.h"
+#include "preload/refused_work.h"
 #include "preload/settings.h"
 #include "preload/steps.h"
 
@@ -61,6 +62,7 @@ void lost_device_opens(struct context *context)
 	struct epoll_event wanted = {.events = EPOLLIN | EPOLLET};
 
 	__atomic_store_n(&context->asks_left, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&context->has_refused, false, __ATOMIC_RELAXED);
 	context->unanswered = 0;
 	if (watch.fd >= 0 && epoll_ctl(watch.fd, EPOLL_CTL_ADD, context->real->async_fd, &wanted))
 		log_warn("device", "its loss is not noticed: error %d", errno);
@@ -95,7 +97,7 @@ static bool is_of_a_device_that_is_gone(int err)
 
 static void suspect(struct context *context)
 {
-	__atomic_store_n(&context->asks_left, ASKED_TIMES, __ATOMIC_RELAXED);
+	__atomic_store_n(&context->asks_left, ASKED_TIMES, __ATOMIC_RELEASE);
 	if (!__atomic_exchange_n(&watch.asks, true, __ATOMIC_RELEASE))
 		agent_link_wake();
 }
@@ -104,6 +106,7 @@ bool lost_device_is_behind(struct context *context, int err)
 {
 	if (watch.fd < 0 || context->inherited || !is_of_a_device_that_is_gone(err))
 		return false;
+	__atomic_store_n(&context->has_refused, settings()->unplanned_ms, __ATOMIC_RELAXED);
 	suspect(context);
 	return settings()->unplanned_ms;
 }
@@ -182,7 +185,8 @@ static void ask(struct context *context, uint64_t now_ms)
 		context->unanswered++;
 	} else {
 		context->unanswered = 0;
-		__atomic_fetch_sub(&context->asks_left, 1, __ATOMIC_RELAXED);
+		if (!__atomic_sub_fetch(&context->asks_left, 1, __ATOMIC_ACQUIRE))
+			__atomic_store_n(&watch.is_due, true, __ATOMIC_RELEASE);
 	}
 	if (context->unanswered >= GONE_AFTER) {
 		__atomic_store_n(&context->is_gone, true, __ATOMIC_RELAXED);
@@ -227,10 +231,20 @@ static void look_at_lost(struct context *context, uint64_t now_ms)
 		lose(context);
 }
 
+/* Those who ask are answered, and for long enough. */
+static bool is_there_after_all(struct context *context)
+{
+	return context->real && !context->is_gone &&
+	       !__atomic_load_n(&context->asks_left, __ATOMIC_RELAXED) &&
+	       __atomic_exchange_n(&context->has_refused, false, __ATOMIC_RELAXED);
+}
+
 static void look(struct context *context, uint64_t now_ms)
 {
 	if (context->real && context->is_gone && context->phase != PHASE_LOST)
 		look_at_lost(context, now_ms);
+	if (is_there_after_all(context))
+		refused_work_give(context);
 	if (context->awaits_device && now_ms >= context->awaits_until_ms)
 		lose(context);
 	if (context->awaits_device)

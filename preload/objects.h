@@ -105,6 +105,7 @@ struct context {
 	/* While it is asked whether it is there; the service thread's (lost_devices.h). */
 	unsigned asks_left, unanswered;
 	uint64_t ask_ms;
+	bool has_refused;          /* work, which is kept; atomic (refused_work.h) */
 	pthread_mutex_t read_lock; /* until what was read of the device is noted */
 	pthread_mutex_t async_lock;
 	TAILQ_HEAD(, kept_event) kept_events; /* read ahead of the application; under that lock */

@@ -9,6 +9,7 @@
 #include "preload/async_events.h"
 #include "preload/control.h"
 #include "preload/data_path.h"
+#include "preload/lost_devices.h"
 #include "preload/users.h"
 #include "preload/xrc.h"
 
@@ -252,7 +253,7 @@ void shared_receive_queue_take_back(struct shared_receive_queue *srq, uint32_t i
 	if (repost && pass != GATE_NESTED && srq->real && !srq->held)
 		err = shared_receive_queue_repost(srq, false);
 	gate_leave(&srq->gate, pass);
-	if (err)
+	if (err && !lost_device_is_behind(srq->context, -err))
 		log_error("srq", "a buffer is not posted again: error %d", -err);
 }
 
@@ -277,6 +278,8 @@ int shared_receive_queue_repost(struct shared_receive_queue *srq, bool all)
 	uint32_t count = shared_log_repost(&srq->log, all, srq->scratch), posted;
 	int err = -shared_queue_give(srq, srq->scratch, count, &posted);
 
+	for (uint32_t i = posted; i < count; i++)
+		shared_log_returned(&srq->log, srq->scratch[i]);
 	/* All: of one that was just made. */
 	return err || !all ? err : arm_limit(srq, count);
 }

@@ -28,6 +28,7 @@ struct fake {
 	unsigned gone;
 	bool peer_is_gone; /* likewise */
 	bool gone_refuses; /* what is posted then */
+	bool refuses_work; /* likewise, though it is there */
 	/* Work is executed and acknowledged as soon as it is posted. */
 	bool automatic;
 	/* Posts fail from the n-th work request of a list on; -1: they do not. */

@@ -19,7 +19,7 @@ bool fake_is_gone(const struct ibv_context *context)
 
 int lost_refuses(const struct ibv_context *context)
 {
-	return fake.gone_refuses && fake_is_gone(context) ? EIO : 0;
+	return fake.refuses_work || (fake.gone_refuses && fake_is_gone(context)) ? EIO : 0;
 }
 
 void fake_give_up(struct ibv_qp *shown)

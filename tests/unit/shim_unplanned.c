@@ -72,6 +72,104 @@ static void what_is_refused_before_that_is_kept(void **state)
 	EXPECT(&h.peer, DONE_WELL);
 }
 
+/* ---- a device that stays ---- */
+
+static void device_is_asked(void)
+{
+	for (int i = 0; i < 21; i++, h.now_ms += 100)
+		service_looks();
+	assert_int_equal(context_of(h.vm.context)->phase, PHASE_RUNNING);
+}
+
+/* It has refused a WRITE and a RECV, and the application does not know. */
+static void device_refuses(void)
+{
+	fake.refuses_work = true;
+	assert_int_equal(write8(&h.vm, &h.peer, 1), 0);
+	assert_int_equal(end_receive(&h.vm, 9, 256, 64), 0);
+}
+
+static void vm_receives(uint64_t wr_id)
+{
+	assert_int_equal(end_send(&h.peer, wr_id, 0, 8, IBV_SEND_SIGNALED), 0);
+	assert_int_equal(end_run(&h.peer, 1), 1);
+	EXPECT(&h.peer, DONE_WELL);
+	harness_expect_one(&h, &h.vm, wr_id);
+}
+
+static void what_it_has_refused_it_is_given_again(void **state)
+{
+	device_refuses();
+	fake.refuses_work = false;
+	device_is_asked();
+	assert_int_equal(end_run(&h.vm, 1), 1);
+	EXPECT(&h.vm, DONE_WELL);
+	vm_receives(9);
+}
+
+static void it_may_refuse_for_long(void **state)
+{
+	device_refuses();
+	for (int i = 0; i < 3; i++)
+		device_is_asked();
+	assert_int_equal(end_pending(&h.vm), 0);
+	fake.refuses_work = false;
+	device_is_asked();
+	assert_int_equal(end_run(&h.vm, 1), 1);
+	EXPECT(&h.vm, DONE_WELL);
+	vm_receives(9);
+}
+
+static void a_receive_behind_one_that_was_refused_keeps_its_place(void **state)
+{
+	device_refuses();
+	assert_int_equal(end_receive(&h.vm, 10, 256, 64), 0);
+	fake.refuses_work = false;
+	assert_int_equal(end_receive(&h.vm, 11, 256, 64), 0);
+	for (uint64_t i = 9; i <= 11; i++)
+		vm_receives(i);
+}
+
+/* What it refuses behind that is kept for the same reason. */
+static void what_is_refused_later_is_asked_about_again(void **state)
+{
+	device_refuses();
+	for (int i = 0; i < 19; i++, h.now_ms += 100)
+		service_looks();
+	assert_int_equal(end_receive(&h.vm, 10, 256, 64), 0);
+	assert_int_equal(write8(&h.vm, &h.peer, 2), 0);
+	device_is_asked();
+	fake.refuses_work = false;
+	device_is_asked();
+	assert_int_equal(end_run(&h.vm, 2), 2);
+	EXPECT(&h.vm, DONE_WELL, DONE_WELL);
+	vm_receives(9);
+	vm_receives(10);
+}
+
+static void what_it_refuses_for_another_reason_ends(void **state)
+{
+	device_refuses();
+	fake.refuses_work = false;
+	fake.post_fails_at = 0;
+	device_is_asked();
+	EXPECT(&h.vm, IBV_WC_WR_FLUSH_ERR, IBV_WC_WR_FLUSH_ERR);
+}
+
+static void a_receive_that_was_refused_is_flushed_with_the_rest(void **state)
+{
+	struct ibv_qp_attr attr = {.qp_state = IBV_QPS_ERR};
+
+	device_refuses();
+	assert_int_equal(ibv_modify_qp(h.vm.qp, &attr, IBV_QP_STATE), 0);
+	EXPECT(&h.vm, IBV_WC_WR_FLUSH_ERR, IBV_WC_WR_FLUSH_ERR);
+	fake.refuses_work = false;
+	device_is_asked();
+	assert_int_equal(harness_poll(&h, &h.vm), 0);
+}
+
+/* ---- atomics ---- */
+
 static void an_atomic_that_was_executed_ends_its_queue_pair(void **state)
 {
 	assert_int_equal(end_fetch_add(&h.vm, &h.peer, 1, 0, 1), 0);
@@ -227,6 +325,14 @@ int main(void)
 	        SHARED(receives_are_there_afterwards),
 	        TEST(what_is_refused_before_that_is_kept),
 	        SHARED(what_is_refused_before_that_is_kept),
+	        TEST(what_it_has_refused_it_is_given_again),
+	        SHARED(what_it_has_refused_it_is_given_again),
+	        TEST(it_may_refuse_for_long),
+	        SHARED(it_may_refuse_for_long),
+	        TEST(a_receive_behind_one_that_was_refused_keeps_its_place),
+	        TEST(what_is_refused_later_is_asked_about_again),
+	        TEST(what_it_refuses_for_another_reason_ends),
+	        TEST(a_receive_that_was_refused_is_flushed_with_the_rest),
 	        TEST(an_atomic_that_was_executed_ends_its_queue_pair),
 	        TEST(an_atomic_that_was_not_is_executed),
 	        TEST(what_the_vm_has_received_was_sent),
