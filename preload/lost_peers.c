@@ -11,13 +11,30 @@
 
 enum { LOOK_AGAIN_MS = 100 }; /* at one whose migration takes longer */
 
-void lost_peer_is_noticed(struct queue_pair *qp)
+static bool may_wait(const struct queue_pair *qp)
 {
-	if (!settings()->unplanned_ms || !qp->reliable || qp->held || qp->application_error ||
-	        qp->context->inherited || !lost_devices_are_watched())
-		return;
+	return settings()->unplanned_ms && qp->reliable && !qp->application_error &&
+	       !qp->context->inherited && lost_devices_are_watched();
+}
+
+static void miss(struct queue_pair *qp)
+{
 	__atomic_store_n(&qp->misses_peer, true, __ATOMIC_RELAXED);
 	lost_devices_look_soon();
+}
+
+void lost_peer_is_noticed(struct queue_pair *qp)
+{
+	if (!qp->held && may_wait(qp))
+		miss(qp);
+}
+
+bool lost_peer_was_noticed(struct queue_pair *qp)
+{
+	if (!lost_peer_is_missed(qp) && qp->flushed &&
+	        qp->migration.given_up == IBV_WC_RETRY_EXC_ERR && may_wait(qp))
+		miss(qp);
+	return lost_peer_is_missed(qp);
 }
 
 /* A stop may have been quicker. */

@@ -22,6 +22,9 @@ static inline void lost_peer_is_over(struct queue_pair *qp)
 	__atomic_store_n(&qp->misses_peer, false, __ATOMIC_RELAXED);
 }
 
+/* The same in a stop, of which nothing comes: true if it waits. The service thread's. */
+bool lost_peer_was_noticed(struct queue_pair *qp);
+
 /*
  * Its program takes it to ERR and waits no longer: nothing is kept any more, unless a migration has
  * it in hand. A control verb, its gates closed; what is left in the log is for the caller to flush.

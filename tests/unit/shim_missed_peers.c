@@ -14,6 +14,12 @@
 
 /* ---- a peer that waits ---- */
 
+static void work_of_a_peer(void)
+{
+	assert_int_equal(write8(&h.peer, &h.vm, 1), 0);
+	assert_int_equal(end_receive(&h.peer, 9, 256, 64), 0);
+}
+
 static void a_peer_is_not_told_that_its_retries_are_used_up(void **state)
 {
 	assert_int_equal(write8(&h.vm, &h.peer, 1), 0);
@@ -63,6 +69,44 @@ static void an_abort_before_the_vote_lets_a_peer_wait_on(void **state)
 	EXPECT(&h.peer, DONE_WELL);
 }
 
+/* It gives up while it is stopped, and nothing comes of the migration. */
+static void peer_gives_up_in_a_stop(void)
+{
+	harness_expect(&h, TETHER__STEP__STEP_PREPARE, DONE);
+	fake_give_up(real_of(h.peer.qp));
+	harness_expect(&h, TETHER__STEP__STEP_STOP, DONE);
+	harness_expect(&h, TETHER__STEP__STEP_ABORT, DONE);
+	service_looks();
+	assert_int_equal(harness_poll(&h, &h.peer), 0);
+}
+
+static void a_peer_that_gives_up_in_a_stop_waits_on(void **state)
+{
+	assert_int_equal(end_rdma(&h.peer, &h.vm, IBV_WR_RDMA_READ, 1, 0, 8, IBV_SEND_SIGNALED), 0);
+	assert_int_equal(end_receive(&h.peer, 9, 256, 64), 0);
+	peer_gives_up_in_a_stop();
+	assert_int_equal(write8(&h.peer, &h.vm, 2), 0);
+	assert_int_equal(end_receive(&h.peer, 10, 256, 64), 0);
+	assert_int_equal(harness_poll(&h, &h.peer), 0);
+	lose_without_a_word();
+	recover();
+	assert_int_equal(end_run(&h.peer, 2), 2);
+	EXPECT(&h.peer, DONE_WELL, DONE_WELL);
+	assert_int_equal(fake_receives(real_of(h.peer.qp)), 2);
+}
+
+static void a_peer_that_gave_up_in_a_stop_is_told_in_the_end(void **state)
+{
+	work_of_a_peer();
+	peer_gives_up_in_a_stop();
+	h.now_ms += WAITS_MS - 1;
+	service_looks();
+	assert_int_equal(harness_poll(&h, &h.peer), 0);
+	h.now_ms++;
+	service_looks();
+	EXPECT(&h.peer, IBV_WC_RETRY_EXC_ERR, IBV_WC_WR_FLUSH_ERR);
+}
+
 /* ---- its program does not ---- */
 
 static int modify_peer(enum ibv_qp_state state)
@@ -106,12 +150,6 @@ static void is_connected_anew(void)
 	assert_int_equal(end_run(&h.vm, 1), 1);
 	EXPECT(&h.peer, DONE_WELL, DONE_WELL);
 	EXPECT(&h.vm, DONE_WELL);
-}
-
-static void work_of_a_peer(void)
-{
-	assert_int_equal(write8(&h.peer, &h.vm, 1), 0);
-	assert_int_equal(end_receive(&h.peer, 9, 256, 64), 0);
 }
 
 static void a_peer_that_does_not_wait_is_let_go(void **state)
@@ -186,12 +224,14 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        TEST(a_peer_is_not_told_that_its_retries_are_used_up),
 	        TEST(a_peer_that_has_waited_in_vain_is_told),
+	        TEST(an_abort_before_the_vote_lets_a_peer_wait_on),
+	        TEST(a_peer_that_gives_up_in_a_stop_waits_on),
+	        TEST(a_peer_that_gave_up_in_a_stop_is_told_in_the_end),
 	        TEST(a_peer_that_does_not_wait_is_let_go),
 	        TEST(a_peer_that_does_not_wait_is_told_at_once),
 	        TEST(a_peer_that_is_reset_is_not_waited_for),
 	        TEST(what_came_before_a_peer_was_left_is_not_flushed),
 	        TEST(a_migration_has_a_peer_in_hand),
-	        TEST(an_abort_before_the_vote_lets_a_peer_wait_on),
 	};
 
 	setenv("TETHER_UNPLANNED", "reconnect", 1);
