@@ -6,6 +6,7 @@
 #include "preload/completion_arm.h"
 #include "preload/completion_stamps.h"
 #include "preload/data_path.h"
+#include "preload/doubted_errors.h"
 #include "preload/lost_peers.h"
 #include "preload/shared_receive_queue.h"
 #include "preload/window_binding.h"
@@ -188,7 +189,12 @@ int completion_queue_poll_stamped(
 static bool status_is_of_a_move(enum ibv_wc_status status)
 {
 	return status == IBV_WC_WR_FLUSH_ERR || status == IBV_WC_RETRY_EXC_ERR ||
-	       status == IBV_WC_RNR_RETRY_EXC_ERR;
+	       status == IBV_WC_RNR_RETRY_EXC_ERR || doubted_errors_have(status);
+}
+
+static bool hides_errors(const struct queue_pair *qp)
+{
+	return qp->held || lost_peer_is_missed(qp) || error_is_doubted(qp);
 }
 
 /*
@@ -210,11 +216,15 @@ static bool receive_flush_is_late(const struct queue_pair *qp, const struct ibv_
 	       attr.qp_state != IBV_QPS_ERR;
 }
 
-bool completion_is_of_a_move(const struct queue_pair *qp, const struct ibv_wc *wc)
+bool completion_is_of_a_move(struct queue_pair *qp, const struct ibv_wc *wc)
 {
-	return ((qp->held || lost_peer_is_missed(qp)) && !qp->application_error &&
-	               status_is_of_a_move(wc->status)) ||
-	       receive_flush_is_late(qp, wc);
+	if (receive_flush_is_late(qp, wc))
+		return true;
+	if (wc->status == IBV_WC_RETRY_EXC_ERR)
+		lost_peer_is_noticed(qp);
+	else if (doubted_errors_have(wc->status))
+		doubted_error_is_seen(qp);
+	return hides_errors(qp) && !qp->application_error && status_is_of_a_move(wc->status);
 }
 
 /* Work before the one that failed was done: each that was not has a completion of its own. */
@@ -237,7 +247,8 @@ static bool send_failed(struct queue_pair *qp, struct ibv_wc *wc, bool of_the_mo
 		qp->flushed = true;
 	/* Behind what was taken for the move's own it is flushed with that, in order. Nor is the
 	 * marker the application's that SETTLE posts behind all work. */
-	if (of_the_move || (qp->held && (qp->flushed || sequence == qp->sends.posted)))
+	if (of_the_move || (hides_errors(qp) && qp->flushed) ||
+	        (qp->held && sequence == qp->sends.posted))
 		return false;
 	wc->wr_id = slot->wr_id;
 	send_log_retire_failed(&qp->sends, sequence);
@@ -264,7 +275,7 @@ static bool receive_failed(struct queue_pair *qp, struct ibv_wc *wc, bool of_the
 		return shared_receive_failed(qp, wc, of_the_move);
 	/* What was flushed before it and taken for the move's own is given back with it, in order.
 	 */
-	if (of_the_move || (qp->held && sequence != qp->receives.tail)) {
+	if (of_the_move || (hides_errors(qp) && sequence != qp->receives.tail)) {
 		qp->migration.receives_flushed = true;
 		return false;
 	}
@@ -287,15 +298,15 @@ bool completion_failed(struct queue_pair *qp, struct ibv_wc *wc)
 
 	if (is_of_an_earlier_incarnation(qp, wc->wr_id))
 		return false;
-	if (wc->status == IBV_WC_RETRY_EXC_ERR)
-		lost_peer_is_noticed(qp);
 	of_the_move = completion_is_of_a_move(qp, wc);
 	if (!tag_is_receive(wc->wr_id) && wc->wr_id & TAG_REBINDING) {
 		window_binding_failed(qp);
 		return false;
 	}
-	if (!of_the_move)
+	if (!of_the_move) {
 		qp->application_error = true;
+		doubted_error_has_cause(qp);
+	}
 	wc->qp_num = queue_pair_number(qp);
 	return tag_is_receive(wc->wr_id) ? receive_failed(qp, wc, of_the_move)
 	                                 : send_failed(qp, wc, of_the_move);
@@ -359,6 +370,7 @@ void queue_pair_flush(struct queue_pair *qp, enum ibv_wc_status first)
 		queue_pair_flush_receives(qp);
 	async_events_raise_last_wqe(qp);
 	lost_peer_is_over(qp);
+	doubted_error_is_over(qp);
 	qp->application_error = true;
 	qp->shown.qp_base.state = IBV_QPS_ERR;
 }

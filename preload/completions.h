@@ -23,8 +23,8 @@ int completion_queue_poll_stamped(
 void queue_pair_harvest(struct queue_pair *qp);
 void queue_pair_want_completions(struct queue_pair *qp);
 
-/* An error that a stop itself has brought about. */
-bool completion_is_of_a_move(const struct queue_pair *qp, const struct ibv_wc *wc);
+/* An error that a stop itself has brought about, or a loss of which nothing is told yet. */
+bool completion_is_of_a_move(struct queue_pair *qp, const struct ibv_wc *wc);
 
 /*
  * A completion that is not a plain success: the application's, or the move's own. True: to be

@@ -8,6 +8,7 @@
 #include "preload/completions.h"
 #include "preload/data_path.h"
 #include "preload/datagrams.h"
+#include "preload/doubted_errors.h"
 #include "preload/lost_peers.h"
 #include "preload/queue_pair.h"
 #include "preload/rebuild.h"
@@ -392,7 +393,8 @@ void drain_let_go(struct move *move)
 		queue_pair_close(qp);
 		/* Whose device or peer is waited for is told when that is over. */
 		if (qp->real && !lost_peer_was_noticed(qp)) {
-			queue_pair_go_on(qp);
+			if (!error_is_doubted(qp))
+				queue_pair_go_on(qp);
 			queue_pair_let_go(qp);
 		}
 		queue_pair_open(qp);

@@ -13,6 +13,7 @@
 #include "preload/async_events.h"
 #include "preload/control.h"
 #include "preload/device.h"
+#include "preload/doubted_errors.h"
 #include "preload/lost_peers.h"
 #include "preload/rebuild.h"
 #include "preload/refused_work.h"
@@ -102,12 +103,26 @@ static void suspect(struct context *context)
 		agent_link_wake();
 }
 
+void lost_device_is_doubted(struct context *context)
+{
+	__atomic_store_n(&context->has_refused, true, __ATOMIC_RELAXED);
+	suspect(context);
+}
+
+bool lost_device_is_asked(const struct context *context)
+{
+	return __atomic_load_n(&context->is_gone, __ATOMIC_RELAXED) ||
+	       __atomic_load_n(&context->asks_left, __ATOMIC_ACQUIRE);
+}
+
 bool lost_device_is_behind(struct context *context, int err)
 {
 	if (watch.fd < 0 || context->inherited || !is_of_a_device_that_is_gone(err))
 		return false;
-	__atomic_store_n(&context->has_refused, settings()->unplanned_ms, __ATOMIC_RELAXED);
-	suspect(context);
+	if (settings()->unplanned_ms)
+		lost_device_is_doubted(context);
+	else
+		suspect(context);
 	return settings()->unplanned_ms;
 }
 
@@ -234,8 +249,7 @@ static void look_at_lost(struct context *context, uint64_t now_ms)
 /* Those who ask are answered, and for long enough. */
 static bool is_there_after_all(struct context *context)
 {
-	return context->real && !context->is_gone &&
-	       !__atomic_load_n(&context->asks_left, __ATOMIC_RELAXED) &&
+	return context->real && !lost_device_is_asked(context) &&
 	       __atomic_exchange_n(&context->has_refused, false, __ATOMIC_RELAXED);
 }
 
@@ -243,6 +257,7 @@ static void look(struct context *context, uint64_t now_ms)
 {
 	if (context->real && context->is_gone && context->phase != PHASE_LOST)
 		look_at_lost(context, now_ms);
+	be_due_at(&watch.looked_ms, doubted_errors_look(context, now_ms));
 	if (is_there_after_all(context))
 		refused_work_give(context);
 	if (context->awaits_device && now_ms >= context->awaits_until_ms)

@@ -56,12 +56,6 @@ static void end(struct queue_pair *qp)
 	queue_pair_let_receives_go(qp);
 }
 
-/* A migration that has stopped it ends it, or connects it again. */
-static bool is_in_hand(const struct queue_pair *qp)
-{
-	return qp->migration.move && qp->migration.move->state != MOVE_KNOWN;
-}
-
 /* The device flushes the RECVs that it has, behind those that it has completed: those that were
  * kept, too. */
 static void let_receives_go(struct queue_pair *qp)
@@ -75,7 +69,7 @@ static void let_receives_go(struct queue_pair *qp)
 
 void lost_peer_is_left(struct queue_pair *qp)
 {
-	if (!lost_peer_is_missed(qp) || is_in_hand(qp))
+	if (!lost_peer_is_missed(qp) || queue_pair_is_in_hand(qp))
 		return;
 	queue_pair_let_go(qp);
 	let_receives_go(qp);
@@ -86,7 +80,7 @@ static void look(struct queue_pair *qp, uint64_t now_ms)
 	queue_pair_close(qp);
 	if (!qp->misses_until_ms)
 		hold(qp, now_ms);
-	else if (now_ms >= qp->misses_until_ms && !is_in_hand(qp))
+	else if (now_ms >= qp->misses_until_ms && !queue_pair_is_in_hand(qp))
 		end(qp);
 	queue_pair_open(qp);
 }

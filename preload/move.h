@@ -78,6 +78,11 @@ bool move_has_peer(const struct move *move, const struct queue_pair *qp);
  * False: one of them is in the middle of another migration.
  */
 bool move_concern(struct move *move);
+/* A migration that has stopped it ends it, or lets it go. */
+static inline bool queue_pair_is_in_hand(const struct queue_pair *qp)
+{
+	return qp->migration.move && qp->migration.move->state != MOVE_KNOWN;
+}
 unsigned move_count_concerned(const struct move *move);
 /* Nothing is concerned any more. */
 void move_forget(struct move *move);

@@ -325,6 +325,7 @@ struct queue_pair {
 	bool misses_peer; /* its retries are used up, and it is not told yet (lost_peers.h); atomic
 	                   */
 	uint64_t misses_until_ms;
+	bool doubted;   /* an error is not told yet (doubted_errors.h); atomic */
 	bool half_made; /* of a rebuild that failed; the device has not let it go yet */
 	bool has_ex;    /* made with send_ops_flags */
 	bool announced; /* the agent knows which context it is of */

@@ -5,6 +5,7 @@
 #include "notifier/base/log.h"
 #include "preload/completions.h"
 #include "preload/data_path.h"
+#include "preload/doubted_errors.h"
 #include "preload/drain.h"
 #include "preload/queue_pair.h"
 #include "preload/shared_receive_queue.h"
@@ -16,7 +17,9 @@ void queue_pair_begin_incarnation(struct queue_pair *qp)
 	send_log_restart(&qp->sends, qp->migration.fresh_psn);
 	receive_log_restart(&qp->receives);
 	qp->receives_done = 0;
-	qp->flushed = false;
+	qp->flushed = qp->migration.receives_flushed = false;
+	qp->migration.given_up = 0;
+	doubted_error_is_over(qp);
 }
 
 int queue_pair_to_application_state(struct queue_pair *qp)

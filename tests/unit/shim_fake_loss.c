@@ -22,13 +22,24 @@ int lost_refuses(const struct ibv_context *context)
 	return fake.refuses_work || (fake.gone_refuses && fake_is_gone(context)) ? EIO : 0;
 }
 
+void fake_flush_receives_first(struct ibv_qp *shown)
+{
+	LOCK_GUARD(&fake_lock);
+	fake_flush_receives((struct fake_qp *)shown);
+}
+
 void fake_give_up(struct ibv_qp *shown)
+{
+	fake_fail(shown, IBV_WC_RETRY_EXC_ERR);
+}
+
+void fake_fail(struct ibv_qp *shown, enum ibv_wc_status status)
 {
 	struct fake_qp *qp = (struct fake_qp *)shown;
 
 	LOCK_GUARD(&fake_lock);
 	if (qp->completed != qp->head)
-		fake_complete_send(qp, IBV_WC_RETRY_EXC_ERR);
+		fake_complete_send(qp, status);
 	fake_flush(qp);
 	shown->state = IBV_QPS_ERR;
 }

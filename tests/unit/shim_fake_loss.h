@@ -14,6 +14,12 @@ bool fake_is_gone(const struct ibv_context *context);
 /* Where a test says that it refuses work then, too. */
 int lost_refuses(const struct ibv_context *context);
 
+/* The first of what is open fails with @status, the rest is flushed. */
+void fake_fail(struct ibv_qp *real_qp, enum ibv_wc_status status);
+
+/* Its RECVs are flushed before that is told of which they are. */
+void fake_flush_receives_first(struct ibv_qp *real_qp);
+
 /* Its transport has: the first of what is open fails with RETRY_EXC_ERR, the rest is flushed. */
 void fake_give_up(struct ibv_qp *real_qp);
 

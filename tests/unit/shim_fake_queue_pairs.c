@@ -125,6 +125,18 @@ void fake_last_wqe_reached(struct fake_qp *qp)
 		                                .event_type = IBV_EVENT_QP_LAST_WQE_REACHED});
 }
 
+void fake_flush_receives(struct fake_qp *qp)
+{
+	while (!qp->qp.srq && qp->receives->tail != qp->receives->head) {
+		struct ibv_wc wc = {
+		        .wr_id = qp->receives->slots[qp->receives->tail++ % FAKE_QUEUE].wr_id,
+		        .status = IBV_WC_WR_FLUSH_ERR,
+		        .qp_num = qp->qp.qp_num};
+
+		fake_push_late(qp->qp.recv_cq, &wc, false, fake.hold_flushes);
+	}
+}
+
 void fake_flush(struct fake_qp *qp)
 {
 	/* What needs no acknowledgement was done when it was sent. */
@@ -142,15 +154,8 @@ void fake_flush(struct fake_qp *qp)
 		fake_push_late(qp->qp.recv_cq, &wc, false, fake.hold_flushes);
 		qp->has_taken = false;
 	}
-	while (fake.err_flushes_receives && !qp->qp.srq &&
-	        qp->receives->tail != qp->receives->head) {
-		struct ibv_wc wc = {
-		        .wr_id = qp->receives->slots[qp->receives->tail++ % FAKE_QUEUE].wr_id,
-		        .status = IBV_WC_WR_FLUSH_ERR,
-		        .qp_num = qp->qp.qp_num};
-
-		fake_push_late(qp->qp.recv_cq, &wc, false, fake.hold_flushes);
-	}
+	if (fake.err_flushes_receives)
+		fake_flush_receives(qp);
 }
 
 static void forget(struct fake_qp *qp)

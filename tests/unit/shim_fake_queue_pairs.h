@@ -69,6 +69,8 @@ int fake_queue_receive(struct fake_receive_queue *queue, const struct ibv_recv_w
 void fake_complete_send(struct fake_qp *qp, enum ibv_wc_status status);
 /* Of all that is left, receives too. */
 void fake_flush(struct fake_qp *qp);
+/* Those that are in its own queue. */
+void fake_flush_receives(struct fake_qp *qp);
 /* Its event, where it ends with a shared receive queue. */
 void fake_last_wqe_reached(struct fake_qp *qp);
 

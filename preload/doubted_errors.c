@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include "preload/doubted_errors.h"
+
+#include "notifier/base/log.h"
+#include "preload/drain.h"
+#include "preload/lost_devices.h"
+#include "preload/lost_peers.h"
+#include "preload/move.h"
+#include "preload/queue_pair.h"
+#include "preload/settings.h"
+
+enum { LOOK_AGAIN_MS = 100 }; /* at one that a migration has in hand */
+
+bool doubted_errors_have(enum ibv_wc_status status)
+{
+	return settings()->unplanned_ms &&
+	       (status == IBV_WC_WR_FLUSH_ERR || status == IBV_WC_LOC_QP_OP_ERR);
+}
+
+void doubted_error_is_seen(struct queue_pair *qp)
+{
+	if (qp->held || qp->application_error || lost_peer_is_missed(qp) ||
+	        qp->context->inherited || !lost_devices_are_watched())
+		return;
+	__atomic_store_n(&qp->doubted, true, __ATOMIC_RELAXED);
+	lost_device_is_doubted(qp->context);
+}
+
+void doubted_error_has_cause(struct queue_pair *qp)
+{
+	if (error_is_doubted(qp))
+		lost_devices_look_soon();
+}
+
+/* The first one told says why. */
+static void tell(struct queue_pair *qp)
+{
+	enum ibv_wc_status status = qp->migration.given_up;
+
+	if (qp->application_error || !status)
+		status = IBV_WC_WR_FLUSH_ERR;
+	log_debug(
+	        "device", "qp 0x%x: it has failed, and its device is there", queue_pair_number(qp));
+	queue_pair_end(qp, status);
+}
+
+static bool is_known(const struct queue_pair *qp)
+{
+	return qp->application_error || !lost_device_is_asked(qp->context);
+}
+
+/* True: it is due, and in other hands. */
+static bool look(struct queue_pair *qp)
+{
+	bool is_due, is_in_hand;
+
+	queue_pair_close(qp);
+	is_due = error_is_doubted(qp) && is_known(qp);
+	is_in_hand = queue_pair_is_in_hand(qp);
+	if (is_due && !is_in_hand)
+		tell(qp);
+	queue_pair_open(qp);
+	return is_due && is_in_hand;
+}
+
+uint64_t doubted_errors_look(struct context *context, uint64_t now_ms)
+{
+	struct queue_pair *qp;
+	bool again = false;
+
+	TAILQ_FOREACH(qp, &context->qps, link)
+	again |= error_is_doubted(qp) && look(qp);
+	return again ? now_ms + LOOK_AGAIN_MS : 0;
+}

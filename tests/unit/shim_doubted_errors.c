@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+/*
+ * TETHER_UNPLANNED=reconnect: errors that a device gives as it goes are not told, and those that
+ * look like that are, once it is known that the device is there.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdlib.h>
+
+#include "tests/unit/shim_unplanned_ends.h"
+
+static void vm_posts(void)
+{
+	assert_int_equal(write8(&h.vm, &h.peer, 1), 0);
+	assert_int_equal(write8(&h.vm, &h.peer, 2), 0);
+	assert_int_equal(end_receive(&h.vm, 9, 256, 64), 0);
+}
+
+static void vm_fails(enum ibv_wc_status status)
+{
+	fake_fail(real_of(h.vm.qp), status);
+	assert_int_equal(harness_poll(&h, &h.vm), 0);
+}
+
+static void device_is_asked(unsigned times)
+{
+	for (unsigned i = 0; i < times; i++, h.now_ms += 100)
+		service_looks();
+}
+
+static void vm_goes_on(void)
+{
+	recover();
+	assert_int_equal(end_run(&h.vm, 2), 2);
+	EXPECT(&h.vm, DONE_WELL, DONE_WELL);
+	assert_int_equal(end_send(&h.peer, 3, 0, 8, IBV_SEND_SIGNALED), 0);
+	assert_int_equal(end_run(&h.peer, 1), 1);
+	harness_expect_one(&h, &h.vm, 9);
+	EXPECT(&h.peer, DONE_WELL);
+}
+
+/* ---- a device that goes ---- */
+
+static void what_it_flushes_as_it_goes_is_not_told(void **state)
+{
+	vm_posts();
+	vm_fails(IBV_WC_WR_FLUSH_ERR);
+	device_is_asked(1);
+	lose_without_a_word();
+	vm_goes_on();
+}
+
+static void what_it_cannot_do_as_it_goes_is_not_told(void **state)
+{
+	vm_posts();
+	vm_fails(IBV_WC_LOC_QP_OP_ERR);
+	lose_without_a_word();
+	vm_goes_on();
+}
+
+/* Nobody has polled before. */
+static void what_it_could_not_do_before_it_went_is_not_told(void **state)
+{
+	vm_posts();
+	fake_fail(real_of(h.vm.qp), IBV_WC_LOC_QP_OP_ERR);
+	lose_without_a_word();
+	assert_int_equal(harness_poll(&h, &h.vm), 0);
+	vm_goes_on();
+}
+
+/* As of rxe, and not even an event. */
+static void one_that_answers_no_more_is_noticed_by_it(void **state)
+{
+	vm_posts();
+	vm_fails(IBV_WC_WR_FLUSH_ERR);
+	fake.gone = 1;
+	device_is_asked(20);
+	assert_int_equal(context_of(h.vm.context)->phase, PHASE_AWAY);
+	vm_goes_on();
+}
+
+/* ---- one that stays ---- */
+
+static void an_error_is_told_when_the_device_is_there(enum ibv_wc_status first)
+{
+	vm_posts();
+	vm_fails(first);
+	device_is_asked(19);
+	assert_int_equal(harness_poll(&h, &h.vm), 0);
+	device_is_asked(2);
+	EXPECT(&h.vm, first, IBV_WC_WR_FLUSH_ERR, IBV_WC_WR_FLUSH_ERR);
+	assert_int_equal(write8(&h.vm, &h.peer, 3), 0);
+	EXPECT(&h.vm, IBV_WC_WR_FLUSH_ERR);
+	device_is_asked(100);
+	assert_int_equal(harness_poll(&h, &h.vm), 0);
+}
+
+static void what_it_flushed_is_told_when_it_is_there(void **state)
+{
+	an_error_is_told_when_the_device_is_there(IBV_WC_WR_FLUSH_ERR);
+}
+
+static void what_it_could_not_do_is_told_when_it_is_there(void **state)
+{
+	an_error_is_told_when_the_device_is_there(IBV_WC_LOC_QP_OP_ERR);
+}
+
+/* Its RECVs were flushed before it was said why. Nobody waits for the device then. */
+static void an_error_that_has_a_cause_is_told_behind_it(void **state)
+{
+	vm_posts();
+	fake_flush_receives_first(real_of(h.vm.qp));
+	assert_int_equal(harness_poll(&h, &h.vm), 0);
+	assert_int_equal(end_receive(&h.vm, 10, 256, 64), 0);
+	fake_fail(real_of(h.vm.qp), IBV_WC_REM_ACCESS_ERR);
+	EXPECT(&h.vm, IBV_WC_REM_ACCESS_ERR, IBV_WC_WR_FLUSH_ERR);
+	service_looks();
+	EXPECT(&h.vm, IBV_WC_WR_FLUSH_ERR, IBV_WC_WR_FLUSH_ERR);
+	assert_int_equal(h.wc[0].wr_id, 9);
+	assert_int_equal(h.wc[1].wr_id, 10);
+}
+
+static void a_buffer_that_was_given_back_is_posted_again(void **state)
+{
+	assert_int_equal(end_receive(&h.vm, 9, 256, 64), 0);
+	assert_int_equal(write8(&h.vm, &h.peer, 1), 0);
+	vm_fails(IBV_WC_WR_FLUSH_ERR);
+	device_is_asked(21);
+	EXPECT(&h.vm, IBV_WC_WR_FLUSH_ERR);
+	assert_int_equal(fake_receives(real_of(h.vm.qp)), 1);
+}
+
+/* ---- meanwhile ---- */
+
+static void who_takes_it_to_error_is_told_at_once(void **state)
+{
+	struct ibv_qp_attr attr = {.qp_state = IBV_QPS_ERR};
+
+	vm_posts();
+	vm_fails(IBV_WC_WR_FLUSH_ERR);
+	assert_int_equal(ibv_modify_qp(h.vm.qp, &attr, IBV_QP_STATE), 0);
+	EXPECT(&h.vm, IBV_WC_WR_FLUSH_ERR, IBV_WC_WR_FLUSH_ERR, IBV_WC_WR_FLUSH_ERR);
+	device_is_asked(21);
+	assert_int_equal(harness_poll(&h, &h.vm), 0);
+}
+
+static void an_abort_tells_nothing_before(void **state)
+{
+	vm_posts();
+	vm_fails(IBV_WC_LOC_QP_OP_ERR);
+	harness_expect(&h, TETHER__STEP__STEP_PREPARE, DONE);
+	harness_expect(&h, TETHER__STEP__STEP_STOP, DONE);
+	harness_expect(&h, TETHER__STEP__STEP_ABORT, DONE);
+	assert_int_equal(harness_poll(&h, &h.vm), 0);
+	device_is_asked(21);
+	EXPECT(&h.vm, IBV_WC_LOC_QP_OP_ERR, IBV_WC_WR_FLUSH_ERR, IBV_WC_WR_FLUSH_ERR);
+}
+
+/* The device is known to be there while it is stopped. */
+static void a_stop_tells_nothing(void **state)
+{
+	vm_posts();
+	vm_fails(IBV_WC_WR_FLUSH_ERR);
+	harness_expect(&h, TETHER__STEP__STEP_PREPARE, DONE);
+	harness_expect(&h, TETHER__STEP__STEP_STOP, DONE);
+	device_is_asked(21);
+	assert_int_equal(harness_poll(&h, &h.vm), 0);
+	harness_expect(&h, TETHER__STEP__STEP_ABORT, DONE);
+	device_is_asked(2);
+	EXPECT(&h.vm, IBV_WC_WR_FLUSH_ERR, IBV_WC_WR_FLUSH_ERR, IBV_WC_WR_FLUSH_ERR);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        TEST(what_it_flushes_as_it_goes_is_not_told),
+	        SHARED(what_it_flushes_as_it_goes_is_not_told),
+	        TEST(what_it_cannot_do_as_it_goes_is_not_told),
+	        TEST(what_it_could_not_do_before_it_went_is_not_told),
+	        TEST(one_that_answers_no_more_is_noticed_by_it),
+	        TEST(what_it_flushed_is_told_when_it_is_there),
+	        TEST(what_it_could_not_do_is_told_when_it_is_there),
+	        TEST(an_error_that_has_a_cause_is_told_behind_it),
+	        SHARED(a_buffer_that_was_given_back_is_posted_again),
+	        TEST(who_takes_it_to_error_is_told_at_once),
+	        TEST(an_abort_tells_nothing_before),
+	        TEST(a_stop_tells_nothing),
+	};
+
+	setenv("TETHER_UNPLANNED", "reconnect", 1);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
