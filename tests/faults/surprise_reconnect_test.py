@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
 """TETHER_UNPLANNED=reconnect: VM 1's device is taken away by surprise under perftest; the VM is given it again and moved, and
-perftest goes on, on both sides, where what was open can be settled: what the VM sends, and what is read of it. Where nobody
-comes in time, the programs are told."""
+perftest goes on, on both sides, where what was open can be settled: what the VM sends, and what is read of it. So it is whether
+the device says that it goes, or answers no more, or gives its work back before. Where nobody comes in time, the programs are
+told."""
 import os
 import sys
 
@@ -15,6 +16,8 @@ from lab.workload import perftest  # noqa: E402
 
 END_S = 60
 RUNS_S = 8
+# How the device goes: with DEVICE_FATAL, without, and with all its queue pairs in ERR before.
+WAYS = {"mlx5": [], "rxe": ["loss_is_fatal=0"], "flushed": ["loss_flushes=1"], "flushed_without_a_word": ["loss_flushes=1", "loss_is_fatal=0"]}
 # The VM that serves, and the one that asks.
 SETTLED = (("ib_write_bw", "vm2", "vm1"), ("ib_send_bw", "vm2", "vm1"), ("ib_read_bw", "vm2", "vm1"), ("ib_read_bw", "vm1", "vm2"))
 
@@ -63,8 +66,12 @@ def main():
     with System(copy_ms=5) as lab:
         lab.start()
         tap.run("goes_on_with_the_destinations", goes_on_with_the_next_device, lab, "hyp1", "hyp3", False)
-        if FULL:
-            tap.run("goes_on_when_it_has_a_device_again", goes_on_with_the_next_device, lab, "hyp3", "hyp1", True)
+        source, destination = "hyp3", "hyp1"
+        for way in WAYS if FULL else ("rxe", "flushed"):
+            lab.fabric.cli("data-fault", "preset=mlx5", *WAYS[way])
+            tap.run(f"goes_on_when_it_has_a_device_again_{way}", goes_on_with_the_next_device, lab, source, destination, True)
+            source, destination = destination, source
+        lab.fabric.cli("data-fault", "preset=mlx5")
         tap.run("is_told_when_nobody_comes", is_told_when_nobody_comes, lab)
     tap.exit()
 
