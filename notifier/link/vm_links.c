@@ -279,6 +279,7 @@ static void link_create(
 		free(link);
 		return;
 	}
+	relay_child_numbered(links->relay, link->child, (uint32_t)peer->pid);
 	strcpy(link->vm, socket->vm);
 	link->links = links;
 	link->peer = *peer;

@@ -293,12 +293,13 @@ void children_remove(struct children *children, struct child *child)
 
 void children_adopt(struct children *children, struct child *known, struct child *fresh)
 {
-	uint32_t link = fresh->link;
+	uint32_t link = fresh->link, kernel_pid = fresh->kernel_pid;
 
 	slot_forget(children, known->link);
 	children_remove(children, fresh);
 	silence_ends(children, known);
 	known->link = link;
+	known->kernel_pid = kernel_pid;
 	known->connected = true;
 	children->slots[link & SLOT_MASK] = known;
 }

@@ -38,7 +38,8 @@ struct child {
 	Tether__Role certified_role;
 	Tether__Role role;
 	uint32_t version; /* of the protocol, over its link */
-	uint32_t pid;
+	uint32_t pid;        /* as a process numbers itself, if in a PID namespace of its own */
+	uint32_t kernel_pid; /* as our kernel numbers it; 0: it has not said */
 	char *program;
 	unsigned late; /* events in a row that it has not answered in time */
 	struct host_behind *hosts;

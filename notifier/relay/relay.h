@@ -90,8 +90,8 @@ struct relay_outputs {
 	/* The link of an agent below has ended: it answers no question any more. NULL: not wanted.
 	 */
 	void (*agent_away)(void *owner, const char *name, Tether__Role role);
-	/* Who has the device of @vm open, which is here, as far as can be seen: by the kernel's
-	 * numbers. NULL: nobody can tell. */
+	/* Who has the device of @vm open, which is here, as far as can be seen: by the numbers that
+	 * relay_child_numbered takes. NULL: nobody can tell. */
 	void (*holders)(void *owner, const char *vm,
 	        void (*each)(void *context, uint32_t pid, uint32_t parent, const char *program),
 	        void *context);
@@ -114,6 +114,10 @@ int relay_child_add(struct relay *relay, const char *vm, uint64_t now_ms, uint32
 
 /* The same for the channel of the agent in @vm, which speaks for all processes there. */
 int relay_guest_add(struct relay *relay, const char *vm, uint64_t now_ms, uint32_t *child);
+
+/* The process of @child is @pid as our kernel numbers it, where its link says so; what it says of
+ * itself may be a number of another PID namespace. Unknown ids are fine. */
+void relay_child_numbered(struct relay *relay, uint32_t child, uint32_t pid);
 
 /* @child has shown a certificate of @role and @name: its HELLO must say the same. -ENOENT, -ENOMEM.
  */

@@ -10,11 +10,12 @@ struct look {
 	struct open_event *open;
 };
 
+/* Pid 0 is of a namespace that cannot be seen from here. */
 static bool is_here(const struct relay *relay, const char *vm, uint32_t pid)
 {
-	for (const struct child *child = relay->children.first; child; child = child->next)
+	for (const struct child *child = relay->children.first; child && pid; child = child->next)
 		if (child->connected && child->name && child_is_process(child) &&
-		        child->pid == pid && !strcmp(child->vm, vm))
+		        child->kernel_pid == pid && !strcmp(child->vm, vm))
 			return true;
 	return false;
 }

@@ -96,6 +96,14 @@ int relay_guest_add(struct relay *relay, const char *vm, uint64_t now_ms, uint32
 	return child_add(relay, vm, true, now_ms, link);
 }
 
+void relay_child_numbered(struct relay *relay, uint32_t link, uint32_t pid)
+{
+	struct child *child = children_by_link(&relay->children, link);
+
+	if (child)
+		child->kernel_pid = pid;
+}
+
 int relay_child_certified(struct relay *relay, uint32_t link, Tether__Role role, const char *name)
 {
 	struct child *child = children_by_link(&relay->children, link);

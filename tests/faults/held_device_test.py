@@ -12,7 +12,7 @@ from lab.deadline import wait_until  # noqa: E402
 from lab.ports import free_port, is_listening  # noqa: E402
 from lab.system import PATIENT, CommandFailed, System  # noqa: E402
 from lab.tap import Tap  # noqa: E402
-from lab.workload import RcVerify  # noqa: E402
+from lab.workload import Pair, RcVerify  # noqa: E402
 from simfabric.verbs_peer import Peer, connect  # noqa: E402
 
 VMS = {"vm1": "hyp1_vf1", "vm2": "hyp2_vf1"}
@@ -92,6 +92,19 @@ def one_whose_peer_has_libtether_is_named_at_both_ends(lab):
     assert lab.migrate("vm1", "hyp1")["outcome"] == "done"
 
 
+def a_covered_program_in_a_pid_namespace_moves(lab):
+    """A container's: what it calls itself is nobody's number outside."""
+    port = free_port()
+    program = [lab.build.program("rc-verify"), "-p", str(port)]
+    container = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    with Pair(lab, "contained", "vm1", "vm2", container + program, [*program, "localhost"], port) as verify:
+        wait_until("rc-verify works", lambda: RcVerify.is_working(verify), 30, verify.logs(), [verify.client])
+        for host in ("hyp3", "hyp1"):
+            assert lab.migrate("vm1", host)["outcome"] == "done"
+        verify.client.signal(15)
+        assert verify.wait(60) == (0, 0), verify.words()
+
+
 def who_cannot_be_seen_keeps_the_vm_where_it_is(lab):
     """The VF does not leave: the migration goes back, and what is covered goes on exactly."""
     def hold():
@@ -107,7 +120,8 @@ def main():
     for what, named in LABS.items():
         with System(hosts=("hyp1", "hyp2", "hyp3"), copy_ms=5, vms=VMS, devices=True, **named) as lab:
             lab.start()
-            for test in (an_idle_holder_is_named, a_program_that_is_connected_is_named, one_whose_peer_has_libtether_is_named_at_both_ends):
+            for test in (a_covered_program_in_a_pid_namespace_moves, an_idle_holder_is_named, a_program_that_is_connected_is_named,
+                         one_whose_peer_has_libtether_is_named_at_both_ends):
                 tap.run(f"{test.__name__}: {what}", test, lab)
     with System(hosts=("hyp1", "hyp2", "hyp3"), copy_ms=5, vms=VMS, settings={**PATIENT, "detach_ms": 1000}) as lab:
         lab.start()

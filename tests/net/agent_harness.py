@@ -52,8 +52,8 @@ exit 0
 class Links:
     """Links of one frame_tool; frames come in order, each link has its number."""
 
-    def __init__(self, mode, path):
-        self.tool = subprocess.Popen([FRAME_TOOL, mode, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    def __init__(self, mode, path, launcher=()):
+        self.tool = subprocess.Popen([*launcher, FRAME_TOOL, mode, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.lines = queue.Queue()
         self.kept = []
         threading.Thread(target=self._read, daemon=True).start()
@@ -197,8 +197,8 @@ class Agent(Folder):
             self.process.kill()
             return self.process.wait()
 
-    def _links(self, mode, path):
-        links = Links(mode, path)
+    def _links(self, mode, path, launcher=()):
+        links = Links(mode, path, launcher)
         self.links.append(links)
         return links
 
@@ -232,11 +232,12 @@ class Agent(Folder):
     def answer(self, step, sequence=1):
         return self.root.frame("answer", step=f"STEP_{step}", sequence=sequence)
 
-    def shim(self, vm="vm1", name="vm1/10.1", lids=(), migration=0):
-        """A process of the VM that has said HELLO, with the migration that is open in it, and is welcome."""
-        links = self._links("connect", self.path(f"vms/{vm}.sock"))
+    def shim(self, vm="vm1", name="vm1/10.1", lids=(), migration=0, pid=10, launcher=()):
+        """A process of the VM that has said HELLO, with the migration that is open in it, and is welcome. @launcher: a command
+        before it."""
+        links = self._links("connect", self.path(f"vms/{vm}.sock"), launcher)
         links.opened()
-        links.send({"hello": {"version": VERSION, "role": "ROLE_SHIM", "name": name, "pid": 10, "program": "ib_write_bw",
+        links.send({"hello": {"version": VERSION, "role": "ROLE_SHIM", "name": name, "pid": pid, "program": "ib_write_bw",
                               "migration": migration, "addresses": [{"lid": lid} for lid in lids]}})
         answer = links.frame("hello_answer")
         assert answer["outcome"] == "OUTCOME_DONE", answer

@@ -122,6 +122,7 @@ uint32_t link_add(struct test *t, const char *vm, const char *name)
 	uint32_t link = 0;
 
 	assert_int_equal(relay_child_add(t->relay, vm, t->now_ms, &link), 0);
+	relay_child_numbered(t->relay, link, KERNEL_PID);
 	return link_remember(t, link, name);
 }
 
@@ -147,7 +148,7 @@ int say_hello(struct test *t, uint32_t link, Tether__Role role, const char *name
 	hello.newest = t->newest;
 	hello.role = role;
 	hello.name = (char *)name;
-	hello.pid = 4711;
+	hello.pid = SAID_PID;
 	hello.program = (char *)"ib_write_bw";
 	hello.migration = t->takes_part_in;
 	hello.open = t->open;
