@@ -4,13 +4,12 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "notifier/agent_credentials.h"
+#include "notifier/agent_holders.h"
 #include "notifier/agent_report.h"
-#include "notifier/base/device_holders.h"
 #include "notifier/base/die_point.h"
 #include "notifier/base/log.h"
 #include "notifier/base/monotonic.h"
@@ -143,33 +142,13 @@ static int epoch_save(void *at, uint64_t epoch)
 	return err;
 }
 
-struct holders_look {
-	void (*each)(void *context, uint32_t pid, uint32_t parent, const char *program);
-	void *context;
-};
-
-static void holder_say(void *at, const struct device_holder *holder)
-{
-	const struct holders_look *look = at;
-
-	look->each(look->context, (uint32_t)holder->pid, (uint32_t)holder->parent, holder->program);
-}
-
-/* In a VM the nodes are its own; of VMs that share this kernel each has a folder of its name. */
-static void holders(void *at, const char *vm,
-        void (*each)(void *context, uint32_t pid, uint32_t parent, const char *program),
+static void holders(void *at, const Tether__Event *event,
+        void (*each)(void *context, uint32_t pid, uint32_t forked_by, const char *program),
         void *context)
 {
 	const struct agent_relay *agent = at;
-	const char *folder = agent->settings->devices;
-	struct holders_look look = {each, context};
-	char path[PATH_MAX];
 
-	if (!strcmp(folder, "none"))
-		return;
-	snprintf(path, sizeof(path), "%s/%s", folder,
-	        agent->role->role == TETHER__ROLE__ROLE_GUEST ? "" : vm);
-	device_holders_each(path, holder_say, &look);
+	agent_holders_each(agent->settings, agent->role->role, event, each, context);
 }
 
 static const struct relay_outputs outputs = {

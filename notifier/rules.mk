@@ -39,7 +39,8 @@ SERVICE_SOURCES := notifier/base/service.c notifier/base/watchdog.c
 LINK_LIBS := -levent_core -lprotobuf-c -lssl -lcrypto $(SETTINGS_LIBS)
 
 $(call unit_test,base_die_point,notifier/base/die_point.c,)
-$(call unit_test,base_device_holders,notifier/base/device_holders.c,)
+HOLDERS_SOURCES := notifier/base/device_holders.c notifier/base/device_place.c
+$(call unit_test,base_device_holders,$(HOLDERS_SOURCES),)
 $(call unit_test,base_service,notifier/base/service.c,)
 $(call unit_test,notifier_metrics,notifier/metrics/metrics_text.c notifier/notices/notice_metrics.c notifier/metrics/agent_metrics.c $(SETTINGS_SOURCES) $(WIRE_SOURCES),\
 	-lprotobuf-c $(SETTINGS_LIBS))
@@ -93,10 +94,10 @@ $(call unit_test,notifier_interest,$(INTEREST_SOURCES) $(WIRE_SOURCES),-lprotobu
 $(call unit_test,notifier_requests,notifier/relay/requests.c $(INTEREST_SOURCES) $(WIRE_SOURCES),-lprotobuf-c)
 $(call unit_test,notifier_base,$(BASE_SOURCES) $(SETTINGS_SOURCES),$(SETTINGS_LIBS))
 
-AGENT_SOURCES := $(addprefix notifier/,agent_main.c agent_settings.c agent_credentials.c agent_relay.c agent_report.c host_role.c \
+AGENT_SOURCES := $(addprefix notifier/,agent_main.c agent_settings.c agent_credentials.c agent_holders.c agent_relay.c agent_report.c host_role.c \
 	host_orders.c host_stock.c relay_role.c guest_role.c epoch_file.c) $(addprefix notifier/link/,agent_links.c guest_links.c \
 	guest_channel.c vm_links.c) $(addprefix notifier/driver/,host_inventory.c host_inventory_keep.c driver.c driver_exec.c driver_output.c \
-	driver_keeper.c) notifier/base/file.c notifier/base/device_holders.c $(NAME_SOURCES)
+	driver_keeper.c) notifier/base/file.c $(HOLDERS_SOURCES) $(NAME_SOURCES)
 NOTICE_SOURCES := $(addprefix notifier/notices/,host_signal.c notice_metrics.c notice_watch.c subscription.c mad_port.c) \
 	notifier/wire/notice.c
 $(call program,tether-agent,$(AGENT_SOURCES) $(NOTICE_SOURCES) $(RELAY_SOURCES) $(LINK_SOURCES) $(BASE_SOURCES) $(SETTINGS_SOURCES) \

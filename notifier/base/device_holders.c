@@ -2,12 +2,17 @@
 #include "notifier/base/device_holders.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <limits.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+#include "notifier/base/cleanup.h"
+
+enum { PF_FORKNOEXEC = 0x40 }; /* of the kernel: forked, and exec was not called */
 
 static const char node[] = "uverbs";
 
@@ -19,7 +24,16 @@ static bool is_node_of(const char *folder, const char *path)
 	       !strncmp(path + length + 1, node, sizeof(node) - 1);
 }
 
-static bool holds(const char *pid, const char *folder)
+/* What no device is known of counts. */
+static bool counts(const struct device_place *place, int fds, const char *fd)
+{
+	struct stat status;
+
+	return !place || fstatat(fds, fd, &status, 0) || !S_ISCHR(status.st_mode) ||
+	       !device_is_elsewhere(place, status.st_rdev);
+}
+
+static bool holds(const char *pid, const char *folder, const struct device_place *place)
 {
 	char path[PATH_MAX], target[PATH_MAX];
 	struct dirent *fd;
@@ -34,39 +48,49 @@ static bool holds(const char *pid, const char *folder)
 		if (length <= 0)
 			continue;
 		target[length] = 0;
-		found = is_node_of(folder, target);
+		found = is_node_of(folder, target) && counts(place, dirfd(fds), fd->d_name);
 	}
 	if (fds)
 		closedir(fds);
 	return found;
 }
 
-/* "4711 (name of it) S 4710 ...": the name may have anything in it. */
-static bool is_described(const char *pid, struct device_holder *holder)
+/* "4711 (name of it) S 4710 ...": the name may have anything in it, ends of lines, too. */
+static bool stat_read(const char *pid, char *text, size_t size)
 {
-	char path[64], line[512], *name, *end;
-	int parent;
-	FILE *file;
-	bool read;
+	CLEANUP_CLOSE int fd = -1;
+	char path[64];
+	ssize_t length;
 
 	snprintf(path, sizeof(path), "/proc/%.16s/stat", pid);
-	file = fopen(path, "re");
-	if (!file)
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	length = fd < 0 ? -1 : read(fd, text, size - 1);
+	if (length < 0)
 		return false;
-	read = fgets(line, sizeof(line), file);
-	fclose(file);
-	name = read ? strchr(line, '(') : NULL;
+	text[length] = 0;
+	return true;
+}
+
+static bool is_described(const char *pid, struct device_holder *holder)
+{
+	char text[1024], *name, *end;
+	unsigned flags;
+	int parent;
+
+	if (!stat_read(pid, text, sizeof(text)))
+		return false;
+	name = strchr(text, '(');
 	end = name ? strrchr(name, ')') : NULL;
-	if (!end || sscanf(end + 1, " %*c %d", &parent) != 1)
+	if (!end || sscanf(end + 1, " %*c %d %*d %*d %*d %*d %u", &parent, &flags) != 2)
 		return false;
 	*end = 0;
 	holder->pid = atoi(pid);
-	holder->parent = parent;
+	holder->forked_by = flags & PF_FORKNOEXEC ? parent : 0;
 	snprintf(holder->program, sizeof(holder->program), "%s", name + 1);
 	return true;
 }
 
-void device_holders_each(const char *folder,
+void device_holders_each(const char *folder, const struct device_place *place,
         void (*each)(void *context, const struct device_holder *holder), void *context)
 {
 	char whole[PATH_MAX];
@@ -82,8 +106,8 @@ void device_holders_each(const char *folder,
 	while ((entry = readdir(proc))) {
 		struct device_holder holder;
 
-		if (*entry->d_name >= '1' && *entry->d_name <= '9' && holds(entry->d_name, whole) &&
-		        is_described(entry->d_name, &holder))
+		if (*entry->d_name >= '1' && *entry->d_name <= '9' &&
+		        holds(entry->d_name, whole, place) && is_described(entry->d_name, &holder))
 			each(context, &holder);
 	}
 	closedir(proc);

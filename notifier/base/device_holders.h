@@ -9,13 +9,17 @@
 
 #include <sys/types.h>
 
+#include "notifier/base/device_place.h"
+
 struct device_holder {
-	pid_t pid, parent;
-	char program[32];
+	pid_t pid;
+	pid_t forked_by;  /* it has what this one has: it has not called exec since; 0: it has */
+	char program[32]; /* with whatever characters it likes */
 };
 
-/* @folder as it is seen from here, "/dev/infiniband". Those that end meanwhile are left out. */
-void device_holders_each(const char *folder,
+/* @folder as it is seen from here, "/dev/infiniband". Those that end meanwhile are left out, and
+ * devices that are not at @place; NULL: none is. */
+void device_holders_each(const char *folder, const struct device_place *place,
         void (*each)(void *context, const struct device_holder *holder), void *context);
 
 #endif

@@ -322,14 +322,19 @@ void children_clear(struct children *children)
 	children_begin(children);
 }
 
-/* It goes into logs and answers: no control characters, no end. */
+void text_make_printable(char *text)
+{
+	for (char *at = text; *at; at++)
+		if (*at < ' ' || *at > '~')
+			*at = '?';
+}
+
 static char *printable(const char *text)
 {
 	char *copy = strndup(text, PROGRAM_BYTES);
 
-	for (char *at = copy; at && *at; at++)
-		if (*at < ' ' || *at > '~')
-			*at = '?';
+	if (copy)
+		text_make_printable(copy);
 	return copy;
 }
 

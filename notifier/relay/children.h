@@ -37,7 +37,7 @@ struct child {
 	char *certified_name;
 	Tether__Role certified_role;
 	Tether__Role role;
-	uint32_t version; /* of the protocol, over its link */
+	uint32_t version;    /* of the protocol, over its link */
 	uint32_t pid;        /* as a process numbers itself, if in a PID namespace of its own */
 	uint32_t kernel_pid; /* as our kernel numbers it; 0: it has not said */
 	char *program;
@@ -101,6 +101,9 @@ bool child_has_vm(const struct child *child, const char *vm);
 bool child_is_process(const struct child *child);
 /* It is here, and what is behind it is known: what it is handed is whole. */
 bool child_is_ready(const struct child *child);
+
+/* It goes into logs and answers: no control characters. */
+void text_make_printable(char *text);
 
 /* "vm1/12.345" is a process of "vm1". */
 bool name_is_of_vm(const char *name, const char *vm);

@@ -109,6 +109,7 @@ void relay_open_destroy(struct open_event *open)
 	tally_destroy(open->tally);
 	tally_destroy(open->before);
 	free(open->of_child.names);
+	free(open->strangers.pids);
 	roster_release(open->roster);
 	pieces_free(&open->pieces);
 	free(open);
@@ -220,6 +221,8 @@ static int hello_answer_take(
 	if (!relay_epoch_raise(relay, answer->epoch))
 		return -EIO;
 	relay->parent_is_up = true;
+	if (!relay->welcome_ms)
+		relay->welcome_ms = now_ms;
 	relay->parent_version = versions_chosen(answer->version);
 	relay_absence_learn(relay, answer->released, now_ms);
 	relay_hosts_say(relay);
@@ -383,7 +386,7 @@ int64_t relay_next_ms(struct relay *relay, uint64_t now_ms)
 	child_until(relay, &until);
 	next = min_ms(next, until);
 	for (const struct open_event *open = relay->open; open; open = open->next)
-		next = min_ms(next, open->due_ms);
+		next = min_ms(next, min_ms(open->due_ms, relay_holders_next(relay, open)));
 	if (next == UINT64_MAX)
 		return -1;
 	return next > now_ms ? (int64_t)(next - now_ms) : 0;

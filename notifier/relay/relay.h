@@ -90,10 +90,11 @@ struct relay_outputs {
 	/* The link of an agent below has ended: it answers no question any more. NULL: not wanted.
 	 */
 	void (*agent_away)(void *owner, const char *name, Tether__Role role);
-	/* Who has the device of @vm open, which is here, as far as can be seen: by the numbers that
-	 * relay_child_numbered takes. NULL: nobody can tell. */
-	void (*holders)(void *owner, const char *vm,
-	        void (*each)(void *context, uint32_t pid, uint32_t parent, const char *program),
+	/* Who has the device of @event's VM open, which is here, as far as can be seen: by the
+	 * numbers that relay_child_numbered takes. @forked_by: it has what that one has, since it
+	 * has not called exec; 0: it has. NULL: nobody can tell. */
+	void (*holders)(void *owner, const Tether__Event *event,
+	        void (*each)(void *context, uint32_t pid, uint32_t forked_by, const char *program),
 	        void *context);
 	/* The owner is asked how it is: its Report goes to its parent with that number. NULL: it
 	 * does not say. */

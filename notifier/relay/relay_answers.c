@@ -160,6 +160,7 @@ static void event_close(struct relay *relay, struct open_event *open)
 	        !registration_is_flushed(relay->registration, key.migration))
 		tally_note(open->tally, TETHER__OUTCOME__OUTCOME_PARTIAL, "interest-not-flushed",
 		        "registrations are not acknowledged yet");
+	relay_holders_refuse(relay, open);
 	relay_late_note(relay, open);
 	answer = tally_finish(open->tally);
 	if (step_ends_migration(key.step) || ends_unheard(relay, open->event))
@@ -173,7 +174,7 @@ static void event_close(struct relay *relay, struct open_event *open)
 		relay_barrier_lift(relay, key.migration);
 }
 
-static bool is_answerable(const struct relay *relay, const struct open_event *open, uint64_t now_ms)
+static bool is_answerable(struct relay *relay, struct open_event *open, uint64_t now_ms)
 {
 	const struct event_key *key = tally_key(open->tally);
 
@@ -181,7 +182,8 @@ static bool is_answerable(const struct relay *relay, const struct open_event *op
 		return true;
 	return tally_complete(open->tally) &&
 	       (key->step != TETHER__STEP__STEP_PREPARE ||
-	               registration_is_flushed(relay->registration, key->migration));
+	               registration_is_flushed(relay->registration, key->migration)) &&
+	       !relay_holders_may_come(relay, open, now_ms);
 }
 
 /* Answer what can be answered; from the front each time, since an answer may bring a new event. */

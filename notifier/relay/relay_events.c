@@ -243,7 +243,6 @@ int relay_event(struct relay *relay, const Tether__Event *event, uint64_t now_ms
 	relay_numbers_note(relay, event);
 	relay_moved_say(relay, event);
 	relay_hand_out(relay, open, now_ms);
-	relay_holders_look(relay, open);
 	open_append(relay, open);
 	relay_order_start(relay, open, now_ms);
 	relay_settle(relay, now_ms);

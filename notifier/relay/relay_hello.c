@@ -176,6 +176,7 @@ int relay_hello_take(
 		relay_places_say_guest(relay, child);
 	else if (child->role == TETHER__ROLE__ROLE_HOST)
 		relay_places_say_host(relay, child, child->name);
+	relay_holders_came(relay, child);
 	relay_events_hand(relay, child, true, now_ms);
 	if (child->role == TETHER__ROLE__ROLE_HOST) {
 		relay_hosts_all(relay);

@@ -1,9 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
-/* Processes of a VM that hold its device and are not here: nobody could make them let go of it. */
+/*
+ * Processes of a VM that hold its device and are not here: nobody could make them let go of it.
+ * They are looked for when all others have answered. An agent that was started again first gives
+ * those who were connected the time that a child has to come back (`away_ms`).
+ */
 #include "notifier/relay/relay_state.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+enum { STRANGERS_FIRST = 16 };
 
 struct look {
 	struct relay *relay;
@@ -20,28 +27,106 @@ static bool is_here(const struct relay *relay, const char *vm, uint32_t pid)
 	return false;
 }
 
-/* What a child has of its parent's is the parent's to tell of: it has a moment to call exec. */
-static void holder_refuse(void *context, uint32_t pid, uint32_t parent, const char *program)
+/* What a child has of its parent's is the parent's to tell of, until it calls exec. */
+static bool is_stranger(const struct look *look, uint32_t pid, uint32_t forked_by)
 {
-	const struct look *look = context;
 	const char *vm = look->open->event->vm;
-	char label[RELAY_LABEL_BYTES];
 
-	if (is_here(look->relay, vm, pid) || is_here(look->relay, vm, parent))
-		return;
-	snprintf(label, sizeof(label), "%s/%u %s", vm, pid, program);
-	tally_refuse(look->open->tally, label, "veto-device-held",
-	        "has the device open and is not connected here: end it, or start it with tether "
-	        "run");
+	return !is_here(look->relay, vm, pid) && !is_here(look->relay, vm, forked_by);
 }
 
-void relay_holders_look(struct relay *relay, struct open_event *open)
+/* Nothing is left behind the commit but to fail: the last look is before it. What was broken by
+ * then is mended, and who is named already is not named again for that. */
+static bool is_looked_at(const struct relay *relay, const struct open_event *open)
 {
 	const Tether__Event *event = open->event;
 	const struct vm_state *vm = relay_vm_find(relay, event->vm);
+
+	if (!event->to_vm || !vm || !vm->is_here || !relay->outputs->holders)
+		return false;
+	return event->step == TETHER__STEP__STEP_PREPARE ||
+	       (event->step == TETHER__STEP__STEP_SETTLE && vm->held_epoch != event->epoch);
+}
+
+static void stranger_refuse(void *context, uint32_t pid, uint32_t forked_by, const char *program)
+{
+	const struct look *look = context;
+	char label[RELAY_LABEL_BYTES];
+
+	if (!is_stranger(look, pid, forked_by))
+		return;
+	snprintf(label, sizeof(label), "%s/%u %s", look->open->event->vm, pid, program);
+	text_make_printable(label);
+	tally_refuse(look->open->tally, label, "veto-device-held",
+	        "has the device open and is not connected here: end it, or start it with tether "
+	        "run");
+	relay_vm_find(look->relay, look->open->event->vm)->held_epoch = look->open->event->epoch;
+}
+
+void relay_holders_refuse(struct relay *relay, struct open_event *open)
+{
 	struct look look = {relay, open};
 
-	if (event->step == TETHER__STEP__STEP_PREPARE && event->to_vm && vm && vm->is_here &&
-	        relay->outputs->holders)
-		relay->outputs->holders(relay->owner, event->vm, holder_refuse, &look);
+	if (is_looked_at(relay, open))
+		relay->outputs->holders(relay->owner, open->event, stranger_refuse, &look);
+}
+
+/* Without memory for it nobody waits for him. */
+static void stranger_note(void *context, uint32_t pid, uint32_t forked_by, const char *program)
+{
+	const struct look *look = context;
+	struct strangers *strangers = &look->open->strangers;
+	size_t room = strangers->room ? 2 * strangers->room : STRANGERS_FIRST;
+
+	if (!is_stranger(look, pid, forked_by))
+		return;
+	if (strangers->count == strangers->room) {
+		uint32_t *grown = realloc(strangers->pids, room * sizeof(*grown));
+
+		if (!grown)
+			return;
+		strangers->pids = grown;
+		strangers->room = room;
+	}
+	strangers->pids[strangers->count++] = pid;
+}
+
+static uint64_t strangers_until(const struct relay *relay, const struct open_event *open)
+{
+	uint64_t until_ms = relay->welcome_ms ? relay->welcome_ms + relay->settings.away_ms : 0;
+
+	return until_ms < open->children_ms ? until_ms : open->children_ms;
+}
+
+bool relay_holders_may_come(struct relay *relay, struct open_event *open, uint64_t now_ms)
+{
+	struct look look = {relay, open};
+
+	if (now_ms >= strangers_until(relay, open) || !is_looked_at(relay, open))
+		return false;
+	if (!open->strangers.looked)
+		relay->outputs->holders(relay->owner, open->event, stranger_note, &look);
+	open->strangers.looked = true;
+	return open->strangers.count;
+}
+
+uint64_t relay_holders_next(const struct relay *relay, const struct open_event *open)
+{
+	return open->strangers.count ? strangers_until(relay, open) : UINT64_MAX;
+}
+
+void relay_holders_came(struct relay *relay, const struct child *child)
+{
+	for (struct open_event *open = relay->open; open; open = open->next) {
+		struct strangers *strangers = &open->strangers;
+		size_t kept = 0;
+
+		if (!strangers->count || !child_is_process(child) ||
+		        strcmp(child->vm, open->event->vm) != 0)
+			continue;
+		for (size_t i = 0; i < strangers->count; i++)
+			if (strangers->pids[i] != child->kernel_pid)
+				strangers->pids[kept++] = strangers->pids[i];
+		strangers->count = kept;
+	}
 }

@@ -36,6 +36,12 @@ struct open_event {
 		char **names; /* the event's, of the child that was looked at last */
 		size_t count, room;
 	} of_child;
+	/* Who holds the device and is not here, when all others had answered first. */
+	struct strangers {
+		uint32_t *pids;
+		size_t count, room;
+		bool looked;
+	} strangers;
 	uint64_t due_ms;      /* the answer goes up */
 	uint64_t children_ms; /* theirs should be here */
 	uint64_t overall_ms;  /* when the overall deadline is over; 0: not said */
@@ -80,6 +86,7 @@ struct vm_state {
 	struct vm_numbers numbers; /* that a new QP may not have */
 	uint32_t order_sequence;   /* of its last order for us in this epoch */
 	uint64_t moved_epoch;      /* of the last news that it has moved */
+	uint64_t held_epoch;       /* of the last event that was refused for who holds its device */
 	char name[];
 };
 
@@ -107,6 +114,7 @@ struct relay {
 	uint64_t epoch;
 	uint32_t parent_version;
 	bool parent_is_up;     /* it has answered HELLO; the root's owner never does */
+	uint64_t welcome_ms;   /* when it did so first; 0: never */
 	uint32_t report_asked; /* the latest question for reports */
 	unsigned reports_due;  /* children from whom more may come */
 	struct relay_counts counts;
@@ -303,8 +311,15 @@ int relay_hello_refuse(
 bool relay_name_is_clean(const char *name);
 
 /* relay_holders.c */
-/* PREPARE for a VM that is here: is its device held by anybody who is not? */
-void relay_holders_look(struct relay *relay, struct open_event *open);
+/* PREPARE or SETTLE for a VM that is here is about to be answered: whoever holds its device and is
+ * not here is refused. */
+void relay_holders_refuse(struct relay *relay, struct open_event *open);
+/* Not yet: some who hold it may be on their way back to this relay, which was started again. */
+bool relay_holders_may_come(struct relay *relay, struct open_event *open, uint64_t now_ms);
+/* Until when they are waited for; UINT64_MAX: nobody is. */
+uint64_t relay_holders_next(const struct relay *relay, const struct open_event *open);
+/* @child has said HELLO. */
+void relay_holders_came(struct relay *relay, const struct child *child);
 
 /* relay_versions.c */
 /* What @child does not know of it is left out. */

@@ -100,7 +100,8 @@ def strike(cell, lab, load):
 
 
 def run_cell(cell):
-    with KillLab(partitions=partitions, dynamic=cell.kind == "copy", guests=cell.kind == "guests") as lab:
+    guests = cell.kind == "guests"
+    with KillLab(partitions=partitions, dynamic=cell.kind == "copy", guests=guests, devices=guests) as lab:  # as guests have it
         cell.victim.arm(lab, cell.step, cell.place)
         process_env = {role: lab.armed.get(role) for role in ("process", "peer-process")}
         lab.start()

@@ -46,7 +46,7 @@ struct test {
 	uint32_t spoken;   /* by the last HelloAnswer to a child */
 	char refused[256]; /* the sentence of the last HELLO that was refused */
 	struct {
-		uint32_t pid, parent;
+		uint32_t pid, forked_by;
 		const char *program;
 	} holders[4];      /* of any VM's device; pid 0: no more */
 	uint32_t reserved; /* what a HELLO says is taken; 0: nothing */

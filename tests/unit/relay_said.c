@@ -240,14 +240,14 @@ static void report(void *owner, uint32_t request)
 	say(owner, "asked to report %u\n", request);
 }
 
-static void holders(void *owner, const char *vm,
-        void (*each)(void *context, uint32_t pid, uint32_t parent, const char *program),
+static void holders(void *owner, const Tether__Event *event,
+        void (*each)(void *context, uint32_t pid, uint32_t forked_by, const char *program),
         void *context)
 {
 	const struct test *t = owner;
 
 	for (size_t i = 0; i < ARRAY_SIZE(t->holders) && t->holders[i].pid; i++)
-		each(context, t->holders[i].pid, t->holders[i].parent, t->holders[i].program);
+		each(context, t->holders[i].pid, t->holders[i].forked_by, t->holders[i].program);
 }
 
 const struct relay_outputs relay_said = {
