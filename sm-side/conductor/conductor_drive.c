@@ -132,6 +132,27 @@ static void log_findings(const struct migration *m)
 	}
 }
 
+/* Of several it may have got some, and cannot be moved to where it is to get the others. */
+static void find_missing_vfs(
+        const struct conductor *c, struct migration *m, const struct inventory_host *host)
+{
+	char text[3 * MIGRATION_NAME_BYTES + 128];
+
+	for (unsigned i = 0; m->intent.others && i < migration_vf_count(&m->intent); i++) {
+		const struct inventory_host *found;
+		const Tether__Slot *slot = inventory_slot_showing(root_inventory(c->root),
+		        m->intent.vfs[i].identity.port_guid, host->name, true, &found);
+
+		if (slot && !strcmp(slot->vm, m->intent.vm))
+			continue;
+		snprintf(text, sizeof(text),
+		        "it is on %s and lacks one of its VFs, whose GUIDs %s shows; have that "
+		        "attached by hand",
+		        host->name, slot ? slot->name : "another host");
+		testimony_find(&m->testimony, m->intent.vm, "vm-without-vf", text);
+	}
+}
+
 /* The end that leaves something to do says what. */
 static void find_vm_without_vf(const struct conductor *c, struct migration *m)
 {
@@ -139,8 +160,12 @@ static void find_vm_without_vf(const struct conductor *c, struct migration *m)
 	const Tether__HostVm *vm = inventory_vm(root_inventory(c->root), m->intent.vm, &host);
 	char text[3 * MIGRATION_NAME_BYTES + 128];
 
-	if (m->state != STATE_LOST || (vm && *vm->slot))
+	if (m->state != STATE_LOST)
 		return;
+	if (vm && *vm->slot) {
+		find_missing_vfs(c, m, host);
+		return;
+	}
 	if (vm)
 		snprintf(text, sizeof(text),
 		        "it is on %s and has no VF; tether migrate %s %s gives it one there",

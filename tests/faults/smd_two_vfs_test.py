@@ -202,6 +202,18 @@ def without_both_it_gets_both_again():
             equal((stage.world.vms["vm1"]["host"], len(stage.world.slot_of("vm1"))), ("hyp2", 2))
 
 
+def with_one_alone_it_is_said_which_slot_has_the_other():
+    with Pair(attach_ms=400) as stage:
+        stage.world.fault("hyp2", "HOST_ATTACH", "fail")
+        stage.world.fault("hyp1", "HOST_GIVE_BACK", None)
+        stage.world.fault("hyp1", "HOST_GIVE_BACK", "fail", times=1000)
+        migration = stage.smd.move("vm1", "hyp2")
+        left, = {"hyp1-vf0", SLOT} - set(stage.world.slot_of("vm1"))
+        texts = [r["text"] for r in migration["refusals"] if r["reason"] == "vm-without-vf"]
+        equal((migration["outcome"], len(texts)), ("lost", 1), migration)
+        equal(f"whose GUIDs {left} shows" in texts[0], True, texts)
+
+
 def a_host_that_is_emptied_loses_it_with_both():
     with Pair() as stage:
         status, out, err = tether(stage, "evacuate", "hyp1")
@@ -285,7 +297,7 @@ if __name__ == "__main__":
          what_fails_for_the_second_leads_back_with_both, an_abort_leaves_both, a_plan_of_one_that_is_stale_is_made_anew,
          an_sm_that_has_swept_one_or_both_moves_the_rest, a_called_migration_reports_each_step_once,
          killed_between_the_one_and_the_other_it_goes_on, without_both_it_gets_both_again,
-         a_host_that_is_emptied_loses_it_with_both,
+         with_one_alone_it_is_said_which_slot_has_the_other, a_host_that_is_emptied_loses_it_with_both,
          it_is_refused_by_name_where_it_cannot, which_one_it_gives_up_and_whose_plan_is_meant_is_not_guessed,
          a_vf_of_another_subnet_is_refused, who_speaks_an_older_version_is_refused, without_the_other_it_moves,
          nobody_gets_the_second_ones_slot, there_has_to_be_a_slot_for_each])

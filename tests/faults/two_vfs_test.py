@@ -116,16 +116,22 @@ def tether_smd_dies_between_the_one_and_the_other(lab, vfs):
     vfs.is_at(to)
 
 
+KINDS = {"with_prepopulated_lids": {}, "with_dynamic_lids": {"dynamic": True}}
+if FULL:
+    KINDS.update({"with_agents_in_the_vms": {"guests": "virtio"},
+                  "with_an_agent_between": {"tree": {"hyp1": "one", "hyp2": "one"}},
+                  "told_by_notices": {"signal": "mad"}})
+
+
 def main():
     tap = Tap()
-    for dynamic in (False, True):
-        kind = "with_dynamic_lids" if dynamic else "with_prepopulated_lids"
-        with KillLab(settings=SETTINGS, vms=VMS, dynamic=dynamic) as lab:
+    for kind, more in KINDS.items():
+        with KillLab(settings=SETTINGS, vms=VMS, **more) as lab:
             lab.start()
             vfs = TwoVfs(lab)
             tap.run(f"{kind}_both_move", both_move, lab, vfs)
             tap.run(f"{kind}_an_abort_leaves_both", an_abort_leaves_both, lab, vfs)
-            if FULL or not dynamic:
+            if FULL or not more:
                 tap.run(f"{kind}_tether_smd_dies_between_the_one_and_the_other", tether_smd_dies_between_the_one_and_the_other,
                         lab, vfs)
             tap.run(f"{kind}_nothing_is_lost", vfs.end)

@@ -116,6 +116,11 @@ class System:
         return os.path.join(self.directory, *names)
 
     @property
+    def whole_vms(self):
+        """Without those that stand for a VF of one."""
+        return [vm for vm in self.vms if "+" not in vm]
+
+    @property
     def api_socket(self):
         return self.path("api.sock")
 
@@ -137,12 +142,12 @@ class System:
             self.start_between(name)
         if self.has_guests == "virtio":
             self.vm_ports = [Port(self.path("ports", vm), [self.path("ports", f"{host}.{vm}") for host in self.hosts])
-                             for vm in self.vms]
+                             for vm in self.whole_vms]
         for host in self.hosts:
             self.start_agent(host)
         self.wait_connected(self.hosts)
         report("tether-smd and an agent on each hypervisor, all connected")
-        for vm in self.vms if self.has_guests else ():
+        for vm in self.whole_vms if self.has_guests else ():
             self.start_guest(vm)
         for vm in self.guests:
             wait_until(f"{vm}'s agent listens", lambda: os.path.exists(self.guest_socket(vm)), START_S, self.logs(),
