@@ -91,7 +91,8 @@ static void open_actor(struct run *run, unsigned process)
 	        mmap(NULL, ACTOR_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	actor->pd = ibv_alloc_pd(actor->context);
 	for (unsigned i = 0; i < KEYS; i++) {
-		actor->mr[i] = ibv_reg_mr(actor->pd, actor->memory, ACTOR_BYTES, ACCESS);
+		actor->mr[i] = ibv_reg_mr(
+		        actor->pd, actor->memory, ACTOR_BYTES, ACCESS | IBV_ACCESS_MW_BIND);
 		must(run, actor->mr[i], "a region");
 	}
 	for (unsigned i = 0; i < PROCESS_CQS; i++) {
@@ -145,6 +146,7 @@ static void open_end(struct run *run, unsigned end)
 			state->count += run->program->actions[i].count;
 	}
 	learn_work(run, end);
+	windows_open(run, state);
 	for (unsigned i = 0; i < HOT_CELLS; i++)
 		state->hot[i] = (uint64_t *)(void *)memory_of(other, HOT_BYTES);
 	for (unsigned i = 0; i < VERSIONED_CELLS; i++) {
@@ -213,6 +215,9 @@ static void create_end(struct run *run, unsigned end)
 		                      IBV_QP_EX_WITH_RDMA_WRITE_WITH_IMM |
 		                      IBV_QP_EX_WITH_RDMA_READ | IBV_QP_EX_WITH_ATOMIC_CMP_AND_SWP |
 		                      IBV_QP_EX_WITH_ATOMIC_FETCH_AND_ADD;
+		if (!link->xrc)
+			attr.send_ops_flags |= IBV_QP_EX_WITH_SEND_WITH_INV |
+			                       IBV_QP_EX_WITH_BIND_MW | IBV_QP_EX_WITH_LOCAL_INV;
 	}
 	state->qp = ibv_create_qp_ex(state->actor->context, &attr);
 	must(run, state->qp, "a queue pair");

@@ -33,6 +33,18 @@ struct actor {
 	uint64_t *counters;
 };
 
+/* One that an end has bound, or is about to. */
+struct actor_window {
+	struct ibv_mw *mw;
+	uint32_t rkey;
+	uint32_t bind; /* work of its owner */
+	uint32_t used_to,
+	        answered_to; /* work of the other end that asks by it, or wants an answer */
+	bool is_ended;
+	unsigned ended_by; /* end */
+	uint32_t end;      /* its work that does so */
+};
+
 /* A queue pair, and what it asks at the other end. */
 struct actor_end {
 	struct ibv_qp *qp; /* NULL: it has ended */
@@ -48,6 +60,9 @@ struct actor_end {
 	uint32_t versions[VERSIONED_CELLS];
 	uint32_t taken_to;    /* cells of all work before are taken */
 	uint32_t answered_to; /* answers to all work before are told */
+	uint32_t done_to;     /* all work before has gone well, as a completion said */
+	struct actor_window *windows;
+	uint32_t window_count;
 	const struct work **order;
 };
 
@@ -80,6 +95,23 @@ void post_due(struct run *run, unsigned end);
 /* @how: receive_how */
 void post_receives(struct run *run, unsigned end, unsigned count, unsigned how);
 
+/* ---- windows.c ---- */
+
+/* The window of a work request that is about to be posted. */
+struct window_choice {
+	struct actor_window *window; /* NULL: none */
+	uint32_t number;
+};
+
+void windows_open(struct run *run, struct actor_end *end);
+/* In the order of posting; what is not taken is undone in the other. */
+struct window_choice window_choose(struct run *run, unsigned end, uint32_t number);
+void window_fill(
+        struct run *run, unsigned end, const struct window_choice *choice, struct ibv_send_wr *wr);
+void window_posted(struct run *run, unsigned end, const struct window_choice *choice);
+void window_undo(struct run *run, unsigned end, const struct window_choice *choice);
+uint32_t window_key(const struct run *run, unsigned end, const struct window_choice *choice);
+
 /* ---- eye.c ---- */
 
 /* All that has changed in memory is told. */
@@ -109,6 +141,8 @@ void probe_pass(struct run *run);
 void probe_look(struct run *run, unsigned vm, bool atomics, struct coverage *seen);
 /* @vm's migration breaks what it can decide nothing about. */
 void probe_excuse(struct run *run, unsigned vm);
+/* @vm's migration is given up behind its vote: its binds without completion are done again. */
+void probe_rebinds(struct run *run, unsigned vm);
 bool probe_is_broken(const struct run *run, unsigned end);
 
 /* The run cannot go on. */

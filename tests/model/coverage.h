@@ -38,6 +38,9 @@ void coverage_add(struct coverage *to, const struct coverage *coverage);
 
 /* Why there is no such cell; NULL: there is. @opcode: place in work_opcodes. */
 const char *coverage_unreachable(unsigned opcode, unsigned flag, enum stop_state state);
+/* Nor one by that way. */
+bool coverage_is_reachable(unsigned opcode, unsigned flag, enum stop_state state, bool is_peer,
+        enum covered_queue from);
 unsigned coverage_empty(const struct coverage *coverage);
 /* Lines that begin with @prefix. */
 void coverage_print(const struct coverage *coverage, const char *prefix, FILE *file);

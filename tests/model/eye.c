@@ -157,6 +157,8 @@ static void take_send(struct run *run, unsigned end, const struct ibv_wc *wc)
 
 	if (owner == end && (!wc->status || is_first_error))
 		tell_answers(run, end, wc->status ? number : number + 1);
+	if (owner == end && !wc->status && number >= run->ends[end].done_to)
+		run->ends[end].done_to = number + 1;
 	run_tells(run, (struct event){.kind = EVENT_COMPLETED, .of = end, .wc = *wc});
 }
 

@@ -146,6 +146,8 @@ static void abort_it(struct run *run, struct mover *mover)
 	mover->was_aborted = true;
 	mover->wanted += mover->aborted++ < ABORTED_MOST;
 	run->result->aborted++;
+	if (mover->has_voted)
+		probe_rebinds(run, mover->migration.vm);
 	tell(run, mover, TETHER__STEP__STEP_ABORT);
 }
 

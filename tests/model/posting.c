@@ -158,6 +158,15 @@ static void build(struct ibv_qp_ex *qp, const struct ibv_send_wr *wr)
 	case IBV_WR_RDMA_READ:
 		ibv_wr_rdma_read(qp, wr->wr.rdma.rkey, wr->wr.rdma.remote_addr);
 		break;
+	case IBV_WR_SEND_WITH_INV:
+		ibv_wr_send_inv(qp, wr->invalidate_rkey);
+		break;
+	case IBV_WR_LOCAL_INV:
+		ibv_wr_local_inv(qp, wr->invalidate_rkey);
+		return;
+	case IBV_WR_BIND_MW:
+		ibv_wr_bind_mw(qp, wr->bind_mw.mw, wr->bind_mw.rkey, &wr->bind_mw.bind_info);
+		return;
 	case IBV_WR_ATOMIC_FETCH_AND_ADD:
 		ibv_wr_atomic_fetch_add(qp, wr->wr.atomic.rkey, wr->wr.atomic.remote_addr,
 		        wr->wr.atomic.compare_add);
@@ -189,6 +198,7 @@ static unsigned post_some(struct run *run, unsigned end, unsigned count)
 	struct actor_end *state = &run->ends[end];
 	struct ibv_sge sges[POST_MOST][SGES_MOST];
 	struct ibv_send_wr wrs[POST_MOST];
+	struct window_choice windows[POST_MOST];
 	uint64_t compares[POST_MOST];
 	unsigned taken;
 	int err;
@@ -196,6 +206,10 @@ static unsigned post_some(struct run *run, unsigned end, unsigned count)
 	for (unsigned i = 0; i < count; i++) {
 		compares[i] = prepare(run, end, state->posted + i);
 		fill(run, end, state->posted + i, &wrs[i], sges[i], compares[i]);
+		windows[i] = window_choose(run, end, state->posted + i);
+		window_fill(run, end, &windows[i], &wrs[i]);
+		if (work_names_window(state->order[state->posted + i]))
+			compares[i] = window_key(run, end, &windows[i]);
 	}
 	if (end_link(run->program, end)->builders[end & 1])
 		taken = post_built(run, end, wrs, count, &err);
@@ -204,6 +218,10 @@ static unsigned post_some(struct run *run, unsigned end, unsigned count)
 	if (err && err != ENOMEM)
 		run_says(run, "end %u: work %u is refused: error %d", end, state->posted + taken,
 		        err);
+	for (unsigned i = count; i-- > taken;)
+		window_undo(run, end, &windows[i]);
+	for (unsigned i = 0; i < taken; i++)
+		window_posted(run, end, &windows[i]);
 	for (unsigned i = 0; i < taken; i++)
 		run_tells(run, (struct event){.kind = EVENT_SENT, .of = end, .value = compares[i]});
 	state->posted += taken;

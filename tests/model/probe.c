@@ -64,15 +64,20 @@ void probe_pass(struct run *run)
 /* ---- states ---- */
 
 /* The work of a request that the device has or had. NULL: its slot in the log is another's now. */
+/* Or it was sent as something else, for want of a window. */
 static const struct work *work_of(const struct run *run, unsigned end, uint64_t tag)
 {
 	const struct send_log *log = &queue_pair_of(run->ends[end].qp)->sends;
 	uint32_t sequence = tag_sequence(tag);
+	const struct send_slot *slot;
+	const struct work *work;
 
 	if (tag_incarnation_beside_marks(tag) != log->incarnation ||
 	        log->head - sequence > log->mask + 1 || log->head == sequence)
 		return NULL;
-	return run->ends[end].order[wr_id_number(send_log_at(log, sequence)->wr_id)];
+	slot = send_log_at(log, sequence);
+	work = run->ends[end].order[wr_id_number(slot->wr_id)];
+	return slot->opcode == (enum ibv_wr_opcode)work->opcode ? work : NULL;
 }
 
 struct look {
@@ -132,6 +137,26 @@ bool probe_is_broken(const struct run *run, unsigned end)
 static bool is_open(const struct run *run, unsigned end)
 {
 	return is_alive(run, end) && send_log_open(&queue_pair_of(run->ends[end].qp)->sends);
+}
+
+static bool has_open_bind(const struct run *run, unsigned end)
+{
+	const struct send_log *log = &queue_pair_of(run->ends[end].qp)->sends;
+	bool has = false;
+
+	for (uint32_t i = log->tail; i != log->head; i++)
+		has |= send_log_at(log, i)->opcode == IBV_WR_BIND_MW;
+	return has;
+}
+
+/* What preload/DESIGN.md, "Memory windows", calls known. */
+void probe_rebinds(struct run *run, unsigned vm)
+{
+	for (unsigned end = 0; end < 2 * run->program->link_count; end++) {
+		if (end_process(run->program, end) == vm && is_alive(run, end) &&
+		        has_open_bind(run, end))
+			run_tells(run, (struct event){.kind = EVENT_REBOUND, .of = end});
+	}
 }
 
 void probe_excuse(struct run *run, unsigned vm)

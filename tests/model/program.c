@@ -123,6 +123,8 @@ static bool work_is_sound(const struct work *work)
 		return false;
 	if (work->flags & IBV_SEND_INLINE && work->length > INLINE_MOST)
 		return false;
+	if (work_is_local(work) && (work->length || work->place || work->wrong))
+		return false;
 	switch (work->place) {
 	case PLACE_HOT:
 		return work->index < HOT_CELLS && work->length <= HOT_BYTES &&
@@ -142,7 +144,11 @@ static bool work_range_is_sound(const struct program *program, const struct acti
 	        action->count > program->work_count - action->first)
 		return false;
 	for (unsigned i = 0; i < action->count; i++) {
-		if (!work_is_sound(&program->work[action->first + i]))
+		const struct work *work = &program->work[action->first + i];
+
+		if (!work_is_sound(work))
+			return false;
+		if (end_link(program, action->of)->xrc && (work_names_window(work) || work->window))
 			return false;
 	}
 	return true;

@@ -53,6 +53,7 @@ struct work {
 	uint8_t place;  /* enum place: at the other end */
 	uint8_t index;  /* of a hot cell, versioned cell or counter */
 	uint8_t wrong;  /* enum wrong */
+	uint8_t window; /* asks by a memory window of the other end, if it has one */
 	uint16_t length;
 	uint64_t operand; /* immediate data, what is added, or what is put in place */
 };
@@ -224,7 +225,19 @@ static inline bool work_is_signaled(
 static inline bool work_takes_receive(const struct work *work)
 {
 	return work->opcode == IBV_WR_SEND || work->opcode == IBV_WR_SEND_WITH_IMM ||
-	       work->opcode == IBV_WR_RDMA_WRITE_WITH_IMM;
+	       work->opcode == IBV_WR_SEND_WITH_INV || work->opcode == IBV_WR_RDMA_WRITE_WITH_IMM;
+}
+
+/* Done here alone, without a packet. */
+static inline bool work_is_local(const struct work *work)
+{
+	return work->opcode == IBV_WR_BIND_MW || work->opcode == IBV_WR_LOCAL_INV;
+}
+
+/* One that it binds or ends. */
+static inline bool work_names_window(const struct work *work)
+{
+	return work_is_local(work) || work->opcode == IBV_WR_SEND_WITH_INV;
 }
 
 static inline bool work_is_atomic(const struct work *work)

@@ -262,11 +262,15 @@ static void maybe_move(struct maker *m)
 
 struct program *program_make(uint64_t seed)
 {
-	struct maker m = {.program = program_new(), .chance = {seed}, .of_xrc = {chance_mix(seed)}};
+	struct maker m = {.program = program_new(),
+	        .chance = {seed},
+	        .of_xrc = {chance_mix(seed)},
+	        .of_windows = {chance_mix(seed + 1)}};
 	unsigned end;
 
 	m.program->seed = seed;
 	m.has_xrc = chance_percent(&m.of_xrc, 50);
+	m.has_windows = chance_percent(&m.of_windows, 40);
 	m.program->world.apart = chance_percent(&m.of_xrc, 50);
 	draw_world(&m);
 	draw_links(&m);

@@ -9,7 +9,8 @@
 struct maker {
 	struct program *program;
 	struct chance chance;
-	struct chance of_xrc;          /* what is said of XRC alone, so that other programs stay */
+	/* What is said of these alone, so that other programs stay as they are. */
+	struct chance of_xrc, of_windows;
 	unsigned alive[LINKS_AT_ONCE]; /* links */
 	unsigned alive_count;
 	unsigned posted[ENDS_MOST], wanted[ENDS_MOST];
@@ -17,7 +18,7 @@ struct maker {
 	unsigned received[ENDS_MOST][XRC_SRQS]; /* RECVs posted on account of the end */
 	unsigned moves_left, troubles_left;
 	bool has_atomics; /* with one open nothing is broken: the others show more */
-	bool has_xrc;
+	bool has_xrc, has_windows;
 };
 
 static inline unsigned below(struct maker *m, unsigned count)

@@ -65,6 +65,29 @@ void draw_flags(struct maker *m, struct work *work)
 		work->flags |= IBV_SEND_INLINE;
 }
 
+static bool window_percent(struct maker *m, unsigned percents)
+{
+	return chance_percent(&m->of_windows, percents);
+}
+
+/* Some are put in the place of what was drawn; some messages end a window, some work asks by one.
+ */
+static void maybe_window(struct maker *m, const struct program_link *link, struct work *work)
+{
+	if (!m->has_windows || link->xrc)
+		return;
+	if (window_percent(m, 12)) {
+		*work = (struct work){
+		        .opcode = window_percent(m, 65) ? IBV_WR_BIND_MW : IBV_WR_LOCAL_INV,
+		        .flags = work->flags & (IBV_SEND_SIGNALED | IBV_SEND_FENCE),
+		        .sges = 1};
+		return;
+	}
+	if (work->opcode == IBV_WR_SEND && window_percent(m, 50))
+		work->opcode = IBV_WR_SEND_WITH_INV;
+	work->window = work->place != PLACE_NONE && window_percent(m, 60);
+}
+
 struct work draw_work(struct maker *m, const struct program_link *link)
 {
 	struct work work = {.opcode = draw_opcode(m), .operand = chance_next(&m->chance)};
@@ -77,6 +100,7 @@ struct work draw_work(struct maker *m, const struct program_link *link)
 	if (!work_is_atomic(&work) && work.length >= SGES_MOST && percent(m, 30))
 		work.sges = (uint8_t)chance_between(&m->chance, 1, SGES_MOST);
 	draw_flags(m, &work);
+	maybe_window(m, link, &work);
 	return work;
 }
 

@@ -14,9 +14,9 @@ const char *const process_names[] = {"A", "B", "P", "Q", NULL};
 
 const int work_opcodes[OPCODES] = {IBV_WR_SEND, IBV_WR_SEND_WITH_IMM, IBV_WR_RDMA_WRITE,
         IBV_WR_RDMA_WRITE_WITH_IMM, IBV_WR_RDMA_READ, IBV_WR_ATOMIC_FETCH_AND_ADD,
-        IBV_WR_ATOMIC_CMP_AND_SWP};
-static const char *const opcode_names[] = {
-        "send", "send-imm", "write", "write-imm", "read", "fetch-add", "compare-swap", NULL};
+        IBV_WR_ATOMIC_CMP_AND_SWP, IBV_WR_SEND_WITH_INV, IBV_WR_BIND_MW, IBV_WR_LOCAL_INV};
+static const char *const opcode_names[] = {"send", "send-imm", "write", "write-imm", "read",
+        "fetch-add", "compare-swap", "send-inv", "bind", "local-inv", NULL};
 
 static const char *const action_names[] = {"post", "receive", "poll", "touch", "fail", "destroy",
         "connect", "run", "move", "piece", "fault", NULL};
@@ -81,9 +81,9 @@ static void write_work(const struct work *work, FILE *file)
 			flags[count] = 0;
 		}
 	}
-	fprintf(file, "  %s %s %u/%u %s %u %s 0x%" PRIx64 "\n", opcode_name(work->opcode), flags,
+	fprintf(file, "  %s %s %u/%u %s %u %s 0x%" PRIx64 "%s\n", opcode_name(work->opcode), flags,
 	        work->length, work->sges, place_names[work->place], work->index,
-	        wrong_names[work->wrong], work->operand);
+	        wrong_names[work->wrong], work->operand, work->window ? " 1" : "");
 }
 
 static void write_action(const struct program *program, const struct action *action, FILE *file)
@@ -208,8 +208,9 @@ static bool read_work(struct reader *reader)
 	int name, at, fault;
 
 	if (!next_line(reader) ||
-	        sscanf(reader->line, " %15s %7s %hu/%hhu %15s %hhu %15s 0x%" SCNx64, opcode, flags,
-	                &work.length, &work.sges, place, &work.index, wrong, &work.operand) != 8)
+	        sscanf(reader->line, " %15s %7s %hu/%hhu %15s %hhu %15s 0x%" SCNx64 " %hhu", opcode,
+	                flags, &work.length, &work.sges, place, &work.index, wrong, &work.operand,
+	                &work.window) < 8)
 		return refuse(reader, "no work request");
 	name = find_name(opcode_names, opcode);
 	at = find_name(place_names, place);

@@ -3,7 +3,7 @@
 #ifndef MODEL_PROGRAM_TEXT_H
 #define MODEL_PROGRAM_TEXT_H
 
-enum { OPCODES = 7, FLAGS = 5 };
+enum { OPCODES = 10, FLAGS = 5 };
 
 /* Names by number, NULL behind the last; a number that has none is "?". */
 extern const char *const place_names[], *const wrong_names[], *const process_names[];

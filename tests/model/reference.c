@@ -215,6 +215,9 @@ void reference_event(struct reference *reference, const struct event *event)
 	case EVENT_EXCUSED:
 		end_was_excused(reference, event->of);
 		return;
+	case EVENT_REBOUND:
+		reference->ends[event->of].rebound_to = reference->ends[event->of].sent_count;
+		return;
 	case EVENT_COUNTER:
 		reference->counters[event->of][event->how] = event->value;
 		return;

@@ -71,6 +71,8 @@ bool send_error_may_be(
 	case IBV_WC_REM_INV_REQ_ERR:
 	case IBV_WC_REM_OP_ERR:
 		return work_takes_receive(work);
+	case IBV_WC_MW_BIND_ERR:
+		return work->opcode == IBV_WR_BIND_MW && number < state->rebound_to;
 	default:
 		return own_fault_is(work, status);
 	}
@@ -242,7 +244,7 @@ static bool is_excused(const struct failure *failure)
 void errors_have_causes(struct reference *reference, unsigned end)
 {
 	const struct end_state *state = &reference->ends[end];
-	bool excuses = false;
+	bool excuses = state->first.at && state->first.status == IBV_WC_MW_BIND_ERR;
 
 	if (state->first.at && !work_has_cause(reference, end, &state->first)) {
 		excuses |= is_excused(&state->first);

@@ -4,9 +4,13 @@
 #include "model/program_text.h"
 #include "model/reference_state.h"
 
-static enum ibv_wc_opcode completes_as(const struct work *work)
+static enum ibv_wc_opcode completes_as(const struct sent *sent)
 {
-	switch (work->opcode) {
+	switch (sent->work->opcode) {
+	case IBV_WR_BIND_MW:
+		return IBV_WC_BIND_MW;
+	case IBV_WR_LOCAL_INV:
+		return sent->compare ? IBV_WC_LOCAL_INV : IBV_WC_RDMA_WRITE;
 	case IBV_WR_RDMA_WRITE:
 	case IBV_WR_RDMA_WRITE_WITH_IMM:
 		return IBV_WC_RDMA_WRITE;
@@ -103,7 +107,7 @@ static void send_succeeded(struct reference *reference, const struct event *even
 	if (state->last_failed != NO_WORK)
 		violated(reference, "end %u: work %u is done behind the error of work %u",
 		        event->of, number, state->last_failed);
-	if (event->wc.opcode != completes_as(work))
+	if (event->wc.opcode != completes_as(&state->sent[number]))
 		violated(reference, "end %u: work %u, %s, completes as %d", event->of, number,
 		        opcode_name(work->opcode), event->wc.opcode);
 	work_is_executed(reference, event->of, number + 1);
@@ -189,9 +193,11 @@ static uint32_t next_message(const struct reference *reference, unsigned end, un
 static void message_is(struct reference *reference, const struct event *event, uint32_t number)
 {
 	unsigned sender = end_other(event->of);
-	const struct work *work = reference->ends[sender].sent[number].work;
+	const struct sent *sent = &reference->ends[sender].sent[number];
+	const struct work *work = sent->work;
 	bool is_write = work->opcode == IBV_WR_RDMA_WRITE_WITH_IMM;
-	bool has_imm = work->opcode != IBV_WR_SEND;
+	bool has_imm = is_write || work->opcode == IBV_WR_SEND_WITH_IMM;
+	bool ends_window = work->opcode == IBV_WR_SEND_WITH_INV && sent->compare;
 	const struct ibv_wc *wc = &event->wc;
 
 	if (wc->opcode != (is_write ? IBV_WC_RECV_RDMA_WITH_IMM : IBV_WC_RECV) ||
@@ -203,6 +209,10 @@ static void message_is(struct reference *reference, const struct event *event, u
 	        (has_imm && wc->imm_data != (uint32_t)work->operand))
 		violated(reference, "end %u: work %u of end %u comes with immediate data 0x%x",
 		        event->of, number, sender, wc->imm_data);
+	if (!(wc->wc_flags & IBV_WC_WITH_INV) != !ends_window ||
+	        (ends_window && wc->invalidated_rkey != sent->compare))
+		violated(reference, "end %u: work %u of end %u comes and ends window 0x%x",
+		        event->of, number, sender, wc->invalidated_rkey);
 	if (!is_write && !pattern_is(event->data, work->length, sender, number))
 		violated(reference, "end %u: work %u of end %u comes with other data", event->of,
 		        number, sender);

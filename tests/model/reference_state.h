@@ -10,7 +10,7 @@ enum { SAID_MOST = 16, SAID_LENGTH = 200, NO_WORK = UINT32_MAX };
 /* A work request that an end has posted. */
 struct sent {
 	const struct work *work;
-	uint64_t compare;
+	uint64_t compare;   /* or the key that it binds or ends; 0: none was there to end */
 	uint64_t original;  /* of an atomic that was answered */
 	uint32_t taking;    /* of the end's work that takes a RECV: its place among it */
 	uint32_t in_queue;  /* and among that which takes one from the same queue */
@@ -54,6 +54,7 @@ struct end_state {
 	struct failure first;         /* of its work */
 	struct failure first_flush;   /* of its RECVs */
 	struct failure first_receive; /* the RECV that was wrong */
+	uint32_t rebound_to;          /* binds before may be refused, see EVENT_REBOUND */
 	bool is_excused;
 	uint32_t excused_to; /* what was posted when it was; if more is done, nothing was broken */
 	uint32_t arrived;    /* RECVs that completed with success here */

@@ -5,6 +5,7 @@ $(call unit_test,model_program,$(MODEL_PROGRAM),)
 MODEL_REFERENCE := $(addprefix tests/model/,reference.c reference_causes.c reference_completions.c reference_counters.c reference_memory.c reference_end.c)
 $(call unit_test,model_reference,$(MODEL_PROGRAM) $(MODEL_REFERENCE),)
 $(call unit_test,model_violations,$(MODEL_PROGRAM) $(MODEL_REFERENCE),)
+$(call unit_test,model_windows,$(MODEL_PROGRAM) $(MODEL_REFERENCE) tests/model/shrink.c tests/model/coverage.c,)
 $(call unit_test,model_xrc,$(MODEL_PROGRAM) $(MODEL_REFERENCE) tests/model/shrink.c,)
 $(call unit_test,model_shrink,$(MODEL_PROGRAM) tests/model/shrink.c,)
 $(call unit_test,model_coverage,$(MODEL_PROGRAM) tests/model/coverage.c,)
@@ -29,7 +30,7 @@ $(call program,injected-cases,$(INJECTED) $(MODEL_WORLD) tests/simfabric/work_st
 $(B)/bin/injected-cases: | $(B)/lib/libsimfabric-turns.so
 
 # Random programs in it.
-CHECK_MODEL := $(MODEL_PROGRAM) $(MODEL_REFERENCE) $(addprefix tests/model/,shrink.c coverage.c actors.c posting.c eye.c probe.c movers.c \
+CHECK_MODEL := $(MODEL_PROGRAM) $(MODEL_REFERENCE) $(addprefix tests/model/,shrink.c coverage.c actors.c posting.c windows.c eye.c probe.c movers.c \
 	run_program.c check_model.c)
 $(call program,check-model,$(CHECK_MODEL) $(MODEL_WORLD),$(MODEL_LIBS))
 $(B)/bin/check-model: | $(B)/lib/libsimfabric-turns.so

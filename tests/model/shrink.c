@@ -219,6 +219,31 @@ static struct program *with_plain_link(const struct program *program, unsigned l
 	return plain;
 }
 
+static struct program *without_windows(const struct program *program)
+{
+	struct program *plain = program_copy(program);
+
+	for (unsigned i = 0; i < plain->work_count; i++) {
+		struct work *work = &plain->work[i];
+
+		work->window = 0;
+		if (work->opcode == IBV_WR_SEND_WITH_INV)
+			work->opcode = IBV_WR_SEND;
+		else if (work_is_local(work))
+			work->opcode = IBV_WR_RDMA_WRITE;
+	}
+	return plain;
+}
+
+static bool leave_out_windows(struct shrinking *s)
+{
+	bool has = false;
+
+	for (unsigned i = 0; i < s->best->work_count; i++)
+		has |= s->best->work[i].window || work_names_window(&s->best->work[i]);
+	return has && attempt(s, without_windows(s->best));
+}
+
 static bool make_links_plain(struct shrinking *s)
 {
 	bool changed = false;
@@ -247,6 +272,7 @@ struct program *shrink(
 		changed |= do_less(&s);
 		changed |= calm_world(&s);
 		changed |= make_links_plain(&s);
+		changed |= leave_out_windows(&s);
 	}
 	return s.best;
 }

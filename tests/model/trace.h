@@ -11,8 +11,9 @@
 
 enum event_kind {
 	EVENT_CONNECTED, /* both queue pairs of link @of are in RTS */
-	EVENT_SENT,      /* end @of: the verb took its next work; @value: what an atomic compares */
-	EVENT_RECEIVE,   /* queue @queue: the verb took RECV @number; @how: enum wrong */
+	EVENT_SENT,    /* end @of: the verb took its next work; @value: what an atomic compares, or
+	                * the key of the window that it binds or ends, 0: sent without one */
+	EVENT_RECEIVE, /* queue @queue: the verb took RECV @number; @how: enum wrong */
 	EVENT_COMPLETED, /* @wc, of end @of by its qp_num; RECVs: @data as the buffer is */
 	EVENT_TAKEN,   /* the cell of @of's work @number is full and was @data; empty from now on */
 	EVENT_HOT,     /* @data is @of's hot cell @how */
@@ -22,6 +23,7 @@ enum event_kind {
 	EVENT_DESTROYED, /* end @of */
 	EVENT_EXCUSED,   /* end @of may fail: the settlement cannot know (@text says why); until
 	                  * more of the link is done than was posted by then */
+	EVENT_REBOUND,   /* end @of: a bind that is open may be done again, and be refused then */
 	EVENT_COUNTER,   /* at the end: counter @how of process @of is @value */
 	EVENT_LEFT,      /* at the end: the cell of @of's work @number is @data */
 };
