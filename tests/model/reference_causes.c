@@ -100,12 +100,22 @@ static bool was_before(uint32_t what, uint32_t when)
 	return what && what < when;
 }
 
+/* The other end refuses it, goes to ERR (IBA 9.9.3) and says so once: that may be lost. */
+static bool is_refused(const struct work *work)
+{
+	return work->wrong == WRONG_RKEY || work->wrong == WRONG_BOUNDS;
+}
+
 /* The first error of its work is one that follows from nothing but that work. */
 static bool has_fault(const struct end_state *state, uint32_t count)
 {
-	return state->first.at && state->first.number < count &&
-	       state->first.status != IBV_WC_RETRY_EXC_ERR &&
-	       state->first.status != IBV_WC_WR_FLUSH_ERR;
+	const struct failure *first = &state->first;
+
+	if (!first->at || first->number >= count)
+		return false;
+	if (first->status == IBV_WC_RETRY_EXC_ERR)
+		return is_refused(state->sent[first->number].work);
+	return first->status != IBV_WC_WR_FLUSH_ERR;
 }
 
 /*

@@ -30,6 +30,31 @@ static void what_may_be_is_taken(void **state)
 	traces_are_judged(rows, sizeof(rows) / sizeof(*rows));
 }
 
+/* A refused request, of which nothing was heard again, and work at the end that had refused it. */
+static void a_refusal_may_be_lost(void **state)
+{
+	for (unsigned wrong = 0; wrong < 2; wrong++) {
+		struct run run = run_of(wrong ? &wrong_key : &write_cell, 1);
+
+		reference_free(run.reference);
+		program_add(run.program, (struct action){.kind = ACTION_POST,
+		                                 .of = 1,
+		                                 .count = 1,
+		                                 .first = program_add_work(run.program, &send)});
+		run.reference = reference_new(run.program);
+		tell(&run, (struct event){.kind = EVENT_CONNECTED});
+		sends(&run, 1);
+		tell(&run, (struct event){.kind = EVENT_SENT, .of = 1});
+		completes(&run, 0, IBV_WC_RDMA_WRITE, IBV_WC_RETRY_EXC_ERR);
+		tell(&run, (struct event){.kind = EVENT_COMPLETED,
+		                   .of = 1,
+		                   .wc = {.wr_id = wr_id_of_send(1, 0),
+		                           .status = IBV_WC_RETRY_EXC_ERR}});
+		assert_int_equal(reference_judge(run.reference), wrong ? 0 : 2);
+		run_over(&run);
+	}
+}
+
 static void excuses_are_counted(void **state)
 {
 	struct run run = run_of(&send, 1);
@@ -78,6 +103,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(what_may_be_is_taken),
+	        cmocka_unit_test(a_refusal_may_be_lost),
 	        cmocka_unit_test(excuses_are_counted),
 	        cmocka_unit_test(missing_receives_are_counted),
 	        cmocka_unit_test(it_is_known_when_all_is_done),
