@@ -219,7 +219,8 @@ static bool work_has_cause(
 	switch (failure->status) {
 	case IBV_WC_WR_FLUSH_ERR:
 		return was_failed(reference, end, failure) ||
-		       was_before(reference->ends[end].first_flush.at, failure->at);
+		       was_before(reference->ends[end].first_flush.at, failure->at) ||
+		       (reference->ends[end].destroyed && takes_wrong_receives(reference, end));
 	case IBV_WC_RETRY_EXC_ERR:
 		return ran_out_unseen(reference, end) ||
 		       is_down_by_itself(reference, end_other(end), failure);

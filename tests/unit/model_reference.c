@@ -55,6 +55,23 @@ static void a_refusal_may_be_lost(void **state)
 	}
 }
 
+/* The RECV that has failed was still to be polled when its queue pair was destroyed. */
+static void what_was_destroyed_may_have_failed(void **state)
+{
+	for (unsigned wrong = 0; wrong < 2; wrong++) {
+		struct run run = run_of(&send, 1);
+
+		tell(&run, (struct event){.kind = EVENT_RECEIVE,
+		                   .queue = 0,
+		                   .how = wrong ? WRONG_LKEY : RIGHT});
+		sends(&run, 1);
+		completes(&run, 0, IBV_WC_SEND, FLUSH);
+		tell(&run, (struct event){.kind = EVENT_DESTROYED, .of = 0});
+		assert_int_equal(reference_judge(run.reference), !wrong);
+		run_over(&run);
+	}
+}
+
 static void excuses_are_counted(void **state)
 {
 	struct run run = run_of(&send, 1);
@@ -104,6 +121,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(what_may_be_is_taken),
 	        cmocka_unit_test(a_refusal_may_be_lost),
+	        cmocka_unit_test(what_was_destroyed_may_have_failed),
 	        cmocka_unit_test(excuses_are_counted),
 	        cmocka_unit_test(missing_receives_are_counted),
 	        cmocka_unit_test(it_is_known_when_all_is_done),
