@@ -233,8 +233,11 @@ static void answered(struct run *run, struct mover *mover)
 		is_stuck(run, mover);
 }
 
+/* RECONNECT waits for binds, whose completions may stand behind one that is held without end. */
 static void piece_of(struct run *run, struct mover *mover)
 {
+	if (mover->migration.step == TETHER__STEP__STEP_RECONNECT)
+		probe_pass(run);
 	if (mover->migration.is_answered)
 		answered(run, mover);
 	else if (world_now_ms() - mover->told_ms > ANSWER_MS) {
