@@ -50,12 +50,41 @@ static uint32_t first_unfinished(const struct reference *reference, unsigned end
 	return state->sent_count;
 }
 
+/* Completions of RECVs may come after the acknowledgement, as long after as the world likes. */
+bool hides_receives(const struct program *program)
+{
+	for (unsigned i = 0; i < program->action_count; i++) {
+		if (program->actions[i].kind == ACTION_FAULT &&
+		        program->actions[i].how == QP_HOLD_RECEIVES)
+			return true;
+	}
+	return program->world.hold;
+}
+
+/*
+ * Messages that were acknowledged are still to come. A queue pair that is in ERR when a move
+ * settles gives all its RECVs back, those too of which the completions were hidden until then.
+ */
+static uint32_t still_to_come(const struct reference *reference, unsigned end)
+{
+	const struct end_state *state = &reference->ends[end];
+	const struct end_state *peer = &reference->ends[end_other(end)];
+	uint32_t taken = 0;
+
+	if (peer->destroyed || (peer->has_failed && hides_receives(reference->program)))
+		return 0;
+	for (uint32_t i = 0; i < state->executed; i++)
+		taken += work_takes_receive(state->sent[i].work);
+	return taken > peer->arrived ? taken - peer->arrived : 0;
+}
+
 bool reference_is_done(const struct reference *reference, unsigned end)
 {
 	const struct end_state *state = &reference->ends[end];
 
 	return state->destroyed || (state->sent_count == reference->work_count[end] &&
-	                                   first_unfinished(reference, end) == state->sent_count);
+	                                   first_unfinished(reference, end) == state->sent_count &&
+	                                   !still_to_come(reference, end));
 }
 
 bool reference_has_failed(const struct reference *reference, unsigned end)
@@ -124,38 +153,6 @@ unsigned reference_missing_receives(const struct reference *reference, unsigned 
 	return wanted > there ? wanted - there : 0;
 }
 
-/* Completions of RECVs may come after the acknowledgement, as long after as the world likes. */
-bool hides_receives(const struct program *program)
-{
-	for (unsigned i = 0; i < program->action_count; i++) {
-		if (program->actions[i].kind == ACTION_FAULT &&
-		        program->actions[i].how == QP_HOLD_RECEIVES)
-			return true;
-	}
-	return program->world.hold;
-}
-
-/*
- * Messages that were acknowledged have come. A queue pair that is in ERR when a move settles gives
- * all its RECVs back, those too of which the completions were hidden until then.
- */
-static void messages_have_come(struct reference *reference, unsigned end)
-{
-	const struct end_state *state = &reference->ends[end];
-	const struct end_state *peer = &reference->ends[end_other(end)];
-	uint32_t taken = 0;
-
-	if (peer->destroyed)
-		return;
-	if (peer->has_failed && hides_receives(reference->program))
-		return;
-	for (uint32_t i = 0; i < state->executed; i++)
-		taken += work_takes_receive(state->sent[i].work);
-	if (peer->arrived < taken)
-		violated(reference, "end %u has executed %u messages, %u have completed at end %u",
-		        end, taken, peer->arrived, end_other(end));
-}
-
 /* A queue pair in ERR gives its RECVs back. */
 static void receives_have_completed(struct reference *reference, unsigned end)
 {
@@ -174,8 +171,11 @@ static void judge_end(struct reference *reference, unsigned end)
 {
 	const struct end_state *state = &reference->ends[end];
 	uint32_t unfinished = first_unfinished(reference, end);
+	uint32_t missing = still_to_come(reference, end);
 
-	messages_have_come(reference, end);
+	if (missing)
+		violated(reference, "end %u has executed %u messages that have not come to end %u",
+		        end, missing, end_other(end));
 	receives_have_completed(reference, end);
 	if (state->destroyed || unfinished == state->sent_count)
 		return;

@@ -346,7 +346,7 @@ static const struct row rows[] = {
         {"never completes", {send}, 1, never_completes, "has not completed"},
         {"unsignalled completes", {quiet}, 1, unsignalled_completes, "nobody asked for"},
         {"unsignalled is lost", {quiet}, 1, unsignalled_is_lost, "has not been executed"},
-        {"message is lost", {send}, 1, message_is_lost, "1 messages, 0 have completed"},
+        {"message is lost", {send}, 1, message_is_lost, "1 messages that have not come"},
         {"message comes twice", {send, quiet, send}, 3, message_comes_twice, "nothing more was"},
         {"messages change places", {send, send}, 2, messages_change_places, "with other data"},
         {"RECVs change places", {send, send}, 2, receives_change_places, "0 is the next"},
