@@ -20,7 +20,7 @@ NAME_SOURCES := notifier/base/name.c
 INTEREST_SOURCES := notifier/relay/interest.c notifier/relay/name_hash.c
 
 # What other programs link: a link's frames and tables, the link itself, the relay.
-FRAME_SOURCES := notifier/wire/frame.c notifier/wire/repeats.c notifier/wire/byte_queue.c notifier/wire/rows.c notifier/wire/answer.c $(WIRE_SOURCES)
+FRAME_SOURCES := notifier/wire/frame.c notifier/wire/repeats.c notifier/wire/byte_queue.c notifier/wire/rows.c notifier/wire/context_lids.c notifier/wire/answer.c $(WIRE_SOURCES)
 CREDENTIALS_SOURCES := $(addprefix notifier/certificates/,peer_identity.c certificate.c tls_refusal.c credentials_files.c \
 	credentials.c sessions.c)
 LINK_SOURCES := $(addprefix notifier/link/,connection.c connection_traffic.c connection_repeats.c rate.c shared_rates.c refusal_log.c \

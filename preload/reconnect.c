@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "notifier/base/log.h"
+#include "notifier/wire/context_lids.h"
 #include "notifier/wire/rows.h"
 #include "preload/completions.h"
 #include "preload/datagrams.h"
@@ -19,23 +20,17 @@
 /* ---- numbers ---- */
 
 /* Under which LID peers know a context of the VM: the one of its queue pairs. */
-static uint32_t lid_of_context(const struct move *move, const Tether__QpRows *qps, uint32_t context)
+static uint32_t lid_of_context(
+        const struct move *move, const struct context_lids *lids, uint32_t context)
 {
-	size_t count;
+	uint32_t lid = context_lids_first(lids, context);
 
-	if (!(move->shared_port || move_has_several_vfs(move)) || qp_rows_count(qps, &count))
-		return move->lid;
-	for (size_t i = 0; i < count; i++) {
-		struct qp_row row = qp_rows_get(qps, i);
-
-		if (row.of_vm && row.context == context)
-			return row.local_lid;
-	}
-	return move->lid;
+	return lid ? lid : move->lid;
 }
 
-/* Sorted by context on the way in or not, there are few of them: find each table as it comes. */
-static int take_keys(struct move *move, const Tether__KeyRows *rows, const Tether__QpRows *qps)
+/* Sorted by context on the way in or not: each table is found as its first row comes. */
+static int take_keys_by(
+        struct move *move, const Tether__KeyRows *rows, const struct context_lids *lids)
 {
 	struct remote_keys *keys = NULL;
 	size_t count;
@@ -45,7 +40,7 @@ static int take_keys(struct move *move, const Tether__KeyRows *rows, const Tethe
 		struct key_row row = key_rows_get(rows, i);
 
 		if (!keys || keys->context != row.context)
-			keys = remote_keys_of(lid_of_context(move, qps, row.context), row.context);
+			keys = remote_keys_of(lid_of_context(move, lids, row.context), row.context);
 		if (!keys)
 			err = -ENOMEM;
 		else if (row.virtual_rkey == row.real_rkey)
@@ -53,6 +48,19 @@ static int take_keys(struct move *move, const Tether__KeyRows *rows, const Tethe
 		else
 			err = remote_keys_set(keys, row.virtual_rkey, row.real_rkey, row.window);
 	}
+	return err;
+}
+
+static int take_keys(struct move *move, const Tether__KeyRows *rows, const Tether__QpRows *qps)
+{
+	struct context_lids lids = {0};
+	int err = 0;
+
+	if (move->shared_port || move_has_several_vfs(move))
+		err = context_lids_fill(&lids, qps);
+	if (err != -ENOMEM)
+		err = take_keys_by(move, rows, &lids);
+	context_lids_clear(&lids);
 	return err;
 }
 

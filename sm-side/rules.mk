@@ -4,7 +4,7 @@
 
 MIGRATION_SOURCES := sm-side/vm_change/vm_change.c sm-side/vm_change/vm_changes.c $(addprefix sm-side/migration/,migration.c \
 	migration_road.c migration_answers.c roll_call.c migration_table.c testimony.c orders.c needs.c) notifier/base/deadlines.c \
-	notifier/wire/rows.c $(WIRE_SOURCES)
+	notifier/wire/rows.c notifier/wire/context_lids.c $(WIRE_SOURCES)
 JSON_SOURCES := sm-side/json_read.c sm-side/guid_text.c
 LEDGER_SOURCES := sm-side/journal/ledger.c sm-side/journal/record.c $(JSON_SOURCES) $(MIGRATION_SOURCES)
 DIRECTORY_SOURCES := $(addprefix sm-side/directory/,directory.c directory_word.c directory_rate.c directory_vms.c \
@@ -76,7 +76,7 @@ $(call unit_test,smd_locator,$(addprefix sm-side/directory/,directory_locator.c 
 	$(foreach f,log_line clock_gettime,-Xlinker --wrap=$(f)))
 $(call unit_test,smd_directory_endpoints,$(DIRECTORY_SOURCES) $(NAME_SOURCES) sm-side/directory/directory_endpoints.c sm-side/directory/directory_lids.c sm-side/root/inventory.c $(LEDGER_SOURCES),-ljson-c -lprotobuf-c -Xlinker --wrap=strcmp)
 $(call unit_test,smd_outbox,sm-side/root/outbox.c $(WIRE_SOURCES),-lprotobuf-c)
-$(call unit_test,smd_questions,sm-side/root/questions.c sm-side/root/numbers.c $(INTEREST_SOURCES) $(FRAME_SOURCES),-lprotobuf-c)
+$(call unit_test,smd_questions,sm-side/root/questions.c sm-side/root/numbers.c $(INTEREST_SOURCES) $(FRAME_SOURCES),-lprotobuf-c -Xlinker --wrap=rows_get)
 EVACUATION_SOURCES := sm-side/api/plan_json.c sm-side/api/evacuation_json.c $(addprefix sm-side/conductor/,evacuation.c \
 	evacuation_record.c evacuation_room.c) sm-side/migration/admission.c sm-side/migration/admission_vfs.c sm-side/root/inventory.c
 $(call unit_test,smd_evacuation,sm-side/conductor/evacuation.c sm-side/conductor/evacuation_room.c sm-side/migration/admission.c sm-side/migration/admission_vfs.c sm-side/root/inventory.c \

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "notifier/wire/context_lids.h"
 #include "notifier/wire/rows.h"
 
 struct numbers_row {
@@ -85,27 +86,17 @@ static int qps_of_vm(Tether__QpRows *into, const Tether__QpRows *from, const str
 	return err;
 }
 
-/* A VM may have several LIDs, and contexts at each. */
+/* A VM may have several LIDs, and contexts at each. Keys of one whose LID nobody says stay. */
 static bool is_of_another_lid(
-        const Tether__QpRows *qps, const struct numbers_row *vm, uint32_t context)
+        const struct context_lids *lids, const struct numbers_row *vm, uint32_t context)
 {
-	bool is_elsewhere = false;
-
-	for (size_t i = 0; !vm->shared_port && i < qps->n_local_qpn; i++) {
-		struct qp_row row = qp_rows_get(qps, i);
-
-		if (!row.of_vm || row.context != context)
-			continue;
-		if (row.local_lid == vm->address.lid)
-			return false;
-		is_elsewhere = true;
-	}
-	return is_elsewhere;
+	return context_lids_first(lids, context) &&
+	       !context_lids_have(lids, context, vm->address.lid);
 }
 
-/* Keys of a context come one after the other. */
-static int keys_of_vm(
-        struct numbers_row *vm, const Tether__QpRows *qps, const Tether__KeyRows *from)
+/* A process says them in whatever order it likes, so each context is looked up. */
+static int keys_at_lid(
+        struct numbers_row *vm, const struct context_lids *lids, const Tether__KeyRows *from)
 {
 	bool left_out = false;
 	int err = 0;
@@ -114,10 +105,25 @@ static int keys_of_vm(
 		struct key_row row = key_rows_get(from, i);
 
 		if (!i || row.context != from->context[i - 1])
-			left_out = is_of_another_lid(qps, vm, row.context);
+			left_out = is_of_another_lid(lids, vm, row.context);
 		if (!left_out)
 			err = key_rows_append(&vm->keys, &row);
 	}
+	return err;
+}
+
+static int keys_of_vm(
+        struct numbers_row *vm, const Tether__QpRows *qps, const Tether__KeyRows *from)
+{
+	struct context_lids lids;
+	int err;
+
+	if (vm->shared_port)
+		return rows_concatenate(&vm->keys.base, &from->base);
+	err = context_lids_fill(&lids, qps);
+	if (!err)
+		err = keys_at_lid(vm, &lids, from);
+	context_lids_clear(&lids);
 	return err;
 }
 

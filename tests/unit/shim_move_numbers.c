@@ -8,7 +8,9 @@
 
 #include <string.h>
 
+#include "notifier/wire/rows.h"
 #include "preload/objects.h"
+#include "preload/reconnect.h"
 #include "tests/unit/shim_harness.h"
 #include "tests/unit/shim_sides.h"
 
@@ -107,6 +109,47 @@ static void a_dead_key_reaches_nothing(void **state)
 
 #define EITHER(test) cmocka_unit_test_setup_teardown(test, harness_setup, harness_teardown)
 
+static unsigned rows_looked_at;
+void __real_rows_get(const ProtobufCMessage *table, size_t index, uint32_t *row);
+void __wrap_rows_get(const ProtobufCMessage *table, size_t index, uint32_t *row);
+
+void __wrap_rows_get(const ProtobufCMessage *table, size_t index, uint32_t *row)
+{
+	rows_looked_at++;
+	__real_rows_get(table, index, row);
+}
+
+/* Of a VM with two VFs: keys whose contexts come by turns. */
+static unsigned looks_at_reconnect_with(uint32_t count)
+{
+	Tether__Event event = TETHER__EVENT__INIT;
+	Tether__QpRows qps = TETHER__QP_ROWS__INIT;
+	Tether__KeyRows keys = TETHER__KEY_ROWS__INIT;
+	struct move move = {.lid = 0x41, .known_lids = (uint32_t[]){0x42}, .known_lid_count = 1};
+
+	for (uint32_t i = 0; i < count; i++) {
+		qp_rows_append(&qps,
+		        &(struct qp_row){.local_lid = 0x41, .context = count - i, .of_vm = 1});
+		key_rows_append(&keys,
+		        &(struct key_row){.context = 1 + i % 2, .virtual_rkey = i, .real_rkey = i});
+	}
+	event.qps = &qps;
+	event.keys = &keys;
+	rows_looked_at = 0;
+	assert_int_equal(reconnect_to_rtr(&move, &event), 0);
+	rows_clear(&qps.base);
+	rows_clear(&keys.base);
+	return rows_looked_at;
+}
+
+static void twice_as_many_rows_are_twice_the_work(void **state)
+{
+	unsigned once = looks_at_reconnect_with(100), twice = looks_at_reconnect_with(200);
+
+	assert_true(once > 0);
+	assert_true(twice <= 2 * once);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -116,6 +159,7 @@ int main(void)
 	        EITHER(a_new_key_is_not_somebodys_old_one),
 	        EITHER(a_new_queue_pair_is_not_called_as_an_old_one),
 	        EITHER(a_dead_key_reaches_nothing),
+	        EITHER(twice_as_many_rows_are_twice_the_work),
 	};
 
 	return HARNESS_RUN_WHEREVER_ENDS_ARE(tests);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "notifier/wire/rows.h"
+#include "sm-side/root/numbers.h"
 #include "sm-side/root/questions.h"
 
 /*
@@ -249,6 +250,44 @@ static void withdrawn_context_takes_its_numbers_along(void **state)
 	EXPECT(t, "1:\n2: qp 0x200 key 7\n");
 }
 
+static unsigned rows_looked_at;
+void __real_rows_get(const ProtobufCMessage *table, size_t index, uint32_t *row);
+void __wrap_rows_get(const ProtobufCMessage *table, size_t index, uint32_t *row);
+
+void __wrap_rows_get(const ProtobufCMessage *table, size_t index, uint32_t *row)
+{
+	rows_looked_at++;
+	__real_rows_get(table, index, row);
+}
+
+/* Keys whose contexts come by turns, from a process that means no good. */
+static unsigned looks_for_a_vm_with(uint32_t count, bool shared_port)
+{
+	const struct address vm = {.lid = 41, .gid = {[15] = 41}};
+	Tether__QpRows qps = TETHER__QP_ROWS__INIT;
+	Tether__KeyRows keys = TETHER__KEY_ROWS__INIT;
+	struct numbers numbers = {0};
+
+	for (uint32_t i = 0; i < count; i++) {
+		qp_rows_append(
+		        &qps, &(struct qp_row){.local_lid = 41, .context = count - i, .of_vm = 1});
+		key_rows_append(&keys, &(struct key_row){.context = 1 + i % 2, .virtual_rkey = i});
+	}
+	rows_looked_at = 0;
+	assert_int_equal(numbers_set(&numbers, &vm, shared_port, &qps, &keys), 0);
+	numbers_clear(&numbers);
+	rows_clear(&qps.base);
+	rows_clear(&keys.base);
+	return rows_looked_at;
+}
+
+static void twice_as_many_rows_are_twice_the_work(void **state)
+{
+	assert_true(looks_for_a_vm_with(400, false) > 0);
+	assert_true(looks_for_a_vm_with(800, false) <= 2 * looks_for_a_vm_with(400, false));
+	assert_true(looks_for_a_vm_with(800, true) <= 2 * looks_for_a_vm_with(400, true));
+}
+
 static void who_asks_nothing_does_not_wait(void **state)
 {
 	struct address vm = {.lid = 11};
@@ -362,6 +401,7 @@ int main(void)
 	        TEST(numbers_of_those_who_do_not_come_back_are_forgotten),
 	        TEST(withdrawn_context_takes_its_numbers_along),
 	        TEST(a_vm_with_two_lids_has_the_keys_of_each_at_it),
+	        TEST(twice_as_many_rows_are_twice_the_work),
 	        TEST(who_asks_nothing_does_not_wait),
 	        TEST(all_datagram_queue_pairs_of_an_address_are_told_at_once),
 	        TEST(datagram_queue_pairs_of_those_who_ended_are_not_told),
