@@ -160,7 +160,7 @@ static int header_check(int fd, const char *path, struct why why)
 		        "%s is not a journal of tether-smd; it was left as it is. Move it away, or "
 		        "set `journal` to another path",
 		        path);
-	if (version != JOURNAL_SCHEMA)
+	if (version != JOURNAL_SCHEMA && version != JOURNAL_SCHEMA_BEFORE)
 		return why_say(why, -EINVAL,
 		        "%s has schema %u and this tether-smd knows %d; it was left as it is. "
 		        "Start "
@@ -228,24 +228,39 @@ static int ask_text(sqlite3 *db, const char *sql, char **text)
 static const char schema_of[] = "SELECT group_concat(type || name || coalesce(sql, ''), ';') FROM "
                                 "(SELECT * FROM sqlite_schema ORDER BY type, name)";
 
-/* What a new journal's tables would be. */
-static char *schema_expected(void)
+/* What the tables of one of @version would be. */
+static char *schema_expected(int version)
 {
 	sqlite3 *db = NULL;
 	char *text = NULL;
 
-	if (sqlite3_open(":memory:", &db) == SQLITE_OK && journal_rows_create(db) == SQLITE_OK)
+	if (sqlite3_open(":memory:", &db) == SQLITE_OK && journal_rows_create(db) == SQLITE_OK &&
+	        (version == JOURNAL_SCHEMA || journal_rows_drop_newer(db) == SQLITE_OK))
 		ask_text(db, schema_of, &text);
 	sqlite3_close(db);
 	return text;
 }
 
-static int whole_check(sqlite3 *db, const char *path, struct why why)
+/* The header lags behind where the WAL has a newer one. */
+static int version_ask(sqlite3 *db, int *version)
 {
-	CLEANUP_FREE char *expected = schema_expected();
+	CLEANUP_FREE char *text = NULL;
+
+	if (ask_text(db, "PRAGMA user_version", &text))
+		return -EIO;
+	*version = atoi(text);
+	return 0;
+}
+
+static int whole_check(sqlite3 *db, const char *path, int *version, struct why why)
+{
+	CLEANUP_FREE char *expected = NULL;
 	CLEANUP_FREE char *schema = NULL;
 	CLEANUP_FREE char *said = NULL;
 
+	if (version_ask(db, version))
+		return sql_failed(db, path, why);
+	expected = schema_expected(*version);
 	if (!expected)
 		return why_say(why, -ENOMEM, "no memory");
 	if (ask_text(db, schema_of, &schema))
@@ -257,9 +272,22 @@ static int whole_check(sqlite3 *db, const char *path, struct why why)
 	return strcmp(said, "ok") ? damaged(path, why, said) : 0;
 }
 
+/* One of the schema before gets what is new in this one: a transaction that is open until the
+ * journal is accepted, so that one which is refused is as it was. */
+static int schema_raise(sqlite3 *db, const char *path, struct why why)
+{
+	char sql[64];
+
+	snprintf(sql, sizeof(sql), "PRAGMA user_version = %d", JOURNAL_SCHEMA);
+	if (sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL) ||
+	        journal_rows_create_newer(db) || sqlite3_exec(db, sql, NULL, NULL, NULL))
+		return sql_failed(db, path, why);
+	return 0;
+}
+
 int journal_file_open(const char *path, sqlite3 **db, int *lock, struct why why)
 {
-	int err = file_open(path, lock, why);
+	int version = JOURNAL_SCHEMA, err = file_open(path, lock, why);
 
 	if (!err)
 		err = header_check(*lock, path, why);
@@ -274,14 +302,26 @@ int journal_file_open(const char *path, sqlite3 **db, int *lock, struct why why)
 	sqlite3_db_config(*db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 	sqlite3_db_config(*db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
 	sqlite3_wal_autocheckpoint(*db, 0);
-	return whole_check(*db, path, why);
+	err = whole_check(*db, path, &version, why);
+	return err || version == JOURNAL_SCHEMA ? err : schema_raise(*db, path, why);
+}
+
+/* With the header, by which a tether-smd of before names what it refuses; it can be without. */
+static int raised_commit(sqlite3 *db)
+{
+	if (sqlite3_get_autocommit(db))
+		return SQLITE_OK;
+	if (sqlite3_exec(db, "COMMIT", NULL, NULL, NULL) != SQLITE_OK)
+		return SQLITE_ERROR;
+	sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+	return SQLITE_OK;
 }
 
 int journal_file_accept(sqlite3 *db)
 {
 	CLEANUP_FREE char *mode = NULL;
 
-	if (ask_text(db, "PRAGMA journal_mode = WAL", &mode))
+	if (raised_commit(db) || ask_text(db, "PRAGMA journal_mode = WAL", &mode))
 		return journal_file_errno(db);
 	if (strcmp(mode, "wal"))
 		return -EOPNOTSUPP;

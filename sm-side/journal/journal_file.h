@@ -13,6 +13,7 @@
 enum {
 	JOURNAL_APPLICATION = 0x74657468, /* "teth", application_id of the database */
 	JOURNAL_SCHEMA = 3,               /* user_version */
+	JOURNAL_SCHEMA_BEFORE = 2,        /* without the table `vfs`; raised as it is opened */
 };
 
 struct why {
@@ -29,7 +30,8 @@ int journal_file_errno(sqlite3 *db);
 /*
  * Open the journal at @path, made if it is not there, and lock it with *@lock, a descriptor that
  * has to stay open for longer than *@db. It is whole by SQLite's own check and has our tables.
- * Nothing is written before journal_file_accept: closed before that, the file is as it was.
+ * Nothing is written before journal_file_accept, though what is read may be the newer schema
+ * already: closed before that, the file is as it was.
  * -EINVAL: not a journal, or a newer one; -EBADMSG: damaged; -EBUSY: another process has it; or
  * what open, read and write say.
  */

@@ -112,6 +112,16 @@ int journal_rows_create(sqlite3 *db)
 	return code == SQLITE_OK ? sqlite3_exec(db, views, NULL, NULL, NULL) : code;
 }
 
+int journal_rows_create_newer(sqlite3 *db)
+{
+	return table_create(db, RECORD_vf);
+}
+
+int journal_rows_drop_newer(sqlite3 *db)
+{
+	return sqlite3_exec(db, "DROP TABLE vfs", NULL, NULL, NULL);
+}
+
 /* ---- writing ---- */
 
 int journal_row_prepare(sqlite3 *db, enum record_kind kind, sqlite3_stmt **statement)

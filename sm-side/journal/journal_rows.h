@@ -12,6 +12,9 @@
 
 /* Tables, indices and views of a new journal. An SQLite code. */
 int journal_rows_create(sqlite3 *db);
+/* What this schema has beside the one before. */
+int journal_rows_create_newer(sqlite3 *db);
+int journal_rows_drop_newer(sqlite3 *db);
 
 /* The statement that writes a record of @kind, for journal_row_write; the caller finalizes it. */
 int journal_row_prepare(sqlite3 *db, enum record_kind kind, sqlite3_stmt **statement);

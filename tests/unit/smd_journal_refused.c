@@ -113,6 +113,65 @@ static void another_schema_is_refused(void **unused)
 	free(heard.lines);
 }
 
+static void becomes_one_of_the_schema_before(void)
+{
+	forget_file();
+	written_by_somebody_killed(write_two);
+	sql_in("DROP TABLE vfs; PRAGMA user_version = 2");
+}
+
+static void writes_nothing(struct journal *journal)
+{
+}
+
+static void is_read_as(const struct heard *written)
+{
+	struct heard heard = heard_new();
+	struct journal *journal;
+
+	assert_int_equal(open_and_hear(&heard, &journal), 0);
+	assert_int_equal(heard.count, written->count);
+	for (int i = 0; i < heard.count; i++)
+		assert_string_equal(heard.lines[i], written->lines[i]);
+	journal_close(journal);
+	free(heard.lines);
+}
+
+static void one_of_the_schema_before_is_read_and_becomes_one_of_this(void **unused)
+{
+	struct heard written = heard_new();
+	struct journal *journal;
+
+	forget_file();
+	written_by_somebody_killed(write_two);
+	assert_int_equal(open_and_hear(&written, &journal), 0);
+	journal_close(journal);
+	becomes_one_of_the_schema_before();
+	is_read_as(&written);
+	/* Fails where the version, or the table, is not what it was made to be. */
+	sql_in("INSERT INTO vfs SELECT * FROM vfs");
+	is_read_as(&written);
+	sql_in("PRAGMA user_version = 2");
+	is_refused_untouched(-EBADMSG, "its tables");
+	/* Whoever is killed there leaves the old one or the new one. */
+	becomes_one_of_the_schema_before();
+	written_by_somebody_killed(writes_nothing);
+	is_read_as(&written);
+	free(written.lines);
+}
+
+static void one_of_the_schema_before_that_is_refused_stays_one(void **unused)
+{
+	becomes_one_of_the_schema_before();
+	sql_in("UPDATE states SET lid = 12");
+	is_refused_untouched(-EBADMSG, "is damaged");
+	becomes_one_of_the_schema_before();
+	sql_in("CREATE TABLE vfs (migration)");
+	is_refused_untouched(-EBADMSG, "its tables");
+	sql_in("DROP TABLE vfs; PRAGMA user_version = 1");
+	is_refused_untouched(-EINVAL, "has schema 1");
+}
+
 static void a_row_that_somebody_has_changed_is_refused(void **unused)
 {
 	static const char *const changes[] = {"UPDATE migrations SET port_guid = '0x12'",
@@ -234,6 +293,8 @@ int main(void)
 	        cmocka_unit_test(a_second_daemon_is_kept_out),
 	        cmocka_unit_test(a_foreign_file_is_refused_by_name_and_left_alone),
 	        cmocka_unit_test(another_schema_is_refused),
+	        cmocka_unit_test(one_of_the_schema_before_is_read_and_becomes_one_of_this),
+	        cmocka_unit_test(one_of_the_schema_before_that_is_refused_stays_one),
 	        cmocka_unit_test(a_row_that_somebody_has_changed_is_refused),
 	        cmocka_unit_test(a_flipped_bit_never_passes_for_a_record),
 	        cmocka_unit_test(
