@@ -43,8 +43,10 @@ static void look_at_hosts(struct drive *d)
 	struct migration *m = drive_migration(d);
 
 	m->fact = whereabouts_fact(root_inventory(d->conductor->root), m, d->sm_carried);
-	if (whereabouts_are_known(root_inventory(d->conductor->root), m))
-		answered(d, PARTY_HOST, true);
+	if (!whereabouts_are_known(root_inventory(d->conductor->root), m))
+		return;
+	m->may_be_there = whereabouts_may_be_there(root_inventory(d->conductor->root), m);
+	answered(d, PARTY_HOST, true);
 }
 
 static void host_ask(struct drive *d, enum migration_action action)

@@ -43,23 +43,47 @@ static uint64_t port_of(const struct endpoint *endpoint)
 	return endpoint->port_guid ? endpoint->port_guid : endpoint->lid;
 }
 
-/* In whatever order they are. */
-static uint64_t port_of_all(const struct endpoint *endpoints, size_t count)
+static int by_port(const void *left, const void *right)
 {
-	uint64_t port = 0;
+	const uint64_t *a = left, *b = right;
+
+	return (*a > *b) - (*a < *b);
+}
+
+/* Sorted, in whatever order they are; how many. */
+static size_t ports_of(
+        uint64_t ports[MIGRATION_VFS_MAX], const struct endpoint *endpoints, size_t count)
+{
+	size_t ports_count = 0;
 
 	for (size_t i = 0; i < count; i++)
-		port += port_of(&endpoints[i]);
-	return port;
+		if (port_of(&endpoints[i]))
+			ports[ports_count++] = port_of(&endpoints[i]);
+	qsort(ports, ports_count, sizeof(*ports), by_port);
+	return ports_count;
 }
 
-static bool is_open(const struct directory_place *place)
+#define FNV_PRIME 0x100000001b3
+
+/* Of one its own; of several one that no others have. */
+static uint64_t port_of_all(const uint64_t *ports, size_t count)
 {
-	return !place->located || !place->lid_count;
+	uint64_t port = count ? ports[0] : 0;
+
+	for (size_t i = 8; i < 8 * count; i++)
+		port = (port ^ (ports[i / 8] >> 8 * (i % 8) & 0xff)) * FNV_PRIME;
+	return count && !port ? 1 : port;
 }
 
-/* Its port is @endpoint's from now on; 0: it has none, and is nowhere. */
-static int port_set(struct directory *directory, const struct endpoint *endpoint, bool *open)
+/* A LID is known for each of its @count ports. */
+static bool is_open(const struct directory_place *place, size_t count)
+{
+	return !place->located || place->lid_count < count || !place->lid_count;
+}
+
+/* Its port is @endpoint's from now on, which stands for @count; 0: it has none, and is nowhere. */
+static int port_set(
+        struct directory *directory, const struct endpoint *endpoint, size_t count, bool *open)
 {
 	struct directory_place place,
 	        other = {.vm = endpoint->vm, .port = endpoint->port, .located = !endpoint->port};
@@ -67,7 +91,7 @@ static int port_set(struct directory *directory, const struct endpoint *endpoint
 	*open = true;
 	if (!directory_place_of(directory, endpoint->vm, &place))
 		return 0;
-	*open = is_open(&place);
+	*open = is_open(&place, count);
 	if (place.port == other.port && (other.port || place.located))
 		return 0;
 	*open = true;
@@ -78,12 +102,14 @@ static int port_set(struct directory *directory, const struct endpoint *endpoint
 static int consider(struct endpoints *endpoints, struct directory *directory,
         struct endpoint *of_vm, size_t count, bool only_open)
 {
-	uint64_t port = port_of_all(of_vm, count);
+	uint64_t ports[MIGRATION_VFS_MAX];
+	size_t ports_count = ports_of(ports, of_vm, count);
+	uint64_t port = port_of_all(ports, ports_count);
 	bool is_open, goes_on = false;
 	int err;
 
 	of_vm->port = port;
-	err = port_set(directory, of_vm, &is_open);
+	err = port_set(directory, of_vm, ports_count, &is_open);
 	for (size_t i = 0; i < count && !err && (!only_open || is_open); i++) {
 		of_vm[i].port = port;
 		of_vm[i].goes_on = goes_on;

@@ -64,13 +64,19 @@ static bool keeps_timer(enum migration_state from, enum migration_state to)
 	       (from == STATE_REPLANNING && to == STATE_APPLYING);
 }
 
+/* It is one order's time: where each VF has orders of its own, so many. */
+static uint64_t state_us(const struct migration *m, enum migration_state state)
+{
+	return (uint64_t)migration_state_deadline_ms(state, m->deadlines) *
+	       migration_orders_of(m, migration_state_action(state)) * US_PER_MS;
+}
+
 static void timers_set(struct migration *m, enum migration_state to, uint64_t now_us)
 {
 	if (migration_phase(to) == PHASE_ENDED)
 		m->timer_us = m->overall_us = 0;
 	else if (!keeps_timer(m->state, to) || !m->timer_us)
-		m->timer_us = now_us +
-		              (uint64_t)migration_state_deadline_ms(to, m->deadlines) * US_PER_MS;
+		m->timer_us = now_us + state_us(m, to);
 	if (to == STATE_STOPPING)
 		m->overall_us = now_us + (uint64_t)m->deadlines->overall_ms * US_PER_MS;
 }
@@ -109,6 +115,7 @@ static struct migration_output enter(struct migration *m, enum migration_state t
 	m->failed = m->waits_turn = false;
 	m->host_vf = m->sm_vf = 0;
 	m->has_left = false;
+	migration_note_attach(m);
 	m->awaited_report = migration_road_report(m, to);
 	if (migration_phase(to) == PHASE_FORWARD)
 		m->committed = true;
@@ -161,6 +168,7 @@ struct migration_output migration_recover(struct migration *migration,
 	/* What the one has said is not in the journal. */
 	migration->journalled = journalled == STATE_LOOKING_THERE ? STATE_LOOKING : journalled;
 	migration->committed = is_past_commit(journalled);
+	migration->may_be_there = MIGRATION_ALL_VFS;
 	migration->given_up = given_up || (migration->committed && !left_ms);
 	/* The last records may be missing from the disk: undoing nothing does no harm. */
 	migration->applied = migration->unlinked = migration->committed;
@@ -265,9 +273,7 @@ void migration_time_stop(struct migration *migration)
 void migration_time_run(struct migration *m, uint64_t now_us)
 {
 	if (!m->timer_us)
-		m->timer_us =
-		        now_us +
-		        (uint64_t)migration_state_deadline_ms(m->state, m->deadlines) * US_PER_MS;
+		m->timer_us = now_us + state_us(m, m->state);
 }
 
 void migration_turn_wait(struct migration *migration)

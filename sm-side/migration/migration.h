@@ -25,6 +25,7 @@ enum {
 	MIGRATION_NAME_BYTES = 128, /* names of VMs, hosts and slots, with the final 0 */
 	PLAN_WORD_BYTES = 16,       /* an order or a reach */
 	MIGRATION_VFS_MAX = 4,      /* of a VM */
+	MIGRATION_ALL_VFS = (1 << MIGRATION_VFS_MAX) - 1,
 	PLAN_HASH_BYTES = 80,
 };
 
@@ -118,6 +119,8 @@ struct migration {
 	unsigned host_vf, sm_vf; /* which VF host and SM are asked for, one after the other */
 	bool has_left; /* that VF the destination, where it may have come: before it is given back
 	                */
+	unsigned may_be_there; /* VFs, as bits, that the destination was asked to attach, as far as
+	                          that is known: those are taken back */
 	enum migration_report awaited_report; /* before the host is asked */
 	unsigned reports_taken;               /* as bits; not in the journal */
 	bool waits_turn;                      /* PREPARING: nobody has been asked yet */
@@ -211,9 +214,14 @@ void migration_time_run(struct migration *migration, uint64_t now_us);
 
 bool migration_ended(const struct migration *migration);
 
-/* Of several VFs some may have come to the destination: on the way back each has to leave its slot
- * there before that gets its own GUIDs. That is to be asked of the host now. */
+/* Of several VFs some may have come to the destination: on the way back each of those has to leave
+ * its slot there before that gets its own GUIDs. That is to be asked of the host now. */
 bool migration_takes_back(const struct migration *migration);
+/* The host is asked to attach the VF of which it is asked now, or in a called migration the
+ * orchestrator has done so for all. */
+void migration_note_attach(struct migration *migration);
+/* How many orders, one after the other, @action is for the same party: each has its own time. */
+unsigned migration_orders_of(const struct migration *migration, enum migration_action action);
 /* Fill in `other_lids`; how many. They are the testimony's, too, from then on. */
 size_t migration_other_lids(struct migration *migration);
 

@@ -20,8 +20,14 @@ static bool has_unpaired(struct migration *m)
 
 bool migration_takes_back(const struct migration *m)
 {
-	return m->intent.others && !m->has_left &&
+	return m->intent.others && !m->has_left && m->may_be_there & 1U << m->host_vf &&
 	       migration_state_action(m->state) == ACTION_NAME_DESTINATION_BACK;
+}
+
+void migration_note_attach(struct migration *m)
+{
+	if (migration_state_action(m->state) == ACTION_ATTACH_VF)
+		m->may_be_there |= m->intent.called ? MIGRATION_ALL_VFS : 1U << m->host_vf;
 }
 
 /* What host and SM are asked of one VF after the other: a lease is one for all of them, as are the
@@ -43,6 +49,17 @@ static bool is_of_each_vf(enum migration_action action, unsigned party)
 	}
 }
 
+unsigned migration_orders_of(const struct migration *m, enum migration_action action)
+{
+	unsigned parties = migration_action_parties(action), count = migration_vf_count(&m->intent);
+
+	/* RECOVERING waits for those who are not back. */
+	if (action == ACTION_LOOK || !(parties & (PARTY_HOST | PARTY_SM)) ||
+	        !is_of_each_vf(action, parties & PARTY_HOST ? PARTY_HOST : PARTY_SM))
+		return 1;
+	return action == ACTION_NAME_DESTINATION_BACK && m->intent.others ? 2 * count : count;
+}
+
 /* Is there another one to ask for, or more to be asked for this one? */
 static bool next_vf(struct migration *m, unsigned party)
 {
@@ -50,6 +67,7 @@ static bool next_vf(struct migration *m, unsigned party)
 
 	if (party == PARTY_HOST && migration_takes_back(m)) {
 		m->has_left = true;
+		m->may_be_there &= ~(1U << *vf);
 		return true;
 	}
 	m->has_left = false;
@@ -57,7 +75,18 @@ static bool next_vf(struct migration *m, unsigned party)
 	        *vf + 1 >= migration_vf_count(&m->intent))
 		return false;
 	++*vf;
+	migration_note_attach(m);
 	return true;
+}
+
+/* Some of the moves a sweep has made, and the others are applied. */
+static bool is_partly_there(const struct migration *m)
+{
+	bool any = false;
+
+	for (unsigned i = 0; i < migration_vf_count(&m->intent); i++)
+		any |= m->is_there[i];
+	return any && m->state == STATE_APPLYING;
 }
 
 struct migration_output migration_answered(
@@ -75,6 +104,8 @@ struct migration_output migration_answered(
 	if ((migration->state == STATE_PREPARING || migration->state == STATE_STOPPING) &&
 	        !migration->failed)
 		migration->failed = has_unpaired(migration);
+	if (!migration->failed && is_partly_there(migration))
+		return migration_event(migration, EVENT_ALREADY, now_us);
 	return migration_event(migration, migration->failed ? EVENT_FAILED : EVENT_DONE, now_us);
 }
 

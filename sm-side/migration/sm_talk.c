@@ -7,6 +7,7 @@
 
 #include "sm-side/guid_text.h"
 #include "sm-side/json_read.h"
+#include "sm-side/plugin/sm_request.h"
 
 /* Of one migration, before the SM is taken at its word that it cannot hold. */
 enum { LEASES_LOST_MAX = 3 };
@@ -77,6 +78,14 @@ static unsigned lease_wait_ms(const struct deadlines *deadlines)
 	                                                   : deadlines->sm_lease_ms;
 }
 
+/* One lease is for all VFs; longer than the plugin holds sweeps off it does not give. */
+static unsigned lease_ms(const struct migration *m)
+{
+	uint64_t ms = (uint64_t)m->deadlines->sm_lease_ms * migration_vf_count(&m->intent);
+
+	return ms < SM_LEASE_MS_MAX ? (unsigned)ms : SM_LEASE_MS_MAX;
+}
+
 /* Between shared ports: the VM's alias GUID goes from the one to the other. */
 static struct json_object *alias_request(const struct migration *m, bool back)
 {
@@ -109,7 +118,7 @@ struct json_object *sm_talk_request(const struct migration *m, enum migration_ac
 		return plan_request(m);
 	case ACTION_LEASE:
 		request = leased_request(m, "lease");
-		json_put_number(request, "ms", m->deadlines->sm_lease_ms);
+		json_put_number(request, "ms", lease_ms(m));
 		json_put_number(request, "wait_ms", lease_wait_ms(m->deadlines));
 		/* By it the SM knows who else may hold the lease: nobody beside one of several
 		 * plans. */
@@ -234,6 +243,9 @@ static enum migration_event refused(
 	if ((action == ACTION_APPLY || action == ACTION_UNDO) && !strcmp(reason, "no-lease") &&
 	        m->leases_lost++ < LEASES_LOST_MAX)
 		return EVENT_SM_BACK;
+	/* A sweep has moved that one: CONFIRMING, or with dynamic LIDs WAKING, looks at it. */
+	if (action == ACTION_APPLY && m->is_there[m->sm_vf])
+		return EVENT_DONE;
 	if (m->intent.dynamic && !strcmp(reason, "unknown-port"))
 		return unseen(m, action, answer);
 	if (m->intent.others && m->state == STATE_LOCATING && !strcmp(reason, "unknown-port"))
@@ -430,7 +442,7 @@ enum migration_event sm_talk_take(struct migration *m, enum migration_action act
 		return take_plan(m, answer);
 	case ACTION_APPLY:
 		if (m->is_there[m->sm_vf])
-			return take_location(m, answer);
+			return EVENT_DONE;
 		/* fall through */
 	case ACTION_UNDO:
 		return m->intent.shared_port ? EVENT_DONE : take_applied(m, answer);

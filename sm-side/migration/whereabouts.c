@@ -42,7 +42,9 @@ static bool is_shown_twice(const struct inventory *inventory, const struct migra
 	return false;
 }
 
-/* They come and go one after the other: all are to have come, or all to have gone. */
+/* They come and go one after the other: all are to have come, or all to have gone. But on the way
+ * forward none is missing at the source: before that all are there, and on the way back all are to
+ * come back. */
 static bool has_vfs(const struct inventory *inventory, const struct migration_intent *intent,
         bool at_destination, bool all)
 {
@@ -64,7 +66,25 @@ static bool is_with_vf(const struct inventory *inventory, const struct migration
 	if (!vm || !m->intent.others)
 		return vm && *vm->slot;
 	return has_vfs(inventory, &m->intent, at_destination,
-	        at_destination || migration_phase(m->journalled) == PHASE_BACK);
+	        at_destination || migration_phase(m->journalled) != PHASE_FORWARD);
+}
+
+unsigned whereabouts_may_be_there(const struct inventory *inventory, const struct migration *m)
+{
+	const struct migration_intent *intent = &m->intent;
+	unsigned may_be = 0;
+
+	if (migration_state_action(m->journalled) == ACTION_ATTACH_VF ||
+	        !inventory_is_connected(inventory, intent->destination.host))
+		return MIGRATION_ALL_VFS;
+	for (unsigned i = 0; i < migration_vf_count(intent); i++) {
+		const struct place *place = &intent->vfs[i].destination;
+		const Tether__Slot *slot = inventory_slot(inventory, place->host, place->slot);
+
+		if (slot && !strcmp(slot->vm, intent->vm))
+			may_be |= 1U << i;
+	}
+	return may_be;
 }
 
 enum migration_fact whereabouts_fact(

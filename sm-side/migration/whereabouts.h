@@ -16,5 +16,9 @@ bool whereabouts_need_sm(const struct migration *migration);
 /* @carried: the fabric carries the VM to where the journal has it. */
 enum migration_fact whereabouts_fact(
         const struct inventory *inventory, const struct migration *migration, bool carried);
+/* Which VFs the destination may have in the VM, as bits: those that it says, or all where it is not
+ * heard or an order to attach may still be under way. */
+unsigned whereabouts_may_be_there(
+        const struct inventory *inventory, const struct migration *migration);
 
 #endif

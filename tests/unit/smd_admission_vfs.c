@@ -194,8 +194,32 @@ static void a_vm_of_which_some_vfs_have_come_or_gone_is_between(void **unused)
 	assert_int_equal(fact_of_two(0, 0, true, STATE_DETACHING), FACT_AT_SOURCE_WITHOUT_VF);
 	assert_int_equal(fact_of_two(0, 1, false, STATE_ATTACHING), FACT_AT_DESTINATION_WITHOUT_VF);
 	assert_int_equal(fact_of_two(0, 2, false, STATE_ATTACHING), FACT_AT_DESTINATION);
+	assert_int_equal(fact_of_two(2, 0, true, STATE_SETTLING), FACT_AT_SOURCE);
+	assert_int_equal(fact_of_two(1, 0, true, STATE_SETTLING), FACT_AT_SOURCE_WITHOUT_VF);
+	assert_int_equal(fact_of_two(1, 0, true, STATE_ABORTING), FACT_AT_SOURCE_WITHOUT_VF);
 	assert_int_equal(fact_of_two(1, 0, true, STATE_BACK_GIVING), FACT_AT_SOURCE_WITHOUT_VF);
 	assert_int_equal(fact_of_two(2, 0, true, STATE_BACK_GIVING), FACT_AT_SOURCE);
+}
+
+static void who_may_have_come_is_what_the_destination_says(void **unused)
+{
+	struct inventory inventory = {0};
+	struct migration m = {
+	        .intent = {.vm = "vm1", .others = 1}, .journalled = STATE_BACK_LEASING};
+	struct many_slots there;
+
+	many_slots_make(&there, "b", "vm1");
+	for (unsigned i = 0; i < 2; i++) {
+		strcpy(m.intent.vfs[i].destination.host, "b");
+		strcpy(m.intent.vfs[i].destination.slot, there.names[i]);
+	}
+	assert_int_equal(whereabouts_may_be_there(&inventory, &m), MIGRATION_ALL_VFS);
+	there.slots[0].vm = (char *)"";
+	host_has(&inventory, "b", &there, 2);
+	assert_int_equal(whereabouts_may_be_there(&inventory, &m), 1 << 1);
+	m.journalled = STATE_ATTACHING;
+	assert_int_equal(whereabouts_may_be_there(&inventory, &m), MIGRATION_ALL_VFS);
+	inventory_clear(&inventory);
 }
 
 int main(void)
@@ -204,6 +228,7 @@ int main(void)
 	        cmocka_unit_test(each_vf_has_a_slot_of_its_own),
 	        cmocka_unit_test(who_cannot_go_with_all_vfs_is_told_which),
 	        cmocka_unit_test(lost_vfs_are_given_back_all_from_where_they_are),
+	        cmocka_unit_test(who_may_have_come_is_what_the_destination_says),
 	        cmocka_unit_test(a_vm_of_which_some_vfs_have_come_or_gone_is_between),
 	};
 

@@ -137,6 +137,9 @@ static void each_vm_is_asked_for_by_its_port(void **state)
 	assert_string_equal(wanted(&nothing, true), "[]");
 }
 
+static uint64_t of_two[2] = {0x11, 0x12};
+static bool second_leads;
+
 /* vm1 on a in two slots, at ports 1 and 2. */
 static void says_two(const char *second_vm)
 {
@@ -145,11 +148,12 @@ static void says_two(const char *second_vm)
 	             *slots[] = {&one, &other};
 
 	vm.name = one.vm = (char *)"vm1";
-	vm.slot = one.name = (char *)"vf0";
+	one.name = (char *)"vf0";
 	other.name = (char *)"vf1";
+	vm.slot = second_leads ? other.name : one.name;
 	other.vm = (char *)second_vm;
-	one.port_guid = 0x11;
-	other.port_guid = 0x12;
+	one.port_guid = of_two[0];
+	other.port_guid = of_two[1];
 	one.switch_guid = other.switch_guid = 0x100;
 	one.switch_port = 1;
 	other.switch_port = 2;
@@ -187,9 +191,24 @@ static void all_vfs_of_a_vm_say_where_it_is(void **state)
 	assert_true(directory_place_of(directory, "vm1", &place));
 	assert_int_equal(place.lid_count, 1);
 	assert_int_equal(place.pkey_count, 1);
+	/* Half of it is known: it is asked for again. */
+	assert_string_equal(wanted(&nothing, true), both);
 	wanted(&nothing, false);
 	assert_int_equal(answered("[null," ROW(9, 2, "32770") "]"), 0);
 	assert_string_equal(located("vm1"), "!9/0x8002");
+	/* In another order they are the same; others with the same sum are not. */
+	second_leads = true;
+	says_two("vm1");
+	wanted(&nothing, true);
+	assert_string_equal(located("vm1"), "!9/0x8002");
+	second_leads = false;
+	of_two[0] = 0x0f;
+	of_two[1] = 0x14;
+	says_two("vm1");
+	wanted(&nothing, true);
+	assert_string_equal(located("vm1"), "?0/0x0");
+	of_two[0] = 0x11;
+	of_two[1] = 0x12;
 	/* It has one less: another answer. */
 	says_two("");
 	assert_string_equal(wanted(&nothing, true), "[\"0x0000000000000011\"]");
