@@ -37,6 +37,8 @@ static bool keeps_lease_from_others(const struct migration *m)
 	case STATE_BACK_LINKING:
 	case STATE_BACK_UNDOING:
 	case STATE_BACK_UNLEASING:
+	case STATE_STAY_NAMING:
+	case STATE_STAY_VACATING:
 	case STATE_STAY_APPLYING:
 	case STATE_STAY_UNLEASING:
 		return m->intent.fabric && !m->intent.shared_port;

@@ -68,7 +68,7 @@ static bool keeps_timer(enum migration_state from, enum migration_state to)
 static uint64_t state_us(const struct migration *m, enum migration_state state)
 {
 	return (uint64_t)migration_state_deadline_ms(state, m->deadlines) *
-	       migration_orders_of(m, migration_state_action(state)) * US_PER_MS;
+	       migration_orders_of(m, state) * US_PER_MS;
 }
 
 static void timers_set(struct migration *m, enum migration_state to, uint64_t now_us)
@@ -102,6 +102,8 @@ static struct migration_output enter(struct migration *m, enum migration_state t
 	bool tell = m->given_up && m->state == STATE_RECOVERING && !m->intent.reattach;
 	bool again;
 
+	if (to == STATE_STAY_NAMING && m->state != STATE_RECOVERING)
+		m->named_back = m->host_vf;
 	to = migration_road_entered(m, to);
 	if (m->state != STATE_REPLANNING)
 		memset(m->is_there, 0, sizeof(m->is_there));
@@ -169,6 +171,9 @@ struct migration_output migration_recover(struct migration *migration,
 	migration->journalled = journalled == STATE_LOOKING_THERE ? STATE_LOOKING : journalled;
 	migration->committed = is_past_commit(journalled);
 	migration->may_be_there = MIGRATION_ALL_VFS;
+	/* How many is not in the journal: all are named. */
+	migration->named_back =
+	        migration->intent.others ? migration_vf_count(&migration->intent) : 0;
 	migration->given_up = given_up || (migration->committed && !left_ms);
 	/* The last records may be missing from the disk: undoing nothing does no harm. */
 	migration->applied = migration->unlinked = migration->committed;

@@ -49,9 +49,18 @@ static bool is_of_each_vf(enum migration_action action, unsigned party)
 	}
 }
 
-unsigned migration_orders_of(const struct migration *m, enum migration_action action)
+/* How many VFs the hosts, or the SM, are asked of in @state. */
+static unsigned vfs_of(const struct migration *m, enum migration_state state)
 {
-	unsigned parties = migration_action_parties(action), count = migration_vf_count(&m->intent);
+	return state == STATE_STAY_NAMING || state == STATE_STAY_VACATING
+	               ? m->named_back
+	               : migration_vf_count(&m->intent);
+}
+
+unsigned migration_orders_of(const struct migration *m, enum migration_state state)
+{
+	enum migration_action action = migration_state_action(state);
+	unsigned parties = migration_action_parties(action), count = vfs_of(m, state);
 
 	/* RECOVERING waits for those who are not back. */
 	if (action == ACTION_LOOK || !(parties & (PARTY_HOST | PARTY_SM)) ||
@@ -72,7 +81,7 @@ static bool next_vf(struct migration *m, unsigned party)
 	}
 	m->has_left = false;
 	if (!is_of_each_vf(migration_state_action(m->state), party) ||
-	        *vf + 1 >= migration_vf_count(&m->intent))
+	        *vf + 1 >= vfs_of(m, m->state))
 		return false;
 	++*vf;
 	migration_note_attach(m);

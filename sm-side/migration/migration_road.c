@@ -64,6 +64,8 @@ static bool is_stepped_over(const struct migration *m, enum migration_state stat
 		return true;
 	if ((state == STATE_BACK_VACATING || state == STATE_BACK_UNDOING) && !m->applied)
 		return true;
+	if ((state == STATE_STAY_NAMING || state == STATE_STAY_VACATING) && !m->named_back)
+		return true;
 	if (is_not_of_its_links(m, state))
 		return true;
 	if (m->intent.shared_port)

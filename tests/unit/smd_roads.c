@@ -272,7 +272,8 @@ static void a_crash_before_the_commit_ends_aborted(void **unused)
 
 static bool is_beyond_saving(enum migration_state state)
 {
-	return state == STATE_ERRORING || state == STATE_STAY_APPLYING ||
+	return state == STATE_ERRORING || state == STATE_STAY_NAMING ||
+	       state == STATE_STAY_VACATING || state == STATE_STAY_APPLYING ||
 	       state == STATE_STAY_UNLEASING || state == STATE_STAYING;
 }
 

@@ -99,8 +99,8 @@ static void one_lease_is_for_all_as_long_as_the_plugin_gives_it(void **unused)
 
 /* ---- the way back ---- */
 
-/* Which orders of @m's state the destination gets, a letter each: Detach, Guids. */
-static void asked_of_destination(struct migration *m, char *orders)
+/* Which orders of @m's state @host gets, a letter each: Detach, Guids, all @port_guid. */
+static void asked_of(const char *host, uint64_t port_guid, struct migration *m, char *orders)
 {
 	enum migration_state state = m->state;
 	struct order order;
@@ -108,7 +108,9 @@ static void asked_of_destination(struct migration *m, char *orders)
 	for (; m->state == state; migration_answered(m, PARTY_HOST, true, 1)) {
 		assert_int_equal(
 		        order_fill_host(&order, m, migration_state_action(state), NULL, 1), 0);
-		assert_string_equal(order.host.host, "hyp2");
+		assert_string_equal(order.host.host, host);
+		if (order.host.action == TETHER__HOST_ACTION__HOST_SET_GUIDS)
+			assert_int_equal(order.host.port_guid, port_guid);
 		*orders++ = order.host.action == TETHER__HOST_ACTION__HOST_DETACH ? 'D' : 'G';
 	}
 	*orders = '\0';
@@ -135,7 +137,7 @@ static void who_was_never_attached_is_not_detached(void **unused)
 			migration_answered(&m, PARTY_HOST, true, 1);
 		migration_answered(&m, PARTY_HOST, false, 1);
 		done_until(&m, STATE_BACK_VACATING);
-		asked_of_destination(&m, orders);
+		asked_of("hyp2", 0x2002, &m, orders);
 		assert_string_equal(orders, rows[i].orders);
 		migration_clear(&m);
 	}
@@ -150,7 +152,7 @@ static void before_any_was_attached_none_is_detached(void **unused)
 	done_until(&m, STATE_APPLYING);
 	migration_event(&m, EVENT_FAILED, 1);
 	done_until(&m, STATE_BACK_VACATING);
-	asked_of_destination(&m, orders);
+	asked_of("hyp2", 0x2002, &m, orders);
 	assert_string_equal(orders, "GGG");
 	migration_clear(&m);
 }
@@ -163,8 +165,58 @@ static void of_a_predecessor_it_is_not_known(void **unused)
 	begin(&m, 1);
 	migration_recover(&m, STATE_BACK_LEASING, false, deadlines.overall_ms, 1);
 	done_until(&m, STATE_BACK_VACATING);
-	asked_of_destination(&m, orders);
+	asked_of("hyp2", 0x2002, &m, orders);
 	assert_string_equal(orders, "DGDG");
+	migration_clear(&m);
+}
+
+/* The source takes the GUIDs of so many of three, and then no more. */
+static void what_the_source_took_leaves_it_again_when_the_vm_stays(void **unused)
+{
+	for (unsigned taken = 0; taken < 3; taken++) {
+		struct migration m;
+		char orders[16];
+
+		begin(&m, 2);
+		done_until(&m, STATE_ATTACHING);
+		migration_event(&m, EVENT_FAILED, 1);
+		done_until(&m, STATE_BACK_NAMING);
+		for (unsigned i = 0; i < taken; i++)
+			migration_answered(&m, PARTY_HOST, true, 1);
+		migration_answered(&m, PARTY_HOST, false, 1);
+		migration_event(&m, EVENT_TIMEOUT, 1);
+		assert_true(m.given_up);
+		if (taken) {
+			assert_int_equal(m.state, STATE_STAY_NAMING);
+			assert_int_equal(time_of(&m, deadlines.detach_ms), taken);
+			asked_of("hyp2", 0x2001, &m, orders);
+			assert_int_equal(strlen(orders), taken);
+			assert_int_equal(m.state, STATE_STAY_VACATING);
+			asked_of("hyp1", 0x2002, &m, orders);
+			assert_int_equal(strlen(orders), taken);
+		}
+		assert_int_equal(m.state, STATE_STAY_APPLYING);
+		migration_clear(&m);
+	}
+}
+
+/* It is not known how many; nothing leaves the source that the destination may not have. */
+static void a_successor_names_all_and_a_destination_that_cannot_keeps_them(void **unused)
+{
+	struct migration m;
+	char orders[16];
+
+	begin(&m, 1);
+	migration_recover(&m, STATE_STAY_VACATING, true, deadlines.overall_ms, 1);
+	done_until(&m, STATE_STAY_NAMING);
+	asked_of("hyp2", 0x2001, &m, orders);
+	assert_string_equal(orders, "GG");
+	asked_of("hyp1", 0x2002, &m, orders);
+	assert_string_equal(orders, "GG");
+	migration_recover(&m, STATE_STAY_NAMING, true, deadlines.overall_ms, 1);
+	done_until(&m, STATE_STAY_NAMING);
+	migration_event(&m, EVENT_TIMEOUT, 1);
+	assert_int_equal(m.state, STATE_STAY_APPLYING);
 	migration_clear(&m);
 }
 
@@ -352,6 +404,8 @@ int main(void)
 	        cmocka_unit_test(one_lease_is_for_all_as_long_as_the_plugin_gives_it),
 	        cmocka_unit_test(who_was_never_attached_is_not_detached),
 	        cmocka_unit_test(before_any_was_attached_none_is_detached),
+	        cmocka_unit_test(what_the_source_took_leaves_it_again_when_the_vm_stays),
+	        cmocka_unit_test(a_successor_names_all_and_a_destination_that_cannot_keeps_them),
 	        cmocka_unit_test(of_a_predecessor_it_is_not_known),
 	        cmocka_unit_test(of_a_port_that_is_dropped_the_others_are_applied),
 	        cmocka_unit_test(of_a_swept_move_the_lid_is_confirmed_when_all_are_there),
