@@ -74,8 +74,12 @@ class LossyLab(System):
     def socket_for_programs(self, vm):
         return self.wire(f"{vm}.sock") if self.has_guests else super().socket_for_programs(vm)
 
+    def packets(self):
+        """What the fabric is told of them."""
+        return {"seed": self.seed, **{f"drop.{kind}": PACKETS for kind in KINDS}}
+
     def lose_packets(self):
-        self.fabric.data_faults({"seed": self.seed, **{f"drop.{kind}": PACKETS for kind in KINDS}})
+        self.fabric.data_faults(self.packets())
 
     def lose_notices(self):
         """For good: the SM's repetitions of one that is lost are lost as well."""

@@ -19,6 +19,7 @@ SETTINGS = {**{name: ms if name in ("guids_ms", "sm_lease_ms", "apply_ms") else 
             "move_ms": 60000, "heartbeat_ms": 1000}
 ROUND_S = 120  # for a round of mpi-verify
 MIGRATE_S = 200
+VERIFIED = ("lost", "duplicated", "reordered", "corrupted", "failed", "errors")  # what mpi-verify may find
 ROUND_LINE = re.compile(r"^mpi-verify: round (\d+) done", re.M)
 
 
@@ -92,6 +93,13 @@ class MpiVerify(Job):
         status = self.process.wait(seconds)
         return status, last_json(self.process.output())
 
+    def end_exactly(self):
+        """Stopped after one more round, all is well. What it may have found, which is nothing."""
+        self.wait_rounds(1)
+        status, said = self.finish()
+        assert status == 0 and said.get("ok"), f"{status} {said}{self.words()}"
+        return {name: said.get(name) for name in VERIFIED}
+
 
 class Wander:
     """A VM drawn at random goes to a hypervisor drawn at random of those that have a VF free. A migration that is refused
@@ -101,8 +109,9 @@ class Wander:
     VFS = 4
     HARMLESS = ("refused", "aborted", "failed-at-source")
 
-    def __init__(self, system, random, report=lambda what: None, again=4):
-        """@again: how often, one after the other."""
+    def __init__(self, system, random, report=lambda what: None, again=4, links_break=False):
+        """@again: how often, one after the other. @links_break: an agent may just be connecting again when it is asked for."""
+        self.reasons = ("host-not-connected",) if links_break else ()
         self.system = system
         self.again = again
         self.random = random
@@ -119,16 +128,19 @@ class Wander:
         free = [host for host in self.system.hosts if host != at[vm] and list(at.values()).count(host) < self.VFS]
         return migrate(self.system, vm, at[vm], self.random.choice(free), seconds=MIGRATE_S)
 
+    def is_harmless(self, answer):
+        return answer.get("outcome") in self.HARMLESS or answer.get("reason") in self.reasons
+
     def step(self):
         for left in reversed(range(self.again + 1)):
             try:
                 self.moved.append(self.attempt())
                 return self.moved[-1]
             except CommandFailed as failed:
-                if failed.answer.get("outcome") not in self.HARMLESS or not left:
+                if not self.is_harmless(failed.answer) or not left:
                     raise
                 self.in_vain += 1
-                self.report(f"{failed.answer['vm']} {failed.answer['outcome']}: "
+                self.report(f"{failed.answer.get('vm')} {failed.answer.get('outcome')}: {failed.answer.get('text', '')}"
                             f"{[refusal['text'] for refusal in failed.answer.get('refusals', [])]}")
             self.pause()
 
