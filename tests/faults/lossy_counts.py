@@ -11,8 +11,9 @@ STRAY = 3  # times more or less than a share are lost of many by no chance
 class Result:
     """Of one program's run."""
 
-    def __init__(self, program):
-        self.program, self.done, self.again, self.findings = program, 0, 0, {}
+    def __init__(self, program, wanted=0):
+        """@wanted: so many migrations are to be done."""
+        self.program, self.wanted, self.done, self.again, self.findings = program, wanted, 0, 0, {}
         self.levels, self.bodies, self.packets, self.notices, self.longest_s = {}, {}, {}, {}, 0.0
 
     def take(self, lab):

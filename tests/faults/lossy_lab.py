@@ -27,12 +27,12 @@ exec {driver} "$@"
 
 
 class LossyLab(System):
-    """@seed draws what is lost, but for packets' order, which is the programs'."""
+    """@seed draws what is lost, but for packets' order, which is the programs'. Not @loses: nothing is, on the same ways."""
 
-    def __init__(self, seed, **named):
+    def __init__(self, seed, loses=True, **named):
         super().__init__(**named)
-        self.seed = seed
-        self.wires = LossyWires(seed, SHARE)
+        self.seed, self.loses = seed, loses
+        self.wires = LossyWires(seed, SHARE if loses else 0)
         self.driver = self.path("driver")
         with open(self.driver, "w") as script:
             script.write(SCRIPT.format(hosts=self.path("hosts"), wires=self.path("wires"), driver=DRIVER))
@@ -73,6 +73,15 @@ class LossyLab(System):
 
     def socket_for_programs(self, vm):
         return self.wire(f"{vm}.sock") if self.has_guests else super().socket_for_programs(vm)
+
+    def start(self, report=lambda what: None):
+        """Much is lost from the first word on."""
+        self.start_fabric()
+        if self.loses and self.signal == "mad":
+            self.lose_notices()
+        self.start_services(report)
+        if self.loses:
+            self.lose_packets()
 
     def packets(self):
         """What the fabric is told of them."""
