@@ -33,6 +33,9 @@ def main():
     tap.check(result.get("programs") == int(programs) + kept, "each was", result)
     tap.check(result.get("violations") == 0, "no violation", result)
     tap.check(result.get("migrations", 0) >= 2 * int(programs), "at least two migrations a program", result)
+    tap.check(not result.get("impossible_cells", 1), "nothing was in a state that it cannot be in", result)
+    if int(programs) >= 200:
+        tap.check(not result.get("empty_classes", 1), "each opcode, each flag and each kind of end was in each state that it can be in", result)
     if FULL:
         tap.check(result.get("empty_cells") == 0, "each opcode, with each flag, was in each state that it can be in", result)
     tap.exit()

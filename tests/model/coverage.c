@@ -72,9 +72,7 @@ const char *coverage_unreachable(unsigned opcode, unsigned flag, enum stop_state
 		return "sends no packet";
 	switch (state) {
 	case STOP_IN_PART:
-		if (work_has_answer(&work))
-			return "asked for by one packet";
-		return flag == FLAG_INLINE ? "fits into a packet" : NULL;
+		return work_has_answer(&work) ? "asked for by one packet" : NULL;
 	case STOP_UNSEEN:
 		return work_takes_receive(&work) ? NULL : "takes no RECV";
 	case STOP_RNR:
@@ -106,6 +104,13 @@ static bool is_reachable(unsigned opcode, unsigned flag, enum stop_state state, 
 	        opcode, flag, state, way / FROM_COUNT, (enum covered_queue)(way % FROM_COUNT));
 }
 
+static bool is_rare(unsigned opcode)
+{
+	const struct work work = {.opcode = (uint8_t)work_opcodes[opcode]};
+
+	return work_names_window(&work);
+}
+
 unsigned coverage_empty(const struct coverage *coverage)
 {
 	unsigned empty = 0;
@@ -123,20 +128,91 @@ unsigned coverage_empty(const struct coverage *coverage)
 	return empty;
 }
 
+unsigned coverage_empty_kinds(const struct coverage *coverage)
+{
+	unsigned empty = 0;
+
+	for (unsigned i = 0; i < OPCODES * FLAGS * STOP_STATES; i++) {
+		unsigned opcode = i / (FLAGS * STOP_STATES), flag = i / STOP_STATES % FLAGS;
+		unsigned state = i % STOP_STATES;
+		const uint64_t *cell = coverage->counts[opcode][flag][state][0];
+		uint64_t sum = 0;
+
+		for (unsigned way = 0; way < WAYS; way++)
+			sum += cell[way];
+		empty += !is_rare(opcode) && !coverage_unreachable(opcode, flag, state) && !sum;
+	}
+	return empty;
+}
+
+unsigned coverage_impossible(const struct coverage *coverage)
+{
+	unsigned counted = 0;
+
+	for (unsigned i = 0; i < OPCODES * FLAGS * STOP_STATES; i++) {
+		unsigned opcode = i / (FLAGS * STOP_STATES), flag = i / STOP_STATES % FLAGS;
+		unsigned state = i % STOP_STATES;
+		const uint64_t *cell = coverage->counts[opcode][flag][state][0];
+
+		for (unsigned way = 0; way < WAYS; way++)
+			counted += !is_reachable(opcode, flag, state, way) && cell[way];
+	}
+	return counted;
+}
+
+enum { CLASSES = OPCODES + FLAGS + WAYS };
+
+static bool is_of_class(unsigned class, unsigned opcode, unsigned flag, unsigned way)
+{
+	return class == opcode || class == OPCODES + flag || class == OPCODES + FLAGS + way;
+}
+
+/* It can be in @state, and never was. */
+static bool class_is_empty(const struct coverage *coverage, unsigned class, unsigned state)
+{
+	bool can_be = false;
+
+	if (class < OPCODES && is_rare(class))
+		return false;
+	for (unsigned i = 0; i < OPCODES * FLAGS * WAYS; i++) {
+		unsigned opcode = i / (FLAGS * WAYS), flag = i / WAYS % FLAGS, way = i % WAYS;
+
+		if (!is_of_class(class, opcode, flag, way) ||
+		        !is_reachable(opcode, flag, state, way))
+			continue;
+		if (coverage->counts[opcode][flag][state][0][way])
+			return false;
+		can_be = true;
+	}
+	return can_be;
+}
+
+unsigned coverage_empty_classes(const struct coverage *coverage)
+{
+	unsigned empty = 0;
+
+	for (unsigned class = 0; class < CLASSES; class ++) {
+		for (unsigned state = 0; state < STOP_STATES; state++)
+			empty += class_is_empty(coverage, class, state);
+	}
+	return empty;
+}
+
 /* Of the ways to ask, the smallest count: what is covered least. */
 static void print_cell(
         const struct coverage *coverage, unsigned opcode, unsigned flag, unsigned state, FILE *file)
 {
 	const uint64_t *cell = coverage->counts[opcode][flag][state][0];
-	uint64_t least = UINT64_MAX;
+	uint64_t least = UINT64_MAX, most = 0;
 
 	for (unsigned i = 0; i < WAYS; i++) {
+		most = cell[i] > most ? cell[i] : most;
 		if (coverage_unreachable(opcode, flag, state) ||
 		        is_reachable(opcode, flag, state, i))
 			least = cell[i] < least ? cell[i] : least;
 	}
 	if (coverage_unreachable(opcode, flag, state))
-		fprintf(file, " %11s", least ? "IMPOSSIBLE" : "-");
+		fprintf(file, " %11s", most ? "IMPOSSIBLE" : "-");
 	else
 		fprintf(file, " %11" PRIu64, least);
 }

@@ -42,6 +42,14 @@ const char *coverage_unreachable(unsigned opcode, unsigned flag, enum stop_state
 bool coverage_is_reachable(unsigned opcode, unsigned flag, enum stop_state state, bool is_peer,
         enum covered_queue from);
 unsigned coverage_empty(const struct coverage *coverage);
+/* A class is an opcode, a flag, or who asks and where the RECVs come from, whatever the others are:
+ * how many were not in a state that some of their cells can be in. Not opcodes of windows, which
+ * are rare. */
+unsigned coverage_empty_classes(const struct coverage *coverage);
+/* The same of an opcode with a flag, whoever asks and wherever the RECVs come from. */
+unsigned coverage_empty_kinds(const struct coverage *coverage);
+/* Cells that were counted and that are said not to be. */
+unsigned coverage_impossible(const struct coverage *coverage);
 /* Lines that begin with @prefix. */
 void coverage_print(const struct coverage *coverage, const char *prefix, FILE *file);
 

@@ -18,6 +18,7 @@ enum {
 	CASE_WORKS = 7,
 	CASE_RECEIVES = CASE_WORKS + 2, /* one for what is sent after all, one that may be lost */
 	CASE_GUARD = 32,                /* untouched bytes behind each buffer */
+	CASE_INLINE = 1024,             /* as the simulated HCA */
 	CASE_COMPLETIONS = 2 * CASE_WORKS,
 	RULES_MAX = 2,
 };
@@ -87,6 +88,10 @@ struct injected {
 	/* Something was open at the stop that is no READ, and no RECV behind it, or of it, was
 	 * complete: at all, or for anybody to see. */
 	bool was_untold, was_unseen;
+	bool has_ended; /* with an error */
+	/* The answering queue pair, which is in ERR at the end: by the library, or its device gives
+	 * back what it has. */
+	bool flushes_receives;
 	const char *failed; /* what was not as it has to be; NULL: nothing */
 };
 

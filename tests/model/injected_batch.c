@@ -327,6 +327,10 @@ static void finish(void)
 		injected_post_receives(c);
 	wait_until_complete();
 	EACH_CASE(c)
+	if (injected_ends_with_error(c))
+		injected_fail_answering(c);
+	wait_until_complete();
+	EACH_CASE(c)
 	injected_check(c);
 	EACH_CASE(c)
 	if (!c->failed && !injected_ends_with_error(c))

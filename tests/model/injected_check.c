@@ -20,7 +20,13 @@ static bool is_in_err(const struct injected *c)
 	       attr.qp_state == IBV_QPS_ERR;
 }
 
-/* A RECV that was hidden at the stop may have been seen in time, or not: either will do. */
+bool injected_may_end_with_error(const struct injected *c)
+{
+	return c->course == COURSE_DEAD && c->was_unseen && !c->was_untold;
+}
+
+/* A RECV that was hidden at the stop may have been seen in time, or not: either will do, and how
+ * often it was which is counted. */
 bool injected_ends_with_error(const struct injected *c)
 {
 	if (c->course != COURSE_DEAD || !c->was_unseen)
@@ -46,10 +52,17 @@ static unsigned wanted_receives(const struct injected *c)
 	return n;
 }
 
+/* A queue of its own gives back all that was posted to it; an SRQ keeps what was not taken. */
+static unsigned wanted_receives_until_the_end(const struct injected *c)
+{
+	return c->cell.target == TARGET_RQ && c->flushes_receives ? c->receives_posted : 0;
+}
+
 bool injected_is_complete(const struct injected *c, bool is_last)
 {
 	if (injected_ends_with_error(c))
-		return c->sent_count >= wanted_sends(c);
+		return c->sent_count >= wanted_sends(c) &&
+		       c->received_count >= wanted_receives_until_the_end(c);
 	return c->sent_count >= wanted_sends(c) + is_last &&
 	       c->received_count >= wanted_receives(c) + is_last;
 }
@@ -240,6 +253,9 @@ static void check_received_until_the_end(struct injected *c)
 {
 	bool is_over = false;
 
+	expect(c, c->received_count >= wanted_receives_until_the_end(c),
+	        "a RECV has no completion at the end");
+	expect(c, c->received_count <= c->receives_posted, "more RECVs than were posted");
 	check_order(c);
 	for (unsigned n = 0; n < c->received_count; n++) {
 		const struct ibv_wc *wc = &c->received[n];
@@ -247,7 +263,8 @@ static void check_received_until_the_end(struct injected *c)
 		if (wc->status == IBV_WC_SUCCESS)
 			expect(c, !is_over, "a RECV behind an error");
 		else
-			expect(c, wc->status == IBV_WC_WR_FLUSH_ERR, "another error of a RECV");
+			expect(c, wc->status == IBV_WC_WR_FLUSH_ERR && c->flushes_receives,
+			        "another error of a RECV, or where nothing gives it back");
 		is_over |= wc->status != IBV_WC_SUCCESS;
 	}
 }
@@ -278,9 +295,16 @@ static void check_state(struct injected *c)
 
 /* ---- the whole ---- */
 
+void injected_count_receives(const struct injected *c, uint32_t *successes, uint32_t *flushed)
+{
+	for (unsigned n = 0; n < c->received_count; n++)
+		++*(c->received[n].status == IBV_WC_SUCCESS ? successes : flushed);
+}
+
 void injected_check(struct injected *c)
 {
 	check_state(c);
+	c->has_ended = injected_ends_with_error(c);
 	if (injected_ends_with_error(c)) {
 		check_sent_until_the_end(c);
 		check_received_until_the_end(c);

@@ -13,5 +13,9 @@ void injected_check(struct injected *c);
 void injected_check_last(struct injected *c);
 /* The queue pair ends with an error, since nothing can be known of what was open. */
 bool injected_ends_with_error(const struct injected *c);
+/* It may, or may not: what tells of it was there at the stop and could not be seen yet. */
+bool injected_may_end_with_error(const struct injected *c);
+/* How many RECVs have had a success, and how many were flushed. */
+void injected_count_receives(const struct injected *c, uint32_t *successes, uint32_t *flushed);
 
 #endif

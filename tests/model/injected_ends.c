@@ -98,7 +98,7 @@ static void make_qp(struct injected *c, struct side *side, enum ibv_qp_type type
 	                .max_recv_wr = DEPTH,
 	                .max_send_sge = 2,
 	                .max_recv_sge = 1,
-	                .max_inline_data = 256},
+	                .max_inline_data = CASE_INLINE},
 	        .qp_type = type,
 	        .comp_mask = type == IBV_QPT_XRC_RECV ? IBV_QP_INIT_ATTR_XRCD : IBV_QP_INIT_ATTR_PD,
 	        .pd = host->pd,
@@ -294,6 +294,17 @@ void injected_poll(struct injected *c)
 	while (ibv_poll_cq(c->answers.cq, 1, &wc) == 1)
 		if (is_of_receive(&wc) && c->received_count < CASE_COMPLETIONS)
 			c->received[c->received_count++] = wc;
+}
+
+void injected_fail_answering(struct injected *c)
+{
+	struct ibv_qp_init_attr init;
+	struct ibv_qp_attr attr;
+
+	must(!ibv_query_qp(c->answers.qp, &attr, IBV_QP_STATE, &init), "query");
+	c->flushes_receives = attr.qp_state == IBV_QPS_ERR || c->is_mlx5;
+	attr.qp_state = IBV_QPS_ERR;
+	must(!ibv_modify_qp(c->answers.qp, &attr, IBV_QP_STATE), "to ERR");
 }
 
 /* ---- windows ---- */

@@ -26,6 +26,8 @@ void injected_post_receives(struct injected *c);
 /* One more message behind all, which says that the connection goes on. */
 void injected_post_last(struct injected *c);
 void injected_poll(struct injected *c);
+/* The asking end is over: its program tells the other one, which fails its queue pair. */
+void injected_fail_answering(struct injected *c);
 
 /* What a buffer holds before, what a program that was written to puts there, and the @at-th byte of
  * a message. */

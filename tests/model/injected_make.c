@@ -4,7 +4,7 @@
 
 #include "tests/model/injected.h"
 
-enum { INLINE_MAX = 256, ONE_IN_COURSES = 10 };
+enum { ONE_IN_COURSES = 10 };
 
 /* splitmix64. */
 uint32_t injected_draw(struct injected *c, uint32_t count)
@@ -52,6 +52,19 @@ static uint32_t draw_length(struct injected *c)
 	return lengths[which / 4];
 }
 
+static bool is_in_parts(const struct injected *c)
+{
+	return c->cell.state == WORK_PARTLY_DELIVERED;
+}
+
+/* What is in parts is longer than a packet, also inline. */
+static enum ibv_mtu draw_mtu(struct injected *c)
+{
+	bool is_long_inline = is_in_parts(c) && c->cell.manner == MANNER_INLINE;
+
+	return IBV_MTU_256 + injected_draw(c, is_long_inline ? 2 : 3);
+}
+
 static uint32_t draw_long_length(struct injected *c)
 {
 	uint32_t length;
@@ -64,9 +77,15 @@ static uint32_t draw_long_length(struct injected *c)
 
 static uint32_t draw_inline_length(struct injected *c)
 {
-	static const uint32_t lengths[] = {0, 1, 8, 63, INLINE_MAX - 1, INLINE_MAX};
+	uint32_t mtu = injected_mtu(c);
+	const uint32_t lengths[] = {
+	        0, 1, 8, 63, mtu - 1, mtu, mtu + 1, CASE_INLINE - 1, CASE_INLINE};
+	uint32_t length;
 
-	return lengths[injected_draw(c, sizeof(lengths) / sizeof(lengths[0]))];
+	do {
+		length = lengths[injected_draw(c, sizeof(lengths) / sizeof(lengths[0]))];
+	} while (length > CASE_INLINE || (is_in_parts(c) && length <= mtu));
+	return length;
 }
 
 /* In front of the subject and behind it: whatever is there. */
@@ -97,7 +116,7 @@ static void plan_subject(struct injected *c, struct planned *work)
 	                                                    : 0;
 	if (c->cell.manner == MANNER_INLINE)
 		work->length = draw_inline_length(c);
-	else if (c->cell.state == WORK_PARTLY_DELIVERED)
+	else if (is_in_parts(c))
 		work->length = draw_long_length(c);
 	else
 		work->length = draw_length(c);
@@ -282,7 +301,7 @@ void injected_make(struct injected *c, const struct cell *cell, uint32_t number)
 	c->from_vm = injected_draw(c, 2);
 	c->polls = injected_draw(c, 2);
 	c->peer = 1 + injected_draw(c, 2);
-	c->mtu = IBV_MTU_256 + injected_draw(c, 3);
+	c->mtu = draw_mtu(c);
 	c->first_psn = draw_psn(c) & PACKET_PSN_MASK;
 	c->subject = before = injected_draw(c, 4);
 	c->count = before + 1 + injected_draw(c, CASE_WORKS - 3);

@@ -43,9 +43,7 @@ static const char *state_is_impossible(const struct cell *cell)
 
 	switch (cell->state) {
 	case WORK_PARTLY_DELIVERED:
-		if (has_answer(opcode))
-			return "its request is one packet";
-		return cell->manner == MANNER_INLINE ? "inline data fit into one packet" : NULL;
+		return has_answer(opcode) ? "its request is one packet" : NULL;
 	case WORK_EXECUTED:
 		return has_answer(opcode) ? "its answer acknowledges it: as answer lost" : NULL;
 	case WORK_ANSWER_LOST:

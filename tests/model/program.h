@@ -36,7 +36,8 @@ enum {
 	VERSIONED_CELLS = 4,
 	COUNTERS = 4, /* of each process */
 	MESSAGE_MOST = 1536,
-	INLINE_MOST = 128,
+	SHORT_MOST = 128,
+	INLINE_MOST = 1024, /* as the simulated HCA */
 	SGES_MOST = 4,
 };
 

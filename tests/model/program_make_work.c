@@ -17,7 +17,7 @@ static uint16_t draw_length(struct maker *m, const struct program_link *link)
 	case 4:
 		return (uint16_t)chance_between(&m->chance, mtu < 1024 ? mtu : 512, MESSAGE_MOST);
 	default:
-		return (uint16_t)chance_between(&m->chance, 1, INLINE_MOST);
+		return (uint16_t)chance_between(&m->chance, 1, SHORT_MOST);
 	}
 }
 
@@ -53,6 +53,12 @@ static void draw_place(struct maker *m, struct work *work)
 	}
 }
 
+/* Of what is long the operand says it, which is random as well: nothing else is drawn otherwise. */
+static bool is_put_inline(struct maker *m, const struct work *work)
+{
+	return work->length <= SHORT_MOST ? percent(m, 40) : work->operand % 100 < 70;
+}
+
 void draw_flags(struct maker *m, struct work *work)
 {
 	if (percent(m, 45))
@@ -61,7 +67,7 @@ void draw_flags(struct maker *m, struct work *work)
 		work->flags |= IBV_SEND_FENCE;
 	if (work_takes_receive(work) && percent(m, 35))
 		work->flags |= IBV_SEND_SOLICITED;
-	if (!work_has_answer(work) && work->length <= INLINE_MOST && percent(m, 40))
+	if (!work_has_answer(work) && work->length <= INLINE_MOST && is_put_inline(m, work))
 		work->flags |= IBV_SEND_INLINE;
 }
 

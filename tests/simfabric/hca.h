@@ -34,7 +34,7 @@ enum {
 	                   IBV_DEVICE_MEM_MGT_EXTENSIONS,
 	HCA_MAX_WR = 16384,
 	HCA_MAX_SGE = QUEUE_MAX_SGE,
-	HCA_MAX_INLINE = 256,
+	HCA_MAX_INLINE = 1024, /* more than a packet of the shorter MTUs: some devices have 912 */
 	HCA_MAX_CQE = 1 << 20,
 	HCA_MAX_MESSAGE = 1 << 30,
 	HCA_MAX_MODERATION = UINT16_MAX, /* completions or microseconds */

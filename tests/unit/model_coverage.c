@@ -31,15 +31,33 @@ static void empty_cells_are_those_that_can_be(void **state)
 	assert_in_range(all, 100, OPCODES * FLAGS * STOP_STATES * 6 - 1);
 	coverage_note(&coverage, &send, true, STOP_NOT_SENT, false, FROM_RQ);
 	assert_int_equal(coverage_empty(&coverage), all - 2);
+	assert_int_equal(coverage_impossible(&coverage), 0);
 	coverage_note(&coverage, &send, true, STOP_NOT_SENT, false, FROM_RQ);
 	assert_int_equal(coverage_empty(&coverage), all - 2);
 	/* One that cannot be does not count. */
 	coverage_note(&coverage, &send, true, STOP_ANSWER_LOST, false, FROM_RQ);
 	assert_int_equal(coverage_empty(&coverage), all - 2);
+	assert_int_equal(coverage_impossible(&coverage), 2);
 	coverage_add(&twice, &coverage);
 	coverage_add(&twice, &coverage);
 	assert_int_equal(twice.counts[0][FLAG_SIGNALED][STOP_NOT_SENT][0][0], 4);
 	assert_int_equal(coverage_empty(&twice), all - 2);
+}
+
+/* A class is empty until one of its cells is counted, a kind until one of its ways is. */
+static void classes_and_kinds_are_counted_apart(void **state)
+{
+	static struct coverage coverage;
+	unsigned classes = coverage_empty_classes(&coverage);
+	unsigned kinds = coverage_empty_kinds(&coverage);
+
+	coverage_note(&coverage, &send, true, STOP_NOT_SENT, false, FROM_RQ);
+	/* SEND, signalled, solicited, asked by the VM from an RQ. */
+	assert_int_equal(coverage_empty_classes(&coverage), classes - 4);
+	assert_int_equal(coverage_empty_kinds(&coverage), kinds - 2);
+	coverage_note(&coverage, &send, true, STOP_NOT_SENT, true, FROM_RQ);
+	assert_int_equal(coverage_empty_classes(&coverage), classes - 5);
+	assert_int_equal(coverage_empty_kinds(&coverage), kinds - 2);
 }
 
 static void what_cannot_be_has_a_reason(void **state)
@@ -48,6 +66,7 @@ static void what_cannot_be_has_a_reason(void **state)
 	        coverage_unreachable(4, FLAG_INLINE, STOP_NOT_SENT), "brings data, sends none");
 	assert_string_equal(coverage_unreachable(2, FLAG_SIGNALED, STOP_RNR), "waits for no RECV");
 	assert_null(coverage_unreachable(0, FLAG_SIGNALED, STOP_RNR));
+	assert_null(coverage_unreachable(0, FLAG_INLINE, STOP_IN_PART));
 	assert_null(coverage_unreachable(5, FLAG_FENCED, STOP_ANSWER_LOST));
 }
 
@@ -74,6 +93,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(work_is_noted_for_each_of_its_flags),
 	        cmocka_unit_test(empty_cells_are_those_that_can_be),
+	        cmocka_unit_test(classes_and_kinds_are_counted_apart),
 	        cmocka_unit_test(what_cannot_be_has_a_reason),
 	        cmocka_unit_test(the_table_has_a_row_for_each_opcode_and_flag),
 	};
