@@ -53,6 +53,7 @@ struct queue {
 	uint32_t done;      /* sends: everything before has completed, asked for or not */
 	uint32_t must_open; /* tickets that must complete and have not */
 	bool has_failed;    /* nothing succeeds any more */
+	unsigned failed_at; /* ticks */
 };
 
 enum { QUEUES = 2 * LANES, QUEUE_SHARED = LANES + LANE_SHARED };
@@ -65,6 +66,7 @@ struct book {
 	unsigned fatal, last_wqe, violations;
 	char first_violation[256];
 	bool receives_may_stay; /* a peer's device may flush none */
+	unsigned last_at;       /* ticks: of the last completion */
 };
 
 extern struct book book;
@@ -78,6 +80,14 @@ void book_violation(const char *text, uint64_t wr_id);
 bool book_must_wait(void);
 /* What is still open is a violation now. */
 void book_close(void);
+
+/* ---- time ---- */
+
+/* As this process has it: naps of a thread of its own, counted. Whoever gets no processor for a
+ * while naps longer and not more often, so a busy machine makes no time-out longer. */
+enum { TICK_MS = 10 };
+void ticks_begin(void);
+unsigned ticks_now(void);
 
 /* ---- the end ---- */
 
@@ -103,6 +113,9 @@ int end_open(const char **said);
 int end_connect(const char *address, const char **said);
 int end_fail_all(void);
 int end_close(const char **said);
+/* How long the transport tries before it fails: local ACK time-out x (retries + 1), IBA 9.7.6.1.3;
+ * the longest of all that have one. */
+unsigned end_transport_ms(void);
 void end_describe(char *text, size_t size);
 
 /* ---- the work ---- */

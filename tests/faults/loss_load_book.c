@@ -20,6 +20,7 @@ void book_open(void)
 	memset(book.successes, 0, sizeof(book.successes));
 	book.fatal = book.last_wqe = book.violations = 0;
 	book.receives_may_stay = false;
+	book.last_at = 0;
 	book.first_violation[0] = 0;
 }
 
@@ -93,6 +94,9 @@ void book_completed(const struct ibv_wc *wc)
 			check_passed(queue, wc->wr_id);
 		queue->done = index + 1;
 	}
+	book.last_at = ticks_now();
+	if (wc->status != IBV_WC_SUCCESS && !queue->has_failed)
+		queue->failed_at = book.last_at;
 	queue->has_failed |= wc->status != IBV_WC_SUCCESS;
 	book.successes[number] += wc->status == IBV_WC_SUCCESS;
 	pthread_cond_broadcast(&book.changed);

@@ -172,6 +172,22 @@ int end_fail_all(void)
 	return err;
 }
 
+unsigned end_transport_ms(void)
+{
+	uint64_t longest_us = 0;
+
+	for (unsigned lane = 0; lane < LANE_DATAGRAMS; lane++) {
+		struct ibv_qp_init_attr init;
+		struct ibv_qp_attr attr = {0};
+		uint64_t us;
+
+		ibv_query_qp(end.qps[lane], &attr, IBV_QP_TIMEOUT | IBV_QP_RETRY_CNT, &init);
+		us = (UINT64_C(4096) << attr.timeout) / 1000 * (attr.retry_cnt + 1u);
+		longest_us = us > longest_us ? us : longest_us;
+	}
+	return (unsigned)(longest_us / 1000);
+}
+
 #define CLOSE(what, call)                                                                          \
 	do {                                                                                       \
 		int err = (call);                                                                  \
