@@ -120,10 +120,11 @@ void drain_harvest(struct move *move)
 	}
 }
 
+/* Of one whose peer is missed no answer comes any more: it is for evidence to say what it was. */
 static bool atomic_is_exposed(const struct queue_pair *qp)
 {
 	return !qp->application_error && !qp->migration.broken && !qp->context->awaits_device &&
-	       settlement_atomic_exposed(&qp->sends);
+	       !lost_peer_is_waited_for(qp) && settlement_atomic_exposed(&qp->sends);
 }
 
 static bool windows_are_exposed(const struct queue_pair *qp)

@@ -29,12 +29,19 @@ void lost_peer_is_noticed(struct queue_pair *qp)
 		miss(qp);
 }
 
+bool lost_peer_is_waited_for(const struct queue_pair *qp)
+{
+	return lost_peer_is_missed(qp) ||
+	       (qp->flushed && may_wait(qp) && qp->migration.given_up == IBV_WC_RETRY_EXC_ERR);
+}
+
 bool lost_peer_was_noticed(struct queue_pair *qp)
 {
-	if (!lost_peer_is_missed(qp) && qp->flushed &&
-	        qp->migration.given_up == IBV_WC_RETRY_EXC_ERR && may_wait(qp))
+	bool is_waited_for = lost_peer_is_waited_for(qp);
+
+	if (is_waited_for && !lost_peer_is_missed(qp))
 		miss(qp);
-	return lost_peer_is_missed(qp);
+	return is_waited_for;
 }
 
 /* A stop may have been quicker. */

@@ -22,7 +22,9 @@ static inline void lost_peer_is_over(struct queue_pair *qp)
 	__atomic_store_n(&qp->misses_peer, false, __ATOMIC_RELAXED);
 }
 
-/* The same in a stop, of which nothing comes: true if it waits. The service thread's. */
+/* It waits, or will when the stop is over in which its transport has given up. */
+bool lost_peer_is_waited_for(const struct queue_pair *qp);
+/* That stop is over, and nothing has come of it: true if it waits. The service thread's. */
 bool lost_peer_was_noticed(struct queue_pair *qp);
 
 /*

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB
 """TETHER_UNPLANNED=reconnect: VM 1's device is taken away by surprise under perftest; the VM is given it again and moved, and
 perftest goes on, on both sides, where what was open can be settled: what the VM sends, and what is read of it. So it is whether
-the device says that it goes, or answers no more, or gives its work back before. Where nobody comes in time, the programs are
-told."""
+the device says that it goes, or answers no more, or gives its work back before. Of rc-verify, whose work goes both ways, what
+nobody can tell ends with an error, and nothing is repeated. Where nobody comes in time, the programs are told."""
 import os
 import sys
 
@@ -12,12 +12,14 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 from lab.deadline import wait_until  # noqa: E402
 from lab.system import System  # noqa: E402
 from lab.tap import FULL, Tap  # noqa: E402
-from lab.workload import perftest  # noqa: E402
+from lab.workload import FINDINGS, RcVerify, perftest  # noqa: E402
 
 END_S = 60
+QPS = 4
 RUNS_S = 8
 # How the device goes: with DEVICE_FATAL, without, and with all its queue pairs in ERR before.
-WAYS = {"mlx5": [], "rxe": ["loss_is_fatal=0"], "flushed": ["loss_flushes=1"], "flushed_without_a_word": ["loss_flushes=1", "loss_is_fatal=0"]}
+WAYS = {"mlx5": [], "rxe": ["loss_is_fatal=0"], "flushed": ["loss_flushes=1"],
+        "flushed_without_a_word": ["loss_flushes=1", "loss_is_fatal=0"]}
 # The VM that serves, and the one that asks.
 SETTLED = (("ib_write_bw", "vm2", "vm1"), ("ib_send_bw", "vm2", "vm1"), ("ib_read_bw", "vm2", "vm1"), ("ib_read_bw", "vm1", "vm2"))
 
@@ -52,6 +54,19 @@ def goes_on_with_the_next_device(lab, source, destination, attached):
             each.kill()
 
 
+def work_both_ways_is_never_repeated(lab, source, destination):
+    with RcVerify(lab, "vm2", "vm1", ["-q", str(QPS)], env={"TETHER_UNPLANNED": "reconnect", "TETHER_LOG": "stderr"}) as verify:
+        wait_until("rc-verify works", verify.is_working, END_S, verify.logs(), [verify.client])
+        assert lab.fabric.detach("vm1", surprise=True)
+        wait_until("its peer waits for each", lambda: open(verify.server.log).read().count("does not answer, held") >= QPS, END_S,
+                   verify.logs())
+        lab.fabric.attach("vm1", f"{source}_vf1")
+        lab.migrate("vm1", destination)
+        verify.stop()
+        for verdict in verify.results():
+            assert not any(verdict[name] for name in FINDINGS if name != "errors"), f"{verdict}{verify.words()}"
+
+
 def is_told_when_nobody_comes(lab):
     with pair(lab, "ib_write_bw", "vm2", "vm1", END_S, "reconnect:1") as each:
         wait_until("perftest runs", lambda: runs(each), END_S, each.logs())
@@ -72,6 +87,7 @@ def main():
             tap.run(f"goes_on_when_it_has_a_device_again_{way}", goes_on_with_the_next_device, lab, source, destination, True)
             source, destination = destination, source
         lab.fabric.cli("data-fault", "preset=mlx5")
+        tap.run("work_both_ways_is_never_repeated", work_both_ways_is_never_repeated, lab, source, destination)
         tap.run("is_told_when_nobody_comes", is_told_when_nobody_comes, lab)
     tap.exit()
 

@@ -69,6 +69,33 @@ static void an_abort_before_the_vote_lets_a_peer_wait_on(void **state)
 	EXPECT(&h.peer, DONE_WELL);
 }
 
+/* The VM can be moved though nobody answers it. */
+static void an_atomic_of_a_peer_ends_its_queue_pair(void **state)
+{
+	assert_int_equal(end_fetch_add(&h.peer, &h.vm, 1, 0, 1), 0);
+	assert_int_equal(end_run_unacknowledged(&h.peer, 1), 1);
+	lose_without_a_word();
+	peer_gives_up();
+	recover();
+	EXPECT(&h.peer, IBV_WC_RETRY_EXC_ERR);
+}
+
+/* As above, while it is moved already. */
+static void an_atomic_that_is_given_up_in_a_stop_ends_its_queue_pair(void **state)
+{
+	assert_int_equal(end_fetch_add(&h.peer, &h.vm, 1, 0, 1), 0);
+	assert_int_equal(end_run_unacknowledged(&h.peer, 1), 1);
+	lose_without_a_word();
+	fake.slot = 1;
+	harness_expect(&h, TETHER__STEP__STEP_PREPARE, DONE);
+	fake_give_up(real_of(h.peer.qp));
+	harness_expect(&h, TETHER__STEP__STEP_STOP, DONE);
+	harness_expect(&h, TETHER__STEP__STEP_SETTLE, DONE);
+	harness_expect(&h, TETHER__STEP__STEP_RELEASE, DONE);
+	harness_arrive(&h);
+	EXPECT(&h.peer, IBV_WC_RETRY_EXC_ERR);
+}
+
 /* It gives up while it is stopped, and nothing comes of the migration. */
 static void peer_gives_up_in_a_stop(void)
 {
@@ -225,6 +252,8 @@ int main(void)
 	        TEST(a_peer_is_not_told_that_its_retries_are_used_up),
 	        TEST(a_peer_that_has_waited_in_vain_is_told),
 	        TEST(an_abort_before_the_vote_lets_a_peer_wait_on),
+	        TEST(an_atomic_of_a_peer_ends_its_queue_pair),
+	        TEST(an_atomic_that_is_given_up_in_a_stop_ends_its_queue_pair),
 	        TEST(a_peer_that_gives_up_in_a_stop_waits_on),
 	        TEST(a_peer_that_gave_up_in_a_stop_is_told_in_the_end),
 	        TEST(a_peer_that_does_not_wait_is_let_go),
