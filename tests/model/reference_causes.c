@@ -158,6 +158,13 @@ static bool took_its_reason_along(const struct reference *reference, unsigned en
 	               (end_link(reference->program, end)->rnr_retry < 7 && state->taking_count));
 }
 
+/* A RECV of its own was wrong: that was hidden until a move gave all RECVs back. */
+static bool receive_failed_unseen(const struct reference *reference, unsigned end)
+{
+	return reference->ends[end].has_failed && hides_receives(reference->program) &&
+	       takes_wrong_receives(reference, end);
+}
+
 /*
  * Its RNR retries ran out where a move was about to hold it: the request is done again, and finds
  * the other end gone, which has failed for its having failed.
@@ -182,7 +189,7 @@ static bool is_down_by_itself(
 	       was_before(state->destroyed_at, of_other->at) ||
 	       has_fault(state, of_other->peer_count) || state->first_receive.at ||
 	       has_refused(reference, end, of_other->own_count) || ran_out_unseen(reference, end) ||
-	       took_its_reason_along(reference, end);
+	       took_its_reason_along(reference, end) || receive_failed_unseen(reference, end);
 }
 
 /* @end is in ERR, and none of its work has to say why. */
@@ -192,7 +199,8 @@ static bool was_failed(
 	const struct end_state *state = &reference->ends[end];
 
 	return was_before(state->failed_at, failure->at) || state->first_receive.at ||
-	       has_refused(reference, end, failure->peer_count);
+	       has_refused(reference, end, failure->peer_count) ||
+	       receive_failed_unseen(reference, end);
 }
 
 /* The other end's RECV for this message has failed. */
