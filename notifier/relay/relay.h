@@ -12,8 +12,8 @@
  * `expected` the names of its own VMs. An `order` is for this relay's owner if it names this
  * relay's host, otherwise for the child of that name.
  *
- * The owner may call the relay again from inside parent_send, child_answered, order, hello and host, not from
- * inside child_send and child_close.
+ * The owner may call the relay again from inside parent_send, child_answered, order, hello and
+ * host, not from inside child_send and child_close.
  */
 #ifndef TETHER_RELAY_H
 #define TETHER_RELAY_H
