@@ -115,17 +115,28 @@ static bool is_to_leave(const struct evacuation *e, const struct evacuee *evacue
 	return !at || !strcmp(at->name, e->host);
 }
 
-/* @vm is at @host; NULL: nowhere. */
-static void need_add(struct room *room, const struct evacuation *e, const struct evacuee *evacuee,
-        const struct inventory *inventory, const char *host, const Tether__HostVm *vm)
+/* Who has no VF on his way here leaves the one that waits for him. */
+static const Tether__Slot *slot_left(const struct inventory *inventory,
+        const struct under_way *under_way, const char *host, const char *vm, const char *slot)
 {
-	const Tether__Slot *left[MIGRATION_VFS_MAX] = {
-	        vm ? inventory_slot(inventory, host, vm->slot) : NULL};
+	const Tether__Slot *had = host ? inventory_slot(inventory, host, slot) : NULL;
+	const struct migration *m = had ? NULL : migration_of(under_way, vm);
+
+	return m ? inventory_slot(inventory, m->intent.destination.host, m->intent.destination.slot)
+	         : had;
+}
+
+/* @vm is at @host and has @first, or waits for it; NULL: nowhere, or not known. */
+static void need_add(struct room *room, const struct evacuation *e, const struct evacuee *evacuee,
+        const struct inventory *inventory, const char *host, const Tether__HostVm *vm,
+        const Tether__Slot *first)
+{
+	const Tether__Slot *left[MIGRATION_VFS_MAX] = {first};
 	const Tether__Slot *other = NULL;
 	size_t count = 1;
 
 	/* What could not go with the first is refused when its turn comes. */
-	while (left[0] && count < MIGRATION_VFS_MAX &&
+	while (vm && left[0] && count < MIGRATION_VFS_MAX &&
 	        (other = inventory_other_slot_of_vm(inventory, host, vm->name, vm->slot, other)))
 		if (!other->shared_port && admission_slot_fits(other, left[0]))
 			left[count++] = other;
@@ -141,7 +152,9 @@ static void needs_add(struct room *room, const struct evacuation *e,
 		const Tether__HostVm *vm = inventory_vm(inventory, e->vms[i].vm, &at);
 
 		if (is_to_leave(e, &e->vms[i], at, under_way))
-			need_add(room, e, &e->vms[i], inventory, vm ? at->name : NULL, vm);
+			need_add(room, e, &e->vms[i], inventory, vm ? at->name : NULL, vm,
+			        slot_left(inventory, under_way, vm ? at->name : NULL, e->vms[i].vm,
+			                vm ? vm->slot : ""));
 	}
 }
 

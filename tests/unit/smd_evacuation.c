@@ -238,6 +238,13 @@ static void who_is_on_the_way_has_a_place_and_who_is_coming_needs_one(void **unu
 	                .reason,
 	        "no-capacity");
 	world_clear(&world);
+	/* It has no VF now, and is not of the kind that has places. */
+	world_make(&world, "---- V--- DDDD ");
+	assert_string_equal(
+	        evacuation_make(&world.inventory, &under_way, &world.evacuations, &wish, &made)
+	                .reason,
+	        "no-capacity");
+	world_clear(&world);
 }
 
 /* ---- whatever there is: who was let begin finds his places ---- */
