@@ -48,6 +48,7 @@ UNHURT = {
     # Whoever was asked to prepare may have refused by then.
     ("migrate", "aborted"): {"abort-asked": "it was", **NOT_NOW},
     ("migrate", "refused"): NOT_NOW,
+    ("migrate", "failed-at-source"): {"guids-not-there": "a cable was away: a slot is not seen to answer"},
     ("create", "refused"): {"not-routed": "a cable was away", "slot-in-use": "a sweep is due"},
     ("destroy", "refused"): {"not-routed": "a cable was away"},
     ("evacuee", "failed"): {"vm-without-vf": "it has been lost"},
