@@ -257,8 +257,9 @@ static void come_to_rest(struct run *run)
 		turns += 8;
 		mover_piece(run);
 		in_vain = poll_all(run) ? 0 : in_vain + 1;
-		/* Who holds something back is always about to send it: no timer would run out. */
-		if (in_vain > 8)
+		/* Who holds something back is always about to send it: no timer would run out. What
+		 * has been sent is not overtaken by one. */
+		if (in_vain > 8 && !world.hca->flows())
 			world.now_ns += PATIENCE_NS;
 		post_missing_receives(run);
 		post_backlog(run);
