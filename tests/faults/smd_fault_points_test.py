@@ -8,6 +8,7 @@ import os
 
 from crowd import Crowd
 from fake_dynamic import World as DynamicWorld
+from fakes import World
 from fault_points import passed, points_of, states
 from smd import Stage, equal, run, wait_until
 
@@ -105,9 +106,47 @@ COPY_ROADS = [(happens, outcome, {"world": DynamicWorld, **settings}) for happen
     *ROADS, (its_port_is_forgotten, "done", {}), (is_not_swept, "failed-at-source", {"wake_ms": 300})]]
 
 
+class TwoVfs(Stage):
+    """vm1 has two VFs."""
+
+    def __init__(self, **settings):
+        super().__init__(world=lambda directory: World(directory, slots=4), **settings)
+        self.world.second_vf("vm1", "hyp1-vf3")
+
+
+def one_goes_back_and_the_other_cannot(stage):
+    """Until the destination is given back what the first one took."""
+    words = []
+
+    def source():
+        guids = stage.world.vms["vm1"]["guids"]
+        took = sum(slot["host"] == "hyp1" and slot["port_guid"] in guids for slot in stage.world.slots.values())
+        if took != 1 or "named" in words:
+            return None
+        words.append("failed")
+        return "fail"
+
+    def destination():
+        words.extend(["named"] * ("failed" in words))
+
+    def cut_off():
+        stage.world.fault("hyp1", "HOST_SET_GUIDS", source, times=1000)
+        stage.world.fault("hyp2", "HOST_SET_GUIDS", destination, times=1000)
+        return "fail"
+
+    stage.world.fault("hyp2", "HOST_ATTACH", cut_off)
+
+
+TWO_VFS_ROADS = [(one_goes_back_and_the_other_cannot, "lost", {"kind": TwoVfs, "detach_ms": 400})]
+
+
+def staged(kind=Stage, **settings):
+    return kind(**settings)
+
+
 def places_of(happens, outcome, settings):
     """Which a run passes to which nothing else happens."""
-    with Stage(**settings) as stage:
+    with staged(**settings) as stage:
         note = os.path.join(stage.temporary.name, "passed")
         stage.smd.stop()
         stage.smd.start(TETHER_PASSED=note)
@@ -120,7 +159,7 @@ def places_of(happens, outcome, settings):
 
 
 def killed_at(place, happens, settings):
-    with Stage(env={"TETHER_DIE_AT": f"{place}:1"}, **settings) as stage:
+    with staged(env={"TETHER_DIE_AT": f"{place}:1"}, **settings) as stage:
         happens(stage)
         ends_by_name(stage, place)
 
@@ -253,6 +292,10 @@ def killed_anywhere_on_any_road_of_a_copy_it_ends_by_name_and_in_order():
     killed_on(COPY_ROADS)
 
 
+def killed_anywhere_on_a_road_of_two_vfs_it_ends_by_name_and_in_order():
+    killed_on(TWO_VFS_ROADS)
+
+
 def together_the_roads_pass_all_places_of_the_table():
     equal(sorted(set(points_of("SMD")) - PASSED), [], "places of the table that no road passes")
     equal(sorted(PASSED - set(points_of("SMD"))), [], "places that the table does not have")
@@ -260,6 +303,7 @@ def together_the_roads_pass_all_places_of_the_table():
 
 run([killed_anywhere_on_any_road_it_ends_by_name_and_in_order,
      killed_anywhere_on_any_road_of_a_copy_it_ends_by_name_and_in_order,
+     killed_anywhere_on_a_road_of_two_vfs_it_ends_by_name_and_in_order,
      together_the_roads_pass_all_places_of_the_table, killed_with_four_under_way_all_end_by_name_and_in_order,
      killed_where_it_looks_where_things_stand_its_successor_looks_again,
      killed_where_it_sets_guids_right_its_successor_does])

@@ -20,7 +20,8 @@ PLACES = ["hyp3", "hyp1", "hyp4"]
 ROUNDS = 10 if FULL else 1
 ABORTS_TRIED = 20
 WORK = ["-q", "4"]
-SETTINGS = {**PATIENT, "stop_ms": 1500}
+# Heartbeats as on a machine with other work: who is away for a moment is not refused.
+SETTINGS = {**PATIENT, "stop_ms": 1500, "heartbeat_ms": 1000}
 
 
 class TwoVfs:
