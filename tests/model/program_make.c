@@ -167,6 +167,17 @@ static unsigned draw_poster(struct maker *m)
 	return count ? ends[below(m, count)] : ENDS_MOST;
 }
 
+static void add_work(struct maker *m, unsigned end, const struct work *work)
+{
+	struct action post = {.kind = ACTION_POST, .of = (uint8_t)end, .count = 1};
+
+	receives_come_first(m, end, 1);
+	note_taking(m, end, work);
+	m->posted[end]++;
+	post.first = program_add_work(m->program, work);
+	program_add(m->program, post);
+}
+
 /* Of several packets, of which the first ones pass. */
 static void add_long_message(struct maker *m, unsigned end)
 {
@@ -176,15 +187,46 @@ static void add_long_message(struct maker *m, unsigned end)
 	        .length = MESSAGE_MOST,
 	        .sges = 1,
 	        .operand = chance_next(&m->chance)};
-	struct action post = {.kind = ACTION_POST, .of = (uint8_t)end, .count = 1};
 
 	work.place = work_writes(&work) ? PLACE_CELL : PLACE_NONE;
 	draw_flags(m, &work);
-	receives_come_first(m, end, 1);
-	note_taking(m, end, &work);
-	m->posted[end]++;
-	post.first = program_add_work(m->program, &work);
-	program_add(m->program, post);
+	add_work(m, end, &work);
+}
+
+/* So many are bound before a fault, and ended behind it. */
+enum { WINDOWS_AT_ONCE = 3 };
+
+/* Windows of @end's that are known to be bound, so that what ends one has one to end. */
+static void add_bound_windows(struct maker *m, unsigned end)
+{
+	const struct work bind = {.opcode = IBV_WR_BIND_MW, .flags = IBV_SEND_SIGNALED, .sges = 1};
+	const uint8_t *cq = end_link(m->program, end)->cq[end & 1];
+	unsigned other = end_other(end);
+
+	if (m->received[other][0] < m->taking[end][0])
+		add_receive(m, other, 0, m->taking[end][0] - m->received[other][0]);
+	for (unsigned i = 0; i < WINDOWS_AT_ONCE; i++)
+		add_work(m, end, &bind);
+	for (unsigned i = 0; i < 3; i++) {
+		add(m, ACTION_RUN, 0, 0, 100);
+		add(m, ACTION_POLL, end_process(m->program, end), cq[0], 16);
+	}
+}
+
+static void add_window_end(struct maker *m, unsigned end, uint8_t opcode, bool is_long)
+{
+	struct work work = {.opcode = opcode, .sges = 1, .operand = chance_next(&m->of_windows)};
+
+	if (opcode == IBV_WR_SEND_WITH_INV) {
+		work.length = is_long ? MESSAGE_MOST
+		                      : (uint16_t)chance_between(&m->of_windows, 1, INLINE_MOST);
+		draw_flags(m, &work);
+		work.flags |= window_percent(m, 30) ? IBV_SEND_FENCE : 0;
+	} else {
+		work.flags = window_percent(m, 50) ? IBV_SEND_SIGNALED : 0;
+		work.flags |= window_percent(m, 30) ? IBV_SEND_FENCE : 0;
+	}
+	add_work(m, end, &work);
 }
 
 /* What is asked just before a stop is then found in all states. */
@@ -194,7 +236,13 @@ static void add_fault(struct maker *m, unsigned end)
 	bool is_lost = how == QP_LOSE || how == QP_LOSE_ACKS || how == QP_LOSE_ANSWERS;
 	bool in_part = (how == QP_HOLD || how == QP_LOSE) && percent(m, 60),
 	     drops = m->program->world.drop;
+	bool ends_window = m->has_windows && !end_link(m->program, end)->xrc;
+	uint8_t opcode =
+	        ends_window && window_percent(m, 70) ? IBV_WR_SEND_WITH_INV : IBV_WR_LOCAL_INV;
 	unsigned times = 0;
+
+	if (ends_window)
+		add_bound_windows(m, opcode == IBV_WR_LOCAL_INV ? end : end_other(end));
 
 	/* Each time is a retry. */
 	if (is_lost)
@@ -203,9 +251,14 @@ static void add_fault(struct maker *m, unsigned end)
 		times = 5;
 	add(m, ACTION_FAULT, end, how,
 	        fault_count(in_part ? chance_between(&m->chance, 1, 2) : 0, times));
-	if (in_part)
+	if (in_part && (!ends_window || opcode == IBV_WR_LOCAL_INV))
 		add_long_message(m, end);
-	add_post(m, end, false);
+	if (opcode == IBV_WR_LOCAL_INV)
+		add_post(m, end, false);
+	for (unsigned i = 0; ends_window && i < WINDOWS_AT_ONCE; i++)
+		add_window_end(m, end, opcode, in_part && !i);
+	if (opcode != IBV_WR_LOCAL_INV)
+		add_post(m, end, false);
 }
 
 static void add_faults(struct maker *m)

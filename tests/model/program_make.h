@@ -31,6 +31,11 @@ static inline bool percent(struct maker *m, unsigned percents)
 	return chance_percent(&m->chance, percents);
 }
 
+static inline bool window_percent(struct maker *m, unsigned percents)
+{
+	return chance_percent(&m->of_windows, percents);
+}
+
 void draw_world(struct maker *m);
 /* The next one, at its place. */
 void draw_link(struct maker *m, unsigned index);

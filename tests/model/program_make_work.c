@@ -71,11 +71,6 @@ void draw_flags(struct maker *m, struct work *work)
 		work->flags |= IBV_SEND_INLINE;
 }
 
-static bool window_percent(struct maker *m, unsigned percents)
-{
-	return chance_percent(&m->of_windows, percents);
-}
-
 /* Some are put in the place of what was drawn; some messages end a window, some work asks by one.
  */
 static void maybe_window(struct maker *m, const struct program_link *link, struct work *work)
