@@ -72,6 +72,15 @@ static void bind_behind_is_refused(struct run *run)
 	bind_is_refused(run);
 }
 
+static void bind_ends_no_excuse(struct run *run)
+{
+	tell(run, (struct event){.kind = EVENT_EXCUSED, .of = 0});
+	is_sent(run, KEY);
+	is_sent(run, 0);
+	completes(run, 0, IBV_WC_BIND_MW, SUCCESS);
+	completes(run, 1, IBV_WC_SEND, IBV_WC_RETRY_EXC_ERR);
+}
+
 static void window_is_ended_by_a_message(struct run *run)
 {
 	is_sent(run, KEY);
@@ -116,6 +125,7 @@ static const struct row rows[] = {
         {"bind is refused", {binds}, 1, bind_is_refused, "without a cause"},
         {"bind is done again", {binds}, 1, bind_is_done_again, NULL},
         {"bind behind is refused", {binds}, 1, bind_behind_is_refused, "without a cause"},
+        {"excused beyond a bind", {binds, sends_end}, 2, bind_ends_no_excuse, NULL},
         {"ended by a message", {sends_end}, 1, window_is_ended_by_a_message, NULL},
         {"message ends nothing", {sends_end}, 1, message_ends_nothing, NULL},
         {"another window", {sends_end}, 1, another_window_is_ended, "ends window 0x1204"},
