@@ -205,11 +205,14 @@ def queue_pair_is_full_at_its_depth(fabric):
     same([a.poll("send")[0] for _ in range(64)], list(range(1, 65)))
 
 
+MAX_INLINE = 1024
+
+
 def what_is_claimed_is_there_and_no_more(fabric):
     a = Peer(fabric, **A).open()
     limits = a.do("limits")
-    a.qp(wr=limits["wr"], recv=limits["wr"], sge=limits["sge"], inline=256)
-    for key, most in (("wr", limits["wr"]), ("recv", limits["wr"]), ("sge", limits["sge"]), ("inline", 256)):
+    a.qp(wr=limits["wr"], recv=limits["wr"], sge=limits["sge"], inline=MAX_INLINE)
+    for key, most in (("wr", limits["wr"]), ("recv", limits["wr"]), ("sge", limits["sge"]), ("inline", MAX_INLINE)):
         same(a.error("qp", **{key: most + 1}), EINVAL)
     b = Peer(fabric, **B).open()
     b.qp()
