@@ -35,7 +35,7 @@ enum {
 	PROGRESS_EVERY = 1000,
 	/* So many random programs reach each class in each state; each opcode with each flag in
 	 * each; each cell, of which those of XRC and of windows are rare. */
-	ENOUGH_FOR_CLASSES = 200,
+	ENOUGH_FOR_CLASSES = 1000,
 	ENOUGH_FOR_KINDS = 2000,
 	ENOUGH_FOR_CELLS = 10000,
 };
@@ -298,7 +298,7 @@ static void usage(FILE *file)
 	        "program sees and the library says; MODEL_TEXT=1 the program.\n"
 	        "Exit: 0; 1 for a violation, for what was met at a stop and cannot be, and for "
 	        "what was not met:\n"
-	        "a class by 200 programs or more, an opcode with a flag by 2,000, a cell by "
+	        "a class by 1,000 programs or more, an opcode with a flag by 2,000, a cell by "
 	        "10,000; 2.\n");
 }
 
