@@ -22,7 +22,9 @@ class Pair:
     """@lab's vm1 and vm2. Each way returns whether both were done as they were asked for at first, while both were at it: one of them
     has waited for the other's end, or was put off by an evacuation. @lossy: messages are lost, and @packets."""
 
-    def __init__(self, lab, draw, lossy=False, packets=None):
+    def __init__(self, lab, draw, lossy=False, packets=None, always_connected=True):
+        # Unless they are, the two may have shared no connection yet when they were prepared, and go at once: that does not count.
+        self.always_connected, self.shared_nothing = always_connected, 0
         self.lab, self.draw, self.lossy, self.packets = lab, draw, lossy, packets or {}
         self.ended, self.put_off = [], 0
         self.first = collections.Counter()  # VMs whose end the other has waited for
@@ -154,13 +156,13 @@ class Pair:
             self.given_up.update(reasons)
         rows = [self.lab.ask(f"/v1/migrations/{number}") for number in sorted(self.numbers() - before)]
         self.ended.extend(rows)
-        off = whose_turn.put_off(self.lab.path("smd.log"), rows)
-        assert off or not done, f"neither was put off: {rows}"
-        self.put_off += off
+        off = self.log_says(whose_turn.put_off, rows)
+        assert off or off is None or not done, f"neither was put off: {rows}"
+        self.put_off += off or 0
         self.look()
         assert not done or source not in (self.at[vm] for vm in VMS), self.at
         self.finish({vm: self.others(source)[0] for vm in VMS if self.at[vm] == source})
-        return done
+        return done and bool(off)
 
     def numbers(self):
         return {row["id"] for row in self.lab.ask("/v1/migrations")["migrations"]}
@@ -202,11 +204,11 @@ class Pair:
         self.place_apart()
         to, numbers = self.both_asked(*self.others(*self.at.values())[:2])
         self.lab.smd.kill()
-        told = whose_turn.told_of(self.lab.path("smd.log"), numbers.values())
+        told = self.log_says(whose_turn.told_of, numbers.values())
         self.lab.start_smd()
         self.lab.wait_connected(self.lab.hosts)
         rows = {vm: self.end_of(each) for vm, each in numbers.items()}
-        for row, other in itertools.permutations(rows.values()):
+        for row, other in itertools.permutations(rows.values() if told else []):
             if other["id"] in told[row["id"]].waited and not told[other["id"]].ended:
                 assert row["outcome"] == "aborted" and not row["refusals"], row
         return self.both_end(to, rows, {None})
@@ -229,10 +231,20 @@ class Pair:
         self.finish(left)
         return waited and not left
 
+    def log_says(self, what, migrations):
+        """None: they had nothing in common when they were prepared, and have gone at once."""
+        try:
+            return what(self.lab.path("smd.log"), migrations)
+        except whose_turn.BothAtOnce:
+            if self.always_connected:
+                raise
+            self.shared_nothing += 1
+            return None
+
     def who_waited(self, rows):
         """Has one of them? Never have both closed gates, and where both were at it one has had to."""
         vms = {row["id"]: vm for vm, row in rows.items()}
-        waited = whose_turn.waited(self.lab.path("smd.log"), set(vms))
+        waited = self.log_says(whose_turn.waited, set(vms))
         if waited:
             self.first[vms[waited[0]]] += 1
         return bool(waited)

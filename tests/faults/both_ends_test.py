@@ -58,8 +58,8 @@ def with_names(setting, lids):
 
 
 class Rounds:
-    def __init__(self, lab, draw, lossy=False, packets=None):
-        self.lab, self.draw, self.pair = lab, draw, Pair(lab, draw, lossy, packets)
+    def __init__(self, lab, draw, lossy=False, packets=None, always_connected=True):
+        self.lab, self.draw, self.pair = lab, draw, Pair(lab, draw, lossy, packets, always_connected)
         self.lids = {vm.upper(): str(lab.lid_of(vm)) for vm in lab.vms}
         self.done = self.disturbed = 0
         self.table = {}
@@ -99,7 +99,8 @@ class Rounds:
         first = ", ".join(f"{count} times for {vm}'s" for vm, count in sorted(self.pair.first.items()))
         print(f"# | {len(self.pair.ended)} migrations; completions made up from evidence: {made_up}, work requests replayed: {replayed}; "
               f"waited for the other's end: {first}; put off by an evacuation: {self.pair.put_off}", flush=True)
-        print(f"# | given up: {dict(self.pair.given_up) or 'none'}", flush=True)
+        print(f"# | given up: {dict(self.pair.given_up) or 'none'}; at once, nothing in common when prepared: {self.pair.shared_nothing}",
+              flush=True)
 
     def many_have_waited(self):
         """In each round that is counted one has, or was put off, by tether-smd's log; and either has been the first."""
@@ -140,7 +141,7 @@ def under_mpi_verify(lab, rounds, draw, result):
 
 def under_hpcc(lab, rounds, draw, result):
     """One job after the other, each of which finds its results right."""
-    moves = Rounds(lab, draw, True, lab.packets())
+    moves = Rounds(lab, draw, True, lab.packets(), always_connected=False)
     ways, jobs = moves.pair.ways(), 0
     ways[:-2] = draw.sample(ways[:-2], len(ways) - 2)  # those that nobody disturbs come first
     try:

@@ -34,8 +34,12 @@ class Told:
         return self.held and not self.ended
 
 
+class BothAtOnce(AssertionError):
+    """Two migrations have held gates at the same time."""
+
+
 def told_of(log, numbers):
-    """{number: Told}. AssertionError if two of @numbers have ever held gates at the same time."""
+    """{number: Told}. BothAtOnce if two of @numbers have ever held gates at the same time."""
     told = {number: Told() for number in numbers}
     with open(log, errors="replace") as lines:
         for at, line in enumerate(lines, 1):
@@ -45,7 +49,8 @@ def told_of(log, numbers):
             if entered and int(entered[1]) in told and entered[3] != "recovering":
                 told[int(entered[1])].enter(at, entered[2], entered[3])
                 holding = [number for number, each in told.items() if each.holds()]
-                assert len(holding) <= 1, f"both at once, {holding}: {line}"
+                if len(holding) > 1:
+                    raise BothAtOnce(f"both at once, {holding}: {line}")
     silent = [number for number, each in told.items() if not each.begun]
     assert not silent, f"{log} says nothing of {silent}"
     return told
