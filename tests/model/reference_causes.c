@@ -230,9 +230,11 @@ static bool work_has_cause(
 		       was_before(reference->ends[end].first_flush.at, failure->at) ||
 		       (reference->ends[end].destroyed && takes_wrong_receives(reference, end));
 	case IBV_WC_RETRY_EXC_ERR:
-		/* Or it has refused a request, a move made it anew and found nobody. */
+		/* Or it has refused a request before this was posted, a move made it anew and found
+		 * nobody. */
 		return ran_out_unseen(reference, end) ||
-		       has_refused(reference, end, failure->peer_count) ||
+		       has_refused(reference, end,
+		               reference->ends[end].sent[failure->number].peer_count) ||
 		       is_down_by_itself(reference, end_other(end), failure);
 	case IBV_WC_REM_INV_REQ_ERR:
 	case IBV_WC_REM_OP_ERR:
