@@ -111,19 +111,33 @@ static bool is_rare(unsigned opcode)
 	return work_names_window(&work);
 }
 
+/* The @i-th of all opcodes with all flags in all states. */
+struct kind {
+	unsigned opcode, flag, state;
+	const uint64_t *ways; /* how often, by each way */
+};
+
+enum { KINDS = OPCODES * FLAGS * STOP_STATES };
+
+static struct kind kind_at(const struct coverage *coverage, unsigned i)
+{
+	struct kind kind = {.opcode = i / (FLAGS * STOP_STATES),
+	        .flag = i / STOP_STATES % FLAGS,
+	        .state = i % STOP_STATES};
+
+	kind.ways = coverage->counts[kind.opcode][kind.flag][kind.state][0];
+	return kind;
+}
+
 unsigned coverage_empty(const struct coverage *coverage)
 {
 	unsigned empty = 0;
 
-	for (unsigned opcode = 0; opcode < OPCODES; opcode++) {
-		for (unsigned flag = 0; flag < FLAGS; flag++) {
-			for (unsigned state = 0; state < STOP_STATES; state++) {
-				const uint64_t *cell = coverage->counts[opcode][flag][state][0];
+	for (unsigned i = 0; i < KINDS * WAYS; i++) {
+		struct kind kind = kind_at(coverage, i / WAYS);
 
-				for (unsigned i = 0; i < WAYS; i++)
-					empty += is_reachable(opcode, flag, state, i) && !cell[i];
-			}
-		}
+		empty += is_reachable(kind.opcode, kind.flag, kind.state, i % WAYS) &&
+		         !kind.ways[i % WAYS];
 	}
 	return empty;
 }
@@ -132,15 +146,14 @@ unsigned coverage_empty_kinds(const struct coverage *coverage)
 {
 	unsigned empty = 0;
 
-	for (unsigned i = 0; i < OPCODES * FLAGS * STOP_STATES; i++) {
-		unsigned opcode = i / (FLAGS * STOP_STATES), flag = i / STOP_STATES % FLAGS;
-		unsigned state = i % STOP_STATES;
-		const uint64_t *cell = coverage->counts[opcode][flag][state][0];
+	for (unsigned i = 0; i < KINDS; i++) {
+		struct kind kind = kind_at(coverage, i);
 		uint64_t sum = 0;
 
 		for (unsigned way = 0; way < WAYS; way++)
-			sum += cell[way];
-		empty += !is_rare(opcode) && !coverage_unreachable(opcode, flag, state) && !sum;
+			sum += kind.ways[way];
+		empty += !is_rare(kind.opcode) &&
+		         !coverage_unreachable(kind.opcode, kind.flag, kind.state) && !sum;
 	}
 	return empty;
 }
@@ -149,13 +162,11 @@ unsigned coverage_impossible(const struct coverage *coverage)
 {
 	unsigned counted = 0;
 
-	for (unsigned i = 0; i < OPCODES * FLAGS * STOP_STATES; i++) {
-		unsigned opcode = i / (FLAGS * STOP_STATES), flag = i / STOP_STATES % FLAGS;
-		unsigned state = i % STOP_STATES;
-		const uint64_t *cell = coverage->counts[opcode][flag][state][0];
+	for (unsigned i = 0; i < KINDS * WAYS; i++) {
+		struct kind kind = kind_at(coverage, i / WAYS);
 
-		for (unsigned way = 0; way < WAYS; way++)
-			counted += !is_reachable(opcode, flag, state, way) && cell[way];
+		counted += !is_reachable(kind.opcode, kind.flag, kind.state, i % WAYS) &&
+		           kind.ways[i % WAYS];
 	}
 	return counted;
 }

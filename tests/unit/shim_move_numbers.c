@@ -13,6 +13,7 @@
 #include "preload/reconnect.h"
 #include "tests/unit/shim_harness.h"
 #include "tests/unit/shim_sides.h"
+#include "tests/unit/counted_rows.h"
 
 static void the_application_keeps_its_numbers(void **state)
 {
@@ -108,16 +109,6 @@ static void a_dead_key_reaches_nothing(void **state)
 }
 
 #define EITHER(test) cmocka_unit_test_setup_teardown(test, harness_setup, harness_teardown)
-
-static unsigned rows_looked_at;
-void __real_rows_get(const ProtobufCMessage *table, size_t index, uint32_t *row);
-void __wrap_rows_get(const ProtobufCMessage *table, size_t index, uint32_t *row);
-
-void __wrap_rows_get(const ProtobufCMessage *table, size_t index, uint32_t *row)
-{
-	rows_looked_at++;
-	__real_rows_get(table, index, row);
-}
 
 /* Of a VM with two VFs: keys whose contexts come by turns. */
 static unsigned looks_at_reconnect_with(uint32_t count)

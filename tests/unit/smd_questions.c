@@ -12,6 +12,7 @@
 #include "notifier/wire/rows.h"
 #include "sm-side/root/numbers.h"
 #include "sm-side/root/questions.h"
+#include "tests/unit/counted_rows.h"
 
 /*
  * The VM at LID 11 has moved: QP 0x100 of context 1 is 0x900 now, and 0x200 of context 2 itself;
@@ -248,16 +249,6 @@ static void withdrawn_context_takes_its_numbers_along(void **state)
 	ask(t, 1, 0x100, 0);
 	ask(t, 2, 0x200, 0);
 	EXPECT(t, "1:\n2: qp 0x200 key 7\n");
-}
-
-static unsigned rows_looked_at;
-void __real_rows_get(const ProtobufCMessage *table, size_t index, uint32_t *row);
-void __wrap_rows_get(const ProtobufCMessage *table, size_t index, uint32_t *row);
-
-void __wrap_rows_get(const ProtobufCMessage *table, size_t index, uint32_t *row)
-{
-	rows_looked_at++;
-	__real_rows_get(table, index, row);
 }
 
 /* Keys whose contexts come by turns, from a process that means no good. */
