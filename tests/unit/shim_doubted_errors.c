@@ -32,17 +32,6 @@ static void device_is_asked(unsigned times)
 		service_looks();
 }
 
-static void vm_goes_on(void)
-{
-	recover();
-	assert_int_equal(end_run(&h.vm, 2), 2);
-	EXPECT(&h.vm, DONE_WELL, DONE_WELL);
-	assert_int_equal(end_send(&h.peer, 3, 0, 8, IBV_SEND_SIGNALED), 0);
-	assert_int_equal(end_run(&h.peer, 1), 1);
-	harness_expect_one(&h, &h.vm, 9);
-	EXPECT(&h.peer, DONE_WELL);
-}
-
 /* ---- a device that goes ---- */
 
 static void what_it_flushes_as_it_goes_is_not_told(void **state)
