@@ -10,6 +10,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from lab.deadline import wait_until  # noqa: E402
 from lab.ports import free_port, is_listening  # noqa: E402
+from lab.process import CONTAINER  # noqa: E402
 from lab.system import PATIENT, CommandFailed, System  # noqa: E402
 from lab.tap import Tap  # noqa: E402
 from lab.workload import Pair, RcVerify  # noqa: E402
@@ -96,8 +97,7 @@ def a_covered_program_in_a_pid_namespace_moves(lab):
     """A container's: what it calls itself is nobody's number outside."""
     port = free_port()
     program = [lab.build.program("rc-verify"), "-p", str(port)]
-    container = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
-    with Pair(lab, "contained", "vm1", "vm2", container + program, [*program, "localhost"], port) as verify:
+    with Pair(lab, "contained", "vm1", "vm2", CONTAINER + program, [*program, "localhost"], port) as verify:
         wait_until("rc-verify works", lambda: RcVerify.is_working(verify), 30, verify.logs(), [verify.client])
         for host in ("hyp3", "hyp1"):
             assert lab.migrate("vm1", host)["outcome"] == "done"

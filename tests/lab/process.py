@@ -8,6 +8,9 @@ import subprocess
 from lab.deadline import Late, tail
 
 PR_SET_PDEATHSIG = 1
+# A program behind it has a PID namespace and a /proc of its own, as in a container. The root of a chroot is no mount, of which
+# the propagation could be changed.
+CONTAINER = ["unshare", "--pid", "--fork", "--kill-child", "--propagation", "unchanged", "--mount-proc"]
 _prctl = ctypes.CDLL(None, use_errno=True).prctl
 
 

@@ -7,14 +7,14 @@ import sys
 
 from agent_harness import VERSION, Agent, answered, run_tests
 
+from lab.process import CONTAINER
+
 # What follows has the node open; what came before has not.
 HOLDING = ["sh", "-c", 'exec 9<>"$0"; exec "$@"']
-# As a container has it; the processes of one are gone with the first of them.
 # The same, when it is told to begin; it says when it has the node open.
 HOLDING_FIRST = ["sh", "-c", 'exec 9<>"$0"; echo >"$0.said"; read line; exec "$@"']
 # A child of it has the node open, has called exec, says so, and ends with it.
 LAUNCHING = ["sh", "-c", '(exec 9<>"$0"; exec setpriv --pdeathsig KILL sh -c "echo >\\"$0.said\\"; exec sleep 1000") & exec "$@"']
-CONTAINER = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
 VETO = "veto-device-held"
 
 
