@@ -102,7 +102,7 @@ static int port_set(
 static int consider(struct endpoints *endpoints, struct directory *directory,
         struct endpoint *of_vm, size_t count, bool only_open)
 {
-	uint64_t ports[MIGRATION_VFS_MAX];
+	uint64_t ports[MIGRATION_VFS_MAX] = {0};
 	size_t ports_count = ports_of(ports, of_vm, count);
 	uint64_t port = port_of_all(ports, ports_count);
 	bool is_open, goes_on = false;

@@ -230,7 +230,7 @@ static void print_cell(
 
 static void print_reasons(const char *prefix, FILE *file)
 {
-	const char *said[16];
+	const char *said[16] = {NULL};
 	unsigned count = 0;
 
 	for (unsigned i = 0; i < OPCODES * FLAGS * STOP_STATES; i++) {

@@ -199,7 +199,7 @@ static unsigned post_some(struct run *run, unsigned end, unsigned count)
 	struct ibv_sge sges[POST_MOST][SGES_MOST];
 	struct ibv_send_wr wrs[POST_MOST];
 	struct window_choice windows[POST_MOST];
-	uint64_t compares[POST_MOST];
+	uint64_t compares[POST_MOST] = {0};
 	unsigned taken;
 	int err;
 

@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NO_PSN = 0xffffffff, WITHOUT_END = 0xffffffff };
+#define NO_PSN      UINT32_MAX
+#define WITHOUT_END UINT32_MAX
 
 static uint32_t load(const uint32_t *word)
 {
