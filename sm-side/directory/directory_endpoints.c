@@ -192,7 +192,7 @@ static int moving_fill(struct endpoints *endpoints, struct directory *directory,
 	unsigned count = migration_vf_count(intent);
 
 	/* Between shared ports it is at another one then, and known by both. */
-	if (intent->shared_port)
+	if (intent->shared_port || !count)
 		return 0;
 	for (unsigned i = 0; i < count; i++)
 		of_vm[i] = (struct endpoint){.vm = (char *)intent->vm,

@@ -77,7 +77,7 @@ static struct work_ends ends_of(const struct injected *c)
 
 static bool is_with_the_device(const struct work_ends *ends, unsigned work)
 {
-	return work < ends->requester->requester.queue.posted;
+	return ends->requester && work < ends->requester->requester.queue.posted;
 }
 
 static bool is_in_its_state(const struct injected *c)
