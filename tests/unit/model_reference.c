@@ -9,20 +9,20 @@
 #include "tests/unit/model_traces.h"
 
 static const struct row rows[] = {
-        {"messages", {send, quiet, send}, 3, messages, NULL},
-        {"writes", {write_cell, write_hot}, 2, writes, NULL},
-        {"refused", {wrong_key, send}, 2, refused, NULL},
-        {"counted", {add_5, swap_99}, 2, counted, NULL},
-        {"flushed atomic", {add_5}, 1, flushed_atomic_was_executed, NULL},
-        {"both versions", {read_version}, 1, read_of_both_versions, NULL},
-        {"later write", {write_hot, read_hot, write_hot}, 3, later_write_is_read, NULL},
-        {"starved", {send, send}, 2, starved, NULL},
-        {"destroyed peer", {send, send}, 2, destroyed_peer, NULL},
-        {"short RECV", {send, send}, 2, short_receive, NULL},
-        {"excused", {send}, 1, excused, NULL},
-        {"failed", {send}, 1, failed_gives_all_back, NULL},
-        {"refused, seen late", {wrong_key, send}, 2, refused_is_seen_late, NULL},
-        {"RNR retries", {send}, 1, rnr_retries_run_out, NULL},
+        {"messages", {&send, &quiet, &send}, 3, messages, NULL},
+        {"writes", {&write_cell, &write_hot}, 2, writes, NULL},
+        {"refused", {&wrong_key, &send}, 2, refused, NULL},
+        {"counted", {&add_5, &swap_99}, 2, counted, NULL},
+        {"flushed atomic", {&add_5}, 1, flushed_atomic_was_executed, NULL},
+        {"both versions", {&read_version}, 1, read_of_both_versions, NULL},
+        {"later write", {&write_hot, &read_hot, &write_hot}, 3, later_write_is_read, NULL},
+        {"starved", {&send, &send}, 2, starved, NULL},
+        {"destroyed peer", {&send, &send}, 2, destroyed_peer, NULL},
+        {"short RECV", {&send, &send}, 2, short_receive, NULL},
+        {"excused", {&send}, 1, excused, NULL},
+        {"failed", {&send}, 1, failed_gives_all_back, NULL},
+        {"refused, seen late", {&wrong_key, &send}, 2, refused_is_seen_late, NULL},
+        {"RNR retries", {&send}, 1, rnr_retries_run_out, NULL},
 };
 
 static void what_may_be_is_taken(void **state)

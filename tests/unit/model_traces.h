@@ -322,7 +322,7 @@ static inline void rnr_retries_run_out(struct run *run)
 
 struct row {
 	const char *what;
-	struct work work[3];
+	const struct work *work[3];
 	unsigned count;
 	void (*trace)(struct run *run);
 	const char *said; /* a part of the first sentence; NULL: nothing is wrong */
@@ -332,9 +332,13 @@ static inline void traces_are_judged(const struct row *rows, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
 		const struct row *row = &rows[i];
-		struct run run = run_of(row->work, row->count);
+		struct work work[3] = {0};
 		const char *said;
+		struct run run;
 
+		for (unsigned j = 0; j < row->count; j++)
+			work[j] = *row->work[j];
+		run = run_of(work, row->count);
 		row->trace(&run);
 		reference_judge(run.reference);
 		said = reference_said(run.reference, 0);

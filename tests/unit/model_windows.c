@@ -119,18 +119,18 @@ static void end_is_told_of_nothing(struct run *run)
 }
 
 static const struct row rows[] = {
-        {"bound and ended", {binds, ends}, 2, window_lives, NULL},
-        {"nothing to end", {ends}, 1, nothing_is_there_to_end, NULL},
-        {"end of nothing", {ends}, 1, end_of_nothing_completes, "local-inv, completes as"},
-        {"bind is refused", {binds}, 1, bind_is_refused, "without a cause"},
-        {"bind is done again", {binds}, 1, bind_is_done_again, NULL},
-        {"bind behind is refused", {binds}, 1, bind_behind_is_refused, "without a cause"},
-        {"excused beyond a bind", {binds, sends_end}, 2, bind_ends_no_excuse, NULL},
-        {"ended by a message", {sends_end}, 1, window_is_ended_by_a_message, NULL},
-        {"message ends nothing", {sends_end}, 1, message_ends_nothing, NULL},
-        {"another window", {sends_end}, 1, another_window_is_ended, "ends window 0x1204"},
-        {"end is not told", {sends_end}, 1, end_is_not_told, "ends window"},
-        {"end of nothing is told", {sends_end}, 1, end_is_told_of_nothing, "ends window 0x1203"},
+        {"bound and ended", {&binds, &ends}, 2, window_lives, NULL},
+        {"nothing to end", {&ends}, 1, nothing_is_there_to_end, NULL},
+        {"end of nothing", {&ends}, 1, end_of_nothing_completes, "local-inv, completes as"},
+        {"bind is refused", {&binds}, 1, bind_is_refused, "without a cause"},
+        {"bind is done again", {&binds}, 1, bind_is_done_again, NULL},
+        {"bind behind is refused", {&binds}, 1, bind_behind_is_refused, "without a cause"},
+        {"excused beyond a bind", {&binds, &sends_end}, 2, bind_ends_no_excuse, NULL},
+        {"ended by a message", {&sends_end}, 1, window_is_ended_by_a_message, NULL},
+        {"message ends nothing", {&sends_end}, 1, message_ends_nothing, NULL},
+        {"another window", {&sends_end}, 1, another_window_is_ended, "ends window 0x1204"},
+        {"end is not told", {&sends_end}, 1, end_is_not_told, "ends window"},
+        {"end of nothing is told", {&sends_end}, 1, end_is_told_of_nothing, "ends window 0x1203"},
 };
 
 static void what_windows_do_is_judged(void **state)
