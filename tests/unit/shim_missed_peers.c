@@ -212,6 +212,32 @@ static void a_peer_that_is_reset_is_not_waited_for(void **state)
 	is_connected_anew();
 }
 
+/* Should it be doubted whether it is of a loss. */
+static void device_is_asked(void)
+{
+	for (unsigned i = 0; i < 21; i++, h.now_ms += 100)
+		service_looks();
+}
+
+/* It was missed in another connection: what this one has failed of is told. */
+static void a_peer_that_was_connected_anew_is_not_missed(void **state)
+{
+	work_of_a_peer();
+	peer_gives_up();
+	assert_int_equal(modify_peer(IBV_QPS_ERR), 0);
+	EXPECT(&h.peer, IBV_WC_WR_FLUSH_ERR, IBV_WC_WR_FLUSH_ERR);
+	is_connected_anew();
+	work_of_a_peer();
+	harness_expect(&h, TETHER__STEP__STEP_PREPARE, DONE);
+	harness_expect(&h, TETHER__STEP__STEP_STOP, DONE);
+	fake_fail(real_of(h.peer.qp), IBV_WC_WR_FLUSH_ERR);
+	assert_int_equal(harness_poll(&h, &h.peer), 0);
+	harness_expect(&h, TETHER__STEP__STEP_ABORT, DONE);
+	device_is_asked();
+	assert_false(queue_pair_of(h.peer.qp)->held);
+	EXPECT(&h.peer, IBV_WC_WR_FLUSH_ERR, IBV_WC_WR_FLUSH_ERR);
+}
+
 /* It was received before, and its completion comes late. */
 static void what_came_before_a_peer_was_left_is_not_flushed(void **state)
 {
@@ -259,6 +285,7 @@ int main(void)
 	        TEST(a_peer_that_does_not_wait_is_let_go),
 	        TEST(a_peer_that_does_not_wait_is_told_at_once),
 	        TEST(a_peer_that_is_reset_is_not_waited_for),
+	        TEST(a_peer_that_was_connected_anew_is_not_missed),
 	        TEST(what_came_before_a_peer_was_left_is_not_flushed),
 	        TEST(a_migration_has_a_peer_in_hand),
 	};

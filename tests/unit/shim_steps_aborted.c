@@ -92,6 +92,26 @@ static void what_was_flushed_while_stopped_is_flushed_at_an_abort(void **state)
 	fails_while_stopped(*state, IBV_WC_WR_FLUSH_ERR);
 }
 
+static void is_reset(struct end *end)
+{
+	struct ibv_qp_attr attr = {.qp_state = IBV_QPS_RESET};
+
+	assert_int_equal(ibv_modify_qp(end->qp, &attr, IBV_QP_STATE), 0);
+}
+
+/* Nothing of an error is left that was told before a RESET. */
+static void what_was_told_at_an_abort_is_not_told_of_the_next_connection(void **state)
+{
+	struct harness *h = *state;
+
+	fails_while_stopped(h, IBV_WC_RETRY_EXC_ERR);
+	is_reset(&h->vm);
+	is_reset(&h->peer);
+	end_connect(&h->vm, &h->peer, harness_peer_lid());
+	end_connect(&h->peer, &h->vm, FAKE_LID_VM);
+	fails_while_stopped(h, IBV_WC_WR_FLUSH_ERR);
+}
+
 /* Its device has the RECVs: what it has completed is told as it is, however late that comes. */
 static void a_message_that_came_before_a_failure_is_not_flushed_at_an_abort(void **state)
 {
@@ -174,6 +194,7 @@ int main(void)
 	        CONNECTED(an_abort_after_the_vote_is_mended_on_the_same_device),
 	        CONNECTED(what_the_transport_gave_up_while_stopped_ends_with_errors_at_an_abort),
 	        CONNECTED(what_was_flushed_while_stopped_is_flushed_at_an_abort),
+	        CONNECTED(what_was_told_at_an_abort_is_not_told_of_the_next_connection),
 	        CONNECTED(a_message_that_came_before_a_failure_is_not_flushed_at_an_abort),
 	        CONNECTED(an_abort_after_the_commit_is_too_late),
 	        CONNECTED(who_was_let_go_is_stopped_again_to_mend_the_others),
