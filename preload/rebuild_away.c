@@ -12,6 +12,7 @@
 #include "preload/device_clock.h"
 #include "preload/doubted_errors.h"
 #include "preload/drain.h"
+#include "preload/lost_peers.h"
 #include "preload/memory_windows.h"
 #include "preload/multicast.h"
 #include "preload/queue_pair.h"
@@ -185,13 +186,14 @@ static void flush_bystanders(struct context *context, const struct move *move)
 	}
 }
 
-/* What its device gives back from here on is of the loss. */
+/* What its device gives back from here on is of the loss; that is what it waits for now. */
 static void hold(struct queue_pair *qp)
 {
 	queue_pair_close(qp);
 	queue_pair_hold(qp);
 	queue_pair_hold_receives(qp);
 	doubted_error_is_over(qp);
+	lost_peer_is_over(qp);
 	queue_pair_open(qp);
 }
 

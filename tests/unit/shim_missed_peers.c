@@ -136,11 +136,16 @@ static void a_peer_that_gave_up_in_a_stop_is_told_in_the_end(void **state)
 
 /* ---- its program does not ---- */
 
-static int modify_peer(enum ibv_qp_state state)
+static int modify(struct end *end, enum ibv_qp_state state)
 {
 	struct ibv_qp_attr attr = {.qp_state = state};
 
-	return ibv_modify_qp(h.peer.qp, &attr, IBV_QP_STATE);
+	return ibv_modify_qp(end->qp, &attr, IBV_QP_STATE);
+}
+
+static int modify_peer(enum ibv_qp_state state)
+{
+	return modify(&h.peer, state);
 }
 
 static void *reset_peer(void *unused)
@@ -164,10 +169,8 @@ static void peer_is_reset(void)
 /* What a program does that has an error: begin anew, with whoever is there. */
 static void is_connected_anew(void)
 {
-	struct ibv_qp_attr attr = {.qp_state = IBV_QPS_RESET};
-
 	peer_is_reset();
-	assert_int_equal(ibv_modify_qp(h.vm.qp, &attr, IBV_QP_STATE), 0);
+	assert_int_equal(modify(&h.vm, IBV_QPS_RESET), 0);
 	end_connect(&h.vm, &h.peer, FAKE_LID_PEER);
 	end_connect(&h.peer, &h.vm, FAKE_LID_VM);
 	assert_int_equal(end_receive(&h.peer, 20, 256, 64), 0);
@@ -272,6 +275,57 @@ static void a_migration_has_a_peer_in_hand(void **state)
 	assert_int_equal(fake_receives(real_of(h.peer.qp)), 1);
 }
 
+/* ---- its own device is lost, too ---- */
+
+static void vm_misses_its_peer(void)
+{
+	assert_int_equal(write8(&h.vm, &h.peer, 1), 0);
+	assert_int_equal(write8(&h.vm, &h.peer, 2), 0);
+	assert_int_equal(end_receive(&h.vm, 9, 256, 64), 0);
+	fake_give_up(real_of(h.vm.qp));
+	assert_int_equal(harness_poll(&h, &h.vm), 0);
+}
+
+static void vm_does_not_wait(void)
+{
+	assert_int_equal(end_receive(&h.vm, 10, 256, 64), 0);
+	assert_int_equal(modify(&h.vm, IBV_QPS_ERR), 0);
+	EXPECT(&h.vm, IBV_WC_WR_FLUSH_ERR, IBV_WC_WR_FLUSH_ERR, IBV_WC_WR_FLUSH_ERR,
+	        IBV_WC_WR_FLUSH_ERR);
+	assert_int_equal(write8(&h.vm, &h.peer, 3), 0);
+	assert_int_equal(end_receive(&h.vm, 11, 256, 64), 0);
+	EXPECT(&h.vm, IBV_WC_WR_FLUSH_ERR, IBV_WC_WR_FLUSH_ERR);
+}
+
+static void one_without_a_device_need_not_wait_for_its_peer(void **state)
+{
+	vm_misses_its_peer();
+	service_looks();
+	lose_without_a_word();
+	vm_does_not_wait();
+}
+
+/* Not held yet. */
+static void one_that_loses_both_at_once_need_not_wait(void **state)
+{
+	vm_misses_its_peer();
+	lose_without_a_word();
+	vm_does_not_wait();
+}
+
+/* And not for the rest of the time that it would have waited for its peer. */
+static void one_that_has_lost_both_waits_for_its_device(void **state)
+{
+	vm_misses_its_peer();
+	service_looks();
+	h.now_ms += WAITS_MS - 1;
+	lose_without_a_word();
+	h.now_ms += WAITS_MS - 1;
+	service_looks();
+	assert_int_equal(harness_poll(&h, &h.vm), 0);
+	vm_goes_on();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -288,6 +342,9 @@ int main(void)
 	        TEST(a_peer_that_was_connected_anew_is_not_missed),
 	        TEST(what_came_before_a_peer_was_left_is_not_flushed),
 	        TEST(a_migration_has_a_peer_in_hand),
+	        TEST(one_without_a_device_need_not_wait_for_its_peer),
+	        TEST(one_that_loses_both_at_once_need_not_wait),
+	        TEST(one_that_has_lost_both_waits_for_its_device),
 	};
 
 	setenv("TETHER_UNPLANNED", "reconnect", 1);
