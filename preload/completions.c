@@ -242,7 +242,7 @@ static bool send_failed(struct queue_pair *qp, struct ibv_wc *wc, bool of_the_mo
 	if (!qp->flushed)
 		retire_before(&qp->sends, sequence);
 	if (of_the_move && !qp->flushed && wc->status != IBV_WC_WR_FLUSH_ERR)
-		qp->migration.given_up = wc->status;
+		qp->given_up = wc->status;
 	if (of_the_move)
 		qp->flushed = true;
 	/* Behind what was taken for the move's own it is flushed with that, in order. Nor is the
@@ -276,7 +276,7 @@ static bool receive_failed(struct queue_pair *qp, struct ibv_wc *wc, bool of_the
 	/* What was flushed before it and taken for the move's own is given back with it, in order.
 	 */
 	if (of_the_move || (hides_errors(qp) && sequence != qp->receives.tail)) {
-		qp->migration.receives_flushed = true;
+		qp->receives_flushed = true;
 		return false;
 	}
 	wc->wr_id = receive_log_at(&qp->receives, sequence)->wr_id;
@@ -359,7 +359,7 @@ static bool device_has_receives(const struct queue_pair *qp)
 {
 	const struct queue_pair_migration *m = &qp->migration;
 
-	return qp->real && !qp->receives_held && !m->broken && !m->receives_flushed &&
+	return qp->real && !qp->receives_held && !m->broken && !qp->receives_flushed &&
 	       qp->receives.posted == qp->receives.head;
 }
 

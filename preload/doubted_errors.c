@@ -35,7 +35,7 @@ void doubted_error_has_cause(struct queue_pair *qp)
 /* The first one told says why. */
 static void tell(struct queue_pair *qp)
 {
-	enum ibv_wc_status status = qp->migration.given_up;
+	enum ibv_wc_status status = qp->given_up;
 
 	if (qp->application_error || !status)
 		status = IBV_WC_WR_FLUSH_ERR;

@@ -372,7 +372,7 @@ void queue_pair_end(struct queue_pair *qp, enum ibv_wc_status first)
  */
 static void queue_pair_go_on(struct queue_pair *qp)
 {
-	enum ibv_wc_status given_up = qp->migration.given_up;
+	enum ibv_wc_status given_up = qp->given_up;
 
 	if (qp->application_error)
 		queue_pair_end(qp, IBV_WC_WR_FLUSH_ERR);
@@ -380,7 +380,7 @@ static void queue_pair_go_on(struct queue_pair *qp)
 		queue_pair_end(qp, given_up ? given_up : IBV_WC_WR_FLUSH_ERR);
 	else
 		queue_pair_post_kept(qp);
-	if (qp->migration.receives_flushed)
+	if (qp->receives_flushed)
 		queue_pair_flush_receives(qp);
 }
 

@@ -32,7 +32,7 @@ void lost_peer_is_noticed(struct queue_pair *qp)
 bool lost_peer_is_waited_for(const struct queue_pair *qp)
 {
 	return lost_peer_is_missed(qp) ||
-	       (qp->flushed && may_wait(qp) && qp->migration.given_up == IBV_WC_RETRY_EXC_ERR);
+	       (qp->flushed && may_wait(qp) && qp->given_up == IBV_WC_RETRY_EXC_ERR);
 }
 
 bool lost_peer_was_noticed(struct queue_pair *qp)
@@ -67,11 +67,9 @@ static void end(struct queue_pair *qp)
  * kept, too. */
 static void let_receives_go(struct queue_pair *qp)
 {
-	struct queue_pair_migration *m = &qp->migration;
-
 	queue_pair_let_receives_go(qp);
-	if (!qp->srq && !m->receives_flushed && queue_pair_give_kept_receives(qp))
-		m->receives_flushed = true;
+	if (!qp->srq && !qp->receives_flushed && queue_pair_give_kept_receives(qp))
+		qp->receives_flushed = true;
 }
 
 void lost_peer_is_left(struct queue_pair *qp)

@@ -86,15 +86,6 @@ static bool is_concerned(
 	       (move_has_context(move, context) || move_has_peer(move, qp));
 }
 
-/* An error that it has had already and has not told is still to be told. */
-static void begin(struct queue_pair *qp, struct move *move)
-{
-	const struct queue_pair_migration *was = &qp->migration;
-
-	qp->migration = (struct queue_pair_migration){
-	        .move = move, .given_up = was->given_up, .receives_flushed = was->receives_flushed};
-}
-
 bool move_concern(struct move *move)
 {
 	struct context *context;
@@ -110,7 +101,7 @@ bool move_concern(struct move *move)
 		if (other == move || !is_concerned(move, context, qp))
 			continue;
 		if (!other || other->state == MOVE_KNOWN)
-			begin(qp, move);
+			qp->migration = (struct queue_pair_migration){.move = move};
 		else
 			all = false;
 	}

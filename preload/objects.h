@@ -275,7 +275,8 @@ struct address_handle {
 	TAILQ_ENTRY(address_handle) link;
 };
 
-/* Where a migration stands with one queue pair; the service thread's. */
+/* Where a migration stands with one queue pair; the service thread's. It begins beside threads that
+ * poll: what these find of errors is not here. */
 struct move;
 struct queue_pair_migration {
 	struct move *move; /* NULL: none */
@@ -284,8 +285,6 @@ struct queue_pair_migration {
 	uint32_t last_signalled; /* drained when this one is complete */
 	uint32_t tail_seen;
 	uint64_t progress_ms;
-	enum ibv_wc_status given_up; /* by its own transport, since the gate was closed; 0: not */
-	bool receives_flushed;       /* a RECV was given back, and not shown */
 	/* SETTLE */
 	bool broken;        /* taken to ERR by this library */
 	uint32_t rq_psn;    /* our responder's when it stopped, or PSN_UNKNOWN */
@@ -318,10 +317,12 @@ struct queue_pair {
 	bool is_target;         /* of XRC: see xrc_domain */
 	bool held;              /* stopped: sends go to the log only; atomic */
 	bool receives_held;
-	bool application_error; /* in ERR for the application, or by it */
-	bool flushed;           /* the device has begun to give back unfinished work */
-	bool last_wqe_told;     /* IBV_EVENT_QP_LAST_WQE_REACHED, since it is in ERR; atomic */
-	bool made_up_due;       /* counted in send_cq->made_up_due */
+	bool application_error;      /* in ERR for the application, or by it */
+	bool flushed;                /* the device has begun to give back unfinished work */
+	enum ibv_wc_status given_up; /* by its own transport, not told; 0: not. In send_cq's gate */
+	bool receives_flushed;       /* a RECV was given back, not shown. In recv_cq's gate */
+	bool last_wqe_told;          /* IBV_EVENT_QP_LAST_WQE_REACHED, since it is in ERR; atomic */
+	bool made_up_due;            /* counted in send_cq->made_up_due */
 	bool misses_peer; /* its retries are used up, and it is not told yet (lost_peers.h); atomic
 	                   */
 	uint64_t misses_until_ms;

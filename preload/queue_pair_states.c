@@ -77,8 +77,8 @@ static int modify_to_reset(struct queue_pair *qp, struct ibv_qp_attr *attr, int 
 		windows_forget_queue_pair(qp);
 		qp->receives_done = 0;
 		qp->application_error = qp->flushed = qp->sq_psn_agreed = qp->last_wqe_told = false;
-		qp->migration.given_up = 0;
-		qp->migration.receives_flushed = false;
+		qp->receives_flushed = false;
+		qp->given_up = 0;
 		lost_peer_is_over(qp);
 		doubted_error_is_over(qp);
 		queue_pair_let_receives_go(qp);

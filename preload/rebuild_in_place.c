@@ -17,8 +17,8 @@ void queue_pair_begin_incarnation(struct queue_pair *qp)
 	send_log_restart(&qp->sends, qp->migration.fresh_psn);
 	receive_log_restart(&qp->receives);
 	qp->receives_done = 0;
-	qp->flushed = qp->migration.receives_flushed = false;
-	qp->migration.given_up = 0;
+	qp->flushed = qp->receives_flushed = false;
+	qp->given_up = 0;
 	doubted_error_is_over(qp);
 }
 
