@@ -9,6 +9,7 @@
 #include "preload/data_path.h"
 #include "preload/datagrams.h"
 #include "preload/doubted_errors.h"
+#include "preload/lost_devices.h"
 #include "preload/lost_peers.h"
 #include "preload/queue_pair.h"
 #include "preload/rebuild.h"
@@ -344,13 +345,13 @@ bool drain_frontiers_are_known(struct move *move)
 
 /* ---- never mind ---- */
 
-/* What was kept back goes out; what the device refuses now, the application had accepted already.
- */
+/* What was kept back goes out. What the device refuses now the application had accepted already: it
+ * stays kept where the device may be gone. */
 void queue_pair_post_kept(struct queue_pair *qp)
 {
 	int err = queue_pair_give_kept(qp);
 
-	if (!err)
+	if (!err || lost_device_is_behind(qp->context, err))
 		return;
 	log_error("drain", "qp 0x%x: kept work cannot be posted: error %d", queue_pair_number(qp),
 	        err);

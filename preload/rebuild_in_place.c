@@ -7,6 +7,7 @@
 #include "preload/data_path.h"
 #include "preload/doubted_errors.h"
 #include "preload/drain.h"
+#include "preload/lost_devices.h"
 #include "preload/queue_pair.h"
 #include "preload/shared_receive_queue.h"
 #include "preload/window_binding.h"
@@ -71,7 +72,7 @@ static void repost_shared(struct context *context)
 		gate_close(&srq->gate);
 		err = shared_receive_queue_repost(srq, false);
 		gate_open(&srq->gate);
-		if (err)
+		if (err && !lost_device_is_behind(context, -err))
 			log_error("rebuild", "shared receive queue: not posted again: error %d",
 			        -err);
 	}
