@@ -79,13 +79,16 @@ static void parent_settings(void *owner, struct connection_settings *settings)
 		settings->heartbeat_ms = role->heartbeat_ms;
 }
 
+/* Processes find this agent from now on and not before, though it may know what the VM is called: a
+ * host says in its HelloAnswer whether the VM has its device. */
 static int welcomed(void *owner, const Tether__HelloAnswer *answer)
 {
 	struct guest_role *role = owner;
+	const char *vm = *answer->vm ? answer->vm : role->settings->name;
 
 	role->heartbeat_ms = answer->heartbeat_ms;
 	agent_relay_reload(&role->agent);
-	return *answer->vm ? vm_become(role, answer->vm) : 0;
+	return *vm ? vm_become(role, vm) : 0;
 }
 
 static const struct agent_role agent_role = {
@@ -117,9 +120,7 @@ static int parts_make(struct guest_role *role)
 
 	role->links = vm_links_create(role->agent.base, &sockets, &connections, role->agent.relay,
 	        agent_relay_fed, &role->agent);
-	if (!role->links)
-		return -ENOMEM;
-	return *role->settings->name ? vm_become(role, role->settings->name) : 0;
+	return role->links ? 0 : -ENOMEM;
 }
 
 static int guest_create(struct event_base *base, const struct agent_settings *settings, void **made)

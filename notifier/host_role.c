@@ -107,9 +107,10 @@ static const struct host_signal_callbacks signal_callbacks = {
 static void guest_open(struct host_role *role, const char *name)
 {
 	const Tether__HostVm *vm = host_inventory_vm(&role->inventory, name);
+	const char *channel = vm && *vm->guest ? vm->guest : role->settings->guest_channel;
 
-	guest_links_open(
-	        role->guests, name, vm && *vm->guest ? vm->guest : role->settings->guest_channel);
+	if (!guest_links_open(role->guests, name, channel) && strcmp(channel, "none") != 0)
+		relay_guest_due(role->agent.relay, name, monotonic_ms());
 }
 
 int host_role_vm_open(struct host_role *role, const char *vm)

@@ -135,6 +135,7 @@ void relay_destroy(struct relay *relay)
 		struct vm_state *next = relay->vms->next;
 
 		relay_absence_end(relay->vms);
+		relay_missed_forget(relay->vms);
 		relay_numbers_clear(relay->vms);
 		free(relay->vms);
 		relay->vms = next;
@@ -386,7 +387,8 @@ int64_t relay_next_ms(struct relay *relay, uint64_t now_ms)
 	child_until(relay, &until);
 	next = min_ms(next, until);
 	for (const struct open_event *open = relay->open; open; open = open->next)
-		next = min_ms(next, min_ms(open->due_ms, relay_holders_next(relay, open)));
+		next = min_ms(min_ms(next, open->due_ms),
+		        min_ms(relay_holders_next(relay, open), relay_guest_next(relay, open)));
 	if (next == UINT64_MAX)
 		return -1;
 	return next > now_ms ? (int64_t)(next - now_ms) : 0;

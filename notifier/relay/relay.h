@@ -142,6 +142,10 @@ void relay_link_ended(struct relay *relay, int reason);
  * root has every VM. -ENOMEM */
 int relay_vm_here(struct relay *relay, const char *vm);
 
+/* The channel of the agent in @vm, which is here, stands: that agent, which need not be there, has
+ * as long to come as a child has to come back; once, until @vm leaves. */
+void relay_guest_due(struct relay *relay, const char *vm, uint64_t now_ms);
+
 /* @vm is not here any more: its children's links are closed, nothing is waited for from them. */
 void relay_vm_left(struct relay *relay, const char *vm, uint64_t now_ms);
 

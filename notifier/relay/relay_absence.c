@@ -52,13 +52,20 @@ static bool ends_absence(const Tether__Event *event)
 	return event->to_vm && event->step != TETHER__STEP__STEP_RECONNECT;
 }
 
+/* The end of one that was over before comes late, for who had missed it. */
+static bool is_late_end(const struct vm_state *vm, const Tether__Event *event)
+{
+	return step_ends_migration(event->step) && vm->released &&
+	       vm->released->migration != event->migration;
+}
+
 void relay_absence_note(struct relay *relay, const Tether__Event *event, uint64_t until_ms)
 {
 	struct vm_state *vm = relay_vm_find(relay, event->vm);
 	bool begins = begins_absence(event);
 	Tether__Event bare;
 
-	if (vm && (begins || ends_absence(event)))
+	if (vm && (begins || ends_absence(event)) && !is_late_end(vm, event))
 		relay_absence_end(vm);
 	if (!vm || !begins)
 		return;
@@ -67,7 +74,7 @@ void relay_absence_note(struct relay *relay, const Tether__Event *event, uint64_
 	vm->released_until_ms = until_ms;
 }
 
-static bool takes_part(const Tether__Hello *hello, uint64_t migration)
+bool hello_takes_part(const Tether__Hello *hello, uint64_t migration)
 {
 	for (size_t i = 0; i < hello->n_open; i++)
 		if (hello->open[i] == migration)
@@ -81,7 +88,7 @@ static Tether__Event *unknown_to(
 	struct vm_state *vm = child->vm ? relay_vm_find(relay, child->vm) : NULL;
 
 	if (!vm || !vm->released || now_ms >= vm->released_until_ms ||
-	        takes_part(hello, vm->released->migration))
+	        hello_takes_part(hello, vm->released->migration))
 		return NULL;
 	vm->released->overall_ms = (uint32_t)(vm->released_until_ms - now_ms);
 	return vm->released;

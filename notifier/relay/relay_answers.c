@@ -115,7 +115,7 @@ bool step_ends_migration(Tether__Step step)
 	       step == TETHER__STEP__STEP_ERROR;
 }
 
-static void migration_ends(struct relay *relay, uint64_t migration)
+void relay_migration_ends(struct relay *relay, uint64_t migration)
 {
 	size_t kept = 0;
 
@@ -164,7 +164,9 @@ static void event_close(struct relay *relay, struct open_event *open)
 	relay_late_note(relay, open);
 	answer = tally_finish(open->tally);
 	if (step_ends_migration(key.step) || ends_unheard(relay, open->event))
-		migration_ends(relay, key.migration);
+		relay_migration_ends(relay, key.migration);
+	if (step_ends_migration(key.step))
+		relay_missed_note(relay, open->event);
 	if (answer) {
 		answered_keep(relay, answer);
 		relay_answer_up(relay, answer);
@@ -183,6 +185,7 @@ static bool is_answerable(struct relay *relay, struct open_event *open, uint64_t
 	return tally_complete(open->tally) &&
 	       (key->step != TETHER__STEP__STEP_PREPARE ||
 	               registration_is_flushed(relay->registration, key->migration)) &&
+	       !relay_guest_may_come(relay, open, now_ms) &&
 	       !relay_holders_may_come(relay, open, now_ms);
 }
 

@@ -99,7 +99,7 @@ static void answer_take(
 	        open && tally_awaits(open->tally, child->name), now_ms);
 	open = relay_open_find(relay, &key);
 	if (!open) {
-		if (relay_was_answered(relay, &key))
+		if (relay_was_answered(relay, &key) || relay_missed_is(relay, &key))
 			relay->counts.late_answers++;
 		else
 			relay->counts.unasked_answers++;
@@ -231,7 +231,9 @@ void relay_vm_left(struct relay *relay, const char *vm, uint64_t now_ms)
 
 	if (state) {
 		state->is_here = false;
+		state->guest_until_ms = 0;
 		relay_absence_end(state);
+		relay_missed_forget(state);
 		relay_numbers_clear(state);
 	}
 	while ((child = child_of_vm(relay, vm))) {

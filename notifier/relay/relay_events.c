@@ -37,7 +37,9 @@ static void vm_takes(const struct relay *relay, struct vm_state *vm, const Tethe
 	if (relay_order_is_ours(relay, event))
 		vm->order_sequence = event->sequence;
 	vm->epoch = event->epoch;
-	vm->migration = event->migration;
+	/* The end of one before, which somebody had missed, may come in the middle of this. */
+	if (!step_ends_migration(event->step))
+		vm->migration = event->migration;
 }
 
 /* Refused: true, and answered so. */

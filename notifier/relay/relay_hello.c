@@ -172,6 +172,7 @@ int relay_hello_take(
 	relay_absence_tell(relay, child, hello, now_ms);
 	hello_answer_send(
 	        relay, child, NULL, NULL, relay_absence_unknown_to(relay, child, hello, now_ms));
+	relay_missed_tell(relay, child, hello);
 	if (child->is_guest)
 		relay_places_say_guest(relay, child);
 	else if (child->role == TETHER__ROLE__ROLE_HOST)

@@ -209,6 +209,7 @@ int relay_whereabouts(struct relay *relay, const Tether__Whereabouts *whereabout
 	for (size_t i = 0; i < whereabouts->n_vms && !err; i++) {
 		told[i].place = whereabouts->vms[i];
 		err = place_take(relay, &told[i], &last);
+		relay_missed_look(relay, told[i].place);
 	}
 	if (!err)
 		places_pass_on(relay, told, whereabouts->n_vms, now_ms);

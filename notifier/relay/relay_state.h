@@ -8,7 +8,8 @@
  * that come back), relay_absence.c (VMs without a device), relay_numbers.c (numbers that are taken
  * in a VM), relay_moved.c (VMs that have moved), relay_quarantine.c (who is late), relay_places.c
  * (where VMs are), relay_partitions.c (who may talk to whom), relay_reports.c (how the agents are),
- * relay_versions.c (what is spoken with whom) and relay_holders.c (who holds a device), and by
+ * relay_versions.c (what is spoken with whom), relay_holders.c (who holds a device), relay_missed.c
+ * (ends that somebody has missed) and relay_guests.c (agents in VMs that are about to come), and by
  * nobody else.
  */
 #ifndef TETHER_RELAY_STATE_H
@@ -83,6 +84,8 @@ struct vm_state {
 	uint64_t migration;
 	Tether__Event *released; /* RELEASE, until RESUME: who starts now opens no device */
 	uint64_t released_until_ms;
+	Tether__Event *end;        /* of its last migration that has ended here; NULL: none */
+	uint64_t guest_until_ms;   /* so long the agent in it has to come; 0: none is to */
 	struct vm_numbers numbers; /* that a new QP may not have */
 	uint32_t order_sequence;   /* of its last order for us in this epoch */
 	uint64_t moved_epoch;      /* of the last news that it has moved */
@@ -211,7 +214,30 @@ void relay_answered_forget(struct relay *relay, const struct event_key *key, siz
 /* Answer what can be answered; after each change of a tally. */
 void relay_settle(struct relay *relay, uint64_t now_ms);
 
+/* What was begun here of @migration is over. */
+void relay_migration_ends(struct relay *relay, uint64_t migration);
+
+/* relay_missed.c */
+/* @event has been answered here and ends its migration. */
+void relay_missed_note(struct relay *relay, const Tether__Event *event);
+void relay_missed_forget(struct vm_state *vm);
+/* It has been given to children beside what is open. */
+bool relay_missed_is(const struct relay *relay, const struct event_key *key);
+/* @child, a process or an agent in a VM, is welcome: what it has missed. */
+void relay_missed_tell(struct relay *relay, const struct child *child, const Tether__Hello *hello);
+/* In a guest: where its VM is, by the root. */
+void relay_missed_look(struct relay *relay, const Tether__VmPlace *place);
+
+/* relay_guests.c */
+/* PREPARE for a VM that is here waits for the agent in it. */
+bool relay_guest_may_come(
+        const struct relay *relay, const struct open_event *open, uint64_t now_ms);
+/* Until when; UINT64_MAX: it does not. */
+uint64_t relay_guest_next(const struct relay *relay, const struct open_event *open);
+
 /* relay_absence.c */
+/* @hello names @migration among those that are open there. */
+bool hello_takes_part(const Tether__Hello *hello, uint64_t migration);
 /* An event that was taken: RELEASE, ATTACH and the orders that bring the device begin @event's VM's
  * absence, every other step to it but RECONNECT ends it. */
 void relay_absence_note(struct relay *relay, const Tether__Event *event, uint64_t until_ms);

@@ -102,6 +102,7 @@ struct directory_place {
 	const char *vm, *host, *next; /* "": nobody */
 	uint64_t port;                /* what the SM is asked for, for whoever asks it */
 	bool located, shared_port;
+	bool moves; /* a change of ours is under way */
 	const uint32_t *lids, *pkeys;
 	size_t lid_count, pkey_count;
 };

@@ -105,6 +105,7 @@ static struct directory_place place_of(const struct directory_vm *vm)
 	        .port = vm->port,
 	        .located = vm->located,
 	        .shared_port = vm->shared_port,
+	        .moves = vm->moves,
 	        .lids = vm->lids,
 	        .pkeys = vm->pkeys,
 	        .lid_count = vm->lid_count,

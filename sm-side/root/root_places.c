@@ -59,6 +59,7 @@ static void letter_add(void *context, const struct directory_place *place)
 	vm->host_next = (char *)(*place->host ? place->next : "");
 	vm->located = place->located;
 	vm->shared_port = place->shared_port;
+	vm->at_rest = !place->moves;
 	vm->lids = (uint32_t *)place->lids;
 	vm->n_lids = place->lid_count;
 	vm->pkeys = (uint32_t *)place->pkeys;

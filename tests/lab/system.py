@@ -284,13 +284,17 @@ class System:
         whole = re.split("[ +]", vm)[0]
         return self.guest_socket(whole) if self.has_guests else self.path("vms", whole + ".sock")
 
+    def guest_parent(self, vm):
+        """Where the agent in @vm looks for that of its host."""
+        return f"virtio:{self.path('ports', vm)}" if self.vm_ports else f"unix:{self.path('vms', vm + '.guest')}"
+
     def start_guest(self, vm, env=None):
         """The agent in @vm: a process as the VM's others are, which does not know its name."""
         os.makedirs(os.path.dirname(self.guest_socket(vm)), exist_ok=True)
         conf = self.path("guests", vm, "agent.conf")
         write(conf, {
             "role": "guest",
-            "root": f"virtio:{self.path('ports', vm)}" if self.vm_ports else f"unix:{self.path('vms', vm + '.guest')}",
+            "root": self.guest_parent(vm),
             "listen": f"unix:{self.guest_socket(vm)}",
             "log": self.path(f"guest-{vm}.log"),
             "devices": self.path("devices", vm) if self.devices else "none",

@@ -271,6 +271,17 @@ def guest_may_know_its_name():
         stepped(agent, guest.shim(), "PREPARE", 1)
 
 
+def guest_is_found_when_its_host_has_said_how_the_vm_is():
+    """It may know its name, and is not there for a process before it knows whether the VM has its device."""
+    with Agent(guest_channel="unix") as agent:
+        way = agent.path("way")
+        with Guest(f"unix:{way}", name="vm1") as guest:
+            guest.wait_log("no link to")
+            assert not is_listening(guest.path("agent.sock"))
+            os.symlink(agent.path("vms/vm1.guest"), way)
+            stepped(agent, guest.shim(), "PREPARE", 1)
+
+
 def guest_that_takes_itself_for_another_is_refused():
     with Agent(guest_channel="unix") as agent, Guest(f"unix:{agent.path('vms/vm1.guest')}", name="vm2") as guest:
         guest.wait_log("foreign-name")
@@ -365,7 +376,7 @@ TESTS = [over(channel, test) for channel in CHANNELS for test in (
     process_behind_a_guest_is_reached, host_agent_is_started_again, guest_agent_is_started_again,
     guest_that_is_killed_again_and_again_is_heard)] + [
         guest_says_nothing_of_who_starts_while_the_device_is_away, guest_moves_with_its_processes, copy_of_a_vm_is_another_vm,
-        guest_may_know_its_name,
+        guest_may_know_its_name, guest_is_found_when_its_host_has_said_how_the_vm_is,
         guest_that_takes_itself_for_another_is_refused, channel_says_who_may_speak,
         guest_that_was_refused_is_not_heard_for_a_second,
         process_is_called_by_its_vm_whatever_it_says, guest_that_comes_anew_takes_the_place_of_the_one_before,

@@ -255,6 +255,7 @@ void place_say(struct test *t, const struct place_args *args)
 	place.n_pkeys = count_of(args->pkeys, ARRAY_SIZE(args->pkeys));
 	place.located = !args->unlocated;
 	place.shared_port = args->shared_port;
+	place.at_rest = args->at_rest;
 	whereabouts.vms = places;
 	whereabouts.n_vms = 1;
 	assert_int_equal(relay_whereabouts(t->relay, &whereabouts, t->now_ms), 0);

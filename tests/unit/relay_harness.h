@@ -119,7 +119,7 @@ void event_send(struct test *t, const struct event_args *args);
 struct place_args {
 	const char *vm, *host, *next;
 	uint32_t lids[2], pkeys[2]; /* 0: no more */
-	bool unlocated, shared_port;
+	bool unlocated, shared_port, at_rest;
 };
 void place_say(struct test *t, const struct place_args *args);
 #define PLACE(t, ...)    place_say(t, &(struct place_args){__VA_ARGS__})

@@ -72,6 +72,8 @@ static void say_places(struct test *t, const Tether__Whereabouts *whereabouts)
 		say(t, " %s at %s", place->vm, *place->host ? place->host : "nobody");
 		if (*place->host_next)
 			say(t, " or %s", place->host_next);
+		if (place->at_rest)
+			say(t, " at rest");
 		for (size_t j = 0; j < place->n_lids; j++)
 			say(t, " lid %u", place->lids[j]);
 		for (size_t j = 0; j < place->n_pkeys; j++)

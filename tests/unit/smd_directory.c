@@ -229,6 +229,27 @@ static void each_change_of_a_place_is_told_once(void **state)
 	assert_string_equal(places(), "vm1@+!1/2 ");
 }
 
+/* Also where the two hosts are one, or there is only one: at rest it is when the change has ended.
+ */
+static void what_a_change_of_ours_has_in_hand_is_not_at_rest(void **state)
+{
+	const char *const from[] = {"a", "b", NULL};
+	struct directory_place place;
+
+	says("a", "vm1");
+	says("b", "");
+	for (size_t i = 0; i < sizeof(from) / sizeof(from[0]); i++) {
+		assert_true(directory_place_of(directory, "vm1", &place));
+		assert_false(place.moves);
+		directory_move_begins(directory, "vm1", from[i], "a");
+		assert_true(directory_place_of(directory, "vm1", &place));
+		assert_true(place.moves);
+		directory_move_ends(directory, "vm1", "a");
+	}
+	assert_true(directory_place_of(directory, "vm1", &place));
+	assert_false(place.moves);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -244,6 +265,7 @@ int main(void)
 	        DIRECTORY_TEST(a_host_that_will_not_come_back_leaves_all_it_had),
 	        DIRECTORY_TEST(what_no_vm_may_be_called_is_nobodys),
 	        DIRECTORY_TEST(each_change_of_a_place_is_told_once),
+	        DIRECTORY_TEST(what_a_change_of_ours_has_in_hand_is_not_at_rest),
 	};
 
 	return cmocka_run_group_tests_name("smd_directory", tests, NULL, NULL);
