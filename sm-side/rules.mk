@@ -55,6 +55,7 @@ $(call unit_test,smd_ledger,$(LEDGER_SOURCES),-ljson-c -lprotobuf-c)
 $(call unit_test,smd_news,sm-side/conductor/conductor_news.c $(LEDGER_SOURCES) notifier/base/log.c notifier/base/die_point.c,-ljson-c -lprotobuf-c \
 	-Xlinker --wrap=vm_changes_has_gone)
 $(call unit_test,smd_vfs,sm-side/migration/sm_talk.c sm-side/migration/sm_paths.c $(JSON_SOURCES) $(MIGRATION_SOURCES),-ljson-c -lprotobuf-c)
+$(call unit_test,smd_vfs_back,sm-side/migration/sm_talk.c sm-side/migration/sm_paths.c $(JSON_SOURCES) $(MIGRATION_SOURCES),-ljson-c -lprotobuf-c)
 $(call unit_test,smd_orders,sm-side/migration/sm_talk.c sm-side/migration/sm_paths.c $(JSON_SOURCES) $(MIGRATION_SOURCES),-ljson-c -lprotobuf-c)
 $(call unit_test,smd_admission,sm-side/migration/admission.c sm-side/migration/admission_vfs.c sm-side/root/inventory.c sm-side/migration/whereabouts.c \
 	$(INTEREST_SOURCES) $(MIGRATION_SOURCES),-lprotobuf-c)

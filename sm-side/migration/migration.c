@@ -11,7 +11,8 @@ enum { US_PER_MS = 1000 };
 void migration_init(struct migration *migration, const struct migration_intent *intent,
         const struct deadlines *deadlines)
 {
-	*migration = (struct migration){.intent = *intent, .deadlines = deadlines};
+	*migration = (struct migration){
+	        .intent = *intent, .deadlines = deadlines, .shown_at_source = MIGRATION_ALL_VFS};
 	testimony_init(&migration->testimony);
 	migration->testimony.shared_port = intent->shared_port;
 }
@@ -102,8 +103,6 @@ static struct migration_output enter(struct migration *m, enum migration_state t
 	bool tell = m->given_up && m->state == STATE_RECOVERING && !m->intent.reattach;
 	bool again;
 
-	if (to == STATE_STAY_NAMING && m->state != STATE_RECOVERING)
-		m->named_back = m->host_vf;
 	to = migration_road_entered(m, to);
 	if (m->state != STATE_REPLANNING)
 		memset(m->is_there, 0, sizeof(m->is_there));
@@ -115,7 +114,8 @@ static struct migration_output enter(struct migration *m, enum migration_state t
 	m->state = to;
 	m->awaited = migration_road_parties(m, to);
 	m->failed = m->waits_turn = false;
-	m->host_vf = m->sm_vf = 0;
+	m->host_vf = migration_vf_from(m, 0);
+	m->sm_vf = 0;
 	m->has_left = false;
 	migration_note_attach(m);
 	m->awaited_report = migration_road_report(m, to);
@@ -171,9 +171,7 @@ struct migration_output migration_recover(struct migration *migration,
 	migration->journalled = journalled == STATE_LOOKING_THERE ? STATE_LOOKING : journalled;
 	migration->committed = is_past_commit(journalled);
 	migration->may_be_there = MIGRATION_ALL_VFS;
-	/* How many is not in the journal: all are named. */
-	migration->named_back =
-	        migration->intent.others ? migration_vf_count(&migration->intent) : 0;
+	migration->shown_at_source = MIGRATION_ALL_VFS;
 	migration->given_up = given_up || (migration->committed && !left_ms);
 	/* The last records may be missing from the disk: undoing nothing does no harm. */
 	migration->applied = migration->unlinked = migration->committed;

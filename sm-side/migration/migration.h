@@ -119,8 +119,8 @@ struct migration {
 	unsigned host_vf, sm_vf; /* which VF host and SM are asked for, one after the other */
 	bool has_left; /* that VF the destination, where it may have come: before it is given back
 	                */
-	unsigned named_back;   /* of several VFs, as many as the source has taken the GUIDs of, when
-	                          it takes no more */
+	unsigned shown_at_source; /* VFs, as bits, whose slot at the source may show the VM's GUIDs:
+	                             those leave it when the VM stays at the destination */
 	unsigned may_be_there; /* VFs, as bits, that the destination was asked to attach, as far as
 	                          that is known: those are taken back */
 	enum migration_report awaited_report; /* before the host is asked */
@@ -222,6 +222,8 @@ bool migration_takes_back(const struct migration *migration);
 /* The host is asked to attach the VF of which it is asked now, or in a called migration the
  * orchestrator has done so for all. */
 void migration_note_attach(struct migration *migration);
+/* The first VF from @vf on that the host is asked of in its state; migration_vf_count: none. */
+unsigned migration_vf_from(const struct migration *migration, unsigned vf);
 /* How many orders, one after the other, @state is for the same party: each has its own time. */
 unsigned migration_orders_of(const struct migration *migration, enum migration_state state);
 /* Fill in `other_lids`; how many. They are the testimony's, too, from then on. */

@@ -49,12 +49,28 @@ static bool is_of_each_vf(enum migration_action action, unsigned party)
 	}
 }
 
+static bool is_asked_of(const struct migration *m, enum migration_state state, unsigned vf)
+{
+	bool stays = state == STATE_STAY_NAMING || state == STATE_STAY_VACATING;
+
+	return !stays || m->shown_at_source & 1U << vf;
+}
+
 /* How many VFs the hosts, or the SM, are asked of in @state. */
 static unsigned vfs_of(const struct migration *m, enum migration_state state)
 {
-	return state == STATE_STAY_NAMING || state == STATE_STAY_VACATING
-	               ? m->named_back
-	               : migration_vf_count(&m->intent);
+	unsigned count = 0;
+
+	for (unsigned vf = 0; vf < migration_vf_count(&m->intent); vf++)
+		count += is_asked_of(m, state, vf);
+	return count;
+}
+
+unsigned migration_vf_from(const struct migration *m, unsigned vf)
+{
+	while (vf < migration_vf_count(&m->intent) && !is_asked_of(m, m->state, vf))
+		vf++;
+	return vf;
 }
 
 unsigned migration_orders_of(const struct migration *m, enum migration_state state)
@@ -69,10 +85,22 @@ unsigned migration_orders_of(const struct migration *m, enum migration_state sta
 	return action == ACTION_NAME_DESTINATION_BACK && m->intent.others ? 2 * count : count;
 }
 
+/* The host says that it has done what it was asked; before that the slot may show either. */
+static void note_guids(struct migration *m)
+{
+	enum migration_action action = migration_state_action(m->state);
+
+	if (action == ACTION_NAME_SOURCE)
+		m->shown_at_source &= ~(1U << m->host_vf);
+	else if (action == ACTION_NAME_SOURCE_BACK)
+		m->shown_at_source |= 1U << m->host_vf;
+}
+
 /* Is there another one to ask for, or more to be asked for this one? */
 static bool next_vf(struct migration *m, unsigned party)
 {
 	unsigned *vf = party == PARTY_HOST ? &m->host_vf : &m->sm_vf;
+	unsigned next = migration_vf_from(m, *vf + 1);
 
 	if (party == PARTY_HOST && migration_takes_back(m)) {
 		m->has_left = true;
@@ -81,9 +109,9 @@ static bool next_vf(struct migration *m, unsigned party)
 	}
 	m->has_left = false;
 	if (!is_of_each_vf(migration_state_action(m->state), party) ||
-	        *vf + 1 >= vfs_of(m, m->state))
+	        next >= migration_vf_count(&m->intent))
 		return false;
-	++*vf;
+	*vf = next;
 	migration_note_attach(m);
 	return true;
 }
@@ -103,6 +131,8 @@ struct migration_output migration_answered(
 {
 	if (!(migration->awaited & party))
 		return (struct migration_output){0};
+	if (done && party == PARTY_HOST)
+		note_guids(migration);
 	if (done && next_vf(migration, party))
 		return (struct migration_output){
 		        .action = migration_state_action(migration->state), .parties = party};

@@ -54,6 +54,12 @@ static bool is_before_lease(enum migration_state state)
 	       state == STATE_BACK_RENAMING || state == STATE_BACK_REVACATING;
 }
 
+/* With one VF no other is to be told from it: what the slot that failed shows is not known. */
+static bool is_any_at_source(const struct migration_intent *intent, unsigned shown)
+{
+	return intent->others && shown & ((1U << migration_vf_count(intent)) - 1);
+}
+
 /* Without an SM there is no plan, no lease and no GUID to move. Where no GUID was touched there is
  * nothing to undo; else a sweep may have made the move, though nothing was applied. */
 static bool is_stepped_over(const struct migration *m, enum migration_state state)
@@ -64,7 +70,8 @@ static bool is_stepped_over(const struct migration *m, enum migration_state stat
 		return true;
 	if ((state == STATE_BACK_VACATING || state == STATE_BACK_UNDOING) && !m->applied)
 		return true;
-	if ((state == STATE_STAY_NAMING || state == STATE_STAY_VACATING) && !m->named_back)
+	if ((state == STATE_STAY_NAMING || state == STATE_STAY_VACATING) &&
+	        !is_any_at_source(&m->intent, m->shown_at_source))
 		return true;
 	if (is_not_of_its_links(m, state))
 		return true;

@@ -69,11 +69,15 @@ static uint32_t left_ms(uint64_t until_us, uint64_t now_us)
 	return until_us > now_us ? (uint32_t)((until_us - now_us) / US_PER_MS) : 0;
 }
 
-/* A step that comes again has what is left of the state's time. */
+/* A step that comes again has what is left of the state's time. Of the time of several orders none
+ * has more than its own. */
 static uint32_t deadline_ms(const struct migration *m, uint64_t now_us)
 {
 	uint32_t left = left_ms(m->timer_us, now_us);
+	uint32_t own = migration_state_deadline_ms(m->state, m->deadlines);
 
+	if (own < left)
+		return own;
 	return left ? left : 1;
 }
 

@@ -74,7 +74,8 @@ unsigned whereabouts_may_be_there(const struct inventory *inventory, const struc
 	const struct migration_intent *intent = &m->intent;
 	unsigned may_be = 0;
 
-	if (migration_state_action(m->journalled) == ACTION_ATTACH_VF ||
+	/* An orchestrator attaches without an order of ours, so nobody has looked. */
+	if (intent->called || migration_state_action(m->journalled) == ACTION_ATTACH_VF ||
 	        !inventory_is_connected(inventory, intent->destination.host))
 		return MIGRATION_ALL_VFS;
 	for (unsigned i = 0; i < migration_vf_count(intent); i++) {

@@ -22,6 +22,11 @@ def says_anew(stage, host="hyp1"):
     stage.smd.hosts_here(4)
 
 
+def all_here(stage):
+    stage.smd.hosts_here(4)
+    wait_until("the SM is here", lambda: stage.smd.get("/v1/health")[1]["sm_connected"])
+
+
 def second_vf(stage, vm):
     """What @vm holds besides the one that its host says it moves with."""
     slot = stage.world.slots[SLOT]
@@ -150,6 +155,28 @@ def a_called_migration_reports_each_step_once():
         stage.all_well("hyp2")
 
 
+def what_an_orchestrator_attached_unseen_is_taken_back():
+    """No agent looks by itself at what somebody else attaches, and a successor has nothing but their word."""
+    with Pair(env={"TETHER_DIE_AT": "smd-recorded:back-leasing"}) as stage:
+        number = stage.begin("vm1", "hyp2", mode="called")
+        for step, state in (("detached", "detaching"), ("moved", "moving"), ("failed", "attaching")):
+            stage.smd.wait_for(number, state)
+            if step == "failed":
+                there = stage.world.hosts["hyp2"]
+                with stage.world.lock:
+                    hello, before = there.hello, there.inventory()
+                    there.hello = lambda: {**hello(), **before}
+                    stage.world.slots[stage.smd.get(f"/v1/migrations/{number}")[1]["to_slot"]]["vm"] = "vm1"
+            try:
+                stage.smd.ask("POST", f"/v1/migrations/{number}/steps", {"step": step})
+            except ConnectionError:
+                equal(step, "failed")
+        equal(stage.smd.wait(), -9)
+        stage.smd.start()
+        equal(stage.smd.wait_for(number)["outcome"], "failed-at-source")
+        stage.all_well("hyp1")
+
+
 def killed_and_started_again(place, state, count, outcomes):
     what = f"{place}:{state}:{count}"
     with Pair(env={"TETHER_DIE_AT": what}) as stage:
@@ -162,7 +189,7 @@ def killed_and_started_again(place, state, count, outcomes):
         migration = stage.smd.wait_for(1)
         equal(migration["outcome"] in outcomes, True, f"{what}: {migration['outcome']} {migration['refusals']}")
         stage.all_well("hyp2" if migration["outcome"] == "done" else "hyp1")
-        stage.smd.hosts_here(4)
+        all_here(stage)
         equal(stage.smd.move("vm1", "hyp3")["outcome"], "done", what)
         stage.all_well("hyp3")
 
@@ -188,8 +215,7 @@ def without_both_it_gets_both_again():
             if die_at:
                 stage.smd.stop()
                 stage.smd.start(TETHER_DIE_AT=die_at)
-                stage.smd.hosts_here(4)
-                wait_until("the SM is here", lambda: stage.smd.get("/v1/health")[1]["sm_connected"])
+                all_here(stage)
             try:
                 stage.smd.migrate("vm1", "hyp2")
             except ConnectionError:
@@ -296,7 +322,7 @@ if __name__ == "__main__":
     run([it_moves_with_both, behind_two_ports_of_its_host_it_moves_as_well, what_cannot_be_done_for_the_second_is_refused,
          what_fails_for_the_second_leads_back_with_both, an_abort_leaves_both, a_plan_of_one_that_is_stale_is_made_anew,
          an_sm_that_has_swept_one_or_both_moves_the_rest, a_called_migration_reports_each_step_once,
-         killed_between_the_one_and_the_other_it_goes_on, without_both_it_gets_both_again,
+         what_an_orchestrator_attached_unseen_is_taken_back, killed_between_the_one_and_the_other_it_goes_on, without_both_it_gets_both_again,
          with_one_alone_it_is_said_which_slot_has_the_other, a_host_that_is_emptied_loses_it_with_both,
          it_is_refused_by_name_where_it_cannot, which_one_it_gives_up_and_whose_plan_is_meant_is_not_guessed,
          a_vf_of_another_subnet_is_refused, who_speaks_an_older_version_is_refused, without_the_other_it_moves,

@@ -217,6 +217,10 @@ static void who_may_have_come_is_what_the_destination_says(void **unused)
 	there.slots[0].vm = (char *)"";
 	host_has(&inventory, "b", &there, 2);
 	assert_int_equal(whereabouts_may_be_there(&inventory, &m), 1 << 1);
+	/* What an orchestrator attached no agent was asked for, so none has looked. */
+	m.intent.called = true;
+	assert_int_equal(whereabouts_may_be_there(&inventory, &m), MIGRATION_ALL_VFS);
+	m.intent.called = false;
 	m.journalled = STATE_ATTACHING;
 	assert_int_equal(whereabouts_may_be_there(&inventory, &m), MIGRATION_ALL_VFS);
 	inventory_clear(&inventory);
