@@ -115,7 +115,7 @@ static struct migration_output enter(struct migration *m, enum migration_state t
 	m->awaited = migration_road_parties(m, to);
 	m->failed = m->waits_turn = false;
 	m->host_vf = migration_vf_from(m, 0);
-	m->sm_vf = 0;
+	m->sm_vf = m->unlocated = 0;
 	m->has_left = false;
 	migration_note_attach(m);
 	m->awaited_report = migration_road_report(m, to);

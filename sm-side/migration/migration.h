@@ -116,6 +116,8 @@ struct migration {
 	enum migration_fact fact;        /* RECOVERING, LOOKING */
 	unsigned awaited;                /* parties that have not answered in this state */
 	bool failed;                     /* one that has answered could not */
+	unsigned unlocated;      /* LOCATING: so many of its VFs, the first ones, the SM does not
+	                            know */
 	unsigned host_vf, sm_vf; /* which VF host and SM are asked for, one after the other */
 	bool has_left; /* that VF the destination, where it may have come: before it is given back
 	                */

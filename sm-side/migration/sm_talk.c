@@ -199,7 +199,7 @@ static bool is_under_way(const struct migration *m)
 	return phase == PHASE_FORWARD || phase == PHASE_BACK;
 }
 
-static enum migration_event of_no_subnet(struct migration *m)
+static enum migration_event of_no_subnet(struct migration *m, const struct moving_vf *vf)
 {
 	char text[MIGRATION_NAME_BYTES + 200];
 
@@ -207,8 +207,19 @@ static enum migration_event of_no_subnet(struct migration *m)
 	        "the SM knows no port of the VF in slot %s: a VM moves with VFs of one subnet, "
 	        "whose "
 	        "SM tether-smd asks",
-	        vf_of(m)->source.slot);
+	        vf->source.slot);
 	find(m, "several-vfs", text);
+	return EVENT_FAILED;
+}
+
+/* One that knows none of the VM's VFs may only not have swept yet: all are asked for. */
+static enum migration_event unknown_port(struct migration *m, const char *text)
+{
+	if (m->unlocated < m->sm_vf)
+		return of_no_subnet(m, vf_of(m));
+	if (++m->unlocated < migration_vf_count(&m->intent))
+		return EVENT_DONE;
+	find(m, "unknown-port", text ? text : "unknown-port");
 	return EVENT_FAILED;
 }
 
@@ -249,7 +260,7 @@ static enum migration_event refused(
 	if (m->intent.dynamic && !strcmp(reason, "unknown-port"))
 		return unseen(m, action, answer);
 	if (m->intent.others && m->state == STATE_LOCATING && !strcmp(reason, "unknown-port"))
-		return of_no_subnet(m);
+		return unknown_port(m, text);
 	/* Where nobody has told it of them it has nothing to say of them, and never had. */
 	if (m->intent.shared_port && !strcmp(reason, "unknown-port"))
 		return EVENT_DONE;
@@ -306,6 +317,8 @@ static enum migration_event take_location(struct migration *m, struct json_objec
 		return malformed(m, "location");
 	if (m->committed)
 		return confirm_location(m, &location);
+	if (m->unlocated)
+		return of_no_subnet(m, &m->intent.vfs[0]);
 	if (source->switch_guid && (source->switch_guid != location.switch_guid ||
 	                                   source->switch_port != location.switch_port)) {
 		find(m, "place-differs",

@@ -275,13 +275,24 @@ def which_one_it_gives_up_and_whose_plan_is_meant_is_not_guessed():
 
 
 def a_vf_of_another_subnet_is_refused():
-    """Its port is none that the SM knows."""
-    with Pair() as stage:
-        slot = stage.world.slots[SLOT]
-        stage.world.fabric.pop(slot["port_guid"])
-        migration = stage.smd.move("vm1", "hyp2")
-        equal((migration["outcome"], migration["refusals"][0]["reason"]), ("refused", "several-vfs"), migration)
-        equal({s.state for s in stage.world.shims.values()}, {"running"})
+    """Its port is none that the SM knows, which knows the other one's."""
+    for slot in ("hyp1-vf0", SLOT):
+        with Pair() as stage:
+            stage.world.fabric.pop(stage.world.slots[slot]["port_guid"])
+            migration = stage.smd.move("vm1", "hyp2")
+            equal((migration["outcome"], [r["reason"] for r in migration["refusals"]]), ("refused", ["several-vfs"]), migration)
+            equal(f"in slot {slot}:" in migration["refusals"][0]["text"], True, migration)
+            equal({s.state for s in stage.world.shims.values()}, {"running"})
+
+
+def an_sm_that_has_not_swept_yet_is_asked_again_for_both():
+    with Pair(migrations_max=1) as stage:
+        stage.world.fault("sm", "locate", "unknown-port", times=2)
+        status, out, err = tether(stage, "evacuate", "hyp1")
+        equal((status, out), (0, "evacuation 1: done: 4 of 4 VMs have left hyp1\n"), err)
+        first = stage.smd.get("/v1/migrations/1")[1]
+        equal((first["vm"], [r["reason"] for r in first["refusals"]]), ("vm1", ["unknown-port"]))
+        stage.all_well()
 
 
 def who_speaks_an_older_version_is_refused():
@@ -322,8 +333,8 @@ if __name__ == "__main__":
     run([it_moves_with_both, behind_two_ports_of_its_host_it_moves_as_well, what_cannot_be_done_for_the_second_is_refused,
          what_fails_for_the_second_leads_back_with_both, an_abort_leaves_both, a_plan_of_one_that_is_stale_is_made_anew,
          an_sm_that_has_swept_one_or_both_moves_the_rest, a_called_migration_reports_each_step_once,
-         what_an_orchestrator_attached_unseen_is_taken_back, killed_between_the_one_and_the_other_it_goes_on, without_both_it_gets_both_again,
-         with_one_alone_it_is_said_which_slot_has_the_other, a_host_that_is_emptied_loses_it_with_both,
+         what_an_orchestrator_attached_unseen_is_taken_back, killed_between_the_one_and_the_other_it_goes_on,
+         without_both_it_gets_both_again, with_one_alone_it_is_said_which_slot_has_the_other, a_host_that_is_emptied_loses_it_with_both,
          it_is_refused_by_name_where_it_cannot, which_one_it_gives_up_and_whose_plan_is_meant_is_not_guessed,
-         a_vf_of_another_subnet_is_refused, who_speaks_an_older_version_is_refused, without_the_other_it_moves,
-         nobody_gets_the_second_ones_slot, there_has_to_be_a_slot_for_each])
+         a_vf_of_another_subnet_is_refused, an_sm_that_has_not_swept_yet_is_asked_again_for_both,
+         who_speaks_an_older_version_is_refused, without_the_other_it_moves, nobody_gets_the_second_ones_slot, there_has_to_be_a_slot_for_each])

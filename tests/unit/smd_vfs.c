@@ -171,6 +171,62 @@ static void of_a_swept_move_the_lid_is_confirmed_when_all_are_there(void **unuse
 	}
 }
 
+/* ---- who is known to the SM ---- */
+
+static const char *const from_source =
+        "{\"ok\":true,\"lid\":11,\"gid\":\"fe80::1\",\"switch_guid\":\"0x101\","
+        "\"switch_port\":1}";
+
+/* One that has not swept yet knows none of them; then it is asked again before long. */
+static void only_who_knows_one_of_them_has_not_the_other_on_its_subnet(void **unused)
+{
+	static const struct {
+		bool dynamic;
+		const char *first, *second, *reason, *slot;
+	} rows[] = {
+	        {false, unknown, unknown, "unknown-port", ""},
+	        {false, unknown, from_source, "several-vfs", "vf1"},
+	        {false, from_source, unknown, "several-vfs", "second"},
+	        {true, unknown, NULL, "unknown-port", ""},
+	        {true, from_source, unknown, "unknown-port", ""},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct migration m;
+
+		begin(&m, 1);
+		m.intent.dynamic = rows[i].dynamic;
+		strcpy(m.intent.vfs[1].source.slot, "second");
+		sm_says(&m, rows[i].first);
+		if (rows[i].second) {
+			assert_int_equal(m.state, STATE_LOCATING);
+			assert_int_equal(m.sm_vf, 1);
+			sm_says(&m, rows[i].second);
+		}
+		assert_int_equal(m.state, STATE_REFUSED);
+		assert_int_equal(m.testimony.finding_count, 1);
+		assert_string_equal(m.testimony.findings[0].reason, rows[i].reason);
+		assert_non_null(strstr(m.testimony.findings[0].text, rows[i].slot));
+		migration_clear(&m);
+	}
+}
+
+/* Another attempt asks all of them again. */
+static void what_was_not_known_in_an_attempt_before_does_not_count(void **unused)
+{
+	struct migration m;
+
+	begin(&m, 1);
+	sm_says(&m, unknown);
+	m.yields = true;
+	sm_says(&m, unknown);
+	assert_int_equal(m.state, STATE_LOCATING);
+	sm_says(&m, from_source);
+	sm_says(&m, from_source);
+	assert_int_equal(m.state, STATE_PREPARING);
+	migration_clear(&m);
+}
+
 /* ---- the table, walked ---- */
 
 /* To its end; false: what was to fail is never asked. */
@@ -230,6 +286,8 @@ int main(void)
 	        cmocka_unit_test(one_lease_is_for_all_as_long_as_the_plugin_gives_it),
 	        cmocka_unit_test(of_a_port_that_is_dropped_the_others_are_applied),
 	        cmocka_unit_test(of_a_swept_move_the_lid_is_confirmed_when_all_are_there),
+	        cmocka_unit_test(only_who_knows_one_of_them_has_not_the_other_on_its_subnet),
+	        cmocka_unit_test(what_was_not_known_in_an_attempt_before_does_not_count),
 	        cmocka_unit_test(whoever_fails_for_whichever_vf_all_go_or_stay),
 	};
 
