@@ -7,6 +7,7 @@
 #include "preload/completion_stamps.h"
 #include "preload/data_path.h"
 #include "preload/doubted_errors.h"
+#include "preload/lost_devices.h"
 #include "preload/lost_peers.h"
 #include "preload/shared_receive_queue.h"
 #include "preload/window_binding.h"
@@ -194,7 +195,14 @@ static bool status_is_of_a_move(enum ibv_wc_status status)
 
 static bool hides_errors(const struct queue_pair *qp)
 {
-	return qp->held || lost_peer_is_missed(qp) || error_is_doubted(qp);
+	return qp->held || queue_pair_awaits(qp);
+}
+
+static bool hides(const struct queue_pair *qp, enum ibv_wc_status status)
+{
+	if (qp->held || lost_peer_is_missed(qp))
+		return status_is_of_a_move(status);
+	return error_is_doubted(qp) && doubted_errors_have(status);
 }
 
 /*
@@ -224,7 +232,7 @@ bool completion_is_of_a_move(struct queue_pair *qp, const struct ibv_wc *wc)
 		lost_peer_is_noticed(qp);
 	else if (doubted_errors_have(wc->status))
 		doubted_error_is_seen(qp);
-	return hides_errors(qp) && !qp->application_error && status_is_of_a_move(wc->status);
+	return !qp->application_error && hides(qp, wc->status);
 }
 
 /* Work before the one that failed was done: each that was not has a completion of its own. */
@@ -305,7 +313,8 @@ bool completion_failed(struct queue_pair *qp, struct ibv_wc *wc)
 	}
 	if (!of_the_move) {
 		qp->application_error = true;
-		doubted_error_has_cause(qp);
+		if (queue_pair_awaits(qp))
+			lost_devices_look_soon();
 	}
 	wc->qp_num = queue_pair_number(qp);
 	return tag_is_receive(wc->wr_id) ? receive_failed(qp, wc, of_the_move)
@@ -369,8 +378,7 @@ void queue_pair_flush(struct queue_pair *qp, enum ibv_wc_status first)
 	if (!device_has_receives(qp))
 		queue_pair_flush_receives(qp);
 	async_events_raise_last_wqe(qp);
-	lost_peer_is_over(qp);
-	doubted_error_is_over(qp);
+	kept_error_is_over(qp);
 	qp->application_error = true;
 	qp->shown.qp_base.state = IBV_QPS_ERR;
 }

@@ -2,9 +2,9 @@
 #include "preload/doubted_errors.h"
 
 #include "notifier/base/log.h"
+#include "preload/completions.h"
 #include "preload/drain.h"
 #include "preload/lost_devices.h"
-#include "preload/lost_peers.h"
 #include "preload/move.h"
 #include "preload/queue_pair.h"
 #include "preload/settings.h"
@@ -19,17 +19,15 @@ bool doubted_errors_have(enum ibv_wc_status status)
 
 void doubted_error_is_seen(struct queue_pair *qp)
 {
+	enum awaits nothing = AWAITS_NOTHING;
+
 	if (qp->held || qp->application_error || lost_peer_is_missed(qp) ||
 	        qp->context->inherited || !lost_devices_are_watched())
 		return;
-	__atomic_store_n(&qp->doubted, true, __ATOMIC_RELAXED);
+	/* Another poller may have seen the cause just now. */
+	__atomic_compare_exchange_n(
+	        &qp->awaits, &nothing, AWAITS_WORD, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
 	lost_device_is_doubted(qp->context);
-}
-
-void doubted_error_has_cause(struct queue_pair *qp)
-{
-	if (error_is_doubted(qp))
-		lost_devices_look_soon();
 }
 
 /* The first one told says why. */
@@ -44,23 +42,26 @@ static void tell(struct queue_pair *qp)
 	queue_pair_end(qp, status);
 }
 
-static bool is_known(const struct queue_pair *qp)
+static bool is_due(const struct queue_pair *qp)
 {
-	return qp->application_error || !lost_device_is_asked(qp->context);
+	return error_is_doubted(qp) &&
+	       (qp->application_error || !lost_device_is_asked(qp->context));
 }
 
-/* True: it is due, and in other hands. */
+/* Nobody may have polled its cause. True: it is due, and in other hands. */
 static bool look(struct queue_pair *qp)
 {
-	bool is_due, is_in_hand;
+	bool tells, is_in_hand;
 
 	queue_pair_close(qp);
-	is_due = error_is_doubted(qp) && is_known(qp);
+	if (is_due(qp))
+		queue_pair_harvest(qp);
+	tells = is_due(qp);
 	is_in_hand = queue_pair_is_in_hand(qp);
-	if (is_due && !is_in_hand)
+	if (tells && !is_in_hand)
 		tell(qp);
 	queue_pair_open(qp);
-	return is_due && is_in_hand;
+	return tells && is_in_hand;
 }
 
 uint64_t doubted_errors_look(struct context *context, uint64_t now_ms)

@@ -7,25 +7,12 @@
 #ifndef TETHER_DOUBTED_ERRORS_H
 #define TETHER_DOUBTED_ERRORS_H
 
-#include "preload/objects.h"
-
-static inline bool error_is_doubted(const struct queue_pair *qp)
-{
-	return __atomic_load_n(&qp->doubted, __ATOMIC_RELAXED);
-}
-/* It is settled what it was; its gates closed. */
-static inline void doubted_error_is_over(struct queue_pair *qp)
-{
-	__atomic_store_n(&qp->doubted, false, __ATOMIC_RELAXED);
-}
+#include "preload/kept_errors.h"
 
 /* A device has told @status, which may be of its loss; the poller's, inside the gate of the
  * completion queue. */
 bool doubted_errors_have(enum ibv_wc_status status);
 void doubted_error_is_seen(struct queue_pair *qp);
-/* Another error has been told. */
-void doubted_error_has_cause(struct queue_pair *qp);
-
 /* The service thread's, control verbs kept out: tell what is doubted no more. When to look again,
  * on the clock of @now_ms; 0: when something is due. */
 uint64_t doubted_errors_look(struct context *context, uint64_t now_ms);

@@ -17,9 +17,10 @@ static bool may_wait(const struct queue_pair *qp)
 	       !qp->context->inherited && lost_devices_are_watched();
 }
 
+/* What was doubted of it has a cause. */
 static void miss(struct queue_pair *qp)
 {
-	__atomic_store_n(&qp->misses_peer, true, __ATOMIC_RELAXED);
+	__atomic_store_n(&qp->awaits, AWAITS_PEER, __ATOMIC_RELAXED);
 	lost_devices_look_soon();
 }
 
@@ -57,7 +58,7 @@ static void hold(struct queue_pair *qp, uint64_t now_ms)
 
 static void end(struct queue_pair *qp)
 {
-	lost_peer_is_over(qp);
+	kept_error_is_over(qp);
 	queue_pair_end(qp, IBV_WC_RETRY_EXC_ERR);
 	queue_pair_let_go(qp);
 	queue_pair_let_receives_go(qp);

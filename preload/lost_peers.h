@@ -7,20 +7,10 @@
 #ifndef TETHER_LOST_PEERS_H
 #define TETHER_LOST_PEERS_H
 
-#include "preload/objects.h"
+#include "preload/kept_errors.h"
 
 /* Its transport has given up; the poller's, inside the gate of the completion queue. */
 void lost_peer_is_noticed(struct queue_pair *qp);
-static inline bool lost_peer_is_missed(const struct queue_pair *qp)
-{
-	return __atomic_load_n(&qp->misses_peer, __ATOMIC_RELAXED);
-}
-/* It has ended, or was connected again; its gates closed. */
-static inline void lost_peer_is_over(struct queue_pair *qp)
-{
-	qp->misses_until_ms = 0;
-	__atomic_store_n(&qp->misses_peer, false, __ATOMIC_RELAXED);
-}
 
 /* It waits, or will when the stop is over in which its transport has given up. */
 bool lost_peer_is_waited_for(const struct queue_pair *qp);

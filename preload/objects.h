@@ -305,6 +305,8 @@ struct queue_pair_migration {
 	bool sends_already; /* in RTS for them, before RESUME */
 };
 
+enum awaits { AWAITS_NOTHING, AWAITS_WORD, AWAITS_PEER };
+
 struct queue_pair {
 	struct ibv_qp_ex shown;
 	struct ibv_qp *real;
@@ -323,10 +325,8 @@ struct queue_pair {
 	bool receives_flushed;       /* a RECV was given back, not shown. In recv_cq's gate */
 	bool last_wqe_told;          /* IBV_EVENT_QP_LAST_WQE_REACHED, since it is in ERR; atomic */
 	bool made_up_due;            /* counted in send_cq->made_up_due */
-	bool misses_peer; /* its retries are used up, and it is not told yet (lost_peers.h); atomic
-	                   */
+	enum awaits awaits;          /* an error is not told before; atomic (kept_errors.h) */
 	uint64_t misses_until_ms;
-	bool doubted;   /* an error is not told yet (doubted_errors.h); atomic */
 	bool half_made; /* of a rebuild that failed; the device has not let it go yet */
 	bool has_ex;    /* made with send_ops_flags */
 	bool announced; /* the agent knows which context it is of */

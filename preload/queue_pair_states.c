@@ -8,7 +8,6 @@
 #include "preload/completions.h"
 #include "preload/control.h"
 #include "preload/datagram_numbers.h"
-#include "preload/doubted_errors.h"
 #include "preload/drain.h"
 #include "preload/lost_peers.h"
 #include "preload/memory_windows.h"
@@ -79,8 +78,7 @@ static int modify_to_reset(struct queue_pair *qp, struct ibv_qp_attr *attr, int 
 		qp->application_error = qp->flushed = qp->sq_psn_agreed = qp->last_wqe_told = false;
 		qp->receives_flushed = false;
 		qp->given_up = 0;
-		lost_peer_is_over(qp);
-		doubted_error_is_over(qp);
+		kept_error_is_over(qp);
 		queue_pair_let_receives_go(qp);
 		qp->remote = (struct remote){0};
 		qp->attr_mask = 0;
@@ -93,8 +91,7 @@ static int modify_to_reset(struct queue_pair *qp, struct ibv_qp_attr *attr, int 
 /* Not with its device: stopped, or not told of the error that it had. */
 static bool has_kept_work(const struct queue_pair *qp)
 {
-	return qp->held || lost_peer_is_missed(qp) || error_is_doubted(qp) ||
-	       qp->sends.posted != qp->sends.head;
+	return qp->held || queue_pair_awaits(qp) || qp->sends.posted != qp->sends.head;
 }
 
 /* A stopped queue pair goes to ERR without its device: its work is flushed here. */

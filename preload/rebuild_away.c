@@ -10,9 +10,8 @@
 #include "preload/completions.h"
 #include "preload/device.h"
 #include "preload/device_clock.h"
-#include "preload/doubted_errors.h"
 #include "preload/drain.h"
-#include "preload/lost_peers.h"
+#include "preload/kept_errors.h"
 #include "preload/memory_windows.h"
 #include "preload/multicast.h"
 #include "preload/queue_pair.h"
@@ -192,8 +191,7 @@ static void hold(struct queue_pair *qp)
 	queue_pair_close(qp);
 	queue_pair_hold(qp);
 	queue_pair_hold_receives(qp);
-	doubted_error_is_over(qp);
-	lost_peer_is_over(qp);
+	kept_error_is_over(qp);
 	queue_pair_open(qp);
 }
 

@@ -5,8 +5,8 @@
 #include "notifier/base/log.h"
 #include "preload/completions.h"
 #include "preload/data_path.h"
-#include "preload/doubted_errors.h"
 #include "preload/drain.h"
+#include "preload/kept_errors.h"
 #include "preload/lost_devices.h"
 #include "preload/queue_pair.h"
 #include "preload/shared_receive_queue.h"
@@ -20,7 +20,7 @@ void queue_pair_begin_incarnation(struct queue_pair *qp)
 	qp->receives_done = 0;
 	qp->flushed = qp->receives_flushed = false;
 	qp->given_up = 0;
-	doubted_error_is_over(qp);
+	kept_error_is_over(qp);
 }
 
 int queue_pair_to_application_state(struct queue_pair *qp)

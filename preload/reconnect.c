@@ -10,7 +10,6 @@
 #include "preload/completions.h"
 #include "preload/datagrams.h"
 #include "preload/drain.h"
-#include "preload/lost_peers.h"
 #include "preload/move_address.h"
 #include "preload/move_events.h"
 #include "preload/queue_pair.h"
@@ -248,7 +247,6 @@ static void go_on(struct queue_pair *qp)
 {
 	if (!qp->application_error)
 		queue_pair_post_kept(qp);
-	lost_peer_is_over(qp);
 	/* Without a device it stays held, and flushes what is posted. */
 	if (qp->real)
 		queue_pair_let_go(qp);

@@ -26,19 +26,13 @@ static void vm_fails(enum ibv_wc_status status)
 	assert_int_equal(harness_poll(&h, &h.vm), 0);
 }
 
-static void device_is_asked(unsigned times)
-{
-	for (unsigned i = 0; i < times; i++, h.now_ms += 100)
-		service_looks();
-}
-
 /* ---- a device that goes ---- */
 
 static void what_it_flushes_as_it_goes_is_not_told(void **state)
 {
 	vm_posts();
 	vm_fails(IBV_WC_WR_FLUSH_ERR);
-	device_is_asked(1);
+	service_asks(1);
 	lose_without_a_word();
 	vm_goes_on();
 }
@@ -67,7 +61,7 @@ static void one_that_answers_no_more_is_noticed_by_it(void **state)
 	vm_posts();
 	vm_fails(IBV_WC_WR_FLUSH_ERR);
 	fake.gone = 1;
-	device_is_asked(20);
+	service_asks(20);
 	assert_int_equal(context_of(h.vm.context)->phase, PHASE_AWAY);
 	vm_goes_on();
 }
@@ -78,13 +72,13 @@ static void an_error_is_told_when_the_device_is_there(enum ibv_wc_status first)
 {
 	vm_posts();
 	vm_fails(first);
-	device_is_asked(19);
+	service_asks(19);
 	assert_int_equal(harness_poll(&h, &h.vm), 0);
-	device_is_asked(2);
+	service_asks(2);
 	EXPECT(&h.vm, first, IBV_WC_WR_FLUSH_ERR, IBV_WC_WR_FLUSH_ERR);
 	assert_int_equal(write8(&h.vm, &h.peer, 3), 0);
 	EXPECT(&h.vm, IBV_WC_WR_FLUSH_ERR);
-	device_is_asked(100);
+	service_asks(100);
 	assert_int_equal(harness_poll(&h, &h.vm), 0);
 }
 
@@ -113,12 +107,24 @@ static void an_error_that_has_a_cause_is_told_behind_it(void **state)
 	assert_int_equal(h.wc[1].wr_id, 10);
 }
 
+/* Neither a loss of its device nor of its peer, so that it waits for nobody. */
+static void a_cause_of_another_kind_is_told_at_once(void **state)
+{
+	vm_posts();
+	fake_flush_receives_first(real_of(h.vm.qp));
+	assert_int_equal(harness_poll(&h, &h.vm), 0);
+	fake_fail(real_of(h.vm.qp), IBV_WC_RNR_RETRY_EXC_ERR);
+	EXPECT(&h.vm, IBV_WC_RNR_RETRY_EXC_ERR, IBV_WC_WR_FLUSH_ERR);
+	service_looks();
+	EXPECT(&h.vm, IBV_WC_WR_FLUSH_ERR);
+}
+
 static void a_buffer_that_was_given_back_is_posted_again(void **state)
 {
 	assert_int_equal(end_receive(&h.vm, 9, 256, 64), 0);
 	assert_int_equal(write8(&h.vm, &h.peer, 1), 0);
 	vm_fails(IBV_WC_WR_FLUSH_ERR);
-	device_is_asked(21);
+	service_asks(21);
 	EXPECT(&h.vm, IBV_WC_WR_FLUSH_ERR);
 	assert_int_equal(fake_receives(real_of(h.vm.qp)), 1);
 }
@@ -133,7 +139,7 @@ static void who_takes_it_to_error_is_told_at_once(void **state)
 	vm_fails(IBV_WC_WR_FLUSH_ERR);
 	assert_int_equal(ibv_modify_qp(h.vm.qp, &attr, IBV_QP_STATE), 0);
 	EXPECT(&h.vm, IBV_WC_WR_FLUSH_ERR, IBV_WC_WR_FLUSH_ERR, IBV_WC_WR_FLUSH_ERR);
-	device_is_asked(21);
+	service_asks(21);
 	assert_int_equal(harness_poll(&h, &h.vm), 0);
 }
 
@@ -145,7 +151,7 @@ static void an_abort_tells_nothing_before(void **state)
 	harness_expect(&h, TETHER__STEP__STEP_STOP, DONE);
 	harness_expect(&h, TETHER__STEP__STEP_ABORT, DONE);
 	assert_int_equal(harness_poll(&h, &h.vm), 0);
-	device_is_asked(21);
+	service_asks(21);
 	EXPECT(&h.vm, IBV_WC_LOC_QP_OP_ERR, IBV_WC_WR_FLUSH_ERR, IBV_WC_WR_FLUSH_ERR);
 }
 
@@ -156,10 +162,10 @@ static void a_stop_tells_nothing(void **state)
 	vm_fails(IBV_WC_WR_FLUSH_ERR);
 	harness_expect(&h, TETHER__STEP__STEP_PREPARE, DONE);
 	harness_expect(&h, TETHER__STEP__STEP_STOP, DONE);
-	device_is_asked(21);
+	service_asks(21);
 	assert_int_equal(harness_poll(&h, &h.vm), 0);
 	harness_expect(&h, TETHER__STEP__STEP_ABORT, DONE);
-	device_is_asked(2);
+	service_asks(2);
 	EXPECT(&h.vm, IBV_WC_WR_FLUSH_ERR, IBV_WC_WR_FLUSH_ERR, IBV_WC_WR_FLUSH_ERR);
 }
 
@@ -174,6 +180,7 @@ int main(void)
 	        TEST(what_it_flushed_is_told_when_it_is_there),
 	        TEST(what_it_could_not_do_is_told_when_it_is_there),
 	        TEST(an_error_that_has_a_cause_is_told_behind_it),
+	        TEST(a_cause_of_another_kind_is_told_at_once),
 	        SHARED(a_buffer_that_was_given_back_is_posted_again),
 	        TEST(who_takes_it_to_error_is_told_at_once),
 	        TEST(an_abort_tells_nothing_before),

@@ -275,6 +275,56 @@ static void a_migration_has_a_peer_in_hand(void **state)
 	assert_int_equal(fake_receives(real_of(h.peer.qp)), 1);
 }
 
+/* ---- its RECVs are flushed before it is said why ---- */
+
+static void receives_of_a_peer_are_flushed(void)
+{
+	work_of_a_peer();
+	fake_flush_receives_first(real_of(h.peer.qp));
+	assert_int_equal(harness_poll(&h, &h.peer), 0);
+}
+
+static void peer_waits_and_is_told(void)
+{
+	service_asks(100);
+	assert_true(queue_pair_of(h.peer.qp)->held);
+	assert_int_equal(harness_poll(&h, &h.peer), 0);
+	h.now_ms += WAITS_MS;
+	service_looks();
+	EXPECT(&h.peer, IBV_WC_RETRY_EXC_ERR, IBV_WC_WR_FLUSH_ERR);
+	is_connected_anew();
+}
+
+static void a_peer_whose_receives_were_flushed_waits(void **state)
+{
+	receives_of_a_peer_are_flushed();
+	peer_gives_up();
+	peer_waits_and_is_told();
+}
+
+static void a_peer_whose_receives_were_flushed_is_found_again(void **state)
+{
+	assert_int_equal(end_rdma(&h.peer, &h.vm, IBV_WR_RDMA_READ, 1, 0, 8, IBV_SEND_SIGNALED), 0);
+	assert_int_equal(end_receive(&h.peer, 9, 256, 64), 0);
+	fake_flush_receives_first(real_of(h.peer.qp));
+	assert_int_equal(harness_poll(&h, &h.peer), 0);
+	lose_without_a_word();
+	peer_gives_up();
+	service_asks(21);
+	recover();
+	assert_int_equal(end_run(&h.peer, 1), 1);
+	EXPECT(&h.peer, DONE_WELL);
+	assert_int_equal(fake_receives(real_of(h.peer.qp)), 1);
+}
+
+/* Its program polls the receive queue only. */
+static void a_peer_waits_though_nobody_has_polled_why(void **state)
+{
+	receives_of_a_peer_are_flushed();
+	fake_give_up(real_of(h.peer.qp));
+	peer_waits_and_is_told();
+}
+
 /* ---- its own device is lost, too ---- */
 
 static void vm_misses_its_peer(void)
@@ -342,6 +392,9 @@ int main(void)
 	        TEST(a_peer_that_was_connected_anew_is_not_missed),
 	        TEST(what_came_before_a_peer_was_left_is_not_flushed),
 	        TEST(a_migration_has_a_peer_in_hand),
+	        TEST(a_peer_whose_receives_were_flushed_waits),
+	        TEST(a_peer_whose_receives_were_flushed_is_found_again),
+	        TEST(a_peer_waits_though_nobody_has_polled_why),
 	        TEST(one_without_a_device_need_not_wait_for_its_peer),
 	        TEST(one_that_loses_both_at_once_need_not_wait),
 	        TEST(one_that_has_lost_both_waits_for_its_device),

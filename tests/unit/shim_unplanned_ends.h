@@ -19,6 +19,13 @@ static inline void lose_without_a_word(void)
 	service_looks();
 }
 
+/* Whether the device is there, each device that is to be asked. */
+static inline void service_asks(unsigned times)
+{
+	for (unsigned i = 0; i < times; i++, h.now_ms += 100)
+		service_looks();
+}
+
 static inline void peer_gives_up(void)
 {
 	fake_give_up(real_of(h.peer.qp));
