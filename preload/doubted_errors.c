@@ -20,14 +20,18 @@ bool doubted_errors_have(enum ibv_wc_status status)
 void doubted_error_is_seen(struct queue_pair *qp)
 {
 	enum awaits nothing = AWAITS_NOTHING;
+	unsigned until;
 
 	if (qp->held || qp->application_error || lost_peer_is_missed(qp) ||
 	        qp->context->inherited || !lost_devices_are_watched())
 		return;
+	until = lost_device_is_doubted(qp->context);
+	if (error_is_doubted(qp))
+		return;
+	__atomic_store_n(&qp->doubted_until, until, __ATOMIC_RELAXED);
 	/* Another poller may have seen the cause just now. */
 	__atomic_compare_exchange_n(
 	        &qp->awaits, &nothing, AWAITS_WORD, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
-	lost_device_is_doubted(qp->context);
 }
 
 /* The first one told says why. */
@@ -45,7 +49,7 @@ static void tell(struct queue_pair *qp)
 static bool is_due(const struct queue_pair *qp)
 {
 	return error_is_doubted(qp) &&
-	       (qp->application_error || !lost_device_is_asked(qp->context));
+	       (qp->application_error || lost_device_has_answered(qp->context, qp->doubted_until));
 }
 
 /* Nobody may have polled its cause. True: it is due, and in other hands. */

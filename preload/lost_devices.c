@@ -62,8 +62,9 @@ void lost_device_opens(struct context *context)
 {
 	struct epoll_event wanted = {.events = EPOLLIN | EPOLLET};
 
-	__atomic_store_n(&context->asks_left, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&context->suspected, false, __ATOMIC_RELAXED);
 	__atomic_store_n(&context->has_refused, false, __ATOMIC_RELAXED);
+	context->asked_until = __atomic_load_n(&context->answers, __ATOMIC_RELAXED);
 	context->unanswered = 0;
 	if (watch.fd >= 0 && epoll_ctl(watch.fd, EPOLL_CTL_ADD, context->real->async_fd, &wanted))
 		log_warn("device", "its loss is not noticed: error %d", errno);
@@ -96,23 +97,33 @@ static bool is_of_a_device_that_is_gone(int err)
 	return err == EIO || err == ENODEV || err == ENXIO;
 }
 
-static void suspect(struct context *context)
+/* It is asked at least as often as is said here. */
+static unsigned suspect(struct context *context)
 {
-	__atomic_store_n(&context->asks_left, ASKED_TIMES, __ATOMIC_RELEASE);
+	unsigned until = __atomic_load_n(&context->answers, __ATOMIC_RELAXED) + ASKED_TIMES;
+
+	__atomic_store_n(&context->suspected, true, __ATOMIC_RELEASE);
 	if (!__atomic_exchange_n(&watch.asks, true, __ATOMIC_RELEASE))
 		agent_link_wake();
+	return until;
 }
 
-void lost_device_is_doubted(struct context *context)
+unsigned lost_device_is_doubted(struct context *context)
 {
-	__atomic_store_n(&context->has_refused, true, __ATOMIC_RELAXED);
-	suspect(context);
+	unsigned until = suspect(context);
+
+	/* What else it refuses meanwhile is given again with that. */
+	if (!__atomic_load_n(&context->has_refused, __ATOMIC_RELAXED))
+		__atomic_store_n(&context->refused_until, until, __ATOMIC_RELAXED);
+	__atomic_store_n(&context->has_refused, true, __ATOMIC_RELEASE);
+	return until;
 }
 
-bool lost_device_is_asked(const struct context *context)
+bool lost_device_has_answered(const struct context *context, unsigned times)
 {
-	return __atomic_load_n(&context->is_gone, __ATOMIC_RELAXED) ||
-	       __atomic_load_n(&context->asks_left, __ATOMIC_ACQUIRE);
+	unsigned answers = __atomic_load_n(&context->answers, __ATOMIC_RELAXED);
+
+	return !__atomic_load_n(&context->is_gone, __ATOMIC_RELAXED) && (int)(answers - times) >= 0;
 }
 
 bool lost_device_is_behind(struct context *context, int err)
@@ -163,11 +174,14 @@ static void be_due_at(uint64_t *due_ms, uint64_t at_ms)
 		*due_ms = at_ms;
 }
 
-static bool is_asked(const struct context *context)
+static bool is_asked(struct context *context)
 {
-	return context->real && context->phase != PHASE_LOST &&
-	       __atomic_load_n(&context->asks_left, __ATOMIC_RELAXED) &&
-	       !__atomic_load_n(&context->is_gone, __ATOMIC_RELAXED);
+	if (!context->real || context->phase == PHASE_LOST ||
+	        __atomic_load_n(&context->is_gone, __ATOMIC_RELAXED))
+		return false;
+	if (__atomic_exchange_n(&context->suspected, false, __ATOMIC_ACQUIRE))
+		context->asked_until = context->answers + ASKED_TIMES;
+	return context->asked_until != context->answers;
 }
 
 /* It is not closed before it has been asked. */
@@ -190,7 +204,7 @@ static struct context *next_to_ask(uint64_t now_ms)
 	return context;
 }
 
-/* Who does not answer is asked on. */
+/* Who does not answer is asked on. Each answer may be the last that somebody has waited for. */
 static void ask(struct context *context, uint64_t now_ms)
 {
 	struct ibv_port_attr attr;
@@ -200,7 +214,8 @@ static void ask(struct context *context, uint64_t now_ms)
 		context->unanswered++;
 	} else {
 		context->unanswered = 0;
-		if (!__atomic_sub_fetch(&context->asks_left, 1, __ATOMIC_ACQUIRE))
+		__atomic_add_fetch(&context->answers, 1, __ATOMIC_RELAXED);
+		if (settings()->unplanned_ms)
 			__atomic_store_n(&watch.is_due, true, __ATOMIC_RELEASE);
 	}
 	if (context->unanswered >= GONE_AFTER) {
@@ -249,7 +264,8 @@ static void look_at_lost(struct context *context, uint64_t now_ms)
 /* Those who ask are answered, and for long enough. */
 static bool is_there_after_all(struct context *context)
 {
-	return context->real && !lost_device_is_asked(context) &&
+	return context->real && __atomic_load_n(&context->has_refused, __ATOMIC_ACQUIRE) &&
+	       lost_device_has_answered(context, context->refused_until) &&
 	       __atomic_exchange_n(&context->has_refused, false, __ATOMIC_RELAXED);
 }
 

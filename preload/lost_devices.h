@@ -32,9 +32,10 @@ void lost_devices_look_soon(void);
  * is gone, and TETHER_UNPLANNED has the work kept for the next one. */
 bool lost_device_is_behind(struct context *context, int err);
 
-/* Whoever gets an error that may be of its loss: it is asked, and given work that it gives back. */
-void lost_device_is_doubted(struct context *context);
-bool lost_device_is_asked(const struct context *context);
+/* Whoever gets an error that may be of its loss: it is asked, and given work that it gives back.
+ * When it has answered so often, it is there after all. */
+unsigned lost_device_is_doubted(struct context *context);
+bool lost_device_has_answered(const struct context *context, unsigned times);
 
 /* Whoever reads an event that is about the device. True: it is told in another way, once. */
 bool lost_device_says(struct context *context, enum ibv_event_type type);

@@ -102,10 +102,13 @@ struct context {
 	bool is_gone;          /* its device was taken away; atomic: threads read events */
 	bool awaits_device;    /* that was it, and the application is not told before: */
 	uint64_t awaits_until_ms;
-	/* While it is asked whether it is there; the service thread's (lost_devices.h). */
-	unsigned asks_left, unanswered;
+	/* Whether it is there, where somebody doubts that (lost_devices.h) */
+	bool suspected;                   /* since it was asked last; atomic */
+	unsigned answers;                 /* that it is, of all time; atomic */
+	unsigned asked_until, unanswered; /* in terms of them; the service thread's */
 	uint64_t ask_ms;
 	bool has_refused;          /* work, which is kept; atomic (refused_work.h) */
+	unsigned refused_until;    /* as asked_until; atomic */
 	pthread_mutex_t read_lock; /* until what was read of the device is noted */
 	pthread_mutex_t async_lock;
 	TAILQ_HEAD(, kept_event) kept_events; /* read ahead of the application; under that lock */
@@ -326,6 +329,7 @@ struct queue_pair {
 	bool last_wqe_told;          /* IBV_EVENT_QP_LAST_WQE_REACHED, since it is in ERR; atomic */
 	bool made_up_due;            /* counted in send_cq->made_up_due */
 	enum awaits awaits;          /* an error is not told before; atomic (kept_errors.h) */
+	unsigned doubted_until;      /* so many answers of its device; atomic */
 	uint64_t misses_until_ms;
 	bool half_made; /* of a rebuild that failed; the device has not let it go yet */
 	bool has_ex;    /* made with send_ops_flags */

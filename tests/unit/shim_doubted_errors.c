@@ -129,6 +129,82 @@ static void a_buffer_that_was_given_back_is_posted_again(void **state)
 	assert_int_equal(fake_receives(real_of(h.vm.qp)), 1);
 }
 
+/* ---- errors that go on ---- */
+
+/* What its program posts meanwhile is flushed, too. */
+static void what_is_posted_meanwhile_keeps_nothing_waiting(void **state)
+{
+	vm_posts();
+	vm_fails(IBV_WC_WR_FLUSH_ERR);
+	service_asks(10);
+	assert_int_equal(write8(&h.vm, &h.peer, 3), 0);
+	assert_int_equal(harness_poll(&h, &h.vm), 0);
+	service_asks(9);
+	assert_int_equal(write8(&h.vm, &h.peer, 4), 0);
+	assert_int_equal(harness_poll(&h, &h.vm), 0);
+	service_asks(2);
+	EXPECT(&h.vm, IBV_WC_WR_FLUSH_ERR, IBV_WC_WR_FLUSH_ERR, IBV_WC_WR_FLUSH_ERR,
+	        IBV_WC_WR_FLUSH_ERR, IBV_WC_WR_FLUSH_ERR);
+}
+
+/* Of the same context. */
+static struct end another, its_peer;
+
+static int setup_two(void **state)
+{
+	setup(state);
+	another = h.vm;
+	its_peer = h.peer;
+	end_create_qp(&another, &h);
+	end_create_qp(&its_peer, &h);
+	end_connect(&another, &its_peer, FAKE_LID_PEER);
+	end_connect(&its_peer, &another, FAKE_LID_VM);
+	return 0;
+}
+
+static int teardown_two(void **state)
+{
+	assert_int_equal(ibv_destroy_qp(another.qp), 0);
+	assert_int_equal(ibv_destroy_qp(its_peer.qp), 0);
+	return teardown(state);
+}
+
+static void another_fails(void)
+{
+	assert_int_equal(write8(&another, &its_peer, 1), 0);
+	fake_fail(real_of(another.qp), IBV_WC_WR_FLUSH_ERR);
+	assert_int_equal(harness_poll(&h, &h.vm), 0);
+}
+
+static void each_queue_pair_has_its_own_end(void **state)
+{
+	vm_posts();
+	vm_fails(IBV_WC_WR_FLUSH_ERR);
+	service_asks(19);
+	another_fails();
+	service_asks(2);
+	EXPECT(&h.vm, IBV_WC_WR_FLUSH_ERR, IBV_WC_WR_FLUSH_ERR, IBV_WC_WR_FLUSH_ERR);
+	assert_int_equal(h.wc[0].qp_num, h.vm.qp->qp_num);
+	service_asks(17);
+	assert_int_equal(harness_poll(&h, &h.vm), 0);
+	service_asks(2);
+	EXPECT(&h.vm, IBV_WC_WR_FLUSH_ERR);
+	assert_int_equal(h.wc[0].qp_num, another.qp->qp_num);
+}
+
+static void errors_of_another_keep_no_refused_work_waiting(void **state)
+{
+	fake.refuses_work = true;
+	assert_int_equal(write8(&h.vm, &h.peer, 1), 0);
+	fake.refuses_work = false;
+	service_asks(19);
+	another_fails();
+	service_asks(2);
+	assert_int_equal(end_pending(&h.vm), 1);
+	service_asks(100);
+	EXPECT(&h.vm, IBV_WC_WR_FLUSH_ERR);
+}
+
 /* ---- meanwhile ---- */
 
 static void who_takes_it_to_error_is_told_at_once(void **state)
@@ -169,6 +245,8 @@ static void a_stop_tells_nothing(void **state)
 	EXPECT(&h.vm, IBV_WC_WR_FLUSH_ERR, IBV_WC_WR_FLUSH_ERR, IBV_WC_WR_FLUSH_ERR);
 }
 
+#define TWO(name) cmocka_unit_test_setup_teardown(name, setup_two, teardown_two)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -182,6 +260,9 @@ int main(void)
 	        TEST(an_error_that_has_a_cause_is_told_behind_it),
 	        TEST(a_cause_of_another_kind_is_told_at_once),
 	        SHARED(a_buffer_that_was_given_back_is_posted_again),
+	        TEST(what_is_posted_meanwhile_keeps_nothing_waiting),
+	        TWO(each_queue_pair_has_its_own_end),
+	        TWO(errors_of_another_keep_no_refused_work_waiting),
 	        TEST(who_takes_it_to_error_is_told_at_once),
 	        TEST(an_abort_tells_nothing_before),
 	        TEST(a_stop_tells_nothing),
