@@ -11,6 +11,9 @@
 
 #include "notifier/wire/message.h"
 
+/* What a HELLO may name is looked through for each VM: no more than a process has open. */
+enum { OPEN_MOST = 64 };
+
 static void bare_copy_fill(Tether__Event *copy, const Tether__Event *event)
 {
 	*copy = *event;
@@ -76,7 +79,7 @@ void relay_absence_note(struct relay *relay, const Tether__Event *event, uint64_
 
 bool hello_takes_part(const Tether__Hello *hello, uint64_t migration)
 {
-	for (size_t i = 0; i < hello->n_open; i++)
+	for (size_t i = 0; i < hello->n_open && i < OPEN_MOST; i++)
 		if (hello->open[i] == migration)
 			return true;
 	return hello->migration == migration;

@@ -91,6 +91,22 @@ static void process_that_names_the_migration_is_told(void **state)
 	EXPECT(t, "vm1/2.1 < RESUME.2 vm\n");
 }
 
+/* Who names a hundred thousand costs no more than who names what a process may have. */
+static void what_is_named_behind_many_is_not_looked_at(void **state)
+{
+	struct test *t = *state;
+	uint64_t open[65] = {[63] = 1};
+
+	vm_is_back(t);
+	names_open(t, open, 65);
+	child(t, "vm1", "vm1/1.1", 0);
+	EXPECT(t, "vm1/1.1 < RESUME.2 vm\n");
+	open[64] = open[63];
+	open[63] = 0;
+	child(t, "vm1", "vm1/2.1", 0);
+	EXPECT(t, "");
+}
+
 /* It holds back who connects there. */
 static void guest_of_a_peer_is_told(void **state)
 {
@@ -327,6 +343,7 @@ int main(void)
 	        HOST_TEST(what_a_guest_answers_late_is_no_offence),
 	        HOST_TEST(end_that_is_open_is_given_once),
 	        HOST_TEST(process_that_names_the_migration_is_told),
+	        HOST_TEST(what_is_named_behind_many_is_not_looked_at),
 	        HOST_TEST(guest_of_a_peer_is_told),
 	        HOST_TEST(end_of_one_before_is_told_to_whom_it_concerns),
 	        HOST_TEST(end_leaves_with_the_vm),
