@@ -29,7 +29,12 @@ void move_set_phase(struct move *move, enum context_phase phase)
 	if (phase != PHASE_RUNNING)
 		TAILQ_INSERT_TAIL(&taking, move, phase_link);
 	EACH_MOVING(move, context)
-	context->phase = context->awaits_device && phase < PHASE_AWAY ? PHASE_AWAY : phase;
+	{
+		/* The end of one before may come late: a later one has them by then. */
+		enum context_phase now = phase != PHASE_RUNNING ? phase : move_phase_of(context);
+
+		context->phase = context->awaits_device && now < PHASE_AWAY ? PHASE_AWAY : now;
+	}
 }
 
 enum context_phase move_phase_of(const struct context *context)

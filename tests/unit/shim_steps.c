@@ -8,7 +8,9 @@
 
 #include <sys/mman.h>
 
+#include "notifier/base/cleanup.h"
 #include "notifier/wire/rows.h"
+#include "preload/objects.h"
 #include "tests/unit/shim_harness.h"
 
 static void a_repeated_event_gets_the_same_answer(void **state)
@@ -58,6 +60,25 @@ static void epochs_of_different_vms_are_not_compared(void **state)
 	event.migration = 1000;
 	assert_int_equal(harness_event(h, &event), DONE);
 	harness_move(h); /* of epoch 1 */
+}
+
+/* Over before this one began; the root tells it late, under this one's epoch. */
+static void the_end_of_one_before_lets_go_of_nothing(void **state)
+{
+	static const Tether__Step ends[] = {
+	        TETHER__STEP__STEP_ABORT, TETHER__STEP__STEP_ERROR, TETHER__STEP__STEP_RESUME};
+	struct harness *h = *state;
+	Tether__Event event;
+
+	harness_stop(h);
+	for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
+		harness_event_fill(h, &event, ends[i]);
+		event.migration = 1000;
+		assert_int_equal(harness_event(h, &event), DONE);
+		assert_int_equal(context_of(h->vm.context)->phase, PHASE_STOPPED);
+	}
+	harness_go_on(h);
+	assert_int_equal(context_of(h->vm.context)->phase, PHASE_RUNNING);
 }
 
 static void an_event_that_was_overtaken_begins_nothing(void **state)
@@ -201,6 +222,7 @@ int main(void)
 	        CONNECTED(a_repeated_event_works_nothing),
 	        CONNECTED(an_older_epoch_is_refused),
 	        CONNECTED(epochs_of_different_vms_are_not_compared),
+	        CONNECTED(the_end_of_one_before_lets_go_of_nothing),
 	        CONNECTED(an_event_that_was_overtaken_begins_nothing),
 	        CONNECTED(a_step_that_is_no_process_business_is_refused),
 	        CONNECTED(a_process_that_is_not_concerned_agrees_to_everything),
