@@ -379,6 +379,12 @@ static uint64_t silence_until(struct relay *relay)
 	return relay->silence_ms;
 }
 
+/* What has passed has been looked at. */
+static uint64_t ahead(const struct relay *relay, uint64_t until_ms)
+{
+	return until_ms > relay->settled_ms ? until_ms : UINT64_MAX;
+}
+
 int64_t relay_next_ms(struct relay *relay, uint64_t now_ms)
 {
 	uint64_t next = min_ms(registration_next(relay->registration), silence_until(relay));
@@ -388,7 +394,8 @@ int64_t relay_next_ms(struct relay *relay, uint64_t now_ms)
 	next = min_ms(next, until);
 	for (const struct open_event *open = relay->open; open; open = open->next)
 		next = min_ms(min_ms(next, open->due_ms),
-		        min_ms(relay_holders_next(relay, open), relay_guest_next(relay, open)));
+		        min_ms(ahead(relay, relay_holders_next(relay, open)),
+		                ahead(relay, relay_guest_next(relay, open))));
 	if (next == UINT64_MAX)
 		return -1;
 	return next > now_ms ? (int64_t)(next - now_ms) : 0;

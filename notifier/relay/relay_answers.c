@@ -194,6 +194,7 @@ void relay_settle(struct relay *relay, uint64_t now_ms)
 {
 	struct open_event **at = &relay->open;
 
+	relay->settled_ms = now_ms;
 	while (*at) {
 		struct open_event *open = *at;
 

@@ -17,12 +17,17 @@ struct look {
 	struct open_event *open;
 };
 
-/* Pid 0 is of a namespace that cannot be seen from here. */
-static bool is_here(const struct relay *relay, const char *vm, uint32_t pid)
+/* One that has done its part and has lost its link for a moment is none who could not be made to
+ * let go. Pid 0 is of a namespace that cannot be seen from here. */
+static bool is_here(const struct look *look, uint32_t pid)
 {
-	for (const struct child *child = relay->children.first; child && pid; child = child->next)
-		if (child->connected && child->name && child_is_process(child) &&
-		        child->kernel_pid == pid && !strcmp(child->vm, vm))
+	const struct open_event *open = look->open;
+
+	for (const struct child *child = look->relay->children.first; child && pid;
+	        child = child->next)
+		if (child->name && child_is_process(child) && child->kernel_pid == pid &&
+		        !strcmp(child->vm, open->event->vm) &&
+		        (child->connected || tally_has_answered(open->tally, child->name)))
 			return true;
 	return false;
 }
@@ -30,9 +35,7 @@ static bool is_here(const struct relay *relay, const char *vm, uint32_t pid)
 /* What a child has of its parent's is the parent's to tell of, until it calls exec. */
 static bool is_stranger(const struct look *look, uint32_t pid, uint32_t forked_by)
 {
-	const char *vm = look->open->event->vm;
-
-	return !is_here(look->relay, vm, pid) && !is_here(look->relay, vm, forked_by);
+	return !is_here(look, pid) && !is_here(look, forked_by);
 }
 
 /* Nothing is left behind the commit but to fail: the last look is before it. What was broken by

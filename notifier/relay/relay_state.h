@@ -118,6 +118,7 @@ struct relay {
 	uint32_t parent_version;
 	bool parent_is_up;     /* it has answered HELLO; the root's owner never does */
 	uint64_t welcome_ms;   /* when it did so first; 0: never */
+	uint64_t settled_ms;   /* when it was last looked at what can be answered */
 	uint32_t report_asked; /* the latest question for reports */
 	unsigned reports_due;  /* children from whom more may come */
 	struct relay_counts counts;

@@ -146,6 +146,38 @@ static void who_comes_after_prepare_is_named_before_the_vote_goes_up(void **stat
 	EXPECT(t, "vm1/4711.1 < SETTLE.4 vm\n> SETTLE.4 DONE answered vm1/4711.1\n");
 }
 
+/* His link breaks for a moment when he has said his part: he is no stranger. */
+static void who_has_answered_and_is_away_is_not_named(void **state)
+{
+	struct test *t = *state;
+	uint32_t a = child(t, "vm1", "vm1/4711.1", 0), b = child(t, "vm1", "vm1/12.1", 0);
+
+	relay_child_numbered(t->relay, b, 12);
+	held_by(t, 0, KERNEL_PID, 0, "a");
+	held_by(t, 1, 4712, KERNEL_PID, "between fork and exec");
+	EVENT(t, .step = SETTLE, .to_vm = true);
+	done(t, a, SETTLE, 1);
+	relay_child_gone(t->relay, a, false, t->now_ms);
+	forget(t);
+	done(t, b, SETTLE, 1);
+	EXPECT(t, "> SETTLE.1 DONE answered vm1/4711.1 answered vm1/12.1\n");
+}
+
+static void who_has_answered_and_ended_holds_nothing(void **state)
+{
+	struct test *t = *state;
+	uint32_t a = child(t, "vm1", "vm1/4711.1", 0), b = child(t, "vm1", "vm1/12.1", 0);
+
+	relay_child_numbered(t->relay, b, 12);
+	held_by(t, 0, KERNEL_PID, 0, "of the same number");
+	EVENT(t, .step = SETTLE, .to_vm = true);
+	done(t, a, SETTLE, 1);
+	relay_child_gone(t->relay, a, true, t->now_ms);
+	forget(t);
+	done(t, b, SETTLE, 1);
+	assert_non_null(strstr(t->said, "hyp1/vm1/94711 of the same number (veto-device-held)"));
+}
+
 /* The harness's `away_ms` is half a second. */
 static int with_somebody_to_come_back(void **state)
 {
@@ -181,6 +213,22 @@ static void who_does_not_come_back_is_named_in_time(void **state)
 	EXPECT(t, "> PREPARE.1 REFUSED hyp1/vm1/94711 a (veto-device-held)\n");
 	EVENT(t, .step = PREPARE, .sequence = 2, .to_vm = true);
 	EXPECT(t, "> PREPARE.2 REFUSED hyp1/vm1/94711 a (veto-device-held)\n");
+}
+
+/* When that time is over there is nothing to look for until the other one answers. */
+static void who_did_not_come_back_wakes_nobody_again(void **state)
+{
+	struct test *t = *state;
+	uint32_t b = link_add(t, "vm1", "vm1/12.1");
+
+	relay_child_numbered(t->relay, b, 12);
+	say_hello(t, b, TETHER__ROLE__ROLE_SHIM, "vm1/12.1", NULL, NULL, 0);
+	assert_int_equal(relay_next_ms(t->relay, t->now_ms), 500);
+	pass(t, 500);
+	assert_int_not_equal(relay_next_ms(t->relay, t->now_ms), 0);
+	forget(t);
+	done(t, b, PREPARE, 1);
+	EXPECT(t, "> PREPARE.1 REFUSED answered vm1/12.1 hyp1/vm1/94711 a (veto-device-held)\n");
 }
 
 /* The parent is away for a moment: nobody below has lost his link by that. */
@@ -221,9 +269,12 @@ int main(void)
 	        TEST(number_0_is_nobodys),
 	        TEST(others_are_not_looked_at),
 	        TEST(what_cannot_be_printed_is_not_told),
+	        TEST(who_has_answered_and_is_away_is_not_named),
+	        TEST(who_has_answered_and_ended_holds_nothing),
 	        TEST(who_comes_after_prepare_is_named_before_the_vote_goes_up),
 	        BACK_TEST(who_is_not_back_yet_is_waited_for_and_asked),
 	        BACK_TEST(who_does_not_come_back_is_named_in_time),
+	        BACK_TEST(who_did_not_come_back_wakes_nobody_again),
 	        BACK_TEST(new_link_upward_gives_no_more_time),
 	        BACK_TEST(another_vms_process_is_not_the_one),
 	};

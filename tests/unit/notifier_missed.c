@@ -293,6 +293,23 @@ static void prepare_waits_no_longer_than_a_child_is_waited_for(void **state)
 	EXPECT(t, "> PREPARE.1 DONE\n");
 }
 
+/* Nobody is woken for it again, whoever else is still to answer. */
+static void a_guest_that_did_not_come_is_waited_for_once(void **state)
+{
+	struct test *t = *state;
+	uint32_t a;
+
+	relay_vm_here(t->relay, "vm1");
+	relay_guest_due(t->relay, "vm1", t->now_ms);
+	a = child(t, "vm1", "vm1/4711.1", 0);
+	EVENT(t, .step = PREPARE, .to_vm = true);
+	pass(t, 500);
+	assert_int_not_equal(relay_next_ms(t->relay, t->now_ms), 0);
+	forget(t);
+	done(t, a, PREPARE, 1);
+	EXPECT(t, "> PREPARE.1 DONE answered vm1/4711.1\n");
+}
+
 /* And not behind the event's own deadline. */
 static void prepare_is_answered_in_time(void **state)
 {
@@ -355,6 +372,7 @@ int main(void)
 	        HOST_TEST(rest_ends_nothing_at_a_host),
 	        HOST_TEST(prepare_waits_for_a_guest_that_is_due),
 	        HOST_TEST(prepare_waits_no_longer_than_a_child_is_waited_for),
+	        HOST_TEST(a_guest_that_did_not_come_is_waited_for_once),
 	        HOST_TEST(prepare_is_answered_in_time),
 	        HOST_TEST(nobody_else_waits_for_it),
 	        HOST_TEST(guest_is_due_anew_where_its_vm_comes_again),
