@@ -207,6 +207,7 @@ bool drain_awaits_answer(const struct move *move)
 
 struct frontiers {
 	uint32_t rq_psn, sq_psn;
+	bool in_error;
 };
 
 static struct frontiers query_frontiers(struct queue_pair *qp)
@@ -214,9 +215,11 @@ static struct frontiers query_frontiers(struct queue_pair *qp)
 	struct ibv_qp_init_attr init;
 	struct ibv_qp_attr attr;
 
-	if (below.ibv_query_qp(qp->real, &attr, IBV_QP_RQ_PSN | IBV_QP_SQ_PSN, &init))
-		return (struct frontiers){PSN_UNKNOWN, PSN_UNKNOWN};
-	return (struct frontiers){attr.rq_psn & PSN_MASK, attr.sq_psn & PSN_MASK};
+	if (below.ibv_query_qp(
+	            qp->real, &attr, IBV_QP_STATE | IBV_QP_RQ_PSN | IBV_QP_SQ_PSN, &init))
+		return (struct frontiers){PSN_UNKNOWN, PSN_UNKNOWN, false};
+	return (struct frontiers){
+	        attr.rq_psn & PSN_MASK, attr.sq_psn & PSN_MASK, attr.qp_state == IBV_QPS_ERR};
 }
 
 /*
@@ -281,6 +284,7 @@ static int queue_pair_break(struct queue_pair *qp)
 	after = query_frontiers(qp);
 	m->rq_psn = frontier(before.rq_psn, after.rq_psn);
 	m->sq_psn = frontier(before.sq_psn, after.sq_psn);
+	m->was_in_error = before.in_error;
 	sq_psns_learn(qp);
 	m->fresh_psn = psn_far_from(qp->sends.next_psn);
 	m->broken = true;

@@ -261,6 +261,7 @@ static void take_row(struct move *move, const struct evidence_row *row, bool unf
 	m = &qp->migration;
 	if (!unfinished) {
 		m->has_evidence = true;
+		m->remote_has_failed = row->flags & TETHER__EVIDENCE_FLAG__EVIDENCE_APPLICATION;
 		m->remote_rq_psn = row->rq_psn;
 		m->remote_receives = row->receives;
 		m->implied_receives = row->sent;
@@ -377,13 +378,29 @@ static void settle_one(struct move *move, struct queue_pair *qp)
 		        result.contradicts, m->remote_rq_psn);
 }
 
+/*
+ * Its device had it in ERR, and not since its own retries ran out: it has refused a request, and
+ * all of its own that was open then, or came behind, is flushed.
+ */
+static bool has_refused(const struct queue_pair *qp)
+{
+	return qp->reliable && qp->migration.was_in_error && !qp->given_up &&
+	       (qp->flushed || qp->sends.tail == qp->sends.posted);
+}
+
+/* Where the other end replays what was refused, that is refused again. */
+static bool has_failed(const struct queue_pair *qp)
+{
+	return qp->application_error || (has_refused(qp) && qp->migration.remote_has_failed);
+}
+
 static void settle(struct move *move, struct queue_pair *qp)
 {
 	struct queue_pair_migration *m = &qp->migration;
 
 	m->settled = true;
 	queue_pair_harvest(qp);
-	if (qp->application_error) {
+	if (has_failed(qp)) {
 		queue_pair_end(qp, IBV_WC_WR_FLUSH_ERR);
 		return;
 	}
@@ -394,7 +411,7 @@ static void settle(struct move *move, struct queue_pair *qp)
 	send_log_seal(&qp->sends);
 	if (m->lost) {
 		move->counts.errors++;
-		queue_pair_end(qp, IBV_WC_RETRY_EXC_ERR);
+		queue_pair_end(qp, has_refused(qp) ? IBV_WC_WR_FLUSH_ERR : IBV_WC_RETRY_EXC_ERR);
 	} else {
 		queue_pair_make_up(qp);
 	}

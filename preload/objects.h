@@ -289,12 +289,14 @@ struct queue_pair_migration {
 	uint32_t tail_seen;
 	uint64_t progress_ms;
 	/* SETTLE */
+	bool was_in_error;  /* its device had it in ERR before that */
 	bool broken;        /* taken to ERR by this library */
 	uint32_t rq_psn;    /* our responder's when it stopped, or PSN_UNKNOWN */
 	uint32_t sq_psn;    /* our requester's, likewise */
 	uint32_t fresh_psn; /* our first of the next incarnation */
 	/* the other side's word: RELEASE, or RECONNECT after an abort */
 	bool has_evidence;
+	bool remote_has_failed; /* in ERR for its application: nothing is replayed there */
 	uint32_t remote_rq_psn;
 	uint32_t remote_receives; /* RECVs that have completed there */
 	uint32_t implied_receives;

@@ -139,7 +139,6 @@ static void work_was_sent(struct reference *reference, const struct event *event
 	}
 	sent->work = reference->order[event->of][end->sent_count];
 	sent->compare = event->value;
-	sent->peer_count = reference->ends[end_other(event->of)].sent_count;
 	note_taking(reference, event->of, sent);
 	end->sent_count++;
 	if (sent->work->opcode == IBV_WR_RDMA_READ)

@@ -119,6 +119,20 @@ static bool has_fault(const struct end_state *state, uint32_t count)
 }
 
 /*
+ * Of its own work, and the other end was not in ERR before: it has not been told by that (IBA
+ * 9.9.3). Behind a RECV's that was hidden it may have been told later than a move could hear of it.
+ */
+static bool has_fault_first(
+        const struct reference *reference, const struct end_state *state, uint32_t count)
+{
+	enum ibv_wc_status status = state->first.status;
+	bool is_told = status == IBV_WC_REM_ACCESS_ERR || status == IBV_WC_REM_INV_REQ_ERR ||
+	               status == IBV_WC_REM_OP_ERR;
+
+	return has_fault(state, count) && (!is_told || hides_receives(reference->program));
+}
+
+/*
  * @end is in ERR since it has refused a request: one of the first @count of the other end, which
  * has failed by now, and not by a fault of earlier work. What is wrong in a request's own memory
  * the responder never hears of (IBA 9.9.2).
@@ -179,15 +193,14 @@ static bool ran_out_unseen(const struct reference *reference, unsigned end)
 	       work_takes_receive(reference->ends[end].sent[first->number].work);
 }
 
-/* @end is in ERR or gone, and not on the other end's account. */
+/* @end is in ERR or gone, and neither on the other end's account nor for what it has sent. */
 static bool is_down_by_itself(
         const struct reference *reference, unsigned end, const struct failure *of_other)
 {
 	const struct end_state *state = &reference->ends[end];
 
 	return was_before(state->failed_at, of_other->at) ||
-	       was_before(state->destroyed_at, of_other->at) ||
-	       has_fault(state, of_other->peer_count) || state->first_receive.at ||
+	       was_before(state->destroyed_at, of_other->at) || state->first_receive.at ||
 	       has_refused(reference, end, of_other->own_count) || ran_out_unseen(reference, end) ||
 	       took_its_reason_along(reference, end) || receive_failed_unseen(reference, end);
 }
@@ -224,17 +237,16 @@ static bool receive_was_wrong(
 static bool work_has_cause(
         const struct reference *reference, unsigned end, const struct failure *failure)
 {
+	const struct end_state *peer = &reference->ends[end_other(end)];
+
 	switch (failure->status) {
 	case IBV_WC_WR_FLUSH_ERR:
 		return was_failed(reference, end, failure) ||
 		       was_before(reference->ends[end].first_flush.at, failure->at) ||
 		       (reference->ends[end].destroyed && takes_wrong_receives(reference, end));
 	case IBV_WC_RETRY_EXC_ERR:
-		/* Or it has refused a request before this was posted, a move made it anew and found
-		 * nobody. */
 		return ran_out_unseen(reference, end) ||
-		       has_refused(reference, end,
-		               reference->ends[end].sent[failure->number].peer_count) ||
+		       has_fault_first(reference, peer, failure->peer_count) ||
 		       is_down_by_itself(reference, end_other(end), failure);
 	case IBV_WC_REM_INV_REQ_ERR:
 	case IBV_WC_REM_OP_ERR:
@@ -253,6 +265,7 @@ static bool flush_has_cause(
 	return was_failed(reference, end, failure) ||
 	       (first->at && first->status != IBV_WC_WR_FLUSH_ERR &&
 	               first->number < failure->own_count) ||
+	       has_fault(&reference->ends[end_other(end)], failure->peer_count) ||
 	       is_down_by_itself(reference, end_other(end), failure) ||
 	       took_its_reason_along(reference, end);
 }

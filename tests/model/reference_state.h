@@ -10,16 +10,15 @@ enum { SAID_MOST = 16, SAID_LENGTH = 200, NO_WORK = UINT32_MAX };
 /* A work request that an end has posted. */
 struct sent {
 	const struct work *work;
-	uint64_t compare;    /* or the key that it binds or ends; 0: none was there to end */
-	uint64_t original;   /* of an atomic that was answered */
-	uint32_t taking;     /* of the end's work that takes a RECV: its place among it */
-	uint32_t in_queue;   /* and among that which takes one from the same queue */
-	uint32_t peer_count; /* what the other end had posted by then */
-	bool completed;      /* has had a completion */
-	bool failed;         /* one with an error */
-	bool taken;          /* its cell was seen full */
-	bool answered;       /* READ or atomic */
-	uint32_t low, high;  /* versions, when a READ was posted */
+	uint64_t compare;   /* or the key that it binds or ends; 0: none was there to end */
+	uint64_t original;  /* of an atomic that was answered */
+	uint32_t taking;    /* of the end's work that takes a RECV: its place among it */
+	uint32_t in_queue;  /* and among that which takes one from the same queue */
+	bool completed;     /* has had a completion */
+	bool failed;        /* one with an error */
+	bool taken;         /* its cell was seen full */
+	bool answered;      /* READ or atomic */
+	uint32_t low, high; /* versions, when a READ was posted */
 };
 
 struct received {

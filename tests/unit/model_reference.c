@@ -30,29 +30,49 @@ static void what_may_be_is_taken(void **state)
 	traces_are_judged(rows, sizeof(rows) / sizeof(*rows));
 }
 
+/* @work of end 0 ends with @status, then a SEND of end 1 with @of_peer. The violations. */
+static unsigned both_fail(const struct work *work, bool hides_receives, enum ibv_wc_status status,
+        enum ibv_wc_status of_peer)
+{
+	struct run run = run_of(work, 1);
+	unsigned violations;
+
+	reference_free(run.reference);
+	run.program->world.hold = hides_receives;
+	program_add(run.program, (struct action){.kind = ACTION_POST,
+	                                 .of = 1,
+	                                 .count = 1,
+	                                 .first = program_add_work(run.program, &send)});
+	run.reference = reference_new(run.program);
+	tell(&run, (struct event){.kind = EVENT_CONNECTED});
+	sends(&run, 1);
+	tell(&run, (struct event){.kind = EVENT_SENT, .of = 1});
+	completes(&run, 0, IBV_WC_RDMA_WRITE, status);
+	tell(&run, (struct event){.kind = EVENT_COMPLETED,
+	                   .of = 1,
+	                   .wc = {.wr_id = wr_id_of_send(1, 0), .status = of_peer}});
+	violations = reference_judge(run.reference);
+	run_over(&run);
+	return violations;
+}
+
 /* A refused request, of which nothing was heard again, and work at the end that had refused it. */
 static void a_refusal_may_be_lost(void **state)
 {
-	for (unsigned wrong = 0; wrong < 2; wrong++) {
-		struct run run = run_of(wrong ? &wrong_key : &write_cell, 1);
+	const enum ibv_wc_status gave_up = IBV_WC_RETRY_EXC_ERR;
 
-		reference_free(run.reference);
-		program_add(run.program, (struct action){.kind = ACTION_POST,
-		                                 .of = 1,
-		                                 .count = 1,
-		                                 .first = program_add_work(run.program, &send)});
-		run.reference = reference_new(run.program);
-		tell(&run, (struct event){.kind = EVENT_CONNECTED});
-		sends(&run, 1);
-		tell(&run, (struct event){.kind = EVENT_SENT, .of = 1});
-		completes(&run, 0, IBV_WC_RDMA_WRITE, IBV_WC_RETRY_EXC_ERR);
-		tell(&run, (struct event){.kind = EVENT_COMPLETED,
-		                   .of = 1,
-		                   .wc = {.wr_id = wr_id_of_send(1, 0),
-		                           .status = IBV_WC_RETRY_EXC_ERR}});
-		assert_int_equal(reference_judge(run.reference), wrong ? 0 : 2);
-		run_over(&run);
-	}
+	assert_int_equal(both_fail(&wrong_key, false, gave_up, gave_up), 0);
+	assert_int_equal(both_fail(&write_cell, false, gave_up, gave_up), 2);
+}
+
+/* Who has refused is in ERR before that is told, unless a hidden RECV kept it from being seen. */
+static void who_has_refused_gives_all_back(void **state)
+{
+	const enum ibv_wc_status gave_up = IBV_WC_RETRY_EXC_ERR;
+
+	assert_int_equal(both_fail(&wrong_key, false, IBV_WC_REM_ACCESS_ERR, FLUSH), 0);
+	assert_int_equal(both_fail(&wrong_key, false, IBV_WC_REM_ACCESS_ERR, gave_up), 1);
+	assert_int_equal(both_fail(&wrong_key, true, IBV_WC_REM_ACCESS_ERR, gave_up), 0);
 }
 
 /* The RECV that has failed was still to be polled when its queue pair was destroyed. */
@@ -121,6 +141,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(what_may_be_is_taken),
 	        cmocka_unit_test(a_refusal_may_be_lost),
+	        cmocka_unit_test(who_has_refused_gives_all_back),
 	        cmocka_unit_test(what_was_destroyed_may_have_failed),
 	        cmocka_unit_test(excuses_are_counted),
 	        cmocka_unit_test(missing_receives_are_counted),
