@@ -17,21 +17,39 @@ bool doubted_errors_have(enum ibv_wc_status status)
 	       (status == IBV_WC_WR_FLUSH_ERR || status == IBV_WC_LOC_QP_OP_ERR);
 }
 
-void doubted_error_is_seen(struct queue_pair *qp)
+static bool may_doubt(const struct queue_pair *qp)
 {
-	enum awaits nothing = AWAITS_NOTHING;
-	unsigned until;
+	return !qp->application_error && !lost_peer_is_missed(qp) && !qp->context->inherited &&
+	       lost_devices_are_watched();
+}
 
-	if (qp->held || qp->application_error || lost_peer_is_missed(qp) ||
-	        qp->context->inherited || !lost_devices_are_watched())
-		return;
-	until = lost_device_is_doubted(qp->context);
+static void doubt(struct queue_pair *qp)
+{
+	unsigned until = lost_device_is_doubted(qp->context);
+	enum awaits nothing = AWAITS_NOTHING;
+
 	if (error_is_doubted(qp))
 		return;
 	__atomic_store_n(&qp->doubted_until, until, __ATOMIC_RELAXED);
 	/* Another poller may have seen the cause just now. */
 	__atomic_compare_exchange_n(
 	        &qp->awaits, &nothing, AWAITS_WORD, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+}
+
+void doubted_error_is_seen(struct queue_pair *qp)
+{
+	if (!qp->held && may_doubt(qp))
+		doubt(qp);
+}
+
+bool doubted_error_was_noticed(struct queue_pair *qp)
+{
+	bool has_failed = qp->flushed || qp->receives_flushed;
+
+	if (has_failed && may_doubt(qp) &&
+	        doubted_errors_have(qp->given_up ? qp->given_up : IBV_WC_WR_FLUSH_ERR))
+		doubt(qp);
+	return error_is_doubted(qp);
 }
 
 /* The first one told says why. */

@@ -13,6 +13,9 @@
  * completion queue. */
 bool doubted_errors_have(enum ibv_wc_status status);
 void doubted_error_is_seen(struct queue_pair *qp);
+/* The stop is over in which it has, and nothing has come of it: true if that is doubted, as before
+ * it. The service thread's, its gates closed. */
+bool doubted_error_was_noticed(struct queue_pair *qp);
 /* The service thread's, control verbs kept out: tell what is doubted no more. When to look again,
  * on the clock of @now_ms; 0: when something is due. */
 uint64_t doubted_errors_look(struct context *context, uint64_t now_ms);

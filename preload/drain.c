@@ -399,7 +399,7 @@ void drain_let_go(struct move *move)
 		queue_pair_close(qp);
 		/* Whose device or peer is waited for is told when that is over. */
 		if (qp->real && !lost_peer_was_noticed(qp)) {
-			if (!error_is_doubted(qp))
+			if (!doubted_error_was_noticed(qp))
 				queue_pair_go_on(qp);
 			queue_pair_let_go(qp);
 		}

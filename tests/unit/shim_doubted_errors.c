@@ -245,6 +245,83 @@ static void a_stop_tells_nothing(void **state)
 	EXPECT(&h.vm, IBV_WC_WR_FLUSH_ERR, IBV_WC_WR_FLUSH_ERR, IBV_WC_WR_FLUSH_ERR);
 }
 
+/* ---- in a stop ---- */
+
+static void vm_is_stopped(void)
+{
+	vm_posts();
+	harness_expect(&h, TETHER__STEP__STEP_PREPARE, DONE);
+	harness_expect(&h, TETHER__STEP__STEP_STOP, DONE);
+}
+
+/* And nothing comes of the migration. */
+static void vm_fails_in_a_stop(enum ibv_wc_status status)
+{
+	vm_is_stopped();
+	vm_fails(status);
+	assert_int_equal(write8(&h.vm, &h.peer, 3), 0);
+	harness_expect(&h, TETHER__STEP__STEP_ABORT, DONE);
+	assert_int_equal(harness_poll(&h, &h.vm), 0);
+}
+
+static void vm_lost_its_device_in_a_stop(enum ibv_wc_status status)
+{
+	vm_fails_in_a_stop(status);
+	service_asks(5);
+	lose_without_a_word();
+	recover();
+	assert_int_equal(end_run(&h.vm, 3), 3);
+	EXPECT(&h.vm, DONE_WELL, DONE_WELL, DONE_WELL);
+	assert_int_equal(fake_receives(real_of(h.vm.qp)), 1);
+}
+
+static void what_it_flushed_in_a_stop_is_not_told(void **state)
+{
+	vm_lost_its_device_in_a_stop(IBV_WC_WR_FLUSH_ERR);
+}
+
+static void what_it_could_not_do_in_a_stop_is_not_told(void **state)
+{
+	vm_lost_its_device_in_a_stop(IBV_WC_LOC_QP_OP_ERR);
+}
+
+static void an_error_in_a_stop_is_told_when_it_is_there(enum ibv_wc_status status)
+{
+	vm_fails_in_a_stop(status);
+	service_asks(21);
+	EXPECT(&h.vm, status, IBV_WC_WR_FLUSH_ERR, IBV_WC_WR_FLUSH_ERR, IBV_WC_WR_FLUSH_ERR);
+}
+
+static void what_it_flushed_in_a_stop_is_told_when_it_is_there(void **state)
+{
+	an_error_in_a_stop_is_told_when_it_is_there(IBV_WC_WR_FLUSH_ERR);
+}
+
+static void what_it_could_not_do_in_a_stop_is_told_when_it_is_there(void **state)
+{
+	an_error_in_a_stop_is_told_when_it_is_there(IBV_WC_LOC_QP_OP_ERR);
+}
+
+static void receives_that_it_flushed_in_a_stop_are_not_told(void **state)
+{
+	vm_is_stopped();
+	fake_flush_receives_first(real_of(h.vm.qp));
+	assert_int_equal(harness_poll(&h, &h.vm), 0);
+	harness_expect(&h, TETHER__STEP__STEP_ABORT, DONE);
+	assert_int_equal(harness_poll(&h, &h.vm), 0);
+	lose_without_a_word();
+	vm_goes_on();
+}
+
+/* No loss explains it. */
+static void another_error_in_a_stop_is_told_by_its_abort(void **state)
+{
+	vm_is_stopped();
+	vm_fails(IBV_WC_RNR_RETRY_EXC_ERR);
+	harness_expect(&h, TETHER__STEP__STEP_ABORT, DONE);
+	EXPECT(&h.vm, IBV_WC_RNR_RETRY_EXC_ERR, IBV_WC_WR_FLUSH_ERR, IBV_WC_WR_FLUSH_ERR);
+}
+
 #define TWO(name) cmocka_unit_test_setup_teardown(name, setup_two, teardown_two)
 
 int main(void)
@@ -266,6 +343,12 @@ int main(void)
 	        TEST(who_takes_it_to_error_is_told_at_once),
 	        TEST(an_abort_tells_nothing_before),
 	        TEST(a_stop_tells_nothing),
+	        TEST(what_it_flushed_in_a_stop_is_not_told),
+	        TEST(what_it_could_not_do_in_a_stop_is_not_told),
+	        TEST(what_it_flushed_in_a_stop_is_told_when_it_is_there),
+	        TEST(what_it_could_not_do_in_a_stop_is_told_when_it_is_there),
+	        TEST(receives_that_it_flushed_in_a_stop_are_not_told),
+	        TEST(another_error_in_a_stop_is_told_by_its_abort),
 	};
 
 	setenv("TETHER_UNPLANNED", "reconnect", 1);
