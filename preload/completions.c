@@ -198,8 +198,16 @@ static bool hides_errors(const struct queue_pair *qp)
 	return qp->held || queue_pair_awaits(qp);
 }
 
+/* See queue_pair_break. */
+static bool device_was_there(const struct queue_pair *qp, enum ibv_wc_status status)
+{
+	return qp->migration.broken && status == IBV_WC_LOC_QP_OP_ERR;
+}
+
 static bool hides(const struct queue_pair *qp, enum ibv_wc_status status)
 {
+	if (device_was_there(qp, status))
+		return false;
 	if (qp->held || lost_peer_is_missed(qp))
 		return status_is_of_a_move(status);
 	return error_is_doubted(qp) && doubted_errors_have(status);

@@ -280,6 +280,10 @@ static int queue_pair_break(struct queue_pair *qp)
 	err = queue_pair_to_state(qp, IBV_QPS_ERR);
 	if (err)
 		return err;
+	/* A device that does as it is told was not on its way out: the error is the application's.
+	 */
+	if (doubted_errors_have(qp->given_up))
+		queue_pair_flush(qp, qp->given_up);
 	post_marker(qp);
 	after = query_frontiers(qp);
 	m->rq_psn = frontier(before.rq_psn, after.rq_psn);

@@ -11,6 +11,7 @@
 
 #include <stdlib.h>
 
+#include "notifier/wire/rows.h"
 #include "tests/unit/shim_unplanned_ends.h"
 
 static void vm_posts(void)
@@ -322,6 +323,82 @@ static void another_error_in_a_stop_is_told_by_its_abort(void **state)
 	EXPECT(&h.vm, IBV_WC_RNR_RETRY_EXC_ERR, IBV_WC_WR_FLUSH_ERR, IBV_WC_WR_FLUSH_ERR);
 }
 
+/* That it has failed, with its vote: nothing of its peer's is replayed. */
+static bool vm_has_said_so(void)
+{
+	const Tether__EvidenceRows *rows = h.settled->evidence;
+	size_t count;
+
+	assert_int_equal(evidence_rows_count(rows, &count), 0);
+	for (size_t i = 0; i < count; i++) {
+		struct evidence_row row = evidence_rows_get(rows, i);
+
+		if (row.local_qpn == h.vm.qp->qp_num && row.local_lid == FAKE_LID_VM)
+			return row.flags & TETHER__EVIDENCE_FLAG__EVIDENCE_APPLICATION;
+	}
+	return false;
+}
+
+/* Its device does as SETTLE tells it. */
+static void what_it_could_not_do_is_told_by_a_move(void **state)
+{
+	vm_is_stopped();
+	vm_fails(IBV_WC_LOC_QP_OP_ERR);
+	harness_expect(&h, TETHER__STEP__STEP_SETTLE, DONE);
+	assert_true(vm_has_said_so());
+	harness_go_on(&h);
+	EXPECT(&h.vm, IBV_WC_LOC_QP_OP_ERR, IBV_WC_WR_FLUSH_ERR, IBV_WC_WR_FLUSH_ERR);
+	assert_int_equal(end_pending(&h.vm), 0);
+	service_asks(100);
+	assert_int_equal(harness_poll(&h, &h.vm), 0);
+}
+
+/* Its completion comes late. */
+static void what_it_could_not_do_is_told_when_that_is_seen(void **state)
+{
+	vm_is_stopped();
+	fake.hold_failures = true;
+	vm_fails(IBV_WC_LOC_QP_OP_ERR);
+	harness_expect(&h, TETHER__STEP__STEP_SETTLE, DONE);
+	fake_release_flushes();
+	harness_go_on(&h);
+	EXPECT(&h.vm, IBV_WC_LOC_QP_OP_ERR, IBV_WC_WR_FLUSH_ERR, IBV_WC_WR_FLUSH_ERR);
+}
+
+/* It was doubted before. */
+static void what_was_doubted_is_told_by_a_move(void **state)
+{
+	vm_posts();
+	vm_fails(IBV_WC_LOC_QP_OP_ERR);
+	harness_move(&h);
+	EXPECT(&h.vm, IBV_WC_LOC_QP_OP_ERR, IBV_WC_WR_FLUSH_ERR, IBV_WC_WR_FLUSH_ERR);
+}
+
+static void what_a_peer_could_not_do_is_told_by_a_move(void **state)
+{
+	assert_int_equal(write8(&h.peer, &h.vm, 1), 0);
+	harness_expect(&h, TETHER__STEP__STEP_PREPARE, DONE);
+	harness_expect(&h, TETHER__STEP__STEP_STOP, DONE);
+	fake_fail(real_of(h.peer.qp), IBV_WC_LOC_QP_OP_ERR);
+	harness_expect(&h, TETHER__STEP__STEP_SETTLE, DONE);
+	harness_go_on(&h);
+	EXPECT(&h.peer, IBV_WC_LOC_QP_OP_ERR);
+}
+
+/* Not where that is lost before it is released. */
+static void what_it_could_not_do_before_it_was_lost_is_not_told(void **state)
+{
+	vm_is_stopped();
+	vm_fails(IBV_WC_LOC_QP_OP_ERR);
+	lose_without_a_word();
+	harness_expect(&h, TETHER__STEP__STEP_SETTLE, DONE);
+	harness_expect(&h, TETHER__STEP__STEP_RELEASE, DONE);
+	fake.slot = 1;
+	harness_arrive(&h);
+	assert_int_equal(end_run(&h.vm, 2), 2);
+	EXPECT(&h.vm, DONE_WELL, DONE_WELL);
+}
+
 #define TWO(name) cmocka_unit_test_setup_teardown(name, setup_two, teardown_two)
 
 int main(void)
@@ -349,6 +426,11 @@ int main(void)
 	        TEST(what_it_could_not_do_in_a_stop_is_told_when_it_is_there),
 	        TEST(receives_that_it_flushed_in_a_stop_are_not_told),
 	        TEST(another_error_in_a_stop_is_told_by_its_abort),
+	        TEST(what_it_could_not_do_is_told_by_a_move),
+	        TEST(what_it_could_not_do_is_told_when_that_is_seen),
+	        TEST(what_was_doubted_is_told_by_a_move),
+	        TEST(what_a_peer_could_not_do_is_told_by_a_move),
+	        TEST(what_it_could_not_do_before_it_was_lost_is_not_told),
 	};
 
 	setenv("TETHER_UNPLANNED", "reconnect", 1);

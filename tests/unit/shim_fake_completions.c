@@ -191,5 +191,5 @@ void fake_release_receives(void)
 void fake_release_flushes(void)
 {
 	release_held();
-	fake.hold_flushes = false;
+	fake.hold_flushes = fake.hold_failures = false;
 }

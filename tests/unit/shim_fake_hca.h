@@ -44,6 +44,7 @@ struct fake {
 	bool hold_receives;
 	/* What ERR gives back is kept back until fake_release_flushes. */
 	bool hold_flushes;
+	bool hold_failures; /* and those, until flushes are released */
 	const struct ibv_qp *does_not_reset;
 	bool keeps_events;  /* of completions: they never come */
 	bool delays_events; /* likewise: not before fake_delayed_events */

@@ -104,6 +104,12 @@ static enum ibv_wc_opcode opcode_of(enum ibv_wr_opcode opcode)
 	}
 }
 
+static bool is_held(enum ibv_wc_status status)
+{
+	return (fake.hold_flushes && status == IBV_WC_WR_FLUSH_ERR) ||
+	       (fake.hold_failures && status != IBV_WC_SUCCESS);
+}
+
 void fake_complete_send(struct fake_qp *qp, enum ibv_wc_status status)
 {
 	struct fake_send *send = &qp->sends[qp->completed++ % FAKE_QUEUE];
@@ -113,8 +119,7 @@ void fake_complete_send(struct fake_qp *qp, enum ibv_wc_status status)
 	        .qp_num = qp->qp.qp_num};
 
 	if (status || qp->sig_all || send->wr.send_flags & IBV_SEND_SIGNALED)
-		fake_push_late(qp->qp.send_cq, &wc, false,
-		        fake.hold_flushes && status == IBV_WC_WR_FLUSH_ERR);
+		fake_push_late(qp->qp.send_cq, &wc, false, is_held(status));
 }
 
 void fake_last_wqe_reached(struct fake_qp *qp)
