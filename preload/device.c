@@ -18,6 +18,7 @@
 #include "preload/data_path_cq_ex.h"
 #include "preload/device_clock.h"
 #include "preload/device_list.h"
+#include "preload/kept_errors.h"
 #include "preload/lost_devices.h"
 #include "preload/lock_limit.h"
 #include "preload/memory.h"
@@ -413,7 +414,7 @@ static void queues_inherit(struct context *context)
 		if (context->phase == PHASE_LOST)
 			qp->application_error = true;
 		else
-			qp->held = false;
+			qp->held = qp->receives_held = false;
 	}
 }
 
@@ -429,6 +430,7 @@ static void context_inherit(struct context *context)
 	queues_inherit(context);
 	completion_channels_inherit(context);
 	async_events_inherit(context);
+	kept_errors_inherit(context);
 }
 
 void contexts_forget(void)

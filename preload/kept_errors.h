@@ -33,4 +33,8 @@ static inline void kept_error_is_over(struct queue_pair *qp)
 	__atomic_store_n(&qp->awaits, AWAITS_NOTHING, __ATOMIC_RELAXED);
 }
 
+/* In a child after fork, which waits for nobody: what is not told yet, or was for a move to mend,
+ * is told there. */
+void kept_errors_inherit(struct context *context);
+
 #endif

@@ -1,6 +1,6 @@
 # preload: libtether.so.
 
-SHIM_SOURCES := $(addprefix preload/,real_verbs.c passed_on.c load.c intercept_dlopen.c library_search.c settings.c control.c device.c device_list.c lost_devices.c lost_peers.c refused_work.c doubted_errors.c \
+SHIM_SOURCES := $(addprefix preload/,real_verbs.c passed_on.c load.c intercept_dlopen.c library_search.c settings.c control.c device.c device_list.c lost_devices.c lost_peers.c refused_work.c kept_errors.c doubted_errors.c \
 	outer_fd.c completion_arm.c completion_channel.c async_events.c move_events.c \
 	memory.c lock_limit.c memory_map.c memory_windows.c window_work.c window_binding.c completions.c completion_queue.c completion_ring.c queue_pair.c queue_pair_states.c shared_receive_queue.c xrc.c \
 	address_handle.c data_path.c data_path_poll.c data_path_ex.c data_path_cq_ex.c translation.c fork_watch.c reserved_numbers.c aside.c work_log.c gate.c settlement.c sq_psns.c move.c move_address.c veto.c drain.c evidence.c rebuild_in_place.c rebuild_away.c rebuild.c \
@@ -75,6 +75,7 @@ $(call unit_test,shim_completion_sleepers,tests/unit/shim_channels.c $(SHIM_HARN
 $(call unit_test,shim_unplanned,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
 $(call unit_test,shim_missed_peers,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
 $(call unit_test,shim_doubted_errors,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
+$(call unit_test,shim_forked_errors,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
 $(call unit_test,shim_errors_beside_steps,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
 $(call unit_test,shim_refused_in_moves,tests/unit/shim_letters.c $(SHIM_HARNESS),-lprotobuf-c -lpthread)
 $(call unit_test,shim_lost_devices,tests/unit/shim_channels.c $(SHIM_HARNESS),-lprotobuf-c -lpthread)

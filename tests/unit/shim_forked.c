@@ -8,31 +8,11 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "preload/async_events.h"
 #include "preload/objects.h"
 #include "preload/queue_pair.h"
-#include "tests/unit/shim_harness.h"
-
-enum { DEADLOCK_S = 20 };
-
-/* What @verbs says in a child; it has to come to an end there. */
-static int in_child(struct harness *h, int (*verbs)(struct harness *h))
-{
-	pid_t child = fork();
-	int status;
-
-	assert_true(child >= 0);
-	if (!child) {
-		alarm(DEADLOCK_S);
-		_exit(verbs(h));
-	}
-	assert_int_equal(waitpid(child, &status, 0), child);
-	assert_true(WIFEXITED(status));
-	return WEXITSTATUS(status);
-}
+#include "tests/unit/shim_child.h"
 
 static int modify_to_reset(struct harness *h)
 {
