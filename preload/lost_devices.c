@@ -264,8 +264,12 @@ static void look_at_lost(struct context *context, uint64_t now_ms)
 /* Those who ask are answered, and for long enough. */
 static bool is_there_after_all(struct context *context)
 {
-	return context->real && __atomic_load_n(&context->has_refused, __ATOMIC_ACQUIRE) &&
-	       lost_device_has_answered(context, context->refused_until) &&
+	unsigned until;
+
+	if (!context->real || !__atomic_load_n(&context->has_refused, __ATOMIC_ACQUIRE))
+		return false;
+	until = __atomic_load_n(&context->refused_until, __ATOMIC_RELAXED);
+	return lost_device_has_answered(context, until) &&
 	       __atomic_exchange_n(&context->has_refused, false, __ATOMIC_RELAXED);
 }
 

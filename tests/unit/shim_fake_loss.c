@@ -40,6 +40,8 @@ void fake_fail(struct ibv_qp *shown, enum ibv_wc_status status)
 	LOCK_GUARD(&fake_lock);
 	if (qp->completed != qp->head)
 		fake_complete_send(qp, status);
+	if (qp->executed < qp->completed)
+		qp->executed = qp->completed;
 	fake_flush(qp);
 	shown->state = IBV_QPS_ERR;
 }
