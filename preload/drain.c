@@ -133,7 +133,7 @@ static bool windows_are_exposed(const struct queue_pair *qp)
 	bool stays = !move_has_context(qp->migration.move, qp->context);
 
 	return !qp->application_error && !qp->migration.broken && !qp->context->awaits_device &&
-	       window_work_is_exposed(qp, stays);
+	       !lost_peer_is_waited_for(qp) && window_work_is_exposed(qp, stays);
 }
 
 /* Once its transport has given up nothing is answered any more. */

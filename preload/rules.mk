@@ -74,6 +74,7 @@ $(call unit_test,shim_completion_events,tests/unit/shim_channels.c $(SHIM_HARNES
 $(call unit_test,shim_completion_sleepers,tests/unit/shim_channels.c $(SHIM_HARNESS),-lprotobuf-c -lpthread)
 $(call unit_test,shim_unplanned,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
 $(call unit_test,shim_missed_peers,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
+$(call unit_test,shim_missed_windows,tests/unit/shim_windows_ends.c $(SHIM_HARNESS),-lprotobuf-c -lpthread)
 $(call unit_test,shim_doubted_errors,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
 $(call unit_test,shim_kept_errors,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
 $(call unit_test,shim_forked_errors,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
