@@ -5,6 +5,7 @@
 #include "preload/completion_channel.h"
 #include "preload/completion_moderation.h"
 #include "preload/completions.h"
+#include "preload/lost_devices.h"
 
 static bool may_be_met(const struct completion_arm *arm)
 {
@@ -16,6 +17,15 @@ static int arm_device(struct completion_queue *cq)
 	if (!cq->real)
 		return 0;
 	return cq->real->context->ops.req_notify_cq(cq->real, cq->arm.kind == ARM_SOLICITED);
+}
+
+/* What a device refuses that may be gone is made good when it is there, or another one. */
+static int arm_device_or_keep(struct completion_queue *cq)
+{
+	int err = arm_device(cq);
+
+	cq->arm.refused = err && lost_device_is_behind(cq->context, err);
+	return cq->arm.refused ? 0 : err;
 }
 
 int completion_arm_request(struct completion_queue *cq, int solicited_only)
@@ -32,7 +42,33 @@ int completion_arm_request(struct completion_queue *cq, int solicited_only)
 	/* A completion is seen before its event. */
 	arm->overdue |= arm->met;
 	arm->met = arm->left_over = false;
-	return arm_device(cq);
+	return arm_device_or_keep(cq);
+}
+
+static void raise_ahead_of_device(struct completion_queue *cq)
+{
+	cq->arm = (struct completion_arm){.left_over = cq->real};
+	completion_channel_raise(cq);
+}
+
+int completion_arm_repeat(struct completion_queue *cq)
+{
+	struct completion_arm *arm = &cq->arm;
+	int err;
+
+	/* What has come meanwhile is raised. */
+	completion_queue_harvest(cq);
+	if (!arm->refused)
+		return 0;
+	err = arm->maybe_met ? 0 : arm_device(cq);
+	if (err)
+		return err;
+	/* What came just before has no event. */
+	completion_queue_harvest(cq);
+	if (arm->maybe_met)
+		raise_ahead_of_device(cq);
+	arm->refused = false;
+	return 0;
 }
 
 void completion_arm_arrived(struct completion_queue *cq, const struct ibv_wc *wc, bool device_tells)
@@ -43,11 +79,10 @@ void completion_arm_arrived(struct completion_queue *cq, const struct ibv_wc *wc
 		return;
 	if (arm->kind == ARM_SOLICITED && !wc->status) {
 		arm->maybe_met |= !!(wc->opcode & IBV_WC_RECV);
-	} else if (device_tells || arm->met) {
+	} else if ((device_tells && !arm->refused) || arm->met) {
 		arm->met = true;
 	} else {
-		*arm = (struct completion_arm){.left_over = cq->real};
-		completion_channel_raise(cq);
+		raise_ahead_of_device(cq);
 	}
 }
 
@@ -65,7 +100,7 @@ bool completion_arm_judge(struct completion_queue *cq)
 	completion_queue_harvest(cq);
 	if (!may_be_met(arm)) {
 		armed_again = true;
-		if (arm_device(cq))
+		if (arm_device_or_keep(cq))
 			log_error("completion", "a queue cannot be armed again");
 		/* What came just before has no event. */
 		completion_queue_harvest(cq);

@@ -4,9 +4,9 @@
  * come. The device is armed alike, but it knows nothing of what is made up here, fires for what the
  * application is not shown, and is exchanged.
  *
- * While an arm stands and there is a device, either the device is armed or it has an event that
- * nobody has read. So completions that it tells of need no event of ours, and an event of which
- * nothing came that the application sees is spent by arming the device again.
+ * While an arm stands and there is a device that has not refused it, either the device is armed or
+ * it has an event that nobody has read. So completions that it tells of need no event of ours, and
+ * an event of which nothing came that the application sees is spent by arming the device again.
  *
  * Everything here inside the queue's gate. The queue is polled by way of its ring while armed, so
  * that what arrives is seen in one place.
@@ -28,10 +28,15 @@ struct completion_arm {
 	bool marked;    /* the same, before the device's events were looked at */
 	bool overdue;   /* an earlier arm was met, and its event may still come */
 	bool left_over; /* the event was raised here, and the device may tell the same again */
+	bool refused;   /* by a device that may be gone: it is not armed */
 };
 
 /* ibv_req_notify_cq; an errno. */
 int completion_arm_request(struct completion_queue *cq, int solicited_only);
+
+/* A device that has refused to be armed is there after all: it is armed now, or an event is raised
+ * where something has come meanwhile. An errno. */
+int completion_arm_repeat(struct completion_queue *cq);
 
 /*
  * A completion that the application sees is in the ring. @device_tells: it is of the device, or

@@ -172,6 +172,14 @@ int data_path_poll_stamped(
 	return poll_end_of_detour(cq, pass, completion_queue_poll_stamped(cq, wc, stamp), wc);
 }
 
+/* Nobody can wait for what it brings. */
+static int req_notify_without_channel(struct completion_queue *cq, int solicited_only)
+{
+	int err = cq->real->context->ops.req_notify_cq(cq->real, solicited_only);
+
+	return err && lost_device_is_behind(cq->context, err) ? 0 : err;
+}
+
 int data_path_req_notify_cq(struct ibv_cq *shown, int solicited_only)
 {
 	struct completion_queue *cq = container_of(shown, struct completion_queue, shown);
@@ -181,9 +189,7 @@ int data_path_req_notify_cq(struct ibv_cq *shown, int solicited_only)
 	if (cq->channel)
 		err = completion_arm_request(cq, solicited_only);
 	else if (cq->real)
-		err = cq->real->context->ops.req_notify_cq(cq->real, solicited_only);
-	if (__builtin_expect(err, 0) && lost_device_is_behind(cq->context, err))
-		err = 0;
+		err = req_notify_without_channel(cq, solicited_only);
 	gate_leave(&cq->gate, pass);
 	return err;
 }

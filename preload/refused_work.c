@@ -2,6 +2,7 @@
 #include "preload/refused_work.h"
 
 #include "notifier/base/log.h"
+#include "preload/completion_arm.h"
 #include "preload/data_path.h"
 #include "preload/drain.h"
 #include "preload/lost_devices.h"
@@ -41,9 +42,21 @@ static void give_shared(struct shared_receive_queue *srq)
 		log_error("device", "shared receive queue: not posted again: error %d", -err);
 }
 
+static void arm(struct completion_queue *cq)
+{
+	int err;
+
+	gate_close(&cq->gate);
+	err = cq->arm.refused ? completion_arm_repeat(cq) : 0;
+	gate_open(&cq->gate);
+	if (err && !lost_device_is_behind(cq->context, err))
+		log_error("device", "completion queue: not armed again: error %d", err);
+}
+
 void refused_work_give(struct context *context)
 {
 	struct shared_receive_queue *srq;
+	struct completion_queue *cq;
 	struct queue_pair *qp;
 
 	log_warn("device", "%s has refused work, and is there", context->device->shown.name);
@@ -51,4 +64,6 @@ void refused_work_give(struct context *context)
 	give_shared(srq);
 	TAILQ_FOREACH(qp, &context->qps, link)
 	give(qp);
+	TAILQ_FOREACH(cq, &context->cqs, link)
+	arm(cq);
 }

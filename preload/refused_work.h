@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 /*
  * TETHER_UNPLANNED=reconnect: what a device has refused as one that is gone would was accepted all
- * the same, and is kept for the next one. If it turns out to be there, it is given it again.
+ * the same, and is kept for the next one. If it turns out to be there, it is given it again, and
+ * armed.
  */
 #ifndef TETHER_REFUSED_WORK_H
 #define TETHER_REFUSED_WORK_H

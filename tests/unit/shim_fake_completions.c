@@ -9,6 +9,7 @@
 #include "tests/unit/shim_fake_clocks.h"
 #include "tests/unit/shim_fake_events.h"
 #include "tests/unit/shim_fake_hca.h"
+#include "tests/unit/shim_fake_loss.h"
 #include "tests/unit/shim_fake_memory.h"
 #include "tests/unit/shim_fake_queue_pairs.h"
 
@@ -109,6 +110,8 @@ int fake_req_notify_cq(struct ibv_cq *shown, int solicited_only)
 {
 	struct fake_cq *cq = (struct fake_cq *)shown;
 
+	if (lost_refuses(shown->context))
+		return EIO;
 	LOCK_GUARD(&fake_lock);
 	if (cq->arm != FAKE_ARMED_ALL)
 		cq->arm = solicited_only ? FAKE_ARMED_SOLICITED : FAKE_ARMED_ALL;

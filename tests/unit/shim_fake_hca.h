@@ -27,7 +27,7 @@ struct fake {
 	 * answers EIO, and nothing is flushed. */
 	unsigned gone;
 	bool peer_is_gone; /* likewise */
-	bool gone_refuses; /* what is posted then */
+	bool gone_refuses; /* what is posted then, and to be armed */
 	bool refuses_work; /* likewise, though it is there */
 	/* Work is executed and acknowledged as soon as it is posted. */
 	bool automatic;
