@@ -101,7 +101,7 @@ static __attribute__((noinline)) int keep_sends(
 }
 
 /* A device that is gone, and is not told of yet, has taken it all the same. */
-static __attribute__((noinline, cold)) int sends_failed(
+__attribute__((noinline, cold)) int queue_pair_keep_refused(
         struct queue_pair *qp, uint32_t count, uint32_t *posted, int err)
 {
 	uint32_t kept;
@@ -118,7 +118,7 @@ static int give_filled(struct queue_pair *qp, uint32_t count, uint32_t *posted)
 	int err = give_sends(qp, qp->sends.head, count, posted);
 
 	send_log_commit(&qp->sends, *posted, true);
-	return __builtin_expect(err, 0) ? sends_failed(qp, count, posted, err) : 0;
+	return __builtin_expect(err, 0) ? queue_pair_keep_refused(qp, count, posted, err) : 0;
 }
 
 /* What is executed is not posted again; so many are that come before the next of that. */

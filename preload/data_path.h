@@ -45,5 +45,8 @@ int queue_pair_give_kept(struct queue_pair *qp);
 int queue_pair_give_kept_receives(struct queue_pair *qp);
 /* @count slots ahead of head are filled: post them, or keep them while stopped. An errno. */
 int queue_pair_post_filled(struct queue_pair *qp, uint32_t count, uint32_t *posted);
+/* The device has refused those behind @posted of them, which are committed: keep them if it may be
+ * gone. An errno. */
+int queue_pair_keep_refused(struct queue_pair *qp, uint32_t count, uint32_t *posted, int err);
 
 #endif

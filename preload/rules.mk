@@ -75,6 +75,7 @@ $(call unit_test,shim_completion_sleepers,tests/unit/shim_channels.c $(SHIM_HARN
 $(call unit_test,shim_unplanned,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
 $(call unit_test,shim_missed_peers,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
 $(call unit_test,shim_missed_windows,tests/unit/shim_windows_ends.c $(SHIM_HARNESS),-lprotobuf-c -lpthread)
+$(call unit_test,shim_refused_windows,tests/unit/shim_windows_ends.c $(SHIM_HARNESS),-lprotobuf-c -lpthread)
 $(call unit_test,shim_doubted_errors,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
 $(call unit_test,shim_kept_errors,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
 $(call unit_test,shim_forked_errors,$(SHIM_HARNESS),-lprotobuf-c -lpthread)

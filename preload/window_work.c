@@ -138,8 +138,9 @@ static int post_or_keep(struct queue_pair *qp)
 		return queue_pair_post_filled(qp, 1, &posted);
 	send_log_number(&qp->sends, 1);
 	err = window_work_give(qp, qp->sends.head);
-	send_log_commit(&qp->sends, !err, true);
-	return err;
+	posted = !err;
+	send_log_commit(&qp->sends, posted, true);
+	return err ? queue_pair_keep_refused(qp, 1, &posted, err) : 0;
 }
 
 /*
