@@ -138,6 +138,26 @@ static void end_of_one_before_is_told_to_whom_it_concerns(void **state)
 	EXPECT(t, "vm1/1.1 < RESUME.2 vm\n");
 }
 
+/* Told late under the epoch of the one that is under way: that is not over, and leaves with the VM.
+ */
+static void late_end_is_not_the_last_word_on_the_next_one(void **state)
+{
+	struct test *t = *state;
+	uint32_t link;
+
+	relay_vm_here(t->relay, "vm1");
+	EVENT(t, .migration = 2, .epoch = 2, .to_vm = true);
+	EVENT(t, .migration = 1, .epoch = 2, .step = ABORT, .sequence = 9, .to_vm = true);
+	forget(t);
+	guest_of(t, "vm1", "");
+	EXPECT(t, "");
+	relay_vm_left(t->relay, "vm1", t->now_ms);
+	link = child(t, "vm2", "vm2/1.1", 0);
+	forget(t);
+	interest(t, link, 3, 5, false);
+	EXPECT(t, "> interest 5\nvm2/1.1 < registered 3 DONE\n");
+}
+
 static void end_leaves_with_the_vm(void **state)
 {
 	struct test *t = *state;
@@ -363,6 +383,7 @@ int main(void)
 	        HOST_TEST(what_is_named_behind_many_is_not_looked_at),
 	        HOST_TEST(guest_of_a_peer_is_told),
 	        HOST_TEST(end_of_one_before_is_told_to_whom_it_concerns),
+	        HOST_TEST(late_end_is_not_the_last_word_on_the_next_one),
 	        HOST_TEST(end_leaves_with_the_vm),
 	        HOST_TEST(late_end_is_not_that_of_the_next_one),
 	        GUEST_TEST(rest_ends_what_a_guest_has_missed),
