@@ -12,7 +12,6 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 from faults.sa_truth import check_sa_truth  # noqa: E402
 from lab.deadline import wait_until  # noqa: E402
 from lab.fleet import NEWEST, OLDEST, Fleet  # noqa: E402
-from lab.survival import Turns  # noqa: E402
 from lab.system import PATIENT, CommandFailed  # noqa: E402
 from lab.tap import FULL, Tap  # noqa: E402
 from lab.workload import RcVerify  # noqa: E402
