@@ -79,7 +79,7 @@ static struct composed composed_of(const struct plan_identity *identity, struct 
         struct view_place to, bool in_use, uint16_t like)
 {
 	return (struct composed){
-	        .transfer = {*identity, from, to, in_use},
+	        .transfer = {.identity = *identity, .from = from, .to = to, .in_use = in_use},
 	        .relabel = {identity->lid, like, from, to},
 	};
 }

@@ -25,6 +25,7 @@ class Pair:
     def __init__(self, lab, draw, lossy=False, packets=None, always_connected=True):
         # Unless they are, the two may have shared no connection yet when they were prepared, and go at once: that does not count.
         self.always_connected, self.shared_nothing = always_connected, 0
+        self.at_once = []  # numbers of two each, to be looked at
         self.lab, self.draw, self.lossy, self.packets = lab, draw, lossy, packets or {}
         self.ended, self.put_off = [], 0
         self.first = collections.Counter()  # VMs whose end the other has waited for
@@ -208,7 +209,7 @@ class Pair:
         self.lab.start_smd()
         self.lab.wait_connected(self.lab.hosts)
         rows = {vm: self.end_of(each) for vm, each in numbers.items()}
-        for row, other in itertools.permutations(rows.values() if told else []):
+        for row, other in itertools.permutations(rows.values() if told else [], 2):
             if other["id"] in told[row["id"]].waited and not told[other["id"]].ended:
                 assert row["outcome"] == "aborted" and not row["refusals"], row
         return self.both_end(to, rows, {None})
@@ -238,8 +239,16 @@ class Pair:
         except whose_turn.BothAtOnce:
             if self.always_connected:
                 raise
-            self.shared_nothing += 1
+            self.at_once.append([row["id"] if isinstance(row, dict) else row for row in migrations])
             return None
+
+    def look_at_those_at_once(self):
+        """That is right where the processes of one have not had a queue pair."""
+        for numbers in self.at_once:
+            qps = {number: self.lab.ask(f"/v1/migrations/{number}").get("counts", {}).get("qps", 0) for number in numbers}
+            assert min(qps.values()) == 0, f"both at once, with queue pairs: {qps}"
+            self.shared_nothing += 1
+        self.at_once = []
 
     def who_waited(self, rows):
         """Has one of them? Never have both closed gates, and where both were at it one has had to."""

@@ -87,6 +87,7 @@ class Rounds:
         finally:
             self.pair.faults({})
         self.pair.look()
+        self.pair.look_at_those_at_once()
         self.done += both
         self.disturbed += not both
         row = self.table.setdefault(name, [0, 0])
