@@ -286,21 +286,21 @@ static const struct row {
 	void (*end)(struct harness *h);
 	const char *also;
 } rows[VETO_COUNT] = {
-        [VETO_QP_STATE] = {qp_state, qp_state_end},
-        [VETO_ALTERNATE_PATH] = {alternate_path},
-        [VETO_ECE] = {ece},
-        [VETO_COMPLETION_ROOM] = {completion_room, other_qp_destroy},
-        [VETO_XRC_SHARED] = {xrc_shared, xrc_shared_end},
-        [VETO_MEMORY_UNMAPPED] = {memory_unmapped, memory_unmapped_end},
-        [VETO_RDMA_CM] = {rdma_cm, rdma_cm_end},
-        [VETO_IMPORTED_DEVICE] = {imported_device, imported_device_end},
-        [VETO_OTHER_DEVICE] = {other_device, other_device_end},
-        [VETO_ELSEWHERE] = {elsewhere, elsewhere_end},
-        [VETO_MEMORY_WINDOW] = {memory_window, memory_window_end},
-        [VETO_FORKED] = {forked, forked_end},
-        [VETO_CANNOT_REOPEN] = {cannot_reopen, cannot_reopen_end},
-        [VETO_MEMORY_LIMIT] = {memory_limit, memory_limit_end},
-        [VETO_MEMBARRIER] = {no_membarrier},
+        [VETO_QP_STATE] = {qp_state, qp_state_end, NULL},
+        [VETO_ALTERNATE_PATH] = {alternate_path, NULL, NULL},
+        [VETO_ECE] = {ece, NULL, NULL},
+        [VETO_COMPLETION_ROOM] = {completion_room, other_qp_destroy, NULL},
+        [VETO_XRC_SHARED] = {xrc_shared, xrc_shared_end, NULL},
+        [VETO_MEMORY_UNMAPPED] = {memory_unmapped, memory_unmapped_end, NULL},
+        [VETO_RDMA_CM] = {rdma_cm, rdma_cm_end, NULL},
+        [VETO_IMPORTED_DEVICE] = {imported_device, imported_device_end, NULL},
+        [VETO_OTHER_DEVICE] = {other_device, other_device_end, NULL},
+        [VETO_ELSEWHERE] = {elsewhere, elsewhere_end, NULL},
+        [VETO_MEMORY_WINDOW] = {memory_window, memory_window_end, NULL},
+        [VETO_FORKED] = {forked, forked_end, NULL},
+        [VETO_CANNOT_REOPEN] = {cannot_reopen, cannot_reopen_end, NULL},
+        [VETO_MEMORY_LIMIT] = {memory_limit, memory_limit_end, NULL},
+        [VETO_MEMBARRIER] = {no_membarrier, NULL, NULL},
 };
 
 /* ---- the test ---- */

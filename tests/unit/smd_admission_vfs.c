@@ -51,8 +51,10 @@ static void each_vf_has_a_slot_of_its_own(void **unused)
 	struct inventory inventory = {0};
 	struct migration_intent intent = {.fabric = true};
 	struct many_slots here, there;
-	struct migration other = {
-	        .intent = {.id = 6, .vm = "vm3", .others = 1, .vfs[1].destination = {"b", "b2"}}};
+	struct migration other = {.intent = {.id = 6,
+	                                  .vm = "vm3",
+	                                  .others = 1,
+	                                  .vfs[1].destination = {.host = "b", .slot = "b2"}}};
 	const struct migration *under_way[] = {&other};
 	const struct under_way one = {under_way, 1, 4, NULL};
 

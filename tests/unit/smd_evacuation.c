@@ -218,7 +218,7 @@ static void a_host_whose_room_another_evacuation_needs_is_not_emptied(void **unu
 static void who_is_on_the_way_has_a_place_and_who_is_coming_needs_one(void **unused)
 {
 	struct migration leaving = {.intent = {.vm = "vm1",
-	                                    .source = {"a", "a0"},
+	                                    .source = {.host = "a", .slot = "a0"},
 	                                    .destination = {.host = "b", .slot = "b0"}}};
 	const struct migration *list[] = {&leaving};
 	struct under_way under_way = {list, 1, 4, NULL};

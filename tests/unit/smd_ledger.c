@@ -21,8 +21,8 @@ static struct migration_intent the_intent(void)
 	return (struct migration_intent){.id = 41,
 	        .epoch = 9,
 	        .vm = "vm \"one\"",
-	        .source = {"hyp1", "vf1", 0xfedcba9876543210, 3},
-	        .destination = {"hyp2", "vf2", 2, 4},
+	        .source = {"hyp1", "vf1", 0xfedcba9876543210, 3, 0},
+	        .destination = {"hyp2", "vf2", 2, 4, 0},
 	        .identity = {0x10, 0x11},
 	        .other = {0x20, 0x21},
 	        .address = {.lid = 11, .gid = {0xfe, 0x80}},
@@ -311,7 +311,8 @@ static void others_are_as_they_were(void **unused)
 static void what_does_not_follow_from_what_was_before_is_refused(void **unused)
 {
 	struct record strange[] = {state_record_of(1, 1, STATE_DONE),
-	        {RECORD_said, {.said = {41, {"\xff\xff", 2}}}}, {RECORD_said, {.said = {1}}},
+	        {RECORD_said, {.said = {41, {"\xff\xff", 2}}}},
+	        {RECORD_said, {.said = {.migration = 1}}},
 	        {RECORD_ending, {.ending = {.migration = 41, .outcome = STATE_DONE}}},
 	        {RECORD_ending, {.ending = {.migration = 1, .outcome = STATE_DONE}}},
 	        {RECORD_finding, {.finding = {1, "who", "why", "what"}}},
