@@ -23,7 +23,7 @@ class Pair:
     has waited for the other's end, or was put off by an evacuation. @lossy: messages are lost, and @packets."""
 
     def __init__(self, lab, draw, lossy=False, packets=None, always_connected=True):
-        # Unless they are, the two may have shared no connection yet when they were prepared, and go at once: that does not count.
+        # Unless they are, the two may have shared none when they were prepared, and go at once: that does not count.
         self.always_connected, self.shared_nothing = always_connected, 0
         self.at_once = []  # numbers of two each, to be looked at
         self.lab, self.draw, self.lossy, self.packets = lab, draw, lossy, packets or {}
