@@ -136,7 +136,9 @@ static void log_findings(const struct migration *m)
 static void find_missing_vfs(
         const struct conductor *c, struct migration *m, const struct inventory_host *host)
 {
-	char text[3 * MIGRATION_NAME_BYTES + 128];
+	char slots[MIGRATION_VFS_MAX * MIGRATION_NAME_BYTES] = "";
+	char text[sizeof(slots) + MIGRATION_NAME_BYTES + 128];
+	unsigned missing = 0;
 
 	for (unsigned i = 0; m->intent.others && i < migration_vf_count(&m->intent); i++) {
 		const struct inventory_host *found;
@@ -145,12 +147,16 @@ static void find_missing_vfs(
 
 		if (slot && !strcmp(slot->vm, m->intent.vm))
 			continue;
-		snprintf(text, sizeof(text),
-		        "it is on %s and lacks one of its VFs, whose GUIDs %s shows; have that "
-		        "attached by hand",
-		        host->name, slot ? slot->name : "another host");
-		testimony_find(&m->testimony, m->intent.vm, "vm-without-vf", text);
+		snprintf(slots + strlen(slots), sizeof(slots) - strlen(slots), "%s%s",
+		        missing++ ? ", " : "", slot ? slot->name : "another host");
 	}
+	if (!missing)
+		return;
+	snprintf(text, sizeof(text),
+	        "it is on %s and lacks %u of its VFs, whose GUIDs %s %s; have %s attached by hand",
+	        host->name, missing, slots, missing > 1 ? "show" : "shows",
+	        missing > 1 ? "those" : "that");
+	testimony_find(&m->testimony, m->intent.vm, "vm-without-vf", text);
 }
 
 /* The end that leaves something to do says what. */

@@ -240,6 +240,20 @@ def with_one_alone_it_is_said_which_slot_has_the_other():
         equal(f"whose GUIDs {left} shows" in texts[0], True, texts)
 
 
+def with_one_of_three_each_slot_is_named_that_has_another():
+    with Pair(attach_ms=400) as stage:
+        stage.world.second_vf("vm1", "hyp1-vf4")
+        says_anew(stage)
+        stage.world.fault("hyp2", "HOST_ATTACH", "fail")
+        stage.world.fault("hyp1", "HOST_GIVE_BACK", None)
+        stage.world.fault("hyp1", "HOST_GIVE_BACK", "fail", times=1000)
+        migration = stage.smd.move("vm1", "hyp2")
+        left = sorted({"hyp1-vf0", "hyp1-vf4", SLOT} - set(stage.world.slot_of("vm1")))
+        text, = [r["text"] for r in migration["refusals"] if r["reason"] == "vm-without-vf"]
+        equal((migration["outcome"], len(left)), ("lost", 2), migration)
+        equal([f"whose GUIDs {a}, {b} show" in text for a, b in (left, left[::-1])].count(True), 1, text)
+
+
 def a_host_that_is_emptied_loses_it_with_both():
     with Pair() as stage:
         status, out, err = tether(stage, "evacuate", "hyp1")
@@ -334,7 +348,8 @@ if __name__ == "__main__":
          what_fails_for_the_second_leads_back_with_both, an_abort_leaves_both, a_plan_of_one_that_is_stale_is_made_anew,
          an_sm_that_has_swept_one_or_both_moves_the_rest, a_called_migration_reports_each_step_once,
          what_an_orchestrator_attached_unseen_is_taken_back, killed_between_the_one_and_the_other_it_goes_on,
-         without_both_it_gets_both_again, with_one_alone_it_is_said_which_slot_has_the_other, a_host_that_is_emptied_loses_it_with_both,
+         without_both_it_gets_both_again, with_one_alone_it_is_said_which_slot_has_the_other,
+         with_one_of_three_each_slot_is_named_that_has_another, a_host_that_is_emptied_loses_it_with_both,
          it_is_refused_by_name_where_it_cannot, which_one_it_gives_up_and_whose_plan_is_meant_is_not_guessed,
          a_vf_of_another_subnet_is_refused, an_sm_that_has_not_swept_yet_is_asked_again_for_both,
          who_speaks_an_older_version_is_refused, without_the_other_it_moves, nobody_gets_the_second_ones_slot, there_has_to_be_a_slot_for_each])

@@ -125,6 +125,10 @@ static const struct road roads[] = {
                 "locating preparing stopping aborting aborted"},
         {"the disk is full before the vote", true, "done done done disk done done",
                 "locating preparing stopping settling mending-stopping aborting aborted"},
+        {"who refuses to be stopped again is mended with all others", true,
+                "done done done failed failed done done done",
+                "locating preparing stopping settling mending-stopping mending-settling "
+                "mending-reconnecting mending-resuming aborted"},
         {"an agent is not there for the commit", true,
                 "done done lost done lost timeout done done done",
                 "locating preparing stopping settling mending-stopping mending-settling "
