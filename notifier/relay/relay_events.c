@@ -199,6 +199,14 @@ static void open_append(struct relay *relay, struct open_event *open)
 	*at = open;
 }
 
+/* Whoever knows of it is told its end. An order of no migration has none. */
+static bool begins_migration(const Tether__Event *event)
+{
+	if (event->order && (event->order->alone || !event->migration))
+		return false;
+	return !step_ends_migration(event->step) && !step_is_news(event->step);
+}
+
 /* Where more are open than one tether-smd has under way, the oldest are forgotten. */
 static void migration_begins(struct relay *relay, const struct event_key *key)
 {
@@ -237,7 +245,7 @@ int relay_event(struct relay *relay, const Tether__Event *event, uint64_t now_ms
 	if (!open)
 		return -ENOMEM;
 	event = open->event;
-	if (!step_ends_migration(key.step) && !step_is_news(key.step))
+	if (begins_migration(event))
 		migration_begins(relay, &key);
 	if (!step_is_news(key.step))
 		barrier_set(relay, open, now_ms);

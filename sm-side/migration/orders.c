@@ -286,6 +286,7 @@ int order_fill_host(struct order *order, struct migration *m, enum migration_act
 	if (m->intent.dynamic)
 		order->host.link = row->link;
 	order->host.resume_follows = brings_device(row->order) && !m->given_up;
+	order->host.alone = m->given_up;
 	if (row->order == TETHER__HOST_ACTION__HOST_CHECK && attributes) {
 		order->attributes = *attributes;
 		order->host.attributes = &order->attributes;

@@ -257,6 +257,26 @@ static void one_stays_open_where_a_peer_is_told_its_end(void **state)
 	assert_int_equal(count_open(t), 0);
 }
 
+/* Nobody says an end of these: of a migration that was given up, or of none. */
+static void what_no_step_follows_is_not_under_way(void **state)
+{
+	struct test *t = *state;
+
+	relay_vm_here(t->relay, "vm1");
+	t->order_at_once = true;
+	EVENT(t, .order_host = "hyp1", .alone = true, .attaches = true);
+	assert_int_equal(count_open(t), 0);
+	EVENT(t, .order_host = "hyp1", .of_none = true, .sequence = 2);
+	assert_int_equal(count_open(t), 0);
+	EVENT(t, .order_host = "hyp1", .sequence = 3);
+	assert_int_equal(count_open(t), 1);
+	EVENT(t, .order_host = "hyp1", .alone = true, .migration = 2, .epoch = 2);
+	assert_int_equal(count_open(t), 1);
+	EVENT(t, .to_vm = true, .step = TETHER__STEP__STEP_ERROR, .sequence = 4, .epoch = 2);
+	EVENT(t, .order_host = "hyp1", .alone = true, .sequence = 5, .epoch = 2);
+	assert_int_equal(count_open(t), 0);
+}
+
 static void prepare_is_answered_after_earlier_registrations_are_acknowledged(void **state)
 {
 	struct test *t = *state;
@@ -410,6 +430,7 @@ int main(void)
 	        HOST_TEST(barrier_falls_where_the_vm_has_left),
 	        HOST_TEST(no_migration_stays_open_where_its_vm_has_left),
 	        HOST_TEST(one_stays_open_where_a_peer_is_told_its_end),
+	        HOST_TEST(what_no_step_follows_is_not_under_way),
 	        HOST_TEST(prepare_is_answered_after_earlier_registrations_are_acknowledged),
 	        HOST_TEST(prepare_does_not_wait_for_what_is_held_above),
 	        HOST_TEST(prepare_that_cannot_be_flushed_is_partial),

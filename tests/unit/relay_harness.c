@@ -207,7 +207,7 @@ void event_send(struct test *t, const struct event_args *args)
 	uint32_t known[] = {args->known_lid ? args->known_lid : args->second_lid};
 	Tether__HostOrder host_order = TETHER__HOST_ORDER__INIT;
 
-	event.migration = args->migration ? args->migration : 1;
+	event.migration = args->migration || args->of_none ? args->migration : 1;
 	event.epoch = args->epoch ? args->epoch : 1;
 	event.step = args->step ? args->step : TETHER__STEP__STEP_STOP;
 	event.sequence = args->sequence ? args->sequence : 1;
@@ -236,6 +236,7 @@ void event_send(struct test *t, const struct event_args *args)
 		                                   : TETHER__HOST_ACTION__HOST_DETACH;
 		host_order.vm = event.vm;
 		host_order.resume_follows = args->resume_follows;
+		host_order.alone = args->alone;
 		event.order = &host_order;
 	}
 	assert_int_equal(relay_event(t->relay, &event, t->now_ms), 0);

@@ -105,6 +105,8 @@ struct event_args {
 	const char *order_host;
 	bool attaches; /* the order brings the device; else it takes it */
 	bool resume_follows;
+	bool alone;   /* no step follows the order */
+	bool of_none; /* of no migration */
 	uint32_t overall_ms;
 	Tether__QpRows *qps;
 	/* Under Shared Port: where it was, and comes to. 0: it is behind a vSwitch. */

@@ -137,9 +137,11 @@ static void who_brings_the_vf_says_whether_resume_follows(void **unused)
 		if (order_fill_host(&order, &m, a, NULL, 2000))
 			continue;
 		assert_int_equal(order.host.resume_follows, brings);
+		assert_false(order.host.alone);
 		m.given_up = true;
 		assert_int_equal(order_fill_host(&order, &m, a, NULL, 2000), 0);
 		assert_false(order.host.resume_follows);
+		assert_true(order.host.alone);
 	}
 	migration_clear(&m);
 }
