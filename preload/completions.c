@@ -343,7 +343,7 @@ void queue_pair_flush_sends(struct queue_pair *qp, enum ibv_wc_status first)
 		deliver(qp->send_cq, &wc, false);
 		status = IBV_WC_WR_FLUSH_ERR;
 	}
-	send_log_clear(log);
+	send_log_forget_failed(log);
 	made_up_due(qp, false);
 	qp->send_cq->detour = true;
 }

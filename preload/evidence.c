@@ -115,17 +115,32 @@ int evidence_report_rebuilt(const struct move *move, Tether__Answer *answer)
 	return err ? err : report_shared_queues(move, rows);
 }
 
+/* What was told to have failed may have taken a RECV all the same. Slots are known for a while. */
+static uint32_t first_unfinished(const struct send_log *log)
+{
+	uint32_t first = log->failed != log->failed_end ? log->failed : log->tail;
+	uint32_t oldest = log->head - log->mask - 1;
+
+	return (int32_t)(first - oldest) < 0 ? oldest : first;
+}
+
+static bool is_unfinished(const struct send_log *log, uint32_t sequence)
+{
+	return (int32_t)(sequence - log->failed_end) < 0 || (int32_t)(sequence - log->tail) >= 0;
+}
+
 static int report_unfinished(
         const struct queue_pair *qp, const struct evidence_row *of, Tether__EvidenceRows *rows)
 {
 	const struct send_log *log = &qp->sends;
 	int err = 0;
 
-	for (uint32_t i = log->tail; i != log->posted && !err; i++) {
+	for (uint32_t i = first_unfinished(log); i != log->posted && !err; i++) {
 		const struct send_slot *slot = send_log_at(log, i);
 		struct evidence_row row = *of;
 
-		if (slot->fate != FATE_OPEN || !opcode_takes_receive(slot->opcode))
+		if (!is_unfinished(log, i) || slot->fate != FATE_OPEN ||
+		        !opcode_takes_receive(slot->opcode))
 			continue;
 		row.flags = TETHER__EVIDENCE_FLAG__EVIDENCE_UNFINISHED;
 		row.rq_psn = send_slot_end_psn(log, slot);

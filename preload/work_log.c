@@ -281,6 +281,7 @@ void send_log_restart(struct send_log *log, uint32_t psn)
 	log->incarnation = incarnation_after(log->incarnation);
 	send_log_number_from(log, psn);
 	log->posted = log->tail;
+	log->failed = log->failed_end = log->tail;
 	log->receives = log->receives_done = 0;
 	for (uint32_t i = log->tail; i != log->head; i++) {
 		struct send_slot *slot = send_log_at(log, i);
@@ -296,6 +297,20 @@ void send_log_clear(struct send_log *log)
 	log->executed = 0;
 	log->has_failed = false;
 	send_log_restart(log, 0);
+}
+
+void send_log_forget_failed(struct send_log *log)
+{
+	const struct send_log before = *log;
+
+	send_log_clear(log);
+	log->first_psn = before.first_psn;
+	log->next_psn = before.next_psn;
+	log->receives = before.receives;
+	log->receives_done = before.receives_done;
+	log->failed = before.failed;
+	log->failed_end = before.failed_end;
+	send_log_note_failed(log, before.tail, before.posted);
 }
 
 int receive_log_init(struct receive_log *log, uint32_t depth, uint32_t max_sge)

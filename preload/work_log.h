@@ -89,6 +89,8 @@ struct send_log {
 	uint32_t incarnation; /* changes while both gates are closed */
 	uint32_t executed;    /* slots with FATE_EXECUTED; inside the poller's gate */
 	bool has_failed;      /* an error was told of some of it; the poller's */
+	/* Of this incarnation, with the device before it was told to have failed; the poller's. */
+	uint32_t failed, failed_end;
 	uint32_t tail __attribute__((aligned(64))); /* the oldest open one; the poller's */
 	uint32_t receives_done; /* `receives` of the last one completed; the poller's */
 };
@@ -296,10 +298,23 @@ static inline void send_log_seal(struct send_log *log)
 	log->incarnation = incarnation_after(log->incarnation);
 }
 
+/* An error is told of what stands from @first on to before @end. */
+static inline void send_log_note_failed(struct send_log *log, uint32_t first, uint32_t end)
+{
+	log->has_failed = true;
+	if (first == end)
+		return;
+	if (log->failed == log->failed_end)
+		log->failed = first;
+	else if (log->failed_end != first)
+		return; /* what stands between was never posted */
+	log->failed_end = end;
+}
+
 /* The same where that of @sequence is an error: it has taken no RECV for certain. */
 static inline void send_log_retire_failed(struct send_log *log, uint32_t sequence)
 {
-	log->has_failed = true;
+	send_log_note_failed(log, sequence, sequence + 1);
 	__atomic_store_n(&log->tail, sequence + 1, __ATOMIC_RELEASE);
 }
 
@@ -313,6 +328,9 @@ static inline void send_log_number_from(struct send_log *log, uint32_t psn)
 void send_log_restart(struct send_log *log, uint32_t psn);
 /* Both gates closed: forget everything, as RESET does. */
 void send_log_clear(struct send_log *log);
+/* The same where an error was told of all that is open: what it may have taken stays known, and
+ * numbers go on. */
+void send_log_forget_failed(struct send_log *log);
 
 /* ---- receive logs ---- */
 

@@ -159,6 +159,37 @@ static void numbers_run_on_by_packets(void **state)
 	assert_int_equal(log->next_psn, 5);
 }
 
+static void post_sends(struct send_log *log, uint32_t count, bool posted)
+{
+	struct ibv_send_wr wr = {.opcode = IBV_WR_SEND};
+
+	for (uint32_t i = 0; i < count; i++)
+		assert_int_equal(send_log_fill(log, i, &wr), 0);
+	send_log_number(log, count);
+	send_log_commit(log, count, posted);
+}
+
+static void what_has_failed_is_known_until_the_next_incarnation(void **state)
+{
+	struct send_log *log = *state;
+
+	post_sends(log, 2, true);
+	send_log_retire(log, 0);
+	post_sends(log, 1, false);
+	send_log_forget_failed(log);
+	assert_int_equal(send_log_open(log), 0);
+	assert_int_equal(log->receives_done, 1);
+	assert_int_equal(log->next_psn, 2);
+	assert_int_equal(log->failed, 1);
+	assert_int_equal(log->failed_end, 2);
+	post_sends(log, 1, false);
+	send_log_forget_failed(log);
+	assert_int_equal(log->failed, 1);
+	assert_int_equal(log->failed_end, 2);
+	send_log_restart(log, 7);
+	assert_int_equal(log->failed, log->failed_end);
+}
+
 static void distances_are_modulo_2_to_24(void **state)
 {
 	assert_int_equal(psn_distance(0xffffff, 1), 2);
@@ -297,6 +328,7 @@ int main(void)
 	        WITH_LOG(too_many_buffers_are_refused),
 	        WITH_LOG(reads_and_atomics_are_signalled_for_the_log),
 	        WITH_LOG(numbers_run_on_by_packets),
+	        WITH_LOG(what_has_failed_is_known_until_the_next_incarnation),
 	        cmocka_unit_test(distances_are_modulo_2_to_24),
 	        cmocka_unit_test(tags_tell_queue_incarnation_and_slot),
 	        cmocka_unit_test(returned_buffers_are_reposted_in_their_order),
