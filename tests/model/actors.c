@@ -89,6 +89,8 @@ static void open_actor(struct run *run, unsigned process)
 	must(run, actor->context, "a context");
 	actor->memory =
 	        mmap(NULL, ACTOR_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	/* All of it is asked for at each registration: few large pages are cheap. */
+	madvise(actor->memory, ACTOR_BYTES, MADV_HUGEPAGE);
 	actor->pd = ibv_alloc_pd(actor->context);
 	for (unsigned i = 0; i < KEYS; i++) {
 		actor->mr[i] = ibv_reg_mr(
