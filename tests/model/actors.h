@@ -138,7 +138,7 @@ bool mover_is_due(void);
 void probe_fault(struct run *run, unsigned end, unsigned how, unsigned count);
 void probe_pass(struct run *run);
 /* Which work is in which state, as of now: of atomics, or of all others. */
-void probe_look(struct run *run, unsigned vm, bool atomics, struct coverage *seen);
+void probe_look(struct run *run, unsigned end, unsigned vm, bool atomics, struct coverage *seen);
 /* @vm's migration breaks what it can decide nothing about. */
 void probe_excuse(struct run *run, unsigned vm);
 /* @vm's migration is given up behind its vote: its binds without completion are done again. */

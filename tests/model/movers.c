@@ -18,7 +18,9 @@ enum {
 
 struct mover {
 	struct migration migration;
-	struct coverage seen; /* just before its queue pairs are broken */
+	/* Of each end, just before it or the other one is broken. */
+	struct coverage seen[ENDS_MOST];
+	bool is_counted[ENDS_MOST];
 	bool is_active, has_voted, was_aborted, waits;
 	unsigned wanted, in_vain, aborted;
 	uint64_t told_ms;
@@ -59,8 +61,10 @@ static void look_before(struct run *run)
 	for (unsigned vm = 0; vm < VMS; vm++) {
 		if (!is_about_to_vote(&movers[vm]))
 			continue;
-		memset(&movers[vm].seen, 0, sizeof(movers[vm].seen));
-		probe_look(run, vm, false, &movers[vm].seen);
+		for (unsigned end = 0; end < 2 * run->program->link_count; end++) {
+			memset(&movers[vm].seen[end], 0, sizeof(movers[vm].seen[end]));
+			probe_look(run, end, vm, false, &movers[vm].seen[end]);
+		}
 	}
 }
 
@@ -73,14 +77,34 @@ static bool has_broken(const struct run *run, unsigned vm)
 	return false;
 }
 
+/* A peer may break its queue pair before the VM does. */
+static void count_ends(struct run *run, struct mover *mover, bool all)
+{
+	for (unsigned end = 0; end < 2 * run->program->link_count; end++) {
+		if (mover->is_counted[end] ||
+		        !(all || probe_is_broken(run, end) || probe_is_broken(run, end_other(end))))
+			continue;
+		mover->is_counted[end] = true;
+		coverage_add(&run->result->coverage, &mover->seen[end]);
+	}
+}
+
+/* They are waited for: with one open nothing is broken. */
+static void count_atomics(struct run *run, unsigned vm)
+{
+	for (unsigned end = 0; end < 2 * run->program->link_count; end++)
+		probe_look(run, end, vm, true, &run->result->coverage);
+}
+
 static void look_behind(struct run *run)
 {
 	for (unsigned vm = 0; vm < VMS; vm++) {
-		if (!is_about_to_vote(&movers[vm]) || !has_broken(run, vm))
+		if (!is_about_to_vote(&movers[vm]))
 			continue;
-		movers[vm].has_voted = true;
-		coverage_add(&run->result->coverage, &movers[vm].seen);
-		probe_excuse(run, vm);
+		movers[vm].has_voted = has_broken(run, vm);
+		count_ends(run, &movers[vm], movers[vm].has_voted);
+		if (movers[vm].has_voted)
+			probe_excuse(run, vm);
 	}
 }
 
@@ -92,7 +116,7 @@ static void tell(struct run *run, struct mover *mover, Tether__Step step)
 	mover->migration.deadline_ms =
 	        step == TETHER__STEP__STEP_STOP ? run->program->world.stop_ms : 0;
 	if (step == TETHER__STEP__STEP_STOP)
-		probe_look(run, mover->migration.vm, true, &run->result->coverage);
+		count_atomics(run, mover->migration.vm);
 	mover->migration.step = step;
 	look_before(run);
 	root_tell(&mover->migration, step);
@@ -106,6 +130,7 @@ static void begin(struct run *run, unsigned vm)
 	mover->wanted--;
 	mover->is_active = true;
 	mover->has_voted = mover->was_aborted = false;
+	memset(mover->is_counted, 0, sizeof(mover->is_counted));
 	root_begin(&mover->migration, vm);
 	tell(run, mover, TETHER__STEP__STEP_PREPARE);
 }

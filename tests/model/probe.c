@@ -108,23 +108,17 @@ static void note(void *argument, uint64_t tag, unsigned state)
 	        receives_from(program, end_other(look->end)));
 }
 
-static void look_at_end(struct look *look)
+void probe_look(struct run *run, unsigned end, unsigned vm, bool atomics, struct coverage *seen)
 {
-	struct ibv_qp *asks = world_real_of(look->run->ends[look->end].qp);
-	struct ibv_qp *answers = world_real_of(look->run->ends[end_other(look->end)].qp);
+	struct look look = {.run = run, .end = end, .vm = vm, .atomics = atomics, .seen = seen};
+	struct ibv_qp *asks, *answers;
 
+	if (!is_concerned(run, end, vm) || !is_alive(run, end_other(end)))
+		return;
+	asks = world_real_of(run->ends[end].qp);
+	answers = world_real_of(run->ends[end_other(end)].qp);
 	if (asks && answers)
-		world.hca->states(asks, answers, note, look);
-}
-
-void probe_look(struct run *run, unsigned vm, bool atomics, struct coverage *seen)
-{
-	struct look look = {.run = run, .vm = vm, .atomics = atomics, .seen = seen};
-
-	for (look.end = 0; look.end < 2 * run->program->link_count; look.end++) {
-		if (is_concerned(run, look.end, vm) && is_alive(run, end_other(look.end)))
-			look_at_end(&look);
-	}
+		world.hca->states(asks, answers, note, &look);
 }
 
 /* ---- what was broken ---- */
