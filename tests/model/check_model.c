@@ -361,6 +361,8 @@ int main(int argc, char **argv)
 	run_random();
 	if (!options.first)
 		coverage_print(&coverage, "# | ", stdout);
+	if (!options.first && options.programs >= ENOUGH_FOR_CELLS)
+		coverage_print_empty(&coverage, "# | ", stdout);
 	printf("# %u migrations were in vain, %u aborted\n", in_vain, aborted);
 	printf("{\"programs\": %u, \"migrations\": %u, \"violations\": %u, \"empty_cells\": %u, "
 	       "\"empty_kinds\": %u, \"empty_classes\": %u, \"impossible_cells\": %u, \"excuses\": "

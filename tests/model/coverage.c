@@ -129,6 +129,11 @@ static struct kind kind_at(const struct coverage *coverage, unsigned i)
 	return kind;
 }
 
+static bool is_empty(const struct kind *kind, unsigned way)
+{
+	return is_reachable(kind->opcode, kind->flag, kind->state, way) && !kind->ways[way];
+}
+
 unsigned coverage_empty(const struct coverage *coverage)
 {
 	unsigned empty = 0;
@@ -136,8 +141,7 @@ unsigned coverage_empty(const struct coverage *coverage)
 	for (unsigned i = 0; i < KINDS * WAYS; i++) {
 		struct kind kind = kind_at(coverage, i / WAYS);
 
-		empty += is_reachable(kind.opcode, kind.flag, kind.state, i % WAYS) &&
-		         !kind.ways[i % WAYS];
+		empty += is_empty(&kind, i % WAYS);
 	}
 	return empty;
 }
@@ -265,4 +269,20 @@ void coverage_print(const struct coverage *coverage, const char *prefix, FILE *f
 	fprintf(file, "%sleast of VM or peer asking, RQ, SRQ or XRC at the other end\n", prefix);
 	fprintf(file, "%swindows: not of XRC; a peer's binds are waited for\n", prefix);
 	print_reasons(prefix, file);
+}
+
+void coverage_print_empty(const struct coverage *coverage, const char *prefix, FILE *file)
+{
+	static const char *const from_names[FROM_COUNT] = {"RQ", "SRQ", "XRC"};
+
+	for (unsigned i = 0; i < KINDS * WAYS; i++) {
+		struct kind kind = kind_at(coverage, i / WAYS);
+		unsigned way = i % WAYS;
+
+		if (is_empty(&kind, way))
+			fprintf(file, "%sempty: %s, %s, %s, asked by the %s, %s at the other end\n",
+			        prefix, opcode_name(work_opcodes[kind.opcode]),
+			        flag_names[kind.flag], state_names[kind.state],
+			        way / FROM_COUNT ? "peer" : "VM", from_names[way % FROM_COUNT]);
+	}
 }

@@ -52,5 +52,7 @@ unsigned coverage_empty_kinds(const struct coverage *coverage);
 unsigned coverage_impossible(const struct coverage *coverage);
 /* Lines that begin with @prefix. */
 void coverage_print(const struct coverage *coverage, const char *prefix, FILE *file);
+/* Each cell that coverage_empty counts. */
+void coverage_print_empty(const struct coverage *coverage, const char *prefix, FILE *file);
 
 #endif

@@ -2,8 +2,6 @@
 /* A program from a seed: what is done, one thing after the other. */
 #include "model/program_make.h"
 
-#include "simfabric/qp_faults.h"
-
 static unsigned draw_end(struct maker *m)
 {
 	return 2 * m->alive[below(m, m->alive_count)] + below(m, 2);
@@ -23,7 +21,7 @@ static unsigned draw_receiver(struct maker *m)
 	return end_receives(m->program, end) ? end : end_other(end);
 }
 
-static void add(struct maker *m, enum action_kind kind, unsigned of, unsigned how, unsigned count)
+void add_action(struct maker *m, enum action_kind kind, unsigned of, unsigned how, unsigned count)
 {
 	program_add(m->program, (struct action){.kind = (uint8_t)kind,
 	                                .of = (uint8_t)of,
@@ -31,9 +29,9 @@ static void add(struct maker *m, enum action_kind kind, unsigned of, unsigned ho
 	                                .count = (uint16_t)count});
 }
 
-static void add_receive(struct maker *m, unsigned end, unsigned srq, unsigned count)
+void add_receive(struct maker *m, unsigned end, unsigned srq, unsigned count)
 {
-	add(m, ACTION_RECEIVE, end, receive_how(RIGHT, srq), count);
+	add_action(m, ACTION_RECEIVE, end, receive_how(RIGHT, srq), count);
 	m->received[end][srq] += count;
 }
 
@@ -60,7 +58,7 @@ static void note_taking(struct maker *m, unsigned end, const struct work *work)
 	m->taking[end][work_srq(m->program, end, work)] += work_takes_receive(work);
 }
 
-static void add_post(struct maker *m, unsigned end, bool wrong)
+void add_post(struct maker *m, unsigned end, bool wrong)
 {
 	unsigned count = chance_between(&m->chance, 1, percent(m, 20) ? 9 : 4);
 	unsigned first = m->program->work_count;
@@ -101,12 +99,12 @@ static void replace_link(struct maker *m)
 
 	if (next == LINKS_MOST)
 		return;
-	add(m, ACTION_DESTROY, link, below(m, 2), 0);
+	add_action(m, ACTION_DESTROY, link, below(m, 2), 0);
 	m->alive[which] = m->alive[--m->alive_count];
 	m->program->link_count++;
 	draw_link(m, next);
 	m->program->links[next].is_late = true;
-	add(m, ACTION_CONNECT, next, 0, 0);
+	add_action(m, ACTION_CONNECT, next, 0, 0);
 }
 
 static void add_wrong_receive(struct maker *m)
@@ -115,14 +113,14 @@ static void add_wrong_receive(struct maker *m)
 	unsigned end = draw_receiver(m);
 	unsigned srq = chance_below(&m->of_xrc, end_srqs(m->program, end));
 
-	add(m, ACTION_RECEIVE, end, receive_how(wrong, srq), 1);
+	add_action(m, ACTION_RECEIVE, end, receive_how(wrong, srq), 1);
 }
 
 static void add_trouble(struct maker *m)
 {
 	switch (below(m, 6)) {
 	case 0:
-		add(m, ACTION_FAIL, draw_end(m), 0, 0);
+		add_action(m, ACTION_FAIL, draw_end(m), 0, 0);
 		return;
 	case 1:
 	case 2:
@@ -143,14 +141,15 @@ static void add_something(struct maker *m)
 	if (what < 30)
 		add_receives(m, draw_receiver(m));
 	else if (what < 55)
-		add(m, ACTION_POLL, below(m, PROCESSES), below(m, PROCESS_CQS),
+		add_action(m, ACTION_POLL, below(m, PROCESSES), below(m, PROCESS_CQS),
 		        chance_between(&m->chance, 1, 16));
 	else if (what < 62)
-		add(m, ACTION_TOUCH, draw_end(m), below(m, VERSIONED_CELLS), 0);
+		add_action(m, ACTION_TOUCH, draw_end(m), below(m, VERSIONED_CELLS), 0);
 	else if (what < 85)
-		add(m, ACTION_RUN, 0, 0, chance_between(&m->chance, 1, percent(m, 20) ? 200 : 20));
+		add_action(m, ACTION_RUN, 0, 0,
+		        chance_between(&m->chance, 1, percent(m, 20) ? 200 : 20));
 	else
-		add(m, ACTION_PIECE, 0, 0, chance_between(&m->chance, 1, 4));
+		add_action(m, ACTION_PIECE, 0, 0, chance_between(&m->chance, 1, 4));
 }
 
 /* An end that has not posted all that it is to; ENDS_MOST: all have. */
@@ -167,7 +166,7 @@ static unsigned draw_poster(struct maker *m)
 	return count ? ends[below(m, count)] : ENDS_MOST;
 }
 
-static void add_work(struct maker *m, unsigned end, const struct work *work)
+void add_work(struct maker *m, unsigned end, const struct work *work)
 {
 	struct action post = {.kind = ACTION_POST, .of = (uint8_t)end, .count = 1};
 
@@ -178,96 +177,13 @@ static void add_work(struct maker *m, unsigned end, const struct work *work)
 	program_add(m->program, post);
 }
 
-/* Of several packets, of which the first ones pass. */
-static void add_long_message(struct maker *m, unsigned end)
+/* So many pieces of what is under way, with some time after each, @turns at most besides. */
+static void add_pieces(struct maker *m, unsigned count, unsigned turns)
 {
-	static const uint8_t opcodes[] = {
-	        IBV_WR_SEND, IBV_WR_SEND_WITH_IMM, IBV_WR_RDMA_WRITE, IBV_WR_RDMA_WRITE_WITH_IMM};
-	struct work work = {.opcode = opcodes[below(m, sizeof(opcodes))],
-	        .length = MESSAGE_MOST,
-	        .sges = 1,
-	        .operand = chance_next(&m->chance)};
-
-	work.place = work_writes(&work) ? PLACE_CELL : PLACE_NONE;
-	draw_flags(m, &work);
-	add_work(m, end, &work);
-}
-
-/* So many are bound before a fault, and ended behind it. */
-enum { WINDOWS_AT_ONCE = 3 };
-
-/* Windows of @end's that are known to be bound, so that what ends one has one to end. */
-static void add_bound_windows(struct maker *m, unsigned end)
-{
-	const struct work bind = {.opcode = IBV_WR_BIND_MW, .flags = IBV_SEND_SIGNALED, .sges = 1};
-	const uint8_t *cq = end_link(m->program, end)->cq[end & 1];
-	unsigned other = end_other(end);
-
-	if (m->received[other][0] < m->taking[end][0])
-		add_receive(m, other, 0, m->taking[end][0] - m->received[other][0]);
-	for (unsigned i = 0; i < WINDOWS_AT_ONCE; i++)
-		add_work(m, end, &bind);
-	for (unsigned i = 0; i < 3; i++) {
-		add(m, ACTION_RUN, 0, 0, 100);
-		add(m, ACTION_POLL, end_process(m->program, end), cq[0], 16);
-	}
-}
-
-static void add_window_end(struct maker *m, unsigned end, uint8_t opcode, bool is_long)
-{
-	struct work work = {.opcode = opcode, .sges = 1, .operand = chance_next(&m->of_windows)};
-
-	if (opcode == IBV_WR_SEND_WITH_INV) {
-		work.length = is_long ? MESSAGE_MOST
-		                      : (uint16_t)chance_between(&m->of_windows, 1, INLINE_MOST);
-		draw_flags(m, &work);
-		work.flags |= window_percent(m, 30) ? IBV_SEND_FENCE : 0;
-	} else {
-		work.flags = window_percent(m, 50) ? IBV_SEND_SIGNALED : 0;
-		work.flags |= window_percent(m, 30) ? IBV_SEND_FENCE : 0;
-	}
-	add_work(m, end, &work);
-}
-
-/* What is asked just before a stop is then found in all states. */
-static void add_fault(struct maker *m, unsigned end)
-{
-	unsigned how = chance_between(&m->chance, QP_HOLD, QP_FAULT_COUNT - 1);
-	bool is_lost = how == QP_LOSE || how == QP_LOSE_ACKS || how == QP_LOSE_ANSWERS;
-	bool in_part = (how == QP_HOLD || how == QP_LOSE) && percent(m, 60),
-	     drops = m->program->world.drop;
-	bool ends_window = m->has_windows && !end_link(m->program, end)->xrc;
-	uint8_t opcode =
-	        ends_window && window_percent(m, 70) ? IBV_WR_SEND_WITH_INV : IBV_WR_LOCAL_INV;
-	unsigned times = 0;
-
-	if (ends_window)
-		add_bound_windows(m, opcode == IBV_WR_LOCAL_INV ? end : end_other(end));
-
-	/* Each time is a retry. */
-	if (is_lost)
-		times = chance_between(&m->chance, 1, drops ? 2 : 5);
-	else if (how == QP_RNR && drops)
-		times = 5;
-	add(m, ACTION_FAULT, end, how,
-	        fault_count(in_part ? chance_between(&m->chance, 1, 2) : 0, times));
-	if (in_part && (!ends_window || opcode == IBV_WR_LOCAL_INV))
-		add_long_message(m, end);
-	if (opcode == IBV_WR_LOCAL_INV)
-		add_post(m, end, false);
-	for (unsigned i = 0; ends_window && i < WINDOWS_AT_ONCE; i++)
-		add_window_end(m, end, opcode, in_part && !i);
-	if (opcode != IBV_WR_LOCAL_INV)
-		add_post(m, end, false);
-}
-
-static void add_faults(struct maker *m)
-{
-	for (unsigned i = 0; i < 2 * m->alive_count; i++) {
-		unsigned end = 2 * m->alive[i / 2] + (i & 1);
-
-		if (percent(m, 40) && end_posts(m->program, end))
-			add_fault(m, end);
+	while (count--) {
+		add_action(m, ACTION_PIECE, 0, 0, 1);
+		if (turns)
+			add_action(m, ACTION_RUN, 0, 0, chance_between(&m->chance, 1, turns));
 	}
 }
 
@@ -278,20 +194,28 @@ static void add_move(struct maker *m)
 	unsigned mover = process <= PROCESS_B ? process : PROCESS_A;
 	bool fails = percent(m, 10), receives = end_receives(m->program, end);
 
+	if (!fails)
+		mover = percent(m, 60) ? PROCESS_A : PROCESS_B;
+	/* A migration that votes ends all faults: the one before is over first. */
+	if (percent(m, 75))
+		add_pieces(m, 16, 12);
+	add_faults(m, mover);
 	if (fails) {
 		if (receives)
 			add_receive(m, end, 0, 2);
 		add_post(m, end, true);
 	}
-	add(m, ACTION_RUN, 0, 0, chance_between(&m->chance, 1, fails ? 5 : 60));
-	if (!fails)
-		mover = percent(m, 65) ? PROCESS_A : PROCESS_B;
-	add(m, ACTION_MOVE, mover, 0, 0);
-	if (!fails)
+	add_action(m, ACTION_RUN, 0, 0, chance_between(&m->chance, 1, fails ? 5 : 40));
+	add_action(m, ACTION_MOVE, mover, 0, 0);
+	if (!fails) {
+		/* Looked at so often that what faults have left is there when all are stopped. */
+		if (percent(m, 75))
+			add_pieces(m, 16, 0);
 		return;
-	add(m, ACTION_PIECE, 0, 0, 2);
-	add(m, ACTION_RUN, 0, 0, 20);
-	add(m, ACTION_POLL, process, end_link(m->program, end)->cq[end & 1][1], 16);
+	}
+	add_action(m, ACTION_PIECE, 0, 0, 2);
+	add_action(m, ACTION_RUN, 0, 0, 20);
+	add_action(m, ACTION_POLL, process, end_link(m->program, end)->cq[end & 1][1], 16);
 	if (receives)
 		add_receive(m, end, 0, 1);
 }
@@ -309,7 +233,6 @@ static void maybe_move(struct maker *m)
 	if (!m->moves_left || (left > 12 && below(m, left / 4) >= m->moves_left))
 		return;
 	m->moves_left--;
-	add_faults(m);
 	add_move(m);
 }
 
@@ -322,12 +245,12 @@ struct program *program_make(uint64_t seed)
 	unsigned end;
 
 	m.program->seed = seed;
-	m.has_xrc = chance_percent(&m.of_xrc, 50);
+	m.has_xrc = chance_percent(&m.of_xrc, 60);
 	m.has_windows = chance_percent(&m.of_windows, 40);
 	m.program->world.apart = chance_percent(&m.of_xrc, 50);
 	draw_world(&m);
 	draw_links(&m);
-	m.has_atomics = percent(&m, 55);
+	m.has_atomics = percent(&m, 50);
 	m.moves_left = chance_between(&m.chance, 2, 4);
 	m.troubles_left = percent(&m, 40) ? chance_between(&m.chance, 1, 3) : 0;
 	while ((end = draw_poster(&m)) != ENDS_MOST) {
@@ -341,7 +264,7 @@ struct program *program_make(uint64_t seed)
 		}
 	}
 	while (m.moves_left--)
-		add(&m, ACTION_MOVE, PROCESS_A, 0, 0);
+		add_action(&m, ACTION_MOVE, PROCESS_A, 0, 0);
 	program_signal_enough(m.program);
 	return m.program;
 }

@@ -42,7 +42,19 @@ void draw_link(struct maker *m, unsigned index);
 void draw_links(struct maker *m);
 
 struct work draw_work(struct maker *m, const struct program_link *link);
+/* Where there are windows it may become another one. */
+struct work draw_work_of(struct maker *m, const struct program_link *link, uint8_t opcode);
 void draw_flags(struct maker *m, struct work *work);
 void make_wrong(struct maker *m, struct work *work);
+
+void add_action(struct maker *m, enum action_kind kind, unsigned of, unsigned how, unsigned count);
+/* RECVs of @end. */
+void add_receive(struct maker *m, unsigned end, unsigned srq, unsigned count);
+/* Some that are drawn, one of them wrong if asked for. */
+void add_post(struct maker *m, unsigned end, bool wrong);
+void add_work(struct maker *m, unsigned end, const struct work *work);
+
+/* Faults at some ends, most of them such as a move of @mover's VM concerns, and what they meet. */
+void add_faults(struct maker *m, unsigned mover);
 
 #endif

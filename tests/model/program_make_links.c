@@ -25,6 +25,15 @@ static unsigned xrc_target(const struct maker *m)
 	return PROCESSES;
 }
 
+/* Else a VM that moves is asked by few, since the first end alone sends. */
+static void turn_round(struct program_link *link)
+{
+	uint8_t process = link->process[0];
+
+	link->process[0] = link->process[1];
+	link->process[1] = process;
+}
+
 /* As if it were drawn as one of RC, but that one end alone posts, to where others do. */
 static void maybe_xrc(struct maker *m, unsigned index)
 {
@@ -35,6 +44,8 @@ static void maybe_xrc(struct maker *m, unsigned index)
 	link->xrc = true;
 	link->shares[0] = link->shares[1] = link->starved = 0;
 	m->wanted[2 * index + 1] = 0;
+	if (link->process[0] <= PROCESS_B && chance_percent(&m->of_xrc, 35))
+		turn_round(link);
 	if (xrc_target(m) != PROCESSES && chance_percent(&m->of_xrc, 60))
 		link->process[1] = (uint8_t)xrc_target(m);
 }
@@ -88,6 +99,6 @@ void draw_world(struct maker *m)
 		world->delay = (uint8_t)chance_between(&m->chance, 1, 30);
 	if (percent(m, 50))
 		world->hold = (uint8_t)chance_between(&m->chance, 1, 50);
-	if (percent(m, 80))
-		world->stop_ms = (uint16_t)chance_between(&m->chance, 1, percent(m, 70) ? 3 : 60);
+	if (percent(m, 85))
+		world->stop_ms = (uint16_t)chance_between(&m->chance, 1, percent(m, 80) ? 3 : 60);
 }

@@ -82,6 +82,7 @@ static void maybe_window(struct maker *m, const struct program_link *link, struc
 		        .opcode = window_percent(m, 65) ? IBV_WR_BIND_MW : IBV_WR_LOCAL_INV,
 		        .flags = work->flags & (IBV_SEND_SIGNALED | IBV_SEND_FENCE),
 		        .sges = 1};
+		work->flags |= window_percent(m, 25) ? IBV_SEND_FENCE : 0;
 		return;
 	}
 	if (work->opcode == IBV_WR_SEND && window_percent(m, 50))
@@ -89,9 +90,9 @@ static void maybe_window(struct maker *m, const struct program_link *link, struc
 	work->window = work->place != PLACE_NONE && window_percent(m, 60);
 }
 
-struct work draw_work(struct maker *m, const struct program_link *link)
+struct work draw_work_of(struct maker *m, const struct program_link *link, uint8_t opcode)
 {
-	struct work work = {.opcode = draw_opcode(m), .operand = chance_next(&m->chance)};
+	struct work work = {.opcode = opcode, .operand = chance_next(&m->chance)};
 
 	work.length = draw_length(m, link);
 	draw_place(m, &work);
@@ -103,6 +104,11 @@ struct work draw_work(struct maker *m, const struct program_link *link)
 	draw_flags(m, &work);
 	maybe_window(m, link, &work);
 	return work;
+}
+
+struct work draw_work(struct maker *m, const struct program_link *link)
+{
+	return draw_work_of(m, link, draw_opcode(m));
 }
 
 void make_wrong(struct maker *m, struct work *work)

@@ -1,6 +1,6 @@
 # tests/model: random programs, run over the shim and a simulated HCA in one process, judged by a reference.
 
-MODEL_PROGRAM := $(addprefix tests/model/,program.c program_make.c program_make_links.c program_make_work.c program_text.c)
+MODEL_PROGRAM := $(addprefix tests/model/,program.c program_make.c program_make_faults.c program_make_links.c program_make_work.c program_text.c)
 $(call unit_test,model_program,$(MODEL_PROGRAM),)
 MODEL_REFERENCE := $(addprefix tests/model/,reference.c reference_causes.c reference_completions.c reference_counters.c reference_memory.c reference_end.c)
 $(call unit_test,model_reference,$(MODEL_PROGRAM) $(MODEL_REFERENCE),)
