@@ -176,7 +176,7 @@ RUNS = {
     "mpi-verify": (under_mpi_verify, MPI_SYSTEM),
     "hpcc": (under_hpcc, MPI_SYSTEM),
 }
-SHORT = ("rc-verify", "mpi-verify")  # hpcc's round is both_ends_test.py's then
+SHORT = ("rc-verify", "mpi-verify")  # hpcc's round is both_ends_jobs_test.py's then
 if FULL:
     RUNS["rc-verify, shared receives"] = (lambda *of: under_rc_verify(*of, ["--receives", "shared", "--cq", "each"]), RC_SYSTEM)
     RUNS["rc-verify over xrc"] = (lambda *of: under_rc_verify(*of, ["--transport", "xrc"]), RC_SYSTEM)
