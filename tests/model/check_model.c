@@ -34,7 +34,7 @@ enum {
 	SHRUNK_MOST = 3, /* more failures are named only */
 	PROGRESS_EVERY = 1000,
 	/* So many random programs reach each class in each state; each opcode with each flag in
-	 * each; each cell, of which those of XRC and of windows are rare. */
+	 * each; each cell. */
 	ENOUGH_FOR_CLASSES = 1000,
 	ENOUGH_FOR_KINDS = 2000,
 	ENOUGH_FOR_CELLS = 10000,

@@ -104,13 +104,6 @@ static bool is_reachable(unsigned opcode, unsigned flag, enum stop_state state, 
 	        opcode, flag, state, way / FROM_COUNT, (enum covered_queue)(way % FROM_COUNT));
 }
 
-static bool is_rare(unsigned opcode)
-{
-	const struct work work = {.opcode = (uint8_t)work_opcodes[opcode]};
-
-	return work_names_window(&work);
-}
-
 /* The @i-th of all opcodes with all flags in all states. */
 struct kind {
 	unsigned opcode, flag, state;
@@ -156,8 +149,7 @@ unsigned coverage_empty_kinds(const struct coverage *coverage)
 
 		for (unsigned way = 0; way < WAYS; way++)
 			sum += kind.ways[way];
-		empty += !is_rare(kind.opcode) &&
-		         !coverage_unreachable(kind.opcode, kind.flag, kind.state) && !sum;
+		empty += !coverage_unreachable(kind.opcode, kind.flag, kind.state) && !sum;
 	}
 	return empty;
 }
@@ -187,8 +179,6 @@ static bool class_is_empty(const struct coverage *coverage, unsigned class, unsi
 {
 	bool can_be = false;
 
-	if (class < OPCODES && is_rare(class))
-		return false;
 	for (unsigned i = 0; i < OPCODES * FLAGS * WAYS; i++) {
 		unsigned opcode = i / (FLAGS * WAYS), flag = i / WAYS % FLAGS, way = i % WAYS;
 

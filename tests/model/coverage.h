@@ -43,8 +43,7 @@ bool coverage_is_reachable(unsigned opcode, unsigned flag, enum stop_state state
         enum covered_queue from);
 unsigned coverage_empty(const struct coverage *coverage);
 /* A class is an opcode, a flag, or who asks and where the RECVs come from, whatever the others are:
- * how many were not in a state that some of their cells can be in. Not opcodes of windows, which
- * are rare. */
+ * how many were not in a state that some of their cells can be in. */
 unsigned coverage_empty_classes(const struct coverage *coverage);
 /* The same of an opcode with a flag, whoever asks and wherever the RECVs come from. */
 unsigned coverage_empty_kinds(const struct coverage *coverage);
