@@ -404,17 +404,23 @@ int harness_write(struct harness *h, uint64_t wr_id)
 	return end_rdma(&h->vm, &h->peer, IBV_WR_RDMA_WRITE, wr_id, 0, 8, IBV_SEND_SIGNALED);
 }
 
-int end_fetch_add(
-        struct end *from, const struct end *to, uint64_t wr_id, uint32_t offset, uint64_t add)
+int end_fetch_add_flagged(struct end *from, const struct end *to, uint64_t wr_id, uint32_t offset,
+        uint64_t add, unsigned flags)
 {
 	struct ibv_send_wr wr = {.wr_id = wr_id,
 	        .opcode = IBV_WR_ATOMIC_FETCH_AND_ADD,
-	        .send_flags = IBV_SEND_SIGNALED,
+	        .send_flags = flags,
 	        .wr.atomic = {.remote_addr = (uintptr_t)to->memory + offset,
 	                .compare_add = add,
 	                .rkey = to->mr->rkey}};
 
 	return post(from, &wr, offset, 8);
+}
+
+int end_fetch_add(
+        struct end *from, const struct end *to, uint64_t wr_id, uint32_t offset, uint64_t add)
+{
+	return end_fetch_add_flagged(from, to, wr_id, offset, add, IBV_SEND_SIGNALED);
 }
 
 int end_receive(struct end *end, uint64_t wr_id, uint32_t offset, uint32_t length)

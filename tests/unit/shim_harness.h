@@ -140,6 +140,8 @@ unsigned end_pending(const struct end *from);
 int end_send(struct end *from, uint64_t wr_id, uint32_t offset, uint32_t length, unsigned flags);
 int end_rdma(struct end *from, const struct end *to, enum ibv_wr_opcode opcode, uint64_t wr_id,
         uint32_t offset, uint32_t length, unsigned flags);
+int end_fetch_add_flagged(struct end *from, const struct end *to, uint64_t wr_id, uint32_t offset,
+        uint64_t add, unsigned flags);
 int end_fetch_add(
         struct end *from, const struct end *to, uint64_t wr_id, uint32_t offset, uint64_t add);
 /* A few bytes that the VM writes to its peer. */

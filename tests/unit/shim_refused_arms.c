@@ -105,17 +105,11 @@ static void what_may_have_been_solicited_meanwhile_wakes(void **state)
 /* The event is of what the program does not see, and the device does not want to be armed again. */
 static void it_is_not_forgotten_behind_an_event_that_wakes_nobody(void **state)
 {
-	struct ibv_sge sge = {(uintptr_t)h.vm.memory, 8, h.vm.mr->lkey};
-	struct ibv_send_wr *bad, wr = {.opcode = IBV_WR_ATOMIC_FETCH_AND_ADD,
-	                                 .sg_list = &sge,
-	                                 .num_sge = 1,
-	                                 .wr.atomic = {.remote_addr = (uintptr_t)h.peer.memory,
-	                                         .rkey = h.peer.mr->rkey}};
 	struct ibv_cq *cq;
 	void *context;
 
 	end_arm(&h.vm, 0);
-	assert_int_equal(ibv_post_send(h.vm.qp, &wr, &bad), 0);
+	assert_int_equal(end_fetch_add_flagged(&h.vm, &h.peer, 0, 0, 0, 0), 0);
 	does_one();
 	fake.refuses_work = true;
 	set_nonblocking(h.vm.channel->fd);
