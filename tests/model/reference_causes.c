@@ -132,6 +132,15 @@ static bool has_fault_first(
 	return has_fault(state, count) && (!is_told || hides_receives(reference->program));
 }
 
+/* The same, and what is behind that work was not sent. A READ without memory for its data fails
+ * when that comes: what is behind it has been sent by then. */
+static bool has_stopped(const struct end_state *state, uint32_t count)
+{
+	return has_fault(state, count) &&
+	       !(state->first.status == IBV_WC_LOC_PROT_ERR &&
+	               work_has_answer(state->sent[state->first.number].work));
+}
+
 /*
  * @end is in ERR since it has refused a request: one of the first @count of the other end, which
  * has failed by now, and not by a fault of earlier work. What is wrong in a request's own memory
@@ -147,7 +156,7 @@ static bool has_refused(const struct reference *reference, unsigned end, uint32_
 		const struct work *work = sender->sent[i].work;
 
 		if (work->wrong != RIGHT && work->wrong != WRONG_LKEY)
-			return !has_fault(sender, i);
+			return !has_stopped(sender, i);
 	}
 	return false;
 }
