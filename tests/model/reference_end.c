@@ -61,6 +61,17 @@ bool hides_receives(const struct program *program)
 	return program->world.hold;
 }
 
+/* Where a provider does not say how far it came a connection ends with its oldest open work, of
+ * which nobody knows whether it was executed: the RECV that it may have taken goes with it. */
+static uint32_t executed_for_certain(const struct end_state *state)
+{
+	const struct failure *first = &state->first;
+
+	if (first->at && first->is_excused && first->number < state->executed)
+		return first->number;
+	return state->executed;
+}
+
 /*
  * Messages that were acknowledged are still to come. A queue pair that is in ERR when a move
  * settles gives all its RECVs back, those too of which the completions were hidden until then.
@@ -73,7 +84,7 @@ static uint32_t still_to_come(const struct reference *reference, unsigned end)
 
 	if (peer->destroyed || (peer->has_failed && hides_receives(reference->program)))
 		return 0;
-	for (uint32_t i = 0; i < state->executed; i++)
+	for (uint32_t i = 0; i < executed_for_certain(state); i++)
 		taken += work_takes_receive(state->sent[i].work);
 	return taken > peer->arrived ? taken - peer->arrived : 0;
 }
