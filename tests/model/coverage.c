@@ -10,7 +10,6 @@ static const char *const state_names[STOP_STATES] = {
         "not sent", "in part", "unacked", "answer lost", "rnr", "unseen"};
 
 /* Who asks, and where the other end's RECVs come from. */
-enum { WAYS = 2 * FROM_COUNT };
 
 static bool has_flag(const struct work *work, bool is_signaled, unsigned flag)
 {
@@ -37,7 +36,7 @@ void coverage_note(struct coverage *coverage, const struct work *work, bool is_s
 		opcode++;
 	for (unsigned flag = 0; opcode < OPCODES && flag < FLAGS; flag++) {
 		if (has_flag(work, is_signaled, flag))
-			coverage->counts[opcode][flag][state][is_peer][from]++;
+			coverage->counts[opcode][flag][state][is_peer * FROM_COUNT + from]++;
 	}
 }
 
@@ -118,7 +117,7 @@ static struct kind kind_at(const struct coverage *coverage, unsigned i)
 	        .flag = i / STOP_STATES % FLAGS,
 	        .state = i % STOP_STATES};
 
-	kind.ways = coverage->counts[kind.opcode][kind.flag][kind.state][0];
+	kind.ways = coverage->counts[kind.opcode][kind.flag][kind.state];
 	return kind;
 }
 
@@ -131,10 +130,10 @@ unsigned coverage_empty(const struct coverage *coverage)
 {
 	unsigned empty = 0;
 
-	for (unsigned i = 0; i < KINDS * WAYS; i++) {
-		struct kind kind = kind_at(coverage, i / WAYS);
+	for (unsigned i = 0; i < KINDS * COVERED_WAYS; i++) {
+		struct kind kind = kind_at(coverage, i / COVERED_WAYS);
 
-		empty += is_empty(&kind, i % WAYS);
+		empty += is_empty(&kind, i % COVERED_WAYS);
 	}
 	return empty;
 }
@@ -147,7 +146,7 @@ unsigned coverage_empty_kinds(const struct coverage *coverage)
 		struct kind kind = kind_at(coverage, i);
 		uint64_t sum = 0;
 
-		for (unsigned way = 0; way < WAYS; way++)
+		for (unsigned way = 0; way < COVERED_WAYS; way++)
 			sum += kind.ways[way];
 		empty += !coverage_unreachable(kind.opcode, kind.flag, kind.state) && !sum;
 	}
@@ -158,16 +157,16 @@ unsigned coverage_impossible(const struct coverage *coverage)
 {
 	unsigned counted = 0;
 
-	for (unsigned i = 0; i < KINDS * WAYS; i++) {
-		struct kind kind = kind_at(coverage, i / WAYS);
+	for (unsigned i = 0; i < KINDS * COVERED_WAYS; i++) {
+		struct kind kind = kind_at(coverage, i / COVERED_WAYS);
 
-		counted += !is_reachable(kind.opcode, kind.flag, kind.state, i % WAYS) &&
-		           kind.ways[i % WAYS];
+		counted += !is_reachable(kind.opcode, kind.flag, kind.state, i % COVERED_WAYS) &&
+		           kind.ways[i % COVERED_WAYS];
 	}
 	return counted;
 }
 
-enum { CLASSES = OPCODES + FLAGS + WAYS };
+enum { CLASSES = OPCODES + FLAGS + COVERED_WAYS };
 
 static bool is_of_class(unsigned class, unsigned opcode, unsigned flag, unsigned way)
 {
@@ -179,13 +178,14 @@ static bool class_is_empty(const struct coverage *coverage, unsigned class, unsi
 {
 	bool can_be = false;
 
-	for (unsigned i = 0; i < OPCODES * FLAGS * WAYS; i++) {
-		unsigned opcode = i / (FLAGS * WAYS), flag = i / WAYS % FLAGS, way = i % WAYS;
+	for (unsigned i = 0; i < OPCODES * FLAGS * COVERED_WAYS; i++) {
+		unsigned opcode = i / (FLAGS * COVERED_WAYS), flag = i / COVERED_WAYS % FLAGS,
+		         way = i % COVERED_WAYS;
 
 		if (!is_of_class(class, opcode, flag, way) ||
 		        !is_reachable(opcode, flag, state, way))
 			continue;
-		if (coverage->counts[opcode][flag][state][0][way])
+		if (coverage->counts[opcode][flag][state][way])
 			return false;
 		can_be = true;
 	}
@@ -207,10 +207,10 @@ unsigned coverage_empty_classes(const struct coverage *coverage)
 static void print_cell(
         const struct coverage *coverage, unsigned opcode, unsigned flag, unsigned state, FILE *file)
 {
-	const uint64_t *cell = coverage->counts[opcode][flag][state][0];
+	const uint64_t *cell = coverage->counts[opcode][flag][state];
 	uint64_t least = UINT64_MAX, most = 0;
 
-	for (unsigned i = 0; i < WAYS; i++) {
+	for (unsigned i = 0; i < COVERED_WAYS; i++) {
 		most = cell[i] > most ? cell[i] : most;
 		if (coverage_unreachable(opcode, flag, state) ||
 		        is_reachable(opcode, flag, state, i))
@@ -265,9 +265,9 @@ void coverage_print_empty(const struct coverage *coverage, const char *prefix, F
 {
 	static const char *const from_names[FROM_COUNT] = {"RQ", "SRQ", "XRC"};
 
-	for (unsigned i = 0; i < KINDS * WAYS; i++) {
-		struct kind kind = kind_at(coverage, i / WAYS);
-		unsigned way = i % WAYS;
+	for (unsigned i = 0; i < KINDS * COVERED_WAYS; i++) {
+		struct kind kind = kind_at(coverage, i / COVERED_WAYS);
+		unsigned way = i % COVERED_WAYS;
 
 		if (is_empty(&kind, way))
 			fprintf(file, "%sempty: %s, %s, %s, asked by the %s, %s at the other end\n",

@@ -27,9 +27,11 @@ enum stop_state {
 enum covered_flag { FLAG_SIGNALED, FLAG_UNSIGNALED, FLAG_INLINE, FLAG_FENCED, FLAG_SOLICITED };
 
 enum covered_queue { FROM_RQ, FROM_SRQ, FROM_XRC, FROM_COUNT };
+/* The VM asks, from each queue; then a peer does. */
+enum { COVERED_WAYS = 2 * FROM_COUNT };
 
 struct coverage {
-	uint64_t counts[OPCODES][FLAGS][STOP_STATES][2][FROM_COUNT];
+	uint64_t counts[OPCODES][FLAGS][STOP_STATES][COVERED_WAYS];
 };
 
 void coverage_note(struct coverage *coverage, const struct work *work, bool is_signaled,

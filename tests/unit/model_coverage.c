@@ -17,10 +17,10 @@ static void work_is_noted_for_each_of_its_flags(void **state)
 	static struct coverage coverage;
 
 	coverage_note(&coverage, &send, true, STOP_RNR, true, FROM_RQ);
-	assert_int_equal(coverage.counts[0][FLAG_SIGNALED][STOP_RNR][1][0], 1);
-	assert_int_equal(coverage.counts[0][FLAG_SOLICITED][STOP_RNR][1][0], 1);
-	assert_int_equal(coverage.counts[0][FLAG_UNSIGNALED][STOP_RNR][1][0], 0);
-	assert_int_equal(coverage.counts[0][FLAG_FENCED][STOP_RNR][1][0], 0);
+	assert_int_equal(coverage.counts[0][FLAG_SIGNALED][STOP_RNR][FROM_COUNT], 1);
+	assert_int_equal(coverage.counts[0][FLAG_SOLICITED][STOP_RNR][FROM_COUNT], 1);
+	assert_int_equal(coverage.counts[0][FLAG_UNSIGNALED][STOP_RNR][FROM_COUNT], 0);
+	assert_int_equal(coverage.counts[0][FLAG_FENCED][STOP_RNR][FROM_COUNT], 0);
 }
 
 static void empty_cells_are_those_that_can_be(void **state)
@@ -40,7 +40,7 @@ static void empty_cells_are_those_that_can_be(void **state)
 	assert_int_equal(coverage_impossible(&coverage), 2);
 	coverage_add(&twice, &coverage);
 	coverage_add(&twice, &coverage);
-	assert_int_equal(twice.counts[0][FLAG_SIGNALED][STOP_NOT_SENT][0][0], 4);
+	assert_int_equal(twice.counts[0][FLAG_SIGNALED][STOP_NOT_SENT][0], 4);
 	assert_int_equal(coverage_empty(&twice), all - 2);
 }
 
