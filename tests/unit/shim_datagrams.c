@@ -8,6 +8,7 @@
 
 #include <errno.h>
 
+#include "preload/objects.h"
 #include "tests/unit/shim_harness.h"
 #include "tests/unit/shim_letters.h"
 
@@ -267,6 +268,46 @@ static void a_move_given_up_after_the_vote_goes_on_in_place(void **state)
 	harness_expect_one(h, &h->vm, 0);
 }
 
+/* No evidence names it, so the root may ask for nothing more. */
+static void a_vote_that_nobody_hears_of_ends_with_the_abort(void **state)
+{
+	struct harness *h = *state;
+	struct ibv_qp *real = real_of(h->vm.qp);
+
+	letter_has_gone(h, &h->vm, &h->peer);
+	post_receive(&h->vm, 0);
+	send_letter(&h->vm, 0, IBV_SEND_SIGNALED);
+	harness_stop(h);
+	send_letter(&h->vm, 1, IBV_SEND_SIGNALED);
+	harness_expect(h, TETHER__STEP__STEP_ABORT, DONE);
+	assert_ptr_equal(real_of(h->vm.qp), real);
+	assert_int_equal(fake_receives(real), 1);
+	assert_int_equal(end_run(&h->vm, 9), 2);
+	assert_int_equal(harness_poll(h, &h->vm), 2);
+	assert_int_equal(context_of(h->vm.context)->phase, PHASE_RUNNING);
+	harness_move(h);
+	send_letter(&h->vm, 2, IBV_SEND_SIGNALED);
+	assert_int_equal(end_run(&h->vm, 9), 1);
+	harness_expect_one(h, &h->vm, 2);
+}
+
+/* It may be asked for its vote again where others have evidence. */
+static void it_votes_again_behind_an_abort(void **state)
+{
+	struct harness *h = *state;
+
+	post_receive(&h->vm, 0);
+	harness_stop(h);
+	harness_expect(h, TETHER__STEP__STEP_ABORT, DONE);
+	harness_expect(h, TETHER__STEP__STEP_SETTLE, DONE);
+	assert_int_equal(real_of(h->vm.qp)->state, IBV_QPS_ERR);
+	harness_expect(h, TETHER__STEP__STEP_RECONNECT, DONE);
+	harness_expect(h, TETHER__STEP__STEP_RESUME, DONE);
+	send_letter(&h->vm, 0, IBV_SEND_SIGNALED);
+	assert_int_equal(end_run(&h->vm, 9), 1);
+	harness_expect_one(h, &h->vm, 0);
+}
+
 static void only_sends_are_accepted(void **state)
 {
 	struct harness *h = *state;
@@ -290,6 +331,8 @@ int main(void)
 	        BOTH(posted_receives_are_there_after_the_move),
 	        BOTH(a_move_given_up_before_the_vote_leaves_it_alone),
 	        BOTH(a_move_given_up_after_the_vote_goes_on_in_place),
+	        UD(a_vote_that_nobody_hears_of_ends_with_the_abort),
+	        UD(it_votes_again_behind_an_abort),
 	        UD(only_sends_are_accepted),
 	        BOTH(peers_reach_it_by_the_number_that_they_know),
 	        BOTH(what_was_sent_and_given_back_is_not_sent_again),
