@@ -181,9 +181,10 @@ int evidence_report(const struct move *move, Tether__Answer *answer)
 	{
 		if (err || !qp->migration.broken || qp->datagrams)
 			continue;
-		queue_pair_close_completions(qp);
+		/* What is kept meanwhile takes slots of what has ended. */
+		queue_pair_close(qp);
 		err = report_one(qp, rows);
-		queue_pair_open_completions(qp);
+		queue_pair_open(qp);
 	}
 	return err;
 }

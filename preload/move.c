@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 #include "preload/move.h"
 
+#include "preload/completion_queue.h"
 #include "preload/device.h"
 #include "preload/device_list.h"
 #include "preload/move_address.h"
@@ -91,6 +92,14 @@ static bool is_concerned(
 	       (move_has_context(move, context) || move_has_peer(move, qp));
 }
 
+/* Pollers look at it. */
+static void begin(struct queue_pair *qp, struct move *move)
+{
+	queue_pair_close_completions(qp);
+	qp->migration = (struct queue_pair_migration){.move = move};
+	queue_pair_open_completions(qp);
+}
+
 bool move_concern(struct move *move)
 {
 	struct context *context;
@@ -106,7 +115,7 @@ bool move_concern(struct move *move)
 		if (other == move || !is_concerned(move, context, qp))
 			continue;
 		if (!other || other->state == MOVE_KNOWN)
-			qp->migration = (struct queue_pair_migration){.move = move};
+			begin(qp, move);
 		else
 			all = false;
 	}

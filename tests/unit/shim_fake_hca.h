@@ -65,7 +65,7 @@ struct fake {
 	const struct ibv_device_attr_ex *offers; /* what is opened from now on; NULL: the least */
 	unsigned opens, closes;                  /* of contexts */
 	unsigned qps_made;
-	unsigned live_objects; /* of all kinds, contexts too */
+	_Atomic unsigned live_objects; /* of all kinds, contexts too */
 };
 extern struct fake fake;
 

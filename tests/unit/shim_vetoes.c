@@ -347,7 +347,7 @@ static void is_refused_by_its_name_and_nothing_is_touched(void **state)
 		fail_msg("%s has no row here", names[veto]);
 #ifdef TETHER_TSAN
 	if (veto == VETO_MEMBARRIER)
-		skip(); /* it is not needed there */
+		return; /* it is not needed there */
 #endif
 	both_ways(h);
 	row->begin(h);
