@@ -33,13 +33,14 @@ class Pair:
         self.ended, self.put_off = [], 0
         self.first = collections.Counter()  # VMs whose end the other has waited for
         self.given_up = collections.Counter()  # reasons
-        self.at = {}
+        self.at, self.settings = {}, {}
         self.look()
 
     def look(self):
         self.at = {row["name"]: row["host"] for row in self.lab.ask("/v1/vms")["vms"]}
 
     def faults(self, settings):
+        self.settings = settings
         self.lab.fabric.data_faults({**self.packets, **settings})
 
     def ways(self):
@@ -57,11 +58,18 @@ class Pair:
     def place_apart(self):
         """So that they are on two hosts."""
         if self.at["vm1"] == self.at["vm2"]:
-            self.move_at_last("vm2", self.others(self.at["vm1"])[0])
+            self.move_undisturbed("vm2", self.others(self.at["vm1"])[0])
 
     def place_together(self):
         if self.at["vm1"] != self.at["vm2"]:
-            self.move_at_last("vm2", self.at["vm1"])
+            self.move_undisturbed("vm2", self.at["vm1"])
+
+    def move_undisturbed(self, vm, host):
+        """It may be asked for often, and no transport lives with some faults for so long."""
+        settings = self.settings
+        self.faults({})
+        self.move_at_last(vm, host)
+        self.faults(settings)
 
     def each_to_a_host_of_its_own(self):
         self.place_apart()
