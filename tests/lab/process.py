@@ -2,6 +2,7 @@
 """One child process with its log, and the set of them that is taken down together."""
 import ctypes
 import os
+import select
 import signal
 import subprocess
 
@@ -18,6 +19,42 @@ def _die_with_parent():
     _prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
+class Child(subprocess.Popen):
+    """Keeps its number when it has ended, until let_go: it is nobody else's meanwhile, nor is that of its group. So whoever signals it
+    late reaches no stranger."""
+
+    def __init__(self, *args, **named):
+        super().__init__(*args, **named)
+        self.end = os.pidfd_open(self.pid)
+
+    def poll(self):
+        if self.returncode is None:
+            found = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            if found:
+                self.returncode = found.si_status if found.si_code == os.CLD_EXITED else -found.si_status
+        return self.returncode
+
+    def wait(self, timeout=None):
+        if self.poll() is None:
+            ends = select.poll()
+            ends.register(self.end, select.POLLIN)
+            ends.poll(None if timeout is None else 1000 * timeout)
+        if self.poll() is None:
+            raise subprocess.TimeoutExpired(self.args, timeout)
+        return self.returncode
+
+    def send_signal(self, sig):
+        if self.poll() is None:
+            os.kill(self.pid, sig)
+
+    def let_go(self):
+        self.wait()
+        if self.end >= 0:
+            os.waitpid(self.pid, 0)
+            os.close(self.end)
+            self.end = -1
+
+
 class Process:
     """Runs in a session of its own; output and errors go to one log file, output alone to stdout_path where given."""
 
@@ -27,8 +64,8 @@ class Process:
         self.log = log
         self.stdout_path = stdout_path or log
         with open(log, "ab") as errors, open(self.stdout_path, "ab") as output:
-            self.child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=output, stderr=errors, env=env,
-                                          start_new_session=True, preexec_fn=_die_with_parent)
+            self.child = Child(argv, stdin=subprocess.DEVNULL, stdout=output, stderr=errors, env=env,
+                               start_new_session=True, preexec_fn=_die_with_parent)
         self.pid = self.child.pid
 
     def poll(self):
@@ -46,12 +83,10 @@ class Process:
         self.child.send_signal(number)
 
     def kill(self):
-        """Also whatever it has started."""
-        try:
+        """Also whatever it has started. Again it does nothing."""
+        if self.child.end >= 0:
             os.killpg(self.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-        self.child.wait()
+            self.child.let_go()
 
     def output(self):
         with open(self.stdout_path, errors="replace") as output:
