@@ -377,7 +377,7 @@ end:	do
 	od
 }
 
-/* ==== a process: preload/steps.c, step_works.c ==== */
+/* ==== a process: preload/steps.c, step_prepare.c, step_vote.c, step_rebuild.c, step_ends.c ==== */
 
 /*
  * An older epoch, or one that was overtaken, is refused; the same again gets the same answer. Who has ended refuses all but the
