@@ -17,6 +17,7 @@ from lab.workload import Pair, RcVerify  # noqa: E402
 from simfabric.verbs_peer import Peer, connect  # noqa: E402
 
 VMS = {"vm1": "hyp1_vf1", "vm2": "hyp2_vf1"}
+DETACH_MS = 5000  # the driver gives up after nine tenths, and has the rest to say so
 LABS = {"seen by the host's agent": {}, "seen by the agent in the VM": {"guests": True}}
 
 
@@ -110,8 +111,7 @@ def who_cannot_be_seen_keeps_the_vm_where_it_is(lab):
     def hold():
         holder = bare(lab, "vm1")
         outcome, said, _ = outcome_of(lab)
-        # Which of the two comes first is the machine's.
-        assert outcome == "failed-at-source" and {("hyp1", "driver-failed"), ("hyp1", "driver-timeout")} & said, (outcome, said)
+        assert outcome == "failed-at-source" and ("hyp1", "driver-failed") in said, (outcome, said)
         return holder.end
     programs_go_on(lab, hold)
 
@@ -124,7 +124,7 @@ def main():
             for test in (a_covered_program_in_a_pid_namespace_moves, an_idle_holder_is_named, a_program_that_is_connected_is_named,
                          one_whose_peer_has_libtether_is_named_at_both_ends):
                 tap.run(f"{test.__name__}: {what}", test, lab)
-    with System(hosts=("hyp1", "hyp2", "hyp3"), copy_ms=5, vms=VMS, settings={**PATIENT, "detach_ms": 1000}) as lab:
+    with System(hosts=("hyp1", "hyp2", "hyp3"), copy_ms=5, vms=VMS, settings={**PATIENT, "detach_ms": DETACH_MS}) as lab:
         lab.start()
         tap.run("who_cannot_be_seen_keeps_the_vm_where_it_is", who_cannot_be_seen_keeps_the_vm_where_it_is, lab)
     tap.exit()

@@ -48,8 +48,8 @@ def messages_were_lost(result):
         assert any(result.levels[level, way][1] for way in (UP, DOWN)), f"{result.program}: {level}: none"
     frames, lost = map(sum, zip(*result.levels.values()))
     assert share_is(frames, lost, SHARE), f"{result.program}: {lost} of {frames}"
-    # A few migrations bring so few notices that none of them may be lost.
-    assert not FULL or all(result.notices.values()), result.notices
+    # The first of each kind was lost in any case, so in a long run others were.
+    assert all(lost > (1 if FULL else 0) for lost in result.notices.values()), result.notices
 
 
 def packets_were_lost(result):
