@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from faults import whose_turn
 from lab import api
 from lab.deadline import wait_until
-from lab.system import CommandFailed
+from lab.system import MIGRATE_S, CommandFailed
 
 VMS = ("vm1", "vm2")
 # Why one may be aborted that nobody has asked to be.
@@ -16,18 +16,16 @@ EXCUSES = {"atomic-unanswered", "window-unanswered"}
 GIVEN_UP = ("refused", "aborted", "failed-at-source")
 LINK_LOST = "host-not-connected"  # three heartbeats in a row were lost: nothing has begun
 AGAIN = 12  # so often one that was given up is asked for
-# One waits for the other's end, and either may come to a deadline, with a job's settings: who has ended is no process that is away,
-# but where a wire stands between (lossy_wire.py) nobody sees that, and PREPARE waits for it.
-PATIENCE_S = 300
 
 
 class Pair:
     """@lab's vm1 and vm2. Each way returns whether both were done as they were asked for at first, while both were at it: one of them
     has waited for the other's end, or was put off by an evacuation. @lossy: messages are lost, and @packets."""
 
-    def __init__(self, lab, draw, lossy=False, packets=None, always_connected=True):
+    def __init__(self, lab, draw, lossy=False, packets=None, always_connected=True, patience_s=MIGRATE_S):
         # Unless they are, the two may have shared none when they were prepared, and go at once: that does not count.
         self.always_connected, self.shared_nothing = always_connected, 0
+        self.patience_s = patience_s
         self.at_once = []  # numbers of two each, to be looked at
         self.lab, self.draw, self.lossy, self.packets = lab, draw, lossy, packets or {}
         self.ended, self.put_off = [], 0
@@ -99,19 +97,19 @@ class Pair:
             assert status == 202 or (self.lossy and answer["reason"] == LINK_LOST), f"{vm} to {host}: {answer}"
             return answer.get("id")
 
-        return wait_until(f"{vm} to {host} is taken up", number, PATIENCE_S, self.lab.logs())
+        return wait_until(f"{vm} to {host} is taken up", number, self.patience_s, self.lab.logs())
 
     def end_of(self, number):
         """The migration when it has ended; the API answers within half a minute in any case."""
         def ended():
             try:
-                status, row = api.request(self.lab.api_socket, "GET", f"/v1/migrations/{number}?wait=done", timeout=PATIENCE_S)
+                status, row = api.request(self.lab.api_socket, "GET", f"/v1/migrations/{number}?wait=done", timeout=self.patience_s)
             except OSError:
                 return None  # it is being started again
             assert status == 200, row
             return row if row["ended"] else None
 
-        return wait_until(f"migration {number} has ended", ended, PATIENCE_S, self.lab.logs())
+        return wait_until(f"migration {number} has ended", ended, self.patience_s, self.lab.logs())
 
     def both_asked(self, vm1_to, vm2_to, **more):
         """Where to, and their numbers, the first one's first: one at random."""
@@ -119,7 +117,7 @@ class Pair:
         order = self.draw.sample(VMS, 2)
         numbers = {vm: self.ask(vm, to[vm], **more) for vm in order}
         first, second = numbers.values()
-        row = wait_until("the second waits, or has begun", lambda: self.is_told(second), PATIENCE_S, self.lab.logs())
+        row = wait_until("the second waits, or has begun", lambda: self.is_told(second), self.patience_s, self.lab.logs())
         assert row.get("waits_for", first) == first, row
         return to, numbers
 
@@ -143,7 +141,7 @@ class Pair:
     def command(self, vm, host):
         def answer():
             try:
-                return self.lab.migrate(vm, host, seconds=PATIENCE_S)
+                return self.lab.migrate(vm, host, seconds=self.patience_s)
             except CommandFailed as failed:
                 if self.lossy and failed.answer.get("reason") == LINK_LOST:
                     return None
@@ -151,7 +149,7 @@ class Pair:
                     raise
                 return failed.answer
 
-        return wait_until(f"{vm} to {host} is taken up and ends", answer, PATIENCE_S, self.lab.logs())
+        return wait_until(f"{vm} to {host} is taken up and ends", answer, self.patience_s, self.lab.logs())
 
     def by_an_evacuation(self):
         """An evacuation asks again itself for what was busy, not for what was aborted."""
@@ -159,7 +157,7 @@ class Pair:
         source = self.at["vm1"]
         before = self.numbers()
         try:
-            self.lab.tether("evacuate", source, seconds=PATIENCE_S)
+            self.lab.tether("evacuate", source, seconds=self.patience_s)
             done = True
         except CommandFailed as failed:
             done = False
@@ -196,7 +194,7 @@ class Pair:
                 api.request(self.lab.api_socket, "POST", f"/v1/migrations/{number}/steps", {"step": row["awaits"]})
             else:
                 api.request(self.lab.api_socket, "GET", f"/v1/migrations/{number}?wait=change&seen={row['changes']}",
-                            timeout=PATIENCE_S)
+                            timeout=self.patience_s)
 
     # ---- disturbed ----
 
@@ -206,7 +204,7 @@ class Pair:
         number = numbers[self.draw.choice(VMS)]
         state = self.draw.choice((None, "locating", "preparing", "stopping", "settling", "releasing"))
         if state:
-            api.request(self.lab.api_socket, "GET", f"/v1/migrations/{number}?wait={state}", timeout=PATIENCE_S)
+            api.request(self.lab.api_socket, "GET", f"/v1/migrations/{number}?wait={state}", timeout=self.patience_s)
         status, answer = api.request(self.lab.api_socket, "POST", f"/v1/migrations/{number}/abort")
         assert status == 202 or answer["reason"] in ("too-late", "ended"), answer
         return self.both_end(to, {vm: self.end_of(each) for vm, each in numbers.items()}, {"abort-asked"})

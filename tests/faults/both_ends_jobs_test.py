@@ -16,8 +16,8 @@ from faults.hpcc_job import HpccJob  # noqa: E402
 from faults.lossy_counts import Result  # noqa: E402
 from faults.lossy_lab import LossyLab  # noqa: E402
 from faults.sa_truth import check_sa_truth  # noqa: E402
+from lab.mpi import MIGRATE_S, MpiVerify  # noqa: E402
 from lab.mpi import SETTINGS as MPI_SETTINGS  # noqa: E402
-from lab.mpi import MpiVerify  # noqa: E402
 from lab.tap import FULL, Tap  # noqa: E402
 
 ROUNDS = 50 if FULL else 1
@@ -27,7 +27,7 @@ A_JOB = 2  # rounds: it takes longer than these, most times
 
 
 def under_mpi_verify(lab, rounds, draw, result):
-    moves = Rounds(lab, draw, True, lab.packets())
+    moves = Rounds(lab, draw, True, lab.packets(), patience_s=MIGRATE_S)
     with MpiVerify(lab, "openmpi", "rc_verbs", ["--seed", str(lab.seed % 1000)]) as job:
         job.wait_rounds(1)
         try:
@@ -41,7 +41,7 @@ def under_mpi_verify(lab, rounds, draw, result):
 
 def under_hpcc(lab, rounds, draw, result):
     """One job after the other, each of which finds its results right."""
-    moves = Rounds(lab, draw, True, lab.packets(), always_connected=False)
+    moves = Rounds(lab, draw, True, lab.packets(), always_connected=False, patience_s=MIGRATE_S)
     ways, jobs = moves.pair.ways(), 0
     ways[:-2] = draw.sample(ways[:-2], len(ways) - 2)  # those that nobody disturbs come first
     try:

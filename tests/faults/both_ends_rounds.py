@@ -24,8 +24,9 @@ def with_names(setting, lids):
 
 
 class Rounds:
-    def __init__(self, lab, draw, lossy=False, packets=None, always_connected=True):
-        self.lab, self.draw, self.pair = lab, draw, Pair(lab, draw, lossy, packets, always_connected)
+    def __init__(self, lab, draw, lossy=False, packets=None, **named):
+        """@named: as Pair has them."""
+        self.lab, self.draw, self.pair = lab, draw, Pair(lab, draw, lossy, packets, **named)
         self.lids = {vm.upper(): str(lab.lid_of(vm)) for vm in lab.vms}
         self.done = self.disturbed = 0
         self.table = {}

@@ -345,10 +345,6 @@ static void is_refused_by_its_name_and_nothing_is_touched(void **state)
 
 	if (!row->begin)
 		fail_msg("%s has no row here", names[veto]);
-#ifdef TETHER_TSAN
-	if (veto == VETO_MEMBARRIER)
-		return; /* it is not needed there */
-#endif
 	both_ways(h);
 	row->begin(h);
 	live = fake.live_objects;
@@ -380,13 +376,18 @@ static int teardown(void **state)
 
 int main(void)
 {
-	struct CMUnitTest tests[VETO_COUNT];
+	struct CMUnitTest tests[VETO_COUNT] = {0};
 
-	for (uintptr_t veto = 0; veto < VETO_COUNT; veto++)
+	for (uintptr_t veto = 0; veto < VETO_COUNT; veto++) {
+#ifdef TETHER_TSAN
+		if (veto == VETO_MEMBARRIER)
+			continue; /* it is not needed there */
+#endif
 		tests[veto] = (struct CMUnitTest){.name = names[veto],
 		        .test_func = is_refused_by_its_name_and_nothing_is_touched,
 		        .setup_func = setup,
 		        .teardown_func = teardown,
 		        .initial_state = (void *)veto};
+	}
 	return cmocka_run_group_tests_name("vetoes", tests, NULL, NULL);
 }
