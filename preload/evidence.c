@@ -170,6 +170,22 @@ static int report_one(struct queue_pair *qp, Tether__EvidenceRows *rows)
 	return err ? err : report_unfinished(qp, &row, rows);
 }
 
+static bool is_named(const struct queue_pair *qp)
+{
+	return qp->migration.broken && !qp->datagrams;
+}
+
+bool evidence_names_some(const struct move *move)
+{
+	const struct context *context;
+	const struct queue_pair *qp;
+	bool named = false;
+
+	EACH_CONCERNED(move, context, qp)
+	named |= is_named(qp);
+	return named;
+}
+
 int evidence_report(const struct move *move, Tether__Answer *answer)
 {
 	Tether__EvidenceRows *rows = answer_evidence(answer);
@@ -179,7 +195,7 @@ int evidence_report(const struct move *move, Tether__Answer *answer)
 
 	EACH_CONCERNED(move, context, qp)
 	{
-		if (err || !qp->migration.broken || qp->datagrams)
+		if (err || !is_named(qp))
 			continue;
 		/* What is kept meanwhile takes slots of what has ended. */
 		queue_pair_close(qp);

@@ -18,6 +18,8 @@ int evidence_report_pairs(const struct move *move, Tether__Answer *answer);
 int evidence_report_voted(const struct move *move, Tether__Answer *answer);
 int evidence_report_rebuilt(const struct move *move, Tether__Answer *answer);
 int evidence_report(const struct move *move, Tether__Answer *answer);
+/* It has rows: some are broken, and not of datagrams. */
+bool evidence_names_some(const struct move *move);
 int evidence_report_keys(const struct move *move, Tether__Answer *answer);
 
 /* Note the other sides' rows. -EBADMSG: unequal columns. */

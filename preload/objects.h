@@ -278,8 +278,8 @@ struct address_handle {
 	TAILQ_ENTRY(address_handle) link;
 };
 
-/* Where a migration stands with one queue pair; the service thread's. It begins beside threads that
- * poll: what these find of errors is not here. */
+/* Where a migration stands with one queue pair; the service thread's. Pollers look at it inside
+ * their gates: what these find of errors is not here. */
 struct move;
 struct queue_pair_migration {
 	struct move *move; /* NULL: none */

@@ -16,28 +16,13 @@ void step_let_go(struct move *move)
 	move->state = MOVE_KNOWN;
 }
 
-/* Evidence names what it is to be mended with: no datagrams. */
-static bool is_in_evidence(const struct move *move)
-{
-	const struct context *context;
-	const struct queue_pair *qp;
-	bool named = false;
-
-	EACH_CONCERNED(move, context, qp)
-	named |= qp->migration.broken && !qp->datagrams;
-	return named;
-}
-
 /* Nobody else's word is needed for that, and nobody knows that there is something to mend. */
 static void mend_alone(struct move *move)
 {
 	evidence_settle(move);
 	rebuild_renew(move);
 	reconnect_to_rtr(move, move->event);
-	if (rebuild_is_whole(move))
-		reconnect_resume(move);
-	else
-		reconnect_end_all(move);
+	step_go_on(move);
 	move->state = MOVE_KNOWN;
 }
 
@@ -50,7 +35,7 @@ enum progress step_abort_work(struct move *move, Tether__Answer *answer, uint64_
 	}
 	/* Broken ones are connected again: SETTLE, RECONNECT, RESUME. For those, others come back,
 	 * too. */
-	if (move->state == MOVE_VOTED && is_in_evidence(move))
+	if (move->state == MOVE_VOTED && evidence_names_some(move))
 		evidence_report(move, answer);
 	else if (move->state == MOVE_VOTED)
 		mend_alone(move);

@@ -21,6 +21,8 @@ step_work step_stop_work, step_settle_work;
 
 /* step_rebuild.c: the vote is settled, the device let go, and all made and connected again. */
 step_work step_release_work, step_attach_work, step_reconnect_work, step_resume_work;
+/* Gates open on what was made; without a device all ends. */
+void step_go_on(struct move *move);
 
 /* step_ends.c: nothing came of it. */
 step_work step_abort_work, step_error_work;

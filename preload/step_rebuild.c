@@ -131,6 +131,15 @@ enum progress step_reconnect_work(
 	return FINISHED;
 }
 
+/* Who heard nothing of ATTACH has nothing to go on with. */
+void step_go_on(struct move *move)
+{
+	if (rebuild_is_whole(move))
+		reconnect_resume(move);
+	else
+		reconnect_end_all(move);
+}
+
 enum progress step_resume_work(
         struct move *move, Tether__Answer *answer, uint64_t now_ms, bool late)
 {
@@ -138,11 +147,7 @@ enum progress step_resume_work(
 
 	if (move->state < MOVE_VOTED || move->state == MOVE_ENDED)
 		return FINISHED;
-	/* Who heard nothing of ATTACH has nothing to go on with. */
-	if (rebuild_is_whole(move))
-		reconnect_resume(move);
-	else
-		reconnect_end_all(move);
+	step_go_on(move);
 	step_add_counts(move, answer);
 	if (answer->counts)
 		answer->counts->qps = qps;

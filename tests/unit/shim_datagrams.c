@@ -250,15 +250,21 @@ static void a_move_given_up_before_the_vote_leaves_it_alone(void **state)
 	harness_expect_one(h, &h->vm, 0);
 }
 
+/* With a receive, and a letter that has not gone. */
+static void is_voted_for(struct harness *h)
+{
+	letter_has_gone(h, &h->vm, &h->peer);
+	post_receive(&h->vm, 0);
+	send_letter(&h->vm, 0, IBV_SEND_SIGNALED);
+	harness_stop(h);
+}
+
 static void a_move_given_up_after_the_vote_goes_on_in_place(void **state)
 {
 	struct harness *h = *state;
 	struct ibv_qp *real = real_of(h->vm.qp);
 
-	letter_has_gone(h, &h->vm, &h->peer);
-	post_receive(&h->vm, 0);
-	send_letter(&h->vm, 0, IBV_SEND_SIGNALED);
-	harness_stop(h);
+	is_voted_for(h);
 	harness_expect(h, TETHER__STEP__STEP_ABORT, DONE);
 	harness_expect(h, TETHER__STEP__STEP_RECONNECT, DONE);
 	harness_expect(h, TETHER__STEP__STEP_RESUME, DONE);
@@ -274,10 +280,7 @@ static void a_vote_that_nobody_hears_of_ends_with_the_abort(void **state)
 	struct harness *h = *state;
 	struct ibv_qp *real = real_of(h->vm.qp);
 
-	letter_has_gone(h, &h->vm, &h->peer);
-	post_receive(&h->vm, 0);
-	send_letter(&h->vm, 0, IBV_SEND_SIGNALED);
-	harness_stop(h);
+	is_voted_for(h);
 	send_letter(&h->vm, 1, IBV_SEND_SIGNALED);
 	harness_expect(h, TETHER__STEP__STEP_ABORT, DONE);
 	assert_ptr_equal(real_of(h->vm.qp), real);

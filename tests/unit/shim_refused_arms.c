@@ -48,6 +48,14 @@ static void goes_on(void)
 	wakes_once();
 }
 
+static void one_is_done_while_it_refuses(void)
+{
+	assert_int_equal(write8(&h.vm, &h.peer, 1), 0);
+	fake.refuses_work = true;
+	end_arm(&h.vm, 0);
+	does_one();
+}
+
 static void what_comes_later_wakes(void **state)
 {
 	fake.refuses_work = true;
@@ -62,10 +70,7 @@ static void what_comes_later_wakes(void **state)
 
 static void what_comes_meanwhile_wakes(void **state)
 {
-	assert_int_equal(write8(&h.vm, &h.peer, 1), 0);
-	fake.refuses_work = true;
-	end_arm(&h.vm, 0);
-	does_one();
+	one_is_done_while_it_refuses();
 	end_expect_silence(&h.vm);
 	device_is_there_after_all();
 	wakes_once();
@@ -74,10 +79,7 @@ static void what_comes_meanwhile_wakes(void **state)
 
 static void what_somebody_has_polled_meanwhile_wakes(void **state)
 {
-	assert_int_equal(write8(&h.vm, &h.peer, 1), 0);
-	fake.refuses_work = true;
-	end_arm(&h.vm, 0);
-	does_one();
+	one_is_done_while_it_refuses();
 	EXPECT(&h.vm, DONE_WELL);
 	end_expect_event(&h.vm);
 	device_is_there_after_all();
