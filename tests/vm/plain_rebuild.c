@@ -319,8 +319,8 @@ static int all_send(struct end *end)
 		int count = ibv_poll_cq(end->cq, 1, &wc);
 
 		if (count < 0 || (count && wc.status != IBV_WC_SUCCESS))
-			return failed(count < 0 ? "ibv_poll_cq" : ibv_wc_status_str(wc.status),
-			        EIO);
+			return failed(
+			        count < 0 ? "ibv_poll_cq" : ibv_wc_status_str(wc.status), EIO);
 		done += (unsigned)count;
 	}
 	return stop_asked ? -EINTR : 0;
