@@ -20,7 +20,7 @@ NAME_SOURCES := notifier/base/name.c
 INTEREST_SOURCES := notifier/relay/interest.c notifier/relay/name_hash.c
 
 # What other programs link: a link's frames and tables, the link itself, the relay.
-FRAME_SOURCES := notifier/wire/frame.c notifier/wire/repeats.c notifier/wire/byte_queue.c notifier/wire/rows.c notifier/wire/context_lids.c notifier/wire/answer.c $(WIRE_SOURCES)
+FRAME_SOURCES := notifier/wire/frame.c notifier/wire/repeats.c notifier/wire/byte_queue.c notifier/wire/rows.c notifier/wire/gid_name.c notifier/wire/context_lids.c notifier/wire/answer.c $(WIRE_SOURCES)
 CREDENTIALS_SOURCES := $(addprefix notifier/certificates/,peer_identity.c certificate.c tls_refusal.c credentials_files.c \
 	credentials.c sessions.c)
 LINK_SOURCES := $(addprefix notifier/link/,connection.c connection_traffic.c connection_repeats.c rate.c shared_rates.c refusal_log.c \
@@ -81,6 +81,7 @@ $(call unit_test,notifier_votes,tests/unit/tree_chance.c tests/unit/tree_events.
 $(call unit_test,notifier_races,$(TREE_TEST_SOURCES),-lprotobuf-c)
 $(call unit_test,notifier_name_index,notifier/relay/name_index.c notifier/relay/name_hash.c,)
 $(call unit_test,notifier_versions,gen/tether_5.pb-c.c $(WIRE_SOURCES),-lprotobuf-c)
+$(call unit_test,notifier_gid_name,notifier/wire/gid_name.c notifier/wire/rows.c gen/tether.pb-c.c,-lprotobuf-c)
 $(call unit_test,notifier_message_equal,$(WIRE_SOURCES),-lprotobuf-c)
 $(call unit_test,notifier_name_table,notifier/relay/name_table.c notifier/relay/name_hash.c,)
 $(call unit_test,notifier_roster,$(addprefix notifier/relay/,roster.c vm_names.c name_index.c name_hash.c),)

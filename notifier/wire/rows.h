@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 /*
- * Tables of the wire (EvidenceRows, QpRows, KeyRows, PathRows) row by row: on the wire each is a
- * set of packed columns. Any thread; a table belongs to its message and is freed with it. Columns
- * are made by malloc, so a table that was built here ends with tether__X__free_unpacked(table,
- * NULL), one that lives in the caller's frame with rows_clear.
+ * Tables of the wire (EvidenceRows, QpRows, KeyRows, PathRows, GidRows) row by row: on the wire
+ * each is a set of packed columns. Any thread; a table belongs to its message and is freed with it.
+ * Columns are made by malloc, so a table that was built here ends with
+ * tether__X__free_unpacked(table, NULL), one that lives in the caller's frame with rows_clear.
  */
 #ifndef TETHER_ROWS_H
 #define TETHER_ROWS_H
@@ -61,6 +61,12 @@ void rows_clear(ProtobufCMessage *table);
 	COLUMN(sl)                                                                                 \
 	COLUMN(mtu)                                                                                \
 	COLUMN(rate)
+#define GID_COLUMNS(COLUMN)                                                                        \
+	COLUMN(name)                                                                               \
+	COLUMN(gid_0)                                                                              \
+	COLUMN(gid_1)                                                                              \
+	COLUMN(gid_2)                                                                              \
+	COLUMN(gid_3)
 
 #define ROWS_MEMBER(name) uint32_t name;
 #define ROWS_TYPE(prefix, message, COLUMNS)                                                        \
@@ -87,5 +93,6 @@ ROWS_TYPE(evidence, Tether__EvidenceRows, EVIDENCE_COLUMNS)
 ROWS_TYPE(qp, Tether__QpRows, QP_COLUMNS)
 ROWS_TYPE(key, Tether__KeyRows, KEY_COLUMNS)
 ROWS_TYPE(path, Tether__PathRows, PATH_COLUMNS)
+ROWS_TYPE(gid, Tether__GidRows, GID_COLUMNS)
 
 #endif

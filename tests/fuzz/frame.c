@@ -5,6 +5,7 @@
 
 #include "notifier/base/cleanup.h"
 #include "notifier/wire/frame.h"
+#include "notifier/wire/gid_name.h"
 #include "notifier/wire/rows.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -38,8 +39,9 @@ static void check_round_trip(const Tether__Frame *frame)
 }
 
 static void check_rows(const Tether__QpRows *qps, const Tether__EvidenceRows *evidence,
-        const Tether__KeyRows *keys, const Tether__PathRows *paths)
+        const Tether__KeyRows *keys, const Tether__PathRows *paths, const Tether__GidRows *gids)
 {
+	uint8_t gid[GID_BYTES];
 	size_t count;
 
 	if (qps && !qp_rows_count(qps, &count) && count)
@@ -50,17 +52,23 @@ static void check_rows(const Tether__QpRows *qps, const Tether__EvidenceRows *ev
 		(void)key_rows_get(keys, count - 1);
 	if (paths && !path_rows_count(paths, &count) && count)
 		(void)path_rows_get(paths, count - 1);
+	if (gids && !gid_rows_count(gids, &count) && count &&
+	        gid_rows_find(gids, gid_rows_get(gids, count - 1).name, gid) &&
+	        !gid_name_fits(gid_rows_get(gids, count - 1).name, gid, sizeof(gid)))
+		abort();
 }
 
 static void check_tables(const Tether__Frame *frame)
 {
 	if (frame->body_case == TETHER__FRAME__BODY_ANSWER)
-		check_rows(frame->answer->qps, frame->answer->evidence, frame->answer->keys, NULL);
+		check_rows(frame->answer->qps, frame->answer->evidence, frame->answer->keys, NULL,
+		        frame->answer->gids);
 	else if (frame->body_case == TETHER__FRAME__BODY_INTEREST_ANSWER)
-		check_rows(frame->interest_answer->qps, NULL, frame->interest_answer->keys, NULL);
+		check_rows(frame->interest_answer->qps, NULL, frame->interest_answer->keys, NULL,
+		        frame->interest_answer->gids);
 	else if (frame->body_case == TETHER__FRAME__BODY_EVENT)
 		check_rows(frame->event->qps, frame->event->evidence, frame->event->keys,
-		        frame->event->paths);
+		        frame->event->paths, frame->event->gids);
 }
 
 static int frames_take(struct frame_reader *reader)

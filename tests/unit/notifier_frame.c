@@ -205,6 +205,7 @@ static void row_structs_match_the_contract(void **state)
 	static const char *const qp[] = {QP_COLUMNS(COLUMN) NULL};
 	static const char *const key[] = {KEY_COLUMNS(COLUMN) NULL};
 	static const char *const path[] = {PATH_COLUMNS(COLUMN) NULL};
+	static const char *const gid[] = {GID_COLUMNS(COLUMN) NULL};
 #undef COLUMN
 	static const struct {
 		const ProtobufCMessageDescriptor *type;
@@ -214,6 +215,7 @@ static void row_structs_match_the_contract(void **state)
 	        {&tether__qp_rows__descriptor, qp},
 	        {&tether__key_rows__descriptor, key},
 	        {&tether__path_rows__descriptor, path},
+	        {&tether__gid_rows__descriptor, gid},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(tables); i++) {
