@@ -6,7 +6,7 @@ SHIM_SOURCES := $(addprefix preload/,real_verbs.c passed_on.c load.c intercept_d
 	address_handle.c data_path.c data_path_poll.c data_path_ex.c data_path_cq_ex.c translation.c fork_watch.c reserved_numbers.c aside.c work_log.c gate.c settlement.c sq_psns.c move.c move_address.c veto.c drain.c evidence.c rebuild_in_place.c rebuild_away.c rebuild.c \
 	shown_clock.c device_clock.c completion_stamps.c completion_moderation.c \
 	reconnect.c step_prepare.c step_vote.c step_rebuild.c step_ends.c step_works.c steps.c announcements.c interest_answer.c interest_room.c interests.c interest_questions.c interest_replies.c interest_hello.c self.c agent_link.c agent_service.c agent_socket.c \
-	datagram_numbers.c heard_senders.c port_tables.c port_indices.c port_questions.c datagrams.c datagram_questions.c datagram_counts.c arrivals.c multicast.c)
+	datagram_numbers.c heard_senders.c grh.c port_tables.c port_indices.c port_questions.c datagrams.c datagram_questions.c datagram_counts.c arrivals.c multicast.c)
 
 $(B)/gen/libtether.map: preload/libtether.map.in preload/wrapped_symbols.def | $(B)/deps.stamp
 	@mkdir -p $(@D)
@@ -22,6 +22,8 @@ $(B)/lib/libtether.so: $(B)/gen/libtether.map
 $(call unit_test,shim_gate,preload/gate.c,-lpthread)
 $(call unit_test,shim_gate_slip,,-lpthread)
 $(call unit_test,shim_clock,preload/shown_clock.c,)
+$(call unit_test,shim_grh,preload/grh.c,)
+$(call fuzzer,grh,preload/grh.c,)
 $(call unit_test,shim_move_address,preload/move_address.c $(FRAME_SOURCES),-lprotobuf-c)
 $(call unit_test,shim_device_names,preload/device_list.c,-lpthread)
 $(call unit_test,shim_settlement,preload/settlement.c preload/work_log.c,-lpthread)
