@@ -29,7 +29,17 @@ bool address_is_valid(const struct ibv_ah_attr *attr);
 void address_of_sender(struct ibv_ah_attr *attr, uint8_t port_num, const struct ibv_wc *wc,
         const struct ibv_grh *grh);
 
-/* The GRH (IBA 8.3) of a datagram with @payload bytes behind its base header. */
+/*
+ * Who has sent a packet with that header, and to whom. It is a GRH, or behind 20 bytes of zeros a
+ * header of IPv4 (RoCE v2).
+ */
+union ibv_gid grh_sgid(const struct ibv_grh *grh);
+union ibv_gid grh_dgid(const struct ibv_grh *grh);
+
+/*
+ * The GRH (IBA 8.3) of a datagram with @payload bytes behind its base header; from an IPv4-mapped
+ * GID the header that stands in its place (IBA A17.4.5.1).
+ */
 void address_write_grh(struct ibv_grh *grh, const struct ibv_ah_attr *attr,
         const union ibv_gid *sgid, uint32_t payload);
 

@@ -62,7 +62,8 @@ static const struct verb {
                 "  err_gives_back_sent=0|1: of UD and UC, what was sent without a completion\n"
                 "  swapped_numbers=0|1: once a VM has moved, each object has another's number\n"
                 "  shifted_tables=0|1: GIDs and P_Keys stand at other indices on each slot\n"
-                "  strange_clocks=0|1: once a VM has moved, its device's clock is another one",
+                "  strange_clocks=0|1: once a VM has moved, its device's clock is another one\n"
+                "  ethernet=0|1: devices opened from now on have GIDs and no LID (RoCE)",
                 "lose, delay, repeat or cut data packets"},
         {"counters", cli_counters, true, "counters [--json] [--reset]",
                 "MADs by node, attribute and method"},

@@ -274,6 +274,7 @@ static int set_switch(struct data_faults *faults, const char *setting)
 	        {"colliding_numbers=", &faults->colliding_numbers},
 	        {"shifted_tables=", &faults->shifted_tables},
 	        {"strange_clocks=", &faults->strange_clocks},
+	        {"ethernet=", &faults->ethernet},
 	        {"swapped_numbers=", &faults->swapped_numbers},
 	};
 

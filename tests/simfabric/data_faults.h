@@ -77,6 +77,7 @@ struct data_faults {
 	uint32_t swapped_numbers;      /* and, after a move, each is another's: hca_numbers.h */
 	uint32_t shifted_tables; /* on devices opened from now on GIDs and P_Keys stand elsewhere */
 	uint32_t strange_clocks; /* on those of VMs that have moved the clock is another one */
+	uint32_t ethernet;       /* devices opened from now on are on Ethernet: hca_ethernet.h */
 };
 
 /* What happens to one packet. */
@@ -122,7 +123,7 @@ const char *packet_kind_name(enum packet_kind kind);
  *   reset_purges= err_flushes_receives= raises_last_wqe= err_gives_back_sent=0|1
  *   loss_flushes= loss_is_fatal=0|1
  *   live_rq_psn= live_sq_psn= given_psns=0|1
- *   colliding_numbers= swapped_numbers= shifted_tables= strange_clocks=0|1
+ *   colliding_numbers= swapped_numbers= shifted_tables= strange_clocks= ethernet=0|1
  *   preset=mlx5|rxe
  *
  * "none" lets packets and completions pass again; a preset sets the three rows before it. -EINVAL:

@@ -146,6 +146,7 @@ static int create(const struct hca_place *place, struct hca **created)
 	hca->port = &hca->fabric->ports[place->port];
 	hca->faults = data_faults_of(hca->fabric);
 	hca->table_shift = table_shift(hca);
+	hca->is_ethernet = hca->faults->ethernet;
 	hca_clock_begin(hca);
 	memcpy(hca->events_told, hca->port->events, sizeof(hca->events_told));
 	hca->host.keys = memory_keys_create(hca_number_seed(hca), hca_number_twist(hca));

@@ -80,6 +80,7 @@ struct hca {
 	const struct port *port;
 	struct data_faults *faults;
 	uint32_t faults_seen; /* faults->changes that it has looked at */
+	bool is_ethernet;
 	unsigned table_shift; /* GIDs and P_Keys stand so many places further on */
 	struct hca_clock clock;
 	struct hca_queue_pair *queue_pairs;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 #include <errno.h>
 
+#include "simfabric/hca_ethernet.h"
 #include "simfabric/hca_faults.h"
 #include "simfabric/hca_multicast.h"
 #include "simfabric/hca_numbers.h"
@@ -113,12 +114,15 @@ static bool port_allows(const struct hca *hca, const struct ibv_qp_attr *attr, i
 int hca_modify_queue_pair(struct hca_queue_pair *qp, const struct ibv_qp_attr *attr, int mask)
 {
 	struct hca *hca = qp->hca;
+	struct ibv_qp_attr led = *attr;
 	int err;
 
 	if (!port_allows(hca, attr, mask))
 		return -EINVAL;
+	if ((mask & IBV_QP_AV) && hca->is_ethernet && !hca_ethernet_resolve(hca, &led.ah_attr))
+		return -EINVAL;
 	hca_faults_apply(hca);
-	err = queue_pair_modify(&qp->engine, attr, mask);
+	err = queue_pair_modify(&qp->engine, &led, mask);
 	if (!err && (mask & IBV_QP_STATE) && attr->qp_state == IBV_QPS_RESET) {
 		take_completions_away(qp);
 		qp->has_sent = false;
@@ -131,6 +135,8 @@ void hca_query_queue_pair(struct hca_queue_pair *qp, struct ibv_qp_attr *attr)
 	const struct data_faults *faults = qp->hca->faults;
 
 	queue_pair_query(&qp->engine, attr);
+	if (qp->hca->is_ethernet)
+		attr->ah_attr.dlid = 0;
 	if (!faults->live_rq_psn)
 		attr->rq_psn = faults->given_psns ? qp->engine.attr.rq_psn : 0;
 	if (!faults->live_sq_psn)

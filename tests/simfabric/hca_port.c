@@ -4,10 +4,16 @@
 #include <endian.h>
 #include <string.h>
 
+#include "simfabric/hca_ethernet.h"
+
 bool hca_gid(const struct hca *hca, unsigned index, union ibv_gid *gid)
 {
 	uint64_t guid = place_port_guid(hca->fabric, &hca->place);
 
+	if (hca->is_ethernet)
+		return index < HCA_GIDS &&
+		       hca_ethernet_gid(
+		               guid, (index + HCA_GIDS - hca->table_shift) % HCA_GIDS, gid);
 	if (index != hca->table_shift % HCA_GIDS || !guid)
 		return false;
 	gid->global.subnet_prefix = htobe64(port_gid_prefix(hca->port));

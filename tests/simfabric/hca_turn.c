@@ -2,6 +2,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "simfabric/address_handle.h"
 #include "simfabric/counters.h"
 #include "simfabric/forward.h"
 #include "simfabric/hca_faults.h"
@@ -77,10 +78,15 @@ static bool complete(
 	        (struct hca_completion_queue *)(void *)((char *)queue -
 	                                                offsetof(struct hca_completion_queue,
 	                                                        queue));
-	struct completion held;
+	struct completion held, seen;
 	uint64_t visible_ns = hca_faults_visible_ns(qp, completion);
 	bool was_overrun = queue->overrun;
 
+	if (hca_of(qp)->is_ethernet) {
+		seen = *completion;
+		seen.wc.slid = 0;
+		completion = &seen;
+	}
 	if (visible_ns) {
 		held = *completion;
 		held.visible_ns = visible_ns;
@@ -200,8 +206,12 @@ void hca_deliver(const struct packet *packet)
 	if (!forward_pkey_matches(packet->pkey, hca_pkey(qp->hca, qp->engine.attr.pkey_index)))
 		return;
 	/* IBA 9.6.1.2.3. */
-	if (packet->has_grh && hca_gid_index(qp->hca, &packet->grh.dgid) < 0)
-		return;
+	if (packet->has_grh) {
+		union ibv_gid dgid = grh_dgid(&packet->grh);
+
+		if (hca_gid_index(qp->hca, &dgid) < 0)
+			return;
+	}
 	hca_count_received(qp->hca, packet);
 	queue_pair_receive(&qp->engine, packet);
 }

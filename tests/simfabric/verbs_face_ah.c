@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "simfabric/address_handle.h"
+#include "simfabric/hca_ethernet.h"
 #include "simfabric/hca_port.h"
 #include "simfabric/verbs_face.h"
 
@@ -14,6 +15,13 @@ static bool port_has(const struct hca *hca, const struct ibv_ah_attr *attr)
 	return !attr->is_global || hca_gid(hca, attr->grh.sgid_index, &gid);
 }
 
+/* In place, under the lock. */
+static bool is_taken(const struct hca *hca, struct ibv_ah_attr *attr)
+{
+	return (!hca->is_ethernet || hca_ethernet_resolve(hca, attr)) && address_is_valid(attr) &&
+	       port_has(hca, attr);
+}
+
 ENTRY struct ibv_ah *ibv_create_ah(struct ibv_pd *pd, struct ibv_ah_attr *attr)
 {
 	static uint32_t handles;
@@ -21,7 +29,8 @@ ENTRY struct ibv_ah *ibv_create_ah(struct ibv_pd *pd, struct ibv_ah_attr *attr)
 	int err = handle ? face_lock(pd->context) : ENOMEM;
 
 	if (!err) {
-		if (!address_is_valid(attr) || !port_has(face_context(pd->context)->hca, attr))
+		handle->attr = *attr;
+		if (!is_taken(face_context(pd->context)->hca, &handle->attr))
 			err = EINVAL;
 		else
 			((struct face_pd *)(void *)pd)->users++;
@@ -35,7 +44,6 @@ ENTRY struct ibv_ah *ibv_create_ah(struct ibv_pd *pd, struct ibv_ah_attr *attr)
 	handle->ah.context = pd->context;
 	handle->ah.pd = pd;
 	handle->ah.handle = __atomic_add_fetch(&handles, 1, __ATOMIC_RELAXED);
-	handle->attr = *attr;
 	return &handle->ah;
 }
 
@@ -52,6 +60,7 @@ ENTRY int ibv_destroy_ah(struct ibv_ah *ah)
 ENTRY int ibv_init_ah_from_wc(struct ibv_context *context, uint8_t port_num, struct ibv_wc *wc,
         struct ibv_grh *grh, struct ibv_ah_attr *attr)
 {
+	union ibv_gid dgid;
 	int index;
 
 	address_of_sender(attr, port_num, wc, grh);
@@ -60,7 +69,8 @@ ENTRY int ibv_init_ah_from_wc(struct ibv_context *context, uint8_t port_num, str
 	errno = face_lock(context);
 	if (errno)
 		return -1;
-	index = hca_gid_index(face_context(context)->hca, &grh->dgid);
+	dgid = grh_dgid(grh);
+	index = hca_gid_index(face_context(context)->hca, &dgid);
 	hca_unlock();
 	if (index < 0) {
 		errno = EINVAL;

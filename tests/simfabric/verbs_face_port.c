@@ -12,6 +12,9 @@ enum {
 	DATA_VLS_8 = 4, /* as PortInfo.VLCap counts */
 };
 
+/* As ibv_query_gid_type counts. */
+enum { SYSFS_IB_OR_ROCE_V1, SYSFS_ROCE_V2 };
+
 static const struct port *lock_port(struct ibv_context *context, uint32_t port_num)
 {
 	if (port_num != 1) {
@@ -56,6 +59,11 @@ static void fill_port_attr(const struct hca *hca, struct ibv_port_attr *attr)
 	        .phys_state = port_byte(port, 33) >> 4,
 	        .link_layer = IBV_LINK_LAYER_INFINIBAND,
 	};
+	if (!hca->is_ethernet)
+		return;
+	attr->lid = attr->sm_lid = 0;
+	attr->lmc = 0;
+	attr->link_layer = IBV_LINK_LAYER_ETHERNET;
 }
 
 int face_query_port(struct ibv_context *context, uint8_t port_num, struct ibv_port_attr *attr,
@@ -113,6 +121,8 @@ ENTRY int _ibv_query_gid_ex(struct ibv_context *context, uint32_t port_num, uint
 	if (!port)
 		return errno;
 	found = hca_gid(face_context(context)->hca, gid_index, &full.gid);
+	if (face_context(context)->hca->is_ethernet)
+		full.gid_type = IBV_GID_TYPE_ROCE_V2;
 	hca_unlock();
 	if (!found)
 		return ENODATA;
@@ -152,7 +162,7 @@ ENTRY int ibv_query_gid_type(
 		errno = EINVAL;
 		return -1;
 	}
-	*type = IBV_GID_TYPE_IB;
+	*type = face_context(context)->hca->is_ethernet ? SYSFS_ROCE_V2 : SYSFS_IB_OR_ROCE_V1;
 	return 0;
 }
 
