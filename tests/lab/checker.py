@@ -3,7 +3,9 @@
 (TETHER_SANITIZE) or valgrind around the daemons (TETHER_VALGRIND)."""
 import os
 
-LEAKS = "definite,indirect,possible"
+# Not "possible": a frame that is being handled is known by a pointer into its block alone (notifier/wire/pieces.h), and the child that
+# looks after a driver ends while it is. What nobody knows is definitely lost.
+LEAKS = "definite,indirect"
 
 
 class Checker:

@@ -384,6 +384,17 @@ static void rule_drops_requests_or_answers(void **state)
 	assert_string_equal(describe(path, 2), "S2");
 }
 
+/* The longer way before the shorter one. False: this machine was so slow that nobody knows which is
+ * due first. */
+static bool send_late_ones(uint64_t per_hop_ns)
+{
+	uint64_t since_ns = now_ns();
+
+	assert_null(describe((const uint8_t[]){0, 1, 2}, 2));
+	assert_null(describe((const uint8_t[]){0, 1}, 1));
+	return now_ns() - since_ns < per_hop_ns;
+}
+
 static void late_smp_is_carried_out_when_it_is_due(void **state)
 {
 	struct mad_fault rule = {.kind = MAD_FAULT_DELAY,
@@ -395,8 +406,12 @@ static void late_smp_is_carried_out_when_it_is_due(void **state)
 	        .per_hop_ns = 1000000};
 
 	mad_fault_add(fabric, &rule);
-	assert_null(describe((const uint8_t[]){0, 1, 2}, 2));
-	assert_null(describe((const uint8_t[]){0, 1}, 1));
+	while (!send_late_ones(rule.per_hop_ns)) {
+		while (events_waiting(fabric))
+			wait_for_repeat();
+		while (receive(box, NULL))
+			;
+	}
 	assert_int_equal(events_waiting(fabric), 2);
 	wait_for_repeat();
 	assert_true(receive(box, NULL));
