@@ -17,12 +17,12 @@ ROOT_SOURCES := $(addprefix sm-side/root/,root.c root_outputs.c root_events.c ro
 SMD_SOURCES := $(addprefix sm-side/,smd_main.c smd_credentials.c smd_metrics.c smd_settings.c) $(addprefix sm-side/api/,api.c \
 	api_routes.c api_waiting.c api_plan.c api_agents.c agents_json.c api_reply.c api_json.c plan_json.c dry_run.c \
 	vm_change_json.c api_vms.c directory_json.c evacuation_json.c api_evacuations.c) \
-	$(addprefix sm-side/conductor/,conductor.c conductor_drive.c conductor_turn.c conductor_lease.c conductor_ask.c \
+	$(addprefix sm-side/conductor/,conductor.c conductor_drive.c conductor_log.c conductor_turn.c conductor_lease.c conductor_ask.c \
 	conductor_recovery.c conductor_mending.c conductor_news.c conductor_record.c conductor_places.c conductor_release.c \
 	evacuation.c evacuation_room.c evacuation_record.c evacuator.c) $(addprefix sm-side/directory/,directory_log.c \
 	directory_endpoints.c directory_lids.c directory_locator.c) $(addprefix sm-side/vm_change/,vm_talk.c vm_admission.c vm_changer.c \
 	vm_changer_drive.c vm_changer_ask.c vm_changer_lease.c vm_changer_record.c vm_changer_recovery.c) \
-	sm-side/journal/plan_evidence.c $(addprefix sm-side/migration/,admission.c admission_vfs.c turns.c whereabouts.c owners.c sm_talk.c sm_paths.c) \
+	sm-side/journal/plan_evidence.c $(addprefix sm-side/migration/,admission.c admission_vfs.c turns.c whereabouts.c owners.c advice.c sm_talk.c sm_paths.c) \
 	$(ROOT_SOURCES) $(JOURNAL_SOURCES) $(LEDGER_SOURCES) $(RELAY_SOURCES) $(LINK_SOURCES) $(BASE_SOURCES) $(SETTINGS_SOURCES) \
 	$(NAME_SOURCES) $(METRICS_SOURCES) $(SERVICE_SOURCES)
 SMD_LIBS := $(LINK_LIBS) -levent_extra -ljson-c -lsqlite3 $(SETTINGS_LIBS)
@@ -31,8 +31,8 @@ $(call program,tether-smd,$(sort $(SMD_SOURCES)),$(SMD_LIBS))
 
 AUTHORITY_DIRECTORY_SOURCES := notifier/base/file.c sm-side/cli/authority_directory.c sm-side/cli/issued.c $(AUTHORITY_SOURCES) \
 	notifier/certificates/peer_identity.c
-CLI_SOURCES := $(addprefix sm-side/cli/,cli.c cli_ask.c cli_migrate.c cli_plan.c cli_evacuate.c cli_vm.c cli_lists.c cli_agents.c \
-	cli_run.c cli_cert.c) $(AUTHORITY_DIRECTORY_SOURCES) sm-side/migration/migration_table.c $(JSON_SOURCES) $(NAME_SOURCES)
+CLI_SOURCES := $(addprefix sm-side/cli/,cli.c cli_ask.c cli_migrate.c timeline.c cli_plan.c cli_evacuate.c cli_vm.c cli_lists.c cli_agents.c \
+	cli_run.c cli_cert.c) $(AUTHORITY_DIRECTORY_SOURCES) $(addprefix sm-side/migration/,migration_table.c advice.c) $(JSON_SOURCES) $(NAME_SOURCES)
 $(B)/obj/sm-side/cli/cli_run.o: CPPFLAGS += -DTETHER_LIBDIR='"$(LIBDIR)"' \
 	-DTETHER_LIBDIR_FROM_BIN='"$(shell realpath -ms --relative-to=$(PREFIX)/bin $(LIBDIR))"'
 

@@ -21,16 +21,19 @@ struct command {
 
 static const struct command commands[] = {
         {"migrate", "VM HOST", 2, 2, "fnjor", cli_migrate,
-                "Move VM to HOST, with its RDMA connections. Shows each step as it ends.\n"
+                "Move VM to HOST, with its RDMA connections. Shows each step as it begins and "
+                "ends.\n"
                 "\n"
                 "  --force     move although a connection's other end has no libtether; that one\n"
                 "              ends with errors. What a process refuses (veto-...) stays refused\n"
                 "  --order ORDER, --reach REACH   how the forwarding tables are written: see plan\n"
                 "  --no-wait   print the migration's number and end\n"
                 "  --json      the whole migration as JSON on stdout, at its end\n"},
-        {"status", "[ID]", 0, 1, "j", cli_status,
+        {"status", "[ID]", 0, 1, "jw", cli_status,
                 "Migrations, the latest first; or one with its steps, counts and refusals.\n"
                 "\n"
+                "  --follow    of one: each step when it begins and when it ends, until all has\n"
+                "              ended. Exit status 0 where it is done, as of migrate\n"
                 "  --json      as JSON\n"},
         {"abort", "ID", 1, 1, "nj", cli_abort,
                 "Stop a migration before its commit; the VM goes on where it is.\n"
@@ -164,7 +167,7 @@ static const struct option known[] = {{"api", required_argument, NULL, 'a'},
         {"node-guid", required_argument, NULL, 'N'}, {"port-guid", required_argument, NULL, 'P'},
         {"issue", required_argument, NULL, 'i'}, {"days", required_argument, NULL, 'd'},
         {"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'},
-        {"version", no_argument, NULL, 'V'}, {0}};
+        {"follow", no_argument, NULL, 'w'}, {"version", no_argument, NULL, 'V'}, {0}};
 
 /* Options before the command's name: -1, or the status to end with. */
 static int own_options(int argc, char **argv, struct cli_options *options)
@@ -226,6 +229,7 @@ static bool option_take(const struct command *command, int option, struct cli_op
 	options->force |= option == 'f';
 	options->no_wait |= option == 'n';
 	options->json |= option == 'j';
+	options->follow |= option == 'w';
 	return true;
 }
 

@@ -20,7 +20,7 @@ enum { CLI_TO_MAX = 256, CLI_ISSUE_MAX = 4096 };
 /* What comes before and behind the command's own words. */
 struct cli_options {
 	const char *api; /* path of tether-smd's socket */
-	bool json, force, no_wait;
+	bool json, force, no_wait, follow;
 	const char *order, *reach; /* NULL: as tether-smd does it */
 	const char *abort;         /* of evacuate; NULL: not there */
 	/* Of create; NULL: not there. */

@@ -6,129 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "sm-side/cli/timeline.h"
 #include "sm-side/json_read.h"
-#include "sm-side/migration/migration_table.h"
-
-static struct json_object *list_of(struct json_object *from, const char *name, size_t *count)
-{
-	struct json_object *list = json_object_object_get(from, name);
-
-	*count = json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
-	return list;
-}
-
-static bool bool_of(struct json_object *from, const char *name)
-{
-	bool value = false;
-
-	json_read_bool(from, name, &value);
-	return value;
-}
-
-static const char *meaning_of(const char *state_name)
-{
-	enum migration_state state;
-
-	return migration_state_parse(state_name, &state) ? "" : migration_state_meaning(state);
-}
-
-/* ---- the timeline ---- */
-
-/* Print the steps from @from on that have ended; returns how many have in all. */
-static size_t steps_print(FILE *to, struct json_object *migration, size_t from)
-{
-	struct json_object *list;
-	size_t count;
-
-	list = list_of(migration, "steps", &count);
-	for (; from < count; from++) {
-		struct json_object *step = json_object_array_get_idx(list, from);
-		double start = cli_number(step, "started_us"), end = cli_number(step, "ended_us");
-
-		if (!json_object_object_get_ex(step, "ended_us", NULL))
-			break;
-		fprintf(to, "  %10.3f ms  %-20s %10.3f ms  %s\n", start / 1000,
-		        cli_text(step, "state"), (end - start) / 1000,
-		        meaning_of(cli_text(step, "state")));
-		fflush(to);
-	}
-	return from;
-}
-
-static void refusals_print(FILE *to, struct json_object *migration)
-{
-	struct json_object *list;
-	size_t count;
-
-	list = list_of(migration, "refusals", &count);
-	for (size_t i = 0; i < count; i++) {
-		struct json_object *refusal = json_object_array_get_idx(list, i);
-
-		fprintf(to, "  %s: %s: %s\n", cli_text(refusal, "who"), cli_text(refusal, "reason"),
-		        cli_text(refusal, "text"));
-	}
-}
-
-static double length_ms(struct json_object *migration)
-{
-	struct json_object *list;
-	size_t count;
-
-	list = list_of(migration, "steps", &count);
-	return count ? cli_number(json_object_array_get_idx(list, count - 1), "started_us") / 1000
-	             : 0;
-}
-
-/* Is there nothing against it but connections whose other end has no libtether? */
-static bool force_would_help(struct json_object *migration)
-{
-	struct json_object *list;
-	size_t count, unpaired = 0;
-
-	list = list_of(migration, "refusals", &count);
-	for (size_t i = 0; i < count; i++) {
-		const char *reason = cli_text(json_object_array_get_idx(list, i), "reason");
-
-		unpaired += !strcmp(reason, "peer-without-shim") ||
-		            !strcmp(reason, "vm-qp-without-shim");
-	}
-	return count && unpaired == count;
-}
-
-/* What the operator may want to know or do next. */
-static const char *advice(struct json_object *migration)
-{
-	const char *outcome = cli_text(migration, "outcome");
-
-	if (!strcmp(outcome, "refused") && force_would_help(migration))
-		return "nothing was changed; remove the reasons above, or move all the same with "
-		       "--force: the connections named end with errors";
-	if (!strcmp(outcome, "refused"))
-		return "nothing was changed; remove the reasons above";
-	if (!strcmp(outcome, "aborted"))
-		return "the VM goes on where it was; it can be asked again";
-	if (!strcmp(outcome, "failed-at-source"))
-		return "the VM goes on at the source; see the reasons above before asking again";
-	if (!strcmp(outcome, "lost"))
-		return "programs saw verbs errors; see the reasons above, and tether vms for where "
-		       "the VM is";
-	return NULL;
-}
-
-static void end_print(struct json_object *migration)
-{
-	const char *outcome = cli_text(migration, "outcome");
-	const char *next = advice(migration);
-	uint64_t id = 0;
-
-	json_read_number(migration, "id", UINT64_MAX, &id);
-	refusals_print(stderr, migration);
-	printf("migration %" PRIu64 ": %s: %s from %s to %s, %.1f ms\n", id, outcome,
-	        cli_text(migration, "vm"), cli_text(migration, "from"), cli_text(migration, "to"),
-	        length_ms(migration));
-	if (next)
-		fprintf(stderr, "tether: %s\n", next);
-}
 
 /* ---- following ---- */
 
@@ -141,25 +20,11 @@ static struct json_object *migration_get(
 	return cli_get(options, path);
 }
 
-/* Once for each that it waits for. */
-static double wait_print(FILE *to, struct json_object *migration, double said)
-{
-	double other = cli_number(migration, "waits_for");
-
-	if (other && other != said)
-		fprintf(to,
-		        "  waits for migration %.0f, which moves the other end of its "
-		        "connections\n",
-		        other);
-	return other;
-}
-
 /* Until it has ended; the server answers when something is new. NULL: said why. */
-static struct json_object *follow(const struct cli_options *options, uint64_t id)
+static struct json_object *follow(const struct cli_options *options, uint64_t id, FILE *to)
 {
+	struct timeline timeline = {.to = to};
 	unsigned seen = 0;
-	size_t printed = 0;
-	double waited = 0;
 
 	for (;;) {
 		struct json_object *migration;
@@ -176,18 +41,18 @@ static struct json_object *follow(const struct cli_options *options, uint64_t id
 			        id, id);
 			return NULL;
 		}
-		printed = steps_print(stderr, migration, printed);
-		waited = wait_print(stderr, migration, waited);
-		if (bool_of(migration, "ended"))
+		timeline_show(&timeline, migration);
+		if (timeline_has_ended(migration))
 			return migration;
 		seen = (unsigned)cli_number(migration, "changes");
 		json_object_put(migration);
 	}
 }
 
-static int follow_to_end(const struct cli_options *options, uint64_t id, const char *wanted)
+static int follow_to_end(
+        const struct cli_options *options, uint64_t id, FILE *to, const char *wanted)
 {
-	struct json_object *migration = follow(options, id);
+	struct json_object *migration = follow(options, id, to);
 	int status;
 
 	if (!migration)
@@ -225,7 +90,7 @@ int cli_migrate(const struct cli_options *options)
 		fprintf(stderr, "tether: whether the migration has begun is not known; see tether "
 		                "status\n");
 	ended = cli_begun(options, answer, status, &id);
-	return ended >= 0 ? ended : follow_to_end(options, id, "done");
+	return ended >= 0 ? ended : follow_to_end(options, id, stderr, "done");
 }
 
 static int id_parse(const char *text, uint64_t *id)
@@ -248,7 +113,8 @@ static int status_of_all(const struct cli_options *options)
 	answer = cli_ask(options->api, "GET", "/v1/migrations", NULL, &status);
 	if (!answer)
 		return CLI_FAILED;
-	list = list_of(answer, "migrations", &count);
+	list = json_object_object_get(answer, "migrations");
+	count = json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
 	if (options->json)
 		cli_print_json(answer);
 	else
@@ -287,6 +153,10 @@ static int status_of_one(const struct cli_options *options)
 	migration = migration_get(options, id, "");
 	if (!migration)
 		return CLI_FAILED;
+	if (options->follow) {
+		json_object_put(migration);
+		return follow_to_end(options, id, options->json ? stderr : stdout, "done");
+	}
 	if (options->json) {
 		cli_print_json(migration);
 	} else {
@@ -295,8 +165,7 @@ static int status_of_one(const struct cli_options *options)
 		        cli_text(migration, "from_slot"), cli_text(migration, "to"),
 		        cli_text(migration, "to_slot"));
 		printf("%s: %s\n", cli_text(migration, "state"), cli_text(migration, "meaning"));
-		wait_print(stdout, migration, 0);
-		steps_print(stdout, migration, 0);
+		timeline_print(stdout, migration);
 		counts_print(migration);
 		refusals_print(stdout, migration);
 	}
@@ -306,6 +175,11 @@ static int status_of_one(const struct cli_options *options)
 
 int cli_status(const struct cli_options *options)
 {
+	if (options->follow && !options->count) {
+		fputs("tether: --follow needs the number of a migration; see tether status\n",
+		        stderr);
+		return CLI_USAGE;
+	}
 	return options->count ? status_of_one(options) : status_of_all(options);
 }
 
@@ -323,5 +197,5 @@ int cli_abort(const struct cli_options *options)
 	if (!answer)
 		return CLI_FAILED;
 	json_object_put(answer);
-	return options->no_wait ? CLI_DONE : follow_to_end(options, id, "aborted");
+	return options->no_wait ? CLI_DONE : follow_to_end(options, id, stderr, "aborted");
 }

@@ -3,6 +3,7 @@
 """tether as its users meet it: exit statuses, reasons, lists, wrong usage, a tether-smd that is not there."""
 import json
 import os
+import re
 import subprocess
 import tempfile
 import threading
@@ -81,6 +82,45 @@ def one_that_waits_for_another_says_so():
         equal(stage.smd.wait_for(number)["outcome"], "done")
 
 
+def status_shows_a_migration_live():
+    """A step's line begins when the step does, and ends with it."""
+    with Stage() as stage:
+        number, held = held_in(stage)
+        status, out, _ = tether(stage, "status", str(number))
+        equal((status, len(re.findall(r" ms  detaching +under way for \d+\.\d s$", out, re.M))), (0, 1), out)
+        with subprocess.Popen([TETHER, "--api", stage.smd.api_path, "status", "--follow", str(number)], stdout=subprocess.PIPE) as live:
+            said = b""
+            while not said.endswith(b" detaching            "):
+                more = live.stdout.read1(1)
+                equal(len(more), 1, f"more than {said}")
+                said += more
+            equal(live.poll(), None)
+            held.go.set()
+            said += live.stdout.read()
+            equal(live.wait(60), 0)
+        migration = stage.smd.get(f"/v1/migrations/{number}")[1]
+        shown = re.findall(r"^ +[0-9.]+ ms  ([a-z-]+) +[0-9.]+ ms  \S", said.decode(), re.M)
+        equal(shown, [step["state"] for step in migration["steps"] if "ended_us" in step], said)
+        equal(said.decode().splitlines()[-1].startswith(f"migration {number}: done: vm1 from hyp1 to hyp2, "), True, said)
+
+
+def a_called_one_says_which_report_it_waits_for():
+    with Stage() as stage:
+        number = stage.smd.migrate("vm1", "hyp2", mode="called")[1]["id"]
+        line = 'waits for its orchestrator to report "detached"'
+        wait_until("it says so", lambda: line in tether(stage, "status", str(number))[1])
+        with subprocess.Popen([TETHER, "--api", stage.smd.api_path, "status", "--follow", str(number)], stdout=subprocess.PIPE, text=True) as live:
+            said = []
+            while line not in (said or [""])[-1]:
+                said.append(live.stdout.readline())
+                equal(bool(said[-1]), True, said)
+            equal(bool(re.search(r" ms  detaching +under way$", said[-2])), True, said)
+            stage.smd.ask("POST", f"/v1/migrations/{number}/steps", {"step": "failed"})
+            said += live.stdout.readlines()
+            equal(live.wait(60), 1, said)
+        equal(len([each for each in said if re.search(r" ms  detaching +[0-9.]+ ms ", each)]), 1, said)
+
+
 def a_refused_migration_says_why_and_what_next():
     with Stage() as stage:
         stage.world.fault("vm2/21.147", "STEP_PREPARE", "refuse")
@@ -152,7 +192,7 @@ def evacuations_are_listed_and_shown():
 def wrong_usage_is_status_2():
     with Stage() as stage:
         for words in ([], ["fly"], ["migrate"], ["migrate", "vm1"], ["migrate", "a", "b", "c"], ["abort"], ["abort", "x"],
-                      ["status", "-1"], ["vms", "--force"], ["run"], ["status", "1x"], ["migrate", "a", "b", "--colour"]):
+                      ["status", "-1"], ["vms", "--force"], ["run"], ["status", "1x"], ["status", "--follow"], ["status", "--follow", "x"], ["abort", "--follow", "1"], ["migrate", "a", "b", "--colour"]):
             status, out, err = tether(stage, *words)
             equal((status, out), (2, ""), f"{words}")
             equal(len(err) > 20, True, f"{words} says how")
@@ -228,7 +268,8 @@ def run_puts_libtether_before_what_is_preloaded():
 
 
 run([migrate_shows_each_step_and_its_end, a_name_that_somebody_sits_on_is_taken_away_by_force, what_cannot_be_done_is_refused_by_name_and_changes_nothing,
-     while_one_moves_others_are_refused, one_that_waits_for_another_says_so, a_refused_migration_says_why_and_what_next,
+     while_one_moves_others_are_refused, one_that_waits_for_another_says_so, status_shows_a_migration_live,
+     a_called_one_says_which_report_it_waits_for, a_refused_migration_says_why_and_what_next,
      force_is_advised_where_it_helps_and_lifts_no_veto, abort_ends_what_is_under_way, lists_say_what_there_is,
      evacuations_are_listed_and_shown, wrong_usage_is_status_2, every_program_says_which_version_it_is,
      no_daemon_is_said_plainly, a_daemon_that_dies_meanwhile_is_said_plainly,
