@@ -15,24 +15,9 @@
 #include "notifier/base/monotonic.h"
 #include "notifier/base/service.h"
 #include "notifier/base/timer.h"
+#include "notifier/wire/answer.h"
 #include "notifier/wire/fit.h"
 #include "notifier/wire/versions.h"
-
-static const char *step_name(Tether__Step step)
-{
-	const ProtobufCEnumValue *value =
-	        protobuf_c_enum_descriptor_get_value(&tether__step__descriptor, step);
-
-	return value ? value->name + strlen("STEP_") : "?";
-}
-
-static const char *outcome_name(Tether__Outcome outcome)
-{
-	const ProtobufCEnumValue *value =
-	        protobuf_c_enum_descriptor_get_value(&tether__outcome__descriptor, outcome);
-
-	return value ? value->name + strlen("OUTCOME_") : "?";
-}
 
 void agent_relay_fed(void *context)
 {
@@ -78,20 +63,19 @@ static void answer_log(const struct agent_relay *agent, const Tether__Answer *an
 {
 	const char *room = agent->settings->role;
 
-	log_info(room,
-	        "migration %" PRIu64 " epoch %" PRIu64 ": %s.%u %s, %zu answered, %zu missing",
+	log_info(room, "migration %" PRIu64 "/%" PRIu64 ": %s.%u %s, %zu answered, %zu missing",
 	        answer->migration, answer->epoch, step_name(answer->step), answer->sequence,
 	        outcome_name(answer->outcome), answer->n_answered, answer->n_missing);
 	for (size_t i = 0; i < answer->n_missing; i++)
-		log_warn(room, "migration %" PRIu64 " epoch %" PRIu64 ": no answer from %s",
+		log_warn(room, "migration %" PRIu64 "/%" PRIu64 ": no answer from %s",
 		        answer->migration, answer->epoch, answer->missing[i]);
 	for (size_t i = 0; i < answer->n_ended; i++)
-		log_info(room, "migration %" PRIu64 " epoch %" PRIu64 ": %s has ended",
-		        answer->migration, answer->epoch, answer->ended[i]);
+		log_info(room, "migration %" PRIu64 "/%" PRIu64 ": %s has ended", answer->migration,
+		        answer->epoch, answer->ended[i]);
 	for (size_t i = 0; i < answer->n_refusals; i++)
-		log_warn(room, "migration %" PRIu64 " epoch %" PRIu64 ": %s: %s: %s",
-		        answer->migration, answer->epoch, answer->refusals[i]->who,
-		        answer->refusals[i]->reason, answer->refusals[i]->text);
+		log_warn(room, "migration %" PRIu64 "/%" PRIu64 ": %s: %s: %s", answer->migration,
+		        answer->epoch, answer->refusals[i]->who, answer->refusals[i]->reason,
+		        answer->refusals[i]->text);
 }
 
 void agent_relay_send(struct agent_relay *agent, const Tether__Frame *frame)
@@ -125,7 +109,7 @@ static void moved(void *at, const Tether__Event *event)
 	const Tether__Address *now = event->new_address ? event->new_address : event->address;
 
 	log_info(agent->settings->role,
-	        "migration %" PRIu64 " epoch %" PRIu64 ": %s, of interest here, has moved; lid %u",
+	        "migration %" PRIu64 "/%" PRIu64 ": %s, of interest here, has moved; lid %u",
 	        event->migration, event->epoch, event->vm, now ? now->lid : 0);
 	if (agent->role->moved)
 		agent->role->moved(agent->owner, event);
@@ -226,7 +210,7 @@ static bool is_left_behind(const struct agent_relay *agent, const Tether__Frame 
 	        !connection_peer_hung_up(agent->parent))
 		return false;
 	log_warn(agent->settings->role,
-	        "migration %" PRIu64 " epoch %" PRIu64 ": %s.%u has a dead link's order",
+	        "migration %" PRIu64 "/%" PRIu64 ": %s.%u has a dead link's order",
 	        frame->event->migration, frame->event->epoch, step_name(frame->event->step),
 	        frame->event->sequence);
 	return true;
@@ -249,9 +233,8 @@ static void parent_frame(struct connection *connection, const Tether__Frame *fra
 		hello_answer_note(agent, frame->hello_answer);
 		err = welcome(agent, frame->hello_answer);
 	} else if (frame->body_case == TETHER__FRAME__BODY_EVENT) {
-		log_info(room, "migration %" PRIu64 " epoch %" PRIu64 ": %s.%u",
-		        frame->event->migration, frame->event->epoch, step_name(frame->event->step),
-		        frame->event->sequence);
+		log_info(room, "migration %" PRIu64 "/%" PRIu64 ": %s.%u", frame->event->migration,
+		        frame->event->epoch, step_name(frame->event->step), frame->event->sequence);
 		die_point(DIE_RELAY, step_name(frame->event->step));
 	}
 	if (!err)

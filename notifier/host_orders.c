@@ -184,7 +184,7 @@ static void run_done(void *context, const struct driver_result *result)
 
 	runs_remove(run);
 	die_point(DIE_ORDERED, driver_verb(run->order->action));
-	log_info("host", "migration %" PRIu64 " epoch %" PRIu64 ": %s %s: %s, %u ms",
+	log_info("host", "migration %" PRIu64 "/%" PRIu64 ": %s %s: %s, %u ms",
 	        run->event.migration, run->event.epoch, driver_verb(run->order->action),
 	        run->order->vm, err ? result->text : "done", result->elapsed_us / 1000);
 	if (err && run->vm_is_new)
@@ -236,8 +236,7 @@ static void run_start(struct order_run *run)
 		role->runs = run;
 		return;
 	}
-	log_error("host",
-	        "migration %" PRIu64 " epoch %" PRIu64 ": the driver cannot be started: %s",
+	log_error("host", "migration %" PRIu64 "/%" PRIu64 ": the driver cannot be started: %s",
 	        run->event.migration, run->event.epoch, strerror(errno));
 	if (run->vm_is_new)
 		host_role_vm_close(role, run->order->vm);
@@ -300,7 +299,7 @@ void host_order(struct host_role *role, const Tether__Event *event)
 
 	if (!run)
 		return; /* the relay's answer will name this host as missing */
-	log_info("host", "migration %" PRIu64 " epoch %" PRIu64 ": order %s vm %s slot %s",
+	log_info("host", "migration %" PRIu64 "/%" PRIu64 ": order %s vm %s slot %s",
 	        run->event.migration, run->event.epoch, driver_verb(run->order->action),
 	        run->order->vm, run->order->slot);
 	if (run->order->action > TETHER__HOST_ACTION__HOST_GIVE_BACK) {

@@ -84,20 +84,19 @@ static bool is_same(const Tether__Event *a, const Tether__Event *b)
 	return a && event_key_equal(event_key(a), event_key(b));
 }
 
-static const char *step_name(Tether__Step step)
+static void reasons_log(const Tether__Answer *answer)
 {
-	const ProtobufCEnumValue *value =
-	        protobuf_c_enum_descriptor_get_value(&tether__step__descriptor, step);
-
-	return value ? value->name + strlen("STEP_") : "?";
+	for (size_t i = 0; i < answer->n_refusals; i++)
+		log_warn("steps", "%s.%u: %s: %s", step_name(answer->step), answer->sequence,
+		        answer->refusals[i]->reason, answer->refusals[i]->text);
 }
 
 static void finish(struct move *move, Tether__Answer *answer, steps_send *send, void *owner)
 {
 	die_point(DIE_SHIM_END, step_name(answer->step));
-	log_info("steps", "migration %llu epoch %llu step %d: outcome %d, %zu refusals",
-	        (unsigned long long)move->id, (unsigned long long)answer->epoch, answer->step,
-	        answer->outcome, answer->n_refusals);
+	reasons_log(answer);
+	log_info("steps", "%s.%u %s", step_name(answer->step), answer->sequence,
+	        outcome_name(answer->outcome));
 	send(answer, owner);
 	if (move->answered)
 		tether__answer__free_unpacked(move->answered, NULL);
@@ -145,6 +144,7 @@ static void refuse(const Tether__Event *event, const char *reason, const char *t
 	if (!answer)
 		return;
 	answer_outcome_is(answer, TETHER__OUTCOME__OUTCOME_REFUSED, reason, text);
+	reasons_log(answer);
 	send(answer, owner);
 	tether__answer__free_unpacked(answer, NULL);
 }
@@ -172,9 +172,9 @@ static void begin(struct move *move, Tether__Event *event, uint64_t now_ms)
 	move->sequence = event->sequence;
 	if (event->overall_ms)
 		move->overall_end_ms = now_ms + event->overall_ms;
+	log_info("steps", "%s.%u", step_name(event->step), event->sequence);
 	if (move_address_take(move, event))
-		log_error("steps", "migration %llu: whose queue pairs are concerned is not known",
-		        (unsigned long long)move->id);
+		log_error("steps", "whose queue pairs are concerned is not known");
 }
 
 /* Epochs grow with the migrations of a VM; those of different VMs go their own ways. */
@@ -190,7 +190,7 @@ static bool is_of_older_epoch(const Tether__Event *event)
 	return false;
 }
 
-void steps_event(Tether__Event *event, uint64_t now_ms, steps_send *send, void *owner)
+static void event_take(Tether__Event *event, uint64_t now_ms, steps_send *send, void *owner)
 {
 	struct move *move;
 
@@ -214,6 +214,13 @@ void steps_event(Tether__Event *event, uint64_t now_ms, steps_send *send, void *
 	tether__event__free_unpacked(event, NULL);
 }
 
+void steps_event(Tether__Event *event, uint64_t now_ms, steps_send *send, void *owner)
+{
+	log_about(event->migration, event->epoch);
+	event_take(event, now_ms, send, owner);
+	log_about(0, 0);
+}
+
 /* ---- time ---- */
 
 /* An event that names no deadline ends here, too. */
@@ -221,8 +228,7 @@ static void lease_ends(struct move *move, steps_send *send, void *owner)
 {
 	Tether__Answer *answer = move->event ? answer_create(event_key(move->event)) : NULL;
 
-	log_warn("steps", "migration %llu: nobody speaks any more, going on",
-	        (unsigned long long)move->id);
+	log_warn("steps", "nobody speaks any more, going on");
 	control_exclusive_begin();
 	step_let_go(move);
 	move->went_on_alone = true;
@@ -236,8 +242,7 @@ static void lease_ends(struct move *move, steps_send *send, void *owner)
 
 static void overall_ends(struct move *move)
 {
-	log_error("steps", "migration %llu: overall deadline, queue pairs end with errors",
-	        (unsigned long long)move->id);
+	log_error("steps", "overall deadline, queue pairs end with errors");
 	control_exclusive_begin();
 	reconnect_end_all(move);
 	move->state = MOVE_ENDED;
@@ -276,8 +281,11 @@ int64_t steps_tick(uint64_t now_ms, steps_send *send, void *owner)
 
 	TAILQ_FOREACH(move, &moves, link)
 	{
-		int64_t wanted = move_tick(move, now_ms, send, owner);
+		int64_t wanted;
 
+		log_about(move->id, move->epoch);
+		wanted = move_tick(move, now_ms, send, owner);
+		log_about(0, 0);
 		if (wanted >= 0)
 			next = sooner_ms(next, wanted);
 	}

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -20,6 +21,7 @@ static char program_name[32];
 static int program_pid; /* 0: a stranger's, which may fork */
 static atomic_int log_fd = NOWHERE;
 static char opened_later[PATH_MAX];
+static __thread uint64_t about_migration, about_epoch; /* 0: nothing */
 
 /* A descriptor or -errno; NOWHERE for "none". */
 static int open_where(const char *where)
@@ -86,18 +88,27 @@ int log_level_parse(const char *text, enum log_level *level)
 	return -EINVAL;
 }
 
+void log_about(uint64_t migration, uint64_t epoch)
+{
+	about_migration = migration;
+	about_epoch = epoch;
+}
+
 static int line_start(char *line, enum log_level level, const char *subsystem)
 {
 	struct timespec now;
 	struct tm day;
-	char stamp[32];
+	char stamp[32], about[64] = "";
 
+	if (about_migration)
+		snprintf(about, sizeof(about), "migration %" PRIu64 "/%" PRIu64 ": ",
+		        about_migration, about_epoch);
 	clock_gettime(CLOCK_REALTIME, &now);
 	gmtime_r(&now.tv_sec, &day);
 	strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S", &day);
-	return snprintf(line, LINE_MAX_BYTES, "%s.%06ldZ %s[%d] %s %s: ", stamp, now.tv_nsec / 1000,
-	        program_name, program_pid ? program_pid : (int)getpid(), level_names[level],
-	        subsystem);
+	return snprintf(line, LINE_MAX_BYTES, "%s.%06ldZ %s[%d] %s %s: %s", stamp,
+	        now.tv_nsec / 1000, program_name, program_pid ? program_pid : (int)getpid(),
+	        level_names[level], subsystem, about);
 }
 
 void log_line(enum log_level level, const char *subsystem, const char *format, ...)

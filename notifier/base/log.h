@@ -7,6 +7,8 @@
 #ifndef TETHER_LOG_H
 #define TETHER_LOG_H
 
+#include <stdint.h>
+
 enum log_level { LOG_LEVEL_NONE, LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 
 /*
@@ -22,6 +24,11 @@ int log_open(const char *program, const char *where, enum log_level level);
 int log_open_later(const char *program, const char *where, enum log_level level);
 /* "error", "warn", "info", "debug", "none"; -EINVAL otherwise. */
 int log_level_parse(const char *text, enum log_level *level);
+/*
+ * From here on whatever this thread logs is about that migration, and each line says so, however
+ * deep in its steps it comes from. 0: about none.
+ */
+void log_about(uint64_t migration, uint64_t epoch);
 void log_line(enum log_level level, const char *subsystem, const char *format, ...)
         __attribute__((format(printf, 3, 4)));
 extern enum log_level log_level_now;

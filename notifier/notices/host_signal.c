@@ -101,7 +101,7 @@ static void report(void *owner, const uint8_t *mad)
 	}
 	if (notice_watch_heard(&signal->watch, &notice) == NOTICE_NEWS)
 		log_debug("mad",
-		        "migration %" PRIu64 " epoch %" PRIu64 ": notice %" PRIu64 " of %" PRIu64,
+		        "migration %" PRIu64 "/%" PRIu64 ": notice %" PRIu64 " of %" PRIu64,
 		        notice.migration, notice.epoch, notice.sequence, notice.signal);
 	go_on(signal);
 }

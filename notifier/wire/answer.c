@@ -24,6 +24,22 @@ bool event_key_equal(struct event_key a, struct event_key b)
 	       a.sequence == b.sequence;
 }
 
+const char *step_name(Tether__Step step)
+{
+	const ProtobufCEnumValue *value =
+	        protobuf_c_enum_descriptor_get_value(&tether__step__descriptor, step);
+
+	return value ? value->name + strlen("STEP_") : "?";
+}
+
+const char *outcome_name(Tether__Outcome outcome)
+{
+	const ProtobufCEnumValue *value =
+	        protobuf_c_enum_descriptor_get_value(&tether__outcome__descriptor, outcome);
+
+	return value ? value->name + strlen("OUTCOME_") : "?";
+}
+
 void answer_begin(Tether__Answer *answer, struct event_key to)
 {
 	tether__answer__init(answer);

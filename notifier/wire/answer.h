@@ -23,6 +23,11 @@ struct event_key event_key(const Tether__Event *event);
 struct event_key answer_key(const Tether__Answer *answer);
 bool event_key_equal(struct event_key a, struct event_key b);
 
+/* As they stand in logs and fault points: "PREPARE", "DONE"; "?" for what this version does not
+ * know. */
+const char *step_name(Tether__Step step);
+const char *outcome_name(Tether__Outcome outcome);
+
 /* DONE, and nothing else yet; in the caller's frame. */
 void answer_begin(Tether__Answer *answer, struct event_key to);
 /* The same, for the caller to free. NULL: no memory. */

@@ -105,7 +105,9 @@ struct admission conductor_migrate(
 	if (!d->entry)
 		return admission_refuse("no-memory", "tether-smd is out of memory");
 	d->apply_asked = false;
+	d->findings_logged = 0;
 	*id = intent.id;
+	drive_log_asked(d);
 	conductor_migration_begins(c, drive_migration(d));
 	drive_perform(d, migration_start(drive_migration(d), monotonic_us()));
 	return admission;
@@ -149,12 +151,20 @@ struct admission conductor_destination(const struct conductor *c,
 const char *conductor_abort(struct conductor *c, uint64_t id)
 {
 	struct ledger_entry *entry = ledger_find(c->ledger, id);
+	const char *refused;
 
 	if (!entry)
 		return "unknown-migration";
 	EACH_DRIVE(c, d)
-	if (d->entry == entry)
-		return drive_feed(d, EVENT_ABORT_ASKED);
+	{
+		if (d->entry != entry)
+			continue;
+		drive_log_said(d, "the operator asks for an abort", NULL);
+		refused = drive_feed(d, EVENT_ABORT_ASKED);
+		if (refused)
+			drive_log_said(d, "is not aborted", refused);
+		return refused;
+	}
 	return migration_ended(&entry->migration) ? "ended" : "recovering";
 }
 
@@ -170,6 +180,7 @@ const char *conductor_report(struct conductor *c, uint64_t id, enum migration_re
 		if (d->entry != entry)
 			continue;
 		output = migration_reported(drive_migration(d), report, monotonic_us());
+		drive_log_reported(d, report, output.refused);
 		if (report == REPORT_FAILED && output.entered)
 			conductor_find(drive_migration(d), "reported-failed",
 			        "the orchestrator reported that it could not");

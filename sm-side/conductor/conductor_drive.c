@@ -115,23 +115,6 @@ static void forget_asked(struct drive *d)
 	evtimer_del(d->retry);
 }
 
-static void log_state(const struct migration *m)
-{
-	log_info("migration", "%" PRIu64 "/%" PRIu64 " %s from %s to %s: %s (%s)", m->intent.id,
-	        m->intent.epoch, m->intent.vm, m->intent.source.host, m->intent.destination.host,
-	        migration_state_name(m->state), migration_state_meaning(m->state));
-}
-
-static void log_findings(const struct migration *m)
-{
-	for (size_t i = 0; i < m->testimony.finding_count; i++) {
-		const struct finding *f = &m->testimony.findings[i];
-
-		log_warn("migration", "%" PRIu64 "/%" PRIu64 " %s: %s: %s", m->intent.id,
-		        m->intent.epoch, f->who, f->reason, f->text);
-	}
-}
-
 /* Of several it may have got some, and cannot be moved to where it is to get the others. */
 static void find_missing_vfs(
         const struct conductor *c, struct migration *m, const struct inventory_host *host)
@@ -221,7 +204,7 @@ static void finish(struct drive *d)
 	struct conductor *c = d->conductor;
 	struct timeval now = {0};
 
-	log_findings(drive_migration(d));
+	drive_log_end(d);
 	c->ended[drive_migration(d)->state]++;
 	conductor_rows_let_go(c, drive_migration(d));
 	/* Its last step has done so, if there was one. */
@@ -280,7 +263,7 @@ void drive_perform(struct drive *d, struct migration_output output)
 		d->entry->changes++;
 		if (output.action != ACTION_NOTHING)
 			forget_asked(d);
-		log_state(drive_migration(d));
+		drive_log_state(d);
 		find_vm_without_vf(d->conductor, drive_migration(d));
 		if (migration_ended(drive_migration(d)))
 			conductor_migration_ends(d->conductor, drive_migration(d));

@@ -99,7 +99,7 @@ int drive_record_plan(struct drive *d, struct json_object *answer)
 
 	if (err) {
 		log_error("journal",
-		        "migration %" PRIu64 " epoch %" PRIu64 ": the SM's plan cannot be kept: %s",
+		        "migration %" PRIu64 "/%" PRIu64 ": the SM's plan cannot be kept: %s",
 		        drive_migration(d)->intent.id, drive_migration(d)->intent.epoch,
 		        strerror(-err));
 		return err;

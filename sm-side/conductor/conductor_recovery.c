@@ -93,7 +93,7 @@ static void recover_later(struct conductor *c, const struct migration *m)
 	struct timeval pause = {RECOVER_AGAIN_S, 0};
 
 	log_error("journal",
-	        "migration %" PRIu64 " epoch %" PRIu64
+	        "migration %" PRIu64 "/%" PRIu64
 	        " of %s was under way (%s) and cannot be gone on with before "
 	        "the journal takes a record; is its disk full? It is tried again each %d s, and no "
 	        "other migration begins",
@@ -144,6 +144,7 @@ static void recover(struct drive *d, struct ledger_entry *entry)
 
 	d->entry = entry;
 	d->sm_carried = d->apply_asked = true;
+	d->findings_logged = 0;
 	m->intent.epoch = c->ledger->epoch;
 	timeline_shift(m);
 	log_warn("migration", "%" PRIu64 "/%" PRIu64 " of %s was under way (%s): recovering",

@@ -35,6 +35,7 @@ struct drive {
 	bool lease_is_lost; /* the SM went away since it was asked for one */
 	bool apply_asked;   /* so what the SM has done, or not, is not known here */
 	enum migration_action sm_action;
+	size_t findings_logged;
 	const char *host;                  /* who has host_sequence */
 	enum migration_action held_action; /* waits for its host to connect */
 };
@@ -95,6 +96,18 @@ void conductor_numbers_set(struct conductor *c, const struct migration *m,
         const Tether__QpRows *qps, const Tether__KeyRows *keys);
 /* Keep of an ended migration what late peers ask for, and let the rest go. */
 void conductor_rows_let_go(struct conductor *c, struct migration *migration);
+
+/* conductor_log.c: lines of the log about its migration */
+
+void drive_log_asked(const struct drive *d);
+/* What has been found and is not in the log yet. */
+void drive_log_findings(struct drive *d);
+/* The state that it has entered, after what led there. */
+void drive_log_state(struct drive *d);
+void drive_log_end(struct drive *d);
+/* @refused: the name of why it is not obeyed; NULL: it is. */
+void drive_log_said(const struct drive *d, const char *what, const char *refused);
+void drive_log_reported(const struct drive *d, enum migration_report report, const char *refused);
 
 /* conductor_record.c: 0, or what journal_append says, which has been logged */
 

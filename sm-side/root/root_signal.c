@@ -204,7 +204,7 @@ static int put(struct root_signal *signal, const struct hearer *hearer, const Te
 	if (err)
 		return err;
 	log_debug("root",
-	        "migration %" PRIu64 " epoch %" PRIu64 ": host %s is told of it by notice %" PRIu64,
+	        "migration %" PRIu64 "/%" PRIu64 ": host %s is told of it by notice %" PRIu64,
 	        event->migration, event->epoch, hearer->name, notice.sequence);
 	reporter_tell(signal->reporter, &notice);
 	/* It is for who has waited longest, and all wait equally long. */

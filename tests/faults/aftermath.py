@@ -81,7 +81,7 @@ def told_of(lab, number):
     counts = {}
     for host in lab.hosts:
         with open(lab.path(f"agent-{host}.log"), errors="replace") as log:
-            counts[host] = sum(f"migration {number} " in line and "has moved" in line for line in log)
+            counts[host] = sum(f"migration {number}/" in line and "has moved" in line for line in log)
     return {host: count for host, count in counts.items() if count}
 
 

@@ -4,6 +4,7 @@
 from whom they say, whoever meets whom before or after how many moves, on adapters that hand out every number again to
 somebody else."""
 import os
+import re
 import signal
 import sys
 
@@ -203,7 +204,7 @@ class Asleep:
 
 
 def count_prepared(program):
-    return open(program.log).read().count("step 1: outcome")
+    return len(re.findall(r"steps: migration \S+ PREPARE\.\d+ [A-Z]+$", open(program.log).read(), re.M))
 
 
 def sender_is_who_it_is_in_the_middle_of_a_move(lab, scenes):

@@ -23,7 +23,6 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 from faults.aftermath import LONGEST_S, both_are_exact, everybody_is_there, newest, the_end_of, vm_is_where_it_should_be  # noqa: E402
 from faults.fault_points import actions, passed  # noqa: E402
 from faults.victims import PEER, SOURCE, VICTIMS, Agent, KillLab, Load, start_migration  # noqa: E402
-from faults.wire import SCHEMA  # noqa: E402
 from lab import journal  # noqa: E402
 from lab.deadline import wait_until  # noqa: E402
 from lab.metrics import Metrics  # noqa: E402
@@ -36,13 +35,13 @@ TENTH = 0.1
 LATE_US = 300000  # several steps, and three times notice_ms
 DAEMONS = [victim for victim in VICTIMS if not victim.is_process]
 MET = ("repeated", "gaps")  # of what agents count of notices
-TOLD = re.compile(r"migration (\d+) epoch \d+: host (\S+) is told of it by notice (\d+)")
+TOLD = re.compile(r"migration (\d+)/\d+: host (\S+) is told of it by notice (\d+)")
 # What an agent's log says of its lives, its links, and what it is handed; an order's line follows its event's.
 LINE = re.compile(r"info agent: tether-agent (?P<life>\S+), protocol|info host: the root is (?P<link>here), epoch|"
-                  r"info host: migration \d+ epoch \d+: order (?P<order>\S+) |info host: (?P<event>migration \d+ epoch \d+: [A-Z]+\.\d+)$", re.M)
+                  r"info host: migration \d+/\d+: order (?P<order>\S+) |info host: (?P<event>migration \d+/\d+: [A-Z]+\.\d+)$", re.M)
 STARTED = re.compile(r"info smd: epoch (\d+); ")
-PREPARED = re.compile(r"info host: migration (\d+) epoch \d+: PREPARE\.\d+ [A-Z]+, ")
-TAKEN = re.compile(r"migration (\d+) epoch (\d+) step (\d+): outcome \d+, ")  # a process, as it notes shim-end
+PREPARED = re.compile(r"info host: migration (\d+)/\d+: PREPARE\.\d+ [A-Z]+, ")
+TAKEN = re.compile(r"steps: migration (\d+)/(\d+): ([A-Z]+)\.\d+ [A-Z]+$", re.M)  # a process, as it notes shim-end
 
 
 class LossyLab(KillLab):
@@ -165,9 +164,9 @@ class Run:
 
     def asked(self):
         """{(migration, epoch, step): how often, by tether-smd's states}; a way back settles once more."""
-        action, number = actions(), SCHEMA.enums["Step"]
+        action = actions()
         rows = journal.ask(self.lab.path("journal"), "SELECT migration, epoch, state FROM states")
-        return collections.Counter((str(migration), str(epoch), str(number.get(f"STEP_{action[state]}"))) for migration, epoch, state in rows)
+        return collections.Counter((str(migration), str(epoch), action[state]) for migration, epoch, state in rows)
 
     def nothing_was_taken_twice(self):
         """By a process, in the whole run. How many steps were."""

@@ -13,6 +13,7 @@ import collections
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 import threading
@@ -29,7 +30,7 @@ from lab.tap import FULL, Tap  # noqa: E402
 from simfabric.lab import Failed  # noqa: E402
 
 LOAD_ENV = {"TETHER_LOG": "stderr", "TETHER_LOG_LEVEL": "info", "GLIBC_TUNABLES": "glibc.malloc.tcache_count=0"}
-STEP_SETTLE = 3  # notifier/wire/tether.proto
+SETTLED = re.compile(r"libtether\S+ info steps: migration \S+: SETTLE\.\d+ [A-Z]+$", re.M)
 LOSSES = 200 if FULL else 20
 # The transport's time-out is loss-load's word, by its queue pairs' attributes. Twice: in that time as the process has it (ticks, so not
 # by the clock of a busy machine) a packet that was on its way may have begun the first of its time-outs anew, and the device's thread
@@ -80,7 +81,7 @@ class Load:
     def votes(self):
         """How many SETTLEs it has answered."""
         with open(self.log, errors="replace") as log:
-            return log.read().count(f" step {STEP_SETTLE}: outcome ")
+            return len(SETTLED.findall(log.read()))
 
     def end(self):
         self.child.stdin.close()

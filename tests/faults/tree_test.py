@@ -27,7 +27,7 @@ MIGRATIONS = 24 if FULL else 4
 BETWEEN = ("row1", "rack1")
 STEPS = ("PREPARE", "STOP", "SETTLE", "RELEASE", "RECONNECT", "RESUME")
 KILLS = [(name, place, step) for name in BETWEEN for place in ("relay", "relay-answer") for step in STEPS]
-ANSWER = re.compile(r"migration (\d+) epoch \d+: ([A-Z]+)\.\d+ (\w+), (\d+) answered, (\d+) missing")
+ANSWER = re.compile(r"migration (\d+)/\d+: ([A-Z]+)\.\d+ (\w+), (\d+) answered, (\d+) missing")
 QUICK = [("row1", "relay", "STOP"), ("row1", "relay", "SETTLE"), ("rack1", "relay-answer", "RECONNECT")]
 
 

@@ -91,7 +91,7 @@ def each_line_of_a_migration_names_it_and_its_epoch():
             lines = [line for line in tree.read(f"{name}.log").splitlines() if OF_A_MIGRATION.search(line)]
             assert all(any(word in line for line in lines) for word in words), f"{name} does not say all of {words}: {lines}"
             for line in lines:
-                assert f": migration {prepare['migration']} epoch {prepare['epoch']}: " in line, f"{name}: {line}"
+                assert f": migration {prepare['migration']}/{prepare['epoch']}: " in line, f"{name}: {line}"
 
 
 TESTS = [
