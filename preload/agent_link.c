@@ -87,7 +87,7 @@ void agent_link_wake(void)
 
 /* Whose numbers are here for the sake of address handles is known without the service thread. True:
  * somebody has waited. */
-static bool await_sender(uint32_t lid, uint64_t since_ms)
+static bool await_sender(const struct remote *sender, uint64_t since_ms)
 {
 	struct timespec until = at_ms(since_ms + ABSENT_MS);
 	bool waited = false;
@@ -95,30 +95,30 @@ static bool await_sender(uint32_t lid, uint64_t since_ms)
 
 	LOCK_GUARD(&agent_link.lock);
 	if (agent_link.started)
-		interests_hear(lid);
+		interests_hear(sender);
 	while (agent_link.started && !agent_link.absent_since_ms && !agent_link.is_silent && !err &&
-	        !sender_is_known(lid)) {
+	        !sender_is_known(sender->lid)) {
 		waited = true;
 		err = pthread_cond_timedwait(&agent_link.changed, &agent_link.lock, &until);
 	}
 	agent_link.is_silent |= err && agent_link.said_ms < since_ms;
-	sender_set_known(lid);
+	sender_set_known(sender->lid);
 	return waited;
 }
 
-void agent_link_await_sender(uint32_t lid, uint64_t since_ms)
+void agent_link_await_sender(const struct remote *sender, uint64_t since_ms)
 {
 	uint64_t waited_ms;
 
 	UNCANCELLED();
-	if (!await_sender(lid, since_ms))
+	if (!await_sender(sender, since_ms))
 		return;
 	waited_ms = monotonic_ms() - since_ms;
 	if (waited_ms > LONG_WAIT_MS)
 		log_warn("link",
 		        "the first datagram from lid %u was held back for %llu ms: receive queues "
 		        "may have run over",
-		        lid, (unsigned long long)waited_ms);
+		        sender->lid, (unsigned long long)waited_ms);
 }
 
 /* To the end of a migration that the agent has named; for an agent that has not as long as one may

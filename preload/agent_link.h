@@ -49,7 +49,7 @@ void agent_link_wake(void);
  * Until that sender is known; to a second after @since_ms (monotonic_ms()), and not at all without
  * an agent, or after that was waited for in vain and has said nothing since. Holding no gate.
  */
-void agent_link_await_sender(uint32_t lid, uint64_t since_ms);
+void agent_link_await_sender(const struct remote *sender, uint64_t since_ms);
 
 /*
  * Before the application knows of a queue pair: let those who will connect to it know which rkeys

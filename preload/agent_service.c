@@ -251,13 +251,13 @@ static void interests_send(void)
 	Tether__Interest interest;
 	Tether__Address address;
 	Tether__Frame frame = TETHER__FRAME__INIT;
-	uint32_t sender;
+	struct remote sender;
 
 	frame.body_case = TETHER__FRAME__BODY_INTEREST;
 	frame.interest = &interest;
 	pthread_mutex_lock(&agent_link.lock);
-	while ((sender = heard_senders_next())) {
-		interests_hear(sender);
+	while (heard_senders_next(&sender)) {
+		interests_hear(&sender);
 		pthread_cond_broadcast(&agent_link.changed);
 	}
 	while (service.welcome && interests_next(&interest, &address, monotonic_ms()))

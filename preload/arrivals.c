@@ -14,10 +14,11 @@
 
 /* ---- what we have sent ---- */
 
-static struct evidence_row row_of(const struct queue_pair *qp)
+/* @own: where there are no LIDs the name under which it has sent; else 0. */
+static struct evidence_row row_of(const struct queue_pair *qp, uint32_t own)
 {
 	return (struct evidence_row){
-	        .local_lid = queue_pair_lid(qp),
+	        .local_lid = own ? own : queue_pair_lid(qp),
 	        .local_qpn = queue_pair_number(qp),
 	        .flags = TETHER__EVIDENCE_FLAG__EVIDENCE_SENT,
 	};
@@ -43,7 +44,7 @@ static int report_datagrams(
 
 	for (uint32_t i = 0; i < qp->sent.size && !err; i++) {
 		const struct datagram_count *to = &qp->sent.entries[i];
-		struct evidence_row row = row_of(qp);
+		struct evidence_row row = row_of(qp, to->own);
 
 		row.remote_lid = lid_of(to);
 		row.remote_qpn = (uint32_t)to->other;
@@ -88,7 +89,7 @@ static uint32_t messages_sent(const struct send_log *log)
 
 static int report_messages(const struct queue_pair *qp, Tether__EvidenceRows *rows)
 {
-	struct evidence_row row = row_of(qp);
+	struct evidence_row row = row_of(qp, 0);
 
 	row.remote_lid = qp->remote.lid;
 	row.remote_qpn = qp->remote.qpn;
@@ -186,8 +187,9 @@ static bool counts_are_equal(const struct queue_pair *qp, const struct datagram_
 static bool datagrams_are_here(
         struct queue_pair *qp, const struct evidence_row *row, bool waive, uint32_t *seen)
 {
-	struct datagram_count *from =
-	        datagram_counts_at(&qp->received, datagram_other(row->local_lid, row->local_qpn));
+	uint32_t own = is_gid_name(row->remote_lid) ? row->remote_lid : 0;
+	struct datagram_count *from = datagram_counts_at(
+	        &qp->received, own, datagram_other(row->local_lid, row->local_qpn));
 
 	if (!from)
 		return true;

@@ -6,14 +6,15 @@
 
 enum { LEAST_ENTRIES = 256 };
 
-static struct datagram_count *place_of(const struct datagram_counts *counts, uint64_t other)
+static struct datagram_count *place_of(
+        const struct datagram_counts *counts, uint32_t own, uint64_t other)
 {
 	uint32_t i = (uint32_t)((other ^ other >> 32) * 0x9e3779b1u) >> 7;
 	struct datagram_count *at;
 
 	do
 		at = &counts->entries[i++ & (counts->size - 1)];
-	while (at->other && at->other != other);
+	while (at->other && (at->other != other || at->own != own));
 	return at;
 }
 
@@ -29,16 +30,18 @@ static int grow(struct datagram_counts *counts)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < counts->size; i++) {
 		if (counts->entries[i].other)
-			*place_of(&grown, counts->entries[i].other) = counts->entries[i];
+			*place_of(&grown, counts->entries[i].own, counts->entries[i].other) =
+			        counts->entries[i];
 	}
 	datagram_counts_fini(counts);
 	*counts = grown;
 	return 0;
 }
 
-struct datagram_count *datagram_counts_at(struct datagram_counts *counts, uint64_t other)
+struct datagram_count *datagram_counts_at(
+        struct datagram_counts *counts, uint32_t own, uint64_t other)
 {
-	struct datagram_count *at = counts->size ? place_of(counts, other) : NULL;
+	struct datagram_count *at = counts->size ? place_of(counts, own, other) : NULL;
 
 	if (at && at->other)
 		return at;
@@ -47,10 +50,11 @@ struct datagram_count *datagram_counts_at(struct datagram_counts *counts, uint64
 	if (!at || 2 * (counts->used + 1) > counts->size) {
 		if (grow(counts))
 			return NULL;
-		at = place_of(counts, other);
+		at = place_of(counts, own, other);
 	}
 	counts->used++;
 	at->other = other;
+	at->own = own;
 	return at;
 }
 

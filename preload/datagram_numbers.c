@@ -10,64 +10,11 @@
 #include "notifier/wire/rows.h"
 #include "preload/objects.h"
 
-struct datagram_numbers *datagram_numbers_by_lid[FIRST_MULTICAST_LID];
 unsigned datagram_numbers_leading_away;
 
-static struct datagram_numbers *by_gid;
-static pthread_mutex_t making = PTHREAD_MUTEX_INITIALIZER;
 /* Which tables are in use, and what was replaced; nothing else is locked inside. */
 static pthread_mutex_t replacing = PTHREAD_MUTEX_INITIALIZER;
 static struct datagram_tables *replaced;
-
-static struct datagram_numbers *find_by_gid(const union ibv_gid *gid)
-{
-	struct datagram_numbers *numbers = __atomic_load_n(&by_gid, __ATOMIC_ACQUIRE);
-
-	while (numbers && memcmp(&numbers->gid, gid, sizeof(*gid)) != 0)
-		numbers = numbers->next;
-	return numbers;
-}
-
-struct datagram_numbers *datagram_numbers_find(uint32_t lid, const union ibv_gid *gid)
-{
-	return lid ? (struct datagram_numbers *)datagram_numbers_at(lid) : find_by_gid(gid);
-}
-
-/* RoCE has no LIDs; there a group is told by its GID. */
-static bool is_group(uint32_t lid, const union ibv_gid *gid)
-{
-	return lid ? lid >= FIRST_MULTICAST_LID : gid->raw[0] == 0xff;
-}
-
-static void publish(struct datagram_numbers *made)
-{
-	if (made->lid) {
-		__atomic_store_n(&datagram_numbers_by_lid[made->lid], made, __ATOMIC_RELEASE);
-		return;
-	}
-	made->next = by_gid;
-	__atomic_store_n(&by_gid, made, __ATOMIC_RELEASE);
-}
-
-struct datagram_numbers *datagram_numbers_of(uint32_t lid, const union ibv_gid *gid)
-{
-	struct datagram_numbers *numbers;
-
-	if (is_group(lid, gid))
-		return NULL;
-	LOCK_GUARD(&making);
-	numbers = datagram_numbers_find(lid, gid);
-	if (numbers)
-		return numbers;
-	numbers = calloc(1, sizeof(*numbers));
-	if (!numbers)
-		return NULL;
-	numbers->lid = lid;
-	if (!lid)
-		numbers->gid = *gid;
-	publish(numbers);
-	return numbers;
-}
 
 /* ---- tables ---- */
 
@@ -97,22 +44,41 @@ static int set(struct number_table *table, uint32_t lid, uint32_t qpn, uint32_t 
 	return number_table_set(table, qpn, elsewhere << 32 | other_qpn);
 }
 
-static int tables_fill(
-        struct datagram_tables *tables, uint32_t lid, const Tether__QpRows *rows, size_t count)
+/* What a table says of a name is of use only with its GID, so that has a record from here on. */
+static bool is_lid_or_has_gid(uint32_t lid, const Tether__GidRows *gids)
+{
+	union ibv_gid gid;
+
+	return !is_gid_name(lid) ||
+	       (gid_rows_find(gids, lid, gid.raw) && datagram_numbers_of(lid, &gid));
+}
+
+static int take_row(struct datagram_tables *tables, uint32_t lid, const struct qp_row *row,
+        const Tether__GidRows *gids)
+{
+	uint32_t real_lid = row->real_lid ? row->real_lid : row->local_lid;
+	int err = 0;
+
+	if (row->local_lid == lid) {
+		is_lid_or_has_gid(real_lid, gids);
+		tables->leads_away |= real_lid != lid;
+		err = set(&tables->to_real, lid, row->local_qpn, real_lid, row->real_qpn);
+	}
+	if (real_lid == lid && !err && is_lid_or_has_gid(row->local_lid, gids))
+		err = set(&tables->to_virtual, lid, row->real_qpn, row->local_lid, row->local_qpn);
+	return err;
+}
+
+static int tables_fill(struct datagram_tables *tables, uint32_t lid, const Tether__QpRows *rows,
+        const Tether__GidRows *gids, size_t count)
 {
 	int err = 0;
 
 	for (size_t i = 0; i < count && !err; i++) {
 		struct qp_row row = qp_rows_get(rows, i);
-		uint32_t real_lid = row.real_lid ? row.real_lid : row.local_lid;
 
-		if (is_datagram(&row) && row.local_lid == lid)
-			tables->leads_away |= real_lid != lid;
-		if (is_datagram(&row) && row.local_lid == lid)
-			err = set(&tables->to_real, lid, row.local_qpn, real_lid, row.real_qpn);
-		if (is_datagram(&row) && real_lid == lid && !err)
-			err = set(&tables->to_virtual, lid, row.real_qpn, row.local_lid,
-			        row.local_qpn);
+		if (is_datagram(&row))
+			err = take_row(tables, lid, &row, gids);
 	}
 	return err;
 }
@@ -162,7 +128,8 @@ unsigned datagram_numbers_taken(void)
 	return __atomic_load_n(&times_taken, __ATOMIC_ACQUIRE);
 }
 
-int datagram_numbers_take(struct datagram_numbers *numbers, const Tether__QpRows *rows)
+int datagram_numbers_take(
+        struct datagram_numbers *numbers, const Tether__QpRows *rows, const Tether__GidRows *gids)
 {
 	struct datagram_tables *tables;
 	size_t count;
@@ -174,7 +141,7 @@ int datagram_numbers_take(struct datagram_numbers *numbers, const Tether__QpRows
 	if (!tables)
 		return -ENOMEM;
 	__atomic_fetch_add(&times_taken, 1, __ATOMIC_RELEASE);
-	err = tables_fill(tables, numbers->lid, rows, count);
+	err = tables_fill(tables, numbers->lid, rows, gids, count);
 	LOCK_GUARD(&replacing);
 	if (err || are_same(tables, numbers->tables)) {
 		tables_free(tables);
@@ -278,6 +245,5 @@ void datagram_numbers_reclaim(void)
 
 void datagram_numbers_in_child(void)
 {
-	pthread_mutex_init(&making, NULL);
 	pthread_mutex_init(&replacing, NULL);
 }

@@ -8,7 +8,8 @@
  *
  * Under Shared Port a VM takes its numbers to another LID, and others stay at the one that it
  * leaves: so a number means a LID besides, in the upper half of what stands in a table; 0: the
- * same.
+ * same. Where there are no LIDs (RoCE) the name of a GID stands for one (notifier/wire/gid_name.h):
+ * that of which the application knows, and that which the device has now.
  *
  * Any thread finds and makes records. The tables of one are replaced as a whole, by the service
  * thread and by whoever drops the last interest in an address, and read without a lock, inside the
@@ -21,6 +22,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "notifier/wire/gid_name.h"
 #include "preload/translation.h"
 #include "tether.pb-c.h"
 
@@ -34,10 +36,13 @@ struct datagram_tables {
 };
 
 struct datagram_numbers {
-	uint32_t lid; /* 0: by GID */
+	uint32_t lid; /* or the name of: */
 	union ibv_gid gid;
 	unsigned stopped; /* by so many moves: what is sent there is kept (datagrams.h) */
 	struct datagram_tables *tables; /* NULL: every number is its own */
+	/* Of a name, what heard_senders.h has bits for; atomic. */
+	bool is_heard, is_known;
+	struct datagram_numbers *next_heard;
 	struct datagram_numbers *next;
 };
 
@@ -45,16 +50,21 @@ extern struct datagram_numbers *datagram_numbers_by_lid[FIRST_MULTICAST_LID];
 /* So many records have a table that leads away. Atomic. */
 extern unsigned datagram_numbers_leading_away;
 
-/* NULL: nothing is known of that address. Those without a LID have a GID. */
+/* datagram_records.c: find one, or make it. @gid counts where @lid is its name. */
+
+/* NULL: nothing is known of that address, or another GID has that name. */
 struct datagram_numbers *datagram_numbers_find(uint32_t lid, const union ibv_gid *gid);
-/* Find or make. NULL: a group's address, or no memory. */
+/* NULL: a group's address, nobody's, another GID has that name, or no memory. */
 struct datagram_numbers *datagram_numbers_of(uint32_t lid, const union ibv_gid *gid);
+/* Whichever GID has that name. */
+struct datagram_numbers *datagram_numbers_named(uint32_t name);
+void datagram_numbers_each_named(void (*each)(struct datagram_numbers *numbers));
 
 /* For a datagram that was received; NULL as above. */
 static inline const struct datagram_numbers *datagram_numbers_at(uint32_t lid)
 {
-	if (lid >= FIRST_MULTICAST_LID)
-		return NULL;
+	if (__builtin_expect(lid >= FIRST_MULTICAST_LID, 0))
+		return datagram_numbers_named(lid);
 	return __atomic_load_n(&datagram_numbers_by_lid[lid], __ATOMIC_ACQUIRE);
 }
 
@@ -122,7 +132,8 @@ static inline uint32_t datagram_entry_lid(const struct number_entry *entry)
  * are connected to nobody, and nothing else; -ENOMEM, -EBADMSG: as it was. Datagrams that came
  * before have to be harvested: they are of senders that had their earlier numbers.
  */
-int datagram_numbers_take(struct datagram_numbers *numbers, const Tether__QpRows *rows);
+int datagram_numbers_take(
+        struct datagram_numbers *numbers, const Tether__QpRows *rows, const Tether__GidRows *gids);
 /* How often numbers have been taken. */
 unsigned datagram_numbers_taken(void);
 /* What one number means, until the next _take. -ENOMEM */
@@ -136,5 +147,6 @@ void datagram_numbers_reclaim(void);
 
 /* In a child after fork. */
 void datagram_numbers_in_child(void);
+void datagram_records_in_child(void);
 
 #endif

@@ -2,6 +2,7 @@
 #include "preload/datagrams.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 #include "notifier/base/log.h"
 #include "notifier/base/monotonic.h"
@@ -173,7 +174,8 @@ void datagrams_introduce(struct completion_queue *cq, int count, struct ibv_wc *
 	for (int i = 0; i < count; i++) {
 		if (!is_of_stranger(&wc[i]))
 			continue;
-		agent_link_await_sender(wc[i].slid, since_ms);
+		agent_link_await_sender(
+		        &(struct remote){.lid = wc[i].slid, .real_lid = wc[i].slid}, since_ms);
 		pass = gate_enter(&cq->gate);
 		introduce(cq, &wc[i]);
 		gate_leave(&cq->gate, pass);
@@ -222,21 +224,36 @@ static void everybody_looks(void)
 	}
 }
 
-static int make_record(struct move *move, uint32_t lid, void *unused)
+/* Which GID a name stands for an address handle says that leads there: without a record there is
+ * none, and nobody makes one before RESUME. */
+static int add_record(struct move *move, uint32_t lid, void *unused)
 {
-	return datagram_numbers_of(lid, &move->gid) ? 0 : -ENOMEM;
-}
+	struct datagram_numbers *numbers =
+	        is_gid_name(lid) ? datagram_numbers_named(lid) : datagram_numbers_of(lid, NULL);
 
-static int stop(struct move *move, uint32_t lid, void *unused)
-{
-	__atomic_fetch_add(&datagram_numbers_of(lid, &move->gid)->stopped, 1, __ATOMIC_RELAXED);
+	if (!numbers)
+		return lid && !is_gid_name(lid) ? -ENOMEM : 0;
+	move->kept_for[move->kept_for_count++] = numbers;
 	return 0;
 }
 
-static int let_go(struct move *move, uint32_t lid, void *unused)
+static void forget_records(struct move *move)
 {
-	__atomic_fetch_sub(&datagram_numbers_of(lid, &move->gid)->stopped, 1, __ATOMIC_RELAXED);
-	return 0;
+	free(move->kept_for);
+	move->kept_for = NULL;
+	move->kept_for_count = 0;
+}
+
+static int find_records(struct move *move)
+{
+	int err = -ENOMEM;
+
+	move->kept_for = calloc(1 + move->known_lid_count, sizeof(*move->kept_for));
+	if (move->kept_for)
+		err = move_each_lid(move, add_record, NULL);
+	if (err)
+		forget_records(move);
+	return err;
 }
 
 /* At each address under which the VM is known; under Shared Port that keeps what goes to others
@@ -247,10 +264,11 @@ int datagrams_hold(struct move *move)
 
 	if (move->keeps_datagrams)
 		return 0;
-	err = move_each_lid(move, make_record, NULL);
+	err = find_records(move);
 	if (err)
 		return err;
-	move_each_lid(move, stop, NULL);
+	for (size_t i = 0; i < move->kept_for_count; i++)
+		__atomic_fetch_add(&move->kept_for[i]->stopped, 1, __ATOMIC_RELAXED);
 	move->keeps_datagrams = true;
 	__atomic_fetch_add(&datagrams_stopped, 1, __ATOMIC_RELAXED);
 	everybody_looks();
@@ -318,12 +336,26 @@ static int introduce_those_of(struct move *move, uint32_t lid, void *unused)
 	return 0;
 }
 
+/* A name that stands in no row is nobody's any more; where it has no record either nobody cares. */
+static struct datagram_numbers *record_of(const struct move *move, uint32_t lid)
+{
+	union ibv_gid gid;
+
+	if (!is_gid_name(lid))
+		return datagram_numbers_of(lid, NULL);
+	return gid_rows_find(move->event->gids, lid, gid.raw) ? datagram_numbers_of(lid, &gid)
+	                                                      : datagram_numbers_named(lid);
+}
+
 static int take_numbers_at(struct move *move, uint32_t lid, void *rows)
 {
-	struct datagram_numbers *numbers = datagram_numbers_of(lid, &move->gid);
-	int err = numbers ? datagram_numbers_take(numbers, rows) : -ENOMEM;
+	struct datagram_numbers *numbers = record_of(move, lid);
+	int err;
 
-	agent_link_took_numbers(lid, &move->gid);
+	if (!numbers)
+		return lid && !is_gid_name(lid) ? -ENOMEM : 0;
+	err = datagram_numbers_take(numbers, rows, move->event->gids);
+	agent_link_took_numbers(lid, &numbers->gid);
 	return err;
 }
 
@@ -362,7 +394,9 @@ void datagrams_let_go(struct move *move)
 
 	if (!move->keeps_datagrams)
 		return;
-	move_each_lid(move, let_go, NULL);
+	for (size_t i = 0; i < move->kept_for_count; i++)
+		__atomic_fetch_sub(&move->kept_for[i]->stopped, 1, __ATOMIC_RELAXED);
+	forget_records(move);
 	move->keeps_datagrams = false;
 	EACH_DATAGRAM_QUEUE_PAIR(context, qp)
 	go_on(qp);

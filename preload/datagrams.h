@@ -56,7 +56,7 @@ static inline void datagram_sent(struct queue_pair *qp, struct ibv_send_wr *wr)
 
 	if (to->numbers)
 		datagram_counts_add(
-		        &qp->sent, to->to.lid, wr->wr.ud.remote_qpn, to->attr.is_global);
+		        &qp->sent, to->own, to->to.lid, wr->wr.ud.remote_qpn, to->attr.is_global);
 	datagram_send_to_real(wr);
 }
 
@@ -69,7 +69,7 @@ static inline void datagram_not_sent(struct queue_pair *qp, const union send_ope
 
 	if (to->numbers)
 		count = datagram_counts_at(
-		        &qp->sent, datagram_other(to->to.lid, operands->ud.remote_qpn));
+		        &qp->sent, to->own, datagram_other(to->to.lid, operands->ud.remote_qpn));
 	if (!count)
 		return;
 	count->count--;
@@ -97,7 +97,7 @@ static inline void datagram_from(struct queue_pair *qp, struct ibv_wc *wc)
 			wc->slid = (uint16_t)datagram_entry_lid(entry);
 	}
 	if (!has_grh || !datagrams_may_be_of_a_group(qp))
-		datagram_counts_add(&qp->received, wc->slid, wc->src_qp, has_grh);
+		datagram_counts_add(&qp->received, 0, wc->slid, wc->src_qp, has_grh);
 }
 
 static inline void datagram_it_is_not(struct ibv_wc *wc)

@@ -22,11 +22,17 @@ static bool set(uint64_t *bits, uint32_t lid)
 
 void sender_set_known(uint32_t lid)
 {
-	if (lid < FIRST_MULTICAST_LID)
+	struct datagram_numbers *numbers;
+
+	if (lid < FIRST_MULTICAST_LID) {
 		set(known_senders, lid);
+		return;
+	}
+	numbers = datagram_numbers_named(lid);
+	if (numbers)
+		__atomic_store_n(&numbers->is_known, true, __ATOMIC_RELEASE);
 }
 
-/* Where there are no LIDs (RoCE) no sender is known by one. */
 bool sender_introduce(uint32_t lid)
 {
 	if (!lid || !agent_link_is_there()) {
@@ -40,21 +46,83 @@ bool sender_introduce(uint32_t lid)
 	return false;
 }
 
-/* The mark is taken back before the search, so that what comes during it is searched for again. */
-uint32_t heard_senders_next(void)
+/* ---- by name ---- */
+
+static struct datagram_numbers *heard_named; /* that nobody has taken */
+
+static void add_heard(struct datagram_numbers *numbers)
 {
-	if (!__atomic_exchange_n(&some_are_new, false, __ATOMIC_ACQ_REL))
-		return 0;
+	numbers->next_heard = __atomic_load_n(&heard_named, __ATOMIC_RELAXED);
+	while (!__atomic_compare_exchange_n(&heard_named, &numbers->next_heard, numbers, false,
+	        __ATOMIC_RELEASE, __ATOMIC_RELAXED))
+		;
+	__atomic_store_n(&some_are_new, true, __ATOMIC_RELEASE);
+	agent_link_wake();
+}
+
+bool named_sender_is_known(uint32_t name)
+{
+	struct datagram_numbers *numbers = datagram_numbers_named(name);
+
+	if (!numbers || __atomic_load_n(&numbers->is_known, __ATOMIC_ACQUIRE))
+		return true;
+	if (!agent_link_is_there())
+		return true;
+	if (!__atomic_exchange_n(&numbers->is_heard, true, __ATOMIC_ACQ_REL))
+		add_heard(numbers);
+	return false;
+}
+
+static bool next_named(struct remote *sender)
+{
+	static struct datagram_numbers *taken; /* the service thread's */
+
+	if (!taken)
+		taken = __atomic_exchange_n(&heard_named, NULL, __ATOMIC_ACQUIRE);
+	if (!taken)
+		return false;
+	*sender = (struct remote){.lid = taken->lid,
+	        .gid = taken->gid,
+	        .real_lid = taken->lid,
+	        .real_gid = taken->gid};
+	taken = taken->next_heard;
+	return true;
+}
+
+/* ---- what is asked ---- */
+
+static uint32_t next_lid(void)
+{
 	for (uint32_t i = 0; i < WORDS; i++) {
 		uint64_t left = __atomic_load_n(&heard[i], __ATOMIC_ACQUIRE) & ~given[i];
 
 		if (!left)
 			continue;
 		given[i] |= left & -left;
-		__atomic_store_n(&some_are_new, true, __ATOMIC_RELEASE);
 		return i * 64 + (uint32_t)__builtin_ctzll(left);
 	}
 	return 0;
+}
+
+/* The mark is taken back before the search, so that what comes during it is searched for again. */
+bool heard_senders_next(struct remote *sender)
+{
+	uint32_t lid;
+
+	if (!__atomic_exchange_n(&some_are_new, false, __ATOMIC_ACQ_REL))
+		return false;
+	lid = next_lid();
+	if (lid)
+		*sender = (struct remote){.lid = lid, .real_lid = lid};
+	else if (!next_named(sender))
+		return false;
+	__atomic_store_n(&some_are_new, true, __ATOMIC_RELEASE);
+	return true;
+}
+
+static void forget_named(struct datagram_numbers *numbers)
+{
+	numbers->is_known = numbers->is_heard = false;
 }
 
 void heard_senders_in_child(void)
@@ -62,5 +130,7 @@ void heard_senders_in_child(void)
 	memset(known_senders, 0, sizeof(known_senders));
 	memset(heard, 0, sizeof(heard));
 	memset(given, 0, sizeof(given));
+	datagram_numbers_each_named(forget_named);
+	heard_named = NULL;
 	some_are_new = false;
 }

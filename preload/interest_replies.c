@@ -15,7 +15,7 @@ static void take_datagrams(const struct remote *remote, const Tether__InterestAn
 {
 	struct datagram_numbers *numbers = datagram_numbers_of(remote->lid, &remote->gid);
 	struct interest *interest = interest_find(remote);
-	int err = numbers ? datagram_numbers_take(numbers, answer->qps) : -ENOMEM;
+	int err = numbers ? datagram_numbers_take(numbers, answer->qps, answer->gids) : -ENOMEM;
 
 	if (err) {
 		log_error("link", "lid %u: numbers of datagram queue pairs: error %d", remote->lid,

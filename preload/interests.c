@@ -98,16 +98,15 @@ bool interests_ask_datagrams(struct interest_request *request, const struct remo
 	return true;
 }
 
-void interests_hear(uint32_t lid)
+void interests_hear(const struct remote *sender)
 {
-	struct remote sender = {.lid = lid, .real_lid = lid};
-	struct interest *interest = interest_find(&sender);
+	struct interest *interest = interest_find(sender);
 	bool is_new = !interest || !interest->heard;
 
 	if (is_new)
-		interest = use(&sender);
+		interest = use(sender);
 	if (!interest || interest->known || interest->held)
-		sender_set_known(lid);
+		sender_set_known(sender->lid);
 	if (!interest || !is_new)
 		return;
 	interest->datagrams = interest->heard = true;

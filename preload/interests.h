@@ -39,9 +39,9 @@ void interests_ask(struct interest_request *request, const struct remote *remote
  * @request is nothing. Such an interest stays for a while when nobody uses it any more.
  */
 bool interests_ask_datagrams(struct interest_request *request, const struct remote *remote);
-/* Datagrams come from @lid: from now on numbers there are of interest (heard_senders.h). However
+/* Datagrams come from @sender: from now on numbers there are of interest (heard_senders.h). However
  * often it is said. */
-void interests_hear(uint32_t lid);
+void interests_hear(const struct remote *sender);
 /* Take what was learned into @remote. */
 void interests_done(struct interest_request *request, struct remote *remote);
 /* What a move has said of numbers there stays only if they are of interest. */

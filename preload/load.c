@@ -26,6 +26,7 @@ static void in_child(void)
 	reserved_numbers_in_child();
 	remote_keys_in_child();
 	datagram_numbers_in_child();
+	datagram_records_in_child();
 	heard_senders_in_child();
 	port_tables_in_child();
 	control_forget();

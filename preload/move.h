@@ -39,7 +39,9 @@ struct move {
 	size_t vm_qp_count;
 	bool of_our_vm;       /* this process is in the VM */
 	bool of_a_peer;       /* it holds the other end of a connection to it, too */
-	bool keeps_datagrams; /* what is sent to the VM */
+	bool keeps_datagrams; /* what is sent to the VM: */
+	struct datagram_numbers **kept_for;
+	size_t kept_for_count;
 	uint64_t arrivals_ms; /* when something came last that others have sent; 0: not looked yet
 	                       */
 	uint32_t arrivals_seen;

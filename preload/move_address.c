@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "notifier/wire/gid_name.h"
 #include "preload/device.h"
 
 /* (LID, QPN) in one word. */
@@ -178,12 +179,13 @@ static void add(struct lids *lids, uint32_t lid)
 	lids->lids[lids->count++] = lid;
 }
 
-static void add_rows(struct lids *lids, const Tether__QpRows *rows, size_t count)
+static void add_rows(
+        const struct move *move, struct lids *lids, const Tether__QpRows *rows, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
 		struct qp_row row = qp_rows_get(rows, i);
 
-		if (!row.of_vm)
+		if (!move_has_row(move, &row))
 			continue;
 		add(lids, row.local_lid);
 		if (row.real_lid)
@@ -205,7 +207,9 @@ int move_each_lid_in(
 {
 	struct lids lids = {0};
 	size_t count = 0;
-	int err = move->shared_port ? qp_rows_count(rows, &count) : 0;
+	/* Elsewhere it takes its LIDs along. */
+	bool may_be_elsewhere = move->shared_port || is_gid_name(move->lid);
+	int err = may_be_elsewhere ? qp_rows_count(rows, &count) : 0;
 
 	if (err)
 		return err;
@@ -215,7 +219,7 @@ int move_each_lid_in(
 	add(&lids, move->lid);
 	for (size_t i = 0; i < move->known_lid_count; i++)
 		add(&lids, move->known_lids[i]);
-	add_rows(&lids, rows, count);
+	add_rows(move, &lids, rows, count);
 	for (size_t i = 0; i < lids.count && !err; i++)
 		err = at_lid(move, lids.lids[i], owner);
 	free(lids.lids);

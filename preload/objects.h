@@ -272,6 +272,7 @@ struct address_handle {
 	struct ibv_ah_attr attr;
 	struct address_route *routes;            /* real ones that lead elsewhere, besides */
 	struct remote to;                        /* without a queue pair */
+	uint32_t own;                            /* name of the source's GID; 0: it has a LID */
 	struct datagram_numbers *numbers;        /* of what is reached by it; NULL: a group */
 	bool is_named;                           /* by open work; of an orphan */
 	TAILQ_ENTRY(address_handle) orphan_link; /* destroyed by the application */

@@ -61,7 +61,7 @@ void agent_link_wake(void)
 {
 }
 
-void agent_link_await_sender(uint32_t lid, uint64_t since_ms)
+void agent_link_await_sender(const struct remote *sender, uint64_t since_ms)
 {
 }
 

@@ -109,7 +109,7 @@ static void a_move_gives(uint32_t lid)
 	Tether__QpRows rows = TETHER__QP_ROWS__INIT;
 
 	assert_int_equal(qp_rows_append(&rows, &row), 0);
-	assert_int_equal(datagram_numbers_take(numbers, &rows), 0);
+	assert_int_equal(datagram_numbers_take(numbers, &rows, NULL), 0);
 	rows_clear(&rows.base);
 	agent_link_took_numbers(lid, &numbers->gid);
 }

@@ -43,12 +43,19 @@ static void a_sender_is_of_interest_from_its_first_datagram_on(void **state)
 	        agent_is_asked_for_datagrams(SENDER_LID + 1), SENDER_LID + 1, REAL_QPN);
 }
 
+static void await_sender(uint32_t lid, uint64_t since_ms)
+{
+	const struct remote sender = {.lid = lid, .real_lid = lid};
+
+	agent_link_await_sender(&sender, since_ms);
+}
+
 static void *hear_one(void *at)
 {
 	struct asker *a = at;
 
 	if (!sender_is_known(a->remote.lid))
-		agent_link_await_sender(a->remote.lid, library_ms());
+		await_sender(a->remote.lid, library_ms());
 	a->done = true;
 	return NULL;
 }
@@ -90,7 +97,7 @@ static void whose_numbers_are_here_is_not_waited_for(void **state)
 	service_is_kept_busy();
 	before = looks_at_clock();
 	assert_false(sender_is_known(lid));
-	agent_link_await_sender(lid, library_ms());
+	await_sender(lid, library_ms());
 	assert_int_equal(looks_at_clock(), before);
 	assert_int_equal(datagram_number_to_virtual(datagram_numbers_at(lid), REAL_QPN), QPN);
 	service_goes_on();
@@ -154,7 +161,7 @@ static void a_long_wait_for_a_stranger_is_said(void **state)
 	pthread_join(a.thread, NULL);
 	first_handle((uint16_t)(lid + 1), REAL_QPN);
 	sender_is_known(lid + 1);
-	agent_link_await_sender(lid + 1, library_ms() - LIBRARY_ABSENT_MS);
+	await_sender(lid + 1, library_ms() - LIBRARY_ABSENT_MS);
 	assert_int_equal(log_open("tested", "none", LOG_LEVEL_WARN), 0);
 	snprintf(what, sizeof(what),
 	        "warn link: the first datagram from lid %u was held back for %d", lid, LONG_S);
@@ -237,9 +244,9 @@ static void an_agent_that_says_nothing_is_waited_for_once(void **state)
 		requests[i] = agent_is_asked_for_datagrams(lids[i]);
 	}
 	time_passes(LONG_S);
-	agent_link_await_sender(lids[0], library_ms() - LIBRARY_ABSENT_MS);
+	await_sender(lids[0], library_ms() - LIBRARY_ABSENT_MS);
 	before = looks_at_clock();
-	agent_link_await_sender(lids[1], library_ms());
+	await_sender(lids[1], library_ms());
 	assert_int_equal(looks_at_clock(), before);
 	for (int i = 0; i < 2; i++) {
 		agent_answers_datagrams(requests[i], lids[i], REAL_QPN);

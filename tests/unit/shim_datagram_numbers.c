@@ -56,7 +56,7 @@ static struct datagram_numbers *taken(Tether__QpRows *rows)
 	struct datagram_numbers *numbers = datagram_numbers_of(LID, &gid);
 
 	assert_non_null(numbers);
-	assert_int_equal(datagram_numbers_take(numbers, rows), 0);
+	assert_int_equal(datagram_numbers_take(numbers, rows, NULL), 0);
 	rows_clear(&rows->base);
 	return numbers;
 }
@@ -80,12 +80,26 @@ static void an_address_has_one_record(void **state)
 
 static void without_lids_an_address_is_its_gid(void **state)
 {
-	struct datagram_numbers *numbers = datagram_numbers_of(0, &gid);
+	const uint32_t name = gid_name(gid.raw), other = gid_name(other_gid.raw);
+	struct datagram_numbers *numbers = datagram_numbers_of(name, &gid);
 
 	assert_non_null(numbers);
-	assert_ptr_equal(datagram_numbers_of(0, &gid), numbers);
-	assert_ptr_not_equal(datagram_numbers_of(0, &other_gid), numbers);
-	assert_ptr_equal(datagram_numbers_find(0, &gid), numbers);
+	assert_ptr_equal(datagram_numbers_of(name, &gid), numbers);
+	assert_ptr_not_equal(datagram_numbers_of(other, &other_gid), numbers);
+	assert_ptr_equal(datagram_numbers_find(name, &gid), numbers);
+	assert_ptr_equal(datagram_numbers_at(name), numbers);
+	assert_null(datagram_numbers_of(0, &gid));
+}
+
+/* No mix-up, though it is most unlikely. */
+static void another_gid_of_the_same_name_has_no_record(void **state)
+{
+	const uint32_t name = gid_name(gid.raw);
+	struct datagram_numbers *numbers = datagram_numbers_of(name, &gid);
+
+	assert_null(datagram_numbers_of(name, &other_gid));
+	assert_null(datagram_numbers_find(name, &other_gid));
+	assert_ptr_equal(datagram_numbers_named(name), numbers);
 }
 
 static void a_group_has_no_numbers(void **state)
@@ -94,7 +108,7 @@ static void a_group_has_no_numbers(void **state)
 
 	assert_null(datagram_numbers_of(FIRST_MULTICAST_LID, &gid));
 	assert_null(datagram_numbers_of(0xffff, &gid));
-	assert_null(datagram_numbers_of(0, &group));
+	assert_null(datagram_numbers_of(gid_name(group.raw), &group));
 	assert_null(datagram_numbers_at(0xffff));
 	assert_int_equal(datagram_number_to_real(NULL, 0xffffff), 0xffffff);
 }
@@ -187,7 +201,7 @@ static void columns_of_unequal_length_change_nothing(void **state)
 	numbers = taken(&first);
 	row(&second, LID, 5, 51, 0);
 	second.n_real_qpn = 0;
-	assert_int_equal(datagram_numbers_take(numbers, &second), -EBADMSG);
+	assert_int_equal(datagram_numbers_take(numbers, &second, NULL), -EBADMSG);
 	second.n_real_qpn = 1;
 	rows_clear(&second.base);
 	expect_called(numbers, 5, 50);
@@ -335,6 +349,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        TEST(an_address_has_one_record),
 	        TEST(without_lids_an_address_is_its_gid),
+	        TEST(another_gid_of_the_same_name_has_no_record),
 	        TEST(a_group_has_no_numbers),
 	        TEST(what_nobody_spoke_of_is_its_own_number),
 	        TEST(only_datagram_queue_pairs_of_that_address_are_taken),

@@ -38,7 +38,7 @@ static void take(struct datagram_numbers *numbers, uint32_t real)
 	Tether__QpRows rows = TETHER__QP_ROWS__INIT;
 
 	assert_int_equal(qp_rows_append(&rows, &row), 0);
-	assert_int_equal(datagram_numbers_take(numbers, &rows), 0);
+	assert_int_equal(datagram_numbers_take(numbers, &rows, NULL), 0);
 	rows_clear(&rows.base);
 }
 

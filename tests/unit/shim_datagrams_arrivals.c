@@ -159,7 +159,7 @@ static void a_stop_is_answered_whatever_was_sent(void **state)
 	struct datagram_counts *sent = &queue_pair_of(h->vm.qp)->sent;
 
 	for (uint32_t i = 0; i < 100000; i++)
-		datagram_counts_add(sent, FAKE_LID_PEER, 0x10000 + i, false);
+		datagram_counts_add(sent, 0, FAKE_LID_PEER, 0x10000 + i, false);
 	harness_step(h, TETHER__STEP__STEP_PREPARE);
 	assert_int_equal(harness_step(h, TETHER__STEP__STEP_STOP), TETHER__OUTCOME__OUTCOME_DONE);
 	assert_true(tether__answer__get_packed_size(h->stopped) < FRAME_MAX_BYTES);
@@ -214,14 +214,16 @@ static void counts_are_of_each_address(void **state)
 
 	for (uint32_t round = 1; round <= 2; round++) {
 		for (uint32_t qpn = 0; qpn < 1000; qpn++)
-			datagram_counts_add(&counts, 1 + qpn % 3, qpn, qpn % 2);
+			datagram_counts_add(&counts, 0, 1 + qpn % 3, qpn, qpn % 2);
 		for (uint32_t qpn = 0; qpn < 1000; qpn++)
 			assert_int_equal(
-			        datagram_counts_at(&counts, datagram_other(1 + qpn % 3, qpn))
+			        datagram_counts_at(&counts, 0, datagram_other(1 + qpn % 3, qpn))
 			                ->count,
 			        round);
 	}
-	assert_null(datagram_counts_at(&counts, datagram_other(0, 5)));
+	/* At another name of its own it begins anew. */
+	assert_int_equal(datagram_counts_at(&counts, 7, datagram_other(1, 0))->count, 0);
+	assert_null(datagram_counts_at(&counts, 0, datagram_other(0, 5)));
 	datagram_counts_fini(&counts);
 }
 

@@ -51,10 +51,10 @@ void agent_link_wake(void)
 
 void (*harness_stranger)(uint32_t lid);
 
-void agent_link_await_sender(uint32_t lid, uint64_t since_ms)
+void agent_link_await_sender(const struct remote *sender, uint64_t since_ms)
 {
-	harness_stranger(lid);
-	sender_set_known(lid);
+	harness_stranger(sender->lid);
+	sender_set_known(sender->lid);
 }
 
 void agent_link_forget(const struct remote *remote)

@@ -227,7 +227,7 @@ bool agent_link_is_there(void)
 	return false;
 }
 
-void agent_link_await_sender(uint32_t lid, uint64_t since_ms)
+void agent_link_await_sender(const struct remote *sender, uint64_t since_ms)
 {
 }
 

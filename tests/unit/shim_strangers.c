@@ -38,7 +38,7 @@ static void answer(uint32_t lid)
 	questions++;
 	assert_int_equal(lid, FAKE_LID_VM);
 	assert_int_equal(qp_rows_append(&rows, &row), 0);
-	assert_int_equal(datagram_numbers_take(of_vm(), &rows), 0);
+	assert_int_equal(datagram_numbers_take(of_vm(), &rows, NULL), 0);
 	rows_clear(&rows.base);
 }
 
@@ -80,7 +80,7 @@ static void peer_hears(struct harness *h, uint64_t n)
 
 static uint32_t counted(const struct harness *h)
 {
-	struct datagram_count *from = datagram_counts_at(&queue_pair_of(h->peer.qp)->received,
+	struct datagram_count *from = datagram_counts_at(&queue_pair_of(h->peer.qp)->received, 0,
 	        datagram_other(FAKE_LID_VM, h->vm.qp->qp_num));
 
 	return from ? from->count : 0;
