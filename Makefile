@@ -36,7 +36,7 @@ endif
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all help deps demo demo-mpi check-unit check check-full check-spin check-asan check-tsan check-valgrind lint format-check format bench bench-start \
+.PHONY: all help deps demo demo-mpi check-unit check check-full check-spin check-vm check-vm-full check-asan check-tsan check-valgrind lint format-check format bench bench-start \
 	fuzz install clean
 
 # ---- what rules.mk files say -------------------------------------------------------------------------------------
@@ -122,8 +122,9 @@ $(B)/obj/gen/%.o: $(B)/gen/%.c | $(B)/deps.stamp
 deps: $(B)/deps.stamp
 # Only what the checks below need beyond building and testing.
 $(B)/deps-extra.stamp: .ci/packages-extra
+$(B)/deps-vm.stamp: .ci/packages-vm
 $(B)/deps.stamp: .ci/packages
-$(B)/deps.stamp $(B)/deps-extra.stamp: .ci/deps
+$(B)/deps.stamp $(B)/deps-extra.stamp $(B)/deps-vm.stamp: .ci/deps
 	@mkdir -p $(B)
 	$(Q).ci/deps .ci/$(@F:deps%.stamp=packages%)
 	@touch $@
@@ -135,7 +136,7 @@ $(B)/deps.stamp $(B)/deps-extra.stamp: .ci/deps
 RUN_TESTS = tests/run_tests --build $(B)
 LONG_TESTS := tests/model/check_model_test.py $(patsubst %,tests/faults/%_migration_test.py,options perftest middleware datagram xrc rc_verify) \
 	tests/simfabric/verbs_perftest_test.py tests/faults/churn_test.py tests/faults/kill_test.py tests/faults/sweep_test.py
-SHORT_TESTS := $(filter-out $(LONG_TESTS) tests/sanitized/%,$(sort $(wildcard tests/*/*_test.py tests/*/*_test.sh)))
+SHORT_TESTS := $(filter-out $(LONG_TESTS) tests/sanitized/% tests/vm/%,$(sort $(wildcard tests/*/*_test.py tests/*/*_test.sh)))
 INTEGRATION_TESTS := $(LONG_TESTS) $(SHORT_TESTS)
 
 check-unit: $(UNIT_TESTS)
@@ -149,6 +150,18 @@ check-full: all $(UNIT_TESTS)
 
 check-spin: $(B)/deps.stamp
 	$(Q)TETHER_FULL=1 $(RUN_TESTS) tests/model/protocol_test.py
+
+# QEMU guests: a test keeps both processors busy by itself.
+VM_TESTS := $(sort $(wildcard tests/vm/*_test.py))
+$(B)/vm/ready: all $(B)/deps-vm.stamp
+	$(Q)tests/vm/prepare $(B)
+.PHONY: $(B)/vm/ready
+
+check-vm: $(B)/vm/ready
+	$(Q)$(RUN_TESTS) --lanes 1 $(VM_TESTS)
+
+check-vm-full: $(B)/vm/ready
+	$(Q)TETHER_FULL=1 $(RUN_TESTS) --lanes 1 $(VM_TESTS)
 
 # A report ends the program that it is about, so that its test fails.
 DAEMON_TESTS := tests/sanitized/migration_test.py tests/net/agent_test.py tests/net/agent_orders_test.py tests/net/agents_test.py tests/net/guest_test.py
@@ -217,6 +230,7 @@ help:
 	@echo 'make demo-mpi   MPI jobs whose VMs move at random; DEMO_MPI="--seed N"'
 	@echo 'make check      unit tests and whole systems, small counts; check-unit: unit tests alone'
 	@echo 'make check-full the same with large counts (TETHER_FULL=1)'
+	@echo 'make check-vm   programs in QEMU guests, over the kernel own verbs (rdma_rxe); check-vm-full: large counts'
 	@echo 'make check-spin the protocol as a model: all that spin can reach, and what fails without each of its parts'
 	@echo 'make check-model  random programs with migrations against a reference model; PROGRAMS=N SEED=S'
 	@echo 'make check-asan, check-tsan   unit tests, daemons, plugin and rc-verify, built with a sanitizer'

@@ -1,3 +1,6 @@
-# vm: what runs in guests and is of no use elsewhere.
+# vm: what the lab of guests needs beside Python, and what runs in guests and is of no use elsewhere.
 
+$(call program,vm-hub,tests/vm/hub.c,)
+$(call program,vm-runner,tests/vm/in_guest/runner.c,)
+$(call program,vm-tsc,tests/vm/tsc.c,)
 $(call program,plain-rebuild,tests/vm/plain_rebuild.c $(VERIFY_SOURCES),-libverbs)
