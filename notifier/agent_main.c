@@ -20,6 +20,7 @@
 #include "notifier/guest_role.h"
 #include "notifier/host_role.h"
 #include "notifier/relay_role.h"
+#include "notifier/wire/repeats.h"
 #include "notifier/wire/versions.h"
 
 enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
@@ -188,6 +189,7 @@ int main(int argc, char **argv)
 	int status;
 
 	versions_pretend(getenv("TETHER_PROTOCOL"));
+	repeats_pretend(getenv("TETHER_REPEATS"));
 	status = options_read(argc, argv, &options);
 	if (status)
 		return status - 1;

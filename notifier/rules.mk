@@ -5,9 +5,9 @@ $(B)/gen/tether.pb-c.c $(B)/gen/tether.pb-c.h &: notifier/wire/tether.proto | $(
 	$(Q)protoc-c --proto_path=notifier/wire --c_out=$(B)/gen tether.proto
 
 # The contract that the oldest neighbour speaks, for the test that compares.
-$(B)/gen/tether_5.pb-c.c: tests/unit/tether_5.proto | $(B)/deps.stamp
+$(B)/gen/tether_6.pb-c.c: tests/unit/tether_6.proto | $(B)/deps.stamp
 	@mkdir -p $(B)/gen
-	$(Q)protoc-c --proto_path=tests/unit --c_out=$(B)/gen tether_5.proto
+	$(Q)protoc-c --proto_path=tests/unit --c_out=$(B)/gen tether_6.proto
 
 WIRE_SOURCES := gen/tether.pb-c.c notifier/wire/message.c notifier/wire/message_equal.c notifier/wire/pieces.c \
 	notifier/wire/versions.c notifier/wire/fit.c
@@ -80,7 +80,7 @@ $(call unit_test,notifier_any_tree,tests/unit/tree_chance.c tests/unit/tree_even
 $(call unit_test,notifier_votes,tests/unit/tree_chance.c tests/unit/tree_events.c $(TREE_TEST_SOURCES),-lprotobuf-c)
 $(call unit_test,notifier_races,$(TREE_TEST_SOURCES),-lprotobuf-c)
 $(call unit_test,notifier_name_index,notifier/relay/name_index.c notifier/relay/name_hash.c,)
-$(call unit_test,notifier_versions,gen/tether_5.pb-c.c $(WIRE_SOURCES),-lprotobuf-c)
+$(call unit_test,notifier_versions,gen/tether_6.pb-c.c $(WIRE_SOURCES),-lprotobuf-c)
 $(call unit_test,notifier_gid_name,notifier/wire/gid_name.c notifier/wire/rows.c gen/tether.pb-c.c,-lprotobuf-c)
 $(call unit_test,notifier_message_equal,$(WIRE_SOURCES),-lprotobuf-c)
 $(call unit_test,notifier_name_table,notifier/relay/name_table.c notifier/relay/name_hash.c,)

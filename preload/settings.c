@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "notifier/base/log.h"
+#include "notifier/wire/repeats.h"
 #include "notifier/wire/versions.h"
 
 static struct settings read_once = {.settlement = true, .rebinding = true};
@@ -81,6 +82,7 @@ static void read_environment(void)
 	if (!read_once.vm)
 		read_once.vm = vm_of_socket(read_once.agent_path);
 	versions_pretend(getenv("TETHER_PROTOCOL"));
+	repeats_pretend(getenv("TETHER_REPEATS"));
 	read_once.unplanned_ms = unplanned_ms(getenv("TETHER_UNPLANNED"));
 	read_once.settlement = !is_off("TETHER_SETTLEMENT");
 	read_once.rebinding = !is_off("TETHER_REBINDING");

@@ -17,6 +17,7 @@
 #include "notifier/base/version.h"
 #include "notifier/certificates/credentials.h"
 #include "notifier/link/refusal_log.h"
+#include "notifier/wire/repeats.h"
 #include "notifier/wire/versions.h"
 #include "sm-side/api/api.h"
 #include "sm-side/conductor/conductor.h"
@@ -447,6 +448,7 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	versions_pretend(getenv("TETHER_PROTOCOL"));
+	repeats_pretend(getenv("TETHER_REPEATS"));
 	umask(077);
 	err = smd_settings_read(&daemon.settings, options.config, error, sizeof(error));
 	if (!err && options.check_only)

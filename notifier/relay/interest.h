@@ -21,7 +21,7 @@
 #include "tether.pb-c.h"
 
 struct address {
-	uint16_t lid; /* 0: none */
+	uint32_t lid; /* 0: none; of an Ethernet port the name of @gid (gid_name.h) */
 	uint8_t gid[16];
 	uint32_t qpn;
 	uint32_t context; /* of a queue pair: what is said last counts; 0: an address */

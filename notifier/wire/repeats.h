@@ -58,6 +58,9 @@ enum {
 	REPEATS_AGAIN = 4, /* say repeats_again, and a heartbeat that asks */
 };
 
+/* For tests: "off" has this end not count, and so repeat nothing. */
+void repeats_pretend(const char *wish);
+
 void repeats_begin(struct repeats *repeats);
 
 /* Before @frame is written. */

@@ -33,7 +33,7 @@ uint32_t versions_oldest(void)
 void versions_say(Tether__Hello *hello)
 {
 	hello->version = versions_oldest();
-	hello->newest = newest > OLDEST ? newest : 0; /* that one cannot say it */
+	hello->newest = newest;
 }
 
 uint32_t versions_common(uint32_t their_oldest, uint32_t their_newest)

@@ -12,6 +12,9 @@
 
 #include "tether.pb-c.h"
 
+/* tether-smd and its plugin say it to each other; who says none is older. */
+enum { VERSION_SAID_SINCE = 6 };
+
 /* For tests: to be the build of another version, from PROTOCOL_OLDEST (which speaks no other) to
  * the one after this. NULL and anything else: no such wish. */
 void versions_pretend(const char *wish);
@@ -26,7 +29,7 @@ void versions_say(Tether__Hello *hello);
 uint32_t versions_common(uint32_t their_oldest, uint32_t their_newest);
 /* What the other end has chosen, by its answer; 0: it chooses none, and speaks the oldest. */
 uint32_t versions_chosen(uint32_t answered);
-/* "versions 5 to 6", "version 5". */
+/* "versions 6 to 7", "version 6". */
 void versions_name(uint32_t oldest, uint32_t newest, char *text, size_t size);
 
 #endif

@@ -15,12 +15,6 @@ static const char *role_name(Tether__Role role)
 	}
 }
 
-/* That is spoken with one of its processes; whose agent speaks no newer one says nothing of it. */
-static uint32_t oldest_of(const Tether__VmReport *vm)
-{
-	return vm->protocol ? vm->protocol : TETHER__PROTOCOL__PROTOCOL_OLDEST;
-}
-
 static struct json_object *vms_of(const Tether__Report *said, uint64_t *processes)
 {
 	struct json_object *list = json_object_new_array();
@@ -32,7 +26,7 @@ static struct json_object *vms_of(const Tether__Report *said, uint64_t *processe
 		json_put_text(vm, "name", said->vms[i]->name);
 		json_put_number(vm, "processes", said->vms[i]->processes);
 		if (said->vms[i]->processes)
-			json_put_number(vm, "protocol", oldest_of(said->vms[i]));
+			json_put_number(vm, "protocol", said->vms[i]->protocol);
 		*processes += said->vms[i]->processes;
 		json_object_array_add(list, vm);
 	}
@@ -51,9 +45,7 @@ static struct json_object *counters_of(const Tether__Report *said)
 static void said_put(struct json_object *object, const Tether__Report *said)
 {
 	json_put_text(object, "version", said->version);
-	/* Whoever speaks more says so. */
-	json_put_number(object, "protocol",
-	        said->protocol ? said->protocol : TETHER__PROTOCOL__PROTOCOL_OLDEST);
+	json_put_number(object, "protocol", said->protocol);
 	json_put_number(object, "epoch", said->epoch);
 	json_put_number(object, "open", said->open);
 	json_put_number(object, "agents", said->agents);

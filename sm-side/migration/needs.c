@@ -3,31 +3,22 @@
 
 #include <stddef.h>
 
+#include "notifier/wire/gid_name.h"
+
 static uint32_t at_least;
 
-static bool moves_a_shared_port(const struct migration_intent *intent)
+/* LIDs above 16 bits. */
+static bool moves_names(const struct migration_intent *intent)
 {
-	return intent->shared_port;
+	return is_gid_name(intent->address.lid);
 }
 
-static bool moves_links(const struct migration_intent *intent)
-{
-	return intent->dynamic;
-}
-
-static bool moves_several_vfs(const struct migration_intent *intent)
-{
-	return intent->others;
-}
-
-/* Rows of versions that nobody speaks any more may go. */
+/* A version that everybody speaks needs no row any more. */
 static const struct {
 	bool (*is)(const struct migration_intent *intent);
 	uint32_t version;
 } kinds[] = {
-        {moves_a_shared_port, 3},
-        {moves_links, 4},
-        {moves_several_vfs, 6},
+        {moves_names, 7},
 };
 
 void needs_at_least(uint32_t version)

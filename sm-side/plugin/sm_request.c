@@ -356,18 +356,12 @@ static const char *read_members(
 	return wrong;
 }
 
-/* The oldest build has not heard of it. */
-static bool is_known(enum sm_op op)
-{
-	return op != SM_HELLO || versions_newest() > TETHER__PROTOCOL__PROTOCOL_OLDEST;
-}
-
 static const char *read_request(struct json_object *from, struct sm_request *request)
 {
 	const char *name = json_read_string(from, "op");
 
 	for (unsigned i = 0; name && i < ARRAY_SIZE(ops); i++) {
-		if (strcmp(name, ops[i].name) || !is_known(ops[i].op))
+		if (strcmp(name, ops[i].name))
 			continue;
 		request->op = ops[i].op;
 		return read_members(from, ops[i].members, request);
@@ -376,10 +370,10 @@ static const char *read_request(struct json_object *from, struct sm_request *req
 	       "apply, verify, undo, move_alias, report";
 }
 
-/* Each request says what is spoken; where it does not, the oldest is. */
+/* Each request says what is spoken; one that does not is of a build that is too old. */
 static bool is_spoken(struct json_object *from, struct sm_request *request)
 {
-	uint64_t version = TETHER__PROTOCOL__PROTOCOL_OLDEST;
+	uint64_t version = VERSION_SAID_SINCE - 1;
 	char ours[64];
 
 	if (json_read_number(from, "protocol", UINT32_MAX, &version) != -EINVAL &&

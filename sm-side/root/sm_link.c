@@ -88,10 +88,10 @@ static void versions_complain(struct sm_link *link, uint32_t oldest, uint32_t ne
 	link_close(link, "no version in common");
 }
 
-/* One that knows no such question speaks the oldest. */
+/* One that knows no such question is older than the oldest. */
 static void hello_answered(struct sm_link *link, struct json_object *answer)
 {
-	uint64_t oldest = TETHER__PROTOCOL__PROTOCOL_OLDEST, newest = 0;
+	uint64_t oldest = VERSION_SAID_SINCE - 1, newest = 0;
 	uint32_t version;
 	bool ok = false;
 
@@ -149,9 +149,7 @@ static void hello_say(struct sm_link *link)
 {
 	static const char hello[] = "{\"id\":0,\"op\":\"hello\"}\n";
 
-	if (versions_newest() == TETHER__PROTOCOL__PROTOCOL_OLDEST)
-		link_up(link, versions_newest()); /* that one has not heard of it */
-	else if (evbuffer_add(bufferevent_get_output(link->stream), hello, sizeof(hello) - 1))
+	if (evbuffer_add(bufferevent_get_output(link->stream), hello, sizeof(hello) - 1))
 		link_close(link, "no memory");
 	else
 		timer_set(link->retry, HELLO_MS);
@@ -273,8 +271,7 @@ int sm_link_ask(struct sm_link *link, struct json_object *request, uint64_t *id)
 	}
 	output = bufferevent_get_output(link->stream);
 	json_put_number(request, "id", ++link->last_id);
-	if (link->version > TETHER__PROTOCOL__PROTOCOL_OLDEST)
-		json_put_number(request, "protocol", link->version);
+	json_put_number(request, "protocol", link->version);
 	text = json_object_to_json_string_ext(request, JSON_C_TO_STRING_PLAIN);
 	if (!text || evbuffer_add_printf(output, "%s\n", text) < 0)
 		err = -ENOMEM;

@@ -85,9 +85,9 @@ class Host:
         if kind:
             return
         with self.world.lock:
-            vms = [{"name": vm["name"], "processes": sum(s.vm == vm["name"] for s in self.shims())} for vm in self.inventory()["vms"]]
+            vms = [{"name": vm["name"], "processes": sum(s.vm == vm["name"] for s in self.shims()), "protocol": VERSION} for vm in self.inventory()["vms"]]
         with self.sending:
-            wire.send(sock, "report", {"request": question["request"], "name": self.name, "role": "ROLE_HOST", "version": "0.1",
+            wire.send(sock, "report", {"request": question["request"], "name": self.name, "role": "ROLE_HOST", "version": "0.1", "protocol": VERSION,
                                        "epoch": self.epoch, "vms": vms, "counters": [{"name": "events", "value": 7}], "last": True, **self.reports})
 
     def connects_to(self, vm, request=1):

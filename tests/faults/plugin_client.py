@@ -5,11 +5,17 @@
 One request to libosmtether.so (sm-side/DESIGN.md "Protocol with the plugin"); prints the answer, exit status 1 where it
 is refused. A VALUE of digits is sent as a number. In tests: `with PluginClient(path) as sm: sm.ask("status")`."""
 import json
+import os
 import select
 import socket
 import sys
 
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from faults.wire import SCHEMA  # noqa: E402
+
 ANSWER_S = 30
+OLDEST = SCHEMA.enums["Protocol"]["PROTOCOL_OLDEST"]
 
 
 class Refused(Exception):
@@ -38,7 +44,7 @@ class PluginClient:
 
     def send(self, op, **members):
         self.sent += 1
-        self.socket.sendall((json.dumps({"id": self.sent, "op": op, **members}) + "\n").encode())
+        self.socket.sendall((json.dumps({"id": self.sent, "op": op, "protocol": OLDEST, **members}) + "\n").encode())
         return self.sent
 
     def receive(self):

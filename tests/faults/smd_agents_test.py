@@ -5,6 +5,7 @@ import json
 import threading
 
 from command import tether
+from fake_host import VERSION
 from smd import Stage, equal, run, wait_until
 
 
@@ -14,12 +15,12 @@ def agents_are_asked_how_they_are():
         equal((status, err), (0, ""))
         rows = [line.split() for line in out.splitlines()]
         equal(rows[0], ["AGENT", "ROLE", "VERSION", "PROTOCOL", "VMS", "PROCESSES", "VM-MOST", "LAG"])
-        equal([row[:7] + row[8:] for row in rows[1:]], [["hyp1", "host", "0.1", "5", "1", "2", "-", "ms"], ["hyp2", "host", "0.1", "5", "0", "0", "-", "ms"],
-                                                      ["hyp3", "host", "0.1", "5", "1", "2", "-", "ms"]])
+        equal([row[:7] + row[8:] for row in rows[1:]], [["hyp1", "host", "0.1", str(VERSION), "1", "2", "-", "ms"], ["hyp2", "host", "0.1", str(VERSION), "0", "0", "-", "ms"],
+                                                      ["hyp3", "host", "0.1", str(VERSION), "1", "2", "-", "ms"]])
         equal([float(row[7]) > 0 for row in rows[1:]], [True] * 3)
         said = json.loads(tether(stage, "agents", "--json")[1])
         first = said["agents"][0]
-        equal((first["vms"], first["counters"], first["answered"]), ([{"name": "vm1", "processes": 2, "protocol": 5}], {"events": 7}, True))
+        equal((first["vms"], first["counters"], first["answered"]), ([{"name": "vm1", "processes": 2, "protocol": VERSION}], {"events": 7}, True))
         equal(said["epoch"], stage.smd.get("/v1/health")[1]["epoch"])
 
 
@@ -31,7 +32,7 @@ def an_agent_that_is_away_or_silent_is_listed_so():
         stage.world.fault("hyp2", "report", "silent")
         status, out, _ = tether(stage, "agents")
         rows = {line.split()[0]: line.split()[1:] for line in out.splitlines()[1:]}
-        equal((status, rows["hyp1"], rows["hyp2"]), (0, ["host", "0.1", "5", "1", "2", "-", "away"], ["host", "0.1", "5", "0", "0", "-", "silent"]))
+        equal((status, rows["hyp1"], rows["hyp2"]), (0, ["host", "0.1", str(VERSION), "1", "2", "-", "away"], ["host", "0.1", str(VERSION), "0", "0", "-", "silent"]))
         equal(rows["hyp3"][-1], "ms")
         # What comes too late is nobody's, and the next round is not mistaken for it.
         equal([agent["answered"] for agent in stage.smd.get("/v1/agents")[1]["agents"]], [False, True, True])

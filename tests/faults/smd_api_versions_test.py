@@ -90,14 +90,23 @@ def what_an_older_tether_smd_does_not_know_is_refused_by_name():
         equal((status, said["reason"]), (404, "unknown-path"))
 
 
-def a_plugin_that_has_not_heard_of_versions_is_asked_as_ever():
+def a_plugin_of_the_version_before_is_asked_as_it_knows():
     with Stage() as stage:
         stage.world.sm.stop()
-        stage.world.sm.speaks = None
+        stage.world.sm.speaks = (OLDEST - 1, OLDEST)
         stage.world.sm.start()
         wait_until("it is linked", lambda: stage.smd.get("/v1/health")[1]["sm_connected"])
         equal(f"linked to the SM at {stage.world.sm.path}, protocol {OLDEST}" in stage.smd.log(), True)
         equal(stage.smd.move("vm1", "hyp2")["outcome"], "done")
+
+
+def a_plugin_that_has_not_heard_of_versions_is_too_old():
+    with Stage(plan_ms=500) as stage:
+        stage.world.sm.stop()
+        stage.world.sm.speaks = None
+        stage.world.sm.start()
+        wait_until("it is said", lambda: "speaks version 5 of the protocol, this tether-smd" in stage.smd.log())
+        equal(stage.smd.get("/v1/health")[1]["sm_connected"], False)
 
 
 def a_plugin_two_versions_apart_is_said_once_and_has_no_migration():
@@ -118,4 +127,5 @@ def a_plugin_two_versions_apart_is_said_once_and_has_no_migration():
 
 if __name__ == "__main__":
     run([what_a_newer_tether_smd_says_besides_is_overlooked, what_an_older_tether_smd_does_not_know_is_refused_by_name,
-         a_plugin_that_has_not_heard_of_versions_is_asked_as_ever, a_plugin_two_versions_apart_is_said_once_and_has_no_migration])
+         a_plugin_of_the_version_before_is_asked_as_it_knows,
+         a_plugin_that_has_not_heard_of_versions_is_too_old, a_plugin_two_versions_apart_is_said_once_and_has_no_migration])

@@ -97,12 +97,8 @@ class Fleet(System):
 
     # What is spoken.
 
-    def is_new_up_to(self, host):
-        """@host's agent and all above it."""
-        return not self.older & {host, "smd", self.tree.get(host, "smd")}
-
     def spoken(self):
-        """{agent or "VM's agent": version, VM: the one spoken with its programs}, as tether-smd is told."""
+        """{agent or "VM's agent": its newest version, VM: the one spoken with its programs}, as tether-smd is told."""
         said = {}
         for agent in self.tether("agents")["agents"]:
             if not (agent["connected"] and agent["answered"]):
@@ -116,13 +112,12 @@ class Fleet(System):
     def expected(self):
         """The same, by who is of which version and where the VMs are."""
         version = {True: NEWEST, False: OLDEST}
-        said = {name: version[self.is_new_up_to(name)] for name in self.agents}
+        said = {name: version[name not in self.older] for name in self.agents}
         for vm, slot in {row["vm"]: row["slot"] for row in self.fabric.slots() if row["vm"] in self.vms}.items():
-            is_new = self.is_new_up_to(slot.rsplit("_", 1)[0])
+            agent = f"{vm}'s agent" if self.has_guests else slot.rsplit("_", 1)[0]
             if self.has_guests:
-                is_new = is_new and f"{vm}'s agent" not in self.older
-                said[f"{vm}'s agent"] = version[is_new]
-            said[vm] = version[is_new and vm not in self.older]
+                said[agent] = version[agent not in self.older]
+            said[vm] = version[not self.older & {agent, vm}]
         return said
 
     def wait_together(self):

@@ -309,7 +309,7 @@ def agent_says_how_it_is_when_it_is_asked():
         agent.down({"report": {"request": 77}})
         report = agent.root.frame("report")
         assert (report["request"], report["name"], report["role"]) == (77, "hyp1", "ROLE_HOST"), report
-        assert report["vms"] == [{"name": "vm1", "processes": 2}] and report["epoch"] == 9, report
+        assert report["vms"] == [{"name": "vm1", "processes": 2, "protocol": VERSION}] and report["epoch"] == 9, report
         assert report["version"] in subprocess.run([AGENT, "--version"], capture_output=True, text=True).stdout, report
         counters = {counter["name"]: counter.get("value", 0) for counter in report["counters"]}
         assert counters["events"] == 1 and counters["late_answers"] == 0, counters

@@ -13,14 +13,14 @@ enum {
 static void speaks(struct test *t, uint32_t newest)
 {
 	t->version = newest > OLDEST ? newest - 1 : OLDEST;
-	t->newest = newest > OLDEST ? newest : 0;
+	t->newest = newest;
 }
 
 static void a_neighbour_one_version_apart_is_welcome(void **state)
 {
 	static const struct {
 		uint32_t newest, spoken;
-	} rows[] = {{OLDEST, 0}, {NEWEST, NEWEST}, {NEWEST + 1, NEWEST}};
+	} rows[] = {{OLDEST, OLDEST}, {NEWEST, NEWEST}, {NEWEST + 1, NEWEST}};
 	struct test *t = *state;
 	char name[16];
 
@@ -41,8 +41,8 @@ static void two_apart_is_refused_with_what_to_do(void **state)
 		const char *says;
 	} rows[] = {
 	        {0, 0, "it speaks version 0 of"},
-	        {OLDEST - 1, 0, "it speaks version 4 of"},
-	        {NEWEST + 1, NEWEST + 2, "it speaks versions 7 to 8 of"},
+	        {OLDEST - 1, 0, "it speaks version 5 of"},
+	        {NEWEST + 1, NEWEST + 2, "it speaks versions 8 to 9 of"},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {

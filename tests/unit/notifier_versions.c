@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 /*
  * Which version is spoken, and that who speaks the oldest is sent nothing that its contract
- * (tether_5.proto) does not have.
+ * (tether_6.proto) does not have.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -27,8 +27,8 @@ enum {
 	KINDS = 64,
 };
 
-/* The contract of version 5: its messages are read by their descriptors alone. */
-extern const ProtobufCMessageDescriptor tether5__frame__descriptor;
+/* The contract of version 6: its messages are read by their descriptors alone. */
+extern const ProtobufCMessageDescriptor tether6__frame__descriptor;
 
 static const struct {
 	uint32_t version;
@@ -131,7 +131,7 @@ static void the_contract_of_the_oldest_still_stands(void **state)
 {
 	struct kinds kinds = {0};
 
-	message_still_stands(&kinds, &tether5__frame__descriptor, &tether__frame__descriptor);
+	message_still_stands(&kinds, &tether6__frame__descriptor, &tether__frame__descriptor);
 	assert_true(kinds.count > 20);
 }
 
@@ -229,7 +229,7 @@ static unsigned unknown_of(const ProtobufCMessage *message)
 	return count;
 }
 
-/* Fields of @frame that who speaks version 5 does not know; it reads the rest as it was meant. */
+/* Fields of @frame that who speaks version 6 does not know; it reads the rest as it was meant. */
 static unsigned unknown_to_the_oldest(const ProtobufCMessage *frame)
 {
 	size_t size = protobuf_c_message_get_packed_size(frame);
@@ -238,7 +238,7 @@ static unsigned unknown_to_the_oldest(const ProtobufCMessage *frame)
 	unsigned count;
 
 	protobuf_c_message_pack(frame, packed);
-	read = protobuf_c_message_unpack(&tether5__frame__descriptor, NULL, size, packed);
+	read = protobuf_c_message_unpack(&tether6__frame__descriptor, NULL, size, packed);
 	assert_non_null(read);
 	count = unknown_of(read);
 	if (!count) {
@@ -279,22 +279,23 @@ static void the_newest_that_both_know_is_spoken(void **state)
 		const char *we;
 		uint32_t theirs, newest, common;
 	} rows[] = {
-	        {"6", 5, 0, 5}, /* who speaks 5 says no more */
-	        {"6", 5, 6, 6},
-	        {"6", 6, 7, 6},
-	        {"6", 6, 0, 6},
-	        {"6", 7, 8, 0},
-	        {"6", 4, 0, 0},
-	        {"6", 4, 5, 5},
-	        {"6", 0, 0, 0},
-	        {"6", UINT32_MAX, 1, 0},
-	        {"5", 5, 6, 5},
-	        {"5", 5, 0, 5},
-	        {"5", 6, 7, 0},
-	        {"5", 6, 0, 0},
-	        {"7", 5, 6, 6},
+	        {"7", 5, 6, 6}, /* the build before */
+	        {"7", 6, 6, 6},
 	        {"7", 6, 7, 7},
+	        {"7", 7, 8, 7},
+	        {"7", 7, 0, 7},
+	        {"7", 8, 9, 0},
 	        {"7", 5, 0, 0},
+	        {"7", 4, 5, 0},
+	        {"7", 0, 0, 0},
+	        {"7", UINT32_MAX, 1, 0},
+	        {"6", 6, 7, 6},
+	        {"6", 6, 6, 6},
+	        {"6", 7, 8, 0},
+	        {"6", 7, 0, 0},
+	        {"8", 6, 7, 7},
+	        {"8", 7, 8, 8},
+	        {"8", 6, 6, 0},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -309,7 +310,7 @@ static void the_newest_that_both_know_is_spoken(void **state)
 
 static void what_is_said_is_what_is_spoken(void **state)
 {
-	static const char *const wishes[] = {"5", "6", "7"};
+	static const char *const wishes[] = {"6", "7", "8"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(wishes); i++) {
 		Tether__Hello hello = TETHER__HELLO__INIT;
@@ -324,7 +325,7 @@ static void what_is_said_is_what_is_spoken(void **state)
 
 static void no_other_build_is_pretended(void **state)
 {
-	static const char *const wishes[] = {"4", "8", "", "6x?", "-1", NULL};
+	static const char *const wishes[] = {"5", "9", "", "7x?", "-1", NULL};
 
 	for (size_t i = 0; i < ARRAY_SIZE(wishes); i++) {
 		versions_pretend(wishes[i]);

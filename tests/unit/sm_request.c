@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,8 +20,14 @@ static enum refusal read_line(const char *line, struct sm_request *request)
 	struct json_object *id;
 	const char *text;
 	enum refusal refused;
+	char spoken[1 << 16];
 
 	sm_request_clear(request); /* the one before */
+	if (!strncmp(line, "{\"", 2)) {
+		snprintf(spoken, sizeof(spoken), "{\"protocol\":%d,%s",
+		        TETHER__PROTOCOL__PROTOCOL_VERSION, line + 1);
+		line = spoken;
+	}
 	refused = sm_request_read(line, strlen(line), &id, request, &text);
 	json_object_put(id);
 	if (refused)
@@ -402,25 +409,25 @@ static void what_is_spoken_is_looked_at(void **state)
 		const char *pretended, *line, *text;
 		enum refusal refused;
 	} rows[] = {
-	        {"6", "{\"op\":\"status\"}", NULL, REFUSAL_NONE},
-	        {"6", "{\"op\":\"status\",\"protocol\":5}", NULL, REFUSAL_NONE},
-	        {"6", "{\"op\":\"status\",\"protocol\":6}", NULL, REFUSAL_NONE},
-	        {"6", "{\"op\":\"status\",\"protocol\":7}",
-	                "tether-smd speaks version 7 of the protocol, libosmtether.so versions 5 "
-	                "to "
-	                "6: they may be one version apart, so the older has to be replaced",
-	                REFUSAL_VERSION},
-	        {"6", "{\"op\":\"status\",\"protocol\":\"6\"}", NULL, REFUSAL_VERSION},
+	        {"7", "{\"op\":\"status\",\"protocol\":6}", NULL, REFUSAL_NONE},
 	        {"7", "{\"op\":\"status\",\"protocol\":7}", NULL, REFUSAL_NONE},
+	        {"7", "{\"op\":\"status\",\"protocol\":8}",
+	                "tether-smd speaks version 8 of the protocol, libosmtether.so versions 6 "
+	                "to "
+	                "7: they may be one version apart, so the older has to be replaced",
+	                REFUSAL_VERSION},
+	        {"7", "{\"op\":\"status\",\"protocol\":\"6\"}", NULL, REFUSAL_VERSION},
+	        {"8", "{\"op\":\"status\",\"protocol\":8}", NULL, REFUSAL_NONE},
+	        /* One that does not say it is from before that was said. */
 	        {"7", "{\"op\":\"status\"}",
 	                "tether-smd speaks version 5 of the protocol, libosmtether.so versions 6 "
 	                "to "
 	                "7: they may be one version apart, so the older has to be replaced",
 	                REFUSAL_VERSION},
+	        {"6", "{\"op\":\"status\"}", NULL, REFUSAL_VERSION},
+	        {"6", "{\"op\":\"hello\"}", NULL, REFUSAL_NONE},
 	        {"7", "{\"op\":\"hello\"}", NULL, REFUSAL_NONE},
-	        /* That build has not heard of it. */
-	        {"5", "{\"op\":\"hello\"}", NULL, REFUSAL_BAD_REQUEST},
-	        {"5", "{\"op\":\"status\",\"protocol\":6}", NULL, REFUSAL_VERSION},
+	        {"6", "{\"op\":\"status\",\"protocol\":7}", NULL, REFUSAL_VERSION},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -436,7 +443,7 @@ static void what_is_spoken_is_looked_at(void **state)
 			assert_string_equal(text, rows[i].text);
 		sm_request_clear(&r);
 	}
-	versions_pretend("6");
+	versions_pretend("7");
 }
 
 int main(void)

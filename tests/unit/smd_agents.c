@@ -144,6 +144,7 @@ static void what_was_said_is_told(void **state)
 	vm1.protocol = 6;
 	vm2.name = (char *)"vm2";
 	vm2.processes = 4;
+	vm2.protocol = 7;
 	counter.name = (char *)"events";
 	counter.value = 5;
 	report.name = (char *)"hyp1";
@@ -165,7 +166,7 @@ static void what_was_said_is_told(void **state)
 	        "{\"name\":\"hyp1\",\"role\":\"host\",\"connected\":true,\"answered\":true,"
 	        "\"lag_us\":40,"
 	        "\"vms\":[{\"name\":\"vm1\",\"processes\":3,\"protocol\":6},"
-	        "{\"name\":\"vm2\",\"processes\":4,\"protocol\":5}],"
+	        "{\"name\":\"vm2\",\"processes\":4,\"protocol\":7}],"
 	        "\"processes\":7,\"version\":\"0.1\",\"protocol\":6,\"epoch\":8,\"open\":0,"
 	        "\"agents\":0,"
 	        "\"processes_max\":100,"

@@ -136,7 +136,7 @@ static void what_does_not_fit_its_member_is_refused(void **unused)
 	        {RECORD_intent, "fabric", {.type = CELL_INTEGER, .integer = 2}},
 	        {RECORD_intent, "port_guid", {.type = CELL_TEXT, .at = "12", .length = 2}},
 	        {RECORD_intent, "gid", {.type = CELL_TEXT, .at = "fe8", .length = 3}},
-	        {RECORD_state, "lid", {.type = CELL_INTEGER, .integer = 65536}},
+	        {RECORD_state, "lid", {.type = CELL_INTEGER, .integer = 1LL << 32}},
 	        {RECORD_state, "sequence", {.type = CELL_INTEGER, .integer = 1LL << 32}},
 	        {RECORD_state, "state", {.type = CELL_TEXT, .at = "nowhere", .length = 7}},
 	};
