@@ -18,7 +18,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { NICS = 16, FRAME = 1 << 17, WAITING = 8 << 20, MACS = 64, MAC = 6 };
+enum { NICS = 64, FRAME = 1 << 17, WAITING = 8 << 20, MACS = 64, MAC = 6 };
 
 struct nic {
 	int fd; /* -1: nobody */

@@ -86,5 +86,14 @@ def mac(number):
     return f"52:54:00:00:{number >> 8:02x}:{number & 255:02x}"
 
 
+def mac_that_stays(number):
+    """Of a NIC without an rxe device; the keeper gives it the address address_that_stays(number)."""
+    return f"52:54:01:00:{number >> 8:02x}:{number & 255:02x}"
+
+
+def address_that_stays(number):
+    return f"10.78.{number >> 8}.{number & 255}"
+
+
 def address(number):
     return f"10.77.{number >> 8}.{number & 255}"

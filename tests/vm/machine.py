@@ -29,17 +29,21 @@ class Machine:
 
     @incoming: where its guest comes from, as QEMU's -incoming says it ("unix:PATH", "exec:cat FILE", "defer"); without, it boots.
     Each NIC of @nics (nic()) is in a slot, a PCIe root port, of its own: 0 to SLOTS - 1. A guest can come only to a machine with the
-    same memory_mib, cpus and NICs as where it was."""
+    same memory_mib, cpus, NICs and @stays as where it was. @stays: the MAC of a NIC that stays with the guest, also through a move, and
+    has no rxe device (mac_that_stays). @arguments: more of QEMU's."""
 
-    def __init__(self, lab, name, memory_mib=256, cpus=1, nics=(), incoming=None, link=None):
+    def __init__(self, lab, name, memory_mib=256, cpus=1, nics=(), incoming=None, link=None, stays=None, arguments=()):
         self.lab = lab
         self.name = name
         self.link = link or lab.link
         self.console = lab.path(f"{name}.console")
         self.plugged = 0
         argv = [*QEMU, "-m", str(memory_mib), "-smp", str(cpus), *self._kernel(name), *self._ports()]
+        if stays:
+            argv += self._staying_nic(stays)
         for each in nics:
             argv += self._nic_arguments(each)
+        argv += arguments
         if incoming:
             argv += ["-incoming", incoming]
         self.process = lab.children.start(name, argv)
@@ -63,6 +67,10 @@ class Machine:
             argv += ["-chardev", f"socket,id={name},path={self.socket(name)},server=on,wait=off",
                      "-device", f"virtserialport,bus=serial.0,nr={number},chardev={name},name={port}"]
         return argv
+
+    def _staying_nic(self, mac):
+        device = {"driver": "virtio-net-pci", "id": "stays", "netdev": "stays", "mac": mac, "bus": "pcie.0", "addr": "0x10", "romfile": ""}
+        return ["-netdev", json.dumps(self.link.netdev("stays")), "-device", json.dumps(device)]
 
     def _nic_arguments(self, each):
         netdev, device = self._new_nic(each)
