@@ -15,6 +15,7 @@
 #include "notifier/base/settings.h"
 #include "notifier/channel/channel_tls.h"
 #include "notifier/channel/channel_vsock.h"
+#include "notifier/driver/qmp_settings.h"
 #include "notifier/link/guest_channel.h"
 #include "notifier/link/listener.h"
 #include "notifier/notices/mad_port.h"
@@ -84,7 +85,7 @@ static int guest_channel_take(char **target, const char *file, const char *value
 
 static int driver_take(char **target, const char *file, const char *value)
 {
-	return setting_path(target, file, "exec:", value);
+	return setting_path(target, file, strncmp(value, "qmp:", 4) ? "exec:" : "qmp:", value);
 }
 
 static int path_take(char **target, const char *file, const char *value)
@@ -121,7 +122,7 @@ static const struct text_row {
         {"parent_name", offsetof(struct agent_settings, parent_name), ANY_PARENT, parent_name_take,
                 "sm/NAME or relay/NAME, whose certificate the parent has to show, or any"},
         {"driver", offsetof(struct agent_settings, driver), NULL, driver_take,
-                "exec:/PATH, of an executable"},
+                "exec:/PATH, of an executable, or qmp:/PATH, of a tether-qmp.conf(5)"},
         {"listen", offsetof(struct agent_settings, listen), "", listen_take,
                 "unix:/PATH; of a relay tls:ADDRESS:PORT, too, separated by blanks"},
         {"guest_channel", offsetof(struct agent_settings, guest_channel), "none",
@@ -169,7 +170,7 @@ static const char *key_of(size_t index, const char **wants)
 	return deadlines_key(index - CREDENTIALS_SETTINGS);
 }
 
-static const struct settings_words words = {"tether.conf(5)", key_of};
+static const struct settings_words words = {.manual = "tether.conf(5)", .key = key_of};
 
 /* What is not the same in every role. */
 static const struct role_standard {
@@ -368,11 +369,24 @@ static int place_check(
 	return err;
 }
 
+/* What is wrong with that file it says itself, line and all. */
+static int qmp_check(const char *path, char *error, size_t size)
+{
+	struct qmp_settings *settings;
+	int err = qmp_settings_read(path, &settings, error, size);
+
+	if (!err)
+		qmp_settings_drop(settings);
+	return err;
+}
+
 static int driver_check(const char *driver, const char *file, char *error, size_t size)
 {
-	const char *path = driver + strlen("exec:");
+	const char *path = strchr(driver, ':') + 1;
 	struct stat found;
 
+	if (!strncmp(driver, "qmp:", 4))
+		return qmp_check(path, error, size);
 	if (stat(path, &found))
 		settings_blame(
 		        file, "driver", error, size, "%s is not there: %s", path, strerror(errno));

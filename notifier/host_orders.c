@@ -226,7 +226,9 @@ static void run_start(struct order_run *run)
 	struct driver_request request = {.order = run->order,
 	        .socket = vm_links_path(role->links, run->order->vm),
 	        .socket_dir = role->settings->socket_dir,
-	        .deadline_ms = run->until_ms > now_ms ? run->until_ms - now_ms : 0};
+	        .deadline_ms = run->until_ms > now_ms ? run->until_ms - now_ms : 0,
+	        .migration = run->event.migration,
+	        .epoch = run->event.epoch};
 
 	die_point(DIE_ORDER, driver_verb(run->order->action));
 	host_stock_apart(role, run->order);

@@ -96,10 +96,15 @@ $(call unit_test,notifier_interest,$(INTEREST_SOURCES) $(WIRE_SOURCES),-lprotobu
 $(call unit_test,notifier_requests,notifier/relay/requests.c $(INTEREST_SOURCES) $(WIRE_SOURCES),-lprotobuf-c)
 $(call unit_test,notifier_base,$(BASE_SOURCES) $(SETTINGS_SOURCES),$(SETTINGS_LIBS))
 
+QMP_SETTINGS_SOURCES := $(addprefix notifier/driver/,qmp_settings.c qmp_settings_complete.c qmp_device.c)
+QMP_ORDER_SOURCES := $(addprefix notifier/driver/,qmp_order.c qmp_order_devices.c qmp_order_move.c qmp_seen.c qmp_message.c) $(QMP_SETTINGS_SOURCES)
+QMP_SOURCES := $(addprefix notifier/driver/,driver_qmp.c qmp_client.c qmp_lines.c qmp_talk.c qmp_stock.c qmp_inventory.c qmp_known.c \
+	qmp_watch.c qmp_mark.c) $(QMP_ORDER_SOURCES)
+
 AGENT_SOURCES := $(addprefix notifier/,agent_main.c agent_settings.c agent_credentials.c agent_holders.c agent_relay.c agent_report.c host_role.c \
 	host_orders.c host_stock.c relay_role.c guest_role.c epoch_file.c) $(addprefix notifier/link/,agent_links.c guest_links.c \
 	guest_channel.c vm_links.c) $(addprefix notifier/driver/,host_inventory.c host_inventory_keep.c driver.c driver_exec.c driver_output.c \
-	driver_keeper.c) notifier/base/file.c $(HOLDERS_SOURCES) $(NAME_SOURCES)
+	driver_keeper.c) $(QMP_SOURCES) notifier/base/file.c $(HOLDERS_SOURCES) $(NAME_SOURCES)
 NOTICE_SOURCES := $(addprefix notifier/notices/,host_signal.c notice_metrics.c notice_watch.c subscription.c mad_port.c) \
 	notifier/wire/notice.c
 $(call program,tether-agent,$(AGENT_SOURCES) $(NOTICE_SOURCES) $(RELAY_SOURCES) $(LINK_SOURCES) $(BASE_SOURCES) $(SETTINGS_SOURCES) \
@@ -130,17 +135,24 @@ $(call unit_test,notifier_tls_shown,tests/unit/tls_link.c tests/unit/tls_place.c
 $(call unit_test,notifier_certificate,notifier/certificates/peer_identity.c notifier/certificates/certificate.c $(AUTHORITY_SOURCES) $(NAME_SOURCES),-lcrypto)
 $(call unit_test,notifier_session,notifier/channel/session.c,)
 $(call unit_test,notifier_driver,notifier/driver/driver.c notifier/driver/driver_exec.c notifier/driver/driver_output.c notifier/driver/driver_keeper.c \
-	notifier/driver/host_inventory.c notifier/driver/host_inventory_keep.c notifier/link/guest_channel.c $(NAME_SOURCES) $(WIRE_SOURCES),-levent_core -lprotobuf-c -ljson-c)
+	notifier/driver/host_inventory.c notifier/driver/host_inventory_keep.c $(QMP_SOURCES) $(BASE_SOURCES) $(SETTINGS_SOURCES) notifier/link/guest_channel.c $(NAME_SOURCES) $(WIRE_SOURCES),\
+	-levent_core -lprotobuf-c -ljson-c $(SETTINGS_LIBS))
+$(call unit_test,notifier_qmp,$(QMP_ORDER_SOURCES) notifier/driver/qmp_lines.c notifier/link/guest_channel.c $(SETTINGS_SOURCES) $(NAME_SOURCES) $(WIRE_SOURCES),\
+	-lprotobuf-c -ljson-c $(SETTINGS_LIBS))
 
 FRAME_FUZZ_SOURCES := $(patsubst gen/%,$(B)/gen/%,$(FRAME_SOURCES))
 $(call fuzzer,frame,$(FRAME_FUZZ_SOURCES),-lprotobuf-c)
 $(call fuzzer,frame_relay,$(RELAY_SOURCES) $(FRAME_FUZZ_SOURCES),-lprotobuf-c)
 $(call fuzzer,driver_output,notifier/driver/driver_output.c notifier/driver/host_inventory.c notifier/link/guest_channel.c $(NAME_SOURCES) $(FRAME_FUZZ_SOURCES),\
 	-ljson-c -lprotobuf-c)
+$(call fuzzer,qmp,$(QMP_ORDER_SOURCES) notifier/driver/qmp_lines.c notifier/link/guest_channel.c $(NAME_SOURCES) $(SETTINGS_SOURCES) $(FRAME_FUZZ_SOURCES),\
+	-ljson-c -lprotobuf-c $(SETTINGS_LIBS))
+$(call fuzzer,qmp_settings,$(QMP_SETTINGS_SOURCES) notifier/link/guest_channel.c $(NAME_SOURCES) $(SETTINGS_SOURCES) $(FRAME_FUZZ_SOURCES),\
+	-ljson-c -lprotobuf-c $(SETTINGS_LIBS))
 $(call fuzzer,session,notifier/channel/session.c,)
 $(call fuzzer,notice,notifier/wire/notice.c,)
 LINK_FUZZ_SOURCES := $(patsubst gen/%,$(B)/gen/%,$(LINK_SOURCES))
-$(call fuzzer,agent_settings,notifier/link/guest_channel.c notifier/notices/mad_port.c notifier/wire/notice.c $(LINK_FUZZ_SOURCES),\
-	$(LINK_LIBS) -libumad)
+$(call fuzzer,agent_settings,notifier/link/guest_channel.c notifier/notices/mad_port.c notifier/wire/notice.c $(QMP_SETTINGS_SOURCES) $(LINK_FUZZ_SOURCES),\
+	$(LINK_LIBS) -libumad -ljson-c)
 $(call fuzzer,settings,$(SETTINGS_SOURCES) notifier/base/deadlines.c,$(SETTINGS_LIBS))
 $(call fuzzer,certificate,notifier/certificates/peer_identity.c notifier/certificates/certificate.c $(NAME_SOURCES),-lcrypto)

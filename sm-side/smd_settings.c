@@ -156,7 +156,7 @@ static const char *key_of(size_t index, const char **wants)
 	return deadlines_key(index - CREDENTIALS_SETTINGS);
 }
 
-static const struct settings_words words = {"tether-smd(8)", key_of};
+static const struct settings_words words = {.manual = "tether-smd(8)", .key = key_of};
 
 static int take(void *context, const char *key, const char *value)
 {

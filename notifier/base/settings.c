@@ -12,6 +12,8 @@
 #include "notifier/base/cleanup.h"
 
 enum { FILE_MOST_BYTES = 1 << 20 };
+/* Of a longer name inih keeps the beginning, and two would be one. */
+enum { SECTION_MOST = 48 };
 
 struct reading {
 	const char *rest; /* of the text */
@@ -20,6 +22,7 @@ struct reading {
 	setting_take take;
 	const struct settings_words *words; /* NULL: errors say what is wrong alone */
 	void *context;
+	char section[SECTION_MOST + 1]; /* in which the last setting was; "": in none */
 	int err;
 	char *error;
 	size_t error_size;
@@ -118,6 +121,29 @@ static void value_bad(struct reading *reading, const char *key)
 		advise(reading, ": it has to be %s", wants);
 }
 
+/* @section is another than the one before. */
+static void section_begin(struct reading *reading, const char *section)
+{
+	const struct settings_words *words = reading->words;
+	int err;
+
+	if (!words || !words->section) {
+		fail(reading, -EINVAL, "sections are not known here:", section);
+		return;
+	}
+	if (strlen(section) > SECTION_MOST) {
+		fail(reading, -EINVAL, "too long a section:", section);
+		return;
+	}
+	strcpy(reading->section, section);
+	err = words->section(reading->context, section);
+	if (!err)
+		return;
+	fail(reading, err, err == -EINVAL ? "bad section" : strerror(-err), section);
+	if (err == -EINVAL)
+		advise(reading, ": it has to be %s", words->section_wants);
+}
+
 static int setting_in(void *context, const char *section, const char *key, const char *value)
 {
 	struct reading *reading = context;
@@ -125,10 +151,10 @@ static int setting_in(void *context, const char *section, const char *key, const
 
 	if (reading->err)
 		return 1;
-	if (*section) {
-		fail(reading, -EINVAL, "sections are not known here:", section);
+	if (strcmp(section, reading->section) != 0)
+		section_begin(reading, section);
+	if (reading->err)
 		return 1;
-	}
 	err = reading->take(reading->context, key, value);
 	if (err == -ENOENT)
 		key_unknown(reading, key);

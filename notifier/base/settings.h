@@ -20,6 +20,10 @@ struct settings_words {
 	const char *manual; /* "tether.conf(5)" */
 	/* The @index-th key, or NULL behind the last one; *@wants: what its value has to be. */
 	const char *(*key)(size_t index, const char **wants);
+	/* Called before the first setting of each "[section]", and each time that another one has
+	 * been in between. -EINVAL: it is none. NULL: there are none. */
+	int (*section)(void *context, const char *section);
+	const char *section_wants; /* what one has to be */
 };
 
 /*

@@ -6,7 +6,7 @@
 
 #include "notifier/base/cleanup.h"
 
-static const struct driver_ops *const backends[] = {&driver_exec_ops};
+static const struct driver_ops *const backends[] = {&driver_exec_ops, &driver_qmp_ops};
 
 static const char *const verbs[] = {
         [TETHER__HOST_ACTION__HOST_NOTHING] = "inventory",

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 /*
  * What carries out an order on the physical server: takes a VF from a VM, moves the VM, programs
- * GUIDs, gives it another VF. One set of operations per backend (driver_exec.c; driver_qmp.c has
- * the same shape). Runs beside the loop, never in it; lives in the loop's thread.
+ * GUIDs, gives it another VF. One set of operations per backend: driver_exec.c runs the site's
+ * executable, driver_qmp.c speaks to QEMU. Neither blocks the loop; lives in its thread.
  */
 #ifndef TETHER_DRIVER_H
 #define TETHER_DRIVER_H
@@ -22,6 +22,7 @@ struct driver_request {
 	const char *socket;             /* of order->vm here; NULL: none */
 	const char *socket_dir;
 	unsigned deadline_ms;
+	uint64_t migration, epoch; /* for the log; 0: of none */
 };
 
 struct driver_result {
@@ -56,10 +57,10 @@ struct driver {
 	const struct driver_ops *ops;
 };
 
-extern const struct driver_ops driver_exec_ops;
+extern const struct driver_ops driver_exec_ops, driver_qmp_ops;
 
-/* @address: "exec:/path". @lock: a descriptor that stays open, also when this process is killed, as
- * long as anything of a job is at work; -1: none. -EPROTONOSUPPORT, -ENOMEM. */
+/* @address: "exec:/path", "qmp:/path". @lock: a descriptor that stays open, also when this process
+ * is killed, as long as anything of a job is at work; -1: none. -EPROTONOSUPPORT, -ENOMEM. */
 int driver_open(struct event_base *base, const char *address, const char *host, int lock,
         struct driver **driver);
 /* Jobs under way are killed and waited for, their done is not called. NULL is fine. */

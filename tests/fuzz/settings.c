@@ -24,7 +24,7 @@ static const char *key(size_t index, const char **wants)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const struct settings_words words = {"tether.conf(5)", key};
+	static const struct settings_words words = {.manual = "tether.conf(5)", .key = key};
 	struct deadlines deadlines = deadlines_default;
 	CLEANUP_FREE char *text = strndup((const char *)data, size);
 	char error[64] = "";

@@ -14,8 +14,8 @@ from lab.build import TOP, Build  # noqa: E402
 from lab.tap import Tap  # noqa: E402
 
 LIBDIR = "usr/lib/x86_64-linux-gnu"
-PAGES = ["man1/tether.1", "man5/tether.conf.5", "man7/libtether.7", "man8/tether-agent.8", "man8/tether-fabric.8",
-         "man8/tether-smd.8"]
+PAGES = ["man1/tether.1", "man5/tether-qmp.conf.5", "man5/tether.conf.5", "man7/libtether.7", "man8/tether-agent.8",
+         "man8/tether-fabric.8", "man8/tether-smd.8"]
 INSTALLED = {
     "usr/bin/tether": 0o755,
     "usr/sbin/tether-agent": 0o755,

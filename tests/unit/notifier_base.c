@@ -109,7 +109,7 @@ static const char *known_key(size_t index, const char **wants)
 
 static void errors_say_what_to_do(void **state)
 {
-	static const struct settings_words words = {"tether.conf(5)", known_key};
+	static const struct settings_words words = {.manual = "tether.conf(5)", .key = known_key};
 	static const struct {
 		const char *text, *error;
 	} rows[] = {
@@ -129,6 +129,46 @@ static void errors_say_what_to_do(void **state)
 		assert_int_not_equal(settings_parse(rows[i].text, "f", take, &words, taken, error,
 		                             sizeof(error)),
 		        0);
+		assert_string_equal(error, rows[i].error);
+	}
+}
+
+static int section_taken(void *context, const char *section)
+{
+	if (!strcmp(section, "bad"))
+		return -EINVAL;
+	strcat(strcat(strcat(context, "["), section), "]");
+	return 0;
+}
+
+static void sections_are_told_before_their_settings(void **state)
+{
+	static const struct settings_words words = {
+	        .section = section_taken, .section_wants = "a good one", .key = known_key};
+	static const struct {
+		const char *what, *text, *taken, *error;
+	} rows[] = {
+	        {"one", "name = a\n[s]\nroot = b\nname = c\n", "name=a;[s]root=b;name=c;", ""},
+	        {"twice the same", "[s]\nname = a\n[s]\nname = b\n", "[s]name=a;name=b;", ""},
+	        {"back", "[s]\nname = a\n[t]\nname = b\n[s]\nname = c\n",
+	                "[s]name=a;[t]name=b;[s]name=c;", ""},
+	        {"nothing in it", "[s]\n[t]\nname = a\n", "[t]name=a;", ""},
+	        {"no section of ours", "\n[bad]\nname = a\n", "",
+	                "f:3: bad section \"bad\": it has to be a good one"},
+	        {"longer than two can be told apart by",
+	                "[0123456789012345678901234567890123456789012345678]\nname = a\n", "",
+	                "f:2: too long a section: "
+	                "\"0123456789012345678901234567890123456789012345678\""},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		char taken[256] = "", error[256] = "";
+
+		print_message("# %s\n", rows[i].what);
+		assert_int_equal(settings_parse(rows[i].text, "f", take, &words, taken, error,
+		                         sizeof(error)),
+		        *rows[i].error ? -EINVAL : 0);
+		assert_string_equal(taken, rows[i].taken);
 		assert_string_equal(error, rows[i].error);
 	}
 }
@@ -254,6 +294,7 @@ int main(void)
 	        cmocka_unit_test(a_log_that_cannot_be_opened_later_says_nothing),
 	        cmocka_unit_test(settings_say_which_line_is_wrong),
 	        cmocka_unit_test(errors_say_what_to_do),
+	        cmocka_unit_test(sections_are_told_before_their_settings),
 	        cmocka_unit_test(value_that_turns_out_wrong_is_blamed_on_its_last_line),
 	        cmocka_unit_test(path_is_taken_from_where_the_file_is),
 	        cmocka_unit_test(line_too_long_is_not_cut),

@@ -265,7 +265,7 @@ static void unknown_kind_of_driver_is_refused(void **state)
 	struct world *world = *state;
 	struct driver *driver;
 
-	assert_int_equal(driver_open(world->base, "qmp:/x", "h", -1, &driver), -EPROTONOSUPPORT);
+	assert_int_equal(driver_open(world->base, "ssh:/x", "h", -1, &driver), -EPROTONOSUPPORT);
 	assert_int_equal(driver_open(world->base, "exec:", "h", -1, &driver), -EPROTONOSUPPORT);
 }
 
