@@ -7,16 +7,17 @@
 #include "preload/agent_link.h"
 #include "preload/control.h"
 #include "preload/datagram_numbers.h"
+#include "preload/remote_place.h"
 
 /* A datagram to a group's number is for nobody where it has no group's address. */
 enum { NOBODYS_QPN = 0xffffff };
 
 /* Those who move VMs are to know of it before anything is sent; what is sent to a group reaches
  * whoever is in it. */
-static void find_out(struct address_handle *ah)
+static void find_out(const struct context *context, struct address_handle *ah)
 {
-	ah->to = remote_at(&ah->attr, 0);
-	if (!ah->to.lid && !ah->to.by_gid)
+	ah->to = remote_at(context, &ah->attr, 0);
+	if (!ah->to.lid)
 		return;
 	ah->numbers = datagram_numbers_of(ah->to.lid, &ah->to.gid);
 	if (ah->numbers)
@@ -119,7 +120,7 @@ WRAPPER struct ibv_ah *ibv_create_ah(struct ibv_pd *shown_pd, struct ibv_ah_attr
 	if (!ah)
 		return NULL;
 	ah->attr = *attr;
-	find_out(ah);
+	find_out(context, ah);
 	if (control_enter(context, NEEDS_DEVICE)) {
 		address_handle_free(ah);
 		errno = ENODEV;

@@ -123,13 +123,13 @@ void agent_link_await_sender(const struct remote *sender, uint64_t since_ms)
 
 /* To the end of a migration that the agent has named; for an agent that has not as long as one may
  * take by default; without an agent only a moment. */
-static bool wait_a_little(const struct interest_request *request, uint64_t *since_ms)
+static bool wait_a_little(bool is_held, uint64_t *since_ms)
 {
 	/* Once: who is stopped between two looks has not waited for so long. */
 	uint64_t now = monotonic_ms(), until;
 	struct timespec at;
 
-	if (request->held)
+	if (is_held)
 		*since_ms = now;
 	until = *since_ms + deadlines_default.overall_ms;
 	if (agent_link.absent_since_ms) {
@@ -153,7 +153,7 @@ static void await_answer(const struct interest_request *request)
 
 	agent_service_wake();
 	while (!request->answered && waits) {
-		waits = wait_a_little(request, &since);
+		waits = wait_a_little(request->held, &since);
 		if (request->held && !was_held)
 			log_debug("link", "interest in lid %u is held by a migration",
 			        request->remote.lid);
@@ -241,6 +241,28 @@ int agent_link_announce_unasked(const struct announcement *what)
 		return 0;
 	LOCK_GUARD(&agent_link.lock);
 	return announcements_add(what, true);
+}
+
+int agent_link_await_announced(uint32_t context)
+{
+	uint64_t since;
+	bool waits = true;
+	int outcome;
+
+	if (!agent_link.started)
+		return 0;
+	UNCANCELLED();
+	LOCK_GUARD(&agent_link.lock);
+	since = monotonic_ms();
+	agent_service_wake();
+	outcome = announcements_outcome(context);
+	while (outcome > 0 && waits) {
+		waits = wait_a_little(outcome == ANNOUNCEMENT_IS_HELD, &since);
+		outcome = announcements_outcome(context);
+	}
+	if (outcome > 0)
+		log_warn("link", "no agent has acknowledged what is said of a context");
+	return outcome < 0 ? -outcome : 0;
 }
 
 void agent_link_withdraw(const struct announcement *what)

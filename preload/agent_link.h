@@ -58,6 +58,11 @@ void agent_link_await_sender(const struct remote *sender, uint64_t since_ms);
 int agent_link_announce(const struct announcement *what);
 /* The same without waiting; heard before the next answer to an event. -ENOMEM */
 int agent_link_announce_unasked(const struct announcement *what);
+/*
+ * Of contexts that are announced unasked: until all that is said of this one is heard above. Waits
+ * as agent_link_register does. 0 or an errno: it is refused.
+ */
+int agent_link_await_announced(uint32_t context);
 /* It is gone; nothing happens if it was never announced. Heard before what is announced later. */
 void agent_link_withdraw(const struct announcement *what);
 

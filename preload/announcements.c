@@ -5,10 +5,15 @@
 #include <stdlib.h>
 #include <sys/queue.h>
 
+#include "notifier/base/log.h"
+#include "notifier/wire/gid_name.h"
+
 struct announced {
 	struct announcement own;
-	bool unsent;    /* nobody has asked it yet */
-	bool withdrawn; /* the agent is to hear it */
+	bool unsent;      /* nobody has asked it yet */
+	bool withdrawn;   /* the agent is to hear it */
+	uint32_t request; /* that has brought it up; 0: an asked one, or none yet */
+	int outcome;      /* of it */
 	TAILQ_ENTRY(announced) link;
 };
 
@@ -22,13 +27,14 @@ int announcements_add(const struct announcement *what, bool unsent)
 		return -ENOMEM;
 	announced->own = *what;
 	announced->unsent = unsent;
+	announced->outcome = unsent ? ANNOUNCEMENT_WAITS : 0;
 	TAILQ_INSERT_TAIL(&announcements, announced, link);
 	return 0;
 }
 
 static bool is_of(const struct announcement *a, const struct announcement *b)
 {
-	return a->qpn == b->qpn && a->context == b->context;
+	return a->qpn == b->qpn && a->context == b->context && a->lid == b->lid;
 }
 
 bool announcements_withdraw(const struct announcement *what)
@@ -47,7 +53,7 @@ void announcement_address(const struct announcement *own, Tether__Address *addre
 {
 	tether__address__init(address);
 	address->lid = own->lid;
-	if (!own->lid) {
+	if (is_gid_name(own->lid)) {
 		address->gid.data = (uint8_t *)&own->gid;
 		address->gid.len = sizeof(own->gid);
 	}
@@ -73,7 +79,7 @@ static bool next_withdrawn(Tether__Address *address)
 	return false;
 }
 
-static bool next_unsent(Tether__Address *address)
+static bool next_unsent(uint32_t request, Tether__Address *address)
 {
 	struct announced *announced;
 
@@ -82,16 +88,65 @@ static bool next_unsent(Tether__Address *address)
 		if (!announced->unsent)
 			continue;
 		announced->unsent = false;
+		announced->request = request;
 		announcement_address(&announced->own, address);
 		return true;
 	}
 	return false;
 }
 
-bool announcements_next(Tether__Address *address, bool *withdrawn)
+bool announcements_next(uint32_t request, Tether__Address *address, bool *withdrawn)
 {
 	*withdrawn = next_withdrawn(address);
-	return *withdrawn || next_unsent(address);
+	return *withdrawn || next_unsent(request, address);
+}
+
+bool announcements_answered(uint32_t request, int outcome)
+{
+	struct announced *announced;
+
+	TAILQ_FOREACH(announced, &announcements, link)
+	{
+		if (announced->request != request)
+			continue;
+		announced->outcome = outcome;
+		if (outcome < 0)
+			log_warn(
+			        "link", "announcement of a context is refused: error %d", -outcome);
+		return true;
+	}
+	return false;
+}
+
+void announcements_link_lost(void)
+{
+	struct announced *announced;
+
+	TAILQ_FOREACH(announced, &announcements, link)
+	{
+		if (announced->outcome <= 0)
+			continue;
+		announced->unsent = true;
+		announced->request = 0;
+		announced->outcome = ANNOUNCEMENT_WAITS;
+	}
+}
+
+int announcements_outcome(uint32_t context)
+{
+	struct announced *announced;
+	int worst = 0;
+
+	TAILQ_FOREACH(announced, &announcements, link)
+	{
+		if (announced->own.context != context || announced->own.qpn || announced->withdrawn)
+			continue;
+		if (announced->outcome < 0)
+			return announced->outcome;
+		if (announced->outcome > worst)
+			worst = announced->outcome;
+	}
+	return worst;
 }
 
 size_t announcements_count(void)

@@ -30,7 +30,7 @@ static const struct address_handle *address_of(const struct queue_pair *qp, uint
 
 static bool goes_to(const struct address_handle *to, const struct move *move)
 {
-	return to->numbers && move_has_address(move, to->to.lid, &to->to.gid);
+	return to->numbers && move_has_lid(move, to->to.lid);
 }
 
 static bool some_are_unknown;

@@ -11,6 +11,7 @@
 #ifndef TETHER_DATAGRAMS_H
 #define TETHER_DATAGRAMS_H
 
+#include "notifier/wire/gid_name.h"
 #include "preload/address_handle.h"
 #include "preload/datagram_numbers.h"
 #include "preload/heard_senders.h"
@@ -110,7 +111,8 @@ static inline void datagram_it_is_not(struct ibv_wc *wc)
 static inline void connection_received(const struct queue_pair *qp, struct ibv_wc *wc)
 {
 	datagram_it_is_not(wc);
-	if (__builtin_expect(qp->remote.real_lid != qp->remote.lid, 0))
+	if (__builtin_expect(qp->remote.real_lid != qp->remote.lid, 0) &&
+	        !is_gid_name(qp->remote.lid))
 		wc->slid = (uint16_t)qp->remote.lid;
 }
 

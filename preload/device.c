@@ -9,6 +9,7 @@
 
 #include "notifier/base/cleanup.h"
 #include "notifier/base/monotonic.h"
+#include "notifier/wire/gid_name.h"
 #include "preload/agent_link.h"
 #include "preload/async_events.h"
 #include "preload/completion_channel.h"
@@ -24,6 +25,7 @@
 #include "preload/memory.h"
 #include "preload/memory_windows.h"
 #include "preload/move.h"
+#include "preload/places.h"
 #include "preload/sq_psns.h"
 #include "preload/window_work.h"
 #include "preload/xrc.h"
@@ -74,7 +76,7 @@ void context_learn_ports(struct context *context)
 			continue;
 		port->attr = attr;
 		learn_gid(context, (uint8_t)(i + 1), port);
-		port->known = attr.lid || attr.link_layer == IBV_LINK_LAYER_ETHERNET;
+		port->known = attr.lid || port_is_ethernet(port);
 		if (port->known)
 			device_learn_port(context->device, i, port);
 	}
@@ -95,7 +97,10 @@ bool ports_have_lid(const struct port *ports, uint32_t lid)
 	for (unsigned i = 0; lid && i < PORTS_MAX; i++) {
 		const struct ibv_port_attr *attr = &ports[i].attr;
 
-		if (ports[i].known && lid >= attr->lid && lid < attr->lid + (1u << attr->lmc))
+		if (is_gid_name(lid) && known_gids_have_name(&ports[i].gids, lid))
+			return true;
+		if (!port_is_ethernet(&ports[i]) && ports[i].known && lid >= attr->lid &&
+		        lid < attr->lid + (1u << attr->lmc))
 			return true;
 	}
 	return false;
@@ -214,8 +219,8 @@ void context_draw_number(struct context *context)
 {
 	uint32_t number;
 
-	/* Others know its keys by this one. */
-	if (context->moved)
+	/* Others know its keys by this one, or the root the context itself. */
+	if (context->moved || context->announced)
 		return;
 	do
 		number = number_draw();
@@ -231,6 +236,8 @@ static void context_free(struct context *context)
 	number_table_clear(&context->numbers);
 	window_set_fini(&context->windows);
 	port_tables_free(context);
+	for (unsigned i = 0; i < PORTS_MAX; i++)
+		known_gids_clear(&context->ports[i].gids);
 	pthread_mutex_destroy(&context->lists_lock);
 	free(context);
 }
@@ -264,6 +271,7 @@ static struct context *context_create(struct device *device, bool has_moved)
 	sq_psns_arrive(context);
 	context_clock_begin(context);
 	context_learn_ports(context);
+	context_learn_gids(context);
 	context_show(context);
 	return context;
 }
@@ -307,28 +315,11 @@ WRAPPER struct ibv_context *ibv_open_device(struct ibv_device *shown)
 		taken = context && !take_place(context);
 		if (taken)
 			context_destroy(context);
+		else if (context)
+			context_announce_gids(context);
 		control_leave();
 	} while (taken);
 	return context ? &context->shown.context : NULL;
-}
-
-/* At the first port: a queue pair that is made has none yet. */
-struct announcement context_announcement(const struct context *context, uint32_t qpn)
-{
-	return (struct announcement){
-	        .lid = context->ports[0].attr.lid,
-	        .gid = context->ports[0].gid,
-	        .qpn = qpn,
-	        .context = context->number,
-	};
-}
-
-static void withdraw(const struct context *context)
-{
-	struct announcement own = context_announcement(context, 0);
-
-	if (context->announced)
-		agent_link_withdraw(&own);
 }
 
 WRAPPER int ibv_close_device(struct ibv_context *shown)
@@ -343,7 +334,8 @@ WRAPPER int ibv_close_device(struct ibv_context *shown)
 		TAILQ_REMOVE(&contexts, context, link);
 		pthread_mutex_unlock(&contexts_lock);
 		device_is_used(context->device, false);
-		withdraw(context);
+		if (context->announced)
+			context_withdraw(context, 0);
 	}
 	context_destroy(context);
 	control_leave();

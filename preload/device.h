@@ -6,7 +6,6 @@
 #ifndef TETHER_DEVICE_H
 #define TETHER_DEVICE_H
 
-#include "preload/agent_link.h"
 #include "preload/objects.h"
 
 /*
@@ -19,9 +18,6 @@ int context_open_real(struct context *context);
 /* In a child after fork: what is open is the parent's, and so are the moves that hold it. */
 void contexts_forget(void);
 
-/* What the root hears of it once it has moved; with @qpn, of a queue pair in it. */
-struct announcement context_announcement(const struct context *context, uint32_t qpn);
-
 /* Another number, if nobody knows it by the one that it has. */
 void context_draw_number(struct context *context);
 
@@ -30,7 +26,7 @@ void context_learn_ports(struct context *context);
 /* Under which LIDs it is reached on the device that it has now. */
 void context_learn_real_lids(struct context *context);
 
-/* One of PORTS_MAX has this LID. */
+/* One of PORTS_MAX has this LID, or a GID of that name. */
 bool ports_have_lid(const struct port *ports, uint32_t lid);
 bool ports_have_gid(const struct port *ports, const union ibv_gid *gid);
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "notifier/base/cleanup.h"
+#include "notifier/base/log.h"
 #include "preload/agent_link.h"
 #include "preload/control.h"
 #include "preload/fork_watch.h"
@@ -320,20 +321,29 @@ void device_is_used(struct device *device, bool used)
 
 void device_learn_port(struct device *device, unsigned index, const struct port *port)
 {
+	struct known_gids gids;
+
 	LOCK_GUARD(&devices_lock);
+	gids = device->ports[index].gids;
 	device->ports[index] = *port;
+	device->ports[index].gids = gids;
+	if (known_gids_copy(&device->ports[index].gids, &port->gids))
+		log_error("places", "no memory for the GIDs of %s", device->shown.name);
 }
 
-bool device_ports(struct device *device, struct port ports[PORTS_MAX])
+const struct port *device_ports_hold(struct device *device)
 {
 	bool known = false;
 
-	LOCK_GUARD(&devices_lock);
-	for (unsigned i = 0; i < PORTS_MAX; i++) {
-		ports[i] = device->ports[i];
-		known |= ports[i].known;
-	}
-	return known;
+	pthread_mutex_lock(&devices_lock);
+	for (unsigned i = 0; i < PORTS_MAX; i++)
+		known |= device->ports[i].known;
+	return known ? device->ports : NULL;
+}
+
+void device_ports_let_go(void)
+{
+	pthread_mutex_unlock(&devices_lock);
 }
 
 void device_list_forget(void)

@@ -23,9 +23,11 @@ void device_close(struct device *device, struct ibv_context *opened);
 /* A context of the application is there, or gone. */
 void device_is_used(struct device *device, bool used);
 
-/* What is known of its ports, also while it is not open. False: nothing. */
+/* What is known of its ports, also while it is not open. NULL: nothing. They are the caller's until
+ * it lets go of them. */
 void device_learn_port(struct device *device, unsigned index, const struct port *port);
-bool device_ports(struct device *device, struct port ports[PORTS_MAX]);
+const struct port *device_ports_hold(struct device *device);
+void device_ports_let_go(void);
 
 /* In a child after fork: none is open. */
 void device_list_forget(void);

@@ -10,6 +10,7 @@
 #include "preload/completions.h"
 #include "preload/drain.h"
 #include "preload/move_address.h"
+#include "preload/places.h"
 #include "preload/queue_pair.h"
 #include "preload/settings.h"
 #include "preload/settlement.h"
@@ -21,25 +22,27 @@
 
 /* @alone: as of one that is connected to nobody. */
 static int report_numbers_of(
-        const struct move *move, const struct queue_pair *qp, bool alone, Tether__QpRows *rows)
+        const struct move *move, const struct queue_pair *qp, bool alone, Tether__Answer *answer)
 {
 	struct qp_row row = {
-	        .local_lid = queue_pair_lid(qp),
 	        .local_qpn = queue_pair_number(qp),
 	        .real_qpn = qp->real ? qp->real->qp_num : 0,
 	        .remote_lid = alone ? 0 : qp->remote.lid,
 	        .remote_qpn = alone ? 0 : qp->remote.qpn,
 	        .sq_psn = qp->migration.fresh_psn,
 	        .context = qp->context->number,
-	        .real_lid = queue_pair_real_lid(qp),
 	        .of_vm = move_has_context(move, qp->context),
 	};
+	struct place place;
+	int err = 0;
 
-	return qp_rows_append(rows, &row);
+	for (unsigned i = 0; !err && queue_pair_place(qp, i, &place); i++)
+		err = place_report(&place, &row, answer);
+	return err;
 }
 
 /* By which numbers peers name them is said each time: what is not said is taken back. */
-static int report_shared_queues(const struct move *move, Tether__QpRows *rows)
+static int report_shared_queues(const struct move *move, Tether__Answer *answer)
 {
 	const struct context *context;
 	int err = 0;
@@ -47,25 +50,24 @@ static int report_shared_queues(const struct move *move, Tether__QpRows *rows)
 	EACH_MOVING(move, context)
 	{
 		if (!err)
-			err = xrc_report_numbers(context, rows);
+			err = xrc_report_numbers(context, answer);
 	}
 	return err;
 }
 
 static int report_all(const struct move *move, bool ended_alone, Tether__Answer *answer)
 {
-	Tether__QpRows *rows = answer_qps(answer);
 	const struct context *context;
 	const struct queue_pair *qp;
-	int err = rows ? 0 : -ENOMEM;
+	int err = answer_qps(answer) ? 0 : -ENOMEM;
 
 	EACH_CONCERNED(move, context, qp)
 	{
 		if (!err && !qp->migration.lost)
 			err = report_numbers_of(
-			        move, qp, ended_alone && qp->application_error, rows);
+			        move, qp, ended_alone && qp->application_error, answer);
 	}
-	return err ? err : report_shared_queues(move, rows);
+	return err ? err : report_shared_queues(move, answer);
 }
 
 /* One that is in ERR for the application has nothing to lose: nobody need show its other end. */
@@ -82,37 +84,36 @@ int evidence_report_voted(const struct move *move, Tether__Answer *answer)
 /* Under Shared Port what is made in it later is known under the LID that it shows, and is where it
  * is now, and of several VFs it is in one: so the root is told of it, though it may have no queue
  * pair yet. */
-static int report_contexts(const struct move *move, Tether__QpRows *rows)
+static int report_contexts(const struct move *move, Tether__Answer *answer)
 {
 	const struct context *context;
 	int err = 0;
 
+	if (!move->shared_port && !move_has_several_vfs(move))
+		return 0;
 	EACH_MOVING(move, context)
 	{
-		struct qp_row row = {.local_lid = context->ports[0].attr.lid,
-		        .real_lid = context->ports[0].real_lid,
-		        .context = context->number,
-		        .of_vm = true};
+		struct qp_row row = {.context = context->number, .of_vm = true};
+		struct place place;
 
-		if (!err && (move->shared_port || move_has_several_vfs(move)))
-			err = qp_rows_append(rows, &row);
+		for (unsigned i = 0; !err && context_place(context, i, &place); i++)
+			err = place_report(&place, &row, answer);
 	}
 	return err;
 }
 
 int evidence_report_rebuilt(const struct move *move, Tether__Answer *answer)
 {
-	Tether__QpRows *rows = answer_qps(answer);
 	const struct context *context;
 	const struct queue_pair *qp;
-	int err = rows ? report_contexts(move, rows) : -ENOMEM;
+	int err = answer_qps(answer) ? report_contexts(move, answer) : -ENOMEM;
 
 	EACH_QUEUE_PAIR(context, qp)
 	{
 		if (!err && move_takes_along(move, context) && !qp->migration.lost)
-			err = report_numbers_of(move, qp, false, rows);
+			err = report_numbers_of(move, qp, false, answer);
 	}
-	return err ? err : report_shared_queues(move, rows);
+	return err ? err : report_shared_queues(move, answer);
 }
 
 /* What was told to have failed may have taken a RECV all the same. Slots are known for a while. */

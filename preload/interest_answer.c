@@ -2,7 +2,7 @@
 #include "preload/interest_answer.h"
 
 #include "notifier/wire/rows.h"
-#include "preload/objects.h"
+#include "preload/remote_place.h"
 
 /* Where nothing is translated there is no table; where a key has come back to be its own, what
  * stands in it is of an earlier place. */
@@ -44,7 +44,7 @@ void interest_answer_take(const Tether__InterestAnswer *answer, struct remote *r
 			continue;
 		remote->real_qpn = row.real_qpn;
 		if (row.real_lid)
-			remote->real_lid = row.real_lid;
+			remote_goes_to(remote, row.real_lid, answer->gids);
 		take_keys(row.local_lid, row.context, answer->keys, remote);
 	}
 }

@@ -41,8 +41,7 @@ static bool next_drop(Tether__Interest *wire, Tether__Address *address)
 		wire->request = ++all_interests.last_id;
 		wire->drop = true;
 		TAILQ_REMOVE(&all_interests.list, interest, link);
-		if (dropped.lid)
-			number_table_remove(&all_interests.by_lid, dropped.lid);
+		number_table_remove(&all_interests.by_lid, dropped.lid);
 		free(interest);
 		return true;
 	}
@@ -98,7 +97,7 @@ static bool next_announcement(Tether__Interest *wire, Tether__Address *address)
 {
 	bool withdrawn;
 
-	if (!announcements_next(address, &withdrawn))
+	if (!announcements_next(all_interests.last_id + 1, address, &withdrawn))
 		return false;
 	wire->request = ++all_interests.last_id;
 	wire->drop = withdrawn;

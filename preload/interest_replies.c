@@ -3,6 +3,7 @@
 #include "preload/interests_state.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "notifier/base/log.h"
 #include "preload/datagram_numbers.h"
@@ -62,6 +63,12 @@ static void judged(struct interest *interest, const Tether__InterestAnswer *answ
 		interest->registered = true;
 }
 
+static bool is_collision(const Tether__InterestAnswer *answer)
+{
+	return answer->outcome == TETHER__OUTCOME__OUTCOME_REFUSED && answer->n_refusals &&
+	       !strcmp(answer->refusals[0]->reason, "gid-collision");
+}
+
 static void request_answered(
         struct interest_request *request, const Tether__InterestAnswer *answer, uint64_t now_ms)
 {
@@ -69,6 +76,8 @@ static void request_answered(
 
 	request->answered = true;
 	request->refused = answer->outcome != TETHER__OUTCOME__OUTCOME_DONE;
+	if (is_collision(answer))
+		request->remote.unreachable = EADDRINUSE;
 	if (interest)
 		judged(interest, answer, false, now_ms);
 	if (interest && interest->refused)
@@ -107,6 +116,21 @@ static void datagrams_answered(const Tether__InterestAnswer *answer, bool is_las
 	}
 }
 
+/* As announcements.h has it. */
+static int outcome_of_announcement(const Tether__InterestAnswer *answer)
+{
+	switch (answer->outcome) {
+	case TETHER__OUTCOME__OUTCOME_DONE:
+		return 0;
+	case TETHER__OUTCOME__OUTCOME_NONE:
+		return ANNOUNCEMENT_IS_HELD;
+	case TETHER__OUTCOME__OUTCOME_PARTIAL:
+		return ANNOUNCEMENT_WAITS;
+	default:
+		return is_collision(answer) ? -EADDRINUSE : -ENOMEM;
+	}
+}
+
 void interests_answered(const Tether__InterestAnswer *answer, uint64_t now_ms)
 {
 	bool held = answer->outcome == TETHER__OUTCOME__OUTCOME_NONE;
@@ -122,5 +146,6 @@ void interests_answered(const Tether__InterestAnswer *answer, uint64_t now_ms)
 			request_answered(request, answer, now_ms);
 		return;
 	}
-	datagrams_answered(answer, is_last, now_ms);
+	if (!announcements_answered(answer->request, outcome_of_announcement(answer)))
+		datagrams_answered(answer, is_last, now_ms);
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "notifier/wire/gid_name.h"
 #include "preload/datagram_numbers.h"
 #include "preload/heard_senders.h"
 
@@ -15,26 +16,32 @@ struct all_interests all_interests = {
         .requests = TAILQ_HEAD_INITIALIZER(all_interests.requests),
 };
 
-static bool is_to(const struct interest *interest, const struct remote *remote)
+static struct interest *find_by_lid(const struct remote *remote)
 {
-	return !interest->to.lid && !memcmp(&interest->to.gid, &remote->gid, sizeof(remote->gid));
+	const struct number_entry *entry = number_table_find(&all_interests.by_lid, remote->lid);
+
+	return entry ? (struct interest *)entry->value : NULL;
+}
+
+static bool is_gid(const struct interest *interest, const struct remote *remote)
+{
+	return !is_gid_name(remote->lid) ||
+	       !memcmp(&interest->to.gid, &remote->gid, sizeof(remote->gid));
 }
 
 struct interest *interest_find(const struct remote *remote)
 {
-	const struct number_entry *entry;
-	struct interest *interest;
+	struct interest *interest = find_by_lid(remote);
 
-	if (remote->lid) {
-		entry = number_table_find(&all_interests.by_lid, remote->lid);
-		return entry ? (struct interest *)entry->value : NULL;
-	}
-	TAILQ_FOREACH(interest, &all_interests.list, link)
-	{
-		if (is_to(interest, remote))
-			return interest;
-	}
-	return NULL;
+	return interest && is_gid(interest, remote) ? interest : NULL;
+}
+
+/* Another GID has its name: what is said of one would be taken for the other's. */
+static bool collides(const struct remote *remote)
+{
+	const struct interest *interest = find_by_lid(remote);
+
+	return interest && !is_gid(interest, remote);
 }
 
 static struct interest *make(const struct remote *remote)
@@ -44,8 +51,7 @@ static struct interest *make(const struct remote *remote)
 	if (!interest)
 		return NULL;
 	interest->to = *remote;
-	if (remote->lid &&
-	        number_table_set(&all_interests.by_lid, remote->lid, (uintptr_t)interest)) {
+	if (number_table_set(&all_interests.by_lid, remote->lid, (uintptr_t)interest)) {
 		free(interest);
 		return NULL;
 	}
@@ -67,7 +73,7 @@ static struct interest *use(const struct remote *remote)
 {
 	struct interest *interest = interest_find(remote);
 
-	if (!interest)
+	if (!interest && !collides(remote))
 		interest = make(remote);
 	if (!interest)
 		return NULL;
@@ -77,10 +83,18 @@ static struct interest *use(const struct remote *remote)
 	return interest;
 }
 
+static void end_in_collision(struct interest_request *request)
+{
+	request->sent = request->answered = request->refused = true;
+	request->remote.unreachable = EADDRINUSE;
+}
+
 void interests_ask(struct interest_request *request, const struct remote *remote)
 {
 	*request = (struct interest_request){.id = ++all_interests.last_id, .remote = *remote};
 	TAILQ_INSERT_TAIL(&all_interests.requests, request, link);
+	if (collides(remote))
+		end_in_collision(request);
 	use(remote);
 }
 
@@ -95,6 +109,8 @@ bool interests_ask_datagrams(struct interest_request *request, const struct remo
 	*request = (struct interest_request){
 	        .id = ++all_interests.last_id, .remote = *remote, .datagrams = true};
 	TAILQ_INSERT_TAIL(&all_interests.requests, request, link);
+	if (collides(remote))
+		end_in_collision(request);
 	return true;
 }
 
@@ -136,7 +152,7 @@ static void forget_numbers(const struct remote *remote)
 
 void interests_took_numbers(const struct remote *remote)
 {
-	const struct interest *interest = interest_find(remote);
+	const struct interest *interest = find_by_lid(remote);
 
 	if (!interest || !interest->datagrams)
 		forget_numbers(remote);
@@ -195,7 +211,7 @@ void interest_address(const struct remote *remote, Tether__Address *address)
 {
 	tether__address__init(address);
 	address->lid = remote->lid;
-	if (remote->by_gid || !remote->lid) {
+	if (remote->by_gid || is_gid_name(remote->lid)) {
 		address->gid.data = (uint8_t *)&remote->gid;
 		address->gid.len = sizeof(remote->gid);
 	}
@@ -215,7 +231,11 @@ void interests_link_lost(void)
 	struct interest *interest;
 
 	TAILQ_FOREACH(request, &all_interests.requests, link)
-	request->sent = request->held = false;
+	{
+		request->sent &= request->answered;
+		request->held = false;
+	}
+	announcements_link_lost();
 	TAILQ_FOREACH(interest, &all_interests.list, link)
 	datagrams_unknown(interest);
 	interest_room_link_lost(&all_interests.room_above);

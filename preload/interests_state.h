@@ -29,7 +29,7 @@ struct interest {
 
 struct all_interests {
 	TAILQ_HEAD(, interest) list;
-	struct number_table by_lid;  /* of them those that have a LID */
+	struct number_table by_lid;  /* or name */
 	TAILQ_HEAD(, interest) idle; /* the longest idle first */
 	unsigned idle_count;
 	unsigned under_way; /* of them those that have a request */

@@ -29,6 +29,7 @@ static void in_child(void)
 	datagram_records_in_child();
 	heard_senders_in_child();
 	port_tables_in_child();
+	known_gids_in_child();
 	control_forget();
 	agent_link_forget_parent();
 }

@@ -53,17 +53,15 @@ enum context_phase move_phase_of(const struct context *context)
 /* One that was never open may be the one that is missing. */
 bool move_has_taken(struct device *device)
 {
-	struct port ports[PORTS_MAX];
-	bool known = device_ports(device, ports);
+	const struct port *ports = device_ports_hold(device);
 	const struct move *move;
+	bool taken = false;
 
 	TAILQ_FOREACH(move, &taking, phase_link)
-	{
-		if (move->phase == PHASE_AWAY &&
-		        (known ? move_has_ports(move, ports) : move->of_our_vm))
-			return true;
-	}
-	return false;
+	taken |= move->phase == PHASE_AWAY &&
+	         (ports ? move_has_ports(move, ports) : move->of_our_vm);
+	device_ports_let_go();
+	return taken;
 }
 
 bool move_has_taken_some(void)

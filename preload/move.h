@@ -27,7 +27,7 @@ struct move {
 	uint64_t id, epoch;
 	uint32_t sequence; /* of the last event */
 	enum move_state state;
-	uint32_t lid; /* the VM's; 0: by GID */
+	uint32_t lid; /* the VM's */
 	union ibv_gid gid;
 	bool has_gid;
 	/* More of its address: move_address.h. */

@@ -112,7 +112,7 @@ bool move_address_is(const struct move *move, const Tether__Event *event)
 
 	if (!address)
 		return false;
-	by_lid = (move->lid || address->lid) && !move->shared_port && !event->shared_port;
+	by_lid = !move->shared_port && !event->shared_port;
 	if (by_lid)
 		return move_has_lid(move, address->lid);
 	return address->gid.len == sizeof(move->gid) &&
@@ -130,7 +130,7 @@ static bool have_any_lid(const struct move *move, const struct port *ports)
 
 bool move_has_ports(const struct move *move, const struct port *ports)
 {
-	if (move->lid && !move->shared_port)
+	if (!move->shared_port)
 		return have_any_lid(move, ports);
 	return move->has_gid && ports_have_gid(ports, &move->gid);
 }
@@ -138,11 +138,6 @@ bool move_has_ports(const struct move *move, const struct port *ports)
 bool move_has_several_vfs(const struct move *move)
 {
 	return !move->shared_port && move->known_lid_count;
-}
-
-bool move_has_address(const struct move *move, uint32_t lid, const union ibv_gid *gid)
-{
-	return move->lid ? move_has_lid(move, lid) : !lid && is_gid(move, gid);
 }
 
 static bool has_qp(const struct move *move, const struct remote *remote)
@@ -155,8 +150,6 @@ static bool has_qp(const struct move *move, const struct remote *remote)
 
 bool move_has_remote(const struct move *move, const struct remote *remote)
 {
-	if (!move->lid)
-		return remote->by_gid && is_gid(move, &remote->gid);
 	if (!move_has_lid(move, remote->lid))
 		return false;
 	return !move->shared_port || has_qp(move, remote);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 /*
- * By what others know a VM that moves. Its LID says it, or those of its VFs, or where there is none
- * its GID. Under
+ * By what others know a VM that moves. Its LID says it, or those of its VFs, or the names of their
+ * GIDs where there are no LIDs; then its own address is nobody's, and says who it is. Under
  * Shared Port the LID is others' as well: there a context is the VM's by its GID, and a queue pair
  * at one of the LIDs under which the VM is known by its number; as long as nobody has said the VM's
  * numbers (before STOP), each may be. The service thread's, control verbs kept out.
@@ -16,7 +16,7 @@
 int move_address_take(struct move *move, const Tether__Event *event);
 void move_address_clear(struct move *move);
 
-/* It is known under that LID. */
+/* It is known under that LID, or the name of that GID. */
 static inline bool move_has_lid(const struct move *move, uint32_t lid)
 {
 	if (lid == move->lid)
@@ -33,13 +33,11 @@ bool move_address_is(const struct move *move, const Tether__Event *event);
 bool move_has_ports(const struct move *move, const struct port *ports);
 /* Each of its VFs has a LID of its own. */
 bool move_has_several_vfs(const struct move *move);
-/* What is sent to that address goes to the VM, or may. */
-bool move_has_address(const struct move *move, uint32_t lid, const union ibv_gid *gid);
 /* Who is at the other end of a connection is in the VM, or may be. */
 bool move_has_remote(const struct move *move, const struct remote *remote);
 
 /*
- * Each LID, or 0 (by GID), under which the VM is known: the same ones as long as something is
+ * Each LID, or name, under which the VM is known: the same ones as long as something is
  * stopped. _in: and those that its rows in @rows name, once each; -ENOMEM, -EBADMSG. Ends with the
  * first error of @at_lid.
  */

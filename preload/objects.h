@@ -24,6 +24,7 @@
 #include "preload/completion_ring.h"
 #include "preload/datagram_counts.h"
 #include "preload/gate.h"
+#include "preload/known_gids.h"
 #include "preload/outer_fd.h"
 #include "preload/port_tables.h"
 #include "preload/real_verbs.h"
@@ -37,10 +38,16 @@ enum { DEVICE_BEYOND_BYTES = 2048, PORTS_MAX = 4 };
 /* What the application was told of a port, and goes on being told. */
 struct port {
 	struct ibv_port_attr attr;
-	union ibv_gid gid; /* the first in its table */
-	bool known;        /* the LID was assigned */
-	uint32_t real_lid; /* of the device that is there now; 0: not learned */
+	union ibv_gid gid;      /* the first in its table */
+	bool known;             /* the LID was assigned */
+	uint32_t real_lid;      /* of the device that is there now; 0: not learned */
+	struct known_gids gids; /* of an Ethernet port, which has no LID */
 };
+
+static inline bool port_is_ethernet(const struct port *port)
+{
+	return port->attr.link_layer == IBV_LINK_LAYER_ETHERNET;
+}
 
 struct device {
 	struct ibv_device shown;
@@ -242,29 +249,17 @@ struct shared_receive_queue {
 	TAILQ_ENTRY(shared_receive_queue) link;
 };
 
-/* Who is at the other end of a connection, as the application knows it. */
+/* Who is at the other end of a connection, as the application knows it (remote_place.h). */
 struct remote {
-	uint32_t lid;
+	uint32_t lid; /* or the name of the GID (notifier/wire/gid_name.h) */
 	union ibv_gid gid;
-	bool by_gid; /* a global route: the GID counts where there is no LID */
+	bool by_gid; /* a global route */
 	uint32_t qpn;
 	uint32_t real_qpn, real_lid; /* now */
 	union ibv_gid real_gid;
+	int unreachable;          /* an errno: nobody can say where it is; 0 */
 	struct remote_keys *keys; /* NULL: never moved, nothing is translated */
 };
-
-static inline struct remote remote_at(const struct ibv_ah_attr *address, uint32_t qpn)
-{
-	return (struct remote){
-	        .lid = address->dlid,
-	        .gid = address->grh.dgid,
-	        .by_gid = address->is_global,
-	        .qpn = qpn,
-	        .real_qpn = qpn,
-	        .real_lid = address->dlid,
-	        .real_gid = address->grh.dgid,
-	};
-}
 
 struct address_handle {
 	struct ibv_ah shown;
@@ -352,6 +347,7 @@ struct queue_pair {
 	struct ibv_qp_init_attr init;
 	struct ibv_qp_attr attr; /* as modified so far, in the application's numbers */
 	int attr_mask;
+	union ibv_gid gid; /* its source on an Ethernet port, by which its other end knows it */
 	struct remote remote;
 	struct datagram_numbers *srq_numbers; /* there, if this is an XRC sender */
 	bool sq_psn_agreed; /* connected anew before the application named its first PSN */

@@ -9,27 +9,64 @@
 /* ---- after a move ---- */
 
 /* Where it stands twice, the one at the place of before. */
-static int device_index_of_gid(
+static const struct ibv_gid_entry *find_same(
         const struct gid_list *list, unsigned port, const struct ibv_gid_entry *shown)
 {
-	int at = -1;
+	const struct ibv_gid_entry *found = NULL;
 
 	for (size_t i = 0; i < list->count; i++) {
 		const struct ibv_gid_entry *entry = &list->entries[i];
 
 		if (entry->port_num != port || !is_same_gid(entry, shown))
 			continue;
-		if (at < 0 || entry->gid_index == shown->gid_index)
-			at = (int)entry->gid_index;
+		if (!found || entry->gid_index == shown->gid_index)
+			found = entry;
 	}
-	return at;
+	return found;
 }
 
-static void map_gids(struct port_tables *tables, unsigned port, const struct gid_list *list)
+enum gid_family { GID_LINK_LOCAL, GID_OF_IPV4, GID_OTHER };
+
+static enum gid_family family_of(const union ibv_gid *gid)
+{
+	static const uint8_t of_ipv4[12] = {[10] = 0xff, [11] = 0xff};
+
+	if (!memcmp(gid->raw, of_ipv4, sizeof(of_ipv4)))
+		return GID_OF_IPV4;
+	return gid->raw[0] == 0xfe && (gid->raw[1] & 0xc0) == 0x80 ? GID_LINK_LOCAL : GID_OTHER;
+}
+
+/* GIDs of Ethernet ports come of the host's own addresses, which stay behind. */
+static const struct ibv_gid_entry *find_like(
+        const struct gid_list *list, unsigned port, const struct ibv_gid_entry *shown)
+{
+	const struct ibv_gid_entry *found = NULL;
+
+	for (size_t i = 0; i < list->count; i++) {
+		const struct ibv_gid_entry *entry = &list->entries[i];
+
+		if (entry->port_num != port || entry->gid_type != shown->gid_type ||
+		        family_of(&entry->gid) != family_of(&shown->gid))
+			continue;
+		if (!found || entry->gid_index < found->gid_index)
+			found = entry;
+	}
+	return found;
+}
+
+static void map_gids(const struct context *context, struct port_tables *tables, unsigned port,
+        const struct gid_list *list)
 {
 	for (unsigned i = 0; i < tables->gid_count; i++) {
-		if (is_gid(&tables->gids[i]))
-			tables->gid_at[i] = device_index_of_gid(list, port, &tables->gids[i]);
+		const struct ibv_gid_entry *shown = &tables->gids[i], *now;
+
+		if (!is_gid(shown))
+			continue;
+		now = find_same(list, port, shown);
+		if (!now && port_is_ethernet(&context->ports[port - 1]))
+			now = find_like(list, port, shown);
+		tables->gid_at[i] = now ? (int)now->gid_index : -1;
+		tables->gid_now[i] = now ? now->gid : (union ibv_gid){0};
 	}
 }
 
@@ -82,7 +119,7 @@ static int map_port(struct context *context, unsigned port, const struct gid_lis
 		return 0;
 	if (___ibv_query_port(context->real, (uint8_t)port, &now))
 		return -ENODEV;
-	map_gids(tables, port, list);
+	map_gids(context, tables, port, list);
 	map_pkeys(context, tables, port, now.pkey_tbl_len);
 	return map_back(tables, now.pkey_tbl_len);
 }
@@ -201,6 +238,27 @@ int port_tables_map(struct context *context)
 }
 
 /* ---- from the device ---- */
+
+/* One that stands there twice, in two versions of RoCE, is the same. */
+bool port_tables_real_gid(const struct context *context, unsigned port, const union ibv_gid *shown,
+        union ibv_gid *real)
+{
+	const struct port_tables *tables = port_tables_shown(context, port);
+
+	*real = *shown;
+	if (!tables)
+		return true;
+	LOCK_GUARD(&port_tables_lock);
+	for (unsigned i = 0; i < tables->gid_count; i++) {
+		if (tables->gid_at[i] >= 0 && is_gid(&tables->gids[i]) &&
+		        !memcmp(&tables->gids[i].gid, shown, sizeof(*shown))) {
+			*real = tables->gid_now[i];
+			return true;
+		}
+	}
+	*real = (union ibv_gid){0};
+	return false;
+}
 
 void port_tables_show_source(const struct context *context, struct ibv_ah_attr *attr)
 {

@@ -93,6 +93,7 @@ static int gid_add(struct port_tables *tables, const struct ibv_gid_entry *entry
 	tables->gids[at] = *entry;
 	tables->gids[at].gid_index = (uint32_t)at;
 	tables->gid_at[at] = (int)real;
+	tables->gid_now[at] = entry->gid;
 	return at;
 }
 
@@ -114,6 +115,7 @@ static void tables_free(struct port_tables *tables)
 	free(tables->gids);
 	free(tables->pkeys);
 	free(tables->gid_at);
+	free(tables->gid_now);
 	free(tables->pkey_at);
 	free(tables->pkey_shown);
 	*tables = (struct port_tables){0};
@@ -126,8 +128,9 @@ static int tables_make(struct port_tables *tables, const struct ibv_port_attr *a
 	tables->gids = calloc(tables->gid_count + 1u, sizeof(*tables->gids));
 	tables->pkeys = calloc(tables->pkey_count + 1u, sizeof(*tables->pkeys));
 	tables->gid_at = calloc(tables->gid_count + 1u, sizeof(*tables->gid_at));
+	tables->gid_now = calloc(tables->gid_count + 1u, sizeof(*tables->gid_now));
 	tables->pkey_at = calloc(tables->pkey_count + 1u, sizeof(*tables->pkey_at));
-	if (tables->gids && tables->pkeys && tables->gid_at && tables->pkey_at)
+	if (tables->gids && tables->pkeys && tables->gid_at && tables->gid_now && tables->pkey_at)
 		return 0;
 	tables_free(tables);
 	return -ENOMEM;
@@ -156,6 +159,7 @@ static void gids_copy(struct context *context, unsigned port, const struct gid_l
 			continue;
 		tables->gids[entry->gid_index] = *entry;
 		tables->gid_at[entry->gid_index] = (int)entry->gid_index;
+		tables->gid_now[entry->gid_index] = entry->gid;
 	}
 }
 
@@ -268,6 +272,35 @@ ssize_t port_tables_list_gids(struct context *context, struct ibv_gid_entry *ent
 		}
 	}
 	return (ssize_t)count;
+}
+
+int port_tables_known_gid(
+        struct context *context, unsigned port, unsigned index, struct ibv_gid_entry *entry)
+{
+	struct port_tables *shown = port_tables_shown(context, port);
+
+	if (shown)
+		return port_tables_gid(context, shown, port, index, entry) ? -ENODATA : 0;
+	if (!context->real)
+		return -ENODEV;
+	return -below._ibv_query_gid_ex(context->real, port, index, entry, 0, sizeof(*entry));
+}
+
+ssize_t port_tables_known_gids(struct context *context, struct ibv_gid_entry **entries)
+{
+	size_t room = 0;
+	struct gid_list list;
+	int err;
+
+	if (!port_tables_shown(context, 1)) {
+		err = context->real ? gids_read(context, &list) : -ENODEV;
+		*entries = err == -ENODEV ? NULL : list.entries;
+		return err ? err : (ssize_t)list.count;
+	}
+	for (unsigned port = 1; port <= ports_of(context); port++)
+		room += tables_of(context, port)->gid_count;
+	*entries = calloc(room + 1, sizeof(**entries));
+	return *entries ? port_tables_list_gids(context, *entries, room) : -ENOMEM;
 }
 
 __be16 port_tables_pkey(

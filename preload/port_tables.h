@@ -22,8 +22,9 @@ struct port_tables {
 	unsigned gid_count, pkey_count; /* as the application was told */
 	struct ibv_gid_entry *gids;     /* of zeros: none stands there */
 	__be16 *pkeys;
-	int *gid_at, *pkey_at; /* where the device has it since the last move; -1: nowhere */
-	uint16_t *pkey_shown;  /* by the device's index, for the data path */
+	int *gid_at, *pkey_at;  /* where the device has it since the last move; -1: nowhere */
+	union ibv_gid *gid_now; /* what stands there: at an Ethernet port another GID */
+	uint16_t *pkey_shown;   /* by the device's index, for the data path */
 	unsigned pkey_shown_count;
 };
 
@@ -59,6 +60,13 @@ __be16 port_tables_pkey(
 /* Negative: nowhere. */
 int port_tables_index_of_pkey(
         struct context *context, struct port_tables *tables, unsigned port, __be16 pkey);
+/* What the application is told now of one GID, or of all, for the caller to free. -errno */
+int port_tables_known_gid(
+        struct context *context, unsigned port, unsigned index, struct ibv_gid_entry *entry);
+ssize_t port_tables_known_gids(struct context *context, struct ibv_gid_entry **entries);
+/* What the device has in the place of a GID that the application knows. False: nothing. */
+bool port_tables_real_gid(const struct context *context, unsigned port, const union ibv_gid *shown,
+        union ibv_gid *real);
 /* In place, from the device's index to the application's: the device has found where its own GID
  * stands. */
 void port_tables_show_source(const struct context *context, struct ibv_ah_attr *attr);

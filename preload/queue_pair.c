@@ -16,6 +16,7 @@
 #include "preload/device.h"
 #include "preload/memory_windows.h"
 #include "preload/multicast.h"
+#include "preload/places.h"
 #include "preload/reserved_numbers.h"
 #include "preload/users.h"
 #include "preload/xrc.h"
@@ -49,25 +50,11 @@ void queue_pair_open_sends(struct queue_pair *qp)
 	gate_open(&qp->send_gate);
 }
 
-static const struct port *port_of(const struct queue_pair *qp)
-{
-	unsigned port = qp->attr.port_num ? qp->attr.port_num : 1;
-
-	return port <= PORTS_MAX ? &qp->context->ports[port - 1] : NULL;
-}
-
 uint32_t queue_pair_lid(const struct queue_pair *qp)
 {
-	const struct port *port = port_of(qp);
+	struct place place;
 
-	return port ? port->attr.lid : 0;
-}
-
-uint32_t queue_pair_real_lid(const struct queue_pair *qp)
-{
-	const struct port *port = port_of(qp);
-
-	return port ? port->real_lid : 0;
+	return queue_pair_place(qp, 0, &place) ? place.lid : 0;
 }
 
 /* ---- making ---- */
@@ -286,16 +273,20 @@ static struct queue_pair *queue_pair_alloc(struct context *context, struct prote
 	return qp;
 }
 
-/* -errno; @own: what the agent is to be told of it. */
-/* Under Shared Port it shows another LID than it is at. */
+/* Under Shared Port, and without LIDs, it shows another place than it is at. */
 static bool is_known_elsewhere(const struct context *context)
 {
-	const struct port *port = &context->ports[0];
+	struct place place;
 
-	return port->real_lid && port->real_lid != port->attr.lid;
+	for (unsigned i = 0; context_place(context, i, &place); i++) {
+		if (place.real_lid && place.real_lid != place.lid)
+			return true;
+	}
+	return false;
 }
 
-static int queue_pair_make(struct queue_pair *qp, struct announcement *own)
+/* -errno */
+static int queue_pair_make(struct queue_pair *qp)
 {
 	int err = -control_enter(qp->context, NEEDS_DEVICE);
 
@@ -310,7 +301,6 @@ static int queue_pair_make(struct queue_pair *qp, struct announcement *own)
 			xrc_add_target(qp);
 		qp->announced =
 		        qp->context->moved && (!qp->datagrams || is_known_elsewhere(qp->context));
-		*own = context_announcement(qp->context, queue_pair_number(qp));
 	}
 	control_leave();
 	return err;
@@ -319,7 +309,6 @@ static int queue_pair_make(struct queue_pair *qp, struct announcement *own)
 struct queue_pair *queue_pair_create(struct context *context, struct protection_domain *pd,
         struct xrc_domain *domain, struct ibv_qp_init_attr *attr)
 {
-	struct announcement own;
 	struct queue_pair *qp;
 	int err;
 
@@ -330,14 +319,15 @@ struct queue_pair *queue_pair_create(struct context *context, struct protection_
 	qp = queue_pair_alloc(context, pd, domain, attr);
 	if (!qp)
 		return NULL;
-	err = queue_pair_make(qp, &own);
+	err = queue_pair_make(qp);
 	if (err) {
 		queue_pair_free(qp);
 		errno = -err;
 		return NULL;
 	}
 	/* Its peers find keys of before the move only if they are told whose they are. */
-	if (qp->announced && agent_link_announce(&own)) {
+	if (qp->announced &&
+	        context_announce(context, queue_pair_number(qp), agent_link_announce)) {
 		ibv_destroy_qp(&qp->shown.qp_base);
 		errno = ENOMEM;
 		return NULL;
@@ -380,38 +370,35 @@ void queue_pair_purge(struct queue_pair *qp)
 /* Once it is given back, whoever is given its number next may announce it. */
 static int destroy_real(struct queue_pair *qp)
 {
-	struct announcement own = context_announcement(qp->context, queue_pair_number(qp));
 	uint32_t number = qp->real->qp_num;
 	int err;
 
 	queue_pair_harvest(qp);
 	if (qp->announced)
-		agent_link_withdraw(&own);
+		context_withdraw(qp->context, queue_pair_number(qp));
 	err = below.ibv_destroy_qp(qp->real);
 	if (!err)
 		queue_pair_delist(qp, number);
 	else if (qp->announced)
-		agent_link_announce_unasked(&own);
+		context_announce(qp->context, queue_pair_number(qp), agent_link_announce_unasked);
 	return err;
 }
 
 WRAPPER int ibv_destroy_qp(struct ibv_qp *shown)
 {
 	struct queue_pair *qp = queue_pair_of(shown);
-	struct announcement own;
 	int err = 0;
 
 	if (!qp)
 		return below.ibv_destroy_qp(shown);
 	control_enter(qp->context, NEEDS_NOTHING);
-	own = context_announcement(qp->context, queue_pair_number(qp));
 	queue_pair_close(qp);
 	if (qp->real)
 		err = destroy_real(qp);
 	else if (!TAILQ_EMPTY(&qp->groups) && qp->context->phase != PHASE_LOST)
 		err = EBUSY;
 	else if (qp->announced)
-		agent_link_withdraw(&own);
+		context_withdraw(qp->context, queue_pair_number(qp));
 	if (!err) {
 		queue_pair_purge(qp);
 		windows_forget_queue_pair(qp);

@@ -32,10 +32,8 @@ void queue_pair_purge(struct queue_pair *qp);
 /* The agent may forget that this one is connected to @remote, if it is. */
 void queue_pair_forget_remote(const struct queue_pair *qp, const struct remote *remote);
 
-/* Where it is reached. One that has no port yet is taken to be at the first. */
+/* Where a connected one is reached, others at first (places.h). */
 uint32_t queue_pair_lid(const struct queue_pair *qp);
-/* The same as the fabric has it now; 0: not to be had. */
-uint32_t queue_pair_real_lid(const struct queue_pair *qp);
 
 /* Its state lets it receive. */
 static inline bool queue_pair_is_active(const struct queue_pair *qp)

@@ -11,6 +11,8 @@
 #include "preload/drain.h"
 #include "preload/lost_peers.h"
 #include "preload/memory_windows.h"
+#include "preload/places.h"
+#include "preload/remote_place.h"
 
 static const struct {
 	int bit;
@@ -81,6 +83,7 @@ static int modify_to_reset(struct queue_pair *qp, struct ibv_qp_attr *attr, int 
 		kept_error_is_over(qp);
 		queue_pair_let_receives_go(qp);
 		qp->remote = (struct remote){0};
+		qp->gid = (union ibv_gid){0};
 		qp->attr_mask = 0;
 		qp->shown.qp_base.state = IBV_QPS_RESET;
 	}
@@ -125,6 +128,18 @@ static bool needs_datagram_numbers(const struct queue_pair *qp)
 	return qp->init.qp_type == IBV_QPT_XRC_SEND;
 }
 
+/* Of zeros: it is known by a LID. */
+static union ibv_gid source_of(const struct queue_pair *qp)
+{
+	const struct ibv_ah_attr *address = &qp->attr.ah_attr;
+	unsigned port = qp->attr.port_num;
+	struct ibv_gid_entry entry = {0};
+
+	if (port >= 1 && port <= PORTS_MAX && port_is_ethernet(&qp->context->ports[port - 1]))
+		port_tables_known_gid(qp->context, port, address->grh.sgid_index, &entry);
+	return entry.gid;
+}
+
 static int modify_connection(
         struct queue_pair *qp, struct ibv_qp_attr *attr, int mask, const struct remote *remote)
 {
@@ -133,8 +148,7 @@ static int modify_connection(
 
 	if (remote) {
 		now.dest_qp_num = remote->real_qpn;
-		now.ah_attr.dlid = (uint16_t)remote->real_lid;
-		now.ah_attr.grh.dgid = remote->real_gid;
+		remote_address(remote, &now.ah_attr);
 	}
 	if (qp->sq_psn_agreed && mask & IBV_QP_SQ_PSN)
 		now.sq_psn = qp->migration.fresh_psn;
@@ -145,6 +159,8 @@ static int modify_connection(
 	err = below.ibv_modify_qp(qp->real, &now, mask);
 	if (!err) {
 		record(qp, attr, mask);
+		if (mask & IBV_QP_AV)
+			qp->gid = source_of(qp);
 		if (remote)
 			qp->remote = *remote;
 		if (remote && needs_datagram_numbers(qp))
@@ -176,6 +192,23 @@ void queue_pair_forget_remote(const struct queue_pair *qp, const struct remote *
 		agent_link_forget(&anybody);
 }
 
+/* Before anything reaches it the root is to know the VM by the GID that it is reached by. */
+static int be_known(const struct queue_pair *qp)
+{
+	struct context *context = qp->context;
+	int err;
+
+	if (!context_has_ethernet(context))
+		return 0;
+	err = control_enter_qp(qp, NEEDS_CONNECTION);
+	if (err)
+		return err;
+	context_learn_gids(context);
+	context_announce_gids(context);
+	control_leave();
+	return agent_link_await_announced(context->number);
+}
+
 /*
  * Whoever moves the other end must know of this connection before it exists. A migration that has
  * begun since did not see it, and what was learned of the other end may be of the past: once more.
@@ -188,14 +221,25 @@ static int enter_to_connect(
 		unsigned migrations = control_migrations();
 		int err;
 
-		*remote = remote_at(&attr->ah_attr, attr->dest_qp_num);
+		*remote = remote_at(qp->context, &attr->ah_attr, attr->dest_qp_num);
+		err = be_known(qp);
+		if (err)
+			return err;
 		find_out(qp, remote);
-		err = control_enter_qp(qp, NEEDS_CONNECTION);
+		err = remote->unreachable ? remote->unreachable
+		                          : control_enter_qp(qp, NEEDS_CONNECTION);
 		if (err || migrations == control_migrations())
 			return err;
 		control_leave();
 		queue_pair_forget_remote(qp, remote);
 	}
+}
+
+static int enter_to_modify(const struct queue_pair *qp, const struct ibv_qp_attr *attr, int mask)
+{
+	int err = mask & IBV_QP_STATE && attr->qp_state == IBV_QPS_RTR ? be_known(qp) : 0;
+
+	return err ? err : control_enter_qp(qp, NEEDS_CONNECTION);
 }
 
 WRAPPER int ibv_modify_qp(struct ibv_qp *shown, struct ibv_qp_attr *attr, int mask)
@@ -211,8 +255,7 @@ WRAPPER int ibv_modify_qp(struct ibv_qp *shown, struct ibv_qp_attr *attr, int ma
 		return modify_to_error(qp, attr, mask);
 	resets = mask & IBV_QP_STATE && attr->qp_state == IBV_QPS_RESET;
 	connects = !resets && mask & IBV_QP_DEST_QPN && mask & IBV_QP_AV;
-	err = connects ? enter_to_connect(qp, attr, &remote)
-	               : control_enter_qp(qp, NEEDS_CONNECTION);
+	err = connects ? enter_to_connect(qp, attr, &remote) : enter_to_modify(qp, attr, mask);
 	if (!err) {
 		if (resets) {
 			remote = qp->remote;
@@ -352,8 +395,7 @@ int queue_pair_to_rtr(struct queue_pair *qp, uint32_t rq_psn)
 	attr.qp_state = IBV_QPS_RTR;
 	attr.rq_psn = qp->given_rq_psn = rq_psn;
 	attr.dest_qp_num = qp->remote.real_qpn;
-	attr.ah_attr.dlid = (uint16_t)qp->remote.real_lid;
-	attr.ah_attr.grh.dgid = qp->remote.real_gid;
+	remote_address(&qp->remote, &attr.ah_attr);
 	return modify_real(qp, &attr, connection_mask(qp));
 }
 

@@ -6,6 +6,7 @@
 
 #include "notifier/base/log.h"
 #include "preload/address_handle.h"
+#include "preload/agent_link.h"
 #include "preload/completion_channel.h"
 #include "preload/completion_queue.h"
 #include "preload/completion_stamps.h"
@@ -15,6 +16,7 @@
 #include "preload/memory.h"
 #include "preload/memory_windows.h"
 #include "preload/multicast.h"
+#include "preload/places.h"
 #include "preload/queue_pair.h"
 #include "preload/shared_receive_queue.h"
 #include "preload/window_binding.h"
@@ -129,13 +131,11 @@ static int queue_pair_rebuild(struct queue_pair *qp)
 	}
 
 /* Before ATTACH is answered, which brings its numbers to the root. */
-static void announce(struct context *context)
+static void announce_context(struct context *context)
 {
-	struct announcement own = context_announcement(context, 0);
-
 	if (context->announced)
 		return;
-	context->announced = !agent_link_announce_unasked(&own);
+	context->announced = !context_announce(context, 0, agent_link_announce_unasked);
 	if (!context->announced)
 		log_error("rebuild", "no memory to announce a context: late peers lack its keys");
 }
@@ -169,7 +169,7 @@ static int context_rebuild(struct context *context)
 	int err = 0;
 
 	context->moved = true;
-	announce(context);
+	announce_context(context);
 	clock_arrive(context);
 	REBUILD_EACH(protection_domain, pds, domain_rebuild);
 	if (!err)

@@ -14,40 +14,71 @@
 #include "preload/move_events.h"
 #include "preload/queue_pair.h"
 #include "preload/rebuild.h"
+#include "preload/remote_place.h"
 #include "preload/window_binding.h"
 
 /* ---- numbers ---- */
 
-/* Under which LID peers know a context of the VM: the one of its queue pairs. */
+/* Under which LID peers know a context of the VM: the one of its queue pairs, or the @nth of them.
+ * 0: they are fewer. */
 static uint32_t lid_of_context(
-        const struct move *move, const struct context_lids *lids, uint32_t context)
+        const struct move *move, const struct context_lids *lids, uint32_t context, unsigned nth)
 {
 	uint32_t lid = context_lids_first(lids, context);
 
-	return lid ? lid : move->lid;
+	if (!lid)
+		return nth ? 0 : move->lid;
+	while (nth-- && lid)
+		lid = context_lids_next(lids, context, lid);
+	return lid;
 }
 
-/* Sorted by context on the way in or not: each table is found as its first row comes. */
+static int take_key(struct remote_keys *keys, const struct key_row *row)
+{
+	if (row->virtual_rkey != row->real_rkey)
+		return remote_keys_set(keys, row->virtual_rkey, row->real_rkey, row->window);
+	remote_keys_remove(keys, row->virtual_rkey, row->window);
+	return 0;
+}
+
+/* Sorted by context on the way in or not: each table is found as its first row comes. -ENOENT: no
+ * context has so many. */
+static int take_keys_nth(struct move *move, const Tether__KeyRows *rows, size_t count,
+        const struct context_lids *lids, unsigned nth)
+{
+	struct remote_keys *keys = NULL;
+	uint32_t context = 0;
+	int err = -ENOENT;
+
+	for (size_t i = 0; i < count; i++) {
+		struct key_row row = key_rows_get(rows, i);
+		uint32_t lid;
+
+		if (!i || context != row.context) {
+			context = row.context;
+			lid = lid_of_context(move, lids, context, nth);
+			keys = lid ? remote_keys_of(lid, context) : NULL;
+			if (lid && !keys)
+				return -ENOMEM;
+		}
+		if (!keys)
+			continue;
+		err = take_key(keys, &row);
+		if (err)
+			return err;
+	}
+	return err;
+}
+
 static int take_keys_by(
         struct move *move, const Tether__KeyRows *rows, const struct context_lids *lids)
 {
-	struct remote_keys *keys = NULL;
 	size_t count;
 	int err = key_rows_count(rows, &count);
 
-	for (size_t i = 0; i < count && !err; i++) {
-		struct key_row row = key_rows_get(rows, i);
-
-		if (!keys || keys->context != row.context)
-			keys = remote_keys_of(lid_of_context(move, lids, row.context), row.context);
-		if (!keys)
-			err = -ENOMEM;
-		else if (row.virtual_rkey == row.real_rkey)
-			remote_keys_remove(keys, row.virtual_rkey, row.window);
-		else
-			err = remote_keys_set(keys, row.virtual_rkey, row.real_rkey, row.window);
-	}
-	return err;
+	for (unsigned nth = 0; !err; nth++)
+		err = take_keys_nth(move, rows, count, lids, nth);
+	return err == -ENOENT ? 0 : err;
 }
 
 static int take_keys(struct move *move, const Tether__KeyRows *rows, const Tether__QpRows *qps)
@@ -63,20 +94,22 @@ static int take_keys(struct move *move, const Tether__KeyRows *rows, const Tethe
 	return err;
 }
 
-static void take_address(struct queue_pair *qp, const struct qp_row *row, const struct move *move,
-        const Tether__Address *to)
+static int take_address(struct queue_pair *qp, const struct qp_row *row, const struct move *move,
+        const Tether__Event *event)
 {
-	if (row->real_lid)
-		qp->remote.real_lid = row->real_lid;
-	if (!to || !move_has_peer(move, qp))
-		return;
+	const Tether__Address *to = event->new_address;
+	int err = row->real_lid ? remote_goes_to(&qp->remote, row->real_lid, event->gids) : 0;
+
+	if (err || !to || !move_has_peer(move, qp))
+		return err;
 	/* It is said of the first VF, and none has another one than before. */
 	if (move_has_several_vfs(move) && qp->remote.lid != move->lid)
-		return;
+		return 0;
 	if (to->lid && !row->real_lid)
 		qp->remote.real_lid = to->lid;
 	if (to->gid.len == sizeof(qp->remote.real_gid))
 		memcpy(&qp->remote.real_gid, to->gid.data, to->gid.len);
+	return 0;
 }
 
 enum { SERVICE_LEVEL_MAX = 15 };
@@ -117,9 +150,10 @@ static void pair_up(struct queue_pair *qp, const struct qp_row *row, const struc
 	qp->remote.real_qpn = row->real_qpn;
 	if (move_has_peer(move, qp))
 		qp->remote.keys = remote_keys_of(row->local_lid, row->context);
-	take_address(qp, row, move, event->new_address);
+	err = take_address(qp, row, move, event);
 	take_path(qp, row, event->paths);
-	err = queue_pair_to_rtr(qp, row->sq_psn);
+	if (!err)
+		err = queue_pair_to_rtr(qp, row->sq_psn);
 	qp->migration.connected = !err;
 	if (err)
 		log_warn("reconnect", "qp 0x%x to 0x%x: error %d", queue_pair_number(qp),

@@ -6,7 +6,7 @@ SHIM_SOURCES := $(addprefix preload/,real_verbs.c passed_on.c load.c intercept_d
 	address_handle.c data_path.c data_path_poll.c data_path_ex.c data_path_cq_ex.c translation.c fork_watch.c reserved_numbers.c aside.c work_log.c gate.c settlement.c sq_psns.c move.c move_address.c veto.c drain.c evidence.c rebuild_in_place.c rebuild_away.c rebuild.c \
 	shown_clock.c device_clock.c completion_stamps.c completion_moderation.c \
 	reconnect.c step_prepare.c step_vote.c step_rebuild.c step_ends.c step_works.c steps.c announcements.c interest_answer.c interest_room.c interests.c interest_questions.c interest_replies.c interest_hello.c self.c agent_link.c agent_service.c agent_socket.c \
-	datagram_numbers.c datagram_records.c heard_senders.c grh.c port_tables.c port_indices.c port_questions.c datagrams.c datagram_questions.c datagram_counts.c arrivals.c multicast.c)
+	known_gids.c places.c remote_place.c datagram_numbers.c datagram_records.c heard_senders.c grh.c port_tables.c port_indices.c port_questions.c datagrams.c datagram_questions.c datagram_counts.c arrivals.c multicast.c)
 
 $(B)/gen/libtether.map: preload/libtether.map.in preload/wrapped_symbols.def | $(B)/deps.stamp
 	@mkdir -p $(@D)
@@ -25,7 +25,8 @@ $(call unit_test,shim_clock,preload/shown_clock.c,)
 $(call unit_test,shim_grh,preload/grh.c,)
 $(call fuzzer,grh,preload/grh.c,)
 $(call unit_test,shim_move_address,preload/move_address.c $(FRAME_SOURCES),-lprotobuf-c)
-$(call unit_test,shim_device_names,preload/device_list.c,-lpthread)
+$(call unit_test,shim_device_names,preload/device_list.c preload/known_gids.c $(FRAME_SOURCES) $(BASE_SOURCES),-lprotobuf-c -lpthread)
+$(call unit_test,shim_remote_place,preload/remote_place.c preload/known_gids.c $(FRAME_SOURCES) $(BASE_SOURCES),-lprotobuf-c -lpthread)
 $(call unit_test,shim_settlement,preload/settlement.c preload/work_log.c,-lpthread)
 $(call unit_test,shim_work_log,preload/work_log.c preload/completion_ring.c preload/translation.c,-lpthread)
 
@@ -118,8 +119,8 @@ $(call unit_test,shim_datagrams_arrivals,tests/unit/shim_letters.c $(SHIM_HARNES
 $(call unit_test,shim_uc,tests/unit/shim_letters.c $(SHIM_HARNESS),-lprotobuf-c -lpthread)
 $(call unit_test,shim_multicast,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
 # The room itself is part of the agent that is played.
-PLAYED_AGENT := tests/unit/shim_played_agent.c preload/announcements.c preload/interest_answer.c preload/interest_room.c preload/interests.c preload/interest_questions.c preload/interest_replies.c preload/interest_hello.c preload/reserved_numbers.c preload/translation.c preload/datagram_numbers.c preload/datagram_records.c preload/heard_senders.c preload/gate.c preload/self.c $(FRAME_SOURCES) $(BASE_SOURCES)
-$(call unit_test,shim_interest_room,preload/announcements.c preload/interest_answer.c preload/interest_room.c preload/interests.c preload/interest_questions.c preload/interest_replies.c preload/interest_hello.c preload/translation.c preload/datagram_numbers.c preload/datagram_records.c preload/heard_senders.c preload/gate.c $(FRAME_SOURCES) $(BASE_SOURCES),\
+PLAYED_AGENT := tests/unit/shim_played_agent.c preload/announcements.c preload/remote_place.c preload/interest_answer.c preload/interest_room.c preload/interests.c preload/interest_questions.c preload/interest_replies.c preload/interest_hello.c preload/reserved_numbers.c preload/translation.c preload/datagram_numbers.c preload/datagram_records.c preload/heard_senders.c preload/gate.c preload/self.c $(FRAME_SOURCES) $(BASE_SOURCES)
+$(call unit_test,shim_interest_room,preload/announcements.c preload/remote_place.c preload/interest_answer.c preload/interest_room.c preload/interests.c preload/interest_questions.c preload/interest_replies.c preload/interest_hello.c preload/translation.c preload/datagram_numbers.c preload/datagram_records.c preload/heard_senders.c preload/gate.c $(FRAME_SOURCES) $(BASE_SOURCES),\
 	-lprotobuf-c -lpthread -Xlinker --wrap=log_line)
 $(call unit_test,shim_agent_link,$(PLAYED_AGENT),-lprotobuf-c -lpthread)
 $(call unit_test,shim_agent_handles,$(PLAYED_AGENT),-lprotobuf-c -lpthread)

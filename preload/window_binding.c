@@ -88,6 +88,20 @@ static void own_close(struct own_queue_pair *own)
 	own->cq = NULL;
 }
 
+/* The first that stands in the table. */
+static bool find_own_gid(
+        const struct context *context, const struct ibv_port_attr *port, struct ibv_ah_attr *self)
+{
+	for (int i = 0; i < port->gid_tbl_len; i++) {
+		if (below.ibv_query_gid(context->real, self->port_num, i, &self->grh.dgid) ||
+		        !self->grh.dgid.global.interface_id)
+			continue;
+		self->grh.sgid_index = (uint8_t)i;
+		return true;
+	}
+	return false;
+}
+
 static int own_address(const struct context *context, struct ibv_ah_attr *self)
 {
 	struct ibv_port_attr port;
@@ -101,10 +115,8 @@ static int own_address(const struct context *context, struct ibv_ah_attr *self)
 		*self = (struct ibv_ah_attr){
 		        .dlid = port.lid, .port_num = number, .is_global = !port.lid};
 		self->grh.hop_limit = 1;
-		if (self->is_global &&
-		        below.ibv_query_gid(context->real, number, 0, &self->grh.dgid))
-			continue;
-		return 0;
+		if (!self->is_global || find_own_gid(context, &port, self))
+			return 0;
 	}
 	return -ENODEV;
 }

@@ -11,6 +11,7 @@
 #include "preload/completions.h"
 #include "preload/control.h"
 #include "preload/datagrams.h"
+#include "preload/places.h"
 #include "preload/reserved_numbers.h"
 #include "preload/shared_receive_queue.h"
 
@@ -419,7 +420,18 @@ int xrc_query_srq_number(struct ibv_srq *shown, uint32_t *number)
 	return 0;
 }
 
-int xrc_report_numbers(const struct context *context, Tether__QpRows *rows)
+static int report_at_each_place(
+        const struct context *context, struct qp_row *row, Tether__Answer *answer)
+{
+	struct place place;
+	int err = 0;
+
+	for (unsigned i = 0; !err && context_place(context, i, &place); i++)
+		err = place_report(&place, row, answer);
+	return err;
+}
+
+int xrc_report_numbers(const struct context *context, Tether__Answer *answer)
 {
 	const struct shared_receive_queue *srq;
 	int err = 0;
@@ -427,8 +439,6 @@ int xrc_report_numbers(const struct context *context, Tether__QpRows *rows)
 	TAILQ_FOREACH(srq, &context->srqs, link)
 	{
 		struct qp_row row = {
-		        .local_lid = context->ports[0].attr.lid,
-		        .real_lid = context->ports[0].real_lid,
 		        .of_vm = true,
 		        .local_qpn = XRC_NUMBERS | srq->number,
 		        .context = context->number,
@@ -440,7 +450,7 @@ int xrc_report_numbers(const struct context *context, Tether__QpRows *rows)
 		err = -ibv_get_srq_num(srq->real, &real);
 		row.real_qpn = XRC_NUMBERS | real;
 		if (!err)
-			err = qp_rows_append(rows, &row);
+			err = report_at_each_place(context, &row, answer);
 	}
 	return err;
 }

@@ -90,7 +90,7 @@ static inline bool xrc_is_receive(const struct completion_queue *cq, const struc
 /* Steps, control verbs kept out. */
 int xrc_domain_tear_down(struct xrc_domain *domain);
 int xrc_domain_rebuild(struct xrc_domain *domain);
-int xrc_report_numbers(const struct context *context, Tether__QpRows *rows);
+int xrc_report_numbers(const struct context *context, Tether__Answer *answer);
 
 /* In a child after fork. */
 void xrc_domain_inherit(struct xrc_domain *domain);

@@ -93,6 +93,7 @@ int refusal_add(Tether__Answer *answer, const char *who, const char *reason, con
 PART(evidence, EvidenceRows, evidence_rows)
 PART(qps, QpRows, qp_rows)
 PART(keys, KeyRows, key_rows)
+PART(gids, GidRows, gid_rows)
 PART(counts, Counts, counts)
 
 static bool is_not_sent(const ProtobufCMessage *evidence, size_t index, const void *unused)

@@ -40,6 +40,7 @@ int refusal_add(Tether__Answer *answer, const char *who, const char *reason, con
 Tether__EvidenceRows *answer_evidence(Tether__Answer *answer);
 Tether__QpRows *answer_qps(Tether__Answer *answer);
 Tether__KeyRows *answer_keys(Tether__Answer *answer);
+Tether__GidRows *answer_gids(Tether__Answer *answer);
 Tether__Counts *answer_counts(Tether__Answer *answer);
 
 /* What STOP says of sent datagrams shortens a wait and is no more: it makes room for the rest. */

@@ -57,11 +57,21 @@ static const struct context_lid *not_before(
 	return first < lids->count ? &lids->at[first] : NULL;
 }
 
-uint32_t context_lids_first(const struct context_lids *lids, uint32_t context)
+static uint32_t first_from(const struct context_lids *lids, uint32_t context, uint32_t lid)
 {
-	const struct context_lid *found = not_before(lids, &(struct context_lid){context, 0});
+	const struct context_lid *found = not_before(lids, &(struct context_lid){context, lid});
 
 	return found && found->context == context ? found->lid : 0;
+}
+
+uint32_t context_lids_first(const struct context_lids *lids, uint32_t context)
+{
+	return first_from(lids, context, 0);
+}
+
+uint32_t context_lids_next(const struct context_lids *lids, uint32_t context, uint32_t lid)
+{
+	return lid == UINT32_MAX ? 0 : first_from(lids, context, lid + 1);
 }
 
 bool context_lids_have(const struct context_lids *lids, uint32_t context, uint32_t lid)

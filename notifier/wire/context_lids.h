@@ -26,8 +26,9 @@ struct context_lids {
 int context_lids_fill(struct context_lids *lids, const Tether__QpRows *qps);
 void context_lids_clear(struct context_lids *lids);
 
-/* The lowest; 0: none. */
+/* The lowest; 0: none. _next: the lowest above @lid, of which there need be none. */
 uint32_t context_lids_first(const struct context_lids *lids, uint32_t context);
+uint32_t context_lids_next(const struct context_lids *lids, uint32_t context, uint32_t lid);
 bool context_lids_have(const struct context_lids *lids, uint32_t context, uint32_t lid);
 
 #endif

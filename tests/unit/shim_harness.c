@@ -82,6 +82,11 @@ int agent_link_announce_unasked(const struct announcement *what)
 	return 0;
 }
 
+int agent_link_await_announced(uint32_t context)
+{
+	return 0;
+}
+
 void agent_link_withdraw(const struct announcement *what)
 {
 	harness_live_at_withdrawal = fake.live_objects;

@@ -249,6 +249,11 @@ int agent_link_announce_unasked(const struct announcement *what)
 	return 0;
 }
 
+int agent_link_await_announced(uint32_t context)
+{
+	return 0;
+}
+
 void agent_link_withdraw(const struct announcement *what)
 {
 }
