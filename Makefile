@@ -214,10 +214,11 @@ install: all
 	install -m 755 $(filter %/tether-agent %/tether-fabric %/tether-smd,$(BUILT_PROGRAMS)) $(DESTDIR)$(PREFIX)/sbin
 	install -m 644 $(filter %/libtether.so,$(LIBRARIES)) $(DESTDIR)$(LIBDIR)/tether
 	install -m 644 $(filter %/libosmtether.so,$(LIBRARIES)) $(DESTDIR)$(LIBDIR)
+	install -m 755 sm-side/orchestrators/libvirt_hook.py $(DESTDIR)$(LIBDIR)/tether/libvirt-hook
 	for p in $(wildcard */*.1 */*.5 */*.7 */*.8); do \
 		install -D -m 644 $$p $(DESTDIR)$(PREFIX)/share/man/man$${p##*.}/$${p##*/}; done
 	install -d $(DESTDIR)$(PREFIX)/share/doc/tether $(DESTDIR)$(PREFIX)/lib/systemd/system
-	install -m 644 $(wildcard */*.conf) $(DESTDIR)$(PREFIX)/share/doc/tether
+	install -m 644 $(wildcard */*.conf sm-side/orchestrators/*.conf) $(DESTDIR)$(PREFIX)/share/doc/tether
 	for u in $(wildcard */*.service); do \
 		sed 's,/usr/sbin/,$(PREFIX)/sbin/,' $$u > $(DESTDIR)$(PREFIX)/lib/systemd/system/$${u##*/}; done
 
