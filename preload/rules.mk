@@ -2,11 +2,11 @@
 
 SHIM_SOURCES := $(addprefix preload/,real_verbs.c passed_on.c load.c intercept_dlopen.c library_search.c settings.c control.c device.c device_list.c lost_devices.c lost_peers.c refused_work.c kept_errors.c doubted_errors.c \
 	outer_fd.c completion_arm.c completion_channel.c async_events.c move_events.c \
-	memory.c lock_limit.c memory_map.c memory_windows.c window_work.c window_binding.c completions.c completion_queue.c completion_ring.c queue_pair.c queue_pair_states.c shared_receive_queue.c xrc.c \
-	address_handle.c data_path.c data_path_poll.c data_path_ex.c data_path_cq_ex.c translation.c fork_watch.c reserved_numbers.c aside.c work_log.c gate.c settlement.c sq_psns.c move.c move_address.c veto.c drain.c evidence.c rebuild_in_place.c rebuild_away.c rebuild.c \
+	memory.c shifted_regions.c lock_limit.c memory_map.c memory_windows.c window_work.c window_binding.c completions.c completion_queue.c completion_ring.c queue_pair.c queue_pair_states.c shared_receive_queue.c xrc.c \
+	address_handle.c address_route.c data_path.c data_path_poll.c data_path_ex.c data_path_cq_ex.c translation.c fork_watch.c reserved_numbers.c aside.c work_log.c gate.c settlement.c sq_psns.c move.c move_address.c veto.c drain.c evidence.c rebuild_in_place.c rebuild_away.c rebuild.c \
 	shown_clock.c device_clock.c completion_stamps.c completion_moderation.c \
 	reconnect.c step_prepare.c step_vote.c step_rebuild.c step_ends.c step_works.c steps.c announcements.c interest_answer.c interest_room.c interests.c interest_questions.c interest_replies.c interest_hello.c self.c agent_link.c agent_service.c agent_socket.c \
-	known_gids.c places.c remote_place.c datagram_numbers.c datagram_records.c heard_senders.c grh.c port_tables.c port_indices.c port_questions.c datagrams.c datagram_questions.c datagram_counts.c arrivals.c multicast.c)
+	known_gids.c places.c remote_place.c datagram_numbers.c datagram_records.c heard_senders.c grh.c datagram_headers.c port_tables.c port_indices.c port_questions.c datagrams.c datagram_questions.c datagram_counts.c arrivals.c multicast.c)
 
 $(B)/gen/libtether.map: preload/libtether.map.in preload/wrapped_symbols.def | $(B)/deps.stamp
 	@mkdir -p $(@D)
@@ -47,7 +47,7 @@ surface-table: $(B)/unit/shim_surface
 
 # The library over a fake HCA.
 SHIM_HARNESS := $(SHIM_BARE) $(addprefix tests/unit/,shim_fake_hca.c shim_fake_loss.c shim_fake_devices.c shim_fake_memory.c shim_fake_completions.c \
-	shim_fake_queue_pairs.c shim_fake_shared_queues.c shim_fake_wire.c shim_fake_windows.c shim_fake_rarities.c shim_fake_tables.c shim_fake_clocks.c shim_fake_events.c \
+	shim_fake_queue_pairs.c shim_fake_shared_queues.c shim_fake_wire.c shim_fake_windows.c shim_fake_rarities.c shim_fake_tables.c shim_fake_ethernet.c shim_fake_clocks.c shim_fake_events.c \
 	shim_harness.c shim_harness_root.c shim_watched.c) tests/simfabric/verbs_face_acks.c
 $(call unit_test,shim_old_symbols,$(SHIM_HARNESS),-rdynamic -lprotobuf-c -lpthread -ldl)
 $(call unit_test,shim_contexts,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
@@ -116,6 +116,8 @@ $(call unit_test,shim_datagrams,tests/unit/shim_letters.c $(SHIM_HARNESS),-lprot
 $(call unit_test,shim_datagrams_addressed,tests/unit/shim_letters.c $(SHIM_HARNESS),-lprotobuf-c -lpthread)
 $(call unit_test,shim_datagrams_kept,tests/unit/shim_letters.c $(SHIM_HARNESS),-lprotobuf-c -lpthread)
 $(call unit_test,shim_datagrams_arrivals,tests/unit/shim_letters.c $(SHIM_HARNESS),-lprotobuf-c -lpthread)
+$(call unit_test,shim_datagrams_ethernet,tests/unit/shim_letters.c $(SHIM_HARNESS),-lprotobuf-c -lpthread)
+$(call unit_test,shim_strangers_ethernet,tests/unit/shim_letters.c $(SHIM_HARNESS),-lprotobuf-c -lpthread)
 $(call unit_test,shim_uc,tests/unit/shim_letters.c $(SHIM_HARNESS),-lprotobuf-c -lpthread)
 $(call unit_test,shim_multicast,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
 # The room itself is part of the agent that is played.

@@ -51,12 +51,28 @@ void fake_devices_reset(void)
 
 	for (int i = 0; i < SLOTS; i++, name[4]++)
 		hca_init(&slots[i], name, FAKE_LID_VM, 0x1111, 0x1000 * (uint32_t)(i + 1));
+	for (int i = 0; i < SLOTS; i++) {
+		slots[i].host = (uint8_t)(i + 1);
+		slots[i].is_vm = true;
+	}
 	hca_init(&peer, "fakepeer", FAKE_LID_PEER, 0x2222, 0x1040);
+	peer.host = FAKE_HOST_PEER;
 }
 
 void fake_next_number(uint32_t number)
 {
 	slots[fake.slot].next_number = number;
+}
+
+unsigned fake_present(struct hca *there[2])
+{
+	unsigned count = 0;
+
+	if (fake.slot >= 0)
+		there[count++] = &slots[fake.slot];
+	if (!fake.peer_is_unreachable)
+		there[count++] = &peer;
+	return count;
 }
 
 struct ibv_device **fake_get_device_list(int *count)
@@ -93,10 +109,10 @@ static int query_port(
 {
 	struct ibv_port_attr all = {.state = IBV_PORT_ACTIVE,
 	        .active_mtu = IBV_MTU_1024,
-	        .lid = fake_hca_of(context)->lid,
+	        .lid = fake.ethernet ? 0 : fake_hca_of(context)->lid,
 	        .gid_tbl_len = FAKE_GIDS,
 	        .pkey_tbl_len = FAKE_PKEYS,
-	        .link_layer = IBV_LINK_LAYER_INFINIBAND};
+	        .link_layer = fake.ethernet ? IBV_LINK_LAYER_ETHERNET : IBV_LINK_LAYER_INFINIBAND};
 
 	fake.asked = context;
 	fake_inside();

@@ -12,11 +12,15 @@ struct hca {
 	uint16_t lid;
 	uint64_t guid;
 	uint32_t next_number; /* of queue pairs and keys: every slot has its own */
+	uint8_t host;         /* of which its GIDs are, on Ethernet */
+	bool is_vm;
 };
 
 void fake_devices_reset(void);
 struct hca *fake_hca_of(const struct ibv_context *context);
 bool fake_is_vm(const struct ibv_context *context);
+/* The HCAs that are there, two at most; how many. */
+unsigned fake_present(struct hca *there[2]);
 /* Where the VM's HCA was when it was opened. */
 int fake_slot_of(const struct ibv_context *context);
 

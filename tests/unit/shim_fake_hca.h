@@ -17,12 +17,21 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { FAKE_LID_VM = 1, FAKE_LID_PEER = 2, FAKE_MTU = 1024, FAKE_VENDOR_COUNTS = 0x02c9 };
+enum {
+	FAKE_LID_VM = 1,
+	FAKE_LID_PEER = 2,
+	FAKE_HOST_PEER = 9,
+	FAKE_MTU = 1024,
+	FAKE_VENDOR_COUNTS = 0x02c9
+};
 
 struct fake {
 	/* What is listed; the VM's HCA is in slot `slot` of several, or away (-1). */
 	int slot;
-	bool peer_is_hidden; /* from the list of devices */
+	bool peer_is_hidden;      /* from the list of devices */
+	bool peer_is_unreachable; /* its addresses cannot be looked up; on Ethernet */
+	bool ethernet;            /* all ports: shim_fake_ethernet.h */
+	bool address_stays;       /* the VM takes its IPv4 address along */
 	/* 1 << slot: taken away while open. What was completed can be polled, everything else
 	 * answers EIO, and nothing is flushed. */
 	unsigned gone;

@@ -8,6 +8,7 @@
 
 #include "notifier/base/cleanup.h"
 #include "tests/unit/shim_fake_completions.h"
+#include "tests/unit/shim_fake_ethernet.h"
 #include "tests/unit/shim_fake_events.h"
 #include "tests/unit/shim_fake_hca.h"
 #include "tests/unit/shim_fake_loss.h"
@@ -353,8 +354,15 @@ unsigned fake_receives(const struct ibv_qp *shown)
 
 struct ibv_ah *fake_create_ah(struct ibv_pd *pd, struct ibv_ah_attr *attr)
 {
-	struct fake_ah *ah = calloc(1, sizeof(*ah));
+	struct fake_ah *ah;
 
+	/* The kernel asks for the address, unless that says it itself. */
+	if (fake.ethernet && attr->grh.dgid.raw[0] != 0xfe && attr->grh.dgid.raw[0] != 0xff &&
+	        !fake_ethernet_at(&attr->grh.dgid)) {
+		errno = EHOSTUNREACH;
+		return NULL;
+	}
+	ah = calloc(1, sizeof(*ah));
 	ah->ah.context = pd->context;
 	ah->ah.pd = pd;
 	ah->attr = *attr;

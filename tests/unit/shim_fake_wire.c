@@ -5,6 +5,7 @@
 
 #include "notifier/base/cleanup.h"
 #include "tests/unit/shim_fake_completions.h"
+#include "tests/unit/shim_fake_ethernet.h"
 #include "tests/unit/shim_fake_events.h"
 #include "tests/unit/shim_fake_hca.h"
 #include "tests/unit/shim_fake_memory.h"
@@ -15,6 +16,13 @@
 /* In fields of a completion that nobody has filled. */
 enum { UNDEFINED = 0x5b5b5b5b };
 
+static bool leads_to(const struct ibv_ah_attr *address, const struct hca *hca)
+{
+	if (fake.ethernet)
+		return fake_ethernet_at(&address->grh.dgid) == hca;
+	return address->dlid == hca->lid;
+}
+
 static struct fake_qp *responder_of(const struct fake_qp *qp)
 {
 	struct fake_qp *other;
@@ -22,7 +30,7 @@ static struct fake_qp *responder_of(const struct fake_qp *qp)
 	TAILQ_FOREACH(other, &fake_qps, link)
 	{
 		if (other->qp.qp_num == qp->attr.dest_qp_num &&
-		        other->hca->lid == qp->attr.ah_attr.dlid &&
+		        leads_to(&qp->attr.ah_attr, other->hca) &&
 		        other->attr.dest_qp_num == qp->qp.qp_num &&
 		        other->qp.state >= IBV_QPS_RTR && other->qp.state <= IBV_QPS_SQD)
 			return other;
@@ -38,7 +46,7 @@ static struct fake_qp *hearer_of(const struct fake_send *send)
 	TAILQ_FOREACH(other, &fake_qps, link)
 	{
 		if (other->qp.qp_num == send->wr.wr.ud.remote_qpn &&
-		        other->qp.qp_type == IBV_QPT_UD && other->hca->lid == send->to.dlid &&
+		        other->qp.qp_type == IBV_QPT_UD && leads_to(&send->to, other->hca) &&
 		        other->attr.qkey == send->wr.wr.ud.remote_qkey &&
 		        other->qp.state >= IBV_QPS_RTR && other->qp.state <= IBV_QPS_SQD &&
 		        other->receives->tail != other->receives->head)
@@ -221,6 +229,24 @@ void fake_acknowledge(const struct ibv_qp *shown)
 		fake_complete_send(qp, IBV_WC_SUCCESS);
 }
 
+/* Into its buffers, one after the other. False: a key does not allow it, or they are too short. */
+static bool scatter(const struct fake_qp *to, const struct fake_receive *receive,
+        const uint8_t *data, uint32_t length)
+{
+	for (int i = 0; i < receive->num_sge && length; i++) {
+		const struct ibv_sge *sge = &receive->sges[i];
+		uint32_t part = sge->length < length ? sge->length : length;
+		uint8_t *at = fake_resolve(to->hca, sge->lkey, sge->addr, part);
+
+		if (!at)
+			return false;
+		memcpy(at, data, part);
+		data += part;
+		length -= part;
+	}
+	return !length;
+}
+
 /* Behind the 40 bytes of a global route header, which is zeros where there was none. */
 static void hear(struct fake_qp *to, const struct fake_qp *from, struct fake_send *send)
 {
@@ -233,15 +259,17 @@ static void hear(struct fake_qp *to, const struct fake_qp *from, struct fake_sen
 	        .src_qp = from->qp.qp_num,
 	        .slid = from->hca->lid,
 	        .wc_flags = send->to.is_global ? IBV_WC_GRH : 0};
-	uint8_t *at =
-	        fake_resolve(to->hca, receive->sges[0].lkey, receive->sges[0].addr, wc.byte_len);
+	CLEANUP_FREE uint8_t *data = calloc(1, wc.byte_len);
 
-	if (at) {
-		memset(at, 0, sizeof(struct ibv_grh));
-		copy_local(from, send, at + sizeof(struct ibv_grh), true);
+	if (fake.ethernet) {
+		fake_ethernet_header(from->hca, &send->to, send->length, data);
+		wc.wc_flags |= IBV_WC_GRH;
+		wc.slid = (uint16_t)UNDEFINED;
+	}
+	copy_local(from, send, data + sizeof(struct ibv_grh), true);
+	if (scatter(to, receive, data, wc.byte_len))
 		fake_push_late(to->qp.recv_cq, &wc, send->wr.send_flags & IBV_SEND_SOLICITED,
 		        fake.hold_receives);
-	}
 }
 
 /* Whoever acknowledges nothing does not know whether anybody has taken it. */

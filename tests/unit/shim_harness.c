@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 #include "tests/unit/shim_harness.h"
+#include "tests/unit/shim_fake_devices.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -70,6 +71,10 @@ void agent_link_took_numbers(uint32_t lid, const union ibv_gid *gid)
 {
 }
 
+void agent_link_sender_has_left(uint32_t lid, const union ibv_gid *gid)
+{
+}
+
 int agent_link_announce(const struct announcement *what)
 {
 	harness_announced++;
@@ -103,6 +108,16 @@ struct ibv_qp *real_of(struct ibv_qp *shown)
 
 /* ---- ends ---- */
 
+static bool is_at(struct ibv_context *context, uint16_t lid)
+{
+	struct ibv_port_attr attr;
+
+	assert_int_equal(___ibv_query_port(context, 1, &attr), 0);
+	if (fake.ethernet)
+		return fake_is_vm(context_of(context)->real) == (lid == FAKE_LID_VM);
+	return attr.lid == lid;
+}
+
 static struct ibv_context *open_lid(uint16_t lid)
 {
 	struct ibv_device **list = ibv_get_device_list(NULL);
@@ -110,17 +125,33 @@ static struct ibv_context *open_lid(uint16_t lid)
 
 	for (struct ibv_device **d = list; *d && !found; d++) {
 		struct ibv_context *context = ibv_open_device(*d);
-		struct ibv_port_attr attr;
 
 		assert_non_null(context);
-		assert_int_equal(___ibv_query_port(context, 1, &attr), 0);
-		if (attr.lid == lid)
+		if (is_at(context, lid))
 			found = context;
 		else
 			ibv_close_device(context);
 	}
 	ibv_free_device_list(list);
 	return found;
+}
+
+/* Of RoCE v2. */
+static void end_choose_gid(struct end *end, enum harness_gids gids)
+{
+	struct ibv_gid_entry entry;
+
+	for (uint32_t i = 0; !_ibv_query_gid_ex(end->context, 1, i, &entry, 0, sizeof(entry));
+	        i++) {
+		bool is_local = entry.gid.raw[0] == 0xfe;
+
+		if (entry.gid_type != IBV_GID_TYPE_ROCE_V2 || is_local != (gids == GIDS_LINK_LOCAL))
+			continue;
+		end->gid = entry.gid;
+		end->gid_index = (uint8_t)i;
+		return;
+	}
+	fail_msg("no such GID");
 }
 
 static void end_make(struct end *end, bool with_srq)
@@ -174,7 +205,7 @@ void end_create_qp(struct end *end, const struct harness *h)
 	        .cap = {.max_send_wr = HARNESS_DEPTH,
 	                .max_recv_wr = HARNESS_DEPTH,
 	                .max_send_sge = 2,
-	                .max_recv_sge = 1},
+	                .max_recv_sge = 4},
 	        .qp_type = h->type ? h->type : IBV_QPT_RC,
 	        .sq_sig_all = h->signal_all,
 	        .comp_mask = IBV_QP_INIT_ATTR_PD | IBV_QP_INIT_ATTR_SEND_OPS_FLAGS,
@@ -192,6 +223,19 @@ void end_create_qp(struct end *end, const struct harness *h)
 }
 
 /* It is connected to nobody: whoever has its number and its key is heard. */
+struct ibv_ah_attr end_address(const struct end *from, const struct end *to, uint16_t lid)
+{
+	struct ibv_ah_attr address = {.dlid = lid, .port_num = 1};
+
+	if (!fake.ethernet)
+		return address;
+	address.dlid = 0;
+	address.is_global = 1;
+	address.grh = (struct ibv_global_route){
+	        .dgid = to->gid, .sgid_index = from->gid_index, .hop_limit = 64};
+	return address;
+}
+
 static void end_begin_datagrams(struct end *end, const struct end *to, uint16_t lid)
 {
 	static const enum ibv_qp_state states[] = {IBV_QPS_INIT, IBV_QPS_RTR, IBV_QPS_RTS};
@@ -200,7 +244,7 @@ static void end_begin_datagrams(struct end *end, const struct end *to, uint16_t 
 	        IBV_QP_STATE,
 	        IBV_QP_STATE | IBV_QP_SQ_PSN,
 	};
-	struct ibv_ah_attr address = {.dlid = lid, .port_num = 1};
+	struct ibv_ah_attr address = end_address(end, to, lid);
 
 	for (int i = 0; i < 3; i++) {
 		struct ibv_qp_attr attr = {
@@ -229,7 +273,7 @@ void end_connect(struct end *end, const struct end *to, uint16_t lid)
 	        .path_mtu = IBV_MTU_1024,
 	        .dest_qp_num = to->qp->qp_num,
 	        .rq_psn = HARNESS_FIRST_PSN,
-	        .ah_attr = {.dlid = lid, .port_num = 1}};
+	        .ah_attr = end_address(end, to, lid)};
 	assert_int_equal(
 	        ibv_modify_qp(end->qp, &attr,
 	                IBV_QP_STATE | IBV_QP_AV | IBV_QP_PATH_MTU | IBV_QP_DEST_QPN |
@@ -243,14 +287,24 @@ void end_connect(struct end *end, const struct end *to, uint16_t lid)
 	        0);
 }
 
+void harness_choose_gids(struct harness *h)
+{
+	end_choose_gid(&h->vm, h->gids);
+	end_choose_gid(&h->peer, h->gids);
+}
+
 void harness_open(struct harness *h)
 {
 	fake_reset();
 	fake.psns_are_live = !h->psns_are_dead;
+	fake.ethernet = h->ethernet;
+	fake.address_stays = h->address_stays;
 	h->now_ms = 1000;
 	h->vm.with_channel = h->peer.with_channel = h->with_channel;
 	end_open(&h->vm, FAKE_LID_VM, h->with_srq);
 	peer_open(h);
+	if (h->ethernet)
+		harness_choose_gids(h);
 }
 
 void harness_connect(struct harness *h)

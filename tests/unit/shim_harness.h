@@ -37,8 +37,13 @@ struct end {
 	struct ibv_qp *qp;
 	struct ibv_ah *ah; /* of a UD queue pair: to the other end, which has */
 	uint32_t remote_qpn;
-	uint8_t *memory; /* registered, HARNESS_BYTES */
+	uint8_t *memory;   /* registered, HARNESS_BYTES */
+	union ibv_gid gid; /* on Ethernet, that it tells others, and its index */
+	uint8_t gid_index;
 };
+
+/* What ends tell each other on Ethernet. */
+enum harness_gids { GIDS_LINK_LOCAL, GIDS_OF_IPV4 };
 
 struct harness {
 	struct end vm, peer;
@@ -47,6 +52,11 @@ struct harness {
 	bool moves_peer;    /* it is the other one's move, on whose device it stays */
 	bool psns_are_dead; /* the devices' PSNs, and of nobody of whom more is known */
 	bool vm_alone;      /* events are meant for the VM's processes only */
+	bool address_stays; /* shim_fake_hca.h */
+	bool ethernet;      /* ports without LIDs, and ends that know each other by: */
+	enum harness_gids gids;
+	uint32_t names[16]; /* by which the VM that moves is known then */
+	unsigned name_count;
 	uint64_t now_ms;
 	uint32_t sequence;
 	uint64_t migration;     /* PREPARE begins another */
@@ -104,6 +114,8 @@ extern void (*harness_registering)(struct remote *remote);
 extern void (*harness_stranger)(uint32_t lid);
 
 void harness_open(struct harness *h);
+/* Where @gids has changed. */
+void harness_choose_gids(struct harness *h);
 /* The halves of harness_connect: a queue pair in RESET; @to is at @lid. */
 void end_create_qp(struct end *end, const struct harness *h);
 void end_connect(struct end *end, const struct end *to, uint16_t lid);
@@ -118,6 +130,8 @@ int harness_setup(void **state);
 int harness_setup_srq(void **state);
 int harness_setup_channel(void **state);
 int harness_setup_datagrams(void **state);
+/* To that end, as the other knows it: @lid, or on Ethernet its GID. */
+struct ibv_ah_attr end_address(const struct end *from, const struct end *to, uint16_t lid);
 int harness_setup_unconnected(void **state);
 int harness_teardown(void **state);
 

@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <cmocka.h>
 
+#include "notifier/base/cleanup.h"
+#include "notifier/wire/gid_name.h"
 #include "notifier/wire/message.h"
 #include "notifier/wire/rows.h"
 #include "preload/steps.h"
@@ -59,10 +61,56 @@ static uint32_t lid_of_mover(const struct harness *h)
 	return h->moves_peer ? FAKE_LID_PEER : FAKE_LID_VM;
 }
 
+static bool has_name(const struct harness *h, uint32_t name)
+{
+	for (unsigned i = 0; i < h->name_count; i++) {
+		if (h->names[i] == name)
+			return true;
+	}
+	return false;
+}
+
+/* By each GID that its contexts show, now or before. */
+static void learn_names(struct harness *h)
+{
+	struct ibv_context *context = h->moves_peer ? h->peer.context : h->vm.context;
+	struct ibv_gid_entry entries[16];
+	ssize_t count =
+	        _ibv_query_gid_table(context, entries, ARRAY_SIZE(entries), 0, sizeof(*entries));
+
+	h->name_count = 0;
+	for (ssize_t i = 0; i < count; i++) {
+		uint32_t name = gid_name(entries[i].gid.raw);
+
+		if (!has_name(h, name))
+			h->names[h->name_count++] = name;
+	}
+}
+
+/* The VM is known by its own name for good, and by those of its GIDs. */
+static void address_by_name(struct harness *h, Tether__Event *event)
+{
+	static uint8_t gid[GID_BYTES];
+
+	if (event->step == TETHER__STEP__STEP_PREPARE)
+		learn_names(h);
+	event->address->lid = gid_of_vm(event->vm, gid);
+	event->address->gid.data = gid;
+	event->address->gid.len = sizeof(gid);
+	event->known_lids = h->names;
+	event->n_known_lids = h->name_count;
+}
+
+static bool is_of_mover(const struct harness *h, const struct qp_row *row)
+{
+	return h->ethernet ? has_name(h, row->local_lid) : row->local_lid == lid_of_mover(h);
+}
+
 void harness_event_fill(struct harness *h, Tether__Event *event, Tether__Step step)
 {
-	static Tether__Address address = TETHER__ADDRESS__INIT;
+	static Tether__Address address;
 
+	tether__address__init(&address);
 	address.lid = lid_of_mover(h);
 	tether__event__init(event);
 	h->migration += step == TETHER__STEP__STEP_PREPARE;
@@ -77,6 +125,8 @@ void harness_event_fill(struct harness *h, Tether__Event *event, Tether__Step st
 	event->address = &address;
 	event->to_vm = true;
 	event->to_peers = !h->vm_alone;
+	if (h->ethernet)
+		address_by_name(h, event);
 }
 
 /* Peers' numbers of SETTLE, and the VM's of ATTACH where there was one. */
@@ -88,19 +138,30 @@ static void merge_numbers(const struct harness *h, Tether__QpRows *rows)
 	for (size_t i = 0; i < h->settled->qps->n_local_qpn; i++) {
 		struct qp_row row = qp_rows_get(h->settled->qps, i);
 
-		if (row.local_lid != lid_of_mover(h))
+		if (!is_of_mover(h, &row))
 			qp_rows_append(rows, &row);
 	}
 	for (size_t i = 0; i < vm->n_local_qpn; i++) {
 		struct qp_row row = qp_rows_get(vm, i);
 
-		if (row.local_lid == lid_of_mover(h))
+		if (is_of_mover(h, &row))
 			qp_rows_append(rows, &row);
 	}
 }
 
+/* Which GIDs the names stand for. */
+static void merge_gids(const struct harness *h, Tether__GidRows *gids)
+{
+	tether__gid_rows__init(gids);
+	if (h->settled->gids)
+		assert_int_equal(rows_concatenate(&gids->base, &h->settled->gids->base), 0);
+	if (h->attached && h->attached->gids)
+		assert_int_equal(rows_concatenate(&gids->base, &h->attached->gids->base), 0);
+}
+
 Tether__Outcome harness_step(struct harness *h, Tether__Step step)
 {
+	Tether__GidRows gids = TETHER__GID_ROWS__INIT;
 	Tether__Outcome outcome;
 	Tether__QpRows numbers;
 	Tether__Event event;
@@ -118,12 +179,15 @@ Tether__Outcome harness_step(struct harness *h, Tether__Step step)
 		event.evidence = h->stopped->evidence;
 	if (step == TETHER__STEP__STEP_RECONNECT && h->settled) {
 		merge_numbers(h, &numbers);
+		merge_gids(h, &gids);
 		event.qps = &numbers;
+		event.gids = &gids;
 		event.keys = h->attached ? h->attached->keys : NULL;
 		event.paths = h->paths;
 	}
 	outcome = harness_event(h, &event);
 	rows_clear(&numbers.base);
+	rows_clear(&gids.base);
 	if (step == TETHER__STEP__STEP_STOP && outcome == TETHER__OUTCOME__OUTCOME_DONE) {
 		answer_set(&h->stopped, h->answer);
 		h->answer = NULL;
