@@ -4,24 +4,40 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "preload/address_route.h"
 #include "preload/agent_link.h"
 #include "preload/control.h"
 #include "preload/datagram_numbers.h"
 #include "preload/remote_place.h"
 
-/* A datagram to a group's number is for nobody where it has no group's address. */
-enum { NOBODYS_QPN = 0xffffff };
+/* By which the other end will know it. 0: no such GID, and the device will say so. */
+static uint32_t own_name(struct context *context, const struct ibv_ah_attr *attr)
+{
+	union ibv_gid gid;
+
+	if (ibv_query_gid(&context->shown.context, attr->port_num, attr->grh.sgid_index, &gid))
+		return 0;
+	return gid_name(gid.raw);
+}
 
 /* Those who move VMs are to know of it before anything is sent; what is sent to a group reaches
  * whoever is in it. */
-static void find_out(const struct context *context, struct address_handle *ah)
+static void find_out(struct context *context, struct address_handle *ah)
 {
 	ah->to = remote_at(context, &ah->attr, 0);
 	if (!ah->to.lid)
 		return;
 	ah->numbers = datagram_numbers_of(ah->to.lid, &ah->to.gid);
+	if (ah->numbers && is_gid_name(ah->to.lid))
+		ah->own = own_name(context, &ah->attr);
 	if (ah->numbers)
 		agent_link_register_datagrams(&ah->to);
+}
+
+/* Another GID has the name of this one: who is meant nobody could say. */
+static bool is_mixed_up(const struct address_handle *ah)
+{
+	return is_gid_name(ah->to.lid) && !ah->numbers && ah->to.gid.raw[0] != 0xff;
 }
 
 static void address_handle_free(struct address_handle *ah)
@@ -29,80 +45,6 @@ static void address_handle_free(struct address_handle *ah)
 	if (ah->numbers)
 		agent_link_forget(&ah->to);
 	free(ah);
-}
-
-static void address_handle_make(struct address_handle *ah, struct protection_domain *pd)
-{
-	struct ibv_ah_attr attr = ah->attr;
-
-	errno = -port_tables_ah_to_real(context_of(pd->shown.context), &attr);
-	if (!errno)
-		ah->real = below.ibv_create_ah(pd->real, &attr);
-}
-
-/* ---- where the VM behind it has gone ---- */
-
-struct address_route {
-	uint32_t lid;
-	struct ibv_ah *real;
-	struct address_route *next;
-};
-
-/* Threads that post to several queues may make the same one at once: both serve. */
-static struct address_route *route_make(struct address_handle *ah, uint32_t lid)
-{
-	struct protection_domain *pd = protection_domain_of(ah->shown.pd);
-	struct address_route *route = calloc(1, sizeof(*route));
-	struct ibv_ah_attr attr = ah->attr;
-
-	attr.dlid = (uint16_t)lid;
-	if (route && !port_tables_ah_to_real(context_of(pd->shown.context), &attr))
-		route->real = below.ibv_create_ah(pd->real, &attr);
-	if (!route || !route->real) {
-		free(route);
-		return NULL;
-	}
-	route->lid = lid;
-	route->next = __atomic_load_n(&ah->routes, __ATOMIC_RELAXED);
-	while (!__atomic_compare_exchange_n(
-	        &ah->routes, &route->next, route, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED))
-		;
-	return route;
-}
-
-void address_handle_lead(struct address_handle *ah, uint32_t lid, struct ibv_send_wr *wr)
-{
-	struct address_route *route = __atomic_load_n(&ah->routes, __ATOMIC_ACQUIRE);
-
-	while (route && route->lid != lid)
-		route = route->next;
-	if (!route)
-		route = route_make(ah, lid);
-	if (route)
-		wr->wr.ud.ah = route->real;
-	else
-		wr->wr.ud.remote_qpn = NOBODYS_QPN;
-}
-
-int address_handle_tear_down(struct address_handle *ah)
-{
-	const struct context *context = context_of(ah->shown.context);
-	int err = 0;
-
-	while (ah->routes) {
-		struct address_route *route = ah->routes;
-
-		err = unless_gone(context, below.ibv_destroy_ah(route->real));
-		if (err)
-			return -err;
-		ah->routes = route->next;
-		free(route);
-	}
-	if (ah->real)
-		err = unless_gone(context, below.ibv_destroy_ah(ah->real));
-	if (!err)
-		ah->real = NULL;
-	return -err;
 }
 
 WRAPPER struct ibv_ah *ibv_create_ah(struct ibv_pd *shown_pd, struct ibv_ah_attr *attr)
@@ -121,12 +63,17 @@ WRAPPER struct ibv_ah *ibv_create_ah(struct ibv_pd *shown_pd, struct ibv_ah_attr
 		return NULL;
 	ah->attr = *attr;
 	find_out(context, ah);
+	if (is_mixed_up(ah)) {
+		address_handle_free(ah);
+		errno = EADDRINUSE;
+		return NULL;
+	}
 	if (control_enter(context, NEEDS_DEVICE)) {
 		address_handle_free(ah);
 		errno = ENODEV;
 		return NULL;
 	}
-	address_handle_make(ah, pd);
+	address_route_begin(ah, pd);
 	if (ah->real) {
 		ah->shown = (struct ibv_ah){
 		        .context = shown_pd->context, .pd = shown_pd, .handle = ah->real->handle};
@@ -200,7 +147,7 @@ TAILQ_HEAD(handles, address_handle);
 /* No work names it: to @gone. An errno. */
 static int let_go(struct context *context, struct address_handle *ah, struct handles *gone)
 {
-	int err = -address_handle_tear_down(ah);
+	int err = -address_route_tear_down(ah);
 
 	if (err)
 		return err;
@@ -282,10 +229,4 @@ WRAPPER int ibv_destroy_ah(struct ibv_ah *shown)
 	err = destroy(context, ah);
 	control_leave();
 	return err;
-}
-
-int address_handle_rebuild(struct address_handle *ah)
-{
-	address_handle_make(ah, protection_domain_of(ah->shown.pd));
-	return ah->real ? 0 : below_error();
 }

@@ -217,6 +217,18 @@ void agent_link_took_numbers(uint32_t lid, const union ibv_gid *gid)
 	interests_took_numbers(&at);
 }
 
+void agent_link_sender_has_left(uint32_t lid, const union ibv_gid *gid)
+{
+	struct remote at = {.lid = lid, .gid = *gid};
+
+	if (!agent_link.started)
+		return;
+	UNCANCELLED();
+	LOCK_GUARD(&agent_link.lock);
+	if (interests_unhear(&at))
+		agent_service_wake();
+}
+
 int agent_link_announce(const struct announcement *what)
 {
 	struct interest_request request;

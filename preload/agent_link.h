@@ -40,6 +40,8 @@ void agent_link_forget(const struct remote *remote);
  * more, and nobody is heard from there, the next will not be told of: they are forgotten.
  */
 void agent_link_took_numbers(uint32_t lid, const union ibv_gid *gid);
+/* Whoever is heard from there next is to be asked for as any stranger (heard_senders.h). */
+void agent_link_sender_has_left(uint32_t lid, const union ibv_gid *gid);
 
 /* There is an agent, or may be one. */
 bool agent_link_is_there(void);

@@ -17,6 +17,7 @@
 #include "notifier/wire/fit.h"
 #include "notifier/wire/message.h"
 #include "notifier/wire/versions.h"
+#include "preload/address_route.h"
 #include "preload/agent_socket.h"
 #include "preload/datagram_questions.h"
 #include "preload/heard_senders.h"
@@ -329,6 +330,7 @@ static void *serve(void *unused)
 			timeout_ms = sooner_ms(timeout_ms, deadlines_default.reconnect_link_ms);
 		agent_socket_turn(now);
 		datagram_questions_turn();
+		address_routes_turn();
 		if (datagram_questions_are_open())
 			timeout_ms = sooner_ms(timeout_ms, deadlines_default.reconnect_link_ms);
 		interests_send();

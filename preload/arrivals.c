@@ -10,6 +10,7 @@
 #include "preload/completions.h"
 #include "preload/datagrams.h"
 #include "preload/move_address.h"
+#include "preload/places.h"
 #include "preload/queue_pair.h"
 
 /* ---- what we have sent ---- */
@@ -141,6 +142,16 @@ int arrivals_report(const struct move *move, Tether__Answer *answer)
 
 /* ---- what has come ---- */
 
+static bool is_at(const struct queue_pair *qp, uint32_t lid)
+{
+	struct place place;
+	bool found = false;
+
+	for (unsigned i = 0; !found && queue_pair_place(qp, i, &place); i++)
+		found = place.lid == lid;
+	return found;
+}
+
 static struct queue_pair *receiver_of(const struct move *move, const struct evidence_row *row)
 {
 	struct pair_names names = {
@@ -155,7 +166,7 @@ static struct queue_pair *receiver_of(const struct move *move, const struct evid
 
 		if (!qp || qp->reliable || qp->application_error || !qp->real)
 			continue;
-		if (qp->datagrams ? queue_pair_lid(qp) == row->remote_lid
+		if (qp->datagrams ? is_at(qp, row->remote_lid)
 		                  : qp->migration.move == move && pair_names_are_of(&names, qp))
 			return qp;
 	}

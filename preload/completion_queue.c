@@ -11,6 +11,7 @@
 #include "preload/completion_stamps.h"
 #include "preload/completions.h"
 #include "preload/control.h"
+#include "preload/datagram_headers.h"
 #include "preload/xrc.h"
 
 /* ---- queue pairs of a completion queue ---- */
@@ -223,6 +224,7 @@ static void completion_queue_free(struct completion_queue *cq)
 	gate_fini(&cq->gate);
 	gate_fini(&cq->poll_gate);
 	completion_ring_fini(&cq->ring);
+	kept_headers_fini(&cq->kept_headers);
 	number_table_clear(&cq->qps);
 	number_table_clear(&cq->xrc_srqs);
 	free(cq->stamps);

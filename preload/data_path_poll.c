@@ -17,8 +17,41 @@ struct queue_pair *completion_owner(const struct completion_queue *cq, const str
 	return entry ? (struct queue_pair *)entry->value : NULL;
 }
 
-static __attribute__((noinline)) bool look_at_receive(struct queue_pair *qp, struct ibv_wc *wc)
+static inline void receive_counted(struct queue_pair *qp, struct ibv_wc *wc)
 {
+	qp->receives_done++;
+	wc->qp_num = queue_pair_number(qp);
+}
+
+static inline void receive_retired(struct queue_pair *qp, struct ibv_wc *wc)
+{
+	uint32_t sequence = tag_sequence(wc->wr_id);
+
+	wc->wr_id = receive_log_at(&qp->receives, sequence)->wr_id;
+	receive_log_retire(&qp->receives, sequence);
+}
+
+static inline void shared_receive_retired(struct queue_pair *qp, struct ibv_wc *wc)
+{
+	wc->wr_id = shared_log_give_back(&qp->srq->log, tag_sequence(wc->wr_id));
+}
+
+/* The header lies in the receive, which is in the log as long as it is not retired. */
+static __attribute__((noinline)) bool header_looked_at(struct queue_pair *qp, struct ibv_wc *wc)
+{
+	receive_counted(qp, wc);
+	datagram_header_received(qp, wc);
+	if (qp->srq)
+		shared_receive_retired(qp, wc);
+	else
+		receive_retired(qp, wc);
+	datagram_show_pkey(qp, wc);
+	return true;
+}
+
+static inline bool retired_looked_at(struct queue_pair *qp, struct ibv_wc *wc)
+{
+	receive_counted(qp, wc);
 	if (qp->datagrams) {
 		datagram_received(qp, wc);
 	} else {
@@ -28,38 +61,53 @@ static __attribute__((noinline)) bool look_at_receive(struct queue_pair *qp, str
 	return true;
 }
 
-static inline bool receive_counted(struct queue_pair *qp, struct ibv_wc *wc)
+static __attribute__((noinline)) bool receive_looked_at(struct queue_pair *qp, struct ibv_wc *wc)
 {
-	qp->receives_done++;
-	wc->qp_num = queue_pair_number(qp);
-	if (__atomic_load_n(&qp->looks_at_receives, __ATOMIC_RELAXED))
-		return look_at_receive(qp, wc);
-	connection_received(qp, wc);
-	return true;
+	if (qp->has_headers)
+		return header_looked_at(qp, wc);
+	receive_retired(qp, wc);
+	return retired_looked_at(qp, wc);
+}
+
+static __attribute__((noinline)) bool shared_receive_looked_at(
+        struct queue_pair *qp, struct ibv_wc *wc)
+{
+	if (qp->has_headers)
+		return header_looked_at(qp, wc);
+	shared_receive_retired(qp, wc);
+	return retired_looked_at(qp, wc);
+}
+
+static inline bool looks_at_receives(const struct queue_pair *qp)
+{
+	return __atomic_load_n(&qp->looks_at_receives, __ATOMIC_RELAXED);
 }
 
 static __attribute__((noinline)) bool shared_receive_completed(
         struct queue_pair *qp, struct ibv_wc *wc)
 {
-	struct shared_log *log = &qp->srq->log;
-
-	if (tag_incarnation(wc->wr_id) != log->incarnation)
+	if (tag_incarnation(wc->wr_id) != qp->srq->log.incarnation)
 		return false;
-	wc->wr_id = shared_log_give_back(log, tag_sequence(wc->wr_id));
-	return receive_counted(qp, wc);
+	if (looks_at_receives(qp))
+		return shared_receive_looked_at(qp, wc);
+	receive_counted(qp, wc);
+	shared_receive_retired(qp, wc);
+	connection_received(qp, wc);
+	return true;
 }
 
 static bool receive_completed(struct queue_pair *qp, struct ibv_wc *wc)
 {
-	uint32_t sequence = tag_sequence(wc->wr_id);
-
 	if (qp->srq)
 		return shared_receive_completed(qp, wc);
 	if (tag_incarnation(wc->wr_id) != qp->receives.incarnation)
 		return false;
-	wc->wr_id = receive_log_at(&qp->receives, sequence)->wr_id;
-	receive_log_retire(&qp->receives, sequence);
-	return receive_counted(qp, wc);
+	if (looks_at_receives(qp))
+		return receive_looked_at(qp, wc);
+	receive_counted(qp, wc);
+	receive_retired(qp, wc);
+	connection_received(qp, wc);
+	return true;
 }
 
 static bool send_completed(struct queue_pair *qp, struct ibv_wc *wc)

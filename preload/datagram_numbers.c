@@ -33,15 +33,19 @@ static bool is_datagram(const struct qp_row *row)
 	return !row->remote_qpn && !row->remote_lid;
 }
 
+/* A name is said also where it is the same, since address handles to it may lead elsewhere. */
+static uint32_t elsewhere(uint32_t lid, uint32_t other_lid)
+{
+	return other_lid == lid && !is_gid_name(lid) ? 0 : other_lid;
+}
+
 /* @qpn at @lid means @other_qpn at @other_lid. */
 static int set(struct number_table *table, uint32_t lid, uint32_t qpn, uint32_t other_lid,
         uint32_t other_qpn)
 {
-	uint64_t elsewhere = other_lid == lid ? 0 : other_lid;
-
-	if (!elsewhere && qpn == other_qpn)
+	if (other_lid == lid && qpn == other_qpn)
 		return 0;
-	return number_table_set(table, qpn, elsewhere << 32 | other_qpn);
+	return number_table_set(table, qpn, (uint64_t)elsewhere(lid, other_lid) << 32 | other_qpn);
 }
 
 /* What a table says of a name is of use only with its GID, so that has a record from here on. */
@@ -60,11 +64,15 @@ static int take_row(struct datagram_tables *tables, uint32_t lid, const struct q
 	int err = 0;
 
 	if (row->local_lid == lid) {
-		is_lid_or_has_gid(real_lid, gids);
+		if (is_lid_or_has_gid(real_lid, gids) && !tables->place)
+			tables->place = real_lid;
 		tables->leads_away |= real_lid != lid;
 		err = set(&tables->to_real, lid, row->local_qpn, real_lid, row->real_qpn);
 	}
-	if (real_lid == lid && !err && is_lid_or_has_gid(row->local_lid, gids))
+	/* Where a queue pair is known by several names (all lead to one) it is called by the first.
+	 */
+	if (real_lid == lid && !err && is_lid_or_has_gid(row->local_lid, gids) &&
+	        !number_table_find(&tables->to_virtual, row->real_qpn))
 		err = set(&tables->to_virtual, lid, row->real_qpn, row->local_lid, row->local_qpn);
 	return err;
 }
@@ -101,8 +109,31 @@ static bool is_same_table(const struct number_table *a, const struct number_tabl
 
 static bool are_same(const struct datagram_tables *a, const struct datagram_tables *b)
 {
-	return b && a->leads_away == b->leads_away && is_same_table(&a->to_real, &b->to_real) &&
+	return b && a->leads_away == b->leads_away && a->place == b->place &&
+	       is_same_table(&a->to_real, &b->to_real) &&
 	       is_same_table(&a->to_virtual, &b->to_virtual);
+}
+
+static bool some_have_turned;
+
+void datagram_numbers_turn(struct datagram_numbers *numbers)
+{
+	__atomic_fetch_add(&numbers->turns, 1, __ATOMIC_RELEASE);
+	__atomic_store_n(&some_have_turned, true, __ATOMIC_RELEASE);
+}
+
+bool datagram_numbers_have_turned(void)
+{
+	return __atomic_exchange_n(&some_have_turned, false, __ATOMIC_ACQ_REL);
+}
+
+static void set_place(struct datagram_numbers *numbers, uint32_t place)
+{
+	if (!is_gid_name(numbers->lid) ||
+	        datagram_numbers_place(numbers) == (place ? place : numbers->lid))
+		return;
+	__atomic_store_n(&numbers->place, place, __ATOMIC_RELEASE);
+	datagram_numbers_turn(numbers);
 }
 
 /* Replacing is locked. */
@@ -114,6 +145,7 @@ static void replace(struct datagram_numbers *numbers, struct datagram_tables *wi
 	if (leads != led)
 		__atomic_fetch_add(
 		        &datagram_numbers_leading_away, leads ? 1 : -1, __ATOMIC_RELAXED);
+	set_place(numbers, with ? with->place : 0);
 	__atomic_store_n(&numbers->tables, with, __ATOMIC_RELEASE);
 	if (!had)
 		return;
@@ -145,7 +177,7 @@ int datagram_numbers_take(
 	LOCK_GUARD(&replacing);
 	if (err || are_same(tables, numbers->tables)) {
 		tables_free(tables);
-	} else if (tables->to_real.count || tables->to_virtual.count) {
+	} else if (tables->to_real.count || tables->to_virtual.count || tables->leads_away) {
 		replace(numbers, tables);
 	} else {
 		tables_free(tables);
@@ -168,19 +200,23 @@ static int table_copy(struct number_table *to, const struct number_table *from)
 int datagram_numbers_learn(struct datagram_numbers *numbers, uint32_t virtual_qpn,
         uint32_t real_lid, uint32_t real_qpn)
 {
-	uint64_t elsewhere = real_lid == numbers->lid ? 0 : real_lid;
 	struct datagram_tables *tables = calloc(1, sizeof(*tables));
 	int err = tables ? 0 : -ENOMEM;
 
 	LOCK_GUARD(&replacing);
 	if (!err && numbers->tables) {
 		tables->leads_away = numbers->tables->leads_away;
+		tables->place = numbers->tables->place;
 		err = table_copy(&tables->to_real, &numbers->tables->to_real);
 	}
 	if (!err && numbers->tables)
 		err = table_copy(&tables->to_virtual, &numbers->tables->to_virtual);
+	/* Who has a GID may be asked there alone: nobody stays behind. */
+	if (is_gid_name(real_lid) && real_lid == numbers->lid)
+		real_lid = datagram_numbers_place(numbers);
 	if (!err)
-		err = number_table_set(&tables->to_real, virtual_qpn, elsewhere << 32 | real_qpn);
+		err = number_table_set(&tables->to_real, virtual_qpn,
+		        (uint64_t)elsewhere(numbers->lid, real_lid) << 32 | real_qpn);
 	if (err)
 		tables_free(tables);
 	else

@@ -32,6 +32,7 @@ enum { FIRST_MULTICAST_LID = 0xc000 };
 struct datagram_tables {
 	struct number_table to_real, to_virtual;
 	bool leads_away;              /* to another LID: what is not in it may be at either */
+	uint32_t place;               /* of a name: where the first of its numbers is; 0: unknown */
 	struct datagram_tables *next; /* of those that were replaced */
 };
 
@@ -40,6 +41,8 @@ struct datagram_numbers {
 	union ibv_gid gid;
 	unsigned stopped; /* by so many moves: what is sent there is kept (datagrams.h) */
 	struct datagram_tables *tables; /* NULL: every number is its own */
+	uint32_t place; /* of a name: that where it is now; 0: the same. Atomic, as is */
+	unsigned turns; /* how often it may have become another, or another device's */
 	/* Of a name, what heard_senders.h has bits for; atomic. */
 	bool is_heard, is_known;
 	struct datagram_numbers *next_heard;
@@ -58,7 +61,8 @@ struct datagram_numbers *datagram_numbers_find(uint32_t lid, const union ibv_gid
 struct datagram_numbers *datagram_numbers_of(uint32_t lid, const union ibv_gid *gid);
 /* Whichever GID has that name. */
 struct datagram_numbers *datagram_numbers_named(uint32_t name);
-void datagram_numbers_each_named(void (*each)(struct datagram_numbers *numbers));
+void datagram_numbers_each_named(
+        void (*each)(struct datagram_numbers *numbers, void *owner), void *owner);
 
 /* For a datagram that was received; NULL as above. */
 static inline const struct datagram_numbers *datagram_numbers_at(uint32_t lid)
@@ -72,6 +76,19 @@ static inline const struct datagram_tables *datagram_tables_of(
         const struct datagram_numbers *numbers)
 {
 	return numbers ? __atomic_load_n(&numbers->tables, __ATOMIC_ACQUIRE) : NULL;
+}
+
+/* Where the numbers of a name are, as far as they are together: the name of a GID. */
+static inline uint32_t datagram_numbers_place(const struct datagram_numbers *numbers)
+{
+	uint32_t place = __atomic_load_n(&numbers->place, __ATOMIC_ACQUIRE);
+
+	return place ? place : numbers->lid;
+}
+
+static inline unsigned datagram_numbers_turns(const struct datagram_numbers *numbers)
+{
+	return __atomic_load_n(&numbers->turns, __ATOMIC_ACQUIRE);
 }
 
 /* @numbers may be NULL. */
@@ -134,6 +151,10 @@ static inline uint32_t datagram_entry_lid(const struct number_entry *entry)
  */
 int datagram_numbers_take(
         struct datagram_numbers *numbers, const Tether__QpRows *rows, const Tether__GidRows *gids);
+/* The device there is another one, whether or not it has another GID. */
+void datagram_numbers_turn(struct datagram_numbers *numbers);
+/* Some have, since it was asked last. */
+bool datagram_numbers_have_turned(void);
 /* How often numbers have been taken. */
 unsigned datagram_numbers_taken(void);
 /* What one number means, until the next _take. -ENOMEM */

@@ -70,13 +70,14 @@ struct datagram_numbers *datagram_numbers_of(uint32_t lid, const union ibv_gid *
 	return datagram_numbers_at(lid) ? datagram_numbers_find(lid, gid) : make(lid, gid);
 }
 
-void datagram_numbers_each_named(void (*each)(struct datagram_numbers *numbers))
+void datagram_numbers_each_named(
+        void (*each)(struct datagram_numbers *numbers, void *owner), void *owner)
 {
 	for (unsigned i = 0; i < NAMES; i++) {
 		struct datagram_numbers *numbers = __atomic_load_n(&by_name[i], __ATOMIC_ACQUIRE);
 
 		for (; numbers; numbers = numbers->next)
-			each(numbers);
+			each(numbers, owner);
 	}
 }
 

@@ -161,9 +161,30 @@ static void introduce(struct completion_queue *cq, struct ibv_wc *wc)
 {
 	struct queue_pair *qp = receiver_of(cq, wc);
 
+	if (wc->src_qp & STRANGER_BY_NAME) {
+		datagram_header_introduce(cq, qp, wc);
+		return;
+	}
 	wc->src_qp &= ~(uint32_t)STRANGER;
 	if (qp)
 		datagram_from(qp, wc);
+}
+
+/* Inside the gate. */
+static struct remote sender_of(const struct completion_queue *cq, const struct ibv_wc *wc)
+{
+	if (wc->src_qp & STRANGER_BY_NAME)
+		return datagram_header_sender(cq, wc);
+	return (struct remote){.lid = wc->slid, .real_lid = wc->slid};
+}
+
+/* A name that nobody may have is of nobody whom one could ask for. */
+static void await(const struct remote *sender, uint64_t since_ms)
+{
+	if (is_gid_name(sender->lid) && !datagram_numbers_of(sender->lid, &sender->gid))
+		return;
+	if (!sender_is_known(sender->lid))
+		agent_link_await_sender(sender, since_ms);
 }
 
 void datagrams_introduce(struct completion_queue *cq, int count, struct ibv_wc *wc)
@@ -172,10 +193,14 @@ void datagrams_introduce(struct completion_queue *cq, int count, struct ibv_wc *
 	enum gate_pass pass;
 
 	for (int i = 0; i < count; i++) {
+		struct remote sender;
+
 		if (!is_of_stranger(&wc[i]))
 			continue;
-		agent_link_await_sender(
-		        &(struct remote){.lid = wc[i].slid, .real_lid = wc[i].slid}, since_ms);
+		pass = gate_enter(&cq->gate);
+		sender = sender_of(cq, &wc[i]);
+		gate_leave(&cq->gate, pass);
+		await(&sender, since_ms);
 		pass = gate_enter(&cq->gate);
 		introduce(cq, &wc[i]);
 		gate_leave(&cq->gate, pass);
@@ -190,7 +215,7 @@ static void introduce_now(struct completion_queue *cq, uint32_t lid)
 	for (uint32_t i = 0; i < count; i++) {
 		struct ibv_wc *wc = completion_ring_at(&cq->ring, i);
 
-		if (!is_of_stranger(wc) || wc->slid != lid)
+		if (!is_of_stranger(wc) || sender_of(cq, wc).lid != lid)
 			continue;
 		introduce(cq, wc);
 		cq->strangers--;
@@ -205,7 +230,11 @@ void datagrams_purge(const struct queue_pair *qp)
 	for (uint32_t i = 0; i < count; i++) {
 		const struct ibv_wc *wc = completion_ring_at(&cq->ring, i);
 
-		cq->strangers -= wc->qp_num == queue_pair_number(qp) && is_of_stranger(wc);
+		if (wc->qp_num != queue_pair_number(qp) || !is_of_stranger(wc))
+			continue;
+		cq->strangers--;
+		if (wc->src_qp & STRANGER_BY_NAME)
+			datagram_header_forget(cq, wc);
 	}
 }
 
@@ -355,8 +384,41 @@ static int take_numbers_at(struct move *move, uint32_t lid, void *rows)
 	if (!numbers)
 		return lid && !is_gid_name(lid) ? -ENOMEM : 0;
 	err = datagram_numbers_take(numbers, rows, move->event->gids);
+	if (is_gid_name(lid))
+		datagram_numbers_turn(numbers);
 	agent_link_took_numbers(lid, &numbers->gid);
 	return err;
+}
+
+/* Names at which senders of the VM were heard, and where it is no more. */
+static bool has_left(const struct datagram_numbers *numbers, const struct move *move)
+{
+	const struct datagram_tables *tables = datagram_tables_of(numbers);
+	const struct number_table *senders = tables ? &tables->to_virtual : NULL;
+
+	if (!senders || move_has_lid(move, numbers->lid))
+		return false;
+	for (uint32_t i = 0; senders->count && i <= senders->mask; i++) {
+		if (senders->entries[i].used &&
+		        move_has_lid(move, datagram_entry_lid(&senders->entries[i])))
+			return true;
+	}
+	return false;
+}
+
+static void introduce_where_it_was(struct datagram_numbers *numbers, void *move)
+{
+	if (has_left(numbers, move))
+		introduce_those_of(move, numbers->lid, NULL);
+}
+
+static void forget_where_it_was(struct datagram_numbers *numbers, void *move)
+{
+	if (!has_left(numbers, move))
+		return;
+	sender_set_unknown(numbers);
+	agent_link_sender_has_left(numbers->lid, &numbers->gid);
+	datagram_numbers_forget(numbers);
 }
 
 int datagrams_take_numbers(struct move *move, Tether__QpRows *rows)
@@ -365,9 +427,12 @@ int datagrams_take_numbers(struct move *move, Tether__QpRows *rows)
 
 	if (move->state == MOVE_VOTED)
 		return 0;
+	datagram_numbers_each_named(introduce_where_it_was, move);
 	err = move_each_lid_in(move, rows, introduce_those_of, NULL);
+	datagram_numbers_each_named(forget_where_it_was, move);
 	if (!err)
 		err = move_each_lid_in(move, rows, take_numbers_at, rows);
+	address_routes_follow();
 	datagram_numbers_reclaim();
 	return err;
 }

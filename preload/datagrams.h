@@ -12,15 +12,13 @@
 #define TETHER_DATAGRAMS_H
 
 #include "notifier/wire/gid_name.h"
-#include "preload/address_handle.h"
+#include "preload/address_route.h"
+#include "preload/datagram_headers.h"
 #include "preload/datagram_numbers.h"
 #include "preload/heard_senders.h"
 #include "preload/move.h"
 #include "preload/objects.h"
 #include "preload/port_tables.h"
-
-/* In src_qp, until its sender is known: a poll that brings it to the application waits for that. */
-enum { STRANGER = 1 << 24 };
 
 /* So many moves have stopped an address. */
 extern unsigned datagrams_stopped;
@@ -43,11 +41,12 @@ static inline void datagram_send_to_real(struct ibv_send_wr *wr)
 	const struct number_entry *entry = datagram_destination(to->numbers, wr->wr.ud.remote_qpn);
 
 	wr->wr.ud.ah = to->real;
-	if (__builtin_expect(!entry, 1))
+	if (__builtin_expect(!entry && !to->is_astray, 1))
 		return;
-	wr->wr.ud.remote_qpn = datagram_entry_qpn(entry);
-	if (datagram_entry_lid(entry))
-		address_handle_lead(to, datagram_entry_lid(entry), wr);
+	if (entry)
+		wr->wr.ud.remote_qpn = datagram_entry_qpn(entry);
+	if (to->is_astray || datagram_entry_lid(entry))
+		address_route_lead(to, entry ? datagram_entry_lid(entry) : 0, wr);
 }
 
 /* Before it is handed to the device. */
@@ -116,19 +115,26 @@ static inline void connection_received(const struct queue_pair *qp, struct ibv_w
 		wc->slid = (uint16_t)qp->remote.lid;
 }
 
-static inline void datagram_received(struct queue_pair *qp, struct ibv_wc *wc)
+static inline void datagram_show_pkey(const struct queue_pair *qp, struct ibv_wc *wc)
 {
 	const struct context *context = qp->context;
 
+	if (context->moved)
+		wc->pkey_index = port_tables_pkey_to_shown(
+		        &context->tables[qp->attr.port_num - 1], wc->pkey_index);
+}
+
+/* Where there are LIDs; else datagram_headers.h. */
+static inline __attribute__((always_inline)) void datagram_received(
+        struct queue_pair *qp, struct ibv_wc *wc)
+{
 	if (__builtin_expect(sender_is_known(wc->slid), 1)) {
 		datagram_from(qp, wc);
 	} else {
 		wc->src_qp |= STRANGER;
 		qp->recv_cq->strangers++;
 	}
-	if (context->moved)
-		wc->pkey_index = port_tables_pkey_to_shown(
-		        &context->tables[qp->attr.port_num - 1], wc->pkey_index);
+	datagram_show_pkey(qp, wc);
 }
 
 /* Whom the first that is kept for that reason goes to. The service thread, no lock held. */

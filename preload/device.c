@@ -188,6 +188,7 @@ static void lists_init(struct context *context)
 	TAILQ_INIT(&context->ahs);
 	TAILQ_INIT(&context->orphans);
 	pthread_mutex_init(&context->lists_lock, NULL);
+	pthread_mutex_init(&context->shifted.lock, NULL);
 	window_set_init(&context->windows);
 }
 
@@ -236,6 +237,7 @@ static void context_free(struct context *context)
 	number_table_clear(&context->numbers);
 	window_set_fini(&context->windows);
 	port_tables_free(context);
+	shifted_regions_fini(&context->shifted);
 	for (unsigned i = 0; i < PORTS_MAX; i++)
 		known_gids_clear(&context->ports[i].gids);
 	pthread_mutex_destroy(&context->lists_lock);
@@ -418,6 +420,7 @@ static void context_inherit(struct context *context)
 	context->inherited = true;
 	context->phase = is_away ? PHASE_LOST : PHASE_RUNNING;
 	pthread_mutex_init(&context->lists_lock, NULL);
+	pthread_mutex_init(&context->shifted.lock, NULL);
 	pthread_mutex_init(&context->windows.lock, NULL);
 	queues_inherit(context);
 	completion_channels_inherit(context);

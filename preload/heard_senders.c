@@ -120,7 +120,13 @@ bool heard_senders_next(struct remote *sender)
 	return true;
 }
 
-static void forget_named(struct datagram_numbers *numbers)
+void sender_set_unknown(struct datagram_numbers *numbers)
+{
+	__atomic_store_n(&numbers->is_heard, false, __ATOMIC_RELEASE);
+	__atomic_store_n(&numbers->is_known, false, __ATOMIC_RELEASE);
+}
+
+static void forget_named(struct datagram_numbers *numbers, void *unused)
 {
 	numbers->is_known = numbers->is_heard = false;
 }
@@ -130,7 +136,7 @@ void heard_senders_in_child(void)
 	memset(known_senders, 0, sizeof(known_senders));
 	memset(heard, 0, sizeof(heard));
 	memset(given, 0, sizeof(given));
-	datagram_numbers_each_named(forget_named);
+	datagram_numbers_each_named(forget_named, NULL);
 	heard_named = NULL;
 	some_are_new = false;
 }

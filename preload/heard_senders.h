@@ -33,6 +33,8 @@ static inline bool sender_is_known(uint32_t lid)
 bool heard_senders_next(struct remote *sender);
 /* What it was told stands in datagram_numbers.h; or it will hear nothing for now. */
 void sender_set_known(uint32_t lid);
+/* Of a name: who was there has left, and the next may be anybody. */
+void sender_set_unknown(struct datagram_numbers *numbers);
 
 /* In a child after fork: its agent has heard of none. */
 void heard_senders_in_child(void);

@@ -198,6 +198,16 @@ bool interests_drop(const struct remote *remote)
 	return true;
 }
 
+bool interests_unhear(const struct remote *sender)
+{
+	struct interest *interest = interest_find(sender);
+
+	if (!interest || !interest->heard)
+		return false;
+	interest->heard = interest->known = false;
+	return interests_drop(sender);
+}
+
 int interests_announce(struct interest_request *request, const struct announcement *what)
 {
 	if (announcements_add(what, false))

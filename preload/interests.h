@@ -42,6 +42,8 @@ bool interests_ask_datagrams(struct interest_request *request, const struct remo
 /* Datagrams come from @sender: from now on numbers there are of interest (heard_senders.h). However
  * often it is said. */
 void interests_hear(const struct remote *sender);
+/* And from there no more. True: there is something that the agent will hear. */
+bool interests_unhear(const struct remote *sender);
 /* Take what was learned into @remote. */
 void interests_done(struct interest_request *request, struct remote *remote);
 /* What a move has said of numbers there stays only if they are of interest. */

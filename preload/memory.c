@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "preload/address_handle.h"
+#include "notifier/base/log.h"
 #include "preload/aside.h"
 #include "preload/control.h"
 #include "preload/memory_windows.h"
@@ -94,6 +95,19 @@ static struct ibv_mr *register_unlike_virtual(
 	return aside_end(&aside, made);
 }
 
+/* By what an address of the process differs from what buffers name there. */
+static int region_tell_shift(const struct memory_region *mr)
+{
+	uint64_t addr = (uintptr_t)mr->shown.addr, named = addr;
+
+	if (mr->kind == REGION_IOVA)
+		named = mr->iova;
+	else if (mr->access & IBV_ACCESS_ZERO_BASED)
+		named = 0;
+	return shifted_regions_set(
+	        &context_of(mr->shown.context)->shifted, mr->shown.lkey, addr - named);
+}
+
 static struct ibv_mr *region_create(struct ibv_pd *shown_pd, const struct memory_region *wanted)
 {
 	struct protection_domain *pd = protection_domain_of(shown_pd);
@@ -116,6 +130,8 @@ static struct ibv_mr *region_create(struct ibv_pd *shown_pd, const struct memory
 		mr->shown.handle = mr->real->handle;
 		mr->shown.lkey = mr->real->lkey;
 		mr->shown.rkey = mr->real->rkey;
+		if (region_tell_shift(mr))
+			log_error("memory", "no memory for where a region is");
 		OBJECT_ADD(context, mrs, mr);
 	}
 	was_made = mr->real;
@@ -329,10 +345,13 @@ static int region_change(struct memory_region *mr, int flags, struct ibv_pd *pd,
 
 	if (err && err != IBV_REREG_MR_ERR_DO_FORK_OLD)
 		return err;
+	shifted_regions_set(&context_of(mr->shown.context)->shifted, mr->shown.lkey, 0);
 	region_take_attributes(mr, flags, pd, addr, length, access);
 	windows_forget_region(mr);
 	/* "The region is not usable": it is to be deregistered. */
-	return region_take_keys(mr, lkey, rkey) ? IBV_REREG_MR_ERR_CMD : err;
+	if (region_take_keys(mr, lkey, rkey) || region_tell_shift(mr))
+		return IBV_REREG_MR_ERR_CMD;
+	return err;
 }
 
 WRAPPER int ibv_rereg_mr(
@@ -367,6 +386,7 @@ WRAPPER int ibv_dereg_mr(struct ibv_mr *shown)
 	err = mr->real ? below.ibv_dereg_mr(mr->real) : 0;
 	if (!err) {
 		OBJECT_REMOVE(context, mrs, mr);
+		shifted_regions_set(&context->shifted, shown->lkey, 0);
 		region_keys_dead(context, mr);
 		windows_forget_region(mr);
 	}

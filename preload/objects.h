@@ -28,6 +28,7 @@
 #include "preload/outer_fd.h"
 #include "preload/port_tables.h"
 #include "preload/real_verbs.h"
+#include "preload/shifted_regions.h"
 #include "preload/shown_clock.h"
 #include "preload/translation.h"
 #include "preload/work_log.h"
@@ -129,6 +130,7 @@ struct context {
 	pthread_mutex_t lists_lock;
 	TAILQ_HEAD(, protection_domain) pds;
 	TAILQ_HEAD(, memory_region) mrs;
+	struct shifted_regions shifted; /* of them */
 	struct window_set windows;
 	TAILQ_HEAD(, completion_channel) channels;
 	TAILQ_HEAD(, completion_queue) cqs;
@@ -202,6 +204,10 @@ struct completion_queue {
 	bool wanted; /* the service thread's mark while it collects queues */
 	bool detour; /* poll by way of the ring: it holds something, or something may be made up */
 	unsigned strangers; /* datagrams taken from the device whose senders are not known yet */
+	struct kept_headers {
+		struct kept_header *entries;
+		uint32_t size;
+	} kept_headers; /* of some of them */
 	struct completion_ring ring;
 	struct number_table qps; /* by real number, those that complete here; inside the gate */
 	struct number_table xrc_srqs; /* by incarnation, likewise */
@@ -263,9 +269,19 @@ struct remote {
 
 struct address_handle {
 	struct ibv_ah shown;
-	struct ibv_ah *real;
+	struct ibv_ah *real; /* address_route.h */
 	struct ibv_ah_attr attr;
-	struct address_route *routes;            /* real ones that lead elsewhere, besides */
+	struct address_route *routes; /* real ones that lead elsewhere, besides */
+	uint32_t at;                  /* where @real leads: a LID, or the name of a GID */
+	bool is_astray;               /* not there: nothing is sent by it to anybody */
+	uint64_t tried_ms;            /* to have it lead there; atomic */
+	unsigned followed;            /* so many turns of @numbers */
+	struct address_next {
+		bool is_due;
+		struct ibv_ah *real;
+		struct address_route *routes;
+		uint32_t at;
+	} next;
 	struct remote to;                        /* without a queue pair */
 	uint32_t own;                            /* name of the source's GID; 0: it has a LID */
 	struct datagram_numbers *numbers;        /* of what is reached by it; NULL: a group */
@@ -306,6 +322,14 @@ struct queue_pair_migration {
 	bool sends_already; /* in RTS for them, before RESUME */
 };
 
+/* The last datagram at an Ethernet port: what is known of its ends (datagram_headers.h). */
+struct heard_before {
+	uint32_t incarnation;                   /* of the send log: 0: none was heard */
+	uint32_t own;                           /* name of the GID to which it came; 0: a group */
+	union ibv_gid from, to, shown;          /* @shown: in place of @to, or that */
+	const struct datagram_numbers *numbers; /* of @from; NULL: there are none */
+};
+
 enum awaits { AWAITS_NOTHING, AWAITS_WORD, AWAITS_PEER };
 
 struct queue_pair {
@@ -317,6 +341,7 @@ struct queue_pair {
 	bool reliable;          /* RC, XRC: replayed exactly once; others are never replayed */
 	bool datagrams;         /* UD: each work request names its address */
 	bool looks_at_receives; /* UD, or a peer may have invalidated a memory window */
+	bool has_headers;       /* UD at an Ethernet port: they say who has sent a datagram */
 	bool is_target;         /* of XRC: see xrc_domain */
 	bool held;              /* stopped: sends go to the log only; atomic */
 	bool receives_held;
@@ -335,8 +360,9 @@ struct queue_pair {
 	struct send_log sends;
 	struct receive_log receives;
 	struct datagram_counts sent;     /* of UD; inside the send gate */
-	struct datagram_counts received; /* of UD; inside recv_cq's gate */
-	uint32_t given_rq_psn;           /* that its responder began with, at RTR */
+	struct datagram_counts received; /* of UD; inside recv_cq's gate, as is */
+	struct heard_before heard_before;
+	uint32_t given_rq_psn;        /* that its responder began with, at RTR */
 	uint32_t receives_done;       /* successful, of this incarnation; inside recv_cq's gate */
 	struct ibv_sge *scratch_sges; /* translated, for POST_CHUNK work requests */
 	struct ibv_sge *scratch_receive_sges;

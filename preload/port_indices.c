@@ -110,10 +110,35 @@ static int map_back(struct port_tables *tables, unsigned device_count)
 	return 0;
 }
 
+static bool is_paired(const struct port_tables *tables, const union ibv_gid *real)
+{
+	return port_tables_gid_to_shown(tables, real);
+}
+
+/* Where several GIDs lead to one, it is shown as the first of them. */
+static int map_gids_back(struct port_tables *tables)
+{
+	free(tables->gid_pairs);
+	tables->gid_pair_count = 0;
+	tables->gid_pairs = calloc(tables->gid_count + 1u, sizeof(*tables->gid_pairs));
+	if (!tables->gid_pairs)
+		return -ENOMEM;
+	for (unsigned i = 0; i < tables->gid_count; i++) {
+		const union ibv_gid *real = &tables->gid_now[i], *shown = &tables->gids[i].gid;
+
+		if (!is_gid(&tables->gids[i]) || tables->gid_at[i] < 0 || is_paired(tables, real) ||
+		        !memcmp(real, shown, sizeof(*real)))
+			continue;
+		tables->gid_pairs[tables->gid_pair_count++] = (struct gid_pair){*real, *shown};
+	}
+	return 0;
+}
+
 static int map_port(struct context *context, unsigned port, const struct gid_list *list)
 {
 	struct port_tables *tables = tables_of(context, port);
 	struct ibv_port_attr now;
+	int err;
 
 	if (!tables->gids)
 		return 0;
@@ -121,7 +146,8 @@ static int map_port(struct context *context, unsigned port, const struct gid_lis
 		return -ENODEV;
 	map_gids(context, tables, port, list);
 	map_pkeys(context, tables, port, now.pkey_tbl_len);
-	return map_back(tables, now.pkey_tbl_len);
+	err = map_gids_back(tables);
+	return err ? err : map_back(tables, now.pkey_tbl_len);
 }
 
 /* ---- to the device ---- */
@@ -260,7 +286,9 @@ bool port_tables_real_gid(const struct context *context, unsigned port, const un
 	return false;
 }
 
-void port_tables_show_source(const struct context *context, struct ibv_ah_attr *attr)
+/* @gid NULL: whichever. */
+static void show_source(
+        const struct context *context, struct ibv_ah_attr *attr, const union ibv_gid *gid)
 {
 	const struct port_tables *tables = port_tables_shown(context, attr->port_num);
 
@@ -268,9 +296,21 @@ void port_tables_show_source(const struct context *context, struct ibv_ah_attr *
 		return;
 	LOCK_GUARD(&port_tables_lock);
 	for (unsigned i = 0; i < tables->gid_count; i++) {
-		if (is_gid(&tables->gids[i]) && tables->gid_at[i] == attr->grh.sgid_index) {
+		if (is_gid(&tables->gids[i]) && tables->gid_at[i] == attr->grh.sgid_index &&
+		        (!gid || !memcmp(gid, &tables->gids[i].gid, sizeof(*gid)))) {
 			attr->grh.sgid_index = (uint8_t)i;
 			return;
 		}
 	}
+}
+
+void port_tables_show_source(const struct context *context, struct ibv_ah_attr *attr)
+{
+	show_source(context, attr, NULL);
+}
+
+void port_tables_show_source_as(
+        const struct context *context, struct ibv_ah_attr *attr, const union ibv_gid *shown)
+{
+	show_source(context, attr, shown);
 }

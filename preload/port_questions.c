@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "preload/control.h"
+#include "preload/grh.h"
 #include "preload/objects.h"
 #include "preload/port_tables.h"
 
@@ -99,6 +100,38 @@ ASKS_TABLES(int, ibv_query_pkey,
 ASKS_TABLES(int, ibv_get_pkey_index, (struct ibv_context * context, uint8_t port, __be16 pkey),
         port, -1, port_tables_index_of_pkey(mine, shown, port, pkey), port, pkey)
 
+/* In its header our own end is called as the application knows it (datagram_headers.h); the device
+ * is to find what it has itself. */
+static void header_to_real(const struct context *context, unsigned port, union ibv_gid *shown,
+        uint8_t header[GRH_BYTES])
+{
+	union ibv_gid from, real;
+
+	if (grh_ends(header, &from, shown) != GRH_IS_NONE &&
+	        port_tables_real_gid(context, port, shown, &real))
+		grh_set_ends(header, grh_kind_of(header), NULL, &real);
+}
+
+static int init_from_header(struct context *context, uint8_t port, struct ibv_wc *wc,
+        const struct ibv_grh *grh, struct ibv_ah_attr *attr)
+{
+	union ibv_gid shown = {0};
+	struct ibv_grh now;
+	int answer;
+
+	memcpy(&now, grh, sizeof(now));
+	header_to_real(context, port, &shown, (uint8_t *)&now);
+	answer = below.ibv_init_ah_from_wc(context->real, port, wc, &now, attr);
+	if (!answer)
+		port_tables_show_source_as(context, attr, &shown);
+	return answer;
+}
+
+static bool is_ethernet(const struct context *context, unsigned port)
+{
+	return port >= 1 && port <= PORTS_MAX && port_is_ethernet(&context->ports[port - 1]);
+}
+
 WRAPPER int ibv_init_ah_from_wc(struct ibv_context *context, uint8_t port, struct ibv_wc *wc,
         struct ibv_grh *grh, struct ibv_ah_attr *attr)
 {
@@ -109,9 +142,13 @@ WRAPPER int ibv_init_ah_from_wc(struct ibv_context *context, uint8_t port, struc
 		return below.ibv_init_ah_from_wc(context, port, wc, grh, attr);
 	if (control_enter(mine, NEEDS_DEVICE))
 		return -1;
-	answer = below.ibv_init_ah_from_wc(mine->real, port, wc, grh, attr);
-	if (!answer)
-		port_tables_show_source(mine, attr);
+	if (is_ethernet(mine, port) && port_tables_shown(mine, port)) {
+		answer = init_from_header(mine, port, wc, grh, attr);
+	} else {
+		answer = below.ibv_init_ah_from_wc(mine->real, port, wc, grh, attr);
+		if (!answer)
+			port_tables_show_source(mine, attr);
+	}
 	control_leave();
 	return answer;
 }

@@ -118,6 +118,7 @@ static void tables_free(struct port_tables *tables)
 	free(tables->gid_now);
 	free(tables->pkey_at);
 	free(tables->pkey_shown);
+	free(tables->gid_pairs);
 	*tables = (struct port_tables){0};
 }
 

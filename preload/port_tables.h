@@ -12,6 +12,7 @@
 #include <infiniband/verbs.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/types.h>
 
 struct context;
@@ -26,6 +27,11 @@ struct port_tables {
 	union ibv_gid *gid_now; /* what stands there: at an Ethernet port another GID */
 	uint16_t *pkey_shown;   /* by the device's index, for the data path */
 	unsigned pkey_shown_count;
+	/* GIDs that the device has in place of those that it was known to have, likewise. */
+	struct gid_pair {
+		union ibv_gid real, shown;
+	} * gid_pairs;
+	unsigned gid_pair_count;
 };
 
 /* The service thread: what the device has now that is not known yet. -errno: it cannot be asked,
@@ -70,11 +76,26 @@ bool port_tables_real_gid(const struct context *context, unsigned port, const un
 /* In place, from the device's index to the application's: the device has found where its own GID
  * stands. */
 void port_tables_show_source(const struct context *context, struct ibv_ah_attr *attr);
+/* The same where several lead there, of which the application knows it as @shown. */
+void port_tables_show_source_as(
+        const struct context *context, struct ibv_ah_attr *attr, const union ibv_gid *shown);
 
 /* Of a completion; inside the gate of its queue. */
 static inline uint16_t port_tables_pkey_to_shown(const struct port_tables *tables, uint16_t real)
 {
 	return real < tables->pkey_shown_count ? tables->pkey_shown[real] : real;
+}
+
+/* Of what came to the device's GID @real; NULL: it is shown as it is. Where several lead there, the
+ * first. Inside the gate as well. */
+static inline const union ibv_gid *port_tables_gid_to_shown(
+        const struct port_tables *tables, const union ibv_gid *real)
+{
+	for (unsigned i = 0; i < tables->gid_pair_count; i++) {
+		if (!memcmp(&tables->gid_pairs[i].real, real, sizeof(*real)))
+			return &tables->gid_pairs[i].shown;
+	}
+	return NULL;
 }
 
 /* In a child after fork. */

@@ -52,6 +52,9 @@ static void record(struct queue_pair *qp, const struct ibv_qp_attr *attr, int ma
 			        (const char *)attr + fields[i].offset, fields[i].size);
 	}
 	qp->attr_mask |= mask;
+	if (mask & IBV_QP_PORT && attr->port_num >= 1 && attr->port_num <= PORTS_MAX)
+		qp->has_headers =
+		        qp->datagrams && port_is_ethernet(&qp->context->ports[attr->port_num - 1]);
 	if (mask & IBV_QP_PATH_MTU)
 		qp->sends.mtu = 128u << attr->path_mtu;
 	if (mask & IBV_QP_RQ_PSN)

@@ -6,6 +6,7 @@
 
 #include "notifier/base/log.h"
 #include "preload/address_handle.h"
+#include "preload/address_route.h"
 #include "preload/agent_link.h"
 #include "preload/completion_channel.h"
 #include "preload/completion_queue.h"
@@ -178,7 +179,7 @@ static int context_rebuild(struct context *context)
 		log_error("rebuild", "memory regions: error %d", -err);
 	if (!err)
 		err = windows_rebuild(context);
-	REBUILD_EACH(address_handle, ahs, address_handle_rebuild);
+	REBUILD_EACH(address_handle, ahs, address_route_rebuild);
 	REBUILD_EACH(completion_channel, channels, completion_channel_rebuild);
 	REBUILD_EACH(completion_queue, cqs, queue_rebuild);
 	REBUILD_EACH(xrc_domain, xrc_domains, xrc_domain_rebuild);

@@ -4,6 +4,7 @@
 
 #include "notifier/base/log.h"
 #include "preload/address_handle.h"
+#include "preload/address_route.h"
 #include "preload/async_events.h"
 #include "preload/completion_channel.h"
 #include "preload/completion_queue.h"
@@ -116,7 +117,7 @@ static int context_tear_down(struct context *context)
 		context_clock_depart(context);
 	TEAR_DOWN_EACH(completion_queue, cqs, completion_queue_tear_down);
 	TEAR_DOWN_EACH(completion_channel, channels, completion_channel_tear_down);
-	TEAR_DOWN_EACH(address_handle, ahs, address_handle_tear_down);
+	TEAR_DOWN_EACH(address_handle, ahs, address_route_tear_down);
 	if (!err)
 		err = memory_windows_tear_down(context);
 	DESTROY_EACH(memory_region, mrs, ibv_dereg_mr);

@@ -73,6 +73,10 @@ void agent_link_took_numbers(uint32_t lid, const union ibv_gid *gid)
 {
 }
 
+void agent_link_sender_has_left(uint32_t lid, const union ibv_gid *gid)
+{
+}
+
 int agent_link_announce(const struct announcement *what)
 {
 	return 0;

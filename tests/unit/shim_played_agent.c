@@ -137,6 +137,10 @@ int64_t lost_devices_tick(uint64_t now_ms)
 	return -1;
 }
 
+void address_routes_turn(void)
+{
+}
+
 void datagram_questions_turn(void)
 {
 }
