@@ -11,6 +11,7 @@
 #include "preload/agent_link_state.h"
 #include "preload/heard_senders.h"
 #include "preload/interests.h"
+#include "preload/partings.h"
 #include "preload/settings.h"
 #include "preload/uncancelled.h"
 
@@ -71,6 +72,7 @@ void agent_link_forget_parent(void)
 	pthread_mutex_init(&agent_link.lock, NULL);
 	agent_link.started = agent_link.heard = agent_link.is_silent = false;
 	interests_forget();
+	partings_forget();
 	agent_service_forget();
 }
 
@@ -275,6 +277,16 @@ int agent_link_await_announced(uint32_t context)
 	if (outcome > 0)
 		log_warn("link", "no agent has acknowledged what is said of a context");
 	return outcome < 0 ? -outcome : 0;
+}
+
+void agent_link_part(const struct pair_names *names)
+{
+	if (!agent_link.started)
+		return;
+	UNCANCELLED();
+	LOCK_GUARD(&agent_link.lock);
+	partings_add(names);
+	agent_service_wake();
 }
 
 void agent_link_withdraw(const struct announcement *what)

@@ -12,6 +12,7 @@
 
 #include "preload/announcements.h"
 
+struct pair_names;
 struct remote;
 
 /*
@@ -65,6 +66,13 @@ int agent_link_announce_unasked(const struct announcement *what);
  * as agent_link_register does. 0 or an errno: it is refused.
  */
 int agent_link_await_announced(uint32_t context);
+
+/*
+ * A connection that rdma_cm has made is let go of at this end, which @names call the local one, and
+ * no kernel tells the other: the agents do. Without waiting; said when there is an agent again.
+ */
+void agent_link_part(const struct pair_names *names);
+
 /* It is gone; nothing happens if it was never announced. Heard before what is announced later. */
 void agent_link_withdraw(const struct announcement *what);
 

@@ -19,10 +19,13 @@
 #include "notifier/wire/versions.h"
 #include "preload/address_route.h"
 #include "preload/agent_socket.h"
+#include "preload/connection_ends.h"
+#include "preload/connection_listeners.h"
 #include "preload/datagram_questions.h"
 #include "preload/heard_senders.h"
 #include "preload/interests.h"
 #include "preload/lost_devices.h"
+#include "preload/partings.h"
 #include "preload/reserved_numbers.h"
 #include "preload/self.h"
 #include "preload/settings.h"
@@ -189,6 +192,16 @@ static void something_is_said(void)
 	agent_link.said_ms = monotonic_ms();
 }
 
+static void parting_take(const Tether__Parting *parting)
+{
+	struct pair_names names = {.local_lid = parting->local_lid,
+	        .local_qpn = parting->local_qpn,
+	        .remote_lid = parting->remote_lid,
+	        .remote_qpn = parting->remote_qpn};
+
+	connection_parted(&names);
+}
+
 static void frame_take(Tether__Frame *frame)
 {
 	Tether__Event *event;
@@ -210,6 +223,9 @@ static void frame_take(Tether__Frame *frame)
 		interests_answered(frame->interest_answer, monotonic_ms());
 		pthread_cond_broadcast(&agent_link.changed);
 		pthread_mutex_unlock(&agent_link.lock);
+		break;
+	case TETHER__FRAME__BODY_PARTING:
+		parting_take(frame->parting);
 		break;
 	default:
 		break;
@@ -267,6 +283,26 @@ static void interests_send(void)
 	out_flush();
 }
 
+/* Who speaks an older version does not pass it on. */
+static void partings_send(void)
+{
+	Tether__Parting parting;
+	Tether__Frame frame = TETHER__FRAME__INIT;
+
+	frame.body_case = TETHER__FRAME__BODY_PARTING;
+	frame.parting = &parting;
+	pthread_mutex_lock(&agent_link.lock);
+	while (service.welcome && partings_next(&parting)) {
+		if (service.version >= PARTING_SINCE)
+			agent_socket_pack(&frame);
+		else
+			log_warn("link", "the agent cannot tell that qp 0x%x has disconnected",
+			        parting.local_qpn);
+	}
+	pthread_mutex_unlock(&agent_link.lock);
+	out_flush();
+}
+
 /* ---- the thread ---- */
 
 static void service_wait(int64_t timeout_ms)
@@ -314,8 +350,11 @@ static void *serve(void *unused)
 	for (;;) {
 		int64_t lost_ms = lost_devices_tick(monotonic_ms());
 		int64_t timeout_ms = steps_tick(monotonic_ms(), answer_send, NULL);
+		int64_t listeners_ms = connection_listeners_tick(monotonic_ms());
 		uint64_t now = monotonic_ms();
 
+		if (listeners_ms >= 0)
+			timeout_ms = sooner_ms(timeout_ms, listeners_ms);
 		if (lost_ms >= 0)
 			timeout_ms = sooner_ms(timeout_ms, lost_ms);
 
@@ -334,6 +373,7 @@ static void *serve(void *unused)
 		if (datagram_questions_are_open())
 			timeout_ms = sooner_ms(timeout_ms, deadlines_default.reconnect_link_ms);
 		interests_send();
+		partings_send();
 		service_wait(asked_wait(refused_wait(timeout_ms)));
 	}
 	return NULL;

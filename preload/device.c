@@ -13,6 +13,7 @@
 #include "preload/agent_link.h"
 #include "preload/async_events.h"
 #include "preload/completion_channel.h"
+#include "preload/connection_devices.h"
 #include "preload/completion_moderation.h"
 #include "preload/control.h"
 #include "preload/data_path.h"
@@ -308,6 +309,9 @@ WRAPPER struct ibv_context *ibv_open_device(struct ibv_device *shown)
 
 	if (!device)
 		return below.ibv_open_device(shown);
+	context = connection_context_again(device);
+	if (context)
+		return &context->shown.context;
 	agent_link_start();
 	lock_limit_note();
 	do {
@@ -321,6 +325,8 @@ WRAPPER struct ibv_context *ibv_open_device(struct ibv_device *shown)
 			context_announce_gids(context);
 		control_leave();
 	} while (taken);
+	if (context)
+		connection_context_uses(context);
 	return context ? &context->shown.context : NULL;
 }
 
@@ -330,6 +336,8 @@ WRAPPER int ibv_close_device(struct ibv_context *shown)
 
 	if (!context)
 		return below.ibv_close_device(shown);
+	if (connection_context_parts(context))
+		return 0;
 	control_enter(context, NEEDS_NOTHING);
 	if (!context->inherited) {
 		pthread_mutex_lock(&contexts_lock);

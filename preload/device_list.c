@@ -8,6 +8,8 @@
 #include "notifier/base/cleanup.h"
 #include "notifier/base/log.h"
 #include "preload/agent_link.h"
+#include "preload/connection_devices.h"
+#include "preload/connection_manager.h"
 #include "preload/control.h"
 #include "preload/fork_watch.h"
 
@@ -19,6 +21,18 @@ struct device_list {
 	struct ibv_device *shown[];
 };
 
+static struct device_place *place_in(struct device *device, const struct ibv_device *shown)
+{
+	struct device_place *place;
+
+	TAILQ_FOREACH(place, &device->places, link)
+	{
+		if (&place->shown == shown)
+			return place;
+	}
+	return NULL;
+}
+
 struct device *device_of(struct ibv_device *shown)
 {
 	struct device *device;
@@ -26,10 +40,17 @@ struct device *device_of(struct ibv_device *shown)
 	LOCK_GUARD(&devices_lock);
 	TAILQ_FOREACH(device, &devices, link)
 	{
-		if (&device->shown == shown)
+		if (&device->shown == shown || place_in(device, shown))
 			return device;
 	}
 	return NULL;
+}
+
+/* NULL: it is the device itself. */
+static const struct device_place *place_of(struct device *device, const struct ibv_device *shown)
+{
+	LOCK_GUARD(&devices_lock);
+	return place_in(device, shown);
 }
 
 static struct device *device_create(struct ibv_device *from)
@@ -38,6 +59,7 @@ static struct device *device_create(struct ibv_device *from)
 
 	if (!device)
 		return NULL;
+	TAILQ_INIT(&device->places);
 	device->shown = *from;
 	memset(&device->shown._ops, 0, sizeof(device->shown._ops));
 	TAILQ_INSERT_TAIL(&devices, device, link);
@@ -89,6 +111,20 @@ static bool in_list(struct ibv_device *const *list, const struct ibv_device *dev
 	return *list;
 }
 
+/* For librdmacm. Under the lock. */
+static void show_places(struct ibv_device **list)
+{
+	struct device *device;
+
+	for (; *list; list++) {
+		TAILQ_FOREACH(device, &devices, link)
+		{
+			if (&device->shown == *list)
+				*list = connection_device_shown(device);
+		}
+	}
+}
+
 /* What is open stays in the list while it is between two places. */
 static struct ibv_device **device_list(int *count)
 {
@@ -124,6 +160,8 @@ static struct ibv_device **device_list(int *count)
 		if (device->contexts && !in_list(list->shown, &device->shown))
 			list->shown[used++] = &device->shown;
 	}
+	if (connection_depth)
+		show_places(list->shown);
 	*count = used;
 	return list->shown;
 }
@@ -162,16 +200,22 @@ WRAPPER const char *ibv_get_device_name(struct ibv_device *device)
 WRAPPER __be64 ibv_get_device_guid(struct ibv_device *shown)
 {
 	struct device *device = device_of(shown);
+	const struct device_place *place = device ? place_of(device, shown) : NULL;
 
+	if (place)
+		return place->guid;
 	return device ? device->guid : below.ibv_get_device_guid(shown);
 }
 
 WRAPPER int ibv_get_device_index(struct ibv_device *shown)
 {
 	struct device *device = device_of(shown);
+	const struct device_place *place = device ? place_of(device, shown) : NULL;
 
 	if (!device)
 		return below.ibv_get_device_index(shown);
+	if (place)
+		return place->index;
 	if (!device->real || (device->contexts && !device->opened))
 		return -1;
 	return below.ibv_get_device_index(device->real);

@@ -3,6 +3,7 @@
 #include <pthread.h>
 
 #include "preload/agent_link.h"
+#include "preload/connection_manager.h"
 #include "preload/control.h"
 #include "preload/datagram_numbers.h"
 #include "preload/device.h"
@@ -21,6 +22,7 @@
 static void in_child(void)
 {
 	fork_watch_in_child();
+	connection_manager_forget();
 	contexts_forget();
 	device_list_forget();
 	reserved_numbers_in_child();

@@ -8,6 +8,7 @@
 #include "preload/address_handle.h"
 #include "notifier/base/log.h"
 #include "preload/aside.h"
+#include "preload/connection_devices.h"
 #include "preload/control.h"
 #include "preload/memory_windows.h"
 
@@ -19,6 +20,9 @@ WRAPPER struct ibv_pd *ibv_alloc_pd(struct ibv_context *shown)
 
 	if (!context)
 		return below.ibv_alloc_pd(shown);
+	pd = connection_domain_again(context);
+	if (pd)
+		return &pd->shown;
 	pd = calloc(1, sizeof(*pd));
 	if (!pd)
 		return NULL;
@@ -34,6 +38,8 @@ WRAPPER struct ibv_pd *ibv_alloc_pd(struct ibv_context *shown)
 	}
 	/* Behind it a migration may take it again. */
 	was_made = pd->real;
+	if (was_made)
+		connection_domain_uses(context, pd);
 	control_leave();
 	if (was_made)
 		return &pd->shown;
@@ -50,6 +56,8 @@ WRAPPER int ibv_dealloc_pd(struct ibv_pd *shown)
 	if (!pd)
 		return below.ibv_dealloc_pd(shown);
 	context = context_of(shown->context);
+	if (connection_domain_parts(context, pd))
+		return 0;
 	control_enter(context, NEEDS_NOTHING);
 	address_handles_reap(context);
 	err = pd->real ? below.ibv_dealloc_pd(pd->real) : 0;

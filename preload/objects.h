@@ -50,6 +50,15 @@ static inline bool port_is_ethernet(const struct port *port)
 	return port->attr.link_layer == IBV_LINK_LAYER_ETHERNET;
 }
 
+/* A place that a device has been at, as librdmacm is shown it (connection_devices.h). */
+struct device_place {
+	struct ibv_device shown;
+	unsigned char beyond[DEVICE_BEYOND_BYTES];
+	__be64 guid;
+	int index;
+	TAILQ_ENTRY(device_place) link;
+};
+
 struct device {
 	struct ibv_device shown;
 	unsigned char beyond[DEVICE_BEYOND_BYTES];
@@ -59,6 +68,10 @@ struct device {
 	struct port ports[PORTS_MAX]; /* as learned when it was open */
 	unsigned contexts;            /* of the application */
 	unsigned opened;              /* of them those that have it open: they keep @real valid */
+	TAILQ_HEAD(, device_place) places; /* others than the one that @shown stands for */
+	bool has_index;                    /* librdmacm has been shown it, as: */
+	int index;
+	struct context *of_connections; /* librdmacm's */
 	TAILQ_ENTRY(device) link;
 };
 
@@ -97,7 +110,9 @@ struct context {
 	struct device *device;
 	uint32_t number; /* names it in the VM: scope of its rkeys */
 	enum context_phase phase;
-	bool inherited; /* the parent's, in a child after fork */
+	bool inherited;                           /* the parent's, in a child after fork */
+	unsigned connection_uses;                 /* librdmacm has opened it so often */
+	struct protection_domain *of_connections; /* its domain */
 	struct sq_psns sq_psns;
 	struct ibv_device_attr_ex attr; /* what is supported through this library */
 	struct shown_clock clock;
@@ -146,6 +161,7 @@ struct context {
 struct protection_domain {
 	struct ibv_pd shown;
 	struct ibv_pd *real;
+	unsigned connection_uses; /* librdmacm has allocated it so often */
 	TAILQ_ENTRY(protection_domain) link;
 };
 

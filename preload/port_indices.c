@@ -54,20 +54,37 @@ static const struct ibv_gid_entry *find_like(
 	return found;
 }
 
+static void map_gid(const struct context *context, struct port_tables *tables, unsigned port,
+        const struct gid_list *list, unsigned i)
+{
+	const struct ibv_gid_entry *shown = &tables->gids[i], *now;
+
+	if (!is_gid(shown))
+		return;
+	now = find_same(list, port, shown);
+	if (!now && port_is_ethernet(&context->ports[port - 1]))
+		now = find_like(list, port, shown);
+	tables->gid_at[i] = now ? (int)now->gid_index : -1;
+	tables->gid_now[i] = now ? now->gid : (union ibv_gid){0};
+}
+
 static void map_gids(const struct context *context, struct port_tables *tables, unsigned port,
         const struct gid_list *list)
 {
-	for (unsigned i = 0; i < tables->gid_count; i++) {
-		const struct ibv_gid_entry *shown = &tables->gids[i], *now;
+	for (unsigned i = 0; i < tables->gid_count; i++)
+		map_gid(context, tables, port, list, i);
+}
 
-		if (!is_gid(shown))
-			continue;
-		now = find_same(list, port, shown);
-		if (!now && port_is_ethernet(&context->ports[port - 1]))
-			now = find_like(list, port, shown);
-		tables->gid_at[i] = now ? (int)now->gid_index : -1;
-		tables->gid_now[i] = now ? now->gid : (union ibv_gid){0};
+static bool is_still_there(const struct port_tables *tables, unsigned port,
+        const struct gid_list *list, unsigned i)
+{
+	for (size_t at = 0; at < list->count; at++) {
+		const struct ibv_gid_entry *entry = &list->entries[at];
+
+		if (entry->port_num == port && (int)entry->gid_index == tables->gid_at[i])
+			return !memcmp(&entry->gid, &tables->gid_now[i], sizeof(entry->gid));
 	}
+	return false;
 }
 
 /* Most often they stand where they stood; few places are filled, and each look costs. */
@@ -261,6 +278,26 @@ int port_tables_map(struct context *context)
 	for (unsigned port = 1; port <= ports_of(context) && !err; port++)
 		err = map_port(context, port, &list);
 	return err || has_what_is_used(context) ? err : -ENOENT;
+}
+
+void port_tables_map_gids(struct context *context)
+{
+	CLEANUP_FREE struct ibv_gid_entry *entries = NULL;
+	struct gid_list list;
+	int err = context->real ? gids_read(context, &list) : -ENODEV;
+
+	if (err)
+		return;
+	entries = list.entries;
+	LOCK_GUARD(&port_tables_lock);
+	for (unsigned port = 1; port <= ports_of(context); port++) {
+		struct port_tables *tables = port_tables_shown(context, port);
+
+		for (unsigned i = 0; tables && i < tables->gid_count; i++) {
+			if (!is_still_there(tables, port, &list, i))
+				map_gid(context, tables, port, &list, i);
+		}
+	}
 }
 
 /* ---- from the device ---- */

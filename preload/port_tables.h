@@ -41,6 +41,8 @@ bool port_tables_are_known(const struct context *context);
 /* Another device is open. -ENOENT: it lacks what a queue pair or an address handle uses; -ENOMEM.
  */
 int port_tables_map(struct context *context);
+/* A GID may have come to it since, or have gone. Any thread. */
+void port_tables_map_gids(struct context *context);
 void port_tables_free(struct context *context);
 
 /* In place, from the application's indices to the device's. -EINVAL: it has none. */

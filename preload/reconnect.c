@@ -8,6 +8,8 @@
 #include "notifier/wire/context_lids.h"
 #include "notifier/wire/rows.h"
 #include "preload/completions.h"
+#include "preload/connection_moves.h"
+#include "preload/connection_moves.h"
 #include "preload/datagrams.h"
 #include "preload/drain.h"
 #include "preload/move_address.h"
@@ -335,5 +337,6 @@ void reconnect_end_all(struct move *move)
 		queue_pair_open(qp);
 	}
 	rebuild_repost_shared();
+	connections_fail(move);
 	move_events_give_back();
 }

@@ -6,9 +6,10 @@ SHIM_SOURCES := $(addprefix preload/,real_verbs.c passed_on.c load.c intercept_d
 	address_handle.c address_route.c data_path.c data_path_poll.c data_path_ex.c data_path_cq_ex.c translation.c fork_watch.c reserved_numbers.c aside.c work_log.c gate.c settlement.c sq_psns.c move.c move_address.c veto.c drain.c evidence.c rebuild_in_place.c rebuild_away.c rebuild.c \
 	shown_clock.c device_clock.c completion_stamps.c completion_moderation.c \
 	reconnect.c step_prepare.c step_vote.c step_rebuild.c step_ends.c step_works.c steps.c announcements.c interest_answer.c interest_room.c interests.c interest_questions.c interest_replies.c interest_hello.c self.c agent_link.c agent_service.c agent_socket.c \
-	known_gids.c places.c remote_place.c datagram_numbers.c datagram_records.c heard_senders.c grh.c datagram_headers.c port_tables.c port_indices.c port_questions.c datagrams.c datagram_questions.c datagram_counts.c arrivals.c multicast.c)
+	known_gids.c places.c remote_place.c datagram_numbers.c datagram_records.c heard_senders.c grh.c datagram_headers.c port_tables.c port_indices.c port_questions.c datagrams.c datagram_questions.c datagram_counts.c arrivals.c multicast.c \
+	real_rdmacm.c connection_manager.c connection_calls.c connection_events.c connection_news.c connection_ends.c connection_moves.c connection_listeners.c connection_devices.c partings.c)
 
-$(B)/gen/libtether.map: preload/libtether.map.in preload/wrapped_symbols.def | $(B)/deps.stamp
+$(B)/gen/libtether.map: preload/libtether.map.in preload/wrapped_symbols.def preload/wrapped_connections.def | $(B)/deps.stamp
 	@mkdir -p $(@D)
 	$(Q)$(CC) -E -P -x c -o $@ $<
 
@@ -31,13 +32,15 @@ $(call unit_test,shim_settlement,preload/settlement.c preload/work_log.c,-lpthre
 $(call unit_test,shim_work_log,preload/work_log.c preload/completion_ring.c preload/translation.c,-lpthread)
 
 # Everything but what binds the real verbs and talks to an agent.
-SHIM_BARE := $(filter-out %/real_verbs.c %/load.c %/intercept_dlopen.c %/library_search.c %/agent_link.c %/agent_service.c %/agent_socket.c %/announcements.c %/interest_answer.c %/interest_room.c %/interests.c %/interest_questions.c %/interest_replies.c %/interest_hello.c %/datagram_questions.c %/self.c,$(SHIM_SOURCES)) \
+SHIM_BARE := $(filter-out %/real_verbs.c %/real_rdmacm.c %/load.c %/intercept_dlopen.c %/library_search.c %/agent_link.c %/agent_service.c %/agent_socket.c %/announcements.c %/interest_answer.c %/interest_room.c %/interests.c %/interest_questions.c %/interest_replies.c %/interest_hello.c %/partings.c %/datagram_questions.c %/self.c,$(SHIM_SOURCES)) \
 	$(FRAME_SOURCES) $(BASE_SOURCES)
-$(call unit_test,shim_wrapped,tests/unit/shim_noted_verbs.c $(SHIM_BARE),-lprotobuf-c -lpthread)
+$(call unit_test,shim_wrapped,tests/unit/shim_noted_verbs.c tests/unit/shim_no_rdmacm.c $(SHIM_BARE),-lprotobuf-c -lpthread)
 
 $(call unit_test,shim_binding,preload/real_verbs.c,-ldl)
 
 # What there is to wrap, and what was made of it.
+$(call unit_test,shim_connection_surface,tests/unit/elf_symbols.c,-ldl)
+$(B)/unit/shim_connection_surface: $(B)/lib/libtether.so
 $(call unit_test,shim_surface,tests/unit/elf_symbols.c tests/unit/surface_table.c,-ldl)
 $(B)/unit/shim_surface: $(B)/lib/libtether.so
 
@@ -48,7 +51,7 @@ surface-table: $(B)/unit/shim_surface
 # The library over a fake HCA.
 SHIM_HARNESS := $(SHIM_BARE) $(addprefix tests/unit/,shim_fake_hca.c shim_fake_loss.c shim_fake_devices.c shim_fake_memory.c shim_fake_completions.c \
 	shim_fake_queue_pairs.c shim_fake_shared_queues.c shim_fake_wire.c shim_fake_windows.c shim_fake_rarities.c shim_fake_tables.c shim_fake_ethernet.c shim_fake_clocks.c shim_fake_events.c \
-	shim_harness.c shim_harness_root.c shim_watched.c) tests/simfabric/verbs_face_acks.c
+	shim_fake_rdmacm.c shim_harness.c shim_harness_root.c shim_watched.c) tests/simfabric/verbs_face_acks.c
 $(call unit_test,shim_old_symbols,$(SHIM_HARNESS),-rdynamic -lprotobuf-c -lpthread -ldl)
 $(call unit_test,shim_contexts,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
 $(call unit_test,shim_signals,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
@@ -108,7 +111,11 @@ $(call unit_test,shim_device_clock,tests/unit/shim_stamped_ends.c $(SHIM_HARNESS
 $(call unit_test,shim_moderation,tests/unit/shim_channels.c $(SHIM_HARNESS),-lprotobuf-c -lpthread)
 $(call unit_test,shim_open,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
 $(call unit_test,shim_connecting,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
-$(call unit_test,shim_vetoes,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
+$(call unit_test,shim_vetoes,tests/unit/shim_connections.c $(SHIM_HARNESS),-lprotobuf-c -lpthread)
+$(call unit_test,shim_connection_ends,tests/unit/shim_connections.c $(SHIM_HARNESS),-lprotobuf-c -lpthread)
+$(call unit_test,shim_connection_listeners,tests/unit/shim_connections.c $(SHIM_HARNESS),-lprotobuf-c -lpthread)
+$(call unit_test,shim_connection_devices,tests/unit/shim_connections.c $(SHIM_HARNESS),-lprotobuf-c -lpthread)
+$(call unit_test,shim_connection_calls,tests/unit/shim_connections.c $(SHIM_HARNESS),-lprotobuf-c -lpthread)
 $(call unit_test,shim_strangers,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
 $(call unit_test,shim_tables,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
 $(call unit_test,shim_datagram_numbers,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
@@ -121,7 +128,7 @@ $(call unit_test,shim_strangers_ethernet,tests/unit/shim_letters.c $(SHIM_HARNES
 $(call unit_test,shim_uc,tests/unit/shim_letters.c $(SHIM_HARNESS),-lprotobuf-c -lpthread)
 $(call unit_test,shim_multicast,$(SHIM_HARNESS),-lprotobuf-c -lpthread)
 # The room itself is part of the agent that is played.
-PLAYED_AGENT := tests/unit/shim_played_agent.c preload/announcements.c preload/remote_place.c preload/interest_answer.c preload/interest_room.c preload/interests.c preload/interest_questions.c preload/interest_replies.c preload/interest_hello.c preload/reserved_numbers.c preload/translation.c preload/datagram_numbers.c preload/datagram_records.c preload/heard_senders.c preload/gate.c preload/self.c $(FRAME_SOURCES) $(BASE_SOURCES)
+PLAYED_AGENT := tests/unit/shim_played_agent.c preload/partings.c preload/announcements.c preload/remote_place.c preload/interest_answer.c preload/interest_room.c preload/interests.c preload/interest_questions.c preload/interest_replies.c preload/interest_hello.c preload/reserved_numbers.c preload/translation.c preload/datagram_numbers.c preload/datagram_records.c preload/heard_senders.c preload/gate.c preload/self.c $(FRAME_SOURCES) $(BASE_SOURCES)
 $(call unit_test,shim_interest_room,preload/announcements.c preload/remote_place.c preload/interest_answer.c preload/interest_room.c preload/interests.c preload/interest_questions.c preload/interest_replies.c preload/interest_hello.c preload/translation.c preload/datagram_numbers.c preload/datagram_records.c preload/heard_senders.c preload/gate.c $(FRAME_SOURCES) $(BASE_SOURCES),\
 	-lprotobuf-c -lpthread -Xlinker --wrap=log_line)
 $(call unit_test,shim_agent_link,$(PLAYED_AGENT),-lprotobuf-c -lpthread)

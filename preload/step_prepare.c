@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
+#include "notifier/base/deadlines.h"
 #include "notifier/base/log.h"
 #include "notifier/wire/answer.h"
+#include "preload/connection_moves.h"
 #include "preload/control.h"
 #include "preload/device.h"
 #include "preload/evidence.h"
@@ -62,6 +64,10 @@ void step_learn_tables(const struct move *move, bool missing_only)
 enum progress step_prepare_work(
         struct move *move, Tether__Answer *answer, uint64_t now_ms, bool late)
 {
+	/* A handshake is soon over. */
+	if (connections_are_between(move) && !late &&
+	        now_ms - move->event_ms < deadlines_default.drain_ms)
+		return WORKING;
 	control_migration_begins();
 	draw_numbers(move);
 	if (step_may_begin(move, answer)) {

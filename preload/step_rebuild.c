@@ -4,6 +4,7 @@
 #include "notifier/base/log.h"
 #include "notifier/wire/answer.h"
 #include "preload/arrivals.h"
+#include "preload/connection_moves.h"
 #include "preload/datagrams.h"
 #include "preload/evidence.h"
 #include "preload/rebuild.h"
@@ -61,6 +62,8 @@ enum progress step_release_work(
 		step_failed_with(answer, "not-released", "the device cannot be let go", err);
 	else
 		rebuild_renew(move);
+	if (!err)
+		connections_cut(move);
 	arrivals_settled(move);
 	move->state = MOVE_RELEASED;
 	step_add_counts(move, answer);
@@ -151,6 +154,7 @@ enum progress step_resume_work(
 	step_add_counts(move, answer);
 	if (answer->counts)
 		answer->counts->qps = qps;
+	connections_go_on();
 	move->state = MOVE_ENDED;
 	return FINISHED;
 }

@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 #include "preload/veto.h"
 
-#include <dirent.h>
-#include <string.h>
-#include <unistd.h>
-
 #include "notifier/wire/answer.h"
 #include "preload/completion_queue.h"
+#include "preload/connection_moves.h"
 #include "preload/device.h"
 #include "preload/fork_watch.h"
 #include "preload/gate.h"
@@ -67,24 +64,6 @@ static void check_regions(const struct context *context, veto_set found)
 	TAILQ_FOREACH(mr, &context->mrs, link)
 	found[VETO_MEMORY_UNMAPPED] |= !memory_region_can_move(mr, map);
 	memory_map_free(map);
-}
-
-static bool holds_rdma_cm(void)
-{
-	static const char name[] = "/dev/infiniband/rdma_cm";
-	DIR *fds = opendir("/proc/self/fd");
-	struct dirent *fd;
-	bool found = false;
-
-	while (fds && (fd = readdir(fds))) {
-		char target[sizeof(name) + 1];
-		ssize_t length = readlinkat(dirfd(fds), fd->d_name, target, sizeof(target));
-
-		found |= length == sizeof(name) - 1 && !memcmp(target, name, sizeof(name) - 1);
-	}
-	if (fds)
-		closedir(fds);
-	return found;
 }
 
 /* With a child, or as one. */
@@ -155,7 +134,9 @@ int veto_check(const struct move *move, Tether__Answer *answer)
 		locked += memory_regions_locked(context);
 		check_context(context, found);
 	}
-	found[VETO_RDMA_CM] = any_moves && holds_rdma_cm();
+	found[VETO_RDMA_CM] = any_moves && connections_are_unknown(move);
+	found[VETO_CONNECTING_CM] = connections_are_between(move);
+	found[VETO_GROUPS_CM] = connections_join_groups(move);
 	found[VETO_IMPORTED_DEVICE] = any_moves && device_was_imported;
 	found[VETO_ELSEWHERE] = verbs_are_elsewhere && (any_moves || move->of_our_vm);
 	found[VETO_FORKED] = veto_is_shared(move);

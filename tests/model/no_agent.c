@@ -92,6 +92,10 @@ int agent_link_await_announced(uint32_t context)
 	return 0;
 }
 
+void agent_link_part(const struct pair_names *names)
+{
+}
+
 void agent_link_withdraw(const struct announcement *what)
 {
 }

@@ -18,7 +18,7 @@ TURNS_SOURCES := $(filter-out tests/simfabric/hca_at_hand.c tests/simfabric/hca_
 $(call library,libsimfabric-turns.so,$(sort $(FABRIC_SOURCES) $(QUEUE_PAIR_SOURCES) $(TURNS_SOURCES)),-lpthread,-Xlinker -Bsymbolic)
 
 # The library under test stands in the program; what simfabric makes of the fabric's file, too.
-MODEL_WORLD := $(SHIM_BARE) $(FABRIC_SOURCES) $(addprefix tests/model/,world.c world_fabric.c world_verbs.c world_clock.c root.c no_agent.c)
+MODEL_WORLD := $(SHIM_BARE) tests/unit/shim_no_rdmacm.c $(FABRIC_SOURCES) $(addprefix tests/model/,world.c world_fabric.c world_verbs.c world_clock.c root.c no_agent.c)
 MODEL_LIBS := -Xlinker --export-dynamic-symbol=clock_gettime -Xlinker --export-dynamic-symbol=getrandom -lprotobuf-c -lpthread -ldl
 $(call unit_test,model_world,$(MODEL_WORLD),$(MODEL_LIBS))
 $(B)/unit/model_world: | $(B)/lib/libsimfabric-turns.so

@@ -96,7 +96,17 @@ void fake_free_device_list(struct ibv_device **list)
 
 __be64 fake_get_device_guid(struct ibv_device *device)
 {
-	return (__be64)((struct hca *)device)->guid;
+	const struct hca *hca = (struct hca *)device;
+	bool differs = fake.guids_differ && hca != &peer;
+
+	return (__be64)(hca->guid + (differs ? (uint64_t)(hca - slots) : 0));
+}
+
+int fake_get_device_index(struct ibv_device *device)
+{
+	const struct hca *hca = (struct hca *)device;
+
+	return hca == &peer ? SLOTS : (int)(hca - slots);
 }
 
 const char *fake_get_device_name(struct ibv_device *device)

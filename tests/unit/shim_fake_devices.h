@@ -27,6 +27,7 @@ int fake_slot_of(const struct ibv_context *context);
 struct ibv_device **fake_get_device_list(int *count);
 void fake_free_device_list(struct ibv_device **list);
 __be64 fake_get_device_guid(struct ibv_device *device);
+int fake_get_device_index(struct ibv_device *device);
 const char *fake_get_device_name(struct ibv_device *device);
 struct ibv_context *fake_open_device(struct ibv_device *device);
 int fake_close_device(struct ibv_context *context);

@@ -39,6 +39,7 @@ const struct real_verbs *real_verbs(void)
 	        .ibv_free_device_list = fake_free_device_list,
 	        .ibv_get_device_guid = fake_get_device_guid,
 	        .ibv_get_device_name = fake_get_device_name,
+	        .ibv_get_device_index = fake_get_device_index,
 	        .ibv_open_device = fake_open_device,
 	        .ibv_close_device = fake_close_device,
 	        .ibv_query_device = fake_query_device,

@@ -32,6 +32,7 @@ struct fake {
 	bool peer_is_unreachable; /* its addresses cannot be looked up; on Ethernet */
 	bool ethernet;            /* all ports: shim_fake_ethernet.h */
 	bool address_stays;       /* the VM takes its IPv4 address along */
+	bool guids_differ;        /* each slot has another: it does not move with the VM */
 	/* 1 << slot: taken away while open. What was completed can be polled, everything else
 	 * answers EIO, and nothing is flushed. */
 	unsigned gone;

@@ -11,6 +11,7 @@
 
 #include "preload/agent_link.h"
 #include "preload/heard_senders.h"
+#include "preload/move.h"
 #include "preload/objects.h"
 #include "preload/steps.h"
 
@@ -99,6 +100,15 @@ void agent_link_withdraw(const struct announcement *what)
 		harness_announced--;
 	else
 		harness_contexts--;
+}
+
+unsigned harness_partings;
+struct pair_names harness_parting;
+
+void agent_link_part(const struct pair_names *names)
+{
+	harness_partings++;
+	harness_parting = *names;
 }
 
 struct ibv_qp *real_of(struct ibv_qp *shown)

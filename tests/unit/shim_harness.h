@@ -23,6 +23,7 @@ enum {
 #define REFUSED TETHER__OUTCOME__OUTCOME_REFUSED
 #define FAILED  TETHER__OUTCOME__OUTCOME_FAILED
 
+struct pair_names;
 struct remote;
 
 struct end {
@@ -109,6 +110,11 @@ extern int harness_live_at_withdrawal;
 
 /* What the agent does meanwhile, before it answers. */
 extern void (*harness_registering)(struct remote *remote);
+
+/* Connections of rdma_cm whose other ends the agent was to tell that they have ended, and the last.
+ */
+extern unsigned harness_partings;
+extern struct pair_names harness_parting;
 
 /* The agent, if it is to be asked about senders of datagrams; NULL: there is none. */
 extern void (*harness_stranger)(uint32_t lid);

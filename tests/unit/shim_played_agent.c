@@ -32,6 +32,22 @@ static void frame_written(const Tether__Frame *frame, uint8_t *at, size_t length
 
 enum { DEADLOCK_S = 20 };
 
+/* What the process heard of connections that have ended at their other ends. */
+static struct pair_names parted_from;
+static atomic_uint partings;
+
+bool connection_parted(const struct pair_names *names)
+{
+	parted_from = *names;
+	partings++;
+	return true;
+}
+
+int64_t connection_listeners_tick(uint64_t now_ms)
+{
+	return -1;
+}
+
 _Static_assert((int)LIBRARY_ABSENT_MS == (int)ABSENT_MS, "as agent_link.c has it");
 
 /* Seconds that the library's clock is ahead. */

@@ -23,7 +23,7 @@
 
 #include "preload/device.h"
 #include "preload/xrc.h"
-#include "tests/unit/shim_harness.h"
+#include "tests/unit/shim_connections.h"
 
 enum { PAGE = 4096, DEEP = 100 };
 
@@ -156,6 +156,38 @@ static void rdma_cm_end(struct harness *h)
 {
 	close(rdma_cm_fd);
 	rdma_cm_fd = -1;
+}
+
+/* ---- ids of rdma_cm ---- */
+
+static struct rdma_event_channel *channel;
+static struct rdma_cm_id *id;
+
+static void id_make(enum rdma_port_space ps)
+{
+	channel = rdma_create_event_channel();
+	assert_int_equal(rdma_create_id(channel, &id, NULL, ps), 0);
+}
+
+static void id_destroy(struct harness *h)
+{
+	assert_int_equal(rdma_destroy_id(id), 0);
+	rdma_destroy_event_channel(channel);
+	fake_rdmacm_reset();
+}
+
+static void connecting_cm(struct harness *h)
+{
+	id_make(RDMA_PS_TCP);
+	assert_int_equal(rdma_bind_addr(id, address_of(OF_VM, 7)), 0);
+}
+
+static void groups_cm(struct harness *h)
+{
+	id_make(RDMA_PS_UDP);
+	assert_int_equal(rdma_bind_addr(id, address_of(OF_VM, 7)), 0);
+	assert_int_equal(rdma_accept(id, &(struct rdma_conn_param){0}), 0);
+	assert_int_equal(rdma_join_multicast(id, address_of(OF_VM, 7), NULL), 0);
 }
 
 static void imported_device(struct harness *h)
@@ -293,6 +325,8 @@ static const struct row {
         [VETO_XRC_SHARED] = {xrc_shared, xrc_shared_end, NULL},
         [VETO_MEMORY_UNMAPPED] = {memory_unmapped, memory_unmapped_end, NULL},
         [VETO_RDMA_CM] = {rdma_cm, rdma_cm_end, NULL},
+        [VETO_CONNECTING_CM] = {connecting_cm, id_destroy, NULL},
+        [VETO_GROUPS_CM] = {groups_cm, id_destroy, NULL},
         [VETO_IMPORTED_DEVICE] = {imported_device, imported_device_end, NULL},
         [VETO_OTHER_DEVICE] = {other_device, other_device_end, NULL},
         [VETO_ELSEWHERE] = {elsewhere, elsewhere_end, NULL},
