@@ -13,6 +13,8 @@
 
 #include "preload/agent_link.h"
 #include "preload/control.h"
+#include "preload/connection_devices.h"
+#include "preload/connection_manager.h"
 #include "preload/device_list.h"
 #include "preload/fork_watch.h"
 
