@@ -9,6 +9,7 @@
 #include "notifier/agent_settings.h"
 #include "notifier/base/cleanup.h"
 #include "notifier/base/device_holders.h"
+#include "notifier/wire/gid_name.h"
 
 struct holders_look {
 	void (*each)(void *context, uint32_t pid, uint32_t forked_by, const char *program);
@@ -24,13 +25,14 @@ static void holder_say(void *at, const struct device_holder *holder)
 }
 
 /* Where the VM is; NULL: that does not say which of its devices moves. A shared port's LID changes
- * under it. */
+ * under it, and an Ethernet port has none. */
 static uint32_t *lids_of(const Tether__Event *event, size_t *count)
 {
 	uint32_t *lids;
 
 	*count = 0;
-	if (!event->address || !event->address->lid || event->shared_port)
+	if (!event->address || !event->address->lid || event->shared_port ||
+	        is_gid_name(event->address->lid))
 		return NULL;
 	lids = malloc((event->n_known_lids + 1) * sizeof(*lids));
 	if (!lids)

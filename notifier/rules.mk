@@ -17,7 +17,7 @@ SETTINGS_SOURCES := notifier/base/settings.c notifier/base/folder.c notifier/met
 SETTINGS_LIBS := -linih
 # Nor does it call anybody anything.
 NAME_SOURCES := notifier/base/name.c
-INTEREST_SOURCES := notifier/relay/interest.c notifier/relay/name_hash.c
+INTEREST_SOURCES := notifier/relay/interest.c notifier/relay/gid_book.c notifier/relay/name_hash.c notifier/wire/gid_name.c notifier/wire/rows.c
 
 # What other programs link: a link's frames and tables, the link itself, the relay.
 FRAME_SOURCES := notifier/wire/frame.c notifier/wire/repeats.c notifier/wire/byte_queue.c notifier/wire/rows.c notifier/wire/gid_name.c notifier/wire/context_lids.c notifier/wire/answer.c $(WIRE_SOURCES)
@@ -30,7 +30,7 @@ LINK_SOURCES := $(addprefix notifier/link/,connection.c connection_traffic.c con
 RELAY_SOURCES := $(addprefix notifier/relay/,relay.c relay_events.c relay_handing.c relay_answers.c relay_links.c relay_hello.c relay_children.c relay_ended.c \
 	relay_behind.c relay_returning.c relay_renewal.c relay_absence.c relay_numbers.c relay_moved.c relay_quarantine.c \
 	relay_reports.c relay_versions.c relay_holders.c relay_missed.c relay_guests.c relay_places.c relay_partitions.c vm_places.c children.c host_behind.c registration.c requests.c \
-	registration_replies.c registration_above.c registration_hello.c registration_partitions.c barrier.c interest.c tally.c tally_merge.c \
+	registration_replies.c registration_above.c registration_hello.c registration_partitions.c barrier.c interest.c gid_book.c tally.c tally_merge.c \
 	name_hash.c name_index.c name_table.c vm_names.c roster.c answer_merge.c answer_claims.c row_claims.c lid_claims.c number_scope.c)
 # Whoever is told how a daemon is: Prometheus, the service manager.
 METRICS_SOURCES := $(addprefix notifier/metrics/,metrics_text.c metrics_server.c agent_metrics.c tls_metrics.c) \
@@ -89,6 +89,8 @@ $(call unit_test,notifier_vm_names,notifier/relay/vm_names.c notifier/relay/name
 $(call unit_test,notifier_vm_places,notifier/relay/vm_places.c notifier/relay/name_hash.c $(WIRE_SOURCES),-lprotobuf-c)
 $(call unit_test,notifier_foreign_vms,$(RELAY_TEST_SOURCES),-lprotobuf-c)
 $(call unit_test,notifier_foreign_partition,$(RELAY_TEST_SOURCES),-lprotobuf-c)
+$(call unit_test,notifier_gid_claims,$(RELAY_TEST_SOURCES),-lprotobuf-c)
+$(call unit_test,notifier_gid_book,notifier/relay/gid_book.c notifier/relay/name_hash.c notifier/wire/gid_name.c notifier/wire/rows.c gen/tether.pb-c.c,-lprotobuf-c)
 $(call unit_test,notifier_lid_claims,$(RELAY_TEST_SOURCES),-lprotobuf-c)
 $(call unit_test,notifier_partitions,$(RELAY_TEST_SOURCES),-lprotobuf-c)
 $(call unit_test,notifier_places,$(RELAY_TEST_SOURCES),-lprotobuf-c)

@@ -10,6 +10,7 @@
 #include "notifier/wire/answer.h"
 #include "notifier/wire/frame.h"
 #include "notifier/wire/message.h"
+#include "notifier/wire/gid_name.h"
 #include "notifier/wire/rows.h"
 
 static int outcome_rank(Tether__Outcome outcome)
@@ -69,7 +70,8 @@ int answer_refusal_add(Tether__Answer *merged, const char *prefix, const char *w
 #define TABLES(TABLE)                                                                              \
 	TABLE(evidence, EvidenceRows, evidence_rows)                                               \
 	TABLE(qps, QpRows, qp_rows)                                                                \
-	TABLE(keys, KeyRows, key_rows)
+	TABLE(keys, KeyRows, key_rows)                                                             \
+	TABLE(gids, GidRows, gid_rows)
 
 static bool tables_are_whole(const Tether__Answer *answer)
 {
@@ -91,7 +93,7 @@ static int tables_merge(Tether__Answer *merged, const Tether__Answer *answer)
 		return -ENOMEM;
 	TABLES(TABLE)
 #undef TABLE
-	return 0;
+	return answer->gids ? gid_rows_compact(merged->gids) : 0;
 }
 
 static void tables_drop(Tether__Answer *merged)

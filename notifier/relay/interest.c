@@ -6,9 +6,10 @@
 #include <string.h>
 
 #include "notifier/relay/count_table.h"
+#include "notifier/relay/gid_book.h"
 #include "notifier/relay/name_hash.h"
 
-enum { BUCKETS_FIRST = 64, GID_BYTES = 16 };
+enum { BUCKETS_FIRST = 64 };
 
 struct holding {
 	struct address address;
@@ -26,6 +27,7 @@ struct interest {
 	/* How many, by a member's slot and by VM: addresses, announcements. */
 	struct count_table of_member[2], of_vm[2];
 	struct count_table holdings_of_vm; /* each as often as it is held */
+	struct gid_book *names;            /* of the addresses that are held */
 };
 
 static const struct address no_address;
@@ -39,7 +41,8 @@ int address_decode(const Tether__Address *wire, struct address *address)
 {
 	struct address decoded = {0};
 
-	if (!wire || wire->lid > 0xffff || (wire->gid.len && wire->gid.len != GID_BYTES))
+	if (!wire || (wire->gid.len && wire->gid.len != GID_BYTES) ||
+	        !gid_name_fits(wire->lid, wire->gid.data, wire->gid.len))
 		return -EINVAL;
 	decoded.lid = wire->lid;
 	decoded.qpn = wire->qpn;
@@ -108,8 +111,11 @@ struct interest *interest_create(void)
 		return NULL;
 	interest->buckets_count = BUCKETS_FIRST;
 	interest->buckets = calloc(BUCKETS_FIRST, sizeof(*interest->buckets));
-	if (interest->buckets)
+	interest->names = gid_book_create();
+	if (interest->buckets && interest->names)
 		return interest;
+	gid_book_destroy(interest->names);
+	free(interest->buckets);
 	free(interest);
 	return NULL;
 }
@@ -139,6 +145,7 @@ void interest_destroy(struct interest *interest)
 		count_clear(&interest->of_vm[i]);
 	}
 	count_clear(&interest->holdings_of_vm);
+	gid_book_destroy(interest->names);
 	free(interest);
 }
 
@@ -223,18 +230,39 @@ static int member_insert(struct holding *holding, uint32_t member)
 	return 0;
 }
 
+/* Whose announcement @address is; NULL: it is none. */
+static const char *announcer(const struct address *address)
+{
+	if (!address_is_announcement(address))
+		return NULL;
+	return address->vm ? address->vm : "";
+}
+
+int interest_check(const struct interest *interest, const struct address *address)
+{
+	if (!is_gid_name(address->lid))
+		return 0;
+	return gid_book_check(interest->names, address->lid, address->gid, announcer(address));
+}
+
 static int holding_create(struct interest *interest, uint32_t member, const struct address *address)
 {
 	struct holding *holding = calloc(1, sizeof(*holding));
 	struct holding **at;
+	int err = holding ? member_insert(holding, member) : -ENOMEM;
 
-	if (!holding || member_insert(holding, member)) {
-		free(holding);
-		return -ENOMEM;
+	if (!err && is_gid_name(address->lid))
+		err = gid_book_hold(
+		        interest->names, address->lid, address->gid, announcer(address));
+	if (err) {
+		if (holding)
+			holding_destroy(holding);
+		return err;
 	}
 	if (interest->count >= interest->buckets_count)
 		buckets_grow(interest);
 	holding->address = *address;
+	holding->address.vm = NULL;
 	at = bucket(interest, address);
 	holding->next = *at;
 	*at = holding;
@@ -279,8 +307,10 @@ int interest_add(struct interest *interest, uint32_t member, const struct addres
 {
 	struct holding *holding = *find(interest, address);
 	bool is_alone = !holding || !vm_holds(holding, member_vm(member));
-	int added;
+	int added = interest_check(interest, address);
 
+	if (added)
+		return added;
 	if (holding)
 		holding->address.context = address->context;
 	if (holding && is_held_by(holding, member))
@@ -312,6 +342,9 @@ int interest_drop(struct interest *interest, uint32_t member, const struct addre
 	if (holding->count)
 		return 1;
 	*at = holding->next;
+	if (is_gid_name(holding->address.lid))
+		gid_book_let_go(interest->names, holding->address.lid,
+		        address_is_announcement(&holding->address));
 	holding_destroy(holding);
 	interest->count--;
 	return 2;
@@ -422,8 +455,20 @@ size_t interest_vm_holdings(const struct interest *interest, uint32_t member)
 void interest_for_each(const struct interest *interest, uint32_t member,
         void (*each)(void *context, const struct address *address), void *context)
 {
-	for (size_t i = 0; i < interest->buckets_count; i++)
-		for (const struct holding *h = interest->buckets[i]; h; h = h->next)
-			if (!member || is_held_by(h, member))
-				each(context, &h->address);
+	for (size_t i = 0; i < interest->buckets_count; i++) {
+		for (const struct holding *h = interest->buckets[i]; h; h = h->next) {
+			struct address address = h->address;
+
+			if (member && !is_held_by(h, member))
+				continue;
+			if (is_gid_name(address.lid) && address_is_announcement(&address))
+				address.vm = gid_book_vm(interest->names, address.lid);
+			each(context, &address);
+		}
+	}
+}
+
+const struct gid_book *interest_names(const struct interest *interest)
+{
+	return interest->names;
 }

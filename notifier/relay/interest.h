@@ -10,6 +10,8 @@
  * An address with a context is an announcement: there is that context at the address, or with a
  * QPN, that queue pair, whose rkeys are of the context. Announcements are held apart from
  * addresses.
+ *
+ * A name of a GID stands for one GID only, and is announced by one VM (gid_book.h).
  */
 #ifndef TETHER_INTEREST_H
 #define TETHER_INTEREST_H
@@ -25,6 +27,8 @@ struct address {
 	uint8_t gid[16];
 	uint32_t qpn;
 	uint32_t context; /* of a queue pair: what is said last counts; 0: an address */
+	const char *vm;   /* of an announcement of a name: whose it is, where that is of interest;
+	                   * whoever keeps an address does not keep this */
 };
 
 static inline bool address_is_announcement(const struct address *address)
@@ -32,7 +36,8 @@ static inline bool address_is_announcement(const struct address *address)
 	return address->qpn || address->context;
 }
 
-/* -EINVAL: neither LID nor GID, or a LID or GID of the wrong size. */
+/* -EINVAL: neither LID nor GID, a GID of the wrong size, or a LID above 16 bits that is not its
+ * name. */
 int address_decode(const Tether__Address *wire, struct address *address);
 /* @wire points into @address afterwards. */
 void address_encode(const struct address *address, Tether__Address *wire);
@@ -62,12 +67,15 @@ static inline uint32_t member_slot(uint32_t member)
 	return member % MEMBER_SLOTS;
 }
 
+struct gid_book;
 struct interest;
 
 struct interest *interest_create(void);
 void interest_destroy(struct interest *interest);
 
-/* 2: nobody held it before, 1: this member did not, 0: it did, -ENOMEM. */
+/* 0: it may be held; else as gid_book_check. */
+int interest_check(const struct interest *interest, const struct address *address);
+/* 2: nobody held it before, 1: this member did not, 0: it did, -ENOMEM, or as interest_check. */
 int interest_add(struct interest *interest, uint32_t member, const struct address *address);
 /* 2: nobody holds it any more, 1: others do, 0: this member did not hold it. */
 int interest_drop(struct interest *interest, uint32_t member, const struct address *address);
@@ -102,5 +110,7 @@ size_t interest_vm_holdings(const struct interest *interest, uint32_t member);
  */
 void interest_for_each(const struct interest *interest, uint32_t member,
         void (*each)(void *context, const struct address *address), void *context);
+/* Of all that is held. */
+const struct gid_book *interest_names(const struct interest *interest);
 
 #endif

@@ -19,12 +19,25 @@ static bool is_childs(const struct child *child, const char *vm, const Tether__V
 
 enum whose { NOBODYS, ITS, ANOTHERS };
 
+static enum whose whose_name(
+        const struct gid_book *names, const struct child *child, const char *vm, uint32_t name)
+{
+	const char *owner = gid_book_vm(names, name);
+
+	if (!owner)
+		return NOBODYS;
+	return (vm ? !strcmp(owner, vm) : child_has_vm(child, owner)) ? ITS : ANOTHERS;
+}
+
 static enum whose whose_lid(
-        const struct vm_places *places, const struct child *child, const char *vm, uint32_t lid)
+        const struct lid_owners *owners, const struct child *child, const char *vm, uint32_t lid)
 {
 	enum whose whose = NOBODYS;
 
-	for (const struct vm_place_at *at = NULL; (at = vm_places_at_lid(places, lid, at));) {
+	if (is_gid_name(lid))
+		return whose_name(owners->names, child, vm, lid);
+	for (const struct vm_place_at *at = NULL;
+	        (at = vm_places_at_lid(owners->places, lid, at));) {
 		if (!is_plain(vm_place(at)))
 			continue;
 		if (is_childs(child, vm, vm_place(at)))
@@ -54,17 +67,19 @@ static bool are_all_plain(const struct vm_places *places, const struct child *ch
 }
 
 bool lid_is_anothers(
-        const struct vm_places *places, const struct child *child, const char *vm, uint32_t lid)
+        const struct lid_owners *owners, const struct child *child, const char *vm, uint32_t lid)
 {
-	return lid && whose_lid(places, child, vm, lid) == ANOTHERS;
+	return lid && whose_lid(owners, child, vm, lid) == ANOTHERS;
 }
 
 bool lid_is_foreign(
-        const struct vm_places *places, const struct child *child, const char *vm, uint32_t lid)
+        const struct lid_owners *owners, const struct child *child, const char *vm, uint32_t lid)
 {
+	const struct vm_places *places = owners->places;
+
 	if (!lid || vm_places_are_none(places))
 		return false;
-	switch (whose_lid(places, child, vm, lid)) {
+	switch (whose_lid(owners, child, vm, lid)) {
 	case ITS:
 		return false;
 	case ANOTHERS:

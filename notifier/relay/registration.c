@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 #include "notifier/relay/registration_state.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -70,7 +71,10 @@ void registration_process(struct registration *r, struct request *request)
 	added = interest_add(r->held, request->member, &request->address);
 	request->added = request->added || added > 0;
 	if (added < 0) {
-		request_refuse(r, request->member, request->request, "no-memory", "");
+		const char *text, *reason = registration_name_taken(r, &request->address, &text);
+
+		request_refuse(r, request->member, request->request, reason ? reason : "no-memory",
+		        reason ? text : "");
 		free(request);
 	} else if (!request_asks_something(request) && request_is_known_above(r, request)) {
 		request_reply(r, request, TETHER__OUTCOME__OUTCOME_DONE);
@@ -85,6 +89,21 @@ bool registration_may_announce(const struct registration *r, uint32_t member, co
 {
 	return !address_is_announcement(address) ||
 	       r->outputs->may_announce(r->owner, member, asker, address);
+}
+
+const char *registration_name_taken(
+        const struct registration *r, const struct address *address, const char **text)
+{
+	switch (interest_check(r->held, address)) {
+	case -EEXIST:
+		*text = "another GID that is in use has the same name; only one of them can be";
+		return "gid-collision";
+	case -EACCES:
+		*text = "another VM announces this GID as its own";
+		return "foreign-gid";
+	default:
+		return NULL;
+	}
 }
 
 static const char its_own[] = "it has as many as it may",
@@ -156,17 +175,6 @@ void registration_take_up(struct registration *r, struct request *request)
 		carry_out(r, request);
 }
 
-/* The name lies behind it, since who says it may be gone when it is answered. */
-static struct request *request_of(const char *asker)
-{
-	size_t size = strlen(asker) + 1;
-	struct request *request = calloc(1, sizeof(*request) + size);
-
-	if (request)
-		request->asker = memcpy(request + 1, asker, size);
-	return request;
-}
-
 void registration_take(struct registration *r, uint32_t member, unsigned weight, const char *vm,
         const Tether__Interest *interest)
 {
@@ -184,8 +192,11 @@ void registration_take(struct registration *r, uint32_t member, unsigned weight,
 		        "the LID is not of the VM that announces it");
 		return;
 	}
-	excess = quota_exceeded(r, member, weight, &address, interest->drop, &text);
-	request = excess || requests_reserve(&r->requests, member) ? NULL : request_of(asker);
+	address.vm = asker;
+	excess = registration_name_taken(r, &address, &text);
+	if (!excess)
+		excess = quota_exceeded(r, member, weight, &address, interest->drop, &text);
+	request = excess || requests_reserve(&r->requests, member) ? NULL : request_new(asker);
 	if (!request) {
 		r->crowded += excess && text == its_vms;
 		request_refuse(r, member, interest->request, excess ? excess : "no-memory",
@@ -200,7 +211,13 @@ void registration_take(struct registration *r, uint32_t member, unsigned weight,
 	request->heard = interest->heard && interest->datagrams && !interest->drop;
 	request->vm = vm;
 	request->address = address;
+	request->address.vm = request->asker;
 	registration_take_up(r, request);
+}
+
+const struct gid_book *registration_names(const struct registration *r)
+{
+	return interest_names(r->held);
 }
 
 const struct address *registration_announced(

@@ -58,7 +58,8 @@ bool registration_holds(
  * there is nobody above to ask (PARTIAL). @weight: for so many it speaks, each with those quotas.
  * @vm: whose channel it came through, NULL: nobody's; kept until the member is gone. Who may not
  * talk to the VM at the address is refused (foreign-partition), who announces what is at another's
- * LID as well (foreign-lid).
+ * LID as well (foreign-lid), or a GID of another's (foreign-gid); and whoever asks for a GID whose
+ * name is another one's already (gid-collision).
  */
 void registration_take(struct registration *registration, uint32_t member, unsigned weight,
         const char *vm, const Tether__Interest *interest);
@@ -66,12 +67,13 @@ void registration_take(struct registration *registration, uint32_t member, unsig
 /*
  * The addresses and announcements of a member's HELLO. It held them before, so they are not held up
  * by a barrier; what it held and does not name any more is dropped, behind a barrier only when that
- * is lifted. What is beyond its quotas, or not its to announce, is left out. @keep: another member
- * of the same child, which holds from now on the addresses that it does not name any more; 0: none.
- * -EINVAL: a bad address; -ENOMEM: nothing was changed.
+ * is lifted. What is beyond its quotas, or not its to announce, is left out. @vm: it is in that
+ * one; NULL: announcements say themselves whose they are. @keep: another member of the same child,
+ * which holds from now on the addresses that it does not name any more; 0: none. -EINVAL: a bad
+ * address; -ENOMEM: nothing was changed.
  */
 int registration_hello(struct registration *registration, uint32_t member, unsigned weight,
-        Tether__Address *const *addresses, size_t count, uint32_t keep);
+        const char *vm, Tether__Address *const *addresses, size_t count, uint32_t keep);
 /* @member holds nothing any more, behind a barrier only when that is lifted. */
 void registration_let_all_go(struct registration *registration, uint32_t member);
 
@@ -84,6 +86,9 @@ int registration_own(struct registration *registration, uint32_t member,
 const struct address *registration_announced(
         const struct registration *registration, const struct address *address);
 
+/* Which names of GIDs are held, and whose they are. */
+const struct gid_book *registration_names(const struct registration *registration);
+
 /* It refuses somebody for the partition of his VM. */
 bool answer_is_of_partition(const Tether__InterestAnswer *answer);
 
@@ -93,9 +98,10 @@ void registration_member_gone(struct registration *registration, uint32_t member
 void registration_answer(struct registration *registration, const Tether__InterestAnswer *answer);
 
 /*
- * A HELLO goes up: *@addresses are what is held, as much as a frame carries (the caller frees
- * them); nothing more goes up until registration_parent_up, which acknowledges these, asks for the
- * rest and asks again what is open. -ENOMEM.
+ * A HELLO goes up: *@addresses are what is held, as much as a frame carries, with the VMs whose
+ * announcements they are, until the next call (the caller frees them); nothing more goes up until
+ * registration_parent_up, which acknowledges these, asks for the rest and asks again what is open.
+ * -ENOMEM.
  */
 int registration_hello_up(
         struct registration *registration, struct address **addresses, size_t *count);

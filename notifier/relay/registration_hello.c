@@ -30,14 +30,20 @@ static int held_list(const struct registration *r, uint32_t member, struct addre
 	return 0;
 }
 
-static int addresses_decode(Tether__Address *const *wire, size_t count, struct address_list *list)
+static int addresses_decode(
+        Tether__Address *const *wire, size_t count, const char *vm, struct address_list *list)
 {
 	*list = (struct address_list){.addresses = calloc(count + 1, sizeof(*list->addresses))};
 	if (!list->addresses)
 		return -ENOMEM;
-	for (; list->count < count; list->count++)
-		if (address_decode(wire[list->count], &list->addresses[list->count]))
+	for (; list->count < count; list->count++) {
+		struct address *address = &list->addresses[list->count];
+
+		if (address_decode(wire[list->count], address))
 			return -EINVAL;
+		if (address_is_announcement(address))
+			address->vm = vm ? vm : wire[list->count]->vm;
+	}
 	return 0;
 }
 
@@ -45,13 +51,14 @@ static int addresses_decode(Tether__Address *const *wire, size_t count, struct a
 static void request_make(
         struct registration *r, uint32_t member, const struct address *address, bool drop)
 {
-	struct request *request = calloc(1, sizeof(*request));
+	struct request *request = request_new(address->vm);
 
 	if (!request)
 		return;
 	request->silent = true;
 	request->drop = drop;
 	request->address = *address;
+	request->address.vm = request->asker;
 	if (drop) {
 		request->member = member;
 		requests_put(&r->requests, request, REQUEST_HELD);
@@ -64,7 +71,7 @@ static void request_make(
 static void hello_take(
         struct registration *r, uint32_t member, unsigned weight, const struct address *address)
 {
-	if (!registration_may_announce(r, member, NULL, address)) {
+	if (!registration_may_announce(r, member, address->vm, address)) {
 		registration_let_go(r, member, address);
 		return;
 	}
@@ -111,7 +118,7 @@ static struct interest *set_of(const struct address_list *list)
 	struct interest *set = interest_create();
 
 	for (size_t i = 0; set && i < list->count; i++) {
-		if (interest_add(set, ABOVE, &list->addresses[i]) >= 0)
+		if (interest_add(set, ABOVE, &list->addresses[i]) != -ENOMEM)
 			continue;
 		interest_destroy(set);
 		set = NULL;
@@ -119,11 +126,11 @@ static struct interest *set_of(const struct address_list *list)
 	return set;
 }
 
-int registration_hello(struct registration *r, uint32_t member, unsigned weight,
+int registration_hello(struct registration *r, uint32_t member, unsigned weight, const char *vm,
         Tether__Address *const *addresses, size_t count, uint32_t keep)
 {
 	struct address_list before = {0}, now;
-	int err = addresses_decode(addresses, count, &now);
+	int err = addresses_decode(addresses, count, vm, &now);
 	struct interest *said = err ? NULL : set_of(&now);
 
 	if (!err && (!said || held_list(r, member, &before)))

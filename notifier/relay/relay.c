@@ -285,6 +285,11 @@ const struct address *relay_announced(const struct relay *relay, const struct ad
 	return registration_announced(relay->registration, address);
 }
 
+const struct gid_book *relay_names(const struct relay *relay)
+{
+	return registration_names(relay->registration);
+}
+
 int relay_hold(struct relay *relay, uint64_t migration, const char *vm,
         const struct address *address, uint64_t until_ms)
 {
@@ -325,6 +330,8 @@ int relay_hello_fill(struct relay *relay, Tether__Hello *hello)
 	addresses = (struct address *)(wire + count);
 	for (size_t i = 0; i < count; i++) {
 		address_encode(&addresses[i], &wire[i]);
+		if (addresses[i].vm)
+			wire[i].vm = (char *)addresses[i].vm;
 		hello->addresses[i] = &wire[i];
 	}
 	hello->addresses[count] = wire;

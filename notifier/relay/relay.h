@@ -163,6 +163,8 @@ void relay_parent_lost(struct relay *relay);
 
 /* What is announced under @address (interest.h); NULL: nothing. Until the next call. */
 const struct address *relay_announced(const struct relay *relay, const struct address *address);
+/* Which names of GIDs are held, and whose (gid_book.h). */
+const struct gid_book *relay_names(const struct relay *relay);
 
 /* Hold registrations from now on as a PREPARE does: its migration was under way before this relay
  * was made. -ENOMEM */

@@ -58,14 +58,15 @@ static int answer_disbelieve(struct relay *relay, struct open_event *open,
 static int answer_tally(struct relay *relay, struct open_event *open, const struct child *child,
         const char *label, const Tether__Answer *answer)
 {
-	size_t others = row_claims_others(relay->places, child, answer);
+	const struct lid_owners owners = relay_lid_owners(relay);
+	size_t others = row_claims_others(&owners, child, answer);
 	Tether__Answer *left = others ? message_copy(&answer->base) : NULL;
 	int err;
 
 	if (others && !left)
 		return -ENOMEM;
 	if (left)
-		row_claims_leave_out(relay->places, child, left);
+		row_claims_leave_out(&owners, child, left);
 	relay->counts.foreign_claims += others;
 	err = tally_take(
 	        open->tally, child->name, label, child_is_process(child), left ? left : answer);
@@ -77,7 +78,8 @@ static int answer_tally(struct relay *relay, struct open_event *open, const stru
 static int answer_count(struct relay *relay, struct open_event *open, const struct child *child,
         const char *label, const Tether__Answer *answer)
 {
-	size_t foreign = row_claims_foreign(relay->places, child, open->event, answer);
+	const struct lid_owners owners = relay_lid_owners(relay);
+	size_t foreign = row_claims_foreign(&owners, child, open->event, answer);
 	int err = foreign ? answer_disbelieve(relay, open, child, label, foreign)
 	                  : answer_tally(relay, open, child, label, answer);
 

@@ -184,7 +184,7 @@ static void barrier_set(struct relay *relay, const struct open_event *open, uint
 	}
 	registration_barrier(relay->registration, event->migration, event->vm, &address, until_ms);
 	for (size_t i = 0; i < event->n_known_lids; i++) {
-		known.lid = (uint16_t)event->known_lids[i];
+		known.lid = event->known_lids[i];
 		registration_barrier(
 		        relay->registration, event->migration, event->vm, &known, until_ms);
 	}

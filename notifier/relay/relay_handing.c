@@ -96,7 +96,7 @@ static bool is_known_to(const struct relay *relay, uint32_t member, const Tether
 	        (event->shared_port && is_of_interest(relay, member, event->new_address)))
 		return true;
 	for (size_t i = 0; i < event->n_known_lids; i++) {
-		known.lid = (uint16_t)event->known_lids[i];
+		known.lid = event->known_lids[i];
 		if (registration_holds(relay->registration, member, &known))
 			return true;
 	}

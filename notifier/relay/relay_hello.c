@@ -162,7 +162,7 @@ int relay_hello_take(
 		err = relay_host_here(relay, child, hello, now_ms);
 	if (!err)
 		err = registration_hello(relay->registration, child->member,
-		        relay_child_weight(child), hello->addresses, hello->n_addresses,
+		        relay_child_weight(child), child->vm, hello->addresses, hello->n_addresses,
 		        relay_returning_member(relay, child, now_ms));
 	if (err) {
 		hello_answer_send(relay, child, "bad-addresses", strerror(-err), NULL);

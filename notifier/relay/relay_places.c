@@ -245,16 +245,43 @@ void relay_places_say_guest(struct relay *relay, const struct child *child)
 	batch_send(relay, child, &batch);
 }
 
+struct lid_owners relay_lid_owners(const struct relay *relay)
+{
+	return (struct lid_owners){relay->places, registration_names(relay->registration)};
+}
+
+/* Another child has it by the root's word, and this one does not. An agent between says what is
+ * held behind it before it says who is. */
+static bool vm_is_elsewhere(struct relay *relay, const struct child *child, const char *vm)
+{
+	const Tether__VmPlace *place = vm_places_find(relay->places, vm);
+	const struct child *here =
+	        place ? children_by_host(&relay->children, place->host, NULL) : NULL;
+
+	if (child->vm)
+		return strcmp(child->vm, vm) != 0;
+	return here && here != child && !child_has_vm(child, vm) &&
+	       children_by_host(&relay->children, place->host_next, NULL) != child;
+}
+
 bool relay_may_announce(void *at, uint32_t member, const char *asker, const struct address *address)
 {
 	struct relay *relay = at;
 	const struct child *child = children_by_member(&relay->children, member);
+	struct lid_owners owners;
 
 	if (!child)
 		return true;
+	if (is_gid_name(address->lid)) {
+		if (!asker || !*asker || !vm_is_elsewhere(relay, child, asker))
+			return true;
+		relay->counts.foreign_lids++;
+		return false;
+	}
 	if (!asker || !child_has_vm(child, asker))
 		asker = child->vm;
-	if (!lid_is_foreign(relay->places, child, asker, address->lid))
+	owners = relay_lid_owners(relay);
+	if (!lid_is_foreign(&owners, child, asker, address->lid))
 		return true;
 	relay->counts.foreign_lids++;
 	return false;

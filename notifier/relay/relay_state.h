@@ -16,6 +16,7 @@
 #define TETHER_RELAY_STATE_H
 
 #include "notifier/relay/children.h"
+#include "notifier/relay/lid_claims.h"
 #include "notifier/relay/registration.h"
 #include "notifier/relay/relay.h"
 #include "notifier/relay/requests.h"
@@ -314,6 +315,8 @@ void relay_report_take(struct relay *relay, struct child *child, const Tether__R
 /* @host has come, which is @child or behind it; the agent in a VM has. */
 void relay_places_say_host(struct relay *relay, const struct child *child, const char *host);
 void relay_places_say_guest(struct relay *relay, const struct child *child);
+/* By what is known here. Until something of it changes. */
+struct lid_owners relay_lid_owners(const struct relay *relay);
 /* For the registrations (registration.h); @at: the relay. */
 bool relay_may_announce(
         void *at, uint32_t member, const char *asker, const struct address *address);

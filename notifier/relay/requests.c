@@ -15,6 +15,16 @@ static struct request_list *lists_create(size_t count)
 	return lists;
 }
 
+struct request *request_new(const char *asker)
+{
+	size_t size = asker ? strlen(asker) + 1 : 0;
+	struct request *request = calloc(1, sizeof(*request) + size);
+
+	if (request && asker)
+		request->asker = memcpy(request + 1, asker, size);
+	return request;
+}
+
 int requests_begin(struct requests *requests)
 {
 	*requests = (struct requests){.buckets_count = BUCKETS_FIRST};

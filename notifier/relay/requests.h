@@ -57,6 +57,10 @@ struct requests {
 	struct count_table freed_of_member;  /* by its slot */
 };
 
+/* One of @asker's (NULL: of nobody's), whose name lies behind it, since who says it may be gone
+ * when it is answered. */
+struct request *request_new(const char *asker);
+
 /* -ENOMEM */
 int requests_begin(struct requests *requests);
 void requests_clear(struct requests *requests);

@@ -6,7 +6,7 @@
 
 /* What is asked about, and who answers. */
 struct asked {
-	const struct vm_places *places;
+	const struct lid_owners *owners;
 	const struct child *child;
 	struct {
 		uint32_t lid;
@@ -34,7 +34,7 @@ static bool is_foreign_at(struct asked *asked, uint32_t lid)
 	if (lid != asked->last.lid) {
 		asked->last.lid = lid;
 		asked->last.is_foreign =
-		        lid_is_anothers(asked->places, asked->child, asked->child->vm, lid);
+		        lid_is_anothers(asked->owners, asked->child, asked->child->vm, lid);
 	}
 	return asked->last.is_foreign;
 }
@@ -76,7 +76,14 @@ static size_t foreign_evidence(struct asked *asked, const Tether__EvidenceRows *
 	return foreign;
 }
 
-/* Keys are the VM's alone. */
+/* Keys are the VM's alone, and so is where its queue pairs are. */
+static size_t foreign_gids(const struct asked *asked, const Tether__GidRows *rows)
+{
+	size_t count;
+
+	return asked->has_vm || gid_rows_count(rows, &count) ? 0 : count;
+}
+
 static size_t foreign_keys(const struct asked *asked, const Tether__KeyRows *rows)
 {
 	size_t count;
@@ -91,10 +98,10 @@ static bool numbers_count(Tether__Step step)
 	       step == TETHER__STEP__STEP_ATTACH;
 }
 
-size_t row_claims_foreign(const struct vm_places *places, const struct child *child,
+size_t row_claims_foreign(const struct lid_owners *owners, const struct child *child,
         const Tether__Event *event, const Tether__Answer *answer)
 {
-	struct asked asked = {.places = places,
+	struct asked asked = {.owners = owners,
 	        .child = child,
 	        .event = event,
 	        .has_vm = child_has_vm(child, event->vm)};
@@ -103,18 +110,18 @@ size_t row_claims_foreign(const struct vm_places *places, const struct child *ch
 		asked.lid = event->address->lid;
 	asked.is_in_vm = asked.has_vm && child->vm && numbers_count(event->step);
 	return foreign_pairs(&asked, answer->qps) + foreign_evidence(&asked, answer->evidence) +
-	       foreign_keys(&asked, answer->keys);
+	       foreign_keys(&asked, answer->keys) + foreign_gids(&asked, answer->gids);
 }
 
 /* Of whom the rows are that are chosen. */
 struct of_others {
-	const struct vm_places *places;
+	const struct lid_owners *owners;
 	const struct child *child;
 };
 
 static bool is_not_others(const struct of_others *of, uint32_t lid)
 {
-	return !lid_is_anothers(of->places, of->child, NULL, lid);
+	return !lid_is_anothers(of->owners, of->child, NULL, lid);
 }
 
 static bool pair_is_left(const ProtobufCMessage *table, size_t index, const void *choice)
@@ -141,20 +148,20 @@ static size_t others_count(
 }
 
 size_t row_claims_others(
-        const struct vm_places *places, const struct child *child, const Tether__Answer *answer)
+        const struct lid_owners *owners, const struct child *child, const Tether__Answer *answer)
 {
-	struct of_others of = {places, child};
+	struct of_others of = {owners, child};
 
-	if (child->vm || vm_places_are_none(places))
+	if (child->vm)
 		return 0;
 	return others_count((const ProtobufCMessage *)answer->qps, pair_is_left, &of) +
 	       others_count((const ProtobufCMessage *)answer->evidence, evidence_is_left, &of);
 }
 
 void row_claims_leave_out(
-        const struct vm_places *places, const struct child *child, Tether__Answer *answer)
+        const struct lid_owners *owners, const struct child *child, Tether__Answer *answer)
 {
-	struct of_others of = {places, child};
+	struct of_others of = {owners, child};
 
 	if (others_count((ProtobufCMessage *)answer->qps, pair_is_left, &of))
 		rows_filter(&answer->qps->base, pair_is_left, &of);

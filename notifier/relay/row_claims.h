@@ -7,11 +7,11 @@
 #ifndef TETHER_ROW_CLAIMS_H
 #define TETHER_ROW_CLAIMS_H
 
-#include "notifier/relay/children.h"
+#include "notifier/relay/lid_claims.h"
 
 /* Rows of @answer, to @event, that are not @child's to say: of the VM that moves, or, where it is
  * of one VM, at LIDs of others. Its tables are whole. */
-size_t row_claims_foreign(const struct vm_places *places, const struct child *child,
+size_t row_claims_foreign(const struct lid_owners *owners, const struct child *child,
         const Tether__Event *event, const Tether__Answer *answer);
 /*
  * Those of a host, or an agent between, at LIDs of VMs that are not behind it. It speaks for many,
@@ -19,8 +19,8 @@ size_t row_claims_foreign(const struct vm_places *places, const struct child *ch
  * and whole; how many.
  */
 size_t row_claims_others(
-        const struct vm_places *places, const struct child *child, const Tether__Answer *answer);
+        const struct lid_owners *owners, const struct child *child, const Tether__Answer *answer);
 void row_claims_leave_out(
-        const struct vm_places *places, const struct child *child, Tether__Answer *answer);
+        const struct lid_owners *owners, const struct child *child, Tether__Answer *answer);
 
 #endif

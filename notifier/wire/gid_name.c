@@ -3,6 +3,7 @@
 
 #include <endian.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define NAME_BIT   0x80000000u
@@ -83,21 +84,59 @@ int gid_rows_add(Tether__GidRows *rows, const uint8_t gid[GID_BYTES])
 	return gid_rows_append(rows, &row);
 }
 
+static int by_bytes(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(struct gid_row));
+}
+
+static bool is_never_kept(const ProtobufCMessage *rows, size_t index, const void *unused)
+{
+	return false;
+}
+
+int gid_rows_compact(Tether__GidRows *rows)
+{
+	struct gid_row *sorted;
+	size_t count;
+	int err = gid_rows_count(rows, &count);
+
+	if (err || !count)
+		return err;
+	sorted = reallocarray(NULL, count, sizeof(*sorted));
+	if (!sorted)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++)
+		sorted[i] = gid_rows_get(rows, i);
+	qsort(sorted, count, sizeof(*sorted), by_bytes);
+	rows_filter(&rows->base, is_never_kept, NULL);
+	for (size_t i = 0; i < count && !err; i++)
+		if (!i || by_bytes(&sorted[i], &sorted[i - 1]))
+			err = gid_rows_append(rows, &sorted[i]);
+	free(sorted);
+	return err;
+}
+
 bool gid_rows_find(const Tether__GidRows *rows, uint32_t name, uint8_t gid[GID_BYTES])
 {
+	uint8_t found[GID_BYTES];
+	bool is_found = false;
 	size_t count;
 
-	if (gid_rows_count(rows, &count))
+	if (!is_gid_name(name) || gid_rows_count(rows, &count))
 		return false;
 	for (size_t i = 0; i < count; i++) {
 		struct gid_row row = gid_rows_get(rows, i);
 		uint8_t bytes[GID_BYTES];
 
 		bytes_of(&row, bytes);
-		if (row.name != name || !is_gid_name(name) || gid_name(bytes) != name)
+		if (row.name != name || gid_name(bytes) != name)
 			continue;
-		memcpy(gid, bytes, sizeof(bytes));
-		return true;
+		if (is_found && memcmp(found, bytes, sizeof(found)) != 0)
+			return false;
+		memcpy(found, bytes, sizeof(found));
+		is_found = true;
 	}
-	return false;
+	if (is_found)
+		memcpy(gid, found, sizeof(found));
+	return is_found;
 }

@@ -35,7 +35,9 @@ uint32_t gid_of_vm(const char *vm, uint8_t gid[GID_BYTES]);
 
 /* 0, also where it is there already; -EEXIST: another has its name; -EBADMSG, -ENOMEM. */
 int gid_rows_add(Tether__GidRows *rows, const uint8_t gid[GID_BYTES]);
-/* False: it is not there, or what is there is called otherwise. @gid is set on success. */
+/* Each row once, in some order. -EBADMSG, -ENOMEM */
+int gid_rows_compact(Tether__GidRows *rows);
+/* False: it is not there, is called otherwise, or two have its name. @gid is set on success. */
 bool gid_rows_find(const Tether__GidRows *rows, uint32_t name, uint8_t gid[GID_BYTES]);
 
 #endif

@@ -13,6 +13,7 @@
 
 #include "notifier/base/cleanup.h"
 #include "notifier/wire/gid_name.h"
+#include "tests/unit/gid_twins.h"
 
 enum { MANY = 20000 };
 
@@ -118,12 +119,34 @@ static void a_name_leads_to_its_gid_alone(void **state)
 	assert_false(gid_rows_find(NULL, gid_name(gid_of("fe80::1")), kept));
 	assert_int_equal(kept[0], 7);
 
-	/* Another GID under a name that is taken; a row that is called what it is not. */
+	/* A row that is called what it is not. */
 	row = gid_rows_get(&rows, 0);
 	rows.gid_3[0] ^= 1;
 	assert_int_equal(gid_rows_add(&rows, gid_of("fe80::1")), -EEXIST);
 	assert_false(gid_rows_find(&rows, row.name, kept));
 	rows_clear(&rows.base);
+}
+
+static void of_two_gids_with_one_name_neither_is_taken(void **state)
+{
+	Tether__GidRows rows = TETHER__GID_ROWS__INIT, more = TETHER__GID_ROWS__INIT;
+	uint8_t one[GID_BYTES], twin[GID_BYTES], gid[GID_BYTES];
+	size_t count;
+
+	assert_true(gid_twins(one, twin));
+	assert_int_equal(gid_rows_add(&rows, one), 0);
+	assert_int_equal(gid_rows_add(&rows, twin), -EEXIST);
+	assert_int_equal(gid_rows_add(&more, twin), 0);
+	assert_int_equal(gid_rows_add(&more, gid_of("fe80::1")), 0);
+	for (int twice = 0; twice < 2; twice++)
+		assert_int_equal(rows_concatenate(&rows.base, &more.base), 0);
+	assert_int_equal(gid_rows_compact(&rows), 0);
+	assert_int_equal(gid_rows_count(&rows, &count), 0);
+	assert_int_equal(count, 3);
+	assert_false(gid_rows_find(&rows, gid_name(one), gid));
+	assert_true(gid_rows_find(&rows, gid_name(gid_of("fe80::1")), gid));
+	rows_clear(&rows.base);
+	rows_clear(&more.base);
 }
 
 static void what_stands_for_no_gid_leads_nowhere(void **state)
@@ -151,6 +174,7 @@ int main(void)
 	        cmocka_unit_test(an_address_is_a_lid_or_the_name_of_its_gid),
 	        cmocka_unit_test(a_vm_has_an_address_of_its_own),
 	        cmocka_unit_test(a_name_leads_to_its_gid_alone),
+	        cmocka_unit_test(of_two_gids_with_one_name_neither_is_taken),
 	        cmocka_unit_test(what_stands_for_no_gid_leads_nowhere),
 	};
 

@@ -201,7 +201,7 @@ static void hello_upward_is_no_larger_than_a_frame(void **state)
 	}
 	assert_int_equal(registration_hello_up(r, &addresses, &count), 0);
 	free(addresses);
-	assert_int_equal(registration_hello(r, 1, 1, pointers, HELD, 0), 0);
+	assert_int_equal(registration_hello(r, 1, 1, NULL, pointers, HELD, 0), 0);
 	assert_int_equal(registration_hello_up(r, &addresses, &count), 0);
 	assert_int_equal(count, FITS);
 	free(addresses);
@@ -222,7 +222,7 @@ static void what_is_kept_of_helloes_before_is_limited(void **unused)
 
 	for (uint32_t lid = 1; lid <= 4 * MOST; lid++) {
 		said.lid = lid;
-		assert_int_equal(registration_hello(r, MEMBER, 1, &pointer, 1, BEFORE), 0);
+		assert_int_equal(registration_hello(r, MEMBER, 1, NULL, &pointer, 1, BEFORE), 0);
 	}
 	for (uint32_t lid = 1; lid <= 4 * MOST; lid++) {
 		struct address address = {.lid = lid};

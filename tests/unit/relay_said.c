@@ -55,6 +55,8 @@ static void say_answer(struct test *t, const Tether__Answer *answer)
 		say(t, " %s (%s)", answer->refusals[i]->who, answer->refusals[i]->reason);
 	if (!qp_rows_count(answer->qps, &rows) && rows)
 		say(t, " qps %zu", rows);
+	if (!gid_rows_count(answer->gids, &rows) && rows)
+		say(t, " gids %zu", rows);
 	if (!evidence_rows_count(answer->evidence, &rows) && rows)
 		say(t, " evidence %zu", rows);
 	if (answer->counts)
