@@ -183,18 +183,36 @@ static struct ibv_ah *make_astray(
 	return make(pd, attr);
 }
 
+/* It was looked for in vain just now, which takes the kernel a second. */
+static bool was_looked_for(const struct context *context, const struct address_handle *ah)
+{
+	const struct address_handle *other;
+
+	if (!context->has_astray)
+		return false;
+	TAILQ_FOREACH(other, &context->ahs, link)
+	{
+		if (other->real && other->is_astray && other->to.lid == ah->to.lid)
+			return true;
+	}
+	return false;
+}
+
 int address_route_rebuild(struct address_handle *ah)
 {
 	const struct protection_domain *pd = protection_domain_of(ah->shown.pd);
-	int err;
+	struct context *context = context_of(pd->shown.context);
+	int err = -EHOSTUNREACH;
 
 	ah->is_astray = false;
-	address_route_begin(ah, pd);
-	if (ah->real)
-		return 0;
-	err = below_error();
+	if (!was_looked_for(context, ah)) {
+		address_route_begin(ah, pd);
+		if (ah->real)
+			return 0;
+		err = below_error();
+	}
 	ah->real = make_astray(ah, pd);
-	ah->is_astray = ah->real;
+	context->has_astray = ah->is_astray = ah->real;
 	if (!ah->real)
 		return err;
 	log_warn("rebuild", "datagrams to gid 0x%x go to nobody: error %d", ah->to.lid, -err);

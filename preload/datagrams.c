@@ -114,6 +114,9 @@ void datagrams_learned(const struct remote *whom, unsigned asked_at)
 	struct context *context;
 	struct queue_pair *qp;
 
+	/* Address handles look it up there. */
+	if (is_gid_name(whom->real_lid))
+		datagram_numbers_of(whom->real_lid, &whom->real_gid);
 	control_exclusive_begin();
 	if (numbers && asked_at == datagram_numbers_taken() &&
 	        datagram_numbers_learn(numbers, whom->qpn, whom->real_lid, whom->real_qpn))

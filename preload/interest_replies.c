@@ -6,9 +6,26 @@
 #include <string.h>
 
 #include "notifier/base/log.h"
+#include "notifier/wire/gid_name.h"
 #include "preload/datagram_numbers.h"
 #include "preload/heard_senders.h"
 #include "preload/interest_answer.h"
+
+/* Who is heard from a GID of another name moves by that name: what is said of it then is to be
+ * heard as well. */
+static void hear_whoever_is_there(
+        const struct remote *at, const Tether__QpRows *rows, const Tether__GidRows *gids)
+{
+	for (size_t i = 0; rows && i < rows->n_local_lid; i++) {
+		struct remote known = {.lid = rows->local_lid[i], .real_lid = rows->local_lid[i]};
+
+		if (known.lid == at->lid || rows->real_lid[i] != at->lid ||
+		        !gid_rows_find(gids, known.lid, known.gid.raw))
+			continue;
+		known.real_gid = known.gid;
+		interests_hear(&known);
+	}
+}
 
 /* In the middle of a move they are right as what was heard goes; who sends there asks, and waits.
  */
@@ -23,6 +40,8 @@ static void take_datagrams(const struct remote *remote, const Tether__InterestAn
 		        -err);
 		return;
 	}
+	if (is_gid_name(remote->lid) && interest && interest->heard)
+		hear_whoever_is_there(remote, answer->qps, answer->gids);
 	log_debug("link", "lid %u: numbers of datagram queue pairs are known", remote->lid);
 	if (interest)
 		interest->known = !answer->moving;

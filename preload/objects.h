@@ -155,6 +155,7 @@ struct context {
 	TAILQ_HEAD(, address_handle) ahs;
 	TAILQ_HEAD(, address_handle) orphans; /* of them; under the list lock */
 	unsigned orphan_count, orphans_due;   /* looked for when they are so many more */
+	bool has_astray;                      /* some were, since a move */
 	TAILQ_ENTRY(context) link;
 };
 

@@ -15,6 +15,8 @@
 
 #include "notifier/base/log.h"
 #include "notifier/wire/frame.h"
+#include "notifier/wire/gid_name.h"
+#include "notifier/wire/rows.h"
 #include "preload/agent_link.h"
 #include "preload/datagram_numbers.h"
 #include "preload/heard_senders.h"
@@ -232,6 +234,91 @@ static void who_hears_a_stranger_does_not_wait_for_a_migration(void **state)
 	assert_int_equal(datagram_number_to_virtual(datagram_numbers_at(lid), REAL_QPN), QPN);
 }
 
+/* ---- by name ---- */
+
+static struct remote named(uint8_t host)
+{
+	union ibv_gid gid = {.raw = {0xfe, 0x80, [15] = host}};
+	uint32_t name = gid_name(gid.raw);
+
+	return (struct remote){.lid = name, .gid = gid, .real_lid = name, .real_gid = gid};
+}
+
+/* What QPN at @known is now is REAL_QPN at @real. */
+static void agent_tells_place(
+        uint32_t request, const struct remote *known, const struct remote *real)
+{
+	struct qp_row row = {.local_lid = known->lid,
+	        .local_qpn = QPN,
+	        .real_qpn = REAL_QPN,
+	        .real_lid = real->lid};
+	Tether__QpRows rows = TETHER__QP_ROWS__INIT;
+	Tether__GidRows gids = TETHER__GID_ROWS__INIT;
+
+	assert_int_equal(qp_rows_append(&rows, &row), 0);
+	assert_int_equal(gid_rows_add(&gids, known->gid.raw), 0);
+	assert_int_equal(gid_rows_add(&gids, real->gid.raw), 0);
+	agent_answers_rows(request, &rows, &gids);
+	rows_clear(&rows.base);
+	rows_clear(&gids.base);
+}
+
+static void *hear_by_name(void *at)
+{
+	struct asker *a = at;
+
+	if (!sender_is_known(a->remote.lid))
+		agent_link_await_sender(&a->remote, library_ms());
+	a->done = true;
+	return NULL;
+}
+
+/* And so is whoever is known by another name there, since by that one it will move. */
+static void a_name_is_asked_for_with_its_gid(void **state)
+{
+	struct remote known = named(1), real = named(2);
+	struct asker a = {.remote = real};
+	struct datagram_numbers *numbers = datagram_numbers_of(real.lid, &real.gid);
+	uint32_t request;
+
+	assert_int_equal(pthread_create(&a.thread, NULL, hear_by_name, &a), 0);
+	request = agent_is_asked_for_gid(&real.gid);
+	assert_true(who_asked_has_heard());
+	agent_tells_place(request, &known, &real);
+	pthread_join(a.thread, NULL);
+	assert_int_equal(datagram_entry_lid(datagram_sender(numbers, REAL_QPN)), known.lid);
+	assert_memory_equal(&datagram_numbers_named(known.lid)->gid, &known.gid, sizeof(known.gid));
+	request = agent_is_asked_for_gid(&known.gid);
+	agent_tells_place(request, &known, &real);
+	agent_is_heard();
+	assert_int_equal(
+	        datagram_entry_lid(datagram_destination(datagram_numbers_named(known.lid), QPN)),
+	        real.lid);
+	assert_int_equal(datagram_numbers_place(datagram_numbers_named(known.lid)), real.lid);
+	assert_true(sender_is_known(real.lid));
+	agent_hears_nothing_more();
+}
+
+/* Somebody else may come there. */
+static void who_comes_to_a_gid_that_was_left_is_a_stranger(void **state)
+{
+	struct remote real = named(2), other = named(3);
+	struct asker a = {.remote = real};
+
+	agent_link_sender_has_left(real.lid, &real.gid);
+	sender_set_unknown(datagram_numbers_named(real.lid));
+	agent_is_heard();
+	assert_int_equal(pthread_create(&a.thread, NULL, hear_by_name, &a), 0);
+	agent_tells_place(agent_is_asked_for_gid(&real.gid), &other, &real);
+	pthread_join(a.thread, NULL);
+	assert_int_equal(
+	        datagram_entry_lid(datagram_sender(datagram_numbers_named(real.lid), REAL_QPN)),
+	        other.lid);
+	agent_tells_place(agent_is_asked_for_gid(&other.gid), &other, &real);
+	agent_is_heard();
+	agent_hears_nothing_more();
+}
+
 /* It is not waited for by one sender after the other. */
 static void an_agent_that_says_nothing_is_waited_for_once(void **state)
 {
@@ -331,6 +418,8 @@ int main(void)
 	        TEST(who_waits_is_not_cancelled_there),
 	        TEST(what_is_known_in_a_move_does_for_hearing_alone),
 	        TEST(who_hears_a_stranger_does_not_wait_for_a_migration),
+	        TEST(a_name_is_asked_for_with_its_gid),
+	        TEST(who_comes_to_a_gid_that_was_left_is_a_stranger),
 	        TEST(an_agent_that_says_nothing_is_waited_for_once),
 	        TEST(no_sender_is_forgotten),
 	};

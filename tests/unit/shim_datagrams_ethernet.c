@@ -383,6 +383,44 @@ static void handles_lead_to_where_the_vm_is(void **state)
 	says(h, &h->peer, &h->vm, 3);
 }
 
+/* Made since, it is known where its context is known. */
+static void asked_for(struct harness *h, bool root_says)
+{
+	struct end second = second_of(h, &h->vm, &h->peer);
+	unsigned asked_at = datagram_numbers_taken();
+	struct remote whom;
+
+	h->peer.remote_qpn = second.qp->qp_num;
+	post_receive(&second, 3);
+	send_letter(&h->peer, 3, 0);
+	assert_int_equal(end_run(&h->peer, 9), 0);
+	assert_true(datagrams_next_unknown(&whom));
+	assert_int_equal(whom.qpn, second.qp->qp_num);
+	assert_int_equal(whom.lid, gid_name(h->vm.gid.raw));
+	if (root_says) {
+		assert_true(port_tables_real_gid(
+		        context_of(h->vm.context), 1, &h->vm.gid, &whom.real_gid));
+		whom.real_lid = gid_name(whom.real_gid.raw);
+	}
+	datagrams_learned(&whom, asked_at);
+	assert_non_null(datagram_numbers_named(whom.real_lid));
+	assert_int_equal(end_run(&h->peer, 9), 1);
+	expect_from(h, &second, &h->peer, 3, 3);
+	h->peer.remote_qpn = h->vm.qp->qp_num;
+	second_end(&second);
+}
+
+static void who_is_made_after_a_move_is_asked_for(void **state)
+{
+	struct harness *h = *state;
+
+	harness_move(h);
+	asked_for(h, true);
+	harness_move(h);
+	asked_for(h, false);
+	both_hear_each_other(h);
+}
+
 /* Only its number is another, and its MAC: so handles are made anew. */
 static void an_address_may_come_along(void **state)
 {
@@ -397,14 +435,104 @@ static void an_address_may_come_along(void **state)
 	both_hear_each_other(h);
 }
 
+/* In ATTACH, before anybody has said where the VM is. */
+static void a_vm_that_talks_to_itself_goes_on(void **state)
+{
+	struct harness *h = *state;
+	struct ibv_ah_attr home = end_address(&h->vm, &h->vm, 0);
+	struct ibv_ah *to_peer = h->vm.ah;
+
+	h->vm.ah = ibv_create_ah(h->vm.pd, &home);
+	h->vm.remote_qpn = h->vm.qp->qp_num;
+	for (int moves = 0; moves < 2; moves++) {
+		says(h, &h->vm, &h->vm, 1);
+		harness_stop(h);
+		harness_expect(h, TETHER__STEP__STEP_RELEASE, DONE);
+		fake.slot++;
+		harness_expect(h, TETHER__STEP__STEP_ATTACH, DONE);
+		assert_false(address_handle_of(h->vm.ah)->is_astray);
+		harness_expect(h, TETHER__STEP__STEP_RECONNECT, DONE);
+		harness_expect(h, TETHER__STEP__STEP_RESUME, DONE);
+	}
+	says(h, &h->vm, &h->vm, 1);
+	assert_int_equal(ibv_destroy_ah(h->vm.ah), 0);
+	h->vm.ah = to_peer;
+	h->vm.remote_qpn = h->peer.qp->qp_num;
+	both_hear_each_other(h);
+}
+
+static int setup_with_two_addresses(void **state)
+{
+	return begin(state, (struct harness){.gids = GIDS_OF_IPV4, .second_address = true});
+}
+
+/* Both lead to one at the next device; what came to the second is answered from the second. */
+static void of_two_addresses_each_stays_what_it_was(void **state)
+{
+	struct harness *h = *state;
+	struct ibv_gid_entry second;
+	struct ibv_wc wc;
+	struct ibv_ah *ah;
+	struct ibv_ah_attr there;
+	struct ibv_ah *to_first = h->peer.ah;
+	struct end vm = h->vm;
+
+	assert_int_equal(
+	        _ibv_query_gid_ex(h->vm.context, 1, FAKE_ETHERNET_GIDS, &second, 0, sizeof(second)),
+	        0);
+	h->vm.gid = second.gid;
+	there = end_address(&h->peer, &h->vm, 0);
+	h->peer.ah = ibv_create_ah(h->peer.pd, &there);
+	says(h, &h->peer, &h->vm, 1);
+	wc = h->wc[0];
+	harness_move(h);
+	ah = ibv_create_ah_from_wc(
+	        h->vm.pd, &wc, (struct ibv_grh *)(uintptr_t)header_at(&h->vm, 1), 1);
+	assert_non_null(ah);
+	assert_int_equal(address_handle_of(ah)->attr.grh.sgid_index, FAKE_ETHERNET_GIDS);
+	/* Which of both is meant nobody can tell. */
+	h->vm.gid = vm.gid;
+	says(h, &h->peer, &h->vm, 2);
+	assert_int_equal(ibv_destroy_ah(ah), 0);
+	assert_int_equal(ibv_destroy_ah(h->peer.ah), 0);
+	h->peer.ah = to_first;
+	both_hear_each_other(h);
+}
+
+/* What was found at another device is not believed at this one. */
+static void what_is_remembered_is_of_this_device(void **state)
+{
+	struct harness *h = *state;
+	struct heard_before *before = &queue_pair_of(h->peer.qp)->heard_before;
+
+	says(h, &h->vm, &h->peer, 1);
+	before->shown = h->vm.gid;
+	before->incarnation--;
+	says(h, &h->vm, &h->peer, 2);
+}
+
 /* A VM may be made to move though somebody whom it has known is gone. */
 static void whoever_is_gone_keeps_nobody(void **state)
 {
 	struct harness *h = *state;
+	struct ibv_ah_attr there = end_address(&h->vm, &h->peer, 0);
+	struct ibv_ah *others[5];
+	unsigned before;
 
+	for (int i = 0; i < 5; i++)
+		others[i] = ibv_create_ah(h->vm.pd, &there);
 	fake.peer_is_unreachable = true;
-	harness_move(h);
+	harness_stop(h);
+	harness_expect(h, TETHER__STEP__STEP_RELEASE, DONE);
+	fake.slot++;
+	before = fake.handles_asked_for;
+	harness_arrive(h);
+	/* It is looked for once, and each has another instead; the peer's is made anew. */
+	assert_int_equal(
+	        fake.handles_asked_for - before, 6 + 1 + (h->gids == GIDS_OF_IPV4 ? 1 : 0));
 	fake.peer_is_unreachable = false;
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(ibv_destroy_ah(others[i]), 0);
 	assert_true(address_handle_of(h->vm.ah)->is_astray == (h->gids == GIDS_OF_IPV4));
 	post_receive(&h->vm, 0);
 	h->vm.remote_qpn = real_of(h->vm.qp)->qp_num;
@@ -445,6 +573,12 @@ int main(void)
 	        IPV4(buffers_may_have_addresses_of_their_own),
 	        EACH(an_answer_goes_to_who_has_asked),
 	        EACH(handles_lead_to_where_the_vm_is),
+	        LINK_LOCAL(who_is_made_after_a_move_is_asked_for),
+	        IPV4(who_is_made_after_a_move_is_asked_for),
+	        EACH(a_vm_that_talks_to_itself_goes_on),
+	        cmocka_unit_test_setup_teardown(of_two_addresses_each_stays_what_it_was,
+	                setup_with_two_addresses, teardown),
+	        LINK_LOCAL(what_is_remembered_is_of_this_device),
 	        cmocka_unit_test_setup_teardown(an_address_may_come_along, setup_staying, teardown),
 	        LINK_LOCAL(whoever_is_gone_keeps_nobody),
 	        IPV4(whoever_is_gone_keeps_nobody),

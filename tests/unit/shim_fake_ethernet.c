@@ -5,7 +5,7 @@
 
 #include "tests/unit/shim_fake_hca.h"
 
-enum { ADDRESS_THAT_STAYS = 77, UDP = 0x11, ROCE_V1 = 0x1b, IPV4 = 20 };
+enum { ADDRESS_THAT_STAYS = 77, SECOND_ADDRESS = 78, UDP = 0x11, ROCE_V1 = 0x1b, IPV4 = 20 };
 
 union ibv_gid fake_link_local_gid(unsigned host)
 {
@@ -23,6 +23,13 @@ bool fake_ethernet_gid(const struct hca *hca, unsigned index, struct ibv_gid_ent
 {
 	unsigned which = (index + hca->host) % FAKE_ETHERNET_GIDS;
 
+	if (index == FAKE_ETHERNET_GIDS && fake.second_address && hca->is_vm && hca->host == 1) {
+		*entry = (struct ibv_gid_entry){.gid = fake_ipv4_gid(SECOND_ADDRESS),
+		        .gid_index = index,
+		        .port_num = 1,
+		        .gid_type = IBV_GID_TYPE_ROCE_V2};
+		return true;
+	}
 	if (index >= FAKE_ETHERNET_GIDS)
 		return false;
 	*entry = (struct ibv_gid_entry){.gid = fake_link_local_gid(hca->host),

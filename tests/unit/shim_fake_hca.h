@@ -32,6 +32,7 @@ struct fake {
 	bool peer_is_unreachable; /* its addresses cannot be looked up; on Ethernet */
 	bool ethernet;            /* all ports: shim_fake_ethernet.h */
 	bool address_stays;       /* the VM takes its IPv4 address along */
+	bool second_address;      /* it has another in its first slot */
 	bool guids_differ;        /* each slot has another: it does not move with the VM */
 	/* 1 << slot: taken away while open. What was completed can be polled, everything else
 	 * answers EIO, and nothing is flushed. */
@@ -74,7 +75,7 @@ struct fake {
 	struct ibv_context *asked;               /* the last one, for a port */
 	const struct ibv_device_attr_ex *offers; /* what is opened from now on; NULL: the least */
 	unsigned opens, closes;                  /* of contexts */
-	unsigned qps_made;
+	unsigned qps_made, handles_asked_for;
 	_Atomic unsigned live_objects; /* of all kinds, contexts too */
 };
 extern struct fake fake;

@@ -309,6 +309,7 @@ void harness_open(struct harness *h)
 	fake.psns_are_live = !h->psns_are_dead;
 	fake.ethernet = h->ethernet;
 	fake.address_stays = h->address_stays;
+	fake.second_address = h->second_address;
 	h->now_ms = 1000;
 	h->vm.with_channel = h->peer.with_channel = h->with_channel;
 	end_open(&h->vm, FAKE_LID_VM, h->with_srq);

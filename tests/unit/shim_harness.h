@@ -53,8 +53,8 @@ struct harness {
 	bool moves_peer;    /* it is the other one's move, on whose device it stays */
 	bool psns_are_dead; /* the devices' PSNs, and of nobody of whom more is known */
 	bool vm_alone;      /* events are meant for the VM's processes only */
-	bool address_stays; /* shim_fake_hca.h */
-	bool ethernet;      /* ports without LIDs, and ends that know each other by: */
+	bool address_stays, second_address; /* shim_fake_hca.h */
+	bool ethernet; /* ports without LIDs, and ends that know each other by: */
 	enum harness_gids gids;
 	uint32_t names[16]; /* by which the VM that moves is known then */
 	unsigned name_count;

@@ -27,6 +27,7 @@ static void frame_written(const Tether__Frame *frame, uint8_t *at, size_t length
 #undef pthread_cond_timedwait
 #undef frame_write
 
+#include "notifier/wire/gid_name.h"
 #include "notifier/wire/rows.h"
 #include "preload/datagram_numbers.h"
 
@@ -301,6 +302,20 @@ static void answer_interest(uint32_t request, Tether__Outcome outcome, uint32_t 
 	rows_clear(&rows.base);
 }
 
+void agent_answers_rows(uint32_t request, Tether__QpRows *rows, Tether__GidRows *gids)
+{
+	Tether__InterestAnswer answer = TETHER__INTEREST_ANSWER__INIT;
+	Tether__Frame frame = TETHER__FRAME__INIT;
+
+	answer.request = request;
+	answer.outcome = TETHER__OUTCOME__OUTCOME_DONE;
+	answer.qps = rows;
+	answer.gids = gids;
+	frame.body_case = TETHER__FRAME__BODY_INTEREST_ANSWER;
+	frame.interest_answer = &answer;
+	agent_says(&frame);
+}
+
 void agent_answers(uint32_t request, Tether__Outcome outcome)
 {
 	answer_interest(request, outcome, LID, REAL_QPN);
@@ -338,6 +353,22 @@ uint32_t agent_is_asked_for_datagrams(uint32_t lid)
 	assert_true(frame->interest->datagrams);
 	assert_false(frame->interest->drop);
 	assert_int_equal(frame->interest->address->lid, lid);
+	last_has_heard = frame->interest->heard;
+	frame_free(frame);
+	return request;
+}
+
+uint32_t agent_is_asked_for_gid(const union ibv_gid *gid)
+{
+	Tether__Frame *frame = agent_hears_interest();
+	const Tether__Address *address = frame->interest->address;
+	uint32_t request = frame->interest->request;
+
+	assert_true(frame->interest->datagrams);
+	assert_false(frame->interest->drop);
+	assert_int_equal(address->gid.len, sizeof(*gid));
+	assert_memory_equal(address->gid.data, gid, sizeof(*gid));
+	assert_int_equal(address->lid, gid_name(gid->raw));
 	last_has_heard = frame->interest->heard;
 	frame_free(frame);
 	return request;

@@ -49,6 +49,9 @@ void agent_answers(uint32_t request, Tether__Outcome outcome);
 void agent_has_no_room(uint32_t request);
 Tether__Frame *agent_hears_interest(void);
 uint32_t agent_is_asked_for_datagrams(uint32_t lid);
+uint32_t agent_is_asked_for_gid(const union ibv_gid *gid);
+/* What rows say; the caller's. */
+void agent_answers_rows(uint32_t request, Tether__QpRows *rows, Tether__GidRows *gids);
 /* It names a datagram for its reason. */
 bool who_asked_has_heard(void);
 void agent_hears_drop(uint32_t lid);

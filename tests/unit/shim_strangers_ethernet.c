@@ -194,6 +194,7 @@ static void what_a_step_has_taken_is_introduced_when_it_is_polled(void **state)
 /* What it is called then says who it was only before its VM moves again. */
 static void a_stranger_is_who_it_was_when_it_sent(void **state)
 {
+	const uint32_t its_number = real_of(harness.vm.qp)->qp_num;
 	const union ibv_gid real = real_gid();
 	struct harness *h = *state;
 
@@ -204,6 +205,9 @@ static void a_stranger_is_who_it_was_when_it_sent(void **state)
 	questions = 0;
 	peer_hears(h, 1);
 	assert_int_equal(questions, 0);
+	/* Who comes there next is another. */
+	assert_false(sender_is_known(gid_name(real.raw)));
+	assert_null(datagram_sender(datagram_numbers_named(gid_name(real.raw)), its_number));
 }
 
 /* Taken from the device, and not asked for any more. */
