@@ -13,8 +13,7 @@ struct qmp_talk;
 
 struct qmp_talk_settings {
 	struct qmp_order_request request;
-	const char
-	        *log_name; /* begins each line: "migration 3/4"; the caller's until its end */
+	const char *log_name; /* begins each line: "migration 3/4"; the caller's until its end */
 	const char *moved_to; /* where a mark says that the VM has gone; NULL: there is none */
 	unsigned deadline_ms; /* from when on it comes to an end; 0: it takes what it takes */
 	unsigned end_ms;      /* by when it has come to one, answered or not */
