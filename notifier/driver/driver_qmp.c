@@ -307,7 +307,7 @@ static struct driver_job *job_make(struct driver_qmp *owner, const struct driver
 	job->settings = qmp_settings_hold(owner->settings);
 	job->order = message_copy(&request->order->base);
 	job->socket_dir = strdup(request->socket_dir ? request->socket_dir : ".");
-	snprintf(job->log_name, sizeof(job->log_name), "migration %" PRIu64 " epoch %" PRIu64,
+	snprintf(job->log_name, sizeof(job->log_name), "migration %" PRIu64 "/%" PRIu64,
 	        request->migration, request->epoch);
 	job->started_us = monotonic_us();
 	job->done = done;
