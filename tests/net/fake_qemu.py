@@ -113,7 +113,7 @@ class FakeQemu:
                 client.sendall(b'{"event": "' + b"x" * 65536)
         elif self.breaks == "events":
             while True:
-                self.event("STOP", text="x" * 60000)
+                self._send(client, {"event": "STOP", "data": {"text": "x" * 60000}})
         client.recv(65536)  # until the other end has had enough
         while client.recv(65536):
             pass

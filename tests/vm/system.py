@@ -104,15 +104,19 @@ class VmSystem(VmLab):
         self.wait_for_hosts()
         return [self.guests[vm] for vm, _ in places]
 
-    def start_guest_agent(self, vm):
+    def start_guest_agent(self, vm, settings=""):
         guest = self.guests[vm]
-        guest.put("/etc/tether/agent.conf", "role = guest\nlog = /run/agent.log\nlog_level = debug\n")
+        guest.put("/etc/tether/agent.conf", f"role = guest\nlog = /run/agent.log\nlog_level = debug\n{settings}")
         guest.agent = guest.start("mkdir -p /run/tether; exec tether-agent --config /etc/tether/agent.conf")
 
     def machine_of(self, vm, host, arguments=(), incoming=None):
         """A QEMU for @vm at @host. It has the host's end of each of its VFs; one of them is plugged by @arguments, or later."""
-        netdevs = [word for vf in self.vfs for word in ("-netdev", json.dumps(self.link.netdev(f"{host}-{vf}")))]
-        return self.machine(f"{vm}-{host}", incoming=incoming, stays=mac_that_stays(self.vms[vm]), arguments=[*netdevs, *arguments], **self.shape)
+        return self.machine(f"{vm}-{host}", incoming=incoming, stays=mac_that_stays(self.vms[vm]),
+                            arguments=[*self.netdevs(host), *arguments], **self.shape)
+
+    def netdevs(self, host):
+        """The host's ends of its VFs."""
+        return [word for vf in self.vfs for word in ("-netdev", json.dumps(self.link.netdev(f"{host}-{vf}")))]
 
     # ---- what there is ----
 
