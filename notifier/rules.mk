@@ -17,7 +17,8 @@ SETTINGS_SOURCES := notifier/base/settings.c notifier/base/folder.c notifier/met
 SETTINGS_LIBS := -linih
 # Nor does it call anybody anything.
 NAME_SOURCES := notifier/base/name.c
-INTEREST_SOURCES := notifier/relay/interest.c notifier/relay/gid_book.c notifier/relay/name_hash.c notifier/wire/gid_name.c notifier/wire/rows.c
+GID_SOURCES := notifier/wire/gid_name.c notifier/wire/rows.c
+INTEREST_SOURCES := notifier/relay/interest.c notifier/relay/gid_book.c notifier/relay/name_hash.c $(GID_SOURCES)
 
 # What other programs link: a link's frames and tables, the link itself, the relay.
 FRAME_SOURCES := notifier/wire/frame.c notifier/wire/repeats.c notifier/wire/byte_queue.c notifier/wire/rows.c notifier/wire/gid_name.c notifier/wire/context_lids.c notifier/wire/answer.c $(WIRE_SOURCES)

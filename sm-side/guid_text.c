@@ -31,6 +31,12 @@ void gid_format(const uint8_t gid[16], char text[GID_TEXT_BYTES])
 		snprintf(text + 2 * i, 3, "%02x", gid[i]);
 }
 
+void gid_show(const uint8_t gid[16], char text[GID_SHOWN_BYTES])
+{
+	if (!inet_ntop(AF_INET6, gid, text, GID_SHOWN_BYTES))
+		*text = '\0';
+}
+
 int gid_parse(const char *text, uint8_t gid[16])
 {
 	uint8_t parsed[16];

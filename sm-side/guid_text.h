@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-enum { GUID_TEXT_BYTES = 19, GID_TEXT_BYTES = 33 };
+enum { GUID_TEXT_BYTES = 19, GID_TEXT_BYTES = 33, GID_SHOWN_BYTES = 46 };
 
 /* "0x0002c90300a1b2c3" */
 void guid_format(uint64_t guid, char text[GUID_TEXT_BYTES]);
@@ -14,6 +14,8 @@ int guid_parse(const char *text, uint64_t *guid);
 
 /* 32 hexadecimal digits. */
 void gid_format(const uint8_t gid[16], char text[GID_TEXT_BYTES]);
+/* As people write it: "fe80::1". */
+void gid_show(const uint8_t gid[16], char text[GID_SHOWN_BYTES]);
 /* That, or the notation of inet_pton(3). -EINVAL. */
 int gid_parse(const char *text, uint8_t gid[16]);
 

@@ -4,7 +4,7 @@
 
 MIGRATION_SOURCES := sm-side/vm_change/vm_change.c sm-side/vm_change/vm_changes.c $(addprefix sm-side/migration/,migration.c \
 	migration_road.c migration_answers.c roll_call.c migration_table.c testimony.c orders.c needs.c) notifier/base/deadlines.c \
-	notifier/wire/rows.c notifier/wire/context_lids.c $(WIRE_SOURCES)
+	$(GID_SOURCES) notifier/wire/context_lids.c $(WIRE_SOURCES)
 JSON_SOURCES := sm-side/json_read.c sm-side/guid_text.c
 LEDGER_SOURCES := sm-side/journal/ledger.c sm-side/journal/record.c $(JSON_SOURCES) $(MIGRATION_SOURCES)
 DIRECTORY_SOURCES := $(addprefix sm-side/directory/,directory.c directory_word.c directory_rate.c directory_vms.c \
@@ -17,7 +17,7 @@ ROOT_SOURCES := $(addprefix sm-side/root/,root.c root_outputs.c root_events.c ro
 SMD_SOURCES := $(addprefix sm-side/,smd_main.c smd_credentials.c smd_metrics.c smd_settings.c) $(addprefix sm-side/api/,api.c \
 	api_routes.c api_waiting.c api_plan.c api_agents.c agents_json.c api_reply.c api_json.c plan_json.c dry_run.c \
 	vm_change_json.c api_vms.c directory_json.c evacuation_json.c api_evacuations.c) \
-	$(addprefix sm-side/conductor/,conductor.c conductor_drive.c conductor_log.c conductor_turn.c conductor_lease.c conductor_ask.c \
+	$(addprefix sm-side/conductor/,conductor.c conductor_drive.c conductor_gids.c conductor_log.c conductor_turn.c conductor_lease.c conductor_ask.c \
 	conductor_recovery.c conductor_mending.c conductor_news.c conductor_record.c conductor_places.c conductor_release.c \
 	evacuation.c evacuation_room.c evacuation_record.c evacuator.c) $(addprefix sm-side/directory/,directory_log.c \
 	directory_endpoints.c directory_lids.c directory_locator.c) $(addprefix sm-side/vm_change/,vm_talk.c vm_admission.c vm_changer.c \

@@ -203,11 +203,19 @@ const char *gid_book_vm(const struct gid_book *book, uint32_t name)
 	return entry && entry->vm && *entry->vm ? entry->vm : NULL;
 }
 
-void gid_book_each(const struct gid_book *book, const char *vm,
-        void (*each)(void *context, uint32_t name, const uint8_t gid[GID_BYTES]), void *context)
+bool gid_book_find(const struct gid_book *book, uint32_t name, uint8_t gid[GID_BYTES])
+{
+	const struct entry *entry = *find(book, name);
+
+	if (entry)
+		memcpy(gid, entry->gid, GID_BYTES);
+	return entry;
+}
+
+void gid_book_each(const struct gid_book *book, const char *vm, gid_book_told *each, void *context)
 {
 	for (size_t i = 0; i < book->buckets_count; i++)
 		for (const struct entry *entry = book->buckets[i]; entry; entry = entry->next)
-			if (entry->vm && !strcmp(entry->vm, vm))
-				each(context, entry->name, entry->gid);
+			if (entry->vm && *entry->vm && (!vm || !strcmp(entry->vm, vm)))
+				each(context, entry->vm, entry->gid);
 }

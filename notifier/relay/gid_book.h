@@ -30,8 +30,10 @@ void gid_book_let_go(struct gid_book *book, uint32_t name, bool announced);
 
 /* Which VM announces it; NULL: none. Until the next change, as what is found below. */
 const char *gid_book_vm(const struct gid_book *book, uint32_t name);
-/* All that @vm announces, in no order. */
-void gid_book_each(const struct gid_book *book, const char *vm,
-        void (*each)(void *context, uint32_t name, const uint8_t gid[GID_BYTES]), void *context);
+/* The GID that has that name; false: none is held. */
+bool gid_book_find(const struct gid_book *book, uint32_t name, uint8_t gid[GID_BYTES]);
+/* All that @vm announces, or (NULL) that any does, in no order. */
+typedef void gid_book_told(void *context, const char *vm, const uint8_t gid[GID_BYTES]);
+void gid_book_each(const struct gid_book *book, const char *vm, gid_book_told *each, void *context);
 
 #endif

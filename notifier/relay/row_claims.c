@@ -76,14 +76,7 @@ static size_t foreign_evidence(struct asked *asked, const Tether__EvidenceRows *
 	return foreign;
 }
 
-/* Keys are the VM's alone, and so is where its queue pairs are. */
-static size_t foreign_gids(const struct asked *asked, const Tether__GidRows *rows)
-{
-	size_t count;
-
-	return asked->has_vm || gid_rows_count(rows, &count) ? 0 : count;
-}
-
+/* Keys are the VM's alone. */
 static size_t foreign_keys(const struct asked *asked, const Tether__KeyRows *rows)
 {
 	size_t count;
@@ -110,7 +103,7 @@ size_t row_claims_foreign(const struct lid_owners *owners, const struct child *c
 		asked.lid = event->address->lid;
 	asked.is_in_vm = asked.has_vm && child->vm && numbers_count(event->step);
 	return foreign_pairs(&asked, answer->qps) + foreign_evidence(&asked, answer->evidence) +
-	       foreign_keys(&asked, answer->keys) + foreign_gids(&asked, answer->gids);
+	       foreign_keys(&asked, answer->keys);
 }
 
 /* Of whom the rows are that are chosen. */

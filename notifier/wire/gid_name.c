@@ -67,9 +67,8 @@ static void bytes_of(const struct gid_row *row, uint8_t gid[GID_BYTES])
 	memcpy(gid, word, sizeof(word));
 }
 
-int gid_rows_add(Tether__GidRows *rows, const uint8_t gid[GID_BYTES])
+int gid_rows_add_row(Tether__GidRows *rows, const struct gid_row *row)
 {
-	struct gid_row row = row_of(gid);
 	size_t count;
 	int err = gid_rows_count(rows, &count);
 
@@ -78,10 +77,17 @@ int gid_rows_add(Tether__GidRows *rows, const uint8_t gid[GID_BYTES])
 	for (size_t i = 0; i < count; i++) {
 		struct gid_row other = gid_rows_get(rows, i);
 
-		if (other.name == row.name)
-			return memcmp(&other, &row, sizeof(row)) ? -EEXIST : 0;
+		if (other.name == row->name)
+			return memcmp(&other, row, sizeof(other)) ? -EEXIST : 0;
 	}
-	return gid_rows_append(rows, &row);
+	return gid_rows_append(rows, row);
+}
+
+int gid_rows_add(Tether__GidRows *rows, const uint8_t gid[GID_BYTES])
+{
+	struct gid_row row = row_of(gid);
+
+	return gid_rows_add_row(rows, &row);
 }
 
 static int by_bytes(const void *a, const void *b)

@@ -35,6 +35,8 @@ uint32_t gid_of_vm(const char *vm, uint8_t gid[GID_BYTES]);
 
 /* 0, also where it is there already; -EEXIST: another has its name; -EBADMSG, -ENOMEM. */
 int gid_rows_add(Tether__GidRows *rows, const uint8_t gid[GID_BYTES]);
+/* The same for a row of another table, whatever it is called. */
+int gid_rows_add_row(Tether__GidRows *rows, const struct gid_row *row);
 /* Each row once, in some order. -EBADMSG, -ENOMEM */
 int gid_rows_compact(Tether__GidRows *rows);
 /* False: it is not there, is called otherwise, or two have its name. @gid is set on success. */

@@ -186,6 +186,19 @@ static struct json_object *others_of(const struct migration_intent *intent)
 	return list;
 }
 
+/* That a VM without LIDs is known by. */
+static struct json_object *gids_of(const struct migration *m)
+{
+	struct json_object *list = json_object_new_array();
+	char text[GID_SHOWN_BYTES];
+
+	for (size_t i = 0; i < m->gid_count; i++) {
+		gid_show(m->gids[i], text);
+		json_object_array_add(list, json_object_new_string(text));
+	}
+	return list;
+}
+
 struct json_object *api_migration(const struct ledger_entry *entry, bool short_form)
 {
 	const struct migration *m = &entry->migration;
@@ -211,7 +224,10 @@ struct json_object *api_migration(const struct ledger_entry *entry, bool short_f
 		json_put_number(object, "waits_for", m->busy_with);
 	if (short_form)
 		return object;
-	json_put_number(object, "lid", m->intent.address.lid);
+	json_put_number(
+	        object, "lid", migration_is_by_gids(&m->intent) ? 0 : m->intent.address.lid);
+	if (migration_is_by_gids(&m->intent))
+		json_object_object_add(object, "gids", gids_of(m));
 	json_object_object_add(object, "others", others_of(&m->intent));
 	json_put_bool(object, "force", m->intent.force);
 	json_put_text(object, "order", *m->intent.order ? m->intent.order : "fast");

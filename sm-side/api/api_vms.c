@@ -34,9 +34,12 @@ void api_vms_get(struct api *api, struct evhttp_request *request, uint64_t unuse
 	struct json_object *told = vms_tell(conductor_inventory(api->conductor), &under_way);
 	struct json_object *list = json_object_object_get(told, "vms");
 
+	struct json_object *gids = directory_json_gids(conductor_gids(api->conductor), NULL);
+
 	for (size_t i = 0; i < json_object_array_length(list); i++)
-		directory_json_vm(
-		        json_object_array_get_idx(list, i), conductor_directory(api->conductor));
+		directory_json_vm(json_object_array_get_idx(list, i),
+		        conductor_directory(api->conductor), gids);
+	json_object_put(gids);
 	api_reply(request, HTTP_OK, told);
 	free(under_way.migrations);
 }
@@ -112,7 +115,11 @@ static void vm_reply(struct api *api, struct evhttp_request *request, const char
 
 	free(under_way.migrations);
 	if (vm) {
-		directory_json_vm(vm, conductor_directory(api->conductor));
+		struct json_object *gids =
+		        directory_json_gids(conductor_gids(api->conductor), name);
+
+		directory_json_vm(vm, conductor_directory(api->conductor), gids);
+		json_object_put(gids);
 		api_reply(request, HTTP_OK, vm);
 	} else {
 		refuse_unknown_vm(request);

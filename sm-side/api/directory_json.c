@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "sm-side/guid_text.h"
 #include "sm-side/json_read.h"
 
 /* The list @name of @object, made where there is none. */
@@ -22,12 +23,32 @@ static void disputed_add(void *context, const struct directory_claim *claim)
 	json_object_array_add(list_in(context, "disputed"), json_object_new_string(claim->host));
 }
 
-void directory_json_vm(struct json_object *vm, const struct directory *directory)
+static void gid_add(void *context, const char *vm, const uint8_t gid[GID_BYTES])
+{
+	char text[GID_SHOWN_BYTES];
+
+	gid_show(gid, text);
+	json_object_array_add(list_in(context, vm), json_object_new_string(text));
+}
+
+struct json_object *directory_json_gids(const struct gid_book *gids, const char *vm)
+{
+	struct json_object *by_vm = json_object_new_object();
+
+	gid_book_each(gids, vm, gid_add, by_vm);
+	return by_vm;
+}
+
+void directory_json_vm(
+        struct json_object *vm, const struct directory *directory, struct json_object *gids)
 {
 	const char *name = json_read_string(vm, "name");
+	struct json_object *own = name ? json_object_object_get(gids, name) : NULL;
 
 	if (name)
 		directory_vm_claims(directory, name, disputed_add, vm);
+	if (own)
+		json_object_object_add(vm, "gids", json_object_get(own));
 }
 
 static const char *thing_name(enum directory_thing thing)

@@ -379,6 +379,11 @@ const struct inventory *conductor_inventory(const struct conductor *c)
 	return root_inventory(c->root);
 }
 
+const struct gid_book *conductor_gids(const struct conductor *c)
+{
+	return root_gids(c->root);
+}
+
 bool conductor_has_fabric(const struct conductor *c)
 {
 	return c->has_fabric;

@@ -96,6 +96,8 @@ struct admission conductor_release(
 /* By the operator's word that server will not come back: nothing is its any more. */
 struct admission conductor_forget(struct conductor *conductor, const char *host);
 const struct inventory *conductor_inventory(const struct conductor *conductor);
+/* Which VM's processes announce which GIDs. */
+const struct gid_book *conductor_gids(const struct conductor *conductor);
 bool conductor_has_fabric(const struct conductor *conductor);
 bool conductor_sm_is_up(const struct conductor *conductor);
 const struct ledger *conductor_ledger(const struct conductor *conductor);

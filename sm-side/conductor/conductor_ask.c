@@ -29,7 +29,7 @@ static void tree_ask(struct drive *d, enum migration_action action)
 
 	d->tree_sequence = m->sequence;
 	if (m->committed && (action == ACTION_RECONNECT || action == ACTION_RESUME))
-		conductor_numbers_set(d->conductor, m, &m->testimony.qps, &m->testimony.keys);
+		conductor_numbers_set(d->conductor, m);
 	if (!err)
 		err = root_send(d->conductor->root, &order.event);
 	if (err) {
@@ -173,8 +173,10 @@ void drive_ask(struct drive *d, enum migration_action action, unsigned parties)
 	if (action == ACTION_PREPARE && first && !turn_take(d))
 		return;
 	die_point(DIE_SMD_ASK, migration_state_name(state));
-	if (action == ACTION_PREPARE && first)
+	if (action == ACTION_PREPARE && first) {
 		sm_version_look(d);
+		drive_gids_find(d);
+	}
 	if (parties & PARTY_TREE)
 		tree_ask(d, action);
 	if (parties & PARTY_HOST && m->state == state)

@@ -175,28 +175,45 @@ static bool was_committed(const struct migration *m)
 	return false;
 }
 
-void conductor_numbers_set(struct conductor *c, const struct migration *m,
-        const Tether__QpRows *qps, const Tether__KeyRows *keys)
+static void numbers_put(struct conductor *c, const struct migration *m, const Tether__QpRows *qps,
+        const Tether__KeyRows *keys, const Tether__GidRows *gids)
 {
 	for (unsigned i = 0; i < migration_vf_count(&m->intent); i++)
 		root_numbers_set(
-		        c->root, &m->intent.vfs[i].address, m->intent.shared_port, qps, keys);
+		        c->root, &m->intent.vfs[i].address, m->intent.shared_port, qps, keys, gids);
+	for (size_t i = 0; i < m->gid_count; i++) {
+		struct address address = migration_gid_address(m, i);
+
+		root_numbers_set(c->root, &address, false, qps, keys, gids);
+	}
+}
+
+void conductor_numbers_set(struct conductor *c, const struct migration *m)
+{
+	numbers_put(c, m, &m->testimony.qps, &m->testimony.keys, &m->testimony.gids);
+}
+
+void conductor_numbers_clear(struct conductor *c, const struct migration *m)
+{
+	static const Tether__QpRows no_qps = TETHER__QP_ROWS__INIT;
+	static const Tether__KeyRows no_keys = TETHER__KEY_ROWS__INIT;
+	static const Tether__GidRows no_gids = TETHER__GID_ROWS__INIT;
+
+	numbers_put(c, m, &no_qps, &no_keys, &no_gids);
 }
 
 /* Where the VM is lost some of its contexts may have been rebuilt, and have said so; numbers of an
  * earlier place are nobody's in any case. */
 void conductor_rows_let_go(struct conductor *c, struct migration *m)
 {
-	static const Tether__QpRows no_qps = TETHER__QP_ROWS__INIT;
-	static const Tether__KeyRows no_keys = TETHER__KEY_ROWS__INIT;
-
 	if (m->testimony.rebuilt || m->state == STATE_DONE || m->state == STATE_FAILED_AT_SOURCE)
-		conductor_numbers_set(c, m, &m->testimony.qps, &m->testimony.keys);
+		conductor_numbers_set(c, m);
 	else if (m->state == STATE_LOST && was_committed(m))
-		conductor_numbers_set(c, m, &no_qps, &no_keys);
+		conductor_numbers_clear(c, m);
 	rows_clear(&m->testimony.evidence.base);
 	rows_clear(&m->testimony.qps.base);
 	rows_clear(&m->testimony.keys.base);
+	rows_clear(&m->testimony.gids.base);
 }
 
 static void finish(struct drive *d)

@@ -91,6 +91,14 @@ int drive_record_state(struct drive *d, bool durable)
 	return err;
 }
 
+int drive_record_gids(struct drive *d)
+{
+	struct record records[MIGRATION_GIDS_MAX];
+	size_t count = ledger_gid_records(drive_migration(d), records);
+
+	return count ? conductor_append(d->conductor, records, count, false) : 0;
+}
+
 int drive_record_plan(struct drive *d, struct json_object *answer)
 {
 	struct record record = {.kind = RECORD_plan};

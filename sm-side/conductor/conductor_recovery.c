@@ -164,6 +164,12 @@ static void hold_all(struct conductor *c)
 		for (unsigned i = 0; i < migration_vf_count(&m->intent); i++)
 			root_hold(c->root, m->intent.id, m->intent.vm, &m->intent.vfs[i].address,
 			        m->intent.shared_port, c->deadlines->overall_ms);
+		for (size_t i = 0; i < m->gid_count; i++) {
+			struct address address = migration_gid_address(m, i);
+
+			root_hold(c->root, m->intent.id, m->intent.vm, &address, false,
+			        c->deadlines->overall_ms);
+		}
 	}
 }
 

@@ -89,11 +89,14 @@ const char *drive_feed(struct drive *d, enum migration_event event);
 /* Callbacks of its events. */
 void drive_timer_due(evutil_socket_t unused, short what, void *drive);
 void drive_retry_due(evutil_socket_t unused, short what, void *drive);
+/* By which GIDs the VM is known, where it has no LID, before anybody is asked. */
+void drive_gids_find(struct drive *drive);
 /* Note what has been found here, for the migration's status. */
 void conductor_find(struct migration *migration, const char *reason, const char *text);
-/* From now on the VM's numbers at each of its addresses are these. */
-void conductor_numbers_set(struct conductor *c, const struct migration *m,
-        const Tether__QpRows *qps, const Tether__KeyRows *keys);
+/* From now on the VM's numbers at each of its addresses are those of its rows, or there are none.
+ */
+void conductor_numbers_set(struct conductor *c, const struct migration *m);
+void conductor_numbers_clear(struct conductor *c, const struct migration *m);
 /* Keep of an ended migration what late peers ask for, and let the rest go. */
 void conductor_rows_let_go(struct conductor *c, struct migration *migration);
 
@@ -120,6 +123,8 @@ int drive_record_state(struct drive *d, bool durable);
 /* Ends that the journal did not take when they came. Until it has, nothing new is written: what a
  * successor takes for under way would be led on though its VM has gone elsewhere since. */
 int conductor_record_ends(struct conductor *c);
+/* By which GIDs its VM is known. */
+int drive_record_gids(struct drive *d);
 /* The plan in the SM's @answer; it need not be on disk before a state that asks for its APPLY. */
 int drive_record_plan(struct drive *d, struct json_object *answer);
 

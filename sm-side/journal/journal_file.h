@@ -12,8 +12,8 @@
 
 enum {
 	JOURNAL_APPLICATION = 0x74657468, /* "teth", application_id of the database */
-	JOURNAL_SCHEMA = 3,               /* user_version */
-	JOURNAL_SCHEMA_BEFORE = 2,        /* without the table `vfs`; raised as it is opened */
+	JOURNAL_SCHEMA = 4,               /* user_version */
+	JOURNAL_SCHEMA_BEFORE = 3,        /* without the table `gids`; raised as it is opened */
 };
 
 struct why {

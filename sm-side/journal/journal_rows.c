@@ -114,12 +114,12 @@ int journal_rows_create(sqlite3 *db)
 
 int journal_rows_create_newer(sqlite3 *db)
 {
-	return table_create(db, RECORD_vf);
+	return table_create(db, RECORD_gid);
 }
 
 int journal_rows_drop_newer(sqlite3 *db)
 {
-	return sqlite3_exec(db, "DROP TABLE vfs", NULL, NULL, NULL);
+	return sqlite3_exec(db, "DROP TABLE gids", NULL, NULL, NULL);
 }
 
 /* ---- writing ---- */

@@ -159,6 +159,17 @@ size_t ledger_intent_records(
 	return migration_vf_count(intent);
 }
 
+size_t ledger_gid_records(
+        const struct migration *migration, struct record records[MIGRATION_GIDS_MAX])
+{
+	for (size_t i = 0; i < migration->gid_count; i++) {
+		records[i] =
+		        (struct record){RECORD_gid, {.gid = {.migration = migration->intent.id}}};
+		memcpy(records[i].value.gid.gid, migration->gids[i], GID_BYTES);
+	}
+	return migration->gid_count;
+}
+
 static void vfs_add(struct ledger_records *records, const struct migration *m)
 {
 	for (unsigned i = 1; i < migration_vf_count(&m->intent); i++) {
@@ -238,11 +249,16 @@ static void epoch_take(struct ledger *ledger, uint64_t epoch)
 		ledger->epoch = epoch;
 }
 
+static bool is_address(const struct address *address)
+{
+	return gid_name_fits(address->lid, address->gid, GID_BYTES);
+}
+
 static int intent_take(struct ledger *ledger, const struct migration_intent *intent)
 {
 	struct ledger_entry *entry;
 
-	if (ledger_find(ledger, intent->id))
+	if (ledger_find(ledger, intent->id) || !is_address(&intent->address))
 		return -EBADMSG;
 	entry = ledger_add(ledger, intent);
 	if (!entry)
@@ -270,7 +286,8 @@ static int step_take(struct migration *m, enum migration_state state, uint64_t a
 static int state_take(struct ledger_entry *entry, const struct state_record *record)
 {
 	struct migration *m = &entry->migration;
-	int err = step_take(m, record->state, record->at_us);
+	int err = is_address(&record->address) ? step_take(m, record->state, record->at_us)
+	                                       : -EBADMSG;
 
 	if (err)
 		return err;
@@ -290,6 +307,13 @@ static int state_take(struct ledger_entry *entry, const struct state_record *rec
 		entry->overall_wall_us = record->overall_us;
 	entry->changes++;
 	return 0;
+}
+
+static int gid_take(struct migration *m, const struct gid_record *record)
+{
+	int err = migration_is_by_gids(&m->intent) ? migration_gid_add(m, record->gid) : -EBADMSG;
+
+	return err == -ENOSPC ? -EBADMSG : err;
 }
 
 /* Hosts are those of the first. */
@@ -344,6 +368,8 @@ static int part_take(struct ledger *ledger, const struct record *record, uint64_
 		return state_take(entry, &value->state);
 	case RECORD_vf:
 		return vf_take(&entry->migration, &value->vf);
+	case RECORD_gid:
+		return gid_take(&entry->migration, &value->gid);
 	case RECORD_said:
 		return testimony_unpack(&entry->migration.testimony, entry->migration.intent.vm,
 		        value->said.said.at, value->said.said.length);
@@ -420,6 +446,8 @@ int ledger_take(struct ledger *ledger, const struct record *record)
 		return part_take(ledger, record, record->value.state.migration);
 	case RECORD_vf:
 		return part_take(ledger, record, record->value.vf.migration);
+	case RECORD_gid:
+		return part_take(ledger, record, record->value.gid.migration);
 	case RECORD_said:
 		return part_take(ledger, record, record->value.said.migration);
 	case RECORD_ending:

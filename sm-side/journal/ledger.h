@@ -64,6 +64,9 @@ struct ledger_records {
 /* The intent; how many. */
 size_t ledger_intent_records(
         const struct migration_intent *intent, struct record records[MIGRATION_VFS_MAX]);
+/* By which GIDs its VM is known; how many. */
+size_t ledger_gid_records(
+        const struct migration *migration, struct record records[MIGRATION_GIDS_MAX]);
 /* -ENOMEM. */
 int ledger_state_records(const struct ledger_entry *entry, struct ledger_records *records);
 /* That its news are to be said, or have been. */

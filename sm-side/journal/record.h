@@ -47,6 +47,11 @@ struct vf_record {
 	char plan[PLAN_HASH_BYTES];
 };
 
+struct gid_record {
+	uint64_t migration;
+	uint8_t gid[GID_BYTES];
+};
+
 struct said_record {
 	uint64_t migration;
 	struct record_bytes said; /* as testimony_pack packs it */
@@ -132,6 +137,7 @@ union record_value {
 	struct migration_intent intent;
 	struct state_record state;
 	struct vf_record vf;
+	struct gid_record gid;
 	struct said_record said;
 	struct plan_record plan;
 	struct ending_record ending;

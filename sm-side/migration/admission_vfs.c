@@ -85,9 +85,21 @@ static struct admission kinds_differ(const char *from, const char *to, bool of_p
 	        from, to);
 }
 
-static struct admission address_fill(
-        struct moving_vf *vf, const char *host, const Tether__Slot *source)
+/* An Ethernet port has no LID, and what GIDs it shows is its host's: the VM is known by what its
+ * processes announce, and its events are about an address of its own. */
+static bool has_no_lid(const struct migration_intent *intent, const Tether__Slot *source)
 {
+	return !intent->fabric && !source->shared_port &&
+	       (!source->address || !source->address->lid);
+}
+
+static struct admission address_fill(const struct migration_intent *intent, struct moving_vf *vf,
+        const char *host, const Tether__Slot *source)
+{
+	if (has_no_lid(intent, source)) {
+		vf->address.lid = gid_of_vm(intent->vm, vf->address.gid);
+		return (struct admission){0};
+	}
 	if (source->address && address_decode(source->address, &vf->address))
 		return admission_refuse("bad-address",
 		        "%s says no address of slot %s that could be one", host, source->name);
@@ -120,7 +132,7 @@ static struct admission vf_fill(const struct inventory *inventory,
 		return kinds_differ(from, to, source->shared_port != destination->shared_port);
 	identity_set(&vf->identity, source);
 	identity_set(&vf->other, destination);
-	return address_fill(vf, from, source);
+	return address_fill(intent, vf, from, source);
 }
 
 /* Of one kind; behind a shared port a VF has no LID of its own, and without an SM no LID at all. */

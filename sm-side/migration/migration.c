@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 #include "sm-side/migration/migration.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,9 +21,29 @@ void migration_init(struct migration *migration, const struct migration_intent *
 void migration_clear(struct migration *migration)
 {
 	testimony_clear(&migration->testimony);
+	free(migration->gids);
+	migration->gids = NULL;
+	migration->gid_count = 0;
 	free(migration->steps);
 	migration->steps = NULL;
 	migration->step_count = 0;
+}
+
+int migration_gid_add(struct migration *m, const uint8_t gid[GID_BYTES])
+{
+	uint8_t(*grown)[GID_BYTES];
+
+	for (size_t i = 0; i < m->gid_count; i++)
+		if (!memcmp(m->gids[i], gid, GID_BYTES))
+			return 0;
+	if (m->gid_count == MIGRATION_GIDS_MAX)
+		return -ENOSPC;
+	grown = reallocarray(m->gids, m->gid_count + 1, sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	m->gids = grown;
+	memcpy(grown[m->gid_count++], gid, GID_BYTES);
+	return 0;
 }
 
 size_t migration_other_lids(struct migration *m)
@@ -32,6 +53,8 @@ size_t migration_other_lids(struct migration *m)
 	for (unsigned i = 1; i < migration_vf_count(&m->intent); i++)
 		if (m->intent.vfs[i].address.lid)
 			m->other_lids[count++] = m->intent.vfs[i].address.lid;
+	for (size_t i = 0; i < m->gid_count && count < MIGRATION_GIDS_MAX; i++)
+		m->other_lids[count++] = gid_name(m->gids[i]);
 	m->testimony.other_lids = m->other_lids;
 	m->testimony.other_lid_count = count;
 	return count;

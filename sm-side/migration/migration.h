@@ -16,8 +16,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "notifier/relay/interest.h"
+#include "notifier/wire/gid_name.h"
 #include "sm-side/migration/migration_table.h"
 #include "sm-side/migration/testimony.h"
 
@@ -27,6 +29,7 @@ enum {
 	MIGRATION_VFS_MAX = 4,      /* of a VM */
 	MIGRATION_ALL_VFS = (1 << MIGRATION_VFS_MAX) - 1,
 	PLAN_HASH_BYTES = 80,
+	MIGRATION_GIDS_MAX = 64, /* that a VM without LIDs is known by */
 };
 
 struct identity {
@@ -145,8 +148,10 @@ struct migration {
 	uint64_t overall_us;                                /* 0: does not run yet */
 	char plan_hash[MIGRATION_VFS_MAX][PLAN_HASH_BYTES]; /* of each VF; "": none */
 	bool is_there[MIGRATION_VFS_MAX]; /* the SM carries it there: nothing is to be applied */
-	uint32_t other_lids[MIGRATION_VFS_MAX]; /* beside the first VF's, as far as they are known
-	                                         */
+	/* Beside the address: of the other VFs, as far as they are known, or names of GIDs. */
+	uint32_t other_lids[MIGRATION_GIDS_MAX];
+	uint8_t (*gids)[GID_BYTES]; /* that the VM is known by, where it has no LID */
+	size_t gid_count;
 	struct testimony testimony;
 	struct migration_step *steps;
 	size_t step_count;
@@ -228,6 +233,23 @@ void migration_note_attach(struct migration *migration);
 unsigned migration_vf_from(const struct migration *migration, unsigned vf);
 /* How many orders, one after the other, @state is for the same party: each has its own time. */
 unsigned migration_orders_of(const struct migration *migration, enum migration_state state);
+/* It has no LID: its processes announce by which GIDs it is known (gid_name.h). */
+static inline bool migration_is_by_gids(const struct migration_intent *intent)
+{
+	return is_gid_name(intent->address.lid);
+}
+
+/* The VM is known by @gid, too, from now on, if it was not. -ENOSPC: by too many; -ENOMEM */
+int migration_gid_add(struct migration *migration, const uint8_t gid[GID_BYTES]);
+/* Of one of these. */
+static inline struct address migration_gid_address(const struct migration *migration, size_t index)
+{
+	struct address address = {.lid = gid_name(migration->gids[index])};
+
+	memcpy(address.gid, migration->gids[index], GID_BYTES);
+	return address;
+}
+
 /* Fill in `other_lids`; how many. They are the testimony's, too, from then on. */
 size_t migration_other_lids(struct migration *migration);
 

@@ -3,14 +3,12 @@
 
 #include <stddef.h>
 
-#include "notifier/wire/gid_name.h"
-
 static uint32_t at_least;
 
 /* LIDs above 16 bits. */
 static bool moves_names(const struct migration_intent *intent)
 {
-	return is_gid_name(intent->address.lid);
+	return migration_is_by_gids(intent);
 }
 
 /* A version that everybody speaks needs no row any more. */

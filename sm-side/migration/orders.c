@@ -165,6 +165,7 @@ static void tables_fill(struct order *order, struct migration *m)
 		return;
 	event->qps = &m->testimony.qps;
 	event->keys = &m->testimony.keys;
+	event->gids = &m->testimony.gids;
 	address_fill(&m->intent.address, &order->new_address);
 	if (m->intent.shared_port)
 		order->new_address.lid = place_of_vm(m)->lid;

@@ -1,13 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Linux-OpenIB */
 #include "sm-side/migration/testimony.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "notifier/base/cleanup.h"
+#include "notifier/wire/gid_name.h"
 #include "notifier/wire/rows.h"
+
+enum {
+	GIDS_MAX = 4096, /* of all who take part */
+	END_TEXT_BYTES = 64,
+};
 
 #define TABLE(rows) ((ProtobufCMessage *)(rows))
 
@@ -17,6 +25,7 @@ void testimony_init(struct testimony *testimony)
 	tether__evidence_rows__init(&testimony->evidence);
 	tether__qp_rows__init(&testimony->qps);
 	tether__key_rows__init(&testimony->keys);
+	tether__gid_rows__init(&testimony->gids);
 	tether__path_rows__init(&testimony->paths);
 	tether__counts__init(&testimony->counts);
 }
@@ -40,6 +49,7 @@ void testimony_clear(struct testimony *testimony)
 	rows_clear(TABLE(&testimony->evidence));
 	rows_clear(TABLE(&testimony->qps));
 	rows_clear(TABLE(&testimony->keys));
+	rows_clear(TABLE(&testimony->gids));
 	rows_clear(TABLE(&testimony->paths));
 	testimony_init(testimony);
 }
@@ -139,7 +149,7 @@ static int take_processes(struct testimony *testimony, const char *vm, const Tet
 	return err;
 }
 
-static bool is_lid_of_vm(const struct testimony *testimony, uint16_t vm_lid, uint32_t lid)
+static bool is_lid_of_vm(const struct testimony *testimony, uint32_t vm_lid, uint32_t lid)
 {
 	bool is_its = lid == vm_lid;
 
@@ -150,7 +160,7 @@ static bool is_lid_of_vm(const struct testimony *testimony, uint16_t vm_lid, uin
 
 /* Under Shared Port a LID is others', too. */
 static bool is_row_of_vm(
-        const struct testimony *testimony, uint16_t vm_lid, const struct qp_row *row)
+        const struct testimony *testimony, uint32_t vm_lid, const struct qp_row *row)
 {
 	return testimony->shared_port ? row->of_vm
 	                              : is_lid_of_vm(testimony, vm_lid, row->local_lid);
@@ -158,7 +168,7 @@ static bool is_row_of_vm(
 
 struct vm_choice {
 	const struct testimony *testimony;
-	uint16_t lid;
+	uint32_t lid;
 };
 
 static bool is_of_another(const ProtobufCMessage *qps, size_t index, const void *choice)
@@ -171,7 +181,7 @@ static bool is_of_another(const ProtobufCMessage *qps, size_t index, const void 
 
 /* The QPs of everybody but the VM, then those of @from. */
 static int supersede_vm_qps(
-        struct testimony *testimony, uint16_t vm_lid, const Tether__QpRows *from)
+        struct testimony *testimony, uint32_t vm_lid, const Tether__QpRows *from)
 {
 	const struct vm_choice vm = {testimony, vm_lid};
 
@@ -199,7 +209,31 @@ static bool columns_agree(const Tether__Answer *answer)
 	size_t count;
 
 	return !rows_count(TABLE(answer->evidence), &count) &&
-	       !rows_count(TABLE(answer->qps), &count) && !rows_count(TABLE(answer->keys), &count);
+	       !rows_count(TABLE(answer->qps), &count) &&
+	       !rows_count(TABLE(answer->keys), &count) && !gid_rows_count(answer->gids, &count) &&
+	       count <= GIDS_MAX;
+}
+
+/* The VM's own word on where it is comes before what others have said. */
+static int gids_of_vm_take(struct testimony *testimony, const Tether__GidRows *from)
+{
+	Tether__GidRows before = testimony->gids;
+	size_t count;
+	int err;
+
+	tether__gid_rows__init(&testimony->gids);
+	err = from ? rows_concatenate(TABLE(&testimony->gids), &from->base) : 0;
+	if (!err)
+		err = gid_rows_count(&before, &count);
+	for (size_t i = 0; !err && i < count && i < GIDS_MAX; i++) {
+		struct gid_row row = gid_rows_get(&before, i);
+
+		err = gid_rows_add_row(&testimony->gids, &row);
+		if (err == -EEXIST)
+			err = 0;
+	}
+	rows_clear(TABLE(&before));
+	return err;
 }
 
 static void take_counts(struct testimony *testimony, const Tether__Counts *counts)
@@ -216,7 +250,7 @@ static void take_counts(struct testimony *testimony, const Tether__Counts *count
 	testimony->counts.errors += counts->errors;
 }
 
-static int take_rows(struct testimony *testimony, uint16_t vm_lid, const Tether__Answer *answer)
+static int take_rows(struct testimony *testimony, uint32_t vm_lid, const Tether__Answer *answer)
 {
 	int err = 0;
 
@@ -228,10 +262,15 @@ static int take_rows(struct testimony *testimony, uint16_t vm_lid, const Tether_
 		/* fall through */
 	case TETHER__STEP__STEP_PREPARE:
 		err = supersede(TABLE(&testimony->qps), TABLE(answer->qps));
+		if (!err)
+			err = supersede(TABLE(&testimony->gids), TABLE(answer->gids));
 		break;
 	case TETHER__STEP__STEP_STOP:
-		if (answer->qps)
+		if (answer->qps) {
 			err = supersede(TABLE(&testimony->qps), TABLE(answer->qps));
+			if (!err)
+				err = supersede(TABLE(&testimony->gids), TABLE(answer->gids));
+		}
 		if (!err)
 			err = supersede(TABLE(&testimony->evidence), TABLE(answer->evidence));
 		break;
@@ -239,6 +278,8 @@ static int take_rows(struct testimony *testimony, uint16_t vm_lid, const Tether_
 		err = supersede_vm_qps(testimony, vm_lid, answer->qps);
 		if (!err)
 			err = supersede(TABLE(&testimony->keys), TABLE(answer->keys));
+		if (!err)
+			err = gids_of_vm_take(testimony, answer->gids);
 		testimony->rebuilt |= !err;
 		break;
 	default:
@@ -248,7 +289,7 @@ static int take_rows(struct testimony *testimony, uint16_t vm_lid, const Tether_
 }
 
 int testimony_take(
-        struct testimony *testimony, const char *vm, uint16_t vm_lid, const Tether__Answer *answer)
+        struct testimony *testimony, const char *vm, uint32_t vm_lid, const Tether__Answer *answer)
 {
 	int err;
 
@@ -273,14 +314,30 @@ static int pair_key_compare(const void *a, const void *b)
 	return memcmp(a, b, sizeof(struct pair_key));
 }
 
+/* "lid 7", "gid fe80::1" */
+static void lid_text(const struct testimony *testimony, uint32_t lid, char text[END_TEXT_BYTES])
+{
+	uint8_t gid[GID_BYTES];
+	char shown[INET6_ADDRSTRLEN];
+
+	if (!is_gid_name(lid))
+		snprintf(text, END_TEXT_BYTES, "lid %" PRIu32, lid);
+	else if (testimony->gid_of && testimony->gid_of(testimony->gid_owner, lid, gid) &&
+	         inet_ntop(AF_INET6, gid, shown, sizeof(shown)))
+		snprintf(text, END_TEXT_BYTES, "gid %s", shown);
+	else
+		snprintf(text, END_TEXT_BYTES, "gid of name 0x%" PRIx32, lid);
+}
+
 /* @key's other end has not been shown: a peer's, or one of the VM's own. */
 static int find_one_unpaired(struct testimony *testimony, const struct pair_key *key, bool is_of_vm)
 {
-	char who[64], text[192];
+	char who[END_TEXT_BYTES + 32], text[END_TEXT_BYTES + 192], lid[END_TEXT_BYTES];
 
-	snprintf(who, sizeof(who), "lid %u qp 0x%x", key->remote_lid, key->remote_qpn);
-	snprintf(text, sizeof(text), "is connected to lid %u qp 0x%x, %s", key->local_lid,
-	        key->local_qpn,
+	lid_text(testimony, key->remote_lid, lid);
+	snprintf(who, sizeof(who), "%s qp 0x%x", lid, key->remote_qpn);
+	lid_text(testimony, key->local_lid, lid);
+	snprintf(text, sizeof(text), "is connected to %s qp 0x%x, %s", lid, key->local_qpn,
 	        is_of_vm ? "but no process with libtether shows it: connecting just now?"
 	                 : "but no process with libtether in the VM shows it (any more): "
 	                   "connecting just now?");
@@ -295,7 +352,7 @@ struct end {
 
 /* Under Shared Port who is connected to another at the VM's LID is no concern of it. */
 static bool must_be_paired(
-        const struct testimony *testimony, uint16_t vm_lid, const struct end *end)
+        const struct testimony *testimony, uint32_t vm_lid, const struct end *end)
 {
 	const struct pair_key *k = &end->key;
 
@@ -308,7 +365,7 @@ static bool must_be_paired(
 	       is_lid_of_vm(testimony, vm_lid, k->remote_lid);
 }
 
-int testimony_find_unpaired(struct testimony *testimony, uint16_t vm_lid)
+int testimony_find_unpaired(struct testimony *testimony, uint32_t vm_lid)
 {
 	size_t count = testimony->qps.n_local_qpn;
 	CLEANUP_FREE struct end *ends = calloc(count + 1, sizeof(*ends));
@@ -356,6 +413,7 @@ int testimony_pack(const struct testimony *testimony, uint8_t **bytes, size_t *l
 	answer.evidence = (Tether__EvidenceRows *)&testimony->evidence;
 	answer.qps = (Tether__QpRows *)&testimony->qps;
 	answer.keys = (Tether__KeyRows *)&testimony->keys;
+	answer.gids = (Tether__GidRows *)&testimony->gids;
 	answer.answered = testimony->processes;
 	answer.n_answered = testimony->process_count;
 	*length = tether__answer__get_packed_size(&answer);
@@ -383,6 +441,8 @@ int testimony_unpack(
 		err = supersede(TABLE(&testimony->qps), TABLE(answer->qps));
 	if (!err)
 		err = supersede(TABLE(&testimony->keys), TABLE(answer->keys));
+	if (!err)
+		err = supersede(TABLE(&testimony->gids), TABLE(answer->gids));
 	if (!err)
 		err = take_processes(testimony, vm, answer);
 	tether__answer__free_unpacked(answer, NULL);

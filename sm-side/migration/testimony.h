@@ -31,11 +31,15 @@ struct testimony {
 	Tether__EvidenceRows evidence;
 	Tether__QpRows qps;
 	Tether__KeyRows keys;
+	Tether__GidRows gids;   /* of the names in qps */
 	Tether__PathRows paths; /* as the SM says (sm_paths.h) */
 	Tether__Counts counts;
 	bool shared_port;           /* its rows say themselves that they are the VM's */
 	const uint32_t *other_lids; /* of the VM, beside the one that is said; its migration's */
 	size_t other_lid_count;
+	/* For texts: which GID has that name. NULL: nobody can say. */
+	bool (*gid_of)(void *owner, uint32_t name, uint8_t gid[16]);
+	void *gid_owner;
 	bool rebuilt; /* the VM's rows are of ATTACH */
 	bool broken;  /* a QP is in ERR by a shim's doing, so plain reopening would not do */
 };
@@ -49,11 +53,11 @@ int testimony_find(
 
 /*
  * Take the tree's answer to a step. Rows of a later step supersede earlier ones: STOP and SETTLE
- * all QPs and evidence, ATTACH the VM's QPs and keys. -EBADMSG: columns of unequal length, nothing
- * was taken; -ENOMEM.
+ * all QPs and evidence, ATTACH the VM's QPs and keys. -EBADMSG: columns of unequal length, or more
+ * GIDs than there can be, nothing was taken; -ENOMEM.
  */
 int testimony_take(
-        struct testimony *testimony, const char *vm, uint16_t vm_lid, const Tether__Answer *answer);
+        struct testimony *testimony, const char *vm, uint32_t vm_lid, const Tether__Answer *answer);
 
 /*
  * Find every QP that is connected to one that nobody has shown (datagram QPs are to none), one of
@@ -61,7 +65,7 @@ int testimony_take(
  * where the VM's is not (a process without libtether, or whose agent has just been restarted, or
  * that has ended). Returns their number or -ENOMEM.
  */
-int testimony_find_unpaired(struct testimony *testimony, uint16_t vm_lid);
+int testimony_find_unpaired(struct testimony *testimony, uint32_t vm_lid);
 
 /* "VM/PID.START" */
 bool testimony_is_of_vm(const char *process, const char *vm);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "notifier/wire/context_lids.h"
+#include "notifier/wire/gid_name.h"
 #include "notifier/wire/rows.h"
 
 struct numbers_row {
@@ -14,12 +15,14 @@ struct numbers_row {
 	bool shared_port; /* rows say under which LIDs they are known, and where they are */
 	Tether__QpRows qps;
 	Tether__KeyRows keys;
+	Tether__GidRows gids; /* of its queue pairs, where an Ethernet port is */
 };
 
 static void row_clear(struct numbers_row *row)
 {
 	rows_clear(&row->qps.base);
 	rows_clear(&row->keys.base);
+	rows_clear(&row->gids.base);
 }
 
 void numbers_clear(struct numbers *numbers)
@@ -67,6 +70,7 @@ static struct numbers_row *row_make(
 		return NULL;
 	tether__qp_rows__init(&row->qps);
 	tether__key_rows__init(&row->keys);
+	tether__gid_rows__init(&row->gids);
 	row->shared_port = shared_port;
 	row->next = numbers->first;
 	numbers->first = row;
@@ -127,8 +131,30 @@ static int keys_of_vm(
 	return err;
 }
 
+static int gid_of_row(Tether__GidRows *into, const Tether__GidRows *from, const struct qp_row *row)
+{
+	uint8_t gid[GID_BYTES];
+
+	return gid_rows_find(from, row->real_lid, gid) ? gid_rows_add(into, gid) : 0;
+}
+
+static int gids_of_vm(struct numbers_row *vm, const Tether__GidRows *from)
+{
+	uint32_t last = 0;
+	int err = 0;
+
+	for (size_t i = 0; i < vm->qps.n_real_lid && !err; i++) {
+		struct qp_row row = qp_rows_get(&vm->qps, i);
+
+		if (row.real_lid != last)
+			err = gid_of_row(&vm->gids, from, &row);
+		last = row.real_lid;
+	}
+	return err;
+}
+
 int numbers_set(struct numbers *numbers, const struct address *address, bool shared_port,
-        const Tether__QpRows *qps, const Tether__KeyRows *keys)
+        const Tether__QpRows *qps, const Tether__KeyRows *keys, const Tether__GidRows *gids)
 {
 	struct numbers_row *row = row_make(numbers, address, shared_port);
 	int err;
@@ -140,6 +166,8 @@ int numbers_set(struct numbers *numbers, const struct address *address, bool sha
 	err = qps_of_vm(&row->qps, qps, row);
 	if (!err)
 		err = keys_of_vm(row, qps, keys);
+	if (!err)
+		err = gids_of_vm(row, gids);
 	if (err)
 		row_clear(row);
 	return err;
@@ -188,12 +216,21 @@ static int keys_of_context(Tether__KeyRows *into, const Tether__KeyRows *from, u
 	return err;
 }
 
-static int numbers_append(const struct numbers_row *of, const struct qp_row *row,
-        Tether__QpRows *qps, Tether__KeyRows *keys)
-{
-	int err = qp_rows_append(qps, row);
+/* What an answer is filled with. */
+struct found {
+	Tether__QpRows *qps;
+	Tether__KeyRows *keys; /* NULL: for datagrams */
+	Tether__GidRows *gids;
+};
 
-	return err ? err : keys_of_context(keys, &of->keys, row->context);
+static int numbers_append(
+        const struct numbers_row *of, const struct qp_row *row, const struct found *found)
+{
+	int err = qp_rows_append(found->qps, row);
+
+	if (!err && found->keys)
+		err = keys_of_context(found->keys, &of->keys, row->context);
+	return err ? err : gid_of_row(found->gids, &of->gids, row);
 }
 
 /* ---- whose context is there ---- */
@@ -208,7 +245,7 @@ static bool is_announced(const struct presence *presence, uint32_t lid, uint32_t
 {
 	struct address asked = *presence->address;
 
-	asked.lid = (uint16_t)lid;
+	asked.lid = lid;
 	asked.qpn = 0;
 	asked.context = context;
 	return presence->announced(presence->owner, &asked);
@@ -315,7 +352,7 @@ static bool concerns(const struct numbers_row *vm, const struct qp_row *row, uin
 }
 
 static int append_datagrams(
-        const struct numbers_row *vm, const struct presence *presence, Tether__QpRows *qps)
+        const struct numbers_row *vm, const struct presence *presence, const struct found *found)
 {
 	int err = 0;
 
@@ -326,26 +363,27 @@ static int append_datagrams(
 		        !is_present(presence, vm, row.context))
 			continue;
 		row.sq_psn = row.context = row.of_vm = 0;
-		err = qp_rows_append(qps, &row);
+		err = numbers_append(vm, &row, found);
 	}
 	return err;
 }
 
 int numbers_find_datagrams(const struct numbers *numbers, const struct address *address,
-        numbers_announced *announced, void *owner, Tether__QpRows *qps)
+        numbers_announced *announced, void *owner, Tether__QpRows *qps, Tether__GidRows *gids)
 {
+	const struct found found = {qps, NULL, gids};
 	struct address there = *address;
 	const struct presence presence = {&there, announced, owner};
 	struct numbers_row *row;
 	int err = 0;
 
 	/* A LID's table has everybody there, whoever is asked for. */
-	if (there.lid)
+	if (there.lid && !is_gid_name(there.lid))
 		memset(there.gid, 0, sizeof(there.gid));
 	EACH_AT(numbers, &there, row)
 	{
 		if (!err)
-			err = append_datagrams(row, &presence, qps);
+			err = append_datagrams(row, &presence, &found);
 	}
 	return err;
 }
@@ -370,7 +408,7 @@ static bool has_context(const struct numbers_row *row, uint32_t context)
 
 /* 1: found; 0: not; -ENOMEM */
 static int find_at(const struct numbers_row *found, const struct presence *presence, uint32_t qpn,
-        bool datagrams, Tether__QpRows *qps, Tether__KeyRows *keys)
+        bool datagrams, const struct found *answer)
 {
 	const struct address *address = presence->address;
 	struct qp_row row = {.local_lid = address->lid,
@@ -392,21 +430,22 @@ static int find_at(const struct numbers_row *found, const struct presence *prese
 		        (!found->shared_port || moved.local_lid == address->lid) &&
 		        is_present(presence, found, moved.context) &&
 		        (!made_since || made_since->context == moved.context)) {
-			err = numbers_append(found, &moved, qps, keys);
+			err = numbers_append(found, &moved, answer);
 			return err ? err : 1;
 		}
 	}
 	if (!made_since)
 		return 0;
 	row.context = made_since->context;
-	err = numbers_append(found, &row, qps, keys);
+	err = numbers_append(found, &row, answer);
 	return err ? err : 1;
 }
 
 int numbers_find(const struct numbers *numbers, const struct address *address, uint32_t qpn,
         bool datagrams, numbers_announced *announced, void *owner, Tether__QpRows *qps,
-        Tether__KeyRows *keys)
+        Tether__KeyRows *keys, Tether__GidRows *gids)
 {
+	const struct found answer = {qps, keys, gids};
 	const struct presence presence = {address, announced, owner};
 	struct numbers_row *row;
 	int found = 0;
@@ -414,7 +453,7 @@ int numbers_find(const struct numbers *numbers, const struct address *address, u
 	EACH_AT(numbers, address, row)
 	{
 		if (!found)
-			found = find_at(row, &presence, qpn, datagrams, qps, keys);
+			found = find_at(row, &presence, qpn, datagrams, &answer);
 	}
 	return found < 0 ? found : 0;
 }

@@ -23,12 +23,11 @@ void numbers_clear(struct numbers *numbers);
 
 /*
  * From now on those of the VM at @address are its rows in @qps, and of @keys those of its contexts
- * there. @shared_port: its GID
- * names it, since the LID is others' too; a context goes on being known under the LID that it had
- * first. -ENOMEM: none are.
+ * there; @gids has the GIDs of the names in them. @shared_port: its GID names it, since the LID is
+ * others' too; a context goes on being known under the LID that it had first. -ENOMEM: none are.
  */
 int numbers_set(struct numbers *numbers, const struct address *address, bool shared_port,
-        const Tether__QpRows *qps, const Tether__KeyRows *keys);
+        const Tether__QpRows *qps, const Tether__KeyRows *keys, const Tether__GidRows *gids);
 
 /* Some of the contexts that the numbers of the VM at @address are of are not announced. */
 bool numbers_are_doubtful(const struct numbers *numbers, const struct address *address,
@@ -44,12 +43,11 @@ void numbers_forget_context(
  * Append the row of QP @qpn of the VM at @address, and the keys of that QP's context; nothing where
  * there is none, or its context is not announced. A queue pair that is announced itself was made
  * since the move: its number is its own, keys of its context may not be. @datagrams: it is
- * connected to nobody. The caller clears both.
- * -ENOMEM.
+ * connected to nobody. The GID of where it is goes along. The caller clears them. -ENOMEM.
  */
 int numbers_find(const struct numbers *numbers, const struct address *address, uint32_t qpn,
         bool datagrams, numbers_announced *announced, void *owner, Tether__QpRows *qps,
-        Tether__KeyRows *keys);
+        Tether__KeyRows *keys, Tether__GidRows *gids);
 
 /*
  * Append the row of each QP at @address that is reached by datagrams and has another number now, or
@@ -57,7 +55,7 @@ int numbers_find(const struct numbers *numbers, const struct address *address, u
  * does not need. -ENOMEM.
  */
 int numbers_find_datagrams(const struct numbers *numbers, const struct address *address,
-        numbers_announced *announced, void *owner, Tether__QpRows *qps);
+        numbers_announced *announced, void *owner, Tether__QpRows *qps, Tether__GidRows *gids);
 
 /* The LID of each of the queue pairs of the VM @vm under Shared Port, as peers know them. False: so
  * said @each. */

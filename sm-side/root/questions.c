@@ -56,21 +56,24 @@ static void answer(struct questions *q, const struct question *question)
 	Tether__InterestAnswer said = TETHER__INTEREST_ANSWER__INIT;
 	Tether__QpRows qps = TETHER__QP_ROWS__INIT;
 	Tether__KeyRows keys = TETHER__KEY_ROWS__INIT;
+	Tether__GidRows gids = TETHER__GID_ROWS__INIT;
 	int err = 0;
 
 	if (question->datagrams && !question->qpn)
-		err = numbers_find_datagrams(
-		        &q->numbers, &question->address, q->outputs->announced, q->owner, &qps);
+		err = numbers_find_datagrams(&q->numbers, &question->address, q->outputs->announced,
+		        q->owner, &qps, &gids);
 	else if (question->qpn)
 		err = numbers_find(&q->numbers, &question->address, question->qpn,
-		        question->datagrams, q->outputs->announced, q->owner, &qps, &keys);
+		        question->datagrams, q->outputs->announced, q->owner, &qps, &keys, &gids);
 	said.request = question->request;
 	said.outcome = err ? TETHER__OUTCOME__OUTCOME_FAILED : TETHER__OUTCOME__OUTCOME_DONE;
 	said.qps = &qps;
 	said.keys = &keys;
+	said.gids = &gids;
 	q->outputs->answer(q->owner, &said);
 	rows_clear(&qps.base);
 	rows_clear(&keys.base);
+	rows_clear(&gids.base);
 }
 
 static bool has_to_wait(const struct questions *q, const struct question *question)

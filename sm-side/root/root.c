@@ -223,8 +223,13 @@ void root_places_changed(struct root *root)
 }
 
 void root_numbers_set(struct root *root, const struct address *address, bool shared_port,
-        const Tether__QpRows *qps, const Tether__KeyRows *keys)
+        const Tether__QpRows *qps, const Tether__KeyRows *keys, const Tether__GidRows *gids)
 {
-	if (numbers_set(questions_numbers(root->questions), address, shared_port, qps, keys))
+	if (numbers_set(questions_numbers(root->questions), address, shared_port, qps, keys, gids))
 		log_error("root", "no memory for the numbers of lid %u", address->lid);
+}
+
+const struct gid_book *root_gids(const struct root *root)
+{
+	return relay_names(root->relay);
 }

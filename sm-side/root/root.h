@@ -17,6 +17,7 @@
 struct agent_poll;
 struct credentials;
 struct directory;
+struct gid_book;
 struct event_base;
 struct relay;
 struct root;
@@ -79,9 +80,11 @@ const struct relay *root_relay(const struct root *root);
 struct agent_poll *root_agents(const struct root *root);
 /* A result of a host says what it has now. */
 void root_result_take(struct root *root, const char *host, const Tether__HostResult *result);
+/* Which GIDs the names that are said stand for, and which VM's processes announce which. */
+const struct gid_book *root_gids(const struct root *root);
 /* The VM at @address has moved: its numbers, for peers that connect later. Before RESUME is sent:
  * with its answer those are let go that were held meanwhile. */
 void root_numbers_set(struct root *root, const struct address *address, bool shared_port,
-        const Tether__QpRows *qps, const Tether__KeyRows *keys);
+        const Tether__QpRows *qps, const Tether__KeyRows *keys, const Tether__GidRows *gids);
 
 #endif

@@ -19,7 +19,7 @@ static bool hold_at(const struct hold *hold, const struct address *address)
 
 static bool hold_at_lid(void *owner, uint32_t lid)
 {
-	struct address address = {.lid = (uint16_t)lid};
+	struct address address = {.lid = lid};
 
 	return !lid || hold_at(owner, &address);
 }

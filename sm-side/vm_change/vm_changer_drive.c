@@ -36,13 +36,11 @@ void job_timer_arm(struct job *job)
 /* Whoever has the LID next is not to be taken for this one. */
 static void numbers_let_go(struct job *job)
 {
-	static const Tether__QpRows no_qps = TETHER__QP_ROWS__INIT;
-	static const Tether__KeyRows no_keys = TETHER__KEY_ROWS__INIT;
 	struct conductor *c = job->changer->conductor;
 	const struct migration *last = ledger_latest_of(c->ledger, job->change->intent.vm);
 
 	if (last && job->change->state == CHANGE_ABSENT)
-		conductor_numbers_set(c, last, &no_qps, &no_keys);
+		conductor_numbers_clear(c, last);
 }
 
 static void finish(struct job *job)

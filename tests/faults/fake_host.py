@@ -8,6 +8,7 @@ import wire
 from fake_peer import Peer
 
 OLDEST, VERSION = (wire.SCHEMA.enums["Protocol"][name] for name in ("PROTOCOL_OLDEST", "PROTOCOL_VERSION"))
+TABLES = {"evidence": "EvidenceRows", "qps": "QpRows", "keys": "KeyRows", "gids": "GidRows"}  # of an answer
 
 
 class Host:
@@ -93,7 +94,7 @@ class Host:
     def connects_to(self, vm, request=1):
         """A process here is about to connect to @vm; the outcomes of that registration come to be in `outcomes`."""
         with self.sending:
-            wire.send(self.sock, "interest", {"request": request, "address": {"lid": self.world.vms[vm]["lid"]},
+            wire.send(self.sock, "interest", {"request": request, "address": self.world.address_of(self.world.vms[vm]["lid"]),
                                               "remote_qpn": 0x100})
 
     def register(self, vm):
@@ -102,7 +103,11 @@ class Host:
             for lid in shim.talks_to() if shim.vm == vm else ():
                 self.registrations += 1
                 with self.sending:
-                    wire.send(self.sock, "interest", {"request": 1000 + self.registrations, "address": {"lid": lid}})
+                    wire.send(self.sock, "interest", {"request": 1000 + self.registrations, "address": self.world.address_of(lid)})
+
+    def announced(self):
+        """What its HELLO says that its VMs' processes are known by: nothing, where they have LIDs."""
+        return []
 
     def outcomes(self, request=1):
         return [answer["outcome"] for answer in self.told if answer["request"] == request]
@@ -123,7 +128,7 @@ class Host:
             opened = [s for s in self.shims() if s.open]
             return {"version": self.version, "role": "ROLE_HOST", "name": self.name, "epoch": self.epoch,
                     "migration": opened[0].open if opened else 0, "step": opened[0].step if opened else 0,
-                    "open": sorted({m for s in opened for m in s.moves}), "addresses": [{"lid": lid} for lid in sorted(lids)], **self.inventory()}
+                    "open": sorted({m for s in opened for m in s.moves}), "addresses": [*map(self.world.address_of, sorted(lids)), *self.announced()], **self.inventory()}
 
     def event(self, sock, event):
         key = (event["migration"], event["epoch"], event["step"], event["sequence"])
@@ -138,16 +143,14 @@ class Host:
             if not answer or self.sock is not sock:
                 return
             self.answers[key] = answer
-        for column in ("evidence", "qps", "keys"):
+        for column, kind in TABLES.items():
             if isinstance(answer.get(column), list):
-                answer[column] = wire.table_of({"evidence": "EvidenceRows", "qps": "QpRows", "keys": "KeyRows"}[column],
-                                               answer[column])
+                answer[column] = wire.table_of(kind, answer[column])
         with self.sending:
             wire.send(sock, "answer", {"migration": key[0], "epoch": key[1], "step": key[2], "sequence": key[3], **answer})
 
     def step(self, event):
-        answer = {"outcome": "OUTCOME_DONE", "answered": [], "missing": [], "refusals": [], "evidence": [], "qps": [],
-                  "keys": []}
+        answer = {"outcome": "OUTCOME_DONE", "answered": [], "missing": [], "refusals": [], **{table: [] for table in TABLES}}
         counts = {}
         if self.world.fault_now(self.name, event["step"]) == "silent":
             return None
@@ -161,7 +164,7 @@ class Host:
                 answer["outcome"] = "OUTCOME_PARTIAL"
                 continue
             answer["answered"].append(shim.name)
-            for part in ("refusals", "evidence", "qps", "keys"):
+            for part in ("refusals", *TABLES):
                 answer[part] += said.get(part, [])
             for name, value in said.get("counts", {}).items():
                 counts[name] = counts.get(name, 0) + value

@@ -14,7 +14,7 @@ from fake_sm import Sm
 
 
 class World:
-    sm_kind, host_kind = Sm, Host
+    sm_kind, host_kind, shim_kind = Sm, Host, Shim
 
     def __init__(self, directory, hosts=("hyp1", "hyp2", "hyp3"), slots=2):
         self.lock = threading.RLock()
@@ -39,6 +39,10 @@ class World:
         guid = self.slots[slot]["port_guid"]
         self.vms[name] = {"host": host, "lid": self.fabric[guid]["lid"], "guid": guid}
 
+    def address_of(self, lid):
+        """As it is said."""
+        return {"lid": lid}
+
     def second_vf(self, name, slot):
         """The free @slot of its host is the VM's, too; its LID."""
         self.slots[slot]["vm"] = name
@@ -58,7 +62,7 @@ class World:
         self.guest(name, self.vms[name]["host"])
 
     def process(self, vm, pid):
-        shim = Shim(self, vm, pid)
+        shim = self.shim_kind(self, vm, pid)
         self.shims[shim.name] = shim
         return shim
 

@@ -65,7 +65,8 @@ def the_examples_of_the_man_page_say_what_they_promise():
         for example in examples:
             view = re.search(r"FROM (\w+)", example).group(1)
             rows[view] = ask(stage.smd.journal, example.replace("= 7", "= 1"))
-        equal(sorted(rows), ["findings", "history", "plan_entries", "steps", "under_way"])
+        equal(sorted(rows), ["findings", "gids", "history", "plan_entries", "steps", "under_way"])
+        equal(rows["gids"], [(0,)], "what the schema before has not")
         equal([row[2:7] for row in rows["history"]], [("vm1", "hyp1", "hyp2", "aborted", "aborted")])
         equal(rows["history"][0][-1], "swap")
         equal(rows["under_way"], [])

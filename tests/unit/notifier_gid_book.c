@@ -75,9 +75,8 @@ static void what_was_nobodys_is_whose_word_comes(void **state)
 	gid_book_destroy(book);
 }
 
-static void count(void *context, uint32_t name, const uint8_t gid[GID_BYTES])
+static void count(void *context, const char *vm, const uint8_t gid[GID_BYTES])
 {
-	assert_int_equal(gid_name(gid), name);
 	++*(unsigned *)context;
 }
 
@@ -85,7 +84,7 @@ static void of_many_each_is_found(void **state)
 {
 	struct gid_book *book = gid_book_create();
 	uint8_t gid[GID_BYTES];
-	unsigned of_vm1 = 0, of_vm2 = 0, of_vm3 = 0;
+	unsigned of_vm1 = 0, of_vm2 = 0, of_vm3 = 0, of_all = 0;
 
 	for (uint32_t i = 1; i <= MANY; i++) {
 		numbered_gid(i, gid);
@@ -96,7 +95,10 @@ static void of_many_each_is_found(void **state)
 	gid_book_each(book, "vm3", count, &of_vm3);
 	assert_int_equal(of_vm1, MANY / 4 * 3);
 	assert_int_equal(of_vm2, MANY / 4);
+	gid_book_each(book, NULL, count, &of_all);
 	assert_int_equal(of_vm3, 0);
+	assert_int_equal(of_all, MANY);
+	assert_true(gid_book_find(book, gid_name(gid), gid));
 	for (uint32_t i = 1; i <= MANY; i++) {
 		numbered_gid(i, gid);
 		gid_book_let_go(book, gid_name(gid), true);
@@ -105,6 +107,7 @@ static void of_many_each_is_found(void **state)
 	of_vm1 = 0;
 	gid_book_each(book, "vm1", count, &of_vm1);
 	assert_int_equal(of_vm1, 0);
+	assert_false(gid_book_find(book, gid_name(gid), gid));
 	gid_book_destroy(book);
 }
 

@@ -102,9 +102,9 @@ static void another_schema_is_refused(void **unused)
 
 	forget_file();
 	written_by_somebody_killed(write_two);
-	sql_in("PRAGMA user_version = 4");
-	is_refused_untouched(-EINVAL, "has schema 4");
-	sql_in("PRAGMA user_version = 3; CREATE TRIGGER more AFTER INSERT ON epochs "
+	sql_in("PRAGMA user_version = 5");
+	is_refused_untouched(-EINVAL, "has schema 5");
+	sql_in("PRAGMA user_version = 4; CREATE TRIGGER more AFTER INSERT ON epochs "
 	       "BEGIN DELETE FROM states; END");
 	is_refused_untouched(-EBADMSG, "its tables");
 	sql_in("DROP TRIGGER more");
@@ -117,7 +117,7 @@ static void becomes_one_of_the_schema_before(void)
 {
 	forget_file();
 	written_by_somebody_killed(write_two);
-	sql_in("DROP TABLE vfs; PRAGMA user_version = 2");
+	sql_in("DROP TABLE gids; PRAGMA user_version = 3");
 }
 
 static void writes_nothing(struct journal *journal)
@@ -149,9 +149,9 @@ static void one_of_the_schema_before_is_read_and_becomes_one_of_this(void **unus
 	becomes_one_of_the_schema_before();
 	is_read_as(&written);
 	/* Fails where the version, or the table, is not what it was made to be. */
-	sql_in("INSERT INTO vfs SELECT * FROM vfs");
+	sql_in("INSERT INTO gids SELECT * FROM gids");
 	is_read_as(&written);
-	sql_in("PRAGMA user_version = 2");
+	sql_in("PRAGMA user_version = 3");
 	is_refused_untouched(-EBADMSG, "its tables");
 	/* Whoever is killed there leaves the old one or the new one. */
 	becomes_one_of_the_schema_before();
@@ -166,14 +166,14 @@ static void one_of_the_schema_before_that_is_refused_stays_one(void **unused)
 	sql_in("UPDATE states SET lid = 12");
 	is_refused_untouched(-EBADMSG, "is damaged");
 	becomes_one_of_the_schema_before();
-	sql_in("CREATE TABLE vfs (migration)");
+	sql_in("CREATE TABLE gids (migration)");
 	is_refused_untouched(-EBADMSG, "its tables");
-	sql_in("DROP TABLE vfs; PRAGMA user_version = 1");
-	is_refused_untouched(-EINVAL, "has schema 1");
+	sql_in("DROP TABLE gids; PRAGMA user_version = 2");
+	is_refused_untouched(-EINVAL, "has schema 2");
 }
 
-/* Who is of schema 2 checks all rows, and takes other names for damage. */
-static bool is_of_schema_2(const char *state)
+/* Who is of schema 3 checks all rows, and takes other names for damage. */
+static bool is_of_schema_3(const char *state)
 {
 	static const char *const names[] = {"locating", "preparing", "stopping", "settling",
 	        "dropping", "restopping", "aborting", "mending-settling", "mending-reconnecting",
@@ -185,7 +185,7 @@ static bool is_of_schema_2(const char *state)
 	        "stay-applying", "stay-unleasing", "staying", "back-undoing", "back-unleasing",
 	        "back-waking", "back-moving", "back-giving", "back-rebuilding", "back-reconnecting",
 	        "back-resuming", "erroring", "recovering", "done", "refused", "aborted",
-	        "failed-at-source", "lost"};
+	        "failed-at-source", "lost", "mending-stopping", "stay-naming", "stay-vacating"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
 		if (!strcmp(state, names[i]))
@@ -193,10 +193,9 @@ static bool is_of_schema_2(const char *state)
 	return false;
 }
 
-/* The query of tether-smd.8: how much there is in it that schema 2 has not. */
-#define BEYOND_2                                                                                   \
-	"SELECT (SELECT count(*) FROM vfs) + (SELECT count(*) FROM states WHERE state IN "         \
-	"('mending-stopping', 'stay-naming', 'stay-vacating'))"
+/* The query of tether-smd.8: how much there is in it that schema 3 has not. */
+#define BEYOND_3                                                                                   \
+	"SELECT (SELECT count(*) FROM gids) + (SELECT count(*) FROM migrations WHERE lid > 65535)"
 
 static int number_in(const char *sql)
 {
@@ -222,14 +221,47 @@ static void write_state(struct journal *journal)
 }
 
 /* A new state of which this fails needs another schema: who is of this one takes it for damage. */
-static void what_schema_2_does_not_know_is_asked_for_before_it_is_one(void **unused)
+static void what_schema_3_does_not_know_is_asked_for_before_it_is_one(void **unused)
 {
 	for (state_now = 0; state_now < STATE_COUNT; state_now++) {
 		forget_file();
 		written_by_somebody_killed(write_state);
 		assert_int_equal(
-		        !number_in(BEYOND_2), is_of_schema_2(migration_state_name(state_now)));
+		        !number_in(BEYOND_3), is_of_schema_3(migration_state_name(state_now)));
 	}
+}
+
+/* Of a VM without a LID, that nobody announces or somebody does. */
+static void write_by_gids(struct journal *journal)
+{
+	struct record intent = intent_of(3), gid = {RECORD_gid, {.gid = {.migration = 3}}};
+
+	write_two(journal);
+	intent.value.intent.address.lid =
+	        gid_of_vm(intent.value.intent.vm, intent.value.intent.address.gid);
+	assert_int_equal(write_one(journal, intent, false), 0);
+	if (state_now == STATE_PREPARING)
+		return;
+	gid.value.gid.gid[0] = 0xfe;
+	assert_int_equal(write_one(journal, gid, false), 0);
+}
+
+static void a_vm_without_lids_is_beyond_schema_3(void **unused)
+{
+	struct heard heard = heard_new();
+	struct journal *journal;
+
+	forget_file();
+	state_now = STATE_PREPARING;
+	written_by_somebody_killed(write_by_gids);
+	assert_int_equal(number_in(BEYOND_3), 1);
+	forget_file();
+	state_now = STATE_STOPPING;
+	written_by_somebody_killed(write_by_gids);
+	assert_int_equal(number_in(BEYOND_3), 2);
+	assert_int_equal(open_and_hear(&heard, &journal), 0);
+	journal_close(journal);
+	free(heard.lines);
 }
 
 static void a_row_that_somebody_has_changed_is_refused(void **unused)
@@ -355,7 +387,8 @@ int main(void)
 	        cmocka_unit_test(another_schema_is_refused),
 	        cmocka_unit_test(one_of_the_schema_before_is_read_and_becomes_one_of_this),
 	        cmocka_unit_test(one_of_the_schema_before_that_is_refused_stays_one),
-	        cmocka_unit_test(what_schema_2_does_not_know_is_asked_for_before_it_is_one),
+	        cmocka_unit_test(a_vm_without_lids_is_beyond_schema_3),
+	        cmocka_unit_test(what_schema_3_does_not_know_is_asked_for_before_it_is_one),
 	        cmocka_unit_test(a_row_that_somebody_has_changed_is_refused),
 	        cmocka_unit_test(a_flipped_bit_never_passes_for_a_record),
 	        cmocka_unit_test(

@@ -135,7 +135,7 @@ static int setup(void **state)
 	/* The second time supersedes. */
 	for (int i = 0; i < 2; i++)
 		assert_int_equal(numbers_set(questions_numbers(t->questions), &vm, false, &qp_rows,
-		                         &key_rows),
+		                         &key_rows, NULL),
 		        0);
 	rows_clear(&qp_rows.base);
 	rows_clear(&key_rows.base);
@@ -265,7 +265,7 @@ static unsigned looks_for_a_vm_with(uint32_t count, bool shared_port)
 		key_rows_append(&keys, &(struct key_row){.context = 1 + i % 2, .virtual_rkey = i});
 	}
 	rows_looked_at = 0;
-	assert_int_equal(numbers_set(&numbers, &vm, shared_port, &qps, &keys), 0);
+	assert_int_equal(numbers_set(&numbers, &vm, shared_port, &qps, &keys, NULL), 0);
 	numbers_clear(&numbers);
 	rows_clear(&qps.base);
 	rows_clear(&keys.base);
@@ -314,7 +314,8 @@ static void datagram_queue_pairs(struct test *t)
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		qp_rows_append(&qps, &rows[i]);
-	assert_int_equal(numbers_set(questions_numbers(t->questions), &vm, false, &qps, &keys), 0);
+	assert_int_equal(
+	        numbers_set(questions_numbers(t->questions), &vm, false, &qps, &keys, NULL), 0);
 	rows_clear(&qps.base);
 	interest_add(t->announced, 1, &first);
 	interest_add(t->announced, 1, &second);
@@ -341,8 +342,8 @@ static void a_vm_with_two_lids_has_the_keys_of_each_at_it(void **state)
 	key_rows_append(&keys, &(struct key_row){.context = 1, .virtual_rkey = 5, .real_rkey = 61});
 	key_rows_append(&keys, &(struct key_row){.context = 2, .virtual_rkey = 5, .real_rkey = 62});
 	for (size_t i = 0; i < 2; i++)
-		assert_int_equal(
-		        numbers_set(questions_numbers(t->questions), &vfs[i], false, &qps, &keys),
+		assert_int_equal(numbers_set(questions_numbers(t->questions), &vfs[i], false, &qps,
+		                         &keys, NULL),
 		        0);
 	interest_add(t->announced, 1, &first);
 	interest_add(t->announced, 1, &second);

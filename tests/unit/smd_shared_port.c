@@ -61,7 +61,7 @@ static void moved(struct test *t, const struct address *vm, uint32_t home, uint3
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
 		qp_rows_append(&qps, &rows[i]);
 	key_rows_append(&keys, &(struct key_row){context, 5, 50 + context, 0});
-	assert_int_equal(numbers_set(&t->numbers, vm, true, &qps, &keys), 0);
+	assert_int_equal(numbers_set(&t->numbers, vm, true, &qps, &keys, NULL), 0);
 	rows_clear(&qps.base);
 	rows_clear(&keys.base);
 	announce(t, (uint16_t)home, 0, context);
@@ -99,8 +99,9 @@ static const struct qp_row *found(struct test *t, uint16_t lid, uint32_t qpn)
 
 	rows_clear(&t->qps.base);
 	rows_clear(&t->keys.base);
-	assert_int_equal(
-	        numbers_find(&t->numbers, &asked, qpn, false, announced, t, &t->qps, &t->keys), 0);
+	assert_int_equal(numbers_find(&t->numbers, &asked, qpn, false, announced, t, &t->qps,
+	                         &t->keys, NULL),
+	        0);
 	if (!t->qps.n_local_qpn)
 		return NULL;
 	row = qp_rows_get(&t->qps, 0);
@@ -127,8 +128,9 @@ static void a_gid_says_whose_it_is(void **state)
 	struct address asked = b;
 
 	asked.lid = A_HOME;
-	assert_int_equal(
-	        numbers_find(&t->numbers, &asked, 0x40, false, announced, t, &t->qps, &t->keys), 0);
+	assert_int_equal(numbers_find(&t->numbers, &asked, 0x40, false, announced, t, &t->qps,
+	                         &t->keys, NULL),
+	        0);
 	assert_int_equal(t->qps.n_local_qpn, 0);
 }
 
@@ -154,7 +156,8 @@ static void a_lids_table_has_who_left_and_who_came(void **state)
 	struct address asked = {.lid = A_HOME};
 	unsigned left = 0, came = 0;
 
-	assert_int_equal(numbers_find_datagrams(&t->numbers, &asked, announced, t, &t->qps), 0);
+	assert_int_equal(
+	        numbers_find_datagrams(&t->numbers, &asked, announced, t, &t->qps, NULL), 0);
 	for (size_t i = 0; i < t->qps.n_local_qpn; i++) {
 		struct qp_row row = qp_rows_get(&t->qps, i);
 
@@ -188,11 +191,13 @@ static void who_sends_datagrams_asks_for_no_connection(void **state)
 	struct address asked = {.lid = A_HOME};
 	struct test *t = *state;
 
-	assert_int_equal(
-	        numbers_find(&t->numbers, &asked, 0x41, true, announced, t, &t->qps, &t->keys), 0);
+	assert_int_equal(numbers_find(&t->numbers, &asked, 0x41, true, announced, t, &t->qps,
+	                         &t->keys, NULL),
+	        0);
 	assert_int_equal(t->qps.n_local_qpn, 0);
-	assert_int_equal(
-	        numbers_find(&t->numbers, &asked, 0x40, true, announced, t, &t->qps, &t->keys), 0);
+	assert_int_equal(numbers_find(&t->numbers, &asked, 0x40, true, announced, t, &t->qps,
+	                         &t->keys, NULL),
+	        0);
 	assert_int_equal(t->qps.n_local_qpn, 1);
 }
 
