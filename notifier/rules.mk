@@ -29,7 +29,7 @@ LINK_SOURCES := $(addprefix notifier/link/,connection.c connection_traffic.c con
 	channel_virtio.c channel_vsock.c session.c) $(CREDENTIALS_SOURCES) $(FRAME_SOURCES) $(BASE_SOURCES) $(SETTINGS_SOURCES) \
 	$(NAME_SOURCES)
 RELAY_SOURCES := $(addprefix notifier/relay/,relay.c relay_events.c relay_handing.c relay_answers.c relay_links.c relay_hello.c relay_children.c relay_ended.c \
-	relay_behind.c relay_returning.c relay_renewal.c relay_absence.c relay_numbers.c relay_moved.c relay_quarantine.c \
+	relay_behind.c relay_returning.c relay_renewal.c relay_absence.c relay_numbers.c relay_moved.c relay_partings.c relay_quarantine.c \
 	relay_reports.c relay_versions.c relay_holders.c relay_missed.c relay_guests.c relay_places.c relay_partitions.c vm_places.c children.c host_behind.c registration.c requests.c \
 	registration_replies.c registration_above.c registration_hello.c registration_partitions.c barrier.c interest.c gid_book.c tally.c tally_merge.c \
 	name_hash.c name_index.c name_table.c vm_names.c roster.c answer_merge.c answer_claims.c row_claims.c lid_claims.c number_scope.c)
@@ -56,6 +56,7 @@ $(call unit_test,notifier_repeats,$(FRAME_SOURCES),-lprotobuf-c)
 $(call unit_test,notifier_repeats_bounds,$(FRAME_SOURCES),-lprotobuf-c)
 RELAY_TEST_SOURCES := tests/unit/relay_harness.c tests/unit/relay_said.c $(RELAY_SOURCES) $(FRAME_SOURCES)
 $(call unit_test,notifier_relay,$(RELAY_TEST_SOURCES),-lprotobuf-c)
+$(call unit_test,notifier_partings,$(RELAY_TEST_SOURCES),-lprotobuf-c)
 $(call unit_test,notifier_children,$(RELAY_TEST_SOURCES),-lprotobuf-c)
 $(call unit_test,notifier_guest,$(RELAY_TEST_SOURCES),-lprotobuf-c)
 $(call unit_test,notifier_absence,$(RELAY_TEST_SOURCES),-lprotobuf-c)

@@ -132,6 +132,7 @@ PLAYED_AGENT := tests/unit/shim_played_agent.c preload/partings.c preload/announ
 $(call unit_test,shim_interest_room,preload/announcements.c preload/remote_place.c preload/interest_answer.c preload/interest_room.c preload/interests.c preload/interest_questions.c preload/interest_replies.c preload/interest_hello.c preload/translation.c preload/datagram_numbers.c preload/datagram_records.c preload/heard_senders.c preload/gate.c $(FRAME_SOURCES) $(BASE_SOURCES),\
 	-lprotobuf-c -lpthread -Xlinker --wrap=log_line)
 $(call unit_test,shim_agent_link,$(PLAYED_AGENT),-lprotobuf-c -lpthread)
+$(call unit_test,shim_agent_partings,$(PLAYED_AGENT),-lprotobuf-c -lpthread)
 $(call unit_test,shim_agent_handles,$(PLAYED_AGENT),-lprotobuf-c -lpthread)
 $(call unit_test,shim_agent_senders,$(PLAYED_AGENT),-lprotobuf-c -lpthread)
 $(call unit_test,shim_datagram_tables,preload/datagram_records.c preload/translation.c preload/gate.c $(FRAME_SOURCES) $(BASE_SOURCES),-lprotobuf-c -lpthread)

@@ -259,6 +259,9 @@ int relay_parent_frame(struct relay *relay, const Tether__Frame *frame, uint64_t
 		return 0;
 	case TETHER__FRAME__BODY_WHEREABOUTS:
 		return relay_whereabouts(relay, frame->whereabouts, now_ms);
+	case TETHER__FRAME__BODY_PARTING:
+		relay_parting_hand(relay, frame->parting);
+		return 0;
 	case TETHER__FRAME__BODY_REPORT:
 		if (relay->outputs->report)
 			relay->outputs->report(relay->owner, frame->report->request);

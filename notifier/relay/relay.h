@@ -152,9 +152,9 @@ void relay_vm_left(struct relay *relay, const char *vm, uint64_t now_ms);
 /* From now on; in HelloAnswers, too. 0: as it was. */
 void relay_times_set(struct relay *relay, unsigned heartbeat_ms, unsigned away_ms);
 
-/* What came from above: HelloAnswer, Event, InterestAnswer, HostBehind, Whereabouts (the rest is
- * ignored). Not 0: the parent is not to be obeyed (-ESTALE: its epoch is older than one seen, which
- * is no matter to a guest: the next host may have seen less); close the link. */
+/* What came from above: HelloAnswer, Event, InterestAnswer, HostBehind, Whereabouts, Parting (the
+ * rest is ignored). Not 0: the parent is not to be obeyed (-ESTALE: its epoch is older than one
+ * seen, which is no matter to a guest: the next host may have seen less); close the link. */
 int relay_parent_frame(struct relay *relay, const Tether__Frame *frame, uint64_t now_ms);
 /* Of the protocol, as its HelloAnswer has it. */
 uint32_t relay_parent_version(const struct relay *relay);

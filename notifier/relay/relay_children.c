@@ -154,6 +154,9 @@ static int frame_take(
 			return -EPROTO;
 		relay_report_take(relay, child, frame->report);
 		return 0;
+	case TETHER__FRAME__BODY_PARTING:
+		relay_parting_take(relay, child, frame->parting);
+		return 0;
 	case TETHER__FRAME__BODY_HEARTBEAT:
 		return 0;
 	default:

@@ -7,7 +7,7 @@
  * are asked anew), relay_behind.c (hosts behind agents between), relay_returning.c (agents between
  * that come back), relay_absence.c (VMs without a device), relay_numbers.c (numbers that are taken
  * in a VM), relay_moved.c (VMs that have moved), relay_quarantine.c (who is late), relay_places.c
- * (where VMs are), relay_partitions.c (who may talk to whom), relay_reports.c (how the agents are),
+ * (where VMs are), relay_partings.c (connections of rdma_cm that are let go of), relay_partitions.c (who may talk to whom), relay_reports.c (how the agents are),
  * relay_versions.c (what is spoken with whom), relay_holders.c (who holds a device), relay_missed.c
  * (ends that somebody has missed) and relay_guests.c (agents in VMs that are about to come), and by
  * nobody else.
@@ -310,6 +310,13 @@ void relay_reports_gone(struct relay *relay, struct child *child);
 void relay_reports_forget(struct relay *relay, struct child *child);
 /* @child answers the latest question, for itself or for somebody behind it. */
 void relay_report_take(struct relay *relay, struct child *child, const Tether__Report *report);
+
+/* relay_partings.c */
+/* @child says it. */
+void relay_parting_take(
+        struct relay *relay, const struct child *child, const Tether__Parting *parting);
+/* The parent does. */
+void relay_parting_hand(struct relay *relay, const Tether__Parting *parting);
 
 /* relay_places.c */
 /* @host has come, which is @child or behind it; the agent in a VM has. */

@@ -34,6 +34,8 @@ static void parent_send(void *owner, const Tether__Frame *frame)
 	else if (frame->body_case == TETHER__FRAME__BODY_INTEREST)
 		questions_interest(
 		        root->questions, frame->interest, root->takes_interest, monotonic_ms());
+	else if (frame->body_case == TETHER__FRAME__BODY_PARTING)
+		relay_parent_frame(root->relay, frame, monotonic_ms());
 	else if (frame->body_case == TETHER__FRAME__BODY_REPORT)
 		agent_poll_take(root->agents, frame->report);
 }

@@ -127,6 +127,12 @@ static void say_behind(struct test *t, const Tether__HostBehind *behind)
 		say(t, " %s", behind->vms[i]->name);
 }
 
+static void say_parting(struct test *t, const Tether__Parting *parting)
+{
+	say(t, "parting %u:%u from %u:%u of %s", parting->local_lid, parting->local_qpn,
+	        parting->remote_lid, parting->remote_qpn, parting->vm);
+}
+
 static void say_report(struct test *t, const Tether__Report *report)
 {
 	say(t, "report %u", report->request);
@@ -164,6 +170,9 @@ static void say_frame(struct test *t, const Tether__Frame *frame)
 		break;
 	case TETHER__FRAME__BODY_REPORT:
 		say_report(t, frame->report);
+		break;
+	case TETHER__FRAME__BODY_PARTING:
+		say_parting(t, frame->parting);
 		break;
 	default:
 		say(t, "?");

@@ -185,6 +185,7 @@ const struct settings *settings(void)
 
 /* ---- the agent ---- */
 
+uint32_t agent_version;
 static int listener, agent = -1;
 static struct frame_reader from_process;
 
@@ -233,6 +234,7 @@ void agent_answers_hello(Tether__Outcome outcome)
 	Tether__Frame frame = TETHER__FRAME__INIT;
 
 	answer.outcome = outcome;
+	answer.version = agent_version;
 	frame.body_case = TETHER__FRAME__BODY_HELLO_ANSWER;
 	frame.hello_answer = &answer;
 	agent_says(&frame);
@@ -278,6 +280,38 @@ uint32_t agent_is_asked(uint8_t *gid)
 	}
 	frame_free(frame);
 	return request;
+}
+
+void agent_hears_parting(const struct pair_names *names)
+{
+	Tether__Frame *frame = agent_reads();
+
+	assert_int_equal(frame->body_case, TETHER__FRAME__BODY_PARTING);
+	assert_int_equal(frame->parting->local_lid, names->local_lid);
+	assert_int_equal(frame->parting->local_qpn, names->local_qpn);
+	assert_int_equal(frame->parting->remote_lid, names->remote_lid);
+	assert_int_equal(frame->parting->remote_qpn, names->remote_qpn);
+	frame_free(frame);
+}
+
+void agent_tells_parting(const struct pair_names *names)
+{
+	Tether__Parting parting = TETHER__PARTING__INIT;
+	Tether__Frame frame = TETHER__FRAME__INIT;
+
+	parting.local_lid = names->local_lid;
+	parting.local_qpn = names->local_qpn;
+	parting.remote_lid = names->remote_lid;
+	parting.remote_qpn = names->remote_qpn;
+	frame.body_case = TETHER__FRAME__BODY_PARTING;
+	frame.parting = &parting;
+	agent_says(&frame);
+}
+
+unsigned partings_heard(struct pair_names *last)
+{
+	*last = parted_from;
+	return partings;
 }
 
 static bool vm_moves, last_has_heard;

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "notifier/wire/frame.h"
+#include "preload/move.h"
 #include "preload/objects.h"
 
 enum {
@@ -31,6 +32,8 @@ struct asker {
 	atomic_bool done;
 };
 
+/* Of the protocol; 0: the agent does not say. */
+extern uint32_t agent_version;
 int agent_setup(void **state);
 int agent_teardown(void **state);
 Tether__Frame *agent_reads(void);
@@ -48,6 +51,10 @@ uint32_t agent_is_asked(uint8_t *gid);
 void agent_answers(uint32_t request, Tether__Outcome outcome);
 void agent_has_no_room(uint32_t request);
 Tether__Frame *agent_hears_interest(void);
+/* A connection has ended at one end. */
+void agent_hears_parting(const struct pair_names *names);
+void agent_tells_parting(const struct pair_names *names);
+unsigned partings_heard(struct pair_names *last);
 uint32_t agent_is_asked_for_datagrams(uint32_t lid);
 uint32_t agent_is_asked_for_gid(const union ibv_gid *gid);
 /* What rows say; the caller's. */
