@@ -75,8 +75,8 @@ static void map_gids(const struct context *context, struct port_tables *tables, 
 		map_gid(context, tables, port, list, i);
 }
 
-static bool is_still_there(const struct port_tables *tables, unsigned port,
-        const struct gid_list *list, unsigned i)
+static bool is_still_there(
+        const struct port_tables *tables, unsigned port, const struct gid_list *list, unsigned i)
 {
 	for (size_t at = 0; at < list->count; at++) {
 		const struct ibv_gid_entry *entry = &list->entries[at];
