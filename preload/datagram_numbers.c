@@ -57,6 +57,18 @@ static bool is_lid_or_has_gid(uint32_t lid, const Tether__GidRows *gids)
 	       (gid_rows_find(gids, lid, gid.raw) && datagram_numbers_of(lid, &gid));
 }
 
+/* Where a queue pair is known by several names, all of which lead to one, it is called by the first
+ * of them, though that were its own. */
+static int set_sender(struct number_table *table, uint32_t lid, const struct qp_row *row)
+{
+	if (!is_gid_name(lid))
+		return set(table, lid, row->real_qpn, row->local_lid, row->local_qpn);
+	if (number_table_find(table, row->real_qpn))
+		return 0;
+	return number_table_set(
+	        table, row->real_qpn, (uint64_t)row->local_lid << 32 | row->local_qpn);
+}
+
 static int take_row(struct datagram_tables *tables, uint32_t lid, const struct qp_row *row,
         const Tether__GidRows *gids)
 {
@@ -69,11 +81,8 @@ static int take_row(struct datagram_tables *tables, uint32_t lid, const struct q
 		tables->leads_away |= real_lid != lid;
 		err = set(&tables->to_real, lid, row->local_qpn, real_lid, row->real_qpn);
 	}
-	/* Where a queue pair is known by several names (all lead to one) it is called by the first.
-	 */
-	if (real_lid == lid && !err && is_lid_or_has_gid(row->local_lid, gids) &&
-	        !number_table_find(&tables->to_virtual, row->real_qpn))
-		err = set(&tables->to_virtual, lid, row->real_qpn, row->local_lid, row->local_qpn);
+	if (real_lid == lid && !err && is_lid_or_has_gid(row->local_lid, gids))
+		err = set_sender(&tables->to_virtual, lid, row);
 	return err;
 }
 

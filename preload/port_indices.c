@@ -127,9 +127,21 @@ static int map_back(struct port_tables *tables, unsigned device_count)
 	return 0;
 }
 
-static bool is_paired(const struct port_tables *tables, const union ibv_gid *real)
+static bool leads_somewhere(const struct port_tables *tables, unsigned i)
 {
-	return port_tables_gid_to_shown(tables, real);
+	return is_gid(&tables->gids[i]) && tables->gid_at[i] >= 0;
+}
+
+static bool is_first_of_those_that_lead_there(const struct port_tables *tables, unsigned i)
+{
+	const union ibv_gid *there = &tables->gid_now[i];
+
+	for (unsigned j = 0; j < i; j++) {
+		if (leads_somewhere(tables, j) &&
+		        !memcmp(&tables->gid_now[j], there, sizeof(*there)))
+			return false;
+	}
+	return true;
 }
 
 /* Where several GIDs lead to one, it is shown as the first of them. */
@@ -143,8 +155,8 @@ static int map_gids_back(struct port_tables *tables)
 	for (unsigned i = 0; i < tables->gid_count; i++) {
 		const union ibv_gid *real = &tables->gid_now[i], *shown = &tables->gids[i].gid;
 
-		if (!is_gid(&tables->gids[i]) || tables->gid_at[i] < 0 || is_paired(tables, real) ||
-		        !memcmp(real, shown, sizeof(*real)))
+		if (!leads_somewhere(tables, i) || !memcmp(real, shown, sizeof(*real)) ||
+		        !is_first_of_those_that_lead_there(tables, i))
 			continue;
 		tables->gid_pairs[tables->gid_pair_count++] = (struct gid_pair){*real, *shown};
 	}

@@ -280,6 +280,50 @@ static void a_number_may_mean_another_lid(void **state)
 	assert_null(datagram_destination(numbers, 6));
 }
 
+/* A GID of the place before is still shown, and leads where the first leads that is its own again.
+ */
+static void of_several_names_the_first_calls_it(void **state)
+{
+	const uint32_t name = gid_name(gid.raw), other = gid_name(other_gid.raw);
+	struct datagram_numbers *numbers = datagram_numbers_of(name, &gid);
+	struct qp_row first = {.local_lid = name, .local_qpn = 5, .real_qpn = 5, .real_lid = name};
+	struct qp_row second = {
+	        .local_lid = other, .local_qpn = 5, .real_qpn = 5, .real_lid = name};
+	Tether__QpRows rows = TETHER__QP_ROWS__INIT;
+	Tether__GidRows gids = TETHER__GID_ROWS__INIT;
+
+	assert_int_equal(qp_rows_append(&rows, &first), 0);
+	assert_int_equal(qp_rows_append(&rows, &second), 0);
+	assert_int_equal(gid_rows_add(&gids, gid.raw), 0);
+	assert_int_equal(gid_rows_add(&gids, other_gid.raw), 0);
+	assert_int_equal(datagram_numbers_take(numbers, &rows, &gids), 0);
+	assert_int_equal(datagram_entry_lid(datagram_sender(numbers, 5)), name);
+	/* And who names the second is led to the first. */
+	numbers = datagram_numbers_of(other, &other_gid);
+	assert_int_equal(datagram_numbers_take(numbers, &rows, &gids), 0);
+	assert_int_equal(datagram_entry_lid(datagram_destination(numbers, 5)), name);
+	assert_int_equal(datagram_numbers_place(numbers), name);
+	rows_clear(&rows.base);
+	rows_clear(&gids.base);
+	datagram_numbers_forget(numbers);
+	datagram_numbers_forget(datagram_numbers_of(name, &gid));
+}
+
+/* A row whose GID is not said calls nobody. */
+static void a_name_without_its_gid_calls_nobody(void **state)
+{
+	const uint32_t name = gid_name(gid.raw), other = gid_name(other_gid.raw) ^ 1;
+	struct datagram_numbers *numbers = datagram_numbers_of(name, &gid);
+	struct qp_row row = {.local_lid = other, .local_qpn = 5, .real_qpn = 6, .real_lid = name};
+	Tether__QpRows rows = TETHER__QP_ROWS__INIT;
+
+	assert_int_equal(qp_rows_append(&rows, &row), 0);
+	assert_int_equal(datagram_numbers_take(numbers, &rows, NULL), 0);
+	assert_null(datagram_sender(numbers, 6));
+	assert_null(datagram_numbers_named(other));
+	rows_clear(&rows.base);
+}
+
 /* Somebody may have made it where the VM is now. */
 static void at_a_lid_that_was_left_a_number_is_unknown_until_it_is_learned(void **state)
 {
@@ -359,6 +403,8 @@ int main(void)
 	        TEST(the_same_said_again_changes_nothing),
 	        TEST(columns_of_unequal_length_change_nothing),
 	        TEST(a_number_may_mean_another_lid),
+	        TEST(of_several_names_the_first_calls_it),
+	        TEST(a_name_without_its_gid_calls_nobody),
 	        TEST(at_a_lid_that_was_left_a_number_is_unknown_until_it_is_learned),
 	        TEST(tables_are_replaced_under_a_reader),
 	        TEST(a_handle_is_registered_for_as_long_as_it_lives),
